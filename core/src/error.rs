@@ -1,0 +1,143 @@
+//! The one error of the library: what is wrong, where, and what to do about it.
+//!
+//! It crosses the worker's boundary (see [`crate::protocol`]), so it is data: a front end can show its parts separately.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The result of everything in this crate that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What kind of thing went wrong; decides which way out a front end offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A run file or a setting.
+    Config,
+    /// A file could not be read or written.
+    File,
+    /// A file's bytes are not what its format promises.
+    Format,
+    /// Training data: a row, a column, an encoding.
+    Data,
+    /// A model's architecture or tensors.
+    Model,
+    /// No usable device, or the device was lost.
+    Device,
+    /// The device or the host ran out of memory.
+    OutOfMemory,
+    /// The training diverged.
+    Diverged,
+    /// A defect of this program.
+    Internal,
+}
+
+/// What is wrong (`what`), where (`file`, `row`, `field`), and what to do (`remedy`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Error {
+    /// What kind of thing went wrong.
+    pub kind: Kind,
+    /// What is wrong, as a clause without a full stop.
+    pub what: String,
+    /// The file that it concerns.
+    pub file: Option<String>,
+    /// The row (or line) of that file, from 1.
+    pub row: Option<usize>,
+    /// The key, column or tensor that it concerns.
+    pub field: Option<String>,
+    /// What the person can do, as a sentence.
+    pub remedy: Option<String>,
+}
+
+impl Error {
+    /// An error of `kind`; say where with [`Error::file`], [`Error::row`], [`Error::field`], and what to do with [`Error::remedy`].
+    pub fn new(kind: Kind, what: impl Into<String>) -> Self {
+        Self { kind, what: what.into(), file: None, row: None, field: None, remedy: None }
+    }
+    /// A wrong setting.
+    pub fn config(what: impl Into<String>) -> Self {
+        Self::new(Kind::Config, what)
+    }
+    /// A file that cannot be read or written.
+    pub fn io(what: impl Into<String>) -> Self {
+        Self::new(Kind::File, what)
+    }
+    /// A file whose bytes break its format.
+    pub fn format(what: impl Into<String>) -> Self {
+        Self::new(Kind::Format, what)
+    }
+    /// Unusable training data.
+    pub fn data(what: impl Into<String>) -> Self {
+        Self::new(Kind::Data, what)
+    }
+    /// A model that cannot be used.
+    pub fn model(what: impl Into<String>) -> Self {
+        Self::new(Kind::Model, what)
+    }
+    /// A device that cannot be used.
+    pub fn device(what: impl Into<String>) -> Self {
+        Self::new(Kind::Device, what)
+    }
+    /// A defect of this program.
+    pub fn internal(what: impl Into<String>) -> Self {
+        Self::new(Kind::Internal, what)
+    }
+    /// Names the file, unless one is named already.
+    pub fn file(mut self, file: impl Into<String>) -> Self {
+        self.file.get_or_insert(file.into());
+        self
+    }
+    /// Names the row, from 1.
+    pub fn row(mut self, row: usize) -> Self {
+        self.row.get_or_insert(row);
+        self
+    }
+    /// Names the key, column or tensor.
+    pub fn field(mut self, field: impl Into<String>) -> Self {
+        self.field.get_or_insert(field.into());
+        self
+    }
+    /// Says what to do about it.
+    pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = Some(remedy.into());
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    /// `run.yaml, row 3, learning_rate: must be above 0, got -1. Try 2e-4.`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut place = Vec::new();
+        place.extend(self.file.clone());
+        place.extend(self.row.map(|row| format!("row {row}")));
+        place.extend(self.field.clone());
+        if !place.is_empty() {
+            write!(f, "{}: ", place.join(", "))?;
+        }
+        f.write_str(self.what.trim_end_matches('.'))?;
+        f.write_str(".")?;
+        if let Some(remedy) = &self.remedy {
+            write!(f, " {remedy}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_reads_as_place_what_remedy() {
+        let error = Error::config("must be above 0, got -1").file("run.yaml").field("learning_rate").remedy("Try 2e-4.");
+        assert_eq!(error.to_string(), "run.yaml, learning_rate: must be above 0, got -1. Try 2e-4.");
+    }
+
+    #[test]
+    fn the_innermost_place_wins() {
+        let error = Error::data("empty row").file("a.csv").file("b.csv");
+        assert_eq!(error.file.as_deref(), Some("a.csv"));
+    }
+}

@@ -1,0 +1,44 @@
+//! Lorakeet's engine: fine-tuning of small language models on burn, in a browser tab and natively.
+//!
+//! Without the feature `engine` the crate holds only what a front end needs: [`protocol`] (commands in, events out),
+//! [`config`] (run files) and [`error`]. `files` adds what reads and writes files (formats, tokenizer, data), and
+//! `engine` adds everything that touches a tensor.
+//!
+//! Shape letters used in all documentation: B batch rows, T tokens in a row, C width of the residual stream, H query heads,
+//! K key/value heads, D width of a head, V vocabulary, R rank of an adapter, N = B·T tokens of a batch.
+
+pub mod config;
+pub mod error;
+pub mod protocol;
+
+#[cfg(feature = "files")]
+pub mod chat;
+#[cfg(feature = "files")]
+pub mod data;
+#[cfg(feature = "files")]
+pub mod formats;
+#[cfg(feature = "files")]
+pub mod random;
+#[cfg(feature = "files")]
+pub mod store;
+#[cfg(feature = "files")]
+pub mod tokenizer;
+
+#[cfg(feature = "engine")]
+pub mod device;
+#[cfg(feature = "engine")]
+pub mod finetune;
+#[cfg(feature = "engine")]
+pub mod generate;
+#[cfg(feature = "engine")]
+pub mod lora;
+#[cfg(feature = "engine")]
+pub mod loss;
+#[cfg(feature = "engine")]
+pub mod models;
+#[cfg(feature = "engine")]
+pub mod ops;
+#[cfg(feature = "engine")]
+pub mod train;
+
+pub use error::{Error, Result};

@@ -1,0 +1,373 @@
+//! What front ends say to the engine and what it says back: one enum in, one enum out.
+//!
+//! The page, the widget and the command all drive the engine through these types and nothing else. They travel as JSON
+//! (`lorakeet train --json` prints the events one a line; the page's worker posts them), except for bulk bytes: dropped files
+//! go to the worker as the browser's own `File` objects beside the command that names them, and an exported file's bytes come
+//! back as a buffer beside the event that names it. Nothing here needs burn.
+
+use crate::config::RunConfig;
+use crate::error::Error;
+use serde::{Deserialize, Serialize};
+
+/// A front end's wish.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Command {
+    /// Choose a device and report it: answered by [`Event::Device`].
+    Open {
+        /// `auto` takes the GPU where there is one, else the CPU.
+        device: DeviceChoice,
+    },
+    /// Load the model whose files travel with this command (a GGUF file, or config.json + safetensors + tokenizer.json).
+    LoadModel {
+        /// File names, in the order of the files beside the command; native front ends give paths instead.
+        files: Vec<String>,
+        /// What to call it.
+        name: String,
+    },
+    /// Load the training data in the one file beside this command.
+    LoadData {
+        /// File name; its ending decides the format.
+        file: String,
+    },
+    /// Show the first examples as the model will see them: answered by [`Event::Preview`].
+    Preview {
+        /// The settings that shape examples (cutoff_len, packing, columns).
+        config: Box<RunConfig>,
+    },
+    /// Start a run on the loaded model and data.
+    Train {
+        /// Every knob.
+        config: Box<RunConfig>,
+        /// Text to continue before, during and after, so that the change can be read.
+        sample_prompt: Option<String>,
+    },
+    /// Hold the run after the step under way.
+    Pause,
+    /// Go on after a pause.
+    Resume,
+    /// End the run after the step under way; the adapter so far is kept.
+    Stop,
+    /// Continue a prompt; answered by [`Event::Token`]s and one [`Event::Generated`].
+    Generate {
+        /// The front end's number for this request.
+        id: u32,
+        /// The text or the conversation.
+        prompt: Prompt,
+        /// Sampling settings.
+        options: GenerateOptions,
+        /// Whether the adapter takes part; `false` gives the base model.
+        adapter: bool,
+    },
+    /// Stop generating.
+    CancelGenerate,
+    /// Hand over the adapter as PEFT's two files: answered by [`Event::File`]s.
+    ExportAdapter,
+}
+
+/// Which device to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceChoice {
+    /// The GPU where there is one, else the CPU.
+    #[default]
+    Auto,
+    /// The GPU, or an error.
+    Gpu,
+    /// The CPU.
+    Cpu,
+}
+
+/// What to continue.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Prompt {
+    /// Plain text, continued as it stands.
+    Text(String),
+    /// A conversation, laid out by the model's own chat template.
+    Messages(Vec<Message>),
+}
+
+/// One turn of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// `system`, `user` or `assistant`.
+    pub role: String,
+    /// What was said.
+    pub content: String,
+}
+
+/// transformers' GenerationConfig names.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GenerateOptions {
+    /// Tokens to add at most.
+    pub max_new_tokens: usize,
+    /// `false` is greedy.
+    pub do_sample: bool,
+    /// Above 0; below 1 sharpens, above 1 flattens.
+    pub temperature: f64,
+    /// Keep the k likeliest; 0 keeps all.
+    pub top_k: usize,
+    /// Keep the likeliest whose probabilities sum to this.
+    pub top_p: f64,
+    /// Seed of the sampler.
+    pub seed: u64,
+    /// Texts that end the generation.
+    pub stop: Vec<String>,
+}
+
+impl Default for GenerateOptions {
+    fn default() -> Self {
+        Self { max_new_tokens: 64, do_sample: false, temperature: 1.0, top_k: 50, top_p: 1.0, seed: 42, stop: Vec::new() }
+    }
+}
+
+/// What the engine says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Event {
+    /// The worker's code is there and listens.
+    Ready,
+    /// The device in use.
+    Device(DeviceInfo),
+    /// Long work under way.
+    Progress {
+        /// What is being done.
+        stage: Stage,
+        /// How much is done.
+        done: u64,
+        /// Of how much; 0 where unknown.
+        total: u64,
+    },
+    /// The model is loaded.
+    Model(ModelInfo),
+    /// The data is loaded.
+    Data(DataInfo),
+    /// The first examples, token by token.
+    Preview {
+        /// One entry an example.
+        examples: Vec<PreviewExample>,
+    },
+    /// The run starts.
+    Started(RunInfo),
+    /// An optimizer step is done.
+    Step(StepInfo),
+    /// The validation split was scored.
+    Eval(EvalInfo),
+    /// A continuation of the sample prompt.
+    Sample {
+        /// Optimizer steps done; 0 is the untouched model.
+        step: usize,
+        /// The prompt.
+        prompt: String,
+        /// The continuation.
+        text: String,
+    },
+    /// The run holds.
+    Paused {
+        /// Optimizer steps done.
+        step: usize,
+    },
+    /// The run goes on.
+    Resumed,
+    /// The adapter was saved.
+    Checkpoint {
+        /// Optimizer steps done.
+        step: usize,
+        /// Where.
+        path: String,
+    },
+    /// The run is over.
+    Done(RunSummary),
+    /// A piece of a generated text.
+    Token {
+        /// The request's number.
+        id: u32,
+        /// Text to append.
+        text: String,
+    },
+    /// A generated text is complete.
+    Generated {
+        /// The request's number.
+        id: u32,
+        /// All of it.
+        text: String,
+        /// Tokens generated.
+        tokens: usize,
+        /// Speed.
+        tokens_per_second: f64,
+    },
+    /// A file to offer for download; its bytes travel beside the event.
+    File {
+        /// Its name.
+        name: String,
+        /// Its size.
+        bytes: u64,
+    },
+    /// Something to know that stops nothing.
+    Warning {
+        /// A sentence.
+        message: String,
+    },
+    /// What was asked for failed; the engine listens on.
+    Failed(Error),
+}
+
+/// What long work is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// The worker's code is on its way (bytes).
+    Download,
+    /// Model tensors are read and sent to the device (bytes).
+    LoadModel,
+    /// Rows are tokenized (rows).
+    Tokenize,
+    /// The validation split is scored (batches).
+    Evaluate,
+}
+
+/// The device in use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceInfo {
+    /// `gpu` or `cpu`.
+    pub kind: DeviceKind,
+    /// The adapter's name.
+    pub name: String,
+    /// WebGPU, Vulkan, Metal, DX12 or CPU.
+    pub backend: String,
+    /// Largest buffer that may be bound.
+    pub max_binding_bytes: u64,
+    /// A plain sentence on what to expect: why it is the CPU, that the adapter is a software one.
+    pub note: Option<String>,
+}
+
+/// GPU or CPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceKind {
+    /// A wgpu adapter.
+    Gpu,
+    /// burn's Flex.
+    Cpu,
+}
+
+/// A loaded model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelInfo {
+    /// What it is called.
+    pub name: String,
+    /// `llama`, `qwen2`, `qwen3`, `gpt2`.
+    pub model_type: String,
+    /// Weights, tied ones counted once.
+    pub parameters: u64,
+    /// What they take on the device.
+    pub weight_bytes: u64,
+    /// The storage types in its files, with their share of the parameters' bytes: `[("Q4_1", 90123456)]`.
+    pub formats: Vec<(String, u64)>,
+    /// V.
+    pub vocab_size: usize,
+    /// Layers.
+    pub num_hidden_layers: usize,
+    /// C.
+    pub hidden_size: usize,
+    /// Longest row that it knows positions for.
+    pub max_position_embeddings: usize,
+    /// Whether it brings a chat template.
+    pub has_chat_template: bool,
+    /// Names of the linears that adapters can go on, shortened to their suffixes.
+    pub linear_modules: Vec<String>,
+}
+
+/// Loaded data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DataInfo {
+    /// File name.
+    pub name: String,
+    /// Recognised form: `text`, `alpaca`, `messages`, `sharegpt`, `prompt_completion`.
+    pub form: String,
+    /// Rows.
+    pub rows: usize,
+    /// Columns or keys found.
+    pub columns: Vec<String>,
+    /// Things worth knowing (skipped empty rows, repaired encodings).
+    pub notes: Vec<String>,
+}
+
+/// One example as the model will see it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PreviewExample {
+    /// Tokens in order: text, and whether it is trained on.
+    pub tokens: Vec<(String, bool)>,
+    /// Whether the row was cut at cutoff_len.
+    pub truncated: bool,
+}
+
+/// A run that starts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunInfo {
+    /// Optimizer steps planned.
+    pub max_steps: usize,
+    /// Examples to train on.
+    pub train_examples: usize,
+    /// Examples held out.
+    pub eval_examples: usize,
+    /// Weights that are trained.
+    pub trainable_parameters: u64,
+    /// All weights.
+    pub all_parameters: u64,
+}
+
+/// One optimizer step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepInfo {
+    /// From 1.
+    pub step: usize,
+    /// Fraction of epochs done.
+    pub epoch: f64,
+    /// Mean loss a target token, in nats.
+    pub loss: f64,
+    /// The rate that this step used.
+    pub learning_rate: f64,
+    /// Global norm before clipping.
+    pub grad_norm: f64,
+    /// Tokens put through the model a second, padding not counted.
+    pub tokens_per_second: f64,
+    /// Tokens seen so far, padding not counted.
+    pub num_input_tokens_seen: u64,
+    /// Estimated time to the end.
+    pub eta_seconds: f64,
+    /// Device memory in use, where the device tells.
+    pub device_bytes: Option<u64>,
+}
+
+/// A score of the validation split.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EvalInfo {
+    /// Optimizer steps done; 0 is the untouched model.
+    pub step: usize,
+    /// Mean loss a target token, in nats.
+    pub loss: f64,
+    /// exp(loss).
+    pub perplexity: f64,
+    /// Target tokens scored.
+    pub tokens: u64,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunSummary {
+    /// `true` where all steps were done, `false` where it was stopped.
+    pub finished: bool,
+    /// Optimizer steps done.
+    pub steps: usize,
+    /// Mean training loss over the run.
+    pub train_loss: f64,
+    /// Validation loss of the untouched model.
+    pub eval_loss_before: Option<f64>,
+    /// Validation loss at the end.
+    pub eval_loss_after: Option<f64>,
+    /// Wall time.
+    pub seconds: f64,
+}

@@ -1,0 +1,41 @@
+//! Lorakeet's GPU kernels: one WGSL file a kernel, and beside it, under the same name, its CPU twin.
+//!
+//! A kernel is a value that knows its shapes ([`Kernel`]): the WGSL text of its variant, the words that the text reads as
+//! `info`, how many workgroups to launch, how long its outputs are, and the twin that computes the same on the CPU. The
+//! engine launches the text on a GPU and calls the twin on a CPU; tests hold the two together on random shapes.
+//!
+//! Conventions of every text: entry point `main`, group 0; bindings 0.. are the inputs, then the outputs, all
+//! `var<storage, read_write> name: array<f32>` (the launcher's buffers are slices of shared ones, which must not be bound both
+//! read-only and writable), then `var<uniform> info: array<vec4<u32>, K>`. All tensors are contiguous, row-major, f32.
+//! Shapes travel in `info`, never in the text, so that a new shape costs no compilation.
+
+use std::fmt::Debug;
+
+/// What the text is tuned for; chosen by the engine from the adapter, not by trial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Tier {
+    /// A software adapter (lavapipe, SwiftShader): barriers and workgroup memory cost more than they save.
+    Software,
+    /// A real GPU.
+    Gpu,
+}
+
+/// One launch: a kernel with its shapes.
+pub trait Kernel: Debug + Send + Sync + 'static {
+    /// Names the text: two values with the same key have the same [`Kernel::wgsl`].
+    fn key(&self, tier: Tier) -> String;
+    /// The complete WGSL text.
+    fn wgsl(&self, tier: Tier) -> String;
+    /// The text's workgroup size.
+    fn workgroup_size(&self, tier: Tier) -> [u32; 3];
+    /// How many workgroups to launch; no dimension above 65535.
+    fn workgroups(&self, tier: Tier) -> [u32; 3];
+    /// The words of `info`; a multiple of four; floats as their bits.
+    fn info(&self) -> Vec<u32>;
+    /// Elements of each input.
+    fn input_lens(&self) -> Vec<usize>;
+    /// Elements of each output.
+    fn output_lens(&self) -> Vec<usize>;
+    /// Computes the outputs on the CPU. `inputs` and `outputs` have the lengths above; outputs come zeroed.
+    fn twin(&self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]);
+}
