@@ -52,7 +52,14 @@ pub struct Error {
 impl Error {
     /// An error of `kind`; say where with [`Error::file`], [`Error::row`], [`Error::field`], and what to do with [`Error::remedy`].
     pub fn new(kind: Kind, what: impl Into<String>) -> Self {
-        Self { kind, what: what.into(), file: None, row: None, field: None, remedy: None }
+        Self {
+            kind,
+            what: what.into(),
+            file: None,
+            row: None,
+            field: None,
+            remedy: None,
+        }
     }
     /// A wrong setting.
     pub fn config(what: impl Into<String>) -> Self {
@@ -131,8 +138,14 @@ mod tests {
 
     #[test]
     fn an_error_reads_as_place_what_remedy() {
-        let error = Error::config("must be above 0, got -1").file("run.yaml").field("learning_rate").remedy("Try 2e-4.");
-        assert_eq!(error.to_string(), "run.yaml, learning_rate: must be above 0, got -1. Try 2e-4.");
+        let error = Error::config("must be above 0, got -1")
+            .file("run.yaml")
+            .field("learning_rate")
+            .remedy("Try 2e-4.");
+        assert_eq!(
+            error.to_string(),
+            "run.yaml, learning_rate: must be above 0, got -1. Try 2e-4."
+        );
     }
 
     #[test]

@@ -119,7 +119,15 @@ pub struct GenerateOptions {
 
 impl Default for GenerateOptions {
     fn default() -> Self {
-        Self { max_new_tokens: 64, do_sample: false, temperature: 1.0, top_k: 50, top_p: 1.0, seed: 42, stop: Vec::new() }
+        Self {
+            max_new_tokens: 64,
+            do_sample: false,
+            temperature: 1.0,
+            top_k: 50,
+            top_p: 1.0,
+            seed: 42,
+            stop: Vec::new(),
+        }
     }
 }
 
