@@ -1,1 +1,177 @@
-//! To be written in this first series of commits.
+//! The device that a run computes on: chosen once, asked for its limits here and nowhere else.
+//!
+//! A GPU comes through wgpu (WebGPU in a browser; Vulkan, Metal or DX12 natively); the CPU is burn's Flex, everywhere. What
+//! the rest of the engine learns of an adapter is its [`Tier`] and its [`DeviceInfo`].
+
+use crate::{
+    error::{Error, Kind, Result},
+    protocol::{DeviceChoice, DeviceInfo, DeviceKind},
+};
+use burn::tensor::{
+    Device,
+    wgpu::{WgpuSetup, wgpu},
+};
+use lorakeet_shaders::Tier;
+use std::sync::{
+    Arc, Mutex, OnceLock,
+    atomic::{AtomicU8, Ordering},
+};
+
+/// The GPU is opened once a process: burn's runtime cannot be opened twice.
+static GPU: OnceLock<(Device, DeviceInfo)> = OnceLock::new();
+static TIER: AtomicU8 = AtomicU8::new(0);
+/// The first error that the GPU reported on its own account.
+static FAULT: Mutex<Option<String>> = Mutex::new(None);
+
+/// What kernels are tuned for on the GPU of this process.
+pub fn tier() -> Tier {
+    if TIER.load(Ordering::Relaxed) == 1 { Tier::Gpu } else { Tier::Software }
+}
+
+/// Opens the device that `choice` asks for.
+///
+/// `Auto` takes a hardware GPU, or in a browser whatever WebGPU offers; else the CPU, and the note says why.
+///
+/// # Errors
+/// `Gpu` where there is no adapter.
+pub async fn open(choice: DeviceChoice) -> Result<(Device, DeviceInfo)> {
+    if choice == DeviceChoice::Cpu {
+        return Ok(cpu(None));
+    }
+    match (gpu().await, choice) {
+        (Ok((_, info)), DeviceChoice::Auto) if cfg!(not(target_family = "wasm")) && tier() == Tier::Software => {
+            let note = format!("The only GPU driver here, {}, runs on the CPU; the CPU itself is faster.", info.name);
+            Ok(cpu(Some(note)))
+        }
+        (Ok(gpu), _) => Ok(gpu),
+        (Err(error), DeviceChoice::Auto) => Ok(cpu(Some(format!("No GPU: {}.", error.what)))),
+        (Err(error), _) => Err(error),
+    }
+}
+
+/// Bytes that live tensors take on the device, where it counts them.
+pub fn memory_bytes(device: &Device) -> Option<u64> {
+    device.memory_pool_usage().map(|usage| usage.bytes_in_use)
+}
+
+/// The error that the GPU reported since the last call, if any: a lost device, a refused shader, exhausted memory.
+pub fn take_fault() -> Option<Error> {
+    let message = FAULT.lock().ok()?.take()?;
+    let kind = if message.to_lowercase().contains("memory") { Kind::OutOfMemory } else { Kind::Device };
+    let remedy = match kind {
+        Kind::OutOfMemory => "Lower per_device_train_batch_size or cutoff_len, or close other programs that use the GPU.",
+        _ => "Restart the engine; if it happens again, choose the CPU.",
+    };
+    Some(Error::new(kind, format!("the GPU reported an error: {message}")).remedy(remedy))
+}
+
+fn cpu(note: Option<String>) -> (Device, DeviceInfo) {
+    let info = DeviceInfo {
+        kind: DeviceKind::Cpu,
+        name: "CPU".into(),
+        backend: "CPU".into(),
+        max_binding_bytes: u64::MAX,
+        note,
+    };
+    (Device::flex(), info)
+}
+
+async fn gpu() -> Result<(Device, DeviceInfo)> {
+    if let Some(open) = GPU.get() {
+        return Ok(open.clone());
+    }
+    let (device, setup) = setup().await?;
+    let info = describe(&setup);
+    setup.device.on_uncaptured_error(Arc::new(|error: wgpu::Error| {
+        if let Ok(mut fault) = FAULT.lock() {
+            fault.get_or_insert_with(|| error.to_string());
+        }
+    }));
+    Ok(GPU.get_or_init(|| (device, info)).clone())
+}
+
+#[cfg(not(target_family = "wasm"))]
+async fn setup() -> Result<(Device, WgpuSetup)> {
+    // Tests open the device from several threads; the runtime must be made once.
+    static OPENING: Mutex<Option<std::result::Result<(Device, WgpuSetup), String>>> = Mutex::new(None);
+    let mut opening = OPENING.lock().map_err(|_| no_gpu("an earlier attempt failed"))?;
+    let opened = opening.get_or_insert_with(|| open_native().map_err(|error| error.what));
+    opened.clone().map_err(no_gpu)
+}
+
+#[cfg(not(target_family = "wasm"))]
+fn open_native() -> Result<(Device, WgpuSetup)> {
+    use burn::tensor::DeviceKind as Adapter;
+    let hardware = adapters().iter().any(|adapter| adapter.kind == DeviceKind::Gpu && adapter.note.is_none());
+    let any = adapters().iter().any(|adapter| adapter.kind == DeviceKind::Gpu);
+    if !any {
+        return Err(no_gpu("no Vulkan, Metal or DX12 adapter was found"));
+    }
+    let kind = if hardware { Adapter::DefaultDevice } else { Adapter::Cpu };
+    Device::wgpu_options().device_kind(kind).init_with_setup().map_err(|error| no_gpu(error.to_string()))
+}
+
+#[cfg(target_family = "wasm")]
+async fn setup() -> Result<(Device, WgpuSetup)> {
+    Device::wgpu_options().init_with_setup_async().await.map_err(|error| no_gpu(error.to_string()))
+}
+
+fn no_gpu(why: impl Into<String>) -> Error {
+    Error::device(why).remedy(if cfg!(target_family = "wasm") {
+        "Use a browser with WebGPU (a current Chrome, Edge or Safari), or go on with the CPU."
+    } else {
+        "Install a Vulkan, Metal or DX12 driver, or go on with the CPU (--device cpu)."
+    })
+}
+
+fn describe(setup: &WgpuSetup) -> DeviceInfo {
+    let adapter = setup.adapter.get_info();
+    let software = is_software(&adapter);
+    TIER.store(u8::from(!software), Ordering::Relaxed);
+    let mut info = describe_adapter(&adapter, &setup.device.limits());
+    if cfg!(target_family = "wasm") {
+        info.backend = "WebGPU".into();
+    }
+    info
+}
+
+fn is_software(adapter: &wgpu::AdapterInfo) -> bool {
+    let name = adapter.name.to_lowercase();
+    adapter.device_type == wgpu::DeviceType::Cpu || ["swiftshader", "llvmpipe", "lavapipe"].iter().any(|s| name.contains(s))
+}
+
+fn describe_adapter(adapter: &wgpu::AdapterInfo, limits: &wgpu::Limits) -> DeviceInfo {
+    let backend = match adapter.backend {
+        wgpu::Backend::BrowserWebGpu => "WebGPU",
+        wgpu::Backend::Vulkan => "Vulkan",
+        wgpu::Backend::Metal => "Metal",
+        wgpu::Backend::Dx12 => "DX12",
+        _ => "other",
+    };
+    DeviceInfo {
+        kind: DeviceKind::Gpu,
+        name: if adapter.name.is_empty() { "GPU".into() } else { adapter.name.clone() },
+        backend: backend.into(),
+        max_binding_bytes: limits.max_storage_buffer_binding_size,
+        note: is_software(adapter).then(|| "This adapter is a software one: it runs on the CPU, slowly.".into()),
+    }
+}
+
+/// All adapters that wgpu finds natively; software ones carry a note.
+#[cfg(not(target_family = "wasm"))]
+pub fn adapters() -> Vec<DeviceInfo> {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    let backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
+    let found = poll_once(instance.enumerate_adapters(backends));
+    found.iter().map(|adapter| describe_adapter(&adapter.get_info(), &adapter.limits())).collect()
+}
+
+/// The value of a future that is ready at once, as wgpu's native enumeration is.
+#[cfg(not(target_family = "wasm"))]
+fn poll_once<T: Default>(future: impl Future<Output = T>) -> T {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match std::pin::pin!(future).poll(&mut context) {
+        std::task::Poll::Ready(value) => value,
+        std::task::Poll::Pending => T::default(),
+    }
+}

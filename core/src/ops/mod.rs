@@ -1,1 +1,108 @@
-//! To be written in this first series of commits.
+//! The engine's own tensor operations: what a language model's forward and backward passes spend their time in.
+//!
+//! Each function takes burn tensors of any device, runs one or a few of [`lorakeet_shaders`]' kernels, and records a
+//! hand-written backward pass where an input wants a gradient ([`graph`]). Cheap things in between (residual sums,
+//! reshapes) are burn's own. All tensors are f32; the leading dimensions of an activation are folded into its rows.
+
+mod graph;
+mod launch;
+
+pub use graph::{AdamWStep, AttentionForm, LoraForm, RopeForm};
+
+use burn::{backend::Dispatch, tensor::Tensor};
+use graph::Ops;
+
+/// y = x · wᵀ + bias.
+///
+/// x \[n, in\], w \[out, in\] (\[in, out\] where `transposed`, as GPT-2's Conv1D stores it), bias \[out\] → y \[n, out\].
+/// Gradients: dx = dy · w, dw = dyᵀ · x, dbias = Σ dy.
+pub fn linear(x: Tensor<2>, w: Tensor<2>, bias: Option<Tensor<1>>, transposed: bool) -> Tensor<2> {
+    Tensor::from_dispatch(match bias {
+        None => Dispatch::linear(x.into_dispatch(), w.into_dispatch(), transposed),
+        Some(bias) => Dispatch::linear_bias(x.into_dispatch(), w.into_dispatch(), bias.into_dispatch(), transposed),
+    })
+}
+
+/// y + s · (drop(x) · aᵀ) · bᵀ: a low-rank adapter on top of a linear's output (Hu et al. 2021, arXiv 2106.09685).
+///
+/// y \[n, out\], x \[n, in\], a \[R, in\], b \[out, R\]. The dropout mask is a hash of `form.seed` and the position, so that the
+/// backward pass makes it again instead of keeping it.
+pub fn lora(y: Tensor<2>, x: Tensor<2>, a: Tensor<2>, b: Tensor<2>, form: LoraForm) -> Tensor<2> {
+    let (y, x, a, b) = (y.into_dispatch(), x.into_dispatch(), a.into_dispatch(), b.into_dispatch());
+    Tensor::from_dispatch(Dispatch::lora(y, x, a, b, form))
+}
+
+/// x · w / √(mean(x²) + eps) over the last dimension (Zhang and Sennrich 2019, arXiv 1910.07467). x \[n, C\], w \[C\].
+pub fn rms_norm(x: Tensor<2>, w: Tensor<1>, eps: f32) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::rms_norm(x.into_dispatch(), w.into_dispatch(), eps))
+}
+
+/// (x − mean) · w / √(var + eps) + b over the last dimension (Ba et al. 2016, arXiv 1607.06450). x \[n, C\], w, b \[C\].
+pub fn layer_norm(x: Tensor<2>, w: Tensor<1>, b: Tensor<1>, eps: f32) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::layer_norm(x.into_dispatch(), w.into_dispatch(), b.into_dispatch(), eps))
+}
+
+/// Rotary position embedding in transformers' layout: (x₁, x₂) → (x₁cos − x₂sin, x₂cos + x₁sin), halves of the last
+/// dimension (Su et al. 2021, arXiv 2104.09864). x \[B, heads, T, D\]; cos, sin \[T, D/2\].
+pub fn rope(x: Tensor<4>, cos: Tensor<2>, sin: Tensor<2>) -> Tensor<4> {
+    let [batch, heads, tokens, dim] = x.dims();
+    let form = RopeForm { batch, heads, tokens, dim };
+    Tensor::from_dispatch(Dispatch::rope(x.into_dispatch(), cos.into_dispatch(), sin.into_dispatch(), form))
+}
+
+/// Causal attention softmax(q·kᵀ/√D)·v with grouped key/value heads.
+///
+/// q \[B, H, Tq, D\], k and v \[B, K, Tk, D\] with H a multiple of K, mask \[B, Tk\] (1 for a token, 0 for padding); query q sees
+/// keys up to q + Tk − Tq. Scores live only inside the call, forward and backward. A row that sees no key gives zeros.
+pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Tensor<2>) -> Tensor<4> {
+    let [batch, heads, queries, head_dim] = q.dims();
+    let [_, kv_heads, keys, _] = k.dims();
+    let (group, offset) = (heads / kv_heads, keys - queries);
+    let form = AttentionForm { batch, kv_heads, group, queries, keys, head_dim, offset };
+    let (q, k, v) = (q.into_dispatch(), k.into_dispatch(), v.into_dispatch());
+    Tensor::from_dispatch(Dispatch::attention(q, k, v, mask.into_dispatch(), form))
+}
+
+/// silu(gate) · up, silu(x) = x / (1 + e⁻ˣ) (Shazeer 2020, arXiv 2002.05202).
+pub fn silu_mul(gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::silu_mul(gate.into_dispatch(), up.into_dispatch()))
+}
+
+/// x/2 · (1 + tanh(√(2/π)·(x + 0.044715·x³))): the GELU of GPT-2 (transformers' `gelu_new`).
+pub fn gelu_new(x: Tensor<2>) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::gelu_new(x.into_dispatch()))
+}
+
+/// Rows of w by number. ids \[n\] are whole numbers in f32 (exact up to 2²⁴), w \[V, C\] → \[n, C\].
+pub fn embedding(ids: Tensor<1>, w: Tensor<2>) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::embedding(ids.into_dispatch(), w.into_dispatch()))
+}
+
+/// scale · Σ cross_entropy(x·wᵀ, target) over the rows whose target is not −100, in nats.
+///
+/// x \[n, C\], w \[V, C\], targets \[n\] whole numbers in f32 → \[1\]. Works through chunks of rows: about 32 MiB of logits exist at
+/// a time, and the gradients are made in the same pass, so no \[n, V\] matrix is ever kept.
+pub fn vocabulary_loss(x: Tensor<2>, w: Tensor<2>, targets: Tensor<1>, scale: f32) -> Tensor<1> {
+    let (x, w, targets) = (x.into_dispatch(), w.into_dispatch(), targets.into_dispatch());
+    Tensor::from_dispatch(Dispatch::vocabulary_loss(x, w, targets, scale))
+}
+
+/// One AdamW step (Loshchilov and Hutter 2019, arXiv 1711.05101; `torch.optim.AdamW`) → (p, m, v).
+///
+/// p ← p·(1 − lr·λ); m, v ← moments of g·grad_scale; p ← p − lr/(1−β₁ᵗ) · m / (√v/√(1−β₂ᵗ) + ε).
+pub fn adamw(
+    p: Tensor<1>,
+    g: Tensor<1>,
+    m: Tensor<1>,
+    v: Tensor<1>,
+    step: AdamWStep,
+) -> (Tensor<1>, Tensor<1>, Tensor<1>) {
+    let (p, g, m, v) = (p.into_dispatch(), g.into_dispatch(), m.into_dispatch(), v.into_dispatch());
+    let (p, m, v) = Dispatch::adamw(p, g, m, v, step);
+    (Tensor::from_dispatch(p), Tensor::from_dispatch(m), Tensor::from_dispatch(v))
+}
+
+/// Σ x² → \[1\].
+pub fn sum_squares(x: Tensor<1>) -> Tensor<1> {
+    Tensor::from_dispatch(Dispatch::sum_squares(x.into_dispatch()))
+}

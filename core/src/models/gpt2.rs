@@ -1,0 +1,148 @@
+//! GPT-2: learned positions, layer norms, one fused q-k-v projection, weights stored \[in, out\] (Conv1D), tanh GELU.
+//!
+//! Layer: x ← x + proj(attention(split(c_attn(n₁x)))); x ← x + proj(gelu(c_fc(n₂x))). The base's own dropouts (attn_pdrop,
+//! embd_pdrop, resid_pdrop) are not applied: only the adapter's is. Reference: transformers' modeling_gpt2.py.
+
+use super::{KvCache, Leaves, Linear, Pass, Tokens, Weight, load::{Loader, Start}};
+use crate::{
+    error::{Error, Result},
+    ops,
+};
+use burn::tensor::{Tensor, TensorData};
+
+pub(crate) struct Gpt2 {
+    pub(crate) layers: Vec<Layer>,
+    pub(crate) vocab: usize,
+    pub(crate) width: usize,
+    pub(crate) max_positions: usize,
+    heads: usize,
+    eps: f32,
+    tokens: Weight,
+    positions: Weight,
+    norm: Norm,
+    head: Option<Weight>,
+}
+
+struct Norm {
+    weight: Weight,
+    bias: Weight,
+}
+
+impl Norm {
+    async fn load(loader: &mut Loader<'_>, path: &str, width: usize) -> Result<Self> {
+        let weight = loader.weight(&format!("{path}.weight"), &[width], Start::Ones).await?;
+        let bias = loader.weight(&format!("{path}.bias"), &[width], Start::Zeros).await?;
+        Ok(Self { weight, bias })
+    }
+
+    fn forward(&self, x: Tensor<2>, leaves: &Leaves, eps: f32) -> Tensor<2> {
+        ops::layer_norm(x, self.weight.flat(leaves), self.bias.flat(leaves), eps)
+    }
+}
+
+pub(crate) struct Layer {
+    norm_1: Norm,
+    attention: Linear,
+    attention_out: Linear,
+    norm_2: Norm,
+    up: Linear,
+    down: Linear,
+}
+
+impl Gpt2 {
+    pub(crate) async fn load(loader: &mut Loader<'_>) -> Result<Self> {
+        let width = loader.number("n_embd")?;
+        let (vocab, heads) = (loader.number("vocab_size")?, loader.number("n_head")?);
+        let (count, max_positions) = (loader.number("n_layer")?, loader.number("n_positions")?);
+        let inner = loader.optional_number("n_inner")?.unwrap_or(4 * width);
+        let activation = loader.text("activation_function").unwrap_or_else(|_| "gelu_new".into());
+        if activation != "gelu_new" {
+            let what = format!("the activation {activation:?} is not supported for gpt2");
+            return Err(Error::model(what).file("config.json").field("activation_function"));
+        }
+        if width % heads != 0 {
+            let what = format!("{heads} heads do not divide a width of {width}");
+            return Err(Error::model(what).file("config.json").field("n_head"));
+        }
+        // The first published checkpoints lack the prefix.
+        let prefix = if loader.has("wte.weight") { "" } else { "transformer." };
+        let at = |part: &str| format!("{prefix}{part}");
+        let tokens = loader.weight(&at("wte.weight"), &[vocab, width], Start::Normal).await?;
+        let positions = loader.weight(&at("wpe.weight"), &[max_positions, width], Start::Normal).await?;
+        let mut layers = Vec::with_capacity(count);
+        for i in 0..count {
+            let at = |part: &str| format!("{prefix}h.{i}.{part}");
+            let mut layer = Layer {
+                norm_1: Norm::load(loader, &at("ln_1"), width).await?,
+                attention: loader.linear(at("attn.c_attn"), width, 3 * width, true, true).await?,
+                attention_out: loader.linear(at("attn.c_proj"), width, width, true, true).await?,
+                norm_2: Norm::load(loader, &at("ln_2"), width).await?,
+                up: loader.linear(at("mlp.c_fc"), width, inner, true, true).await?,
+                down: loader.linear(at("mlp.c_proj"), inner, width, true, true).await?,
+            };
+            // PEFT names modules by the model's attributes, which always have the prefix.
+            for linear in [&mut layer.attention, &mut layer.attention_out, &mut layer.up, &mut layer.down] {
+                if prefix.is_empty() {
+                    linear.path = format!("transformer.{}", linear.path);
+                }
+            }
+            layers.push(layer);
+        }
+        let norm = Norm::load(loader, &at("ln_f"), width).await?;
+        let head = match loader.has("lm_head.weight") {
+            true => Some(loader.weight("lm_head.weight", &[vocab, width], Start::Normal).await?),
+            false => None,
+        };
+        let eps = loader.real("layer_norm_epsilon")?.unwrap_or(1e-5) as f32;
+        Ok(Self { layers, vocab, width, max_positions, heads, eps, tokens, positions, norm, head })
+    }
+
+    /// ids \[B·T\] → the last layer's normed hidden states \[B·T, C\].
+    pub(crate) fn hidden(&self, pass: &Pass, input: Tokens, mut cache: Option<&mut KvCache>) -> Tensor<2> {
+        let leaves = pass.leaves;
+        let Tokens { ids, mask, batch, tokens, start } = input;
+        let (width, heads) = (self.width, self.heads);
+        let places: Vec<f32> = (0..batch).flat_map(|_| (start..start + tokens).map(|p| p as f32)).collect();
+        let places = Tensor::from_data(TensorData::new(places, [batch * tokens]), &mask.device());
+        let mut x = ops::embedding(ids, self.tokens.matrix(leaves, [self.vocab, width]))
+            + ops::embedding(places, self.positions.matrix(leaves, [self.max_positions, width]));
+        for (i, layer) in self.layers.iter().enumerate() {
+            let normed = layer.norm_1.forward(x.clone(), leaves, self.eps);
+            let qkv = layer.attention.forward(normed, pass);
+            // [B·T, 3·C] → three of [B, H, T, D]
+            let part = |j: usize| {
+                let part = qkv.clone().slice([0..batch * tokens, j * width..(j + 1) * width]);
+                part.reshape([batch, tokens, heads, width / heads]).swap_dims(1, 2)
+            };
+            let (q, k, v) = (part(0), part(1), part(2));
+            let (k, v) = match cache.as_deref_mut() {
+                Some(cache) => cache.extend(i, k, v),
+                None => (k, v),
+            };
+            let mixed = ops::attention(q, k, v, mask.clone());
+            // [B, H, T, D] → [B·T, C]
+            let mixed = mixed.swap_dims(1, 2).reshape([batch * tokens, width]);
+            x = x + layer.attention_out.forward(mixed, pass);
+            let normed = layer.norm_2.forward(x.clone(), leaves, self.eps);
+            x = x + layer.down.forward(ops::gelu_new(layer.up.forward(normed, pass)), pass);
+        }
+        self.norm.forward(x, leaves, self.eps)
+    }
+
+    /// The output matrix \[V, C\]: the token embedding, unless the file holds another.
+    pub(crate) fn head(&self, leaves: &Leaves) -> Tensor<2> {
+        self.head.as_ref().unwrap_or(&self.tokens).matrix(leaves, [self.vocab, self.width])
+    }
+
+    pub(crate) fn linears(&self) -> Vec<&Linear> {
+        self.layers.iter().flat_map(|l| [&l.attention, &l.attention_out, &l.up, &l.down]).collect()
+    }
+
+    pub(crate) fn linears_mut(&mut self) -> Vec<&mut Linear> {
+        fn parts(l: &mut Layer) -> [&mut Linear; 4] {
+            let Layer { attention, attention_out, up, down, .. } = l;
+            [attention, attention_out, up, down]
+        }
+        self.layers.iter_mut().flat_map(parts).collect()
+    }
+}

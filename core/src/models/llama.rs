@@ -1,0 +1,249 @@
+//! The Llama family: Llama, SmolLM2 and Mistral, Qwen2 (biases on q, k, v), Qwen3 (norms on q and k).
+//!
+//! Layer: x ← x + o(attention(rope(q(n₁x)), rope(k(n₁x)), v(n₁x))); x ← x + down(silu(gate(n₂x)) · up(n₂x)), with RMS norms n.
+//! Positions are 0..T−1 in every row, padding included, as transformers counts them where no position_ids are given.
+//! Reference: transformers' modeling_llama.py, modeling_qwen2.py, modeling_qwen3.py.
+
+use super::{KvCache, Leaves, Linear, Pass, Tokens, Weight, load::{Loader, Start}};
+use crate::{
+    error::{Error, Result},
+    ops,
+};
+use burn::tensor::{Device, Tensor, TensorData};
+use serde_json::Value;
+
+pub(crate) struct Llama {
+    pub(crate) layers: Vec<Layer>,
+    pub(crate) vocab: usize,
+    pub(crate) width: usize,
+    pub(crate) max_positions: usize,
+    embedding: Weight,
+    /// `None` where the head is the embedding.
+    head: Option<Weight>,
+    norm: Weight,
+    eps: f32,
+    heads: Heads,
+    rope: Rope,
+}
+
+#[derive(Clone, Copy)]
+struct Heads {
+    query: usize,
+    key_value: usize,
+    dim: usize,
+}
+
+pub(crate) struct Layer {
+    input_norm: Weight,
+    q: Linear,
+    k: Linear,
+    v: Linear,
+    o: Linear,
+    q_norm: Option<Weight>,
+    k_norm: Option<Weight>,
+    post_norm: Weight,
+    gate: Linear,
+    up: Linear,
+    down: Linear,
+}
+
+impl Llama {
+    pub(crate) async fn load(loader: &mut Loader<'_>, model_type: &str) -> Result<Self> {
+        let width = loader.number("hidden_size")?;
+        let vocab = loader.number("vocab_size")?;
+        let query = loader.number("num_attention_heads")?;
+        let key_value = loader.optional_number("num_key_value_heads")?.unwrap_or(query);
+        let dim = loader.optional_number("head_dim")?.unwrap_or(width / query);
+        let inner = loader.number("intermediate_size")?;
+        let count = loader.number("num_hidden_layers")?;
+        let max_positions = loader.optional_number("max_position_embeddings")?.unwrap_or(2048);
+        if query % key_value != 0 || dim % 2 != 0 {
+            let what = format!("{query} heads of width {dim} do not share {key_value} key/value heads evenly");
+            return Err(Error::model(what).file("config.json").field("num_key_value_heads"));
+        }
+        if let Ok(activation) = loader.text("hidden_act")
+            && activation != "silu"
+        {
+            let what = format!("the activation {activation:?} is not supported for this architecture");
+            return Err(Error::model(what).file("config.json").field("hidden_act"));
+        }
+        if model_type != "llama" && loader.flag("use_sliding_window") {
+            let error = Error::model("sliding-window attention is not supported").file("config.json");
+            return Err(error.field("use_sliding_window"));
+        }
+        let heads = Heads { query, key_value, dim };
+        let rope = Rope::new(loader, dim, max_positions)?;
+        let embedding = loader.weight("model.embed_tokens.weight", &[vocab, width], Start::Normal).await?;
+        let qkv_bias = if model_type == "qwen2" { true } else { loader.flag("attention_bias") };
+        let o_bias = model_type != "qwen2" && loader.flag("attention_bias");
+        let (mlp_bias, qk_norm) = (loader.flag("mlp_bias"), model_type == "qwen3");
+        let mut layers = Vec::with_capacity(count);
+        for i in 0..count {
+            let at = |part: &str| format!("model.layers.{i}.{part}");
+            let (q_out, kv_out) = (query * dim, key_value * dim);
+            layers.push(Layer {
+                input_norm: loader.weight(&at("input_layernorm.weight"), &[width], Start::Ones).await?,
+                q: loader.linear(at("self_attn.q_proj"), width, q_out, qkv_bias, false).await?,
+                k: loader.linear(at("self_attn.k_proj"), width, kv_out, qkv_bias, false).await?,
+                v: loader.linear(at("self_attn.v_proj"), width, kv_out, qkv_bias, false).await?,
+                o: loader.linear(at("self_attn.o_proj"), q_out, width, o_bias, false).await?,
+                q_norm: match qk_norm {
+                    true => Some(loader.weight(&at("self_attn.q_norm.weight"), &[dim], Start::Ones).await?),
+                    false => None,
+                },
+                k_norm: match qk_norm {
+                    true => Some(loader.weight(&at("self_attn.k_norm.weight"), &[dim], Start::Ones).await?),
+                    false => None,
+                },
+                post_norm: loader.weight(&at("post_attention_layernorm.weight"), &[width], Start::Ones).await?,
+                gate: loader.linear(at("mlp.gate_proj"), width, inner, mlp_bias, false).await?,
+                up: loader.linear(at("mlp.up_proj"), width, inner, mlp_bias, false).await?,
+                down: loader.linear(at("mlp.down_proj"), inner, width, mlp_bias, false).await?,
+            });
+        }
+        let norm = loader.weight("model.norm.weight", &[width], Start::Ones).await?;
+        let tied = loader.flag("tie_word_embeddings") && !loader.has("lm_head.weight");
+        let head = match tied {
+            true => None,
+            false => Some(loader.weight("lm_head.weight", &[vocab, width], Start::Normal).await?),
+        };
+        let eps = loader.real("rms_norm_eps")?.unwrap_or(1e-6) as f32;
+        Ok(Self { layers, vocab, width, max_positions, embedding, head, norm, eps, heads, rope })
+    }
+
+    /// ids \[B·T\] → the last layer's normed hidden states \[B·T, C\].
+    pub(crate) fn hidden(&self, pass: &Pass, input: Tokens, mut cache: Option<&mut KvCache>) -> Tensor<2> {
+        let leaves = pass.leaves;
+        let Tokens { ids, mask, batch, tokens, start } = input;
+        let (cos, sin) = self.rope.tables(start, tokens);
+        let mut x = ops::embedding(ids, self.embedding.matrix(leaves, [self.vocab, self.width]));
+        for (i, layer) in self.layers.iter().enumerate() {
+            let normed = ops::rms_norm(x.clone(), layer.input_norm.flat(leaves), self.eps);
+            let Heads { query, key_value, dim } = self.heads;
+            // [B·T, heads·D] → [B, heads, T, D]
+            let split = |y: Tensor<2>, heads: usize, norm: &Option<Weight>| {
+                let y = match norm {
+                    None => y,
+                    Some(norm) => {
+                        ops::rms_norm(y.reshape([batch * tokens * heads, dim]), norm.flat(leaves), self.eps)
+                            .reshape([batch * tokens, heads * dim])
+                    }
+                };
+                y.reshape([batch, tokens, heads, dim]).swap_dims(1, 2)
+            };
+            let q = split(layer.q.forward(normed.clone(), pass), query, &layer.q_norm);
+            let k = split(layer.k.forward(normed.clone(), pass), key_value, &layer.k_norm);
+            let v = split(layer.v.forward(normed, pass), key_value, &None);
+            let q = ops::rope(q, cos.clone(), sin.clone());
+            let k = ops::rope(k, cos.clone(), sin.clone());
+            let (k, v) = match cache.as_deref_mut() {
+                Some(cache) => cache.extend(i, k, v),
+                None => (k, v),
+            };
+            let mixed = ops::attention(q, k, v, mask.clone());
+            // [B, H, T, D] → [B·T, H·D]
+            let mixed = mixed.swap_dims(1, 2).reshape([batch * tokens, query * dim]);
+            x = x + layer.o.forward(mixed, pass);
+            let normed = ops::rms_norm(x.clone(), layer.post_norm.flat(leaves), self.eps);
+            let gate = layer.gate.forward(normed.clone(), pass);
+            let up = layer.up.forward(normed, pass);
+            x = x + layer.down.forward(ops::silu_mul(gate, up), pass);
+        }
+        ops::rms_norm(x, self.norm.flat(leaves), self.eps)
+    }
+
+    /// The output matrix \[V, C\].
+    pub(crate) fn head(&self, leaves: &Leaves) -> Tensor<2> {
+        self.head.as_ref().unwrap_or(&self.embedding).matrix(leaves, [self.vocab, self.width])
+    }
+
+    pub(crate) fn linears(&self) -> Vec<&Linear> {
+        self.layers.iter().flat_map(|l| [&l.q, &l.k, &l.v, &l.o, &l.gate, &l.up, &l.down]).collect()
+    }
+
+    pub(crate) fn linears_mut(&mut self) -> Vec<&mut Linear> {
+        fn parts(l: &mut Layer) -> [&mut Linear; 7] {
+            let Layer { q, k, v, o, gate, up, down, .. } = l;
+            [q, k, v, o, gate, up, down]
+        }
+        self.layers.iter_mut().flat_map(parts).collect()
+    }
+}
+
+/// cos and sin \[positions, D/2\] of the rotary embedding, made once on the host in f32 as transformers does.
+struct Rope {
+    cos: Tensor<2>,
+    sin: Tensor<2>,
+}
+
+impl Rope {
+    fn new(loader: &Loader, dim: usize, positions: usize) -> Result<Self> {
+        // transformers 5 nests it in rope_parameters; 4 has rope_theta and rope_scaling.
+        let parameters = loader.object("rope_parameters").or_else(|| loader.object("rope_scaling"));
+        let nested = parameters.and_then(|p| p.get("rope_theta")).and_then(Value::as_f64);
+        let theta = match nested {
+            Some(theta) => theta,
+            None => loader.real("rope_theta")?.unwrap_or(10_000.0),
+        };
+        let mut frequencies: Vec<f32> =
+            (0..dim / 2).map(|i| 1.0 / (theta as f32).powf((2 * i) as f32 / dim as f32)).collect();
+        if let Some(parameters) = parameters {
+            scale_frequencies(&mut frequencies, parameters)?;
+        }
+        // Longer contexts than this are not trained on in a browser; the table is cut to spare memory.
+        let positions = positions.min(8192);
+        let table = |function: fn(f32) -> f32| {
+            let angles = (0..positions).flat_map(|position| frequencies.iter().map(move |f| position as f32 * f));
+            let values: Vec<f32> = angles.map(function).collect();
+            from_values(values, [positions, dim / 2], loader.device())
+        };
+        Ok(Self { cos: table(f32::cos), sin: table(f32::sin) })
+    }
+
+    fn tables(&self, start: usize, tokens: usize) -> (Tensor<2>, Tensor<2>) {
+        let rows = start..start + tokens;
+        (self.cos.clone().slice([rows.clone()]), self.sin.clone().slice([rows]))
+    }
+}
+
+fn from_values(values: Vec<f32>, shape: [usize; 2], device: &Device) -> Tensor<2> {
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+/// `rope_type` of config.json: `default`, `linear`, `llama3` (transformers' modeling_rope_utils.py).
+fn scale_frequencies(frequencies: &mut [f32], parameters: &Value) -> Result<()> {
+    let kind = parameters.get("rope_type").or_else(|| parameters.get("type")).and_then(Value::as_str);
+    let number = |key: &str| {
+        let value = parameters.get(key).and_then(Value::as_f64);
+        value.ok_or_else(|| Error::format("this key of rope_scaling is missing").file("config.json").field(key))
+    };
+    match kind.unwrap_or("default") {
+        "default" => Ok(()),
+        "linear" => {
+            let factor = number("factor")? as f32;
+            frequencies.iter_mut().for_each(|f| *f /= factor);
+            Ok(())
+        }
+        "llama3" => {
+            let (factor, low, high) = (number("factor")?, number("low_freq_factor")?, number("high_freq_factor")?);
+            let context = number("original_max_position_embeddings")?;
+            for f in frequencies {
+                let wavelength = 2.0 * std::f64::consts::PI / f64::from(*f);
+                let smooth = (context / wavelength - low) / (high - low);
+                let scaled = f64::from(*f) / factor;
+                *f = if wavelength > context / low {
+                    scaled
+                } else if wavelength < context / high {
+                    f64::from(*f)
+                } else {
+                    (1.0 - smooth) * scaled + smooth * f64::from(*f)
+                } as f32;
+            }
+            Ok(())
+        }
+        other => {
+            let what = format!("the rotary embedding {other:?} is not supported");
+            Err(Error::model(what).file("config.json").field("rope_type"))
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! From files to weights on the device: one tensor at a time, shape checked, frozen or trained as the run wants it.
+
+use super::{Linear, Parameter, Parameters, Weight};
+use crate::{
+    error::{Error, Result},
+    formats::ModelFiles,
+    random::Generator,
+};
+use burn::tensor::{Device, Tensor, TensorData};
+use serde_json::Value;
+
+/// How a tensor starts where the files hold no weights.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Start {
+    /// Normal with `initializer_range`.
+    Normal,
+    Ones,
+    Zeros,
+}
+
+pub(crate) struct Loader<'a> {
+    files: &'a ModelFiles,
+    full: bool,
+    fresh: bool,
+    generator: Generator,
+    device: &'a Device,
+    progress: &'a mut dyn FnMut(u64, u64),
+    total_bytes: u64,
+    done_bytes: u64,
+    weights: u64,
+    parameters: Parameters,
+}
+
+impl<'a> Loader<'a> {
+    pub(crate) fn new(
+        files: &'a ModelFiles,
+        full: bool,
+        seed: u64,
+        device: &'a Device,
+        progress: &'a mut dyn FnMut(u64, u64),
+    ) -> Self {
+        let total_bytes = files.entries().iter().map(|entry| entry.bytes).sum();
+        Self {
+            files,
+            full,
+            fresh: files.entries().is_empty(),
+            generator: Generator::new(seed, "init"),
+            device,
+            progress,
+            total_bytes,
+            done_bytes: 0,
+            weights: 0,
+            parameters: Parameters::default(),
+        }
+    }
+
+    /// What full training trains, and how many weights the model has.
+    pub(crate) fn finish(self) -> (Parameters, u64) {
+        (self.parameters, self.weights)
+    }
+
+    pub(crate) fn device(&self) -> &Device {
+        self.device
+    }
+
+    fn key(&self, key: &str) -> Option<&Value> {
+        self.files.config.get(key).filter(|value| !value.is_null())
+    }
+
+    /// A whole number of config.json.
+    pub(crate) fn number(&self, key: &str) -> Result<usize> {
+        self.optional_number(key)?.ok_or_else(|| missing(key))
+    }
+
+    pub(crate) fn optional_number(&self, key: &str) -> Result<Option<usize>> {
+        match self.key(key) {
+            None => Ok(None),
+            Some(value) => match value.as_u64() {
+                Some(number) if (1..=1 << 30).contains(&number) => Ok(Some(number as usize)),
+                _ => Err(Error::format(format!("must be a positive whole number, got {value}")).file("config.json").field(key)),
+            },
+        }
+    }
+
+    pub(crate) fn real(&self, key: &str) -> Result<Option<f64>> {
+        match self.key(key) {
+            None => Ok(None),
+            Some(value) => {
+                let wrong = || Error::format(format!("must be a number, got {value}")).file("config.json").field(key);
+                value.as_f64().ok_or_else(wrong).map(Some)
+            }
+        }
+    }
+
+    pub(crate) fn flag(&self, key: &str) -> bool {
+        self.key(key).and_then(Value::as_bool).unwrap_or(false)
+    }
+
+    pub(crate) fn text(&self, key: &str) -> Result<String> {
+        let text = self.key(key).and_then(Value::as_str);
+        text.map(str::to_owned).ok_or_else(|| missing(key))
+    }
+
+    pub(crate) fn object(&self, key: &str) -> Option<&Value> {
+        self.key(key).filter(|value| value.is_object())
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.files.contains(name)
+    }
+
+    /// Whether the files hold no weights, so that the model starts afresh.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.fresh
+    }
+
+    /// Tensor `name` of `shape`.
+    pub(crate) async fn weight(&mut self, name: &str, shape: &[usize], start: Start) -> Result<Weight> {
+        let count: usize = shape.iter().product();
+        let values = if self.fresh { self.draw(count, start)? } else { self.read(name, shape).await? };
+        self.weights += count as u64;
+        let tensor = Tensor::<1>::from_data(TensorData::new(values, [count]), self.device);
+        if !self.full {
+            return Ok(Weight::Frozen(tensor));
+        }
+        let parameter =
+            Parameter { name: name.to_owned(), shape: shape.to_vec(), decay: decays(name), value: tensor };
+        Ok(Weight::Trained(self.parameters.push(parameter)))
+    }
+
+    async fn read(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        if !self.files.contains(name) {
+            let error = Error::model("the model's files lack this tensor").file(&self.files.name).field(name);
+            return Err(error.remedy("Are all shards there, and does config.json belong to them?"));
+        }
+        let (found, values) = self.files.read_f32(name).await?;
+        if found != shape {
+            let what = format!("has shape {found:?}, config.json promises {shape:?}");
+            return Err(Error::model(what).file(&self.files.name).field(name));
+        }
+        let entry = self.files.entries().iter().find(|entry| entry.name == name);
+        self.done_bytes += entry.map_or(0, |entry| entry.bytes);
+        (self.progress)(self.done_bytes, self.total_bytes);
+        Ok(values)
+    }
+
+    fn draw(&mut self, count: usize, start: Start) -> Result<Vec<f32>> {
+        let deviation = self.real("initializer_range")?.unwrap_or(0.02);
+        Ok(match start {
+            Start::Ones => vec![1.0; count],
+            Start::Zeros => vec![0.0; count],
+            Start::Normal => (0..count).map(|_| (self.generator.normal() * deviation) as f32).collect(),
+        })
+    }
+
+    /// A linear at `path`, with a bias where `bias`.
+    pub(crate) async fn linear(
+        &mut self,
+        path: String,
+        inputs: usize,
+        outputs: usize,
+        bias: bool,
+        transposed: bool,
+    ) -> Result<Linear> {
+        let shape = if transposed { [inputs, outputs] } else { [outputs, inputs] };
+        let weight = self.weight(&format!("{path}.weight"), &shape, Start::Normal).await?;
+        let bias = match bias {
+            true => Some(self.weight(&format!("{path}.bias"), &[outputs], Start::Zeros).await?),
+            false => None,
+        };
+        Ok(Linear { path, inputs, outputs, transposed, weight, bias, lora: None })
+    }
+}
+
+fn missing(key: &str) -> Error {
+    Error::format("this key is missing").file("config.json").field(key)
+}
+
+/// transformers' rule (Trainer.get_decay_parameter_names): biases and norms do not decay.
+fn decays(name: &str) -> bool {
+    let name = name.to_lowercase();
+    let is_norm = |part: &str| {
+        part.contains("layernorm") || part.contains("rmsnorm") || part == "norm" || part.ends_with("_norm")
+            || part.starts_with("ln_")
+    };
+    !name.contains("bias") && !name.split('.').any(is_norm)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::decays;
+
+    #[test]
+    fn biases_and_norms_do_not_decay() {
+        for name in [
+            "model.norm.weight",
+            "model.layers.0.input_layernorm.weight",
+            "model.layers.0.self_attn.q_norm.weight",
+            "transformer.h.0.ln_1.weight",
+            "transformer.h.0.attn.c_attn.bias",
+        ] {
+            assert!(!decays(name), "{name}");
+        }
+        for name in ["model.embed_tokens.weight", "model.layers.0.mlp.up_proj.weight"] {
+            assert!(decays(name), "{name}");
+        }
+    }
+}
