@@ -73,17 +73,26 @@ impl RunConfig {
     ///
     /// # Errors
     /// Text that is neither, unknown or doubled keys, wrong types and impossible values; all of the file's errors are
-    /// told in one, which points to the first.
+    /// told in one, which points to the first (of very many, the first twenty).
     pub fn parse(text: &str, file_name: &str) -> Result<Resolved> {
-        let mut resolved = Resolved::default();
-        resolved.file = (!file_name.is_empty()).then(|| file_name.to_owned());
+        let mut resolved = Resolved {
+            file: (!file_name.is_empty()).then(|| file_name.to_owned()),
+            ..Resolved::default()
+        };
         let mut errors = Vec::new();
         let mut given: BTreeMap<&'static str, (Value, String, usize)> = BTreeMap::new();
         let mut keys: BTreeMap<String, usize> = BTreeMap::new();
         for entry in read::entries(text, file_name)? {
+            if errors.len() >= MOST_ERRORS {
+                break;
+            }
             let (key, line) = (entry.key, entry.line);
             if let Some(first) = keys.insert(key.clone(), line) {
-                errors.push(Error::config(format!("stands here a second time, after line {first}")).field(&key).row(line));
+                errors.push(
+                    Error::config(format!("stands here a second time, after line {first}"))
+                        .field(&key)
+                        .row(line),
+                );
                 continue;
             }
             let sets = match check::meaning(&key, &entry.value) {
@@ -118,7 +127,11 @@ impl RunConfig {
             }
         }
         for (name, (value, key, line)) in given {
-            let source = if key == name { Source::File { line } } else { Source::Alias { of: key, line } };
+            let source = if key == name {
+                Source::File { line }
+            } else {
+                Source::Alias { of: key, line }
+            };
             if let Err(error) = resolved.put(name, value, source) {
                 errors.push(error.row(line));
             }
@@ -184,11 +197,17 @@ impl RunConfig {
     /// Names what is missing.
     pub fn require_paths(&self) -> Result<()> {
         for (name, path, example) in [
-            ("model_name_or_path", &self.model_name_or_path, "a folder with config.json and safetensors, or a GGUF file"),
+            (
+                "model_name_or_path",
+                &self.model_name_or_path,
+                "a folder with config.json and safetensors, or a GGUF file",
+            ),
             ("train_file", &self.train_file, "a csv, tsv, jsonl, json or txt file"),
         ] {
             if path.is_empty() {
-                return Err(Error::config("is not given, and a run needs it").field(name).remedy(format!("Give {example}.")));
+                return Err(Error::config("is not given, and a run needs it")
+                    .field(name)
+                    .remedy(format!("Give {example}.")));
             }
         }
         Ok(())
@@ -209,12 +228,16 @@ impl RunConfig {
         }
         if self.lr_scheduler_type == SchedulerType::Polynomial && self.lr_end >= self.learning_rate {
             let rate = self.learning_rate;
-            return Err(Error::config(format!("must be below learning_rate ({rate}), got {}", self.lr_end)).field("lr_end"));
+            return Err(
+                Error::config(format!("must be below learning_rate ({rate}), got {}", self.lr_end)).field("lr_end"),
+            );
         }
         if self.finetuning_type == FinetuningType::Full && self.quantization_bit.is_some() {
-            return Err(Error::config("cannot be trained with finetuning_type full: packed weights stay as they are")
-                .field("quantization_bit")
-                .remedy("Use finetuning_type lora, or take quantization_bit out."));
+            return Err(
+                Error::config("cannot be trained with finetuning_type full: packed weights stay as they are")
+                    .field("quantization_bit")
+                    .remedy("Use finetuning_type lora, or take quantization_bit out."),
+            );
         }
         Ok(())
     }
@@ -243,7 +266,11 @@ impl Resolved {
     ///
     /// # Errors
     /// As [`RunConfig::parse`]; the settings are then as they were.
-    pub fn overlay<'a>(&mut self, settings: impl IntoIterator<Item = (&'a str, &'a str)>, source: &Source) -> Result<()> {
+    pub fn overlay<'a>(
+        &mut self,
+        settings: impl IntoIterator<Item = (&'a str, &'a str)>,
+        source: &Source,
+    ) -> Result<()> {
         let mut next = self.clone();
         let mut errors = Vec::new();
         for (key, text) in settings {
@@ -287,7 +314,14 @@ impl Resolved {
         // Zero warm-up steps, asked for, mean none, and not the share that is used where nothing is said.
         if self.is_given("warmup_steps") && self.config.warmup_steps == 0 && !self.is_given("warmup_ratio") {
             self.config.warmup_ratio = 0.0;
-            self.sources.insert("warmup_ratio", Source::Derived { from: "warmup_steps" });
+            self.sources
+                .insert("warmup_ratio", Source::Derived { from: "warmup_steps" });
+        }
+        // transformers' rule for an eval_strategy of steps that does not say how many.
+        if self.follows_logging() && self.is_given("logging_steps") {
+            self.config.eval_steps = self.config.logging_steps;
+            self.sources
+                .insert("eval_steps", Source::Derived { from: "logging_steps" });
         }
         self.config.validate().map_err(|error| {
             let line = match error.field.as_deref().map(|name| self.source(name)) {
@@ -302,7 +336,17 @@ impl Resolved {
         })?;
         self.warnings = self.notes.clone();
         self.warnings.extend(self.idle());
+        if self.follows_logging() && self.config.eval_steps == 0 {
+            let warning =
+                "eval_strategy steps without eval_steps scores the validation split before and after the run only";
+            self.warnings.push(warning.into());
+        }
         Ok(())
+    }
+
+    /// Whether scoring by steps was asked for without saying every how many.
+    fn follows_logging(&self) -> bool {
+        self.is_given("eval_strategy") && self.config.eval_strategy == Interval::Steps && !self.is_given("eval_steps")
     }
 
     /// Sentences about knobs that were given and have no effect beside the others.
@@ -344,13 +388,20 @@ impl Resolved {
             }
         }
         if full {
-            let adapters = KNOBS.iter().filter(|knob| knob.group == Group::Adapter && knob.name != "finetuning_type");
+            let adapters = KNOBS
+                .iter()
+                .filter(|knob| knob.group == Group::Adapter && knob.name != "finetuning_type");
             idle.extend(adapters.map(|knob| (knob.name, "finetuning_type full has no adapters")));
         }
         let given = idle.into_iter().filter(|(name, _)| self.is_given(name));
-        given.map(|(name, reason)| format!("{name} has no effect: {reason}")).collect()
+        given
+            .map(|(name, reason)| format!("{name} has no effect: {reason}"))
+            .collect()
     }
 }
+
+/// So many errors are told at once; a file with more is no run file.
+const MOST_ERRORS: usize = 20;
 
 /// What a key from outside a file sets.
 fn setting(key: &str, node: &Node) -> Result<Vec<(&'static Knob, Value)>> {
@@ -382,7 +433,10 @@ fn assign(config: &mut RunConfig, knob: &Knob, value: Value) -> Result<()> {
     if (knob.write)(config, value) {
         return Ok(());
     }
-    Err(Error::internal(format!("the table and the field of {} disagree", knob.name)))
+    Err(Error::internal(format!(
+        "the table and the field of {} disagree",
+        knob.name
+    )))
 }
 
 /// The first error, with the others told behind it.
@@ -393,7 +447,11 @@ fn all(errors: Vec<Error>) -> Result<()> {
     };
     let more: Vec<String> = errors.map(|error| error.to_string()).collect();
     if !more.is_empty() {
-        let remedy = first.remedy.take().map(|remedy| format!(" ({})", remedy.trim_end_matches('.'))).unwrap_or_default();
+        let remedy = first
+            .remedy
+            .take()
+            .map(|remedy| format!(" ({})", remedy.trim_end_matches('.')))
+            .unwrap_or_default();
         first.what = format!("{}{remedy}. Also: {}", first.what, more.join(" "));
     }
     Err(first)

@@ -2,10 +2,9 @@
 
 use lorakeet_core::Error;
 use lorakeet_core::config::{
-    FinetuningType, Interval, KNOBS, Kind, Resolved, RunConfig, SchedulerType, Source, TargetModules, find,
+    FinetuningType, Interval, KNOBS, Resolved, RunConfig, SchedulerType, Source, TargetModules,
 };
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 
 /// The reference run as it stands.
 const REFERENCE: &str = "\
@@ -57,7 +56,13 @@ fn the_reference_run_loads_as_it_stands() {
 #[test]
 fn the_reference_run_loads_with_windows_line_ends_a_bom_comments_and_quotes() {
     assert_reference(&parse(&format!("\u{feff}{}", REFERENCE.replace('\n', "\r\n"))).config);
-    assert_reference(&parse(&format!("# ours\n---\n{}", REFERENCE.replace('\n', "   # as advised\n\n"))).config);
+    assert_reference(
+        &parse(&format!(
+            "# ours\n---\n{}",
+            REFERENCE.replace('\n', "   # as advised\n\n")
+        ))
+        .config,
+    );
     assert_reference(&parse(&REFERENCE.replace(": cosine", ": \"cosine\"").replace("2e-4", "'2e-4'")).config);
     assert_reference(&parse(&format!("{{{}}}", REFERENCE.trim().replace('\n', ", "))).config);
     let json = r#"{"per_device_train_batch_size": 1, "gradient_accumulation_steps": 2, "learning_rate": 2e-4,
@@ -88,23 +93,54 @@ fn a_llama_factory_file_loads_and_its_other_keys_are_explained() {
     assert_eq!(config.lora_alpha, 16.0);
     assert_eq!(config.learning_rate, 1e-4);
     assert_eq!(config.train_file, "identity.json");
-    assert_eq!(config.target_modules, TargetModules::Names(vec!["q_proj".into(), "v_proj".into()]));
-    assert_eq!(resolved.source("lora_r"), Source::Alias { of: "lora_rank".into(), line: 9 });
+    assert_eq!(
+        config.target_modules,
+        TargetModules::Names(vec!["q_proj".into(), "v_proj".into()])
+    );
+    assert_eq!(
+        resolved.source("lora_r"),
+        Source::Alias {
+            of: "lora_rank".into(),
+            line: 9
+        }
+    );
     assert_eq!(resolved.warnings.len(), 14, "{:#?}", resolved.warnings);
     let template = "line 14: template has no effect: the model's own chat template is used";
-    assert!(resolved.warnings.iter().any(|warning| warning == template), "{:#?}", resolved.warnings);
+    assert!(
+        resolved.warnings.iter().any(|warning| warning == template),
+        "{:#?}",
+        resolved.warnings
+    );
     config.require_paths().expect("both paths are given");
 }
 
 #[test]
 fn numbers_are_read_as_people_mean_them() {
-    for (text, number) in [("2e-4", 2e-4), ("2E-4", 2e-4), ("1.0e-4", 1e-4), (".5", 0.5), ("1.", 1.0), ("+1e-3", 1e-3)] {
-        assert_eq!(parse(&format!("learning_rate: {text}")).config.learning_rate, number, "{text}");
+    for (text, number) in [
+        ("2e-4", 2e-4),
+        ("2E-4", 2e-4),
+        ("1.0e-4", 1e-4),
+        (".5", 0.5),
+        ("1.", 1.0),
+        ("+1e-3", 1e-3),
+    ] {
+        assert_eq!(
+            parse(&format!("learning_rate: {text}")).config.learning_rate,
+            number,
+            "{text}"
+        );
     }
     for (text, number) in [("1_000", 1000), ("1000", 1000), ("1e3", 1000), ("1000.0", 1000)] {
         assert_eq!(parse(&format!("max_steps: {text}")).config.max_steps, number, "{text}");
     }
-    for (text, flag) in [("true", true), ("True", true), ("yes", true), ("on", true), ("false", false), ("off", false)] {
+    for (text, flag) in [
+        ("true", true),
+        ("True", true),
+        ("yes", true),
+        ("on", true),
+        ("false", false),
+        ("off", false),
+    ] {
         assert_eq!(parse(&format!("packing: {text}")).config.packing, Some(flag), "{text}");
     }
     assert_eq!(parse("output_dir: 2024").config.output_dir, "2024");
@@ -119,7 +155,10 @@ fn numbers_are_read_as_people_mean_them() {
 fn an_unknown_key_is_named_with_its_line_and_its_neighbour() {
     let error = refused("lora_r: 8\nlora_alhpa: 32\n");
     assert_eq!((error.row, error.field.as_deref()), (Some(2), Some("lora_alhpa")));
-    assert_eq!(error.to_string(), "run.yaml, row 2, lora_alhpa: there is no such key, got 32. Did you mean lora_alpha?");
+    assert_eq!(
+        error.to_string(),
+        "run.yaml, row 2, lora_alhpa: there is no such key, got 32. Did you mean lora_alpha?"
+    );
     for (typed, meant) in [
         ("learning-rate", "learning_rate"),
         ("Learning_Rate", "learning_rate"),
@@ -131,7 +170,12 @@ fn an_unknown_key_is_named_with_its_line_and_its_neighbour() {
         let remedy = refused(&format!("{typed}: 1")).remedy.unwrap_or_default();
         assert_eq!(remedy, format!("Did you mean {meant}?"), "{typed}");
     }
-    assert!(!refused("colour_of_parakeet: green").remedy.unwrap_or_default().contains("Did you mean"));
+    assert!(
+        !refused("colour_of_parakeet: green")
+            .remedy
+            .unwrap_or_default()
+            .contains("Did you mean")
+    );
 }
 
 #[test]
@@ -164,15 +208,31 @@ fn impossible_values_are_refused_with_key_value_and_what_is_allowed() {
         ("learning_rate: 0x10", RATE, "0x10"),
         ("learning_rate: {}", RATE, "{}"),
         ("max_grad_norm: -1", "must be a number of at least 0", "-1"),
-        ("per_device_train_batch_size: 0", "must be a whole number from 1 to 65536", "0"),
-        ("gradient_accumulation_steps: 0", "must be a whole number from 1 to 65536", "0"),
-        ("warmup_ratio: 1.1", "must be a number of at least 0 and at most 1", "1.1"),
+        (
+            "per_device_train_batch_size: 0",
+            "must be a whole number from 1 to 65536",
+            "0",
+        ),
+        (
+            "gradient_accumulation_steps: 0",
+            "must be a whole number from 1 to 65536",
+            "0",
+        ),
+        (
+            "warmup_ratio: 1.1",
+            "must be a number of at least 0 and at most 1",
+            "1.1",
+        ),
         ("warmup_steps: -3", WARMUP, "-3"),
         ("warmup_steps: 2.5", WARMUP, "2.5"),
         ("eval_steps: -10", "must be a whole number from 0", "-10"),
         ("logging_steps: 0", "must be a whole number from 1", "0"),
         ("max_steps: 0", "must be a whole number from 1, or -1 for none", "0"),
-        ("val_size: 2.5", "must be a share of at least 0 and below 1, or a whole number from 1", "2.5"),
+        (
+            "val_size: 2.5",
+            "must be a share of at least 0 and below 1, or a whole number from 1",
+            "2.5",
+        ),
         ("quantization_bit: 3", "must be one of 4, 8", "3"),
         ("packing: 1", "must be true or false", "1"),
         ("packing: \"true\"", "must be true or false", "\"true\""),
@@ -183,7 +243,11 @@ fn impossible_values_are_refused_with_key_value_and_what_is_allowed() {
         ("target_modules: [q_proj, \"\"]", TARGETS, "[q_proj, \"\"]"),
         ("output_dir:", "must be text", "nothing"),
         ("rank_pattern: {q_proj: 0}", RANKS, "{q_proj: 0}"),
-        ("lr_scheduler_kwargs: {min_lr: 0}", "takes num_cycles, power, lr_end", "min_lr: 0"),
+        (
+            "lr_scheduler_kwargs: {min_lr: 0}",
+            "takes num_cycles, power, lr_end",
+            "min_lr: 0",
+        ),
     ] {
         let error = refused(&format!("seed: 1\n{line}\n"));
         assert_eq!(error.what, format!("{allowed}, got {got}"), "{line}");
@@ -198,7 +262,13 @@ fn impossible_values_are_refused_with_key_value_and_what_is_allowed() {
 #[test]
 fn all_errors_of_a_file_are_told_at_once() {
     let text = refused("lora_r: 0\nlora_drop: 0.1\nlearning_rate: fast\n").to_string();
-    for part in ["row 1, lora_r", "row 2, lora_drop", "Did you mean lora_dropout?", "row 3, learning_rate", "got fast"] {
+    for part in [
+        "row 1, lora_r",
+        "row 2, lora_drop",
+        "Did you mean lora_dropout?",
+        "row 3, learning_rate",
+        "got fast",
+    ] {
         assert!(text.contains(part), "{part} is missing in: {text}");
     }
 }
@@ -208,9 +278,15 @@ fn a_key_may_stand_once_and_its_aliases_must_agree() {
     let error = refused("lora_r: 8\nseed: 1\nlora_r: 8\n");
     assert_eq!(error.row, Some(3));
     assert_eq!(error.what, "stands here a second time, after line 1");
-    assert_eq!(refused(r#"{"lora_r": 8, "lora_r": 16}"#).what, "stands here a second time, after line 1");
+    assert_eq!(
+        refused(r#"{"lora_r": 8, "lora_r": 16}"#).what,
+        "stands here a second time, after line 1"
+    );
     let error = refused("lora_rank: 8\nlora_r: 16\n");
-    assert_eq!(error.what, "gives lora_r the value 16, but lora_rank in line 1 gives it 8");
+    assert_eq!(
+        error.what,
+        "gives lora_r the value 16, but lora_rank in line 1 gives it 8"
+    );
     assert_eq!(parse("lora_rank: 8\nlora_r: 8\n").config.lora_r, 8);
     assert_eq!(refused("load_in_4bit: true\nquantization_bit: 8").row, Some(2));
 }
@@ -267,7 +343,10 @@ fn what_is_not_there_is_refused_and_what_does_not_matter_is_said() {
 #[test]
 fn related_keys_mean_what_they_mean_elsewhere() {
     assert_eq!(parse("load_in_4bit: true").config.quantization_bit, Some(4));
-    assert_eq!(parse("load_in_8bit: true\nload_in_4bit: false").config.quantization_bit, Some(8));
+    assert_eq!(
+        parse("load_in_8bit: true\nload_in_4bit: false").config.quantization_bit,
+        Some(8)
+    );
     assert!(!parse("train_on_prompt: true").config.completion_only_loss);
     assert_eq!(parse("warmup_steps: 0.03").config.warmup_ratio, 0.03);
     assert_eq!(parse("warmup_steps: 0").config.warmup_ratio, 0.0);
@@ -275,16 +354,25 @@ fn related_keys_mean_what_they_mean_elsewhere() {
     let resolved = parse("lora_r: 32");
     assert_eq!(resolved.config.lora_alpha, 64.0);
     assert_eq!(resolved.source("lora_alpha"), Source::Derived { from: "lora_r" });
+    assert_eq!(parse("eval_strategy: steps\nlogging_steps: 10").config.eval_steps, 10);
+    assert_eq!(parse("eval_strategy: steps").warnings.len(), 1);
     let config = parse("lr_scheduler_type: cosine_with_restarts\nlr_scheduler_kwargs:\n  num_cycles: 3\n").config;
     assert_eq!(config.num_cycles, 3.0);
-    assert_eq!(parse("lora_target: all").config.target_modules, TargetModules::Pattern("all-linear".into()));
+    assert_eq!(
+        parse("lora_target: all").config.target_modules,
+        TargetModules::Pattern("all-linear".into())
+    );
     let pattern = r".*\.(q|v)_proj";
     let config = parse(&format!("target_modules: '{pattern}'")).config;
     assert_eq!(config.target_modules, TargetModules::Pattern(pattern.into()));
     let config = parse("target_modules:\n- q_proj\n").config;
     assert_eq!(config.target_modules, TargetModules::Names(vec!["q_proj".into()]));
-    let config = parse("rank_pattern: {q_proj: 4, v_proj: 2}\nlayers_to_transform: [0, 5]\noptim: adamw_torch_fused").config;
-    assert_eq!(config.rank_pattern, [("q_proj".to_owned(), 4), ("v_proj".to_owned(), 2)]);
+    let config =
+        parse("rank_pattern: {q_proj: 4, v_proj: 2}\nlayers_to_transform: [0, 5]\noptim: adamw_torch_fused").config;
+    assert_eq!(
+        config.rank_pattern,
+        [("q_proj".to_owned(), 4), ("v_proj".to_owned(), 2)]
+    );
     assert_eq!(config.layers_to_transform, Some(vec![0, 5]));
 }
 
@@ -304,107 +392,24 @@ fn broken_files_are_refused_with_a_line() {
         let error = refused(text);
         assert!(error.row.is_some_and(|row| row.abs_diff(line) <= 1), "{text}: {error}");
     }
-    assert_eq!(RunConfig::parse("{'lora_r': 8}", "run.json").expect_err("quotes").row, Some(1));
+    assert_eq!(
+        RunConfig::parse("{'lora_r': 8}", "run.json").expect_err("quotes").row,
+        Some(1)
+    );
     for text in ["", "\n\n", "# nothing\n", "---\n", "{}"] {
         assert_eq!(parse(text).config, RunConfig::default(), "{text:?}");
     }
 }
 
 #[test]
-fn no_text_makes_the_reader_panic_or_hang() {
-    let mut random = Random(7);
-    let pieces: Vec<char> = ": \n\t-[]{}\"'&*!#|>%@`,?~\\\u{feff}\u{0}\rae1.0_é漢".chars().collect();
-    for _ in 0..4000 {
-        let length = random.below(60);
-        let text: String = (0..length).map(|_| pieces[random.below(pieces.len())]).collect();
-        let _ = RunConfig::parse(&text, if random.below(4) == 0 { "a.json" } else { "a.yaml" });
-        let mut mutated: Vec<char> = REFERENCE.chars().collect();
-        for _ in 0..3 {
-            let place = random.below(mutated.len());
-            mutated[place] = pieces[random.below(pieces.len())];
-        }
-        let _ = RunConfig::parse(&mutated.into_iter().collect::<String>(), "a.yaml");
-    }
-    for deep in ["[", "{a: ", "- ", "{\"a\":["] {
-        let _ = RunConfig::parse(&format!("lora_r: {}", deep.repeat(100_000)), "a.yaml");
-        let _ = RunConfig::parse(&deep.repeat(100_000), "a.json");
-    }
-}
-
-#[test]
-fn every_alias_works_and_names_are_unique() {
-    let mut names = BTreeSet::new();
-    for knob in KNOBS {
-        assert!(names.insert(knob.name), "{}", knob.name);
-        for alias in knob.aliases {
-            assert!(names.insert(alias), "{alias}");
-            let value = example(knob.name);
-            let resolved = parse(&format!("{alias}: {value}"));
-            let only_value = matches!(knob.kind, Kind::Choice([_]));
-            assert!(only_value || resolved.config.get(alias) != Some(knob.default()), "{alias}");
-            assert_eq!(resolved.config.get(alias), resolved.config.get(knob.name));
-            assert_eq!(resolved.source(knob.name), Source::Alias { of: (*alias).into(), line: 1 });
-            let direct = parse(&format!("{}: {value}", knob.name));
-            assert_eq!(resolved.config, direct.config, "{alias}");
-        }
-    }
-}
-
-#[test]
-fn every_knob_has_a_valid_default_and_words_in_both_languages() {
-    RunConfig::default().validate().expect("the defaults are valid");
-    let Value::Object(map) = serde_json::to_value(RunConfig::default()).expect("serialises") else {
-        panic!("a map");
-    };
-    let names: Vec<_> = map.keys().map(String::as_str).collect();
-    assert_eq!(names, KNOBS.iter().map(|knob| knob.name).collect::<Vec<_>>());
-    for knob in KNOBS {
-        let name = knob.name;
-        assert_eq!(find(name).map(|found| found.name), Some(name));
-        assert_eq!(map[name], knob.default(), "{name}");
-        if knob.default() != json!("") {
-            let mut config = RunConfig::default();
-            config.set(name, &knob.default()).unwrap_or_else(|error| panic!("{error}"));
-            assert_eq!(config, RunConfig::default(), "{name}");
-        }
-        assert!(knob.what.ends_with('.') && knob.what.len() <= 110, "{name}: {}", knob.what.len());
-        assert!(knob.guidance_en.ends_with('.') && knob.guidance_en.len() <= 130, "{name}: {}", knob.guidance_en.len());
-        assert!(knob.guidance_zh.ends_with('。') && knob.guidance_zh.chars().count() <= 70, "{name}");
-        assert!(knob.guidance_zh != knob.guidance_en && !knob.allowed().is_empty(), "{name}");
-    }
-    let essential: BTreeSet<_> = KNOBS.iter().filter(|knob| knob.essential).map(|knob| knob.name).collect();
-    let reference: BTreeSet<_> = REFERENCE.lines().filter_map(|line| line.split(':').next()).collect();
-    assert_eq!(essential, reference);
-    assert!(KNOBS.is_sorted_by_key(|knob| knob.group), "groups stand together");
-}
-
-#[test]
-fn settings_written_as_a_file_read_back_the_same() {
-    let mut random = Random(1);
-    for _ in 0..500 {
-        let config = random_config(&mut random);
-        let text = config.to_yaml();
-        let read = RunConfig::parse(&text, "a.yaml").unwrap_or_else(|error| panic!("{text}\n{error}"));
-        assert_eq!(read.config, config, "{text}");
-        // As JSON between page and worker.
-        let json = serde_json::to_string(&config).expect("serialises");
-        let read = serde_json::from_str::<RunConfig>(&json).unwrap_or_else(|error| panic!("{json}\n{error}"));
-        assert_eq!(read, config);
-        // As flags or an address.
-        let pairs: Vec<_> = config.changed().into_iter().map(|(knob, value)| (knob.name, as_text(&value))).collect();
-        let mut resolved = Resolved::default();
-        resolved
-            .overlay(pairs.iter().map(|(name, text)| (*name, text.as_str())), &Source::Url)
-            .unwrap_or_else(|error| panic!("{pairs:?}\n{error}"));
-        assert_eq!(resolved.config, config, "{pairs:?}");
-    }
-    assert_eq!(RunConfig::default().to_yaml(), "");
-}
-
-#[test]
 fn a_written_file_holds_what_differs_in_table_order() {
     let mut resolved = parse(REFERENCE);
-    let flags = [("output", "runs/1 st"), ("target_modules", "q_proj,v_proj"), ("lr", "1e-5"), ("save_total_limit", "3")];
+    let flags = [
+        ("output", "runs/1 st"),
+        ("target_modules", "q_proj,v_proj"),
+        ("lr", "1e-5"),
+        ("save_total_limit", "3"),
+    ];
     resolved.overlay(flags, &Source::Flag).expect("valid");
     assert_eq!(
         resolved.config.to_yaml(),
@@ -419,7 +424,9 @@ fn a_written_file_holds_what_differs_in_table_order() {
 fn flags_lie_on_top_of_the_file_and_a_wrong_one_changes_nothing() {
     let mut resolved = parse(REFERENCE);
     let before = resolved.clone();
-    let error = resolved.overlay([("lora_r", "4"), ("lora_dropout", "2")], &Source::Flag).expect_err("dropout 2");
+    let error = resolved
+        .overlay([("lora_r", "4"), ("lora_dropout", "2")], &Source::Flag)
+        .expect_err("dropout 2");
     assert_eq!(error.field.as_deref(), Some("lora_dropout"));
     assert_eq!(resolved, before);
     resolved.overlay([("lora_r", "4")], &Source::Flag).expect("valid");
@@ -445,8 +452,14 @@ fn get_and_set_take_aliases_and_check() {
     config.set("quantization_bit", &Value::Null).expect("null is none");
     config.set("finetuning_type", &json!("full")).expect("valid");
     assert_eq!(config.finetuning_type, FinetuningType::Full);
-    assert_eq!(config.set("lora_r", &json!(0)).expect_err("0").field.as_deref(), Some("lora_r"));
-    assert_eq!(config.set("nonsense", &json!(0)).expect_err("unknown").field.as_deref(), Some("nonsense"));
+    assert_eq!(
+        config.set("lora_r", &json!(0)).expect_err("0").field.as_deref(),
+        Some("lora_r")
+    );
+    assert_eq!(
+        config.set("nonsense", &json!(0)).expect_err("unknown").field.as_deref(),
+        Some("nonsense")
+    );
     assert_eq!(config.get("nonsense"), None);
     assert_eq!(config.lora_r, 4);
     assert!(serde_json::from_str::<RunConfig>(r#"{"lora_r": 0}"#).is_err());
@@ -488,9 +501,13 @@ fn steps_are_counted_as_the_reference_counts_them() {
 
 #[test]
 fn check_shows_every_key_with_value_source_and_meaning_within_100_columns() {
-    let mut resolved = parse(&format!("{REFERENCE}lr_scheduler: cosine\nbatch_size: 1\nbf16: true\nlr_end: 1e-6\n"));
+    let mut resolved = parse(&format!(
+        "{REFERENCE}lr_scheduler: cosine\nbatch_size: 1\nbf16: true\nlr_end: 1e-6\n"
+    ));
     let long = "/a/rather/long/path/to/some/data/file.jsonl";
-    resolved.overlay([("seed", "7"), ("train_file", long)], &Source::Flag).expect("valid");
+    resolved
+        .overlay([("seed", "7"), ("train_file", long)], &Source::Flag)
+        .expect("valid");
     let text = resolved.explain();
     for line in text.lines() {
         assert!(line.chars().count() <= 100, "{line}");
@@ -498,100 +515,21 @@ fn check_shows_every_key_with_value_source_and_meaning_within_100_columns() {
     }
     for knob in KNOBS {
         let start = format!("  {} ", knob.name);
-        assert_eq!(text.lines().filter(|line| line.starts_with(&start)).count(), 1, "{}", knob.name);
+        assert_eq!(
+            text.lines().filter(|line| line.starts_with(&start)).count(),
+            1,
+            "{}",
+            knob.name
+        );
     }
-    let row = text.lines().find(|line| line.starts_with("  learning_rate ")).expect("a row");
-    assert_eq!(row.split_whitespace().take(4).collect::<Vec<_>>(), ["learning_rate", "2.0e-4", "line", "3"]);
+    let row = text
+        .lines()
+        .find(|line| line.starts_with("  learning_rate "))
+        .expect("a row");
+    assert_eq!(
+        row.split_whitespace().take(4).collect::<Vec<_>>(),
+        ["learning_rate", "2.0e-4", "line", "3"]
+    );
     assert!(text.contains("bf16 has no effect") && text.contains(long), "{text}");
     println!("{text}");
-}
-
-/// A value that is not the default, as a run file writes it.
-fn example(name: &str) -> String {
-    let knob = find(name).expect("known");
-    match knob.kind {
-        Kind::Integer { min, .. } => (min.max(1) + 4).to_string(),
-        Kind::Number { .. } => "0.25".into(),
-        Kind::Choice(words) => words[words.len() - 1].into(),
-        Kind::Flag => (knob.default() != json!(true)).to_string(),
-        Kind::Text => "some/file.x".into(),
-        Kind::Modules => "[q_proj, v_proj]".into(),
-        Kind::List => "[1, 3]".into(),
-        Kind::Patterns { .. } => "{q_proj: 4}".into(),
-    }
-}
-
-/// A value as a flag or an address gives it.
-fn as_text(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Null => String::new(),
-        value => value.to_string(),
-    }
-}
-
-/// Marsaglia's xorshift.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-    fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound.max(1) as u64) as usize
-    }
-    fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
-    }
-    fn text(&mut self) -> String {
-        let letters: Vec<char> = "ab/._-:#'\" \\\n\t&*!%@[]{},é漢\u{7f}\u{85}\u{2028}\u{feff}😀0".chars().collect();
-        (0..1 + self.below(8)).map(|_| letters[self.below(letters.len())]).collect()
-    }
-}
-
-fn random_config(random: &mut Random) -> RunConfig {
-    let mut config = RunConfig::default();
-    for knob in KNOBS {
-        if random.below(2) == 0 {
-            continue;
-        }
-        let value = match knob.kind {
-            Kind::Integer { min, max } => {
-                let width = (max - min).min(1 << random.below(60)) as usize;
-                match min + random.below(width + 1) as i64 {
-                    0 if knob.name == "max_steps" => json!(-1),
-                    number => json!(number),
-                }
-            }
-            // Four digits: serde_json reads longer ones to within one unit in the last place only.
-            Kind::Number { .. } => {
-                let text = format!("{:.3e}", 10f64.powf(-12.0 * random.unit()) * 0.99);
-                json!(text.parse::<f64>().expect("a number"))
-            }
-            Kind::Choice(words) => json!(words[random.below(words.len())]),
-            Kind::Flag => json!(random.below(2) == 0),
-            Kind::Text => match random.below(4) {
-                0 => json!(["no", "null", "12", "1e5", "true", "~", "0.5", "- a"][random.below(8)]),
-                _ => json!(random.text()),
-            },
-            Kind::Modules => match random.below(2) {
-                0 => json!(r".*layers\.\d+\.(q|v)_proj"),
-                _ => json!(["q_proj", "model.layers.0.mlp.up_proj"]),
-            },
-            Kind::List => json!([random.below(9), random.below(9)]),
-            Kind::Patterns { .. } => json!({"q_proj": 1 + random.below(9), r"layers\.1\..*: #": 2, "no": 3}),
-        };
-        config.set(knob.name, &value).unwrap_or_else(|error| panic!("{value}: {error}"));
-    }
-    if config.lr_end >= config.learning_rate {
-        config.lr_end = 0.0;
-    }
-    if config.finetuning_type == FinetuningType::Full {
-        config.quantization_bit = None;
-    }
-    config.validate().expect("valid");
-    config
 }

@@ -18,7 +18,10 @@ pub(super) enum Meaning {
 pub(super) fn meaning(key: &str, node: &Node) -> Result<Meaning> {
     let one = |name: &str, node: &Node| -> Result<Meaning> {
         let knob = knobs::find(name).ok_or_else(|| Error::internal(format!("no knob {name}")))?;
-        Ok(Meaning::Sets(vec![(knob, value(knob, node).map_err(|error| error.field(key))?)]))
+        Ok(Meaning::Sets(vec![(
+            knob,
+            value(knob, node).map_err(|error| error.field(key))?,
+        )]))
     };
     let flag = |node: &Node| {
         as_flag(node).ok_or_else(|| Error::config(format!("must be true or false, got {}", shown(node))).field(key))
@@ -27,7 +30,11 @@ pub(super) fn meaning(key: &str, node: &Node) -> Result<Meaning> {
         // bitsandbytes' switches; `false` leaves the other one its say.
         "load_in_4bit" | "load_in_8bit" => {
             let bits = if key == "load_in_4bit" { "4" } else { "8" };
-            if flag(node)? { one("quantization_bit", &Node::Plain(bits.into())) } else { Ok(Meaning::Sets(Vec::new())) }
+            if flag(node)? {
+                one("quantization_bit", &Node::Plain(bits.into()))
+            } else {
+                Ok(Meaning::Sets(Vec::new()))
+            }
         }
         // LLaMA-Factory asks the opposite question.
         "train_on_prompt" => one("completion_only_loss", &Node::Plain((!flag(node)?).to_string())),
@@ -63,7 +70,10 @@ fn scheduler_arguments(node: &Node) -> Result<Meaning> {
         let knob = known.ok_or_else(|| {
             Error::config(format!("takes {}, got {name}: {}", KNOWN.join(", "), shown(node))).field(KEY)
         })?;
-        sets.push((knob, value(knob, node).map_err(|error| error.field(format!("{KEY}.{name}")))?));
+        sets.push((
+            knob,
+            value(knob, node).map_err(|error| error.field(format!("{KEY}.{name}")))?,
+        ));
     }
     Ok(Meaning::Sets(sets))
 }
@@ -81,15 +91,20 @@ fn without_knob(key: &str, node: &Node, treatment: &Treatment) -> Result<String>
         _ => false,
     };
     if is_null(node) || neutral.iter().any(|word| is(word)) {
-        return Ok(format!("{key}: {} has no effect: it is what happens anyway", shown(node)));
+        return Ok(format!(
+            "{key}: {} has no effect: it is what happens anyway",
+            shown(node)
+        ));
     }
     let allowed = match neutral {
         [] => "null".to_owned(),
         words => words.join(", "),
     };
-    Err(Error::config(format!("{reason}; allowed is only {allowed}, got {}", shown(node)))
-        .field(key)
-        .remedy("Take the line out."))
+    Err(
+        Error::config(format!("{reason}; allowed is only {allowed}, got {}", shown(node)))
+            .field(key)
+            .remedy("Take the line out."),
+    )
 }
 
 /// An unknown key, and the known one that it is nearest to.
@@ -103,12 +118,28 @@ fn unknown(key: &str, node: &Node) -> Error {
 
 /// The known name nearest to `key`, if any is near enough to be a slip of the pen.
 fn nearest(key: &str) -> Option<&'static str> {
-    let wanted: Vec<char> = key.trim().replace(['-', ' '], "_").to_lowercase().chars().take(64).collect();
-    let names = KNOBS.iter().flat_map(|knob| std::iter::once(knob.name).chain(knob.aliases.iter().copied()));
+    let wanted: Vec<char> = key
+        .trim()
+        .replace(['-', ' '], "_")
+        .to_lowercase()
+        .chars()
+        .take(64)
+        .collect();
+    let names = KNOBS
+        .iter()
+        .flat_map(|knob| std::iter::once(knob.name).chain(knob.aliases.iter().copied()));
     // A name that was only begun counts as one slip.
     let begun: String = wanted.iter().collect();
-    let slips = |name: &str| if begun.len() > 3 && name.starts_with(&begun) { 1 } else { distance(&wanted, name) };
-    let (distance, name) = names.map(|name| (slips(name), name)).min_by_key(|(distance, _)| *distance)?;
+    let slips = |name: &str| {
+        if begun.len() > 3 && name.starts_with(&begun) {
+            1
+        } else {
+            distance(&wanted, name)
+        }
+    };
+    let (distance, name) = names
+        .map(|name| (slips(name), name))
+        .min_by_key(|(distance, _)| *distance)?;
     (distance <= (wanted.len() / 3).max(1)).then_some(name)
 }
 
@@ -150,12 +181,19 @@ pub(super) fn value(knob: &Knob, node: &Node) -> Result<Value> {
             let low = if above { number > min } else { number >= min };
             let high = if below { number < max } else { number <= max };
             let possible = low && high && (knob.name != "val_size" || number < 1.0 || number.fract() == 0.0);
-            possible.then(|| super::setting::Setting::to_value(&number)).ok_or_else(wrong)?
+            possible
+                .then(|| super::setting::Setting::to_value(&number))
+                .ok_or_else(wrong)?
         }
         Kind::Choice(words) => {
-            let (Node::Plain(text) | Node::Quoted(text)) = node else { return Err(wrong()) };
+            let (Node::Plain(text) | Node::Quoted(text)) = node else {
+                return Err(wrong());
+            };
             let text = synonym(knob.name, text.trim());
-            let word = words.iter().find(|word| word.eq_ignore_ascii_case(text)).ok_or_else(wrong)?;
+            let word = words
+                .iter()
+                .find(|word| word.eq_ignore_ascii_case(text))
+                .ok_or_else(wrong)?;
             Value::from(*word)
         }
         Kind::Flag => Value::Bool(as_flag(node).ok_or_else(wrong)?),
@@ -169,7 +207,10 @@ pub(super) fn value(knob: &Knob, node: &Node) -> Result<Value> {
         Kind::List => {
             let items = match node {
                 Node::List(items) => items.iter().map(as_whole_number).collect::<Option<Vec<_>>>(),
-                Node::Plain(text) => text.split(',').map(|item| as_whole_number(&Node::Plain(item.into()))).collect(),
+                Node::Plain(text) => text
+                    .split(',')
+                    .map(|item| as_whole_number(&Node::Plain(item.into())))
+                    .collect(),
                 _ => None,
             };
             let items = items.filter(|items| !items.is_empty() && items.iter().all(|item| (0..65536).contains(item)));
@@ -184,7 +225,9 @@ pub(super) fn value(knob: &Knob, node: &Node) -> Result<Value> {
 fn synonym<'a>(knob: &str, word: &'a str) -> &'a str {
     match (knob, word) {
         // One algorithm in transformers, whichever kernel computes it.
-        ("optim", "adamw" | "adamw_hf" | "adamw_torch_fused" | "adamw_torch_npu_fused" | "adamw_torch_xla") => "adamw_torch",
+        ("optim", "adamw" | "adamw_hf" | "adamw_torch_fused" | "adamw_torch_npu_fused" | "adamw_torch_xla") => {
+            "adamw_torch"
+        }
         // What YAML readers make of an unquoted `no`.
         ("eval_strategy" | "save_strategy" | "logging_strategy", "false" | "False" | "none" | "None") => "no",
         _ => word,
@@ -195,7 +238,10 @@ fn synonym<'a>(knob: &str, word: &'a str) -> &'a str {
 /// pattern for a module's whole path, which it never matches.
 fn modules(node: &Node) -> Option<Value> {
     let is_name = |name: &str| {
-        !name.is_empty() && name.chars().all(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '-' | '.'))
+        !name.is_empty()
+            && name
+                .chars()
+                .all(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '-' | '.'))
     };
     match node {
         Node::Plain(text) | Node::Quoted(text) => {
@@ -218,7 +264,9 @@ fn modules(node: &Node) -> Option<Value> {
             let names: Vec<Value> = names.collect::<Option<_>>()?;
             match names.as_slice() {
                 [] => None,
-                [Value::String(name)] if matches!(name.as_str(), "all" | "all-linear") => Some(Value::from("all-linear")),
+                [Value::String(name)] if matches!(name.as_str(), "all" | "all-linear") => {
+                    Some(Value::from("all-linear"))
+                }
                 _ => Some(Value::Array(names)),
             }
         }
@@ -258,12 +306,20 @@ fn as_flag(node: &Node) -> Option<bool> {
 
 /// A finite number. Quotes are let through: PyYAML reads `2e-4` as text, so files written by way of it carry `'2e-4'`.
 fn as_number(node: &Node) -> Option<f64> {
-    let (Node::Plain(text) | Node::Quoted(text)) = node else { return None };
+    let (Node::Plain(text) | Node::Quoted(text)) = node else {
+        return None;
+    };
     let text = text.trim();
-    if !text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-' | b'_')) {
+    if !text
+        .bytes()
+        .all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-' | b'_'))
+    {
         return None;
     }
-    text.replace('_', "").parse::<f64>().ok().filter(|number| number.is_finite())
+    text.replace('_', "")
+        .parse::<f64>()
+        .ok()
+        .filter(|number| number.is_finite())
 }
 
 /// A whole number without quotes; `3.0` and `1e3` are whole.
@@ -273,7 +329,9 @@ fn as_whole_number(node: &Node) -> Option<i64> {
         return Some(number);
     }
     // Above 2⁵³ an f64 no longer tells neighbours apart.
-    as_number(node).filter(|number| number.fract() == 0.0 && number.abs() < 9e15).map(|number| number as i64)
+    as_number(node)
+        .filter(|number| number.fract() == 0.0 && number.abs() < 9e15)
+        .map(|number| number as i64)
 }
 
 /// The value for an error message, shortened.
@@ -289,7 +347,11 @@ fn shown(node: &Node) -> String {
             format!("[{}]", items.join(", "))
         }
         Node::Map(entries) => {
-            let entries: Vec<_> = entries.iter().take(6).map(|(key, node)| format!("{key}: {}", shown(node))).collect();
+            let entries: Vec<_> = entries
+                .iter()
+                .take(6)
+                .map(|(key, node)| format!("{key}: {}", shown(node)))
+                .collect();
             format!("{{{}}}", entries.join(", "))
         }
     }

@@ -116,9 +116,21 @@ impl Knob {
             Kind::Integer { min, max: COUNT } => format!("a whole number from {min}"),
             Kind::Integer { min, max } => format!("a whole number from {min} to {max}"),
             Kind::Number { min, max, above, below } => {
-                let low = if above { format!("above {min}") } else { format!("of at least {min}") };
-                let high = if below { format!("below {max}") } else { format!("at most {max}") };
-                if max >= COUNT as f64 { format!("a number {low}") } else { format!("a number {low} and {high}") }
+                let low = if above {
+                    format!("above {min}")
+                } else {
+                    format!("of at least {min}")
+                };
+                let high = if below {
+                    format!("below {max}")
+                } else {
+                    format!("at most {max}")
+                };
+                if max >= COUNT as f64 {
+                    format!("a number {low}")
+                } else {
+                    format!("a number {low} and {high}")
+                }
             }
             Kind::Choice(words) => format!("one of {}", words.join(", ")),
             Kind::Flag => "true or false".into(),
@@ -139,25 +151,45 @@ impl Knob {
 
 /// The knob of this name or alias.
 pub fn find(key: &str) -> Option<&'static Knob> {
-    KNOBS.iter().find(|knob| knob.name == key || knob.aliases.contains(&key))
+    KNOBS
+        .iter()
+        .find(|knob| knob.name == key || knob.aliases.contains(&key))
 }
 
 /// The bound that stands for 'no bound': counts above it are mistakes, and it fits an f64 exactly.
 const COUNT: i64 = 1_000_000_000;
 /// Seeds stay within what JavaScript's numbers hold exactly (2⁵³ − 1).
-const SEED: Kind = Kind::Integer { min: 0, max: 9_007_199_254_740_991 };
+const SEED: Kind = Kind::Integer {
+    min: 0,
+    max: 9_007_199_254_740_991,
+};
 
 const fn from(min: i64) -> Kind {
     Kind::Integer { min, max: COUNT }
 }
 const fn within(min: f64, max: f64) -> Kind {
-    Kind::Number { min, max, above: false, below: false }
+    Kind::Number {
+        min,
+        max,
+        above: false,
+        below: false,
+    }
 }
 const fn above(min: f64, max: f64) -> Kind {
-    Kind::Number { min, max, above: true, below: false }
+    Kind::Number {
+        min,
+        max,
+        above: true,
+        below: false,
+    }
 }
 const fn below(min: f64, max: f64) -> Kind {
-    Kind::Number { min, max, above: false, below: true }
+    Kind::Number {
+        min,
+        max,
+        above: false,
+        below: true,
+    }
 }
 const UNBOUNDED: f64 = COUNT as f64;
 const INTERVALS: Kind = Kind::Choice(&["steps", "epoch", "no"]);
@@ -287,8 +319,8 @@ Adapter {
         "很少需要。用于从 all-linear 中排除个别层。";
     layers_to_transform: Option<Vec<usize>> = None, Kind::List, [], "", false,
         "Layers that get adapters, counted from 0; not given: all.",
-        "Fewer layers save memory and time; the last ones matter most for style. All layers learn best.",
-        "减少层数可省显存和时间，最后几层对风格影响最大；全部层效果最好。";
+        "Fewer layers save memory and time; all layers learn best.",
+        "减少层数可省显存和时间；全部层效果最好。";
     rank_pattern: Vec<(String, usize)> = Vec::new(), Kind::Patterns { whole: true }, [], "", false,
         "Ranks of single modules that differ from lora_r.",
         "Seldom needed: one rank everywhere is a good start.",

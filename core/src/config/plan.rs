@@ -39,7 +39,11 @@ impl RunConfig {
             Ok(steps) if steps > 0 => steps,
             _ => ((self.num_train_epochs * steps_per_epoch as f64).ceil() as usize).max(1),
         };
-        Plan { steps_per_epoch, max_steps, warmup_steps: self.planned_warmup(max_steps) }
+        Plan {
+            steps_per_epoch,
+            max_steps,
+            warmup_steps: self.planned_warmup(max_steps),
+        }
     }
 
     /// Whether `step` (from 1) is reported.

@@ -30,8 +30,19 @@ pub(super) struct Entry {
     pub value: Node,
 }
 
+/// Beyond this a file is something else, opened by mistake.
+const MOST_BYTES: usize = 1 << 20;
+
 /// The keys of a run file, in order, doubled ones included. JSON is recognised by the file's ending or by its first `{`.
 pub(super) fn entries(text: &str, file_name: &str) -> Result<Vec<Entry>> {
+    if text.len() > MOST_BYTES {
+        return Err(Error::config(format!(
+            "has {} bytes, and a run file has at most {MOST_BYTES}",
+            text.len()
+        ))
+        .file(file_name)
+        .remedy("Is this the training data? Give it as train_file."));
+    }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let named_json = file_name.to_ascii_lowercase().ends_with(".json");
     if named_json || text.trim_start().starts_with('{') {
@@ -56,7 +67,9 @@ pub(super) fn flow_value(text: &str) -> Result<Node> {
 
 fn yaml_entries(text: &str) -> Result<Vec<Entry>> {
     let options = granit_parser::options! { emit_comments: false };
-    let mut reader = Yaml { events: Parser::new_from_str_with_options(text, options) };
+    let mut reader = Yaml {
+        events: Parser::new_from_str_with_options(text, options),
+    };
     reader.document()
 }
 
@@ -79,9 +92,11 @@ impl<'a, I: Iterator<Item = std::result::Result<(Event<'a>, Span), granit_parser
                 Event::DocumentStart(..) => {
                     documents += 1;
                     if documents > 1 {
-                        return Err(Error::config("a run file holds one document, and a second one starts here")
-                            .row(line)
-                            .remedy("Put each run into its own file."));
+                        return Err(
+                            Error::config("a run file holds one document, and a second one starts here")
+                                .row(line)
+                                .remedy("Put each run into its own file."),
+                        );
                     }
                 }
                 _ => {}
@@ -104,15 +119,15 @@ impl<'a, I: Iterator<Item = std::result::Result<(Event<'a>, Span), granit_parser
         let refused = match &event {
             Event::Alias(_) => true,
             Event::Scalar(_, _, anchor, tag) => *anchor != 0 || tag.is_some(),
-            Event::SequenceStart(_, anchor, tag) | Event::MappingStart(_, anchor, tag) => {
-                *anchor != 0 || tag.is_some()
-            }
+            Event::SequenceStart(_, anchor, tag) | Event::MappingStart(_, anchor, tag) => *anchor != 0 || tag.is_some(),
             _ => false,
         };
         if refused {
-            return Err(Error::config("YAML anchors (&name, *name) and tags (!name) are not read in run files")
-                .row(line)
-                .remedy("Write the value itself; put text that begins with & * or ! in quotes."));
+            return Err(
+                Error::config("YAML anchors (&name, *name) and tags (!name) are not read in run files")
+                    .row(line)
+                    .remedy("Write the value itself; put text that begins with & * or ! in quotes."),
+            );
         }
         Ok(Some((event, line)))
     }
@@ -185,7 +200,13 @@ fn json_entries(text: &str) -> Result<Vec<Entry>> {
         Error::config(format!("is not valid JSON: {what}")).row(error.line().max(1))
     })?;
     let entries = pairs.into_iter().zip(json_key_lines(text));
-    Ok(entries.map(|((key, value), line)| Entry { key, line, value: Node::from(&value) }).collect())
+    Ok(entries
+        .map(|((key, value), line)| Entry {
+            key,
+            line,
+            value: Node::from(&value),
+        })
+        .collect())
 }
 
 /// The line of each key of the outermost object, in order; `text` is valid JSON.

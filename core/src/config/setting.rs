@@ -68,7 +68,11 @@ impl<T: Setting> Setting for Option<T> {
         self.as_ref().map_or(Value::Null, T::to_value)
     }
     fn from_value(value: Value) -> Option<Self> {
-        if value.is_null() { Some(None) } else { T::from_value(value).map(Some) }
+        if value.is_null() {
+            Some(None)
+        } else {
+            T::from_value(value).map(Some)
+        }
     }
 }
 

@@ -8,7 +8,9 @@ use std::fmt::Write;
 /// The run file of these settings: the keys of [`RunConfig::changed`], one a line.
 pub(super) fn yaml(config: &RunConfig) -> String {
     let lines = config.changed().into_iter();
-    lines.map(|(knob, value)| format!("{}: {}\n", knob.name, written(&value))).collect()
+    lines
+        .map(|(knob, value)| format!("{}: {}\n", knob.name, written(&value)))
+        .collect()
 }
 
 /// A value as YAML's flow notation writes it on one line, so that PyYAML and this crate read the same.
@@ -23,7 +25,10 @@ pub(super) fn written(value: &Value) -> String {
         Value::String(text) => text_written(text),
         Value::Array(items) => format!("[{}]", items.iter().map(written).collect::<Vec<_>>().join(", ")),
         Value::Object(map) => {
-            let entries: Vec<_> = map.iter().map(|(key, value)| format!("{}: {}", text_written(key), written(value))).collect();
+            let entries: Vec<_> = map
+                .iter()
+                .map(|(key, value)| format!("{}: {}", text_written(key), written(value)))
+                .collect();
             format!("{{{}}}", entries.join(", "))
         }
     }
@@ -44,8 +49,13 @@ fn float_written(number: f64) -> String {
 
 /// Bare where no reader can take it for anything but text, else in double quotes.
 fn text_written(text: &str) -> String {
-    let bare = text.chars().next().is_some_and(|first| first.is_ascii_alphabetic() || matches!(first, '/' | '_'))
-        && text.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-' | '.' | '/'))
+    let bare = text
+        .chars()
+        .next()
+        .is_some_and(|first| first.is_ascii_alphabetic() || matches!(first, '/' | '_'))
+        && text
+            .chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-' | '.' | '/'))
         && !["y", "n", "yes", "no", "on", "off", "true", "false", "null", "none"]
             .iter()
             .any(|word| text.eq_ignore_ascii_case(word));
@@ -74,7 +84,10 @@ const WIDTH: usize = 100;
 /// Every key with its value, its source and what it does, in groups; then the warnings. Lines stay within 100 columns
 /// unless a value (a path, a list) is longer.
 pub(super) fn explanation(resolved: &Resolved) -> String {
-    let rows: Vec<_> = KNOBS.iter().map(|knob| (knob, shown(knob, &resolved.config), source(resolved, knob))).collect();
+    let rows: Vec<_> = KNOBS
+        .iter()
+        .map(|knob| (knob, shown(knob, &resolved.config), source(resolved, knob)))
+        .collect();
     let longest = |lengths: Vec<usize>, limit: usize| lengths.into_iter().filter(|length| *length <= limit).max();
     let key_width = KNOBS.iter().map(|knob| knob.name.len()).max().unwrap_or(0) + 4;
     let value_width = longest(rows.iter().map(|row| row.1.chars().count()).collect(), 14).unwrap_or(0) + 2;
@@ -137,7 +150,9 @@ fn shown(knob: &Knob, config: &RunConfig) -> String {
         Value::Null => "-".into(),
         Value::String(text) if text.is_empty() => "-".into(),
         Value::Object(map) if map.is_empty() => "-".into(),
-        Value::Number(_) if !knob.unit.is_empty() => format!("{} {}", written(&value), knob.unit),
+        Value::Number(number) if !knob.unit.is_empty() && number.as_i64() > Some(1) => {
+            format!("{} {}", written(&value), knob.unit)
+        }
         _ => written(&value),
     }
 }
