@@ -1,0 +1,366 @@
+//! From a written value to a knob's value: typing, ranges, synonyms, and words for what is wrong.
+
+use super::foreign::{self, Treatment};
+use super::knobs::{self, KNOBS, Kind, Knob};
+use super::read::Node;
+use crate::error::{Error, Result};
+use serde_json::{Map, Value};
+
+/// What a line of a run file comes to.
+pub(super) enum Meaning {
+    /// These knobs are set (most lines set one).
+    Sets(Vec<(&'static Knob, Value)>),
+    /// A known key that changes nothing, and why.
+    Nothing(String),
+}
+
+/// What `key: node` means; errors name the key, the value and what is allowed.
+pub(super) fn meaning(key: &str, node: &Node) -> Result<Meaning> {
+    let one = |name: &str, node: &Node| -> Result<Meaning> {
+        let knob = knobs::find(name).ok_or_else(|| Error::internal(format!("no knob {name}")))?;
+        Ok(Meaning::Sets(vec![(
+            knob,
+            value(knob, node).map_err(|error| error.field(key))?,
+        )]))
+    };
+    let flag = |node: &Node| {
+        as_flag(node).ok_or_else(|| Error::config(format!("must be true or false, got {}", shown(node))).field(key))
+    };
+    match key {
+        // bitsandbytes' switches; `false` leaves the other one its say.
+        "load_in_4bit" | "load_in_8bit" => {
+            let bits = if key == "load_in_4bit" { "4" } else { "8" };
+            if flag(node)? {
+                one("quantization_bit", &Node::Plain(bits.into()))
+            } else {
+                Ok(Meaning::Sets(Vec::new()))
+            }
+        }
+        // LLaMA-Factory asks the opposite question.
+        "train_on_prompt" => one("completion_only_loss", &Node::Plain((!flag(node)?).to_string())),
+        "lr_scheduler_kwargs" => scheduler_arguments(node),
+        // transformers 5: below 1 it is a share of the run.
+        "warmup_steps" if as_number(node).is_some_and(|number| number > 0.0 && number < 1.0) => {
+            one("warmup_ratio", node)
+        }
+        _ => {
+            if knobs::find(key).is_some() {
+                return one(key, node);
+            }
+            match foreign::find(key) {
+                Some(treatment) => without_knob(key, node, treatment).map(Meaning::Nothing),
+                None => Err(unknown(key, node)),
+            }
+        }
+    }
+}
+
+fn scheduler_arguments(node: &Node) -> Result<Meaning> {
+    const KEY: &str = "lr_scheduler_kwargs";
+    const KNOWN: [&str; 3] = ["num_cycles", "power", "lr_end"];
+    if is_null(node) {
+        return Ok(Meaning::Sets(Vec::new()));
+    }
+    let Node::Map(entries) = node else {
+        return Err(Error::config(format!("must be a map, as in {{num_cycles: 2}}, got {}", shown(node))).field(KEY));
+    };
+    let mut sets = Vec::new();
+    for (name, node) in entries {
+        let known = KNOWN.contains(&name.as_str()).then(|| knobs::find(name)).flatten();
+        let knob = known.ok_or_else(|| {
+            Error::config(format!("takes {}, got {name}: {}", KNOWN.join(", "), shown(node))).field(KEY)
+        })?;
+        sets.push((
+            knob,
+            value(knob, node).map_err(|error| error.field(format!("{KEY}.{name}")))?,
+        ));
+    }
+    Ok(Meaning::Sets(sets))
+}
+
+/// The warning for a known key without a knob, or the error where its value asks for what is not there.
+fn without_knob(key: &str, node: &Node, treatment: &Treatment) -> Result<String> {
+    let (neutral, reason) = match treatment {
+        Treatment::Unneeded(reason) => return Ok(format!("{key} has no effect: {reason}")),
+        Treatment::Only(neutral, reason) => (*neutral, *reason),
+    };
+    let is = |word: &str| match (as_flag(node), as_number(node), node) {
+        (Some(flag), ..) if word.parse() == Ok(flag) => true,
+        (_, Some(number), _) if word.parse() == Ok(number) => true,
+        (.., Node::Plain(text) | Node::Quoted(text)) => text.eq_ignore_ascii_case(word),
+        _ => false,
+    };
+    if is_null(node) || neutral.iter().any(|word| is(word)) {
+        return Ok(format!(
+            "{key}: {} has no effect: it is what happens anyway",
+            shown(node)
+        ));
+    }
+    let allowed = match neutral {
+        [] => "null".to_owned(),
+        words => words.join(", "),
+    };
+    Err(
+        Error::config(format!("{reason}; allowed is only {allowed}, got {}", shown(node)))
+            .field(key)
+            .remedy("Take the line out."),
+    )
+}
+
+/// An unknown key, and the known one that it is nearest to.
+fn unknown(key: &str, node: &Node) -> Error {
+    let error = Error::config(format!("there is no such key, got {}", shown(node))).field(key);
+    match nearest(key) {
+        Some(known) => error.remedy(format!("Did you mean {known}?")),
+        None => error.remedy("`lorakeet check` with an empty file lists every key."),
+    }
+}
+
+/// The known name nearest to `key`, if any is near enough to be a slip of the pen.
+fn nearest(key: &str) -> Option<&'static str> {
+    let wanted: Vec<char> = key
+        .trim()
+        .replace(['-', ' '], "_")
+        .to_lowercase()
+        .chars()
+        .take(64)
+        .collect();
+    let names = KNOBS
+        .iter()
+        .flat_map(|knob| std::iter::once(knob.name).chain(knob.aliases.iter().copied()));
+    // A name that was only begun counts as one slip.
+    let begun: String = wanted.iter().collect();
+    let slips = |name: &str| {
+        if begun.len() > 3 && name.starts_with(&begun) {
+            1
+        } else {
+            distance(&wanted, name)
+        }
+    };
+    let (distance, name) = names
+        .map(|name| (slips(name), name))
+        .min_by_key(|(distance, _)| *distance)?;
+    (distance <= (wanted.len() / 3).max(1)).then_some(name)
+}
+
+/// Letters to insert, delete, replace or swap with their neighbour (optimal string alignment).
+fn distance(a: &[char], b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut before: Vec<usize> = Vec::new();
+    let mut above: Vec<usize> = (0..=b.len()).collect();
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let changed = usize::from(a[i - 1] != b[j - 1]);
+            let mut best = (above[j] + 1).min(row[j - 1] + 1).min(above[j - 1] + changed);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(before[j - 2] + 1);
+            }
+            row.push(best);
+        }
+        before = std::mem::replace(&mut above, row);
+    }
+    above[b.len()]
+}
+
+/// The value of `knob` that `node` writes, in its one canonical form; errors do not name the key yet.
+pub(super) fn value(knob: &Knob, node: &Node) -> Result<Value> {
+    if is_null(node) && knob.optional() {
+        return Ok(Value::Null);
+    }
+    let wrong = || Error::config(format!("must be {}, got {}", knob.allowed(), shown(node)));
+    let value = match knob.kind {
+        Kind::Integer { min, max } => {
+            let number = as_whole_number(node).ok_or_else(wrong)?;
+            // Between 'no limit' (-1) and the first step there is nothing to ask for.
+            let possible = (min..=max).contains(&number) && (knob.name != "max_steps" || number != 0);
+            possible.then(|| Value::from(number)).ok_or_else(wrong)?
+        }
+        Kind::Number { min, max, above, below } => {
+            let number = as_number(node).ok_or_else(wrong)?;
+            let low = if above { number > min } else { number >= min };
+            let high = if below { number < max } else { number <= max };
+            let possible = low && high && (knob.name != "val_size" || number < 1.0 || number.fract() == 0.0);
+            possible
+                .then(|| super::setting::Setting::to_value(&number))
+                .ok_or_else(wrong)?
+        }
+        Kind::Choice(words) => {
+            let (Node::Plain(text) | Node::Quoted(text)) = node else {
+                return Err(wrong());
+            };
+            let text = synonym(knob.name, text.trim());
+            let word = words
+                .iter()
+                .find(|word| word.eq_ignore_ascii_case(text))
+                .ok_or_else(wrong)?;
+            Value::from(*word)
+        }
+        Kind::Flag => Value::Bool(as_flag(node).ok_or_else(wrong)?),
+        Kind::Text => match node {
+            // A path may look like a number; nothing at all is not a path.
+            Node::Plain(text) if text.trim().is_empty() || is_null(node) => return Err(wrong()),
+            Node::Plain(text) | Node::Quoted(text) => Value::from(text.as_str()),
+            _ => return Err(wrong()),
+        },
+        Kind::Modules => modules(node).ok_or_else(wrong)?,
+        Kind::List => {
+            let items = match node {
+                Node::List(items) => items.iter().map(as_whole_number).collect::<Option<Vec<_>>>(),
+                Node::Plain(text) => text
+                    .split(',')
+                    .map(|item| as_whole_number(&Node::Plain(item.into())))
+                    .collect(),
+                _ => None,
+            };
+            let items = items.filter(|items| !items.is_empty() && items.iter().all(|item| (0..65536).contains(item)));
+            items.ok_or_else(wrong)?.into()
+        }
+        Kind::Patterns { whole } => patterns(node, whole).ok_or_else(wrong)?,
+    };
+    Ok(value)
+}
+
+/// Other words for a choice.
+fn synonym<'a>(knob: &str, word: &'a str) -> &'a str {
+    match (knob, word) {
+        // One algorithm in transformers, whichever kernel computes it.
+        ("optim", "adamw" | "adamw_hf" | "adamw_torch_fused" | "adamw_torch_npu_fused" | "adamw_torch_xla") => {
+            "adamw_torch"
+        }
+        // What YAML readers make of an unquoted `no`.
+        ("eval_strategy" | "save_strategy" | "logging_strategy", "false" | "False" | "none" | "None") => "no",
+        _ => word,
+    }
+}
+
+/// `all` is LLaMA-Factory's word for `all-linear`. A text of plain names, `q_proj, v_proj`, is a list; PEFT would take it as a
+/// pattern for a module's whole path, which it never matches.
+fn modules(node: &Node) -> Option<Value> {
+    let is_name = |name: &str| {
+        !name.is_empty()
+            && name
+                .chars()
+                .all(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '-' | '.'))
+    };
+    match node {
+        Node::Plain(text) | Node::Quoted(text) => {
+            let text = text.trim();
+            if matches!(text, "all" | "all-linear" | "all_linear") {
+                return Some(Value::from("all-linear"));
+            }
+            // A dot between letters is part of a name; at the ends or beside a star it is a pattern.
+            let names: Vec<&str> = text.split(',').map(str::trim).collect();
+            if names.iter().all(|name| is_name(name)) {
+                return Some(names.into());
+            }
+            (!text.is_empty()).then(|| Value::from(text))
+        }
+        Node::List(items) => {
+            let names = items.iter().map(|item| match item {
+                Node::Plain(name) | Node::Quoted(name) if !name.trim().is_empty() => Some(Value::from(name.trim())),
+                _ => None,
+            });
+            let names: Vec<Value> = names.collect::<Option<_>>()?;
+            match names.as_slice() {
+                [] => None,
+                [Value::String(name)] if matches!(name.as_str(), "all" | "all-linear") => {
+                    Some(Value::from("all-linear"))
+                }
+                _ => Some(Value::Array(names)),
+            }
+        }
+        Node::Map(_) => None,
+    }
+}
+
+fn patterns(node: &Node, whole: bool) -> Option<Value> {
+    let Node::Map(entries) = node else { return None };
+    let mut map = Map::new();
+    for (pattern, node) in entries {
+        let value = if whole {
+            Value::from(as_whole_number(node).filter(|number| (1..=4096).contains(number))?)
+        } else {
+            super::setting::Setting::to_value(&as_number(node).filter(|number| *number > 0.0 && *number <= 1e6)?)
+        };
+        if pattern.trim().is_empty() || map.insert(pattern.clone(), value).is_some() {
+            return None;
+        }
+    }
+    Some(Value::Object(map))
+}
+
+fn is_null(node: &Node) -> bool {
+    matches!(node, Node::Plain(text) if matches!(text.trim(), "" | "~" | "null" | "Null" | "NULL" | "None"))
+}
+
+/// YAML 1.1's words for true and false, which PyYAML reads.
+fn as_flag(node: &Node) -> Option<bool> {
+    let Node::Plain(text) = node else { return None };
+    match text.trim().to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" => Some(true),
+        "false" | "no" | "off" => Some(false),
+        _ => None,
+    }
+}
+
+/// A finite number. Quotes are let through: PyYAML reads `2e-4` as text, so files written by way of it carry `'2e-4'`.
+fn as_number(node: &Node) -> Option<f64> {
+    let (Node::Plain(text) | Node::Quoted(text)) = node else {
+        return None;
+    };
+    let text = text.trim();
+    if !text
+        .bytes()
+        .all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-' | b'_'))
+    {
+        return None;
+    }
+    text.replace('_', "")
+        .parse::<f64>()
+        .ok()
+        .filter(|number| number.is_finite())
+}
+
+/// A whole number without quotes; `3.0` and `1e3` are whole.
+fn as_whole_number(node: &Node) -> Option<i64> {
+    let Node::Plain(text) = node else { return None };
+    if let Ok(number) = text.trim().replace('_', "").parse() {
+        return Some(number);
+    }
+    // Above 2⁵³ an f64 no longer tells neighbours apart.
+    as_number(node)
+        .filter(|number| number.fract() == 0.0 && number.abs() < 9e15)
+        .map(|number| number as i64)
+}
+
+/// The value for an error message, shortened.
+fn shown(node: &Node) -> String {
+    match node {
+        // The parser's word for a value that is not there is `~`.
+        Node::Plain(text) if matches!(text.trim(), "" | "~") => "nothing".into(),
+        Node::Plain(text) => shortened(text),
+        Node::Quoted(text) => format!("{:?}", shortened(text)),
+        Node::List(items) if items.is_empty() => "an empty list".into(),
+        Node::List(items) => {
+            let items: Vec<_> = items.iter().take(6).map(shown).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Node::Map(entries) => {
+            let entries: Vec<_> = entries
+                .iter()
+                .take(6)
+                .map(|(key, node)| format!("{key}: {}", shown(node)))
+                .collect();
+            format!("{{{}}}", entries.join(", "))
+        }
+    }
+}
+
+fn shortened(text: &str) -> String {
+    const LETTERS: usize = 60;
+    if text.chars().count() <= LETTERS {
+        return text.to_owned();
+    }
+    text.chars().take(LETTERS).chain(['…']).collect()
+}

@@ -1,0 +1,457 @@
+//! The one table of knobs: struct, defaults, parsing, flags, URL parameters and the page's hints all come from it.
+//!
+//! Each entry is a field of [`RunConfig`] and a row of [`KNOBS`] at once, so the two cannot disagree. A field's
+//! documentation is the knob's `what`. Words on what to choose rest on published recipes: transformers, PEFT, LLaMA-Factory
+//! and Unsloth defaults, the QLoRA paper, and 'LoRA Without Regret'.
+
+use super::setting::Setting;
+use super::{FinetuningType, Interval, Optimizer, SchedulerType, TargetModules};
+use serde_json::Value;
+
+/// The part of a run that a knob belongs to, in the order of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Group {
+    /// What is tuned.
+    Model,
+    /// What it is tuned on.
+    Data,
+    /// Which weights are trained.
+    Adapter,
+    /// How they are trained.
+    Training,
+    /// The course of the learning rate.
+    Schedule,
+    /// What is reported, scored and saved.
+    Output,
+}
+
+impl Group {
+    /// Its heading in English.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Model => "Model",
+            Self::Data => "Data",
+            Self::Adapter => "Adapter",
+            Self::Training => "Training",
+            Self::Schedule => "Schedule",
+            Self::Output => "Output",
+        }
+    }
+}
+
+/// What values a knob takes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Kind {
+    /// A whole number from `min` to `max`, both included.
+    Integer {
+        /// Smallest.
+        min: i64,
+        /// Largest.
+        max: i64,
+    },
+    /// A finite number between `min` and `max`.
+    Number {
+        /// Smallest.
+        min: f64,
+        /// Largest.
+        max: f64,
+        /// Whether `min` itself is refused.
+        above: bool,
+        /// Whether `max` itself is refused.
+        below: bool,
+    },
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// `true` or `false`.
+    Flag,
+    /// Any text.
+    Text,
+    /// Modules: `all-linear`, a list of names, or one pattern.
+    Modules,
+    /// A list of whole numbers from 0.
+    List,
+    /// Values by module pattern, `{q_proj: 8}`; the first pattern that matches wins.
+    Patterns {
+        /// Whether the values are whole numbers.
+        whole: bool,
+    },
+}
+
+/// One knob of a run: what it is called, what it takes, what it does, and how to choose it.
+pub struct Knob {
+    /// Its name in transformers or PEFT, and the field's name in [`RunConfig`].
+    pub name: &'static str,
+    /// Other spellings that are accepted.
+    pub aliases: &'static [&'static str],
+    /// What values it takes.
+    pub kind: Kind,
+    /// What it counts; empty where it has no unit.
+    pub unit: &'static str,
+    /// What it does, one line.
+    pub what: &'static str,
+    /// What to choose and what to watch, in English.
+    pub guidance_en: &'static str,
+    /// The same in Simplified Chinese.
+    pub guidance_zh: &'static str,
+    /// Whether it is one of the few that matter in every run.
+    pub essential: bool,
+    /// The part of a run that it belongs to.
+    pub group: Group,
+    pub(super) read: fn(&RunConfig) -> Value,
+    pub(super) write: fn(&mut RunConfig, Value) -> bool,
+}
+
+impl Knob {
+    /// Its value in a run file that does not mention it; null where that means 'none'.
+    pub fn default(&self) -> Value {
+        (self.read)(&RunConfig::default())
+    }
+    /// Whether null is a value: nothing, or decided by the data.
+    pub fn optional(&self) -> bool {
+        self.default().is_null()
+    }
+    /// What it takes, as a clause: `a whole number from 1 to 4096`.
+    pub fn allowed(&self) -> String {
+        let allowed = match self.kind {
+            Kind::Integer { min, max: COUNT } => format!("a whole number from {min}"),
+            Kind::Integer { min, max } => format!("a whole number from {min} to {max}"),
+            Kind::Number { min, max, above, below } => {
+                let low = if above {
+                    format!("above {min}")
+                } else {
+                    format!("of at least {min}")
+                };
+                let high = if below {
+                    format!("below {max}")
+                } else {
+                    format!("at most {max}")
+                };
+                if max >= COUNT as f64 {
+                    format!("a number {low}")
+                } else {
+                    format!("a number {low} and {high}")
+                }
+            }
+            Kind::Choice(words) => format!("one of {}", words.join(", ")),
+            Kind::Flag => "true or false".into(),
+            Kind::Text => "text".into(),
+            Kind::Modules => "all-linear, a list of module names, or one pattern".into(),
+            Kind::List => "a list of whole numbers from 0".into(),
+            Kind::Patterns { whole: true } => "whole numbers from 1 by module pattern, as in {q_proj: 8}".into(),
+            Kind::Patterns { whole: false } => "numbers above 0 by module pattern, as in {q_proj: 16}".into(),
+        };
+        match self.name {
+            "max_steps" => "a whole number from 1, or -1 for none".into(),
+            "val_size" => "a share of at least 0 and below 1, or a whole number from 1".into(),
+            "warmup_steps" => "a whole number from 0, or a share of the run above 0 and below 1".into(),
+            _ => allowed,
+        }
+    }
+}
+
+/// The knob of this name or alias.
+pub fn find(key: &str) -> Option<&'static Knob> {
+    KNOBS
+        .iter()
+        .find(|knob| knob.name == key || knob.aliases.contains(&key))
+}
+
+/// The bound that stands for 'no bound': counts above it are mistakes, and it fits an f64 exactly.
+const COUNT: i64 = 1_000_000_000;
+/// Seeds stay within what JavaScript's numbers hold exactly (2⁵³ − 1).
+const SEED: Kind = Kind::Integer {
+    min: 0,
+    max: 9_007_199_254_740_991,
+};
+
+const fn from(min: i64) -> Kind {
+    Kind::Integer { min, max: COUNT }
+}
+const fn within(min: f64, max: f64) -> Kind {
+    Kind::Number {
+        min,
+        max,
+        above: false,
+        below: false,
+    }
+}
+const fn above(min: f64, max: f64) -> Kind {
+    Kind::Number {
+        min,
+        max,
+        above: true,
+        below: false,
+    }
+}
+const fn below(min: f64, max: f64) -> Kind {
+    Kind::Number {
+        min,
+        max,
+        above: false,
+        below: true,
+    }
+}
+const UNBOUNDED: f64 = COUNT as f64;
+const INTERVALS: Kind = Kind::Choice(&["steps", "epoch", "no"]);
+
+macro_rules! knobs {
+    ($($group:ident { $(
+        $name:ident: $type:ty = $default:expr, $kind:expr, [$($alias:literal),*], $unit:literal, $essential:literal,
+            $what:literal, $en:literal, $zh:literal;
+    )* })*) => {
+        /// Every knob of a run, resolved and valid; see [`KNOBS`] for what each takes and how to choose it.
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct RunConfig { $($(
+            #[doc = $what]
+            pub $name: $type,
+        )*)* }
+
+        impl Default for RunConfig {
+            fn default() -> Self {
+                Self { $($($name: $default,)*)* }
+            }
+        }
+
+        /// All knobs, group by group, in the order in which they are shown and written.
+        pub static KNOBS: &[Knob] = &[ $($(
+            Knob {
+                name: stringify!($name),
+                aliases: &[$($alias),*],
+                kind: $kind,
+                unit: $unit,
+                what: $what,
+                guidance_en: $en,
+                guidance_zh: $zh,
+                essential: $essential,
+                group: Group::$group,
+                read: |config| config.$name.to_value(),
+                write: |config, value| match Setting::from_value(value) {
+                    Some(value) => {
+                        config.$name = value;
+                        true
+                    }
+                    None => false,
+                },
+            },
+        )*)* ];
+    };
+}
+
+knobs! {
+Model {
+    model_name_or_path: String = String::new(), Kind::Text,
+        ["model", "model_name", "model_path", "base_model", "base_model_name_or_path"], "", false,
+        "The model to tune: a folder in Hugging Face's layout, or a GGUF file.",
+        "Model and data set the floor, tuning is the last mile. Take the smallest model that can already nearly do the task.",
+        "模型和数据决定下限，微调只是最后一公里。选一个已经差不多能完成任务的最小模型。";
+    adapter_name_or_path: Option<String> = None, Kind::Text, ["adapter", "adapter_path"], "", false,
+        "A PEFT adapter to go on from.",
+        "Leave empty to start a fresh adapter, which changes nothing until it is trained.",
+        "留空则新建适配器；新适配器在训练之前不改变模型输出。";
+    quantization_bit: Option<u8> = None, Kind::Choice(&["4", "8"]), [], "bits", true,
+        "Bits to hold the frozen base in: 4 or 8; none keeps the file's own.",
+        "Only where memory is short: 4 bits need about 0.5 GB a billion weights instead of 2 GB, at a small cost in accuracy.",
+        "仅在显存不足时使用：每十亿参数 4 比特约 0.5 GB，而半精度约 2 GB，精度略有损失。";
+}
+Data {
+    train_file: String = String::new(), Kind::Text,
+        ["dataset", "train_data", "train_dataset", "data_path"], "", false,
+        "Training data: csv, tsv, jsonl, json or txt.",
+        "A few hundred clean examples beat thousands of noisy ones. Read the preview before training.",
+        "几百条干净的样本胜过几千条嘈杂的样本。训练前先看预览。";
+    validation_file: Option<String> = None, Kind::Text,
+        ["eval_dataset", "eval_file", "val_file", "validation_data"], "", false,
+        "Validation data; without it val_size of the training data is held out.",
+        "Give one where near-duplicates could fall on both sides of a random split, or its loss flatters.",
+        "若随机划分会让近似重复的样本落在两边，请单独提供验证集，否则验证损失会偏乐观。";
+    val_size: f64 = 0.1, within(0.0, UNBOUNDED), ["validation_split"], "", false,
+        "Share (below 1) or number (1 and above) of examples held out for validation.",
+        "0.1 is usual; 0 trains on everything, and then nothing shows overfitting.",
+        "通常取 0.1；取 0 则用全部数据训练，但看不出过拟合。";
+    max_samples: Option<usize> = None, from(1), ["max_train_samples"], "examples", false,
+        "Use only this many examples from the start of the training data.",
+        "For a quick trial: a run on 100 examples shows in a minute whether data and settings make sense.",
+        "用于快速试跑：先用 100 条样本，一分钟内就能看出数据和设置是否合理。";
+    cutoff_len: usize = 512, Kind::Integer { min: 2, max: 1 << 20 },
+        ["max_seq_length", "max_length", "block_size", "max_seq_len", "model_max_length", "sequence_len"], "tokens", false,
+        "Rows are cut at this many tokens.",
+        "Memory grows with it. Set it just above your longest row; the preview counts the rows that are cut.",
+        "显存随之增长。略大于最长样本即可；预览会显示有多少条被截断。";
+    packing: Option<bool> = None, Kind::Flag, ["sample_packing"], "", false,
+        "Join rows into blocks of cutoff_len; not given: text is joined, instructions are not.",
+        "Joining wastes no padding and suits continuous text; separate instructions are best kept apart.",
+        "拼接不浪费填充，适合连续文本；互不相关的指令数据最好不拼接。";
+    completion_only_loss: bool = true, Kind::Flag,
+        ["completion_only", "train_on_responses_only", "assistant_only_loss"], "", false,
+        "Train on the answers only, not on the prompts.",
+        "On for instructions and chats: the model learns to answer, not to ask. The preview colours what is trained on.",
+        "指令和对话数据应开启：让模型学回答而不是学提问。预览会标出参与训练的词元。";
+    data_seed: Option<u64> = None, SEED, [], "", false,
+        "Seed of the split and of the order of examples; not given: seed.",
+        "Keep it fixed while you change other seeds, so that runs see the same data in the same order.",
+        "更换其他种子时保持不变，使各次运行看到相同的数据与顺序。";
+}
+Adapter {
+    finetuning_type: FinetuningType = FinetuningType::Lora, Kind::Choice(&["lora", "full"]), [], "", false,
+        "What is trained: lora (low-rank adapters) or full (every weight).",
+        "lora nearly always; full needs about four times the memory and a learning rate ten times smaller.",
+        "几乎总用 lora；full 约需四倍显存，学习率要小十倍。";
+    lora_r: usize = 8, Kind::Integer { min: 1, max: 4096 }, ["lora_rank", "r", "rank"], "", true,
+        "Rank of the adapters: how much they can hold.",
+        "4, 8 or 16 by the task's complexity. 8 to begin; smaller trains faster but holds less. Too large overfits small data.",
+        "按任务复杂度取 4、8 或 16，先用 8；越小训练越快但容量越小，过大则在小数据上过拟合。";
+    lora_alpha: f64 = 16.0, above(0.0, 1e6), [], "", true,
+        "Weight of the adapters: they are scaled by alpha / r.",
+        "About 2 × r, the value taken where only r is given. Larger acts much like a larger learning rate.",
+        "约为 2 × r，只给出 r 时即取此值。调大的效果近似于提高学习率。";
+    lora_dropout: f64 = 0.05, below(0.0, 1.0), [], "", true,
+        "Share of the adapters' inputs dropped while training.",
+        "0.05 to begin; 0 for short runs, 0.1 where validation loss rises while training loss falls.",
+        "先用 0.05；短训练可取 0；若训练损失下降而验证损失上升，可取 0.1。";
+    target_modules: TargetModules = TargetModules::Pattern("all-linear".into()), Kind::Modules,
+        ["lora_target", "lora_target_modules"], "", false,
+        "Linears that get an adapter: all-linear, names, or one pattern.",
+        "all-linear: attention alone does worse even at a higher rank (torchtune: 0.508 at r 8 against 0.475 on q and v).",
+        "建议 all-linear：只训练注意力层即使提高秩也更差（torchtune 实测 r=8：全部层 0.508，仅 q、v 0.475）。";
+    exclude_modules: Option<TargetModules> = None, Kind::Modules, [], "", false,
+        "Linears that get none although target_modules names them.",
+        "Seldom needed. Use it to take one layer out of all-linear.",
+        "很少需要。用于从 all-linear 中排除个别层。";
+    layers_to_transform: Option<Vec<usize>> = None, Kind::List, [], "", false,
+        "Layers that get adapters, counted from 0; not given: all.",
+        "Fewer layers save memory and time; all layers learn best.",
+        "减少层数可省显存和时间；全部层效果最好。";
+    rank_pattern: Vec<(String, usize)> = Vec::new(), Kind::Patterns { whole: true }, [], "", false,
+        "Ranks of single modules that differ from lora_r.",
+        "Seldom needed: one rank everywhere is a good start.",
+        "很少需要：所有层用同一个秩即可。";
+    alpha_pattern: Vec<(String, f64)> = Vec::new(), Kind::Patterns { whole: false }, [], "", false,
+        "Alphas of single modules that differ from lora_alpha.",
+        "Set it together with rank_pattern, so that alpha / r stays what you mean.",
+        "与 rank_pattern 一起设置，以保持 alpha / r 符合预期。";
+    use_rslora: bool = false, Kind::Flag, ["use_rs_lora"], "", false,
+        "Scale by alpha / √r instead of alpha / r.",
+        "For ranks of 32 and more, whose step alpha / r makes too small; it also forgets more (PEFT's benchmark at r 64).",
+        "秩在 32 以上时使用，否则 alpha / r 会使步长过小；但遗忘也更多（PEFT 基准，r=64）。";
+}
+Training {
+    per_device_train_batch_size: usize = 2, Kind::Integer { min: 1, max: 65536 },
+        ["batch_size", "train_batch_size", "micro_batch_size"], "rows", true,
+        "Rows that go through the model at once.",
+        "1, 2, 4, 8 or 16: too small wastes compute, too large wastes memory. Out of memory: halve it, double accumulation.",
+        "1、2、4、8 或 16：太小浪费算力，太大浪费显存。显存不足时减半，并把梯度累积加倍。";
+    per_device_eval_batch_size: usize = 8, Kind::Integer { min: 1, max: 65536 },
+        ["eval_batch_size", "micro_eval_batch_size"], "rows", false,
+        "Rows scored at once; changes speed and memory, not the score.",
+        "Scoring keeps no gradients, so it can be larger than the training batch.",
+        "评估不保存梯度，可以比训练批次更大。";
+    gradient_accumulation_steps: usize = 4, Kind::Integer { min: 1, max: 65536 },
+        ["accumulation_steps", "gradient_accumulation"], "batches", true,
+        "Batches whose gradients are added up before each step.",
+        "Batch × accumulation is the effective batch: 8 to 32 suits LoRA. It costs time, no memory.",
+        "批大小 × 累积步数 = 有效批大小，LoRA 取 8 到 32 合适。只费时间，不费显存。";
+    learning_rate: f64 = 2e-4, above(0.0, 1.0), ["lr"], "", true,
+        "Peak learning rate.",
+        "2e-4 for LoRA, 2e-5 for full tuning; usual range 1e-5 to 5e-3. Loss jumps or NaN: halve it. Barely falls: double it.",
+        "LoRA 取 2e-4，全参数约 2e-5，常用范围 1e-5 到 5e-3。损失跳动或出现 NaN 就减半，几乎不降就加倍。";
+    num_train_epochs: f64 = 3.0, above(0.0, 1e6), ["epochs", "num_epochs"], "", true,
+        "Times through the training data.",
+        "3 to begin, 1 for large data. Stop when validation loss turns up while training loss still falls.",
+        "先用 3 轮，数据多时 1 轮。训练损失仍降而验证损失回升时就该停。";
+    max_steps: i64 = -1, Kind::Integer { min: -1, max: COUNT }, ["max_train_steps"], "steps", false,
+        "Optimizer steps; above 0 it replaces the epochs, -1 leaves them.",
+        "For trials: 10 to 50 steps show whether the loss falls. The schedule shrinks with it.",
+        "用于试跑：10 到 50 步就能看出损失是否下降。学习率曲线会随之缩短。";
+    optim: Optimizer = Optimizer::AdamwTorch, Kind::Choice(&["adamw_torch"]), ["optimizer"], "", false,
+        "Optimizer: AdamW in 32 bits.",
+        "AdamW is the safe choice; for LoRA its memory is small, because only the adapters need it.",
+        "AdamW 最稳妥；LoRA 只需为适配器保存优化器状态，占用很小。";
+    weight_decay: f64 = 0.0, within(0.0, 1.0), [], "", false,
+        "AdamW's decoupled decay; biases and norms are spared.",
+        "0 to 0.01. With LoRA it pulls the change back to zero, a mild guard against overfitting.",
+        "0 到 0.01。在 LoRA 中它把改动拉回零，可轻微抑制过拟合。";
+    adam_beta1: f64 = 0.9, below(0.0, 1.0), [], "", false,
+        "AdamW's memory of the gradient.",
+        "Leave at 0.9.",
+        "保持 0.9。";
+    adam_beta2: f64 = 0.999, below(0.0, 1.0), [], "", false,
+        "AdamW's memory of the squared gradient.",
+        "Leave at 0.999; 0.95 to 0.99 where the loss shows spikes.",
+        "保持 0.999；损失出现尖峰时可取 0.95 到 0.99。";
+    adam_epsilon: f64 = 1e-8, above(0.0, 1.0), [], "", false,
+        "Added to AdamW's divisor.",
+        "Leave at 1e-8.",
+        "保持 1e-8。";
+    max_grad_norm: f64 = 1.0, within(0.0, UNBOUNDED), ["gradient_clipping"], "", false,
+        "Gradients are scaled down to this global norm; 0 does not clip.",
+        "1.0, or 0.3 as in QLoRA. Watch the norm: if it is always above, the learning rate is too high.",
+        "1.0，QLoRA 用 0.3。观察梯度范数：若总高于此值，说明学习率过大。";
+    seed: u64 = 42, SEED, [], "", false,
+        "Seed of everything random: fresh adapter, dropout, and, without data_seed, split and order.",
+        "The same seed repeats a run. Before you believe a small gain, run three seeds.",
+        "相同的种子可复现训练。相信微小提升之前，先跑三个种子。";
+}
+Schedule {
+    lr_scheduler_type: SchedulerType = SchedulerType::Cosine,
+        Kind::Choice(&["linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "constant_with_warmup",
+            "inverse_sqrt"]),
+        ["lr_scheduler", "scheduler"], "", true,
+        "Course of the learning rate after the warm-up.",
+        "cosine: high while it learns, near 0 at the end, which calms the oscillation. linear does nearly as well.",
+        "cosine：学习期保持较高，末尾接近 0 以减小振荡。linear 效果相近。";
+    warmup_ratio: f64 = 0.1, within(0.0, 1.0), [], "", true,
+        "Share of the steps over which the rate rises from 0.",
+        "0.03 to 0.1. Without it the first steps can blow up, because AdamW's averages are still empty.",
+        "0.03 到 0.1。没有预热，AdamW 的统计量尚未建立，前几步可能发散。";
+    warmup_steps: usize = 0, from(0), ["num_warmup_steps"], "steps", false,
+        "Steps over which the rate rises from 0; above 0 it replaces warmup_ratio.",
+        "Prefer warmup_ratio, which follows the length of the run.",
+        "优先使用 warmup_ratio，它会随训练长度变化。";
+    num_cycles: f64 = 1.0, above(0.0, 1e6), [], "", false,
+        "Waves of cosine_with_restarts.",
+        "1 to 4; each restart shakes the model out of where it settled.",
+        "1 到 4；每次重启都会让模型跳出当前位置。";
+    power: f64 = 1.0, above(0.0, 100.0), ["lr_power"], "", false,
+        "Power of the polynomial schedule; 1 is a straight line.",
+        "2 falls fast at first and slowly at the end.",
+        "取 2 时先快后慢。";
+    lr_end: f64 = 1e-7, within(0.0, 1.0), [], "", false,
+        "Last rate of the polynomial schedule.",
+        "Leave it far below learning_rate.",
+        "应远小于 learning_rate。";
+}
+Output {
+    output_dir: String = "output".into(), Kind::Text, ["output"], "", false,
+        "Folder for the adapter, checkpoints and the log.",
+        "One folder a run, so that runs can be compared.",
+        "每次训练用一个单独的文件夹，便于比较。";
+    logging_strategy: Interval = Interval::Steps, INTERVALS, [], "", false,
+        "When to report: every logging_steps steps, each epoch, or not at all.",
+        "steps, so that trouble shows early.",
+        "建议 steps，便于及早发现问题。";
+    logging_steps: usize = 1, from(1), [], "steps", false,
+        "Report every so many steps.",
+        "1 for short runs; 10 where a run has thousands of steps.",
+        "短训练取 1；上千步的训练取 10。";
+    eval_strategy: Interval = Interval::Steps, INTERVALS, ["evaluation_strategy"], "", false,
+        "When to score the validation split during the run; it is always scored before and after.",
+        "epoch is enough for short runs.",
+        "短训练用 epoch 即可。";
+    eval_steps: usize = 0, from(0), [], "steps", false,
+        "Score the validation split every so many steps; 0 only before and after.",
+        "About ten times a run: often enough to see overfitting, seldom enough not to slow it down.",
+        "整个训练约评估十次：足以看出过拟合，又不拖慢训练。";
+    save_strategy: Interval = Interval::Steps, INTERVALS, [], "", false,
+        "When to save a checkpoint; the end is always saved.",
+        "steps; epoch where epochs are short.",
+        "建议 steps；每轮很短时用 epoch。";
+    save_steps: usize = 500, from(0), [], "steps", false,
+        "Save a checkpoint every so many steps; 0 only at the end.",
+        "As many steps as you can bear to lose.",
+        "取您能承受丢失的步数。";
+    save_total_limit: Option<usize> = None, from(1), [], "checkpoints", false,
+        "Keep this many checkpoints, the newest; not given: all.",
+        "3 keeps the disk from filling up.",
+        "取 3 可避免占满磁盘。";
+}
+}

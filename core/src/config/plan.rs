@@ -1,0 +1,70 @@
+//! How many steps a run has and when things happen in it: transformers' `Trainer` rules.
+
+use super::{Interval, RunConfig};
+
+/// The steps of a run over a known number of examples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plan {
+    /// Optimizer steps in one pass through the data; the last may have fewer batches.
+    pub steps_per_epoch: usize,
+    /// Optimizer steps in all.
+    pub max_steps: usize,
+    /// Of these, steps that warm up.
+    pub warmup_steps: usize,
+}
+
+impl RunConfig {
+    /// Optimizer steps over `train_examples` examples (rows, or blocks where packing is on): max_steps if above 0, else
+    /// ⌈epochs · steps per epoch⌉, at least 1.
+    pub fn planned_steps(&self, train_examples: usize) -> usize {
+        self.plan(train_examples).max_steps
+    }
+
+    /// Steps that warm up in a run of `max_steps`: warmup_steps if above 0, else ⌈warmup_ratio · max_steps⌉.
+    pub fn planned_warmup(&self, max_steps: usize) -> usize {
+        if self.warmup_steps > 0 {
+            return self.warmup_steps;
+        }
+        (self.warmup_ratio * max_steps as f64).ceil() as usize
+    }
+
+    /// The steps of a run over `train_examples` examples.
+    ///
+    /// Steps per epoch are ⌈⌈examples / batch⌉ / accumulation⌉ and at least 1: an epoch's last batch and last accumulation
+    /// may be smaller than the others, none is dropped.
+    pub fn plan(&self, train_examples: usize) -> Plan {
+        let batches = train_examples.div_ceil(self.per_device_train_batch_size.max(1));
+        let steps_per_epoch = batches.div_ceil(self.gradient_accumulation_steps.max(1)).max(1);
+        let max_steps = match usize::try_from(self.max_steps) {
+            Ok(steps) if steps > 0 => steps,
+            _ => ((self.num_train_epochs * steps_per_epoch as f64).ceil() as usize).max(1),
+        };
+        Plan {
+            steps_per_epoch,
+            max_steps,
+            warmup_steps: self.planned_warmup(max_steps),
+        }
+    }
+
+    /// Whether `step` (from 1) is reported.
+    pub fn logs_at(&self, step: usize, plan: &Plan) -> bool {
+        due(self.logging_strategy, self.logging_steps, step, plan)
+    }
+    /// Whether the validation split is scored after `step` (from 1); apart from this it is scored before and after the run.
+    pub fn evaluates_at(&self, step: usize, plan: &Plan) -> bool {
+        due(self.eval_strategy, self.eval_steps, step, plan)
+    }
+    /// Whether a checkpoint is saved after `step` (from 1); apart from this the end is saved.
+    pub fn saves_at(&self, step: usize, plan: &Plan) -> bool {
+        due(self.save_strategy, self.save_steps, step, plan)
+    }
+}
+
+fn due(interval: Interval, every: usize, step: usize, plan: &Plan) -> bool {
+    let every = match interval {
+        Interval::Steps => every,
+        Interval::Epoch => plan.steps_per_epoch,
+        Interval::No => 0,
+    };
+    every > 0 && step > 0 && step.is_multiple_of(every)
+}
