@@ -44,8 +44,16 @@ fn utf8_and_utf16_with_their_marks_read_the_same() {
     let content = "naïve 🦜\nsecond";
     let mut utf8 = vec![0xef, 0xbb, 0xbf];
     utf8.extend(content.as_bytes());
-    let little = [0xfeff].into_iter().chain(content.encode_utf16()).flat_map(u16::to_le_bytes).collect();
-    let big = [0xfeff].into_iter().chain(content.encode_utf16()).flat_map(u16::to_be_bytes).collect();
+    let little = [0xfeff]
+        .into_iter()
+        .chain(content.encode_utf16())
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let big = [0xfeff]
+        .into_iter()
+        .chain(content.encode_utf16())
+        .flat_map(u16::to_be_bytes)
+        .collect();
     for bytes in [content.as_bytes().to_vec(), utf8, little, big] {
         let data = Dataset::parse("a.txt", &bytes).unwrap();
         assert_eq!(text(&data.rows[0].content), content);
@@ -63,7 +71,11 @@ fn files_that_are_not_text_are_refused_with_a_way_out() {
     let latin1 = refusal("a.txt", b"one\nna\xefve\n");
     assert!(latin1.what.contains("UTF-8") && latin1.row == Some(2));
     assert!(refusal("a.txt", b"\xff\xfea").what.contains("odd"));
-    assert!(refusal("a.txt", b"\xff\xfe\x00\xd8a\0").what.contains("half a character"));
+    assert!(
+        refusal("a.txt", b"\xff\xfe\x00\xd8a\0")
+            .what
+            .contains("half a character")
+    );
     assert!(refusal("a.docx", b"text").remedy.unwrap().contains(".csv"));
     assert!(refusal("noending", b"text").remedy.unwrap().contains(".csv"));
 }
@@ -82,13 +94,41 @@ fn each_form_is_recognised_by_its_columns() {
         ("a.jsonl", r#"{"text": "x"}"#, "text"),
         ("a.jsonl", r#"{"content": "x", "id": 3}"#, "text"),
         ("a.json", r#"["one", "two"]"#, "text"),
-        ("a.jsonl", r#"{"instruction": "i", "input": "", "output": "o"}"#, "alpaca"),
-        ("a.json", r#"[{"instruction": "i", "output": "o", "history": [["q", "a"]], "system": "s"}]"#, "alpaca"),
-        ("a.jsonl", r#"{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}"#, "messages"),
-        ("a.json", r#"[{"conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}]}]"#, "sharegpt"),
-        ("a.json", r#"{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}"#, "messages"),
-        ("a.json", r#"{"version": 1, "data": [{"prompt": "p", "completion": "c"}]}"#, "prompt_completion"),
-        ("a.json", "{\"prompt\": \"p\", \"response\": 7}\n{\"prompt\": \"p\", \"response\": true}\n", "prompt_completion"),
+        (
+            "a.jsonl",
+            r#"{"instruction": "i", "input": "", "output": "o"}"#,
+            "alpaca",
+        ),
+        (
+            "a.json",
+            r#"[{"instruction": "i", "output": "o", "history": [["q", "a"]], "system": "s"}]"#,
+            "alpaca",
+        ),
+        (
+            "a.jsonl",
+            r#"{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}"#,
+            "messages",
+        ),
+        (
+            "a.json",
+            r#"[{"conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}]}]"#,
+            "sharegpt",
+        ),
+        (
+            "a.json",
+            r#"{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}"#,
+            "messages",
+        ),
+        (
+            "a.json",
+            r#"{"version": 1, "data": [{"prompt": "p", "completion": "c"}]}"#,
+            "prompt_completion",
+        ),
+        (
+            "a.json",
+            "{\"prompt\": \"p\", \"response\": 7}\n{\"prompt\": \"p\", \"response\": true}\n",
+            "prompt_completion",
+        ),
         ("a.csv", "Question,Answer\nq,a\n", "prompt_completion"),
         ("a.tsv", "prompt\toutput\np\to\n", "prompt_completion"),
         ("a.csv", "prompt;completion\np;c\n", "prompt_completion"),
@@ -101,16 +141,25 @@ fn each_form_is_recognised_by_its_columns() {
 
 #[test]
 fn conversations_get_the_roles_that_templates_know() {
-    let line = r#"{"system": "Be brief.", "conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}]}"#;
+    let line =
+        r#"{"system": "Be brief.", "conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}]}"#;
     let data = parse("a.jsonl", line);
-    let Content::Messages(messages) = &data.rows[0].content else { panic!("not a conversation") };
-    let roles: Vec<(&str, &str)> = messages.iter().map(|turn| (turn.role.as_str(), turn.content.as_str())).collect();
+    let Content::Messages(messages) = &data.rows[0].content else {
+        panic!("not a conversation")
+    };
+    let roles: Vec<(&str, &str)> = messages
+        .iter()
+        .map(|turn| (turn.role.as_str(), turn.content.as_str()))
+        .collect();
     assert_eq!(roles, [("system", "Be brief."), ("user", "q"), ("assistant", "a")]);
 }
 
 #[test]
 fn quoted_fields_keep_commas_quotes_and_line_breaks() {
-    let data = parse("a.csv", "prompt,completion\r\n\"a, \"\"b\"\"\r\nc\",\"🦜\r\n\r\nd\"\r\nlast,one");
+    let data = parse(
+        "a.csv",
+        "prompt,completion\r\n\"a, \"\"b\"\"\r\nc\",\"🦜\r\n\r\nd\"\r\nlast,one",
+    );
     assert_eq!(data.rows.len(), 2);
     assert_eq!(pair(&data.rows[0].content), ("a, \"b\"\nc", "🦜\n\nd"));
     assert_eq!((data.rows[0].number, data.rows[1].number), (2, 3));
@@ -120,7 +169,11 @@ fn quoted_fields_keep_commas_quotes_and_line_breaks() {
 fn unknown_columns_of_a_table_are_taken_as_pairs_with_a_note() {
     let data = parse("a.csv", "Frage,Antwort,Quelle\nq,a,s\n");
     assert_eq!(pair(&data.rows[0].content), ("q", "a"));
-    assert!(data.notes.iter().any(|note| note.contains("'Frage'") && note.contains("'Antwort'")));
+    assert!(
+        data.notes
+            .iter()
+            .any(|note| note.contains("'Frage'") && note.contains("'Antwort'"))
+    );
     assert!(data.notes.iter().any(|note| note.contains("Not used: Quelle")));
     let error = refusal("a.jsonl", br#"{"frage": "q", "antwort": "a"}"#);
     assert!(error.what.contains("frage, antwort"));
@@ -128,10 +181,22 @@ fn unknown_columns_of_a_table_are_taken_as_pairs_with_a_note() {
 
 #[test]
 fn empty_rows_are_skipped_with_a_note() {
-    let data = parse("a.jsonl", "{\"text\": \"one\"}\n\n{\"text\": \"  \"}\n{\"text\": \"two\"}\n");
+    let data = parse(
+        "a.jsonl",
+        "{\"text\": \"one\"}\n\n{\"text\": \"  \"}\n{\"text\": \"two\"}\n",
+    );
     assert_eq!(data.rows.iter().map(|row| row.number).collect::<Vec<_>>(), [1, 4]);
-    assert!(data.notes.contains(&"One empty line was skipped: number 2.".to_string()), "{:?}", data.notes);
-    assert!(data.notes.contains(&"One empty row was skipped: number 3.".to_string()), "{:?}", data.notes);
+    assert!(
+        data.notes
+            .contains(&"One empty line was skipped: number 2.".to_string()),
+        "{:?}",
+        data.notes
+    );
+    assert!(
+        data.notes.contains(&"One empty row was skipped: number 3.".to_string()),
+        "{:?}",
+        data.notes
+    );
     refusal("a.jsonl", b"{\"text\": \"\"}\n");
     refusal("a.csv", b"prompt,completion\n");
     refusal("a.json", b"[]");
@@ -142,17 +207,57 @@ fn a_bad_row_is_refused_with_its_number_and_field() {
     let cases: &[(&str, &str, usize, Option<&str>)] = &[
         ("a.jsonl", "{\"text\": \"x\"}\n{\"text\": \"x\"\n", 2, None),
         ("a.jsonl", "{\"text\": \"x\"}\n[1]\n", 2, None),
-        ("a.jsonl", "{\"text\": \"x\"}\n{\"text\": {\"deep\": 1}}\n", 2, Some("text")),
-        ("a.jsonl", "{\"prompt\": \"p\", \"completion\": \"c\"}\n{\"prompt\": \"p\"}\n", 2, Some("completion")),
-        ("a.jsonl", "{\"prompt\": \"p\", \"completion\": \"c\"}\n{\"prompt\": \"p\", \"completion\": \" \"}\n", 2, Some("completion")),
+        (
+            "a.jsonl",
+            "{\"text\": \"x\"}\n{\"text\": {\"deep\": 1}}\n",
+            2,
+            Some("text"),
+        ),
+        (
+            "a.jsonl",
+            "{\"prompt\": \"p\", \"completion\": \"c\"}\n{\"prompt\": \"p\"}\n",
+            2,
+            Some("completion"),
+        ),
+        (
+            "a.jsonl",
+            "{\"prompt\": \"p\", \"completion\": \"c\"}\n{\"prompt\": \"p\", \"completion\": \" \"}\n",
+            2,
+            Some("completion"),
+        ),
         ("a.json", r#"[{"text": "x"}, {"text": ["y"]}]"#, 2, Some("text")),
         ("a.json", "[{\"text\": \"x\"},\n{\"text\" 3}]", 2, None),
         ("a.jsonl", r#"{"messages": "hello"}"#, 1, Some("messages")),
-        ("a.jsonl", r#"{"messages": [{"role": "user", "content": "q"}]}"#, 1, Some("messages")),
-        ("a.jsonl", r#"{"messages": [{"role": "wizard", "content": "q"}]}"#, 1, Some("messages[0].role")),
-        ("a.jsonl", r#"{"messages": [{"role": "user"}]}"#, 1, Some("messages[0].content")),
-        ("a.jsonl", r#"{"messages": [{"content": "x"}]}"#, 1, Some("messages[0].role")),
-        ("a.jsonl", r#"{"instruction": "i", "output": "o", "history": ["q"]}"#, 1, Some("history")),
+        (
+            "a.jsonl",
+            r#"{"messages": [{"role": "user", "content": "q"}]}"#,
+            1,
+            Some("messages"),
+        ),
+        (
+            "a.jsonl",
+            r#"{"messages": [{"role": "wizard", "content": "q"}]}"#,
+            1,
+            Some("messages[0].role"),
+        ),
+        (
+            "a.jsonl",
+            r#"{"messages": [{"role": "user"}]}"#,
+            1,
+            Some("messages[0].content"),
+        ),
+        (
+            "a.jsonl",
+            r#"{"messages": [{"content": "x"}]}"#,
+            1,
+            Some("messages[0].role"),
+        ),
+        (
+            "a.jsonl",
+            r#"{"instruction": "i", "output": "o", "history": ["q"]}"#,
+            1,
+            Some("history"),
+        ),
         ("a.csv", "prompt,completion\np,c\np,c,x\n", 3, None),
         ("a.csv", "prompt,completion\np,\n", 2, Some("completion")),
         ("a.csv", "prompt,prompt\np,c\n", 1, Some("prompt")),
@@ -161,7 +266,11 @@ fn a_bad_row_is_refused_with_its_number_and_field() {
     ];
     for (name, content, row, field) in cases {
         let error = refusal(name, content.as_bytes());
-        assert_eq!((error.row, error.field.as_deref()), (Some(*row), *field), "{content}: {error}");
+        assert_eq!(
+            (error.row, error.field.as_deref()),
+            (Some(*row), *field),
+            "{content}: {error}"
+        );
     }
 }
 
@@ -174,7 +283,28 @@ fn a_json_array_under_the_name_jsonl_is_pointed_out() {
 #[test]
 fn hostile_bytes_never_panic() {
     let mut generator = Generator::new(7, "sample");
-    let pieces = ["{", "}", "[", "]", "\"", ",", ":", "\n", "\r", "text", "prompt", "completion", "messages", "\u{feff}", "🦜", "\\u0000", "1e999", ";", "\t", "null"];
+    let pieces = [
+        "{",
+        "}",
+        "[",
+        "]",
+        "\"",
+        ",",
+        ":",
+        "\n",
+        "\r",
+        "text",
+        "prompt",
+        "completion",
+        "messages",
+        "\u{feff}",
+        "🦜",
+        "\\u0000",
+        "1e999",
+        ";",
+        "\t",
+        "null",
+    ];
     for round in 0..3000 {
         let mut bytes = Vec::new();
         for _ in 0..generator.below(24) {

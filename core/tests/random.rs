@@ -8,9 +8,23 @@ fn the_numbers_of_a_seed_never_change() {
     let mut generator = Generator::new(42, "init");
     let drawn: Vec<u64> = (0..3).map(|_| generator.next_u64()).collect();
     // Computed by a second implementation, in Python.
-    assert_eq!(drawn, [5_024_327_055_945_306_897, 15_628_891_757_920_246_205, 9_008_323_399_384_337_098]);
+    assert_eq!(
+        drawn,
+        [
+            5_024_327_055_945_306_897,
+            15_628_891_757_920_246_205,
+            9_008_323_399_384_337_098
+        ]
+    );
     let bits: Vec<u64> = (0..3).map(|_| generator.normal().to_bits()).collect();
-    assert_eq!(bits, [4_604_450_765_743_662_272, 13_820_960_437_380_205_344, 4_609_162_048_577_512_808]);
+    assert_eq!(
+        bits,
+        [
+            4_604_450_765_743_662_272,
+            13_820_960_437_380_205_344,
+            4_609_162_048_577_512_808
+        ]
+    );
 }
 
 #[test]

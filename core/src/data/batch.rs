@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 pub fn split(n: usize, val_size: f64, seed: u64) -> Result<(Vec<usize>, Vec<usize>)> {
     let wrong = |what: String| Error::config(what).field("val_size");
     if !(val_size >= 0.0 && val_size.is_finite()) {
-        return Err(wrong(format!("must be 0, a share below 1, or a number of examples, got {val_size}")));
+        return Err(wrong(format!(
+            "must be 0, a share below 1, or a number of examples, got {val_size}"
+        )));
     }
     let held_out = if val_size < 1.0 {
         // 1e-9: 0.1 × 30 is a little more than 3, but nobody means 4.
@@ -21,8 +23,10 @@ pub fn split(n: usize, val_size: f64, seed: u64) -> Result<(Vec<usize>, Vec<usiz
     } else {
         let held_out = val_size.round() as usize;
         if held_out >= n {
-            return Err(wrong(format!("{held_out} of {n} examples held out leave none to train on"))
-                .remedy("Give a share like 0.1, or more data."));
+            return Err(
+                wrong(format!("{held_out} of {n} examples held out leave none to train on"))
+                    .remedy("Give a share like 0.1, or more data."),
+            );
         }
         held_out
     };
@@ -60,7 +64,10 @@ impl Cursor {
         let start = self.position.min(order.len());
         let end = (start + rows.max(1)).min(order.len());
         if end == order.len() {
-            *self = Self { epoch: self.epoch + 1, position: 0 };
+            *self = Self {
+                epoch: self.epoch + 1,
+                position: 0,
+            };
         } else {
             self.position = end;
         }
@@ -103,7 +110,11 @@ pub struct Batch {
 /// The first token of a row is never a target: with left padding it would be predicted from padding, and the loss of a
 /// row must not depend on the side of its padding.
 pub fn collate(examples: &[&Example], pad_id: u32, side: PaddingSide, pad_to_multiple_of: usize) -> Batch {
-    let longest = examples.iter().map(|example| example.input_ids.len()).max().unwrap_or(0);
+    let longest = examples
+        .iter()
+        .map(|example| example.input_ids.len())
+        .max()
+        .unwrap_or(0);
     let tokens = longest.next_multiple_of(pad_to_multiple_of.max(1));
     let rows = examples.len();
     let mut batch = Batch {

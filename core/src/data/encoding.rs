@@ -4,16 +4,28 @@ use crate::error::{Error, Result};
 
 /// The first bytes of files that people drop by mistake, what they are, and what to do with them.
 const FOREIGN: &[(&[u8], &str, &str)] = &[
-    (b"PK\x03\x04", "a zip archive or a spreadsheet", "Unpack it, or save the sheet as .csv."),
+    (
+        b"PK\x03\x04",
+        "a zip archive or a spreadsheet",
+        "Unpack it, or save the sheet as .csv.",
+    ),
     (b"\x1f\x8b", "a gzip archive", "Unpack it first."),
     (b"\x28\xb5\x2f\xfd", "a zstd archive", "Unpack it first."),
     (b"BZh", "a bzip2 archive", "Unpack it first."),
     (b"\xfd7zXZ", "an xz archive", "Unpack it first."),
     (b"PAR1", "a Parquet file", "Save it as .jsonl or .csv."),
     (b"%PDF-", "a PDF", "Save its text as .txt."),
-    (b"\xd0\xcf\x11\xe0", "an old Office document", "Save it as .txt or .csv."),
+    (
+        b"\xd0\xcf\x11\xe0",
+        "an old Office document",
+        "Save it as .txt or .csv.",
+    ),
     (b"SQLite format 3", "a SQLite database", "Export the table as .csv."),
-    (b"GGUF", "a GGUF model", "Drop it where the model goes; this is the place for data."),
+    (
+        b"GGUF",
+        "a GGUF model",
+        "Drop it where the model goes; this is the place for data.",
+    ),
     (b"\x89PNG", "a picture", "Choose a text file."),
     (b"\xff\xd8\xff", "a picture", "Choose a text file."),
 ];

@@ -79,12 +79,17 @@ struct Tokens {
 impl Tokens {
     fn push(&mut self, ids: &[u32], learnt: bool) {
         self.ids.extend_from_slice(ids);
-        self.labels.extend(ids.iter().map(|&id| if learnt { id as i32 } else { IGNORE }));
+        self.labels
+            .extend(ids.iter().map(|&id| if learnt { id as i32 } else { IGNORE }));
     }
 
     /// The first token that is predicted and learnt.
     fn first_target(&self) -> Option<usize> {
-        self.labels.iter().skip(1).position(|&label| label != IGNORE).map(|at| at + 1)
+        self.labels
+            .iter()
+            .skip(1)
+            .position(|&label| label != IGNORE)
+            .map(|at| at + 1)
     }
 }
 
@@ -103,7 +108,11 @@ pub fn examples(
     if settings.cutoff_len < 2 {
         return Err(Error::config(format!("must be at least 2, got {}", settings.cutoff_len)).field("cutoff_len"));
     }
-    let eos = if settings.add_eos { tokenizer.eos_token_ids().first().copied() } else { None };
+    let eos = if settings.add_eos {
+        tokenizer.eos_token_ids().first().copied()
+    } else {
+        None
+    };
     let mut notes = Vec::new();
     if settings.add_eos && eos.is_none() {
         notes.push("The tokenizer has no end-of-text token: the model will not learn where a text ends.".to_string());
@@ -124,7 +133,9 @@ pub fn examples(
         collector.add(row.number, tokens);
     }
     progress(total, total);
-    let items = collector.finish(&mut notes).map_err(|error| error.file(dataset.name.clone()))?;
+    let items = collector
+        .finish(&mut notes)
+        .map_err(|error| error.file(dataset.name.clone()))?;
     Ok(Examples { items, notes })
 }
 
@@ -181,7 +192,12 @@ impl Collector {
             let Tokens { mut ids, mut labels } = tokens;
             ids.truncate(self.cutoff_len);
             labels.truncate(self.cutoff_len);
-            self.items.push(Example { input_ids: ids, labels, row, truncated });
+            self.items.push(Example {
+                input_ids: ids,
+                labels,
+                row,
+                truncated,
+            });
         } else {
             self.drop_row(row, first_target);
         }
@@ -222,7 +238,12 @@ impl Collector {
     }
 
     fn push_block(&mut self, input_ids: Vec<u32>, labels: Vec<i32>, row: usize) {
-        let block = Example { input_ids, labels, row, truncated: false };
+        let block = Example {
+            input_ids,
+            labels,
+            row,
+            truncated: false,
+        };
         if block.target_tokens() > 0 {
             self.items.push(block);
         } else {
@@ -237,7 +258,10 @@ impl Collector {
             let row = self.row_at(0);
             self.push_block(ids, labels, row);
         } else if left > 0 && !self.items.is_empty() {
-            notes.push(format!("The last {left} tokens do not fill a block of {} and are left out.", self.cutoff_len));
+            notes.push(format!(
+                "The last {left} tokens do not fill a block of {} and are left out.",
+                self.cutoff_len
+            ));
         }
         if self.items.is_empty() {
             return Err(self.nothing_left());
@@ -249,22 +273,30 @@ impl Collector {
             ));
         }
         if self.dropped > 0 {
-            let what = if self.packing { "blocks were dropped: no answer lies in them" } else { "rows were dropped: nothing of the answer is left within cutoff_len" };
-            notes.push(format!("{} {what}; the first is at row {}.", self.dropped, self.first_dropped));
+            let what = if self.packing {
+                "blocks were dropped: no answer lies in them"
+            } else {
+                "rows were dropped: nothing of the answer is left within cutoff_len"
+            };
+            notes.push(format!(
+                "{} {what}; the first is at row {}.",
+                self.dropped, self.first_dropped
+            ));
         }
         Ok(self.items)
     }
 
     fn nothing_left(&self) -> Error {
         match self.needed {
-            Some(needed) => {
-                Error::data(format!("in every row the answer starts beyond the first {} tokens", self.cutoff_len))
-                    .field("cutoff_len")
-                    .remedy(format!(
-                        "Raise cutoff_len to well above {needed}, or shorten the prompts; the longest row has {} tokens.",
-                        self.longest
-                    ))
-            }
+            Some(needed) => Error::data(format!(
+                "in every row the answer starts beyond the first {} tokens",
+                self.cutoff_len
+            ))
+            .field("cutoff_len")
+            .remedy(format!(
+                "Raise cutoff_len to well above {needed}, or shorten the prompts; the longest row has {} tokens.",
+                self.longest
+            )),
             None => Error::data("no token is left to train on")
                 .remedy("Check that the answers are not empty, or set completion_only_loss to false."),
         }
@@ -283,10 +315,16 @@ impl Specials {
         let full = tokenizer.encode("a", true)?;
         let at = full.windows(bare.len().max(1)).position(|window| window == bare);
         // A tokenizer that changes the text itself when it adds its tokens is none that we know: then it adds nothing.
-        Ok(at.map_or(Self { before: Vec::new(), after: Vec::new() }, |at| Self {
-            before: full[..at].to_vec(),
-            after: full[at + bare.len()..].to_vec(),
-        }))
+        Ok(at.map_or(
+            Self {
+                before: Vec::new(),
+                after: Vec::new(),
+            },
+            |at| Self {
+                before: full[..at].to_vec(),
+                after: full[at + bare.len()..].to_vec(),
+            },
+        ))
     }
 }
 
@@ -350,7 +388,9 @@ fn safe_cut(tokenizer: &Tokenizer, text: &str, start: usize) -> Result<usize> {
     while near + SEARCHED < text.len() {
         let letter = |at: usize| bytes[at].is_ascii_alphabetic() || bytes[at] >= 0x80;
         let words = (near..near + SEARCHED).filter(|&at| bytes[at] == b' ' && letter(at - 1) && letter(at + 1));
-        let lines = (near..near + SEARCHED).filter(|&at| bytes[at] == b'\n').flat_map(|at| [at, at + 1]);
+        let lines = (near..near + SEARCHED)
+            .filter(|&at| bytes[at] == b'\n')
+            .flat_map(|at| [at, at + 1]);
         for cut in words.take(TRIES).chain(lines.take(TRIES)) {
             let from = floor_boundary(text, cut - NEIGHBOURHOOD);
             let to = floor_boundary(text, (cut + NEIGHBOURHOOD).min(text.len()));
@@ -414,7 +454,14 @@ pub fn preview(example: &Example, tokenizer: &Tokenizer) -> Result<PreviewExampl
         let new = text.strip_prefix(shown.as_str()).unwrap_or_default();
         // No character has more than four bytes: after that the bytes are not UTF-8 at all and are shown as they are.
         if (new.is_empty() || new.ends_with('\u{fffd}')) && at - start < 3 {
-            tokens.push((if new.is_empty() { tokenizer.token_text(id).unwrap_or_default() } else { "\u{fffd}".to_string() }, trained));
+            tokens.push((
+                if new.is_empty() {
+                    tokenizer.token_text(id).unwrap_or_default()
+                } else {
+                    "\u{fffd}".to_string()
+                },
+                trained,
+            ));
             if new.is_empty() {
                 (context, start) = (at, at + 1);
             }
@@ -423,5 +470,8 @@ pub fn preview(example: &Example, tokenizer: &Tokenizer) -> Result<PreviewExampl
         tokens.push((new.to_string(), trained));
         (context, start) = (start, at + 1);
     }
-    Ok(PreviewExample { tokens, truncated: example.truncated })
+    Ok(PreviewExample {
+        tokens,
+        truncated: example.truncated,
+    })
 }

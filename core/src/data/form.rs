@@ -33,12 +33,26 @@ enum Plan {
 /// The form, the rows and the columns of a file.
 pub(super) fn rows(records: Records, notes: &mut Vec<String>) -> Result<(Form, Vec<Row>, Vec<String>)> {
     let table = match records {
-        Records::Document(text) => return Ok((Form::Text, vec![Row { number: 1, content: Content::Text(text) }], vec![])),
+        Records::Document(text) => {
+            return Ok((
+                Form::Text,
+                vec![Row {
+                    number: 1,
+                    content: Content::Text(text),
+                }],
+                vec![],
+            ));
+        }
         Records::Table(table) => table,
     };
     let (form, plan) = plan(&table, notes)?;
     let used = plan.columns();
-    let unused: Vec<&str> = table.columns.iter().map(String::as_str).filter(|name| !used.contains(&key(name))).collect();
+    let unused: Vec<&str> = table
+        .columns
+        .iter()
+        .map(String::as_str)
+        .filter(|name| !used.contains(&key(name)))
+        .collect();
     if !unused.is_empty() {
         notes.push(format!("Not used: {}.", unused.join(", ")));
     }
@@ -89,7 +103,10 @@ fn plan(table: &Table, notes: &mut Vec<String>) -> Result<(Form, Plan)> {
         return Ok((Form::Alpaca, Plan::Alpaca(output.to_string())));
     }
     if let Some((prompt, completion)) = PAIRS.iter().find(|(prompt, completion)| has(prompt) && has(completion)) {
-        return Ok((Form::PromptCompletion, Plan::Pair(prompt.to_string(), completion.to_string())));
+        return Ok((
+            Form::PromptCompletion,
+            Plan::Pair(prompt.to_string(), completion.to_string()),
+        ));
     }
     if let Some(text) = ["text", "content"].iter().find(|name| has(name)) {
         return Ok((Form::Text, Plan::Text(text.to_string())));
@@ -110,10 +127,12 @@ fn plan(table: &Table, notes: &mut Vec<String>) -> Result<(Form, Plan)> {
             [] => {}
         }
     }
-    Err(Error::data(format!("no known columns among: {}", table.columns.join(", "))).remedy(
-        "Name them text; or prompt and completion; or instruction, input and output; or messages (role, content); \
+    Err(
+        Error::data(format!("no known columns among: {}", table.columns.join(", "))).remedy(
+            "Name them text; or prompt and completion; or instruction, input and output; or messages (role, content); \
          or conversations (from, value).",
-    ))
+        ),
+    )
 }
 
 impl Plan {
@@ -164,7 +183,11 @@ fn required(record: &Record, field: &str) -> Result<String> {
     if !text.trim().is_empty() {
         return Ok(text);
     }
-    let what = if record.fields.contains_key(field) { "is empty" } else { "is missing" };
+    let what = if record.fields.contains_key(field) {
+        "is empty"
+    } else {
+        "is missing"
+    };
     Err(Error::data(what).field(field).remedy("Fill it in, or delete the row."))
 }
 
@@ -181,7 +204,9 @@ fn text(value: &Value) -> Result<String> {
 /// Alpaca's `history`: a list of [question, answer].
 fn history(record: &Record) -> Result<Vec<(String, String)>> {
     let wrong = || {
-        Error::data("must be a list of pairs [question, answer]").field("history").remedy("Correct it, or leave it out.")
+        Error::data("must be a list of pairs [question, answer]")
+            .field("history")
+            .remedy("Correct it, or leave it out.")
     };
     let rounds = match record.fields.get("history") {
         None | Some(Value::Null) => return Ok(Vec::new()),
@@ -192,7 +217,10 @@ fn history(record: &Record) -> Result<Vec<(String, String)>> {
         Some([question, answer]) => Ok((text(question)?, text(answer)?)),
         _ => Err(wrong()),
     };
-    rounds.iter().map(|item| round(item).map_err(|error| error.field("history"))).collect()
+    rounds
+        .iter()
+        .map(|item| round(item).map_err(|error| error.field("history")))
+        .collect()
 }
 
 /// The turns of `messages` or `conversations`; both pairs of names are accepted in both.
@@ -203,8 +231,11 @@ fn conversation(record: &Record, column: &str) -> Result<Vec<Message>> {
         Some(Value::Array(turns)) => turns,
         // A table can hold a conversation only as JSON in a field.
         Some(Value::String(text)) => {
-            parsed = serde_json::from_str::<Vec<Value>>(text)
-                .map_err(|_| Error::data("is a text, not a list of turns").field(column).remedy(remedy))?;
+            parsed = serde_json::from_str::<Vec<Value>>(text).map_err(|_| {
+                Error::data("is a text, not a list of turns")
+                    .field(column)
+                    .remedy(remedy)
+            })?;
             &parsed
         }
         Some(other) => return Err(Error::data(format!("is {}", kind(other))).field(column).remedy(remedy)),
@@ -213,7 +244,10 @@ fn conversation(record: &Record, column: &str) -> Result<Vec<Message>> {
     let mut messages = Vec::with_capacity(turns.len() + 1);
     let system = optional(record, "system")?;
     if !system.trim().is_empty() {
-        messages.push(Message { role: "system".to_string(), content: system });
+        messages.push(Message {
+            role: "system".to_string(),
+            content: system,
+        });
     }
     for (index, turn) in turns.iter().enumerate() {
         let place = |name: &str| format!("{column}[{index}].{name}");
@@ -224,9 +258,14 @@ fn conversation(record: &Record, column: &str) -> Result<Vec<Message>> {
             None | Some(Value::Null) => return Err(Error::data("is missing").field(place("content")).remedy(remedy)),
             Some(value) => text(value).map_err(|error| error.field(place("content")))?,
         };
-        messages.push(Message { role: role_name(role).map_err(|error| error.field(place("role")))?, content });
+        messages.push(Message {
+            role: role_name(role).map_err(|error| error.field(place("role")))?,
+            content,
+        });
     }
-    let answers = messages.iter().any(|message| message.role == "assistant" && !message.content.trim().is_empty());
+    let answers = messages
+        .iter()
+        .any(|message| message.role == "assistant" && !message.content.trim().is_empty());
     if !answers {
         let error = Error::data("the conversation has no answer of the assistant").field(column);
         return Err(error.remedy("Add a turn with the role assistant, or delete the row."));

@@ -43,7 +43,16 @@ pub(super) fn layout(content: &Content, has_template: bool) -> Layout {
         Content::PromptCompletion { prompt, completion } => {
             let joint = needs_line_break(prompt, completion);
             let prompt = if joint { format!("{prompt}\n") } else { prompt.clone() };
-            Layout::Pieces(vec![Piece { text: prompt, answer: false }, Piece { text: completion.clone(), answer: true }])
+            Layout::Pieces(vec![
+                Piece {
+                    text: prompt,
+                    answer: false,
+                },
+                Piece {
+                    text: completion.clone(),
+                    answer: true,
+                },
+            ])
         }
         Content::Instruction(row) => Layout::Pieces(alpaca_pieces(row)),
     }
@@ -60,7 +69,10 @@ pub fn prompt_text(content: &Content, template: Option<&ChatTemplate>) -> Result
             Some(pieces[..last].iter().map(|piece| piece.text.as_str()).collect())
         }
         Layout::Chat(messages) => {
-            let last = messages.iter().rposition(|message| message.role == "assistant").unwrap_or(0);
+            let last = messages
+                .iter()
+                .rposition(|message| message.role == "assistant")
+                .unwrap_or(0);
             match template {
                 Some(template) => Some(template.apply(&messages[..last], true)?),
                 None => None,
@@ -70,7 +82,10 @@ pub fn prompt_text(content: &Content, template: Option<&ChatTemplate>) -> Result
 }
 
 fn message(role: &str, content: &str) -> Message {
-    Message { role: role.to_string(), content: content.to_string() }
+    Message {
+        role: role.to_string(),
+        content: content.to_string(),
+    }
 }
 
 fn needs_line_break(prompt: &str, completion: &str) -> bool {
@@ -111,8 +126,14 @@ fn alpaca_pieces(row: &Instruction) -> Vec<Piece> {
     let mut prompt = format!("{opening}\n\n");
     for (question, answer) in &row.history {
         prompt.push_str(&format!("### Instruction:\n{question}\n\n### Response:\n"));
-        pieces.push(Piece { text: std::mem::take(&mut prompt), answer: false });
-        pieces.push(Piece { text: answer.clone(), answer: true });
+        pieces.push(Piece {
+            text: std::mem::take(&mut prompt),
+            answer: false,
+        });
+        pieces.push(Piece {
+            text: answer.clone(),
+            answer: true,
+        });
         prompt.push_str("\n\n");
     }
     prompt.push_str(&format!("### Instruction:\n{}\n\n", row.instruction));
@@ -120,8 +141,14 @@ fn alpaca_pieces(row: &Instruction) -> Vec<Piece> {
         prompt.push_str(&format!("### Input:\n{}\n\n", row.input));
     }
     prompt.push_str("### Response:\n");
-    pieces.push(Piece { text: prompt, answer: false });
-    pieces.push(Piece { text: row.output.clone(), answer: true });
+    pieces.push(Piece {
+        text: prompt,
+        answer: false,
+    });
+    pieces.push(Piece {
+        text: row.output.clone(),
+        answer: true,
+    });
     pieces
 }
 
@@ -132,8 +159,14 @@ fn messages_pieces(messages: &[Message]) -> Vec<Piece> {
         match message.role.as_str() {
             "assistant" => {
                 prompt.push_str("Assistant: ");
-                pieces.push(Piece { text: std::mem::take(&mut prompt), answer: false });
-                pieces.push(Piece { text: message.content.clone(), answer: true });
+                pieces.push(Piece {
+                    text: std::mem::take(&mut prompt),
+                    answer: false,
+                });
+                pieces.push(Piece {
+                    text: message.content.clone(),
+                    answer: true,
+                });
                 prompt.push('\n');
             }
             "system" => prompt.push_str(&format!("{}\n\n", message.content)),

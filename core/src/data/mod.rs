@@ -25,7 +25,9 @@ pub const MAX_FILE_BYTES: u64 = 256 << 20;
 /// Refuses a file that is empty or too large to be read, from its length alone.
 pub fn check_size(name: &str, length: u64) -> Result<()> {
     if length == 0 {
-        return Err(Error::data("the file is empty").file(name).remedy("Choose a file with text in it."));
+        return Err(Error::data("the file is empty")
+            .file(name)
+            .remedy("Choose a file with text in it."));
     }
     if length > MAX_FILE_BYTES {
         let error = Error::data(format!(
@@ -33,7 +35,9 @@ pub fn check_size(name: &str, length: u64) -> Result<()> {
             length as f64 / 1e9,
             MAX_FILE_BYTES >> 20
         ));
-        return Err(error.file(name).remedy("Choose a part of it: a few megabytes already teach a small model."));
+        return Err(error
+            .file(name)
+            .remedy("Choose a part of it: a few megabytes already teach a small model."));
     }
     Ok(())
 }
@@ -66,7 +70,13 @@ impl Dataset {
             .and_then(|text| parse::parse(name, text, &mut notes))
             .and_then(|records| form::rows(records, &mut notes));
         let (form, rows, columns) = parsed.map_err(|error| error.file(name))?;
-        Ok(Self { name: name.to_string(), form, rows, columns, notes })
+        Ok(Self {
+            name: name.to_string(),
+            form,
+            rows,
+            columns,
+            notes,
+        })
     }
 
     /// What a front end shows of it.

@@ -70,7 +70,11 @@ fn json_lines(text: &str, notes: &mut Vec<String>) -> Result<Table> {
         rows.push(record(number, value)?);
     }
     blank.note("empty line", notes);
-    Ok(Table { columns: names(&rows), rows: lower(rows), ordered: false })
+    Ok(Table {
+        columns: names(&rows),
+        rows: lower(rows),
+        ordered: false,
+    })
 }
 
 /// An array of objects, an object that holds one such array, or lines of objects under the wrong ending.
@@ -90,8 +94,11 @@ fn json(text: &str, notes: &mut Vec<String>) -> Result<Table> {
     let items = match value {
         Value::Array(items) => items,
         Value::Object(mut object) => {
-            let arrays: Vec<String> =
-                object.iter().filter(|(_, value)| is_rows(value)).map(|(key, _)| key.clone()).collect();
+            let arrays: Vec<String> = object
+                .iter()
+                .filter(|(_, value)| is_rows(value))
+                .map(|(key, _)| key.clone())
+                .collect();
             match arrays.as_slice() {
                 // A lone conversation is a list of objects, too, but it is one row.
                 [key] if !matches!(key.as_str(), "messages" | "conversations") => {
@@ -109,9 +116,16 @@ fn json(text: &str, notes: &mut Vec<String>) -> Result<Table> {
                 .remedy("The file must be one JSON array of objects: [{…}, {…}]."));
         }
     };
-    let rows = items.into_iter().enumerate().map(|(index, item)| record(index + 1, item));
+    let rows = items
+        .into_iter()
+        .enumerate()
+        .map(|(index, item)| record(index + 1, item));
     let rows = rows.collect::<Result<Vec<_>>>()?;
-    Ok(Table { columns: names(&rows), rows: lower(rows), ordered: false })
+    Ok(Table {
+        columns: names(&rows),
+        rows: lower(rows),
+        ordered: false,
+    })
 }
 
 fn is_rows(value: &Value) -> bool {
@@ -160,8 +174,13 @@ fn names(rows: &[Record]) -> Vec<String> {
 
 fn lower(rows: Vec<Record>) -> Vec<Record> {
     let lower_one = |Record { number, fields }| {
-        let fields = fields.into_iter().map(|(key, value)| (key.trim().to_lowercase(), value));
-        Record { number, fields: fields.collect() }
+        let fields = fields
+            .into_iter()
+            .map(|(key, value)| (key.trim().to_lowercase(), value));
+        Record {
+            number,
+            fields: fields.collect(),
+        }
     };
     rows.into_iter().map(lower_one).collect()
 }
@@ -170,14 +189,19 @@ fn lower(rows: Vec<Record>) -> Vec<Record> {
 fn csv(text: &str, delimiter: Option<u8>, notes: &mut Vec<String>) -> Result<Table> {
     let delimiter = delimiter.unwrap_or_else(|| guess_delimiter(text, notes));
     check_quotes(text, delimiter)?;
-    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(text.as_bytes());
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(delimiter)
+        .flexible(true)
+        .from_reader(text.as_bytes());
     let header = reader.headers().map_err(|error| csv_error(&error))?.clone();
     let columns: Vec<String> = header.iter().map(|name| name.trim().to_string()).collect();
     let keys: Vec<String> = columns.iter().map(|name| name.to_lowercase()).collect();
     for (index, key) in keys.iter().enumerate() {
         let remedy = "The first row must name the columns, each with a name of its own, like prompt,completion.";
         if key.is_empty() {
-            return Err(Error::data(format!("column {} has no name", index + 1)).row(1).remedy(remedy));
+            return Err(Error::data(format!("column {} has no name", index + 1))
+                .row(1)
+                .remedy(remedy));
         }
         if keys[..index].contains(key) {
             let error = Error::data("two columns have this name").row(1);
@@ -191,15 +215,26 @@ fn csv(text: &str, delimiter: Option<u8>, notes: &mut Vec<String>) -> Result<Tab
         let values = result.map_err(|error| csv_error(&error).row(number))?;
         if values.len() != columns.len() {
             let line = values.position().map_or(0, csv::Position::line);
-            let what = format!("the row (line {line}) has {} fields, the header has {}", values.len(), columns.len());
+            let what = format!(
+                "the row (line {line}) has {} fields, the header has {}",
+                values.len(),
+                columns.len()
+            );
             return Err(Error::data(what)
                 .row(number)
                 .remedy("Put texts with commas, quotes or line breaks in double quotes."));
         }
         let values = values.iter().map(|value| Value::String(value.to_string()));
-        rows.push(Record { number, fields: keys.iter().cloned().zip(values).collect() });
+        rows.push(Record {
+            number,
+            fields: keys.iter().cloned().zip(values).collect(),
+        });
     }
-    Ok(Table { columns, rows, ordered: true })
+    Ok(Table {
+        columns,
+        rows,
+        ordered: true,
+    })
 }
 
 fn csv_error(error: &csv::Error) -> Error {
@@ -267,7 +302,10 @@ impl Skipped {
         match self.count {
             0 => {}
             1 => notes.push(format!("One {what} was skipped: number {}.", self.first)),
-            count => notes.push(format!("{count} {what}s were skipped; the first is number {}.", self.first)),
+            count => notes.push(format!(
+                "{count} {what}s were skipped; the first is number {}.",
+                self.first
+            )),
         }
     }
 }
