@@ -253,13 +253,13 @@ impl Collector {
 
     fn finish(mut self, notes: &mut Vec<String>) -> Result<Vec<Example>> {
         let left = self.open.ids.len();
-        if self.items.is_empty() && self.dropped == 0 && left >= 2 {
+        if self.items.is_empty() && left >= 2 {
             let Tokens { ids, labels } = std::mem::take(&mut self.open);
             let row = self.row_at(0);
             self.push_block(ids, labels, row);
         } else if left > 0 && !self.items.is_empty() {
             notes.push(format!(
-                "The last {left} tokens do not fill a block of {} and are left out.",
+                "Left out at the end: {left} of the {} tokens that a block takes.",
                 self.cutoff_len
             ));
         }
@@ -268,20 +268,18 @@ impl Collector {
         }
         if self.cut > 0 {
             notes.push(format!(
-                "{} of {} rows were cut at {} tokens; the longest has {}.",
-                self.cut, self.rows, self.cutoff_len, self.longest
+                "Cut at {} tokens: {} of {} rows; the longest has {}.",
+                self.cutoff_len, self.cut, self.rows, self.longest
             ));
         }
         if self.dropped > 0 {
             let what = if self.packing {
-                "blocks were dropped: no answer lies in them"
+                "blocks without a part of an answer"
             } else {
-                "rows were dropped: nothing of the answer is left within cutoff_len"
+                "rows with nothing of the answer within cutoff_len"
             };
-            notes.push(format!(
-                "{} {what}; the first is at row {}.",
-                self.dropped, self.first_dropped
-            ));
+            let (dropped, first) = (self.dropped, self.first_dropped);
+            notes.push(format!("Dropped {what}: {dropped}; the first is at row {first}."));
         }
         Ok(self.items)
     }
