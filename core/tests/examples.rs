@@ -490,3 +490,22 @@ fn target_tokens_are_the_labels_that_a_position_predicts() {
         assert_eq!(shifted.filter(|&label| label != IGNORE).count(), batch.target_tokens);
     }
 }
+
+#[test]
+fn everything_is_learnt_where_that_is_asked_for() {
+    let all = Settings {
+        completion_only_loss: false,
+        ..settings(256, false)
+    };
+    // Nobody can tell where this template puts an answer, but all of it can be trained on.
+    let odd = ChatTemplate::new(
+        "{% for m in messages %}{{ m['content'] | upper }}.{% endfor %}",
+        None,
+        None,
+    )
+    .unwrap();
+    let data = parse("a.jsonl", r#"{"prompt": "the", "completion": "and"}"#);
+    assert_eq!(learnt(&made(&data, Some(&odd), &all).0[0]), "THE.AND.");
+    assert!(examples(&data, &tokenizer(), Some(&odd), &settings(256, false), &mut |_, _| {}).is_err());
+    assert!(learnt(&made(&data, Some(&chatml()), &all).0[0]).starts_with("<|im_start|>user\nthe"));
+}

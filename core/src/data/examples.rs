@@ -125,11 +125,8 @@ pub fn examples(
     let mut collector = Collector::new(settings);
     for (index, row) in dataset.rows.iter().enumerate() {
         progress(index as u64, total);
-        let mut tokens = tokenize(row, tokenizer, template, &specials, eos)
+        let tokens = tokenize(row, tokenizer, template, &specials, eos, settings.completion_only_loss)
             .map_err(|error| error.file(dataset.name.clone()).row(row.number))?;
-        if !settings.completion_only_loss {
-            tokens.labels = tokens.ids.iter().map(|&id| id as i32).collect();
-        }
         collector.add(row.number, tokens);
     }
     progress(total, total);
@@ -332,6 +329,7 @@ fn tokenize(
     template: Option<&ChatTemplate>,
     specials: &Specials,
     eos: Option<u32>,
+    answers_only: bool,
 ) -> Result<Tokens> {
     let mut tokens = Tokens::default();
     match (layout(&row.content, template.is_some()), template) {
@@ -342,15 +340,19 @@ fn tokenize(
             tokens.push(eos_unless_there(&tokens, eos).as_slice(), true);
         }
         (Layout::Pieces(pieces), _) => {
-            tokens.push(&specials.before, false);
+            tokens.push(&specials.before, !answers_only);
             for Piece { text, answer } in pieces {
-                tokens.push(&tokenizer.encode(&text, false)?, answer);
+                tokens.push(&tokenizer.encode(&text, false)?, answer || !answers_only);
                 if answer {
                     tokens.push(eos_unless_there(&tokens, eos).as_slice(), true);
                 }
             }
         }
-        (Layout::Chat(messages), Some(template)) => tokens = chat(&messages, tokenizer, template)?,
+        (Layout::Chat(messages), Some(template)) if answers_only => tokens = chat(&messages, tokenizer, template)?,
+        // A template whose answers cannot be told from the rest still serves to train on everything.
+        (Layout::Chat(messages), Some(template)) => {
+            tokens.push(&tokenizer.encode(&template.apply(&messages, false)?, false)?, true);
+        }
         (Layout::Chat(_), None) => return Err(Error::internal("a conversation was laid out without a template")),
     }
     Ok(tokens)
