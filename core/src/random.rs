@@ -1,10 +1,11 @@
 //! The one source of chance on the host: adapter initialisation, order of examples, the validation split, sampling.
 //!
-//! The numbers are part of a run (DESIGN: a run is a function of config, model, data and seed), so nothing here depends on
-//! the platform: integers wrap, and floats use only +, −, ×, ÷ and √, which IEEE 754 rounds the same everywhere. Chance on
-//! the device (dropout masks) is seeded from here but drawn by the kernels.
+//! The numbers are part of a run (DESIGN: a run is a function of config, model, data and seed), so nothing here depends
+//! on the platform: integers wrap, and floats use only +, −, ×, ÷ and √, which IEEE 754 rounds the same everywhere.
+//! Chance on the device (dropout masks) is seeded from here but drawn by the kernels.
 
-/// A generator: xoshiro256++ (Blackman and Vigna, 2018), its state filled by splitmix64 from the seed and the stream's name.
+/// A generator: xoshiro256++ (Blackman and Vigna, 2018), its state filled by splitmix64 from the seed and the stream's
+/// name.
 ///
 /// Period 2²⁵⁶ − 1. Generators of different seeds or streams share nothing that a run could notice.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,7 +14,8 @@ pub struct Generator {
 }
 
 impl Generator {
-    /// The generator of `seed` for one purpose: `init`, `order`, `split`, `dropout` and `sample` never disturb each other.
+    /// The generator of `seed` for one purpose: `init`, `order`, `split`, `dropout` and `sample` never disturb each
+    /// other.
     pub fn new(mut seed: u64, stream: &str) -> Self {
         // FNV-1a of the stream's name, so that a name is all that a new purpose needs.
         let name = stream.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {

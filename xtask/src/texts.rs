@@ -1,5 +1,5 @@
-//! The bundled texts, made from Debian's packages of public-domain books: what the bundled model is pretrained on, and the
-//! small sets that it is fine-tuned on.
+//! The bundled texts, made from Debian's packages of public-domain books: what the bundled model is pretrained on, and
+//! the small sets that it is fine-tuned on.
 //!
 //! [`fetch`] brings a package's file and checks it, so everything after it is a pure function of known bytes:
 //! [`pretraining_rows`] and [`fine_tuning_sets`] give the same bytes everywhere, and [`BASE_SHA256`] says which.
@@ -352,7 +352,8 @@ fn uncompress(data: &[u8]) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-/// Stems of slurs and of coarse words: entries with a word that starts so are left out, because the sets are shown in class.
+/// Stems of slurs and of coarse words: entries with a word that starts so are left out, because the sets are shown in
+/// class.
 const LEFT_OUT: &[&str] = &[
     "nigg",
     "negro",
@@ -538,7 +539,7 @@ fn shortened(text: &str, most: usize) -> String {
         .map(|(at, _)| at + 1)
         .filter(|&end| ends_sentence(text, end))
         .collect();
-    let end = ends.iter().copied().filter(|&end| end <= most).next_back();
+    let end = ends.iter().copied().rfind(|&end| end <= most);
     text[..end.or(ends.first().copied()).unwrap_or(text.len())].to_string()
 }
 

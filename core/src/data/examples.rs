@@ -95,9 +95,10 @@ impl Tokens {
 
 /// Tokenizes every row and marks what is learnt; calls `progress(rows done, rows)` as it goes.
 ///
-/// A row longer than `cutoff_len` keeps its start; if none of its answer is left, the row is dropped with a note, and if
-/// that befalls every row, it is an error. With packing the rows are joined and cut into blocks of exactly `cutoff_len`
-/// tokens; as in transformers' `run_clm` the tokens left over are dropped, unless they are all that there is.
+/// A row longer than `cutoff_len` keeps its start; if none of its answer is left, the row is dropped with a note, and
+/// if that befalls every row, it is an error. With packing the rows are joined and cut into blocks of exactly
+/// `cutoff_len` tokens; as in transformers' `run_clm` the tokens left over are dropped, unless they are all that there
+/// is.
 pub fn examples(
     dataset: &Dataset,
     tokenizer: &Tokenizer,
@@ -377,8 +378,8 @@ fn encode_long(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>> {
 
 /// A place past `start` where the text can be cut without any token changing, or its end.
 ///
-/// Tokenizers differ in where that is (some never allow it), so each candidate is tried: the neighbourhood must give the
-/// same tokens in one piece and in two. Between a word and the space in front of the next one most allow it.
+/// Tokenizers differ in where that is (some never allow it), so each candidate is tried: the neighbourhood must give
+/// the same tokens in one piece and in two. Between a word and the space in front of the next one most allow it.
 fn safe_cut(tokenizer: &Tokenizer, text: &str, start: usize) -> Result<usize> {
     const NEIGHBOURHOOD: usize = 96;
     const SEARCHED: usize = 4096;
@@ -429,7 +430,8 @@ fn chat(messages: &[Message], tokenizer: &Tokenizer, template: &ChatTemplate) ->
 
 /// Whether a token has a part in the answer; one that reaches across its edge has, as in transformers.
 ///
-/// Some tokenizers leave white space out of a token's range, so that of a token of nothing but space only the end is left.
+/// Some tokenizers leave white space out of a token's range, so that of a token of nothing but space only the end is
+/// left.
 fn overlap(token: &Range<usize>, answer: &Range<usize>) -> bool {
     if token.is_empty() {
         answer.start < token.end && token.end <= answer.end
@@ -440,12 +442,13 @@ fn overlap(token: &Range<usize>, answer: &Range<usize>) -> bool {
 
 /// An example as a front end shows it: each token's text, and whether it is trained on.
 ///
-/// The texts in a row read as the example does. A character whose bytes are spread over several tokens stands at the last
-/// of them; those before it show `\u{fffd}`. Special tokens show their names.
+/// The texts in a row read as the example does. A character whose bytes are spread over several tokens stands at the
+/// last of them; those before it show `\u{fffd}`. Special tokens show their names.
 pub fn preview(example: &Example, tokenizer: &Tokenizer) -> Result<PreviewExample> {
     let ids = &example.input_ids;
     let mut tokens = Vec::with_capacity(ids.len());
-    // Tokens `context..start` are shown; they stay in front because some tokenizers drop the space of a text's first word.
+    // Tokens `context..start` are shown; they stay in front because some tokenizers drop the space of a text's first
+    // word.
     let (mut context, mut start) = (0, 0);
     for (at, &id) in ids.iter().enumerate() {
         let trained = at > 0 && example.labels[at] != IGNORE;

@@ -169,7 +169,8 @@ impl Plan {
     }
 }
 
-/// A field's text; empty where it is missing or null. Numbers and truth values become text, lists and objects are refused.
+/// A field's text; empty where it is missing or null. Numbers and truth values become text, lists and objects are
+/// refused.
 fn optional(record: &Record, field: &str) -> Result<String> {
     match record.fields.get(field) {
         None | Some(Value::Null) => Ok(String::new()),

@@ -1,8 +1,8 @@
 //! From a dropped file to batches of tokens: [`Dataset`] → [`examples`] → [`split`] → [`order`] → [`collate`].
 //!
-//! Bytes are parsed once, here, into rows that cannot be wrong: a bad row is an error that names the file, the row and the
-//! field. Tokens come from [`crate::tokenizer`], the layout of conversations from [`crate::chat`]. Nothing here knows a
-//! tensor; a [`Batch`] is plain numbers that the training loop sends to the device.
+//! Bytes are parsed once, here, into rows that cannot be wrong: a bad row is an error that names the file, the row and
+//! the field. Tokens come from [`crate::tokenizer`], the layout of conversations from [`crate::chat`]. Nothing here
+//! knows a tensor; a [`Batch`] is plain numbers that the training loop sends to the device.
 
 mod batch;
 mod encoding;
@@ -60,9 +60,9 @@ pub struct Dataset {
 impl Dataset {
     /// Reads a .txt, .md, .json, .jsonl, .csv or .tsv file.
     ///
-    /// The ending decides the format, the columns decide the [`Form`]. Text is UTF-8, or UTF-16 with its mark. Errors name
-    /// the row: the line of a .jsonl file, the record of a .json array, and the row of a table as a spreadsheet counts it
-    /// (the header is row 1).
+    /// The ending decides the format, the columns decide the [`Form`]. Text is UTF-8, or UTF-16 with its mark. Errors
+    /// name the row: the line of a .jsonl file, the record of a .json array, and the row of a table as a spreadsheet
+    /// counts it (the header is row 1).
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Self> {
         check_size(name, bytes.len() as u64)?;
         let mut notes = Vec::new();

@@ -1,4 +1,5 @@
-//! Text to records: the format by the file's ending, one record a row. What the columns mean is [`super::form`]'s matter.
+//! Text to records: the format by the file's ending, one record a row. What the columns mean is [`super::form`]'s
+//! matter.
 
 use crate::error::{Error, Result};
 use serde_json::{Map, Value};
