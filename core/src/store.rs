@@ -1,1 +1,275 @@
-//! To be written in this first series of commits.
+//! The one door to storage: sources that are read in slices, sinks that take whole files.
+//!
+//! A model can be larger than memory, so formats read the slices that they need through [`ReadAt`]; in the page that is a
+//! dropped `File`, natively a file on disk. What is written (adapters, checkpoints, logs) is small and goes to a [`Sink`]
+//! as one piece. Futures here stay on one thread: the browser's file objects cannot leave theirs.
+
+use crate::{Error, Result};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+
+/// A future that stays on its thread and may borrow.
+pub type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
+/// A file that can be read in slices.
+pub trait ReadAt {
+    /// The file's name without its folder.
+    fn name(&self) -> &str;
+    /// Its length.
+    fn len_bytes(&self) -> u64;
+    /// Exactly `len` bytes from `offset` on.
+    ///
+    /// # Errors
+    /// The slice reaches past the end of the file, or the file cannot be read any more.
+    fn read_at(&self, offset: u64, len: usize) -> LocalFuture<'_, Result<Vec<u8>>>;
+}
+
+/// A shared file.
+pub type Source = Rc<dyn ReadAt>;
+
+/// A place that takes files. Paths are relative, with `/` between folders.
+pub trait Sink {
+    /// Writes the file whole, or leaves what was there before.
+    ///
+    /// # Errors
+    /// The path is not a plain relative one, or storage refuses (full, read-only, gone).
+    fn write<'a>(&'a self, path: &'a str, bytes: &'a [u8]) -> LocalFuture<'a, Result<()>>;
+}
+
+/// The whole of a source.
+///
+/// # Errors
+/// It is longer than `most_bytes` (files that are read whole are small), or it cannot be read.
+pub async fn read_all(source: &dyn ReadAt, most_bytes: u64) -> Result<Vec<u8>> {
+    let len_bytes = source.len_bytes();
+    if len_bytes > most_bytes {
+        return Err(Error::format(format!(
+            "is {len_bytes} bytes long, which is more than the {most_bytes} that such a file may have"
+        ))
+        .file(source.name())
+        .remedy("Check that it is the right file."));
+    }
+    source.read_at(0, len_bytes as usize).await
+}
+
+/// The place of a slice in a file of `len_bytes`, or an error that says that the file is too short.
+fn slice_bounds(name: &str, len_bytes: u64, offset: u64, len: usize) -> Result<std::ops::Range<u64>> {
+    match offset.checked_add(len as u64) {
+        Some(end) if end <= len_bytes => Ok(offset..end),
+        _ => Err(Error::format(format!(
+            "ends at byte {len_bytes}, but {len} bytes were wanted from byte {offset} on"
+        ))
+        .file(name)
+        .remedy("The file is incomplete: download or copy it again.")),
+    }
+}
+
+/// A file in memory.
+#[derive(Debug, Clone)]
+pub struct MemoryFile {
+    name: String,
+    bytes: Rc<[u8]>,
+}
+
+impl MemoryFile {
+    /// A file called `name` that holds `bytes`.
+    pub fn new(name: impl Into<String>, bytes: impl Into<Rc<[u8]>>) -> Self {
+        Self {
+            name: name.into(),
+            bytes: bytes.into(),
+        }
+    }
+
+    /// The same as a [`Source`].
+    pub fn source(name: impl Into<String>, bytes: impl Into<Rc<[u8]>>) -> Source {
+        Rc::new(Self::new(name, bytes))
+    }
+}
+
+impl ReadAt for MemoryFile {
+    fn name(&self) -> &str {
+        &self.name
+    }
+    fn len_bytes(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+    fn read_at(&self, offset: u64, len: usize) -> LocalFuture<'_, Result<Vec<u8>>> {
+        Box::pin(async move {
+            let range = slice_bounds(&self.name, self.len_bytes(), offset, len)?;
+            Ok(self.bytes[range.start as usize..range.end as usize].to_vec())
+        })
+    }
+}
+
+/// Files in memory, for tests and for the page's downloads.
+#[derive(Debug, Default)]
+pub struct MemorySink {
+    files: RefCell<BTreeMap<String, Vec<u8>>>,
+}
+
+impl MemorySink {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What was written, by path.
+    pub fn files(&self) -> BTreeMap<String, Vec<u8>> {
+        self.files.borrow().clone()
+    }
+}
+
+impl Sink for MemorySink {
+    fn write<'a>(&'a self, path: &'a str, bytes: &'a [u8]) -> LocalFuture<'a, Result<()>> {
+        Box::pin(async move {
+            check_relative(path)?;
+            self.files.borrow_mut().insert(path.to_string(), bytes.to_vec());
+            Ok(())
+        })
+    }
+}
+
+/// Refuses paths that could leave the sink's folder.
+fn check_relative(path: &str) -> Result<()> {
+    let plain = path.split('/').all(|part| !matches!(part, "" | "." | "..")) && !path.contains(['\\', ':', '\0']);
+    if plain {
+        return Ok(());
+    }
+    Err(Error::internal("a file was to be written at a path that is not a plain relative one").file(path))
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+pub use disk::{DirectorySink, DiskFile};
+
+#[cfg(not(target_arch = "wasm32"))]
+mod disk {
+    use super::{LocalFuture, ReadAt, Sink, Source, check_relative, slice_bounds};
+    use crate::{Error, Result};
+    use std::cell::RefCell;
+    use std::fs::File;
+    use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+    use std::path::{Path, PathBuf};
+    use std::rc::Rc;
+
+    /// A file on disk.
+    #[derive(Debug)]
+    pub struct DiskFile {
+        name: String,
+        path: PathBuf,
+        len_bytes: u64,
+        file: RefCell<File>,
+    }
+
+    impl DiskFile {
+        /// Opens the file at `path`.
+        ///
+        /// # Errors
+        /// There is no such file, it is a folder, or it may not be read.
+        pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+            let path = path.as_ref();
+            let failed = |error: std::io::Error| describe(path, "cannot be opened", &error);
+            let file = File::open(path).map_err(failed)?;
+            let metadata = file.metadata().map_err(failed)?;
+            if metadata.is_dir() {
+                return Err(Error::io("is a folder, not a file").file(path.display().to_string()));
+            }
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+            Ok(Self {
+                name: name.unwrap_or_else(|| path.display().to_string()),
+                path: path.to_path_buf(),
+                len_bytes: metadata.len(),
+                file: RefCell::new(file),
+            })
+        }
+
+        /// The same as a [`Source`].
+        ///
+        /// # Errors
+        /// As [`DiskFile::open`].
+        pub fn source(path: impl AsRef<Path>) -> Result<Source> {
+            Ok(Rc::new(Self::open(path)?))
+        }
+    }
+
+    impl ReadAt for DiskFile {
+        fn name(&self) -> &str {
+            &self.name
+        }
+        fn len_bytes(&self) -> u64 {
+            self.len_bytes
+        }
+        fn read_at(&self, offset: u64, len: usize) -> LocalFuture<'_, Result<Vec<u8>>> {
+            Box::pin(async move {
+                slice_bounds(&self.name, self.len_bytes, offset, len)?;
+                let failed = |error: std::io::Error| describe(&self.path, "cannot be read", &error);
+                let mut file = self.file.borrow_mut();
+                let mut bytes = vec![0; len];
+                file.seek(SeekFrom::Start(offset)).map_err(failed)?;
+                file.read_exact(&mut bytes).map_err(failed)?;
+                Ok(bytes)
+            })
+        }
+    }
+
+    /// A folder on disk. Files appear under their final name only when they are complete.
+    #[derive(Debug, Clone)]
+    pub struct DirectorySink {
+        root: PathBuf,
+    }
+
+    impl DirectorySink {
+        /// The folder `root`, made when the first file is written.
+        pub fn new(root: impl Into<PathBuf>) -> Self {
+            Self { root: root.into() }
+        }
+    }
+
+    impl Sink for DirectorySink {
+        fn write<'a>(&'a self, path: &'a str, bytes: &'a [u8]) -> LocalFuture<'a, Result<()>> {
+            Box::pin(async move {
+                check_relative(path)?;
+                let target = self.root.join(path);
+                let failed = |error: std::io::Error| describe(&target, "cannot be written", &error);
+                if let Some(folder) = target.parent() {
+                    std::fs::create_dir_all(folder).map_err(failed)?;
+                }
+                let mut name = target.file_name().unwrap_or_default().to_os_string();
+                name.push(".part");
+                let part = target.with_file_name(name);
+                let written = File::create(&part)
+                    .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+                    .and_then(|()| std::fs::rename(&part, &target));
+                written.map_err(|error| {
+                    // The write's own error is the one to report; a leftover `.part` does no harm.
+                    let _ = std::fs::remove_file(&part);
+                    failed(error)
+                })
+            })
+        }
+    }
+
+    /// The error for a refusal of the file system.
+    fn describe(path: &Path, what: &str, error: &std::io::Error) -> Error {
+        let (why, remedy) = match error.kind() {
+            ErrorKind::NotFound => ("there is no such file", "Check the path."),
+            ErrorKind::PermissionDenied => ("permission denied", "Check the file's and the folder's permissions."),
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                ("the disk is full", "Free some space, or choose another output_dir.")
+            }
+            ErrorKind::ReadOnlyFilesystem => ("the disk is read-only", "Choose another output_dir."),
+            ErrorKind::UnexpectedEof => (
+                "it became shorter while it was read",
+                "Do not change files during a run.",
+            ),
+            _ => {
+                return Error::io(format!("{what}: {error}")).file(path.display().to_string());
+            }
+        };
+        Error::io(format!("{what}: {why}"))
+            .file(path.display().to_string())
+            .remedy(remedy)
+    }
+}

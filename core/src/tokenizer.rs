@@ -1,1 +1,450 @@
-//! To be written in this first series of commits.
+//! Text to tokens and back, by Hugging Face's `tokenizers`.
+//!
+//! A tokenizer comes from tokenizer.json or from a GGUF file's metadata; the latter is first written as a tokenizer.json, so
+//! that one library does all the work. Chat layouts are not here but in [`crate::chat`].
+
+use crate::formats::gguf::Metadata;
+use crate::{Error, Result};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::ops::Range;
+
+/// A tokenizer: tokenizer.json, or what a GGUF file's metadata says.
+#[derive(Debug, Clone)]
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    bos_token_id: Option<u32>,
+    eos_token_ids: Vec<u32>,
+    pad_token_id: Option<u32>,
+}
+
+impl Tokenizer {
+    /// Reads tokenizer.json. Its truncation and padding are switched off: rows are cut and filled up elsewhere.
+    ///
+    /// # Errors
+    /// It breaks its format.
+    pub fn from_json(bytes: &[u8]) -> Result<Self> {
+        let mut json: Value = serde_json::from_slice(bytes)
+            .map_err(|error| Error::format(format!("is not JSON: {error}")).remedy("Download or copy it again."))?;
+        if let Some(object) = json.as_object_mut() {
+            object.insert("truncation".into(), Value::Null);
+            object.insert("padding".into(), Value::Null);
+        }
+        Self::from_value(&json)
+    }
+
+    fn from_value(json: &Value) -> Result<Self> {
+        let inner = tokenizers::Tokenizer::from_bytes(json.to_string()).map_err(|error| {
+            Error::format(format!("is not a tokenizer: {error}"))
+                .remedy("Use the tokenizer.json that belongs to the model.")
+        })?;
+        Ok(Self {
+            inner,
+            bos_token_id: None,
+            eos_token_ids: Vec::new(),
+            pad_token_id: None,
+        })
+    }
+
+    /// Takes over which tokens begin, end and fill up texts from tokenizer_config.json or special_tokens_map.json. What is
+    /// known already stays.
+    ///
+    /// # Errors
+    /// A token that is named there is not in the vocabulary.
+    pub fn name_special_tokens(&mut self, settings: &Value) -> Result<()> {
+        let id = |key: &str| {
+            let named = settings
+                .get(key)
+                .and_then(|named| named.get("content").unwrap_or(named).as_str());
+            let Some(token) = named.filter(|token| !token.is_empty()) else {
+                return Ok(None);
+            };
+            let found = self.token_id(token);
+            found
+                .map(Some)
+                .ok_or_else(|| Error::format(format!("names {token:?}, which is not in tokenizer.json")).field(key))
+        };
+        let (bos, eos, pad) = (id("bos_token")?, id("eos_token")?, id("pad_token")?);
+        self.bos_token_id = self.bos_token_id.or(bos);
+        self.pad_token_id = self.pad_token_id.or(pad);
+        if self.eos_token_ids.is_empty() {
+            self.eos_token_ids.extend(eos);
+        }
+        Ok(())
+    }
+
+    /// The tokenizer that a GGUF file's metadata describes (`tokenizer.ggml.*`).
+    ///
+    /// Byte-level BPE (`gpt2`) is read with the pre-tokenizers of GPT-2, SmolLM, Qwen 2 and 3 and Llama 3, and SentencePiece BPE
+    /// (`llama`) by deriving its merges from the scores.
+    ///
+    /// # Errors
+    /// The kind of tokenizer or its pre-tokenizer is not known, or parts are missing.
+    pub fn from_gguf(metadata: &Metadata) -> Result<Self> {
+        let json = match metadata.text("tokenizer.ggml.model") {
+            Some("gpt2") => byte_level_json(metadata)?,
+            Some("llama") => sentencepiece_json(metadata)?,
+            other => {
+                let what = format!("is {:?}, which is not supported", other.unwrap_or("missing"));
+                return Err(Error::model(what)
+                    .field("tokenizer.ggml.model")
+                    .remedy("Use the model's safetensors and tokenizer.json instead."));
+            }
+        };
+        let mut tokenizer = Self::from_value(&json)?;
+        let vocabulary = tokenizer.inner.get_vocab_size(true) as u64;
+        let id = |name: &str| {
+            let id = metadata.integer(&format!("tokenizer.ggml.{name}_token_id"));
+            id.filter(|id| *id < vocabulary).map(|id| id as u32)
+        };
+        tokenizer.bos_token_id = id("bos");
+        tokenizer.pad_token_id = id("padding");
+        for eos in [id("eos"), id("eot"), id("eom")].into_iter().flatten() {
+            if !tokenizer.eos_token_ids.contains(&eos) {
+                tokenizer.eos_token_ids.push(eos);
+            }
+        }
+        Ok(tokenizer)
+    }
+
+    /// The tokens of `text`; `add_special_tokens` puts the model's own frame around it ([CLS] … [SEP], `<s>`).
+    ///
+    /// # Errors
+    /// The tokenizer's model refuses the text.
+    pub fn encode(&self, text: &str, add_special_tokens: bool) -> Result<Vec<u32>> {
+        let encoding = self.inner.encode_fast(text, add_special_tokens).map_err(refused)?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// The tokens of `text`, and which bytes of it each one covers; a frame's tokens cover none. Several tokens that share a
+    /// character all cover it.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
+    pub fn encode_with_offsets(&self, text: &str, add_special_tokens: bool) -> Result<(Vec<u32>, Vec<Range<usize>>)> {
+        let encoding = self.inner.encode(text, add_special_tokens).map_err(refused)?;
+        let offsets = encoding.get_offsets().iter().map(|(start, end)| *start..*end);
+        Ok((encoding.get_ids().to_vec(), offsets.collect()))
+    }
+
+    /// The tokens of two texts that belong together, framed as the model wants them, and the number (0 or 1) of each token's
+    /// segment.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
+    pub fn encode_pair(&self, first: &str, second: &str) -> Result<(Vec<u32>, Vec<u32>)> {
+        let encoding = self.inner.encode_fast((first, second), true).map_err(refused)?;
+        Ok((encoding.get_ids().to_vec(), encoding.get_type_ids().to_vec()))
+    }
+
+    /// The text of tokens.
+    ///
+    /// # Errors
+    /// The tokenizer's decoder refuses them.
+    pub fn decode(&self, ids: &[u32], skip_special_tokens: bool) -> Result<String> {
+        self.inner.decode(ids, skip_special_tokens).map_err(refused)
+    }
+
+    /// One token as it stands in the vocabulary (`Ġthe`).
+    pub fn token_text(&self, id: u32) -> Option<String> {
+        self.inner.id_to_token(id)
+    }
+
+    /// The number of a token that stands in the vocabulary.
+    pub fn token_id(&self, token: &str) -> Option<u32> {
+        self.inner.token_to_id(token)
+    }
+
+    /// Tokens in the vocabulary, added ones included.
+    pub fn vocab_size(&self) -> usize {
+        self.inner.get_vocab_size(true)
+    }
+
+    /// The token that begins a text.
+    pub fn bos_token_id(&self) -> Option<u32> {
+        self.bos_token_id
+    }
+
+    /// The tokens that end a text; the first is the tokenizer's own.
+    pub fn eos_token_ids(&self) -> &[u32] {
+        &self.eos_token_ids
+    }
+
+    /// The token that fills rows up.
+    pub fn pad_token_id(&self) -> Option<u32> {
+        self.pad_token_id
+    }
+
+    /// The text of the token that begins a text.
+    pub fn bos_token(&self) -> Option<String> {
+        self.bos_token_id.and_then(|id| self.token_text(id))
+    }
+
+    /// The text of the token that ends a text.
+    pub fn eos_token(&self) -> Option<String> {
+        self.eos_token_ids.first().and_then(|id| self.token_text(*id))
+    }
+
+    /// A decoder for tokens that come one by one.
+    pub fn stream_decoder(&self, skip_special_tokens: bool) -> StreamDecoder<'_> {
+        StreamDecoder {
+            tokenizer: self,
+            skip_special_tokens,
+            ids: Vec::new(),
+            settled: 0,
+            shown: String::new(),
+        }
+    }
+}
+
+/// Text from tokens that come one by one; never half a character.
+///
+/// A token's text can depend on the one before it (spaces, bytes of one character), so a few tokens are decoded together and
+/// the part that was given out already is taken off.
+#[derive(Debug)]
+pub struct StreamDecoder<'a> {
+    tokenizer: &'a Tokenizer,
+    skip_special_tokens: bool,
+    /// Tokens that are decoded together: `settled` ones that ended on a whole character, then new ones.
+    ids: Vec<u32>,
+    settled: usize,
+    /// The text of `ids` that is out.
+    shown: String,
+}
+
+/// So many tokens without the end of a character are not text; they are given out as `�` to keep the window short.
+const MOST_WAITING: usize = 64;
+
+impl StreamDecoder<'_> {
+    /// The text that `id` completes; `None` where a character is still under way.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::decode`].
+    pub fn push(&mut self, id: u32) -> Result<Option<String>> {
+        self.ids.push(id);
+        let text = self.tokenizer.decode(&self.ids, self.skip_special_tokens)?;
+        let is_waiting = text.ends_with('\u{fffd}') && self.ids.len() - self.settled <= MOST_WAITING;
+        let new = self.give(if is_waiting {
+            text.trim_end_matches('\u{fffd}')
+        } else {
+            &text
+        });
+        if !is_waiting {
+            self.ids.drain(..self.settled);
+            self.settled = self.ids.len();
+            self.shown = self.tokenizer.decode(&self.ids, self.skip_special_tokens)?;
+        }
+        Ok(new)
+    }
+
+    /// What is left when no more tokens come; bytes that never became a character come out as `�`.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::decode`].
+    pub fn finish(&mut self) -> Result<Option<String>> {
+        let text = self.tokenizer.decode(&self.ids, self.skip_special_tokens)?;
+        Ok(self.give(&text))
+    }
+
+    /// The part of `text` that is not out yet.
+    fn give(&mut self, text: &str) -> Option<String> {
+        let same = text
+            .chars()
+            .zip(self.shown.chars())
+            .take_while(|(left, right)| left == right);
+        let same_bytes: usize = same.map(|(character, _)| character.len_utf8()).sum();
+        let new = &text[same_bytes..];
+        if new.is_empty() {
+            return None;
+        }
+        self.shown = text.to_string();
+        Some(new.to_string())
+    }
+}
+
+fn refused(error: tokenizers::Error) -> Error {
+    Error::model(format!("the tokenizer refuses: {error}"))
+}
+
+/// GPT-2's rule for pieces, without its lookahead spelled differently in each model: contractions, letters, digits, the rest.
+const QWEN2_PIECES: &str =
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+/// The same, but up to three digits stay together.
+const LLAMA3_PIECES: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+
+/// The texts of the vocabulary, each with its number; the first of two equal ones counts.
+fn vocabulary(metadata: &Metadata) -> Result<(&[String], HashMap<&str, u32>)> {
+    let key = "tokenizer.ggml.tokens";
+    let tokens = metadata
+        .texts(key)
+        .ok_or_else(|| Error::format("is missing").field(key))?;
+    let mut numbers = HashMap::with_capacity(tokens.len());
+    for (id, token) in tokens.iter().enumerate() {
+        numbers.entry(token.as_str()).or_insert(id as u32);
+    }
+    Ok((tokens, numbers))
+}
+
+/// Tokens that are found in a text before anything else: control tokens (type 3), and those the model's makers added (4).
+fn added_tokens(metadata: &Metadata, tokens: &[String]) -> Vec<Value> {
+    let kinds = metadata.integers("tokenizer.ggml.token_type").unwrap_or_default();
+    let added = tokens
+        .iter()
+        .zip(kinds)
+        .enumerate()
+        .filter(|(_, (_, kind))| matches!(kind, 3 | 4));
+    let entry = |(id, (token, kind)): (usize, (&String, &i64))| {
+        json!({"id": id, "content": token, "special": *kind == 3, "normalized": false,
+               "single_word": false, "lstrip": false, "rstrip": false})
+    };
+    added.filter(|(_, (token, _))| !token.is_empty()).map(entry).collect()
+}
+
+/// A post-processor that puts the first and last token around a text, where the metadata asks for it.
+fn frame(metadata: &Metadata, tokens: &[String], bos_by_default: bool) -> Option<Value> {
+    let token = |name: &str, default: bool| {
+        if !metadata
+            .bool(&format!("tokenizer.ggml.add_{name}_token"))
+            .unwrap_or(default)
+        {
+            return None;
+        }
+        let id = metadata.integer(&format!("tokenizer.ggml.{name}_token_id"))? as usize;
+        Some((id, tokens.get(id)?))
+    };
+    let (bos, eos) = (token("bos", bos_by_default), token("eos", false));
+    if bos.is_none() && eos.is_none() {
+        return None;
+    }
+    let mut special = serde_json::Map::new();
+    for (id, text) in [bos, eos].into_iter().flatten() {
+        special.insert(text.clone(), json!({"id": text, "ids": [id], "tokens": [text]}));
+    }
+    let piece = |sequence: &str, kind: usize| {
+        let special = |found: Option<(usize, &String)>| {
+            found.map(|(_, text)| json!({"SpecialToken": {"id": text, "type_id": kind}}))
+        };
+        let sequence = json!({"Sequence": {"id": sequence, "type_id": kind}});
+        [special(bos), Some(sequence), special(eos)]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+    };
+    let pair = [piece("A", 0), piece("B", 1)].concat();
+    Some(json!({"type": "TemplateProcessing", "single": piece("A", 0), "pair": pair, "special_tokens": special}))
+}
+
+/// tokenizer.json of byte-level BPE.
+fn byte_level_json(metadata: &Metadata) -> Result<Value> {
+    let (tokens, numbers) = vocabulary(metadata)?;
+    let key = "tokenizer.ggml.merges";
+    let merges = metadata
+        .texts(key)
+        .ok_or_else(|| Error::format("is missing").field(key))?;
+    let mut pairs = Vec::with_capacity(merges.len());
+    for (row, merge) in merges.iter().enumerate() {
+        let known = merge.split_once(' ').filter(|(left, right)| {
+            let joined = format!("{left}{right}");
+            [*left, *right, joined.as_str()]
+                .iter()
+                .all(|part| numbers.contains_key(part))
+        });
+        let (left, right) = known.ok_or_else(|| {
+            Error::format(format!(
+                "has a merge of tokens that are not in the vocabulary: {merge:?}"
+            ))
+            .row(row + 1)
+            .field(key)
+        })?;
+        pairs.push([left, right]);
+    }
+    let bytes = |use_regex: bool| json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": use_regex});
+    let split = |pattern: &str| {
+        let split = json!({"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": false});
+        json!({"type": "Sequence", "pretokenizers": [split, bytes(false)]})
+    };
+    let architecture = metadata.text("general.architecture");
+    let named = metadata
+        .text("tokenizer.ggml.pre")
+        .or(architecture.filter(|name| *name == "gpt2"));
+    let (pre_tokenizer, normalizer, is_llama3) = match named {
+        Some("gpt-2" | "gpt2") => (bytes(true), Value::Null, false),
+        Some("smollm") => {
+            let digits = json!({"type": "Digits", "individual_digits": true});
+            (
+                json!({"type": "Sequence", "pretokenizers": [digits, bytes(true)]}),
+                Value::Null,
+                false,
+            )
+        }
+        Some("qwen2" | "deepseek-r1-qwen") => (split(QWEN2_PIECES), json!({"type": "NFC"}), false),
+        Some("llama-bpe" | "llama3" | "llama-v3") => (split(LLAMA3_PIECES), Value::Null, true),
+        other => {
+            let what = format!("is {:?}, which is not supported", other.unwrap_or("missing"));
+            return Err(Error::model(what)
+                .field("tokenizer.ggml.pre")
+                .remedy("Use the model's safetensors and tokenizer.json instead."));
+        }
+    };
+    let framed = frame(metadata, tokens, is_llama3);
+    let post_processor = match framed {
+        Some(template) => json!({"type": "Sequence", "processors": [bytes(true), template]}),
+        None => bytes(true),
+    };
+    let model = json!({"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
+        "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": is_llama3,
+        "vocab": numbers, "merges": pairs});
+    Ok(
+        json!({"version": "1.0", "truncation": null, "padding": null, "added_tokens": added_tokens(metadata, tokens),
+        "normalizer": normalizer, "pre_tokenizer": pre_tokenizer, "post_processor": post_processor,
+        "decoder": bytes(true), "model": model}),
+    )
+}
+
+/// tokenizer.json of SentencePiece's BPE (Llama 1 and 2, Mistral): spaces are `▁`, unknown characters fall back to bytes.
+///
+/// SentencePiece joins the neighbours whose union scores best; so each way to split a token into two tokens is a merge, ranked
+/// by the token's score.
+fn sentencepiece_json(metadata: &Metadata) -> Result<Value> {
+    let (tokens, numbers) = vocabulary(metadata)?;
+    let key = "tokenizer.ggml.scores";
+    let scores = metadata.floats(key).filter(|scores| scores.len() == tokens.len());
+    let scores = scores.ok_or_else(|| Error::format("is missing, or has not one score a token").field(key))?;
+    let kinds = metadata.integers("tokenizer.ggml.token_type").unwrap_or_default();
+    let mut merges = Vec::new();
+    for (id, (token, score)) in tokens.iter().zip(scores).enumerate() {
+        let is_normal = kinds.get(id).is_none_or(|kind| *kind == 1);
+        // No sound piece is this long; without the bound a hostile one costs the square of its length.
+        if !is_normal || token.len() > 512 {
+            continue;
+        }
+        let cuts = token.char_indices().skip(1).map(|(at, _)| token.split_at(at));
+        let parts = cuts.filter(|(left, right)| numbers.contains_key(left) && numbers.contains_key(right));
+        merges.extend(parts.map(|(left, right)| (*score, left, right)));
+    }
+    merges.sort_by(|a, b| b.0.total_cmp(&a.0).then(numbers[a.1].cmp(&numbers[b.1])));
+    let pairs: Vec<[&str; 2]> = merges.iter().map(|(_, left, right)| [*left, *right]).collect();
+    let space = "\u{2581}";
+    let replace = json!({"type": "Replace", "pattern": {"String": " "}, "content": space});
+    let prefixed = metadata.bool("tokenizer.ggml.add_space_prefix").unwrap_or(true);
+    let normalizers = if prefixed {
+        json!([{"type": "Prepend", "prepend": space}, replace])
+    } else {
+        json!([replace])
+    };
+    let back = json!({"type": "Replace", "pattern": {"String": space}, "content": " "});
+    let mut decoders = vec![back, json!({"type": "ByteFallback"}), json!({"type": "Fuse"})];
+    if prefixed {
+        decoders.push(json!({"type": "Strip", "content": " ", "start": 1, "stop": 0}));
+    }
+    let unknown = metadata.integer("tokenizer.ggml.unknown_token_id").unwrap_or(0);
+    let model = json!({"type": "BPE", "dropout": null, "unk_token": tokens.get(unknown as usize),
+        "continuing_subword_prefix": null, "end_of_word_suffix": null, "fuse_unk": true, "byte_fallback": true,
+        "ignore_merges": false, "vocab": numbers, "merges": pairs});
+    Ok(
+        json!({"version": "1.0", "truncation": null, "padding": null, "added_tokens": added_tokens(metadata, tokens),
+        "normalizer": {"type": "Sequence", "normalizers": normalizers}, "pre_tokenizer": null,
+        "post_processor": frame(metadata, tokens, true), "decoder": {"type": "Sequence", "decoders": decoders},
+        "model": model}),
+    )
+}

@@ -1,1 +1,162 @@
-//! To be written in this first series of commits.
+//! From a dropped file to batches of tokens: [`Dataset`] → [`examples`] → [`split`] → [`order`] → [`collate`].
+//!
+//! Bytes are parsed once, here, into rows that cannot be wrong: a bad row is an error that names the file, the row and
+//! the field. Tokens come from [`crate::tokenizer`], the layout of conversations from [`crate::chat`]. Nothing here
+//! knows a tensor; a [`Batch`] is plain numbers that the training loop sends to the device.
+
+mod batch;
+mod encoding;
+mod examples;
+mod form;
+mod layout;
+mod parse;
+
+pub use batch::{Batch, Cursor, PaddingSide, collate, order, split};
+pub use examples::{Example, Examples, IGNORE, Settings, examples, preview};
+pub use layout::prompt_text;
+
+use crate::error::{Error, Result};
+use crate::protocol::{DataInfo, Message};
+
+/// The largest file that is read: all of its text, its rows and its tokens are in memory at once (about five times its
+/// size), and a browser's tab has 4 GB.
+pub const MAX_FILE_BYTES: u64 = 256 << 20;
+
+/// Refuses a file that is empty or too large to be read, from its length alone.
+pub fn check_size(name: &str, length: u64) -> Result<()> {
+    if length == 0 {
+        return Err(Error::data("the file is empty")
+            .file(name)
+            .remedy("Choose a file with text in it."));
+    }
+    if length > MAX_FILE_BYTES {
+        let error = Error::data(format!(
+            "the file is {:.1} GB; at most {} MB fit into memory",
+            length as f64 / 1e9,
+            MAX_FILE_BYTES >> 20
+        ));
+        return Err(error
+            .file(name)
+            .remedy("Choose a part of it: a few megabytes already teach a small model."));
+    }
+    Ok(())
+}
+
+/// A parsed data file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dataset {
+    /// File name.
+    pub name: String,
+    /// How its rows are laid out.
+    pub form: Form,
+    /// At least one row, none of them empty.
+    pub rows: Vec<Row>,
+    /// Columns or keys found, in the file's order.
+    pub columns: Vec<String>,
+    /// Things worth knowing, as sentences: what was skipped, repaired or guessed.
+    pub notes: Vec<String>,
+}
+
+impl Dataset {
+    /// Reads a .txt, .md, .json, .jsonl, .csv or .tsv file.
+    ///
+    /// The ending decides the format, the columns decide the [`Form`]. Text is UTF-8, or UTF-16 with its mark. Errors
+    /// name the row: the line of a .jsonl file, the record of a .json array, and the row of a table as a spreadsheet
+    /// counts it (the header is row 1).
+    pub fn parse(name: &str, bytes: &[u8]) -> Result<Self> {
+        check_size(name, bytes.len() as u64)?;
+        let mut notes = Vec::new();
+        let parsed = encoding::decode(bytes, &mut notes)
+            .and_then(|text| parse::parse(name, text, &mut notes))
+            .and_then(|records| form::rows(records, &mut notes));
+        let (form, rows, columns) = parsed.map_err(|error| error.file(name))?;
+        Ok(Self {
+            name: name.to_string(),
+            form,
+            rows,
+            columns,
+            notes,
+        })
+    }
+
+    /// What a front end shows of it.
+    pub fn info(&self) -> DataInfo {
+        DataInfo {
+            name: self.name.clone(),
+            form: self.form.name().to_string(),
+            rows: self.rows.len(),
+            columns: self.columns.clone(),
+            notes: self.notes.clone(),
+        }
+    }
+}
+
+/// How the rows of a file are laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Plain text: a whole .txt or .md file, or a column `text` or `content`.
+    Text,
+    /// `instruction`, `input`, `output` and perhaps `system`, `history`.
+    Alpaca,
+    /// `messages` of `role` and `content`.
+    Messages,
+    /// `conversations` of `from` and `value`.
+    ShareGpt,
+    /// Two columns: `prompt` and `completion`, `question` and `answer`, or the first two of a table.
+    PromptCompletion,
+}
+
+impl Form {
+    /// Its name in [`DataInfo`].
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Alpaca => "alpaca",
+            Self::Messages => "messages",
+            Self::ShareGpt => "sharegpt",
+            Self::PromptCompletion => "prompt_completion",
+        }
+    }
+}
+
+/// One row of a data file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// Where it stands in the file, from 1; see [`Dataset::parse`].
+    pub number: usize,
+    /// What it says.
+    pub content: Content,
+}
+
+/// What a row says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Content {
+    /// Text to be continued; never blank.
+    Text(String),
+    /// A conversation with at least one answer; roles are `system`, `user`, `assistant` or `tool`.
+    Messages(Vec<Message>),
+    /// A prompt and the text that should follow it, which is never blank.
+    PromptCompletion {
+        /// What is given.
+        prompt: String,
+        /// What is learnt.
+        completion: String,
+    },
+    /// Alpaca's columns.
+    Instruction(Instruction),
+}
+
+/// A row of Alpaca's columns.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Instruction {
+    /// What the model is; may be empty.
+    pub system: String,
+    /// Earlier rounds: what was asked, what was answered.
+    pub history: Vec<(String, String)>,
+    /// What to do.
+    pub instruction: String,
+    /// What to do it with; may be empty.
+    pub input: String,
+    /// What is learnt; never blank.
+    pub output: String,
+}

@@ -1,1 +1,488 @@
-//! To be written in this first series of commits.
+//! Model files: opened without trust, read tensor by tensor.
+//!
+//! [`ModelFiles`] is what the rest of the engine sees, whatever the files are: Hugging Face's names and shapes, a config in
+//! Hugging Face's layout, a tokenizer, a chat template. [`gguf`] and [`safetensors`] know the containers, [`blocks`] the
+//! number formats, [`peft`] adapters. Nothing here knows an architecture's arithmetic.
+
+pub mod blocks;
+pub mod gguf;
+pub mod gguf_names;
+pub mod peft;
+pub mod safetensors;
+
+use crate::chat::ChatTemplate;
+use crate::store::{ReadAt, Source, read_all};
+use crate::tokenizer::Tokenizer;
+use crate::{Error, Result};
+use gguf_names::Change;
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
+
+pub use blocks::Storage;
+
+/// The largest JSON or template file that is read; tokenizer.json has up to about 35 MB.
+const MOST_TEXT_BYTES: u64 = 128 << 20;
+
+/// A tensor as its file declares it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorEntry {
+    /// Hugging Face's name.
+    pub name: String,
+    /// Row-major, in Hugging Face's order.
+    pub shape: Vec<usize>,
+    /// How its numbers are stored.
+    pub storage: Storage,
+    /// What it takes in the file.
+    pub bytes: u64,
+}
+
+impl TensorEntry {
+    /// Numbers in it.
+    pub fn elements(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
+/// A model's files: config, tensors, tokenizer, chat template.
+pub struct ModelFiles {
+    /// What the files say the model is called, else the first file's name without its ending.
+    pub name: String,
+    /// Hugging Face's config.json; for a GGUF file made from its metadata.
+    pub config: Value,
+    /// The tokenizer, where the files bring one.
+    pub tokenizer: Option<Tokenizer>,
+    /// The chat template, where the files bring one.
+    pub chat_template: Option<ChatTemplate>,
+    /// Tokens that end a generation: generation_config.json's, else config.json's, else the tokenizer's.
+    pub eos_token_ids: Vec<u32>,
+    entries: Vec<TensorEntry>,
+    /// Where each entry is, in the order of `entries`.
+    places: Vec<Place>,
+    by_name: HashMap<String, usize>,
+}
+
+impl std::fmt::Debug for ModelFiles {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let tensors = self.entries.len();
+        write!(f, "ModelFiles({}, {tensors} tensors)", self.name)
+    }
+}
+
+/// Where a tensor's bytes are.
+struct Place {
+    source: Source,
+    offset: u64,
+    change: Change,
+}
+
+impl ModelFiles {
+    /// Opens one GGUF file, or a set with config.json and safetensors. Reads headers only.
+    ///
+    /// A set may also hold tokenizer.json, tokenizer_config.json, special_tokens_map.json, generation_config.json,
+    /// chat_template.jinja and model.safetensors.index.json; other files are not looked at.
+    ///
+    /// # Errors
+    /// A file is missing, empty, cut off, a web page or a Git LFS pointer, or breaks its format.
+    pub async fn open(files: Vec<Source>) -> Result<Self> {
+        let mut gguf = Vec::new();
+        for source in &files {
+            let lower = source.name().to_ascii_lowercase();
+            let is_tensors = lower.ends_with(".gguf") || lower.ends_with(".safetensors");
+            let may_be_gguf = files.len() == 1 || is_tensors;
+            let is_model_file = may_be_gguf || lower.ends_with(".json") || lower.ends_with(".jinja");
+            if is_model_file && sniff(source, is_tensors).await? == Sniffed::Gguf {
+                gguf.push(source.clone());
+            }
+        }
+        let mut model = match gguf.as_slice() {
+            [] => Self::open_set(files).await?,
+            [only] => Self::open_gguf(only.clone()).await?,
+            several => {
+                let names: Vec<&str> = several.iter().map(|source| source.name()).collect();
+                return Err(
+                    Error::config(format!("there are several GGUF files: {}", names.join(", ")))
+                        .remedy("Choose one of them."),
+                );
+            }
+        };
+        if model.eos_token_ids.is_empty() {
+            model.eos_token_ids = ids_at(&model.config, "eos_token_id");
+        }
+        if let (true, Some(tokenizer)) = (model.eos_token_ids.is_empty(), &model.tokenizer) {
+            model.eos_token_ids = tokenizer.eos_token_ids().to_vec();
+        }
+        Ok(model)
+    }
+
+    /// Opens a GGUF file or a folder in Hugging Face's layout.
+    ///
+    /// # Errors
+    /// As [`ModelFiles::open`]; and there is nothing at `path`.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub async fn open_path(path: impl AsRef<std::path::Path>) -> Result<Self> {
+        use crate::store::DiskFile;
+        let path = path.as_ref();
+        let located = |error: Error| error.file(path.display().to_string());
+        if !path.is_dir() {
+            return Self::open(vec![DiskFile::source(path)?]).await.map_err(located);
+        }
+        let unreadable = |error: std::io::Error| located(Error::io(format!("cannot be read: {error}")));
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(path).map_err(unreadable)? {
+            let file = entry.map_err(unreadable)?.path();
+            let ending = file.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+            if file.is_file() && ["json", "jinja", "safetensors", "gguf", "bin"].contains(&ending) {
+                files.push(DiskFile::source(&file)?);
+            }
+        }
+        files.sort_by(|left, right| left.name().cmp(right.name()));
+        let mut model = Self::open(files).await.map_err(located)?;
+        let folder = path.canonicalize().ok();
+        if let (true, Some(name)) = (
+            model.name == "model",
+            folder.as_deref().and_then(|folder| folder.file_name()),
+        ) {
+            model.name = name.to_string_lossy().into_owned();
+        }
+        Ok(model)
+    }
+
+    /// Every tensor, sorted by name.
+    pub fn entries(&self) -> &[TensorEntry] {
+        &self.entries
+    }
+
+    /// The tensor called `name`.
+    pub fn entry(&self, name: &str) -> Option<&TensorEntry> {
+        self.by_name.get(name).map(|index| &self.entries[*index])
+    }
+
+    /// Whether there is a tensor called `name`.
+    pub fn contains(&self, name: &str) -> bool {
+        self.by_name.contains_key(name)
+    }
+
+    /// One tensor as 32-bit floats, row-major, with its shape. Reads only its own slice of the file.
+    ///
+    /// # Errors
+    /// There is no such tensor, its storage is not one that is read here, or the file cannot be read.
+    pub async fn read_f32(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>)> {
+        let Some(index) = self.by_name.get(name) else {
+            return Err(Error::model("the model's files have no such tensor")
+                .field(name)
+                .remedy("Check that the files belong to one model and are complete."));
+        };
+        let (entry, place) = (&self.entries[*index], &self.places[*index]);
+        let located = |error: Error| error.file(place.source.name()).field(name);
+        if !entry.storage.is_readable() {
+            return Err(located(blocks::decode(entry.storage, &[]).err().unwrap_or_else(|| {
+                Error::internal("storage that is not readable was decoded")
+            })));
+        }
+        let length =
+            usize::try_from(entry.bytes).map_err(|_| located(Error::model("is too large for this machine")))?;
+        let bytes = place.source.read_at(place.offset, length).await.map_err(located)?;
+        let values = blocks::decode(entry.storage, &bytes).map_err(located)?;
+        Ok((entry.shape.clone(), place.change.apply(&entry.shape, values)))
+    }
+
+    /// A set in Hugging Face's layout.
+    async fn open_set(files: Vec<Source>) -> Result<Self> {
+        let by_name: BTreeMap<&str, &Source> = files.iter().map(|file| (base_name(file.name()), file)).collect();
+        let json = async |name: &str| match by_name.get(name) {
+            Some(source) => read_json(source.as_ref()).await.map(Some),
+            None => Ok(None),
+        };
+        let shards = choose_shards(&by_name, json("model.safetensors.index.json").await?)?;
+        let Some(config) = json("config.json").await? else {
+            return Err(Error::model("config.json is missing").remedy(
+                "Choose it together with the model's other files: config.json, *.safetensors, tokenizer.json.",
+            ));
+        };
+        if !config.is_object() {
+            return Err(Error::format("is not a JSON object").file("config.json"));
+        }
+        let mut tensors = Vec::new();
+        for source in shards {
+            for placed in safetensors::read_header(&source).await? {
+                tensors.push((placed, Change::None, source.clone()));
+            }
+        }
+        let settings = json("tokenizer_config.json").await?;
+        let specials = json("special_tokens_map.json").await?;
+        let mut tokenizer = None;
+        if let Some(source) = by_name.get("tokenizer.json") {
+            let bytes = read_all(source.as_ref(), MOST_TEXT_BYTES).await?;
+            let mut read = Tokenizer::from_json(&bytes).map_err(|error| error.file(source.name()))?;
+            for (name, settings) in [
+                ("tokenizer_config.json", &settings),
+                ("special_tokens_map.json", &specials),
+            ] {
+                if let Some(settings) = settings {
+                    read.name_special_tokens(settings).map_err(|error| error.file(name))?;
+                }
+            }
+            tokenizer = Some(read);
+        }
+        let mut template = settings.as_ref().and_then(template_in_settings);
+        if let Some(source) = by_name.get("chat_template.jinja") {
+            template = Some(read_text(source.as_ref()).await?);
+        }
+        let generation = json("generation_config.json").await?.unwrap_or(Value::Null);
+        let stated = ["_name_or_path", "name"]
+            .iter()
+            .find_map(|key| config.get(key)?.as_str());
+        let stated = stated
+            .map(|name| base_name(name.trim_end_matches('/')))
+            .filter(|name| !name.is_empty());
+        let name = stated.unwrap_or("model").to_string();
+        let chat_template = chat_template(template.as_deref(), tokenizer.as_ref())?;
+        let eos_token_ids = ids_at(&generation, "eos_token_id");
+        let model = Self {
+            name,
+            config,
+            tokenizer,
+            chat_template,
+            eos_token_ids,
+            entries: Vec::new(),
+            places: Vec::new(),
+            by_name: HashMap::new(),
+        };
+        model.with_tensors(tensors)
+    }
+
+    /// One GGUF file.
+    async fn open_gguf(source: Source) -> Result<Self> {
+        let header = gguf::read_header(&source).await?;
+        let located = |error: Error| error.file(source.name());
+        let metadata = &header.metadata;
+        let architecture = gguf_names::architecture(metadata).map_err(located)?;
+        let factors = match header.tensors.iter().find(|tensor| tensor.name == "rope_freqs.weight") {
+            Some(tensor) if tensor.bytes <= 1 << 20 => {
+                let bytes = source.read_at(tensor.offset, tensor.bytes as usize).await?;
+                Some(blocks::decode(tensor.storage, &bytes).map_err(located)?)
+            }
+            _ => None,
+        };
+        let config =
+            gguf_names::config(metadata, architecture, &header.tensors, factors.as_deref()).map_err(located)?;
+        let tokenizer = match metadata.text("tokenizer.ggml.model") {
+            Some(_) => Some(Tokenizer::from_gguf(metadata).map_err(located)?),
+            None => None,
+        };
+        let template = metadata.text("tokenizer.chat_template");
+        let chat_template = chat_template(template, tokenizer.as_ref()).map_err(located)?;
+        let file_stem = base_name(source.name()).trim_end_matches(".gguf");
+        let eos_token_ids = tokenizer
+            .as_ref()
+            .map(|read| read.eos_token_ids().to_vec())
+            .unwrap_or_default();
+        let renamed = gguf_names::rename(metadata, architecture, header.tensors.clone()).map_err(located)?;
+        let tensors = renamed
+            .into_iter()
+            .map(|tensor| (tensor.placed, tensor.change, source.clone()));
+        let model = Self {
+            name: metadata.text("general.name").unwrap_or(file_stem).to_string(),
+            config,
+            tokenizer,
+            chat_template,
+            eos_token_ids,
+            entries: Vec::new(),
+            places: Vec::new(),
+            by_name: HashMap::new(),
+        };
+        model.with_tensors(tensors.collect()).map_err(located)
+    }
+
+    fn with_tensors(mut self, mut tensors: Vec<(safetensors::Placed, Change, Source)>) -> Result<Self> {
+        tensors.sort_by(|left, right| left.0.name.cmp(&right.0.name));
+        for (placed, change, source) in tensors {
+            if self.by_name.insert(placed.name.clone(), self.entries.len()).is_some() {
+                return Err(Error::model("is in the files twice")
+                    .file(source.name())
+                    .field(placed.name)
+                    .remedy("Choose the files of one model only."));
+            }
+            self.places.push(Place {
+                source,
+                offset: placed.offset,
+                change,
+            });
+            self.entries.push(TensorEntry {
+                name: placed.name,
+                shape: placed.shape,
+                storage: placed.storage,
+                bytes: placed.bytes,
+            });
+        }
+        Ok(self)
+    }
+}
+
+/// What a file's first bytes say.
+#[derive(Debug, PartialEq, Eq)]
+enum Sniffed {
+    Gguf,
+    Other,
+}
+
+/// Looks at the first bytes of a model file; `is_tensors` where its name says that it holds tensors.
+///
+/// # Errors
+/// The file is empty, or it is what a failed download leaves: a web page, a Git LFS pointer.
+async fn sniff(source: &Source, is_tensors: bool) -> Result<Sniffed> {
+    let length = source.len_bytes().min(256) as usize;
+    if length == 0 {
+        return Err(Error::format("is empty (0 bytes)")
+            .file(source.name())
+            .remedy("Download or copy it again."));
+    }
+    let bytes = source.read_at(0, length).await?;
+    if bytes.starts_with(b"GGUF") {
+        return Ok(Sniffed::Gguf);
+    }
+    if bytes.starts_with(b"version https://git-lfs") {
+        return Err(Error::format("is a Git LFS pointer, not the file itself")
+            .file(source.name())
+            .remedy("Run `git lfs pull`, or download the file from the model's page."));
+    }
+    let text = String::from_utf8_lossy(&bytes).to_ascii_lowercase();
+    let is_page = ["<!doctype", "<html", "<?xml"]
+        .iter()
+        .any(|start| text.trim_start().starts_with(start));
+    if is_page {
+        return Err(
+            Error::format("is a web page, not a model file: its download was answered with a page")
+                .file(source.name())
+                .remedy("Download it again; if the model asks for a login, log in first."),
+        );
+    }
+    if is_tensors && source.name().to_ascii_lowercase().ends_with(".gguf") {
+        return Err(Error::format("is not a GGUF file, whatever its name says")
+            .file(source.name())
+            .remedy("Check that it is the right file, and download it again."));
+    }
+    Ok(Sniffed::Other)
+}
+
+/// The safetensors files that make up the model.
+fn choose_shards(by_name: &BTreeMap<&str, &Source>, index: Option<Value>) -> Result<Vec<Source>> {
+    if let Some(index) = index {
+        let wrong = |what: &str| {
+            Error::format(what)
+                .file("model.safetensors.index.json")
+                .field("weight_map")
+        };
+        let map = index.get("weight_map").and_then(Value::as_object);
+        let map = map.ok_or_else(|| wrong("is missing, or is not an object"))?;
+        let mut shards = BTreeMap::new();
+        for shard in map.values() {
+            let shard = shard
+                .as_str()
+                .ok_or_else(|| wrong("maps a tensor to something that is not a file name"))?;
+            shards.insert(shard, by_name.get(base_name(shard)));
+        }
+        let missing: Vec<&str> = shards
+            .iter()
+            .filter(|(_, source)| source.is_none())
+            .map(|(name, _)| *name)
+            .collect();
+        if !missing.is_empty() {
+            return Err(
+                Error::model(format!("names files that are not there: {}", missing.join(", ")))
+                    .file("model.safetensors.index.json")
+                    .remedy("Choose all parts of the model together."),
+            );
+        }
+        return Ok(shards.into_values().flatten().map(|source| (*source).clone()).collect());
+    }
+    if let Some(whole) = by_name.get("model.safetensors") {
+        return Ok(vec![(*whole).clone()]);
+    }
+    let tensors = by_name
+        .iter()
+        .filter(|(name, _)| name.ends_with(".safetensors") && !name.starts_with("adapter_"));
+    let shards: Vec<Source> = tensors.map(|(_, source)| (*source).clone()).collect();
+    if !shards.is_empty() {
+        return Ok(shards);
+    }
+    if by_name
+        .keys()
+        .any(|name| name.ends_with(".bin") || name.ends_with(".pt") || name.ends_with(".pth"))
+    {
+        return Err(
+            Error::model("the weights are in PyTorch's .bin format, which can hold programs and is not read")
+                .remedy("Convert them to safetensors."),
+        );
+    }
+    let names: Vec<&str> = by_name.keys().copied().collect();
+    let found = if names.is_empty() {
+        "nothing".into()
+    } else {
+        names.join(", ")
+    };
+    Err(
+        Error::model(format!("there are no weights among the files (found: {found})"))
+            .remedy("Choose a GGUF file, or config.json, *.safetensors and tokenizer.json together."),
+    )
+}
+
+/// The chat template that tokenizer_config.json carries: one text, or named ones, of which `default` counts.
+fn template_in_settings(settings: &Value) -> Option<String> {
+    match settings.get("chat_template")? {
+        Value::String(text) => Some(text.clone()),
+        Value::Array(named) => {
+            let is_default = |entry: &&Value| entry.get("name").and_then(Value::as_str) == Some("default");
+            let chosen = named.iter().find(is_default).or(named.first())?;
+            Some(chosen.get("template")?.as_str()?.to_string())
+        }
+        _ => None,
+    }
+}
+
+fn chat_template(source: Option<&str>, tokenizer: Option<&Tokenizer>) -> Result<Option<ChatTemplate>> {
+    let Some(source) = source.filter(|source| !source.trim().is_empty()) else {
+        return Ok(None);
+    };
+    let bos = tokenizer.and_then(Tokenizer::bos_token);
+    let eos = tokenizer.and_then(Tokenizer::eos_token);
+    ChatTemplate::new(source, bos.as_deref(), eos.as_deref()).map(Some)
+}
+
+/// The token numbers at `key`: one, or a list.
+fn ids_at(object: &Value, key: &str) -> Vec<u32> {
+    let id = |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok());
+    match object.get(key) {
+        Some(Value::Array(ids)) => ids.iter().filter_map(id).collect(),
+        Some(value) => id(value).into_iter().collect(),
+        None => Vec::new(),
+    }
+}
+
+/// The part of a path after its last slash.
+fn base_name(path: &str) -> &str {
+    path.rsplit(['/', '\\']).next().unwrap_or(path)
+}
+
+/// A small text file, whole.
+///
+/// # Errors
+/// It is too long or not UTF-8.
+async fn read_text(source: &dyn ReadAt) -> Result<String> {
+    let bytes = read_all(source, MOST_TEXT_BYTES).await?;
+    String::from_utf8(bytes).map_err(|_| Error::format("is not UTF-8 text").file(source.name()))
+}
+
+/// A small JSON file, whole.
+///
+/// # Errors
+/// It is too long or not JSON.
+pub(crate) async fn read_json(source: &dyn ReadAt) -> Result<Value> {
+    let text = read_text(source).await?;
+    let text = text.trim_start_matches('\u{feff}');
+    serde_json::from_str(text).map_err(|error| {
+        Error::format(format!("is not JSON: {error}"))
+            .file(source.name())
+            .remedy("Download or copy it again.")
+    })
+}

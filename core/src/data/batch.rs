@@ -1,0 +1,145 @@
+//! From examples to batches: the validation split, the order of an epoch, padding, and the place to go on from.
+
+use super::{Example, IGNORE};
+use crate::error::{Error, Result};
+use crate::random::Generator;
+use serde::{Deserialize, Serialize};
+
+/// Divides `n` examples into those to train on and those held out, both in rising order.
+///
+/// `val_size` below 1 is a share (rounded up, so that a small share of few examples still holds one out), 1 and above a
+/// number, 0 holds nothing out. A share of a single example holds nothing out either; a number that leaves nothing to
+/// train on is an error.
+pub fn split(n: usize, val_size: f64, seed: u64) -> Result<(Vec<usize>, Vec<usize>)> {
+    let wrong = |what: String| Error::config(what).field("val_size");
+    if !(val_size >= 0.0 && val_size.is_finite()) {
+        return Err(wrong(format!(
+            "must be 0, a share below 1, or a number of examples, got {val_size}"
+        )));
+    }
+    let held_out = if val_size < 1.0 {
+        // 1e-9: 0.1 × 30 is a little more than 3, but nobody means 4.
+        ((val_size * n as f64 - 1e-9).ceil().max(0.0) as usize).min(n.saturating_sub(1))
+    } else {
+        let held_out = val_size.round() as usize;
+        if held_out >= n {
+            return Err(
+                wrong(format!("{held_out} of {n} examples held out leave none to train on"))
+                    .remedy("Give a share like 0.1, or more data."),
+            );
+        }
+        held_out
+    };
+    let mut all: Vec<usize> = (0..n).collect();
+    Generator::new(seed, "split").shuffle(&mut all);
+    let mut train = all.split_off(held_out);
+    train.sort_unstable();
+    all.sort_unstable();
+    Ok((train, all))
+}
+
+/// The order in which epoch `epoch` (from 0) goes through `n` examples: a permutation of 0..n.
+///
+/// Each epoch has a generator of its own, so a resumed run needs no state but the epoch's number.
+pub fn order(n: usize, seed: u64, epoch: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..n).collect();
+    Generator::new(seed, &format!("order {epoch}")).shuffle(&mut order);
+    order
+}
+
+/// Where a run stands in its data: with the seed, all that exact resumption needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Cursor {
+    /// Epochs completed.
+    pub epoch: usize,
+    /// Examples used in the epoch under way; always below the number of examples.
+    pub position: usize,
+}
+
+impl Cursor {
+    /// Takes the next `rows` examples, fewer at the end of an epoch, which no batch reaches across.
+    ///
+    /// `order` is the epoch's [`order`]; when the epoch ends, the cursor stands at the start of the next one.
+    pub fn take<'a>(&mut self, order: &'a [usize], rows: usize) -> &'a [usize] {
+        let start = self.position.min(order.len());
+        let end = (start + rows.max(1)).min(order.len());
+        if end == order.len() {
+            *self = Self {
+                epoch: self.epoch + 1,
+                position: 0,
+            };
+        } else {
+            self.position = end;
+        }
+        &order[start..end]
+    }
+}
+
+/// The side on which short rows are filled up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PaddingSide {
+    /// After the text.
+    #[default]
+    Right,
+    /// In front of the text.
+    Left,
+}
+
+/// Rows of equal length, row by row: [B, T] in each of the three lists.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Batch {
+    /// B.
+    pub rows: usize,
+    /// T.
+    pub tokens: usize,
+    /// Token ids, padding included.
+    pub input_ids: Vec<u32>,
+    /// 1 on text, 0 on padding.
+    pub attention_mask: Vec<f32>,
+    /// What position t should hold (not yet shifted), [`IGNORE`] where nothing is learnt.
+    pub labels: Vec<i32>,
+    /// Labels that a position in front of them predicts: what the loss is a mean over.
+    pub target_tokens: usize,
+    /// Tokens that are not padding.
+    pub input_tokens: usize,
+}
+
+/// Fills the examples up to the longest, rounded up to a multiple of `pad_to_multiple_of` (0 and 1: no rounding).
+///
+/// The first token of a row is never a target: with left padding it would be predicted from padding, and the loss of a
+/// row must not depend on the side of its padding.
+pub fn collate(examples: &[&Example], pad_id: u32, side: PaddingSide, pad_to_multiple_of: usize) -> Batch {
+    let longest = examples
+        .iter()
+        .map(|example| example.input_ids.len())
+        .max()
+        .unwrap_or(0);
+    let tokens = longest.next_multiple_of(pad_to_multiple_of.max(1));
+    let rows = examples.len();
+    let mut batch = Batch {
+        rows,
+        tokens,
+        input_ids: vec![pad_id; rows * tokens],
+        attention_mask: vec![0.0; rows * tokens],
+        labels: vec![IGNORE; rows * tokens],
+        target_tokens: 0,
+        input_tokens: 0,
+    };
+    for (row, example) in examples.iter().enumerate() {
+        let length = example.input_ids.len();
+        let start = row * tokens
+            + match side {
+                PaddingSide::Right => 0,
+                PaddingSide::Left => tokens - length,
+            };
+        batch.input_ids[start..start + length].copy_from_slice(&example.input_ids);
+        batch.attention_mask[start..start + length].fill(1.0);
+        if length > 1 {
+            batch.labels[start + 1..start + length].copy_from_slice(&example.labels[1..]);
+        }
+        batch.target_tokens += example.target_tokens();
+        batch.input_tokens += length;
+    }
+    batch
+}

@@ -1,0 +1,480 @@
+//! From rows to examples: tokens and, token by token, what is learnt.
+
+use super::layout::{Layout, Piece, layout};
+use super::{Dataset, Form, Row};
+use crate::chat::ChatTemplate;
+use crate::config::RunConfig;
+use crate::error::{Error, Result};
+use crate::protocol::{Message, PreviewExample};
+use crate::tokenizer::Tokenizer;
+use std::ops::Range;
+
+/// The label of a token that is not learnt (torch's `ignore_index`).
+pub const IGNORE: i32 = -100;
+
+/// A text longer than this is tokenized piece by piece: the tokenizer's own notes take many times the text's memory.
+const CHUNK_BYTES: usize = 1 << 16;
+
+/// What shapes examples.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Rows are cut at this many tokens; the length of packed blocks.
+    pub cutoff_len: usize,
+    /// Join the rows and cut them into blocks of `cutoff_len`.
+    pub packing: bool,
+    /// Train on the answers only; plain text is all answer.
+    pub completion_only_loss: bool,
+    /// End every text, and every answer that no chat template ends, with the end-of-text token.
+    pub add_eos: bool,
+}
+
+impl Settings {
+    /// The settings of a run file; where it leaves packing open, plain text is packed and nothing else.
+    pub fn new(config: &RunConfig, dataset: &Dataset) -> Self {
+        Self {
+            cutoff_len: config.cutoff_len,
+            packing: config.packing.unwrap_or(dataset.form == Form::Text),
+            completion_only_loss: config.completion_only_loss,
+            add_eos: true,
+        }
+    }
+}
+
+/// A row, or a packed block, as the model sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Example {
+    /// Tokens; at least two, at most `cutoff_len`.
+    pub input_ids: Vec<u32>,
+    /// The same tokens where they are learnt and [`IGNORE`] elsewhere; not shifted, as transformers has it.
+    pub labels: Vec<i32>,
+    /// The number of the row that it comes from (of a packed block: the row that it starts in).
+    pub row: usize,
+    /// Whether the row was cut at `cutoff_len`.
+    pub truncated: bool,
+}
+
+impl Example {
+    /// Tokens that are predicted and learnt: the first token has nothing in front of it.
+    pub fn target_tokens(&self) -> usize {
+        self.labels.iter().skip(1).filter(|&&label| label != IGNORE).count()
+    }
+}
+
+/// All examples of a data file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Examples {
+    /// At least one, in the order of the rows, each with something to learn.
+    pub items: Vec<Example>,
+    /// Things worth knowing, as sentences: what was cut or dropped.
+    pub notes: Vec<String>,
+}
+
+/// Tokens of a row before they are cut.
+#[derive(Default)]
+struct Tokens {
+    ids: Vec<u32>,
+    labels: Vec<i32>,
+}
+
+impl Tokens {
+    fn push(&mut self, ids: &[u32], learnt: bool) {
+        self.ids.extend_from_slice(ids);
+        self.labels
+            .extend(ids.iter().map(|&id| if learnt { id as i32 } else { IGNORE }));
+    }
+
+    /// The first token that is predicted and learnt.
+    fn first_target(&self) -> Option<usize> {
+        self.labels
+            .iter()
+            .skip(1)
+            .position(|&label| label != IGNORE)
+            .map(|at| at + 1)
+    }
+}
+
+/// Tokenizes every row and marks what is learnt; calls `progress(rows done, rows)` as it goes.
+///
+/// A row longer than `cutoff_len` keeps its start; if none of its answer is left, the row is dropped with a note, and
+/// if that befalls every row, it is an error. With packing the rows are joined and cut into blocks of exactly
+/// `cutoff_len` tokens; as in transformers' `run_clm` the tokens left over are dropped, unless they are all that there
+/// is.
+pub fn examples(
+    dataset: &Dataset,
+    tokenizer: &Tokenizer,
+    template: Option<&ChatTemplate>,
+    settings: &Settings,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Examples> {
+    if settings.cutoff_len < 2 {
+        return Err(Error::config(format!("must be at least 2, got {}", settings.cutoff_len)).field("cutoff_len"));
+    }
+    let eos = if settings.add_eos {
+        tokenizer.eos_token_ids().first().copied()
+    } else {
+        None
+    };
+    let mut notes = Vec::new();
+    if settings.add_eos && eos.is_none() {
+        notes.push("The tokenizer has no end-of-text token: the model will not learn where a text ends.".to_string());
+    }
+    if dataset.form != Form::Text && template.is_none() {
+        notes.push("The model has no chat template: the rows are laid out as plain text.".to_string());
+    }
+    let specials = Specials::of(tokenizer)?;
+    let total = dataset.rows.len() as u64;
+    let mut collector = Collector::new(settings);
+    for (index, row) in dataset.rows.iter().enumerate() {
+        progress(index as u64, total);
+        let tokens = tokenize(row, tokenizer, template, &specials, eos, settings.completion_only_loss)
+            .map_err(|error| error.file(dataset.name.clone()).row(row.number))?;
+        collector.add(row.number, tokens);
+    }
+    progress(total, total);
+    let items = collector
+        .finish(&mut notes)
+        .map_err(|error| error.file(dataset.name.clone()))?;
+    Ok(Examples { items, notes })
+}
+
+/// Cuts rows, or joins and cuts them, and counts what is lost.
+struct Collector {
+    cutoff_len: usize,
+    packing: bool,
+    items: Vec<Example>,
+    /// Packing: tokens not yet in a block, and the rows that they start in.
+    open: Tokens,
+    starts: Vec<(usize, usize)>,
+    rows: usize,
+    cut: usize,
+    longest: usize,
+    dropped: usize,
+    first_dropped: usize,
+    /// The least `cutoff_len` that would have saved one of the dropped rows.
+    needed: Option<usize>,
+}
+
+impl Collector {
+    fn new(settings: &Settings) -> Self {
+        Self {
+            cutoff_len: settings.cutoff_len,
+            packing: settings.packing,
+            items: Vec::new(),
+            open: Tokens::default(),
+            starts: Vec::new(),
+            rows: 0,
+            cut: 0,
+            longest: 0,
+            dropped: 0,
+            first_dropped: 0,
+            needed: None,
+        }
+    }
+
+    fn add(&mut self, row: usize, tokens: Tokens) {
+        self.rows += 1;
+        self.longest = self.longest.max(tokens.ids.len());
+        if self.packing {
+            self.starts.push((self.open.ids.len(), row));
+            self.open.ids.extend(tokens.ids);
+            self.open.labels.extend(tokens.labels);
+            if self.open.ids.len() >= self.cutoff_len {
+                self.cut_blocks();
+            }
+            return;
+        }
+        let truncated = tokens.ids.len() > self.cutoff_len;
+        let first_target = tokens.first_target();
+        self.cut += usize::from(truncated);
+        if first_target.is_some_and(|at| at < self.cutoff_len) {
+            let Tokens { mut ids, mut labels } = tokens;
+            ids.truncate(self.cutoff_len);
+            labels.truncate(self.cutoff_len);
+            self.items.push(Example {
+                input_ids: ids,
+                labels,
+                row,
+                truncated,
+            });
+        } else {
+            self.drop_row(row, first_target);
+        }
+    }
+
+    fn drop_row(&mut self, row: usize, first_target: Option<usize>) {
+        if self.dropped == 0 {
+            self.first_dropped = row;
+        }
+        self.dropped += 1;
+        if let Some(at) = first_target {
+            self.needed = Some(self.needed.map_or(at + 1, |needed| needed.min(at + 1)));
+        }
+    }
+
+    /// Moves all full blocks out of the open tokens.
+    fn cut_blocks(&mut self) {
+        let full = self.open.ids.len() / self.cutoff_len;
+        for block in 0..full {
+            let range = block * self.cutoff_len..(block + 1) * self.cutoff_len;
+            let row = self.row_at(range.start);
+            let (ids, labels) = (self.open.ids[range.clone()].to_vec(), self.open.labels[range].to_vec());
+            self.push_block(ids, labels, row);
+        }
+        let used = full * self.cutoff_len;
+        let row = self.row_at(used);
+        self.open.ids.drain(..used);
+        self.open.labels.drain(..used);
+        self.starts.clear();
+        if !self.open.ids.is_empty() {
+            self.starts.push((0, row));
+        }
+    }
+
+    fn row_at(&self, token: usize) -> usize {
+        let after = self.starts.partition_point(|&(start, _)| start <= token);
+        self.starts[..after].last().map_or(1, |&(_, row)| row)
+    }
+
+    fn push_block(&mut self, input_ids: Vec<u32>, labels: Vec<i32>, row: usize) {
+        let block = Example {
+            input_ids,
+            labels,
+            row,
+            truncated: false,
+        };
+        if block.target_tokens() > 0 {
+            self.items.push(block);
+        } else {
+            self.drop_row(row, None);
+        }
+    }
+
+    fn finish(mut self, notes: &mut Vec<String>) -> Result<Vec<Example>> {
+        let left = self.open.ids.len();
+        if self.items.is_empty() && left >= 2 {
+            let Tokens { ids, labels } = std::mem::take(&mut self.open);
+            let row = self.row_at(0);
+            self.push_block(ids, labels, row);
+        } else if left > 0 && !self.items.is_empty() {
+            notes.push(format!(
+                "Left out at the end: {left} of the {} tokens that a block takes.",
+                self.cutoff_len
+            ));
+        }
+        if self.items.is_empty() {
+            return Err(self.nothing_left());
+        }
+        if self.cut > 0 {
+            notes.push(format!(
+                "Cut at {} tokens: {} of {} rows; the longest has {}.",
+                self.cutoff_len, self.cut, self.rows, self.longest
+            ));
+        }
+        if self.dropped > 0 {
+            let what = if self.packing {
+                "blocks without a part of an answer"
+            } else {
+                "rows with nothing of the answer within cutoff_len"
+            };
+            let (dropped, first) = (self.dropped, self.first_dropped);
+            notes.push(format!("Dropped {what}: {dropped}; the first is at row {first}."));
+        }
+        Ok(self.items)
+    }
+
+    fn nothing_left(&self) -> Error {
+        match self.needed {
+            Some(needed) => Error::data(format!(
+                "in every row the answer starts beyond the first {} tokens",
+                self.cutoff_len
+            ))
+            .field("cutoff_len")
+            .remedy(format!(
+                "Raise cutoff_len to well above {needed}, or shorten the prompts; the longest row has {} tokens.",
+                self.longest
+            )),
+            None => Error::data("no token is left to train on")
+                .remedy("Check that the answers are not empty, or set completion_only_loss to false."),
+        }
+    }
+}
+
+/// What the tokenizer puts around every text by itself: Llama's start token, BERT's [CLS] and [SEP].
+struct Specials {
+    before: Vec<u32>,
+    after: Vec<u32>,
+}
+
+impl Specials {
+    fn of(tokenizer: &Tokenizer) -> Result<Self> {
+        let bare = tokenizer.encode("a", false)?;
+        let full = tokenizer.encode("a", true)?;
+        let at = full.windows(bare.len().max(1)).position(|window| window == bare);
+        // A tokenizer that changes the text itself when it adds its tokens is none that we know: then it adds nothing.
+        Ok(at.map_or(
+            Self {
+                before: Vec::new(),
+                after: Vec::new(),
+            },
+            |at| Self {
+                before: full[..at].to_vec(),
+                after: full[at + bare.len()..].to_vec(),
+            },
+        ))
+    }
+}
+
+fn tokenize(
+    row: &Row,
+    tokenizer: &Tokenizer,
+    template: Option<&ChatTemplate>,
+    specials: &Specials,
+    eos: Option<u32>,
+    answers_only: bool,
+) -> Result<Tokens> {
+    let mut tokens = Tokens::default();
+    match (layout(&row.content, template.is_some()), template) {
+        (Layout::Text(text), _) => {
+            tokens.push(&specials.before, true);
+            tokens.push(&encode_long(tokenizer, &text)?, true);
+            tokens.push(&specials.after, true);
+            tokens.push(eos_unless_there(&tokens, eos).as_slice(), true);
+        }
+        (Layout::Pieces(pieces), _) => {
+            tokens.push(&specials.before, !answers_only);
+            for Piece { text, answer } in pieces {
+                tokens.push(&tokenizer.encode(&text, false)?, answer || !answers_only);
+                if answer {
+                    tokens.push(eos_unless_there(&tokens, eos).as_slice(), true);
+                }
+            }
+        }
+        (Layout::Chat(messages), Some(template)) if answers_only => tokens = chat(&messages, tokenizer, template)?,
+        // A template whose answers cannot be told from the rest still serves to train on everything.
+        (Layout::Chat(messages), Some(template)) => {
+            tokens.push(&tokenizer.encode(&template.apply(&messages, false)?, false)?, true);
+        }
+        (Layout::Chat(_), None) => return Err(Error::internal("a conversation was laid out without a template")),
+    }
+    Ok(tokens)
+}
+
+/// The end-of-text token, unless the tokens end with it already (some tokenizers add it by themselves).
+fn eos_unless_there(tokens: &Tokens, eos: Option<u32>) -> Option<u32> {
+    eos.filter(|&eos| tokens.ids.last() != Some(&eos))
+}
+
+/// The tokens of a text of any length, without those that the tokenizer adds around it.
+fn encode_long(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>> {
+    let mut ids = Vec::new();
+    let mut start = 0;
+    while start < text.len() {
+        let end = safe_cut(tokenizer, text, start)?;
+        ids.extend(tokenizer.encode(&text[start..end], false)?);
+        start = end;
+    }
+    Ok(ids)
+}
+
+/// A place past `start` where the text can be cut without any token changing, or its end.
+///
+/// Tokenizers differ in where that is (some never allow it), so each candidate is tried: the neighbourhood must give
+/// the same tokens in one piece and in two. Between a word and the space in front of the next one most allow it.
+fn safe_cut(tokenizer: &Tokenizer, text: &str, start: usize) -> Result<usize> {
+    const NEIGHBOURHOOD: usize = 96;
+    const SEARCHED: usize = 4096;
+    const TRIES: usize = 12;
+    let bytes = text.as_bytes();
+    let mut near = start + CHUNK_BYTES;
+    while near + SEARCHED < text.len() {
+        let letter = |at: usize| bytes[at].is_ascii_alphabetic() || bytes[at] >= 0x80;
+        let words = (near..near + SEARCHED).filter(|&at| bytes[at] == b' ' && letter(at - 1) && letter(at + 1));
+        let lines = (near..near + SEARCHED)
+            .filter(|&at| bytes[at] == b'\n')
+            .flat_map(|at| [at, at + 1]);
+        for cut in words.take(TRIES).chain(lines.take(TRIES)) {
+            let from = floor_boundary(text, cut - NEIGHBOURHOOD);
+            let to = floor_boundary(text, (cut + NEIGHBOURHOOD).min(text.len()));
+            let mut halves = tokenizer.encode(&text[from..cut], false)?;
+            halves.extend(tokenizer.encode(&text[cut..to], false)?);
+            if halves == tokenizer.encode(&text[from..to], false)? {
+                return Ok(cut);
+            }
+        }
+        near += CHUNK_BYTES;
+    }
+    Ok(text.len())
+}
+
+fn floor_boundary(text: &str, mut at: usize) -> usize {
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+/// A conversation in the model's own layout; learnt are the answers and what ends each of them.
+fn chat(messages: &[Message], tokenizer: &Tokenizer, template: &ChatTemplate) -> Result<Tokens> {
+    let rendered = template.apply_with_spans(messages)?;
+    let (ids, covered) = tokenizer.encode_with_offsets(&rendered.text, false)?;
+    let mut labels = vec![IGNORE; ids.len()];
+    for answer in &rendered.generation_spans {
+        for ((label, &id), covered) in labels.iter_mut().zip(&ids).zip(&covered) {
+            if overlap(covered, answer) {
+                *label = id as i32;
+            }
+        }
+    }
+    Ok(Tokens { ids, labels })
+}
+
+/// Whether a token has a part in the answer; one that reaches across its edge has, as in transformers.
+///
+/// Some tokenizers leave white space out of a token's range, so that of a token of nothing but space only the end is
+/// left.
+fn overlap(token: &Range<usize>, answer: &Range<usize>) -> bool {
+    if token.is_empty() {
+        answer.start < token.end && token.end <= answer.end
+    } else {
+        token.start < answer.end && answer.start < token.end
+    }
+}
+
+/// An example as a front end shows it: each token's text, and whether it is trained on.
+///
+/// The texts in a row read as the example does. A character whose bytes are spread over several tokens stands at the
+/// last of them; those before it show `\u{fffd}`. Special tokens show their names.
+pub fn preview(example: &Example, tokenizer: &Tokenizer) -> Result<PreviewExample> {
+    let ids = &example.input_ids;
+    let mut tokens = Vec::with_capacity(ids.len());
+    // Tokens `context..start` are shown; they stay in front because some tokenizers drop the space of a text's first
+    // word.
+    let (mut context, mut start) = (0, 0);
+    for (at, &id) in ids.iter().enumerate() {
+        let trained = at > 0 && example.labels[at] != IGNORE;
+        let shown = tokenizer.decode(&ids[context..start], false)?;
+        let text = tokenizer.decode(&ids[context..=at], false)?;
+        let new = text.strip_prefix(shown.as_str()).unwrap_or_default();
+        // No character has more than four bytes: after that the bytes are not UTF-8 at all and are shown as they are.
+        if (new.is_empty() || new.ends_with('\u{fffd}')) && at - start < 3 {
+            tokens.push((
+                if new.is_empty() {
+                    tokenizer.token_text(id).unwrap_or_default()
+                } else {
+                    "\u{fffd}".to_string()
+                },
+                trained,
+            ));
+            if new.is_empty() {
+                (context, start) = (at, at + 1);
+            }
+            continue;
+        }
+        tokens.push((new.to_string(), trained));
+        (context, start) = (start, at + 1);
+    }
+    Ok(PreviewExample {
+        tokens,
+        truncated: example.truncated,
+    })
+}

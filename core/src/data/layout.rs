@@ -1,0 +1,179 @@
+//! How a row is laid out as text, and which parts of that text are answers.
+//!
+//! With a chat template every row but plain text becomes a conversation in the model's own layout. Without one:
+//! - `prompt` and `completion` are joined as they stand, with a line break between them if neither brings white space;
+//! - Alpaca's columns get the layout that the Alpaca project published (`### Instruction:` … `### Response:`);
+//! - a conversation is written as `User: …` and `Assistant: …`, a line each.
+//!
+//! In these three every answer ends with the tokenizer's end-of-text token, so that the model learns to stop.
+
+use super::{Content, Instruction};
+use crate::chat::ChatTemplate;
+use crate::error::Result;
+use crate::protocol::Message;
+
+/// A row as text.
+pub(super) enum Layout {
+    /// Text to be continued: all of it is trained on.
+    Text(String),
+    /// Pieces that are tokenized one by one, so that a prompt has the same tokens here as when it stands alone.
+    Pieces(Vec<Piece>),
+    /// A conversation for the chat template.
+    Chat(Vec<Message>),
+}
+
+/// A piece of a row.
+pub(super) struct Piece {
+    /// Its text.
+    pub text: String,
+    /// Whether it is an answer: trained on, and followed by the end-of-text token.
+    pub answer: bool,
+}
+
+/// Lays a row out, for the chat template where there is one.
+pub(super) fn layout(content: &Content, has_template: bool) -> Layout {
+    match content {
+        Content::Text(text) => Layout::Text(text.clone()),
+        Content::Messages(messages) if has_template => Layout::Chat(messages.clone()),
+        Content::PromptCompletion { prompt, completion } if has_template => {
+            Layout::Chat(vec![message("user", prompt), message("assistant", completion)])
+        }
+        Content::Instruction(row) if has_template => Layout::Chat(instruction_messages(row)),
+        Content::Messages(messages) => Layout::Pieces(messages_pieces(messages)),
+        Content::PromptCompletion { prompt, completion } => {
+            let joint = needs_line_break(prompt, completion);
+            let prompt = if joint { format!("{prompt}\n") } else { prompt.clone() };
+            Layout::Pieces(vec![
+                Piece {
+                    text: prompt,
+                    answer: false,
+                },
+                Piece {
+                    text: completion.clone(),
+                    answer: true,
+                },
+            ])
+        }
+        Content::Instruction(row) => Layout::Pieces(alpaca_pieces(row)),
+    }
+}
+
+/// What stands in front of the row's last answer: a prompt to sample from that looks like the training data.
+///
+/// `None` for plain text, and where the template refuses the conversation.
+pub fn prompt_text(content: &Content, template: Option<&ChatTemplate>) -> Result<Option<String>> {
+    Ok(match layout(content, template.is_some()) {
+        Layout::Text(_) => None,
+        Layout::Pieces(pieces) => {
+            let last = pieces.iter().rposition(|piece| piece.answer).unwrap_or(0);
+            Some(pieces[..last].iter().map(|piece| piece.text.as_str()).collect())
+        }
+        Layout::Chat(messages) => {
+            let last = messages
+                .iter()
+                .rposition(|message| message.role == "assistant")
+                .unwrap_or(0);
+            match template {
+                Some(template) => Some(template.apply(&messages[..last], true)?),
+                None => None,
+            }
+        }
+    })
+}
+
+fn message(role: &str, content: &str) -> Message {
+    Message {
+        role: role.to_string(),
+        content: content.to_string(),
+    }
+}
+
+fn needs_line_break(prompt: &str, completion: &str) -> bool {
+    let ends_in_space = prompt.chars().next_back().is_none_or(char::is_whitespace);
+    let starts_in_space = completion.chars().next().is_none_or(char::is_whitespace);
+    !ends_in_space && !starts_in_space
+}
+
+fn instruction_messages(row: &Instruction) -> Vec<Message> {
+    let mut messages = Vec::new();
+    if !row.system.trim().is_empty() {
+        messages.push(message("system", &row.system));
+    }
+    for (question, answer) in &row.history {
+        messages.push(message("user", question));
+        messages.push(message("assistant", answer));
+    }
+    let parts = [row.instruction.as_str(), row.input.as_str()];
+    let asked: Vec<&str> = parts.into_iter().filter(|part| !part.trim().is_empty()).collect();
+    messages.push(message("user", &asked.join("\n")));
+    messages.push(message("assistant", &row.output));
+    messages
+}
+
+fn alpaca_pieces(row: &Instruction) -> Vec<Piece> {
+    let with_input = !row.input.trim().is_empty();
+    let opening = match (row.system.trim().is_empty(), with_input) {
+        (false, _) => row.system.as_str(),
+        (true, true) => {
+            "Below is an instruction that describes a task, paired with an input that provides further context. \
+             Write a response that appropriately completes the request."
+        }
+        (true, false) => {
+            "Below is an instruction that describes a task. Write a response that appropriately completes the request."
+        }
+    };
+    let mut pieces = Vec::new();
+    let mut prompt = format!("{opening}\n\n");
+    for (question, answer) in &row.history {
+        prompt.push_str(&format!("### Instruction:\n{question}\n\n### Response:\n"));
+        pieces.push(Piece {
+            text: std::mem::take(&mut prompt),
+            answer: false,
+        });
+        pieces.push(Piece {
+            text: answer.clone(),
+            answer: true,
+        });
+        prompt.push_str("\n\n");
+    }
+    prompt.push_str(&format!("### Instruction:\n{}\n\n", row.instruction));
+    if with_input {
+        prompt.push_str(&format!("### Input:\n{}\n\n", row.input));
+    }
+    prompt.push_str("### Response:\n");
+    pieces.push(Piece {
+        text: prompt,
+        answer: false,
+    });
+    pieces.push(Piece {
+        text: row.output.clone(),
+        answer: true,
+    });
+    pieces
+}
+
+fn messages_pieces(messages: &[Message]) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    let mut prompt = String::new();
+    for message in messages {
+        match message.role.as_str() {
+            "assistant" => {
+                prompt.push_str("Assistant: ");
+                pieces.push(Piece {
+                    text: std::mem::take(&mut prompt),
+                    answer: false,
+                });
+                pieces.push(Piece {
+                    text: message.content.clone(),
+                    answer: true,
+                });
+                prompt.push('\n');
+            }
+            "system" => prompt.push_str(&format!("{}\n\n", message.content)),
+            "tool" => prompt.push_str(&format!("Tool: {}\n", message.content)),
+            _ => prompt.push_str(&format!("User: {}\n", message.content)),
+        }
+    }
+    // A question that nobody answers stays unread: nothing after the last answer is trained on.
+    pieces
+}

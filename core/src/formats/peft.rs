@@ -1,0 +1,452 @@
+//! PEFT adapters: `adapter_config.json` and `adapter_model.safetensors`, and which modules carry one.
+//!
+//! Reference: `peft/tuners/lora/config.py` and `peft/tuners/tuners_utils.py` (`check_target_module_exists`) of
+//! huggingface/peft. A is [R, in], B is [out, R], the scale is α/R; keys are `base_model.model.` + module path +
+//! `.lora_A.weight` / `.lora_B.weight`.
+
+use super::{base_name, blocks, read_json, safetensors};
+use crate::config::TargetModules;
+use crate::store::Source;
+use crate::{Error, Result};
+use regex::Regex;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// The release of PEFT whose files these are.
+const PEFT_VERSION: &str = "0.21.2";
+/// Names of PEFT's two files.
+pub const CONFIG_FILE: &str = "adapter_config.json";
+/// See [`CONFIG_FILE`].
+pub const TENSORS_FILE: &str = "adapter_model.safetensors";
+
+/// PEFT's LoraConfig, the part that this program acts on; defaults as in PEFT. Other keys are not kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AdapterConfig {
+    /// R.
+    pub r: usize,
+    /// The adapter is scaled by alpha / r.
+    pub lora_alpha: f64,
+    /// Dropout in front of the adapter while training.
+    pub lora_dropout: f64,
+    /// Scale by alpha / √r.
+    pub use_rslora: bool,
+    /// Whether there are magnitude vectors (DoRA).
+    pub use_dora: bool,
+    /// Whether base weights are stored [in, out] (GPT-2's Conv1D).
+    pub fan_in_fan_out: bool,
+    /// Which modules carry the adapter.
+    pub target_modules: TargetModules,
+    /// Modules left out, by name or by pattern.
+    pub exclude_modules: Option<TargetModules>,
+    /// Layers that carry it; `None` is all.
+    #[serde(deserialize_with = "one_or_many")]
+    pub layers_to_transform: Option<Vec<usize>>,
+    /// Names of the list that layers sit in; `None` is any.
+    #[serde(deserialize_with = "one_or_many")]
+    pub layers_pattern: Option<Vec<String>>,
+    /// R of single modules.
+    pub rank_pattern: BTreeMap<String, usize>,
+    /// Alpha of single modules.
+    pub alpha_pattern: BTreeMap<String, f64>,
+    /// Modules saved whole.
+    pub modules_to_save: Option<Vec<String>>,
+    /// Where the base model is.
+    pub base_model_name_or_path: Option<String>,
+    /// Its revision.
+    pub revision: Option<String>,
+    /// `CAUSAL_LM` and the like.
+    pub task_type: Option<String>,
+    /// How A and B began; kept as it is.
+    pub init_lora_weights: Value,
+    /// The base model's class, where PEFT did not know the task; kept as it is.
+    pub auto_mapping: Value,
+}
+
+impl Default for AdapterConfig {
+    fn default() -> Self {
+        Self {
+            r: 8,
+            lora_alpha: 8.0,
+            lora_dropout: 0.0,
+            use_rslora: false,
+            use_dora: false,
+            fan_in_fan_out: false,
+            target_modules: TargetModules::Names(Vec::new()),
+            exclude_modules: None,
+            layers_to_transform: None,
+            layers_pattern: None,
+            rank_pattern: BTreeMap::new(),
+            alpha_pattern: BTreeMap::new(),
+            modules_to_save: None,
+            base_model_name_or_path: None,
+            revision: None,
+            task_type: None,
+            init_lora_weights: Value::Bool(true),
+            auto_mapping: Value::Null,
+        }
+    }
+}
+
+/// One thing, a list of things, or nothing.
+fn one_or_many<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Vec<T>>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum OneOrMany<T> {
+        One(T),
+        Many(Vec<T>),
+    }
+    Ok(Option::deserialize(deserializer)?.map(|found| match found {
+        OneOrMany::One(one) => vec![one],
+        OneOrMany::Many(many) => many,
+    }))
+}
+
+impl AdapterConfig {
+    /// Reads adapter_config.json. Keys that are not known are ignored, unless they change what the adapter computes.
+    ///
+    /// # Errors
+    /// It is not a LoRA's, a value has the wrong type or range, or it asks for a variant that is not supported.
+    pub fn from_json(json: &Value) -> Result<Self> {
+        let wrong = |key: &str, what: String| Error::format(what).file(CONFIG_FILE).field(key);
+        match json.get("peft_type").and_then(Value::as_str) {
+            Some("LORA") => {}
+            Some(other) => {
+                return Err(wrong("peft_type", format!("is {other}; only LORA is supported")));
+            }
+            None => {
+                return Err(wrong("peft_type", "is missing".into()).remedy("Choose the adapter_config.json of a LoRA."));
+            }
+        }
+        if json.get("target_modules").is_none_or(Value::is_null) {
+            return Err(wrong("target_modules", "is missing".into()));
+        }
+        // Each of these adds tensors or changes the product, so an adapter that has it would be read wrongly without it.
+        let plain = [
+            ("bias", json!("none")),
+            ("lora_bias", json!(false)),
+            ("use_qalora", json!(false)),
+            ("layer_replication", Value::Null),
+            ("target_parameters", Value::Null),
+            ("trainable_token_indices", Value::Null),
+            ("alora_invocation_tokens", Value::Null),
+        ];
+        for (key, usual) in plain {
+            if json.get(key).is_some_and(|found| !found.is_null() && *found != usual) {
+                return Err(wrong(key, format!("is {}; only {usual} is supported", json[key])));
+            }
+        }
+        let config: Self = serde_json::from_value(json.clone())
+            .map_err(|error| Error::format(format!("has a value of the wrong type: {error}")).file(CONFIG_FILE))?;
+        let ranks = std::iter::once(&config.r).chain(config.rank_pattern.values());
+        if ranks.into_iter().any(|rank| *rank == 0) {
+            return Err(wrong("r", "must be above 0".into()));
+        }
+        Ok(config)
+    }
+
+    /// adapter_config.json with all of PEFT's keys, sorted, two spaces deep, as PEFT writes it.
+    pub fn to_json(&self) -> String {
+        let whole = |number: f64| {
+            if number.fract() == 0.0 && number.abs() < 1e15 {
+                json!(number as i64)
+            } else {
+                json!(number)
+            }
+        };
+        let alphas: BTreeMap<&String, Value> = self
+            .alpha_pattern
+            .iter()
+            .map(|(key, alpha)| (key, whole(*alpha)))
+            .collect();
+        let keys: BTreeMap<&str, Value> = [
+            ("alora_invocation_tokens", Value::Null),
+            ("alpha_pattern", json!(alphas)),
+            ("arrow_config", Value::Null),
+            ("auto_mapping", self.auto_mapping.clone()),
+            ("base_model_name_or_path", json!(self.base_model_name_or_path)),
+            ("bias", json!("none")),
+            ("corda_config", Value::Null),
+            ("ensure_weight_tying", json!(false)),
+            ("eva_config", Value::Null),
+            ("exclude_modules", json!(self.exclude_modules)),
+            ("fan_in_fan_out", json!(self.fan_in_fan_out)),
+            ("inference_mode", json!(true)),
+            ("init_lora_weights", self.init_lora_weights.clone()),
+            ("kasa_config", Value::Null),
+            ("layer_replication", Value::Null),
+            ("layers_pattern", json!(self.layers_pattern)),
+            ("layers_to_transform", json!(self.layers_to_transform)),
+            ("loftq_config", json!({})),
+            ("lora_alpha", whole(self.lora_alpha)),
+            ("lora_bias", json!(false)),
+            ("lora_dropout", json!(self.lora_dropout)),
+            ("lora_ga_config", Value::Null),
+            ("megatron_config", Value::Null),
+            ("megatron_core", json!("megatron.core")),
+            ("modules_to_save", json!(self.modules_to_save)),
+            ("monteclora_config", Value::Null),
+            ("peft_type", json!("LORA")),
+            ("peft_version", json!(PEFT_VERSION)),
+            ("qalora_group_size", json!(16)),
+            ("r", json!(self.r)),
+            ("rank_pattern", json!(self.rank_pattern)),
+            ("revision", json!(self.revision)),
+            ("target_modules", json!(self.target_modules)),
+            ("target_parameters", Value::Null),
+            ("task_type", json!(self.task_type)),
+            ("trainable_token_indices", Value::Null),
+            ("use_bdlora", Value::Null),
+            ("use_dora", json!(self.use_dora)),
+            ("use_qalora", json!(false)),
+            ("use_rslora", json!(self.use_rslora)),
+            ("velora_config", Value::Null),
+        ]
+        .into();
+        serde_json::to_string_pretty(&keys).unwrap_or_default()
+    }
+
+    /// R of the module at `path`.
+    pub fn rank_of(&self, path: &str) -> Result<usize> {
+        Ok(pattern_value(&self.rank_pattern, path)?.unwrap_or(self.r))
+    }
+
+    /// α of the module at `path`.
+    pub fn alpha_of(&self, path: &str) -> Result<f64> {
+        Ok(pattern_value(&self.alpha_pattern, path)?.unwrap_or(self.lora_alpha))
+    }
+}
+
+/// The value of the first key that, as a pattern, matches the whole path or its end after a dot.
+fn pattern_value<T: Copy>(patterns: &BTreeMap<String, T>, path: &str) -> Result<Option<T>> {
+    for (pattern, value) in patterns {
+        if compile(&format!("^(?:.*\\.)?(?:{pattern})$"), pattern)?.is_match(path) {
+            return Ok(Some(*value));
+        }
+    }
+    Ok(None)
+}
+
+fn compile(expression: &str, shown: &str) -> Result<Regex> {
+    Regex::new(expression).map_err(|error| {
+        let why = error.to_string();
+        let why = why
+            .lines()
+            .last()
+            .unwrap_or_default()
+            .trim_start_matches("error: ")
+            .to_string();
+        Error::config(format!(
+            "{shown:?} is not a regular expression that can be used here: {why}"
+        ))
+        .field("target_modules")
+        .remedy("Use names, as in [q_proj, v_proj], or a pattern without look-around.")
+    })
+}
+
+/// A module that carries an adapter.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChosenModule {
+    /// Its path, as in the base model: `model.layers.0.self_attn.q_proj`.
+    pub path: String,
+    /// R.
+    pub r: usize,
+    /// s: what B·A is multiplied by.
+    pub scaling: f64,
+}
+
+/// s = α/r, with rsLoRA α/√r (Kalajdzievski 2023, arXiv 2312.03732).
+pub fn scaling(r: usize, alpha: f64, use_rslora: bool) -> f64 {
+    let r = r as f64;
+    if use_rslora { alpha / r.sqrt() } else { alpha / r }
+}
+
+/// Which of `candidates` (paths of all linears) carry an adapter, with their rank and scale, in the order given.
+///
+/// # Errors
+/// Nothing matches, or a pattern is not a regular expression.
+pub fn chosen_modules(candidates: &[&str], config: &AdapterConfig) -> Result<Vec<ChosenModule>> {
+    let targets = Matcher::new(&config.target_modules)?;
+    let excluded = config.exclude_modules.as_ref().map(Matcher::new).transpose()?;
+    let layers = config.layers_to_transform.as_ref().filter(|layers| !layers.is_empty());
+    if layers.is_some() && matches!(targets, Matcher::Pattern(_)) {
+        return Err(Error::config("cannot be combined with a pattern in target_modules")
+            .field("layers_to_transform")
+            .remedy("Name the modules in a list, or put the layers into the pattern."));
+    }
+    let lists = config.layers_pattern.clone().filter(|lists| !lists.is_empty());
+    let lists = lists.unwrap_or_else(|| vec![r"[^.]*".to_string()]);
+    let lists = lists
+        .iter()
+        .map(|list| compile(&format!(r"^.*\.(?:{list})\.(\d+)\."), list));
+    let lists = lists.collect::<Result<Vec<_>>>()?;
+    let in_layers = |path: &str| {
+        let Some(layers) = layers else { return true };
+        let layer = lists
+            .iter()
+            .find_map(|list| list.captures(path)?.get(1)?.as_str().parse::<usize>().ok());
+        layer.is_some_and(|layer| layers.contains(&layer))
+    };
+    let mut chosen = Vec::new();
+    let mut left_out = 0;
+    for path in candidates {
+        let is_target = match &targets {
+            Matcher::AllLinear => !is_head(path, config),
+            // A path that is named in full is taken whatever its layer.
+            Matcher::Names(names) if names.iter().any(|name| name == path) => true,
+            other => other.matches(path) && in_layers(path),
+        };
+        if !is_target {
+            continue;
+        }
+        if excluded.as_ref().is_some_and(|excluded| excluded.matches(path)) {
+            left_out += 1;
+            continue;
+        }
+        let r = config.rank_of(path)?;
+        chosen.push(ChosenModule {
+            path: (*path).to_string(),
+            r,
+            scaling: scaling(r, config.alpha_of(path)?, config.use_rslora),
+        });
+    }
+    if chosen.is_empty() {
+        return Err(nothing_chosen(candidates, config, left_out));
+    }
+    Ok(chosen)
+}
+
+/// Which paths a setting means.
+enum Matcher<'a> {
+    AllLinear,
+    /// Paths that equal a name or end in `.` + a name.
+    Names(&'a [String]),
+    /// Paths that match from start to end.
+    Pattern(Regex),
+}
+
+impl<'a> Matcher<'a> {
+    fn new(modules: &'a TargetModules) -> Result<Self> {
+        Ok(match modules {
+            TargetModules::Pattern(pattern) if pattern.eq_ignore_ascii_case("all-linear") => Self::AllLinear,
+            TargetModules::Pattern(pattern) => Self::Pattern(compile(&format!("^(?:{pattern})$"), pattern)?),
+            TargetModules::Names(names) => Self::Names(names),
+        })
+    }
+    fn matches(&self, path: &str) -> bool {
+        match self {
+            Self::AllLinear => true,
+            Self::Names(names) => names.iter().any(|name| {
+                let before = path.strip_suffix(name.as_str());
+                before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
+            }),
+            Self::Pattern(pattern) => pattern.is_match(path),
+        }
+    }
+}
+
+/// `all-linear` spares the output embedding and, for classifiers, their head.
+fn is_head(path: &str, config: &AdapterConfig) -> bool {
+    let last = path.rsplit('.').next().unwrap_or(path);
+    let is_classifier = matches!(config.task_type.as_deref(), Some("SEQ_CLS" | "TOKEN_CLS"));
+    last == "lm_head" || (is_classifier && matches!(last, "score" | "classifier"))
+}
+
+fn nothing_chosen(candidates: &[&str], config: &AdapterConfig, left_out: usize) -> Error {
+    let mut names: Vec<&str> = candidates
+        .iter()
+        .map(|path| path.rsplit('.').next().unwrap_or(path))
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    let wanted = match &config.target_modules {
+        TargetModules::Pattern(pattern) => format!("{pattern:?}"),
+        TargetModules::Names(names) => format!("[{}]", names.join(", ")),
+    };
+    let error = if left_out > 0 {
+        Error::config(format!("leaves out everything that {wanted} chooses")).field("exclude_modules")
+    } else if config.layers_to_transform.is_some() {
+        Error::config(format!("{wanted} matches no module in the chosen layers")).field("target_modules")
+    } else {
+        Error::config(format!("{wanted} matches no module of this model")).field("target_modules")
+    };
+    error.remedy(format!("The model has: {}. Or use all-linear.", names.join(", ")))
+}
+
+/// An adapter: its config and its tensors by PEFT's keys.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Adapter {
+    /// adapter_config.json.
+    pub config: AdapterConfig,
+    /// adapter_model.safetensors: key, shape, numbers, sorted by key.
+    pub tensors: Vec<(String, Vec<usize>, Vec<f32>)>,
+}
+
+impl Adapter {
+    /// Opens adapter_config.json and adapter_model.safetensors; other files are not looked at.
+    ///
+    /// # Errors
+    /// One of them is missing or breaks its format.
+    pub async fn open(files: Vec<Source>) -> Result<Self> {
+        let named = |name: &str| {
+            let found = files.iter().find(|file| base_name(file.name()) == name);
+            found.ok_or_else(|| {
+                Error::io("is missing")
+                    .file(name)
+                    .remedy(format!("Choose {CONFIG_FILE} and {TENSORS_FILE} together."))
+            })
+        };
+        let config = AdapterConfig::from_json(&read_json(named(CONFIG_FILE)?.as_ref()).await?)?;
+        let source = named(TENSORS_FILE)?;
+        super::sniff(source, true).await?;
+        let mut tensors = Vec::new();
+        for placed in safetensors::read_header(source).await? {
+            let located = |error: Error| error.file(TENSORS_FILE).field(placed.name.clone());
+            let length = usize::try_from(placed.bytes).map_err(|_| located(Error::model("is too large")))?;
+            let bytes = source.read_at(placed.offset, length).await.map_err(located)?;
+            let values = blocks::decode(placed.storage, &bytes).map_err(located)?;
+            tensors.push((placed.name, placed.shape, values));
+        }
+        if tensors.is_empty() {
+            return Err(Error::format("holds no tensors").file(TENSORS_FILE));
+        }
+        tensors.sort_by(|left, right| left.0.cmp(&right.0));
+        Ok(Self { config, tensors })
+    }
+
+    /// Opens the folder at `path`.
+    ///
+    /// # Errors
+    /// As [`Adapter::open`].
+    #[cfg(not(target_arch = "wasm32"))]
+    pub async fn open_path(path: impl AsRef<std::path::Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let source = |name: &str| crate::store::DiskFile::source(path.join(name));
+        Self::open(vec![source(CONFIG_FILE)?, source(TENSORS_FILE)?]).await
+    }
+
+    /// The tensor at `key`: shape and numbers.
+    pub fn tensor(&self, key: &str) -> Option<(&[usize], &[f32])> {
+        let found = self.tensors.iter().find(|(name, _, _)| name == key)?;
+        Some((&found.1, &found.2))
+    }
+
+    /// The text of `adapter_config.json` and the bytes of `adapter_model.safetensors`.
+    ///
+    /// # Errors
+    /// A tensor's numbers do not fill its shape.
+    pub fn to_files(&self) -> Result<(String, Vec<u8>)> {
+        Ok((self.config.to_json(), safetensors::write_f32(&self.tensors)?))
+    }
+}
+
+/// PEFT's key of a module's A; B is [`key_b`].
+pub fn key_a(path: &str) -> String {
+    format!("base_model.model.{path}.lora_A.weight")
+}
+
+/// PEFT's key of a module's B.
+pub fn key_b(path: &str) -> String {
+    format!("base_model.model.{path}.lora_B.weight")
+}

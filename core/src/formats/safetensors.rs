@@ -1,0 +1,163 @@
+//! safetensors files: the header is read and checked, tensors stay in the file.
+//!
+//! A file is `u64 n`, n bytes of JSON (`{"name":{"dtype","shape","data_offsets"}}`), then the tensors. The `safetensors`
+//! crate writes such files here, but it does not read them: it wants the whole file in one slice and counts in `usize`, which
+//! ends at 4 GiB in a browser.
+
+use super::blocks::{Storage, safetensors_storage};
+use crate::store::{ReadAt, Source};
+use crate::{Error, Result};
+use serde::Deserialize;
+use serde::de::{MapAccess, Visitor};
+use std::collections::HashSet;
+
+/// The largest header that is read.
+const MOST_HEADER_BYTES: u64 = 64 << 20;
+
+/// A tensor's place in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    /// Its name.
+    pub name: String,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// How its numbers are stored.
+    pub storage: Storage,
+    /// Where it starts, from the start of the file.
+    pub offset: u64,
+    /// What it takes.
+    pub bytes: u64,
+}
+
+/// All tensors of the file.
+///
+/// # Errors
+/// The file is not safetensors, is cut off, or its header contradicts itself.
+pub async fn read_header(source: &Source) -> Result<Vec<Placed>> {
+    parse_header(source.as_ref())
+        .await
+        .map_err(|error| error.file(source.name()))
+}
+
+async fn parse_header(source: &dyn ReadAt) -> Result<Vec<Placed>> {
+    let len_bytes = source.len_bytes();
+    if len_bytes < 8 {
+        return Err(cut_off(len_bytes, 8));
+    }
+    let start: [u8; 8] = source.read_at(0, 8).await?.try_into().unwrap_or_default();
+    let header_bytes = u64::from_le_bytes(start);
+    if header_bytes > MOST_HEADER_BYTES {
+        return Err(Error::format(format!(
+            "is not a safetensors file: it would start with a header of {header_bytes} bytes"
+        ))
+        .remedy("Check that it is the right file, and download it again."));
+    }
+    let data_start = 8 + header_bytes;
+    if data_start > len_bytes {
+        return Err(cut_off(len_bytes, data_start));
+    }
+    let header = source.read_at(8, header_bytes as usize).await?;
+    let header: Header = serde_json::from_slice(&header).map_err(|error| {
+        Error::format(format!("has a header that is not safetensors' JSON: {error}"))
+            .remedy("Check that it is the right file, and download it again.")
+    })?;
+    let data_bytes = len_bytes - data_start;
+    let mut names = HashSet::new();
+    let mut placed = Vec::with_capacity(header.0.len());
+    for (name, info) in header.0 {
+        let (begin, end) = info.data_offsets;
+        let wrong = |what: String| Error::format(what).field(name.clone());
+        let storage = safetensors_storage(&info.dtype)
+            .ok_or_else(|| wrong(format!("is stored as {}, which is not known here", info.dtype)))?;
+        let bytes = storage
+            .size_bytes(&info.shape)
+            .ok_or_else(|| wrong(format!("has an impossible shape {:?}", info.shape)))?;
+        if end.checked_sub(begin) != Some(bytes) {
+            return Err(wrong(format!(
+                "lies at bytes {begin} to {end}, but {storage} {:?} takes {bytes} bytes",
+                info.shape
+            )));
+        }
+        if end > data_bytes {
+            return Err(cut_off(len_bytes, data_start.saturating_add(end)).field(name));
+        }
+        if !names.insert(name.clone()) {
+            return Err(wrong("is there twice".into()));
+        }
+        let shape = info
+            .shape
+            .iter()
+            .map(|size| usize::try_from(*size))
+            .collect::<Result<_, _>>();
+        let shape = shape.map_err(|_| wrong("is too large for this machine".into()))?;
+        placed.push(Placed {
+            name,
+            shape,
+            storage,
+            offset: data_start + begin,
+            bytes,
+        });
+    }
+    Ok(placed)
+}
+
+/// The error for a file that ends too early.
+pub(super) fn cut_off(len_bytes: u64, needed_bytes: u64) -> Error {
+    Error::format(format!(
+        "is cut off: it has {len_bytes} bytes, but needs at least {needed_bytes}"
+    ))
+    .remedy("Download or copy it again.")
+}
+
+/// The header in the order of the file; duplicate names are kept so that they can be refused.
+struct Header(Vec<(String, Info)>);
+
+#[derive(Deserialize)]
+struct Info {
+    dtype: String,
+    shape: Vec<u64>,
+    data_offsets: (u64, u64),
+}
+
+impl<'de> Deserialize<'de> for Header {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries;
+        impl<'de> Visitor<'de> for Entries {
+            type Value = Header;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object of tensors")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(name) = map.next_key::<String>()? {
+                    if name == "__metadata__" {
+                        map.next_value::<serde::de::IgnoredAny>()?;
+                    } else {
+                        entries.push((name, map.next_value()?));
+                    }
+                }
+                Ok(Header(entries))
+            }
+        }
+        deserializer.deserialize_map(Entries)
+    }
+}
+
+/// A safetensors file of 32-bit floats with the metadata `{"format":"pt"}`, as PyTorch's side writes it.
+///
+/// # Errors
+/// A tensor's numbers do not fill its shape.
+pub fn write_f32(tensors: &[(String, Vec<usize>, Vec<f32>)]) -> Result<Vec<u8>> {
+    let mut views = Vec::with_capacity(tensors.len());
+    for (name, shape, values) in tensors {
+        let bytes: &[u8] = bytemuck::cast_slice(values);
+        let view = ::safetensors::tensor::TensorView::new(::safetensors::Dtype::F32, shape.clone(), bytes);
+        let view = view.map_err(|error| {
+            Error::internal(format!("{} numbers do not fill {shape:?}: {error}", values.len())).field(name.clone())
+        })?;
+        views.push((name.as_str(), view));
+    }
+    let metadata = [("format".to_string(), "pt".to_string())].into_iter().collect();
+    ::safetensors::serialize(views, Some(metadata))
+        .map_err(|error| Error::internal(format!("the tensors cannot be written: {error}")))
+}
