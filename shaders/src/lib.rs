@@ -9,7 +9,12 @@
 //! read-only and writable), then `var<uniform> info: array<vec4<u32>, K>`. All tensors are contiguous, row-major, f32.
 //! Shapes travel in `info`, never in the text, so that a new shape costs no compilation.
 
+mod adamw;
+mod axpy;
 mod causal_softmax;
+mod cross_entropy;
+mod dropout;
+mod embedding;
 mod gelu_new;
 mod launch;
 mod layer_norm;
@@ -19,7 +24,12 @@ mod rms_norm;
 mod rope;
 mod silu_mul;
 
+pub use adamw::{AdamW, SumSquares};
+pub use axpy::Axpy;
 pub use causal_softmax::{CausalSoftmax, CausalSoftmaxBackward};
+pub use cross_entropy::{CrossEntropy, CrossEntropyBackward};
+pub use dropout::Dropout;
+pub use embedding::{EmbeddingBackward, EmbeddingGather};
 pub use gelu_new::{GeluNew, GeluNewBackward};
 pub use layer_norm::{LayerNorm, LayerNormBackward, LayerNormWeightBackward};
 pub use matmul::{Add, MatMul};

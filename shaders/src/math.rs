@@ -88,20 +88,31 @@ pub(crate) fn max_of(a: &[f32]) -> f32 {
 
 /// Calls `each(row, row's slice)` for every row of `out`, on several threads where that pays.
 pub(crate) fn for_each_row(out: &mut [f32], width: usize, each: impl Fn(usize, &mut [f32]) + Send + Sync) {
+    for_each_row_of(out, width, width, each);
+}
+
+/// The same where a row costs more than its output shows: `work` elements.
+pub(crate) fn for_each_row_of(
+    out: &mut [f32],
+    width: usize,
+    work: usize,
+    each: impl Fn(usize, &mut [f32]) + Send + Sync,
+) {
     if width == 0 || out.is_empty() {
         return;
     }
     #[cfg(not(target_arch = "wasm32"))]
-    if out.len() >= PARALLEL_FROM {
+    if out.len() / width * work >= PARALLEL_FROM {
         use rayon::prelude::*;
+        let fewest = (PARALLEL_FROM / 4 / work.max(1)).max(1);
         out.par_chunks_mut(width)
-            .with_min_len((PARALLEL_FROM / 4 / width).max(1))
             .enumerate()
-            .for_each(|(row, slice)| {
-                each(row, slice);
-            });
+            .with_min_len(fewest)
+            .for_each(|(row, slice)| each(row, slice));
         return;
     }
+    #[cfg(target_arch = "wasm32")]
+    let _ = work;
     for (row, slice) in out.chunks_mut(width).enumerate() {
         each(row, slice);
     }

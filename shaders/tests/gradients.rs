@@ -164,6 +164,89 @@ fn activation_backwards_are_the_derivatives() {
 }
 
 #[test]
+fn cross_entropy_backward_is_the_derivative() {
+    let (rows, vocab, scale) = (3, 7, 0.25);
+    let inputs = vec![Noise(8).values(rows * vocab, 4.0), vec![6.0, -100.0, 0.0]];
+    let d = twin(&CrossEntropyBackward { rows, vocab, scale }, &inputs);
+    assert_derivative(&CrossEntropy { rows, vocab }, &inputs, 0, &[scale; 3], &d[0]);
+    assert_eq!(d[0][vocab..2 * vocab], [0.0; 7], "an ignored row has a gradient");
+}
+
+#[test]
+fn the_loss_of_equal_logits_is_the_logarithm_of_their_number() {
+    let (rows, vocab) = (2, 49_152);
+    let loss = twin(
+        &CrossEntropy { rows, vocab },
+        &[vec![3.0; rows * vocab], vec![5.0, -100.0]],
+    )
+    .remove(0);
+    assert!((f64::from(loss[0]) - (vocab as f64).ln()).abs() < 2e-6, "{}", loss[0]);
+    assert_eq!(loss[1], 0.0);
+}
+
+#[test]
+fn embedding_backward_is_the_derivative() {
+    let (tokens, vocab, width) = (5, 4, 3);
+    let mut noise = Noise(9);
+    let ids = vec![2.0, 0.0, 2.0, 3.0, -1.0];
+    let inputs = vec![ids.clone(), noise.values(vocab * width, 1.0)];
+    let dy = noise.values(tokens * width, 1.0);
+    let dw = twin(&EmbeddingBackward { tokens, vocab, width }, &[ids, dy.clone()]);
+    assert_derivative(&EmbeddingGather { tokens, vocab, width }, &inputs, 1, &dy, &dw[0]);
+}
+
+#[test]
+fn dropout_drops_the_stated_share_and_repeats_itself() {
+    let len = 1 << 20;
+    let ones = vec![vec![1.0; len]];
+    for (p, seed) in [(0.05, 0), (0.1, 1), (0.5, 2), (0.9, u64::MAX)] {
+        let kept = twin(&Dropout { len, p, seed }, &ones).remove(0);
+        let dropped = kept.iter().filter(|&&y| y == 0.0).count() as f64 / len as f64;
+        let deviation = (f64::from(p * (1.0 - p)) / len as f64).sqrt();
+        assert!(
+            (dropped - f64::from(p)).abs() < 5.0 * deviation,
+            "{dropped} dropped of p = {p}, seed {seed}"
+        );
+        assert!(kept.iter().all(|&y| y == 0.0 || y == 1.0 / (1.0 - p)));
+        assert_eq!(kept, twin(&Dropout { len, p, seed }, &ones)[0]);
+        // Neighbours, and the masks of the next seeds, fall independently.
+        let both = kept.windows(2).filter(|pair| pair[0] == 0.0 && pair[1] == 0.0).count() as f64 / len as f64;
+        assert!(
+            (both - f64::from(p * p)).abs() < 10.0 * deviation,
+            "{both} neighbours dropped of p = {p}"
+        );
+        for other in [seed.wrapping_add(1), seed ^ (1 << 32)] {
+            let next = twin(&Dropout { len, p, seed: other }, &ones).remove(0);
+            let both = kept.iter().zip(&next).filter(|(a, b)| **a == 0.0 && **b == 0.0).count() as f64 / len as f64;
+            assert!(
+                (both - f64::from(p * p)).abs() < 10.0 * deviation,
+                "{both} dropped under seeds {seed} and {other}"
+            );
+        }
+    }
+}
+
+#[test]
+fn adamw_takes_the_step_written_out() {
+    let step = AdamW {
+        grad_scale: 0.5,
+        ..AdamW::step(1, 2, 0.1, (0.9, 0.999), 1e-8, 0.01)
+    };
+    let (p, g, m, v) = (0.7_f64, 0.4_f64 * 0.5, 0.3_f64, 0.2_f64);
+    let out = twin(&step, &[vec![0.7], vec![0.4], vec![0.3], vec![0.2]]).concat();
+    let mean = 0.9 * m + 0.1 * g;
+    let square = 0.999 * v + 0.001 * g * g;
+    let (c1, c2) = (1.0 - 0.81, 1.0 - 0.999_f64.powi(2));
+    let new = p * (1.0 - 0.1 * 0.01) - 0.1 / c1 * mean / (square.sqrt() / c2.sqrt() + 1e-8);
+    for (actual, expected) in out.iter().zip([new, mean, square]) {
+        assert!(
+            (f64::from(*actual) - expected).abs() < 1e-6,
+            "{actual} is not {expected}"
+        );
+    }
+}
+
+#[test]
 fn products_of_products_are_the_derivatives() {
     let (m, n, k) = (3, 4, 5);
     let mut noise = Noise(6);

@@ -98,3 +98,8 @@ fn attention_equals_its_twins() {
 fn activations_equal_their_twins() {
     agree_on(&Gpu::open(), &cases::activations());
 }
+
+#[test]
+fn training_equals_its_twins() {
+    agree_on(&Gpu::open(), &cases::training());
+}

@@ -187,9 +187,74 @@ pub fn activations() -> Vec<Case> {
     cases
 }
 
+/// Loss, dropout, optimiser and embedding.
+pub fn training() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (rows, vocab) in [(1, 1), (3, 5), (17, 130), (5, 1030), (130, 33), (3, 9000)] {
+        let mut forward = case(CrossEntropy { rows, vocab }, 20.0, 1e-5);
+        let targets = &mut forward.inputs[1];
+        for (row, target) in targets.iter_mut().enumerate() {
+            *target = if row % 4 == 2 { -100.0 } else { (row * 7 % vocab) as f32 };
+        }
+        let mut backward = case(
+            CrossEntropyBackward {
+                rows,
+                vocab,
+                scale: 0.5,
+            },
+            20.0,
+            1e-5,
+        );
+        backward.inputs[1] = targets.clone();
+        cases.push(forward);
+        cases.push(backward);
+    }
+    for len in LENGTHS {
+        for (p, seed) in [(0.0, 1), (0.1, 2), (0.5, u64::MAX), (1.0, 0)] {
+            cases.push(case(Dropout { len, p, seed }, 1.0, 0.0));
+        }
+        let grad_scale = 0.3;
+        let adamw = AdamW {
+            grad_scale,
+            ..AdamW::step(len, 3, 1e-2, (0.9, 0.999), 1e-8, 0.1)
+        };
+        let mut step = case(adamw, 1.0, 1e-5);
+        step.inputs[3].iter_mut().for_each(|v| *v = v.abs());
+        cases.push(step);
+        cases.push(case(SumSquares { len }, 1.0, 1e-5));
+        cases.push(case(Axpy { len, alpha: -0.3 }, 1.0, 1e-6));
+    }
+    // More than 256 elements an invocation, and more than one row of workgroups.
+    cases.push(case(SumSquares { len: 200_000 }, 1.0, 1e-5));
+    cases.push(case(
+        Axpy {
+            len: 65_535 * 256 + 300,
+            alpha: 2.0,
+        },
+        1.0,
+        1e-6,
+    ));
+    for (tokens, vocab, width) in [(1, 1, 1), (5, 3, 17), (33, 65, 16), (130, 7, 63)] {
+        let mut gather = case(EmbeddingGather { tokens, vocab, width }, 1.0, 0.0);
+        let ids = &mut gather.inputs[0];
+        for (token, id) in ids.iter_mut().enumerate() {
+            *id = if token % 9 == 8 {
+                -1.0
+            } else {
+                (token * 5 % vocab) as f32
+            };
+        }
+        let mut backward = case(EmbeddingBackward { tokens, vocab, width }, 1.0, 1e-5);
+        backward.inputs[0] = ids.clone();
+        cases.push(gather);
+        cases.push(backward);
+    }
+    cases
+}
+
 /// Every case.
 pub fn all() -> Vec<Case> {
-    [products(), norms(), attention(), activations()]
+    [products(), norms(), attention(), activations(), training()]
         .into_iter()
         .flatten()
         .collect()
