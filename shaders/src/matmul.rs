@@ -124,6 +124,14 @@ impl MatMul {
         }
     }
 
+    /// How a text of registers fetches A and B.
+    fn fetches(&self, rows: usize, columns: usize) -> (Fetch, Fetch) {
+        (
+            Fetch::choose(!self.a_trans, rows, self.m, self.k),
+            Fetch::choose(self.b_trans, columns, self.n, self.k),
+        )
+    }
+
     /// Rows and columns of outputs that one workgroup computes.
     fn block(&self, tier: Tier) -> (usize, usize) {
         match self.plan(tier) {
@@ -146,7 +154,13 @@ impl MatMul {
         let (rows, columns) = self.block(tier);
         let bindings = if self.add == Add::None { 0 } else { 1 };
         let add_binding = "@group(0) @binding(2) var<storage, read_write> addend: array<f32>;\n";
+        let (a, b) = match self.plan(tier) {
+            Plan::Registers { rows, columns, .. } => self.fetches(rows, columns),
+            _ => (Fetch::Single, Fetch::Single),
+        };
         include_str!("matmul.wgsl")
+            .replace("$A_TYPE", a.element_type())
+            .replace("$B_TYPE", b.element_type())
             .replace("$ADD_BINDING", if bindings == 0 { "" } else { add_binding })
             .replace(
                 "$ADD",
@@ -178,17 +192,150 @@ fn pairs(rows: usize, columns: usize, line: impl Fn(usize, usize) -> String) -> 
     lines(rows * columns, |i| line(i / columns, i % columns))
 }
 
-fn registers_text(rows: usize, columns: usize, below: bool) -> String {
-    let start = lines(rows, |r| {
-        format!("    var a{r} = block.z * m * k + min(row + {r}u, m - 1u) * a_down;")
-    }) + &lines(columns, |c| {
-        format!("    var b{c} = block.z * k * n + min(column + {c}u, n - 1u) * b_down;")
-    }) + &pairs(rows, columns, |r, c| format!("    var t{r}_{c} = 0.0;"));
-    let step = lines(rows, |r| {
-        format!("        let x{r} = a[a{r}];\n        a{r} += a_along;")
-    }) + &lines(columns, |c| {
-        format!("        let y{c} = b[b{c}];\n        b{c} += b_along;")
-    }) + &pairs(rows, columns, |r, c| format!("        t{r}_{c} += x{r} * y{c};"));
+/// How an operand's elements are fetched: one by one, or in vectors of four along the sum, or across it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fetch {
+    Single,
+    Along,
+    Across,
+}
+
+impl Fetch {
+    /// For an operand of which a block takes `count` of `total` lines over a sum of length `k`; `along` is whether it is stored
+    /// along the sum.
+    fn choose(along: bool, count: usize, total: usize, k: usize) -> Self {
+        if along && k.is_multiple_of(4) {
+            Self::Along
+        } else if !along && total.is_multiple_of(4) && count.is_multiple_of(4) {
+            Self::Across
+        } else {
+            Self::Single
+        }
+    }
+
+    fn element_type(self) -> &'static str {
+        if self == Self::Single { "f32" } else { "vec4<f32>" }
+    }
+
+    fn letter(self) -> char {
+        match self {
+            Self::Single => 's',
+            Self::Along => 'l',
+            Self::Across => 'c',
+        }
+    }
+}
+
+/// One operand of [`registers_text`]: buffer `name`, `count` lines from line `first` of `total` on, `depth` terms of the sum a
+/// step.
+struct Operand<'a> {
+    fetch: Fetch,
+    name: &'a str,
+    first: &'a str,
+    total: &'a str,
+    count: usize,
+    depth: usize,
+}
+
+impl Operand<'_> {
+    /// The lines before the loop: where each line (or each four) starts.
+    fn start(&self) -> String {
+        let Self {
+            fetch,
+            name,
+            first,
+            total,
+            count,
+            ..
+        } = self;
+        let base = format!("block.z * {total} * k");
+        match fetch {
+            Fetch::Single => lines(*count, |i| {
+                format!("    var {name}{i} = {base} + min({first} + {i}u, {total} - 1u) * {name}_down;")
+            }),
+            Fetch::Along => lines(*count, |i| {
+                format!("    var {name}{i} = ({base} + min({first} + {i}u, {total} - 1u) * k) / 4u;")
+            }),
+            Fetch::Across => lines(count / 4, |i| {
+                format!(
+                    "    var {name}{i} = ({base} + min({first} + {}u, {total} - 4u)) / 4u;",
+                    4 * i
+                )
+            }),
+        }
+    }
+
+    /// The lines in the loop: loads and steps.
+    fn load(&self) -> String {
+        let Self {
+            fetch,
+            name,
+            total,
+            count,
+            depth,
+            ..
+        } = self;
+        match fetch {
+            Fetch::Single => {
+                pairs(*count, *depth, |i, q| {
+                    format!("        let {name}_{i}_{q} = {name}[{name}{i} + {q}u * {name}_along];")
+                }) + &lines(*count, |i| format!("        {name}{i} += {depth}u * {name}_along;"))
+            }
+            Fetch::Along => lines(*count, |i| {
+                format!("        let {name}_{i} = {name}[{name}{i}];\n        {name}{i} += 1u;")
+            }),
+            Fetch::Across => {
+                pairs(count / 4, *depth, |i, q| {
+                    format!("        let {name}_{i}_{q} = {name}[{name}{i} + {q}u * ({total} / 4u)];")
+                }) + &lines(count / 4, |i| {
+                    format!("        {name}{i} += {depth}u * ({total} / 4u);")
+                })
+            }
+        }
+    }
+
+    /// Line `i`'s element of term `q` of the step.
+    fn element(&self, i: usize, q: usize) -> String {
+        let name = self.name;
+        match self.fetch {
+            Fetch::Single => format!("{name}_{i}_{q}"),
+            Fetch::Along => format!("{name}_{i}[{q}]"),
+            Fetch::Across => format!("{name}_{}_{q}[{}]", i / 4, i % 4),
+        }
+    }
+}
+
+fn registers_text(rows: usize, columns: usize, below: bool, fetches: (Fetch, Fetch)) -> String {
+    let depth = if fetches.0 == Fetch::Along || fetches.1 == Fetch::Along {
+        4
+    } else {
+        1
+    };
+    let a = Operand {
+        fetch: fetches.0,
+        name: "a",
+        first: "row",
+        total: "m",
+        count: rows,
+        depth,
+    };
+    let b = Operand {
+        fetch: fetches.1,
+        name: "b",
+        first: "column",
+        total: "n",
+        count: columns,
+        depth,
+    };
+    let start = a.start() + &b.start() + &pairs(rows, columns, |r, c| format!("    var t{r}_{c} = 0.0;"));
+    let step = a.load()
+        + &b.load()
+        + &pairs(rows, columns, |r, c| {
+            let terms: Vec<_> = (0..depth)
+                .map(|q| format!("{} * {}", a.element(r, q), b.element(c, q)))
+                .collect();
+            format!("        t{r}_{c} += {};", terms.join(" + "))
+        });
     let store = pairs(rows, columns, |r, c| {
         format!("    store(block.z, row + {r}u, column + {c}u, t{r}_{c});")
     });
@@ -205,6 +352,7 @@ fn registers_text(rows: usize, columns: usize, below: bool) -> String {
     };
     include_str!("matmul_software.wgsl")
         .replace("$LANES", &LANES.to_string())
+        .replace("$DEPTH", &depth.to_string())
         .replace("$ROW", &row)
         .replace("$COLUMN", &column)
         .replace("$START\n", &start)
@@ -253,7 +401,9 @@ impl Kernel for MatMul {
         let side = |trans: bool| if trans { 't' } else { 'n' };
         let plan = match self.plan(tier) {
             Plan::Registers { rows, columns, below } => {
-                format!("registers{rows}x{columns}{}", if below { "below" } else { "" })
+                let (a, b) = self.fetches(rows, columns);
+                let side = if below { "below" } else { "beside" };
+                format!("registers{rows}x{columns}{side}_{}{}", a.letter(), b.letter())
             }
             Plan::Tiles { tall, wide, deep } => format!("tiles{tall}x{wide}x{deep}"),
             Plan::Matvec { rows } => format!("matvec{rows}"),
@@ -269,7 +419,9 @@ impl Kernel for MatMul {
 
     fn wgsl(&self, tier: Tier) -> String {
         let body = match self.plan(tier) {
-            Plan::Registers { rows, columns, below } => registers_text(rows, columns, below),
+            Plan::Registers { rows, columns, below } => {
+                registers_text(rows, columns, below, self.fetches(rows, columns))
+            }
             Plan::Tiles { tall, wide, deep } => tiles_text(tall, wide, deep),
             Plan::Matvec { rows } => matvec_text(rows),
         };

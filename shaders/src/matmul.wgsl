@@ -1,6 +1,6 @@
 // What the three texts of the matrix product share: bindings, strides, the numbering of blocks, and how a total is stored.
-@group(0) @binding(0) var<storage, read_write> a: array<f32>;
-@group(0) @binding(1) var<storage, read_write> b: array<f32>;
+@group(0) @binding(0) var<storage, read_write> a: array<$A_TYPE>;
+@group(0) @binding(1) var<storage, read_write> b: array<$B_TYPE>;
 $ADD_BINDING@group(0) @binding($OUT) var<storage, read_write> out: array<f32>;
 // m, n, k, batch; alpha
 @group(0) @binding($INFO) var<uniform> info: array<vec4<u32>, 2>;

@@ -1,6 +1,6 @@
 // out = alpha · op(A) · op(B) + add, on a software adapter: each invocation computes a block of outputs in registers, and no
 // invocation waits for another. Rows and columns past the edge are computed from the last real one and not stored, so that
-// the loop has no branch.
+// the loop has no branch. Where the shape allows, A and B are read four elements at a time.
 @compute @workgroup_size($LANES)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -24,7 +24,7 @@ fn main(
     let b_down = select(1u, k, B_TRANS);
     let b_along = select(n, 1u, B_TRANS);
 $START
-    for (var p = 0u; p < k; p++) {
+    for (var p = 0u; p < k; p += $DEPTHu) {
 $STEP
     }
 $STORE

@@ -69,6 +69,10 @@ pub fn products() -> Vec<Case> {
         (1, 3, 65, 33),
         (1, 4, 9, 100),
         (1, 64, 64, 64),
+        // Vectors of four at the edges of blocks.
+        (2, 36, 68, 12),
+        (3, 20, 12, 8),
+        (2, 4, 20, 16),
         (1, 1500, 1410, 9),
     ];
     let mut cases = Vec::new();
