@@ -53,6 +53,7 @@ enum Plan {
 /// Invocations a workgroup of [`Plan::Registers`].
 const LANES: usize = 16;
 /// Products of fewer multiplications are not spread over threads.
+#[cfg(not(target_arch = "wasm32"))]
 const PARALLEL_FROM: usize = 1 << 18;
 
 impl MatMul {
