@@ -9,6 +9,34 @@
 //! read-only and writable), then `var<uniform> info: array<vec4<u32>, K>`. All tensors are contiguous, row-major, f32.
 //! Shapes travel in `info`, never in the text, so that a new shape costs no compilation.
 
+mod adamw;
+mod axpy;
+mod causal_softmax;
+mod cross_entropy;
+mod dropout;
+mod embedding;
+mod gelu_new;
+mod launch;
+mod layer_norm;
+mod math;
+mod matmul;
+mod rms_norm;
+mod rope;
+mod silu_mul;
+
+pub use adamw::{AdamW, SumSquares};
+pub use axpy::Axpy;
+pub use causal_softmax::{CausalSoftmax, CausalSoftmaxBackward};
+pub use cross_entropy::{CrossEntropy, CrossEntropyBackward};
+pub use dropout::Dropout;
+pub use embedding::{EmbeddingBackward, EmbeddingGather};
+pub use gelu_new::{GeluNew, GeluNewBackward};
+pub use layer_norm::{LayerNorm, LayerNormBackward, LayerNormWeightBackward};
+pub use matmul::{Add, MatMul};
+pub use rms_norm::{RmsNorm, RmsNormBackward, RmsNormWeightBackward};
+pub use rope::Rope;
+pub use silu_mul::{SiluMul, SiluMulBackward};
+
 use std::fmt::Debug;
 
 /// What the text is tuned for; chosen by the engine from the adapter, not by trial.

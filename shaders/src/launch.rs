@@ -1,0 +1,135 @@
+//! How work is cut into workgroups and how a text is put together; shared by every kernel.
+//!
+//! Three ways of cutting cover all kernels but the matrix product: by element (64 invocations, four elements each), by row
+//! (on a software adapter one invocation a row, on a GPU one workgroup a row), by column (one invocation each). The snippets
+//! `elements.wgsl`, `rows_software.wgsl`, `rows_gpu.wgsl` and `columns.wgsl` hold the other half of what is said here.
+
+/// WebGPU's floor for `maxComputeWorkgroupsPerDimension`.
+const MOST_GROUPS: usize = 65_535;
+/// Elements that one workgroup of an element-wise kernel computes; `elements.wgsl`.
+pub(crate) const ELEMENTS_A_GROUP: usize = 256;
+/// Rows that one workgroup computes on a software adapter; `rows_software.wgsl`.
+pub(crate) const ROWS_A_GROUP: usize = 8;
+/// Columns that one workgroup computes; `columns.wgsl`.
+pub(crate) const COLUMNS_A_GROUP: usize = 64;
+
+/// A grid of at least `groups` workgroups whose sides stay within WebGPU's floor; a text numbers its workgroup
+/// `y · groups.x + x` and leaves when that is past the end.
+pub(crate) fn grid(groups: usize) -> [u32; 3] {
+    let rows = groups.div_ceil(MOST_GROUPS).max(1);
+    let columns = groups.div_ceil(rows).max(1);
+    [columns as u32, rows as u32, 1]
+}
+
+/// Fills `words` up with zeros to whole vectors of four.
+pub(crate) fn info_words(words: &[u32]) -> Vec<u32> {
+    let mut padded = words.to_vec();
+    padded.resize(words.len().div_ceil(4) * 4, 0);
+    padded
+}
+
+/// The four launch methods of a kernel that works element by element.
+macro_rules! by_element {
+    ($name:literal, $len:expr) => {
+        fn key(&self, _tier: $crate::Tier) -> String {
+            $name.to_owned()
+        }
+        fn wgsl(&self, _tier: $crate::Tier) -> String {
+            concat!(
+                include_str!("elements.wgsl"),
+                include_str!(concat!($name, ".wgsl"))
+            )
+            .to_owned()
+        }
+        fn workgroup_size(&self, _tier: $crate::Tier) -> [u32; 3] {
+            [64, 1, 1]
+        }
+        fn workgroups(&self, _tier: $crate::Tier) -> [u32; 3] {
+            let count: fn(&Self) -> usize = $len;
+            $crate::launch::grid(count(self).div_ceil($crate::launch::ELEMENTS_A_GROUP))
+        }
+    };
+}
+
+/// The four launch methods of a kernel that works row by row.
+macro_rules! by_row {
+    ($name:literal, $rows:expr) => {
+        fn key(&self, tier: $crate::Tier) -> String {
+            match tier {
+                $crate::Tier::Software => concat!($name, "_software").to_owned(),
+                $crate::Tier::Gpu => concat!($name, "_gpu").to_owned(),
+            }
+        }
+        fn wgsl(&self, tier: $crate::Tier) -> String {
+            match tier {
+                $crate::Tier::Software => concat!(
+                    include_str!("rows_software.wgsl"),
+                    include_str!(concat!($name, ".wgsl"))
+                )
+                .to_owned(),
+                $crate::Tier::Gpu => concat!(
+                    include_str!("rows_gpu.wgsl"),
+                    include_str!(concat!($name, ".wgsl"))
+                )
+                .to_owned(),
+            }
+        }
+        fn workgroup_size(&self, tier: $crate::Tier) -> [u32; 3] {
+            match tier {
+                $crate::Tier::Software => [$crate::launch::ROWS_A_GROUP as u32, 1, 1],
+                $crate::Tier::Gpu => [256, 1, 1],
+            }
+        }
+        fn workgroups(&self, tier: $crate::Tier) -> [u32; 3] {
+            let count: fn(&Self) -> usize = $rows;
+            match tier {
+                $crate::Tier::Software => $crate::launch::grid(count(self).div_ceil($crate::launch::ROWS_A_GROUP)),
+                $crate::Tier::Gpu => $crate::launch::grid(count(self)),
+            }
+        }
+    };
+}
+
+/// The four launch methods of a kernel that works column by column.
+macro_rules! by_column {
+    ($name:literal, $columns:expr) => {
+        fn key(&self, _tier: $crate::Tier) -> String {
+            $name.to_owned()
+        }
+        fn wgsl(&self, _tier: $crate::Tier) -> String {
+            concat!(
+                include_str!("columns.wgsl"),
+                include_str!(concat!($name, ".wgsl"))
+            )
+            .to_owned()
+        }
+        fn workgroup_size(&self, _tier: $crate::Tier) -> [u32; 3] {
+            [$crate::launch::COLUMNS_A_GROUP as u32, 1, 1]
+        }
+        fn workgroups(&self, _tier: $crate::Tier) -> [u32; 3] {
+            let count: fn(&Self) -> usize = $columns;
+            $crate::launch::grid(count(self).div_ceil($crate::launch::COLUMNS_A_GROUP))
+        }
+    };
+}
+
+pub(crate) use {by_column, by_element, by_row};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grid_covers_its_groups_within_the_floor() {
+        for groups in [0, 1, 7, 65_535, 65_536, 1_000_003, 49_152 * 4_096] {
+            let [x, y, z] = grid(groups);
+            assert!(x as usize * y as usize >= groups);
+            assert!(x <= 65_535 && y <= 65_535 && z == 1 && x > 0 && y > 0);
+        }
+    }
+
+    #[test]
+    fn info_is_whole_vectors() {
+        assert_eq!(info_words(&[1, 2, 3, 4, 5]), [1, 2, 3, 4, 5, 0, 0, 0]);
+    }
+}

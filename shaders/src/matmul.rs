@@ -1,0 +1,542 @@
+//! The matrix product, which is nearly all of the work of training: batched, either side transposed, with a bias or a sum.
+
+use std::fmt::Write;
+
+use crate::launch::{grid, info_words};
+use crate::{Kernel, Tier};
+
+/// What a product is added to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Add {
+    /// Nothing.
+    None,
+    /// Input 2, a bias \[n\] added to every row.
+    Row,
+    /// Input 2, \[batch, m, n\].
+    Full,
+}
+
+/// out\[b, i, j\] = alpha · Σₚ op(A)\[b, i, p\] · op(B)\[b, p, j\] + add.
+/// Inputs A \[batch, m, k\] (\[batch, k, m\] if `a_trans`), B \[batch, k, n\] (\[batch, n, k\] if `b_trans`), and what
+/// [`Add`] says; output \[batch, m, n\]. One B for a whole batch is said by folding the batch into m.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MatMul {
+    /// Products.
+    pub batch: usize,
+    /// Rows of the output.
+    pub m: usize,
+    /// Columns of the output.
+    pub n: usize,
+    /// Length of the sums.
+    pub k: usize,
+    /// A is stored transposed.
+    pub a_trans: bool,
+    /// B is stored transposed.
+    pub b_trans: bool,
+    /// Multiplies the product, not what is added.
+    pub alpha: f32,
+    /// What is added.
+    pub add: Add,
+}
+
+/// The text that suits a shape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Plan {
+    /// An invocation computes rows × columns; the invocations of a workgroup lie side by side, or below each other.
+    Registers { rows: usize, columns: usize, below: bool },
+    /// A workgroup computes 16·tall × 16·wide, in slices of `deep`.
+    Tiles { tall: usize, wide: usize, deep: usize },
+    /// A workgroup computes this many rows of a few columns.
+    Matvec { rows: usize },
+}
+
+/// Invocations a workgroup of [`Plan::Registers`].
+const LANES: usize = 16;
+/// Products of fewer multiplications are not spread over threads.
+#[cfg(not(target_arch = "wasm32"))]
+const PARALLEL_FROM: usize = 1 << 18;
+
+impl MatMul {
+    /// op(A)·op(B), nothing scaled, nothing added.
+    pub fn new(batch: usize, m: usize, n: usize, k: usize, a_trans: bool, b_trans: bool) -> Self {
+        Self {
+            batch,
+            m,
+            n,
+            k,
+            a_trans,
+            b_trans,
+            alpha: 1.0,
+            add: Add::None,
+        }
+    }
+
+    fn plan(&self, tier: Tier) -> Plan {
+        match tier {
+            Tier::Software => self.software_plan(),
+            Tier::Gpu => self.gpu_plan(),
+        }
+    }
+
+    fn software_plan(&self) -> Plan {
+        match (self.m, self.n) {
+            (..=4, _) => Plan::Registers {
+                rows: self.m.max(1),
+                columns: 4,
+                below: false,
+            },
+            (_, ..=16) => Plan::Registers {
+                rows: 4,
+                columns: 8,
+                below: true,
+            },
+            _ => Plan::Registers {
+                rows: 8,
+                columns: 8,
+                below: false,
+            },
+        }
+    }
+
+    fn gpu_plan(&self) -> Plan {
+        let large = self.batch * self.m.div_ceil(128) * self.n.div_ceil(128);
+        match (self.m, self.n) {
+            (..=4, _) => Plan::Matvec { rows: self.m.max(1) },
+            (..=16, _) => Plan::Tiles {
+                tall: 1,
+                wide: 4,
+                deep: 16,
+            },
+            (_, ..=16) => Plan::Tiles {
+                tall: 4,
+                wide: 1,
+                deep: 16,
+            },
+            (96.., 96..) if large >= 128 => Plan::Tiles {
+                tall: 8,
+                wide: 8,
+                deep: 8,
+            },
+            _ => Plan::Tiles {
+                tall: 4,
+                wide: 4,
+                deep: 16,
+            },
+        }
+    }
+
+    /// How a text of registers fetches A and B.
+    fn fetches(&self, rows: usize, columns: usize) -> (Fetch, Fetch) {
+        (
+            Fetch::choose(!self.a_trans, rows, self.m, self.k),
+            Fetch::choose(self.b_trans, columns, self.n, self.k),
+        )
+    }
+
+    /// Rows and columns of outputs that one workgroup computes.
+    fn block(&self, tier: Tier) -> (usize, usize) {
+        match self.plan(tier) {
+            Plan::Registers {
+                rows,
+                columns,
+                below: false,
+            } => (rows, columns * LANES),
+            Plan::Registers {
+                rows,
+                columns,
+                below: true,
+            } => (rows * LANES, columns),
+            Plan::Tiles { tall, wide, .. } => (16 * tall, 16 * wide),
+            Plan::Matvec { rows } => (rows, if self.b_trans { 8 } else { 32 }),
+        }
+    }
+
+    fn head(&self, tier: Tier) -> String {
+        let (rows, columns) = self.block(tier);
+        let bindings = if self.add == Add::None { 0 } else { 1 };
+        let add_binding = "@group(0) @binding(2) var<storage, read_write> addend: array<f32>;\n";
+        let (a, b) = match self.plan(tier) {
+            Plan::Registers { rows, columns, .. } => self.fetches(rows, columns),
+            _ => (Fetch::Single, Fetch::Single),
+        };
+        include_str!("matmul.wgsl")
+            .replace("$A_TYPE", a.element_type())
+            .replace("$B_TYPE", b.element_type())
+            .replace("$ADD_BINDING", if bindings == 0 { "" } else { add_binding })
+            .replace(
+                "$ADD",
+                match self.add {
+                    Add::None => "",
+                    Add::Row => " + addend[column]",
+                    Add::Full => " + addend[place]",
+                },
+            )
+            .replace("$OUT", &(2 + bindings).to_string())
+            .replace("$INFO", &(3 + bindings).to_string())
+            .replace("$BLOCK_ROWS", &rows.to_string())
+            .replace("$BLOCK_COLUMNS", &columns.to_string())
+            .replace("$A_TRANS", if self.a_trans { "true" } else { "false" })
+            .replace("$B_TRANS", if self.b_trans { "true" } else { "false" })
+    }
+}
+
+/// `line(i)` for every i under `count`, one under the other.
+fn lines(count: usize, line: impl Fn(usize) -> String) -> String {
+    (0..count).fold(String::new(), |mut text, i| {
+        let _ = writeln!(text, "{}", line(i));
+        text
+    })
+}
+
+/// `line(row, column)` for every pair.
+fn pairs(rows: usize, columns: usize, line: impl Fn(usize, usize) -> String) -> String {
+    lines(rows * columns, |i| line(i / columns, i % columns))
+}
+
+/// How an operand's elements are fetched: one by one, or in vectors of four along the sum, or across it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fetch {
+    Single,
+    Along,
+    Across,
+}
+
+impl Fetch {
+    /// For an operand of which a block takes `count` of `total` lines over a sum of length `k`; `along` is whether it is stored
+    /// along the sum.
+    fn choose(along: bool, count: usize, total: usize, k: usize) -> Self {
+        if along && k.is_multiple_of(4) {
+            Self::Along
+        } else if !along && total.is_multiple_of(4) && count.is_multiple_of(4) {
+            Self::Across
+        } else {
+            Self::Single
+        }
+    }
+
+    fn element_type(self) -> &'static str {
+        if self == Self::Single { "f32" } else { "vec4<f32>" }
+    }
+
+    fn letter(self) -> char {
+        match self {
+            Self::Single => 's',
+            Self::Along => 'l',
+            Self::Across => 'c',
+        }
+    }
+}
+
+/// One operand of [`registers_text`]: buffer `name`, `count` lines from line `first` of `total` on, `depth` terms of the sum a
+/// step.
+struct Operand<'a> {
+    fetch: Fetch,
+    name: &'a str,
+    first: &'a str,
+    total: &'a str,
+    count: usize,
+    depth: usize,
+}
+
+impl Operand<'_> {
+    /// The lines before the loop: where each line (or each four) starts.
+    fn start(&self) -> String {
+        let Self {
+            fetch,
+            name,
+            first,
+            total,
+            count,
+            ..
+        } = self;
+        let base = format!("block.z * {total} * k");
+        match fetch {
+            Fetch::Single => lines(*count, |i| {
+                format!("    var {name}{i} = {base} + min({first} + {i}u, {total} - 1u) * {name}_down;")
+            }),
+            Fetch::Along => lines(*count, |i| {
+                format!("    var {name}{i} = ({base} + min({first} + {i}u, {total} - 1u) * k) / 4u;")
+            }),
+            Fetch::Across => lines(count / 4, |i| {
+                format!(
+                    "    var {name}{i} = ({base} + min({first} + {}u, {total} - 4u)) / 4u;",
+                    4 * i
+                )
+            }),
+        }
+    }
+
+    /// The lines in the loop: loads and steps.
+    fn load(&self) -> String {
+        let Self {
+            fetch,
+            name,
+            total,
+            count,
+            depth,
+            ..
+        } = self;
+        match fetch {
+            Fetch::Single => {
+                pairs(*count, *depth, |i, q| {
+                    format!("        let {name}_{i}_{q} = {name}[{name}{i} + {q}u * {name}_along];")
+                }) + &lines(*count, |i| format!("        {name}{i} += {depth}u * {name}_along;"))
+            }
+            Fetch::Along => lines(*count, |i| {
+                format!("        let {name}_{i} = {name}[{name}{i}];\n        {name}{i} += 1u;")
+            }),
+            Fetch::Across => {
+                pairs(count / 4, *depth, |i, q| {
+                    format!("        let {name}_{i}_{q} = {name}[{name}{i} + {q}u * ({total} / 4u)];")
+                }) + &lines(count / 4, |i| {
+                    format!("        {name}{i} += {depth}u * ({total} / 4u);")
+                })
+            }
+        }
+    }
+
+    /// Line `i`'s element of term `q` of the step.
+    fn element(&self, i: usize, q: usize) -> String {
+        let name = self.name;
+        match self.fetch {
+            Fetch::Single => format!("{name}_{i}_{q}"),
+            Fetch::Along => format!("{name}_{i}[{q}]"),
+            Fetch::Across => format!("{name}_{}_{q}[{}]", i / 4, i % 4),
+        }
+    }
+}
+
+fn registers_text(rows: usize, columns: usize, below: bool, fetches: (Fetch, Fetch)) -> String {
+    let depth = if fetches.0 == Fetch::Along || fetches.1 == Fetch::Along {
+        4
+    } else {
+        1
+    };
+    let a = Operand {
+        fetch: fetches.0,
+        name: "a",
+        first: "row",
+        total: "m",
+        count: rows,
+        depth,
+    };
+    let b = Operand {
+        fetch: fetches.1,
+        name: "b",
+        first: "column",
+        total: "n",
+        count: columns,
+        depth,
+    };
+    let start = a.start() + &b.start() + &pairs(rows, columns, |r, c| format!("    var t{r}_{c} = 0.0;"));
+    let step = a.load()
+        + &b.load()
+        + &pairs(rows, columns, |r, c| {
+            let terms: Vec<_> = (0..depth)
+                .map(|q| format!("{} * {}", a.element(r, q), b.element(c, q)))
+                .collect();
+            format!("        t{r}_{c} += {};", terms.join(" + "))
+        });
+    let store = pairs(rows, columns, |r, c| {
+        format!("    store(block.z, row + {r}u, column + {c}u, t{r}_{c});")
+    });
+    let (row, column) = if below {
+        (
+            format!("(block.y * {LANES}u + local) * {rows}u"),
+            format!("block.x * {columns}u"),
+        )
+    } else {
+        (
+            format!("block.y * {rows}u"),
+            format!("(block.x * {LANES}u + local) * {columns}u"),
+        )
+    };
+    include_str!("matmul_software.wgsl")
+        .replace("$LANES", &LANES.to_string())
+        .replace("$DEPTH", &depth.to_string())
+        .replace("$ROW", &row)
+        .replace("$COLUMN", &column)
+        .replace("$START\n", &start)
+        .replace("$STEP\n", &step)
+        .replace("$STORE\n", &store)
+}
+
+fn tiles_text(tall: usize, wide: usize, deep: usize) -> String {
+    let start = pairs(tall, wide, |r, c| format!("    var t{r}_{c} = 0.0;"));
+    let step = lines(tall, |r| {
+        format!("            let x{r} = a_slice[p * (ROWS + 1u) + y + {}u];", 16 * r)
+    }) + &lines(wide, |c| {
+        format!("            let y{c} = b_slice[p * (COLUMNS + 1u) + x + {}u];", 16 * c)
+    }) + &pairs(tall, wide, |r, c| format!("            t{r}_{c} += x{r} * y{c};"));
+    let store = pairs(tall, wide, |r, c| {
+        format!(
+            "    store(block.z, top + y + {}u, left + x + {}u, t{r}_{c});",
+            16 * r,
+            16 * c
+        )
+    });
+    include_str!("matmul_gpu.wgsl")
+        .replace("$TALL", &tall.to_string())
+        .replace("$WIDE", &wide.to_string())
+        .replace("$DEEP", &deep.to_string())
+        .replace("$START\n", &start)
+        .replace("$STEP\n", &step)
+        .replace("$STORE\n", &store)
+}
+
+fn matvec_text(rows: usize) -> String {
+    let start = lines(rows, |r| format!("    var t{r} = 0.0;"));
+    let step = lines(rows, |r| {
+        format!("        t{r} += a[a_start + {r}u * a_down + p * a_along] * y;")
+    });
+    let store = lines(rows, |r| format!("    partials[{}u + local] = t{r};", 256 * r));
+    include_str!("matmul_matvec.wgsl")
+        .replace("$ROWS", &rows.to_string())
+        .replace("$START\n", &start)
+        .replace("$STEP\n", &step)
+        .replace("$STORE\n", &store)
+}
+
+impl Kernel for MatMul {
+    fn key(&self, tier: Tier) -> String {
+        let side = |trans: bool| if trans { 't' } else { 'n' };
+        let plan = match self.plan(tier) {
+            Plan::Registers { rows, columns, below } => {
+                let (a, b) = self.fetches(rows, columns);
+                let side = if below { "below" } else { "beside" };
+                format!("registers{rows}x{columns}{side}_{}{}", a.letter(), b.letter())
+            }
+            Plan::Tiles { tall, wide, deep } => format!("tiles{tall}x{wide}x{deep}"),
+            Plan::Matvec { rows } => format!("matvec{rows}"),
+        };
+        format!(
+            "matmul_{plan}_{}{}_{:?}",
+            side(self.a_trans),
+            side(self.b_trans),
+            self.add
+        )
+        .to_lowercase()
+    }
+
+    fn wgsl(&self, tier: Tier) -> String {
+        let body = match self.plan(tier) {
+            Plan::Registers { rows, columns, below } => {
+                registers_text(rows, columns, below, self.fetches(rows, columns))
+            }
+            Plan::Tiles { tall, wide, deep } => tiles_text(tall, wide, deep),
+            Plan::Matvec { rows } => matvec_text(rows),
+        };
+        self.head(tier) + &body
+    }
+
+    fn workgroup_size(&self, tier: Tier) -> [u32; 3] {
+        match self.plan(tier) {
+            Plan::Registers { .. } => [LANES as u32, 1, 1],
+            Plan::Tiles { .. } | Plan::Matvec { .. } => [256, 1, 1],
+        }
+    }
+
+    fn workgroups(&self, tier: Tier) -> [u32; 3] {
+        let (rows, columns) = self.block(tier);
+        grid(self.m.div_ceil(rows) * self.n.div_ceil(columns) * self.batch)
+    }
+
+    fn info(&self) -> Vec<u32> {
+        info_words(&[
+            self.m as u32,
+            self.n as u32,
+            self.k as u32,
+            self.batch as u32,
+            self.alpha.to_bits(),
+        ])
+    }
+
+    fn input_lens(&self) -> Vec<usize> {
+        let mut lens = vec![self.batch * self.m * self.k, self.batch * self.k * self.n];
+        match self.add {
+            Add::None => {}
+            Add::Row => lens.push(self.n),
+            Add::Full => lens.push(self.batch * self.m * self.n),
+        }
+        lens
+    }
+
+    fn output_lens(&self) -> Vec<usize> {
+        vec![self.batch * self.m * self.n]
+    }
+
+    fn twin(&self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) {
+        let (a, b) = (inputs[0], inputs[1]);
+        let out = &mut *outputs[0];
+        match self.add {
+            Add::None => {}
+            Add::Row => out
+                .chunks_exact_mut(self.n.max(1))
+                .for_each(|row| row.copy_from_slice(inputs[2])),
+            Add::Full => out.copy_from_slice(inputs[2]),
+        }
+        if out.is_empty() || self.k == 0 {
+            return;
+        }
+        let (m, n, k) = (self.m, self.n, self.k);
+        let operands = |i: usize| (&a[i * m * k..][..m * k], &b[i * k * n..][..k * n]);
+        #[cfg(not(target_arch = "wasm32"))]
+        if self.batch * m * n * k >= PARALLEL_FROM {
+            use rayon::prelude::*;
+            if self.batch == 1 {
+                self.multiply(a, b, out, gemm::Parallelism::Rayon(0));
+            } else {
+                out.par_chunks_exact_mut(m * n).enumerate().for_each(|(i, out)| {
+                    let (a, b) = operands(i);
+                    self.multiply(a, b, out, gemm::Parallelism::None);
+                });
+            }
+            return;
+        }
+        for (i, out) in out.chunks_exact_mut(m * n).enumerate() {
+            let (a, b) = operands(i);
+            self.multiply(a, b, out, gemm::Parallelism::None);
+        }
+    }
+}
+
+impl MatMul {
+    /// One product of the batch, added to what `out` holds (or written over it where nothing is to be added).
+    fn multiply(&self, a: &[f32], b: &[f32], out: &mut [f32], parallelism: gemm::Parallelism) {
+        let (m, n, k) = (self.m, self.n, self.k);
+        assert!(
+            a.len() == m * k && b.len() == k * n && out.len() == m * n,
+            "the twin was given other lengths than its shapes"
+        );
+        // The steps between neighbours along a row and down a column.
+        let (a_along, a_down) = if self.a_trans { (m, 1) } else { (1, k) };
+        let (b_along, b_down) = if self.b_trans { (k, 1) } else { (1, n) };
+        #[allow(
+            unsafe_code,
+            reason = "gemm takes pointers; the lengths were asserted to hold every m, n, k and step"
+        )]
+        unsafe {
+            gemm::gemm(
+                m,
+                n,
+                k,
+                out.as_mut_ptr(),
+                1,
+                n as isize,
+                self.add != Add::None,
+                a.as_ptr(),
+                a_along as isize,
+                a_down as isize,
+                b.as_ptr(),
+                b_along as isize,
+                b_down as isize,
+                1.0,
+                self.alpha,
+                false,
+                false,
+                false,
+                parallelism,
+            );
+        }
+    }
+}

@@ -1,0 +1,59 @@
+// out = alpha · op(A) · op(B) + add, on a GPU: a workgroup of 16 × 16 computes a tile of outputs, TALL × WIDE of them an
+// invocation, from slices of A and B in workgroup memory. Rows of a slice are one longer than the tile, against bank conflicts.
+const TALL: u32 = $TALLu;
+const WIDE: u32 = $WIDEu;
+const DEEP: u32 = $DEEPu;
+const ROWS: u32 = 16u * TALL;
+const COLUMNS: u32 = 16u * WIDE;
+
+var<workgroup> a_slice: array<f32, DEEP * (ROWS + 1u)>;
+var<workgroup> b_slice: array<f32, DEEP * (COLUMNS + 1u)>;
+
+@compute @workgroup_size(256)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let m = info[0].x;
+    let n = info[0].y;
+    let k = info[0].z;
+    let block = block_of(group, groups);
+    if block.z >= info[0].w {
+        return;
+    }
+    let a_start = block.z * m * k;
+    let b_start = block.z * k * n;
+    let top = block.y * ROWS;
+    let left = block.x * COLUMNS;
+    let x = local % 16u;
+    let y = local / 16u;
+$START
+    for (var start = 0u; start < k; start += DEEP) {
+        for (var i = local; i < DEEP * ROWS; i += 256u) {
+            // Neighbouring invocations read neighbouring elements.
+            let row = select(i / DEEP, i % ROWS, A_TRANS);
+            let p = select(i % DEEP, i / ROWS, A_TRANS);
+            var value = 0.0;
+            if top + row < m && start + p < k {
+                value = a[a_start + select((top + row) * k + start + p, (start + p) * m + top + row, A_TRANS)];
+            }
+            a_slice[p * (ROWS + 1u) + row] = value;
+        }
+        for (var i = local; i < DEEP * COLUMNS; i += 256u) {
+            let column = select(i % COLUMNS, i / DEEP, B_TRANS);
+            let p = select(i / COLUMNS, i % DEEP, B_TRANS);
+            var value = 0.0;
+            if left + column < n && start + p < k {
+                value = b[b_start + select((start + p) * n + left + column, (left + column) * k + start + p, B_TRANS)];
+            }
+            b_slice[p * (COLUMNS + 1u) + column] = value;
+        }
+        workgroupBarrier();
+        for (var p = 0u; p < DEEP; p++) {
+$STEP
+        }
+        workgroupBarrier();
+    }
+$STORE
+}

@@ -1,0 +1,105 @@
+//! Every text against the validator and, run on a software Vulkan driver, against its twin.
+//!
+//! The driver is the machine's first software adapter, lavapipe as a rule; `VK_ICD_FILENAMES` names another, such as
+//! Chromium's SwiftShader.
+
+mod cases;
+mod gpu;
+
+use std::collections::HashMap;
+
+use cases::{Case, twin};
+use gpu::Gpu;
+use lorakeet_shaders::Tier;
+
+const TIERS: [Tier; 2] = [Tier::Software, Tier::Gpu];
+
+fn agree_on(gpu: &Gpu, cases: &[Case]) {
+    for Case {
+        kernel,
+        inputs,
+        tolerance,
+    } in cases
+    {
+        let expected = twin(kernel.as_ref(), inputs);
+        let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
+        for tier in TIERS {
+            let actual = gpu.run(&gpu.prepare(kernel.as_ref(), tier, &inputs));
+            for (output, (actual, expected)) in actual.iter().zip(&expected).enumerate() {
+                assert_eq!(actual.len(), expected.len());
+                for (i, (&actual, &expected)) in actual.iter().zip(expected).enumerate() {
+                    assert!(
+                        (actual - expected).abs() <= tolerance * (1.0 + expected.abs()),
+                        "{kernel:?} on {tier:?} ({}): output {output}, element {i} is {actual}, the twin says {expected}",
+                        gpu.name,
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_text_passes_naga() {
+    let mut texts = HashMap::new();
+    for case in cases::all() {
+        for tier in TIERS {
+            let text = case.kernel.wgsl(tier);
+            let module = naga::front::wgsl::parse_str(&text)
+                .unwrap_or_else(|error| panic!("{:?}:\n{}", case.kernel, error.emit_to_string(&text)));
+            naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::empty())
+                .validate(&module)
+                .unwrap_or_else(|error| panic!("{:?}:\n{}", case.kernel, error.emit_to_string(&text)));
+            assert_eq!(module.entry_points[0].name, "main");
+            assert_eq!(module.entry_points[0].workgroup_size, case.kernel.workgroup_size(tier));
+            let bindings = case.inputs.len() + case.kernel.output_lens().len() + 1;
+            let bound = module
+                .global_variables
+                .iter()
+                .filter(|(_, variable)| variable.binding.is_some())
+                .count();
+            assert_eq!(bound, bindings, "{:?}", case.kernel);
+            let known = texts.entry(case.kernel.key(tier)).or_insert_with(|| text.clone());
+            assert_eq!(*known, text, "two texts under the key {}", case.kernel.key(tier));
+        }
+    }
+}
+
+#[test]
+fn info_is_as_long_as_the_text_says() {
+    for case in cases::all() {
+        let vectors = case.kernel.info().len() / 4;
+        assert_eq!(case.kernel.info().len() % 4, 0);
+        let said = format!("array<vec4<u32>, {vectors}>");
+        assert!(
+            case.kernel.wgsl(Tier::Gpu).contains(&said),
+            "{:?} has {vectors} vectors of info",
+            case.kernel
+        );
+    }
+}
+
+#[test]
+fn products_equal_their_twin() {
+    agree_on(&Gpu::open(), &cases::products());
+}
+
+#[test]
+fn norms_equal_their_twins() {
+    agree_on(&Gpu::open(), &cases::norms());
+}
+
+#[test]
+fn attention_equals_its_twins() {
+    agree_on(&Gpu::open(), &cases::attention());
+}
+
+#[test]
+fn activations_equal_their_twins() {
+    agree_on(&Gpu::open(), &cases::activations());
+}
+
+#[test]
+fn training_equals_its_twins() {
+    agree_on(&Gpu::open(), &cases::training());
+}
