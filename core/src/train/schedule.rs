@@ -4,7 +4,7 @@
 //! λ = s / w, so the first step of a warmed-up run has the rate 0 and only fills the optimizer's moments. Everything is f64:
 //! the rate is computed on the host, once a step.
 
-use crate::config::{RunConfig, SchedulerType};
+use crate::config::{Plan, RunConfig, SchedulerType};
 use std::f64::consts::PI;
 
 /// The course of the learning rate over a run.
@@ -33,13 +33,13 @@ const HALF_WAVE: f64 = 0.5;
 const DEFAULT_TIMESCALE: usize = 10_000;
 
 impl Schedule {
-    /// The course that `config` asks for, over `total` optimizer steps.
-    pub fn new(config: &RunConfig, total: usize) -> Self {
+    /// The course that `config` asks for over the steps of `plan`.
+    pub fn new(config: &RunConfig, plan: &Plan) -> Self {
         Self {
             kind: config.lr_scheduler_type,
             peak: config.learning_rate,
-            warmup: warmup_steps(config.warmup_steps, config.warmup_ratio, total),
-            total,
+            warmup: plan.warmup_steps,
+            total: plan.max_steps,
             cycles: match config.lr_scheduler_type {
                 SchedulerType::CosineWithRestarts => config.num_cycles,
                 _ => HALF_WAVE,
@@ -82,23 +82,6 @@ impl Schedule {
                 let shift = timescale - w;
                 1.0 / ((s + shift) / timescale).sqrt()
             }
-        }
-    }
-}
-
-/// Steps that warm up: `steps` where above 0, else ⌈ratio · total⌉.
-pub fn warmup_steps(steps: usize, ratio: f64, total: usize) -> usize {
-    if steps > 0 { steps } else { (ratio * total as f64).ceil() as usize }
-}
-
-/// Optimizer steps of a run: `max_steps` where above 0, else ⌈epochs · ⌈micro-batches an epoch / accumulation⌉⌉, at least 1.
-/// (An epoch's last step takes what micro-batches are left.)
-pub fn total_steps(max_steps: i64, epochs: f64, micro_batches: usize, accumulation: usize) -> usize {
-    match usize::try_from(max_steps) {
-        Ok(steps) if steps > 0 => steps,
-        _ => {
-            let steps_per_epoch = micro_batches.div_ceil(accumulation.max(1)).max(1);
-            ((epochs * steps_per_epoch as f64).ceil() as usize).max(1)
         }
     }
 }
@@ -154,23 +137,5 @@ mod tests {
             }
         }
         assert_eq!(kinds.len(), 7, "a schedule was not tested: {kinds:?}");
-    }
-
-    #[test]
-    fn the_warm_up_is_the_ratio_rounded_up_unless_steps_are_given() {
-        for example in golden()["warmup_from_ratio"]["examples"].as_array().expect("examples") {
-            let total = example["steps"].as_u64().expect("steps") as usize;
-            let got = warmup_steps(0, example["ratio"].as_f64().expect("ratio"), total);
-            assert_eq!(got as u64, example["warmup"].as_u64().expect("warmup"), "{example}");
-        }
-        assert_eq!(warmup_steps(7, 0.5, 100), 7);
-    }
-
-    #[test]
-    fn steps_follow_from_epochs_unless_given() {
-        assert_eq!(total_steps(12, 3.0, 100, 2), 12);
-        assert_eq!(total_steps(-1, 3.0, 5, 2), 9, "an odd micro-batch makes a step of its own");
-        assert_eq!(total_steps(0, 0.5, 10, 2), 3);
-        assert_eq!(total_steps(0, 0.0, 0, 1), 1);
     }
 }
