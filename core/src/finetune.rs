@@ -6,23 +6,23 @@
 //! gives the host a breath between micro-batches, so that a browser's worker hears 'pause' while it trains.
 
 use crate::config::{FinetuningType, Plan, RunConfig};
-use crate::data::{self, Batch, Cursor, Dataset, Example, PaddingSide};
-use crate::error::{Error, Kind, Result};
-use crate::formats::{self, ModelFiles, peft::{Adapter, AdapterConfig}};
-use crate::generate::{Generated, Generation};
-use crate::models::{Model, read};
+use crate::data::{self, Batch, Cursor, Dataset, Example};
+use crate::error::{Error, Result};
+use crate::formats::{ModelFiles, peft::Adapter};
+use crate::models::Model;
 use crate::protocol::{
-    Command, DeviceChoice, DeviceInfo, EvalInfo, Event, GenerateOptions, Prompt, RunInfo, RunSummary, Stage, StepInfo,
+    Command, DeviceChoice, DeviceInfo, EvalInfo, Event, GenerateOptions, Message, Prompt, RunInfo, RunSummary, Stage, StepInfo,
 };
-use crate::store::Source;
-use crate::tokenizer::Tokenizer;
-use crate::train::checkpoint::{self, Checkpoint, Progress, Sink};
+use crate::store::{self, Sink, Source};
+use crate::train::checkpoint::{self, Checkpoint, Progress};
+use crate::train::loaded::{Loaded, adapter_config, collate, companions, evaluate, evaluation_batches};
 use crate::train::optim::AdamW;
 use crate::train::pace::Speed;
 use crate::train::schedule::Schedule;
 use crate::train::step::{StepSettings, train_step};
 pub use crate::train::control::{Control, Host};
 use burn::tensor::Device;
+use std::rc::Rc;
 
 /// Where events go; the bytes are an exported file's.
 pub type Emit<'a> = &'a mut dyn FnMut(Event, Option<Vec<u8>>);
@@ -30,13 +30,10 @@ pub type Emit<'a> = &'a mut dyn FnMut(Event, Option<Vec<u8>>);
 /// Tokens of a sample in the middle of a run.
 const SAMPLE_TOKENS: usize = 48;
 
-/// Rows are filled up to a multiple of this many tokens: few shapes, so few first-shape costs on a GPU.
-const PAD_TO_MULTIPLE_OF: usize = 8;
-
 /// What is loaded, from one command to the next.
 pub struct Session {
     /// Place for checkpoints and results; without one they stay in memory.
-    pub sink: Option<Box<dyn Sink>>,
+    pub sink: Option<Rc<dyn Sink>>,
     /// Where the next run goes on from.
     pub resume: Option<Checkpoint>,
     host: Host,
@@ -46,12 +43,6 @@ pub struct Session {
     data: Option<Dataset>,
     validation: Option<Dataset>,
     adapter: Option<Adapter>,
-}
-
-/// A model with the files that it came from: a full training reads them again, exports copy its tokenizer.
-struct Loaded {
-    files: ModelFiles,
-    model: Model,
 }
 
 impl Session {
@@ -95,10 +86,7 @@ impl Session {
             Command::Preview { config } => {
                 let loaded = self.model.as_ref().ok_or_else(no_model)?;
                 let dataset = self.data.as_ref().ok_or_else(no_data)?;
-                let files = &loaded.files;
-                let examples =
-                    data::preview(dataset, tokenizer(files)?, files.chat_template.as_ref(), &settings(&config), 4)?;
-                emit(Event::Preview { examples }, None);
+                emit(Event::Preview { examples: loaded.preview(dataset, &config)? }, None);
                 Ok(())
             }
             Command::Train { config, sample_prompt } => self.train(*config, sample_prompt, emit).await,
@@ -142,10 +130,15 @@ impl Session {
         }
         // The old model goes first: two may not fit.
         self.model = None;
-        let files = ModelFiles::open(&name, files).await?;
+        let companions = companions(&files);
+        let mut files = ModelFiles::open(files).await?;
+        if !name.is_empty() {
+            files.name = name;
+        }
         let model = self.read_model(&files, false, 0, emit).await?;
         emit(Event::Model(model.info.clone()), None);
-        self.model = Some(Loaded { files, model });
+        self.adapter = None;
+        self.model = Some(Loaded { files, model, full: false, companions });
         Ok(())
     }
 
@@ -186,7 +179,9 @@ impl Session {
         let dataset = self.validation.as_ref().or(self.data.as_ref()).ok_or_else(no_data)?;
         let examples = loaded.examples(dataset, config, emit)?;
         let batches = evaluation_batches(&examples, config, &loaded.model);
-        evaluate(&loaded.model, &batches, 0, self.host, emit).await
+        let stopped = || self.control.is_stopped();
+        let scored = evaluate(&loaded.model, &batches, 0, self.host, &stopped, emit).await?;
+        scored.ok_or_else(|| Error::config("the scoring was stopped"))
     }
 
     /// The main way. See the comments.
@@ -197,6 +192,7 @@ impl Session {
         // Rows → examples → a seeded split.
         let loaded = self.model.as_ref().ok_or_else(no_model)?;
         let dataset = self.data.as_ref().ok_or_else(no_data)?;
+        let conversational = dataset.form != data::Form::Text;
         let mut examples = loaded.examples(dataset, &config, emit)?;
         examples.truncate(config.max_samples.unwrap_or(usize::MAX));
         let data_seed = config.data_seed.unwrap_or(config.seed);
@@ -227,10 +223,11 @@ impl Session {
             data_seed,
             host: self.host,
             control: self.control.clone(),
-            sink: self.sink.as_deref_mut(),
+            sink: self.sink.clone(),
             loaded,
             examples,
             sample_prompt,
+            conversational,
             plan,
             config,
         };
@@ -261,20 +258,20 @@ impl Session {
         Ok(())
     }
 
+    /// Makes the loaded model trainable: every weight, an adapter that was given, or a fresh one.
     async fn prepare_model(&mut self, config: &RunConfig, emit: Emit<'_>) -> Result<()> {
-        if config.finetuning_type == FinetuningType::Full {
-            let Loaded { files, .. } = self.model.take().ok_or_else(no_model)?;
-            match self.read_model(&files, true, config.seed, emit).await {
-                Ok(model) => self.model = Some(Loaded { files, model }),
-                Err(error) => return Err(error),
-            }
-            return Ok(());
+        let full = config.finetuning_type == FinetuningType::Full;
+        if full || self.model.as_ref().is_some_and(|loaded| loaded.full) {
+            // Read again: a model is either frozen or trained throughout. The old one goes first, two may not fit.
+            let Loaded { files, companions, .. } = self.model.take().ok_or_else(no_model)?;
+            let model = self.read_model(&files, full, config.seed, emit).await?;
+            self.model = Some(Loaded { files, model, full, companions });
         }
-        let adapter = self.adapter.clone();
         let loaded = self.model.as_mut().ok_or_else(no_model)?;
-        match adapter {
-            Some(adapter) => loaded.model.load_adapter(&adapter),
-            None => loaded.model.attach_lora(&AdapterConfig::from_run(config), config.seed),
+        match &self.adapter {
+            _ if full => Ok(()),
+            Some(adapter) => loaded.model.load_adapter(adapter),
+            None => loaded.model.attach_lora(&adapter_config(config, &loaded.model.info.model_type), config.seed),
         }
     }
 }
@@ -289,6 +286,8 @@ struct Run<'a> {
     examples: Vec<Example>,
     evaluation: Vec<Batch>,
     sample_prompt: Option<String>,
+    /// Whether the data are conversations, so that the prompt is a question.
+    conversational: bool,
     progress: Progress,
     /// Where the next micro-batch starts, and the order of its epoch.
     cursor: Cursor,
@@ -299,7 +298,7 @@ struct Run<'a> {
     speed: Speed,
     host: Host,
     control: Control,
-    sink: Option<&'a mut (dyn Sink + 'static)>,
+    sink: Option<Rc<dyn Sink>>,
 }
 
 impl Run<'_> {
@@ -437,7 +436,11 @@ impl Run<'_> {
             return Ok(None);
         }
         let step = self.progress.step;
-        let eval = evaluate(&self.loaded.model, &self.evaluation, step, self.host, emit).await?;
+        // A stop that comes now ends the scoring; one that ended the run does not forbid its last score.
+        let was_stopped = self.control.is_stopped();
+        let stopped = || !was_stopped && self.control.is_stopped();
+        let eval = evaluate(&self.loaded.model, &self.evaluation, step, self.host, &stopped, emit).await?;
+        let Some(eval) = eval else { return Ok(None) };
         self.progress.log(step as f64 / self.plan.steps_per_epoch as f64, &[("eval_loss", eval.loss)]);
         emit(Event::Eval(eval.clone()), None);
         Ok(Some(eval))
@@ -447,17 +450,22 @@ impl Run<'_> {
     async fn sample(&self, emit: Emit<'_>) -> Result<()> {
         let Some(prompt) = &self.sample_prompt else { return Ok(()) };
         let options = GenerateOptions { max_new_tokens: SAMPLE_TOKENS, ..GenerateOptions::default() };
-        let stopped = || self.control.is_stopped();
-        let prompt_given = Prompt::Text(prompt.clone());
+        // As with the score.
+        let was_stopped = self.control.is_stopped();
+        let stopped = || !was_stopped && self.control.is_stopped();
+        let asked = match (self.conversational, self.loaded.files.chat_template.is_some()) {
+            (true, true) => Prompt::Messages(vec![Message { role: "user".into(), content: prompt.clone() }]),
+            _ => Prompt::Text(prompt.clone()),
+        };
         let generated =
-            self.loaded.generate(&prompt_given, &options, true, self.host, &stopped, &mut |_| {}).await?;
+            self.loaded.generate(&asked, &options, true, self.host, &stopped, &mut |_| {}).await?;
         emit(Event::Sample { step: self.progress.step, prompt: prompt.clone(), text: generated.text }, None);
         Ok(())
     }
 
     /// Writes `checkpoint-N`, and removes the oldest where there are more than are to be kept.
     async fn save_checkpoint(&mut self, emit: Emit<'_>) -> Result<()> {
-        let Some(sink) = self.sink.as_deref_mut() else { return Ok(()) };
+        let Some(sink) = self.sink.clone() else { return Ok(()) };
         let step = self.progress.step;
         let folder = format!("checkpoint-{step}");
         let epoch = step as f64 / self.plan.steps_per_epoch as f64;
@@ -467,22 +475,22 @@ impl Run<'_> {
             checkpoint::state_files(&self.loaded.model, &self.optimizer, &self.progress, plan, &self.config).await?;
         files.extend(state);
         for (name, bytes) in &files {
-            sink.write(&format!("{folder}/{name}"), bytes)?;
+            sink.write(&format!("{folder}/{name}"), bytes).await?;
         }
-        emit(Event::Checkpoint { step, path: sink.name(&folder) }, None);
+        emit(Event::Checkpoint { step, path: format!("{}/{folder}", self.config.output_dir) }, None);
         self.saved.retain(|saved| *saved != folder);
         self.saved.push(folder);
         while self.saved.len() > self.config.save_total_limit.unwrap_or(usize::MAX) {
-            sink.remove(&self.saved.remove(0))?;
+            sink.remove(&self.saved.remove(0)).await?;
         }
         Ok(())
     }
 
     /// Writes what was learnt.
     async fn save_result(&mut self) -> Result<()> {
-        let Some(sink) = self.sink.as_deref_mut() else { return Ok(()) };
+        let Some(sink) = self.sink.clone() else { return Ok(()) };
         for (name, bytes) in self.loaded.export().await? {
-            sink.write(&name, &bytes)?;
+            sink.write(&name, &bytes).await?;
         }
         Ok(())
     }
@@ -506,129 +514,12 @@ impl Run<'_> {
     }
 }
 
-impl Loaded {
-    /// Tokenizes `dataset` as `config` wants it.
-    fn examples(&self, dataset: &Dataset, config: &RunConfig, emit: Emit<'_>) -> Result<Vec<Example>> {
-        let mut progress = |done, total| emit(Event::Progress { stage: Stage::Tokenize, done, total }, None);
-        let template = self.files.chat_template.as_ref();
-        let made = data::examples(dataset, tokenizer(&self.files)?, template, &settings(config), &mut progress)?;
-        for message in made.notes {
-            emit(Event::Warning { message }, None);
-        }
-        Ok(made.examples)
-    }
-
-    /// Serves a wish that needs nothing but the model.
-    async fn answer(&self, command: Command, host: Host, control: &Control, emit: Emit<'_>) -> Result<()> {
-        match command {
-            Command::Generate { id, prompt, options, adapter } => {
-                control.begin_generate();
-                let cancelled = || control.is_cancelled();
-                let mut token = |text: &str| emit(Event::Token { id, text: text.to_owned() }, None);
-                let made = self.generate(&prompt, &options, adapter, host, &cancelled, &mut token).await?;
-                let tokens_per_second = made.tokens as f64 / made.seconds.max(1e-9);
-                emit(Event::Generated { id, text: made.text, tokens: made.tokens, tokens_per_second }, None);
-            }
-            Command::ExportAdapter => {
-                for (name, bytes) in self.export().await? {
-                    emit(Event::File { name, bytes: bytes.len() as u64 }, Some(bytes));
-                }
-            }
-            _ => return Err(Error::config("this has to wait until the run is over")),
-        }
-        Ok(())
-    }
-
-    async fn generate(
-        &self,
-        prompt: &Prompt,
-        options: &GenerateOptions,
-        adapter: bool,
-        host: Host,
-        cancelled: &dyn Fn() -> bool,
-        emit: &mut dyn FnMut(&str),
-    ) -> Result<Generated> {
-        let tokenizer = tokenizer(&self.files)?;
-        let ids = match prompt {
-            Prompt::Text(text) => tokenizer.encode(text, true)?,
-            Prompt::Messages(messages) => {
-                let template = self.files.chat_template.as_ref().ok_or_else(|| {
-                    Error::config("the model has no chat template")
-                        .field("prompt")
-                        .remedy("Give it plain text to continue.")
-                })?;
-                tokenizer.encode(&template.apply(messages, true)?, false)?
-            }
-        };
-        let leaves = self.model.parameters.plain();
-        let generation = Generation { model: &self.model, leaves: &leaves, tokenizer, adapter, host };
-        generation.run(&ids, options, cancelled, emit).await
-    }
-
-    /// The files of what is trained: PEFT's two for an adapter, a Hugging Face folder for a full training.
-    async fn export(&self) -> Result<Vec<(String, Vec<u8>)>> {
-        match self.model.adapter().await {
-            Ok(adapter) => adapter.to_files(),
-            Err(error) if self.model.parameters.is_empty() => Err(error.remedy("Train first.")),
-            Err(_) => formats::folder(&self.files, &self.model.trained().await?),
-        }
-    }
-}
-
-/// Mean loss a target token over `batches`, whatever their sizes.
-async fn evaluate(model: &Model, batches: &[Batch], step: usize, host: Host, emit: Emit<'_>) -> Result<EvalInfo> {
-    let leaves = model.parameters.plain();
-    let (mut sum, mut tokens) = (0.0, 0);
-    for (i, batch) in batches.iter().enumerate() {
-        let loss = read(model.loss(&leaves, batch, 1.0, None)).await?;
-        sum += loss.first().copied().map_or(0.0, f64::from);
-        tokens += batch.target_tokens as u64;
-        emit(Event::Progress { stage: Stage::Evaluate, done: i as u64 + 1, total: batches.len() as u64 }, None);
-        (host.yield_now)().await;
-    }
-    if tokens == 0 {
-        return Err(Error::data("the validation data has no token to score")
-            .remedy("Raise cutoff_len, or hold out more examples with val_size."));
-    }
-    let loss = sum / tokens as f64;
-    if !loss.is_finite() {
-        return Err(Error::new(Kind::Diverged, format!("the validation loss is {loss}"))
-            .remedy("Lower learning_rate; if the untouched model already gives this, its weights are broken."));
-    }
-    Ok(EvalInfo { step, loss, perplexity: loss.exp(), tokens })
-}
-
-fn evaluation_batches(examples: &[Example], config: &RunConfig, model: &Model) -> Vec<Batch> {
-    let rows = examples.chunks(config.per_device_eval_batch_size);
-    rows.map(|rows| collate(&rows.iter().collect::<Vec<_>>(), model)).collect()
-}
-
-fn collate(rows: &[&Example], model: &Model) -> Batch {
-    data::collate(rows, model.pad_token_id(), PaddingSide::Right, PAD_TO_MULTIPLE_OF)
-}
-
-fn settings(config: &RunConfig) -> data::Settings {
-    data::Settings {
-        cutoff_len: config.cutoff_len,
-        packing: config.packing,
-        completion_only_loss: config.completion_only_loss,
-    }
-}
-
 async fn read_data(files: Vec<Source>) -> Result<Dataset> {
     let [file] = files.as_slice() else {
         return Err(Error::data(format!("training data is one file, got {}", files.len())));
     };
-    data::check_size(file.name(), file.len())?;
-    Dataset::parse(file.name(), &file.read_all().await?)
-}
-
-fn tokenizer(files: &ModelFiles) -> Result<&Tokenizer> {
-    files.tokenizer.as_ref().ok_or_else(|| {
-        Error::model("the model came without a tokenizer")
-            .file(&files.name)
-            .remedy("Put its tokenizer.json beside it, or take a GGUF file, which holds one.")
-    })
+    data::check_size(file.name(), file.len_bytes())?;
+    Dataset::parse(file.name(), &store::read_all(file.as_ref(), data::MAX_FILE_BYTES).await?)
 }
 
 fn no_model() -> Error {

@@ -31,6 +31,8 @@ pub struct Generation<'a> {
     pub leaves: &'a Leaves,
     /// Its tokenizer.
     pub tokenizer: &'a Tokenizer,
+    /// Tokens that end a text.
+    pub end: &'a [u32],
     /// Whether the adapter takes part.
     pub adapter: bool,
     /// Clock and breathing space.
@@ -63,23 +65,28 @@ impl Generation<'_> {
         let limit = options.max_new_tokens.min(positions - prompt.len());
         let mut cache = self.model.new_cache();
         let mut random = Generator::new(options.seed, "sample");
-        let mut decoder = self.tokenizer.stream();
+        let mut decoder = self.tokenizer.stream_decoder(true);
         let mut text = Text::new(&options.stop);
         let mut tokens = 0;
         let mut input = prompt.to_vec();
         while tokens < limit && !cancelled() {
-            let logits = self.model.logits_step(self.leaves, &input, &mut cache, self.adapter);
+            let logits = self.model.next_logits(self.leaves, &input, &mut cache, self.adapter);
             let logits = read(logits.reshape([-1])).await?;
             let token = choose(&logits, options, random.uniform())?;
             tokens += 1;
-            if self.tokenizer.is_end(token) {
+            if self.end.contains(&token) {
                 break;
             }
-            if text.push(&decoder.push(token), emit) {
+            if let Some(piece) = decoder.push(token)?
+                && text.push(&piece, emit)
+            {
                 break;
             }
             input = vec![token];
             (self.host.yield_now)().await;
+        }
+        if let (false, Some(piece)) = (text.ended, decoder.finish()?) {
+            text.push(&piece, emit);
         }
         text.finish(emit);
         let seconds = ((self.host.now_ms)() - started_ms) / 1000.0;
@@ -156,11 +163,12 @@ struct Text<'a> {
     stops: &'a [String],
     done: String,
     emitted: usize,
+    ended: bool,
 }
 
 impl<'a> Text<'a> {
     fn new(stops: &'a [String]) -> Self {
-        Self { stops, done: String::new(), emitted: 0 }
+        Self { stops, done: String::new(), emitted: 0, ended: false }
     }
 
     /// Appends `piece`, emits what is certain, and tells whether a stop text was reached (it is cut off).
@@ -170,6 +178,7 @@ impl<'a> Text<'a> {
         let reached = stops.clone().filter_map(|stop| self.done[self.emitted..].find(stop.as_str())).min();
         if let Some(at) = reached {
             self.done.truncate(self.emitted + at);
+            self.ended = true;
             return true;
         }
         let open = &self.done[self.emitted..];

@@ -12,28 +12,19 @@
 use super::optim::AdamW;
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
-use crate::formats::safetensors;
+use crate::formats::{blocks, safetensors};
 use crate::models::Model;
+use crate::store::{Source, read_all};
 use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// Where a run's files go: a folder natively, nothing in a browser unless the front end provides a place.
-pub trait Sink {
-    /// Writes one file; `path` is relative and uses `/`.
-    ///
-    /// # Errors
-    /// The disk is full, the folder cannot be written.
-    fn write(&mut self, path: &str, bytes: &[u8]) -> Result<()>;
-    /// Removes a folder that was written before, with all that is in it.
-    ///
-    /// # Errors
-    /// The folder cannot be removed.
-    fn remove(&mut self, folder: &str) -> Result<()>;
-    /// Names the place of `path` to a person.
-    fn name(&self, path: &str) -> String;
-}
+/// Name, shape and numbers of each tensor of a file.
+type Tensors = Vec<(String, Vec<usize>, Vec<f32>)>;
+
+/// The longest `trainer_state.json` that is read: a report a step for millions of steps.
+const MOST_STATE_BYTES: u64 = 1 << 30;
 
 /// What a run knows of its past; all that the next step depends on besides weights, moments, configuration and data.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -67,8 +58,8 @@ impl Progress {
 pub struct Checkpoint {
     /// The run's past.
     pub progress: Progress,
-    weights: safetensors::Tensors,
-    optimizer: safetensors::Tensors,
+    weights: Tensors,
+    optimizer: Tensors,
 }
 
 /// The state's own files: `optimizer.safetensors` and `trainer_state.json`. The weights' files come from the exporter.
@@ -88,7 +79,7 @@ pub async fn state_files(
         tensors.push((format!("exp_avg_sq.{}", parameter.name), parameter.shape.clone(), v));
     }
     Ok(vec![
-        ("optimizer.safetensors".to_owned(), safetensors::write(&tensors)?),
+        ("optimizer.safetensors".to_owned(), safetensors::write_f32(&tensors)?),
         ("trainer_state.json".to_owned(), trainer_state(progress, plan, config)?.into_bytes()),
     ])
 }
@@ -129,28 +120,27 @@ fn trainer_state(progress: &Progress, plan: (usize, f64), config: &RunConfig) ->
 }
 
 impl Checkpoint {
-    /// Reads a checkpoint from the bytes of its files; `file` gives one by its name.
+    /// Reads a checkpoint from the files of its folder.
     ///
     /// # Errors
     /// A file is missing or broken.
-    pub fn read(mut file: impl FnMut(&str) -> Result<Option<Vec<u8>>>) -> Result<Self> {
-        let mut needed = |name: &str| {
-            file(name)?.ok_or_else(|| {
-                Error::io("this file of the checkpoint is missing")
-                    .file(name)
-                    .remedy("Name a folder checkpoint-N that a run of this program wrote.")
-            })
+    pub async fn open(files: &[Source]) -> Result<Self> {
+        let file = |name: &str| files.iter().find(|file| file.name() == name);
+        let missing = |name: &str| {
+            Error::io("this file of the checkpoint is missing")
+                .file(name)
+                .remedy("Name a folder checkpoint-N that a run of this program wrote.")
         };
-        let state = needed("trainer_state.json")?;
-        let optimizer = safetensors::read(&needed("optimizer.safetensors")?).map_err(|e| e.file("optimizer.safetensors"))?;
-        let weights = match file("adapter_model.safetensors")? {
-            Some(bytes) => safetensors::read(&bytes).map_err(|e| e.file("adapter_model.safetensors"))?,
-            None => match file("model.safetensors")? {
-                Some(bytes) => safetensors::read(&bytes).map_err(|e| e.file("model.safetensors"))?,
-                None => return Err(Error::io("the checkpoint has no weights").file("adapter_model.safetensors")),
-            },
-        };
-        Ok(Self { progress: read_progress(&state).map_err(|e| e.file("trainer_state.json"))?, weights, optimizer })
+        let state = file("trainer_state.json").ok_or_else(|| missing("trainer_state.json"))?;
+        let optimizer = file("optimizer.safetensors").ok_or_else(|| missing("optimizer.safetensors"))?;
+        let weights = file("adapter_model.safetensors").or_else(|| file("model.safetensors"));
+        let weights = weights.ok_or_else(|| missing("adapter_model.safetensors"))?;
+        let progress = read_progress(&read_all(state.as_ref(), MOST_STATE_BYTES).await?);
+        Ok(Self {
+            progress: progress.map_err(|error| error.file(state.name()))?,
+            weights: read_tensors(weights).await?,
+            optimizer: read_tensors(optimizer).await?,
+        })
     }
 
     /// Puts the saved weights and moments into `model` and `optimizer`.
@@ -188,7 +178,19 @@ fn read_progress(bytes: &[u8]) -> Result<Progress> {
     Ok(progress)
 }
 
-fn find(tensors: &safetensors::Tensors, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+async fn read_tensors(source: &Source) -> Result<Tensors> {
+    let mut tensors = Vec::new();
+    for placed in safetensors::read_header(source).await? {
+        let located = |error: Error| error.file(source.name()).field(&placed.name);
+        let length = usize::try_from(placed.bytes).map_err(|_| located(Error::io("is too large for this machine")))?;
+        let bytes = source.read_at(placed.offset, length).await.map_err(located)?;
+        let values = blocks::decode(placed.storage, &bytes).map_err(located)?;
+        tensors.push((placed.name, placed.shape, values));
+    }
+    Ok(tensors)
+}
+
+fn find(tensors: &Tensors, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
     let other = |what: String| {
         Err(Error::format(what).field(name).remedy("Resume with the run file and the model that wrote the checkpoint."))
     };
@@ -223,9 +225,8 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_without_a_state_is_refused_by_name() {
-        let error = Checkpoint::read(|_| Ok(None)).expect_err("nothing there");
-        assert_eq!(error.file.as_deref(), Some("trainer_state.json"));
-        assert!(read_progress(b"{\"global_step\": 3}").is_err(), "transformers' own state lacks ours");
+    fn a_state_that_transformers_wrote_is_refused() {
+        let error = read_progress(b"{\"global_step\": 3, \"stateful_callbacks\": {}}").expect_err("ours is not there");
+        assert!(error.remedy.is_some());
     }
 }

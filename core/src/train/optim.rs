@@ -82,8 +82,7 @@ impl AdamW {
         self.steps += 1;
         let t = self.steps as f64;
         for (i, gradient) in gradients.0.into_iter().enumerate() {
-            let Some(gradient) = gradient else { continue };
-            let parameter = parameters.get(i);
+            let (Some(gradient), Some(parameter)) = (gradient, parameters.iter().nth(i)) else { continue };
             let step = AdamWStep {
                 lr: lr as f32,
                 beta1: self.beta1 as f32,

@@ -1,6 +1,6 @@
 //! What each subcommand does: paths become commands to a [`Session`], its events go to the screen and the log.
 
-use crate::folder::{Folder, Log, cannot};
+use crate::log::{Log, cannot};
 use crate::screen::{Screen, count, size};
 use crate::{Cli, Eval, Generate, RunFile, Task, Train};
 use lorakeet_core::config::{Resolved, RunConfig, Source as From};
@@ -8,13 +8,14 @@ use lorakeet_core::error::{Error, Result};
 use lorakeet_core::finetune::{Control, Host, Session};
 use lorakeet_core::formats::{ModelFiles, peft::Adapter};
 use lorakeet_core::protocol::{Command, DeviceChoice, Event, Message, Prompt};
-use lorakeet_core::store::Source;
-use lorakeet_core::train::checkpoint::{Checkpoint, Sink};
+use lorakeet_core::store::{DirectorySink, DiskFile, Sink, Source};
+use lorakeet_core::train::checkpoint::Checkpoint;
 use std::fs;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
@@ -67,14 +68,14 @@ async fn run_training(train: Train, device: DeviceChoice, desk: &mut Desk) -> Re
     let mut session = Session::new(HOST);
     let interrupted = stop_on_interrupt(session.control())?;
     if let Some(folder) = &train.resume_from_checkpoint {
-        session.resume = Some(Checkpoint::read(|name| read_optional(&folder.join(name)))?);
+        session.resume = Some(Checkpoint::open(&sources(folder)?).await?);
     }
     load(&mut session, &config, device, desk).await?;
 
-    let mut folder = Folder::create(Path::new(&config.output_dir))?;
-    folder.write("run.yaml", config.to_yaml().as_bytes())?;
-    desk.log = Some(folder.log(session.resume.is_some())?);
-    session.sink = Some(Box::new(folder.clone()));
+    let folder = DirectorySink::new(&config.output_dir);
+    folder.write("run.yaml", config.to_yaml().as_bytes()).await?;
+    desk.log = Some(Log::open(Path::new(&config.output_dir), session.resume.is_some())?);
+    session.sink = Some(Rc::new(folder));
     let command = Command::Train { config: Box::new(config), sample_prompt: train.prompt };
     let outcome = desk.ask(&mut session, command, Vec::new()).await;
     desk.log = None;
@@ -132,7 +133,7 @@ async fn write_text(generate: Generate, device: DeviceChoice, desk: &mut Desk) -
 }
 
 async fn info(path: &Path, json: bool) -> Result<ExitCode> {
-    let files = ModelFiles::open(&name_of(path), Source::of_model(path)?).await?;
+    let files = ModelFiles::open_path(path).await?;
     let weights: u64 = files.entries().iter().map(|entry| entry.shape.iter().product::<usize>() as u64).sum();
     let formats = files.formats();
     let stored: u64 = formats.iter().map(|(_, bytes)| bytes).sum();
@@ -190,8 +191,8 @@ fn devices(json: bool) -> Result<ExitCode> {
 /// Opens the device and loads model, adapter and data.
 async fn load(session: &mut Session, config: &RunConfig, device: DeviceChoice, desk: &mut Desk) -> Result<()> {
     // A missing data file should not cost a model's loading time.
-    let data = Source::path(Path::new(&config.train_file))?;
-    let validation = config.validation_file.as_ref().map(|path| Source::path(Path::new(path))).transpose()?;
+    let data = DiskFile::source(Path::new(&config.train_file))?;
+    let validation = config.validation_file.as_ref().map(|path| DiskFile::source(Path::new(path))).transpose()?;
     let adapter = config.adapter_name_or_path.as_ref().map(Path::new);
     load_model(session, Path::new(&config.model_name_or_path), adapter, device, desk).await?;
     desk.ask(session, Command::LoadData { file: config.train_file.clone() }, vec![data]).await?;
@@ -208,9 +209,9 @@ async fn load_model(
     device: DeviceChoice,
     desk: &mut Desk,
 ) -> Result<()> {
-    let files = Source::of_model(path)?;
+    let files = sources(path)?;
     let adapter = match adapter {
-        Some(folder) => Some(read_adapter(folder)?),
+        Some(folder) => Some(Adapter::open_path(folder).await?),
         None => None,
     };
     desk.ask(session, Command::Open { device }, Vec::new()).await?;
@@ -219,13 +220,20 @@ async fn load_model(
     adapter.map_or(Ok(()), |adapter| session.load_adapter(adapter))
 }
 
-fn read_adapter(folder: &Path) -> Result<Adapter> {
-    let file = |name: &str| {
-        let path = folder.join(name);
-        fs::read(&path).map_err(|error| cannot("read", &path, &error))
-    };
-    Adapter::from_files(&file("adapter_config.json")?, &file("adapter_model.safetensors")?)
-        .map_err(|error| error.file(folder.display().to_string()))
+/// One file, or all files of a folder.
+fn sources(path: &Path) -> Result<Vec<Source>> {
+    if !path.is_dir() {
+        return Ok(vec![DiskFile::source(path)?]);
+    }
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(path).map_err(|error| cannot("read", path, &error))? {
+        let path = entry.map_err(|error| cannot("read", path, &error))?.path();
+        if path.is_file() {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    paths.into_iter().map(DiskFile::source).collect()
 }
 
 fn resolve(run: &RunFile) -> Result<Resolved> {
@@ -248,14 +256,6 @@ fn with_flags(mut resolved: Resolved, set: &[String]) -> Result<Resolved> {
     let pairs = pairs.collect::<Result<Vec<_>>>()?;
     resolved.overlay(pairs, &From::Flag)?;
     Ok(resolved)
-}
-
-fn read_optional(path: &Path) -> Result<Option<Vec<u8>>> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(cannot("read", path, &error)),
-    }
 }
 
 fn name_of(path: &Path) -> String {

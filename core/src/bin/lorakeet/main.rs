@@ -3,7 +3,7 @@
 //! Exit status: 0 done, 1 failed, 2 a wrong flag or setting, 130 interrupted (what was learnt is saved).
 
 mod commands;
-mod folder;
+mod log;
 mod screen;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
