@@ -11,21 +11,26 @@ use crate::error::{Error, Result};
 use crate::formats::{ModelFiles, peft::Adapter};
 use crate::models::Model;
 use crate::protocol::{
-    Command, DeviceChoice, DeviceInfo, EvalInfo, Event, GenerateOptions, Message, Prompt, RunInfo, RunSummary, Stage, StepInfo,
+    Command, DeviceChoice, DeviceInfo, EvalInfo, Event, GenerateOptions, Message, Prompt, RunInfo, RunSummary, Stage,
+    StepInfo,
 };
 use crate::store::{self, Sink, Source};
 use crate::train::checkpoint::{self, Checkpoint, Progress};
+pub use crate::train::control::{Control, Host};
 use crate::train::loaded::{Loaded, adapter_config, collate, companions, evaluate, evaluation_batches};
 use crate::train::optim::AdamW;
 use crate::train::pace::Speed;
 use crate::train::schedule::Schedule;
 use crate::train::step::{StepSettings, train_step};
-pub use crate::train::control::{Control, Host};
 use burn::tensor::Device;
 use std::rc::Rc;
 
 /// Where events go; the bytes are an exported file's.
 pub type Emit<'a> = &'a mut dyn FnMut(Event, Option<Vec<u8>>);
+
+/// Samples in the middle of a run, and how far apart they are at least: they cost as much as a step or two.
+const SAMPLES: usize = 10;
+const LEAST_STEPS_BETWEEN_SAMPLES: usize = 5;
 
 /// Tokens of a sample in the middle of a run.
 const SAMPLE_TOKENS: usize = 48;
@@ -86,7 +91,12 @@ impl Session {
             Command::Preview { config } => {
                 let loaded = self.model.as_ref().ok_or_else(no_model)?;
                 let dataset = self.data.as_ref().ok_or_else(no_data)?;
-                emit(Event::Preview { examples: loaded.preview(dataset, &config)? }, None);
+                emit(
+                    Event::Preview {
+                        examples: loaded.preview(dataset, &config)?,
+                    },
+                    None,
+                );
                 Ok(())
             }
             Command::Train { config, sample_prompt } => self.train(*config, sample_prompt, emit).await,
@@ -138,14 +148,30 @@ impl Session {
         let model = self.read_model(&files, false, 0, emit).await?;
         emit(Event::Model(model.info.clone()), None);
         self.adapter = None;
-        self.model = Some(Loaded { files, model, full: false, companions });
+        self.model = Some(Loaded {
+            files,
+            model,
+            full: false,
+            companions,
+        });
         Ok(())
     }
 
     async fn read_model(&self, files: &ModelFiles, full: bool, seed: u64, emit: Emit<'_>) -> Result<Model> {
-        let (device, _) = self.device.as_ref().ok_or_else(|| Error::internal("no device is open"))?;
-        let mut progress =
-            |done, total| emit(Event::Progress { stage: Stage::LoadModel, done, total }, None);
+        let (device, _) = self
+            .device
+            .as_ref()
+            .ok_or_else(|| Error::internal("no device is open"))?;
+        let mut progress = |done, total| {
+            emit(
+                Event::Progress {
+                    stage: Stage::LoadModel,
+                    done,
+                    total,
+                },
+                None,
+            )
+        };
         Model::load(files, full, seed, device, &mut progress).await
     }
 
@@ -218,7 +244,6 @@ impl Session {
             progress: Progress::default(),
             cursor: Cursor::default(),
             order: Vec::new(),
-            saved: Vec::new(),
             speed: Speed::default(),
             data_seed,
             host: self.host,
@@ -265,13 +290,20 @@ impl Session {
             // Read again: a model is either frozen or trained throughout. The old one goes first, two may not fit.
             let Loaded { files, companions, .. } = self.model.take().ok_or_else(no_model)?;
             let model = self.read_model(&files, full, config.seed, emit).await?;
-            self.model = Some(Loaded { files, model, full, companions });
+            self.model = Some(Loaded {
+                files,
+                model,
+                full,
+                companions,
+            });
         }
         let loaded = self.model.as_mut().ok_or_else(no_model)?;
         match &self.adapter {
             _ if full => Ok(()),
             Some(adapter) => loaded.model.load_adapter(adapter),
-            None => loaded.model.attach_lora(&adapter_config(config, &loaded.model.info.model_type), config.seed),
+            None => loaded
+                .model
+                .attach_lora(&adapter_config(config, &loaded.model.info.model_type), config.seed),
         }
     }
 }
@@ -293,8 +325,6 @@ struct Run<'a> {
     cursor: Cursor,
     order: Vec<usize>,
     data_seed: u64,
-    /// Folders of the checkpoints so far.
-    saved: Vec<String>,
     speed: Speed,
     host: Host,
     control: Control,
@@ -320,7 +350,8 @@ impl Run<'_> {
             if self.config.evaluates_at(step, &self.plan) {
                 last_evaluation = self.evaluate(emit).await?;
             }
-            if step < self.plan.max_steps && step.is_multiple_of(self.plan.max_steps.div_ceil(10)) {
+            let rhythm = self.plan.max_steps.div_ceil(SAMPLES).max(LEAST_STEPS_BETWEEN_SAMPLES);
+            if step < self.plan.max_steps && step.is_multiple_of(rhythm) {
                 self.sample(emit).await?;
             }
             if self.config.saves_at(step, &self.plan) {
@@ -331,7 +362,10 @@ impl Run<'_> {
         if !finished {
             self.save_checkpoint(emit).await?;
         }
-        if last_evaluation.as_ref().is_none_or(|eval| eval.step != self.progress.step) {
+        if last_evaluation
+            .as_ref()
+            .is_none_or(|eval| eval.step != self.progress.step)
+        {
             last_evaluation = self.evaluate(emit).await?;
         }
         if self.progress.step > 0 {
@@ -360,10 +394,18 @@ impl Run<'_> {
             max_grad_norm: self.config.max_grad_norm,
             dropout_seed: (self.config.lora_dropout > 0.0).then_some(self.config.seed),
         };
-        let result = train_step(&mut self.loaded.model, &mut self.optimizer, &batches, settings, &self.host).await;
+        let result = train_step(
+            &mut self.loaded.model,
+            &mut self.optimizer,
+            &batches,
+            settings,
+            &self.host,
+        )
+        .await;
         let result = result.inspect_err(|_| self.cursor = cursor)?;
         let tokens: usize = batches.iter().map(|batch| batch.input_tokens).sum();
-        self.speed.add(((self.host.now_ms)() - started_ms) / 1000.0, tokens as u64);
+        self.speed
+            .add(((self.host.now_ms)() - started_ms) / 1000.0, tokens as u64);
         let progress = &mut self.progress;
         progress.step = step;
         progress.loss_sum += result.loss;
@@ -384,8 +426,11 @@ impl Run<'_> {
                 eta_seconds: self.speed.eta_seconds(self.plan.max_steps - step),
                 device_bytes: crate::device::memory_bytes(self.loaded.model.device()),
             };
-            let numbers =
-                [("loss", info.loss), ("learning_rate", info.learning_rate), ("grad_norm", info.grad_norm)];
+            let numbers = [
+                ("loss", info.loss),
+                ("learning_rate", info.learning_rate),
+                ("grad_norm", info.grad_norm),
+            ];
             progress.log(epoch, &numbers);
             emit(Event::Step(info), None);
         }
@@ -419,7 +464,12 @@ impl Run<'_> {
             }
             let holds = self.control.is_paused() && !self.control.is_stopped();
             match (paused, holds) {
-                (false, true) => emit(Event::Paused { step: self.progress.step }, None),
+                (false, true) => emit(
+                    Event::Paused {
+                        step: self.progress.step,
+                    },
+                    None,
+                ),
                 (true, false) => emit(Event::Resumed, None),
                 _ => {}
             }
@@ -441,29 +491,49 @@ impl Run<'_> {
         let stopped = || !was_stopped && self.control.is_stopped();
         let eval = evaluate(&self.loaded.model, &self.evaluation, step, self.host, &stopped, emit).await?;
         let Some(eval) = eval else { return Ok(None) };
-        self.progress.log(step as f64 / self.plan.steps_per_epoch as f64, &[("eval_loss", eval.loss)]);
+        self.progress.log(
+            step as f64 / self.plan.steps_per_epoch as f64,
+            &[("eval_loss", eval.loss)],
+        );
         emit(Event::Eval(eval.clone()), None);
         Ok(Some(eval))
     }
 
     /// Continues the sample prompt greedily, if there is one.
     async fn sample(&self, emit: Emit<'_>) -> Result<()> {
-        let Some(prompt) = &self.sample_prompt else { return Ok(()) };
-        let options = GenerateOptions { max_new_tokens: SAMPLE_TOKENS, ..GenerateOptions::default() };
+        let Some(prompt) = &self.sample_prompt else {
+            return Ok(());
+        };
+        let options = GenerateOptions {
+            max_new_tokens: SAMPLE_TOKENS,
+            ..GenerateOptions::default()
+        };
         // As with the score.
         let was_stopped = self.control.is_stopped();
         let stopped = || !was_stopped && self.control.is_stopped();
         let asked = match (self.conversational, self.loaded.files.chat_template.is_some()) {
-            (true, true) => Prompt::Messages(vec![Message { role: "user".into(), content: prompt.clone() }]),
+            (true, true) => Prompt::Messages(vec![Message {
+                role: "user".into(),
+                content: prompt.clone(),
+            }]),
             _ => Prompt::Text(prompt.clone()),
         };
-        let generated =
-            self.loaded.generate(&asked, &options, true, self.host, &stopped, &mut |_| {}).await?;
-        emit(Event::Sample { step: self.progress.step, prompt: prompt.clone(), text: generated.text }, None);
+        let generated = self
+            .loaded
+            .generate(&asked, &options, true, self.host, &stopped, &mut |_| {})
+            .await?;
+        emit(
+            Event::Sample {
+                step: self.progress.step,
+                prompt: prompt.clone(),
+                text: generated.text,
+            },
+            None,
+        );
         Ok(())
     }
 
-    /// Writes `checkpoint-N`, and removes the oldest where there are more than are to be kept.
+    /// Writes `checkpoint-N`. How many are kept is the storage's owner's business.
     async fn save_checkpoint(&mut self, emit: Emit<'_>) -> Result<()> {
         let Some(sink) = self.sink.clone() else { return Ok(()) };
         let step = self.progress.step;
@@ -477,12 +547,13 @@ impl Run<'_> {
         for (name, bytes) in &files {
             sink.write(&format!("{folder}/{name}"), bytes).await?;
         }
-        emit(Event::Checkpoint { step, path: format!("{}/{folder}", self.config.output_dir) }, None);
-        self.saved.retain(|saved| *saved != folder);
-        self.saved.push(folder);
-        while self.saved.len() > self.config.save_total_limit.unwrap_or(usize::MAX) {
-            sink.remove(&self.saved.remove(0)).await?;
-        }
+        emit(
+            Event::Checkpoint {
+                step,
+                path: format!("{}/{folder}", self.config.output_dir),
+            },
+            None,
+        );
         Ok(())
     }
 
@@ -501,8 +572,10 @@ impl Run<'_> {
         self.progress = checkpoint.progress;
         if self.progress.step > self.plan.max_steps {
             let (step, steps) = (self.progress.step, self.plan.max_steps);
-            return Err(Error::config(format!("the checkpoint has done {step} steps, the run has only {steps}"))
-                .remedy("Raise max_steps or num_train_epochs."));
+            return Err(Error::config(format!(
+                "the checkpoint has done {step} steps, the run has only {steps}"
+            ))
+            .remedy("Raise max_steps or num_train_epochs."));
         }
         let rows = self.config.per_device_train_batch_size * self.config.gradient_accumulation_steps;
         let steps_per_epoch = self.plan.steps_per_epoch;
@@ -519,7 +592,10 @@ async fn read_data(files: Vec<Source>) -> Result<Dataset> {
         return Err(Error::data(format!("training data is one file, got {}", files.len())));
     };
     data::check_size(file.name(), file.len_bytes())?;
-    Dataset::parse(file.name(), &store::read_all(file.as_ref(), data::MAX_FILE_BYTES).await?)
+    Dataset::parse(
+        file.name(),
+        &store::read_all(file.as_ref(), data::MAX_FILE_BYTES).await?,
+    )
 }
 
 fn no_model() -> Error {

@@ -55,10 +55,15 @@ impl Generation<'_> {
         check(options)?;
         let positions = self.model.info.max_position_embeddings;
         if prompt.is_empty() {
-            return Err(Error::config("the prompt is empty").field("prompt").remedy("Give the model at least one word."));
+            return Err(Error::config("the prompt is empty")
+                .field("prompt")
+                .remedy("Give the model at least one word."));
         }
         if prompt.len() >= positions {
-            let what = format!("the prompt has {} tokens, and the model knows {positions} positions", prompt.len());
+            let what = format!(
+                "the prompt has {} tokens, and the model knows {positions} positions",
+                prompt.len()
+            );
             return Err(Error::config(what).field("prompt").remedy("Shorten it."));
         }
         let started_ms = (self.host.now_ms)();
@@ -90,7 +95,11 @@ impl Generation<'_> {
         }
         text.finish(emit);
         let seconds = ((self.host.now_ms)() - started_ms) / 1000.0;
-        Ok(Generated { text: text.done, tokens, seconds })
+        Ok(Generated {
+            text: text.done,
+            tokens,
+            seconds,
+        })
     }
 }
 
@@ -102,7 +111,11 @@ fn check(options: &GenerateOptions) -> Result<()> {
     }
     if options.do_sample && !(options.temperature > 0.0 && options.temperature.is_finite()) {
         let what = format!("must be above 0, got {}", options.temperature);
-        return wrong("temperature", what, "Try 0.8, or switch sampling off for the likeliest text.");
+        return wrong(
+            "temperature",
+            what,
+            "Try 0.8, or switch sampling off for the likeliest text.",
+        );
     }
     if options.do_sample && !(options.top_p > 0.0 && options.top_p <= 1.0) {
         let what = format!("must be above 0 and at most 1, got {}", options.top_p);
@@ -120,14 +133,19 @@ fn check(options: &GenerateOptions) -> Result<()> {
 /// Logits that are not finite numbers: the weights are broken.
 pub fn choose(logits: &[f32], options: &GenerateOptions, uniform: f64) -> Result<u32> {
     if logits.is_empty() || logits.iter().any(|logit| logit.is_nan() || *logit == f32::INFINITY) {
-        return Err(Error::new(Kind::Diverged, "the model's next-token scores are not numbers")
-            .remedy("The weights are broken: load the model again, or train with a lower learning_rate."));
+        return Err(
+            Error::new(Kind::Diverged, "the model's next-token scores are not numbers")
+                .remedy("The weights are broken: load the model again, or train with a lower learning_rate."),
+        );
     }
     let descending = |a: &u32, b: &u32| logits[*b as usize].total_cmp(&logits[*a as usize]).then(a.cmp(b));
     let mut kept: Vec<u32> = (0..logits.len() as u32).collect();
     if !options.do_sample {
         // `min_by` with a total order: the lowest id wins a tie, as in torch's argmax.
-        return kept.into_iter().min_by(descending).ok_or_else(|| Error::internal("no logits"));
+        return kept
+            .into_iter()
+            .min_by(descending)
+            .ok_or_else(|| Error::internal("no logits"));
     }
     if options.top_k > 0 && options.top_k < kept.len() {
         let (_, &mut threshold, _) = kept.select_nth_unstable_by(options.top_k - 1, descending);
@@ -135,8 +153,10 @@ pub fn choose(logits: &[f32], options: &GenerateOptions, uniform: f64) -> Result
     }
     kept.sort_unstable_by(descending);
     let top = f64::from(logits[kept[0] as usize]);
-    let mut weights: Vec<f64> =
-        kept.iter().map(|&id| ((f64::from(logits[id as usize]) - top) / options.temperature).exp()).collect();
+    let mut weights: Vec<f64> = kept
+        .iter()
+        .map(|&id| ((f64::from(logits[id as usize]) - top) / options.temperature).exp())
+        .collect();
     if options.top_p < 1.0 {
         let budget = options.top_p * weights.iter().sum::<f64>();
         let mut mass = 0.0;
@@ -168,14 +188,22 @@ struct Text<'a> {
 
 impl<'a> Text<'a> {
     fn new(stops: &'a [String]) -> Self {
-        Self { stops, done: String::new(), emitted: 0, ended: false }
+        Self {
+            stops,
+            done: String::new(),
+            emitted: 0,
+            ended: false,
+        }
     }
 
     /// Appends `piece`, emits what is certain, and tells whether a stop text was reached (it is cut off).
     fn push(&mut self, piece: &str, emit: &mut dyn FnMut(&str)) -> bool {
         self.done.push_str(piece);
         let stops = self.stops.iter().filter(|stop| !stop.is_empty());
-        let reached = stops.clone().filter_map(|stop| self.done[self.emitted..].find(stop.as_str())).min();
+        let reached = stops
+            .clone()
+            .filter_map(|stop| self.done[self.emitted..].find(stop.as_str()))
+            .min();
         if let Some(at) = reached {
             self.done.truncate(self.emitted + at);
             self.ended = true;
@@ -210,7 +238,11 @@ mod tests {
     use super::*;
 
     fn sampling() -> GenerateOptions {
-        GenerateOptions { do_sample: true, top_k: 0, ..Default::default() }
+        GenerateOptions {
+            do_sample: true,
+            top_k: 0,
+            ..Default::default()
+        }
     }
 
     /// The share of each token over a fine grid of draws.
@@ -244,9 +276,17 @@ mod tests {
     fn the_temperature_comes_before_top_p() {
         // At temperature ½ the probabilities 0.5, 0.3, 0.2 become 25/38, 9/38, 4/38: 0.66 alone passes top_p 0.6.
         let logits = [0.5f32.ln(), 0.3f32.ln(), 0.2f32.ln()];
-        let options = GenerateOptions { temperature: 0.5, top_p: 0.6, ..sampling() };
+        let options = GenerateOptions {
+            temperature: 0.5,
+            top_p: 0.6,
+            ..sampling()
+        };
         assert_close(&shares(&logits, &options), &[1.0, 0.0, 0.0]);
-        let options = GenerateOptions { temperature: 1.0, top_p: 0.6, ..sampling() };
+        let options = GenerateOptions {
+            temperature: 1.0,
+            top_p: 0.6,
+            ..sampling()
+        };
         assert_close(&shares(&logits, &options), &[0.625, 0.375, 0.0]);
     }
 
@@ -254,14 +294,21 @@ mod tests {
     fn top_p_counts_what_top_k_left() {
         // Of the two that top-k keeps, the first holds 0.4 / 0.7 = 0.57 of the mass and so reaches 0.5 alone.
         let logits = [0.4f32.ln(), 0.3f32.ln(), 0.2f32.ln(), 0.1f32.ln()];
-        let options = GenerateOptions { top_k: 2, top_p: 0.5, ..sampling() };
+        let options = GenerateOptions {
+            top_k: 2,
+            top_p: 0.5,
+            ..sampling()
+        };
         assert_close(&shares(&logits, &options), &[1.0, 0.0, 0.0, 0.0]);
     }
 
     #[test]
     fn top_k_keeps_ties_with_the_last_one_in() {
         let options = GenerateOptions { top_k: 2, ..sampling() };
-        assert_close(&shares(&[1.0, 0.0, 1.0, 1.0], &options), &[1.0 / 3.0, 0.0, 1.0 / 3.0, 1.0 / 3.0]);
+        assert_close(
+            &shares(&[1.0, 0.0, 1.0, 1.0], &options),
+            &[1.0 / 3.0, 0.0, 1.0 / 3.0, 1.0 / 3.0],
+        );
     }
 
     #[test]
@@ -299,8 +346,19 @@ mod tests {
 
     #[test]
     fn a_temperature_of_zero_is_refused_with_the_way_out() {
-        let error = check(&GenerateOptions { temperature: 0.0, ..sampling() }).expect_err("0");
+        let error = check(&GenerateOptions {
+            temperature: 0.0,
+            ..sampling()
+        })
+        .expect_err("0");
         assert_eq!(error.field.as_deref(), Some("temperature"));
-        assert!(check(&GenerateOptions { temperature: 0.0, ..Default::default() }).is_ok(), "greedy ignores it");
+        assert!(
+            check(&GenerateOptions {
+                temperature: 0.0,
+                ..Default::default()
+            })
+            .is_ok(),
+            "greedy ignores it"
+        );
     }
 }

@@ -19,7 +19,10 @@ use lorakeet_core::{
 use lorakeet_tests::golden::{Case, block_on};
 use serde_json::Value;
 
-const HOST: Host = Host { now_ms: || 0.0, yield_now: || Box::pin(std::future::ready(())) };
+const HOST: Host = Host {
+    now_ms: || 0.0,
+    yield_now: || Box::pin(std::future::ready(())),
+};
 
 /// The reference's tolerances are ten times its own float32 error. The GPU sums in another order, so it gets four times that;
 /// learning rates are computed on the host and get nothing.
@@ -30,7 +33,9 @@ fn factor(choice: DeviceChoice) -> f64 {
 /// The micro-batches of step `step`; every tensor of the file has shape [step, micro-batch, row, token].
 fn micro_batches(case: &Case, step: usize) -> Vec<Batch> {
     let inputs = case.tensors("inputs.safetensors");
-    let [_, micro, rows, tokens] = inputs["input_ids"].shape[..] else { panic!("inputs have four dimensions") };
+    let [_, micro, rows, tokens] = inputs["input_ids"].shape[..] else {
+        panic!("inputs have four dimensions")
+    };
     let size = rows * tokens;
     let part = |name: &str, i: usize| {
         let start = (step * micro + i) * size;
@@ -45,7 +50,10 @@ fn micro_batches(case: &Case, step: usize) -> Vec<Batch> {
             input_ids: part("input_ids", i).iter().map(|&id| id as u32).collect(),
             input_tokens: attention_mask.iter().filter(|&&value| value != 0.0).count(),
             attention_mask,
-            target_tokens: labels.chunks(tokens).map(|row| row[1..].iter().filter(|&&l| l != -100).count()).sum(),
+            target_tokens: labels
+                .chunks(tokens)
+                .map(|row| row[1..].iter().filter(|&&l| l != -100).count())
+                .sum(),
             labels,
         }
     };
@@ -79,14 +87,27 @@ fn config(case: &Value) -> RunConfig {
 fn weights_match(case: &Case, model: &Model, prefix: &str, tolerance: f64, label: &str) {
     let expected = case.tensors("expected.safetensors");
     let trained = block_on(model.trained()).expect("the device answers");
-    let wanted = expected.keys().filter(|key| key.starts_with(&format!("{prefix}."))).count();
-    assert_eq!(trained.len(), wanted, "{label}: as many tensors as the reference trains");
+    let wanted = expected
+        .keys()
+        .filter(|key| key.starts_with(&format!("{prefix}.")))
+        .count();
+    assert_eq!(
+        trained.len(),
+        wanted,
+        "{label}: as many tensors as the reference trains"
+    );
     for (name, shape, values) in trained {
         let wanted = &expected[&format!("{prefix}.{name}")];
         assert_eq!(wanted.shape, shape, "{label}: {name}");
-        let differences = values.iter().zip(&wanted.values).map(|(a, b)| (f64::from(*a) - b).abs());
+        let differences = values
+            .iter()
+            .zip(&wanted.values)
+            .map(|(a, b)| (f64::from(*a) - b).abs());
         let worst = differences.fold(0.0, f64::max);
-        assert!(worst <= tolerance, "{label}, {prefix}: {name} differs by {worst:e}, allowed {tolerance:e}");
+        assert!(
+            worst <= tolerance,
+            "{label}, {prefix}: {name} differs by {worst:e}, allowed {tolerance:e}"
+        );
     }
 }
 
@@ -101,7 +122,11 @@ fn trajectory_matches(name: &str, choice: DeviceChoice) {
 
     let config = config(&case.json);
     let steps = config.max_steps as usize;
-    let plan = Plan { steps_per_epoch: steps, max_steps: steps, warmup_steps: config.planned_warmup(steps) };
+    let plan = Plan {
+        steps_per_epoch: steps,
+        max_steps: steps,
+        warmup_steps: config.planned_warmup(steps),
+    };
     assert_eq!(plan.warmup_steps as f64, number(&case.json["schedule"]["warmup_steps"]));
     let schedule = Schedule::new(&config, &plan);
     let mut optimizer = AdamW::new(&model.parameters, &config);
@@ -110,7 +135,10 @@ fn trajectory_matches(name: &str, choice: DeviceChoice) {
         let wanted = number(&case.json[what][step]);
         let difference = (found - wanted).abs();
         let place = format!("{label}, step {step}: {what}");
-        assert!(difference <= tolerance, "{place} {found} instead of {wanted}: {difference:e} > {tolerance:e}");
+        assert!(
+            difference <= tolerance,
+            "{place} {found} instead of {wanted}: {difference:e} > {tolerance:e}"
+        );
     };
     for step in 0..steps {
         let settings = StepSettings {
@@ -119,7 +147,12 @@ fn trajectory_matches(name: &str, choice: DeviceChoice) {
             max_grad_norm: config.max_grad_norm,
             dropout_seed: None,
         };
-        close("lr", step, settings.learning_rate, number(&case.json["tolerance"]["lr_abs"]));
+        close(
+            "lr",
+            step,
+            settings.learning_rate,
+            number(&case.json["tolerance"]["lr_abs"]),
+        );
         let batches = micro_batches(&case, step);
         let done = block_on(train_step(&mut model, &mut optimizer, &batches, settings, &HOST)).expect("a step");
         close("loss", step, done.loss, tolerance("loss_abs"));

@@ -47,7 +47,10 @@ pub struct Progress {
 impl Progress {
     /// Appends a report: step, epoch and `numbers`.
     pub fn log(&mut self, epoch: f64, numbers: &[(&str, f64)]) {
-        let mut entry = BTreeMap::from([("step".to_owned(), json!(self.step)), ("epoch".to_owned(), json!(epoch))]);
+        let mut entry = BTreeMap::from([
+            ("step".to_owned(), json!(self.step)),
+            ("epoch".to_owned(), json!(epoch)),
+        ]);
         entry.extend(numbers.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
         self.log_history.push(entry);
     }
@@ -80,7 +83,10 @@ pub async fn state_files(
     }
     Ok(vec![
         ("optimizer.safetensors".to_owned(), safetensors::write_f32(&tensors)?),
-        ("trainer_state.json".to_owned(), trainer_state(progress, plan, config)?.into_bytes()),
+        (
+            "trainer_state.json".to_owned(),
+            trainer_state(progress, plan, config)?.into_bytes(),
+        ),
     ])
 }
 
@@ -116,7 +122,9 @@ fn trainer_state(progress: &Progress, plan: (usize, f64), config: &RunConfig) ->
         ("trial_name", Value::Null),
         ("trial_params", Value::Null),
     ]);
-    serde_json::to_string_pretty(&state).map(|text| text + "\n").map_err(broken)
+    serde_json::to_string_pretty(&state)
+        .map(|text| text + "\n")
+        .map_err(broken)
 }
 
 impl Checkpoint {
@@ -160,7 +168,9 @@ impl Checkpoint {
         }
         for (i, values) in values.into_iter().enumerate() {
             let length = values.len();
-            model.parameters.set(i, Tensor::from_data(TensorData::new(values, [length]), &device));
+            model
+                .parameters
+                .set(i, Tensor::from_data(TensorData::new(values, [length]), &device));
         }
         optimizer.restore(self.progress.step, moments, &device)
     }
@@ -192,7 +202,9 @@ async fn read_tensors(source: &Source) -> Result<Tensors> {
 
 fn find(tensors: &Tensors, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
     let other = |what: String| {
-        Err(Error::format(what).field(name).remedy("Resume with the run file and the model that wrote the checkpoint."))
+        Err(Error::format(what)
+            .field(name)
+            .remedy("Resume with the run file and the model that wrote the checkpoint."))
     };
     match tensors.iter().find(|(known, ..)| known == name) {
         None => other("the checkpoint lacks this tensor".into()),
@@ -207,7 +219,12 @@ mod tests {
 
     #[test]
     fn the_state_has_the_keys_of_transformers_in_order_and_reads_back() {
-        let mut progress = Progress { step: 4, loss_sum: 8.5, tokens_seen: 512, ..Default::default() };
+        let mut progress = Progress {
+            step: 4,
+            loss_sum: 8.5,
+            tokens_seen: 512,
+            ..Default::default()
+        };
         progress.log(0.5, &[("loss", 2.25), ("learning_rate", 1e-4), ("grad_norm", 1.5)]);
         progress.log(0.5, &[("eval_loss", 2.5)]);
         let text = trainer_state(&progress, (8, 0.5), &RunConfig::default()).expect("text");

@@ -41,13 +41,26 @@ pub(crate) struct Loaded {
 
 /// Of a model's files, the small ones that are copied.
 pub(crate) fn companions(files: &[Source]) -> Vec<Source> {
-    files.iter().filter(|file| COMPANIONS.contains(&file.name())).cloned().collect()
+    files
+        .iter()
+        .filter(|file| COMPANIONS.contains(&file.name()))
+        .cloned()
+        .collect()
 }
 
 impl Loaded {
     /// Tokenizes `dataset` as `config` wants it.
     pub(crate) fn examples(&self, dataset: &Dataset, config: &RunConfig, emit: Emit<'_>) -> Result<Vec<Example>> {
-        let mut progress = |done, total| emit(Event::Progress { stage: Stage::Tokenize, done, total }, None);
+        let mut progress = |done, total| {
+            emit(
+                Event::Progress {
+                    stage: Stage::Tokenize,
+                    done,
+                    total,
+                },
+                None,
+            )
+        };
         let template = self.files.chat_template.as_ref();
         let settings = data::Settings::new(config, dataset);
         let made = data::examples(dataset, self.tokenizer()?, template, &settings, &mut progress)?;
@@ -60,7 +73,10 @@ impl Loaded {
     /// The first examples of `dataset`, as `config` shapes them.
     pub(crate) fn preview(&self, dataset: &Dataset, config: &RunConfig) -> Result<Vec<PreviewExample>> {
         let settings = data::Settings::new(config, dataset);
-        let mut start = Dataset { rows: dataset.rows.iter().take(PREVIEW_ROWS).cloned().collect(), ..dataset.clone() };
+        let mut start = Dataset {
+            rows: dataset.rows.iter().take(PREVIEW_ROWS).cloned().collect(),
+            ..dataset.clone()
+        };
         for row in &mut start.rows {
             if let Content::Text(text) = &mut row.content {
                 text.truncate(text.floor_char_boundary(PREVIEW_BYTES));
@@ -68,7 +84,11 @@ impl Loaded {
         }
         let template = self.files.chat_template.as_ref();
         let made = data::examples(&start, self.tokenizer()?, template, &settings, &mut |_, _| ())?;
-        made.items.iter().take(PREVIEW_ROWS).map(|example| data::preview(example, self.tokenizer()?)).collect()
+        made.items
+            .iter()
+            .take(PREVIEW_ROWS)
+            .map(|example| data::preview(example, self.tokenizer()?))
+            .collect()
     }
 
     fn tokenizer(&self) -> Result<&Tokenizer> {
@@ -82,17 +102,46 @@ impl Loaded {
     /// Serves a wish that needs nothing but the model.
     pub(crate) async fn answer(&self, command: Command, host: Host, control: &Control, emit: Emit<'_>) -> Result<()> {
         match command {
-            Command::Generate { id, prompt, options, adapter } => {
+            Command::Generate {
+                id,
+                prompt,
+                options,
+                adapter,
+            } => {
                 control.begin_generate();
                 let cancelled = || control.is_cancelled();
-                let mut token = |text: &str| emit(Event::Token { id, text: text.to_owned() }, None);
-                let made = self.generate(&prompt, &options, adapter, host, &cancelled, &mut token).await?;
+                let mut token = |text: &str| {
+                    emit(
+                        Event::Token {
+                            id,
+                            text: text.to_owned(),
+                        },
+                        None,
+                    )
+                };
+                let made = self
+                    .generate(&prompt, &options, adapter, host, &cancelled, &mut token)
+                    .await?;
                 let tokens_per_second = made.tokens as f64 / made.seconds.max(1e-9);
-                emit(Event::Generated { id, text: made.text, tokens: made.tokens, tokens_per_second }, None);
+                emit(
+                    Event::Generated {
+                        id,
+                        text: made.text,
+                        tokens: made.tokens,
+                        tokens_per_second,
+                    },
+                    None,
+                );
             }
             Command::ExportAdapter => {
                 for (name, bytes) in self.export().await? {
-                    emit(Event::File { name, bytes: bytes.len() as u64 }, Some(bytes));
+                    emit(
+                        Event::File {
+                            name,
+                            bytes: bytes.len() as u64,
+                        },
+                        Some(bytes),
+                    );
                 }
             }
             _ => return Err(Error::config("this has to wait until the run is over").remedy("Stop the run first.")),
@@ -122,14 +171,25 @@ impl Loaded {
             }
         };
         let leaves = self.model.parameters.plain();
-        let generation = Generation { model: &self.model, leaves: &leaves, tokenizer, end: &self.files.eos_token_ids, adapter, host };
+        let generation = Generation {
+            model: &self.model,
+            leaves: &leaves,
+            tokenizer,
+            end: &self.files.eos_token_ids,
+            adapter,
+            host,
+        };
         generation.run(&ids, options, cancelled, emit).await
     }
 
     /// The files of what is trained: PEFT's two for an adapter, a Hugging Face folder for a full training.
     pub(crate) async fn export(&self) -> Result<Vec<(String, Vec<u8>)>> {
         if !self.full {
-            let adapter = self.model.adapter().await.map_err(|error| error.remedy("Train first."))?;
+            let adapter = self
+                .model
+                .adapter()
+                .await
+                .map_err(|error| error.remedy("Train first."))?;
             let (config, tensors) = adapter.to_files()?;
             return Ok(vec![
                 ("adapter_config.json".into(), config.into_bytes()),
@@ -139,10 +199,16 @@ impl Loaded {
         let config = serde_json::to_string_pretty(&self.files.config).map_err(|e| Error::internal(e.to_string()))?;
         let mut files = vec![
             ("config.json".to_owned(), config.into_bytes()),
-            ("model.safetensors".to_owned(), formats::safetensors::write_f32(&self.model.trained().await?)?),
+            (
+                "model.safetensors".to_owned(),
+                formats::safetensors::write_f32(&self.model.trained().await?)?,
+            ),
         ];
         for file in &self.companions {
-            files.push((file.name().to_owned(), read_all(file.as_ref(), MOST_COMPANION_BYTES).await?));
+            files.push((
+                file.name().to_owned(),
+                read_all(file.as_ref(), MOST_COMPANION_BYTES).await?,
+            ));
         }
         Ok(files)
     }
@@ -166,7 +232,14 @@ pub(crate) async fn evaluate(
         let loss = read(model.loss(&leaves, batch, 1.0, None)).await?;
         sum += loss.first().copied().map_or(0.0, f64::from);
         tokens += batch.target_tokens as u64;
-        emit(Event::Progress { stage: Stage::Evaluate, done: i as u64 + 1, total: batches.len() as u64 }, None);
+        emit(
+            Event::Progress {
+                stage: Stage::Evaluate,
+                done: i as u64 + 1,
+                total: batches.len() as u64,
+            },
+            None,
+        );
         (host.yield_now)().await;
     }
     if tokens == 0 {
@@ -178,18 +251,23 @@ pub(crate) async fn evaluate(
         return Err(Error::new(Kind::Diverged, format!("the validation loss is {loss}"))
             .remedy("Lower learning_rate; if the untouched model already gives this, its weights are broken."));
     }
-    Ok(Some(EvalInfo { step, loss, perplexity: loss.exp(), tokens }))
+    Ok(Some(EvalInfo {
+        step,
+        loss,
+        perplexity: loss.exp(),
+        tokens,
+    }))
 }
 
 pub(crate) fn evaluation_batches(examples: &[Example], config: &RunConfig, model: &Model) -> Vec<Batch> {
     let rows = examples.chunks(config.per_device_eval_batch_size);
-    rows.map(|rows| collate(&rows.iter().collect::<Vec<_>>(), model)).collect()
+    rows.map(|rows| collate(&rows.iter().collect::<Vec<_>>(), model))
+        .collect()
 }
 
 pub(crate) fn collate(rows: &[&Example], model: &Model) -> Batch {
     data::collate(rows, model.pad_token_id(), PaddingSide::Right, PAD_TO_MULTIPLE_OF)
 }
-
 
 /// PEFT's configuration of the adapter that a run asks for.
 pub(crate) fn adapter_config(config: &RunConfig, model_type: &str) -> AdapterConfig {

@@ -34,13 +34,21 @@ impl GradientSum {
 
     /// Σ g² of each gathered tensor, each \[1\], left on the device so that one read fetches them all.
     pub fn sums_of_squares(&self) -> Vec<Tensor<1>> {
-        self.0.iter().flatten().map(|gradient| ops::sum_squares(gradient.clone())).collect()
+        self.0
+            .iter()
+            .flatten()
+            .map(|gradient| ops::sum_squares(gradient.clone()))
+            .collect()
     }
 }
 
 /// min(1, max_norm / (norm + 1e-6)); 1 where `max_norm` is 0, which does not clip.
 pub fn clip_scale(norm: f64, max_norm: f64) -> f64 {
-    if max_norm > 0.0 { (max_norm / (norm + 1e-6)).min(1.0) } else { 1.0 }
+    if max_norm > 0.0 {
+        (max_norm / (norm + 1e-6)).min(1.0)
+    } else {
+        1.0
+    }
 }
 
 /// AdamW's two moments of every trainable tensor, and how many steps they have seen.
@@ -63,7 +71,10 @@ impl AdamW {
     /// Moments of zero for `parameters`, with the run's β, ε and decay.
     pub fn new(parameters: &Parameters, config: &RunConfig) -> Self {
         let zeros = |tensor: &Tensor<1>| Tensor::zeros(tensor.dims(), &tensor.device());
-        let moments = parameters.iter().map(|p| Moments { m: zeros(&p.value), v: zeros(&p.value) });
+        let moments = parameters.iter().map(|p| Moments {
+            m: zeros(&p.value),
+            v: zeros(&p.value),
+        });
         Self {
             beta1: config.adam_beta1,
             beta2: config.adam_beta2,
@@ -82,7 +93,9 @@ impl AdamW {
         self.steps += 1;
         let t = self.steps as f64;
         for (i, gradient) in gradients.0.into_iter().enumerate() {
-            let (Some(gradient), Some(parameter)) = (gradient, parameters.iter().nth(i)) else { continue };
+            let (Some(gradient), Some(parameter)) = (gradient, parameters.iter().nth(i)) else {
+                continue;
+            };
             let step = AdamWStep {
                 lr: lr as f32,
                 beta1: self.beta1 as f32,
@@ -124,15 +137,23 @@ impl AdamW {
     pub fn restore(&mut self, steps: usize, moments: Vec<(Vec<f32>, Vec<f32>)>, device: &Device) -> Result<()> {
         let lengths = moments.iter().map(|(m, v)| (m.len(), v.len()));
         if !lengths.eq(self.moments.iter().map(|own| (own.m.dims()[0], own.v.dims()[0]))) {
-            return Err(Error::format("the optimizer's state belongs to another model or adapter")
-                .remedy("Resume with the run file that wrote the checkpoint."));
+            return Err(
+                Error::format("the optimizer's state belongs to another model or adapter")
+                    .remedy("Resume with the run file that wrote the checkpoint."),
+            );
         }
         let tensor = |values: Vec<f32>| {
             let length = values.len();
             Tensor::from_data(TensorData::new(values, [length]), device)
         };
         self.steps = steps;
-        self.moments = moments.into_iter().map(|(m, v)| Moments { m: tensor(m), v: tensor(v) }).collect();
+        self.moments = moments
+            .into_iter()
+            .map(|(m, v)| Moments {
+                m: tensor(m),
+                v: tensor(v),
+            })
+            .collect();
         Ok(())
     }
 }

@@ -24,7 +24,11 @@ impl Speed {
     /// Tokens a second.
     pub fn tokens_per_second(&self) -> f64 {
         let tokens: u64 = self.steps.iter().map(|step| step.1).sum();
-        if tokens == 0 { 0.0 } else { tokens as f64 / self.seconds().max(1e-9) }
+        if tokens == 0 {
+            0.0
+        } else {
+            tokens as f64 / self.seconds().max(1e-9)
+        }
     }
 
     /// Time that `steps` more steps will take, in seconds.
@@ -49,7 +53,10 @@ mod tests {
         for _ in 0..WINDOW {
             speed.add(0.5, 50);
         }
-        assert!((speed.tokens_per_second() - 100.0).abs() < 1e-9, "the slow first step is forgotten");
+        assert!(
+            (speed.tokens_per_second() - 100.0).abs() < 1e-9,
+            "the slow first step is forgotten"
+        );
         assert!((speed.eta_seconds(8) - 4.0).abs() < 1e-9);
     }
 }

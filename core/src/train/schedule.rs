@@ -69,16 +69,18 @@ impl Schedule {
             SchedulerType::Linear => ((self.total as f64 - s) / decay_steps).max(0.0),
             SchedulerType::Cosine => (0.5 * (1.0 + (PI * self.cycles * 2.0 * progress).cos())).max(0.0),
             SchedulerType::CosineWithRestarts if progress >= 1.0 => 0.0,
-            SchedulerType::CosineWithRestarts => {
-                (0.5 * (1.0 + (PI * ((self.cycles * progress) % 1.0)).cos())).max(0.0)
-            }
+            SchedulerType::CosineWithRestarts => (0.5 * (1.0 + (PI * ((self.cycles * progress) % 1.0)).cos())).max(0.0),
             SchedulerType::Polynomial if step > self.total => self.end / self.peak,
             SchedulerType::Polynomial => {
                 let range = self.peak - self.end;
                 (range * (1.0 - progress).powf(self.power) + self.end) / self.peak
             }
             SchedulerType::InverseSqrt => {
-                let timescale = if self.warmup > 0 { self.warmup } else { DEFAULT_TIMESCALE } as f64;
+                let timescale = if self.warmup > 0 {
+                    self.warmup
+                } else {
+                    DEFAULT_TIMESCALE
+                } as f64;
                 let shift = timescale - w;
                 1.0 / ((s + shift) / timescale).sqrt()
             }

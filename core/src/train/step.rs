@@ -64,7 +64,10 @@ pub async fn train_step(
     let numbers = read(Tensor::cat(losses, 0)).await?;
     let (losses, squares) = numbers.split_at(micro_batches);
     let sum = |numbers: &[f32]| numbers.iter().map(|&x| f64::from(x)).sum::<f64>();
-    let result = StepResult { loss: sum(losses), grad_norm: sum(squares).sqrt() };
+    let result = StepResult {
+        loss: sum(losses),
+        grad_norm: sum(squares).sqrt(),
+    };
     check(result, settings)?;
     let clip = clip_scale(result.grad_norm, settings.max_grad_norm);
     optimizer.step(&mut model.parameters, gradients, settings.learning_rate, clip);
@@ -78,12 +81,17 @@ fn check(result: StepResult, settings: StepSettings) -> Result<()> {
         (false, _) => ("loss", result.loss),
         (true, false) => ("gradient norm", result.grad_norm),
     };
-    let StepSettings { step, learning_rate, .. } = settings;
-    Err(Error::new(Kind::Diverged, format!("the {name} became {value} at step {step}, at a learning rate of {learning_rate:e}"))
-        .remedy(
-            "Lower learning_rate (a third of it is a good next try), raise warmup_ratio, or set max_grad_norm to 1. \
+    let StepSettings {
+        step, learning_rate, ..
+    } = settings;
+    Err(Error::new(
+        Kind::Diverged,
+        format!("the {name} became {value} at step {step}, at a learning rate of {learning_rate:e}"),
+    )
+    .remedy(
+        "Lower learning_rate (a third of it is a good next try), raise warmup_ratio, or set max_grad_norm to 1. \
              The weights from before this step are kept.",
-        ))
+    ))
 }
 
 /// The seed of one micro-batch's dropout masks, so that a resumed run draws the masks of one that never stopped.
@@ -95,22 +103,56 @@ fn dropout_seed(seed: u64, step: usize, micro_batch: usize) -> u64 {
 mod tests {
     use super::*;
 
-    const SETTINGS: StepSettings =
-        StepSettings { step: 7, learning_rate: 2e-4, max_grad_norm: 1.0, dropout_seed: None };
+    const SETTINGS: StepSettings = StepSettings {
+        step: 7,
+        learning_rate: 2e-4,
+        max_grad_norm: 1.0,
+        dropout_seed: None,
+    };
 
     #[test]
     fn a_loss_that_is_no_number_stops_the_run_and_says_what_to_lower() {
-        let error = check(StepResult { loss: f64::NAN, grad_norm: 1.0 }, SETTINGS).expect_err("NaN");
+        let error = check(
+            StepResult {
+                loss: f64::NAN,
+                grad_norm: 1.0,
+            },
+            SETTINGS,
+        )
+        .expect_err("NaN");
         assert_eq!(error.kind, Kind::Diverged);
         let text = error.to_string();
-        assert!(text.contains("step 7") && text.contains("2e-4") && text.contains("Lower learning_rate"), "{text}");
-        assert!(check(StepResult { loss: 1.0, grad_norm: f64::INFINITY }, SETTINGS).is_err());
-        assert!(check(StepResult { loss: 1.0, grad_norm: 0.0 }, SETTINGS).is_ok());
+        assert!(
+            text.contains("step 7") && text.contains("2e-4") && text.contains("Lower learning_rate"),
+            "{text}"
+        );
+        assert!(
+            check(
+                StepResult {
+                    loss: 1.0,
+                    grad_norm: f64::INFINITY
+                },
+                SETTINGS
+            )
+            .is_err()
+        );
+        assert!(
+            check(
+                StepResult {
+                    loss: 1.0,
+                    grad_norm: 0.0
+                },
+                SETTINGS
+            )
+            .is_ok()
+        );
     }
 
     #[test]
     fn every_micro_batch_of_every_step_has_a_dropout_mask_of_its_own() {
-        let mut seeds: Vec<u64> = (0..50).flat_map(|s| (0..8).map(move |i| dropout_seed(42, s, i))).collect();
+        let mut seeds: Vec<u64> = (0..50)
+            .flat_map(|s| (0..8).map(move |i| dropout_seed(42, s, i)))
+            .collect();
         seeds.sort_unstable();
         seeds.dedup();
         assert_eq!(seeds.len(), 400);

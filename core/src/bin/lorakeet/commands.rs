@@ -10,6 +10,7 @@ use lorakeet_core::formats::{ModelFiles, peft::Adapter};
 use lorakeet_core::protocol::{Command, DeviceChoice, Event, Message, Prompt};
 use lorakeet_core::store::{DirectorySink, DiskFile, Sink, Source};
 use lorakeet_core::train::checkpoint::Checkpoint;
+use std::collections::BTreeMap;
 use std::fs;
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -25,7 +26,12 @@ const INTERRUPTED: u8 = 130;
 
 /// Runs one subcommand.
 pub fn run(cli: Cli) -> Result<ExitCode> {
-    let mut desk = Desk { screen: Screen::new(cli.json), log: None };
+    let mut desk = Desk {
+        screen: Screen::new(cli.json),
+        log: None,
+        keep: None,
+        saved: Vec::new(),
+    };
     let device = cli.device.into();
     match cli.command {
         Task::Train(train) => block_on(run_training(train, device, &mut desk)),
@@ -41,6 +47,9 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
 struct Desk {
     screen: Screen,
     log: Option<Log>,
+    /// save_total_limit, and the checkpoints so far.
+    keep: Option<usize>,
+    saved: Vec<String>,
 }
 
 impl Desk {
@@ -49,6 +58,18 @@ impl Desk {
             log.add(event);
         }
         self.screen.show(event);
+        if let Event::Checkpoint { path, .. } = event {
+            self.saved.retain(|saved| saved != path);
+            self.saved.push(path.clone());
+            while self.saved.len() > self.keep.unwrap_or(usize::MAX) {
+                let oldest = self.saved.remove(0);
+                if let Err(error) = fs::remove_dir_all(&oldest) {
+                    self.screen.show(&Event::Warning {
+                        message: cannot("remove", Path::new(&oldest), &error).to_string(),
+                    });
+                }
+            }
+        }
     }
 
     /// Has `session` serve a command; the first failure is an error.
@@ -74,14 +95,22 @@ async fn run_training(train: Train, device: DeviceChoice, desk: &mut Desk) -> Re
 
     let folder = DirectorySink::new(&config.output_dir);
     folder.write("run.yaml", config.to_yaml().as_bytes()).await?;
+    desk.keep = config.save_total_limit;
     desk.log = Some(Log::open(Path::new(&config.output_dir), session.resume.is_some())?);
     session.sink = Some(Rc::new(folder));
-    let command = Command::Train { config: Box::new(config), sample_prompt: train.prompt };
+    let command = Command::Train {
+        config: Box::new(config),
+        sample_prompt: train.prompt,
+    };
     let outcome = desk.ask(&mut session, command, Vec::new()).await;
     desk.log = None;
     outcome?;
     let stopped = interrupted() || desk.screen.summary.as_ref().is_some_and(|summary| !summary.finished);
-    Ok(if stopped { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
+    Ok(if stopped {
+        ExitCode::from(INTERRUPTED)
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 fn check(run: &RunFile) -> Result<ExitCode> {
@@ -119,7 +148,10 @@ async fn write_text(generate: Generate, device: DeviceChoice, desk: &mut Desk) -
     let control = session.control();
     let interrupted = on_interrupt(move || control.cancel_generate())?;
     load_model(&mut session, &generate.model, generate.adapter.as_deref(), device, desk).await?;
-    let message = |role: &str, content: String| Message { role: role.into(), content };
+    let message = |role: &str, content: String| Message {
+        role: role.into(),
+        content,
+    };
     let prompt = match (generate.chat, generate.system) {
         (false, None) => Prompt::Text(generate.prompt),
         (_, system) => {
@@ -127,16 +159,28 @@ async fn write_text(generate: Generate, device: DeviceChoice, desk: &mut Desk) -
             Prompt::Messages(system.into_iter().chain([message("user", generate.prompt)]).collect())
         }
     };
-    let command = Command::Generate { id: 0, prompt, options, adapter: generate.adapter.is_some() };
+    let command = Command::Generate {
+        id: 0,
+        prompt,
+        options,
+        adapter: generate.adapter.is_some(),
+    };
     desk.ask(&mut session, command, Vec::new()).await?;
-    Ok(if interrupted() { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
+    Ok(if interrupted() {
+        ExitCode::from(INTERRUPTED)
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 async fn info(path: &Path, json: bool) -> Result<ExitCode> {
     let files = ModelFiles::open_path(path).await?;
-    let weights: u64 = files.entries().iter().map(|entry| entry.shape.iter().product::<usize>() as u64).sum();
-    let formats = files.formats();
-    let stored: u64 = formats.iter().map(|(_, bytes)| bytes).sum();
+    let weights: u64 = files.entries().iter().map(|entry| entry.elements() as u64).sum();
+    let mut formats: BTreeMap<&str, u64> = BTreeMap::new();
+    for entry in files.entries() {
+        *formats.entry(entry.storage.name()).or_default() += entry.bytes;
+    }
+    let stored: u64 = formats.values().sum();
     let key = |key: &str| files.config.get(key).filter(|value| !value.is_null()).cloned();
     if json {
         let value = serde_json::json!({
@@ -150,8 +194,18 @@ async fn info(path: &Path, json: bool) -> Result<ExitCode> {
     let line = |name: &str, value: String| println!("{name:<26}{value}");
     line("name", files.name.clone());
     for name in [
-        "model_type", "num_hidden_layers", "n_layer", "hidden_size", "n_embd", "intermediate_size",
-        "num_attention_heads", "n_head", "num_key_value_heads", "vocab_size", "max_position_embeddings", "n_positions",
+        "model_type",
+        "num_hidden_layers",
+        "n_layer",
+        "hidden_size",
+        "n_embd",
+        "intermediate_size",
+        "num_attention_heads",
+        "n_head",
+        "num_key_value_heads",
+        "vocab_size",
+        "max_position_embeddings",
+        "n_positions",
         "tie_word_embeddings",
     ] {
         if let Some(value) = key(name) {
@@ -162,7 +216,10 @@ async fn info(path: &Path, json: bool) -> Result<ExitCode> {
     for (format, bytes) in &formats {
         line(&format!("stored as {format}"), size(*bytes));
     }
-    line("memory on the device", format!("{} (weights as f32; training adds activations)", size(weights * 4)));
+    line(
+        "memory on the device",
+        format!("{} (weights as f32; training adds activations)", size(weights * 4)),
+    );
     line("tokenizer", yes_or_no(files.tokenizer.is_some()));
     line("chat template", yes_or_no(files.chat_template.is_some()));
     Ok(ExitCode::SUCCESS)
@@ -192,10 +249,21 @@ fn devices(json: bool) -> Result<ExitCode> {
 async fn load(session: &mut Session, config: &RunConfig, device: DeviceChoice, desk: &mut Desk) -> Result<()> {
     // A missing data file should not cost a model's loading time.
     let data = DiskFile::source(Path::new(&config.train_file))?;
-    let validation = config.validation_file.as_ref().map(|path| DiskFile::source(Path::new(path))).transpose()?;
+    let validation = config
+        .validation_file
+        .as_ref()
+        .map(|path| DiskFile::source(Path::new(path)))
+        .transpose()?;
     let adapter = config.adapter_name_or_path.as_ref().map(Path::new);
     load_model(session, Path::new(&config.model_name_or_path), adapter, device, desk).await?;
-    desk.ask(session, Command::LoadData { file: config.train_file.clone() }, vec![data]).await?;
+    desk.ask(
+        session,
+        Command::LoadData {
+            file: config.train_file.clone(),
+        },
+        vec![data],
+    )
+    .await?;
     match validation {
         Some(file) => session.load_validation(file).await,
         None => Ok(()),
@@ -216,7 +284,15 @@ async fn load_model(
     };
     desk.ask(session, Command::Open { device }, Vec::new()).await?;
     let names = files.iter().map(|file| file.name().to_owned()).collect();
-    desk.ask(session, Command::LoadModel { files: names, name: name_of(path) }, files).await?;
+    desk.ask(
+        session,
+        Command::LoadModel {
+            files: names,
+            name: name_of(path),
+        },
+        files,
+    )
+    .await?;
     adapter.map_or(Ok(()), |adapter| session.load_adapter(adapter))
 }
 
@@ -247,11 +323,13 @@ fn resolve_settings(set: &[String]) -> Result<Resolved> {
 
 fn with_flags(mut resolved: Resolved, set: &[String]) -> Result<Resolved> {
     let pairs = set.iter().map(|pair| {
-        pair.split_once('=').map(|(key, value)| (key.trim(), value.trim())).ok_or_else(|| {
-            Error::config(format!("must have the form KEY=VALUE, got {pair:?}"))
-                .field("--set")
-                .remedy("For example --set learning_rate=1e-4.")
-        })
+        pair.split_once('=')
+            .map(|(key, value)| (key.trim(), value.trim()))
+            .ok_or_else(|| {
+                Error::config(format!("must have the form KEY=VALUE, got {pair:?}"))
+                    .field("--set")
+                    .remedy("For example --set learning_rate=1e-4.")
+            })
     });
     let pairs = pairs.collect::<Result<Vec<_>>>()?;
     resolved.overlay(pairs, &From::Flag)?;
@@ -259,7 +337,10 @@ fn with_flags(mut resolved: Resolved, set: &[String]) -> Result<Resolved> {
 }
 
 fn name_of(path: &Path) -> String {
-    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+    path.file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy()
+        .into_owned()
 }
 
 fn yes_or_no(yes: bool) -> String {
@@ -289,7 +370,10 @@ fn on_interrupt(first: impl Fn() + Send + 'static) -> Result<impl Fn() -> bool> 
 }
 
 /// The command's clock; it has nobody to give way to.
-const HOST: Host = Host { now_ms, yield_now: || Box::pin(std::future::ready(())) };
+const HOST: Host = Host {
+    now_ms,
+    yield_now: || Box::pin(std::future::ready(())),
+};
 
 fn now_ms() -> f64 {
     static START: OnceLock<Instant> = OnceLock::new();

@@ -13,7 +13,12 @@ impl Log {
     /// Opens the log of the run in `folder`; a run that goes on from a checkpoint appends to it.
     pub fn open(folder: &Path, append: bool) -> Result<Self> {
         let path = folder.join("train_log.jsonl");
-        let file = OpenOptions::new().create(true).write(true).append(append).truncate(!append).open(&path);
+        let file = OpenOptions::new()
+            .create(true)
+            .write(true)
+            .append(append)
+            .truncate(!append)
+            .open(&path);
         Ok(Self(file.map_err(|error| cannot("write", &path, &error))?))
     }
 

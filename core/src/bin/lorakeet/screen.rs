@@ -21,7 +21,14 @@ pub struct Screen {
 impl Screen {
     /// A screen that shows `json`, or text.
     pub fn new(json: bool) -> Self {
-        Self { json, bar: None, max_steps: 0, table_open: false, failed: None, summary: None }
+        Self {
+            json,
+            bar: None,
+            max_steps: 0,
+            table_open: false,
+            failed: None,
+            summary: None,
+        }
     }
 
     /// Shows one event.
@@ -81,7 +88,10 @@ impl Screen {
             Event::Eval(eval) => {
                 self.open_table();
                 let step = format!("{}/{}", eval.step, self.max_steps);
-                print(&format!("{step:>11}  validation {:.4}  perplexity {:.3}\n", eval.loss, eval.perplexity));
+                print(&format!(
+                    "{step:>11}  validation {:.4}  perplexity {:.3}\n",
+                    eval.loss, eval.perplexity
+                ));
             }
             Event::Sample { step, prompt, text } => {
                 let text = text.replace('\n', "\n             ");
@@ -91,7 +101,11 @@ impl Screen {
             Event::Paused { step } => note(format!("paused   after step {step}")),
             Event::Warning { message } => note(format!("note     {message}")),
             Event::Token { text, .. } => print(text),
-            Event::Generated { tokens, tokens_per_second, .. } => {
+            Event::Generated {
+                tokens,
+                tokens_per_second,
+                ..
+            } => {
                 print("\n");
                 note(format!("({tokens} tokens, {tokens_per_second:.1} a second)"));
             }
@@ -121,7 +135,9 @@ impl Screen {
                 "{msg:>11} [{bar:30}] {pos}/{len} {eta}"
             };
             let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-            let bar = ProgressBar::new(total).with_style(style.progress_chars("=> ")).with_message(name);
+            let bar = ProgressBar::new(total)
+                .with_style(style.progress_chars("=> "))
+                .with_message(name);
             self.bar = Some((stage, bar));
         }
         if let Some((_, bar)) = &self.bar {
@@ -164,7 +180,11 @@ fn summary_line(summary: &RunSummary) -> String {
 
 /// One line on a model: `SmolLM2: llama, 30 layers x 576, 134.5M weights (Q4_1 82.0 MB, F32 0.1 MB)`.
 pub fn model_line(model: &ModelInfo) -> String {
-    let formats: Vec<_> = model.formats.iter().map(|(name, bytes)| format!("{name} {}", size(*bytes))).collect();
+    let formats: Vec<_> = model
+        .formats
+        .iter()
+        .map(|(name, bytes)| format!("{name} {}", size(*bytes)))
+        .collect();
     format!(
         "{}: {}, {} layers x {}, {} weights ({})",
         model.name,
@@ -223,7 +243,10 @@ mod tests {
             eta_seconds: 125.0,
             device_bytes: None,
         };
-        assert_eq!(step_line(&step, 100), "     12/100     0.50   2.3457    2.00e-4     1.250     144.0   2:05\n");
+        assert_eq!(
+            step_line(&step, 100),
+            "     12/100     0.50   2.3457    2.00e-4     1.250     144.0   2:05\n"
+        );
     }
 
     #[test]
