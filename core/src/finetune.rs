@@ -145,6 +145,16 @@ impl Session {
         if !name.is_empty() {
             files.name = name;
         }
+        if files.entries().is_empty() {
+            let message = "There are no weights among the model's files, so it starts from fresh ones, which know \
+                           nothing yet: train it with finetuning_type: full.";
+            emit(
+                Event::Warning {
+                    message: message.into(),
+                },
+                None,
+            );
+        }
         let model = self.read_model(&files, false, 0, emit).await?;
         emit(Event::Model(model.info.clone()), None);
         self.adapter = None;

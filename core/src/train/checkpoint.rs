@@ -27,7 +27,7 @@ type Tensors = Vec<(String, Vec<usize>, Vec<f32>)>;
 const MOST_STATE_BYTES: u64 = 1 << 30;
 
 /// What a run knows of its past; all that the next step depends on besides weights, moments, configuration and data.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Progress {
     /// Optimizer steps done.
     pub step: usize,
@@ -40,8 +40,36 @@ pub struct Progress {
     /// Validation loss of the untouched model.
     pub eval_loss_before: Option<f64>,
     /// Reports so far, as transformers logs them.
-    #[serde(skip)]
     pub log_history: Vec<BTreeMap<String, Value>>,
+}
+
+/// The part of [`Progress`] that transformers has no place for, as it is written.
+#[derive(Serialize, Deserialize)]
+struct Own {
+    step: usize,
+    tokens_seen: u64,
+    loss_sum: Exact,
+    unreported_sum: Exact,
+    unreported_count: usize,
+    eval_loss_before: Option<Exact>,
+}
+
+/// A number as text that reads back to the last bit, which JSON readers do not promise of numbers.
+#[derive(Serialize, Deserialize)]
+struct Exact(String);
+
+impl From<f64> for Exact {
+    fn from(number: f64) -> Self {
+        Self(number.to_string())
+    }
+}
+
+impl Exact {
+    fn number(&self) -> Result<f64> {
+        self.0
+            .parse()
+            .map_err(|_| Error::format(format!("{:?} is not a number", self.0)))
+    }
 }
 
 impl Progress {
@@ -99,7 +127,15 @@ fn trainer_state(progress: &Progress, plan: (usize, f64), config: &RunConfig) ->
         .iter()
         .filter_map(|entry| Some((entry.get("eval_loss")?.as_f64()?, entry.get("step")?.as_u64()?)))
         .min_by(|a, b| a.0.total_cmp(&b.0));
-    let own = serde_json::to_value(progress).map_err(broken)?;
+    let own = Own {
+        step: progress.step,
+        tokens_seen: progress.tokens_seen,
+        loss_sum: progress.loss_sum.into(),
+        unreported_sum: progress.unreported.0.into(),
+        unreported_count: progress.unreported.1,
+        eval_loss_before: progress.eval_loss_before.map(Exact::from),
+    };
+    let own = serde_json::to_value(own).map_err(broken)?;
     let state: BTreeMap<&str, Value> = BTreeMap::from([
         ("best_global_step", json!(best.map(|best| best.1))),
         ("best_metric", json!(best.map(|best| best.0))),
@@ -183,9 +219,15 @@ fn read_progress(bytes: &[u8]) -> Result<Progress> {
     };
     let mut state: Value = serde_json::from_slice(bytes).map_err(broken)?;
     let own = state["stateful_callbacks"]["Lorakeet"].take();
-    let mut progress: Progress = serde_json::from_value(own).map_err(broken)?;
-    progress.log_history = serde_json::from_value(state["log_history"].take()).map_err(broken)?;
-    Ok(progress)
+    let own: Own = serde_json::from_value(own).map_err(broken)?;
+    Ok(Progress {
+        step: own.step,
+        loss_sum: own.loss_sum.number()?,
+        tokens_seen: own.tokens_seen,
+        unreported: (own.unreported_sum.number()?, own.unreported_count),
+        eval_loss_before: own.eval_loss_before.map(|loss| loss.number()).transpose()?,
+        log_history: serde_json::from_value(state["log_history"].take()).map_err(broken)?,
+    })
 }
 
 async fn read_tensors(source: &Source) -> Result<Tensors> {
@@ -221,7 +263,7 @@ mod tests {
     fn the_state_has_the_keys_of_transformers_in_order_and_reads_back() {
         let mut progress = Progress {
             step: 4,
-            loss_sum: 8.5,
+            loss_sum: 0.1 + 0.2,
             tokens_seen: 512,
             ..Default::default()
         };
