@@ -1,1 +1,617 @@
-//! To be written in this first series of commits.
+//! The main way of a run, from top to bottom: a front end's commands come in, events go out.
+//!
+//! [`Session`] keeps what is loaded from one command to the next; [`Session::handle`] serves a command; `train` and [`Run`]
+//! are the loop itself. Everything that computes lives elsewhere: files in [`crate::formats`], examples in [`crate::data`],
+//! the model in [`crate::models`], one step in [`crate::train::step`]. The loop waits for the device without blocking and
+//! gives the host a breath between micro-batches, so that a browser's worker hears 'pause' while it trains.
+
+use crate::config::{FinetuningType, Plan, RunConfig};
+use crate::data::{self, Batch, Cursor, Dataset, Example};
+use crate::error::{Error, Result};
+use crate::formats::{ModelFiles, peft::Adapter};
+use crate::models::Model;
+use crate::protocol::{
+    Command, DeviceChoice, DeviceInfo, EvalInfo, Event, GenerateOptions, Message, Prompt, RunInfo, RunSummary, Stage,
+    StepInfo,
+};
+use crate::store::{self, Sink, Source};
+use crate::train::checkpoint::{self, Checkpoint, Progress};
+pub use crate::train::control::{Control, Host};
+use crate::train::loaded::{Loaded, adapter_config, collate, companions, evaluate, evaluation_batches};
+use crate::train::optim::AdamW;
+use crate::train::pace::Speed;
+use crate::train::schedule::Schedule;
+use crate::train::step::{StepSettings, train_step};
+use burn::tensor::Device;
+use std::rc::Rc;
+
+/// Where events go; the bytes are an exported file's.
+pub type Emit<'a> = &'a mut dyn FnMut(Event, Option<Vec<u8>>);
+
+/// Samples in the middle of a run, and how far apart they are at least: they cost as much as a step or two.
+const SAMPLES: usize = 10;
+const LEAST_STEPS_BETWEEN_SAMPLES: usize = 5;
+
+/// Tokens of a sample in the middle of a run.
+const SAMPLE_TOKENS: usize = 48;
+
+/// What is loaded, from one command to the next.
+pub struct Session {
+    /// Place for checkpoints and results; without one they stay in memory.
+    pub sink: Option<Rc<dyn Sink>>,
+    /// Where the next run goes on from.
+    pub resume: Option<Checkpoint>,
+    host: Host,
+    control: Control,
+    device: Option<(Device, DeviceInfo)>,
+    model: Option<Loaded>,
+    data: Option<Dataset>,
+    validation: Option<Dataset>,
+    adapter: Option<Adapter>,
+}
+
+impl Session {
+    /// A session with nothing loaded.
+    pub fn new(host: Host) -> Self {
+        Self {
+            sink: None,
+            resume: None,
+            host,
+            control: Control::default(),
+            device: None,
+            model: None,
+            data: None,
+            validation: None,
+            adapter: None,
+        }
+    }
+
+    /// The handle that works while a command is under way.
+    pub fn control(&self) -> Control {
+        self.control.clone()
+    }
+
+    /// Serves one command; `files` travelled with it. What goes wrong becomes [`Event::Failed`].
+    pub async fn handle(&mut self, command: Command, files: Vec<Source>, emit: Emit<'_>) {
+        if let Err(error) = self.serve(command, files, emit).await {
+            emit(Event::Failed(error), None);
+        }
+    }
+
+    async fn serve(&mut self, command: Command, files: Vec<Source>, emit: Emit<'_>) -> Result<()> {
+        match command {
+            Command::Open { device } => self.open(device, emit).await,
+            Command::LoadModel { name, .. } => self.load_model(name, files, emit).await,
+            Command::LoadData { .. } => {
+                let dataset = read_data(files).await?;
+                emit(Event::Data(dataset.info()), None);
+                self.data = Some(dataset);
+                Ok(())
+            }
+            Command::Preview { config } => {
+                let loaded = self.model.as_ref().ok_or_else(no_model)?;
+                let dataset = self.data.as_ref().ok_or_else(no_data)?;
+                emit(
+                    Event::Preview {
+                        examples: loaded.preview(dataset, &config)?,
+                    },
+                    None,
+                );
+                Ok(())
+            }
+            Command::Train { config, sample_prompt } => self.train(*config, sample_prompt, emit).await,
+            Command::Pause => {
+                self.control.pause();
+                Ok(())
+            }
+            Command::Resume => {
+                self.control.resume();
+                Ok(())
+            }
+            Command::Stop => {
+                self.control.stop();
+                Ok(())
+            }
+            Command::CancelGenerate => {
+                self.control.cancel_generate();
+                Ok(())
+            }
+            Command::Generate { .. } | Command::ExportAdapter => {
+                let loaded = self.model.as_ref().ok_or_else(no_model)?;
+                loaded.answer(command, self.host, &self.control, emit).await
+            }
+        }
+    }
+
+    async fn open(&mut self, choice: DeviceChoice, emit: Emit<'_>) -> Result<()> {
+        let opened = crate::device::open(choice).await?;
+        emit(Event::Device(opened.1.clone()), None);
+        // What lives on another device is of no use any more.
+        if self.device.as_ref().is_some_and(|old| old.1 != opened.1) {
+            self.model = None;
+        }
+        self.device = Some(opened);
+        Ok(())
+    }
+
+    async fn load_model(&mut self, name: String, files: Vec<Source>, emit: Emit<'_>) -> Result<()> {
+        if self.device.is_none() {
+            self.open(DeviceChoice::Auto, emit).await?;
+        }
+        // The old model goes first: two may not fit.
+        self.model = None;
+        let companions = companions(&files);
+        let mut files = ModelFiles::open(files).await?;
+        if !name.is_empty() {
+            files.name = name;
+        }
+        if files.entries().is_empty() {
+            let message = "There are no weights among the model's files, so it starts from fresh ones, which know \
+                           nothing yet: train it with finetuning_type: full.";
+            emit(
+                Event::Warning {
+                    message: message.into(),
+                },
+                None,
+            );
+        }
+        let model = self.read_model(&files, false, 0, emit).await?;
+        emit(Event::Model(model.info.clone()), None);
+        self.adapter = None;
+        self.model = Some(Loaded {
+            files,
+            model,
+            full: false,
+            companions,
+        });
+        Ok(())
+    }
+
+    async fn read_model(&self, files: &ModelFiles, full: bool, seed: u64, emit: Emit<'_>) -> Result<Model> {
+        let (device, _) = self
+            .device
+            .as_ref()
+            .ok_or_else(|| Error::internal("no device is open"))?;
+        let mut progress = |done, total| {
+            emit(
+                Event::Progress {
+                    stage: Stage::LoadModel,
+                    done,
+                    total,
+                },
+                None,
+            )
+        };
+        Model::load(files, full, seed, device, &mut progress).await
+    }
+
+    /// Takes validation data that is in a file of its own, for the next run.
+    ///
+    /// # Errors
+    /// The file cannot be read or understood.
+    pub async fn load_validation(&mut self, file: Source) -> Result<()> {
+        self.validation = Some(read_data(vec![file]).await?);
+        Ok(())
+    }
+
+    /// Puts a saved adapter on the loaded model; the next LoRA run goes on from it.
+    ///
+    /// # Errors
+    /// No model is loaded, or the adapter does not fit it.
+    pub fn load_adapter(&mut self, adapter: Adapter) -> Result<()> {
+        let loaded = self.model.as_mut().ok_or_else(no_model)?;
+        loaded.model.load_adapter(&adapter)?;
+        self.adapter = Some(adapter);
+        Ok(())
+    }
+
+    /// Scores the loaded model, with its adapter if it has one: on the validation data where there is some, on the whole of
+    /// the data else.
+    ///
+    /// # Errors
+    /// Nothing loaded, data without a target token, a lost device.
+    pub async fn evaluate(&mut self, config: &RunConfig, emit: Emit<'_>) -> Result<EvalInfo> {
+        let loaded = self.model.as_ref().ok_or_else(no_model)?;
+        let dataset = self.validation.as_ref().or(self.data.as_ref()).ok_or_else(no_data)?;
+        let examples = loaded.examples(dataset, config, emit)?;
+        let batches = evaluation_batches(&examples, config, &loaded.model);
+        let stopped = || self.control.is_stopped();
+        let scored = evaluate(&loaded.model, &batches, 0, self.host, &stopped, emit).await?;
+        scored.ok_or_else(|| Error::config("the scoring was stopped"))
+    }
+
+    /// The main way. See the comments.
+    async fn train(&mut self, config: RunConfig, sample_prompt: Option<String>, emit: Emit<'_>) -> Result<()> {
+        self.control.begin_run();
+        let started_ms = (self.host.now_ms)();
+
+        // Rows → examples → a seeded split.
+        let loaded = self.model.as_ref().ok_or_else(no_model)?;
+        let dataset = self.data.as_ref().ok_or_else(no_data)?;
+        let conversational = dataset.form != data::Form::Text;
+        let mut examples = loaded.examples(dataset, &config, emit)?;
+        examples.truncate(config.max_samples.unwrap_or(usize::MAX));
+        let data_seed = config.data_seed.unwrap_or(config.seed);
+        let held_out = match &self.validation {
+            Some(validation) => loaded.examples(validation, &config, emit)?,
+            None => {
+                let (train, held_out) = data::split(examples.len(), config.val_size, data_seed)?;
+                let pick = |indices: &[usize]| indices.iter().map(|&i| examples[i].clone()).collect::<Vec<_>>();
+                let held_out = pick(&held_out);
+                examples = pick(&train);
+                held_out
+            }
+        };
+
+        // The model: a fresh adapter, a given one, or every weight.
+        self.prepare_model(&config, emit).await?;
+        let loaded = self.model.as_mut().ok_or_else(no_model)?;
+        let plan = config.plan(examples.len());
+        let mut run = Run {
+            schedule: Schedule::new(&config, &plan),
+            optimizer: AdamW::new(&loaded.model.parameters, &config),
+            evaluation: evaluation_batches(&held_out, &config, &loaded.model),
+            progress: Progress::default(),
+            cursor: Cursor::default(),
+            order: Vec::new(),
+            speed: Speed::default(),
+            data_seed,
+            host: self.host,
+            control: self.control.clone(),
+            sink: self.sink.clone(),
+            loaded,
+            examples,
+            sample_prompt,
+            conversational,
+            plan,
+            config,
+        };
+        if let Some(checkpoint) = self.resume.take() {
+            run.resume(checkpoint)?;
+        }
+        let all_parameters = match run.config.finetuning_type {
+            FinetuningType::Lora => run.loaded.model.info.parameters + run.loaded.model.parameters.weights(),
+            FinetuningType::Full => run.loaded.model.info.parameters,
+        };
+        emit(
+            Event::Started(RunInfo {
+                max_steps: run.plan.max_steps,
+                train_examples: run.examples.len(),
+                eval_examples: held_out.len(),
+                trainable_parameters: run.loaded.model.parameters.weights(),
+                all_parameters,
+            }),
+            None,
+        );
+
+        // The untouched model first, then step after step. What was learnt is kept even where a step fails.
+        let outcome = run.train(emit).await;
+        self.control.end_run();
+        let finished = outcome?;
+        let seconds = ((self.host.now_ms)() - started_ms) / 1000.0;
+        emit(Event::Done(RunSummary { seconds, ..finished }), None);
+        Ok(())
+    }
+
+    /// Makes the loaded model trainable: every weight, an adapter that was given, or a fresh one.
+    async fn prepare_model(&mut self, config: &RunConfig, emit: Emit<'_>) -> Result<()> {
+        let full = config.finetuning_type == FinetuningType::Full;
+        if full || self.model.as_ref().is_some_and(|loaded| loaded.full) {
+            // Read again: a model is either frozen or trained throughout. The old one goes first, two may not fit.
+            let Loaded { files, companions, .. } = self.model.take().ok_or_else(no_model)?;
+            let model = self.read_model(&files, full, config.seed, emit).await?;
+            self.model = Some(Loaded {
+                files,
+                model,
+                full,
+                companions,
+            });
+        }
+        let loaded = self.model.as_mut().ok_or_else(no_model)?;
+        match &self.adapter {
+            _ if full => Ok(()),
+            Some(adapter) => loaded.model.load_adapter(adapter),
+            None => loaded
+                .model
+                .attach_lora(&adapter_config(config, &loaded.model.info.model_type), config.seed),
+        }
+    }
+}
+
+/// A run under way.
+struct Run<'a> {
+    config: RunConfig,
+    plan: Plan,
+    schedule: Schedule,
+    loaded: &'a mut Loaded,
+    optimizer: AdamW,
+    examples: Vec<Example>,
+    evaluation: Vec<Batch>,
+    sample_prompt: Option<String>,
+    /// Whether the data are conversations, so that the prompt is a question.
+    conversational: bool,
+    progress: Progress,
+    /// Where the next micro-batch starts, and the order of its epoch.
+    cursor: Cursor,
+    order: Vec<usize>,
+    data_seed: u64,
+    speed: Speed,
+    host: Host,
+    control: Control,
+    sink: Option<Rc<dyn Sink>>,
+}
+
+impl Run<'_> {
+    /// All steps that are left; gives the summary without its time.
+    async fn train(&mut self, emit: Emit<'_>) -> Result<RunSummary> {
+        let mut last_evaluation = None;
+        if self.progress.step == 0 {
+            last_evaluation = self.evaluate(emit).await?;
+            self.progress.eval_loss_before = last_evaluation.as_ref().map(|eval| eval.loss);
+            self.sample(emit).await?;
+        }
+        while self.progress.step < self.plan.max_steps && !self.hold(emit).await {
+            if let Err(error) = self.step(emit).await {
+                // The step changed nothing: what was learnt before it is worth keeping.
+                self.save_result().await?;
+                return Err(error);
+            }
+            let step = self.progress.step;
+            if self.config.evaluates_at(step, &self.plan) {
+                last_evaluation = self.evaluate(emit).await?;
+            }
+            let rhythm = self.plan.max_steps.div_ceil(SAMPLES).max(LEAST_STEPS_BETWEEN_SAMPLES);
+            if step < self.plan.max_steps && step.is_multiple_of(rhythm) {
+                self.sample(emit).await?;
+            }
+            if self.config.saves_at(step, &self.plan) {
+                self.save_checkpoint(emit).await?;
+            }
+        }
+        let finished = self.progress.step == self.plan.max_steps;
+        if !finished {
+            self.save_checkpoint(emit).await?;
+        }
+        if last_evaluation
+            .as_ref()
+            .is_none_or(|eval| eval.step != self.progress.step)
+        {
+            last_evaluation = self.evaluate(emit).await?;
+        }
+        if self.progress.step > 0 {
+            self.sample(emit).await?;
+        }
+        self.save_result().await?;
+        Ok(RunSummary {
+            finished,
+            steps: self.progress.step,
+            train_loss: self.progress.loss_sum / self.progress.step.max(1) as f64,
+            eval_loss_before: self.progress.eval_loss_before,
+            eval_loss_after: last_evaluation.map(|eval| eval.loss),
+            seconds: 0.0,
+        })
+    }
+
+    /// One optimizer step, counted and reported.
+    async fn step(&mut self, emit: Emit<'_>) -> Result<()> {
+        let started_ms = (self.host.now_ms)();
+        let step = self.progress.step + 1;
+        let cursor = self.cursor;
+        let batches = self.next_batches();
+        let settings = StepSettings {
+            step,
+            learning_rate: self.schedule.learning_rate(step - 1),
+            max_grad_norm: self.config.max_grad_norm,
+            dropout_seed: (self.config.lora_dropout > 0.0).then_some(self.config.seed),
+        };
+        let result = train_step(
+            &mut self.loaded.model,
+            &mut self.optimizer,
+            &batches,
+            settings,
+            &self.host,
+        )
+        .await;
+        let result = result.inspect_err(|_| self.cursor = cursor)?;
+        let tokens: usize = batches.iter().map(|batch| batch.input_tokens).sum();
+        self.speed
+            .add(((self.host.now_ms)() - started_ms) / 1000.0, tokens as u64);
+        let progress = &mut self.progress;
+        progress.step = step;
+        progress.loss_sum += result.loss;
+        progress.tokens_seen += tokens as u64;
+        progress.unreported.0 += result.loss;
+        progress.unreported.1 += 1;
+        if self.config.logs_at(step, &self.plan) || step == self.plan.max_steps {
+            let (sum, count) = std::mem::take(&mut progress.unreported);
+            let epoch = step as f64 / self.plan.steps_per_epoch as f64;
+            let info = StepInfo {
+                step,
+                epoch,
+                loss: sum / count as f64,
+                learning_rate: settings.learning_rate,
+                grad_norm: result.grad_norm,
+                tokens_per_second: self.speed.tokens_per_second(),
+                num_input_tokens_seen: progress.tokens_seen,
+                eta_seconds: self.speed.eta_seconds(self.plan.max_steps - step),
+                device_bytes: crate::device::memory_bytes(self.loaded.model.device()),
+            };
+            let numbers = [
+                ("loss", info.loss),
+                ("learning_rate", info.learning_rate),
+                ("grad_norm", info.grad_norm),
+            ];
+            progress.log(epoch, &numbers);
+            emit(Event::Step(info), None);
+        }
+        Ok(())
+    }
+
+    /// The micro-batches of the next step: as many as accumulate, fewer where the epoch ends.
+    fn next_batches(&mut self) -> Vec<Batch> {
+        let mut batches = Vec::with_capacity(self.config.gradient_accumulation_steps);
+        let epoch = self.cursor.epoch;
+        if self.order.is_empty() || self.cursor.position == 0 {
+            self.order = data::order(self.examples.len(), self.data_seed, epoch);
+        }
+        while batches.len() < self.config.gradient_accumulation_steps && self.cursor.epoch == epoch {
+            let rows = self.cursor.take(&self.order, self.config.per_device_train_batch_size);
+            let rows: Vec<&Example> = rows.iter().map(|&i| &self.examples[i]).collect();
+            batches.push(collate(&rows, &self.loaded.model));
+        }
+        batches
+    }
+
+    /// Serves what was asked for meanwhile, holds while the run is paused, and tells whether it is to end.
+    async fn hold(&mut self, emit: Emit<'_>) -> bool {
+        let mut paused = false;
+        loop {
+            (self.host.yield_now)().await;
+            while let Some(command) = self.control.next_request() {
+                if let Err(error) = self.loaded.answer(command, self.host, &self.control, emit).await {
+                    emit(Event::Failed(error), None);
+                }
+            }
+            let holds = self.control.is_paused() && !self.control.is_stopped();
+            match (paused, holds) {
+                (false, true) => emit(
+                    Event::Paused {
+                        step: self.progress.step,
+                    },
+                    None,
+                ),
+                (true, false) => emit(Event::Resumed, None),
+                _ => {}
+            }
+            paused = holds;
+            if !paused {
+                return self.control.is_stopped();
+            }
+        }
+    }
+
+    /// Scores the validation split, if there is one.
+    async fn evaluate(&mut self, emit: Emit<'_>) -> Result<Option<EvalInfo>> {
+        if self.evaluation.is_empty() {
+            return Ok(None);
+        }
+        let step = self.progress.step;
+        // A stop that comes now ends the scoring; one that ended the run does not forbid its last score.
+        let was_stopped = self.control.is_stopped();
+        let stopped = || !was_stopped && self.control.is_stopped();
+        let eval = evaluate(&self.loaded.model, &self.evaluation, step, self.host, &stopped, emit).await?;
+        let Some(eval) = eval else { return Ok(None) };
+        self.progress.log(
+            step as f64 / self.plan.steps_per_epoch as f64,
+            &[("eval_loss", eval.loss)],
+        );
+        emit(Event::Eval(eval.clone()), None);
+        Ok(Some(eval))
+    }
+
+    /// Continues the sample prompt greedily, if there is one.
+    async fn sample(&self, emit: Emit<'_>) -> Result<()> {
+        let Some(prompt) = &self.sample_prompt else {
+            return Ok(());
+        };
+        let options = GenerateOptions {
+            max_new_tokens: SAMPLE_TOKENS,
+            ..GenerateOptions::default()
+        };
+        // As with the score.
+        let was_stopped = self.control.is_stopped();
+        let stopped = || !was_stopped && self.control.is_stopped();
+        let asked = match (self.conversational, self.loaded.files.chat_template.is_some()) {
+            (true, true) => Prompt::Messages(vec![Message {
+                role: "user".into(),
+                content: prompt.clone(),
+            }]),
+            _ => Prompt::Text(prompt.clone()),
+        };
+        let generated = self
+            .loaded
+            .generate(&asked, &options, true, self.host, &stopped, &mut |_| {})
+            .await?;
+        emit(
+            Event::Sample {
+                step: self.progress.step,
+                prompt: prompt.clone(),
+                text: generated.text,
+            },
+            None,
+        );
+        Ok(())
+    }
+
+    /// Writes `checkpoint-N`. How many are kept is the storage's owner's business.
+    async fn save_checkpoint(&mut self, emit: Emit<'_>) -> Result<()> {
+        let Some(sink) = self.sink.clone() else { return Ok(()) };
+        let step = self.progress.step;
+        let folder = format!("checkpoint-{step}");
+        let epoch = step as f64 / self.plan.steps_per_epoch as f64;
+        let plan = (self.plan.max_steps, epoch);
+        let mut files = self.loaded.export().await?;
+        let state =
+            checkpoint::state_files(&self.loaded.model, &self.optimizer, &self.progress, plan, &self.config).await?;
+        files.extend(state);
+        for (name, bytes) in &files {
+            sink.write(&format!("{folder}/{name}"), bytes).await?;
+        }
+        emit(
+            Event::Checkpoint {
+                step,
+                path: format!("{}/{folder}", self.config.output_dir),
+            },
+            None,
+        );
+        Ok(())
+    }
+
+    /// Writes what was learnt.
+    async fn save_result(&mut self) -> Result<()> {
+        let Some(sink) = self.sink.clone() else { return Ok(()) };
+        for (name, bytes) in self.loaded.export().await? {
+            sink.write(&name, &bytes).await?;
+        }
+        Ok(())
+    }
+
+    /// Goes to where `checkpoint` was written.
+    fn resume(&mut self, checkpoint: Checkpoint) -> Result<()> {
+        checkpoint.restore(&mut self.loaded.model, &mut self.optimizer)?;
+        self.progress = checkpoint.progress;
+        if self.progress.step > self.plan.max_steps {
+            let (step, steps) = (self.progress.step, self.plan.max_steps);
+            return Err(Error::config(format!(
+                "the checkpoint has done {step} steps, the run has only {steps}"
+            ))
+            .remedy("Raise max_steps or num_train_epochs."));
+        }
+        let rows = self.config.per_device_train_batch_size * self.config.gradient_accumulation_steps;
+        let steps_per_epoch = self.plan.steps_per_epoch;
+        self.cursor = Cursor {
+            epoch: self.progress.step / steps_per_epoch,
+            position: self.progress.step % steps_per_epoch * rows,
+        };
+        Ok(())
+    }
+}
+
+async fn read_data(files: Vec<Source>) -> Result<Dataset> {
+    let [file] = files.as_slice() else {
+        return Err(Error::data(format!("training data is one file, got {}", files.len())));
+    };
+    data::check_size(file.name(), file.len_bytes())?;
+    Dataset::parse(
+        file.name(),
+        &store::read_all(file.as_ref(), data::MAX_FILE_BYTES).await?,
+    )
+}
+
+fn no_model() -> Error {
+    Error::config("no model is loaded").remedy("Load a GGUF file, or a folder with config.json and safetensors.")
+}
+
+fn no_data() -> Error {
+    Error::config("no training data is loaded").remedy("Load a txt, csv, json or jsonl file.")
+}

@@ -1,1 +1,202 @@
-fn main() {}
+//! The `lorakeet` command: the engine without a page. Results go to standard output, progress and messages to standard error.
+//!
+//! Exit status: 0 done, 1 failed, 2 a wrong flag or setting, 130 interrupted (what was learnt is saved).
+
+mod commands;
+mod log;
+mod screen;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use lorakeet_core::error::Kind;
+use lorakeet_core::protocol::{DeviceChoice, GenerateOptions};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Fine-tune small language models on your own machine.
+#[derive(Parser)]
+#[command(name = "lorakeet", version, about, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Task,
+    /// Print events as JSON, one a line, on standard output.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Where to compute; auto takes a GPU where there is one.
+    #[arg(long, global = true, value_enum, default_value = "auto")]
+    device: OnDevice,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run a training.
+    Train(Train),
+    /// Show the resolved run: every key, its value, where it came from, what it does.
+    Check {
+        #[command(flatten)]
+        run: RunFile,
+    },
+    /// Score a model on data: mean loss a token, and perplexity.
+    Eval(Eval),
+    /// Continue a text.
+    Generate(Generate),
+    /// Describe a model's files: architecture, parameters, storage formats, memory.
+    Info {
+        /// A folder in Hugging Face's layout, or a GGUF file.
+        model: PathBuf,
+    },
+    /// List the devices that can be used, with their limits.
+    Devices,
+}
+
+#[derive(Args)]
+struct RunFile {
+    /// The run file, YAML or JSON.
+    run: PathBuf,
+    /// Override a key of the run file; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+#[derive(Args)]
+struct Train {
+    #[command(flatten)]
+    run: RunFile,
+    /// A text to continue before, during and after, so that the change can be read.
+    #[arg(long, value_name = "TEXT")]
+    prompt: Option<String>,
+    /// Go on from a folder checkpoint-N that an earlier run wrote.
+    #[arg(long, value_name = "FOLDER")]
+    resume_from_checkpoint: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct Eval {
+    /// A run file: its model, adapter, data and layout are used.
+    #[arg(required_unless_present_all = ["model", "data"])]
+    run: Option<PathBuf>,
+    /// Override a key of the run file; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// The model, instead of the run file's.
+    #[arg(long)]
+    model: Option<PathBuf>,
+    /// The data, instead of the run file's.
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// An adapter's folder.
+    #[arg(long)]
+    adapter: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct Generate {
+    /// The text to continue.
+    prompt: String,
+    /// A folder in Hugging Face's layout, or a GGUF file.
+    #[arg(long)]
+    model: PathBuf,
+    /// An adapter's folder.
+    #[arg(long)]
+    adapter: Option<PathBuf>,
+    /// Take the prompt as a question to the model's chat template.
+    #[arg(long)]
+    chat: bool,
+    /// A system message in front; implies --chat.
+    #[arg(long, value_name = "TEXT")]
+    system: Option<String>,
+    /// Tokens to add at most.
+    #[arg(long, default_value_t = 128)]
+    max_new_tokens: usize,
+    /// Draw instead of taking the likeliest token; implied by the next three.
+    #[arg(long)]
+    do_sample: bool,
+    /// Above 0; below 1 sharpens, above 1 flattens.
+    #[arg(long)]
+    temperature: Option<f64>,
+    /// Keep the k likeliest; 0 keeps all.
+    #[arg(long)]
+    top_k: Option<usize>,
+    /// Keep the likeliest whose probabilities sum to this.
+    #[arg(long)]
+    top_p: Option<f64>,
+    /// Seed of the sampler.
+    #[arg(long, default_value_t = 42)]
+    seed: u64,
+    /// A text that ends the generation; may be repeated.
+    #[arg(long, value_name = "TEXT")]
+    stop: Vec<String>,
+}
+
+impl Generate {
+    fn options(&self) -> GenerateOptions {
+        let default = GenerateOptions::default();
+        let asked = self.temperature.is_some() || self.top_k.is_some() || self.top_p.is_some();
+        GenerateOptions {
+            max_new_tokens: self.max_new_tokens,
+            do_sample: self.do_sample || asked,
+            temperature: self.temperature.unwrap_or(default.temperature),
+            top_k: self.top_k.unwrap_or(default.top_k),
+            top_p: self.top_p.unwrap_or(default.top_p),
+            seed: self.seed,
+            stop: self.stop.clone(),
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum OnDevice {
+    Auto,
+    Gpu,
+    Cpu,
+}
+
+impl From<OnDevice> for DeviceChoice {
+    fn from(device: OnDevice) -> Self {
+        match device {
+            OnDevice::Auto => Self::Auto,
+            OnDevice::Gpu => Self::Gpu,
+            OnDevice::Cpu => Self::Cpu,
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match commands::run(cli) {
+        Ok(status) => status,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(if error.kind == Kind::Config { 2 } else { 1 })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_flags_fit_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_temperature_asks_for_sampling() {
+        let parse = |words: &[&str]| match Cli::parse_from(words).command {
+            Task::Generate(generate) => generate.options(),
+            _ => panic!("another command"),
+        };
+        assert!(!parse(&["lorakeet", "generate", "--model", "m", "Hello"]).do_sample);
+        let options = parse(&["lorakeet", "generate", "--model", "m", "Hello", "--temperature", "0.7"]);
+        assert!(options.do_sample && options.temperature == 0.7);
+    }
+
+    #[test]
+    fn scoring_needs_a_run_file_or_a_model_and_data() {
+        assert!(Cli::try_parse_from(["lorakeet", "eval"]).is_err());
+        assert!(Cli::try_parse_from(["lorakeet", "eval", "--model", "m"]).is_err());
+        assert!(Cli::try_parse_from(["lorakeet", "eval", "--model", "m", "--data", "d.txt"]).is_ok());
+        assert!(Cli::try_parse_from(["lorakeet", "eval", "run.yaml"]).is_ok());
+    }
+}

@@ -1,0 +1,399 @@
+//! What each subcommand does: paths become commands to a [`Session`], its events go to the screen and the log.
+
+use crate::log::{Log, cannot};
+use crate::screen::{Screen, count, size};
+use crate::{Cli, Eval, Generate, RunFile, Task, Train};
+use lorakeet_core::config::{Resolved, RunConfig, Source as From};
+use lorakeet_core::error::{Error, Result};
+use lorakeet_core::finetune::{Control, Host, Session};
+use lorakeet_core::formats::{ModelFiles, peft::Adapter};
+use lorakeet_core::protocol::{Command, DeviceChoice, Event, Message, Prompt};
+use lorakeet_core::store::{DirectorySink, DiskFile, Sink, Source};
+use lorakeet_core::train::checkpoint::Checkpoint;
+use std::collections::BTreeMap;
+use std::fs;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Instant;
+
+/// Status of a process that was interrupted: 128 + SIGINT.
+const INTERRUPTED: u8 = 130;
+
+/// Runs one subcommand.
+pub fn run(cli: Cli) -> Result<ExitCode> {
+    let mut desk = Desk {
+        screen: Screen::new(cli.json),
+        log: None,
+        keep: None,
+        saved: Vec::new(),
+    };
+    let device = cli.device.into();
+    match cli.command {
+        Task::Train(train) => block_on(run_training(train, device, &mut desk)),
+        Task::Check { run } => check(&run),
+        Task::Eval(eval) => block_on(score(eval, device, &mut desk)),
+        Task::Generate(generate) => block_on(write_text(generate, device, &mut desk)),
+        Task::Info { model } => block_on(info(&model, cli.json)),
+        Task::Devices => devices(cli.json),
+    }
+}
+
+/// Where events arrive.
+struct Desk {
+    screen: Screen,
+    log: Option<Log>,
+    /// save_total_limit, and the checkpoints so far.
+    keep: Option<usize>,
+    saved: Vec<String>,
+}
+
+impl Desk {
+    fn take(&mut self, event: &Event) {
+        if let Some(log) = &mut self.log {
+            log.add(event);
+        }
+        self.screen.show(event);
+        if let Event::Checkpoint { path, .. } = event {
+            self.saved.retain(|saved| saved != path);
+            self.saved.push(path.clone());
+            while self.saved.len() > self.keep.unwrap_or(usize::MAX) {
+                let oldest = self.saved.remove(0);
+                if let Err(error) = fs::remove_dir_all(&oldest) {
+                    self.screen.show(&Event::Warning {
+                        message: cannot("remove", Path::new(&oldest), &error).to_string(),
+                    });
+                }
+            }
+        }
+    }
+
+    /// Has `session` serve a command; the first failure is an error.
+    async fn ask(&mut self, session: &mut Session, command: Command, files: Vec<Source>) -> Result<()> {
+        session.handle(command, files, &mut |event, _| self.take(&event)).await;
+        self.screen.failed.take().map_or(Ok(()), Err)
+    }
+}
+
+async fn run_training(train: Train, device: DeviceChoice, desk: &mut Desk) -> Result<ExitCode> {
+    let resolved = resolve(&train.run)?;
+    let config = resolved.config.clone();
+    config.require_paths()?;
+    for message in resolved.warnings {
+        desk.take(&Event::Warning { message });
+    }
+    let mut session = Session::new(HOST);
+    let interrupted = stop_on_interrupt(session.control())?;
+    if let Some(folder) = &train.resume_from_checkpoint {
+        session.resume = Some(Checkpoint::open(&sources(folder)?).await?);
+    }
+    load(&mut session, &config, device, desk).await?;
+
+    let folder = DirectorySink::new(&config.output_dir);
+    folder.write("run.yaml", config.to_yaml().as_bytes()).await?;
+    desk.keep = config.save_total_limit;
+    desk.log = Some(Log::open(Path::new(&config.output_dir), session.resume.is_some())?);
+    session.sink = Some(Rc::new(folder));
+    let command = Command::Train {
+        config: Box::new(config),
+        sample_prompt: train.prompt,
+    };
+    let outcome = desk.ask(&mut session, command, Vec::new()).await;
+    desk.log = None;
+    outcome?;
+    let stopped = interrupted() || desk.screen.summary.as_ref().is_some_and(|summary| !summary.finished);
+    Ok(if stopped {
+        ExitCode::from(INTERRUPTED)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn check(run: &RunFile) -> Result<ExitCode> {
+    let resolved = resolve(run)?;
+    print!("{}", resolved.explain());
+    resolved.config.require_paths()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn score(eval: Eval, device: DeviceChoice, desk: &mut Desk) -> Result<ExitCode> {
+    let mut config = match eval.run {
+        Some(run) => resolve(&RunFile { run, set: eval.set })?.config,
+        None => resolve_settings(&eval.set)?.config,
+    };
+    let text = |path: PathBuf| path.display().to_string();
+    if let Some(model) = eval.model {
+        config.model_name_or_path = text(model);
+    }
+    if let Some(data) = eval.data {
+        config.train_file = text(data);
+        config.validation_file = None;
+    }
+    config.adapter_name_or_path = eval.adapter.map(text).or(config.adapter_name_or_path);
+    config.require_paths()?;
+    let mut session = Session::new(HOST);
+    load(&mut session, &config, device, desk).await?;
+    let scored = session.evaluate(&config, &mut |event, _| desk.take(&event)).await?;
+    desk.take(&Event::Eval(scored));
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn write_text(generate: Generate, device: DeviceChoice, desk: &mut Desk) -> Result<ExitCode> {
+    let options = generate.options();
+    let mut session = Session::new(HOST);
+    let control = session.control();
+    let interrupted = on_interrupt(move || control.cancel_generate())?;
+    load_model(&mut session, &generate.model, generate.adapter.as_deref(), device, desk).await?;
+    let message = |role: &str, content: String| Message {
+        role: role.into(),
+        content,
+    };
+    let prompt = match (generate.chat, generate.system) {
+        (false, None) => Prompt::Text(generate.prompt),
+        (_, system) => {
+            let system = system.map(|text| message("system", text));
+            Prompt::Messages(system.into_iter().chain([message("user", generate.prompt)]).collect())
+        }
+    };
+    let command = Command::Generate {
+        id: 0,
+        prompt,
+        options,
+        adapter: generate.adapter.is_some(),
+    };
+    desk.ask(&mut session, command, Vec::new()).await?;
+    Ok(if interrupted() {
+        ExitCode::from(INTERRUPTED)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+async fn info(path: &Path, json: bool) -> Result<ExitCode> {
+    let files = ModelFiles::open_path(path).await?;
+    let weights: u64 = files.entries().iter().map(|entry| entry.elements() as u64).sum();
+    let mut formats: BTreeMap<&str, u64> = BTreeMap::new();
+    for entry in files.entries() {
+        *formats.entry(entry.storage.name()).or_default() += entry.bytes;
+    }
+    let stored: u64 = formats.values().sum();
+    let key = |key: &str| files.config.get(key).filter(|value| !value.is_null()).cloned();
+    if json {
+        let value = serde_json::json!({
+            "name": files.name, "config": files.config, "parameters": weights, "formats": formats,
+            "file_bytes": stored, "device_bytes": weights * 4,
+            "tokenizer": files.tokenizer.is_some(), "chat_template": files.chat_template.is_some(),
+        });
+        println!("{value}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let line = |name: &str, value: String| println!("{name:<26}{value}");
+    line("name", files.name.clone());
+    for name in [
+        "model_type",
+        "num_hidden_layers",
+        "n_layer",
+        "hidden_size",
+        "n_embd",
+        "intermediate_size",
+        "num_attention_heads",
+        "n_head",
+        "num_key_value_heads",
+        "vocab_size",
+        "max_position_embeddings",
+        "n_positions",
+        "tie_word_embeddings",
+    ] {
+        if let Some(value) = key(name) {
+            line(name, value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+        }
+    }
+    line("parameters", count(weights));
+    for (format, bytes) in &formats {
+        line(&format!("stored as {format}"), size(*bytes));
+    }
+    line(
+        "memory on the device",
+        format!("{} (weights as f32; training adds activations)", size(weights * 4)),
+    );
+    line("tokenizer", yes_or_no(files.tokenizer.is_some()));
+    line("chat template", yes_or_no(files.chat_template.is_some()));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn devices(json: bool) -> Result<ExitCode> {
+    let (_, cpu) = block_on(lorakeet_core::device::open(DeviceChoice::Cpu))?;
+    for device in lorakeet_core::device::adapters().iter().chain([&cpu]) {
+        if json {
+            let line = serde_json::to_string(device).map_err(|error| Error::internal(error.to_string()))?;
+            println!("{line}");
+            continue;
+        }
+        let limit = match device.max_binding_bytes {
+            u64::MAX => "no limit on a tensor".to_owned(),
+            bytes => format!("tensors up to {}", size(bytes)),
+        };
+        println!("{:<8}{}, {limit}", device.backend, device.name);
+        if let Some(note) = &device.note {
+            println!("        {note}");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Opens the device and loads model, adapter and data.
+async fn load(session: &mut Session, config: &RunConfig, device: DeviceChoice, desk: &mut Desk) -> Result<()> {
+    // A missing data file should not cost a model's loading time.
+    let data = DiskFile::source(Path::new(&config.train_file))?;
+    let validation = config
+        .validation_file
+        .as_ref()
+        .map(|path| DiskFile::source(Path::new(path)))
+        .transpose()?;
+    let adapter = config.adapter_name_or_path.as_ref().map(Path::new);
+    load_model(session, Path::new(&config.model_name_or_path), adapter, device, desk).await?;
+    desk.ask(
+        session,
+        Command::LoadData {
+            file: config.train_file.clone(),
+        },
+        vec![data],
+    )
+    .await?;
+    match validation {
+        Some(file) => session.load_validation(file).await,
+        None => Ok(()),
+    }
+}
+
+async fn load_model(
+    session: &mut Session,
+    path: &Path,
+    adapter: Option<&Path>,
+    device: DeviceChoice,
+    desk: &mut Desk,
+) -> Result<()> {
+    let files = sources(path)?;
+    let adapter = match adapter {
+        Some(folder) => Some(Adapter::open_path(folder).await?),
+        None => None,
+    };
+    desk.ask(session, Command::Open { device }, Vec::new()).await?;
+    let names = files.iter().map(|file| file.name().to_owned()).collect();
+    desk.ask(
+        session,
+        Command::LoadModel {
+            files: names,
+            name: name_of(path),
+        },
+        files,
+    )
+    .await?;
+    adapter.map_or(Ok(()), |adapter| session.load_adapter(adapter))
+}
+
+/// One file, or all files of a folder.
+fn sources(path: &Path) -> Result<Vec<Source>> {
+    if !path.is_dir() {
+        return Ok(vec![DiskFile::source(path)?]);
+    }
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(path).map_err(|error| cannot("read", path, &error))? {
+        let path = entry.map_err(|error| cannot("read", path, &error))?.path();
+        if path.is_file() {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    paths.into_iter().map(DiskFile::source).collect()
+}
+
+fn resolve(run: &RunFile) -> Result<Resolved> {
+    let text = fs::read_to_string(&run.run).map_err(|error| cannot("read", &run.run, &error))?;
+    with_flags(RunConfig::parse(&text, &run.run.display().to_string())?, &run.set)
+}
+
+fn resolve_settings(set: &[String]) -> Result<Resolved> {
+    with_flags(RunConfig::parse("", "")?, set)
+}
+
+fn with_flags(mut resolved: Resolved, set: &[String]) -> Result<Resolved> {
+    let pairs = set.iter().map(|pair| {
+        pair.split_once('=')
+            .map(|(key, value)| (key.trim(), value.trim()))
+            .ok_or_else(|| {
+                Error::config(format!("must have the form KEY=VALUE, got {pair:?}"))
+                    .field("--set")
+                    .remedy("For example --set learning_rate=1e-4.")
+            })
+    });
+    let pairs = pairs.collect::<Result<Vec<_>>>()?;
+    resolved.overlay(pairs, &From::Flag)?;
+    Ok(resolved)
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy()
+        .into_owned()
+}
+
+fn yes_or_no(yes: bool) -> String {
+    if yes { "yes" } else { "no" }.to_owned()
+}
+
+/// Ctrl-C: the first ends the run after the step under way, the second ends the program at once.
+fn stop_on_interrupt(control: Control) -> Result<impl Fn() -> bool> {
+    on_interrupt(move || {
+        eprintln!("\nstopping after this step, then saving; Ctrl-C again ends at once without saving");
+        control.stop();
+    })
+}
+
+fn on_interrupt(first: impl Fn() + Send + 'static) -> Result<impl Fn() -> bool> {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let seen = Arc::new(AtomicBool::new(false));
+    let flag = seen.clone();
+    ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::SeqCst) {
+            std::process::exit(i32::from(INTERRUPTED));
+        }
+        first();
+    })
+    .map_err(|error| Error::internal(format!("cannot listen for Ctrl-C: {error}")))?;
+    Ok(move || seen.load(Ordering::SeqCst))
+}
+
+/// The command's clock; it has nobody to give way to.
+const HOST: Host = Host {
+    now_ms,
+    yield_now: || Box::pin(std::future::ready(())),
+};
+
+fn now_ms() -> f64 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    START.get_or_init(Instant::now).elapsed().as_secs_f64() * 1000.0
+}
+
+/// Runs a future to its end on this thread, which sleeps while the device works.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    struct Thread(std::thread::Thread);
+    impl Wake for Thread {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Thread(std::thread::current())));
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(value) => return value,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}

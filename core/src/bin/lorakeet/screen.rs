@@ -1,0 +1,260 @@
+//! What a person sees of a run: a table of steps on standard output, bars and notes on standard error. With `--json`,
+//! standard output has the events instead, one a line.
+
+use indicatif::{ProgressBar, ProgressStyle};
+use lorakeet_core::error::Error;
+use lorakeet_core::protocol::{Event, ModelInfo, RunSummary, Stage, StepInfo};
+use std::io::Write;
+
+/// Shows events.
+pub struct Screen {
+    json: bool,
+    bar: Option<(Stage, ProgressBar)>,
+    max_steps: usize,
+    table_open: bool,
+    /// The first thing that failed.
+    pub failed: Option<Error>,
+    /// How the run ended.
+    pub summary: Option<RunSummary>,
+}
+
+impl Screen {
+    /// A screen that shows `json`, or text.
+    pub fn new(json: bool) -> Self {
+        Self {
+            json,
+            bar: None,
+            max_steps: 0,
+            table_open: false,
+            failed: None,
+            summary: None,
+        }
+    }
+
+    /// Shows one event.
+    pub fn show(&mut self, event: &Event) {
+        match event {
+            Event::Failed(error) => {
+                self.failed.get_or_insert_with(|| error.clone());
+            }
+            Event::Done(summary) => self.summary = Some(summary.clone()),
+            _ => {}
+        }
+        if self.json {
+            if let Ok(line) = serde_json::to_string(event) {
+                print(&format!("{line}\n"));
+            }
+            return;
+        }
+        if let Event::Progress { stage, done, total } = event {
+            self.progress(*stage, *done, *total);
+            return;
+        }
+        if let Some((_, bar)) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+        self.line(event);
+    }
+
+    fn line(&mut self, event: &Event) {
+        let note = |text: String| eprintln!("{text}");
+        match event {
+            Event::Device(device) => {
+                note(format!("device   {} ({})", device.name, device.backend));
+                if let Some(text) = &device.note {
+                    note(format!("         {text}"));
+                }
+            }
+            Event::Model(model) => note(format!("model    {}", model_line(model))),
+            Event::Data(data) => {
+                note(format!("data     {}: {} rows, {}", data.name, data.rows, data.form));
+                data.notes.iter().for_each(|text| note(format!("         {text}")));
+            }
+            Event::Started(run) => {
+                self.max_steps = run.max_steps;
+                let share = 100.0 * run.trainable_parameters as f64 / run.all_parameters.max(1) as f64;
+                note(format!(
+                    "run      {} steps, {} examples, {} held out, {} weights trained ({share:.2}%)",
+                    run.max_steps,
+                    run.train_examples,
+                    run.eval_examples,
+                    count(run.trainable_parameters)
+                ));
+            }
+            Event::Step(step) => {
+                self.open_table();
+                print(&step_line(step, self.max_steps));
+            }
+            Event::Eval(eval) => {
+                self.open_table();
+                let step = format!("{}/{}", eval.step, self.max_steps);
+                print(&format!(
+                    "{step:>11}  validation {:.4}  perplexity {:.3}\n",
+                    eval.loss, eval.perplexity
+                ));
+            }
+            Event::Sample { step, prompt, text } => {
+                let text = text.replace('\n', "\n             ");
+                print(&format!("  step {step:<5}\u{2502} {prompt}\u{2026}{text}\n"));
+            }
+            Event::Checkpoint { path, .. } => note(format!("saved    {path}")),
+            Event::Paused { step } => note(format!("paused   after step {step}")),
+            Event::Warning { message } => note(format!("note     {message}")),
+            Event::Token { text, .. } => print(text),
+            Event::Generated {
+                tokens,
+                tokens_per_second,
+                ..
+            } => {
+                print("\n");
+                note(format!("({tokens} tokens, {tokens_per_second:.1} a second)"));
+            }
+            Event::Done(summary) => print(&summary_line(summary)),
+            _ => {}
+        }
+    }
+
+    fn open_table(&mut self) {
+        if !self.table_open {
+            print("       step    epoch     loss        lr      norm     tok/s   left\n");
+            self.table_open = true;
+        }
+    }
+
+    fn progress(&mut self, stage: Stage, done: u64, total: u64) {
+        if self.bar.as_ref().is_none_or(|(shown, _)| *shown != stage) {
+            let (name, bytes) = match stage {
+                Stage::Download => ("downloading", true),
+                Stage::LoadModel => ("loading", true),
+                Stage::Tokenize => ("tokenizing", false),
+                Stage::Evaluate => ("scoring", false),
+            };
+            let template = if bytes {
+                "{msg:>11} [{bar:30}] {bytes}/{total_bytes} {eta}"
+            } else {
+                "{msg:>11} [{bar:30}] {pos}/{len} {eta}"
+            };
+            let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+            let bar = ProgressBar::new(total)
+                .with_style(style.progress_chars("=> "))
+                .with_message(name);
+            self.bar = Some((stage, bar));
+        }
+        if let Some((_, bar)) = &self.bar {
+            bar.set_length(total);
+            bar.set_position(done);
+        }
+    }
+}
+
+/// Writes at once: a text that grows token by token has no line ends. A closed pipe ends the program quietly.
+fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+        std::process::exit(1);
+    }
+}
+
+fn step_line(step: &StepInfo, max_steps: usize) -> String {
+    format!(
+        "{:>11}  {:>7.2}  {:>7.4}  {:>8.2e}  {:>8.3}  {:>8.1}  {:>5}\n",
+        format!("{}/{max_steps}", step.step),
+        step.epoch,
+        step.loss,
+        step.learning_rate,
+        step.grad_norm,
+        step.tokens_per_second,
+        time(step.eta_seconds)
+    )
+}
+
+fn summary_line(summary: &RunSummary) -> String {
+    let state = if summary.finished { "done" } else { "stopped" };
+    let mut text = format!("{state} after {} steps in {}", summary.steps, time(summary.seconds));
+    match (summary.eval_loss_before, summary.eval_loss_after) {
+        (Some(before), Some(after)) => text.push_str(&format!(": validation loss {before:.4} -> {after:.4}\n")),
+        _ => text.push_str(&format!(": mean training loss {:.4}\n", summary.train_loss)),
+    }
+    text
+}
+
+/// One line on a model: `SmolLM2: llama, 30 layers x 576, 134.5M weights (Q4_1 82.0 MB, F32 0.1 MB)`.
+pub fn model_line(model: &ModelInfo) -> String {
+    let formats: Vec<_> = model
+        .formats
+        .iter()
+        .map(|(name, bytes)| format!("{name} {}", size(*bytes)))
+        .collect();
+    format!(
+        "{}: {}, {} layers x {}, {} weights ({})",
+        model.name,
+        model.model_type,
+        model.num_hidden_layers,
+        model.hidden_size,
+        count(model.parameters),
+        formats.join(", ")
+    )
+}
+
+/// `12`, `3.4k`, `134.5M`, `1.2B`.
+pub fn count(number: u64) -> String {
+    match number as f64 {
+        n if n >= 1e9 => format!("{:.1}B", n / 1e9),
+        n if n >= 1e6 => format!("{:.1}M", n / 1e6),
+        n if n >= 1e4 => format!("{:.1}k", n / 1e3),
+        n => format!("{n}"),
+    }
+}
+
+/// `512 bytes`, `98.1 MB`, `1.2 GB`, in powers of ten.
+pub fn size(bytes: u64) -> String {
+    match bytes as f64 {
+        n if n >= 1e9 => format!("{:.2} GB", n / 1e9),
+        n if n >= 1e6 => format!("{:.1} MB", n / 1e6),
+        n if n >= 1e3 => format!("{:.1} kB", n / 1e3),
+        n => format!("{n} bytes"),
+    }
+}
+
+/// `8s`, `2:05`, `1:02:05`.
+fn time(seconds: f64) -> String {
+    let s = seconds.max(0.0).round() as u64;
+    match (s / 3600, s / 60 % 60, s % 60) {
+        (0, 0, s) => format!("{s}s"),
+        (0, m, s) => format!("{m}:{s:02}"),
+        (h, m, s) => format!("{h}:{m:02}:{s:02}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn step_lines_stand_under_their_headings() {
+        let step = StepInfo {
+            step: 12,
+            epoch: 0.5,
+            loss: 2.34567,
+            learning_rate: 2e-4,
+            grad_norm: 1.25,
+            tokens_per_second: 144.0,
+            num_input_tokens_seen: 1024,
+            eta_seconds: 125.0,
+            device_bytes: None,
+        };
+        assert_eq!(
+            step_line(&step, 100),
+            "     12/100     0.50   2.3457   2.00e-4     1.250     144.0   2:05\n"
+        );
+    }
+
+    #[test]
+    fn numbers_are_short() {
+        assert_eq!(count(134_515_008), "134.5M");
+        assert_eq!(count(460), "460");
+        assert_eq!(size(98_100_000), "98.1 MB");
+        assert_eq!(time(3725.0), "1:02:05");
+        assert_eq!(time(8.4), "8s");
+    }
+}

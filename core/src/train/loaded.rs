@@ -1,0 +1,289 @@
+//! A model with all that came with it: what it can do on its own, in a run and outside of one.
+
+use super::control::{Control, Host};
+use crate::config::RunConfig;
+use crate::data::{self, Batch, Content, Dataset, Example, PaddingSide};
+use crate::error::{Error, Kind, Result};
+use crate::finetune::Emit;
+use crate::formats::{self, ModelFiles, peft::AdapterConfig};
+use crate::generate::{Generated, Generation};
+use crate::models::{Model, read};
+use crate::protocol::{Command, EvalInfo, Event, GenerateOptions, PreviewExample, Prompt, Stage};
+use crate::store::{Source, read_all};
+use crate::tokenizer::Tokenizer;
+
+/// Rows are filled up to a multiple of this many tokens: few shapes, so few first-shape costs on a GPU.
+const PAD_TO_MULTIPLE_OF: usize = 8;
+
+/// Examples in a preview, and how much of a long text is looked at for them.
+const PREVIEW_ROWS: usize = 4;
+const PREVIEW_BYTES: usize = 1 << 14;
+
+/// Copied from the model that was trained to the one that it became.
+const COMPANIONS: [&str; 5] = [
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "generation_config.json",
+    "chat_template.jinja",
+];
+const MOST_COMPANION_BYTES: u64 = 64 << 20;
+
+/// A model with the files that it came from: a full training reads them again, exports copy its tokenizer.
+pub(crate) struct Loaded {
+    pub(crate) files: ModelFiles,
+    pub(crate) model: Model,
+    /// Whether every weight is trained.
+    pub(crate) full: bool,
+    /// The small files that make a folder of weights a model again.
+    pub(crate) companions: Vec<Source>,
+}
+
+/// Of a model's files, the small ones that are copied.
+pub(crate) fn companions(files: &[Source]) -> Vec<Source> {
+    files
+        .iter()
+        .filter(|file| COMPANIONS.contains(&file.name()))
+        .cloned()
+        .collect()
+}
+
+impl Loaded {
+    /// Tokenizes `dataset` as `config` wants it.
+    pub(crate) fn examples(&self, dataset: &Dataset, config: &RunConfig, emit: Emit<'_>) -> Result<Vec<Example>> {
+        let mut progress = |done, total| {
+            emit(
+                Event::Progress {
+                    stage: Stage::Tokenize,
+                    done,
+                    total,
+                },
+                None,
+            )
+        };
+        let template = self.files.chat_template.as_ref();
+        let settings = data::Settings::new(config, dataset);
+        let made = data::examples(dataset, self.tokenizer()?, template, &settings, &mut progress)?;
+        for message in made.notes {
+            emit(Event::Warning { message }, None);
+        }
+        Ok(made.items)
+    }
+
+    /// The first examples of `dataset`, as `config` shapes them.
+    pub(crate) fn preview(&self, dataset: &Dataset, config: &RunConfig) -> Result<Vec<PreviewExample>> {
+        let settings = data::Settings::new(config, dataset);
+        let mut start = Dataset {
+            rows: dataset.rows.iter().take(PREVIEW_ROWS).cloned().collect(),
+            ..dataset.clone()
+        };
+        for row in &mut start.rows {
+            if let Content::Text(text) = &mut row.content {
+                text.truncate(text.floor_char_boundary(PREVIEW_BYTES));
+            }
+        }
+        let template = self.files.chat_template.as_ref();
+        let made = data::examples(&start, self.tokenizer()?, template, &settings, &mut |_, _| ())?;
+        made.items
+            .iter()
+            .take(PREVIEW_ROWS)
+            .map(|example| data::preview(example, self.tokenizer()?))
+            .collect()
+    }
+
+    fn tokenizer(&self) -> Result<&Tokenizer> {
+        self.files.tokenizer.as_ref().ok_or_else(|| {
+            Error::model("the model came without a tokenizer")
+                .file(&self.files.name)
+                .remedy("Put its tokenizer.json beside it, or take a GGUF file, which holds one.")
+        })
+    }
+
+    /// Serves a wish that needs nothing but the model.
+    pub(crate) async fn answer(&self, command: Command, host: Host, control: &Control, emit: Emit<'_>) -> Result<()> {
+        match command {
+            Command::Generate {
+                id,
+                prompt,
+                options,
+                adapter,
+            } => {
+                control.begin_generate();
+                let cancelled = || control.is_cancelled();
+                let mut token = |text: &str| {
+                    emit(
+                        Event::Token {
+                            id,
+                            text: text.to_owned(),
+                        },
+                        None,
+                    )
+                };
+                let made = self
+                    .generate(&prompt, &options, adapter, host, &cancelled, &mut token)
+                    .await?;
+                let tokens_per_second = made.tokens as f64 / made.seconds.max(1e-9);
+                emit(
+                    Event::Generated {
+                        id,
+                        text: made.text,
+                        tokens: made.tokens,
+                        tokens_per_second,
+                    },
+                    None,
+                );
+            }
+            Command::ExportAdapter => {
+                for (name, bytes) in self.export().await? {
+                    emit(
+                        Event::File {
+                            name,
+                            bytes: bytes.len() as u64,
+                        },
+                        Some(bytes),
+                    );
+                }
+            }
+            _ => return Err(Error::config("this has to wait until the run is over").remedy("Stop the run first.")),
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn generate(
+        &self,
+        prompt: &Prompt,
+        options: &GenerateOptions,
+        adapter: bool,
+        host: Host,
+        cancelled: &dyn Fn() -> bool,
+        emit: &mut dyn FnMut(&str),
+    ) -> Result<Generated> {
+        let tokenizer = self.tokenizer()?;
+        let ids = match prompt {
+            Prompt::Text(text) => tokenizer.encode(text, true)?,
+            Prompt::Messages(messages) => {
+                let template = self.files.chat_template.as_ref().ok_or_else(|| {
+                    Error::config("the model has no chat template")
+                        .field("prompt")
+                        .remedy("Give it plain text to continue.")
+                })?;
+                tokenizer.encode(&template.apply(messages, true)?, false)?
+            }
+        };
+        let leaves = self.model.parameters.plain();
+        let generation = Generation {
+            model: &self.model,
+            leaves: &leaves,
+            tokenizer,
+            end: &self.files.eos_token_ids,
+            adapter,
+            host,
+        };
+        generation.run(&ids, options, cancelled, emit).await
+    }
+
+    /// The files of what is trained: PEFT's two for an adapter, a Hugging Face folder for a full training.
+    pub(crate) async fn export(&self) -> Result<Vec<(String, Vec<u8>)>> {
+        if !self.full {
+            let adapter = self
+                .model
+                .adapter()
+                .await
+                .map_err(|error| error.remedy("Train first."))?;
+            let (config, tensors) = adapter.to_files()?;
+            return Ok(vec![
+                ("adapter_config.json".into(), config.into_bytes()),
+                ("adapter_model.safetensors".into(), tensors),
+            ]);
+        }
+        let config = serde_json::to_string_pretty(&self.files.config).map_err(|e| Error::internal(e.to_string()))?;
+        let mut files = vec![
+            ("config.json".to_owned(), config.into_bytes()),
+            (
+                "model.safetensors".to_owned(),
+                formats::safetensors::write_f32(&self.model.trained().await?)?,
+            ),
+        ];
+        for file in &self.companions {
+            files.push((
+                file.name().to_owned(),
+                read_all(file.as_ref(), MOST_COMPANION_BYTES).await?,
+            ));
+        }
+        Ok(files)
+    }
+}
+
+/// Mean loss a target token over `batches`, whatever their sizes; `None` where `stopped` said so on the way.
+pub(crate) async fn evaluate(
+    model: &Model,
+    batches: &[Batch],
+    step: usize,
+    host: Host,
+    stopped: &dyn Fn() -> bool,
+    emit: Emit<'_>,
+) -> Result<Option<EvalInfo>> {
+    let leaves = model.parameters.plain();
+    let (mut sum, mut tokens) = (0.0, 0);
+    for (i, batch) in batches.iter().enumerate() {
+        if stopped() {
+            return Ok(None);
+        }
+        let loss = read(model.loss(&leaves, batch, 1.0, None)).await?;
+        sum += loss.first().copied().map_or(0.0, f64::from);
+        tokens += batch.target_tokens as u64;
+        emit(
+            Event::Progress {
+                stage: Stage::Evaluate,
+                done: i as u64 + 1,
+                total: batches.len() as u64,
+            },
+            None,
+        );
+        (host.yield_now)().await;
+    }
+    if tokens == 0 {
+        return Err(Error::data("the validation data has no token to score")
+            .remedy("Raise cutoff_len, or hold out more examples with val_size."));
+    }
+    let loss = sum / tokens as f64;
+    if !loss.is_finite() {
+        return Err(Error::new(Kind::Diverged, format!("the validation loss is {loss}"))
+            .remedy("Lower learning_rate; if the untouched model already gives this, its weights are broken."));
+    }
+    Ok(Some(EvalInfo {
+        step,
+        loss,
+        perplexity: loss.exp(),
+        tokens,
+    }))
+}
+
+pub(crate) fn evaluation_batches(examples: &[Example], config: &RunConfig, model: &Model) -> Vec<Batch> {
+    let rows = examples.chunks(config.per_device_eval_batch_size);
+    rows.map(|rows| collate(&rows.iter().collect::<Vec<_>>(), model))
+        .collect()
+}
+
+pub(crate) fn collate(rows: &[&Example], model: &Model) -> Batch {
+    data::collate(rows, model.pad_token_id(), PaddingSide::Right, PAD_TO_MULTIPLE_OF)
+}
+
+/// PEFT's configuration of the adapter that a run asks for.
+pub(crate) fn adapter_config(config: &RunConfig, model_type: &str) -> AdapterConfig {
+    AdapterConfig {
+        r: config.lora_r,
+        lora_alpha: config.lora_alpha,
+        lora_dropout: config.lora_dropout,
+        use_rslora: config.use_rslora,
+        fan_in_fan_out: model_type == "gpt2",
+        target_modules: config.target_modules.clone(),
+        exclude_modules: config.exclude_modules.clone(),
+        layers_to_transform: config.layers_to_transform.clone(),
+        rank_pattern: config.rank_pattern.iter().cloned().collect(),
+        alpha_pattern: config.alpha_pattern.iter().cloned().collect(),
+        base_model_name_or_path: Some(config.model_name_or_path.clone()),
+        task_type: Some("CAUSAL_LM".into()),
+        ..AdapterConfig::default()
+    }
+}

@@ -1,0 +1,160 @@
+//! One optimizer step: micro-batches forward and backward, one read, clip, update.
+//!
+//! The loss of a step is the mean over *all* target tokens of its micro-batches, so that splitting a batch changes nothing:
+//! each micro-batch's sum of losses is scaled by 1 / (targets of them all). Losses and squared norms are read back together,
+//! once a step, and nothing is updated unless both are finite: what a diverged step leaves behind is the last good state.
+
+use super::{
+    control::Host,
+    optim::{AdamW, GradientSum, clip_scale},
+};
+use crate::data::Batch;
+use crate::error::{Error, Kind, Result};
+use crate::models::{Model, read};
+use crate::random::Generator;
+use burn::tensor::Tensor;
+
+/// What a step is done with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepSettings {
+    /// The step's number, from 1, for messages.
+    pub step: usize,
+    /// The rate.
+    pub learning_rate: f64,
+    /// Global norm to clip at; 0 does not clip.
+    pub max_grad_norm: f64,
+    /// The run's seed, from which each micro-batch's dropout mask follows; `None` drops nothing.
+    pub dropout_seed: Option<u64>,
+}
+
+/// What a step did.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepResult {
+    /// Mean loss a target token, before the update.
+    pub loss: f64,
+    /// Global norm before clipping.
+    pub grad_norm: f64,
+}
+
+/// Takes one optimizer step on `batches`, its micro-batches.
+///
+/// # Errors
+/// [`Kind::Diverged`] where the loss or the norm is not a finite number (nothing was updated then); a lost device.
+pub async fn train_step(
+    model: &mut Model,
+    optimizer: &mut AdamW,
+    batches: &[Batch],
+    settings: StepSettings,
+    host: &Host,
+) -> Result<StepResult> {
+    let targets: usize = batches.iter().map(|batch| batch.target_tokens).sum();
+    let scale = 1.0 / targets.max(1) as f32;
+    let leaves = model.parameters.tracked();
+    let mut gradients = GradientSum::new(model.parameters.len());
+    let mut losses = Vec::with_capacity(batches.len());
+    for (i, batch) in batches.iter().enumerate() {
+        let seed = settings.dropout_seed.map(|seed| dropout_seed(seed, settings.step, i));
+        let loss = model.loss(&leaves, batch, scale, seed);
+        gradients.add(&leaves, &loss.backward());
+        losses.push(loss.inner());
+        (host.yield_now)().await;
+    }
+    let micro_batches = losses.len();
+    losses.extend(gradients.sums_of_squares());
+    let numbers = read(Tensor::cat(losses, 0)).await?;
+    let (losses, squares) = numbers.split_at(micro_batches);
+    let sum = |numbers: &[f32]| numbers.iter().map(|&x| f64::from(x)).sum::<f64>();
+    let result = StepResult {
+        loss: sum(losses),
+        grad_norm: sum(squares).sqrt(),
+    };
+    check(result, settings)?;
+    let clip = clip_scale(result.grad_norm, settings.max_grad_norm);
+    optimizer.step(&mut model.parameters, gradients, settings.learning_rate, clip);
+    Ok(result)
+}
+
+/// Refuses to go on from numbers that are none.
+fn check(result: StepResult, settings: StepSettings) -> Result<()> {
+    let (name, value) = match (result.loss.is_finite(), result.grad_norm.is_finite()) {
+        (true, true) => return Ok(()),
+        (false, _) => ("loss", result.loss),
+        (true, false) => ("gradient norm", result.grad_norm),
+    };
+    let StepSettings {
+        step, learning_rate, ..
+    } = settings;
+    Err(Error::new(
+        Kind::Diverged,
+        format!("the {name} became {value} at step {step}, at a learning rate of {learning_rate:e}"),
+    )
+    .remedy(
+        "Lower learning_rate (a third of it is a good next try), raise warmup_ratio, or set max_grad_norm to 1. \
+             The weights from before this step are kept.",
+    ))
+}
+
+/// The seed of one micro-batch's dropout masks, so that a resumed run draws the masks of one that never stopped.
+fn dropout_seed(seed: u64, step: usize, micro_batch: usize) -> u64 {
+    Generator::new(seed, &format!("dropout/{step}/{micro_batch}")).next_u64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SETTINGS: StepSettings = StepSettings {
+        step: 7,
+        learning_rate: 2e-4,
+        max_grad_norm: 1.0,
+        dropout_seed: None,
+    };
+
+    #[test]
+    fn a_loss_that_is_no_number_stops_the_run_and_says_what_to_lower() {
+        let error = check(
+            StepResult {
+                loss: f64::NAN,
+                grad_norm: 1.0,
+            },
+            SETTINGS,
+        )
+        .expect_err("NaN");
+        assert_eq!(error.kind, Kind::Diverged);
+        let text = error.to_string();
+        assert!(
+            text.contains("step 7") && text.contains("2e-4") && text.contains("Lower learning_rate"),
+            "{text}"
+        );
+        assert!(
+            check(
+                StepResult {
+                    loss: 1.0,
+                    grad_norm: f64::INFINITY
+                },
+                SETTINGS
+            )
+            .is_err()
+        );
+        assert!(
+            check(
+                StepResult {
+                    loss: 1.0,
+                    grad_norm: 0.0
+                },
+                SETTINGS
+            )
+            .is_ok()
+        );
+    }
+
+    #[test]
+    fn every_micro_batch_of_every_step_has_a_dropout_mask_of_its_own() {
+        let mut seeds: Vec<u64> = (0..50)
+            .flat_map(|s| (0..8).map(move |i| dropout_seed(42, s, i)))
+            .collect();
+        seeds.sort_unstable();
+        seeds.dedup();
+        assert_eq!(seeds.len(), 400);
+    }
+}
