@@ -1,0 +1,258 @@
+//! `cargo xtask test`: the stages, what each needs, and one line at the end that adds the test runners up.
+//!
+//! All native work uses the release profile and the same set of packages, because another profile or another set would
+//! compile burn a second time.
+
+use crate::places::{Places, say};
+use crate::process::{Tally, capture, run_counted};
+use crate::{lint, page, setup, smollm2};
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+/// The package whose integration tests and benches make up most stages.
+pub const TESTS_PACKAGE: &str = "lorakeet-tests";
+
+/// A part of the checks that can be run by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Everything that reads the code without running it.
+    Lint,
+    /// Unit tests, doc tests, and the integration tests that no other stage claims.
+    Native,
+    /// Integration tests whose names start with `golden`.
+    Golden,
+    /// Integration tests whose names start with `smollm2`.
+    Smollm2,
+    /// Integration tests whose names start with `web`.
+    Web,
+    /// Integration tests whose names start with `soak`.
+    Soak,
+}
+
+impl Stage {
+    /// Every stage, in the order in which they run: the quickest to fail first.
+    pub const ALL: [Self; 6] = [
+        Self::Lint,
+        Self::Native,
+        Self::Golden,
+        Self::Smollm2,
+        Self::Web,
+        Self::Soak,
+    ];
+
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lint => "lint",
+            Self::Native => "native",
+            Self::Golden => "golden",
+            Self::Smollm2 => "smollm2",
+            Self::Web => "web",
+            Self::Soak => "soak",
+        }
+    }
+
+    /// The stage that an integration test belongs to.
+    fn of_test(name: &str) -> Self {
+        let claims = [Self::Golden, Self::Smollm2, Self::Web, Self::Soak];
+        claims
+            .into_iter()
+            .find(|stage| name.starts_with(stage.name()))
+            .unwrap_or(Self::Native)
+    }
+
+    fn run(self, places: &Places, tally: &mut Tally) -> Result<()> {
+        if self == Self::Lint {
+            return lint::run_checks(places);
+        }
+        let all = test_targets(places, "test")?;
+        let names: Vec<&str> = all
+            .iter()
+            .map(String::as_str)
+            .filter(|name| Self::of_test(name) == self)
+            .collect();
+        if names.is_empty() && self != Self::Native {
+            bail!("{TESTS_PACKAGE} has no test whose name starts with `{}`", self.name());
+        }
+        let mut command = native_cargo_test(places);
+        for name in &names {
+            command.args(["--test", name]);
+        }
+        native_environment(&mut command, places)?;
+        match self {
+            Self::Native => {
+                command.args(["--lib", "--bins"]);
+                run_counted(&mut command, tally)?;
+                let mut documentation = native_cargo_test(places);
+                native_environment(&mut documentation, places)?;
+                return run_counted(documentation.arg("--doc"), tally);
+            }
+            Self::Smollm2 => {
+                let model = smollm2::fetch(places)
+                    .with_context(|| format!("these tests could not run: {}", names.join(", ")))?;
+                command.env("LORAKEET_SMOLLM2", model);
+            }
+            Self::Web => {
+                // One browser at a time: two on two cores would measure each other.
+                let dist = page::build(places)?;
+                web_environment(&mut command, &dist)?;
+                match smollm2::fetch(places) {
+                    Ok(model) => drop(command.env("LORAKEET_SMOLLM2", model)),
+                    Err(error) => say(format!("the browser test that drops SmolLM2 will fail: {error:#}")),
+                }
+                command.args(["--", "--test-threads", "1"]);
+            }
+            Self::Lint | Self::Golden | Self::Soak => {}
+        }
+        run_counted(&mut command, tally)
+    }
+}
+
+/// Runs the named stages, or all but `soak`, up to the first that fails.
+pub fn run(places: &Places, names: &[&str]) -> Result<ExitCode> {
+    let stages = choose(names)?;
+    let mut tally = Tally::default();
+    let mut times: Vec<(&str, Duration)> = Vec::new();
+    let mut failed = None;
+    for stage in stages {
+        say(format!("stage {}", stage.name()));
+        let start = Instant::now();
+        let result = stage.run(places, &mut tally);
+        times.push((stage.name(), start.elapsed()));
+        if let Err(error) = result {
+            eprintln!("\nxtask: stage {} failed: {error:#}", stage.name());
+            failed = Some(stage.name());
+            break;
+        }
+    }
+    for (name, time) in &times {
+        say(format!("{name:8} {:5} s", time.as_secs()));
+    }
+    if let Some(name) = failed {
+        say(format!("FAILED in stage {name}; later stages were not run"));
+    }
+    if tally.runners > 0 {
+        println!("{} passed, {} failed", tally.passed, tally.failed);
+    }
+    Ok(if failed.is_some() {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn choose(names: &[&str]) -> Result<Vec<Stage>> {
+    if names.is_empty() {
+        return Ok(Stage::ALL.into_iter().filter(|stage| *stage != Stage::Soak).collect());
+    }
+    for name in names {
+        if !Stage::ALL.iter().any(|stage| stage.name() == *name) {
+            let known: Vec<&str> = Stage::ALL.iter().map(|stage| stage.name()).collect();
+            bail!("there is no stage `{name}`; the stages are {}", known.join(", "));
+        }
+    }
+    Ok(Stage::ALL
+        .into_iter()
+        .filter(|stage| names.contains(&stage.name()))
+        .collect())
+}
+
+/// `cargo test` over every native package, all of its failures shown.
+fn native_cargo_test(places: &Places) -> Command {
+    let mut command = places.cargo("test");
+    command.args([
+        "--release",
+        "--locked",
+        "--no-fail-fast",
+        "--workspace",
+        "--exclude",
+        "lorakeet-app",
+    ]);
+    command
+}
+
+/// What native tests and benches need: the golden folder, and the software Vulkan driver unless one was chosen.
+pub fn native_environment(command: &mut Command, places: &Places) -> Result<()> {
+    command.env("LORAKEET_GOLDEN", golden_folder(places)?);
+    if let Some(driver) = setup::vulkan()? {
+        if std::env::var_os("VK_ICD_FILENAMES").is_none() && std::env::var_os("VK_DRIVER_FILES").is_none() {
+            command.env("VK_ICD_FILENAMES", &driver).env("VK_DRIVER_FILES", &driver);
+        }
+        if std::env::var_os("CUBECL_WGPU_DEFAULT_DEVICE").is_none() {
+            command.env("CUBECL_WGPU_DEFAULT_DEVICE", "Cpu");
+        }
+    }
+    Ok(())
+}
+
+/// What browser tests need: the built page, the browser and its driver.
+pub fn web_environment(command: &mut Command, dist: &Path) -> Result<()> {
+    let browser = setup::browser()?;
+    command.env("LORAKEET_DIST", dist);
+    command
+        .env("LORAKEET_CHROMIUM", browser.chromium)
+        .env("LORAKEET_CHROMEDRIVER", browser.driver);
+    Ok(())
+}
+
+/// The folder of golden cases: the named one, the full set beside the workspace, else the small set inside it.
+fn golden_folder(places: &Places) -> Result<PathBuf> {
+    if let Some(named) = std::env::var_os("LORAKEET_GOLDEN") {
+        let named = places.root.join(named);
+        return if named.join("manifest.json").is_file() {
+            Ok(named)
+        } else {
+            bail!("LORAKEET_GOLDEN is {}, which holds no manifest.json", named.display())
+        };
+    }
+    let beside = places.root.parent().map(|parent| parent.join("shared/golden"));
+    let inside = places.root.join("tests/golden");
+    [beside, Some(inside)]
+        .into_iter()
+        .flatten()
+        .find(|folder| folder.join("manifest.json").is_file())
+        .context("tests/golden with its manifest.json is missing; name a folder of golden cases in LORAKEET_GOLDEN")
+}
+
+/// The names of the test package's targets of a kind, `test` or `bench`.
+pub fn test_targets(places: &Places, kind: &str) -> Result<Vec<String>> {
+    let mut command = places.cargo("metadata");
+    let text = capture(command.args(["--no-deps", "--format-version", "1", "--locked"]))?;
+    let metadata: serde_json::Value = serde_json::from_str(&text).context("cargo metadata printed no JSON")?;
+    let targets = metadata["packages"]
+        .as_array()
+        .and_then(|packages| packages.iter().find(|package| package["name"] == TESTS_PACKAGE))
+        .and_then(|package| package["targets"].as_array())
+        .with_context(|| format!("the workspace has no package {TESTS_PACKAGE}"))?;
+    let of_kind = targets.iter().filter(|target| target["kind"][0] == kind);
+    Ok(of_kind
+        .filter_map(|target| target["name"].as_str())
+        .map(String::from)
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_integration_test_belongs_to_exactly_one_stage() {
+        assert_eq!(Stage::of_test("golden_models"), Stage::Golden);
+        assert_eq!(Stage::of_test("web"), Stage::Web);
+        assert_eq!(Stage::of_test("kernels"), Stage::Native);
+    }
+
+    #[test]
+    fn plain_test_runs_everything_but_the_soak() {
+        let names: Vec<&str> = choose(&[]).unwrap().into_iter().map(Stage::name).collect();
+        assert_eq!(names, ["lint", "native", "golden", "smollm2", "web"]);
+    }
+
+    #[test]
+    fn an_unknown_stage_is_named_with_those_that_exist() {
+        let error = choose(&["lnit"]).unwrap_err().to_string();
+        assert!(error.contains("lnit") && error.contains("golden"), "{error}");
+    }
+}
