@@ -95,13 +95,14 @@ impl Stage {
                 command.env("LORAKEET_SMOLLM2", model);
             }
             Self::Web => {
-                // One browser at a time: two on two cores would measure each other.
                 let dist = page::build(places)?;
+                page::check_size(&dist)?;
                 web_environment(&mut command, &dist)?;
                 match smollm2::fetch(places) {
                     Ok(model) => drop(command.env("LORAKEET_SMOLLM2", model)),
                     Err(error) => say(format!("the browser test that drops SmolLM2 will fail: {error:#}")),
                 }
+                // One browser at a time: two on two cores would measure each other.
                 command.args(["--", "--test-threads", "1"]);
             }
             Self::Lint | Self::Golden | Self::Soak => {}
