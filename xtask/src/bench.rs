@@ -2,7 +2,7 @@
 
 use crate::places::{Places, say};
 use crate::process::run;
-use crate::test::{TESTS_PACKAGE, native_environment, test_targets, web_environment};
+use crate::test::{PAGE_PACKAGE, native_environment, test_targets, web_environment};
 use crate::{page, smollm2};
 use anyhow::{Result, bail};
 
@@ -14,12 +14,12 @@ pub fn run_all(places: &Places, browser: bool) -> Result<()> {
         .collect();
     if names.is_empty() {
         bail!(
-            "{TESTS_PACKAGE} has no {} bench program",
+            "there is no {} bench program",
             if browser { "browser" } else { "native" }
         );
     }
     let mut command = places.cargo("bench");
-    command.args(["--locked", "--workspace", "--exclude", "lorakeet-app"]);
+    command.args(["--locked", "--workspace", "--exclude", PAGE_PACKAGE]);
     for name in &names {
         command.args(["--bench", name]);
     }

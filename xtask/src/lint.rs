@@ -2,6 +2,7 @@
 
 use crate::places::{Places, say};
 use crate::process::{find, run};
+use crate::test::PAGE_PACKAGE;
 use crate::wasm::{self, Compiler};
 use crate::{licences, packages, tree};
 use anyhow::{Context, Result};
@@ -54,7 +55,7 @@ fn clippy(places: &Places) -> Result<()> {
         "--release",
         "--workspace",
         "--exclude",
-        "lorakeet-app",
+        PAGE_PACKAGE,
         "--all-targets",
     ]);
     run(command.args(["--", "--deny", "warnings"]))
@@ -69,7 +70,7 @@ fn documentation(places: &Places) -> Result<()> {
         "--no-deps",
         "--workspace",
         "--exclude",
-        "lorakeet-app",
+        PAGE_PACKAGE,
     ]);
     run(command.env("RUSTDOCFLAGS", "--deny warnings"))
 }
@@ -94,7 +95,7 @@ fn clippy_for_wasm(places: &Places) -> Result<()> {
     };
     compiler.apply(&mut command, places);
     command.args(["--quiet", "--locked", "--profile", "web", "--target", wasm::TARGET]);
-    command.args(["--package", "lorakeet-app", "--features", "engine", "--bins"]);
+    command.args(["--package", PAGE_PACKAGE, "--features", "engine", "--bins"]);
     if compiler == Compiler::Usual {
         command.args(["--", "--deny", "warnings"]);
     }

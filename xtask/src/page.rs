@@ -1,7 +1,7 @@
 //! Building the page with trunk, and showing it.
 
 use crate::places::{Places, say};
-use crate::process::run;
+use crate::process::{find, run};
 use crate::{packages, serve, tools, wasm};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
@@ -46,7 +46,9 @@ pub fn build(places: &Places) -> Result<PathBuf> {
 
 /// The page's own code, without the engine that its worker loads, stays small enough to be there at once.
 pub fn check_size(dist: &Path) -> Result<()> {
-    packages::install(&["brotli"], "measuring the page", "Install the program brotli.")?;
+    if find("brotli").is_none() {
+        packages::install(&["brotli"], "measuring the page", "Install the program brotli.")?;
+    }
     let mut total = 0;
     let entries = std::fs::read_dir(dist).with_context(|| format!("cannot read {}", dist.display()))?;
     for path in entries.flatten().map(|entry| entry.path()) {

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-/// The package whose integration tests and benches make up most stages.
-pub const TESTS_PACKAGE: &str = "lorakeet-tests";
+/// The package that is built for the browser; all others are native.
+pub const PAGE_PACKAGE: &str = "lorakeet-app";
 
 /// A part of the checks that can be run by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl Stage {
             .filter(|name| Self::of_test(name) == self)
             .collect();
         if names.is_empty() && self != Self::Native {
-            bail!("{TESTS_PACKAGE} has no test whose name starts with `{}`", self.name());
+            bail!("no integration test has a name that starts with `{}`", self.name());
         }
         let mut command = native_cargo_test(places);
         for name in &names {
@@ -169,7 +169,7 @@ fn native_cargo_test(places: &Places) -> Command {
         "--no-fail-fast",
         "--workspace",
         "--exclude",
-        "lorakeet-app",
+        PAGE_PACKAGE,
     ]);
     command
 }
@@ -217,21 +217,24 @@ fn golden_folder(places: &Places) -> Result<PathBuf> {
         .context("tests/golden with its manifest.json is missing; name a folder of golden cases in LORAKEET_GOLDEN")
 }
 
-/// The names of the test package's targets of a kind, `test` or `bench`.
+/// The names of all native packages' targets of a kind, `test` or `bench`.
 pub fn test_targets(places: &Places, kind: &str) -> Result<Vec<String>> {
     let mut command = places.cargo("metadata");
     let text = capture(command.args(["--no-deps", "--format-version", "1", "--locked"]))?;
     let metadata: serde_json::Value = serde_json::from_str(&text).context("cargo metadata printed no JSON")?;
-    let targets = metadata["packages"]
+    let packages = metadata["packages"]
         .as_array()
-        .and_then(|packages| packages.iter().find(|package| package["name"] == TESTS_PACKAGE))
-        .and_then(|package| package["targets"].as_array())
-        .with_context(|| format!("the workspace has no package {TESTS_PACKAGE}"))?;
-    let of_kind = targets.iter().filter(|target| target["kind"][0] == kind);
-    Ok(of_kind
+        .context("cargo metadata names no packages")?;
+    let native = packages.iter().filter(|package| package["name"] != PAGE_PACKAGE);
+    let targets = native.filter_map(|package| package["targets"].as_array()).flatten();
+    let of_kind = targets.filter(|target| target["kind"][0] == kind);
+    let mut names: Vec<String> = of_kind
         .filter_map(|target| target["name"].as_str())
         .map(String::from)
-        .collect())
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    Ok(names)
 }
 
 #[cfg(test)]

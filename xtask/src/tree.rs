@@ -121,11 +121,7 @@ fn unknown_commands(text: &str) -> Vec<String> {
     let mut unknown = Vec::new();
     for (at, _) in text.match_indices("cargo xtask ") {
         let rest = &text[at + "cargo xtask ".len()..];
-        let mut words = rest
-            .split(|c: char| c == '\n' || c == '`')
-            .next()
-            .unwrap_or_default()
-            .split_whitespace();
+        let mut words = rest.split(['\n', '`']).next().unwrap_or_default().split_whitespace();
         let command = words.next().unwrap_or_default();
         let stage = words
             .next()
