@@ -49,8 +49,13 @@ pub fn check_licences(places: &Places) -> Result<()> {
         "--target",
         "all",
     ]);
-    let tree = capture(command.args(["--prefix", "none", "--no-dedupe", "--format", "{p}|{l}"]))?;
-    let mut lines: Vec<&str> = tree.lines().filter(|line| !line.is_empty()).collect();
+    let tree = capture(command.args(["--prefix", "none", "--format", "{p}|{l}"]))?;
+    // A package that was listed before stands there again with a star.
+    let mut lines: Vec<String> = tree
+        .lines()
+        .filter(|line| !line.is_empty())
+        .map(|line| line.replace(" (*)", ""))
+        .collect();
     lines.sort_unstable();
     lines.dedup();
     let own = format!("({}", places.root.display());
