@@ -2,13 +2,15 @@
 
 use crate::places::{Places, say};
 use crate::process::run;
-use crate::test::{PAGE_PACKAGE, native_environment, test_targets, web_environment};
-use crate::{page, smollm2};
+use crate::test::{Targets, native_environment, web_environment};
+use crate::{models, page};
 use anyhow::{Result, bail};
 
 /// Runs the native bench programs, or those whose names start with `web` in a browser.
 pub fn run_all(places: &Places, browser: bool) -> Result<()> {
-    let names: Vec<String> = test_targets(places, "bench")?
+    let targets = Targets::read(places)?;
+    let names: Vec<String> = targets
+        .names("bench")
         .into_iter()
         .filter(|name| name.starts_with("web") == browser)
         .collect();
@@ -19,12 +21,12 @@ pub fn run_all(places: &Places, browser: bool) -> Result<()> {
         );
     }
     let mut command = places.cargo("bench");
-    command.args(["--locked", "--workspace", "--exclude", PAGE_PACKAGE]);
+    command.args(targets.arguments());
     for name in &names {
         command.args(["--bench", name]);
     }
     native_environment(&mut command, places)?;
-    match smollm2::fetch(places) {
+    match models::smollm2(places) {
         Ok(model) => drop(command.env("LORAKEET_SMOLLM2", model)),
         Err(error) => say(format!("benches of SmolLM2 cannot run: {error:#}")),
     }

@@ -2,7 +2,7 @@
 
 use crate::places::{Places, say};
 use crate::process::{find, run};
-use crate::test::PAGE_PACKAGE;
+use crate::test::{PAGE_PACKAGE, Targets};
 use crate::wasm::{self, Compiler};
 use crate::{licences, packages, tree};
 use anyhow::{Context, Result};
@@ -49,29 +49,17 @@ fn formatting(places: &Places) -> Result<()> {
 
 fn clippy(places: &Places) -> Result<()> {
     let mut command = places.cargo("clippy");
-    command.args([
-        "--quiet",
-        "--locked",
-        "--release",
-        "--workspace",
-        "--exclude",
-        PAGE_PACKAGE,
-        "--all-targets",
-    ]);
+    command
+        .args(["--quiet", "--release", "--all-targets"])
+        .args(Targets::read(places)?.arguments());
     run(command.args(["--", "--deny", "warnings"]))
 }
 
 fn documentation(places: &Places) -> Result<()> {
     let mut command = places.cargo("doc");
-    command.args([
-        "--quiet",
-        "--locked",
-        "--release",
-        "--no-deps",
-        "--workspace",
-        "--exclude",
-        PAGE_PACKAGE,
-    ]);
+    command
+        .args(["--quiet", "--release", "--no-deps"])
+        .args(Targets::read(places)?.arguments());
     run(command.env("RUSTDOCFLAGS", "--deny warnings"))
 }
 

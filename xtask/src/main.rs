@@ -8,13 +8,13 @@
 mod bench;
 mod licences;
 mod lint;
+mod models;
 mod packages;
 mod page;
 mod places;
 mod process;
 mod serve;
 mod setup;
-mod smollm2;
 mod test;
 mod tools;
 mod tree;
@@ -30,7 +30,7 @@ cargo xtask test [STAGE...]      run every check, or only the named stages:
     lint       formatting, clippy, documentation, licences, the file map, stray machine paths
     native     unit and integration tests on the CPU and on Vulkan
     golden     numbers of the reference stack (folder: LORAKEET_GOLDEN, ../shared/golden or tests/golden)
-    smollm2    SmolLM2-135M from its package
+    models     SmolLM2-135M and all-MiniLM-L6-v2 from their packages
     web        the page in a real Chromium with WebGPU on its software adapter
     soak       thousands of steps with memory watched (only when named)
 cargo xtask bench [--browser]    run the benches; they print JSON

@@ -3,7 +3,7 @@
 
 use crate::places::{Places, say};
 use crate::process::{capture, find};
-use crate::{packages, smollm2, tools, wasm};
+use crate::{models, packages, tools, wasm};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -31,8 +31,8 @@ pub fn everything(places: &Places) -> Result<()> {
         Some(driver) => say(format!("software Vulkan: {}", driver.display())),
         None => say("software Vulkan: this system's own driver is used"),
     }
-    let model = smollm2::fetch(places)?;
-    say(format!("SmolLM2-135M-Instruct: {}", model.display()));
+    say(format!("SmolLM2-135M-Instruct: {}", models::smollm2(places)?.display()));
+    say(format!("all-MiniLM-L6-v2: {}", models::minilm(places)?.display()));
     Ok(())
 }
 

@@ -5,7 +5,7 @@
 
 use crate::places::{Places, say};
 use crate::process::{Tally, capture, run_counted};
-use crate::{lint, page, setup, smollm2};
+use crate::{lint, models, page, setup};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -23,8 +23,8 @@ pub enum Stage {
     Native,
     /// Integration tests whose names start with `golden`.
     Golden,
-    /// Integration tests whose names start with `smollm2`.
-    Smollm2,
+    /// Integration tests whose names start with that of a real model: `smollm2`, `minilm`.
+    Models,
     /// Integration tests whose names start with `web`.
     Web,
     /// Integration tests whose names start with `soak`.
@@ -37,7 +37,7 @@ impl Stage {
         Self::Lint,
         Self::Native,
         Self::Golden,
-        Self::Smollm2,
+        Self::Models,
         Self::Web,
         Self::Soak,
     ];
@@ -48,7 +48,7 @@ impl Stage {
             Self::Lint => "lint",
             Self::Native => "native",
             Self::Golden => "golden",
-            Self::Smollm2 => "smollm2",
+            Self::Models => "models",
             Self::Web => "web",
             Self::Soak => "soak",
         }
@@ -56,27 +56,34 @@ impl Stage {
 
     /// The stage that an integration test belongs to.
     fn of_test(name: &str) -> Self {
-        let claims = [Self::Golden, Self::Smollm2, Self::Web, Self::Soak];
+        let claims = [
+            ("golden", Self::Golden),
+            ("smollm2", Self::Models),
+            ("minilm", Self::Models),
+            ("web", Self::Web),
+            ("soak", Self::Soak),
+        ];
         claims
             .into_iter()
-            .find(|stage| name.starts_with(stage.name()))
-            .unwrap_or(Self::Native)
+            .find(|(start, _)| name.starts_with(start))
+            .map_or(Self::Native, |(_, stage)| stage)
     }
 
     fn run(self, places: &Places, tally: &mut Tally) -> Result<()> {
         if self == Self::Lint {
             return lint::run_checks(places);
         }
-        let all = test_targets(places, "test")?;
+        let targets = Targets::read(places)?;
+        let all = targets.names("test");
         let names: Vec<&str> = all
             .iter()
             .map(String::as_str)
             .filter(|name| Self::of_test(name) == self)
             .collect();
         if names.is_empty() && self != Self::Native {
-            bail!("no integration test has a name that starts with `{}`", self.name());
+            bail!("there is no integration test for the stage {}", self.name());
         }
-        let mut command = native_cargo_test(places);
+        let mut command = native_cargo_test(places, &targets);
         for name in &names {
             command.args(["--test", name]);
         }
@@ -85,20 +92,20 @@ impl Stage {
             Self::Native => {
                 command.args(["--lib", "--bins"]);
                 run_counted(&mut command, tally)?;
-                let mut documentation = native_cargo_test(places);
+                let mut documentation = native_cargo_test(places, &targets);
                 native_environment(&mut documentation, places)?;
                 return run_counted(documentation.arg("--doc"), tally);
             }
-            Self::Smollm2 => {
-                let model = smollm2::fetch(places)
-                    .with_context(|| format!("these tests could not run: {}", names.join(", ")))?;
-                command.env("LORAKEET_SMOLLM2", model);
+            Self::Models => {
+                let lost = || format!("these tests could not run: {}", names.join(", "));
+                command.env("LORAKEET_SMOLLM2", models::smollm2(places).with_context(lost)?);
+                command.env("LORAKEET_MINILM", models::minilm(places).with_context(lost)?);
             }
             Self::Web => {
                 let dist = page::build(places)?;
                 page::check_size(&dist)?;
                 web_environment(&mut command, &dist)?;
-                match smollm2::fetch(places) {
+                match models::smollm2(places) {
                     Ok(model) => drop(command.env("LORAKEET_SMOLLM2", model)),
                     Err(error) => say(format!("the browser test that drops SmolLM2 will fail: {error:#}")),
                 }
@@ -161,16 +168,9 @@ fn choose(names: &[&str]) -> Result<Vec<Stage>> {
 }
 
 /// `cargo test` over every native package, all of its failures shown.
-fn native_cargo_test(places: &Places) -> Command {
+fn native_cargo_test(places: &Places, targets: &Targets) -> Command {
     let mut command = places.cargo("test");
-    command.args([
-        "--release",
-        "--locked",
-        "--no-fail-fast",
-        "--workspace",
-        "--exclude",
-        PAGE_PACKAGE,
-    ]);
+    command.args(["--release", "--no-fail-fast"]).args(targets.arguments());
     command
 }
 
@@ -217,24 +217,68 @@ fn golden_folder(places: &Places) -> Result<PathBuf> {
         .context("tests/golden with its manifest.json is missing; name a folder of golden cases in LORAKEET_GOLDEN")
 }
 
-/// The names of all native packages' targets of a kind, `test` or `bench`.
-pub fn test_targets(places: &Places, kind: &str) -> Result<Vec<String>> {
-    let mut command = places.cargo("metadata");
-    let text = capture(command.args(["--no-deps", "--format-version", "1", "--locked"]))?;
-    let metadata: serde_json::Value = serde_json::from_str(&text).context("cargo metadata printed no JSON")?;
-    let packages = metadata["packages"]
-        .as_array()
-        .context("cargo metadata names no packages")?;
-    let native = packages.iter().filter(|package| package["name"] != PAGE_PACKAGE);
-    let targets = native.filter_map(|package| package["targets"].as_array()).flatten();
-    let of_kind = targets.filter(|target| target["kind"][0] == kind);
-    let mut names: Vec<String> = of_kind
-        .filter_map(|target| target["name"].as_str())
-        .map(String::from)
-        .collect();
-    names.sort_unstable();
-    names.dedup();
-    Ok(names)
+/// What cargo says about the native packages of the workspace.
+pub struct Targets {
+    packages: Vec<serde_json::Value>,
+}
+
+impl Targets {
+    /// Asks cargo.
+    pub fn read(places: &Places) -> Result<Self> {
+        let mut command = places.cargo("metadata");
+        let text = capture(command.args(["--no-deps", "--format-version", "1", "--locked"]))?;
+        let metadata: serde_json::Value = serde_json::from_str(&text).context("cargo metadata printed no JSON")?;
+        let packages = metadata["packages"]
+            .as_array()
+            .context("cargo metadata names no packages")?;
+        Ok(Self {
+            packages: packages
+                .iter()
+                .filter(|package| package["name"] != PAGE_PACKAGE)
+                .cloned()
+                .collect(),
+        })
+    }
+
+    /// The names of all targets of a kind, `test` or `bench`.
+    pub fn names(&self, kind: &str) -> Vec<String> {
+        let targets = self
+            .packages
+            .iter()
+            .filter_map(|package| package["targets"].as_array())
+            .flatten();
+        let of_kind = targets.filter(|target| target["kind"][0] == kind);
+        let mut names: Vec<String> = of_kind
+            .filter_map(|target| target["name"].as_str())
+            .map(String::from)
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// The arguments that choose every native package with every feature that a target of it requires. All commands use
+    /// the same, so that nothing is compiled twice.
+    pub fn arguments(&self) -> Vec<String> {
+        let mut features = Vec::new();
+        for package in &self.packages {
+            let targets = package["targets"].as_array().into_iter().flatten();
+            let required = targets
+                .filter_map(|target| target["required-features"].as_array())
+                .flatten();
+            for feature in required.filter_map(|feature| feature.as_str()) {
+                features.push(format!("{}/{feature}", package["name"].as_str().unwrap_or_default()));
+            }
+        }
+        features.sort_unstable();
+        features.dedup();
+        let fixed = ["--locked", "--workspace", "--exclude", PAGE_PACKAGE];
+        let mut arguments: Vec<String> = fixed.iter().map(ToString::to_string).collect();
+        if !features.is_empty() {
+            arguments.extend(["--features".to_string(), features.join(",")]);
+        }
+        arguments
+    }
 }
 
 #[cfg(test)]
@@ -251,7 +295,7 @@ mod tests {
     #[test]
     fn plain_test_runs_everything_but_the_soak() {
         let names: Vec<&str> = choose(&[]).unwrap().into_iter().map(Stage::name).collect();
-        assert_eq!(names, ["lint", "native", "golden", "smollm2", "web"]);
+        assert_eq!(names, ["lint", "native", "golden", "models", "web"]);
     }
 
     #[test]
