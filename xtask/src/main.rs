@@ -1,1 +1,132 @@
-fn main() {}
+//! Lorakeet's set-up and its two commands: `cargo xtask demo` shows the page, `cargo xtask test` checks everything.
+//!
+//! This program brings a fresh machine to where the workspace builds (the wasm target, wasm-bindgen, trunk, a browser, a
+//! software Vulkan driver, packaged test data), says what it does line by line, and skips what is already there. It
+//! depends on next to nothing, so that it compiles in seconds. It knows no tensor and no browser protocol: those live in
+//! `core` and `tests`.
+
+mod bench;
+mod licences;
+mod lint;
+mod models;
+mod packages;
+mod page;
+mod places;
+mod process;
+mod serve;
+mod setup;
+mod test;
+mod tools;
+mod tree;
+mod wasm;
+
+use anyhow::{Result, bail};
+use places::Places;
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask demo [--port N]      build the page in release and serve it on loopback (port 8080 or the next free one)
+cargo xtask test [STAGE...]      run every check, or only the named stages:
+    lint       formatting, clippy, documentation, licences, the file map, stray machine paths
+    native     unit and integration tests on the CPU and on Vulkan
+    golden     numbers of the reference stack (folder: LORAKEET_GOLDEN, ../shared/golden or tests/golden)
+    models     SmolLM2-135M and all-MiniLM-L6-v2 from their packages
+    web        the page in a real Chromium with WebGPU on its software adapter
+    soak       thousands of steps with memory watched (only when named)
+cargo xtask bench [--browser]    run the benches; they print JSON
+cargo xtask build                build the page in release and say where it lies
+cargo xtask setup                install what the commands above need, and nothing else
+
+Environment:
+    LORAKEET_CACHE     where tools, packages and builds are kept (default: the user's cache folder + /lorakeet)
+    CARGO_TARGET_DIR   where everything is compiled instead
+    LORAKEET_GOLDEN    the folder of golden cases
+";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match dispatch(&words) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("\nxtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(words: &[String]) -> Result<ExitCode> {
+    let Some((command, rest)) = words.split_first() else {
+        print!("{USAGE}");
+        return Ok(ExitCode::FAILURE);
+    };
+    let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
+    match command.as_str() {
+        "demo" => page::demo(&Places::find()?, port(&rest)?)?,
+        "test" => return test::run(&Places::find()?, &rest),
+        "bench" => match rest.as_slice() {
+            [] => bench::run_all(&Places::find()?, false)?,
+            ["--browser"] => bench::run_all(&Places::find()?, true)?,
+            _ => bail!("`bench` takes --browser or nothing, not `{}`", rest.join(" ")),
+        },
+        "build" => {
+            nothing_more(command, &rest)?;
+            let dist = page::build(&Places::find()?)?;
+            println!("{}", dist.display());
+        }
+        "setup" => {
+            nothing_more(command, &rest)?;
+            setup::everything(&Places::find()?)?;
+        }
+        "help" | "--help" | "-h" => print!("{USAGE}"),
+        other => bail!("there is no command `{other}`\n\n{USAGE}"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn nothing_more(command: &str, rest: &[&str]) -> Result<()> {
+    if rest.is_empty() {
+        Ok(())
+    } else {
+        bail!("`{command}` takes no arguments, not `{}`", rest.join(" "))
+    }
+}
+
+/// The port of `--port N` or `--port=N`; `None` leaves the choice to us.
+fn port(rest: &[&str]) -> Result<Option<u16>> {
+    let text = match rest {
+        [] => return Ok(None),
+        ["--port", text] => text,
+        [word] if word.starts_with("--port=") => &word["--port=".len()..],
+        _ => bail!("`demo` takes `--port N` or nothing, not `{}`", rest.join(" ")),
+    };
+    match text.parse() {
+        Ok(0) | Err(_) => bail!("--port takes a number from 1 to 65535, not `{text}`"),
+        Ok(port) => Ok(Some(port)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_read_in_both_spellings() {
+        assert_eq!(port(&["--port", "9000"]).unwrap(), Some(9000));
+        assert_eq!(port(&["--port=9000"]).unwrap(), Some(9000));
+        assert_eq!(port(&[]).unwrap(), None);
+    }
+
+    #[test]
+    fn an_impossible_port_is_refused_by_its_value() {
+        for text in ["0", "65536", "http"] {
+            let error = port(&["--port", text]).unwrap_err().to_string();
+            assert!(error.contains(text), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_command_is_named_in_the_error() {
+        let error = dispatch(&["dmeo".to_string()]).unwrap_err().to_string();
+        assert!(error.contains("dmeo"), "{error}");
+    }
+}

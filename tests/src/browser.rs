@@ -1,0 +1,437 @@
+//! A real Chromium, driven over WebDriver: it opens the built page with or without WebGPU, at a given size, and tells
+//! what its console said when a wait runs out.
+//!
+//! Chromium's WebGPU runs on SwiftShader, its software adapter, so that the same tests run on machines without a GPU.
+
+use crate::site::{Site, dist};
+use anyhow::{Context, Result, bail};
+use fantoccini::elements::Element;
+use fantoccini::wd::Capabilities;
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Value, json};
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// WebGPU on the software adapter. Other sets of flags (`--use-angle=vulkan`) give no adapter.
+const WEBGPU: [&str; 4] = [
+    "--enable-unsafe-webgpu",
+    "--use-webgpu-adapter=swiftshader",
+    "--enable-features=Vulkan",
+    "--disable-gpu-sandbox",
+];
+const NO_WEBGPU: [&str; 1] = ["--disable-blink-features=WebGPU"];
+const QUIET: [&str; 7] = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+];
+const POLL: Duration = Duration::from_millis(100);
+/// Windows cannot be made narrower than this; narrower pages are emulated.
+const NARROWEST_WINDOW: u32 = 600;
+const CONSOLE_LINES: usize = 60;
+
+/// How to open the page.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Whether the browser has WebGPU.
+    pub webgpu: bool,
+    /// Width of the page in CSS pixels.
+    pub width: u32,
+    /// Height of the page in CSS pixels.
+    pub height: u32,
+    /// Files whose names start like this are missing from the server.
+    pub missing: Vec<&'static str>,
+    /// What stands behind the address: `?lang=zh-CN`.
+    pub query: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            webgpu: true,
+            width: 1440,
+            height: 900,
+            missing: Vec::new(),
+            query: String::new(),
+        }
+    }
+}
+
+/// The open page with everything that it needs; dropping it ends the browser, also when a test panics.
+#[derive(Debug)]
+pub struct Page {
+    /// The WebDriver session.
+    pub client: Client,
+    site: Site,
+    driver: Driver,
+    folder: PathBuf,
+}
+
+impl Page {
+    /// Serves the built page, starts a browser with an empty profile and opens it.
+    ///
+    /// # Errors
+    /// The page is not built, or the browser does not start.
+    pub async fn open(options: &Options) -> Result<Self> {
+        let site = Site::start(&dist()?, &options.missing).await?;
+        let folder = fresh_folder()?;
+        let driver = Driver::start(&folder.join("browser.log"))?;
+        let mut builder = ClientBuilder::new(HttpConnector::new());
+        builder.capabilities(capabilities(options, &folder)?);
+        let client = builder.connect(&driver.url()).await.with_context(|| {
+            format!(
+                "the browser did not start; its log says:\n{}",
+                last_lines(&driver.log, |_| true)
+            )
+        })?;
+        let page = Self {
+            client,
+            site,
+            driver,
+            folder,
+        };
+        let url = format!("{}{}", page.site.url(), options.query);
+        page.client
+            .goto(&url)
+            .await
+            .with_context(|| format!("{url} did not open"))?;
+        Ok(page)
+    }
+
+    /// The element with this `data-testid`, which must be there.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub async fn element(&self, testid: &str) -> Result<Element> {
+        let selector = selector(testid);
+        let found = self.client.find(Locator::Css(&selector)).await;
+        found.with_context(|| format!("the page has no element {selector}\n{}", self.console()))
+    }
+
+    /// Clicks an element.
+    ///
+    /// # Errors
+    /// It is not there or covered.
+    pub async fn click(&self, testid: &str) -> Result<()> {
+        let clicked = self.element(testid).await?.click().await;
+        clicked.with_context(|| format!("{testid} cannot be clicked\n{}", self.console()))
+    }
+
+    /// The visible text of an element.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub async fn text(&self, testid: &str) -> Result<String> {
+        Ok(self.element(testid).await?.text().await?)
+    }
+
+    /// Whether an element is there and can be pressed.
+    ///
+    /// # Errors
+    /// The browser does not answer.
+    pub async fn is_enabled(&self, testid: &str) -> Result<bool> {
+        let script = "const e = document.querySelector(arguments[0]); return !!e && !e.disabled;";
+        Ok(self.run(script, vec![json!(selector(testid))]).await? == json!(true))
+    }
+
+    /// Runs JavaScript in the page.
+    ///
+    /// # Errors
+    /// It throws.
+    pub async fn run(&self, script: &str, arguments: Vec<Value>) -> Result<Value> {
+        let result = self.client.execute(script, arguments).await;
+        result.with_context(|| format!("this script failed in the page: {script}\n{}", self.console()))
+    }
+
+    /// Waits until a script returns something that JavaScript takes for true, and returns that.
+    ///
+    /// # Errors
+    /// The time is over: the error says what was waited for, what the script returned last, and what the console said.
+    pub async fn wait_until(&self, what: &str, limit: Duration, script: &str) -> Result<Value> {
+        let start = Instant::now();
+        loop {
+            let value = self.run(script, Vec::new()).await?;
+            let truthy = match &value {
+                Value::Null | Value::Bool(false) => false,
+                Value::String(text) => !text.is_empty(),
+                Value::Number(number) => number.as_f64() != Some(0.0),
+                _ => true,
+            };
+            if truthy {
+                return Ok(value);
+            }
+            if start.elapsed() > limit {
+                let visible = self.run("return document.body.innerText", Vec::new()).await?;
+                let visible: String = visible.as_str().unwrap_or_default().chars().take(2000).collect();
+                let _ = self.screenshot("failure").await;
+                bail!(
+                    "waited {} s in vain for: {what}\nlast value: {value}\n{}\nthe page shows:\n{visible}",
+                    limit.as_secs(),
+                    self.console()
+                );
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Waits until an element is there and can be pressed.
+    ///
+    /// # Errors
+    /// The time is over.
+    pub async fn wait_enabled(&self, testid: &str, limit: Duration) -> Result<()> {
+        let selector = selector(testid);
+        let script = format!("const e = document.querySelector('{selector}'); return !!e && !e.disabled;");
+        self.wait_until(&format!("{testid} can be used"), limit, &script)
+            .await
+            .map(drop)
+    }
+
+    /// Gives files to the file input with this `data-testid`, as a person who picks or drops them would.
+    ///
+    /// # Errors
+    /// The input or a file is missing.
+    pub async fn upload(&self, testid: &str, files: &[&Path]) -> Result<()> {
+        let mut names = Vec::new();
+        for file in files {
+            let absolute = file
+                .canonicalize()
+                .with_context(|| format!("{} is missing", file.display()))?;
+            names.push(absolute.to_string_lossy().into_owned());
+        }
+        let input = self.element(testid).await?;
+        input
+            .send_keys(&names.join("\n"))
+            .await
+            .with_context(|| format!("{testid} takes no files"))
+    }
+
+    /// The first file that the page downloads whose name ends like this, complete.
+    ///
+    /// # Errors
+    /// None arrives in time.
+    pub async fn wait_for_download(&self, ending: &str, limit: Duration) -> Result<PathBuf> {
+        let start = Instant::now();
+        while start.elapsed() < limit {
+            for entry in std::fs::read_dir(self.folder.join("downloads"))?.flatten() {
+                if entry.file_name().to_string_lossy().ends_with(ending) {
+                    return Ok(entry.path());
+                }
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        bail!(
+            "no download that ends in {ending} came within {} s\n{}",
+            limit.as_secs(),
+            self.console()
+        )
+    }
+
+    /// Writes what the window shows to `screenshots/NAME.png` in the target folder, and returns the path.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub async fn screenshot(&self, name: &str) -> Result<PathBuf> {
+        let folder = target_folder().join("screenshots");
+        std::fs::create_dir_all(&folder)?;
+        let path = folder.join(format!("{name}.png"));
+        let png = self.client.screenshot().await?;
+        std::fs::write(&path, png).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(path)
+    }
+
+    /// Screenshots of the whole page, one a window's height: `NAME-1.png`, `NAME-2.png`, at most six.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub async fn screenshots(&self, name: &str) -> Result<()> {
+        for number in 1..=6 {
+            let script = "window.scrollTo({ top: arguments[0] * innerHeight, behavior: 'instant' });\
+                          return scrollY + innerHeight >= document.documentElement.scrollHeight - 1;";
+            let last = self.run(script, vec![json!(number - 1)]).await?;
+            self.screenshot(&format!("{name}-{number}")).await?;
+            if last == json!(true) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the page and its worker wrote to the console, and what the GPU process complained of.
+    #[must_use]
+    pub fn console(&self) -> String {
+        let lines = last_lines(&self.driver.log, |line| {
+            line.contains("CONSOLE") || line.contains("ERROR:gpu") || line.contains("dawn") || line.contains("panicked")
+        });
+        format!("the browser's console:\n{lines}")
+    }
+
+    /// Ends the browser in good order.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn close(self) -> Result<()> {
+        self.client.clone().close().await.context("the browser did not close")
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        self.driver.end();
+        // A profile that cannot be removed is left to the system's temporary folder.
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// The CSS selector of a `data-testid`.
+#[must_use]
+pub fn selector(testid: &str) -> String {
+    format!("[data-testid=\"{testid}\"]")
+}
+
+/// A running chromedriver.
+#[derive(Debug)]
+struct Driver {
+    child: Child,
+    port: u16,
+    log: PathBuf,
+}
+
+impl Driver {
+    /// Starts chromedriver on a port of its own choice; the browser's messages go to `log`.
+    fn start(log: &Path) -> Result<Self> {
+        let program = std::env::var_os("LORAKEET_CHROMEDRIVER").unwrap_or_else(|| "chromedriver".into());
+        let mut command = Command::new(&program);
+        command
+            .arg("--port=0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        // chromedriver hides what the browser says; the browser writes it to this file instead.
+        File::create(log)?;
+        command.env("CHROME_LOG_FILE", log);
+        #[cfg(unix)]
+        {
+            use std::os::unix::process::CommandExt;
+            // The browser joins this group, so that both can be ended together.
+            command.process_group(0);
+        }
+        let mut child = command.spawn().with_context(|| {
+            format!(
+                "{} cannot be started; `cargo xtask setup` installs it",
+                program.to_string_lossy()
+            )
+        })?;
+        let stdout = child.stdout.take().context("chromedriver has no output to read")?;
+        let mut driver = Self {
+            child,
+            port: 0,
+            log: log.to_path_buf(),
+        };
+        let mut lines = BufReader::new(stdout).lines();
+        for line in lines.by_ref() {
+            let line = line?;
+            if let Some((_, port)) = line.split_once("successfully on port ") {
+                driver.port = port
+                    .trim()
+                    .trim_end_matches('.')
+                    .parse()
+                    .context("chromedriver's port is no number")?;
+                break;
+            }
+        }
+        if driver.port == 0 {
+            driver.end();
+            bail!("chromedriver ended before it listened: {}", last_lines(log, |_| true));
+        }
+        // A full pipe would stop chromedriver.
+        std::thread::spawn(move || lines.for_each(drop));
+        Ok(driver)
+    }
+
+    fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Ends chromedriver and the browser that it started.
+    fn end(&mut self) {
+        #[cfg(unix)]
+        {
+            let group = format!("-{}", self.child.id());
+            let _ = Command::new("kill")
+                .args(["-KILL", "--", &group])
+                .stderr(Stdio::null())
+                .status();
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn capabilities(options: &Options, folder: &Path) -> Result<Capabilities> {
+    let downloads = folder.join("downloads");
+    std::fs::create_dir_all(&downloads)?;
+    let mut flags: Vec<String> = QUIET.iter().map(ToString::to_string).collect();
+    let gpu: &[&str] = if options.webgpu { &WEBGPU } else { &NO_WEBGPU };
+    flags.extend(gpu.iter().map(ToString::to_string));
+    flags.push(format!("--user-data-dir={}", folder.join("profile").display()));
+    flags.push(format!(
+        "--window-size={},{}",
+        options.width.max(NARROWEST_WINDOW),
+        options.height
+    ));
+    let mut chrome = json!({
+        "args": flags,
+        "prefs": {
+            "download.default_directory": downloads,
+            "download.prompt_for_download": false,
+            "profile.default_content_setting_values.automatic_downloads": 1,
+        },
+    });
+    if let Some(binary) = std::env::var_os("LORAKEET_CHROMIUM") {
+        chrome["binary"] = json!(binary.to_string_lossy());
+    }
+    // The window's frame takes part of its size; emulation gives the page exactly these pixels.
+    let metrics = json!({ "width": options.width, "height": options.height, "pixelRatio": 1.0, "mobile": false });
+    chrome["mobileEmulation"] = json!({ "deviceMetrics": metrics });
+    let capabilities = json!({
+        "browserName": "chrome",
+        "goog:chromeOptions": chrome,
+        "timeouts": { "script": 60_000, "pageLoad": 60_000, "implicit": 0 },
+    });
+    match capabilities {
+        Value::Object(map) => Ok(map),
+        other => bail!("capabilities are an object, not {other}"),
+    }
+}
+
+/// A folder of this browser's own for its profile, its downloads and its log.
+fn fresh_folder() -> Result<PathBuf> {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let folder = std::env::temp_dir().join(format!("lorakeet-browser-{}-{number}", std::process::id()));
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    Ok(folder)
+}
+
+/// Where builds go, as cargo was told.
+fn target_folder() -> PathBuf {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.join("target"), |dir| workspace.join(dir))
+}
+
+/// The last lines of a log that someone wants to read.
+fn last_lines(log: &Path, wanted: impl Fn(&str) -> bool) -> String {
+    let bytes = std::fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text.lines().filter(|line| wanted(line)).collect();
+    lines[lines.len().saturating_sub(CONSOLE_LINES)..].join("\n")
+}

@@ -1,0 +1,83 @@
+//! The built page on an ephemeral loopback port, with parts of it left out where a test asks for that.
+
+use anyhow::{Context, Result, bail};
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::IntoResponse;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use tower_http::services::ServeDir;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+/// A running server; it ends when dropped.
+#[derive(Debug)]
+pub struct Site {
+    address: SocketAddr,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Site {
+    /// Serves a folder. A path whose file name starts with one of `missing` is answered with 404.
+    ///
+    /// # Errors
+    /// The folder holds no `index.html`, or no port can be had.
+    pub async fn start(folder: &Path, missing: &[&str]) -> Result<Self> {
+        if !folder.join("index.html").is_file() {
+            bail!(
+                "{} holds no index.html; `cargo xtask build` builds the page",
+                folder.display()
+            );
+        }
+        let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
+        let gate = move |request: Request, next: Next| {
+            let name = request.uri().path().rsplit('/').next().unwrap_or_default();
+            let hidden = missing.iter().any(|prefix| name.starts_with(prefix.as_str()));
+            async move {
+                if hidden {
+                    StatusCode::NOT_FOUND.into_response()
+                } else {
+                    next.run(request).await
+                }
+            }
+        };
+        let fresh = SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        let router = Router::new()
+            .fallback_service(ServeDir::new(folder))
+            .layer(fresh)
+            .layer(from_fn(gate));
+        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .context("no loopback port")?;
+        let address = listener.local_addr()?;
+        let task = tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, router).await {
+                eprintln!("the page's server ended: {error}");
+            }
+        });
+        Ok(Self { address, task })
+    }
+
+    /// The page's address.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}/", self.address)
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// The built page: `LORAKEET_DIST`, which `cargo xtask test web` sets.
+///
+/// # Errors
+/// The variable is not set.
+pub fn dist() -> Result<PathBuf> {
+    let folder = std::env::var_os("LORAKEET_DIST")
+        .context("LORAKEET_DIST does not name the built page; `cargo xtask test web` builds it and runs this test")?;
+    Ok(PathBuf::from(folder))
+}

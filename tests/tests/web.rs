@@ -1,0 +1,397 @@
+//! The page in a real browser: it opens, trains, pauses, changes a text, hands over an adapter, and says what is wrong
+//! when something is missing. `cargo xtask test web` builds the page and runs these.
+
+use anyhow::{Context, Result, ensure};
+use lorakeet_tests::browser::{Options, Page};
+use safetensors::SafeTensors;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The engine, the bundled model and the data; compiling kernels on a software adapter takes its time.
+const READY: Duration = Duration::from_secs(240);
+/// A whole run on the software adapter.
+const RUN: Duration = Duration::from_secs(480);
+/// One reaction of the page or of the engine between two steps.
+const REACTION: Duration = Duration::from_secs(60);
+/// What the loss has to fall by on the page's own model and data, in nats a token.
+const FALL: f64 = 0.5;
+
+const STATUS: &str = "document.querySelector('[data-testid=\"status\"]')?.dataset.phase";
+/// The newest step, 0 before the first.
+const STEP: &str = "parseInt((document.querySelector('[data-testid=\"step\"]')?.textContent ?? '').replace(/\\D*\\/.*/, '')\
+                    .replace(/[^0-9]/g, '')) || 0";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_can_be_used_within_a_second_while_its_engine_is_missing() -> Result<()> {
+    let page = Page::open(&Options {
+        missing: vec!["worker", "engine"],
+        ..Options::default()
+    })
+    .await?;
+    let ready = "return document.querySelector('[data-testid=\"train\"]') && performance.now()";
+    let ready_ms = page.wait_until("the page is drawn", REACTION, ready).await?;
+    let ready_ms = ready_ms.as_f64().context("a time is a number")?;
+    println!("the page can be used after {ready_ms:.0} ms");
+    ensure!(
+        ready_ms < 1000.0,
+        "the page took {ready_ms:.0} ms until it could be used"
+    );
+    // Used it is: another language is on the page at the next look.
+    let heading = page.text("train").await?;
+    choose(&page, "language", "zh-CN").await?;
+    let changed = page.text("train").await?;
+    ensure!(
+        heading != changed,
+        "the button still says {heading} after the language was changed"
+    );
+    // And it says that its engine is missing, with a way out.
+    page.wait_until(
+        "an error is shown",
+        REACTION,
+        "return !!document.querySelector('[data-testid=\"error\"]')",
+    )
+    .await?;
+    ensure!(!page.text("error").await?.is_empty());
+    page.element("restart").await?;
+    page.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pressing_train_makes_the_loss_fall_and_changes_the_text() -> Result<()> {
+    let page = Page::open(&Options {
+        height: 1200,
+        ..Options::default()
+    })
+    .await?;
+    page.wait_enabled("train", READY).await?;
+    let device = page
+        .run(
+            "return document.querySelector('[data-testid=\"device\"]').dataset.state",
+            vec![],
+        )
+        .await?;
+    ensure!(
+        device == json!("gpu"),
+        "the engine runs on {device}, although the browser has WebGPU"
+    );
+    page.screenshots("ready-1440").await?;
+    page.click("train").await?;
+    page.wait_until("the first step", READY, &format!("return {STEP} >= 1"))
+        .await?;
+    let first = loss(&page).await?;
+    let gaps = frame_gaps(&page).await?;
+    page.screenshots("training-1440").await?;
+    page.wait_until(
+        "the run ends",
+        RUN,
+        &format!("return {STATUS} == 'done' || {STATUS} == 'failed'"),
+    )
+    .await?;
+    ensure!(
+        phase(&page).await? == "done",
+        "the run failed: {}\n{}",
+        page.text("status").await?,
+        page.console()
+    );
+    let last = loss(&page).await?;
+    println!(
+        "loss {first} → {last}; {}; median frame {gaps:.0} ms while training",
+        page.text("change").await?
+    );
+    ensure!(last < first - FALL, "the loss went from {first} to {last}");
+    let (before, after) = (
+        written(&page, "sample-before").await?,
+        written(&page, "sample-now").await?,
+    );
+    ensure!(
+        !before.is_empty() && !after.is_empty() && before != after,
+        "before: {before}\nafter: {after}"
+    );
+    page.screenshots("trained-1440").await?;
+    // Two cores that draw, compute the GPU's work and train leave less than a real GPU would.
+    ensure!(gaps < 100.0, "a frame took {gaps:.0} ms at the median while training");
+    no_panic(&page)?;
+    page.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_run_holds_still_goes_on_and_can_be_stopped() -> Result<()> {
+    let page = Page::open(&Options::default()).await?;
+    page.wait_enabled("train", READY).await?;
+    page.click("train").await?;
+    page.wait_until("the second step", READY, &format!("return {STEP} >= 2"))
+        .await?;
+    page.click("pause").await?;
+    page.wait_until("the run pauses", REACTION, &format!("return {STATUS} == 'paused'"))
+        .await?;
+    let held = step(&page).await?;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    ensure!(
+        step(&page).await? == held,
+        "the run went on to step {} while it was paused",
+        step(&page).await?
+    );
+    page.click("resume").await?;
+    page.wait_until("the run goes on", REACTION, &format!("return {STEP} > {held}"))
+        .await?;
+    page.click("stop").await?;
+    page.wait_until("the run stops", REACTION, &format!("return {STATUS} == 'done'"))
+        .await?;
+    page.wait_enabled("train", REACTION).await?;
+    no_panic(&page)?;
+    page.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_downloaded_adapter_is_one_that_peft_reads() -> Result<()> {
+    let page = Page::open(&Options::default()).await?;
+    page.wait_enabled("train", READY).await?;
+    set_knob(&page, "max_steps", "10").await?;
+    train_to_the_end(&page).await?;
+    page.run("document.getElementById('home').open = true", vec![]).await?;
+    page.wait_enabled("download-adapter", REACTION).await?;
+    page.click("download-adapter").await?;
+    let archive = page.wait_for_download(".zip", REACTION).await?;
+    let files = unpack(&std::fs::read(&archive)?)?;
+    let file = |name: &str| -> Result<&Vec<u8>> {
+        let found = files.iter().find(|(found, _)| found == name).map(|(_, bytes)| bytes);
+        found.with_context(|| format!("the archive has no {name}"))
+    };
+    let config: Value = serde_json::from_slice(file("adapter_config.json")?)?;
+    ensure!(
+        config["peft_type"] == "LORA" && config["task_type"] == "CAUSAL_LM",
+        "{config}"
+    );
+    let rank = config["r"].as_u64().context("r is a number")? as usize;
+    let tensors = SafeTensors::deserialize(file("adapter_model.safetensors")?)?;
+    let mut moved = 0;
+    for (name, tensor) in tensors.tensors() {
+        ensure!(
+            name.starts_with("base_model.model.model.layers."),
+            "PEFT would not find {name}"
+        );
+        let axis = if name.ends_with(".lora_A.weight") { 0 } else { 1 };
+        ensure!(
+            axis == 0 || name.ends_with(".lora_B.weight"),
+            "PEFT would not find {name}"
+        );
+        ensure!(
+            tensor.shape()[axis] == rank,
+            "{name} has the shape {:?} at r = {rank}",
+            tensor.shape()
+        );
+        // B starts at zero: whatever is not zero was learned.
+        moved += usize::from(axis == 1 && tensor.data().iter().any(|byte| *byte != 0));
+    }
+    ensure!(
+        moved > 0 && moved * 2 == tensors.len(),
+        "{moved} of {} tensors B were trained",
+        tensors.len() / 2
+    );
+    no_panic(&page)?;
+    page.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_webgpu_the_page_says_so_and_trains_on_the_cpu() -> Result<()> {
+    let page = Page::open(&Options {
+        webgpu: false,
+        ..Options::default()
+    })
+    .await?;
+    page.wait_enabled("train", READY).await?;
+    let device = page
+        .run(
+            "return document.querySelector('[data-testid=\"device\"]').dataset.state",
+            vec![],
+        )
+        .await?;
+    ensure!(device == json!("cpu"), "without WebGPU the engine runs on {device}");
+    println!("{}", page.text("device").await?);
+    set_knob(&page, "max_steps", "3").await?;
+    train_to_the_end(&page).await?;
+    ensure!(step(&page).await? == 3);
+    no_panic(&page)?;
+    page.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_no_model_is_refused_and_the_page_goes_on() -> Result<()> {
+    let page = Page::open(&Options::default()).await?;
+    page.wait_enabled("train", READY).await?;
+    let file = std::env::temp_dir().join(format!("lorakeet-no-model-{}.gguf", std::process::id()));
+    std::fs::write(&file, "these are not the bytes of a model")?;
+    page.upload("model-input", &[&file]).await?;
+    page.wait_until(
+        "an error is shown",
+        REACTION,
+        "return !!document.querySelector('#model [data-testid=\"error\"]')",
+    )
+    .await?;
+    std::fs::remove_file(&file)?;
+    let message = page.text("error").await?;
+    println!("{message}");
+    ensure!(
+        message.contains(".gguf"),
+        "the message does not name the file: {message}"
+    );
+    page.click("model-bundled").await?;
+    page.wait_enabled("train", READY).await?;
+    no_panic(&page)?;
+    page.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn smollm2_dropped_into_the_page_trains_three_steps() -> Result<()> {
+    let model = std::env::var_os("LORAKEET_SMOLLM2").map(PathBuf::from);
+    let model = model.context("LORAKEET_SMOLLM2 does not name the GGUF file; `cargo xtask test web` fetches it")?;
+    let page = Page::open(&Options::default()).await?;
+    page.wait_enabled("train", READY).await?;
+    page.upload("model-input", &[&model]).await?;
+    let loaded = "return /llama/.test(document.querySelector('[data-testid=\"model-facts\"]')?.textContent ?? '') \
+                  && document.querySelector('#model .step-summary').textContent.includes('SmolLM2')";
+    page.wait_until("SmolLM2 is loaded", READY, loaded).await?;
+    for (knob, value) in [("max_steps", "3"), ("cutoff_len", "32"), ("val_size", "0")] {
+        set_knob(&page, knob, value).await?;
+    }
+    page.wait_enabled("train", READY).await?;
+    train_to_the_end(&page).await?;
+    ensure!(step(&page).await? == 3);
+    println!("loss {} at {} tokens/s", loss(&page).await?, page.text("speed").await?);
+    no_panic(&page)?;
+    page.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_narrow_page_shows_everything_without_scrolling_sideways() -> Result<()> {
+    let page = Page::open(&Options {
+        width: 400,
+        ..Options::default()
+    })
+    .await?;
+    page.wait_enabled("train", READY).await?;
+    page.run(
+        "document.querySelectorAll('details').forEach(fold => fold.open = true)",
+        vec![],
+    )
+    .await?;
+    let width = page.run("return document.documentElement.scrollWidth", vec![]).await?;
+    ensure!(
+        width.as_u64().is_some_and(|width| width <= 400),
+        "the page is {width} pixels wide on a screen of 400"
+    );
+    page.run(
+        "document.querySelectorAll('details').forEach(fold => fold.open = false)",
+        vec![],
+    )
+    .await?;
+    set_knob(&page, "max_steps", "5").await?;
+    train_to_the_end(&page).await?;
+    page.screenshots("trained-400").await?;
+    page.close().await
+}
+
+async fn train_to_the_end(page: &Page) -> Result<()> {
+    page.wait_enabled("train", REACTION).await?;
+    page.click("train").await?;
+    page.wait_until(
+        "the run ends",
+        RUN,
+        &format!("return {STATUS} == 'done' || {STATUS} == 'failed'"),
+    )
+    .await?;
+    ensure!(
+        phase(page).await? == "done",
+        "the run failed: {}\n{}",
+        page.text("status").await?,
+        page.console()
+    );
+    Ok(())
+}
+
+async fn phase(page: &Page) -> Result<String> {
+    let phase = page.run(&format!("return {STATUS}"), vec![]).await?;
+    Ok(phase.as_str().unwrap_or_default().to_string())
+}
+
+async fn step(page: &Page) -> Result<u64> {
+    page.run(&format!("return {STEP}"), vec![])
+        .await?
+        .as_u64()
+        .context("a step is a number")
+}
+
+async fn loss(page: &Page) -> Result<f64> {
+    let text = page.text("loss").await?;
+    text.trim().parse().with_context(|| format!("`{text}` is no loss"))
+}
+
+/// What the model wrote, without what it was given.
+async fn written(page: &Page, testid: &str) -> Result<String> {
+    let script =
+        format!("return document.querySelector('[data-testid=\"{testid}\"] .written span:last-child')?.textContent");
+    Ok(page
+        .run(&script, vec![])
+        .await?
+        .as_str()
+        .unwrap_or_default()
+        .to_string())
+}
+
+/// Changes a field as a person does, folded away or not: by its value and the event that tells of it.
+async fn set_knob(page: &Page, name: &str, value: &str) -> Result<()> {
+    choose(page, name, value).await?;
+    let error = "return document.querySelector(`[data-testid=\"${arguments[0]}\"]`).getAttribute('aria-invalid')";
+    let invalid = page.run(error, vec![json!(name)]).await?;
+    ensure!(invalid.is_null(), "the page refuses {name} = {value}");
+    Ok(())
+}
+
+async fn choose(page: &Page, testid: &str, value: &str) -> Result<()> {
+    page.element(testid).await?;
+    let script = "const field = document.querySelector(`[data-testid=\"${arguments[0]}\"]`);\
+                  field.value = arguments[1]; field.dispatchEvent(new Event('change', { bubbles: true }));";
+    page.run(script, vec![json!(testid), json!(value)]).await.map(drop)
+}
+
+/// The median time between two frames over two seconds, in ms.
+async fn frame_gaps(page: &Page) -> Result<f64> {
+    let script = "const done = arguments[0], gaps = []; let last = performance.now(); const start = last;\
+                  const frame = (now) => { gaps.push(now - last); last = now;\
+                  if (now - start < 2000) requestAnimationFrame(frame);\
+                  else done(gaps.sort((a, b) => a - b)[gaps.length >> 1]); };\
+                  requestAnimationFrame(frame);";
+    let gap = page.client.execute_async(script, vec![]).await?;
+    gap.as_f64().context("a time is a number")
+}
+
+fn no_panic(page: &Page) -> Result<()> {
+    let console = page.console();
+    ensure!(!console.contains("panicked"), "{console}");
+    Ok(())
+}
+
+/// The files of a zip archive that stores them as they are.
+fn unpack(archive: &[u8]) -> Result<Vec<(String, Vec<u8>)>> {
+    let number = |at: usize, bytes: usize| -> Result<usize> {
+        let field = archive.get(at..at + bytes).context("the archive is cut off")?;
+        Ok(field
+            .iter()
+            .rev()
+            .fold(0, |value, byte| value << 8 | usize::from(*byte)))
+    };
+    let mut files = Vec::new();
+    let mut at = 0;
+    while archive.get(at..at + 4) == Some(b"PK\x03\x04") {
+        ensure!(number(at + 8, 2)? == 0, "the archive is compressed");
+        let (bytes, name, extra) = (number(at + 18, 4)?, number(at + 26, 2)?, number(at + 28, 2)?);
+        let start = at + 30 + name + extra;
+        let name = archive.get(at + 30..at + 30 + name).context("the archive is cut off")?;
+        let content = archive.get(start..start + bytes).context("the archive is cut off")?;
+        files.push((String::from_utf8(name.to_vec())?, content.to_vec()));
+        at = start + bytes;
+    }
+    ensure!(!files.is_empty(), "the archive holds no file");
+    Ok(files)
+}

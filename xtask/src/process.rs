@@ -1,0 +1,146 @@
+//! Running other programs: loudly, quietly, or with the closing lines of test runners counted.
+
+use anyhow::{Context, Result, bail};
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// What test runners said at their ends, added up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Tests that held.
+    pub passed: u64,
+    /// Tests that did not.
+    pub failed: u64,
+    /// Closing lines seen.
+    pub runners: u64,
+}
+
+impl Tally {
+    /// Adds a line if it closes a run of cargo's test harness: `test result: ok. 12 passed; 0 failed; ...`.
+    fn read(&mut self, line: &str) {
+        let Some(rest) = line.trim_start().strip_prefix("test result: ") else {
+            return;
+        };
+        let count = |what: &str| -> u64 {
+            let before = rest.split(what).next().unwrap_or_default().trim_end();
+            before
+                .rsplit(|c: char| !c.is_ascii_digit())
+                .next()
+                .and_then(|digits| digits.parse().ok())
+                .unwrap_or(0)
+        };
+        self.passed += count("passed");
+        self.failed += count("failed");
+        self.runners += 1;
+    }
+}
+
+/// Runs a program with its output shown; anything but success is an error that names the command line.
+pub fn run(command: &mut Command) -> Result<()> {
+    let status = command
+        .stdin(Stdio::null())
+        .status()
+        .with_context(|| cannot_start(command))?;
+    if status.success() {
+        Ok(())
+    } else {
+        bail!("`{}` ended with {status}", line(command))
+    }
+}
+
+/// Runs a program and returns what it printed; on failure the error carries what it complained of.
+pub fn capture(command: &mut Command) -> Result<String> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| cannot_start(command))?;
+    if !output.status.success() {
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        bail!("`{}` ended with {}: {}", line(command), output.status, complaint.trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Runs a test runner, passes its output on and counts its closing lines.
+pub fn run_counted(command: &mut Command, tally: &mut Tally) -> Result<()> {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| cannot_start(command))?;
+    let pipe = child.stdout.take().context("the runner has no output to read")?;
+    let mut reader = BufReader::new(pipe);
+    let mut bytes = Vec::new();
+    let mut out = std::io::stdout();
+    while reader.read_until(b'\n', &mut bytes)? > 0 {
+        out.write_all(&bytes)?;
+        out.flush()?;
+        tally.read(&String::from_utf8_lossy(&bytes));
+        bytes.clear();
+    }
+    let status = child.wait()?;
+    if status.success() {
+        Ok(())
+    } else {
+        bail!("`{}` ended with {status}", line(command))
+    }
+}
+
+/// The path of a program on PATH.
+pub fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .flat_map(|dir| [dir.join(program), dir.join(format!("{program}.exe"))])
+        .find(|candidate| candidate.is_file())
+}
+
+/// The command line as a person would type it, without its environment.
+fn line(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
+
+fn cannot_start(command: &Command) -> String {
+    format!(
+        "cannot start `{}`; is it installed and on PATH?",
+        command.get_program().to_string_lossy()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn closing_lines_are_added_up_and_other_lines_are_not() {
+        let mut tally = Tally::default();
+        tally.read("test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s");
+        tally.read("test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.0s");
+        tally.read("the words 99 passed; 99 failed appear in a test's own output");
+        assert_eq!(
+            tally,
+            Tally {
+                passed: 15,
+                failed: 2,
+                runners: 2
+            }
+        );
+    }
+
+    #[test]
+    fn a_failing_program_is_named_with_its_arguments() {
+        let error = run(Command::new("cargo").args(["--list", "--no-such-flag"]))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("cargo --list --no-such-flag"), "{error}");
+    }
+
+    #[test]
+    fn a_program_that_does_not_exist_is_said_to_be_missing() {
+        let error = run(&mut Command::new("lorakeet-no-such-program"))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("lorakeet-no-such-program"), "{error}");
+    }
+}
