@@ -9,7 +9,12 @@ pub const MODEL_NAME: &str = "lorakeet-austen";
 /// Where it lies beside the page.
 pub const MODEL_FOLDER: &str = "model";
 /// Its files.
-pub const MODEL_FILES: [&str; 3] = ["model/config.json", "model/tokenizer.json", "model/model.safetensors"];
+pub const MODEL_FILES: [&str; 4] = [
+    "model/config.json",
+    "model/tokenizer.json",
+    "model/tokenizer_config.json",
+    "model/model.safetensors",
+];
 
 /// A text that comes with the page.
 #[derive(Debug, PartialEq)]
@@ -40,25 +45,25 @@ impl DataSet {
 /// The texts, the one that is loaded first in front.
 pub static DATA: [DataSet; 3] = [
     DataSet {
-        file: "data/kjv.txt",
-        title: ["The King James Bible", "钦定版圣经"],
+        file: "data/king-james.txt",
+        title: ["Genesis and Psalms, King James Version", "钦定版《创世记》与《诗篇》"],
         about: ["The novelist turns into a prophet.", "小说家变成先知。"],
-        source: "King James Version, 1611; Debian package bible-kjv-text; public domain",
+        source: "Authorized Version, 1611; Debian package bible-kjv-text; public domain",
         prompt: "And the lady said unto him,",
     },
     DataSet {
-        file: "data/devils_dictionary.jsonl",
+        file: "data/devils-dictionary.jsonl",
         title: ["The Devil's Dictionary", "魔鬼辞典"],
         about: ["It learns to define words, with malice.", "它学会刻薄地给词语下定义。"],
         source: "Ambrose Bierce, 1911; Debian package dict-devil; public domain",
         prompt: "LOVE, n.",
     },
     DataSet {
-        file: "data/jargon.jsonl",
+        file: "data/jargon-file.jsonl",
         title: ["The Jargon File", "黑客行话词典"],
         about: ["It learns to explain hackers' words.", "它学会解释黑客的行话。"],
         source: "Jargon File 4.4.7; Debian package dict-jargon; public domain",
-        prompt: "hacker:",
+        prompt: "hacker, n.",
     },
 ];
 
@@ -69,7 +74,7 @@ pub const SETTINGS: [(&str, &str); 9] = [
     ("learning_rate", "3e-3"),
     ("lr_scheduler_type", "cosine"),
     ("warmup_ratio", "0.05"),
-    ("max_steps", "200"),
+    ("num_train_epochs", "2"),
     ("cutoff_len", "128"),
     ("eval_steps", "20"),
     ("logging_steps", "1"),

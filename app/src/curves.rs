@@ -32,7 +32,7 @@ impl Curves {
     /// The training loss, smoothed: an exponential mean that starts at the mean of what it has seen,
     /// sₙ = Σ βⁿ⁻ⁱ·xᵢ / Σ βⁿ⁻ⁱ.
     pub fn smooth_loss(&self) -> Line {
-        let beta: f64 = 0.9;
+        let beta: f64 = 0.8;
         let (mut sum, mut weight) = (0.0, 0.0);
         let mut line = Line::new();
         for step in self.steps.iter().filter(|step| step.loss.is_finite()) {

@@ -13,7 +13,7 @@ pub fn loss(value: f64) -> String {
 /// A learning rate: `2.00e-4`.
 pub fn rate(value: f64) -> String {
     if value == 0.0 {
-        "0.00e0".into()
+        "0".into()
     } else {
         format!("{value:.2e}")
     }

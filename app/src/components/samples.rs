@@ -33,7 +33,7 @@ pub fn Samples() -> impl IntoView {
             (Some(sample), Phase::Done(_)) if is_last => (words.after)(sample.step),
             (Some(sample), _) if is_last => (words.now)(sample.step),
             (Some(sample), _) => (words.after)(sample.step),
-            (None, _) => words.training.to_owned(),
+            (None, _) => words.afterwards.to_owned(),
         }
     };
     let slide = move |event| {

@@ -31,10 +31,9 @@ pub fn Settings() -> impl IntoView {
     let summary = Signal::derive(move || {
         let words = lab.words();
         lab.settings.with(|config| {
-            let length = if config.max_steps > 0 {
-                format!("{} {}", config.max_steps, words.step.to_lowercase())
-            } else {
-                format!("{} {}", config.num_train_epochs, words.epoch.to_lowercase())
+            let length = match config.max_steps {
+                steps if steps > 0 => (words.steps)(steps),
+                _ => (words.epochs)(config.num_train_epochs),
             };
             (words.settings_summary)(
                 &format::plain(config.learning_rate),

@@ -232,7 +232,7 @@ fn Numbers() -> impl IntoView {
                     <i>{lab.text(|w| w.tokens_per_second)}</i>
                 </dd>
             </div>
-            <div class="number wide"><dt>{lab.text(|w| w.time_left)}</dt><dd data-testid="eta">{left}</dd></div>
+            <div class="number"><dt>{lab.text(|w| w.time_left)}</dt><dd data-testid="eta">{left}</dd></div>
         </dl>
     }
 }

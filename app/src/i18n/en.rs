@@ -139,6 +139,8 @@ pub static WORDS: Words = Words {
     trainable: |some, all| format!("{some} of {all} weights are trained"),
     split: |train, eval| format!("{train} examples to learn from, {eval} held out"),
 
+    steps: |n| format!("{n} steps"),
+    epochs: |n| format!("{n} epochs"),
     step: "Step",
     loss: "Loss",
     validation_loss: "Validation",
@@ -148,7 +150,6 @@ pub static WORDS: Words = Words {
     tokens_per_second: "tokens/s",
     nats: "nats",
     time_left: "Time left",
-    epoch: "Epoch",
     duration: |seconds| {
         let seconds = seconds.max(0.0).round() as u64;
         match seconds {
@@ -171,6 +172,7 @@ pub static WORDS: Words = Words {
     before: "Before",
     now: |step| format!("Now, step {step}"),
     after: |step| format!("After {step} steps"),
+    afterwards: "After",
     sample_none: "What the untouched model writes appears here.",
     sample_waiting: "What the trained model writes appears here, and changes as it learns.",
     sample_slider: "Look back through the steps",

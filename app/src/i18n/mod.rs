@@ -269,6 +269,10 @@ pub struct Words {
     /// Examples for training and validation.
     pub split: fn(usize, usize) -> String,
 
+    /// A number of steps.
+    pub steps: fn(i64) -> String,
+    /// A number of epochs.
+    pub epochs: fn(f64) -> String,
     /// Number.
     pub step: &'static str,
     /// Number.
@@ -287,8 +291,6 @@ pub struct Words {
     pub nats: &'static str,
     /// Number.
     pub time_left: &'static str,
-    /// Number.
-    pub epoch: &'static str,
     /// Seconds, spelled.
     pub duration: fn(f64) -> String,
 
@@ -311,6 +313,8 @@ pub struct Words {
     pub now: fn(usize) -> String,
     /// After training.
     pub after: fn(usize) -> String,
+    /// After training, while nothing was trained.
+    pub afterwards: &'static str,
     /// No sample yet.
     pub sample_none: &'static str,
     /// No later sample yet.

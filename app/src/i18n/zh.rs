@@ -137,6 +137,8 @@ pub static WORDS: Words = Words {
     trainable: |some, all| format!("{all} 个权重中训练 {some} 个"),
     split: |train, eval| format!("{train} 条用于学习，{eval} 条留作验证"),
 
+    steps: |n| format!("{n} 步"),
+    epochs: |n| format!("{n} 轮"),
     step: "步数",
     loss: "损失",
     validation_loss: "验证",
@@ -146,7 +148,6 @@ pub static WORDS: Words = Words {
     tokens_per_second: "词元/秒",
     nats: "奈特",
     time_left: "剩余时间",
-    epoch: "轮次",
     duration: |seconds| {
         let seconds = seconds.max(0.0).round() as u64;
         match seconds {
@@ -169,6 +170,7 @@ pub static WORDS: Words = Words {
     before: "训练前",
     now: |step| format!("现在，第 {step} 步"),
     after: |step| format!("{step} 步之后"),
+    afterwards: "训练后",
     sample_none: "这里显示未训练的模型写出的文字。",
     sample_waiting: "这里显示训练后的模型写出的文字，会随学习而变化。",
     sample_slider: "回看各步的续写",
