@@ -392,7 +392,12 @@ impl Lab {
     fn fail(self, error: Error) {
         let job = self.job.get_untracked().unwrap_or(Job::Open);
         match job {
-            Job::Train => self.phase.set(Phase::Failed),
+            Job::Train => {
+                // What was learnt before it broke is kept.
+                self.has_adapter
+                    .set(self.run.with_value(|run| !run.curves.steps.is_empty()));
+                self.phase.set(Phase::Failed);
+            }
             Job::Generate => self.answers.iter().for_each(|answer| answer.update(Answer::end)),
             // Without a device nothing that waits can succeed, and this error is the one to show.
             Job::Open => self.queue.update_value(VecDeque::clear),

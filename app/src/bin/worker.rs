@@ -11,7 +11,7 @@ use lorakeet_core::error::Kind;
 use lorakeet_core::finetune::{Control, Host, Session};
 use lorakeet_core::protocol::{Command, Event, Stage};
 use lorakeet_core::store::{LocalFuture, MemoryFile, ReadAt, Source};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::panic::PanicHookInfo;
 use std::rc::Rc;
@@ -31,6 +31,7 @@ fn main() {
         control: session.control(),
         session: RefCell::new(Some(session)),
         waiting: RefCell::new(VecDeque::new()),
+        trains: Cell::new(false),
     });
     let receive = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| desk.receive(&event.data()));
     scope().set_onmessage(Some(receive.as_ref().unchecked_ref()));
@@ -41,10 +42,12 @@ fn main() {
 
 /// Where commands arrive.
 struct Desk {
-    control: Rc<Control>,
+    control: Control,
     /// Away while a command is being answered.
     session: RefCell<Option<Session>>,
     waiting: RefCell<VecDeque<(Command, Vec<File>)>>,
+    /// Whether a run is under way.
+    trains: Cell<bool>,
 }
 
 impl Desk {
@@ -62,6 +65,8 @@ impl Desk {
             Command::Resume => self.control.resume(),
             Command::Stop => self.control.stop(),
             Command::CancelGenerate => self.control.cancel_generate(),
+            // In the middle of a run these are served between two steps, and in a pause.
+            Command::Generate { .. } | Command::ExportAdapter if self.trains.get() => self.control.request(command),
             command => {
                 let files = Array::from(&field("files"))
                     .iter()
@@ -82,7 +87,9 @@ impl Desk {
             match with_sources(command, files).await {
                 Ok((command, sources)) => {
                     let mut emit = |event: Event, bytes: Option<Vec<u8>>| post(&event, bytes, false);
+                    self.trains.set(matches!(command, Command::Train { .. }));
                     session.handle(command, sources, &mut emit).await;
+                    self.trains.set(false);
                 }
                 Err(error) => post(&Event::Failed(error), None, false),
             }
