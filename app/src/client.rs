@@ -95,8 +95,10 @@ fn read(data: &JsValue) -> Incoming {
     match serde_json::from_str(&text) {
         Ok(Event::Failed(error)) if field("fatal").is_truthy() => Incoming::Fatal(error),
         Ok(event) => Incoming::Event(Box::new(event), field("bytes").dyn_into().ok()),
-        Err(error) => Incoming::Fatal(Error::internal(format!(
-            "the page does not understand the engine ({error})"
-        ))),
+        // A number that is not finite arrives as null, say: worth knowing, and no reason to give the engine up.
+        Err(error) => {
+            let message = format!("One message of the engine could not be read ({error}).");
+            Incoming::Event(Box::new(Event::Warning { message }), None)
+        }
     }
 }

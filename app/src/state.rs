@@ -201,6 +201,9 @@ impl Lab {
     /// Takes another model.
     pub fn choose_model(self, source: ModelSource) {
         self.model_source.set(source);
+        if self.engine.get_untracked() == Engine::Failed {
+            return self.start_engine();
+        }
         self.model.set(None);
         self.preview.set(Vec::new());
         self.clear_error(&[Job::Model, Job::Train]);
@@ -214,6 +217,9 @@ impl Lab {
             self.sample_prompt.set(set.prompt.into());
         }
         self.data_source.set(source);
+        if self.engine.get_untracked() == Engine::Failed {
+            return self.start_engine();
+        }
         self.data.set(None);
         self.preview.set(Vec::new());
         self.clear_error(&[Job::Data, Job::Preview, Job::Train]);

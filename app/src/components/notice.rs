@@ -3,6 +3,7 @@
 use crate::state::{Engine, Job, Lab, asks_for_restart};
 use leptos::prelude::*;
 use lorakeet_core::Error;
+use lorakeet_core::error::Kind;
 
 /// The error of these jobs, where there is one.
 #[component]
@@ -46,6 +47,9 @@ pub fn ErrorBox(
             let words = lab.words();
             match &remedy {
                 Some(remedy) => remedy.clone(),
+                None if lab.engine.get() == Engine::Failed && kind == Kind::OutOfMemory => {
+                    format!("{} {}", words.engine_failed_remedy, (words.error_remedy)(kind))
+                }
                 None if lab.engine.get() == Engine::Failed => words.engine_failed_remedy.to_owned(),
                 None => (words.error_remedy)(kind).to_owned(),
             }

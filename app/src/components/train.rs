@@ -15,6 +15,7 @@ use lorakeet_core::protocol::{Stage, StepInfo};
 pub fn Train() -> impl IntoView {
     let lab = expect_context::<Lab>();
     let standing = Signal::derive(move || match lab.phase.get() {
+        _ if lab.engine.get() == Engine::Failed => Standing::Failed,
         Phase::Idle => Standing::Waiting,
         Phase::Done(_) => Standing::Ready,
         Phase::Failed => Standing::Failed,
