@@ -1,1 +1,32 @@
-fn main() {}
+//! The page. It holds no engine: it drives one in a worker through `lorakeet_core::protocol` and draws what comes back.
+
+mod bundled;
+mod client;
+mod components;
+mod curves;
+mod download;
+mod format;
+mod i18n;
+mod page;
+mod playground;
+mod run;
+mod settings;
+mod state;
+mod theme;
+mod zip;
+
+use leptos::mount::mount_to;
+use leptos::prelude::document;
+use wasm_bindgen::JsCast;
+
+fn main() {
+    console_error_panic_hook::set_once();
+    let Some(root) = document().get_element_by_id("app") else {
+        return;
+    };
+    // What stood there while this code loaded.
+    root.set_inner_html("");
+    if let Ok(root) = root.dyn_into() {
+        mount_to(root, page::Page).forget();
+    }
+}

@@ -1,1 +1,337 @@
-fn main() {}
+//! The worker: the engine behind the page's messages.
+//!
+//! Commands are answered one after the other by a [`Session`]; pause, resume, stop and cancel reach a run under way at once,
+//! because the engine yields between steps and this file's message handler runs in between. Files arrive as the browser's
+//! `File` objects and are read in slices; the page's own model and texts are fetched from beside the page. `public/engine.js`
+//! loads this code, and sees to what even a panic cannot report.
+
+use js_sys::{Array, ArrayBuffer, Function, Object, Promise, Reflect, Uint8Array};
+use lorakeet_core::Error;
+use lorakeet_core::error::Kind;
+use lorakeet_core::finetune::{Control, Host, Session};
+use lorakeet_core::protocol::{Command, Event, Stage};
+use lorakeet_core::store::{LocalFuture, MemoryFile, ReadAt, Source};
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::panic::PanicHookInfo;
+use std::rc::Rc;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::{
+    Blob, DedicatedWorkerGlobalScope, File, MessageChannel, MessageEvent, ReadableStreamDefaultReader, Response,
+};
+
+/// Bytes between two reports of a download.
+const REPORT_BYTES: u64 = 200_000;
+
+fn main() {
+    std::panic::set_hook(Box::new(last_words));
+    let session = Session::new(Host { now_ms, yield_now });
+    let desk = Rc::new(Desk {
+        control: session.control(),
+        session: RefCell::new(Some(session)),
+        waiting: RefCell::new(VecDeque::new()),
+        trains: Cell::new(false),
+    });
+    let receive = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| desk.receive(&event.data()));
+    scope().set_onmessage(Some(receive.as_ref().unchecked_ref()));
+    // It listens as long as the worker lives.
+    receive.forget();
+    post(&Event::Ready, None, false);
+}
+
+/// Where commands arrive.
+struct Desk {
+    control: Control,
+    /// Away while a command is being answered.
+    session: RefCell<Option<Session>>,
+    waiting: RefCell<VecDeque<(Command, Vec<File>)>>,
+    /// Whether a run is under way.
+    trains: Cell<bool>,
+}
+
+impl Desk {
+    fn receive(self: &Rc<Self>, data: &JsValue) {
+        let field = |name: &str| Reflect::get(data, &name.into()).unwrap_or(JsValue::UNDEFINED);
+        let command = match serde_json::from_str(&field("message").as_string().unwrap_or_default()) {
+            Ok(command) => command,
+            Err(error) => {
+                let error = Error::internal(format!("the engine does not understand the page ({error})"));
+                return post(&Event::Failed(error), None, false);
+            }
+        };
+        match command {
+            Command::Pause => self.control.pause(),
+            Command::Resume => self.control.resume(),
+            Command::Stop => self.control.stop(),
+            Command::CancelGenerate => self.control.cancel_generate(),
+            // In the middle of a run these are served between two steps, and in a pause.
+            Command::Generate { .. } | Command::ExportAdapter if self.trains.get() => self.control.request(command),
+            command => {
+                let files = Array::from(&field("files"))
+                    .iter()
+                    .filter_map(|file| file.dyn_into().ok())
+                    .collect();
+                self.waiting.borrow_mut().push_back((command, files));
+                if let Some(session) = self.session.borrow_mut().take() {
+                    spawn_local(self.clone().answer(session));
+                }
+            }
+        }
+    }
+
+    async fn answer(self: Rc<Self>, mut session: Session) {
+        loop {
+            let next = self.waiting.borrow_mut().pop_front();
+            let Some((command, files)) = next else { break };
+            match with_sources(command, files).await {
+                Ok((command, sources)) => {
+                    let mut emit = |event: Event, bytes: Option<Vec<u8>>| post(&event, bytes, false);
+                    self.trains.set(matches!(command, Command::Train { .. }));
+                    session.handle(command, sources, &mut emit).await;
+                    self.trains.set(false);
+                }
+                Err(error) => post(&Event::Failed(error), None, false),
+            }
+        }
+        *self.session.borrow_mut() = Some(session);
+    }
+}
+
+/// The files of a command: those that came along, else those that it names beside the page.
+async fn with_sources(mut command: Command, files: Vec<File>) -> Result<(Command, Vec<Source>), Error> {
+    let names: Vec<&mut String> = match &mut command {
+        Command::LoadModel { files, .. } => files.iter_mut().collect(),
+        Command::LoadData { file } => vec![file],
+        _ => return Ok((command, Vec::new())),
+    };
+    if !files.is_empty() {
+        let sources = files.into_iter().map(|file| {
+            Rc::new(DroppedFile {
+                name: file.name(),
+                file,
+            }) as Source
+        });
+        return Ok((command, sources.collect()));
+    }
+    let mut sources = Vec::new();
+    for name in names {
+        let bytes = download(name).await?;
+        // From here on it is known by its name without the folder.
+        if let Some((_, last)) = name.rsplit_once('/') {
+            *name = last.to_owned();
+        }
+        sources.push(Rc::new(MemoryFile::new(name.clone(), bytes)) as Source);
+    }
+    Ok((command, sources))
+}
+
+/// A file beside the page, with progress.
+async fn download(path: &str) -> Result<Vec<u8>, Error> {
+    let failed = |what: String| {
+        Error::io(what)
+            .file(path)
+            .remedy("Check the connection to the page's server and reload the page.")
+    };
+    // Only what lies beside the page: this program asks no other machine for anything.
+    if path.starts_with('/') || path.contains("..") || path.contains(':') || path.contains('\\') {
+        return Err(Error::io("is not a file that comes with the page").file(path));
+    }
+    let response = JsFuture::from(scope().fetch_with_str(path)).await;
+    let response: Response = response
+        .and_then(|response| response.dyn_into())
+        .map_err(|_| failed("could not be fetched".into()))?;
+    if !response.ok() {
+        return Err(failed(format!(
+            "could not be fetched: the server answered {}",
+            response.status()
+        )));
+    }
+    // With a content encoding the length is that of the packed bytes, which are not what the reader sees.
+    let header = |name: &str| response.headers().get(name).ok().flatten();
+    let total = match header("content-encoding") {
+        Some(_) => 0,
+        None => header("content-length")
+            .and_then(|length| length.parse().ok())
+            .unwrap_or(0),
+    };
+    let body = response.body().ok_or_else(|| failed("came without contents".into()))?;
+    let reader: ReadableStreamDefaultReader = body.get_reader().unchecked_into();
+    let mut bytes = Vec::new();
+    let mut reported = 0;
+    loop {
+        let chunk = JsFuture::from(reader.read())
+            .await
+            .map_err(|_| failed("broke off while it was fetched".into()))?;
+        let field = |name: &str| Reflect::get(&chunk, &name.into()).unwrap_or(JsValue::UNDEFINED);
+        if field("done").is_truthy() {
+            return Ok(bytes);
+        }
+        bytes.extend(Uint8Array::new(&field("value")).to_vec());
+        let done = bytes.len() as u64;
+        if done - reported >= REPORT_BYTES {
+            reported = done;
+            post(
+                &Event::Progress {
+                    stage: Stage::LoadModel,
+                    done,
+                    total,
+                },
+                None,
+                false,
+            );
+        }
+    }
+}
+
+/// A file that the person dropped; it stays on disk and is read in slices.
+struct DroppedFile {
+    name: String,
+    file: File,
+}
+
+impl ReadAt for DroppedFile {
+    fn name(&self) -> &str {
+        &self.name
+    }
+    fn len_bytes(&self) -> u64 {
+        self.file.size() as u64
+    }
+    fn read_at(&self, offset: u64, len: usize) -> LocalFuture<'_, lorakeet_core::Result<Vec<u8>>> {
+        Box::pin(async move {
+            let end = offset
+                .checked_add(len as u64)
+                .filter(|end| *end <= self.len_bytes())
+                .ok_or_else(|| {
+                    Error::format(format!(
+                        "ends at byte {}, but {len} bytes were wanted from byte {offset} on",
+                        self.len_bytes()
+                    ))
+                    .file(&self.name)
+                    .remedy("The file is incomplete: download or copy it again.")
+                })?;
+            let unreadable = |_: JsValue| {
+                Error::io("cannot be read any more; it was moved, changed or deleted after it was chosen")
+                    .file(&self.name)
+                    .remedy("Choose the file again.")
+            };
+            let blob: &Blob = self.file.unchecked_ref();
+            let slice = blob
+                .slice_with_f64_and_f64(offset as f64, end as f64)
+                .map_err(unreadable)?;
+            let buffer = JsFuture::from(slice.array_buffer()).await.map_err(unreadable)?;
+            Ok(Uint8Array::new(&buffer).to_vec())
+        })
+    }
+}
+
+fn scope() -> DedicatedWorkerGlobalScope {
+    js_sys::global().unchecked_into()
+}
+
+/// Sends an event to the page; the bytes are handed over, not copied.
+fn post(event: &Event, bytes: Option<Vec<u8>>, fatal: bool) {
+    let message = Object::new();
+    let transfer = Array::new();
+    let text = serde_json::to_string(event).unwrap_or_else(|error| {
+        // serde_json refuses nothing that an event holds but numbers that are not finite inside keys, which there are none of.
+        format!(r#"{{"type":"warning","message":"an event could not be written: {error}"}}"#)
+    });
+    let set = |name: &str, value: &JsValue| Reflect::set(&message, &name.into(), value);
+    let mut complete = set("message", &text.into()).is_ok();
+    if fatal {
+        complete &= set("fatal", &JsValue::TRUE).is_ok();
+    }
+    if let Some(bytes) = bytes {
+        let buffer: ArrayBuffer = Uint8Array::from(&bytes[..]).buffer();
+        complete &= set("bytes", &buffer).is_ok();
+        transfer.push(&buffer);
+    }
+    // A page that is gone hears nothing; there is nobody left to tell.
+    if complete {
+        let _ = scope().post_message_with_transfer(&message, &transfer);
+    }
+}
+
+/// A panic's message to the page: what broke, in the words of whoever noticed, and of a kind that names a way out.
+fn last_words(info: &PanicHookInfo) {
+    console_error_panic_hook::hook(info);
+    let said = info.payload_as_str().unwrap_or("no reason was given");
+    let first_line = said
+        .lines()
+        .map(str::trim)
+        .find(|line| !line.is_empty())
+        .unwrap_or(said);
+    let lower = said.to_ascii_lowercase();
+    let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    let kind = if has(&["out of memory", "outofmemory", "memory allocation", "not enough memory"]) {
+        Kind::OutOfMemory
+    } else if has(&[
+        "device lost",
+        "device was lost",
+        "device is lost",
+        "no adapter",
+        "adapter found",
+    ]) {
+        Kind::Device
+    } else {
+        Kind::Internal
+    };
+    let place = info
+        .location()
+        .map_or(String::new(), |place| format!(" ({}:{})", place.file(), place.line()));
+    post(
+        &Event::Failed(Error::new(kind, format!("{first_line}{place}"))),
+        None,
+        true,
+    );
+}
+
+/// Milliseconds since the worker started.
+fn now_ms() -> f64 {
+    scope().performance().map_or(0.0, |performance| performance.now())
+}
+
+thread_local! {
+    static TURNS: Option<Rc<Turns>> = Turns::new();
+}
+
+/// A way to let the worker's message queue run: a message to oneself is a task of its own behind those that wait.
+/// (A timer would be held back by 4 ms after a few turns.)
+struct Turns {
+    channel: MessageChannel,
+    waiting: RefCell<VecDeque<Function>>,
+}
+
+impl Turns {
+    fn new() -> Option<Rc<Self>> {
+        let turns = Rc::new(Self {
+            channel: MessageChannel::new().ok()?,
+            waiting: RefCell::new(VecDeque::new()),
+        });
+        let wake = Closure::<dyn FnMut()>::new({
+            let turns = turns.clone();
+            move || {
+                let next = turns.waiting.borrow_mut().pop_front();
+                if let Some(resolve) = next {
+                    let _ = resolve.call0(&JsValue::NULL);
+                }
+            }
+        });
+        turns.channel.port1().set_onmessage(Some(wake.as_ref().unchecked_ref()));
+        // It wakes as long as the worker lives.
+        wake.forget();
+        Some(turns)
+    }
+}
+
+/// Completes after the messages that wait have been handled.
+fn yield_now() -> LocalFuture<'static, ()> {
+    Box::pin(async {
+        let Some(turns) = TURNS.with(Clone::clone) else { return };
+        let turn = Promise::new(&mut |resolve, _| turns.waiting.borrow_mut().push_back(resolve));
+        if turns.channel.port2().post_message(&JsValue::NULL).is_ok() {
+            let _ = JsFuture::from(turn).await;
+        }
+    })
+}

@@ -1,0 +1,105 @@
+//! Step 2: the data, one of the page's texts or the person's own file, and the first examples of it.
+
+use super::drop_zone::DropZone;
+use super::notice::Notice;
+use super::preview::Preview;
+use super::step::{Standing, Step};
+use crate::bundled::DATA;
+use crate::format;
+use crate::run::Phase;
+use crate::state::{DataSource, Job, Lab};
+use leptos::prelude::*;
+use lorakeet_core::protocol::DataInfo;
+use web_sys::File;
+
+/// The step of the data.
+#[component]
+pub fn Data() -> impl IntoView {
+    let lab = expect_context::<Lab>();
+    let failed = move || {
+        lab.error
+            .with(|error| matches!(error, Some((Job::Data | Job::Preview, _))))
+    };
+    let loading = move || lab.job.get() == Some(Job::Data);
+    let title = move || match lab.data_source.get() {
+        DataSource::Bundled(set) => set.title(lab.language.get()).to_owned(),
+        DataSource::Own(file) => file.name(),
+    };
+    let summary = Signal::derive(move || {
+        let words = lab.words();
+        match lab.data.get() {
+            Some(info) => {
+                let rows = (words.data_summary)(format::whole(info.rows as f64), (words.data_form)(&info.form));
+                format!("{}: {rows}", title())
+            }
+            None if failed() => words.step_failed.to_owned(),
+            None if loading() => words.data_loading.to_owned(),
+            None => words.data_none.to_owned(),
+        }
+    });
+    let standing = Signal::derive(move || match lab.data.with(Option::is_some) {
+        _ if failed() => Standing::Failed,
+        true => Standing::Ready,
+        false if loading() => Standing::Busy,
+        false => Standing::Waiting,
+    });
+    let locked = Signal::derive(move || lab.phase.with(Phase::is_under_way));
+    let sets = DATA.iter().map(move |set| {
+        let chosen = move || {
+            lab.data_source
+                .with(|source| matches!(source, DataSource::Bundled(other) if *other == set))
+        };
+        view! {
+            <label class="choice">
+                <input type="radio" name="data" value=set.file prop:checked=chosen prop:disabled=locked
+                    on:change=move |_| lab.choose_data(DataSource::Bundled(set))/>
+                <span>
+                    <b>{move || set.title(lab.language.get())}</b>
+                    <span class="hint">{move || set.about(lab.language.get())}</span>
+                    <span class="hint source">{lab.text(|w| w.source)} ": " {set.source}</span>
+                </span>
+            </label>
+        }
+    });
+    let take = move |files: Vec<File>| {
+        if let Some(file) = files.into_iter().next() {
+            lab.choose_data(DataSource::Own(file));
+        }
+    };
+    view! {
+        <Step number=2 id="data" title=Signal::derive(lab.text(|w| w.data)) summary standing>
+            <Notice jobs=&[Job::Data, Job::Preview]/>
+            <fieldset class="choices">
+                <legend>{lab.text(|w| w.data_bundled)}</legend>
+                {sets.collect_view()}
+            </fieldset>
+            <DropZone id="data-input" label=Signal::derive(lab.text(|w| w.data_drop))
+                hint=Signal::derive(lab.text(|w| w.data_drop_hint)) accept=".txt,.jsonl,.json,.csv,.tsv" disabled=locked take/>
+            {move || lab.data.get().map(|info| view! { <Facts info/> })}
+            <Preview/>
+        </Step>
+    }
+}
+
+/// What was found in the data.
+#[component]
+fn Facts(
+    /// The data.
+    info: DataInfo,
+) -> impl IntoView {
+    let lab = expect_context::<Lab>();
+    let columns = info.columns.join(", ");
+    let notes = info
+        .notes
+        .into_iter()
+        .map(|note| view! { <li>{note}</li> })
+        .collect_view();
+    view! {
+        <div data-testid="data-facts">
+            {(!columns.is_empty()).then(|| view! {
+                <dl class="facts"><div><dt>{lab.text(|w| w.columns)}</dt><dd>{columns}</dd></div></dl>
+            })}
+            <ul class="hint">{notes}</ul>
+        </div>
+    }
+}

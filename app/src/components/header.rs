@@ -1,0 +1,127 @@
+//! The top of the page: the name, the device, the language, the theme.
+
+use crate::format;
+use crate::i18n::Language;
+use crate::state::{Engine, Lab};
+use crate::theme::{self, Theme};
+use leptos::prelude::*;
+use lorakeet_core::protocol::DeviceKind;
+
+/// The page's head.
+#[component]
+pub fn Header() -> impl IntoView {
+    let lab = expect_context::<Lab>();
+    let choose_language = move |event| {
+        let tag = event_target_value(&event);
+        let language = Language::ALL
+            .into_iter()
+            .find(|language| language.tag() == tag)
+            .unwrap_or(Language::English);
+        theme::keep_language(language);
+        lab.language.set(language);
+    };
+    let choose_theme = move |event| {
+        let name = event_target_value(&event);
+        lab.theme.set(
+            Theme::ALL
+                .into_iter()
+                .find(|theme| theme.name() == name)
+                .unwrap_or(Theme::Auto),
+        );
+    };
+    let languages = Language::ALL.map(|language| {
+        view! {
+            <option value=language.tag() lang=language.tag() prop:selected=move || lab.language.get() == language>
+                {language.name()}
+            </option>
+        }
+    });
+    let themes = Theme::ALL.map(|theme| {
+        let label = move || match theme {
+            Theme::Auto => lab.words().theme_auto,
+            Theme::Light => lab.words().theme_light,
+            Theme::Dark => lab.words().theme_dark,
+        };
+        view! { <option value=theme.name() prop:selected=move || lab.theme.get() == theme>{label}</option> }
+    });
+    view! {
+        <header class="top">
+            <a class="skip" href="#train">{lab.text(|w| w.skip_to_train)}</a>
+            <div class="brand">
+                <Bird/>
+                <h1>"Lorakeet"</h1>
+            </div>
+            <div class="switches">
+                <label>
+                    <span class="unseen">{lab.text(|w| w.language)}</span>
+                    <select data-testid="language" on:change=choose_language>{languages}</select>
+                </label>
+                <label>
+                    <span class="unseen">{lab.text(|w| w.theme)}</span>
+                    <select data-testid="theme" on:change=choose_theme>{themes}</select>
+                </label>
+            </div>
+        </header>
+        <p class="tagline">{lab.text(|w| w.tagline)}</p>
+        <DeviceLine/>
+    }
+}
+
+/// A parakeet's head in one stroke of the accent colour.
+#[component]
+fn Bird() -> impl IntoView {
+    view! {
+        <svg class="bird" viewBox="0 0 32 32" aria-hidden="true">
+            <path class="bird-head" d="M6 28V15a11 11 0 0 1 21-4.6c2.4.6 3.6 2.6 3 5.2-.5 2-2 3.4-4 3.9A11 11 0 0 1 17 26v2z"/>
+            <path class="bird-beak" d="M24.4 11.6c3 0 4.5 1.6 4 3.8-.5 1.9-2.2 2.8-4 2.6-1.2-2-1.2-4.4 0-6.4z"/>
+            <circle class="bird-eye" cx="19" cy="12" r="2"/>
+        </svg>
+    }
+}
+
+/// What the engine runs on, and what to expect of it.
+#[component]
+fn DeviceLine() -> impl IntoView {
+    let lab = expect_context::<Lab>();
+    let state = move || match lab.engine.get() {
+        Engine::Loading(..) => "loading",
+        Engine::Failed => "failed",
+        Engine::Ready if lab.device.with(Option::is_none) => "loading",
+        Engine::Ready
+            if lab
+                .device
+                .with(|d| d.as_ref().is_some_and(|d| d.kind == DeviceKind::Cpu)) =>
+        {
+            "cpu"
+        }
+        Engine::Ready => "gpu",
+    };
+    let line = move || {
+        let words = lab.words();
+        match (lab.engine.get(), lab.device.get()) {
+            (Engine::Loading(0, _), _) => words.engine_starting.to_owned(),
+            (Engine::Loading(done, total), _) if done == total => words.engine_starting.to_owned(),
+            (Engine::Loading(done, total), _) => {
+                (words.engine_loading)(format::percent(done, total), format::bytes(done))
+            }
+            (Engine::Failed, _) => words.engine_failed.to_owned(),
+            (Engine::Ready, None) => words.device_unknown.to_owned(),
+            (Engine::Ready, Some(info)) if info.kind == DeviceKind::Cpu => {
+                format!("{} {}", words.device, words.device_cpu)
+            }
+            (Engine::Ready, Some(info)) => format!("{} {} · {}", words.device, info.backend, info.name),
+        }
+    };
+    let share = move || match lab.engine.get() {
+        Engine::Loading(done, total) if total > 0 && done < total => Some(done as f64 / total as f64),
+        _ => None,
+    };
+    let note = move || lab.device.get().and_then(|info| info.note);
+    view! {
+        <div class="device" data-testid="device" data-state=state>
+            <p class="device-line"><span class="lamp" aria-hidden="true"></span>{line}</p>
+            {move || share().map(|share| view! { <progress max="1" value=share></progress> })}
+            {move || note().map(|note| view! { <p class="hint">{note}</p> })}
+        </div>
+    }
+}

@@ -1,0 +1,76 @@
+//! Step 6: the adapter, in PEFT's format, to take along.
+
+use super::notice::Notice;
+use super::step::{Standing, Step};
+use crate::download;
+use crate::format;
+use crate::run::Phase;
+use crate::state::{Job, Lab, is_adapter};
+use leptos::prelude::*;
+
+/// How PEFT loads the adapter.
+const SNIPPET: &str = "from peft import PeftModel\nmodel = PeftModel.from_pretrained(base_model, \"lorakeet-adapter\")";
+
+/// The step of taking it home.
+#[component]
+pub fn Home() -> impl IntoView {
+    let lab = expect_context::<Lab>();
+    let asked = RwSignal::new(false);
+    let exporting = move || lab.job.get() == Some(Job::Export);
+    Effect::new(move || {
+        let complete = lab.exports.with(|files| is_adapter(files));
+        if complete && asked.get_untracked() {
+            asked.set(false);
+            lab.exports.with_untracked(|files| download::archive(files));
+        }
+    });
+    let take = move |_| {
+        lab.clear_error(&[Job::Export]);
+        asked.set(true);
+        lab.export();
+    };
+    let summary = Signal::derive(move || {
+        let words = lab.words();
+        if lab.has_adapter.get() {
+            words.home_ready
+        } else {
+            words.home_none
+        }
+        .to_owned()
+    });
+    let standing = Signal::derive(move || match lab.has_adapter.get() {
+        _ if lab.error.with(|error| matches!(error, Some((Job::Export, _)))) => Standing::Failed,
+        _ if exporting() => Standing::Busy,
+        true => Standing::Ready,
+        false => Standing::Waiting,
+    });
+    let ready = move || lab.has_adapter.get() && !lab.phase.with(Phase::is_under_way) && !exporting();
+    let files = move || {
+        let files = lab.exports.get();
+        (!files.is_empty()).then(|| {
+            let files = files.into_iter().map(|file| {
+                let label = format!("{} ({})", file.name, format::bytes(file.bytes.len() as u64));
+                let id = file.name.clone();
+                let save = move |_| download::save(&file.name, &file.bytes, "application/octet-stream");
+                view! { <li><button type="button" class="quiet" data-file=id on:click=save>{label}</button></li> }
+            });
+            let files = files.collect_view();
+            view! { <p class="hint">{lab.text(|w| w.home_files)}</p><ul class="files" data-testid="adapter-files">{files}</ul> }
+        })
+    };
+    view! {
+        <Step number=6 id="home" title=Signal::derive(lab.text(|w| w.take_home)) summary standing>
+            <Notice jobs=&[Job::Export]/>
+            <p>{lab.text(|w| w.home_about)}</p>
+            <p class="buttons">
+                <button type="button" class="primary" data-testid="download-adapter" prop:disabled=move || !ready() on:click=take>
+                    {lab.text(|w| w.download_adapter)}
+                </button>
+                <Show when=exporting><span class="hint" role="status">{lab.text(|w| w.home_busy)}</span></Show>
+            </p>
+            {files}
+            <p class="hint">{lab.text(|w| w.home_use)}</p>
+            <pre><code>{SNIPPET}</code></pre>
+        </Step>
+    }
+}

@@ -1,0 +1,87 @@
+//! One knob: its name, its field, and one line on how to choose it.
+
+use crate::i18n::Language;
+use crate::run::Phase;
+use crate::state::Lab;
+use leptos::prelude::*;
+use lorakeet_core::config::{Kind, Knob};
+
+/// One knob of the table.
+#[component]
+pub fn KnobField(
+    /// Which.
+    knob: &'static Knob,
+) -> impl IntoView {
+    let lab = expect_context::<Lab>();
+    let settings = lab.settings;
+    let text = Memo::new(move |_| settings.text(knob));
+    let error = Memo::new(move |_| settings.error(knob));
+    let locked = move || lab.phase.with(Phase::is_under_way);
+    let guidance = move || match lab.language.get() {
+        Language::English => knob.guidance_en,
+        Language::Chinese => knob.guidance_zh,
+    };
+    let start = move || {
+        let start = settings.start_text(knob);
+        (text.get() != start).then(|| {
+            let words = lab.words();
+            (words.default_value)(if start.is_empty() { words.not_set } else { &start })
+        })
+    };
+    let hint = format!("{}-hint", knob.name);
+    let changed = move |event| settings.set(knob, &event_target_value(&event));
+    let field = match options(knob) {
+        Some(choices) => {
+            let choices = choices.into_iter().map(|choice| {
+                let label = move || if choice.is_empty() { lab.words().not_set } else { choice };
+                view! { <option value=choice prop:selected=move || text.get() == choice>{label}</option> }
+            });
+            view! {
+                <select id=knob.name data-testid=knob.name aria-describedby=hint.clone() prop:disabled=locked on:change=changed>
+                    {choices.collect_view()}
+                </select>
+            }
+            .into_any()
+        }
+        None => {
+            let mode = if matches!(knob.kind, Kind::Integer { .. } | Kind::Number { .. }) {
+                "decimal"
+            } else {
+                "text"
+            };
+            view! {
+                <input type="text" id=knob.name data-testid=knob.name inputmode=mode aria-describedby=hint.clone()
+                    autocomplete="off" spellcheck="false" prop:value=text prop:disabled=locked on:change=changed
+                    aria-invalid=move || error.with(Option::is_some).then_some("true")
+                    placeholder=move || if knob.optional() { lab.words().not_set } else { "" }/>
+            }
+            .into_any()
+        }
+    };
+    view! {
+        <div class="knob">
+            <label for=knob.name title=knob.what>
+                <code>{knob.name}</code>
+                {(!knob.unit.is_empty()).then(|| view! { <span class="unit">{knob.unit}</span> })}
+            </label>
+            {field}
+            <p class="hint" id=hint>{guidance}</p>
+            {move || start().map(|start| view! { <p class="hint changed">{start}</p> })}
+            {move || error.get().map(|error| {
+                let remedy = error.remedy.unwrap_or_default();
+                view! { <p class="field-error" role="alert">{error.what} ". " {remedy}</p> }
+            })}
+        </div>
+    }
+}
+
+/// The values of a knob that has few; an empty one stands for 'not set'.
+fn options(knob: &'static Knob) -> Option<Vec<&'static str>> {
+    let words: &[&'static str] = match knob.kind {
+        Kind::Choice(words) => words,
+        Kind::Flag => &["true", "false"],
+        _ => return None,
+    };
+    let none = knob.optional().then_some("");
+    Some(none.into_iter().chain(words.iter().copied()).collect())
+}

@@ -1,0 +1,114 @@
+//! Step 1: the model, the page's tiny one or the person's own.
+
+use super::drop_zone::DropZone;
+use super::notice::Notice;
+use super::step::{Standing, Step};
+use crate::format;
+use crate::run::Phase;
+use crate::state::{Job, Lab, ModelSource};
+use leptos::prelude::*;
+use lorakeet_core::protocol::{ModelInfo, Stage};
+use web_sys::File;
+
+/// Endings of files that belong to a model.
+const ENDINGS: [&str; 5] = [".gguf", ".safetensors", ".json", ".jinja", ".txt"];
+
+/// The step of the model.
+#[component]
+pub fn Model() -> impl IntoView {
+    let lab = expect_context::<Lab>();
+    let failed = move || lab.error.with(|error| matches!(error, Some((Job::Model, _))));
+    let loading = move || lab.job.get() == Some(Job::Model);
+    let share = move || match lab.progress.get() {
+        Some((Stage::LoadModel, done, total)) => format::percent(done, total),
+        _ => None,
+    };
+    let summary = Signal::derive(move || {
+        let words = lab.words();
+        match lab.model.get() {
+            Some(info) => (words.model_summary)(
+                info.name,
+                format::count(info.parameters),
+                format::bytes(info.weight_bytes),
+            ),
+            None if failed() => words.step_failed.to_owned(),
+            None if loading() => (words.model_loading)(share()),
+            None => words.model_none.to_owned(),
+        }
+    });
+    let standing = Signal::derive(move || match lab.model.with(Option::is_some) {
+        true => Standing::Ready,
+        false if failed() => Standing::Failed,
+        false if loading() => Standing::Busy,
+        false => Standing::Waiting,
+    });
+    let locked = Signal::derive(move || lab.phase.with(Phase::is_under_way));
+    let is_bundled = move || lab.model_source.with(|source| matches!(source, ModelSource::Bundled));
+    let take_bundled = move |_| {
+        lab.settings.start_for(true);
+        lab.choose_model(ModelSource::Bundled);
+    };
+    let take_own = move |files: Vec<File>| {
+        let belongs = |file: &File| {
+            let name = file.name().to_ascii_lowercase();
+            ENDINGS.iter().any(|ending| name.ends_with(ending))
+        };
+        let (ours, others): (Vec<File>, Vec<File>) = files.into_iter().partition(belongs);
+        lab.settings.start_for(false);
+        // Where nothing looks like a model, the engine says what it expects.
+        lab.choose_model(ModelSource::Own(if ours.is_empty() { others } else { ours }));
+    };
+    view! {
+        <Step number=1 id="model" title=Signal::derive(lab.text(|w| w.model)) summary standing>
+            <Notice jobs=&[Job::Model]/>
+            <label class="choice">
+                <input type="radio" name="model" data-testid="model-bundled" prop:checked=is_bundled prop:disabled=locked
+                    on:change=take_bundled/>
+                <span>
+                    <b>{lab.text(|w| w.model_bundled)}</b>
+                    <span class="hint">{lab.text(|w| w.model_bundled_about)}</span>
+                </span>
+            </label>
+            <DropZone id="model-input" label=Signal::derive(lab.text(|w| w.model_drop))
+                hint=Signal::derive(lab.text(|w| w.model_drop_hint)) accept=".gguf,.safetensors,.json,.jinja,.txt" several=true
+                disabled=locked take=take_own/>
+            {move || lab.model.get().map(|info| view! { <Facts info/> })}
+        </Step>
+    }
+}
+
+/// What a loaded model is.
+#[component]
+fn Facts(
+    /// The model.
+    info: ModelInfo,
+) -> impl IntoView {
+    let lab = expect_context::<Lab>();
+    let all: u64 = info.formats.iter().map(|(_, bytes)| bytes).sum();
+    let formats = info
+        .formats
+        .iter()
+        .map(|(name, bytes)| match format::percent(*bytes, all) {
+            Some(share) if share < 100 => format!("{name} {share}%"),
+            _ => name.clone(),
+        });
+    let formats = formats.collect::<Vec<_>>().join(", ");
+    let (layers, width) = (info.num_hidden_layers, info.hidden_size);
+    let vocabulary = format::whole(info.vocab_size as f64);
+    let longest = format::whole(info.max_position_embeddings as f64);
+    view! {
+        <dl class="facts" data-testid="model-facts">
+            <div><dt>{lab.text(|w| w.architecture)}</dt><dd>{info.model_type}</dd></div>
+            <div><dt>{lab.text(|w| w.parameters)}</dt><dd>{format::count(info.parameters)}</dd></div>
+            <div><dt>{lab.text(|w| w.weights_memory)}</dt><dd>{format::bytes(info.weight_bytes)}</dd></div>
+            <div><dt>{lab.text(|w| w.storage)}</dt><dd>{formats}</dd></div>
+            <div><dt>{lab.text(|w| w.shape)}</dt><dd>{move || (lab.words().shape_value)(layers, width)}</dd></div>
+            <div><dt>{lab.text(|w| w.vocabulary)}</dt><dd>{move || (lab.words().tokens)(vocabulary.clone())}</dd></div>
+            <div><dt>{lab.text(|w| w.longest_row)}</dt><dd>{move || (lab.words().tokens)(longest.clone())}</dd></div>
+            <div>
+                <dt>{lab.text(|w| w.chat_template)}</dt>
+                <dd>{move || if info.has_chat_template { lab.words().yes } else { lab.words().no }}</dd>
+            </div>
+        </dl>
+    }
+}

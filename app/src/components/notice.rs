@@ -1,0 +1,85 @@
+//! What went wrong: what happened, why, and the way out.
+
+use crate::state::{Engine, Job, Lab, asks_for_restart};
+use leptos::prelude::*;
+use lorakeet_core::Error;
+use lorakeet_core::error::Kind;
+
+/// The error of these jobs, where there is one.
+#[component]
+pub fn Notice(
+    /// Whose errors are shown here.
+    jobs: &'static [Job],
+) -> impl IntoView {
+    let lab = expect_context::<Lab>();
+    let error = Memo::new(move |_| {
+        lab.error
+            .get()
+            .filter(|(job, _)| jobs.contains(job))
+            .map(|(_, error)| error)
+    });
+    move || error.get().map(|error| view! { <ErrorBox error/> })
+}
+
+/// One error.
+#[component]
+pub fn ErrorBox(
+    /// What is wrong.
+    error: Error,
+) -> impl IntoView {
+    let lab = expect_context::<Lab>();
+    let kind = error.kind;
+    let title = move || {
+        let words = lab.words();
+        if lab.engine.get() == Engine::Failed {
+            words.engine_failed
+        } else {
+            (words.error_title)(kind)
+        }
+    };
+    let place = {
+        let (file, row, field) = (error.file.clone(), error.row, error.field.clone());
+        move || (lab.words().error_place)(file.as_deref(), row, field.as_deref())
+    };
+    let remedy = {
+        let remedy = error.remedy.clone();
+        move || {
+            let words = lab.words();
+            match &remedy {
+                Some(remedy) => remedy.clone(),
+                None if lab.engine.get() == Engine::Failed && kind == Kind::OutOfMemory => {
+                    format!("{} {}", words.engine_failed_remedy, (words.error_remedy)(kind))
+                }
+                None if lab.engine.get() == Engine::Failed => words.engine_failed_remedy.to_owned(),
+                None => (words.error_remedy)(kind).to_owned(),
+            }
+        }
+    };
+    let restart = {
+        let wanted = asks_for_restart(&error);
+        move || wanted || lab.engine.get() == Engine::Failed
+    };
+    let placed = error.file.is_some() || error.row.is_some() || error.field.is_some();
+    view! {
+        <div class="notice notice-error" role="alert" data-testid="error">
+            <p class="notice-title">{title}</p>
+            <p class="notice-what">
+                {placed.then(|| view! { <span class="place">{place}</span> ": " })}
+                {error.what.trim_end_matches('.').to_owned()} "."
+            </p>
+            <p class="notice-remedy">{remedy}</p>
+            <p class="buttons">
+                <Show when=restart>
+                    <button type="button" class="primary" data-testid="restart" on:click=move |_| lab.start_engine()>
+                        {lab.text(|w| w.restart_engine)}
+                    </button>
+                </Show>
+                <Show when=move || lab.engine.get() != Engine::Failed>
+                    <button type="button" class="quiet" data-testid="dismiss" on:click=move |_| lab.error.set(None)>
+                        {lab.text(|w| w.dismiss)}
+                    </button>
+                </Show>
+            </p>
+        </div>
+    }
+}

@@ -1,0 +1,76 @@
+//! The first examples, token by token: what is learnt from is underlined and coloured, what is only read is not.
+
+use crate::state::Lab;
+use leptos::prelude::*;
+use lorakeet_core::protocol::PreviewExample;
+
+/// Examples that are shown.
+const EXAMPLES: usize = 4;
+/// Tokens of an example that are shown.
+const TOKENS: usize = 320;
+
+/// The examples.
+#[component]
+pub fn Preview() -> impl IntoView {
+    let lab = expect_context::<Lab>();
+    let examples = move || {
+        let examples = lab.preview.get();
+        if examples.is_empty() {
+            return view! { <p class="hint">{lab.text(|w| w.preview_none)}</p> }.into_any();
+        }
+        let shown = examples.into_iter().take(EXAMPLES).enumerate();
+        shown
+            .map(|(index, example)| view! { <Example number=index + 1 example/> })
+            .collect_view()
+            .into_any()
+    };
+    view! {
+        <section class="preview" data-testid="preview">
+            <h3>{lab.text(|w| w.preview)}</h3>
+            <p class="hint">
+                <span class="token trained">{lab.text(|w| w.preview_trained)}</span> " "
+                <span class="token">{lab.text(|w| w.preview_read)}</span> " · " {lab.text(|w| w.preview_legend)}
+            </p>
+            {examples}
+        </section>
+    }
+}
+
+/// One example.
+#[component]
+fn Example(
+    /// From 1.
+    number: usize,
+    /// Its tokens.
+    example: PreviewExample,
+) -> impl IntoView {
+    let lab = expect_context::<Lab>();
+    let all = example.tokens.len();
+    let trained = example.tokens.iter().filter(|token| token.1).count();
+    let truncated = example.truncated;
+    let heading = move || {
+        let words = lab.words();
+        let cut = if truncated {
+            format!(" · {}", words.truncated)
+        } else {
+            String::new()
+        };
+        format!(
+            "{} · {}{cut}",
+            (words.example)(number),
+            (words.example_tokens)(all, trained)
+        )
+    };
+    let tokens = example.tokens.into_iter().take(TOKENS).map(|(text, trained)| {
+        // A line break that is a token of its own would be invisible.
+        let text = text.replace('\n', "↵\n");
+        view! { <span class="token" class:trained=trained>{text}</span> }
+    });
+    let tokens = tokens.collect_view();
+    view! {
+        <article class="example">
+            <h4>{heading}</h4>
+            <p class="tokens">{tokens}{(all > TOKENS).then_some("…")}</p>
+        </article>
+    }
+}

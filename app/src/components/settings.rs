@@ -1,0 +1,167 @@
+//! Step 3: the few knobs that matter, the others behind a fold, and the run file.
+
+use super::knob::KnobField;
+use super::step::{Standing, Step};
+use crate::bundled;
+use crate::download;
+use crate::format;
+use crate::run::Phase;
+use crate::settings::{essential, others};
+use crate::state::{DataSource, Lab, ModelSource};
+use leptos::html::{Input, Textarea};
+use leptos::prelude::*;
+use lorakeet_core::Error;
+use lorakeet_core::config::Group;
+use wasm_bindgen::JsCast;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+
+const GROUPS: [Group; 6] = [
+    Group::Model,
+    Group::Data,
+    Group::Adapter,
+    Group::Training,
+    Group::Schedule,
+    Group::Output,
+];
+
+/// The step of the settings.
+#[component]
+pub fn Settings() -> impl IntoView {
+    let lab = expect_context::<Lab>();
+    let summary = Signal::derive(move || {
+        let words = lab.words();
+        lab.settings.with(|config| {
+            let length = match config.max_steps {
+                steps if steps > 0 => (words.steps)(steps),
+                _ => (words.epochs)(config.num_train_epochs),
+            };
+            (words.settings_summary)(
+                &format::plain(config.learning_rate),
+                &config.lora_r.to_string(),
+                &length,
+            )
+        })
+    });
+    let standing = Signal::derive(move || {
+        if lab.settings.is_valid() {
+            Standing::Ready
+        } else {
+            Standing::Failed
+        }
+    });
+    let groups = GROUPS.map(|group| {
+        let knobs: Vec<_> = others(group).map(|knob| view! { <KnobField knob/> }).collect();
+        (!knobs.is_empty()).then(|| {
+            view! {
+                <h3>{move || (lab.words().group)(group)}</h3>
+                <div class="knobs">{knobs}</div>
+            }
+        })
+    });
+    view! {
+        <Step number=3 id="settings" title=Signal::derive(lab.text(|w| w.settings)) summary standing>
+            <div class="knobs">{essential().map(|knob| view! { <KnobField knob/> }).collect_view()}</div>
+            <p class="buttons">
+                <button type="button" class="quiet" data-testid="reset-settings" on:click=move |_| lab.settings.reset()
+                    prop:disabled=move || lab.phase.with(Phase::is_under_way)>{lab.text(|w| w.reset_settings)}</button>
+            </p>
+            <details class="fold" data-testid="more-settings">
+                <summary>{lab.text(|w| w.more_settings)}</summary>
+                {groups}
+            </details>
+            <details class="fold" data-testid="run-file-fold">
+                <summary>{lab.text(|w| w.run_file)}</summary>
+                <RunFile/>
+            </details>
+        </Step>
+    }
+}
+
+/// The run file: read it, copy it, save it, change it, bring one.
+#[component]
+fn RunFile() -> impl IntoView {
+    let lab = expect_context::<Lab>();
+    let area = NodeRef::<Textarea>::new();
+    let picker = NodeRef::<Input>::new();
+    let outcome = RwSignal::new(None::<Result<Vec<String>, Error>>);
+    let copied = RwSignal::new(false);
+    let text = Memo::new(move |_| {
+        let model = match lab.model_source.get() {
+            ModelSource::Bundled => bundled::MODEL_FOLDER.to_owned(),
+            ModelSource::Own(files) => match &files[..] {
+                [file] => file.name(),
+                _ => "model".to_owned(),
+            },
+        };
+        let data = match lab.data_source.get() {
+            DataSource::Bundled(set) => set.file.to_owned(),
+            DataSource::Own(file) => file.name(),
+        };
+        lab.settings.run_file(&model, &data)
+    });
+    Effect::new(move || {
+        text.track();
+        copied.set(false);
+    });
+    let read = move |text: String, name: &str| {
+        if !lab.phase.with_untracked(Phase::is_under_way) {
+            outcome.set(Some(lab.settings.read_run_file(&text, name)));
+        }
+    };
+    let apply = move |_| {
+        if let Some(area) = area.get_untracked() {
+            read(area.value(), "run.yaml");
+        }
+    };
+    let import = move |_| {
+        let Some(input) = picker.get_untracked() else { return };
+        let Some(file) = input.files().and_then(|files| files.get(0)) else {
+            return;
+        };
+        input.set_value("");
+        let blob: &web_sys::Blob = file.unchecked_ref();
+        let contents = blob.text();
+        let name = file.name();
+        spawn_local(async move {
+            if let Ok(text) = JsFuture::from(contents).await {
+                read(text.as_string().unwrap_or_default(), &name);
+            }
+        });
+    };
+    let copy = move |_| {
+        download::copy(&text.get_untracked());
+        copied.set(true);
+    };
+    let remarks = move || match outcome.get() {
+        None => ().into_any(),
+        Some(Ok(warnings)) => {
+            let warnings = warnings
+                .into_iter()
+                .map(|warning| view! { <li>{warning}</li> })
+                .collect_view();
+            view! { <p class="hint" role="status">{lab.text(|w| w.applied)}</p><ul class="hint">{warnings}</ul> }
+                .into_any()
+        }
+        Some(Err(error)) => view! { <p class="field-error" role="alert">{error.to_string()}</p> }.into_any(),
+    };
+    view! {
+        <p class="hint">{lab.text(|w| w.run_file_hint)}</p>
+        <textarea class="run-file" rows="10" spellcheck="false" data-testid="run-file" node_ref=area prop:value=text
+            aria-label=lab.text(|w| w.run_file)></textarea>
+        <p class="buttons">
+            <button type="button" data-testid="apply-run-file" on:click=apply>{lab.text(|w| w.apply)}</button>
+            <button type="button" on:click=copy>
+                {move || if copied.get() { lab.words().copied } else { lab.words().copy }}
+            </button>
+            <button type="button" on:click=move |_| download::save("run.yaml", text.get_untracked().as_bytes(), "text/yaml")>
+                {lab.text(|w| w.save_file)}
+            </button>
+            <label class="button">
+                <input type="file" class="unseen" accept=".yaml,.yml,.json" data-testid="run-file-input" node_ref=picker
+                    on:change=import/>
+                {lab.text(|w| w.import)}
+            </label>
+        </p>
+        {remarks}
+    }
+}

@@ -1,0 +1,97 @@
+//! One of the steps that a person walks down: a number, a title, what it comes to in one line, and the rest folded behind it.
+
+use crate::state::Lab;
+use leptos::prelude::*;
+
+/// Where a step stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing to show yet.
+    Waiting,
+    /// Work under way.
+    Busy,
+    /// Settled.
+    Ready,
+    /// Something is wrong in it.
+    Failed,
+}
+
+impl Standing {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Busy => "busy",
+            Self::Ready => "ready",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// A step with a fold.
+#[component]
+pub fn Step(
+    /// From 1.
+    number: u8,
+    /// Anchor and test id.
+    id: &'static str,
+    /// Its title.
+    #[prop(into)]
+    title: Signal<&'static str>,
+    /// What it comes to, one line.
+    #[prop(into)]
+    summary: Signal<String>,
+    /// Where it stands.
+    #[prop(into)]
+    standing: Signal<Standing>,
+    /// Whether it is unfolded; an error unfolds it.
+    #[prop(optional)]
+    open: bool,
+    /// What is behind the fold.
+    children: Children,
+) -> impl IntoView {
+    let open = RwSignal::new(open);
+    Effect::new(move || {
+        if standing.get() == Standing::Failed {
+            open.set(true);
+        }
+    });
+    let toggle = move |event: web_sys::Event| {
+        let details: web_sys::HtmlDetailsElement = event_target(&event);
+        open.set(details.open());
+    };
+    view! {
+        <details class="step" id=id data-testid=id prop:open=move || open.get() on:toggle=toggle>
+            <summary class="step-head">
+                <Number number standing/>
+                <h2>{title}</h2>
+                <span class="step-summary" title=summary>{summary}</span>
+                <span class="chevron" aria-hidden="true"></span>
+            </summary>
+            <div class="step-body">{children()}</div>
+        </details>
+    }
+}
+
+/// The number of a step and its standing, for eyes and for screen readers.
+#[component]
+pub fn Number(
+    /// From 1.
+    number: u8,
+    /// Where the step stands.
+    #[prop(into)]
+    standing: Signal<Standing>,
+) -> impl IntoView {
+    let lab = expect_context::<Lab>();
+    let spoken = move || match standing.get() {
+        Standing::Waiting => lab.words().step_waiting,
+        Standing::Busy => lab.words().step_busy,
+        Standing::Ready => lab.words().step_ready,
+        Standing::Failed => lab.words().step_failed,
+    };
+    view! {
+        <span class="step-number" data-standing=move || standing.get().name()>
+            <span aria-hidden="true">{number}</span>
+            <span class="unseen">{spoken}</span>
+        </span>
+    }
+}

@@ -1,0 +1,254 @@
+//! Step 4, the heart of the page: the buttons, the numbers, the live picture and the text that changes with it.
+
+use super::chart::{LossChart, SmallChart};
+use super::notice::Notice;
+use super::samples::Samples;
+use super::step::{Number, Standing};
+use crate::format;
+use crate::run::Phase;
+use crate::state::{Engine, Job, Lab};
+use leptos::prelude::*;
+use lorakeet_core::protocol::{Stage, StepInfo};
+
+/// The step of training.
+#[component]
+pub fn Train() -> impl IntoView {
+    let lab = expect_context::<Lab>();
+    let standing = Signal::derive(move || match lab.phase.get() {
+        _ if lab.engine.get() == Engine::Failed => Standing::Failed,
+        Phase::Idle => Standing::Waiting,
+        Phase::Done(_) => Standing::Ready,
+        Phase::Failed => Standing::Failed,
+        _ => Standing::Busy,
+    });
+    let set_prompt = move |event| lab.sample_prompt.set(event_target_value(&event));
+    view! {
+        <section class="step step-train" id="train" tabindex="-1">
+            <div class="step-head">
+                <Number number=4 standing/>
+                <h2>{lab.text(|w| w.train)}</h2>
+            </div>
+            <div class="step-body">
+                <Notice jobs=&[Job::Open, Job::Train]/>
+                <div class="controls">
+                    <Buttons/>
+                    <Status/>
+                </div>
+                <Numbers/>
+                <div class="hero">
+                    <LossChart/>
+                    <Samples/>
+                </div>
+                <div class="small-charts">
+                    <SmallChart title=Signal::derive(lab.text(|w| w.learning_rate)) value=|step| step.learning_rate show=format::rate/>
+                    <SmallChart title=Signal::derive(lab.text(|w| w.grad_norm)) value=|step| step.grad_norm show=format::loss/>
+                    <SmallChart title=Signal::derive(lab.text(|w| w.speed)) value=|step| step.tokens_per_second show=speed/>
+                </div>
+                <label class="field">
+                    <span class="field-name">{lab.text(|w| w.sample_prompt)}</span>
+                    <input type="text" data-testid="sample-prompt" prop:value=lab.sample_prompt on:input=set_prompt
+                        prop:disabled=move || lab.phase.with(Phase::is_under_way)/>
+                    <span class="hint">{lab.text(|w| w.sample_prompt_hint)}</span>
+                </label>
+                <Notes/>
+            </div>
+        </section>
+    }
+}
+
+fn speed(value: f64) -> String {
+    format!("{} /s", format::speed(value))
+}
+
+/// Train, or pause, resume and stop.
+#[component]
+fn Buttons() -> impl IntoView {
+    let lab = expect_context::<Lab>();
+    let under_way = Memo::new(move |_| lab.phase.with(Phase::is_under_way));
+    let paused = Memo::new(move |_| lab.phase.with(|phase| matches!(phase, Phase::Paused(_))));
+    let running = Memo::new(move |_| lab.phase.get() == Phase::Running);
+    let label = move || {
+        let words = lab.words();
+        if matches!(lab.phase.get(), Phase::Done(_)) {
+            words.train_again
+        } else {
+            words.train_now
+        }
+    };
+    view! {
+        <div class="buttons" role="group">
+            <Show when=move || !under_way.get()>
+                <button type="button" class="primary large" data-testid="train" prop:disabled=move || !lab.can_train()
+                    on:click=move |_| lab.train()>{label}</button>
+            </Show>
+            <Show when=move || under_way.get() && !paused.get()>
+                <button type="button" class="large" data-testid="pause" prop:disabled=move || !running.get()
+                    on:click=move |_| lab.pause()>{lab.text(|w| w.pause)}</button>
+            </Show>
+            <Show when=move || paused.get()>
+                <button type="button" class="primary large" data-testid="resume" on:click=move |_| lab.resume()>
+                    {lab.text(|w| w.resume)}
+                </button>
+            </Show>
+            <Show when=move || under_way.get()>
+                <button type="button" class="large" data-testid="stop" on:click=move |_| lab.stop()
+                    prop:disabled=move || matches!(lab.phase.get(), Phase::Stopping)>
+                    {lab.text(|w| w.stop)}
+                </button>
+            </Show>
+        </div>
+    }
+}
+
+/// Where things stand, in words; spoken by screen readers, and only when it changes.
+#[component]
+fn Status() -> impl IntoView {
+    let lab = expect_context::<Lab>();
+    let evaluating = Memo::new(move |_| matches!(lab.progress.get(), Some((Stage::Evaluate, ..))));
+    let text = Memo::new(move |_| {
+        let words = lab.words();
+        match lab.phase.get() {
+            Phase::Idle => match () {
+                () if lab.engine.get() == Engine::Failed => words.engine_failed.to_owned(),
+                () if lab.engine.get() != Engine::Ready => words.status_loading.to_owned(),
+                () if lab.error.with(|e| matches!(e, Some((Job::Model, _)))) => words.status_need_model.to_owned(),
+                () if lab.error.with(|e| matches!(e, Some((Job::Data, _)))) => words.status_need_data.to_owned(),
+                () if !lab.settings.is_valid() => words.status_bad_settings.to_owned(),
+                () if lab.job.get() == Some(Job::Generate) => words.status_generating.to_owned(),
+                () if lab.can_train() => words.status_ready.to_owned(),
+                () => words.status_loading.to_owned(),
+            },
+            Phase::Starting if evaluating.get() => words.status_evaluating.to_owned(),
+            Phase::Starting => words.status_starting.to_owned(),
+            Phase::Running if evaluating.get() => words.status_evaluating.to_owned(),
+            Phase::Running => words.status_running.to_owned(),
+            Phase::Pausing => words.status_pausing.to_owned(),
+            Phase::Paused(step) => (words.status_paused)(step),
+            Phase::Stopping => words.status_stopping.to_owned(),
+            Phase::Done(summary) if summary.finished => {
+                (words.status_done)(summary.steps, (words.duration)(summary.seconds))
+            }
+            Phase::Done(summary) => (words.status_stopped)(summary.steps),
+            Phase::Failed => words.status_failed.to_owned(),
+        }
+    });
+    let phase = move || match lab.phase.get() {
+        Phase::Idle if lab.can_train() => "ready",
+        other => other.name(),
+    };
+    let change = move || match lab.phase.get() {
+        Phase::Done(summary) => match (summary.eval_loss_before, summary.eval_loss_after) {
+            (Some(before), Some(after)) => Some((lab.words().change)(format::loss(before), format::loss(after))),
+            _ => None,
+        },
+        _ => None,
+    };
+    let share = move || {
+        lab.frame.track();
+        lab.run.with_value(|run| {
+            let step = run.curves.steps.last().map_or(0, |step| step.step);
+            step as f64 / run.curves.max_steps.max(1) as f64
+        })
+    };
+    let extent = move || {
+        lab.frame.track();
+        let words = lab.words();
+        lab.run.with_value(|run| run.info.clone()).map(|info| {
+            let weights = (words.trainable)(
+                format::count(info.trainable_parameters),
+                format::count(info.all_parameters),
+            );
+            format!("{weights} · {}", (words.split)(info.train_examples, info.eval_examples))
+        })
+    };
+    view! {
+        <div class="status">
+            <p role="status" aria-live="polite" data-testid="status" data-phase=phase>{text}</p>
+            {move || change().map(|change| view! { <p class="change" data-testid="change">{change}</p> })}
+            <p class="hint">{extent}</p>
+            <progress max="1" prop:value=share class:gone=move || !lab.phase.with(Phase::is_under_way) aria-hidden="true"></progress>
+        </div>
+    }
+}
+
+/// The numbers of the newest step, each in a place of its own.
+#[component]
+fn Numbers() -> impl IntoView {
+    let lab = expect_context::<Lab>();
+    let last = Memo::new(move |_| {
+        lab.frame.track();
+        lab.run.with_value(|run| run.curves.steps.last().cloned())
+    });
+    let number = move |show: fn(&StepInfo) -> String| move || last.with(|last| last.as_ref().map_or("–".into(), show));
+    let step = move || {
+        lab.frame.track();
+        lab.run.with_value(|run| {
+            let done = run.curves.steps.last().map_or(0, |step| step.step);
+            (done, run.curves.max_steps)
+        })
+    };
+    let step = move || match step() {
+        (_, 0) => "–".to_owned(),
+        (done, all) => format!("{} / {}", format::whole(done as f64), format::whole(all as f64)),
+    };
+    let eval = move || {
+        lab.frame.track();
+        lab.run.with_value(|run| {
+            run.curves
+                .evals
+                .last()
+                .map_or("–".into(), |eval| format::loss(eval.loss))
+        })
+    };
+    let left = move || {
+        let words = lab.words();
+        last.with(|last| match last {
+            Some(step) if lab.phase.with(Phase::is_under_way) => (words.duration)(step.eta_seconds),
+            _ => "–".into(),
+        })
+    };
+    view! {
+        <dl class="numbers">
+            <div class="number wide"><dt>{lab.text(|w| w.step)}</dt><dd data-testid="step">{step}</dd></div>
+            <div class="number">
+                <dt>{lab.text(|w| w.loss)}</dt>
+                <dd><span data-testid="loss">{number(|step| format::loss(step.loss))}</span><i>{lab.text(|w| w.nats)}</i></dd>
+            </div>
+            <div class="number">
+                <dt>{lab.text(|w| w.validation_loss)}</dt>
+                <dd><span data-testid="eval-loss">{eval}</span><i>{lab.text(|w| w.nats)}</i></dd>
+            </div>
+            <div class="number">
+                <dt>{lab.text(|w| w.learning_rate)}</dt>
+                <dd data-testid="learning-rate">{number(|step| format::rate(step.learning_rate))}</dd>
+            </div>
+            <div class="number">
+                <dt>{lab.text(|w| w.grad_norm)}</dt>
+                <dd data-testid="grad-norm">{number(|step| format::loss(step.grad_norm))}</dd>
+            </div>
+            <div class="number">
+                <dt>{lab.text(|w| w.speed)}</dt>
+                <dd>
+                    <span data-testid="speed">{number(|step| format::speed(step.tokens_per_second))}</span>
+                    <i>{lab.text(|w| w.tokens_per_second)}</i>
+                </dd>
+            </div>
+            <div class="number"><dt>{lab.text(|w| w.time_left)}</dt><dd data-testid="eta">{left}</dd></div>
+        </dl>
+    }
+}
+
+/// Remarks of the engine.
+#[component]
+fn Notes() -> impl IntoView {
+    let lab = expect_context::<Lab>();
+    move || {
+        let notes = lab.notes.get();
+        (!notes.is_empty()).then(|| {
+            let notes = notes.into_iter().map(|note| view! { <li>{note}</li> }).collect_view();
+            view! {
+                <div class="notice" data-testid="notes"><p class="notice-title">{lab.text(|w| w.note)}</p><ul>{notes}</ul></div>
+            }
+        })
+    }
+}

@@ -1,0 +1,53 @@
+//! Handing bytes and text to the person: downloads and the clipboard.
+
+use crate::state::Export;
+use crate::zip;
+use js_sys::{Array, Uint8Array};
+use leptos::prelude::{document, set_timeout, window};
+use std::time::Duration;
+use wasm_bindgen::JsCast;
+use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, Url};
+
+/// The archive's name.
+pub const ARCHIVE: &str = "lorakeet-adapter.zip";
+
+/// Offers the adapter's files as one archive.
+pub fn archive(files: &[Export]) {
+    let files: Vec<_> = files
+        .iter()
+        .map(|file| (file.name.clone(), file.bytes.clone()))
+        .collect();
+    save(ARCHIVE, &zip::pack(&files), "application/zip");
+}
+
+/// Offers one file for download.
+pub fn save(name: &str, bytes: &[u8], media_type: &str) {
+    let options = BlobPropertyBag::new();
+    options.set_type(media_type);
+    let parts = Array::of1(&Uint8Array::from(bytes));
+    let Ok(blob) = Blob::new_with_u8_array_sequence_and_options(&parts, &options) else {
+        return;
+    };
+    let Ok(address) = Url::create_object_url_with_blob(&blob) else {
+        return;
+    };
+    if let Some(link) = document()
+        .create_element("a")
+        .ok()
+        .and_then(|link| link.dyn_into::<HtmlAnchorElement>().ok())
+    {
+        link.set_href(&address);
+        link.set_download(name);
+        link.click();
+    }
+    // The download has begun by then; the bytes would otherwise stay as long as the page.
+    let release = move || {
+        let _ = Url::revoke_object_url(&address);
+    };
+    set_timeout(release, Duration::from_secs(60));
+}
+
+/// Puts text on the clipboard.
+pub fn copy(text: &str) {
+    let _ = window().navigator().clipboard().write_text(text);
+}

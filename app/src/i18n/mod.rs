@@ -1,0 +1,415 @@
+//! Every word of the page, in every language, as one struct: a language that misses a sentence does not compile.
+//!
+//! Two kinds of text live elsewhere: the guidance beside a knob stands in the knob table of `lorakeet_core::config`, and what
+//! the engine says about one file or one row comes with its error.
+
+mod en;
+mod zh;
+
+use lorakeet_core::config::Group;
+use lorakeet_core::error::Kind;
+
+/// The languages of the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// English.
+    English,
+    /// Simplified Chinese.
+    Chinese,
+}
+
+impl Language {
+    /// In the order of the switch.
+    pub const ALL: [Self; 2] = [Self::English, Self::Chinese];
+
+    /// The language of a BCP 47 tag such as `zh-Hans-CN`; English where it is none of ours.
+    pub fn from_tag(tag: &str) -> Self {
+        if tag.to_ascii_lowercase().starts_with("zh") {
+            Self::Chinese
+        } else {
+            Self::English
+        }
+    }
+
+    /// The tag for the `lang` attribute.
+    pub fn tag(self) -> &'static str {
+        match self {
+            Self::English => "en",
+            Self::Chinese => "zh-Hans",
+        }
+    }
+
+    /// Its own name for itself.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::English => "English",
+            Self::Chinese => "简体中文",
+        }
+    }
+
+    /// Its words.
+    pub fn words(self) -> &'static Words {
+        match self {
+            Self::English => &en::WORDS,
+            Self::Chinese => &zh::WORDS,
+        }
+    }
+}
+
+/// The page's words. Fields that take numbers are functions, so that each language orders them as it likes.
+pub struct Words {
+    /// Under the name.
+    pub tagline: &'static str,
+    /// Label of the language switch.
+    pub language: &'static str,
+    /// Label of the theme switch.
+    pub theme: &'static str,
+    /// Theme of the system.
+    pub theme_auto: &'static str,
+    /// Light theme.
+    pub theme_light: &'static str,
+    /// Dark theme.
+    pub theme_dark: &'static str,
+    /// First stop of the Tab key.
+    pub skip_to_train: &'static str,
+
+    /// The device line before the engine answers.
+    pub device_unknown: &'static str,
+    /// In front of the device's name.
+    pub device: &'static str,
+    /// The CPU, said plainly.
+    pub device_cpu: &'static str,
+    /// The engine's code is loading; share done in percent where known, and bytes so far.
+    pub engine_loading: fn(Option<u64>, String) -> String,
+    /// The engine's code starts.
+    pub engine_starting: &'static str,
+    /// The engine is gone.
+    pub engine_failed: &'static str,
+    /// What to do then.
+    pub engine_failed_remedy: &'static str,
+    /// The way out.
+    pub restart_engine: &'static str,
+
+    /// Title of step 1.
+    pub model: &'static str,
+    /// Title of step 2.
+    pub data: &'static str,
+    /// Title of step 3.
+    pub settings: &'static str,
+    /// Title of step 4.
+    pub train: &'static str,
+    /// Title of step 5.
+    pub try_it: &'static str,
+    /// Title of step 6.
+    pub take_home: &'static str,
+    /// State of a step for screen readers: done.
+    pub step_ready: &'static str,
+    /// State of a step for screen readers: working.
+    pub step_busy: &'static str,
+    /// State of a step for screen readers: open.
+    pub step_waiting: &'static str,
+    /// State of a step for screen readers: failed.
+    pub step_failed: &'static str,
+
+    /// Nothing is loaded yet.
+    pub model_none: &'static str,
+    /// Files are being read; share done.
+    pub model_loading: fn(Option<u64>) -> String,
+    /// One line: parameters, memory.
+    pub model_summary: fn(String, String, String) -> String,
+    /// The choice that comes with the page.
+    pub model_bundled: &'static str,
+    /// What that model is.
+    pub model_bundled_about: &'static str,
+    /// The drop zone.
+    pub model_drop: &'static str,
+    /// What can be dropped.
+    pub model_drop_hint: &'static str,
+    /// The picker.
+    pub choose_files: &'static str,
+    /// The folder picker.
+    pub choose_folder: &'static str,
+    /// Row heading.
+    pub architecture: &'static str,
+    /// Row heading.
+    pub parameters: &'static str,
+    /// Row heading.
+    pub weights_memory: &'static str,
+    /// Row heading.
+    pub storage: &'static str,
+    /// Row heading.
+    pub shape: &'static str,
+    /// Layers and width.
+    pub shape_value: fn(usize, usize) -> String,
+    /// Row heading.
+    pub vocabulary: &'static str,
+    /// Row heading.
+    pub longest_row: &'static str,
+    /// A number of tokens.
+    pub tokens: fn(String) -> String,
+    /// Row heading.
+    pub chat_template: &'static str,
+    /// It has one.
+    pub yes: &'static str,
+    /// It has none.
+    pub no: &'static str,
+
+    /// Nothing is loaded yet.
+    pub data_none: &'static str,
+    /// Rows are being read.
+    pub data_loading: &'static str,
+    /// One line: rows and form.
+    pub data_summary: fn(String, String) -> String,
+    /// Names of the recognised forms.
+    pub data_form: fn(&str) -> String,
+    /// Heading of the bundled sets.
+    pub data_bundled: &'static str,
+    /// The drop zone.
+    pub data_drop: &'static str,
+    /// What can be dropped.
+    pub data_drop_hint: &'static str,
+    /// Row heading.
+    pub columns: &'static str,
+    /// Source of a bundled set.
+    pub source: &'static str,
+    /// Heading of the examples.
+    pub preview: &'static str,
+    /// What the colours mean.
+    pub preview_legend: &'static str,
+    /// A token that is learnt from.
+    pub preview_trained: &'static str,
+    /// A token that is only read.
+    pub preview_read: &'static str,
+    /// No examples yet.
+    pub preview_none: &'static str,
+    /// Heading of one example.
+    pub example: fn(usize) -> String,
+    /// Number of tokens of an example, and how many are trained on.
+    pub example_tokens: fn(usize, usize) -> String,
+    /// It was cut.
+    pub truncated: &'static str,
+
+    /// One line on the settings.
+    pub settings_summary: fn(&str, &str, &str) -> String,
+    /// Heading of a group of knobs.
+    pub group: fn(Group) -> &'static str,
+    /// The folded ones.
+    pub more_settings: &'static str,
+    /// Back to the start.
+    pub reset_settings: &'static str,
+    /// Default value of a knob.
+    pub default_value: fn(&str) -> String,
+    /// An empty optional field.
+    pub not_set: &'static str,
+    /// Heading of the run file.
+    pub run_file: &'static str,
+    /// What it is for.
+    pub run_file_hint: &'static str,
+    /// Copies it.
+    pub copy: &'static str,
+    /// After copying.
+    pub copied: &'static str,
+    /// Saves it.
+    pub save_file: &'static str,
+    /// Reads it from the box.
+    pub apply: &'static str,
+    /// Reads it from a file.
+    pub import: &'static str,
+    /// After reading it.
+    pub applied: &'static str,
+
+    /// The button.
+    pub train_now: &'static str,
+    /// The button after a run.
+    pub train_again: &'static str,
+    /// The button.
+    pub pause: &'static str,
+    /// The button.
+    pub resume: &'static str,
+    /// The button.
+    pub stop: &'static str,
+    /// Label of the sample's prompt.
+    pub sample_prompt: &'static str,
+    /// What it is for.
+    pub sample_prompt_hint: &'static str,
+    /// Status lines.
+    pub status_loading: &'static str,
+    /// Waiting for a model.
+    pub status_need_model: &'static str,
+    /// Waiting for data.
+    pub status_need_data: &'static str,
+    /// A setting is wrong.
+    pub status_bad_settings: &'static str,
+    /// Ready to train.
+    pub status_ready: &'static str,
+    /// The run was asked for.
+    pub status_starting: &'static str,
+    /// The run goes.
+    pub status_running: &'static str,
+    /// Validation is being scored.
+    pub status_evaluating: &'static str,
+    /// Pause was asked for.
+    pub status_pausing: &'static str,
+    /// The run holds at a step.
+    pub status_paused: fn(usize) -> String,
+    /// Stop was asked for.
+    pub status_stopping: &'static str,
+    /// The run is over: steps, wall time.
+    pub status_done: fn(usize, String) -> String,
+    /// The run was stopped: steps.
+    pub status_stopped: fn(usize) -> String,
+    /// The run failed.
+    pub status_failed: &'static str,
+    /// A text is being generated.
+    pub status_generating: &'static str,
+    /// Validation loss before and after.
+    pub change: fn(String, String) -> String,
+    /// Trained share of the weights.
+    pub trainable: fn(String, String) -> String,
+    /// Examples for training and validation.
+    pub split: fn(usize, usize) -> String,
+
+    /// A number of steps.
+    pub steps: fn(i64) -> String,
+    /// A number of epochs.
+    pub epochs: fn(f64) -> String,
+    /// Number.
+    pub step: &'static str,
+    /// Number.
+    pub loss: &'static str,
+    /// Number.
+    pub validation_loss: &'static str,
+    /// Number.
+    pub learning_rate: &'static str,
+    /// Number.
+    pub grad_norm: &'static str,
+    /// Number.
+    pub speed: &'static str,
+    /// Its unit.
+    pub tokens_per_second: &'static str,
+    /// Unit of the losses.
+    pub nats: &'static str,
+    /// Number.
+    pub time_left: &'static str,
+    /// Seconds, spelled.
+    pub duration: fn(f64) -> String,
+
+    /// Title of the chart.
+    pub chart: &'static str,
+    /// The chart while it is empty.
+    pub chart_empty: &'static str,
+    /// Legend.
+    pub training: &'static str,
+    /// Legend.
+    pub validation: &'static str,
+    /// The chart in one sentence for screen readers: steps, first loss, last loss, last validation loss.
+    pub chart_summary: fn(usize, String, String, Option<String>) -> String,
+
+    /// Heading of the changing text.
+    pub samples: &'static str,
+    /// Before training.
+    pub before: &'static str,
+    /// While training.
+    pub now: fn(usize) -> String,
+    /// After training.
+    pub after: fn(usize) -> String,
+    /// After training, while nothing was trained.
+    pub afterwards: &'static str,
+    /// No sample yet.
+    pub sample_none: &'static str,
+    /// No later sample yet.
+    pub sample_waiting: &'static str,
+    /// Label of the slider through the samples.
+    pub sample_slider: &'static str,
+
+    /// Label.
+    pub prompt: &'static str,
+    /// Label.
+    pub temperature: &'static str,
+    /// What it does.
+    pub temperature_hint: &'static str,
+    /// Label.
+    pub top_p: &'static str,
+    /// What it does.
+    pub top_p_hint: &'static str,
+    /// Label.
+    pub max_tokens: &'static str,
+    /// What it does.
+    pub max_tokens_hint: &'static str,
+    /// Label.
+    pub as_chat: &'static str,
+    /// The button.
+    pub generate: &'static str,
+    /// The button.
+    pub cancel: &'static str,
+    /// Pane.
+    pub base_model: &'static str,
+    /// Pane.
+    pub tuned_model: &'static str,
+    /// Empty pane.
+    pub base_empty: &'static str,
+    /// Empty pane before a run.
+    pub tuned_empty: &'static str,
+    /// Empty pane after a run.
+    pub tuned_ready: &'static str,
+    /// While a run goes.
+    pub try_busy: &'static str,
+    /// Summary while there is no model.
+    pub try_none: &'static str,
+    /// Summary.
+    pub try_base_only: &'static str,
+    /// Summary.
+    pub try_both: &'static str,
+    /// Tokens and speed.
+    pub generated: fn(usize, String) -> String,
+
+    /// Summary before there is an adapter.
+    pub home_none: &'static str,
+    /// Summary with one.
+    pub home_ready: &'static str,
+    /// The button.
+    pub download_adapter: &'static str,
+    /// What it is.
+    pub home_about: &'static str,
+    /// How to use it.
+    pub home_use: &'static str,
+    /// The files one by one.
+    pub home_files: &'static str,
+    /// While the files are made.
+    pub home_busy: &'static str,
+
+    /// Heading of an error, by kind.
+    pub error_title: fn(Kind) -> &'static str,
+    /// The way out where the error brings none, by kind.
+    pub error_remedy: fn(Kind) -> &'static str,
+    /// In front of a file's name, a row and a field.
+    pub error_place: fn(Option<&str>, Option<usize>, Option<&str>) -> String,
+    /// Closes a message.
+    pub dismiss: &'static str,
+    /// A remark of the engine.
+    pub note: &'static str,
+    /// At the foot.
+    pub privacy: &'static str,
+    /// At the foot: where the bundled texts come from.
+    pub credits: &'static str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chinese_browser_gets_chinese_and_all_others_english() {
+        assert_eq!(Language::from_tag("zh-CN"), Language::Chinese);
+        assert_eq!(Language::from_tag("ZH"), Language::Chinese);
+        assert_eq!(Language::from_tag("de-AT"), Language::English);
+        assert_eq!(Language::from_tag(""), Language::English);
+    }
+
+    #[test]
+    fn durations_are_spelled_with_units_that_fit() {
+        assert_eq!((en::WORDS.duration)(7.4), "7 s");
+        assert_eq!((en::WORDS.duration)(125.0), "2 min 05 s");
+        assert_eq!((zh::WORDS.duration)(3725.0), "1 小时 02 分");
+    }
+}

@@ -1,0 +1,51 @@
+//! The whole page: one column of steps that a person walks down.
+
+use crate::components::data::Data;
+use crate::components::header::Header;
+use crate::components::home::Home;
+use crate::components::model::Model;
+use crate::components::settings::Settings;
+use crate::components::train::Train;
+use crate::components::try_it::TryIt;
+use crate::state::Lab;
+use crate::theme;
+use leptos::prelude::*;
+use lorakeet_core::config::{Group, KNOBS};
+
+/// The page.
+#[component]
+pub fn Page() -> impl IntoView {
+    let lab = Lab::new(theme::stored_language(), theme::stored_theme());
+    provide_context(lab);
+    Effect::new(move || theme::apply_theme(lab.theme.get()));
+    Effect::new(move || theme::apply_language(lab.language.get()));
+    lab.start_engine();
+    // Whatever shapes the examples shapes their preview, too.
+    let shaping = Memo::new(move |_| {
+        lab.settings.with(|config| {
+            let knobs = KNOBS.iter().filter(|knob| knob.group == Group::Data);
+            knobs.map(|knob| config.get(knob.name)).collect::<Vec<_>>()
+        })
+    });
+    Effect::new(move |before: Option<()>| {
+        shaping.track();
+        if before.is_some() {
+            lab.ask_preview();
+        }
+    });
+    view! {
+        <Header/>
+        <main class="steps">
+            <Model/>
+            <Data/>
+            <Settings/>
+            <Train/>
+            <TryIt/>
+            <Home/>
+        </main>
+        <footer>
+            <p>{lab.text(|w| w.privacy)}</p>
+            <p>{lab.text(|w| w.credits)}</p>
+        </footer>
+    }
+}

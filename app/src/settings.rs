@@ -1,0 +1,216 @@
+//! Every knob's value: the last good settings, and what stands in a field that cannot be used yet.
+
+use crate::bundled;
+use leptos::prelude::*;
+use lorakeet_core::Error;
+use lorakeet_core::config::{Group, KNOBS, Knob, RunConfig};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Knobs that the page answers by itself (where the model, the data and the adapter are), or that need a file system.
+const NOT_SHOWN: [&str; 9] = [
+    "model_name_or_path",
+    "adapter_name_or_path",
+    "train_file",
+    "validation_file",
+    "output_dir",
+    "save_steps",
+    "save_strategy",
+    "save_total_limit",
+    "resume_from_checkpoint",
+];
+
+/// A field that cannot be used: its text, and why.
+type Refused = BTreeMap<&'static str, (String, Error)>;
+
+/// The settings.
+#[derive(Clone, Copy)]
+pub struct Settings {
+    config: RwSignal<RunConfig>,
+    start: RwSignal<RunConfig>,
+    refused: RwSignal<Refused>,
+    /// What is wrong with the settings together.
+    conflict: Memo<Option<Error>>,
+}
+
+impl Settings {
+    /// The settings for the tiny model.
+    pub fn new() -> Self {
+        let config = RwSignal::new(start(true));
+        Self {
+            config,
+            start: RwSignal::new(start(true)),
+            refused: RwSignal::new(Refused::new()),
+            conflict: Memo::new(move |_| config.with(|config| config.validate().err())),
+        }
+    }
+
+    /// Start values that suit the tiny model, or a model of the person's own; settings that were changed stay.
+    pub fn start_for(self, bundled: bool) {
+        let next = start(bundled);
+        if self.start.get_untracked() == self.config.get_untracked() {
+            self.config.set(next.clone());
+        }
+        self.start.set(next);
+    }
+
+    /// Back to the start values.
+    pub fn reset(self) {
+        self.refused.set(Refused::new());
+        self.config.set(self.start.get_untracked());
+    }
+
+    /// Whether a run can be made of them.
+    pub fn is_valid(self) -> bool {
+        self.refused.with(BTreeMap::is_empty) && self.conflict.with(Option::is_none)
+    }
+
+    /// The settings, where a run can be made of them.
+    pub fn config_untracked(self) -> Option<RunConfig> {
+        untrack(|| self.is_valid()).then(|| self.config.get_untracked())
+    }
+
+    /// Part of the settings; changes with them.
+    pub fn with<T>(self, read: impl FnOnce(&RunConfig) -> T) -> T {
+        self.config.with(read)
+    }
+
+    /// What stands in a knob's field.
+    pub fn text(self, knob: &'static Knob) -> String {
+        let refused = self
+            .refused
+            .with(|refused| refused.get(knob.name).map(|(text, _)| text.clone()));
+        refused.unwrap_or_else(|| self.config.with(|config| written(config, knob)))
+    }
+
+    /// What a knob starts with.
+    pub fn start_text(self, knob: &'static Knob) -> String {
+        self.start.with(|start| written(start, knob))
+    }
+
+    /// What is wrong with a knob.
+    pub fn error(self, knob: &'static Knob) -> Option<Error> {
+        let alone = self
+            .refused
+            .with(|refused| refused.get(knob.name).map(|(_, error)| error.clone()));
+        alone.or_else(|| {
+            self.conflict
+                .get()
+                .filter(|error| error.field.as_deref() == Some(knob.name))
+        })
+    }
+
+    /// Takes what stands in a knob's field.
+    pub fn set(self, knob: &'static Knob, text: &str) {
+        let mut next = self.config.get_untracked();
+        let text = text.trim();
+        let set = if text.is_empty() && knob.optional() {
+            next.set(knob.name, &Value::Null)
+        } else {
+            next.set_text(knob.name, text)
+        };
+        match set {
+            Ok(()) => {
+                self.refused.update(|refused| drop(refused.remove(knob.name)));
+                self.config.set(next);
+            }
+            Err(error) => self
+                .refused
+                .update(|refused| drop(refused.insert(knob.name, (text.to_owned(), error)))),
+        }
+    }
+
+    /// The run file of these settings, for a model and data of these names.
+    pub fn run_file(self, model: &str, data: &str) -> String {
+        let mut config = self.config.get();
+        config.model_name_or_path = model.to_owned();
+        config.train_file = data.to_owned();
+        config.to_yaml()
+    }
+
+    /// Takes the settings of a run file; gives back its remarks.
+    ///
+    /// # Errors
+    /// What is wrong with it; the settings are then as they were.
+    pub fn read_run_file(self, text: &str, name: &str) -> Result<Vec<String>, Error> {
+        let resolved = RunConfig::parse(text, name)?;
+        self.refused.set(Refused::new());
+        self.config.set(resolved.config);
+        Ok(resolved.warnings)
+    }
+}
+
+/// The few knobs that matter in every run.
+pub fn essential() -> impl Iterator<Item = &'static Knob> {
+    shown().filter(|knob| knob.essential)
+}
+
+/// The others, of one group.
+pub fn others(group: Group) -> impl Iterator<Item = &'static Knob> {
+    shown().filter(move |knob| !knob.essential && knob.group == group)
+}
+
+fn shown() -> impl Iterator<Item = &'static Knob> {
+    KNOBS.iter().filter(|knob| !NOT_SHOWN.contains(&knob.name))
+}
+
+fn start(bundled: bool) -> RunConfig {
+    let mut config = RunConfig::default();
+    let settings: &[(&str, &str)] = if bundled {
+        &bundled::SETTINGS
+    } else {
+        &bundled::OWN_SETTINGS
+    };
+    for (name, text) in settings {
+        // The table is checked by a test.
+        let _ = config.set_text(name, text);
+    }
+    config
+}
+
+fn written(config: &RunConfig, knob: &Knob) -> String {
+    show(&config.get(knob.name).unwrap_or(Value::Null))
+}
+
+/// A value as a field shows it and `set_text` reads it.
+fn show(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(show).collect::<Vec<_>>().join(", "),
+        Value::Object(entries) if entries.is_empty() => String::new(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_start_values_are_settings_that_a_run_can_be_made_of() {
+        for settings in [&bundled::SETTINGS[..], &bundled::OWN_SETTINGS[..]] {
+            let mut config = RunConfig::default();
+            for (name, text) in settings {
+                config.set_text(name, text).unwrap_or_else(|error| panic!("{error}"));
+            }
+            config.validate().unwrap_or_else(|error| panic!("{error}"));
+        }
+    }
+
+    #[test]
+    fn what_a_field_shows_is_read_back_to_the_same_value() {
+        let config = start(true);
+        for knob in shown() {
+            let text = written(&config, knob);
+            if text.is_empty() {
+                continue;
+            }
+            let mut again = RunConfig::default();
+            again
+                .set_text(knob.name, &text)
+                .unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(again.get(knob.name), config.get(knob.name), "{}", knob.name);
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Light, dark, or as the system says; kept in the browser's storage, as the language is.
+
+use crate::i18n::Language;
+use leptos::prelude::{document, window};
+
+const THEME_KEY: &str = "lorakeet.theme";
+const LANGUAGE_KEY: &str = "lorakeet.language";
+
+/// The page's colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Theme {
+    /// As the system says.
+    Auto,
+    /// Light.
+    Light,
+    /// Dark.
+    Dark,
+}
+
+impl Theme {
+    /// In the order of the switch.
+    pub const ALL: [Self; 3] = [Self::Auto, Self::Light, Self::Dark];
+
+    /// The value of `data-theme`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Light => "light",
+            Self::Dark => "dark",
+        }
+    }
+    fn from_name(name: &str) -> Self {
+        Self::ALL
+            .into_iter()
+            .find(|theme| theme.name() == name)
+            .unwrap_or(Self::Auto)
+    }
+}
+
+/// The theme that was chosen last.
+pub fn stored_theme() -> Theme {
+    read(THEME_KEY).map_or(Theme::Auto, |name| Theme::from_name(&name))
+}
+
+/// The language that was chosen last, else the browser's.
+pub fn stored_language() -> Language {
+    let tag = read(LANGUAGE_KEY)
+        .or_else(|| window().navigator().language())
+        .unwrap_or_default();
+    Language::from_tag(&tag)
+}
+
+/// Applies a theme and keeps it.
+pub fn apply_theme(theme: Theme) {
+    set_attribute("data-theme", theme.name());
+    write(THEME_KEY, theme.name());
+}
+
+/// Tells the browser the language of the page.
+pub fn apply_language(language: Language) {
+    set_attribute("lang", language.tag());
+}
+
+/// Keeps a language that the person chose.
+pub fn keep_language(language: Language) {
+    write(LANGUAGE_KEY, language.tag());
+}
+
+// Storage can be switched off in the browser; the page then forgets, which is what was asked for.
+fn read(key: &str) -> Option<String> {
+    window().local_storage().ok().flatten()?.get_item(key).ok().flatten()
+}
+
+fn write(key: &str, value: &str) {
+    if let Ok(Some(storage)) = window().local_storage() {
+        let _ = storage.set_item(key, value);
+    }
+}
+
+fn set_attribute(name: &str, value: &str) {
+    if let Some(root) = document().document_element() {
+        let _ = root.set_attribute(name, value);
+    }
+}

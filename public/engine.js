@@ -1,0 +1,41 @@
+// The worker's first lines: load the engine's WebAssembly with progress, start it, and tell the page if that fails or if the
+// engine breaks in a way that Rust cannot report. Everything else is app/src/bin/worker.rs.
+const post = (event, fatal) => self.postMessage({ message: JSON.stringify(event), fatal });
+
+const fail = (kind, what, file) =>
+  post({ type: "failed", kind, what, file: file ?? null, row: null, field: null, remedy: null }, true);
+
+const said = (error) => (error && error.message ? error.message : String(error));
+
+// WebAssembly traps (a full memory, a panic's abort) surface here.
+self.addEventListener("error", (event) => fail("internal", `the engine broke off: ${said(event.error ?? event.message)}`));
+self.addEventListener("unhandledrejection", (event) => fail("internal", `the engine broke off: ${said(event.reason)}`));
+
+// Counts a copy of the response, so that the browser still compiles the original while it arrives.
+const count = async (response) => {
+  // With a content encoding the length is that of the packed bytes, which are not what the reader sees.
+  const packed = response.headers.get("content-encoding");
+  const total = packed ? 0 : Number(response.headers.get("content-length")) || 0;
+  const reader = response.body.getReader();
+  let done = 0;
+  let reported = 0;
+  for (;;) {
+    const { done: end, value } = await reader.read();
+    if (end) break;
+    done += value.length;
+    if (performance.now() - reported > 100) {
+      reported = performance.now();
+      post({ type: "progress", stage: "download", done, total });
+    }
+  }
+  post({ type: "progress", stage: "download", done, total: done });
+};
+
+try {
+  const [engine, response] = await Promise.all([import("./worker.js"), fetch("./worker_bg.wasm")]);
+  if (!response.ok) throw new Error(`the server answered ${response.status}`);
+  count(response.clone()).catch(() => {});
+  await engine.default({ module_or_path: response });
+} catch (error) {
+  fail("file", `the engine's code could not be loaded: ${said(error)}`, "worker_bg.wasm");
+}
