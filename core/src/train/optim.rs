@@ -97,14 +97,14 @@ impl AdamW {
                 continue;
             };
             let step = AdamWStep {
-                lr: lr as f32,
-                beta1: self.beta1 as f32,
-                beta2: self.beta2 as f32,
-                eps: self.eps as f32,
-                weight_decay: if parameter.decay { self.weight_decay as f32 } else { 0.0 },
-                bias_correction1: (1.0 - self.beta1.powf(t)) as f32,
-                bias_correction2: (1.0 - self.beta2.powf(t)) as f32,
-                grad_scale: gradient_scale as f32,
+                lr,
+                beta1: self.beta1,
+                beta2: self.beta2,
+                eps: self.eps,
+                weight_decay: if parameter.decay { self.weight_decay } else { 0.0 },
+                bias_correction1: 1.0 - self.beta1.powf(t),
+                bias_correction2: 1.0 - self.beta2.powf(t),
+                grad_scale: gradient_scale,
             };
             let Moments { m, v } = &self.moments[i];
             let (p, m, v) = ops::adamw(parameter.value.clone(), gradient, m.clone(), v.clone(), step);
