@@ -176,11 +176,8 @@ impl ChatTemplate {
 
 /// One message as templates see it.
 fn turn(message: &Message) -> Value {
-    [("role", &message.role), ("content", &message.content)]
-        .into_iter()
-        .map(|(key, text)| (key, Value::from(text)))
-        .collect::<std::collections::BTreeMap<_, _>>()
-        .into()
+    // Pairs keep their order, which `tojson` shows.
+    Value::from_pairs([("role", &message.role), ("content", &message.content)])
 }
 
 /// The first place of `content` in `text`, else that of its trimmed form: many templates trim.
@@ -243,7 +240,7 @@ fn rewrite_generation_blocks(source: &str) -> (String, bool) {
     let mut rest = source;
     let mut found = false;
     while let Some(start) = rest.find("{%") {
-        let Some(end) = rest[start..].find("%}").map(|length| start + length) else {
+        let Some(end) = rest[start + 2..].find("%}").map(|length| start + 2 + length) else {
             break;
         };
         let inner = &rest[start + 2..end];

@@ -386,17 +386,12 @@ fn byte_level_json(metadata: &Metadata) -> Result<Value> {
                 .remedy("Use the model's safetensors and tokenizer.json instead."));
         }
     };
-    let framed = frame(metadata, tokens, is_llama3);
-    let post_processor = match framed {
-        Some(template) => json!({"type": "Sequence", "processors": [bytes(true), template]}),
-        None => bytes(true),
-    };
     let model = json!({"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
         "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": is_llama3,
         "vocab": numbers, "merges": pairs});
     Ok(
         json!({"version": "1.0", "truncation": null, "padding": null, "added_tokens": added_tokens(metadata, tokens),
-        "normalizer": normalizer, "pre_tokenizer": pre_tokenizer, "post_processor": post_processor,
+        "normalizer": normalizer, "pre_tokenizer": pre_tokenizer, "post_processor": frame(metadata, tokens, is_llama3),
         "decoder": bytes(true), "model": model}),
     )
 }
