@@ -1,7 +1,8 @@
 //! Number formats of stored tensors: their sizes, and how they become 32-bit floats.
 //!
-//! The block formats are those of ggml (reference: `ggml-common.h` and `ggml-quants.c` of ggml-org/llama.cpp). The formats
-//! that [`decode`] does not read are known by name and size, so that a file's table can still be checked and shown.
+//! The block formats are those of ggml (reference: `ggml-common.h` and `ggml-quants.c` of ggml-org/llama.cpp). The
+//! formats that [`decode`] does not read are known by name and size, so that a file's table can still be checked and
+//! shown.
 
 use crate::{Error, Result};
 use std::fmt;
