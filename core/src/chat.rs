@@ -1,8 +1,8 @@
 //! Conversations as a model's own chat template lays them out, and which parts of the text the assistant said.
 //!
 //! Templates are Jinja as transformers runs it: `trim_blocks` and `lstrip_blocks` on, Python's string methods, `tojson`
-//! without HTML escapes, `raise_exception`, and `{% generation %}` around the assistant's words. They come with models from
-//! anywhere, so a template that does not end runs out of fuel.
+//! without HTML escapes, `raise_exception`, and `{% generation %}` around the assistant's words. They come with models
+//! from anywhere, so a template that does not end runs out of fuel.
 
 use crate::protocol::Message;
 use crate::{Error, Result};
@@ -68,8 +68,8 @@ impl ChatTemplate {
         })
     }
 
-    /// Lets the template ask for the date (`strftime_now`), as seconds since 1970. Without this the function is not defined,
-    /// templates fall back to a fixed date, and the same conversation gives the same text on every day.
+    /// Lets the template ask for the date (`strftime_now`), as seconds since 1970. Without this the function is not
+    /// defined, templates fall back to a fixed date, and the same conversation gives the same text on every day.
     pub fn set_now(&mut self, unix_seconds: i64) {
         self.environment
             .add_function("strftime_now", move |format: &str| strftime(format, unix_seconds));
@@ -95,8 +95,9 @@ impl ChatTemplate {
 
     /// The conversation as text, with the spans that belong to the assistant's answers.
     ///
-    /// A template that marks them with `{% generation %}` is believed. Otherwise an answer starts where the conversation before
-    /// it, rendered with a generation prompt, ends; and it ends with the end-of-turn token, the white space after it left out.
+    /// A template that marks them with `{% generation %}` is believed. Otherwise an answer starts where the
+    /// conversation before it, rendered with a generation prompt, ends; and it ends with the end-of-turn token, the
+    /// white space after it left out.
     ///
     /// # Errors
     /// As [`ChatTemplate::apply`]; and the answers cannot be told from the rest.
@@ -126,8 +127,8 @@ impl ChatTemplate {
     fn answer_span(&self, text: &str, messages: &[Message], index: usize) -> Result<Range<usize>> {
         let content = messages[index].content.as_str();
         let until = self.render(&messages[..=index], false)?;
-        // Some templates open an answer in another way than their generation prompt does (a thinking block); there the answer
-        // starts at its own words.
+        // Some templates open an answer in another way than their generation prompt does (a thinking block); there the
+        // answer starts at its own words.
         let prompts = [true, false].map(|opened| self.render(&messages[..index], opened));
         for (prompt, is_opened) in prompts.into_iter().zip([true, false]) {
             let Ok(prompt) = prompt else { continue };
@@ -176,11 +177,8 @@ impl ChatTemplate {
 
 /// One message as templates see it.
 fn turn(message: &Message) -> Value {
-    [("role", &message.role), ("content", &message.content)]
-        .into_iter()
-        .map(|(key, text)| (key, Value::from(text)))
-        .collect::<std::collections::BTreeMap<_, _>>()
-        .into()
+    // Pairs keep their order, which `tojson` shows.
+    Value::from_pairs([("role", &message.role), ("content", &message.content)])
 }
 
 /// The first place of `content` in `text`, else that of its trimmed form: many templates trim.
@@ -243,7 +241,7 @@ fn rewrite_generation_blocks(source: &str) -> (String, bool) {
     let mut rest = source;
     let mut found = false;
     while let Some(start) = rest.find("{%") {
-        let Some(end) = rest[start..].find("%}").map(|length| start + length) else {
+        let Some(end) = rest[start + 2..].find("%}").map(|length| start + 2 + length) else {
             break;
         };
         let inner = &rest[start + 2..end];
@@ -288,8 +286,8 @@ fn raise_exception(message: &str) -> Result<Value, minijinja::Error> {
     Err(minijinja::Error::new(ErrorKind::InvalidOperation, message.to_string()))
 }
 
-/// transformers' `tojson`: `json.dumps(value, ensure_ascii=False, indent=indent)`. The built-in filter writes the same, but
-/// escapes what HTML could trip over; those escapes are taken back.
+/// transformers' `tojson`: `json.dumps(value, ensure_ascii=False, indent=indent)`. The built-in filter writes the same,
+/// but escapes what HTML could trip over; those escapes are taken back.
 fn to_json(value: &Value, arguments: Kwargs) -> Result<String, minijinja::Error> {
     let indent: Option<Value> = arguments.get("indent")?;
     for ignored in ["ensure_ascii", "separators", "sort_keys"] {

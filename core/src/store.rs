@@ -1,8 +1,8 @@
 //! The one door to storage: sources that are read in slices, sinks that take whole files.
 //!
-//! A model can be larger than memory, so formats read the slices that they need through [`ReadAt`]; in the page that is a
-//! dropped `File`, natively a file on disk. What is written (adapters, checkpoints, logs) is small and goes to a [`Sink`]
-//! as one piece. Futures here stay on one thread: the browser's file objects cannot leave theirs.
+//! A model can be larger than memory, so formats read the slices that they need through [`ReadAt`]; in the page that is
+//! a dropped `File`, natively a file on disk. What is written (adapters, checkpoints, logs) is small and goes to a
+//! [`Sink`] as one piece. Futures here stay on one thread: the browser's file objects cannot leave theirs.
 
 use crate::{Error, Result};
 use std::cell::RefCell;

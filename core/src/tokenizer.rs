@@ -1,7 +1,7 @@
 //! Text to tokens and back, by Hugging Face's `tokenizers`.
 //!
-//! A tokenizer comes from tokenizer.json or from a GGUF file's metadata; the latter is first written as a tokenizer.json, so
-//! that one library does all the work. Chat layouts are not here but in [`crate::chat`].
+//! A tokenizer comes from tokenizer.json or from a GGUF file's metadata; the latter is first written as a
+//! tokenizer.json, so that one library does all the work. Chat layouts are not here but in [`crate::chat`].
 
 use crate::formats::gguf::Metadata;
 use crate::{Error, Result};
@@ -46,8 +46,8 @@ impl Tokenizer {
         })
     }
 
-    /// Takes over which tokens begin, end and fill up texts from tokenizer_config.json or special_tokens_map.json. What is
-    /// known already stays.
+    /// Takes over which tokens begin, end and fill up texts from tokenizer_config.json or special_tokens_map.json. What
+    /// is known already stays.
     ///
     /// # Errors
     /// A token that is named there is not in the vocabulary.
@@ -75,8 +75,8 @@ impl Tokenizer {
 
     /// The tokenizer that a GGUF file's metadata describes (`tokenizer.ggml.*`).
     ///
-    /// Byte-level BPE (`gpt2`) is read with the pre-tokenizers of GPT-2, SmolLM, Qwen 2 and 3 and Llama 3, and SentencePiece BPE
-    /// (`llama`) by deriving its merges from the scores.
+    /// Byte-level BPE (`gpt2`) is read with the pre-tokenizers of GPT-2, SmolLM, Qwen 2 and 3 and Llama 3, and
+    /// SentencePiece BPE (`llama`) by deriving its merges from the scores.
     ///
     /// # Errors
     /// The kind of tokenizer or its pre-tokenizer is not known, or parts are missing.
@@ -116,8 +116,8 @@ impl Tokenizer {
         Ok(encoding.get_ids().to_vec())
     }
 
-    /// The tokens of `text`, and which bytes of it each one covers; a frame's tokens cover none. Several tokens that share a
-    /// character all cover it.
+    /// The tokens of `text`, and which bytes of it each one covers; a frame's tokens cover none. Several tokens that
+    /// share a character all cover it.
     ///
     /// # Errors
     /// As [`Tokenizer::encode`].
@@ -127,8 +127,8 @@ impl Tokenizer {
         Ok((encoding.get_ids().to_vec(), offsets.collect()))
     }
 
-    /// The tokens of two texts that belong together, framed as the model wants them, and the number (0 or 1) of each token's
-    /// segment.
+    /// The tokens of two texts that belong together, framed as the model wants them, and the number (0 or 1) of each
+    /// token's segment.
     ///
     /// # Errors
     /// As [`Tokenizer::encode`].
@@ -199,8 +199,8 @@ impl Tokenizer {
 
 /// Text from tokens that come one by one; never half a character.
 ///
-/// A token's text can depend on the one before it (spaces, bytes of one character), so a few tokens are decoded together and
-/// the part that was given out already is taken off.
+/// A token's text can depend on the one before it (spaces, bytes of one character), so a few tokens are decoded
+/// together and the part that was given out already is taken off.
 #[derive(Debug)]
 pub struct StreamDecoder<'a> {
     tokenizer: &'a Tokenizer,
@@ -266,7 +266,7 @@ fn refused(error: tokenizers::Error) -> Error {
     Error::model(format!("the tokenizer refuses: {error}"))
 }
 
-/// GPT-2's rule for pieces, without its lookahead spelled differently in each model: contractions, letters, digits, the rest.
+/// How Qwen 2 and 3 cut a text into pieces before merging: contractions, words, single digits, signs, white space.
 const QWEN2_PIECES: &str =
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 /// The same, but up to three digits stay together.
@@ -285,7 +285,8 @@ fn vocabulary(metadata: &Metadata) -> Result<(&[String], HashMap<&str, u32>)> {
     Ok((tokens, numbers))
 }
 
-/// Tokens that are found in a text before anything else: control tokens (type 3), and those the model's makers added (4).
+/// Tokens that are found in a text before anything else: control tokens (type 3), and those the model's makers added
+/// (4).
 fn added_tokens(metadata: &Metadata, tokens: &[String]) -> Vec<Value> {
     let kinds = metadata.integers("tokenizer.ggml.token_type").unwrap_or_default();
     let added = tokens
@@ -386,25 +387,21 @@ fn byte_level_json(metadata: &Metadata) -> Result<Value> {
                 .remedy("Use the model's safetensors and tokenizer.json instead."));
         }
     };
-    let framed = frame(metadata, tokens, is_llama3);
-    let post_processor = match framed {
-        Some(template) => json!({"type": "Sequence", "processors": [bytes(true), template]}),
-        None => bytes(true),
-    };
     let model = json!({"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
         "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": is_llama3,
         "vocab": numbers, "merges": pairs});
     Ok(
         json!({"version": "1.0", "truncation": null, "padding": null, "added_tokens": added_tokens(metadata, tokens),
-        "normalizer": normalizer, "pre_tokenizer": pre_tokenizer, "post_processor": post_processor,
+        "normalizer": normalizer, "pre_tokenizer": pre_tokenizer, "post_processor": frame(metadata, tokens, is_llama3),
         "decoder": bytes(true), "model": model}),
     )
 }
 
-/// tokenizer.json of SentencePiece's BPE (Llama 1 and 2, Mistral): spaces are `▁`, unknown characters fall back to bytes.
+/// tokenizer.json of SentencePiece's BPE (Llama 1 and 2, Mistral): spaces are `▁`, unknown characters fall back to
+/// bytes.
 ///
-/// SentencePiece joins the neighbours whose union scores best; so each way to split a token into two tokens is a merge, ranked
-/// by the token's score.
+/// SentencePiece joins the neighbours whose union scores best; so each way to split a token into two tokens is a merge,
+/// ranked by the token's score.
 fn sentencepiece_json(metadata: &Metadata) -> Result<Value> {
     let (tokens, numbers) = vocabulary(metadata)?;
     let key = "tokenizer.ggml.scores";

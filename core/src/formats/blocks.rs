@@ -1,7 +1,8 @@
 //! Number formats of stored tensors: their sizes, and how they become 32-bit floats.
 //!
-//! The block formats are those of ggml (reference: `ggml-common.h` and `ggml-quants.c` of ggml-org/llama.cpp). The formats
-//! that [`decode`] does not read are known by name and size, so that a file's table can still be checked and shown.
+//! The block formats are those of ggml (reference: `ggml-common.h` and `ggml-quants.c` of ggml-org/llama.cpp). The
+//! formats that [`decode`] does not read are known by name and size, so that a file's table can still be checked and
+//! shown.
 
 use crate::{Error, Result};
 use std::fmt;
@@ -83,7 +84,7 @@ impl Storage {
             .try_fold(1u64, |product, size| product.checked_mul(*size))?;
         let block = self.block_elements() as u64;
         let row = shape.last().copied().unwrap_or(1);
-        if row % block != 0 {
+        if !row.is_multiple_of(block) {
             return None;
         }
         (elements / block).checked_mul(self.block_bytes() as u64)
@@ -105,7 +106,7 @@ pub fn decode(storage: Storage, bytes: &[u8]) -> Result<Vec<f32>> {
         return Err(Error::model(format!("is stored as {storage}, which is not read here"))
             .remedy("Use a file in F32, F16, BF16, Q8_0, Q4_0 or Q4_1."));
     }
-    if bytes.len() % storage.block_bytes() != 0 {
+    if !bytes.len().is_multiple_of(storage.block_bytes()) {
         return Err(Error::format(format!(
             "{} bytes are not whole blocks of {storage}",
             bytes.len()

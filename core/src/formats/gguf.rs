@@ -1,10 +1,10 @@
 //! GGUF files (versions 2 and 3): metadata and the table of tensors, read without trust.
 //!
 //! Reference: `docs/gguf.md` of ggml-org/ggml. No crate is used: those at hand map the file or read it from a blocking
-//! stream, and allocate by the file's own counts. Here a count is believed only as far as the file is long. How the names and
-//! metadata map to Hugging Face's is in [`super::gguf_names`].
+//! stream, and allocate by the file's own counts. Here a count is believed only as far as the file is long. How the
+//! names and metadata map to Hugging Face's is in [`super::gguf_names`].
 
-use super::blocks::{Storage, ggml_storage};
+use super::blocks::ggml_storage;
 use super::safetensors::{Placed, cut_off};
 use crate::store::Source;
 use crate::{Error, Result};
@@ -312,7 +312,7 @@ fn parse_tensors(cursor: &mut Cursor<'_>, metadata: &Metadata, tensor_count: u64
         let bytes = storage
             .size_bytes(&shape)
             .ok_or_else(|| wrong(format!("has a shape {shape:?} that {storage} cannot have")))?;
-        if offset % alignment != 0 {
+        if !offset.is_multiple_of(alignment) {
             return Err(wrong(format!("starts at {offset}, which is not a multiple of {alignment}")).into());
         }
         let sizes = shape

@@ -1,9 +1,9 @@
 //! What GGUF's names and metadata are called in Hugging Face's files, for the architectures that this engine runs.
 //!
-//! Reference: `gguf-py/gguf/tensor_mapping.py` and `convert_hf_to_gguf.py` of ggml-org/llama.cpp, read the other way round.
-//! Two things besides names differ. The converter permutes the rows of q and k of the llama architecture (not of qwen), so
-//! that RoPE pairs neighbours; [`Change::Unpermute`] takes that back. And GPT-2's Conv1D weights, [in, out] with Hugging Face,
-//! lie as [out, in] in GGUF; [`Change::Transpose`] gives Hugging Face's layout again.
+//! Reference: `gguf-py/gguf/tensor_mapping.py` and `convert_hf_to_gguf.py` of ggml-org/llama.cpp, read the other way
+//! round. Two things besides names differ. The converter permutes the rows of q and k of the llama architecture (not of
+//! qwen), so that RoPE pairs neighbours; [`Change::Unpermute`] takes that back. And GPT-2's Conv1D weights, [in, out]
+//! with Hugging Face, lie as [out, in] in GGUF; [`Change::Transpose`] gives Hugging Face's layout again.
 
 use super::gguf::Metadata;
 use super::safetensors::Placed;
@@ -295,8 +295,9 @@ fn rope_scaling(metadata: &Metadata, architecture: &str, factors: Option<&[f32]>
     }
 }
 
-/// Llama 3's scaling, whose table of divisors is all that GGUF keeps. The factor is the table's largest entry; the other
-/// numbers are the same in every published model (1, 4, 8192), and the table is computed again to make sure of them.
+/// Llama 3's scaling, whose table of divisors is all that GGUF keeps. The factor is the table's largest entry; the
+/// other numbers are the same in every published model (1, 4, 8192), and the table is computed again to make sure of
+/// them.
 fn llama3_scaling(factors: &[f32], theta: f64, head_dim: usize) -> Result<Json> {
     let factor = f64::from(factors.iter().copied().fold(1.0, f32::max));
     let (low, high, original) = (1.0, 4.0, 8192.0);

@@ -1,8 +1,8 @@
 //! Model files: opened without trust, read tensor by tensor.
 //!
-//! [`ModelFiles`] is what the rest of the engine sees, whatever the files are: Hugging Face's names and shapes, a config in
-//! Hugging Face's layout, a tokenizer, a chat template. [`gguf`] and [`safetensors`] know the containers, [`blocks`] the
-//! number formats, [`peft`] adapters. Nothing here knows an architecture's arithmetic.
+//! [`ModelFiles`] is what the rest of the engine sees, whatever the files are: Hugging Face's names and shapes, a
+//! config in Hugging Face's layout, a tokenizer, a chat template. [`gguf`] and [`safetensors`] know the containers,
+//! [`blocks`] the number formats, [`peft`] adapters. Nothing here knows an architecture's arithmetic.
 
 pub mod blocks;
 pub mod gguf;

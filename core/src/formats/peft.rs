@@ -122,7 +122,8 @@ impl AdapterConfig {
         if json.get("target_modules").is_none_or(Value::is_null) {
             return Err(wrong("target_modules", "is missing".into()));
         }
-        // Each of these adds tensors or changes the product, so an adapter that has it would be read wrongly without it.
+        // Each of these adds tensors or changes the product, so an adapter that has it would be read wrongly without
+        // it.
         let plain = [
             ("bias", json!("none")),
             ("lora_bias", json!(false)),

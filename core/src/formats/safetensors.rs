@@ -1,8 +1,8 @@
 //! safetensors files: the header is read and checked, tensors stay in the file.
 //!
-//! A file is `u64 n`, n bytes of JSON (`{"name":{"dtype","shape","data_offsets"}}`), then the tensors. The `safetensors`
-//! crate writes such files here, but it does not read them: it wants the whole file in one slice and counts in `usize`, which
-//! ends at 4 GiB in a browser.
+//! A file is `u64 n`, n bytes of JSON (`{"name":{"dtype","shape","data_offsets"}}`), then the tensors. The
+//! `safetensors` crate writes such files here, but it does not read them: it wants the whole file in one slice and
+//! counts in `usize`, which ends at 4 GiB in a browser.
 
 use super::blocks::{Storage, safetensors_storage};
 use crate::store::{ReadAt, Source};
