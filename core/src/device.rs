@@ -25,7 +25,11 @@ static FAULT: Mutex<Option<String>> = Mutex::new(None);
 
 /// What kernels are tuned for on the GPU of this process.
 pub fn tier() -> Tier {
-    if TIER.load(Ordering::Relaxed) == 1 { Tier::Gpu } else { Tier::Software }
+    if TIER.load(Ordering::Relaxed) == 1 {
+        Tier::Gpu
+    } else {
+        Tier::Software
+    }
 }
 
 /// Opens the device that `choice` asks for.
@@ -40,7 +44,10 @@ pub async fn open(choice: DeviceChoice) -> Result<(Device, DeviceInfo)> {
     }
     match (gpu().await, choice) {
         (Ok((_, info)), DeviceChoice::Auto) if cfg!(not(target_family = "wasm")) && tier() == Tier::Software => {
-            let note = format!("The only GPU driver here, {}, runs on the CPU; the CPU itself is faster.", info.name);
+            let note = format!(
+                "The only GPU driver here, {}, runs on the CPU; the CPU itself is faster.",
+                info.name
+            );
             Ok(cpu(Some(note)))
         }
         (Ok(gpu), _) => Ok(gpu),
@@ -57,9 +64,15 @@ pub fn memory_bytes(device: &Device) -> Option<u64> {
 /// The error that the GPU reported since the last call, if any: a lost device, a refused shader, exhausted memory.
 pub fn take_fault() -> Option<Error> {
     let message = FAULT.lock().ok()?.take()?;
-    let kind = if message.to_lowercase().contains("memory") { Kind::OutOfMemory } else { Kind::Device };
+    let kind = if message.to_lowercase().contains("memory") {
+        Kind::OutOfMemory
+    } else {
+        Kind::Device
+    };
     let remedy = match kind {
-        Kind::OutOfMemory => "Lower per_device_train_batch_size or cutoff_len, or close other programs that use the GPU.",
+        Kind::OutOfMemory => {
+            "Lower per_device_train_batch_size or cutoff_len, or close other programs that use the GPU."
+        }
         _ => "Restart the engine; if it happens again, choose the CPU.",
     };
     Some(Error::new(kind, format!("the GPU reported an error: {message}")).remedy(remedy))
@@ -102,18 +115,26 @@ async fn setup() -> Result<(Device, WgpuSetup)> {
 #[cfg(not(target_family = "wasm"))]
 fn open_native() -> Result<(Device, WgpuSetup)> {
     use burn::tensor::DeviceKind as Adapter;
-    let hardware = adapters().iter().any(|adapter| adapter.kind == DeviceKind::Gpu && adapter.note.is_none());
+    let hardware = adapters()
+        .iter()
+        .any(|adapter| adapter.kind == DeviceKind::Gpu && adapter.note.is_none());
     let any = adapters().iter().any(|adapter| adapter.kind == DeviceKind::Gpu);
     if !any {
         return Err(no_gpu("no Vulkan, Metal or DX12 adapter was found"));
     }
     let kind = if hardware { Adapter::DefaultDevice } else { Adapter::Cpu };
-    Device::wgpu_options().device_kind(kind).init_with_setup().map_err(|error| no_gpu(error.to_string()))
+    Device::wgpu_options()
+        .device_kind(kind)
+        .init_with_setup()
+        .map_err(|error| no_gpu(error.to_string()))
 }
 
 #[cfg(target_family = "wasm")]
 async fn setup() -> Result<(Device, WgpuSetup)> {
-    Device::wgpu_options().init_with_setup_async().await.map_err(|error| no_gpu(error.to_string()))
+    Device::wgpu_options()
+        .init_with_setup_async()
+        .await
+        .map_err(|error| no_gpu(error.to_string()))
 }
 
 fn no_gpu(why: impl Into<String>) -> Error {
@@ -137,7 +158,8 @@ fn describe(setup: &WgpuSetup) -> DeviceInfo {
 
 fn is_software(adapter: &wgpu::AdapterInfo) -> bool {
     let name = adapter.name.to_lowercase();
-    adapter.device_type == wgpu::DeviceType::Cpu || ["swiftshader", "llvmpipe", "lavapipe"].iter().any(|s| name.contains(s))
+    adapter.device_type == wgpu::DeviceType::Cpu
+        || ["swiftshader", "llvmpipe", "lavapipe"].iter().any(|s| name.contains(s))
 }
 
 fn describe_adapter(adapter: &wgpu::AdapterInfo, limits: &wgpu::Limits) -> DeviceInfo {
@@ -150,7 +172,11 @@ fn describe_adapter(adapter: &wgpu::AdapterInfo, limits: &wgpu::Limits) -> Devic
     };
     DeviceInfo {
         kind: DeviceKind::Gpu,
-        name: if adapter.name.is_empty() { "GPU".into() } else { adapter.name.clone() },
+        name: if adapter.name.is_empty() {
+            "GPU".into()
+        } else {
+            adapter.name.clone()
+        },
         backend: backend.into(),
         max_binding_bytes: limits.max_storage_buffer_binding_size,
         note: is_software(adapter).then(|| "This adapter is a software one: it runs on the CPU, slowly.".into()),
@@ -163,7 +189,10 @@ pub fn adapters() -> Vec<DeviceInfo> {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
     let backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
     let found = poll_once(instance.enumerate_adapters(backends));
-    found.iter().map(|adapter| describe_adapter(&adapter.get_info(), &adapter.limits())).collect()
+    found
+        .iter()
+        .map(|adapter| describe_adapter(&adapter.get_info(), &adapter.limits()))
+        .collect()
 }
 
 /// The value of a future that is ready at once, as wgpu's native enumeration is.

@@ -36,16 +36,31 @@ impl Lora {
         let (inputs, outputs) = (linear.inputs, linear.outputs);
         let rank = config.rank_of(&linear.path)?;
         let bound = (inputs as f64).sqrt().recip();
-        let a_values = (0..rank * inputs).map(|_| ((generator.uniform() * 2.0 - 1.0) * bound) as f32).collect();
+        let a_values = (0..rank * inputs)
+            .map(|_| ((generator.uniform() * 2.0 - 1.0) * bound) as f32)
+            .collect();
         let mut push = |part: &str, shape: [usize; 2], values: Vec<f32>| {
             let value = Tensor::from_data(TensorData::new(values, [shape[0] * shape[1]]), device);
             let name = format!("base_model.model.{}.{part}.weight", linear.path);
-            parameters.push(Parameter { name, shape: shape.to_vec(), decay: true, value })
+            parameters.push(Parameter {
+                name,
+                shape: shape.to_vec(),
+                decay: true,
+                value,
+            })
         };
         let a = push("lora_A", [rank, inputs], a_values);
         let b = push("lora_B", [outputs, rank], vec![0.0; outputs * rank]);
         let scale = scaling(rank, config.alpha_of(&linear.path)?, config.use_rslora) as f32;
-        Ok(Self { a, b, rank, inputs, outputs, scale, dropout: config.lora_dropout as f32 })
+        Ok(Self {
+            a,
+            b,
+            rank,
+            inputs,
+            outputs,
+            scale,
+            dropout: config.lora_dropout as f32,
+        })
     }
 
     /// The base's y \[n, out\] plus the adapter's part of x \[n, in\].
@@ -53,9 +68,17 @@ impl Lora {
         let a = pass.leaves.get(self.a).reshape([self.rank, self.inputs]);
         let b = pass.leaves.get(self.b).reshape([self.outputs, self.rank]);
         let form = match pass.dropout_seed {
-            None => LoraForm { scale: self.scale, dropout: 0.0, seed: 0 },
+            None => LoraForm {
+                scale: self.scale,
+                dropout: 0.0,
+                seed: 0,
+            },
             // Each adapter drops other inputs: its number is mixed into the micro-batch's seed.
-            Some(seed) => LoraForm { scale: self.scale, dropout: self.dropout, seed: mix(seed, self.a as u64) },
+            Some(seed) => LoraForm {
+                scale: self.scale,
+                dropout: self.dropout,
+                seed: mix(seed, self.a as u64),
+            },
         };
         ops::lora(y, x, a, b, form)
     }

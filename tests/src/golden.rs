@@ -35,12 +35,18 @@ pub fn folder() -> PathBuf {
         None => vec![here.join("../../shared/golden"), here.join("golden")],
     };
     let found = candidates.iter().find(|path| path.is_dir());
-    found.unwrap_or_else(|| panic!("no golden cases in {candidates:?}; set LORAKEET_GOLDEN to their folder")).clone()
+    found
+        .unwrap_or_else(|| panic!("no golden cases in {candidates:?}; set LORAKEET_GOLDEN to their folder"))
+        .clone()
 }
 
 /// Runs a future that never waits for anything but the device.
 pub fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts").block_on(future)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime starts")
+        .block_on(future)
 }
 
 impl Case {
@@ -75,12 +81,28 @@ impl Case {
         let widen = |(name, view): (String, safetensors::tensor::TensorView<'_>)| {
             let data = view.data();
             let values = match view.dtype() {
-                Dtype::F32 => data.as_chunks::<4>().0.iter().map(|b| f64::from(f32::from_le_bytes(*b))).collect(),
+                Dtype::F32 => data
+                    .as_chunks::<4>()
+                    .0
+                    .iter()
+                    .map(|b| f64::from(f32::from_le_bytes(*b)))
+                    .collect(),
                 Dtype::F64 => data.as_chunks::<8>().0.iter().map(|b| f64::from_le_bytes(*b)).collect(),
-                Dtype::I64 => data.as_chunks::<8>().0.iter().map(|b| i64::from_le_bytes(*b) as f64).collect(),
+                Dtype::I64 => data
+                    .as_chunks::<8>()
+                    .0
+                    .iter()
+                    .map(|b| i64::from_le_bytes(*b) as f64)
+                    .collect(),
                 other => panic!("{path:?}: {name} is {other:?}"),
             };
-            (name, Golden { shape: view.shape().to_vec(), values })
+            (
+                name,
+                Golden {
+                    shape: view.shape().to_vec(),
+                    values,
+                },
+            )
         };
         tensors.tensors().into_iter().map(widen).collect()
     }

@@ -32,23 +32,42 @@ fn model(case: &Case, device: &Device, full: bool) -> Model {
 fn batch(case: &Case) -> Batch {
     let inputs = case.tensors("inputs.safetensors");
     let shape = inputs["input_ids"].shape.clone();
-    let integers = |name: &str| inputs[name].values.iter().map(|&value| value as i32).collect::<Vec<_>>();
+    let integers = |name: &str| {
+        inputs[name]
+            .values
+            .iter()
+            .map(|&value| value as i32)
+            .collect::<Vec<_>>()
+    };
     let labels = integers("labels");
-    let target_tokens =
-        labels.chunks(shape[1]).map(|row| row[1..].iter().filter(|&&label| label != -100).count()).sum();
+    let target_tokens = labels
+        .chunks(shape[1])
+        .map(|row| row[1..].iter().filter(|&&label| label != -100).count())
+        .sum();
     Batch {
         rows: shape[0],
         tokens: shape[1],
         input_ids: integers("input_ids").iter().map(|&id| id as u32).collect(),
-        attention_mask: inputs["attention_mask"].values.iter().map(|&value| value as f32).collect(),
-        input_tokens: inputs["attention_mask"].values.iter().filter(|&&value| value != 0.0).count(),
+        attention_mask: inputs["attention_mask"]
+            .values
+            .iter()
+            .map(|&value| value as f32)
+            .collect(),
+        input_tokens: inputs["attention_mask"]
+            .values
+            .iter()
+            .filter(|&&value| value != 0.0)
+            .count(),
         labels,
         target_tokens,
     }
 }
 
 fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    block_on(tensor.into_data_async()).expect("the device answers").into_vec().expect("f32")
+    block_on(tensor.into_data_async())
+        .expect("the device answers")
+        .into_vec()
+        .expect("f32")
 }
 
 /// Largest difference where the mask is 1.
@@ -67,17 +86,27 @@ fn logits_and_loss_match(choice: DeviceChoice) {
     let device = open(choice);
     for architecture in ARCHITECTURES {
         let case = Case::open(&format!("A/{architecture}"));
-        let (model, batch, expected) = (model(&case, &device, false), batch(&case), case.tensors("expected.safetensors"));
+        let (model, batch, expected) = (
+            model(&case, &device, false),
+            batch(&case),
+            case.tensors("expected.safetensors"),
+        );
         let leaves = model.parameters.plain();
         let logits = values(model.logits(&leaves, &batch));
         let worst = masked_difference(&logits, &expected["logits"].values, &batch.attention_mask);
         let tolerance = case.tolerance("logits_abs") * factor(choice);
-        assert!(worst <= tolerance, "{architecture}: logits differ by {worst:e}, allowed {tolerance:e}");
+        assert!(
+            worst <= tolerance,
+            "{architecture}: logits differ by {worst:e}, allowed {tolerance:e}"
+        );
         let scale = 1.0 / batch.target_tokens as f32;
         let loss = values(model.loss(&leaves, &batch, scale, None))[0];
         let difference = (loss - expected["loss"].values[0] as f32).abs();
         let tolerance = case.tolerance("loss_abs") * factor(choice);
-        assert!(difference <= tolerance, "{architecture}: loss {loss} differs by {difference:e}, allowed {tolerance:e}");
+        assert!(
+            difference <= tolerance,
+            "{architecture}: loss {loss} differs by {difference:e}, allowed {tolerance:e}"
+        );
     }
 }
 
@@ -94,25 +123,37 @@ fn adapters_match(choice: DeviceChoice) {
             let label = format!("{architecture}/{name}");
             let adapter = block_on(Adapter::open_path(&case.path)).expect("the adapter opens");
             let mut model = model(&base, &device, false);
-            model.load_adapter(&adapter).unwrap_or_else(|error| panic!("{label}: {error}"));
+            model
+                .load_adapter(&adapter)
+                .unwrap_or_else(|error| panic!("{label}: {error}"));
             let (batch, expected) = (batch(&base), case.tensors("expected.safetensors"));
             let logits = values(model.logits(&model.parameters.plain(), &batch));
             let worst = masked_difference(&logits, &expected["logits"].values, &batch.attention_mask);
             let tolerance = case.tolerance("logits_abs") * factor(choice);
-            assert!(worst <= tolerance, "{label}: logits differ by {worst:e}, allowed {tolerance:e}");
+            assert!(
+                worst <= tolerance,
+                "{label}: logits differ by {worst:e}, allowed {tolerance:e}"
+            );
 
             let leaves = model.parameters.tracked();
             let loss = model.loss(&leaves, &batch, 1.0 / batch.target_tokens as f32, None);
             let grads = loss.backward();
             let difference = (values(loss)[0] - expected["loss"].values[0] as f32).abs();
             let tolerance = case.tolerance("loss_abs") * factor(choice);
-            assert!(difference <= tolerance, "{label}: loss differs by {difference:e}, allowed {tolerance:e}");
+            assert!(
+                difference <= tolerance,
+                "{label}: loss differs by {difference:e}, allowed {tolerance:e}"
+            );
             let tolerance = case.tolerance("grad_abs") * factor(choice);
             for (i, parameter) in model.parameters.iter().enumerate() {
                 let found = values(leaves.grad(i, &grads).expect("every adapter gets a gradient"));
                 let wanted = &expected[&format!("grad.{}", parameter.name)].values;
                 let worst = masked_difference(&found, wanted, &vec![1.0; found.len()]);
-                assert!(worst <= tolerance, "{label}: {} differs by {worst:e}, allowed {tolerance:e}", parameter.name);
+                assert!(
+                    worst <= tolerance,
+                    "{label}: {} differs by {worst:e}, allowed {tolerance:e}",
+                    parameter.name
+                );
                 compared += 1;
             }
         }
@@ -148,13 +189,21 @@ fn full_gradients_match_the_reference_on_the_cpu() {
         let (model, batch) = (model(&case, &device, true), batch(&case));
         let expected = case.tensors("full_grads.safetensors");
         let leaves = model.parameters.tracked();
-        let grads = model.loss(&leaves, &batch, 1.0 / batch.target_tokens as f32, None).backward();
+        let grads = model
+            .loss(&leaves, &batch, 1.0 / batch.target_tokens as f32, None)
+            .backward();
         let tolerance = case.tolerance("grad_abs");
         for (i, parameter) in model.parameters.iter().enumerate() {
-            let Some(wanted) = expected.get(&parameter.name) else { continue };
+            let Some(wanted) = expected.get(&parameter.name) else {
+                continue;
+            };
             let found = values(leaves.grad(i, &grads).expect("every weight gets a gradient"));
             let worst = masked_difference(&found, &wanted.values, &vec![1.0; found.len()]);
-            assert!(worst <= tolerance, "{architecture}: {} differs by {worst:e}", parameter.name);
+            assert!(
+                worst <= tolerance,
+                "{architecture}: {} differs by {worst:e}",
+                parameter.name
+            );
         }
     }
 }

@@ -16,11 +16,12 @@ mod process;
 mod serve;
 mod setup;
 mod test;
+mod texts;
 mod tools;
 mod tree;
 mod wasm;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use places::Places;
 use std::process::ExitCode;
 
@@ -36,6 +37,7 @@ cargo xtask test [STAGE...]      run every check, or only the named stages:
 cargo xtask bench [--browser]    run the benches; they print JSON
 cargo xtask build                build the page in release and say where it lies
 cargo xtask setup                install what the commands above need, and nothing else
+cargo xtask texts                make the bundled data sets again, and the text that the bundled model is trained on
 
 Environment:
     LORAKEET_CACHE     where tools, packages and builds are kept (default: the user's cache folder + /lorakeet)
@@ -77,10 +79,29 @@ fn dispatch(words: &[String]) -> Result<ExitCode> {
             nothing_more(command, &rest)?;
             setup::everything(&Places::find()?)?;
         }
+        "texts" => {
+            nothing_more(command, &rest)?;
+            write_texts(&Places::find()?)?;
+        }
         "help" | "--help" | "-h" => print!("{USAGE}"),
         other => bail!("there is no command `{other}`\n\n{USAGE}"),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The fine-tuning sets go to `public/data`, the text for pretraining to the cache.
+fn write_texts(places: &Places) -> Result<()> {
+    let packages = places.packages();
+    for (name, text) in texts::fine_tuning_sets(&packages)? {
+        let path = places.root.join("public/data").join(name);
+        std::fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
+        println!("{}", path.display());
+    }
+    let path = packages.join("austen-base.jsonl");
+    std::fs::write(&path, texts::pretraining_rows(&packages)?)
+        .with_context(|| format!("{} cannot be written", path.display()))?;
+    println!("{}", path.display());
+    Ok(())
 }
 
 fn nothing_more(command: &str, rest: &[&str]) -> Result<()> {

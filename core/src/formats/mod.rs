@@ -415,6 +415,10 @@ fn choose_shards(by_name: &BTreeMap<&str, &Source>, index: Option<Value>) -> Res
                 .remedy("Convert them to safetensors."),
         );
     }
+    if by_name.contains_key("config.json") && by_name.contains_key("tokenizer.json") {
+        // A model that does not exist yet: full training starts it from fresh weights.
+        return Ok(Vec::new());
+    }
     let names: Vec<&str> = by_name.keys().copied().collect();
     let found = if names.is_empty() {
         "nothing".into()

@@ -3,7 +3,10 @@
 //! Layer: x ← x + proj(attention(split(c_attn(n₁x)))); x ← x + proj(gelu(c_fc(n₂x))). The base's own dropouts (attn_pdrop,
 //! embd_pdrop, resid_pdrop) are not applied: only the adapter's is. Reference: transformers' modeling_gpt2.py.
 
-use super::{KvCache, Leaves, Linear, Pass, Tokens, Weight, load::{Loader, Start}};
+use super::{
+    KvCache, Leaves, Linear, Pass, Tokens, Weight,
+    load::{Loader, Start},
+};
 use crate::{
     error::{Error, Result},
     ops,
@@ -68,7 +71,9 @@ impl Gpt2 {
         let prefix = if loader.has("wte.weight") { "" } else { "transformer." };
         let at = |part: &str| format!("{prefix}{part}");
         let tokens = loader.weight(&at("wte.weight"), &[vocab, width], Start::Normal).await?;
-        let positions = loader.weight(&at("wpe.weight"), &[max_positions, width], Start::Normal).await?;
+        let positions = loader
+            .weight(&at("wpe.weight"), &[max_positions, width], Start::Normal)
+            .await?;
         let mut layers = Vec::with_capacity(count);
         for i in 0..count {
             let at = |part: &str| format!("{prefix}h.{i}.{part}");
@@ -81,7 +86,12 @@ impl Gpt2 {
                 down: loader.linear(at("mlp.c_proj"), inner, width, true, true).await?,
             };
             // PEFT names modules by the model's attributes, which always have the prefix.
-            for linear in [&mut layer.attention, &mut layer.attention_out, &mut layer.up, &mut layer.down] {
+            for linear in [
+                &mut layer.attention,
+                &mut layer.attention_out,
+                &mut layer.up,
+                &mut layer.down,
+            ] {
                 if prefix.is_empty() {
                     linear.path = format!("transformer.{}", linear.path);
                 }
@@ -94,15 +104,34 @@ impl Gpt2 {
             false => None,
         };
         let eps = loader.real("layer_norm_epsilon")?.unwrap_or(1e-5) as f32;
-        Ok(Self { layers, vocab, width, max_positions, heads, eps, tokens, positions, norm, head })
+        Ok(Self {
+            layers,
+            vocab,
+            width,
+            max_positions,
+            heads,
+            eps,
+            tokens,
+            positions,
+            norm,
+            head,
+        })
     }
 
     /// ids \[B·T\] → the last layer's normed hidden states \[B·T, C\].
     pub(crate) fn hidden(&self, pass: &Pass, input: Tokens, mut cache: Option<&mut KvCache>) -> Tensor<2> {
         let leaves = pass.leaves;
-        let Tokens { ids, mask, batch, tokens, start } = input;
+        let Tokens {
+            ids,
+            mask,
+            batch,
+            tokens,
+            start,
+        } = input;
         let (width, heads) = (self.width, self.heads);
-        let places: Vec<f32> = (0..batch).flat_map(|_| (start..start + tokens).map(|p| p as f32)).collect();
+        let places: Vec<f32> = (0..batch)
+            .flat_map(|_| (start..start + tokens).map(|p| p as f32))
+            .collect();
         let places = Tensor::from_data(TensorData::new(places, [batch * tokens]), &mask.device());
         let mut x = ops::embedding(ids, self.tokens.matrix(leaves, [self.vocab, width]))
             + ops::embedding(places, self.positions.matrix(leaves, [self.max_positions, width]));
@@ -131,16 +160,28 @@ impl Gpt2 {
 
     /// The output matrix \[V, C\]: the token embedding, unless the file holds another.
     pub(crate) fn head(&self, leaves: &Leaves) -> Tensor<2> {
-        self.head.as_ref().unwrap_or(&self.tokens).matrix(leaves, [self.vocab, self.width])
+        self.head
+            .as_ref()
+            .unwrap_or(&self.tokens)
+            .matrix(leaves, [self.vocab, self.width])
     }
 
     pub(crate) fn linears(&self) -> Vec<&Linear> {
-        self.layers.iter().flat_map(|l| [&l.attention, &l.attention_out, &l.up, &l.down]).collect()
+        self.layers
+            .iter()
+            .flat_map(|l| [&l.attention, &l.attention_out, &l.up, &l.down])
+            .collect()
     }
 
     pub(crate) fn linears_mut(&mut self) -> Vec<&mut Linear> {
         fn parts(l: &mut Layer) -> [&mut Linear; 4] {
-            let Layer { attention, attention_out, up, down, .. } = l;
+            let Layer {
+                attention,
+                attention_out,
+                up,
+                down,
+                ..
+            } = l;
             [attention, attention_out, up, down]
         }
         self.layers.iter_mut().flat_map(parts).collect()

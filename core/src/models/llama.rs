@@ -4,7 +4,10 @@
 //! Positions are 0..T−1 in every row, padding included, as transformers counts them where no position_ids are given.
 //! Reference: transformers' modeling_llama.py, modeling_qwen2.py, modeling_qwen3.py.
 
-use super::{KvCache, Leaves, Linear, Pass, Tokens, Weight, load::{Loader, Start}};
+use super::{
+    KvCache, Leaves, Linear, Pass, Tokens, Weight,
+    load::{Loader, Start},
+};
 use crate::{
     error::{Error, Result},
     ops,
@@ -73,8 +76,14 @@ impl Llama {
         }
         let heads = Heads { query, key_value, dim };
         let rope = Rope::new(loader, dim, max_positions)?;
-        let embedding = loader.weight("model.embed_tokens.weight", &[vocab, width], Start::Normal).await?;
-        let qkv_bias = if model_type == "qwen2" { true } else { loader.flag("attention_bias") };
+        let embedding = loader
+            .weight("model.embed_tokens.weight", &[vocab, width], Start::Normal)
+            .await?;
+        let qkv_bias = if model_type == "qwen2" {
+            true
+        } else {
+            loader.flag("attention_bias")
+        };
         let o_bias = model_type != "qwen2" && loader.flag("attention_bias");
         let (mlp_bias, qk_norm) = (loader.flag("mlp_bias"), model_type == "qwen3");
         let mut layers = Vec::with_capacity(count);
@@ -82,23 +91,47 @@ impl Llama {
             let at = |part: &str| format!("model.layers.{i}.{part}");
             let (q_out, kv_out) = (query * dim, key_value * dim);
             layers.push(Layer {
-                input_norm: loader.weight(&at("input_layernorm.weight"), &[width], Start::Ones).await?,
-                q: loader.linear(at("self_attn.q_proj"), width, q_out, qkv_bias, false).await?,
-                k: loader.linear(at("self_attn.k_proj"), width, kv_out, qkv_bias, false).await?,
-                v: loader.linear(at("self_attn.v_proj"), width, kv_out, qkv_bias, false).await?,
-                o: loader.linear(at("self_attn.o_proj"), q_out, width, o_bias, false).await?,
+                input_norm: loader
+                    .weight(&at("input_layernorm.weight"), &[width], Start::Ones)
+                    .await?,
+                q: loader
+                    .linear(at("self_attn.q_proj"), width, q_out, qkv_bias, false)
+                    .await?,
+                k: loader
+                    .linear(at("self_attn.k_proj"), width, kv_out, qkv_bias, false)
+                    .await?,
+                v: loader
+                    .linear(at("self_attn.v_proj"), width, kv_out, qkv_bias, false)
+                    .await?,
+                o: loader
+                    .linear(at("self_attn.o_proj"), q_out, width, o_bias, false)
+                    .await?,
                 q_norm: match qk_norm {
-                    true => Some(loader.weight(&at("self_attn.q_norm.weight"), &[dim], Start::Ones).await?),
+                    true => Some(
+                        loader
+                            .weight(&at("self_attn.q_norm.weight"), &[dim], Start::Ones)
+                            .await?,
+                    ),
                     false => None,
                 },
                 k_norm: match qk_norm {
-                    true => Some(loader.weight(&at("self_attn.k_norm.weight"), &[dim], Start::Ones).await?),
+                    true => Some(
+                        loader
+                            .weight(&at("self_attn.k_norm.weight"), &[dim], Start::Ones)
+                            .await?,
+                    ),
                     false => None,
                 },
-                post_norm: loader.weight(&at("post_attention_layernorm.weight"), &[width], Start::Ones).await?,
-                gate: loader.linear(at("mlp.gate_proj"), width, inner, mlp_bias, false).await?,
+                post_norm: loader
+                    .weight(&at("post_attention_layernorm.weight"), &[width], Start::Ones)
+                    .await?,
+                gate: loader
+                    .linear(at("mlp.gate_proj"), width, inner, mlp_bias, false)
+                    .await?,
                 up: loader.linear(at("mlp.up_proj"), width, inner, mlp_bias, false).await?,
-                down: loader.linear(at("mlp.down_proj"), inner, width, mlp_bias, false).await?,
+                down: loader
+                    .linear(at("mlp.down_proj"), inner, width, mlp_bias, false)
+                    .await?,
             });
         }
         let norm = loader.weight("model.norm.weight", &[width], Start::Ones).await?;
@@ -108,13 +141,30 @@ impl Llama {
             false => Some(loader.weight("lm_head.weight", &[vocab, width], Start::Normal).await?),
         };
         let eps = loader.real("rms_norm_eps")?.unwrap_or(1e-6) as f32;
-        Ok(Self { layers, vocab, width, max_positions, embedding, head, norm, eps, heads, rope })
+        Ok(Self {
+            layers,
+            vocab,
+            width,
+            max_positions,
+            embedding,
+            head,
+            norm,
+            eps,
+            heads,
+            rope,
+        })
     }
 
     /// ids \[B·T\] → the last layer's normed hidden states \[B·T, C\].
     pub(crate) fn hidden(&self, pass: &Pass, input: Tokens, mut cache: Option<&mut KvCache>) -> Tensor<2> {
         let leaves = pass.leaves;
-        let Tokens { ids, mask, batch, tokens, start } = input;
+        let Tokens {
+            ids,
+            mask,
+            batch,
+            tokens,
+            start,
+        } = input;
         let (cos, sin) = self.rope.tables(start, tokens);
         let mut x = ops::embedding(ids, self.embedding.matrix(leaves, [self.vocab, self.width]));
         for (i, layer) in self.layers.iter().enumerate() {
@@ -124,10 +174,8 @@ impl Llama {
             let split = |y: Tensor<2>, heads: usize, norm: &Option<Weight>| {
                 let y = match norm {
                     None => y,
-                    Some(norm) => {
-                        ops::rms_norm(y.reshape([batch * tokens * heads, dim]), norm.flat(leaves), self.eps)
-                            .reshape([batch * tokens, heads * dim])
-                    }
+                    Some(norm) => ops::rms_norm(y.reshape([batch * tokens * heads, dim]), norm.flat(leaves), self.eps)
+                        .reshape([batch * tokens, heads * dim]),
                 };
                 y.reshape([batch, tokens, heads, dim]).swap_dims(1, 2)
             };
@@ -154,16 +202,31 @@ impl Llama {
 
     /// The output matrix \[V, C\].
     pub(crate) fn head(&self, leaves: &Leaves) -> Tensor<2> {
-        self.head.as_ref().unwrap_or(&self.embedding).matrix(leaves, [self.vocab, self.width])
+        self.head
+            .as_ref()
+            .unwrap_or(&self.embedding)
+            .matrix(leaves, [self.vocab, self.width])
     }
 
     pub(crate) fn linears(&self) -> Vec<&Linear> {
-        self.layers.iter().flat_map(|l| [&l.q, &l.k, &l.v, &l.o, &l.gate, &l.up, &l.down]).collect()
+        self.layers
+            .iter()
+            .flat_map(|l| [&l.q, &l.k, &l.v, &l.o, &l.gate, &l.up, &l.down])
+            .collect()
     }
 
     pub(crate) fn linears_mut(&mut self) -> Vec<&mut Linear> {
         fn parts(l: &mut Layer) -> [&mut Linear; 7] {
-            let Layer { q, k, v, o, gate, up, down, .. } = l;
+            let Layer {
+                q,
+                k,
+                v,
+                o,
+                gate,
+                up,
+                down,
+                ..
+            } = l;
             [q, k, v, o, gate, up, down]
         }
         self.layers.iter_mut().flat_map(parts).collect()
@@ -179,14 +242,17 @@ struct Rope {
 impl Rope {
     fn new(loader: &Loader, dim: usize, positions: usize) -> Result<Self> {
         // transformers 5 nests it in rope_parameters; 4 has rope_theta and rope_scaling.
-        let parameters = loader.object("rope_parameters").or_else(|| loader.object("rope_scaling"));
+        let parameters = loader
+            .object("rope_parameters")
+            .or_else(|| loader.object("rope_scaling"));
         let nested = parameters.and_then(|p| p.get("rope_theta")).and_then(Value::as_f64);
         let theta = match nested {
             Some(theta) => theta,
             None => loader.real("rope_theta")?.unwrap_or(10_000.0),
         };
-        let mut frequencies: Vec<f32> =
-            (0..dim / 2).map(|i| 1.0 / (theta as f32).powf((2 * i) as f32 / dim as f32)).collect();
+        let mut frequencies: Vec<f32> = (0..dim / 2)
+            .map(|i| 1.0 / (theta as f32).powf((2 * i) as f32 / dim as f32))
+            .collect();
         if let Some(parameters) = parameters {
             scale_frequencies(&mut frequencies, parameters)?;
         }
@@ -197,7 +263,10 @@ impl Rope {
             let values: Vec<f32> = angles.map(function).collect();
             from_values(values, [positions, dim / 2], loader.device())
         };
-        Ok(Self { cos: table(f32::cos), sin: table(f32::sin) })
+        Ok(Self {
+            cos: table(f32::cos),
+            sin: table(f32::sin),
+        })
     }
 
     fn tables(&self, start: usize, tokens: usize) -> (Tensor<2>, Tensor<2>) {
@@ -212,10 +281,17 @@ fn from_values(values: Vec<f32>, shape: [usize; 2], device: &Device) -> Tensor<2
 
 /// `rope_type` of config.json: `default`, `linear`, `llama3` (transformers' modeling_rope_utils.py).
 fn scale_frequencies(frequencies: &mut [f32], parameters: &Value) -> Result<()> {
-    let kind = parameters.get("rope_type").or_else(|| parameters.get("type")).and_then(Value::as_str);
+    let kind = parameters
+        .get("rope_type")
+        .or_else(|| parameters.get("type"))
+        .and_then(Value::as_str);
     let number = |key: &str| {
         let value = parameters.get(key).and_then(Value::as_f64);
-        value.ok_or_else(|| Error::format("this key of rope_scaling is missing").file("config.json").field(key))
+        value.ok_or_else(|| {
+            Error::format("this key of rope_scaling is missing")
+                .file("config.json")
+                .field(key)
+        })
     };
     match kind.unwrap_or("default") {
         "default" => Ok(()),
@@ -225,7 +301,11 @@ fn scale_frequencies(frequencies: &mut [f32], parameters: &Value) -> Result<()> 
             Ok(())
         }
         "llama3" => {
-            let (factor, low, high) = (number("factor")?, number("low_freq_factor")?, number("high_freq_factor")?);
+            let (factor, low, high) = (
+                number("factor")?,
+                number("low_freq_factor")?,
+                number("high_freq_factor")?,
+            );
             let context = number("original_max_position_embeddings")?;
             for f in frequencies {
                 let wavelength = 2.0 * std::f64::consts::PI / f64::from(*f);

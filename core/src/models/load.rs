@@ -77,7 +77,9 @@ impl<'a> Loader<'a> {
             None => Ok(None),
             Some(value) => match value.as_u64() {
                 Some(number) if (1..=1 << 30).contains(&number) => Ok(Some(number as usize)),
-                _ => Err(Error::format(format!("must be a positive whole number, got {value}")).file("config.json").field(key)),
+                _ => Err(Error::format(format!("must be a positive whole number, got {value}"))
+                    .file("config.json")
+                    .field(key)),
             },
         }
     }
@@ -86,7 +88,11 @@ impl<'a> Loader<'a> {
         match self.key(key) {
             None => Ok(None),
             Some(value) => {
-                let wrong = || Error::format(format!("must be a number, got {value}")).file("config.json").field(key);
+                let wrong = || {
+                    Error::format(format!("must be a number, got {value}"))
+                        .file("config.json")
+                        .field(key)
+                };
                 value.as_f64().ok_or_else(wrong).map(Some)
             }
         }
@@ -117,20 +123,30 @@ impl<'a> Loader<'a> {
     /// Tensor `name` of `shape`.
     pub(crate) async fn weight(&mut self, name: &str, shape: &[usize], start: Start) -> Result<Weight> {
         let count: usize = shape.iter().product();
-        let values = if self.fresh { self.draw(count, start)? } else { self.read(name, shape).await? };
+        let values = if self.fresh {
+            self.draw(count, start)?
+        } else {
+            self.read(name, shape).await?
+        };
         self.weights += count as u64;
         let tensor = Tensor::<1>::from_data(TensorData::new(values, [count]), self.device);
         if !self.full {
             return Ok(Weight::Frozen(tensor));
         }
-        let parameter =
-            Parameter { name: name.to_owned(), shape: shape.to_vec(), decay: decays(name), value: tensor };
+        let parameter = Parameter {
+            name: name.to_owned(),
+            shape: shape.to_vec(),
+            decay: decays(name),
+            value: tensor,
+        };
         Ok(Weight::Trained(self.parameters.push(parameter)))
     }
 
     async fn read(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
         if !self.files.contains(name) {
-            let error = Error::model("the model's files lack this tensor").file(&self.files.name).field(name);
+            let error = Error::model("the model's files lack this tensor")
+                .file(&self.files.name)
+                .field(name);
             return Err(error.remedy("Are all shards there, and does config.json belong to them?"));
         }
         let (found, values) = self.files.read_f32(name).await?;
@@ -149,7 +165,9 @@ impl<'a> Loader<'a> {
         Ok(match start {
             Start::Ones => vec![1.0; count],
             Start::Zeros => vec![0.0; count],
-            Start::Normal => (0..count).map(|_| (self.generator.normal() * deviation) as f32).collect(),
+            Start::Normal => (0..count)
+                .map(|_| (self.generator.normal() * deviation) as f32)
+                .collect(),
         })
     }
 
@@ -162,13 +180,25 @@ impl<'a> Loader<'a> {
         bias: bool,
         transposed: bool,
     ) -> Result<Linear> {
-        let shape = if transposed { [inputs, outputs] } else { [outputs, inputs] };
+        let shape = if transposed {
+            [inputs, outputs]
+        } else {
+            [outputs, inputs]
+        };
         let weight = self.weight(&format!("{path}.weight"), &shape, Start::Normal).await?;
         let bias = match bias {
             true => Some(self.weight(&format!("{path}.bias"), &[outputs], Start::Zeros).await?),
             false => None,
         };
-        Ok(Linear { path, inputs, outputs, transposed, weight, bias, lora: None })
+        Ok(Linear {
+            path,
+            inputs,
+            outputs,
+            transposed,
+            weight,
+            bias,
+            lora: None,
+        })
     }
 }
 
@@ -180,7 +210,10 @@ fn missing(key: &str) -> Error {
 fn decays(name: &str) -> bool {
     let name = name.to_lowercase();
     let is_norm = |part: &str| {
-        part.contains("layernorm") || part.contains("rmsnorm") || part == "norm" || part.ends_with("_norm")
+        part.contains("layernorm")
+            || part.contains("rmsnorm")
+            || part == "norm"
+            || part.ends_with("_norm")
             || part.starts_with("ln_")
     };
     !name.contains("bias") && !name.split('.').any(is_norm)

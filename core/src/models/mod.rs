@@ -12,7 +12,10 @@ mod load;
 use crate::{
     data::Batch,
     error::{Error, Result},
-    formats::{ModelFiles, peft::{Adapter, AdapterConfig, chosen_modules}},
+    formats::{
+        ModelFiles,
+        peft::{Adapter, AdapterConfig, chosen_modules},
+    },
     lora::Lora,
     ops,
     protocol::ModelInfo,
@@ -55,7 +58,10 @@ impl Parameters {
     }
     /// How many weights.
     pub fn weights(&self) -> u64 {
-        self.all.iter().map(|parameter| parameter.shape.iter().product::<usize>() as u64).sum()
+        self.all
+            .iter()
+            .map(|parameter| parameter.shape.iter().product::<usize>() as u64)
+            .sum()
     }
     /// Replaces the values of number `i`.
     pub fn set(&mut self, i: usize, value: Tensor<1>) {
@@ -68,7 +74,12 @@ impl Parameters {
     }
     /// Leaves that gather gradients.
     pub fn tracked(&self) -> Leaves {
-        Leaves(self.all.iter().map(|parameter| parameter.value.clone().autodiff().require_grad()).collect())
+        Leaves(
+            self.all
+                .iter()
+                .map(|parameter| parameter.value.clone().autodiff().require_grad())
+                .collect(),
+        )
     }
     /// Leaves for evaluation and generation.
     pub fn plain(&self) -> Leaves {
@@ -128,7 +139,11 @@ pub(crate) struct Linear {
 impl Linear {
     /// y = x·Wᵀ + bias + s·(drop(x)·Aᵀ)·Bᵀ; x \[n, in\] → \[n, out\].
     pub(crate) fn forward(&self, x: Tensor<2>, pass: &Pass) -> Tensor<2> {
-        let shape = if self.transposed { [self.inputs, self.outputs] } else { [self.outputs, self.inputs] };
+        let shape = if self.transposed {
+            [self.inputs, self.outputs]
+        } else {
+            [self.outputs, self.inputs]
+        };
         let weight = self.weight.matrix(pass.leaves, shape);
         let bias = self.bias.as_ref().map(|bias| bias.flat(pass.leaves));
         let y = ops::linear(x.clone(), weight, bias, self.transposed);
@@ -222,6 +237,12 @@ impl Model {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Self> {
         let mut loader = Loader::new(files, full, seed, device, progress);
+        if loader.is_fresh() && !full {
+            let error = Error::model("there are no weights among the model's files").file(&files.name);
+            return Err(
+                error.remedy("Add its *.safetensors files; only finetuning_type: full starts from fresh weights.")
+            );
+        }
         let model_type = loader.text("model_type")?;
         let decoder = match model_type.as_str() {
             "llama" | "mistral" | "qwen2" | "qwen3" => {
@@ -250,7 +271,14 @@ impl Model {
             linear_modules: suffixes(&linears),
         };
         let pad_token_id = files.tokenizer.as_ref().and_then(|t| t.pad_token_id()).unwrap_or(0);
-        Ok(Self { parameters, info, decoder, adapter: None, device: device.clone(), pad_token_id })
+        Ok(Self {
+            parameters,
+            info,
+            decoder,
+            adapter: None,
+            device: device.clone(),
+            pad_token_id,
+        })
     }
 
     /// The id that fills rows up; its positions are masked, so any id would do.
@@ -314,7 +342,9 @@ impl Model {
             };
             if *shape != parameter.shape {
                 let what = format!("has shape {shape:?}, the model needs {:?}", parameter.shape);
-                return Err(Error::format(what).field(name).remedy("Is it an adapter of this very model?"));
+                return Err(Error::format(what)
+                    .field(name)
+                    .remedy("Is it an adapter of this very model?"));
             }
             let value = Tensor::from_data(TensorData::new(values.clone(), [values.len()]), &self.device);
             self.parameters.set(i, value);
@@ -332,8 +362,14 @@ impl Model {
     /// # Errors
     /// There is none, or the device failed.
     pub async fn adapter(&self) -> Result<Adapter> {
-        let config = self.adapter.clone().ok_or_else(|| Error::config("the model has no adapter"))?;
-        Ok(Adapter { config, tensors: self.trained().await? })
+        let config = self
+            .adapter
+            .clone()
+            .ok_or_else(|| Error::config("the model has no adapter"))?;
+        Ok(Adapter {
+            config,
+            tensors: self.trained().await?,
+        })
     }
 
     /// Name, shape and values of everything trained.
@@ -343,19 +379,39 @@ impl Model {
     pub async fn trained(&self) -> Result<Vec<(String, Vec<usize>, Vec<f32>)>> {
         let mut tensors = Vec::with_capacity(self.parameters.len());
         for parameter in self.parameters.iter() {
-            tensors.push((parameter.name.clone(), parameter.shape.clone(), read(parameter.value.clone()).await?));
+            tensors.push((
+                parameter.name.clone(),
+                parameter.shape.clone(),
+                read(parameter.value.clone()).await?,
+            ));
         }
         Ok(tensors)
     }
 
     /// `scale` · Σ cross-entropy of the batch's target tokens (labels that are not −100, shifted by one), in nats → \[1\].
     pub fn loss(&self, leaves: &Leaves, batch: &Batch, scale: f32, dropout_seed: Option<u64>) -> Tensor<1> {
-        self.loss_of(&Pass { leaves, use_adapter: true, dropout_seed }, batch, scale)
+        self.loss_of(
+            &Pass {
+                leaves,
+                use_adapter: true,
+                dropout_seed,
+            },
+            batch,
+            scale,
+        )
     }
 
     /// The same without the adapter: the base model's loss.
     pub fn base_loss(&self, leaves: &Leaves, batch: &Batch, scale: f32) -> Tensor<1> {
-        self.loss_of(&Pass { leaves, use_adapter: false, dropout_seed: None }, batch, scale)
+        self.loss_of(
+            &Pass {
+                leaves,
+                use_adapter: false,
+                dropout_seed: None,
+            },
+            batch,
+            scale,
+        )
     }
 
     fn loss_of(&self, pass: &Pass, batch: &Batch, scale: f32) -> Tensor<1> {
@@ -368,14 +424,21 @@ impl Model {
         } else {
             let rows: Vec<i32> = rows.iter().map(|&row| row as i32).collect();
             let count = rows.len();
-            hidden.select(0, Tensor::<1, Int>::from_data(TensorData::new(rows, [count]), &self.device))
+            hidden.select(
+                0,
+                Tensor::<1, Int>::from_data(TensorData::new(rows, [count]), &self.device),
+            )
         };
         ops::vocabulary_loss(hidden, head, targets, scale)
     }
 
     /// Logits of every token \[B·T, V\]; for tests and small models, since training never holds them.
     pub fn logits(&self, leaves: &Leaves, batch: &Batch) -> Tensor<2> {
-        let pass = Pass { leaves, use_adapter: true, dropout_seed: None };
+        let pass = Pass {
+            leaves,
+            use_adapter: true,
+            dropout_seed: None,
+        };
         ops::linear(self.hidden(&pass, batch), self.decoder.head(leaves), None, false)
     }
 
@@ -384,7 +447,10 @@ impl Model {
         let (rows, tokens) = (batch.rows, batch.tokens);
         let input = Tokens {
             ids: Tensor::from_data(TensorData::new(ids, [rows * tokens]), &self.device),
-            mask: Tensor::from_data(TensorData::new(batch.attention_mask.clone(), [rows, tokens]), &self.device),
+            mask: Tensor::from_data(
+                TensorData::new(batch.attention_mask.clone(), [rows, tokens]),
+                &self.device,
+            ),
             batch: rows,
             tokens,
             start: 0,
@@ -395,12 +461,20 @@ impl Model {
     /// An empty cache for one row.
     pub fn new_cache(&self) -> KvCache {
         let layers = vec![None; self.decoder.layers()];
-        KvCache { layers, tokens: 0, max_tokens: self.info.max_position_embeddings }
+        KvCache {
+            layers,
+            tokens: 0,
+            max_tokens: self.info.max_position_embeddings,
+        }
     }
 
     /// Logits \[1, V\] of the token after `ids`, which follow what the cache holds.
     pub fn next_logits(&self, leaves: &Leaves, ids: &[u32], cache: &mut KvCache, use_adapter: bool) -> Tensor<2> {
-        let pass = Pass { leaves, use_adapter, dropout_seed: None };
+        let pass = Pass {
+            leaves,
+            use_adapter,
+            dropout_seed: None,
+        };
         let (tokens, seen) = (ids.len(), cache.tokens);
         let values: Vec<f32> = ids.iter().map(|&id| id as f32).collect();
         let input = Tokens {
@@ -425,7 +499,8 @@ pub async fn read(tensor: Tensor<1>) -> Result<Vec<f32>> {
     let data = tensor.into_data_async().await.map_err(|error| {
         crate::device::take_fault().unwrap_or_else(|| Error::device(format!("reading from the device failed: {error}")))
     })?;
-    data.try_into_vec::<f32>().map_err(|error| Error::internal(format!("unexpected element type: {error:?}")))
+    data.try_into_vec::<f32>()
+        .map_err(|error| Error::internal(format!("unexpected element type: {error:?}")))
 }
 
 /// Bytes of the files' tensors by storage type, largest first.

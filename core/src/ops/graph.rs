@@ -102,8 +102,7 @@ pub trait Ops: Backend {
     ) -> FloatTensor<Self>;
     fn rms_norm(x: FloatTensor<Self>, w: FloatTensor<Self>, eps: f32) -> FloatTensor<Self>;
     fn layer_norm(x: FloatTensor<Self>, w: FloatTensor<Self>, b: FloatTensor<Self>, eps: f32) -> FloatTensor<Self>;
-    fn rope(x: FloatTensor<Self>, cos: FloatTensor<Self>, sin: FloatTensor<Self>, form: RopeForm)
-    -> FloatTensor<Self>;
+    fn rope(x: FloatTensor<Self>, cos: FloatTensor<Self>, sin: FloatTensor<Self>, form: RopeForm) -> FloatTensor<Self>;
     fn attention(
         q: FloatTensor<Self>,
         k: FloatTensor<Self>,
@@ -156,8 +155,24 @@ impl Product {
     }
 
     fn batched(&self, batch: usize, add: MatMulAdd) -> kernels::MatMul {
-        let Self { m, n, k, a_trans, b_trans, alpha } = *self;
-        kernels::MatMul { batch, m, n, k, a_trans, b_trans, alpha, add }
+        let Self {
+            m,
+            n,
+            k,
+            a_trans,
+            b_trans,
+            alpha,
+        } = *self;
+        kernels::MatMul {
+            batch,
+            m,
+            n,
+            k,
+            a_trans,
+            b_trans,
+            alpha,
+            add,
+        }
     }
 
     fn run<B: Launch>(&self, a: FloatTensor<B>, b: FloatTensor<B>) -> FloatTensor<B> {
@@ -169,22 +184,47 @@ impl Product {
 fn linear_product(x: &Shape, w: &Shape, transposed: bool) -> Product {
     let (m, k) = rows_width(x);
     let n = if transposed { w[1] } else { w[0] };
-    Product { m, n, k, a_trans: false, b_trans: !transposed, alpha: 1.0 }
+    Product {
+        m,
+        n,
+        k,
+        a_trans: false,
+        b_trans: !transposed,
+        alpha: 1.0,
+    }
 }
 
 /// dx = dy · w.
 fn linear_dx<B: Launch>(dy: FloatTensor<B>, w: FloatTensor<B>, transposed: bool) -> FloatTensor<B> {
     let (m, k) = rows_width(&dy.shape());
     let n = if transposed { w.shape()[0] } else { w.shape()[1] };
-    Product { m, n, k, a_trans: false, b_trans: transposed, alpha: 1.0 }.run::<B>(dy, w)
+    Product {
+        m,
+        n,
+        k,
+        a_trans: false,
+        b_trans: transposed,
+        alpha: 1.0,
+    }
+    .run::<B>(dy, w)
 }
 
 /// dw = dyᵀ · x, in w's own layout.
 fn linear_dw<B: Launch>(x: FloatTensor<B>, dy: FloatTensor<B>, transposed: bool) -> FloatTensor<B> {
     let ((rows, inputs), (_, outputs)) = (rows_width(&x.shape()), rows_width(&dy.shape()));
-    let product =
-        |m, n| Product { m, n, k: rows, a_trans: true, b_trans: false, alpha: 1.0 };
-    if transposed { product(inputs, outputs).run::<B>(x, dy) } else { product(outputs, inputs).run::<B>(dy, x) }
+    let product = |m, n| Product {
+        m,
+        n,
+        k: rows,
+        a_trans: true,
+        b_trans: false,
+        alpha: 1.0,
+    };
+    if transposed {
+        product(inputs, outputs).run::<B>(x, dy)
+    } else {
+        product(outputs, inputs).run::<B>(dy, x)
+    }
 }
 
 /// Column sums: the gradient of a bias.
@@ -198,13 +238,38 @@ fn drop<B: Launch>(x: FloatTensor<B>, form: LoraForm) -> FloatTensor<B> {
         return x;
     }
     let shape = x.shape();
-    one::<B>(kernels::Dropout { len: shape.num_elements(), p: form.dropout, seed: form.seed }, vec![x], shape)
+    one::<B>(
+        kernels::Dropout {
+            len: shape.num_elements(),
+            p: form.dropout,
+            seed: form.seed,
+        },
+        vec![x],
+        shape,
+    )
 }
 
 fn softmax_kernel(form: AttentionForm) -> kernels::CausalSoftmax {
-    let AttentionForm { batch, kv_heads, group, queries, keys, head_dim, offset } = form;
+    let AttentionForm {
+        batch,
+        kv_heads,
+        group,
+        queries,
+        keys,
+        head_dim,
+        offset,
+    } = form;
     let scale = (head_dim as f32).sqrt().recip();
-    kernels::CausalSoftmax { batch, kv_heads, group, queries, keys, offset, scale, window: 0 }
+    kernels::CausalSoftmax {
+        batch,
+        kv_heads,
+        group,
+        queries,
+        keys,
+        offset,
+        scale,
+        window: 0,
+    }
 }
 
 fn probabilities<B: Launch>(
@@ -215,7 +280,14 @@ fn probabilities<B: Launch>(
 ) -> FloatTensor<B> {
     let (batch, rows) = (form.batch * form.kv_heads, form.group * form.queries);
     let shape = Shape::new([batch, rows, form.keys]);
-    let product = Product { m: rows, n: form.keys, k: form.head_dim, a_trans: false, b_trans: true, alpha: 1.0 };
+    let product = Product {
+        m: rows,
+        n: form.keys,
+        k: form.head_dim,
+        a_trans: false,
+        b_trans: true,
+        alpha: 1.0,
+    };
     let scores = one::<B>(product.batched(batch, MatMulAdd::None), vec![q, k], shape.clone());
     one::<B>(softmax_kernel(form), vec![scores, mask], shape)
 }
@@ -248,10 +320,21 @@ fn vocabulary_loss<B: Launch>(
         let end = (start + chunk).min(rows);
         let n = end - start;
         let part = |tensor: FloatTensor<B>| {
-            if n == rows { tensor } else { B::float_slice(tensor, &[(start..end).into()]) }
+            if n == rows {
+                tensor
+            } else {
+                B::float_slice(tensor, &[(start..end).into()])
+            }
         };
         let (x_part, t_part) = (part(x.clone()), part(targets.clone()));
-        let product = Product { m: n, n: vocab, k: width, a_trans: false, b_trans: true, alpha: 1.0 };
+        let product = Product {
+            m: n,
+            n: vocab,
+            k: width,
+            a_trans: false,
+            b_trans: true,
+            alpha: 1.0,
+        };
         let logits = product.run::<B>(x_part.clone(), w.clone());
         losses.push(one::<B>(
             kernels::CrossEntropy { rows: n, vocab },
@@ -267,18 +350,33 @@ fn vocabulary_loss<B: Launch>(
             Shape::new([n, vocab]),
         );
         if wants_dw {
-            let product = Product { m: vocab, n: width, k: n, a_trans: true, b_trans: false, alpha: 1.0 };
+            let product = Product {
+                m: vocab,
+                n: width,
+                k: n,
+                a_trans: true,
+                b_trans: false,
+                alpha: 1.0,
+            };
             let shape = Shape::new([vocab, width]);
             dw = Some(match dw.take() {
                 None => product.run::<B>(dlogits.clone(), x_part),
-                Some(sum) => one::<B>(product.kernel(MatMulAdd::Full), vec![dlogits.clone(), x_part, sum], shape),
+                Some(sum) => one::<B>(
+                    product.kernel(MatMulAdd::Full),
+                    vec![dlogits.clone(), x_part, sum],
+                    shape,
+                ),
             });
         }
         if wants_dx {
             dxs.push(linear_dx::<B>(dlogits, w.clone(), false));
         }
     }
-    let losses = if losses.len() == 1 { losses.remove(0) } else { B::float_cat(losses, 0) };
+    let losses = if losses.len() == 1 {
+        losses.remove(0)
+    } else {
+        B::float_cat(losses, 0)
+    };
     let loss = B::float_mul_scalar(B::float_sum(losses), scale.into());
     let dx = match dxs.len() {
         0 => None,
@@ -337,23 +435,46 @@ impl<B: Launch> Ops for B {
         let shape = q.shape();
         let p = probabilities::<B>(q, k, mask, form);
         let (batch, rows) = (form.batch * form.kv_heads, form.group * form.queries);
-        let product = Product { m: rows, n: form.head_dim, k: form.keys, a_trans: false, b_trans: false, alpha: 1.0 };
+        let product = Product {
+            m: rows,
+            n: form.head_dim,
+            k: form.keys,
+            a_trans: false,
+            b_trans: false,
+            alpha: 1.0,
+        };
         one::<B>(product.batched(batch, MatMulAdd::None), vec![p, v], shape)
     }
 
     fn silu_mul(gate: FloatTensor<B>, up: FloatTensor<B>) -> FloatTensor<B> {
         let shape = gate.shape();
-        one::<B>(kernels::SiluMul { len: shape.num_elements() }, vec![gate, up], shape)
+        one::<B>(
+            kernels::SiluMul {
+                len: shape.num_elements(),
+            },
+            vec![gate, up],
+            shape,
+        )
     }
 
     fn gelu_new(x: FloatTensor<B>) -> FloatTensor<B> {
         let shape = x.shape();
-        one::<B>(kernels::GeluNew { len: shape.num_elements() }, vec![x], shape)
+        one::<B>(
+            kernels::GeluNew {
+                len: shape.num_elements(),
+            },
+            vec![x],
+            shape,
+        )
     }
 
     fn embedding(ids: FloatTensor<B>, w: FloatTensor<B>) -> FloatTensor<B> {
         let (tokens, (vocab, width)) = (ids.shape().num_elements(), rows_width(&w.shape()));
-        one::<B>(kernels::EmbeddingGather { tokens, vocab, width }, vec![ids, w], Shape::new([tokens, width]))
+        one::<B>(
+            kernels::EmbeddingGather { tokens, vocab, width },
+            vec![ids, w],
+            Shape::new([tokens, width]),
+        )
     }
 
     fn vocabulary_loss(x: FloatTensor<B>, w: FloatTensor<B>, targets: FloatTensor<B>, scale: f32) -> FloatTensor<B> {
@@ -368,30 +489,72 @@ impl<B: Launch> Ops for B {
         step: AdamWStep,
     ) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
         let shape = p.shape();
-        let AdamWStep { lr, beta1, beta2, eps, weight_decay, bias_correction1, bias_correction2, grad_scale } = step;
+        let AdamWStep {
+            lr,
+            beta1,
+            beta2,
+            eps,
+            weight_decay,
+            bias_correction1,
+            bias_correction2,
+            grad_scale,
+        } = step;
         let len = shape.num_elements();
         let kernel = kernels::AdamW {
-            len, lr, beta1, beta2, eps, weight_decay, bias_correction1, bias_correction2, grad_scale,
+            len,
+            lr,
+            beta1,
+            beta2,
+            eps,
+            weight_decay,
+            bias_correction1,
+            bias_correction2,
+            grad_scale,
         };
         let [p, m, v] = B::launch(kernel, vec![p, g, m, v], [shape.clone(), shape.clone(), shape]);
         (p, m, v)
     }
 
     fn sum_squares(x: FloatTensor<B>) -> FloatTensor<B> {
-        one::<B>(kernels::SumSquares { len: x.shape().num_elements() }, vec![x], Shape::new([1]))
+        one::<B>(
+            kernels::SumSquares {
+                len: x.shape().num_elements(),
+            },
+            vec![x],
+            Shape::new([1]),
+        )
     }
 }
 
 /// y + scale · h · bᵀ.
 fn up<B: Launch>(y: FloatTensor<B>, h: FloatTensor<B>, b: FloatTensor<B>, scale: f32) -> FloatTensor<B> {
     let (shape, (m, k)) = (y.shape(), rows_width(&h.shape()));
-    let product = Product { m, n: b.shape()[0], k, a_trans: false, b_trans: true, alpha: scale };
+    let product = Product {
+        m,
+        n: b.shape()[0],
+        k,
+        a_trans: false,
+        b_trans: true,
+        alpha: scale,
+    };
     one::<B>(product.kernel(MatMulAdd::Full), vec![h, b, y], shape)
 }
 
 fn rope_kernel(form: RopeForm, inverse: bool) -> kernels::Rope {
-    let RopeForm { batch, heads, tokens, dim } = form;
-    kernels::Rope { batch, heads, tokens, dim, tables: 1, inverse }
+    let RopeForm {
+        batch,
+        heads,
+        tokens,
+        dim,
+    } = form;
+    kernels::Rope {
+        batch,
+        heads,
+        tokens,
+        dim,
+        tables: 1,
+        inverse,
+    }
 }
 
 /// Runs a forward pass, and records `$backward` with `$state` where an input wants a gradient.
@@ -459,12 +622,24 @@ impl<B: Launch> Backward<B, 4> for LoraBackward {
         let ((x, a, b, h), [of_y, of_x, of_a, of_b]) = (ops.state, ops.parents);
         let ((rows, outputs), rank) = (rows_width(&dy.shape()), a.shape()[0]);
         if let Some(node) = of_b {
-            let product =
-                Product { m: outputs, n: rank, k: rows, a_trans: true, b_trans: false, alpha: self.form.scale };
+            let product = Product {
+                m: outputs,
+                n: rank,
+                k: rows,
+                a_trans: true,
+                b_trans: false,
+                alpha: self.form.scale,
+            };
             grads.register::<B>(node.id, product.run::<B>(dy.clone(), h));
         }
-        let down =
-            Product { m: rows, n: rank, k: outputs, a_trans: false, b_trans: false, alpha: self.form.scale };
+        let down = Product {
+            m: rows,
+            n: rank,
+            k: outputs,
+            a_trans: false,
+            b_trans: false,
+            alpha: self.form.scale,
+        };
         let dh = down.run::<B>(dy.clone(), b);
         if let Some(node) = of_a {
             let da = linear_dw::<B>(drop::<B>(x.clone(), self.form), dh.clone(), false);
@@ -492,7 +667,10 @@ impl<B: Launch> Backward<B, 2> for RmsNormBackward {
         let (shape, (rows, width)) = (x.shape(), rows_width(&x.shape()));
         if let Some(node) = of_w {
             let kernel = kernels::RmsNormWeightBackward { rows, width, eps };
-            grads.register::<B>(node.id, one::<B>(kernel, vec![x.clone(), dy.clone()], Shape::new([width])));
+            grads.register::<B>(
+                node.id,
+                one::<B>(kernel, vec![x.clone(), dy.clone()], Shape::new([width])),
+            );
         }
         if let Some(node) = of_x {
             let kernel = kernels::RmsNormBackward { rows, width, eps };
@@ -540,7 +718,10 @@ impl<B: Launch> Backward<B, 1> for RopeBackward {
         let ((cos, sin), [of_x]) = (ops.state, ops.parents);
         if let Some(node) = of_x {
             let shape = dy.shape();
-            grads.register::<B>(node.id, one::<B>(rope_kernel(self.form, true), vec![dy, cos, sin], shape));
+            grads.register::<B>(
+                node.id,
+                one::<B>(rope_kernel(self.form, true), vec![dy, cos, sin], shape),
+            );
         }
     }
 }
@@ -555,10 +736,21 @@ impl<B: Launch> Backward<B, 3> for AttentionBackward {
     fn backward(self, ops: Node<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = grads.consume::<B>(&ops.node);
         let ((q, k, v, mask), [of_q, of_k, of_v], form) = (ops.state, ops.parents, self.form);
-        let (batch, rows, keys, dim) =
-            (form.batch * form.kv_heads, form.group * form.queries, form.keys, form.head_dim);
+        let (batch, rows, keys, dim) = (
+            form.batch * form.kv_heads,
+            form.group * form.queries,
+            form.keys,
+            form.head_dim,
+        );
         let run = |m, n, k, (a_trans, b_trans), a, b, shape| {
-            let product = Product { m, n, k, a_trans, b_trans, alpha: 1.0 };
+            let product = Product {
+                m,
+                n,
+                k,
+                a_trans,
+                b_trans,
+                alpha: 1.0,
+            };
             one::<B>(product.batched(batch, MatMulAdd::None), vec![a, b], shape)
         };
         let scores = Shape::new([batch, rows, keys]);
@@ -596,7 +788,9 @@ impl<B: Launch> Backward<B, 2> for SiluMulBackward {
         let dy = grads.consume::<B>(&ops.node);
         let ((gate, up), [of_gate, of_up]) = (ops.state, ops.parents);
         let shape = gate.shape();
-        let kernel = kernels::SiluMulBackward { len: shape.num_elements() };
+        let kernel = kernels::SiluMulBackward {
+            len: shape.num_elements(),
+        };
         let [dgate, dup] = B::launch(kernel, vec![gate, up, dy], [shape.clone(), shape]);
         if let Some(node) = of_gate {
             grads.register::<B>(node.id, dgate);
@@ -616,7 +810,9 @@ impl<B: Launch> Backward<B, 1> for GeluNewBackward {
         let (x, [of_x]) = (ops.state, ops.parents);
         if let Some(node) = of_x {
             let shape = x.shape();
-            let kernel = kernels::GeluNewBackward { len: shape.num_elements() };
+            let kernel = kernels::GeluNewBackward {
+                len: shape.num_elements(),
+            };
             grads.register::<B>(node.id, one::<B>(kernel, vec![x, dy], shape));
         }
     }
@@ -656,7 +852,13 @@ impl<B: Launch> Backward<B, 2> for VocabularyLossBackward {
 
 impl<B: Launch, C: CheckpointStrategy> Ops for Autodiff<B, C> {
     fn linear(x: FloatTensor<Self>, w: FloatTensor<Self>, transposed: bool) -> FloatTensor<Self> {
-        record!(C, LinearBackward { transposed }, [x, w], (x.clone(), w.clone()), <B as Ops>::linear(x, w, transposed))
+        record!(
+            C,
+            LinearBackward { transposed },
+            [x, w],
+            (x.clone(), w.clone()),
+            <B as Ops>::linear(x, w, transposed)
+        )
     }
 
     fn linear_bias(
@@ -682,7 +884,12 @@ impl<B: Launch, C: CheckpointStrategy> Ops for Autodiff<B, C> {
         form: LoraForm,
     ) -> FloatTensor<Self> {
         let nodes = [y.node(), x.node(), a.node(), b.node()];
-        let (y, x, a, b) = (y.into_primitive(), x.into_primitive(), a.into_primitive(), b.into_primitive());
+        let (y, x, a, b) = (
+            y.into_primitive(),
+            x.into_primitive(),
+            a.into_primitive(),
+            b.into_primitive(),
+        );
         let h = <B as Ops>::linear(drop::<B>(x.clone(), form), a.clone(), false);
         let output = up::<B>(y, h.clone(), b.clone(), form.scale);
         match (LoraBackward { form }).prepare::<C>(nodes).compute_bound().stateful() {
@@ -692,21 +899,34 @@ impl<B: Launch, C: CheckpointStrategy> Ops for Autodiff<B, C> {
     }
 
     fn rms_norm(x: FloatTensor<Self>, w: FloatTensor<Self>, eps: f32) -> FloatTensor<Self> {
-        record!(C, RmsNormBackward { eps }, [x, w], (x.clone(), w.clone()), <B as Ops>::rms_norm(x, w, eps))
+        record!(
+            C,
+            RmsNormBackward { eps },
+            [x, w],
+            (x.clone(), w.clone()),
+            <B as Ops>::rms_norm(x, w, eps)
+        )
     }
 
     fn layer_norm(x: FloatTensor<Self>, w: FloatTensor<Self>, b: FloatTensor<Self>, eps: f32) -> FloatTensor<Self> {
-        record!(C, LayerNormBackward { eps }, [x, w, b], (x.clone(), w.clone()), <B as Ops>::layer_norm(x, w, b, eps))
+        record!(
+            C,
+            LayerNormBackward { eps },
+            [x, w, b],
+            (x.clone(), w.clone()),
+            <B as Ops>::layer_norm(x, w, b, eps)
+        )
     }
 
-    fn rope(
-        x: FloatTensor<Self>,
-        cos: FloatTensor<Self>,
-        sin: FloatTensor<Self>,
-        form: RopeForm,
-    ) -> FloatTensor<Self> {
+    fn rope(x: FloatTensor<Self>, cos: FloatTensor<Self>, sin: FloatTensor<Self>, form: RopeForm) -> FloatTensor<Self> {
         let (cos, sin) = (cos.into_primitive(), sin.into_primitive());
-        record!(C, RopeBackward { form }, [x], (cos.clone(), sin.clone()), <B as Ops>::rope(x, cos, sin, form))
+        record!(
+            C,
+            RopeBackward { form },
+            [x],
+            (cos.clone(), sin.clone()),
+            <B as Ops>::rope(x, cos, sin, form)
+        )
     }
 
     fn attention(
@@ -727,7 +947,13 @@ impl<B: Launch, C: CheckpointStrategy> Ops for Autodiff<B, C> {
     }
 
     fn silu_mul(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self> {
-        record!(C, SiluMulBackward, [gate, up], (gate.clone(), up.clone()), <B as Ops>::silu_mul(gate, up))
+        record!(
+            C,
+            SiluMulBackward,
+            [gate, up],
+            (gate.clone(), up.clone()),
+            <B as Ops>::silu_mul(gate, up)
+        )
     }
 
     fn gelu_new(x: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -736,7 +962,13 @@ impl<B: Launch, C: CheckpointStrategy> Ops for Autodiff<B, C> {
 
     fn embedding(ids: FloatTensor<Self>, w: FloatTensor<Self>) -> FloatTensor<Self> {
         let ids = ids.into_primitive();
-        record!(C, EmbeddingBackward, [w], (ids.clone(), w.shape()), <B as Ops>::embedding(ids, w))
+        record!(
+            C,
+            EmbeddingBackward,
+            [w],
+            (ids.clone(), w.shape()),
+            <B as Ops>::embedding(ids, w)
+        )
     }
 
     fn vocabulary_loss(
@@ -762,7 +994,13 @@ impl<B: Launch, C: CheckpointStrategy> Ops for Autodiff<B, C> {
         v: FloatTensor<Self>,
         step: AdamWStep,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let (p, m, v) = B::adamw(p.into_primitive(), g.into_primitive(), m.into_primitive(), v.into_primitive(), step);
+        let (p, m, v) = B::adamw(
+            p.into_primitive(),
+            g.into_primitive(),
+            m.into_primitive(),
+            v.into_primitive(),
+            step,
+        );
         (Self::from_inner(p), Self::from_inner(m), Self::from_inner(v))
     }
 

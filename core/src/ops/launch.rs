@@ -58,7 +58,11 @@ impl Launch for Flex {
         let mut outputs = outputs.into_iter();
         shapes.map(|shape| {
             let values = outputs.next().unwrap_or_default();
-            FlexTensor::new(burn::tensor::Bytes::from_elems(values), Layout::contiguous(shape), DType::F32)
+            FlexTensor::new(
+                burn::tensor::Bytes::from_elems(values),
+                Layout::contiguous(shape),
+                DType::F32,
+            )
         })
     }
 }
@@ -69,12 +73,17 @@ impl Launch for CubeBackend {
         for tensor in inputs {
             let tensor = into_contiguous(tensor);
             // WebGPU forbids one buffer behind two writable bindings.
-            let repeated = contiguous.iter().any(|other| std::ptr::eq(other.handle.memory.descriptor(), tensor.handle.memory.descriptor()));
+            let repeated = contiguous
+                .iter()
+                .any(|other| std::ptr::eq(other.handle.memory.descriptor(), tensor.handle.memory.descriptor()));
             contiguous.push(if repeated { tensor.copy() } else { tensor });
         }
         check_lengths(
             &kernel,
-            &contiguous.iter().map(|tensor| tensor.shape().num_elements()).collect::<Vec<_>>(),
+            &contiguous
+                .iter()
+                .map(|tensor| tensor.shape().num_elements())
+                .collect::<Vec<_>>(),
             &shapes.each_ref().map(|shape| shape.num_elements()),
         );
         let (client, device) = (contiguous[0].client.clone(), contiguous[0].device.clone());
@@ -94,7 +103,9 @@ impl Launch for CubeBackend {
 
 /// Pairs of u32 as little-endian u64, which is how cubecl carries a uniform.
 fn words(info: &[u32]) -> Vec<u64> {
-    info.chunks(2).map(|pair| u64::from(pair[0]) | u64::from(pair.get(1).copied().unwrap_or(0)) << 32).collect()
+    info.chunks(2)
+        .map(|pair| u64::from(pair[0]) | u64::from(pair.get(1).copied().unwrap_or(0)) << 32)
+        .collect()
 }
 
 /// A kernel on its way to cubecl's pipeline cache, which knows it by its key and asks for the text on a miss only.
@@ -113,7 +124,9 @@ impl<K: Kernel> Text<K> {
 
 impl<K: Kernel> KernelMetadata for Text<K> {
     fn id(&self) -> KernelId {
-        KernelId::new::<Self>().info(self.kernel.key(self.tier)).cube_dim(self.cube_dim().into())
+        KernelId::new::<Self>()
+            .info(self.kernel.key(self.tier))
+            .cube_dim(self.cube_dim().into())
     }
 
     fn address_type(&self) -> ElemType {
@@ -124,10 +137,18 @@ impl<K: Kernel> KernelMetadata for Text<K> {
 impl<K: Kernel> CubeKernel for Text<K> {
     fn define(&self) -> KernelDefinition {
         let settings = KernelSettings::new(self.cube_dim().into(), ExecutionMode::Checked, AddressType::U32);
-        KernelDefinition { body: Scope::root(settings.clone()), settings, info: Info::default() }
+        KernelDefinition {
+            body: Scope::root(settings.clone()),
+            settings,
+            info: Info::default(),
+        }
     }
 
     fn source(&self) -> Option<PrecompiledSource> {
-        Some(PrecompiledSource { source: self.kernel.wgsl(self.tier), entrypoint_name: "main".into(), lang: "wgsl" })
+        Some(PrecompiledSource {
+            source: self.kernel.wgsl(self.tier),
+            entrypoint_name: "main".into(),
+            lang: "wgsl",
+        })
     }
 }

@@ -28,7 +28,12 @@ pub fn linear(x: Tensor<2>, w: Tensor<2>, bias: Option<Tensor<1>>, transposed: b
 /// y \[n, out\], x \[n, in\], a \[R, in\], b \[out, R\]. The dropout mask is a hash of `form.seed` and the position, so that the
 /// backward pass makes it again instead of keeping it.
 pub fn lora(y: Tensor<2>, x: Tensor<2>, a: Tensor<2>, b: Tensor<2>, form: LoraForm) -> Tensor<2> {
-    let (y, x, a, b) = (y.into_dispatch(), x.into_dispatch(), a.into_dispatch(), b.into_dispatch());
+    let (y, x, a, b) = (
+        y.into_dispatch(),
+        x.into_dispatch(),
+        a.into_dispatch(),
+        b.into_dispatch(),
+    );
     Tensor::from_dispatch(Dispatch::lora(y, x, a, b, form))
 }
 
@@ -39,15 +44,30 @@ pub fn rms_norm(x: Tensor<2>, w: Tensor<1>, eps: f32) -> Tensor<2> {
 
 /// (x − mean) · w / √(var + eps) + b over the last dimension (Ba et al. 2016, arXiv 1607.06450). x \[n, C\], w, b \[C\].
 pub fn layer_norm(x: Tensor<2>, w: Tensor<1>, b: Tensor<1>, eps: f32) -> Tensor<2> {
-    Tensor::from_dispatch(Dispatch::layer_norm(x.into_dispatch(), w.into_dispatch(), b.into_dispatch(), eps))
+    Tensor::from_dispatch(Dispatch::layer_norm(
+        x.into_dispatch(),
+        w.into_dispatch(),
+        b.into_dispatch(),
+        eps,
+    ))
 }
 
 /// Rotary position embedding in transformers' layout: (x₁, x₂) → (x₁cos − x₂sin, x₂cos + x₁sin), halves of the last
 /// dimension (Su et al. 2021, arXiv 2104.09864). x \[B, heads, T, D\]; cos, sin \[T, D/2\].
 pub fn rope(x: Tensor<4>, cos: Tensor<2>, sin: Tensor<2>) -> Tensor<4> {
     let [batch, heads, tokens, dim] = x.dims();
-    let form = RopeForm { batch, heads, tokens, dim };
-    Tensor::from_dispatch(Dispatch::rope(x.into_dispatch(), cos.into_dispatch(), sin.into_dispatch(), form))
+    let form = RopeForm {
+        batch,
+        heads,
+        tokens,
+        dim,
+    };
+    Tensor::from_dispatch(Dispatch::rope(
+        x.into_dispatch(),
+        cos.into_dispatch(),
+        sin.into_dispatch(),
+        form,
+    ))
 }
 
 /// Causal attention softmax(q·kᵀ/√D)·v with grouped key/value heads.
@@ -58,7 +78,15 @@ pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Tensor<2>) -> T
     let [batch, heads, queries, head_dim] = q.dims();
     let [_, kv_heads, keys, _] = k.dims();
     let (group, offset) = (heads / kv_heads, keys - queries);
-    let form = AttentionForm { batch, kv_heads, group, queries, keys, head_dim, offset };
+    let form = AttentionForm {
+        batch,
+        kv_heads,
+        group,
+        queries,
+        keys,
+        head_dim,
+        offset,
+    };
     let (q, k, v) = (q.into_dispatch(), k.into_dispatch(), v.into_dispatch());
     Tensor::from_dispatch(Dispatch::attention(q, k, v, mask.into_dispatch(), form))
 }
@@ -97,9 +125,18 @@ pub fn adamw(
     v: Tensor<1>,
     step: AdamWStep,
 ) -> (Tensor<1>, Tensor<1>, Tensor<1>) {
-    let (p, g, m, v) = (p.into_dispatch(), g.into_dispatch(), m.into_dispatch(), v.into_dispatch());
+    let (p, g, m, v) = (
+        p.into_dispatch(),
+        g.into_dispatch(),
+        m.into_dispatch(),
+        v.into_dispatch(),
+    );
     let (p, m, v) = Dispatch::adamw(p, g, m, v, step);
-    (Tensor::from_dispatch(p), Tensor::from_dispatch(m), Tensor::from_dispatch(v))
+    (
+        Tensor::from_dispatch(p),
+        Tensor::from_dispatch(m),
+        Tensor::from_dispatch(v),
+    )
 }
 
 /// Σ x² → \[1\].
