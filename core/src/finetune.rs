@@ -1,6 +1,6 @@
 //! The main way of a run, from top to bottom: a front end's commands come in, events go out.
 //!
-//! [`Session`] keeps what is loaded from one command to the next; [`Session::handle`] serves a command; `train` and [`Run`]
+//! [`Session`] keeps what is loaded from one command to the next; [`Session::handle`] serves a command; `train` and `Run`
 //! are the loop itself. Everything that computes lives elsewhere: files in [`crate::formats`], examples in [`crate::data`],
 //! the model in [`crate::models`], one step in [`crate::train::step`]. The loop waits for the device without blocking and
 //! gives the host a breath between micro-batches, so that a browser's worker hears 'pause' while it trains.

@@ -107,7 +107,7 @@ impl Tokenizer {
         Ok(tokenizer)
     }
 
-    /// The tokens of `text`; `add_special_tokens` puts the model's own frame around it ([CLS] … [SEP], `<s>`).
+    /// The tokens of `text`; `add_special_tokens` puts the model's own frame around it (`[CLS] … [SEP]`, `<s>`).
     ///
     /// # Errors
     /// The tokenizer's model refuses the text.

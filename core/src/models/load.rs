@@ -131,7 +131,7 @@ impl<'a> Loader<'a> {
         self.weights += count as u64;
         let tensor = Tensor::<1>::from_data(TensorData::new(values, [count]), self.device);
         if !self.full {
-            return Ok(Weight::Frozen(tensor));
+            return Ok(Weight::Frozen(Box::new(tensor)));
         }
         let parameter = Parameter {
             name: name.to_owned(),

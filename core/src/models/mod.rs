@@ -105,14 +105,14 @@ impl Leaves {
 /// A tensor of the base: frozen, or number `i` of the parameters in full training.
 #[derive(Debug, Clone)]
 pub(crate) enum Weight {
-    Frozen(Tensor<1>),
+    Frozen(Box<Tensor<1>>),
     Trained(usize),
 }
 
 impl Weight {
     pub(crate) fn flat(&self, leaves: &Leaves) -> Tensor<1> {
         match self {
-            Self::Frozen(tensor) => tensor.clone(),
+            Self::Frozen(tensor) => tensor.as_ref().clone(),
             Self::Trained(i) => leaves.get(*i),
         }
     }
@@ -486,7 +486,7 @@ impl Model {
         };
         let hidden = self.decoder.hidden(&pass, input, Some(cache));
         cache.tokens += tokens;
-        let last = hidden.slice([tokens - 1..tokens]);
+        let last = hidden.narrow(0, tokens - 1, 1);
         ops::linear(last, self.decoder.head(leaves), None, false)
     }
 }
