@@ -115,11 +115,6 @@ impl<'a> Loader<'a> {
         self.files.contains(name)
     }
 
-    /// Whether the files hold no weights, so that the model starts afresh.
-    pub(crate) fn is_fresh(&self) -> bool {
-        self.fresh
-    }
-
     /// Tensor `name` of `shape`.
     pub(crate) async fn weight(&mut self, name: &str, shape: &[usize], start: Start) -> Result<Weight> {
         let count: usize = shape.iter().product();

@@ -237,12 +237,6 @@ impl Model {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Self> {
         let mut loader = Loader::new(files, full, seed, device, progress);
-        if loader.is_fresh() && !full {
-            let error = Error::model("there are no weights among the model's files").file(&files.name);
-            return Err(
-                error.remedy("Add its *.safetensors files; only finetuning_type: full starts from fresh weights.")
-            );
-        }
         let model_type = loader.text("model_type")?;
         let decoder = match model_type.as_str() {
             "llama" | "mistral" | "qwen2" | "qwen3" => {
