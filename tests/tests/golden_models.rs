@@ -66,7 +66,7 @@ fn batch(case: &Case) -> Batch {
 fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     block_on(tensor.into_data_async())
         .expect("the device answers")
-        .into_vec()
+        .try_into_vec()
         .expect("f32")
 }
 
