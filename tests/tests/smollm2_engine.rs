@@ -46,9 +46,12 @@ fn greedy_continuation_of_the_capital_of_france_is_paris() {
 #[test]
 fn ten_lora_steps_on_one_sentence_lower_its_loss() {
     let (files, mut model) = open();
-    let mut config = AdapterConfig::default();
-    config.target_modules = TargetModules::Pattern("all-linear".into());
-    (config.r, config.lora_alpha, config.lora_dropout) = (8, 16.0, 0.0);
+    let config = AdapterConfig {
+        target_modules: TargetModules::Pattern("all-linear".into()),
+        r: 8,
+        lora_alpha: 16.0,
+        ..AdapterConfig::default()
+    };
     model.attach_lora(&config, 42).expect("it has linears");
     let tokenizer = files.tokenizer.as_ref().expect("the file holds a tokenizer");
     let text = "Parakeets are small slender parrots with long tails that live in flocks and eat seeds.";
