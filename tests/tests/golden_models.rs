@@ -208,7 +208,7 @@ fn full_gradients_match_the_reference_on_the_cpu() {
     }
 }
 
-/// Left padding changes nothing where positions follow the mask; the reference counts them over the padding, as we do.
+/// Feeding a row in pieces through the cache must not change what the model predicts.
 #[test]
 fn a_cache_gives_the_logits_of_the_whole_row() {
     for choice in [DeviceChoice::Cpu, DeviceChoice::Gpu] {
