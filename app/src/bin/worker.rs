@@ -46,7 +46,10 @@ fn main() {
 /// Without this call the linker takes every exported function for a command of its own and runs all of it again before
 /// each: a call into the engine then costs milliseconds, and wasm-bindgen makes several for a kernel's launch.
 /// (wasm-ld, "command" exports; `inventory`, "WebAssembly and constructors".)
-#[allow(unsafe_code, reason = "the linker's own symbol, called once, before anything that needs it")]
+#[allow(
+    unsafe_code,
+    reason = "the linker's own symbol, called once, before anything that needs it"
+)]
 fn run_constructors() {
     unsafe extern "C" {
         fn __wasm_call_ctors();
