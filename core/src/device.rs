@@ -40,6 +40,8 @@ pub fn tier() -> Tier {
 /// # Errors
 /// `Gpu` where there is no adapter.
 pub async fn open(choice: DeviceChoice) -> Result<(Device, DeviceInfo)> {
+    #[cfg(target_family = "wasm")]
+    run_constructors();
     if choice == DeviceChoice::Cpu {
         return Ok(cpu(None));
     }
@@ -160,6 +162,25 @@ fn open_native() -> Result<(Device, WgpuSetup)> {
         .device_kind(kind)
         .init_with_setup()
         .map_err(|error| no_gpu(error.to_string()))
+}
+
+/// Runs the constructors by which cubecl's compiler registers its parts, once.
+///
+/// Where no code calls them, the linker takes a program for one that is entered a single time, and has *every* exported
+/// function call all of them first. wasm-bindgen enters for each JavaScript object that it keeps, several times a kernel:
+/// two thirds of a small step went there.
+#[cfg(target_family = "wasm")]
+#[allow(
+    unsafe_code,
+    reason = "the linker's own function can only be declared as a foreign one"
+)]
+fn run_constructors() {
+    unsafe extern "C" {
+        // Safe: it takes nothing, and what it runs may run again.
+        safe fn __wasm_call_ctors();
+    }
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| __wasm_call_ctors());
 }
 
 #[cfg(target_family = "wasm")]

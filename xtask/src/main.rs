@@ -34,7 +34,9 @@ cargo xtask test [STAGE...]      run the stages lint to models, or only the name
     models     SmolLM2-135M and all-MiniLM-L6-v2 from their packages
     web        the page in a real Chromium with WebGPU on its software adapter (only when named)
     soak       thousands of steps with memory watched (only when named)
-cargo xtask bench [--browser]    run the benches; they print JSON
+cargo xtask bench [--browser] [WORD]
+                                 measure training steps natively or in a real Chromium, all or those whose name contains
+                                 the word (`mlp gpu`, `smollm2-2x64 cpu`); JSON on standard output, one object a line
 cargo xtask build                build the page in release and say where it lies
 cargo xtask setup                install what the commands above need, and nothing else
 cargo xtask texts                make the bundled data sets again, and the text that the bundled model is trained on
@@ -65,11 +67,10 @@ fn dispatch(words: &[String]) -> Result<ExitCode> {
     match command.as_str() {
         "demo" => page::demo(&Places::find()?, port(&rest)?)?,
         "test" => return test::run(&Places::find()?, &rest),
-        "bench" => match rest.as_slice() {
-            [] => bench::run_all(&Places::find()?, false)?,
-            ["--browser"] => bench::run_all(&Places::find()?, true)?,
-            _ => bail!("`bench` takes --browser or nothing, not `{}`", rest.join(" ")),
-        },
+        "bench" => {
+            let wish = bench::Wish::read(&rest)?;
+            bench::run_all(&Places::find()?, wish)?;
+        }
         "build" => {
             nothing_more(command, &rest)?;
             let dist = page::build(&Places::find()?)?;
