@@ -25,7 +25,6 @@ use web_sys::{
 const REPORT_BYTES: u64 = 200_000;
 
 fn main() {
-    run_constructors();
     std::panic::set_hook(Box::new(last_words));
     let session = Session::new(Host { now_ms, yield_now });
     let desk = Rc::new(Desk {
@@ -39,22 +38,6 @@ fn main() {
     // It listens as long as the worker lives.
     receive.forget();
     post(&Event::Ready, None, false);
-}
-
-/// Runs what registers itself when the program starts (cubecl's dialects, by way of the crate `inventory`), once.
-///
-/// Without this call the linker takes every exported function for a command of its own and runs all of it again before
-/// each: a call into the engine then costs milliseconds, and wasm-bindgen makes several for a kernel's launch.
-/// (wasm-ld, "command" exports; `inventory`, "WebAssembly and constructors".)
-#[allow(
-    unsafe_code,
-    reason = "the linker's own symbol, called once, before anything that needs it"
-)]
-fn run_constructors() {
-    unsafe extern "C" {
-        fn __wasm_call_ctors();
-    }
-    unsafe { __wasm_call_ctors() }
 }
 
 /// Where commands arrive.
