@@ -507,6 +507,13 @@ pub enum TargetModules {
     Names(Vec<String>),
 }
 
+impl TargetModules {
+    /// Whether it is PEFT's word for every linear but the output embedding.
+    pub fn is_all_linear(&self) -> bool {
+        matches!(self, Self::Pattern(pattern) if pattern.eq_ignore_ascii_case("all-linear"))
+    }
+}
+
 /// When something happens during a run; transformers' `IntervalStrategy`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -227,6 +227,10 @@ impl Session {
     async fn train(&mut self, config: RunConfig, sample_prompt: Option<String>, emit: Emit<'_>) -> Result<()> {
         self.control.begin_run();
         let started_ms = (self.host.now_ms)();
+        if let Some(bits) = config.quantization_bit {
+            let message = format!("quantization_bit: {bits} has no effect yet: the frozen base is held in 32 bits.");
+            emit(Event::Warning { message }, None);
+        }
 
         // Rows → examples → a seeded split.
         let loaded = self.model.as_ref().ok_or_else(no_model)?;
@@ -316,7 +320,7 @@ impl Session {
             Some(adapter) => loaded.model.load_adapter(adapter),
             None => loaded
                 .model
-                .attach_lora(&adapter_config(config, &loaded.model.info.model_type), config.seed),
+                .attach_lora(&adapter_config(config, &loaded.model.info), config.seed),
         }
     }
 }
@@ -425,7 +429,7 @@ impl Run<'_> {
         progress.tokens_seen += tokens as u64;
         progress.unreported.0 += result.loss;
         progress.unreported.1 += 1;
-        if self.config.logs_at(step, &self.plan) || step == self.plan.max_steps {
+        if self.config.logs_at(step, &self.plan) {
             let (sum, count) = std::mem::take(&mut progress.unreported);
             let epoch = step as f64 / self.plan.steps_per_epoch as f64;
             let info = StepInfo {
@@ -551,11 +555,11 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Writes `checkpoint-N`. How many are kept is the storage's owner's business.
+    /// Writes `checkpoint-N`, and then removes what is beyond save_total_limit.
     async fn save_checkpoint(&mut self, emit: Emit<'_>) -> Result<()> {
         let Some(sink) = self.sink.clone() else { return Ok(()) };
         let step = self.progress.step;
-        let folder = format!("checkpoint-{step}");
+        let folder = checkpoint::folder(step);
         let epoch = step as f64 / self.plan.steps_per_epoch as f64;
         let plan = (self.plan.max_steps, epoch);
         let mut files = self.loaded.export().await?;
@@ -572,6 +576,31 @@ impl Run<'_> {
             },
             None,
         );
+        // The new one is safe; an old one too many is no reason to end a run.
+        if let Err(error) = self.drop_old_checkpoints(sink.as_ref()).await {
+            let message = error.to_string();
+            emit(Event::Warning { message }, None);
+        }
+        Ok(())
+    }
+
+    /// Removes the oldest checkpoints beyond save_total_limit, those of an interrupted run that this one goes on from
+    /// included. Checkpoints of later steps are another run's and stay.
+    async fn drop_old_checkpoints(&self, sink: &dyn Sink) -> Result<()> {
+        let Some(limit) = self.config.save_total_limit else {
+            return Ok(());
+        };
+        let mut steps: Vec<usize> = sink
+            .folders()
+            .await?
+            .iter()
+            .filter_map(|name| checkpoint::step_of(name))
+            .filter(|step| *step <= self.progress.step)
+            .collect();
+        steps.sort_unstable_by(|a, b| b.cmp(a));
+        for step in steps.into_iter().skip(limit) {
+            sink.remove_folder(&checkpoint::folder(step)).await?;
+        }
         Ok(())
     }
 

@@ -204,6 +204,7 @@ pub enum Event {
         /// Tokens generated.
         tokens: usize,
         /// Speed.
+        #[serde(with = "number")]
         tokens_per_second: f64,
     },
     /// A file to offer for download; its bytes travel beside the event.
@@ -333,18 +334,24 @@ pub struct StepInfo {
     /// From 1.
     pub step: usize,
     /// Fraction of epochs done.
+    #[serde(with = "number")]
     pub epoch: f64,
     /// Mean loss a target token, in nats.
+    #[serde(with = "number")]
     pub loss: f64,
     /// The rate that this step used.
+    #[serde(with = "number")]
     pub learning_rate: f64,
     /// Global norm before clipping.
+    #[serde(with = "number")]
     pub grad_norm: f64,
     /// Tokens put through the model a second, padding not counted.
+    #[serde(with = "number")]
     pub tokens_per_second: f64,
     /// Tokens seen so far, padding not counted.
     pub num_input_tokens_seen: u64,
     /// Estimated time to the end.
+    #[serde(with = "number")]
     pub eta_seconds: f64,
     /// Device memory in use, where the device tells.
     pub device_bytes: Option<u64>,
@@ -356,8 +363,10 @@ pub struct EvalInfo {
     /// Optimizer steps done; 0 is the untouched model.
     pub step: usize,
     /// Mean loss a target token, in nats.
+    #[serde(with = "number")]
     pub loss: f64,
     /// exp(loss).
+    #[serde(with = "number")]
     pub perplexity: f64,
     /// Target tokens scored.
     pub tokens: u64,
@@ -371,11 +380,85 @@ pub struct RunSummary {
     /// Optimizer steps done.
     pub steps: usize,
     /// Mean training loss over the run.
+    #[serde(with = "number")]
     pub train_loss: f64,
     /// Validation loss of the untouched model.
+    #[serde(with = "number::optional", default)]
     pub eval_loss_before: Option<f64>,
     /// Validation loss at the end.
+    #[serde(with = "number::optional", default)]
     pub eval_loss_after: Option<f64>,
     /// Wall time.
+    #[serde(with = "number")]
     pub seconds: f64,
+}
+
+/// Numbers that may be none: JSON knows only finite ones, and serde_json would write the others as null, which it then
+/// refuses to read. They are written as `"nan"`, `"inf"` and `"-inf"`, which Python's `float` reads as well.
+mod number {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Finite(f64),
+        Other(Other),
+    }
+
+    #[derive(Serialize, Deserialize)]
+    enum Other {
+        #[serde(rename = "nan")]
+        NotANumber,
+        #[serde(rename = "inf")]
+        Infinite,
+        #[serde(rename = "-inf")]
+        NegativeInfinite,
+    }
+
+    impl From<f64> for Written {
+        fn from(number: f64) -> Self {
+            if number.is_finite() {
+                Self::Finite(number)
+            } else if number.is_nan() {
+                Self::Other(Other::NotANumber)
+            } else if number > 0.0 {
+                Self::Other(Other::Infinite)
+            } else {
+                Self::Other(Other::NegativeInfinite)
+            }
+        }
+    }
+
+    impl From<Written> for f64 {
+        fn from(written: Written) -> Self {
+            match written {
+                Written::Finite(number) => number,
+                Written::Other(Other::NotANumber) => Self::NAN,
+                Written::Other(Other::Infinite) => Self::INFINITY,
+                Written::Other(Other::NegativeInfinite) => Self::NEG_INFINITY,
+            }
+        }
+    }
+
+    pub fn serialize<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        Written::from(*number).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        Written::deserialize(deserializer).map(f64::from)
+    }
+
+    /// The same for a number that may be missing.
+    pub mod optional {
+        use super::Written;
+        use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+        pub fn serialize<S: Serializer>(number: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+            number.map(Written::from).serialize(serializer)
+        }
+
+        pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+            Ok(Option::<Written>::deserialize(deserializer)?.map(f64::from))
+        }
+    }
 }

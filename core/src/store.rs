@@ -30,13 +30,25 @@ pub trait ReadAt {
 /// A shared file.
 pub type Source = Rc<dyn ReadAt>;
 
-/// A place that takes files. Paths are relative, with `/` between folders.
+/// A place that takes files and gives up folders. Paths are relative, with `/` between folders.
 pub trait Sink {
     /// Writes the file whole, or leaves what was there before.
     ///
     /// # Errors
     /// The path is not a plain relative one, or storage refuses (full, read-only, gone).
     fn write<'a>(&'a self, path: &'a str, bytes: &'a [u8]) -> LocalFuture<'a, Result<()>>;
+
+    /// The names of the folders at the top, in no order.
+    ///
+    /// # Errors
+    /// Storage refuses.
+    fn folders(&self) -> LocalFuture<'_, Result<Vec<String>>>;
+
+    /// Removes a folder with all that is in it.
+    ///
+    /// # Errors
+    /// The path is not a plain relative one, there is no such folder, or storage refuses.
+    fn remove_folder<'a>(&'a self, path: &'a str) -> LocalFuture<'a, Result<()>>;
 }
 
 /// The whole of a source.
@@ -127,6 +139,29 @@ impl Sink for MemorySink {
         Box::pin(async move {
             check_relative(path)?;
             self.files.borrow_mut().insert(path.to_string(), bytes.to_vec());
+            Ok(())
+        })
+    }
+    fn folders(&self) -> LocalFuture<'_, Result<Vec<String>>> {
+        Box::pin(async move {
+            let files = self.files.borrow();
+            let mut folders: Vec<String> = files
+                .keys()
+                .filter_map(|path| Some(path.split_once('/')?.0.to_owned()))
+                .collect();
+            folders.dedup();
+            Ok(folders)
+        })
+    }
+    fn remove_folder<'a>(&'a self, path: &'a str) -> LocalFuture<'a, Result<()>> {
+        Box::pin(async move {
+            check_relative(path)?;
+            let mut files = self.files.borrow_mut();
+            let before = files.len();
+            files.retain(|file, _| file.strip_prefix(path).is_none_or(|rest| !rest.starts_with('/')));
+            if files.len() == before {
+                return Err(Error::io("cannot be removed: there is no such folder").file(path));
+            }
             Ok(())
         })
     }
@@ -247,6 +282,31 @@ mod disk {
                     let _ = std::fs::remove_file(&part);
                     failed(error)
                 })
+            })
+        }
+        fn folders(&self) -> LocalFuture<'_, Result<Vec<String>>> {
+            Box::pin(async move {
+                let failed = |error: std::io::Error| describe(&self.root, "cannot be read", &error);
+                let entries = match std::fs::read_dir(&self.root) {
+                    Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+                    entries => entries.map_err(failed)?,
+                };
+                let mut folders = Vec::new();
+                for entry in entries {
+                    let entry = entry.map_err(failed)?;
+                    // A link to a folder is not one, and a name that is no text is not one of ours.
+                    if entry.file_type().map_err(failed)?.is_dir() {
+                        folders.extend(entry.file_name().into_string().ok());
+                    }
+                }
+                Ok(folders)
+            })
+        }
+        fn remove_folder<'a>(&'a self, path: &'a str) -> LocalFuture<'a, Result<()>> {
+            Box::pin(async move {
+                check_relative(path)?;
+                let target = self.root.join(path);
+                std::fs::remove_dir_all(&target).map_err(|error| describe(&target, "cannot be removed", &error))
             })
         }
     }

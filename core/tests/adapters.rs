@@ -180,6 +180,9 @@ fn layers_and_exclusions_narrow_the_choice() {
             .contains("layers")
     );
     let mut all = config(TargetModules::Pattern("all-linear".into()));
+    all.layers_to_transform = Some(vec![0, 11]);
+    assert_eq!(paths(&all).len(), 4);
+    all.layers_to_transform = None;
     all.exclude_modules = Some(names(&["up_proj", "v_proj"]));
     assert_eq!(paths(&all).len(), 3);
     all.exclude_modules = Some(TargetModules::Pattern(".*".into()));
@@ -189,6 +192,27 @@ fn layers_and_exclusions_narrow_the_choice() {
             .to_string()
             .contains("exclude_modules")
     );
+}
+
+#[test]
+fn of_several_patterns_the_first_in_the_file_wins() {
+    let text = r#"{"peft_type":"LORA","target_modules":"all-linear","r":8,"rank_pattern":{"q_proj":4,".*":2},
+        "alpha_pattern":{"layers.1.self_attn.q_proj":3.5,"q_proj":4,"[a-z]*_proj":2}}"#;
+    let config = AdapterConfig::from_json(&serde_json::from_str(text).unwrap()).unwrap();
+    let written = AdapterConfig::from_json(&serde_json::from_str(&config.to_json()).unwrap()).unwrap();
+    assert_eq!(written, config, "and the order is kept");
+    for (path, rank, alpha) in [
+        ("model.layers.0.self_attn.q_proj", 4, 4.0),
+        ("model.layers.1.self_attn.q_proj", 4, 3.5),
+        ("model.layers.0.mlp.up_proj", 2, 2.0),
+        ("lm_head", 2, 8.0),
+    ] {
+        assert_eq!(
+            (config.rank_of(path), config.alpha_of(path)),
+            (Ok(rank), Ok(alpha)),
+            "{path}"
+        );
+    }
 }
 
 #[test]

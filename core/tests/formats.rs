@@ -362,6 +362,32 @@ fn a_sink_writes_whole_files_inside_its_folder_only() {
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
+#[test]
+fn a_sink_lists_and_removes_its_own_folders_only() {
+    let root = std::env::temp_dir().join(format!("lorakeet-folders-{}", std::process::id()));
+    let (memory, disk) = (MemorySink::new(), DirectorySink::new(root.join("sink")));
+    for sink in [&memory as &dyn Sink, &disk] {
+        assert_eq!(now(sink.folders()), Ok(Vec::new()), "nothing is written yet");
+        for path in ["a/b.bin", "a/c/d.bin", "ab/e.bin", "f.bin"] {
+            now(sink.write(path, b"1")).unwrap();
+        }
+        let listed = || {
+            let mut folders = now(sink.folders()).unwrap();
+            folders.sort();
+            folders
+        };
+        assert_eq!(listed(), ["a", "ab"]);
+        now(sink.remove_folder("a")).unwrap();
+        assert_eq!(listed(), ["ab"]);
+        for path in ["a", "../sink", "/", ""] {
+            assert!(now(sink.remove_folder(path)).is_err(), "{path}");
+        }
+    }
+    assert_eq!(memory.files().into_keys().collect::<Vec<_>>(), ["ab/e.bin", "f.bin"]);
+    assert!(root.join("sink/f.bin").is_file());
+    std::fs::remove_dir_all(&root).unwrap();
+}
+
 /// A device that is always full: Linux has one.
 #[cfg(target_os = "linux")]
 #[test]

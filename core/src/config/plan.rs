@@ -46,9 +46,10 @@ impl RunConfig {
         }
     }
 
-    /// Whether `step` (from 1) is reported.
+    /// Whether `step` (from 1) is reported; where anything is, the last one is.
     pub fn logs_at(&self, step: usize, plan: &Plan) -> bool {
-        due(self.logging_strategy, self.logging_steps, step, plan)
+        let is_last = step == plan.max_steps && self.logging_strategy != Interval::No;
+        is_last || due(self.logging_strategy, self.logging_steps, step, plan)
     }
     /// Whether the validation split is scored after `step` (from 1); apart from this it is scored before and after the run.
     pub fn evaluates_at(&self, step: usize, plan: &Plan) -> bool {

@@ -9,8 +9,9 @@ use crate::config::TargetModules;
 use crate::store::Source;
 use crate::{Error, Result};
 use regex::Regex;
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::{Value, json};
+use serde::de::{self, DeserializeOwned};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 /// The release of PEFT whose files these are.
@@ -47,9 +48,9 @@ pub struct AdapterConfig {
     #[serde(deserialize_with = "one_or_many")]
     pub layers_pattern: Option<Vec<String>>,
     /// R of single modules.
-    pub rank_pattern: BTreeMap<String, usize>,
+    pub rank_pattern: Patterns<usize>,
     /// Alpha of single modules.
-    pub alpha_pattern: BTreeMap<String, f64>,
+    pub alpha_pattern: Patterns<f64>,
     /// Modules saved whole.
     pub modules_to_save: Option<Vec<String>>,
     /// Where the base model is.
@@ -77,8 +78,8 @@ impl Default for AdapterConfig {
             exclude_modules: None,
             layers_to_transform: None,
             layers_pattern: None,
-            rank_pattern: BTreeMap::new(),
-            alpha_pattern: BTreeMap::new(),
+            rank_pattern: Patterns::default(),
+            alpha_pattern: Patterns::default(),
             modules_to_save: None,
             base_model_name_or_path: None,
             revision: None,
@@ -140,8 +141,7 @@ impl AdapterConfig {
         }
         let config: Self = serde_json::from_value(json.clone())
             .map_err(|error| Error::format(format!("has a value of the wrong type: {error}")).file(CONFIG_FILE))?;
-        let ranks = std::iter::once(&config.r).chain(config.rank_pattern.values());
-        if ranks.into_iter().any(|rank| *rank == 0) {
+        if config.r == 0 || config.rank_pattern.0.iter().any(|(_, rank)| *rank == 0) {
             return Err(wrong("r", "must be above 0".into()));
         }
         Ok(config)
@@ -156,14 +156,11 @@ impl AdapterConfig {
                 json!(number)
             }
         };
-        let alphas: BTreeMap<&String, Value> = self
-            .alpha_pattern
-            .iter()
-            .map(|(key, alpha)| (key, whole(*alpha)))
-            .collect();
+        let alphas = self.alpha_pattern.0.iter();
+        let alphas: Map<String, Value> = alphas.map(|(key, alpha)| (key.clone(), whole(*alpha))).collect();
         let keys: BTreeMap<&str, Value> = [
             ("alora_invocation_tokens", Value::Null),
-            ("alpha_pattern", json!(alphas)),
+            ("alpha_pattern", Value::Object(alphas)),
             ("arrow_config", Value::Null),
             ("auto_mapping", self.auto_mapping.clone()),
             ("base_model_name_or_path", json!(self.base_model_name_or_path)),
@@ -210,23 +207,51 @@ impl AdapterConfig {
 
     /// R of the module at `path`.
     pub fn rank_of(&self, path: &str) -> Result<usize> {
-        Ok(pattern_value(&self.rank_pattern, path)?.unwrap_or(self.r))
+        Ok(self.rank_pattern.value_of(path)?.unwrap_or(self.r))
     }
 
     /// α of the module at `path`.
     pub fn alpha_of(&self, path: &str) -> Result<f64> {
-        Ok(pattern_value(&self.alpha_pattern, path)?.unwrap_or(self.lora_alpha))
+        Ok(self.alpha_pattern.value_of(path)?.unwrap_or(self.lora_alpha))
     }
 }
 
-/// The value of the first key that, as a pattern, matches the whole path or its end after a dot.
-fn pattern_value<T: Copy>(patterns: &BTreeMap<String, T>, path: &str) -> Result<Option<T>> {
-    for (pattern, value) in patterns {
-        if compile(&format!("^(?:.*\\.)?(?:{pattern})$"), pattern)?.is_match(path) {
-            return Ok(Some(*value));
-        }
+/// Values by module pattern, in the order in which they are tried: of several that match, the first wins, in PEFT as here,
+/// so the order is kept in files too.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Patterns<T>(pub Vec<(String, T)>);
+
+impl<T> Default for Patterns<T> {
+    fn default() -> Self {
+        Self(Vec::new())
     }
-    Ok(None)
+}
+
+impl<T: Copy> Patterns<T> {
+    /// The value of the first key that, as a pattern, matches the whole path or its end after a dot.
+    fn value_of(&self, path: &str) -> Result<Option<T>> {
+        for (pattern, value) in &self.0 {
+            if compile(&format!("^(?:.*\\.)?(?:{pattern})$"), pattern)?.is_match(path) {
+                return Ok(Some(*value));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl<T: Serialize> Serialize for Patterns<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(pattern, value)| (pattern, value)))
+    }
+}
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Patterns<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let entries = Map::deserialize(deserializer)?.into_iter();
+        let read = entries.map(|(pattern, value)| Ok((pattern, serde_json::from_value(value)?)));
+        let read: Result<_, serde_json::Error> = read.collect();
+        read.map(Self).map_err(de::Error::custom)
+    }
 }
 
 fn compile(expression: &str, shown: &str) -> Result<Regex> {
@@ -293,7 +318,7 @@ pub fn chosen_modules(candidates: &[&str], config: &AdapterConfig) -> Result<Vec
     let mut left_out = 0;
     for path in candidates {
         let is_target = match &targets {
-            Matcher::AllLinear => !is_head(path, config),
+            Matcher::AllLinear => !is_head(path, config) && in_layers(path),
             // A path that is named in full is taken whatever its layer.
             Matcher::Names(names) if names.iter().any(|name| name == path) => true,
             other => other.matches(path) && in_layers(path),
@@ -330,7 +355,7 @@ enum Matcher<'a> {
 impl<'a> Matcher<'a> {
     fn new(modules: &'a TargetModules) -> Result<Self> {
         Ok(match modules {
-            TargetModules::Pattern(pattern) if pattern.eq_ignore_ascii_case("all-linear") => Self::AllLinear,
+            all if all.is_all_linear() => Self::AllLinear,
             TargetModules::Pattern(pattern) => Self::Pattern(compile(&format!("^(?:{pattern})$"), pattern)?),
             TargetModules::Names(names) => Self::Names(names),
         })

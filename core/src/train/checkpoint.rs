@@ -26,6 +26,17 @@ type Tensors = Vec<(String, Vec<usize>, Vec<f32>)>;
 /// The longest `trainer_state.json` that is read: a report a step for millions of steps.
 const MOST_STATE_BYTES: u64 = 1 << 30;
 
+/// The folder of the checkpoint after `step` optimizer steps, as transformers calls it.
+pub fn folder(step: usize) -> String {
+    format!("checkpoint-{step}")
+}
+
+/// The step of the checkpoint in a folder of this name; `None` where it is no checkpoint's.
+pub fn step_of(name: &str) -> Option<usize> {
+    let step = name.strip_prefix("checkpoint-")?.parse().ok()?;
+    (folder(step) == name).then_some(step)
+}
+
 /// What a run knows of its past; all that the next step depends on besides weights, moments, configuration and data.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Progress {
@@ -281,6 +292,21 @@ mod tests {
             trial_name trial_params";
         assert_eq!(keys, want.split_whitespace().collect::<Vec<_>>());
         assert_eq!(read_progress(text.as_bytes()).expect("progress"), progress);
+    }
+
+    #[test]
+    fn only_a_checkpoints_own_name_is_one() {
+        assert_eq!(step_of(&folder(500)), Some(500));
+        for other in [
+            "checkpoint-",
+            "checkpoint-007",
+            "checkpoint-+7",
+            "checkpoint-7b",
+            "my-checkpoint-7",
+            "runs",
+        ] {
+            assert_eq!(step_of(other), None, "{other}");
+        }
     }
 
     #[test]

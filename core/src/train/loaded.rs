@@ -1,14 +1,17 @@
 //! A model with all that came with it: what it can do on its own, in a run and outside of one.
 
 use super::control::{Control, Host};
-use crate::config::RunConfig;
+use crate::config::{RunConfig, TargetModules};
 use crate::data::{self, Batch, Content, Dataset, Example, PaddingSide};
 use crate::error::{Error, Kind, Result};
 use crate::finetune::Emit;
-use crate::formats::{self, ModelFiles, peft::AdapterConfig};
+use crate::formats::{
+    self, ModelFiles,
+    peft::{AdapterConfig, Patterns},
+};
 use crate::generate::{Generated, Generation};
 use crate::models::{Model, read};
-use crate::protocol::{Command, EvalInfo, Event, GenerateOptions, PreviewExample, Prompt, Stage};
+use crate::protocol::{Command, EvalInfo, Event, GenerateOptions, ModelInfo, PreviewExample, Prompt, Stage};
 use crate::store::{Source, read_all};
 use crate::tokenizer::Tokenizer;
 
@@ -270,18 +273,24 @@ pub(crate) fn collate(rows: &[&Example], model: &Model) -> Batch {
 }
 
 /// PEFT's configuration of the adapter that a run asks for.
-pub(crate) fn adapter_config(config: &RunConfig, model_type: &str) -> AdapterConfig {
+pub(crate) fn adapter_config(config: &RunConfig, model: &ModelInfo) -> AdapterConfig {
+    // PEFT takes layers_to_transform beside names only: there, all-linear is a text like a pattern.
+    let target_modules = if config.layers_to_transform.is_some() && config.target_modules.is_all_linear() {
+        TargetModules::Names(model.linear_modules.clone())
+    } else {
+        config.target_modules.clone()
+    };
     AdapterConfig {
         r: config.lora_r,
         lora_alpha: config.lora_alpha,
         lora_dropout: config.lora_dropout,
         use_rslora: config.use_rslora,
-        fan_in_fan_out: model_type == "gpt2",
-        target_modules: config.target_modules.clone(),
+        fan_in_fan_out: model.model_type == "gpt2",
+        target_modules,
         exclude_modules: config.exclude_modules.clone(),
         layers_to_transform: config.layers_to_transform.clone(),
-        rank_pattern: config.rank_pattern.iter().cloned().collect(),
-        alpha_pattern: config.alpha_pattern.iter().cloned().collect(),
+        rank_pattern: Patterns(config.rank_pattern.clone()),
+        alpha_pattern: Patterns(config.alpha_pattern.clone()),
         base_model_name_or_path: Some(config.model_name_or_path.clone()),
         task_type: Some("CAUSAL_LM".into()),
         ..AdapterConfig::default()

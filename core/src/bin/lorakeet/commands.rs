@@ -29,8 +29,6 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
     let mut desk = Desk {
         screen: Screen::new(cli.json),
         log: None,
-        keep: None,
-        saved: Vec::new(),
     };
     let device = cli.device.into();
     match cli.command {
@@ -47,9 +45,6 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
 struct Desk {
     screen: Screen,
     log: Option<Log>,
-    /// save_total_limit, and the checkpoints so far.
-    keep: Option<usize>,
-    saved: Vec<String>,
 }
 
 impl Desk {
@@ -58,18 +53,6 @@ impl Desk {
             log.add(event);
         }
         self.screen.show(event);
-        if let Event::Checkpoint { path, .. } = event {
-            self.saved.retain(|saved| saved != path);
-            self.saved.push(path.clone());
-            while self.saved.len() > self.keep.unwrap_or(usize::MAX) {
-                let oldest = self.saved.remove(0);
-                if let Err(error) = fs::remove_dir_all(&oldest) {
-                    self.screen.show(&Event::Warning {
-                        message: cannot("remove", Path::new(&oldest), &error).to_string(),
-                    });
-                }
-            }
-        }
     }
 
     /// Has `session` serve a command; the first failure is an error.
@@ -95,7 +78,6 @@ async fn run_training(train: Train, device: DeviceChoice, desk: &mut Desk) -> Re
 
     let folder = DirectorySink::new(&config.output_dir);
     folder.write("run.yaml", config.to_yaml().as_bytes()).await?;
-    desk.keep = config.save_total_limit;
     desk.log = Some(Log::open(Path::new(&config.output_dir), session.resume.is_some())?);
     session.sink = Some(Rc::new(folder));
     let command = Command::Train {

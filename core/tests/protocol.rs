@@ -1,0 +1,175 @@
+//! The words between the engine and its front ends: every event comes through JSON as it went in.
+
+use lorakeet_core::Error;
+use lorakeet_core::protocol::{
+    DataInfo, DeviceInfo, DeviceKind, EvalInfo, Event, ModelInfo, PreviewExample, RunInfo, RunSummary, Stage, StepInfo,
+};
+use std::collections::BTreeSet;
+
+/// One event of each kind, with `number` wherever a number with a fraction stands.
+fn events(number: f64) -> Vec<Event> {
+    let text = || "text \"in\" quotes\n".to_owned();
+    vec![
+        Event::Ready,
+        Event::Device(DeviceInfo {
+            kind: DeviceKind::Gpu,
+            name: text(),
+            backend: "WebGPU".into(),
+            max_binding_bytes: u64::MAX,
+            note: Some(text()),
+        }),
+        Event::Progress {
+            stage: Stage::LoadModel,
+            done: 1,
+            total: 2,
+        },
+        Event::Model(ModelInfo {
+            name: text(),
+            model_type: "llama".into(),
+            parameters: 1,
+            weight_bytes: 4,
+            formats: vec![("F32".into(), 4)],
+            vocab_size: 1,
+            num_hidden_layers: 1,
+            hidden_size: 1,
+            max_position_embeddings: 1,
+            has_chat_template: true,
+            linear_modules: vec!["q_proj".into()],
+        }),
+        Event::Data(DataInfo {
+            name: text(),
+            form: "text".into(),
+            rows: 1,
+            columns: vec![text()],
+            notes: vec![text()],
+        }),
+        Event::Preview {
+            examples: vec![PreviewExample {
+                tokens: vec![(text(), true)],
+                truncated: false,
+            }],
+        },
+        Event::Started(RunInfo {
+            max_steps: 1,
+            train_examples: 1,
+            eval_examples: 1,
+            trainable_parameters: 1,
+            all_parameters: 2,
+        }),
+        Event::Step(StepInfo {
+            step: 1,
+            epoch: number,
+            loss: number,
+            learning_rate: number,
+            grad_norm: number,
+            tokens_per_second: number,
+            num_input_tokens_seen: 1,
+            eta_seconds: number,
+            device_bytes: Some(1),
+        }),
+        Event::Eval(EvalInfo {
+            step: 0,
+            loss: number,
+            perplexity: number,
+            tokens: 1,
+        }),
+        Event::Sample {
+            step: 0,
+            prompt: text(),
+            text: text(),
+        },
+        Event::Paused { step: 1 },
+        Event::Resumed,
+        Event::Checkpoint { step: 1, path: text() },
+        Event::Done(RunSummary {
+            finished: true,
+            steps: 1,
+            train_loss: number,
+            eval_loss_before: None,
+            eval_loss_after: Some(number),
+            seconds: number,
+        }),
+        Event::Token { id: 1, text: text() },
+        Event::Generated {
+            id: 1,
+            text: text(),
+            tokens: 1,
+            tokens_per_second: number,
+        },
+        Event::File { name: text(), bytes: 1 },
+        Event::Warning { message: text() },
+        Event::Failed(Error::config("is wrong").field("lora_r").row(1).remedy("Change it.")),
+    ]
+}
+
+/// A new kind of event does not compile here until [`events`] has one.
+fn kind(event: &Event) -> u32 {
+    match event {
+        Event::Ready => 0,
+        Event::Device(_) => 1,
+        Event::Progress { .. } => 2,
+        Event::Model(_) => 3,
+        Event::Data(_) => 4,
+        Event::Preview { .. } => 5,
+        Event::Started(_) => 6,
+        Event::Step(_) => 7,
+        Event::Eval(_) => 8,
+        Event::Sample { .. } => 9,
+        Event::Paused { .. } => 10,
+        Event::Resumed => 11,
+        Event::Checkpoint { .. } => 12,
+        Event::Done(_) => 13,
+        Event::Token { .. } => 14,
+        Event::Generated { .. } => 15,
+        Event::File { .. } => 16,
+        Event::Warning { .. } => 17,
+        Event::Failed(_) => 18,
+    }
+}
+
+#[test]
+fn every_event_comes_through_json_as_it_went_in_whatever_its_numbers() {
+    for number in [0.0, -0.0, 3.0, 2.345e-4, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let events = events(number);
+        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 19);
+        for event in events {
+            let written = serde_json::to_string(&event).expect("it is written");
+            let read: Event = serde_json::from_str(&written).unwrap_or_else(|error| panic!("{written}: {error}"));
+            // In words, because NaN equals nothing, not even itself.
+            assert_eq!(format!("{read:?}"), format!("{event:?}"), "{written}");
+        }
+    }
+}
+
+#[test]
+fn finite_numbers_stay_numbers_and_the_others_have_names() {
+    let written = |perplexity| {
+        let event = Event::Eval(EvalInfo {
+            step: 3,
+            loss: 2.5,
+            perplexity,
+            tokens: 8,
+        });
+        serde_json::to_string(&event).expect("it is written")
+    };
+    let line =
+        |perplexity: &str| format!(r#"{{"type":"eval","step":3,"loss":2.5,"perplexity":{perplexity},"tokens":8}}"#);
+    assert_eq!(written(12.25), line("12.25"));
+    assert_eq!(written(f64::NAN), line("\"nan\""));
+    assert_eq!(written(f64::INFINITY), line("\"inf\""));
+    assert_eq!(written(f64::NEG_INFINITY), line("\"-inf\""));
+    let read = serde_json::from_str::<Event>(&line("\"a lot\""));
+    assert!(read.is_err(), "other words are refused: {read:?}");
+}
+
+#[test]
+fn a_summary_of_a_run_without_validation_reads_with_and_without_the_keys() {
+    for keys in [r#""eval_loss_before":null,"eval_loss_after":null,"#, ""] {
+        let line = format!(r#"{{"type":"done","finished":true,"steps":1,"train_loss":2.5,{keys}"seconds":1}}"#);
+        let Event::Done(summary) = serde_json::from_str(&line).expect("it reads") else {
+            panic!("another event: {line}")
+        };
+        assert_eq!((summary.eval_loss_before, summary.eval_loss_after), (None, None));
+        assert_eq!(summary.seconds, 1.0, "a whole number is a number");
+    }
+}

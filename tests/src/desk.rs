@@ -1,0 +1,128 @@
+//! A session that tests talk to: commands go in, and what was said is kept.
+
+use crate::{golden::block_on, tiny};
+use lorakeet_core::{
+    config::RunConfig,
+    finetune::{Control, Host, Session},
+    protocol::{Command, DeviceChoice, EvalInfo, Event, RunSummary, StepInfo},
+    store::Source,
+};
+use std::collections::BTreeMap;
+
+/// A host whose clock stands still, so that runs can be compared, and who has nobody to give way to.
+pub const HOST: Host = Host {
+    now_ms: || 0.0,
+    yield_now: || Box::pin(std::future::ready(())),
+};
+
+/// A session with model and data, and what it said so far.
+pub struct Desk {
+    /// The session.
+    pub session: Session,
+    /// What interrupts it.
+    pub control: Control,
+    /// All events but progress.
+    pub events: Vec<Event>,
+    /// The files that it handed over.
+    pub exported: BTreeMap<String, Vec<u8>>,
+}
+
+impl Desk {
+    /// A session on the CPU with the tiny model and its rows.
+    pub fn open() -> Self {
+        Self::with(DeviceChoice::Cpu, tiny::model_files(), tiny::data_file())
+    }
+
+    /// A session with this model and this data.
+    pub fn with(device: DeviceChoice, model: Vec<Source>, data: Source) -> Self {
+        let session = Session::new(HOST);
+        let control = session.control();
+        let mut desk = Self {
+            session,
+            control,
+            events: Vec::new(),
+            exported: BTreeMap::new(),
+        };
+        desk.ask(Command::Open { device }, Vec::new());
+        let (files, name) = (Vec::new(), String::new());
+        desk.ask(Command::LoadModel { files, name }, model);
+        let file = data.name().to_owned();
+        desk.ask(Command::LoadData { file }, vec![data]);
+        desk
+    }
+
+    /// Has a command served.
+    pub fn ask(&mut self, command: Command, files: Vec<Source>) {
+        self.ask_and(command, files, &mut |_, _| ());
+    }
+
+    /// `watch` sees each event as it comes, with the handle that interrupts.
+    pub fn ask_and(&mut self, command: Command, files: Vec<Source>, watch: &mut dyn FnMut(&Event, &Control)) {
+        let Self {
+            session,
+            control,
+            events,
+            exported,
+        } = self;
+        block_on(session.handle(command, files, &mut |event, bytes| {
+            watch(&event, control);
+            if let (Event::File { name, .. }, Some(bytes)) = (&event, bytes) {
+                exported.insert(name.clone(), bytes);
+            }
+            if !matches!(event, Event::Progress { .. }) {
+                events.push(event);
+            }
+        }));
+    }
+
+    /// Trains, and has `say a` continued on the way.
+    pub fn train(&mut self, config: RunConfig) {
+        let command = Command::Train {
+            config: Box::new(config),
+            sample_prompt: Some("say a".into()),
+        };
+        self.ask(command, Vec::new());
+    }
+
+    /// The steps reported so far.
+    pub fn steps(&self) -> Vec<StepInfo> {
+        let steps = self.events.iter().filter_map(|event| match event {
+            Event::Step(step) => Some(step.clone()),
+            _ => None,
+        });
+        steps.collect()
+    }
+
+    /// What must be the same whenever a run is repeated: losses, rates and norms, to the bit.
+    pub fn numbers(&self) -> Vec<(usize, u64, u64, u64)> {
+        let bits = |step: StepInfo| {
+            (
+                step.step,
+                step.loss.to_bits(),
+                step.learning_rate.to_bits(),
+                step.grad_norm.to_bits(),
+            )
+        };
+        self.steps().into_iter().map(bits).collect()
+    }
+
+    /// The scores so far.
+    pub fn evals(&self) -> Vec<EvalInfo> {
+        let evals = self.events.iter().filter_map(|event| match event {
+            Event::Eval(eval) => Some(eval.clone()),
+            _ => None,
+        });
+        evals.collect()
+    }
+
+    /// How the last run ended.
+    ///
+    /// # Panics
+    /// If it did not end well.
+    pub fn summary(&self) -> RunSummary {
+        match self.events.last() {
+            Some(Event::Done(summary)) => summary.clone(),
+            other => panic!("the run did not end well: {other:?}"),
+        }
+    }
+}
