@@ -1,4 +1,5 @@
-//! What the tests of Lorakeet have in common: a real browser, and a server that shows it the built page.
+//! What the tests of Lorakeet have in common: golden cases and training steps on them, a real browser, and a server that
+//! shows it the built page.
 //!
 //! Integration tests are sorted by their names: those that start with `golden`, `smollm2`, `minilm`, `web` and `soak` run
 //! in stages of `cargo xtask test` of their own, all others in its stage `native`.
@@ -6,3 +7,4 @@
 pub mod browser;
 pub mod golden;
 pub mod site;
+pub mod trajectory;

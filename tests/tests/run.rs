@@ -2,24 +2,19 @@
 
 use lorakeet_core::{
     config::{FinetuningType, RunConfig},
-    finetune::{Control, Host, Session},
+    finetune::{Control, Session},
     formats::{peft::Adapter, safetensors::write_f32},
     protocol::{Command, DeviceChoice, EvalInfo, Event, GenerateOptions, Prompt, RunSummary, StepInfo},
     random::Generator,
     store::{MemoryFile, MemorySink, Source},
     train::checkpoint::Checkpoint,
 };
-use lorakeet_tests::golden::block_on;
+use lorakeet_tests::{golden::block_on, trajectory::HOST};
 use serde_json::json;
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 /// Letters that the tiny tokenizer knows, after its three special tokens.
 const LETTERS: &str = "abcdefghijklmnopqrstuvwxyz .,\n";
-
-const HOST: Host = Host {
-    now_ms: || 0.0,
-    yield_now: || Box::pin(std::future::ready(())),
-};
 
 fn file(name: &str, value: &serde_json::Value) -> Source {
     MemoryFile::source(name, value.to_string().into_bytes())
