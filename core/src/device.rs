@@ -71,12 +71,14 @@ pub fn memory_bytes(device: &Device) -> Option<u64> {
     device.memory_pool_usage().map(|usage| usage.bytes_in_use)
 }
 
-/// What to say of work on the device that failed: what the GPU reported on its own account since the last call (it was lost,
-/// it refused a shader, its memory is full), else what `reason` tells.
+/// What the GPU reported on its own account since the last call, if anything: it was lost, it refused a shader, its memory
+/// is full. Numbers that it gives after that are not to be trusted.
+pub fn take_fault() -> Option<Error> {
+    FAULT.lock().ok()?.take()
+}
+
+/// What to say of a read that failed for `reason`, where the GPU itself reported nothing.
 pub fn failure(reason: &str) -> Error {
-    if let Some(fault) = FAULT.lock().ok().and_then(|mut fault| fault.take()) {
-        return fault;
-    }
     // A device that was lost poisons what waited for it; its own report may come later than that.
     if ["lost", "poisoned"].iter().any(|word| reason.contains(word)) {
         return lost();

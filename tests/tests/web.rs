@@ -3,11 +3,11 @@
 
 use anyhow::{Context, Result, ensure};
 use lorakeet_core::config::RunConfig;
-use lorakeet_core::finetune::{Host, Session};
 use lorakeet_core::formats::peft::Adapter;
-use lorakeet_core::protocol::{Command, DeviceChoice, Event};
+use lorakeet_core::protocol::DeviceChoice;
 use lorakeet_core::store::{DiskFile, MemoryFile, Source};
 use lorakeet_tests::browser::{Options, Page};
+use lorakeet_tests::desk::Desk;
 use lorakeet_tests::golden::block_on;
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
@@ -245,40 +245,14 @@ fn native_loss(run_file: &str, adapter: &[(String, Vec<u8>)]) -> Result<f64> {
         .iter()
         .map(|(name, bytes)| MemoryFile::source(name.clone(), bytes.clone()) as Source);
     let adapter = block_on(Adapter::open(files.collect()))?;
-    let mut session = Session::new(Host {
-        now_ms: || 0.0,
-        yield_now: || Box::pin(std::future::ready(())),
-    });
-    let mut losses = Vec::new();
-    let mut failure = None;
-    let mut emit = |event: Event, _: Option<Vec<u8>>| match event {
-        Event::Eval(eval) => losses.push(eval.loss),
-        Event::Failed(error) => failure = Some(error),
-        _ => {}
-    };
-    let open = Command::Open {
-        device: DeviceChoice::Cpu,
-    };
-    let load_model = Command::LoadModel {
-        files: Vec::new(),
-        name: String::new(),
-    };
-    let load_data = Command::LoadData {
-        file: config.train_file.clone(),
-    };
-    block_on(session.handle(open, Vec::new(), &mut emit));
-    block_on(session.handle(load_model, model, &mut emit));
-    block_on(session.handle(load_data, vec![data], &mut emit));
-    session.load_adapter(adapter)?;
-    let train = Command::Train {
-        config: Box::new(config),
-        sample_prompt: None,
-    };
-    block_on(session.handle(train, Vec::new(), &mut emit));
-    match (failure, losses.first()) {
-        (Some(error), _) => Err(error.into()),
-        (None, loss) => loss.copied().context("the native run scored nothing"),
-    }
+    let mut desk = Desk::with(DeviceChoice::Cpu, model, data);
+    desk.session.load_adapter(adapter)?;
+    desk.train(config);
+    let scored = desk.evals();
+    let first = scored.first();
+    Ok(first
+        .with_context(|| format!("the native run scored nothing: {:?}", desk.events))?
+        .loss)
 }
 
 #[tokio::test(flavor = "multi_thread")]

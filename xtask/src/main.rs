@@ -12,6 +12,7 @@ mod models;
 mod packages;
 mod page;
 mod places;
+mod pretrain;
 mod process;
 mod serve;
 mod setup;
@@ -40,6 +41,9 @@ cargo xtask bench [--browser] [WORD]
 cargo xtask build                build the page in release and say where it lies
 cargo xtask setup                install what the commands above need, and nothing else
 cargo xtask texts                make the bundled data sets again, and the text that the bundled model is trained on
+cargo xtask pretrain [--steps N] [--out DIR]
+                                 make the bundled model again: text, training, weights as f16, score and sample;
+                                 a trial has few steps and a folder other than public/model
 
 Environment:
     LORAKEET_CACHE     where tools, packages and builds are kept (default: the user's cache folder + /lorakeet)
@@ -84,6 +88,10 @@ fn dispatch(words: &[String]) -> Result<ExitCode> {
             nothing_more(command, &rest)?;
             write_texts(&Places::find()?)?;
         }
+        "pretrain" => {
+            let options = pretrain::Options::read(&rest)?;
+            pretrain::make_model(&Places::find()?, &options)?;
+        }
         "help" | "--help" | "-h" => print!("{USAGE}"),
         other => bail!("there is no command `{other}`\n\n{USAGE}"),
     }
@@ -98,10 +106,7 @@ fn write_texts(places: &Places) -> Result<()> {
         std::fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
         println!("{}", path.display());
     }
-    let path = packages.join("austen-base.jsonl");
-    std::fs::write(&path, texts::pretraining_rows(&packages)?)
-        .with_context(|| format!("{} cannot be written", path.display()))?;
-    println!("{}", path.display());
+    println!("{}", texts::write_pretraining_rows(&packages)?.display());
     Ok(())
 }
 
