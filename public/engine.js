@@ -7,9 +7,18 @@ const fail = (kind, what, file) =>
 
 const said = (error) => (error && error.message ? error.message : String(error));
 
-// WebAssembly traps (a full memory, a panic's abort) surface here.
-self.addEventListener("error", (event) => fail("internal", `the engine broke off: ${said(event.error ?? event.message)}`));
-self.addEventListener("unhandledrejection", (event) => fail("internal", `the engine broke off: ${said(event.reason)}`));
+// WebAssembly traps surface here. A panic has said before what broke; what traps without a word is an allocation that failed.
+const broke = (error) => {
+  const trapped = error instanceof WebAssembly.RuntimeError || error instanceof RangeError;
+  fail(
+    trapped ? "out_of_memory" : "internal",
+    trapped
+      ? `the engine broke off (${said(error)}), most likely because this tab's memory is full`
+      : `the engine broke off: ${said(error)}`,
+  );
+};
+self.addEventListener("error", (event) => broke(event.error ?? event.message));
+self.addEventListener("unhandledrejection", (event) => broke(event.reason));
 
 // Counts a copy of the response, so that the browser still compiles the original while it arrives.
 const count = async (response) => {

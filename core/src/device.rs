@@ -66,6 +66,34 @@ pub async fn open(choice: DeviceChoice) -> Result<(Device, DeviceInfo)> {
     }
 }
 
+/// Refuses a tensor that is larger than one buffer of `device` may be: a GPU limits what a kernel can be given at once, and
+/// browsers often set that limit far below the GPU's memory.
+///
+/// # Errors
+/// The tensor named `name` is too large.
+pub fn check_size(device: &Device, name: &str, bytes: u64) -> Result<()> {
+    let limit = match GPU.get() {
+        Some((gpu, info)) if gpu == device => info.max_binding_bytes,
+        _ => u64::MAX,
+    };
+    within(limit, name, bytes)
+}
+
+fn within(limit: u64, name: &str, bytes: u64) -> Result<()> {
+    if bytes <= limit {
+        return Ok(());
+    }
+    let megabytes = |bytes: u64| bytes.div_ceil(1 << 20);
+    let what = format!(
+        "the tensor takes {} MiB, and this GPU takes {} MiB in one buffer at most",
+        megabytes(bytes),
+        limit >> 20
+    );
+    Err(Error::new(Kind::OutOfMemory, what)
+        .field(name)
+        .remedy("Take a model with a smaller vocabulary, or choose the CPU as the device."))
+}
+
 /// Bytes that live tensors take on the device, where it counts them.
 pub fn memory_bytes(device: &Device) -> Option<u64> {
     device.memory_pool_usage().map(|usage| usage.bytes_in_use)
@@ -263,5 +291,30 @@ fn poll_once<T: Default>(future: impl Future<Output = T>) -> T {
     match std::pin::pin!(future).poll(&mut context) {
         std::task::Poll::Ready(value) => value,
         std::task::Poll::Pending => T::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tensor_that_no_buffer_can_hold_is_named_with_both_sizes() {
+        assert!(within(1 << 27, "lm_head.weight", 1 << 27).is_ok());
+        let error = within(1 << 27, "lm_head.weight", 544_538_624).expect_err("too large");
+        assert_eq!(error.kind, Kind::OutOfMemory);
+        let text = error.to_string();
+        assert!(
+            ["lm_head.weight", "520 MiB", "128 MiB", "CPU"]
+                .iter()
+                .all(|part| text.contains(part)),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_lost_device_is_told_from_other_failures() {
+        assert!(failure("The device is poisoned").what.contains("was lost"));
+        assert!(failure("a buffer is gone").what.contains("a buffer is gone"));
     }
 }

@@ -118,6 +118,7 @@ impl<'a> Loader<'a> {
     /// Tensor `name` of `shape`.
     pub(crate) async fn weight(&mut self, name: &str, shape: &[usize], start: Start) -> Result<Weight> {
         let count: usize = shape.iter().product();
+        crate::device::check_size(self.device, name, 4 * count as u64)?;
         let values = if self.fresh {
             self.draw(count, start)?
         } else {
