@@ -225,14 +225,21 @@ fn split_marks(marked: &str) -> Result<Rendered> {
     Ok(Rendered { text, generation_spans })
 }
 
-/// Which tokens the assistant said: those that cover at least one byte of a span. `offsets` are
-/// [`Tokenizer::encode_with_offsets`](crate::tokenizer::Tokenizer::encode_with_offsets)'s.
+/// Which tokens the assistant said: those with a part in a span; one that reaches across its edge has, as in transformers.
+/// `offsets` are [`Tokenizer::encode_with_offsets`](crate::tokenizer::Tokenizer::encode_with_offsets)'s.
+///
+/// Some tokenizers leave white space out of a token's range, so that of a token of nothing but space only the end is
+/// left.
 pub fn assistant_mask(offsets: &[Range<usize>], spans: &[Range<usize>]) -> Vec<bool> {
-    let is_inside = |offset: &Range<usize>| {
-        let overlaps = |span: &Range<usize>| offset.start < span.end && span.start < offset.end;
-        spans.iter().any(overlaps)
+    let has_a_part = |token: &Range<usize>, span: &Range<usize>| {
+        if token.is_empty() {
+            span.start < token.end && token.end <= span.end
+        } else {
+            token.start < span.end && span.start < token.end
+        }
     };
-    offsets.iter().map(is_inside).collect()
+    let is_said = |token: &Range<usize>| spans.iter().any(|span| has_a_part(token, span));
+    offsets.iter().map(is_said).collect()
 }
 
 /// `{% generation %}` is transformers' own tag; the same block as a call of [`mark`] keeps its rules for white space.

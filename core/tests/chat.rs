@@ -178,6 +178,12 @@ fn a_template_that_does_not_end_is_stopped() {
 
 #[test]
 fn tokens_that_touch_a_span_are_the_assistants() {
-    let mask = assistant_mask(&[0..3, 3..5, 5..9, 9..9, 9..10], std::slice::from_ref(&(4..9)));
-    assert_eq!(mask, [false, true, true, false, false]);
+    let mask = assistant_mask(&[0..3, 3..5, 5..9, 9..10], std::slice::from_ref(&(4..9)));
+    assert_eq!(mask, [false, true, true, false]);
+}
+
+#[test]
+fn tokens_of_nothing_but_space_belong_to_the_span_that_they_end_in() {
+    let mask = assistant_mask(&[4..4, 5..5, 9..9, 10..10], std::slice::from_ref(&(4..9)));
+    assert_eq!(mask, [false, true, true, false]);
 }

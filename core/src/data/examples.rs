@@ -2,12 +2,11 @@
 
 use super::layout::{Layout, Piece, layout};
 use super::{Dataset, Form, Row};
-use crate::chat::ChatTemplate;
+use crate::chat::{ChatTemplate, assistant_mask};
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::protocol::{Message, PreviewExample};
 use crate::tokenizer::Tokenizer;
-use std::ops::Range;
 
 /// The label of a token that is not learnt (torch's `ignore_index`).
 pub const IGNORE: i32 = -100;
@@ -417,27 +416,10 @@ fn floor_boundary(text: &str, mut at: usize) -> usize {
 fn chat(messages: &[Message], tokenizer: &Tokenizer, template: &ChatTemplate) -> Result<Tokens> {
     let rendered = template.apply_with_spans(messages)?;
     let (ids, covered) = tokenizer.encode_with_offsets(&rendered.text, false)?;
-    let mut labels = vec![IGNORE; ids.len()];
-    for answer in &rendered.generation_spans {
-        for ((label, &id), covered) in labels.iter_mut().zip(&ids).zip(&covered) {
-            if overlap(covered, answer) {
-                *label = id as i32;
-            }
-        }
-    }
+    let said = assistant_mask(&covered, &rendered.generation_spans);
+    let label = |(&id, said)| if said { id as i32 } else { IGNORE };
+    let labels = ids.iter().zip(said).map(label).collect();
     Ok(Tokens { ids, labels })
-}
-
-/// Whether a token has a part in the answer; one that reaches across its edge has, as in transformers.
-///
-/// Some tokenizers leave white space out of a token's range, so that of a token of nothing but space only the end is
-/// left.
-fn overlap(token: &Range<usize>, answer: &Range<usize>) -> bool {
-    if token.is_empty() {
-        answer.start < token.end && token.end <= answer.end
-    } else {
-        token.start < answer.end && answer.start < token.end
-    }
 }
 
 /// An example as a front end shows it: each token's text, and whether it is trained on.

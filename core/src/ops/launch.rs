@@ -1,6 +1,7 @@
 //! One door from the engine to the kernels: a GPU launches the WGSL text, a CPU calls the twin.
 //!
-//! Nothing here knows what a kernel computes; [`super::graph`] adds gradients, and [`super`] wraps both for tensors.
+//! Nothing here knows what a kernel computes; [`super::forward`] says which kernels make up an operation,
+//! [`super::backward`] adds gradients, and [`super`] wraps both for tensors.
 
 use crate::device;
 use burn::backend::{Backend, DType, Flex, Shape, TensorMetadata, tensor::FloatTensor};

@@ -1,16 +1,17 @@
 //! The engine's own tensor operations: what a language model's forward and backward passes spend their time in.
 //!
-//! Each function takes burn tensors of any device, runs one or a few of [`lorakeet_shaders`]' kernels, and records a
-//! hand-written backward pass where an input wants a gradient (in `graph`). Cheap things in between (residual sums,
-//! reshapes) are burn's own. All tensors are f32; the leading dimensions of an activation are folded into its rows.
+//! Each function takes burn tensors of any device, runs one or a few of [`lorakeet_shaders`]' kernels (`forward`), and
+//! records a hand-written backward pass where an input wants a gradient (`backward`). Cheap things in between (residual
+//! sums, reshapes) are burn's own. All tensors are f32; the leading dimensions of an activation are folded into its rows.
 
-mod graph;
+mod backward;
+mod forward;
 mod launch;
 
-pub use graph::{AdamWStep, AttentionForm, LoraForm, RopeForm};
+pub use forward::{AdamWStep, AttentionForm, LoraForm, RopeForm};
 
 use burn::{backend::Dispatch, tensor::Tensor};
-use graph::Ops;
+use forward::Ops;
 
 /// y = x · wᵀ + bias.
 ///

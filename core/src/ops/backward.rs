@@ -1,0 +1,483 @@
+//! The gradients of the engine's operations: [`Autodiff`] runs the forward pass of [`super::forward`] and records a
+//! hand-written backward pass where an input wants a gradient.
+//!
+//! States hold tensors that exist anyway (inputs, small outputs) and recompute the rest: attention keeps no scores,
+//! dropout keeps no mask, the vocabulary loss keeps no logits. A gradient is computed only for the inputs that want one,
+//! so a frozen weight costs nothing in the backward pass.
+
+use super::forward::{
+    AdamWStep, AttentionForm, LoraForm, Ops, Product, RopeForm, VocabularyLoss, drop, linear_dx, one, probabilities,
+    rope_kernel, rows_width, softmax_kernel, up, vocabulary_loss,
+};
+use super::launch::Launch;
+use burn::backend::{Autodiff, AutodiffBackend, Shape, TensorMetadata, tensor::FloatTensor};
+use burn_autodiff::{
+    checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
+    grads::Gradients,
+    ops::{Backward, Ops as Node, OpsKind},
+};
+use lorakeet_shaders as kernels;
+use lorakeet_shaders::Add as MatMulAdd;
+
+/// Runs a forward pass, and records `$backward` with `$state` where an input wants a gradient.
+macro_rules! record {
+    ($C:ident, $backward:expr, [$($input:ident),+], $state:expr, $output:expr) => {{
+        let nodes = [$($input.node()),+];
+        $(let $input = $input.into_primitive();)+
+        match $backward.prepare::<$C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let state = $state;
+                prep.finish(state, $output)
+            }
+            OpsKind::UnTracked(prep) => prep.finish($output),
+        }
+    }};
+}
+
+impl<B: Launch, C: CheckpointStrategy> Ops for Autodiff<B, C> {
+    fn linear(x: FloatTensor<Self>, w: FloatTensor<Self>, transposed: bool) -> FloatTensor<Self> {
+        record!(
+            C,
+            LinearBackward { transposed },
+            [x, w],
+            (x.clone(), w.clone()),
+            <B as Ops>::linear(x, w, transposed)
+        )
+    }
+
+    fn linear_bias(
+        x: FloatTensor<Self>,
+        w: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        transposed: bool,
+    ) -> FloatTensor<Self> {
+        record!(
+            C,
+            LinearBackward { transposed },
+            [x, w, bias],
+            (x.clone(), w.clone()),
+            <B as Ops>::linear_bias(x, w, bias, transposed)
+        )
+    }
+
+    fn lora(
+        y: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        form: LoraForm,
+    ) -> FloatTensor<Self> {
+        let nodes = [y.node(), x.node(), a.node(), b.node()];
+        let (y, x, a, b) = (
+            y.into_primitive(),
+            x.into_primitive(),
+            a.into_primitive(),
+            b.into_primitive(),
+        );
+        let h = <B as Ops>::linear(drop::<B>(x.clone(), form), a.clone(), false);
+        let output = up::<B>(y, h.clone(), b.clone(), form.scale);
+        match (LoraBackward { form }).prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((x, a, b, h), output),
+            OpsKind::UnTracked(prep) => prep.finish(output),
+        }
+    }
+
+    fn rms_norm(x: FloatTensor<Self>, w: FloatTensor<Self>, eps: f32) -> FloatTensor<Self> {
+        record!(
+            C,
+            RmsNormBackward { eps },
+            [x, w],
+            (x.clone(), w.clone()),
+            <B as Ops>::rms_norm(x, w, eps)
+        )
+    }
+
+    fn layer_norm(x: FloatTensor<Self>, w: FloatTensor<Self>, b: FloatTensor<Self>, eps: f32) -> FloatTensor<Self> {
+        record!(
+            C,
+            LayerNormBackward { eps },
+            [x, w, b],
+            (x.clone(), w.clone()),
+            <B as Ops>::layer_norm(x, w, b, eps)
+        )
+    }
+
+    fn rope(x: FloatTensor<Self>, cos: FloatTensor<Self>, sin: FloatTensor<Self>, form: RopeForm) -> FloatTensor<Self> {
+        let (cos, sin) = (cos.into_primitive(), sin.into_primitive());
+        record!(
+            C,
+            RopeBackward { form },
+            [x],
+            (cos.clone(), sin.clone()),
+            <B as Ops>::rope(x, cos, sin, form)
+        )
+    }
+
+    fn attention(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        mask: FloatTensor<Self>,
+        form: AttentionForm,
+    ) -> FloatTensor<Self> {
+        let mask = mask.into_primitive();
+        record!(
+            C,
+            AttentionBackward { form },
+            [q, k, v],
+            (q.clone(), k.clone(), v.clone(), mask.clone()),
+            <B as Ops>::attention(q, k, v, mask, form)
+        )
+    }
+
+    fn silu_mul(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self> {
+        record!(
+            C,
+            SiluMulBackward,
+            [gate, up],
+            (gate.clone(), up.clone()),
+            <B as Ops>::silu_mul(gate, up)
+        )
+    }
+
+    fn gelu_new(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        record!(C, GeluNewBackward, [x], x.clone(), <B as Ops>::gelu_new(x))
+    }
+
+    fn embedding(ids: FloatTensor<Self>, w: FloatTensor<Self>) -> FloatTensor<Self> {
+        let ids = ids.into_primitive();
+        record!(
+            C,
+            EmbeddingBackward,
+            [w],
+            (ids.clone(), w.shape()),
+            <B as Ops>::embedding(ids, w)
+        )
+    }
+
+    fn vocabulary_loss(
+        x: FloatTensor<Self>,
+        w: FloatTensor<Self>,
+        targets: FloatTensor<Self>,
+        scale: f32,
+    ) -> FloatTensor<Self> {
+        let wants = (x.is_tracked(), w.is_tracked());
+        let nodes = [x.node(), w.node()];
+        let (x, w, targets) = (x.into_primitive(), w.into_primitive(), targets.into_primitive());
+        let VocabularyLoss { loss, dx, dw } = vocabulary_loss::<B>(x, w, targets, scale, wants);
+        match VocabularyLossBackward.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((dx, dw), loss),
+            OpsKind::UnTracked(prep) => prep.finish(loss),
+        }
+    }
+
+    fn adamw(
+        p: FloatTensor<Self>,
+        g: FloatTensor<Self>,
+        m: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        step: AdamWStep,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let (p, m, v) = B::adamw(
+            p.into_primitive(),
+            g.into_primitive(),
+            m.into_primitive(),
+            v.into_primitive(),
+            step,
+        );
+        (Self::from_inner(p), Self::from_inner(m), Self::from_inner(v))
+    }
+
+    fn sum_squares(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        Self::from_inner(B::sum_squares(x.into_primitive()))
+    }
+}
+
+#[derive(Debug)]
+struct LinearBackward {
+    transposed: bool,
+}
+/// N is 2 for x and w, 3 where there is a bias.
+impl<B: Launch, const N: usize> Backward<B, N> for LinearBackward {
+    type State = (FloatTensor<B>, FloatTensor<B>);
+    fn backward(self, ops: Node<Self::State, N>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        let ((x, w), mut parents) = (ops.state, ops.parents.into_iter());
+        let [of_x, of_w, of_bias] = std::array::from_fn(|_| parents.next().flatten());
+        if let Some(node) = of_w {
+            let dw = linear_dw::<B>(x.clone(), dy.clone(), self.transposed);
+            grads.register::<B>(node.id, dw);
+        }
+        if let Some(node) = of_bias {
+            grads.register::<B>(node.id, column_sums::<B>(dy.clone()));
+        }
+        if let Some(node) = of_x {
+            let dx = B::float_reshape(linear_dx::<B>(dy, w, self.transposed), x.shape());
+            grads.register::<B>(node.id, dx);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct LoraBackward {
+    form: LoraForm,
+}
+impl<B: Launch> Backward<B, 4> for LoraBackward {
+    /// x, a, b and h = drop(x) · aᵀ.
+    type State = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
+    fn backward(self, ops: Node<Self::State, 4>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        let ((x, a, b, h), [of_y, of_x, of_a, of_b]) = (ops.state, ops.parents);
+        let ((rows, outputs), rank) = (rows_width(&dy.shape()), a.shape()[0]);
+        if let Some(node) = of_b {
+            let product = Product {
+                m: outputs,
+                n: rank,
+                k: rows,
+                a_trans: true,
+                b_trans: false,
+                alpha: self.form.scale,
+            };
+            grads.register::<B>(node.id, product.run::<B>(dy.clone(), h));
+        }
+        let down = Product {
+            m: rows,
+            n: rank,
+            k: outputs,
+            a_trans: false,
+            b_trans: false,
+            alpha: self.form.scale,
+        };
+        let dh = down.run::<B>(dy.clone(), b);
+        if let Some(node) = of_a {
+            let da = linear_dw::<B>(drop::<B>(x.clone(), self.form), dh.clone(), false);
+            grads.register::<B>(node.id, da);
+        }
+        if let Some(node) = of_x {
+            let dx = drop::<B>(linear_dx::<B>(dh, a, false), self.form);
+            grads.register::<B>(node.id, B::float_reshape(dx, x.shape()));
+        }
+        if let Some(node) = of_y {
+            grads.register::<B>(node.id, dy);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct RmsNormBackward {
+    eps: f32,
+}
+impl<B: Launch> Backward<B, 2> for RmsNormBackward {
+    type State = (FloatTensor<B>, FloatTensor<B>);
+    fn backward(self, ops: Node<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        let ((x, w), [of_x, of_w], eps) = (ops.state, ops.parents, self.eps);
+        let (shape, (rows, width)) = (x.shape(), rows_width(&x.shape()));
+        if let Some(node) = of_w {
+            let kernel = kernels::RmsNormWeightBackward { rows, width, eps };
+            grads.register::<B>(
+                node.id,
+                one::<B>(kernel, vec![x.clone(), dy.clone()], Shape::new([width])),
+            );
+        }
+        if let Some(node) = of_x {
+            let kernel = kernels::RmsNormBackward { rows, width, eps };
+            grads.register::<B>(node.id, one::<B>(kernel, vec![x, w, dy], shape));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct LayerNormBackward {
+    eps: f32,
+}
+impl<B: Launch> Backward<B, 3> for LayerNormBackward {
+    type State = (FloatTensor<B>, FloatTensor<B>);
+    fn backward(self, ops: Node<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        let ((x, w), [of_x, of_w, of_b], eps) = (ops.state, ops.parents, self.eps);
+        let (shape, (rows, width)) = (x.shape(), rows_width(&x.shape()));
+        if of_w.is_some() || of_b.is_some() {
+            let kernel = kernels::LayerNormWeightBackward { rows, width, eps };
+            let shapes = [Shape::new([width]), Shape::new([width])];
+            let [dw, db] = B::launch(kernel, vec![x.clone(), dy.clone()], shapes);
+            if let Some(node) = of_w {
+                grads.register::<B>(node.id, dw);
+            }
+            if let Some(node) = of_b {
+                grads.register::<B>(node.id, db);
+            }
+        }
+        if let Some(node) = of_x {
+            let kernel = kernels::LayerNormBackward { rows, width, eps };
+            grads.register::<B>(node.id, one::<B>(kernel, vec![x, w, dy], shape));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct RopeBackward {
+    form: RopeForm,
+}
+impl<B: Launch> Backward<B, 1> for RopeBackward {
+    type State = (FloatTensor<B>, FloatTensor<B>);
+    fn backward(self, ops: Node<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        let ((cos, sin), [of_x]) = (ops.state, ops.parents);
+        if let Some(node) = of_x {
+            let shape = dy.shape();
+            grads.register::<B>(
+                node.id,
+                one::<B>(rope_kernel(self.form, true), vec![dy, cos, sin], shape),
+            );
+        }
+    }
+}
+
+#[derive(Debug)]
+struct AttentionBackward {
+    form: AttentionForm,
+}
+impl<B: Launch> Backward<B, 3> for AttentionBackward {
+    /// q, k, v and the mask.
+    type State = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
+    fn backward(self, ops: Node<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        let ((q, k, v, mask), [of_q, of_k, of_v], form) = (ops.state, ops.parents, self.form);
+        let (batch, rows, keys, dim) = (
+            form.batch * form.kv_heads,
+            form.group * form.queries,
+            form.keys,
+            form.head_dim,
+        );
+        let run = |m, n, k, (a_trans, b_trans), a, b, shape| {
+            let product = Product {
+                m,
+                n,
+                k,
+                a_trans,
+                b_trans,
+                alpha: 1.0,
+            };
+            one::<B>(product.batched(batch, MatMulAdd::None), vec![a, b], shape)
+        };
+        let scores = Shape::new([batch, rows, keys]);
+        let p = probabilities::<B>(q.clone(), k.clone(), mask, form);
+        if let Some(node) = of_v {
+            let dv = run(keys, dim, rows, (true, false), p.clone(), dy.clone(), v.shape());
+            grads.register::<B>(node.id, dv);
+        }
+        if of_q.is_none() && of_k.is_none() {
+            return;
+        }
+        let dp = run(rows, keys, dim, (false, true), dy, v, scores.clone());
+        let kernel = kernels::CausalSoftmaxBackward {
+            rows: batch * rows,
+            keys,
+            scale: softmax_kernel(form).scale,
+        };
+        let ds = one::<B>(kernel, vec![p, dp], scores);
+        if let Some(node) = of_k {
+            let dk = run(keys, dim, rows, (true, false), ds.clone(), q.clone(), k.shape());
+            grads.register::<B>(node.id, dk);
+        }
+        if let Some(node) = of_q {
+            let dq = run(rows, dim, keys, (false, false), ds, k, q.shape());
+            grads.register::<B>(node.id, dq);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct SiluMulBackward;
+impl<B: Launch> Backward<B, 2> for SiluMulBackward {
+    type State = (FloatTensor<B>, FloatTensor<B>);
+    fn backward(self, ops: Node<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        let ((gate, up), [of_gate, of_up]) = (ops.state, ops.parents);
+        let shape = gate.shape();
+        let kernel = kernels::SiluMulBackward {
+            len: shape.num_elements(),
+        };
+        let [dgate, dup] = B::launch(kernel, vec![gate, up, dy], [shape.clone(), shape]);
+        if let Some(node) = of_gate {
+            grads.register::<B>(node.id, dgate);
+        }
+        if let Some(node) = of_up {
+            grads.register::<B>(node.id, dup);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct GeluNewBackward;
+impl<B: Launch> Backward<B, 1> for GeluNewBackward {
+    type State = FloatTensor<B>;
+    fn backward(self, ops: Node<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        let (x, [of_x]) = (ops.state, ops.parents);
+        if let Some(node) = of_x {
+            let shape = x.shape();
+            let kernel = kernels::GeluNewBackward {
+                len: shape.num_elements(),
+            };
+            grads.register::<B>(node.id, one::<B>(kernel, vec![x, dy], shape));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct EmbeddingBackward;
+impl<B: Launch> Backward<B, 1> for EmbeddingBackward {
+    /// The ids and the table's shape.
+    type State = (FloatTensor<B>, Shape);
+    fn backward(self, ops: Node<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        let ((ids, table), [of_w]) = (ops.state, ops.parents);
+        if let Some(node) = of_w {
+            let (tokens, (vocab, width)) = (ids.shape().num_elements(), rows_width(&table));
+            let kernel = kernels::EmbeddingBackward { tokens, vocab, width };
+            grads.register::<B>(node.id, one::<B>(kernel, vec![ids, dy], table));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct VocabularyLossBackward;
+impl<B: Launch> Backward<B, 2> for VocabularyLossBackward {
+    /// Gradients for an upstream gradient of 1.
+    type State = (Option<FloatTensor<B>>, Option<FloatTensor<B>>);
+    fn backward(self, ops: Node<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let upstream = B::float_reshape(grads.consume::<B>(&ops.node), Shape::new([1, 1]));
+        let ((dx, dw), [of_x, of_w]) = (ops.state, ops.parents);
+        for (node, gradient) in [(of_x, dx), (of_w, dw)] {
+            if let (Some(node), Some(gradient)) = (node, gradient) {
+                grads.register::<B>(node.id, B::float_mul(gradient, upstream.clone()));
+            }
+        }
+    }
+}
+
+/// dw = dyᵀ · x, in w's own layout.
+fn linear_dw<B: Launch>(x: FloatTensor<B>, dy: FloatTensor<B>, transposed: bool) -> FloatTensor<B> {
+    let ((rows, inputs), (_, outputs)) = (rows_width(&x.shape()), rows_width(&dy.shape()));
+    let product = |m, n| Product {
+        m,
+        n,
+        k: rows,
+        a_trans: true,
+        b_trans: false,
+        alpha: 1.0,
+    };
+    if transposed {
+        product(inputs, outputs).run::<B>(x, dy)
+    } else {
+        product(outputs, inputs).run::<B>(dy, x)
+    }
+}
+
+/// Column sums: the gradient of a bias.
+fn column_sums<B: Launch>(dy: FloatTensor<B>) -> FloatTensor<B> {
+    let (_, width) = rows_width(&dy.shape());
+    B::float_reshape(B::float_sum_dim(dy, 0), Shape::new([width]))
+}

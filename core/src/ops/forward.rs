@@ -1,0 +1,531 @@
+//! The engine's operations without gradients: what burn dispatches, each as one or a few kernels on any backend that
+//! can launch them.
+//!
+//! What [`super::backward`] needs again (products, attention's probabilities, dropout's mask) is made here by functions
+//! of their own, so that a backward pass recomputes exactly what the forward pass computed. The vocabulary loss makes its
+//! gradients in the same pass over the logits, so that no logits are kept.
+//!
+//! All tensors are f32. Shape letters as in the crate's documentation.
+
+use super::launch::Launch;
+use burn::backend::{Backend, Shape, TensorMetadata, backend_extension, tensor::FloatTensor};
+use lorakeet_shaders as kernels;
+use lorakeet_shaders::Add as MatMulAdd;
+
+/// How an adapter acts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LoraForm {
+    /// alpha / r, or alpha / √r.
+    pub scale: f32,
+    /// Share of the adapter's inputs that is dropped; 0 in evaluation.
+    pub dropout: f32,
+    /// Seed of this layer's mask in this micro-batch.
+    pub seed: u64,
+}
+
+/// Shapes of one attention.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AttentionForm {
+    /// B.
+    pub batch: usize,
+    /// K.
+    pub kv_heads: usize,
+    /// H / K.
+    pub group: usize,
+    /// Query tokens.
+    pub queries: usize,
+    /// Key tokens.
+    pub keys: usize,
+    /// D.
+    pub head_dim: usize,
+    /// Keys before the first query: query q sees keys up to q + offset.
+    pub offset: usize,
+}
+
+/// Shapes of one rotation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RopeForm {
+    /// B.
+    pub batch: usize,
+    /// Heads.
+    pub heads: usize,
+    /// T.
+    pub tokens: usize,
+    /// D.
+    pub dim: usize,
+}
+
+/// One optimizer step's scalars: `torch.optim.AdamW`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamWStep {
+    /// Rate.
+    pub lr: f64,
+    /// β₁.
+    pub beta1: f64,
+    /// β₂.
+    pub beta2: f64,
+    /// ε.
+    pub eps: f64,
+    /// λ.
+    pub weight_decay: f64,
+    /// 1 − β₁ᵗ.
+    pub bias_correction1: f64,
+    /// 1 − β₂ᵗ.
+    pub bias_correction2: f64,
+    /// Factor on the gradient (clipping).
+    pub grad_scale: f64,
+}
+
+/// What burn dispatches; documented on the functions of [`super`].
+#[backend_extension(Cube, Flex, Autodiff)]
+pub trait Ops: Backend {
+    fn linear(x: FloatTensor<Self>, w: FloatTensor<Self>, transposed: bool) -> FloatTensor<Self>;
+    fn linear_bias(
+        x: FloatTensor<Self>,
+        w: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        transposed: bool,
+    ) -> FloatTensor<Self>;
+    fn lora(
+        y: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        form: LoraForm,
+    ) -> FloatTensor<Self>;
+    fn rms_norm(x: FloatTensor<Self>, w: FloatTensor<Self>, eps: f32) -> FloatTensor<Self>;
+    fn layer_norm(x: FloatTensor<Self>, w: FloatTensor<Self>, b: FloatTensor<Self>, eps: f32) -> FloatTensor<Self>;
+    fn rope(x: FloatTensor<Self>, cos: FloatTensor<Self>, sin: FloatTensor<Self>, form: RopeForm) -> FloatTensor<Self>;
+    fn attention(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        mask: FloatTensor<Self>,
+        form: AttentionForm,
+    ) -> FloatTensor<Self>;
+    fn silu_mul(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn gelu_new(x: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn embedding(ids: FloatTensor<Self>, w: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn vocabulary_loss(
+        x: FloatTensor<Self>,
+        w: FloatTensor<Self>,
+        targets: FloatTensor<Self>,
+        scale: f32,
+    ) -> FloatTensor<Self>;
+    fn adamw(
+        p: FloatTensor<Self>,
+        g: FloatTensor<Self>,
+        m: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        step: AdamWStep,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+    fn sum_squares(x: FloatTensor<Self>) -> FloatTensor<Self>;
+}
+
+impl<B: Launch> Ops for B {
+    fn linear(x: FloatTensor<B>, w: FloatTensor<B>, transposed: bool) -> FloatTensor<B> {
+        linear_product(&x.shape(), &w.shape(), transposed).run::<B>(x, w)
+    }
+
+    fn linear_bias(x: FloatTensor<B>, w: FloatTensor<B>, bias: FloatTensor<B>, transposed: bool) -> FloatTensor<B> {
+        let product = linear_product(&x.shape(), &w.shape(), transposed);
+        let shape = Shape::new([product.m, product.n]);
+        one::<B>(product.kernel(MatMulAdd::Row), vec![x, w, bias], shape)
+    }
+
+    fn lora(
+        y: FloatTensor<B>,
+        x: FloatTensor<B>,
+        a: FloatTensor<B>,
+        b: FloatTensor<B>,
+        form: LoraForm,
+    ) -> FloatTensor<B> {
+        let h = <B as Ops>::linear(drop::<B>(x, form), a, false);
+        up::<B>(y, h, b, form.scale)
+    }
+
+    fn rms_norm(x: FloatTensor<B>, w: FloatTensor<B>, eps: f32) -> FloatTensor<B> {
+        let shape = x.shape();
+        let (rows, width) = rows_width(&shape);
+        one::<B>(kernels::RmsNorm { rows, width, eps }, vec![x, w], shape)
+    }
+
+    fn layer_norm(x: FloatTensor<B>, w: FloatTensor<B>, b: FloatTensor<B>, eps: f32) -> FloatTensor<B> {
+        let shape = x.shape();
+        let (rows, width) = rows_width(&shape);
+        one::<B>(kernels::LayerNorm { rows, width, eps }, vec![x, w, b], shape)
+    }
+
+    fn rope(x: FloatTensor<B>, cos: FloatTensor<B>, sin: FloatTensor<B>, form: RopeForm) -> FloatTensor<B> {
+        let shape = x.shape();
+        one::<B>(rope_kernel(form, false), vec![x, cos, sin], shape)
+    }
+
+    fn attention(
+        q: FloatTensor<B>,
+        k: FloatTensor<B>,
+        v: FloatTensor<B>,
+        mask: FloatTensor<B>,
+        form: AttentionForm,
+    ) -> FloatTensor<B> {
+        let shape = q.shape();
+        let p = probabilities::<B>(q, k, mask, form);
+        let (batch, rows) = (form.batch * form.kv_heads, form.group * form.queries);
+        let product = Product {
+            m: rows,
+            n: form.head_dim,
+            k: form.keys,
+            a_trans: false,
+            b_trans: false,
+            alpha: 1.0,
+        };
+        one::<B>(product.batched(batch, MatMulAdd::None), vec![p, v], shape)
+    }
+
+    fn silu_mul(gate: FloatTensor<B>, up: FloatTensor<B>) -> FloatTensor<B> {
+        let shape = gate.shape();
+        one::<B>(
+            kernels::SiluMul {
+                len: shape.num_elements(),
+            },
+            vec![gate, up],
+            shape,
+        )
+    }
+
+    fn gelu_new(x: FloatTensor<B>) -> FloatTensor<B> {
+        let shape = x.shape();
+        one::<B>(
+            kernels::GeluNew {
+                len: shape.num_elements(),
+            },
+            vec![x],
+            shape,
+        )
+    }
+
+    fn embedding(ids: FloatTensor<B>, w: FloatTensor<B>) -> FloatTensor<B> {
+        let (tokens, (vocab, width)) = (ids.shape().num_elements(), rows_width(&w.shape()));
+        one::<B>(
+            kernels::EmbeddingGather { tokens, vocab, width },
+            vec![ids, w],
+            Shape::new([tokens, width]),
+        )
+    }
+
+    fn vocabulary_loss(x: FloatTensor<B>, w: FloatTensor<B>, targets: FloatTensor<B>, scale: f32) -> FloatTensor<B> {
+        vocabulary_loss::<B>(x, w, targets, scale, (false, false)).loss
+    }
+
+    fn adamw(
+        p: FloatTensor<B>,
+        g: FloatTensor<B>,
+        m: FloatTensor<B>,
+        v: FloatTensor<B>,
+        step: AdamWStep,
+    ) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
+        let shape = p.shape();
+        let AdamWStep {
+            lr,
+            beta1,
+            beta2,
+            eps,
+            weight_decay,
+            bias_correction1,
+            bias_correction2,
+            grad_scale,
+        } = step;
+        let len = shape.num_elements();
+        let kernel = kernels::AdamW {
+            len,
+            lr,
+            beta1,
+            beta2,
+            eps,
+            weight_decay,
+            bias_correction1,
+            bias_correction2,
+            grad_scale,
+        };
+        let [p, m, v] = B::launch(kernel, vec![p, g, m, v], [shape.clone(), shape.clone(), shape]);
+        (p, m, v)
+    }
+
+    fn sum_squares(x: FloatTensor<B>) -> FloatTensor<B> {
+        one::<B>(
+            kernels::SumSquares {
+                len: x.shape().num_elements(),
+            },
+            vec![x],
+            Shape::new([1]),
+        )
+    }
+}
+
+pub(super) fn rows_width(shape: &Shape) -> (usize, usize) {
+    let width = shape[shape.num_dims() - 1];
+    (shape.num_elements() / width.max(1), width)
+}
+
+pub(super) fn one<B: Launch>(
+    kernel: impl kernels::Kernel,
+    inputs: Vec<FloatTensor<B>>,
+    shape: Shape,
+) -> FloatTensor<B> {
+    let [output] = B::launch(kernel, inputs, [shape]);
+    output
+}
+
+/// alpha · op(a) · op(b), 2-D.
+pub(super) struct Product {
+    pub(super) m: usize,
+    pub(super) n: usize,
+    pub(super) k: usize,
+    pub(super) a_trans: bool,
+    pub(super) b_trans: bool,
+    pub(super) alpha: f32,
+}
+
+impl Product {
+    fn kernel(&self, add: MatMulAdd) -> kernels::MatMul {
+        self.batched(1, add)
+    }
+
+    pub(super) fn batched(&self, batch: usize, add: MatMulAdd) -> kernels::MatMul {
+        let Self {
+            m,
+            n,
+            k,
+            a_trans,
+            b_trans,
+            alpha,
+        } = *self;
+        kernels::MatMul {
+            batch,
+            m,
+            n,
+            k,
+            a_trans,
+            b_trans,
+            alpha,
+            add,
+        }
+    }
+
+    pub(super) fn run<B: Launch>(&self, a: FloatTensor<B>, b: FloatTensor<B>) -> FloatTensor<B> {
+        one::<B>(self.kernel(MatMulAdd::None), vec![a, b], Shape::new([self.m, self.n]))
+    }
+}
+
+/// The forward product of a linear layer: x [n, in] by w [out, in] (or [in, out] where `transposed`, GPT-2's Conv1D).
+fn linear_product(x: &Shape, w: &Shape, transposed: bool) -> Product {
+    let (m, k) = rows_width(x);
+    let n = if transposed { w[1] } else { w[0] };
+    Product {
+        m,
+        n,
+        k,
+        a_trans: false,
+        b_trans: !transposed,
+        alpha: 1.0,
+    }
+}
+
+/// dx = dy · w.
+pub(super) fn linear_dx<B: Launch>(dy: FloatTensor<B>, w: FloatTensor<B>, transposed: bool) -> FloatTensor<B> {
+    let (m, k) = rows_width(&dy.shape());
+    let n = if transposed { w.shape()[0] } else { w.shape()[1] };
+    Product {
+        m,
+        n,
+        k,
+        a_trans: false,
+        b_trans: transposed,
+        alpha: 1.0,
+    }
+    .run::<B>(dy, w)
+}
+
+pub(super) fn drop<B: Launch>(x: FloatTensor<B>, form: LoraForm) -> FloatTensor<B> {
+    if form.dropout == 0.0 {
+        return x;
+    }
+    let shape = x.shape();
+    one::<B>(
+        kernels::Dropout {
+            len: shape.num_elements(),
+            p: form.dropout,
+            seed: form.seed,
+        },
+        vec![x],
+        shape,
+    )
+}
+
+pub(super) fn softmax_kernel(form: AttentionForm) -> kernels::CausalSoftmax {
+    let AttentionForm {
+        batch,
+        kv_heads,
+        group,
+        queries,
+        keys,
+        head_dim,
+        offset,
+    } = form;
+    let scale = (head_dim as f32).sqrt().recip();
+    kernels::CausalSoftmax {
+        batch,
+        kv_heads,
+        group,
+        queries,
+        keys,
+        offset,
+        scale,
+        window: 0,
+    }
+}
+
+pub(super) fn probabilities<B: Launch>(
+    q: FloatTensor<B>,
+    k: FloatTensor<B>,
+    mask: FloatTensor<B>,
+    form: AttentionForm,
+) -> FloatTensor<B> {
+    let (batch, rows) = (form.batch * form.kv_heads, form.group * form.queries);
+    let shape = Shape::new([batch, rows, form.keys]);
+    let product = Product {
+        m: rows,
+        n: form.keys,
+        k: form.head_dim,
+        a_trans: false,
+        b_trans: true,
+        alpha: 1.0,
+    };
+    let scores = one::<B>(product.batched(batch, MatMulAdd::None), vec![q, k], shape.clone());
+    one::<B>(softmax_kernel(form), vec![scores, mask], shape)
+}
+
+/// Tokens whose logits are held at a time: about 32 MiB of them.
+fn chunk_rows(vocab: usize) -> usize {
+    ((8 << 20) / vocab.max(1)).max(1)
+}
+
+pub(super) struct VocabularyLoss<B: Backend> {
+    pub(super) loss: FloatTensor<B>,
+    pub(super) dx: Option<FloatTensor<B>>,
+    pub(super) dw: Option<FloatTensor<B>>,
+}
+
+/// The loss and, where wanted, its gradients in one pass over chunks of tokens.
+pub(super) fn vocabulary_loss<B: Launch>(
+    x: FloatTensor<B>,
+    w: FloatTensor<B>,
+    targets: FloatTensor<B>,
+    scale: f32,
+    (wants_dx, wants_dw): (bool, bool),
+) -> VocabularyLoss<B> {
+    let ((rows, width), vocab) = (rows_width(&x.shape()), w.shape()[0]);
+    let mut losses = Vec::new();
+    let mut dxs = Vec::new();
+    let mut dw: Option<FloatTensor<B>> = None;
+    let chunk = chunk_rows(vocab);
+    for start in (0..rows).step_by(chunk) {
+        let end = (start + chunk).min(rows);
+        let n = end - start;
+        let part = |tensor: FloatTensor<B>| {
+            if n == rows {
+                tensor
+            } else {
+                B::float_slice(tensor, &[(start..end).into()])
+            }
+        };
+        let (x_part, t_part) = (part(x.clone()), part(targets.clone()));
+        let product = Product {
+            m: n,
+            n: vocab,
+            k: width,
+            a_trans: false,
+            b_trans: true,
+            alpha: 1.0,
+        };
+        let logits = product.run::<B>(x_part.clone(), w.clone());
+        losses.push(one::<B>(
+            kernels::CrossEntropy { rows: n, vocab },
+            vec![logits.clone(), t_part.clone()],
+            Shape::new([n]),
+        ));
+        if !wants_dx && !wants_dw {
+            continue;
+        }
+        let dlogits = one::<B>(
+            kernels::CrossEntropyBackward { rows: n, vocab, scale },
+            vec![logits, t_part],
+            Shape::new([n, vocab]),
+        );
+        if wants_dw {
+            let product = Product {
+                m: vocab,
+                n: width,
+                k: n,
+                a_trans: true,
+                b_trans: false,
+                alpha: 1.0,
+            };
+            let shape = Shape::new([vocab, width]);
+            dw = Some(match dw.take() {
+                None => product.run::<B>(dlogits.clone(), x_part),
+                Some(sum) => one::<B>(
+                    product.kernel(MatMulAdd::Full),
+                    vec![dlogits.clone(), x_part, sum],
+                    shape,
+                ),
+            });
+        }
+        if wants_dx {
+            dxs.push(linear_dx::<B>(dlogits, w.clone(), false));
+        }
+    }
+    let losses = if losses.len() == 1 {
+        losses.remove(0)
+    } else {
+        B::float_cat(losses, 0)
+    };
+    let loss = B::float_mul_scalar(B::float_sum(losses), scale.into());
+    let dx = match dxs.len() {
+        0 => None,
+        1 => dxs.pop(),
+        _ => Some(B::float_cat(dxs, 0)),
+    };
+    VocabularyLoss { loss, dx, dw }
+}
+
+/// y + scale · h · bᵀ.
+pub(super) fn up<B: Launch>(y: FloatTensor<B>, h: FloatTensor<B>, b: FloatTensor<B>, scale: f32) -> FloatTensor<B> {
+    let (shape, (m, k)) = (y.shape(), rows_width(&h.shape()));
+    let product = Product {
+        m,
+        n: b.shape()[0],
+        k,
+        a_trans: false,
+        b_trans: true,
+        alpha: scale,
+    };
+    one::<B>(product.kernel(MatMulAdd::Full), vec![h, b, y], shape)
+}
+
+pub(super) fn rope_kernel(form: RopeForm, inverse: bool) -> kernels::Rope {
+    let RopeForm {
+        batch,
+        heads,
+        tokens,
+        dim,
+    } = form;
+    kernels::Rope {
+        batch,
+        heads,
+        tokens,
+        dim,
+        tables: 1,
+        inverse,
+    }
+}
