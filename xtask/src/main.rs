@@ -33,7 +33,7 @@ cargo xtask test [STAGE...]      run the stages lint to models, or only the name
     golden     numbers of the reference stack (folder: LORAKEET_GOLDEN, ../shared/golden or tests/golden)
     models     SmolLM2-135M and all-MiniLM-L6-v2 from their packages
     web        the page in a real Chromium with WebGPU on its software adapter (only when named)
-    soak       thousands of steps with memory watched (only when named)
+    soak       two thousand steps on the CPU, on Vulkan and in Chromium, with memory watched (only when named)
 cargo xtask bench [--browser]    run the benches; they print JSON
 cargo xtask build                build the page in release and say where it lies
 cargo xtask setup                install what the commands above need, and nothing else
