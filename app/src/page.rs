@@ -15,7 +15,7 @@ use lorakeet_core::config::{Group, KNOBS};
 /// The page.
 #[component]
 pub fn Page() -> impl IntoView {
-    let lab = Lab::new(theme::stored_language(), theme::stored_theme());
+    let lab = Lab::new(theme::stored_language(), theme::stored_theme(), theme::wished_device());
     provide_context(lab);
     Effect::new(move || theme::apply_theme(lab.theme.get()));
     Effect::new(move || theme::apply_language(lab.language.get()));

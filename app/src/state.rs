@@ -93,6 +93,8 @@ pub struct Lab {
     pub theme: RwSignal<Theme>,
     /// The engine's code.
     pub engine: RwSignal<Engine>,
+    /// The device that the person wants.
+    pub device_choice: RwSignal<DeviceChoice>,
     /// The device in use.
     pub device: RwSignal<Option<DeviceInfo>>,
     /// Long work under way.
@@ -137,8 +139,9 @@ pub struct Lab {
 
 impl Lab {
     /// A page without an engine yet.
-    pub fn new(language: Language, theme: Theme) -> Self {
+    pub fn new(language: Language, theme: Theme, device: DeviceChoice) -> Self {
         Self {
+            device_choice: RwSignal::new(device),
             language: RwSignal::new(language),
             theme: RwSignal::new(theme),
             engine: RwSignal::new(Engine::Loading(0, 0)),
@@ -196,6 +199,12 @@ impl Lab {
             Ok(client) => self.client.set_value(Some(client)),
             Err(error) => self.lose_engine(error),
         }
+    }
+
+    /// Takes another device: a new engine, for a GPU that broke is not to be had twice in one.
+    pub fn choose_device(self, choice: DeviceChoice) {
+        self.device_choice.set(choice);
+        self.start_engine();
     }
 
     /// Takes another model.
@@ -455,7 +464,7 @@ impl Lab {
                 self.ask(
                     Job::Open,
                     Command::Open {
-                        device: DeviceChoice::Auto,
+                        device: self.device_choice.get_untracked(),
                     },
                     Vec::new(),
                 );

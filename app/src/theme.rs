@@ -1,10 +1,19 @@
-//! Light, dark, or as the system says; kept in the browser's storage, as the language is.
+//! What the page remembers in the browser's storage: light, dark or as the system says; the language; the device.
 
 use crate::i18n::Language;
 use leptos::prelude::{document, window};
+use lorakeet_core::protocol::DeviceChoice;
+use web_sys::UrlSearchParams;
 
 const THEME_KEY: &str = "lorakeet.theme";
 const LANGUAGE_KEY: &str = "lorakeet.language";
+const DEVICE_KEY: &str = "lorakeet.device";
+/// The devices by their names in storage, in the address and in the switch.
+pub const DEVICES: [(&str, DeviceChoice); 3] = [
+    ("auto", DeviceChoice::Auto),
+    ("gpu", DeviceChoice::Gpu),
+    ("cpu", DeviceChoice::Cpu),
+];
 
 /// The page's colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +57,28 @@ pub fn stored_language() -> Language {
         .or_else(|| window().navigator().language())
         .unwrap_or_default();
     Language::from_tag(&tag)
+}
+
+/// The device that the page's address asks for (`?device=cpu`), else the one that was chosen last.
+pub fn wished_device() -> DeviceChoice {
+    let address = window().location().search().unwrap_or_default();
+    let asked = UrlSearchParams::new_with_str(&address)
+        .ok()
+        .and_then(|parameters| parameters.get("device"));
+    device_named(&asked.or_else(|| read(DEVICE_KEY)).unwrap_or_default())
+}
+
+/// The device of this name; `Auto` where there is none.
+pub fn device_named(name: &str) -> DeviceChoice {
+    let found = DEVICES.iter().find(|(known, _)| *known == name);
+    found.map_or(DeviceChoice::Auto, |(_, choice)| *choice)
+}
+
+/// Keeps a device that the person chose.
+pub fn keep_device(choice: DeviceChoice) {
+    if let Some((name, _)) = DEVICES.iter().find(|(_, known)| *known == choice) {
+        write(DEVICE_KEY, name);
+    }
 }
 
 /// Applies a theme and keeps it.

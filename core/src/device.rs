@@ -21,7 +21,7 @@ use std::sync::{
 static GPU: OnceLock<(Device, DeviceInfo)> = OnceLock::new();
 static TIER: AtomicU8 = AtomicU8::new(0);
 /// The first error that the GPU reported on its own account.
-static FAULT: Mutex<Option<String>> = Mutex::new(None);
+static FAULT: Mutex<Option<Error>> = Mutex::new(None);
 
 /// What kernels are tuned for on the GPU of this process.
 pub fn tier() -> Tier {
@@ -34,24 +34,34 @@ pub fn tier() -> Tier {
 
 /// Opens the device that `choice` asks for.
 ///
-/// `Auto` takes a hardware GPU, or in a browser whatever WebGPU offers; else the CPU, and the note says why.
+/// `Auto` takes a hardware GPU; else the CPU, and the note says why. A software adapter computes on the CPU, too, and more
+/// slowly than the engine's own code for it (six times in Chromium, `docs/log.md`); `Gpu` takes it all the same.
 ///
 /// # Errors
 /// `Gpu` where there is no adapter.
 pub async fn open(choice: DeviceChoice) -> Result<(Device, DeviceInfo)> {
+    #[cfg(target_family = "wasm")]
+    run_constructors();
     if choice == DeviceChoice::Cpu {
         return Ok(cpu(None));
     }
     match (gpu().await, choice) {
-        (Ok((_, info)), DeviceChoice::Auto) if cfg!(not(target_family = "wasm")) && tier() == Tier::Software => {
+        (Ok((_, info)), DeviceChoice::Auto) if tier() == Tier::Software => {
             let note = format!(
-                "The only GPU driver here, {}, runs on the CPU; the CPU itself is faster.",
-                info.name
+                "The only {} adapter here ({}) is a software one, which runs on the CPU; the engine's own code for the CPU \
+                 is faster.",
+                info.backend, info.name
             );
             Ok(cpu(Some(note)))
         }
         (Ok(gpu), _) => Ok(gpu),
-        (Err(error), DeviceChoice::Auto) => Ok(cpu(Some(format!("No GPU: {}.", error.what)))),
+        (Err(error), DeviceChoice::Auto) => {
+            let note = format!(
+                "There is no GPU to use ({}), so everything runs on the CPU, more slowly.",
+                error.what
+            );
+            Ok(cpu(Some(note)))
+        }
         (Err(error), _) => Err(error),
     }
 }
@@ -61,21 +71,44 @@ pub fn memory_bytes(device: &Device) -> Option<u64> {
     device.memory_pool_usage().map(|usage| usage.bytes_in_use)
 }
 
-/// The error that the GPU reported since the last call, if any: a lost device, a refused shader, exhausted memory.
+/// What the GPU reported on its own account since the last call, if anything: it was lost, it refused a shader, its memory
+/// is full. Numbers that it gives after that are not to be trusted.
 pub fn take_fault() -> Option<Error> {
-    let message = FAULT.lock().ok()?.take()?;
-    let kind = if message.to_lowercase().contains("memory") {
-        Kind::OutOfMemory
+    FAULT.lock().ok()?.take()
+}
+
+/// What to say of a read that failed for `reason`, where the GPU itself reported nothing.
+pub fn failure(reason: &str) -> Error {
+    // A device that was lost poisons what waited for it; its own report may come later than that.
+    if ["lost", "poisoned"].iter().any(|word| reason.contains(word)) {
+        return lost();
+    }
+    Error::device(format!("reading from the device failed: {reason}"))
+}
+
+fn lost() -> Error {
+    Error::device("the GPU was lost: its driver restarted, or the browser or the system took it away")
+        .remedy("Start again; if it happens again, choose the CPU as the device.")
+}
+
+/// What an error that belongs to no call of ours means to the person.
+fn fault(message: &str) -> Error {
+    let what = format!("the GPU reported an error: {message}");
+    if message.to_lowercase().contains("memory") {
+        Error::new(Kind::OutOfMemory, what).remedy(
+            "Lower per_device_train_batch_size or cutoff_len, take a smaller model, or close other programs that use the \
+             GPU.",
+        )
     } else {
-        Kind::Device
-    };
-    let remedy = match kind {
-        Kind::OutOfMemory => {
-            "Lower per_device_train_batch_size or cutoff_len, or close other programs that use the GPU."
-        }
-        _ => "Restart the engine; if it happens again, choose the CPU.",
-    };
-    Some(Error::new(kind, format!("the GPU reported an error: {message}")).remedy(remedy))
+        Error::device(what).remedy("Start again; if it happens again, choose the CPU as the device.")
+    }
+}
+
+/// Keeps the first error until the work that it broke is looked at.
+fn report(error: Error) {
+    if let Ok(mut fault) = FAULT.lock() {
+        fault.get_or_insert(error);
+    }
 }
 
 fn cpu(note: Option<String>) -> (Device, DeviceInfo) {
@@ -95,11 +128,15 @@ async fn gpu() -> Result<(Device, DeviceInfo)> {
     }
     let (device, setup) = setup().await?;
     let info = describe(&setup);
-    setup.device.on_uncaptured_error(Arc::new(|error: wgpu::Error| {
-        if let Ok(mut fault) = FAULT.lock() {
-            fault.get_or_insert_with(|| error.to_string());
+    setup
+        .device
+        .on_uncaptured_error(Arc::new(|error: wgpu::Error| report(fault(&error.to_string()))));
+    setup.device.set_device_lost_callback(|reason, _| {
+        // A device that is destroyed in good order is missed by nobody.
+        if reason != wgpu::DeviceLostReason::Destroyed {
+            report(lost());
         }
-    }));
+    });
     Ok(GPU.get_or_init(|| (device, info)).clone())
 }
 
@@ -129,12 +166,36 @@ fn open_native() -> Result<(Device, WgpuSetup)> {
         .map_err(|error| no_gpu(error.to_string()))
 }
 
+/// Runs the constructors by which cubecl's compiler registers its parts, once.
+///
+/// Where no code calls them, the linker takes a program for one that is entered a single time, and has *every* exported
+/// function call all of them first. wasm-bindgen enters for each JavaScript object that it keeps, several times a kernel:
+/// two thirds of a small step went there.
+#[cfg(target_family = "wasm")]
+#[allow(
+    unsafe_code,
+    reason = "the linker's own function can only be declared as a foreign one"
+)]
+fn run_constructors() {
+    unsafe extern "C" {
+        // Safe: it takes nothing, and what it runs may run again.
+        safe fn __wasm_call_ctors();
+    }
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| __wasm_call_ctors());
+}
+
 #[cfg(target_family = "wasm")]
 async fn setup() -> Result<(Device, WgpuSetup)> {
-    Device::wgpu_options()
-        .init_with_setup_async()
-        .await
-        .map_err(|error| no_gpu(error.to_string()))
+    let opened = Device::wgpu_options().init_with_setup_async().await;
+    opened.map_err(|error| {
+        let reason = error.to_string();
+        if reason.contains("adapter") {
+            no_gpu("this browser offers no WebGPU adapter")
+        } else {
+            no_gpu(reason)
+        }
+    })
 }
 
 fn no_gpu(why: impl Into<String>) -> Error {

@@ -34,6 +34,9 @@ const LEAST_STEPS_BETWEEN_SAMPLES: usize = 5;
 
 /// Tokens of a sample in the middle of a run.
 const SAMPLE_TOKENS: usize = 48;
+/// How freely they are drawn.
+const SAMPLE_TEMPERATURE: f64 = 0.7;
+const SAMPLE_TOP_P: f64 = 0.9;
 
 /// What is loaded, from one command to the next.
 pub struct Session {
@@ -513,13 +516,18 @@ impl Run<'_> {
         Ok(Some(eval))
     }
 
-    /// Continues the sample prompt greedily, if there is one.
+    /// Continues the sample prompt, if there is one: drawn with one seed throughout the run, so that what differs between two
+    /// samples was learnt. (The likeliest continuation of a small model soon goes round in circles.)
     async fn sample(&self, emit: Emit<'_>) -> Result<()> {
         let Some(prompt) = &self.sample_prompt else {
             return Ok(());
         };
         let options = GenerateOptions {
             max_new_tokens: SAMPLE_TOKENS,
+            do_sample: true,
+            temperature: SAMPLE_TEMPERATURE,
+            top_p: SAMPLE_TOP_P,
+            seed: self.config.seed,
             ..GenerateOptions::default()
         };
         // As with the score.

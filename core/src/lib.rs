@@ -2,7 +2,7 @@
 //!
 //! Without the feature `engine` the crate holds only what a front end needs: [`protocol`] (commands in, events out),
 //! [`config`] (run files) and [`error`]. `files` adds what reads and writes files (formats, tokenizer, data), and
-//! `engine` adds everything that touches a tensor.
+//! `engine` adds everything that touches a tensor; `bench` adds what the benches measure.
 //!
 //! Shape letters used in all documentation: B batch rows, T tokens in a row, C width of the residual stream, H query heads,
 //! K key/value heads, D width of a head, V vocabulary, R rank of an adapter, N = B·T tokens of a batch.
@@ -24,6 +24,8 @@ pub mod store;
 #[cfg(feature = "files")]
 pub mod tokenizer;
 
+#[cfg(feature = "bench")]
+pub mod bench;
 #[cfg(feature = "engine")]
 pub mod device;
 #[cfg(feature = "engine")]

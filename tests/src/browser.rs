@@ -52,7 +52,7 @@ pub struct Options {
     pub height: u32,
     /// Files whose names start like this are missing from the server.
     pub missing: Vec<&'static str>,
-    /// What stands behind the address: `?lang=zh-CN`.
+    /// What stands behind the address; `?device=gpu` by default.
     pub query: String,
 }
 
@@ -63,7 +63,8 @@ impl Default for Options {
             width: 1440,
             height: 900,
             missing: Vec::new(),
-            query: String::new(),
+            // Left to choose, the engine would take the CPU before a software adapter.
+            query: "?device=gpu".into(),
         }
     }
 }
@@ -300,6 +301,31 @@ impl Page {
             line.contains("CONSOLE") || line.contains("ERROR:gpu") || line.contains("dawn") || line.contains("panicked")
         });
         format!("the browser's console:\n{lines}")
+    }
+
+    /// Kills the browser's GPU process, as a driver's crash does: every device in the page is lost.
+    ///
+    /// # Errors
+    /// There is no such process in this browser.
+    #[cfg(target_os = "linux")]
+    pub fn end_gpu_process(&self) -> Result<()> {
+        let group = self.driver.child.id().to_string();
+        let output = Command::new("pgrep")
+            .args(["--pgroup", &group, "--full", "type=gpu-process"])
+            .output()
+            .context("pgrep cannot be started")?;
+        let process = String::from_utf8_lossy(&output.stdout).trim().to_string();
+        if process.is_empty() {
+            bail!("the browser has no GPU process");
+        }
+        let status = Command::new("kill")
+            .args(["-KILL", "--"])
+            .args(process.lines())
+            .status()?;
+        if !status.success() {
+            bail!("the GPU process {process} could not be ended");
+        }
+        Ok(())
     }
 
     /// Ends the browser in good order.

@@ -49,6 +49,24 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> T {
         .block_on(future)
 }
 
+/// A number of case.json.
+///
+/// # Panics
+/// If it is none.
+pub fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("{value} is not a number"))
+}
+
+/// The largest difference between what was found and what is wanted; NaN where a number is none.
+///
+/// # Panics
+/// If their lengths differ.
+pub fn worst_difference(found: &[f32], wanted: &[f64]) -> f64 {
+    assert_eq!(found.len(), wanted.len(), "as many numbers as the reference has");
+    let differences = found.iter().zip(wanted).map(|(a, b)| (f64::from(*a) - b).abs());
+    differences.max_by(f64::total_cmp).unwrap_or(0.0)
+}
+
 impl Case {
     /// Opens the case at `name`, such as `A/gpt2`.
     ///

@@ -9,7 +9,10 @@ use lorakeet_core::{
     models::Model,
     protocol::DeviceChoice,
 };
-use lorakeet_tests::golden::{Case, block_on};
+use lorakeet_tests::{
+    golden::{Case, block_on},
+    trajectory,
+};
 use std::path::PathBuf;
 
 const ARCHITECTURES: [&str; 6] = ["gpt2", "llama_tied", "llama_untied", "llama3_rope", "qwen2", "qwen3"];
@@ -31,36 +34,9 @@ fn model(case: &Case, device: &Device, full: bool) -> Model {
 
 fn batch(case: &Case) -> Batch {
     let inputs = case.tensors("inputs.safetensors");
-    let shape = inputs["input_ids"].shape.clone();
-    let integers = |name: &str| {
-        inputs[name]
-            .values
-            .iter()
-            .map(|&value| value as i32)
-            .collect::<Vec<_>>()
-    };
-    let labels = integers("labels");
-    let target_tokens = labels
-        .chunks(shape[1])
-        .map(|row| row[1..].iter().filter(|&&label| label != -100).count())
-        .sum();
-    Batch {
-        rows: shape[0],
-        tokens: shape[1],
-        input_ids: integers("input_ids").iter().map(|&id| id as u32).collect(),
-        attention_mask: inputs["attention_mask"]
-            .values
-            .iter()
-            .map(|&value| value as f32)
-            .collect(),
-        input_tokens: inputs["attention_mask"]
-            .values
-            .iter()
-            .filter(|&&value| value != 0.0)
-            .count(),
-        labels,
-        target_tokens,
-    }
+    let part = |name: &str| inputs[name].values.as_slice();
+    let tokens = inputs["input_ids"].shape[1];
+    trajectory::batch(tokens, part("input_ids"), part("attention_mask"), part("labels"))
 }
 
 fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
@@ -70,16 +46,13 @@ fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
         .expect("f32")
 }
 
-/// Largest difference where the mask is 1.
+/// Largest difference where the mask is 1; NaN where a number is none.
 fn masked_difference(found: &[f32], wanted: &[f64], mask: &[f32]) -> f32 {
     let vocab = found.len() / mask.len();
-    let mut worst = 0f32;
-    for (i, (a, b)) in found.iter().zip(wanted).enumerate() {
-        if mask[i / vocab] == 1.0 {
-            worst = worst.max((a - *b as f32).abs());
-        }
-    }
-    worst
+    let pairs = found.iter().zip(wanted).enumerate();
+    let real = pairs.filter(|(i, _)| mask[i / vocab] == 1.0);
+    let differences = real.map(|(_, (a, b))| (a - *b as f32).abs());
+    differences.max_by(f32::total_cmp).unwrap_or(0.0)
 }
 
 fn logits_and_loss_match(choice: DeviceChoice) {

@@ -1,28 +1,19 @@
 //! Ten optimizer steps against transformers and PEFT (golden group C): losses, learning rates, gradient norms and adapters,
 //! with the product's own step, optimizer and schedule, on the CPU and on software Vulkan.
 
-use burn::tensor::Device;
 use lorakeet_core::{
-    config::{Plan, RunConfig, SchedulerType},
+    config::{RunConfig, SchedulerType},
     data::Batch,
     device,
     formats::{ModelFiles, peft::Adapter},
     models::Model,
     protocol::DeviceChoice,
-    train::{
-        control::Host,
-        optim::AdamW,
-        schedule::Schedule,
-        step::{StepSettings, train_step},
-    },
 };
-use lorakeet_tests::golden::{Case, block_on};
+use lorakeet_tests::{
+    golden::{Case, block_on, number, worst_difference},
+    trajectory::{batch, optimizer, take_steps},
+};
 use serde_json::Value;
-
-const HOST: Host = Host {
-    now_ms: || 0.0,
-    yield_now: || Box::pin(std::future::ready(())),
-};
 
 /// The reference's tolerances are ten times its own float32 error. The GPU sums in another order, so it gets four times that;
 /// learning rates are computed on the host and get nothing.
@@ -39,39 +30,21 @@ fn micro_batches(case: &Case, step: usize) -> Vec<Batch> {
     let size = rows * tokens;
     let part = |name: &str, i: usize| {
         let start = (step * micro + i) * size;
-        inputs[name].values[start..start + size].to_vec()
+        &inputs[name].values[start..start + size]
     };
-    let batch = |i: usize| {
-        let labels: Vec<i32> = part("labels", i).iter().map(|&label| label as i32).collect();
-        let attention_mask: Vec<f32> = part("attention_mask", i).iter().map(|&value| value as f32).collect();
-        Batch {
-            rows,
+    let micro_batch = |i| {
+        batch(
             tokens,
-            input_ids: part("input_ids", i).iter().map(|&id| id as u32).collect(),
-            input_tokens: attention_mask.iter().filter(|&&value| value != 0.0).count(),
-            attention_mask,
-            target_tokens: labels
-                .chunks(tokens)
-                .map(|row| row[1..].iter().filter(|&&l| l != -100).count())
-                .sum(),
-            labels,
-        }
+            part("input_ids", i),
+            part("attention_mask", i),
+            part("labels", i),
+        )
     };
-    (0..micro).map(batch).collect()
-}
-
-fn number(value: &Value) -> f64 {
-    value.as_f64().unwrap_or_else(|| panic!("{value} is not a number"))
+    (0..micro).map(micro_batch).collect()
 }
 
 fn config(case: &Value) -> RunConfig {
-    let optimizer = &case["optimizer"];
     RunConfig {
-        learning_rate: number(&optimizer["lr"]),
-        adam_beta1: number(&optimizer["betas"][0]),
-        adam_beta2: number(&optimizer["betas"][1]),
-        adam_epsilon: number(&optimizer["eps"]),
-        weight_decay: number(&optimizer["weight_decay"]),
         max_grad_norm: number(&case["clip"]["max_norm"]),
         lr_scheduler_type: match case["schedule"]["name"].as_str() {
             Some("get_cosine_schedule_with_warmup") => SchedulerType::Cosine,
@@ -79,7 +52,7 @@ fn config(case: &Value) -> RunConfig {
         },
         warmup_ratio: number(&case["schedule"]["warmup_ratio"]),
         max_steps: number(&case["schedule"]["steps"]) as i64,
-        ..RunConfig::default()
+        ..optimizer(&case["optimizer"])
     }
 }
 
@@ -99,11 +72,7 @@ fn weights_match(case: &Case, model: &Model, prefix: &str, tolerance: f64, label
     for (name, shape, values) in trained {
         let wanted = &expected[&format!("{prefix}.{name}")];
         assert_eq!(wanted.shape, shape, "{label}: {name}");
-        let differences = values
-            .iter()
-            .zip(&wanted.values)
-            .map(|(a, b)| (f64::from(*a) - b).abs());
-        let worst = differences.fold(0.0, f64::max);
+        let worst = worst_difference(&values, &wanted.values);
         assert!(
             worst <= tolerance,
             "{label}, {prefix}: {name} differs by {worst:e}, allowed {tolerance:e}"
@@ -114,22 +83,15 @@ fn weights_match(case: &Case, model: &Model, prefix: &str, tolerance: f64, label
 fn trajectory_matches(name: &str, choice: DeviceChoice) {
     let case = Case::open(&format!("C/{name}"));
     let label = format!("{name} on {choice:?}");
-    let device: Device = block_on(device::open(choice)).expect("the device opens").0;
+    let device = block_on(device::open(choice)).expect("the device opens").0;
     let files = block_on(ModelFiles::open_path(&case.path)).expect("the model's files open");
     let mut model = block_on(Model::load(&files, false, 0, &device, &mut |_, _| ())).expect("the model loads");
     let adapter = block_on(Adapter::open_path(case.path.join("adapter_init"))).expect("the adapter opens");
     model.load_adapter(&adapter).expect("the adapter fits");
 
     let config = config(&case.json);
-    let steps = config.max_steps as usize;
-    let plan = Plan {
-        steps_per_epoch: steps,
-        max_steps: steps,
-        warmup_steps: config.planned_warmup(steps),
-    };
-    assert_eq!(plan.warmup_steps as f64, number(&case.json["schedule"]["warmup_steps"]));
-    let schedule = Schedule::new(&config, &plan);
-    let mut optimizer = AdamW::new(&model.parameters, &config);
+    let warmup_steps = config.plan(1).warmup_steps as f64;
+    assert_eq!(warmup_steps, number(&case.json["schedule"]["warmup_steps"]));
     let tolerance = |key: &str| number(&case.json["tolerance"][key]) * factor(choice);
     let close = |what: &str, step: usize, found: f64, tolerance: f64| {
         let wanted = number(&case.json[what][step]);
@@ -140,27 +102,16 @@ fn trajectory_matches(name: &str, choice: DeviceChoice) {
             "{place} {found} instead of {wanted}: {difference:e} > {tolerance:e}"
         );
     };
-    for step in 0..steps {
-        let settings = StepSettings {
-            step: step + 1,
-            learning_rate: schedule.learning_rate(step),
-            max_grad_norm: config.max_grad_norm,
-            dropout_seed: None,
-        };
-        close(
-            "lr",
-            step,
-            settings.learning_rate,
-            number(&case.json["tolerance"]["lr_abs"]),
-        );
-        let batches = micro_batches(&case, step);
-        let done = block_on(train_step(&mut model, &mut optimizer, &batches, settings, &HOST)).expect("a step");
+    let lr_tolerance = number(&case.json["tolerance"]["lr_abs"]);
+    let batches = |step| micro_batches(&case, step);
+    take_steps(&mut model, &config, batches, |step, settings, done, model| {
+        close("lr", step, settings.learning_rate, lr_tolerance);
         close("loss", step, done.loss, tolerance("loss_abs"));
         close("grad_norm", step, done.grad_norm, tolerance("grad_norm_abs"));
         if step + 1 == 2 {
-            weights_match(&case, &model, "after2", tolerance("after2_abs"), &label);
+            weights_match(&case, model, "after2", tolerance("after2_abs"), &label);
         }
-    }
+    });
     weights_match(&case, &model, "final", tolerance("final_abs"), &label);
 }
 

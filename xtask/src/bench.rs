@@ -6,8 +6,31 @@ use crate::test::{Targets, native_environment, web_environment};
 use crate::{models, page};
 use anyhow::{Result, bail};
 
-/// Runs the native bench programs, or those whose names start with `web` in a browser.
-pub fn run_all(places: &Places, browser: bool) -> Result<()> {
+/// What the command line asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wish<'a> {
+    /// The programs whose names start with `web`, which measure in a browser, in place of the native ones.
+    browser: bool,
+    /// Only measurements whose names contain this.
+    word: Option<&'a str>,
+}
+
+impl<'a> Wish<'a> {
+    /// Reads `[--browser] [WORD]`.
+    pub fn read(words: &[&'a str]) -> Result<Self> {
+        let browser = words.first() == Some(&"--browser");
+        let word = match &words[usize::from(browser)..] {
+            [] => None,
+            [word] if !word.starts_with('-') => Some(*word),
+            _ => bail!("`bench` takes [--browser] [WORD], not `{}`", words.join(" ")),
+        };
+        Ok(Self { browser, word })
+    }
+}
+
+/// Runs the bench programs.
+pub fn run_all(places: &Places, wish: Wish) -> Result<()> {
+    let Wish { browser, word } = wish;
     let targets = Targets::read(places)?;
     let names: Vec<String> = targets
         .names("bench")
@@ -25,15 +48,41 @@ pub fn run_all(places: &Places, browser: bool) -> Result<()> {
     for name in &names {
         command.args(["--bench", name]);
     }
-    native_environment(&mut command, places)?;
-    match models::smollm2(places) {
-        Ok(model) => drop(command.env("LORAKEET_SMOLLM2", model)),
-        Err(error) => say(format!("benches of SmolLM2 cannot run: {error:#}")),
+    if let Some(word) = word {
+        command.args(["--", word]);
     }
     if browser {
-        let dist = page::build(places)?;
-        web_environment(&mut command, &dist)?;
+        let folder = page::build_bench(places)?;
+        web_environment(&mut command, &folder)?;
+    } else {
+        native_environment(&mut command, places)?;
+        match models::smollm2(places) {
+            Ok(model) => drop(command.env("LORAKEET_SMOLLM2", model)),
+            Err(error) => say(format!("benches of SmolLM2 cannot run: {error:#}")),
+        }
     }
     say(format!("benches: {}", names.join(", ")));
     run(&mut command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_picks_measurements_with_and_without_the_browser() {
+        let wish = |browser, word| Wish { browser, word };
+        assert_eq!(Wish::read(&[]).unwrap(), wish(false, None));
+        assert_eq!(Wish::read(&["mlp"]).unwrap(), wish(false, Some("mlp")));
+        assert_eq!(Wish::read(&["--browser"]).unwrap(), wish(true, None));
+        assert_eq!(Wish::read(&["--browser", "mlp"]).unwrap(), wish(true, Some("mlp")));
+    }
+
+    #[test]
+    fn flags_that_do_not_exist_are_refused_by_name() {
+        for words in [["--brwoser"].as_slice(), &["mlp", "--browser"]] {
+            let error = Wish::read(words).unwrap_err().to_string();
+            assert!(error.contains(words[0]), "{error}");
+        }
+    }
 }

@@ -62,7 +62,7 @@ fn documentation(places: &Places) -> Result<()> {
     run(command.env("RUSTDOCFLAGS", "--deny warnings"))
 }
 
-/// The page and its worker, as they are compiled for the browser.
+/// The page, its worker and the bench's, as they are compiled for the browser.
 pub fn clippy_for_wasm(places: &Places) -> Result<()> {
     let compiler = wasm::compiler()?;
     let mut command = match compiler {
@@ -82,7 +82,7 @@ pub fn clippy_for_wasm(places: &Places) -> Result<()> {
     };
     compiler.apply(&mut command, places);
     command.args(["--quiet", "--locked", "--profile", "web", "--target", wasm::TARGET]);
-    command.args(["--package", PAGE_PACKAGE, "--features", "engine", "--bins"]);
+    command.args(["--package", PAGE_PACKAGE, "--features", "bench", "--bins"]);
     if compiler == Compiler::Usual {
         command.args(["--", "--deny", "warnings"]);
     }

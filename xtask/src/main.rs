@@ -12,6 +12,7 @@ mod models;
 mod packages;
 mod page;
 mod places;
+mod pretrain;
 mod process;
 mod serve;
 mod setup;
@@ -34,10 +35,15 @@ cargo xtask test [STAGE...]      run the stages lint to models, or only the name
     models     SmolLM2-135M and all-MiniLM-L6-v2 from their packages
     web        the page in a real Chromium with WebGPU on its software adapter (only when named)
     soak       two thousand steps on the CPU, on Vulkan and in Chromium, with memory watched (only when named)
-cargo xtask bench [--browser]    run the benches; they print JSON
+cargo xtask bench [--browser] [WORD]
+                                 measure training steps natively or in a real Chromium, all or those whose name contains
+                                 the word (`mlp gpu`, `smollm2-2x64 cpu`); JSON on standard output, one object a line
 cargo xtask build                build the page in release and say where it lies
 cargo xtask setup                install what the commands above need, and nothing else
 cargo xtask texts                make the bundled data sets again, and the text that the bundled model is trained on
+cargo xtask pretrain [--steps N] [--out DIR]
+                                 make the bundled model again: text, training, weights as f16, score and sample;
+                                 a trial has few steps and a folder other than public/model
 
 Environment:
     LORAKEET_CACHE     where tools, packages and builds are kept (default: the user's cache folder + /lorakeet)
@@ -65,11 +71,10 @@ fn dispatch(words: &[String]) -> Result<ExitCode> {
     match command.as_str() {
         "demo" => page::demo(&Places::find()?, port(&rest)?)?,
         "test" => return test::run(&Places::find()?, &rest),
-        "bench" => match rest.as_slice() {
-            [] => bench::run_all(&Places::find()?, false)?,
-            ["--browser"] => bench::run_all(&Places::find()?, true)?,
-            _ => bail!("`bench` takes --browser or nothing, not `{}`", rest.join(" ")),
-        },
+        "bench" => {
+            let wish = bench::Wish::read(&rest)?;
+            bench::run_all(&Places::find()?, wish)?;
+        }
         "build" => {
             nothing_more(command, &rest)?;
             let dist = page::build(&Places::find()?)?;
@@ -82,6 +87,10 @@ fn dispatch(words: &[String]) -> Result<ExitCode> {
         "texts" => {
             nothing_more(command, &rest)?;
             write_texts(&Places::find()?)?;
+        }
+        "pretrain" => {
+            let options = pretrain::Options::read(&rest)?;
+            pretrain::make_model(&Places::find()?, &options)?;
         }
         "help" | "--help" | "-h" => print!("{USAGE}"),
         other => bail!("there is no command `{other}`\n\n{USAGE}"),
@@ -97,10 +106,7 @@ fn write_texts(places: &Places) -> Result<()> {
         std::fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
         println!("{}", path.display());
     }
-    let path = packages.join("austen-base.jsonl");
-    std::fs::write(&path, texts::pretraining_rows(&packages)?)
-        .with_context(|| format!("{} cannot be written", path.display()))?;
-    println!("{}", path.display());
+    println!("{}", texts::write_pretraining_rows(&packages)?.display());
     Ok(())
 }
 

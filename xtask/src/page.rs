@@ -1,7 +1,8 @@
-//! Building the page with trunk, and showing it.
+//! Building the page with trunk, and showing it; building what measures the engine in a browser.
 
 use crate::places::{Places, say};
 use crate::process::{find, run};
+use crate::test::PAGE_PACKAGE;
 use crate::{packages, serve, tools, wasm};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
@@ -16,11 +17,7 @@ pub fn build(places: &Places) -> Result<PathBuf> {
     let compiler = wasm::compiler()?;
     let path = tools::ensure(places)?;
     let dist = places.dist();
-    if places.web_target.join(wasm::TARGET).join("web").is_dir() {
-        say("building the page (profile web)");
-    } else {
-        say("building the page (profile web); the first time compiles burn for wasm: 15 to 30 minutes on two cores");
-    }
+    announce(places, "the page");
     let start = Instant::now();
     // Trunk builds offline, so that it never downloads tools of its own; what the build needs is fetched before.
     let mut fetch = Command::new("cargo");
@@ -42,6 +39,40 @@ pub fn build(places: &Places) -> Result<PathBuf> {
         dist.display()
     ));
     Ok(dist)
+}
+
+/// Builds the worker of the browser's bench, which is no part of the page, and returns the folder that starts it.
+pub fn build_bench(places: &Places) -> Result<PathBuf> {
+    let compiler = wasm::compiler()?;
+    let bindgen = tools::bindgen(places)?;
+    announce(places, "the bench's worker");
+    let mut build = places.cargo("build");
+    build
+        .args(["--locked", "--profile", "web", "--target", wasm::TARGET])
+        .args(["--package", PAGE_PACKAGE, "--bin", "bench", "--features", "bench"]);
+    compiler.apply(&mut build, places);
+    run(&mut build).context("the bench's worker could not be built")?;
+    let folder = places.web_target.join("bench");
+    let wasm = places.web_target.join(wasm::TARGET).join("web/bench.wasm");
+    let mut bind = Command::new(bindgen);
+    bind.args(["--target", "web", "--no-typescript", "--out-dir"]);
+    run(bind.arg(&folder).arg(wasm)).context("the bench's worker could not be bound to JavaScript")?;
+    for name in ["index.html", "worker.js"] {
+        let from = places.root.join("app/bench").join(name);
+        std::fs::copy(&from, folder.join(name)).with_context(|| format!("{} cannot be copied", from.display()))?;
+    }
+    Ok(folder)
+}
+
+/// Says what is being built, and what the first time costs.
+fn announce(places: &Places, what: &str) {
+    if places.web_target.join(wasm::TARGET).join("web").is_dir() {
+        say(format!("building {what} (profile web)"));
+    } else {
+        say(format!(
+            "building {what} (profile web); the first time compiles burn for wasm: 15 to 30 minutes on two cores"
+        ));
+    }
 }
 
 /// The page's own code, without the engine that its worker loads, stays small enough to be there at once.

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// SHA-256 of what [`pretraining_rows`] gives.
-pub const BASE_SHA256: &str = "aa3f3572a5a7854d3a49117903360cc694fdcf10236567ce134aa4484cb33c7e";
+const BASE_SHA256: &str = "aa3f3572a5a7854d3a49117903360cc694fdcf10236567ce134aa4484cb33c7e";
 
 /// A file inside a Debian package.
 struct Source {
@@ -63,10 +63,17 @@ const JARGON: [Source; 2] = [
     },
 ];
 
+/// Writes [`pretraining_rows`] into `cache` and gives the file.
+pub fn write_pretraining_rows(cache: &Path) -> Result<PathBuf> {
+    let path = cache.join("austen-base.jsonl");
+    fs::write(&path, pretraining_rows(cache)?).with_context(|| format!("{} cannot be written", path.display()))?;
+    Ok(path)
+}
+
 /// Austen's novels without the last chapter of each, a chapter a line of JSON: `{"text": "…"}`.
 ///
 /// `cache` is a folder for downloads. The last chapters are held out: see [`fine_tuning_sets`].
-pub fn pretraining_rows(cache: &Path) -> Result<String> {
+fn pretraining_rows(cache: &Path) -> Result<String> {
     let mut rows = String::new();
     for chapters in austen(cache)? {
         for chapter in &chapters[..chapters.len() - 1] {

@@ -21,13 +21,6 @@ struct Tool {
 
 /// Makes sure of both tools and returns a PATH on which they come first.
 pub fn ensure(places: &Places) -> Result<OsString> {
-    let bindgen = Tool {
-        program: "wasm-bindgen",
-        package: "wasm-bindgen-cli",
-        version: locked_version(places, "wasm-bindgen")?,
-        arguments: &[],
-        minutes: "3 to 5",
-    };
     let trunk = Tool {
         program: "trunk",
         package: "trunk",
@@ -37,14 +30,25 @@ pub fn ensure(places: &Places) -> Result<OsString> {
         minutes: "5 to 10",
     };
     let mut dirs = Vec::new();
-    for tool in [bindgen, trunk] {
-        let program = tool.ensure(places)?;
+    for program in [bindgen(places)?, trunk.ensure(places)?] {
         dirs.extend(program.parent().map(Path::to_path_buf));
     }
     if let Some(path) = std::env::var_os("PATH") {
         dirs.extend(std::env::split_paths(&path));
     }
     std::env::join_paths(dirs).context("a folder with tools cannot stand in PATH")
+}
+
+/// Makes sure of wasm-bindgen and returns its program.
+pub fn bindgen(places: &Places) -> Result<PathBuf> {
+    let tool = Tool {
+        program: "wasm-bindgen",
+        package: "wasm-bindgen-cli",
+        version: locked_version(places, "wasm-bindgen")?,
+        arguments: &[],
+        minutes: "3 to 5",
+    };
+    tool.ensure(places)
 }
 
 impl Tool {

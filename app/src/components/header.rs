@@ -1,7 +1,8 @@
-//! The top of the page: the name, the device, the language, the theme.
+//! The top of the page: the name, and the switches for device, language and theme; what the engine runs on.
 
 use crate::format;
 use crate::i18n::Language;
+use crate::run::Phase;
 use crate::state::{Engine, Lab};
 use crate::theme::{self, Theme};
 use leptos::prelude::*;
@@ -44,6 +45,15 @@ pub fn Header() -> impl IntoView {
         };
         view! { <option value=theme.name() prop:selected=move || lab.theme.get() == theme>{label}</option> }
     });
+    let choose_device = move |event| {
+        let choice = theme::device_named(&event_target_value(&event));
+        theme::keep_device(choice);
+        lab.choose_device(choice);
+    };
+    let devices = theme::DEVICES.map(|(name, choice)| {
+        let label = move || (lab.words().device_choice)(choice);
+        view! { <option value=name prop:selected=move || lab.device_choice.get() == choice>{label}</option> }
+    });
     view! {
         <header class="top">
             <a class="skip" href="#train">{lab.text(|w| w.skip_to_train)}</a>
@@ -52,6 +62,11 @@ pub fn Header() -> impl IntoView {
                 <h1>"Lorakeet"</h1>
             </div>
             <div class="switches">
+                <label>
+                    <span class="unseen">{lab.text(|w| w.device_switch)}</span>
+                    <select data-testid="device-choice" on:change=choose_device title=lab.text(|w| w.device_switch)
+                        prop:disabled=move || lab.phase.with(Phase::is_under_way)>{devices}</select>
+                </label>
                 <label>
                     <span class="unseen">{lab.text(|w| w.language)}</span>
                     <select data-testid="language" on:change=choose_language>{languages}</select>

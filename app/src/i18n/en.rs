@@ -3,6 +3,7 @@
 use super::Words;
 use lorakeet_core::config::Group;
 use lorakeet_core::error::Kind;
+use lorakeet_core::protocol::DeviceChoice;
 
 /// The English words.
 pub static WORDS: Words = Words {
@@ -15,6 +16,12 @@ pub static WORDS: Words = Words {
     skip_to_train: "Skip to training",
 
     device_unknown: "Looking for a device…",
+    device_switch: "Device",
+    device_choice: |choice| match choice {
+        DeviceChoice::Auto => "Best device",
+        DeviceChoice::Gpu => "GPU",
+        DeviceChoice::Cpu => "CPU",
+    },
     device: "Runs on",
     device_cpu: "CPU",
     engine_loading: |share, bytes| match share {
@@ -66,7 +73,10 @@ pub static WORDS: Words = Words {
 
     data_none: "Choose what it should learn from",
     data_loading: "Reading the data…",
-    data_summary: |rows, form| format!("{rows} rows, {form}"),
+    data_summary: |rows, form| match rows.as_str() {
+        "1" => format!("1 row, {form}"),
+        _ => format!("{rows} rows, {form}"),
+    },
     data_form: |form| {
         match form {
             "text" => "plain text",

@@ -8,6 +8,7 @@ mod zh;
 
 use lorakeet_core::config::Group;
 use lorakeet_core::error::Kind;
+use lorakeet_core::protocol::DeviceChoice;
 
 /// The languages of the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +76,10 @@ pub struct Words {
 
     /// The device line before the engine answers.
     pub device_unknown: &'static str,
+    /// The switch between devices.
+    pub device_switch: &'static str,
+    /// A position of that switch.
+    pub device_choice: fn(DeviceChoice) -> &'static str,
     /// In front of the device's name.
     pub device: &'static str,
     /// The CPU, said plainly.

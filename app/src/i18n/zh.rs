@@ -3,6 +3,7 @@
 use super::Words;
 use lorakeet_core::config::Group;
 use lorakeet_core::error::Kind;
+use lorakeet_core::protocol::DeviceChoice;
 
 /// 中文文案。
 pub static WORDS: Words = Words {
@@ -15,6 +16,12 @@ pub static WORDS: Words = Words {
     skip_to_train: "跳到训练",
 
     device_unknown: "正在查找设备…",
+    device_switch: "设备",
+    device_choice: |choice| match choice {
+        DeviceChoice::Auto => "最佳设备",
+        DeviceChoice::Gpu => "GPU",
+        DeviceChoice::Cpu => "CPU",
+    },
     device: "运行于",
     device_cpu: "CPU",
     engine_loading: |share, bytes| match share {

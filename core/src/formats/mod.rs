@@ -147,6 +147,20 @@ impl ModelFiles {
         Ok(model)
     }
 
+    /// A model that does not exist yet: a config.json alone, for fresh weights.
+    pub fn from_config(name: impl Into<String>, config: Value) -> Self {
+        Self {
+            name: name.into(),
+            config,
+            tokenizer: None,
+            chat_template: None,
+            eos_token_ids: Vec::new(),
+            entries: Vec::new(),
+            places: Vec::new(),
+            by_name: HashMap::new(),
+        }
+    }
+
     /// Every tensor, sorted by name.
     pub fn entries(&self) -> &[TensorEntry] {
         &self.entries

@@ -11,6 +11,7 @@ mod load;
 
 use crate::{
     data::Batch,
+    device,
     error::{Error, Result},
     formats::{
         ModelFiles,
@@ -490,9 +491,11 @@ impl Model {
 /// # Errors
 /// The device failed; the reason that the GPU gave, where it gave one.
 pub async fn read(tensor: Tensor<1>) -> Result<Vec<f32>> {
-    let data = tensor.into_data_async().await.map_err(|error| {
-        crate::device::take_fault().unwrap_or_else(|| Error::device(format!("reading from the device failed: {error}")))
-    })?;
+    let data = tensor.into_data_async().await;
+    if let Some(fault) = device::take_fault() {
+        return Err(fault);
+    }
+    let data = data.map_err(|error| device::failure(&error.to_string()))?;
     data.try_into_vec::<f32>()
         .map_err(|error| Error::internal(format!("unexpected element type: {error:?}")))
 }

@@ -1,0 +1,8 @@
+// The bench's worker: its program (app/src/bin/bench.rs) reads from the worker's name what to measure.
+import start from "./bench.js";
+
+try {
+  await start();
+} catch (error) {
+  self.postMessage(`the bench could not be started: ${error}`);
+}

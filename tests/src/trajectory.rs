@@ -1,0 +1,73 @@
+//! The product's own step, optimizer and schedule over given batches: what tests against the reference's trajectories
+//! share.
+
+use crate::desk::HOST;
+use crate::golden::{block_on, number};
+use lorakeet_core::{
+    config::RunConfig,
+    data::Batch,
+    models::Model,
+    train::{
+        optim::AdamW,
+        schedule::Schedule,
+        step::{StepResult, StepSettings, train_step},
+    },
+};
+use serde_json::Value;
+
+/// A batch as the reference's files hold it: ids, mask and unshifted labels, a row after the other.
+pub fn batch(tokens: usize, input_ids: &[f64], attention_mask: &[f64], labels: &[f64]) -> Batch {
+    let labels: Vec<i32> = labels.iter().map(|&label| label as i32).collect();
+    let is_target = |label: &&i32| **label != -100;
+    Batch {
+        rows: labels.len() / tokens,
+        tokens,
+        input_ids: input_ids.iter().map(|&id| id as u32).collect(),
+        attention_mask: attention_mask.iter().map(|&value| value as f32).collect(),
+        target_tokens: labels
+            .chunks(tokens)
+            .map(|row| row[1..].iter().filter(is_target).count())
+            .sum(),
+        input_tokens: attention_mask.iter().filter(|&&value| value != 0.0).count(),
+        labels,
+    }
+}
+
+/// AdamW as a case's `optimizer` describes it; schedule and clipping stand elsewhere in each kind of case.
+pub fn optimizer(described: &Value) -> RunConfig {
+    RunConfig {
+        learning_rate: number(&described["lr"]),
+        adam_beta1: number(&described["betas"][0]),
+        adam_beta2: number(&described["betas"][1]),
+        adam_epsilon: number(&described["eps"]),
+        weight_decay: number(&described["weight_decay"]),
+        ..RunConfig::default()
+    }
+}
+
+/// Takes the `max_steps` optimizer steps of `config`, without dropout: step s (from 0) on the micro-batches `batches(s)`.
+/// `each` is shown every step: its number, what it was done with, what it did, and the model after it.
+///
+/// # Panics
+/// If a step fails.
+pub fn take_steps(
+    model: &mut Model,
+    config: &RunConfig,
+    batches: impl Fn(usize) -> Vec<Batch>,
+    mut each: impl FnMut(usize, StepSettings, StepResult, &Model),
+) {
+    let plan = config.plan(1);
+    let schedule = Schedule::new(config, &plan);
+    let mut optimizer = AdamW::new(&model.parameters, config);
+    for step in 0..plan.max_steps {
+        let settings = StepSettings {
+            step: step + 1,
+            learning_rate: schedule.learning_rate(step),
+            max_grad_norm: config.max_grad_norm,
+            dropout_seed: None,
+        };
+        let taken = block_on(train_step(model, &mut optimizer, &batches(step), settings, &HOST));
+        let done = taken.unwrap_or_else(|error| panic!("step {step}: {error}"));
+        each(step, settings, done, model);
+    }
+}
