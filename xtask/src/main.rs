@@ -28,12 +28,12 @@ use std::process::ExitCode;
 
 const USAGE: &str = "\
 cargo xtask demo [--port N]      build the page in release and serve it on loopback (port 8080 or the next free one)
-cargo xtask test [STAGE...]      run the stages lint to models, or only the named ones:
+cargo xtask test [STAGE...]      run the stages lint to web, or only the named ones:
     lint       formatting, clippy, documentation, licences, the file map, stray machine paths
     native     unit and integration tests on the CPU and on Vulkan
     golden     numbers of the reference stack (folder: LORAKEET_GOLDEN, ../shared/golden or tests/golden)
     models     SmolLM2-135M and all-MiniLM-L6-v2 from their packages
-    web        the page in a real Chromium with WebGPU on its software adapter (only when named)
+    web        the page in a real Chromium, with WebGPU on its software adapter and without
     soak       two thousand steps on the CPU, on Vulkan and in Chromium, with memory watched (only when named)
 cargo xtask bench [--browser] [WORD]
                                  measure training steps natively or in a real Chromium, all or those whose name contains
