@@ -3,6 +3,7 @@
 //!
 //! Chromium's WebGPU runs on SwiftShader, its software adapter, so that the same tests run on machines without a GPU.
 
+use crate::memory;
 use crate::site::{Site, dist};
 use anyhow::{Context, Result, bail};
 use fantoccini::elements::Element;
@@ -10,6 +11,7 @@ use fantoccini::wd::Capabilities;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -151,6 +153,32 @@ impl Page {
     pub async fn run(&self, script: &str, arguments: Vec<Value>) -> Result<Value> {
         let result = self.client.execute(script, arguments).await;
         result.with_context(|| format!("this script failed in the page: {script}\n{}", self.console()))
+    }
+
+    /// Changes a field as a person does, folded away or not: by its value and the event that tells of it.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub async fn set_field(&self, testid: &str, value: &str) -> Result<()> {
+        self.element(testid).await?;
+        let script = "const field = document.querySelector(arguments[0]);\
+                      field.value = arguments[1]; field.dispatchEvent(new Event('change', { bubbles: true }));";
+        let arguments = vec![json!(selector(testid)), json!(value)];
+        self.run(script, arguments).await.map(drop)
+    }
+
+    /// Resident memory of the browser by part (`renderer`, `gpu-process`, `browser`, …); empty where the system does not
+    /// tell. The page's worker with its WebAssembly memory lives in the renderer, WebGPU's buffers in the GPU process, and on
+    /// a software adapter they are all host memory.
+    #[must_use]
+    pub fn memory(&self) -> BTreeMap<String, u64> {
+        let mut parts = BTreeMap::new();
+        for process in memory::descendants(self.driver.child.id()) {
+            if let Some(bytes) = memory::resident_bytes(process) {
+                *parts.entry(memory::browser_part(process)).or_default() += bytes;
+            }
+        }
+        parts
     }
 
     /// Waits until a script returns something that JavaScript takes for true, and returns that.

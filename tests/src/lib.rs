@@ -1,5 +1,5 @@
 //! What the tests of Lorakeet have in common: a session to talk to, a tiny model, golden cases and training steps on them, a
-//! real browser, and a server that shows it the built page.
+//! real browser, a server that shows it the built page, and a look at how much memory a process takes.
 //!
 //! Integration tests are sorted by their names: those that start with `golden`, `smollm2`, `minilm`, `web` and `soak` run
 //! in stages of `cargo xtask test` of their own, all others in its stage `native`.
@@ -7,6 +7,8 @@
 pub mod browser;
 pub mod desk;
 pub mod golden;
+pub mod memory;
 pub mod site;
+pub mod soak;
 pub mod tiny;
 pub mod trajectory;

@@ -60,7 +60,7 @@ async fn the_page_can_be_used_within_a_second_while_its_engine_is_missing() -> R
     );
     // Used it is: another language is on the page at the next look.
     let heading = page.text("train").await?;
-    choose(&page, "language", "zh-Hans").await?;
+    page.set_field("language", "zh-Hans").await?;
     let changed = page.text("train").await?;
     ensure!(
         heading != changed,
@@ -313,7 +313,7 @@ async fn a_wish_for_a_gpu_that_is_not_there_is_refused_and_the_switch_offers_the
     )
     .await?;
     println!("{}", page.text("error").await?);
-    choose(&page, "device-choice", "cpu").await?;
+    page.set_field("device-choice", "cpu").await?;
     page.wait_enabled("train", READY).await?;
     ensure!(device(&page).await? == "cpu");
     no_panic(&page)?;
@@ -477,20 +477,13 @@ async fn written(page: &Page, testid: &str) -> Result<String> {
         .to_string())
 }
 
-/// Changes a field as a person does, folded away or not: by its value and the event that tells of it.
+/// Sets a knob, which the page must take.
 async fn set_knob(page: &Page, name: &str, value: &str) -> Result<()> {
-    choose(page, name, value).await?;
+    page.set_field(name, value).await?;
     let error = "return document.querySelector(`[data-testid=\"${arguments[0]}\"]`).getAttribute('aria-invalid')";
     let invalid = page.run(error, vec![json!(name)]).await?;
     ensure!(invalid.is_null(), "the page refuses {name} = {value}");
     Ok(())
-}
-
-async fn choose(page: &Page, testid: &str, value: &str) -> Result<()> {
-    page.element(testid).await?;
-    let script = "const field = document.querySelector(`[data-testid=\"${arguments[0]}\"]`);\
-                  field.value = arguments[1]; field.dispatchEvent(new Event('change', { bubbles: true }));";
-    page.run(script, vec![json!(testid), json!(value)]).await.map(drop)
 }
 
 /// The median time between two frames over two seconds, in ms.

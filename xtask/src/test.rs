@@ -103,9 +103,7 @@ impl Stage {
             }
             Self::Web => {
                 lint::clippy_for_wasm(places)?;
-                let dist = page::build(places)?;
-                page::check_size(&dist)?;
-                web_environment(&mut command, &dist)?;
+                page_and_browser(&mut command, places)?;
                 match models::smollm2(places) {
                     Ok(model) => drop(command.env("LORAKEET_SMOLLM2", model)),
                     Err(error) => say(format!("the browser test that drops SmolLM2 will fail: {error:#}")),
@@ -113,7 +111,14 @@ impl Stage {
                 // One browser at a time: two on two cores would measure each other.
                 command.args(["--", "--test-threads", "1"]);
             }
-            Self::Lint | Self::Golden | Self::Soak => {}
+            Self::Soak => {
+                if names.iter().any(|name| name.ends_with("web")) {
+                    page_and_browser(&mut command, places)?;
+                }
+                // What is measured is worth reading also where it holds.
+                command.args(["--", "--nocapture"]);
+            }
+            Self::Lint | Self::Golden => {}
         }
         run_counted(&mut command, tally)
     }
@@ -187,6 +192,13 @@ pub fn native_environment(command: &mut Command, places: &Places) -> Result<()> 
         }
     }
     Ok(())
+}
+
+/// Builds the page and gives tests what they need to look at it.
+fn page_and_browser(command: &mut Command, places: &Places) -> Result<()> {
+    let dist = page::build(places)?;
+    page::check_size(&dist)?;
+    web_environment(command, &dist)
 }
 
 /// What browser tests need: the built page, the browser and its driver.
@@ -290,6 +302,7 @@ mod tests {
     fn every_integration_test_belongs_to_exactly_one_stage() {
         assert_eq!(Stage::of_test("golden_models"), Stage::Golden);
         assert_eq!(Stage::of_test("web"), Stage::Web);
+        assert_eq!(Stage::of_test("soak_web"), Stage::Soak);
         assert_eq!(Stage::of_test("kernels"), Stage::Native);
     }
 
