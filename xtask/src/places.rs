@@ -3,9 +3,14 @@
 //! Builds of burn take many minutes, so they live outside the clone by default and serve every later run and every fresh
 //! clone of this user.
 
+use crate::process::run;
+use crate::wasm::TARGET;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+/// The workspace's packages, but for this one.
+const OWN_PACKAGES: [&str; 4] = ["lorakeet-app", "lorakeet-core", "lorakeet-shaders", "lorakeet-tests"];
 
 /// The folders that every command needs.
 #[derive(Debug, Clone)]
@@ -44,7 +49,38 @@ impl Places {
             places.native_target.display(),
             places.web_target.display()
         ));
+        places.take_over()?;
         Ok(places)
+    }
+
+    /// Has the workspace's own packages compiled anew where another clone used these folders last.
+    ///
+    /// To cargo the packages of two clones are the same ones, and fresh if no source is newer than the last build: after a
+    /// build of clone B it would take B's programs for those of an older clone A.
+    fn take_over(&self) -> Result<()> {
+        let builds: [(&str, &Path, &[&str]); 2] = [
+            ("native", &self.native_target, &["--release"]),
+            ("web", &self.web_target, &["--profile", "web", "--target", TARGET]),
+        ];
+        for (name, target, profile) in builds {
+            let stamp = target.join(format!("lorakeet-{name}-clone"));
+            let ours = self.root.to_string_lossy();
+            if std::fs::read_to_string(&stamp).is_ok_and(|last| last == ours) {
+                continue;
+            }
+            if target.join("CACHEDIR.TAG").is_file() {
+                let mut clean = Command::new("cargo");
+                clean.current_dir(&self.root).args(["clean", "--quiet"]).args(profile);
+                for package in OWN_PACKAGES {
+                    clean.args(["--package", package]);
+                }
+                run(clean.env("CARGO_TARGET_DIR", target))?;
+            }
+            std::fs::create_dir_all(target)
+                .and_then(|()| std::fs::write(&stamp, ours.as_bytes()))
+                .with_context(|| format!("cannot write {}", stamp.display()))?;
+        }
+        Ok(())
     }
 
     /// A cargo command for native work: in the workspace, into the native target folder, with the lock file as it is.
