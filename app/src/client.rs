@@ -9,7 +9,7 @@ use lorakeet_core::Error;
 use lorakeet_core::protocol::{Command, Event};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
-use web_sys::{ErrorEvent, File, MessageEvent, Worker, WorkerOptions, WorkerType};
+use web_sys::{File, MessageEvent, Worker, WorkerOptions, WorkerType};
 
 /// The script that starts the engine, beside the page.
 const SCRIPT: &str = "./engine.js";
@@ -26,7 +26,7 @@ pub enum Incoming {
 pub struct Client {
     worker: Worker,
     _on_message: Closure<dyn FnMut(MessageEvent)>,
-    _on_error: Closure<dyn FnMut(ErrorEvent)>,
+    _on_error: Closure<dyn FnMut(web_sys::Event)>,
 }
 
 impl Client {
@@ -46,13 +46,13 @@ impl Client {
             let receive = receive.clone();
             move |event: MessageEvent| receive(read(&event.data()))
         });
-        let on_error = Closure::new(move |event: ErrorEvent| {
+        let on_error = Closure::new(move |event: web_sys::Event| {
             event.prevent_default();
-            let message = event.message();
-            let what = if message.is_empty() {
-                "the engine could not be loaded".to_owned()
-            } else {
-                format!("the engine broke off ({message})")
+            // A script that could not be fetched is told by a plain event, which has no message.
+            let message = Reflect::get(&event, &"message".into()).ok().and_then(|m| m.as_string());
+            let what = match message.filter(|message| !message.is_empty()) {
+                Some(message) => format!("the engine broke off ({message})"),
+                None => "the engine could not be loaded".to_owned(),
             };
             receive(Incoming::Fatal(Error::internal(what)));
         });
