@@ -139,12 +139,7 @@ async fn pressing_train_makes_the_loss_fall_and_changes_the_text() -> Result<()>
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paused_run_holds_still_goes_on_and_can_be_stopped() -> Result<()> {
-    let page = Page::open(&Options::default()).await?;
-    page.wait_enabled("train", READY).await?;
-    shorten(&page, "500").await?;
-    page.click("train").await?;
-    page.wait_until("the second step", READY, &format!("return {STEP} >= 2"))
-        .await?;
+    let page = page_in_a_run().await?;
     page.click("pause").await?;
     page.wait_until("the run pauses", REACTION, &format!("return {STATUS} == 'paused'"))
         .await?;
@@ -258,12 +253,7 @@ fn native_loss(run_file: &str, adapter: &[(String, Vec<u8>)]) -> Result<f64> {
 #[tokio::test(flavor = "multi_thread")]
 #[cfg(target_os = "linux")]
 async fn a_lost_gpu_ends_in_a_message_and_a_restart_trains_again() -> Result<()> {
-    let page = Page::open(&Options::default()).await?;
-    page.wait_enabled("train", READY).await?;
-    shorten(&page, "500").await?;
-    page.click("train").await?;
-    page.wait_until("the second step", READY, &format!("return {STEP} >= 2"))
-        .await?;
+    let page = page_in_a_run().await?;
     page.end_gpu_process()?;
     page.wait_until(
         "an error is shown",
@@ -408,6 +398,17 @@ async fn a_narrow_page_shows_everything_without_scrolling_sideways() -> Result<(
     train_to_the_end(&page).await?;
     page.screenshots("trained-400").await?;
     page.close().await
+}
+
+/// A page whose run has taken two of its many steps.
+async fn page_in_a_run() -> Result<Page> {
+    let page = Page::open(&Options::default()).await?;
+    page.wait_enabled("train", READY).await?;
+    shorten(&page, "500").await?;
+    page.click("train").await?;
+    page.wait_until("the second step", READY, &format!("return {STEP} >= 2"))
+        .await?;
+    Ok(page)
 }
 
 async fn train_to_the_end(page: &Page) -> Result<()> {
