@@ -52,6 +52,8 @@ pub struct Options {
     pub height: u32,
     /// Files whose names start like this are missing from the server.
     pub missing: Vec<&'static str>,
+    /// Flags that the browser is given besides.
+    pub flags: Vec<&'static str>,
     /// What stands behind the address; `?device=gpu` by default.
     pub query: String,
 }
@@ -63,6 +65,7 @@ impl Default for Options {
             width: 1440,
             height: 900,
             missing: Vec::new(),
+            flags: Vec::new(),
             // Left to choose, the engine would take the CPU before a software adapter.
             query: "?device=gpu".into(),
         }
@@ -435,7 +438,7 @@ fn capabilities(options: &Options, folder: &Path) -> Result<Capabilities> {
     std::fs::create_dir_all(&downloads)?;
     let mut flags: Vec<String> = QUIET.iter().map(ToString::to_string).collect();
     let gpu: &[&str] = if options.webgpu { &WEBGPU } else { &NO_WEBGPU };
-    flags.extend(gpu.iter().map(ToString::to_string));
+    flags.extend(gpu.iter().chain(&options.flags).map(ToString::to_string));
     flags.push(format!("--user-data-dir={}", folder.join("profile").display()));
     flags.push(format!(
         "--window-size={},{}",

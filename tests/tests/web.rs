@@ -351,9 +351,67 @@ async fn a_file_that_is_no_model_is_refused_and_the_page_goes_on() -> Result<()>
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_folder_and_a_table_of_ones_own_are_trained_on() -> Result<()> {
+    let page = Page::open(&Options::default()).await?;
+    page.wait_enabled("train", READY).await?;
+    let public = Path::new(env!("CARGO_MANIFEST_DIR")).join("../public");
+    let folder = [
+        "config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "model.safetensors",
+    ]
+    .map(|name| public.join("model").join(name));
+    page.upload("model-input", &folder.each_ref().map(|path| path.as_path()))
+        .await?;
+    let table = std::env::temp_dir().join(format!("lorakeet-table-{}.csv", std::process::id()));
+    let rows: String = (0..40)
+        .map(|i| format!("\"Say {i}, please\",\"It is {i} 🦜\"\r\n"))
+        .collect();
+    std::fs::write(&table, format!("prompt,completion\r\n{rows}"))?;
+    page.upload("data-input", &[&table]).await?;
+    page.wait_until(
+        "the table is read",
+        REACTION,
+        "return document.querySelector('#data .step-summary').textContent.includes('40 rows')",
+    )
+    .await?;
+    std::fs::remove_file(&table)?;
+    page.wait_enabled("train", READY).await?;
+    shorten(&page, "3").await?;
+    train_to_the_end(&page).await?;
+    ensure!(step(&page).await? == 3);
+    no_panic(&page)?;
+    page.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_memory_ends_in_a_message_and_the_page_goes_on() -> Result<()> {
+    // 64 MiB for the engine: enough for the page's own model, too little for the largest tensor of SmolLM2.
+    let page = Page::open(&Options {
+        flags: vec!["--js-flags=--wasm-max-mem-pages=1024"],
+        ..Options::default()
+    })
+    .await?;
+    page.wait_enabled("train", READY).await?;
+    page.upload("model-input", &[&smollm2()?]).await?;
+    page.wait_until(
+        "an error is shown",
+        REACTION,
+        "return !!document.querySelector('[data-testid=\"error\"]')",
+    )
+    .await?;
+    let message = page.text("error").await?;
+    println!("{message}");
+    ensure!(message.contains("memory"), "the message does not say why: {message}");
+    page.click("model-bundled").await?;
+    page.wait_enabled("train", READY).await?;
+    page.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn smollm2_dropped_into_the_page_trains_three_steps() -> Result<()> {
-    let model = std::env::var_os("LORAKEET_SMOLLM2").map(PathBuf::from);
-    let model = model.context("LORAKEET_SMOLLM2 does not name the GGUF file; `cargo xtask test web` fetches it")?;
+    let model = smollm2()?;
     let page = Page::open(&Options::default()).await?;
     page.wait_enabled("train", READY).await?;
     page.upload("model-input", &[&model]).await?;
@@ -409,6 +467,11 @@ async fn page_in_a_run() -> Result<Page> {
     page.wait_until("the second step", READY, &format!("return {STEP} >= 2"))
         .await?;
     Ok(page)
+}
+
+fn smollm2() -> Result<PathBuf> {
+    let model = std::env::var_os("LORAKEET_SMOLLM2").map(PathBuf::from);
+    model.context("LORAKEET_SMOLLM2 does not name the GGUF file; `cargo xtask test web` fetches it")
 }
 
 async fn train_to_the_end(page: &Page) -> Result<()> {
