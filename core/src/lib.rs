@@ -18,6 +18,8 @@ pub mod data;
 #[cfg(feature = "files")]
 pub mod formats;
 #[cfg(feature = "files")]
+pub mod quant;
+#[cfg(feature = "files")]
 pub mod random;
 #[cfg(feature = "files")]
 pub mod store;

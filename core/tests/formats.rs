@@ -276,7 +276,7 @@ fn headers_that_contradict_themselves_are_refused_by_tensor() {
 #[test]
 fn gguf_tables_that_contradict_themselves_are_refused() {
     type Breaks = fn(&mut GgufWriter);
-    let cases: [(Breaks, &str); 11] = [
+    let cases: [(Breaks, &str); 13] = [
         (|w| w.version = 1, "version 1"),
         (|w| w.version = 3u32.swap_bytes(), "big-endian"),
         (|w| w.u32("general.alignment", 33), "power of two"),
@@ -286,6 +286,15 @@ fn gguf_tables_that_contradict_themselves_are_refused() {
         (
             |w| w.tensor("blk.0.attn_v.weight", &[1, 31], 2, vec![0; 18]),
             "cannot have",
+        ),
+        // 256 numbers, but no row is a whole block.
+        (
+            |w| w.tensor("blk.0.attn_v.weight", &[2, 128], 12, vec![0; 144]),
+            "Q4_K cannot have",
+        ),
+        (
+            |w| w.tensor("blk.0.attn_v.weight", &[1, 256], 14, vec![0; 209]),
+            "cut off",
         ),
         (
             |w| w.tensor("blk.0.attn_v.weight", &[u64::MAX, 4], 0, vec![]),
@@ -330,12 +339,12 @@ fn an_unknown_architecture_names_those_that_work() {
 #[test]
 fn tensors_that_are_not_read_here_are_listed_but_refused() {
     let mut writer = tiny_gguf();
-    writer.tensor("blk.0.ffn_up.weight", &[1, 256], 12, vec![0; 144]);
+    writer.tensor("blk.0.ffn_up.weight", &[1, 256], 13, vec![0; 176]);
     let model = now(ModelFiles::open(vec![file("m.gguf", writer.bytes())])).unwrap();
     let name = "model.layers.0.mlp.up_proj.weight";
-    assert_eq!(model.entry(name).unwrap().storage.name(), "Q4_K");
+    assert_eq!(model.entry(name).unwrap().storage.name(), "Q5_K");
     let error = now(model.read_f32(name)).unwrap_err().to_string();
-    assert!(error.contains("Q4_K") && error.contains(name), "{error}");
+    assert!(error.contains("Q5_K") && error.contains(name), "{error}");
     assert!(
         now(model.read_f32("nothing"))
             .unwrap_err()

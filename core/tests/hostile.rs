@@ -122,6 +122,9 @@ fn gguf() -> Vec<u8> {
     );
     writer.tensor_f32("blk.0.attn_q.weight", &[32, 32]);
     writer.tensor("blk.0.ffn_down.weight", &[1, 32], 3, vec![1; 20]);
+    writer.tensor("blk.0.ffn_up.weight", &[1, 32], 7, vec![1; 24]);
+    writer.tensor("blk.0.ffn_gate.weight", &[1, 256], 12, vec![1; 144]);
+    writer.tensor("blk.0.attn_output.weight", &[1, 256], 14, vec![1; 210]);
     writer.bytes()
 }
 

@@ -79,6 +79,20 @@ impl Case {
         Self { path, json }
     }
 
+    /// Opens the case at `name`, if the folder's manifest lists it: a small folder leaves large cases out.
+    ///
+    /// # Panics
+    /// If there is no manifest, or it lists a case that cannot be read.
+    pub fn find(name: &str) -> Option<Self> {
+        let path = folder().join("manifest.json");
+        let text = fs::read(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+        let manifest: Value = serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+        manifest
+            .get(format!("{name}/case.json"))
+            .is_some()
+            .then(|| Self::open(name))
+    }
+
     /// A tolerance of case.json.
     ///
     /// # Panics
@@ -112,6 +126,14 @@ impl Case {
                     .iter()
                     .map(|b| i64::from_le_bytes(*b) as f64)
                     .collect(),
+                Dtype::I32 => data
+                    .as_chunks::<4>()
+                    .0
+                    .iter()
+                    .map(|b| f64::from(i32::from_le_bytes(*b)))
+                    .collect(),
+                Dtype::U8 => data.iter().map(|b| f64::from(*b)).collect(),
+                Dtype::I8 => data.iter().map(|b| f64::from(*b as i8)).collect(),
                 other => panic!("{path:?}: {name} is {other:?}"),
             };
             (

@@ -22,8 +22,16 @@ pub enum Storage {
     Q4_0,
     /// GGUF: blocks of 32, 4-bit, scale and minimum: w = d·q + m.
     Q4_1,
+    /// GGUF: blocks of 32, 5-bit, one scale: w = d·(q − 16).
+    Q5_0,
+    /// GGUF: blocks of 32, 5-bit, scale and minimum: w = d·q + m.
+    Q5_1,
     /// GGUF: blocks of 32, 8-bit, one scale: w = d·q.
     Q8_0,
+    /// GGUF: blocks of 256, 4-bit, each 32 with a 6-bit scale s and minimum m: w = (d·s)·q − d_min·m.
+    Q4K,
+    /// GGUF: blocks of 256, 6-bit, each 16 with an 8-bit scale s: w = (d·s)·(q − 32).
+    Q6K,
     /// Known by name and size only.
     Other {
         /// Its name in the file's format.
@@ -45,7 +53,11 @@ impl Storage {
             Self::I64 => "I64",
             Self::Q4_0 => "Q4_0",
             Self::Q4_1 => "Q4_1",
+            Self::Q5_0 => "Q5_0",
+            Self::Q5_1 => "Q5_1",
             Self::Q8_0 => "Q8_0",
+            Self::Q4K => "Q4_K",
+            Self::Q6K => "Q6_K",
             Self::Other { name, .. } => name,
         }
     }
@@ -54,7 +66,8 @@ impl Storage {
     pub fn block_elements(&self) -> usize {
         match self {
             Self::F32 | Self::F16 | Self::BF16 | Self::I64 => 1,
-            Self::Q4_0 | Self::Q4_1 | Self::Q8_0 => 32,
+            Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 | Self::Q8_0 => 32,
+            Self::Q4K | Self::Q6K => 256,
             Self::Other { block_elements, .. } => *block_elements,
         }
     }
@@ -67,7 +80,11 @@ impl Storage {
             Self::I64 => 8,
             Self::Q4_0 => 2 + 16,
             Self::Q4_1 => 2 + 2 + 16,
+            Self::Q5_0 => 2 + 4 + 16,
+            Self::Q5_1 => 2 + 2 + 4 + 16,
             Self::Q8_0 => 2 + 32,
+            Self::Q4K => 2 + 2 + 12 + 128,
+            Self::Q6K => 128 + 64 + 16 + 2,
             Self::Other { block_bytes, .. } => *block_bytes,
         }
     }
@@ -104,7 +121,7 @@ impl fmt::Display for Storage {
 pub fn decode(storage: Storage, bytes: &[u8]) -> Result<Vec<f32>> {
     if !storage.is_readable() {
         return Err(Error::model(format!("is stored as {storage}, which is not read here"))
-            .remedy("Use a file in F32, F16, BF16, Q8_0, Q4_0 or Q4_1."));
+            .remedy("Use a file in F32, F16, BF16, Q8_0, Q6_K, Q5_0, Q5_1, Q4_K, Q4_0 or Q4_1."));
     }
     if !bytes.len().is_multiple_of(storage.block_bytes()) {
         return Err(Error::format(format!(
@@ -141,9 +158,80 @@ pub fn decode(storage: Storage, bytes: &[u8]) -> Result<Vec<f32>> {
                 values.extend(block[4..].iter().map(|q| d * f32::from(q >> 4) + m));
             }
         }
+        Storage::Q5_0 => {
+            for block in blocks {
+                let d = f16_at(block);
+                values.extend(five_bits(block[2..].split_at(4)).map(|q| d * (q - 16.0)));
+            }
+        }
+        Storage::Q5_1 => {
+            for block in blocks {
+                let (d, m) = (f16_at(block), f16_at(&block[2..]));
+                values.extend(five_bits(block[4..].split_at(4)).map(|q| d * q + m));
+            }
+        }
+        Storage::Q4K => blocks.for_each(|block| decode_q4_k(block, &mut values)),
+        Storage::Q6K => blocks.for_each(|block| decode_q6_k(block, &mut values)),
         Storage::I64 | Storage::Other { .. } => {}
     }
     Ok(values)
+}
+
+/// The 32 numbers of a 5-bit block: their fifth bits, four bytes from the lowest on, and their nibbles as in Q4_0.
+fn five_bits<'a>((fifth, nibbles): (&'a [u8], &'a [u8])) -> impl Iterator<Item = f32> + 'a {
+    let low = nibbles.iter().map(|q| q & 15);
+    let high = nibbles.iter().map(|q| q >> 4);
+    low.chain(high)
+        .enumerate()
+        .map(|(i, q)| f32::from(q | (((fifth[i / 8] >> (i % 8)) & 1) << 4)))
+}
+
+/// A block of Q4_K: d, d_min, eight scales and minimums in twelve bytes, and four times 32 bytes whose low nibbles are
+/// 32 numbers and whose high nibbles are the next 32.
+fn decode_q4_k(block: &[u8], values: &mut Vec<f32>) {
+    let (d, d_min) = (f16_at(block), f16_at(&block[2..]));
+    let packed = &block[4..16];
+    for (i, nibbles) in block[16..].chunks_exact(32).enumerate() {
+        for (part, shift) in [(2 * i, 0), (2 * i + 1, 4)] {
+            let (scale, minimum) = scale_and_minimum(packed, part);
+            let (scale, minimum) = (d * scale, d_min * minimum);
+            values.extend(nibbles.iter().map(|q| scale * f32::from((q >> shift) & 15) - minimum));
+        }
+    }
+}
+
+/// Scale and minimum of one of the eight parts of a K block, 6 bits each: those of parts 0 to 3 lie in the low 6 bits of
+/// bytes 0 to 3 and 4 to 7; those of parts 4 to 7 have their low 4 bits in the halves of bytes 8 to 11, and their high 2
+/// in what is left of bytes 0 to 7.
+fn scale_and_minimum(packed: &[u8], part: usize) -> (f32, f32) {
+    let (scale, minimum) = if part < 4 {
+        (packed[part] & 63, packed[part + 4] & 63)
+    } else {
+        let low = packed[part + 4];
+        (
+            (low & 15) | ((packed[part - 4] >> 6) << 4),
+            (low >> 4) | ((packed[part] >> 6) << 4),
+        )
+    };
+    (f32::from(scale), f32::from(minimum))
+}
+
+/// A block of Q6_K: 128 bytes of low nibbles, 64 of high bit pairs, sixteen signed scales, d. Each half of it has four
+/// parts of 32 numbers: the low nibbles of its first and second 32 bytes, then the high nibbles of both; a byte of bit
+/// pairs holds those of one number of each part, from the lowest on.
+fn decode_q6_k(block: &[u8], values: &mut Vec<f32>) {
+    let d = f16_at(&block[208..]);
+    for half in 0..2 {
+        let (pairs, scales) = (&block[128 + 32 * half..][..32], &block[192 + 8 * half..][..8]);
+        for part in 0..4 {
+            let nibbles = &block[64 * half + 32 * (part % 2)..][..32];
+            values.extend(nibbles.iter().zip(pairs).enumerate().map(|(i, (low, pair))| {
+                let q = ((low >> (4 * (part / 2))) & 15) | (((pair >> (2 * part)) & 3) << 4);
+                let scale = f32::from(scales[2 * part + i / 16] as i8);
+                d * scale * (f32::from(q) - 32.0)
+            }));
+        }
+    }
 }
 
 /// The 16-bit float at the start of `bytes`, which hold at least two.
@@ -163,15 +251,15 @@ pub fn ggml_storage(id: u32) -> Option<Storage> {
         1 => Storage::F16,
         2 => Storage::Q4_0,
         3 => Storage::Q4_1,
-        6 => other("Q5_0", 32, 22),
-        7 => other("Q5_1", 32, 24),
+        6 => Storage::Q5_0,
+        7 => Storage::Q5_1,
         8 => Storage::Q8_0,
         9 => other("Q8_1", 32, 36),
         10 => other("Q2_K", 256, 84),
         11 => other("Q3_K", 256, 110),
-        12 => other("Q4_K", 256, 144),
+        12 => Storage::Q4K,
         13 => other("Q5_K", 256, 176),
-        14 => other("Q6_K", 256, 210),
+        14 => Storage::Q6K,
         15 => other("Q8_K", 256, 292),
         16 => other("IQ2_XXS", 256, 66),
         17 => other("IQ2_XS", 256, 74),
@@ -290,5 +378,8 @@ mod tests {
         assert_eq!(Storage::F32.size_bytes(&[u64::MAX, 4]), None);
         assert_eq!(Storage::Q4_0.size_bytes(&[4, 33]), None);
         assert_eq!(Storage::Q4_0.size_bytes(&[4, 64]), Some(4 * 2 * 18));
+        assert_eq!(Storage::Q4K.size_bytes(&[4, 128]), None);
+        assert_eq!(Storage::Q4K.size_bytes(&[4, 512]), Some(4 * 2 * 144));
+        assert_eq!(Storage::Q6K.size_bytes(&[u64::MAX - 255, 256]), None);
     }
 }
