@@ -67,13 +67,7 @@ async fn the_page_can_be_used_within_a_second_while_its_engine_is_missing() -> R
         "the button still says {heading} after the language was changed"
     );
     // And it says that its engine is missing, with a way out.
-    page.wait_until(
-        "an error is shown",
-        REACTION,
-        "return !!document.querySelector('[data-testid=\"error\"]')",
-    )
-    .await?;
-    ensure!(!page.text("error").await?.is_empty());
+    ensure!(!shown_error(&page, REACTION).await?.is_empty());
     page.element("restart").await?;
     page.close().await
 }
@@ -255,13 +249,8 @@ fn native_loss(run_file: &str, adapter: &[(String, Vec<u8>)]) -> Result<f64> {
 async fn a_lost_gpu_ends_in_a_message_and_a_restart_trains_again() -> Result<()> {
     let page = page_in_a_run().await?;
     page.end_gpu_process()?;
-    page.wait_until(
-        "an error is shown",
-        REACTION,
-        "return !!document.querySelector('[data-testid=\"error\"]')",
-    )
-    .await?;
-    println!("{}", page.text("error").await?);
+    let message = shown_error(&page, REACTION).await?;
+    println!("{message}");
     page.screenshots("lost-gpu-1440").await?;
     page.click("restart").await?;
     page.wait_enabled("train", READY).await?;
@@ -296,13 +285,8 @@ async fn a_wish_for_a_gpu_that_is_not_there_is_refused_and_the_switch_offers_the
         ..Options::default()
     })
     .await?;
-    page.wait_until(
-        "an error is shown",
-        READY,
-        "return !!document.querySelector('[data-testid=\"error\"]')",
-    )
-    .await?;
-    println!("{}", page.text("error").await?);
+    let message = shown_error(&page, READY).await?;
+    println!("{message}");
     page.set_field("device-choice", "cpu").await?;
     page.wait_enabled("train", READY).await?;
     ensure!(device(&page).await? == "cpu");
@@ -331,14 +315,8 @@ async fn a_file_that_is_no_model_is_refused_and_the_page_goes_on() -> Result<()>
     let file = std::env::temp_dir().join(format!("lorakeet-no-model-{}.gguf", std::process::id()));
     std::fs::write(&file, "these are not the bytes of a model")?;
     page.upload("model-input", &[&file]).await?;
-    page.wait_until(
-        "an error is shown",
-        REACTION,
-        "return !!document.querySelector('#model [data-testid=\"error\"]')",
-    )
-    .await?;
+    let message = shown_error(&page, REACTION).await?;
     std::fs::remove_file(&file)?;
-    let message = page.text("error").await?;
     println!("{message}");
     ensure!(
         message.contains(".gguf"),
@@ -395,13 +373,7 @@ async fn a_full_memory_ends_in_a_message_and_the_page_goes_on() -> Result<()> {
     .await?;
     page.wait_enabled("train", READY).await?;
     page.upload("model-input", &[&smollm2()?]).await?;
-    page.wait_until(
-        "an error is shown",
-        REACTION,
-        "return !!document.querySelector('[data-testid=\"error\"]')",
-    )
-    .await?;
-    let message = page.text("error").await?;
+    let message = shown_error(&page, REACTION).await?;
     println!("{message}");
     ensure!(message.contains("memory"), "the message does not say why: {message}");
     page.click("model-bundled").await?;
@@ -467,6 +439,13 @@ async fn page_in_a_run() -> Result<Page> {
     page.wait_until("the second step", READY, &format!("return {STEP} >= 2"))
         .await?;
     Ok(page)
+}
+
+/// The error that the page shows, waited for.
+async fn shown_error(page: &Page, limit: Duration) -> Result<String> {
+    let there = "return !!document.querySelector('[data-testid=\"error\"]')";
+    page.wait_until("an error is shown", limit, there).await?;
+    page.text("error").await
 }
 
 fn smollm2() -> Result<PathBuf> {
