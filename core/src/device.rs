@@ -206,7 +206,7 @@ fn open_native() -> Result<(Device, WgpuSetup)> {
 )]
 fn run_constructors() {
     unsafe extern "C" {
-        // Safe: it takes nothing, and what it runs may run again.
+        // Safe: it takes nothing, and is called once.
         safe fn __wasm_call_ctors();
     }
     static ONCE: std::sync::Once = std::sync::Once::new();

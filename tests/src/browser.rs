@@ -312,21 +312,14 @@ impl Page {
     /// There is no such process in this browser.
     #[cfg(target_os = "linux")]
     pub fn end_gpu_process(&self) -> Result<()> {
-        let group = self.driver.child.id().to_string();
-        let output = Command::new("pgrep")
-            .args(["--pgroup", &group, "--full", "type=gpu-process"])
-            .output()
-            .context("pgrep cannot be started")?;
-        let process = String::from_utf8_lossy(&output.stdout).trim().to_string();
-        if process.is_empty() {
-            bail!("the browser has no GPU process");
-        }
-        let status = Command::new("kill")
-            .args(["-KILL", "--"])
-            .args(process.lines())
-            .status()?;
+        let processes = memory::descendants(self.driver.child.id());
+        let gpu = processes
+            .into_iter()
+            .find(|process| memory::browser_part(*process) == "gpu-process");
+        let gpu = gpu.context("the browser has no GPU process")?.to_string();
+        let status = Command::new("kill").args(["-KILL", "--", &gpu]).status()?;
         if !status.success() {
-            bail!("the GPU process {process} could not be ended");
+            bail!("the GPU process {gpu} could not be ended");
         }
         Ok(())
     }

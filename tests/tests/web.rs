@@ -342,6 +342,7 @@ async fn a_folder_and_a_table_of_ones_own_are_trained_on() -> Result<()> {
     .map(|name| public.join("model").join(name));
     page.upload("model-input", &folder.each_ref().map(|path| path.as_path()))
         .await?;
+    own_model(&page).await?;
     let table = std::env::temp_dir().join(format!("lorakeet-table-{}.csv", std::process::id()));
     let rows: String = (0..40)
         .map(|i| format!("\"Say {i}, please\",\"It is {i} 🦜\"\r\n"))
@@ -359,6 +360,29 @@ async fn a_folder_and_a_table_of_ones_own_are_trained_on() -> Result<()> {
     shorten(&page, "3").await?;
     train_to_the_end(&page).await?;
     ensure!(step(&page).await? == 3);
+    no_panic(&page)?;
+    page.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_folder_is_read_as_the_files_in_it() -> Result<()> {
+    let page = Page::open(&Options::default()).await?;
+    page.wait_enabled("train", READY).await?;
+    // WebDriver drags no folders: the page is given what a browser's drop of one looks like, with the page's own model in it
+    // and a folder within.
+    let drop = "const done = arguments[0];\
+        const names = ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'model.safetensors'];\
+        Promise.all(names.map(async (name) => new File([await (await fetch('model/' + name)).blob()], name))).then((files) => {\
+            const inner = files.map((file) => ({ isFile: true, file: (ok) => ok(file) }));\
+            const batches = [inner.slice(0, 3), [...inner.slice(3), { isDirectory: true }], []];\
+            const folder = { isDirectory: true, createReader: () => ({ readEntries: (ok) => ok(batches.shift()) }) };\
+            const event = new Event('drop', { bubbles: true, cancelable: true });\
+            event.dataTransfer = { files: [new File([], 'folder')], items: [{ webkitGetAsEntry: () => folder }] };\
+            document.querySelector('#model .drop').dispatchEvent(event);\
+            done(true);\
+        });";
+    page.client.execute_async(drop, vec![]).await?;
+    own_model(&page).await?;
     no_panic(&page)?;
     page.close().await
 }
@@ -446,6 +470,15 @@ async fn shown_error(page: &Page, limit: Duration) -> Result<String> {
     let there = "return !!document.querySelector('[data-testid=\"error\"]')";
     page.wait_until("an error is shown", limit, there).await?;
     page.text("error").await
+}
+
+/// Waits until a model of the person's own is loaded in place of the page's.
+async fn own_model(page: &Page) -> Result<()> {
+    let script = "return !document.querySelector('[data-testid=\"model-bundled\"]').checked \
+                  && /llama/.test(document.querySelector('[data-testid=\"model-facts\"]')?.textContent ?? '')";
+    page.wait_until("the own model is loaded", REACTION, script)
+        .await
+        .map(drop)
 }
 
 fn smollm2() -> Result<PathBuf> {

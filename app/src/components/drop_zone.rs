@@ -1,9 +1,44 @@
 //! A place to drop files on, with a picker for those who do not drag.
 
 use crate::state::Lab;
+use js_sys::{Array, Promise};
 use leptos::html::Input;
 use leptos::prelude::*;
-use web_sys::{DragEvent, File, FileList};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::{DataTransfer, DragEvent, File};
+
+// A dropped folder is one entry that cannot be read; its files are had by asking the entry for them. The entries have to be
+// taken before the first wait, for the list is empty once the event is over. What a folder refuses is handed on as it came,
+// and the engine says what is wrong with it.
+#[wasm_bindgen(inline_js = "
+export async function files_of(transfer) {
+  const plain = [...transfer.files];
+  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+  if (!entries.some((entry) => entry.isDirectory)) return plain;
+  const ask = (call) => new Promise((resolve, reject) => call(resolve, reject));
+  const files = [];
+  try {
+    for (const entry of entries) {
+      if (entry.isFile) files.push(await ask((ok, no) => entry.file(ok, no)));
+      if (!entry.isDirectory) continue;
+      const reader = entry.createReader();
+      for (;;) {
+        const some = await ask((ok, no) => reader.readEntries(ok, no));
+        if (some.length === 0) break;
+        for (const inner of some) if (inner.isFile) files.push(await ask((ok, no) => inner.file(ok, no)));
+      }
+    }
+  } catch {
+    return plain;
+  }
+  return files;
+}
+")]
+extern "C" {
+    /// The files of a drop, with those that lie in its folders (not in folders within them).
+    fn files_of(transfer: &DataTransfer) -> Promise;
+}
 
 /// A drop zone; the files that were dropped or picked go to `take`.
 #[component]
@@ -38,9 +73,13 @@ pub fn DropZone(
     let drop = move |event: DragEvent| {
         event.prevent_default();
         over.set(false);
-        let dropped = event.data_transfer().and_then(|transfer| transfer.files());
-        if let (Some(dropped), false) = (dropped, disabled.get_untracked()) {
-            give(&dropped, take);
+        if let (Some(dropped), false) = (event.data_transfer(), disabled.get_untracked()) {
+            let files = JsFuture::from(files_of(&dropped));
+            spawn_local(async move {
+                if let Ok(files) = files.await {
+                    give(&files, take);
+                }
+            });
         }
     };
     let picked = move |input: NodeRef<Input>| {
@@ -74,8 +113,12 @@ pub fn DropZone(
     }
 }
 
-fn give(list: &FileList, take: impl Fn(Vec<File>)) {
-    let files: Vec<File> = (0..list.length()).filter_map(|index| list.get(index)).collect();
+/// Hands on what is in a list of files, if anything.
+fn give(list: &JsValue, take: impl Fn(Vec<File>)) {
+    let files: Vec<File> = Array::from(list)
+        .iter()
+        .filter_map(|file| file.dyn_into().ok())
+        .collect();
     if !files.is_empty() {
         take(files);
     }

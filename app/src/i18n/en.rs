@@ -53,7 +53,7 @@ pub static WORDS: Words = Words {
     model_bundled: "The tiny model of this page",
     model_bundled_about: "A Llama-shaped model with a few million weights that has read Jane Austen's novels and nothing \
         else. Small enough to change before your eyes.",
-    model_drop: "Drop a GGUF file here, or the files of a Hugging Face folder",
+    model_drop: "Drop a GGUF file here, or a Hugging Face folder",
     model_drop_hint: "A folder needs config.json, tokenizer.json and its .safetensors files. Llama, SmolLM2, Qwen2, Qwen3 and \
         GPT-2 are understood. The files stay on this machine.",
     choose_files: "Choose files",

@@ -52,7 +52,7 @@ pub static WORDS: Words = Words {
     model_summary: |name, parameters, memory| format!("{name}：{parameters} 个参数，{memory}"),
     model_bundled: "本页自带的小模型",
     model_bundled_about: "一个 Llama 结构的模型，只有几百万个权重，只读过简·奥斯汀的小说。小到可以当面看着它改变。",
-    model_drop: "把 GGUF 文件，或 Hugging Face 文件夹里的文件拖到这里",
+    model_drop: "把 GGUF 文件或 Hugging Face 文件夹拖到这里",
     model_drop_hint: "文件夹需要 config.json、tokenizer.json 和 .safetensors 文件。支持 Llama、SmolLM2、Qwen2、Qwen3 和 GPT-2。文件不会离开这台电脑。",
     choose_files: "选择文件",
     choose_folder: "选择文件夹",
