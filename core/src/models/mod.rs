@@ -8,6 +8,8 @@
 mod gpt2;
 mod llama;
 mod load;
+mod matrix;
+mod pack;
 
 use crate::{
     data::Batch,
@@ -18,12 +20,13 @@ use crate::{
         peft::{Adapter, AdapterConfig, chosen_modules},
     },
     lora::Lora,
-    ops,
     protocol::ModelInfo,
+    quant::Base,
     random::Generator,
 };
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
-use load::Loader;
+use load::{Finished, Loader};
+use matrix::Matrix;
 
 /// One trained tensor.
 #[derive(Debug, Clone)]
@@ -132,7 +135,7 @@ pub(crate) struct Linear {
     pub(crate) outputs: usize,
     /// Stored \[in, out\], as GPT-2's Conv1D does.
     pub(crate) transposed: bool,
-    pub(crate) weight: Weight,
+    pub(crate) weight: Matrix,
     pub(crate) bias: Option<Weight>,
     pub(crate) lora: Option<Lora>,
 }
@@ -140,14 +143,8 @@ pub(crate) struct Linear {
 impl Linear {
     /// y = x·Wᵀ + bias + s·(drop(x)·Aᵀ)·Bᵀ; x \[n, in\] → \[n, out\].
     pub(crate) fn forward(&self, x: Tensor<2>, pass: &Pass) -> Tensor<2> {
-        let shape = if self.transposed {
-            [self.inputs, self.outputs]
-        } else {
-            [self.outputs, self.inputs]
-        };
-        let weight = self.weight.matrix(pass.leaves, shape);
         let bias = self.bias.as_ref().map(|bias| bias.flat(pass.leaves));
-        let y = ops::linear(x.clone(), weight, bias, self.transposed);
+        let y = self.weight.multiply(x.clone(), bias, self.transposed, pass.leaves);
         match &self.lora {
             Some(lora) if pass.use_adapter => lora.forward(y, x, pass),
             _ => y,
@@ -225,11 +222,10 @@ pub struct Model {
 }
 
 impl Model {
-    /// Reads a model onto the device, tensor by tensor. `full` makes every weight a parameter; a folder without weights gives
-    /// a model with fresh ones (normal with `initializer_range`, norms 1, biases 0), drawn from `seed`.
+    /// [`Self::load_base`] in the files' own format.
     ///
     /// # Errors
-    /// An architecture that is not supported, a missing or misshapen tensor, an unreadable file.
+    /// As there.
     pub async fn load(
         files: &ModelFiles,
         full: bool,
@@ -237,7 +233,22 @@ impl Model {
         device: &Device,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Self> {
-        let mut loader = Loader::new(files, full, seed, device, progress);
+        Self::load_base(files, (full, Base::Own), seed, device, progress).await
+    }
+
+    /// Reads a model onto the device, tensor by tensor, with its frozen linears in the format `base`. `full` makes every weight a parameter; a folder without weights gives
+    /// a model with fresh ones (normal with `initializer_range`, norms 1, biases 0), drawn from `seed`.
+    ///
+    /// # Errors
+    /// An architecture that is not supported, a missing or misshapen tensor, an unreadable file.
+    pub async fn load_base(
+        files: &ModelFiles,
+        (full, base): (bool, Base),
+        seed: u64,
+        device: &Device,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Self> {
+        let mut loader = Loader::new(files, (full, base), seed, device, progress);
         let model_type = loader.text("model_type")?;
         let decoder = match model_type.as_str() {
             "llama" | "mistral" | "qwen2" | "qwen3" => {
@@ -250,13 +261,17 @@ impl Model {
                     .remedy("Supported here: llama, mistral, qwen2, qwen3, gpt2."));
             }
         };
-        let (parameters, weights) = loader.finish();
+        let Finished {
+            parameters,
+            weights,
+            weight_bytes,
+        } = loader.finish();
         let linears: Vec<&str> = decoder.linears().iter().map(|linear| linear.path.as_str()).collect();
         let info = ModelInfo {
             name: files.name.clone(),
             model_type,
             parameters: weights,
-            weight_bytes: weights * 4,
+            weight_bytes,
             formats: storage_bytes(files),
             vocab_size: decoder.vocab_size(),
             num_hidden_layers: decoder.layers(),
@@ -412,7 +427,6 @@ impl Model {
     fn loss_of(&self, pass: &Pass, batch: &Batch, scale: f32) -> Tensor<1> {
         let hidden = self.hidden(pass, batch);
         let (rows, targets) = crate::loss::targets(batch);
-        let head = self.decoder.head(pass.leaves);
         let targets = Tensor::from_data(TensorData::new(targets, [rows.len()]), &self.device);
         let hidden = if rows.len() == batch.rows * batch.tokens {
             hidden
@@ -424,7 +438,7 @@ impl Model {
                 Tensor::<1, Int>::from_data(TensorData::new(rows, [count]), &self.device),
             )
         };
-        ops::vocabulary_loss(hidden, head, targets, scale)
+        self.decoder.head().vocabulary_loss(hidden, targets, scale, pass.leaves)
     }
 
     /// Logits of every token \[B·T, V\]; for tests and small models, since training never holds them.
@@ -434,7 +448,8 @@ impl Model {
             use_adapter: true,
             dropout_seed: None,
         };
-        ops::linear(self.hidden(&pass, batch), self.decoder.head(leaves), None, false)
+        let hidden = self.hidden(&pass, batch);
+        self.decoder.head().multiply(hidden, None, false, leaves)
     }
 
     fn hidden(&self, pass: &Pass, batch: &Batch) -> Tensor<2> {
@@ -482,7 +497,7 @@ impl Model {
         let hidden = self.decoder.hidden(&pass, input, Some(cache));
         cache.tokens += tokens;
         let last = hidden.narrow(0, tokens - 1, 1);
-        ops::linear(last, self.decoder.head(leaves), None, false)
+        self.decoder.head().multiply(last, None, false, leaves)
     }
 }
 
@@ -533,10 +548,10 @@ impl Decoder {
             Self::Gpt2(model) => model.hidden(pass, input, cache),
         }
     }
-    fn head(&self, leaves: &Leaves) -> Tensor<2> {
+    fn head(&self) -> &Matrix {
         match self {
-            Self::Llama(model) => model.head(leaves),
-            Self::Gpt2(model) => model.head(leaves),
+            Self::Llama(model) => model.head(),
+            Self::Gpt2(model) => model.head(),
         }
     }
     fn linears(&self) -> Vec<&Linear> {

@@ -42,6 +42,15 @@ pub struct AttentionForm {
     pub offset: usize,
 }
 
+/// Which way one product with a packed matrix goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PackedForm {
+    /// The matrix.
+    pub matrix: kernels::Packed,
+    /// Whether sums go over its rows.
+    pub across: bool,
+}
+
 /// Shapes of one rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RopeForm {
@@ -112,6 +121,26 @@ pub trait Ops: Backend {
         targets: FloatTensor<Self>,
         scale: f32,
     ) -> FloatTensor<Self>;
+    fn packed_linear(x: FloatTensor<Self>, words: FloatTensor<Self>, form: PackedForm) -> FloatTensor<Self>;
+    fn packed_linear_bias(
+        x: FloatTensor<Self>,
+        words: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        form: PackedForm,
+    ) -> FloatTensor<Self>;
+    fn packed_embedding(
+        ids: FloatTensor<Self>,
+        words: FloatTensor<Self>,
+        table: kernels::Packed,
+        first_row: usize,
+    ) -> FloatTensor<Self>;
+    /// The loss of each row of logits [n, V]; targets as in `vocabulary_loss`. Records no gradient.
+    fn cross_entropy(logits: FloatTensor<Self>, targets: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// scale · the gradient of those losses. Records no gradient.
+    fn cross_entropy_backward(logits: FloatTensor<Self>, targets: FloatTensor<Self>, scale: f32) -> FloatTensor<Self>;
+    /// `value` [1], of which the gradient with respect to `x` is known: `gradient`, in x's shape.
+    fn given_gradient(x: FloatTensor<Self>, value: FloatTensor<Self>, gradient: FloatTensor<Self>)
+    -> FloatTensor<Self>;
     fn adamw(
         p: FloatTensor<Self>,
         g: FloatTensor<Self>,
@@ -215,6 +244,57 @@ impl<B: Launch> Ops for B {
 
     fn vocabulary_loss(x: FloatTensor<B>, w: FloatTensor<B>, targets: FloatTensor<B>, scale: f32) -> FloatTensor<B> {
         vocabulary_loss::<B>(x, w, targets, scale, (false, false)).loss
+    }
+
+    fn packed_linear(x: FloatTensor<B>, words: FloatTensor<B>, form: PackedForm) -> FloatTensor<B> {
+        packed_product::<B>(x, words, None, form)
+    }
+
+    fn packed_linear_bias(
+        x: FloatTensor<B>,
+        words: FloatTensor<B>,
+        bias: FloatTensor<B>,
+        form: PackedForm,
+    ) -> FloatTensor<B> {
+        packed_product::<B>(x, words, Some(bias), form)
+    }
+
+    fn packed_embedding(
+        ids: FloatTensor<B>,
+        words: FloatTensor<B>,
+        table: kernels::Packed,
+        first_row: usize,
+    ) -> FloatTensor<B> {
+        let tokens = ids.shape().num_elements();
+        let kernel = kernels::PackedGather {
+            tokens,
+            table,
+            first_row,
+        };
+        one::<B>(kernel, vec![ids, words], Shape::new([tokens, table.columns]))
+    }
+
+    fn cross_entropy(logits: FloatTensor<B>, targets: FloatTensor<B>) -> FloatTensor<B> {
+        let (rows, vocab) = rows_width(&logits.shape());
+        one::<B>(
+            kernels::CrossEntropy { rows, vocab },
+            vec![logits, targets],
+            Shape::new([rows]),
+        )
+    }
+
+    fn cross_entropy_backward(logits: FloatTensor<B>, targets: FloatTensor<B>, scale: f32) -> FloatTensor<B> {
+        let shape = logits.shape();
+        let (rows, vocab) = rows_width(&shape);
+        one::<B>(
+            kernels::CrossEntropyBackward { rows, vocab, scale },
+            vec![logits, targets],
+            shape,
+        )
+    }
+
+    fn given_gradient(_x: FloatTensor<B>, value: FloatTensor<B>, _gradient: FloatTensor<B>) -> FloatTensor<B> {
+        value
     }
 
     fn adamw(
@@ -329,6 +409,27 @@ fn linear_product(x: &Shape, w: &Shape, transposed: bool) -> Product {
         b_trans: !transposed,
         alpha: 1.0,
     }
+}
+
+/// x · Wᵀ or x · W, plus a bias perhaps.
+pub(super) fn packed_product<B: Launch>(
+    x: FloatTensor<B>,
+    words: FloatTensor<B>,
+    bias: Option<FloatTensor<B>>,
+    form: PackedForm,
+) -> FloatTensor<B> {
+    let (m, _) = rows_width(&x.shape());
+    let PackedForm { matrix, across } = form;
+    let add = if bias.is_some() {
+        MatMulAdd::Row
+    } else {
+        MatMulAdd::None
+    };
+    let kernel = kernels::PackedMatMul { m, matrix, across, add };
+    let shape = Shape::new([m, kernel.n()]);
+    let mut inputs = vec![x, words];
+    inputs.extend(bias);
+    one::<B>(kernel, inputs, shape)
 }
 
 /// dx = dy · w.
