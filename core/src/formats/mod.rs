@@ -192,11 +192,24 @@ impl ModelFiles {
                 Error::internal("storage that is not readable was decoded")
             })));
         }
-        let length =
-            usize::try_from(entry.bytes).map_err(|_| located(Error::model("is too large for this machine")))?;
-        let bytes = place.source.read_at(place.offset, length).await.map_err(located)?;
+        let bytes = self.read_bytes(name).await?;
         let values = blocks::decode(entry.storage, &bytes).map_err(located)?;
         Ok((entry.shape.clone(), place.change.apply(&entry.shape, values)))
+    }
+
+    /// The bytes of a tensor, as its file stores them.
+    ///
+    /// # Errors
+    /// There is no such tensor, or the file cannot be read.
+    pub async fn read_bytes(&self, name: &str) -> Result<Vec<u8>> {
+        let Some(index) = self.by_name.get(name) else {
+            return Err(no_tensor(name));
+        };
+        let (entry, place) = (&self.entries[*index], &self.places[*index]);
+        let located = |error: Error| error.file(place.source.name()).field(name);
+        let length =
+            usize::try_from(entry.bytes).map_err(|_| located(Error::model("is too large for this machine")))?;
+        place.source.read_at(place.offset, length).await.map_err(located)
     }
 
     /// The bytes of rows `rows` of a matrix, as its file stores them. Reads only their own slice of the file.

@@ -1,7 +1,7 @@
 //! From files to weights on the device: one tensor at a time, shape checked, frozen or trained as the run wants it.
 
 use super::{
-    Linear, Parameter, Parameters, Weight,
+    Linear, Parameter, Parameters, Weight, bitsandbytes,
     matrix::{Matrix, Stored},
     pack,
 };
@@ -191,7 +191,7 @@ impl<'a> Loader<'a> {
     }
 
     /// Refuses a tensor that is missing or misshapen.
-    fn check(&self, name: &str, shape: &[usize]) -> Result<()> {
+    pub(super) fn check(&self, name: &str, shape: &[usize]) -> Result<()> {
         let Some(entry) = self.files.entry(name) else {
             let error = Error::model("the model's files lack this tensor")
                 .file(&self.files.name)
@@ -208,6 +208,13 @@ impl<'a> Loader<'a> {
     fn advance(&mut self, bytes: u64) {
         self.done_bytes += bytes;
         (self.progress)(self.done_bytes.min(self.total_bytes), self.total_bytes);
+    }
+
+    /// A small tensor as it is stored.
+    pub(super) async fn bytes(&mut self, name: &str) -> Result<Vec<u8>> {
+        let bytes = self.files.read_bytes(name).await?;
+        self.advance(bytes.len() as u64);
+        Ok(bytes)
     }
 
     /// Rows of a matrix as they are stored.
@@ -243,6 +250,9 @@ impl<'a> Loader<'a> {
     async fn packed(&mut self, name: &str, shape: [usize; 2], role: Role) -> Result<Option<Stored>> {
         if self.full || self.fresh {
             return Ok(None);
+        }
+        if let Some(matrix) = bitsandbytes::read(self, name, shape).await? {
+            return Ok(Some(self.hold(matrix, false)));
         }
         self.check(name, &shape)?;
         let storage = self.files.entry(name).map_or(Storage::F32, |entry| entry.storage);

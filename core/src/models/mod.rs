@@ -5,6 +5,7 @@
 //! tracked for gradients or plain, and layers refer to them by number. So evaluation, accumulation and the optimizer never
 //! touch the model's structure.
 
+mod bitsandbytes;
 mod gpt2;
 mod llama;
 mod load;

@@ -31,7 +31,39 @@ pub(super) struct Source<'a> {
     pub(super) numbers: Option<Vec<f32>>,
 }
 
+/// How the rows of a matrix are cut.
+pub(super) struct PartRows {
+    rows: usize,
+    columns: usize,
+}
+
+impl PartRows {
+    pub(super) fn new(rows: usize, columns: usize) -> Self {
+        Self { rows, columns }
+    }
+
+    /// Row ranges of at most `numbers` numbers, borders at multiples of `step` rows.
+    pub(super) fn ranges(&self, numbers: usize, step: usize) -> impl Iterator<Item = Range<usize>> + use<> {
+        let rows = self.rows;
+        let height = (numbers / self.columns.max(1) / step).max(1) * step;
+        (0..rows).step_by(height).map(move |top| top..(top + height).min(rows))
+    }
+
+    /// The fewest rows that hold a multiple of `numbers` numbers.
+    pub(super) fn rows_of_multiple(&self, numbers: usize) -> usize {
+        let (mut a, mut b) = (numbers, self.columns.max(1));
+        while b != 0 {
+            (a, b) = (b, a % b);
+        }
+        numbers / a
+    }
+}
+
 impl<'a> Source<'a> {
+    fn parts(&self) -> PartRows {
+        PartRows::new(self.rows, self.columns)
+    }
+
     /// The transpose of `self`, read whole: only GPT-2's linears are turned.
     pub(super) async fn turn(self, loader: &mut Loader<'_>) -> Result<Source<'a>> {
         let numbers = self.read(loader, 0..self.rows).await?;
@@ -52,26 +84,10 @@ impl<'a> Source<'a> {
             None => loader.numbers(self.name, rows).await,
         }
     }
-
-    /// Row ranges of at most `numbers` numbers, borders at multiples of `step` rows.
-    fn ranges(&self, numbers: usize, step: usize) -> impl Iterator<Item = Range<usize>> {
-        let rows = self.rows;
-        let height = (numbers / self.columns.max(1) / step).max(1) * step;
-        (0..rows).step_by(height).map(move |top| top..(top + height).min(rows))
-    }
-
-    /// The fewest rows that hold a multiple of `numbers` numbers.
-    fn rows_of_multiple(&self, numbers: usize) -> usize {
-        let (mut a, mut b) = (numbers, self.columns.max(1));
-        while b != 0 {
-            (a, b) = (b, a % b);
-        }
-        numbers / a
-    }
 }
 
 /// The most bytes of one buffer on the loader's device.
-fn part_bytes(loader: &Loader<'_>) -> usize {
+pub(super) fn part_bytes(loader: &Loader<'_>) -> usize {
     device::largest_buffer_bytes(loader.device()).min(MOST_PART_BYTES) as usize
 }
 
@@ -85,7 +101,7 @@ pub(super) async fn own(loader: &mut Loader<'_>, source: &Source<'_>, format: Fo
     };
     // Packed bytes grow evenly with the rows.
     let numbers = part_bytes(loader) / 4 * sample.elements() / sample.words().max(1);
-    for rows in source.ranges(numbers, 1) {
+    for rows in source.parts().ranges(numbers, 1) {
         let bytes = loader.rows(source.name, rows.clone()).await?;
         let part = if format == Format::F32 {
             let words = bytes
@@ -125,7 +141,10 @@ async fn four_bit(
     double: bool,
 ) -> Result<PackedMatrix> {
     let (mut bytes, mut absmax) = (Vec::new(), Vec::new());
-    for rows in source.ranges(SLICE, source.rows_of_multiple(block.elements())) {
+    for rows in source
+        .parts()
+        .ranges(SLICE, source.parts().rows_of_multiple(block.elements()))
+    {
         let part = FourBit::encode(&source.read(loader, rows).await?, code, block)?;
         bytes.extend_from_slice(part.packed());
         if let Absmax::Plain(scales) = part.absmax() {
@@ -137,9 +156,9 @@ async fn four_bit(
         false => None,
     };
     let mut packed = PackedMatrix::new(source.columns);
-    let step = source.rows_of_multiple(256 * block.elements());
+    let step = source.parts().rows_of_multiple(256 * block.elements());
     // A code of four bits and a scale of 32 for 64 numbers or more: not above 4.5 bits a number, 5 with the tables.
-    for rows in source.ranges(part_bytes(loader) / 5 * 8, step) {
+    for rows in source.parts().ranges(part_bytes(loader) / 5 * 8, step) {
         let (first, end) = (rows.start * source.columns, rows.end * source.columns);
         let scale_range = first / block.elements()..end.div_ceil(block.elements());
         let scales = match &double {
@@ -165,7 +184,7 @@ async fn four_bit(
 
 async fn int8(loader: &mut Loader<'_>, source: &Source<'_>) -> Result<PackedMatrix> {
     let (mut codes, mut absmax) = (Vec::new(), Vec::new());
-    for rows in source.ranges(SLICE, 1) {
+    for rows in source.parts().ranges(SLICE, 1) {
         let count = rows.len();
         let part = Int8Rows::encode(&source.read(loader, rows).await?, count, source.columns)?;
         codes.extend_from_slice(part.codes());
@@ -174,7 +193,7 @@ async fn int8(loader: &mut Loader<'_>, source: &Source<'_>) -> Result<PackedMatr
     let mut packed = PackedMatrix::new(source.columns);
     // A byte a number, and a scale of four bytes a row.
     let numbers = part_bytes(loader) / (source.columns + 4) * source.columns;
-    for rows in source.ranges(numbers, 1) {
+    for rows in source.parts().ranges(numbers, 1) {
         let range = rows.start * source.columns..rows.end * source.columns;
         let part = packing::int8((rows.len(), source.columns), &codes[range], &absmax[rows])?;
         packed.push(part, loader.device());
@@ -188,14 +207,14 @@ async fn fp8(loader: &mut Loader<'_>, source: &Source<'_>, format: Fp8, scale_of
     let mut whole_scale = None;
     if scale_of == ScaleOf::Tensor {
         let mut most = 0.0f32;
-        for rows in source.ranges(SLICE, 1) {
+        for rows in source.parts().ranges(SLICE, 1) {
             let numbers = source.read(loader, rows).await?;
             most = numbers.iter().fold(most, |most, number| most.max(number.abs()));
         }
         whole_scale = Some(format.scale(most));
     }
     let (mut codes, mut scales) = (Vec::new(), Vec::new());
-    for rows in source.ranges(SLICE, tile_rows) {
+    for rows in source.parts().ranges(SLICE, tile_rows) {
         let count = rows.len();
         let numbers = source.read(loader, rows).await?;
         match whole_scale {
@@ -211,7 +230,7 @@ async fn fp8(loader: &mut Loader<'_>, source: &Source<'_>, format: Fp8, scale_of
     let across = columns.div_ceil(tile_columns);
     // A byte a number, and not above four bytes a row of a tile.
     let numbers = part_bytes(loader) / (columns + 4 * across) * columns;
-    for rows in source.ranges(numbers, tile_rows) {
+    for rows in source.parts().ranges(numbers, tile_rows) {
         let range = rows.start * columns..rows.end * columns;
         let tiles = rows.start / tile_rows * across..rows.end.div_ceil(tile_rows) * across;
         let own = whole_scale.map(|scale| vec![scale]);
