@@ -534,6 +534,9 @@ pub enum Optimizer {
     /// AdamW as PyTorch computes it.
     #[default]
     AdamwTorch,
+    /// AdamW with moments of eight bits, as bitsandbytes has it.
+    #[serde(rename = "adamw_8bit")]
+    Adamw8bit,
 }
 
 /// transformers' `SchedulerType`.

@@ -137,7 +137,7 @@ macro_rules! words {
 }
 words! {
     FinetuningType { Lora = "lora", Full = "full" }
-    Optimizer { AdamwTorch = "adamw_torch" }
+    Optimizer { AdamwTorch = "adamw_torch", Adamw8bit = "adamw_8bit" }
     Interval { Steps = "steps", Epoch = "epoch", No = "no" }
     SchedulerType {
         Linear = "linear",
