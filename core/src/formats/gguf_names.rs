@@ -151,22 +151,29 @@ pub fn rename(metadata: &Metadata, architecture: &str, tensors: Vec<Placed>) -> 
 }
 
 impl Change {
+    /// The file's row that is row `row` of a matrix of `rows`; where the axes are swapped, rows are the file's.
+    pub fn file_row(self, rows: usize, row: usize) -> usize {
+        match self {
+            Self::None | Self::Transpose => row,
+            // Within a head of D rows, the file's row 2j + half is Hugging Face's row half·(D/2) + j.
+            Self::Unpermute { heads } => {
+                let head_rows = rows / heads;
+                let (head, place) = (row / head_rows, row % head_rows);
+                let (half, j) = (place / (head_rows / 2), place % (head_rows / 2));
+                head * head_rows + 2 * j + half
+            }
+        }
+    }
+
     /// The numbers of a tensor in Hugging Face's order; `shape` is the shape after the change.
     pub fn apply(self, shape: &[usize], values: Vec<f32>) -> Vec<f32> {
         match self {
             Self::None => values,
-            // Within a head of D rows, the file's row 2j + half is Hugging Face's row half·(D/2) + j.
-            Self::Unpermute { heads } => {
+            Self::Unpermute { .. } => {
                 let columns: usize = shape[1..].iter().product();
-                let half_rows = shape[0] / heads / 2;
                 let mut changed = Vec::with_capacity(values.len());
-                for head in 0..heads {
-                    for half in 0..2 {
-                        for j in 0..half_rows {
-                            let row = (head * half_rows + j) * 2 + half;
-                            changed.extend_from_slice(&values[row * columns..(row + 1) * columns]);
-                        }
-                    }
+                for row in (0..shape[0]).map(|row| self.file_row(shape[0], row)) {
+                    changed.extend_from_slice(&values[row * columns..(row + 1) * columns]);
                 }
                 changed
             }

@@ -17,6 +17,7 @@ use crate::{Error, Result};
 use gguf_names::Change;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 
 pub use blocks::Storage;
 
@@ -41,6 +42,20 @@ impl TensorEntry {
     pub fn elements(&self) -> usize {
         self.shape.iter().product()
     }
+}
+
+/// How a file holds a matrix, so that it can be read by rows; every row is whole blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredMatrix {
+    /// How its numbers are stored.
+    pub storage: Storage,
+    /// Rows in the file.
+    pub rows: usize,
+    /// Numbers in a row.
+    pub columns: usize,
+    /// Whether the file holds the transpose: then its rows are the columns of the tensor that
+    /// [`ModelFiles::read_f32`] gives.
+    pub transposed: bool,
 }
 
 /// A model's files: config, tensors, tokenizer, chat template.
@@ -181,12 +196,7 @@ impl ModelFiles {
     /// # Errors
     /// There is no such tensor, its storage is not one that is read here, or the file cannot be read.
     pub async fn read_f32(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>)> {
-        let Some(index) = self.by_name.get(name) else {
-            return Err(Error::model("the model's files have no such tensor")
-                .field(name)
-                .remedy("Check that the files belong to one model and are complete."));
-        };
-        let (entry, place) = (&self.entries[*index], &self.places[*index]);
+        let (entry, place) = self.find(name)?;
         let located = |error: Error| error.file(place.source.name()).field(name);
         if !entry.storage.is_readable() {
             return Err(located(blocks::decode(entry.storage, &[]).err().unwrap_or_else(|| {
@@ -198,6 +208,87 @@ impl ModelFiles {
         let bytes = place.source.read_at(place.offset, length).await.map_err(located)?;
         let values = blocks::decode(entry.storage, &bytes).map_err(located)?;
         Ok((entry.shape.clone(), place.change.apply(&entry.shape, values)))
+    }
+
+    /// How the file holds the matrix `name`, so that it can be read by rows.
+    ///
+    /// # Errors
+    /// There is no such tensor, or it is no matrix.
+    pub fn stored_matrix(&self, name: &str) -> Result<StoredMatrix> {
+        let (entry, place) = self.find(name)?;
+        let [rows, columns] = entry.shape[..] else {
+            let what = format!("has shape {:?}, but only a matrix is read by rows", entry.shape);
+            return Err(Error::model(what).file(place.source.name()).field(name));
+        };
+        let transposed = place.change == Change::Transpose;
+        let (rows, columns) = if transposed { (columns, rows) } else { (rows, columns) };
+        Ok(StoredMatrix {
+            storage: entry.storage,
+            rows,
+            columns,
+            transposed,
+        })
+    }
+
+    /// Some rows of the [stored matrix](ModelFiles::stored_matrix) `name` as their bytes, one whole row after the other, not
+    /// decoded. Rows stand in Hugging Face's order, also where the file permutes them.
+    ///
+    /// Reads one piece of the file: these rows and no other; of permuted ones, from the first to the last that is wanted,
+    /// which is at most the whole of the heads that they lie in.
+    ///
+    /// # Errors
+    /// As [`ModelFiles::stored_matrix`]; there are no such rows; the file cannot be read.
+    pub async fn read_rows(&self, name: &str, rows: Range<usize>) -> Result<Vec<u8>> {
+        let matrix = self.stored_matrix(name)?;
+        let (_, place) = self.find(name)?;
+        let located = |error: Error| error.file(place.source.name()).field(name);
+        if rows.start > rows.end || rows.end > matrix.rows {
+            let (start, end) = (rows.start, rows.end);
+            let what = format!("has {} rows, but rows {start} to {end} were wanted", matrix.rows);
+            return Err(located(Error::model(what)));
+        }
+        let wanted: Vec<usize> = rows.map(|row| place.change.file_row(matrix.rows, row)).collect();
+        let (Some(&first), Some(&last)) = (wanted.iter().min(), wanted.iter().max()) else {
+            return Ok(Vec::new());
+        };
+        let row_bytes = matrix.columns / matrix.storage.block_elements() * matrix.storage.block_bytes();
+        // The table of the file was checked: the whole matrix fits into 64 bits, but not always into this machine.
+        let length = row_bytes.checked_mul(last - first + 1);
+        let length = length.ok_or_else(|| located(Error::model("is too large for this machine")))?;
+        let offset = place.offset + first as u64 * row_bytes as u64;
+        let bytes = place.source.read_at(offset, length).await.map_err(located)?;
+        if wanted.is_sorted() && wanted.len() == last - first + 1 {
+            return Ok(bytes);
+        }
+        let row = |row: &usize| &bytes[(row - first) * row_bytes..][..row_bytes];
+        Ok(wanted.iter().flat_map(row).copied().collect())
+    }
+
+    /// Some rows of the matrix `name` as 32-bit floats: what [`ModelFiles::read_f32`] has there, without the rest.
+    ///
+    /// # Errors
+    /// As [`ModelFiles::read_rows`]; its storage is not one that is read here; or the file holds its transpose, in which a row
+    /// is strewn over the whole tensor: then read rows of the stored matrix, which are its columns.
+    pub async fn read_rows_f32(&self, name: &str, rows: Range<usize>) -> Result<Vec<f32>> {
+        let matrix = self.stored_matrix(name)?;
+        let (_, place) = self.find(name)?;
+        let located = |error: Error| error.file(place.source.name()).field(name);
+        if matrix.transposed {
+            return Err(located(Error::model(
+                "is stored with its axes swapped, so that its rows cannot be read by themselves",
+            )));
+        }
+        let bytes = self.read_rows(name, rows).await?;
+        blocks::decode(matrix.storage, &bytes).map_err(located)
+    }
+
+    fn find(&self, name: &str) -> Result<(&TensorEntry, &Place)> {
+        let Some(index) = self.by_name.get(name) else {
+            return Err(Error::model("the model's files have no such tensor")
+                .field(name)
+                .remedy("Check that the files belong to one model and are complete."));
+        };
+        Ok((&self.entries[*index], &self.places[*index]))
     }
 
     /// A set in Hugging Face's layout.
