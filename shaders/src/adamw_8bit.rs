@@ -1,10 +1,13 @@
 //! The optimiser's step with its two moments in eight bits an element.
 
 use crate::launch::{grid, info_words};
+use crate::math::for_each_part;
 use crate::{AdamW, Kernel, Tier};
 
 /// Elements that share an absmax.
 const BLOCK: usize = 256;
+/// Words that hold the codes of a block.
+const WORDS: usize = BLOCK / 4;
 /// Codes of a table.
 const CODES: usize = 256;
 /// Blocks that one workgroup takes on a software adapter; `blocks_software.wgsl`.
@@ -76,34 +79,61 @@ fn codes_of(word: f32) -> [u8; 4] {
     word.to_bits().to_le_bytes()
 }
 
-/// How many midpoints between neighbours of `table` are below `value`.
-#[inline(always)]
-fn nearest(table: &[f32; CODES], value: f32) -> u8 {
-    let mut code = 0;
-    let mut half = CODES / 2;
-    while half > 0 {
-        let upper = code + half;
-        if (table[upper - 1] + table[upper]) * 0.5 < value {
-            code = upper;
-        }
-        half /= 2;
-    }
-    code as u8
+/// The values of codes, and the midpoints between neighbours; the last one is above all.
+struct Table<'a> {
+    values: &'a [f32; CODES],
+    midpoints: [f32; CODES],
 }
 
-/// Encodes up to 256 values into words and gives their absmax.
-fn encode(values: &[f32], table: &[f32; CODES], words: &mut [f32]) -> f32 {
-    let largest = values.iter().fold(0.0_f32, |most, value| value.abs().max(most));
-    let is_zero = largest < f32::MIN_POSITIVE;
-    let factor = if is_zero { 0.0 } else { 1.0 / largest };
-    for (values, word) in values.chunks(4).zip(words) {
-        let mut codes = [0; 4];
-        for (code, value) in codes.iter_mut().zip(values) {
-            *code = nearest(table, value * factor);
+impl<'a> Table<'a> {
+    fn new(values: &'a [f32; CODES]) -> Self {
+        let midpoint = |i: usize| values.get(i + 1).map_or(f32::INFINITY, |next| (values[i] + next) * 0.5);
+        Self {
+            values,
+            midpoints: std::array::from_fn(midpoint),
         }
-        *word = word_of(&codes);
     }
-    if is_zero { 0.0 } else { largest }
+
+    /// The values in the words of a block, 0 past their end.
+    fn decode(&self, words: &[f32], absmax: f32) -> [f32; BLOCK] {
+        let mut values = [0.0; BLOCK];
+        for (four, word) in values.chunks_exact_mut(4).zip(words) {
+            for (value, code) in four.iter_mut().zip(codes_of(*word)) {
+                *value = self.values[usize::from(code)] * absmax;
+            }
+        }
+        values
+    }
+
+    /// For each value how many midpoints are below it. Step by step for all at once: one search waits for itself only.
+    fn nearest(&self, values: &[f32; BLOCK]) -> [u8; BLOCK] {
+        let mut codes = [0_u8; BLOCK];
+        let mut half = (CODES / 2) as u8;
+        while half > 0 {
+            for (code, value) in codes.iter_mut().zip(values) {
+                let is_above = self.midpoints[usize::from(*code + half - 1)] < *value;
+                *code += half * u8::from(is_above);
+            }
+            half /= 2;
+        }
+        codes
+    }
+
+    /// Encodes the first values of a block into words that have room for them, and gives their absmax.
+    fn encode(&self, values: &[f32], words: &mut [f32]) -> f32 {
+        let largest = values.iter().fold(0.0_f32, |most, value| value.abs().max(most));
+        let is_zero = largest < f32::MIN_POSITIVE;
+        let factor = if is_zero { 0.0 } else { 1.0 / largest };
+        let mut scaled = [0.0; BLOCK];
+        for (scaled, value) in scaled.iter_mut().zip(values) {
+            *scaled = value * factor;
+        }
+        let codes = self.nearest(&scaled);
+        for (codes, word) in codes[..values.len()].chunks(4).zip(words) {
+            *word = word_of(codes);
+        }
+        if is_zero { 0.0 } else { largest }
+    }
 }
 
 impl Kernel for AdamW8bit {
@@ -157,32 +187,39 @@ impl Kernel for AdamW8bit {
     fn twin(&self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) {
         let (p, g, state, tables) = (inputs[0], inputs[1], inputs[2], inputs[3]);
         let [new_p, new_state] = outputs else { return };
-        let (&[of_m, of_v], []) = tables.as_chunks::<CODES>() else {
+        let ([of_m, of_v], []) = tables.as_chunks::<CODES>() else {
             return;
         };
-        let (words, blocks) = sizes(self.step.len);
+        let (of_m, of_v) = (Table::new(of_m), Table::new(of_v));
         let [scale, keep, rate, beta1, rest1, beta2, rest2, root, eps] = self.step.factors();
-        for block in 0..blocks {
-            let elements = block * BLOCK..self.step.len.min((block + 1) * BLOCK);
-            let (absmax_m, absmax_v) = (2 * words + block, 2 * words + blocks + block);
-            let (mut mean, mut square) = ([0.0; BLOCK], [0.0; BLOCK]);
-            for i in elements.clone() {
-                let code = |word: usize| usize::from(codes_of(state[word])[i % 4]);
-                let m = of_m[code(i / 4)] * state[absmax_m];
-                let v = of_v[code(words + i / 4)] * state[absmax_v];
-                let g = g[i] * scale;
-                let (m, v) = (beta1 * m + rest1 * g, beta2 * v + rest2 * g * g);
-                new_p[i] = p[i] * keep - rate * m / (v.sqrt() * root + eps);
-                mean[i % BLOCK] = m;
-                square[i % BLOCK] = v;
-            }
-            let first = elements.start / 4;
-            let (m_words, v_words) = new_state.split_at_mut(words);
-            let m = encode(&mean[..elements.len()], &of_m, &mut m_words[first..]);
-            let v = encode(&square[..elements.len()], &of_v, &mut v_words[first..words]);
-            new_state[absmax_m] = m;
-            new_state[absmax_v] = v;
-        }
+        let (words, blocks) = sizes(self.step.len);
+        let (m_words, rest) = state.split_at(words);
+        let (v_words, absmax) = rest.split_at(words);
+        let (new_m, rest) = new_state.split_at_mut(words);
+        let (new_v, rest) = rest.split_at_mut(words);
+        let (new_m_absmax, new_v_absmax) = rest.split_at_mut(blocks);
+        let parts = new_p
+            .chunks_mut(BLOCK)
+            .zip(new_m.chunks_mut(WORDS).zip(new_v.chunks_mut(WORDS)))
+            .zip(new_m_absmax.iter_mut().zip(new_v_absmax));
+        for_each_part(
+            parts.enumerate().collect(),
+            BLOCK,
+            |(block, ((new_p, (new_m, new_v)), scales))| {
+                let (start, count, first, word_count) = (block * BLOCK, new_p.len(), block * WORDS, new_m.len());
+                let mut m = of_m.decode(&m_words[first..][..word_count], absmax[block]);
+                let mut v = of_v.decode(&v_words[first..][..word_count], absmax[blocks + block]);
+                let old = p[start..][..count].iter().zip(&g[start..][..count]);
+                for (((new_p, (&p, &g)), m), v) in new_p.iter_mut().zip(old).zip(&mut m).zip(&mut v) {
+                    let g = g * scale;
+                    *m = beta1 * *m + rest1 * g;
+                    *v = beta2 * *v + rest2 * g * g;
+                    *new_p = p * keep - rate * *m / (v.sqrt() * root + eps);
+                }
+                *scales.0 = of_m.encode(&m[..count], new_m);
+                *scales.1 = of_v.encode(&v[..count], new_v);
+            },
+        );
     }
 }
 
@@ -206,13 +243,13 @@ mod tests {
 
     #[test]
     fn the_nearest_code_is_exact_and_a_midpoint_goes_down() {
-        let table: [f32; CODES] = std::array::from_fn(|i| i as f32);
-        for code in 0..=255_u8 {
-            let value = f32::from(code);
-            assert_eq!(nearest(&table, value), code);
-            assert_eq!(nearest(&table, value + 0.5), code);
-            assert_eq!(nearest(&table, value + 0.500_1), code.saturating_add(1));
-        }
-        assert_eq!(nearest(&table, -1e30), 0);
+        let values: [f32; CODES] = std::array::from_fn(|i| i as f32);
+        let table = Table::new(&values);
+        let codes: [u8; CODES] = std::array::from_fn(|i| i as u8);
+        assert_eq!(table.nearest(&values), codes);
+        assert_eq!(table.nearest(&values.map(|value| value + 0.5)), codes);
+        let above = table.nearest(&values.map(|value| value + 0.500_1));
+        assert_eq!(above, codes.map(|code| code.saturating_add(1)));
+        assert_eq!(table.nearest(&[-1e30; BLOCK]), [0; BLOCK]);
     }
 }

@@ -26,9 +26,13 @@ fn elements_of(word: u32) -> vec4<u32> {
     return vec4<u32>(4u * word) + vec4<u32>(0u, 1u, 2u, 3u);
 }
 
-fn decoded(codes: u32, table: u32) -> vec4<f32> {
-    let at = ((vec4<u32>(codes) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u)) + vec4<u32>(table);
+fn values_of(at: vec4<u32>) -> vec4<f32> {
     return vec4<f32>(tables[at.x], tables[at.y], tables[at.z], tables[at.w]);
+}
+
+fn decoded(codes: u32, table: u32) -> vec4<f32> {
+    let four = (vec4<u32>(codes) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u);
+    return values_of(four + vec4<u32>(table));
 }
 
 fn moved(word: u32, block: u32) -> Moments {
@@ -53,25 +57,14 @@ fn largest(values: vec4<f32>) -> f32 {
     return max(two.x, two.y);
 }
 
-// How many midpoints between neighbours of a table are below the value: the nearest code, the lower one from a midpoint.
-fn nearest(value: f32, table: u32) -> u32 {
-    var code = 0u;
-    for (var half = CODES / 2u; half > 0u; half = half / 2u) {
-        let upper = table + code + half;
-        if (tables[upper - 1u] + tables[upper]) * 0.5 < value {
-            code += half;
-        }
-    }
-    return code;
-}
-
+// The codes nearest to four values: how many midpoints between neighbours of the table are below each.
 fn encoded(values: vec4<f32>, table: u32, word: u32) -> u32 {
-    let codes = vec4<u32>(
-        nearest(values.x, table),
-        nearest(values.y, table),
-        nearest(values.z, table),
-        nearest(values.w, table),
-    );
+    var codes = vec4<u32>();
+    for (var half = CODES / 2u; half > 0u; half = half / 2u) {
+        let upper = codes + vec4<u32>(table + half);
+        let midpoints = (values_of(upper - vec4<u32>(1u)) + values_of(upper)) * 0.5;
+        codes += select(vec4<u32>(), vec4<u32>(half), midpoints < values);
+    }
     let kept = select(vec4<u32>(), codes, elements_of(word) < vec4<u32>(info[0].x));
     return kept.x | (kept.y << 8u) | (kept.z << 16u) | (kept.w << 24u);
 }
