@@ -7,9 +7,11 @@
 //! Conventions of every text: entry point `main`, group 0; bindings 0.. are the inputs, then the outputs, all
 //! `var<storage, read_write> name: array<f32>` (the launcher's buffers are slices of shared ones, which must not be bound both
 //! read-only and writable), then `var<uniform> info: array<vec4<u32>, K>`. All tensors are contiguous, row-major, f32.
+//! [`AdamW8bit`]'s state is words of codes that travel as the bits of floats; its text binds them as `array<u32>`.
 //! Shapes travel in `info`, never in the text, so that a new shape costs no compilation.
 
 mod adamw;
+mod adamw_8bit;
 mod axpy;
 mod causal_softmax;
 mod cross_entropy;
@@ -26,6 +28,7 @@ mod rope;
 mod silu_mul;
 
 pub use adamw::{AdamW, SumSquares};
+pub use adamw_8bit::{AdamW8bit, Codes};
 pub use axpy::Axpy;
 pub use causal_softmax::{CausalSoftmax, CausalSoftmaxBackward};
 pub use cross_entropy::{CrossEntropy, CrossEntropyBackward};

@@ -247,6 +247,40 @@ fn adamw_takes_the_step_written_out() {
 }
 
 #[test]
+fn a_step_with_eight_bits_is_adamws_on_the_decoded_moments() {
+    for case in cases::eight_bits() {
+        let [p, g, state, tables] = &case.inputs[..] else {
+            panic!("four inputs")
+        };
+        let decoded = |(codes, absmax): &Codes, table: &[f32]| -> Vec<f32> {
+            let scales = absmax.iter().flat_map(|absmax| [*absmax; 256]);
+            let values = codes.iter().map(|code| table[usize::from(*code)]);
+            values.zip(scales).map(|(value, scale)| value * scale).collect()
+        };
+        let (m, v) = AdamW8bit::unpack(state, p.len());
+        let inputs = [p.clone(), g.clone(), decoded(&m, tables), decoded(&v, &tables[256..])];
+        let text = format!("{:?}", case.kernel);
+        let grad_scale = if text.contains("grad_scale: 0.3") { 0.3 } else { 1.0 };
+        let step = AdamW {
+            grad_scale,
+            ..AdamW::step(p.len(), 3, 1e-2, (0.9, 0.999), 1e-8, 0.1)
+        };
+        let wanted = twin(&step, &inputs);
+        let found = twin(case.kernel.as_ref(), &case.inputs);
+        assert_eq!(found[0], wanted[0], "{text}: p'");
+        let (m, v) = AdamW8bit::unpack(&found[1], p.len());
+        for (moment, table, wanted) in [(m, &tables[..256], &wanted[1]), (v, &tables[256..], &wanted[2])] {
+            for (i, (found, wanted)) in decoded(&moment, table).iter().zip(wanted).enumerate() {
+                let absmax = moment.1[i / 256];
+                let nearest = table.iter().map(|value| (value * absmax - wanted).abs());
+                let least = nearest.fold(f32::INFINITY, f32::min);
+                assert!((found - wanted).abs() <= least + 1e-6 * absmax, "{text}: moment {i}");
+            }
+        }
+    }
+}
+
+#[test]
 fn products_of_products_are_the_derivatives() {
     let (m, n, k) = (3, 4, 5);
     let mut noise = Noise(6);

@@ -228,6 +228,8 @@ fn synonym<'a>(knob: &str, word: &'a str) -> &'a str {
         ("optim", "adamw" | "adamw_hf" | "adamw_torch_fused" | "adamw_torch_npu_fused" | "adamw_torch_xla") => {
             "adamw_torch"
         }
+        // bitsandbytes' algorithm; paging moves its state between memories and changes no number.
+        ("optim", "adamw_bnb_8bit" | "paged_adamw_8bit") => "adamw_8bit",
         // What YAML readers make of an unquoted `no`.
         ("eval_strategy" | "save_strategy" | "logging_strategy", "false" | "False" | "none" | "None") => "no",
         _ => word,

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     device,
     error::{Error, Result},
-    formats::{ModelFiles, Storage, blocks},
+    formats::{ModelFiles, Storage},
     ops::PackedMatrix,
     quant::{Base, packing::own_format},
     random::Generator,
@@ -226,9 +226,11 @@ impl<'a> Loader<'a> {
 
     /// Rows of a matrix as numbers.
     pub(super) async fn numbers(&mut self, name: &str, rows: Range<usize>) -> Result<Vec<f32>> {
-        let storage = self.files.entry(name).map_or(Storage::F32, |entry| entry.storage);
-        let bytes = self.rows(name, rows).await?;
-        blocks::decode(storage, &bytes).map_err(|error| error.file(&self.files.name).field(name))
+        let matrix = self.files.stored_matrix(name)?;
+        let numbers = self.files.read_rows_f32(name, rows).await?;
+        let blocks = numbers.len() / matrix.storage.block_elements();
+        self.advance((blocks * matrix.storage.block_bytes()) as u64);
+        Ok(numbers)
     }
 
     /// Matrix `name` of `shape`: packed where its file or the run packs it, dense else.
@@ -256,7 +258,7 @@ impl<'a> Loader<'a> {
         }
         self.check(name, &shape)?;
         let storage = self.files.entry(name).map_or(Storage::F32, |entry| entry.storage);
-        let flipped = self.files.is_flipped(name);
+        let flipped = self.files.stored_matrix(name)?.transposed;
         let [rows, columns] = if flipped { [shape[1], shape[0]] } else { shape };
         let source = pack::Source {
             name,

@@ -248,6 +248,23 @@ impl<B: Launch, C: CheckpointStrategy> Ops for Autodiff<B, C> {
         (Self::from_inner(p), Self::from_inner(m), Self::from_inner(v))
     }
 
+    fn adamw_8bit(
+        p: FloatTensor<Self>,
+        g: FloatTensor<Self>,
+        state: FloatTensor<Self>,
+        tables: FloatTensor<Self>,
+        step: AdamWStep,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let (p, state) = B::adamw_8bit(
+            p.into_primitive(),
+            g.into_primitive(),
+            state.into_primitive(),
+            tables.into_primitive(),
+            step,
+        );
+        (Self::from_inner(p), Self::from_inner(state))
+    }
+
     fn sum_squares(x: FloatTensor<Self>) -> FloatTensor<Self> {
         Self::from_inner(B::sum_squares(x.into_primitive()))
     }

@@ -85,6 +85,22 @@ pub struct AdamWStep {
     pub grad_scale: f64,
 }
 
+impl AdamWStep {
+    fn kernel(self, len: usize) -> kernels::AdamW {
+        kernels::AdamW {
+            len,
+            lr: self.lr,
+            beta1: self.beta1,
+            beta2: self.beta2,
+            eps: self.eps,
+            weight_decay: self.weight_decay,
+            bias_correction1: self.bias_correction1,
+            bias_correction2: self.bias_correction2,
+            grad_scale: self.grad_scale,
+        }
+    }
+}
+
 /// What burn dispatches; documented on the functions of [`super`].
 #[backend_extension(Cube, Flex, Autodiff)]
 pub trait Ops: Backend {
@@ -148,6 +164,13 @@ pub trait Ops: Backend {
         v: FloatTensor<Self>,
         step: AdamWStep,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+    fn adamw_8bit(
+        p: FloatTensor<Self>,
+        g: FloatTensor<Self>,
+        state: FloatTensor<Self>,
+        tables: FloatTensor<Self>,
+        step: AdamWStep,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
     fn sum_squares(x: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
@@ -305,30 +328,22 @@ impl<B: Launch> Ops for B {
         step: AdamWStep,
     ) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
         let shape = p.shape();
-        let AdamWStep {
-            lr,
-            beta1,
-            beta2,
-            eps,
-            weight_decay,
-            bias_correction1,
-            bias_correction2,
-            grad_scale,
-        } = step;
-        let len = shape.num_elements();
-        let kernel = kernels::AdamW {
-            len,
-            lr,
-            beta1,
-            beta2,
-            eps,
-            weight_decay,
-            bias_correction1,
-            bias_correction2,
-            grad_scale,
-        };
+        let kernel = step.kernel(shape.num_elements());
         let [p, m, v] = B::launch(kernel, vec![p, g, m, v], [shape.clone(), shape.clone(), shape]);
         (p, m, v)
+    }
+
+    fn adamw_8bit(
+        p: FloatTensor<B>,
+        g: FloatTensor<B>,
+        state: FloatTensor<B>,
+        tables: FloatTensor<B>,
+        step: AdamWStep,
+    ) -> (FloatTensor<B>, FloatTensor<B>) {
+        let shapes = [p.shape(), state.shape()];
+        let step = step.kernel(shapes[0].num_elements());
+        let [p, state] = B::launch(kernels::AdamW8bit { step }, vec![p, g, state, tables], shapes);
+        (p, state)
     }
 
     fn sum_squares(x: FloatTensor<B>) -> FloatTensor<B> {

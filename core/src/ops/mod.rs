@@ -142,6 +142,27 @@ pub fn adamw(
     )
 }
 
+/// The same step with moments of eight bits → (p, state) ([`lorakeet_shaders::AdamW8bit`]).
+///
+/// p, g \[n\]; `state` holds the words of codes and scales, as the bits of floats; `tables` \[512\] the values of m's codes, then
+/// of v's.
+pub fn adamw_8bit(
+    p: Tensor<1>,
+    g: Tensor<1>,
+    state: Tensor<1>,
+    tables: Tensor<1>,
+    step: AdamWStep,
+) -> (Tensor<1>, Tensor<1>) {
+    let (p, g, state, tables) = (
+        p.into_dispatch(),
+        g.into_dispatch(),
+        state.into_dispatch(),
+        tables.into_dispatch(),
+    );
+    let (p, state) = Dispatch::adamw_8bit(p, g, state, tables, step);
+    (Tensor::from_dispatch(p), Tensor::from_dispatch(state))
+}
+
 /// Σ x² → \[1\].
 pub fn sum_squares(x: Tensor<1>) -> Tensor<1> {
     Tensor::from_dispatch(Dispatch::sum_squares(x.into_dispatch()))

@@ -371,12 +371,54 @@ pub fn packed() -> Vec<Case> {
     cases
 }
 
+/// The optimiser with moments of eight bits, whose states are no numbers to compare as they are.
+pub fn eight_bits() -> Vec<Case> {
+    let mut noise = Noise(13);
+    // Values that lie dense at 0, as a dynamic map's do.
+    let signed = (0..256).map(|i| ((i - 127) as f32 / 128.0).powi(3));
+    let unsigned = (0..256).map(|i| (i as f32 / 255.0).powi(4));
+    let tables: Vec<f32> = signed.chain(unsigned).collect();
+    let mut cases = Vec::new();
+    for len in [1, 3, 63, 256, 257, 1030, 5000, 70_001] {
+        for (grad_scale, size) in [(0.3, 1.0), (1.0, 1e-4)] {
+            let step = AdamW {
+                grad_scale,
+                ..AdamW::step(len, 3, 1e-2, (0.9, 0.999), 1e-8, 0.1)
+            };
+            let mut moment = |size: f32| -> Codes {
+                let codes = (0..len).map(|_| (noise.bits() >> 56) as u8).collect();
+                let absmax = (0..len.div_ceil(256)).map(|_| noise.value().abs() * size);
+                (codes, absmax.collect())
+            };
+            let (m, v) = (moment(size), moment(size * size));
+            let mut case = case(AdamW8bit { step }, size, 2e-5);
+            case.inputs[2] = AdamW8bit::pack(&m, &v);
+            case.inputs[3] = tables.clone();
+            // A block of zeros stays one, and a short one lies behind it.
+            if len == 257 {
+                case.inputs[1][..256].fill(0.0);
+                case.inputs[2] = vec![0.0; AdamW8bit::state_len(len)];
+            }
+            cases.push(case);
+        }
+    }
+    cases
+}
+
 /// Every case.
 pub fn all() -> Vec<Case> {
-    [products(), packed(), norms(), attention(), activations(), training()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        products(),
+        packed(),
+        norms(),
+        attention(),
+        activations(),
+        training(),
+        eight_bits(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// The twin's outputs.
