@@ -22,6 +22,8 @@ pub mod data;
 #[cfg(feature = "files")]
 pub mod formats;
 #[cfg(feature = "files")]
+pub mod metrics;
+#[cfg(feature = "files")]
 pub mod quant;
 #[cfg(feature = "files")]
 pub mod random;
