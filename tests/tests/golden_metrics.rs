@@ -194,6 +194,13 @@ fn metrics_of_classes_stay_in_range_and_do_not_ask_for_the_order_of_rows() {
 }
 
 #[test]
+fn as_many_classes_as_rows_take_no_more_room_than_rows() {
+    let classes: Vec<usize> = (0..100_000).collect();
+    let confusion = Confusion::new(&classes, &classes, classes.len()).expect("classes");
+    assert_eq!((confusion.f1(Average::Macro), confusion.mcc()), (1.0, 1.0));
+}
+
+#[test]
 fn metrics_of_numbers_stay_in_range_and_do_not_ask_for_the_order_of_rows() {
     let mut generator = Generator::new(2, "metrics");
     for _ in 0..500 {

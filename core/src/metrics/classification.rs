@@ -2,13 +2,18 @@
 
 use super::{check_rows, harmonic, mean, share};
 use crate::error::{Error, Result};
+use std::collections::HashMap;
 
 /// How often each class was taken for each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Confusion {
-    classes: usize,
-    /// Row: the right class; column: the answer.
-    counts: Vec<u64>,
+    /// By right class and answer; pairs that do not occur are left out, so that very many classes take no more room than
+    /// rows.
+    counts: HashMap<(usize, usize), u64>,
+    /// Rows for which each class is right.
+    support: Vec<u64>,
+    /// Rows answered with each class.
+    answered: Vec<u64>,
 }
 
 /// How numbers of classes become one.
@@ -46,36 +51,44 @@ impl Confusion {
     /// No rows, not as many answers as rows, or a class that is not below `classes`.
     pub fn new(truth: &[usize], predicted: &[usize], classes: usize) -> Result<Self> {
         check_rows(truth.len(), predicted.len())?;
-        let mut counts = vec![0; classes * classes];
+        let mut counts = HashMap::new();
+        let (mut support, mut answered) = (vec![0; classes], vec![0; classes]);
         for (row, (right, answer)) in truth.iter().zip(predicted).enumerate() {
             if *right.max(answer) >= classes {
                 let what = format!("class {}, and there are {classes}", right.max(answer));
                 return Err(Error::data(what).row(row + 1));
             }
-            counts[right * classes + answer] += 1;
+            *counts.entry((*right, *answer)).or_insert(0) += 1;
+            support[*right] += 1;
+            answered[*answer] += 1;
         }
-        Ok(Self { classes, counts })
+        Ok(Self {
+            counts,
+            support,
+            answered,
+        })
     }
 
     /// Rows of class `truth` that were answered with `predicted`.
     pub fn count(&self, truth: usize, predicted: usize) -> u64 {
-        self.counts.get(truth * self.classes + predicted).copied().unwrap_or(0)
+        self.counts.get(&(truth, predicted)).copied().unwrap_or(0)
     }
 
     /// How many classes there are.
     pub fn classes(&self) -> usize {
-        self.classes
+        self.support.len()
     }
 
     /// Every class's scores, those that do not occur included.
     pub fn table(&self) -> Vec<ClassScores> {
-        (0..self.classes).map(|class| self.of(class)).collect()
+        (0..self.classes()).map(|class| self.of(class)).collect()
     }
 
     /// One class's scores: of the positive class they are the binary precision, recall and F1.
     pub fn of(&self, class: usize) -> ClassScores {
         let hits = self.count(class, class) as f64;
-        let (support, answered) = (self.support(class), self.answered(class));
+        let of = |counts: &[u64]| counts.get(class).copied().unwrap_or(0);
+        let (support, answered) = (of(&self.support), of(&self.answered));
         let (precision, recall) = (share(hits, answered as f64), share(hits, support as f64));
         ClassScores {
             class,
@@ -117,13 +130,10 @@ impl Confusion {
     /// c right answers, and class k right tₖ times and answered pₖ times. 0 where truth or answers are constant.
     pub fn mcc(&self) -> f64 {
         let rows = self.rows();
-        let sum = |product: fn(f64, f64) -> f64| -> f64 {
-            let classes = (0..self.classes).map(|class| (self.support(class) as f64, self.answered(class) as f64));
-            classes.map(|(support, answered)| product(support, answered)).sum()
-        };
-        let covariance = self.hits() * rows - sum(|support, answered| support * answered);
-        let of_answers = rows * rows - sum(|_, answered| answered * answered);
-        let of_truth = rows * rows - sum(|support, _| support * support);
+        let dot = |a: &[u64], b: &[u64]| a.iter().zip(b).map(|(a, b)| *a as f64 * *b as f64).sum::<f64>();
+        let covariance = self.hits() * rows - dot(&self.support, &self.answered);
+        let of_answers = rows * rows - dot(&self.answered, &self.answered);
+        let of_truth = rows * rows - dot(&self.support, &self.support);
         share(covariance, (of_answers * of_truth).sqrt())
     }
 
@@ -144,20 +154,12 @@ impl Confusion {
         }
     }
 
-    fn support(&self, class: usize) -> u64 {
-        (0..self.classes).map(|answer| self.count(class, answer)).sum()
-    }
-
-    fn answered(&self, class: usize) -> u64 {
-        (0..self.classes).map(|right| self.count(right, class)).sum()
-    }
-
     fn hits(&self) -> f64 {
-        (0..self.classes).map(|class| self.count(class, class)).sum::<u64>() as f64
+        (0..self.classes()).map(|class| self.count(class, class)).sum::<u64>() as f64
     }
 
     /// At least 1.
     fn rows(&self) -> f64 {
-        self.counts.iter().sum::<u64>() as f64
+        self.support.iter().sum::<u64>() as f64
     }
 }
