@@ -16,6 +16,8 @@ mod spelling;
 pub mod task;
 
 #[cfg(feature = "files")]
+pub mod baseline;
+#[cfg(feature = "files")]
 pub mod chat;
 #[cfg(feature = "files")]
 pub mod data;
