@@ -33,18 +33,26 @@ pub fn info_nce(
         check_width(width, found)?;
     }
     let own: Vec<i32> = (0..rows).map(|row| row as i32).collect();
-    let (queries, documents) = (normalized(queries), normalized(documents));
     let candidates = match negatives {
-        Some(negatives) => Tensor::cat(vec![documents.clone(), normalized(negatives)], 0),
-        None => documents.clone(),
+        Some(negatives) => Tensor::cat(vec![documents, negatives], 0),
+        None => documents,
     };
-    let of_queries = queries.clone().matmul(candidates.transpose()) / temperature;
+    let of_queries = cosine_similarities(queries, candidates)? / temperature;
     if !symmetric {
         return cross_entropy(of_queries, &own, &[], 0.0, scale);
     }
-    let of_documents = documents.matmul(queries.transpose()) / temperature;
+    let of_documents = of_queries.clone().slice([0..rows, 0..rows]).transpose();
     let half = scale / 2.0;
     Ok(cross_entropy(of_queries, &own, &[], 0.0, half)? + cross_entropy(of_documents, &own, &[], 0.0, half)?)
+}
+
+/// cos(aᵢ, bⱼ) of each row of a \[N, C\] and each of b \[M, C\]: \[N, M\]. A vector of zeros is like none.
+///
+/// # Errors
+/// Vectors of different widths.
+pub fn cosine_similarities(a: Tensor<2>, b: Tensor<2>) -> Result<Tensor<2>> {
+    check_width(a.dims()[1], b.dims()[1])?;
+    Ok(normalized(a).matmul(normalized(b).transpose()))
 }
 
 /// Triplet loss (Schroff et al., 2015): scale · Σᵢ max(0, d(aᵢ, pᵢ) − d(aᵢ, nᵢ) + margin), all \[N, C\]. The mean is had with a

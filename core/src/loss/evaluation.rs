@@ -13,6 +13,10 @@ use burn::tensor::Tensor;
 
 /// What a head gave for a batch, and what it should have given: one variant a family of tasks.
 #[derive(Debug, Clone)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one is made for a micro-batch, and tensors are handles"
+)]
 pub enum Compared<'a> {
     /// One class a row (or a token): logits \[N, C\]; −100 for rows that do not count.
     Classes {
