@@ -1,8 +1,34 @@
-//! Which tokens a causal language model is trained on.
+//! What a run is trained on: the losses of every task, and which tokens a causal language model is trained on.
 //!
-//! The loss itself is [`crate::ops::vocabulary_loss`]: the sum over target tokens, scaled by one over their number in the
+//! A run file names a [`WeightedSum`] of losses; it is parsed and checked without a tensor. Its value is computed by plain
+//! tensor operations on small outputs of a head, one file a family: `classification`, `regression`, `ranking`,
+//! `contrastive`, `preference`; `evaluation` goes from the sum to them. The loss over a vocabulary is none of these: it is
+//! [`crate::ops::vocabulary_loss`], computed in chunks.
+//!
+//! Every loss is Σ over the items that count, times `scale`; the mean is had with a scale of one over their number in the
 //! whole accumulated batch, so that accumulation equals the large batch (transformers issue 34191).
 
+mod parse;
+mod weighted_sum;
+
+#[cfg(feature = "engine")]
+pub mod classification;
+#[cfg(feature = "engine")]
+pub mod contrastive;
+#[cfg(feature = "engine")]
+mod evaluation;
+#[cfg(feature = "engine")]
+pub mod preference;
+#[cfg(feature = "engine")]
+pub mod ranking;
+#[cfg(feature = "engine")]
+pub mod regression;
+
+#[cfg(feature = "engine")]
+pub use evaluation::Compared;
+pub use weighted_sum::{Distance, Loss, Term, WeightedSum, usual};
+
+#[cfg(feature = "files")]
 use crate::data::Batch;
 
 /// The label that is not trained on.
@@ -11,6 +37,7 @@ pub const IGNORED: i32 = -100;
 /// Rows of the hidden states that predict a target, and those targets: token t predicts label t + 1 of its row.
 ///
 /// Where more than 7 of 8 rows count, all rows are given, the others with the target −100: a gather would cost more.
+#[cfg(feature = "files")]
 pub fn targets(batch: &Batch) -> (Vec<usize>, Vec<f32>) {
     let mut all = Vec::with_capacity(batch.rows * batch.tokens);
     for labels in batch.labels.chunks(batch.tokens) {
@@ -25,7 +52,7 @@ pub fn targets(batch: &Batch) -> (Vec<usize>, Vec<f32>) {
     (counted, targets)
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "files"))]
 mod tests {
     use super::*;
 
