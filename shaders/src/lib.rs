@@ -15,6 +15,7 @@ mod causal_softmax;
 mod cross_entropy;
 mod dropout;
 mod embedding;
+mod gelu;
 mod gelu_new;
 mod launch;
 mod layer_norm;
@@ -23,6 +24,7 @@ mod matmul;
 mod rms_norm;
 mod rope;
 mod silu_mul;
+mod soft_cap;
 
 pub use adamw::{AdamW, SumSquares};
 pub use axpy::Axpy;
@@ -30,12 +32,14 @@ pub use causal_softmax::{CausalSoftmax, CausalSoftmaxBackward};
 pub use cross_entropy::{CrossEntropy, CrossEntropyBackward};
 pub use dropout::Dropout;
 pub use embedding::{EmbeddingBackward, EmbeddingGather};
+pub use gelu::{Gelu, GeluBackward};
 pub use gelu_new::{GeluNew, GeluNewBackward};
 pub use layer_norm::{LayerNorm, LayerNormBackward, LayerNormWeightBackward};
 pub use matmul::{Add, MatMul};
 pub use rms_norm::{RmsNorm, RmsNormBackward, RmsNormWeightBackward};
 pub use rope::Rope;
 pub use silu_mul::{SiluMul, SiluMulBackward};
+pub use soft_cap::{SoftCap, SoftCapBackward};
 
 use std::fmt::Debug;
 
