@@ -30,6 +30,7 @@ pub fn batch(tokens: usize, input_ids: &[f64], attention_mask: &[f64], labels: &
             .sum(),
         input_tokens: attention_mask.iter().filter(|&&value| value != 0.0).count(),
         labels,
+        ..Batch::default()
     }
 }
 

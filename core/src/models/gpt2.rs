@@ -6,6 +6,7 @@
 use super::{
     KvCache, Leaves, Linear, Pass, Tokens, Weight,
     load::{Loader, Start},
+    norm::Norm,
 };
 use crate::{
     error::{Error, Result},
@@ -24,23 +25,6 @@ pub(crate) struct Gpt2 {
     positions: Weight,
     norm: Norm,
     head: Option<Weight>,
-}
-
-struct Norm {
-    weight: Weight,
-    bias: Weight,
-}
-
-impl Norm {
-    async fn load(loader: &mut Loader<'_>, path: &str, width: usize) -> Result<Self> {
-        let weight = loader.weight(&format!("{path}.weight"), &[width], Start::Ones).await?;
-        let bias = loader.weight(&format!("{path}.bias"), &[width], Start::Zeros).await?;
-        Ok(Self { weight, bias })
-    }
-
-    fn forward(&self, x: Tensor<2>, leaves: &Leaves, eps: f32) -> Tensor<2> {
-        ops::layer_norm(x, self.weight.flat(leaves), self.bias.flat(leaves), eps)
-    }
 }
 
 pub(crate) struct Layer {
@@ -78,10 +62,10 @@ impl Gpt2 {
         for i in 0..count {
             let at = |part: &str| format!("{prefix}h.{i}.{part}");
             let mut layer = Layer {
-                norm_1: Norm::load(loader, &at("ln_1"), width).await?,
+                norm_1: Norm::load(loader, &at("ln_1"), width, true).await?,
                 attention: loader.linear(at("attn.c_attn"), width, 3 * width, true, true).await?,
                 attention_out: loader.linear(at("attn.c_proj"), width, width, true, true).await?,
-                norm_2: Norm::load(loader, &at("ln_2"), width).await?,
+                norm_2: Norm::load(loader, &at("ln_2"), width, true).await?,
                 up: loader.linear(at("mlp.c_fc"), width, inner, true, true).await?,
                 down: loader.linear(at("mlp.c_proj"), inner, width, true, true).await?,
             };
@@ -98,7 +82,7 @@ impl Gpt2 {
             }
             layers.push(layer);
         }
-        let norm = Norm::load(loader, &at("ln_f"), width).await?;
+        let norm = Norm::load(loader, &at("ln_f"), width, true).await?;
         let head = match loader.has("lm_head.weight") {
             true => Some(loader.weight("lm_head.weight", &[vocab, width], Start::Normal).await?),
             false => None,
@@ -133,8 +117,8 @@ impl Gpt2 {
             .flat_map(|_| (start..start + tokens).map(|p| p as f32))
             .collect();
         let places = Tensor::from_data(TensorData::new(places, [batch * tokens]), &mask.device());
-        let mut x = ops::embedding(ids, self.tokens.matrix(leaves, [self.vocab, width]))
-            + ops::embedding(places, self.positions.matrix(leaves, [self.max_positions, width]));
+        let mut x = self.tokens.lookup(ids, leaves, [self.vocab, width])
+            + self.positions.lookup(places, leaves, [self.max_positions, width]);
         for (i, layer) in self.layers.iter().enumerate() {
             let normed = layer.norm_1.forward(x.clone(), leaves, self.eps);
             let qkv = layer.attention.forward(normed, pass);

@@ -1,6 +1,6 @@
 //! From files to weights on the device: one tensor at a time, shape checked, frozen or trained as the run wants it.
 
-use super::{Linear, Parameter, Parameters, Weight};
+use super::{Linear, Parameter, Parameters, Task, Weight};
 use crate::{
     error::{Error, Result},
     formats::ModelFiles,
@@ -29,6 +29,8 @@ pub(crate) struct Loader<'a> {
     done_bytes: u64,
     weights: u64,
     parameters: Parameters,
+    task: Task,
+    draws_what_lacks: bool,
 }
 
 impl<'a> Loader<'a> {
@@ -51,7 +53,23 @@ impl<'a> Loader<'a> {
             done_bytes: 0,
             weights: 0,
             parameters: Parameters::default(),
+            task: Task::CausalLm,
+            draws_what_lacks: false,
         }
+    }
+
+    /// What the model is made for, as its architecture reads config.json.
+    pub(crate) fn task(&self) -> Task {
+        self.task
+    }
+
+    pub(crate) fn set_task(&mut self, task: Task) {
+        self.task = task;
+    }
+
+    /// From here on, a tensor that the files lack starts fresh: what follows is the head of another task than theirs.
+    pub(crate) fn draw_what_lacks(&mut self) {
+        self.draws_what_lacks = true;
     }
 
     /// What full training trains, and how many weights the model has.
@@ -99,7 +117,47 @@ impl<'a> Loader<'a> {
     }
 
     pub(crate) fn flag(&self, key: &str) -> bool {
-        self.key(key).and_then(Value::as_bool).unwrap_or(false)
+        self.flag_or(key, false)
+    }
+
+    pub(crate) fn flag_or(&self, key: &str, otherwise: bool) -> bool {
+        self.key(key).and_then(Value::as_bool).unwrap_or(otherwise)
+    }
+
+    /// A token's number, which may be 0.
+    pub(crate) fn token_id(&self, key: &str) -> Option<u32> {
+        self.key(key)
+            .and_then(Value::as_u64)
+            .and_then(|id| u32::try_from(id).ok())
+    }
+
+    /// The class of transformers that the model was saved from.
+    pub(crate) fn architecture(&self) -> Option<&str> {
+        self.key("architectures")?.as_array()?.first()?.as_str()
+    }
+
+    /// How many labels a classifier has; 2 where config.json does not say, as in transformers.
+    pub(crate) fn labels(&self) -> Result<usize> {
+        let named = self
+            .object("id2label")
+            .and_then(Value::as_object)
+            .map(|labels| labels.len());
+        match named.filter(|&count| count > 0) {
+            Some(count) => Ok(count),
+            None => Ok(self.optional_number("num_labels")?.unwrap_or(2)),
+        }
+    }
+
+    /// Which of `count` layers config.json's `layer_types` calls `kind`; `None` where it has no such list.
+    pub(crate) fn layers_named(&self, kind: &str, count: usize) -> Result<Option<Vec<bool>>> {
+        let Some(types) = self.key("layer_types").and_then(Value::as_array) else {
+            return Ok(None);
+        };
+        if types.len() != count {
+            let what = format!("names {} layers, the model has {count}", types.len());
+            return Err(Error::format(what).file("config.json").field("layer_types"));
+        }
+        Ok(Some(types.iter().map(|name| name.as_str() == Some(kind)).collect()))
     }
 
     pub(crate) fn text(&self, key: &str) -> Result<String> {
@@ -119,7 +177,8 @@ impl<'a> Loader<'a> {
     pub(crate) async fn weight(&mut self, name: &str, shape: &[usize], start: Start) -> Result<Weight> {
         let count: usize = shape.iter().product();
         crate::device::check_size(self.device, name, 4 * count as u64)?;
-        let values = if self.fresh {
+        let lacks = self.draws_what_lacks && !self.files.contains(name);
+        let values = if self.fresh || lacks {
             self.draw(count, start)?
         } else {
             self.read(name, shape).await?
@@ -194,6 +253,7 @@ impl<'a> Loader<'a> {
             weight,
             bias,
             lora: None,
+            whole: None,
         })
     }
 }
@@ -203,7 +263,7 @@ fn missing(key: &str) -> Error {
 }
 
 /// transformers' rule (Trainer.get_decay_parameter_names): biases and norms do not decay.
-fn decays(name: &str) -> bool {
+pub(super) fn decays(name: &str) -> bool {
     let name = name.to_lowercase();
     let is_norm = |part: &str| {
         part.contains("layernorm")

@@ -1,13 +1,21 @@
-//! Decoder language models: stock checkpoints in, losses and logits out.
+//! Language models: stock checkpoints in, losses and logits out.
 //!
-//! [`Model`] is a frozen (or, in full training, trained) base of one architecture plus what is trained on top of it. What is
+//! [`Model`] is a frozen (or, in full training, trained) base of one architecture, the head of one task, and what is trained on top. What is
 //! trained lives in [`Parameters`], outside the layers: a forward pass takes [`Leaves`], which are those parameters either
 //! tracked for gradients or plain, and layers refer to them by number. So evaluation, accumulation and the optimizer never
 //! touch the model's structure.
 
+mod activation;
+mod bert;
 mod gpt2;
+mod head;
 mod llama;
 mod load;
+mod modernbert;
+mod norm;
+mod rope;
+
+pub use head::{Problem, Task};
 
 use crate::{
     data::Batch,
@@ -18,11 +26,12 @@ use crate::{
         peft::{Adapter, AdapterConfig, chosen_modules},
     },
     lora::Lora,
-    ops,
+    ops::{self, VocabularyForm},
     protocol::ModelInfo,
     random::Generator,
 };
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
+use head::{Classifier, ClassifierNames, Head, Pooling};
 use load::Loader;
 
 /// One trained tensor.
@@ -121,6 +130,11 @@ impl Weight {
     pub(crate) fn matrix(&self, leaves: &Leaves, shape: [usize; 2]) -> Tensor<2> {
         self.flat(leaves).reshape(shape)
     }
+
+    /// Rows of this table \[V, C\] by number: ids \[n\] → \[n, C\].
+    pub(crate) fn lookup(&self, ids: Tensor<1>, leaves: &Leaves, shape: [usize; 2]) -> Tensor<2> {
+        ops::embedding(ids, self.matrix(leaves, shape))
+    }
 }
 
 /// A linear layer of the base with an adapter on it, perhaps.
@@ -135,6 +149,15 @@ pub(crate) struct Linear {
     pub(crate) weight: Weight,
     pub(crate) bias: Option<Weight>,
     pub(crate) lora: Option<Lora>,
+    /// A trained copy that stands in for weight and bias while the adapter takes part (PEFT's `modules_to_save`).
+    pub(crate) whole: Option<Whole>,
+}
+
+/// The trained copy of a linear, saved whole beside the adapter.
+#[derive(Debug)]
+pub(crate) struct Whole {
+    weight: Weight,
+    bias: Option<Weight>,
 }
 
 impl Linear {
@@ -145,13 +168,35 @@ impl Linear {
         } else {
             [self.outputs, self.inputs]
         };
-        let weight = self.weight.matrix(pass.leaves, shape);
-        let bias = self.bias.as_ref().map(|bias| bias.flat(pass.leaves));
+        let (weight, bias) = match &self.whole {
+            Some(whole) if pass.use_adapter => (&whole.weight, &whole.bias),
+            _ => (&self.weight, &self.bias),
+        };
+        let weight = weight.matrix(pass.leaves, shape);
+        let bias = bias.as_ref().map(|bias| bias.flat(pass.leaves));
         let y = ops::linear(x.clone(), weight, bias, self.transposed);
         match &self.lora {
             Some(lora) if pass.use_adapter => lora.forward(y, x, pass),
             _ => y,
         }
+    }
+
+    /// Puts a trained copy of it among the parameters, under PEFT's name.
+    fn copy_whole(&mut self, parameters: &mut Parameters) {
+        let frozen = parameters.plain();
+        let mut push = |weight: &Weight, part: &str, shape: Vec<usize>| {
+            let name = format!("base_model.model.{}.{part}", self.path);
+            Weight::Trained(parameters.push(Parameter {
+                decay: load::decays(&name),
+                value: weight.flat(&frozen),
+                name,
+                shape,
+            }))
+        };
+        let weight = push(&self.weight, "weight", vec![self.outputs, self.inputs]);
+        let bias = self.bias.as_ref();
+        let bias = bias.map(|bias| push(bias, "bias", vec![self.outputs]));
+        self.whole = Some(Whole { weight, bias });
     }
 }
 
@@ -207,18 +252,22 @@ impl KvCache {
     }
 }
 
-enum Decoder {
+enum Architecture {
     Llama(Box<llama::Llama>),
     Gpt2(Box<gpt2::Gpt2>),
+    Bert(Box<bert::Bert>),
+    ModernBert(Box<modernbert::ModernBert>),
 }
 
-/// A causal language model and what is trained on it.
+/// A language model and what is trained on it.
 pub struct Model {
     /// The trained tensors.
     pub parameters: Parameters,
     /// What it is.
     pub info: ModelInfo,
-    decoder: Decoder,
+    architecture: Architecture,
+    head: Head,
+    task: Task,
     adapter: Option<AdapterConfig>,
     device: Device,
     pad_token_id: u32,
@@ -239,29 +288,49 @@ impl Model {
     ) -> Result<Self> {
         let mut loader = Loader::new(files, full, seed, device, progress);
         let model_type = loader.text("model_type")?;
-        let decoder = match model_type.as_str() {
+        let (architecture, head) = match model_type.as_str() {
             "llama" | "mistral" | "qwen2" | "qwen3" => {
-                Decoder::Llama(Box::new(llama::Llama::load(&mut loader, &model_type).await?))
+                loader.set_task(head::task(&loader, Task::CausalLm));
+                let model = llama::Llama::load(&mut loader, &model_type).await?;
+                let head = decoder_head(&mut loader, model.width, "score").await?;
+                (Architecture::Llama(Box::new(model)), head)
             }
-            "gpt2" => Decoder::Gpt2(Box::new(gpt2::Gpt2::load(&mut loader).await?)),
+            "gpt2" => {
+                loader.set_task(head::task(&loader, Task::CausalLm));
+                let model = gpt2::Gpt2::load(&mut loader).await?;
+                let head = decoder_head(&mut loader, model.width, "classifier").await?;
+                (Architecture::Gpt2(Box::new(model)), head)
+            }
+            "bert" | "roberta" | "xlm-roberta" | "distilbert" => {
+                loader.set_task(head::task(&loader, Task::Features));
+                let (model, head) = bert::Bert::load(&mut loader, &model_type).await?;
+                (Architecture::Bert(Box::new(model)), head)
+            }
+            "modernbert" => {
+                loader.set_task(head::task(&loader, Task::Features));
+                let (model, head) = modernbert::ModernBert::load(&mut loader).await?;
+                (Architecture::ModernBert(Box::new(model)), head)
+            }
             other => {
                 return Err(Error::model(format!("the architecture {other:?} is not supported"))
                     .field("model_type")
-                    .remedy("Supported here: llama, mistral, qwen2, qwen3, gpt2."));
+                    .remedy(format!("Supported here: {}.", SUPPORTED.join(", "))));
             }
         };
+        let task = loader.task();
         let (parameters, weights) = loader.finish();
-        let linears: Vec<&str> = decoder.linears().iter().map(|linear| linear.path.as_str()).collect();
+        let linears = architecture.linears().into_iter().chain(head.linears());
+        let linears: Vec<&str> = linears.map(|linear| linear.path.as_str()).collect();
         let info = ModelInfo {
             name: files.name.clone(),
             model_type,
             parameters: weights,
             weight_bytes: weights * 4,
             formats: storage_bytes(files),
-            vocab_size: decoder.vocab_size(),
-            num_hidden_layers: decoder.layers(),
-            hidden_size: decoder.width(),
-            max_position_embeddings: decoder.max_positions(),
+            vocab_size: architecture.vocab_size(),
+            num_hidden_layers: architecture.layers(),
+            hidden_size: architecture.width(),
+            max_position_embeddings: architecture.max_positions(),
             has_chat_template: files.chat_template.is_some(),
             linear_modules: suffixes(&linears),
         };
@@ -269,7 +338,9 @@ impl Model {
         Ok(Self {
             parameters,
             info,
-            decoder,
+            architecture,
+            head,
+            task,
             adapter: None,
             device: device.clone(),
             pad_token_id,
@@ -281,6 +352,19 @@ impl Model {
         self.pad_token_id
     }
 
+    /// What its head is made for.
+    pub fn task(&self) -> Task {
+        self.task
+    }
+
+    /// What the numbers of a classifier's rows are; `None` of other models.
+    pub fn problem(&self) -> Option<Problem> {
+        match &self.head {
+            Head::Classifier(head) => Some(head.problem),
+            _ => None,
+        }
+    }
+
     /// The device that it lives on.
     pub fn device(&self) -> &Device {
         &self.device
@@ -288,16 +372,22 @@ impl Model {
 
     /// Puts fresh adapters on the linears that `config` chooses: A uniform in ±1/√in, B zero. What was trained before is dropped.
     ///
+    /// A classifier's head is trained whole, as PEFT does by the names `classifier` and `score`.
+    ///
     /// # Errors
     /// No linear matches, or the model is in full training.
     pub fn attach_lora(&mut self, config: &AdapterConfig, seed: u64) -> Result<()> {
         self.detach_lora()?;
-        let mut linears = self.decoder.linears_mut();
+        let config = &self.with_head(config);
+        let mut linears = self.architecture.linears_mut();
+        linears.extend(self.head.linears_mut());
         let paths: Vec<&str> = linears.iter().map(|linear| linear.path.as_str()).collect();
         let chosen = chosen_modules(&paths, config)?;
         let mut generator = Generator::new(seed, "init");
         for linear in &mut linears {
-            if chosen.iter().any(|module| module.path == linear.path) {
+            if is_saved_whole(&linear.path, config) {
+                linear.copy_whole(&mut self.parameters);
+            } else if chosen.iter().any(|module| module.path == linear.path) {
                 let lora = Lora::fresh(linear, config, &mut generator, &mut self.parameters, &self.device)?;
                 linear.lora = Some(lora);
             }
@@ -316,10 +406,34 @@ impl Model {
         }
         self.parameters = Parameters::default();
         self.adapter = None;
-        for linear in self.decoder.linears_mut() {
+        for linear in self
+            .architecture
+            .linears_mut()
+            .into_iter()
+            .chain(self.head.linears_mut())
+        {
             linear.lora = None;
+            linear.whole = None;
         }
         Ok(())
+    }
+
+    /// `config` with what PEFT adds for a classifier: its task type and the head among the modules saved whole.
+    fn with_head(&self, config: &AdapterConfig) -> AdapterConfig {
+        let mut config = config.clone();
+        let task_type = match self.task {
+            Task::SequenceClassification => "SEQ_CLS",
+            Task::TokenClassification => "TOKEN_CLS",
+            _ => return config,
+        };
+        config.task_type = Some(task_type.into());
+        let saved = config.modules_to_save.get_or_insert_default();
+        for name in ["classifier", "score"] {
+            if !saved.iter().any(|known| known == name) {
+                saved.push(name.into());
+            }
+        }
+        config
     }
 
     /// Puts a saved adapter on.
@@ -383,7 +497,10 @@ impl Model {
         Ok(tensors)
     }
 
-    /// `scale` · Σ cross-entropy of the batch's target tokens (labels that are not −100, shifted by one), in nats → \[1\].
+    /// `scale` · Σ of the losses of the batch's targets → \[1\]; 0 of a model without a head.
+    ///
+    /// Of vocabularies and classes it is the cross-entropy, in nats, of labels that are not −100 (shifted by one where the task is the
+    /// next token); of any-of classes the binary cross-entropy; of numbers the squared error.
     pub fn loss(&self, leaves: &Leaves, batch: &Batch, scale: f32, dropout_seed: Option<u64>) -> Tensor<1> {
         self.loss_of(
             &Pass {
@@ -411,10 +528,14 @@ impl Model {
 
     fn loss_of(&self, pass: &Pass, batch: &Batch, scale: f32) -> Tensor<1> {
         let hidden = self.hidden(pass, batch);
-        let (rows, targets) = crate::loss::targets(batch);
-        let head = self.decoder.head(pass.leaves);
+        let (rows, targets) = match &self.head {
+            Head::Vocabulary if self.task == Task::CausalLm => crate::loss::targets(batch),
+            Head::Vocabulary | Head::MaskedLm(_) => crate::loss::targets_in_place(batch),
+            Head::Classifier(head) => return head.loss(head.logits(hidden, pass, batch), batch, scale),
+            Head::None => return Tensor::zeros([1], &self.device),
+        };
         let targets = Tensor::from_data(TensorData::new(targets, [rows.len()]), &self.device);
-        let hidden = if rows.len() == batch.rows * batch.tokens {
+        let hidden = if rows.len() == hidden.dims()[0] {
             hidden
         } else {
             let rows: Vec<i32> = rows.iter().map(|&row| row as i32).collect();
@@ -424,17 +545,61 @@ impl Model {
                 Tensor::<1, Int>::from_data(TensorData::new(rows, [count]), &self.device),
             )
         };
-        ops::vocabulary_loss(hidden, head, targets, scale)
+        let form = VocabularyForm { scale, soft_cap: 0.0 };
+        let Output { hidden, matrix, bias } = self.output(hidden, pass);
+        ops::vocabulary_loss(hidden, matrix, bias, targets, form)
     }
 
-    /// Logits of every token \[B·T, V\]; for tests and small models, since training never holds them.
+    /// Logits: of a vocabulary \[B·T, V\], for tests and small models, since training never holds them; of classes \[B, L\] or, where
+    /// tokens are classified, \[B·T, L\]. Without a head, the hidden states \[B·T, C\].
     pub fn logits(&self, leaves: &Leaves, batch: &Batch) -> Tensor<2> {
         let pass = Pass {
             leaves,
             use_adapter: true,
             dropout_seed: None,
         };
-        ops::linear(self.hidden(&pass, batch), self.decoder.head(leaves), None, false)
+        let hidden = self.hidden(&pass, batch);
+        match &self.head {
+            Head::Classifier(head) => head.logits(hidden, &pass, batch),
+            Head::None => hidden,
+            Head::Vocabulary | Head::MaskedLm(_) => self.vocabulary_logits(hidden, &pass),
+        }
+    }
+
+    /// The last layer's hidden states \[B·T, C\], as the model's head reads them.
+    pub fn hidden_states(&self, leaves: &Leaves, batch: &Batch, use_adapter: bool) -> Tensor<2> {
+        let pass = Pass {
+            leaves,
+            use_adapter,
+            dropout_seed: None,
+        };
+        self.hidden(&pass, batch)
+    }
+
+    fn vocabulary_logits(&self, hidden: Tensor<2>, pass: &Pass) -> Tensor<2> {
+        let Output { hidden, matrix, bias } = self.output(hidden, pass);
+        ops::linear(hidden, matrix, bias, false)
+    }
+
+    /// What logits over the vocabulary are made of.
+    fn output(&self, hidden: Tensor<2>, pass: &Pass) -> Output {
+        let matrix = self.architecture.head(pass.leaves);
+        let Head::MaskedLm(head) = &self.head else {
+            return Output {
+                hidden,
+                matrix,
+                bias: None,
+            };
+        };
+        let shape = [self.info.vocab_size, self.info.hidden_size];
+        Output {
+            hidden: head.dense.forward(hidden, pass),
+            matrix: match &head.weight {
+                None => matrix,
+                Some(weight) => weight.matrix(pass.leaves, shape),
+            },
+            bias: Some(head.bias.flat(pass.leaves)),
+        }
     }
 
     fn hidden(&self, pass: &Pass, batch: &Batch) -> Tensor<2> {
@@ -450,12 +615,17 @@ impl Model {
             tokens,
             start: 0,
         };
-        self.decoder.hidden(pass, input, None)
+        match &self.architecture {
+            Architecture::Llama(model) => model.hidden(pass, input, None),
+            Architecture::Gpt2(model) => model.hidden(pass, input, None),
+            Architecture::Bert(model) => model.hidden(pass, input.ids, input.mask, batch),
+            Architecture::ModernBert(model) => model.hidden(pass, input.ids, input.mask),
+        }
     }
 
     /// An empty cache for one row.
     pub fn new_cache(&self) -> KvCache {
-        let layers = vec![None; self.decoder.layers()];
+        let layers = vec![None; self.architecture.layers()];
         KvCache {
             layers,
             tokens: 0,
@@ -463,7 +633,12 @@ impl Model {
         }
     }
 
-    /// Logits \[1, V\] of the token after `ids`, which follow what the cache holds.
+    /// Whether it continues texts.
+    pub fn generates(&self) -> bool {
+        self.task == Task::CausalLm
+    }
+
+    /// Logits \[1, V\] of the token after `ids`, which follow what the cache holds; zeros where the model continues no texts.
     pub fn next_logits(&self, leaves: &Leaves, ids: &[u32], cache: &mut KvCache, use_adapter: bool) -> Tensor<2> {
         let pass = Pass {
             leaves,
@@ -479,11 +654,69 @@ impl Model {
             tokens,
             start: seen,
         };
-        let hidden = self.decoder.hidden(&pass, input, Some(cache));
+        let hidden = match &self.architecture {
+            Architecture::Llama(model) => model.hidden(&pass, input, Some(cache)),
+            Architecture::Gpt2(model) => model.hidden(&pass, input, Some(cache)),
+            Architecture::Bert(_) | Architecture::ModernBert(_) => {
+                return Tensor::zeros([1, self.info.vocab_size], &self.device);
+            }
+        };
         cache.tokens += tokens;
-        let last = hidden.narrow(0, tokens - 1, 1);
-        ops::linear(last, self.decoder.head(leaves), None, false)
+        self.vocabulary_logits(hidden.narrow(0, tokens - 1, 1), &pass)
     }
+}
+
+/// The `model_type`s that are read.
+const SUPPORTED: [&str; 9] = [
+    "llama",
+    "mistral",
+    "qwen2",
+    "qwen3",
+    "gpt2",
+    "bert",
+    "roberta",
+    "distilbert",
+    "modernbert",
+];
+
+/// Logits over the vocabulary are hidden \[n, C\] · matrixᵀ \[V, C\] + bias \[V\].
+struct Output {
+    hidden: Tensor<2>,
+    matrix: Tensor<2>,
+    bias: Option<Tensor<1>>,
+}
+
+/// The head of a decoder: its output matrix, or classes read from the last token (`score`, without bias) or from each (`of_tokens`).
+async fn decoder_head(loader: &mut Loader<'_>, width: usize, of_tokens: &str) -> Result<Head> {
+    let (pooling, out) = match loader.task() {
+        Task::SequenceClassification => (Pooling::Last, "score"),
+        Task::TokenClassification => (Pooling::None, of_tokens),
+        _ => return Ok(Head::Vocabulary),
+    };
+    let names = ClassifierNames {
+        dense: None,
+        dense_bias: false,
+        dense_norm: None,
+        out,
+        out_bias: pooling == Pooling::None,
+    };
+    let head = Classifier::load(loader, names, width, pooling).await?;
+    Ok(Head::Classifier(Box::new(head)))
+}
+
+/// PEFT's test for `modules_to_save`: the name of the module, or of one that it is part of, ends with a name of the list
+/// (DistilBERT's pre_classifier does end with classifier).
+fn is_saved_whole(path: &str, config: &AdapterConfig) -> bool {
+    let dots = path.match_indices('.').map(|(place, _)| &path[..place]);
+    let mut modules = dots.chain([path]);
+    let saved = config.modules_to_save.as_deref().unwrap_or_default();
+    modules.any(|module| saved.iter().any(|name| module.ends_with(name.as_str())))
+}
+
+/// Whole numbers, or a column of factors, on the device.
+fn numbers(values: Vec<f32>, device: &Device) -> Tensor<1> {
+    let count = values.len();
+    Tensor::from_data(TensorData::new(values, [count]), device)
 }
 
 /// Reads a flat tensor back.
@@ -526,53 +759,61 @@ fn suffixes(paths: &[&str]) -> Vec<String> {
     found
 }
 
-impl Decoder {
-    fn hidden(&self, pass: &Pass, input: Tokens, cache: Option<&mut KvCache>) -> Tensor<2> {
-        match self {
-            Self::Llama(model) => model.hidden(pass, input, cache),
-            Self::Gpt2(model) => model.hidden(pass, input, cache),
-        }
-    }
+impl Architecture {
     fn head(&self, leaves: &Leaves) -> Tensor<2> {
         match self {
             Self::Llama(model) => model.head(leaves),
             Self::Gpt2(model) => model.head(leaves),
+            Self::Bert(model) => model.embedding().matrix(leaves, [model.vocab, model.width]),
+            Self::ModernBert(model) => model.embedding().matrix(leaves, [model.vocab, model.width]),
         }
     }
     fn linears(&self) -> Vec<&Linear> {
         match self {
             Self::Llama(model) => model.linears(),
             Self::Gpt2(model) => model.linears(),
+            Self::Bert(model) => model.linears(),
+            Self::ModernBert(model) => model.linears(),
         }
     }
     fn linears_mut(&mut self) -> Vec<&mut Linear> {
         match self {
             Self::Llama(model) => model.linears_mut(),
             Self::Gpt2(model) => model.linears_mut(),
+            Self::Bert(model) => model.linears_mut(),
+            Self::ModernBert(model) => model.linears_mut(),
         }
     }
     fn layers(&self) -> usize {
         match self {
             Self::Llama(model) => model.layers.len(),
             Self::Gpt2(model) => model.layers.len(),
+            Self::Bert(model) => model.layers.len(),
+            Self::ModernBert(model) => model.layers.len(),
         }
     }
     fn vocab_size(&self) -> usize {
         match self {
             Self::Llama(model) => model.vocab,
             Self::Gpt2(model) => model.vocab,
+            Self::Bert(model) => model.vocab,
+            Self::ModernBert(model) => model.vocab,
         }
     }
     fn width(&self) -> usize {
         match self {
             Self::Llama(model) => model.width,
             Self::Gpt2(model) => model.width,
+            Self::Bert(model) => model.width,
+            Self::ModernBert(model) => model.width,
         }
     }
     fn max_positions(&self) -> usize {
         match self {
             Self::Llama(model) => model.max_positions,
             Self::Gpt2(model) => model.max_positions,
+            Self::Bert(model) => model.max_positions,
+            Self::ModernBert(model) => model.max_positions,
         }
     }
 }
