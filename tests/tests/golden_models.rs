@@ -20,8 +20,17 @@ use lorakeet_tests::{
 use safetensors::{Dtype, tensor::TensorView};
 use std::path::PathBuf;
 
-const DECODERS: [&str; 6] = ["gpt2", "llama_tied", "llama_untied", "llama3_rope", "qwen2", "qwen3"];
-const OTHERS: [&str; 9] = [
+const DECODERS: [&str; 8] = [
+    "gpt2",
+    "llama_tied",
+    "llama_untied",
+    "llama3_rope",
+    "qwen2",
+    "qwen3",
+    "gemma2",
+    "gemma3_text",
+];
+const OTHERS: [&str; 11] = [
     "bert_seqcls",
     "bert_multilabel",
     "bert_regression",
@@ -31,6 +40,8 @@ const OTHERS: [&str; 9] = [
     "distilbert_seqcls",
     "modernbert_seqcls",
     "llama_seqcls",
+    "t5",
+    "flan_t5",
 ];
 
 fn architectures() -> impl Iterator<Item = &'static str> {
@@ -241,6 +252,65 @@ fn full_gradients_match_the_reference_on_the_cpu() {
 #[test]
 fn full_gradients_match_the_reference_on_vulkan() {
     full_gradients_match(DeviceChoice::Gpu);
+}
+
+/// An encoder-decoder that is asked token by token must predict what it predicts of the whole answer.
+#[test]
+fn an_answer_grows_as_it_was_given_whole() {
+    for choice in [DeviceChoice::Cpu, DeviceChoice::Gpu] {
+        let device = open(choice);
+        for architecture in ["t5", "flan_t5"] {
+            let case = Case::open(&format!("A/{architecture}"));
+            let model = model(&case, &device, false);
+            let leaves = model.parameters.plain();
+            let (asked, answer): (Vec<u32>, [i32; 5]) = (vec![5, 17, 90, 3, 44, 61, 12], [7, 33, 101, 4, 1]);
+            let whole = Batch {
+                rows: 1,
+                tokens: asked.len(),
+                input_ids: asked.clone(),
+                attention_mask: vec![1.0; asked.len()],
+                labels: answer.to_vec(),
+                ..Batch::default()
+            };
+            let all = values(model.logits(&leaves, &whole));
+            let mut cache = model.new_cache();
+            let mut last = values(model.next_logits(&leaves, &asked, &mut cache, true));
+            for (wanted, &token) in all.chunks(last.len()).zip(&answer) {
+                let worst = last.iter().zip(wanted).map(|(a, b)| (a - b).abs()).fold(0f32, f32::max);
+                assert!(worst < 2e-4, "{architecture}: {worst:e}");
+                last = values(model.next_logits(&leaves, &[token as u32], &mut cache, true));
+            }
+            assert_eq!(cache.len(), answer.len() + 1);
+        }
+    }
+}
+
+/// transformers 4 writes config.json in another layout.
+#[test]
+fn the_older_layout_of_the_config_gives_the_same_logits() {
+    let device = open(DeviceChoice::Cpu);
+    for architecture in architectures() {
+        let case = Case::open(&format!("A/{architecture}"));
+        let Ok(config) = std::fs::read(case.path.join("config.v4.json")) else {
+            continue;
+        };
+        let folder = std::env::temp_dir().join(format!("lorakeet-v4-{architecture}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        std::fs::write(folder.join("config.json"), config).expect("written");
+        let weights = folder.join("model.safetensors");
+        std::fs::copy(case.path.join("model.safetensors"), &weights).expect("copied");
+        let files = block_on(ModelFiles::open_path(&folder)).expect("the model's files open");
+        let model = block_on(Model::load(&files, false, 0, &device, &mut |_, _| ())).expect("the model loads");
+        let (batch, expected) = (batch(&case), case.tensors("expected.safetensors"));
+        let logits = values(model.logits(&model.parameters.plain(), &batch));
+        let mask = meaningful(&case, &batch, logits.len());
+        let worst = masked_difference(&logits, &expected["logits"].values, &mask);
+        assert!(
+            worst <= case.tolerance("logits_abs"),
+            "{architecture}: logits differ by {worst:e}"
+        );
+        std::fs::remove_dir_all(folder).expect("removed");
+    }
 }
 
 /// Saves the case's model as its encoder alone would be saved: no head, no prefix, and the old buffer of positions.

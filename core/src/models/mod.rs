@@ -7,6 +7,7 @@
 
 mod activation;
 mod bert;
+mod gemma;
 mod gpt2;
 mod head;
 mod llama;
@@ -14,6 +15,7 @@ mod load;
 mod modernbert;
 mod norm;
 mod rope;
+mod t5;
 
 pub use head::{Problem, Task};
 
@@ -30,6 +32,7 @@ use crate::{
     protocol::ModelInfo,
     random::Generator,
 };
+use activation::Activation;
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
 use head::{Classifier, ClassifierNames, Head, Pooling};
 use load::Loader;
@@ -218,7 +221,8 @@ pub(crate) struct Tokens {
     pub(crate) start: usize,
 }
 
-/// Keys and values of the tokens seen so far, a pair \[1, K, T, D\] for each layer.
+/// Keys and values of the tokens seen so far, a pair \[1, K, T, D\] for each layer; of an encoder-decoder, the decoder's, and then
+/// those that it reads of the encoder.
 #[derive(Debug, Clone, Default)]
 pub struct KvCache {
     layers: Vec<Option<(Tensor<4>, Tensor<4>)>>,
@@ -250,6 +254,11 @@ impl KvCache {
         *slot = Some((k.clone(), v.clone()));
         (k, v)
     }
+
+    /// A layer's keys and values as they are.
+    pub(crate) fn kept(&self, layer: usize) -> Option<(Tensor<4>, Tensor<4>)> {
+        self.layers.get(layer)?.clone()
+    }
 }
 
 enum Architecture {
@@ -257,6 +266,8 @@ enum Architecture {
     Gpt2(Box<gpt2::Gpt2>),
     Bert(Box<bert::Bert>),
     ModernBert(Box<modernbert::ModernBert>),
+    Gemma(Box<gemma::Gemma>),
+    T5(Box<t5::T5>),
 }
 
 /// A language model and what is trained on it.
@@ -300,6 +311,17 @@ impl Model {
                 let model = gpt2::Gpt2::load(&mut loader).await?;
                 let head = decoder_head(&mut loader, model.width, "classifier").await?;
                 (Architecture::Gpt2(Box::new(model)), head)
+            }
+            "gemma2" | "gemma3_text" => {
+                loader.set_task(head::task(&loader, Task::CausalLm));
+                let model = gemma::Gemma::load(&mut loader, &model_type).await?;
+                let head = decoder_head(&mut loader, model.width, "score").await?;
+                (Architecture::Gemma(Box::new(model)), head)
+            }
+            "t5" => {
+                loader.set_task(Task::Seq2SeqLm);
+                let model = t5::T5::load(&mut loader).await?;
+                (Architecture::T5(Box::new(model)), Head::Vocabulary)
             }
             "bert" | "roberta" | "xlm-roberta" | "distilbert" => {
                 loader.set_task(head::task(&loader, Task::Features));
@@ -545,7 +567,10 @@ impl Model {
                 Tensor::<1, Int>::from_data(TensorData::new(rows, [count]), &self.device),
             )
         };
-        let form = VocabularyForm { scale, soft_cap: 0.0 };
+        let form = VocabularyForm {
+            scale,
+            soft_cap: self.architecture.logit_cap(),
+        };
         let Output { hidden, matrix, bias } = self.output(hidden, pass);
         ops::vocabulary_loss(hidden, matrix, bias, targets, form)
     }
@@ -578,7 +603,11 @@ impl Model {
 
     fn vocabulary_logits(&self, hidden: Tensor<2>, pass: &Pass) -> Tensor<2> {
         let Output { hidden, matrix, bias } = self.output(hidden, pass);
-        ops::linear(hidden, matrix, bias, false)
+        let logits = ops::linear(hidden, matrix, bias, false);
+        match self.architecture.logit_cap() {
+            cap if cap > 0.0 => Activation::Tanh.apply(logits / cap) * cap,
+            _ => logits,
+        }
     }
 
     /// What logits over the vocabulary are made of.
@@ -620,12 +649,14 @@ impl Model {
             Architecture::Gpt2(model) => model.hidden(pass, input, None),
             Architecture::Bert(model) => model.hidden(pass, input.ids, input.mask, batch),
             Architecture::ModernBert(model) => model.hidden(pass, input.ids, input.mask),
+            Architecture::Gemma(model) => model.hidden(pass, input, None),
+            Architecture::T5(model) => model.hidden(pass, input, batch),
         }
     }
 
     /// An empty cache for one row.
     pub fn new_cache(&self) -> KvCache {
-        let layers = vec![None; self.architecture.layers()];
+        let layers = vec![None; self.architecture.kept_pairs()];
         KvCache {
             layers,
             tokens: 0,
@@ -633,19 +664,20 @@ impl Model {
         }
     }
 
-    /// Whether it continues texts.
+    /// Whether it continues or answers texts.
     pub fn generates(&self) -> bool {
-        self.task == Task::CausalLm
+        matches!(self.task, Task::CausalLm | Task::Seq2SeqLm)
     }
 
-    /// Logits \[1, V\] of the token after `ids`, which follow what the cache holds; zeros where the model continues no texts.
+    /// Logits \[1, V\] of the token after `ids`, which follow what the cache holds; zeros where the model continues no texts. On an
+    /// empty cache an encoder-decoder takes `ids` for what it answers, later for what was answered.
     pub fn next_logits(&self, leaves: &Leaves, ids: &[u32], cache: &mut KvCache, use_adapter: bool) -> Tensor<2> {
         let pass = Pass {
             leaves,
             use_adapter,
             dropout_seed: None,
         };
-        let (tokens, seen) = (ids.len(), cache.tokens);
+        let (mut tokens, seen) = (ids.len(), cache.tokens);
         let values: Vec<f32> = ids.iter().map(|&id| id as f32).collect();
         let input = Tokens {
             ids: Tensor::from_data(TensorData::new(values, [tokens]), &self.device),
@@ -657,6 +689,14 @@ impl Model {
         let hidden = match &self.architecture {
             Architecture::Llama(model) => model.hidden(&pass, input, Some(cache)),
             Architecture::Gpt2(model) => model.hidden(&pass, input, Some(cache)),
+            Architecture::Gemma(model) => model.hidden(&pass, input, Some(cache)),
+            Architecture::T5(model) => {
+                // What goes into the encoder takes no place in the answer, which begins with a token of its own.
+                let answered = if cache.is_empty() { 1 } else { tokens };
+                let hidden = model.next(&pass, input, cache);
+                tokens = answered;
+                hidden
+            }
             Architecture::Bert(_) | Architecture::ModernBert(_) => {
                 return Tensor::zeros([1, self.info.vocab_size], &self.device);
             }
@@ -667,7 +707,7 @@ impl Model {
 }
 
 /// The `model_type`s that are read.
-const SUPPORTED: [&str; 9] = [
+const SUPPORTED: [&str; 12] = [
     "llama",
     "mistral",
     "qwen2",
@@ -677,6 +717,9 @@ const SUPPORTED: [&str; 9] = [
     "roberta",
     "distilbert",
     "modernbert",
+    "gemma2",
+    "gemma3_text",
+    "t5",
 ];
 
 /// Logits over the vocabulary are hidden \[n, C\] · matrixᵀ \[V, C\] + bias \[V\].
@@ -766,6 +809,8 @@ impl Architecture {
             Self::Gpt2(model) => model.head(leaves),
             Self::Bert(model) => model.embedding().matrix(leaves, [model.vocab, model.width]),
             Self::ModernBert(model) => model.embedding().matrix(leaves, [model.vocab, model.width]),
+            Self::Gemma(model) => model.head(leaves),
+            Self::T5(model) => model.head(leaves),
         }
     }
     fn linears(&self) -> Vec<&Linear> {
@@ -774,6 +819,8 @@ impl Architecture {
             Self::Gpt2(model) => model.linears(),
             Self::Bert(model) => model.linears(),
             Self::ModernBert(model) => model.linears(),
+            Self::Gemma(model) => model.linears(),
+            Self::T5(model) => model.linears(),
         }
     }
     fn linears_mut(&mut self) -> Vec<&mut Linear> {
@@ -782,6 +829,8 @@ impl Architecture {
             Self::Gpt2(model) => model.linears_mut(),
             Self::Bert(model) => model.linears_mut(),
             Self::ModernBert(model) => model.linears_mut(),
+            Self::Gemma(model) => model.linears_mut(),
+            Self::T5(model) => model.linears_mut(),
         }
     }
     fn layers(&self) -> usize {
@@ -790,6 +839,22 @@ impl Architecture {
             Self::Gpt2(model) => model.layers.len(),
             Self::Bert(model) => model.layers.len(),
             Self::ModernBert(model) => model.layers.len(),
+            Self::Gemma(model) => model.layers.len(),
+            Self::T5(model) => model.layers(),
+        }
+    }
+    /// Pairs of keys and values that a cache holds.
+    fn kept_pairs(&self) -> usize {
+        match self {
+            Self::T5(model) => model.kept_pairs(),
+            other => other.layers(),
+        }
+    }
+    /// c of c·tanh(logit / c); 0 for none.
+    fn logit_cap(&self) -> f32 {
+        match self {
+            Self::Gemma(model) => model.logit_cap,
+            _ => 0.0,
         }
     }
     fn vocab_size(&self) -> usize {
@@ -798,6 +863,8 @@ impl Architecture {
             Self::Gpt2(model) => model.vocab,
             Self::Bert(model) => model.vocab,
             Self::ModernBert(model) => model.vocab,
+            Self::Gemma(model) => model.vocab,
+            Self::T5(model) => model.vocab,
         }
     }
     fn width(&self) -> usize {
@@ -806,6 +873,8 @@ impl Architecture {
             Self::Gpt2(model) => model.width,
             Self::Bert(model) => model.width,
             Self::ModernBert(model) => model.width,
+            Self::Gemma(model) => model.width,
+            Self::T5(model) => model.width,
         }
     }
     fn max_positions(&self) -> usize {
@@ -814,6 +883,8 @@ impl Architecture {
             Self::Gpt2(model) => model.max_positions,
             Self::Bert(model) => model.max_positions,
             Self::ModernBert(model) => model.max_positions,
+            Self::Gemma(model) => model.max_positions,
+            Self::T5(model) => model.max_positions,
         }
     }
 }
