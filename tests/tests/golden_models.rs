@@ -65,26 +65,9 @@ fn model(case: &Case, device: &Device, full: bool) -> Model {
 
 fn batch(case: &Case) -> Batch {
     let inputs = case.tensors("inputs.safetensors");
-    let part = |name: &str| inputs[name].values.as_slice();
-    let (ids, mask, labels) = (part("input_ids"), part("attention_mask"), part("labels"));
-    let tokens = inputs["input_ids"].shape[1];
-    let kind = case.json["kind"].as_str().expect("a kind");
-    if kind == "causal" {
-        return trajectory::batch(tokens, ids, mask, labels);
-    }
-    let mut batch = trajectory::batch(tokens, ids, mask, &vec![-100.0; ids.len()]);
-    if let Some(types) = inputs.get("token_type_ids") {
-        batch.token_type_ids = types.values.iter().map(|&id| id as u32).collect();
-    }
-    if matches!(kind, "seqcls" | "multilabel" | "regression") {
-        batch.labels.clear();
-        batch.row_labels = labels.iter().map(|&label| label as f32).collect();
-        batch.target_tokens = labels.len();
-    } else {
-        batch.labels = labels.iter().map(|&label| label as i32).collect();
-        batch.target_tokens = labels.iter().filter(|&&label| label != -100.0).count();
-    }
-    batch
+    let part = |name: &str| inputs.get(name).map_or(&[][..], |tensor| &tensor.values);
+    let parts = ["input_ids", "attention_mask", "token_type_ids", "labels"].map(part);
+    trajectory::batch_of(&case.json["kind"], inputs["input_ids"].shape[1], parts)
 }
 
 /// 1 for each row of logits that means something.
