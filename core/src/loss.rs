@@ -44,6 +44,15 @@ pub fn targets(batch: &Batch) -> (Vec<usize>, Vec<f32>) {
         all.extend(labels.iter().skip(1).map(|&label| label as f32));
         all.push(IGNORED as f32);
     }
+    counted(all)
+}
+
+/// The same where labels stand at the positions that predict them: masked language models and encoder-decoders.
+pub fn targets_in_place(batch: &Batch) -> (Vec<usize>, Vec<f32>) {
+    counted(batch.labels.iter().map(|&label| label as f32).collect())
+}
+
+fn counted(all: Vec<f32>) -> (Vec<usize>, Vec<f32>) {
     let counted: Vec<usize> = (0..all.len()).filter(|&row| all[row] != IGNORED as f32).collect();
     if counted.is_empty() || counted.len() * 8 > all.len() * 7 {
         return ((0..all.len()).collect(), all);
@@ -66,6 +75,7 @@ mod tests {
             target_tokens: 0,
             input_tokens: labels.len(),
             labels,
+            ..Batch::default()
         }
     }
 
@@ -73,6 +83,13 @@ mod tests {
     fn a_token_predicts_the_next_label_of_its_own_row() {
         let (rows, targets) = targets(&batch(vec![-100, 5, 6, -100, -100, -100, -100, 7], 2));
         assert_eq!(rows, [0, 1, 6]);
+        assert_eq!(targets, [5.0, 6.0, 7.0]);
+    }
+
+    #[test]
+    fn labels_in_place_are_their_own_positions_targets() {
+        let (rows, targets) = targets_in_place(&batch(vec![-100, 5, 6, -100, -100, -100, -100, 7], 2));
+        assert_eq!(rows, [1, 2, 7]);
         assert_eq!(targets, [5.0, 6.0, 7.0]);
     }
 

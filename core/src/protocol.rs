@@ -271,7 +271,7 @@ pub enum DeviceKind {
 pub struct ModelInfo {
     /// What it is called.
     pub name: String,
-    /// `llama`, `qwen2`, `qwen3`, `gpt2`.
+    /// As config.json has it: `llama`, `gpt2`, `bert`, `t5` and the like.
     pub model_type: String,
     /// Weights, tied ones counted once.
     pub parameters: u64,

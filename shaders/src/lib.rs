@@ -17,6 +17,7 @@ mod causal_softmax;
 mod cross_entropy;
 mod dropout;
 mod embedding;
+mod gelu;
 mod gelu_new;
 mod launch;
 mod layer_norm;
@@ -26,6 +27,7 @@ mod packed;
 mod rms_norm;
 mod rope;
 mod silu_mul;
+mod soft_cap;
 
 pub use adamw::{AdamW, SumSquares};
 pub use adamw_8bit::{AdamW8bit, Codes};
@@ -34,6 +36,7 @@ pub use causal_softmax::{CausalSoftmax, CausalSoftmaxBackward};
 pub use cross_entropy::{CrossEntropy, CrossEntropyBackward};
 pub use dropout::Dropout;
 pub use embedding::{EmbeddingBackward, EmbeddingGather};
+pub use gelu::{Gelu, GeluBackward};
 pub use gelu_new::{GeluNew, GeluNewBackward};
 pub use layer_norm::{LayerNorm, LayerNormBackward, LayerNormWeightBackward};
 pub use matmul::{Add, MatMul};
@@ -41,6 +44,7 @@ pub use packed::{Format, Packed, PackedGather, PackedMatMul, Planes, decode};
 pub use rms_norm::{RmsNorm, RmsNormBackward, RmsNormWeightBackward};
 pub use rope::Rope;
 pub use silu_mul::{SiluMul, SiluMulBackward};
+pub use soft_cap::{SoftCap, SoftCapBackward};
 
 use std::fmt::Debug;
 

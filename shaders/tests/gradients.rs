@@ -131,6 +131,30 @@ fn softmax_backward_is_the_derivative() {
 }
 
 #[test]
+fn a_query_sees_keys_on_both_sides_where_the_offset_says_so() {
+    let keys = 5;
+    let seen = |offset, window| {
+        let forward = CausalSoftmax {
+            batch: 1,
+            kv_heads: 1,
+            group: 1,
+            queries: keys,
+            keys,
+            offset,
+            scale: 1.0,
+            window,
+        };
+        let p = twin(&forward, &[vec![0.0; keys * keys], vec![1.0; keys]]).remove(0);
+        p.iter().map(|&p| p > 0.0).collect::<Vec<_>>()
+    };
+    assert_eq!(seen(keys, 0), [true; 25]);
+    let near: Vec<bool> = (0..25)
+        .map(|place: usize| (place / 5).abs_diff(place % 5) <= 1)
+        .collect();
+    assert_eq!(seen(1, 3), near);
+}
+
+#[test]
 fn a_row_that_may_see_nothing_is_zero() {
     let (batch, kv_heads, group, queries, keys, offset) = (1, 1, 1, 2, 2, 0);
     let forward = CausalSoftmax {
@@ -161,6 +185,16 @@ fn activation_backwards_are_the_derivatives() {
     assert_derivative(&SiluMul { len }, &inputs, 1, &dy, &d[1]);
     let dx = twin(&GeluNewBackward { len }, &[inputs[0].clone(), dy.clone()]);
     assert_derivative(&GeluNew { len }, &inputs[..1], 0, &dy, &dx[0]);
+    let dx = twin(&GeluBackward { len }, &[inputs[0].clone(), dy.clone()]);
+    assert_derivative(&Gelu { len }, &inputs[..1], 0, &dy, &dx[0]);
+    let cap = SoftCap {
+        len,
+        scale: 0.5,
+        cap: 1.5,
+    };
+    let y = twin(&cap, &inputs[..1]).remove(0);
+    let dx = twin(&cap.backward(), &[y, dy.clone()]);
+    assert_derivative(&cap, &inputs[..1], 0, &dy, &dx[0]);
 }
 
 #[test]

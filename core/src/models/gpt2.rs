@@ -4,9 +4,10 @@
 //! embd_pdrop, resid_pdrop) are not applied: only the adapter's is. Reference: transformers' modeling_gpt2.py.
 
 use super::{
-    KvCache, Leaves, Linear, Pass, Tokens, Weight,
+    KvCache, Linear, Pass, Tokens,
     load::{Loader, Role, Start},
     matrix::Matrix,
+    norm::Norm,
 };
 use crate::{
     error::{Error, Result},
@@ -25,23 +26,6 @@ pub(crate) struct Gpt2 {
     positions: Matrix,
     norm: Norm,
     head: Option<Matrix>,
-}
-
-struct Norm {
-    weight: Weight,
-    bias: Weight,
-}
-
-impl Norm {
-    async fn load(loader: &mut Loader<'_>, path: &str, width: usize) -> Result<Self> {
-        let weight = loader.weight(&format!("{path}.weight"), &[width], Start::Ones).await?;
-        let bias = loader.weight(&format!("{path}.bias"), &[width], Start::Zeros).await?;
-        Ok(Self { weight, bias })
-    }
-
-    fn forward(&self, x: Tensor<2>, leaves: &Leaves, eps: f32) -> Tensor<2> {
-        ops::layer_norm(x, self.weight.flat(leaves), self.bias.flat(leaves), eps)
-    }
 }
 
 pub(crate) struct Layer {
@@ -81,10 +65,10 @@ impl Gpt2 {
         for i in 0..count {
             let at = |part: &str| format!("{prefix}h.{i}.{part}");
             let mut layer = Layer {
-                norm_1: Norm::load(loader, &at("ln_1"), width).await?,
+                norm_1: Norm::load(loader, &at("ln_1"), width, true).await?,
                 attention: loader.linear(at("attn.c_attn"), width, 3 * width, true, true).await?,
                 attention_out: loader.linear(at("attn.c_proj"), width, width, true, true).await?,
-                norm_2: Norm::load(loader, &at("ln_2"), width).await?,
+                norm_2: Norm::load(loader, &at("ln_2"), width, true).await?,
                 up: loader.linear(at("mlp.c_fc"), width, inner, true, true).await?,
                 down: loader.linear(at("mlp.c_proj"), inner, width, true, true).await?,
             };
@@ -101,7 +85,7 @@ impl Gpt2 {
             }
             layers.push(layer);
         }
-        let norm = Norm::load(loader, &at("ln_f"), width).await?;
+        let norm = Norm::load(loader, &at("ln_f"), width, true).await?;
         let head = match loader.has("lm_head.weight") {
             true => Some(
                 loader

@@ -5,16 +5,16 @@
 //! Reference: transformers' modeling_llama.py, modeling_qwen2.py, modeling_qwen3.py.
 
 use super::{
-    KvCache, Linear, Pass, Tokens, Weight,
+    KvCache, Linear, Pass, Task, Tokens, Weight,
     load::{Loader, Role, Start},
     matrix::Matrix,
+    rope::Rope,
 };
 use crate::{
     error::{Error, Result},
     ops,
 };
-use burn::tensor::{Device, Tensor, TensorData};
-use serde_json::Value;
+use burn::tensor::Tensor;
 
 pub(crate) struct Llama {
     pub(crate) layers: Vec<Layer>,
@@ -136,7 +136,9 @@ impl Llama {
             });
         }
         let norm = loader.weight("model.norm.weight", &[width], Start::Ones).await?;
-        let tied = loader.flag("tie_word_embeddings") && !loader.has("lm_head.weight");
+        // A classifier has no output matrix.
+        let tied = loader.flag("tie_word_embeddings") || loader.task() != Task::CausalLm;
+        let tied = tied && !loader.has("lm_head.weight");
         let head = match tied {
             true => None,
             false => Some(
@@ -232,100 +234,5 @@ impl Llama {
             [q, k, v, o, gate, up, down]
         }
         self.layers.iter_mut().flat_map(parts).collect()
-    }
-}
-
-/// cos and sin \[positions, D/2\] of the rotary embedding, made once on the host in f32 as transformers does.
-struct Rope {
-    cos: Tensor<2>,
-    sin: Tensor<2>,
-}
-
-impl Rope {
-    fn new(loader: &Loader, dim: usize, positions: usize) -> Result<Self> {
-        // transformers 5 nests it in rope_parameters; 4 has rope_theta and rope_scaling.
-        let parameters = loader
-            .object("rope_parameters")
-            .or_else(|| loader.object("rope_scaling"));
-        let nested = parameters.and_then(|p| p.get("rope_theta")).and_then(Value::as_f64);
-        let theta = match nested {
-            Some(theta) => theta,
-            None => loader.real("rope_theta")?.unwrap_or(10_000.0),
-        };
-        let mut frequencies: Vec<f32> = (0..dim / 2)
-            .map(|i| 1.0 / (theta as f32).powf((2 * i) as f32 / dim as f32))
-            .collect();
-        if let Some(parameters) = parameters {
-            scale_frequencies(&mut frequencies, parameters)?;
-        }
-        // Longer contexts than this are not trained on in a browser; the table is cut to spare memory.
-        let positions = positions.min(8192);
-        let table = |function: fn(f32) -> f32| {
-            let angles = (0..positions).flat_map(|position| frequencies.iter().map(move |f| position as f32 * f));
-            let values: Vec<f32> = angles.map(function).collect();
-            from_values(values, [positions, dim / 2], loader.device())
-        };
-        Ok(Self {
-            cos: table(f32::cos),
-            sin: table(f32::sin),
-        })
-    }
-
-    fn tables(&self, start: usize, tokens: usize) -> (Tensor<2>, Tensor<2>) {
-        let rows = start..start + tokens;
-        (self.cos.clone().slice([rows.clone()]), self.sin.clone().slice([rows]))
-    }
-}
-
-fn from_values(values: Vec<f32>, shape: [usize; 2], device: &Device) -> Tensor<2> {
-    Tensor::from_data(TensorData::new(values, shape), device)
-}
-
-/// `rope_type` of config.json: `default`, `linear`, `llama3` (transformers' modeling_rope_utils.py).
-fn scale_frequencies(frequencies: &mut [f32], parameters: &Value) -> Result<()> {
-    let kind = parameters
-        .get("rope_type")
-        .or_else(|| parameters.get("type"))
-        .and_then(Value::as_str);
-    let number = |key: &str| {
-        let value = parameters.get(key).and_then(Value::as_f64);
-        value.ok_or_else(|| {
-            Error::format("this key of rope_scaling is missing")
-                .file("config.json")
-                .field(key)
-        })
-    };
-    match kind.unwrap_or("default") {
-        "default" => Ok(()),
-        "linear" => {
-            let factor = number("factor")? as f32;
-            frequencies.iter_mut().for_each(|f| *f /= factor);
-            Ok(())
-        }
-        "llama3" => {
-            let (factor, low, high) = (
-                number("factor")?,
-                number("low_freq_factor")?,
-                number("high_freq_factor")?,
-            );
-            let context = number("original_max_position_embeddings")?;
-            for f in frequencies {
-                let wavelength = 2.0 * std::f64::consts::PI / f64::from(*f);
-                let smooth = (context / wavelength - low) / (high - low);
-                let scaled = f64::from(*f) / factor;
-                *f = if wavelength > context / low {
-                    scaled
-                } else if wavelength < context / high {
-                    f64::from(*f)
-                } else {
-                    (1.0 - smooth) * scaled + smooth * f64::from(*f)
-                } as f32;
-            }
-            Ok(())
-        }
-        other => {
-            let what = format!("the rotary embedding {other:?} is not supported");
-            Err(Error::model(what).file("config.json").field("rope_type"))
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! From files to weights on the device: one tensor at a time, shape checked, frozen or trained as the run wants it.
 
 use super::{
-    Linear, Parameter, Parameters, Weight, bitsandbytes,
+    Linear, Parameter, Parameters, Task, Weight, bitsandbytes,
     matrix::{Matrix, Stored},
     pack,
 };
@@ -25,8 +25,10 @@ pub(crate) enum Role {
     Linear,
     /// A linear that is stored \[in, out\].
     Conv1d,
-    /// An embedding or a head, which keeps its file's format.
+    /// An embedding or a vocabulary's output matrix, which keeps its file's format.
     Table,
+    /// A linear of a task's head, which is always dense: adapters save it whole.
+    Head,
 }
 
 /// How a tensor starts where the files hold no weights.
@@ -51,6 +53,8 @@ pub(crate) struct Loader<'a> {
     weights: u64,
     weight_bytes: u64,
     parameters: Parameters,
+    task: Task,
+    draws_what_lacks: bool,
 }
 
 /// What was loaded besides the layers.
@@ -85,7 +89,23 @@ impl<'a> Loader<'a> {
             weights: 0,
             weight_bytes: 0,
             parameters: Parameters::default(),
+            task: Task::CausalLm,
+            draws_what_lacks: false,
         }
+    }
+
+    /// What the model is made for, as its architecture reads config.json.
+    pub(crate) fn task(&self) -> Task {
+        self.task
+    }
+
+    pub(crate) fn set_task(&mut self, task: Task) {
+        self.task = task;
+    }
+
+    /// From here on, a tensor that the files lack starts fresh: what follows is the head of another task than theirs.
+    pub(crate) fn draw_what_lacks(&mut self) {
+        self.draws_what_lacks = true;
     }
 
     pub(crate) fn finish(self) -> Finished {
@@ -142,7 +162,47 @@ impl<'a> Loader<'a> {
     }
 
     pub(crate) fn flag(&self, key: &str) -> bool {
-        self.key(key).and_then(Value::as_bool).unwrap_or(false)
+        self.flag_or(key, false)
+    }
+
+    pub(crate) fn flag_or(&self, key: &str, otherwise: bool) -> bool {
+        self.key(key).and_then(Value::as_bool).unwrap_or(otherwise)
+    }
+
+    /// A token's number, which may be 0.
+    pub(crate) fn token_id(&self, key: &str) -> Option<u32> {
+        self.key(key)
+            .and_then(Value::as_u64)
+            .and_then(|id| u32::try_from(id).ok())
+    }
+
+    /// The class of transformers that the model was saved from.
+    pub(crate) fn architecture(&self) -> Option<&str> {
+        self.key("architectures")?.as_array()?.first()?.as_str()
+    }
+
+    /// How many labels a classifier has; 2 where config.json does not say, as in transformers.
+    pub(crate) fn labels(&self) -> Result<usize> {
+        let named = self
+            .object("id2label")
+            .and_then(Value::as_object)
+            .map(|labels| labels.len());
+        match named.filter(|&count| count > 0) {
+            Some(count) => Ok(count),
+            None => Ok(self.optional_number("num_labels")?.unwrap_or(2)),
+        }
+    }
+
+    /// Which of `count` layers config.json's `layer_types` calls `kind`; `None` where it has no such list.
+    pub(crate) fn layers_named(&self, kind: &str, count: usize) -> Result<Option<Vec<bool>>> {
+        let Some(types) = self.key("layer_types").and_then(Value::as_array) else {
+            return Ok(None);
+        };
+        if types.len() != count {
+            let what = format!("names {} layers, the model has {count}", types.len());
+            return Err(Error::format(what).file("config.json").field("layer_types"));
+        }
+        Ok(Some(types.iter().map(|name| name.as_str() == Some(kind)).collect()))
     }
 
     pub(crate) fn text(&self, key: &str) -> Result<String> {
@@ -158,11 +218,16 @@ impl<'a> Loader<'a> {
         self.files.contains(name)
     }
 
+    /// Whether tensor `name` starts fresh.
+    fn is_drawn(&self, name: &str) -> bool {
+        self.fresh || self.draws_what_lacks && !self.files.contains(name)
+    }
+
     /// Tensor `name` of `shape`.
     pub(crate) async fn weight(&mut self, name: &str, shape: &[usize], start: Start) -> Result<Weight> {
         let count: usize = shape.iter().product();
         device::check_size(self.device, name, 4 * count as u64)?;
-        let values = if self.fresh {
+        let values = if self.is_drawn(name) {
             self.draw(count, start)?
         } else {
             self.read(name, shape).await?
@@ -250,7 +315,7 @@ impl<'a> Loader<'a> {
 
     /// The matrix, packed; `None` where it is to be dense.
     async fn packed(&mut self, name: &str, shape: [usize; 2], role: Role) -> Result<Option<Stored>> {
-        if self.full || self.fresh {
+        if self.full || self.is_drawn(name) || role == Role::Head {
             return Ok(None);
         }
         if let Some(matrix) = bitsandbytes::read(self, name, shape).await? {
@@ -270,7 +335,7 @@ impl<'a> Loader<'a> {
         let own = own_format(storage);
         // What came quantised is not quantised again.
         let floats = matches!(own, None | Some(Format::F16 | Format::Bf16));
-        let is_linear = role != Role::Table;
+        let is_linear = matches!(role, Role::Linear | Role::Conv1d);
         if is_linear && floats && self.base != Base::Own {
             // bitsandbytes quantises Conv1D's weights as [out, in].
             let turn = role == Role::Conv1d && !flipped;
@@ -319,7 +384,11 @@ impl<'a> Loader<'a> {
         } else {
             [outputs, inputs]
         };
-        let role = if transposed { Role::Conv1d } else { Role::Linear };
+        let role = match (self.draws_what_lacks, transposed) {
+            (true, _) => Role::Head,
+            (false, true) => Role::Conv1d,
+            (false, false) => Role::Linear,
+        };
         let weight = self
             .matrix(&format!("{path}.weight"), shape, Start::Normal, role)
             .await?;
@@ -335,6 +404,7 @@ impl<'a> Loader<'a> {
             weight,
             bias,
             lora: None,
+            whole: None,
         })
     }
 }
@@ -344,7 +414,7 @@ fn missing(key: &str) -> Error {
 }
 
 /// transformers' rule (Trainer.get_decay_parameter_names): biases and norms do not decay.
-fn decays(name: &str) -> bool {
+pub(super) fn decays(name: &str) -> bool {
     let name = name.to_lowercase();
     let is_norm = |part: &str| {
         part.contains("layernorm")

@@ -144,6 +144,9 @@ pub fn attention() -> Vec<Case> {
         (3, 1, 2, 1, 33, 32, 0),
         (2, 1, 2, 7, 130, 123, 65),
         (1, 2, 1, 33, 63, 63, 0),
+        // Both sides: all keys, and those within 4 of the query.
+        (2, 2, 1, 17, 17, 17, 0),
+        (2, 1, 2, 33, 33, 4, 9),
         (1, 3, 3, 40, 300, 260, 0),
     ] {
         let scale = 0.25;
@@ -184,8 +187,20 @@ pub fn activations() -> Vec<Case> {
         for size in [1.5, 300.0] {
             cases.push(case(SiluMul { len }, size, 1e-5));
             cases.push(case(SiluMulBackward { len }, size, 1e-5));
+            cases.push(case(Gelu { len }, size, 1e-5));
+            cases.push(case(GeluBackward { len }, size, 5e-5));
             cases.push(case(GeluNew { len }, size, 1e-5));
             cases.push(case(GeluNewBackward { len }, size, 5e-5));
+            let cap = SoftCap {
+                len,
+                scale: 0.5,
+                cap: 20.0,
+            };
+            let mut backward = case(cap.backward(), size, 1e-5);
+            let forward = case(cap.clone(), size, 1e-5);
+            backward.inputs[0] = twin(&cap, &forward.inputs).remove(0);
+            cases.push(forward);
+            cases.push(backward);
         }
     }
     cases
