@@ -352,7 +352,15 @@ impl Lab {
                 (names, files, name)
             }
         };
-        self.ask(Job::Model, Command::LoadModel { files, name }, beside);
+        self.ask(
+            Job::Model,
+            Command::LoadModel {
+                files,
+                name,
+                config: None,
+            },
+            beside,
+        );
     }
 
     fn load_data(self) {

@@ -232,11 +232,24 @@ impl RunConfig {
                 Error::config(format!("must be below learning_rate ({rate}), got {}", self.lr_end)).field("lr_end"),
             );
         }
-        if self.finetuning_type == FinetuningType::Full && self.quantization_bit.is_some() {
+        let packs = [
+            ("quantization_bit", self.quantization_bit.is_some()),
+            ("fp8", self.fp8.is_some()),
+        ];
+        for (field, set) in packs {
+            if self.finetuning_type == FinetuningType::Full && set {
+                return Err(Error::config(
+                    "cannot be trained with finetuning_type full: packed weights stay as they are",
+                )
+                .field(field)
+                .remedy(format!("Use finetuning_type lora, or take {field} out.")));
+            }
+        }
+        if self.quantization_bit.is_some() && self.fp8.is_some() {
             return Err(
-                Error::config("cannot be trained with finetuning_type full: packed weights stay as they are")
-                    .field("quantization_bit")
-                    .remedy("Use finetuning_type lora, or take quantization_bit out."),
+                Error::config("the base is held in one format, and quantization_bit names another")
+                    .field("fp8")
+                    .remedy("Take one of the two out."),
             );
         }
         Ok(())
@@ -534,6 +547,40 @@ pub enum Optimizer {
     /// AdamW as PyTorch computes it.
     #[default]
     AdamwTorch,
+}
+
+/// The sixteen values of a 4-bit base; bitsandbytes' `quant_type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QuantType {
+    /// Quantiles of a normal distribution.
+    #[default]
+    Nf4,
+    /// A 4-bit float.
+    Fp4,
+}
+
+/// The 8-bit floats of an FP8 base.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fp8Format {
+    /// Four bits of exponent, three of fraction.
+    E4m3,
+    /// Five bits of exponent, two of fraction.
+    E5m2,
+}
+
+/// What shares a scale in an FP8 base.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fp8Scale {
+    /// The whole matrix.
+    Tensor,
+    /// A row: an output of the linear.
+    #[default]
+    Row,
+    /// 128 rows by 128 columns.
+    Block,
 }
 
 /// transformers' `SchedulerType`.

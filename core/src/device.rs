@@ -72,11 +72,15 @@ pub async fn open(choice: DeviceChoice) -> Result<(Device, DeviceInfo)> {
 /// # Errors
 /// The tensor named `name` is too large.
 pub fn check_size(device: &Device, name: &str, bytes: u64) -> Result<()> {
-    let limit = match GPU.get() {
+    within(largest_buffer_bytes(device), name, bytes)
+}
+
+/// The most bytes that a kernel can be given in one buffer of `device`.
+pub fn largest_buffer_bytes(device: &Device) -> u64 {
+    match GPU.get() {
         Some((gpu, info)) if gpu == device => info.max_binding_bytes,
         _ => u64::MAX,
-    };
-    within(limit, name, bytes)
+    }
 }
 
 fn within(limit: u64, name: &str, bytes: u64) -> Result<()> {

@@ -14,6 +14,7 @@ use crate::protocol::{
     Command, DeviceChoice, DeviceInfo, EvalInfo, Event, GenerateOptions, Message, Prompt, RunInfo, RunSummary, Stage,
     StepInfo,
 };
+use crate::quant::Base;
 use crate::store::{self, Sink, Source};
 use crate::train::checkpoint::{self, Checkpoint, Progress};
 pub use crate::train::control::{Control, Host};
@@ -84,7 +85,10 @@ impl Session {
     async fn serve(&mut self, command: Command, files: Vec<Source>, emit: Emit<'_>) -> Result<()> {
         match command {
             Command::Open { device } => self.open(device, emit).await,
-            Command::LoadModel { name, .. } => self.load_model(name, files, emit).await,
+            Command::LoadModel { name, config, .. } => {
+                let base = config.as_deref().map(Base::from).unwrap_or_default();
+                self.load_model(name, base, files, emit).await
+            }
             Command::LoadData { .. } => {
                 let dataset = read_data(files).await?;
                 emit(Event::Data(dataset.info()), None);
@@ -137,7 +141,7 @@ impl Session {
         Ok(())
     }
 
-    async fn load_model(&mut self, name: String, files: Vec<Source>, emit: Emit<'_>) -> Result<()> {
+    async fn load_model(&mut self, name: String, base: Base, files: Vec<Source>, emit: Emit<'_>) -> Result<()> {
         if self.device.is_none() {
             self.open(DeviceChoice::Auto, emit).await?;
         }
@@ -158,19 +162,20 @@ impl Session {
                 None,
             );
         }
-        let model = self.read_model(&files, false, 0, emit).await?;
+        let model = self.read_model(&files, (false, base), 0, emit).await?;
         emit(Event::Model(model.info.clone()), None);
         self.adapter = None;
         self.model = Some(Loaded {
             files,
             model,
             full: false,
+            base,
             companions,
         });
         Ok(())
     }
 
-    async fn read_model(&self, files: &ModelFiles, full: bool, seed: u64, emit: Emit<'_>) -> Result<Model> {
+    async fn read_model(&self, files: &ModelFiles, kind: (bool, Base), seed: u64, emit: Emit<'_>) -> Result<Model> {
         let (device, _) = self
             .device
             .as_ref()
@@ -185,7 +190,7 @@ impl Session {
                 None,
             )
         };
-        Model::load(files, full, seed, device, &mut progress).await
+        Model::load_base(files, kind, seed, device, &mut progress).await
     }
 
     /// Takes validation data that is in a file of its own, for the next run.
@@ -228,10 +233,6 @@ impl Session {
     async fn train(&mut self, config: RunConfig, sample_prompt: Option<String>, emit: Emit<'_>) -> Result<()> {
         self.control.begin_run();
         let started_ms = (self.host.now_ms)();
-        if let Some(bits) = config.quantization_bit {
-            let message = format!("quantization_bit: {bits} has no effect yet: the frozen base is held in 32 bits.");
-            emit(Event::Warning { message }, None);
-        }
 
         // Rows → examples → a seeded split.
         let loaded = self.model.as_ref().ok_or_else(no_model)?;
@@ -305,14 +306,19 @@ impl Session {
     /// Makes the loaded model trainable: every weight, an adapter that was given, or a fresh one.
     async fn prepare_model(&mut self, config: &RunConfig, emit: Emit<'_>) -> Result<()> {
         let full = config.finetuning_type == FinetuningType::Full;
-        if full || self.model.as_ref().is_some_and(|loaded| loaded.full) {
-            // Read again: a model is either frozen or trained throughout. The old one goes first, two may not fit.
+        let base = Base::from(config);
+        let fits = |loaded: &Loaded| !full && !loaded.full && loaded.base == base;
+        if !self.model.as_ref().is_some_and(fits) {
+            // Read again: a model is either frozen, in one format, or trained throughout. The old one goes first, two may not
+            // fit.
             let Loaded { files, companions, .. } = self.model.take().ok_or_else(no_model)?;
-            let model = self.read_model(&files, full, config.seed, emit).await?;
+            let model = self.read_model(&files, (full, base), config.seed, emit).await?;
+            emit(Event::Model(model.info.clone()), None);
             self.model = Some(Loaded {
                 files,
                 model,
                 full,
+                base,
                 companions,
             });
         }

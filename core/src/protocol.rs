@@ -24,6 +24,10 @@ pub enum Command {
         files: Vec<String>,
         /// What to call it.
         name: String,
+        /// The run that it is for: `quantization_bit` or `fp8` packs it on the way. Without one it keeps its file's format,
+        /// and is read again where a run wants another.
+        #[serde(default)]
+        config: Option<Box<RunConfig>>,
     },
     /// Load the training data in the one file beside this command.
     LoadData {

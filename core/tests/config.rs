@@ -311,7 +311,6 @@ fn what_is_not_there_is_refused_and_what_does_not_matter_is_said() {
         "stage: dpo",
         "do_train: false",
         "group_by_length: true",
-        "quantization_type: fp4",
         "resume_from_checkpoint: out/checkpoint-5",
     ] {
         let error = refused(line);

@@ -41,6 +41,13 @@ macro_rules! by_element {
             )
             .to_owned()
         }
+        $crate::launch::by_element_count!($len);
+    };
+}
+
+/// The part of [`by_element`] that says how many workgroups there are, for a kernel that puts its text together itself.
+macro_rules! by_element_count {
+    ($len:expr) => {
         fn workgroup_size(&self, _tier: $crate::Tier) -> [u32; 3] {
             [64, 1, 1]
         }
@@ -113,7 +120,7 @@ macro_rules! by_column {
     };
 }
 
-pub(crate) use {by_column, by_element, by_row};
+pub(crate) use {by_column, by_element, by_element_count, by_row};
 
 #[cfg(test)]
 mod tests {

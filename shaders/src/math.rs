@@ -38,6 +38,24 @@ pub(crate) fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
+/// The value of an IEEE 16-bit float.
+#[inline(always)]
+pub(crate) fn half(bits: u16) -> f32 {
+    let (sign, size) = (u32::from(bits & 0x8000) << 16, u32::from(bits & 0x7fff));
+    // A subnormal half is a multiple of 2⁻²⁴; above it exponents differ by 112; the largest exponent stays the largest.
+    let normal = f32::from_bits((size << 13) + (112 << 23));
+    let infinite = f32::from_bits((size << 13) | 0x7f80_0000);
+    let subnormal = size as f32 * (1.0 / 16_777_216.0);
+    let value = if size < 0x400 {
+        subnormal
+    } else if size >= 0x7c00 {
+        infinite
+    } else {
+        normal
+    };
+    f32::from_bits(value.to_bits() | sign)
+}
+
 /// Σ term(aᵢ).
 #[inline(always)]
 pub(crate) fn sum_of(a: &[f32], term: impl Fn(f32) -> f32) -> f32 {

@@ -44,14 +44,36 @@ pub struct MatMul {
 enum Plan {
     /// An invocation computes rows × columns; the invocations of a workgroup lie side by side, or below each other.
     Registers { rows: usize, columns: usize, below: bool },
-    /// A workgroup computes 16·tall × 16·wide, in slices of `deep`.
-    Tiles { tall: usize, wide: usize, deep: usize },
+    /// A workgroup computes a tile.
+    Tiles(Tiles),
     /// A workgroup computes this many rows of a few columns.
     Matvec { rows: usize },
 }
 
+/// A workgroup's tile of 16·tall × 16·wide outputs, in slices of `deep`, a multiple of eight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tiles {
+    pub(crate) tall: usize,
+    pub(crate) wide: usize,
+    pub(crate) deep: usize,
+}
+
+impl Tiles {
+    /// What suits a product of so many rows and columns.
+    pub(crate) fn choose(batch: usize, m: usize, n: usize) -> Self {
+        let large = batch * m.div_ceil(128) * n.div_ceil(128);
+        let (tall, wide, deep) = match (m, n) {
+            (..=16, _) => (1, 4, 16),
+            (_, ..=16) => (4, 1, 16),
+            (96.., 96..) if large >= 128 => (8, 8, 8),
+            _ => (4, 4, 16),
+        };
+        Self { tall, wide, deep }
+    }
+}
+
 /// Invocations a workgroup of [`Plan::Registers`].
-const LANES: usize = 16;
+pub(crate) const LANES: usize = 16;
 /// Products of fewer multiplications are not spread over threads.
 #[cfg(not(target_arch = "wasm32"))]
 const PARALLEL_FROM: usize = 1 << 18;
@@ -99,29 +121,9 @@ impl MatMul {
     }
 
     fn gpu_plan(&self) -> Plan {
-        let large = self.batch * self.m.div_ceil(128) * self.n.div_ceil(128);
-        match (self.m, self.n) {
-            (..=4, _) => Plan::Matvec { rows: self.m.max(1) },
-            (..=16, _) => Plan::Tiles {
-                tall: 1,
-                wide: 4,
-                deep: 16,
-            },
-            (_, ..=16) => Plan::Tiles {
-                tall: 4,
-                wide: 1,
-                deep: 16,
-            },
-            (96.., 96..) if large >= 128 => Plan::Tiles {
-                tall: 8,
-                wide: 8,
-                deep: 8,
-            },
-            _ => Plan::Tiles {
-                tall: 4,
-                wide: 4,
-                deep: 16,
-            },
+        match self.m {
+            ..=4 => Plan::Matvec { rows: self.m.max(1) },
+            _ => Plan::Tiles(Tiles::choose(self.batch, self.m, self.n)),
         }
     }
 
@@ -146,7 +148,7 @@ impl MatMul {
                 columns,
                 below: true,
             } => (rows * LANES, columns),
-            Plan::Tiles { tall, wide, .. } => (16 * tall, 16 * wide),
+            Plan::Tiles(tiles) => (16 * tiles.tall, 16 * tiles.wide),
             Plan::Matvec { rows } => (rows, if self.b_trans { 8 } else { 32 }),
         }
     }
@@ -177,11 +179,12 @@ impl MatMul {
             .replace("$BLOCK_COLUMNS", &columns.to_string())
             .replace("$A_TRANS", if self.a_trans { "true" } else { "false" })
             .replace("$B_TRANS", if self.b_trans { "true" } else { "false" })
+            + include_str!("matmul_block.wgsl")
     }
 }
 
 /// `line(i)` for every i under `count`, one under the other.
-fn lines(count: usize, line: impl Fn(usize) -> String) -> String {
+pub(crate) fn lines(count: usize, line: impl Fn(usize) -> String) -> String {
     (0..count).fold(String::new(), |mut text, i| {
         let _ = writeln!(text, "{}", line(i));
         text
@@ -189,7 +192,7 @@ fn lines(count: usize, line: impl Fn(usize) -> String) -> String {
 }
 
 /// `line(row, column)` for every pair.
-fn pairs(rows: usize, columns: usize, line: impl Fn(usize, usize) -> String) -> String {
+pub(crate) fn pairs(rows: usize, columns: usize, line: impl Fn(usize, usize) -> String) -> String {
     lines(rows * columns, |i| line(i / columns, i % columns))
 }
 
@@ -361,7 +364,9 @@ fn registers_text(rows: usize, columns: usize, below: bool, fetches: (Fetch, Fet
         .replace("$STORE\n", &store)
 }
 
-fn tiles_text(tall: usize, wide: usize, deep: usize) -> String {
+/// The text of a tile; `load_b` fills `b_slice` with a slice of op(B).
+pub(crate) fn tiles_text(tiles: Tiles, load_b: &str) -> String {
+    let Tiles { tall, wide, deep } = tiles;
     let start = pairs(tall, wide, |r, c| format!("    var t{r}_{c} = 0.0;"));
     let step = lines(tall, |r| {
         format!("            let x{r} = a_slice[p * (ROWS + 1u) + y + {}u];", 16 * r)
@@ -379,6 +384,7 @@ fn tiles_text(tall: usize, wide: usize, deep: usize) -> String {
         .replace("$TALL", &tall.to_string())
         .replace("$WIDE", &wide.to_string())
         .replace("$DEEP", &deep.to_string())
+        .replace("$LOAD_B\n", load_b)
         .replace("$START\n", &start)
         .replace("$STEP\n", &step)
         .replace("$STORE\n", &store)
@@ -406,7 +412,7 @@ impl Kernel for MatMul {
                 let side = if below { "below" } else { "beside" };
                 format!("registers{rows}x{columns}{side}_{}{}", a.letter(), b.letter())
             }
-            Plan::Tiles { tall, wide, deep } => format!("tiles{tall}x{wide}x{deep}"),
+            Plan::Tiles(Tiles { tall, wide, deep }) => format!("tiles{tall}x{wide}x{deep}"),
             Plan::Matvec { rows } => format!("matvec{rows}"),
         };
         format!(
@@ -423,7 +429,7 @@ impl Kernel for MatMul {
             Plan::Registers { rows, columns, below } => {
                 registers_text(rows, columns, below, self.fetches(rows, columns))
             }
-            Plan::Tiles { tall, wide, deep } => tiles_text(tall, wide, deep),
+            Plan::Tiles(tiles) => tiles_text(tiles, include_str!("matmul_load.wgsl")),
             Plan::Matvec { rows } => matvec_text(rows),
         };
         self.head(tier) + &body
@@ -432,7 +438,7 @@ impl Kernel for MatMul {
     fn workgroup_size(&self, tier: Tier) -> [u32; 3] {
         match self.plan(tier) {
             Plan::Registers { .. } => [LANES as u32, 1, 1],
-            Plan::Tiles { .. } | Plan::Matvec { .. } => [256, 1, 1],
+            Plan::Tiles(_) | Plan::Matvec { .. } => [256, 1, 1],
         }
     }
 

@@ -348,3 +348,51 @@ fn the_products_twin_equals_the_sum_written_out() {
         assert_eq!(out.len(), batch * m * n);
     }
 }
+
+#[test]
+fn across_a_packed_matrix_is_the_derivative_of_along_it() {
+    let mut noise = Noise(23);
+    for format in cases::formats() {
+        let (m, rows, columns) = (3, 9, format.row_multiple().max(11));
+        let matrix = Packed { format, rows, columns };
+        let inputs = vec![noise.values(m * columns, 1.0), cases::words(&matrix, &mut noise)];
+        let dy = noise.values(m * rows, 1.0);
+        let dx = twin(&PackedMatMul::new(m, matrix, true), &[dy.clone(), inputs[1].clone()]);
+        assert_derivative(&PackedMatMul::new(m, matrix, false), &inputs, 0, &dy, &dx[0]);
+    }
+}
+
+#[test]
+fn a_packed_product_is_the_product_with_the_decoded_matrix() {
+    let mut noise = Noise(29);
+    for format in cases::formats() {
+        let columns = 2 * format.row_multiple().max(150);
+        let matrix = Packed {
+            format,
+            rows: 301,
+            columns: columns - columns % format.row_multiple(),
+        };
+        let words = cases::words(&matrix, &mut noise);
+        let mut dense = vec![0.0; matrix.elements()];
+        decode(&matrix, &words, 0, &mut dense);
+        // Any range decodes to the same numbers.
+        let mut part = vec![0.0; 77];
+        decode(&matrix, &words, 45, &mut part);
+        assert_eq!(part, dense[45..122]);
+        for across in [false, true] {
+            for m in [1, 6] {
+                let kernel = PackedMatMul::new(m, matrix, across);
+                let a = noise.values(m * kernel.k(), 1.0);
+                let found = twin(&kernel, &[a.clone(), words.clone()]);
+                let product = MatMul::new(1, m, kernel.n(), kernel.k(), false, !across);
+                let wanted = twin(&product, &[a, dense.clone()]);
+                for (found, wanted) in found[0].iter().zip(&wanted[0]) {
+                    assert!(
+                        (found - wanted).abs() <= 2e-5 * (1.0 + wanted.abs()),
+                        "{kernel:?}: {found}, not {wanted}"
+                    );
+                }
+            }
+        }
+    }
+}

@@ -47,7 +47,9 @@ fn every_text_passes_naga() {
             let text = case.kernel.wgsl(tier);
             let module = naga::front::wgsl::parse_str(&text)
                 .unwrap_or_else(|error| panic!("{:?}:\n{}", case.kernel, error.emit_to_string(&text)));
-            naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::empty())
+            // unpack2x16float: part of WebGPU, and of every adapter but some of OpenGL's.
+            let capabilities = naga::valid::Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+            naga::valid::Validator::new(naga::valid::ValidationFlags::all(), capabilities)
                 .validate(&module)
                 .unwrap_or_else(|error| panic!("{:?}:\n{}", case.kernel, error.emit_to_string(&text)));
             assert_eq!(module.entry_points[0].name, "main");
@@ -82,6 +84,11 @@ fn info_is_as_long_as_the_text_says() {
 #[test]
 fn products_equal_their_twin() {
     agree_on(&Gpu::open(), &cases::products());
+}
+
+#[test]
+fn packed_matrices_equal_their_twins() {
+    agree_on(&Gpu::open(), &cases::packed());
 }
 
 #[test]

@@ -45,7 +45,14 @@ impl Desk {
         };
         desk.ask(Command::Open { device }, Vec::new());
         let (files, name) = (Vec::new(), String::new());
-        desk.ask(Command::LoadModel { files, name }, model);
+        desk.ask(
+            Command::LoadModel {
+                files,
+                name,
+                config: None,
+            },
+            model,
+        );
         let file = data.name().to_owned();
         desk.ask(Command::LoadData { file }, vec![data]);
         desk

@@ -243,6 +243,7 @@ fn full_training_learns_and_its_folder_loads_as_a_model() {
         Command::LoadModel {
             files: Vec::new(),
             name: "trained".into(),
+            config: None,
         },
         files,
     );

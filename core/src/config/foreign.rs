@@ -300,8 +300,6 @@ static FOREIGN: &[(&[&str], Treatment)] = &[
         &["average_tokens_across_devices"],
         Unneeded("the loss is always averaged over all target tokens of a step"),
     ),
-    (&["quantization_type", "bnb_4bit_quant_type"], Only(&["nf4"], LATER)),
-    (&["double_quantization", "bnb_4bit_use_double_quant"], Only(ON, LATER)),
     (&["quantization_method"], Only(&["bnb", "bitsandbytes"], LATER)),
     (
         &["bnb_4bit_compute_dtype", "quantization_device_map"],

@@ -2,7 +2,7 @@
 //!
 //! Values that arrive here have passed the knob's own check; `None` means that the two disagree, which is a defect.
 
-use super::{FinetuningType, Interval, Optimizer, SchedulerType, TargetModules};
+use super::{FinetuningType, Fp8Format, Fp8Scale, Interval, Optimizer, QuantType, SchedulerType, TargetModules};
 use serde_json::{Map, Number, Value};
 
 /// A type that a knob's value has in [`super::RunConfig`].
@@ -138,6 +138,9 @@ macro_rules! words {
 words! {
     FinetuningType { Lora = "lora", Full = "full" }
     Optimizer { AdamwTorch = "adamw_torch" }
+    QuantType { Nf4 = "nf4", Fp4 = "fp4" }
+    Fp8Format { E4m3 = "e4m3", E5m2 = "e5m2" }
+    Fp8Scale { Tensor = "tensor", Row = "row", Block = "block" }
     Interval { Steps = "steps", Epoch = "epoch", No = "no" }
     SchedulerType {
         Linear = "linear",

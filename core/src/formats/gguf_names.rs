@@ -150,23 +150,24 @@ pub fn rename(metadata: &Metadata, architecture: &str, tensors: Vec<Placed>) -> 
     Ok(renamed)
 }
 
+/// The file's row that is Hugging Face's row `row`, where heads have `head_rows` rows each: within a head of D rows, the
+/// file's row 2j + half is Hugging Face's row half·(D/2) + j.
+pub(super) fn permuted_row(row: usize, head_rows: usize) -> usize {
+    let (head, within, half_rows) = (row / head_rows, row % head_rows, head_rows / 2);
+    head * head_rows + 2 * (within % half_rows) + within / half_rows
+}
+
 impl Change {
     /// The numbers of a tensor in Hugging Face's order; `shape` is the shape after the change.
     pub fn apply(self, shape: &[usize], values: Vec<f32>) -> Vec<f32> {
         match self {
             Self::None => values,
-            // Within a head of D rows, the file's row 2j + half is Hugging Face's row half·(D/2) + j.
             Self::Unpermute { heads } => {
                 let columns: usize = shape[1..].iter().product();
-                let half_rows = shape[0] / heads / 2;
                 let mut changed = Vec::with_capacity(values.len());
-                for head in 0..heads {
-                    for half in 0..2 {
-                        for j in 0..half_rows {
-                            let row = (head * half_rows + j) * 2 + half;
-                            changed.extend_from_slice(&values[row * columns..(row + 1) * columns]);
-                        }
-                    }
+                for row in 0..shape[0] {
+                    let from = permuted_row(row, shape[0] / heads);
+                    changed.extend_from_slice(&values[from * columns..(from + 1) * columns]);
                 }
                 changed
             }

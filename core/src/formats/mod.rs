@@ -17,6 +17,7 @@ use crate::{Error, Result};
 use gguf_names::Change;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 
 pub use blocks::Storage;
 
@@ -182,9 +183,7 @@ impl ModelFiles {
     /// There is no such tensor, its storage is not one that is read here, or the file cannot be read.
     pub async fn read_f32(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>)> {
         let Some(index) = self.by_name.get(name) else {
-            return Err(Error::model("the model's files have no such tensor")
-                .field(name)
-                .remedy("Check that the files belong to one model and are complete."));
+            return Err(no_tensor(name));
         };
         let (entry, place) = (&self.entries[*index], &self.places[*index]);
         let located = |error: Error| error.file(place.source.name()).field(name);
@@ -193,11 +192,74 @@ impl ModelFiles {
                 Error::internal("storage that is not readable was decoded")
             })));
         }
-        let length =
-            usize::try_from(entry.bytes).map_err(|_| located(Error::model("is too large for this machine")))?;
-        let bytes = place.source.read_at(place.offset, length).await.map_err(located)?;
+        let bytes = self.read_bytes(name).await?;
         let values = blocks::decode(entry.storage, &bytes).map_err(located)?;
         Ok((entry.shape.clone(), place.change.apply(&entry.shape, values)))
+    }
+
+    /// The bytes of a tensor, as its file stores them.
+    ///
+    /// # Errors
+    /// There is no such tensor, or the file cannot be read.
+    pub async fn read_bytes(&self, name: &str) -> Result<Vec<u8>> {
+        let Some(index) = self.by_name.get(name) else {
+            return Err(no_tensor(name));
+        };
+        let (entry, place) = (&self.entries[*index], &self.places[*index]);
+        let located = |error: Error| error.file(place.source.name()).field(name);
+        let length =
+            usize::try_from(entry.bytes).map_err(|_| located(Error::model("is too large for this machine")))?;
+        place.source.read_at(place.offset, length).await.map_err(located)
+    }
+
+    /// The bytes of rows `rows` of a matrix, as its file stores them. Reads only their own slice of the file.
+    ///
+    /// Rows are Hugging Face's, in its order, and [`ModelFiles::is_flipped`] tells where they are its columns instead.
+    ///
+    /// # Errors
+    /// There is no such matrix or row, or the file cannot be read.
+    pub async fn read_rows(&self, name: &str, rows: Range<usize>) -> Result<Vec<u8>> {
+        let Some(index) = self.by_name.get(name) else {
+            return Err(no_tensor(name));
+        };
+        let (entry, place) = (&self.entries[*index], &self.places[*index]);
+        let located = |error: Error| error.file(place.source.name()).field(name);
+        let [first, second] = entry.shape[..] else {
+            return Err(located(Error::model("is not a matrix")));
+        };
+        let (height, width) = if place.change == Change::Transpose {
+            (second, first)
+        } else {
+            (first, second)
+        };
+        if rows.start > rows.end || rows.end > height || !width.is_multiple_of(entry.storage.block_elements()) {
+            let what = format!("has {height} rows of {width}, of which rows {rows:?} cannot be read");
+            return Err(located(Error::model(what)));
+        }
+        let row_bytes = width / entry.storage.block_elements() * entry.storage.block_bytes();
+        let Change::Unpermute { heads } = place.change else {
+            let offset = place.offset + (rows.start * row_bytes) as u64;
+            let bytes = place.source.read_at(offset, rows.len() * row_bytes).await;
+            return bytes.map_err(located);
+        };
+        // The rows of whole heads hold each other's.
+        let head_rows = height / heads.max(1);
+        let stretch = rows.start / head_rows * head_rows..rows.end.div_ceil(head_rows) * head_rows;
+        let offset = place.offset + (stretch.start * row_bytes) as u64;
+        let stored = place.source.read_at(offset, stretch.len() * row_bytes).await;
+        let stored = stored.map_err(located)?;
+        let mut bytes = Vec::with_capacity(rows.len() * row_bytes);
+        for row in rows {
+            let from = gguf_names::permuted_row(row, head_rows) - stretch.start;
+            bytes.extend_from_slice(&stored[from * row_bytes..][..row_bytes]);
+        }
+        Ok(bytes)
+    }
+
+    /// Whether the rows of `name` in its file are Hugging Face's columns, as of GPT-2's linears in GGUF.
+    pub fn is_flipped(&self, name: &str) -> bool {
+        let index = self.by_name.get(name);
+        index.is_some_and(|index| self.places[*index].change == Change::Transpose)
     }
 
     /// A set in Hugging Face's layout.
@@ -331,6 +393,12 @@ impl ModelFiles {
         }
         Ok(self)
     }
+}
+
+fn no_tensor(name: &str) -> Error {
+    Error::model("the model's files have no such tensor")
+        .field(name)
+        .remedy("Check that the files belong to one model and are complete.")
 }
 
 /// What a file's first bytes say.

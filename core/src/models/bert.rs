@@ -5,10 +5,11 @@
 //! modeling_distilbert.py.
 
 use super::{
-    Linear, Pass, Task, Weight,
+    Linear, Pass, Task,
     activation::Activation,
     head::{Classifier, ClassifierNames, Head, MaskedLm, MaskedLmNames, Pooling},
-    load::{Loader, Start},
+    load::{Loader, Role, Start},
+    matrix::Matrix,
     norm::Norm,
     numbers,
 };
@@ -28,18 +29,12 @@ pub(crate) struct Bert {
     heads: usize,
     activation: Activation,
     eps: f32,
-    words: Weight,
-    positions: Table,
+    words: Matrix,
+    positions: Matrix,
     /// DistilBERT has none.
-    token_types: Option<Table>,
+    token_types: Option<Matrix>,
     norm: Norm,
     pad_token_id: u32,
-}
-
-/// An embedding with its number of rows.
-struct Table {
-    weight: Weight,
-    rows: usize,
 }
 
 pub(crate) struct Layer {
@@ -160,25 +155,27 @@ impl Bert {
         };
         let at = |part: &str| format!("{stored}{part}");
         let words = loader
-            .weight(&at("embeddings.word_embeddings.weight"), &[vocab, width], Start::Normal)
+            .matrix(
+                &at("embeddings.word_embeddings.weight"),
+                [vocab, width],
+                Start::Normal,
+                Role::Table,
+            )
             .await?;
-        let positions = Table {
-            weight: loader
-                .weight(
-                    &at("embeddings.position_embeddings.weight"),
-                    &[places, width],
-                    Start::Normal,
-                )
-                .await?,
-            rows: places,
-        };
+        let positions = loader
+            .matrix(
+                &at("embeddings.position_embeddings.weight"),
+                [places, width],
+                Start::Normal,
+                Role::Table,
+            )
+            .await?;
         let token_types = if kin == Kin::Distilbert {
             None
         } else {
             let rows = loader.number("type_vocab_size")?;
             let name = at("embeddings.token_type_embeddings.weight");
-            let weight = loader.weight(&name, &[rows, width], Start::Normal).await?;
-            Some(Table { weight, rows })
+            Some(loader.matrix(&name, [rows, width], Start::Normal, Role::Table).await?)
         };
         let norm = Norm::load(loader, &at("embeddings.LayerNorm"), width, true).await?;
         let mut layers = Vec::with_capacity(count);
@@ -313,18 +310,14 @@ impl Bert {
         let (width, heads, rows, tokens) = (self.width, self.heads, batch.rows, batch.tokens);
         let device = &mask.device();
         let places = numbers(self.places(batch), device);
-        let mut x = self.words.lookup(ids, leaves, [self.vocab, width])
-            + self
-                .positions
-                .weight
-                .lookup(places, leaves, [self.positions.rows, width]);
+        let mut x = self.words.gather(ids, leaves) + self.positions.gather(places, leaves);
         if let Some(table) = &self.token_types {
             let types = if batch.token_type_ids.is_empty() {
                 vec![0.0; rows * tokens]
             } else {
                 batch.token_type_ids.iter().map(|&id| id as f32).collect()
             };
-            x = x + table.weight.lookup(numbers(types, device), leaves, [table.rows, width]);
+            x = x + table.gather(numbers(types, device), leaves);
         }
         x = self.norm.forward(x, leaves, self.eps);
         let scores = Scores::plain(width / heads, Sight::All);
@@ -369,7 +362,7 @@ impl Bert {
     }
 
     /// The word embedding, which masked language models share \[V, C\].
-    pub(crate) fn embedding(&self) -> &Weight {
+    pub(crate) fn embedding(&self) -> &Matrix {
         &self.words
     }
 

@@ -5,9 +5,10 @@
 //! has norms on q and k, and another theta in sliding layers. Reference: transformers' modeling_gemma2.py, modeling_gemma3.py.
 
 use super::{
-    KvCache, Leaves, Linear, Pass, Tokens, Weight,
+    KvCache, Linear, Pass, Tokens, Weight,
     activation::Activation,
-    load::{Loader, Start},
+    load::{Loader, Role, Start},
+    matrix::Matrix,
     rope::Rope,
 };
 use crate::{
@@ -31,9 +32,9 @@ pub(crate) struct Gemma {
     window: usize,
     activation: Activation,
     eps: f32,
-    embedding: Weight,
+    embedding: Matrix,
     /// `None` where the head is the embedding.
-    head: Option<Weight>,
+    head: Option<Matrix>,
     norm: Weight,
     rope: Rope,
     /// Of sliding layers, where they have their own.
@@ -99,7 +100,7 @@ impl Gemma {
             (Rope::new(loader, dim, max_positions)?, None)
         };
         let embedding = loader
-            .weight("model.embed_tokens.weight", &[vocab, width], Start::Normal)
+            .matrix("model.embed_tokens.weight", [vocab, width], Start::Normal, Role::Table)
             .await?;
         let bias = loader.flag("attention_bias");
         let mut layers = Vec::with_capacity(count);
@@ -141,7 +142,11 @@ impl Gemma {
         }
         let norm = loader.weight("model.norm.weight", &[width], Start::Zeros).await?;
         let head = match loader.has("lm_head.weight") {
-            true => Some(loader.weight("lm_head.weight", &[vocab, width], Start::Normal).await?),
+            true => Some(
+                loader
+                    .matrix("lm_head.weight", [vocab, width], Start::Normal, Role::Table)
+                    .await?,
+            ),
             false => None,
         };
         let scalar = loader.real("query_pre_attn_scalar")?.unwrap_or(256.0);
@@ -181,7 +186,7 @@ impl Gemma {
         let norm = |x: Tensor<2>, weight: &Weight| ops::rms_norm(x, weight.flat(leaves) + 1.0, self.eps);
         let tables = self.rope.tables(start, tokens);
         let sliding_tables = self.sliding_rope.as_ref().map(|rope| rope.tables(start, tokens));
-        let mut x = self.embedding.lookup(ids, leaves, [self.vocab, self.width]) * (self.width as f32).sqrt();
+        let mut x = self.embedding.gather(ids, leaves) * (self.width as f32).sqrt();
         for (i, layer) in self.layers.iter().enumerate() {
             let normed = norm(x.clone(), &layer.input_norm);
             // [B·T, heads·D] → [B, heads, T, D]
@@ -233,11 +238,8 @@ impl Gemma {
     }
 
     /// The output matrix \[V, C\]: the token embedding, unless the file holds another.
-    pub(crate) fn head(&self, leaves: &Leaves) -> Tensor<2> {
-        self.head
-            .as_ref()
-            .unwrap_or(&self.embedding)
-            .matrix(leaves, [self.vocab, self.width])
+    pub(crate) fn head(&self) -> &Matrix {
+        self.head.as_ref().unwrap_or(&self.embedding)
     }
 
     pub(crate) fn linears(&self) -> Vec<&Linear> {

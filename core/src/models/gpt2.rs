@@ -4,8 +4,9 @@
 //! embd_pdrop, resid_pdrop) are not applied: only the adapter's is. Reference: transformers' modeling_gpt2.py.
 
 use super::{
-    KvCache, Leaves, Linear, Pass, Tokens, Weight,
-    load::{Loader, Start},
+    KvCache, Linear, Pass, Tokens,
+    load::{Loader, Role, Start},
+    matrix::Matrix,
     norm::Norm,
 };
 use crate::{
@@ -21,10 +22,10 @@ pub(crate) struct Gpt2 {
     pub(crate) max_positions: usize,
     heads: usize,
     eps: f32,
-    tokens: Weight,
-    positions: Weight,
+    tokens: Matrix,
+    positions: Matrix,
     norm: Norm,
-    head: Option<Weight>,
+    head: Option<Matrix>,
 }
 
 pub(crate) struct Layer {
@@ -54,9 +55,11 @@ impl Gpt2 {
         // The first published checkpoints lack the prefix.
         let prefix = if loader.has("wte.weight") { "" } else { "transformer." };
         let at = |part: &str| format!("{prefix}{part}");
-        let tokens = loader.weight(&at("wte.weight"), &[vocab, width], Start::Normal).await?;
+        let tokens = loader
+            .matrix(&at("wte.weight"), [vocab, width], Start::Normal, Role::Table)
+            .await?;
         let positions = loader
-            .weight(&at("wpe.weight"), &[max_positions, width], Start::Normal)
+            .matrix(&at("wpe.weight"), [max_positions, width], Start::Normal, Role::Table)
             .await?;
         let mut layers = Vec::with_capacity(count);
         for i in 0..count {
@@ -84,7 +87,11 @@ impl Gpt2 {
         }
         let norm = Norm::load(loader, &at("ln_f"), width, true).await?;
         let head = match loader.has("lm_head.weight") {
-            true => Some(loader.weight("lm_head.weight", &[vocab, width], Start::Normal).await?),
+            true => Some(
+                loader
+                    .matrix("lm_head.weight", [vocab, width], Start::Normal, Role::Table)
+                    .await?,
+            ),
             false => None,
         };
         let eps = loader.real("layer_norm_epsilon")?.unwrap_or(1e-5) as f32;
@@ -117,8 +124,7 @@ impl Gpt2 {
             .flat_map(|_| (start..start + tokens).map(|p| p as f32))
             .collect();
         let places = Tensor::from_data(TensorData::new(places, [batch * tokens]), &mask.device());
-        let mut x = self.tokens.lookup(ids, leaves, [self.vocab, width])
-            + self.positions.lookup(places, leaves, [self.max_positions, width]);
+        let mut x = self.tokens.gather(ids, leaves) + self.positions.gather(places, leaves);
         for (i, layer) in self.layers.iter().enumerate() {
             let normed = layer.norm_1.forward(x.clone(), leaves, self.eps);
             let qkv = layer.attention.forward(normed, pass);
@@ -143,11 +149,8 @@ impl Gpt2 {
     }
 
     /// The output matrix \[V, C\]: the token embedding, unless the file holds another.
-    pub(crate) fn head(&self, leaves: &Leaves) -> Tensor<2> {
-        self.head
-            .as_ref()
-            .unwrap_or(&self.tokens)
-            .matrix(leaves, [self.vocab, self.width])
+    pub(crate) fn head(&self) -> &Matrix {
+        self.head.as_ref().unwrap_or(&self.tokens)
     }
 
     pub(crate) fn linears(&self) -> Vec<&Linear> {

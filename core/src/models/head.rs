@@ -7,7 +7,8 @@
 use super::{
     Linear, Pass, Weight,
     activation::Activation,
-    load::{Loader, Start},
+    load::{Loader, Role, Start},
+    matrix::Matrix,
     norm::Norm,
     numbers,
 };
@@ -67,7 +68,7 @@ pub(crate) struct Dense {
 pub(crate) struct MaskedLm {
     pub(crate) dense: Dense,
     /// `None` where it is the embedding.
-    pub(crate) weight: Option<Weight>,
+    pub(crate) matrix: Option<Matrix>,
     pub(crate) bias: Weight,
 }
 
@@ -275,8 +276,8 @@ impl MaskedLm {
                 norm: Some(Norm::load(loader, names.norm, width, names.norm_bias).await?),
                 eps,
             },
-            weight: match untied {
-                true => Some(loader.weight(names.matrix, &shape, Start::Normal).await?),
+            matrix: match untied {
+                true => Some(loader.matrix(names.matrix, shape, Start::Normal, Role::Table).await?),
                 false => None,
             },
             bias: loader.weight(names.bias, &[vocab], Start::Zeros).await?,
@@ -307,6 +308,21 @@ impl Head {
             }
         }
     }
+}
+
+/// The modules that PEFT saves whole of classifiers.
+pub(crate) const SAVED_WHOLE: [&str; 2] = ["classifier", "score"];
+
+/// Whether the module at `path` belongs to a classifier's head, which adapters train whole.
+pub(crate) fn is_head(path: &str) -> bool {
+    SAVED_WHOLE.iter().any(|name| is_part_of(path, name))
+}
+
+/// PEFT's test of names: that of the module, or of one that it is part of, ends with `name` (DistilBERT's pre_classifier does end
+/// with classifier).
+pub(crate) fn is_part_of(path: &str, name: &str) -> bool {
+    let dots = path.match_indices('.').map(|(place, _)| &path[..place]);
+    dots.chain([path]).any(|module| module.ends_with(name))
 }
 
 /// transformers' rule: without a `problem_type`, one label is a number and several are classes.

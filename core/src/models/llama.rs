@@ -5,8 +5,9 @@
 //! Reference: transformers' modeling_llama.py, modeling_qwen2.py, modeling_qwen3.py.
 
 use super::{
-    KvCache, Leaves, Linear, Pass, Task, Tokens, Weight,
-    load::{Loader, Start},
+    KvCache, Linear, Pass, Task, Tokens, Weight,
+    load::{Loader, Role, Start},
+    matrix::Matrix,
     rope::Rope,
 };
 use crate::{
@@ -20,9 +21,9 @@ pub(crate) struct Llama {
     pub(crate) vocab: usize,
     pub(crate) width: usize,
     pub(crate) max_positions: usize,
-    embedding: Weight,
+    embedding: Matrix,
     /// `None` where the head is the embedding.
-    head: Option<Weight>,
+    head: Option<Matrix>,
     norm: Weight,
     eps: f32,
     heads: Heads,
@@ -77,7 +78,7 @@ impl Llama {
         let heads = Heads { query, key_value, dim };
         let rope = Rope::new(loader, dim, max_positions)?;
         let embedding = loader
-            .weight("model.embed_tokens.weight", &[vocab, width], Start::Normal)
+            .matrix("model.embed_tokens.weight", [vocab, width], Start::Normal, Role::Table)
             .await?;
         let qkv_bias = if model_type == "qwen2" {
             true
@@ -140,7 +141,11 @@ impl Llama {
         let tied = tied && !loader.has("lm_head.weight");
         let head = match tied {
             true => None,
-            false => Some(loader.weight("lm_head.weight", &[vocab, width], Start::Normal).await?),
+            false => Some(
+                loader
+                    .matrix("lm_head.weight", [vocab, width], Start::Normal, Role::Table)
+                    .await?,
+            ),
         };
         let eps = loader.real("rms_norm_eps")?.unwrap_or(1e-6) as f32;
         Ok(Self {
@@ -168,7 +173,7 @@ impl Llama {
             start,
         } = input;
         let (cos, sin) = self.rope.tables(start, tokens);
-        let mut x = self.embedding.lookup(ids, leaves, [self.vocab, self.width]);
+        let mut x = self.embedding.gather(ids, leaves);
         for (i, layer) in self.layers.iter().enumerate() {
             let normed = ops::rms_norm(x.clone(), layer.input_norm.flat(leaves), self.eps);
             let Heads { query, key_value, dim } = self.heads;
@@ -203,11 +208,8 @@ impl Llama {
     }
 
     /// The output matrix \[V, C\].
-    pub(crate) fn head(&self, leaves: &Leaves) -> Tensor<2> {
-        self.head
-            .as_ref()
-            .unwrap_or(&self.embedding)
-            .matrix(leaves, [self.vocab, self.width])
+    pub(crate) fn head(&self) -> &Matrix {
+        self.head.as_ref().unwrap_or(&self.embedding)
     }
 
     pub(crate) fn linears(&self) -> Vec<&Linear> {

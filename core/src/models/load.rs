@@ -1,13 +1,36 @@
 //! From files to weights on the device: one tensor at a time, shape checked, frozen or trained as the run wants it.
 
-use super::{Linear, Parameter, Parameters, Task, Weight};
+use super::{
+    Linear, Parameter, Parameters, Task, Weight, bitsandbytes,
+    head::is_head,
+    matrix::{Matrix, Stored},
+    pack,
+};
 use crate::{
+    device,
     error::{Error, Result},
-    formats::ModelFiles,
+    formats::{ModelFiles, Storage, blocks},
+    ops::PackedMatrix,
+    quant::{Base, packing::own_format},
     random::Generator,
 };
 use burn::tensor::{Device, Tensor, TensorData};
+use lorakeet_shaders::Format;
 use serde_json::Value;
+use std::ops::Range;
+
+/// What a matrix is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// A linear, which a run may want quantised.
+    Linear,
+    /// A linear that is stored \[in, out\].
+    Conv1d,
+    /// An embedding or a head, which keeps its file's format.
+    Table,
+    /// The linear of a head that adapters train whole, which is dense.
+    Whole,
+}
 
 /// How a tensor starts where the files hold no weights.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +44,7 @@ pub(crate) enum Start {
 pub(crate) struct Loader<'a> {
     files: &'a ModelFiles,
     full: bool,
+    base: Base,
     fresh: bool,
     generator: Generator,
     device: &'a Device,
@@ -28,15 +52,26 @@ pub(crate) struct Loader<'a> {
     total_bytes: u64,
     done_bytes: u64,
     weights: u64,
+    weight_bytes: u64,
     parameters: Parameters,
     task: Task,
     draws_what_lacks: bool,
 }
 
+/// What was loaded besides the layers.
+pub(crate) struct Finished {
+    /// What full training trains.
+    pub(crate) parameters: Parameters,
+    /// Weights.
+    pub(crate) weights: u64,
+    /// What they take on the device.
+    pub(crate) weight_bytes: u64,
+}
+
 impl<'a> Loader<'a> {
     pub(crate) fn new(
         files: &'a ModelFiles,
-        full: bool,
+        (full, base): (bool, Base),
         seed: u64,
         device: &'a Device,
         progress: &'a mut dyn FnMut(u64, u64),
@@ -45,6 +80,7 @@ impl<'a> Loader<'a> {
         Self {
             files,
             full,
+            base,
             fresh: files.entries().is_empty(),
             generator: Generator::new(seed, "init"),
             device,
@@ -52,6 +88,7 @@ impl<'a> Loader<'a> {
             total_bytes,
             done_bytes: 0,
             weights: 0,
+            weight_bytes: 0,
             parameters: Parameters::default(),
             task: Task::CausalLm,
             draws_what_lacks: false,
@@ -72,9 +109,23 @@ impl<'a> Loader<'a> {
         self.draws_what_lacks = true;
     }
 
-    /// What full training trains, and how many weights the model has.
-    pub(crate) fn finish(self) -> (Parameters, u64) {
-        (self.parameters, self.weights)
+    /// Whether `name` starts fresh.
+    fn is_fresh(&self, name: &str) -> bool {
+        self.fresh || (self.draws_what_lacks && !self.files.contains(name))
+    }
+
+    pub(crate) fn finish(self) -> Finished {
+        let Self {
+            parameters,
+            weights,
+            weight_bytes,
+            ..
+        } = self;
+        Finished {
+            parameters,
+            weights,
+            weight_bytes,
+        }
     }
 
     pub(crate) fn device(&self) -> &Device {
@@ -176,14 +227,14 @@ impl<'a> Loader<'a> {
     /// Tensor `name` of `shape`.
     pub(crate) async fn weight(&mut self, name: &str, shape: &[usize], start: Start) -> Result<Weight> {
         let count: usize = shape.iter().product();
-        crate::device::check_size(self.device, name, 4 * count as u64)?;
-        let lacks = self.draws_what_lacks && !self.files.contains(name);
-        let values = if self.fresh || lacks {
+        device::check_size(self.device, name, 4 * count as u64)?;
+        let values = if self.is_fresh(name) {
             self.draw(count, start)?
         } else {
             self.read(name, shape).await?
         };
         self.weights += count as u64;
+        self.weight_bytes += 4 * count as u64;
         let tensor = Tensor::<1>::from_data(TensorData::new(values, [count]), self.device);
         if !self.full {
             return Ok(Weight::Frozen(Box::new(tensor)));
@@ -198,21 +249,116 @@ impl<'a> Loader<'a> {
     }
 
     async fn read(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
-        if !self.files.contains(name) {
+        self.check(name, shape)?;
+        let (_, values) = self.files.read_f32(name).await?;
+        let bytes = self.files.entry(name).map_or(0, |entry| entry.bytes);
+        self.advance(bytes);
+        Ok(values)
+    }
+
+    /// Refuses a tensor that is missing or misshapen.
+    pub(super) fn check(&self, name: &str, shape: &[usize]) -> Result<()> {
+        let Some(entry) = self.files.entry(name) else {
             let error = Error::model("the model's files lack this tensor")
                 .file(&self.files.name)
                 .field(name);
             return Err(error.remedy("Are all shards there, and does config.json belong to them?"));
-        }
-        let (found, values) = self.files.read_f32(name).await?;
-        if found != shape {
-            let what = format!("has shape {found:?}, config.json promises {shape:?}");
+        };
+        if entry.shape != shape {
+            let what = format!("has shape {:?}, config.json promises {shape:?}", entry.shape);
             return Err(Error::model(what).file(&self.files.name).field(name));
         }
-        let entry = self.files.entries().iter().find(|entry| entry.name == name);
-        self.done_bytes += entry.map_or(0, |entry| entry.bytes);
-        (self.progress)(self.done_bytes, self.total_bytes);
-        Ok(values)
+        Ok(())
+    }
+
+    fn advance(&mut self, bytes: u64) {
+        self.done_bytes += bytes;
+        (self.progress)(self.done_bytes.min(self.total_bytes), self.total_bytes);
+    }
+
+    /// A small tensor as it is stored.
+    pub(super) async fn bytes(&mut self, name: &str) -> Result<Vec<u8>> {
+        let bytes = self.files.read_bytes(name).await?;
+        self.advance(bytes.len() as u64);
+        Ok(bytes)
+    }
+
+    /// Rows of a matrix as they are stored.
+    pub(super) async fn rows(&mut self, name: &str, rows: Range<usize>) -> Result<Vec<u8>> {
+        let bytes = self.files.read_rows(name, rows).await?;
+        self.advance(bytes.len() as u64);
+        Ok(bytes)
+    }
+
+    /// Rows of a matrix as numbers.
+    pub(super) async fn numbers(&mut self, name: &str, rows: Range<usize>) -> Result<Vec<f32>> {
+        let storage = self.files.entry(name).map_or(Storage::F32, |entry| entry.storage);
+        let bytes = self.rows(name, rows).await?;
+        blocks::decode(storage, &bytes).map_err(|error| error.file(&self.files.name).field(name))
+    }
+
+    /// Matrix `name` of `shape`: packed where its file or the run packs it, dense else.
+    pub(crate) async fn matrix(
+        &mut self,
+        name: &str,
+        [rows, columns]: [usize; 2],
+        start: Start,
+        role: Role,
+    ) -> Result<Matrix> {
+        let stored = match self.packed(name, [rows, columns], role).await? {
+            Some(packed) => packed,
+            None => Stored::Dense(self.weight(name, &[rows, columns], start).await?),
+        };
+        Ok(Matrix { rows, columns, stored })
+    }
+
+    /// The matrix, packed; `None` where it is to be dense.
+    async fn packed(&mut self, name: &str, shape: [usize; 2], role: Role) -> Result<Option<Stored>> {
+        if self.full || self.is_fresh(name) {
+            return Ok(None);
+        }
+        if let Some(matrix) = bitsandbytes::read(self, name, shape).await? {
+            return Ok(Some(self.hold(matrix, false)));
+        }
+        if role == Role::Whole {
+            return Ok(None);
+        }
+        self.check(name, &shape)?;
+        let storage = self.files.entry(name).map_or(Storage::F32, |entry| entry.storage);
+        let flipped = self.files.is_flipped(name);
+        let [rows, columns] = if flipped { [shape[1], shape[0]] } else { shape };
+        let source = pack::Source {
+            name,
+            storage,
+            rows,
+            columns,
+            numbers: None,
+        };
+        let own = own_format(storage);
+        // What came quantised is not quantised again.
+        let floats = matches!(own, None | Some(Format::F16 | Format::Bf16));
+        let is_linear = role != Role::Table;
+        if is_linear && floats && self.base != Base::Own {
+            // bitsandbytes quantises Conv1D's weights as [out, in].
+            let turn = role == Role::Conv1d && !flipped;
+            let source = if turn { source.turn(self).await? } else { source };
+            let packed = pack::encoded(self, &source, self.base).await?;
+            return Ok(packed.map(|matrix| self.hold(matrix, turn || flipped)));
+        }
+        let too_large = 4 * (rows * columns) as u64 > device::largest_buffer_bytes(self.device);
+        let format = match own {
+            Some(format) => format,
+            None if too_large && storage == Storage::F32 => Format::F32,
+            None => return Ok(None),
+        };
+        let matrix = pack::own(self, &source, format).await?;
+        Ok(Some(self.hold(matrix, flipped)))
+    }
+
+    fn hold(&mut self, matrix: PackedMatrix, flipped: bool) -> Stored {
+        self.weights += (matrix.rows() * matrix.columns()) as u64;
+        self.weight_bytes += matrix.bytes();
+        Stored::Packed { matrix, flipped }
     }
 
     fn draw(&mut self, count: usize, start: Start) -> Result<Vec<f32>> {
@@ -240,7 +386,14 @@ impl<'a> Loader<'a> {
         } else {
             [outputs, inputs]
         };
-        let weight = self.weight(&format!("{path}.weight"), &shape, Start::Normal).await?;
+        let role = match transposed {
+            true => Role::Conv1d,
+            false if is_head(&path) => Role::Whole,
+            false => Role::Linear,
+        };
+        let weight = self
+            .matrix(&format!("{path}.weight"), shape, Start::Normal, role)
+            .await?;
         let bias = match bias {
             true => Some(self.weight(&format!("{path}.bias"), &[outputs], Start::Zeros).await?),
             false => None,

@@ -7,13 +7,16 @@
 
 mod activation;
 mod bert;
+mod bitsandbytes;
 mod gemma;
 mod gpt2;
 mod head;
 mod llama;
 mod load;
+mod matrix;
 mod modernbert;
 mod norm;
+mod pack;
 mod rope;
 mod t5;
 
@@ -28,14 +31,16 @@ use crate::{
         peft::{Adapter, AdapterConfig, chosen_modules},
     },
     lora::Lora,
-    ops::{self, VocabularyForm},
+    ops::VocabularyForm,
     protocol::ModelInfo,
+    quant::Base,
     random::Generator,
 };
 use activation::Activation;
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
-use head::{Classifier, ClassifierNames, Head, Pooling};
-use load::Loader;
+use head::{Classifier, ClassifierNames, Head, Pooling, is_part_of};
+use load::{Finished, Loader};
+use matrix::{Matrix, Stored};
 
 /// One trained tensor.
 #[derive(Debug, Clone)]
@@ -133,11 +138,6 @@ impl Weight {
     pub(crate) fn matrix(&self, leaves: &Leaves, shape: [usize; 2]) -> Tensor<2> {
         self.flat(leaves).reshape(shape)
     }
-
-    /// Rows of this table \[V, C\] by number: ids \[n\] → \[n, C\].
-    pub(crate) fn lookup(&self, ids: Tensor<1>, leaves: &Leaves, shape: [usize; 2]) -> Tensor<2> {
-        ops::embedding(ids, self.matrix(leaves, shape))
-    }
 }
 
 /// A linear layer of the base with an adapter on it, perhaps.
@@ -149,7 +149,7 @@ pub(crate) struct Linear {
     pub(crate) outputs: usize,
     /// Stored \[in, out\], as GPT-2's Conv1D does.
     pub(crate) transposed: bool,
-    pub(crate) weight: Weight,
+    pub(crate) weight: Matrix,
     pub(crate) bias: Option<Weight>,
     pub(crate) lora: Option<Lora>,
     /// A trained copy that stands in for weight and bias while the adapter takes part (PEFT's `modules_to_save`).
@@ -159,25 +159,19 @@ pub(crate) struct Linear {
 /// The trained copy of a linear, saved whole beside the adapter.
 #[derive(Debug)]
 pub(crate) struct Whole {
-    weight: Weight,
+    weight: Matrix,
     bias: Option<Weight>,
 }
 
 impl Linear {
     /// y = x·Wᵀ + bias + s·(drop(x)·Aᵀ)·Bᵀ; x \[n, in\] → \[n, out\].
     pub(crate) fn forward(&self, x: Tensor<2>, pass: &Pass) -> Tensor<2> {
-        let shape = if self.transposed {
-            [self.inputs, self.outputs]
-        } else {
-            [self.outputs, self.inputs]
-        };
         let (weight, bias) = match &self.whole {
             Some(whole) if pass.use_adapter => (&whole.weight, &whole.bias),
             _ => (&self.weight, &self.bias),
         };
-        let weight = weight.matrix(pass.leaves, shape);
         let bias = bias.as_ref().map(|bias| bias.flat(pass.leaves));
-        let y = ops::linear(x.clone(), weight, bias, self.transposed);
+        let y = weight.multiply(x.clone(), bias, self.transposed, pass.leaves);
         match &self.lora {
             Some(lora) if pass.use_adapter => lora.forward(y, x, pass),
             _ => y,
@@ -185,7 +179,18 @@ impl Linear {
     }
 
     /// Puts a trained copy of it among the parameters, under PEFT's name.
-    fn copy_whole(&mut self, parameters: &mut Parameters) {
+    ///
+    /// # Errors
+    /// Its weights are packed, so there is nothing that could be trained.
+    fn copy_whole(&mut self, parameters: &mut Parameters) -> Result<()> {
+        let Matrix { rows, columns, stored } = &self.weight;
+        let Stored::Dense(weight) = stored else {
+            let what = format!(
+                "{} is quantised in the model's files and cannot be trained whole",
+                self.path
+            );
+            return Err(Error::config(what).field("modules_to_save"));
+        };
         let frozen = parameters.plain();
         let mut push = |weight: &Weight, part: &str, shape: Vec<usize>| {
             let name = format!("base_model.model.{}.{part}", self.path);
@@ -196,10 +201,15 @@ impl Linear {
                 shape,
             }))
         };
-        let weight = push(&self.weight, "weight", vec![self.outputs, self.inputs]);
+        let weight = Matrix {
+            rows: *rows,
+            columns: *columns,
+            stored: Stored::Dense(push(weight, "weight", vec![*rows, *columns])),
+        };
         let bias = self.bias.as_ref();
         let bias = bias.map(|bias| push(bias, "bias", vec![self.outputs]));
         self.whole = Some(Whole { weight, bias });
+        Ok(())
     }
 }
 
@@ -285,11 +295,10 @@ pub struct Model {
 }
 
 impl Model {
-    /// Reads a model onto the device, tensor by tensor. `full` makes every weight a parameter; a folder without weights gives
-    /// a model with fresh ones (normal with `initializer_range`, norms 1, biases 0), drawn from `seed`.
+    /// [`Self::load_base`] in the files' own format.
     ///
     /// # Errors
-    /// An architecture that is not supported, a missing or misshapen tensor, an unreadable file.
+    /// As there.
     pub async fn load(
         files: &ModelFiles,
         full: bool,
@@ -297,7 +306,22 @@ impl Model {
         device: &Device,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Self> {
-        let mut loader = Loader::new(files, full, seed, device, progress);
+        Self::load_base(files, (full, Base::Own), seed, device, progress).await
+    }
+
+    /// Reads a model onto the device, tensor by tensor, with its frozen linears in the format `base`. `full` makes every weight a parameter; a folder without weights gives
+    /// a model with fresh ones (normal with `initializer_range`, norms 1, biases 0), drawn from `seed`.
+    ///
+    /// # Errors
+    /// An architecture that is not supported, a missing or misshapen tensor, an unreadable file.
+    pub async fn load_base(
+        files: &ModelFiles,
+        (full, base): (bool, Base),
+        seed: u64,
+        device: &Device,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Self> {
+        let mut loader = Loader::new(files, (full, base), seed, device, progress);
         let model_type = loader.text("model_type")?;
         let (architecture, head) = match model_type.as_str() {
             "llama" | "mistral" | "qwen2" | "qwen3" => {
@@ -340,14 +364,18 @@ impl Model {
             }
         };
         let task = loader.task();
-        let (parameters, weights) = loader.finish();
+        let Finished {
+            parameters,
+            weights,
+            weight_bytes,
+        } = loader.finish();
         let linears = architecture.linears().into_iter().chain(head.linears());
         let linears: Vec<&str> = linears.map(|linear| linear.path.as_str()).collect();
         let info = ModelInfo {
             name: files.name.clone(),
             model_type,
             parameters: weights,
-            weight_bytes: weights * 4,
+            weight_bytes,
             formats: storage_bytes(files),
             vocab_size: architecture.vocab_size(),
             num_hidden_layers: architecture.layers(),
@@ -408,7 +436,7 @@ impl Model {
         let mut generator = Generator::new(seed, "init");
         for linear in &mut linears {
             if is_saved_whole(&linear.path, config) {
-                linear.copy_whole(&mut self.parameters);
+                linear.copy_whole(&mut self.parameters)?;
             } else if chosen.iter().any(|module| module.path == linear.path) {
                 let lora = Lora::fresh(linear, config, &mut generator, &mut self.parameters, &self.device)?;
                 linear.lora = Some(lora);
@@ -450,7 +478,7 @@ impl Model {
         };
         config.task_type = Some(task_type.into());
         let saved = config.modules_to_save.get_or_insert_default();
-        for name in ["classifier", "score"] {
+        for name in head::SAVED_WHOLE {
             if !saved.iter().any(|known| known == name) {
                 saved.push(name.into());
             }
@@ -572,7 +600,7 @@ impl Model {
             soft_cap: self.architecture.logit_cap(),
         };
         let Output { hidden, matrix, bias } = self.output(hidden, pass);
-        ops::vocabulary_loss(hidden, matrix, bias, targets, form)
+        matrix.vocabulary_loss(hidden, bias, targets, form, pass.leaves)
     }
 
     /// Logits: of a vocabulary \[B·T, V\], for tests and small models, since training never holds them; of classes \[B, L\] or, where
@@ -603,7 +631,7 @@ impl Model {
 
     fn vocabulary_logits(&self, hidden: Tensor<2>, pass: &Pass) -> Tensor<2> {
         let Output { hidden, matrix, bias } = self.output(hidden, pass);
-        let logits = ops::linear(hidden, matrix, bias, false);
+        let logits = matrix.multiply(hidden, bias, false, pass.leaves);
         match self.architecture.logit_cap() {
             cap if cap > 0.0 => Activation::Tanh.apply(logits / cap) * cap,
             _ => logits,
@@ -611,8 +639,8 @@ impl Model {
     }
 
     /// What logits over the vocabulary are made of.
-    fn output(&self, hidden: Tensor<2>, pass: &Pass) -> Output {
-        let matrix = self.architecture.head(pass.leaves);
+    fn output(&self, hidden: Tensor<2>, pass: &Pass) -> Output<'_> {
+        let matrix = self.architecture.head();
         let Head::MaskedLm(head) = &self.head else {
             return Output {
                 hidden,
@@ -620,13 +648,9 @@ impl Model {
                 bias: None,
             };
         };
-        let shape = [self.info.vocab_size, self.info.hidden_size];
         Output {
             hidden: head.dense.forward(hidden, pass),
-            matrix: match &head.weight {
-                None => matrix,
-                Some(weight) => weight.matrix(pass.leaves, shape),
-            },
+            matrix: head.matrix.as_ref().unwrap_or(matrix),
             bias: Some(head.bias.flat(pass.leaves)),
         }
     }
@@ -723,9 +747,9 @@ const SUPPORTED: [&str; 12] = [
 ];
 
 /// Logits over the vocabulary are hidden \[n, C\] · matrixᵀ \[V, C\] + bias \[V\].
-struct Output {
+struct Output<'a> {
     hidden: Tensor<2>,
-    matrix: Tensor<2>,
+    matrix: &'a Matrix,
     bias: Option<Tensor<1>>,
 }
 
@@ -747,13 +771,10 @@ async fn decoder_head(loader: &mut Loader<'_>, width: usize, of_tokens: &str) ->
     Ok(Head::Classifier(Box::new(head)))
 }
 
-/// PEFT's test for `modules_to_save`: the name of the module, or of one that it is part of, ends with a name of the list
-/// (DistilBERT's pre_classifier does end with classifier).
+/// PEFT's test for `modules_to_save`.
 fn is_saved_whole(path: &str, config: &AdapterConfig) -> bool {
-    let dots = path.match_indices('.').map(|(place, _)| &path[..place]);
-    let mut modules = dots.chain([path]);
     let saved = config.modules_to_save.as_deref().unwrap_or_default();
-    modules.any(|module| saved.iter().any(|name| module.ends_with(name.as_str())))
+    saved.iter().any(|name| is_part_of(path, name))
 }
 
 /// Whole numbers, or a column of factors, on the device.
@@ -803,14 +824,14 @@ fn suffixes(paths: &[&str]) -> Vec<String> {
 }
 
 impl Architecture {
-    fn head(&self, leaves: &Leaves) -> Tensor<2> {
+    fn head(&self) -> &Matrix {
         match self {
-            Self::Llama(model) => model.head(leaves),
-            Self::Gpt2(model) => model.head(leaves),
-            Self::Bert(model) => model.embedding().matrix(leaves, [model.vocab, model.width]),
-            Self::ModernBert(model) => model.embedding().matrix(leaves, [model.vocab, model.width]),
-            Self::Gemma(model) => model.head(leaves),
-            Self::T5(model) => model.head(leaves),
+            Self::Llama(model) => model.head(),
+            Self::Gpt2(model) => model.head(),
+            Self::Bert(model) => model.embedding(),
+            Self::ModernBert(model) => model.embedding(),
+            Self::Gemma(model) => model.head(),
+            Self::T5(model) => model.head(),
         }
     }
     fn linears(&self) -> Vec<&Linear> {

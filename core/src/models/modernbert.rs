@@ -4,10 +4,11 @@
 //! has no n₁. Local layers see the tokens at most local_attention/2 away. Reference: transformers' modeling_modernbert.py.
 
 use super::{
-    Linear, Pass, Task, Weight,
+    Linear, Pass, Task,
     activation::Activation,
     head::{Classifier, ClassifierNames, Head, MaskedLm, MaskedLmNames, Pooling},
-    load::{Loader, Start},
+    load::{Loader, Role, Start},
+    matrix::Matrix,
     norm::Norm,
     rope::Rope,
 };
@@ -28,7 +29,7 @@ pub(crate) struct ModernBert {
     eps: f32,
     /// How far a local layer sees to either side.
     reach: usize,
-    embedding: Weight,
+    embedding: Matrix,
     embedding_norm: Norm,
     global_rope: Rope,
     local_rope: Rope,
@@ -94,7 +95,12 @@ impl ModernBert {
         };
         let at = |part: &str| format!("{stored}{part}");
         let embedding = loader
-            .weight(&at("embeddings.tok_embeddings.weight"), &[vocab, width], Start::Normal)
+            .matrix(
+                &at("embeddings.tok_embeddings.weight"),
+                [vocab, width],
+                Start::Normal,
+                Role::Table,
+            )
             .await?;
         let embedding_norm = Norm::load(loader, &at("embeddings.norm"), width, norm_bias).await?;
         let mut layers = Vec::with_capacity(count);
@@ -184,7 +190,7 @@ impl ModernBert {
         let leaves = pass.leaves;
         let (width, heads, [rows, tokens]) = (self.width, self.heads, mask.dims());
         let (global, local) = (self.global_rope.tables(0, tokens), self.local_rope.tables(0, tokens));
-        let x = self.embedding.lookup(ids, leaves, [self.vocab, width]);
+        let x = self.embedding.gather(ids, leaves);
         let mut x = self.embedding_norm.forward(x, leaves, self.eps);
         for layer in &self.layers {
             let normed = match &layer.attention_norm {
@@ -219,7 +225,7 @@ impl ModernBert {
     }
 
     /// The word embedding, which masked language models share \[V, C\].
-    pub(crate) fn embedding(&self) -> &Weight {
+    pub(crate) fn embedding(&self) -> &Matrix {
         &self.embedding
     }
 

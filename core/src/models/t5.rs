@@ -8,7 +8,8 @@
 use super::{
     KvCache, Leaves, Linear, Pass, Tokens, Weight,
     activation::Activation,
-    load::{Loader, Start},
+    load::{Loader, Role, Start},
+    matrix::Matrix,
     numbers,
 };
 use crate::{
@@ -32,9 +33,9 @@ pub(crate) struct T5 {
     output_scale: f32,
     start_token_id: u32,
     pad_token_id: u32,
-    shared: Weight,
+    shared: Matrix,
     /// `None` where the head is the embedding.
-    head: Option<Weight>,
+    head: Option<Matrix>,
     encoder: Stack,
     decoder: Stack,
 }
@@ -42,7 +43,7 @@ pub(crate) struct T5 {
 struct Stack {
     blocks: Vec<Block>,
     /// \[buckets, H\].
-    bias: Weight,
+    bias: Matrix,
     norm: Weight,
 }
 
@@ -100,7 +101,9 @@ impl T5 {
             None => (false, form.as_str()),
         };
         let activation = Activation::named(activation, "feed_forward_proj")?;
-        let shared = loader.weight("shared.weight", &[vocab, width], Start::Normal).await?;
+        let shared = loader
+            .matrix("shared.weight", [vocab, width], Start::Normal, Role::Table)
+            .await?;
         let layers = loader.number("num_layers")?;
         let counts = [
             ("encoder", layers),
@@ -152,14 +155,20 @@ impl T5 {
             let bias = format!("{stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight");
             stacks.push(Stack {
                 blocks,
-                bias: loader.weight(&bias, &[buckets, heads], Start::Normal).await?,
+                bias: loader
+                    .matrix(&bias, [buckets, heads], Start::Normal, Role::Table)
+                    .await?,
                 norm: loader
                     .weight(&format!("{stack}.final_layer_norm.weight"), &[width], Start::Ones)
                     .await?,
             });
         }
         let head = match loader.has("lm_head.weight") {
-            true => Some(loader.weight("lm_head.weight", &[vocab, width], Start::Normal).await?),
+            true => Some(
+                loader
+                    .matrix("lm_head.weight", [vocab, width], Start::Normal, Role::Table)
+                    .await?,
+            ),
             false => None,
         };
         // transformers 5 says it outright; in 4 it went with the sharing of the embedding.
@@ -243,7 +252,7 @@ impl T5 {
             true,
             &mask.device(),
         );
-        let mut x = self.shared.lookup(input.ids, leaves, [self.vocab, self.width]);
+        let mut x = self.shared.gather(input.ids, leaves);
         for block in &self.encoder.blocks {
             let normed = self.norm(x.clone(), &block.attention_norm, leaves);
             let [q, k, v] = self.heads_of(&block.attention, normed, pass, input.batch);
@@ -276,7 +285,7 @@ impl T5 {
         let keys = start + tokens;
         let bias = self.bias(&self.decoder, leaves, (start, tokens), keys, false, &device);
         let count = self.decoder.blocks.len();
-        let mut x = self.shared.lookup(ids, leaves, [self.vocab, self.width]);
+        let mut x = self.shared.gather(ids, leaves);
         for (i, block) in self.decoder.blocks.iter().enumerate() {
             let normed = self.norm(x.clone(), &block.attention_norm, leaves);
             let [q, k, v] = self.heads_of(&block.attention, normed, pass, batch);
@@ -362,19 +371,14 @@ impl T5 {
             .flat_map(|query| (0..keys).map(move |key| key as i64 - query as i64))
             .map(|distance| bucket(distance, self.buckets, self.max_distance, both_sides) as f32)
             .collect();
-        let bias = stack
-            .bias
-            .lookup(numbers(ids, device), leaves, [self.buckets, self.heads]);
+        let bias = stack.bias.gather(numbers(ids, device), leaves);
         // [Tq·Tk, H] → [1, H, Tq, Tk]
         bias.swap_dims(0, 1).reshape([1, self.heads, queries, keys])
     }
 
     /// The output matrix \[V, C\]: the token embedding, unless the file holds another.
-    pub(crate) fn head(&self, leaves: &Leaves) -> Tensor<2> {
-        self.head
-            .as_ref()
-            .unwrap_or(&self.shared)
-            .matrix(leaves, [self.vocab, self.width])
+    pub(crate) fn head(&self) -> &Matrix {
+        self.head.as_ref().unwrap_or(&self.shared)
     }
 
     /// Layers of both stacks.

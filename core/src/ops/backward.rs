@@ -6,9 +6,9 @@
 //! so a frozen weight costs nothing in the backward pass.
 
 use super::forward::{
-    AdamWStep, AttentionForm, LoraForm, Ops, Probabilities, Product, RopeForm, VocabularyForm, VocabularyLoss, Wants,
-    cap_kernel, column_sums, drop, linear_dx, one, probabilities, rope_kernel, rows_width, softmax_kernel, up,
-    vocabulary_loss,
+    AdamWStep, AttentionForm, LoraForm, Ops, PackedForm, Probabilities, Product, RopeForm, VocabularyForm,
+    VocabularyLoss, Wants, cap_kernel, column_sums, drop, linear_dx, one, packed_product, probabilities, rope_kernel,
+    rows_width, softmax_kernel, up, vocabulary_loss,
 };
 use super::launch::Launch;
 use burn::backend::{Autodiff, AutodiffBackend, Shape, TensorMetadata, tensor::FloatTensor};
@@ -231,6 +231,75 @@ impl<B: Launch, C: CheckpointStrategy> Ops for Autodiff<B, C> {
         }
     }
 
+    fn packed_linear(x: FloatTensor<Self>, words: FloatTensor<Self>, form: PackedForm) -> FloatTensor<Self> {
+        let words = words.into_primitive();
+        record!(
+            C,
+            PackedLinearBackward { form },
+            [x],
+            words.clone(),
+            <B as Ops>::packed_linear(x, words, form)
+        )
+    }
+
+    fn packed_linear_bias(
+        x: FloatTensor<Self>,
+        words: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        form: PackedForm,
+    ) -> FloatTensor<Self> {
+        let words = words.into_primitive();
+        record!(
+            C,
+            PackedLinearBackward { form },
+            [x, bias],
+            words.clone(),
+            <B as Ops>::packed_linear_bias(x, words, bias, form)
+        )
+    }
+
+    fn packed_embedding(
+        ids: FloatTensor<Self>,
+        words: FloatTensor<Self>,
+        table: kernels::Packed,
+        first_row: usize,
+    ) -> FloatTensor<Self> {
+        let (ids, words) = (ids.into_primitive(), words.into_primitive());
+        Self::from_inner(B::packed_embedding(ids, words, table, first_row))
+    }
+
+    fn cross_entropy(logits: FloatTensor<Self>, targets: FloatTensor<Self>) -> FloatTensor<Self> {
+        Self::from_inner(B::cross_entropy(logits.into_primitive(), targets.into_primitive()))
+    }
+
+    fn cross_entropy_backward(logits: FloatTensor<Self>, targets: FloatTensor<Self>, scale: f32) -> FloatTensor<Self> {
+        let (logits, targets) = (logits.into_primitive(), targets.into_primitive());
+        Self::from_inner(B::cross_entropy_backward(logits, targets, scale))
+    }
+
+    fn soft_cap(logits: FloatTensor<Self>, cap: f32) -> FloatTensor<Self> {
+        Self::from_inner(B::soft_cap(logits.into_primitive(), cap))
+    }
+
+    fn soft_cap_backward(capped: FloatTensor<Self>, gradient: FloatTensor<Self>, cap: f32) -> FloatTensor<Self> {
+        let (capped, gradient) = (capped.into_primitive(), gradient.into_primitive());
+        Self::from_inner(B::soft_cap_backward(capped, gradient, cap))
+    }
+
+    fn given_gradient(
+        x: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let gradient = gradient.into_primitive();
+        let value = value.into_primitive();
+        let node = [x.node()];
+        match GivenGradient.prepare::<C>(node).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish(gradient, value),
+            OpsKind::UnTracked(prep) => prep.finish(value),
+        }
+    }
+
     fn adamw(
         p: FloatTensor<Self>,
         g: FloatTensor<Self>,
@@ -274,6 +343,46 @@ impl<B: Launch, const N: usize> Backward<B, N> for LinearBackward {
         if let Some(node) = of_x {
             let dx = B::float_reshape(linear_dx::<B>(dy, w, self.transposed), x.shape());
             grads.register::<B>(node.id, dx);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct PackedLinearBackward {
+    form: PackedForm,
+}
+/// N is 1 for x, 2 where there is a bias.
+impl<B: Launch, const N: usize> Backward<B, N> for PackedLinearBackward {
+    /// The words.
+    type State = FloatTensor<B>;
+    fn backward(self, ops: Node<Self::State, N>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        let (words, mut parents) = (ops.state, ops.parents.into_iter());
+        let [of_x, of_bias] = std::array::from_fn(|_| parents.next().flatten());
+        if let Some(node) = of_bias {
+            grads.register::<B>(node.id, column_sums::<B>(dy.clone()));
+        }
+        if let Some(node) = of_x {
+            let PackedForm { matrix, across } = self.form;
+            let back = PackedForm {
+                matrix,
+                across: !across,
+            };
+            grads.register::<B>(node.id, packed_product::<B>(dy, words, None, back));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct GivenGradient;
+impl<B: Launch> Backward<B, 1> for GivenGradient {
+    /// The gradient for an upstream gradient of 1.
+    type State = FloatTensor<B>;
+    fn backward(self, ops: Node<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let upstream = B::float_reshape(grads.consume::<B>(&ops.node), Shape::new([1, 1]));
+        let (gradient, [of_x]) = (ops.state, ops.parents);
+        if let Some(node) = of_x {
+            grads.register::<B>(node.id, B::float_mul(gradient, upstream));
         }
     }
 }

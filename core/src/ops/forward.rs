@@ -75,6 +75,15 @@ pub struct VocabularyForm {
     pub soft_cap: f32,
 }
 
+/// Which way one product with a packed matrix goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PackedForm {
+    /// The matrix.
+    pub matrix: kernels::Packed,
+    /// Whether sums go over its rows.
+    pub across: bool,
+}
+
 /// Shapes of one rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RopeForm {
@@ -161,6 +170,30 @@ pub trait Ops: Backend {
         targets: FloatTensor<Self>,
         form: VocabularyForm,
     ) -> FloatTensor<Self>;
+    fn packed_linear(x: FloatTensor<Self>, words: FloatTensor<Self>, form: PackedForm) -> FloatTensor<Self>;
+    fn packed_linear_bias(
+        x: FloatTensor<Self>,
+        words: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        form: PackedForm,
+    ) -> FloatTensor<Self>;
+    fn packed_embedding(
+        ids: FloatTensor<Self>,
+        words: FloatTensor<Self>,
+        table: kernels::Packed,
+        first_row: usize,
+    ) -> FloatTensor<Self>;
+    /// The loss of each row of logits [n, V]; targets as in `vocabulary_loss`. Records no gradient.
+    fn cross_entropy(logits: FloatTensor<Self>, targets: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// scale · the gradient of those losses. Records no gradient.
+    fn cross_entropy_backward(logits: FloatTensor<Self>, targets: FloatTensor<Self>, scale: f32) -> FloatTensor<Self>;
+    /// cap · tanh(logits / cap). Records no gradient.
+    fn soft_cap(logits: FloatTensor<Self>, cap: f32) -> FloatTensor<Self>;
+    /// The gradient of the logits, given that of the capped ones. Records no gradient.
+    fn soft_cap_backward(capped: FloatTensor<Self>, gradient: FloatTensor<Self>, cap: f32) -> FloatTensor<Self>;
+    /// `value` [1], of which the gradient with respect to `x` is known: `gradient`, in x's shape.
+    fn given_gradient(x: FloatTensor<Self>, value: FloatTensor<Self>, gradient: FloatTensor<Self>)
+    -> FloatTensor<Self>;
     fn adamw(
         p: FloatTensor<Self>,
         g: FloatTensor<Self>,
@@ -289,6 +322,67 @@ impl<B: Launch> Ops for B {
         vocabulary_loss::<B>(x, w, Some(bias), targets, form, Wants::default()).loss
     }
 
+    fn packed_linear(x: FloatTensor<B>, words: FloatTensor<B>, form: PackedForm) -> FloatTensor<B> {
+        packed_product::<B>(x, words, None, form)
+    }
+
+    fn packed_linear_bias(
+        x: FloatTensor<B>,
+        words: FloatTensor<B>,
+        bias: FloatTensor<B>,
+        form: PackedForm,
+    ) -> FloatTensor<B> {
+        packed_product::<B>(x, words, Some(bias), form)
+    }
+
+    fn packed_embedding(
+        ids: FloatTensor<B>,
+        words: FloatTensor<B>,
+        table: kernels::Packed,
+        first_row: usize,
+    ) -> FloatTensor<B> {
+        let tokens = ids.shape().num_elements();
+        let kernel = kernels::PackedGather {
+            tokens,
+            table,
+            first_row,
+        };
+        one::<B>(kernel, vec![ids, words], Shape::new([tokens, table.columns]))
+    }
+
+    fn cross_entropy(logits: FloatTensor<B>, targets: FloatTensor<B>) -> FloatTensor<B> {
+        let (rows, vocab) = rows_width(&logits.shape());
+        one::<B>(
+            kernels::CrossEntropy { rows, vocab },
+            vec![logits, targets],
+            Shape::new([rows]),
+        )
+    }
+
+    fn cross_entropy_backward(logits: FloatTensor<B>, targets: FloatTensor<B>, scale: f32) -> FloatTensor<B> {
+        let shape = logits.shape();
+        let (rows, vocab) = rows_width(&shape);
+        one::<B>(
+            kernels::CrossEntropyBackward { rows, vocab, scale },
+            vec![logits, targets],
+            shape,
+        )
+    }
+
+    fn soft_cap(logits: FloatTensor<B>, cap: f32) -> FloatTensor<B> {
+        let shape = logits.shape();
+        one::<B>(logit_cap(&shape, cap), vec![logits], shape)
+    }
+
+    fn soft_cap_backward(capped: FloatTensor<B>, gradient: FloatTensor<B>, cap: f32) -> FloatTensor<B> {
+        let shape = capped.shape();
+        one::<B>(logit_cap(&shape, cap).backward(), vec![capped, gradient], shape)
+    }
+
+    fn given_gradient(_x: FloatTensor<B>, value: FloatTensor<B>, _gradient: FloatTensor<B>) -> FloatTensor<B> {
+        value
+    }
+
     fn adamw(
         p: FloatTensor<B>,
         g: FloatTensor<B>,
@@ -401,6 +495,27 @@ fn linear_product(x: &Shape, w: &Shape, transposed: bool) -> Product {
         b_trans: !transposed,
         alpha: 1.0,
     }
+}
+
+/// x · Wᵀ or x · W, plus a bias perhaps.
+pub(super) fn packed_product<B: Launch>(
+    x: FloatTensor<B>,
+    words: FloatTensor<B>,
+    bias: Option<FloatTensor<B>>,
+    form: PackedForm,
+) -> FloatTensor<B> {
+    let (m, _) = rows_width(&x.shape());
+    let PackedForm { matrix, across } = form;
+    let add = if bias.is_some() {
+        MatMulAdd::Row
+    } else {
+        MatMulAdd::None
+    };
+    let kernel = kernels::PackedMatMul { m, matrix, across, add };
+    let shape = Shape::new([m, kernel.n()]);
+    let mut inputs = vec![x, words];
+    inputs.extend(bias);
+    one::<B>(kernel, inputs, shape)
 }
 
 /// dx = dy · w.
@@ -548,6 +663,15 @@ pub(super) struct Wants {
     pub(super) dbias: bool,
 }
 
+/// The soft-capping of logits.
+fn logit_cap(shape: &Shape, cap: f32) -> kernels::SoftCap {
+    kernels::SoftCap {
+        len: shape.num_elements(),
+        scale: 1.0,
+        cap,
+    }
+}
+
 /// The loss and, where wanted, its gradients in one pass over chunks of tokens.
 pub(super) fn vocabulary_loss<B: Launch>(
     x: FloatTensor<B>,
@@ -592,11 +716,7 @@ pub(super) fn vocabulary_loss<B: Launch>(
                 shape.clone(),
             ),
         };
-        let cap = (soft_cap > 0.0).then(|| kernels::SoftCap {
-            len: n * vocab,
-            scale: 1.0,
-            cap: soft_cap,
-        });
+        let cap = (soft_cap > 0.0).then(|| logit_cap(&shape, soft_cap));
         let logits = match &cap {
             None => logits,
             Some(cap) => one::<B>(cap.clone(), vec![logits], shape.clone()),

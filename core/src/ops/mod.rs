@@ -7,8 +7,10 @@
 mod backward;
 mod forward;
 mod launch;
+mod packed;
 
-pub use forward::{AdamWStep, AttentionForm, LoraForm, RopeForm, Scores, Sight, VocabularyForm};
+pub use forward::{AdamWStep, AttentionForm, LoraForm, PackedForm, RopeForm, Scores, Sight, VocabularyForm};
+pub use packed::{PackedMatrix, packed_embedding, packed_linear, packed_vocabulary_loss};
 
 use burn::{backend::Dispatch, tensor::Tensor};
 use forward::Ops;

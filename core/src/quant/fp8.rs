@@ -29,7 +29,15 @@ impl Fp8 {
         }
     }
 
-    fn fraction_bits(self) -> u32 {
+    /// The scale of numbers of which the largest magnitude is `largest`: largest / the format's largest value, or 1 where
+    /// that is 0.
+    pub fn scale(self, largest: f32) -> f32 {
+        let wanted = largest / self.largest();
+        if wanted > 0.0 { wanted } else { 1.0 }
+    }
+
+    /// Bits of the fraction.
+    pub fn fraction_bits(self) -> u32 {
         match self {
             Self::E4M3 => 3,
             Self::E5M2 => 2,
@@ -115,6 +123,18 @@ pub enum ScaleOf {
     },
 }
 
+impl ScaleOf {
+    /// Rows and columns that share a scale, in a matrix of `rows` × `columns`; at least one each.
+    pub fn tile(self, rows: usize, columns: usize) -> (usize, usize) {
+        match self {
+            // An empty matrix has no scales, and tiles of one number are as good as any.
+            Self::Tensor => (rows.max(1), columns.max(1)),
+            Self::Row => (1, columns.max(1)),
+            Self::Block { rows, columns } => (rows, columns),
+        }
+    }
+}
+
 /// Where the scales of a matrix lie.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Grid {
@@ -128,12 +148,7 @@ struct Grid {
 
 impl Grid {
     fn new(rows: usize, columns: usize, scale_of: ScaleOf) -> Result<Self> {
-        let (block_rows, block_columns) = match scale_of {
-            // An empty matrix has no scales, and blocks of one number are as good as any.
-            ScaleOf::Tensor => (rows.max(1), columns.max(1)),
-            ScaleOf::Row => (1, columns.max(1)),
-            ScaleOf::Block { rows, columns } => (rows, columns),
-        };
+        let (block_rows, block_columns) = scale_of.tile(rows, columns);
         if block_rows == 0 || block_columns == 0 {
             let what = format!("must be 1 by 1 or more, is {block_rows} by {block_columns}");
             return Err(Error::format(what).field("block"));
@@ -180,8 +195,7 @@ impl Fp8Matrix {
             scales[*place] = scales[*place].max(value.abs());
         }
         for scale in &mut scales {
-            let wanted = *scale / format.largest();
-            *scale = if wanted > 0.0 { wanted } else { 1.0 };
+            *scale = format.scale(*scale);
         }
         let codes = values.iter().zip(&places);
         let codes = codes

@@ -12,6 +12,7 @@ use crate::formats::{
 use crate::generate::{Generated, Generation};
 use crate::models::{Model, read};
 use crate::protocol::{Command, EvalInfo, Event, GenerateOptions, ModelInfo, PreviewExample, Prompt, Stage};
+use crate::quant::Base;
 use crate::store::{Source, read_all};
 use crate::tokenizer::Tokenizer;
 
@@ -38,6 +39,8 @@ pub(crate) struct Loaded {
     pub(crate) model: Model,
     /// Whether every weight is trained.
     pub(crate) full: bool,
+    /// The format of its frozen linears.
+    pub(crate) base: Base,
     /// The small files that make a folder of weights a model again.
     pub(crate) companions: Vec<Source>,
 }

@@ -271,9 +271,124 @@ pub fn training() -> Vec<Case> {
     cases
 }
 
+/// Every packed format; those in blocks first.
+pub fn formats() -> Vec<Format> {
+    let mut formats = vec![
+        Format::Q4_0,
+        Format::Q4_1,
+        Format::Q5_0,
+        Format::Q5_1,
+        Format::Q8_0,
+        Format::Q4K,
+        Format::Q6K,
+        Format::F32,
+        Format::F16,
+        Format::Bf16,
+        Format::Int8,
+    ];
+    for (block, double) in [(64, false), (128, true), (256, false), (64, true)] {
+        formats.push(Format::FourBit { block, double });
+    }
+    for (fraction_bits, tile_rows, tile_columns) in [(3, 1, usize::MAX >> 33), (2, 8, 16), (3, 4, 5)] {
+        formats.push(Format::Fp8 {
+            fraction_bits,
+            tile_rows,
+            tile_columns,
+        });
+    }
+    formats
+}
+
+/// Words of `matrix`: codes of any kind, and scales such that its numbers lie in about −1..1.
+pub fn words(matrix: &Packed, noise: &mut Noise) -> Vec<f32> {
+    let planes = matrix.planes();
+    let mut words: Vec<u32> = (0..planes.words).map(|_| noise.bits() as u32).collect();
+    // Sign, a small exponent (now and then 0, which makes it subnormal), any fraction.
+    let half = |bits: u32| (bits & 0x83ff) | if bits % 7 == 0 { 0 } else { 0x2800 };
+    let halves = |word: u32| half(word & 0xffff) | half(word >> 16) << 16;
+    let float = |word: u32| (((word >> 8) as f32 / (1 << 24) as f32) * 0.5 + 0.1).to_bits();
+    for (at, word) in words.iter_mut().enumerate() {
+        let scale = (planes.scales..planes.seconds).contains(&at);
+        *word = match matrix.format {
+            Format::F32 => float(*word),
+            Format::F16 => halves(*word),
+            Format::Bf16 => (float(*word) & 0xffff_0000) | float(word.rotate_left(16)) >> 16,
+            Format::FourBit { double, .. } if at >= planes.seconds || (scale && !double) => float(*word),
+            Format::Int8 if scale => float(*word),
+            Format::Fp8 { .. } if scale => float(*word),
+            // Without the highest bit of the exponent a code is finite.
+            Format::Fp8 { .. } => *word & 0xbfbf_bfbf,
+            Format::Q4_0 | Format::Q4_1 | Format::Q5_0 | Format::Q5_1 | Format::Q8_0 if scale => halves(*word),
+            // Only the first of a block's four words is a pair of halves.
+            Format::Q4K if scale && (at - planes.scales) % 4 == 0 => halves(*word) & 0x83ff_83ff,
+            Format::Q6K if at >= planes.offset => halves(*word) & 0x83ff_83ff,
+            _ => *word,
+        };
+    }
+    words.into_iter().map(f32::from_bits).collect()
+}
+
+/// Products with packed matrices, and rows of packed tables: every format, direction, addend and plan of both tiers, rows of
+/// whole pieces of eight and others.
+pub fn packed() -> Vec<Case> {
+    let mut noise = Noise(17);
+    let mut cases = Vec::new();
+    for format in formats() {
+        let shapes: &[(usize, usize)] = match format.row_multiple() {
+            256 => &[(5, 256), (70, 512)],
+            32 => &[(33, 32), (70, 288)],
+            _ => &[(33, 24), (70, 136), (7, 13), (37, 67)],
+        };
+        let thorough = [
+            Format::Q4_1,
+            Format::F16,
+            Format::FourBit {
+                block: 64,
+                double: true,
+            },
+        ]
+        .contains(&format);
+        for (number, &(rows, columns)) in shapes.iter().enumerate() {
+            let matrix = Packed { format, rows, columns };
+            for across in [false, true] {
+                // Few texts a format, since compiling them takes the time; all of them for three that stand for the others.
+                let ms: &[usize] = match (thorough, (number + usize::from(across)) % 2) {
+                    (true, 0) => &[1, 4, 40],
+                    (true, _) => &[2, 7, 130],
+                    (false, 0) => &[3],
+                    (false, _) => &[40],
+                };
+                for (i, &m) in ms.iter().enumerate() {
+                    let add = [Add::None, Add::Row, Add::Full][(number + i) % 3];
+                    let kernel = PackedMatMul { m, matrix, across, add };
+                    let mut product = case(kernel, 1.0, 2e-5);
+                    product.inputs[1] = words(&matrix, &mut noise);
+                    cases.push(product);
+                }
+            }
+            let first_row = 2 * number;
+            let mut gather = case(
+                PackedGather {
+                    tokens: 21,
+                    table: matrix,
+                    first_row,
+                },
+                1.0,
+                1e-6,
+            );
+            for (token, id) in gather.inputs[0].iter_mut().enumerate() {
+                *id = (token * 5 % (rows + 3)) as f32;
+            }
+            gather.inputs[1] = words(&matrix, &mut noise);
+            cases.push(gather);
+        }
+    }
+    cases
+}
+
 /// Every case.
 pub fn all() -> Vec<Case> {
-    [products(), norms(), attention(), activations(), training()]
+    [products(), packed(), norms(), attention(), activations(), training()]
         .into_iter()
         .flatten()
         .collect()

@@ -129,7 +129,14 @@ async fn write_text(generate: Generate, device: DeviceChoice, desk: &mut Desk) -
     let mut session = Session::new(HOST);
     let control = session.control();
     let interrupted = on_interrupt(move || control.cancel_generate())?;
-    load_model(&mut session, &generate.model, generate.adapter.as_deref(), device, desk).await?;
+    load_model(
+        &mut session,
+        (&generate.model, None),
+        generate.adapter.as_deref(),
+        device,
+        desk,
+    )
+    .await?;
     let message = |role: &str, content: String| Message {
         role: role.into(),
         content,
@@ -237,7 +244,8 @@ async fn load(session: &mut Session, config: &RunConfig, device: DeviceChoice, d
         .map(|path| DiskFile::source(Path::new(path)))
         .transpose()?;
     let adapter = config.adapter_name_or_path.as_ref().map(Path::new);
-    load_model(session, Path::new(&config.model_name_or_path), adapter, device, desk).await?;
+    let path = Path::new(&config.model_name_or_path);
+    load_model(session, (path, Some(config)), adapter, device, desk).await?;
     desk.ask(
         session,
         Command::LoadData {
@@ -254,7 +262,7 @@ async fn load(session: &mut Session, config: &RunConfig, device: DeviceChoice, d
 
 async fn load_model(
     session: &mut Session,
-    path: &Path,
+    (path, config): (&Path, Option<&RunConfig>),
     adapter: Option<&Path>,
     device: DeviceChoice,
     desk: &mut Desk,
@@ -271,6 +279,7 @@ async fn load_model(
         Command::LoadModel {
             files: names,
             name: name_of(path),
+            config: config.map(|config| Box::new(config.clone())),
         },
         files,
     )

@@ -1,0 +1,163 @@
+//! Matrices that came quantised from transformers with bitsandbytes: taken as they are, not quantised again.
+//!
+//! A 4-bit matrix `NAME` is stored flat, two codes a byte, beside `NAME.absmax`, `NAME.quant_map` and a JSON text under
+//! `NAME.quant_state.bitsandbytes__nf4` (or `__fp4`) with the shape and block size; with double quantisation also
+//! `NAME.nested_absmax` and `NAME.nested_quant_map`. An 8-bit one is stored as signed bytes beside `SCB`, a scale a row.
+//! Reference: bitsandbytes' `functional.py` (`QuantState.as_dict`) and `nn/modules.py` (`Linear8bitLt`).
+
+use super::{
+    load::Loader,
+    pack::{PartRows, part_bytes},
+};
+use crate::error::{Error, Result};
+use crate::formats::{Storage, blocks};
+use crate::ops::PackedMatrix;
+use crate::quant::{
+    Block, Code, Map,
+    packing::{self, Scales},
+};
+use serde_json::Value;
+
+/// What is beside a 4-bit matrix.
+struct State {
+    code: Code,
+    block: Block,
+    shape: [usize; 2],
+    nested_offset: Option<f32>,
+}
+
+/// Matrix `name` of `shape`, if the files hold it in one of bitsandbytes' forms.
+pub(super) async fn read(loader: &mut Loader<'_>, name: &str, shape: [usize; 2]) -> Result<Option<PackedMatrix>> {
+    for (code, kind) in [(Code::Nf4, "nf4"), (Code::Fp4, "fp4")] {
+        let state_name = format!("{name}.quant_state.bitsandbytes__{kind}");
+        if loader.has(&state_name) {
+            let text = loader.bytes(&state_name).await?;
+            let state = State::parse(code, &text).map_err(|error| error.field(&state_name))?;
+            if state.shape != shape {
+                let what = format!("has shape {:?}, config.json promises {shape:?}", state.shape);
+                return Err(Error::model(what).field(name));
+            }
+            let read = four_bit(loader, name, &state).await;
+            return read.map(Some).map_err(|error| located(error, name));
+        }
+    }
+    let scales = format!("{}SCB", name.trim_end_matches("weight"));
+    if loader.has(&scales) {
+        loader.check(name, &shape)?;
+        let read = int8(loader, name, shape, &scales).await;
+        return read.map(Some).map_err(|error| located(error, name));
+    }
+    Ok(None)
+}
+
+fn located(error: Error, name: &str) -> Error {
+    match error.field {
+        Some(_) => error,
+        None => error.field(name),
+    }
+}
+
+impl State {
+    fn parse(code: Code, text: &[u8]) -> Result<Self> {
+        let wrong = |what: &str| Error::format(format!("is no quant_state of bitsandbytes: {what}"));
+        let json: Value = serde_json::from_slice(text).map_err(|error| wrong(&error.to_string()))?;
+        let block = json["blocksize"].as_u64().ok_or_else(|| wrong("no blocksize"))?;
+        let sizes: Vec<usize> = json["shape"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_u64)
+            .map(|size| size as usize)
+            .collect();
+        let shape = sizes.try_into().map_err(|_| wrong("no shape of two sizes"))?;
+        let nested = json.get("nested_offset").filter(|offset| !offset.is_null());
+        let nested_offset = match nested {
+            None => None,
+            Some(offset) => Some(offset.as_f64().ok_or_else(|| wrong("nested_offset is no number"))? as f32),
+        };
+        if nested_offset.is_some() && json["nested_blocksize"].as_u64() != Some(256) {
+            return Err(wrong("nested_blocksize is not 256"));
+        }
+        Ok(Self {
+            code,
+            block: Block::try_from(block)?,
+            shape,
+            nested_offset,
+        })
+    }
+}
+
+async fn four_bit(loader: &mut Loader<'_>, name: &str, state: &State) -> Result<PackedMatrix> {
+    let part = |part: &str| format!("{name}.{part}");
+    let table = floats(loader, &part("quant_map")).await?;
+    if table != state.code.table() {
+        return Err(Error::format("is not the table of its format").field(part("quant_map")));
+    }
+    let [rows, columns] = state.shape;
+    let (scale_codes, scale_absmax) = match state.nested_offset {
+        None => (Vec::new(), floats(loader, &part("absmax")).await?),
+        Some(_) => {
+            let map = floats(loader, &part("nested_quant_map")).await?;
+            if map != Map::Signed.table() {
+                return Err(Error::format("is not the signed dynamic map").field(part("nested_quant_map")));
+            }
+            let codes = loader.bytes(&part("absmax")).await?;
+            (codes, floats(loader, &part("nested_absmax")).await?)
+        }
+    };
+    let block = state.block.elements();
+    let scales = rows.saturating_mul(columns).div_ceil(block);
+    let (found, wanted) = match state.nested_offset {
+        None => (scale_absmax.len(), scales),
+        Some(_) => (scale_codes.len() + scale_absmax.len(), scales + scales.div_ceil(256)),
+    };
+    if found != wanted {
+        let what = format!("has {found} scales, its shape and block size want {wanted}");
+        return Err(Error::format(what).field(part("absmax")));
+    }
+    let mut packed = PackedMatrix::new(columns);
+    let parts = PartRows::new(rows, columns);
+    for rows in parts.ranges(part_bytes(loader) / 5 * 8, parts.rows_of_multiple(256 * block)) {
+        let (first, end) = (rows.start * columns, rows.end * columns);
+        let range = first / block..end.div_ceil(block);
+        let scales = match state.nested_offset {
+            None => Scales::Plain(&scale_absmax[range]),
+            Some(offset) => Scales::Double {
+                absmax: &scale_absmax[range.start / 256..range.end.div_ceil(256)],
+                codes: &scale_codes[range],
+                offset,
+            },
+        };
+        // The file has the codes as a matrix of one byte a row.
+        let bytes = loader.rows(name, first / 2..end.div_ceil(2)).await?;
+        let part = packing::four_bit(state.code, block, (rows.len(), columns), &bytes, scales)?;
+        packed.push(part, loader.device());
+    }
+    Ok(packed)
+}
+
+async fn int8(loader: &mut Loader<'_>, name: &str, [rows, columns]: [usize; 2], scales: &str) -> Result<PackedMatrix> {
+    let absmax = floats(loader, scales).await?;
+    if absmax.len() != rows {
+        let what = format!("has {} scales for {rows} rows", absmax.len());
+        return Err(Error::format(what).field(scales));
+    }
+    let mut packed = PackedMatrix::new(columns);
+    let numbers = part_bytes(loader) / (columns + 4) * columns;
+    for rows in PartRows::new(rows, columns).ranges(numbers, 1) {
+        let bytes = loader.rows(name, rows.clone()).await?;
+        let codes: Vec<i8> = bytes.iter().map(|byte| *byte as i8).collect();
+        let part = packing::int8((rows.len(), columns), &codes, &absmax[rows])?;
+        packed.push(part, loader.device());
+    }
+    Ok(packed)
+}
+
+/// A small tensor of floats.
+async fn floats(loader: &mut Loader<'_>, name: &str) -> Result<Vec<f32>> {
+    if !loader.has(name) {
+        return Err(Error::model("the model's files lack this tensor").field(name));
+    }
+    let bytes = loader.bytes(name).await?;
+    blocks::decode(Storage::F32, &bytes).map_err(|error| error.field(name))
+}

@@ -1,0 +1,59 @@
+//! A matrix of the base: of a linear, an embedding or a head; dense or packed.
+
+use super::{Leaves, Weight};
+use crate::ops::{self, PackedMatrix, VocabularyForm};
+use burn::tensor::Tensor;
+
+/// W [rows, columns]: a linear's [out, in] ([in, out] as GPT-2's Conv1D), an embedding's and a head's [V, C].
+#[derive(Debug, Clone)]
+pub(crate) struct Matrix {
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) stored: Stored,
+}
+
+/// How it lies on the device.
+#[derive(Debug, Clone)]
+pub(crate) enum Stored {
+    /// 32-bit floats, frozen or trained.
+    Dense(Weight),
+    /// Frozen and packed; `flipped` where the packed matrix is Wᵀ.
+    Packed { matrix: PackedMatrix, flipped: bool },
+}
+
+impl Matrix {
+    fn dense(&self, weight: &Weight, leaves: &Leaves) -> Tensor<2> {
+        weight.matrix(leaves, [self.rows, self.columns])
+    }
+
+    /// x·Wᵀ + bias, or x·W + bias where `across`; x \[n, columns\] or \[n, rows\].
+    pub(crate) fn multiply(&self, x: Tensor<2>, bias: Option<Tensor<1>>, across: bool, leaves: &Leaves) -> Tensor<2> {
+        match &self.stored {
+            Stored::Dense(weight) => ops::linear(x, self.dense(weight, leaves), bias, across),
+            Stored::Packed { matrix, flipped } => ops::packed_linear(x, matrix, bias, across != *flipped),
+        }
+    }
+
+    /// Rows by number; ids \[n\] → \[n, columns\].
+    pub(crate) fn gather(&self, ids: Tensor<1>, leaves: &Leaves) -> Tensor<2> {
+        match &self.stored {
+            Stored::Dense(weight) => ops::embedding(ids, self.dense(weight, leaves)),
+            Stored::Packed { matrix, .. } => ops::packed_embedding(ids, matrix),
+        }
+    }
+
+    /// Σ cross-entropy of x·Wᵀ + bias against `targets` in the given form; see [`ops::vocabulary_loss`].
+    pub(crate) fn vocabulary_loss(
+        &self,
+        x: Tensor<2>,
+        bias: Option<Tensor<1>>,
+        targets: Tensor<1>,
+        form: VocabularyForm,
+        leaves: &Leaves,
+    ) -> Tensor<1> {
+        match &self.stored {
+            Stored::Dense(weight) => ops::vocabulary_loss(x, self.dense(weight, leaves), bias, targets, form),
+            Stored::Packed { matrix, .. } => ops::packed_vocabulary_loss(x, matrix, bias, targets, form),
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! From a file's matrix to a packed one on the device, slice by slice: what is held on the way is a slice in 32-bit floats
+//! and the codes of one matrix.
+//!
+//! A large matrix becomes several buffers of whole rows, because a GPU limits what one may hold. Their borders lie where
+//! no block and no group of 256 blocks is cut, so that the numbers are those of the undivided matrix.
+
+use super::load::Loader;
+use crate::device;
+use crate::error::Result;
+use crate::formats::Storage;
+use crate::ops::PackedMatrix;
+use crate::quant::{
+    Absmax, Base, Block, Code, DoubleAbsmax, FourBit, Fp8, Fp8Matrix, Int8Rows, ScaleOf,
+    packing::{self, PackedWords, Scales},
+};
+use lorakeet_shaders::{Format, Packed};
+use std::ops::Range;
+
+/// Bytes of one buffer at most, even where the device would take more: a part is on the host once while it is uploaded.
+const MOST_PART_BYTES: u64 = 64 << 20;
+/// Numbers that are read and encoded at a time.
+const SLICE: usize = 4 << 20;
+
+/// A matrix of the files: its name, and how it lies there.
+pub(super) struct Source<'a> {
+    pub(super) name: &'a str,
+    pub(super) storage: Storage,
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    /// Its numbers, where they are not the file's in the file's order.
+    pub(super) numbers: Option<Vec<f32>>,
+}
+
+/// How the rows of a matrix are cut.
+pub(super) struct PartRows {
+    rows: usize,
+    columns: usize,
+}
+
+impl PartRows {
+    pub(super) fn new(rows: usize, columns: usize) -> Self {
+        Self { rows, columns }
+    }
+
+    /// Row ranges of at most `numbers` numbers, borders at multiples of `step` rows.
+    pub(super) fn ranges(&self, numbers: usize, step: usize) -> impl Iterator<Item = Range<usize>> + use<> {
+        let rows = self.rows;
+        let height = (numbers / self.columns.max(1) / step).max(1) * step;
+        (0..rows).step_by(height).map(move |top| top..(top + height).min(rows))
+    }
+
+    /// The fewest rows that hold a multiple of `numbers` numbers.
+    pub(super) fn rows_of_multiple(&self, numbers: usize) -> usize {
+        let (mut a, mut b) = (numbers, self.columns.max(1));
+        while b != 0 {
+            (a, b) = (b, a % b);
+        }
+        numbers / a
+    }
+}
+
+impl<'a> Source<'a> {
+    fn parts(&self) -> PartRows {
+        PartRows::new(self.rows, self.columns)
+    }
+
+    /// The transpose of `self`, read whole: only GPT-2's linears are turned.
+    pub(super) async fn turn(self, loader: &mut Loader<'_>) -> Result<Source<'a>> {
+        let numbers = self.read(loader, 0..self.rows).await?;
+        let (rows, columns) = (self.columns, self.rows);
+        let turned = (0..rows).flat_map(|row| numbers.iter().skip(row).step_by(rows).copied());
+        Ok(Source {
+            numbers: Some(turned.collect()),
+            rows,
+            columns,
+            ..self
+        })
+    }
+
+    /// Rows as 32-bit floats.
+    async fn read(&self, loader: &mut Loader<'_>, rows: Range<usize>) -> Result<Vec<f32>> {
+        match &self.numbers {
+            Some(numbers) => Ok(numbers[rows.start * self.columns..rows.end * self.columns].to_vec()),
+            None => loader.numbers(self.name, rows).await,
+        }
+    }
+}
+
+/// The most bytes of one buffer on the loader's device.
+pub(super) fn part_bytes(loader: &Loader<'_>) -> usize {
+    device::largest_buffer_bytes(loader.device()).min(MOST_PART_BYTES) as usize
+}
+
+/// A matrix in its file's own format.
+pub(super) async fn own(loader: &mut Loader<'_>, source: &Source<'_>, format: Format) -> Result<PackedMatrix> {
+    let mut packed = PackedMatrix::new(source.columns);
+    let sample = Packed {
+        format,
+        rows: 256,
+        columns: source.columns,
+    };
+    // Packed bytes grow evenly with the rows.
+    let numbers = part_bytes(loader) / 4 * sample.elements() / sample.words().max(1);
+    for rows in source.parts().ranges(numbers, 1) {
+        let bytes = loader.rows(source.name, rows.clone()).await?;
+        let part = if format == Format::F32 {
+            let words = bytes
+                .chunks_exact(4)
+                .map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+            PackedWords {
+                matrix: Packed {
+                    format,
+                    rows: rows.len(),
+                    columns: source.columns,
+                },
+                words: words.collect(),
+            }
+        } else {
+            packing::stored(source.storage, rows.len(), source.columns, &bytes)?
+        };
+        packed.push(part, loader.device());
+    }
+    Ok(packed)
+}
+
+/// A matrix of floats, encoded as `base` says; `None` where that is the file's own format.
+pub(super) async fn encoded(loader: &mut Loader<'_>, source: &Source<'_>, base: Base) -> Result<Option<PackedMatrix>> {
+    Ok(Some(match base {
+        Base::Own => return Ok(None),
+        Base::FourBit { code, block, double } => four_bit(loader, source, code, block, double).await?,
+        Base::Int8 => int8(loader, source).await?,
+        Base::Fp8 { format, scale_of } => fp8(loader, source, format, scale_of).await?,
+    }))
+}
+
+async fn four_bit(
+    loader: &mut Loader<'_>,
+    source: &Source<'_>,
+    code: Code,
+    block: Block,
+    double: bool,
+) -> Result<PackedMatrix> {
+    let (mut bytes, mut absmax) = (Vec::new(), Vec::new());
+    for rows in source
+        .parts()
+        .ranges(SLICE, source.parts().rows_of_multiple(block.elements()))
+    {
+        let part = FourBit::encode(&source.read(loader, rows).await?, code, block)?;
+        bytes.extend_from_slice(part.packed());
+        if let Absmax::Plain(scales) = part.absmax() {
+            absmax.extend_from_slice(scales);
+        }
+    }
+    let double = match double {
+        true => Some(DoubleAbsmax::encode(&absmax)?),
+        false => None,
+    };
+    let mut packed = PackedMatrix::new(source.columns);
+    let step = source.parts().rows_of_multiple(256 * block.elements());
+    // A code of four bits and a scale of 32 for 64 numbers or more: not above 4.5 bits a number, 5 with the tables.
+    for rows in source.parts().ranges(part_bytes(loader) / 5 * 8, step) {
+        let (first, end) = (rows.start * source.columns, rows.end * source.columns);
+        let scale_range = first / block.elements()..end.div_ceil(block.elements());
+        let scales = match &double {
+            None => Scales::Plain(&absmax[scale_range]),
+            Some(double) => Scales::Double {
+                codes: &double.codes().codes()[scale_range.clone()],
+                absmax: &double.codes().absmax()[scale_range.start / 256..scale_range.end.div_ceil(256)],
+                offset: double.offset(),
+            },
+        };
+        let shape = (rows.len(), source.columns);
+        let part = packing::four_bit(
+            code,
+            block.elements(),
+            shape,
+            &bytes[first / 2..end.div_ceil(2)],
+            scales,
+        )?;
+        packed.push(part, loader.device());
+    }
+    Ok(packed)
+}
+
+async fn int8(loader: &mut Loader<'_>, source: &Source<'_>) -> Result<PackedMatrix> {
+    let (mut codes, mut absmax) = (Vec::new(), Vec::new());
+    for rows in source.parts().ranges(SLICE, 1) {
+        let count = rows.len();
+        let part = Int8Rows::encode(&source.read(loader, rows).await?, count, source.columns)?;
+        codes.extend_from_slice(part.codes());
+        absmax.extend_from_slice(part.absmax());
+    }
+    let mut packed = PackedMatrix::new(source.columns);
+    // A byte a number, and a scale of four bytes a row.
+    let numbers = part_bytes(loader) / (source.columns + 4) * source.columns;
+    for rows in source.parts().ranges(numbers, 1) {
+        let range = rows.start * source.columns..rows.end * source.columns;
+        let part = packing::int8((rows.len(), source.columns), &codes[range], &absmax[rows])?;
+        packed.push(part, loader.device());
+    }
+    Ok(packed)
+}
+
+async fn fp8(loader: &mut Loader<'_>, source: &Source<'_>, format: Fp8, scale_of: ScaleOf) -> Result<PackedMatrix> {
+    let columns = source.columns;
+    let (tile_rows, tile_columns) = scale_of.tile(1, columns);
+    let mut whole_scale = None;
+    if scale_of == ScaleOf::Tensor {
+        let mut most = 0.0f32;
+        for rows in source.parts().ranges(SLICE, 1) {
+            let numbers = source.read(loader, rows).await?;
+            most = numbers.iter().fold(most, |most, number| most.max(number.abs()));
+        }
+        whole_scale = Some(format.scale(most));
+    }
+    let (mut codes, mut scales) = (Vec::new(), Vec::new());
+    for rows in source.parts().ranges(SLICE, tile_rows) {
+        let count = rows.len();
+        let numbers = source.read(loader, rows).await?;
+        match whole_scale {
+            Some(scale) => codes.extend(numbers.iter().map(|number| format.encode(number / scale))),
+            None => {
+                let part = Fp8Matrix::encode(&numbers, count, columns, format, scale_of)?;
+                codes.extend_from_slice(part.codes());
+                scales.extend_from_slice(part.scales());
+            }
+        }
+    }
+    let mut packed = PackedMatrix::new(columns);
+    let across = columns.div_ceil(tile_columns);
+    // A byte a number, and not above four bytes a row of a tile.
+    let numbers = part_bytes(loader) / (columns + 4 * across) * columns;
+    for rows in source.parts().ranges(numbers, tile_rows) {
+        let range = rows.start * columns..rows.end * columns;
+        let tiles = rows.start / tile_rows * across..rows.end.div_ceil(tile_rows) * across;
+        let own = whole_scale.map(|scale| vec![scale]);
+        let scales = own.as_deref().unwrap_or_else(|| &scales[tiles]);
+        let part = packing::fp8(format, scale_of, (rows.len(), columns), &codes[range], scales)?;
+        packed.push(part, loader.device());
+    }
+    Ok(packed)
+}

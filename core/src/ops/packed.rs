@@ -1,0 +1,174 @@
+//! Operations with frozen matrices that stay packed on the device: products, rows by number, the loss over a vocabulary.
+//!
+//! A [`PackedMatrix`] is one or several buffers of words: several where it is larger than one buffer may be. Each part is a
+//! stretch of rows; products with the parts are joined side by side (along the rows) or summed (across them), and what is
+//! held between them is an activation, never a dense part of the matrix.
+
+use super::{PackedForm, VocabularyForm};
+use crate::quant::packing::PackedWords;
+use burn::backend::Dispatch;
+use burn::tensor::{Device, Tensor, TensorData};
+use lorakeet_shaders::Packed;
+
+use super::forward::Ops;
+
+/// Logits that exist at a time, all tokens of a chunk together: 32 MiB of them.
+const CHUNK_LOGITS: usize = 8 << 20;
+
+/// A frozen matrix on the device.
+#[derive(Debug, Clone)]
+pub struct PackedMatrix {
+    rows: usize,
+    columns: usize,
+    parts: Vec<Part>,
+}
+
+/// A stretch of rows in a buffer of its own.
+#[derive(Debug, Clone)]
+struct Part {
+    first_row: usize,
+    matrix: Packed,
+    /// The words, as the bits of f32.
+    words: Tensor<1>,
+}
+
+impl PackedMatrix {
+    /// A matrix of `columns` columns without rows; [`Self::push`] adds them.
+    pub fn new(columns: usize) -> Self {
+        let (rows, parts) = (0, Vec::new());
+        Self { rows, columns, parts }
+    }
+
+    /// Puts the next rows on `device`.
+    ///
+    /// # Panics
+    /// If they have another number of columns: a defect of the caller.
+    pub fn push(&mut self, part: PackedWords, device: &Device) {
+        let PackedWords { matrix, words } = part;
+        assert_eq!(matrix.columns, self.columns, "columns of a part");
+        let words: Vec<f32> = words.into_iter().map(f32::from_bits).collect();
+        let count = words.len();
+        self.parts.push(Part {
+            first_row: self.rows,
+            matrix,
+            words: Tensor::from_data(TensorData::new(words, [count]), device),
+        });
+        self.rows += matrix.rows;
+    }
+
+    /// Rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+    /// Columns.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+    /// What it takes on the device.
+    pub fn bytes(&self) -> u64 {
+        self.parts.iter().map(|part| 4 * part.matrix.words() as u64).sum()
+    }
+}
+
+/// y = x · Wᵀ + bias, or x · W + bias where `across`.
+///
+/// x \[n, columns\] (\[n, rows\] where `across`), W \[rows, columns\], bias as long as a row of y. Gradients: of x the product
+/// the other way; of the bias the column sums; W has none.
+pub fn packed_linear(x: Tensor<2>, w: &PackedMatrix, bias: Option<Tensor<1>>, across: bool) -> Tensor<2> {
+    let product = |x: Tensor<2>, part: &Part, bias: Option<Tensor<1>>| {
+        let form = PackedForm {
+            matrix: part.matrix,
+            across,
+        };
+        let (x, words) = (x.into_dispatch(), part.words.clone().into_dispatch());
+        Tensor::<2>::from_dispatch(match bias {
+            None => Dispatch::packed_linear(x, words, form),
+            Some(bias) => Dispatch::packed_linear_bias(x, words, bias.into_dispatch(), form),
+        })
+    };
+    if let [only] = w.parts.as_slice() {
+        return product(x, only, bias);
+    }
+    if across {
+        let [n, _] = x.dims();
+        let parts = w.parts.iter().map(|part| {
+            let rows = part.first_row..part.first_row + part.matrix.rows;
+            product(x.clone().slice([0..n, rows]), part, None)
+        });
+        let sum = parts.reduce(|sum, part| sum + part);
+        let sum = sum.unwrap_or_else(|| Tensor::zeros([n, w.columns], &x.device()));
+        return match bias {
+            None => sum,
+            Some(bias) => sum + bias.unsqueeze(),
+        };
+    }
+    let parts = w.parts.iter().map(|part| {
+        let rows = part.first_row..part.first_row + part.matrix.rows;
+        product(x.clone(), part, bias.clone().map(|bias| bias.slice([rows])))
+    });
+    Tensor::cat(parts.collect(), 1)
+}
+
+/// Rows of W by number. ids \[n\] are whole numbers in f32 (exact up to 2²⁴), W \[V, C\] → \[n, C\]; a row of zeros for a
+/// number that is none of W's. No gradients: the table is frozen.
+pub fn packed_embedding(ids: Tensor<1>, w: &PackedMatrix) -> Tensor<2> {
+    let [tokens] = ids.dims();
+    let parts = w.parts.iter().map(|part| {
+        let (ids, words) = (ids.clone().into_dispatch(), part.words.clone().into_dispatch());
+        Tensor::<2>::from_dispatch(Dispatch::packed_embedding(ids, words, part.matrix, part.first_row))
+    });
+    let sum = parts.reduce(|sum, part| sum + part);
+    sum.unwrap_or_else(|| Tensor::zeros([tokens, w.columns], &ids.device()))
+}
+
+/// scale · Σ cross_entropy(cap(x·Wᵀ + bias), target) over the rows whose target is not −100, in nats → \[1\].
+///
+/// x \[n, C\], W \[V, C\], bias \[V\], targets \[n\] whole numbers in f32. As [`super::vocabulary_loss`]: in chunks of rows, of which
+/// the gradient of x is made in the same pass, so no \[n, V\] matrix of logits is ever kept. The bias is frozen as W is.
+pub fn packed_vocabulary_loss(
+    x: Tensor<2>,
+    w: &PackedMatrix,
+    bias: Option<Tensor<1>>,
+    targets: Tensor<1>,
+    form: VocabularyForm,
+) -> Tensor<1> {
+    let VocabularyForm { scale, soft_cap } = form;
+    let bias = bias.map(Tensor::inner);
+    let (wanted, [rows, _]) = (x.is_tracked(), x.dims());
+    let (plain, targets) = (x.clone().inner(), targets.inner());
+    let chunk = (CHUNK_LOGITS / w.rows.max(1)).max(1);
+    let (mut losses, mut gradients) = (Vec::new(), Vec::new());
+    for start in (0..rows).step_by(chunk) {
+        let some = start..(start + chunk).min(rows);
+        let logits = packed_linear(plain.clone().slice([some.clone()]), w, bias.clone(), false).into_dispatch();
+        let logits = if soft_cap > 0.0 {
+            Dispatch::soft_cap(logits, soft_cap)
+        } else {
+            logits
+        };
+        let targets = targets.clone().slice([some]).into_dispatch();
+        losses.push(Tensor::<1>::from_dispatch(Dispatch::cross_entropy(
+            logits.clone(),
+            targets.clone(),
+        )));
+        if wanted {
+            let gradient = Dispatch::cross_entropy_backward(logits.clone(), targets, scale);
+            let gradient = if soft_cap > 0.0 {
+                Dispatch::soft_cap_backward(logits, gradient, soft_cap)
+            } else {
+                gradient
+            };
+            gradients.push(packed_linear(Tensor::from_dispatch(gradient), w, None, true));
+        }
+    }
+    let loss = Tensor::cat(losses, 0).sum().mul_scalar(scale);
+    if !wanted {
+        return loss;
+    }
+    let gradient = Tensor::cat(gradients, 0);
+    Tensor::from_dispatch(Dispatch::given_gradient(
+        x.into_dispatch(),
+        loss.into_dispatch(),
+        gradient.into_dispatch(),
+    ))
+}

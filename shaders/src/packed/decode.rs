@@ -1,0 +1,265 @@
+//! What the words of a packed matrix say, on the CPU: the twins' decoding, bit-exact with the reference libraries.
+
+use super::{Format, Packed, Planes};
+use crate::math::half;
+
+/// Numbers decoded at a time: no format's 32 neighbours from a multiple of 32 on need more than one word of codes a format
+/// bit, so the loops over them become vector instructions.
+const CHUNK: usize = 32;
+
+/// Numbers `start` .. `start + out.len()` of `matrix`, counted row by row, from its words (as the bits of f32).
+///
+/// # Panics
+/// If `words` are not the matrix's, or the range is not within it: a defect of the caller.
+pub fn decode(matrix: &Packed, words: &[f32], start: usize, out: &mut [f32]) {
+    let planes = matrix.planes();
+    assert_eq!(words.len(), planes.words, "words of {matrix:?}");
+    assert!(start + out.len() <= matrix.elements(), "a range of {matrix:?}");
+    let reader = Reader { matrix, words, planes };
+    let mut done = 0;
+    while done < out.len() {
+        let at = start + done;
+        let (chunk, skipped) = (at / CHUNK, at % CHUNK);
+        let rest = &mut out[done..];
+        if skipped == 0
+            && let Some((whole, _)) = rest.split_first_chunk_mut::<CHUNK>()
+        {
+            reader.chunk(chunk, whole);
+            done += CHUNK;
+        } else {
+            let mut whole = [0.0; CHUNK];
+            reader.chunk(chunk, &mut whole);
+            let taken = rest.len().min(CHUNK - skipped);
+            rest[..taken].copy_from_slice(&whole[skipped..][..taken]);
+            done += taken;
+        }
+    }
+}
+
+struct Reader<'a> {
+    matrix: &'a Packed,
+    words: &'a [f32],
+    planes: Planes,
+}
+
+impl Reader<'_> {
+    /// Word `at`; 0 past the end, where a last chunk is not full.
+    #[inline(always)]
+    fn word(&self, at: usize) -> u32 {
+        self.words.get(at).map_or(0, |word| word.to_bits())
+    }
+
+    #[inline(always)]
+    fn float(&self, at: usize) -> f32 {
+        f32::from_bits(self.word(at))
+    }
+
+    /// Half number `at` of the plane at `start`.
+    #[inline(always)]
+    fn half(&self, start: usize, at: usize) -> f32 {
+        half((self.word(start + at / 2) >> (16 * (at % 2))) as u16)
+    }
+
+    #[inline(always)]
+    fn halves(&self, at: usize) -> (f32, f32) {
+        let word = self.word(at);
+        (half(word as u16), half((word >> 16) as u16))
+    }
+
+    #[inline(always)]
+    fn byte(&self, start: usize, at: usize) -> u8 {
+        (self.word(start + at / 4) >> (8 * (at % 4))) as u8
+    }
+
+    /// The codes of chunk `chunk`, of four bits.
+    #[inline(always)]
+    fn nibbles(&self, chunk: usize) -> [u8; CHUNK] {
+        let mut codes = [0; CHUNK];
+        for (part, codes) in codes.chunks_exact_mut(8).enumerate() {
+            let word = self.word(4 * chunk + part);
+            for (j, code) in codes.iter_mut().enumerate() {
+                *code = (word >> (4 * j)) as u8 & 15;
+            }
+        }
+        codes
+    }
+
+    /// The codes of chunk `chunk`, of eight bits.
+    #[inline(always)]
+    fn bytes(&self, chunk: usize) -> [u8; CHUNK] {
+        let mut codes = [0; CHUNK];
+        for (part, codes) in codes.chunks_exact_mut(4).enumerate() {
+            codes.copy_from_slice(&self.word(8 * chunk + part).to_le_bytes());
+        }
+        codes
+    }
+
+    /// The nibbles with a fifth bit on top.
+    #[inline(always)]
+    fn five_bits(&self, chunk: usize) -> [u8; CHUNK] {
+        let (mut codes, fifth) = (self.nibbles(chunk), self.word(self.planes.seconds + chunk));
+        for (j, code) in codes.iter_mut().enumerate() {
+            *code |= (((fifth >> j) & 1) << 4) as u8;
+        }
+        codes
+    }
+
+    /// The scale of a block of [`Format::FourBit`].
+    fn block_scale(&self, block: usize, double: bool) -> f32 {
+        if !double {
+            return self.float(self.planes.scales + block);
+        }
+        let code = usize::from(self.byte(self.planes.scales, block));
+        let (unit, offset) = (
+            self.float(self.planes.seconds + block / 256),
+            self.float(self.planes.offset),
+        );
+        self.float(self.planes.map + code) * unit + offset
+    }
+
+    /// The numbers 32·`chunk` to 32·`chunk` + 31.
+    fn chunk(&self, chunk: usize, out: &mut [f32; CHUNK]) {
+        let planes = &self.planes;
+        let first = CHUNK * chunk;
+        match self.matrix.format {
+            Format::F32 => {
+                for (j, value) in out.iter_mut().enumerate() {
+                    *value = self.float(first + j);
+                }
+            }
+            Format::F16 => {
+                for (pair, values) in out.chunks_exact_mut(2).enumerate() {
+                    (values[0], values[1]) = self.halves(first / 2 + pair);
+                }
+            }
+            Format::Bf16 => {
+                for (pair, values) in out.chunks_exact_mut(2).enumerate() {
+                    let word = self.word(first / 2 + pair);
+                    values[0] = f32::from_bits(word << 16);
+                    values[1] = f32::from_bits(word & 0xffff_0000);
+                }
+            }
+            Format::FourBit { block, double } => {
+                let scale = self.block_scale(first / block, double);
+                let mut scaled = [0.0; 16];
+                for (index, value) in scaled.iter_mut().enumerate() {
+                    *value = self.float(planes.table + index) * scale;
+                }
+                for (value, code) in out.iter_mut().zip(self.nibbles(chunk)) {
+                    *value = scaled[usize::from(code & 15)];
+                }
+            }
+            Format::Int8 => {
+                let codes = self.bytes(chunk);
+                self.by_row(first, out, |j, row| {
+                    f32::from(codes[j] as i8) * self.float(planes.scales + row) * (1.0 / 127.0)
+                });
+            }
+            Format::Fp8 {
+                fraction_bits,
+                tile_rows,
+                tile_columns,
+            } => {
+                let codes = self.bytes(chunk);
+                let columns = self.matrix.columns;
+                let across = columns.div_ceil(tile_columns);
+                self.by_row(first, out, |j, row| {
+                    let column = first + j - row * columns;
+                    let tile = row / tile_rows * across + column / tile_columns;
+                    fp8(codes[j], fraction_bits) * self.float(planes.scales + tile)
+                });
+            }
+            Format::Q4_0 => {
+                let d = self.half(planes.scales, chunk);
+                for (value, code) in out.iter_mut().zip(self.nibbles(chunk)) {
+                    *value = d * (f32::from(code) - 8.0);
+                }
+            }
+            Format::Q4_1 => {
+                let (d, m) = self.halves(planes.scales + chunk);
+                for (value, code) in out.iter_mut().zip(self.nibbles(chunk)) {
+                    *value = d * f32::from(code) + m;
+                }
+            }
+            Format::Q5_0 => {
+                let d = self.half(planes.scales, chunk);
+                for (value, code) in out.iter_mut().zip(self.five_bits(chunk)) {
+                    *value = d * (f32::from(code) - 16.0);
+                }
+            }
+            Format::Q5_1 => {
+                let (d, m) = self.halves(planes.scales + chunk);
+                for (value, code) in out.iter_mut().zip(self.five_bits(chunk)) {
+                    *value = d * f32::from(code) + m;
+                }
+            }
+            Format::Q8_0 => {
+                let d = self.half(planes.scales, chunk);
+                for (value, code) in out.iter_mut().zip(self.bytes(chunk)) {
+                    *value = d * f32::from(code as i8);
+                }
+            }
+            Format::Q4K => {
+                let (scale, minimum) = self.scale_and_minimum(chunk);
+                for (value, code) in out.iter_mut().zip(self.nibbles(chunk)) {
+                    *value = scale * f32::from(code) - minimum;
+                }
+            }
+            Format::Q6K => {
+                let d = self.half(planes.offset, chunk / 8);
+                let codes = self.nibbles(chunk);
+                for half in 0..2 {
+                    let high = self.word(planes.seconds + 2 * chunk + half);
+                    let scale = d * f32::from(self.byte(planes.scales, 2 * chunk + half) as i8);
+                    for j in 0..16 {
+                        let code = codes[16 * half + j] | (((high >> (2 * j)) & 3) << 4) as u8;
+                        out[16 * half + j] = scale * (f32::from(code) - 32.0);
+                    }
+                }
+            }
+        }
+    }
+
+    /// `value(j, row)` for each number of a chunk that begins with number `first`; rows may end within it, and the matrix too.
+    #[inline(always)]
+    fn by_row(&self, first: usize, out: &mut [f32; CHUNK], value: impl Fn(usize, usize) -> f32) {
+        let columns = self.matrix.columns;
+        let row = first / columns;
+        if (row + 1) * columns >= first + CHUNK {
+            for (j, out) in out.iter_mut().enumerate() {
+                *out = value(j, row);
+            }
+        } else {
+            let end = self.matrix.elements().min(first + CHUNK) - first;
+            for (j, out) in out[..end].iter_mut().enumerate() {
+                *out = value(j, (first + j) / columns);
+            }
+        }
+    }
+
+    /// Scale and minimum of a chunk of Q4_K; where their bits lie is told in `q4_k.wgsl`.
+    fn scale_and_minimum(&self, chunk: usize) -> (f32, f32) {
+        let block = self.planes.scales + 4 * (chunk / 8);
+        let part = chunk % 8;
+        let byte = |word: usize| (self.word(block + word) >> (8 * (part % 4))) & 255;
+        let (first, second, third) = (byte(1), byte(2), byte(3));
+        let (scale, minimum) = if part < 4 {
+            (first & 63, second & 63)
+        } else {
+            ((third & 15) | ((first >> 6) << 4), (third >> 4) | ((second >> 6) << 4))
+        };
+        let (d, d_min) = self.halves(block);
+        (d * scale as f32, d_min * minimum as f32)
+    }
+}
+
+/// The value of a finite 8-bit float.
+#[inline(always)]
+fn fp8(code: u8, fraction_bits: usize) -> f32 {
+    let bias = (1u32 << (6 - fraction_bits)) - 1;
+    let size = u32::from(code & 127);
+    let normal = f32::from_bits((size << (23 - fraction_bits)) + ((127 - bias) << 23));
+    let subnormal = f32::from_bits((128 - bias - fraction_bits as u32) << 23) * size as f32;
+    let value = if size < 1 << fraction_bits { subnormal } else { normal };
+    if code > 127 { -value } else { value }
+}

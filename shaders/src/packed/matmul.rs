@@ -1,0 +1,377 @@
+//! Products with a matrix that stays packed: the forward and the backward pass of every frozen linear of a packed base.
+//!
+//! Both directions read W [rows, columns] where it lies, eight numbers at a time. *Along* its rows, out = a·Wᵀ: a linear's
+//! forward pass. *Across* them, out = a·W: its backward pass. No text and no twin makes more of W dense than what one
+//! workgroup (or one thread) works on.
+
+use super::{Packed, decode};
+use crate::launch::{grid, info_words};
+use crate::matmul::{LANES, Tiles, lines, pairs, tiles_text};
+use crate::{Add, Kernel, Tier};
+
+/// out = a·Wᵀ + add, or a·W + add where `across`.
+/// Inputs a \[m, columns\] (\[m, rows\] where `across`), W's words, and what [`Add`] says; output \[m, rows\]
+/// (\[m, columns\]).
+#[derive(Debug, Clone, PartialEq)]
+pub struct PackedMatMul {
+    /// Rows of a and of the output.
+    pub m: usize,
+    /// W.
+    pub matrix: Packed,
+    /// Whether sums go over W's rows.
+    pub across: bool,
+    /// What is added.
+    pub add: Add,
+}
+
+/// The text that suits a shape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Plan {
+    /// An invocation computes so many rows of four columns (along) or of eight (across).
+    Registers { rows: usize },
+    /// A workgroup computes a tile.
+    Tiles(Tiles),
+    /// A workgroup computes this many rows of a few columns.
+    Matvec { rows: usize },
+}
+
+/// Columns of an invocation of [`Plan::Registers`], along; across it is the eight of a piece.
+const COLUMNS_ALONG: usize = 4;
+/// Columns that a workgroup of [`Plan::Matvec`] computes.
+const MATVEC_ALONG: usize = 8;
+const MATVEC_ACROSS: usize = 128;
+
+/// Numbers that a twin's thread decodes at a time; they stay in its core's cache.
+const PANEL: usize = 1 << 15;
+/// Columns of such a panel where sums go across.
+const PANEL_COLUMNS: usize = 128;
+/// Products of fewer multiplications are not spread over threads.
+#[cfg(not(target_arch = "wasm32"))]
+const PARALLEL_FROM: usize = 1 << 16;
+
+impl PackedMatMul {
+    /// The product, nothing added.
+    pub fn new(m: usize, matrix: Packed, across: bool) -> Self {
+        let add = Add::None;
+        Self { m, matrix, across, add }
+    }
+
+    /// Columns of the output.
+    pub fn n(&self) -> usize {
+        if self.across {
+            self.matrix.columns
+        } else {
+            self.matrix.rows
+        }
+    }
+
+    /// Length of the sums.
+    pub fn k(&self) -> usize {
+        if self.across {
+            self.matrix.rows
+        } else {
+            self.matrix.columns
+        }
+    }
+
+    fn plan(&self, tier: Tier) -> Plan {
+        match (tier, self.m) {
+            (Tier::Software, m) => Plan::Registers { rows: m.clamp(1, 8) },
+            (Tier::Gpu, ..=4) => Plan::Matvec { rows: self.m.max(1) },
+            (Tier::Gpu, _) => Plan::Tiles(Tiles::choose(1, self.m, self.n())),
+        }
+    }
+
+    /// Rows and columns of outputs that one workgroup computes.
+    fn block(&self, tier: Tier) -> (usize, usize) {
+        match (self.plan(tier), self.across) {
+            (Plan::Registers { rows }, false) => (rows, LANES * COLUMNS_ALONG),
+            (Plan::Registers { rows }, true) => (rows, LANES * 8),
+            (Plan::Tiles(tiles), _) => (16 * tiles.tall, 16 * tiles.wide),
+            (Plan::Matvec { rows }, false) => (rows, MATVEC_ALONG),
+            (Plan::Matvec { rows }, true) => (rows, MATVEC_ACROSS),
+        }
+    }
+
+    /// Whether a is read in vectors of four.
+    fn reads_vectors(&self, tier: Tier) -> bool {
+        let step = if self.across { 4 } else { 8 };
+        !matches!(self.plan(tier), Plan::Tiles(_)) && self.k().is_multiple_of(step)
+    }
+
+    fn head(&self, tier: Tier) -> String {
+        let (rows, columns) = self.block(tier);
+        let addends = usize::from(self.add != Add::None);
+        let addend = "@group(0) @binding(2) var<storage, read_write> addend: array<f32>;\n";
+        let (element, four) = match (self.plan(tier), self.reads_vectors(tier)) {
+            (Plan::Tiles(_), _) => ("f32", ""),
+            (_, true) => ("vec4<f32>", include_str!("four_vectors.wgsl")),
+            (_, false) => ("f32", include_str!("four_numbers.wgsl")),
+        };
+        let head = include_str!("matmul.wgsl")
+            .replace("$A_TYPE", element)
+            .replace("$ADD_BINDING", if addends == 0 { "" } else { addend })
+            .replace(
+                "$ADD",
+                match self.add {
+                    Add::None => "",
+                    Add::Row => " + addend[column]",
+                    Add::Full => " + addend[place]",
+                },
+            )
+            .replace("$OUT", &(2 + addends).to_string())
+            .replace("$INFO", &(3 + addends).to_string())
+            .replace("$BLOCK_ROWS", &rows.to_string())
+            .replace("$BLOCK_COLUMNS", &columns.to_string());
+        [
+            head.as_str(),
+            include_str!("../matmul_block.wgsl"),
+            four,
+            &self.matrix.wgsl(1),
+        ]
+        .concat()
+    }
+
+    /// Rows of W that a panel of the twin holds.
+    fn panel_rows(&self) -> usize {
+        let width = if self.across {
+            PANEL_COLUMNS
+        } else {
+            self.matrix.columns.max(1)
+        };
+        (PANEL / width).max(8)
+    }
+}
+
+/// Along: each step reads eight numbers of four rows of W and of `rows` rows of a.
+fn registers_along(rows: usize) -> String {
+    let columns = COLUMNS_ALONG;
+    let start = lines(rows, |r| format!("    let r{r} = min(row + {r}u, m - 1u) * k;"))
+        + &lines(columns, |c| format!("    let c{c} = min(column + {c}u, n - 1u);"))
+        + &pairs(rows, columns, |r, c| format!("    var t{r}_{c} = 0.0;"));
+    let step = lines(columns, |c| format!("        let w{c} = eight(c{c}, p);"))
+        + &lines(rows, |r| {
+            format!("        let lo{r} = four(r{r}, p);\n        let hi{r} = four(r{r}, p + 4u);")
+        })
+        + &pairs(rows, columns, |r, c| {
+            format!("        t{r}_{c} += dot(lo{r}, w{c}.lo) + dot(hi{r}, w{c}.hi);")
+        });
+    let store = pairs(rows, columns, |r, c| {
+        format!("    store(0u, row + {r}u, column + {c}u, t{r}_{c});")
+    });
+    registers_text(columns, 8, [start, step, store])
+}
+
+/// Across: each step reads eight neighbouring columns of four rows of W, and four numbers of `rows` rows of a.
+fn registers_across(rows: usize) -> String {
+    let start = lines(rows, |r| {
+        format!(
+            "    let r{r} = min(row + {r}u, m - 1u) * k;\n    var lo{r} = vec4<f32>();\n    var hi{r} = vec4<f32>();"
+        )
+    });
+    let step = lines(4, |q| {
+        format!("        let w{q} = eight(min(p + {q}u, k - 1u), column);")
+    }) + &lines(rows, |r| {
+        let sum = |part: &str| {
+            let terms: Vec<_> = (0..4).map(|q| format!("a{r}[{q}] * w{q}.{part}")).collect();
+            format!("        {part}{r} += {};", terms.join(" + "))
+        };
+        format!("        let a{r} = four(r{r}, p);\n{}\n{}", sum("lo"), sum("hi"))
+    });
+    let store = lines(rows, |r| {
+        lines(4, |j| {
+            format!(
+                "    store(0u, row + {r}u, column + {j}u, lo{r}[{j}]);\n    store(0u, row + {r}u, column + {}u, hi{r}[{j}]);",
+                j + 4
+            )
+        })
+    });
+    registers_text(8, 4, [start, step, store])
+}
+
+fn registers_text(columns: usize, depth: usize, [start, step, store]: [String; 3]) -> String {
+    include_str!("matmul_software.wgsl")
+        .replace("$LANES", &LANES.to_string())
+        .replace("$COLUMNS", &columns.to_string())
+        .replace("$DEPTH", &depth.to_string())
+        .replace("$START\n", &start)
+        .replace("$STEP\n", &step)
+        .replace("$STORE\n", &store)
+}
+
+fn matvec_along(rows: usize) -> String {
+    let start = lines(rows, |r| format!("    var t{r} = 0.0;"));
+    let step = lines(rows, |r| {
+        format!("        t{r} += dot(four({r}u * k, p), y.lo) + dot(four({r}u * k, p + 4u), y.hi);")
+    });
+    let store = lines(rows, |r| format!("    partials[{}u + local] = t{r};", 256 * r));
+    include_str!("matvec_along.wgsl")
+        .replace("$ROWS", &rows.to_string())
+        .replace("$START\n", &start)
+        .replace("$STEP\n", &step)
+        .replace("$STORE\n", &store)
+}
+
+fn matvec_across(rows: usize) -> String {
+    let start = lines(rows, |r| {
+        format!("    var lo{r} = vec4<f32>();\n    var hi{r} = vec4<f32>();")
+    });
+    let step = lines(rows, |r| {
+        let sum = |part: &str| {
+            let terms: Vec<_> = (0..4).map(|q| format!("a{r}[{q}] * w{q}.{part}")).collect();
+            format!("        {part}{r} += {};", terms.join(" + "))
+        };
+        format!("        let a{r} = four({r}u * k, p);\n{}\n{}", sum("lo"), sum("hi"))
+    });
+    let store = lines(rows, |r| {
+        format!("    reduce({r}u, left, local, lo{r}, hi{r});\n    workgroupBarrier();")
+    });
+    include_str!("matvec_across.wgsl")
+        .replace("$START\n", &start)
+        .replace("$STEP\n", &step)
+        .replace("$STORE\n", &store)
+}
+
+impl Kernel for PackedMatMul {
+    fn key(&self, tier: Tier) -> String {
+        let plan = match self.plan(tier) {
+            Plan::Registers { rows } => format!("registers{rows}"),
+            Plan::Tiles(Tiles { tall, wide, deep }) => format!("tiles{tall}x{wide}x{deep}"),
+            Plan::Matvec { rows } => format!("matvec{rows}"),
+        };
+        let side = if self.across { "across" } else { "along" };
+        let vectors = if self.reads_vectors(tier) { "vectors" } else { "numbers" };
+        let matrix = self.matrix.key();
+        format!("packed_matmul_{plan}_{side}_{vectors}_{matrix}_{:?}", self.add).to_lowercase()
+    }
+
+    fn wgsl(&self, tier: Tier) -> String {
+        let body = match (self.plan(tier), self.across) {
+            (Plan::Registers { rows }, false) => registers_along(rows),
+            (Plan::Registers { rows }, true) => registers_across(rows),
+            (Plan::Tiles(tiles), false) => tiles_text(tiles, include_str!("load_along.wgsl")),
+            (Plan::Tiles(tiles), true) => tiles_text(tiles, include_str!("load_across.wgsl")),
+            (Plan::Matvec { rows }, false) => matvec_along(rows),
+            (Plan::Matvec { rows }, true) => matvec_across(rows),
+        };
+        self.head(tier) + &body
+    }
+
+    fn workgroup_size(&self, tier: Tier) -> [u32; 3] {
+        match self.plan(tier) {
+            Plan::Registers { .. } => [LANES as u32, 1, 1],
+            Plan::Tiles(_) | Plan::Matvec { .. } => [256, 1, 1],
+        }
+    }
+
+    fn workgroups(&self, tier: Tier) -> [u32; 3] {
+        let (rows, columns) = self.block(tier);
+        grid(self.m.div_ceil(rows) * self.n().div_ceil(columns))
+    }
+
+    fn info(&self) -> Vec<u32> {
+        let mut words = vec![self.m as u32, self.n() as u32, self.k() as u32, 1];
+        words.extend(self.matrix.info());
+        info_words(&words)
+    }
+
+    fn input_lens(&self) -> Vec<usize> {
+        let mut lens = vec![self.m * self.k(), self.matrix.words()];
+        match self.add {
+            Add::None => {}
+            Add::Row => lens.push(self.n()),
+            Add::Full => lens.push(self.m * self.n()),
+        }
+        lens
+    }
+
+    fn output_lens(&self) -> Vec<usize> {
+        vec![self.m * self.n()]
+    }
+
+    fn twin(&self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) {
+        let out = &mut *outputs[0];
+        let (n, k) = (self.n(), self.k());
+        match self.add {
+            Add::None => out.fill(0.0),
+            Add::Row => out
+                .chunks_exact_mut(n.max(1))
+                .for_each(|row| row.copy_from_slice(inputs[2])),
+            Add::Full => out.copy_from_slice(inputs[2]),
+        }
+        if out.is_empty() || k == 0 {
+            return;
+        }
+        // Each panel of output columns is one thread's, so sums have one order however many threads there are.
+        let width = if self.across { PANEL_COLUMNS } else { self.panel_rows() };
+        let out = Columns(out.as_mut_ptr());
+        let panel = |i: usize| self.panel(inputs[0], inputs[1], i * width, width.min(n - i * width), &out);
+        let panels = n.div_ceil(width);
+        #[cfg(not(target_arch = "wasm32"))]
+        if self.m * n * k >= PARALLEL_FROM {
+            use rayon::prelude::*;
+            (0..panels).into_par_iter().for_each(panel);
+            return;
+        }
+        (0..panels).for_each(panel);
+    }
+}
+
+/// The output, of which several threads write different columns.
+struct Columns(*mut f32);
+#[allow(unsafe_code, reason = "threads write disjoint columns, which `twin` hands out")]
+unsafe impl Sync for Columns {}
+
+impl PackedMatMul {
+    /// Adds to the output's columns `first` .. `first + count` their part of the product.
+    fn panel(&self, a: &[f32], words: &[f32], first: usize, count: usize, out: &Columns) {
+        let (m, n, k, columns) = (self.m, self.n(), self.k(), self.matrix.columns);
+        assert!(a.len() == m * k && first + count <= n, "a panel of {self:?}");
+        // Adds a[.., top .. top + depth] · part, of which `steps` are the steps down a column and along a row.
+        let add = |top: usize, depth: usize, part: &[f32], steps: (usize, usize)| {
+            assert!(top + depth <= k && part.len() == depth * count, "a panel of {self:?}");
+            #[allow(
+                unsafe_code,
+                reason = "gemm takes pointers: a's and the part's lengths were asserted, and these columns of an output of \
+                          m·n numbers are written by no other thread"
+            )]
+            unsafe {
+                gemm::gemm(
+                    m,
+                    count,
+                    depth,
+                    out.0.add(first),
+                    1,
+                    n as isize,
+                    true,
+                    a.as_ptr().add(top),
+                    1,
+                    k as isize,
+                    part.as_ptr(),
+                    steps.1 as isize,
+                    steps.0 as isize,
+                    1.0,
+                    1.0,
+                    false,
+                    false,
+                    false,
+                    gemm::Parallelism::None,
+                );
+            }
+        };
+        if !self.across {
+            let mut part = vec![0.0; count * k];
+            decode(&self.matrix, words, first * k, &mut part);
+            add(0, k, &part, (1, k));
+            return;
+        }
+        let mut part = vec![0.0; self.panel_rows().min(k) * count];
+        for top in (0..k).step_by(self.panel_rows()) {
+            let depth = self.panel_rows().min(k - top);
+            for (row, numbers) in part[..depth * count].chunks_exact_mut(count).enumerate() {
+                decode(&self.matrix, words, (top + row) * columns + first, numbers);
+            }
+            add(top, depth, &part[..depth * count], (count, 1));
+        }
+    }
+}
