@@ -296,34 +296,109 @@ fn the_older_layout_of_the_config_gives_the_same_logits() {
     }
 }
 
+/// A tensor as a file holds it.
+type Saved = (String, Dtype, Vec<usize>, Vec<u8>);
+
+/// Saves a model into a new folder; `name` tells it from others.
+fn save(name: &str, config: &serde_json::Value, tensors: &[Saved]) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("lorakeet-{name}-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let views = tensors.iter().map(|(name, dtype, shape, data)| {
+        let view = TensorView::new(*dtype, shape.clone(), data).expect("a view");
+        (name, view)
+    });
+    let file = safetensors::serialize(views, None).expect("a file");
+    std::fs::write(folder.join("model.safetensors"), file).expect("written");
+    std::fs::write(folder.join("config.json"), config.to_string()).expect("written");
+    folder
+}
+
+fn config_of(case: &Case) -> serde_json::Value {
+    let text = std::fs::read(case.path.join("config.json")).expect("a config");
+    serde_json::from_slice(&text).expect("JSON")
+}
+
 /// Saves the case's model as its encoder alone would be saved: no head, no prefix, and the old buffer of positions.
 fn headless(case: &Case, prefix: &str, class: &str) -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("lorakeet-{class}-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("a folder");
-    let tensors = case.tensors("model.safetensors");
-    let places: Vec<u8> = (0..24i64).flat_map(i64::to_le_bytes).collect();
-    let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = tensors
+    let mut tensors: Vec<Saved> = case
+        .tensors("model.safetensors")
         .into_iter()
         .filter_map(|(name, tensor)| {
             let bytes = tensor.values.iter().flat_map(|&v| (v as f32).to_le_bytes()).collect();
-            Some((name.strip_prefix(prefix)?.to_owned(), tensor.shape, bytes))
+            Some((name.strip_prefix(prefix)?.to_owned(), Dtype::F32, tensor.shape, bytes))
         })
         .collect();
-    let view = |dtype, shape: &[usize], data| TensorView::new(dtype, shape.to_vec(), data).expect("a view");
-    let views = bytes
-        .iter()
-        .map(|(name, shape, data)| (name.clone(), view(Dtype::F32, shape, data)));
-    let buffer = (
-        "embeddings.position_ids".to_owned(),
-        view(Dtype::I64, &[1, 24], &places),
-    );
-    let file = safetensors::serialize(views.chain([buffer]), None).expect("a file");
-    std::fs::write(folder.join("model.safetensors"), file).expect("written");
-    let config = std::fs::read(case.path.join("config.json")).expect("a config");
-    let mut config: serde_json::Value = serde_json::from_slice(&config).expect("JSON");
+    let places = (0..24i64).flat_map(i64::to_le_bytes).collect();
+    tensors.push(("embeddings.position_ids".into(), Dtype::I64, vec![1, 24], places));
+    let mut config = config_of(case);
     config["architectures"] = serde_json::json!([class]);
-    std::fs::write(folder.join("config.json"), config.to_string()).expect("written");
-    folder
+    save(class, &config, &tensors)
+}
+
+/// Matrices of 16 bits stay packed on the device. The reference is the same numbers in 32 bits, which do not.
+#[test]
+fn weights_of_sixteen_bits_compute_as_their_numbers_do() {
+    for choice in [DeviceChoice::Cpu, DeviceChoice::Gpu] {
+        let device = open(choice);
+        for architecture in architectures() {
+            let case = Case::open(&format!("A/{architecture}"));
+            let (batch, config) = (batch(&case), config_of(&case));
+            let adapter = case.path.join("adapters").join(&case.folders("adapters")[0]);
+            let adapter = block_on(Adapter::open_path(adapter)).expect("the adapter opens");
+            let computed = [Dtype::BF16, Dtype::F32].map(|dtype| {
+                let tensors: Vec<Saved> = case
+                    .tensors("model.safetensors")
+                    .into_iter()
+                    .map(|(name, tensor)| {
+                        let bytes = tensor.values.iter().flat_map(|&value| {
+                            let half = (value as f32).to_bits() & 0xffff_0000;
+                            let all = half.to_le_bytes();
+                            if dtype == Dtype::BF16 {
+                                all[2..].to_vec()
+                            } else {
+                                all.to_vec()
+                            }
+                        });
+                        (name, dtype, tensor.shape, bytes.collect())
+                    })
+                    .collect();
+                let folder = save(&format!("{architecture}-{dtype:?}-{choice:?}"), &config, &tensors);
+                let files = block_on(ModelFiles::open_path(&folder)).expect("the model's files open");
+                let mut model =
+                    block_on(Model::load(&files, false, 0, &device, &mut |_, _| ())).expect("the model loads");
+                std::fs::remove_dir_all(folder).expect("removed");
+                model.load_adapter(&adapter).expect("the adapter fits");
+                let logits = values(model.logits(&model.parameters.plain(), &batch));
+                let leaves = model.parameters.tracked();
+                let loss = model.loss(&leaves, &batch, 1.0 / batch.target_tokens as f32, None);
+                let grads = loss.backward();
+                let grads = (0..model.parameters.len())
+                    .flat_map(|i| values(leaves.grad(i, &grads).expect("every adapter gets a gradient")))
+                    .collect::<Vec<f32>>();
+                (model.info.weight_bytes, logits, values(loss), grads)
+            });
+            let [packed, dense] = computed;
+            assert!(
+                packed.0 < dense.0,
+                "{architecture}: {} bytes, dense {}",
+                packed.0,
+                dense.0
+            );
+            let mask = meaningful(&case, &batch, packed.1.len());
+            let widen = |numbers: &[f32]| numbers.iter().map(|&number| f64::from(number)).collect::<Vec<f64>>();
+            for (what, found, wanted, mask) in [
+                ("logits", &packed.1, &dense.1, mask),
+                ("loss", &packed.2, &dense.2, vec![1.0]),
+                ("gradients", &packed.3, &dense.3, vec![1.0; packed.3.len()]),
+            ] {
+                let worst = masked_difference(found, &widen(wanted), &mask);
+                assert!(
+                    worst <= 2e-4,
+                    "{architecture} on {choice:?}: {what} differ by {worst:e}"
+                );
+            }
+        }
+    }
 }
 
 #[test]

@@ -4,8 +4,10 @@
 use burn::tensor::{Bool, Device, Tensor, TensorData, activation};
 use lorakeet_core::{
     device,
-    ops::{self, Scores, Sight, VocabularyForm},
+    formats::Storage,
+    ops::{self, PackedMatrix, Scores, Sight, VocabularyForm},
     protocol::DeviceChoice,
+    quant::packing,
     random::Generator,
 };
 use lorakeet_tests::golden::block_on;
@@ -171,6 +173,42 @@ fn the_vocabularys_loss_is_the_cross_entropy_with_and_without_bias_and_cap() {
         for (soft_cap, biased) in [(0.0, false), (0.0, true), (1.5, false), (1.5, true)] {
             vocabulary_losses_agree(&device, [5, 3, 7], soft_cap, biased);
             vocabulary_losses_agree(&device, [17, 9, 130], soft_cap, biased);
+        }
+    }
+}
+
+/// Numbers that 16 bits hold, so that packed and dense are the same matrix.
+#[test]
+fn the_vocabularys_loss_of_a_packed_matrix_is_that_of_its_numbers() {
+    let [rows, width, vocab] = [5, 6, 40];
+    for device in devices() {
+        for (soft_cap, biased) in [(0.0, false), (0.0, true), (1.5, false), (1.5, true)] {
+            let mut generator = Generator::new(3, "packed");
+            let x = leaf([rows, width], &mut generator, &device);
+            let bias = leaf([vocab], &mut generator, &device).inner();
+            let halves: Vec<u16> = (0..vocab * width)
+                .map(|_| ((generator.normal() as f32).to_bits() >> 16) as u16)
+                .collect();
+            let numbers: Vec<f32> = halves
+                .iter()
+                .map(|&half| f32::from_bits(u32::from(half) << 16))
+                .collect();
+            let bytes: Vec<u8> = halves.iter().flat_map(|half| half.to_le_bytes()).collect();
+            let words = packing::stored(Storage::BF16, vocab, width, &bytes).expect("whole rows");
+            let mut packed = PackedMatrix::new(width);
+            packed.push(words, &device);
+            let dense = Tensor::from_data(TensorData::new(numbers, [vocab, width]), &device);
+            let targets = Tensor::from_data(TensorData::new(vec![3.0f32, -100.0, 39.0, 0.0, 7.0], [rows]), &device);
+            let form = VocabularyForm { scale: 0.5, soft_cap };
+            let given = || biased.then(|| bias.clone());
+            let found = ops::packed_vocabulary_loss(x.clone(), &packed, given(), targets.clone(), form);
+            let wanted = ops::vocabulary_loss(x.clone(), dense, given(), targets, form);
+            let what = format!("{form:?}, biased {biased}, on {device:?}");
+            assert_close(&what, found.clone().inner(), wanted.clone().inner());
+            let (of_found, of_wanted) = ((found * 3.0).backward(), (wanted * 3.0).backward());
+            let (found, wanted) = (x.grad(&of_found), x.grad(&of_wanted));
+            let (found, wanted) = (found.expect("a gradient"), wanted.expect("a gradient"));
+            assert_close(&format!("{what}: dx"), found, wanted);
         }
     }
 }
