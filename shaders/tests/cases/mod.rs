@@ -209,7 +209,17 @@ pub fn activations() -> Vec<Case> {
 /// Loss, dropout, optimiser and embedding.
 pub fn training() -> Vec<Case> {
     let mut cases = Vec::new();
-    for (rows, vocab) in [(1, 1), (3, 5), (17, 130), (5, 1030), (130, 33), (3, 9000)] {
+    for (rows, vocab) in [
+        (1, 1),
+        (3, 5),
+        (17, 130),
+        (5, 1030),
+        (130, 33),
+        (3, 9000),
+        // Qwen's and Gemma's.
+        (2, 151_936),
+        (1, 262_144),
+    ] {
         let mut forward = case(CrossEntropy { rows, vocab }, 20.0, 1e-5);
         let targets = &mut forward.inputs[1];
         for (row, target) in targets.iter_mut().enumerate() {
