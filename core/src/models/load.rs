@@ -315,11 +315,14 @@ impl<'a> Loader<'a> {
 
     /// The matrix, packed; `None` where it is to be dense.
     async fn packed(&mut self, name: &str, shape: [usize; 2], role: Role) -> Result<Option<Stored>> {
-        if self.full || self.is_drawn(name) || role == Role::Head {
+        if self.full || self.is_drawn(name) {
             return Ok(None);
         }
         if let Some(matrix) = bitsandbytes::read(self, name, shape).await? {
             return Ok(Some(self.hold(matrix, false)));
+        }
+        if role == Role::Head {
+            return Ok(None);
         }
         self.check(name, &shape)?;
         let storage = self.files.entry(name).map_or(Storage::F32, |entry| entry.storage);
