@@ -277,6 +277,10 @@ pub struct ModelInfo {
     pub parameters: u64,
     /// What they take on the device.
     pub weight_bytes: u64,
+    /// What the program that holds the engine takes itself once the model is loaded, where that is known: the memory of a
+    /// WebAssembly worker, which never shrinks, so that its peak is in it.
+    #[serde(default)]
+    pub heap_bytes: Option<u64>,
     /// The storage types in its files, with their share of the parameters' bytes: `[("Q4_1", 90123456)]`.
     pub formats: Vec<(String, u64)>,
     /// V.

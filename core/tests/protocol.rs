@@ -28,6 +28,7 @@ fn events(number: f64) -> Vec<Event> {
             model_type: "llama".into(),
             parameters: 1,
             weight_bytes: 4,
+            heap_bytes: Some(9),
             formats: vec![("F32".into(), 4)],
             vocab_size: 1,
             num_hidden_layers: 1,

@@ -5,11 +5,11 @@
 //! `File` objects and are read in slices; the page's own model and texts are fetched from beside the page. `public/engine.js`
 //! loads this code, and sees to what even a panic cannot report.
 
-use js_sys::{Array, ArrayBuffer, Function, Object, Promise, Reflect, Uint8Array};
+use js_sys::{Array, ArrayBuffer, Function, Object, Promise, Reflect, Uint8Array, WebAssembly::Memory};
 use lorakeet_core::Error;
 use lorakeet_core::error::Kind;
 use lorakeet_core::finetune::{Control, Host, Session};
-use lorakeet_core::protocol::{Command, Event, Stage};
+use lorakeet_core::protocol::{Command, Event, ModelInfo, Stage};
 use lorakeet_core::store::{LocalFuture, MemoryFile, ReadAt, Source};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -184,6 +184,16 @@ async fn download(path: &str) -> Result<Vec<u8>, Error> {
     }
 }
 
+/// What is read of a file at a time: the browser holds it once more until it collects its garbage.
+const PIECE_BYTES: usize = 4 << 20;
+
+/// What this worker's WebAssembly takes.
+fn heap_bytes() -> u64 {
+    let memory: Memory = wasm_bindgen::memory().unchecked_into();
+    let buffer: ArrayBuffer = memory.buffer().unchecked_into();
+    buffer.byte_length().into()
+}
+
 /// A file that the person dropped; it stays on disk and is read in slices.
 struct DroppedFile {
     name: String,
@@ -219,8 +229,20 @@ impl ReadAt for DroppedFile {
             let slice = blob
                 .slice_with_f64_and_f64(offset as f64, end as f64)
                 .map_err(unreadable)?;
-            let buffer = JsFuture::from(slice.array_buffer()).await.map_err(unreadable)?;
-            Ok(Uint8Array::new(&buffer).to_vec())
+            let mut bytes = vec![0; len];
+            for (piece, target) in bytes.chunks_mut(PIECE_BYTES).enumerate() {
+                let start = (piece * PIECE_BYTES) as f64;
+                let end = start + target.len() as f64;
+                let piece = slice.slice_with_f64_and_f64(start, end).map_err(unreadable)?;
+                let buffer = JsFuture::from(piece.array_buffer()).await.map_err(unreadable)?;
+                let piece = Uint8Array::new(&buffer);
+                // A file that became shorter on the way.
+                if piece.length() as usize != target.len() {
+                    return Err(unreadable(JsValue::UNDEFINED));
+                }
+                piece.copy_to(target);
+            }
+            Ok(bytes)
         })
     }
 }
@@ -233,7 +255,14 @@ fn scope() -> DedicatedWorkerGlobalScope {
 fn post(event: &Event, bytes: Option<Vec<u8>>, fatal: bool) {
     let message = Object::new();
     let transfer = Array::new();
-    let text = serde_json::to_string(event).unwrap_or_else(|error| {
+    let text = match event {
+        Event::Model(info) => serde_json::to_string(&Event::Model(ModelInfo {
+            heap_bytes: Some(heap_bytes()),
+            ..info.clone()
+        })),
+        event => serde_json::to_string(event),
+    };
+    let text = text.unwrap_or_else(|error| {
         // serde_json refuses nothing that an event holds but numbers that are not finite inside keys, which there are none of.
         format!(r#"{{"type":"warning","message":"an event could not be written: {error}"}}"#)
     });

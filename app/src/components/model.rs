@@ -101,6 +101,12 @@ fn Facts(
             <div><dt>{lab.text(|w| w.architecture)}</dt><dd>{info.model_type}</dd></div>
             <div><dt>{lab.text(|w| w.parameters)}</dt><dd>{format::count(info.parameters)}</dd></div>
             <div><dt>{lab.text(|w| w.weights_memory)}</dt><dd>{format::bytes(info.weight_bytes)}</dd></div>
+            {info.heap_bytes.map(|bytes| view! {
+                <div>
+                    <dt>{lab.text(|w| w.tab_memory)}</dt>
+                    <dd data-testid="heap" data-bytes=bytes.to_string()>{format::bytes(bytes)}</dd>
+                </div>
+            })}
             <div><dt>{lab.text(|w| w.storage)}</dt><dd>{formats}</dd></div>
             <div><dt>{lab.text(|w| w.shape)}</dt><dd>{move || (lab.words().shape_value)(layers, width)}</dd></div>
             <div><dt>{lab.text(|w| w.vocabulary)}</dt><dd>{move || (lab.words().tokens)(vocabulary.clone())}</dd></div>

@@ -61,6 +61,7 @@ pub static WORDS: Words = Words {
     architecture: "Architecture",
     parameters: "Parameters",
     weights_memory: "Weights in memory",
+    tab_memory: "Engine in the tab",
     storage: "Stored as",
     shape: "Shape",
     shape_value: |layers, width| format!("{layers} layers, {width} wide"),

@@ -140,6 +140,7 @@ pub struct Words {
     pub parameters: &'static str,
     /// Row heading.
     pub weights_memory: &'static str,
+    pub tab_memory: &'static str,
     /// Row heading.
     pub storage: &'static str,
     /// Row heading.

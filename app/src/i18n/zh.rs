@@ -59,6 +59,7 @@ pub static WORDS: Words = Words {
     architecture: "结构",
     parameters: "参数量",
     weights_memory: "权重占用内存",
+    tab_memory: "标签页内引擎占用",
     storage: "存储类型",
     shape: "形状",
     shape_value: |layers, width| format!("{layers} 层，宽 {width}"),

@@ -18,6 +18,9 @@ use lorakeet_shaders::Format;
 use serde_json::Value;
 use std::ops::Range;
 
+/// What may wait for the device on the host while a model is loaded.
+const MOST_UNSETTLED_BYTES: u64 = 32 << 20;
+
 /// What a matrix is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -52,6 +55,7 @@ pub(crate) struct Loader<'a> {
     done_bytes: u64,
     weights: u64,
     weight_bytes: u64,
+    unsettled_bytes: u64,
     parameters: Parameters,
     task: Task,
     draws_what_lacks: bool,
@@ -88,6 +92,7 @@ impl<'a> Loader<'a> {
             done_bytes: 0,
             weights: 0,
             weight_bytes: 0,
+            unsettled_bytes: 0,
             parameters: Parameters::default(),
             task: Task::CausalLm,
             draws_what_lacks: false,
@@ -235,6 +240,7 @@ impl<'a> Loader<'a> {
         self.weights += count as u64;
         self.weight_bytes += 4 * count as u64;
         let tensor = Tensor::<1>::from_data(TensorData::new(values, [count]), self.device);
+        self.settle(4 * count as u64).await?;
         if !self.full {
             return Ok(Weight::Frozen(Box::new(tensor)));
         }
@@ -266,6 +272,17 @@ impl<'a> Loader<'a> {
         if entry.shape != shape {
             let what = format!("has shape {:?}, config.json promises {shape:?}", entry.shape);
             return Err(Error::model(what).file(&self.files.name).field(name));
+        }
+        Ok(())
+    }
+
+    /// Waits until the device has taken what was sent to it, every so many bytes: uploads that only queue up are on the host
+    /// until then, in a browser twice.
+    pub(super) async fn settle(&mut self, bytes: u64) -> Result<()> {
+        self.unsettled_bytes += bytes;
+        if self.unsettled_bytes >= MOST_UNSETTLED_BYTES {
+            self.unsettled_bytes = 0;
+            super::read(Tensor::zeros([1], self.device)).await?;
         }
         Ok(())
     }

@@ -365,6 +365,7 @@ impl Model {
             model_type,
             parameters: weights,
             weight_bytes,
+            heap_bytes: None,
             formats: storage_bytes(files),
             vocab_size: architecture.vocab_size(),
             num_hidden_layers: architecture.layers(),

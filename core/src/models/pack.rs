@@ -99,8 +99,9 @@ pub(super) async fn own(loader: &mut Loader<'_>, source: &Source<'_>, format: Fo
         rows: 256,
         columns: source.columns,
     };
-    // Packed bytes grow evenly with the rows.
-    let numbers = part_bytes(loader) / 4 * sample.elements() / sample.words().max(1);
+    // Packed bytes grow evenly with the rows. The product does not fit into the 32 bits of a browser's usize.
+    let numbers = part_bytes(loader) as u64 / 4 * sample.elements() as u64 / sample.words().max(1) as u64;
+    let numbers = usize::try_from(numbers).unwrap_or(usize::MAX);
     for rows in source.parts().ranges(numbers, 1) {
         let bytes = loader.rows(source.name, rows.clone()).await?;
         let part = if format == Format::F32 {
@@ -118,7 +119,9 @@ pub(super) async fn own(loader: &mut Loader<'_>, source: &Source<'_>, format: Fo
         } else {
             packing::stored(source.storage, rows.len(), source.columns, &bytes)?
         };
+        let bytes = 4 * part.words.len() as u64;
         packed.push(part, loader.device());
+        loader.settle(bytes).await?;
     }
     Ok(packed)
 }
@@ -177,7 +180,9 @@ async fn four_bit(
             &bytes[first / 2..end.div_ceil(2)],
             scales,
         )?;
+        let bytes = 4 * part.words.len() as u64;
         packed.push(part, loader.device());
+        loader.settle(bytes).await?;
     }
     Ok(packed)
 }
@@ -196,7 +201,9 @@ async fn int8(loader: &mut Loader<'_>, source: &Source<'_>) -> Result<PackedMatr
     for rows in source.parts().ranges(numbers, 1) {
         let range = rows.start * source.columns..rows.end * source.columns;
         let part = packing::int8((rows.len(), source.columns), &codes[range], &absmax[rows])?;
+        let bytes = 4 * part.words.len() as u64;
         packed.push(part, loader.device());
+        loader.settle(bytes).await?;
     }
     Ok(packed)
 }
@@ -236,7 +243,9 @@ async fn fp8(loader: &mut Loader<'_>, source: &Source<'_>, format: Fp8, scale_of
         let own = whole_scale.map(|scale| vec![scale]);
         let scales = own.as_deref().unwrap_or_else(|| &scales[tiles]);
         let part = packing::fp8(format, scale_of, (rows.len(), columns), &codes[range], scales)?;
+        let bytes = 4 * part.words.len() as u64;
         packed.push(part, loader.device());
+        loader.settle(bytes).await?;
     }
     Ok(packed)
 }

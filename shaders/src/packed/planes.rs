@@ -41,7 +41,8 @@ impl Packed {
     /// Where its planes lie.
     pub fn planes(&self) -> Planes {
         let count = self.elements();
-        let bits = |number: usize, bits: usize| (number * bits).div_ceil(32);
+        // In 64 bits: a browser's usize has 32.
+        let bits = |number: usize, bits: u64| (number as u64 * bits).div_ceil(32) as usize;
         let blocks = |block: usize| count.div_ceil(block);
         // Words of codes, scales, seconds, offset, table, map.
         let [codes, scales, seconds, offset, table, map] = match self.format {
