@@ -131,9 +131,6 @@ fn adapters_match(choice: DeviceChoice) {
         let base = Case::open(&format!("A/{architecture}"));
         for name in base.folders("adapters") {
             let case = Case::open(&format!("A/{architecture}/adapters/{name}"));
-            if case.json["peft"]["use_dora"] == true {
-                continue;
-            }
             let label = format!("{architecture}/{name}");
             let adapter = block_on(Adapter::open_path(&case.path)).expect("the adapter opens");
             let mut model = model(&base, &device, false);

@@ -219,7 +219,6 @@ static FOREIGN: &[(&[&str], Treatment)] = &[
     ),
     (
         &[
-            "use_dora",
             "pissa_init",
             "use_galore",
             "use_apollo",

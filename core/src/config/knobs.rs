@@ -349,6 +349,10 @@ Adapter {
         "Scale by alpha / √r instead of alpha / r.",
         "For ranks of 32 and more, whose step alpha / r makes too small; it also forgets more (PEFT's benchmark at r 64).",
         "秩在 32 以上时使用，否则 alpha / r 会使步长过小；但遗忘也更多（PEFT 基准，r=64）。";
+    use_dora: bool = false, Kind::Flag, [], "", false,
+        "Train the length of each output's weights apart from their direction (DoRA).",
+        "Try it where r must be small: its paper reports 2 to 4 points over LoRA on common sense. Steps take longer.",
+        "秩必须取小时可一试：其论文在常识任务上比 LoRA 高 2 到 4 个百分点。每步更慢。";
 }
 Training {
     per_device_train_batch_size: usize = 2, Kind::Integer { min: 1, max: 65536 },

@@ -21,6 +21,7 @@ mod rope;
 mod t5;
 
 pub use head::{Problem, Task};
+pub(crate) use matrix::Matrix;
 
 use crate::{
     data::Batch,
@@ -30,7 +31,7 @@ use crate::{
         ModelFiles,
         peft::{Adapter, AdapterConfig, chosen_modules},
     },
-    lora::Lora,
+    lora::{Lora, Place},
     ops::VocabularyForm,
     protocol::ModelInfo,
     quant::Base,
@@ -40,7 +41,8 @@ use activation::Activation;
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
 use head::{Classifier, ClassifierNames, Head, Pooling};
 use load::{Finished, Loader};
-use matrix::{Matrix, Stored};
+use matrix::Stored;
+use std::{cell::RefCell, collections::BTreeMap};
 
 /// One trained tensor.
 #[derive(Debug, Clone)]
@@ -92,31 +94,44 @@ impl Parameters {
     }
     /// Leaves that gather gradients.
     pub fn tracked(&self) -> Leaves {
-        Leaves(
-            self.all
-                .iter()
-                .map(|parameter| parameter.value.clone().autodiff().require_grad())
-                .collect(),
-        )
+        let values = self.all.iter().map(|parameter| &parameter.value);
+        Leaves::new(values.map(|value| value.clone().autodiff().require_grad()).collect())
     }
     /// Leaves for evaluation and generation.
     pub fn plain(&self) -> Leaves {
-        Leaves(self.all.iter().map(|parameter| parameter.value.clone()).collect())
+        Leaves::new(self.all.iter().map(|parameter| parameter.value.clone()).collect())
     }
 }
 
 /// The parameters as one forward pass sees them.
-#[derive(Debug, Clone)]
-pub struct Leaves(Vec<Tensor<1>>);
+#[derive(Debug, Clone, Default)]
+pub struct Leaves {
+    values: Vec<Tensor<1>>,
+    /// What follows from the parameters' values alone, by the number of one of them.
+    kept: RefCell<BTreeMap<usize, Tensor<1>>>,
+}
 
 impl Leaves {
+    fn new(values: Vec<Tensor<1>>) -> Self {
+        let kept = RefCell::default();
+        Self { values, kept }
+    }
     /// Parameter `i`, flat.
     pub fn get(&self, i: usize) -> Tensor<1> {
-        self.0[i].clone()
+        self.values[i].clone()
     }
     /// The gradient of parameter `i`, untracked; `None` where the loss does not depend on it.
     pub fn grad(&self, i: usize, grads: &Gradients) -> Option<Tensor<1>> {
-        self.0[i].grad(grads)
+        self.values[i].grad(grads)
+    }
+    /// What `compute` gives for parameter `i`, computed at the first call.
+    pub(crate) fn keep(&self, i: usize, compute: impl FnOnce() -> Tensor<1>) -> Tensor<1> {
+        if let Some(kept) = self.kept.borrow().get(&i) {
+            return kept.clone();
+        }
+        let value = compute();
+        self.kept.borrow_mut().insert(i, value.clone());
+        value
     }
 }
 
@@ -164,17 +179,16 @@ pub(crate) struct Whole {
 }
 
 impl Linear {
-    /// y = x·Wᵀ + bias + s·(drop(x)·Aᵀ)·Bᵀ; x \[n, in\] → \[n, out\].
+    /// y = x·Wᵀ + bias, with what its adapter makes of it ([`Lora::forward`]); x \[n, in\] → \[n, out\].
     pub(crate) fn forward(&self, x: Tensor<2>, pass: &Pass) -> Tensor<2> {
         let (weight, bias) = match &self.whole {
             Some(whole) if pass.use_adapter => (&whole.weight, &whole.bias),
             _ => (&self.weight, &self.bias),
         };
         let bias = bias.as_ref().map(|bias| bias.flat(pass.leaves));
-        let y = weight.multiply(x.clone(), bias, self.transposed, pass.leaves);
         match &self.lora {
-            Some(lora) if pass.use_adapter => lora.forward(y, x, pass),
-            _ => y,
+            Some(lora) if pass.use_adapter => lora.forward(x, self, bias, pass),
+            _ => weight.multiply(x, bias, self.transposed, pass.leaves),
         }
     }
 
@@ -427,7 +441,13 @@ impl Model {
             if is_saved_whole(&linear.path, config) {
                 linear.copy_whole(&mut self.parameters);
             } else if chosen.iter().any(|module| module.path == linear.path) {
-                let lora = Lora::fresh(linear, config, &mut generator, &mut self.parameters, &self.device)?;
+                let place = Place {
+                    path: &linear.path,
+                    weight: &linear.weight,
+                    transposed: linear.transposed,
+                    is_table: false,
+                };
+                let lora = Lora::fresh(place, config, &mut generator, &mut self.parameters, &self.device)?;
                 linear.lora = Some(lora);
             }
         }

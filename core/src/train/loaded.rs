@@ -288,6 +288,7 @@ pub(crate) fn adapter_config(config: &RunConfig, model: &ModelInfo) -> AdapterCo
         lora_alpha: config.lora_alpha,
         lora_dropout: config.lora_dropout,
         use_rslora: config.use_rslora,
+        use_dora: config.use_dora,
         fan_in_fan_out: model.model_type == "gpt2",
         target_modules,
         exclude_modules: config.exclude_modules.clone(),
