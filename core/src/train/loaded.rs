@@ -295,6 +295,10 @@ pub(crate) fn adapter_config(config: &RunConfig, model: &ModelInfo) -> AdapterCo
         layers_to_transform: config.layers_to_transform.clone(),
         rank_pattern: Patterns(config.rank_pattern.clone()),
         alpha_pattern: Patterns(config.alpha_pattern.clone()),
+        modules_to_save: match &config.modules_to_save {
+            Some(TargetModules::Names(names)) => Some(names.clone()),
+            _ => None,
+        },
         base_model_name_or_path: Some(config.model_name_or_path.clone()),
         task_type: Some("CAUSAL_LM".into()),
         ..AdapterConfig::default()
