@@ -44,6 +44,8 @@ pub(crate) struct Place<'a> {
     /// The module's path.
     pub(crate) path: &'a str,
     pub(crate) weight: &'a Matrix,
+    pub(crate) inputs: usize,
+    pub(crate) outputs: usize,
     /// Stored \[in, out\].
     pub(crate) transposed: bool,
     /// An embedding, whose inputs are tokens.
@@ -63,13 +65,11 @@ impl Lora {
         let Place {
             path,
             weight,
+            inputs,
+            outputs,
             transposed,
             is_table,
         } = place;
-        let (inputs, outputs) = match transposed {
-            true => (weight.rows, weight.columns),
-            false => (weight.columns, weight.rows),
-        };
         let rank = config.rank_of(path)?;
         let mut push = |part: &str, shape: &[usize], value: Tensor<1>| {
             parameters.push(Parameter {
@@ -202,4 +202,235 @@ pub(crate) fn mix(seed: u64, number: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::TargetModules,
+        formats::Storage,
+        models::{Stored, Weight},
+        ops::PackedMatrix,
+        quant::packing,
+    };
+
+    const ROWS: usize = 3;
+    const INPUTS: usize = 5;
+    const OUTPUTS: usize = 7;
+    const RANK: usize = 2;
+    const SCALE: f64 = 1.5;
+
+    /// What trains an adapter, in f64.
+    #[derive(Clone)]
+    struct Numbers {
+        x: Vec<f64>,
+        a: Vec<f64>,
+        b: Vec<f64>,
+        m: Vec<f64>,
+    }
+
+    impl Numbers {
+        fn fields(&mut self) -> [(&'static str, &mut Vec<f64>); 4] {
+            let Self { x, a, b, m } = self;
+            [("x", x), ("A", a), ("B", b), ("m", m)]
+        }
+
+        /// ‖wᵢ + s·bᵢ·A‖, straight from its meaning.
+        fn norms(&self, w: &[f64]) -> Vec<f64> {
+            let whole = |i: usize, j: usize| {
+                let product: f64 = (0..RANK).map(|r| self.b[i * RANK + r] * self.a[r * INPUTS + j]).sum();
+                w[i * INPUTS + j] + SCALE * product
+            };
+            let square = |i: usize| (0..INPUTS).map(|j| whole(i, j).powi(2)).sum::<f64>();
+            (0..OUTPUTS).map(|i| square(i).sqrt()).collect()
+        }
+
+        /// W(x − d) + bias + m/norm ⊙ (W·d + s·B·A·d), d = x ⊙ mask.
+        fn forward(&self, w: &[f64], bias: &[f64], norms: &[f64], mask: &[f64]) -> Vec<f64> {
+            let cell = |n: usize, i: usize| {
+                let at = |j: usize| (self.x[n * INPUTS + j], self.x[n * INPUTS + j] * mask[n * INPUTS + j]);
+                let product = |i: usize, j: usize| w[i * INPUTS + j] * at(j).1;
+                let kept: f64 = (0..INPUTS).map(|j| product(i, j)).sum();
+                let rest: f64 = (0..INPUTS).map(|j| w[i * INPUTS + j] * (at(j).0 - at(j).1)).sum();
+                let low: f64 = (0..RANK)
+                    .map(|r| self.b[i * RANK + r] * (0..INPUTS).map(|j| self.a[r * INPUTS + j] * at(j).1).sum::<f64>())
+                    .sum();
+                rest + bias[i] + self.m[i] / norms[i] * (kept + SCALE * low)
+            };
+            (0..ROWS * OUTPUTS).map(|k| cell(k / OUTPUTS, k % OUTPUTS)).collect()
+        }
+    }
+
+    fn tensor(values: &[f64], device: &Device) -> Tensor<1> {
+        let values: Vec<f32> = values.iter().map(|&value| value as f32).collect();
+        let count = values.len();
+        Tensor::from_data(TensorData::new(values, [count]), device)
+    }
+
+    fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
+        let values = tensor.into_data().try_into_vec::<f32>().expect("f32");
+        values.into_iter().map(f64::from).collect()
+    }
+
+    /// W as a linear may hold it: dense, turned, packed in 16 bits.
+    fn linears(w: &[f64], device: &Device) -> Vec<Linear> {
+        let turned: Vec<f64> = (0..INPUTS * OUTPUTS)
+            .map(|k| w[k % OUTPUTS * INPUTS + k / OUTPUTS])
+            .collect();
+        let bytes: Vec<u8> = w
+            .iter()
+            .flat_map(|&v| ((v as f32).to_bits() >> 16).to_le_bytes()[..2].to_vec())
+            .collect();
+        let mut packed = PackedMatrix::new(INPUTS);
+        packed.push(
+            packing::stored(Storage::BF16, OUTPUTS, INPUTS, &bytes).expect("whole rows"),
+            device,
+        );
+        let dense = |w: &[f64]| Stored::Dense(Weight::Frozen(Box::new(tensor(w, device))));
+        let forms = [
+            (dense(w), false),
+            (dense(&turned), true),
+            (
+                Stored::Packed {
+                    matrix: packed.clone(),
+                    flipped: false,
+                },
+                false,
+            ),
+            (
+                Stored::Packed {
+                    matrix: packed,
+                    flipped: true,
+                },
+                true,
+            ),
+        ];
+        let linear = |(stored, transposed)| Linear {
+            path: "q".into(),
+            inputs: INPUTS,
+            outputs: OUTPUTS,
+            transposed,
+            weight: Matrix {
+                rows: if transposed { INPUTS } else { OUTPUTS },
+                columns: if transposed { OUTPUTS } else { INPUTS },
+                stored,
+            },
+            bias: None,
+            lora: None,
+            whole: None,
+        };
+        forms.into_iter().map(linear).collect()
+    }
+
+    #[test]
+    fn an_adapter_with_magnitudes_is_the_formula_and_its_gradients_are_the_finite_differences() {
+        let device = Device::flex();
+        let mut generator = Generator::new(5, "dora");
+        let mut draw = |count: usize| -> Vec<f64> { (0..count).map(|_| generator.normal()).collect() };
+        // Sixteen bits hold these exactly.
+        let w: Vec<f64> = draw(INPUTS * OUTPUTS)
+            .iter()
+            .map(|&v| f64::from(f32::from_bits((v as f32).to_bits() & 0xffff_0000)))
+            .collect();
+        let (bias, weights) = (draw(OUTPUTS), draw(ROWS * OUTPUTS));
+        let numbers = Numbers {
+            x: draw(ROWS * INPUTS),
+            a: draw(RANK * INPUTS),
+            b: draw(OUTPUTS * RANK),
+            m: draw(OUTPUTS),
+        };
+        let config = AdapterConfig {
+            r: RANK,
+            lora_alpha: SCALE * RANK as f64,
+            use_dora: true,
+            target_modules: TargetModules::Names(vec!["q".into()]),
+            ..AdapterConfig::default()
+        };
+        for dropout in [0.0, 0.4] {
+            let config = AdapterConfig {
+                lora_dropout: dropout,
+                ..config.clone()
+            };
+            for linear in linears(&w, &device) {
+                let mut parameters = Parameters::default();
+                let place = Place {
+                    path: &linear.path,
+                    weight: &linear.weight,
+                    inputs: INPUTS,
+                    outputs: OUTPUTS,
+                    transposed: linear.transposed,
+                    is_table: false,
+                };
+                let lora = Lora::fresh(place, &config, &mut Generator::new(1, "init"), &mut parameters, &device)
+                    .expect("an adapter");
+                let plain = parameters.plain();
+                let x = tensor(&numbers.x, &device).reshape([ROWS, INPUTS]);
+                let pass = Pass {
+                    leaves: &plain,
+                    use_adapter: true,
+                    dropout_seed: None,
+                };
+                let found = values(lora.forward(x.clone(), &linear, None, &pass));
+                let wanted = values(linear.weight.multiply(x.clone(), None, linear.transposed, &plain));
+                for (found, wanted) in found.iter().zip(&wanted) {
+                    assert!(
+                        (found - wanted).abs() < 1e-5,
+                        "a fresh adapter changes nothing: {found} {wanted}"
+                    );
+                }
+
+                for (i, part) in [&numbers.a, &numbers.b, &numbers.m].into_iter().enumerate() {
+                    parameters.set(i, tensor(part, &device));
+                }
+                let leaves = parameters.tracked();
+                let pass = Pass {
+                    leaves: &leaves,
+                    use_adapter: true,
+                    dropout_seed: Some(9),
+                };
+                let form = lora.form(&pass);
+                let ones = Tensor::<2>::ones([ROWS, INPUTS], &device);
+                let mask = values(ops::dropout(ones, form.dropout, form.seed));
+                assert_eq!(mask.iter().any(|&m| m == 0.0), dropout > 0.0);
+                let tracked = x.autodiff().require_grad();
+                let given = Some(tensor(&bias, &device));
+                let y = lora.forward(tracked.clone(), &linear, given, &pass);
+                let norms = numbers.norms(&w);
+                let wanted = numbers.forward(&w, &bias, &norms, &mask);
+                for (found, wanted) in values(y.clone()).iter().zip(&wanted) {
+                    assert!((found - wanted).abs() < 1e-5, "{found} instead of {wanted}");
+                }
+
+                let weighed = y * tensor(&weights, &device).reshape([ROWS, OUTPUTS]);
+                let gradients = weighed.sum().backward();
+                let found = [
+                    values(tracked.grad(&gradients).expect("of x")),
+                    values(leaves.grad(lora.a, &gradients).expect("of A")),
+                    values(leaves.grad(lora.b, &gradients).expect("of B")),
+                    values(leaves.grad(2, &gradients).expect("of m")),
+                ];
+                // The norms stay what they were: constants in the backward pass.
+                let objective = |numbers: &Numbers| -> f64 {
+                    let y = numbers.forward(&w, &bias, &norms, &mask);
+                    y.iter().zip(&weights).map(|(y, weight)| y * weight).sum()
+                };
+                for (part, found) in found.iter().enumerate() {
+                    for (i, found) in found.iter().enumerate() {
+                        let moved = |by: f64| {
+                            let mut numbers = numbers.clone();
+                            numbers.fields()[part].1[i] += by;
+                            objective(&numbers)
+                        };
+                        let wanted = (moved(1e-4) - moved(-1e-4)) / 2e-4;
+                        let what = numbers.clone().fields()[part].0;
+                        assert!(
+                            (found - wanted).abs() < 1e-4,
+                            "d{what}[{i}] is {found} instead of {wanted}"
+                        );
+                    }
+                }
+            }
+        }
+    }
 }
