@@ -400,6 +400,9 @@ impl Resolved {
                 _ => idle.push((steps, "logging_strategy is not steps")),
             }
         }
+        if config.loraplus_lr_ratio.is_none() {
+            idle.push(("loraplus_lr_embedding", "loraplus_lr_ratio is not given"));
+        }
         if full {
             let adapters = KNOBS
                 .iter()

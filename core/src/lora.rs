@@ -1,12 +1,17 @@
-//! Low-rank adapters: two small trained matrices beside a frozen linear.
+//! Low-rank adapters: two small trained matrices beside a frozen linear or embedding, and perhaps its rows' lengths.
 //!
 //! y = x·Wᵀ + s·(drop(x)·Aᵀ)·Bᵀ with A \[R, in\], B \[out, R\] and s = alpha/R (alpha/√R with rsLoRA); Hu et al. 2021,
 //! arXiv 2106.09685, in PEFT's names, shapes and initial values. W is never composed with the product.
+//!
+//! With DoRA (Liu et al. 2024, arXiv 2402.09353) each output has a trained magnitude m, and y = m/‖W + s·B·A‖ ⊙ (x·(W + s·B·A)ᵀ)
+//! + bias. The norms of the rows are constants in the backward pass (section 4.3), and no composed W is made for them either:
+//! ‖wᵢ + s·bᵢ·A‖² = ‖wᵢ‖² + 2s·bᵢ·(A·wᵢ) + s²·bᵢ·(A·Aᵀ)·bᵢᵀ, of which ‖wᵢ‖² is known since the adapter was put on, and A·Wᵀ is a
+//! product of R rows with the matrix as it is stored.
 
 use crate::{
     error::Result,
     formats::peft::{AdapterConfig, scaling},
-    models::{Linear, Parameter, Parameters, Pass},
+    models::{Leaves, Linear, Matrix, Parameter, Parameters, Pass},
     ops::{self, LoraForm},
     random::Generator,
 };
@@ -22,72 +27,410 @@ pub(crate) struct Lora {
     outputs: usize,
     scale: f32,
     dropout: f32,
+    magnitude: Option<Magnitude>,
+}
+
+/// DoRA's part of an adapter.
+#[derive(Debug, Clone)]
+struct Magnitude {
+    /// m \[out\] among the parameters.
+    number: usize,
+    /// ‖wᵢ‖² of the base \[out\].
+    squares: Tensor<1>,
+}
+
+/// What of the base an adapter is put on.
+pub(crate) struct Place<'a> {
+    /// The module's path.
+    pub(crate) path: &'a str,
+    pub(crate) weight: &'a Matrix,
+    pub(crate) inputs: usize,
+    pub(crate) outputs: usize,
+    /// Stored \[in, out\].
+    pub(crate) transposed: bool,
+    /// An embedding, whose inputs are tokens.
+    pub(crate) is_table: bool,
 }
 
 impl Lora {
-    /// A uniform in ±1/√in (Kaiming with a = √5, as PEFT), B zero: the model starts unchanged.
+    /// On a linear: A uniform in ±1/√in (Kaiming with a = √5, as PEFT), B zero. On an embedding: A zero, B normal. m the norms
+    /// of W. So the model starts unchanged.
     pub(crate) fn fresh(
-        linear: &Linear,
+        place: Place<'_>,
         config: &AdapterConfig,
         generator: &mut Generator,
         parameters: &mut Parameters,
         device: &Device,
     ) -> Result<Self> {
-        let (inputs, outputs) = (linear.inputs, linear.outputs);
-        let rank = config.rank_of(&linear.path)?;
-        let bound = (inputs as f64).sqrt().recip();
-        let a_values = (0..rank * inputs)
-            .map(|_| ((generator.uniform() * 2.0 - 1.0) * bound) as f32)
-            .collect();
-        let mut push = |part: &str, shape: [usize; 2], values: Vec<f32>| {
-            let value = Tensor::from_data(TensorData::new(values, [shape[0] * shape[1]]), device);
-            let name = format!("base_model.model.{}.{part}.weight", linear.path);
+        let Place {
+            path,
+            weight,
+            inputs,
+            outputs,
+            transposed,
+            is_table,
+        } = place;
+        let rank = config.rank_of(path)?;
+        let mut push = |part: &str, shape: &[usize], value: Tensor<1>| {
             parameters.push(Parameter {
-                name,
+                name: format!("base_model.model.{path}.{part}"),
                 shape: shape.to_vec(),
                 decay: true,
                 value,
             })
         };
-        let a = push("lora_A", [rank, inputs], a_values);
-        let b = push("lora_B", [outputs, rank], vec![0.0; outputs * rank]);
-        let scale = scaling(rank, config.alpha_of(&linear.path)?, config.use_rslora) as f32;
+        let numbers = |values: Vec<f32>| {
+            let count = values.len();
+            Tensor::from_data(TensorData::new(values, [count]), device)
+        };
+        let zeros = |count: usize| numbers(vec![0.0; count]);
+        let (a_shape, b_shape) = ([rank, inputs], [outputs, rank]);
+        let (a, b) = if is_table {
+            let b_values = (0..outputs * rank).map(|_| generator.normal() as f32).collect();
+            (
+                push("lora_embedding_A", &a_shape, zeros(rank * inputs)),
+                push("lora_embedding_B", &b_shape, numbers(b_values)),
+            )
+        } else {
+            let bound = (inputs as f64).sqrt().recip();
+            let a_values = (0..rank * inputs)
+                .map(|_| ((generator.uniform() * 2.0 - 1.0) * bound) as f32)
+                .collect();
+            (
+                push("lora_A.weight", &a_shape, numbers(a_values)),
+                push("lora_B.weight", &b_shape, zeros(outputs * rank)),
+            )
+        };
+        let magnitude = config.use_dora.then(|| {
+            let squares = weight.squares(transposed, &Leaves::default());
+            let number = push("lora_magnitude_vector", &[outputs], squares.clone().sqrt());
+            Magnitude { number, squares }
+        });
         Ok(Self {
             a,
             b,
             rank,
             inputs,
             outputs,
-            scale,
-            dropout: config.lora_dropout as f32,
+            scale: scaling(rank, config.alpha_of(path)?, config.use_rslora) as f32,
+            // Tokens are not dropped.
+            dropout: if is_table { 0.0 } else { config.lora_dropout as f32 },
+            magnitude,
         })
     }
 
-    /// The base's y \[n, out\] plus the adapter's part of x \[n, in\].
-    pub(crate) fn forward(&self, y: Tensor<2>, x: Tensor<2>, pass: &Pass) -> Tensor<2> {
-        let a = pass.leaves.get(self.a).reshape([self.rank, self.inputs]);
-        let b = pass.leaves.get(self.b).reshape([self.outputs, self.rank]);
-        let form = match pass.dropout_seed {
-            None => LoraForm {
-                scale: self.scale,
-                dropout: 0.0,
-                seed: 0,
-            },
-            // Each adapter drops other inputs: its number is mixed into the micro-batch's seed.
-            Some(seed) => LoraForm {
-                scale: self.scale,
-                dropout: self.dropout,
-                seed: mix(seed, self.a as u64),
-            },
+    /// The linear's and the adapter's y \[n, out\] of x \[n, in\]; `bias` is the linear's.
+    pub(crate) fn forward(&self, x: Tensor<2>, linear: &Linear, bias: Option<Tensor<1>>, pass: &Pass) -> Tensor<2> {
+        let base = |x: Tensor<2>, bias| linear.weight.multiply(x, bias, linear.transposed, pass.leaves);
+        let (a, b, form) = (self.a(pass.leaves), self.b(pass.leaves), self.form(pass));
+        let Some(magnitude) = &self.magnitude else {
+            return ops::lora(base(x.clone(), bias), x, a, b, form);
         };
-        ops::lora(y, x, a, b, form)
+        let gain = self.gain(magnitude, &linear.weight, linear.transposed, pass.leaves);
+        if form.dropout == 0.0 {
+            let y = ops::lora(base(x.clone(), None), x, a, b, form) * gain;
+            return match bias {
+                None => y,
+                Some(bias) => y + bias.unsqueeze(),
+            };
+        }
+        // As PEFT has it: what the adapter adds to the linear, (gain − 1)·W included, sees the dropped input.
+        let kept = ops::dropout(x.clone(), form.dropout, form.seed);
+        let adapted = ops::lora(
+            base(kept.clone(), None),
+            kept.clone(),
+            a,
+            b,
+            LoraForm { dropout: 0.0, ..form },
+        );
+        base(x - kept, bias) + adapted * gain
+    }
+
+    /// The rows of W + s·(B·A)ᵀ, each output times its gain, that `ids` \[n\] name → \[n, out\]; `table` is W \[in, out\].
+    pub(crate) fn gather(&self, ids: Tensor<1>, table: &Matrix, pass: &Pass) -> Tensor<2> {
+        let rows = table.gather(ids.clone(), pass.leaves);
+        let a = ops::embedding(ids, self.a(pass.leaves).transpose());
+        let adapted = rows + ops::linear(a, self.b(pass.leaves), None, false) * self.scale;
+        match &self.magnitude {
+            None => adapted,
+            Some(magnitude) => adapted * self.gain(magnitude, table, true, pass.leaves),
+        }
+    }
+
+    fn a(&self, leaves: &Leaves) -> Tensor<2> {
+        leaves.get(self.a).reshape([self.rank, self.inputs])
+    }
+
+    fn b(&self, leaves: &Leaves) -> Tensor<2> {
+        leaves.get(self.b).reshape([self.outputs, self.rank])
+    }
+
+    fn form(&self, pass: &Pass) -> LoraForm {
+        let (dropout, seed) = match pass.dropout_seed {
+            None => (0.0, 0),
+            // Each adapter drops other inputs: its number is mixed into the micro-batch's seed.
+            Some(seed) => (self.dropout, mix(seed, self.a as u64)),
+        };
+        LoraForm {
+            scale: self.scale,
+            dropout,
+            seed,
+        }
+    }
+
+    /// m / ‖W + s·B·A‖ of each output → \[1, out\].
+    fn gain(&self, magnitude: &Magnitude, weight: &Matrix, transposed: bool, leaves: &Leaves) -> Tensor<2> {
+        // All passes of a step see the same weights, and so do all tokens of a text that is written.
+        let norm = leaves.keep(magnitude.number, || {
+            let (a, b) = (self.a(leaves).inner(), self.b(leaves).inner());
+            let across = weight.multiply(a.clone(), None, transposed, leaves);
+            let cross = (b.clone() * across.transpose()).sum_dim(1);
+            let gram = ops::linear(a.clone(), a, None, false);
+            let own = (ops::linear(b.clone(), gram, None, false) * b).sum_dim(1);
+            let product = cross * (2.0 * self.scale) + own * (self.scale * self.scale);
+            let squares = magnitude.squares.clone() + product.reshape([self.outputs]);
+            // A row of zeros has a magnitude of 0 too.
+            squares.clamp_min(f32::MIN_POSITIVE).sqrt()
+        });
+        (leaves.get(magnitude.number) / norm).reshape([1, self.outputs])
     }
 }
 
 /// A step of SplitMix64 (Steele et al. 2014): neighbouring inputs give unrelated outputs.
-fn mix(seed: u64, number: u64) -> u64 {
+pub(crate) fn mix(seed: u64, number: u64) -> u64 {
     let mut z = seed.wrapping_add((number + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::TargetModules,
+        formats::Storage,
+        models::{Stored, Weight},
+        ops::PackedMatrix,
+        quant::packing,
+    };
+
+    const ROWS: usize = 3;
+    const INPUTS: usize = 5;
+    const OUTPUTS: usize = 7;
+    const RANK: usize = 2;
+    const SCALE: f64 = 1.5;
+
+    /// What trains an adapter, in f64.
+    #[derive(Clone)]
+    struct Numbers {
+        x: Vec<f64>,
+        a: Vec<f64>,
+        b: Vec<f64>,
+        m: Vec<f64>,
+    }
+
+    impl Numbers {
+        fn fields(&mut self) -> [(&'static str, &mut Vec<f64>); 4] {
+            let Self { x, a, b, m } = self;
+            [("x", x), ("A", a), ("B", b), ("m", m)]
+        }
+
+        /// ‖wᵢ + s·bᵢ·A‖, straight from its meaning.
+        fn norms(&self, w: &[f64]) -> Vec<f64> {
+            let whole = |i: usize, j: usize| {
+                let product: f64 = (0..RANK).map(|r| self.b[i * RANK + r] * self.a[r * INPUTS + j]).sum();
+                w[i * INPUTS + j] + SCALE * product
+            };
+            let square = |i: usize| (0..INPUTS).map(|j| whole(i, j).powi(2)).sum::<f64>();
+            (0..OUTPUTS).map(|i| square(i).sqrt()).collect()
+        }
+
+        /// W(x − d) + bias + m/norm ⊙ (W·d + s·B·A·d), d = x ⊙ mask.
+        fn forward(&self, w: &[f64], bias: &[f64], norms: &[f64], mask: &[f64]) -> Vec<f64> {
+            let cell = |n: usize, i: usize| {
+                let at = |j: usize| (self.x[n * INPUTS + j], self.x[n * INPUTS + j] * mask[n * INPUTS + j]);
+                let product = |i: usize, j: usize| w[i * INPUTS + j] * at(j).1;
+                let kept: f64 = (0..INPUTS).map(|j| product(i, j)).sum();
+                let rest: f64 = (0..INPUTS).map(|j| w[i * INPUTS + j] * (at(j).0 - at(j).1)).sum();
+                let low: f64 = (0..RANK)
+                    .map(|r| self.b[i * RANK + r] * (0..INPUTS).map(|j| self.a[r * INPUTS + j] * at(j).1).sum::<f64>())
+                    .sum();
+                rest + bias[i] + self.m[i] / norms[i] * (kept + SCALE * low)
+            };
+            (0..ROWS * OUTPUTS).map(|k| cell(k / OUTPUTS, k % OUTPUTS)).collect()
+        }
+    }
+
+    fn tensor(values: &[f64], device: &Device) -> Tensor<1> {
+        let values: Vec<f32> = values.iter().map(|&value| value as f32).collect();
+        let count = values.len();
+        Tensor::from_data(TensorData::new(values, [count]), device)
+    }
+
+    fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
+        let values = tensor.into_data().try_into_vec::<f32>().expect("f32");
+        values.into_iter().map(f64::from).collect()
+    }
+
+    /// W as a linear may hold it: dense, turned, packed in 16 bits.
+    fn linears(w: &[f64], device: &Device) -> Vec<Linear> {
+        let turned: Vec<f64> = (0..INPUTS * OUTPUTS)
+            .map(|k| w[k % OUTPUTS * INPUTS + k / OUTPUTS])
+            .collect();
+        let bytes: Vec<u8> = w
+            .iter()
+            .flat_map(|&v| ((v as f32).to_bits() >> 16).to_le_bytes()[..2].to_vec())
+            .collect();
+        let mut packed = PackedMatrix::new(INPUTS);
+        packed.push(
+            packing::stored(Storage::BF16, OUTPUTS, INPUTS, &bytes).expect("whole rows"),
+            device,
+        );
+        let dense = |w: &[f64]| Stored::Dense(Weight::Frozen(Box::new(tensor(w, device))));
+        let forms = [
+            (dense(w), false),
+            (dense(&turned), true),
+            (
+                Stored::Packed {
+                    matrix: packed.clone(),
+                    flipped: false,
+                },
+                false,
+            ),
+            (
+                Stored::Packed {
+                    matrix: packed,
+                    flipped: true,
+                },
+                true,
+            ),
+        ];
+        let linear = |(stored, transposed)| Linear {
+            path: "q".into(),
+            inputs: INPUTS,
+            outputs: OUTPUTS,
+            transposed,
+            weight: Matrix {
+                rows: if transposed { INPUTS } else { OUTPUTS },
+                columns: if transposed { OUTPUTS } else { INPUTS },
+                stored,
+            },
+            bias: None,
+            lora: None,
+            whole: None,
+        };
+        forms.into_iter().map(linear).collect()
+    }
+
+    #[test]
+    fn an_adapter_with_magnitudes_is_the_formula_and_its_gradients_are_the_finite_differences() {
+        let device = Device::flex();
+        let mut generator = Generator::new(5, "dora");
+        let mut draw = |count: usize| -> Vec<f64> { (0..count).map(|_| generator.normal()).collect() };
+        // Sixteen bits hold these exactly.
+        let w: Vec<f64> = draw(INPUTS * OUTPUTS)
+            .iter()
+            .map(|&v| f64::from(f32::from_bits((v as f32).to_bits() & 0xffff_0000)))
+            .collect();
+        let (bias, weights) = (draw(OUTPUTS), draw(ROWS * OUTPUTS));
+        let numbers = Numbers {
+            x: draw(ROWS * INPUTS),
+            a: draw(RANK * INPUTS),
+            b: draw(OUTPUTS * RANK),
+            m: draw(OUTPUTS),
+        };
+        let config = AdapterConfig {
+            r: RANK,
+            lora_alpha: SCALE * RANK as f64,
+            use_dora: true,
+            target_modules: TargetModules::Names(vec!["q".into()]),
+            ..AdapterConfig::default()
+        };
+        for dropout in [0.0, 0.4] {
+            let config = AdapterConfig {
+                lora_dropout: dropout,
+                ..config.clone()
+            };
+            for linear in linears(&w, &device) {
+                let mut parameters = Parameters::default();
+                let place = Place {
+                    path: &linear.path,
+                    weight: &linear.weight,
+                    inputs: INPUTS,
+                    outputs: OUTPUTS,
+                    transposed: linear.transposed,
+                    is_table: false,
+                };
+                let lora = Lora::fresh(place, &config, &mut Generator::new(1, "init"), &mut parameters, &device)
+                    .expect("an adapter");
+                let plain = parameters.plain();
+                let x = tensor(&numbers.x, &device).reshape([ROWS, INPUTS]);
+                let pass = Pass {
+                    leaves: &plain,
+                    use_adapter: true,
+                    dropout_seed: None,
+                };
+                let found = values(lora.forward(x.clone(), &linear, None, &pass));
+                let wanted = values(linear.weight.multiply(x.clone(), None, linear.transposed, &plain));
+                for (found, wanted) in found.iter().zip(&wanted) {
+                    assert!(
+                        (found - wanted).abs() < 1e-5,
+                        "a fresh adapter changes nothing: {found} {wanted}"
+                    );
+                }
+
+                for (i, part) in [&numbers.a, &numbers.b, &numbers.m].into_iter().enumerate() {
+                    parameters.set(i, tensor(part, &device));
+                }
+                let leaves = parameters.tracked();
+                let pass = Pass {
+                    leaves: &leaves,
+                    use_adapter: true,
+                    dropout_seed: Some(9),
+                };
+                let form = lora.form(&pass);
+                let ones = Tensor::<2>::ones([ROWS, INPUTS], &device);
+                let mask = values(ops::dropout(ones, form.dropout, form.seed));
+                assert_eq!(mask.iter().any(|&m| m == 0.0), dropout > 0.0);
+                let tracked = x.autodiff().require_grad();
+                let given = Some(tensor(&bias, &device));
+                let y = lora.forward(tracked.clone(), &linear, given, &pass);
+                let norms = numbers.norms(&w);
+                let wanted = numbers.forward(&w, &bias, &norms, &mask);
+                for (found, wanted) in values(y.clone()).iter().zip(&wanted) {
+                    assert!((found - wanted).abs() < 1e-5, "{found} instead of {wanted}");
+                }
+
+                let weighed = y * tensor(&weights, &device).reshape([ROWS, OUTPUTS]);
+                let gradients = weighed.sum().backward();
+                let found = [
+                    values(tracked.grad(&gradients).expect("of x")),
+                    values(leaves.grad(lora.a, &gradients).expect("of A")),
+                    values(leaves.grad(lora.b, &gradients).expect("of B")),
+                    values(leaves.grad(2, &gradients).expect("of m")),
+                ];
+                // The norms stay what they were: constants in the backward pass.
+                let objective = |numbers: &Numbers| -> f64 {
+                    let y = numbers.forward(&w, &bias, &norms, &mask);
+                    y.iter().zip(&weights).map(|(y, weight)| y * weight).sum()
+                };
+                for (part, found) in found.iter().enumerate() {
+                    for (i, found) in found.iter().enumerate() {
+                        let moved = |by: f64| {
+                            let mut numbers = numbers.clone();
+                            numbers.fields()[part].1[i] += by;
+                            objective(&numbers)
+                        };
+                        let wanted = (moved(1e-4) - moved(-1e-4)) / 2e-4;
+                        let what = numbers.clone().fields()[part].0;
+                        assert!(
+                            (found - wanted).abs() < 1e-4,
+                            "d{what}[{i}] is {found} instead of {wanted}"
+                        );
+                    }
+                }
+            }
+        }
+    }
 }

@@ -307,11 +307,11 @@ fn settings_that_exclude_each_other_are_refused() {
 fn what_is_not_there_is_refused_and_what_does_not_matter_is_said() {
     for line in [
         "label_smoothing_factor: 0.1",
-        "use_dora: true",
+        "pissa_init: true",
         "load_best_model_at_end: true",
         "neftune_noise_alpha: 5",
         "bias: all",
-        "modules_to_save: [lm_head]",
+        "trainable_token_indices: [5]",
         "stage: dpo",
         "do_train: false",
         "group_by_length: true",
@@ -323,9 +323,9 @@ fn what_is_not_there_is_refused_and_what_does_not_matter_is_said() {
     }
     for line in [
         "label_smoothing_factor: 0.0",
-        "use_dora: false",
+        "pissa_init: false",
         "bias: none",
-        "modules_to_save: null",
+        "trainable_token_indices: null",
         "bf16: true",
         "stage: sft",
         "do_train: true",

@@ -233,7 +233,7 @@ fn random_config(random: &mut Random) -> RunConfig {
                 _ => json!(random.text()),
             },
             Kind::Modules => match random.below(2) {
-                0 => json!(r".*layers\.\d+\.(q|v)_proj"),
+                0 if knob.name != "modules_to_save" => json!(r".*layers\.\d+\.(q|v)_proj"),
                 _ => json!(["q_proj", "model.layers.0.mlp.up_proj"]),
             },
             Kind::List => json!([random.below(9), random.below(9)]),
@@ -248,6 +248,10 @@ fn random_config(random: &mut Random) -> RunConfig {
     }
     if config.finetuning_type == FinetuningType::Full {
         config.quantization_bit = None;
+        config.fp8 = None;
+    }
+    if config.quantization_bit.is_some() {
+        config.fp8 = None;
     }
     config.validate().expect("valid");
     config

@@ -179,3 +179,13 @@ fn ten_steps_of_a_gpt2_adapter_match_the_reference_on_the_cpu() {
 fn ten_steps_of_a_gpt2_adapter_match_the_reference_on_vulkan() {
     trajectory_matches("gpt2_lora", DeviceChoice::Gpu);
 }
+
+#[test]
+fn ten_steps_of_a_llama_adapter_with_magnitudes_match_the_reference_on_the_cpu() {
+    trajectory_matches("llama_dora", DeviceChoice::Cpu);
+}
+
+#[test]
+fn ten_steps_of_a_llama_adapter_with_magnitudes_match_the_reference_on_vulkan() {
+    trajectory_matches("llama_dora", DeviceChoice::Gpu);
+}

@@ -164,6 +164,8 @@ pub(super) fn value(knob: &Knob, node: &Node) -> Result<Value> {
             Node::Plain(text) | Node::Quoted(text) => Value::from(text.as_str()),
             _ => return Err(wrong()),
         },
+        // What is saved whole is named one by one.
+        Kind::Modules if knob.name == "modules_to_save" => modules(node).filter(Value::is_array).ok_or_else(wrong)?,
         Kind::Modules => modules(node).ok_or_else(wrong)?,
         Kind::List => {
             let items = match node {

@@ -219,7 +219,6 @@ static FOREIGN: &[(&[&str], Treatment)] = &[
     ),
     (
         &[
-            "use_dora",
             "pissa_init",
             "use_galore",
             "use_apollo",
@@ -246,13 +245,10 @@ static FOREIGN: &[(&[&str], Treatment)] = &[
         ],
         Only(OFF, LATER),
     ),
-    (&["loraplus_lr_ratio", "loraplus_lr_embedding"], Only(&[], LATER)),
     (&["bias"], Only(&["none"], LATER)),
     (&["init_lora_weights"], Only(ON, LATER)),
     (
         &[
-            "modules_to_save",
-            "additional_target",
             "trainable_token_indices",
             "target_parameters",
             "layers_pattern",

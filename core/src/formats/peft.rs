@@ -133,11 +133,25 @@ impl AdapterConfig {
             ("target_parameters", Value::Null),
             ("trainable_token_indices", Value::Null),
             ("alora_invocation_tokens", Value::Null),
+            ("arrow_config", Value::Null),
+            ("kasa_config", Value::Null),
+            ("monteclora_config", Value::Null),
+            ("velora_config", Value::Null),
+            ("use_bdlora", Value::Null),
         ];
         for (key, usual) in plain {
             if json.get(key).is_some_and(|found| !found.is_null() && *found != usual) {
                 return Err(wrong(key, format!("is {}; only {usual} is supported", json[key])));
             }
+        }
+        // These begin by taking a part out of the base's weights, which the adapter then stands for.
+        let changing = ["pissa", "olora", "corda", "loftq", "lora_ga"];
+        if let Some(start) = json.get("init_lora_weights").and_then(Value::as_str)
+            && changing.iter().any(|name| start.starts_with(name))
+        {
+            let what = format!("is {start}, which changes the base's weights; this is not supported");
+            let remedy = "Convert it to a plain LoRA: save_pretrained with path_initial_model_for_weight_conversion.";
+            return Err(wrong("init_lora_weights", what).remedy(remedy));
         }
         let config: Self = serde_json::from_value(json.clone())
             .map_err(|error| Error::format(format!("has a value of the wrong type: {error}")).file(CONFIG_FILE))?;

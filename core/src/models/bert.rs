@@ -8,10 +8,11 @@ use super::{
     Linear, Pass, Task,
     activation::Activation,
     head::{Classifier, ClassifierNames, Head, MaskedLm, MaskedLmNames, Pooling},
-    load::{Loader, Role, Start},
+    load::Loader,
     matrix::Matrix,
     norm::Norm,
     numbers,
+    table::Table,
 };
 use crate::{
     data::Batch,
@@ -29,10 +30,10 @@ pub(crate) struct Bert {
     heads: usize,
     activation: Activation,
     eps: f32,
-    words: Matrix,
-    positions: Matrix,
+    words: Table,
+    positions: Table,
     /// DistilBERT has none.
-    token_types: Option<Matrix>,
+    token_types: Option<Table>,
     norm: Norm,
     pad_token_id: u32,
 }
@@ -154,28 +155,13 @@ impl Bert {
             names.prefix
         };
         let at = |part: &str| format!("{stored}{part}");
-        let words = loader
-            .matrix(
-                &at("embeddings.word_embeddings.weight"),
-                [vocab, width],
-                Start::Normal,
-                Role::Table,
-            )
-            .await?;
-        let positions = loader
-            .matrix(
-                &at("embeddings.position_embeddings.weight"),
-                [places, width],
-                Start::Normal,
-                Role::Table,
-            )
-            .await?;
+        let words = Table::load(loader, at("embeddings.word_embeddings"), [vocab, width]).await?;
+        let positions = Table::load(loader, at("embeddings.position_embeddings"), [places, width]).await?;
         let token_types = if kin == Kin::Distilbert {
             None
         } else {
             let rows = loader.number("type_vocab_size")?;
-            let name = at("embeddings.token_type_embeddings.weight");
-            Some(loader.matrix(&name, [rows, width], Start::Normal, Role::Table).await?)
+            Some(Table::load(loader, at("embeddings.token_type_embeddings"), [rows, width]).await?)
         };
         let norm = Norm::load(loader, &at("embeddings.LayerNorm"), width, true).await?;
         let mut layers = Vec::with_capacity(count);
@@ -229,6 +215,11 @@ impl Bert {
                 && (part.starts_with(names.layer) || part.starts_with("pooler."))
             {
                 linear.path = format!("{wanted}{part}");
+            }
+        }
+        for table in model.tables_mut() {
+            if let Some(part) = table.path.strip_prefix(stored) {
+                table.path = format!("{wanted}{part}");
             }
         }
         Ok((model, head))
@@ -310,14 +301,14 @@ impl Bert {
         let (width, heads, rows, tokens) = (self.width, self.heads, batch.rows, batch.tokens);
         let device = &mask.device();
         let places = numbers(self.places(batch), device);
-        let mut x = self.words.gather(ids, leaves) + self.positions.gather(places, leaves);
+        let mut x = self.words.gather(ids, pass) + self.positions.gather(places, pass);
         if let Some(table) = &self.token_types {
             let types = if batch.token_type_ids.is_empty() {
                 vec![0.0; rows * tokens]
             } else {
                 batch.token_type_ids.iter().map(|&id| id as f32).collect()
             };
-            x = x + table.gather(numbers(types, device), leaves);
+            x = x + table.gather(numbers(types, device), pass);
         }
         x = self.norm.forward(x, leaves, self.eps);
         let scores = Scores::plain(width / heads, Sight::All);
@@ -363,7 +354,21 @@ impl Bert {
 
     /// The word embedding, which masked language models share \[V, C\].
     pub(crate) fn embedding(&self) -> &Matrix {
-        &self.words
+        &self.words.matrix
+    }
+
+    pub(crate) fn tables(&self) -> Vec<&Table> {
+        [&self.words, &self.positions]
+            .into_iter()
+            .chain(&self.token_types)
+            .collect()
+    }
+
+    pub(crate) fn tables_mut(&mut self) -> Vec<&mut Table> {
+        [&mut self.words, &mut self.positions]
+            .into_iter()
+            .chain(&mut self.token_types)
+            .collect()
     }
 
     pub(crate) fn linears(&self) -> Vec<&Linear> {

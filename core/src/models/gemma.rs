@@ -10,6 +10,7 @@ use super::{
     load::{Loader, Role, Start},
     matrix::Matrix,
     rope::Rope,
+    table::Table,
 };
 use crate::{
     error::{Error, Result},
@@ -32,7 +33,7 @@ pub(crate) struct Gemma {
     window: usize,
     activation: Activation,
     eps: f32,
-    embedding: Matrix,
+    embedding: Table,
     /// `None` where the head is the embedding.
     head: Option<Matrix>,
     norm: Weight,
@@ -99,9 +100,7 @@ impl Gemma {
         } else {
             (Rope::new(loader, dim, max_positions)?, None)
         };
-        let embedding = loader
-            .matrix("model.embed_tokens.weight", [vocab, width], Start::Normal, Role::Table)
-            .await?;
+        let embedding = Table::load(loader, "model.embed_tokens".into(), [vocab, width]).await?;
         let bias = loader.flag("attention_bias");
         let mut layers = Vec::with_capacity(count);
         for (i, slides) in slides.into_iter().enumerate() {
@@ -186,7 +185,7 @@ impl Gemma {
         let norm = |x: Tensor<2>, weight: &Weight| ops::rms_norm(x, weight.flat(leaves) + 1.0, self.eps);
         let tables = self.rope.tables(start, tokens);
         let sliding_tables = self.sliding_rope.as_ref().map(|rope| rope.tables(start, tokens));
-        let mut x = self.embedding.gather(ids, leaves) * (self.width as f32).sqrt();
+        let mut x = self.embedding.gather(ids, pass) * (self.width as f32).sqrt();
         for (i, layer) in self.layers.iter().enumerate() {
             let normed = norm(x.clone(), &layer.input_norm);
             // [B·T, heads·D] → [B, heads, T, D]
@@ -239,7 +238,15 @@ impl Gemma {
 
     /// The output matrix \[V, C\]: the token embedding, unless the file holds another.
     pub(crate) fn head(&self) -> &Matrix {
-        self.head.as_ref().unwrap_or(&self.embedding)
+        self.head.as_ref().unwrap_or(&self.embedding.matrix)
+    }
+
+    pub(crate) fn tables(&self) -> Vec<&Table> {
+        vec![&self.embedding]
+    }
+
+    pub(crate) fn tables_mut(&mut self) -> Vec<&mut Table> {
+        vec![&mut self.embedding]
     }
 
     pub(crate) fn linears(&self) -> Vec<&Linear> {

@@ -8,6 +8,7 @@ use super::{
     load::{Loader, Role, Start},
     matrix::Matrix,
     norm::Norm,
+    table::Table,
 };
 use crate::{
     error::{Error, Result},
@@ -22,8 +23,8 @@ pub(crate) struct Gpt2 {
     pub(crate) max_positions: usize,
     heads: usize,
     eps: f32,
-    tokens: Matrix,
-    positions: Matrix,
+    tokens: Table,
+    positions: Table,
     norm: Norm,
     head: Option<Matrix>,
 }
@@ -55,12 +56,8 @@ impl Gpt2 {
         // The first published checkpoints lack the prefix.
         let prefix = if loader.has("wte.weight") { "" } else { "transformer." };
         let at = |part: &str| format!("{prefix}{part}");
-        let tokens = loader
-            .matrix(&at("wte.weight"), [vocab, width], Start::Normal, Role::Table)
-            .await?;
-        let positions = loader
-            .matrix(&at("wpe.weight"), [max_positions, width], Start::Normal, Role::Table)
-            .await?;
+        let mut tokens = Table::load(loader, at("wte"), [vocab, width]).await?;
+        let mut positions = Table::load(loader, at("wpe"), [max_positions, width]).await?;
         let mut layers = Vec::with_capacity(count);
         for i in 0..count {
             let at = |part: &str| format!("{prefix}h.{i}.{part}");
@@ -84,6 +81,11 @@ impl Gpt2 {
                 }
             }
             layers.push(layer);
+        }
+        for table in [&mut tokens, &mut positions] {
+            if prefix.is_empty() {
+                table.path = format!("transformer.{}", table.path);
+            }
         }
         let norm = Norm::load(loader, &at("ln_f"), width, true).await?;
         let head = match loader.has("lm_head.weight") {
@@ -124,7 +126,7 @@ impl Gpt2 {
             .flat_map(|_| (start..start + tokens).map(|p| p as f32))
             .collect();
         let places = Tensor::from_data(TensorData::new(places, [batch * tokens]), &mask.device());
-        let mut x = self.tokens.gather(ids, leaves) + self.positions.gather(places, leaves);
+        let mut x = self.tokens.gather(ids, pass) + self.positions.gather(places, pass);
         for (i, layer) in self.layers.iter().enumerate() {
             let normed = layer.norm_1.forward(x.clone(), leaves, self.eps);
             let qkv = layer.attention.forward(normed, pass);
@@ -150,7 +152,15 @@ impl Gpt2 {
 
     /// The output matrix \[V, C\]: the token embedding, unless the file holds another.
     pub(crate) fn head(&self) -> &Matrix {
-        self.head.as_ref().unwrap_or(&self.tokens)
+        self.head.as_ref().unwrap_or(&self.tokens.matrix)
+    }
+
+    pub(crate) fn tables(&self) -> Vec<&Table> {
+        vec![&self.tokens, &self.positions]
+    }
+
+    pub(crate) fn tables_mut(&mut self) -> Vec<&mut Table> {
+        vec![&mut self.tokens, &mut self.positions]
     }
 
     pub(crate) fn linears(&self) -> Vec<&Linear> {

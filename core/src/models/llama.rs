@@ -9,6 +9,7 @@ use super::{
     load::{Loader, Role, Start},
     matrix::Matrix,
     rope::Rope,
+    table::Table,
 };
 use crate::{
     error::{Error, Result},
@@ -21,7 +22,7 @@ pub(crate) struct Llama {
     pub(crate) vocab: usize,
     pub(crate) width: usize,
     pub(crate) max_positions: usize,
-    embedding: Matrix,
+    embedding: Table,
     /// `None` where the head is the embedding.
     head: Option<Matrix>,
     norm: Weight,
@@ -77,9 +78,7 @@ impl Llama {
         }
         let heads = Heads { query, key_value, dim };
         let rope = Rope::new(loader, dim, max_positions)?;
-        let embedding = loader
-            .matrix("model.embed_tokens.weight", [vocab, width], Start::Normal, Role::Table)
-            .await?;
+        let embedding = Table::load(loader, "model.embed_tokens".into(), [vocab, width]).await?;
         let qkv_bias = if model_type == "qwen2" {
             true
         } else {
@@ -173,7 +172,7 @@ impl Llama {
             start,
         } = input;
         let (cos, sin) = self.rope.tables(start, tokens);
-        let mut x = self.embedding.gather(ids, leaves);
+        let mut x = self.embedding.gather(ids, pass);
         for (i, layer) in self.layers.iter().enumerate() {
             let normed = ops::rms_norm(x.clone(), layer.input_norm.flat(leaves), self.eps);
             let Heads { query, key_value, dim } = self.heads;
@@ -209,7 +208,15 @@ impl Llama {
 
     /// The output matrix \[V, C\].
     pub(crate) fn head(&self) -> &Matrix {
-        self.head.as_ref().unwrap_or(&self.embedding)
+        self.head.as_ref().unwrap_or(&self.embedding.matrix)
+    }
+
+    pub(crate) fn tables(&self) -> Vec<&Table> {
+        vec![&self.embedding]
+    }
+
+    pub(crate) fn tables_mut(&mut self) -> Vec<&mut Table> {
+        vec![&mut self.embedding]
     }
 
     pub(crate) fn linears(&self) -> Vec<&Linear> {

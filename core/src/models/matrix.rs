@@ -34,6 +34,21 @@ impl Matrix {
         }
     }
 
+    /// Σⱼ Wᵢⱼ² of each row → \[rows\], or of each column → \[columns\] where `across`.
+    pub(crate) fn squares(&self, across: bool, leaves: &Leaves) -> Tensor<1> {
+        match &self.stored {
+            Stored::Dense(weight) => {
+                let numbers = self.dense(weight, leaves);
+                let squares = numbers.clone() * numbers;
+                match across {
+                    true => squares.sum_dim(0).reshape([self.columns]),
+                    false => squares.sum_dim(1).reshape([self.rows]),
+                }
+            }
+            Stored::Packed { matrix, flipped } => ops::packed_squares(matrix, across != *flipped),
+        }
+    }
+
     /// Rows by number; ids \[n\] → \[n, columns\].
     pub(crate) fn gather(&self, ids: Tensor<1>, leaves: &Leaves) -> Tensor<2> {
         match &self.stored {

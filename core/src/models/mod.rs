@@ -19,10 +19,13 @@ mod norm;
 mod pack;
 mod rope;
 mod t5;
+mod table;
 
 pub use head::{Problem, Task};
+pub(crate) use matrix::{Matrix, Stored};
 
 use crate::{
+    config::TargetModules,
     data::Batch,
     device,
     error::{Error, Result},
@@ -30,7 +33,7 @@ use crate::{
         ModelFiles,
         peft::{Adapter, AdapterConfig, chosen_modules},
     },
-    lora::Lora,
+    lora::{Lora, Place},
     ops::VocabularyForm,
     protocol::ModelInfo,
     quant::Base,
@@ -40,7 +43,8 @@ use activation::Activation;
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
 use head::{Classifier, ClassifierNames, Head, Pooling};
 use load::{Finished, Loader};
-use matrix::{Matrix, Stored};
+use std::{cell::RefCell, collections::BTreeMap};
+use table::Table;
 
 /// One trained tensor.
 #[derive(Debug, Clone)]
@@ -92,31 +96,44 @@ impl Parameters {
     }
     /// Leaves that gather gradients.
     pub fn tracked(&self) -> Leaves {
-        Leaves(
-            self.all
-                .iter()
-                .map(|parameter| parameter.value.clone().autodiff().require_grad())
-                .collect(),
-        )
+        let values = self.all.iter().map(|parameter| &parameter.value);
+        Leaves::new(values.map(|value| value.clone().autodiff().require_grad()).collect())
     }
     /// Leaves for evaluation and generation.
     pub fn plain(&self) -> Leaves {
-        Leaves(self.all.iter().map(|parameter| parameter.value.clone()).collect())
+        Leaves::new(self.all.iter().map(|parameter| parameter.value.clone()).collect())
     }
 }
 
 /// The parameters as one forward pass sees them.
-#[derive(Debug, Clone)]
-pub struct Leaves(Vec<Tensor<1>>);
+#[derive(Debug, Clone, Default)]
+pub struct Leaves {
+    values: Vec<Tensor<1>>,
+    /// What follows from the parameters' values alone, by the number of one of them.
+    kept: RefCell<BTreeMap<usize, Tensor<1>>>,
+}
 
 impl Leaves {
+    fn new(values: Vec<Tensor<1>>) -> Self {
+        let kept = RefCell::default();
+        Self { values, kept }
+    }
     /// Parameter `i`, flat.
     pub fn get(&self, i: usize) -> Tensor<1> {
-        self.0[i].clone()
+        self.values[i].clone()
     }
     /// The gradient of parameter `i`, untracked; `None` where the loss does not depend on it.
     pub fn grad(&self, i: usize, grads: &Gradients) -> Option<Tensor<1>> {
-        self.0[i].grad(grads)
+        self.values[i].grad(grads)
+    }
+    /// What `compute` gives for parameter `i`, computed at the first call.
+    pub(crate) fn keep(&self, i: usize, compute: impl FnOnce() -> Tensor<1>) -> Tensor<1> {
+        if let Some(kept) = self.kept.borrow().get(&i) {
+            return kept.clone();
+        }
+        let value = compute();
+        self.kept.borrow_mut().insert(i, value.clone());
+        value
     }
 }
 
@@ -164,42 +181,50 @@ pub(crate) struct Whole {
 }
 
 impl Linear {
-    /// y = x·Wᵀ + bias + s·(drop(x)·Aᵀ)·Bᵀ; x \[n, in\] → \[n, out\].
+    /// y = x·Wᵀ + bias, with what its adapter makes of it ([`Lora::forward`]); x \[n, in\] → \[n, out\].
     pub(crate) fn forward(&self, x: Tensor<2>, pass: &Pass) -> Tensor<2> {
         let (weight, bias) = match &self.whole {
             Some(whole) if pass.use_adapter => (&whole.weight, &whole.bias),
             _ => (&self.weight, &self.bias),
         };
         let bias = bias.as_ref().map(|bias| bias.flat(pass.leaves));
-        let y = weight.multiply(x.clone(), bias, self.transposed, pass.leaves);
         match &self.lora {
-            Some(lora) if pass.use_adapter => lora.forward(y, x, pass),
-            _ => y,
+            Some(lora) if pass.use_adapter => lora.forward(x, self, bias, pass),
+            _ => weight.multiply(x, bias, self.transposed, pass.leaves),
         }
     }
 
     /// Puts a trained copy of it among the parameters, under PEFT's name.
     fn copy_whole(&mut self, parameters: &mut Parameters) {
-        let frozen = parameters.plain();
-        let mut push = |value: Tensor<1>, part: &str, shape: Vec<usize>| {
-            let name = format!("base_model.model.{}.{part}", self.path);
-            Weight::Trained(parameters.push(Parameter {
-                decay: load::decays(&name),
-                value,
-                name,
-                shape,
-            }))
-        };
-        let (rows, columns) = (self.weight.rows, self.weight.columns);
-        let weight = Matrix {
-            stored: Stored::Dense(push(self.weight.unpacked(&frozen), "weight", vec![rows, columns])),
-            rows,
-            columns,
-        };
-        let bias = self.bias.as_ref();
-        let bias = bias.map(|bias| push(bias.flat(&frozen), "bias", vec![self.outputs]));
+        let weight = copy_matrix(&self.weight, &self.path, parameters);
+        let bias = self.bias.as_ref().map(|bias| {
+            let value = bias.flat(&Leaves::default());
+            push_copy(value, format!("{}.bias", self.path), vec![self.outputs], parameters)
+        });
         self.whole = Some(Whole { weight, bias });
     }
+}
+
+/// A trained copy of a frozen matrix, saved whole under the module's `path`.
+fn copy_matrix(matrix: &Matrix, path: &str, parameters: &mut Parameters) -> Matrix {
+    let (rows, columns) = (matrix.rows, matrix.columns);
+    let numbers = matrix.unpacked(&Leaves::default());
+    let weight = push_copy(numbers, format!("{path}.weight"), vec![rows, columns], parameters);
+    Matrix {
+        stored: Stored::Dense(weight),
+        rows,
+        columns,
+    }
+}
+
+fn push_copy(value: Tensor<1>, name: String, shape: Vec<usize>, parameters: &mut Parameters) -> Weight {
+    let name = format!("base_model.model.{name}");
+    Weight::Trained(parameters.push(Parameter {
+        decay: load::decays(&name),
+        value,
+        name,
+        shape,
+    }))
 }
 
 /// What one forward pass is given besides tokens.
@@ -277,6 +302,8 @@ pub struct Model {
     pub info: ModelInfo,
     architecture: Architecture,
     head: Head,
+    /// The trained copy of the output matrix, where `modules_to_save` names it.
+    whole_output: Option<Matrix>,
     task: Task,
     adapter: Option<AdapterConfig>,
     device: Device,
@@ -380,6 +407,7 @@ impl Model {
             info,
             architecture,
             head,
+            whole_output: None,
             task,
             adapter: None,
             device: device.clone(),
@@ -419,20 +447,92 @@ impl Model {
     pub fn attach_lora(&mut self, config: &AdapterConfig, seed: u64) -> Result<()> {
         self.detach_lora()?;
         let config = &self.with_head(config);
+        self.check_modules(config)?;
+        let linears = self.architecture.linears().into_iter().chain(self.head.linears());
+        let mut paths: Vec<&str> = linears.map(|linear| linear.path.as_str()).collect();
+        // all-linear means linears; names and patterns may mean embeddings too.
+        if !config.target_modules.is_all_linear() {
+            paths.extend(self.architecture.tables().iter().map(|table| table.path.as_str()));
+        }
+        let chosen = chosen_modules(&paths, config)?;
+        let chosen: Vec<String> = chosen.into_iter().map(|module| module.path).collect();
+        let mut generator = Generator::new(seed, "init");
+        let in_head = self.head.linears().len();
         let mut linears = self.architecture.linears_mut();
         linears.extend(self.head.linears_mut());
-        let paths: Vec<&str> = linears.iter().map(|linear| linear.path.as_str()).collect();
-        let chosen = chosen_modules(&paths, config)?;
-        let mut generator = Generator::new(seed, "init");
-        for linear in &mut linears {
-            if is_saved_whole(&linear.path, config) {
+        let body = linears.len() - in_head;
+        for (i, linear) in linears.into_iter().enumerate() {
+            if is_saved_whole(&linear.path, i >= body, config) {
                 linear.copy_whole(&mut self.parameters);
-            } else if chosen.iter().any(|module| module.path == linear.path) {
-                let lora = Lora::fresh(linear, config, &mut generator, &mut self.parameters, &self.device)?;
+            } else if chosen.contains(&linear.path) {
+                let place = Place {
+                    path: &linear.path,
+                    weight: &linear.weight,
+                    inputs: linear.inputs,
+                    outputs: linear.outputs,
+                    transposed: linear.transposed,
+                    is_table: false,
+                };
+                let lora = Lora::fresh(place, config, &mut generator, &mut self.parameters, &self.device)?;
                 linear.lora = Some(lora);
             }
         }
+        for table in self.architecture.tables_mut() {
+            if is_saved_whole(&table.path, false, config) {
+                table.whole = Some(copy_matrix(&table.matrix, &table.path, &mut self.parameters));
+            } else if chosen.contains(&table.path) {
+                let place = Place {
+                    path: &table.path,
+                    weight: &table.matrix,
+                    inputs: table.matrix.rows,
+                    outputs: table.matrix.columns,
+                    transposed: true,
+                    is_table: true,
+                };
+                let lora = Lora::fresh(place, config, &mut generator, &mut self.parameters, &self.device)?;
+                table.lora = Some(lora);
+            }
+        }
+        if self.has_output() && is_saved_whole(OUTPUT, false, config) {
+            self.whole_output = Some(copy_matrix(self.architecture.head(), OUTPUT, &mut self.parameters));
+        }
         self.adapter = Some(config.clone());
+        Ok(())
+    }
+
+    /// Whether it has an output matrix that can be trained beside an adapter.
+    fn has_output(&self) -> bool {
+        matches!(self.head, Head::Vocabulary)
+    }
+
+    /// Refuses names that ask for what this model has no place for.
+    fn check_modules(&self, config: &AdapterConfig) -> Result<()> {
+        if let TargetModules::Names(names) = &config.target_modules
+            && names.iter().any(|name| name == OUTPUT)
+        {
+            let what = "low-rank adapters on the output matrix lm_head are not supported";
+            let error = Error::config(what).field("target_modules");
+            return Err(error.remedy("Name lm_head in modules_to_save, which trains all of it."));
+        }
+        let linears = self.architecture.linears().into_iter().map(|linear| &linear.path);
+        let tables = self.architecture.tables().into_iter().map(|table| &table.path);
+        let output = self.has_output().then_some(OUTPUT);
+        let body: Vec<&str> = linears.chain(tables).map(String::as_str).chain(output).collect();
+        let head = self.head.linears();
+        for name in config.modules_to_save.as_deref().unwrap_or_default() {
+            let found = body.iter().any(|path| path.ends_with(name.as_str()))
+                || head
+                    .iter()
+                    .any(|linear| prefixes(&linear.path).any(|path| path.ends_with(name.as_str())));
+            // PEFT adds both names to every classifier, whichever it has.
+            if !found && !HEADS.contains(&name.as_str()) {
+                let what = format!("{name:?} is no linear, embedding or head of this model");
+                let names = suffixes(&body).join(", ");
+                return Err(Error::config(what)
+                    .field("modules_to_save")
+                    .remedy(format!("It has: {names}.")));
+            }
+        }
         Ok(())
     }
 
@@ -455,6 +555,11 @@ impl Model {
             linear.lora = None;
             linear.whole = None;
         }
+        for table in self.architecture.tables_mut() {
+            table.lora = None;
+            table.whole = None;
+        }
+        self.whole_output = None;
         Ok(())
     }
 
@@ -468,7 +573,7 @@ impl Model {
         };
         config.task_type = Some(task_type.into());
         let saved = config.modules_to_save.get_or_insert_default();
-        for name in ["classifier", "score"] {
+        for name in HEADS {
             if !saved.iter().any(|known| known == name) {
                 saved.push(name.into());
             }
@@ -498,7 +603,14 @@ impl Model {
             let value = Tensor::from_data(TensorData::new(values.clone(), [values.len()]), &self.device);
             self.parameters.set(i, value);
         }
-        let known = |name: &String| self.parameters.iter().any(|parameter| parameter.name == *name);
+        // PEFT writes the base's embedding beside the adapter on it; it is the one that is loaded already.
+        let is_base = |name: &str| {
+            let path = name.strip_prefix("base_model.model.").unwrap_or(name);
+            let path = path.strip_suffix(".base_layer.weight");
+            let mut tables = self.architecture.tables().into_iter();
+            tables.any(|table| table.lora.is_some() && Some(table.path.as_str()) == path)
+        };
+        let known = |name: &String| is_base(name) || self.parameters.iter().any(|parameter| parameter.name == *name);
         if let Some((name, ..)) = adapter.tensors.iter().find(|(name, ..)| !known(name)) {
             let error = Error::format("the adapter has a tensor that this model has no place for").field(name);
             return Err(error.remedy("Only LoRA on linear layers is read; is it an adapter of this very model?"));
@@ -630,7 +742,10 @@ impl Model {
 
     /// What logits over the vocabulary are made of.
     fn output(&self, hidden: Tensor<2>, pass: &Pass) -> Output<'_> {
-        let matrix = self.architecture.head();
+        let matrix = match &self.whole_output {
+            Some(whole) if pass.use_adapter => whole,
+            _ => self.architecture.head(),
+        };
         let Head::MaskedLm(head) = &self.head else {
             return Output {
                 hidden,
@@ -736,6 +851,11 @@ const SUPPORTED: [&str; 12] = [
     "t5",
 ];
 
+/// The module of a decoder's output matrix.
+const OUTPUT: &str = "lm_head";
+/// Modules that PEFT saves whole in every classifier.
+const HEADS: [&str; 2] = ["classifier", "score"];
+
 /// Logits over the vocabulary are hidden \[n, C\] · matrixᵀ \[V, C\] + bias \[V\].
 struct Output<'a> {
     hidden: Tensor<2>,
@@ -761,13 +881,19 @@ async fn decoder_head(loader: &mut Loader<'_>, width: usize, of_tokens: &str) ->
     Ok(Head::Classifier(Box::new(head)))
 }
 
-/// PEFT's test for `modules_to_save`: the name of the module, or of one that it is part of, ends with a name of the list
+/// PEFT's test for `modules_to_save`: the name of the module, or of a head that it is part of, ends with a name of the list
 /// (DistilBERT's pre_classifier does end with classifier).
-fn is_saved_whole(path: &str, config: &AdapterConfig) -> bool {
-    let dots = path.match_indices('.').map(|(place, _)| &path[..place]);
-    let mut modules = dots.chain([path]);
+fn is_saved_whole(path: &str, in_head: bool, config: &AdapterConfig) -> bool {
     let saved = config.modules_to_save.as_deref().unwrap_or_default();
-    modules.any(|module| saved.iter().any(|name| module.ends_with(name.as_str())))
+    let is_saved = |module: &str| saved.iter().any(|name| module.ends_with(name.as_str()));
+    // Of a head all parts are linears. A whole layer has norms too, which are not trained beside an adapter.
+    is_saved(path) || in_head && prefixes(path).any(is_saved)
+}
+
+/// The modules that a path goes through, itself included.
+fn prefixes(path: &str) -> impl Iterator<Item = &str> {
+    let dots = path.match_indices('.').map(|(place, _)| &path[..place]);
+    dots.chain([path])
 }
 
 /// Whole numbers, or a column of factors, on the device.
@@ -845,6 +971,27 @@ impl Architecture {
             Self::ModernBert(model) => model.linears_mut(),
             Self::Gemma(model) => model.linears_mut(),
             Self::T5(model) => model.linears_mut(),
+        }
+    }
+    fn tables(&self) -> Vec<&Table> {
+        match self {
+            Self::Llama(model) => model.tables(),
+            Self::Gpt2(model) => model.tables(),
+            Self::Bert(model) => model.tables(),
+            Self::ModernBert(model) => model.tables(),
+            Self::Gemma(model) => model.tables(),
+            // Its stacks share one table, of which PEFT adapts one stack's copy: there is no telling which is meant.
+            Self::T5(_) => Vec::new(),
+        }
+    }
+    fn tables_mut(&mut self) -> Vec<&mut Table> {
+        match self {
+            Self::Llama(model) => model.tables_mut(),
+            Self::Gpt2(model) => model.tables_mut(),
+            Self::Bert(model) => model.tables_mut(),
+            Self::ModernBert(model) => model.tables_mut(),
+            Self::Gemma(model) => model.tables_mut(),
+            Self::T5(_) => Vec::new(),
         }
     }
     fn layers(&self) -> usize {

@@ -7,10 +7,11 @@ use super::{
     Linear, Pass, Task,
     activation::Activation,
     head::{Classifier, ClassifierNames, Head, MaskedLm, MaskedLmNames, Pooling},
-    load::{Loader, Role, Start},
+    load::Loader,
     matrix::Matrix,
     norm::Norm,
     rope::Rope,
+    table::Table,
 };
 use crate::{
     error::{Error, Result},
@@ -29,7 +30,7 @@ pub(crate) struct ModernBert {
     eps: f32,
     /// How far a local layer sees to either side.
     reach: usize,
-    embedding: Matrix,
+    embedding: Table,
     embedding_norm: Norm,
     global_rope: Rope,
     local_rope: Rope,
@@ -94,14 +95,7 @@ impl ModernBert {
             "model."
         };
         let at = |part: &str| format!("{stored}{part}");
-        let embedding = loader
-            .matrix(
-                &at("embeddings.tok_embeddings.weight"),
-                [vocab, width],
-                Start::Normal,
-                Role::Table,
-            )
-            .await?;
+        let embedding = Table::load(loader, at("embeddings.tok_embeddings"), [vocab, width]).await?;
         let embedding_norm = Norm::load(loader, &at("embeddings.norm"), width, norm_bias).await?;
         let mut layers = Vec::with_capacity(count);
         for (i, is_local) in local.into_iter().enumerate() {
@@ -143,6 +137,11 @@ impl ModernBert {
         for linear in model.linears_mut() {
             if let Some(part) = linear.path.strip_prefix(stored) {
                 linear.path = format!("{wanted}{part}");
+            }
+        }
+        for table in model.tables_mut() {
+            if let Some(part) = table.path.strip_prefix(stored) {
+                table.path = format!("{wanted}{part}");
             }
         }
         Ok((model, head))
@@ -190,7 +189,7 @@ impl ModernBert {
         let leaves = pass.leaves;
         let (width, heads, [rows, tokens]) = (self.width, self.heads, mask.dims());
         let (global, local) = (self.global_rope.tables(0, tokens), self.local_rope.tables(0, tokens));
-        let x = self.embedding.gather(ids, leaves);
+        let x = self.embedding.gather(ids, pass);
         let mut x = self.embedding_norm.forward(x, leaves, self.eps);
         for layer in &self.layers {
             let normed = match &layer.attention_norm {
@@ -226,7 +225,15 @@ impl ModernBert {
 
     /// The word embedding, which masked language models share \[V, C\].
     pub(crate) fn embedding(&self) -> &Matrix {
-        &self.embedding
+        &self.embedding.matrix
+    }
+
+    pub(crate) fn tables(&self) -> Vec<&Table> {
+        vec![&self.embedding]
+    }
+
+    pub(crate) fn tables_mut(&mut self) -> Vec<&mut Table> {
+        vec![&mut self.embedding]
     }
 
     pub(crate) fn linears(&self) -> Vec<&Linear> {

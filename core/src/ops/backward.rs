@@ -75,7 +75,7 @@ impl<B: Launch, C: CheckpointStrategy> Ops for Autodiff<B, C> {
             a.into_primitive(),
             b.into_primitive(),
         );
-        let h = <B as Ops>::linear(drop::<B>(x.clone(), form), a.clone(), false);
+        let h = <B as Ops>::linear(drop::<B>(x.clone(), form.dropout, form.seed), a.clone(), false);
         let output = up::<B>(y, h.clone(), b.clone(), form.scale);
         match (LoraBackward { form }).prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prep) => prep.finish((x, a, b, h), output),
@@ -173,6 +173,10 @@ impl<B: Launch, C: CheckpointStrategy> Ops for Autodiff<B, C> {
 
     fn gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
         record!(C, GeluBackward, [x], x.clone(), <B as Ops>::gelu(x))
+    }
+
+    fn dropout(x: FloatTensor<Self>, p: f32, seed: u64) -> FloatTensor<Self> {
+        record!(C, DropoutBackward { p, seed }, [x], (), <B as Ops>::dropout(x, p, seed))
     }
 
     fn gelu_new(x: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -435,11 +439,15 @@ impl<B: Launch> Backward<B, 4> for LoraBackward {
         };
         let dh = down.run::<B>(dy.clone(), b);
         if let Some(node) = of_a {
-            let da = linear_dw::<B>(drop::<B>(x.clone(), self.form), dh.clone(), false);
+            let da = linear_dw::<B>(
+                drop::<B>(x.clone(), self.form.dropout, self.form.seed),
+                dh.clone(),
+                false,
+            );
             grads.register::<B>(node.id, da);
         }
         if let Some(node) = of_x {
-            let dx = drop::<B>(linear_dx::<B>(dh, a, false), self.form);
+            let dx = drop::<B>(linear_dx::<B>(dh, a, false), self.form.dropout, self.form.seed);
             grads.register::<B>(node.id, B::float_reshape(dx, x.shape()));
         }
         if let Some(node) = of_y {
@@ -637,6 +645,22 @@ impl<B: Launch> Backward<B, 1> for GeluNewBackward {
                 len: shape.num_elements(),
             };
             grads.register::<B>(node.id, one::<B>(kernel, vec![x, dy], shape));
+        }
+    }
+}
+
+/// What was dropped gets no gradient, the rest as much more as it was made larger: the same mask again.
+#[derive(Debug)]
+struct DropoutBackward {
+    p: f32,
+    seed: u64,
+}
+impl<B: Launch> Backward<B, 1> for DropoutBackward {
+    type State = ();
+    fn backward(self, ops: Node<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        if let [Some(node)] = ops.parents {
+            grads.register::<B>(node.id, drop::<B>(dy, self.p, self.seed));
         }
     }
 }

@@ -172,6 +172,7 @@ pub trait Ops: Backend {
     fn silu_mul(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self>;
     fn gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
     fn gelu_new(x: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn dropout(x: FloatTensor<Self>, p: f32, seed: u64) -> FloatTensor<Self>;
     fn embedding(ids: FloatTensor<Self>, w: FloatTensor<Self>) -> FloatTensor<Self>;
     fn vocabulary_loss(
         x: FloatTensor<Self>,
@@ -247,7 +248,7 @@ impl<B: Launch> Ops for B {
         b: FloatTensor<B>,
         form: LoraForm,
     ) -> FloatTensor<B> {
-        let h = <B as Ops>::linear(drop::<B>(x, form), a, false);
+        let h = <B as Ops>::linear(drop::<B>(x, form.dropout, form.seed), a, false);
         up::<B>(y, h, b, form.scale)
     }
 
@@ -306,6 +307,10 @@ impl<B: Launch> Ops for B {
         let shape = x.shape();
         let len = shape.num_elements();
         one::<B>(kernels::Gelu { len }, vec![x], shape)
+    }
+
+    fn dropout(x: FloatTensor<B>, p: f32, seed: u64) -> FloatTensor<B> {
+        drop::<B>(x, p, seed)
     }
 
     fn gelu_new(x: FloatTensor<B>) -> FloatTensor<B> {
@@ -551,16 +556,16 @@ pub(super) fn linear_dx<B: Launch>(dy: FloatTensor<B>, w: FloatTensor<B>, transp
     .run::<B>(dy, w)
 }
 
-pub(super) fn drop<B: Launch>(x: FloatTensor<B>, form: LoraForm) -> FloatTensor<B> {
-    if form.dropout == 0.0 {
+pub(super) fn drop<B: Launch>(x: FloatTensor<B>, p: f32, seed: u64) -> FloatTensor<B> {
+    if p == 0.0 {
         return x;
     }
     let shape = x.shape();
     one::<B>(
         kernels::Dropout {
             len: shape.num_elements(),
-            p: form.dropout,
-            seed: form.seed,
+            p,
+            seed,
         },
         vec![x],
         shape,

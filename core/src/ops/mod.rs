@@ -10,7 +10,7 @@ mod launch;
 mod packed;
 
 pub use forward::{AdamWStep, AttentionForm, LoraForm, PackedForm, RopeForm, Scores, Sight, VocabularyForm};
-pub use packed::{PackedMatrix, packed_embedding, packed_linear, packed_vocabulary_loss};
+pub use packed::{PackedMatrix, packed_embedding, packed_linear, packed_squares, packed_vocabulary_loss};
 
 use burn::{backend::Dispatch, tensor::Tensor};
 use forward::Ops;
@@ -139,6 +139,12 @@ pub fn gelu(x: Tensor<2>) -> Tensor<2> {
 /// x/2 · (1 + tanh(√(2/π)·(x + 0.044715·x³))): the GELU of GPT-2 (transformers' `gelu_new`).
 pub fn gelu_new(x: Tensor<2>) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::gelu_new(x.into_dispatch()))
+}
+
+/// x with a share `p` of its elements put to 0 and the others divided by 1 − p (Srivastava et al. 2014). The mask is a hash of
+/// `seed` and the position, so that the backward pass makes it again instead of keeping it.
+pub fn dropout(x: Tensor<2>, p: f32, seed: u64) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::dropout(x.into_dispatch(), p, seed))
 }
 
 /// Rows of w by number. ids \[n\] are whole numbers in f32 (exact up to 2²⁴), w \[V, C\] → \[n, C\].

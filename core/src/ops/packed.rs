@@ -12,6 +12,9 @@ use lorakeet_shaders::Packed;
 
 use super::forward::Ops;
 
+/// Numbers of a packed matrix that are squared at a time: 4 MiB of them.
+const SQUARED_NUMBERS: usize = 1 << 20;
+
 /// Logits that exist at a time, all tokens of a chunk together: 32 MiB of them.
 const CHUNK_LOGITS: usize = 8 << 20;
 
@@ -126,6 +129,28 @@ pub fn packed_embedding(ids: Tensor<1>, w: &PackedMatrix) -> Tensor<2> {
     });
     let sum = parts.reduce(|sum, part| sum + part);
     sum.unwrap_or_else(|| Tensor::zeros([tokens, w.columns], &ids.device()))
+}
+
+/// Σⱼ Wᵢⱼ² of each row → \[rows\], or of each column → \[columns\] where `across`. Rows are decoded a stretch at a time.
+pub fn packed_squares(w: &PackedMatrix, across: bool) -> Tensor<1> {
+    let device = w.device();
+    let stretch = (SQUARED_NUMBERS / w.columns.max(1)).max(1);
+    let parts = (0..w.rows).step_by(stretch).map(|start| {
+        let ids: Vec<f32> = (start..(start + stretch).min(w.rows)).map(|row| row as f32).collect();
+        let count = ids.len();
+        let rows = packed_embedding(Tensor::from_data(TensorData::new(ids, [count]), &device), w);
+        let squares = rows.clone() * rows;
+        match across {
+            true => squares.sum_dim(0).reshape([w.columns]),
+            false => squares.sum_dim(1).reshape([count]),
+        }
+    });
+    match across {
+        true => parts
+            .reduce(|sum, part| sum + part)
+            .unwrap_or_else(|| Tensor::zeros([w.columns], &device)),
+        false => Tensor::cat(parts.collect(), 0),
+    }
 }
 
 /// scale · Σ cross_entropy(cap(x·Wᵀ + bias), target) over the rows whose target is not −100, in nats → \[1\].

@@ -288,12 +288,17 @@ pub(crate) fn adapter_config(config: &RunConfig, model: &ModelInfo) -> AdapterCo
         lora_alpha: config.lora_alpha,
         lora_dropout: config.lora_dropout,
         use_rslora: config.use_rslora,
+        use_dora: config.use_dora,
         fan_in_fan_out: model.model_type == "gpt2",
         target_modules,
         exclude_modules: config.exclude_modules.clone(),
         layers_to_transform: config.layers_to_transform.clone(),
         rank_pattern: Patterns(config.rank_pattern.clone()),
         alpha_pattern: Patterns(config.alpha_pattern.clone()),
+        modules_to_save: match &config.modules_to_save {
+            Some(TargetModules::Names(names)) => Some(names.clone()),
+            _ => None,
+        },
         base_model_name_or_path: Some(config.model_name_or_path.clone()),
         task_type: Some("CAUSAL_LM".into()),
         ..AdapterConfig::default()

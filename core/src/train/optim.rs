@@ -7,9 +7,9 @@
 //!
 //! [`Parameter::decay`]: crate::models::Parameter::decay
 
-use crate::config::{Optimizer, RunConfig};
+use crate::config::{FinetuningType, Optimizer, RunConfig};
 use crate::error::{Error, Result};
-use crate::models::{Leaves, Parameters, read};
+use crate::models::{Leaves, Parameter, Parameters, read};
 use crate::ops::{self, AdamWStep};
 use crate::quant::{Block, Blockwise, Map};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
@@ -65,6 +65,8 @@ pub struct AdamW {
     eps: f64,
     weight_decay: f64,
     steps: usize,
+    /// How many times the run's rate each tensor learns at.
+    rates: Vec<f64>,
     states: Vec<State>,
 }
 
@@ -130,11 +132,12 @@ impl AdamW {
             eps: config.adam_epsilon,
             weight_decay: config.weight_decay,
             steps: 0,
+            rates: parameters.iter().map(|parameter| rate(parameter, config)).collect(),
             states,
         }
     }
 
-    /// One step at the rate `lr` with the gradients times `gradient_scale` (the clipping):
+    /// One step at the rate `lr` (times the tensor's own, with LoRA+) with the gradients times `gradient_scale` (the clipping):
     /// p ← p·(1 − lr·λ); m, v ← their moving averages; p ← p − lr/(1 − β₁ᵗ) · m / (√v/√(1 − β₂ᵗ) + ε), t from 1.
     ///
     /// A tensor without a gradient stays as it is, decay included.
@@ -146,7 +149,7 @@ impl AdamW {
                 continue;
             };
             let step = AdamWStep {
-                lr,
+                lr: lr * self.rates[i],
                 beta1: self.beta1,
                 beta2: self.beta2,
                 eps: self.eps,
@@ -244,6 +247,21 @@ impl AdamW {
     }
 }
 
+/// How many times the run's rate a tensor learns at. 1, but with LoRA+ (Hayou et al. 2024, arXiv 2402.12354), in the groups of
+/// PEFT's `create_loraplus_optimizer`: adapters of embeddings at a rate of their own, B and vectors at the ratio.
+fn rate(parameter: &Parameter, config: &RunConfig) -> f64 {
+    match config.loraplus_lr_ratio {
+        Some(_) if parameter.name.contains("lora_embedding_") => config.loraplus_lr_embedding / config.learning_rate,
+        Some(ratio)
+            if config.finetuning_type == FinetuningType::Lora
+                && (parameter.name.contains("lora_B") || parameter.shape.len() == 1) =>
+        {
+            ratio
+        }
+        _ => 1.0,
+    }
+}
+
 /// The values of the codes of both moments, as [`ops::adamw_8bit`] wants them.
 fn tables(device: &Device) -> Tensor<1> {
     let values = [Map::Signed.table().as_slice(), Map::Unsigned.table()].concat();
@@ -260,5 +278,41 @@ mod tests {
         assert_eq!(clip_scale(0.5, 1.0), 1.0);
         assert_eq!(clip_scale(100.0, 0.0), 1.0, "0 does not clip");
         assert!((clip_scale(4.0, 1.0) - 1.0 / 4.000001).abs() < 1e-15);
+    }
+
+    /// The first step of AdamW moves each weight by the rate, whatever its gradient's size.
+    #[test]
+    fn b_learns_as_many_times_faster_than_a_as_the_ratio_says() {
+        let device = Device::flex();
+        let ones = |count: usize| Tensor::<1>::ones([count], &device);
+        let names: [(&str, &[usize], f32); 6] = [
+            ("base_model.model.q.lora_A.weight", &[2, 3], 1e-3),
+            ("base_model.model.q.lora_B.weight", &[3, 2], 16e-3),
+            ("base_model.model.q.lora_magnitude_vector", &[3], 16e-3),
+            ("base_model.model.embed.lora_embedding_B", &[3, 2], 1e-4),
+            ("base_model.model.score.weight", &[2, 3], 1e-3),
+            ("base_model.model.score.bias", &[2], 16e-3),
+        ];
+        let mut parameters = Parameters::default();
+        for (name, shape, _) in names {
+            parameters.push(Parameter {
+                name: name.into(),
+                shape: shape.to_vec(),
+                decay: false,
+                value: ones(shape.iter().product()),
+            });
+        }
+        let config = RunConfig {
+            loraplus_lr_ratio: Some(16.0),
+            loraplus_lr_embedding: 1e-4,
+            learning_rate: 1e-3,
+            ..RunConfig::default()
+        };
+        let gradients = GradientSum(parameters.iter().map(|p| Some(p.value.clone() * 0.3)).collect());
+        AdamW::new(&parameters, &config).step(&mut parameters, gradients, 1e-3, 1.0);
+        for (parameter, (name, _, moved)) in parameters.iter().zip(names) {
+            let value = parameter.value.clone().into_data().try_into_vec::<f32>().expect("f32");
+            assert!((1.0 - value[0] - moved).abs() < 1e-6, "{name}: {value:?}");
+        }
     }
 }

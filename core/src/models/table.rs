@@ -1,0 +1,45 @@
+//! An embedding of the base: rows by number, with an adapter on them or a trained copy in their place, perhaps.
+//!
+//! An output matrix that is shared with the embedding stays the base's, adapter or not, as PEFT has it.
+
+use super::{
+    Pass,
+    load::{Loader, Role, Start},
+    matrix::Matrix,
+};
+use crate::{error::Result, lora::Lora};
+use burn::tensor::Tensor;
+
+/// W \[V, C\] at a module's path.
+pub(crate) struct Table {
+    /// The module's path, such as `model.embed_tokens`.
+    pub(crate) path: String,
+    pub(crate) matrix: Matrix,
+    pub(crate) lora: Option<Lora>,
+    /// The trained copy that stands in for it while the adapter takes part (PEFT's `modules_to_save`).
+    pub(crate) whole: Option<Matrix>,
+}
+
+impl Table {
+    /// Reads the table at `path`; `shape` is \[V, C\].
+    pub(crate) async fn load(loader: &mut Loader<'_>, path: String, shape: [usize; 2]) -> Result<Self> {
+        let matrix = loader
+            .matrix(&format!("{path}.weight"), shape, Start::Normal, Role::Table)
+            .await?;
+        Ok(Self {
+            path,
+            matrix,
+            lora: None,
+            whole: None,
+        })
+    }
+
+    /// Rows by number; ids \[n\] → \[n, C\].
+    pub(crate) fn gather(&self, ids: Tensor<1>, pass: &Pass) -> Tensor<2> {
+        match (&self.whole, &self.lora) {
+            (Some(whole), _) if pass.use_adapter => whole.gather(ids, pass.leaves),
+            (_, Some(lora)) if pass.use_adapter => lora.gather(ids, &self.matrix, pass),
+            _ => self.matrix.gather(ids, pass.leaves),
+        }
+    }
+}

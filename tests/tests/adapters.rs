@@ -1,0 +1,421 @@
+//! Adapters that no golden case covers: on embeddings, and matrices that are trained whole beside one; against the model whose
+//! weights they come to, on the CPU and on software Vulkan.
+
+use burn::tensor::{Device, Tensor};
+use lorakeet_core::{
+    config::TargetModules,
+    data::Batch,
+    device,
+    formats::{
+        ModelFiles,
+        peft::{Adapter, AdapterConfig},
+    },
+    models::Model,
+    protocol::DeviceChoice,
+    random::Generator,
+    store::MemoryFile,
+};
+use lorakeet_tests::{
+    golden::{Case, Golden, block_on},
+    trajectory,
+};
+use safetensors::{Dtype, tensor::TensorView};
+use std::collections::HashMap;
+
+/// The reference's tolerances on logits and gradients of tiny models, and four times them on a GPU.
+fn tolerance(choice: DeviceChoice) -> f64 {
+    if choice == DeviceChoice::Cpu { 5e-5 } else { 2e-4 }
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    let data = block_on(tensor.into_data_async()).expect("the device answers");
+    data.try_into_vec().expect("f32")
+}
+
+fn batch(case: &Case) -> Batch {
+    let inputs = case.tensors("inputs.safetensors");
+    let part = |name: &str| inputs.get(name).map_or(&[][..], |tensor| &tensor.values);
+    let parts = ["input_ids", "attention_mask", "token_type_ids", "labels"].map(part);
+    trajectory::batch_of(&case.json["kind"], inputs["input_ids"].shape[1], parts)
+}
+
+/// A model of `case` with these weights; 16 bits stay packed.
+fn model(
+    case: &Case,
+    tensors: &HashMap<String, Golden>,
+    changes: &[(&str, bool)],
+    dtype: Dtype,
+    full: bool,
+    device: &Device,
+) -> Model {
+    let bytes = |tensor: &Golden| -> Vec<u8> {
+        let each = tensor.values.iter().map(|&value| (value as f32).to_le_bytes());
+        each.flat_map(|bytes| {
+            if dtype == Dtype::BF16 {
+                bytes[2..].to_vec()
+            } else {
+                bytes.to_vec()
+            }
+        })
+        .collect()
+    };
+    let data: Vec<(&String, &Golden, Vec<u8>)> = tensors
+        .iter()
+        .map(|(name, tensor)| (name, tensor, bytes(tensor)))
+        .collect();
+    let views = data.iter().map(|(name, tensor, bytes)| {
+        (
+            *name,
+            TensorView::new(dtype, tensor.shape.clone(), bytes).expect("a view"),
+        )
+    });
+    let file = safetensors::serialize(views, None).expect("a file");
+    let text = std::fs::read(case.path.join("config.json")).expect("a config");
+    let mut config: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
+    for (key, value) in changes {
+        config[*key] = (*value).into();
+    }
+    let files = vec![
+        MemoryFile::source("config.json", config.to_string().into_bytes()),
+        MemoryFile::source("model.safetensors", file),
+    ];
+    let files = block_on(ModelFiles::open(files)).expect("the model's files open");
+    block_on(Model::load(&files, full, 0, device, &mut |_, _| ())).expect("the model loads")
+}
+
+/// Weights that sixteen bits hold.
+fn weights(case: &Case) -> HashMap<String, Golden> {
+    let mut tensors = case.tensors("model.safetensors");
+    for tensor in tensors.values_mut() {
+        for value in &mut tensor.values {
+            *value = f64::from(f32::from_bits((*value as f32).to_bits() & 0xffff_0000));
+        }
+    }
+    tensors
+}
+
+fn close(what: &str, found: &[f32], wanted: &[f64], tolerance: f64) {
+    assert_eq!(found.len(), wanted.len(), "{what}");
+    for (i, (found, wanted)) in found.iter().zip(wanted).enumerate() {
+        let difference = (f64::from(*found) - wanted).abs();
+        assert!(
+            difference <= tolerance,
+            "{what}: element {i} is {found} instead of {wanted}"
+        );
+    }
+}
+
+fn widen(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|&value| f64::from(value)).collect()
+}
+
+/// The adapter's matrices become random ones; gives them by the ends of their names.
+fn fill(model: &mut Model, device: &Device) -> HashMap<String, Vec<f64>> {
+    let mut generator = Generator::new(3, "adapter");
+    let mut filled = HashMap::new();
+    for i in 0..model.parameters.len() {
+        let parameter = model.parameters.iter().nth(i).expect("a parameter").clone();
+        let count = parameter.shape.iter().product::<usize>();
+        let numbers: Vec<f32> = (0..count).map(|_| (generator.normal() * 0.1) as f32).collect();
+        let part = parameter.name.rsplit('.').next().expect("a name");
+        filled.insert(part.to_owned(), widen(&numbers));
+        model.parameters.set(i, Tensor::from_data(numbers.as_slice(), device));
+    }
+    filled
+}
+
+/// (model, the embedding's module, the key of its table, whether its output matrix is the embedding)
+const EMBEDDINGS: [(&str, &str, bool); 4] = [
+    ("llama_tied", "model.embed_tokens", true),
+    ("gpt2", "transformer.wte", true),
+    ("gemma3_text", "model.embed_tokens", true),
+    ("bert_seqcls", "bert.embeddings.word_embeddings", false),
+];
+
+#[test]
+fn an_adapter_on_an_embedding_is_the_embedding_that_it_comes_to() {
+    for choice in [DeviceChoice::Cpu, DeviceChoice::Gpu] {
+        let device = block_on(device::open(choice)).expect("the device opens").0;
+        for ((name, module, tied), use_dora) in EMBEDDINGS.into_iter().flat_map(|e| [(e, false), (e, true)]) {
+            let what = format!("{name}, magnitudes {use_dora}, on {choice:?}");
+            let case = Case::open(&format!("A/{name}"));
+            let (mut tensors, batch) = (weights(&case), batch(&case));
+            let config = AdapterConfig {
+                r: 3,
+                lora_alpha: 6.0,
+                lora_dropout: 0.5,
+                use_dora,
+                target_modules: TargetModules::Names(vec![module.rsplit('.').next().expect("a name").into()]),
+                ..AdapterConfig::default()
+            };
+            let mut adapted = model(&case, &tensors, &[], Dtype::BF16, false, &device);
+            let before = values(adapted.logits(&adapted.parameters.plain(), &batch));
+            adapted
+                .attach_lora(&config, 4)
+                .unwrap_or_else(|error| panic!("{what}: {error}"));
+            let fresh = values(adapted.logits(&adapted.parameters.plain(), &batch));
+            close(&format!("{what}: fresh"), &fresh, &widen(&before), tolerance(choice));
+            let heads = adapted.parameters.iter().filter(|p| !p.name.contains("lora_")).count();
+            assert_eq!(adapted.parameters.len() - heads, if use_dora { 3 } else { 2 }, "{what}");
+            let head: Vec<Tensor<1>> = adapted.parameters.iter().map(|p| p.value.clone()).collect();
+            let parts = fill(&mut adapted, &device);
+            for (i, value) in head.into_iter().enumerate() {
+                if !adapted.parameters.iter().nth(i).expect("it").name.contains("lora_") {
+                    adapted.parameters.set(i, value);
+                }
+            }
+
+            // W + s·(B·A)ᵀ, its columns brought to the magnitudes; the output matrix keeps the old one.
+            let key = format!("{module}.weight");
+            let key = if tensors.contains_key(&key) {
+                key
+            } else {
+                key.replacen("transformer.", "", 1)
+            };
+            let table = &tensors[&key];
+            let [vocab, width] = table.shape[..] else {
+                panic!("a matrix")
+            };
+            let (a, b) = (&parts["lora_embedding_A"], &parts["lora_embedding_B"]);
+            let scale = 2.0;
+            let mut composed: Vec<f64> = (0..vocab * width)
+                .map(|k| {
+                    let (token, column) = (k / width, k % width);
+                    let product: f64 = (0..3).map(|r| b[column * 3 + r] * a[r * vocab + token]).sum();
+                    table.values[k] + scale * product
+                })
+                .collect();
+            let gains: Vec<f64> = (0..width)
+                .map(|column| {
+                    let norm = (0..vocab)
+                        .map(|token| composed[token * width + column].powi(2))
+                        .sum::<f64>()
+                        .sqrt();
+                    if use_dora {
+                        parts["lora_magnitude_vector"][column] / norm
+                    } else {
+                        1.0
+                    }
+                })
+                .collect();
+            for (k, value) in composed.iter_mut().enumerate() {
+                *value *= gains[k % width];
+            }
+            let old = Golden {
+                shape: vec![vocab, width],
+                values: table.values.clone(),
+            };
+            tensors.insert(
+                key.clone(),
+                Golden {
+                    shape: vec![vocab, width],
+                    values: composed,
+                },
+            );
+            if tied {
+                tensors.insert("lm_head.weight".into(), old);
+            }
+            let whole = model(
+                &case,
+                &tensors,
+                &[("tie_word_embeddings", false)],
+                Dtype::F32,
+                true,
+                &device,
+            );
+            let scaled = 1.0 / batch.target_tokens as f32;
+            let gradients_of = |model: &Model| {
+                let leaves = model.parameters.tracked();
+                let gradients = model.loss(&leaves, &batch, scaled, Some(3)).backward();
+                let names = model.parameters.iter().map(|p| p.name.clone());
+                let each = names
+                    .enumerate()
+                    .filter_map(|(i, name)| Some((name, widen(&values(leaves.grad(i, &gradients)?)))));
+                each.collect::<HashMap<String, Vec<f64>>>()
+            };
+            let found = values(adapted.logits(&adapted.parameters.plain(), &batch));
+            let wanted = values(whole.logits(&whole.parameters.plain(), &batch));
+            let mask: Vec<bool> = match found.len() / (batch.rows * batch.tokens) {
+                0 => vec![true; found.len()],
+                width => batch
+                    .attention_mask
+                    .iter()
+                    .flat_map(|&m| vec![m == 1.0; width])
+                    .collect(),
+            };
+            let seen = |all: &[f32]| {
+                all.iter()
+                    .zip(&mask)
+                    .filter(|(_, seen)| **seen)
+                    .map(|(v, _)| *v)
+                    .collect::<Vec<f32>>()
+            };
+            close(&what, &seen(&found), &widen(&seen(&wanted)), tolerance(choice));
+
+            // dA = s·Bᵀ·(dE ⊙ gain)ᵀ, dB = s·(dE ⊙ gain)ᵀ·Aᵀ
+            let (of_adapter, of_whole) = (gradients_of(&adapted), gradients_of(&whole));
+            let de = &of_whole[&key];
+            let de = |token: usize, column: usize| de[token * width + column] * gains[column];
+            let da: Vec<f64> = (0..3 * vocab)
+                .map(|k| scale * (0..width).map(|c| b[c * 3 + k / vocab] * de(k % vocab, c)).sum::<f64>())
+                .collect();
+            let db: Vec<f64> = (0..width * 3)
+                .map(|k| {
+                    scale
+                        * (0..vocab)
+                            .map(|token| de(token, k / 3) * a[k % 3 * vocab + token])
+                            .sum::<f64>()
+                })
+                .collect();
+            for (part, wanted) in [("lora_embedding_A", da), ("lora_embedding_B", db)] {
+                let found = &of_adapter[&format!("base_model.model.{module}.{part}")];
+                let found: Vec<f32> = found.iter().map(|&v| v as f32).collect();
+                close(&format!("{what}: d{part}"), &found, &wanted, tolerance(choice));
+            }
+        }
+    }
+}
+
+fn reloaded(adapted: &Model) -> Adapter {
+    let (config, tensors) = block_on(adapted.adapter())
+        .expect("an adapter")
+        .to_files()
+        .expect("files");
+    block_on(Adapter::open(vec![
+        MemoryFile::source("adapter_config.json", config.into_bytes()),
+        MemoryFile::source("adapter_model.safetensors", tensors),
+    ]))
+    .expect("it opens")
+}
+
+#[test]
+fn adapters_of_every_kind_are_read_back_as_they_were_written() {
+    let device = block_on(device::open(DeviceChoice::Cpu)).expect("the device opens").0;
+    for name in [
+        "llama_tied",
+        "gpt2",
+        "gemma2",
+        "bert_seqcls",
+        "roberta_seqcls",
+        "modernbert_seqcls",
+    ] {
+        let case = Case::open(&format!("A/{name}"));
+        let (tensors, batch) = (weights(&case), batch(&case));
+        let fresh = || model(&case, &tensors, &[], Dtype::BF16, false, &device);
+        let config = AdapterConfig {
+            r: 2,
+            use_dora: true,
+            target_modules: TargetModules::Pattern(".*".into()),
+            ..AdapterConfig::default()
+        };
+        let mut adapted = fresh();
+        adapted
+            .attach_lora(&config, 1)
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        fill(&mut adapted, &device);
+        let mut adapter = reloaded(&adapted);
+        assert!(
+            adapter
+                .tensors
+                .iter()
+                .any(|(name, ..)| name.ends_with(".lora_embedding_A")),
+            "{name}"
+        );
+        // PEFT puts the base's table beside the adapter on it.
+        let (of_table, ..) = adapter
+            .tensors
+            .iter()
+            .find(|(name, ..)| name.ends_with(".lora_embedding_B"))
+            .expect("it");
+        let of_table = of_table.replace(".lora_embedding_B", ".base_layer.weight");
+        adapter.tensors.push((of_table, vec![1, 1], vec![0.0]));
+        let mut again = fresh();
+        again
+            .load_adapter(&adapter)
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        let logits = |model: &Model| values(model.logits(&model.parameters.plain(), &batch));
+        assert_eq!(logits(&again), logits(&adapted), "{name}");
+        again.detach_lora().expect("it comes off");
+        assert_eq!(logits(&again), logits(&fresh()), "{name}");
+    }
+}
+
+#[test]
+fn matrices_that_are_trained_whole_start_as_the_base_has_them_and_learn_as_in_full_training() {
+    for choice in [DeviceChoice::Cpu, DeviceChoice::Gpu] {
+        let device = block_on(device::open(choice)).expect("the device opens").0;
+        let case = Case::open("A/llama_tied");
+        let (mut tensors, batch) = (weights(&case), batch(&case));
+        let mut adapted = model(&case, &tensors, &[], Dtype::BF16, false, &device);
+        let before = values(adapted.logits(&adapted.parameters.plain(), &batch));
+        let saved = ["embed_tokens", "lm_head", "down_proj"];
+        let config = AdapterConfig {
+            target_modules: TargetModules::Names(vec!["q_proj".into()]),
+            modules_to_save: Some(saved.map(String::from).to_vec()),
+            ..AdapterConfig::default()
+        };
+        adapted.attach_lora(&config, 0).expect("the adapter fits");
+        let after = values(adapted.logits(&adapted.parameters.plain(), &batch));
+        close("fresh copies", &after, &widen(&before), tolerance(choice));
+
+        let table = Golden {
+            shape: tensors["model.embed_tokens.weight"].shape.clone(),
+            values: tensors["model.embed_tokens.weight"].values.clone(),
+        };
+        tensors.insert("lm_head.weight".into(), table);
+        let whole = model(
+            &case,
+            &tensors,
+            &[("tie_word_embeddings", false)],
+            Dtype::F32,
+            true,
+            &device,
+        );
+        let gradients_of = |model: &Model| {
+            let leaves = model.parameters.tracked();
+            let gradients = model
+                .loss(&leaves, &batch, 1.0 / batch.target_tokens as f32, None)
+                .backward();
+            let names = model
+                .parameters
+                .iter()
+                .map(|p| p.name.trim_start_matches("base_model.model.").to_owned());
+            let each = names
+                .enumerate()
+                .filter_map(|(i, name)| Some((name, values(leaves.grad(i, &gradients)?))));
+            each.collect::<HashMap<String, Vec<f32>>>()
+        };
+        let (found, wanted) = (gradients_of(&adapted), gradients_of(&whole));
+        let copies = ["model.embed_tokens", "lm_head", "model.layers.1.mlp.down_proj"];
+        for name in copies.map(|path| format!("{path}.weight")) {
+            close(&name, &found[&name], &widen(&wanted[&name]), tolerance(choice));
+        }
+        let mut again = model(&case, &weights(&case), &[], Dtype::BF16, false, &device);
+        fill(&mut adapted, &device);
+        again.load_adapter(&reloaded(&adapted)).expect("it fits");
+        let logits = |model: &Model| values(model.logits(&model.parameters.plain(), &batch));
+        assert_eq!(logits(&again), logits(&adapted));
+    }
+}
+
+#[test]
+fn modules_that_an_adapter_cannot_have_are_refused_by_name() {
+    let device = block_on(device::open(DeviceChoice::Cpu)).expect("the device opens").0;
+    let case = Case::open("A/llama_tied");
+    let mut model = model(&case, &weights(&case), &[], Dtype::F32, false, &device);
+    for (target, saved, field, named) in [
+        ("lm_head", None, "target_modules", "lm_head"),
+        ("q_proj", Some("norm"), "modules_to_save", "norm"),
+        ("q_proj", Some("mlp"), "modules_to_save", "mlp"),
+        ("word_embeddings", None, "target_modules", "word_embeddings"),
+    ] {
+        let config = AdapterConfig {
+            target_modules: TargetModules::Names(vec![target.into()]),
+            modules_to_save: saved.map(|name| vec![name.to_owned()]),
+            ..AdapterConfig::default()
+        };
+        let error = model.attach_lora(&config, 0).expect_err("refused");
+        assert_eq!(error.field.as_deref(), Some(field), "{error}");
+        assert!(error.to_string().contains(named), "{error}");
+    }
+}
