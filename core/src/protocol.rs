@@ -293,6 +293,28 @@ pub struct ModelInfo {
     pub linear_modules: Vec<String>,
 }
 
+/// What a run will take on the device, in bytes; `lorakeet_core::estimate` says what is counted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryEstimate {
+    /// Weights of the base, tied ones counted once.
+    pub parameters: u64,
+    /// What they take.
+    pub base_bytes: u64,
+    /// Weights that are trained.
+    pub trained_parameters: u64,
+    /// What those of adapters take, on top of the base.
+    pub adapter_bytes: u64,
+    /// AdamW's moments.
+    pub optimizer_bytes: u64,
+    /// The gradients of all that is trained.
+    pub gradient_bytes: u64,
+    /// What the backward pass of a micro-batch keeps.
+    pub activation_bytes: u64,
+    /// The most at any time of a step. It is less than the sum, because not all of them are there at once, or more by what
+    /// lives inside an operation.
+    pub peak_bytes: u64,
+}
+
 /// Loaded data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DataInfo {

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    estimate::{Flow, Walk},
     ops,
 };
 use burn::tensor::{Tensor, TensorData};
@@ -162,6 +163,28 @@ impl Gpt2 {
             x = x + layer.down.forward(ops::gelu_new(layer.up.forward(normed, pass)), pass);
         }
         self.norm.forward(x, leaves, self.eps)
+    }
+
+    /// The memory of [`Self::hidden`], operation by operation.
+    pub(crate) fn walk(&self, walk: &mut Walk) -> Flow {
+        let norm = |walk: &mut Walk, x: &Flow, norm: &Norm| walk.norm(x, self.width, &[&norm.weight, &norm.bias]);
+        let (tokens, places) = (walk.gather(&self.tokens), walk.gather(&self.positions));
+        let mut x = walk.add(tokens, places);
+        for layer in &self.layers {
+            let normed = norm(walk, &x, &layer.norm_1);
+            let qkv = walk.linear(&layer.attention, normed);
+            let [q, k, v] = walk.thirds(&qkv);
+            let mixed = walk.attention(q, k, v, (self.heads, 1));
+            let mixed = walk.merge_heads(mixed);
+            let out = walk.linear(&layer.attention_out, mixed);
+            x = walk.add(x, out);
+            let normed = norm(walk, &x, &layer.norm_2);
+            let up = walk.linear(&layer.up, normed);
+            let inner = walk.gelu(up);
+            let down = walk.linear(&layer.down, inner);
+            x = walk.add(x, down);
+        }
+        norm(walk, &x, &self.norm)
     }
 
     /// The output matrix \[V, C\]: the token embedding, unless the file holds another.

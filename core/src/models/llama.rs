@@ -11,9 +11,10 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    estimate::{Flow, Walk},
     ops,
 };
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Tensor;
 use serde_json::Value;
 
 pub(crate) struct Llama {
@@ -205,6 +206,40 @@ impl Llama {
         ops::rms_norm(x, self.norm.flat(leaves), self.eps)
     }
 
+    /// The memory of [`Self::hidden`], operation by operation.
+    pub(crate) fn walk(&self, walk: &mut Walk) -> Flow {
+        let Heads { query, key_value, dim } = self.heads;
+        let mut x = walk.gather(&self.embedding);
+        for layer in &self.layers {
+            let normed = walk.norm(&x, self.width, &[&layer.input_norm]);
+            let split = |walk: &mut Walk, y: Flow, norm: &Option<Weight>| {
+                let y = match norm {
+                    None => y,
+                    Some(norm) => walk.norm(&y, dim, &[norm]),
+                };
+                walk.split_heads(y)
+            };
+            let q = walk.linear(&layer.q, normed.clone());
+            let q = split(walk, q, &layer.q_norm);
+            let k = walk.linear(&layer.k, normed.clone());
+            let k = split(walk, k, &layer.k_norm);
+            let v = walk.linear(&layer.v, normed);
+            let v = split(walk, v, &None);
+            let (q, k) = (walk.rope(q), walk.rope(k));
+            let mixed = walk.attention(q, k, v, (key_value, query / key_value));
+            let mixed = walk.merge_heads(mixed);
+            let o = walk.linear(&layer.o, mixed);
+            x = walk.add(x, o);
+            let normed = walk.norm(&x, self.width, &[&layer.post_norm]);
+            let gate = walk.linear(&layer.gate, normed.clone());
+            let up = walk.linear(&layer.up, normed);
+            let inner = walk.silu_mul(gate, up);
+            let down = walk.linear(&layer.down, inner);
+            x = walk.add(x, down);
+        }
+        walk.norm(&x, self.width, &[&self.norm])
+    }
+
     /// The output matrix \[V, C\].
     pub(crate) fn head(&self) -> &Matrix {
         self.head.as_ref().unwrap_or(&self.embedding)
@@ -242,7 +277,7 @@ struct Rope {
 }
 
 impl Rope {
-    fn new(loader: &Loader, dim: usize, positions: usize) -> Result<Self> {
+    fn new(loader: &mut Loader, dim: usize, positions: usize) -> Result<Self> {
         // transformers 5 nests it in rope_parameters; 4 has rope_theta and rope_scaling.
         let parameters = loader
             .object("rope_parameters")
@@ -260,10 +295,9 @@ impl Rope {
         }
         // Longer contexts than this are not trained on in a browser; the table is cut to spare memory.
         let positions = positions.min(8192);
-        let table = |function: fn(f32) -> f32| {
+        let mut table = |function: fn(f32) -> f32| {
             let angles = (0..positions).flat_map(|position| frequencies.iter().map(move |f| position as f32 * f));
-            let values: Vec<f32> = angles.map(function).collect();
-            from_values(values, [positions, dim / 2], loader.device())
+            loader.table([positions, dim / 2], || angles.map(function).collect())
         };
         Ok(Self {
             cos: table(f32::cos),
@@ -275,10 +309,6 @@ impl Rope {
         let rows = start..start + tokens;
         (self.cos.clone().slice([rows.clone()]), self.sin.clone().slice([rows]))
     }
-}
-
-fn from_values(values: Vec<f32>, shape: [usize; 2], device: &Device) -> Tensor<2> {
-    Tensor::from_data(TensorData::new(values, shape), device)
 }
 
 /// `rope_type` of config.json: `default`, `linear`, `llama3` (transformers' modeling_rope_utils.py).

@@ -9,13 +9,14 @@ mod bitsandbytes;
 mod gpt2;
 mod llama;
 mod load;
-mod matrix;
+pub(crate) mod matrix;
 mod pack;
 
 use crate::{
     data::Batch,
     device,
     error::{Error, Result},
+    estimate::{Flow, Walk},
     formats::{
         ModelFiles,
         peft::{Adapter, AdapterConfig, chosen_modules},
@@ -205,7 +206,66 @@ impl KvCache {
     }
 }
 
-enum Decoder {
+/// Layers and what they take: a model, or the sizes of one.
+pub(crate) struct Outline {
+    pub(crate) info: ModelInfo,
+    pub(crate) decoder: Decoder,
+    pub(crate) parameters: Parameters,
+    /// What tables of constants take on the device.
+    pub(crate) table_bytes: u64,
+}
+
+impl Outline {
+    /// What [`Model::load_base`] would make on a device with buffers of `largest_buffer_bytes`, without a number in it.
+    pub(crate) async fn read(files: &ModelFiles, kind: (bool, Base), largest_buffer_bytes: u64) -> Result<Self> {
+        let mut progress = |_, _| ();
+        let loader = Loader::outline(files, kind, largest_buffer_bytes, &mut progress);
+        Self::load(files, loader).await
+    }
+
+    async fn load(files: &ModelFiles, mut loader: Loader<'_>) -> Result<Self> {
+        let model_type = loader.text("model_type")?;
+        let decoder = match model_type.as_str() {
+            "llama" | "mistral" | "qwen2" | "qwen3" => {
+                Decoder::Llama(Box::new(llama::Llama::load(&mut loader, &model_type).await?))
+            }
+            "gpt2" => Decoder::Gpt2(Box::new(gpt2::Gpt2::load(&mut loader).await?)),
+            other => {
+                return Err(Error::model(format!("the architecture {other:?} is not supported"))
+                    .field("model_type")
+                    .remedy("Supported here: llama, mistral, qwen2, qwen3, gpt2."));
+            }
+        };
+        let Finished {
+            parameters,
+            weights,
+            weight_bytes,
+            table_bytes,
+        } = loader.finish();
+        let linears: Vec<&str> = decoder.linears().iter().map(|linear| linear.path.as_str()).collect();
+        let info = ModelInfo {
+            name: files.name.clone(),
+            model_type,
+            parameters: weights,
+            weight_bytes,
+            formats: storage_bytes(files),
+            vocab_size: decoder.vocab_size(),
+            num_hidden_layers: decoder.layers(),
+            hidden_size: decoder.width(),
+            max_position_embeddings: decoder.max_positions(),
+            has_chat_template: files.chat_template.is_some(),
+            linear_modules: suffixes(&linears),
+        };
+        Ok(Self {
+            info,
+            decoder,
+            parameters,
+            table_bytes,
+        })
+    }
+}
+
+pub(crate) enum Decoder {
     Llama(Box<llama::Llama>),
     Gpt2(Box<gpt2::Gpt2>),
 }
@@ -249,38 +309,13 @@ impl Model {
         device: &Device,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Self> {
-        let mut loader = Loader::new(files, (full, base), seed, device, progress);
-        let model_type = loader.text("model_type")?;
-        let decoder = match model_type.as_str() {
-            "llama" | "mistral" | "qwen2" | "qwen3" => {
-                Decoder::Llama(Box::new(llama::Llama::load(&mut loader, &model_type).await?))
-            }
-            "gpt2" => Decoder::Gpt2(Box::new(gpt2::Gpt2::load(&mut loader).await?)),
-            other => {
-                return Err(Error::model(format!("the architecture {other:?} is not supported"))
-                    .field("model_type")
-                    .remedy("Supported here: llama, mistral, qwen2, qwen3, gpt2."));
-            }
-        };
-        let Finished {
+        let loader = Loader::new(files, (full, base), seed, device, progress);
+        let Outline {
+            info,
+            decoder,
             parameters,
-            weights,
-            weight_bytes,
-        } = loader.finish();
-        let linears: Vec<&str> = decoder.linears().iter().map(|linear| linear.path.as_str()).collect();
-        let info = ModelInfo {
-            name: files.name.clone(),
-            model_type,
-            parameters: weights,
-            weight_bytes,
-            formats: storage_bytes(files),
-            vocab_size: decoder.vocab_size(),
-            num_hidden_layers: decoder.layers(),
-            hidden_size: decoder.width(),
-            max_position_embeddings: decoder.max_positions(),
-            has_chat_template: files.chat_template.is_some(),
-            linear_modules: suffixes(&linears),
-        };
+            ..
+        } = Outline::load(files, loader).await?;
         let pad_token_id = files.tokenizer.as_ref().and_then(|t| t.pad_token_id()).unwrap_or(0);
         Ok(Self {
             parameters,
@@ -549,13 +584,20 @@ impl Decoder {
             Self::Gpt2(model) => model.hidden(pass, input, cache),
         }
     }
-    fn head(&self) -> &Matrix {
+    /// The memory of [`Self::hidden`].
+    pub(crate) fn walk(&self, walk: &mut Walk) -> Flow {
+        match self {
+            Self::Llama(model) => model.walk(walk),
+            Self::Gpt2(model) => model.walk(walk),
+        }
+    }
+    pub(crate) fn head(&self) -> &Matrix {
         match self {
             Self::Llama(model) => model.head(),
             Self::Gpt2(model) => model.head(),
         }
     }
-    fn linears(&self) -> Vec<&Linear> {
+    pub(crate) fn linears(&self) -> Vec<&Linear> {
         match self {
             Self::Llama(model) => model.linears(),
             Self::Gpt2(model) => model.linears(),

@@ -507,7 +507,7 @@ pub(super) fn probabilities<B: Launch>(
 }
 
 /// Tokens whose logits are held at a time: about 32 MiB of them.
-fn chunk_rows(vocab: usize) -> usize {
+pub(crate) fn chunk_rows(vocab: usize) -> usize {
     ((8 << 20) / vocab.max(1)).max(1)
 }
 

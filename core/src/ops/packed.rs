@@ -10,10 +10,7 @@ use burn::backend::Dispatch;
 use burn::tensor::{Device, Tensor, TensorData};
 use lorakeet_shaders::Packed;
 
-use super::forward::Ops;
-
-/// Logits that exist at a time, all tokens of a chunk together: 32 MiB of them.
-const CHUNK_LOGITS: usize = 8 << 20;
+use super::forward::{Ops, chunk_rows};
 
 /// A frozen matrix on the device.
 #[derive(Debug, Clone)]
@@ -56,6 +53,20 @@ impl PackedMatrix {
         self.rows += matrix.rows;
     }
 
+    /// The same without its words, which `empty` stands in for: to be asked for its sizes only.
+    pub fn outline(parts: impl Iterator<Item = Packed>, columns: usize, empty: &Tensor<1>) -> Self {
+        let mut outline = Self::new(columns);
+        for matrix in parts {
+            outline.parts.push(Part {
+                first_row: outline.rows,
+                matrix,
+                words: empty.clone(),
+            });
+            outline.rows += matrix.rows;
+        }
+        outline
+    }
+
     /// Rows.
     pub fn rows(&self) -> usize {
         self.rows
@@ -63,6 +74,10 @@ impl PackedMatrix {
     /// Columns.
     pub fn columns(&self) -> usize {
         self.columns
+    }
+    /// Buffers.
+    pub fn parts(&self) -> usize {
+        self.parts.len()
     }
     /// What it takes on the device.
     pub fn bytes(&self) -> u64 {
@@ -128,7 +143,7 @@ pub fn packed_embedding(ids: Tensor<1>, w: &PackedMatrix) -> Tensor<2> {
 pub fn packed_vocabulary_loss(x: Tensor<2>, w: &PackedMatrix, targets: Tensor<1>, scale: f32) -> Tensor<1> {
     let (wanted, [rows, _]) = (x.is_tracked(), x.dims());
     let (plain, targets) = (x.clone().inner(), targets.inner());
-    let chunk = (CHUNK_LOGITS / w.rows.max(1)).max(1);
+    let chunk = chunk_rows(w.rows);
     let (mut losses, mut gradients) = (Vec::new(), Vec::new());
     for start in (0..rows).step_by(chunk) {
         let some = start..(start + chunk).min(rows);

@@ -1,0 +1,112 @@
+//! What a run takes on the device, before it is started: the base to the byte, the peak of a step within a few percent.
+//!
+//! A step's memory is, in bytes of which a number takes 4,
+//!
+//! peak = base + tables + adapter + moments + max over a step of (gradients + activations + working)
+//!
+//! - base: the model's weights, packed as the run wants them; the very number that `ModelInfo::weight_bytes` has after
+//!   loading. Full training holds them in 32 bits.
+//! - tables: sines and cosines of rotary embeddings, 2 · positions · D/2 numbers.
+//! - adapter: Σ R·(in + out) numbers over the chosen linears; none in full training.
+//! - moments: AdamW's two, twice the numbers that are trained.
+//! - gradients: as many numbers as are trained, once a micro-batch is through; a second micro-batch's come on top of the
+//!   first's sum.
+//! - activations: what the operations keep for their backward pass. For a layer of Llama with adapters on all linears that
+//!   is N·(4·C + 2·H·D + 2·K·D + 3·I + Σ R) numbers, I the width of the MLP, N = B·T; for one of GPT-2
+//!   N·(8·C + 2·I + Σ R). A packed linear without an adapter keeps nothing, a dense one its input.
+//! - working: what lives inside one operation; the largest are a chunk of logits and its gradient (2 · 32 MiB at most),
+//!   the probabilities of attention (3 · B·H·T² numbers in the backward pass), and the gradients of the MLP (3·N·I).
+//!
+//! The last three do not peak together, so that they are not added up but walked through ([`walk`]): every operation of a
+//! forward and a backward pass, with sizes instead of tensors. Rows are taken to be as long as `cutoff_len` and all of their
+//! tokens to be targets: shorter texts take less.
+//!
+//! Left out are what the allocator reserves beyond what is in use, sampling, and whatever other programs hold.
+
+mod walk;
+
+use crate::{
+    config::{FinetuningType, RunConfig},
+    error::Result,
+    formats::{ModelFiles, peft::chosen_modules},
+    models::Outline,
+    protocol::MemoryEstimate,
+    quant::Base,
+    train::loaded::{PAD_TO_MULTIPLE_OF, adapter_config},
+};
+use std::collections::BTreeMap;
+use walk::{Books, Held};
+pub(crate) use walk::{Flow, Walk};
+
+/// What the run `config` on the model `files` takes on a device with buffers of `largest_buffer_bytes` at most
+/// ([`crate::device::largest_buffer_bytes`]).
+///
+/// # Errors
+/// An architecture that is not supported, a missing or misshapen tensor, target_modules that match nothing.
+pub async fn estimate(files: &ModelFiles, config: &RunConfig, largest_buffer_bytes: u64) -> Result<MemoryEstimate> {
+    let full = config.finetuning_type == FinetuningType::Full;
+    let outline = Outline::read(files, (full, Base::from(config)), largest_buffer_bytes).await?;
+    let mut ranks = BTreeMap::new();
+    // The numbers of each trained tensor.
+    let mut trained: Vec<u64> = Vec::new();
+    if full {
+        let parameters = outline.parameters.iter();
+        trained.extend(parameters.map(|parameter| parameter.shape.iter().product::<usize>() as u64));
+    } else {
+        let linears = outline.decoder.linears();
+        let paths: Vec<&str> = linears.iter().map(|linear| linear.path.as_str()).collect();
+        let chosen = chosen_modules(&paths, &adapter_config(config, &outline.info))?;
+        ranks.extend(chosen.into_iter().map(|module| (module.path, module.r)));
+        for linear in linears {
+            if let Some(rank) = ranks.get(&linear.path) {
+                trained.extend([(rank * linear.inputs) as u64, (rank * linear.outputs) as u64]);
+            }
+        }
+    }
+    let trained_parameters: u64 = trained.iter().sum();
+    let adapter_bytes = if full { 0 } else { 4 * trained_parameters };
+    let lasting_bytes = outline.info.weight_bytes + outline.table_bytes + adapter_bytes + 8 * trained_parameters;
+
+    let books = Books::default();
+    let _lasting = books.hold(lasting_bytes);
+    let tokens = config.cutoff_len.min(outline.info.max_position_embeddings);
+    let tokens = tokens.next_multiple_of(PAD_TO_MULTIPLE_OF);
+    let pass = |batch: usize, trains: bool| {
+        let dropout = trains && config.lora_dropout > 0.0;
+        let mut walk = Walk::new(&books, (batch, tokens), &ranks, (trains, dropout));
+        let hidden = outline.decoder.walk(&mut walk);
+        walk.vocabulary_loss(hidden, outline.decoder.head());
+        walk
+    };
+    // The untouched model is scored before the first step.
+    if config.val_size > 0.0 || config.validation_file.is_some() {
+        drop(pass(config.per_device_eval_batch_size, false));
+    }
+    let mut gradients: Option<Vec<Held>> = None;
+    let mut activation_bytes = 0;
+    // From the second micro-batch on, all are alike.
+    for _ in 0..config.gradient_accumulation_steps.min(2) {
+        let before = books.in_use();
+        let walk = pass(config.per_device_train_batch_size, true);
+        activation_bytes = books.in_use() - before;
+        let made = walk.backward();
+        gradients.get_or_insert(made);
+    }
+    // The optimizer makes one tensor after the other anew, with its two moments, and lets the old ones and the gradient go.
+    drop(gradients);
+    let mut left = trained_parameters;
+    for numbers in trained {
+        drop(books.hold(4 * left + 12 * numbers));
+        left -= numbers;
+    }
+    Ok(MemoryEstimate {
+        parameters: outline.info.parameters,
+        base_bytes: outline.info.weight_bytes,
+        trained_parameters,
+        adapter_bytes,
+        optimizer_bytes: 8 * trained_parameters,
+        gradient_bytes: 4 * trained_parameters,
+        activation_bytes,
+        peak_bytes: books.peak(),
+    })
+}
