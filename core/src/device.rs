@@ -97,6 +97,13 @@ pub fn largest_buffer_bytes(device: &Device) -> u64 {
     }
 }
 
+/// The most bytes that the device can give, where that is known: WebAssembly has an address space of 4 GiB, in which the
+/// CPU's tensors are. What a GPU has, WebGPU does not tell.
+pub fn available_bytes(device: &Device) -> Option<u64> {
+    let is_gpu = GPU.get().is_some_and(|(gpu, _)| gpu == device);
+    (cfg!(target_pointer_width = "32") && !is_gpu).then_some(1 << 32)
+}
+
 /// Bytes that live tensors take on the device, where it counts them.
 pub fn memory_bytes(device: &Device) -> Option<u64> {
     device.memory_pool_usage().map(|usage| usage.bytes_in_use)

@@ -28,7 +28,10 @@ mod walk;
 use crate::{
     config::{FinetuningType, RunConfig},
     error::Result,
-    formats::{ModelFiles, peft::chosen_modules},
+    formats::{
+        ModelFiles,
+        peft::{AdapterConfig, chosen_modules},
+    },
     models::Outline,
     protocol::MemoryEstimate,
     quant::Base,
@@ -39,11 +42,16 @@ use walk::{Books, Held};
 pub(crate) use walk::{Flow, Walk};
 
 /// What the run `config` on the model `files` takes on a device with buffers of `largest_buffer_bytes` at most
-/// ([`crate::device::largest_buffer_bytes`]).
+/// ([`crate::device::largest_buffer_bytes`]), with fresh adapters or those of an `adapter` that was given.
 ///
 /// # Errors
 /// An architecture that is not supported, a missing or misshapen tensor, target_modules that match nothing.
-pub async fn estimate(files: &ModelFiles, config: &RunConfig, largest_buffer_bytes: u64) -> Result<MemoryEstimate> {
+pub async fn estimate(
+    files: &ModelFiles,
+    config: &RunConfig,
+    adapter: Option<&AdapterConfig>,
+    largest_buffer_bytes: u64,
+) -> Result<MemoryEstimate> {
     let full = config.finetuning_type == FinetuningType::Full;
     let outline = Outline::read(files, (full, Base::from(config)), largest_buffer_bytes).await?;
     let mut ranks = BTreeMap::new();
@@ -55,7 +63,9 @@ pub async fn estimate(files: &ModelFiles, config: &RunConfig, largest_buffer_byt
     } else {
         let linears = outline.decoder.linears();
         let paths: Vec<&str> = linears.iter().map(|linear| linear.path.as_str()).collect();
-        let chosen = chosen_modules(&paths, &adapter_config(config, &outline.info))?;
+        let adapter = adapter.cloned();
+        let adapter = adapter.unwrap_or_else(|| adapter_config(config, &outline.info));
+        let chosen = chosen_modules(&paths, &adapter)?;
         ranks.extend(chosen.into_iter().map(|module| (module.path, module.r)));
         for linear in linears {
             if let Some(rank) = ranks.get(&linear.path) {

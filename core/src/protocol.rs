@@ -39,6 +39,11 @@ pub enum Command {
         /// The settings that shape examples (cutoff_len, packing, columns).
         config: Box<RunConfig>,
     },
+    /// Tell what a run on the loaded model would take: answered by [`Event::Estimate`].
+    Estimate {
+        /// Every knob.
+        config: Box<RunConfig>,
+    },
     /// Start a run on the loaded model and data.
     Train {
         /// Every knob.
@@ -160,6 +165,13 @@ pub enum Event {
     Preview {
         /// One entry an example.
         examples: Vec<PreviewExample>,
+    },
+    /// What a run would take.
+    Estimate {
+        /// Its memory.
+        memory: MemoryEstimate,
+        /// The most that the device can give, where that is known.
+        available_bytes: Option<u64>,
     },
     /// The run starts.
     Started(RunInfo),
@@ -313,6 +325,24 @@ pub struct MemoryEstimate {
     /// The most at any time of a step. It is less than the sum, because not all of them are there at once, or more by what
     /// lives inside an operation.
     pub peak_bytes: u64,
+}
+
+impl MemoryEstimate {
+    /// Bytes of the base for each of its weights.
+    pub fn bytes_per_parameter(&self) -> f64 {
+        bytes_per_parameter(self.base_bytes, self.parameters)
+    }
+}
+
+impl ModelInfo {
+    /// Bytes on the device for each weight.
+    pub fn bytes_per_parameter(&self) -> f64 {
+        bytes_per_parameter(self.weight_bytes, self.parameters)
+    }
+}
+
+fn bytes_per_parameter(bytes: u64, parameters: u64) -> f64 {
+    bytes as f64 / parameters.max(1) as f64
 }
 
 /// Loaded data.

@@ -36,7 +36,7 @@ fn check(device: &Device, what: &str, files: Vec<Source>, vocab: usize, config: 
     let config = RunConfig { max_steps: 2, ..config };
     let files = block_on(ModelFiles::open(files)).expect("the files open");
     let limit = device::largest_buffer_bytes(device);
-    let said = block_on(estimate(&files, &config, limit)).expect("an estimate");
+    let said = block_on(estimate(&files, &config, None, limit)).expect("an estimate");
 
     let before = device::memory_bytes(device).expect("the device counts");
     let full = config.finetuning_type == FinetuningType::Full;
