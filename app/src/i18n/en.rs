@@ -61,6 +61,7 @@ pub static WORDS: Words = Words {
     architecture: "Architecture",
     parameters: "Parameters",
     weights_memory: "Weights in memory",
+    weights_memory_value: |bytes, each| format!("{bytes} ({each} bytes a parameter)"),
     storage: "Stored as",
     shape: "Shape",
     shape_value: |layers, width| format!("{layers} layers, {width} wide"),
@@ -101,6 +102,17 @@ pub static WORDS: Words = Words {
     example_tokens: |all, trained| format!("{all} tokens, {trained} learnt from"),
     truncated: "cut at cutoff_len",
 
+    memory: |peak, base, each| {
+        format!(
+            "The run will take about {peak} of memory at its peak, of which the base {base} ({each} bytes a parameter)."
+        )
+    },
+    memory_too_much: |available| {
+        format!(
+            "That is more than the {available} that this device can give. Lower per_device_train_batch_size or cutoff_len, or \
+             take a smaller model."
+        )
+    },
     settings_summary: |rate, rank, length| format!("learning rate {rate}, rank {rank}, {length}"),
     group: |group| match group {
         Group::Model => "Model",
