@@ -393,6 +393,7 @@ impl Lora {
             input_ids,
             target_tokens: rows * (tokens - 1),
             input_tokens: rows * tokens,
+            ..Batch::default()
         };
         Ok(Self {
             model,

@@ -547,6 +547,9 @@ pub enum Optimizer {
     /// AdamW as PyTorch computes it.
     #[default]
     AdamwTorch,
+    /// AdamW with moments of eight bits, as bitsandbytes has it.
+    #[serde(rename = "adamw_8bit")]
+    Adamw8bit,
 }
 
 /// The sixteen values of a 4-bit base; bitsandbytes' `quant_type`.

@@ -197,7 +197,26 @@ async fn gpu() -> Result<(Device, DeviceInfo)> {
         return Ok(open.clone());
     }
     let (device, setup) = setup().await?;
-    let info = describe(&setup);
+    Ok(register(device, &setup))
+}
+
+/// Takes a GPU that the host program opened itself, with the limits of its choosing: what [`open`] gives from then on.
+///
+/// # Errors
+/// A GPU is open already, or this one cannot be computed with.
+pub fn adopt(setup: WgpuSetup) -> Result<()> {
+    if GPU.get().is_some() {
+        return Err(Error::device("a GPU is open already").remedy("Hand one over before anything is computed."));
+    }
+    let device = Device::wgpu_options().setup(setup.clone()).init();
+    let device = device.map_err(|error| Error::device(format!("this GPU cannot be used: {error}")))?;
+    register(device, &setup);
+    Ok(())
+}
+
+/// Keeps the GPU of this process, and listens to what it reports on its own account.
+fn register(device: Device, setup: &WgpuSetup) -> (Device, DeviceInfo) {
+    let info = describe(setup);
     setup
         .device
         .on_uncaptured_error(Arc::new(|error: wgpu::Error| report(fault(&error.to_string()))));
@@ -207,7 +226,7 @@ async fn gpu() -> Result<(Device, DeviceInfo)> {
             report(lost());
         }
     });
-    Ok(GPU.get_or_init(|| (device, info)).clone())
+    GPU.get_or_init(|| (device, info)).clone()
 }
 
 #[cfg(not(target_family = "wasm"))]

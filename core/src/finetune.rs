@@ -11,7 +11,7 @@ use crate::device;
 use crate::error::{Error, Result};
 use crate::estimate::estimate;
 use crate::formats::{ModelFiles, peft::Adapter};
-use crate::models::Model;
+use crate::models::{Model, Task};
 use crate::protocol::{
     Command, DeviceChoice, DeviceInfo, EvalInfo, Event, GenerateOptions, Message, Prompt, RunInfo, RunSummary, Stage,
     StepInfo,
@@ -238,6 +238,7 @@ impl Session {
     /// Nothing loaded, data without a target token, a lost device.
     pub async fn evaluate(&mut self, config: &RunConfig, emit: Emit<'_>) -> Result<EvalInfo> {
         let loaded = self.model.as_ref().ok_or_else(no_model)?;
+        learns_from_texts(&loaded.model)?;
         let dataset = self.validation.as_ref().or(self.data.as_ref()).ok_or_else(no_data)?;
         let examples = loaded.examples(dataset, config, emit)?;
         let batches = evaluation_batches(&examples, config, &loaded.model);
@@ -253,6 +254,7 @@ impl Session {
 
         // Rows → examples → a seeded split.
         let loaded = self.model.as_ref().ok_or_else(no_model)?;
+        learns_from_texts(&loaded.model)?;
         let dataset = self.data.as_ref().ok_or_else(no_data)?;
         let conversational = dataset.form != data::Form::Text;
         let mut examples = loaded.examples(dataset, &config, emit)?;
@@ -667,6 +669,18 @@ async fn read_data(files: Vec<Source>) -> Result<Dataset> {
         file.name(),
         &store::read_all(file.as_ref(), data::MAX_FILE_BYTES).await?,
     )
+}
+
+/// The examples of a run are texts whose next tokens are learnt; other heads need labels.
+fn learns_from_texts(model: &Model) -> Result<()> {
+    if model.task() == Task::CausalLm {
+        return Ok(());
+    }
+    let what = format!(
+        "a {} model of this kind does not predict the next token",
+        model.info.model_type
+    );
+    Err(Error::model(what).remedy("Load a model that continues texts, such as a Llama or a GPT-2."))
 }
 
 fn no_model() -> Error {

@@ -53,6 +53,10 @@ impl Generation<'_> {
         emit: &mut dyn FnMut(&str),
     ) -> Result<Generated> {
         check(options)?;
+        if !self.model.generates() {
+            let what = "this model answers with classes or hidden states, not with text";
+            return Err(Error::model(what).remedy("Load a model that continues texts, such as a Llama or a GPT-2."));
+        }
         let positions = self.model.info.max_position_embeddings;
         if prompt.is_empty() {
             return Err(Error::config("the prompt is empty")

@@ -1,22 +1,30 @@
 //! Lorakeet's engine: fine-tuning of small language models on burn, in a browser tab and natively.
 //!
 //! Without the feature `engine` the crate holds only what a front end needs: [`protocol`] (commands in, events out),
-//! [`config`] (run files) and [`error`]. `files` adds what reads and writes files (formats, tokenizer, data), and
-//! `engine` adds everything that touches a tensor; `bench` adds what the benches measure.
+//! [`config`] (run files), [`loss`] as run files write it, and [`error`]. `files` adds what reads and writes files (formats,
+//! tokenizer, data) and what scores with plain numbers (metrics, baselines), and `engine` adds everything that touches a
+//! tensor; `bench` adds what the benches measure.
 //!
 //! Shape letters used in all documentation: B batch rows, T tokens in a row, C width of the residual stream, H query heads,
 //! K key/value heads, D width of a head, V vocabulary, R rank of an adapter, N = B·T tokens of a batch.
 
 pub mod config;
 pub mod error;
+pub mod loss;
 pub mod protocol;
+mod spelling;
+pub mod task;
 
+#[cfg(feature = "files")]
+pub mod baseline;
 #[cfg(feature = "files")]
 pub mod chat;
 #[cfg(feature = "files")]
 pub mod data;
 #[cfg(feature = "files")]
 pub mod formats;
+#[cfg(feature = "files")]
+pub mod metrics;
 #[cfg(feature = "files")]
 pub mod quant;
 #[cfg(feature = "files")]
@@ -38,8 +46,6 @@ pub mod finetune;
 pub mod generate;
 #[cfg(feature = "engine")]
 pub mod lora;
-#[cfg(feature = "engine")]
-pub mod loss;
 #[cfg(feature = "engine")]
 pub mod models;
 #[cfg(feature = "engine")]

@@ -283,7 +283,7 @@ pub enum DeviceKind {
 pub struct ModelInfo {
     /// What it is called.
     pub name: String,
-    /// `llama`, `qwen2`, `qwen3`, `gpt2`.
+    /// As config.json has it: `llama`, `gpt2`, `bert`, `t5` and the like.
     pub model_type: String,
     /// Weights, tied ones counted once.
     pub parameters: u64,
@@ -314,23 +314,27 @@ pub struct MemoryEstimate {
     pub base_bytes: u64,
     /// Weights that are trained.
     pub trained_parameters: u64,
-    /// What those of adapters take, on top of the base.
+    /// What those of adapters and of heads trained whole take, on top of the base.
     pub adapter_bytes: u64,
     /// AdamW's moments.
     pub optimizer_bytes: u64,
     /// The gradients of all that is trained.
     pub gradient_bytes: u64,
-    /// What the backward pass of a micro-batch keeps.
-    pub activation_bytes: u64,
+    /// What the backward pass of a micro-batch keeps, where that is known.
+    pub activation_bytes: Option<u64>,
     /// The most at any time of a step. It is less than the sum, because not all of them are there at once, or more by what
-    /// lives inside an operation.
-    pub peak_bytes: u64,
+    /// lives inside an operation. Not known of every architecture.
+    pub peak_bytes: Option<u64>,
 }
 
 impl MemoryEstimate {
     /// Bytes of the base for each of its weights.
     pub fn bytes_per_parameter(&self) -> f64 {
         bytes_per_parameter(self.base_bytes, self.parameters)
+    }
+    /// Whether it is known to take more than `available` bytes.
+    pub fn is_above(&self, available: u64) -> bool {
+        self.peak_bytes.is_some_and(|peak| peak > available)
     }
 }
 

@@ -33,6 +33,15 @@ impl Tokenizer {
         Self::from_value(&json)
     }
 
+    /// Writes tokenizer.json, also of a tokenizer that came from a GGUF file.
+    ///
+    /// # Errors
+    /// It cannot be written down: a defect.
+    pub fn to_json(&self) -> Result<String> {
+        let json = self.inner.to_string(false);
+        json.map_err(|error| Error::internal(format!("the tokenizer is no JSON: {error}")))
+    }
+
     fn from_value(json: &Value) -> Result<Self> {
         let inner = tokenizers::Tokenizer::from_bytes(json.to_string()).map_err(|error| {
             Error::format(format!("is not a tokenizer: {error}"))

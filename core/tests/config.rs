@@ -2,7 +2,7 @@
 
 use lorakeet_core::Error;
 use lorakeet_core::config::{
-    FinetuningType, Interval, KNOBS, Resolved, RunConfig, SchedulerType, Source, TargetModules,
+    FinetuningType, Interval, KNOBS, Optimizer, Resolved, RunConfig, SchedulerType, Source, TargetModules,
 };
 use serde_json::{Value, json};
 
@@ -236,7 +236,11 @@ fn impossible_values_are_refused_with_key_value_and_what_is_allowed() {
         ("quantization_bit: 3", "must be one of 4, 8", "3"),
         ("packing: 1", "must be true or false", "1"),
         ("packing: \"true\"", "must be true or false", "\"true\""),
-        ("optim: lion_32bit", "must be one of adamw_torch", "lion_32bit"),
+        (
+            "optim: lion_32bit",
+            "must be one of adamw_torch, adamw_8bit",
+            "lion_32bit",
+        ),
         ("finetuning_type: freeze", "must be one of lora, full", "freeze"),
         ("target_modules: []", TARGETS, "an empty list"),
         ("target_modules: \"\"", TARGETS, "\"\""),
@@ -373,6 +377,11 @@ fn related_keys_mean_what_they_mean_elsewhere() {
         [("q_proj".to_owned(), 4), ("v_proj".to_owned(), 2)]
     );
     assert_eq!(config.layers_to_transform, Some(vec![0, 5]));
+    for word in ["adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit"] {
+        let config = parse(&format!("optim: {word}")).config;
+        assert_eq!(config.optim, Optimizer::Adamw8bit, "{word}");
+        assert_eq!(config.get("optim"), Some("adamw_8bit".into()));
+    }
 }
 
 #[test]

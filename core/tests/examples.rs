@@ -470,6 +470,7 @@ fn short_rows_are_filled_up_on_the_chosen_side() {
             labels: vec![-100, -100, 3, 4, -100, 6, -100, -100],
             target_tokens: 3,
             input_tokens: 6,
+            ..Batch::default()
         }
     );
     let left = collate(&[&long, &short], 9, PaddingSide::Left, 0);

@@ -139,7 +139,17 @@ fn use_model(files: Vec<(&str, Vec<u8>)>) -> bool {
     };
     let mut all_well = true;
     for entry in model.entries() {
-        all_well &= now(model.read_f32(&entry.name)).is_ok();
+        let whole = now(model.read_f32(&entry.name));
+        all_well &= whole.is_ok();
+        // Rows come or are refused, whatever the file says of itself; where they come, they are the whole's.
+        for rows in [0..1, 1..3, 0..usize::MAX, usize::MAX..usize::MAX] {
+            let (Ok(part), Ok((shape, whole))) = (now(model.read_rows_f32(&entry.name, rows.clone())), &whole) else {
+                continue;
+            };
+            let columns = shape[1];
+            let wanted = &whole[rows.start * columns..rows.end * columns];
+            assert!(part.iter().map(|x| x.to_bits()).eq(wanted.iter().map(|x| x.to_bits())));
+        }
     }
     if let Some(tokenizer) = &model.tokenizer {
         all_well &= tokenizer

@@ -55,7 +55,7 @@ impl AdamW {
     }
 
     /// Gradient's scale, 1 − lr·decay, lr/c1, β1, 1 − β1, β2, 1 − β2, 1/√c2, eps.
-    fn factors(&self) -> [f32; 9] {
+    pub(crate) fn factors(&self) -> [f32; 9] {
         [
             self.grad_scale,
             1.0 - self.lr * self.weight_decay,

@@ -1,11 +1,12 @@
-//! The softmax of attention scores, with causality, padding and sliding windows, forward and backward.
+//! The softmax of attention scores, with causality or without, padding and sliding windows, forward and backward.
 
 use crate::Kernel;
 use crate::launch::{by_row, info_words};
 use crate::math::{dot, exp, for_each_row, max_of, sum_of};
 
 /// p = softmax(scale · s) over the keys that a query may see, 0 elsewhere, and 0 throughout a row that may see nothing.
-/// Query q sees key j if j ≤ q + offset, j > q + offset − window where `window` is not 0, and mask\[example, j\] is not 0.
+/// Query q sees key j if j ≤ q + offset, j > q + offset − window where `window` is not 0, and mask\[example, j\] is not 0. So an
+/// offset of `keys` shows all keys, and an offset h with a window of 2h + 1 the keys within h of the query, on both sides.
 /// Inputs: scores \[batch, kv_heads, group · queries, keys\], where row g · queries + q is query q of the group's head g,
 /// and mask \[batch, keys\]; output p like the scores.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,6 +1,6 @@
 //! How work is cut into workgroups and how a text is put together; shared by every kernel.
 //!
-//! Three ways of cutting cover all kernels but the matrix product: by element (64 invocations, four elements each), by row
+//! Three ways of cutting cover all kernels but the matrix product and the optimiser with 8-bit moments: by element (64 invocations, four elements each), by row
 //! (on a software adapter one invocation a row, on a GPU one workgroup a row), by column (one invocation each). The snippets
 //! `elements.wgsl`, `rows_software.wgsl`, `rows_gpu.wgsl` and `columns.wgsl` hold the other half of what is said here.
 

@@ -7,14 +7,17 @@
 //! Conventions of every text: entry point `main`, group 0; bindings 0.. are the inputs, then the outputs, all
 //! `var<storage, read_write> name: array<f32>` (the launcher's buffers are slices of shared ones, which must not be bound both
 //! read-only and writable), then `var<uniform> info: array<vec4<u32>, K>`. All tensors are contiguous, row-major, f32.
+//! [`AdamW8bit`]'s state is words of codes that travel as the bits of floats; its text binds them as `array<u32>`.
 //! Shapes travel in `info`, never in the text, so that a new shape costs no compilation.
 
 mod adamw;
+mod adamw_8bit;
 mod axpy;
 mod causal_softmax;
 mod cross_entropy;
 mod dropout;
 mod embedding;
+mod gelu;
 mod gelu_new;
 mod launch;
 mod layer_norm;
@@ -24,13 +27,16 @@ mod packed;
 mod rms_norm;
 mod rope;
 mod silu_mul;
+mod soft_cap;
 
 pub use adamw::{AdamW, SumSquares};
+pub use adamw_8bit::{AdamW8bit, Codes};
 pub use axpy::Axpy;
 pub use causal_softmax::{CausalSoftmax, CausalSoftmaxBackward};
 pub use cross_entropy::{CrossEntropy, CrossEntropyBackward};
 pub use dropout::Dropout;
 pub use embedding::{EmbeddingBackward, EmbeddingGather};
+pub use gelu::{Gelu, GeluBackward};
 pub use gelu_new::{GeluNew, GeluNewBackward};
 pub use layer_norm::{LayerNorm, LayerNormBackward, LayerNormWeightBackward};
 pub use matmul::{Add, MatMul};
@@ -38,6 +44,7 @@ pub use packed::{Format, Packed, PackedGather, PackedMatMul, Planes, decode};
 pub use rms_norm::{RmsNorm, RmsNormBackward, RmsNormWeightBackward};
 pub use rope::Rope;
 pub use silu_mul::{SiluMul, SiluMulBackward};
+pub use soft_cap::{SoftCap, SoftCapBackward};
 
 use std::fmt::Debug;
 

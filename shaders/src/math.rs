@@ -162,6 +162,20 @@ pub(crate) fn for_each_row_of_two(
     }
 }
 
+/// Calls `each` for every part of several outputs, on several threads where that pays; a part costs `work` elements.
+pub(crate) fn for_each_part<T: Send>(parts: Vec<T>, work: usize, each: impl Fn(T) + Send + Sync) {
+    #[cfg(not(target_arch = "wasm32"))]
+    if parts.len() * work >= PARALLEL_FROM {
+        use rayon::prelude::*;
+        let fewest = (PARALLEL_FROM / 4 / work.max(1)).max(1);
+        parts.into_par_iter().with_min_len(fewest).for_each(each);
+        return;
+    }
+    #[cfg(target_arch = "wasm32")]
+    let _ = work;
+    parts.into_iter().for_each(each);
+}
+
 /// Element-wise work is handed out in rows of this many elements.
 pub(crate) const STRETCH: usize = 4096;
 

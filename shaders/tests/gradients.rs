@@ -131,6 +131,30 @@ fn softmax_backward_is_the_derivative() {
 }
 
 #[test]
+fn a_query_sees_keys_on_both_sides_where_the_offset_says_so() {
+    let keys = 5;
+    let seen = |offset, window| {
+        let forward = CausalSoftmax {
+            batch: 1,
+            kv_heads: 1,
+            group: 1,
+            queries: keys,
+            keys,
+            offset,
+            scale: 1.0,
+            window,
+        };
+        let p = twin(&forward, &[vec![0.0; keys * keys], vec![1.0; keys]]).remove(0);
+        p.iter().map(|&p| p > 0.0).collect::<Vec<_>>()
+    };
+    assert_eq!(seen(keys, 0), [true; 25]);
+    let near: Vec<bool> = (0..25)
+        .map(|place: usize| (place / 5).abs_diff(place % 5) <= 1)
+        .collect();
+    assert_eq!(seen(1, 3), near);
+}
+
+#[test]
 fn a_row_that_may_see_nothing_is_zero() {
     let (batch, kv_heads, group, queries, keys, offset) = (1, 1, 1, 2, 2, 0);
     let forward = CausalSoftmax {
@@ -161,6 +185,16 @@ fn activation_backwards_are_the_derivatives() {
     assert_derivative(&SiluMul { len }, &inputs, 1, &dy, &d[1]);
     let dx = twin(&GeluNewBackward { len }, &[inputs[0].clone(), dy.clone()]);
     assert_derivative(&GeluNew { len }, &inputs[..1], 0, &dy, &dx[0]);
+    let dx = twin(&GeluBackward { len }, &[inputs[0].clone(), dy.clone()]);
+    assert_derivative(&Gelu { len }, &inputs[..1], 0, &dy, &dx[0]);
+    let cap = SoftCap {
+        len,
+        scale: 0.5,
+        cap: 1.5,
+    };
+    let y = twin(&cap, &inputs[..1]).remove(0);
+    let dx = twin(&cap.backward(), &[y, dy.clone()]);
+    assert_derivative(&cap, &inputs[..1], 0, &dy, &dx[0]);
 }
 
 #[test]
@@ -243,6 +277,40 @@ fn adamw_takes_the_step_written_out() {
             (f64::from(*actual) - expected).abs() < 1e-6,
             "{actual} is not {expected}"
         );
+    }
+}
+
+#[test]
+fn a_step_with_eight_bits_is_adamws_on_the_decoded_moments() {
+    for case in cases::eight_bits() {
+        let [p, g, state, tables] = &case.inputs[..] else {
+            panic!("four inputs")
+        };
+        let decoded = |(codes, absmax): &Codes, table: &[f32]| -> Vec<f32> {
+            let scales = absmax.iter().flat_map(|absmax| [*absmax; 256]);
+            let values = codes.iter().map(|code| table[usize::from(*code)]);
+            values.zip(scales).map(|(value, scale)| value * scale).collect()
+        };
+        let (m, v) = AdamW8bit::unpack(state, p.len());
+        let inputs = [p.clone(), g.clone(), decoded(&m, tables), decoded(&v, &tables[256..])];
+        let text = format!("{:?}", case.kernel);
+        let grad_scale = if text.contains("grad_scale: 0.3") { 0.3 } else { 1.0 };
+        let step = AdamW {
+            grad_scale,
+            ..AdamW::step(p.len(), 3, 1e-2, (0.9, 0.999), 1e-8, 0.1)
+        };
+        let wanted = twin(&step, &inputs);
+        let found = twin(case.kernel.as_ref(), &case.inputs);
+        assert_eq!(found[0], wanted[0], "{text}: p'");
+        let (m, v) = AdamW8bit::unpack(&found[1], p.len());
+        for (moment, table, wanted) in [(m, &tables[..256], &wanted[1]), (v, &tables[256..], &wanted[2])] {
+            for (i, (found, wanted)) in decoded(&moment, table).iter().zip(wanted).enumerate() {
+                let absmax = moment.1[i / 256];
+                let nearest = table.iter().map(|value| (value * absmax - wanted).abs());
+                let least = nearest.fold(f32::INFINITY, f32::min);
+                assert!((found - wanted).abs() <= least + 1e-6 * absmax, "{text}: moment {i}");
+            }
+        }
     }
 }
 

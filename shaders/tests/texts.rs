@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 use cases::{Case, twin};
 use gpu::Gpu;
-use lorakeet_shaders::Tier;
+use lorakeet_shaders::{AdamW8bit, Codes, Tier};
 
 const TIERS: [Tier; 2] = [Tier::Software, Tier::Gpu];
 
@@ -109,4 +109,53 @@ fn activations_equal_their_twins() {
 #[test]
 fn training_equals_its_twins() {
     agree_on(&Gpu::open(), &cases::training());
+}
+
+/// A GPU may round a quotient or a root otherwise, and flush what is smaller than a normal number; a value on the border of two
+/// codes may then get the other one.
+#[test]
+fn moments_of_eight_bits_are_within_a_code_of_their_twins() {
+    let gpu = Gpu::open();
+    let near = |a: f32, b: f32, tolerance: f32| (a - b).abs() <= tolerance * b.abs();
+    for Case {
+        kernel,
+        inputs,
+        tolerance,
+    } in &cases::eight_bits()
+    {
+        let len = inputs[0].len();
+        let expected = twin(kernel.as_ref(), inputs);
+        let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
+        for tier in TIERS {
+            let label = format!("{kernel:?} on {tier:?} ({})", gpu.name);
+            let actual = gpu.run(&gpu.prepare(kernel.as_ref(), tier, &inputs));
+            for (i, (actual, expected)) in actual[0].iter().zip(&expected[0]).enumerate() {
+                let most = tolerance * (1.0 + expected.abs());
+                assert!(
+                    (actual - expected).abs() <= most,
+                    "{label}: element {i} is {actual}, the twin says {expected}"
+                );
+            }
+            let moments = |state: &[f32]| -> [Codes; 2] { AdamW8bit::unpack(state, len).into() };
+            let mut moved = 0;
+            for (actual, expected) in moments(&actual[1]).iter().zip(&moments(&expected[1])) {
+                for (i, (actual, expected)) in actual.0.iter().zip(&expected.0).enumerate() {
+                    assert!(
+                        actual.abs_diff(*expected) <= 1,
+                        "{label}: code {i} is {actual}, the twin says {expected}"
+                    );
+                    moved += usize::from(actual != expected);
+                }
+                for (actual, expected) in actual.1.iter().zip(&expected.1) {
+                    assert!(
+                        near(*actual, *expected, 1e-6),
+                        "{label}: absmax {actual}, not {expected}"
+                    );
+                }
+            }
+            assert!(moved * 1000 <= 2 * len, "{label}: {moved} of {len} codes are others");
+            let unused = |state: &[f32]| state[len.div_ceil(4) - 1].to_bits() >> (8 * ((len - 1) % 4)) >> 8;
+            assert_eq!(unused(&actual[1]), 0, "{label}: the last word's unused bytes");
+        }
+    }
 }

@@ -30,6 +30,41 @@ pub fn batch(tokens: usize, input_ids: &[f64], attention_mask: &[f64], labels: &
             .sum(),
         input_tokens: attention_mask.iter().filter(|&&value| value != 0.0).count(),
         labels,
+        ..Batch::default()
+    }
+}
+
+/// A batch of a case of any `kind`: `labels` are of tokens, of rows, or an encoder-decoder's answers; `token_type_ids` may be none.
+///
+/// # Panics
+/// If the kind is none that cases have.
+pub fn batch_of(
+    kind: &Value,
+    tokens: usize,
+    [input_ids, attention_mask, token_type_ids, labels]: [&[f64]; 4],
+) -> Batch {
+    let kind = kind.as_str().unwrap_or_default();
+    if kind == "causal" {
+        return batch(tokens, input_ids, attention_mask, labels);
+    }
+    let unlabelled = vec![-100.0; input_ids.len()];
+    let batch = Batch {
+        token_type_ids: token_type_ids.iter().map(|&id| id as u32).collect(),
+        ..batch(tokens, input_ids, attention_mask, &unlabelled)
+    };
+    match kind {
+        "seqcls" | "multilabel" | "regression" => Batch {
+            labels: Vec::new(),
+            row_labels: labels.iter().map(|&label| label as f32).collect(),
+            target_tokens: labels.len(),
+            ..batch
+        },
+        "tokcls" | "mlm" | "seq2seq" => Batch {
+            labels: labels.iter().map(|&label| label as i32).collect(),
+            target_tokens: labels.iter().filter(|&&label| label != -100.0).count(),
+            ..batch
+        },
+        other => panic!("another kind: {other:?}"),
     }
 }
 

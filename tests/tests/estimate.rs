@@ -113,7 +113,11 @@ fn more_of_anything_never_takes_less() {
         target_modules: TargetModules::Names(vec!["q_proj".into()]),
         ..RunConfig::default()
     };
-    let peak = |config: &RunConfig| said(SHAPE.llama(), config).peak_bytes;
+    let peak = |config: &RunConfig| {
+        said(SHAPE.llama(), config)
+            .peak_bytes
+            .expect("a decoder's peak is known")
+    };
     let grows = |what: &str, runs: Vec<RunConfig>| {
         let peaks: Vec<u64> = runs.iter().map(peak).collect();
         assert!(peaks.is_sorted(), "{what}: {peaks:?}");

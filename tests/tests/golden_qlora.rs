@@ -14,7 +14,7 @@ use lorakeet_core::{
 };
 use lorakeet_tests::{
     golden::{Case, block_on, number, worst_difference},
-    trajectory::{batch, optimizer, take_steps},
+    trajectory::{batch_of, optimizer, take_steps},
 };
 
 /// The reference's tolerances are ten times its own float32 error. The GPU sums in another order, so it gets four times that.
@@ -43,13 +43,21 @@ fn model(case: &Case, choice: DeviceChoice) -> Model {
     model
 }
 
-/// The batch at `start` numbers into the tensors called `prefix` + name; `rows` of it.
+/// The batch of `rows` rows from row `first` on, counted through all dimensions of the tensors called `prefix` + name.
 fn batch_at(case: &Case, prefix: &str, first: usize, rows: usize) -> Batch {
     let inputs = case.tensors("inputs.safetensors");
-    let shape = &inputs[&format!("{prefix}input_ids")].shape;
-    let tokens = shape[shape.len() - 1];
-    let part = |name: &str| &inputs[&format!("{prefix}{name}")].values[first * tokens..(first + rows) * tokens];
-    batch(tokens, part("input_ids"), part("attention_mask"), part("labels"))
+    let ids = &inputs[&format!("{prefix}input_ids")];
+    let tokens = ids.shape[ids.shape.len() - 1];
+    let all_rows = ids.values.len() / tokens;
+    let part = |name: &str| {
+        let Some(tensor) = inputs.get(&format!("{prefix}{name}")) else {
+            return &[][..];
+        };
+        let a_row = tensor.values.len() / all_rows;
+        &tensor.values[first * a_row..(first + rows) * a_row]
+    };
+    let parts = ["input_ids", "attention_mask", "token_type_ids", "labels"].map(part);
+    batch_of(&case.json["kind"], tokens, parts)
 }
 
 fn first_pass_matches(name: &str, choice: DeviceChoice) {
@@ -68,9 +76,14 @@ fn first_pass_matches(name: &str, choice: DeviceChoice) {
     let logits = block_on(lorakeet_core::models::read(
         model.logits(&model.parameters.plain(), &batch).flatten(0, 1),
     ));
-    let (logits, vocab) = (logits.expect("the device answers"), model.info.vocab_size);
+    let logits = logits.expect("the device answers");
+    let mask = match case.json["compare_logits_where"].as_str() {
+        Some("attention_mask == 1") => batch.attention_mask.clone(),
+        _ => vec![1.0; batch.rows],
+    };
+    let width = logits.len() / mask.len();
     let pairs = logits.iter().zip(&expected["logits"].values).enumerate();
-    let real = pairs.filter(|(i, _)| batch.attention_mask[i / vocab] == 1.0);
+    let real = pairs.filter(|(i, _)| mask[i / width] == 1.0);
     let worst = real.map(|(_, (a, b))| (f64::from(*a) - b).abs()).max_by(f64::total_cmp);
     within("logits", worst.expect("a token"), "logits_abs");
 
@@ -156,6 +169,18 @@ fn own_quantisation_is_near(name: &str, choice: DeviceChoice) {
         difference < 1e-4,
         "{name} on {choice:?}: losses differ by {difference:e}"
     );
+}
+
+#[test]
+fn a_quantised_bert_gives_the_references_logits_and_gradients() {
+    first_pass_matches("qlora_bert", DeviceChoice::Cpu);
+    first_pass_matches("qlora_bert", DeviceChoice::Gpu);
+}
+
+#[test]
+fn ten_steps_on_a_quantised_bert_match_the_reference() {
+    trajectory_matches("qlora_bert", DeviceChoice::Cpu);
+    trajectory_matches("qlora_bert", DeviceChoice::Gpu);
 }
 
 #[test]

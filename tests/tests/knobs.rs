@@ -1,7 +1,7 @@
 //! That a run does what its knobs say: one test a key that no other test holds, through the front door and on the tiny model.
 
 use lorakeet_core::{
-    config::{Interval, RunConfig, SchedulerType, TargetModules},
+    config::{Fp8Format, Fp8Scale, Interval, RunConfig, SchedulerType, TargetModules},
     formats::peft::Adapter,
     protocol::{Command, DeviceChoice, Event, RunInfo, StepInfo},
     store::{LocalFuture, MemoryFile, MemorySink, Sink, Source},
@@ -367,13 +367,43 @@ fn max_steps_replace_the_epochs() {
 }
 
 #[test]
-fn a_key_without_an_effect_yet_is_named() {
-    let said = |bits: Option<u8>| warnings(&run(|config| config.quantization_bit = bits), "has no effect");
-    assert_eq!(said(None), [""; 0]);
-    assert_eq!(
-        said(Some(4)),
-        ["quantization_bit: 4 has no effect yet: the frozen base is held in 32 bits."]
-    );
+fn a_packed_base_takes_less_and_learns_alike() {
+    let trained = |set: fn(&mut RunConfig)| {
+        let desk = run(|config| {
+            config.lora_dropout = 0.0;
+            set(config);
+        });
+        let models = desk.events.iter().filter_map(|event| match event {
+            Event::Model(model) => Some(model.weight_bytes),
+            _ => None,
+        });
+        let bytes = models.last().expect("a model");
+        (bytes, desk.steps().last().expect("steps").loss)
+    };
+    let (dense_bytes, dense_loss) = trained(|_| ());
+    for (format, most, set) in [
+        (
+            "nf4",
+            0.55,
+            (|config| config.quantization_bit = Some(4)) as fn(&mut RunConfig),
+        ),
+        ("int8", 0.65, |config| config.quantization_bit = Some(8)),
+        ("e4m3", 0.65, |config| config.fp8 = Some(Fp8Format::E4m3)),
+        ("e5m2 in blocks", 0.65, |config| {
+            config.fp8 = Some(Fp8Format::E5m2);
+            config.fp8_scale = Fp8Scale::Block;
+        }),
+    ] {
+        let (bytes, loss) = trained(set);
+        assert!(
+            (bytes as f64) < most * dense_bytes as f64,
+            "{format} takes {bytes} of {dense_bytes} bytes"
+        );
+        assert!(
+            loss != dense_loss && (loss - dense_loss).abs() < 0.3,
+            "{format} ends at a loss of {loss}, the dense base at {dense_loss}"
+        );
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Whole runs through the front door: commands in, events out, on a model of a few thousand weights.
 
 use lorakeet_core::{
-    config::{FinetuningType, RunConfig},
+    config::{FinetuningType, Optimizer, RunConfig},
     finetune::Session,
     formats::peft::Adapter,
     protocol::{Command, Event, GenerateOptions, Prompt},
@@ -13,6 +13,7 @@ use lorakeet_tests::{
     golden::block_on,
     tiny::config,
 };
+use safetensors::{Dtype, SafeTensors};
 use std::{cell::RefCell, rc::Rc};
 
 #[test]
@@ -72,6 +73,84 @@ fn the_same_seed_gives_the_same_numbers() {
     assert_ne!(run(7), run(8));
 }
 
+/// Twelve steps with moments of eight bits, of tensors large enough to have them and of smaller ones.
+fn eight_bits() -> RunConfig {
+    RunConfig {
+        optim: Optimizer::Adamw8bit,
+        lora_r: 128,
+        lora_alpha: 128.0,
+        learning_rate: 3e-3,
+        ..config()
+    }
+}
+
+/// The files of `checkpoint-5`.
+fn checkpoint_files(sink: &MemorySink) -> Vec<Source> {
+    let files = sink.files();
+    let saved = files.iter().filter_map(|(path, bytes)| {
+        let name = path.strip_prefix("checkpoint-5/")?;
+        Some(MemoryFile::source(name, bytes.clone()))
+    });
+    saved.collect()
+}
+
+#[test]
+fn resuming_with_moments_of_eight_bits_gives_the_same_losses_as_never_stopping() {
+    let mut whole = Desk::open();
+    let sink = Rc::new(MemorySink::new());
+    whole.session.sink = Some(sink.clone());
+    whole.train(eight_bits());
+    let state = &sink.files()["checkpoint-5/optimizer.safetensors"];
+    let state = SafeTensors::deserialize(state).expect("safetensors");
+    let name = |part: &str| format!("base_model.model.model.layers.0.{part}.weight");
+    let (large, small) = (name("mlp.down_proj.lora_A"), name("self_attn.k_proj.lora_B"));
+    let found = |kind: &str, of: &str| state.tensor(&format!("{kind}.{of}")).ok();
+    let codes = found("state1", &large).expect("codes of 128 × 64 weights");
+    assert_eq!((codes.dtype(), codes.shape()), (Dtype::U8, &[128, 64][..]));
+    assert_eq!(found("absmax2", &large).expect("scales").shape(), [32]);
+    assert!(found("exp_avg", &large).is_none() && found("state1", &small).is_none());
+    assert!(found("exp_avg_sq", &small).is_some(), "16 × 128 are fewer than 4096");
+
+    let resume = |config: RunConfig| {
+        let mut desk = Desk::open();
+        desk.session.resume = Some(block_on(Checkpoint::open(&checkpoint_files(&sink))).expect("a checkpoint"));
+        desk.train(config);
+        desk
+    };
+    let resumed = resume(eight_bits());
+    assert_eq!(resumed.numbers(), whole.numbers()[5..], "steps 6 to 12");
+    assert_eq!(resumed.summary(), whole.summary());
+
+    let other = resume(RunConfig {
+        optim: Optimizer::AdamwTorch,
+        ..eight_bits()
+    });
+    let Some(Event::Failed(error)) = other.events.last() else {
+        panic!("other bits cannot be gone on with: {:?}", other.events.last())
+    };
+    assert!(error.remedy.is_some() && error.what.contains("optim"), "{error}");
+}
+
+#[test]
+fn moments_of_eight_bits_train_nearly_as_those_of_32() {
+    let trained = |optim| {
+        let mut desk = Desk::open();
+        desk.train(RunConfig { optim, ..eight_bits() });
+        let summary = desk.summary();
+        (
+            summary.eval_loss_before.expect("scored"),
+            summary.eval_loss_after.expect("scored"),
+        )
+    };
+    let (before, floats) = trained(Optimizer::AdamwTorch);
+    let (_, codes) = trained(Optimizer::Adamw8bit);
+    let (learnt, lost) = (before - floats, codes - floats);
+    assert!(
+        learnt > 0.1 && lost != 0.0 && lost.abs() < learnt / 10.0,
+        "{before} -> {floats}, {codes}"
+    );
+}
+
 #[test]
 fn resuming_gives_the_same_losses_as_never_stopping() {
     let mut whole = Desk::open();
@@ -92,13 +171,8 @@ fn resuming_gives_the_same_losses_as_never_stopping() {
             "trainer_state.json"
         ]
     );
-    let sources: Vec<Source> = saved
-        .iter()
-        .map(|name| MemoryFile::source(*name, files[&format!("checkpoint-5/{name}")].clone()))
-        .collect();
-
     let mut resumed = Desk::open();
-    resumed.session.resume = Some(block_on(Checkpoint::open(&sources)).expect("a checkpoint"));
+    resumed.session.resume = Some(block_on(Checkpoint::open(&checkpoint_files(&sink))).expect("a checkpoint"));
     resumed.train(config());
     assert_eq!(resumed.numbers(), whole.numbers()[5..], "steps 6 to 12");
     let (whole, resumed) = (whole.summary(), resumed.summary());

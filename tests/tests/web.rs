@@ -224,12 +224,7 @@ async fn the_downloaded_adapter_has_peft_s_form_and_scores_the_same_natively() -
 fn native_loss(run_file: &str, adapter: &[(String, Vec<u8>)]) -> Result<f64> {
     let mut config = RunConfig::parse(run_file, "run.yaml")?.config;
     config.max_steps = 1;
-    let public = Path::new(env!("CARGO_MANIFEST_DIR")).join("../public");
-    let mut model = Vec::new();
-    for entry in std::fs::read_dir(public.join(&config.model_name_or_path))? {
-        model.push(DiskFile::source(entry?.path())?);
-    }
-    let data = DiskFile::source(public.join(&config.train_file))?;
+    let (model, data) = bundled(&config)?;
     let files = adapter
         .iter()
         .map(|(name, bytes)| MemoryFile::source(name.clone(), bytes.clone()) as Source);
@@ -242,6 +237,17 @@ fn native_loss(run_file: &str, adapter: &[(String, Vec<u8>)]) -> Result<f64> {
     Ok(first
         .with_context(|| format!("the native run scored nothing: {:?}", desk.events))?
         .loss)
+}
+
+/// The page's model and data that a run file names.
+fn bundled(config: &RunConfig) -> Result<(Vec<Source>, Source)> {
+    let public = Path::new(env!("CARGO_MANIFEST_DIR")).join("../public");
+    let mut model = Vec::new();
+    for entry in std::fs::read_dir(public.join(&config.model_name_or_path))? {
+        model.push(DiskFile::source(entry?.path())? as Source);
+    }
+    let data = DiskFile::source(public.join(&config.train_file))?;
+    Ok((model, data))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -423,6 +429,151 @@ async fn smollm2_dropped_into_the_page_trains_three_steps() -> Result<()> {
     println!("loss {} at {} tokens/s", loss(&page).await?, page.text("speed").await?);
     no_panic(&page)?;
     page.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_steps_on_a_quantised_base_have_the_losses_of_a_native_run() -> Result<()> {
+    let page = Page::open(&Options::default()).await?;
+    page.wait_enabled("train", READY).await?;
+    ensure!(device(&page).await? == "gpu");
+    shorten(&page, "10").await?;
+    for (knob, value) in [("quantization_bit", "4"), ("lora_dropout", "0")] {
+        set_knob(&page, knob, value).await?;
+    }
+    let watch = format!(
+        "window.losses = {{}}; new MutationObserver(() => {{ window.losses[{STEP}] = \
+         document.querySelector('[data-testid=\"loss\"]').textContent; }})\
+         .observe(document.body, {{ childList: true, characterData: true, subtree: true }});"
+    );
+    page.run(&watch, vec![]).await?;
+    train_to_the_end(&page).await?;
+    let shown = page.run("return window.losses", vec![]).await?;
+    let run_file = page
+        .run(
+            "return document.querySelector('[data-testid=\"run-file\"]').value",
+            vec![],
+        )
+        .await?;
+    let run_file = run_file.as_str().context("the run file is a text")?.to_string();
+    ensure!(
+        run_file.contains("quantization_bit: 4"),
+        "the run file does not ask for 4 bits: {run_file}"
+    );
+    let native = tokio::task::spawn_blocking(move || native_losses(&run_file)).await??;
+    for (step, native) in (1..).zip(&native) {
+        let shown = shown[step.to_string()].as_str().unwrap_or_default();
+        let shown: f64 = shown
+            .trim()
+            .parse()
+            .with_context(|| format!("step {step}: `{shown}`"))?;
+        ensure!(
+            (shown - native).abs() < SAME_LOSS,
+            "step {step}: the loss is {shown} in the browser and {native} natively"
+        );
+    }
+    println!("losses on NF4, natively and in the browser: {native:.4?}");
+    ensure!(native.len() == 10);
+    no_panic(&page)?;
+    page.close().await
+}
+
+/// The loss of each step of a native run by the page's run file on the CPU.
+fn native_losses(run_file: &str) -> Result<Vec<f64>> {
+    let config = RunConfig::parse(run_file, "run.yaml")?.config;
+    let (model, data) = bundled(&config)?;
+    let mut desk = Desk::with(DeviceChoice::Cpu, model, data);
+    desk.train(config);
+    Ok(desk.steps().iter().map(|step| step.loss).collect())
+}
+
+/// The largest part of the renderer that loading a large model may add: the worker's heap, and what the browser holds on the
+/// way to the GPU process.
+const HEAP_BYTES: u64 = 300 << 20;
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg(target_os = "linux")]
+async fn a_model_of_a_gigabyte_and_a_half_passes_through_a_small_heap() -> Result<()> {
+    let folder = std::env::temp_dir().join(format!("lorakeet-large-{}", std::process::id()));
+    let files = large_model(&folder)?;
+    let page = Page::open(&Options::default()).await?;
+    page.wait_enabled("train", READY).await?;
+    let renderer = |page: &Page| page.memory().get("renderer").copied().unwrap_or_default();
+    let (before, mut peak) = (renderer(&page), 0);
+    let paths: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+    page.upload("model-input", &paths).await?;
+    let loaded = "return !document.querySelector('[data-testid=\"model-bundled\"]').checked \
+                  && /llama/.test(document.querySelector('[data-testid=\"model-facts\"]')?.textContent ?? '')";
+    let start = std::time::Instant::now();
+    while page.run(loaded, vec![]).await? != json!(true) {
+        peak = peak.max(renderer(&page));
+        ensure!(
+            start.elapsed() < READY
+                && page
+                    .run("return !!document.querySelector('[data-testid=\"error\"]')", vec![])
+                    .await?
+                    != json!(true),
+            "the model is not loaded: {}\n{}",
+            page.text("model-facts").await.unwrap_or_default(),
+            page.console()
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    println!(
+        "a model of 1.5 GB was loaded in {:.1?}; the renderer grew by {} MB",
+        start.elapsed(),
+        peak.saturating_sub(before) / 1_000_000
+    );
+    std::fs::remove_dir_all(folder)?;
+    ensure!(peak > 0 && peak.saturating_sub(before) < HEAP_BYTES);
+    no_panic(&page)?;
+    page.close().await
+}
+
+/// A Llama of 1.5 GB in 16 bits, all zeros: a file with a hole takes no space on the disk.
+fn large_model(folder: &Path) -> Result<Vec<PathBuf>> {
+    let (width, inner, vocab, layers) = (2048, 8192, 32_000, 10);
+    std::fs::create_dir_all(folder)?;
+    let mut header = serde_json::Map::new();
+    let mut end = 0;
+    let mut add = |name: String, shape: Vec<usize>| {
+        let start = end;
+        end += 2 * shape.iter().product::<usize>();
+        header.insert(
+            name,
+            json!({ "dtype": "BF16", "shape": shape, "data_offsets": [start, end] }),
+        );
+    };
+    add("model.embed_tokens.weight".into(), vec![vocab, width]);
+    add("model.norm.weight".into(), vec![width]);
+    for layer in 0..layers {
+        for (part, shape) in [
+            ("input_layernorm", vec![width]),
+            ("post_attention_layernorm", vec![width]),
+            ("self_attn.q_proj", vec![width, width]),
+            ("self_attn.k_proj", vec![width, width]),
+            ("self_attn.v_proj", vec![width, width]),
+            ("self_attn.o_proj", vec![width, width]),
+            ("mlp.gate_proj", vec![inner, width]),
+            ("mlp.up_proj", vec![inner, width]),
+            ("mlp.down_proj", vec![width, inner]),
+        ] {
+            add(format!("model.layers.{layer}.{part}.weight"), shape);
+        }
+    }
+    let mut header = Value::Object(header).to_string().into_bytes();
+    header.resize(header.len().next_multiple_of(8), b' ');
+    let config = json!({
+        "model_type": "llama", "hidden_size": width, "intermediate_size": inner, "num_hidden_layers": layers,
+        "num_attention_heads": 16, "num_key_value_heads": 16, "vocab_size": vocab, "max_position_embeddings": 2048,
+        "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "tie_word_embeddings": true, "hidden_act": "silu"
+    });
+    let paths = [folder.join("config.json"), folder.join("model.safetensors")];
+    std::fs::write(&paths[0], config.to_string())?;
+    let mut file = std::fs::File::create(&paths[1])?;
+    std::io::Write::write_all(&mut file, &(header.len() as u64).to_le_bytes())?;
+    std::io::Write::write_all(&mut file, &header)?;
+    file.set_len(8 + header.len() as u64 + end as u64)?;
+    Ok(paths.into())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -86,7 +86,7 @@ fn Memory() -> impl IntoView {
         let words = lab.words();
         lab.estimate.get().map(|(memory, _)| {
             (words.memory)(
-                format::bytes(memory.peak_bytes),
+                memory.peak_bytes.map(format::bytes),
                 format::bytes(memory.base_bytes),
                 format::hundredths(memory.bytes_per_parameter()),
             )
@@ -95,7 +95,7 @@ fn Memory() -> impl IntoView {
     let too_much = move || {
         let words = lab.words();
         let (memory, available) = lab.estimate.get()?;
-        let available = available.filter(|available| memory.peak_bytes > *available)?;
+        let available = available.filter(|&available| memory.is_above(available))?;
         let text = (words.memory_too_much)(format::bytes(available));
         Some(view! { <p class="field-error" role="status" data-testid="memory-too-much">{text}</p> })
     };

@@ -102,10 +102,14 @@ pub static WORDS: Words = Words {
     example_tokens: |all, trained| format!("{all} tokens, {trained} learnt from"),
     truncated: "cut at cutoff_len",
 
-    memory: |peak, base, each| {
-        format!(
+    memory: |peak, base, each| match peak {
+        Some(peak) => format!(
             "The run will take about {peak} of memory at its peak, of which the base {base} ({each} bytes a parameter)."
-        )
+        ),
+        None => format!(
+            "The base will take {base} of memory ({each} bytes a parameter). What a run takes at its peak is not known for \
+             this model."
+        ),
     },
     memory_too_much: |available| {
         format!(

@@ -196,8 +196,8 @@ pub struct Words {
     /// It was cut.
     pub truncated: &'static str,
 
-    /// What a run takes: the peak, the base, the base's bytes a parameter.
-    pub memory: fn(String, String, String) -> String,
+    /// What a run takes: the peak where it is known, the base, the base's bytes a parameter.
+    pub memory: fn(Option<String>, String, String) -> String,
     /// The peak is above what the device can give.
     pub memory_too_much: fn(String) -> String,
     /// One line on the settings.

@@ -97,7 +97,10 @@ pub static WORDS: Words = Words {
     example_tokens: |all, trained| format!("{all} 个词元，其中 {trained} 个用于学习"),
     truncated: "已在 cutoff_len 处截断",
 
-    memory: |peak, base, each| format!("这次训练的内存峰值约为 {peak}，其中基础模型 {base}（每个参数 {each} 字节）。"),
+    memory: |peak, base, each| match peak {
+        Some(peak) => format!("这次训练的内存峰值约为 {peak}，其中基础模型 {base}（每个参数 {each} 字节）。"),
+        None => format!("基础模型将占用 {base} 内存（每个参数 {each} 字节）。这个模型的训练内存峰值未知。"),
+    },
     memory_too_much: |available| {
         format!(
             "这超过了此设备能提供的 {available}。请减小 per_device_train_batch_size 或 cutoff_len，或换用更小的模型。"

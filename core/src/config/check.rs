@@ -118,49 +118,10 @@ fn unknown(key: &str, node: &Node) -> Error {
 
 /// The known name nearest to `key`, if any is near enough to be a slip of the pen.
 fn nearest(key: &str) -> Option<&'static str> {
-    let wanted: Vec<char> = key
-        .trim()
-        .replace(['-', ' '], "_")
-        .to_lowercase()
-        .chars()
-        .take(64)
-        .collect();
     let names = KNOBS
         .iter()
         .flat_map(|knob| std::iter::once(knob.name).chain(knob.aliases.iter().copied()));
-    // A name that was only begun counts as one slip.
-    let begun: String = wanted.iter().collect();
-    let slips = |name: &str| {
-        if begun.len() > 3 && name.starts_with(&begun) {
-            1
-        } else {
-            distance(&wanted, name)
-        }
-    };
-    let (distance, name) = names
-        .map(|name| (slips(name), name))
-        .min_by_key(|(distance, _)| *distance)?;
-    (distance <= (wanted.len() / 3).max(1)).then_some(name)
-}
-
-/// Letters to insert, delete, replace or swap with their neighbour (optimal string alignment).
-fn distance(a: &[char], b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut before: Vec<usize> = Vec::new();
-    let mut above: Vec<usize> = (0..=b.len()).collect();
-    for i in 1..=a.len() {
-        let mut row = vec![i];
-        for j in 1..=b.len() {
-            let changed = usize::from(a[i - 1] != b[j - 1]);
-            let mut best = (above[j] + 1).min(row[j - 1] + 1).min(above[j - 1] + changed);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                best = best.min(before[j - 2] + 1);
-            }
-            row.push(best);
-        }
-        before = std::mem::replace(&mut above, row);
-    }
-    above[b.len()]
+    crate::spelling::nearest(key, names)
 }
 
 /// The value of `knob` that `node` writes, in its one canonical form; errors do not name the key yet.
@@ -228,6 +189,8 @@ fn synonym<'a>(knob: &str, word: &'a str) -> &'a str {
         ("optim", "adamw" | "adamw_hf" | "adamw_torch_fused" | "adamw_torch_npu_fused" | "adamw_torch_xla") => {
             "adamw_torch"
         }
+        // bitsandbytes' algorithm; paging moves its state between memories and changes no number.
+        ("optim", "adamw_bnb_8bit" | "paged_adamw_8bit") => "adamw_8bit",
         // What YAML readers make of an unquoted `no`.
         ("eval_strategy" | "save_strategy" | "logging_strategy", "false" | "False" | "none" | "None") => "no",
         _ => word,

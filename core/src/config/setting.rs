@@ -137,10 +137,10 @@ macro_rules! words {
 }
 words! {
     FinetuningType { Lora = "lora", Full = "full" }
-    Optimizer { AdamwTorch = "adamw_torch" }
     QuantType { Nf4 = "nf4", Fp4 = "fp4" }
     Fp8Format { E4m3 = "e4m3", E5m2 = "e5m2" }
     Fp8Scale { Tensor = "tensor", Row = "row", Block = "block" }
+    Optimizer { AdamwTorch = "adamw_torch", Adamw8bit = "adamw_8bit" }
     Interval { Steps = "steps", Epoch = "epoch", No = "no" }
     SchedulerType {
         Linear = "linear",

@@ -86,8 +86,8 @@ pub enum PaddingSide {
     Left,
 }
 
-/// Rows of equal length, row by row: [B, T] in each of the three lists.
-#[derive(Debug, Clone, PartialEq)]
+/// Rows of equal length, row by row: [B, T] in each list unless it says otherwise.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Batch {
     /// B.
     pub rows: usize,
@@ -97,9 +97,14 @@ pub struct Batch {
     pub input_ids: Vec<u32>,
     /// 1 on text, 0 on padding.
     pub attention_mask: Vec<f32>,
-    /// What position t should hold (not yet shifted), [`IGNORE`] where nothing is learnt.
+    /// What position t should hold (not yet shifted) or which class it has, [`IGNORE`] where nothing is learnt. Of an
+    /// encoder-decoder, the answers: rows of a length of their own. Empty where whole rows are labelled.
     pub labels: Vec<i32>,
-    /// Labels that a position in front of them predicts: what the loss is a mean over.
+    /// BERT's segments, 0 or 1; empty where all are 0.
+    pub token_type_ids: Vec<u32>,
+    /// What whole rows are labelled with, one or more numbers a row: a class, numbers, or 0 and 1 for each class; else empty.
+    pub row_labels: Vec<f32>,
+    /// Labels that are predicted (those that a position stands in front of, all of a classifier): what the loss is a mean over.
     pub target_tokens: usize,
     /// Tokens that are not padding.
     pub input_tokens: usize,
@@ -123,8 +128,7 @@ pub fn collate(examples: &[&Example], pad_id: u32, side: PaddingSide, pad_to_mul
         input_ids: vec![pad_id; rows * tokens],
         attention_mask: vec![0.0; rows * tokens],
         labels: vec![IGNORE; rows * tokens],
-        target_tokens: 0,
-        input_tokens: 0,
+        ..Batch::default()
     };
     for (row, example) in examples.iter().enumerate() {
         let length = example.input_ids.len();

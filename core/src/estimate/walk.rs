@@ -3,7 +3,7 @@
 //!
 //! One method for each operation that a model's `hidden` is made of, each a mirror of its functions in `ops::forward` and
 //! `ops::backward`: an operation that keeps another state there says so here, and a new architecture needs a `walk` beside
-//! its `hidden`. Buffers are [`Held`]: dropping the last of them gives the bytes back, as with tensors. The backward pass
+//! its `hidden`, and so does what stands on it. Buffers are [`Held`]: dropping the last of them gives the bytes back, as with tensors. The backward pass
 //! goes as burn's does, from the deepest operation up, and lets a state go when its operation is done.
 //!
 //! Left out is what is below a thousandth of a run: masks, ids, losses, and the positions' part of rotary tables.
@@ -14,7 +14,7 @@ use crate::models::{
 };
 use crate::ops::chunk_rows;
 use std::cell::Cell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 /// Bytes of a number.
@@ -111,6 +111,15 @@ impl Flow {
     }
 }
 
+/// What is trained beside a frozen base.
+#[derive(Debug, Default)]
+pub(crate) struct Adapters {
+    /// The ranks of adapters by their modules' paths.
+    pub(super) ranks: BTreeMap<String, usize>,
+    /// The modules that are trained whole.
+    pub(super) whole: BTreeSet<String>,
+}
+
 /// One micro-batch, and how it goes through the model.
 pub(crate) struct Walk<'a> {
     books: Books,
@@ -118,8 +127,7 @@ pub(crate) struct Walk<'a> {
     rows: u64,
     /// T.
     tokens: u64,
-    /// The ranks of the adapters by their modules' paths.
-    ranks: &'a BTreeMap<String, usize>,
+    adapters: &'a Adapters,
     dropout: bool,
     /// Whether gradients are wanted.
     trains: bool,
@@ -209,14 +217,14 @@ impl<'a> Walk<'a> {
     pub(super) fn new(
         books: &Books,
         (batch, tokens): (usize, usize),
-        ranks: &'a BTreeMap<String, usize>,
+        adapters: &'a Adapters,
         (trains, dropout): (bool, bool),
     ) -> Self {
         Self {
             books: books.clone(),
             rows: (batch * tokens) as u64,
             tokens: tokens as u64,
-            ranks,
+            adapters,
             dropout,
             trains,
             nodes: 0,
@@ -266,27 +274,27 @@ impl<'a> Walk<'a> {
     }
 
     /// A norm over rows of `width`; keeps x.
-    pub(crate) fn norm(&mut self, x: &Flow, width: usize, weights: &[&Weight]) -> Flow {
+    pub(crate) fn norm(&mut self, x: Flow, width: usize, weights: &[&Weight]) -> Flow {
         let trained: Vec<Trained> = weights.iter().map(|weight| Trained::from(*weight)).collect();
         let node = self.node(&[x.node], trained.iter().any(|weight| weight.0.is_some()));
-        let kept = x.clone();
+        let output = self.flow(node, x.bytes, 0);
         self.record(node, move |backward, dy| {
             for weight in &trained {
                 backward.weight(weight, F32 * width as u64);
             }
-            if kept.node.tracked {
-                let dx = backward.books.launch(kept.bytes, dy.copied());
-                backward.register(kept.node, dx, kept.bytes);
+            if x.node.tracked {
+                let dx = backward.books.launch(x.bytes, dy.copied());
+                backward.register(x.node, dx, x.bytes);
             }
-            drop(kept);
+            drop(x);
         });
-        self.flow(node, x.bytes, 0)
+        output
     }
 
-    /// A linear with what is on it: a dense one keeps x, a packed one nothing, an adapter x and drop(x)·Aᵀ [N, R].
+    /// A linear with what is on it: a dense one and one that is trained whole keep x, a packed one nothing, an adapter x and drop(x)·Aᵀ [N, R].
     pub(crate) fn linear(&mut self, linear: &Linear, x: Flow) -> Flow {
         let y = self.product(linear, &x);
-        match self.ranks.get(&linear.path) {
+        match self.adapters.ranks.get(&linear.path) {
             Some(rank) => self.lora((y, x), (linear.inputs, linear.outputs), *rank),
             None => y,
         }
@@ -295,28 +303,34 @@ impl<'a> Walk<'a> {
     fn product(&mut self, linear: &Linear, x: &Flow) -> Flow {
         let weight = Trained::from(&linear.weight);
         let bias = linear.bias.as_ref().map_or(Trained(None), Trained::from);
-        let node = self.node(&[x.node], weight.0.is_some() || bias.0.is_some());
+        let whole = self.adapters.whole.contains(&linear.path);
+        let node = self.node(&[x.node], whole || weight.0.is_some() || bias.0.is_some());
         let (w_bytes, bias_bytes) = (
             F32 * (linear.inputs * linear.outputs) as u64,
             F32 * linear.outputs as u64,
         );
-        let dense = matches!(linear.weight.stored, Stored::Dense(_));
+        let copy_bytes = w_bytes + if linear.bias.is_some() { bias_bytes } else { 0 };
+        let dense = whole || matches!(linear.weight.stored, Stored::Dense(_));
         let (kept, x_node, x_bytes) = (dense.then(|| x.held.clone()), x.node, x.bytes);
         self.record(node, move |backward, dy| {
             backward.weight(&weight, w_bytes);
             backward.weight(&bias, bias_bytes);
+            if whole {
+                let gradient = backward.books.hold(copy_bytes);
+                backward.adapters.push(gradient);
+            }
             if x_node.tracked {
                 let dx = backward.books.launch(x_bytes, dy.copied());
                 backward.register(x_node, dx, x_bytes);
             }
             drop(kept);
         });
-        self.flow(node, F32 * self.rows * linear.outputs as u64, 0)
+        self.flow(node, x.bytes / linear.inputs as u64 * linear.outputs as u64, 0)
     }
 
     fn lora(&mut self, (y, x): (Flow, Flow), (inputs, outputs): (usize, usize), rank: usize) -> Flow {
         let node = self.node(&[y.node, x.node], true);
-        let h_bytes = F32 * self.rows * rank as u64;
+        let h_bytes = x.bytes / inputs as u64 * rank as u64;
         let h = self.books.launch(h_bytes, if self.dropout { x.bytes } else { 0 });
         let (a_bytes, b_bytes) = (F32 * (rank * inputs) as u64, F32 * (rank * outputs) as u64);
         let (used, y_node, dropout) = (h.clone(), y.node, self.dropout);
@@ -391,6 +405,41 @@ impl<'a> Walk<'a> {
         })
     }
 
+    /// [N, 2·I] → two of [N, I], seen in place; each has a gradient of the whole, zero elsewhere.
+    pub(crate) fn halves(&mut self, x: &Flow) -> [Flow; 2] {
+        [(); 2].map(|()| {
+            let node = self.node(&[x.node], false);
+            let (inner, bytes) = (x.node, x.bytes);
+            self.record(node, move |backward, _dy| {
+                let whole = backward.books.hold(bytes);
+                backward.register(inner, whole, bytes);
+            });
+            Flow {
+                bytes: x.bytes / 2,
+                ..x.seen(node, true)
+            }
+        })
+    }
+
+    /// x times a constant, written over x.
+    pub(crate) fn in_place(&mut self, x: Flow) -> Flow {
+        let node = self.node(&[x.node], false);
+        let inner = x.node;
+        self.record(node, move |backward, dy| backward.pass(inner, dy));
+        x.seen(node, false)
+    }
+
+    /// A row of each T → [B, C]; keeps nothing.
+    pub(crate) fn pool(&mut self, x: Flow) -> Flow {
+        let node = self.node(&[x.node], false);
+        let (inner, bytes) = (x.node, x.bytes);
+        self.record(node, move |backward, _dy| {
+            let dx = backward.books.hold(bytes);
+            backward.register(inner, dx, bytes);
+        });
+        self.flow(node, bytes / self.tokens, 0)
+    }
+
     /// Rotates x; keeps only tables.
     pub(crate) fn rope(&mut self, x: Flow) -> Flow {
         let node = self.node(&[x.node], false);
@@ -402,16 +451,24 @@ impl<'a> Walk<'a> {
         self.flow(node, bytes, x.copied())
     }
 
-    /// softmax(q·kᵀ)·v; keeps q, k and v, and makes the probabilities [B, H, T, T] twice: here and in the backward pass.
-    pub(crate) fn attention(&mut self, q: Flow, k: Flow, v: Flow, (kv_heads, group): (usize, usize)) -> Flow {
+    /// softmax(q·kᵀ)·v; keeps q, k and v, and makes the probabilities [B, H, T, T] twice: here and in the backward pass. The
+    /// scores that `caps` says are capped live as long as those.
+    pub(crate) fn attention(&mut self, [q, k, v]: [Flow; 3], (kv_heads, group): (usize, usize), caps: bool) -> Flow {
         let node = self.node(&[q.node, k.node, v.node], false);
         let scores_bytes = F32 * self.rows * self.tokens * (kv_heads * group) as u64;
-        let scores = self.books.launch(scores_bytes, q.copied() + k.copied());
+        let mut scores = self.books.launch(scores_bytes, q.copied() + k.copied());
+        if caps {
+            scores = self.books.hold(scores_bytes);
+        }
         let (output_bytes, v_copied, v_held) = (q.bytes, v.copied(), v.held.clone());
         self.record(node, move |backward, dy| {
             let books = backward.books.clone();
-            let scores = books.launch(scores_bytes, q.copied() + k.copied());
+            let mut scores = books.launch(scores_bytes, q.copied() + k.copied());
+            if caps {
+                scores = books.hold(scores_bytes);
+            }
             let p = books.hold(scores_bytes);
+            let capped = caps.then(|| scores.clone());
             drop(scores);
             if v.node.tracked {
                 let dv = books.launch(v.bytes, dy.copied());
@@ -422,8 +479,12 @@ impl<'a> Walk<'a> {
             }
             let dp = books.launch(scores_bytes, dy.copied() + v.copied());
             drop((dy, v));
-            let _ds = books.hold(scores_bytes);
+            let mut _ds = books.hold(scores_bytes);
             drop((p, dp));
+            if caps {
+                _ds = books.hold(scores_bytes);
+            }
+            drop(capped);
             if k.node.tracked {
                 let dk = books.launch(k.bytes, q.copied());
                 backward.register(k.node, dk, k.bytes);
@@ -435,9 +496,10 @@ impl<'a> Walk<'a> {
             drop((q, k));
         });
         let p = self.books.hold(scores_bytes);
+        let capped = caps.then(|| scores.clone());
         drop(scores);
         let output = self.flow(node, output_bytes, v_copied);
-        drop((p, v_held));
+        drop((p, capped, v_held));
         output
     }
 
@@ -455,13 +517,41 @@ impl<'a> Walk<'a> {
     }
 
     /// An activation of one input, which it keeps.
-    pub(crate) fn gelu(&mut self, x: Flow) -> Flow {
+    pub(crate) fn activation(&mut self, x: Flow) -> Flow {
         let node = self.node(&[x.node], false);
-        let output = self.flow(node, x.bytes, 0);
+        let output = self.flow(node, x.bytes, x.copied());
         self.record(node, move |backward, _dy| {
-            let dx = backward.books.hold(x.bytes);
+            let dx = backward.books.launch(x.bytes, x.copied());
             backward.register(x.node, dx, x.bytes);
             drop(x);
+        });
+        output
+    }
+
+    /// x · y, number by number; keeps what the other's gradient needs, and is written over x where nothing needs it.
+    pub(crate) fn multiply(&mut self, x: Flow, y: Flow) -> Flow {
+        let node = self.node(&[x.node, y.node], false);
+        if !y.node.tracked {
+            let (inner, kept) = (x.node, y);
+            let output = x.seen(node, false);
+            self.record(node, move |backward, dy| {
+                backward.pass(inner, dy);
+                drop(kept);
+            });
+            return output;
+        }
+        let output = self.flow(node, x.bytes, 0);
+        let (x_held, x_node, bytes) = (x.held, x.node, x.bytes);
+        let of_x = x_node.tracked.then_some((y.held, y.strided));
+        let y_node = y.node;
+        self.record(node, move |backward, dy| {
+            if let Some((y_held, strided)) = of_x {
+                // Written over y, where y is a buffer of its own.
+                let dx = if strided { backward.books.hold(bytes) } else { y_held };
+                backward.register(x_node, dx, bytes);
+            }
+            backward.pass(y_node, dy);
+            drop(x_held);
         });
         output
     }
@@ -480,7 +570,7 @@ impl<'a> Walk<'a> {
 
     /// The loss of hidden states [N, C] against a head [V, C], in chunks of tokens; keeps the gradients that it makes on the
     /// way, of x and of a head that is trained.
-    pub(super) fn vocabulary_loss(&mut self, x: Flow, head: &Matrix) {
+    pub(crate) fn vocabulary_loss(&mut self, x: Flow, head: &Matrix, caps: bool) {
         let (trained, parts) = match &head.stored {
             Stored::Dense(weight) => (Trained::from(weight), 1),
             Stored::Packed { matrix, .. } => (Trained(None), matrix.parts()),
@@ -493,11 +583,17 @@ impl<'a> Walk<'a> {
             done += rows;
             let chunk_bytes = F32 * rows * vocab;
             // The columns of several parts are joined.
-            let logits = self.books.launch(chunk_bytes, if parts > 1 { chunk_bytes } else { 0 });
+            let mut logits = self.books.launch(chunk_bytes, if parts > 1 { chunk_bytes } else { 0 });
+            if caps {
+                logits = self.books.hold(chunk_bytes);
+            }
             if !node.tracked {
                 continue;
             }
-            let d_logits = self.books.hold(chunk_bytes);
+            let mut d_logits = self.books.hold(chunk_bytes);
+            if caps {
+                d_logits = self.books.hold(chunk_bytes);
+            }
             drop(logits);
             if trained.0.is_some() {
                 dw = Some(self.books.hold(F32 * vocab * width));
@@ -521,6 +617,18 @@ impl<'a> Walk<'a> {
             if let (Some(dw), Some(number)) = (dw, trained.0) {
                 backward.weights.entry(number).or_default().push(dw);
             }
+        });
+    }
+
+    /// The loss of logits over classes, which are few; keeps their logarithms.
+    pub(crate) fn class_loss(&mut self, logits: Flow) {
+        let node = self.node(&[logits.node], false);
+        let (inner, bytes) = (logits.node, logits.bytes);
+        let kept = self.books.hold(bytes);
+        self.record(node, move |backward, _dy| {
+            let dx = backward.books.hold(bytes);
+            backward.register(inner, dx, bytes);
+            drop(kept);
         });
     }
 

@@ -150,24 +150,30 @@ pub fn rename(metadata: &Metadata, architecture: &str, tensors: Vec<Placed>) -> 
     Ok(renamed)
 }
 
-/// The file's row that is Hugging Face's row `row`, where heads have `head_rows` rows each: within a head of D rows, the
-/// file's row 2j + half is Hugging Face's row half·(D/2) + j.
-pub(super) fn permuted_row(row: usize, head_rows: usize) -> usize {
-    let (head, within, half_rows) = (row / head_rows, row % head_rows, head_rows / 2);
-    head * head_rows + 2 * (within % half_rows) + within / half_rows
-}
-
 impl Change {
+    /// The file's row that is row `row` of a matrix of `rows`; where the axes are swapped, rows are the file's.
+    pub fn file_row(self, rows: usize, row: usize) -> usize {
+        match self {
+            Self::None | Self::Transpose => row,
+            // Within a head of D rows, the file's row 2j + half is Hugging Face's row half·(D/2) + j.
+            Self::Unpermute { heads } => {
+                let head_rows = rows / heads;
+                let (head, place) = (row / head_rows, row % head_rows);
+                let (half, j) = (place / (head_rows / 2), place % (head_rows / 2));
+                head * head_rows + 2 * j + half
+            }
+        }
+    }
+
     /// The numbers of a tensor in Hugging Face's order; `shape` is the shape after the change.
     pub fn apply(self, shape: &[usize], values: Vec<f32>) -> Vec<f32> {
         match self {
             Self::None => values,
-            Self::Unpermute { heads } => {
+            Self::Unpermute { .. } => {
                 let columns: usize = shape[1..].iter().product();
                 let mut changed = Vec::with_capacity(values.len());
-                for row in 0..shape[0] {
-                    let from = permuted_row(row, shape[0] / heads);
-                    changed.extend_from_slice(&values[from * columns..(from + 1) * columns]);
+                for row in (0..shape[0]).map(|row| self.file_row(shape[0], row)) {
+                    changed.extend_from_slice(&values[row * columns..(row + 1) * columns]);
                 }
                 changed
             }

@@ -44,6 +44,20 @@ impl TensorEntry {
     }
 }
 
+/// How a file holds a matrix, so that it can be read by rows; every row is whole blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredMatrix {
+    /// How its numbers are stored.
+    pub storage: Storage,
+    /// Rows in the file.
+    pub rows: usize,
+    /// Numbers in a row.
+    pub columns: usize,
+    /// Whether the file holds the transpose: then its rows are the columns of the tensor that
+    /// [`ModelFiles::read_f32`] gives.
+    pub transposed: bool,
+}
+
 /// A model's files: config, tensors, tokenizer, chat template.
 pub struct ModelFiles {
     /// What the files say the model is called, else the first file's name without its ending.
@@ -182,10 +196,7 @@ impl ModelFiles {
     /// # Errors
     /// There is no such tensor, its storage is not one that is read here, or the file cannot be read.
     pub async fn read_f32(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>)> {
-        let Some(index) = self.by_name.get(name) else {
-            return Err(no_tensor(name));
-        };
-        let (entry, place) = (&self.entries[*index], &self.places[*index]);
+        let (entry, place) = self.find(name)?;
         let located = |error: Error| error.file(place.source.name()).field(name);
         if !entry.storage.is_readable() {
             return Err(located(blocks::decode(entry.storage, &[]).err().unwrap_or_else(|| {
@@ -202,64 +213,84 @@ impl ModelFiles {
     /// # Errors
     /// There is no such tensor, or the file cannot be read.
     pub async fn read_bytes(&self, name: &str) -> Result<Vec<u8>> {
-        let Some(index) = self.by_name.get(name) else {
-            return Err(no_tensor(name));
-        };
-        let (entry, place) = (&self.entries[*index], &self.places[*index]);
+        let (entry, place) = self.find(name)?;
         let located = |error: Error| error.file(place.source.name()).field(name);
         let length =
             usize::try_from(entry.bytes).map_err(|_| located(Error::model("is too large for this machine")))?;
         place.source.read_at(place.offset, length).await.map_err(located)
     }
 
-    /// The bytes of rows `rows` of a matrix, as its file stores them. Reads only their own slice of the file.
-    ///
-    /// Rows are Hugging Face's, in its order, and [`ModelFiles::is_flipped`] tells where they are its columns instead.
+    /// How the file holds the matrix `name`, so that it can be read by rows.
     ///
     /// # Errors
-    /// There is no such matrix or row, or the file cannot be read.
-    pub async fn read_rows(&self, name: &str, rows: Range<usize>) -> Result<Vec<u8>> {
-        let Some(index) = self.by_name.get(name) else {
-            return Err(no_tensor(name));
+    /// There is no such tensor, or it is no matrix.
+    pub fn stored_matrix(&self, name: &str) -> Result<StoredMatrix> {
+        let (entry, place) = self.find(name)?;
+        let [rows, columns] = entry.shape[..] else {
+            let what = format!("has shape {:?}, but only a matrix is read by rows", entry.shape);
+            return Err(Error::model(what).file(place.source.name()).field(name));
         };
-        let (entry, place) = (&self.entries[*index], &self.places[*index]);
-        let located = |error: Error| error.file(place.source.name()).field(name);
-        let [first, second] = entry.shape[..] else {
-            return Err(located(Error::model("is not a matrix")));
-        };
-        let (height, width) = if place.change == Change::Transpose {
-            (second, first)
-        } else {
-            (first, second)
-        };
-        if rows.start > rows.end || rows.end > height || !width.is_multiple_of(entry.storage.block_elements()) {
-            let what = format!("has {height} rows of {width}, of which rows {rows:?} cannot be read");
-            return Err(located(Error::model(what)));
-        }
-        let row_bytes = width / entry.storage.block_elements() * entry.storage.block_bytes();
-        let Change::Unpermute { heads } = place.change else {
-            let offset = place.offset + (rows.start * row_bytes) as u64;
-            let bytes = place.source.read_at(offset, rows.len() * row_bytes).await;
-            return bytes.map_err(located);
-        };
-        // The rows of whole heads hold each other's.
-        let head_rows = height / heads.max(1);
-        let stretch = rows.start / head_rows * head_rows..rows.end.div_ceil(head_rows) * head_rows;
-        let offset = place.offset + (stretch.start * row_bytes) as u64;
-        let stored = place.source.read_at(offset, stretch.len() * row_bytes).await;
-        let stored = stored.map_err(located)?;
-        let mut bytes = Vec::with_capacity(rows.len() * row_bytes);
-        for row in rows {
-            let from = gguf_names::permuted_row(row, head_rows) - stretch.start;
-            bytes.extend_from_slice(&stored[from * row_bytes..][..row_bytes]);
-        }
-        Ok(bytes)
+        let transposed = place.change == Change::Transpose;
+        let (rows, columns) = if transposed { (columns, rows) } else { (rows, columns) };
+        Ok(StoredMatrix {
+            storage: entry.storage,
+            rows,
+            columns,
+            transposed,
+        })
     }
 
-    /// Whether the rows of `name` in its file are Hugging Face's columns, as of GPT-2's linears in GGUF.
-    pub fn is_flipped(&self, name: &str) -> bool {
-        let index = self.by_name.get(name);
-        index.is_some_and(|index| self.places[*index].change == Change::Transpose)
+    /// Some rows of the [stored matrix](ModelFiles::stored_matrix) `name` as their bytes, one whole row after the other, not
+    /// decoded. Rows stand in Hugging Face's order, also where the file permutes them.
+    ///
+    /// Reads one piece of the file: these rows and no other; of permuted ones, from the first to the last that is wanted,
+    /// which is at most the whole of the heads that they lie in.
+    ///
+    /// # Errors
+    /// As [`ModelFiles::stored_matrix`]; there are no such rows; the file cannot be read.
+    pub async fn read_rows(&self, name: &str, rows: Range<usize>) -> Result<Vec<u8>> {
+        let matrix = self.stored_matrix(name)?;
+        let (_, place) = self.find(name)?;
+        let located = |error: Error| error.file(place.source.name()).field(name);
+        if rows.start > rows.end || rows.end > matrix.rows {
+            let (start, end) = (rows.start, rows.end);
+            let what = format!("has {} rows, but rows {start} to {end} were wanted", matrix.rows);
+            return Err(located(Error::model(what)));
+        }
+        let wanted: Vec<usize> = rows.map(|row| place.change.file_row(matrix.rows, row)).collect();
+        let (Some(&first), Some(&last)) = (wanted.iter().min(), wanted.iter().max()) else {
+            return Ok(Vec::new());
+        };
+        let row_bytes = matrix.columns / matrix.storage.block_elements() * matrix.storage.block_bytes();
+        // The table of the file was checked: the whole matrix fits into 64 bits, but not always into this machine.
+        let length = row_bytes.checked_mul(last - first + 1);
+        let length = length.ok_or_else(|| located(Error::model("is too large for this machine")))?;
+        let offset = place.offset + first as u64 * row_bytes as u64;
+        let bytes = place.source.read_at(offset, length).await.map_err(located)?;
+        if wanted.is_sorted() && wanted.len() == last - first + 1 {
+            return Ok(bytes);
+        }
+        let row = |row: &usize| &bytes[(row - first) * row_bytes..][..row_bytes];
+        Ok(wanted.iter().flat_map(row).copied().collect())
+    }
+
+    /// The same rows as 32-bit floats.
+    ///
+    /// # Errors
+    /// As [`ModelFiles::read_rows`]; its storage is not one that is read here.
+    pub async fn read_rows_f32(&self, name: &str, rows: Range<usize>) -> Result<Vec<f32>> {
+        let (entry, place) = self.find(name)?;
+        let bytes = self.read_rows(name, rows).await?;
+        blocks::decode(entry.storage, &bytes).map_err(|error| error.file(place.source.name()).field(name))
+    }
+
+    fn find(&self, name: &str) -> Result<(&TensorEntry, &Place)> {
+        let Some(index) = self.by_name.get(name) else {
+            return Err(Error::model("the model's files have no such tensor")
+                .field(name)
+                .remedy("Check that the files belong to one model and are complete."));
+        };
+        Ok((&self.entries[*index], &self.places[*index]))
     }
 
     /// A set in Hugging Face's layout.
@@ -393,12 +424,6 @@ impl ModelFiles {
         }
         Ok(self)
     }
-}
-
-fn no_tensor(name: &str) -> Error {
-    Error::model("the model's files have no such tensor")
-        .field(name)
-        .remedy("Check that the files belong to one model and are complete.")
 }
 
 /// What a file's first bytes say.

@@ -7,6 +7,7 @@
 use super::blocks::{Storage, safetensors_storage};
 use crate::store::{ReadAt, Source};
 use crate::{Error, Result};
+use ::safetensors::Dtype;
 use serde::Deserialize;
 use serde::de::{MapAccess, Visitor};
 use std::collections::HashSet;
@@ -148,12 +149,36 @@ impl<'de> Deserialize<'de> for Header {
 /// # Errors
 /// A tensor's numbers do not fill its shape.
 pub fn write_f32(tensors: &[(String, Vec<usize>, Vec<f32>)]) -> Result<Vec<u8>> {
-    let mut views = Vec::with_capacity(tensors.len());
-    for (name, shape, values) in tensors {
-        let bytes: &[u8] = bytemuck::cast_slice(values);
-        let view = ::safetensors::tensor::TensorView::new(::safetensors::Dtype::F32, shape.clone(), bytes);
+    let tensors = tensors.iter();
+    write(tensors.map(|(name, shape, values)| (name, shape, Dtype::F32, bytemuck::cast_slice(values))))
+}
+
+/// Numbers of a tensor that this program writes for itself.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Numbers {
+    /// `F32`.
+    Floats(Vec<f32>),
+    /// `U8`.
+    Bytes(Vec<u8>),
+}
+
+/// The same with bytes beside the floats.
+///
+/// # Errors
+/// As [`write_f32`].
+pub fn write_numbers(tensors: &[(String, Vec<usize>, Numbers)]) -> Result<Vec<u8>> {
+    write(tensors.iter().map(|(name, shape, numbers)| match numbers {
+        Numbers::Floats(values) => (name, shape, Dtype::F32, bytemuck::cast_slice(values)),
+        Numbers::Bytes(bytes) => (name, shape, Dtype::U8, bytes.as_slice()),
+    }))
+}
+
+fn write<'a>(tensors: impl Iterator<Item = (&'a String, &'a Vec<usize>, Dtype, &'a [u8])>) -> Result<Vec<u8>> {
+    let mut views = Vec::new();
+    for (name, shape, dtype, bytes) in tensors {
+        let view = ::safetensors::tensor::TensorView::new(dtype, shape.clone(), bytes);
         let view = view.map_err(|error| {
-            Error::internal(format!("{} numbers do not fill {shape:?}: {error}", values.len())).field(name.clone())
+            Error::internal(format!("{} bytes do not fill {shape:?}: {error}", bytes.len())).field(name.clone())
         })?;
         views.push((name.as_str(), view));
     }

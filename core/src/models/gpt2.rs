@@ -4,9 +4,10 @@
 //! embd_pdrop, resid_pdrop) are not applied: only the adapter's is. Reference: transformers' modeling_gpt2.py.
 
 use super::{
-    KvCache, Leaves, Linear, Pass, Tokens, Weight,
+    KvCache, Linear, Pass, Tokens,
     load::{Loader, Role, Start},
     matrix::Matrix,
+    norm::Norm,
 };
 use crate::{
     error::{Error, Result},
@@ -26,23 +27,6 @@ pub(crate) struct Gpt2 {
     positions: Matrix,
     norm: Norm,
     head: Option<Matrix>,
-}
-
-struct Norm {
-    weight: Weight,
-    bias: Weight,
-}
-
-impl Norm {
-    async fn load(loader: &mut Loader<'_>, path: &str, width: usize) -> Result<Self> {
-        let weight = loader.weight(&format!("{path}.weight"), &[width], Start::Ones).await?;
-        let bias = loader.weight(&format!("{path}.bias"), &[width], Start::Zeros).await?;
-        Ok(Self { weight, bias })
-    }
-
-    fn forward(&self, x: Tensor<2>, leaves: &Leaves, eps: f32) -> Tensor<2> {
-        ops::layer_norm(x, self.weight.flat(leaves), self.bias.flat(leaves), eps)
-    }
 }
 
 pub(crate) struct Layer {
@@ -82,10 +66,10 @@ impl Gpt2 {
         for i in 0..count {
             let at = |part: &str| format!("{prefix}h.{i}.{part}");
             let mut layer = Layer {
-                norm_1: Norm::load(loader, &at("ln_1"), width).await?,
+                norm_1: Norm::load(loader, &at("ln_1"), width, true).await?,
                 attention: loader.linear(at("attn.c_attn"), width, 3 * width, true, true).await?,
                 attention_out: loader.linear(at("attn.c_proj"), width, width, true, true).await?,
-                norm_2: Norm::load(loader, &at("ln_2"), width).await?,
+                norm_2: Norm::load(loader, &at("ln_2"), width, true).await?,
                 up: loader.linear(at("mlp.c_fc"), width, inner, true, true).await?,
                 down: loader.linear(at("mlp.c_proj"), inner, width, true, true).await?,
             };
@@ -102,7 +86,7 @@ impl Gpt2 {
             }
             layers.push(layer);
         }
-        let norm = Norm::load(loader, &at("ln_f"), width).await?;
+        let norm = Norm::load(loader, &at("ln_f"), width, true).await?;
         let head = match loader.has("lm_head.weight") {
             true => Some(
                 loader
@@ -167,24 +151,23 @@ impl Gpt2 {
 
     /// The memory of [`Self::hidden`], operation by operation.
     pub(crate) fn walk(&self, walk: &mut Walk) -> Flow {
-        let norm = |walk: &mut Walk, x: &Flow, norm: &Norm| walk.norm(x, self.width, &[&norm.weight, &norm.bias]);
         let (tokens, places) = (walk.gather(&self.tokens), walk.gather(&self.positions));
         let mut x = walk.add(tokens, places);
         for layer in &self.layers {
-            let normed = norm(walk, &x, &layer.norm_1);
+            let normed = layer.norm_1.walk(walk, x.clone(), self.width);
             let qkv = walk.linear(&layer.attention, normed);
             let [q, k, v] = walk.thirds(&qkv);
-            let mixed = walk.attention(q, k, v, (self.heads, 1));
+            let mixed = walk.attention([q, k, v], (self.heads, 1), false);
             let mixed = walk.merge_heads(mixed);
             let out = walk.linear(&layer.attention_out, mixed);
             x = walk.add(x, out);
-            let normed = norm(walk, &x, &layer.norm_2);
+            let normed = layer.norm_2.walk(walk, x.clone(), self.width);
             let up = walk.linear(&layer.up, normed);
-            let inner = walk.gelu(up);
+            let inner = walk.activation(up);
             let down = walk.linear(&layer.down, inner);
             x = walk.add(x, down);
         }
-        norm(walk, &x, &self.norm)
+        self.norm.walk(walk, x, self.width)
     }
 
     /// The output matrix \[V, C\]: the token embedding, unless the file holds another.

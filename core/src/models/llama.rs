@@ -5,9 +5,10 @@
 //! Reference: transformers' modeling_llama.py, modeling_qwen2.py, modeling_qwen3.py.
 
 use super::{
-    KvCache, Linear, Pass, Tokens, Weight,
+    KvCache, Linear, Pass, Task, Tokens, Weight,
     load::{Loader, Role, Start},
     matrix::Matrix,
+    rope::Rope,
 };
 use crate::{
     error::{Error, Result},
@@ -15,7 +16,6 @@ use crate::{
     ops,
 };
 use burn::tensor::Tensor;
-use serde_json::Value;
 
 pub(crate) struct Llama {
     pub(crate) layers: Vec<Layer>,
@@ -137,7 +137,9 @@ impl Llama {
             });
         }
         let norm = loader.weight("model.norm.weight", &[width], Start::Ones).await?;
-        let tied = loader.flag("tie_word_embeddings") && !loader.has("lm_head.weight");
+        // A classifier has no output matrix.
+        let tied = loader.flag("tie_word_embeddings") || loader.task() != Task::CausalLm;
+        let tied = tied && !loader.has("lm_head.weight");
         let head = match tied {
             true => None,
             false => Some(
@@ -211,11 +213,11 @@ impl Llama {
         let Heads { query, key_value, dim } = self.heads;
         let mut x = walk.gather(&self.embedding);
         for layer in &self.layers {
-            let normed = walk.norm(&x, self.width, &[&layer.input_norm]);
+            let normed = walk.norm(x.clone(), self.width, &[&layer.input_norm]);
             let split = |walk: &mut Walk, y: Flow, norm: &Option<Weight>| {
                 let y = match norm {
                     None => y,
-                    Some(norm) => walk.norm(&y, dim, &[norm]),
+                    Some(norm) => walk.norm(y, dim, &[norm]),
                 };
                 walk.split_heads(y)
             };
@@ -226,18 +228,18 @@ impl Llama {
             let v = walk.linear(&layer.v, normed);
             let v = split(walk, v, &None);
             let (q, k) = (walk.rope(q), walk.rope(k));
-            let mixed = walk.attention(q, k, v, (key_value, query / key_value));
+            let mixed = walk.attention([q, k, v], (key_value, query / key_value), false);
             let mixed = walk.merge_heads(mixed);
             let o = walk.linear(&layer.o, mixed);
             x = walk.add(x, o);
-            let normed = walk.norm(&x, self.width, &[&layer.post_norm]);
+            let normed = walk.norm(x.clone(), self.width, &[&layer.post_norm]);
             let gate = walk.linear(&layer.gate, normed.clone());
             let up = walk.linear(&layer.up, normed);
             let inner = walk.silu_mul(gate, up);
             let down = walk.linear(&layer.down, inner);
             x = walk.add(x, down);
         }
-        walk.norm(&x, self.width, &[&self.norm])
+        walk.norm(x, self.width, &[&self.norm])
     }
 
     /// The output matrix \[V, C\].
@@ -267,95 +269,5 @@ impl Llama {
             [q, k, v, o, gate, up, down]
         }
         self.layers.iter_mut().flat_map(parts).collect()
-    }
-}
-
-/// cos and sin \[positions, D/2\] of the rotary embedding, made once on the host in f32 as transformers does.
-struct Rope {
-    cos: Tensor<2>,
-    sin: Tensor<2>,
-}
-
-impl Rope {
-    fn new(loader: &mut Loader, dim: usize, positions: usize) -> Result<Self> {
-        // transformers 5 nests it in rope_parameters; 4 has rope_theta and rope_scaling.
-        let parameters = loader
-            .object("rope_parameters")
-            .or_else(|| loader.object("rope_scaling"));
-        let nested = parameters.and_then(|p| p.get("rope_theta")).and_then(Value::as_f64);
-        let theta = match nested {
-            Some(theta) => theta,
-            None => loader.real("rope_theta")?.unwrap_or(10_000.0),
-        };
-        let mut frequencies: Vec<f32> = (0..dim / 2)
-            .map(|i| 1.0 / (theta as f32).powf((2 * i) as f32 / dim as f32))
-            .collect();
-        if let Some(parameters) = parameters {
-            scale_frequencies(&mut frequencies, parameters)?;
-        }
-        // Longer contexts than this are not trained on in a browser; the table is cut to spare memory.
-        let positions = positions.min(8192);
-        let mut table = |function: fn(f32) -> f32| {
-            let angles = (0..positions).flat_map(|position| frequencies.iter().map(move |f| position as f32 * f));
-            loader.table([positions, dim / 2], || angles.map(function).collect())
-        };
-        Ok(Self {
-            cos: table(f32::cos),
-            sin: table(f32::sin),
-        })
-    }
-
-    fn tables(&self, start: usize, tokens: usize) -> (Tensor<2>, Tensor<2>) {
-        let rows = start..start + tokens;
-        (self.cos.clone().slice([rows.clone()]), self.sin.clone().slice([rows]))
-    }
-}
-
-/// `rope_type` of config.json: `default`, `linear`, `llama3` (transformers' modeling_rope_utils.py).
-fn scale_frequencies(frequencies: &mut [f32], parameters: &Value) -> Result<()> {
-    let kind = parameters
-        .get("rope_type")
-        .or_else(|| parameters.get("type"))
-        .and_then(Value::as_str);
-    let number = |key: &str| {
-        let value = parameters.get(key).and_then(Value::as_f64);
-        value.ok_or_else(|| {
-            Error::format("this key of rope_scaling is missing")
-                .file("config.json")
-                .field(key)
-        })
-    };
-    match kind.unwrap_or("default") {
-        "default" => Ok(()),
-        "linear" => {
-            let factor = number("factor")? as f32;
-            frequencies.iter_mut().for_each(|f| *f /= factor);
-            Ok(())
-        }
-        "llama3" => {
-            let (factor, low, high) = (
-                number("factor")?,
-                number("low_freq_factor")?,
-                number("high_freq_factor")?,
-            );
-            let context = number("original_max_position_embeddings")?;
-            for f in frequencies {
-                let wavelength = 2.0 * std::f64::consts::PI / f64::from(*f);
-                let smooth = (context / wavelength - low) / (high - low);
-                let scaled = f64::from(*f) / factor;
-                *f = if wavelength > context / low {
-                    scaled
-                } else if wavelength < context / high {
-                    f64::from(*f)
-                } else {
-                    (1.0 - smooth) * scaled + smooth * f64::from(*f)
-                } as f32;
-            }
-            Ok(())
-        }
-        other => {
-            let what = format!("the rotary embedding {other:?} is not supported");
-            Err(Error::model(what).file("config.json").field("rope_type"))
-        }
     }
 }

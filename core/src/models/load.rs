@@ -1,14 +1,14 @@
 //! From files to weights on the device: one tensor at a time, shape checked, frozen or trained as the run wants it.
 
 use super::{
-    Linear, Parameter, Parameters, Weight, bitsandbytes,
+    Linear, Parameter, Parameters, Task, Weight, bitsandbytes,
     matrix::{Matrix, Stored},
     pack,
 };
 use crate::{
     device,
     error::{Error, Result},
-    formats::{ModelFiles, Storage, blocks},
+    formats::{ModelFiles, Storage},
     ops::PackedMatrix,
     quant::{Base, packing::own_format},
     random::Generator,
@@ -25,8 +25,10 @@ pub(crate) enum Role {
     Linear,
     /// A linear that is stored \[in, out\].
     Conv1d,
-    /// An embedding or a head, which keeps its file's format.
+    /// An embedding or a vocabulary's output matrix, which keeps its file's format.
     Table,
+    /// A linear of a task's head, which is always dense: adapters save it whole.
+    Head,
 }
 
 /// How a tensor starts where the files hold no weights.
@@ -55,6 +57,8 @@ pub(crate) struct Loader<'a> {
     weight_bytes: u64,
     table_bytes: u64,
     parameters: Parameters,
+    task: Task,
+    draws_what_lacks: bool,
 }
 
 /// What was loaded besides the layers.
@@ -94,6 +98,8 @@ impl<'a> Loader<'a> {
             weight_bytes: 0,
             table_bytes: 0,
             parameters: Parameters::default(),
+            task: Task::CausalLm,
+            draws_what_lacks: false,
         }
     }
 
@@ -109,6 +115,20 @@ impl<'a> Loader<'a> {
             largest_buffer_bytes,
             ..Self::new(files, kind, 0, &Device::flex(), progress)
         }
+    }
+
+    /// What the model is made for, as its architecture reads config.json.
+    pub(crate) fn task(&self) -> Task {
+        self.task
+    }
+
+    pub(crate) fn set_task(&mut self, task: Task) {
+        self.task = task;
+    }
+
+    /// From here on, a tensor that the files lack starts fresh: what follows is the head of another task than theirs.
+    pub(crate) fn draw_what_lacks(&mut self) {
+        self.draws_what_lacks = true;
     }
 
     pub(crate) fn finish(self) -> Finished {
@@ -197,7 +217,47 @@ impl<'a> Loader<'a> {
     }
 
     pub(crate) fn flag(&self, key: &str) -> bool {
-        self.key(key).and_then(Value::as_bool).unwrap_or(false)
+        self.flag_or(key, false)
+    }
+
+    pub(crate) fn flag_or(&self, key: &str, otherwise: bool) -> bool {
+        self.key(key).and_then(Value::as_bool).unwrap_or(otherwise)
+    }
+
+    /// A token's number, which may be 0.
+    pub(crate) fn token_id(&self, key: &str) -> Option<u32> {
+        self.key(key)
+            .and_then(Value::as_u64)
+            .and_then(|id| u32::try_from(id).ok())
+    }
+
+    /// The class of transformers that the model was saved from.
+    pub(crate) fn architecture(&self) -> Option<&str> {
+        self.key("architectures")?.as_array()?.first()?.as_str()
+    }
+
+    /// How many labels a classifier has; 2 where config.json does not say, as in transformers.
+    pub(crate) fn labels(&self) -> Result<usize> {
+        let named = self
+            .object("id2label")
+            .and_then(Value::as_object)
+            .map(|labels| labels.len());
+        match named.filter(|&count| count > 0) {
+            Some(count) => Ok(count),
+            None => Ok(self.optional_number("num_labels")?.unwrap_or(2)),
+        }
+    }
+
+    /// Which of `count` layers config.json's `layer_types` calls `kind`; `None` where it has no such list.
+    pub(crate) fn layers_named(&self, kind: &str, count: usize) -> Result<Option<Vec<bool>>> {
+        let Some(types) = self.key("layer_types").and_then(Value::as_array) else {
+            return Ok(None);
+        };
+        if types.len() != count {
+            let what = format!("names {} layers, the model has {count}", types.len());
+            return Err(Error::format(what).file("config.json").field("layer_types"));
+        }
+        Ok(Some(types.iter().map(|name| name.as_str() == Some(kind)).collect()))
     }
 
     pub(crate) fn text(&self, key: &str) -> Result<String> {
@@ -213,16 +273,21 @@ impl<'a> Loader<'a> {
         self.files.contains(name)
     }
 
+    /// Whether tensor `name` starts fresh.
+    fn is_drawn(&self, name: &str) -> bool {
+        self.fresh || self.draws_what_lacks && !self.files.contains(name)
+    }
+
     /// Tensor `name` of `shape`.
     pub(crate) async fn weight(&mut self, name: &str, shape: &[usize], start: Start) -> Result<Weight> {
         let count: usize = shape.iter().product();
         device::check_size(self.largest_buffer_bytes, name, 4 * count as u64)?;
         let values = if self.outline {
-            if !self.fresh {
+            if !self.is_drawn(name) {
                 self.check(name, shape)?;
             }
             Vec::new()
-        } else if self.fresh {
+        } else if self.is_drawn(name) {
             self.draw(count, start)?
         } else {
             self.read(name, shape).await?
@@ -286,9 +351,11 @@ impl<'a> Loader<'a> {
 
     /// Rows of a matrix as numbers.
     pub(super) async fn numbers(&mut self, name: &str, rows: Range<usize>) -> Result<Vec<f32>> {
-        let storage = self.files.entry(name).map_or(Storage::F32, |entry| entry.storage);
-        let bytes = self.rows(name, rows).await?;
-        blocks::decode(storage, &bytes).map_err(|error| error.file(&self.files.name).field(name))
+        let matrix = self.files.stored_matrix(name)?;
+        let numbers = self.files.read_rows_f32(name, rows).await?;
+        let blocks = numbers.len() / matrix.storage.block_elements();
+        self.advance((blocks * matrix.storage.block_bytes()) as u64);
+        Ok(numbers)
     }
 
     /// Matrix `name` of `shape`: packed where its file or the run packs it, dense else.
@@ -308,15 +375,18 @@ impl<'a> Loader<'a> {
 
     /// The matrix, packed; `None` where it is to be dense.
     async fn packed(&mut self, name: &str, shape: [usize; 2], role: Role) -> Result<Option<Stored>> {
-        if self.full || self.fresh {
+        if self.full || self.is_drawn(name) {
             return Ok(None);
         }
         if let Some(matrix) = bitsandbytes::read(self, name, shape).await? {
             return Ok(Some(self.hold(matrix, false)));
         }
+        if role == Role::Head {
+            return Ok(None);
+        }
         self.check(name, &shape)?;
         let storage = self.files.entry(name).map_or(Storage::F32, |entry| entry.storage);
-        let flipped = self.files.is_flipped(name);
+        let flipped = self.files.stored_matrix(name)?.transposed;
         let [rows, columns] = if flipped { [shape[1], shape[0]] } else { shape };
         let source = pack::Source {
             name,
@@ -328,7 +398,7 @@ impl<'a> Loader<'a> {
         let own = own_format(storage);
         // What came quantised is not quantised again.
         let floats = matches!(own, None | Some(Format::F16 | Format::Bf16));
-        let is_linear = role != Role::Table;
+        let is_linear = matches!(role, Role::Linear | Role::Conv1d);
         if is_linear && floats && self.base != Base::Own {
             // bitsandbytes quantises Conv1D's weights as [out, in].
             let turn = role == Role::Conv1d && !flipped;
@@ -377,7 +447,11 @@ impl<'a> Loader<'a> {
         } else {
             [outputs, inputs]
         };
-        let role = if transposed { Role::Conv1d } else { Role::Linear };
+        let role = match (self.draws_what_lacks, transposed) {
+            (true, _) => Role::Head,
+            (false, true) => Role::Conv1d,
+            (false, false) => Role::Linear,
+        };
         let weight = self
             .matrix(&format!("{path}.weight"), shape, Start::Normal, role)
             .await?;
@@ -393,6 +467,7 @@ impl<'a> Loader<'a> {
             weight,
             bias,
             lora: None,
+            whole: None,
         })
     }
 }
@@ -402,7 +477,7 @@ fn missing(key: &str) -> Error {
 }
 
 /// transformers' rule (Trainer.get_decay_parameter_names): biases and norms do not decay.
-fn decays(name: &str) -> bool {
+pub(super) fn decays(name: &str) -> bool {
     let name = name.to_lowercase();
     let is_norm = |part: &str| {
         part.contains("layernorm")

@@ -1,8 +1,8 @@
 //! A matrix of the base: of a linear, an embedding or a head; dense or packed.
 
 use super::{Leaves, Weight};
-use crate::ops::{self, PackedMatrix};
-use burn::tensor::Tensor;
+use crate::ops::{self, PackedMatrix, VocabularyForm};
+use burn::tensor::{Tensor, TensorData};
 
 /// W [rows, columns]: a linear's [out, in] ([in, out] as GPT-2's Conv1D), an embedding's and a head's [V, C].
 #[derive(Debug, Clone)]
@@ -42,11 +42,33 @@ impl Matrix {
         }
     }
 
-    /// scale · Σ cross-entropy of x·Wᵀ against `targets`; see [`ops::vocabulary_loss`].
-    pub(crate) fn vocabulary_loss(&self, x: Tensor<2>, targets: Tensor<1>, scale: f32, leaves: &Leaves) -> Tensor<1> {
+    /// scale · Σ cross-entropy of x·Wᵀ + bias against `targets`; see [`ops::vocabulary_loss`].
+    pub(crate) fn vocabulary_loss(
+        &self,
+        x: Tensor<2>,
+        bias: Option<Tensor<1>>,
+        targets: Tensor<1>,
+        form: VocabularyForm,
+        leaves: &Leaves,
+    ) -> Tensor<1> {
         match &self.stored {
-            Stored::Dense(weight) => ops::vocabulary_loss(x, self.dense(weight, leaves), targets, scale),
-            Stored::Packed { matrix, .. } => ops::packed_vocabulary_loss(x, matrix, targets, scale),
+            Stored::Dense(weight) => ops::vocabulary_loss(x, self.dense(weight, leaves), bias, targets, form),
+            Stored::Packed { matrix, .. } => ops::packed_vocabulary_loss(x, matrix, bias, targets, form),
+        }
+    }
+
+    /// All numbers as 32-bit floats, row by row: for a copy that is to be trained.
+    pub(crate) fn unpacked(&self, leaves: &Leaves) -> Tensor<1> {
+        match &self.stored {
+            Stored::Dense(weight) => weight.flat(leaves),
+            Stored::Packed { matrix, flipped } => {
+                let rows = matrix.rows();
+                let ids: Vec<f32> = (0..rows).map(|row| row as f32).collect();
+                let ids = Tensor::from_data(TensorData::new(ids, [rows]), &matrix.device());
+                let numbers = ops::packed_embedding(ids, matrix);
+                let numbers = if *flipped { numbers.transpose() } else { numbers };
+                numbers.reshape([self.rows * self.columns])
+            }
         }
     }
 }

@@ -1,16 +1,26 @@
-//! Decoder language models: stock checkpoints in, losses and logits out.
+//! Language models: stock checkpoints in, losses and logits out.
 //!
-//! [`Model`] is a frozen (or, in full training, trained) base of one architecture plus what is trained on top of it. What is
+//! [`Model`] is a frozen (or, in full training, trained) base of one architecture, the head of one task, and what is trained on top. What is
 //! trained lives in [`Parameters`], outside the layers: a forward pass takes [`Leaves`], which are those parameters either
 //! tracked for gradients or plain, and layers refer to them by number. So evaluation, accumulation and the optimizer never
 //! touch the model's structure.
 
+mod activation;
+mod bert;
 mod bitsandbytes;
+mod gemma;
 mod gpt2;
+mod head;
 mod llama;
 mod load;
 pub(crate) mod matrix;
+mod modernbert;
+mod norm;
 mod pack;
+mod rope;
+mod t5;
+
+pub use head::{Problem, Task};
 
 use crate::{
     data::Batch,
@@ -22,13 +32,16 @@ use crate::{
         peft::{Adapter, AdapterConfig, chosen_modules},
     },
     lora::Lora,
+    ops::VocabularyForm,
     protocol::ModelInfo,
     quant::Base,
     random::Generator,
 };
+use activation::Activation;
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
+use head::{Classifier, ClassifierNames, Head, Pooling};
 use load::{Finished, Loader};
-use matrix::Matrix;
+use matrix::{Matrix, Stored};
 
 /// One trained tensor.
 #[derive(Debug, Clone)]
@@ -140,17 +153,53 @@ pub(crate) struct Linear {
     pub(crate) weight: Matrix,
     pub(crate) bias: Option<Weight>,
     pub(crate) lora: Option<Lora>,
+    /// A trained copy that stands in for weight and bias while the adapter takes part (PEFT's `modules_to_save`).
+    pub(crate) whole: Option<Whole>,
+}
+
+/// The trained copy of a linear, saved whole beside the adapter.
+#[derive(Debug)]
+pub(crate) struct Whole {
+    weight: Matrix,
+    bias: Option<Weight>,
 }
 
 impl Linear {
     /// y = x·Wᵀ + bias + s·(drop(x)·Aᵀ)·Bᵀ; x \[n, in\] → \[n, out\].
     pub(crate) fn forward(&self, x: Tensor<2>, pass: &Pass) -> Tensor<2> {
-        let bias = self.bias.as_ref().map(|bias| bias.flat(pass.leaves));
-        let y = self.weight.multiply(x.clone(), bias, self.transposed, pass.leaves);
+        let (weight, bias) = match &self.whole {
+            Some(whole) if pass.use_adapter => (&whole.weight, &whole.bias),
+            _ => (&self.weight, &self.bias),
+        };
+        let bias = bias.as_ref().map(|bias| bias.flat(pass.leaves));
+        let y = weight.multiply(x.clone(), bias, self.transposed, pass.leaves);
         match &self.lora {
             Some(lora) if pass.use_adapter => lora.forward(y, x, pass),
             _ => y,
         }
+    }
+
+    /// Puts a trained copy of it among the parameters, under PEFT's name.
+    fn copy_whole(&mut self, parameters: &mut Parameters) {
+        let frozen = parameters.plain();
+        let mut push = |value: Tensor<1>, part: &str, shape: Vec<usize>| {
+            let name = format!("base_model.model.{}.{part}", self.path);
+            Weight::Trained(parameters.push(Parameter {
+                decay: load::decays(&name),
+                value,
+                name,
+                shape,
+            }))
+        };
+        let (rows, columns) = (self.weight.rows, self.weight.columns);
+        let weight = Matrix {
+            stored: Stored::Dense(push(self.weight.unpacked(&frozen), "weight", vec![rows, columns])),
+            rows,
+            columns,
+        };
+        let bias = self.bias.as_ref();
+        let bias = bias.map(|bias| push(bias.flat(&frozen), "bias", vec![self.outputs]));
+        self.whole = Some(Whole { weight, bias });
     }
 }
 
@@ -172,7 +221,8 @@ pub(crate) struct Tokens {
     pub(crate) start: usize,
 }
 
-/// Keys and values of the tokens seen so far, a pair \[1, K, T, D\] for each layer.
+/// Keys and values of the tokens seen so far, a pair \[1, K, T, D\] for each layer; of an encoder-decoder, the decoder's, and then
+/// those that it reads of the encoder.
 #[derive(Debug, Clone, Default)]
 pub struct KvCache {
     layers: Vec<Option<(Tensor<4>, Tensor<4>)>>,
@@ -204,12 +254,19 @@ impl KvCache {
         *slot = Some((k.clone(), v.clone()));
         (k, v)
     }
+
+    /// A layer's keys and values as they are.
+    pub(crate) fn kept(&self, layer: usize) -> Option<(Tensor<4>, Tensor<4>)> {
+        self.layers.get(layer)?.clone()
+    }
 }
 
-/// Layers and what they take: a model, or the sizes of one.
+/// Layers, head and what they take: a model, or the sizes of one.
 pub(crate) struct Outline {
     pub(crate) info: ModelInfo,
-    pub(crate) decoder: Decoder,
+    architecture: Architecture,
+    head: Head,
+    task: Task,
     pub(crate) parameters: Parameters,
     /// What tables of constants take on the device.
     pub(crate) table_bytes: u64,
@@ -225,58 +282,125 @@ impl Outline {
 
     async fn load(files: &ModelFiles, mut loader: Loader<'_>) -> Result<Self> {
         let model_type = loader.text("model_type")?;
-        let decoder = match model_type.as_str() {
+        let (architecture, head) = match model_type.as_str() {
             "llama" | "mistral" | "qwen2" | "qwen3" => {
-                Decoder::Llama(Box::new(llama::Llama::load(&mut loader, &model_type).await?))
+                loader.set_task(head::task(&loader, Task::CausalLm));
+                let model = llama::Llama::load(&mut loader, &model_type).await?;
+                let head = decoder_head(&mut loader, model.width, "score").await?;
+                (Architecture::Llama(Box::new(model)), head)
             }
-            "gpt2" => Decoder::Gpt2(Box::new(gpt2::Gpt2::load(&mut loader).await?)),
+            "gpt2" => {
+                loader.set_task(head::task(&loader, Task::CausalLm));
+                let model = gpt2::Gpt2::load(&mut loader).await?;
+                let head = decoder_head(&mut loader, model.width, "classifier").await?;
+                (Architecture::Gpt2(Box::new(model)), head)
+            }
+            "gemma2" | "gemma3_text" => {
+                loader.set_task(head::task(&loader, Task::CausalLm));
+                let model = gemma::Gemma::load(&mut loader, &model_type).await?;
+                let head = decoder_head(&mut loader, model.width, "score").await?;
+                (Architecture::Gemma(Box::new(model)), head)
+            }
+            "t5" => {
+                loader.set_task(Task::Seq2SeqLm);
+                let model = t5::T5::load(&mut loader).await?;
+                (Architecture::T5(Box::new(model)), Head::Vocabulary)
+            }
+            "bert" | "roberta" | "xlm-roberta" | "distilbert" => {
+                loader.set_task(head::task(&loader, Task::Features));
+                let (model, head) = bert::Bert::load(&mut loader, &model_type).await?;
+                (Architecture::Bert(Box::new(model)), head)
+            }
+            "modernbert" => {
+                loader.set_task(head::task(&loader, Task::Features));
+                let (model, head) = modernbert::ModernBert::load(&mut loader).await?;
+                (Architecture::ModernBert(Box::new(model)), head)
+            }
             other => {
                 return Err(Error::model(format!("the architecture {other:?} is not supported"))
                     .field("model_type")
-                    .remedy("Supported here: llama, mistral, qwen2, qwen3, gpt2."));
+                    .remedy(format!("Supported here: {}.", SUPPORTED.join(", "))));
             }
         };
+        let task = loader.task();
         let Finished {
             parameters,
             weights,
             weight_bytes,
             table_bytes,
         } = loader.finish();
-        let linears: Vec<&str> = decoder.linears().iter().map(|linear| linear.path.as_str()).collect();
+        let linears = architecture.linears().into_iter().chain(head.linears());
+        let linears: Vec<&str> = linears.map(|linear| linear.path.as_str()).collect();
         let info = ModelInfo {
             name: files.name.clone(),
             model_type,
             parameters: weights,
             weight_bytes,
             formats: storage_bytes(files),
-            vocab_size: decoder.vocab_size(),
-            num_hidden_layers: decoder.layers(),
-            hidden_size: decoder.width(),
-            max_position_embeddings: decoder.max_positions(),
+            vocab_size: architecture.vocab_size(),
+            num_hidden_layers: architecture.layers(),
+            hidden_size: architecture.width(),
+            max_position_embeddings: architecture.max_positions(),
             has_chat_template: files.chat_template.is_some(),
             linear_modules: suffixes(&linears),
         };
         Ok(Self {
             info,
-            decoder,
+            architecture,
+            head,
+            task,
             parameters,
             table_bytes,
         })
     }
+
+    /// The linears of layers and head.
+    pub(crate) fn linears(&self) -> Vec<&Linear> {
+        let mut linears = self.architecture.linears();
+        linears.extend(self.head.linears());
+        linears
+    }
+
+    /// `config` as [`Model::attach_lora`] takes it.
+    pub(crate) fn with_head(&self, config: &AdapterConfig) -> AdapterConfig {
+        with_head(self.task, config)
+    }
+
+    /// The memory of [`Model::loss`]; `None` where it is not known.
+    pub(crate) fn walk(&self, walk: &mut Walk) -> Option<()> {
+        let hidden = self.architecture.walk(walk)?;
+        let matrix = self.architecture.head();
+        match &self.head {
+            Head::Vocabulary => walk.vocabulary_loss(hidden, matrix, self.architecture.logit_cap() > 0.0),
+            Head::MaskedLm(head) => {
+                let hidden = head.dense.walk(walk, hidden);
+                walk.vocabulary_loss(hidden, head.weight.as_ref().unwrap_or(matrix), false);
+            }
+            Head::Classifier(head) => head.walk(walk, hidden),
+            Head::None => return None,
+        }
+        Some(())
+    }
 }
 
-pub(crate) enum Decoder {
+enum Architecture {
     Llama(Box<llama::Llama>),
     Gpt2(Box<gpt2::Gpt2>),
+    Bert(Box<bert::Bert>),
+    ModernBert(Box<modernbert::ModernBert>),
+    Gemma(Box<gemma::Gemma>),
+    T5(Box<t5::T5>),
 }
 
-/// A causal language model and what is trained on it.
+/// A language model and what is trained on it.
 pub struct Model {
     /// The trained tensors.
     pub parameters: Parameters,
     /// What it is.
     pub info: ModelInfo,
-    decoder: Decoder,
+    architecture: Architecture,
+    head: Head,
+    task: Task,
     adapter: Option<AdapterConfig>,
     device: Device,
     pad_token_id: u32,
@@ -312,7 +436,9 @@ impl Model {
         let loader = Loader::new(files, (full, base), seed, device, progress);
         let Outline {
             info,
-            decoder,
+            architecture,
+            head,
+            task,
             parameters,
             ..
         } = Outline::load(files, loader).await?;
@@ -320,7 +446,9 @@ impl Model {
         Ok(Self {
             parameters,
             info,
-            decoder,
+            architecture,
+            head,
+            task,
             adapter: None,
             device: device.clone(),
             pad_token_id,
@@ -332,6 +460,19 @@ impl Model {
         self.pad_token_id
     }
 
+    /// What its head is made for.
+    pub fn task(&self) -> Task {
+        self.task
+    }
+
+    /// What the numbers of a classifier's rows are; `None` of other models.
+    pub fn problem(&self) -> Option<Problem> {
+        match &self.head {
+            Head::Classifier(head) => Some(head.problem),
+            _ => None,
+        }
+    }
+
     /// The device that it lives on.
     pub fn device(&self) -> &Device {
         &self.device
@@ -339,16 +480,22 @@ impl Model {
 
     /// Puts fresh adapters on the linears that `config` chooses: A uniform in ±1/√in, B zero. What was trained before is dropped.
     ///
+    /// A classifier's head is trained whole, as PEFT does by the names `classifier` and `score`.
+    ///
     /// # Errors
     /// No linear matches, or the model is in full training.
     pub fn attach_lora(&mut self, config: &AdapterConfig, seed: u64) -> Result<()> {
         self.detach_lora()?;
-        let mut linears = self.decoder.linears_mut();
+        let config = &with_head(self.task, config);
+        let mut linears = self.architecture.linears_mut();
+        linears.extend(self.head.linears_mut());
         let paths: Vec<&str> = linears.iter().map(|linear| linear.path.as_str()).collect();
         let chosen = chosen_modules(&paths, config)?;
         let mut generator = Generator::new(seed, "init");
         for linear in &mut linears {
-            if chosen.iter().any(|module| module.path == linear.path) {
+            if is_saved_whole(&linear.path, config) {
+                linear.copy_whole(&mut self.parameters);
+            } else if chosen.iter().any(|module| module.path == linear.path) {
                 let lora = Lora::fresh(linear, config, &mut generator, &mut self.parameters, &self.device)?;
                 linear.lora = Some(lora);
             }
@@ -367,8 +514,14 @@ impl Model {
         }
         self.parameters = Parameters::default();
         self.adapter = None;
-        for linear in self.decoder.linears_mut() {
+        for linear in self
+            .architecture
+            .linears_mut()
+            .into_iter()
+            .chain(self.head.linears_mut())
+        {
             linear.lora = None;
+            linear.whole = None;
         }
         Ok(())
     }
@@ -434,7 +587,10 @@ impl Model {
         Ok(tensors)
     }
 
-    /// `scale` · Σ cross-entropy of the batch's target tokens (labels that are not −100, shifted by one), in nats → \[1\].
+    /// `scale` · Σ of the losses of the batch's targets → \[1\]; 0 of a model without a head.
+    ///
+    /// Of vocabularies and classes it is the cross-entropy, in nats, of labels that are not −100 (shifted by one where the task is the
+    /// next token); of any-of classes the binary cross-entropy; of numbers the squared error.
     pub fn loss(&self, leaves: &Leaves, batch: &Batch, scale: f32, dropout_seed: Option<u64>) -> Tensor<1> {
         self.loss_of(
             &Pass {
@@ -462,9 +618,14 @@ impl Model {
 
     fn loss_of(&self, pass: &Pass, batch: &Batch, scale: f32) -> Tensor<1> {
         let hidden = self.hidden(pass, batch);
-        let (rows, targets) = crate::loss::targets(batch);
+        let (rows, targets) = match &self.head {
+            Head::Vocabulary if self.task == Task::CausalLm => crate::loss::targets(batch),
+            Head::Vocabulary | Head::MaskedLm(_) => crate::loss::targets_in_place(batch),
+            Head::Classifier(head) => return head.loss(head.logits(hidden, pass, batch), batch, scale),
+            Head::None => return Tensor::zeros([1], &self.device),
+        };
         let targets = Tensor::from_data(TensorData::new(targets, [rows.len()]), &self.device);
-        let hidden = if rows.len() == batch.rows * batch.tokens {
+        let hidden = if rows.len() == hidden.dims()[0] {
             hidden
         } else {
             let rows: Vec<i32> = rows.iter().map(|&row| row as i32).collect();
@@ -474,10 +635,16 @@ impl Model {
                 Tensor::<1, Int>::from_data(TensorData::new(rows, [count]), &self.device),
             )
         };
-        self.decoder.head().vocabulary_loss(hidden, targets, scale, pass.leaves)
+        let form = VocabularyForm {
+            scale,
+            soft_cap: self.architecture.logit_cap(),
+        };
+        let Output { hidden, matrix, bias } = self.output(hidden, pass);
+        matrix.vocabulary_loss(hidden, bias, targets, form, pass.leaves)
     }
 
-    /// Logits of every token \[B·T, V\]; for tests and small models, since training never holds them.
+    /// Logits: of a vocabulary \[B·T, V\], for tests and small models, since training never holds them; of classes \[B, L\] or, where
+    /// tokens are classified, \[B·T, L\]. Without a head, the hidden states \[B·T, C\].
     pub fn logits(&self, leaves: &Leaves, batch: &Batch) -> Tensor<2> {
         let pass = Pass {
             leaves,
@@ -485,7 +652,47 @@ impl Model {
             dropout_seed: None,
         };
         let hidden = self.hidden(&pass, batch);
-        self.decoder.head().multiply(hidden, None, false, leaves)
+        match &self.head {
+            Head::Classifier(head) => head.logits(hidden, &pass, batch),
+            Head::None => hidden,
+            Head::Vocabulary | Head::MaskedLm(_) => self.vocabulary_logits(hidden, &pass),
+        }
+    }
+
+    /// The last layer's hidden states \[B·T, C\], as the model's head reads them.
+    pub fn hidden_states(&self, leaves: &Leaves, batch: &Batch, use_adapter: bool) -> Tensor<2> {
+        let pass = Pass {
+            leaves,
+            use_adapter,
+            dropout_seed: None,
+        };
+        self.hidden(&pass, batch)
+    }
+
+    fn vocabulary_logits(&self, hidden: Tensor<2>, pass: &Pass) -> Tensor<2> {
+        let Output { hidden, matrix, bias } = self.output(hidden, pass);
+        let logits = matrix.multiply(hidden, bias, false, pass.leaves);
+        match self.architecture.logit_cap() {
+            cap if cap > 0.0 => Activation::Tanh.apply(logits / cap) * cap,
+            _ => logits,
+        }
+    }
+
+    /// What logits over the vocabulary are made of.
+    fn output(&self, hidden: Tensor<2>, pass: &Pass) -> Output<'_> {
+        let matrix = self.architecture.head();
+        let Head::MaskedLm(head) = &self.head else {
+            return Output {
+                hidden,
+                matrix,
+                bias: None,
+            };
+        };
+        Output {
+            hidden: head.dense.forward(hidden, pass),
+            matrix: head.weight.as_ref().unwrap_or(matrix),
+            bias: Some(head.bias.flat(pass.leaves)),
+        }
     }
 
     fn hidden(&self, pass: &Pass, batch: &Batch) -> Tensor<2> {
@@ -501,12 +708,19 @@ impl Model {
             tokens,
             start: 0,
         };
-        self.decoder.hidden(pass, input, None)
+        match &self.architecture {
+            Architecture::Llama(model) => model.hidden(pass, input, None),
+            Architecture::Gpt2(model) => model.hidden(pass, input, None),
+            Architecture::Bert(model) => model.hidden(pass, input.ids, input.mask, batch),
+            Architecture::ModernBert(model) => model.hidden(pass, input.ids, input.mask),
+            Architecture::Gemma(model) => model.hidden(pass, input, None),
+            Architecture::T5(model) => model.hidden(pass, input, batch),
+        }
     }
 
     /// An empty cache for one row.
     pub fn new_cache(&self) -> KvCache {
-        let layers = vec![None; self.decoder.layers()];
+        let layers = vec![None; self.architecture.kept_pairs()];
         KvCache {
             layers,
             tokens: 0,
@@ -514,14 +728,20 @@ impl Model {
         }
     }
 
-    /// Logits \[1, V\] of the token after `ids`, which follow what the cache holds.
+    /// Whether it continues or answers texts.
+    pub fn generates(&self) -> bool {
+        matches!(self.task, Task::CausalLm | Task::Seq2SeqLm)
+    }
+
+    /// Logits \[1, V\] of the token after `ids`, which follow what the cache holds; zeros where the model continues no texts. On an
+    /// empty cache an encoder-decoder takes `ids` for what it answers, later for what was answered.
     pub fn next_logits(&self, leaves: &Leaves, ids: &[u32], cache: &mut KvCache, use_adapter: bool) -> Tensor<2> {
         let pass = Pass {
             leaves,
             use_adapter,
             dropout_seed: None,
         };
-        let (tokens, seen) = (ids.len(), cache.tokens);
+        let (mut tokens, seen) = (ids.len(), cache.tokens);
         let values: Vec<f32> = ids.iter().map(|&id| id as f32).collect();
         let input = Tokens {
             ids: Tensor::from_data(TensorData::new(values, [tokens]), &self.device),
@@ -530,11 +750,98 @@ impl Model {
             tokens,
             start: seen,
         };
-        let hidden = self.decoder.hidden(&pass, input, Some(cache));
+        let hidden = match &self.architecture {
+            Architecture::Llama(model) => model.hidden(&pass, input, Some(cache)),
+            Architecture::Gpt2(model) => model.hidden(&pass, input, Some(cache)),
+            Architecture::Gemma(model) => model.hidden(&pass, input, Some(cache)),
+            Architecture::T5(model) => {
+                // What goes into the encoder takes no place in the answer, which begins with a token of its own.
+                let answered = if cache.is_empty() { 1 } else { tokens };
+                let hidden = model.next(&pass, input, cache);
+                tokens = answered;
+                hidden
+            }
+            Architecture::Bert(_) | Architecture::ModernBert(_) => {
+                return Tensor::zeros([1, self.info.vocab_size], &self.device);
+            }
+        };
         cache.tokens += tokens;
-        let last = hidden.narrow(0, tokens - 1, 1);
-        self.decoder.head().multiply(last, None, false, leaves)
+        self.vocabulary_logits(hidden.narrow(0, tokens - 1, 1), &pass)
     }
+}
+
+/// The `model_type`s that are read.
+const SUPPORTED: [&str; 12] = [
+    "llama",
+    "mistral",
+    "qwen2",
+    "qwen3",
+    "gpt2",
+    "bert",
+    "roberta",
+    "distilbert",
+    "modernbert",
+    "gemma2",
+    "gemma3_text",
+    "t5",
+];
+
+/// Logits over the vocabulary are hidden \[n, C\] · matrixᵀ \[V, C\] + bias \[V\].
+struct Output<'a> {
+    hidden: Tensor<2>,
+    matrix: &'a Matrix,
+    bias: Option<Tensor<1>>,
+}
+
+/// The head of a decoder: its output matrix, or classes read from the last token (`score`, without bias) or from each (`of_tokens`).
+async fn decoder_head(loader: &mut Loader<'_>, width: usize, of_tokens: &str) -> Result<Head> {
+    let (pooling, out) = match loader.task() {
+        Task::SequenceClassification => (Pooling::Last, "score"),
+        Task::TokenClassification => (Pooling::None, of_tokens),
+        _ => return Ok(Head::Vocabulary),
+    };
+    let names = ClassifierNames {
+        dense: None,
+        dense_bias: false,
+        dense_norm: None,
+        out,
+        out_bias: pooling == Pooling::None,
+    };
+    let head = Classifier::load(loader, names, width, pooling).await?;
+    Ok(Head::Classifier(Box::new(head)))
+}
+
+/// `config` with what PEFT adds for a classifier: its task type and the head among the modules saved whole.
+fn with_head(task: Task, config: &AdapterConfig) -> AdapterConfig {
+    let mut config = config.clone();
+    let task_type = match task {
+        Task::SequenceClassification => "SEQ_CLS",
+        Task::TokenClassification => "TOKEN_CLS",
+        _ => return config,
+    };
+    config.task_type = Some(task_type.into());
+    let saved = config.modules_to_save.get_or_insert_default();
+    for name in ["classifier", "score"] {
+        if !saved.iter().any(|known| known == name) {
+            saved.push(name.into());
+        }
+    }
+    config
+}
+
+/// PEFT's test for `modules_to_save`: the name of the module, or of one that it is part of, ends with a name of the list
+/// (DistilBERT's pre_classifier does end with classifier).
+pub(crate) fn is_saved_whole(path: &str, config: &AdapterConfig) -> bool {
+    let dots = path.match_indices('.').map(|(place, _)| &path[..place]);
+    let mut modules = dots.chain([path]);
+    let saved = config.modules_to_save.as_deref().unwrap_or_default();
+    modules.any(|module| saved.iter().any(|name| module.ends_with(name.as_str())))
+}
+
+/// Whole numbers, or a column of factors, on the device.
+fn numbers(values: Vec<f32>, device: &Device) -> Tensor<1> {
+    let count = values.len();
+    Tensor::from_data(TensorData::new(values, [count]), device)
 }
 
 /// Reads a flat tensor back.
@@ -577,60 +884,101 @@ fn suffixes(paths: &[&str]) -> Vec<String> {
     found
 }
 
-impl Decoder {
-    fn hidden(&self, pass: &Pass, input: Tokens, cache: Option<&mut KvCache>) -> Tensor<2> {
+impl Architecture {
+    /// The memory of a pass through the layers; `None` where it is not known.
+    fn walk(&self, walk: &mut Walk) -> Option<Flow> {
         match self {
-            Self::Llama(model) => model.hidden(pass, input, cache),
-            Self::Gpt2(model) => model.hidden(pass, input, cache),
+            Self::Llama(model) => Some(model.walk(walk)),
+            Self::Gpt2(model) => Some(model.walk(walk)),
+            Self::Bert(model) => Some(model.walk(walk)),
+            Self::Gemma(model) => Some(model.walk(walk)),
+            Self::ModernBert(model) => Some(model.walk(walk)),
+            // The length of its answers is the data's.
+            Self::T5(_) => None,
         }
     }
-    /// The memory of [`Self::hidden`].
-    pub(crate) fn walk(&self, walk: &mut Walk) -> Flow {
-        match self {
-            Self::Llama(model) => model.walk(walk),
-            Self::Gpt2(model) => model.walk(walk),
-        }
-    }
-    pub(crate) fn head(&self) -> &Matrix {
+    fn head(&self) -> &Matrix {
         match self {
             Self::Llama(model) => model.head(),
             Self::Gpt2(model) => model.head(),
+            Self::Bert(model) => model.embedding(),
+            Self::ModernBert(model) => model.embedding(),
+            Self::Gemma(model) => model.head(),
+            Self::T5(model) => model.head(),
         }
     }
-    pub(crate) fn linears(&self) -> Vec<&Linear> {
+    fn linears(&self) -> Vec<&Linear> {
         match self {
             Self::Llama(model) => model.linears(),
             Self::Gpt2(model) => model.linears(),
+            Self::Bert(model) => model.linears(),
+            Self::ModernBert(model) => model.linears(),
+            Self::Gemma(model) => model.linears(),
+            Self::T5(model) => model.linears(),
         }
     }
     fn linears_mut(&mut self) -> Vec<&mut Linear> {
         match self {
             Self::Llama(model) => model.linears_mut(),
             Self::Gpt2(model) => model.linears_mut(),
+            Self::Bert(model) => model.linears_mut(),
+            Self::ModernBert(model) => model.linears_mut(),
+            Self::Gemma(model) => model.linears_mut(),
+            Self::T5(model) => model.linears_mut(),
         }
     }
     fn layers(&self) -> usize {
         match self {
             Self::Llama(model) => model.layers.len(),
             Self::Gpt2(model) => model.layers.len(),
+            Self::Bert(model) => model.layers.len(),
+            Self::ModernBert(model) => model.layers.len(),
+            Self::Gemma(model) => model.layers.len(),
+            Self::T5(model) => model.layers(),
+        }
+    }
+    /// Pairs of keys and values that a cache holds.
+    fn kept_pairs(&self) -> usize {
+        match self {
+            Self::T5(model) => model.kept_pairs(),
+            other => other.layers(),
+        }
+    }
+    /// c of c·tanh(logit / c); 0 for none.
+    fn logit_cap(&self) -> f32 {
+        match self {
+            Self::Gemma(model) => model.logit_cap,
+            _ => 0.0,
         }
     }
     fn vocab_size(&self) -> usize {
         match self {
             Self::Llama(model) => model.vocab,
             Self::Gpt2(model) => model.vocab,
+            Self::Bert(model) => model.vocab,
+            Self::ModernBert(model) => model.vocab,
+            Self::Gemma(model) => model.vocab,
+            Self::T5(model) => model.vocab,
         }
     }
     fn width(&self) -> usize {
         match self {
             Self::Llama(model) => model.width,
             Self::Gpt2(model) => model.width,
+            Self::Bert(model) => model.width,
+            Self::ModernBert(model) => model.width,
+            Self::Gemma(model) => model.width,
+            Self::T5(model) => model.width,
         }
     }
     fn max_positions(&self) -> usize {
         match self {
             Self::Llama(model) => model.max_positions,
             Self::Gpt2(model) => model.max_positions,
+            Self::Bert(model) => model.max_positions,
+            Self::ModernBert(model) => model.max_positions,
+            Self::Gemma(model) => model.max_positions,
+            Self::T5(model) => model.max_positions,
         }
     }
 }

@@ -6,8 +6,9 @@
 //! so a frozen weight costs nothing in the backward pass.
 
 use super::forward::{
-    AdamWStep, AttentionForm, LoraForm, Ops, PackedForm, Product, RopeForm, VocabularyLoss, drop, linear_dx, one,
-    packed_product, probabilities, rope_kernel, rows_width, softmax_kernel, up, vocabulary_loss,
+    AdamWStep, AttentionForm, LoraForm, Ops, PackedForm, Probabilities, Product, RopeForm, VocabularyForm,
+    VocabularyLoss, Wants, cap_kernel, column_sums, drop, linear_dx, one, packed_product, probabilities, rope_kernel,
+    rows_width, softmax_kernel, up, vocabulary_loss,
 };
 use super::launch::Launch;
 use burn::backend::{Autodiff, AutodiffBackend, Shape, TensorMetadata, tensor::FloatTensor};
@@ -125,8 +126,38 @@ impl<B: Launch, C: CheckpointStrategy> Ops for Autodiff<B, C> {
             C,
             AttentionBackward { form },
             [q, k, v],
-            (q.clone(), k.clone(), v.clone(), mask.clone()),
+            AttentionState {
+                q: q.clone(),
+                k: k.clone(),
+                v: v.clone(),
+                bias: None,
+                mask: mask.clone()
+            },
             <B as Ops>::attention(q, k, v, mask, form)
+        )
+    }
+
+    fn attention_bias(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        mask: FloatTensor<Self>,
+        form: AttentionForm,
+    ) -> FloatTensor<Self> {
+        let mask = mask.into_primitive();
+        record!(
+            C,
+            AttentionBackward { form },
+            [q, k, v, bias],
+            AttentionState {
+                q: q.clone(),
+                k: k.clone(),
+                v: v.clone(),
+                bias: Some(bias.clone()),
+                mask: mask.clone()
+            },
+            <B as Ops>::attention_bias(q, k, v, bias, mask, form)
         )
     }
 
@@ -138,6 +169,10 @@ impl<B: Launch, C: CheckpointStrategy> Ops for Autodiff<B, C> {
             (gate.clone(), up.clone()),
             <B as Ops>::silu_mul(gate, up)
         )
+    }
+
+    fn gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        record!(C, GeluBackward, [x], x.clone(), <B as Ops>::gelu(x))
     }
 
     fn gelu_new(x: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -159,14 +194,18 @@ impl<B: Launch, C: CheckpointStrategy> Ops for Autodiff<B, C> {
         x: FloatTensor<Self>,
         w: FloatTensor<Self>,
         targets: FloatTensor<Self>,
-        scale: f32,
+        form: VocabularyForm,
     ) -> FloatTensor<Self> {
-        let wants = (x.is_tracked(), w.is_tracked());
+        let wants = Wants {
+            dx: x.is_tracked(),
+            dw: w.is_tracked(),
+            dbias: false,
+        };
         let nodes = [x.node(), w.node()];
         let (x, w, targets) = (x.into_primitive(), w.into_primitive(), targets.into_primitive());
-        let VocabularyLoss { loss, dx, dw } = vocabulary_loss::<B>(x, w, targets, scale, wants);
+        let VocabularyLoss { loss, dx, dw, .. } = vocabulary_loss::<B>(x, w, None, targets, form, wants);
         match VocabularyLossBackward.prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish((dx, dw), loss),
+            OpsKind::Tracked(prep) => prep.finish([dx, dw], loss),
             OpsKind::UnTracked(prep) => prep.finish(loss),
         }
     }
@@ -212,9 +251,17 @@ impl<B: Launch, C: CheckpointStrategy> Ops for Autodiff<B, C> {
         Self::from_inner(B::cross_entropy(logits.into_primitive(), targets.into_primitive()))
     }
 
-    fn cross_entropy_backward(logits: FloatTensor<Self>, targets: FloatTensor<Self>, scale: f32) -> FloatTensor<Self> {
+    fn soft_cap(logits: FloatTensor<Self>, cap: f32) -> FloatTensor<Self> {
+        Self::from_inner(B::soft_cap(logits.into_primitive(), cap))
+    }
+
+    fn cross_entropy_backward(
+        logits: FloatTensor<Self>,
+        targets: FloatTensor<Self>,
+        form: VocabularyForm,
+    ) -> FloatTensor<Self> {
         let (logits, targets) = (logits.into_primitive(), targets.into_primitive());
-        Self::from_inner(B::cross_entropy_backward(logits, targets, scale))
+        Self::from_inner(B::cross_entropy_backward(logits, targets, form))
     }
 
     fn given_gradient(
@@ -228,6 +275,27 @@ impl<B: Launch, C: CheckpointStrategy> Ops for Autodiff<B, C> {
         match GivenGradient.prepare::<C>(node).compute_bound().stateful() {
             OpsKind::Tracked(prep) => prep.finish(gradient, value),
             OpsKind::UnTracked(prep) => prep.finish(value),
+        }
+    }
+
+    fn vocabulary_loss_bias(
+        x: FloatTensor<Self>,
+        w: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        targets: FloatTensor<Self>,
+        form: VocabularyForm,
+    ) -> FloatTensor<Self> {
+        let wants = Wants {
+            dx: x.is_tracked(),
+            dw: w.is_tracked(),
+            dbias: bias.is_tracked(),
+        };
+        let nodes = [x.node(), w.node(), bias.node()];
+        let (x, w, bias) = (x.into_primitive(), w.into_primitive(), bias.into_primitive());
+        let found = vocabulary_loss::<B>(x, w, Some(bias), targets.into_primitive(), form, wants);
+        match VocabularyLossBackward.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish([found.dx, found.dw, found.dbias], found.loss),
+            OpsKind::UnTracked(prep) => prep.finish(found.loss),
         }
     }
 
@@ -246,6 +314,23 @@ impl<B: Launch, C: CheckpointStrategy> Ops for Autodiff<B, C> {
             step,
         );
         (Self::from_inner(p), Self::from_inner(m), Self::from_inner(v))
+    }
+
+    fn adamw_8bit(
+        p: FloatTensor<Self>,
+        g: FloatTensor<Self>,
+        state: FloatTensor<Self>,
+        tables: FloatTensor<Self>,
+        step: AdamWStep,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let (p, state) = B::adamw_8bit(
+            p.into_primitive(),
+            g.into_primitive(),
+            state.into_primitive(),
+            tables.into_primitive(),
+            step,
+        );
+        (Self::from_inner(p), Self::from_inner(state))
     }
 
     fn sum_squares(x: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -434,16 +519,27 @@ impl<B: Launch> Backward<B, 1> for RopeBackward {
     }
 }
 
+#[derive(Debug, Clone)]
+struct AttentionState<B: Launch> {
+    q: FloatTensor<B>,
+    k: FloatTensor<B>,
+    v: FloatTensor<B>,
+    bias: Option<FloatTensor<B>>,
+    mask: FloatTensor<B>,
+}
+
 #[derive(Debug)]
 struct AttentionBackward {
     form: AttentionForm,
 }
-impl<B: Launch> Backward<B, 3> for AttentionBackward {
-    /// q, k, v and the mask.
-    type State = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
-    fn backward(self, ops: Node<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+/// N is 3 for q, k and v, 4 where there is a bias.
+impl<B: Launch, const N: usize> Backward<B, N> for AttentionBackward {
+    type State = AttentionState<B>;
+    fn backward(self, ops: Node<Self::State, N>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = grads.consume::<B>(&ops.node);
-        let ((q, k, v, mask), [of_q, of_k, of_v], form) = (ops.state, ops.parents, self.form);
+        let (AttentionState { q, k, v, bias, mask }, form) = (ops.state, self.form);
+        let mut parents = ops.parents.into_iter();
+        let [of_q, of_k, of_v, of_bias] = std::array::from_fn(|_| parents.next().flatten());
         let (batch, rows, keys, dim) = (
             form.batch * form.kv_heads,
             form.group * form.queries,
@@ -462,21 +558,25 @@ impl<B: Launch> Backward<B, 3> for AttentionBackward {
             one::<B>(product.batched(batch, MatMulAdd::None), vec![a, b], shape)
         };
         let scores = Shape::new([batch, rows, keys]);
-        let p = probabilities::<B>(q.clone(), k.clone(), mask, form);
+        let Probabilities { p, capped } = probabilities::<B>(q.clone(), k.clone(), bias, mask, form);
         if let Some(node) = of_v {
             let dv = run(keys, dim, rows, (true, false), p.clone(), dy.clone(), v.shape());
             grads.register::<B>(node.id, dv);
         }
-        if of_q.is_none() && of_k.is_none() {
+        if of_q.is_none() && of_k.is_none() && of_bias.is_none() {
             return;
         }
         let dp = run(rows, keys, dim, (false, true), dy, v, scores.clone());
-        let kernel = kernels::CausalSoftmaxBackward {
-            rows: batch * rows,
-            keys,
-            scale: softmax_kernel(form).scale,
+        let ds = one::<B>(softmax_kernel(form).backward(), vec![p, dp], scores.clone());
+        let ds = match (cap_kernel(form), capped) {
+            (Some(cap), Some(capped)) => one::<B>(cap.backward(), vec![capped, ds], scores),
+            _ => ds,
         };
-        let ds = one::<B>(kernel, vec![p, dp], scores);
+        if let Some(node) = of_bias {
+            let each = Shape::new([form.batch, form.kv_heads * form.group, form.queries, keys]);
+            let dbias = B::float_sum_dim(B::float_reshape(ds.clone(), each), 0);
+            grads.register::<B>(node.id, dbias);
+        }
         if let Some(node) = of_k {
             let dk = run(keys, dim, rows, (true, false), ds.clone(), q.clone(), k.shape());
             grads.register::<B>(node.id, dk);
@@ -505,6 +605,21 @@ impl<B: Launch> Backward<B, 2> for SiluMulBackward {
         }
         if let Some(node) = of_up {
             grads.register::<B>(node.id, dup);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct GeluBackward;
+impl<B: Launch> Backward<B, 1> for GeluBackward {
+    type State = FloatTensor<B>;
+    fn backward(self, ops: Node<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        let (x, [of_x]) = (ops.state, ops.parents);
+        if let Some(node) = of_x {
+            let shape = x.shape();
+            let len = shape.num_elements();
+            grads.register::<B>(node.id, one::<B>(kernels::GeluBackward { len }, vec![x, dy], shape));
         }
     }
 }
@@ -544,15 +659,17 @@ impl<B: Launch> Backward<B, 1> for EmbeddingBackward {
 
 #[derive(Debug)]
 struct VocabularyLossBackward;
-impl<B: Launch> Backward<B, 2> for VocabularyLossBackward {
+/// N is 2 for x and w, 3 where there is a bias.
+impl<B: Launch, const N: usize> Backward<B, N> for VocabularyLossBackward {
     /// Gradients for an upstream gradient of 1.
-    type State = (Option<FloatTensor<B>>, Option<FloatTensor<B>>);
-    fn backward(self, ops: Node<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let upstream = B::float_reshape(grads.consume::<B>(&ops.node), Shape::new([1, 1]));
-        let ((dx, dw), [of_x, of_w]) = (ops.state, ops.parents);
-        for (node, gradient) in [(of_x, dx), (of_w, dw)] {
+    type State = [Option<FloatTensor<B>>; N];
+    fn backward(self, ops: Node<Self::State, N>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let upstream = grads.consume::<B>(&ops.node);
+        for (node, gradient) in ops.parents.into_iter().zip(ops.state) {
             if let (Some(node), Some(gradient)) = (node, gradient) {
-                grads.register::<B>(node.id, B::float_mul(gradient, upstream.clone()));
+                let ones = vec![1; gradient.shape().num_dims()];
+                let factor = B::float_reshape(upstream.clone(), Shape::from(ones));
+                grads.register::<B>(node.id, B::float_mul(gradient, factor));
             }
         }
     }
@@ -574,10 +691,4 @@ fn linear_dw<B: Launch>(x: FloatTensor<B>, dy: FloatTensor<B>, transposed: bool)
     } else {
         product(outputs, inputs).run::<B>(dy, x)
     }
-}
-
-/// Column sums: the gradient of a bias.
-fn column_sums<B: Launch>(dy: FloatTensor<B>) -> FloatTensor<B> {
-    let (_, width) = rows_width(&dy.shape());
-    B::float_reshape(B::float_sum_dim(dy, 0), Shape::new([width]))
 }

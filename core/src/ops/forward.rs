@@ -23,8 +23,32 @@ pub struct LoraForm {
     pub seed: u64,
 }
 
-/// Shapes of one attention.
+/// Which keys a query sees, padding aside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sight {
+    /// Itself and all before it.
+    Back,
+    /// Itself and those before it, this many in all.
+    BackWithin(usize),
+    /// All.
+    All,
+    /// Those at most this far away, on both sides.
+    Near(usize),
+}
+
+/// How an attention makes its scores.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scores {
+    /// What multiplies q·kᵀ.
+    pub scale: f32,
+    /// c of c·tanh(score / c); 0 for none.
+    pub soft_cap: f32,
+    /// Which keys count.
+    pub sight: Sight,
+}
+
+/// Shapes of one attention.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AttentionForm {
     /// B.
     pub batch: usize,
@@ -38,8 +62,17 @@ pub struct AttentionForm {
     pub keys: usize,
     /// D.
     pub head_dim: usize,
-    /// Keys before the first query: query q sees keys up to q + offset.
-    pub offset: usize,
+    /// How the scores are made.
+    pub scores: Scores,
+}
+
+/// How a loss over a vocabulary is made.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct VocabularyForm {
+    /// Multiplies the sum.
+    pub scale: f32,
+    /// c of c·tanh(logit / c); 0 for none.
+    pub soft_cap: f32,
 }
 
 /// Which way one product with a packed matrix goes.
@@ -85,6 +118,22 @@ pub struct AdamWStep {
     pub grad_scale: f64,
 }
 
+impl AdamWStep {
+    fn kernel(self, len: usize) -> kernels::AdamW {
+        kernels::AdamW {
+            len,
+            lr: self.lr,
+            beta1: self.beta1,
+            beta2: self.beta2,
+            eps: self.eps,
+            weight_decay: self.weight_decay,
+            bias_correction1: self.bias_correction1,
+            bias_correction2: self.bias_correction2,
+            grad_scale: self.grad_scale,
+        }
+    }
+}
+
 /// What burn dispatches; documented on the functions of [`super`].
 #[backend_extension(Cube, Flex, Autodiff)]
 pub trait Ops: Backend {
@@ -112,14 +161,30 @@ pub trait Ops: Backend {
         mask: FloatTensor<Self>,
         form: AttentionForm,
     ) -> FloatTensor<Self>;
+    fn attention_bias(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        mask: FloatTensor<Self>,
+        form: AttentionForm,
+    ) -> FloatTensor<Self>;
     fn silu_mul(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
     fn gelu_new(x: FloatTensor<Self>) -> FloatTensor<Self>;
     fn embedding(ids: FloatTensor<Self>, w: FloatTensor<Self>) -> FloatTensor<Self>;
     fn vocabulary_loss(
         x: FloatTensor<Self>,
         w: FloatTensor<Self>,
         targets: FloatTensor<Self>,
-        scale: f32,
+        form: VocabularyForm,
+    ) -> FloatTensor<Self>;
+    fn vocabulary_loss_bias(
+        x: FloatTensor<Self>,
+        w: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        targets: FloatTensor<Self>,
+        form: VocabularyForm,
     ) -> FloatTensor<Self>;
     fn packed_linear(x: FloatTensor<Self>, words: FloatTensor<Self>, form: PackedForm) -> FloatTensor<Self>;
     fn packed_linear_bias(
@@ -136,8 +201,14 @@ pub trait Ops: Backend {
     ) -> FloatTensor<Self>;
     /// The loss of each row of logits [n, V]; targets as in `vocabulary_loss`. Records no gradient.
     fn cross_entropy(logits: FloatTensor<Self>, targets: FloatTensor<Self>) -> FloatTensor<Self>;
-    /// scale · the gradient of those losses. Records no gradient.
-    fn cross_entropy_backward(logits: FloatTensor<Self>, targets: FloatTensor<Self>, scale: f32) -> FloatTensor<Self>;
+    /// cap · tanh(logits / cap). Records no gradient.
+    fn soft_cap(logits: FloatTensor<Self>, cap: f32) -> FloatTensor<Self>;
+    /// scale · the gradient of those losses with respect to what was capped, given the capped logits. Records no gradient.
+    fn cross_entropy_backward(
+        logits: FloatTensor<Self>,
+        targets: FloatTensor<Self>,
+        form: VocabularyForm,
+    ) -> FloatTensor<Self>;
     /// `value` [1], of which the gradient with respect to `x` is known: `gradient`, in x's shape.
     fn given_gradient(x: FloatTensor<Self>, value: FloatTensor<Self>, gradient: FloatTensor<Self>)
     -> FloatTensor<Self>;
@@ -148,6 +219,13 @@ pub trait Ops: Backend {
         v: FloatTensor<Self>,
         step: AdamWStep,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+    fn adamw_8bit(
+        p: FloatTensor<Self>,
+        g: FloatTensor<Self>,
+        state: FloatTensor<Self>,
+        tables: FloatTensor<Self>,
+        step: AdamWStep,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
     fn sum_squares(x: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
@@ -198,17 +276,19 @@ impl<B: Launch> Ops for B {
         form: AttentionForm,
     ) -> FloatTensor<B> {
         let shape = q.shape();
-        let p = probabilities::<B>(q, k, mask, form);
-        let (batch, rows) = (form.batch * form.kv_heads, form.group * form.queries);
-        let product = Product {
-            m: rows,
-            n: form.head_dim,
-            k: form.keys,
-            a_trans: false,
-            b_trans: false,
-            alpha: 1.0,
-        };
-        one::<B>(product.batched(batch, MatMulAdd::None), vec![p, v], shape)
+        mix::<B>(probabilities::<B>(q, k, None, mask, form).p, v, shape, form)
+    }
+
+    fn attention_bias(
+        q: FloatTensor<B>,
+        k: FloatTensor<B>,
+        v: FloatTensor<B>,
+        bias: FloatTensor<B>,
+        mask: FloatTensor<B>,
+        form: AttentionForm,
+    ) -> FloatTensor<B> {
+        let shape = q.shape();
+        mix::<B>(probabilities::<B>(q, k, Some(bias), mask, form).p, v, shape, form)
     }
 
     fn silu_mul(gate: FloatTensor<B>, up: FloatTensor<B>) -> FloatTensor<B> {
@@ -220,6 +300,12 @@ impl<B: Launch> Ops for B {
             vec![gate, up],
             shape,
         )
+    }
+
+    fn gelu(x: FloatTensor<B>) -> FloatTensor<B> {
+        let shape = x.shape();
+        let len = shape.num_elements();
+        one::<B>(kernels::Gelu { len }, vec![x], shape)
     }
 
     fn gelu_new(x: FloatTensor<B>) -> FloatTensor<B> {
@@ -242,8 +328,23 @@ impl<B: Launch> Ops for B {
         )
     }
 
-    fn vocabulary_loss(x: FloatTensor<B>, w: FloatTensor<B>, targets: FloatTensor<B>, scale: f32) -> FloatTensor<B> {
-        vocabulary_loss::<B>(x, w, targets, scale, (false, false)).loss
+    fn vocabulary_loss(
+        x: FloatTensor<B>,
+        w: FloatTensor<B>,
+        targets: FloatTensor<B>,
+        form: VocabularyForm,
+    ) -> FloatTensor<B> {
+        vocabulary_loss::<B>(x, w, None, targets, form, Wants::default()).loss
+    }
+
+    fn vocabulary_loss_bias(
+        x: FloatTensor<B>,
+        w: FloatTensor<B>,
+        bias: FloatTensor<B>,
+        targets: FloatTensor<B>,
+        form: VocabularyForm,
+    ) -> FloatTensor<B> {
+        vocabulary_loss::<B>(x, w, Some(bias), targets, form, Wants::default()).loss
     }
 
     fn packed_linear(x: FloatTensor<B>, words: FloatTensor<B>, form: PackedForm) -> FloatTensor<B> {
@@ -283,14 +384,25 @@ impl<B: Launch> Ops for B {
         )
     }
 
-    fn cross_entropy_backward(logits: FloatTensor<B>, targets: FloatTensor<B>, scale: f32) -> FloatTensor<B> {
+    fn soft_cap(logits: FloatTensor<B>, cap: f32) -> FloatTensor<B> {
+        let shape = logits.shape();
+        one::<B>(logit_cap(shape.num_elements(), cap), vec![logits], shape)
+    }
+
+    fn cross_entropy_backward(logits: FloatTensor<B>, targets: FloatTensor<B>, form: VocabularyForm) -> FloatTensor<B> {
         let shape = logits.shape();
         let (rows, vocab) = rows_width(&shape);
-        one::<B>(
+        let VocabularyForm { scale, soft_cap } = form;
+        let gradient = one::<B>(
             kernels::CrossEntropyBackward { rows, vocab, scale },
-            vec![logits, targets],
-            shape,
-        )
+            vec![logits.clone(), targets],
+            shape.clone(),
+        );
+        if soft_cap > 0.0 {
+            let cap = logit_cap(shape.num_elements(), soft_cap);
+            return one::<B>(cap.backward(), vec![logits, gradient], shape);
+        }
+        gradient
     }
 
     fn given_gradient(_x: FloatTensor<B>, value: FloatTensor<B>, _gradient: FloatTensor<B>) -> FloatTensor<B> {
@@ -305,30 +417,22 @@ impl<B: Launch> Ops for B {
         step: AdamWStep,
     ) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
         let shape = p.shape();
-        let AdamWStep {
-            lr,
-            beta1,
-            beta2,
-            eps,
-            weight_decay,
-            bias_correction1,
-            bias_correction2,
-            grad_scale,
-        } = step;
-        let len = shape.num_elements();
-        let kernel = kernels::AdamW {
-            len,
-            lr,
-            beta1,
-            beta2,
-            eps,
-            weight_decay,
-            bias_correction1,
-            bias_correction2,
-            grad_scale,
-        };
+        let kernel = step.kernel(shape.num_elements());
         let [p, m, v] = B::launch(kernel, vec![p, g, m, v], [shape.clone(), shape.clone(), shape]);
         (p, m, v)
+    }
+
+    fn adamw_8bit(
+        p: FloatTensor<B>,
+        g: FloatTensor<B>,
+        state: FloatTensor<B>,
+        tables: FloatTensor<B>,
+        step: AdamWStep,
+    ) -> (FloatTensor<B>, FloatTensor<B>) {
+        let shapes = [p.shape(), state.shape()];
+        let step = step.kernel(shapes[0].num_elements());
+        let [p, state] = B::launch(kernels::AdamW8bit { step }, vec![p, g, state, tables], shapes);
+        (p, state)
     }
 
     fn sum_squares(x: FloatTensor<B>) -> FloatTensor<B> {
@@ -470,10 +574,17 @@ pub(super) fn softmax_kernel(form: AttentionForm) -> kernels::CausalSoftmax {
         group,
         queries,
         keys,
-        head_dim,
-        offset,
+        scores,
+        ..
     } = form;
-    let scale = (head_dim as f32).sqrt().recip();
+    let (offset, window) = match scores.sight {
+        Sight::Back => (keys.saturating_sub(queries), 0),
+        Sight::BackWithin(window) => (keys.saturating_sub(queries), window as u32),
+        Sight::All => (keys, 0),
+        Sight::Near(distance) => (distance, 2 * distance as u32 + 1),
+    };
+    // Soft-capping scales the scores itself.
+    let scale = if scores.soft_cap > 0.0 { 1.0 } else { scores.scale };
     kernels::CausalSoftmax {
         batch,
         kv_heads,
@@ -482,16 +593,34 @@ pub(super) fn softmax_kernel(form: AttentionForm) -> kernels::CausalSoftmax {
         keys,
         offset,
         scale,
-        window: 0,
+        window,
     }
+}
+
+/// The soft-capping of the scores, where there is one.
+pub(super) fn cap_kernel(form: AttentionForm) -> Option<kernels::SoftCap> {
+    let Scores { scale, soft_cap, .. } = form.scores;
+    (soft_cap > 0.0).then(|| kernels::SoftCap {
+        len: form.batch * form.kv_heads * form.group * form.queries * form.keys,
+        scale,
+        cap: soft_cap,
+    })
+}
+
+/// What an attention weighs its values by.
+pub(super) struct Probabilities<B: Backend> {
+    pub(super) p: FloatTensor<B>,
+    /// The capped scores, which the gradient of the capping needs.
+    pub(super) capped: Option<FloatTensor<B>>,
 }
 
 pub(super) fn probabilities<B: Launch>(
     q: FloatTensor<B>,
     k: FloatTensor<B>,
+    bias: Option<FloatTensor<B>>,
     mask: FloatTensor<B>,
     form: AttentionForm,
-) -> FloatTensor<B> {
+) -> Probabilities<B> {
     let (batch, rows) = (form.batch * form.kv_heads, form.group * form.queries);
     let shape = Shape::new([batch, rows, form.keys]);
     let product = Product {
@@ -502,8 +631,39 @@ pub(super) fn probabilities<B: Launch>(
         b_trans: true,
         alpha: 1.0,
     };
-    let scores = one::<B>(product.batched(batch, MatMulAdd::None), vec![q, k], shape.clone());
-    one::<B>(softmax_kernel(form), vec![scores, mask], shape)
+    let mut scores = one::<B>(product.batched(batch, MatMulAdd::None), vec![q, k], shape.clone());
+    if let Some(bias) = bias {
+        // [B·K, G·Tq, Tk] + [1, H, Tq, Tk]
+        let (heads, queries) = (form.kv_heads * form.group, form.queries);
+        let each = Shape::new([form.batch, heads, queries, form.keys]);
+        scores = B::float_reshape(B::float_add(B::float_reshape(scores, each), bias), shape.clone());
+    }
+    let capped = cap_kernel(form).map(|kernel| one::<B>(kernel, vec![scores.clone()], shape.clone()));
+    let p = one::<B>(
+        softmax_kernel(form),
+        vec![capped.clone().unwrap_or(scores), mask],
+        shape,
+    );
+    Probabilities { p, capped }
+}
+
+/// p · v.
+fn mix<B: Launch>(p: FloatTensor<B>, v: FloatTensor<B>, shape: Shape, form: AttentionForm) -> FloatTensor<B> {
+    let product = Product {
+        m: form.group * form.queries,
+        n: form.head_dim,
+        k: form.keys,
+        a_trans: false,
+        b_trans: false,
+        alpha: 1.0,
+    };
+    let batch = form.batch * form.kv_heads;
+    one::<B>(product.batched(batch, MatMulAdd::None), vec![p, v], shape)
+}
+
+/// cap · tanh(x / cap) of `len` logits.
+fn logit_cap(len: usize, cap: f32) -> kernels::SoftCap {
+    kernels::SoftCap { len, scale: 1.0, cap }
 }
 
 /// Tokens whose logits are held at a time: about 32 MiB of them.
@@ -515,20 +675,32 @@ pub(super) struct VocabularyLoss<B: Backend> {
     pub(super) loss: FloatTensor<B>,
     pub(super) dx: Option<FloatTensor<B>>,
     pub(super) dw: Option<FloatTensor<B>>,
+    pub(super) dbias: Option<FloatTensor<B>>,
+}
+
+/// Which gradients a vocabulary loss is asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Wants {
+    pub(super) dx: bool,
+    pub(super) dw: bool,
+    pub(super) dbias: bool,
 }
 
 /// The loss and, where wanted, its gradients in one pass over chunks of tokens.
 pub(super) fn vocabulary_loss<B: Launch>(
     x: FloatTensor<B>,
     w: FloatTensor<B>,
+    bias: Option<FloatTensor<B>>,
     targets: FloatTensor<B>,
-    scale: f32,
-    (wants_dx, wants_dw): (bool, bool),
+    form: VocabularyForm,
+    wants: Wants,
 ) -> VocabularyLoss<B> {
     let ((rows, width), vocab) = (rows_width(&x.shape()), w.shape()[0]);
+    let VocabularyForm { scale, soft_cap } = form;
     let mut losses = Vec::new();
     let mut dxs = Vec::new();
     let mut dw: Option<FloatTensor<B>> = None;
+    let mut dbias: Option<FloatTensor<B>> = None;
     let chunk = chunk_rows(vocab);
     for start in (0..rows).step_by(chunk) {
         let end = (start + chunk).min(rows);
@@ -549,21 +721,45 @@ pub(super) fn vocabulary_loss<B: Launch>(
             b_trans: true,
             alpha: 1.0,
         };
-        let logits = product.run::<B>(x_part.clone(), w.clone());
+        let shape = Shape::new([n, vocab]);
+        let logits = match &bias {
+            None => product.run::<B>(x_part.clone(), w.clone()),
+            Some(bias) => one::<B>(
+                product.kernel(MatMulAdd::Row),
+                vec![x_part.clone(), w.clone(), bias.clone()],
+                shape.clone(),
+            ),
+        };
+        let cap = (soft_cap > 0.0).then(|| logit_cap(n * vocab, soft_cap));
+        let logits = match &cap {
+            None => logits,
+            Some(cap) => one::<B>(cap.clone(), vec![logits], shape.clone()),
+        };
         losses.push(one::<B>(
             kernels::CrossEntropy { rows: n, vocab },
             vec![logits.clone(), t_part.clone()],
             Shape::new([n]),
         ));
-        if !wants_dx && !wants_dw {
+        if !wants.dx && !wants.dw && !wants.dbias {
             continue;
         }
         let dlogits = one::<B>(
             kernels::CrossEntropyBackward { rows: n, vocab, scale },
-            vec![logits, t_part],
-            Shape::new([n, vocab]),
+            vec![logits.clone(), t_part],
+            shape.clone(),
         );
-        if wants_dw {
+        let dlogits = match &cap {
+            None => dlogits,
+            Some(cap) => one::<B>(cap.backward(), vec![logits, dlogits], shape),
+        };
+        if wants.dbias {
+            let part = column_sums::<B>(dlogits.clone());
+            dbias = Some(match dbias.take() {
+                None => part,
+                Some(sum) => B::float_add(sum, part),
+            });
+        }
+        if wants.dw {
             let product = Product {
                 m: vocab,
                 n: width,
@@ -582,7 +778,7 @@ pub(super) fn vocabulary_loss<B: Launch>(
                 ),
             });
         }
-        if wants_dx {
+        if wants.dx {
             dxs.push(linear_dx::<B>(dlogits, w.clone(), false));
         }
     }
@@ -597,7 +793,13 @@ pub(super) fn vocabulary_loss<B: Launch>(
         1 => dxs.pop(),
         _ => Some(B::float_cat(dxs, 0)),
     };
-    VocabularyLoss { loss, dx, dw }
+    VocabularyLoss { loss, dx, dw, dbias }
+}
+
+/// Column sums: the gradient of a bias.
+pub(super) fn column_sums<B: Launch>(dy: FloatTensor<B>) -> FloatTensor<B> {
+    let (_, width) = rows_width(&dy.shape());
+    B::float_reshape(B::float_sum_dim(dy, 0), Shape::new([width]))
 }
 
 /// y + scale · h · bᵀ.

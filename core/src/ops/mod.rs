@@ -9,7 +9,7 @@ mod forward;
 mod launch;
 mod packed;
 
-pub use forward::{AdamWStep, AttentionForm, LoraForm, PackedForm, RopeForm};
+pub use forward::{AdamWStep, AttentionForm, LoraForm, PackedForm, RopeForm, Scores, Sight, VocabularyForm};
 pub use packed::{PackedMatrix, packed_embedding, packed_linear, packed_vocabulary_loss};
 
 use burn::{backend::Dispatch, tensor::Tensor};
@@ -74,30 +74,67 @@ pub fn rope(x: Tensor<4>, cos: Tensor<2>, sin: Tensor<2>) -> Tensor<4> {
     ))
 }
 
-/// Causal attention softmax(q·kᵀ/√D)·v with grouped key/value heads.
-///
-/// q \[B, H, Tq, D\], k and v \[B, K, Tk, D\] with H a multiple of K, mask \[B, Tk\] (1 for a token, 0 for padding); query q sees
-/// keys up to q + Tk − Tq. Scores live only inside the call, forward and backward. A row that sees no key gives zeros.
+/// Causal attention softmax(q·kᵀ/√D)·v with grouped key/value heads: [`attention_by`] as most decoders have it.
 pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Tensor<2>) -> Tensor<4> {
+    let scores = Scores::plain(q.dims()[3], Sight::Back);
+    attention_by(q, k, v, None, mask, scores)
+}
+
+impl Scores {
+    /// q·kᵀ/√D for heads of width `dim`, uncapped.
+    pub fn plain(dim: usize, sight: Sight) -> Self {
+        Self {
+            scale: (dim as f32).sqrt().recip(),
+            soft_cap: 0.0,
+            sight,
+        }
+    }
+}
+
+/// Attention softmax(cap(scale·(q·kᵀ + bias)))·v with grouped key/value heads, cap(s) = c·tanh(s/c).
+///
+/// q \[B, H, Tq, D\], k and v \[B, K, Tk, D\] with H a multiple of K, bias \[1, H, Tq, Tk\], mask \[B, Tk\] (1 for a token, 0 for
+/// padding). Causal sights put the last query on the last key: query q sees keys up to q + Tk − Tq. Scores live only inside
+/// the call, forward and backward. A row that sees no key gives zeros.
+pub fn attention_by(
+    q: Tensor<4>,
+    k: Tensor<4>,
+    v: Tensor<4>,
+    bias: Option<Tensor<4>>,
+    mask: Tensor<2>,
+    scores: Scores,
+) -> Tensor<4> {
     let [batch, heads, queries, head_dim] = q.dims();
     let [_, kv_heads, keys, _] = k.dims();
-    let (group, offset) = (heads / kv_heads, keys - queries);
     let form = AttentionForm {
         batch,
         kv_heads,
-        group,
+        group: heads / kv_heads,
         queries,
         keys,
         head_dim,
-        offset,
+        scores,
     };
-    let (q, k, v) = (q.into_dispatch(), k.into_dispatch(), v.into_dispatch());
-    Tensor::from_dispatch(Dispatch::attention(q, k, v, mask.into_dispatch(), form))
+    let (q, k, v, mask) = (
+        q.into_dispatch(),
+        k.into_dispatch(),
+        v.into_dispatch(),
+        mask.into_dispatch(),
+    );
+    Tensor::from_dispatch(match bias {
+        None => Dispatch::attention(q, k, v, mask, form),
+        Some(bias) => Dispatch::attention_bias(q, k, v, bias.into_dispatch(), mask, form),
+    })
 }
 
 /// silu(gate) · up, silu(x) = x / (1 + e⁻ˣ) (Shazeer 2020, arXiv 2002.05202).
 pub fn silu_mul(gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::silu_mul(gate.into_dispatch(), up.into_dispatch()))
+}
+
+/// x · Φ(x), Φ(x) = (1 + erf(x/√2)) / 2: the GELU of BERT (Hendrycks and Gimpel 2016, arXiv 1606.08415).
+pub fn gelu(x: Tensor<2>) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::gelu(x.into_dispatch()))
 }
 
 /// x/2 · (1 + tanh(√(2/π)·(x + 0.044715·x³))): the GELU of GPT-2 (transformers' `gelu_new`).
@@ -110,13 +147,22 @@ pub fn embedding(ids: Tensor<1>, w: Tensor<2>) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::embedding(ids.into_dispatch(), w.into_dispatch()))
 }
 
-/// scale · Σ cross_entropy(x·wᵀ, target) over the rows whose target is not −100, in nats.
+/// scale · Σ cross_entropy(cap(x·wᵀ + bias), target) over the rows whose target is not −100, in nats, cap(l) = c·tanh(l/c).
 ///
-/// x \[n, C\], w \[V, C\], targets \[n\] whole numbers in f32 → \[1\]. Works through chunks of rows: about 32 MiB of logits exist at
-/// a time, and the gradients are made in the same pass, so no \[n, V\] matrix is ever kept.
-pub fn vocabulary_loss(x: Tensor<2>, w: Tensor<2>, targets: Tensor<1>, scale: f32) -> Tensor<1> {
+/// x \[n, C\], w \[V, C\], bias \[V\], targets \[n\] whole numbers in f32 → \[1\]. Works through chunks of rows: about 32 MiB of
+/// logits exist at a time, and the gradients are made in the same pass, so no \[n, V\] matrix is ever kept.
+pub fn vocabulary_loss(
+    x: Tensor<2>,
+    w: Tensor<2>,
+    bias: Option<Tensor<1>>,
+    targets: Tensor<1>,
+    form: VocabularyForm,
+) -> Tensor<1> {
     let (x, w, targets) = (x.into_dispatch(), w.into_dispatch(), targets.into_dispatch());
-    Tensor::from_dispatch(Dispatch::vocabulary_loss(x, w, targets, scale))
+    Tensor::from_dispatch(match bias {
+        None => Dispatch::vocabulary_loss(x, w, targets, form),
+        Some(bias) => Dispatch::vocabulary_loss_bias(x, w, bias.into_dispatch(), targets, form),
+    })
 }
 
 /// One AdamW step (Loshchilov and Hutter 2019, arXiv 1711.05101; `torch.optim.AdamW`) → (p, m, v).
@@ -141,6 +187,27 @@ pub fn adamw(
         Tensor::from_dispatch(m),
         Tensor::from_dispatch(v),
     )
+}
+
+/// The same step with moments of eight bits → (p, state) ([`lorakeet_shaders::AdamW8bit`]).
+///
+/// p, g \[n\]; `state` holds the words of codes and scales, as the bits of floats; `tables` \[512\] the values of m's codes, then
+/// of v's.
+pub fn adamw_8bit(
+    p: Tensor<1>,
+    g: Tensor<1>,
+    state: Tensor<1>,
+    tables: Tensor<1>,
+    step: AdamWStep,
+) -> (Tensor<1>, Tensor<1>) {
+    let (p, g, state, tables) = (
+        p.into_dispatch(),
+        g.into_dispatch(),
+        state.into_dispatch(),
+        tables.into_dispatch(),
+    );
+    let (p, state) = Dispatch::adamw_8bit(p, g, state, tables, step);
+    (Tensor::from_dispatch(p), Tensor::from_dispatch(state))
 }
 
 /// Σ x² → \[1\].

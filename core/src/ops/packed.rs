@@ -4,7 +4,7 @@
 //! stretch of rows; products with the parts are joined side by side (along the rows) or summed (across them), and what is
 //! held between them is an activation, never a dense part of the matrix.
 
-use super::PackedForm;
+use super::{PackedForm, VocabularyForm};
 use crate::quant::packing::PackedWords;
 use burn::backend::Dispatch;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -79,6 +79,13 @@ impl PackedMatrix {
     pub fn parts(&self) -> usize {
         self.parts.len()
     }
+    /// Where it is.
+    ///
+    /// # Panics
+    /// If it has no rows: a defect of the caller.
+    pub fn device(&self) -> Device {
+        self.parts[0].words.device()
+    }
     /// What it takes on the device.
     pub fn bytes(&self) -> u64 {
         self.parts.iter().map(|part| 4 * part.matrix.words() as u64).sum()
@@ -136,29 +143,39 @@ pub fn packed_embedding(ids: Tensor<1>, w: &PackedMatrix) -> Tensor<2> {
     sum.unwrap_or_else(|| Tensor::zeros([tokens, w.columns], &ids.device()))
 }
 
-/// scale · Σ cross_entropy(x·Wᵀ, target) over the rows whose target is not −100, in nats → \[1\].
+/// scale · Σ cross_entropy(cap(x·Wᵀ + bias), target) over the rows whose target is not −100, in nats → \[1\].
 ///
-/// x \[n, C\], W \[V, C\], targets \[n\] whole numbers in f32. As [`super::vocabulary_loss`]: in chunks of rows, of which the
-/// gradient of x is made in the same pass, so no \[n, V\] matrix of logits is ever kept.
-pub fn packed_vocabulary_loss(x: Tensor<2>, w: &PackedMatrix, targets: Tensor<1>, scale: f32) -> Tensor<1> {
+/// x \[n, C\], W \[V, C\], bias \[V\], targets \[n\] whole numbers in f32. As [`super::vocabulary_loss`]: in chunks of rows, of
+/// which the gradient of x is made in the same pass, so no \[n, V\] matrix of logits is ever kept. The bias gets no gradient.
+pub fn packed_vocabulary_loss(
+    x: Tensor<2>,
+    w: &PackedMatrix,
+    bias: Option<Tensor<1>>,
+    targets: Tensor<1>,
+    form: VocabularyForm,
+) -> Tensor<1> {
     let (wanted, [rows, _]) = (x.is_tracked(), x.dims());
-    let (plain, targets) = (x.clone().inner(), targets.inner());
+    let (plain, bias, targets) = (x.clone().inner(), bias.map(Tensor::inner), targets.inner());
     let chunk = chunk_rows(w.rows);
     let (mut losses, mut gradients) = (Vec::new(), Vec::new());
     for start in (0..rows).step_by(chunk) {
         let some = start..(start + chunk).min(rows);
-        let logits = packed_linear(plain.clone().slice([some.clone()]), w, None, false).into_dispatch();
+        let logits = packed_linear(plain.clone().slice([some.clone()]), w, bias.clone(), false).into_dispatch();
+        let logits = match form.soft_cap {
+            cap if cap > 0.0 => Dispatch::soft_cap(logits, cap),
+            _ => logits,
+        };
         let targets = targets.clone().slice([some]).into_dispatch();
         losses.push(Tensor::<1>::from_dispatch(Dispatch::cross_entropy(
             logits.clone(),
             targets.clone(),
         )));
         if wanted {
-            let gradient = Tensor::from_dispatch(Dispatch::cross_entropy_backward(logits, targets, scale));
-            gradients.push(packed_linear(gradient, w, None, true));
+            let gradient = Dispatch::cross_entropy_backward(logits, targets, form);
+            gradients.push(packed_linear(Tensor::from_dispatch(gradient), w, None, true));
         }
     }
-    let loss = Tensor::cat(losses, 0).sum().mul_scalar(scale);
+    let loss = Tensor::cat(losses, 0).sum().mul_scalar(form.scale);
     if !wanted {
         return loss;
     }

@@ -4,16 +4,21 @@
 //! | --- | --- |
 //! | `adapter_config.json`, `adapter_model.safetensors` (full training: `model.safetensors`, `config.json`, `tokenizer.json`) | the weights |
 //! | `optimizer.safetensors` | `exp_avg.NAME` and `exp_avg_sq.NAME` of each trained tensor |
+//! | | for moments of eight bits, as bitsandbytes names them, `state1`, `absmax1`, `state2` and `absmax2` instead |
 //! | `trainer_state.json` | transformers' TrainerState; what it has no place for stands under `stateful_callbacks.Lorakeet` |
 //!
 //! The order of the data and the dropout masks are functions of (seed, step), so the step's number is the data cursor and
 //! the random state.
 
-use super::optim::AdamW;
+use super::optim::{AdamW, Moments};
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
-use crate::formats::{blocks, safetensors};
+use crate::formats::{
+    blocks,
+    safetensors::{self, Numbers},
+};
 use crate::models::Model;
+use crate::quant::{Block, Blockwise, Map};
 use crate::store::{Source, read_all};
 use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
@@ -21,7 +26,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// Name, shape and numbers of each tensor of a file.
-type Tensors = Vec<(String, Vec<usize>, Vec<f32>)>;
+type Tensors = Vec<(String, Vec<usize>, Numbers)>;
 
 /// The longest `trainer_state.json` that is read: a report a step for millions of steps.
 const MOST_STATE_BYTES: u64 = 1 << 30;
@@ -116,12 +121,30 @@ pub async fn state_files(
     config: &RunConfig,
 ) -> Result<Vec<(String, Vec<u8>)>> {
     let mut tensors = Vec::with_capacity(2 * model.parameters.len());
-    for (parameter, (m, v)) in model.parameters.iter().zip(optimizer.moments().await?) {
-        tensors.push((format!("exp_avg.{}", parameter.name), parameter.shape.clone(), m));
-        tensors.push((format!("exp_avg_sq.{}", parameter.name), parameter.shape.clone(), v));
+    for (parameter, moments) in model.parameters.iter().zip(optimizer.moments().await?) {
+        let mut add = |kind: &str, shape: &[usize], numbers| {
+            tensors.push((format!("{kind}.{}", parameter.name), shape.to_vec(), numbers));
+        };
+        match moments {
+            Moments::Floats { m, v } => {
+                add("exp_avg", &parameter.shape, Numbers::Floats(m));
+                add("exp_avg_sq", &parameter.shape, Numbers::Floats(v));
+            }
+            Moments::EightBits { m, v } => {
+                for (i, moment) in [(1, m), (2, v)] {
+                    let absmax = moment.absmax().to_vec();
+                    add(&format!("absmax{i}"), &[absmax.len()], Numbers::Floats(absmax));
+                    let codes = moment.codes().to_vec();
+                    add(&format!("state{i}"), &parameter.shape, Numbers::Bytes(codes));
+                }
+            }
+        }
     }
     Ok(vec![
-        ("optimizer.safetensors".to_owned(), safetensors::write_f32(&tensors)?),
+        (
+            "optimizer.safetensors".to_owned(),
+            safetensors::write_numbers(&tensors)?,
+        ),
         (
             "trainer_state.json".to_owned(),
             trainer_state(progress, plan, config)?.into_bytes(),
@@ -208,10 +231,8 @@ impl Checkpoint {
         let mut values = Vec::with_capacity(model.parameters.len());
         for parameter in model.parameters.iter() {
             let name = &parameter.name;
-            values.push(find(&self.weights, name, &parameter.shape)?);
-            let m = find(&self.optimizer, &format!("exp_avg.{name}"), &parameter.shape)?;
-            let v = find(&self.optimizer, &format!("exp_avg_sq.{name}"), &parameter.shape)?;
-            moments.push((m, v));
+            values.push(floats(&self.weights, name, &parameter.shape)?);
+            moments.push(self.moments(name, &parameter.shape)?);
         }
         for (i, values) in values.into_iter().enumerate() {
             let length = values.len();
@@ -220,6 +241,28 @@ impl Checkpoint {
                 .set(i, Tensor::from_data(TensorData::new(values, [length]), &device));
         }
         optimizer.restore(self.progress.step, moments, &device)
+    }
+
+    /// The moments of the tensor `name`, in the bits that they were saved in.
+    fn moments(&self, name: &str, shape: &[usize]) -> Result<Moments> {
+        let saved = &self.optimizer;
+        let state = format!("state1.{name}");
+        if !saved.iter().any(|(known, ..)| *known == state) {
+            return Ok(Moments::Floats {
+                m: floats(saved, &format!("exp_avg.{name}"), shape)?,
+                v: floats(saved, &format!("exp_avg_sq.{name}"), shape)?,
+            });
+        }
+        let blocks = Block::Of256.count(shape.iter().product());
+        let moment = |i: usize, map| {
+            let codes = bytes(saved, &format!("state{i}.{name}"), shape)?;
+            let absmax = floats(saved, &format!("absmax{i}.{name}"), &[blocks])?;
+            Blockwise::new(map, Block::Of256, codes, absmax).map_err(|error| error.field(format!("absmax{i}.{name}")))
+        };
+        Ok(Moments::EightBits {
+            m: moment(1, Map::Signed)?,
+            v: moment(2, Map::Unsigned)?,
+        })
     }
 }
 
@@ -247,23 +290,46 @@ async fn read_tensors(source: &Source) -> Result<Tensors> {
         let located = |error: Error| error.file(source.name()).field(&placed.name);
         let length = usize::try_from(placed.bytes).map_err(|_| located(Error::io("is too large for this machine")))?;
         let bytes = source.read_at(placed.offset, length).await.map_err(located)?;
-        let values = blocks::decode(placed.storage, &bytes).map_err(located)?;
-        tensors.push((placed.name, placed.shape, values));
+        let numbers = match placed.storage.name() {
+            "U8" => Numbers::Bytes(bytes),
+            _ => Numbers::Floats(blocks::decode(placed.storage, &bytes).map_err(located)?),
+        };
+        tensors.push((placed.name, placed.shape, numbers));
     }
     Ok(tensors)
 }
 
-fn find(tensors: &Tensors, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
-    let other = |what: String| {
-        Err(Error::format(what)
-            .field(name)
-            .remedy("Resume with the run file and the model that wrote the checkpoint."))
-    };
-    match tensors.iter().find(|(known, ..)| known == name) {
-        None => other("the checkpoint lacks this tensor".into()),
-        Some((_, found, _)) if found != shape => other(format!("has shape {found:?}, the run needs {shape:?}")),
-        Some((.., values)) => Ok(values.clone()),
+/// The floats of the tensor `name`.
+fn floats(tensors: &Tensors, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+    match find(tensors, name, shape)? {
+        Numbers::Floats(values) => Ok(values.clone()),
+        Numbers::Bytes(_) => Err(of_another_run("holds bytes, the run needs floats", name)),
     }
+}
+
+/// The bytes of the tensor `name`.
+fn bytes(tensors: &Tensors, name: &str, shape: &[usize]) -> Result<Vec<u8>> {
+    match find(tensors, name, shape)? {
+        Numbers::Bytes(bytes) => Ok(bytes.clone()),
+        Numbers::Floats(_) => Err(of_another_run("holds floats, the run needs bytes", name)),
+    }
+}
+
+fn find<'a>(tensors: &'a Tensors, name: &str, shape: &[usize]) -> Result<&'a Numbers> {
+    match tensors.iter().find(|(known, ..)| known == name) {
+        None => Err(of_another_run("the checkpoint lacks this tensor", name)),
+        Some((_, found, _)) if found != shape => {
+            let what = format!("has shape {found:?}, the run needs {shape:?}");
+            Err(of_another_run(what, name))
+        }
+        Some((.., numbers)) => Ok(numbers),
+    }
+}
+
+fn of_another_run(what: impl Into<String>, name: &str) -> Error {
+    Error::format(what)
+        .field(name)
+        .remedy("Resume with the run file and the model that wrote the checkpoint.")
 }
 
 #[cfg(test)]

@@ -1,15 +1,19 @@
 //! AdamW over a model's trainable tensors, and the gradients that one step gathers for it.
 //!
 //! Loshchilov and Hutter 2019 (arXiv 1711.05101), as `torch.optim.AdamW` computes it; the norm is global over all gradients,
-//! as `torch.nn.utils.clip_grad_norm_` takes it. Which tensors decay is the model's knowledge ([`Parameter::decay`]).
+//! as `torch.nn.utils.clip_grad_norm_` takes it. With `optim: adamw_8bit` the moments of large tensors are block-wise codes of
+//! eight bits, as in bitsandbytes' `AdamW8bit` (Dettmers et al. 2021, arXiv 2110.02861). Which tensors decay is the model's
+//! knowledge ([`Parameter::decay`]).
 //!
 //! [`Parameter::decay`]: crate::models::Parameter::decay
 
-use crate::config::RunConfig;
+use crate::config::{Optimizer, RunConfig};
 use crate::error::{Error, Result};
 use crate::models::{Leaves, Parameters, read};
 use crate::ops::{self, AdamWStep};
+use crate::quant::{Block, Blockwise, Map};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use lorakeet_shaders::{AdamW8bit, Codes};
 
 /// The sums of the gradients of a step's micro-batches, one a trainable tensor; `None` where nothing depended on it.
 pub struct GradientSum(Vec<Option<Tensor<1>>>);
@@ -51,6 +55,9 @@ pub fn clip_scale(norm: f64, max_norm: f64) -> f64 {
     }
 }
 
+/// A tensor with fewer elements keeps moments of 32 bits, whatever the run asks for: bitsandbytes' `min_8bit_size`.
+pub const FEWEST_FOR_EIGHT_BITS: usize = 4096;
+
 /// AdamW's two moments of every trainable tensor, and how many steps they have seen.
 pub struct AdamW {
     beta1: f64,
@@ -58,30 +65,85 @@ pub struct AdamW {
     eps: f64,
     weight_decay: f64,
     steps: usize,
-    moments: Vec<Moments>,
+    states: Vec<State>,
 }
 
-/// The moments of one trainable tensor, flat.
-struct Moments {
-    m: Tensor<1>,
-    v: Tensor<1>,
+/// The moments of one trainable tensor on the device, flat.
+enum State {
+    Floats {
+        m: Tensor<1>,
+        v: Tensor<1>,
+    },
+    /// The words of [`AdamW8bit`], and the values of their codes, which all tensors share.
+    EightBits {
+        words: Tensor<1>,
+        tables: Tensor<1>,
+        elements: usize,
+    },
+}
+
+/// The moments of one trainable tensor on the host.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Moments {
+    /// In 32 bits.
+    Floats {
+        /// Means of the gradients.
+        m: Vec<f32>,
+        /// Means of their squares.
+        v: Vec<f32>,
+    },
+    /// In 8 bits, in blocks of 256.
+    EightBits {
+        /// Means of the gradients, over the signed map.
+        m: Blockwise,
+        /// Means of their squares, over the unsigned map.
+        v: Blockwise,
+    },
+}
+
+/// Whether a tensor of so many elements has moments of eight bits.
+fn in_eight_bits(elements: usize, optim: Optimizer) -> bool {
+    optim == Optimizer::Adamw8bit && elements >= FEWEST_FOR_EIGHT_BITS
+}
+
+/// What the moments of a tensor take on the device, but for the values of codes that all tensors share (2 kB).
+pub(crate) fn moments_bytes(elements: usize, optim: Optimizer) -> u64 {
+    let words = match in_eight_bits(elements, optim) {
+        true => AdamW8bit::state_len(elements),
+        false => 2 * elements,
+    };
+    4 * words as u64
 }
 
 impl AdamW {
-    /// Moments of zero for `parameters`, with the run's β, ε and decay.
+    /// Moments of zero for `parameters`, with the run's β, ε, decay and bits.
     pub fn new(parameters: &Parameters, config: &RunConfig) -> Self {
-        let zeros = |tensor: &Tensor<1>| Tensor::zeros(tensor.dims(), &tensor.device());
-        let moments = parameters.iter().map(|p| Moments {
-            m: zeros(&p.value),
-            v: zeros(&p.value),
-        });
+        let zeros = |length: usize, like: &Tensor<1>| Tensor::zeros([length], &like.device());
+        let mut shared: Option<Tensor<1>> = None;
+        let mut states = Vec::with_capacity(parameters.len());
+        for parameter in parameters.iter() {
+            let value = &parameter.value;
+            let elements = value.dims()[0];
+            states.push(if in_eight_bits(elements, config.optim) {
+                State::EightBits {
+                    words: zeros(AdamW8bit::state_len(elements), value),
+                    tables: shared.get_or_insert_with(|| tables(&value.device())).clone(),
+                    elements,
+                }
+            } else {
+                State::Floats {
+                    m: zeros(elements, value),
+                    v: zeros(elements, value),
+                }
+            });
+        }
         Self {
             beta1: config.adam_beta1,
             beta2: config.adam_beta2,
             eps: config.adam_epsilon,
             weight_decay: config.weight_decay,
             steps: 0,
-            moments: moments.collect(),
+            states,
         }
     }
 
@@ -106,10 +168,20 @@ impl AdamW {
                 bias_correction2: 1.0 - self.beta2.powf(t),
                 grad_scale: gradient_scale,
             };
-            let Moments { m, v } = &self.moments[i];
-            let (p, m, v) = ops::adamw(parameter.value.clone(), gradient, m.clone(), v.clone(), step);
-            parameters.set(i, p);
-            self.moments[i] = Moments { m, v };
+            let value = parameter.value.clone();
+            let value = match &mut self.states[i] {
+                State::Floats { m, v } => {
+                    let (value, moved_m, moved_v) = ops::adamw(value, gradient, m.clone(), v.clone(), step);
+                    (*m, *v) = (moved_m, moved_v);
+                    value
+                }
+                State::EightBits { words, tables, .. } => {
+                    let (value, moved) = ops::adamw_8bit(value, gradient, words.clone(), tables.clone(), step);
+                    *words = moved;
+                    value
+                }
+            };
+            parameters.set(i, value);
         }
     }
 
@@ -118,14 +190,27 @@ impl AdamW {
         self.steps
     }
 
-    /// Reads the moments back: (m, v) of each trainable tensor, in the parameters' order.
+    /// Reads the moments back, in the parameters' order.
     ///
     /// # Errors
-    /// A lost device.
-    pub async fn moments(&self) -> Result<Vec<(Vec<f32>, Vec<f32>)>> {
-        let mut all = Vec::with_capacity(self.moments.len());
-        for Moments { m, v } in &self.moments {
-            all.push((read(m.clone()).await?, read(v.clone()).await?));
+    /// A lost device; a scale of 8-bit moments that is not finite.
+    pub async fn moments(&self) -> Result<Vec<Moments>> {
+        let mut all = Vec::with_capacity(self.states.len());
+        for state in &self.states {
+            all.push(match state {
+                State::Floats { m, v } => Moments::Floats {
+                    m: read(m.clone()).await?,
+                    v: read(v.clone()).await?,
+                },
+                State::EightBits { words, elements, .. } => {
+                    let (m, v) = AdamW8bit::unpack(&read(words.clone()).await?, *elements);
+                    let blockwise = |map, (codes, absmax): Codes| Blockwise::new(map, Block::Of256, codes, absmax);
+                    Moments::EightBits {
+                        m: blockwise(Map::Signed, m)?,
+                        v: blockwise(Map::Unsigned, v)?,
+                    }
+                }
+            });
         }
         Ok(all)
     }
@@ -133,12 +218,20 @@ impl AdamW {
     /// Takes up moments that [`AdamW::moments`] gave after `steps` steps.
     ///
     /// # Errors
-    /// Moments of another model: their number or a length differs.
-    pub fn restore(&mut self, steps: usize, moments: Vec<(Vec<f32>, Vec<f32>)>, device: &Device) -> Result<()> {
-        let lengths = moments.iter().map(|(m, v)| (m.len(), v.len()));
-        if !lengths.eq(self.moments.iter().map(|own| (own.m.dims()[0], own.v.dims()[0]))) {
+    /// Moments of another model or of other bits: their number, a length or a kind differs.
+    pub fn restore(&mut self, steps: usize, moments: Vec<Moments>, device: &Device) -> Result<()> {
+        let fits = |(own, saved): (&State, &Moments)| match (own, saved) {
+            (State::Floats { m: own, .. }, Moments::Floats { m, v }) => [m.len(), v.len()] == [own.dims()[0]; 2],
+            (State::EightBits { elements, .. }, Moments::EightBits { m, v }) => {
+                [m.codes().len(), v.codes().len()] == [*elements; 2]
+                    && [m.map(), v.map()] == [Map::Signed, Map::Unsigned]
+                    && [m.block(), v.block()] == [Block::Of256; 2]
+            }
+            _ => false,
+        };
+        if moments.len() != self.states.len() || !self.states.iter().zip(&moments).all(fits) {
             return Err(
-                Error::format("the optimizer's state belongs to another model or adapter")
+                Error::format("the optimizer's state belongs to another model, adapter or optim")
                     .remedy("Resume with the run file that wrote the checkpoint."),
             );
         }
@@ -147,15 +240,28 @@ impl AdamW {
             Tensor::from_data(TensorData::new(values, [length]), device)
         };
         self.steps = steps;
-        self.moments = moments
-            .into_iter()
-            .map(|(m, v)| Moments {
-                m: tensor(m),
-                v: tensor(v),
-            })
-            .collect();
+        for (own, saved) in self.states.iter_mut().zip(moments) {
+            match (own, saved) {
+                (State::Floats { m: own_m, v: own_v }, Moments::Floats { m, v }) => {
+                    (*own_m, *own_v) = (tensor(m), tensor(v));
+                }
+                (State::EightBits { words, .. }, Moments::EightBits { m, v }) => {
+                    let codes = |moment: Blockwise| (moment.codes().to_vec(), moment.absmax().to_vec());
+                    *words = tensor(AdamW8bit::pack(&codes(m), &codes(v)));
+                }
+                // Refused above.
+                _ => {}
+            }
+        }
         Ok(())
     }
+}
+
+/// The values of the codes of both moments, as [`ops::adamw_8bit`] wants them.
+fn tables(device: &Device) -> Tensor<1> {
+    let values = [Map::Signed.table().as_slice(), Map::Unsigned.table()].concat();
+    let length = values.len();
+    Tensor::from_data(TensorData::new(values, [length]), device)
 }
 
 #[cfg(test)]

@@ -144,6 +144,9 @@ pub fn attention() -> Vec<Case> {
         (3, 1, 2, 1, 33, 32, 0),
         (2, 1, 2, 7, 130, 123, 65),
         (1, 2, 1, 33, 63, 63, 0),
+        // Both sides: all keys, and those within 4 of the query.
+        (2, 2, 1, 17, 17, 17, 0),
+        (2, 1, 2, 33, 33, 4, 9),
         (1, 3, 3, 40, 300, 260, 0),
     ] {
         let scale = 0.25;
@@ -184,8 +187,20 @@ pub fn activations() -> Vec<Case> {
         for size in [1.5, 300.0] {
             cases.push(case(SiluMul { len }, size, 1e-5));
             cases.push(case(SiluMulBackward { len }, size, 1e-5));
+            cases.push(case(Gelu { len }, size, 1e-5));
+            cases.push(case(GeluBackward { len }, size, 5e-5));
             cases.push(case(GeluNew { len }, size, 1e-5));
             cases.push(case(GeluNewBackward { len }, size, 5e-5));
+            let cap = SoftCap {
+                len,
+                scale: 0.5,
+                cap: 20.0,
+            };
+            let mut backward = case(cap.backward(), size, 1e-5);
+            let forward = case(cap.clone(), size, 1e-5);
+            backward.inputs[0] = twin(&cap, &forward.inputs).remove(0);
+            cases.push(forward);
+            cases.push(backward);
         }
     }
     cases
@@ -194,7 +209,17 @@ pub fn activations() -> Vec<Case> {
 /// Loss, dropout, optimiser and embedding.
 pub fn training() -> Vec<Case> {
     let mut cases = Vec::new();
-    for (rows, vocab) in [(1, 1), (3, 5), (17, 130), (5, 1030), (130, 33), (3, 9000)] {
+    for (rows, vocab) in [
+        (1, 1),
+        (3, 5),
+        (17, 130),
+        (5, 1030),
+        (130, 33),
+        (3, 9000),
+        // Qwen's and Gemma's.
+        (2, 151_936),
+        (1, 262_144),
+    ] {
         let mut forward = case(CrossEntropy { rows, vocab }, 20.0, 1e-5);
         let targets = &mut forward.inputs[1];
         for (row, target) in targets.iter_mut().enumerate() {
@@ -371,12 +396,54 @@ pub fn packed() -> Vec<Case> {
     cases
 }
 
+/// The optimiser with moments of eight bits, whose states are no numbers to compare as they are.
+pub fn eight_bits() -> Vec<Case> {
+    let mut noise = Noise(13);
+    // Values that lie dense at 0, as a dynamic map's do.
+    let signed = (0..256).map(|i| ((i - 127) as f32 / 128.0).powi(3));
+    let unsigned = (0..256).map(|i| (i as f32 / 255.0).powi(4));
+    let tables: Vec<f32> = signed.chain(unsigned).collect();
+    let mut cases = Vec::new();
+    for len in [1, 3, 63, 256, 257, 1030, 5000, 70_001] {
+        for (grad_scale, size) in [(0.3, 1.0), (1.0, 1e-4)] {
+            let step = AdamW {
+                grad_scale,
+                ..AdamW::step(len, 3, 1e-2, (0.9, 0.999), 1e-8, 0.1)
+            };
+            let mut moment = |size: f32| -> Codes {
+                let codes = (0..len).map(|_| (noise.bits() >> 56) as u8).collect();
+                let absmax = (0..len.div_ceil(256)).map(|_| noise.value().abs() * size);
+                (codes, absmax.collect())
+            };
+            let (m, v) = (moment(size), moment(size * size));
+            let mut case = case(AdamW8bit { step }, size, 2e-5);
+            case.inputs[2] = AdamW8bit::pack(&m, &v);
+            case.inputs[3] = tables.clone();
+            // A block of zeros stays one, and a short one lies behind it.
+            if len == 257 {
+                case.inputs[1][..256].fill(0.0);
+                case.inputs[2] = vec![0.0; AdamW8bit::state_len(len)];
+            }
+            cases.push(case);
+        }
+    }
+    cases
+}
+
 /// Every case.
 pub fn all() -> Vec<Case> {
-    [products(), packed(), norms(), attention(), activations(), training()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        products(),
+        packed(),
+        norms(),
+        attention(),
+        activations(),
+        training(),
+        eight_bits(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// The twin's outputs.

@@ -1,4 +1,5 @@
-//! Runs a kernel's text on a software Vulkan driver, through wgpu alone.
+//! Runs a kernel's text on a Vulkan driver, through wgpu alone.
+#![allow(dead_code, reason = "each program uses a part of it")]
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -14,6 +15,8 @@ pub struct Gpu {
     pipelines: RefCell<HashMap<String, wgpu::ComputePipeline>>,
     /// The adapter's name.
     pub name: String,
+    /// Whether it is hardware.
+    pub is_real: bool,
 }
 
 /// A kernel made ready: text compiled, buffers filled.
@@ -27,13 +30,23 @@ pub struct Launch {
 impl Gpu {
     /// The first software Vulkan adapter; panics with the remedy where there is none.
     pub fn open() -> Self {
+        Self::choose(false)
+    }
+
+    /// The first hardware adapter, else the first software one.
+    pub fn open_best() -> Self {
+        Self::choose(true)
+    }
+
+    fn choose(take_real: bool) -> Self {
         let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
         descriptor.backends = wgpu::Backends::VULKAN;
         let instance = wgpu::Instance::new(descriptor);
-        let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::VULKAN));
+        let mut adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::VULKAN));
+        adapters.sort_by_key(is_software);
         let adapter = adapters
             .into_iter()
-            .find(|adapter| adapter.get_info().device_type == wgpu::DeviceType::Cpu)
+            .find(|adapter| is_software(adapter) || take_real)
             .expect(
                 "no software Vulkan adapter: install mesa-vulkan-drivers (lavapipe), or name one in VK_ICD_FILENAMES",
             );
@@ -47,6 +60,7 @@ impl Gpu {
             queue,
             pipelines: RefCell::default(),
             name: adapter.get_info().name,
+            is_real: !is_software(&adapter),
         }
     }
 
@@ -119,6 +133,24 @@ impl Gpu {
         }
     }
 
+    /// Runs a launch so many times, and waits for the end.
+    pub fn repeat(&self, launch: &Launch, times: usize) {
+        let mut encoder = self
+            .device
+            .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        for _ in 0..times {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            pass.set_pipeline(&launch.pipeline);
+            pass.set_bind_group(0, &launch.bindings, &[]);
+            let [x, y, z] = launch.workgroups;
+            pass.dispatch_workgroups(x, y, z);
+        }
+        self.queue.submit([encoder.finish()]);
+        self.device
+            .poll(wgpu::PollType::wait_indefinitely())
+            .expect("the device was lost");
+    }
+
     /// Runs a launch and reads its outputs back.
     pub fn run(&self, launch: &Launch) -> Vec<Vec<f32>> {
         let mut encoder = self
@@ -164,4 +196,8 @@ impl Gpu {
             })
             .collect()
     }
+}
+
+fn is_software(adapter: &wgpu::Adapter) -> bool {
+    adapter.get_info().device_type == wgpu::DeviceType::Cpu
 }

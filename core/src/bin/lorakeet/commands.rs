@@ -228,18 +228,21 @@ async fn info(task: Info, json: bool) -> Result<ExitCode> {
                 FinetuningType::Lora => format!("rank {}", config.lora_r),
             };
             let (rows, tokens) = (config.per_device_train_batch_size, config.cutoff_len);
-            let peak = size(memory.peak_bytes);
             line(
                 "a run at its peak",
-                format!("about {peak}, with {rows} rows of {tokens} tokens at a time, {kind}"),
+                match memory.peak_bytes.map(size) {
+                    Some(peak) => format!("about {peak}, with {rows} rows of {tokens} tokens at a time, {kind}"),
+                    None => "not known for this model".to_owned(),
+                },
             );
             for (part, bytes) in [
-                ("adapters", memory.adapter_bytes),
-                ("optimizer state", memory.optimizer_bytes),
-                ("gradients, at most", memory.gradient_bytes),
+                ("adapters", Some(memory.adapter_bytes)),
+                ("optimizer state", Some(memory.optimizer_bytes)),
+                ("gradients, at most", Some(memory.gradient_bytes)),
                 ("activations, at most", memory.activation_bytes),
             ] {
-                line(&format!("  {part}"), size(bytes));
+                let bytes = bytes.map_or_else(|| "not known".to_owned(), size);
+                line(&format!("  {part}"), bytes);
             }
         }
         Err(error) => line("memory of a run", format!("unknown: {error}")),

@@ -75,7 +75,7 @@ impl Screen {
                 available_bytes,
             } => {
                 note(format!("memory   {}", memory_line(memory)));
-                if let Some(available) = available_bytes.filter(|available| memory.peak_bytes > *available) {
+                if let Some(available) = available_bytes.filter(|&available| memory.is_above(available)) {
                     note(format!(
                         "         That is more than the {} of this device.",
                         size(available)
@@ -210,12 +210,15 @@ pub fn model_line(model: &ModelInfo) -> String {
 
 /// One line on a run's memory: `about 1.30 GB at its peak, of which the base 89.0 MB (0.66 bytes a parameter)`.
 fn memory_line(memory: &MemoryEstimate) -> String {
-    format!(
-        "about {} at its peak, of which the base {} ({:.2} bytes a parameter)",
-        size(memory.peak_bytes),
-        size(memory.base_bytes),
+    let base = size(memory.base_bytes);
+    let base = format!(
+        "the base {base} ({:.2} bytes a parameter)",
         memory.bytes_per_parameter()
-    )
+    );
+    match memory.peak_bytes {
+        Some(peak) => format!("about {} at its peak, of which {base}", size(peak)),
+        None => format!("{base}; the peak of a run is not known for this model"),
+    }
 }
 
 /// `12`, `3.4k`, `134.5M`, `1.2B`.

@@ -1,0 +1,47 @@
+//! How good a model's answers are, by task: plain numbers in, plain numbers out, in f64.
+//!
+//! Behind training, in front of the report: [`classification`], [`multi_label`], [`confidence`] (calibration, ROC, precision
+//! and recall), [`regression`], [`ranking`], [`text`] (perplexity, token accuracy, ROUGE-L, chrF), [`preference`]. Values
+//! agree with scikit-learn's and scipy's, whose rules for degenerate input they follow: nothing to score is an error, and
+//! NaN says that a metric has no value for this data (the correlation with a constant). Who shows a NaN writes `–`.
+
+pub mod classification;
+pub mod confidence;
+pub mod multi_label;
+pub mod preference;
+pub mod ranking;
+pub mod regression;
+pub mod text;
+
+use crate::error::{Error, Result};
+
+/// Refuses nothing to score, and answers that are not one a row.
+fn check_rows(truth: usize, predicted: usize) -> Result<()> {
+    if truth != predicted {
+        return Err(Error::data(format!("{predicted} answers for {truth} rows")));
+    }
+    if truth == 0 {
+        return Err(Error::data("there are no rows to score").remedy("Set val_size above 0."));
+    }
+    Ok(())
+}
+
+/// part / whole, and 0 where the whole is 0, as scikit-learn's `zero_division=0` has it.
+fn share(part: f64, whole: f64) -> f64 {
+    if whole == 0.0 { 0.0 } else { part / whole }
+}
+
+/// 2·p·r / (p + r) of a precision and a recall; 0 where both are.
+fn harmonic(precision: f64, recall: f64) -> f64 {
+    share(2.0 * precision * recall, precision + recall)
+}
+
+/// The mean; NaN of nothing.
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let (mut sum, mut count) = (0.0, 0.0);
+    for value in values {
+        sum += value;
+        count += 1.0;
+    }
+    sum / count
+}

@@ -1,0 +1,55 @@
+//! The activations that config.json can name.
+
+use crate::{
+    error::{Error, Result},
+    estimate::{Flow, Walk},
+    ops,
+};
+use burn::tensor::{Tensor, activation};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Activation {
+    /// x · Φ(x).
+    Gelu,
+    /// Its tanh form.
+    GeluTanh,
+    Relu,
+    Tanh,
+}
+
+impl Activation {
+    /// The activation that transformers calls `name` (`ACT2FN` in activations.py); `field` is where config.json says so.
+    pub(crate) fn named(name: &str, field: &str) -> Result<Self> {
+        match name {
+            "gelu" => Ok(Self::Gelu),
+            "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" => Ok(Self::GeluTanh),
+            "relu" => Ok(Self::Relu),
+            "tanh" => Ok(Self::Tanh),
+            other => {
+                let what = format!("the activation {other:?} is not supported for this architecture");
+                Err(Error::model(what).file("config.json").field(field))
+            }
+        }
+    }
+
+    pub(crate) fn apply(self, x: Tensor<2>) -> Tensor<2> {
+        match self {
+            Self::Gelu => ops::gelu(x),
+            Self::GeluTanh => ops::gelu_new(x),
+            Self::Relu => activation::relu(x),
+            // tanh of large numbers is NaN on some drivers; at 10 it is 1.
+            Self::Tanh => activation::tanh(x.clamp(-10.0, 10.0)),
+        }
+    }
+
+    /// The memory of [`Self::apply`].
+    pub(crate) fn walk(self, walk: &mut Walk, x: Flow) -> Flow {
+        match self {
+            Self::Gelu | Self::GeluTanh | Self::Relu => walk.activation(x),
+            Self::Tanh => {
+                let clamped = walk.activation(x);
+                walk.activation(clamped)
+            }
+        }
+    }
+}

@@ -1,0 +1,420 @@
+//! BERT and its kin: BERT (and MiniLM, which is one), RoBERTa (positions counted by tokens that are not padding), DistilBERT.
+//!
+//! x ← norm(word + token type + position); layer: x ← norm(x + out(attention(q x, k x, v x))); x ← norm(x + down(act(up x))).
+//! Every token sees every token that is not padding. References: transformers' modeling_bert.py, modeling_roberta.py,
+//! modeling_distilbert.py.
+
+use super::{
+    Linear, Pass, Task,
+    activation::Activation,
+    head::{Classifier, ClassifierNames, Head, MaskedLm, MaskedLmNames, Pooling},
+    load::{Loader, Role, Start},
+    matrix::Matrix,
+    norm::Norm,
+    numbers,
+};
+use crate::{
+    data::Batch,
+    error::{Error, Result},
+    estimate::{Flow, Walk},
+    ops::{self, Scores, Sight},
+};
+use burn::tensor::Tensor;
+
+pub(crate) struct Bert {
+    pub(crate) layers: Vec<Layer>,
+    pub(crate) vocab: usize,
+    pub(crate) width: usize,
+    pub(crate) max_positions: usize,
+    kin: Kin,
+    heads: usize,
+    activation: Activation,
+    eps: f32,
+    words: Matrix,
+    positions: Matrix,
+    /// DistilBERT has none.
+    token_types: Option<Matrix>,
+    norm: Norm,
+    pad_token_id: u32,
+}
+
+pub(crate) struct Layer {
+    q: Linear,
+    k: Linear,
+    v: Linear,
+    attention_out: Linear,
+    attention_norm: Norm,
+    up: Linear,
+    down: Linear,
+    out_norm: Norm,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kin {
+    Bert,
+    Roberta,
+    Distilbert,
+}
+
+/// What an architecture calls its parts, in files and in config.json.
+struct Names {
+    prefix: &'static str,
+    layer: &'static str,
+    q: &'static str,
+    k: &'static str,
+    v: &'static str,
+    attention_out: &'static str,
+    attention_norm: &'static str,
+    up: &'static str,
+    down: &'static str,
+    out_norm: &'static str,
+    width: &'static str,
+    inner: &'static str,
+    heads: &'static str,
+    layers: &'static str,
+    activation: &'static str,
+}
+
+impl Kin {
+    fn names(self) -> Names {
+        let bert = Names {
+            prefix: "bert.",
+            layer: "encoder.layer",
+            q: "attention.self.query",
+            k: "attention.self.key",
+            v: "attention.self.value",
+            attention_out: "attention.output.dense",
+            attention_norm: "attention.output.LayerNorm",
+            up: "intermediate.dense",
+            down: "output.dense",
+            out_norm: "output.LayerNorm",
+            width: "hidden_size",
+            inner: "intermediate_size",
+            heads: "num_attention_heads",
+            layers: "num_hidden_layers",
+            activation: "hidden_act",
+        };
+        match self {
+            Self::Bert => bert,
+            Self::Roberta => Names {
+                prefix: "roberta.",
+                ..bert
+            },
+            Self::Distilbert => Names {
+                prefix: "distilbert.",
+                layer: "transformer.layer",
+                q: "attention.q_lin",
+                k: "attention.k_lin",
+                v: "attention.v_lin",
+                attention_out: "attention.out_lin",
+                attention_norm: "sa_layer_norm",
+                up: "ffn.lin1",
+                down: "ffn.lin2",
+                out_norm: "output_layer_norm",
+                width: "dim",
+                inner: "hidden_dim",
+                heads: "n_heads",
+                layers: "n_layers",
+                activation: "activation",
+            },
+        }
+    }
+}
+
+impl Bert {
+    /// The encoder and the head of the loader's task.
+    pub(crate) async fn load(loader: &mut Loader<'_>, model_type: &str) -> Result<(Self, Head)> {
+        let kin = match model_type {
+            "distilbert" => Kin::Distilbert,
+            "roberta" | "xlm-roberta" => Kin::Roberta,
+            _ => Kin::Bert,
+        };
+        let names = kin.names();
+        let width = loader.number(names.width)?;
+        let (inner, heads) = (loader.number(names.inner)?, loader.number(names.heads)?);
+        let (vocab, count) = (loader.number("vocab_size")?, loader.number(names.layers)?);
+        let places = loader.number("max_position_embeddings")?;
+        if width % heads != 0 {
+            let what = format!("{heads} heads do not divide a width of {width}");
+            return Err(Error::model(what).file("config.json").field(names.heads));
+        }
+        if let Ok(kind) = loader.text("position_embedding_type")
+            && kind != "absolute"
+        {
+            let what = format!("position embeddings of type {kind:?} are not supported");
+            return Err(Error::model(what).file("config.json").field("position_embedding_type"));
+        }
+        let activation = loader.text(names.activation).unwrap_or_else(|_| "gelu".into());
+        let activation = Activation::named(&activation, names.activation)?;
+        // DistilBERT's is fixed.
+        let eps = loader.real("layer_norm_eps")?.unwrap_or(1e-12) as f32;
+        // An encoder that was saved without a head lacks the prefix.
+        let stored = if loader.has("embeddings.word_embeddings.weight") {
+            ""
+        } else {
+            names.prefix
+        };
+        let at = |part: &str| format!("{stored}{part}");
+        let words = loader
+            .matrix(
+                &at("embeddings.word_embeddings.weight"),
+                [vocab, width],
+                Start::Normal,
+                Role::Table,
+            )
+            .await?;
+        let positions = loader
+            .matrix(
+                &at("embeddings.position_embeddings.weight"),
+                [places, width],
+                Start::Normal,
+                Role::Table,
+            )
+            .await?;
+        let token_types = if kin == Kin::Distilbert {
+            None
+        } else {
+            let rows = loader.number("type_vocab_size")?;
+            let name = at("embeddings.token_type_embeddings.weight");
+            Some(loader.matrix(&name, [rows, width], Start::Normal, Role::Table).await?)
+        };
+        let norm = Norm::load(loader, &at("embeddings.LayerNorm"), width, true).await?;
+        let mut layers = Vec::with_capacity(count);
+        for i in 0..count {
+            let at = |part: &str| format!("{stored}{}.{i}.{part}", names.layer);
+            layers.push(Layer {
+                q: loader.linear(at(names.q), width, width, true, false).await?,
+                k: loader.linear(at(names.k), width, width, true, false).await?,
+                v: loader.linear(at(names.v), width, width, true, false).await?,
+                attention_out: loader
+                    .linear(at(names.attention_out), width, width, true, false)
+                    .await?,
+                attention_norm: Norm::load(loader, &at(names.attention_norm), width, true).await?,
+                up: loader.linear(at(names.up), width, inner, true, false).await?,
+                down: loader.linear(at(names.down), inner, width, true, false).await?,
+                out_norm: Norm::load(loader, &at(names.out_norm), width, true).await?,
+            });
+        }
+        let pad_token_id = loader.token_id("pad_token_id").unwrap_or(match kin {
+            Kin::Roberta => 1,
+            _ => 0,
+        });
+        let mut model = Self {
+            layers,
+            vocab,
+            width,
+            // RoBERTa's first token has the position after padding's.
+            max_positions: match kin {
+                Kin::Roberta => places.saturating_sub(pad_token_id as usize + 1),
+                _ => places,
+            },
+            kin,
+            heads,
+            activation,
+            eps,
+            words,
+            positions,
+            token_types,
+            norm,
+            pad_token_id,
+        };
+        let mut head = model.head(loader, stored).await?;
+        // PEFT names modules by the model's attributes, which have the prefix wherever there is a head, and only there.
+        let wanted = if loader.task() == Task::Features {
+            ""
+        } else {
+            names.prefix
+        };
+        for linear in model.linears_mut().into_iter().chain(head.linears_mut()) {
+            if let Some(part) = linear.path.strip_prefix(stored)
+                && (part.starts_with(names.layer) || part.starts_with("pooler."))
+            {
+                linear.path = format!("{wanted}{part}");
+            }
+        }
+        Ok((model, head))
+    }
+
+    async fn head(&self, loader: &mut Loader<'_>, stored: &str) -> Result<Head> {
+        let pooler = format!("{stored}pooler.dense");
+        let (dense, out) = match self.kin {
+            Kin::Bert => ((pooler.as_str(), Activation::Tanh), "classifier"),
+            Kin::Roberta => (("classifier.dense", Activation::Tanh), "classifier.out_proj"),
+            Kin::Distilbert => (("pre_classifier", Activation::Relu), "classifier"),
+        };
+        match loader.task() {
+            Task::SequenceClassification => {
+                let names = ClassifierNames {
+                    dense: Some(dense),
+                    dense_bias: true,
+                    dense_norm: None,
+                    out,
+                    out_bias: true,
+                };
+                let head = Classifier::load(loader, names, self.width, Pooling::First).await?;
+                Ok(Head::Classifier(Box::new(head)))
+            }
+            Task::TokenClassification => {
+                let names = ClassifierNames {
+                    dense: None,
+                    dense_bias: false,
+                    dense_norm: None,
+                    out: "classifier",
+                    out_bias: true,
+                };
+                let head = Classifier::load(loader, names, self.width, Pooling::None).await?;
+                Ok(Head::Classifier(Box::new(head)))
+            }
+            Task::MaskedLm => {
+                let names = match self.kin {
+                    Kin::Bert => MaskedLmNames {
+                        dense: "cls.predictions.transform.dense",
+                        dense_bias: true,
+                        norm: "cls.predictions.transform.LayerNorm",
+                        norm_bias: true,
+                        matrix: "cls.predictions.decoder.weight",
+                        bias: "cls.predictions.bias",
+                    },
+                    Kin::Roberta => MaskedLmNames {
+                        dense: "lm_head.dense",
+                        dense_bias: true,
+                        norm: "lm_head.layer_norm",
+                        norm_bias: true,
+                        matrix: "lm_head.decoder.weight",
+                        bias: "lm_head.bias",
+                    },
+                    Kin::Distilbert => MaskedLmNames {
+                        dense: "vocab_transform",
+                        dense_bias: true,
+                        norm: "vocab_layer_norm",
+                        norm_bias: true,
+                        matrix: "vocab_projector.weight",
+                        bias: "vocab_projector.bias",
+                    },
+                };
+                // RoBERTa's head has the exact GELU whatever its layers have.
+                let activation = match self.kin {
+                    Kin::Roberta => Activation::Gelu,
+                    _ => self.activation,
+                };
+                let shape = [self.vocab, self.width];
+                let head = MaskedLm::load(loader, names, shape, (activation, self.eps)).await?;
+                Ok(Head::MaskedLm(Box::new(head)))
+            }
+            _ => Ok(Head::None),
+        }
+    }
+
+    /// The batch, its ids \[B·T\] and mask \[B, T\] → the last layer's hidden states \[B·T, C\].
+    pub(crate) fn hidden(&self, pass: &Pass, ids: Tensor<1>, mask: Tensor<2>, batch: &Batch) -> Tensor<2> {
+        let leaves = pass.leaves;
+        let (width, heads, rows, tokens) = (self.width, self.heads, batch.rows, batch.tokens);
+        let device = &mask.device();
+        let places = numbers(self.places(batch), device);
+        let mut x = self.words.gather(ids, leaves) + self.positions.gather(places, leaves);
+        if let Some(table) = &self.token_types {
+            let types = if batch.token_type_ids.is_empty() {
+                vec![0.0; rows * tokens]
+            } else {
+                batch.token_type_ids.iter().map(|&id| id as f32).collect()
+            };
+            x = x + table.gather(numbers(types, device), leaves);
+        }
+        x = self.norm.forward(x, leaves, self.eps);
+        let scores = Scores::plain(width / heads, Sight::All);
+        for layer in &self.layers {
+            // [B·T, C] → [B, H, T, D]
+            let split = |y: Tensor<2>| y.reshape([rows, tokens, heads, width / heads]).swap_dims(1, 2);
+            let q = split(layer.q.forward(x.clone(), pass));
+            let k = split(layer.k.forward(x.clone(), pass));
+            let v = split(layer.v.forward(x.clone(), pass));
+            let mixed = ops::attention_by(q, k, v, None, mask.clone(), scores);
+            // [B, H, T, D] → [B·T, C]
+            let mixed = mixed.swap_dims(1, 2).reshape([rows * tokens, width]);
+            let sum = x + layer.attention_out.forward(mixed, pass);
+            x = layer.attention_norm.forward(sum, leaves, self.eps);
+            let inner = self.activation.apply(layer.up.forward(x.clone(), pass));
+            let sum = x + layer.down.forward(inner, pass);
+            x = layer.out_norm.forward(sum, leaves, self.eps);
+        }
+        x
+    }
+
+    /// The memory of [`Self::hidden`], operation by operation.
+    pub(crate) fn walk(&self, walk: &mut Walk) -> Flow {
+        let width = self.width;
+        let mut x = walk.gather(&self.words);
+        for table in [&self.positions].into_iter().chain(&self.token_types) {
+            let part = walk.gather(table);
+            x = walk.add(x, part);
+        }
+        x = self.norm.walk(walk, x, width);
+        for layer in &self.layers {
+            let [q, k, v] = [&layer.q, &layer.k, &layer.v].map(|linear| {
+                let y = walk.linear(linear, x.clone());
+                walk.split_heads(y)
+            });
+            let mixed = walk.attention([q, k, v], (self.heads, 1), false);
+            let mixed = walk.merge_heads(mixed);
+            let out = walk.linear(&layer.attention_out, mixed);
+            x = walk.add(x, out);
+            x = layer.attention_norm.walk(walk, x, width);
+            let up = walk.linear(&layer.up, x.clone());
+            let inner = self.activation.walk(walk, up);
+            let down = walk.linear(&layer.down, inner);
+            x = walk.add(x, down);
+            x = layer.out_norm.walk(walk, x, width);
+        }
+        x
+    }
+
+    /// Each token's position. RoBERTa counts the tokens that are not padding, from the padding's id + 1; padding has that id.
+    fn places(&self, batch: &Batch) -> Vec<f32> {
+        let pad = self.pad_token_id;
+        let place = |row: &[u32]| {
+            let mut count = pad;
+            let mut next = |&id: &u32| {
+                if id == pad {
+                    return pad as f32;
+                }
+                count += 1;
+                count as f32
+            };
+            row.iter().map(&mut next).collect::<Vec<f32>>()
+        };
+        match self.kin {
+            Kin::Roberta => batch.input_ids.chunks(batch.tokens).flat_map(place).collect(),
+            _ => (0..batch.rows)
+                .flat_map(|_| (0..batch.tokens).map(|t| t as f32))
+                .collect(),
+        }
+    }
+
+    /// The word embedding, which masked language models share \[V, C\].
+    pub(crate) fn embedding(&self) -> &Matrix {
+        &self.words
+    }
+
+    pub(crate) fn linears(&self) -> Vec<&Linear> {
+        self.layers
+            .iter()
+            .flat_map(|l| [&l.q, &l.k, &l.v, &l.attention_out, &l.up, &l.down])
+            .collect()
+    }
+
+    pub(crate) fn linears_mut(&mut self) -> Vec<&mut Linear> {
+        fn parts(l: &mut Layer) -> [&mut Linear; 6] {
+            let Layer {
+                q,
+                k,
+                v,
+                attention_out,
+                up,
+                down,
+                ..
+            } = l;
+            [q, k, v, attention_out, up, down]
+        }
+        self.layers.iter_mut().flat_map(parts).collect()
+    }
+}

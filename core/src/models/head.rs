@@ -1,0 +1,365 @@
+//! What stands on the hidden states: nothing, a vocabulary, or classes for whole rows or for each token.
+//!
+//! The vocabulary's matrix belongs to the architecture, which mostly shares it with its embedding. The heads' own dropout
+//! (classifier_dropout) is not applied, as no dropout of the base is. References: the `...For...` classes of transformers'
+//! modeling files.
+
+use super::{
+    Linear, Pass, Weight,
+    activation::Activation,
+    load::{Loader, Role, Start},
+    matrix::Matrix,
+    norm::Norm,
+    numbers,
+};
+use crate::{
+    data::Batch,
+    error::{Error, Result},
+    estimate::{Flow, Walk},
+    loss::IGNORED,
+};
+use burn::tensor::{Int, Tensor, TensorData, activation};
+
+/// What a model is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Task {
+    /// The next token.
+    CausalLm,
+    /// Tokens that were masked out.
+    MaskedLm,
+    /// An answer to a text.
+    Seq2SeqLm,
+    /// Classes or numbers of a row.
+    SequenceClassification,
+    /// A class of each token.
+    TokenClassification,
+    /// Hidden states: an encoder without a head.
+    Features,
+}
+
+/// What a row's numbers are, by config.json's `problem_type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Problem {
+    /// Numbers; the loss is the squared error.
+    Regression,
+    /// One class of several; cross-entropy.
+    SingleLabel,
+    /// Any of the classes; binary cross-entropy with logits.
+    MultiLabel,
+}
+
+/// What stands on the hidden states.
+pub(crate) enum Head {
+    /// The architecture's output matrix.
+    Vocabulary,
+    MaskedLm(Box<MaskedLm>),
+    Classifier(Box<Classifier>),
+    None,
+}
+
+/// A linear with an activation and, perhaps, a norm behind it.
+pub(crate) struct Dense {
+    pub(crate) linear: Linear,
+    pub(crate) activation: Activation,
+    pub(crate) norm: Option<Norm>,
+    pub(crate) eps: f32,
+}
+
+/// The head of masked language models: dense, then the output matrix with a bias of its own.
+pub(crate) struct MaskedLm {
+    pub(crate) dense: Dense,
+    /// `None` where it is the embedding.
+    pub(crate) weight: Option<Matrix>,
+    pub(crate) bias: Weight,
+}
+
+/// Where a row's classes are read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pooling {
+    /// Its first token.
+    First,
+    /// Its right-most token that is not padding.
+    Last,
+    /// The mean of its tokens.
+    Mean,
+    /// Not at all: each token has a class.
+    None,
+}
+
+/// The head of classifiers: pooling, then dense where there is one, then the classes.
+pub(crate) struct Classifier {
+    pub(crate) pooling: Pooling,
+    pub(crate) dense: Option<Dense>,
+    pub(crate) out: Linear,
+    pub(crate) problem: Problem,
+    /// What right-most tokens are told from, where the model names it.
+    pub(crate) pad_token_id: Option<u32>,
+}
+
+/// Names of a classifier's tensors in files.
+pub(crate) struct ClassifierNames<'a> {
+    /// Linear and activation of the dense part.
+    pub(crate) dense: Option<(&'a str, Activation)>,
+    pub(crate) dense_bias: bool,
+    /// Norm behind it, whether it has a bias, and its epsilon.
+    pub(crate) dense_norm: Option<(&'a str, bool, f32)>,
+    pub(crate) out: &'a str,
+    pub(crate) out_bias: bool,
+}
+
+impl Classifier {
+    /// Reads the head, or draws it fresh where the files lack it: they are then another task's.
+    pub(crate) async fn load(
+        loader: &mut Loader<'_>,
+        names: ClassifierNames<'_>,
+        width: usize,
+        pooling: Pooling,
+    ) -> Result<Self> {
+        loader.draw_what_lacks();
+        let dense = match names.dense {
+            None => None,
+            Some((path, activation)) => Some(Dense {
+                linear: loader
+                    .linear(path.to_owned(), width, width, names.dense_bias, false)
+                    .await?,
+                activation,
+                norm: match names.dense_norm {
+                    None => None,
+                    Some((path, bias, _)) => Some(Norm::load(loader, path, width, bias).await?),
+                },
+                eps: names.dense_norm.map_or(0.0, |(.., eps)| eps),
+            }),
+        };
+        let labels = loader.labels()?;
+        let out = loader
+            .linear(names.out.to_owned(), width, labels, names.out_bias, false)
+            .await?;
+        Ok(Self {
+            pooling,
+            dense,
+            out,
+            problem: problem(loader, labels)?,
+            pad_token_id: loader.token_id("pad_token_id"),
+        })
+    }
+
+    /// Logits \[B, L\], or \[B·T, L\] where each token has a class, of hidden states \[B·T, C\].
+    pub(crate) fn logits(&self, hidden: Tensor<2>, pass: &Pass, batch: &Batch) -> Tensor<2> {
+        let x = self.pool(hidden, batch);
+        let x = match &self.dense {
+            None => x,
+            Some(dense) => dense.forward(x, pass),
+        };
+        self.out.forward(x, pass)
+    }
+
+    /// The memory of [`Self::loss`], given hidden states.
+    pub(crate) fn walk(&self, walk: &mut Walk, hidden: Flow) {
+        let x = match self.pooling {
+            Pooling::None => hidden,
+            Pooling::First | Pooling::Last | Pooling::Mean => walk.pool(hidden),
+        };
+        let x = match &self.dense {
+            None => x,
+            Some(dense) => dense.walk(walk, x),
+        };
+        let logits = walk.linear(&self.out, x);
+        walk.class_loss(logits);
+    }
+
+    fn pool(&self, hidden: Tensor<2>, batch: &Batch) -> Tensor<2> {
+        let (rows, tokens) = (batch.rows, batch.tokens);
+        let place = |row: usize| match self.pooling {
+            Pooling::Last => row * tokens + self.last(batch, row),
+            _ => row * tokens,
+        };
+        match self.pooling {
+            Pooling::None => hidden,
+            Pooling::Mean => {
+                // [B·T, C] → [B, C], weighed by the mask
+                let width = hidden.dims()[1];
+                let counts = batch
+                    .attention_mask
+                    .chunks(tokens)
+                    .map(|row| row.iter().sum::<f32>().max(1.0));
+                let weights: Vec<f32> = batch
+                    .attention_mask
+                    .chunks(tokens)
+                    .zip(counts)
+                    .flat_map(|(row, count)| row.iter().map(move |mask| mask / count))
+                    .collect();
+                let weights = numbers(weights, &hidden.device()).reshape([rows * tokens, 1]);
+                (hidden * weights)
+                    .reshape([rows, tokens, width])
+                    .sum_dim(1)
+                    .reshape([rows, width])
+            }
+            Pooling::First | Pooling::Last => {
+                let places: Vec<i32> = (0..rows).map(|row| place(row) as i32).collect();
+                let places = Tensor::<1, Int>::from_data(TensorData::new(places, [rows]), &hidden.device());
+                hidden.select(0, places)
+            }
+        }
+    }
+
+    /// The right-most token that is not padding, as transformers finds it: by its id, else by the mask.
+    fn last(&self, batch: &Batch, row: usize) -> usize {
+        let start = row * batch.tokens;
+        let is_text = |place: &usize| match self.pad_token_id {
+            Some(pad) => batch.input_ids[start + place] != pad,
+            None => batch.attention_mask[start + place] != 0.0,
+        };
+        (0..batch.tokens).rev().find(is_text).unwrap_or(0)
+    }
+
+    /// `scale` · Σ of the losses of the batch's targets, given [`Classifier::logits`] → \[1\].
+    ///
+    /// Cross-entropy: logΣe^z − z\[class\]; binary cross-entropy: −y·logσ(z) − (1 − y)·logσ(−z); squared error: (z − y)².
+    pub(crate) fn loss(&self, logits: Tensor<2>, batch: &Batch, scale: f32) -> Tensor<1> {
+        let [rows, labels] = logits.dims();
+        let device = logits.device();
+        let wanted = |values: Vec<f32>| numbers(values, &device).reshape([rows, labels]);
+        let sum = match self.problem {
+            Problem::SingleLabel => {
+                let classes: Vec<i32> = match self.pooling {
+                    Pooling::None => batch.labels.clone(),
+                    _ => batch.row_labels.iter().map(|&label| label as i32).collect(),
+                };
+                let one_hot = classes
+                    .iter()
+                    .flat_map(|&class| {
+                        (0..labels).map(move |label| {
+                            if class != IGNORED && class == label as i32 {
+                                1.0
+                            } else {
+                                0.0
+                            }
+                        })
+                    })
+                    .collect();
+                (activation::log_softmax(logits, 1) * wanted(one_hot)).sum().neg()
+            }
+            Problem::MultiLabel => {
+                let y = wanted(batch.row_labels.clone());
+                let on = activation::log_sigmoid(logits.clone()) * y.clone();
+                let off = activation::log_sigmoid(logits.neg()) * (y.neg() + 1.0);
+                (on + off).sum().neg()
+            }
+            Problem::Regression => (logits - wanted(batch.row_labels.clone())).powi_scalar(2).sum(),
+        };
+        sum * scale
+    }
+}
+
+impl Dense {
+    pub(crate) fn forward(&self, x: Tensor<2>, pass: &Pass) -> Tensor<2> {
+        let x = self.activation.apply(self.linear.forward(x, pass));
+        match &self.norm {
+            None => x,
+            Some(norm) => norm.forward(x, pass.leaves, self.eps),
+        }
+    }
+
+    /// The memory of [`Self::forward`].
+    pub(crate) fn walk(&self, walk: &mut Walk, x: Flow) -> Flow {
+        let x = walk.linear(&self.linear, x);
+        let x = self.activation.walk(walk, x);
+        match &self.norm {
+            None => x,
+            Some(norm) => norm.walk(walk, x, self.linear.outputs),
+        }
+    }
+}
+
+/// Names of a masked language model's head in files.
+pub(crate) struct MaskedLmNames<'a> {
+    pub(crate) dense: &'a str,
+    pub(crate) dense_bias: bool,
+    pub(crate) norm: &'a str,
+    pub(crate) norm_bias: bool,
+    pub(crate) matrix: &'a str,
+    pub(crate) bias: &'a str,
+}
+
+impl MaskedLm {
+    /// Reads the head, or draws it fresh where the files lack it. `shape` is \[V, C\].
+    pub(crate) async fn load(
+        loader: &mut Loader<'_>,
+        names: MaskedLmNames<'_>,
+        shape: [usize; 2],
+        (activation, eps): (Activation, f32),
+    ) -> Result<Self> {
+        loader.draw_what_lacks();
+        let [vocab, width] = shape;
+        let untied = !loader.flag_or("tie_word_embeddings", true);
+        Ok(Self {
+            dense: Dense {
+                linear: loader
+                    .linear(names.dense.to_owned(), width, width, names.dense_bias, false)
+                    .await?,
+                activation,
+                norm: Some(Norm::load(loader, names.norm, width, names.norm_bias).await?),
+                eps,
+            },
+            weight: match untied {
+                true => Some(loader.matrix(names.matrix, shape, Start::Normal, Role::Table).await?),
+                false => None,
+            },
+            bias: loader.weight(names.bias, &[vocab], Start::Zeros).await?,
+        })
+    }
+}
+
+impl Head {
+    pub(crate) fn linears(&self) -> Vec<&Linear> {
+        match self {
+            Self::Vocabulary | Self::None => Vec::new(),
+            Self::MaskedLm(head) => vec![&head.dense.linear],
+            Self::Classifier(head) => {
+                let dense = head.dense.iter().map(|dense| &dense.linear);
+                dense.chain([&head.out]).collect()
+            }
+        }
+    }
+
+    pub(crate) fn linears_mut(&mut self) -> Vec<&mut Linear> {
+        match self {
+            Self::Vocabulary | Self::None => Vec::new(),
+            Self::MaskedLm(head) => vec![&mut head.dense.linear],
+            Self::Classifier(head) => {
+                let Classifier { dense, out, .. } = head.as_mut();
+                let dense = dense.iter_mut().map(|dense| &mut dense.linear);
+                dense.chain([out]).collect()
+            }
+        }
+    }
+}
+
+/// transformers' rule: without a `problem_type`, one label is a number and several are classes.
+fn problem(loader: &Loader, labels: usize) -> Result<Problem> {
+    match loader.text("problem_type").ok().as_deref() {
+        None if labels == 1 => Ok(Problem::Regression),
+        None | Some("single_label_classification") => Ok(Problem::SingleLabel),
+        Some("regression") => Ok(Problem::Regression),
+        Some("multi_label_classification") => Ok(Problem::MultiLabel),
+        Some(other) => {
+            let what = format!("the problem type {other:?} is not known");
+            Err(Error::model(what).file("config.json").field("problem_type"))
+        }
+    }
+}
+
+/// The task that config.json's `architectures` names; decoders predict the next token where it names none.
+pub(crate) fn task(loader: &Loader, otherwise: Task) -> Task {
+    let named = loader.architecture().unwrap_or_default();
+    let is = |ending: &str| named.ends_with(ending);
+    if is("ForSequenceClassification") {
+        Task::SequenceClassification
+    } else if is("ForTokenClassification") {
+        Task::TokenClassification
+    } else if is("ForMaskedLM") || is("ForPreTraining") {
+        Task::MaskedLm
+    } else {
+        otherwise
+    }
+}

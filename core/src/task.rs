@@ -1,0 +1,74 @@
+//! What a run is about: the kind of answer that the model gives. The first choice of a run, from which the losses
+//! ([`crate::loss`]) and the metrics that fit follow.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The kind of answer that a model is trained to give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Task {
+    /// The next token: continued pretraining, instructions, chat.
+    Generation,
+    /// One class of several for a text.
+    Classification,
+    /// Any number of labels for a text.
+    MultiLabel,
+    /// One class of several for each token.
+    TokenClassification,
+    /// A number for a text.
+    Regression,
+    /// A score for a pair of query and document, read together (cross-encoder).
+    Ranking,
+    /// A vector for a text, near to the vectors of texts that belong to it (bi-encoder).
+    Embedding,
+    /// The better one of two answers.
+    Preference,
+}
+
+impl Task {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Generation,
+        Self::Classification,
+        Self::MultiLabel,
+        Self::TokenClassification,
+        Self::Regression,
+        Self::Ranking,
+        Self::Embedding,
+        Self::Preference,
+    ];
+
+    /// Its name in run files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Generation => "generation",
+            Self::Classification => "classification",
+            Self::MultiLabel => "multi_label",
+            Self::TokenClassification => "token_classification",
+            Self::Regression => "regression",
+            Self::Ranking => "ranking",
+            Self::Embedding => "embedding",
+            Self::Preference => "preference",
+        }
+    }
+}
+
+impl fmt::Display for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_is_written_as_it_is_named() {
+        for task in Task::ALL {
+            let written = serde_json::to_string(&task).expect("a task can be written");
+            assert_eq!(written, format!("\"{task}\""));
+        }
+    }
+}

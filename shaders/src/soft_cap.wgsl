@@ -1,0 +1,23 @@
+// y = cap · tanh(scale · x / cap).
+@group(0) @binding(0) var<storage, read_write> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+// len, scale, cap
+@group(0) @binding(2) var<uniform> info: array<vec4<u32>, 1>;
+
+@compute @workgroup_size(LANES)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let first = first_element(group, groups, local);
+    let cap = bitcast<f32>(info[0].z);
+    let inner = bitcast<f32>(info[0].y) / cap;
+    for (var part = 0u; part < ELEMENTS; part++) {
+        let i = first + part * LANES;
+        if i < info[0].x {
+            // tanh of large numbers is NaN on some drivers; at 10 it is 1.
+            y[i] = cap * tanh(clamp(x[i] * inner, -10.0, 10.0));
+        }
+    }
+}

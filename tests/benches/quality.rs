@@ -1,0 +1,126 @@
+//! What each format of the base costs in quality: the perplexity of SmolLM2-135M on a text, and what a short LoRA run makes of
+//! it. Prints the table of `docs/quality.md`.
+//!
+//! `cargo xtask bench quality`; takes minutes, so a run of all benches leaves it out. The only SmolLM2 that package
+//! registries have is quantised to Q4_1, so its decoded weights are the exact ones here, in 32 bits, and each format
+//! rounds them anew.
+
+use anyhow::{Context, Result, ensure};
+use lorakeet_core::config::{Fp8Format, Fp8Scale, QuantType, RunConfig};
+use lorakeet_core::formats::{ModelFiles, safetensors::write_f32};
+use lorakeet_core::protocol::{DeviceChoice, Event};
+use lorakeet_core::store::{DiskFile, MemoryFile, Source};
+use lorakeet_tests::{desk::Desk, golden::block_on};
+use std::path::{Path, PathBuf};
+
+const MODEL: &str = "LORAKEET_SMOLLM2";
+
+/// A row of the table: its name, whether the model comes as its own GGUF, and the knobs.
+type Row = (&'static str, bool, fn(&mut RunConfig));
+
+const ROWS: [Row; 11] = [
+    ("F32 (Q4_1, decoded)", false, |_| ()),
+    ("Q4_1, packed (GGUF)", true, |_| ()),
+    ("INT8, a scale a row", false, |config| config.quantization_bit = Some(8)),
+    ("FP8 E4M3, a scale a row", false, |config| {
+        config.fp8 = Some(Fp8Format::E4m3)
+    }),
+    ("FP8 E4M3, a scale a tensor", false, |config| {
+        (config.fp8, config.fp8_scale) = (Some(Fp8Format::E4m3), Fp8Scale::Tensor);
+    }),
+    ("FP8 E4M3, blocks of 128", false, |config| {
+        (config.fp8, config.fp8_scale) = (Some(Fp8Format::E4m3), Fp8Scale::Block);
+    }),
+    ("FP8 E5M2, a scale a row", false, |config| {
+        config.fp8 = Some(Fp8Format::E5m2)
+    }),
+    ("NF4", false, |config| {
+        (config.quantization_bit, config.bnb_4bit_use_double_quant) = (Some(4), false);
+    }),
+    ("NF4, double quantisation", false, |config| {
+        config.quantization_bit = Some(4)
+    }),
+    ("FP4", false, |config| {
+        (config.quantization_bit, config.bnb_4bit_use_double_quant) = (Some(4), false);
+        config.bnb_4bit_quant_type = QuantType::Fp4;
+    }),
+    ("FP4, double quantisation", false, |config| {
+        config.quantization_bit = Some(4);
+        config.bnb_4bit_quant_type = QuantType::Fp4;
+    }),
+];
+
+fn main() -> Result<()> {
+    let filter = std::env::args().skip(1).find(|word| !word.starts_with('-'));
+    if !filter.is_some_and(|word| "quality".starts_with(&word)) {
+        eprintln!("quality: left out; `cargo xtask bench quality` runs it");
+        return Ok(());
+    }
+    let gguf = PathBuf::from(std::env::var_os(MODEL).with_context(|| format!("{MODEL} names no GGUF file"))?);
+    let decoded = decode(&gguf)?;
+    println!("| base | bytes a parameter | perplexity | after LoRA |");
+    println!("| --- | ---: | ---: | ---: |");
+    for (name, packed, set) in ROWS {
+        let model = if packed {
+            vec![DiskFile::source(&gguf)? as Source]
+        } else {
+            decoded.clone()
+        };
+        let mut config = config();
+        set(&mut config);
+        let (bytes, before, after) = run(model, config).with_context(|| name.to_owned())?;
+        println!("| {name} | {bytes:.2} | {before:.2} | {after:.2} |");
+    }
+    Ok(())
+}
+
+/// Fifteen steps on the start of a novel, scored on its held-out blocks.
+fn config() -> RunConfig {
+    RunConfig {
+        model_name_or_path: "SmolLM2-135M-Instruct".into(),
+        train_file: "austen.txt".into(),
+        cutoff_len: 128,
+        per_device_train_batch_size: 2,
+        per_device_eval_batch_size: 4,
+        gradient_accumulation_steps: 1,
+        max_samples: Some(400),
+        val_size: 40.0,
+        max_steps: 15,
+        lora_dropout: 0.0,
+        learning_rate: 5e-4,
+        eval_steps: 0,
+        save_steps: 0,
+        ..RunConfig::default()
+    }
+}
+
+/// Bytes a parameter of the base, and the perplexity before and after.
+fn run(model: Vec<Source>, config: RunConfig) -> Result<(f64, f64, f64)> {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../public/data/austen.txt");
+    let mut desk = Desk::with(DeviceChoice::Cpu, model, DiskFile::source(data)?);
+    desk.train(config);
+    let models = desk.events.iter().filter_map(|event| match event {
+        Event::Model(info) => Some(info.weight_bytes as f64 / info.parameters as f64),
+        _ => None,
+    });
+    let bytes = models.last().context("no model was loaded")?;
+    let evals = desk.evals();
+    ensure!(evals.len() >= 2, "the run was not scored: {:?}", desk.events.last());
+    Ok((bytes, evals[0].perplexity, evals[evals.len() - 1].perplexity))
+}
+
+/// The model of a GGUF file as a folder of 32-bit floats.
+fn decode(gguf: &Path) -> Result<Vec<Source>> {
+    let files = block_on(ModelFiles::open_path(gguf))?;
+    let mut tensors = Vec::new();
+    for entry in files.entries() {
+        let (shape, values) = block_on(files.read_f32(&entry.name))?;
+        tensors.push((entry.name.clone(), shape, values));
+    }
+    let tokenizer = files.tokenizer.as_ref().context("the file holds no tokenizer")?;
+    Ok(vec![
+        MemoryFile::source("config.json", files.config.to_string().into_bytes()),
+        MemoryFile::source("model.safetensors", write_f32(&tensors)?),
+        MemoryFile::source("tokenizer.json", tokenizer.to_json()?.into_bytes()),
+    ])
+}
