@@ -7,7 +7,7 @@ use lorakeet_core::{
 };
 use serde_json::{Value, json};
 
-/// A decoder's shape.
+/// A model's shape, in a decoder's words.
 #[derive(Debug, Clone, Copy)]
 pub struct Decoder {
     /// Layers.
@@ -112,6 +112,46 @@ impl Decoder {
         });
         files(&config, tensors)
     }
+
+    /// A BERT of the class `class` of transformers, its weights fresh.
+    pub fn bert(&self, class: &str) -> Vec<Source> {
+        fresh(&json!({
+            "model_type": "bert", "architectures": [class], "hidden_size": self.width, "intermediate_size": self.inner,
+            "num_hidden_layers": self.layers, "num_attention_heads": self.heads, "vocab_size": self.vocab,
+            "max_position_embeddings": self.positions, "type_vocab_size": 2, "hidden_act": "gelu", "pad_token_id": 0
+        }))
+    }
+
+    /// A ModernBERT of the class `class` of transformers, its weights fresh.
+    pub fn modernbert(&self, class: &str) -> Vec<Source> {
+        fresh(&json!({
+            "model_type": "modernbert", "architectures": [class], "hidden_size": self.width,
+            "intermediate_size": self.inner, "num_hidden_layers": self.layers, "num_attention_heads": self.heads,
+            "vocab_size": self.vocab, "max_position_embeddings": self.positions, "pad_token_id": 0
+        }))
+    }
+
+    /// A Gemma 2 that caps scores and logits, its weights fresh.
+    pub fn gemma2(&self) -> Vec<Source> {
+        fresh(&json!({
+            "model_type": "gemma2", "hidden_size": self.width, "intermediate_size": self.inner,
+            "num_hidden_layers": self.layers, "num_attention_heads": self.heads, "num_key_value_heads": self.kv_heads,
+            "head_dim": self.width / self.heads, "vocab_size": self.vocab, "max_position_embeddings": self.positions,
+            "attn_logit_softcapping": 50.0, "final_logit_softcapping": 30.0, "sliding_window": 32
+        }))
+    }
+
+    /// A T5 with as many layers in each stack, its weights fresh.
+    pub fn t5(&self) -> Vec<Source> {
+        fresh(&json!({
+            "model_type": "t5", "d_model": self.width, "d_ff": self.inner, "num_layers": self.layers,
+            "num_heads": self.heads, "d_kv": self.width / self.heads, "vocab_size": self.vocab
+        }))
+    }
+}
+
+fn fresh(config: &Value) -> Vec<Source> {
+    vec![MemoryFile::source("config.json", config.to_string().into_bytes())]
 }
 
 fn files(config: &Value, shapes: Vec<(String, Vec<usize>)>) -> Vec<Source> {

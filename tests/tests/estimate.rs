@@ -2,11 +2,11 @@
 //! device counts is held in `memory_estimate`.
 
 use lorakeet_core::{
-    config::{FinetuningType, Fp8Format, Fp8Scale, QuantType, RunConfig, TargetModules},
+    config::{FinetuningType, Fp8Format, Fp8Scale, Optimizer, QuantType, RunConfig, TargetModules},
     device,
     error::Kind,
     estimate::estimate,
-    formats::ModelFiles,
+    formats::{ModelFiles, peft::AdapterConfig},
     models::Model,
     protocol::{Command, DeviceChoice, Event, MemoryEstimate},
     quant::Base,
@@ -87,6 +87,63 @@ fn the_base_takes_what_is_said_to_the_byte() {
             }
         }
     }
+}
+
+#[test]
+fn every_architecture_has_a_base_and_all_with_a_head_but_t5_a_peak() {
+    let device = block_on(device::open(DeviceChoice::Cpu)).expect("the CPU opens").0;
+    for (name, files, has_peak) in [
+        ("BERT", SHAPE.bert("BertForMaskedLM"), true),
+        ("BERT's classifier", SHAPE.bert("BertForSequenceClassification"), true),
+        ("BERT's tagger", SHAPE.bert("BertForTokenClassification"), true),
+        ("BERT without a head", SHAPE.bert("BertModel"), false),
+        ("ModernBERT", SHAPE.modernbert("ModernBertForMaskedLM"), true),
+        ("Gemma", SHAPE.gemma2(), true),
+        ("T5", SHAPE.t5(), false),
+    ] {
+        for finetuning_type in [FinetuningType::Lora, FinetuningType::Full] {
+            let full = finetuning_type == FinetuningType::Full;
+            let config = RunConfig {
+                finetuning_type,
+                target_modules: TargetModules::Pattern("all-linear".into()),
+                ..RunConfig::default()
+            };
+            let said = said(files.clone(), &config);
+            let files = block_on(ModelFiles::open(files.clone())).expect("the files open");
+            let loaded = block_on(Model::load_base(&files, (full, Base::Own), 0, &device, &mut |_, _| ()));
+            let mut model = loaded.expect("it loads");
+            assert_eq!(said.base_bytes, model.info.weight_bytes, "{name}, all trained: {full}");
+            if !full {
+                let adapter = AdapterConfig {
+                    r: config.lora_r,
+                    target_modules: config.target_modules.clone(),
+                    ..AdapterConfig::default()
+                };
+                model.attach_lora(&adapter, 0).expect("the modules are there");
+            }
+            assert_eq!(
+                said.trained_parameters,
+                model.parameters.weights(),
+                "{name}, all trained: {full}"
+            );
+            assert_eq!(said.peak_bytes.is_some(), has_peak, "{name}");
+            assert_eq!(said.activation_bytes.is_some(), has_peak, "{name}");
+        }
+    }
+}
+
+#[test]
+fn moments_of_eight_bits_take_a_quarter() {
+    let with = |optim| {
+        let config = RunConfig {
+            finetuning_type: FinetuningType::Full,
+            optim,
+            ..RunConfig::default()
+        };
+        said(SHAPE.llama(), &config).optimizer_bytes as f64
+    };
+    let share = with(Optimizer::Adamw8bit) / with(Optimizer::AdamwTorch);
+    assert!((0.25..0.28).contains(&share), "{share}");
 }
 
 #[test]

@@ -28,7 +28,10 @@ const TOLERANCE: f64 = 0.02;
 /// A batch of rows that are all text, all trained on.
 fn full_batch(rows: usize, tokens: usize, vocab: usize) -> Batch {
     let ids: Vec<f64> = (0..rows * tokens).map(|i| (i * 37 % vocab) as f64).collect();
-    batch(tokens, &ids, &vec![1.0; ids.len()], &ids)
+    Batch {
+        row_labels: vec![1.0; rows],
+        ..batch(tokens, &ids, &vec![1.0; ids.len()], &ids)
+    }
 }
 
 /// Runs two steps of `config` and holds the estimate against the most bytes that were in use.
@@ -113,6 +116,26 @@ fn runs_take_what_they_are_said_to_take() {
     };
     check(&device, "two modules, packed", small.llama(), small.vocab, with_dropout);
     check(&device, "GPT-2", small.gpt2(), small.vocab, config.clone());
+    let classifier = small.bert("BertForSequenceClassification");
+    check(&device, "BERT's classifier", classifier, small.vocab, config.clone());
+    for (name, files) in [
+        ("BERT", small.bert("BertForMaskedLM")),
+        ("ModernBERT", small.modernbert("ModernBertForMaskedLM")),
+        ("Gemma", small.gemma2()),
+    ] {
+        check(&device, name, files.clone(), small.vocab, config.clone());
+        let all_trained = RunConfig {
+            finetuning_type: FinetuningType::Full,
+            ..config.clone()
+        };
+        check(
+            &device,
+            &format!("{name}, all trained"),
+            files,
+            small.vocab,
+            all_trained,
+        );
+    }
 
     let wide = Decoder {
         layers: 2,
