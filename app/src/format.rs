@@ -63,6 +63,11 @@ pub fn bytes(value: u64) -> String {
     scaled(value as f64, 1000.0, &["B", "kB", "MB", "GB", "TB"])
 }
 
+/// A number with two decimals: `0.66`.
+pub fn hundredths(value: f64) -> String {
+    format!("{value:.2}")
+}
+
 /// A share in percent, where the whole is known.
 pub fn percent(done: u64, total: u64) -> Option<u64> {
     (total > 0).then(|| (done.saturating_mul(100) / total).min(100))

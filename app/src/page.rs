@@ -33,6 +33,13 @@ pub fn Page() -> impl IntoView {
             lab.ask_preview();
         }
     });
+    // And every knob that there is may change what a run takes.
+    Effect::new(move |before: Option<()>| {
+        lab.settings.with(|_| ());
+        if before.is_some() {
+            lab.ask_estimate();
+        }
+    });
     view! {
         <Header/>
         <main class="steps">

@@ -14,7 +14,9 @@ use js_sys::ArrayBuffer;
 use leptos::prelude::*;
 use lorakeet_core::Error;
 use lorakeet_core::error::Kind;
-use lorakeet_core::protocol::{Command, DataInfo, DeviceChoice, DeviceInfo, Event, ModelInfo, PreviewExample, Stage};
+use lorakeet_core::protocol::{
+    Command, DataInfo, DeviceChoice, DeviceInfo, Event, MemoryEstimate, ModelInfo, PreviewExample, Stage,
+};
 use std::collections::VecDeque;
 use web_sys::File;
 
@@ -43,6 +45,8 @@ pub enum Job {
     Data,
     /// Examples of step 2.
     Preview,
+    /// Memory in step 3.
+    Estimate,
     /// Step 4.
     Train,
     /// Step 5.
@@ -115,6 +119,8 @@ pub struct Lab {
     pub data: RwSignal<Option<DataInfo>>,
     /// First examples.
     pub preview: RwSignal<Vec<PreviewExample>>,
+    /// What a run would take under the present settings, and the most that the device can give where that is known.
+    pub estimate: RwSignal<Option<(MemoryEstimate, Option<u64>)>>,
     /// Every knob.
     pub settings: Settings,
     /// Text to continue while training.
@@ -155,6 +161,7 @@ impl Lab {
             data_source: RwSignal::new_local(DataSource::Bundled(&bundled::DATA[0])),
             data: RwSignal::new(None),
             preview: RwSignal::new(Vec::new()),
+            estimate: RwSignal::new(None),
             settings: Settings::new(),
             sample_prompt: RwSignal::new(bundled::DATA[0].prompt.into()),
             phase: RwSignal::new(Phase::Idle),
@@ -193,6 +200,7 @@ impl Lab {
         self.progress.set(None);
         self.error.set(None);
         self.model.set(None);
+        self.estimate.set(None);
         self.data.set(None);
         self.forget_run();
         match Client::start(move |incoming| self.receive(incoming)) {
@@ -214,6 +222,7 @@ impl Lab {
             return self.start_engine();
         }
         self.model.set(None);
+        self.estimate.set(None);
         self.preview.set(Vec::new());
         self.clear_error(&[Job::Model, Job::Train]);
         self.forget_run();
@@ -253,6 +262,27 @@ impl Lab {
         }
     }
 
+    /// Asks what a run under the present settings would take.
+    pub fn ask_estimate(self) {
+        let loaded = self.model.with_untracked(Option::is_some);
+        let free = !self.phase.with_untracked(Phase::is_under_way);
+        let Some(config) = self.settings.config_untracked() else {
+            return;
+        };
+        if loaded && free {
+            // One that still waits is about settings of the past.
+            self.queue
+                .update_value(|queue| queue.retain(|request| request.job != Job::Estimate));
+            self.ask(
+                Job::Estimate,
+                Command::Estimate {
+                    config: Box::new(config),
+                },
+                Vec::new(),
+            );
+        }
+    }
+
     /// Whether Train can be pressed.
     pub fn can_train(self) -> bool {
         self.engine.get() == Engine::Ready
@@ -260,7 +290,7 @@ impl Lab {
             && self.data.with(Option::is_some)
             && self.settings.is_valid()
             && !self.phase.with(Phase::is_under_way)
-            && matches!(self.job.get(), None | Some(Job::Preview))
+            && matches!(self.job.get(), None | Some(Job::Preview | Job::Estimate))
     }
 
     /// Starts a run.
@@ -422,6 +452,11 @@ impl Lab {
                 self.phase.set(Phase::Failed);
             }
             Job::Generate => self.answers.iter().for_each(|answer| answer.update(Answer::end)),
+            // What is wrong is said where the run is started.
+            Job::Estimate => {
+                self.estimate.set(None);
+                return self.finish(job);
+            }
             // Without a device nothing that waits can succeed, and this error is the one to show.
             Job::Open => self.queue.update_value(VecDeque::clear),
             _ => {}
@@ -496,6 +531,7 @@ impl Lab {
             Event::Model(info) => {
                 self.model.set(Some(info));
                 self.finish(Job::Model);
+                self.ask_estimate();
                 self.ask_preview();
             }
             Event::Data(info) => {
@@ -506,6 +542,13 @@ impl Lab {
             Event::Preview { examples } => {
                 self.preview.set(examples);
                 self.finish(Job::Preview);
+            }
+            Event::Estimate {
+                memory,
+                available_bytes,
+            } => {
+                self.estimate.set(Some((memory, available_bytes)));
+                self.finish(Job::Estimate);
             }
             Event::Started(info) => {
                 self.run.update_value(|run| {

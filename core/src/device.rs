@@ -14,7 +14,7 @@ use burn::tensor::{
 use lorakeet_shaders::Tier;
 use std::sync::{
     Arc, Mutex, OnceLock,
-    atomic::{AtomicU8, Ordering},
+    atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
 };
 
 /// The GPU is opened once a process: burn's runtime cannot be opened twice.
@@ -22,6 +22,9 @@ static GPU: OnceLock<(Device, DeviceInfo)> = OnceLock::new();
 static TIER: AtomicU8 = AtomicU8::new(0);
 /// The first error that the GPU reported on its own account.
 static FAULT: Mutex<Option<Error>> = Mutex::new(None);
+/// Whether somebody watches the memory, and the most that was in use.
+static WATCHED: AtomicBool = AtomicBool::new(false);
+static PEAK_BYTES: AtomicU64 = AtomicU64::new(0);
 
 /// What kernels are tuned for on the GPU of this process.
 pub fn tier() -> Tier {
@@ -66,24 +69,12 @@ pub async fn open(choice: DeviceChoice) -> Result<(Device, DeviceInfo)> {
     }
 }
 
-/// Refuses a tensor that is larger than one buffer of `device` may be: a GPU limits what a kernel can be given at once, and
-/// browsers often set that limit far below the GPU's memory.
+/// Refuses a tensor of `bytes` where one buffer may have `limit` ([`largest_buffer_bytes`]): a GPU limits what a kernel can
+/// be given at once, and browsers often set that limit far below the GPU's memory.
 ///
 /// # Errors
 /// The tensor named `name` is too large.
-pub fn check_size(device: &Device, name: &str, bytes: u64) -> Result<()> {
-    within(largest_buffer_bytes(device), name, bytes)
-}
-
-/// The most bytes that a kernel can be given in one buffer of `device`.
-pub fn largest_buffer_bytes(device: &Device) -> u64 {
-    match GPU.get() {
-        Some((gpu, info)) if gpu == device => info.max_binding_bytes,
-        _ => u64::MAX,
-    }
-}
-
-fn within(limit: u64, name: &str, bytes: u64) -> Result<()> {
+pub fn check_size(limit: u64, name: &str, bytes: u64) -> Result<()> {
     if bytes <= limit {
         return Ok(());
     }
@@ -98,9 +89,56 @@ fn within(limit: u64, name: &str, bytes: u64) -> Result<()> {
         .remedy("Take a model with a smaller vocabulary, or choose the CPU as the device."))
 }
 
+/// The most bytes that a kernel can be given in one buffer of `device`.
+pub fn largest_buffer_bytes(device: &Device) -> u64 {
+    match GPU.get() {
+        Some((gpu, info)) if gpu == device => info.max_binding_bytes,
+        _ => u64::MAX,
+    }
+}
+
+/// The most bytes that the device can give, where that is known: WebAssembly has an address space of 4 GiB, in which the
+/// CPU's tensors are. What a GPU has, WebGPU does not tell.
+pub fn available_bytes(device: &Device) -> Option<u64> {
+    let is_gpu = GPU.get().is_some_and(|(gpu, _)| gpu == device);
+    (cfg!(target_pointer_width = "32") && !is_gpu).then_some(1 << 32)
+}
+
 /// Bytes that live tensors take on the device, where it counts them.
 pub fn memory_bytes(device: &Device) -> Option<u64> {
     device.memory_pool_usage().map(|usage| usage.bytes_in_use)
+}
+
+/// Keeps the most memory that was in use whenever a kernel was launched, as long as it lives: for the tests of
+/// [`crate::estimate`]. Asking at each launch is slow, so that nobody is asked where nobody watches.
+#[derive(Debug)]
+pub struct MemoryWatch(());
+
+/// Starts watching. The books are the process's: two watches at a time are one.
+pub fn watch_memory() -> MemoryWatch {
+    PEAK_BYTES.store(0, Ordering::Relaxed);
+    WATCHED.store(true, Ordering::Relaxed);
+    MemoryWatch(())
+}
+
+impl MemoryWatch {
+    /// The most bytes so far.
+    pub fn peak_bytes(&self) -> u64 {
+        PEAK_BYTES.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for MemoryWatch {
+    fn drop(&mut self) {
+        WATCHED.store(false, Ordering::Relaxed);
+    }
+}
+
+/// A kernel was launched; `in_use` tells the bytes that live tensors take, the kernel's own included.
+pub(crate) fn note_memory(in_use: impl FnOnce() -> u64) {
+    if WATCHED.load(Ordering::Relaxed) {
+        PEAK_BYTES.fetch_max(in_use(), Ordering::Relaxed);
+    }
 }
 
 /// What the GPU reported on its own account since the last call, if anything: it was lost, it refused a shader, its memory
@@ -323,8 +361,8 @@ mod tests {
 
     #[test]
     fn a_tensor_that_no_buffer_can_hold_is_named_with_both_sizes() {
-        assert!(within(1 << 27, "lm_head.weight", 1 << 27).is_ok());
-        let error = within(1 << 27, "lm_head.weight", 544_538_624).expect_err("too large");
+        assert!(check_size(1 << 27, "lm_head.weight", 1 << 27).is_ok());
+        let error = check_size(1 << 27, "lm_head.weight", 544_538_624).expect_err("too large");
         assert_eq!(error.kind, Kind::OutOfMemory);
         let text = error.to_string();
         assert!(

@@ -7,7 +7,9 @@
 
 use crate::config::{FinetuningType, Plan, RunConfig};
 use crate::data::{self, Batch, Cursor, Dataset, Example};
+use crate::device;
 use crate::error::{Error, Result};
+use crate::estimate::estimate;
 use crate::formats::{ModelFiles, peft::Adapter};
 use crate::models::{Model, Task};
 use crate::protocol::{
@@ -106,6 +108,22 @@ impl Session {
                 );
                 Ok(())
             }
+            Command::Estimate { config } => {
+                let loaded = self.model.as_ref().ok_or_else(no_model)?;
+                let device = loaded.model.device();
+                let adapter = self.adapter.as_ref().map(|adapter| &adapter.config);
+                let largest = device::largest_buffer_bytes(device);
+                let memory = estimate(&loaded.files, &config, adapter, largest).await?;
+                let available_bytes = device::available_bytes(device);
+                emit(
+                    Event::Estimate {
+                        memory,
+                        available_bytes,
+                    },
+                    None,
+                );
+                Ok(())
+            }
             Command::Train { config, sample_prompt } => self.train(*config, sample_prompt, emit).await,
             Command::Pause => {
                 self.control.pause();
@@ -131,7 +149,7 @@ impl Session {
     }
 
     async fn open(&mut self, choice: DeviceChoice, emit: Emit<'_>) -> Result<()> {
-        let opened = crate::device::open(choice).await?;
+        let opened = device::open(choice).await?;
         emit(Event::Device(opened.1.clone()), None);
         // What lives on another device is of no use any more.
         if self.device.as_ref().is_some_and(|old| old.1 != opened.1) {
@@ -449,7 +467,7 @@ impl Run<'_> {
                 tokens_per_second: self.speed.tokens_per_second(),
                 num_input_tokens_seen: progress.tokens_seen,
                 eta_seconds: self.speed.eta_seconds(self.plan.max_steps - step),
-                device_bytes: crate::device::memory_bytes(self.loaded.model.device()),
+                device_bytes: device::memory_bytes(self.loaded.model.device()),
             };
             let numbers = [
                 ("loss", info.loss),

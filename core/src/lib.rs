@@ -39,6 +39,8 @@ pub mod bench;
 #[cfg(feature = "engine")]
 pub mod device;
 #[cfg(feature = "engine")]
+pub mod estimate;
+#[cfg(feature = "engine")]
 pub mod finetune;
 #[cfg(feature = "engine")]
 pub mod generate;

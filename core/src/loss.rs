@@ -49,12 +49,10 @@ pub fn targets(batch: &Batch) -> (Vec<usize>, Vec<f32>) {
 
 /// The same where labels stand at the positions that predict them: masked language models and encoder-decoders.
 #[cfg(feature = "files")]
-#[cfg(feature = "files")]
 pub fn targets_in_place(batch: &Batch) -> (Vec<usize>, Vec<f32>) {
     counted(batch.labels.iter().map(|&label| label as f32).collect())
 }
 
-#[cfg(feature = "files")]
 #[cfg(feature = "files")]
 fn counted(all: Vec<f32>) -> (Vec<usize>, Vec<f32>) {
     let counted: Vec<usize> = (0..all.len()).filter(|&row| all[row] != IGNORED as f32).collect();

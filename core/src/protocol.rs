@@ -39,6 +39,11 @@ pub enum Command {
         /// The settings that shape examples (cutoff_len, packing, columns).
         config: Box<RunConfig>,
     },
+    /// Tell what a run on the loaded model would take: answered by [`Event::Estimate`].
+    Estimate {
+        /// Every knob.
+        config: Box<RunConfig>,
+    },
     /// Start a run on the loaded model and data.
     Train {
         /// Every knob.
@@ -160,6 +165,13 @@ pub enum Event {
     Preview {
         /// One entry an example.
         examples: Vec<PreviewExample>,
+    },
+    /// What a run would take.
+    Estimate {
+        /// Its memory.
+        memory: MemoryEstimate,
+        /// The most that the device can give, where that is known.
+        available_bytes: Option<u64>,
     },
     /// The run starts.
     Started(RunInfo),
@@ -295,6 +307,50 @@ pub struct ModelInfo {
     pub has_chat_template: bool,
     /// Names of the linears that adapters can go on, shortened to their suffixes.
     pub linear_modules: Vec<String>,
+}
+
+/// What a run will take on the device, in bytes; `lorakeet_core::estimate` says what is counted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryEstimate {
+    /// Weights of the base, tied ones counted once.
+    pub parameters: u64,
+    /// What they take.
+    pub base_bytes: u64,
+    /// Weights that are trained.
+    pub trained_parameters: u64,
+    /// What those of adapters and of heads trained whole take, on top of the base.
+    pub adapter_bytes: u64,
+    /// AdamW's moments.
+    pub optimizer_bytes: u64,
+    /// The gradients of all that is trained.
+    pub gradient_bytes: u64,
+    /// What the backward pass of a micro-batch keeps, where that is known.
+    pub activation_bytes: Option<u64>,
+    /// The most at any time of a step. It is less than the sum, because not all of them are there at once, or more by what
+    /// lives inside an operation. Not known of every architecture.
+    pub peak_bytes: Option<u64>,
+}
+
+impl MemoryEstimate {
+    /// Bytes of the base for each of its weights.
+    pub fn bytes_per_parameter(&self) -> f64 {
+        bytes_per_parameter(self.base_bytes, self.parameters)
+    }
+    /// Whether it is known to take more than `available` bytes.
+    pub fn is_above(&self, available: u64) -> bool {
+        self.peak_bytes.is_some_and(|peak| peak > available)
+    }
+}
+
+impl ModelInfo {
+    /// Bytes on the device for each weight.
+    pub fn bytes_per_parameter(&self) -> f64 {
+        bytes_per_parameter(self.weight_bytes, self.parameters)
+    }
+}
+
+fn bytes_per_parameter(bytes: u64, parameters: u64) -> f64 {
+    bytes as f64 / parameters.max(1) as f64
 }
 
 /// Loaded data.

@@ -2,7 +2,8 @@
 
 use lorakeet_core::Error;
 use lorakeet_core::protocol::{
-    DataInfo, DeviceInfo, DeviceKind, EvalInfo, Event, ModelInfo, PreviewExample, RunInfo, RunSummary, Stage, StepInfo,
+    DataInfo, DeviceInfo, DeviceKind, EvalInfo, Event, MemoryEstimate, ModelInfo, PreviewExample, RunInfo, RunSummary,
+    Stage, StepInfo,
 };
 use std::collections::BTreeSet;
 
@@ -49,6 +50,19 @@ fn events(number: f64) -> Vec<Event> {
                 tokens: vec![(text(), true)],
                 truncated: false,
             }],
+        },
+        Event::Estimate {
+            memory: MemoryEstimate {
+                parameters: 1,
+                base_bytes: 2,
+                trained_parameters: 3,
+                adapter_bytes: 4,
+                optimizer_bytes: 5,
+                gradient_bytes: 6,
+                activation_bytes: Some(7),
+                peak_bytes: Some(8),
+            },
+            available_bytes: Some(9),
         },
         Event::Started(RunInfo {
             max_steps: 1,
@@ -125,6 +139,7 @@ fn kind(event: &Event) -> u32 {
         Event::File { .. } => 16,
         Event::Warning { .. } => 17,
         Event::Failed(_) => 18,
+        Event::Estimate { .. } => 19,
     }
 }
 
@@ -132,7 +147,7 @@ fn kind(event: &Event) -> u32 {
 fn every_event_comes_through_json_as_it_went_in_whatever_its_numbers() {
     for number in [0.0, -0.0, 3.0, 2.345e-4, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let events = events(number);
-        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 19);
+        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 20);
         for event in events {
             let written = serde_json::to_string(&event).expect("it is written");
             let read: Event = serde_json::from_str(&written).unwrap_or_else(|error| panic!("{written}: {error}"));

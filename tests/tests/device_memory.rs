@@ -6,61 +6,31 @@ use burn::tensor::Device;
 use lorakeet_core::{
     config::{RunConfig, TargetModules},
     device,
-    formats::{ModelFiles, peft::AdapterConfig, safetensors::write_f32},
+    formats::{ModelFiles, peft::AdapterConfig},
     models::Model,
     protocol::DeviceChoice,
     quant::Base,
-    random::Generator,
-    store::{MemoryFile, Source},
 };
 use lorakeet_tests::{
+    generated::Decoder,
     golden::block_on,
     trajectory::{batch, take_steps},
 };
-use serde_json::json;
 
 const WIDTH: usize = 256;
 const INNER: usize = 4096;
-const LAYERS: usize = 3;
 const VOCAB: usize = 2048;
 
 /// A Llama whose matrices are large and whose activations are small.
-fn files() -> Vec<Source> {
-    let config = json!({
-        "model_type": "llama", "hidden_size": WIDTH, "intermediate_size": INNER, "num_hidden_layers": LAYERS,
-        "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": VOCAB, "max_position_embeddings": 64,
-        "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "tie_word_embeddings": true, "hidden_act": "silu"
-    });
-    let mut generator = Generator::new(3, "init");
-    let mut tensors = Vec::new();
-    let mut add = |name: String, shape: &[usize]| {
-        let count = shape.iter().product();
-        let is_norm = name.contains("norm");
-        let value = |_| if is_norm { 1.0 } else { generator.normal() as f32 * 0.02 };
-        tensors.push((name, shape.to_vec(), (0..count).map(value).collect()));
-    };
-    add("model.embed_tokens.weight".into(), &[VOCAB, WIDTH]);
-    add("model.norm.weight".into(), &[WIDTH]);
-    for layer in 0..LAYERS {
-        for (part, shape) in [
-            ("input_layernorm", vec![WIDTH]),
-            ("post_attention_layernorm", vec![WIDTH]),
-            ("self_attn.q_proj", vec![WIDTH, WIDTH]),
-            ("self_attn.k_proj", vec![WIDTH / 2, WIDTH]),
-            ("self_attn.v_proj", vec![WIDTH / 2, WIDTH]),
-            ("self_attn.o_proj", vec![WIDTH, WIDTH]),
-            ("mlp.gate_proj", vec![INNER, WIDTH]),
-            ("mlp.up_proj", vec![INNER, WIDTH]),
-            ("mlp.down_proj", vec![WIDTH, INNER]),
-        ] {
-            add(format!("model.layers.{layer}.{part}.weight"), &shape);
-        }
-    }
-    vec![
-        MemoryFile::source("config.json", config.to_string().into_bytes()),
-        MemoryFile::source("model.safetensors", write_f32(&tensors).expect("shapes fit")),
-    ]
-}
+const SHAPE: Decoder = Decoder {
+    layers: 3,
+    width: WIDTH,
+    inner: INNER,
+    heads: 4,
+    kv_heads: 2,
+    vocab: VOCAB,
+    positions: 64,
+};
 
 /// The largest allocation that the device ever made.
 fn largest_allocation(device: &Device) -> u64 {
@@ -71,7 +41,7 @@ fn largest_allocation(device: &Device) -> u64 {
 #[test]
 fn training_on_a_packed_base_never_holds_a_dense_matrix() {
     let (device, _) = block_on(device::open(DeviceChoice::Gpu)).expect("a Vulkan driver");
-    let files = block_on(ModelFiles::open(files())).expect("the files open");
+    let files = block_on(ModelFiles::open(SHAPE.llama())).expect("the files open");
     let config = RunConfig {
         quantization_bit: Some(4),
         max_steps: 2,

@@ -6,6 +6,7 @@ use lorakeet_core::{
     config::{RunConfig, SchedulerType},
     data::Batch,
     device,
+    estimate::estimate,
     formats::{ModelFiles, peft::Adapter},
     models::{Leaves, Model},
     protocol::DeviceChoice,
@@ -186,6 +187,18 @@ fn ten_steps_on_a_quantised_bert_match_the_reference() {
 fn a_base_that_is_quantised_here_is_near_the_one_that_bitsandbytes_wrote() {
     own_quantisation_is_near("qlora_llama", DeviceChoice::Cpu);
     own_quantisation_is_near("qlora_llama", DeviceChoice::Gpu);
+}
+
+#[test]
+fn what_a_checkpoint_of_bitsandbytes_takes_is_told_to_the_byte() {
+    let case = Case::open("D/qlora_llama");
+    let files = block_on(ModelFiles::open_path(case.path.join("bnb4"))).expect("the model's files open");
+    let said = block_on(estimate(&files, &quantised(), None, u64::MAX)).expect("an estimate");
+    let loaded = model(&case, DeviceChoice::Cpu).info;
+    assert_eq!(
+        (said.base_bytes, said.parameters),
+        (loaded.weight_bytes, loaded.parameters)
+    );
 }
 
 #[test]

@@ -5,12 +5,14 @@ use half::f16;
 use lorakeet_core::{
     config::{RunConfig, SchedulerType, TargetModules},
     device,
+    estimate::estimate,
     formats::{
         ModelFiles,
         peft::{Adapter, AdapterConfig},
     },
     models::{Model, read},
     protocol::DeviceChoice,
+    quant::Base,
     store::MemoryFile,
     tokenizer::Tokenizer,
 };
@@ -251,4 +253,26 @@ fn ten_lora_steps_on_one_sentence_lower_its_loss() {
     let mut losses = Vec::new();
     take_steps(model, &config, sentence, |_, _, done, _| losses.push(done.loss));
     assert!(losses[9] < losses[0] - 0.5, "{losses:?}");
+}
+
+#[test]
+fn what_the_gguf_file_takes_is_told_to_the_byte() {
+    // The other tests' model waits, so that two are not there at once.
+    let _turn = smollm2();
+    let path = std::env::var_os("LORAKEET_SMOLLM2").expect("LORAKEET_SMOLLM2 names the GGUF file");
+    let files = block_on(ModelFiles::open_path(&PathBuf::from(path))).expect("the file opens");
+    let device = block_on(device::open(DeviceChoice::Cpu)).expect("the CPU opens").0;
+    for quantization_bit in [None, Some(4)] {
+        let config = RunConfig {
+            quantization_bit,
+            ..RunConfig::default()
+        };
+        let kind = (false, Base::from(&config));
+        let model = block_on(Model::load_base(&files, kind, 0, &device, &mut |_, _| ())).expect("the model loads");
+        let said = block_on(estimate(&files, &config, None, u64::MAX)).expect("an estimate");
+        assert_eq!(said.base_bytes, model.info.weight_bytes);
+        // Q4_1 takes five bits a weight, and what came quantised is not quantised again.
+        let bytes = said.bytes_per_parameter();
+        assert!((0.62..0.72).contains(&bytes), "{bytes} bytes a parameter");
+    }
 }

@@ -93,6 +93,10 @@ fn Facts(
             _ => name.clone(),
         });
     let formats = formats.collect::<Vec<_>>().join(", ");
+    let (memory, per_parameter) = (
+        format::bytes(info.weight_bytes),
+        format::hundredths(info.bytes_per_parameter()),
+    );
     let (layers, width) = (info.num_hidden_layers, info.hidden_size);
     let vocabulary = format::whole(info.vocab_size as f64);
     let longest = format::whole(info.max_position_embeddings as f64);
@@ -100,7 +104,10 @@ fn Facts(
         <dl class="facts" data-testid="model-facts">
             <div><dt>{lab.text(|w| w.architecture)}</dt><dd>{info.model_type}</dd></div>
             <div><dt>{lab.text(|w| w.parameters)}</dt><dd>{format::count(info.parameters)}</dd></div>
-            <div><dt>{lab.text(|w| w.weights_memory)}</dt><dd>{format::bytes(info.weight_bytes)}</dd></div>
+            <div>
+                <dt>{lab.text(|w| w.weights_memory)}</dt>
+                <dd>{move || (lab.words().weights_memory_value)(memory.clone(), per_parameter.clone())}</dd>
+            </div>
             {info.heap_bytes.map(|bytes| view! {
                 <div>
                     <dt>{lab.text(|w| w.tab_memory)}</dt>

@@ -60,6 +60,7 @@ pub fn Settings() -> impl IntoView {
     });
     view! {
         <Step number=3 id="settings" title=Signal::derive(lab.text(|w| w.settings)) summary standing>
+            <Memory/>
             <div class="knobs">{essential().map(|knob| view! { <KnobField knob/> }).collect_view()}</div>
             <p class="buttons">
                 <button type="button" class="quiet" data-testid="reset-settings" on:click=move |_| lab.settings.reset()
@@ -74,6 +75,33 @@ pub fn Settings() -> impl IntoView {
                 <RunFile/>
             </details>
         </Step>
+    }
+}
+
+/// What a run with these settings takes on the device.
+#[component]
+fn Memory() -> impl IntoView {
+    let lab = expect_context::<Lab>();
+    let text = move || {
+        let words = lab.words();
+        lab.estimate.get().map(|(memory, _)| {
+            (words.memory)(
+                memory.peak_bytes.map(format::bytes),
+                format::bytes(memory.base_bytes),
+                format::hundredths(memory.bytes_per_parameter()),
+            )
+        })
+    };
+    let too_much = move || {
+        let words = lab.words();
+        let (memory, available) = lab.estimate.get()?;
+        let available = available.filter(|&available| memory.is_above(available))?;
+        let text = (words.memory_too_much)(format::bytes(available));
+        Some(view! { <p class="field-error" role="status" data-testid="memory-too-much">{text}</p> })
+    };
+    view! {
+        <p class="hint" data-testid="memory">{text}</p>
+        {too_much}
     }
 }
 

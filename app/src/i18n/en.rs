@@ -62,6 +62,7 @@ pub static WORDS: Words = Words {
     parameters: "Parameters",
     weights_memory: "Weights in memory",
     tab_memory: "Engine in the tab",
+    weights_memory_value: |bytes, each| format!("{bytes} ({each} bytes a parameter)"),
     storage: "Stored as",
     shape: "Shape",
     shape_value: |layers, width| format!("{layers} layers, {width} wide"),
@@ -102,6 +103,21 @@ pub static WORDS: Words = Words {
     example_tokens: |all, trained| format!("{all} tokens, {trained} learnt from"),
     truncated: "cut at cutoff_len",
 
+    memory: |peak, base, each| match peak {
+        Some(peak) => format!(
+            "The run will take about {peak} of memory at its peak, of which the base {base} ({each} bytes a parameter)."
+        ),
+        None => format!(
+            "The base will take {base} of memory ({each} bytes a parameter). What a run takes at its peak is not known for \
+             this model."
+        ),
+    },
+    memory_too_much: |available| {
+        format!(
+            "That is more than the {available} that this device can give. Lower per_device_train_batch_size or cutoff_len, or \
+             take a smaller model."
+        )
+    },
     settings_summary: |rate, rank, length| format!("learning rate {rate}, rank {rank}, {length}"),
     group: |group| match group {
         Group::Model => "Model",

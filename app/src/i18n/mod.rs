@@ -140,7 +140,10 @@ pub struct Words {
     pub parameters: &'static str,
     /// Row heading.
     pub weights_memory: &'static str,
+    /// Row heading: what the program takes itself.
     pub tab_memory: &'static str,
+    /// Weights in memory: bytes, and bytes a parameter.
+    pub weights_memory_value: fn(String, String) -> String,
     /// Row heading.
     pub storage: &'static str,
     /// Row heading.
@@ -195,6 +198,10 @@ pub struct Words {
     /// It was cut.
     pub truncated: &'static str,
 
+    /// What a run takes: the peak where it is known, the base, the base's bytes a parameter.
+    pub memory: fn(Option<String>, String, String) -> String,
+    /// The peak is above what the device can give.
+    pub memory_too_much: fn(String) -> String,
     /// One line on the settings.
     pub settings_summary: fn(&str, &str, &str) -> String,
     /// Heading of a group of knobs.

@@ -60,6 +60,7 @@ pub static WORDS: Words = Words {
     parameters: "参数量",
     weights_memory: "权重占用内存",
     tab_memory: "标签页内引擎占用",
+    weights_memory_value: |bytes, each| format!("{bytes}（每个参数 {each} 字节）"),
     storage: "存储类型",
     shape: "形状",
     shape_value: |layers, width| format!("{layers} 层，宽 {width}"),
@@ -97,6 +98,15 @@ pub static WORDS: Words = Words {
     example_tokens: |all, trained| format!("{all} 个词元，其中 {trained} 个用于学习"),
     truncated: "已在 cutoff_len 处截断",
 
+    memory: |peak, base, each| match peak {
+        Some(peak) => format!("这次训练的内存峰值约为 {peak}，其中基础模型 {base}（每个参数 {each} 字节）。"),
+        None => format!("基础模型将占用 {base} 内存（每个参数 {each} 字节）。这个模型的训练内存峰值未知。"),
+    },
+    memory_too_much: |available| {
+        format!(
+            "这超过了此设备能提供的 {available}。请减小 per_device_train_batch_size 或 cutoff_len，或换用更小的模型。"
+        )
+    },
     settings_summary: |rate, rank, length| format!("学习率 {rate}，秩 {rank}，{length}"),
     group: |group| match group {
         Group::Model => "模型",

@@ -2,6 +2,7 @@
 
 use crate::{
     error::{Error, Result},
+    estimate::{Flow, Walk},
     ops,
 };
 use burn::tensor::{Tensor, activation};
@@ -38,6 +39,17 @@ impl Activation {
             Self::Relu => activation::relu(x),
             // tanh of large numbers is NaN on some drivers; at 10 it is 1.
             Self::Tanh => activation::tanh(x.clamp(-10.0, 10.0)),
+        }
+    }
+
+    /// The memory of [`Self::apply`].
+    pub(crate) fn walk(self, walk: &mut Walk, x: Flow) -> Flow {
+        match self {
+            Self::Gelu | Self::GeluTanh | Self::Relu => walk.activation(x),
+            Self::Tanh => {
+                let clamped = walk.activation(x);
+                walk.activation(clamped)
+            }
         }
     }
 }

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     data::Batch,
     error::{Error, Result},
+    estimate::{Flow, Walk},
     ops::{self, Scores, Sight},
 };
 use burn::tensor::Tensor;
@@ -326,6 +327,34 @@ impl Bert {
             let inner = self.activation.apply(layer.up.forward(x.clone(), pass));
             let sum = x + layer.down.forward(inner, pass);
             x = layer.out_norm.forward(sum, leaves, self.eps);
+        }
+        x
+    }
+
+    /// The memory of [`Self::hidden`], operation by operation.
+    pub(crate) fn walk(&self, walk: &mut Walk) -> Flow {
+        let width = self.width;
+        let mut x = walk.gather(&self.words.matrix);
+        for table in [&self.positions].into_iter().chain(&self.token_types) {
+            let part = walk.gather(&table.matrix);
+            x = walk.add(x, part);
+        }
+        x = self.norm.walk(walk, x, width);
+        for layer in &self.layers {
+            let [q, k, v] = [&layer.q, &layer.k, &layer.v].map(|linear| {
+                let y = walk.linear(linear, x.clone());
+                walk.split_heads(y)
+            });
+            let mixed = walk.attention([q, k, v], (self.heads, 1), false);
+            let mixed = walk.merge_heads(mixed);
+            let out = walk.linear(&layer.attention_out, mixed);
+            x = walk.add(x, out);
+            x = layer.attention_norm.walk(walk, x, width);
+            let up = walk.linear(&layer.up, x.clone());
+            let inner = self.activation.walk(walk, up);
+            let down = walk.linear(&layer.down, inner);
+            x = walk.add(x, down);
+            x = layer.out_norm.walk(walk, x, width);
         }
         x
     }

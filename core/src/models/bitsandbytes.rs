@@ -5,10 +5,7 @@
 //! `NAME.nested_absmax` and `NAME.nested_quant_map`. An 8-bit one is stored as signed bytes beside `SCB`, a scale a row.
 //! Reference: bitsandbytes' `functional.py` (`QuantState.as_dict`) and `nn/modules.py` (`Linear8bitLt`).
 
-use super::{
-    load::Loader,
-    pack::{PartRows, part_bytes},
-};
+use super::{load::Loader, pack};
 use crate::error::{Error, Result};
 use crate::formats::{Storage, blocks};
 use crate::ops::PackedMatrix;
@@ -16,6 +13,7 @@ use crate::quant::{
     Block, Code, Map,
     packing::{self, Scales},
 };
+use lorakeet_shaders::{Format, Packed};
 use serde_json::Value;
 
 /// What is beside a 4-bit matrix.
@@ -88,12 +86,24 @@ impl State {
 }
 
 async fn four_bit(loader: &mut Loader<'_>, name: &str, state: &State) -> Result<PackedMatrix> {
+    let [rows, columns] = state.shape;
+    let block = state.block.elements();
+    let whole = Packed {
+        format: Format::FourBit {
+            block,
+            double: state.nested_offset.is_some(),
+        },
+        rows,
+        columns,
+    };
+    if let Some(outline) = loader.outline_of(whole) {
+        return Ok(outline);
+    }
     let part = |part: &str| format!("{name}.{part}");
     let table = floats(loader, &part("quant_map")).await?;
     if table != state.code.table() {
         return Err(Error::format("is not the table of its format").field(part("quant_map")));
     }
-    let [rows, columns] = state.shape;
     let (scale_codes, scale_absmax) = match state.nested_offset {
         None => (Vec::new(), floats(loader, &part("absmax")).await?),
         Some(_) => {
@@ -105,7 +115,6 @@ async fn four_bit(loader: &mut Loader<'_>, name: &str, state: &State) -> Result<
             (codes, floats(loader, &part("nested_absmax")).await?)
         }
     };
-    let block = state.block.elements();
     let scales = rows.saturating_mul(columns).div_ceil(block);
     let (found, wanted) = match state.nested_offset {
         None => (scale_absmax.len(), scales),
@@ -116,8 +125,7 @@ async fn four_bit(loader: &mut Loader<'_>, name: &str, state: &State) -> Result<
         return Err(Error::format(what).field(part("absmax")));
     }
     let mut packed = PackedMatrix::new(columns);
-    let parts = PartRows::new(rows, columns);
-    for rows in parts.ranges(part_bytes(loader) / 5 * 8, parts.rows_of_multiple(256 * block)) {
+    for (rows, _) in pack::parts(whole, loader) {
         let (first, end) = (rows.start * columns, rows.end * columns);
         let range = first / block..end.div_ceil(block);
         let scales = match state.nested_offset {
@@ -139,14 +147,21 @@ async fn four_bit(loader: &mut Loader<'_>, name: &str, state: &State) -> Result<
 }
 
 async fn int8(loader: &mut Loader<'_>, name: &str, [rows, columns]: [usize; 2], scales: &str) -> Result<PackedMatrix> {
+    let whole = Packed {
+        format: Format::Int8,
+        rows,
+        columns,
+    };
+    if let Some(outline) = loader.outline_of(whole) {
+        return Ok(outline);
+    }
     let absmax = floats(loader, scales).await?;
     if absmax.len() != rows {
         let what = format!("has {} scales for {rows} rows", absmax.len());
         return Err(Error::format(what).field(scales));
     }
     let mut packed = PackedMatrix::new(columns);
-    let numbers = part_bytes(loader) / (columns + 4) * columns;
-    for rows in PartRows::new(rows, columns).ranges(numbers, 1) {
+    for (rows, _) in pack::parts(whole, loader) {
         let bytes = loader.rows(name, rows.clone()).await?;
         let codes: Vec<i8> = bytes.iter().map(|byte| *byte as i8).collect();
         let part = packing::int8((rows.len(), columns), &codes, &absmax[rows])?;

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    estimate::{Flow, Walk},
     ops::{self, Scores, Sight},
 };
 use burn::tensor::Tensor;
@@ -92,7 +93,7 @@ impl Gemma {
             }
         };
         let (rope, sliding_rope) = if third {
-            let rope = |kind, theta| Rope::of_layers(loader, kind, theta, dim, max_positions);
+            let mut rope = |kind, theta| Rope::of_layers(loader, kind, theta, dim, max_positions);
             (
                 rope("full_attention", ("rope_theta", 1_000_000.0))?,
                 Some(rope("sliding_attention", ("rope_local_base_freq", 10_000.0))?),
@@ -234,6 +235,45 @@ impl Gemma {
             x = x + norm(layer.down.forward(gate * up, pass), &layer.mlp_norm);
         }
         norm(x, &self.norm)
+    }
+
+    /// The memory of [`Self::hidden`], operation by operation.
+    pub(crate) fn walk(&self, walk: &mut Walk) -> Flow {
+        let (width, groups) = (
+            self.width,
+            (self.key_value_heads, self.query_heads / self.key_value_heads),
+        );
+        let tokens = walk.gather(&self.embedding.matrix);
+        let mut x = walk.in_place(tokens);
+        for layer in &self.layers {
+            let normed = walk.norm(x.clone(), width, &[&layer.input_norm]);
+            let split = |walk: &mut Walk, linear: &Linear, x: Flow, norm: &Option<Weight>| {
+                let y = walk.linear(linear, x);
+                let y = match norm {
+                    None => y,
+                    Some(norm) => walk.norm(y, self.dim, &[norm]),
+                };
+                walk.split_heads(y)
+            };
+            let q = split(walk, &layer.q, normed.clone(), &layer.q_norm);
+            let k = split(walk, &layer.k, normed.clone(), &layer.k_norm);
+            let v = split(walk, &layer.v, normed, &None);
+            let (q, k) = (walk.rope(q), walk.rope(k));
+            let mixed = walk.attention([q, k, v], groups, self.score_cap > 0.0);
+            let mixed = walk.merge_heads(mixed);
+            let o = walk.linear(&layer.o, mixed);
+            let o = walk.norm(o, width, &[&layer.attention_norm]);
+            x = walk.add(x, o);
+            let normed = walk.norm(x.clone(), width, &[&layer.mlp_input_norm]);
+            let gate = walk.linear(&layer.gate, normed.clone());
+            let gate = self.activation.walk(walk, gate);
+            let up = walk.linear(&layer.up, normed);
+            let inner = walk.multiply(gate, up);
+            let down = walk.linear(&layer.down, inner);
+            let down = walk.norm(down, width, &[&layer.mlp_norm]);
+            x = walk.add(x, down);
+        }
+        walk.norm(x, width, &[&self.norm])
     }
 
     /// The output matrix \[V, C\]: the token embedding, unless the file holds another.

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    estimate::{Flow, Walk},
     ops,
 };
 use burn::tensor::{Tensor, TensorData};
@@ -148,6 +149,27 @@ impl Gpt2 {
             x = x + layer.down.forward(ops::gelu_new(layer.up.forward(normed, pass)), pass);
         }
         self.norm.forward(x, leaves, self.eps)
+    }
+
+    /// The memory of [`Self::hidden`], operation by operation.
+    pub(crate) fn walk(&self, walk: &mut Walk) -> Flow {
+        let (tokens, places) = (walk.gather(&self.tokens.matrix), walk.gather(&self.positions.matrix));
+        let mut x = walk.add(tokens, places);
+        for layer in &self.layers {
+            let normed = layer.norm_1.walk(walk, x.clone(), self.width);
+            let qkv = walk.linear(&layer.attention, normed);
+            let [q, k, v] = walk.thirds(&qkv);
+            let mixed = walk.attention([q, k, v], (self.heads, 1), false);
+            let mixed = walk.merge_heads(mixed);
+            let out = walk.linear(&layer.attention_out, mixed);
+            x = walk.add(x, out);
+            let normed = layer.norm_2.walk(walk, x.clone(), self.width);
+            let up = walk.linear(&layer.up, normed);
+            let inner = walk.activation(up);
+            let down = walk.linear(&layer.down, inner);
+            x = walk.add(x, down);
+        }
+        self.norm.walk(walk, x, self.width)
     }
 
     /// The output matrix \[V, C\]: the token embedding, unless the file holds another.

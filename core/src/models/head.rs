@@ -15,6 +15,7 @@ use super::{
 use crate::{
     data::Batch,
     error::{Error, Result},
+    estimate::{Flow, Walk},
     loss::IGNORED,
 };
 use burn::tensor::{Int, Tensor, TensorData, activation};
@@ -152,6 +153,20 @@ impl Classifier {
         self.out.forward(x, pass)
     }
 
+    /// The memory of [`Self::loss`], given hidden states.
+    pub(crate) fn walk(&self, walk: &mut Walk, hidden: Flow) {
+        let x = match self.pooling {
+            Pooling::None => hidden,
+            Pooling::First | Pooling::Last | Pooling::Mean => walk.pool(hidden),
+        };
+        let x = match &self.dense {
+            None => x,
+            Some(dense) => dense.walk(walk, x),
+        };
+        let logits = walk.linear(&self.out, x);
+        walk.class_loss(logits);
+    }
+
     fn pool(&self, hidden: Tensor<2>, batch: &Batch) -> Tensor<2> {
         let (rows, tokens) = (batch.rows, batch.tokens);
         let place = |row: usize| match self.pooling {
@@ -242,6 +257,16 @@ impl Dense {
         match &self.norm {
             None => x,
             Some(norm) => norm.forward(x, pass.leaves, self.eps),
+        }
+    }
+
+    /// The memory of [`Self::forward`].
+    pub(crate) fn walk(&self, walk: &mut Walk, x: Flow) -> Flow {
+        let x = walk.linear(&self.linear, x);
+        let x = self.activation.walk(walk, x);
+        match &self.norm {
+            None => x,
+            Some(norm) => norm.walk(walk, x, self.linear.outputs),
         }
     }
 }

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    estimate::{Flow, Walk},
     ops,
 };
 use burn::tensor::Tensor;
@@ -204,6 +205,40 @@ impl Llama {
             x = x + layer.down.forward(ops::silu_mul(gate, up), pass);
         }
         ops::rms_norm(x, self.norm.flat(leaves), self.eps)
+    }
+
+    /// The memory of [`Self::hidden`], operation by operation.
+    pub(crate) fn walk(&self, walk: &mut Walk) -> Flow {
+        let Heads { query, key_value, dim } = self.heads;
+        let mut x = walk.gather(&self.embedding.matrix);
+        for layer in &self.layers {
+            let normed = walk.norm(x.clone(), self.width, &[&layer.input_norm]);
+            let split = |walk: &mut Walk, y: Flow, norm: &Option<Weight>| {
+                let y = match norm {
+                    None => y,
+                    Some(norm) => walk.norm(y, dim, &[norm]),
+                };
+                walk.split_heads(y)
+            };
+            let q = walk.linear(&layer.q, normed.clone());
+            let q = split(walk, q, &layer.q_norm);
+            let k = walk.linear(&layer.k, normed.clone());
+            let k = split(walk, k, &layer.k_norm);
+            let v = walk.linear(&layer.v, normed);
+            let v = split(walk, v, &None);
+            let (q, k) = (walk.rope(q), walk.rope(k));
+            let mixed = walk.attention([q, k, v], (key_value, query / key_value), false);
+            let mixed = walk.merge_heads(mixed);
+            let o = walk.linear(&layer.o, mixed);
+            x = walk.add(x, o);
+            let normed = walk.norm(x.clone(), self.width, &[&layer.post_norm]);
+            let gate = walk.linear(&layer.gate, normed.clone());
+            let up = walk.linear(&layer.up, normed);
+            let inner = walk.silu_mul(gate, up);
+            let down = walk.linear(&layer.down, inner);
+            x = walk.add(x, down);
+        }
+        walk.norm(x, self.width, &[&self.norm])
     }
 
     /// The output matrix \[V, C\].

@@ -14,7 +14,7 @@ use crate::{
     random::Generator,
 };
 use burn::tensor::{Device, Tensor, TensorData};
-use lorakeet_shaders::Format;
+use lorakeet_shaders::{Format, Packed};
 use serde_json::Value;
 use std::ops::Range;
 
@@ -48,14 +48,18 @@ pub(crate) struct Loader<'a> {
     full: bool,
     base: Base,
     fresh: bool,
+    /// Whether everything is counted and nothing read.
+    outline: bool,
     generator: Generator,
-    device: &'a Device,
+    device: Device,
+    largest_buffer_bytes: u64,
     progress: &'a mut dyn FnMut(u64, u64),
     total_bytes: u64,
     done_bytes: u64,
     weights: u64,
     weight_bytes: u64,
     unsettled_bytes: u64,
+    table_bytes: u64,
     parameters: Parameters,
     task: Task,
     draws_what_lacks: bool,
@@ -69,6 +73,8 @@ pub(crate) struct Finished {
     pub(crate) weights: u64,
     /// What they take on the device.
     pub(crate) weight_bytes: u64,
+    /// What tables of constants take there besides.
+    pub(crate) table_bytes: u64,
 }
 
 impl<'a> Loader<'a> {
@@ -76,7 +82,7 @@ impl<'a> Loader<'a> {
         files: &'a ModelFiles,
         (full, base): (bool, Base),
         seed: u64,
-        device: &'a Device,
+        device: &Device,
         progress: &'a mut dyn FnMut(u64, u64),
     ) -> Self {
         let total_bytes = files.entries().iter().map(|entry| entry.bytes).sum();
@@ -85,17 +91,34 @@ impl<'a> Loader<'a> {
             full,
             base,
             fresh: files.entries().is_empty(),
+            outline: false,
             generator: Generator::new(seed, "init"),
-            device,
+            device: device.clone(),
+            largest_buffer_bytes: device::largest_buffer_bytes(device),
             progress,
             total_bytes,
             done_bytes: 0,
             weights: 0,
             weight_bytes: 0,
             unsettled_bytes: 0,
+            table_bytes: 0,
             parameters: Parameters::default(),
             task: Task::CausalLm,
             draws_what_lacks: false,
+        }
+    }
+
+    /// One that makes all layers without a number in them, as for a device with buffers of `largest_buffer_bytes`.
+    pub(crate) fn outline(
+        files: &'a ModelFiles,
+        kind: (bool, Base),
+        largest_buffer_bytes: u64,
+        progress: &'a mut dyn FnMut(u64, u64),
+    ) -> Self {
+        Self {
+            outline: true,
+            largest_buffer_bytes,
+            ..Self::new(files, kind, 0, &Device::flex(), progress)
         }
     }
 
@@ -118,17 +141,49 @@ impl<'a> Loader<'a> {
             parameters,
             weights,
             weight_bytes,
+            table_bytes,
             ..
         } = self;
         Finished {
             parameters,
             weights,
             weight_bytes,
+            table_bytes,
         }
     }
 
     pub(crate) fn device(&self) -> &Device {
-        self.device
+        &self.device
+    }
+
+    /// The most bytes that a kernel can be given in one buffer.
+    pub(super) fn largest_buffer_bytes(&self) -> u64 {
+        self.largest_buffer_bytes
+    }
+
+    pub(super) fn is_outline(&self) -> bool {
+        self.outline
+    }
+
+    /// A matrix without its words, where only its sizes are wanted.
+    pub(super) fn outline_of(&self, whole: Packed) -> Option<PackedMatrix> {
+        let parts = pack::parts(whole, self).map(|(_, part)| part);
+        self.outline
+            .then(|| PackedMatrix::outline(parts, whole.columns, &self.tensor(Vec::new())))
+    }
+
+    fn tensor(&self, values: Vec<f32>) -> Tensor<1> {
+        let count = values.len();
+        Tensor::from_data(TensorData::new(values, [count]), &self.device)
+    }
+
+    /// A table of constants that `values` makes.
+    pub(crate) fn table(&mut self, [rows, columns]: [usize; 2], values: impl FnOnce() -> Vec<f32>) -> Tensor<2> {
+        self.table_bytes += 4 * (rows * columns) as u64;
+        match self.outline {
+            true => self.tensor(Vec::new()).reshape([0, columns]),
+            false => self.tensor(values()).reshape([rows, columns]),
+        }
     }
 
     fn key(&self, key: &str) -> Option<&Value> {
@@ -231,16 +286,23 @@ impl<'a> Loader<'a> {
     /// Tensor `name` of `shape`.
     pub(crate) async fn weight(&mut self, name: &str, shape: &[usize], start: Start) -> Result<Weight> {
         let count: usize = shape.iter().product();
-        device::check_size(self.device, name, 4 * count as u64)?;
-        let values = if self.is_drawn(name) {
+        device::check_size(self.largest_buffer_bytes, name, 4 * count as u64)?;
+        let values = if self.outline {
+            if !self.is_drawn(name) {
+                self.check(name, shape)?;
+            }
+            Vec::new()
+        } else if self.is_drawn(name) {
             self.draw(count, start)?
         } else {
             self.read(name, shape).await?
         };
         self.weights += count as u64;
         self.weight_bytes += 4 * count as u64;
-        let tensor = Tensor::<1>::from_data(TensorData::new(values, [count]), self.device);
-        self.settle(4 * count as u64).await?;
+        let tensor = self.tensor(values);
+        if !self.outline {
+            self.settle(4 * count as u64).await?;
+        }
         if !self.full {
             return Ok(Weight::Frozen(Box::new(tensor)));
         }
@@ -282,7 +344,7 @@ impl<'a> Loader<'a> {
         self.unsettled_bytes += bytes;
         if self.unsettled_bytes >= MOST_UNSETTLED_BYTES {
             self.unsettled_bytes = 0;
-            super::read(Tensor::zeros([1], self.device)).await?;
+            super::read(Tensor::zeros([1], &self.device)).await?;
         }
         Ok(())
     }
@@ -363,7 +425,7 @@ impl<'a> Loader<'a> {
             let packed = pack::encoded(self, &source, self.base).await?;
             return Ok(packed.map(|matrix| self.hold(matrix, turn || flipped)));
         }
-        let too_large = 4 * (rows * columns) as u64 > device::largest_buffer_bytes(self.device);
+        let too_large = 4 * (rows * columns) as u64 > self.largest_buffer_bytes;
         let format = match own {
             Some(format) => format,
             None if too_large && storage == Storage::F32 => Format::F32,

@@ -13,7 +13,7 @@ mod gpt2;
 mod head;
 mod llama;
 mod load;
-mod matrix;
+pub(crate) mod matrix;
 mod modernbert;
 mod norm;
 mod pack;
@@ -29,6 +29,7 @@ use crate::{
     data::Batch,
     device,
     error::{Error, Result},
+    estimate::{Flow, Walk},
     formats::{
         ModelFiles,
         peft::{Adapter, AdapterConfig, chosen_modules},
@@ -285,6 +286,139 @@ impl KvCache {
     }
 }
 
+/// Layers, head and what they take: a model, or the sizes of one.
+pub(crate) struct Outline {
+    pub(crate) info: ModelInfo,
+    architecture: Architecture,
+    head: Head,
+    task: Task,
+    pub(crate) parameters: Parameters,
+    /// What tables of constants take on the device.
+    pub(crate) table_bytes: u64,
+}
+
+impl Outline {
+    /// What [`Model::load_base`] would make on a device with buffers of `largest_buffer_bytes`, without a number in it.
+    pub(crate) async fn read(files: &ModelFiles, kind: (bool, Base), largest_buffer_bytes: u64) -> Result<Self> {
+        let mut progress = |_, _| ();
+        let loader = Loader::outline(files, kind, largest_buffer_bytes, &mut progress);
+        Self::load(files, loader).await
+    }
+
+    async fn load(files: &ModelFiles, mut loader: Loader<'_>) -> Result<Self> {
+        let model_type = loader.text("model_type")?;
+        let (architecture, head) = match model_type.as_str() {
+            "llama" | "mistral" | "qwen2" | "qwen3" => {
+                loader.set_task(head::task(&loader, Task::CausalLm));
+                let model = llama::Llama::load(&mut loader, &model_type).await?;
+                let head = decoder_head(&mut loader, model.width, "score").await?;
+                (Architecture::Llama(Box::new(model)), head)
+            }
+            "gpt2" => {
+                loader.set_task(head::task(&loader, Task::CausalLm));
+                let model = gpt2::Gpt2::load(&mut loader).await?;
+                let head = decoder_head(&mut loader, model.width, "classifier").await?;
+                (Architecture::Gpt2(Box::new(model)), head)
+            }
+            "gemma2" | "gemma3_text" => {
+                loader.set_task(head::task(&loader, Task::CausalLm));
+                let model = gemma::Gemma::load(&mut loader, &model_type).await?;
+                let head = decoder_head(&mut loader, model.width, "score").await?;
+                (Architecture::Gemma(Box::new(model)), head)
+            }
+            "t5" => {
+                loader.set_task(Task::Seq2SeqLm);
+                let model = t5::T5::load(&mut loader).await?;
+                (Architecture::T5(Box::new(model)), Head::Vocabulary)
+            }
+            "bert" | "roberta" | "xlm-roberta" | "distilbert" => {
+                loader.set_task(head::task(&loader, Task::Features));
+                let (model, head) = bert::Bert::load(&mut loader, &model_type).await?;
+                (Architecture::Bert(Box::new(model)), head)
+            }
+            "modernbert" => {
+                loader.set_task(head::task(&loader, Task::Features));
+                let (model, head) = modernbert::ModernBert::load(&mut loader).await?;
+                (Architecture::ModernBert(Box::new(model)), head)
+            }
+            other => {
+                return Err(Error::model(format!("the architecture {other:?} is not supported"))
+                    .field("model_type")
+                    .remedy(format!("Supported here: {}.", SUPPORTED.join(", "))));
+            }
+        };
+        let task = loader.task();
+        let Finished {
+            parameters,
+            weights,
+            weight_bytes,
+            table_bytes,
+        } = loader.finish();
+        let linears = architecture.linears().into_iter().chain(head.linears());
+        let linears: Vec<&str> = linears.map(|linear| linear.path.as_str()).collect();
+        let info = ModelInfo {
+            name: files.name.clone(),
+            model_type,
+            parameters: weights,
+            weight_bytes,
+            heap_bytes: None,
+            formats: storage_bytes(files),
+            vocab_size: architecture.vocab_size(),
+            num_hidden_layers: architecture.layers(),
+            hidden_size: architecture.width(),
+            max_position_embeddings: architecture.max_positions(),
+            has_chat_template: files.chat_template.is_some(),
+            linear_modules: suffixes(&linears),
+        };
+        Ok(Self {
+            info,
+            architecture,
+            head,
+            task,
+            parameters,
+            table_bytes,
+        })
+    }
+
+    /// The linears of layers and head.
+    pub(crate) fn linears(&self) -> Vec<&Linear> {
+        let mut linears = self.architecture.linears();
+        linears.extend(self.head.linears());
+        linears
+    }
+
+    /// How many of them are the head's, at the end.
+    pub(crate) fn linears_in_head(&self) -> usize {
+        self.head.linears().len()
+    }
+
+    /// The paths of the embeddings.
+    pub(crate) fn table_paths(&self) -> impl Iterator<Item = &str> {
+        self.architecture.tables().into_iter().map(|table| table.path.as_str())
+    }
+
+    /// `config` as [`Model::attach_lora`] takes it.
+    pub(crate) fn with_head(&self, config: &AdapterConfig) -> AdapterConfig {
+        with_head(self.task, config)
+    }
+
+    /// The memory of [`Model::loss`]; `None` where it is not known.
+    pub(crate) fn walk(&self, walk: &mut Walk) -> Option<()> {
+        let hidden = self.architecture.walk(walk)?;
+        let matrix = self.architecture.head();
+        match &self.head {
+            Head::Vocabulary => walk.vocabulary_loss(hidden, matrix, self.architecture.logit_cap() > 0.0),
+            Head::MaskedLm(head) => {
+                let hidden = head.dense.walk(walk, hidden);
+                walk.vocabulary_loss(hidden, head.weight.as_ref().unwrap_or(matrix), false);
+            }
+            Head::Classifier(head) => head.walk(walk, hidden),
+            Head::None => return None,
+        }
+        Some(())
+    }
+}
+
 enum Architecture {
     Llama(Box<llama::Llama>),
     Gpt2(Box<gpt2::Gpt2>),
@@ -337,70 +471,15 @@ impl Model {
         device: &Device,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Self> {
-        let mut loader = Loader::new(files, (full, base), seed, device, progress);
-        let model_type = loader.text("model_type")?;
-        let (architecture, head) = match model_type.as_str() {
-            "llama" | "mistral" | "qwen2" | "qwen3" => {
-                loader.set_task(head::task(&loader, Task::CausalLm));
-                let model = llama::Llama::load(&mut loader, &model_type).await?;
-                let head = decoder_head(&mut loader, model.width, "score").await?;
-                (Architecture::Llama(Box::new(model)), head)
-            }
-            "gpt2" => {
-                loader.set_task(head::task(&loader, Task::CausalLm));
-                let model = gpt2::Gpt2::load(&mut loader).await?;
-                let head = decoder_head(&mut loader, model.width, "classifier").await?;
-                (Architecture::Gpt2(Box::new(model)), head)
-            }
-            "gemma2" | "gemma3_text" => {
-                loader.set_task(head::task(&loader, Task::CausalLm));
-                let model = gemma::Gemma::load(&mut loader, &model_type).await?;
-                let head = decoder_head(&mut loader, model.width, "score").await?;
-                (Architecture::Gemma(Box::new(model)), head)
-            }
-            "t5" => {
-                loader.set_task(Task::Seq2SeqLm);
-                let model = t5::T5::load(&mut loader).await?;
-                (Architecture::T5(Box::new(model)), Head::Vocabulary)
-            }
-            "bert" | "roberta" | "xlm-roberta" | "distilbert" => {
-                loader.set_task(head::task(&loader, Task::Features));
-                let (model, head) = bert::Bert::load(&mut loader, &model_type).await?;
-                (Architecture::Bert(Box::new(model)), head)
-            }
-            "modernbert" => {
-                loader.set_task(head::task(&loader, Task::Features));
-                let (model, head) = modernbert::ModernBert::load(&mut loader).await?;
-                (Architecture::ModernBert(Box::new(model)), head)
-            }
-            other => {
-                return Err(Error::model(format!("the architecture {other:?} is not supported"))
-                    .field("model_type")
-                    .remedy(format!("Supported here: {}.", SUPPORTED.join(", "))));
-            }
-        };
-        let task = loader.task();
-        let Finished {
+        let loader = Loader::new(files, (full, base), seed, device, progress);
+        let Outline {
+            info,
+            architecture,
+            head,
+            task,
             parameters,
-            weights,
-            weight_bytes,
-        } = loader.finish();
-        let linears = architecture.linears().into_iter().chain(head.linears());
-        let linears: Vec<&str> = linears.map(|linear| linear.path.as_str()).collect();
-        let info = ModelInfo {
-            name: files.name.clone(),
-            model_type,
-            parameters: weights,
-            weight_bytes,
-            heap_bytes: None,
-            formats: storage_bytes(files),
-            vocab_size: architecture.vocab_size(),
-            num_hidden_layers: architecture.layers(),
-            hidden_size: architecture.width(),
-            max_position_embeddings: architecture.max_positions(),
-            has_chat_template: files.chat_template.is_some(),
-            linear_modules: suffixes(&linears),
-        };
+            ..
+        } = Outline::load(files, loader).await?;
         let pad_token_id = files.tokenizer.as_ref().and_then(|t| t.pad_token_id()).unwrap_or(0);
         Ok(Self {
             parameters,
@@ -446,7 +525,7 @@ impl Model {
     /// No linear matches, or the model is in full training.
     pub fn attach_lora(&mut self, config: &AdapterConfig, seed: u64) -> Result<()> {
         self.detach_lora()?;
-        let config = &self.with_head(config);
+        let config = &with_head(self.task, config);
         self.check_modules(config)?;
         let linears = self.architecture.linears().into_iter().chain(self.head.linears());
         let mut paths: Vec<&str> = linears.map(|linear| linear.path.as_str()).collect();
@@ -561,24 +640,6 @@ impl Model {
         }
         self.whole_output = None;
         Ok(())
-    }
-
-    /// `config` with what PEFT adds for a classifier: its task type and the head among the modules saved whole.
-    fn with_head(&self, config: &AdapterConfig) -> AdapterConfig {
-        let mut config = config.clone();
-        let task_type = match self.task {
-            Task::SequenceClassification => "SEQ_CLS",
-            Task::TokenClassification => "TOKEN_CLS",
-            _ => return config,
-        };
-        config.task_type = Some(task_type.into());
-        let saved = config.modules_to_save.get_or_insert_default();
-        for name in HEADS {
-            if !saved.iter().any(|known| known == name) {
-                saved.push(name.into());
-            }
-        }
-        config
     }
 
     /// Puts a saved adapter on.
@@ -881,9 +942,27 @@ async fn decoder_head(loader: &mut Loader<'_>, width: usize, of_tokens: &str) ->
     Ok(Head::Classifier(Box::new(head)))
 }
 
+/// `config` with what PEFT adds for a classifier: its task type and the head among the modules saved whole.
+fn with_head(task: Task, config: &AdapterConfig) -> AdapterConfig {
+    let mut config = config.clone();
+    let task_type = match task {
+        Task::SequenceClassification => "SEQ_CLS",
+        Task::TokenClassification => "TOKEN_CLS",
+        _ => return config,
+    };
+    config.task_type = Some(task_type.into());
+    let saved = config.modules_to_save.get_or_insert_default();
+    for name in HEADS {
+        if !saved.iter().any(|known| known == name) {
+            saved.push(name.into());
+        }
+    }
+    config
+}
+
 /// PEFT's test for `modules_to_save`: the name of the module, or of a head that it is part of, ends with a name of the list
 /// (DistilBERT's pre_classifier does end with classifier).
-fn is_saved_whole(path: &str, in_head: bool, config: &AdapterConfig) -> bool {
+pub(crate) fn is_saved_whole(path: &str, in_head: bool, config: &AdapterConfig) -> bool {
     let saved = config.modules_to_save.as_deref().unwrap_or_default();
     let is_saved = |module: &str| saved.iter().any(|name| module.ends_with(name.as_str()));
     // Of a head all parts are linears. A whole layer has norms too, which are not trained beside an adapter.
@@ -943,6 +1022,18 @@ fn suffixes(paths: &[&str]) -> Vec<String> {
 }
 
 impl Architecture {
+    /// The memory of a pass through the layers; `None` where it is not known.
+    fn walk(&self, walk: &mut Walk) -> Option<Flow> {
+        match self {
+            Self::Llama(model) => Some(model.walk(walk)),
+            Self::Gpt2(model) => Some(model.walk(walk)),
+            Self::Bert(model) => Some(model.walk(walk)),
+            Self::Gemma(model) => Some(model.walk(walk)),
+            Self::ModernBert(model) => Some(model.walk(walk)),
+            // The length of its answers is the data's.
+            Self::T5(_) => None,
+        }
+    }
     fn head(&self) -> &Matrix {
         match self {
             Self::Llama(model) => model.head(),

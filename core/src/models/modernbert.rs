@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    estimate::{Flow, Walk},
     ops::{self, Scores, Sight},
 };
 use burn::tensor::Tensor;
@@ -221,6 +222,34 @@ impl ModernBert {
             x = x + layer.down.forward(gated, pass);
         }
         self.final_norm.forward(x, leaves, self.eps)
+    }
+
+    /// The memory of [`Self::hidden`], operation by operation.
+    pub(crate) fn walk(&self, walk: &mut Walk) -> Flow {
+        let width = self.width;
+        let tokens = walk.gather(&self.embedding.matrix);
+        let mut x = self.embedding_norm.walk(walk, tokens, width);
+        for layer in &self.layers {
+            let normed = match &layer.attention_norm {
+                None => x.clone(),
+                Some(norm) => norm.walk(walk, x.clone(), width),
+            };
+            let qkv = walk.linear(&layer.qkv, normed);
+            let [q, k, v] = walk.thirds(&qkv);
+            let (q, k) = (walk.rope(q), walk.rope(k));
+            let mixed = walk.attention([q, k, v], (self.heads, 1), false);
+            let mixed = walk.merge_heads(mixed);
+            let out = walk.linear(&layer.attention_out, mixed);
+            x = walk.add(x, out);
+            let normed = layer.mlp_norm.walk(walk, x.clone(), width);
+            let both = walk.linear(&layer.up, normed);
+            let [gate, up] = walk.halves(&both);
+            let gate = self.activation.walk(walk, gate);
+            let inner = walk.multiply(gate, up);
+            let down = walk.linear(&layer.down, inner);
+            x = walk.add(x, down);
+        }
+        self.final_norm.walk(walk, x, width)
     }
 
     /// The word embedding, which masked language models share \[V, C\].

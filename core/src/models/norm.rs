@@ -4,7 +4,11 @@ use super::{
     Leaves, Weight,
     load::{Loader, Start},
 };
-use crate::{error::Result, ops};
+use crate::{
+    error::Result,
+    estimate::{Flow, Walk},
+    ops,
+};
 use burn::tensor::Tensor;
 
 #[derive(Debug)]
@@ -35,5 +39,10 @@ impl Norm {
     /// x \[n, C\] → \[n, C\].
     pub(crate) fn forward(&self, x: Tensor<2>, leaves: &Leaves, eps: f32) -> Tensor<2> {
         ops::layer_norm(x, self.weight.flat(leaves), self.bias.flat(leaves), eps)
+    }
+
+    /// The memory of [`Self::forward`].
+    pub(crate) fn walk(&self, walk: &mut Walk, x: Flow, width: usize) -> Flow {
+        walk.norm(x, width, &[&self.weight, &self.bias])
     }
 }

@@ -1,11 +1,10 @@
 //! From a file's matrix to a packed one on the device, slice by slice: what is held on the way is a slice in 32-bit floats
 //! and the codes of one matrix.
 //!
-//! A large matrix becomes several buffers of whole rows, because a GPU limits what one may hold. Their borders lie where
-//! no block and no group of 256 blocks is cut, so that the numbers are those of the undivided matrix.
+//! A large matrix becomes several buffers of whole rows ([`parts`]), because a GPU limits what one may hold. Their borders
+//! lie where no block and no group of 256 blocks is cut, so that the numbers are those of the undivided matrix.
 
 use super::load::Loader;
-use crate::device;
 use crate::error::Result;
 use crate::formats::Storage;
 use crate::ops::PackedMatrix;
@@ -32,25 +31,25 @@ pub(super) struct Source<'a> {
 }
 
 /// How the rows of a matrix are cut.
-pub(super) struct PartRows {
+struct PartRows {
     rows: usize,
     columns: usize,
 }
 
 impl PartRows {
-    pub(super) fn new(rows: usize, columns: usize) -> Self {
+    fn new(rows: usize, columns: usize) -> Self {
         Self { rows, columns }
     }
 
     /// Row ranges of at most `numbers` numbers, borders at multiples of `step` rows.
-    pub(super) fn ranges(&self, numbers: usize, step: usize) -> impl Iterator<Item = Range<usize>> + use<> {
+    fn ranges(&self, numbers: usize, step: usize) -> impl Iterator<Item = Range<usize>> + use<> {
         let rows = self.rows;
         let height = (numbers / self.columns.max(1) / step).max(1) * step;
         (0..rows).step_by(height).map(move |top| top..(top + height).min(rows))
     }
 
     /// The fewest rows that hold a multiple of `numbers` numbers.
-    pub(super) fn rows_of_multiple(&self, numbers: usize) -> usize {
+    fn rows_of_multiple(&self, numbers: usize) -> usize {
         let (mut a, mut b) = (numbers, self.columns.max(1));
         while b != 0 {
             (a, b) = (b, a % b);
@@ -64,13 +63,24 @@ impl<'a> Source<'a> {
         PartRows::new(self.rows, self.columns)
     }
 
+    fn packed_as(&self, format: Format) -> Packed {
+        let Self { rows, columns, .. } = *self;
+        Packed { format, rows, columns }
+    }
+
     /// The transpose of `self`, read whole: only GPT-2's linears are turned.
     pub(super) async fn turn(self, loader: &mut Loader<'_>) -> Result<Source<'a>> {
-        let numbers = self.read(loader, 0..self.rows).await?;
         let (rows, columns) = (self.columns, self.rows);
-        let turned = (0..rows).flat_map(|row| numbers.iter().skip(row).step_by(rows).copied());
+        let numbers = match loader.is_outline() {
+            true => None,
+            false => {
+                let numbers = self.read(loader, 0..self.rows).await?;
+                let turned = (0..rows).flat_map(|row| numbers.iter().skip(row).step_by(rows).copied());
+                Some(turned.collect())
+            }
+        };
         Ok(Source {
-            numbers: Some(turned.collect()),
+            numbers,
             rows,
             columns,
             ..self
@@ -86,34 +96,63 @@ impl<'a> Source<'a> {
     }
 }
 
-/// The most bytes of one buffer on the loader's device.
-pub(super) fn part_bytes(loader: &Loader<'_>) -> usize {
-    device::largest_buffer_bytes(loader.device()).min(MOST_PART_BYTES) as usize
+/// The buffers that a matrix becomes on a device: which rows each has, and how it is packed.
+pub(super) fn parts(whole: Packed, loader: &Loader<'_>) -> impl Iterator<Item = (Range<usize>, Packed)> + use<> {
+    let Packed { format, rows, columns } = whole;
+    let cut = PartRows::new(rows, columns);
+    let part_bytes = loader.largest_buffer_bytes().min(MOST_PART_BYTES) as usize;
+    let (numbers, step) = match format {
+        // A code of four bits and a scale of 32 for 64 numbers or more: not above 4.5 bits a number, 5 with the tables.
+        Format::FourBit { block, .. } => (part_bytes / 5 * 8, cut.rows_of_multiple(256 * block)),
+        // A byte a number, and a scale of four bytes a row.
+        Format::Int8 => (part_bytes / (columns + 4) * columns, 1),
+        // A byte a number, and not above four bytes a row of a tile. A scale of the whole matrix goes with each part.
+        Format::Fp8 {
+            tile_rows,
+            tile_columns,
+            ..
+        } => {
+            let across = columns.div_ceil(tile_columns);
+            let step = if across == 1 && tile_rows >= rows { 1 } else { tile_rows };
+            (part_bytes / (columns + 4 * across) * columns, step)
+        }
+        // Packed bytes grow evenly with the rows.
+        _ => {
+            let sample = Packed {
+                format,
+                rows: 256,
+                columns,
+            };
+            // The product does not fit into the 32 bits of a browser's usize.
+            let numbers = part_bytes as u64 / 4 * sample.elements() as u64 / sample.words().max(1) as u64;
+            (usize::try_from(numbers).unwrap_or(usize::MAX), 1)
+        }
+    };
+    cut.ranges(numbers, step).map(move |rows| {
+        let part = Packed {
+            format,
+            rows: rows.len(),
+            columns,
+        };
+        (rows, part)
+    })
 }
 
 /// A matrix in its file's own format.
 pub(super) async fn own(loader: &mut Loader<'_>, source: &Source<'_>, format: Format) -> Result<PackedMatrix> {
+    let whole = source.packed_as(format);
+    if let Some(outline) = loader.outline_of(whole) {
+        return Ok(outline);
+    }
     let mut packed = PackedMatrix::new(source.columns);
-    let sample = Packed {
-        format,
-        rows: 256,
-        columns: source.columns,
-    };
-    // Packed bytes grow evenly with the rows. The product does not fit into the 32 bits of a browser's usize.
-    let numbers = part_bytes(loader) as u64 / 4 * sample.elements() as u64 / sample.words().max(1) as u64;
-    let numbers = usize::try_from(numbers).unwrap_or(usize::MAX);
-    for rows in source.parts().ranges(numbers, 1) {
+    for (rows, matrix) in parts(whole, loader) {
         let bytes = loader.rows(source.name, rows.clone()).await?;
         let part = if format == Format::F32 {
             let words = bytes
                 .chunks_exact(4)
                 .map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
             PackedWords {
-                matrix: Packed {
-                    format,
-                    rows: rows.len(),
-                    columns: source.columns,
-                },
+                matrix,
                 words: words.collect(),
             }
         } else {
@@ -128,20 +167,26 @@ pub(super) async fn own(loader: &mut Loader<'_>, source: &Source<'_>, format: Fo
 
 /// A matrix of floats, encoded as `base` says; `None` where that is the file's own format.
 pub(super) async fn encoded(loader: &mut Loader<'_>, source: &Source<'_>, base: Base) -> Result<Option<PackedMatrix>> {
-    Ok(Some(match base {
-        Base::Own => return Ok(None),
-        Base::FourBit { code, block, double } => four_bit(loader, source, code, block, double).await?,
-        Base::Int8 => int8(loader, source).await?,
-        Base::Fp8 { format, scale_of } => fp8(loader, source, format, scale_of).await?,
-    }))
+    let Some(format) = packing::format(base, source.rows, source.columns) else {
+        return Ok(None);
+    };
+    let whole = source.packed_as(format);
+    if let Some(outline) = loader.outline_of(whole) {
+        return Ok(Some(outline));
+    }
+    Ok(match base {
+        Base::Own => None,
+        Base::FourBit { code, block, double } => Some(four_bit(loader, source, whole, (code, block, double)).await?),
+        Base::Int8 => Some(int8(loader, source, whole).await?),
+        Base::Fp8 { format, scale_of } => Some(fp8(loader, source, whole, (format, scale_of)).await?),
+    })
 }
 
 async fn four_bit(
     loader: &mut Loader<'_>,
     source: &Source<'_>,
-    code: Code,
-    block: Block,
-    double: bool,
+    whole: Packed,
+    (code, block, double): (Code, Block, bool),
 ) -> Result<PackedMatrix> {
     let (mut bytes, mut absmax) = (Vec::new(), Vec::new());
     for rows in source
@@ -159,9 +204,7 @@ async fn four_bit(
         false => None,
     };
     let mut packed = PackedMatrix::new(source.columns);
-    let step = source.parts().rows_of_multiple(256 * block.elements());
-    // A code of four bits and a scale of 32 for 64 numbers or more: not above 4.5 bits a number, 5 with the tables.
-    for rows in source.parts().ranges(part_bytes(loader) / 5 * 8, step) {
+    for (rows, _) in parts(whole, loader) {
         let (first, end) = (rows.start * source.columns, rows.end * source.columns);
         let scale_range = first / block.elements()..end.div_ceil(block.elements());
         let scales = match &double {
@@ -187,7 +230,7 @@ async fn four_bit(
     Ok(packed)
 }
 
-async fn int8(loader: &mut Loader<'_>, source: &Source<'_>) -> Result<PackedMatrix> {
+async fn int8(loader: &mut Loader<'_>, source: &Source<'_>, whole: Packed) -> Result<PackedMatrix> {
     let (mut codes, mut absmax) = (Vec::new(), Vec::new());
     for rows in source.parts().ranges(SLICE, 1) {
         let count = rows.len();
@@ -196,9 +239,7 @@ async fn int8(loader: &mut Loader<'_>, source: &Source<'_>) -> Result<PackedMatr
         absmax.extend_from_slice(part.absmax());
     }
     let mut packed = PackedMatrix::new(source.columns);
-    // A byte a number, and a scale of four bytes a row.
-    let numbers = part_bytes(loader) / (source.columns + 4) * source.columns;
-    for rows in source.parts().ranges(numbers, 1) {
+    for (rows, _) in parts(whole, loader) {
         let range = rows.start * source.columns..rows.end * source.columns;
         let part = packing::int8((rows.len(), source.columns), &codes[range], &absmax[rows])?;
         let bytes = 4 * part.words.len() as u64;
@@ -208,7 +249,12 @@ async fn int8(loader: &mut Loader<'_>, source: &Source<'_>) -> Result<PackedMatr
     Ok(packed)
 }
 
-async fn fp8(loader: &mut Loader<'_>, source: &Source<'_>, format: Fp8, scale_of: ScaleOf) -> Result<PackedMatrix> {
+async fn fp8(
+    loader: &mut Loader<'_>,
+    source: &Source<'_>,
+    whole: Packed,
+    (format, scale_of): (Fp8, ScaleOf),
+) -> Result<PackedMatrix> {
     let columns = source.columns;
     let (tile_rows, tile_columns) = scale_of.tile(1, columns);
     let mut whole_scale = None;
@@ -235,9 +281,7 @@ async fn fp8(loader: &mut Loader<'_>, source: &Source<'_>, format: Fp8, scale_of
     }
     let mut packed = PackedMatrix::new(columns);
     let across = columns.div_ceil(tile_columns);
-    // A byte a number, and not above four bytes a row of a tile.
-    let numbers = part_bytes(loader) / (columns + 4 * across) * columns;
-    for rows in source.parts().ranges(numbers, tile_rows) {
+    for (rows, _) in parts(whole, loader) {
         let range = rows.start * columns..rows.end * columns;
         let tiles = rows.start / tile_rows * across..rows.end.div_ceil(tile_rows) * across;
         let own = whole_scale.map(|scale| vec![scale]);

@@ -2,7 +2,7 @@
 
 use super::load::Loader;
 use crate::error::{Error, Result};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Tensor;
 use serde_json::Value;
 
 /// cos and sin \[positions, D/2\] of the rotary embedding, made once on the host in f32 as transformers does.
@@ -12,7 +12,7 @@ pub(crate) struct Rope {
 }
 
 impl Rope {
-    pub(crate) fn new(loader: &Loader, dim: usize, positions: usize) -> Result<Self> {
+    pub(crate) fn new(loader: &mut Loader, dim: usize, positions: usize) -> Result<Self> {
         // transformers 5 nests it in rope_parameters; 4 has rope_theta and rope_scaling.
         let parameters = loader
             .object("rope_parameters")
@@ -21,13 +21,14 @@ impl Rope {
             Some(theta) => theta,
             None => loader.real("rope_theta")?.unwrap_or(10_000.0),
         };
-        Self::build(theta, parameters, dim, positions, loader.device())
+        let frequencies = frequencies(theta, parameters, dim)?;
+        Ok(Self::build(loader, &frequencies, positions))
     }
 
     /// The tables of one kind of layer (`full_attention`, `sliding_attention`): transformers 5 nests each kind's numbers under its
     /// name, 4 has the theta at `key`, else `theta`. Only full attention is scaled.
     pub(crate) fn of_layers(
-        loader: &Loader,
+        loader: &mut Loader,
         kind: &str,
         (key, theta): (&str, f64),
         dim: usize,
@@ -41,33 +42,38 @@ impl Rope {
             Some(theta) => theta,
             None => loader.real(key)?.unwrap_or(theta),
         };
-        Self::build(theta, parameters, dim, positions, loader.device())
+        let frequencies = frequencies(theta, parameters, dim)?;
+        Ok(Self::build(loader, &frequencies, positions))
     }
 
-    fn build(theta: f64, parameters: Option<&Value>, dim: usize, positions: usize, device: &Device) -> Result<Self> {
-        let mut frequencies: Vec<f32> = (0..dim / 2)
-            .map(|i| 1.0 / (theta as f32).powf((2 * i) as f32 / dim as f32))
-            .collect();
-        if let Some(parameters) = parameters {
-            scale_frequencies(&mut frequencies, parameters)?;
-        }
+    fn build(loader: &mut Loader, frequencies: &[f32], positions: usize) -> Self {
         // Longer contexts than this are not trained on in a browser; the table is cut to spare memory.
         let positions = positions.min(8192);
-        let table = |function: fn(f32) -> f32| {
+        let mut table = |function: fn(f32) -> f32| {
             let angles = (0..positions).flat_map(|position| frequencies.iter().map(move |f| position as f32 * f));
-            let values: Vec<f32> = angles.map(function).collect();
-            Tensor::from_data(TensorData::new(values, [positions, dim / 2]), device)
+            loader.table([positions, frequencies.len()], || angles.map(function).collect())
         };
-        Ok(Self {
+        Self {
             cos: table(f32::cos),
             sin: table(f32::sin),
-        })
+        }
     }
 
     pub(crate) fn tables(&self, start: usize, tokens: usize) -> (Tensor<2>, Tensor<2>) {
         let rows = start..start + tokens;
         (self.cos.clone().slice([rows.clone()]), self.sin.clone().slice([rows]))
     }
+}
+
+/// The angle of each pair \[D/2\] from one position to the next.
+fn frequencies(theta: f64, parameters: Option<&Value>, dim: usize) -> Result<Vec<f32>> {
+    let mut frequencies: Vec<f32> = (0..dim / 2)
+        .map(|i| 1.0 / (theta as f32).powf((2 * i) as f32 / dim as f32))
+        .collect();
+    if let Some(parameters) = parameters {
+        scale_frequencies(&mut frequencies, parameters)?;
+    }
+    Ok(frequencies)
 }
 
 fn theta_of(parameters: Option<&Value>) -> Option<f64> {

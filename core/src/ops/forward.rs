@@ -672,7 +672,7 @@ fn logit_cap(len: usize, cap: f32) -> kernels::SoftCap {
 }
 
 /// Tokens whose logits are held at a time: about 32 MiB of them.
-fn chunk_rows(vocab: usize) -> usize {
+pub(crate) fn chunk_rows(vocab: usize) -> usize {
     ((8 << 20) / vocab.max(1)).max(1)
 }
 
@@ -748,14 +748,14 @@ pub(super) fn vocabulary_loss<B: Launch>(
         if !wants.dx && !wants.dw && !wants.dbias {
             continue;
         }
-        let dlogits = one::<B>(
-            kernels::CrossEntropyBackward { rows: n, vocab, scale },
-            vec![logits.clone(), t_part],
-            shape.clone(),
-        );
+        let kernel = kernels::CrossEntropyBackward { rows: n, vocab, scale };
+        // The logits go before anything else is made.
         let dlogits = match &cap {
-            None => dlogits,
-            Some(cap) => one::<B>(cap.backward(), vec![logits, dlogits], shape),
+            None => one::<B>(kernel, vec![logits, t_part], shape),
+            Some(cap) => {
+                let of_capped = one::<B>(kernel, vec![logits.clone(), t_part], shape.clone());
+                one::<B>(cap.backward(), vec![logits, of_capped], shape)
+            }
         };
         if wants.dbias {
             let part = column_sums::<B>(dlogits.clone());

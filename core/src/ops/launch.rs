@@ -8,7 +8,7 @@ use burn::backend::{Backend, DType, Flex, Shape, TensorMetadata, tensor::FloatTe
 use burn_cubecl::{
     CubeBackend,
     cubecl::{
-        CubeCount, CubeDim, CubeKernel, PrecompiledSource,
+        CubeCount, CubeDim, CubeKernel, MemoryScope, PrecompiledSource,
         ir::{ElemType, UIntKind, metadata::Info},
         prelude::*,
         server::{KernelArguments, MetadataBindingInfo},
@@ -98,6 +98,7 @@ impl Launch for CubeBackend {
         arguments.info = MetadataBindingInfo::custom(words(&kernel.info()));
         let [x, y, z] = kernel.workgroups(tier);
         client.launch(Box::new(Text { kernel, tier }), CubeCount::Static(x, y, z), arguments);
+        device::note_memory(|| client.memory_report(MemoryScope::Device).usage().bytes_in_use);
         outputs
     }
 }

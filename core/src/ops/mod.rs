@@ -14,6 +14,7 @@ pub use packed::{PackedMatrix, packed_embedding, packed_linear, packed_squares, 
 
 use burn::{backend::Dispatch, tensor::Tensor};
 use forward::Ops;
+pub(crate) use forward::chunk_rows;
 
 /// y = x · wᵀ + bias.
 ///

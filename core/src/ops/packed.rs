@@ -10,13 +10,10 @@ use burn::backend::Dispatch;
 use burn::tensor::{Device, Tensor, TensorData};
 use lorakeet_shaders::Packed;
 
-use super::forward::Ops;
+use super::forward::{Ops, chunk_rows};
 
 /// Numbers of a packed matrix that are squared at a time: 4 MiB of them.
 const SQUARED_NUMBERS: usize = 1 << 20;
-
-/// Logits that exist at a time, all tokens of a chunk together: 32 MiB of them.
-const CHUNK_LOGITS: usize = 8 << 20;
 
 /// A frozen matrix on the device.
 #[derive(Debug, Clone)]
@@ -59,6 +56,20 @@ impl PackedMatrix {
         self.rows += matrix.rows;
     }
 
+    /// The same without its words, which `empty` stands in for: to be asked for its sizes only.
+    pub fn outline(parts: impl Iterator<Item = Packed>, columns: usize, empty: &Tensor<1>) -> Self {
+        let mut outline = Self::new(columns);
+        for matrix in parts {
+            outline.parts.push(Part {
+                first_row: outline.rows,
+                matrix,
+                words: empty.clone(),
+            });
+            outline.rows += matrix.rows;
+        }
+        outline
+    }
+
     /// Rows.
     pub fn rows(&self) -> usize {
         self.rows
@@ -66,6 +77,10 @@ impl PackedMatrix {
     /// Columns.
     pub fn columns(&self) -> usize {
         self.columns
+    }
+    /// Buffers.
+    pub fn parts(&self) -> usize {
+        self.parts.len()
     }
     /// Where it is.
     ///
@@ -166,7 +181,7 @@ pub fn packed_vocabulary_loss(
 ) -> Tensor<1> {
     let (wanted, [rows, _]) = (x.is_tracked(), x.dims());
     let (plain, bias, targets) = (x.clone().inner(), bias.map(Tensor::inner), targets.inner());
-    let chunk = (CHUNK_LOGITS / w.rows.max(1)).max(1);
+    let chunk = chunk_rows(w.rows);
     let (mut losses, mut gradients) = (Vec::new(), Vec::new());
     for start in (0..rows).step_by(chunk) {
         let some = start..(start + chunk).min(rows);

@@ -3,7 +3,7 @@
 //! Only the order of bits changes here: the layout is [`lorakeet_shaders::Packed::planes`]'s, and what a matrix decodes to
 //! is what its source decodes to, to the last bit.
 
-use super::{Code, Fp8, Map, ScaleOf, check_length};
+use super::{Base, Code, Fp8, Map, ScaleOf, check_length};
 use crate::formats::Storage;
 use crate::{Error, Result};
 use lorakeet_shaders::{Format, Packed};
@@ -47,6 +47,28 @@ pub fn own_format(storage: Storage) -> Option<Format> {
         Storage::Q6K => Format::Q6K,
         Storage::F32 | Storage::I64 | Storage::Other { .. } => return None,
     })
+}
+
+/// How `base` holds a frozen linear of `rows` × `columns`; `None` where it keeps its file's format.
+pub fn format(base: Base, rows: usize, columns: usize) -> Option<Format> {
+    Some(match base {
+        Base::Own => return None,
+        Base::FourBit { block, double, .. } => Format::FourBit {
+            block: block.elements(),
+            double,
+        },
+        Base::Int8 => Format::Int8,
+        Base::Fp8 { format, scale_of } => fp8_format(format, scale_of, (rows, columns)),
+    })
+}
+
+fn fp8_format(format: Fp8, scale_of: ScaleOf, (rows, columns): (usize, usize)) -> Format {
+    let (tile_rows, tile_columns) = scale_of.tile(rows, columns);
+    Format::Fp8 {
+        fraction_bits: format.fraction_bits() as usize,
+        tile_rows,
+        tile_columns,
+    }
 }
 
 /// Whole rows of a matrix as a file stores them.
@@ -149,13 +171,8 @@ pub fn fp8(
     codes: &[u8],
     scales: &[f32],
 ) -> Result<PackedWords> {
-    let (tile_rows, tile_columns) = scale_of.tile(rows, columns);
     let matrix = Packed {
-        format: Format::Fp8 {
-            fraction_bits: format.fraction_bits() as usize,
-            tile_rows,
-            tile_columns,
-        },
+        format: fp8_format(format, scale_of, (rows, columns)),
         rows,
         columns,
     };

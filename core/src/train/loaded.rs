@@ -17,7 +17,7 @@ use crate::store::{Source, read_all};
 use crate::tokenizer::Tokenizer;
 
 /// Rows are filled up to a multiple of this many tokens: few shapes, so few first-shape costs on a GPU.
-const PAD_TO_MULTIPLE_OF: usize = 8;
+pub(crate) const PAD_TO_MULTIPLE_OF: usize = 8;
 
 /// Examples in a preview, and how much of a long text is looked at for them.
 const PREVIEW_ROWS: usize = 4;

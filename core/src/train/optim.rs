@@ -103,6 +103,20 @@ pub enum Moments {
     },
 }
 
+/// Whether a tensor of so many elements has moments of eight bits.
+fn in_eight_bits(elements: usize, optim: Optimizer) -> bool {
+    optim == Optimizer::Adamw8bit && elements >= FEWEST_FOR_EIGHT_BITS
+}
+
+/// What the moments of a tensor take on the device, but for the values of codes that all tensors share (2 kB).
+pub(crate) fn moments_bytes(elements: usize, optim: Optimizer) -> u64 {
+    let words = match in_eight_bits(elements, optim) {
+        true => AdamW8bit::state_len(elements),
+        false => 2 * elements,
+    };
+    4 * words as u64
+}
+
 impl AdamW {
     /// Moments of zero for `parameters`, with the run's β, ε, decay and bits.
     pub fn new(parameters: &Parameters, config: &RunConfig) -> Self {
@@ -112,8 +126,7 @@ impl AdamW {
         for parameter in parameters.iter() {
             let value = &parameter.value;
             let elements = value.dims()[0];
-            let in_eight_bits = config.optim == Optimizer::Adamw8bit && elements >= FEWEST_FOR_EIGHT_BITS;
-            states.push(if in_eight_bits {
+            states.push(if in_eight_bits(elements, config.optim) {
                 State::EightBits {
                     words: zeros(AdamW8bit::state_len(elements), value),
                     tables: shared.get_or_insert_with(|| tables(&value.device())).clone(),

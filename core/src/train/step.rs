@@ -70,6 +70,8 @@ pub async fn train_step(
     };
     check(result, settings)?;
     let clip = clip_scale(result.grad_norm, settings.max_grad_norm);
+    // They hold the old weights, which go one by one as the new ones come.
+    drop(leaves);
     optimizer.step(&mut model.parameters, gradients, settings.learning_rate, clip);
     Ok(result)
 }

@@ -314,7 +314,7 @@ pub fn words(matrix: &Packed, noise: &mut Noise) -> Vec<f32> {
     let planes = matrix.planes();
     let mut words: Vec<u32> = (0..planes.words).map(|_| noise.bits() as u32).collect();
     // Sign, a small exponent (now and then 0, which makes it subnormal), any fraction.
-    let half = |bits: u32| (bits & 0x83ff) | if bits % 7 == 0 { 0 } else { 0x2800 };
+    let half = |bits: u32| (bits & 0x83ff) | if bits.is_multiple_of(7) { 0 } else { 0x2800 };
     let halves = |word: u32| half(word & 0xffff) | half(word >> 16) << 16;
     let float = |word: u32| (((word >> 8) as f32 / (1 << 24) as f32) * 0.5 + 0.1).to_bits();
     for (at, word) in words.iter_mut().enumerate() {
@@ -330,7 +330,7 @@ pub fn words(matrix: &Packed, noise: &mut Noise) -> Vec<f32> {
             Format::Fp8 { .. } => *word & 0xbfbf_bfbf,
             Format::Q4_0 | Format::Q4_1 | Format::Q5_0 | Format::Q5_1 | Format::Q8_0 if scale => halves(*word),
             // Only the first of a block's four words is a pair of halves.
-            Format::Q4K if scale && (at - planes.scales) % 4 == 0 => halves(*word) & 0x83ff_83ff,
+            Format::Q4K if scale && (at - planes.scales).is_multiple_of(4) => halves(*word) & 0x83ff_83ff,
             Format::Q6K if at >= planes.offset => halves(*word) & 0x83ff_83ff,
             _ => *word,
         };

@@ -2,9 +2,10 @@
 
 use crate::log::{Log, cannot};
 use crate::screen::{Screen, count, size};
-use crate::{Cli, Eval, Generate, RunFile, Task, Train};
-use lorakeet_core::config::{Resolved, RunConfig, Source as From};
+use crate::{Cli, Eval, Generate, Info, RunFile, Task, Train};
+use lorakeet_core::config::{FinetuningType, Resolved, RunConfig, Source as From};
 use lorakeet_core::error::{Error, Result};
+use lorakeet_core::estimate::estimate;
 use lorakeet_core::finetune::{Control, Host, Session};
 use lorakeet_core::formats::{ModelFiles, peft::Adapter};
 use lorakeet_core::protocol::{Command, DeviceChoice, Event, Message, Prompt};
@@ -36,7 +37,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Task::Check { run } => check(&run),
         Task::Eval(eval) => block_on(score(eval, device, &mut desk)),
         Task::Generate(generate) => block_on(write_text(generate, device, &mut desk)),
-        Task::Info { model } => block_on(info(&model, cli.json)),
+        Task::Info(task) => block_on(info(task, cli.json)),
         Task::Devices => devices(cli.json),
     }
 }
@@ -80,6 +81,16 @@ async fn run_training(train: Train, device: DeviceChoice, desk: &mut Desk) -> Re
     folder.write("run.yaml", config.to_yaml().as_bytes()).await?;
     desk.log = Some(Log::open(Path::new(&config.output_dir), session.resume.is_some())?);
     session.sink = Some(Rc::new(folder));
+    let command = Command::Estimate {
+        config: Box::new(config.clone()),
+    };
+    // The run itself says what keeps it from being estimated.
+    let told = &mut |event: Event, _| {
+        if !matches!(event, Event::Failed(_)) {
+            desk.take(&event);
+        }
+    };
+    session.handle(command, Vec::new(), told).await;
     let command = Command::Train {
         config: Box::new(config),
         sample_prompt: train.prompt,
@@ -103,10 +114,7 @@ fn check(run: &RunFile) -> Result<ExitCode> {
 }
 
 async fn score(eval: Eval, device: DeviceChoice, desk: &mut Desk) -> Result<ExitCode> {
-    let mut config = match eval.run {
-        Some(run) => resolve(&RunFile { run, set: eval.set })?.config,
-        None => resolve_settings(&eval.set)?.config,
-    };
+    let mut config = resolve_any(eval.run, eval.set)?.config;
     let text = |path: PathBuf| path.display().to_string();
     if let Some(model) = eval.model {
         config.model_name_or_path = text(model);
@@ -162,8 +170,11 @@ async fn write_text(generate: Generate, device: DeviceChoice, desk: &mut Desk) -
     })
 }
 
-async fn info(path: &Path, json: bool) -> Result<ExitCode> {
-    let files = ModelFiles::open_path(path).await?;
+async fn info(task: Info, json: bool) -> Result<ExitCode> {
+    let config = resolve_any(task.run, task.set)?.config;
+    let files = ModelFiles::open_path(&task.model).await?;
+    // A model that cannot be trained is described all the same.
+    let memory = estimate(&files, &config, None, u64::MAX).await;
     let weights: u64 = files.entries().iter().map(|entry| entry.elements() as u64).sum();
     let mut formats: BTreeMap<&str, u64> = BTreeMap::new();
     for entry in files.entries() {
@@ -174,7 +185,7 @@ async fn info(path: &Path, json: bool) -> Result<ExitCode> {
     if json {
         let value = serde_json::json!({
             "name": files.name, "config": files.config, "parameters": weights, "formats": formats,
-            "file_bytes": stored, "device_bytes": weights * 4,
+            "file_bytes": stored, "memory": memory.ok(),
             "tokenizer": files.tokenizer.is_some(), "chat_template": files.chat_template.is_some(),
         });
         println!("{value}");
@@ -205,10 +216,37 @@ async fn info(path: &Path, json: bool) -> Result<ExitCode> {
     for (format, bytes) in &formats {
         line(&format!("stored as {format}"), size(*bytes));
     }
-    line(
-        "memory on the device",
-        format!("{} (weights as f32; training adds activations)", size(weights * 4)),
-    );
+    match memory {
+        Ok(memory) => {
+            let per_parameter = memory.bytes_per_parameter();
+            line(
+                "base on the device",
+                format!("{} ({per_parameter:.2} bytes a parameter)", size(memory.base_bytes)),
+            );
+            let kind = match config.finetuning_type {
+                FinetuningType::Full => "all weights trained".to_owned(),
+                FinetuningType::Lora => format!("rank {}", config.lora_r),
+            };
+            let (rows, tokens) = (config.per_device_train_batch_size, config.cutoff_len);
+            line(
+                "a run at its peak",
+                match memory.peak_bytes.map(size) {
+                    Some(peak) => format!("about {peak}, with {rows} rows of {tokens} tokens at a time, {kind}"),
+                    None => "not known for this model".to_owned(),
+                },
+            );
+            for (part, bytes) in [
+                ("adapters", Some(memory.adapter_bytes)),
+                ("optimizer state", Some(memory.optimizer_bytes)),
+                ("gradients, at most", Some(memory.gradient_bytes)),
+                ("activations, at most", memory.activation_bytes),
+            ] {
+                let bytes = bytes.map_or_else(|| "not known".to_owned(), size);
+                line(&format!("  {part}"), bytes);
+            }
+        }
+        Err(error) => line("memory of a run", format!("unknown: {error}")),
+    }
     line("tokenizer", yes_or_no(files.tokenizer.is_some()));
     line("chat template", yes_or_no(files.chat_template.is_some()));
     Ok(ExitCode::SUCCESS)
@@ -308,8 +346,12 @@ fn resolve(run: &RunFile) -> Result<Resolved> {
     with_flags(RunConfig::parse(&text, &run.run.display().to_string())?, &run.set)
 }
 
-fn resolve_settings(set: &[String]) -> Result<Resolved> {
-    with_flags(RunConfig::parse("", "")?, set)
+/// A run file with flags on top, or flags alone.
+fn resolve_any(run: Option<PathBuf>, set: Vec<String>) -> Result<Resolved> {
+    match run {
+        Some(run) => resolve(&RunFile { run, set }),
+        None => with_flags(RunConfig::parse("", "")?, &set),
+    }
 }
 
 fn with_flags(mut resolved: Resolved, set: &[String]) -> Result<Resolved> {

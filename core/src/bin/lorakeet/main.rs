@@ -39,11 +39,8 @@ enum Task {
     Eval(Eval),
     /// Continue a text.
     Generate(Generate),
-    /// Describe a model's files: architecture, parameters, storage formats, memory.
-    Info {
-        /// A folder in Hugging Face's layout, or a GGUF file.
-        model: PathBuf,
-    },
+    /// Describe a model's files: architecture, parameters, storage formats, and the memory that a run on it takes.
+    Info(Info),
     /// List the devices that can be used, with their limits.
     Devices,
 }
@@ -67,6 +64,18 @@ struct Train {
     /// Go on from a folder checkpoint-N that an earlier run wrote.
     #[arg(long, value_name = "FOLDER")]
     resume_from_checkpoint: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct Info {
+    /// A folder in Hugging Face's layout, or a GGUF file.
+    model: PathBuf,
+    /// The run whose memory is estimated, YAML or JSON; else one with default settings.
+    #[arg(long, value_name = "RUN")]
+    run: Option<PathBuf>,
+    /// Override a key of the run; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
 }
 
 #[derive(Args)]

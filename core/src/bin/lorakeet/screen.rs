@@ -3,7 +3,7 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 use lorakeet_core::error::Error;
-use lorakeet_core::protocol::{Event, ModelInfo, RunSummary, Stage, StepInfo};
+use lorakeet_core::protocol::{Event, MemoryEstimate, ModelInfo, RunSummary, Stage, StepInfo};
 use std::io::Write;
 
 /// Shows events.
@@ -69,6 +69,18 @@ impl Screen {
             Event::Data(data) => {
                 note(format!("data     {}: {} rows, {}", data.name, data.rows, data.form));
                 data.notes.iter().for_each(|text| note(format!("         {text}")));
+            }
+            Event::Estimate {
+                memory,
+                available_bytes,
+            } => {
+                note(format!("memory   {}", memory_line(memory)));
+                if let Some(available) = available_bytes.filter(|&available| memory.is_above(available)) {
+                    note(format!(
+                        "         That is more than the {} of this device.",
+                        size(available)
+                    ));
+                }
             }
             Event::Started(run) => {
                 self.max_steps = run.max_steps;
@@ -194,6 +206,19 @@ pub fn model_line(model: &ModelInfo) -> String {
         count(model.parameters),
         formats.join(", ")
     )
+}
+
+/// One line on a run's memory: `about 1.30 GB at its peak, of which the base 89.0 MB (0.66 bytes a parameter)`.
+fn memory_line(memory: &MemoryEstimate) -> String {
+    let base = size(memory.base_bytes);
+    let base = format!(
+        "the base {base} ({:.2} bytes a parameter)",
+        memory.bytes_per_parameter()
+    );
+    match memory.peak_bytes {
+        Some(peak) => format!("about {} at its peak, of which {base}", size(peak)),
+        None => format!("{base}; the peak of a run is not known for this model"),
+    }
 }
 
 /// `12`, `3.4k`, `134.5M`, `1.2B`.
