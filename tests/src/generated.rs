@@ -1,7 +1,7 @@
 //! Models of any shape with weights drawn at random: for tests of what a shape costs, not of what is learnt.
 
 use lorakeet_core::{
-    formats::safetensors::write_f32,
+    formats::{ModelFiles, safetensors::write_f32},
     random::Generator,
     store::{MemoryFile, Source},
 };
@@ -114,8 +114,8 @@ impl Decoder {
     }
 
     /// A BERT of the class `class` of transformers, its weights fresh.
-    pub fn bert(&self, class: &str) -> Vec<Source> {
-        fresh(&json!({
+    pub fn bert(&self, class: &str) -> ModelFiles {
+        fresh(json!({
             "model_type": "bert", "architectures": [class], "hidden_size": self.width, "intermediate_size": self.inner,
             "num_hidden_layers": self.layers, "num_attention_heads": self.heads, "vocab_size": self.vocab,
             "max_position_embeddings": self.positions, "type_vocab_size": 2, "hidden_act": "gelu", "pad_token_id": 0
@@ -123,8 +123,8 @@ impl Decoder {
     }
 
     /// A ModernBERT of the class `class` of transformers, its weights fresh.
-    pub fn modernbert(&self, class: &str) -> Vec<Source> {
-        fresh(&json!({
+    pub fn modernbert(&self, class: &str) -> ModelFiles {
+        fresh(json!({
             "model_type": "modernbert", "architectures": [class], "hidden_size": self.width,
             "intermediate_size": self.inner, "num_hidden_layers": self.layers, "num_attention_heads": self.heads,
             "vocab_size": self.vocab, "max_position_embeddings": self.positions, "pad_token_id": 0
@@ -132,8 +132,8 @@ impl Decoder {
     }
 
     /// A Gemma 2 that caps scores and logits, its weights fresh.
-    pub fn gemma2(&self) -> Vec<Source> {
-        fresh(&json!({
+    pub fn gemma2(&self) -> ModelFiles {
+        fresh(json!({
             "model_type": "gemma2", "hidden_size": self.width, "intermediate_size": self.inner,
             "num_hidden_layers": self.layers, "num_attention_heads": self.heads, "num_key_value_heads": self.kv_heads,
             "head_dim": self.width / self.heads, "vocab_size": self.vocab, "max_position_embeddings": self.positions,
@@ -142,16 +142,16 @@ impl Decoder {
     }
 
     /// A T5 with as many layers in each stack, its weights fresh.
-    pub fn t5(&self) -> Vec<Source> {
-        fresh(&json!({
+    pub fn t5(&self) -> ModelFiles {
+        fresh(json!({
             "model_type": "t5", "d_model": self.width, "d_ff": self.inner, "num_layers": self.layers,
             "num_heads": self.heads, "d_kv": self.width / self.heads, "vocab_size": self.vocab
         }))
     }
 }
 
-fn fresh(config: &Value) -> Vec<Source> {
-    vec![MemoryFile::source("config.json", config.to_string().into_bytes())]
+fn fresh(config: Value) -> ModelFiles {
+    ModelFiles::from_config("fresh", config)
 }
 
 fn files(config: &Value, shapes: Vec<(String, Vec<usize>)>) -> Vec<Source> {

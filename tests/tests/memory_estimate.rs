@@ -34,17 +34,20 @@ fn full_batch(rows: usize, tokens: usize, vocab: usize) -> Batch {
     }
 }
 
+fn open(files: Vec<Source>) -> ModelFiles {
+    block_on(ModelFiles::open(files)).expect("the files open")
+}
+
 /// Runs two steps of `config` and holds the estimate against the most bytes that were in use.
-fn check(device: &Device, what: &str, files: Vec<Source>, vocab: usize, config: RunConfig) {
+fn check(device: &Device, what: &str, files: &ModelFiles, vocab: usize, config: RunConfig) {
     let config = RunConfig { max_steps: 2, ..config };
-    let files = block_on(ModelFiles::open(files)).expect("the files open");
     let limit = device::largest_buffer_bytes(device);
-    let said = block_on(estimate(&files, &config, None, limit)).expect("an estimate");
+    let said = block_on(estimate(files, &config, None, limit)).expect("an estimate");
 
     let before = device::memory_bytes(device).expect("the device counts");
     let full = config.finetuning_type == FinetuningType::Full;
     let kind = (full, Base::from(&config));
-    let mut model = block_on(Model::load_base(&files, kind, 0, device, &mut |_, _| ())).expect("it loads");
+    let mut model = block_on(Model::load_base(files, kind, 0, device, &mut |_, _| ())).expect("it loads");
     assert_eq!(said.base_bytes, model.info.weight_bytes, "{what}: the base's bytes");
     if !full {
         let adapter = AdapterConfig {
@@ -106,7 +109,13 @@ fn runs_take_what_they_are_said_to_take() {
         lora_r: 4,
         ..lora.clone()
     };
-    check(&device, "activations", small.llama(), small.vocab, config.clone());
+    check(
+        &device,
+        "activations",
+        &open(small.llama()),
+        small.vocab,
+        config.clone(),
+    );
     let with_dropout = RunConfig {
         lora_dropout: 0.1,
         quantization_bit: Some(8),
@@ -114,16 +123,22 @@ fn runs_take_what_they_are_said_to_take() {
         gradient_accumulation_steps: 2,
         ..config.clone()
     };
-    check(&device, "two modules, packed", small.llama(), small.vocab, with_dropout);
-    check(&device, "GPT-2", small.gpt2(), small.vocab, config.clone());
-    let classifier = small.bert("BertForSequenceClassification");
+    check(
+        &device,
+        "two modules, packed",
+        &open(small.llama()),
+        small.vocab,
+        with_dropout,
+    );
+    check(&device, "GPT-2", &open(small.gpt2()), small.vocab, config.clone());
+    let classifier = &small.bert("BertForSequenceClassification");
     check(&device, "BERT's classifier", classifier, small.vocab, config.clone());
     for (name, files) in [
         ("BERT", small.bert("BertForMaskedLM")),
         ("ModernBERT", small.modernbert("ModernBertForMaskedLM")),
         ("Gemma", small.gemma2()),
     ] {
-        check(&device, name, files.clone(), small.vocab, config.clone());
+        check(&device, name, &files, small.vocab, config.clone());
         let all_trained = RunConfig {
             finetuning_type: FinetuningType::Full,
             ..config.clone()
@@ -131,7 +146,7 @@ fn runs_take_what_they_are_said_to_take() {
         check(
             &device,
             &format!("{name}, all trained"),
-            files,
+            &files,
             small.vocab,
             all_trained,
         );
@@ -153,14 +168,20 @@ fn runs_take_what_they_are_said_to_take() {
         lora_r: 16,
         ..lora.clone()
     };
-    check(&device, "weights, packed", wide.llama(), wide.vocab, config.clone());
+    check(
+        &device,
+        "weights, packed",
+        &open(wide.llama()),
+        wide.vocab,
+        config.clone(),
+    );
     let full = RunConfig {
         finetuning_type: FinetuningType::Full,
         quantization_bit: None,
         bnb_4bit_use_double_quant: false,
         ..config
     };
-    check(&device, "weights, all trained", wide.llama(), wide.vocab, full);
+    check(&device, "weights, all trained", &open(wide.llama()), wide.vocab, full);
 
     let many_tokens = Decoder {
         layers: 1,
@@ -173,7 +194,13 @@ fn runs_take_what_they_are_said_to_take() {
         lora_r: 8,
         ..lora.clone()
     };
-    check(&device, "vocabulary", many_tokens.llama(), many_tokens.vocab, config);
+    check(
+        &device,
+        "vocabulary",
+        &open(many_tokens.llama()),
+        many_tokens.vocab,
+        config,
+    );
 
     let config = RunConfig {
         cutoff_len: 256,
@@ -181,7 +208,7 @@ fn runs_take_what_they_are_said_to_take() {
         lora_r: 8,
         ..lora.clone()
     };
-    check(&device, "long rows", small.llama(), small.vocab, config);
+    check(&device, "long rows", &open(small.llama()), small.vocab, config);
 
     let config = RunConfig {
         cutoff_len: 64,
@@ -191,5 +218,5 @@ fn runs_take_what_they_are_said_to_take() {
         lora_r: 8,
         ..lora
     };
-    check(&device, "a score", small.llama(), small.vocab, config);
+    check(&device, "a score", &open(small.llama()), small.vocab, config);
 }
