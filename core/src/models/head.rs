@@ -83,6 +83,8 @@ pub(crate) enum Pooling {
     Mean,
     /// Not at all: each token has a class.
     None,
+    /// Not here: the architecture gives one state a row.
+    Done,
 }
 
 /// The head of classifiers: pooling, then dense where there is one, then the classes.
@@ -159,7 +161,7 @@ impl Classifier {
             _ => row * tokens,
         };
         match self.pooling {
-            Pooling::None => hidden,
+            Pooling::None | Pooling::Done => hidden,
             Pooling::Mean => {
                 // [B·T, C] → [B, C], weighed by the mask
                 let width = hidden.dims()[1];

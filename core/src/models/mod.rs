@@ -18,6 +18,7 @@ mod modernbert;
 mod norm;
 mod pack;
 mod rope;
+mod small;
 mod t5;
 mod table;
 
@@ -279,6 +280,11 @@ impl KvCache {
         (k, v)
     }
 
+    /// Puts others in the place of a layer's keys and values.
+    pub(crate) fn replace(&mut self, layer: usize, k: Tensor<4>, v: Tensor<4>) {
+        self.layers[layer] = Some((k, v));
+    }
+
     /// A layer's keys and values as they are.
     pub(crate) fn kept(&self, layer: usize) -> Option<(Tensor<4>, Tensor<4>)> {
         self.layers.get(layer)?.clone()
@@ -292,6 +298,7 @@ enum Architecture {
     ModernBert(Box<modernbert::ModernBert>),
     Gemma(Box<gemma::Gemma>),
     T5(Box<t5::T5>),
+    Small(Box<small::Small>),
 }
 
 /// A language model and what is trained on it.
@@ -373,10 +380,19 @@ impl Model {
                 let (model, head) = modernbert::ModernBert::load(&mut loader).await?;
                 (Architecture::ModernBert(Box::new(model)), head)
             }
+            small if small::KINDS.contains(&small) => {
+                let model = small::Small::load(&mut loader, small).await?;
+                let head = small_head(&mut loader, model.width).await?;
+                (Architecture::Small(Box::new(model)), head)
+            }
             other => {
                 return Err(Error::model(format!("the architecture {other:?} is not supported"))
                     .field("model_type")
-                    .remedy(format!("Supported here: {}.", SUPPORTED.join(", "))));
+                    .remedy(format!(
+                        "Supported here: {}, {}.",
+                        SUPPORTED.join(", "),
+                        small::KINDS.join(", ")
+                    )));
             }
         };
         let task = loader.task();
@@ -759,26 +775,41 @@ impl Model {
         }
     }
 
+    /// How many numbers go into it for a row (of a recurrent network, for a step), where it takes no tokens.
+    pub fn numbers(&self) -> Option<usize> {
+        match &self.architecture {
+            Architecture::Small(model) => model.numbers(),
+            _ => None,
+        }
+    }
+
+    /// Share that the base drops behind its layers while training; only small models do.
+    pub fn dropout(&self) -> f32 {
+        match &self.architecture {
+            Architecture::Small(model) => model.dropout,
+            _ => 0.0,
+        }
+    }
+
     fn hidden(&self, pass: &Pass, batch: &Batch) -> Tensor<2> {
-        let ids: Vec<f32> = batch.input_ids.iter().map(|&id| id as f32).collect();
         let (rows, tokens) = (batch.rows, batch.tokens);
-        let input = Tokens {
-            ids: Tensor::from_data(TensorData::new(ids, [rows * tokens]), &self.device),
-            mask: Tensor::from_data(
-                TensorData::new(batch.attention_mask.clone(), [rows, tokens]),
-                &self.device,
-            ),
+        let ids = || numbers(batch.input_ids.iter().map(|&id| id as f32).collect(), &self.device);
+        let mask = || numbers(batch.attention_mask.clone(), &self.device).reshape([rows, tokens]);
+        let input = || Tokens {
+            ids: ids(),
+            mask: mask(),
             batch: rows,
             tokens,
             start: 0,
         };
         match &self.architecture {
-            Architecture::Llama(model) => model.hidden(pass, input, None),
-            Architecture::Gpt2(model) => model.hidden(pass, input, None),
-            Architecture::Bert(model) => model.hidden(pass, input.ids, input.mask, batch),
-            Architecture::ModernBert(model) => model.hidden(pass, input.ids, input.mask),
-            Architecture::Gemma(model) => model.hidden(pass, input, None),
-            Architecture::T5(model) => model.hidden(pass, input, batch),
+            Architecture::Llama(model) => model.hidden(pass, input(), None),
+            Architecture::Gpt2(model) => model.hidden(pass, input(), None),
+            Architecture::Bert(model) => model.hidden(pass, ids(), mask(), batch),
+            Architecture::ModernBert(model) => model.hidden(pass, ids(), mask()),
+            Architecture::Gemma(model) => model.hidden(pass, input(), None),
+            Architecture::T5(model) => model.hidden(pass, input(), batch),
+            Architecture::Small(model) => model.hidden(pass, batch, &self.device),
         }
     }
 
@@ -825,6 +856,7 @@ impl Model {
                 tokens = answered;
                 hidden
             }
+            Architecture::Small(model) => model.next(&pass, input.ids, cache),
             Architecture::Bert(_) | Architecture::ModernBert(_) => {
                 return Tensor::zeros([1, self.info.vocab_size], &self.device);
             }
@@ -875,6 +907,24 @@ async fn decoder_head(loader: &mut Loader<'_>, width: usize, of_tokens: &str) ->
         dense_norm: None,
         out,
         out_bias: pooling == Pooling::None,
+    };
+    let head = Classifier::load(loader, names, width, pooling).await?;
+    Ok(Head::Classifier(Box::new(head)))
+}
+
+/// The head of a small model: classes or numbers of a row or of each step, or none but the output matrix.
+async fn small_head(loader: &mut Loader<'_>, width: usize) -> Result<Head> {
+    let pooling = match loader.task() {
+        Task::SequenceClassification => Pooling::Done,
+        Task::TokenClassification => Pooling::None,
+        _ => return Ok(Head::Vocabulary),
+    };
+    let names = ClassifierNames {
+        dense: None,
+        dense_bias: false,
+        dense_norm: None,
+        out: "classifier",
+        out_bias: true,
     };
     let head = Classifier::load(loader, names, width, pooling).await?;
     Ok(Head::Classifier(Box::new(head)))
@@ -944,6 +994,7 @@ fn suffixes(paths: &[&str]) -> Vec<String> {
 impl Architecture {
     fn head(&self) -> &Matrix {
         match self {
+            Self::Small(model) => model.head(),
             Self::Llama(model) => model.head(),
             Self::Gpt2(model) => model.head(),
             Self::Bert(model) => model.embedding(),
@@ -954,6 +1005,7 @@ impl Architecture {
     }
     fn linears(&self) -> Vec<&Linear> {
         match self {
+            Self::Small(model) => model.linears(),
             Self::Llama(model) => model.linears(),
             Self::Gpt2(model) => model.linears(),
             Self::Bert(model) => model.linears(),
@@ -964,6 +1016,7 @@ impl Architecture {
     }
     fn linears_mut(&mut self) -> Vec<&mut Linear> {
         match self {
+            Self::Small(model) => model.linears_mut(),
             Self::Llama(model) => model.linears_mut(),
             Self::Gpt2(model) => model.linears_mut(),
             Self::Bert(model) => model.linears_mut(),
@@ -974,6 +1027,7 @@ impl Architecture {
     }
     fn tables(&self) -> Vec<&Table> {
         match self {
+            Self::Small(model) => model.tables(),
             Self::Llama(model) => model.tables(),
             Self::Gpt2(model) => model.tables(),
             Self::Bert(model) => model.tables(),
@@ -985,6 +1039,7 @@ impl Architecture {
     }
     fn tables_mut(&mut self) -> Vec<&mut Table> {
         match self {
+            Self::Small(model) => model.tables_mut(),
             Self::Llama(model) => model.tables_mut(),
             Self::Gpt2(model) => model.tables_mut(),
             Self::Bert(model) => model.tables_mut(),
@@ -995,6 +1050,7 @@ impl Architecture {
     }
     fn layers(&self) -> usize {
         match self {
+            Self::Small(model) => model.layers,
             Self::Llama(model) => model.layers.len(),
             Self::Gpt2(model) => model.layers.len(),
             Self::Bert(model) => model.layers.len(),
@@ -1019,6 +1075,7 @@ impl Architecture {
     }
     fn vocab_size(&self) -> usize {
         match self {
+            Self::Small(model) => model.vocab,
             Self::Llama(model) => model.vocab,
             Self::Gpt2(model) => model.vocab,
             Self::Bert(model) => model.vocab,
@@ -1029,6 +1086,7 @@ impl Architecture {
     }
     fn width(&self) -> usize {
         match self {
+            Self::Small(model) => model.width,
             Self::Llama(model) => model.width,
             Self::Gpt2(model) => model.width,
             Self::Bert(model) => model.width,
@@ -1039,6 +1097,7 @@ impl Architecture {
     }
     fn max_positions(&self) -> usize {
         match self {
+            Self::Small(model) => model.max_positions,
             Self::Llama(model) => model.max_positions,
             Self::Gpt2(model) => model.max_positions,
             Self::Bert(model) => model.max_positions,
