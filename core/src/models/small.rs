@@ -58,14 +58,14 @@ pub(crate) struct Small {
 /// What goes in.
 enum Input {
     /// Tokens, by their rows of the table.
-    Tokens(Table),
+    Tokens(Box<Table>),
     /// Numbers, so many a step: of a recurrent network a time step, else the whole row.
     Numbers(usize),
 }
 
 enum Body {
     Mlp(Mlp),
-    Patches(Patches),
+    Patches(Box<Patches>),
     Recurrent(Recurrent),
 }
 
@@ -100,7 +100,9 @@ impl Small {
         let activation = loader.text("hidden_act").unwrap_or_else(|_| default.into());
         let activation = Activation::named(&activation, "hidden_act")?;
         let input = match vocab {
-            Some(vocab) => Input::Tokens(Table::load(loader, "embeddings".into(), [vocab, width]).await?),
+            Some(vocab) => Input::Tokens(Box::new(
+                Table::load(loader, "embeddings".into(), [vocab, width]).await?,
+            )),
             None if kind == "small_vit" || kind == "small_series" => Input::Numbers(patches::numbers(loader, kind)?),
             None => Input::Numbers(loader.number("input_size")?),
         };
@@ -116,7 +118,7 @@ impl Small {
         };
         let body = match kind {
             "small_mlp" => Body::Mlp(Mlp::load(loader, shape).await?),
-            "small_vit" | "small_series" => Body::Patches(Patches::load(loader, kind, shape).await?),
+            "small_vit" | "small_series" => Body::Patches(Box::new(Patches::load(loader, kind, shape).await?)),
             _ => Body::Recurrent(Recurrent::load(loader, kind, shape).await?),
         };
         let untied = continues && !loader.flag_or("tie_word_embeddings", true);

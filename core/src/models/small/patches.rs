@@ -66,7 +66,7 @@ impl Cut {
             ("context_length", "patch_length")
         };
         let (whole, part) = (loader.number(length)?, loader.number(patch)?);
-        if whole % part != 0 {
+        if !whole.is_multiple_of(part) {
             let what = format!("patches of {part} do not fill {length} {whole}");
             return Err(Error::format(what).file("config.json").field(patch));
         }
@@ -122,7 +122,7 @@ impl Patches {
         let cut = Cut::new(loader, kind)?;
         let width = shape.width;
         let heads = loader.number("num_attention_heads")?;
-        if width % heads != 0 {
+        if !width.is_multiple_of(heads) {
             let what = format!("{heads} heads do not divide a width of {width}");
             return Err(Error::model(what).file("config.json").field("num_attention_heads"));
         }
