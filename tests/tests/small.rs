@@ -265,10 +265,8 @@ impl Reference<'_> {
     }
 
     fn next_token_loss(&self, states: &Rows, labels: &[i32]) -> f64 {
-        let table = self
-            .weights
-            .get("lm_head.weight")
-            .map_or_else(|| self.weight("embeddings.weight"), |w| w);
+        let output = self.weights.get("lm_head.weight");
+        let table = output.map_or_else(|| self.weight("embeddings.weight"), Vec::as_slice);
         let logits = linear(states, table, &[]);
         let pairs = logits.iter().zip(&labels[1..]).take(states.len() - 1);
         pairs
