@@ -435,7 +435,8 @@ impl Run<'_> {
             step,
             learning_rate: self.schedule.learning_rate(step - 1),
             max_grad_norm: self.config.max_grad_norm,
-            dropout_seed: (self.config.lora_dropout > 0.0).then_some(self.config.seed),
+            dropout_seed: (self.config.lora_dropout > 0.0 || self.loaded.model.dropout() > 0.0)
+                .then_some(self.config.seed),
         };
         let result = train_step(
             &mut self.loaded.model,

@@ -3,10 +3,10 @@
 //! y = x·Wᵀ + s·(drop(x)·Aᵀ)·Bᵀ with A \[R, in\], B \[out, R\] and s = alpha/R (alpha/√R with rsLoRA); Hu et al. 2021,
 //! arXiv 2106.09685, in PEFT's names, shapes and initial values. W is never composed with the product.
 //!
-//! With DoRA (Liu et al. 2024, arXiv 2402.09353) each output has a trained magnitude m, and y = m/‖W + s·B·A‖ ⊙ (x·(W + s·B·A)ᵀ)
-//! + bias. The norms of the rows are constants in the backward pass (section 4.3), and no composed W is made for them either:
-//! ‖wᵢ + s·bᵢ·A‖² = ‖wᵢ‖² + 2s·bᵢ·(A·wᵢ) + s²·bᵢ·(A·Aᵀ)·bᵢᵀ, of which ‖wᵢ‖² is known since the adapter was put on, and A·Wᵀ is a
-//! product of R rows with the matrix as it is stored.
+//! With DoRA (Liu et al. 2024, arXiv 2402.09353) each output has a trained magnitude m, and with V = W + s·B·A it is
+//! y = m/‖V‖ ⊙ (x·Vᵀ) + bias. The norms of V's rows are constants in the backward pass (section 4.3), and no composed W is made
+//! for them either: ‖wᵢ + s·bᵢ·A‖² = ‖wᵢ‖² + 2s·bᵢ·(A·wᵢ) + s²·bᵢ·(A·Aᵀ)·bᵢᵀ, of which ‖wᵢ‖² is known since the adapter was put
+//! on, and A·Wᵀ is a product of R rows with the matrix as it is stored.
 
 use crate::{
     error::Result,
@@ -392,7 +392,7 @@ mod tests {
                 let form = lora.form(&pass);
                 let ones = Tensor::<2>::ones([ROWS, INPUTS], &device);
                 let mask = values(ops::dropout(ones, form.dropout, form.seed));
-                assert_eq!(mask.iter().any(|&m| m == 0.0), dropout > 0.0);
+                assert_eq!(mask.contains(&0.0), dropout > 0.0);
                 let tracked = x.autodiff().require_grad();
                 let given = Some(tensor(&bias, &device));
                 let y = lora.forward(tracked.clone(), &linear, given, &pass);

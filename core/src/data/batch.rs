@@ -102,6 +102,8 @@ pub struct Batch {
     pub labels: Vec<i32>,
     /// BERT's segments, 0 or 1; empty where all are 0.
     pub token_type_ids: Vec<u32>,
+    /// What goes into a model that takes numbers instead of tokens, as many of each row; else empty.
+    pub numbers: Vec<f32>,
     /// What whole rows are labelled with, one or more numbers a row: a class, numbers, or 0 and 1 for each class; else empty.
     pub row_labels: Vec<f32>,
     /// Labels that are predicted (those that a position stands in front of, all of a classifier): what the loss is a mean over.

@@ -14,6 +14,10 @@ pub(crate) enum Activation {
     /// Its tanh form.
     GeluTanh,
     Relu,
+    /// x / (1 + e⁻ˣ).
+    Silu,
+    /// 1 / (1 + e⁻ˣ).
+    Sigmoid,
     Tanh,
 }
 
@@ -24,6 +28,8 @@ impl Activation {
             "gelu" => Ok(Self::Gelu),
             "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" => Ok(Self::GeluTanh),
             "relu" => Ok(Self::Relu),
+            "silu" | "swish" => Ok(Self::Silu),
+            "sigmoid" => Ok(Self::Sigmoid),
             "tanh" => Ok(Self::Tanh),
             other => {
                 let what = format!("the activation {other:?} is not supported for this architecture");
@@ -37,6 +43,8 @@ impl Activation {
             Self::Gelu => ops::gelu(x),
             Self::GeluTanh => ops::gelu_new(x),
             Self::Relu => activation::relu(x),
+            Self::Silu => x.clone() * activation::sigmoid(x),
+            Self::Sigmoid => activation::sigmoid(x),
             // tanh of large numbers is NaN on some drivers; at 10 it is 1.
             Self::Tanh => activation::tanh(x.clamp(-10.0, 10.0)),
         }
@@ -45,7 +53,7 @@ impl Activation {
     /// The memory of [`Self::apply`].
     pub(crate) fn walk(self, walk: &mut Walk, x: Flow) -> Flow {
         match self {
-            Self::Gelu | Self::GeluTanh | Self::Relu => walk.activation(x),
+            Self::Gelu | Self::GeluTanh | Self::Relu | Self::Silu | Self::Sigmoid => walk.activation(x),
             Self::Tanh => {
                 let clamped = walk.activation(x);
                 walk.activation(clamped)

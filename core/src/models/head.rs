@@ -84,6 +84,8 @@ pub(crate) enum Pooling {
     Mean,
     /// Not at all: each token has a class.
     None,
+    /// Not here: the architecture gives one state a row.
+    Done,
 }
 
 /// The head of classifiers: pooling, then dense where there is one, then the classes.
@@ -156,7 +158,7 @@ impl Classifier {
     /// The memory of [`Self::loss`], given hidden states.
     pub(crate) fn walk(&self, walk: &mut Walk, hidden: Flow) {
         let x = match self.pooling {
-            Pooling::None => hidden,
+            Pooling::None | Pooling::Done => hidden,
             Pooling::First | Pooling::Last | Pooling::Mean => walk.pool(hidden),
         };
         let x = match &self.dense {
@@ -174,7 +176,7 @@ impl Classifier {
             _ => row * tokens,
         };
         match self.pooling {
-            Pooling::None => hidden,
+            Pooling::None | Pooling::Done => hidden,
             Pooling::Mean => {
                 // [B·T, C] → [B, C], weighed by the mask
                 let width = hidden.dims()[1];

@@ -41,6 +41,8 @@ pub(crate) enum Start {
     Normal,
     Ones,
     Zeros,
+    /// Uniform in ± so much.
+    Within(f64),
 }
 
 pub(crate) struct Loader<'a> {
@@ -446,6 +448,9 @@ impl<'a> Loader<'a> {
         Ok(match start {
             Start::Ones => vec![1.0; count],
             Start::Zeros => vec![0.0; count],
+            Start::Within(bound) => (0..count)
+                .map(|_| ((self.generator.uniform() * 2.0 - 1.0) * bound) as f32)
+                .collect(),
             Start::Normal => (0..count)
                 .map(|_| (self.generator.normal() * deviation) as f32)
                 .collect(),

@@ -18,6 +18,7 @@ mod modernbert;
 mod norm;
 mod pack;
 mod rope;
+mod small;
 mod t5;
 mod table;
 
@@ -280,6 +281,11 @@ impl KvCache {
         (k, v)
     }
 
+    /// Puts others in the place of a layer's keys and values.
+    pub(crate) fn replace(&mut self, layer: usize, k: Tensor<4>, v: Tensor<4>) {
+        self.layers[layer] = Some((k, v));
+    }
+
     /// A layer's keys and values as they are.
     pub(crate) fn kept(&self, layer: usize) -> Option<(Tensor<4>, Tensor<4>)> {
         self.layers.get(layer)?.clone()
@@ -341,10 +347,19 @@ impl Outline {
                 let (model, head) = modernbert::ModernBert::load(&mut loader).await?;
                 (Architecture::ModernBert(Box::new(model)), head)
             }
+            small if small::KINDS.contains(&small) => {
+                let model = small::Small::load(&mut loader, small).await?;
+                let head = small_head(&mut loader, model.width).await?;
+                (Architecture::Small(Box::new(model)), head)
+            }
             other => {
                 return Err(Error::model(format!("the architecture {other:?} is not supported"))
                     .field("model_type")
-                    .remedy(format!("Supported here: {}.", SUPPORTED.join(", "))));
+                    .remedy(format!(
+                        "Supported here: {}, {}.",
+                        SUPPORTED.join(", "),
+                        small::KINDS.join(", ")
+                    )));
             }
         };
         let task = loader.task();
@@ -426,6 +441,7 @@ enum Architecture {
     ModernBert(Box<modernbert::ModernBert>),
     Gemma(Box<gemma::Gemma>),
     T5(Box<t5::T5>),
+    Small(Box<small::Small>),
 }
 
 /// A language model and what is trained on it.
@@ -821,26 +837,41 @@ impl Model {
         }
     }
 
+    /// How many numbers go into it for a row (of a recurrent network, for a step), where it takes no tokens.
+    pub fn numbers(&self) -> Option<usize> {
+        match &self.architecture {
+            Architecture::Small(model) => model.numbers(),
+            _ => None,
+        }
+    }
+
+    /// Share that the base drops behind its layers while training; only small models do.
+    pub fn dropout(&self) -> f32 {
+        match &self.architecture {
+            Architecture::Small(model) => model.dropout,
+            _ => 0.0,
+        }
+    }
+
     fn hidden(&self, pass: &Pass, batch: &Batch) -> Tensor<2> {
-        let ids: Vec<f32> = batch.input_ids.iter().map(|&id| id as f32).collect();
         let (rows, tokens) = (batch.rows, batch.tokens);
-        let input = Tokens {
-            ids: Tensor::from_data(TensorData::new(ids, [rows * tokens]), &self.device),
-            mask: Tensor::from_data(
-                TensorData::new(batch.attention_mask.clone(), [rows, tokens]),
-                &self.device,
-            ),
+        let ids = || numbers(batch.input_ids.iter().map(|&id| id as f32).collect(), &self.device);
+        let mask = || numbers(batch.attention_mask.clone(), &self.device).reshape([rows, tokens]);
+        let input = || Tokens {
+            ids: ids(),
+            mask: mask(),
             batch: rows,
             tokens,
             start: 0,
         };
         match &self.architecture {
-            Architecture::Llama(model) => model.hidden(pass, input, None),
-            Architecture::Gpt2(model) => model.hidden(pass, input, None),
-            Architecture::Bert(model) => model.hidden(pass, input.ids, input.mask, batch),
-            Architecture::ModernBert(model) => model.hidden(pass, input.ids, input.mask),
-            Architecture::Gemma(model) => model.hidden(pass, input, None),
-            Architecture::T5(model) => model.hidden(pass, input, batch),
+            Architecture::Llama(model) => model.hidden(pass, input(), None),
+            Architecture::Gpt2(model) => model.hidden(pass, input(), None),
+            Architecture::Bert(model) => model.hidden(pass, ids(), mask(), batch),
+            Architecture::ModernBert(model) => model.hidden(pass, ids(), mask()),
+            Architecture::Gemma(model) => model.hidden(pass, input(), None),
+            Architecture::T5(model) => model.hidden(pass, input(), batch),
+            Architecture::Small(model) => model.hidden(pass, batch, &self.device),
         }
     }
 
@@ -887,6 +918,7 @@ impl Model {
                 tokens = answered;
                 hidden
             }
+            Architecture::Small(model) => model.next(&pass, input.ids, cache),
             Architecture::Bert(_) | Architecture::ModernBert(_) => {
                 return Tensor::zeros([1, self.info.vocab_size], &self.device);
             }
@@ -960,6 +992,24 @@ fn with_head(task: Task, config: &AdapterConfig) -> AdapterConfig {
     config
 }
 
+/// The head of a small model: classes or numbers of a row or of each step, or none but the output matrix.
+async fn small_head(loader: &mut Loader<'_>, width: usize) -> Result<Head> {
+    let pooling = match loader.task() {
+        Task::SequenceClassification => Pooling::Done,
+        Task::TokenClassification => Pooling::None,
+        _ => return Ok(Head::Vocabulary),
+    };
+    let names = ClassifierNames {
+        dense: None,
+        dense_bias: false,
+        dense_norm: None,
+        out: "classifier",
+        out_bias: true,
+    };
+    let head = Classifier::load(loader, names, width, pooling).await?;
+    Ok(Head::Classifier(Box::new(head)))
+}
+
 /// PEFT's test for `modules_to_save`: the name of the module, or of a head that it is part of, ends with a name of the list
 /// (DistilBERT's pre_classifier does end with classifier).
 pub(crate) fn is_saved_whole(path: &str, in_head: bool, config: &AdapterConfig) -> bool {
@@ -1030,12 +1080,13 @@ impl Architecture {
             Self::Bert(model) => Some(model.walk(walk)),
             Self::Gemma(model) => Some(model.walk(walk)),
             Self::ModernBert(model) => Some(model.walk(walk)),
-            // The length of its answers is the data's.
-            Self::T5(_) => None,
+            // The length of T5's answers is the data's; small models are so in any case.
+            Self::T5(_) | Self::Small(_) => None,
         }
     }
     fn head(&self) -> &Matrix {
         match self {
+            Self::Small(model) => model.head(),
             Self::Llama(model) => model.head(),
             Self::Gpt2(model) => model.head(),
             Self::Bert(model) => model.embedding(),
@@ -1046,6 +1097,7 @@ impl Architecture {
     }
     fn linears(&self) -> Vec<&Linear> {
         match self {
+            Self::Small(model) => model.linears(),
             Self::Llama(model) => model.linears(),
             Self::Gpt2(model) => model.linears(),
             Self::Bert(model) => model.linears(),
@@ -1056,6 +1108,7 @@ impl Architecture {
     }
     fn linears_mut(&mut self) -> Vec<&mut Linear> {
         match self {
+            Self::Small(model) => model.linears_mut(),
             Self::Llama(model) => model.linears_mut(),
             Self::Gpt2(model) => model.linears_mut(),
             Self::Bert(model) => model.linears_mut(),
@@ -1066,6 +1119,7 @@ impl Architecture {
     }
     fn tables(&self) -> Vec<&Table> {
         match self {
+            Self::Small(model) => model.tables(),
             Self::Llama(model) => model.tables(),
             Self::Gpt2(model) => model.tables(),
             Self::Bert(model) => model.tables(),
@@ -1077,6 +1131,7 @@ impl Architecture {
     }
     fn tables_mut(&mut self) -> Vec<&mut Table> {
         match self {
+            Self::Small(model) => model.tables_mut(),
             Self::Llama(model) => model.tables_mut(),
             Self::Gpt2(model) => model.tables_mut(),
             Self::Bert(model) => model.tables_mut(),
@@ -1087,6 +1142,7 @@ impl Architecture {
     }
     fn layers(&self) -> usize {
         match self {
+            Self::Small(model) => model.layers,
             Self::Llama(model) => model.layers.len(),
             Self::Gpt2(model) => model.layers.len(),
             Self::Bert(model) => model.layers.len(),
@@ -1111,6 +1167,7 @@ impl Architecture {
     }
     fn vocab_size(&self) -> usize {
         match self {
+            Self::Small(model) => model.vocab,
             Self::Llama(model) => model.vocab,
             Self::Gpt2(model) => model.vocab,
             Self::Bert(model) => model.vocab,
@@ -1121,6 +1178,7 @@ impl Architecture {
     }
     fn width(&self) -> usize {
         match self {
+            Self::Small(model) => model.width,
             Self::Llama(model) => model.width,
             Self::Gpt2(model) => model.width,
             Self::Bert(model) => model.width,
@@ -1131,6 +1189,7 @@ impl Architecture {
     }
     fn max_positions(&self) -> usize {
         match self {
+            Self::Small(model) => model.max_positions,
             Self::Llama(model) => model.max_positions,
             Self::Gpt2(model) => model.max_positions,
             Self::Bert(model) => model.max_positions,
