@@ -10,7 +10,7 @@ mod bert;
 mod bitsandbytes;
 mod gemma;
 mod gpt2;
-mod head;
+pub(crate) mod head;
 mod llama;
 mod load;
 mod matrix;
@@ -404,6 +404,14 @@ impl Model {
         }
     }
 
+    /// Outputs of a classifier's head; `None` of other models.
+    pub fn labels(&self) -> Option<usize> {
+        match &self.head {
+            Head::Classifier(head) => Some(head.out.outputs),
+            _ => None,
+        }
+    }
+
     /// The device that it lives on.
     pub fn device(&self) -> &Device {
         &self.device
@@ -467,9 +475,21 @@ impl Model {
         };
         config.task_type = Some(task_type.into());
         let saved = config.modules_to_save.get_or_insert_default();
-        for name in ["classifier", "score"] {
-            if !saved.iter().any(|known| known == name) {
-                saved.push(name.into());
+        let mut names = vec!["classifier".to_owned(), "score".to_owned()];
+        // What was drawn with the head is not in the checkpoint, so it goes with the adapter.
+        if let Head::Classifier(head) = &self.head
+            && let (true, Some(dense)) = (head.fresh_dense, &head.dense)
+        {
+            let path = &dense.linear.path;
+            let short = path
+                .rmatch_indices('.')
+                .nth(1)
+                .map_or(path.as_str(), |(dot, _)| &path[dot + 1..]);
+            names.push(short.to_owned());
+        }
+        for name in names {
+            if !saved.contains(&name) {
+                saved.push(name);
             }
         }
         config
@@ -606,6 +626,36 @@ impl Model {
             Head::None => hidden,
             Head::Vocabulary | Head::MaskedLm(_) => self.vocabulary_logits(hidden, &pass),
         }
+    }
+
+    /// What a classifier's head gives in training: logits \[B, L\], or \[B·T, L\] where tokens are classified; `None` of other
+    /// models.
+    pub(crate) fn class_logits(&self, leaves: &Leaves, batch: &Batch, dropout_seed: Option<u64>) -> Option<Tensor<2>> {
+        let Head::Classifier(head) = &self.head else {
+            return None;
+        };
+        let pass = Pass {
+            leaves,
+            use_adapter: true,
+            dropout_seed,
+        };
+        Some(head.logits(self.hidden(&pass, batch), &pass, batch))
+    }
+
+    /// The mean of each row's last hidden states, padding left out → \[B, C\].
+    pub(crate) fn vectors(
+        &self,
+        leaves: &Leaves,
+        batch: &Batch,
+        use_adapter: bool,
+        dropout_seed: Option<u64>,
+    ) -> Tensor<2> {
+        let pass = Pass {
+            leaves,
+            use_adapter,
+            dropout_seed,
+        };
+        head::mean_of_tokens(self.hidden(&pass, batch), batch)
     }
 
     /// The last layer's hidden states \[B·T, C\], as the model's head reads them.
