@@ -577,6 +577,8 @@ impl Lab {
             }
             Event::Paused { step } => self.phase.set(Phase::Paused(step)),
             Event::Resumed => self.phase.set(Phase::Running),
+            // The page offers generation; these come of the other tasks.
+            Event::Baseline { .. } | Event::Report(_) | Event::Predictions(_) => {}
             Event::Checkpoint { .. } => {}
             Event::Done(summary) => {
                 self.has_adapter.set(summary.steps > 0);

@@ -14,6 +14,7 @@ use crate::models::{Model, Parameter, Parameters, read};
 use crate::ops;
 use crate::protocol::{DeviceChoice, DeviceInfo};
 use crate::random::Generator;
+use crate::train::objective::Objective;
 use crate::train::optim::{AdamW, GradientSum};
 use crate::train::step::{StepSettings, train_step};
 use burn::tensor::{Device, Tensor, TensorData, activation::relu};
@@ -413,7 +414,15 @@ impl Lora {
             dropout_seed: None,
         };
         let batches = std::slice::from_ref(&self.batch);
-        let done = train_step(&mut self.model, &mut self.optimizer, batches, settings, host).await?;
+        let done = train_step(
+            &mut self.model,
+            &mut self.optimizer,
+            &Objective::default(),
+            batches,
+            settings,
+            host,
+        )
+        .await?;
         Ok(done.loss)
     }
 }

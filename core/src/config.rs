@@ -17,6 +17,8 @@ pub use knobs::{Group, KNOBS, Kind, Knob, RunConfig, find};
 pub use plan::Plan;
 
 use crate::error::{Error, Result};
+use crate::loss::WeightedSum;
+use crate::task::Task;
 use check::Meaning;
 use read::Node;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::SerializeMap};
@@ -245,6 +247,22 @@ impl RunConfig {
                 .remedy(format!("Use finetuning_type lora, or take {field} out.")));
             }
         }
+        if let Some(loss) = &self.loss {
+            let loss = WeightedSum::parse(loss)?;
+            if let Some(task) = self.task {
+                loss.check(task, None)?;
+            }
+        }
+        if let (Some(task), Some(problem)) = (self.task, self.problem_type)
+            && task != problem.task()
+        {
+            return Err(Error::config(format!(
+                "says that labels are for {}, and task says {task}",
+                problem.task()
+            ))
+            .field("problem_type")
+            .remedy("Keep one of the two."));
+        }
         if self.quantization_bit.is_some() && self.fp8.is_some() {
             return Err(
                 Error::config("the base is held in one format, and quantization_bit names another")
@@ -432,7 +450,7 @@ fn text_node(key: &str, text: &str) -> Node {
     let structured = match find(key).map(|knob| knob.kind) {
         // A file may be called null; one without a name is not given.
         Some(Kind::Text) if !text.is_empty() => return Node::Quoted(text.to_owned()),
-        Some(Kind::Modules | Kind::List | Kind::Patterns { .. }) => true,
+        Some(Kind::Modules | Kind::List | Kind::Names | Kind::Patterns { .. }) => true,
         Some(_) => false,
         None => key == "lr_scheduler_kwargs",
     };
@@ -527,6 +545,31 @@ impl TargetModules {
     /// Whether it is PEFT's word for every linear but the output embedding.
     pub fn is_all_linear(&self) -> bool {
         matches!(self, Self::Pattern(pattern) if pattern.eq_ignore_ascii_case("all-linear"))
+    }
+}
+
+/// What labels are; transformers' `problem_type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProblemType {
+    /// Numbers.
+    Regression,
+    /// One class of several.
+    #[serde(rename = "single_label_classification")]
+    SingleLabel,
+    /// Any of the labels.
+    #[serde(rename = "multi_label_classification")]
+    MultiLabel,
+}
+
+impl ProblemType {
+    /// The task with such labels.
+    pub fn task(self) -> Task {
+        match self {
+            Self::Regression => Task::Regression,
+            Self::SingleLabel => Task::Classification,
+            Self::MultiLabel => Task::MultiLabel,
+        }
     }
 }
 

@@ -38,10 +38,7 @@ use crate::{
     models::{Outline, is_saved_whole},
     protocol::MemoryEstimate,
     quant::Base,
-    train::{
-        loaded::{PAD_TO_MULTIPLE_OF, adapter_config},
-        optim::moments_bytes,
-    },
+    train::{evaluation::PAD_TO_MULTIPLE_OF, loaded::adapter_config, optim::moments_bytes},
 };
 use std::collections::BTreeMap;
 use walk::{Adapters, Books, Held};

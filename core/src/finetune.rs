@@ -5,27 +5,34 @@
 //! the model in [`crate::models`], one step in [`crate::train::step`]. The loop waits for the device without blocking and
 //! gives the host a breath between micro-batches, so that a browser's worker hears 'pause' while it trains.
 
+use crate::baseline::comparison::Direction;
 use crate::config::{FinetuningType, Plan, RunConfig};
-use crate::data::{self, Batch, Cursor, Dataset, Example};
+use crate::data::{self, Aim, Batch, Cursor, Dataset, Example};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::estimate::estimate;
 use crate::formats::{ModelFiles, peft::Adapter};
-use crate::models::{Model, Task};
+use crate::metrics::answers::direction;
+use crate::models::{Model, read};
 use crate::protocol::{
-    Command, DeviceChoice, DeviceInfo, EvalInfo, Event, GenerateOptions, Message, Prompt, RunInfo, RunSummary, Stage,
-    StepInfo,
+    Command, DeviceChoice, DeviceInfo, EvalInfo, Event, GenerateOptions, Message, Predictions, Prompt, RunInfo,
+    RunSummary, Stage, StepInfo,
 };
 use crate::quant::Base;
 use crate::store::{self, Sink, Source};
-use crate::train::checkpoint::{self, Checkpoint, Progress};
+use crate::task::Task;
+use crate::train::assignment::{Assignment, OwnHead};
+use crate::train::checkpoint::{self, Best, Checkpoint, Progress};
 pub use crate::train::control::{Control, Host};
-use crate::train::loaded::{Loaded, adapter_config, collate, companions, evaluate, evaluation_batches};
+use crate::train::evaluation::{HeldOut, Scored, answer, collate};
+use crate::train::loaded::{Loaded, adapter_config, companions};
 use crate::train::optim::AdamW;
 use crate::train::pace::Speed;
+use crate::train::report::{predictions, report};
 use crate::train::schedule::Schedule;
 use crate::train::step::{StepSettings, train_step};
-use burn::tensor::Device;
+use crate::train::untuned::{Untuned, untuned};
+use burn::tensor::{Device, Tensor, TensorData};
 use std::rc::Rc;
 
 /// Where events go; the bytes are an exported file's.
@@ -40,6 +47,9 @@ const SAMPLE_TOKENS: usize = 48;
 /// How freely they are drawn.
 const SAMPLE_TEMPERATURE: f64 = 0.7;
 const SAMPLE_TOP_P: f64 = 0.9;
+
+/// The longest config.json that is read.
+const MOST_CONFIG_BYTES: u64 = 16 << 20;
 
 /// What is loaded, from one command to the next.
 pub struct Session {
@@ -184,6 +194,7 @@ impl Session {
         emit(Event::Model(model.info.clone()), None);
         self.adapter = None;
         self.model = Some(Loaded {
+            own: OwnHead::of(&model, &files.config),
             files,
             model,
             full: false,
@@ -231,6 +242,33 @@ impl Session {
         Ok(())
     }
 
+    /// The same from an adapter's files, among them config.json where the adapter brings a head of its own: the model is then
+    /// read again with that head.
+    ///
+    /// # Errors
+    /// As [`Session::load_adapter`]; files that cannot be read.
+    pub async fn load_adapter_files(&mut self, files: Vec<Source>, emit: Emit<'_>) -> Result<()> {
+        let config = files.iter().find(|file| file.name() == "config.json");
+        let config = match config {
+            Some(file) => {
+                let bytes = store::read_all(file.as_ref(), MOST_CONFIG_BYTES).await?;
+                let broken = |error: serde_json::Error| Error::format(error.to_string()).file("config.json");
+                Some(serde_json::from_slice::<serde_json::Value>(&bytes).map_err(broken)?)
+            }
+            None => None,
+        };
+        let adapter = Adapter::open(files).await?;
+        if let Some(config) = config
+            && crate::models::head::of_run(&config).is_some()
+        {
+            let loaded = self.model.as_mut().ok_or_else(no_model)?;
+            loaded.own = loaded.own.with(&config);
+            let (wanted, full, base) = (loaded.own.config.clone(), loaded.full, loaded.base);
+            self.read_again(wanted, (full, base), 0, emit).await?;
+        }
+        self.load_adapter(adapter)
+    }
+
     /// Scores the loaded model, with its adapter if it has one: on the validation data where there is some, on the whole of
     /// the data else.
     ///
@@ -238,13 +276,52 @@ impl Session {
     /// Nothing loaded, data without a target token, a lost device.
     pub async fn evaluate(&mut self, config: &RunConfig, emit: Emit<'_>) -> Result<EvalInfo> {
         let loaded = self.model.as_ref().ok_or_else(no_model)?;
-        learns_from_texts(&loaded.model)?;
         let dataset = self.validation.as_ref().or(self.data.as_ref()).ok_or_else(no_data)?;
-        let examples = loaded.examples(dataset, config, emit)?;
-        let batches = evaluation_batches(&examples, config, &loaded.model);
+        let assignment = Assignment::of_head(config, loaded, dataset)?;
+        let examples = assignment.examples(loaded, dataset, config, false, emit)?;
+        let held_out = assignment.held_out(examples, config, &loaded.model);
         let stopped = || self.control.is_stopped();
-        let scored = evaluate(&loaded.model, &batches, 0, self.host, &stopped, emit).await?;
-        scored.ok_or_else(|| Error::config("the scoring was stopped"))
+        let scored = held_out
+            .score(&loaded.model, &assignment, 0, self.host, &stopped, emit)
+            .await?;
+        let scored = scored.ok_or_else(|| Error::config("the scoring was stopped"))?;
+        Ok(scored.info)
+    }
+
+    /// What the loaded model, with its adapter if it has one, answers to each row of the data, and its score where the data
+    /// has labels: then the worst errors come first.
+    ///
+    /// # Errors
+    /// Nothing loaded, a model without a trained head, data without the task's text.
+    pub async fn predict(&mut self, config: &RunConfig, emit: Emit<'_>) -> Result<(Predictions, Option<EvalInfo>)> {
+        let loaded = self.model.as_ref().ok_or_else(no_model)?;
+        let dataset = self.data.as_ref().ok_or_else(no_data)?;
+        let assignment = Assignment::of_head(config, loaded, dataset)?;
+        if assignment.task() == Task::Generation {
+            return Err(
+                Error::config("a model that continues texts answers to prompts, not to rows")
+                    .remedy("Use `lorakeet generate`, or give the adapter of a trained classifier."),
+            );
+        }
+        let examples = assignment.examples(loaded, dataset, config, true, emit)?;
+        let right = examples.iter().all(|example| example.aim != Aim::NextTokens);
+        let held_out = assignment.held_out(examples, config, &loaded.model);
+        let stopped = || self.control.is_stopped();
+        let (answers, info) = if right {
+            let scored = held_out
+                .score(&loaded.model, &assignment, 0, self.host, &stopped, emit)
+                .await?;
+            let scored = scored.ok_or_else(|| Error::config("the scoring was stopped"))?;
+            (scored.answers, Some(scored.info))
+        } else {
+            let (outputs, width) = answer(&loaded.model, &assignment.objective, &held_out.batches, self.host).await?;
+            (assignment.answers(&held_out.examples, &outputs, width), None)
+        };
+        let answers =
+            answers.ok_or_else(|| Error::config(format!("{} has no answers row by row", assignment.task())))?;
+        let labels = assignment.answer.as_ref();
+        let table = predictions(labels, &answers, right, &held_out.examples, loaded.tokenizer()?)?;
+        Ok((table, info))
     }
 
     /// The main way. See the comments.
@@ -252,16 +329,19 @@ impl Session {
         self.control.begin_run();
         let started_ms = (self.host.now_ms)();
 
-        // Rows → examples → a seeded split.
+        // What is to be done, then rows → examples → a seeded split.
         let loaded = self.model.as_ref().ok_or_else(no_model)?;
-        learns_from_texts(&loaded.model)?;
         let dataset = self.data.as_ref().ok_or_else(no_data)?;
+        let mut assignment = Assignment::of_run(&config, loaded, dataset)?;
+        for message in assignment.notes.drain(..) {
+            emit(Event::Warning { message }, None);
+        }
         let conversational = dataset.form != data::Form::Text;
-        let mut examples = loaded.examples(dataset, &config, emit)?;
+        let mut examples = assignment.examples(loaded, dataset, &config, false, emit)?;
         examples.truncate(config.max_samples.unwrap_or(usize::MAX));
         let data_seed = config.data_seed.unwrap_or(config.seed);
-        let held_out = match &self.validation {
-            Some(validation) => loaded.examples(validation, &config, emit)?,
+        let mut held_out = match &self.validation {
+            Some(validation) => assignment.examples(loaded, validation, &config, false, emit)?,
             None => {
                 let (train, held_out) = data::split(examples.len(), config.val_size, data_seed)?;
                 let pick = |indices: &[usize]| indices.iter().map(|&i| examples[i].clone()).collect::<Vec<_>>();
@@ -270,24 +350,42 @@ impl Session {
                 held_out
             }
         };
+        assignment.scale(&config, &mut examples, &mut held_out);
 
-        // The model: a fresh adapter, a given one, or every weight.
-        self.prepare_model(&config, emit).await?;
+        // The model: its head, and a fresh adapter, a given one, or every weight.
+        self.prepare_model(&config, &assignment, emit).await?;
         let loaded = self.model.as_mut().ok_or_else(no_model)?;
+        let held_out = HeldOut::new(held_out, &config, &loaded.model);
+
+        // What can be had without training, from the weights that the run starts from.
+        let stopped = || self.control.is_stopped();
+        let untuned = untuned(
+            &loaded.model,
+            &assignment,
+            &examples,
+            &held_out,
+            self.host,
+            &stopped,
+            emit,
+        )
+        .await?;
         let plan = config.plan(examples.len());
         let mut run = Run {
             schedule: Schedule::new(&config, &plan),
             optimizer: AdamW::new(&loaded.model.parameters, &config),
-            evaluation: evaluation_batches(&held_out, &config, &loaded.model),
+            held_out,
             progress: Progress::default(),
             cursor: Cursor::default(),
             order: Vec::new(),
             speed: Speed::default(),
+            best: None,
             data_seed,
             host: self.host,
             control: self.control.clone(),
             sink: self.sink.clone(),
             loaded,
+            assignment,
+            untuned,
             examples,
             sample_prompt,
             conversational,
@@ -305,12 +403,19 @@ impl Session {
             Event::Started(RunInfo {
                 max_steps: run.plan.max_steps,
                 train_examples: run.examples.len(),
-                eval_examples: held_out.len(),
+                eval_examples: run.held_out.examples.len(),
                 trainable_parameters: run.loaded.model.parameters.weights(),
                 all_parameters,
+                task: run.assignment.task(),
+                loss: run.assignment.objective.loss.to_string(),
             }),
             None,
         );
+        if !run.untuned.is_empty() {
+            let scores = run.untuned.iter().map(|one| one.scores(run.assignment.task()));
+            let scores = scores.collect();
+            emit(Event::Baseline { scores }, None);
+        }
 
         // The untouched model first, then step after step. What was learnt is kept even where a step fails.
         let outcome = run.train(emit).await;
@@ -321,24 +426,15 @@ impl Session {
         Ok(())
     }
 
-    /// Makes the loaded model trainable: every weight, an adapter that was given, or a fresh one.
-    async fn prepare_model(&mut self, config: &RunConfig, emit: Emit<'_>) -> Result<()> {
+    /// Makes the loaded model trainable: the task's head, and every weight, an adapter that was given, or a fresh one.
+    async fn prepare_model(&mut self, config: &RunConfig, assignment: &Assignment, emit: Emit<'_>) -> Result<()> {
         let full = config.finetuning_type == FinetuningType::Full;
         let base = Base::from(config);
-        let fits = |loaded: &Loaded| !full && !loaded.full && loaded.base == base;
-        if !self.model.as_ref().is_some_and(fits) {
-            // Read again: a model is either frozen, in one format, or trained throughout. The old one goes first, two may not
-            // fit.
-            let Loaded { files, companions, .. } = self.model.take().ok_or_else(no_model)?;
-            let model = self.read_model(&files, (full, base), config.seed, emit).await?;
-            emit(Event::Model(model.info.clone()), None);
-            self.model = Some(Loaded {
-                files,
-                model,
-                full,
-                base,
-                companions,
-            });
+        let loaded = self.model.as_ref().ok_or_else(no_model)?;
+        let wanted = assignment.model_config(&loaded.own, &loaded.model.info.model_type);
+        if full || loaded.full || loaded.base != base || loaded.files.config != wanted {
+            // Read again: a model is either frozen, in one format, or trained throughout.
+            self.read_again(wanted, (full, base), config.seed, emit).await?;
         }
         let loaded = self.model.as_mut().ok_or_else(no_model)?;
         match &self.adapter {
@@ -349,6 +445,35 @@ impl Session {
                 .attach_lora(&adapter_config(config, &loaded.model.info), config.seed),
         }
     }
+
+    /// Reads the loaded model's files again, with `config` for their config.json. The old model goes first, two may not fit.
+    async fn read_again(
+        &mut self,
+        config: serde_json::Value,
+        kind: (bool, Base),
+        seed: u64,
+        emit: Emit<'_>,
+    ) -> Result<()> {
+        let Loaded {
+            mut files,
+            companions,
+            own,
+            ..
+        } = self.model.take().ok_or_else(no_model)?;
+        files.config = config;
+        let model = self.read_model(&files, kind, seed, emit).await?;
+        emit(Event::Model(model.info.clone()), None);
+        let (full, base) = kind;
+        self.model = Some(Loaded {
+            files,
+            model,
+            full,
+            base,
+            companions,
+            own,
+        });
+        Ok(())
+    }
 }
 
 /// A run under way.
@@ -358,8 +483,14 @@ struct Run<'a> {
     schedule: Schedule,
     loaded: &'a mut Loaded,
     optimizer: AdamW,
+    /// What is to be done.
+    assignment: Assignment,
+    /// What can be had without training.
+    untuned: Vec<Untuned>,
     examples: Vec<Example>,
-    evaluation: Vec<Batch>,
+    held_out: HeldOut,
+    /// The weights that scored best, where they are to be kept.
+    best: Option<Best>,
     sample_prompt: Option<String>,
     /// Whether the data are conversations, so that the prompt is a question.
     conversational: bool,
@@ -380,7 +511,7 @@ impl Run<'_> {
         let mut last_evaluation = None;
         if self.progress.step == 0 {
             last_evaluation = self.evaluate(emit).await?;
-            self.progress.eval_loss_before = last_evaluation.as_ref().map(|eval| eval.loss);
+            self.progress.eval_loss_before = last_evaluation.as_ref().map(|eval| eval.info.loss);
             self.sample(emit).await?;
         }
         while self.progress.step < self.plan.max_steps && !self.hold(emit).await {
@@ -407,20 +538,26 @@ impl Run<'_> {
         }
         if last_evaluation
             .as_ref()
-            .is_none_or(|eval| eval.step != self.progress.step)
+            .is_none_or(|eval| eval.info.step != self.progress.step)
         {
             last_evaluation = self.evaluate(emit).await?;
+        }
+        if let Some(best) = self.keep_best(emit).await? {
+            last_evaluation = Some(best);
         }
         if self.progress.step > 0 {
             self.sample(emit).await?;
         }
         self.save_result().await?;
+        if let Some(scored) = &last_evaluation {
+            self.report(scored, emit).await?;
+        }
         Ok(RunSummary {
             finished,
             steps: self.progress.step,
             train_loss: self.progress.loss_sum / self.progress.step.max(1) as f64,
             eval_loss_before: self.progress.eval_loss_before,
-            eval_loss_after: last_evaluation.map(|eval| eval.loss),
+            eval_loss_after: last_evaluation.map(|eval| eval.info.loss),
             seconds: 0.0,
         })
     }
@@ -441,6 +578,7 @@ impl Run<'_> {
         let result = train_step(
             &mut self.loaded.model,
             &mut self.optimizer,
+            &self.assignment.objective,
             &batches,
             settings,
             &self.host,
@@ -524,29 +662,94 @@ impl Run<'_> {
         }
     }
 
-    /// Scores the validation split, if there is one.
-    async fn evaluate(&mut self, emit: Emit<'_>) -> Result<Option<EvalInfo>> {
-        if self.evaluation.is_empty() {
+    /// Scores the validation split, if there is one, and keeps the weights where they are the best so far.
+    async fn evaluate(&mut self, emit: Emit<'_>) -> Result<Option<Scored>> {
+        let Some(scored) = self.score(self.progress.step, emit).await? else {
+            return Ok(None);
+        };
+        let info = &scored.info;
+        let metrics: Vec<(String, f64)> = std::iter::once(("eval_loss".to_owned(), info.loss))
+            .chain(
+                info.metrics
+                    .iter()
+                    .map(|metric| (format!("eval_{}", metric.name), metric.value)),
+            )
+            .collect();
+        let numbers: Vec<(&str, f64)> = metrics.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        let epoch = self.progress.step as f64 / self.plan.steps_per_epoch as f64;
+        self.progress.log(epoch, &numbers);
+        emit(Event::Eval(info.clone()), None);
+        if self.config.load_best_model_at_end {
+            let value = scored.value(&self.assignment.metric);
+            let better = |old: f64| match direction(&self.assignment.metric) {
+                Direction::HigherIsBetter => value > old,
+                Direction::LowerIsBetter => value < old,
+            };
+            if value.is_finite() && self.progress.best.is_none_or(|(_, old)| better(old)) {
+                self.progress.best = Some((self.progress.step, value));
+                let mut weights = Vec::with_capacity(self.loaded.model.parameters.len());
+                for parameter in self.loaded.model.parameters.iter() {
+                    weights.push(read(parameter.value.clone()).await?);
+                }
+                self.best = Some(weights);
+            }
+        }
+        Ok(Some(scored))
+    }
+
+    async fn score(&self, step: usize, emit: Emit<'_>) -> Result<Option<Scored>> {
+        if self.held_out.batches.is_empty() {
             return Ok(None);
         }
-        let step = self.progress.step;
         // A stop that comes now ends the scoring; one that ended the run does not forbid its last score.
         let was_stopped = self.control.is_stopped();
         let stopped = || !was_stopped && self.control.is_stopped();
-        let eval = evaluate(&self.loaded.model, &self.evaluation, step, self.host, &stopped, emit).await?;
-        let Some(eval) = eval else { return Ok(None) };
-        self.progress.log(
-            step as f64 / self.plan.steps_per_epoch as f64,
-            &[("eval_loss", eval.loss)],
-        );
-        emit(Event::Eval(eval.clone()), None);
-        Ok(Some(eval))
+        let (model, assignment) = (&self.loaded.model, &self.assignment);
+        self.held_out
+            .score(model, assignment, step, self.host, &stopped, emit)
+            .await
+    }
+
+    /// Puts the weights that scored best back, where they are not the last ones, and scores them.
+    async fn keep_best(&mut self, emit: Emit<'_>) -> Result<Option<Scored>> {
+        let (Some((step, _)), Some(best)) = (self.progress.best, self.best.take()) else {
+            return Ok(None);
+        };
+        if step == self.progress.step {
+            return Ok(None);
+        }
+        let device = self.loaded.model.device().clone();
+        for (i, values) in best.into_iter().enumerate() {
+            let length = values.len();
+            let value = Tensor::from_data(TensorData::new(values, [length]), &device);
+            self.loaded.model.parameters.set(i, value);
+        }
+        let metric = &self.assignment.metric;
+        let message = format!("The weights of step {step} are kept: they have the best {metric}.");
+        emit(Event::Warning { message }, None);
+        self.score(step, emit).await
+    }
+
+    /// Says what the run came to, and hands over the answers row by row.
+    async fn report(&self, scored: &Scored, emit: Emit<'_>) -> Result<()> {
+        let Some(answers) = &scored.answers else { return Ok(()) };
+        if let Some(report) = report(&self.assignment, &self.untuned, scored, self.config.seed) {
+            emit(Event::Report(Box::new(report)), None);
+        }
+        let labels = self.assignment.answer.as_ref();
+        let examples = &self.held_out.examples;
+        let table = predictions(labels, answers, true, examples, self.loaded.tokenizer()?)?;
+        if let Some(sink) = &self.sink {
+            sink.write("predictions.csv", &table.to_csv()?).await?;
+        }
+        emit(Event::Predictions(table), None);
+        Ok(())
     }
 
     /// Continues the sample prompt, if there is one: drawn with one seed throughout the run, so that what differs between two
     /// samples was learnt. (The likeliest continuation of a small model soon goes round in circles.)
     async fn sample(&self, emit: Emit<'_>) -> Result<()> {
-        let Some(prompt) = &self.sample_prompt else {
+        let Some(prompt) = self.sample_prompt.as_ref().filter(|_| self.loaded.model.generates()) else {
             return Ok(());
         };
         let options = GenerateOptions {
@@ -590,8 +793,8 @@ impl Run<'_> {
         let epoch = step as f64 / self.plan.steps_per_epoch as f64;
         let plan = (self.plan.max_steps, epoch);
         let mut files = self.loaded.export().await?;
-        let state =
-            checkpoint::state_files(&self.loaded.model, &self.optimizer, &self.progress, plan, &self.config).await?;
+        let progress = (&self.progress, self.best.as_ref());
+        let state = checkpoint::state_files(&self.loaded.model, &self.optimizer, progress, plan, &self.config).await?;
         files.extend(state);
         for (name, bytes) in &files {
             sink.write(&format!("{folder}/{name}"), bytes).await?;
@@ -643,6 +846,7 @@ impl Run<'_> {
     /// Goes to where `checkpoint` was written.
     fn resume(&mut self, checkpoint: Checkpoint) -> Result<()> {
         checkpoint.restore(&mut self.loaded.model, &mut self.optimizer)?;
+        self.best = checkpoint.best(&self.loaded.model)?;
         self.progress = checkpoint.progress;
         if self.progress.step > self.plan.max_steps {
             let (step, steps) = (self.progress.step, self.plan.max_steps);
@@ -670,18 +874,6 @@ async fn read_data(files: Vec<Source>) -> Result<Dataset> {
         file.name(),
         &store::read_all(file.as_ref(), data::MAX_FILE_BYTES).await?,
     )
-}
-
-/// The examples of a run are texts whose next tokens are learnt; other heads need labels.
-fn learns_from_texts(model: &Model) -> Result<()> {
-    if model.task() == Task::CausalLm {
-        return Ok(());
-    }
-    let what = format!(
-        "a {} model of this kind does not predict the next token",
-        model.info.model_type
-    );
-    Err(Error::model(what).remedy("Load a model that continues texts, such as a Llama or a GPT-2."))
 }
 
 fn no_model() -> Error {

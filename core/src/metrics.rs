@@ -5,6 +5,7 @@
 //! agree with scikit-learn's and scipy's, whose rules for degenerate input they follow: nothing to score is an error, and
 //! NaN says that a metric has no value for this data (the correlation with a constant). Who shows a NaN writes `–`.
 
+pub mod answers;
 pub mod classification;
 pub mod confidence;
 pub mod multi_label;

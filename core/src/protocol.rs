@@ -7,6 +7,7 @@
 
 use crate::config::RunConfig;
 use crate::error::Error;
+use crate::task::Task;
 use serde::{Deserialize, Serialize};
 
 /// A front end's wish.
@@ -202,6 +203,15 @@ pub enum Event {
         /// Where.
         path: String,
     },
+    /// What can be had without training: the scores to beat.
+    Baseline {
+        /// One entry a way.
+        scores: Vec<Baseline>,
+    },
+    /// What the training bought over that.
+    Report(Box<Report>),
+    /// Row by row what the model answers, the worst errors first.
+    Predictions(Predictions),
     /// The run is over.
     Done(RunSummary),
     /// A piece of a generated text.
@@ -390,6 +400,12 @@ pub struct RunInfo {
     pub trainable_parameters: u64,
     /// All weights.
     pub all_parameters: u64,
+    /// What is learnt.
+    #[serde(default)]
+    pub task: Task,
+    /// What is made small, as a run file writes it.
+    #[serde(default)]
+    pub loss: String,
 }
 
 /// One optimizer step.
@@ -432,8 +448,135 @@ pub struct EvalInfo {
     /// exp(loss).
     #[serde(with = "number")]
     pub perplexity: f64,
-    /// Target tokens scored.
+    /// Target tokens scored; of other tasks than generation, labels.
     pub tokens: u64,
+    /// The task's own metrics; none of generation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<Metric>,
+}
+
+/// A score by its name, such as `accuracy`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Metric {
+    /// Its name in run files.
+    pub name: String,
+    /// Its value; not a number where it has none for these rows.
+    #[serde(with = "number")]
+    pub value: f64,
+}
+
+/// Scores that need no training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Baseline {
+    /// How the answers came about: `majority class`, `linear probe`.
+    pub name: String,
+    /// The task's metrics of them.
+    pub metrics: Vec<Metric>,
+}
+
+/// What a run comes to on the validation rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// What was learnt.
+    pub task: Task,
+    /// The metric by which it is judged.
+    pub metric: String,
+    /// Metrics of the tuned model.
+    pub metrics: Vec<Metric>,
+    /// The scores to beat.
+    pub baselines: Vec<Baseline>,
+    /// The best of them by `metric`.
+    pub against: String,
+    /// The tuned model against it; none where the metric has no value for these rows.
+    pub comparison: Option<Comparison>,
+    /// Better, worse, or not to be told from chance.
+    pub verdict: Option<Verdict>,
+    /// What that means, in a sentence or two.
+    pub sentence: String,
+    /// The classes by number; empty of other tasks.
+    #[serde(default)]
+    pub labels: Vec<String>,
+    /// How often each class was taken for each: right class, answer, rows; pairs that do not occur are left out.
+    #[serde(default)]
+    pub confusion: Vec<(usize, usize, u64)>,
+    /// Precision, recall and F1 of each class.
+    #[serde(default)]
+    pub classes: Vec<ClassRow>,
+    /// Whether the model is right as often as it is certain; bounds between which it never is are left out.
+    #[serde(default)]
+    pub calibration: Vec<CalibrationBin>,
+}
+
+/// One class's scores.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClassRow {
+    /// Its name.
+    pub label: String,
+    /// Of the rows answered with it, the share for which it is right.
+    pub precision: f64,
+    /// Of the rows for which it is right, the share answered with it.
+    pub recall: f64,
+    /// Their harmonic mean.
+    pub f1: f64,
+    /// Rows for which it is right.
+    pub support: u64,
+}
+
+/// The answers whose certainty lies between two bounds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CalibrationBin {
+    /// Lower bound.
+    pub from: f64,
+    /// Upper bound.
+    pub to: f64,
+    /// How many.
+    pub count: usize,
+    /// Their mean certainty.
+    #[serde(with = "number")]
+    pub confidence: f64,
+    /// The share of them that is right.
+    #[serde(with = "number")]
+    pub accuracy: f64,
+}
+
+/// A table of answers, the worst errors first.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Predictions {
+    /// The columns' names.
+    pub columns: Vec<String>,
+    /// A field for each column.
+    pub rows: Vec<Vec<String>>,
+}
+
+/// Two scores of the same rows, and the interval of their difference.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// The score to beat.
+    pub before: f64,
+    /// The other score.
+    pub after: f64,
+    /// after − before.
+    pub difference: f64,
+    /// Lower end of the interval of the difference.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+    /// Its confidence.
+    pub confidence: f64,
+    /// Rows scored.
+    pub rows: usize,
+}
+
+/// What a comparison comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The whole interval is on the better side of 0.
+    Better,
+    /// 0 is in the interval, or there are fewer than ten rows.
+    NotDistinguishable,
+    /// The whole interval is on the worse side of 0.
+    Worse,
 }
 
 /// How a run ended.

@@ -308,7 +308,6 @@ fn what_is_not_there_is_refused_and_what_does_not_matter_is_said() {
     for line in [
         "label_smoothing_factor: 0.1",
         "pissa_init: true",
-        "load_best_model_at_end: true",
         "neftune_noise_alpha: 5",
         "bias: all",
         "trainable_token_indices: [5]",

@@ -168,6 +168,7 @@ fn example(name: &str) -> String {
         Kind::Text => "some/file.x".into(),
         Kind::Modules => "[q_proj, v_proj]".into(),
         Kind::List => "[1, 3]".into(),
+        Kind::Names => "[sentence1, \"a, b\"]".into(),
         Kind::Patterns { .. } => "{q_proj: 4}".into(),
     }
 }
@@ -237,6 +238,7 @@ fn random_config(random: &mut Random) -> RunConfig {
                 _ => json!(["q_proj", "model.layers.0.mlp.up_proj"]),
             },
             Kind::List => json!([random.below(9), random.below(9)]),
+            Kind::Names => json!(["sentence1", "a, b: #", "no"]),
             Kind::Patterns { .. } => json!({"q_proj": 1 + random.below(9), r"layers\.1\..*: #": 2, "no": 3}),
         };
         config

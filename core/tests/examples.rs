@@ -377,6 +377,7 @@ fn a_preview_of_bytes_that_are_no_text_ends() {
         labels,
         row: 1,
         truncated: true,
+        ..Example::default()
     };
     let shown = preview(&example, &tokenizer()).unwrap();
     assert_eq!((shown.tokens.len(), shown.truncated), (168, true));
@@ -452,7 +453,7 @@ fn example(ids: &[u32], masked: usize) -> Example {
         input_ids: ids.to_vec(),
         labels,
         row: 1,
-        truncated: false,
+        ..Example::default()
     }
 }
 

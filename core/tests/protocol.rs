@@ -2,14 +2,19 @@
 
 use lorakeet_core::Error;
 use lorakeet_core::protocol::{
-    DataInfo, DeviceInfo, DeviceKind, EvalInfo, Event, MemoryEstimate, ModelInfo, PreviewExample, RunInfo, RunSummary,
-    Stage, StepInfo,
+    Baseline, CalibrationBin, ClassRow, Comparison, DataInfo, DeviceInfo, DeviceKind, EvalInfo, Event, MemoryEstimate,
+    Metric, ModelInfo, Predictions, PreviewExample, Report, RunInfo, RunSummary, Stage, StepInfo, Verdict,
 };
+use lorakeet_core::task::Task;
 use std::collections::BTreeSet;
 
 /// One event of each kind, with `number` wherever a number with a fraction stands.
 fn events(number: f64) -> Vec<Event> {
     let text = || "text \"in\" quotes\n".to_owned();
+    let metric = || Metric {
+        name: text(),
+        value: number,
+    };
     vec![
         Event::Ready,
         Event::Device(DeviceInfo {
@@ -70,6 +75,52 @@ fn events(number: f64) -> Vec<Event> {
             eval_examples: 1,
             trainable_parameters: 1,
             all_parameters: 2,
+            task: Task::Classification,
+            loss: text(),
+        }),
+        Event::Baseline {
+            scores: vec![Baseline {
+                name: text(),
+                metrics: vec![metric()],
+            }],
+        },
+        Event::Report(Box::new(Report {
+            task: Task::Regression,
+            metric: text(),
+            metrics: vec![metric()],
+            baselines: Vec::new(),
+            against: text(),
+            comparison: Some(Comparison {
+                before: 0.25,
+                after: 0.5,
+                difference: 0.25,
+                low: 0.125,
+                high: 0.375,
+                confidence: 0.95,
+                rows: 40,
+            }),
+            verdict: Some(Verdict::Better),
+            sentence: text(),
+            labels: vec![text()],
+            confusion: vec![(0, 1, 2)],
+            classes: vec![ClassRow {
+                label: text(),
+                precision: 0.5,
+                recall: 0.25,
+                f1: 0.125,
+                support: 3,
+            }],
+            calibration: vec![CalibrationBin {
+                from: 0.0,
+                to: 0.5,
+                count: 2,
+                confidence: number,
+                accuracy: f64::INFINITY,
+            }],
+        })),
+        Event::Predictions(Predictions {
+            columns: vec![text()],
+            rows: vec![vec![text()]],
         }),
         Event::Step(StepInfo {
             step: 1,
@@ -87,6 +138,7 @@ fn events(number: f64) -> Vec<Event> {
             loss: number,
             perplexity: number,
             tokens: 1,
+            metrics: vec![metric()],
         }),
         Event::Sample {
             step: 0,
@@ -165,6 +217,7 @@ fn finite_numbers_stay_numbers_and_the_others_have_names() {
             loss: 2.5,
             perplexity,
             tokens: 8,
+            metrics: Vec::new(),
         });
         serde_json::to_string(&event).expect("it is written")
     };

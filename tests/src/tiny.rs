@@ -87,6 +87,95 @@ pub fn model_files() -> Vec<Source> {
     ]
 }
 
+/// A BERT of 2 layers × 32 without pooler and head, with a tokenizer that makes a token of each letter between [CLS] and
+/// [SEP].
+///
+/// # Panics
+/// Never: its shapes fit.
+pub fn bert_files() -> Vec<Source> {
+    const SPECIALS: [&str; 4] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"];
+    let vocab: BTreeMap<String, usize> = SPECIALS
+        .into_iter()
+        .map(str::to_owned)
+        .chain(LETTERS.chars().map(String::from))
+        .enumerate()
+        .map(|(id, token)| (token, id))
+        .collect();
+    let special = |(id, content): (usize, &&str)| {
+        json!({ "id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false,
+                "normalized": false, "special": true })
+    };
+    let frame = |id: &str, segment: usize| json!({ "SpecialToken": { "id": id, "type_id": segment } });
+    let text = |id: &str, segment: usize| json!({ "Sequence": { "id": id, "type_id": segment } });
+    let token = |id: usize| json!({ "id": SPECIALS[id], "ids": [id], "tokens": [SPECIALS[id]] });
+    let tokenizer = json!({
+        "version": "1.0", "truncation": null, "padding": null, "normalizer": null, "pre_tokenizer": null,
+        "post_processor": {
+            "type": "TemplateProcessing",
+            "single": [frame("[CLS]", 0), text("A", 0), frame("[SEP]", 0)],
+            "pair": [frame("[CLS]", 0), text("A", 0), frame("[SEP]", 0), text("B", 1), frame("[SEP]", 1)],
+            "special_tokens": { "[CLS]": token(2), "[SEP]": token(3) }
+        },
+        "decoder": { "type": "Fuse" },
+        "added_tokens": SPECIALS.iter().enumerate().map(special).collect::<Vec<_>>(),
+        "model": { "type": "BPE", "dropout": null, "unk_token": "[UNK]", "continuing_subword_prefix": null,
+                   "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "vocab": vocab, "merges": [] }
+    });
+    let config = json!({
+        "model_type": "bert", "architectures": ["BertModel"], "hidden_size": 32, "intermediate_size": 64,
+        "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 40, "max_position_embeddings": 64,
+        "type_vocab_size": 2, "layer_norm_eps": 1e-12, "hidden_act": "gelu", "pad_token_id": 0, "initializer_range": 0.1
+    });
+    let names = json!({ "cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]", "unk_token": "[UNK]" });
+    vec![
+        file("config.json", &config),
+        file("tokenizer.json", &tokenizer),
+        file("tokenizer_config.json", &names),
+        bert_weights(),
+    ]
+}
+
+fn bert_weights() -> Source {
+    let mut generator = Generator::new(2, "init");
+    let mut tensors = Vec::new();
+    let mut add = |name: String, shape: &[usize]| {
+        let count = shape.iter().product();
+        let values = (0..count)
+            .map(|_| match (name.contains("LayerNorm.weight"), name.ends_with("bias")) {
+                (true, _) => 1.0,
+                (_, true) => 0.0,
+                _ => generator.normal() as f32 * 0.2,
+            })
+            .collect();
+        tensors.push((name, shape.to_vec(), values));
+    };
+    for (table, rows) in [("word", 40), ("position", 64), ("token_type", 2)] {
+        add(format!("embeddings.{table}_embeddings.weight"), &[rows, 32]);
+    }
+    for part in ["weight", "bias"] {
+        add(format!("embeddings.LayerNorm.{part}"), &[32]);
+    }
+    for layer in 0..2 {
+        for (name, outputs, inputs) in [
+            ("attention.self.query", 32, 32),
+            ("attention.self.key", 32, 32),
+            ("attention.self.value", 32, 32),
+            ("attention.output.dense", 32, 32),
+            ("intermediate.dense", 64, 32),
+            ("output.dense", 32, 64),
+        ] {
+            add(format!("encoder.layer.{layer}.{name}.weight"), &[outputs, inputs]);
+            add(format!("encoder.layer.{layer}.{name}.bias"), &[outputs]);
+        }
+        for name in ["attention.output.LayerNorm", "output.LayerNorm"] {
+            for part in ["weight", "bias"] {
+                add(format!("encoder.layer.{layer}.{name}.{part}"), &[32]);
+            }
+        }
+    }
+    MemoryFile::source("model.safetensors", write_f32(&tensors).expect("shapes fit"))
+}
+
 /// 24 rows, each a prompt of one letter and a completion that repeats it.
 pub fn data_file() -> Source {
     rows(24)

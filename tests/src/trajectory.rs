@@ -8,6 +8,7 @@ use lorakeet_core::{
     data::Batch,
     models::Model,
     train::{
+        objective::Objective,
         optim::AdamW,
         schedule::Schedule,
         step::{StepResult, StepSettings, train_step},
@@ -101,7 +102,14 @@ pub fn take_steps(
             max_grad_norm: config.max_grad_norm,
             dropout_seed: None,
         };
-        let taken = block_on(train_step(model, &mut optimizer, &batches(step), settings, &HOST));
+        let taken = block_on(train_step(
+            model,
+            &mut optimizer,
+            &Objective::default(),
+            &batches(step),
+            settings,
+            &HOST,
+        ));
         let done = taken.unwrap_or_else(|error| panic!("step {step}: {error}"));
         each(step, settings, done, model);
     }

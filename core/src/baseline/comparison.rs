@@ -1,6 +1,7 @@
 //! Whether one scoring is better than another on the same rows, or whether that is chance.
 
 use crate::error::{Error, Result};
+pub use crate::protocol::{Comparison, Verdict};
 use crate::random::Generator;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -30,25 +31,6 @@ impl Default for Bootstrap {
 /// Below this many rows the bootstrap's interval is too narrow to decide anything.
 const FEWEST_ROWS: usize = 10;
 
-/// Two scores of the same rows, and the interval of their difference.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Comparison {
-    /// The score to beat.
-    pub before: f64,
-    /// The other score.
-    pub after: f64,
-    /// after − before.
-    pub difference: f64,
-    /// Lower end of the interval of the difference.
-    pub low: f64,
-    /// Upper end.
-    pub high: f64,
-    /// Its confidence.
-    pub confidence: f64,
-    /// Rows scored.
-    pub rows: usize,
-}
-
 /// Whether a higher score is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -57,18 +39,6 @@ pub enum Direction {
     HigherIsBetter,
     /// As a loss.
     LowerIsBetter,
-}
-
-/// What a comparison comes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// The whole interval is on the better side of 0.
-    Better,
-    /// 0 is in the interval, or there are fewer than ten rows.
-    NotDistinguishable,
-    /// The whole interval is on the worse side of 0.
-    Worse,
 }
 
 impl Bootstrap {

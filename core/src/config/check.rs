@@ -179,6 +179,7 @@ pub(super) fn value(knob: &Knob, node: &Node) -> Result<Value> {
             let items = items.filter(|items| !items.is_empty() && items.iter().all(|item| (0..65536).contains(item)));
             items.ok_or_else(wrong)?.into()
         }
+        Kind::Names => names(node).ok_or_else(wrong)?,
         Kind::Patterns { whole } => patterns(node, whole).ok_or_else(wrong)?,
     };
     Ok(value)
@@ -234,6 +235,26 @@ fn modules(node: &Node) -> Option<Value> {
                 }
                 _ => Some(Value::Array(names)),
             }
+        }
+        Node::Map(_) => None,
+    }
+}
+
+/// A list of names; a text is one name, or several with commas between.
+fn names(node: &Node) -> Option<Value> {
+    let name = |text: &str| {
+        let text = text.trim();
+        (!text.is_empty()).then(|| Value::from(text))
+    };
+    match node {
+        Node::Plain(_) if is_null(node) => Some(Value::Array(Vec::new())),
+        Node::Plain(text) | Node::Quoted(text) => text.split(',').map(name).collect(),
+        Node::List(items) => {
+            let items = items.iter().map(|item| match item {
+                Node::Plain(text) | Node::Quoted(text) => name(text),
+                _ => None,
+            });
+            items.collect()
         }
         Node::Map(_) => None,
     }

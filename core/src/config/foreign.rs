@@ -178,7 +178,13 @@ static FOREIGN: &[(&[&str], Treatment)] = &[
         &["do_predict", "predict_with_generate"],
         Only(OFF, "is not part of a run; use `lorakeet generate`"),
     ),
-    (&["task_type"], Only(&["CAUSAL_LM"], LATER)),
+    (
+        &["task_type"],
+        Only(
+            &["CAUSAL_LM"],
+            "follows from the task; write task: classification and the like",
+        ),
+    ),
     (&["peft_type"], Only(&["LORA"], LATER)),
     (&["template"], Unneeded("the model's own chat template is used")),
     (
@@ -199,10 +205,9 @@ static FOREIGN: &[(&[&str], Treatment)] = &[
         &["resume_from_checkpoint", "ignore_data_skip"],
         Only(OFF, "is not part of a run file"),
     ),
-    (&["load_best_model_at_end"], Only(OFF, LATER)),
     (
-        &["metric_for_best_model", "greater_is_better"],
-        Unneeded("the last adapter is kept, not the best one"),
+        &["greater_is_better"],
+        Unneeded("whether more is better follows from the metric"),
     ),
     (
         &[

@@ -5,7 +5,10 @@
 //! and Unsloth defaults, the QLoRA paper, and 'LoRA Without Regret'.
 
 use super::setting::Setting;
-use super::{FinetuningType, Fp8Format, Fp8Scale, Interval, Optimizer, QuantType, SchedulerType, TargetModules};
+use super::{
+    FinetuningType, Fp8Format, Fp8Scale, Interval, Optimizer, ProblemType, QuantType, SchedulerType, TargetModules,
+};
+use crate::task::Task;
 use serde_json::Value;
 
 /// The part of a run that a knob belongs to, in the order of the table.
@@ -70,6 +73,8 @@ pub enum Kind {
     Modules,
     /// A list of whole numbers from 0.
     List,
+    /// A list of names; an empty one leaves the choice to the program.
+    Names,
     /// Values by module pattern, `{q_proj: 8}`; the first pattern that matches wins.
     Patterns {
         /// Whether the values are whole numbers.
@@ -137,6 +142,7 @@ impl Knob {
             Kind::Text => "text".into(),
             Kind::Modules => "all-linear, a list of module names, or one pattern".into(),
             Kind::List => "a list of whole numbers from 0".into(),
+            Kind::Names => "a name or a list of names".into(),
             Kind::Patterns { whole: true } => "whole numbers from 1 by module pattern, as in {q_proj: 8}".into(),
             Kind::Patterns { whole: false } => "numbers above 0 by module pattern, as in {q_proj: 16}".into(),
         };
@@ -271,6 +277,22 @@ Model {
         "用 row：大小与 tensor 相近，且某一行数值偏大不会影响其他行的精度。";
 }
 Data {
+    task: Option<Task> = None,
+        Kind::Choice(&["generation", "classification", "multi_label", "token_classification", "regression", "ranking",
+            "embedding", "preference"]),
+        [], "", false,
+        "What the model learns to give; not given, the model's head and the data decide.",
+        "Choose the task before the model: a class, a number, a text and an order need other data and other scores.",
+        "先定任务再选模型：类别、数值、文本和排序所需的数据与指标各不相同。";
+    problem_type: Option<ProblemType> = None,
+        Kind::Choice(&["regression", "single_label_classification", "multi_label_classification"]), [], "", false,
+        "What labels are, under transformers' name; not given, the data decide.",
+        "Set it where whole numbers are quantities and not classes, as in ratings from 1 to 5.",
+        "当整数标签表示数量而非类别时请设置，例如 1 到 5 的评分。";
+    scale_targets: bool = true, Kind::Flag, [], "", false,
+        "Bring the numbers of a regression to mean 0 and deviation 1 for training; answers are scaled back.",
+        "On: a fresh head starts near 0, and prices in thousands would take it long to reach.",
+        "建议开启：新的输出层从 0 附近开始，目标值若以千计会很难学到。";
     train_file: String = String::new(), Kind::Text,
         ["dataset", "train_data", "train_dataset", "data_path"], "", false,
         "Training data: csv, tsv, jsonl, json or txt.",
@@ -281,6 +303,16 @@ Data {
         "Validation data; without it val_size of the training data is held out.",
         "Give one where near-duplicates could fall on both sides of a random split, or its loss flatters.",
         "若随机划分会让近似重复的样本落在两边，请单独提供验证集，否则验证损失会偏乐观。";
+    text_columns: Vec<String> = Vec::new(), Kind::Names,
+        ["text_column", "text_column_name", "text_column_names"], "", false,
+        "Columns with the text, or with the two texts of a pair; not given, their names tell.",
+        "Give them where a table has several texts: two columns are read as a pair.",
+        "表中有多列文本时请指定；指定两列则作为句对读取。";
+    label_columns: Vec<String> = Vec::new(), Kind::Names,
+        ["label_column", "label_column_name", "label_column_names"], "", false,
+        "Columns with what is to be answered; not given, names like label, target or score tell.",
+        "Several columns are several labels (0 and 1 in each) or several numbers.",
+        "多列表示多个标签（每列为 0 或 1）或多个数值目标。";
     val_size: f64 = 0.1, within(0.0, UNBOUNDED), ["validation_split"], "", false,
         "Share (below 1) or number (1 and above) of examples held out for validation.",
         "0.1 is usual; 0 trains on everything, and then nothing shows overfitting.",
@@ -395,6 +427,10 @@ Training {
         "Optimizer steps; above 0 it replaces the epochs, -1 leaves them.",
         "For trials: 10 to 50 steps show whether the loss falls. The schedule shrinks with it.",
         "用于试跑：10 到 50 步就能看出损失是否下降。学习率曲线会随之缩短。";
+    loss: Option<String> = None, Kind::Text, [], "", false,
+        "What is made small: one loss, or a sum like 0.7*focal(gamma=2) + 0.3*mse.",
+        "Not given, it follows the task: cross_entropy, bce, mse, ranknet, infonce or dpo. focal where classes are unequal.",
+        "不填则随任务而定：cross_entropy、bce、mse、ranknet、infonce 或 dpo。类别不均衡时用 focal。";
     optim: Optimizer = Optimizer::AdamwTorch, Kind::Choice(&["adamw_torch", "adamw_8bit"]), ["optimizer"], "", false,
         "Optimizer: AdamW with its two averages in 32 bits, or in 8.",
         "adamw_torch for LoRA, whose averages are small. In full training adamw_8bit saves three quarters of their memory.",
@@ -482,6 +518,14 @@ Output {
         "Save a checkpoint every so many steps; 0 only at the end.",
         "As many steps as you can bear to lose.",
         "取您能承受丢失的步数。";
+    metric_for_best_model: Option<String> = None, Kind::Text, [], "", false,
+        "The metric by which checkpoints are compared and the run is judged; not given, the task's usual one.",
+        "accuracy misleads where classes are unequal: take f1_macro or mcc there. loss works for every task.",
+        "类别不均衡时准确率会误导，请用 f1_macro 或 mcc。loss 适用于所有任务。";
+    load_best_model_at_end: bool = false, Kind::Flag, [], "", false,
+        "Keep the weights that scored best on the validation split instead of the last ones.",
+        "On where the run is scored on its way (eval_steps): it undoes the overfitting of the last epochs.",
+        "训练中有评估（eval_steps）时建议开启：可撤销最后几轮的过拟合。";
     save_total_limit: Option<usize> = None, from(1), [], "checkpoints", false,
         "Keep this many checkpoints, the newest; not given: all.",
         "3 keeps the disk from filling up.",

@@ -2,7 +2,10 @@
 //!
 //! Values that arrive here have passed the knob's own check; `None` means that the two disagree, which is a defect.
 
-use super::{FinetuningType, Fp8Format, Fp8Scale, Interval, Optimizer, QuantType, SchedulerType, TargetModules};
+use super::{
+    FinetuningType, Fp8Format, Fp8Scale, Interval, Optimizer, ProblemType, QuantType, SchedulerType, TargetModules,
+};
+use crate::task::Task;
 use serde_json::{Map, Number, Value};
 
 /// A type that a knob's value has in [`super::RunConfig`].
@@ -88,6 +91,18 @@ impl Setting for Vec<usize> {
     }
 }
 
+impl Setting for Vec<String> {
+    fn to_value(&self) -> Value {
+        self.iter().map(String::as_str).collect()
+    }
+    fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::Array(items) => items.into_iter().map(String::from_value).collect(),
+            _ => None,
+        }
+    }
+}
+
 impl<T: Setting> Setting for Vec<(String, T)> {
     fn to_value(&self) -> Value {
         let entries = self.iter().map(|(pattern, value)| (pattern.clone(), value.to_value()));
@@ -141,6 +156,21 @@ words! {
     Fp8Format { E4m3 = "e4m3", E5m2 = "e5m2" }
     Fp8Scale { Tensor = "tensor", Row = "row", Block = "block" }
     Optimizer { AdamwTorch = "adamw_torch", Adamw8bit = "adamw_8bit" }
+    ProblemType {
+        Regression = "regression",
+        SingleLabel = "single_label_classification",
+        MultiLabel = "multi_label_classification",
+    }
+    Task {
+        Generation = "generation",
+        Classification = "classification",
+        MultiLabel = "multi_label",
+        TokenClassification = "token_classification",
+        Regression = "regression",
+        Ranking = "ranking",
+        Embedding = "embedding",
+        Preference = "preference",
+    }
     Interval { Steps = "steps", Epoch = "epoch", No = "no" }
     SchedulerType {
         Linear = "linear",

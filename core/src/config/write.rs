@@ -150,6 +150,7 @@ fn shown(knob: &Knob, config: &RunConfig) -> String {
         Value::Null => "-".into(),
         Value::String(text) if text.is_empty() => "-".into(),
         Value::Object(map) if map.is_empty() => "-".into(),
+        Value::Array(items) if items.is_empty() => "-".into(),
         Value::Number(number) if !knob.unit.is_empty() && number.as_i64() > Some(1) => {
             format!("{} {}", written(&value), knob.unit)
         }

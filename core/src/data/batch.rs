@@ -1,6 +1,6 @@
 //! From examples to batches: the validation split, the order of an epoch, padding, and the place to go on from.
 
-use super::{Example, IGNORE};
+use super::{Aim, Example, IGNORE};
 use crate::error::{Error, Result};
 use crate::random::Generator;
 use serde::{Deserialize, Serialize};
@@ -106,6 +106,8 @@ pub struct Batch {
     pub numbers: Vec<f32>,
     /// What whole rows are labelled with, one or more numbers a row: a class, numbers, or 0 and 1 for each class; else empty.
     pub row_labels: Vec<f32>,
+    /// Of rows that belong together, which example of the batch each is of, and which of its texts, from 0; else empty.
+    pub members: Vec<(usize, usize)>,
     /// Labels that are predicted (those that a position stands in front of, all of a classifier): what the loss is a mean over.
     pub target_tokens: usize,
     /// Tokens that are not padding.
@@ -116,23 +118,38 @@ pub struct Batch {
 ///
 /// The first token of a row is never a target: with left padding it would be predicted from padding, and the loss of a
 /// row must not depend on the side of its padding.
+///
+/// An example with other texts is as many rows, one behind the other.
 pub fn collate(examples: &[&Example], pad_id: u32, side: PaddingSide, pad_to_multiple_of: usize) -> Batch {
-    let longest = examples
-        .iter()
-        .map(|example| example.input_ids.len())
-        .max()
-        .unwrap_or(0);
-    let tokens = longest.next_multiple_of(pad_to_multiple_of.max(1));
-    let rows = examples.len();
+    let texts = || {
+        examples.iter().enumerate().flat_map(|(place, example)| {
+            let texts = std::iter::once(*example).chain(&example.others);
+            texts.enumerate().map(move |(text, example)| ((place, text), example))
+        })
+    };
+    let longest = |length: fn(&Example) -> usize| texts().map(|(_, example)| length(example)).max().unwrap_or(0);
+    let tokens = longest(|example| example.input_ids.len()).next_multiple_of(pad_to_multiple_of.max(1));
+    let answer = longest(|example| match &example.aim {
+        Aim::Answer(labels) => labels.len(),
+        _ => 0,
+    });
+    let answer = answer.next_multiple_of(pad_to_multiple_of.max(1));
+    let rows = texts().count();
     let mut batch = Batch {
         rows,
         tokens,
         input_ids: vec![pad_id; rows * tokens],
         attention_mask: vec![0.0; rows * tokens],
-        labels: vec![IGNORE; rows * tokens],
+        labels: vec![IGNORE; rows * if answer > 0 { answer } else { tokens }],
         ..Batch::default()
     };
-    for (row, example) in examples.iter().enumerate() {
+    if texts().any(|(_, example)| !example.token_type_ids.is_empty()) {
+        batch.token_type_ids = vec![0; rows * tokens];
+    }
+    if rows > examples.len() {
+        batch.members = texts().map(|(member, _)| member).collect();
+    }
+    for (row, (_, example)) in texts().enumerate() {
         let length = example.input_ids.len();
         let start = row * tokens
             + match side {
@@ -141,11 +158,25 @@ pub fn collate(examples: &[&Example], pad_id: u32, side: PaddingSide, pad_to_mul
             };
         batch.input_ids[start..start + length].copy_from_slice(&example.input_ids);
         batch.attention_mask[start..start + length].fill(1.0);
-        if length > 1 {
-            batch.labels[start + 1..start + length].copy_from_slice(&example.labels[1..]);
+        if !example.token_type_ids.is_empty() {
+            batch.token_type_ids[start..start + length].copy_from_slice(&example.token_type_ids);
         }
-        batch.target_tokens += example.target_tokens();
+        match &example.aim {
+            Aim::Answer(labels) => {
+                let start = row * answer;
+                batch.labels[start..start + labels.len()].copy_from_slice(labels);
+            }
+            Aim::Tokens(labels) => batch.labels[start..start + length].copy_from_slice(labels),
+            Aim::NextTokens | Aim::Row(_) if length > 1 => {
+                batch.labels[start + 1..start + length].copy_from_slice(&example.labels[1..]);
+            }
+            Aim::NextTokens | Aim::Row(_) => {}
+        }
+        if let Aim::Row(labels) = &example.aim {
+            batch.row_labels.extend(labels);
+        }
         batch.input_tokens += length;
     }
+    batch.target_tokens = examples.iter().map(|example| example.target_tokens()).sum();
     batch
 }

@@ -39,8 +39,23 @@ impl Settings {
     }
 }
 
+/// What an example teaches besides its own next tokens.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Aim {
+    /// Nothing: the next tokens are learnt.
+    #[default]
+    NextTokens,
+    /// The whole row has these labels: a class, numbers, or 0 and 1 for each class. Of a preferred or rejected answer, its
+    /// log-probability by the model that the run starts from.
+    Row(Vec<f32>),
+    /// Each token has a class, [`IGNORE`] where it has none.
+    Tokens(Vec<i32>),
+    /// An encoder-decoder's answer, token by token.
+    Answer(Vec<i32>),
+}
+
 /// A row, or a packed block, as the model sees it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Example {
     /// Tokens; at least two, at most `cutoff_len`.
     pub input_ids: Vec<u32>,
@@ -50,12 +65,24 @@ pub struct Example {
     pub row: usize,
     /// Whether the row was cut at `cutoff_len`.
     pub truncated: bool,
+    /// BERT's segments; empty where all are 0.
+    pub token_type_ids: Vec<u32>,
+    /// What else is learnt of it.
+    pub aim: Aim,
+    /// Further texts of the same row: the documents of a query, the answer that was rejected.
+    pub others: Vec<Example>,
 }
 
 impl Example {
-    /// Tokens that are predicted and learnt: the first token has nothing in front of it.
+    /// Labels that are predicted and learnt; of next tokens, the first has nothing in front of it.
     pub fn target_tokens(&self) -> usize {
-        self.labels.iter().skip(1).filter(|&&label| label != IGNORE).count()
+        let counted = |labels: &[i32]| labels.iter().filter(|&&label| label != IGNORE).count();
+        match &self.aim {
+            Aim::NextTokens | Aim::Row(_) if !self.others.is_empty() => 1,
+            Aim::NextTokens => counted(self.labels.get(1..).unwrap_or_default()),
+            Aim::Row(labels) => labels.len(),
+            Aim::Tokens(labels) | Aim::Answer(labels) => counted(labels),
+        }
     }
 }
 
@@ -194,6 +221,7 @@ impl Collector {
                 labels,
                 row,
                 truncated,
+                ..Example::default()
             });
         } else {
             self.drop_row(row, first_target);
@@ -239,7 +267,7 @@ impl Collector {
             input_ids,
             labels,
             row,
-            truncated: false,
+            ..Example::default()
         };
         if block.target_tokens() > 0 {
             self.items.push(block);
@@ -299,13 +327,13 @@ impl Collector {
 }
 
 /// What the tokenizer puts around every text by itself: Llama's start token, BERT's [CLS] and [SEP].
-struct Specials {
-    before: Vec<u32>,
-    after: Vec<u32>,
+pub(super) struct Specials {
+    pub(super) before: Vec<u32>,
+    pub(super) after: Vec<u32>,
 }
 
 impl Specials {
-    fn of(tokenizer: &Tokenizer) -> Result<Self> {
+    pub(super) fn of(tokenizer: &Tokenizer) -> Result<Self> {
         let bare = tokenizer.encode("a", false)?;
         let full = tokenizer.encode("a", true)?;
         let at = full.windows(bare.len().max(1)).position(|window| window == bare);

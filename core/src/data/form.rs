@@ -1,7 +1,7 @@
 //! Records to rows: which columns mean what, decided once for a file; and every way in which a row can be wrong.
 
 use super::parse::{Record, Records, Skipped, Table, kind};
-use super::{Content, Form, Instruction, Row};
+use super::{Content, Form, Instruction, Row, labelled};
 use crate::error::{Error, Result};
 use crate::protocol::Message;
 use serde_json::Value;
@@ -31,27 +31,27 @@ enum Plan {
 }
 
 /// The form, the rows and the columns of a file.
-pub(super) fn rows(records: Records, notes: &mut Vec<String>) -> Result<(Form, Vec<Row>, Vec<String>)> {
+pub(super) fn rows(records: &Records, notes: &mut Vec<String>) -> Result<(Form, Vec<Row>, Vec<String>)> {
     let table = match records {
         Records::Document(text) => {
             return Ok((
                 Form::Text,
                 vec![Row {
                     number: 1,
-                    content: Content::Text(text),
+                    content: Content::Text(text.clone()),
                 }],
                 vec![],
             ));
         }
         Records::Table(table) => table,
     };
-    let (form, plan) = plan(&table, notes)?;
+    let (form, plan) = plan(table, notes)?;
     let used = plan.columns();
     let unused: Vec<&str> = table
         .columns
         .iter()
         .map(String::as_str)
-        .filter(|name| !used.contains(&key(name)))
+        .filter(|name| !used.contains(&key(name)) && !labelled::names_labels(&key(name)))
         .collect();
     if !unused.is_empty() {
         notes.push(format!("Not used: {}.", unused.join(", ")));
@@ -71,14 +71,14 @@ pub(super) fn rows(records: Records, notes: &mut Vec<String>) -> Result<(Form, V
     if rows.is_empty() {
         return Err(Error::data("every row is empty").remedy("Choose a file with text in its rows."));
     }
-    Ok((form, rows, table.columns))
+    Ok((form, rows, table.columns.clone()))
 }
 
 fn key(name: &str) -> String {
     name.trim().to_lowercase()
 }
 
-fn is_blank(value: &Value) -> bool {
+pub(super) fn is_blank(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::String(text) => text.trim().is_empty(),
@@ -110,6 +110,13 @@ fn plan(table: &Table, notes: &mut Vec<String>) -> Result<(Form, Plan)> {
     }
     if let Some(text) = ["text", "content"].iter().find(|name| has(name)) {
         return Ok((Form::Text, Plan::Text(text.to_string())));
+    }
+    // Files of other tasks: what a model that continues texts would learn from them.
+    if let Some((prompt, completion)) = labelled::pair(&keys) {
+        return Ok((Form::PromptCompletion, Plan::Pair(prompt, completion)));
+    }
+    if let Some(text) = labelled::text(&keys) {
+        return Ok((Form::Text, Plan::Text(text)));
     }
     if table.ordered {
         match keys.as_slice() {
@@ -179,7 +186,7 @@ fn optional(record: &Record, field: &str) -> Result<String> {
 }
 
 /// A field's text that may not be blank.
-fn required(record: &Record, field: &str) -> Result<String> {
+pub(super) fn required(record: &Record, field: &str) -> Result<String> {
     let text = optional(record, field)?;
     if !text.trim().is_empty() {
         return Ok(text);
@@ -192,7 +199,7 @@ fn required(record: &Record, field: &str) -> Result<String> {
     Err(Error::data(what).field(field).remedy("Fill it in, or delete the row."))
 }
 
-fn text(value: &Value) -> Result<String> {
+pub(super) fn text(value: &Value) -> Result<String> {
     match value {
         Value::String(text) => Ok(text.clone()),
         Value::Number(number) => Ok(number.to_string()),

@@ -8,17 +8,22 @@ mod batch;
 mod encoding;
 mod examples;
 mod form;
+mod labelled;
+mod labels;
 mod layout;
 mod parse;
 
 pub use batch::{Batch, Cursor, PaddingSide, collate, order, split};
-pub use examples::{Example, Examples, IGNORE, Settings, examples, preview};
+pub use examples::{Aim, Example, Examples, IGNORE, Settings, examples, preview};
+pub use labelled::{Columns, Labelled, LabelledRow};
+pub use labels::{Answer, LabelKind, Scaling, labelled_examples};
 pub use layout::prompt_text;
 
 use crate::error::{Error, Result};
 use crate::protocol::{DataInfo, Message};
+use std::sync::Arc;
 
-/// The largest file that is read: all of its text, its rows and its tokens are in memory at once (about five times its
+/// The largest file that is read: all of its text, its rows and its tokens are in memory at once (about six times its
 /// size), and a browser's tab has 4 GB.
 pub const MAX_FILE_BYTES: u64 = 256 << 20;
 
@@ -55,6 +60,8 @@ pub struct Dataset {
     pub columns: Vec<String>,
     /// Things worth knowing, as sentences: what was skipped, repaired or guessed.
     pub notes: Vec<String>,
+    /// All fields of a file with columns, for tasks whose rows are not texts alone; see [`Dataset::labelled`].
+    table: Option<Arc<parse::Table>>,
 }
 
 impl Dataset {
@@ -68,15 +75,31 @@ impl Dataset {
         let mut notes = Vec::new();
         let parsed = encoding::decode(bytes, &mut notes)
             .and_then(|text| parse::parse(name, text, &mut notes))
-            .and_then(|records| form::rows(records, &mut notes));
-        let (form, rows, columns) = parsed.map_err(|error| error.file(name))?;
+            .and_then(|records| Ok((form::rows(&records, &mut notes)?, records)));
+        let ((form, rows, columns), records) = parsed.map_err(|error| error.file(name))?;
         Ok(Self {
             name: name.to_string(),
             form,
             rows,
             columns,
             notes,
+            table: match records {
+                parse::Records::Document(_) => None,
+                parse::Records::Table(table) => Some(Arc::new(table)),
+            },
         })
+    }
+
+    /// The same file as if it ended after the first `rows`.
+    pub fn start(&self, rows: usize) -> Self {
+        Self {
+            name: self.name.clone(),
+            form: self.form,
+            rows: self.rows.iter().take(rows).cloned().collect(),
+            columns: self.columns.clone(),
+            notes: self.notes.clone(),
+            table: self.table.clone(),
+        }
     }
 
     /// What a front end shows of it.

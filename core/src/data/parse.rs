@@ -13,6 +13,7 @@ pub(super) enum Records {
 }
 
 /// Rows with named fields.
+#[derive(Debug, PartialEq)]
 pub(super) struct Table {
     /// Names in the file's order, as the file spells them.
     pub columns: Vec<String>,
@@ -23,6 +24,7 @@ pub(super) struct Table {
 }
 
 /// One row.
+#[derive(Debug, PartialEq)]
 pub(super) struct Record {
     /// Where it stands, from 1.
     pub number: usize,

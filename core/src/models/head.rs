@@ -19,6 +19,7 @@ use crate::{
     loss::IGNORED,
 };
 use burn::tensor::{Int, Tensor, TensorData, activation};
+use serde_json::Value;
 
 /// What a model is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +97,8 @@ pub(crate) struct Classifier {
     pub(crate) problem: Problem,
     /// What right-most tokens are told from, where the model names it.
     pub(crate) pad_token_id: Option<u32>,
+    /// Whether the dense part was drawn, so that it belongs to the adapter.
+    pub(crate) fresh_dense: bool,
 }
 
 /// Names of a classifier's tensors in files.
@@ -118,6 +121,7 @@ impl Classifier {
         pooling: Pooling,
     ) -> Result<Self> {
         loader.draw_what_lacks();
+        let fresh_dense = names.dense.is_some_and(|(path, _)| loader.lacks(path));
         let dense = match names.dense {
             None => None,
             Some((path, activation)) => Some(Dense {
@@ -142,6 +146,7 @@ impl Classifier {
             out,
             problem: problem(loader, labels)?,
             pad_token_id: loader.token_id("pad_token_id"),
+            fresh_dense,
         })
     }
 
@@ -177,25 +182,7 @@ impl Classifier {
         };
         match self.pooling {
             Pooling::None | Pooling::Done => hidden,
-            Pooling::Mean => {
-                // [B·T, C] → [B, C], weighed by the mask
-                let width = hidden.dims()[1];
-                let counts = batch
-                    .attention_mask
-                    .chunks(tokens)
-                    .map(|row| row.iter().sum::<f32>().max(1.0));
-                let weights: Vec<f32> = batch
-                    .attention_mask
-                    .chunks(tokens)
-                    .zip(counts)
-                    .flat_map(|(row, count)| row.iter().map(move |mask| mask / count))
-                    .collect();
-                let weights = numbers(weights, &hidden.device()).reshape([rows * tokens, 1]);
-                (hidden * weights)
-                    .reshape([rows, tokens, width])
-                    .sum_dim(1)
-                    .reshape([rows, width])
-            }
+            Pooling::Mean => mean_of_tokens(hidden, batch),
             Pooling::First | Pooling::Last => {
                 let places: Vec<i32> = (0..rows).map(|row| place(row) as i32).collect();
                 let places = Tensor::<1, Int>::from_data(TensorData::new(places, [rows]), &hidden.device());
@@ -251,6 +238,21 @@ impl Classifier {
         };
         sum * scale
     }
+}
+
+/// The mean of each row's hidden states, padding left out: \[B·T, C\] → \[B, C\].
+pub(crate) fn mean_of_tokens(hidden: Tensor<2>, batch: &Batch) -> Tensor<2> {
+    let (rows, tokens, width) = (batch.rows, batch.tokens, hidden.dims()[1]);
+    let of_row = |row: &[f32]| {
+        let count = row.iter().sum::<f32>().max(1.0);
+        row.iter().map(|mask| mask / count).collect::<Vec<f32>>()
+    };
+    let weights = batch.attention_mask.chunks(tokens.max(1)).flat_map(of_row).collect();
+    let weights = numbers(weights, &hidden.device()).reshape([rows * tokens, 1]);
+    (hidden * weights)
+        .reshape([rows, tokens, width])
+        .sum_dim(1)
+        .reshape([rows, width])
 }
 
 impl Dense {
@@ -364,4 +366,12 @@ pub(crate) fn task(loader: &Loader, otherwise: Task) -> Task {
     } else {
         otherwise
     }
+}
+
+/// Where config.json keeps what a run of this program knows of its head and transformers has no place for.
+pub(crate) const RUN_KEY: &str = "lorakeet";
+
+/// What a run wrote of its head into config.json.
+pub(crate) fn of_run(config: &Value) -> Option<&Value> {
+    config.get("task_specific_params")?.get(RUN_KEY)
 }

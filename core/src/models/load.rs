@@ -1,7 +1,7 @@
 //! From files to weights on the device: one tensor at a time, shape checked, frozen or trained as the run wants it.
 
 use super::{
-    Linear, Parameter, Parameters, Task, Weight, bitsandbytes,
+    Linear, Parameter, Parameters, Task, Weight, bitsandbytes, head,
     matrix::{Matrix, Stored},
     pack,
 };
@@ -65,6 +65,8 @@ pub(crate) struct Loader<'a> {
     parameters: Parameters,
     task: Task,
     draws_what_lacks: bool,
+    /// A head of another number of outputs than the files' takes their place: a run's own labels.
+    replaces_head: bool,
 }
 
 /// What was loaded besides the layers.
@@ -107,6 +109,7 @@ impl<'a> Loader<'a> {
             parameters: Parameters::default(),
             task: Task::CausalLm,
             draws_what_lacks: false,
+            replaces_head: head::of_run(&files.config).is_some(),
         }
     }
 
@@ -280,9 +283,19 @@ impl<'a> Loader<'a> {
         self.files.contains(name)
     }
 
-    /// Whether tensor `name` starts fresh.
-    fn is_drawn(&self, name: &str) -> bool {
-        self.fresh || self.draws_what_lacks && !self.files.contains(name)
+    /// Whether tensor `name` of `shape` starts fresh.
+    fn is_drawn(&self, name: &str, shape: &[usize]) -> bool {
+        let fits = || self.files.entry(name).is_some_and(|entry| entry.shape == shape);
+        let lacks = || match self.replaces_head {
+            true => !fits(),
+            false => !self.files.contains(name),
+        };
+        self.fresh || self.draws_what_lacks && lacks()
+    }
+
+    /// Whether the head's linear at `path` starts fresh.
+    pub(crate) fn lacks(&self, path: &str) -> bool {
+        self.fresh || !self.files.contains(&format!("{path}.weight"))
     }
 
     /// Tensor `name` of `shape`.
@@ -290,11 +303,11 @@ impl<'a> Loader<'a> {
         let count: usize = shape.iter().product();
         device::check_size(self.largest_buffer_bytes, name, 4 * count as u64)?;
         let values = if self.outline {
-            if !self.is_drawn(name) {
+            if !self.is_drawn(name, shape) {
                 self.check(name, shape)?;
             }
             Vec::new()
-        } else if self.is_drawn(name) {
+        } else if self.is_drawn(name, shape) {
             self.draw(count, start)?
         } else {
             self.read(name, shape).await?
@@ -396,7 +409,7 @@ impl<'a> Loader<'a> {
 
     /// The matrix, packed; `None` where it is to be dense.
     async fn packed(&mut self, name: &str, shape: [usize; 2], role: Role) -> Result<Option<Stored>> {
-        if self.full || self.is_drawn(name) {
+        if self.full || self.is_drawn(name, &shape) {
             return Ok(None);
         }
         if let Some(matrix) = bitsandbytes::read(self, name, shape).await? {

@@ -10,7 +10,7 @@ mod bert;
 mod bitsandbytes;
 mod gemma;
 mod gpt2;
-mod head;
+pub(crate) mod head;
 mod llama;
 mod load;
 pub(crate) mod matrix;
@@ -414,7 +414,7 @@ impl Outline {
 
     /// `config` as [`Model::attach_lora`] takes it.
     pub(crate) fn with_head(&self, config: &AdapterConfig) -> AdapterConfig {
-        with_head(self.task, config)
+        with_head(self.task, &self.head, config)
     }
 
     /// The memory of [`Model::loss`]; `None` where it is not known.
@@ -528,6 +528,14 @@ impl Model {
         }
     }
 
+    /// Outputs of a classifier's head; `None` of other models.
+    pub fn labels(&self) -> Option<usize> {
+        match &self.head {
+            Head::Classifier(head) => Some(head.out.outputs),
+            _ => None,
+        }
+    }
+
     /// The device that it lives on.
     pub fn device(&self) -> &Device {
         &self.device
@@ -541,7 +549,7 @@ impl Model {
     /// No linear matches, or the model is in full training.
     pub fn attach_lora(&mut self, config: &AdapterConfig, seed: u64) -> Result<()> {
         self.detach_lora()?;
-        let config = &with_head(self.task, config);
+        let config = &with_head(self.task, &self.head, config);
         self.check_modules(config)?;
         let linears = self.architecture.linears().into_iter().chain(self.head.linears());
         let mut paths: Vec<&str> = linears.map(|linear| linear.path.as_str()).collect();
@@ -798,6 +806,36 @@ impl Model {
         }
     }
 
+    /// What a classifier's head gives in training: logits \[B, L\], or \[B·T, L\] where tokens are classified; `None` of other
+    /// models.
+    pub(crate) fn class_logits(&self, leaves: &Leaves, batch: &Batch, dropout_seed: Option<u64>) -> Option<Tensor<2>> {
+        let Head::Classifier(head) = &self.head else {
+            return None;
+        };
+        let pass = Pass {
+            leaves,
+            use_adapter: true,
+            dropout_seed,
+        };
+        Some(head.logits(self.hidden(&pass, batch), &pass, batch))
+    }
+
+    /// The mean of each row's last hidden states, padding left out → \[B, C\].
+    pub(crate) fn vectors(
+        &self,
+        leaves: &Leaves,
+        batch: &Batch,
+        use_adapter: bool,
+        dropout_seed: Option<u64>,
+    ) -> Tensor<2> {
+        let pass = Pass {
+            leaves,
+            use_adapter,
+            dropout_seed,
+        };
+        head::mean_of_tokens(self.hidden(&pass, batch), batch)
+    }
+
     /// The last layer's hidden states \[B·T, C\], as the model's head reads them.
     pub fn hidden_states(&self, leaves: &Leaves, batch: &Batch, use_adapter: bool) -> Tensor<2> {
         let pass = Pass {
@@ -975,7 +1013,7 @@ async fn decoder_head(loader: &mut Loader<'_>, width: usize, of_tokens: &str) ->
 }
 
 /// `config` with what PEFT adds for a classifier: its task type and the head among the modules saved whole.
-fn with_head(task: Task, config: &AdapterConfig) -> AdapterConfig {
+fn with_head(task: Task, head: &Head, config: &AdapterConfig) -> AdapterConfig {
     let mut config = config.clone();
     let task_type = match task {
         Task::SequenceClassification => "SEQ_CLS",
@@ -984,9 +1022,21 @@ fn with_head(task: Task, config: &AdapterConfig) -> AdapterConfig {
     };
     config.task_type = Some(task_type.into());
     let saved = config.modules_to_save.get_or_insert_default();
-    for name in HEADS {
-        if !saved.iter().any(|known| known == name) {
-            saved.push(name.into());
+    let mut names = HEADS.map(str::to_owned).to_vec();
+    // What was drawn with the head is not in the checkpoint, so it goes with the adapter.
+    if let Head::Classifier(head) = head
+        && let (true, Some(dense)) = (head.fresh_dense, &head.dense)
+    {
+        let path = &dense.linear.path;
+        let short = path
+            .rmatch_indices('.')
+            .nth(1)
+            .map_or(path.as_str(), |(dot, _)| &path[dot + 1..]);
+        names.push(short.to_owned());
+    }
+    for name in names {
+        if !saved.contains(&name) {
+            saved.push(name);
         }
     }
     config

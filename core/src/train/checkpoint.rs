@@ -5,6 +5,7 @@
 //! | `adapter_config.json`, `adapter_model.safetensors` (full training: `model.safetensors`, `config.json`, `tokenizer.json`) | the weights |
 //! | `optimizer.safetensors` | `exp_avg.NAME` and `exp_avg_sq.NAME` of each trained tensor |
 //! | | for moments of eight bits, as bitsandbytes names them, `state1`, `absmax1`, `state2` and `absmax2` instead |
+//! | `best.safetensors` | the weights that scored best so far, under `load_best_model_at_end` |
 //! | `trainer_state.json` | transformers' TrainerState; what it has no place for stands under `stateful_callbacks.Lorakeet` |
 //!
 //! The order of the data and the dropout masks are functions of (seed, step), so the step's number is the data cursor and
@@ -30,6 +31,9 @@ type Tensors = Vec<(String, Vec<usize>, Numbers)>;
 
 /// The longest `trainer_state.json` that is read: a report a step for millions of steps.
 const MOST_STATE_BYTES: u64 = 1 << 30;
+
+/// The weights that scored best.
+const BEST: &str = "best.safetensors";
 
 /// The folder of the checkpoint after `step` optimizer steps, as transformers calls it.
 pub fn folder(step: usize) -> String {
@@ -57,6 +61,8 @@ pub struct Progress {
     pub eval_loss_before: Option<f64>,
     /// Reports so far, as transformers logs them.
     pub log_history: Vec<BTreeMap<String, Value>>,
+    /// The best score so far by the run's metric, and its step; where the best weights are kept.
+    pub best: Option<(usize, f64)>,
 }
 
 /// The part of [`Progress`] that transformers has no place for, as it is written.
@@ -68,6 +74,8 @@ struct Own {
     unreported_sum: Exact,
     unreported_count: usize,
     eval_loss_before: Option<Exact>,
+    #[serde(default)]
+    best: Option<(usize, Exact)>,
 }
 
 /// A number as text that reads back to the last bit, which JSON readers do not promise of numbers.
@@ -107,16 +115,21 @@ pub struct Checkpoint {
     pub progress: Progress,
     weights: Tensors,
     optimizer: Tensors,
+    best: Option<Tensors>,
 }
 
-/// The state's own files: `optimizer.safetensors` and `trainer_state.json`. The weights' files come from the exporter.
+/// The weights that scored best so far, in the parameters' order.
+pub type Best = Vec<Vec<f32>>;
+
+/// The state's own files: `optimizer.safetensors`, `trainer_state.json` and, where the best weights are kept,
+/// `best.safetensors`. The weights' files come from the exporter.
 ///
 /// # Errors
 /// A lost device.
 pub async fn state_files(
     model: &Model,
     optimizer: &AdamW,
-    progress: &Progress,
+    (progress, best): (&Progress, Option<&Best>),
     plan: (usize, f64),
     config: &RunConfig,
 ) -> Result<Vec<(String, Vec<u8>)>> {
@@ -140,7 +153,7 @@ pub async fn state_files(
             }
         }
     }
-    Ok(vec![
+    let mut files = vec![
         (
             "optimizer.safetensors".to_owned(),
             safetensors::write_numbers(&tensors)?,
@@ -149,18 +162,25 @@ pub async fn state_files(
             "trainer_state.json".to_owned(),
             trainer_state(progress, plan, config)?.into_bytes(),
         ),
-    ])
+    ];
+    if let Some(best) = best {
+        let named = model.parameters.iter().zip(best);
+        let named = named.map(|(parameter, values)| (parameter.name.clone(), parameter.shape.clone(), values.clone()));
+        files.push((BEST.to_owned(), safetensors::write_f32(&named.collect::<Vec<_>>())?));
+    }
+    Ok(files)
 }
 
 /// transformers' `trainer_state.json`: sorted keys, two spaces. `plan` is (steps in all, epochs done).
 fn trainer_state(progress: &Progress, plan: (usize, f64), config: &RunConfig) -> Result<String> {
     let broken = |error: serde_json::Error| Error::internal(format!("trainer_state.json: {error}"));
     let (max_steps, epoch) = plan;
-    let best = progress
+    let lowest = progress
         .log_history
         .iter()
         .filter_map(|entry| Some((entry.get("eval_loss")?.as_f64()?, entry.get("step")?.as_u64()?)))
         .min_by(|a, b| a.0.total_cmp(&b.0));
+    let best = progress.best.map(|(step, score)| (score, step as u64)).or(lowest);
     let own = Own {
         step: progress.step,
         tokens_seen: progress.tokens_seen,
@@ -168,6 +188,7 @@ fn trainer_state(progress: &Progress, plan: (usize, f64), config: &RunConfig) ->
         unreported_sum: progress.unreported.0.into(),
         unreported_count: progress.unreported.1,
         eval_loss_before: progress.eval_loss_before.map(Exact::from),
+        best: progress.best.map(|(step, score)| (step, score.into())),
     };
     let own = serde_json::to_value(own).map_err(broken)?;
     let state: BTreeMap<&str, Value> = BTreeMap::from([
@@ -218,6 +239,10 @@ impl Checkpoint {
             progress: progress.map_err(|error| error.file(state.name()))?,
             weights: read_tensors(weights).await?,
             optimizer: read_tensors(optimizer).await?,
+            best: match file(BEST) {
+                Some(best) => Some(read_tensors(best).await?),
+                None => None,
+            },
         })
     }
 
@@ -241,6 +266,19 @@ impl Checkpoint {
                 .set(i, Tensor::from_data(TensorData::new(values, [length]), &device));
         }
         optimizer.restore(self.progress.step, moments, &device)
+    }
+
+    /// The weights that scored best, where they were kept.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::restore`].
+    pub fn best(&self, model: &Model) -> Result<Option<Best>> {
+        let Some(best) = &self.best else { return Ok(None) };
+        let values = model
+            .parameters
+            .iter()
+            .map(|parameter| floats(best, &parameter.name, &parameter.shape));
+        values.collect::<Result<_>>().map(Some)
     }
 
     /// The moments of the tensor `name`, in the bits that they were saved in.
@@ -281,6 +319,10 @@ fn read_progress(bytes: &[u8]) -> Result<Progress> {
         unreported: (own.unreported_sum.number()?, own.unreported_count),
         eval_loss_before: own.eval_loss_before.map(|loss| loss.number()).transpose()?,
         log_history: serde_json::from_value(state["log_history"].take()).map_err(broken)?,
+        best: match own.best {
+            Some((step, score)) => Some((step, score.number()?)),
+            None => None,
+        },
     })
 }
 

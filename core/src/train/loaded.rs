@@ -1,23 +1,22 @@
 //! A model with all that came with it: what it can do on its own, in a run and outside of one.
 
+use super::assignment::{Assignment, OwnHead};
 use super::control::{Control, Host};
 use crate::config::{RunConfig, TargetModules};
-use crate::data::{self, Batch, Content, Dataset, Example, PaddingSide};
-use crate::error::{Error, Kind, Result};
+use crate::data::{self, Content, Dataset, Example};
+use crate::error::{Error, Result};
 use crate::finetune::Emit;
 use crate::formats::{
     self, ModelFiles,
     peft::{AdapterConfig, Patterns},
 };
 use crate::generate::{Generated, Generation};
-use crate::models::{Model, read};
-use crate::protocol::{Command, EvalInfo, Event, GenerateOptions, ModelInfo, PreviewExample, Prompt, Stage};
+use crate::models::{Model, head};
+use crate::protocol::{Command, Event, GenerateOptions, ModelInfo, PreviewExample, Prompt, Stage};
 use crate::quant::Base;
 use crate::store::{Source, read_all};
+use crate::task::Task;
 use crate::tokenizer::Tokenizer;
-
-/// Rows are filled up to a multiple of this many tokens: few shapes, so few first-shape costs on a GPU.
-pub(crate) const PAD_TO_MULTIPLE_OF: usize = 8;
 
 /// Examples in a preview, and how much of a long text is looked at for them.
 const PREVIEW_ROWS: usize = 4;
@@ -43,6 +42,8 @@ pub(crate) struct Loaded {
     pub(crate) base: Base,
     /// The small files that make a folder of weights a model again.
     pub(crate) companions: Vec<Source>,
+    /// The head that it came with; a run may have put on another.
+    pub(crate) own: OwnHead,
 }
 
 /// Of a model's files, the small ones that are copied.
@@ -78,11 +79,16 @@ impl Loaded {
 
     /// The first examples of `dataset`, as `config` shapes them.
     pub(crate) fn preview(&self, dataset: &Dataset, config: &RunConfig) -> Result<Vec<PreviewExample>> {
+        let assignment = Assignment::of_run(config, self, dataset);
+        if let Ok(assignment) = &assignment
+            && assignment.task() != Task::Generation
+        {
+            let examples = assignment.examples(self, dataset, config, false, &mut |_, _| ())?;
+            let first = examples.iter().take(PREVIEW_ROWS);
+            return first.map(|example| data::preview(example, self.tokenizer()?)).collect();
+        }
         let settings = data::Settings::new(config, dataset);
-        let mut start = Dataset {
-            rows: dataset.rows.iter().take(PREVIEW_ROWS).cloned().collect(),
-            ..dataset.clone()
-        };
+        let mut start = dataset.start(PREVIEW_ROWS);
         for row in &mut start.rows {
             if let Content::Text(text) = &mut row.content {
                 text.truncate(text.floor_char_boundary(PREVIEW_BYTES));
@@ -97,7 +103,7 @@ impl Loaded {
             .collect()
     }
 
-    fn tokenizer(&self) -> Result<&Tokenizer> {
+    pub(crate) fn tokenizer(&self) -> Result<&Tokenizer> {
         self.files.tokenizer.as_ref().ok_or_else(|| {
             Error::model("the model came without a tokenizer")
                 .file(&self.files.name)
@@ -197,14 +203,18 @@ impl Loaded {
                 .await
                 .map_err(|error| error.remedy("Train first."))?;
             let (config, tensors) = adapter.to_files()?;
-            return Ok(vec![
+            let mut files = vec![
                 ("adapter_config.json".into(), config.into_bytes()),
                 ("adapter_model.safetensors".into(), tensors),
-            ]);
+            ];
+            // PEFT's files do not say what a head's outputs mean.
+            if head::of_run(&self.files.config).is_some() {
+                files.push(("config.json".into(), self.config_file()?));
+            }
+            return Ok(files);
         }
-        let config = serde_json::to_string_pretty(&self.files.config).map_err(|e| Error::internal(e.to_string()))?;
         let mut files = vec![
-            ("config.json".to_owned(), config.into_bytes()),
+            ("config.json".to_owned(), self.config_file()?),
             (
                 "model.safetensors".to_owned(),
                 formats::safetensors::write_f32(&self.model.trained().await?)?,
@@ -218,61 +228,11 @@ impl Loaded {
         }
         Ok(files)
     }
-}
 
-/// Mean loss a target token over `batches`, whatever their sizes; `None` where `stopped` said so on the way.
-pub(crate) async fn evaluate(
-    model: &Model,
-    batches: &[Batch],
-    step: usize,
-    host: Host,
-    stopped: &dyn Fn() -> bool,
-    emit: Emit<'_>,
-) -> Result<Option<EvalInfo>> {
-    let leaves = model.parameters.plain();
-    let (mut sum, mut tokens) = (0.0, 0);
-    for (i, batch) in batches.iter().enumerate() {
-        if stopped() {
-            return Ok(None);
-        }
-        let loss = read(model.loss(&leaves, batch, 1.0, None)).await?;
-        sum += loss.first().copied().map_or(0.0, f64::from);
-        tokens += batch.target_tokens as u64;
-        emit(
-            Event::Progress {
-                stage: Stage::Evaluate,
-                done: i as u64 + 1,
-                total: batches.len() as u64,
-            },
-            None,
-        );
-        (host.yield_now)().await;
+    fn config_file(&self) -> Result<Vec<u8>> {
+        let text = serde_json::to_string_pretty(&self.files.config).map_err(|e| Error::internal(e.to_string()))?;
+        Ok(text.into_bytes())
     }
-    if tokens == 0 {
-        return Err(Error::data("the validation data has no token to score")
-            .remedy("Raise cutoff_len, or hold out more examples with val_size."));
-    }
-    let loss = sum / tokens as f64;
-    if !loss.is_finite() {
-        return Err(Error::new(Kind::Diverged, format!("the validation loss is {loss}"))
-            .remedy("Lower learning_rate; if the untouched model already gives this, its weights are broken."));
-    }
-    Ok(Some(EvalInfo {
-        step,
-        loss,
-        perplexity: loss.exp(),
-        tokens,
-    }))
-}
-
-pub(crate) fn evaluation_batches(examples: &[Example], config: &RunConfig, model: &Model) -> Vec<Batch> {
-    let rows = examples.chunks(config.per_device_eval_batch_size);
-    rows.map(|rows| collate(&rows.iter().collect::<Vec<_>>(), model))
-        .collect()
-}
-
-pub(crate) fn collate(rows: &[&Example], model: &Model) -> Batch {
-    data::collate(rows, model.pad_token_id(), PaddingSide::Right, PAD_TO_MULTIPLE_OF)
 }
 
 /// PEFT's configuration of the adapter that a run asks for.

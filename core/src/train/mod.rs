@@ -1,12 +1,18 @@
-//! The training loop's parts: a model with its files (`loaded`), the learning rate ([`schedule`]), the optimizer
-//! ([`optim`]), one step ([`step`]), how fast it goes ([`pace`]), what a run leaves behind ([`checkpoint`]) and who may
-//! interrupt it ([`control`]).
+//! The training loop's parts: a model with its files (`loaded`), what it is to do (`assignment`), what a step makes small
+//! ([`objective`]), the learning rate ([`schedule`]), the optimizer ([`optim`]), one step ([`step`]), how fast it goes
+//! ([`pace`]), the score (`evaluation`), what can be had without training (`untuned`), what the run comes to (`report`), what
+//! it leaves behind ([`checkpoint`]) and who may interrupt it ([`control`]).
 //! [`crate::finetune`] puts them together.
 
+pub(crate) mod assignment;
 pub mod checkpoint;
 pub mod control;
+pub(crate) mod evaluation;
 pub(crate) mod loaded;
+pub mod objective;
 pub mod optim;
 pub mod pace;
+pub(crate) mod report;
 pub mod schedule;
 pub mod step;
+pub(crate) mod untuned;

@@ -6,6 +6,7 @@
 
 use super::{
     control::Host,
+    objective::Objective,
     optim::{AdamW, GradientSum, clip_scale},
 };
 use crate::data::Batch;
@@ -36,25 +37,26 @@ pub struct StepResult {
     pub grad_norm: f64,
 }
 
-/// Takes one optimizer step on `batches`, its micro-batches.
+/// Takes one optimizer step towards `objective` on `batches`, its micro-batches.
 ///
 /// # Errors
-/// [`Kind::Diverged`] where the loss or the norm is not a finite number (nothing was updated then); a lost device.
+/// [`Kind::Diverged`] where the loss or the norm is not a finite number (nothing was updated then); a lost device; labels that
+/// do not fit the model's head.
 pub async fn train_step(
     model: &mut Model,
     optimizer: &mut AdamW,
+    objective: &Objective,
     batches: &[Batch],
     settings: StepSettings,
     host: &Host,
 ) -> Result<StepResult> {
-    let targets: usize = batches.iter().map(|batch| batch.target_tokens).sum();
-    let scale = 1.0 / targets.max(1) as f32;
+    let counts = objective.total(model, batches)?;
     let leaves = model.parameters.tracked();
     let mut gradients = GradientSum::new(model.parameters.len());
     let mut losses = Vec::with_capacity(batches.len());
     for (i, batch) in batches.iter().enumerate() {
         let seed = settings.dropout_seed.map(|seed| dropout_seed(seed, settings.step, i));
-        let loss = model.loss(&leaves, batch, scale, seed);
+        let loss = objective.loss(model, &leaves, batch, &counts, seed)?;
         gradients.add(&leaves, &loss.backward());
         losses.push(loss.inner());
         (host.yield_now)().await;

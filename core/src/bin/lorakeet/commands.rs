@@ -2,12 +2,12 @@
 
 use crate::log::{Log, cannot};
 use crate::screen::{Screen, count, size};
-use crate::{Cli, Eval, Generate, Info, RunFile, Task, Train};
+use crate::{Cli, Eval, Generate, Info, Predict, RunFile, Task, Train};
 use lorakeet_core::config::{FinetuningType, Resolved, RunConfig, Source as From};
 use lorakeet_core::error::{Error, Result};
 use lorakeet_core::estimate::estimate;
 use lorakeet_core::finetune::{Control, Host, Session};
-use lorakeet_core::formats::{ModelFiles, peft::Adapter};
+use lorakeet_core::formats::ModelFiles;
 use lorakeet_core::protocol::{Command, DeviceChoice, Event, Message, Prompt};
 use lorakeet_core::store::{DirectorySink, DiskFile, Sink, Source};
 use lorakeet_core::train::checkpoint::Checkpoint;
@@ -36,6 +36,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Task::Train(train) => block_on(run_training(train, device, &mut desk)),
         Task::Check { run } => check(&run),
         Task::Eval(eval) => block_on(score(eval, device, &mut desk)),
+        Task::Predict(predict) => block_on(answer(predict, device, &mut desk)),
         Task::Generate(generate) => block_on(write_text(generate, device, &mut desk)),
         Task::Info(task) => block_on(info(task, cli.json)),
         Task::Devices => devices(cli.json),
@@ -114,6 +115,29 @@ fn check(run: &RunFile) -> Result<ExitCode> {
 }
 
 async fn score(eval: Eval, device: DeviceChoice, desk: &mut Desk) -> Result<ExitCode> {
+    let (mut session, config) = open(eval, device, desk).await?;
+    let scored = session.evaluate(&config, &mut |event, _| desk.take(&event)).await?;
+    desk.take(&Event::Eval(scored));
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn answer(predict: Predict, device: DeviceChoice, desk: &mut Desk) -> Result<ExitCode> {
+    let Predict { eval, output } = predict;
+    let (mut session, config) = open(eval, device, desk).await?;
+    let (table, scored) = session.predict(&config, &mut |event, _| desk.take(&event)).await?;
+    if let Some(scored) = scored {
+        desk.take(&Event::Eval(scored));
+    }
+    if let Some(path) = output {
+        fs::write(&path, table.to_csv()?).map_err(|error| cannot("write", &path, &error))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    desk.screen.show_table(table)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A session with the model, the adapter and the data that a scoring names.
+async fn open(eval: Eval, device: DeviceChoice, desk: &mut Desk) -> Result<(Session, RunConfig)> {
     let mut config = resolve_any(eval.run, eval.set)?.config;
     let text = |path: PathBuf| path.display().to_string();
     if let Some(model) = eval.model {
@@ -127,9 +151,7 @@ async fn score(eval: Eval, device: DeviceChoice, desk: &mut Desk) -> Result<Exit
     config.require_paths()?;
     let mut session = Session::new(HOST);
     load(&mut session, &config, device, desk).await?;
-    let scored = session.evaluate(&config, &mut |event, _| desk.take(&event)).await?;
-    desk.take(&Event::Eval(scored));
-    Ok(ExitCode::SUCCESS)
+    Ok((session, config))
 }
 
 async fn write_text(generate: Generate, device: DeviceChoice, desk: &mut Desk) -> Result<ExitCode> {
@@ -306,10 +328,7 @@ async fn load_model(
     desk: &mut Desk,
 ) -> Result<()> {
     let files = sources(path)?;
-    let adapter = match adapter {
-        Some(folder) => Some(Adapter::open_path(folder).await?),
-        None => None,
-    };
+    let adapter = adapter.map(sources).transpose()?;
     desk.ask(session, Command::Open { device }, Vec::new()).await?;
     let names = files.iter().map(|file| file.name().to_owned()).collect();
     desk.ask(
@@ -322,7 +341,14 @@ async fn load_model(
         files,
     )
     .await?;
-    adapter.map_or(Ok(()), |adapter| session.load_adapter(adapter))
+    match adapter {
+        Some(files) => {
+            session
+                .load_adapter_files(files, &mut |event, _| desk.take(&event))
+                .await
+        }
+        None => Ok(()),
+    }
 }
 
 /// One file, or all files of a folder.

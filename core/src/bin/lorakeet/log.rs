@@ -29,6 +29,8 @@ impl Log {
             Event::Started(_)
                 | Event::Step(_)
                 | Event::Eval(_)
+                | Event::Baseline { .. }
+                | Event::Report(_)
                 | Event::Sample { .. }
                 | Event::Checkpoint { .. }
                 | Event::Done(_)

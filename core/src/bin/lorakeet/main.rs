@@ -35,8 +35,10 @@ enum Task {
         #[command(flatten)]
         run: RunFile,
     },
-    /// Score a model on data: mean loss a token, and perplexity.
+    /// Score a model on data: its loss, and the task's metrics.
     Eval(Eval),
+    /// Answer rows with a trained classifier or regression, the worst errors first where the rows have labels.
+    Predict(Predict),
     /// Continue a text.
     Generate(Generate),
     /// Describe a model's files: architecture, parameters, storage formats, and the memory that a run on it takes.
@@ -95,6 +97,15 @@ struct Eval {
     /// An adapter's folder.
     #[arg(long)]
     adapter: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct Predict {
+    #[command(flatten)]
+    eval: Eval,
+    /// Where the table goes; standard output without.
+    #[arg(long, value_name = "FILE.csv")]
+    output: Option<PathBuf>,
 }
 
 #[derive(Args)]

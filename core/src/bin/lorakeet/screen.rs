@@ -2,8 +2,11 @@
 //! standard output has the events instead, one a line.
 
 use indicatif::{ProgressBar, ProgressStyle};
-use lorakeet_core::error::Error;
-use lorakeet_core::protocol::{Event, MemoryEstimate, ModelInfo, RunSummary, Stage, StepInfo};
+use lorakeet_core::error::{Error, Result};
+use lorakeet_core::protocol::{
+    EvalInfo, Event, MemoryEstimate, Metric, ModelInfo, Predictions, Report, RunSummary, Stage, StepInfo,
+};
+use lorakeet_core::task::Task;
 use std::io::Write;
 
 /// Shows events.
@@ -92,6 +95,7 @@ impl Screen {
                     run.eval_examples,
                     count(run.trainable_parameters)
                 ));
+                note(format!("task     {}, loss {}", run.task, run.loss));
             }
             Event::Step(step) => {
                 self.open_table();
@@ -100,15 +104,22 @@ impl Screen {
             Event::Eval(eval) => {
                 self.open_table();
                 let step = format!("{}/{}", eval.step, self.max_steps);
-                print(&format!(
-                    "{step:>11}  validation {:.4}  perplexity {:.3}\n",
-                    eval.loss, eval.perplexity
-                ));
+                print(&format!("{step:>11}  validation {}\n", eval_line(eval)));
             }
             Event::Sample { step, prompt, text } => {
                 let text = text.replace('\n', "\n             ");
                 print(&format!("  step {step:<5}\u{2502} {prompt}\u{2026}{text}\n"));
             }
+            Event::Baseline { scores } => {
+                for baseline in scores {
+                    note(format!(
+                        "without  {}: {}",
+                        baseline.name,
+                        metrics_line(&baseline.metrics)
+                    ));
+                }
+            }
+            Event::Report(report) => print(&report_text(report)),
             Event::Checkpoint { path, .. } => note(format!("saved    {path}")),
             Event::Paused { step } => note(format!("paused   after step {step}")),
             Event::Warning { message } => note(format!("note     {message}")),
@@ -124,6 +135,16 @@ impl Screen {
             Event::Done(summary) => print(&summary_line(summary)),
             _ => {}
         }
+    }
+
+    /// Shows a table of answers as csv, or as an event.
+    pub fn show_table(&mut self, table: Predictions) -> Result<()> {
+        if self.json {
+            self.show(&Event::Predictions(table));
+            return Ok(());
+        }
+        print(&String::from_utf8_lossy(&table.to_csv()?));
+        Ok(())
     }
 
     fn open_table(&mut self) {
@@ -178,6 +199,42 @@ fn step_line(step: &StepInfo, max_steps: usize) -> String {
         step.tokens_per_second,
         time(step.eta_seconds)
     )
+}
+
+/// `0.6931  perplexity 2.000` of generation, else the task's metrics behind the loss.
+fn eval_line(eval: &EvalInfo) -> String {
+    if eval.metrics.is_empty() {
+        return format!("{:.4}  perplexity {:.3}", eval.loss, eval.perplexity);
+    }
+    format!("{:.4}  {}", eval.loss, metrics_line(&eval.metrics))
+}
+
+/// `accuracy 0.9000  f1_macro 0.8990`; a metric without a value is shown as a dash.
+fn metrics_line(metrics: &[Metric]) -> String {
+    let shown = metrics.iter().map(|metric| match metric.value.is_finite() {
+        true => format!("{} {:.4}", metric.name, metric.value),
+        false => format!("{} \u{2013}", metric.name),
+    });
+    shown.collect::<Vec<_>>().join("  ")
+}
+
+/// The classes, where there are few, and the verdict.
+fn report_text(report: &Report) -> String {
+    const MOST_CLASSES: usize = 30;
+    let mut text = String::new();
+    if matches!(report.task, Task::Classification | Task::TokenClassification) && report.classes.len() <= MOST_CLASSES {
+        text.push_str("  precision  recall      f1    rows  class\n");
+        for class in &report.classes {
+            let (p, r, f1) = (class.precision, class.recall, class.f1);
+            text.push_str(&format!(
+                "{p:>11.4}{r:>8.4}{f1:>8.4}{:>8}  {}\n",
+                class.support, class.label
+            ));
+        }
+    }
+    text.push_str(&report.sentence);
+    text.push('\n');
+    text
 }
 
 fn summary_line(summary: &RunSummary) -> String {

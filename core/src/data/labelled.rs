@@ -1,0 +1,208 @@
+//! Rows of tasks whose answer is not the text itself: which columns hold the text, which hold what is to be answered.
+//!
+//! Columns are recognised by their names, as data sets call them, or given by the run. What the values of the label columns
+//! mean is [`super::labels`]' matter.
+
+use super::Dataset;
+use super::form::{is_blank, required};
+use super::parse::{Record, Skipped, Table};
+
+use crate::error::{Error, Result};
+use serde_json::Value;
+
+/// Columns with a text.
+const TEXTS: &[&str] = &[
+    "text", "sentence", "content", "review", "comment", "tweet", "document", "title", "question", "query", "abstract",
+];
+
+/// Columns with two texts that are read together.
+const PAIRS: &[(&str, &str)] = &[
+    ("sentence1", "sentence2"),
+    ("text1", "text2"),
+    ("text_a", "text_b"),
+    ("sentence_a", "sentence_b"),
+    ("question1", "question2"),
+    ("premise", "hypothesis"),
+    ("question", "sentence"),
+    ("question", "answer"),
+    ("question", "passage"),
+    ("question", "context"),
+    ("query", "document"),
+    ("query", "passage"),
+];
+
+/// Columns with what is to be answered.
+const LABELS: &[&str] = &[
+    "label",
+    "labels",
+    "class",
+    "classes",
+    "category",
+    "target",
+    "targets",
+    "score",
+    "similarity",
+    "rating",
+    "sentiment",
+];
+
+/// The columns that a run names; none where they are to be recognised.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Columns {
+    /// One with the text, or two with a pair.
+    pub texts: Vec<String>,
+    /// With what is to be answered.
+    pub labels: Vec<String>,
+}
+
+/// Rows with their labels as the file has them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Labelled {
+    /// The file's name, for errors.
+    pub file: String,
+    /// The text columns' names.
+    pub texts: Vec<String>,
+    /// The label columns' names; none where the file has no labels.
+    pub labels: Vec<String>,
+    /// At least one.
+    pub rows: Vec<LabelledRow>,
+    /// What was skipped.
+    pub notes: Vec<String>,
+}
+
+/// One row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LabelledRow {
+    /// Where it stands in the file, from 1.
+    pub number: usize,
+    /// Never blank.
+    pub text: String,
+    /// What it is read together with.
+    pub second: Option<String>,
+    /// One value a label column; null where it is blank.
+    pub values: Vec<Value>,
+}
+
+/// The column of the text among `keys` (in small letters).
+pub(super) fn text(keys: &[String]) -> Option<String> {
+    find(keys, TEXTS)
+}
+
+/// The columns of a pair.
+pub(super) fn pair(keys: &[String]) -> Option<(String, String)> {
+    let has = |name: &str| keys.iter().any(|key| key == name);
+    let found = PAIRS.iter().find(|(first, second)| has(first) && has(second));
+    found.map(|(first, second)| ((*first).to_owned(), (*second).to_owned()))
+}
+
+/// Whether columns of this name hold what is to be answered.
+pub(super) fn names_labels(key: &str) -> bool {
+    LABELS.contains(&key)
+}
+
+fn find(keys: &[String], names: &[&str]) -> Option<String> {
+    let found = names.iter().find(|name| keys.iter().any(|key| key == *name));
+    found.map(|name| (*name).to_owned())
+}
+
+impl Dataset {
+    /// The file's rows as [`Labelled`]; the run's `columns` go before those that are recognised.
+    ///
+    /// # Errors
+    /// A file without columns, or without a column for the text; a column that is not there; a row without text.
+    pub fn labelled(&self, columns: &Columns) -> Result<Labelled> {
+        let table = self.table()?;
+        self.read_labelled(table, columns)
+            .map_err(|error| error.file(&self.name))
+    }
+
+    /// Whether a label column is there, recognised or given.
+    pub fn has_labels(&self, columns: &Columns) -> bool {
+        !columns.labels.is_empty() || self.keys().iter().any(|key| names_labels(key))
+    }
+
+    /// The columns' names in small letters.
+    pub(super) fn keys(&self) -> Vec<String> {
+        self.columns.iter().map(|name| name.trim().to_lowercase()).collect()
+    }
+
+    pub(super) fn table(&self) -> Result<&Table> {
+        self.table.as_deref().ok_or_else(|| {
+            Error::data("a text has no rows with labels")
+                .file(&self.name)
+                .remedy("Take a csv, tsv, json or jsonl file with a column text and a column label.")
+        })
+    }
+
+    /// A column that the run names, in small letters.
+    pub(super) fn given(&self, name: &str, knob: &str) -> Result<String> {
+        let key = name.trim().to_lowercase();
+        if self.keys().contains(&key) {
+            return Ok(key);
+        }
+        let what = format!("the file has no column '{name}', only {}", self.columns.join(", "));
+        Err(Error::data(what).field(name).remedy(format!("Correct {knob}.")))
+    }
+
+    fn read_labelled(&self, table: &Table, columns: &Columns) -> Result<Labelled> {
+        let keys = self.keys();
+        let given = |names: &[String], knob: &str| -> Result<Vec<String>> {
+            names.iter().map(|name| self.given(name, knob)).collect()
+        };
+        let labels = match columns.labels.is_empty() {
+            false => given(&columns.labels, "label_columns")?,
+            true => find(&keys, LABELS).into_iter().collect(),
+        };
+        let texts = match (columns.texts.as_slice(), pair(&keys), text(&keys)) {
+            ([], Some((first, second)), _) => vec![first, second],
+            ([], None, Some(text)) => vec![text],
+            ([], None, None) => {
+                let what = format!("no column with a text among: {}", self.columns.join(", "));
+                return Err(Error::data(what).remedy("Name it text, or say which it is with text_columns."));
+            }
+            ([_] | [_, _], ..) => given(&columns.texts, "text_columns")?,
+            (more, ..) => {
+                let what = format!("a row is one text or a pair of them, got {} columns", more.len());
+                return Err(Error::config(what).field("text_columns"));
+            }
+        };
+        if let Some(both) = texts.iter().find(|name| labels.contains(name)) {
+            return Err(Error::config("cannot be both the text and the label").field(both));
+        }
+        let used: Vec<&String> = texts.iter().chain(&labels).collect();
+        let mut skipped = Skipped::default();
+        let mut rows = Vec::with_capacity(table.rows.len());
+        for record in &table.rows {
+            let is_empty = |name: &&String| record.fields.get(*name).is_none_or(is_blank);
+            if used.iter().all(is_empty) {
+                skipped.push(record.number);
+                continue;
+            }
+            let row = read_row(record, &texts, &labels);
+            rows.push(row.map_err(|error| error.row(record.number))?);
+        }
+        let mut notes = Vec::new();
+        skipped.note("empty row", &mut notes);
+        if rows.is_empty() {
+            return Err(Error::data("every row is empty").remedy("Choose a file with text in its rows."));
+        }
+        Ok(Labelled {
+            file: self.name.clone(),
+            texts,
+            labels,
+            rows,
+            notes,
+        })
+    }
+}
+
+fn read_row(record: &Record, texts: &[String], labels: &[String]) -> Result<LabelledRow> {
+    let second = texts.get(1).map(|name| required(record, name)).transpose()?;
+    let value = |name: &String| record.fields.get(name).filter(|value| !is_blank(value)).cloned();
+    Ok(LabelledRow {
+        number: record.number,
+        text: required(record, &texts[0])?,
+        second,
+        values: labels.iter().map(|name| value(name).unwrap_or(Value::Null)).collect(),
+    })
+}

@@ -1,0 +1,323 @@
+//! The answers of a run to its validation rows, by task: their metrics by name, and the same of any part of them.
+
+use super::classification::{Average, Confusion};
+use super::confidence::Calibration;
+use super::multi_label::Labelled;
+use super::ranking::{Gain, Query, Ties, over_queries};
+use super::{preference, regression};
+use crate::baseline::comparison::{Bootstrap, Comparison, Direction};
+use crate::error::{Error, Result};
+use crate::protocol::Metric;
+use crate::task::Task;
+
+/// Bins of a calibration.
+pub const BINS: usize = 10;
+
+/// Answers beside what is right. A unit is a row; of lists a query, of preferences a pair.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answers {
+    /// One class of several.
+    Classes {
+        /// How many there are.
+        classes: usize,
+        /// The right ones.
+        truth: Vec<usize>,
+        /// The answers.
+        predicted: Vec<usize>,
+        /// Of each row and class, row-major; empty where the answers have none.
+        probabilities: Vec<f64>,
+    },
+    /// Any number of labels.
+    Labels {
+        /// How many there are.
+        labels: usize,
+        /// Which apply, row-major.
+        truth: Vec<bool>,
+        /// Which were answered.
+        predicted: Vec<bool>,
+        /// Of each row and label; empty where the answers have none.
+        probabilities: Vec<f64>,
+    },
+    /// Numbers.
+    Numbers {
+        /// How many a row.
+        targets: usize,
+        /// The right ones, row-major.
+        truth: Vec<f64>,
+        /// The answers.
+        predicted: Vec<f64>,
+    },
+    /// Scores and grades of the documents of each query.
+    Lists(Vec<(Vec<f64>, Vec<f64>)>),
+    /// Rewards of the chosen and of the rejected answer of each pair.
+    Pairs(Vec<(f64, f64)>),
+}
+
+/// The metrics that a task has, the usual one first.
+pub fn metric_names(task: Task) -> &'static [&'static str] {
+    match task {
+        Task::Generation => &["loss"],
+        Task::Classification => &["accuracy", "f1_macro", "f1_weighted", "mcc", "balanced_accuracy", "ece"],
+        Task::TokenClassification => &["f1_macro", "accuracy", "f1_weighted", "mcc", "balanced_accuracy", "ece"],
+        Task::MultiLabel => &["f1_micro", "f1_macro", "f1_of_rows", "exact_match"],
+        Task::Regression => &["r2", "mse", "rmse", "mae", "pearson", "spearman"],
+        Task::Ranking | Task::Embedding => &["ndcg_at_10", "mrr", "map", "recall_at_1", "recall_at_10"],
+        Task::Preference => &["preference_accuracy", "reward_margin"],
+    }
+}
+
+/// Whether more of a metric is better.
+pub fn direction(metric: &str) -> Direction {
+    match metric {
+        "loss" | "mse" | "rmse" | "mae" | "ece" => Direction::LowerIsBetter,
+        _ => Direction::HigherIsBetter,
+    }
+}
+
+impl Answers {
+    /// How many units there are.
+    pub fn units(&self) -> usize {
+        match self {
+            Self::Classes { truth, .. } => truth.len(),
+            Self::Labels { truth, labels, .. } => truth.len() / labels.max(&1),
+            Self::Numbers { truth, targets, .. } => truth.len() / targets.max(&1),
+            Self::Lists(lists) => lists.len(),
+            Self::Pairs(pairs) => pairs.len(),
+        }
+    }
+
+    /// The answers to these units alone, which may come more than once.
+    pub fn pick(&self, units: &[usize]) -> Self {
+        fn rows<T: Copy>(values: &[T], width: usize, units: &[usize]) -> Vec<T> {
+            if values.is_empty() {
+                return Vec::new();
+            }
+            let row = |unit: &usize| &values[unit * width..(unit + 1) * width];
+            units.iter().flat_map(row).copied().collect()
+        }
+        match self {
+            Self::Classes {
+                classes,
+                truth,
+                predicted,
+                probabilities,
+            } => Self::Classes {
+                classes: *classes,
+                truth: rows(truth, 1, units),
+                predicted: rows(predicted, 1, units),
+                probabilities: rows(probabilities, *classes, units),
+            },
+            Self::Labels {
+                labels,
+                truth,
+                predicted,
+                probabilities,
+            } => Self::Labels {
+                labels: *labels,
+                truth: rows(truth, *labels, units),
+                predicted: rows(predicted, *labels, units),
+                probabilities: rows(probabilities, *labels, units),
+            },
+            Self::Numbers {
+                targets,
+                truth,
+                predicted,
+            } => Self::Numbers {
+                targets: *targets,
+                truth: rows(truth, *targets, units),
+                predicted: rows(predicted, *targets, units),
+            },
+            Self::Lists(lists) => Self::Lists(units.iter().map(|unit| lists[*unit].clone()).collect()),
+            Self::Pairs(pairs) => Self::Pairs(units.iter().map(|unit| pairs[*unit]).collect()),
+        }
+    }
+
+    /// The metric called `name`; not a number where it has no value for these rows, or is none of this task's.
+    pub fn value(&self, name: &str) -> f64 {
+        self.metric(name).unwrap_or(f64::NAN)
+    }
+
+    /// All metrics of `task` that these answers have.
+    pub fn metrics(&self, task: Task) -> Vec<Metric> {
+        let names = metric_names(task).iter();
+        names
+            .filter(|name| **name != "ece" || self.calibration().is_some())
+            .map(|name| Metric {
+                name: (*name).to_owned(),
+                value: self.value(name),
+            })
+            .collect()
+    }
+
+    /// These answers against `before`, on the same units, by the metric `name`.
+    ///
+    /// # Errors
+    /// Other units, or a metric without a value for them.
+    pub fn against(&self, before: &Self, name: &str, bootstrap: &Bootstrap) -> Result<Comparison> {
+        if self.units() != before.units() {
+            return Err(Error::internal("answers to other rows cannot be compared"));
+        }
+        bootstrap.compare_by(self.units(), |units| {
+            (before.pick(units).value(name), self.pick(units).value(name))
+        })
+    }
+
+    /// How often each class was taken for each; `None` of other tasks.
+    pub fn confusion(&self) -> Option<Confusion> {
+        match self {
+            Self::Classes {
+                classes,
+                truth,
+                predicted,
+                ..
+            } => Confusion::new(truth, predicted, *classes).ok(),
+            _ => None,
+        }
+    }
+
+    /// Whether the answers are right as often as they are certain; `None` where they have no probabilities.
+    pub fn calibration(&self) -> Option<Calibration> {
+        let Self::Classes {
+            classes,
+            truth,
+            predicted,
+            probabilities,
+        } = self
+        else {
+            return None;
+        };
+        if probabilities.is_empty() {
+            return None;
+        }
+        let right: Vec<bool> = truth
+            .iter()
+            .zip(predicted)
+            .map(|(truth, answer)| truth == answer)
+            .collect();
+        let rows = probabilities.chunks(*classes).zip(predicted);
+        let certainty: Vec<f64> = rows.map(|(row, answer)| row[*answer].clamp(0.0, 1.0)).collect();
+        Calibration::new(&right, &certainty, BINS).ok()
+    }
+
+    fn metric(&self, name: &str) -> Result<f64> {
+        Ok(match self {
+            Self::Classes { .. } if name == "ece" => self.calibration().map_or(f64::NAN, |found| found.ece()),
+            Self::Classes {
+                classes,
+                truth,
+                predicted,
+                ..
+            } => {
+                let confusion = Confusion::new(truth, predicted, *classes)?;
+                match name {
+                    "accuracy" => confusion.accuracy(),
+                    "balanced_accuracy" => confusion.balanced_accuracy(),
+                    "f1_macro" => confusion.f1(Average::Macro),
+                    "f1_weighted" => confusion.f1(Average::Weighted),
+                    "mcc" => confusion.mcc(),
+                    _ => f64::NAN,
+                }
+            }
+            Self::Labels {
+                labels,
+                truth,
+                predicted,
+                ..
+            } => {
+                let labelled = Labelled::new(truth.clone(), predicted.clone(), *labels)?;
+                match name {
+                    "f1_micro" => labelled.f1_micro(),
+                    "f1_macro" => labelled.f1_macro(),
+                    "f1_of_rows" => labelled.f1_of_rows(),
+                    "exact_match" => labelled.exact_match(),
+                    _ => f64::NAN,
+                }
+            }
+            Self::Numbers {
+                targets,
+                truth,
+                predicted,
+            } => {
+                // The mean over targets, as scikit-learn's uniform average.
+                let mut sum = 0.0;
+                for target in 0..*targets {
+                    let column = |values: &[f64]| -> Vec<f64> {
+                        values.iter().skip(target).step_by(*targets).copied().collect()
+                    };
+                    let (truth, predicted) = (column(truth), column(predicted));
+                    sum += match name {
+                        "mse" => regression::mse(&truth, &predicted)?,
+                        "rmse" => regression::rmse(&truth, &predicted)?,
+                        "mae" => regression::mae(&truth, &predicted)?,
+                        "r2" => regression::r2(&truth, &predicted)?,
+                        "pearson" => regression::pearson(&truth, &predicted)?,
+                        "spearman" => regression::spearman(&truth, &predicted)?,
+                        _ => f64::NAN,
+                    };
+                }
+                sum / *targets as f64
+            }
+            Self::Lists(lists) => {
+                let queries = lists.iter().map(|(scores, grades)| Query::new(scores, grades));
+                let queries = queries.collect::<Result<Vec<_>>>()?;
+                over_queries(&queries, |query| match name {
+                    "ndcg_at_10" => query.ndcg(10, Gain::Exponential, Ties::Averaged),
+                    "mrr" => query.reciprocal_rank(),
+                    "map" => query.average_precision(),
+                    "recall_at_1" => query.recall(1),
+                    "recall_at_10" => query.recall(10),
+                    _ => f64::NAN,
+                })
+            }
+            Self::Pairs(pairs) => {
+                let (chosen, rejected): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
+                let scores = preference::preference(&chosen, &rejected)?;
+                match name {
+                    "preference_accuracy" => scores.accuracy,
+                    "reward_margin" => scores.margin,
+                    _ => f64::NAN,
+                }
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn classes(predicted: Vec<usize>) -> Answers {
+        Answers::Classes {
+            classes: 2,
+            truth: vec![0, 0, 1, 1],
+            predicted,
+            probabilities: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_part_of_the_answers_is_scored_as_if_it_were_all() {
+        let answers = classes(vec![0, 1, 1, 1]);
+        assert_eq!(answers.value("accuracy"), 0.75);
+        assert_eq!(answers.pick(&[1, 1, 2]).value("accuracy"), 1.0 / 3.0);
+        let numbers = Answers::Numbers {
+            targets: 2,
+            truth: vec![1.0, 10.0, 2.0, 20.0],
+            predicted: vec![1.0, 12.0, 2.0, 20.0],
+        };
+        assert_eq!((numbers.units(), numbers.value("mse")), (2, 1.0));
+        assert_eq!(numbers.pick(&[1]).value("mse"), 0.0);
+    }
+
+    #[test]
+    fn every_metric_of_a_task_has_a_value_and_no_other_has() {
+        let answers = classes(vec![0, 1, 1, 1]);
+        let metrics = answers.metrics(Task::Classification);
+        assert!(metrics.iter().all(|metric| metric.value.is_finite()), "{metrics:?}");
+        assert!(
+            !metrics.iter().any(|metric| metric.name == "ece"),
+            "there are no probabilities"
+        );
+        assert!(answers.value("rmse").is_nan());
+    }
+}

@@ -1,0 +1,497 @@
+//! What a run is to do, decided from its settings, the model's own head and the data: the task, the labels, the loss, the
+//! metric, and the head that the model needs for them.
+
+use super::evaluation::HeldOut;
+use super::loaded::Loaded;
+use super::objective::Objective;
+use crate::config::RunConfig;
+use crate::data::{self, Aim, Answer, Columns, Dataset, Example, Form, LabelKind, Labelled, Scaling};
+use crate::error::{Error, Result};
+use crate::finetune::Emit;
+use crate::loss::{WeightedSum, usual};
+use crate::metrics::answers::{Answers, metric_names};
+use crate::models::head::{self, RUN_KEY};
+use crate::models::{self, Model, Problem};
+use crate::protocol::{Event, Stage};
+use crate::spelling::nearest;
+use crate::task::Task;
+use serde_json::{Map, Value, json};
+
+/// The head that a model came with, or that an adapter brought.
+#[derive(Debug, Clone)]
+pub(crate) struct OwnHead {
+    /// config.json as it was.
+    pub(crate) config: Value,
+    task: models::Task,
+    problem: Option<Problem>,
+}
+
+/// A run's task with all that follows from it.
+#[derive(Debug, Clone)]
+pub(crate) struct Assignment {
+    pub(crate) objective: Objective,
+    /// Of tasks with labels, what they are.
+    pub(crate) answer: Option<Answer>,
+    /// Of regressions, how the targets are scaled.
+    pub(crate) scaling: Scaling,
+    /// By which checkpoints are compared and the run is judged.
+    pub(crate) metric: String,
+    /// Worth knowing: what was decided, and why.
+    pub(crate) notes: Vec<String>,
+    columns: Columns,
+    fresh: bool,
+}
+
+impl OwnHead {
+    pub(crate) fn of(model: &Model, config: &Value) -> Self {
+        Self {
+            config: config.clone(),
+            task: model.task(),
+            problem: model.problem(),
+        }
+    }
+
+    /// The same with the head that an adapter was saved with.
+    pub(crate) fn with(&self, adapter: &Value) -> Self {
+        let mut config = self.config.clone();
+        for key in [
+            "architectures",
+            "id2label",
+            "label2id",
+            "problem_type",
+            "task_specific_params",
+        ] {
+            config[key] = adapter[key].clone();
+        }
+        let of_tokens = task_of_run(&config) == Some(Task::TokenClassification);
+        let task = match (task_of_run(&config).is_some_and(has_head), of_tokens) {
+            (true, true) => models::Task::TokenClassification,
+            (true, false) => models::Task::SequenceClassification,
+            (false, _) => self.task,
+        };
+        let problem = match adapter["problem_type"].as_str() {
+            Some("regression") => Some(Problem::Regression),
+            Some("multi_label_classification") => Some(Problem::MultiLabel),
+            _ => Some(Problem::SingleLabel),
+        };
+        Self { config, task, problem }
+    }
+
+    /// The task of a model that brings its head.
+    fn task(&self) -> Option<Task> {
+        let own = match (self.task, self.problem) {
+            (models::Task::TokenClassification, _) => Some(Task::TokenClassification),
+            (models::Task::SequenceClassification, Some(Problem::MultiLabel)) => Some(Task::MultiLabel),
+            (models::Task::SequenceClassification, Some(Problem::Regression)) => Some(Task::Regression),
+            (models::Task::SequenceClassification, _) => Some(Task::Classification),
+            _ => None,
+        };
+        task_of_run(&self.config).or(own)
+    }
+
+    /// The names of its outputs by number.
+    fn names(&self) -> Option<Vec<String>> {
+        let labels = self.config["id2label"].as_object()?;
+        (0..labels.len())
+            .map(|i| labels.get(&i.to_string())?.as_str().map(str::to_owned))
+            .collect()
+    }
+
+    fn scaling(&self) -> Scaling {
+        let of = |key: &str| -> Vec<f64> {
+            let list = head::of_run(&self.config).and_then(|run| run[key].as_array());
+            list.into_iter().flatten().filter_map(Value::as_f64).collect()
+        };
+        Scaling(of("target_mean").into_iter().zip(of("target_std")).collect())
+    }
+
+    fn is_encoder(&self) -> bool {
+        !matches!(self.task, models::Task::CausalLm | models::Task::Seq2SeqLm)
+    }
+}
+
+/// The task that a run of this program wrote into config.json.
+fn task_of_run(config: &Value) -> Option<Task> {
+    let name = head::of_run(config)?["task"].as_str()?;
+    Task::ALL.into_iter().find(|task| task.name() == name)
+}
+
+/// Whether the task's answers come from a head of its own.
+fn has_head(task: Task) -> bool {
+    !matches!(task, Task::Generation | Task::Embedding | Task::Preference)
+}
+
+impl Assignment {
+    /// What a run on `dataset` is to do.
+    ///
+    /// # Errors
+    /// Data without what the task needs, a loss or a metric that is not the task's, a model that cannot do it.
+    pub(crate) fn of_run(config: &RunConfig, loaded: &Loaded, dataset: &Dataset) -> Result<Self> {
+        let columns = Columns {
+            texts: config.text_columns.clone(),
+            labels: config.label_columns.clone(),
+        };
+        let own = &loaded.own;
+        let mut notes = Vec::new();
+        let task = decide(config, own, dataset, &columns, &mut notes)?;
+        check_model(task, own, &loaded.model)?;
+        let mut assignment = Self::plain(config, task)?;
+        assignment.columns = columns;
+        assignment.notes = notes;
+        if let Some(kind) = label_kind(task) {
+            let labelled = dataset.labelled(&assignment.columns)?;
+            let kept = own.names().filter(|_| own.task() == Some(task)).and_then(|names| {
+                let answer = Answer { kind, names };
+                let fits = |row| labelled.targets(row, &answer).is_ok();
+                labelled.rows.iter().all(fits).then_some(answer)
+            });
+            assignment.fresh = kept.is_none();
+            assignment.scaling = if kept.is_some() {
+                own.scaling()
+            } else {
+                Scaling::default()
+            };
+            assignment.answer = Some(match kept {
+                Some(answer) => answer,
+                None => Answer {
+                    kind,
+                    names: labelled.names(kind)?,
+                },
+            });
+        }
+        let outputs = assignment.answer.as_ref().map(|answer| answer.names.len());
+        assignment.objective.loss.check(task, outputs)?;
+        Ok(assignment)
+    }
+
+    /// What the loaded head was trained for.
+    ///
+    /// # Errors
+    /// A metric that is not the task's; a head whose outputs have no names.
+    pub(crate) fn of_head(config: &RunConfig, loaded: &Loaded, dataset: &Dataset) -> Result<Self> {
+        // The head that a run put on, or the model's own.
+        let head = match head::of_run(&loaded.files.config) {
+            Some(_) => loaded.own.with(&loaded.files.config),
+            None => loaded.own.clone(),
+        };
+        let Some(task) = config.task.or_else(|| head.task()) else {
+            return Self::of_run(config, loaded, dataset);
+        };
+        let mut assignment = Self::plain(config, task)?;
+        assignment.columns = Columns {
+            texts: config.text_columns.clone(),
+            labels: config.label_columns.clone(),
+        };
+        if let Some(kind) = label_kind(task) {
+            let names = head.names().ok_or_else(|| {
+                Error::model("the model's head has no names for its outputs")
+                    .file("config.json")
+                    .field("id2label")
+            })?;
+            assignment.answer = Some(Answer { kind, names });
+            assignment.scaling = head.scaling();
+        }
+        Ok(assignment)
+    }
+
+    fn plain(config: &RunConfig, task: Task) -> Result<Self> {
+        let loss = match &config.loss {
+            Some(text) => WeightedSum::parse(text)?,
+            None => usual(task),
+        };
+        loss.check(task, None)?;
+        Ok(Self {
+            objective: Objective { task, loss },
+            answer: None,
+            scaling: Scaling::default(),
+            metric: metric(config, task)?,
+            notes: Vec::new(),
+            columns: Columns::default(),
+            fresh: false,
+        })
+    }
+
+    pub(crate) fn task(&self) -> Task {
+        self.objective.task
+    }
+
+    /// The metric that the report compares by: answers without a model have no loss.
+    pub(crate) fn judged_by(&self) -> &str {
+        match self.metric.as_str() {
+            "loss" => metric_names(self.task())[0],
+            metric => metric,
+        }
+    }
+
+    /// config.json of the model that the task needs.
+    pub(crate) fn model_config(&self, own: &OwnHead, model_type: &str) -> Value {
+        let mut config = own.config.clone();
+        let task = self.task();
+        let class = class_prefix(model_type);
+        if task == Task::Embedding && own.is_encoder() {
+            config["architectures"] = json!([format!("{class}Model")]);
+        }
+        if !has_head(task) {
+            return config;
+        }
+        let kind = if task == Task::TokenClassification {
+            "Token"
+        } else {
+            "Sequence"
+        };
+        config["architectures"] = json!([format!("{class}For{kind}Classification")]);
+        let names = match &self.answer {
+            Some(answer) => answer.names.clone(),
+            None => vec!["LABEL_0".to_owned()],
+        };
+        let by_number = names.iter().enumerate().map(|(i, name)| (i.to_string(), json!(name)));
+        config["id2label"] = Value::Object(by_number.collect());
+        let by_name = names.iter().enumerate().map(|(i, name)| (name.clone(), json!(i)));
+        config["label2id"] = Value::Object(by_name.collect());
+        config["problem_type"] = match task {
+            Task::Classification => json!("single_label_classification"),
+            Task::MultiLabel => json!("multi_label_classification"),
+            Task::Regression | Task::Ranking => json!("regression"),
+            _ => Value::Null,
+        };
+        let mut run = Map::from_iter([("task".to_owned(), json!(task.name()))]);
+        if !self.scaling.0.is_empty() {
+            let (means, deviations): (Vec<f64>, Vec<f64>) = self.scaling.0.iter().copied().unzip();
+            run.insert("target_mean".into(), json!(means));
+            run.insert("target_std".into(), json!(deviations));
+        }
+        if !config["task_specific_params"].is_object() {
+            config["task_specific_params"] = json!({});
+        }
+        config["task_specific_params"][RUN_KEY] = Value::Object(run);
+        config
+    }
+
+    /// The rows of `dataset` as examples, with the targets as the file has them; without labels where the file has none and
+    /// `optional` says that none are needed.
+    pub(crate) fn examples(
+        &self,
+        loaded: &Loaded,
+        dataset: &Dataset,
+        config: &RunConfig,
+        optional: bool,
+        emit: Emit<'_>,
+    ) -> Result<Vec<Example>> {
+        let Some(answer) = &self.answer else {
+            return loaded.examples(dataset, config, emit);
+        };
+        let labelled = self.labelled(dataset, optional)?;
+        for message in &labelled.notes {
+            emit(
+                Event::Warning {
+                    message: message.clone(),
+                },
+                None,
+            );
+        }
+        let answer = (!labelled.labels.is_empty() || !optional).then_some(answer);
+        let mut progress = |done, total| {
+            emit(
+                Event::Progress {
+                    stage: Stage::Tokenize,
+                    done,
+                    total,
+                },
+                None,
+            )
+        };
+        let tokenizer = loaded.tokenizer()?;
+        let cutoff = config.cutoff_len.min(loaded.model.info.max_position_embeddings);
+        let examples = data::labelled_examples(&labelled, answer, tokenizer, cutoff, &mut progress)?;
+        let cut = examples.iter().filter(|example| example.truncated).count();
+        if cut > 0 {
+            let message = format!("Cut at {cutoff} tokens: {cut} of {} rows.", examples.len());
+            emit(Event::Warning { message }, None);
+        }
+        Ok(examples)
+    }
+
+    fn labelled(&self, dataset: &Dataset, optional: bool) -> Result<Labelled> {
+        if optional && !dataset.has_labels(&Columns::default()) {
+            let texts = self.columns.texts.clone();
+            return dataset.labelled(&Columns {
+                texts,
+                labels: Vec::new(),
+            });
+        }
+        dataset.labelled(&self.columns)
+    }
+
+    /// Scales the targets of a regression; with a fresh head, by the mean and the deviation of `train`.
+    pub(crate) fn scale(&mut self, config: &RunConfig, train: &mut [Example], held_out: &mut [Example]) {
+        if self.task() != Task::Regression {
+            return;
+        }
+        if self.fresh && config.scale_targets {
+            let width = self.answer.as_ref().map_or(1, |answer| answer.names.len());
+            self.scaling = Scaling::of(train, width);
+        }
+        self.scaling.apply(train);
+        self.scaling.apply(held_out);
+    }
+
+    /// `examples` to be scored as they are; a regression's targets are scaled as the head's are.
+    pub(crate) fn held_out(&self, mut examples: Vec<Example>, config: &RunConfig, model: &Model) -> HeldOut {
+        if self.task() == Task::Regression {
+            self.scaling.apply(&mut examples);
+        }
+        HeldOut::new(examples, config, model)
+    }
+
+    /// What the model answered to `examples`, whose labels are right: its outputs, `width` numbers a row.
+    pub(crate) fn answers(&self, examples: &[Example], outputs: &[f32], width: usize) -> Option<Answers> {
+        let labels = || {
+            examples.iter().flat_map(|example| match &example.aim {
+                Aim::Row(labels) => labels.as_slice(),
+                _ => &[],
+            })
+        };
+        Some(match self.task() {
+            Task::Generation => return None,
+            Task::Classification => {
+                let probabilities = softmax(outputs, width);
+                Answers::Classes {
+                    classes: width,
+                    truth: labels().map(|&class| class as usize).collect(),
+                    predicted: probabilities.chunks(width).map(largest).collect(),
+                    probabilities,
+                }
+            }
+            Task::MultiLabel => {
+                let probabilities: Vec<f64> = outputs.iter().map(|&logit| sigmoid(logit)).collect();
+                Answers::Labels {
+                    labels: width,
+                    truth: labels().map(|&flag| flag > 0.5).collect(),
+                    predicted: probabilities.iter().map(|p| *p > 0.5).collect(),
+                    probabilities,
+                }
+            }
+            Task::Regression => {
+                let unscaled = |(i, value): (usize, f32)| self.scaling.unscaled(i % width, f64::from(value));
+                Answers::Numbers {
+                    targets: width,
+                    truth: labels().copied().enumerate().map(unscaled).collect(),
+                    predicted: outputs.iter().copied().enumerate().map(unscaled).collect(),
+                }
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// The task: the run's word, the model's head, or what the data look like.
+fn decide(
+    config: &RunConfig,
+    own: &OwnHead,
+    dataset: &Dataset,
+    columns: &Columns,
+    notes: &mut Vec<String>,
+) -> Result<Task> {
+    let said = config.task.or(config.problem_type.map(|problem| problem.task()));
+    if let Some(task) = said.or_else(|| own.task()) {
+        return Ok(task);
+    }
+    // Decoders learn texts unless a text stands beside a label.
+    let by_labels = own.is_encoder() || dataset.form == Form::Text;
+    if by_labels && dataset.has_labels(columns) {
+        let labelled = dataset.labelled(columns)?;
+        let task = match labelled.kind()? {
+            LabelKind::Class => Task::Classification,
+            LabelKind::Labels => Task::MultiLabel,
+            LabelKind::Numbers => Task::Regression,
+        };
+        notes.push(format!(
+            "The task is {task}, because the data has a column '{}'; set task to choose another.",
+            labelled.labels.join("', '")
+        ));
+        return Ok(task);
+    }
+    Ok(Task::Generation)
+}
+
+fn check_model(task: Task, own: &OwnHead, model: &Model) -> Result<()> {
+    let kind = &model.info.model_type;
+    match (task, own.task) {
+        (Task::Generation, models::Task::CausalLm) => Ok(()),
+        (Task::Generation, _) => {
+            let what = format!("a {kind} model of this kind does not predict the next token");
+            Err(Error::model(what).remedy(
+                "Load a model that continues texts, such as a Llama or a GPT-2, or give the data a column label.",
+            ))
+        }
+        (task, models::Task::Seq2SeqLm) => {
+            let what = format!("a {kind} model has no head for {task}");
+            Err(Error::model(what).remedy("Load an encoder, such as a BERT, or a decoder, such as a Llama."))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn label_kind(task: Task) -> Option<LabelKind> {
+    match task {
+        Task::Classification => Some(LabelKind::Class),
+        Task::MultiLabel => Some(LabelKind::Labels),
+        Task::Regression => Some(LabelKind::Numbers),
+        _ => None,
+    }
+}
+
+/// The run's metric without transformers' `eval_`, or the task's usual one.
+fn metric(config: &RunConfig, task: Task) -> Result<String> {
+    let names = metric_names(task);
+    let Some(given) = &config.metric_for_best_model else {
+        return Ok(names[0].to_owned());
+    };
+    let name = given.strip_prefix("eval_").unwrap_or(given);
+    if name == "loss" || names.contains(&name) {
+        return Ok(name.to_owned());
+    }
+    let error = Error::config(format!("a {task} run has no metric {name:?}")).field("metric_for_best_model");
+    Err(match nearest(name, names.iter().copied()) {
+        Some(near) => error.remedy(format!("Did you mean {near}?")),
+        None => error.remedy(format!("It has loss, {}.", names.join(", "))),
+    })
+}
+
+/// What transformers' classes of an architecture are called.
+fn class_prefix(model_type: &str) -> &'static str {
+    match model_type {
+        "bert" => "Bert",
+        "roberta" => "Roberta",
+        "xlm-roberta" => "XLMRoberta",
+        "distilbert" => "DistilBert",
+        "modernbert" => "ModernBert",
+        "mistral" => "Mistral",
+        "qwen2" => "Qwen2",
+        "qwen3" => "Qwen3",
+        "gpt2" => "GPT2",
+        "gemma2" => "Gemma2",
+        "gemma3_text" => "Gemma3Text",
+        _ => "Llama",
+    }
+}
+
+/// The probabilities of each row's classes.
+fn softmax(logits: &[f32], width: usize) -> Vec<f64> {
+    let of_row = |row: &[f32]| {
+        let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let powers: Vec<f64> = row.iter().map(|&logit| f64::from(logit - most).exp()).collect();
+        let sum: f64 = powers.iter().sum();
+        powers.into_iter().map(move |power| power / sum)
+    };
+    logits.chunks(width).flat_map(of_row).collect()
+}
+
+fn sigmoid(logit: f32) -> f64 {
+    1.0 / (1.0 + (-f64::from(logit)).exp())
+}
+
+/// The place of the largest; of several, the first.
+fn largest(row: &[f64]) -> usize {
+    (0..row.len()).fold(0, |best, place| if row[place] > row[best] { place } else { best })
+}

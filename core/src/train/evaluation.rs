@@ -1,0 +1,186 @@
+//! Scoring: examples through the model, loss and answers out.
+
+use super::assignment::Assignment;
+use super::objective::Objective;
+use crate::config::RunConfig;
+use crate::data::{self, Batch, Example, IGNORE, PaddingSide};
+use crate::error::{Error, Kind, Result};
+use crate::finetune::{Emit, Host};
+use crate::metrics::answers::Answers;
+use crate::models::{Leaves, Model, read};
+use crate::protocol::{EvalInfo, Event, Stage};
+use crate::task::Task;
+use burn::tensor::Tensor;
+
+/// Rows are filled up to a multiple of this many tokens: few shapes, so few first-shape costs on a GPU.
+pub(crate) const PAD_TO_MULTIPLE_OF: usize = 8;
+
+/// What scoring came to.
+#[derive(Debug, Clone)]
+pub(crate) struct Scored {
+    pub(crate) info: EvalInfo,
+    /// None of generation.
+    pub(crate) answers: Option<Answers>,
+}
+
+impl Scored {
+    /// A metric by its name.
+    pub(crate) fn value(&self, metric: &str) -> f64 {
+        match metric {
+            "loss" => self.info.loss,
+            _ => self.answers.as_ref().map_or(f64::NAN, |answers| answers.value(metric)),
+        }
+    }
+}
+
+/// The examples of a run that are scored, and their batches.
+pub(crate) struct HeldOut {
+    pub(crate) examples: Vec<Example>,
+    pub(crate) batches: Vec<Batch>,
+}
+
+impl HeldOut {
+    pub(crate) fn new(examples: Vec<Example>, config: &RunConfig, model: &Model) -> Self {
+        let rows = examples.chunks(config.per_device_eval_batch_size);
+        let batches = rows
+            .map(|rows| collate(&rows.iter().collect::<Vec<_>>(), model))
+            .collect();
+        Self { examples, batches }
+    }
+
+    /// Loss and answers; `None` where `stopped` said so on the way.
+    pub(crate) async fn score(
+        &self,
+        model: &Model,
+        assignment: &Assignment,
+        step: usize,
+        host: Host,
+        stopped: &dyn Fn() -> bool,
+        emit: Emit<'_>,
+    ) -> Result<Option<Scored>> {
+        let Some(outputs) = outputs(model, &assignment.objective, &self.batches, host, stopped, emit).await? else {
+            return Ok(None);
+        };
+        let loss = outputs.loss;
+        if !loss.is_finite() {
+            return Err(Error::new(Kind::Diverged, format!("the validation loss is {loss}"))
+                .remedy("Lower learning_rate; if the untouched model already gives this, its weights are broken."));
+        }
+        let answers = assignment.answers(&self.examples, &outputs.values, outputs.width);
+        let metrics = answers.as_ref().map(|answers| answers.metrics(assignment.task()));
+        Ok(Some(Scored {
+            info: EvalInfo {
+                step,
+                loss,
+                perplexity: loss.exp(),
+                tokens: outputs.tokens,
+                metrics: metrics.unwrap_or_default(),
+            },
+            answers,
+        }))
+    }
+}
+
+/// What the model gave for all batches: `width` numbers a row; of token classification, a labelled token.
+pub(crate) struct Outputs {
+    pub(crate) loss: f64,
+    pub(crate) tokens: u64,
+    pub(crate) values: Vec<f32>,
+    pub(crate) width: usize,
+}
+
+/// The loss, a mean over all batches whatever their sizes, and what it was made from.
+async fn outputs(
+    model: &Model,
+    objective: &Objective,
+    batches: &[Batch],
+    host: Host,
+    stopped: &dyn Fn() -> bool,
+    emit: Emit<'_>,
+) -> Result<Option<Outputs>> {
+    let tokens: usize = batches.iter().map(|batch| batch.target_tokens).sum();
+    if tokens == 0 {
+        return Err(Error::data("the validation data has no token to score")
+            .remedy("Raise cutoff_len, or hold out more examples with val_size."));
+    }
+    let counts = objective.total(model, batches)?;
+    let leaves = model.parameters.plain();
+    let mut found = Outputs {
+        loss: 0.0,
+        tokens: tokens as u64,
+        values: Vec::new(),
+        width: 1,
+    };
+    for (i, batch) in batches.iter().enumerate() {
+        if stopped() {
+            return Ok(None);
+        }
+        score_batch(model, objective, &leaves, batch, &counts, &mut found).await?;
+        emit(
+            Event::Progress {
+                stage: Stage::Evaluate,
+                done: i as u64 + 1,
+                total: batches.len() as u64,
+            },
+            None,
+        );
+        (host.yield_now)().await;
+    }
+    Ok(Some(found))
+}
+
+async fn score_batch(
+    model: &Model,
+    objective: &Objective,
+    leaves: &Leaves,
+    batch: &Batch,
+    counts: &[f64],
+    found: &mut Outputs,
+) -> Result<()> {
+    if objective.task == Task::Generation {
+        let loss = read(objective.loss(model, leaves, batch, counts, None)?).await?;
+        found.loss += loss.first().copied().map_or(0.0, f64::from);
+        return Ok(());
+    }
+    let outputs = objective.outputs(model, leaves, batch, None)?;
+    let [rows, width] = outputs.dims();
+    let loss = objective.value(outputs.clone(), batch, counts)?;
+    let numbers = read(Tensor::cat(vec![loss, outputs.reshape([rows * width])], 0)).await?;
+    found.loss += numbers.first().copied().map_or(0.0, f64::from);
+    found.width = width;
+    let values = numbers.get(1..).unwrap_or_default();
+    if objective.task != Task::TokenClassification {
+        found.values.extend_from_slice(values);
+        return Ok(());
+    }
+    for (token, label) in values.chunks(width).zip(&batch.labels) {
+        if *label != IGNORE {
+            found.values.extend_from_slice(token);
+        }
+    }
+    Ok(())
+}
+
+/// What the model answers to rows without labels.
+pub(crate) async fn answer(
+    model: &Model,
+    objective: &Objective,
+    batches: &[Batch],
+    host: Host,
+) -> Result<(Vec<f32>, usize)> {
+    let leaves = model.parameters.plain();
+    let (mut values, mut width) = (Vec::new(), 1);
+    for batch in batches {
+        let outputs = objective.outputs(model, &leaves, batch, None)?;
+        let [rows, found] = outputs.dims();
+        width = found;
+        values.extend(read(outputs.reshape([rows * found])).await?);
+        (host.yield_now)().await;
+    }
+    Ok((values, width))
+}
+
+/// Rows as a batch for `model`.
+pub(crate) fn collate(rows: &[&Example], model: &Model) -> Batch {
+    data::collate(rows, model.pad_token_id(), PaddingSide::Right, PAD_TO_MULTIPLE_OF)
+}

@@ -1,0 +1,176 @@
+//! What a step makes small: the run's weighted sum of losses on what the model's head gives for a batch.
+//!
+//! Each term of the sum is a mean of its own over all micro-batches of a step, so that accumulation equals the large batch:
+//! [`Objective::counts`] are added up first, and each micro-batch then gives its part of the sum.
+
+use crate::data::Batch;
+use crate::error::{Error, Result};
+use crate::loss::ranking::Lists;
+use crate::loss::{Compared, WeightedSum, usual};
+use crate::models::{Leaves, Model};
+use crate::task::Task;
+use burn::tensor::{Int, Tensor, TensorData};
+
+/// A task and its loss.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Objective {
+    /// What is learnt.
+    pub task: Task,
+    /// What is made small.
+    pub loss: WeightedSum,
+}
+
+impl Default for Objective {
+    /// The next token.
+    fn default() -> Self {
+        Self {
+            task: Task::Generation,
+            loss: usual(Task::Generation),
+        }
+    }
+}
+
+impl Objective {
+    /// What each term's sum over `batch` is divided by to be a mean; of next tokens, how many there are.
+    ///
+    /// # Errors
+    /// A loss that the task is not made for.
+    pub fn counts(&self, model: &Model, batch: &Batch) -> Result<Vec<f64>> {
+        if self.task == Task::Generation {
+            return Ok(vec![batch.target_tokens as f64]);
+        }
+        let rows = match self.task {
+            Task::TokenClassification => batch.rows * batch.tokens,
+            _ => batch.rows,
+        };
+        let width = model.labels().unwrap_or(1);
+        let none = Tensor::zeros([rows, width], model.device());
+        self.compared(none, batch, |compared| self.loss.counts(compared))
+    }
+
+    /// [`Objective::counts`] of all `batches` together.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn total(&self, model: &Model, batches: &[Batch]) -> Result<Vec<f64>> {
+        let mut total = Vec::new();
+        for batch in batches {
+            let counts = self.counts(model, batch)?;
+            total.resize(counts.len(), 0.0);
+            total.iter_mut().zip(counts).for_each(|(total, count)| *total += count);
+        }
+        Ok(total)
+    }
+
+    /// What the model gives for `batch`, from which [`Objective::value`] follows: logits \[B, L\] of rows or \[B·T, L\] of tokens,
+    /// vectors \[B, C\], or log-probabilities of answers \[B, 1\].
+    ///
+    /// # Errors
+    /// A model without the task's head.
+    pub fn outputs(&self, model: &Model, leaves: &Leaves, batch: &Batch, seed: Option<u64>) -> Result<Tensor<2>> {
+        let logits = || model.class_logits(leaves, batch, seed);
+        let outputs = match self.task {
+            Task::Embedding => Some(model.vectors(leaves, batch, true, seed)),
+            Task::Preference | Task::Generation => None,
+            _ => logits(),
+        };
+        outputs.ok_or_else(|| Error::internal(format!("the model has no head for {}", self.task)))
+    }
+
+    /// This batch's part of the loss of [`Objective::outputs`]; `counts` are those of the whole step.
+    ///
+    /// # Errors
+    /// Labels that do not fit the outputs.
+    pub fn value(&self, outputs: Tensor<2>, batch: &Batch, counts: &[f64]) -> Result<Tensor<1>> {
+        self.compared(outputs, batch, |compared| self.loss.evaluate(compared, counts))
+    }
+
+    /// This batch's part of the loss.
+    ///
+    /// # Errors
+    /// As [`Objective::outputs`] and [`Objective::value`].
+    pub fn loss(
+        &self,
+        model: &Model,
+        leaves: &Leaves,
+        batch: &Batch,
+        counts: &[f64],
+        seed: Option<u64>,
+    ) -> Result<Tensor<1>> {
+        if self.task == Task::Generation {
+            let targets = counts.first().map_or(1.0, |count| count.max(1.0));
+            let weight: f64 = self.loss.terms().iter().map(|term| term.weight).sum();
+            return Ok(model.loss(leaves, batch, weight as f32 / targets as f32, seed));
+        }
+        let outputs = self.outputs(model, leaves, batch, seed)?;
+        self.value(outputs, batch, counts)
+    }
+
+    /// Puts `outputs` beside the batch's labels.
+    fn compared<T>(&self, outputs: Tensor<2>, batch: &Batch, of: impl FnOnce(&Compared) -> Result<T>) -> Result<T> {
+        let [rows, width] = outputs.dims();
+        let targets = batch.row_labels.as_slice();
+        match self.task {
+            Task::Generation => Err(Error::internal("the loss over a vocabulary is the model's own")),
+            Task::Classification => {
+                let labels: Vec<i32> = targets.iter().map(|&class| class as i32).collect();
+                of(&Compared::Classes {
+                    logits: outputs,
+                    labels: &labels,
+                })
+            }
+            Task::TokenClassification => of(&Compared::Classes {
+                logits: outputs,
+                labels: &batch.labels,
+            }),
+            Task::MultiLabel => of(&Compared::Labels {
+                logits: outputs,
+                targets,
+            }),
+            Task::Regression => of(&Compared::Numbers {
+                predicted: outputs.reshape([rows * width]),
+                targets,
+            }),
+            Task::Ranking => {
+                let lists: Vec<usize> = (0..rows).map(|row| member(batch, row).0).collect();
+                of(&Compared::Scores {
+                    scores: outputs.reshape([rows]),
+                    lists: &Lists::new(targets.to_vec(), &lists)?,
+                })
+            }
+            Task::Embedding => {
+                let negatives = texts(batch, |text| text > 1);
+                of(&Compared::Vectors {
+                    queries: rows_of(&outputs, &texts(batch, |text| text == 0)),
+                    documents: rows_of(&outputs, &texts(batch, |text| text == 1)),
+                    negatives: (!negatives.is_empty()).then(|| rows_of(&outputs, &negatives)),
+                })
+            }
+            Task::Preference => {
+                let [chosen, rejected] = [0, 1].map(|place| texts(batch, |text| text == place));
+                let reference = |rows: &[usize]| -> Vec<f32> { rows.iter().map(|&row| targets[row]).collect() };
+                let flat = |rows: &[usize]| rows_of(&outputs, rows).reshape([rows.len()]);
+                of(&Compared::Answers {
+                    policy: [flat(&chosen), flat(&rejected)],
+                    reference: [&reference(&chosen), &reference(&rejected)],
+                })
+            }
+        }
+    }
+}
+
+/// Which example of the batch a row is of, and which of its texts.
+fn member(batch: &Batch, row: usize) -> (usize, usize) {
+    batch.members.get(row).copied().unwrap_or((row, 0))
+}
+
+/// The rows that are such texts of their examples.
+fn texts(batch: &Batch, is: impl Fn(usize) -> bool) -> Vec<usize> {
+    (0..batch.rows).filter(|&row| is(member(batch, row).1)).collect()
+}
+
+fn rows_of(outputs: &Tensor<2>, rows: &[usize]) -> Tensor<2> {
+    let places: Vec<i32> = rows.iter().map(|&row| row as i32).collect();
+    let places = Tensor::<1, Int>::from_data(TensorData::new(places, [rows.len()]), &outputs.device());
+    outputs.clone().select(0, places)
+}

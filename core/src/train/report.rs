@@ -1,0 +1,227 @@
+//! What a run comes to: the tuned model against what can be had without training, and its answers row by row.
+
+use super::assignment::Assignment;
+use super::evaluation::Scored;
+use super::untuned::Untuned;
+use crate::baseline::comparison::{Bootstrap, Comparison, Direction, Verdict};
+use crate::data::{Answer, Example};
+use crate::error::{Error, Result};
+use crate::metrics::answers::{Answers, direction};
+use crate::protocol::{CalibrationBin, ClassRow, Predictions, Report};
+use crate::tokenizer::Tokenizer;
+
+/// Characters of a row's text that are shown.
+const TEXT: usize = 300;
+
+/// The report of a run that ended with `scored`; `None` of generation, and without validation rows.
+pub(crate) fn report(assignment: &Assignment, untuned: &[Untuned], scored: &Scored, seed: u64) -> Option<Report> {
+    let answers = scored.answers.as_ref()?;
+    let (task, metric) = (assignment.task(), assignment.judged_by());
+    let up = direction(metric) == Direction::HigherIsBetter;
+    let best = untuned.iter().filter(|one| one.answers.value(metric).is_finite());
+    let best = best.max_by(|a, b| {
+        let order = a.answers.value(metric).total_cmp(&b.answers.value(metric));
+        if up { order } else { order.reverse() }
+    });
+    let bootstrap = Bootstrap {
+        seed,
+        ..Bootstrap::default()
+    };
+    let comparison = best.and_then(|best| answers.against(&best.answers, metric, &bootstrap).ok());
+    let against = best.map(|best| best.name.to_owned()).unwrap_or_default();
+    let verdict = comparison.map(|comparison| comparison.verdict(direction(metric)));
+    let sentence = match &comparison {
+        Some(comparison) => said(metric, &against, comparison),
+        None => format!(
+            "{metric} {:.4}; there is nothing to compare it with.",
+            answers.value(metric)
+        ),
+    };
+    let labels = match (&assignment.answer, answers) {
+        (Some(answer), Answers::Classes { .. }) => answer.names.clone(),
+        _ => Vec::new(),
+    };
+    let confusion = answers.confusion();
+    let classes = confusion.iter().flat_map(|confusion| confusion.table());
+    let classes = classes.map(|class| ClassRow {
+        label: labels.get(class.class).cloned().unwrap_or_default(),
+        precision: class.precision,
+        recall: class.recall,
+        f1: class.f1,
+        support: class.support,
+    });
+    let pairs = confusion.iter().flat_map(|confusion| {
+        let classes = confusion.classes();
+        let all = (0..classes).flat_map(move |truth| (0..classes).map(move |answer| (truth, answer)));
+        all.map(|(truth, answer)| (truth, answer, confusion.count(truth, answer)))
+    });
+    let bins = answers
+        .calibration()
+        .map(|calibration| calibration.bins)
+        .unwrap_or_default();
+    Some(Report {
+        task,
+        metric: metric.to_owned(),
+        metrics: scored.info.metrics.clone(),
+        baselines: untuned.iter().map(|one| one.scores(task)).collect(),
+        against,
+        comparison,
+        verdict,
+        sentence,
+        classes: classes.collect(),
+        confusion: pairs.filter(|(.., count)| *count > 0).collect(),
+        calibration: bins
+            .into_iter()
+            .filter(|bin| bin.count > 0)
+            .map(|bin| CalibrationBin {
+                from: bin.from,
+                to: bin.to,
+                count: bin.count,
+                confidence: bin.confidence,
+                accuracy: bin.accuracy,
+            })
+            .collect(),
+        labels,
+    })
+}
+
+fn said(metric: &str, against: &str, comparison: &Comparison) -> String {
+    let verdict = comparison.verdict(direction(metric));
+    let bought = match verdict {
+        Verdict::Better => "The training bought something",
+        Verdict::NotDistinguishable => "The training bought nothing that can be told from chance",
+        Verdict::Worse => "The training bought nothing",
+    };
+    let sentence = comparison.sentence(metric, direction(metric));
+    format!("{bought} over the best that needs none ({against}): {sentence}")
+}
+
+/// The answers row by row, the worst errors first; `right` says whether the examples' labels are known.
+///
+/// # Errors
+/// The tokenizer refuses a row's tokens.
+pub(crate) fn predictions(
+    answer: Option<&Answer>,
+    answers: &Answers,
+    right: bool,
+    examples: &[Example],
+    tokenizer: &Tokenizer,
+) -> Result<Predictions> {
+    let names = answer.map(|answer| answer.names.as_slice()).unwrap_or_default();
+    let name = |class: usize| names.get(class).cloned().unwrap_or_else(|| class.to_string());
+    let mut columns: Vec<String> = Vec::new();
+    // How wrong each row is, and its fields.
+    let mut rows: Vec<(f64, Vec<String>)> = Vec::new();
+    match answers {
+        Answers::Classes {
+            classes,
+            truth,
+            predicted,
+            probabilities,
+        } => {
+            columns.extend(["label", "prediction", "confidence", "probability_of_label"].map(String::from));
+            for (row, &answer) in predicted.iter().enumerate() {
+                let of = |class: usize| probabilities.get(row * classes + class).copied().unwrap_or(f64::NAN);
+                let truth = truth.get(row).copied();
+                let fields = vec![
+                    truth.map(name).unwrap_or_default(),
+                    name(answer),
+                    number(of(answer)),
+                    truth.map(|truth| number(of(truth))).unwrap_or_default(),
+                ];
+                rows.push((truth.map_or(0.0, |truth| 1.0 - of(truth)), fields));
+            }
+        }
+        Answers::Labels {
+            labels,
+            truth,
+            predicted,
+            probabilities,
+        } => {
+            columns.extend(["labels", "predictions", "error"].map(String::from));
+            let listed = |flags: &[bool]| {
+                let applying = flags.iter().enumerate().filter(|(_, flag)| **flag);
+                applying.map(|(label, _)| name(label)).collect::<Vec<_>>().join("|")
+            };
+            for (row, answered) in predicted.chunks(*labels).enumerate() {
+                let truth = truth.get(row * labels..(row + 1) * labels).unwrap_or_default();
+                let error: f64 = (probabilities.iter().skip(row * labels))
+                    .zip(truth)
+                    .map(|(p, right)| (p - f64::from(u8::from(*right))).abs())
+                    .sum();
+                rows.push((error, vec![listed(truth), listed(answered), number(error)]));
+            }
+        }
+        Answers::Numbers {
+            targets,
+            truth,
+            predicted,
+        } => {
+            let label = |what: &str, target: usize| match targets {
+                1 => what.to_owned(),
+                _ => format!("{what} {}", name(target)),
+            };
+            for target in 0..*targets {
+                columns.extend(["label", "prediction", "residual"].map(|what| label(what, target)));
+            }
+            for (row, answered) in predicted.chunks(*targets).enumerate() {
+                let (mut error, mut fields) = (0.0, Vec::new());
+                for (target, value) in answered.iter().enumerate() {
+                    let truth = truth.get(row * targets + target);
+                    let residual = truth.map(|truth| value - truth);
+                    error += residual.unwrap_or(0.0).abs();
+                    fields.extend([
+                        truth.copied().map(number).unwrap_or_default(),
+                        number(*value),
+                        residual.map(number).unwrap_or_default(),
+                    ]);
+                }
+                rows.push((error, fields));
+            }
+        }
+        Answers::Lists(_) | Answers::Pairs(_) => {}
+    }
+    let mut order: Vec<usize> = (0..rows.len().min(examples.len())).collect();
+    if right {
+        order.sort_by(|a, b| rows[*b].0.total_cmp(&rows[*a].0));
+    }
+    let mut table = Predictions {
+        columns: ["row".to_owned()]
+            .into_iter()
+            .chain(columns)
+            .chain(["text".to_owned()])
+            .collect(),
+        rows: Vec::with_capacity(order.len()),
+    };
+    for place in order {
+        let text = tokenizer.decode(&examples[place].input_ids, true)?;
+        let mut fields = vec![examples[place].row.to_string()];
+        fields.append(&mut rows[place].1);
+        fields.push(text.chars().take(TEXT).collect());
+        table.rows.push(fields);
+    }
+    Ok(table)
+}
+
+impl Predictions {
+    /// The table as csv, the columns' names in the first line.
+    ///
+    /// # Errors
+    /// A row with another number of fields.
+    pub fn to_csv(&self) -> Result<Vec<u8>> {
+        let broken = |error: String| Error::internal(format!("predictions.csv: {error}"));
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        for row in [&self.columns].into_iter().chain(&self.rows) {
+            writer.write_record(row).map_err(|error| broken(error.to_string()))?;
+        }
+        writer.into_inner().map_err(|error| broken(error.to_string()))
+    }
+}
+
+fn number(value: f64) -> String {
+    if value.is_nan() {
+        return String::new();
+    }
+    let text = format!("{value:.6}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}

@@ -1,0 +1,189 @@
+//! What can be had without training: the answers that a tuned model has to beat, on the same validation rows.
+
+use super::assignment::Assignment;
+use super::evaluation::{HeldOut, collate};
+use crate::baseline::constant::{majority_class, mean};
+use crate::baseline::probe::{Features, NearestCentroid, Probe};
+use crate::data::{Aim, Example};
+use crate::error::Result;
+use crate::finetune::{Emit, Host};
+use crate::metrics::answers::Answers;
+use crate::models::{Model, read};
+use crate::protocol::{Baseline, Event, Stage};
+use crate::task::Task;
+
+/// Training rows that a probe learns from at most: each costs a forward pass.
+const PROBE_ROWS: usize = 1000;
+/// Rows through the model at once.
+const ROWS: usize = 8;
+
+/// Answers and how they came about.
+#[derive(Debug, Clone)]
+pub(crate) struct Untuned {
+    pub(crate) name: &'static str,
+    pub(crate) answers: Answers,
+}
+
+impl Untuned {
+    pub(crate) fn scores(&self, task: Task) -> Baseline {
+        Baseline {
+            name: self.name.to_owned(),
+            metrics: self.answers.metrics(task),
+        }
+    }
+}
+
+/// All that the task has; none without validation rows, or where `stopped` said so on the way.
+pub(crate) async fn untuned(
+    model: &Model,
+    assignment: &Assignment,
+    train: &[Example],
+    held_out: &HeldOut,
+    host: Host,
+    stopped: &dyn Fn() -> bool,
+    emit: Emit<'_>,
+) -> Result<Vec<Untuned>> {
+    let Some(answer) = &assignment.answer else {
+        return Ok(Vec::new());
+    };
+    if held_out.examples.is_empty() {
+        return Ok(Vec::new());
+    }
+    let width = answer.names.len();
+    let probed = &train[..train.len().min(PROBE_ROWS)];
+    let (learnt, all, asked) = (labels(probed), labels(train), labels(&held_out.examples));
+    let mut features = None;
+    if matches!(
+        assignment.task(),
+        Task::Classification | Task::MultiLabel | Task::Regression
+    ) {
+        let total = (probed.len() + held_out.examples.len()) as u64;
+        let mut done = 0;
+        let mut progress = |rows: usize| {
+            done += rows as u64;
+            let stage = Stage::Evaluate;
+            emit(Event::Progress { stage, done, total }, None);
+        };
+        let of_train = vectors(model, probed, host, stopped, &mut progress).await?;
+        let of_asked = vectors(model, &held_out.examples, host, stopped, &mut progress).await?;
+        features = of_train.zip(of_asked);
+        if features.is_none() {
+            return Ok(Vec::new());
+        }
+    }
+    let mut found = Vec::new();
+    match assignment.task() {
+        Task::Classification => {
+            let numbers = |labels: &[f32]| -> Vec<usize> { labels.iter().map(|&class| class as usize).collect() };
+            let truth = numbers(&asked);
+            let classes = |predicted: Vec<usize>| Answers::Classes {
+                classes: width,
+                truth: truth.clone(),
+                predicted,
+                probabilities: Vec::new(),
+            };
+            let most = majority_class(&numbers(&all))?;
+            found.push(("majority class", classes(vec![most; truth.len()])));
+            if let Some((of_train, of_asked)) = &features {
+                let learnt = numbers(&learnt);
+                let nearest = NearestCentroid::fit(of_train, &learnt)?.predict(of_asked)?;
+                found.push(("nearest centroid", classes(nearest)));
+                let probe = Probe::classes(of_train, &learnt, width)?.predict_classes(of_asked)?;
+                found.push(("linear probe", classes(probe)));
+            }
+        }
+        Task::MultiLabel => {
+            let flags = |predicted: Vec<bool>| Answers::Labels {
+                labels: width,
+                truth: asked.iter().map(|&flag| flag > 0.5).collect(),
+                predicted,
+                probabilities: Vec::new(),
+            };
+            let rows = asked.len() / width;
+            let mut often = Vec::with_capacity(width);
+            for label in 0..width {
+                often.push(mean(&column(&all, label, width))? > 0.5);
+            }
+            found.push(("usual labels", flags(often.repeat(rows))));
+            if let Some((of_train, of_asked)) = &features {
+                let answered = probe_columns(of_train, of_asked, &learnt, width)?;
+                let answered = answered.iter().map(|share| *share > 0.5).collect();
+                found.push(("linear probe", flags(answered)));
+            }
+        }
+        Task::Regression => {
+            let unscaled = |(i, value): (usize, f64)| assignment.scaling.unscaled(i % width, value);
+            let numbers = |predicted: Vec<f64>| Answers::Numbers {
+                targets: width,
+                truth: asked.iter().map(|&v| f64::from(v)).enumerate().map(unscaled).collect(),
+                predicted: predicted.into_iter().enumerate().map(unscaled).collect(),
+            };
+            let mut means = Vec::with_capacity(width);
+            for target in 0..width {
+                means.push(mean(&column(&all, target, width))?);
+            }
+            found.push(("mean of the training rows", numbers(means.repeat(asked.len() / width))));
+            if let Some((of_train, of_asked)) = &features {
+                found.push((
+                    "linear probe",
+                    numbers(probe_columns(of_train, of_asked, &learnt, width)?),
+                ));
+            }
+        }
+        _ => {}
+    }
+    Ok(found
+        .into_iter()
+        .map(|(name, answers)| Untuned { name, answers })
+        .collect())
+}
+
+/// The labels of all rows, row after row.
+fn labels(examples: &[Example]) -> Vec<f32> {
+    let of = |example: &Example| match &example.aim {
+        Aim::Row(labels) => labels.clone(),
+        _ => Vec::new(),
+    };
+    examples.iter().flat_map(of).collect()
+}
+
+fn column(labels: &[f32], place: usize, width: usize) -> Vec<f64> {
+    let values = labels.iter().skip(place).step_by(width);
+    values.map(|&value| f64::from(value)).collect()
+}
+
+/// What a probe for each column answers, row after row.
+fn probe_columns(train: &Features, asked: &Features, labels: &[f32], width: usize) -> Result<Vec<f64>> {
+    let mut answers = vec![0.0; asked.rows() * width];
+    for place in 0..width {
+        let probe = Probe::numbers(train, &column(labels, place, width))?;
+        for (row, value) in probe.predict(asked)?.into_iter().enumerate() {
+            answers[row * width + place] = value;
+        }
+    }
+    Ok(answers)
+}
+
+/// The untouched model's vectors of the examples' texts, the mean over their tokens.
+async fn vectors(
+    model: &Model,
+    examples: &[Example],
+    host: Host,
+    stopped: &dyn Fn() -> bool,
+    progress: &mut dyn FnMut(usize),
+) -> Result<Option<Features>> {
+    let leaves = model.parameters.plain();
+    let (mut values, mut width) = (Vec::new(), 1);
+    for rows in examples.chunks(ROWS) {
+        if stopped() {
+            return Ok(None);
+        }
+        let batch = collate(&rows.iter().collect::<Vec<_>>(), model);
+        let vectors = model.vectors(&leaves, &batch, false, None);
+        width = vectors.dims()[1];
+        values.extend(read(vectors.reshape([batch.rows * width])).await?);
+        progress(rows.len());
+        (host.yield_now)().await;
+    }
+    Features::new(values, width).map(Some)
+}

@@ -1,0 +1,498 @@
+//! Every task from rows to metrics to prediction, on models of a few thousand weights: what is learnt, what it is compared
+//! with, and what is said where it cannot be.
+
+use lorakeet_core::{
+    config::{FinetuningType, RunConfig},
+    error::Error,
+    protocol::{Command, DeviceChoice, EvalInfo, Event, Predictions, Report, RunInfo, Verdict},
+    random::Generator,
+    store::{MemoryFile, MemorySink, Source},
+    task::Task,
+    train::checkpoint::Checkpoint,
+};
+use lorakeet_tests::{desk::Desk, golden::block_on, tiny};
+use std::{fmt::Write, rc::Rc};
+
+/// Two letters of a and b around others: whether they are the same is nothing that a sum of letters tells.
+fn pairs_of_letters(rows: usize) -> Vec<(String, bool)> {
+    let mut generator = Generator::new(5, "rows");
+    let mut letter = |from: &[u8]| char::from(from[generator.below(from.len())]);
+    let rows = (0..rows).map(|_| {
+        let (first, last) = (letter(b"ab"), letter(b"ab"));
+        let middle: String = (0..3).map(|_| letter(b"cdefg")).collect();
+        (format!("{first}{middle}{last}"), first == last)
+    });
+    rows.collect()
+}
+
+/// Rows of a csv file under a header.
+fn table(header: &str, rows: impl Iterator<Item = String>) -> Source {
+    let mut text = format!("{header}\n");
+    for row in rows {
+        let _ = writeln!(text, "{row}");
+    }
+    MemoryFile::source("rows.csv", text.into_bytes())
+}
+
+fn classes(rows: usize) -> Source {
+    let name = |same| if same { "same" } else { "other" };
+    let rows = pairs_of_letters(rows).into_iter();
+    table("text,label", rows.map(|(text, same)| format!("{text},{}", name(same))))
+}
+
+/// 150 steps of LoRA that learn it.
+fn config() -> RunConfig {
+    RunConfig {
+        model_name_or_path: "tiny".into(),
+        train_file: "rows.csv".into(),
+        output_dir: "out".into(),
+        per_device_train_batch_size: 8,
+        per_device_eval_batch_size: 16,
+        gradient_accumulation_steps: 2,
+        learning_rate: 1e-2,
+        lora_r: 16,
+        lora_alpha: 32.0,
+        lora_dropout: 0.0,
+        val_size: 60.0,
+        max_steps: 150,
+        eval_steps: 50,
+        save_steps: 0,
+        cutoff_len: 32,
+        ..RunConfig::default()
+    }
+}
+
+fn bert(data: Source) -> Desk {
+    Desk::with(DeviceChoice::Cpu, tiny::bert_files(), data)
+}
+
+fn find<T>(desk: &Desk, of: impl Fn(&Event) -> Option<T>) -> T {
+    let found = desk.events.iter().rev().find_map(of);
+    found.unwrap_or_else(|| panic!("it was not said: {:?}", desk.events.last()))
+}
+
+fn report(desk: &Desk) -> Report {
+    find(desk, |event| match event {
+        Event::Report(report) => Some(report.as_ref().clone()),
+        _ => None,
+    })
+}
+
+fn predictions(desk: &Desk) -> Predictions {
+    find(desk, |event| match event {
+        Event::Predictions(table) => Some(table.clone()),
+        _ => None,
+    })
+}
+
+fn started(desk: &Desk) -> RunInfo {
+    find(desk, |event| match event {
+        Event::Started(info) => Some(info.clone()),
+        _ => None,
+    })
+}
+
+fn failure(desk: &Desk) -> Error {
+    match desk.events.last() {
+        Some(Event::Failed(error)) => error.clone(),
+        other => panic!("it should have been refused: {other:?}"),
+    }
+}
+
+fn metric(eval: &EvalInfo, name: &str) -> f64 {
+    let found = eval.metrics.iter().find(|metric| metric.name == name);
+    found.unwrap_or_else(|| panic!("no {name} in {eval:?}")).value
+}
+
+/// The best baseline's value of a metric where more is better.
+fn to_beat(report: &Report, name: &str) -> f64 {
+    let values = report.baselines.iter().flat_map(|baseline| &baseline.metrics);
+    values
+        .filter(|metric| metric.name == name)
+        .map(|metric| metric.value)
+        .fold(f64::NEG_INFINITY, f64::max)
+}
+
+/// What was exported, in another session on the same model.
+fn reloaded(desk: &mut Desk, device: DeviceChoice, model: Vec<Source>, data: Source) -> Desk {
+    desk.ask(Command::ExportAdapter, Vec::new());
+    let files = desk.exported.iter();
+    let files = files.map(|(name, bytes)| MemoryFile::source(name.clone(), bytes.clone()));
+    let mut other = Desk::with(device, model, data);
+    block_on(other.session.load_adapter_files(files.collect(), &mut |_, _| ())).expect("the adapter loads");
+    other
+}
+
+fn scored(desk: &mut Desk) -> EvalInfo {
+    block_on(desk.session.evaluate(&config(), &mut |_, _| ())).expect("a score")
+}
+
+#[test]
+fn a_classifier_rises_above_every_baseline_and_its_adapter_scores_the_same_after_loading() {
+    for (device, files) in [
+        (DeviceChoice::Cpu, tiny::bert_files as fn() -> Vec<Source>),
+        (DeviceChoice::Cpu, tiny::model_files),
+        (DeviceChoice::Gpu, tiny::bert_files),
+    ] {
+        let mut desk = Desk::with(device, files(), classes(260));
+        let sink = Rc::new(MemorySink::new());
+        desk.session.sink = Some(sink.clone());
+        desk.train(config());
+        assert!(desk.summary().finished);
+        let info = started(&desk);
+        assert_eq!((info.task, info.loss.as_str()), (Task::Classification, "cross_entropy"));
+        let report = report(&desk);
+        let names: Vec<&str> = report.baselines.iter().map(|baseline| baseline.name.as_str()).collect();
+        assert_eq!(names, ["majority class", "nearest centroid", "linear probe"]);
+        let (accuracy, baseline) = (metric(&desk.evals()[3], "accuracy"), to_beat(&report, "accuracy"));
+        assert!(
+            accuracy > 0.9 && accuracy > baseline + 0.2,
+            "{accuracy} over {baseline}"
+        );
+        assert_eq!(report.verdict, Some(Verdict::Better), "{}", report.sentence);
+        assert_eq!(report.labels, ["other", "same"]);
+        assert_eq!(report.confusion.iter().map(|(.., count)| count).sum::<u64>(), 60);
+        assert!(!report.calibration.is_empty() && report.classes.len() == 2);
+
+        // The worst errors come first, on the desk and in the file.
+        let table = predictions(&desk);
+        assert_eq!(table.rows.len(), 60);
+        let written = String::from_utf8(sink.files()["predictions.csv"].clone()).expect("text");
+        assert_eq!(written.lines().next(), Some(table.columns.join(",").as_str()));
+        let of_label = |row: &Vec<String>| row[4].parse::<f64>().expect("a probability");
+        assert!(
+            table
+                .rows
+                .windows(2)
+                .all(|pair| of_label(&pair[0]) <= of_label(&pair[1]))
+        );
+
+        // PEFT's files, with the head among the tensors and the labels' names beside them.
+        let mut other = reloaded(&mut desk, device, files(), classes(260));
+        let adapter = String::from_utf8(desk.exported["adapter_config.json"].clone()).expect("text");
+        assert!(
+            adapter.contains("SEQ_CLS") && adapter.contains("modules_to_save"),
+            "{adapter}"
+        );
+        let again = scored(&mut other);
+        assert_eq!(scored(&mut desk), again);
+        assert!(metric(&again, "accuracy") > 0.9);
+    }
+}
+
+#[test]
+fn an_adapter_answers_rows_without_labels() {
+    let mut desk = bert(classes(260));
+    desk.train(config());
+    let rows = pairs_of_letters(20).into_iter();
+    let unlabelled = table("text", rows.map(|(text, _)| text));
+    let mut other = reloaded(&mut desk, DeviceChoice::Cpu, tiny::bert_files(), unlabelled);
+    let (table, score) = block_on(other.session.predict(&config(), &mut |_, _| ())).expect("answers");
+    assert!(score.is_none() && table.rows.len() == 20);
+    let right = table
+        .rows
+        .iter()
+        .zip(pairs_of_letters(20))
+        .filter(|(row, (text, same))| {
+            assert_eq!(row.last(), Some(text), "rows stay in the file's order");
+            (row[2] == "same") == *same
+        });
+    assert!(right.count() >= 18, "{table:?}");
+}
+
+#[test]
+fn a_regression_is_learnt_in_the_units_of_its_targets_scaled_or_not() {
+    let data = || {
+        let number = |text: &str, same: bool| {
+            500.0 + 400.0 * f64::from(u8::from(same)) + 30.5 * text.matches('c').count() as f64
+        };
+        let rows = pairs_of_letters(260).into_iter();
+        table(
+            "text,price",
+            rows.map(|(text, same)| format!("{text},{}", number(&text, same))),
+        )
+    };
+    let price = RunConfig {
+        label_columns: vec!["Price".into()],
+        ..config()
+    };
+    let mut desk = bert(data());
+    desk.train(price.clone());
+    assert_eq!(started(&desk).task, Task::Regression);
+    let report = report(&desk);
+    let (r2, baseline) = (metric(&desk.evals()[3], "r2"), to_beat(&report, "r2"));
+    assert!(r2 > 0.8 && r2 > baseline + 0.3, "{r2} over {baseline}");
+    assert_eq!(report.verdict, Some(Verdict::Better), "{}", report.sentence);
+    let (rmse, mse) = (metric(&desk.evals()[3], "rmse"), metric(&desk.evals()[3], "mse"));
+    assert!(
+        (rmse * rmse / mse - 1.0).abs() < 1e-9 && rmse < 100.0,
+        "in the unit of the targets: {rmse}"
+    );
+    let first: f64 = predictions(&desk).rows[0][1].parse().expect("the target");
+    assert!(first >= 500.0, "{first}");
+
+    let mut other = reloaded(&mut desk, DeviceChoice::Cpu, tiny::bert_files(), data());
+    let score = |desk: &mut Desk| block_on(desk.session.evaluate(&price, &mut |_, _| ())).expect("a score");
+    assert_eq!(score(&mut desk), score(&mut other));
+
+    // Without scaling a head that starts at 0 is far off.
+    let mut unscaled = bert(data());
+    unscaled.train(RunConfig {
+        scale_targets: false,
+        ..price
+    });
+    assert!(metric(&unscaled.evals()[0], "r2") < -1.0);
+    assert!(unscaled.summary().finished);
+}
+
+#[test]
+fn several_targets_and_several_labels_have_an_output_each() {
+    let numbers = || {
+        let rows = pairs_of_letters(160).into_iter();
+        let count = |text: &str, letter: char| text.matches(letter).count() as f64;
+        table(
+            "text,x,y",
+            rows.map(|(text, _)| format!("{text},{},{}", 100.0 * count(&text, 'c') + 0.5, -count(&text, 'a'))),
+        )
+    };
+    let run = |columns: &[&str], data: Source, max_steps| {
+        let mut desk = bert(data);
+        desk.train(RunConfig {
+            label_columns: columns.iter().map(ToString::to_string).collect(),
+            max_steps,
+            ..config()
+        });
+        assert!(desk.summary().finished);
+        desk
+    };
+    let desk = run(&["x", "y"], numbers(), 100);
+    let evals = desk.evals();
+    let (before, after) = (metric(&evals[0], "r2"), metric(&evals[evals.len() - 1], "r2"));
+    assert!(after > 0.5 && after > before, "{before} -> {after}");
+    assert!(predictions(&desk).columns.contains(&"residual y".to_owned()));
+
+    let flags = |text: &str| ["a", "c", "g"].map(|letter| u8::from(text.contains(letter)));
+    let rows = pairs_of_letters(160).into_iter().map(|(text, _)| {
+        let [a, c, g] = flags(&text);
+        format!("{text},{a},{c},{g}")
+    });
+    let desk = run(&["has a", "has c", "has g"], table("text,has a,has c,has g", rows), 100);
+    assert_eq!(
+        (started(&desk).task, started(&desk).loss.as_str()),
+        (Task::MultiLabel, "bce")
+    );
+    let report = report(&desk);
+    let usual = report.baselines[0].metrics[0].value;
+    let evals = desk.evals();
+    let f1 = metric(&evals[evals.len() - 1], "f1_micro");
+    assert!(f1 > 0.9 && f1 > usual, "{f1} over {usual}");
+
+    let lists = pairs_of_letters(80).into_iter().map(|(text, _)| {
+        let applying = ["a", "c", "g"].into_iter().filter(|letter| text.contains(letter));
+        serde_json::json!({ "sentence": text, "labels": applying.collect::<Vec<_>>() }).to_string()
+    });
+    let lists = lists.collect::<Vec<_>>().join("\n").into_bytes();
+    let mut desk = bert(MemoryFile::source("rows.jsonl", lists));
+    desk.train(RunConfig {
+        max_steps: 3,
+        val_size: 10.0,
+        ..config()
+    });
+    assert_eq!(started(&desk).task, Task::MultiLabel);
+    assert!(desk.summary().finished);
+}
+
+#[test]
+fn pairs_of_texts_are_read_together_and_told_apart() {
+    // Whether the two texts share a letter: segments make the difference.
+    let rows = pairs_of_letters(60).into_iter();
+    let data = table(
+        "sentence1,sentence2,label",
+        rows.map(|(text, same)| format!("{},{},{}", &text[..2], &text[2..], u8::from(same))),
+    );
+    let mut desk = bert(data);
+    desk.train(RunConfig {
+        max_steps: 4,
+        val_size: 10.0,
+        ..config()
+    });
+    assert!(desk.summary().finished);
+    assert_eq!(report(&desk).labels, ["0", "1"]);
+    desk.ask(
+        Command::Preview {
+            config: Box::new(config()),
+        },
+        Vec::new(),
+    );
+    let shown = find(&desk, |event| match event {
+        Event::Preview { examples } => Some(examples[0].clone()),
+        _ => None,
+    });
+    let text: String = shown.tokens.iter().map(|(text, _)| text.as_str()).collect();
+    assert_eq!(text.matches("[SEP]").count(), 2, "{text}");
+}
+
+#[test]
+fn a_classification_that_is_resumed_gives_the_same_as_one_that_never_stopped() {
+    let config = || RunConfig {
+        max_steps: 12,
+        eval_steps: 3,
+        save_steps: 5,
+        lora_dropout: 0.1,
+        load_best_model_at_end: true,
+        metric_for_best_model: Some("eval_f1_macro".into()),
+        val_size: 20.0,
+        ..config()
+    };
+    let mut whole = bert(classes(80));
+    let sink = Rc::new(MemorySink::new());
+    whole.session.sink = Some(sink.clone());
+    whole.train(config());
+    let files = sink.files();
+    let saved = files.iter().filter_map(|(path, bytes)| {
+        let name = path.strip_prefix("checkpoint-5/")?;
+        Some(MemoryFile::source(name, bytes.clone()))
+    });
+    let mut resumed = bert(classes(80));
+    resumed.session.resume = Some(block_on(Checkpoint::open(&saved.collect::<Vec<_>>())).expect("a checkpoint"));
+    resumed.train(config());
+    assert_eq!(resumed.numbers(), whole.numbers()[5..], "steps 6 to 12");
+    assert_eq!(resumed.summary(), whole.summary());
+    assert_eq!(report(&resumed), report(&whole));
+    assert_eq!(predictions(&resumed), predictions(&whole));
+}
+
+#[test]
+fn the_weights_with_the_best_metric_are_the_ones_that_are_kept() {
+    let mut desk = bert(classes(120));
+    desk.train(RunConfig {
+        max_steps: 40,
+        eval_steps: 5,
+        // Too high at the end to stay at the best.
+        learning_rate: 5e-2,
+        load_best_model_at_end: true,
+        metric_for_best_model: Some("accuracy".into()),
+        val_size: 40.0,
+        ..config()
+    });
+    let best = desk
+        .evals()
+        .iter()
+        .map(|eval| metric(eval, "accuracy"))
+        .fold(0.0, f64::max);
+    let kept = report(&desk)
+        .metrics
+        .iter()
+        .find(|metric| metric.name == "accuracy")
+        .map(|metric| metric.value);
+    assert_eq!(kept, Some(best));
+}
+
+#[test]
+fn a_sum_of_losses_is_trained_on_and_one_that_does_not_fit_is_refused() {
+    let mut desk = bert(classes(60));
+    let with = |loss: &str| RunConfig {
+        loss: Some(loss.into()),
+        max_steps: 3,
+        val_size: 10.0,
+        ..config()
+    };
+    desk.train(with("0.7*focal(gamma=1) + 0.3*mse"));
+    assert!(desk.summary().finished);
+    assert_eq!(started(&desk).loss, "0.7*focal(gamma=1) + 0.3*mse");
+    desk.train(with("ranknet"));
+    let error = failure(&desk);
+    assert_eq!(error.field.as_deref(), Some("loss"));
+    assert!(error.what.contains("this is a classification run"), "{error}");
+    desk.train(with("cross_entropy(class_weights=[1, 2, 3])"));
+    assert!(failure(&desk).what.contains("3 numbers"), "{}", failure(&desk));
+    desk.train(RunConfig {
+        metric_for_best_model: Some("acuracy".into()),
+        loss: None,
+        ..with("mse")
+    });
+    assert_eq!(failure(&desk).remedy.as_deref(), Some("Did you mean accuracy?"));
+}
+
+#[test]
+fn a_whole_classifier_is_trained_and_its_folder_loads_as_a_model() {
+    let mut desk = bert(classes(260));
+    desk.train(RunConfig {
+        finetuning_type: FinetuningType::Full,
+        learning_rate: 2e-3,
+        ..config()
+    });
+    assert!(desk.summary().finished);
+    desk.ask(Command::ExportAdapter, Vec::new());
+    let files = desk.exported.iter();
+    let files = files.map(|(name, bytes)| MemoryFile::source(name.clone(), bytes.clone()));
+    let mut other = Desk::with(DeviceChoice::Cpu, files.collect(), classes(260));
+    let score = scored(&mut other);
+    assert_eq!(scored(&mut desk), score);
+    assert!(metric(&score, "accuracy") > 0.9, "{score:?}");
+}
+
+#[test]
+fn bad_rows_are_named_by_file_row_and_field() {
+    let refused = |header: &str, rows: &[&str], config: RunConfig| {
+        let mut desk = bert(table(header, rows.iter().map(ToString::to_string)));
+        desk.train(config);
+        failure(&desk)
+    };
+    let place = |error: &Error| (error.file.clone(), error.row, error.field.clone());
+    let at = |row, field: &str| (Some("rows.csv".to_owned()), Some(row), Some(field.to_owned()));
+
+    let missing = refused("text,label", &["ab,x", "cd,", "ef,y"], config());
+    assert_eq!(place(&missing), at(3, "label"), "{missing}");
+    let empty = refused("text,label", &["ab,x", ",y"], config());
+    assert_eq!(place(&empty), at(3, "text"), "{empty}");
+    let numbers = RunConfig {
+        task: Some(Task::Regression),
+        ..config()
+    };
+    let word = refused("text,label", &["ab,1", "cd,2", "ef,many"], numbers);
+    assert_eq!(place(&word), at(4, "label"), "{word}");
+    let flags = RunConfig {
+        task: Some(Task::MultiLabel),
+        label_columns: vec!["x".into(), "y".into()],
+        ..config()
+    };
+    let flag = refused("text,x,y", &["ab,0,1", "cd,1,2"], flags);
+    assert_eq!(place(&flag), at(3, "y"), "{flag}");
+    let one = refused("text,label", &["ab,x", "cd,x"], config());
+    assert!(one.what.contains("nothing to learn"), "{one}");
+    let absent = RunConfig {
+        label_columns: vec!["gold".into()],
+        ..config()
+    };
+    let absent = refused("text,label", &["ab,x", "cd,y"], absent);
+    assert_eq!(absent.field.as_deref(), Some("gold"), "{absent}");
+
+    // A class that was never seen in training.
+    let mut desk = bert(classes(40));
+    let validation = table(
+        "text,label",
+        ["abcda,same".to_owned(), "abcdb,new".to_owned()].into_iter(),
+    );
+    block_on(desk.session.load_validation(validation)).expect("rows");
+    desk.train(config());
+    let error = failure(&desk);
+    assert_eq!(place(&error), at(3, "label"), "{error}");
+    assert!(
+        error.what.contains("'new'") && error.what.contains("other, same"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_text_beside_a_label_can_still_be_trained_on_as_text() {
+    let mut desk = Desk::with(DeviceChoice::Cpu, tiny::model_files(), classes(40));
+    desk.train(RunConfig {
+        task: Some(Task::Generation),
+        max_steps: 2,
+        val_size: 1.0,
+        ..config()
+    });
+    assert!(desk.summary().finished, "{:?}", desk.events.last());
+    assert_eq!(started(&desk).task, Task::Generation);
+}
