@@ -229,6 +229,9 @@ fn random_config(random: &mut Random) -> RunConfig {
             }
             Kind::Choice(words) => json!(words[random.below(words.len())]),
             Kind::Flag => json!(random.below(2) == 0),
+            Kind::Text if knob.name == "loss" => {
+                json!(["cross_entropy", "0.7*focal(gamma=2) + 0.3*mse"][random.below(2)])
+            }
             Kind::Text => match random.below(4) {
                 0 => json!(["no", "null", "12", "1e5", "true", "~", "0.5", "- a"][random.below(8)]),
                 _ => json!(random.text()),

@@ -192,6 +192,9 @@ fn kind(event: &Event) -> u32 {
         Event::Warning { .. } => 17,
         Event::Failed(_) => 18,
         Event::Estimate { .. } => 19,
+        Event::Baseline { .. } => 20,
+        Event::Report(_) => 21,
+        Event::Predictions(_) => 22,
     }
 }
 
@@ -199,7 +202,7 @@ fn kind(event: &Event) -> u32 {
 fn every_event_comes_through_json_as_it_went_in_whatever_its_numbers() {
     for number in [0.0, -0.0, 3.0, 2.345e-4, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let events = events(number);
-        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 20);
+        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 23);
         for event in events {
             let written = serde_json::to_string(&event).expect("it is written");
             let read: Event = serde_json::from_str(&written).unwrap_or_else(|error| panic!("{written}: {error}"));
