@@ -177,6 +177,9 @@ fn kind(event: &Event) -> u32 {
         Event::File { .. } => 16,
         Event::Warning { .. } => 17,
         Event::Failed(_) => 18,
+        Event::Baseline { .. } => 19,
+        Event::Report(_) => 20,
+        Event::Predictions(_) => 21,
     }
 }
 
@@ -184,7 +187,7 @@ fn kind(event: &Event) -> u32 {
 fn every_event_comes_through_json_as_it_went_in_whatever_its_numbers() {
     for number in [0.0, -0.0, 3.0, 2.345e-4, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let events = events(number);
-        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 19);
+        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 22);
         for event in events {
             let written = serde_json::to_string(&event).expect("it is written");
             let read: Event = serde_json::from_str(&written).unwrap_or_else(|error| panic!("{written}: {error}"));
