@@ -568,21 +568,21 @@ fn words_have_classes_on_their_first_tokens() {
 fn an_encoder_decoder_learns_to_answer_a_text_with_another() {
     let mut generator = Generator::new(11, "rows");
     let rows = (0..80).map(|_| {
-        let letter = |generator: &mut Generator| char::from(b"abcd"[generator.below(4)]);
-        let (first, last) = (letter(&mut generator), letter(&mut generator));
+        let mut letter = |of: &[u8]| char::from(of[generator.below(of.len())]);
+        let (first, last) = (letter(b"abc"), letter(b"def"));
         format!("{first}x{last},{last}{first}")
     });
     let mut desk = Desk::with(DeviceChoice::Cpu, tiny::t5_files(), table("source,target", rows));
     let command = Command::Train {
         config: Box::new(RunConfig {
             finetuning_type: FinetuningType::Full,
-            learning_rate: 1e-2,
-            max_steps: 400,
+            learning_rate: 5e-3,
+            max_steps: 200,
             eval_steps: 0,
             val_size: 10.0,
             ..config()
         }),
-        sample_prompt: Some("axb".into()),
+        sample_prompt: Some("axe".into()),
     };
     desk.ask(command, Vec::new());
     assert_eq!(started(&desk).task, Task::Generation);
@@ -596,7 +596,7 @@ fn an_encoder_decoder_learns_to_answer_a_text_with_another() {
         Event::Sample { text, .. } => Some(text.clone()),
         _ => None,
     });
-    assert!(sample.starts_with("ba"), "{sample:?}");
+    assert!(sample.starts_with("ea"), "{sample:?}");
 
     // A text alone is nothing that such a model answers.
     let alone = table("text", ["ab".to_owned()].into_iter());
