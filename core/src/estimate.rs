@@ -89,7 +89,7 @@ pub async fn estimate(
             }
         }
         // DoRA's norms and adapters on embeddings are not walked through.
-        known = !adapter.use_dora && ranks.is_empty();
+        known = !adapter.use_dora && !outline.table_paths().any(|path| ranks.contains_key(path));
     }
     let trained_parameters = trained.iter().sum::<usize>() as u64;
     let moments = |numbers: &usize| moments_bytes(*numbers, config.optim);

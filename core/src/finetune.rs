@@ -7,7 +7,7 @@
 
 use crate::baseline::comparison::Direction;
 use crate::config::{FinetuningType, Plan, RunConfig};
-use crate::data::{self, Aim, Batch, Cursor, Dataset, Example};
+use crate::data::{self, Batch, Cursor, Dataset, Example};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::estimate::estimate;
@@ -278,7 +278,8 @@ impl Session {
         let loaded = self.model.as_ref().ok_or_else(no_model)?;
         let dataset = self.validation.as_ref().or(self.data.as_ref()).ok_or_else(no_data)?;
         let assignment = Assignment::of_head(config, loaded, dataset)?;
-        let examples = assignment.examples(loaded, dataset, config, false, emit)?;
+        let mut examples = assignment.examples(loaded, dataset, config, false, emit)?;
+        assignment.refer(&loaded.model, &mut examples, self.host).await?;
         let held_out = assignment.held_out(examples, config, &loaded.model);
         let stopped = || self.control.is_stopped();
         let scored = held_out
@@ -303,8 +304,9 @@ impl Session {
                     .remedy("Use `lorakeet generate`, or give the adapter of a trained classifier."),
             );
         }
-        let examples = assignment.examples(loaded, dataset, config, true, emit)?;
-        let right = examples.iter().all(|example| example.aim != Aim::NextTokens);
+        let mut examples = assignment.examples(loaded, dataset, config, true, emit)?;
+        assignment.refer(&loaded.model, &mut examples, self.host).await?;
+        let right = assignment.knows_answers(dataset);
         let held_out = assignment.held_out(examples, config, &loaded.model);
         let stopped = || self.control.is_stopped();
         let (answers, info) = if right {
@@ -355,6 +357,8 @@ impl Session {
         // The model: its head, and a fresh adapter, a given one, or every weight.
         self.prepare_model(&config, &assignment, emit).await?;
         let loaded = self.model.as_mut().ok_or_else(no_model)?;
+        assignment.refer(&loaded.model, &mut examples, self.host).await?;
+        assignment.refer(&loaded.model, &mut held_out, self.host).await?;
         let held_out = HeldOut::new(held_out, &config, &loaded.model);
 
         // What can be had without training, from the weights that the run starts from.

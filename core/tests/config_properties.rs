@@ -258,6 +258,10 @@ fn random_config(random: &mut Random) -> RunConfig {
     if config.quantization_bit.is_some() {
         config.fp8 = None;
     }
+    // A loss that does not fit the task is refused.
+    if config.validate().is_err() {
+        config.loss = None;
+    }
     config.validate().expect("valid");
     config
 }

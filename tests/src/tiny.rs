@@ -135,6 +135,50 @@ pub fn bert_files() -> Vec<Source> {
     ]
 }
 
+/// A T5 of two layers × 32 without weights, whose tokenizer ends a text with </s>.
+///
+/// # Panics
+/// Never: its shapes fit.
+pub fn t5_files() -> Vec<Source> {
+    const SPECIALS: [&str; 3] = ["<pad>", "</s>", "<unk>"];
+    let vocab: BTreeMap<String, usize> = SPECIALS
+        .into_iter()
+        .map(str::to_owned)
+        .chain(LETTERS.chars().map(String::from))
+        .enumerate()
+        .map(|(id, token)| (token, id))
+        .collect();
+    let special = |(id, content): (usize, &&str)| {
+        json!({ "id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false,
+                "normalized": false, "special": true })
+    };
+    let end = json!({ "SpecialToken": { "id": "</s>", "type_id": 0 } });
+    let text = |id: &str| json!({ "Sequence": { "id": id, "type_id": 0 } });
+    let tokenizer = json!({
+        "version": "1.0", "truncation": null, "padding": null, "normalizer": null, "pre_tokenizer": null,
+        "post_processor": {
+            "type": "TemplateProcessing", "single": [text("A"), end], "pair": [text("A"), end, text("B"), end],
+            "special_tokens": { "</s>": { "id": "</s>", "ids": [1], "tokens": ["</s>"] } }
+        },
+        "decoder": { "type": "Fuse" },
+        "added_tokens": SPECIALS.iter().enumerate().map(special).collect::<Vec<_>>(),
+        "model": { "type": "BPE", "dropout": null, "unk_token": "<unk>", "continuing_subword_prefix": null,
+                   "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "vocab": vocab, "merges": [] }
+    });
+    let config = json!({
+        "model_type": "t5", "architectures": ["T5ForConditionalGeneration"], "d_model": 32, "d_kv": 8, "d_ff": 64,
+        "num_layers": 2, "num_heads": 4, "relative_attention_num_buckets": 8, "relative_attention_max_distance": 16,
+        "vocab_size": 40, "feed_forward_proj": "relu", "decoder_start_token_id": 0, "pad_token_id": 0, "eos_token_id": 1,
+        "layer_norm_epsilon": 1e-6, "tie_word_embeddings": true, "initializer_range": 0.2, "n_positions": 64
+    });
+    let names = json!({ "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>" });
+    vec![
+        file("config.json", &config),
+        file("tokenizer.json", &tokenizer),
+        file("tokenizer_config.json", &names),
+    ]
+}
+
 fn bert_weights() -> Source {
     let mut generator = Generator::new(2, "init");
     let mut tensors = Vec::new();

@@ -373,11 +373,11 @@ fn a_packed_base_takes_less_and_learns_alike() {
             config.lora_dropout = 0.0;
             set(config);
         });
-        let models = desk.events.iter().filter_map(|event| match event {
+        let mut models = desk.events.iter().rev().filter_map(|event| match event {
             Event::Model(model) => Some(model.weight_bytes),
             _ => None,
         });
-        let bytes = models.last().expect("a model");
+        let bytes = models.next().expect("a model");
         (bytes, desk.steps().last().expect("steps").loss)
     };
     let (dense_bytes, dense_loss) = trained(|_| ());

@@ -496,3 +496,270 @@ fn a_text_beside_a_label_can_still_be_trained_on_as_text() {
     assert!(desk.summary().finished, "{:?}", desk.events.last());
     assert_eq!(started(&desk).task, Task::Generation);
 }
+
+/// One JSON object a line.
+fn lines(rows: impl Iterator<Item = serde_json::Value>) -> Source {
+    let rows: Vec<String> = rows.map(|row| row.to_string()).collect();
+    MemoryFile::source("rows.jsonl", rows.join("\n").into_bytes())
+}
+
+#[test]
+fn words_have_classes_on_their_first_tokens() {
+    // A word's class is that of the word in front of it, too: nothing that the word itself tells.
+    let data = || {
+        let mut generator = Generator::new(9, "words");
+        let rows = (0..120).map(move |_| {
+            let words: Vec<&str> = (0..6).map(|_| ["ab", "cd", "ef"][generator.below(3)]).collect();
+            let tag = |at: usize| {
+                if at > 0 && words[at] == words[at - 1] {
+                    "AGAIN"
+                } else {
+                    "O"
+                }
+            };
+            let tags: Vec<&str> = (0..words.len()).map(tag).collect();
+            serde_json::json!({ "tokens": words, "ner_tags": tags })
+        });
+        lines(rows)
+    };
+    let config = || RunConfig {
+        max_steps: 200,
+        eval_steps: 100,
+        val_size: 30.0,
+        ..config()
+    };
+    let mut desk = bert(data());
+    desk.train(config());
+    assert!(desk.summary().finished);
+    assert_eq!(started(&desk).task, Task::TokenClassification);
+    let evals = desk.evals();
+    assert_eq!(evals[0].tokens, 30 * 6, "one label a word, whatever its tokens");
+    let (f1, baseline) = (metric(&evals[2], "f1_macro"), to_beat(&report(&desk), "f1_macro"));
+    assert!(f1 > 0.8 && f1 > baseline + 0.2, "{f1} over {baseline}");
+    assert_eq!(predictions(&desk).rows.len(), 180);
+
+    let mut other = reloaded(&mut desk, DeviceChoice::Cpu, tiny::bert_files(), data());
+    let adapter = String::from_utf8(desk.exported["adapter_config.json"].clone()).expect("text");
+    assert!(adapter.contains("TOKEN_CLS"), "{adapter}");
+    assert_eq!(scored(&mut desk), scored(&mut other));
+    let unlabelled = lines([serde_json::json!({ "tokens": ["ab", "ab", "cd"] })].into_iter());
+    let file = unlabelled.name().to_owned();
+    other.ask(Command::LoadData { file }, vec![unlabelled]);
+    let (table, score) = block_on(other.session.predict(&config(), &mut |_, _| ())).expect("answers");
+    assert!(score.is_none());
+    let answers: Vec<&str> = table.rows.iter().map(|row| row[2].as_str()).collect();
+    assert_eq!(answers, ["O", "AGAIN", "O"], "{table:?}");
+
+    let wrong = [
+        serde_json::json!({ "tokens": ["ab", "cd"], "ner_tags": ["O", "AGAIN"] }),
+        serde_json::json!({ "tokens": ["ab", "cd"], "ner_tags": ["O"] }),
+    ];
+    let mut desk = bert(lines(wrong.into_iter()));
+    desk.train(config());
+    let error = failure(&desk);
+    assert_eq!(
+        (error.row, error.field.as_deref()),
+        (Some(2), Some("ner_tags")),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_encoder_decoder_learns_to_answer_a_text_with_another() {
+    let mut generator = Generator::new(11, "rows");
+    let rows = (0..80).map(|_| {
+        let mut letter = |of: &[u8]| char::from(of[generator.below(of.len())]);
+        let (first, last) = (letter(b"abc"), letter(b"def"));
+        format!("{first}x{last},{last}{first}")
+    });
+    let mut desk = Desk::with(DeviceChoice::Cpu, tiny::t5_files(), table("source,target", rows));
+    let command = Command::Train {
+        config: Box::new(RunConfig {
+            finetuning_type: FinetuningType::Full,
+            learning_rate: 5e-3,
+            max_steps: 200,
+            eval_steps: 0,
+            val_size: 10.0,
+            ..config()
+        }),
+        sample_prompt: Some("axe".into()),
+    };
+    desk.ask(command, Vec::new());
+    assert_eq!(started(&desk).task, Task::Generation);
+    let summary = desk.summary();
+    let (before, after) = (
+        summary.eval_loss_before.expect("scored"),
+        summary.eval_loss_after.expect("scored"),
+    );
+    assert!(after < 0.3 && after < before - 1.0, "{before} -> {after}");
+    let sample = find(&desk, |event| match event {
+        Event::Sample { text, .. } => Some(text.clone()),
+        _ => None,
+    });
+    assert!(sample.starts_with("ea"), "{sample:?}");
+
+    // A text alone is nothing that such a model answers.
+    let alone = table("text", ["ab".to_owned()].into_iter());
+    let mut desk = Desk::with(DeviceChoice::Cpu, tiny::t5_files(), alone);
+    desk.train(config());
+    let error = failure(&desk);
+    assert_eq!(
+        (error.file.as_deref(), error.row),
+        (Some("rows.csv"), Some(2)),
+        "{error}"
+    );
+}
+
+/// Queries of one letter with two documents: the one that begins with it belongs to it.
+fn graded(queries: usize) -> Source {
+    let mut generator = Generator::new(13, "rows");
+    let mut rows = Vec::new();
+    for query in 0..queries {
+        let mut letters =
+            |count: usize| -> String { (0..count).map(|_| char::from(b"cdefg"[generator.below(5)])).collect() };
+        let right = if query % 2 == 0 { 'a' } else { 'b' };
+        let asked = format!("{right}{}", letters(3));
+        for first in ['a', 'b'] {
+            rows.push(format!("{asked},{first}{},{}", letters(1), u8::from(first == right)));
+        }
+    }
+    table("query,document,grade", rows.into_iter())
+}
+
+#[test]
+fn a_cross_encoder_ranks_by_points_by_pairs_and_by_lists() {
+    for (loss, device) in [
+        ("bce", DeviceChoice::Cpu),
+        ("ranknet", DeviceChoice::Gpu),
+        ("margin", DeviceChoice::Cpu),
+        ("listnet", DeviceChoice::Cpu),
+    ] {
+        let mut desk = Desk::with(device, tiny::bert_files(), graded(160));
+        let ranking = || RunConfig {
+            loss: Some(loss.into()),
+            val_size: 40.0,
+            max_steps: 300,
+            eval_steps: 100,
+            ..config()
+        };
+        desk.train(ranking());
+        assert!(desk.summary().finished);
+        assert_eq!(started(&desk).task, Task::Ranking);
+        let report = report(&desk);
+        let evals = desk.evals();
+        let (ndcg, words) = (metric(&evals[3], "ndcg_at_10"), to_beat(&report, "ndcg_at_10"));
+        assert_eq!(report.against, "BM25");
+        assert!(ndcg > 0.95 && ndcg > words + 0.1, "{loss}: {ndcg} over {words}");
+        assert_eq!(report.verdict, Some(Verdict::Better), "{}", report.sentence);
+        let table = predictions(&desk);
+        assert_eq!((table.rows.len(), table.columns[1].as_str()), (40, "ndcg_at_10"));
+        let mut other = reloaded(&mut desk, device, tiny::bert_files(), graded(160));
+        let score = |desk: &mut Desk| block_on(desk.session.evaluate(&ranking(), &mut |_, _| ())).expect("a score");
+        assert_eq!(score(&mut desk), score(&mut other));
+    }
+}
+
+#[test]
+fn a_bi_encoder_finds_what_shares_no_word_with_the_query() {
+    let data = || {
+        let mut generator = Generator::new(17, "rows");
+        let rows = (0..120).map(move |_| {
+            let places: Vec<usize> = (0..3).map(|_| generator.below(5)).collect();
+            let word = |letters: &[u8]| -> String { places.iter().map(|&at| char::from(letters[at])).collect() };
+            format!("{},{}", word(b"cdefg"), word(b"hijkl"))
+        });
+        table("query,positive", rows)
+    };
+    let mut desk = bert(data());
+    desk.train(RunConfig {
+        val_size: 30.0,
+        ..config()
+    });
+    assert!(desk.summary().finished);
+    let info = started(&desk);
+    assert_eq!((info.task, info.loss.as_str()), (Task::Embedding, "infonce"));
+    let report = report(&desk);
+    let (ndcg, baseline) = (metric(&desk.evals()[3], "ndcg_at_10"), to_beat(&report, "ndcg_at_10"));
+    assert!(ndcg > 0.7 && ndcg > baseline + 0.2, "{ndcg} over {baseline}");
+    let names: Vec<&str> = report.baselines.iter().map(|baseline| baseline.name.as_str()).collect();
+    assert_eq!(names, ["BM25", "untouched model"]);
+    assert_eq!(report.verdict, Some(Verdict::Better), "{}", report.sentence);
+    let mut other = reloaded(&mut desk, DeviceChoice::Cpu, tiny::bert_files(), data());
+    assert_eq!(scored(&mut desk), scored(&mut other));
+
+    let none = table(
+        "query,document,grade",
+        ["ab,cd,1".to_owned(), "ab,ef,many".to_owned()].into_iter(),
+    );
+    let mut desk = bert(none);
+    desk.train(config());
+    let error = failure(&desk);
+    let place = (error.file.as_deref(), error.row, error.field.as_deref());
+    assert_eq!(place, (Some("rows.csv"), Some(3), Some("grade")), "{error}");
+}
+
+/// Prompts that name a letter; the chosen answer says it, the rejected one another.
+fn preferences() -> Source {
+    let mut generator = Generator::new(19, "rows");
+    let rows = (0..80).map(|_| {
+        let letters = ["a", "b", "c", "d"];
+        let right = generator.below(4);
+        let wrong = (right + 1 + generator.below(3)) % 4;
+        let said = |letter: usize| format!(" {}.", letters[letter].repeat(3));
+        serde_json::json!({ "prompt": format!("say {}", letters[right]), "chosen": said(right), "rejected": said(wrong) })
+    });
+    lines(rows.collect::<Vec<_>>().into_iter())
+}
+
+#[test]
+fn dpo_prefers_what_was_chosen_and_starts_from_the_model_itself() {
+    let config = || RunConfig {
+        learning_rate: 5e-3,
+        max_steps: 80,
+        eval_steps: 40,
+        val_size: 20.0,
+        ..config()
+    };
+    for (kind, device) in [
+        (FinetuningType::Lora, DeviceChoice::Cpu),
+        (FinetuningType::Lora, DeviceChoice::Gpu),
+        (FinetuningType::Full, DeviceChoice::Cpu),
+    ] {
+        let mut desk = Desk::with(device, tiny::model_files(), preferences());
+        desk.train(RunConfig {
+            finetuning_type: kind,
+            learning_rate: if kind == FinetuningType::Full { 1e-3 } else { 5e-3 },
+            ..config()
+        });
+        assert!(desk.summary().finished);
+        let info = started(&desk);
+        assert_eq!((info.task, info.loss.as_str()), (Task::Preference, "dpo"));
+        let evals = desk.evals();
+        // Untouched, policy and reference are one: -log sigma(0).
+        assert!(
+            (evals[0].loss - std::f64::consts::LN_2).abs() < 1e-4,
+            "{}",
+            evals[0].loss
+        );
+        assert!(metric(&evals[0], "reward_margin").abs() < 1e-4);
+        let (accuracy, margin) = (
+            metric(&evals[2], "preference_accuracy"),
+            metric(&evals[2], "reward_margin"),
+        );
+        let before = to_beat(&report(&desk), "preference_accuracy");
+        assert!(
+            accuracy > 0.9 && accuracy > before + 0.2 && margin > 0.1,
+            "{accuracy} over {before}, {margin}"
+        );
+    }
+
+    let rows = [
+        serde_json::json!({ "prompt": "say a", "chosen": "a", "rejected": "b" }),
+        serde_json::json!({ "prompt": "say b", "chosen": "b" }),
+    ];
+    let mut desk = Desk::with(DeviceChoice::Cpu, tiny::model_files(), lines(rows.into_iter()));
+    desk.train(config());
+    let error = failure(&desk);
+    let place = (error.file.as_deref(), error.row, error.field.as_deref());
+    assert_eq!(place, (Some("rows.jsonl"), Some(2), Some("rejected")), "{error}");
+}

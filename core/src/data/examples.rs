@@ -1,7 +1,7 @@
 //! From rows to examples: tokens and, token by token, what is learnt.
 
 use super::layout::{Layout, Piece, layout};
-use super::{Dataset, Form, Row};
+use super::{Content, Dataset, Form, Row};
 use crate::chat::{ChatTemplate, assistant_mask};
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
@@ -71,6 +71,8 @@ pub struct Example {
     pub aim: Aim,
     /// Further texts of the same row: the documents of a query, the answer that was rejected.
     pub others: Vec<Example>,
+    /// Of rankings, the query and its documents as the file has them.
+    pub texts: Vec<String>,
 }
 
 impl Example {
@@ -384,6 +386,64 @@ fn tokenize(
         (Layout::Chat(_), None) => return Err(Error::internal("a conversation was laid out without a template")),
     }
     Ok(tokens)
+}
+
+/// Reads rows one by one, for tasks that need several of them in an example.
+pub(super) struct Reader<'a> {
+    tokenizer: &'a Tokenizer,
+    template: Option<&'a ChatTemplate>,
+    specials: Specials,
+    eos: Option<u32>,
+    settings: &'a Settings,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(
+        tokenizer: &'a Tokenizer,
+        template: Option<&'a ChatTemplate>,
+        settings: &'a Settings,
+    ) -> Result<Self> {
+        let eos = tokenizer.eos_token_ids().first().copied();
+        Ok(Self {
+            tokenizer,
+            template,
+            specials: Specials::of(tokenizer)?,
+            eos: eos.filter(|_| settings.add_eos),
+            settings,
+        })
+    }
+
+    /// The row as it would stand alone, cut; `None` where nothing that is learnt is left.
+    pub(super) fn example(&self, number: usize, content: &Content) -> Result<Option<Example>> {
+        let row = Row {
+            number,
+            content: content.clone(),
+        };
+        let answers_only = self.settings.completion_only_loss;
+        let tokens = tokenize(
+            &row,
+            self.tokenizer,
+            self.template,
+            &self.specials,
+            self.eos,
+            answers_only,
+        )?;
+        let cutoff = self.settings.cutoff_len;
+        if tokens.first_target().is_none_or(|at| at >= cutoff) {
+            return Ok(None);
+        }
+        let truncated = tokens.ids.len() > cutoff;
+        let Tokens { mut ids, mut labels } = tokens;
+        ids.truncate(cutoff);
+        labels.truncate(cutoff);
+        Ok(Some(Example {
+            input_ids: ids,
+            labels,
+            row: number,
+            truncated,
+            ..Example::default()
+        }))
+    }
 }
 
 /// The end-of-text token, unless the tokens end with it already (some tokenizers add it by themselves).

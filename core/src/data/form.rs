@@ -1,7 +1,7 @@
 //! Records to rows: which columns mean what, decided once for a file; and every way in which a row can be wrong.
 
 use super::parse::{Record, Records, Skipped, Table, kind};
-use super::{Content, Form, Instruction, Row, labelled};
+use super::{Content, Form, Instruction, Row, labelled, preferred, tagged};
 use crate::error::{Error, Result};
 use crate::protocol::Message;
 use serde_json::Value;
@@ -17,6 +17,12 @@ const PAIRS: &[(&str, &str)] = &[
     ("query", "response"),
     ("query", "answer"),
     ("input", "output"),
+    ("source", "target"),
+    ("document", "summary"),
+    ("article", "highlights"),
+    ("text", "summary"),
+    ("query", "positive"),
+    ("anchor", "positive"),
 ];
 
 /// Names of the column that holds the answer of an `instruction`.
@@ -28,6 +34,10 @@ enum Plan {
     Conversation(String),
     Pair(String, String),
     Alpaca(String),
+    /// A prompt with a better and a worse answer: the better one.
+    Preferred,
+    /// Words in a list.
+    Words(String),
 }
 
 /// The form, the rows and the columns of a file.
@@ -111,6 +121,12 @@ fn plan(table: &Table, notes: &mut Vec<String>) -> Result<(Form, Plan)> {
     if let Some(text) = ["text", "content"].iter().find(|name| has(name)) {
         return Ok((Form::Text, Plan::Text(text.to_string())));
     }
+    if has("chosen") && has("rejected") {
+        return Ok((Form::PromptCompletion, Plan::Preferred));
+    }
+    if let Some(words) = tagged::words(&keys) {
+        return Ok((Form::Text, Plan::Words(words)));
+    }
     // Files of other tasks: what a model that continues texts would learn from them.
     if let Some((prompt, completion)) = labelled::pair(&keys) {
         return Ok((Form::PromptCompletion, Plan::Pair(prompt, completion)));
@@ -149,6 +165,8 @@ impl Plan {
             Self::Text(text) => vec![text.clone()],
             Self::Conversation(list) => vec![list.clone(), "system".to_string()],
             Self::Pair(prompt, completion) => vec![prompt.clone(), completion.clone()],
+            Self::Preferred => ["prompt", "chosen", "rejected"].map(String::from).into(),
+            Self::Words(words) => vec![words.clone()],
             Self::Alpaca(output) => {
                 let mut columns: Vec<String> = ["system", "history", "instruction", "input"].map(String::from).into();
                 columns.push(output.clone());
@@ -165,6 +183,8 @@ impl Plan {
                 prompt: optional(record, prompt)?,
                 completion: required(record, completion)?,
             },
+            Self::Preferred => preferred::content(record, "chosen")?,
+            Self::Words(words) => Content::Text(tagged::list(record, words)?.join(" ")),
             Self::Alpaca(output) => Content::Instruction(Instruction {
                 system: optional(record, "system")?,
                 history: history(record)?,
@@ -257,6 +277,21 @@ fn conversation(record: &Record, column: &str) -> Result<Vec<Message>> {
             content: system,
         });
     }
+    messages.extend(conversation_of(turns, column)?);
+    let answers = messages
+        .iter()
+        .any(|message| message.role == "assistant" && !message.content.trim().is_empty());
+    if !answers {
+        let error = Error::data("the conversation has no answer of the assistant").field(column);
+        return Err(error.remedy("Add a turn with the role assistant, or delete the row."));
+    }
+    Ok(messages)
+}
+
+/// Turns of a conversation, from the list in `column`.
+pub(super) fn conversation_of(turns: &[Value], column: &str) -> Result<Vec<Message>> {
+    let remedy = "It must be a list of turns, like [{\"role\": \"user\", \"content\": \"…\"}, …].";
+    let mut messages = Vec::with_capacity(turns.len());
     for (index, turn) in turns.iter().enumerate() {
         let place = |name: &str| format!("{column}[{index}].{name}");
         let find = |names: [&str; 2]| names.iter().find_map(|name| turn.get(name));
@@ -270,13 +305,6 @@ fn conversation(record: &Record, column: &str) -> Result<Vec<Message>> {
             role: role_name(role).map_err(|error| error.field(place("role")))?,
             content,
         });
-    }
-    let answers = messages
-        .iter()
-        .any(|message| message.role == "assistant" && !message.content.trim().is_empty());
-    if !answers {
-        let error = Error::data("the conversation has no answer of the assistant").field(column);
-        return Err(error.remedy("Add a turn with the role assistant, or delete the row."));
     }
     Ok(messages)
 }

@@ -18,6 +18,8 @@ pub enum LabelKind {
     Labels,
     /// Numbers, one a label column (or a list in one).
     Numbers,
+    /// One class of several for each word.
+    Tags,
 }
 
 /// Mean and deviation of the numbers of a regression, one pair a target: a scaled number is (y − mean) / deviation.
@@ -139,7 +141,7 @@ impl Labelled {
                 };
                 Ok((0..width).map(name).collect())
             }
-            LabelKind::Class | LabelKind::Labels => {
+            LabelKind::Class | LabelKind::Labels | LabelKind::Tags => {
                 let mut names = BTreeSet::new();
                 for row in &self.rows {
                     let found = match kind {
@@ -209,7 +211,7 @@ impl Labelled {
                 }
                 Ok(flags)
             }
-            LabelKind::Labels => several(&row.values[0]).and_then(|applying| {
+            LabelKind::Labels | LabelKind::Tags => several(&row.values[0]).and_then(|applying| {
                 let mut flags = vec![0.0; names.len()];
                 for name in applying {
                     flags[place(&name)?] = 1.0;

@@ -4,6 +4,7 @@
 //! the field. Tokens come from [`crate::tokenizer`], the layout of conversations from [`crate::chat`]. Nothing here
 //! knows a tensor; a [`Batch`] is plain numbers that the training loop sends to the device.
 
+mod answered;
 mod batch;
 mod encoding;
 mod examples;
@@ -12,12 +13,18 @@ mod labelled;
 mod labels;
 mod layout;
 mod parse;
+mod preferred;
+mod ranked;
+mod tagged;
 
+pub use answered::answered_examples;
 pub use batch::{Batch, Cursor, PaddingSide, collate, order, split};
 pub use examples::{Aim, Example, Examples, IGNORE, Settings, examples, preview};
 pub use labelled::{Columns, Labelled, LabelledRow};
 pub use labels::{Answer, LabelKind, Scaling, labelled_examples};
 pub use layout::prompt_text;
+pub use ranked::{Ranked, RankedQuery, paired_examples, separate_examples};
+pub use tagged::{Tagged, TaggedRow, tagged_examples};
 
 use crate::error::{Error, Result};
 use crate::protocol::{DataInfo, Message};

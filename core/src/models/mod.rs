@@ -836,6 +836,43 @@ impl Model {
         head::mean_of_tokens(self.hidden(&pass, batch), batch)
     }
 
+    /// log p of each row's labels, summed over its tokens → \[B, 1\]; 0 of a row without any. Decoders only.
+    pub(crate) fn answer_log_probs(
+        &self,
+        leaves: &Leaves,
+        batch: &Batch,
+        use_adapter: bool,
+        dropout_seed: Option<u64>,
+    ) -> Tensor<2> {
+        let pass = &Pass {
+            leaves,
+            use_adapter,
+            dropout_seed,
+        };
+        let hidden = self.hidden(pass, batch);
+        let mut sums = Vec::with_capacity(batch.rows);
+        for (row, labels) in batch.labels.chunks(batch.tokens).enumerate() {
+            let counted = labels.iter().enumerate().skip(1).filter(|(_, label)| **label >= 0);
+            let (places, targets): (Vec<i32>, Vec<f32>) = counted
+                .map(|(t, &label)| ((row * batch.tokens + t - 1) as i32, label as f32))
+                .unzip();
+            if places.is_empty() {
+                sums.push(Tensor::zeros([1], &self.device));
+                continue;
+            }
+            let count = places.len();
+            let places = Tensor::<1, Int>::from_data(TensorData::new(places, [count]), &self.device);
+            let targets = Tensor::from_data(TensorData::new(targets, [count]), &self.device);
+            let form = VocabularyForm {
+                scale: 1.0,
+                soft_cap: self.architecture.logit_cap(),
+            };
+            let Output { hidden, matrix, bias } = self.output(hidden.clone().select(0, places), pass);
+            sums.push(matrix.vocabulary_loss(hidden, bias, targets, form, leaves).neg());
+        }
+        Tensor::cat(sums, 0).reshape([batch.rows, 1])
+    }
+
     /// The last layer's hidden states \[B·T, C\], as the model's head reads them.
     pub fn hidden_states(&self, leaves: &Leaves, batch: &Batch, use_adapter: bool) -> Tensor<2> {
         let pass = Pass {
@@ -1018,9 +1055,14 @@ fn with_head(task: Task, head: &Head, config: &AdapterConfig) -> AdapterConfig {
     let task_type = match task {
         Task::SequenceClassification => "SEQ_CLS",
         Task::TokenClassification => "TOKEN_CLS",
-        _ => return config,
+        Task::Seq2SeqLm => "SEQ_2_SEQ_LM",
+        Task::Features => "FEATURE_EXTRACTION",
+        Task::CausalLm | Task::MaskedLm => return config,
     };
     config.task_type = Some(task_type.into());
+    if !matches!(head, Head::Classifier(_)) {
+        return config;
+    }
     let saved = config.modules_to_save.get_or_insert_default();
     let mut names = HEADS.map(str::to_owned).to_vec();
     // What was drawn with the head is not in the checkpoint, so it goes with the adapter.

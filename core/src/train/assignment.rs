@@ -1,17 +1,18 @@
 //! What a run is to do, decided from its settings, the model's own head and the data: the task, the labels, the loss, the
 //! metric, and the head that the model needs for them.
 
-use super::evaluation::HeldOut;
+use super::evaluation::{HeldOut, collate};
 use super::loaded::Loaded;
 use super::objective::Objective;
+use super::retrieval::Corpus;
 use crate::config::RunConfig;
 use crate::data::{self, Aim, Answer, Columns, Dataset, Example, Form, LabelKind, Labelled, Scaling};
 use crate::error::{Error, Result};
-use crate::finetune::Emit;
-use crate::loss::{WeightedSum, usual};
+use crate::finetune::{Emit, Host};
+use crate::loss::{Loss, WeightedSum, usual};
 use crate::metrics::answers::{Answers, metric_names};
 use crate::models::head::{self, RUN_KEY};
-use crate::models::{self, Model, Problem};
+use crate::models::{self, Model, Problem, read};
 use crate::protocol::{Event, Stage};
 use crate::spelling::nearest;
 use crate::task::Task;
@@ -138,7 +139,18 @@ impl Assignment {
         let mut assignment = Self::plain(config, task)?;
         assignment.columns = columns;
         assignment.notes = notes;
-        if let Some(kind) = label_kind(task) {
+        if task == Task::TokenClassification {
+            let tagged = dataset.tagged(&assignment.columns)?;
+            let own_names = own
+                .names()
+                .filter(|names| own.task() == Some(task) && tagged.fits(names));
+            assignment.fresh = own_names.is_none();
+            let names = own_names.map_or_else(|| tagged.names(), Ok)?;
+            assignment.answer = Some(Answer {
+                kind: LabelKind::Tags,
+                names,
+            });
+        } else if let Some(kind) = label_kind(task) {
             let labelled = dataset.labelled(&assignment.columns)?;
             let kept = own.names().filter(|_| own.task() == Some(task)).and_then(|names| {
                 let answer = Answer { kind, names };
@@ -277,9 +289,42 @@ impl Assignment {
         optional: bool,
         emit: Emit<'_>,
     ) -> Result<Vec<Example>> {
-        let Some(answer) = &self.answer else {
-            return loaded.examples(dataset, config, emit);
-        };
+        let tokenizer = loaded.tokenizer()?;
+        let cutoff = config.cutoff_len.min(loaded.model.info.max_position_embeddings);
+        match self.task() {
+            Task::Generation if loaded.own.task != models::Task::Seq2SeqLm => {
+                return loaded.examples(dataset, config, emit);
+            }
+            Task::Generation => {
+                let settings = data::Settings::new(config, dataset);
+                let mut progress = |done, total| emit(tokenizing(done, total), None);
+                return data::answered_examples(dataset, tokenizer, &settings, &mut progress);
+            }
+            Task::TokenClassification => {
+                let tagged = dataset.tagged(&self.columns)?;
+                let names = self
+                    .answer
+                    .as_ref()
+                    .map(|answer| answer.names.as_slice())
+                    .unwrap_or_default();
+                let mut progress = |done, total| emit(tokenizing(done, total), None);
+                return data::tagged_examples(&tagged, names, tokenizer, cutoff, &mut progress);
+            }
+            Task::Ranking => return data::paired_examples(&dataset.ranked()?, tokenizer, cutoff),
+            Task::Embedding => return data::separate_examples(&dataset.ranked()?, tokenizer, cutoff),
+            Task::Preference => {
+                let settings = data::Settings::new(config, dataset);
+                let template = loaded.files.chat_template.as_ref();
+                let (examples, dropped) = dataset.preferences(tokenizer, template, &settings)?;
+                if dropped > 0 {
+                    let message = format!("Dropped rows whose answers start beyond cutoff_len: {dropped}.");
+                    emit(Event::Warning { message }, None);
+                }
+                return Ok(examples);
+            }
+            Task::Classification | Task::MultiLabel | Task::Regression => {}
+        }
+        let answer = self.answer.as_ref();
         let labelled = self.labelled(dataset, optional)?;
         for message in &labelled.notes {
             emit(
@@ -289,19 +334,8 @@ impl Assignment {
                 None,
             );
         }
-        let answer = (!labelled.labels.is_empty() || !optional).then_some(answer);
-        let mut progress = |done, total| {
-            emit(
-                Event::Progress {
-                    stage: Stage::Tokenize,
-                    done,
-                    total,
-                },
-                None,
-            )
-        };
-        let tokenizer = loaded.tokenizer()?;
-        let cutoff = config.cutoff_len.min(loaded.model.info.max_position_embeddings);
+        let answer = answer.filter(|_| !labelled.labels.is_empty() || !optional);
+        let mut progress = |done, total| emit(tokenizing(done, total), None);
         let examples = data::labelled_examples(&labelled, answer, tokenizer, cutoff, &mut progress)?;
         let cut = examples.iter().filter(|example| example.truncated).count();
         if cut > 0 {
@@ -309,6 +343,41 @@ impl Assignment {
             emit(Event::Warning { message }, None);
         }
         Ok(examples)
+    }
+
+    /// Whether the file says what is right.
+    pub(crate) fn knows_answers(&self, dataset: &Dataset) -> bool {
+        match self.task() {
+            Task::TokenClassification => dataset.has_tags() || !self.columns.labels.is_empty(),
+            Task::Classification | Task::MultiLabel | Task::Regression => dataset.has_labels(&self.columns),
+            _ => true,
+        }
+    }
+
+    /// Puts the log-probabilities of the model that a preference run starts from on the answers.
+    pub(crate) async fn refer(&self, model: &Model, examples: &mut [Example], host: Host) -> Result<()> {
+        if self.task() != Task::Preference {
+            return Ok(());
+        }
+        let leaves = model.parameters.plain();
+        for example in examples {
+            let batch = collate(&[&*example], model);
+            let found = read(
+                model
+                    .answer_log_probs(&leaves, &batch, false, None)
+                    .reshape([batch.rows]),
+            )
+            .await?;
+            let [chosen, rejected] = found[..] else {
+                return Err(Error::internal("a preference has two answers"));
+            };
+            example.aim = Aim::Row(vec![chosen]);
+            for other in &mut example.others {
+                other.aim = Aim::Row(vec![rejected]);
+            }
+            (host.yield_now)().await;
+        }
+        Ok(())
     }
 
     fn labelled(&self, dataset: &Dataset, optional: bool) -> Result<Labelled> {
@@ -379,9 +448,68 @@ impl Assignment {
                     predicted: outputs.iter().copied().enumerate().map(unscaled).collect(),
                 }
             }
-            _ => return None,
+            Task::TokenClassification => {
+                let probabilities = softmax(outputs, width);
+                let truth = examples.iter().flat_map(|example| match &example.aim {
+                    Aim::Tokens(labels) => labels.as_slice(),
+                    _ => &[],
+                });
+                Answers::Classes {
+                    classes: width,
+                    truth: truth
+                        .filter(|&&label| label >= 0)
+                        .map(|&class| class as usize)
+                        .collect(),
+                    predicted: probabilities.chunks(width).map(largest).collect(),
+                    probabilities,
+                }
+            }
+            Task::Ranking => {
+                let mut scores = outputs.iter().map(|&score| f64::from(score));
+                Answers::Lists(lists(examples, |texts| scores.by_ref().take(texts).collect()))
+            }
+            Task::Embedding => Corpus::of(examples).by_vectors(outputs, width),
+            Task::Preference => {
+                let beta = self.objective.loss.terms().iter().find_map(|term| match term.loss {
+                    Loss::Dpo { beta, .. } => Some(beta),
+                    _ => None,
+                });
+                let reference: Vec<f64> = references(examples);
+                let reward = |(policy, reference): (&f32, f64)| beta.unwrap_or(0.1) * (f64::from(*policy) - reference);
+                let rewards: Vec<f64> = outputs.iter().zip(reference).map(reward).collect();
+                Answers::Pairs(rewards.chunks(2).map(|pair| (pair[0], pair[pair.len() - 1])).collect())
+            }
         })
     }
+}
+
+fn tokenizing(done: u64, total: u64) -> Event {
+    let stage = Stage::Tokenize;
+    Event::Progress { stage, done, total }
+}
+
+/// The grades of each query's documents, behind scores that `scores` gives for so many of them.
+pub(crate) fn lists(examples: &[Example], mut scores: impl FnMut(usize) -> Vec<f64>) -> Vec<(Vec<f64>, Vec<f64>)> {
+    let of = |example: &Example| {
+        let documents = std::iter::once(example).chain(&example.others);
+        let grades: Vec<f64> = documents
+            .flat_map(|document| match &document.aim {
+                Aim::Row(grades) => grades.as_slice(),
+                _ => &[],
+            })
+            .map(|&grade| f64::from(grade))
+            .collect();
+        (scores(grades.len()), grades)
+    };
+    examples.iter().map(of).collect()
+}
+
+/// The log-probabilities by the reference of all answers, chosen and rejected in turn.
+pub(crate) fn references(examples: &[Example]) -> Vec<f64> {
+    lists(examples, |_| Vec::new())
+        .into_iter()
+        .flat_map(|(_, both)| both)
+        .collect()
 }
 
 /// The task: the run's word, the model's head, or what the data look like.
@@ -393,7 +521,30 @@ fn decide(
     notes: &mut Vec<String>,
 ) -> Result<Task> {
     let said = config.task.or(config.problem_type.map(|problem| problem.task()));
-    if let Some(task) = said.or_else(|| own.task()) {
+    // A head with one output scores pairs where the data ranks.
+    let scores_pairs = own.task() == Some(Task::Regression) && dataset.has_ranking();
+    if let Some(task) = said.or_else(|| own.task().filter(|_| !scores_pairs)) {
+        return Ok(task);
+    }
+    let continues = own.task == models::Task::CausalLm;
+    if own.task == models::Task::Seq2SeqLm {
+        return Ok(Task::Generation);
+    }
+    let by_data = if dataset.has_tags() {
+        Some((Task::TokenClassification, "words with classes"))
+    } else if dataset.has_preferences() && continues {
+        Some((Task::Preference, "chosen and rejected answers"))
+    } else if dataset.names_positives() && !scores_pairs {
+        Some((Task::Embedding, "queries with positives"))
+    } else if dataset.has_ranking() {
+        Some((Task::Ranking, "queries with graded documents"))
+    } else {
+        None
+    };
+    if let Some((task, because)) = by_data {
+        notes.push(format!(
+            "The task is {task}, because the data has {because}; set task to choose another."
+        ));
         return Ok(task);
     }
     // Decoders learn texts unless a text stands beside a label.
@@ -404,6 +555,7 @@ fn decide(
             LabelKind::Class => Task::Classification,
             LabelKind::Labels => Task::MultiLabel,
             LabelKind::Numbers => Task::Regression,
+            LabelKind::Tags => Task::TokenClassification,
         };
         notes.push(format!(
             "The task is {task}, because the data has a column '{}'; set task to choose another.",
@@ -417,7 +569,12 @@ fn decide(
 fn check_model(task: Task, own: &OwnHead, model: &Model) -> Result<()> {
     let kind = &model.info.model_type;
     match (task, own.task) {
-        (Task::Generation, models::Task::CausalLm) => Ok(()),
+        (Task::Generation, models::Task::CausalLm | models::Task::Seq2SeqLm)
+        | (Task::Preference, models::Task::CausalLm) => Ok(()),
+        (Task::Preference, _) => Err(
+            Error::model(format!("a {kind} model of this kind does not continue texts"))
+                .remedy("Load a Llama or a GPT-2."),
+        ),
         (Task::Generation, _) => {
             let what = format!("a {kind} model of this kind does not predict the next token");
             Err(Error::model(what).remedy(
@@ -434,6 +591,7 @@ fn check_model(task: Task, own: &OwnHead, model: &Model) -> Result<()> {
 
 fn label_kind(task: Task) -> Option<LabelKind> {
     match task {
+        Task::TokenClassification => Some(LabelKind::Tags),
         Task::Classification => Some(LabelKind::Class),
         Task::MultiLabel => Some(LabelKind::Labels),
         Task::Regression => Some(LabelKind::Numbers),

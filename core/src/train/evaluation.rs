@@ -148,17 +148,27 @@ async fn score_batch(
     let numbers = read(Tensor::cat(vec![loss, outputs.reshape([rows * width])], 0)).await?;
     found.loss += numbers.first().copied().map_or(0.0, f64::from);
     found.width = width;
-    let values = numbers.get(1..).unwrap_or_default();
+    keep(
+        numbers.get(1..).unwrap_or_default(),
+        width,
+        objective,
+        batch,
+        &mut found.values,
+    );
+    Ok(())
+}
+
+/// Takes what counts of a batch's outputs: of token classification, the words' first tokens.
+fn keep(values: &[f32], width: usize, objective: &Objective, batch: &Batch, kept: &mut Vec<f32>) {
     if objective.task != Task::TokenClassification {
-        found.values.extend_from_slice(values);
-        return Ok(());
+        kept.extend_from_slice(values);
+        return;
     }
     for (token, label) in values.chunks(width).zip(&batch.labels) {
         if *label != IGNORE {
-            found.values.extend_from_slice(token);
+            kept.extend_from_slice(token);
         }
     }
-    Ok(())
 }
 
 /// What the model answers to rows without labels.
@@ -174,7 +184,8 @@ pub(crate) async fn answer(
         let outputs = objective.outputs(model, &leaves, batch, None)?;
         let [rows, found] = outputs.dims();
         width = found;
-        values.extend(read(outputs.reshape([rows * found])).await?);
+        let numbers = read(outputs.reshape([rows * found])).await?;
+        keep(&numbers, width, objective, batch, &mut values);
         (host.yield_now)().await;
     }
     Ok((values, width))

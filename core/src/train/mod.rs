@@ -13,6 +13,7 @@ pub mod objective;
 pub mod optim;
 pub mod pace;
 pub(crate) mod report;
+pub(crate) mod retrieval;
 pub mod schedule;
 pub mod step;
 pub(crate) mod untuned;

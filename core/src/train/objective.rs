@@ -6,7 +6,7 @@
 use crate::data::Batch;
 use crate::error::{Error, Result};
 use crate::loss::ranking::Lists;
-use crate::loss::{Compared, WeightedSum, usual};
+use crate::loss::{Compared, Loss, Term, WeightedSum, usual};
 use crate::models::{Leaves, Model};
 use crate::task::Task;
 use burn::tensor::{Int, Tensor, TensorData};
@@ -44,6 +44,11 @@ impl Objective {
             _ => batch.rows,
         };
         let width = model.labels().unwrap_or(1);
+        let width = if matches!(self.task, Task::Embedding | Task::Preference) {
+            1
+        } else {
+            width
+        };
         let none = Tensor::zeros([rows, width], model.device());
         self.compared(none, batch, |compared| self.loss.counts(compared))
     }
@@ -71,7 +76,8 @@ impl Objective {
         let logits = || model.class_logits(leaves, batch, seed);
         let outputs = match self.task {
             Task::Embedding => Some(model.vectors(leaves, batch, true, seed)),
-            Task::Preference | Task::Generation => None,
+            Task::Preference => Some(model.answer_log_probs(leaves, batch, true, seed)),
+            Task::Generation => None,
             _ => logits(),
         };
         outputs.ok_or_else(|| Error::internal(format!("the model has no head for {}", self.task)))
@@ -139,7 +145,14 @@ impl Objective {
                 })
             }
             Task::Embedding => {
-                let negatives = texts(batch, |text| text > 1);
+                // A triplet has one negative, in-batch losses take all there are.
+                let one = |term: &Term| matches!(term.loss, Loss::Triplet { .. });
+                let last = if self.loss.terms().iter().any(one) {
+                    2
+                } else {
+                    usize::MAX
+                };
+                let negatives = texts(batch, |text| text > 1 && text <= last);
                 of(&Compared::Vectors {
                     queries: rows_of(&outputs, &texts(batch, |text| text == 0)),
                     documents: rows_of(&outputs, &texts(batch, |text| text == 1)),

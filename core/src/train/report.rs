@@ -2,9 +2,10 @@
 
 use super::assignment::Assignment;
 use super::evaluation::Scored;
+use super::retrieval::Corpus;
 use super::untuned::Untuned;
 use crate::baseline::comparison::{Bootstrap, Comparison, Direction, Verdict};
-use crate::data::{Answer, Example};
+use crate::data::{Aim, Answer, Example};
 use crate::error::{Error, Result};
 use crate::metrics::answers::{Answers, direction};
 use crate::protocol::{CalibrationBin, ClassRow, Predictions, Report};
@@ -107,6 +108,11 @@ pub(crate) fn predictions(
     examples: &[Example],
     tokenizer: &Tokenizer,
 ) -> Result<Predictions> {
+    // A bi-encoder's queries may be fewer than its examples, and all documents are everyone's.
+    let is_corpus = examples
+        .iter()
+        .any(|example| example.texts.len() == example.others.len() + 1);
+    let corpus = is_corpus.then(|| Corpus::of(examples));
     let names = answer.map(|answer| answer.names.as_slice()).unwrap_or_default();
     let name = |class: usize| names.get(class).cloned().unwrap_or_else(|| class.to_string());
     let mut columns: Vec<String> = Vec::new();
@@ -122,7 +128,7 @@ pub(crate) fn predictions(
             columns.extend(["label", "prediction", "confidence", "probability_of_label"].map(String::from));
             for (row, &answer) in predicted.iter().enumerate() {
                 let of = |class: usize| probabilities.get(row * classes + class).copied().unwrap_or(f64::NAN);
-                let truth = truth.get(row).copied();
+                let truth = truth.get(row).copied().filter(|_| right);
                 let fields = vec![
                     truth.map(name).unwrap_or_default(),
                     name(answer),
@@ -179,9 +185,31 @@ pub(crate) fn predictions(
                 rows.push((error, fields));
             }
         }
-        Answers::Lists(_) | Answers::Pairs(_) => {}
+        Answers::Lists(lists) => {
+            columns.extend(["ndcg_at_10", "rank_of_first_relevant", "first_document"].map(String::from));
+            for (query, (scores, _)) in lists.iter().enumerate() {
+                let one = answers.pick(&[query]);
+                let (ndcg, reciprocal) = (one.value("ndcg_at_10"), one.value("mrr"));
+                let rank = if reciprocal > 0.0 {
+                    number(1.0 / reciprocal)
+                } else {
+                    String::new()
+                };
+                let first = (0..scores.len()).max_by(|a, b| scores[*a].total_cmp(&scores[*b]));
+                let document = first.and_then(|place| document(examples, query, place, corpus.as_ref()));
+                rows.push((1.0 - ndcg, vec![number(ndcg), rank, document.unwrap_or_default()]));
+            }
+        }
+        Answers::Pairs(pairs) => {
+            columns.extend(["reward_of_chosen", "reward_of_rejected", "margin"].map(String::from));
+            for (chosen, rejected) in pairs {
+                let fields = vec![number(*chosen), number(*rejected), number(chosen - rejected)];
+                rows.push((rejected - chosen, fields));
+            }
+        }
     }
-    let mut order: Vec<usize> = (0..rows.len().min(examples.len())).collect();
+    let texts = texts(answers, examples, corpus.as_ref(), tokenizer)?;
+    let mut order: Vec<usize> = (0..rows.len().min(texts.len())).collect();
     if right {
         order.sort_by(|a, b| rows[*b].0.total_cmp(&rows[*a].0));
     }
@@ -194,13 +222,47 @@ pub(crate) fn predictions(
         rows: Vec::with_capacity(order.len()),
     };
     for place in order {
-        let text = tokenizer.decode(&examples[place].input_ids, true)?;
-        let mut fields = vec![examples[place].row.to_string()];
+        let (row, text) = &texts[place];
+        let mut fields = vec![row.to_string()];
         fields.append(&mut rows[place].1);
         fields.push(text.chars().take(TEXT).collect());
         table.rows.push(fields);
     }
     Ok(table)
+}
+
+/// The row and the text of each answer.
+fn texts(
+    answers: &Answers,
+    examples: &[Example],
+    corpus: Option<&Corpus>,
+    tokenizer: &Tokenizer,
+) -> Result<Vec<(usize, String)>> {
+    let mut found = Vec::with_capacity(answers.units());
+    if let Some(corpus) = corpus {
+        return Ok(corpus.queries().map(|(row, query)| (row, query.to_owned())).collect());
+    }
+    for example in examples {
+        match (&example.aim, example.texts.first()) {
+            (Aim::Tokens(labels), _) => {
+                let words = example.input_ids.iter().zip(labels).filter(|(_, label)| **label >= 0);
+                for (id, _) in words {
+                    found.push((example.row, tokenizer.decode(&[*id], true)?));
+                }
+            }
+            (_, Some(query)) => found.push((example.row, query.clone())),
+            _ => found.push((example.row, tokenizer.decode(&example.input_ids, true)?)),
+        }
+    }
+    Ok(found)
+}
+
+/// The document with this number in the list of a query.
+fn document(examples: &[Example], query: usize, place: usize, corpus: Option<&Corpus>) -> Option<String> {
+    if let Some(corpus) = corpus {
+        return corpus.documents().get(place).map(ToString::to_string);
+    }
+    examples.get(query)?.texts.get(place + 1).cloned()
 }
 
 impl Predictions {

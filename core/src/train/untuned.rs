@@ -1,8 +1,10 @@
 //! What can be had without training: the answers that a tuned model has to beat, on the same validation rows.
 
-use super::assignment::Assignment;
+use super::assignment::{Assignment, lists, references};
 use super::evaluation::{HeldOut, collate};
+use super::retrieval::Corpus;
 use crate::baseline::constant::{majority_class, mean};
+use crate::baseline::lexical::Bm25;
 use crate::baseline::probe::{Features, NearestCentroid, Probe};
 use crate::data::{Aim, Example};
 use crate::error::Result;
@@ -26,9 +28,14 @@ pub(crate) struct Untuned {
 
 impl Untuned {
     pub(crate) fn scores(&self, task: Task) -> Baseline {
+        let mut metrics = self.answers.metrics(task);
+        if task == Task::Preference {
+            // Likelihoods are no rewards: only which is the larger can be compared.
+            metrics.retain(|metric| metric.name == "preference_accuracy");
+        }
         Baseline {
             name: self.name.to_owned(),
-            metrics: self.answers.metrics(task),
+            metrics,
         }
     }
 }
@@ -43,13 +50,10 @@ pub(crate) async fn untuned(
     stopped: &dyn Fn() -> bool,
     emit: Emit<'_>,
 ) -> Result<Vec<Untuned>> {
-    let Some(answer) = &assignment.answer else {
-        return Ok(Vec::new());
-    };
     if held_out.examples.is_empty() {
         return Ok(Vec::new());
     }
-    let width = answer.names.len();
+    let width = assignment.answer.as_ref().map_or(1, |answer| answer.names.len());
     let probed = &train[..train.len().min(PROBE_ROWS)];
     let (learnt, all, asked) = (labels(probed), labels(train), labels(&held_out.examples));
     let mut features = None;
@@ -130,7 +134,60 @@ pub(crate) async fn untuned(
                 ));
             }
         }
-        _ => {}
+        Task::TokenClassification => {
+            let numbers = |labels: &[f32]| -> Vec<usize> { labels.iter().map(|&class| class as usize).collect() };
+            let truth = numbers(&asked);
+            found.push((
+                "majority class",
+                Answers::Classes {
+                    classes: width,
+                    predicted: vec![majority_class(&numbers(&all))?; truth.len()],
+                    truth,
+                    probabilities: Vec::new(),
+                },
+            ));
+        }
+        Task::Ranking => {
+            let documents = held_out
+                .examples
+                .iter()
+                .flat_map(|example| example.texts.iter().skip(1));
+            let words = Bm25::new(&documents.map(String::as_str).collect::<Vec<_>>());
+            let mut start = 0;
+            let of = |example: &Example| {
+                let scores = words.scores(example.texts.first().map_or("", String::as_str));
+                let count = example.others.len() + 1;
+                start += count;
+                scores[start - count..start].to_vec()
+            };
+            let mut scores = held_out.examples.iter().map(of).collect::<Vec<_>>().into_iter();
+            let answered = lists(&held_out.examples, |_| scores.next().unwrap_or_default());
+            found.push(("BM25", Answers::Lists(answered)));
+        }
+        Task::Embedding => {
+            found.push(("BM25", Corpus::of(&held_out.examples).by_words()));
+            let leaves = model.parameters.plain();
+            let (mut values, mut width) = (Vec::new(), 1);
+            for batch in &held_out.batches {
+                if stopped() {
+                    return Ok(Vec::new());
+                }
+                let vectors = model.vectors(&leaves, batch, false, None);
+                width = vectors.dims()[1];
+                values.extend(read(vectors.reshape([batch.rows * width])).await?);
+                (host.yield_now)().await;
+            }
+            found.push((
+                "untouched model",
+                Corpus::of(&held_out.examples).by_vectors(&values, width),
+            ));
+        }
+        Task::Preference => {
+            let both = references(&held_out.examples);
+            let pairs = both.chunks_exact(2).map(|pair| (pair[0], pair[1]));
+            found.push(("untouched model's likelihood", Answers::Pairs(pairs.collect())));
+        }
+        Task::Generation => {}
     }
     Ok(found
         .into_iter()
@@ -142,6 +199,7 @@ pub(crate) async fn untuned(
 fn labels(examples: &[Example]) -> Vec<f32> {
     let of = |example: &Example| match &example.aim {
         Aim::Row(labels) => labels.clone(),
+        Aim::Tokens(labels) => labels.iter().filter(|&&label| label >= 0).map(|&l| l as f32).collect(),
         _ => Vec::new(),
     };
     examples.iter().flat_map(of).collect()

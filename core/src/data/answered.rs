@@ -1,0 +1,69 @@
+//! Rows of an encoder-decoder: a text that goes in, and the text that is to come out.
+
+use super::examples::{Aim, Example, IGNORE, Settings, Specials};
+use super::layout::{Layout, layout};
+use super::{Content, Dataset};
+use crate::error::{Error, Result};
+use crate::tokenizer::Tokenizer;
+
+/// Tokenizes every row: all in front of its last answer goes in, that answer comes out; both keep their starts and end with
+/// the tokenizer's own end. Calls `progress(rows done, rows)` as it goes.
+///
+/// # Errors
+/// A row that is one text without an answer; a tokenizer without an end of text.
+pub fn answered_examples(
+    dataset: &Dataset,
+    tokenizer: &Tokenizer,
+    settings: &Settings,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Vec<Example>> {
+    let specials = Specials::of(tokenizer)?;
+    let end = match (specials.after.as_slice(), tokenizer.eos_token_ids()) {
+        ([], [end, ..]) => vec![*end],
+        (after, _) => after.to_vec(),
+    };
+    let total = dataset.rows.len() as u64;
+    let mut examples = Vec::with_capacity(dataset.rows.len());
+    for (index, row) in dataset.rows.iter().enumerate() {
+        progress(index as u64, total);
+        let Some((source, target)) = parts(&row.content) else {
+            let error = Error::data("the row is one text, and this model answers a text with another");
+            let error = error.file(&dataset.name).row(row.number);
+            return Err(error.remedy("Give two columns, such as source and target."));
+        };
+        let cut = |text: &str, frame: usize| -> Result<(Vec<u32>, bool)> {
+            let mut ids = tokenizer.encode(text, false)?;
+            let room = settings.cutoff_len.saturating_sub(frame).max(1);
+            let truncated = ids.len() > room;
+            ids.truncate(room);
+            Ok((ids, truncated))
+        };
+        let (source, source_cut) = cut(&source, specials.before.len() + specials.after.len())?;
+        let (target, target_cut) = cut(&target, end.len())?;
+        let input_ids = [&specials.before[..], &source, &specials.after].concat();
+        let answer = [&target[..], &end].concat();
+        examples.push(Example {
+            labels: vec![IGNORE; input_ids.len()],
+            input_ids,
+            row: row.number,
+            truncated: source_cut || target_cut,
+            aim: Aim::Answer(answer.into_iter().map(|id| id as i32).collect()),
+            ..Example::default()
+        });
+    }
+    progress(total, total);
+    Ok(examples)
+}
+
+/// What goes in, and what comes out.
+fn parts(content: &Content) -> Option<(String, String)> {
+    if let Content::PromptCompletion { prompt, completion } = content {
+        return Some((prompt.clone(), completion.clone()));
+    }
+    let Layout::Pieces(pieces) = layout(content, false) else {
+        return None;
+    };
+    let last = pieces.iter().rposition(|piece| piece.answer)?;
+    let source = pieces[..last].iter().map(|piece| piece.text.as_str()).collect();
+    Some((source, pieces[last].text.clone()))
+}

@@ -1,0 +1,107 @@
+//! Rows of preferences: a prompt with the better and the worse of two answers.
+
+use super::examples::{Reader, Settings};
+use super::form::{conversation_of, required, text};
+use super::parse::Record;
+use super::{Content, Dataset, Example};
+use crate::chat::ChatTemplate;
+use crate::error::{Error, Result};
+use crate::protocol::Message;
+use crate::tokenizer::Tokenizer;
+use serde_json::Value;
+
+impl Dataset {
+    /// Whether the file has a better and a worse answer in each row.
+    pub fn has_preferences(&self) -> bool {
+        let keys = self.keys();
+        ["chosen", "rejected"]
+            .iter()
+            .all(|name| keys.iter().any(|key| key == name))
+    }
+
+    /// Each row as an example: the chosen answer with the rejected one behind it, learnt from their first token on.
+    ///
+    /// Rows without a part of both answers within the cutoff are left out; how many is the second result.
+    ///
+    /// # Errors
+    /// Other columns, a row without an answer, or with two that are the same.
+    pub fn preferences(
+        &self,
+        tokenizer: &Tokenizer,
+        template: Option<&ChatTemplate>,
+        settings: &Settings,
+    ) -> Result<(Vec<Example>, usize)> {
+        let located = |error: Error| error.file(&self.name);
+        if !self.has_preferences() {
+            let what = format!("no columns of preferences among: {}", self.columns.join(", "));
+            return Err(located(
+                Error::data(what).remedy("Name them prompt, chosen and rejected."),
+            ));
+        }
+        let reader = Reader::new(tokenizer, template, settings)?;
+        let (mut examples, mut dropped) = (Vec::new(), 0);
+        for record in &self.table()?.rows {
+            let read =
+                |column: &str| -> Result<Option<Example>> { reader.example(record.number, &content(record, column)?) };
+            let both = || -> Result<(Option<Example>, Option<Example>)> {
+                if record.fields.get("chosen") == record.fields.get("rejected") {
+                    let same = Error::data("is the same as the chosen answer").field("rejected");
+                    return Err(same.remedy("Delete the row."));
+                }
+                Ok((read("chosen")?, read("rejected")?))
+            };
+            let (chosen, rejected) = both().map_err(|error| located(error.row(record.number)))?;
+            let (Some(chosen), Some(rejected)) = (chosen, rejected) else {
+                dropped += 1;
+                continue;
+            };
+            examples.push(Example {
+                others: vec![rejected],
+                ..chosen
+            });
+        }
+        if examples.is_empty() {
+            let what = "in every row the answers start beyond cutoff_len";
+            return Err(located(
+                Error::data(what).field("cutoff_len").remedy("Raise cutoff_len."),
+            ));
+        }
+        Ok((examples, dropped))
+    }
+}
+
+/// A prompt with the answer in `column`; either may be a conversation.
+pub(super) fn content(record: &Record, column: &str) -> Result<Content> {
+    let field = |name: &str| record.fields.get(name).filter(|value| !super::form::is_blank(value));
+    let answer = field(column);
+    if let (None | Some(Value::String(_)), None) = (field("prompt"), answer) {
+        required(record, column)?;
+    }
+    let is_list = |value: Option<&Value>| value.is_some_and(Value::is_array);
+    if !is_list(answer) && !is_list(field("prompt")) {
+        let completion = required(record, column)?;
+        return Ok(match field("prompt") {
+            None => Content::Text(completion),
+            Some(prompt) => Content::PromptCompletion {
+                prompt: text(prompt).map_err(|error| error.field("prompt"))?,
+                completion,
+            },
+        });
+    }
+    let turns = |name: &str, role: &str| -> Result<Vec<Message>> {
+        match field(name) {
+            None => Ok(Vec::new()),
+            Some(Value::Array(turns)) => conversation_of(turns, name),
+            Some(value) => Ok(vec![Message {
+                role: role.to_owned(),
+                content: text(value).map_err(|error| error.field(name))?,
+            }]),
+        }
+    };
+    let mut messages = turns("prompt", "user")?;
+    messages.extend(turns(column, "assistant")?);
+    if messages.last().is_none_or(|message| message.role != "assistant") {
+        return Err(Error::data("the conversation does not end with an answer of the assistant").field(column));
+    }
+    Ok(Content::Messages(messages))
+}

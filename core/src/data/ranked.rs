@@ -1,0 +1,236 @@
+//! Rows of rankings: a query with the documents that belong to it and those that do not.
+//!
+//! Either a row names a positive and perhaps negatives, or it grades one document, and rows with the same query belong
+//! together.
+
+use super::form::{is_blank, required, text};
+use super::labels::Frame;
+use super::parse::Record;
+use super::{Aim, Dataset, Example};
+use crate::error::{Error, Result};
+use crate::tokenizer::Tokenizer;
+use serde_json::Value;
+use std::collections::HashMap;
+
+const QUERIES: &[&str] = &["query", "anchor", "question"];
+const POSITIVES: &[&str] = &["positive", "pos", "positive_passage"];
+const NEGATIVES: &[&str] = &["negative", "negatives", "neg", "negative_passages"];
+const DOCUMENTS: &[&str] = &["document", "passage", "doc", "text"];
+const GRADES: &[&str] = &["grade", "relevance", "label", "score"];
+
+/// Queries with their documents.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ranked {
+    /// The file's name, for errors.
+    pub file: String,
+    /// At least one.
+    pub queries: Vec<RankedQuery>,
+}
+
+/// A query.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RankedQuery {
+    /// Where it first stands in the file, from 1.
+    pub number: usize,
+    /// Its text.
+    pub query: String,
+    /// Texts and grades in the order of the texts; at least one.
+    pub documents: Vec<(String, f32)>,
+}
+
+/// The columns in use.
+enum Plan {
+    Named(String, String, Vec<String>),
+    Graded(String, String, String),
+}
+
+impl Dataset {
+    /// Whether the file ranks: a query with a positive, or with a graded document.
+    pub fn has_ranking(&self) -> bool {
+        self.ranking().is_some()
+    }
+
+    /// Whether its rows name positives and are not graded.
+    pub fn names_positives(&self) -> bool {
+        matches!(self.ranking(), Some(Plan::Named(..)))
+    }
+
+    fn ranking(&self) -> Option<Plan> {
+        let keys = self.keys();
+        let find = |names: &[&str]| {
+            let found = names.iter().find(|name| keys.iter().any(|key| key == *name));
+            found.map(|name| (*name).to_owned())
+        };
+        let query = find(QUERIES)?;
+        if let Some(positive) = find(POSITIVES) {
+            let is_negative = |key: &&String| NEGATIVES.contains(&key.as_str()) || key.starts_with("negative_");
+            let negatives = keys.iter().filter(is_negative).cloned().collect();
+            return Some(Plan::Named(query, positive, negatives));
+        }
+        Some(Plan::Graded(query, find(DOCUMENTS)?, find(GRADES)?))
+    }
+
+    /// The file's queries with their documents.
+    ///
+    /// # Errors
+    /// Other columns; a row without a query or a document, or with a grade that is none.
+    pub fn ranked(&self) -> Result<Ranked> {
+        self.read_ranked().map_err(|error| error.file(&self.name))
+    }
+
+    fn read_ranked(&self) -> Result<Ranked> {
+        let table = self.table()?;
+        let plan = self.ranking().ok_or_else(|| {
+            Error::data(format!("no columns of a ranking among: {}", self.columns.join(", ")))
+                .remedy("Name them query, positive and negative, or query, document and grade.")
+        })?;
+        let mut queries: Vec<RankedQuery> = Vec::new();
+        let mut places: HashMap<String, usize> = HashMap::new();
+        for record in &table.rows {
+            if record.fields.values().all(is_blank) {
+                continue;
+            }
+            let (query, documents) = plan.read(record).map_err(|error| error.row(record.number))?;
+            let place = *places.entry(query.clone()).or_insert(queries.len());
+            if place == queries.len() {
+                queries.push(RankedQuery {
+                    number: record.number,
+                    query,
+                    documents: Vec::new(),
+                });
+            }
+            let known = &mut queries[place].documents;
+            for (document, grade) in documents {
+                match known.iter_mut().find(|(text, _)| *text == document) {
+                    Some((_, best)) => *best = best.max(grade),
+                    None => known.push((document, grade)),
+                }
+            }
+        }
+        for query in &mut queries {
+            // In the order of their letters: in that of the file the first would mostly be the right one, and ties would be
+            // broken in its favour.
+            query.documents.sort_by(|a, b| a.0.cmp(&b.0));
+        }
+        if queries.is_empty() {
+            return Err(Error::data("every row is empty").remedy("Choose a file with queries in its rows."));
+        }
+        Ok(Ranked {
+            file: self.name.clone(),
+            queries,
+        })
+    }
+}
+
+impl Plan {
+    fn read(&self, record: &Record) -> Result<(String, Vec<(String, f32)>)> {
+        match self {
+            Self::Named(query, positive, negatives) => {
+                let mut documents: Vec<(String, f32)> =
+                    texts(record, positive)?.into_iter().map(|t| (t, 1.0)).collect();
+                if documents.is_empty() {
+                    required(record, positive)?;
+                }
+                for negative in negatives {
+                    documents.extend(texts(record, negative)?.into_iter().map(|text| (text, 0.0)));
+                }
+                Ok((required(record, query)?, documents))
+            }
+            Self::Graded(query, document, grade) => {
+                let value = required(record, grade)?;
+                let number = value
+                    .trim()
+                    .parse::<f32>()
+                    .ok()
+                    .filter(|grade| grade.is_finite() && *grade >= 0.0);
+                let number = number.ok_or_else(|| {
+                    Error::data(format!("a grade must be a number from 0, got {value:?}")).field(grade)
+                })?;
+                Ok((required(record, query)?, vec![(required(record, document)?, number)]))
+            }
+        }
+    }
+}
+
+/// A text, or a list of texts; blank ones are none.
+fn texts(record: &Record, column: &str) -> Result<Vec<String>> {
+    let items = match record.fields.get(column) {
+        None => return Ok(Vec::new()),
+        Some(Value::Array(items)) => items.iter().collect(),
+        Some(value) => vec![value],
+    };
+    let items = items.into_iter().filter(|item| !is_blank(item));
+    items
+        .map(|item| text(item).map_err(|error| error.field(column)))
+        .collect()
+}
+
+/// Each query as an example: its documents read together with it, one after the other, for a cross-encoder.
+///
+/// # Errors
+/// A `cutoff_len` that leaves no room for text.
+pub fn paired_examples(ranked: &Ranked, tokenizer: &Tokenizer, cutoff_len: usize) -> Result<Vec<Example>> {
+    let frame = Frame::of(tokenizer)?;
+    let mut examples = Vec::with_capacity(ranked.queries.len());
+    for query in &ranked.queries {
+        let of = |(document, grade): &(String, f32)| {
+            let example = frame.example(tokenizer, &query.query, Some(document), cutoff_len);
+            let example = example.map_err(|error| error.file(&ranked.file).row(query.number))?;
+            Ok(Example {
+                aim: Aim::Row(vec![*grade]),
+                row: query.number,
+                ..example
+            })
+        };
+        let all = query.documents.iter().map(of).collect::<Result<Vec<_>>>()?;
+        examples.extend(joined(all, texts_of(query, query.documents.iter())));
+    }
+    Ok(examples)
+}
+
+/// Each query with one of its positives and all of its negatives as an example, each text on its own, for a bi-encoder.
+///
+/// # Errors
+/// No query with a positive; a `cutoff_len` that leaves no room for text.
+pub fn separate_examples(ranked: &Ranked, tokenizer: &Tokenizer, cutoff_len: usize) -> Result<Vec<Example>> {
+    let frame = Frame::of(tokenizer)?;
+    let mut examples = Vec::new();
+    for query in &ranked.queries {
+        let read = |text: &str, grade: f32| {
+            let example = frame.example(tokenizer, text, None, cutoff_len);
+            let example = example.map_err(|error| error.file(&ranked.file).row(query.number))?;
+            Ok(Example {
+                aim: Aim::Row(vec![grade]),
+                row: query.number,
+                ..example
+            })
+        };
+        let (positives, negatives): (Vec<_>, Vec<_>) = query.documents.iter().partition(|(_, grade)| *grade > 0.0);
+        for positive in positives {
+            let documents = || [positive].into_iter().chain(negatives.iter().copied());
+            let all = [read(&query.query, 0.0)].into_iter();
+            let all = all.chain(documents().map(|(text, grade)| read(text, *grade)));
+            examples.extend(joined(all.collect::<Result<Vec<_>>>()?, texts_of(query, documents())));
+        }
+    }
+    if examples.is_empty() {
+        return Err(Error::data("no query has a document that belongs to it").file(&ranked.file));
+    }
+    Ok(examples)
+}
+
+fn texts_of<'a>(query: &RankedQuery, documents: impl Iterator<Item = &'a (String, f32)>) -> Vec<String> {
+    let documents = documents.map(|(text, _)| text.clone());
+    [query.query.clone()].into_iter().chain(documents).collect()
+}
+
+/// The first with the others behind it.
+fn joined(all: Vec<Example>, texts: Vec<String>) -> Option<Example> {
+    let mut all = all.into_iter();
+    let first = all.next()?;
+    Some(Example {
+        others: all.collect(),
+        texts,
+        ..first
+    })
+}
