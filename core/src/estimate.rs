@@ -18,7 +18,7 @@
 //! - working: what lives inside one operation; the largest are a chunk of logits and its gradient (2 · 32 MiB at most),
 //!   the probabilities of attention (3 · B·H·T² numbers in the backward pass), and the gradients of the MLP (3·N·I).
 //!
-//! The last three do not peak together, so that they are not added up but walked through ([`walk`]): every operation of a
+//! The last three do not peak together, so that they are not added up but walked through (in `estimate/walk.rs`): every operation of a
 //! forward and a backward pass, with sizes instead of tensors. Rows are taken to be as long as `cutoff_len` and all of their
 //! tokens to be targets: shorter texts take less.
 //!

@@ -258,9 +258,11 @@ fn random_config(random: &mut Random) -> RunConfig {
     if config.quantization_bit.is_some() {
         config.fp8 = None;
     }
-    // A loss that does not fit the task is refused.
+    // A loss, a kind of labels or a metric that does not fit the task is refused.
     if config.validate().is_err() {
-        config.loss = None;
+        let default = RunConfig::default();
+        (config.loss, config.task, config.problem_type) = (None, default.task, default.problem_type);
+        config.metric_for_best_model = default.metric_for_best_model;
     }
     config.validate().expect("valid");
     config

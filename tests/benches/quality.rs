@@ -99,11 +99,11 @@ fn run(model: Vec<Source>, config: RunConfig) -> Result<(f64, f64, f64)> {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../public/data/austen.txt");
     let mut desk = Desk::with(DeviceChoice::Cpu, model, DiskFile::source(data)?);
     desk.train(config);
-    let models = desk.events.iter().filter_map(|event| match event {
+    let mut models = desk.events.iter().rev().filter_map(|event| match event {
         Event::Model(info) => Some(info.weight_bytes as f64 / info.parameters as f64),
         _ => None,
     });
-    let bytes = models.last().context("no model was loaded")?;
+    let bytes = models.next().context("no model was loaded")?;
     let evals = desk.evals();
     ensure!(evals.len() >= 2, "the run was not scored: {:?}", desk.events.last());
     Ok((bytes, evals[0].perplexity, evals[evals.len() - 1].perplexity))

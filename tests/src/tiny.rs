@@ -87,8 +87,8 @@ pub fn model_files() -> Vec<Source> {
     ]
 }
 
-/// A BERT of 2 layers × 32 without pooler and head, with a tokenizer that makes a token of each letter between [CLS] and
-/// [SEP].
+/// A BERT of 2 layers × 32 without pooler and head, with a tokenizer that makes a token of each letter between `[CLS]` and
+/// `[SEP]`.
 ///
 /// # Panics
 /// Never: its shapes fit.
@@ -135,7 +135,7 @@ pub fn bert_files() -> Vec<Source> {
     ]
 }
 
-/// A T5 of two layers × 32 without weights, whose tokenizer ends a text with </s>.
+/// A T5 of two layers × 32 without weights, whose tokenizer ends a text with `</s>`.
 ///
 /// # Panics
 /// Never: its shapes fit.
