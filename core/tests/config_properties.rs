@@ -165,6 +165,7 @@ fn example(name: &str) -> String {
         Kind::Number { .. } => "0.25".into(),
         Kind::Choice(words) => words[words.len() - 1].into(),
         Kind::Flag => (knob.default() != json!(true)).to_string(),
+        Kind::Text if name == "loss" => "focal(gamma=1)".into(),
         Kind::Text => "some/file.x".into(),
         Kind::Modules => "[q_proj, v_proj]".into(),
         Kind::List => "[1, 3]".into(),
@@ -229,6 +230,7 @@ fn random_config(random: &mut Random) -> RunConfig {
             }
             Kind::Choice(words) => json!(words[random.below(words.len())]),
             Kind::Flag => json!(random.below(2) == 0),
+            Kind::Text if knob.name == "loss" => json!("0.5*focal(gamma=1) + mse"),
             Kind::Text => match random.below(4) {
                 0 => json!(["no", "null", "12", "1e5", "true", "~", "0.5", "- a"][random.below(8)]),
                 _ => json!(random.text()),
@@ -250,6 +252,12 @@ fn random_config(random: &mut Random) -> RunConfig {
     }
     if config.finetuning_type == FinetuningType::Full {
         config.quantization_bit = None;
+    }
+    if config.loss.is_some() {
+        config.task = None;
+    }
+    if config.task.is_some() {
+        config.problem_type = None;
     }
     config.validate().expect("valid");
     config
