@@ -252,6 +252,10 @@ fn random_config(random: &mut Random) -> RunConfig {
     }
     if config.finetuning_type == FinetuningType::Full {
         config.quantization_bit = None;
+        config.fp8 = None;
+    }
+    if config.quantization_bit.is_some() {
+        config.fp8 = None;
     }
     if config.loss.is_some() {
         config.task = None;
