@@ -345,10 +345,8 @@ impl Session {
         let mut held_out = match &self.validation {
             Some(validation) => assignment.examples(loaded, validation, &config, false, emit)?,
             None => {
-                let (train, held_out) = data::split(examples.len(), config.val_size, data_seed)?;
-                let pick = |indices: &[usize]| indices.iter().map(|&i| examples[i].clone()).collect::<Vec<_>>();
-                let held_out = pick(&held_out);
-                examples = pick(&train);
+                let (train, held_out) = assignment.split(examples, config.val_size, data_seed)?;
+                examples = train;
                 held_out
             }
         };

@@ -630,7 +630,7 @@ fn graded(queries: usize) -> Source {
 fn a_cross_encoder_ranks_by_points_by_pairs_and_by_lists() {
     for (loss, device) in [
         ("bce", DeviceChoice::Cpu),
-        ("ranknet", DeviceChoice::Gpu),
+        ("ranknet", DeviceChoice::Cpu),
         ("margin", DeviceChoice::Cpu),
         ("listnet", DeviceChoice::Cpu),
     ] {

@@ -160,7 +160,7 @@ static FOREIGN: &[(&[&str], Treatment)] = &[
         &["stage"],
         Only(
             &["sft", "pt"],
-            "only sft and pt can be trained; the data's form decides between them",
+            "only sft and pt are known here; write task: preference for dpo",
         ),
     ),
     (

@@ -157,9 +157,42 @@ impl Answers {
         if self.units() != before.units() {
             return Err(Error::internal("answers to other rows cannot be compared"));
         }
+        if let (Some(before), Some(after)) = (before.each(name), self.each(name)) {
+            return bootstrap.compare(&before, &after);
+        }
+        let (before, after) = (before.for_metric(name), self.for_metric(name));
         bootstrap.compare_by(self.units(), |units| {
-            (before.pick(units).value(name), self.pick(units).value(name))
+            (before.pick(units).value(name), after.pick(units).value(name))
         })
+    }
+
+    /// The metric of each unit alone, where that of all is their mean; `None` where it is not.
+    fn each(&self, name: &str) -> Option<Vec<f64>> {
+        let alone = || (0..self.units()).map(|unit| self.pick(&[unit]).value(name)).collect();
+        match self {
+            Self::Lists(_) | Self::Pairs(_) => Some(alone()),
+            Self::Classes { truth, predicted, .. } if name == "accuracy" => {
+                let pairs = truth.iter().zip(predicted);
+                Some(
+                    pairs
+                        .map(|(truth, answer)| f64::from(u8::from(truth == answer)))
+                        .collect(),
+                )
+            }
+            Self::Numbers { .. } if matches!(name, "mse" | "mae") => Some(alone()),
+            _ => None,
+        }
+    }
+
+    /// The same answers without what the metric does not look at.
+    fn for_metric(&self, name: &str) -> Self {
+        let mut answers = self.clone();
+        match &mut answers {
+            Self::Classes { probabilities, .. } if name != "ece" => probabilities.clear(),
+            Self::Labels { probabilities, .. } => probabilities.clear(),
+            _ => {}
+        }
+        answers
     }
 
     /// How often each class was taken for each; `None` of other tasks.
@@ -307,6 +340,19 @@ mod tests {
         };
         assert_eq!((numbers.units(), numbers.value("mse")), (2, 1.0));
         assert_eq!(numbers.pick(&[1]).value("mse"), 0.0);
+    }
+
+    #[test]
+    fn a_metric_that_is_a_mean_is_compared_unit_by_unit_with_the_same_result() {
+        let (before, after) = (classes(vec![0, 1, 0, 0]), classes(vec![0, 0, 1, 0]));
+        let bootstrap = Bootstrap::default();
+        let by_rule = bootstrap.compare_by(4, |units| {
+            (
+                before.pick(units).value("accuracy"),
+                after.pick(units).value("accuracy"),
+            )
+        });
+        assert_eq!(after.against(&before, "accuracy", &bootstrap), by_rule);
     }
 
     #[test]

@@ -345,6 +345,32 @@ impl Assignment {
         Ok(examples)
     }
 
+    /// Examples to train on and examples held out; those of one query stay together.
+    pub(crate) fn split(
+        &self,
+        examples: Vec<Example>,
+        val_size: f64,
+        seed: u64,
+    ) -> Result<(Vec<Example>, Vec<Example>)> {
+        let mut groups: Vec<Vec<Example>> = Vec::with_capacity(examples.len());
+        for example in examples {
+            match groups.last_mut() {
+                Some(group) if self.task() == Task::Embedding && group[0].row == example.row => group.push(example),
+                _ => groups.push(vec![example]),
+            }
+        }
+        let (train, _) = data::split(groups.len(), val_size, seed)?;
+        let (mut learnt, mut held_out, mut train) = (Vec::new(), Vec::new(), train.into_iter().peekable());
+        for (place, group) in groups.into_iter().enumerate() {
+            if train.next_if_eq(&place).is_some() {
+                learnt.extend(group);
+            } else {
+                held_out.extend(group);
+            }
+        }
+        Ok((learnt, held_out))
+    }
+
     /// Whether the file says what is right.
     pub(crate) fn knows_answers(&self, dataset: &Dataset) -> bool {
         match self.task() {
