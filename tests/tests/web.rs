@@ -89,7 +89,8 @@ async fn pressing_train_makes_the_loss_fall_and_changes_the_text() -> Result<()>
     shorten(&page, "60").await?;
     page.run(WATCH_STEPS, vec![]).await?;
     page.click("train").await?;
-    page.wait_until("the first step", READY, &format!("return {STEP} >= 1"))
+    let shown = "document.querySelector('[data-testid=\"loss\"]')?.textContent.trim()";
+    page.wait_until("the first step", READY, &format!("return {STEP} >= 1 && {shown}"))
         .await?;
     let first = loss(&page).await?;
     let gaps = frame_gaps(&page).await?;
@@ -697,7 +698,9 @@ async fn step(page: &Page) -> Result<u64> {
 }
 
 async fn loss(page: &Page) -> Result<f64> {
-    let text = page.text("loss").await?;
+    let script = "return document.querySelector('[data-testid=\"loss\"]')?.textContent";
+    let text = page.run(script, vec![]).await?;
+    let text = text.as_str().unwrap_or_default();
     text.trim().parse().with_context(|| format!("`{text}` is no loss"))
 }
 
