@@ -33,7 +33,7 @@ const ALLOWANCE_BYTES: u64 = 8 << 20;
 /// Phase, step and loss as the page shows them.
 const STATE: &str = "const text = (id) => document.querySelector(`[data-testid=\"${id}\"]`)?.textContent ?? '';\
                      const step = text('step').replace(/\\/.*/, '').replace(/[^0-9]/g, '');\
-                     return [document.querySelector('[data-testid=\"status\"]')?.dataset.phase, Number(step), Number(text('loss'))];";
+                     return [document.querySelector('[data-testid=\"status\"]')?.dataset.phase, Number(step), Number(text('train-loss'))];";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_thousand_steps_in_the_page_leave_memory_flat() -> Result<()> {

@@ -89,7 +89,7 @@ async fn pressing_train_makes_the_loss_fall_and_changes_the_text() -> Result<()>
     shorten(&page, "60").await?;
     page.run(WATCH_STEPS, vec![]).await?;
     page.click("train").await?;
-    let shown = "document.querySelector('[data-testid=\"loss\"]')?.textContent.trim()";
+    let shown = "document.querySelector('[data-testid=\"train-loss\"]')?.textContent.trim()";
     page.wait_until("the first step", READY, &format!("return {STEP} >= 1 && {shown}"))
         .await?;
     let first = loss(&page).await?;
@@ -443,7 +443,7 @@ async fn ten_steps_on_a_quantised_base_have_the_losses_of_a_native_run() -> Resu
     }
     let watch = format!(
         "window.losses = {{}}; new MutationObserver(() => {{ window.losses[{STEP}] = \
-         document.querySelector('[data-testid=\"loss\"]').textContent; }})\
+         document.querySelector('[data-testid=\"train-loss\"]').textContent; }})\
          .observe(document.body, {{ childList: true, characterData: true, subtree: true }});"
     );
     page.run(&watch, vec![]).await?;
@@ -698,7 +698,7 @@ async fn step(page: &Page) -> Result<u64> {
 }
 
 async fn loss(page: &Page) -> Result<f64> {
-    let script = "return document.querySelector('[data-testid=\"loss\"]')?.textContent";
+    let script = "return document.querySelector('[data-testid=\"train-loss\"]')?.textContent";
     let text = page.run(script, vec![]).await?;
     let text = text.as_str().unwrap_or_default();
     text.trim().parse().with_context(|| format!("`{text}` is no loss"))

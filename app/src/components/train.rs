@@ -212,7 +212,7 @@ fn Numbers() -> impl IntoView {
             <div class="number wide"><dt>{lab.text(|w| w.step)}</dt><dd data-testid="step">{step}</dd></div>
             <div class="number">
                 <dt>{lab.text(|w| w.loss)}</dt>
-                <dd><span data-testid="loss">{number(|step| format::loss(step.loss))}</span><i>{lab.text(|w| w.nats)}</i></dd>
+                <dd><span data-testid="train-loss">{number(|step| format::loss(step.loss))}</span><i>{lab.text(|w| w.nats)}</i></dd>
             </div>
             <div class="number">
                 <dt>{lab.text(|w| w.validation_loss)}</dt>
