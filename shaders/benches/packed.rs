@@ -191,19 +191,18 @@ fn measure(place: &Place<'_>, (m, rows, columns, across): (usize, usize, usize, 
             dense / seconds,
         );
     };
-    if !(shape.contains(filter)
-        || place.name().contains(filter)
-        || formats().iter().any(|(name, _)| name.contains(filter)))
-    {
+    let wanted = |format: &str| format!("{shape} {format} {}", place.name()).contains(filter);
+    let packed: Vec<_> = formats()
+        .into_iter()
+        .filter(|(name, format)| columns % format.row_multiple() == 0 && wanted(name))
+        .collect();
+    if packed.is_empty() && !wanted("f32") {
         return;
     }
     let dense = MatMul::new(1, m, n, k, false, !across);
     let values = noise.values(n * k, 1.0);
     report("f32", 4 * n * k, place.seconds(&dense, &[&a, &values]));
-    for (name, format) in formats() {
-        if columns % format.row_multiple() != 0 {
-            continue;
-        }
+    for (name, format) in packed {
         let matrix = Packed { format, rows, columns };
         let words = words(&matrix, &mut noise);
         let kernel = PackedMatMul::new(m, matrix, across);

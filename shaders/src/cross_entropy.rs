@@ -32,7 +32,7 @@ fn class_of(target: f32, vocab: usize) -> Option<usize> {
 }
 
 impl Kernel for CrossEntropy {
-    by_row!("cross_entropy", |kernel| kernel.rows);
+    by_row!("cross_entropy", |kernel| kernel.rows, "softmax_sums");
 
     fn info(&self) -> Vec<u32> {
         info_words(&[self.rows as u32, self.vocab as u32])
@@ -61,7 +61,7 @@ impl Kernel for CrossEntropy {
 }
 
 impl Kernel for CrossEntropyBackward {
-    by_row!("cross_entropy_backward", |kernel| kernel.rows);
+    by_row!("cross_entropy_backward", |kernel| kernel.rows, "softmax_sums");
 
     fn info(&self) -> Vec<u32> {
         info_words(&[self.rows as u32, self.vocab as u32, self.scale.to_bits()])

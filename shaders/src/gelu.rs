@@ -49,7 +49,7 @@ fn normal(x: f32) -> (f32, f32) {
 }
 
 impl Kernel for Gelu {
-    by_element!("gelu", |kernel| kernel.len);
+    by_element!("gelu", |kernel| kernel.len, "normal");
 
     fn info(&self) -> Vec<u32> {
         info_words(&[self.len as u32])
@@ -74,7 +74,7 @@ impl Kernel for Gelu {
 }
 
 impl Kernel for GeluBackward {
-    by_element!("gelu_backward", |kernel| kernel.len);
+    by_element!("gelu_backward", |kernel| kernel.len, "normal");
 
     fn info(&self) -> Vec<u32> {
         info_words(&[self.len as u32])

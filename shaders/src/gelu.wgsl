@@ -1,4 +1,4 @@
-// y = x · Φ(x), Φ(−|x|) = t · P(t) · e^(−x²/2), t = 1 / (1 + |x|/4); P as in gelu.rs.
+// y = x · Φ(x).
 @group(0) @binding(0) var<storage, read_write> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
 // len
@@ -15,18 +15,7 @@ fn main(
         let i = first + part * LANES;
         if i < info[0].x {
             let value = x[i];
-            let t = 1.0 / (1.0 + 0.25 * abs(value));
-            var p = 0.020137033 * t - 0.0823398;
-            p = p * t + 0.09808474;
-            p = p * t - 0.033975494;
-            p = p * t + 0.06487894;
-            p = p * t + 0.05861827;
-            p = p * t + 0.08166269;
-            p = p * t + 0.09346148;
-            p = p * t + 0.09973658;
-            p = p * t + 0.099735566;
-            let tail = t * p * exp(-0.5 * value * value);
-            y[i] = value * select(1.0 - tail, tail, value < 0.0);
+            y[i] = value * normal(value, exp(-0.5 * value * value));
         }
     }
 }

@@ -28,15 +28,16 @@ pub(crate) fn info_words(words: &[u32]) -> Vec<u32> {
     padded
 }
 
-/// The four launch methods of a kernel that works element by element.
+/// The four launch methods of a kernel that works element by element; `$shared` names texts that it has in common with others.
 macro_rules! by_element {
-    ($name:literal, $len:expr) => {
+    ($name:literal, $len:expr $(, $shared:literal)*) => {
         fn key(&self, _tier: $crate::Tier) -> String {
             $name.to_owned()
         }
         fn wgsl(&self, _tier: $crate::Tier) -> String {
             concat!(
                 include_str!("elements.wgsl"),
+                $(include_str!(concat!($shared, ".wgsl")),)*
                 include_str!(concat!($name, ".wgsl"))
             )
             .to_owned()
@@ -58,9 +59,9 @@ macro_rules! by_element_count {
     };
 }
 
-/// The four launch methods of a kernel that works row by row.
+/// The four launch methods of a kernel that works row by row; `$shared` as in [`by_element`].
 macro_rules! by_row {
-    ($name:literal, $rows:expr) => {
+    ($name:literal, $rows:expr $(, $shared:literal)*) => {
         fn key(&self, tier: $crate::Tier) -> String {
             match tier {
                 $crate::Tier::Software => concat!($name, "_software").to_owned(),
@@ -71,11 +72,13 @@ macro_rules! by_row {
             match tier {
                 $crate::Tier::Software => concat!(
                     include_str!("rows_software.wgsl"),
+                    $(include_str!(concat!($shared, ".wgsl")),)*
                     include_str!(concat!($name, ".wgsl"))
                 )
                 .to_owned(),
                 $crate::Tier::Gpu => concat!(
                     include_str!("rows_gpu.wgsl"),
+                    $(include_str!(concat!($shared, ".wgsl")),)*
                     include_str!(concat!($name, ".wgsl"))
                 )
                 .to_owned(),

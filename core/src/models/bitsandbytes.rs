@@ -139,9 +139,7 @@ async fn four_bit(loader: &mut Loader<'_>, name: &str, state: &State) -> Result<
         // The file has the codes as a matrix of one byte a row.
         let bytes = loader.rows(name, first / 2..end.div_ceil(2)).await?;
         let part = packing::four_bit(state.code, block, (rows.len(), columns), &bytes, scales)?;
-        let bytes = 4 * part.words.len() as u64;
-        packed.push(part, loader.device());
-        loader.settle(bytes).await?;
+        loader.put(&mut packed, part).await?;
     }
     Ok(packed)
 }
@@ -165,9 +163,7 @@ async fn int8(loader: &mut Loader<'_>, name: &str, [rows, columns]: [usize; 2], 
         let bytes = loader.rows(name, rows.clone()).await?;
         let codes: Vec<i8> = bytes.iter().map(|byte| *byte as i8).collect();
         let part = packing::int8((rows.len(), columns), &codes, &absmax[rows])?;
-        let bytes = 4 * part.words.len() as u64;
-        packed.push(part, loader.device());
-        loader.settle(bytes).await?;
+        loader.put(&mut packed, part).await?;
     }
     Ok(packed)
 }

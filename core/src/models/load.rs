@@ -10,7 +10,10 @@ use crate::{
     error::{Error, Result},
     formats::{ModelFiles, Storage},
     ops::PackedMatrix,
-    quant::{Base, packing::own_format},
+    quant::{
+        Base,
+        packing::{PackedWords, own_format},
+    },
     random::Generator,
 };
 use burn::tensor::{Device, Tensor, TensorData};
@@ -353,9 +356,16 @@ impl<'a> Loader<'a> {
         Ok(())
     }
 
+    /// Puts the next rows of a matrix on the device.
+    pub(super) async fn put(&mut self, matrix: &mut PackedMatrix, part: PackedWords) -> Result<()> {
+        let bytes = 4 * part.words.len() as u64;
+        matrix.push(part, &self.device);
+        self.settle(bytes).await
+    }
+
     /// Waits until the device has taken what was sent to it, every so many bytes: uploads that only queue up are on the host
     /// until then, in a browser twice.
-    pub(super) async fn settle(&mut self, bytes: u64) -> Result<()> {
+    async fn settle(&mut self, bytes: u64) -> Result<()> {
         self.unsettled_bytes += bytes;
         if self.unsettled_bytes >= MOST_UNSETTLED_BYTES {
             self.unsettled_bytes = 0;

@@ -158,9 +158,7 @@ pub(super) async fn own(loader: &mut Loader<'_>, source: &Source<'_>, format: Fo
         } else {
             packing::stored(source.storage, rows.len(), source.columns, &bytes)?
         };
-        let bytes = 4 * part.words.len() as u64;
-        packed.push(part, loader.device());
-        loader.settle(bytes).await?;
+        loader.put(&mut packed, part).await?;
     }
     Ok(packed)
 }
@@ -223,9 +221,7 @@ async fn four_bit(
             &bytes[first / 2..end.div_ceil(2)],
             scales,
         )?;
-        let bytes = 4 * part.words.len() as u64;
-        packed.push(part, loader.device());
-        loader.settle(bytes).await?;
+        loader.put(&mut packed, part).await?;
     }
     Ok(packed)
 }
@@ -242,9 +238,7 @@ async fn int8(loader: &mut Loader<'_>, source: &Source<'_>, whole: Packed) -> Re
     for (rows, _) in parts(whole, loader) {
         let range = rows.start * source.columns..rows.end * source.columns;
         let part = packing::int8((rows.len(), source.columns), &codes[range], &absmax[rows])?;
-        let bytes = 4 * part.words.len() as u64;
-        packed.push(part, loader.device());
-        loader.settle(bytes).await?;
+        loader.put(&mut packed, part).await?;
     }
     Ok(packed)
 }
@@ -287,9 +281,7 @@ async fn fp8(
         let own = whole_scale.map(|scale| vec![scale]);
         let scales = own.as_deref().unwrap_or_else(|| &scales[tiles]);
         let part = packing::fp8(format, scale_of, (rows.len(), columns), &codes[range], scales)?;
-        let bytes = 4 * part.words.len() as u64;
-        packed.push(part, loader.device());
-        loader.settle(bytes).await?;
+        loader.put(&mut packed, part).await?;
     }
     Ok(packed)
 }

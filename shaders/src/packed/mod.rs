@@ -104,8 +104,8 @@ impl Format {
             }
             Self::Q4_0 => include_str!("q4_0.wgsl"),
             Self::Q4_1 => include_str!("q4_1.wgsl"),
-            Self::Q5_0 => include_str!("q5_0.wgsl"),
-            Self::Q5_1 => include_str!("q5_1.wgsl"),
+            Self::Q5_0 => concat!(include_str!("fifth.wgsl"), include_str!("q5_0.wgsl")),
+            Self::Q5_1 => concat!(include_str!("fifth.wgsl"), include_str!("q5_1.wgsl")),
             Self::Q8_0 => include_str!("q8_0.wgsl"),
             Self::Q4K => include_str!("q4_k.wgsl"),
             Self::Q6K => include_str!("q6_k.wgsl"),

@@ -1,10 +1,4 @@
 
-// The fifth bits of four codes from number i on, in their place.
-fn fifth(i: u32) -> vec4<u32> {
-    let bits = w[$PLANES.y + (i >> 5u)] >> (i & 31u);
-    return ((vec4<u32>(bits) >> vec4<u32>(0u, 1u, 2u, 3u)) & vec4<u32>(1u)) << vec4<u32>(4u);
-}
-
 fn eight(row: u32, column: u32) -> Eight {
     let i = row * $SHAPES.w + column;
     let word = w[i >> 3u];
