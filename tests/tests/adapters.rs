@@ -226,7 +226,10 @@ fn an_adapter_on_an_embedding_is_the_embedding_that_it_comes_to() {
             let scaled = 1.0 / batch.target_tokens as f32;
             let gradients_of = |model: &Model| {
                 let leaves = model.parameters.tracked();
-                let gradients = model.loss(&leaves, &batch, scaled, Some(3)).backward();
+                let gradients = model
+                    .loss(&leaves, &batch, scaled, Some(3))
+                    .expect("labels that fit")
+                    .backward();
                 let names = model.parameters.iter().map(|p| p.name.clone());
                 let each = names
                     .enumerate()
@@ -375,6 +378,7 @@ fn matrices_that_are_trained_whole_start_as_the_base_has_them_and_learn_as_in_fu
             let leaves = model.parameters.tracked();
             let gradients = model
                 .loss(&leaves, &batch, 1.0 / batch.target_tokens as f32, None)
+                .expect("labels that fit")
                 .backward();
             let names = model
                 .parameters

@@ -114,7 +114,7 @@ fn logits_and_loss_match(choice: DeviceChoice) {
             "{architecture}: logits differ by {worst:e}, allowed {tolerance:e}"
         );
         let scale = 1.0 / batch.target_tokens as f32;
-        let loss = values(model.loss(&leaves, &batch, scale, None))[0];
+        let loss = values(model.loss(&leaves, &batch, scale, None).expect("labels that fit"))[0];
         let difference = (loss - expected["loss"].values[0] as f32).abs();
         let tolerance = case.tolerance("loss_abs") * factor(choice);
         assert!(
@@ -148,7 +148,9 @@ fn adapters_match(choice: DeviceChoice) {
             );
 
             let leaves = model.parameters.tracked();
-            let loss = model.loss(&leaves, &batch, 1.0 / batch.target_tokens as f32, None);
+            let loss = model
+                .loss(&leaves, &batch, 1.0 / batch.target_tokens as f32, None)
+                .expect("labels that fit");
             let grads = loss.backward();
             let difference = (values(loss)[0] - expected["loss"].values[0] as f32).abs();
             let tolerance = case.tolerance("loss_abs") * factor(choice);
@@ -206,6 +208,7 @@ fn full_gradients_match(choice: DeviceChoice) {
         let leaves = model.parameters.tracked();
         let grads = model
             .loss(&leaves, &batch, 1.0 / batch.target_tokens as f32, None)
+            .expect("labels that fit")
             .backward();
         let tolerance = case.tolerance("grad_abs") * factor(choice);
         assert_eq!(model.parameters.len(), expected.len(), "{architecture}: tensors");
@@ -370,7 +373,9 @@ fn weights_of_sixteen_bits_compute_as_their_numbers_do() {
                 model.load_adapter(&adapter).expect("the adapter fits");
                 let logits = values(model.logits(&model.parameters.plain(), &batch));
                 let leaves = model.parameters.tracked();
-                let loss = model.loss(&leaves, &batch, 1.0 / batch.target_tokens as f32, None);
+                let loss = model
+                    .loss(&leaves, &batch, 1.0 / batch.target_tokens as f32, None)
+                    .expect("labels that fit");
                 let grads = loss.backward();
                 let grads = (0..model.parameters.len())
                     .flat_map(|i| values(leaves.grad(i, &grads).expect("every adapter gets a gradient")))

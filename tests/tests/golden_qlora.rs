@@ -87,7 +87,9 @@ fn first_pass_matches(name: &str, choice: DeviceChoice) {
     let worst = real.map(|(_, (a, b))| (f64::from(*a) - b).abs()).max_by(f64::total_cmp);
     within("logits", worst.expect("a token"), "logits_abs");
 
-    let loss = model.loss(&leaves, &batch, 1.0 / batch.target_tokens as f32, None);
+    let loss = model
+        .loss(&leaves, &batch, 1.0 / batch.target_tokens as f32, None)
+        .expect("labels that fit");
     let gradients = loss.backward();
     let loss = block_on(lorakeet_core::models::read(loss.inner())).expect("the device answers")[0];
     within("loss", (f64::from(loss) - number(&case.json["loss"])).abs(), "loss_abs");
@@ -161,7 +163,9 @@ fn own_quantisation_is_near(name: &str, choice: DeviceChoice) {
     let batch = batch_at(&case, "", 0, 4);
     let scale = 1.0 / batch.target_tokens as f32;
     let loss = |model: &Model| {
-        let loss = model.loss(&model.parameters.plain(), &batch, scale, None);
+        let loss = model
+            .loss(&model.parameters.plain(), &batch, scale, None)
+            .expect("labels that fit");
         f64::from(block_on(lorakeet_core::models::read(loss)).expect("the device answers")[0])
     };
     let difference = (loss(&own) - loss(&taken)).abs();

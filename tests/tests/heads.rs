@@ -64,7 +64,9 @@ fn batch(model: &Model) -> Batch {
 }
 
 fn loss_of(model: &Model, leaves: &Leaves, batch: &Batch) -> (Tensor<1>, f32) {
-    let loss = model.loss(leaves, batch, 1.0 / batch.target_tokens as f32, None);
+    let loss = model
+        .loss(leaves, batch, 1.0 / batch.target_tokens as f32, None)
+        .expect("labels that fit");
     let data = block_on(loss.clone().into_data_async()).expect("the device answers");
     let value = data.try_into_vec::<f32>().expect("f32")[0];
     (loss, value)

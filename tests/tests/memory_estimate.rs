@@ -69,7 +69,9 @@ fn check(device: &Device, what: &str, files: &ModelFiles, vocab: usize, config: 
         // A run has its moments before its first score.
         let _moments = AdamW::new(&model.parameters, &config);
         let rows = full_batch(config.per_device_eval_batch_size, tokens, vocab);
-        let loss = model.loss(&model.parameters.plain(), &rows, 1.0, None);
+        let loss = model
+            .loss(&model.parameters.plain(), &rows, 1.0, None)
+            .expect("labels that fit");
         assert!(block_on(read(loss)).expect("a score")[0].is_finite());
     }
     let rows = full_batch(config.per_device_train_batch_size, tokens, vocab);

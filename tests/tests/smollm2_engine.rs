@@ -110,7 +110,9 @@ fn logits_and_loss_of_a_text_match_the_reference() {
         assert!(worst <= tolerance, "{name} differs by {worst:e}, allowed {tolerance:e}");
     }
 
-    let loss = model.loss(&leaves, &text, 1.0 / text.target_tokens as f32, None);
+    let loss = model
+        .loss(&leaves, &text, 1.0 / text.target_tokens as f32, None)
+        .expect("labels that fit");
     let loss = block_on(read(loss)).expect("the device answers");
     let (worst, tolerance) = (
         worst_difference(&loss, &expected["loss"].values),

@@ -16,9 +16,12 @@ use crate::{
     data::Batch,
     error::{Error, Result},
     estimate::{Flow, Walk},
-    loss::IGNORED,
+    loss::{
+        classification::{bce, cross_entropy},
+        regression::{Penalty, regression},
+    },
 };
-use burn::tensor::{Int, Tensor, TensorData, activation};
+use burn::tensor::{Int, Tensor, TensorData};
 use serde_json::Value;
 
 /// What a model is made for.
@@ -201,42 +204,22 @@ impl Classifier {
         (0..batch.tokens).rev().find(is_text).unwrap_or(0)
     }
 
-    /// `scale` · Σ of the losses of the batch's targets, given [`Classifier::logits`] → \[1\].
+    /// `scale` · Σ of the losses of the batch's targets, given [`Classifier::logits`] → \[1\]: those of transformers' heads,
+    /// [`cross_entropy`], [`bce`] or the squared error.
     ///
-    /// Cross-entropy: logΣe^z − z\[class\]; binary cross-entropy: −y·logσ(z) − (1 − y)·logσ(−z); squared error: (z − y)².
-    pub(crate) fn loss(&self, logits: Tensor<2>, batch: &Batch, scale: f32) -> Tensor<1> {
-        let [rows, labels] = logits.dims();
-        let device = logits.device();
-        let wanted = |values: Vec<f32>| numbers(values, &device).reshape([rows, labels]);
-        let sum = match self.problem {
-            Problem::SingleLabel => {
-                let classes: Vec<i32> = match self.pooling {
-                    Pooling::None => batch.labels.clone(),
-                    _ => batch.row_labels.iter().map(|&label| label as i32).collect(),
-                };
-                let one_hot = classes
-                    .iter()
-                    .flat_map(|&class| {
-                        (0..labels).map(move |label| {
-                            if class != IGNORED && class == label as i32 {
-                                1.0
-                            } else {
-                                0.0
-                            }
-                        })
-                    })
-                    .collect();
-                (activation::log_softmax(logits, 1) * wanted(one_hot)).sum().neg()
+    /// # Errors
+    /// Labels that do not fit the logits.
+    pub(crate) fn loss(&self, logits: Tensor<2>, batch: &Batch, scale: f32) -> Result<Tensor<1>> {
+        let (labels, scale) = (batch.row_labels.as_slice(), f64::from(scale));
+        match (self.problem, self.pooling) {
+            (Problem::SingleLabel, Pooling::None) => cross_entropy(logits, &batch.labels, &[], 0.0, scale),
+            (Problem::SingleLabel, _) => {
+                let classes: Vec<i32> = labels.iter().map(|&label| label as i32).collect();
+                cross_entropy(logits, &classes, &[], 0.0, scale)
             }
-            Problem::MultiLabel => {
-                let y = wanted(batch.row_labels.clone());
-                let on = activation::log_sigmoid(logits.clone()) * y.clone();
-                let off = activation::log_sigmoid(logits.neg()) * (y.neg() + 1.0);
-                (on + off).sum().neg()
-            }
-            Problem::Regression => (logits - wanted(batch.row_labels.clone())).powi_scalar(2).sum(),
-        };
-        sum * scale
+            (Problem::MultiLabel, _) => bce(logits, labels, &[], scale),
+            (Problem::Regression, _) => regression(logits.flatten(0, 1), labels, Penalty::Square, scale),
+        }
     }
 }
 

@@ -738,38 +738,21 @@ impl Model {
     ///
     /// Of vocabularies and classes it is the cross-entropy, in nats, of labels that are not −100 (shifted by one where the task is the
     /// next token); of any-of classes the binary cross-entropy; of numbers the squared error.
-    pub fn loss(&self, leaves: &Leaves, batch: &Batch, scale: f32, dropout_seed: Option<u64>) -> Tensor<1> {
-        self.loss_of(
-            &Pass {
-                leaves,
-                use_adapter: true,
-                dropout_seed,
-            },
-            batch,
-            scale,
-        )
-    }
-
-    /// The same without the adapter: the base model's loss.
-    pub fn base_loss(&self, leaves: &Leaves, batch: &Batch, scale: f32) -> Tensor<1> {
-        self.loss_of(
-            &Pass {
-                leaves,
-                use_adapter: false,
-                dropout_seed: None,
-            },
-            batch,
-            scale,
-        )
-    }
-
-    fn loss_of(&self, pass: &Pass, batch: &Batch, scale: f32) -> Tensor<1> {
+    ///
+    /// # Errors
+    /// Labels that do not fit a classifier's head.
+    pub fn loss(&self, leaves: &Leaves, batch: &Batch, scale: f32, dropout_seed: Option<u64>) -> Result<Tensor<1>> {
+        let pass = &Pass {
+            leaves,
+            use_adapter: true,
+            dropout_seed,
+        };
         let hidden = self.hidden(pass, batch);
         let (rows, targets) = match &self.head {
             Head::Vocabulary if self.task == Task::CausalLm => crate::loss::targets(batch),
             Head::Vocabulary | Head::MaskedLm(_) => crate::loss::targets_in_place(batch),
             Head::Classifier(head) => return head.loss(head.logits(hidden, pass, batch), batch, scale),
-            Head::None => return Tensor::zeros([1], &self.device),
+            Head::None => return Ok(Tensor::zeros([1], &self.device)),
         };
         let targets = Tensor::from_data(TensorData::new(targets, [rows.len()]), &self.device);
         let hidden = if rows.len() == hidden.dims()[0] {
@@ -787,7 +770,7 @@ impl Model {
             soft_cap: self.architecture.logit_cap(),
         };
         let Output { hidden, matrix, bias } = self.output(hidden, pass);
-        matrix.vocabulary_loss(hidden, bias, targets, form, pass.leaves)
+        Ok(matrix.vocabulary_loss(hidden, bias, targets, form, pass.leaves))
     }
 
     /// Logits: of a vocabulary \[B·T, V\], for tests and small models, since training never holds them; of classes \[B, L\] or, where

@@ -106,7 +106,7 @@ impl Objective {
         if self.task == Task::Generation {
             let targets = counts.first().map_or(1.0, |count| count.max(1.0));
             let weight: f64 = self.loss.terms().iter().map(|term| term.weight).sum();
-            return Ok(model.loss(leaves, batch, weight as f32 / targets as f32, seed));
+            return model.loss(leaves, batch, weight as f32 / targets as f32, seed);
         }
         let outputs = self.outputs(model, leaves, batch, seed)?;
         self.value(outputs, batch, counts)
