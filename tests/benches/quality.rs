@@ -1,5 +1,5 @@
 //! What each format of the base costs in quality: the perplexity of SmolLM2-135M on a text, and what a short LoRA run makes of
-//! it. Prints a table.
+//! it. Prints the table of `docs/quality.md`.
 //!
 //! `cargo xtask bench quality`; takes minutes, so a run of all benches leaves it out. The only SmolLM2 that package
 //! registries have is quantised to Q4_1, so its decoded weights are the exact ones here, in 32 bits, and each format

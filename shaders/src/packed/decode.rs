@@ -49,6 +49,15 @@ impl Reader<'_> {
         self.words.get(at).map_or(0, |word| word.to_bits())
     }
 
+    /// Words `start` .. `start` + N; one check for all of them, so that what is done with them can be vectorised.
+    #[inline(always)]
+    fn words<const N: usize>(&self, start: usize) -> [u32; N] {
+        match self.words.get(start..).and_then(|words| words.first_chunk::<N>()) {
+            Some(words) => words.map(f32::to_bits),
+            None => std::array::from_fn(|at| self.word(start + at)),
+        }
+    }
+
     #[inline(always)]
     fn float(&self, at: usize) -> f32 {
         f32::from_bits(self.word(at))
@@ -75,8 +84,7 @@ impl Reader<'_> {
     #[inline(always)]
     fn nibbles(&self, chunk: usize) -> [u8; CHUNK] {
         let mut codes = [0; CHUNK];
-        for (part, codes) in codes.chunks_exact_mut(8).enumerate() {
-            let word = self.word(4 * chunk + part);
+        for (word, codes) in self.words::<4>(4 * chunk).into_iter().zip(codes.chunks_exact_mut(8)) {
             for (j, code) in codes.iter_mut().enumerate() {
                 *code = (word >> (4 * j)) as u8 & 15;
             }
@@ -88,8 +96,8 @@ impl Reader<'_> {
     #[inline(always)]
     fn bytes(&self, chunk: usize) -> [u8; CHUNK] {
         let mut codes = [0; CHUNK];
-        for (part, codes) in codes.chunks_exact_mut(4).enumerate() {
-            codes.copy_from_slice(&self.word(8 * chunk + part).to_le_bytes());
+        for (word, codes) in self.words::<8>(8 * chunk).into_iter().zip(codes.chunks_exact_mut(4)) {
+            codes.copy_from_slice(&word.to_le_bytes());
         }
         codes
     }
@@ -123,18 +131,17 @@ impl Reader<'_> {
         let first = CHUNK * chunk;
         match self.matrix.format {
             Format::F32 => {
-                for (j, value) in out.iter_mut().enumerate() {
-                    *value = self.float(first + j);
-                }
+                *out = self.words::<CHUNK>(first).map(f32::from_bits);
             }
             Format::F16 => {
-                for (pair, values) in out.chunks_exact_mut(2).enumerate() {
-                    (values[0], values[1]) = self.halves(first / 2 + pair);
+                let words = self.words::<16>(first / 2);
+                for (values, word) in out.chunks_exact_mut(2).zip(words) {
+                    (values[0], values[1]) = (half(word as u16), half((word >> 16) as u16));
                 }
             }
             Format::Bf16 => {
-                for (pair, values) in out.chunks_exact_mut(2).enumerate() {
-                    let word = self.word(first / 2 + pair);
+                let words = self.words::<16>(first / 2);
+                for (values, word) in out.chunks_exact_mut(2).zip(words) {
                     values[0] = f32::from_bits(word << 16);
                     values[1] = f32::from_bits(word & 0xffff_0000);
                 }
@@ -150,10 +157,11 @@ impl Reader<'_> {
                 }
             }
             Format::Int8 => {
-                let codes = self.bytes(chunk);
-                self.by_row(first, out, |j, row| {
-                    f32::from(codes[j] as i8) * self.float(planes.scales + row) * (1.0 / 127.0)
-                });
+                let codes = self.bytes(chunk).map(|code| f32::from(code as i8));
+                self.by_row(first, out, |row| self.float(planes.scales + row));
+                for (value, code) in out.iter_mut().zip(codes) {
+                    *value = code * *value * (1.0 / 127.0);
+                }
             }
             Format::Fp8 {
                 fraction_bits,
@@ -163,11 +171,19 @@ impl Reader<'_> {
                 let codes = self.bytes(chunk);
                 let columns = self.matrix.columns;
                 let across = columns.div_ceil(tile_columns);
-                self.by_row(first, out, |j, row| {
-                    let column = first + j - row * columns;
-                    let tile = row / tile_rows * across + column / tile_columns;
-                    fp8(codes[j], fraction_bits) * self.float(planes.scales + tile)
-                });
+                let tile = |row: usize, column: usize| {
+                    self.float(planes.scales + row / tile_rows * across + column / tile_columns)
+                };
+                if across == 1 {
+                    self.by_row(first, out, |row| tile(row, 0));
+                } else {
+                    for (j, value) in out.iter_mut().enumerate() {
+                        *value = tile((first + j) / columns, (first + j) % columns);
+                    }
+                }
+                for (value, code) in out.iter_mut().zip(codes) {
+                    *value *= fp8(code, fraction_bits);
+                }
             }
             Format::Q4_0 => {
                 let d = self.half(planes.scales, chunk);
@@ -220,19 +236,17 @@ impl Reader<'_> {
         }
     }
 
-    /// `value(j, row)` for each number of a chunk that begins with number `first`; rows may end within it, and the matrix too.
+    /// `scale(row)` for each number of a chunk that begins with number `first`; rows may end within it, and the matrix too.
     #[inline(always)]
-    fn by_row(&self, first: usize, out: &mut [f32; CHUNK], value: impl Fn(usize, usize) -> f32) {
+    fn by_row(&self, first: usize, out: &mut [f32; CHUNK], scale: impl Fn(usize) -> f32) {
         let columns = self.matrix.columns;
         let row = first / columns;
         if (row + 1) * columns >= first + CHUNK {
-            for (j, out) in out.iter_mut().enumerate() {
-                *out = value(j, row);
-            }
+            out.fill(scale(row));
         } else {
             let end = self.matrix.elements().min(first + CHUNK) - first;
             for (j, out) in out[..end].iter_mut().enumerate() {
-                *out = value(j, (first + j) / columns);
+                *out = scale((first + j) / columns);
             }
         }
     }
