@@ -19,6 +19,7 @@ use std::sync::{
 
 /// The GPU is opened once a process: burn's runtime cannot be opened twice.
 static GPU: OnceLock<(Device, DeviceInfo)> = OnceLock::new();
+/// What [`tier`] says: 0 software, 1 a GPU, 2 one with subgroups.
 static TIER: AtomicU8 = AtomicU8::new(0);
 /// The first error that the GPU reported on its own account.
 static FAULT: Mutex<Option<Error>> = Mutex::new(None);
@@ -28,10 +29,9 @@ static PEAK_BYTES: AtomicU64 = AtomicU64::new(0);
 
 /// What kernels are tuned for on the GPU of this process.
 pub fn tier() -> Tier {
-    if TIER.load(Ordering::Relaxed) == 1 {
-        Tier::Gpu
-    } else {
-        Tier::Software
+    match TIER.load(Ordering::Relaxed) {
+        0 => Tier::Software,
+        number => Tier::Gpu { subgroups: number == 2 },
     }
 }
 
@@ -297,8 +297,15 @@ fn no_gpu(why: impl Into<String>) -> Error {
 
 fn describe(setup: &WgpuSetup) -> DeviceInfo {
     let adapter = setup.adapter.get_info();
-    let software = is_software(&adapter);
-    TIER.store(u8::from(!software), Ordering::Relaxed);
+    let tier = match is_software(&adapter) {
+        true => 0,
+        // Sums by subgroups of eight would leave most of a workgroup idle. In a browser naga's texts cannot ask for them.
+        false => {
+            let wide = setup.device.features().contains(wgpu::Features::SUBGROUP) && adapter.subgroup_min_size >= 32;
+            1 + u8::from(wide && cfg!(not(target_family = "wasm")))
+        }
+    };
+    TIER.store(tier, Ordering::Relaxed);
     let mut info = describe_adapter(&adapter, &setup.device.limits());
     if cfg!(target_family = "wasm") {
         info.backend = "WebGPU".into();

@@ -68,7 +68,7 @@ fn main() {
                     time(|| kernel.twin(&inputs, &mut [&mut out]))
                 }
                 _ => {
-                    let tier = if place == "gpu" { Tier::Gpu } else { Tier::Software };
+                    let tier = if place == "gpu" { gpu.tier } else { Tier::Software };
                     let launch = gpu.prepare(&kernel, tier, &inputs);
                     time(|| {
                         std::hint::black_box(gpu.run(&launch));

@@ -85,7 +85,7 @@ fn main() {
         .unwrap_or_default();
     let gpu = Gpu::open_best();
     let (tier, most_gflop) = match gpu.is_real {
-        true => (Tier::Gpu, f64::INFINITY),
+        true => (gpu.tier, f64::INFINITY),
         false => (Tier::Software, MOST_SOFTWARE_GFLOP),
     };
     for place in [Place::Twin, Place::Gpu(&gpu, tier)] {

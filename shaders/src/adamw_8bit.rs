@@ -140,14 +140,14 @@ impl Kernel for AdamW8bit {
     fn key(&self, tier: Tier) -> String {
         match tier {
             Tier::Software => "adamw_8bit_software".to_owned(),
-            Tier::Gpu => "adamw_8bit_gpu".to_owned(),
+            Tier::Gpu { .. } => "adamw_8bit_gpu".to_owned(),
         }
     }
 
     fn wgsl(&self, tier: Tier) -> String {
         match tier {
             Tier::Software => concat!(include_str!("blocks_software.wgsl"), include_str!("adamw_8bit.wgsl")),
-            Tier::Gpu => concat!(include_str!("blocks_gpu.wgsl"), include_str!("adamw_8bit.wgsl")),
+            Tier::Gpu { .. } => concat!(include_str!("blocks_gpu.wgsl"), include_str!("adamw_8bit.wgsl")),
         }
         .to_owned()
     }
@@ -155,7 +155,7 @@ impl Kernel for AdamW8bit {
     fn workgroup_size(&self, tier: Tier) -> [u32; 3] {
         match tier {
             Tier::Software => [BLOCKS_A_GROUP as u32, 1, 1],
-            Tier::Gpu => [64, 1, 1],
+            Tier::Gpu { .. } => [64, 1, 1],
         }
     }
 
@@ -163,7 +163,7 @@ impl Kernel for AdamW8bit {
         let (_, blocks) = sizes(self.step.len);
         match tier {
             Tier::Software => grid(blocks.div_ceil(BLOCKS_A_GROUP)),
-            Tier::Gpu => grid(blocks),
+            Tier::Gpu { .. } => grid(blocks),
         }
     }
 

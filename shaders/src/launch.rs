@@ -65,7 +65,7 @@ macro_rules! by_row {
         fn key(&self, tier: $crate::Tier) -> String {
             match tier {
                 $crate::Tier::Software => concat!($name, "_software").to_owned(),
-                $crate::Tier::Gpu => concat!($name, "_gpu").to_owned(),
+                $crate::Tier::Gpu { .. } => concat!($name, "_gpu").to_owned(),
             }
         }
         fn wgsl(&self, tier: $crate::Tier) -> String {
@@ -76,7 +76,7 @@ macro_rules! by_row {
                     include_str!(concat!($name, ".wgsl"))
                 )
                 .to_owned(),
-                $crate::Tier::Gpu => concat!(
+                $crate::Tier::Gpu { .. } => concat!(
                     include_str!("rows_gpu.wgsl"),
                     $(include_str!(concat!($shared, ".wgsl")),)*
                     include_str!(concat!($name, ".wgsl"))
@@ -87,14 +87,14 @@ macro_rules! by_row {
         fn workgroup_size(&self, tier: $crate::Tier) -> [u32; 3] {
             match tier {
                 $crate::Tier::Software => [$crate::launch::ROWS_A_GROUP as u32, 1, 1],
-                $crate::Tier::Gpu => [256, 1, 1],
+                $crate::Tier::Gpu { .. } => [256, 1, 1],
             }
         }
         fn workgroups(&self, tier: $crate::Tier) -> [u32; 3] {
             let count: fn(&Self) -> usize = $rows;
             match tier {
                 $crate::Tier::Software => $crate::launch::grid(count(self).div_ceil($crate::launch::ROWS_A_GROUP)),
-                $crate::Tier::Gpu => $crate::launch::grid(count(self)),
+                $crate::Tier::Gpu { .. } => $crate::launch::grid(count(self)),
             }
         }
     };

@@ -54,7 +54,11 @@ pub enum Tier {
     /// A software adapter (lavapipe, SwiftShader): barriers and workgroup memory cost more than they save.
     Software,
     /// A real GPU.
-    Gpu,
+    Gpu {
+        /// Whether its subgroups may be used, which have 32 invocations or more: sums without workgroup memory and barriers.
+        /// Texts for them are for native drivers: a browser wants an `enable` that naga does not read.
+        subgroups: bool,
+    },
 }
 
 /// One launch: a kernel with its shapes.

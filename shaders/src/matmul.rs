@@ -96,7 +96,7 @@ impl MatMul {
     fn plan(&self, tier: Tier) -> Plan {
         match tier {
             Tier::Software => self.software_plan(),
-            Tier::Gpu => self.gpu_plan(),
+            Tier::Gpu { .. } => self.gpu_plan(),
         }
     }
 

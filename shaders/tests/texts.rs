@@ -12,7 +12,11 @@ use cases::{Case, twin};
 use gpu::Gpu;
 use lorakeet_shaders::{AdamW8bit, Codes, Tier};
 
-const TIERS: [Tier; 2] = [Tier::Software, Tier::Gpu];
+const TIERS: [Tier; 3] = [
+    Tier::Software,
+    Tier::Gpu { subgroups: false },
+    Tier::Gpu { subgroups: true },
+];
 
 fn agree_on(gpu: &Gpu, cases: &[Case]) {
     for Case {
@@ -48,7 +52,11 @@ fn every_text_passes_naga() {
             let module = naga::front::wgsl::parse_str(&text)
                 .unwrap_or_else(|error| panic!("{:?}:\n{}", case.kernel, error.emit_to_string(&text)));
             // unpack2x16float: part of WebGPU, and of every adapter but some of OpenGL's.
-            let capabilities = naga::valid::Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+            let mut capabilities = naga::valid::Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+            capabilities.set(
+                naga::valid::Capabilities::SUBGROUP,
+                tier == Tier::Gpu { subgroups: true },
+            );
             naga::valid::Validator::new(naga::valid::ValidationFlags::all(), capabilities)
                 .validate(&module)
                 .unwrap_or_else(|error| panic!("{:?}:\n{}", case.kernel, error.emit_to_string(&text)));
@@ -74,7 +82,7 @@ fn info_is_as_long_as_the_text_says() {
         assert_eq!(case.kernel.info().len() % 4, 0);
         let said = format!("array<vec4<u32>, {vectors}>");
         assert!(
-            case.kernel.wgsl(Tier::Gpu).contains(&said),
+            case.kernel.wgsl(TIERS[1]).contains(&said),
             "{:?} has {vectors} vectors of info",
             case.kernel
         );

@@ -33,6 +33,8 @@ enum Plan {
     Tiles(Tiles),
     /// A workgroup computes this many rows of a few columns.
     Matvec { rows: usize },
+    /// The same, each column by a subgroup; along only.
+    Subgroups { rows: usize },
 }
 
 /// Columns of an invocation of [`Plan::Registers`], along; across it is the eight of a piece.
@@ -77,8 +79,9 @@ impl PackedMatMul {
     fn plan(&self, tier: Tier) -> Plan {
         match (tier, self.m) {
             (Tier::Software, m) => Plan::Registers { rows: m.clamp(1, 8) },
-            (Tier::Gpu, ..=4) => Plan::Matvec { rows: self.m.max(1) },
-            (Tier::Gpu, _) => Plan::Tiles(Tiles::choose(1, self.m, self.n())),
+            (Tier::Gpu { subgroups: true }, ..=4) if !self.across => Plan::Subgroups { rows: self.m.max(1) },
+            (Tier::Gpu { .. }, ..=4) => Plan::Matvec { rows: self.m.max(1) },
+            (Tier::Gpu { .. }, _) => Plan::Tiles(Tiles::choose(1, self.m, self.n())),
         }
     }
 
@@ -88,7 +91,7 @@ impl PackedMatMul {
             (Plan::Registers { rows }, false) => (rows, LANES * COLUMNS_ALONG),
             (Plan::Registers { rows }, true) => (rows, LANES * 8),
             (Plan::Tiles(tiles), _) => (16 * tiles.tall, 16 * tiles.wide),
-            (Plan::Matvec { rows }, false) => (rows, MATVEC_ALONG),
+            (Plan::Matvec { rows }, false) | (Plan::Subgroups { rows }, _) => (rows, MATVEC_ALONG),
             (Plan::Matvec { rows }, true) => (rows, MATVEC_ACROSS),
         }
     }
@@ -212,6 +215,20 @@ fn matvec_along(rows: usize) -> String {
         .replace("$STORE\n", &store)
 }
 
+fn matvec_subgroups(rows: usize) -> String {
+    let start = lines(rows, |r| format!("        var t{r} = 0.0;"));
+    let step = lines(rows, |r| {
+        format!("            t{r} += dot(four({r}u * k, p), y.lo) + dot(four({r}u * k, p + 4u), y.hi);")
+    });
+    let sums = lines(rows, |r| format!("        t{r} = subgroupAdd(t{r});"));
+    let first = lines(rows, |r| format!("            store(0u, {r}u, left + own, t{r});"));
+    let store = format!("{sums}        if lane == 0u {{\n{first}        }}\n");
+    include_str!("matvec_subgroups.wgsl")
+        .replace("$START\n", &start)
+        .replace("$STEP\n", &step)
+        .replace("$STORE\n", &store)
+}
+
 fn matvec_across(rows: usize) -> String {
     let start = lines(rows, |r| {
         format!("    var lo{r} = vec4<f32>();\n    var hi{r} = vec4<f32>();")
@@ -238,6 +255,7 @@ impl Kernel for PackedMatMul {
             Plan::Registers { rows } => format!("registers{rows}"),
             Plan::Tiles(Tiles { tall, wide, deep }) => format!("tiles{tall}x{wide}x{deep}"),
             Plan::Matvec { rows } => format!("matvec{rows}"),
+            Plan::Subgroups { rows } => format!("subgroups{rows}"),
         };
         let side = if self.across { "across" } else { "along" };
         let vectors = if self.reads_vectors(tier) { "vectors" } else { "numbers" };
@@ -253,6 +271,7 @@ impl Kernel for PackedMatMul {
             (Plan::Tiles(tiles), true) => tiles_text(tiles, include_str!("load_across.wgsl")),
             (Plan::Matvec { rows }, false) => matvec_along(rows),
             (Plan::Matvec { rows }, true) => matvec_across(rows),
+            (Plan::Subgroups { rows }, _) => matvec_subgroups(rows),
         };
         self.head(tier) + &body
     }
@@ -260,7 +279,7 @@ impl Kernel for PackedMatMul {
     fn workgroup_size(&self, tier: Tier) -> [u32; 3] {
         match self.plan(tier) {
             Plan::Registers { .. } => [LANES as u32, 1, 1],
-            Plan::Tiles(_) | Plan::Matvec { .. } => [256, 1, 1],
+            Plan::Tiles(_) | Plan::Matvec { .. } | Plan::Subgroups { .. } => [256, 1, 1],
         }
     }
 

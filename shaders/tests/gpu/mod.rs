@@ -15,6 +15,8 @@ pub struct Gpu {
     pipelines: RefCell<HashMap<String, wgpu::ComputePipeline>>,
     /// The adapter's name.
     pub name: String,
+    /// What the engine would take it for, were it hardware.
+    pub tier: Tier,
     /// Whether it is hardware.
     pub is_real: bool,
 }
@@ -51,6 +53,7 @@ impl Gpu {
                 "no software Vulkan adapter: install mesa-vulkan-drivers (lavapipe), or name one in VK_ICD_FILENAMES",
             );
         let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
+            required_features: adapter.features() & wgpu::Features::SUBGROUP,
             required_limits: adapter.limits(),
             ..Default::default()
         }))
@@ -60,6 +63,10 @@ impl Gpu {
             queue,
             pipelines: RefCell::default(),
             name: adapter.get_info().name,
+            tier: Tier::Gpu {
+                subgroups: adapter.features().contains(wgpu::Features::SUBGROUP)
+                    && adapter.get_info().subgroup_min_size >= 32,
+            },
             is_real: !is_software(&adapter),
         }
     }
