@@ -121,14 +121,15 @@ impl Lora {
 
     /// The linear's and the adapter's y \[n, out\] of x \[n, in\]; `bias` is the linear's.
     pub(crate) fn forward(&self, x: Tensor<2>, linear: &Linear, bias: Option<Tensor<1>>, pass: &Pass) -> Tensor<2> {
-        let base = |x: Tensor<2>, bias| linear.weight.multiply(x, bias, linear.transposed, pass.leaves);
-        let (a, b, form) = (self.a(pass.leaves), self.b(pass.leaves), self.form(pass));
+        let (weight, transposed) = (&linear.weight, linear.transposed);
+        let (matrices, form) = ([self.a(pass.leaves), self.b(pass.leaves)], self.form(pass));
+        let adapted = |x, bias, form| weight.multiply_adapted(x, bias, transposed, pass.leaves, matrices, form);
         let Some(magnitude) = &self.magnitude else {
-            return ops::lora(base(x.clone(), bias), x, a, b, form);
+            return adapted(x, bias, form);
         };
-        let gain = self.gain(magnitude, &linear.weight, linear.transposed, pass.leaves);
+        let gain = self.gain(magnitude, weight, transposed, pass.leaves);
         if form.dropout == 0.0 {
-            let y = ops::lora(base(x.clone(), None), x, a, b, form) * gain;
+            let y = adapted(x, None, form) * gain;
             return match bias {
                 None => y,
                 Some(bias) => y + bias.unsqueeze(),
@@ -136,14 +137,8 @@ impl Lora {
         }
         // As PEFT has it: what the adapter adds to the linear, (gain − 1)·W included, sees the dropped input.
         let kept = ops::dropout(x.clone(), form.dropout, form.seed);
-        let adapted = ops::lora(
-            base(kept.clone(), None),
-            kept.clone(),
-            a,
-            b,
-            LoraForm { dropout: 0.0, ..form },
-        );
-        base(x - kept, bias) + adapted * gain
+        let rest = weight.multiply(x - kept.clone(), bias, transposed, pass.leaves);
+        rest + adapted(kept, None, LoraForm { dropout: 0.0, ..form }) * gain
     }
 
     /// The rows of W + s·(B·A)ᵀ, each output times its gain, that `ids` \[n\] name → \[n, out\]; `table` is W \[in, out\].

@@ -5,7 +5,7 @@ use burn::tensor::{Bool, Device, Tensor, TensorData, activation};
 use lorakeet_core::{
     device,
     formats::Storage,
-    ops::{self, PackedMatrix, Scores, Sight, VocabularyForm},
+    ops::{self, LoraForm, PackedMatrix, Scores, Sight, VocabularyForm},
     protocol::DeviceChoice,
     quant::packing,
     random::Generator,
@@ -173,6 +173,68 @@ fn the_vocabularys_loss_is_the_cross_entropy_with_and_without_bias_and_cap() {
         for (soft_cap, biased) in [(0.0, false), (0.0, true), (1.5, false), (1.5, true)] {
             vocabulary_losses_agree(&device, [5, 3, 7], soft_cap, biased);
             vocabulary_losses_agree(&device, [17, 9, 130], soft_cap, biased);
+        }
+    }
+}
+
+/// A matrix of noise in 16 bits, cut into stretches of so many rows.
+fn packed(parts: &[usize], columns: usize, generator: &mut Generator, device: &Device) -> PackedMatrix {
+    let mut packed = PackedMatrix::new(columns);
+    for &rows in parts {
+        let top = |value: f32| ((value.to_bits() >> 16) as u16).to_le_bytes();
+        let bytes: Vec<u8> = (0..rows * columns)
+            .flat_map(|_| top(generator.normal() as f32))
+            .collect();
+        packed.push(
+            packing::stored(Storage::BF16, rows, columns, &bytes).expect("whole rows"),
+            device,
+        );
+    }
+    packed
+}
+
+#[test]
+fn an_adapter_recorded_with_its_packed_product_is_the_one_on_top_of_it() {
+    let ([rows, width, outputs, rank], scale) = ([5, 6, 13, 3], 1.5);
+    for device in devices() {
+        for (parts, across, biased, dropout) in [
+            (vec![13], false, true, 0.0),
+            (vec![13], false, false, 0.3),
+            (vec![6], true, true, 0.3),
+            (vec![6], true, false, 0.0),
+            (vec![4, 9], false, true, 0.3),
+            (vec![4, 2], true, true, 0.0),
+        ] {
+            let mut generator = Generator::new(7, "adapted");
+            let columns = if across { outputs } else { width };
+            let w = packed(&parts, columns, &mut generator, &device);
+            let x = leaf([rows, width], &mut generator, &device);
+            let (a, b) = (
+                leaf([rank, width], &mut generator, &device),
+                leaf([outputs, rank], &mut generator, &device),
+            );
+            let bias = leaf([outputs], &mut generator, &device);
+            let given = || biased.then(|| bias.clone());
+            let seed = 11;
+            let form = LoraForm { scale, dropout, seed };
+            let weights = leaf([rows, outputs], &mut generator, &device).inner();
+            let found = ops::packed_lora(x.clone(), &w, given(), across, [a.clone(), b.clone()], form);
+            let base = ops::packed_linear(x.clone(), &w, given(), across);
+            let wanted = ops::lora(base, x.clone(), a.clone(), b.clone(), form);
+            let what = format!("{parts:?}, across {across}, biased {biased}, {form:?}, on {device:?}");
+            assert_close(&what, found.clone().inner(), wanted.clone().inner());
+            let gradients = |y: Tensor<2>| (y * weights.clone()).sum().backward();
+            let (of_found, of_wanted) = (gradients(found), gradients(wanted));
+            for (name, leaf) in [("x", &x), ("a", &a), ("b", &b)] {
+                let (found, wanted) = (leaf.grad(&of_found), leaf.grad(&of_wanted));
+                let (found, wanted) = (found.expect("a gradient"), wanted.expect("a gradient"));
+                assert_close(&format!("{what}: d{name}"), found, wanted);
+            }
+            if biased {
+                let (found, wanted) = (bias.grad(&of_found), bias.grad(&of_wanted));
+                let (found, wanted) = (found.expect("a gradient"), wanted.expect("a gradient"));
+                assert_close(&format!("{what}: dbias"), found, wanted);
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A matrix of the base: of a linear, an embedding or a head; dense or packed.
 
 use super::{Leaves, Weight};
-use crate::ops::{self, PackedMatrix, VocabularyForm};
+use crate::ops::{self, LoraForm, PackedMatrix, VocabularyForm};
 use burn::tensor::{Tensor, TensorData};
 
 /// W [rows, columns]: a linear's [out, in] ([in, out] as GPT-2's Conv1D), an embedding's and a head's [V, C].
@@ -31,6 +31,22 @@ impl Matrix {
         match &self.stored {
             Stored::Dense(weight) => ops::linear(x, self.dense(weight, leaves), bias, across),
             Stored::Packed { matrix, flipped } => ops::packed_linear(x, matrix, bias, across != *flipped),
+        }
+    }
+
+    /// The same with a low-rank adapter on top, [`ops::lora`].
+    pub(crate) fn multiply_adapted(
+        &self,
+        x: Tensor<2>,
+        bias: Option<Tensor<1>>,
+        across: bool,
+        leaves: &Leaves,
+        [a, b]: [Tensor<2>; 2],
+        form: LoraForm,
+    ) -> Tensor<2> {
+        match &self.stored {
+            Stored::Dense(_) => ops::lora(self.multiply(x.clone(), bias, across, leaves), x, a, b, form),
+            Stored::Packed { matrix, flipped } => ops::packed_lora(x, matrix, bias, across != *flipped, [a, b], form),
         }
     }
 

@@ -13,6 +13,7 @@ use super::forward::{
 use super::launch::Launch;
 use burn::backend::{Autodiff, AutodiffBackend, Shape, TensorMetadata, tensor::FloatTensor};
 use burn_autodiff::{
+    NodeId,
     checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
     grads::Gradients,
     ops::{Backward, Ops as Node, OpsKind},
@@ -25,14 +26,21 @@ macro_rules! record {
     ($C:ident, $backward:expr, [$($input:ident),+], $state:expr, $output:expr) => {{
         let nodes = [$($input.node()),+];
         $(let $input = $input.into_primitive();)+
-        match $backward.prepare::<$C>(nodes).compute_bound().stateful() {
+        keep!($C, $backward, nodes, $state, $output)
+    }};
+}
+
+/// Records `$backward` with `$state` for `$output`, where one of `$nodes` wants a gradient.
+macro_rules! keep {
+    ($C:ident, $backward:expr, $nodes:expr, $state:expr, $output:expr) => {
+        match $backward.prepare::<$C>($nodes).compute_bound().stateful() {
             OpsKind::Tracked(prep) => {
                 let state = $state;
                 prep.finish(state, $output)
             }
             OpsKind::UnTracked(prep) => prep.finish($output),
         }
-    }};
+    };
 }
 
 impl<B: Launch, C: CheckpointStrategy> Ops for Autodiff<B, C> {
@@ -69,18 +77,9 @@ impl<B: Launch, C: CheckpointStrategy> Ops for Autodiff<B, C> {
         form: LoraForm,
     ) -> FloatTensor<Self> {
         let nodes = [y.node(), x.node(), a.node(), b.node()];
-        let (y, x, a, b) = (
-            y.into_primitive(),
-            x.into_primitive(),
-            a.into_primitive(),
-            b.into_primitive(),
-        );
-        let h = <B as Ops>::linear(drop::<B>(x.clone(), form.dropout, form.seed), a.clone(), false);
-        let output = up::<B>(y, h.clone(), b.clone(), form.scale);
-        match (LoraBackward { form }).prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish((x, a, b, h), output),
-            OpsKind::UnTracked(prep) => prep.finish(output),
-        }
+        let branch = Branch::<B>::new(x.into_primitive(), a.into_primitive(), b.into_primitive(), form);
+        let output = branch.add_to(y.into_primitive());
+        keep!(C, LoraBackward, nodes, branch, output)
     }
 
     fn rms_norm(x: FloatTensor<Self>, w: FloatTensor<Self>, eps: f32) -> FloatTensor<Self> {
@@ -241,6 +240,39 @@ impl<B: Launch, C: CheckpointStrategy> Ops for Autodiff<B, C> {
         )
     }
 
+    fn packed_lora(
+        x: FloatTensor<Self>,
+        words: FloatTensor<Self>,
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        form: PackedForm,
+        lora: LoraForm,
+    ) -> FloatTensor<Self> {
+        let nodes = [x.node(), a.node(), b.node()];
+        let (x, words) = (x.into_primitive(), words.into_primitive());
+        let y = B::packed_linear(x.clone(), words.clone(), form);
+        let branch = Branch::<B>::new(x, a.into_primitive(), b.into_primitive(), lora);
+        let output = branch.add_to(y);
+        keep!(C, PackedLoraBackward { form }, nodes, (branch, words), output)
+    }
+
+    fn packed_lora_bias(
+        x: FloatTensor<Self>,
+        words: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        form: PackedForm,
+        lora: LoraForm,
+    ) -> FloatTensor<Self> {
+        let nodes = [x.node(), a.node(), b.node(), bias.node()];
+        let (x, words) = (x.into_primitive(), words.into_primitive());
+        let y = B::packed_linear_bias(x.clone(), words.clone(), bias.into_primitive(), form);
+        let branch = Branch::<B>::new(x, a.into_primitive(), b.into_primitive(), lora);
+        let output = branch.add_to(y);
+        keep!(C, PackedLoraBackward { form }, nodes, (branch, words), output)
+    }
+
     fn packed_embedding(
         ids: FloatTensor<Self>,
         words: FloatTensor<Self>,
@@ -383,12 +415,7 @@ impl<B: Launch, const N: usize> Backward<B, N> for PackedLinearBackward {
             grads.register::<B>(node.id, column_sums::<B>(dy.clone()));
         }
         if let Some(node) = of_x {
-            let PackedForm { matrix, across } = self.form;
-            let back = PackedForm {
-                matrix,
-                across: !across,
-            };
-            grads.register::<B>(node.id, packed_product::<B>(dy, words, None, back));
+            grads.register::<B>(node.id, packed_product::<B>(dy, words, None, self.form.back()));
         }
     }
 }
@@ -407,16 +434,37 @@ impl<B: Launch> Backward<B, 1> for GivenGradient {
     }
 }
 
-#[derive(Debug)]
-struct LoraBackward {
+/// What a low-rank adapter's branch keeps for its backward pass.
+#[derive(Debug, Clone)]
+struct Branch<B: Launch> {
+    x: FloatTensor<B>,
+    a: FloatTensor<B>,
+    b: FloatTensor<B>,
+    /// drop(x) · aᵀ.
+    h: FloatTensor<B>,
     form: LoraForm,
 }
-impl<B: Launch> Backward<B, 4> for LoraBackward {
-    /// x, a, b and h = drop(x) · aᵀ.
-    type State = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
-    fn backward(self, ops: Node<Self::State, 4>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let dy = grads.consume::<B>(&ops.node);
-        let ((x, a, b, h), [of_y, of_x, of_a, of_b]) = (ops.state, ops.parents);
+
+impl<B: Launch> Branch<B> {
+    fn new(x: FloatTensor<B>, a: FloatTensor<B>, b: FloatTensor<B>, form: LoraForm) -> Self {
+        let h = <B as Ops>::linear(drop::<B>(x.clone(), form.dropout, form.seed), a.clone(), false);
+        Self { x, a, b, h, form }
+    }
+
+    /// y + s · h · bᵀ.
+    fn add_to(&self, y: FloatTensor<B>) -> FloatTensor<B> {
+        up::<B>(y, self.h.clone(), self.b.clone(), self.form.scale)
+    }
+
+    /// Registers the gradients of a and b; gives the one of x, if `of_x`.
+    fn backward(
+        self,
+        dy: FloatTensor<B>,
+        [of_a, of_b]: [Option<NodeId>; 2],
+        of_x: bool,
+        grads: &mut Gradients,
+    ) -> Option<FloatTensor<B>> {
+        let Self { x, a, b, h, form } = self;
         let ((rows, outputs), rank) = (rows_width(&dy.shape()), a.shape()[0]);
         if let Some(node) = of_b {
             let product = Product {
@@ -425,9 +473,9 @@ impl<B: Launch> Backward<B, 4> for LoraBackward {
                 k: rows,
                 a_trans: true,
                 b_trans: false,
-                alpha: self.form.scale,
+                alpha: form.scale,
             };
-            grads.register::<B>(node.id, product.run::<B>(dy.clone(), h));
+            grads.register::<B>(node, product.run::<B>(dy.clone(), h));
         }
         let down = Product {
             m: rows,
@@ -435,23 +483,58 @@ impl<B: Launch> Backward<B, 4> for LoraBackward {
             k: outputs,
             a_trans: false,
             b_trans: false,
-            alpha: self.form.scale,
+            alpha: form.scale,
         };
-        let dh = down.run::<B>(dy.clone(), b);
+        let dh = down.run::<B>(dy, b);
+        let shape = x.shape();
         if let Some(node) = of_a {
-            let da = linear_dw::<B>(
-                drop::<B>(x.clone(), self.form.dropout, self.form.seed),
-                dh.clone(),
-                false,
-            );
-            grads.register::<B>(node.id, da);
+            let da = linear_dw::<B>(drop::<B>(x, form.dropout, form.seed), dh.clone(), false);
+            grads.register::<B>(node, da);
         }
-        if let Some(node) = of_x {
-            let dx = drop::<B>(linear_dx::<B>(dh, a, false), self.form.dropout, self.form.seed);
-            grads.register::<B>(node.id, B::float_reshape(dx, x.shape()));
+        of_x.then(|| {
+            let dx = drop::<B>(linear_dx::<B>(dh, a, false), form.dropout, form.seed);
+            B::float_reshape(dx, shape)
+        })
+    }
+}
+
+#[derive(Debug)]
+struct LoraBackward;
+impl<B: Launch> Backward<B, 4> for LoraBackward {
+    type State = Branch<B>;
+    fn backward(self, ops: Node<Self::State, 4>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        let [of_y, of_x, of_a, of_b] = ops.parents.map(|node| node.map(|node| node.id));
+        let dx = ops.state.backward(dy.clone(), [of_a, of_b], of_x.is_some(), grads);
+        if let Some((node, dx)) = of_x.zip(dx) {
+            grads.register::<B>(node, dx);
         }
         if let Some(node) = of_y {
-            grads.register::<B>(node.id, dy);
+            grads.register::<B>(node, dy);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct PackedLoraBackward {
+    form: PackedForm,
+}
+/// N is 3 for x, a and b, 4 where there is a bias.
+impl<B: Launch, const N: usize> Backward<B, N> for PackedLoraBackward {
+    /// And the words.
+    type State = (Branch<B>, FloatTensor<B>);
+    fn backward(self, ops: Node<Self::State, N>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        let ((branch, words), mut parents) = (ops.state, ops.parents.into_iter());
+        let [of_x, of_a, of_b, of_bias] = std::array::from_fn(|_| parents.next().flatten().map(|node| node.id));
+        if let Some(node) = of_bias {
+            grads.register::<B>(node, column_sums::<B>(dy.clone()));
+        }
+        let dx = branch.backward(dy.clone(), [of_a, of_b], of_x.is_some(), grads);
+        if let Some((node, dx)) = of_x.zip(dx) {
+            // The sum of both ways to x is made where the larger one is.
+            let addend = Some((dx, MatMulAdd::Full));
+            grads.register::<B>(node, packed_product::<B>(dy, words, addend, self.form.back()));
         }
     }
 }

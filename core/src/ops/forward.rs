@@ -84,6 +84,16 @@ pub struct PackedForm {
     pub across: bool,
 }
 
+impl PackedForm {
+    /// The other way.
+    pub(super) fn back(self) -> Self {
+        Self {
+            across: !self.across,
+            ..self
+        }
+    }
+}
+
 /// Shapes of one rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RopeForm {
@@ -193,6 +203,23 @@ pub trait Ops: Backend {
         words: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         form: PackedForm,
+    ) -> FloatTensor<Self>;
+    fn packed_lora(
+        x: FloatTensor<Self>,
+        words: FloatTensor<Self>,
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        form: PackedForm,
+        lora: LoraForm,
+    ) -> FloatTensor<Self>;
+    fn packed_lora_bias(
+        x: FloatTensor<Self>,
+        words: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        form: PackedForm,
+        lora: LoraForm,
     ) -> FloatTensor<Self>;
     fn packed_embedding(
         ids: FloatTensor<Self>,
@@ -356,13 +383,36 @@ impl<B: Launch> Ops for B {
         packed_product::<B>(x, words, None, form)
     }
 
+    fn packed_lora(
+        x: FloatTensor<B>,
+        words: FloatTensor<B>,
+        a: FloatTensor<B>,
+        b: FloatTensor<B>,
+        form: PackedForm,
+        lora: LoraForm,
+    ) -> FloatTensor<B> {
+        B::lora(B::packed_linear(x.clone(), words, form), x, a, b, lora)
+    }
+
+    fn packed_lora_bias(
+        x: FloatTensor<B>,
+        words: FloatTensor<B>,
+        bias: FloatTensor<B>,
+        a: FloatTensor<B>,
+        b: FloatTensor<B>,
+        form: PackedForm,
+        lora: LoraForm,
+    ) -> FloatTensor<B> {
+        B::lora(B::packed_linear_bias(x.clone(), words, bias, form), x, a, b, lora)
+    }
+
     fn packed_linear_bias(
         x: FloatTensor<B>,
         words: FloatTensor<B>,
         bias: FloatTensor<B>,
         form: PackedForm,
     ) -> FloatTensor<B> {
-        packed_product::<B>(x, words, Some(bias), form)
+        packed_product::<B>(x, words, Some((bias, MatMulAdd::Row)), form)
     }
 
     fn packed_embedding(
@@ -524,20 +574,17 @@ fn linear_product(x: &Shape, w: &Shape, transposed: bool) -> Product {
 pub(super) fn packed_product<B: Launch>(
     x: FloatTensor<B>,
     words: FloatTensor<B>,
-    bias: Option<FloatTensor<B>>,
+    addend: Option<(FloatTensor<B>, MatMulAdd)>,
     form: PackedForm,
 ) -> FloatTensor<B> {
     let (m, _) = rows_width(&x.shape());
     let PackedForm { matrix, across } = form;
-    let add = if bias.is_some() {
-        MatMulAdd::Row
-    } else {
-        MatMulAdd::None
-    };
+    let (addend, add) = addend.unzip();
+    let add = add.unwrap_or(MatMulAdd::None);
     let kernel = kernels::PackedMatMul { m, matrix, across, add };
     let shape = Shape::new([m, kernel.n()]);
     let mut inputs = vec![x, words];
-    inputs.extend(bias);
+    inputs.extend(addend);
     one::<B>(kernel, inputs, shape)
 }
 

@@ -10,7 +10,7 @@ mod launch;
 mod packed;
 
 pub use forward::{AdamWStep, AttentionForm, LoraForm, PackedForm, RopeForm, Scores, Sight, VocabularyForm};
-pub use packed::{PackedMatrix, packed_embedding, packed_linear, packed_squares, packed_vocabulary_loss};
+pub use packed::{PackedMatrix, packed_embedding, packed_linear, packed_lora, packed_squares, packed_vocabulary_loss};
 
 use burn::{backend::Dispatch, tensor::Tensor};
 use forward::Ops;

@@ -4,7 +4,7 @@
 //! stretch of rows; products with the parts are joined side by side (along the rows) or summed (across them), and what is
 //! held between them is an activation, never a dense part of the matrix.
 
-use super::{PackedForm, VocabularyForm};
+use super::{LoraForm, PackedForm, VocabularyForm};
 use crate::quant::packing::PackedWords;
 use burn::backend::Dispatch;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -132,6 +132,33 @@ pub fn packed_linear(x: Tensor<2>, w: &PackedMatrix, bias: Option<Tensor<1>>, ac
         product(x.clone(), part, bias.clone().map(|bias| bias.slice([rows])))
     });
     Tensor::cat(parts.collect(), 1)
+}
+
+/// [`packed_linear`] with a low-rank adapter on top: y + s·(drop(x)·aᵀ)·bᵀ, as [`super::lora`].
+///
+/// a \[R, in\], b \[out, R\]. One record for both, so that the backward pass makes the sum of x's two gradients in the larger
+/// product (where W lies in one buffer).
+pub fn packed_lora(
+    x: Tensor<2>,
+    w: &PackedMatrix,
+    bias: Option<Tensor<1>>,
+    across: bool,
+    [a, b]: [Tensor<2>; 2],
+    lora: LoraForm,
+) -> Tensor<2> {
+    let [only] = w.parts.as_slice() else {
+        return super::lora(packed_linear(x.clone(), w, bias, across), x, a, b, lora);
+    };
+    let form = PackedForm {
+        matrix: only.matrix,
+        across,
+    };
+    let (x, words) = (x.into_dispatch(), only.words.clone().into_dispatch());
+    let (a, b) = (a.into_dispatch(), b.into_dispatch());
+    Tensor::from_dispatch(match bias {
+        None => Dispatch::packed_lora(x, words, a, b, form, lora),
+        Some(bias) => Dispatch::packed_lora_bias(x, words, bias.into_dispatch(), a, b, form, lora),
+    })
 }
 
 /// Rows of W by number. ids \[n\] are whole numbers in f32 (exact up to 2²⁴), W \[V, C\] → \[n, C\]; a row of zeros for a
