@@ -6,14 +6,14 @@
 //! gives the host a breath between micro-batches, so that a browser's worker hears 'pause' while it trains.
 
 use crate::baseline::comparison::Direction;
-use crate::config::{FinetuningType, Plan, RunConfig};
+use crate::config::{FinetuningType, Plan, RunConfig, SMALL_MODELS};
 use crate::data::{self, Batch, Cursor, Dataset, Example};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::estimate::estimate;
 use crate::formats::{ModelFiles, peft::Adapter};
 use crate::metrics::answers::direction;
-use crate::models::{Model, read};
+use crate::models::{Model, read, small};
 use crate::protocol::{
     Command, DeviceChoice, DeviceInfo, EvalInfo, Event, GenerateOptions, Message, Predictions, Prompt, RunInfo,
     RunSummary, Stage, StepInfo,
@@ -33,6 +33,7 @@ use crate::train::schedule::Schedule;
 use crate::train::step::{StepSettings, train_step};
 use crate::train::untuned::{Untuned, untuned};
 use burn::tensor::{Device, Tensor, TensorData};
+use serde_json::json;
 use std::rc::Rc;
 
 /// Where events go; the bytes are an exported file's.
@@ -176,9 +177,16 @@ impl Session {
         // The old model goes first: two may not fit.
         self.model = None;
         let companions = companions(&files);
-        let mut files = ModelFiles::open(files).await?;
+        let mut files = match files.is_empty() && SMALL_MODELS.contains(&name.as_str()) {
+            true => ModelFiles::from_config(name.as_str(), json!({ "model_type": name })),
+            false => ModelFiles::open(files).await?,
+        };
         if !name.is_empty() {
             files.name = name;
+        }
+        let own = files.config.clone();
+        if is_open(&files) {
+            small::fit(&mut files.config, &RunConfig::default(), None)?;
         }
         if files.entries().is_empty() {
             let message = "There are no weights among the model's files, so it starts from fresh ones, which know \
@@ -194,7 +202,7 @@ impl Session {
         emit(Event::Model(model.info.clone()), None);
         self.adapter = None;
         self.model = Some(Loaded {
-            own: OwnHead::of(&model, &files.config),
+            own: OwnHead::of(&model, &own),
             files,
             model,
             full: false,
@@ -222,12 +230,12 @@ impl Session {
         Model::load_base(files, kind, seed, device, &mut progress).await
     }
 
-    /// Takes validation data that is in a file of its own, for the next run.
+    /// Takes validation data that is in a file of its own (of images in the IDX format, two), for the next run.
     ///
     /// # Errors
     /// The file cannot be read or understood.
-    pub async fn load_validation(&mut self, file: Source) -> Result<()> {
-        self.validation = Some(read_data(vec![file]).await?);
+    pub async fn load_validation(&mut self, files: Vec<Source>) -> Result<()> {
+        self.validation = Some(read_data(files).await?);
         Ok(())
     }
 
@@ -280,6 +288,7 @@ impl Session {
         let assignment = Assignment::of_head(config, loaded, dataset)?;
         let mut examples = assignment.examples(loaded, dataset, config, false, emit)?;
         assignment.refer(&loaded.model, &mut examples, self.host).await?;
+        check_numbers(&loaded.model, &examples, dataset)?;
         let held_out = assignment.held_out(examples, config, &loaded.model);
         let stopped = || self.control.is_stopped();
         let scored = held_out
@@ -306,6 +315,7 @@ impl Session {
         }
         let mut examples = assignment.examples(loaded, dataset, config, true, emit)?;
         assignment.refer(&loaded.model, &mut examples, self.host).await?;
+        check_numbers(&loaded.model, &examples, dataset)?;
         let right = assignment.knows_answers(dataset);
         let held_out = assignment.held_out(examples, config, &loaded.model);
         let stopped = || self.control.is_stopped();
@@ -322,7 +332,8 @@ impl Session {
         let answers =
             answers.ok_or_else(|| Error::config(format!("{} has no answers row by row", assignment.task())))?;
         let labels = assignment.answer.as_ref();
-        let table = predictions(labels, &answers, right, &held_out.examples, loaded.tokenizer()?)?;
+        let tokenizer = loaded.files.tokenizer.as_ref();
+        let table = predictions(labels, &answers, right, &held_out.examples, tokenizer)?;
         Ok((table, info))
     }
 
@@ -355,6 +366,8 @@ impl Session {
         // The model: its head, and a fresh adapter, a given one, or every weight.
         self.prepare_model(&config, &assignment, emit).await?;
         let loaded = self.model.as_mut().ok_or_else(no_model)?;
+        let dataset = self.data.as_ref().ok_or_else(no_data)?;
+        check_numbers(&loaded.model, &examples, dataset)?;
         assignment.refer(&loaded.model, &mut examples, self.host).await?;
         assignment.refer(&loaded.model, &mut held_out, self.host).await?;
         let held_out = HeldOut::new(held_out, &config, &loaded.model);
@@ -433,7 +446,16 @@ impl Session {
         let full = config.finetuning_type == FinetuningType::Full;
         let base = Base::from(config);
         let loaded = self.model.as_ref().ok_or_else(no_model)?;
-        let wanted = assignment.model_config(&loaded.own, &loaded.model.info.model_type);
+        let mut wanted = assignment.model_config(&loaded.own, &loaded.model.info.model_type);
+        if is_open(&loaded.files) {
+            if !full {
+                let error = Error::config("lora leaves the weights as they are, and these are fresh");
+                return Err(error.field("finetuning_type").remedy("Set finetuning_type: full."));
+            }
+            small::fit(&mut wanted, config, assignment.shape)?;
+        } else {
+            small::check(&wanted, config)?;
+        }
         if full || loaded.full || loaded.base != base || loaded.files.config != wanted {
             // Read again: a model is either frozen, in one format, or trained throughout.
             self.read_again(wanted, (full, base), config.seed, emit).await?;
@@ -740,7 +762,7 @@ impl Run<'_> {
         }
         let labels = self.assignment.answer.as_ref();
         let examples = &self.held_out.examples;
-        let table = predictions(labels, answers, true, examples, self.loaded.tokenizer()?)?;
+        let table = predictions(labels, answers, true, examples, self.loaded.files.tokenizer.as_ref())?;
         if let Some(sink) = &self.sink {
             sink.write("predictions.csv", &table.to_csv()?).await?;
         }
@@ -868,14 +890,36 @@ impl Run<'_> {
 }
 
 async fn read_data(files: Vec<Source>) -> Result<Dataset> {
-    let [file] = files.as_slice() else {
-        return Err(Error::data(format!("training data is one file, got {}", files.len())));
-    };
-    data::check_size(file.name(), file.len_bytes())?;
-    Dataset::parse(
-        file.name(),
-        &store::read_all(file.as_ref(), data::MAX_FILE_BYTES).await?,
-    )
+    for file in &files {
+        data::check_size(file.name(), file.len_bytes())?;
+    }
+    let read = async |file: &Source| store::read_all(file.as_ref(), data::MAX_FILE_BYTES).await;
+    match files.as_slice() {
+        [file] => Dataset::parse(file.name(), &read(file).await?),
+        [one, other] => Dataset::parse_images((one.name(), &read(one).await?), (other.name(), &read(other).await?)),
+        _ => {
+            let what = format!(
+                "training data is one file, or images with their labels, got {}",
+                files.len()
+            );
+            Err(Error::data(what))
+        }
+    }
+}
+
+/// Whether it is a small model without weights, whose sizes a run may choose.
+fn is_open(files: &ModelFiles) -> bool {
+    let kind = files.config["model_type"].as_str();
+    files.entries().is_empty() && kind.is_some_and(|kind| SMALL_MODELS.contains(&kind))
+}
+
+/// Refuses rows of numbers that do not fit the model; all have one length.
+fn check_numbers(model: &Model, examples: &[Example], dataset: &Dataset) -> Result<()> {
+    let first = examples.first().filter(|_| model.numbers().is_some());
+    first.map_or(Ok(()), |example| {
+        let checked = model.check_numbers(example.numbers.len());
+        checked.map_err(|error| error.file(&dataset.name).row(example.row))
+    })
 }
 
 fn no_model() -> Error {
