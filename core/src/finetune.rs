@@ -7,7 +7,7 @@
 
 use crate::baseline::comparison::Direction;
 use crate::config::{FinetuningType, Plan, RunConfig, SMALL_MODELS};
-use crate::data::{self, Batch, Cursor, Dataset, Example};
+use crate::data::{self, Batch, Columns, Cursor, Dataset, Example};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::estimate::estimate;
@@ -19,8 +19,9 @@ use crate::protocol::{
     RunSummary, Stage, StepInfo,
 };
 use crate::quant::Base;
-use crate::store::{self, Sink, Source};
+use crate::store::{self, MemoryFile, Sink, Source};
 use crate::task::Task;
+use crate::tokenizer::Tokenizer;
 use crate::train::assignment::{Assignment, OwnHead};
 use crate::train::checkpoint::{self, Best, Checkpoint, Progress};
 pub use crate::train::control::{Control, Host};
@@ -109,6 +110,7 @@ impl Session {
                 Ok(())
             }
             Command::Preview { config } => {
+                self.suit_model(&config, emit).await?;
                 let loaded = self.model.as_ref().ok_or_else(no_model)?;
                 let dataset = self.data.as_ref().ok_or_else(no_data)?;
                 emit(
@@ -343,6 +345,7 @@ impl Session {
         let started_ms = (self.host.now_ms)();
 
         // What is to be done, then rows → examples → a seeded split.
+        self.suit_model(&config, emit).await?;
         let loaded = self.model.as_ref().ok_or_else(no_model)?;
         let dataset = self.data.as_ref().ok_or_else(no_data)?;
         let mut assignment = Assignment::of_run(&config, loaded, dataset)?;
@@ -441,6 +444,34 @@ impl Session {
         Ok(())
     }
 
+    /// Has a small model whose inputs are open read what the data have: numbers, or texts byte by byte.
+    async fn suit_model(&mut self, config: &RunConfig, emit: Emit<'_>) -> Result<()> {
+        let loaded = self.model.as_ref().ok_or_else(no_model)?;
+        let dataset = self.data.as_ref().ok_or_else(no_data)?;
+        let is_patched = matches!(loaded.model.info.model_type.as_str(), "small_vit" | "small_series");
+        let has_inputs = ["input_size", "vocab_size"]
+            .iter()
+            .any(|key| !loaded.own.config[*key].is_null());
+        if !is_open(&loaded.files) || is_patched || has_inputs {
+            return Ok(());
+        }
+        let has_numbers = dataset.form == data::Form::Numbers || dataset.numeric(&Columns::of(config)).is_ok();
+        if loaded.model.numbers().is_some() == has_numbers {
+            return Ok(());
+        }
+        let (mut wanted, base) = (loaded.own.config.clone(), loaded.base);
+        let loaded = self.model.as_mut().ok_or_else(no_model)?;
+        (loaded.files.tokenizer, loaded.companions) = (None, Vec::new());
+        if !has_numbers {
+            let tokenizer = Tokenizer::of_bytes()?;
+            wanted["vocab_size"] = json!(tokenizer.vocab_size());
+            let file = MemoryFile::source("tokenizer.json", tokenizer.to_json()?.into_bytes());
+            (loaded.files.tokenizer, loaded.companions) = (Some(tokenizer), vec![file]);
+        }
+        small::fit(&mut wanted, config, None)?;
+        self.read_again(wanted, (false, base), config.seed, emit).await
+    }
+
     /// Makes the loaded model trainable: the task's head, and every weight, an adapter that was given, or a fresh one.
     async fn prepare_model(&mut self, config: &RunConfig, assignment: &Assignment, emit: Emit<'_>) -> Result<()> {
         let full = config.finetuning_type == FinetuningType::Full;
@@ -451,6 +482,9 @@ impl Session {
             if !full {
                 let error = Error::config("lora leaves the weights as they are, and these are fresh");
                 return Err(error.field("finetuning_type").remedy("Set finetuning_type: full."));
+            }
+            if let (None, Some(tokenizer)) = (assignment.shape, &loaded.files.tokenizer) {
+                wanted["vocab_size"] = json!(tokenizer.vocab_size());
             }
             small::fit(&mut wanted, config, assignment.shape)?;
         } else {

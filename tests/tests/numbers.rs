@@ -271,6 +271,76 @@ fn a_regression_learns_numbers_and_gives_them_back_in_their_own_units() {
 }
 
 #[test]
+fn the_next_value_of_a_table_is_forecast_from_those_before_it() {
+    // A wave with a period of seven steps on a rising line.
+    let mut text = String::from("day,visits\n");
+    for day in 0..210 {
+        let season = [0.0, 5.0, 1.0, 8.0, -4.0, 2.0, -9.0][day % 7];
+        let _ = writeln!(text, "{day},{}", 100.0 + 0.05 * day as f64 + season);
+    }
+    let data = || source("visits.csv", text.clone());
+    let mut desk = trained("small_mlp", vec![data()], |config| {
+        (config.forecast_window, config.val_size) = (Some(7), 30.0);
+        config.text_columns = vec!["visits".into()];
+    });
+    let info = started(&desk);
+    assert_eq!(
+        (info.task, info.train_examples, info.eval_examples),
+        (Task::Regression, 173, 30)
+    );
+    let report = report(&desk);
+    let names: Vec<&str> = report.baselines.iter().map(|baseline| baseline.name.as_str()).collect();
+    assert_eq!(
+        names,
+        ["the last value again", "mean of the training rows", "linear probe"]
+    );
+    let rmse = last(&desk, "rmse");
+    let again = report.baselines[0].metrics.iter().find(|metric| metric.name == "rmse");
+    let again = again.expect("a score").value;
+    assert!(rmse < 1.5 && (8.0..12.0).contains(&again), "{rmse}, {again}");
+
+    // The folder knows the window; what comes last is what was held out.
+    let mut other = reloaded(&mut desk, data());
+    let (table, score) = answers(&mut other);
+    assert_eq!(table.rows.len(), 203);
+    assert!(metric(&score.expect("numbers"), "rmse") < 1.5);
+    let rows = trained("small_mlp", vec![data()], |config| config.forecast_window = Some(500));
+    assert_eq!(failure(&rows).field.as_deref(), Some("forecast_window"));
+    let rows = trained("small_mlp", vec![waves(100)], |config| config.forecast_window = Some(5));
+    assert_eq!(failure(&rows).field.as_deref(), Some("forecast_window"));
+}
+
+#[test]
+fn texts_are_read_byte_by_byte_by_a_small_model_that_is_known_by_its_name() {
+    let mut generator = Generator::new(7, "rows");
+    let mut text = String::from("text,label\n");
+    for row in 0..240 {
+        let end = if row % 2 == 0 { "né" } else { "en" };
+        let start: String = (0..4).map(|_| char::from(b'a' + generator.below(6) as u8)).collect();
+        let _ = writeln!(text, "{start}{end},{}", row % 2);
+    }
+    let data = || source("words.csv", text.clone());
+    for model in ["small_gru", "small_mlp"] {
+        let mut desk = trained(model, vec![data()], |config| {
+            (config.hidden_size, config.max_steps) = (Some(24), 100);
+        });
+        assert!(last(&desk, "accuracy") > 0.9, "{model}: {:?}", desk.events.last());
+        assert!(desk.exported.is_empty());
+        let mut other = reloaded(&mut desk, data());
+        assert!(desk.exported.contains_key("tokenizer.json"));
+        assert!(metric(&scored(&mut other), "accuracy") > 0.9);
+
+        // The same session can go on with numbers.
+        desk.ask(Command::LoadData { file: "waves".into() }, vec![waves(100)]);
+        desk.train(RunConfig {
+            max_steps: 2,
+            ..config(model)
+        });
+        assert!(desk.summary().finished);
+    }
+}
+
+#[test]
 fn a_run_goes_on_from_its_checkpoint_to_the_same_numbers() {
     let whole = trained("small_gru", vec![waves(120)], |config| {
         (config.max_steps, config.hidden_dropout_prob, config.hidden_size) = (12, Some(0.2), Some(8));
@@ -392,16 +462,20 @@ fn text_models_and_models_of_numbers_refuse_each_others_files() {
     let mut desk = Desk::with(DeviceChoice::Cpu, tiny::model_files(), waves(20));
     desk.train(tiny::config());
     assert!(failure(&desk).what.contains("numbers"), "{}", failure(&desk));
-    let mut desk = Desk::small("small_mlp", vec![tiny::data_file()]);
-    desk.train(config("small_mlp"));
+    let mut desk = Desk::small("small_series", vec![tiny::data_file()]);
+    desk.train(config("small_series"));
     let error = failure(&desk);
     assert!(
         error.what.contains("must be a number") && error.row == Some(1),
         "{error}"
     );
+    let mut desk = Desk::small("small_series", vec![source("a.txt", "A text.")]);
+    desk.train(config("small_series"));
+    assert!(failure(&desk).what.contains("a text"), "{}", failure(&desk));
+    // A perceptron could read it, but has nothing to learn from it.
     let mut desk = Desk::small("small_mlp", vec![source("a.txt", "A text.")]);
     desk.train(config("small_mlp"));
-    assert!(failure(&desk).what.contains("a text"), "{}", failure(&desk));
+    assert!(failure(&desk).what.contains("next token"), "{}", failure(&desk));
     let mut desk = Desk::small("small_vit", vec![waves(100)]);
     desk.train(config("small_vit"));
     assert!(failure(&desk).what.contains("no square"), "{}", failure(&desk));
@@ -458,6 +532,7 @@ fn every_format_gives_rows_of_numbers_with_labels() {
     let columns = Columns {
         texts: vec!["y".into(), "X".into()],
         labels: vec!["kind".into()],
+        ..Columns::default()
     };
     assert_eq!(numbers(&some.numeric(&columns).expect("rows"), 1), [4.0, 3.0]);
 }

@@ -338,6 +338,10 @@ Data {
         "Columns with what is to be answered; not given, names like label, target or score tell.",
         "Several columns are several labels (0 and 1 in each) or several numbers.",
         "多列表示多个标签（每列为 0 或 1）或多个数值目标。";
+    forecast_window: Option<usize> = None, from(1), [], "rows", false,
+        "Take a table's rows for steps in time: so many go in, and the next one's label column (else the last) is learnt.",
+        "As many as a season has: 12 of months, 24 of hours. The end of the table is held out, not a random part.",
+        "取一个周期的长度：月度数据取 12，小时数据取 24。留作验证的是表格末尾，而不是随机抽取。";
     val_size: f64 = 0.1, within(0.0, UNBOUNDED), ["validation_split"], "", false,
         "Share (below 1) or number (1 and above) of examples held out for validation.",
         "0.1 is usual; 0 trains on everything, and then nothing shows overfitting.",

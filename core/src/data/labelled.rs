@@ -8,6 +8,7 @@ use super::form::{is_blank, required};
 use super::numeric::Shape;
 use super::parse::{Record, Skipped, Table};
 
+use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use serde_json::Value;
 use std::sync::Arc;
@@ -55,6 +56,19 @@ pub struct Columns {
     pub texts: Vec<String>,
     /// With what is to be answered.
     pub labels: Vec<String>,
+    /// Of a table whose rows follow each other in time: how many of them go in to tell the next.
+    pub window: Option<usize>,
+}
+
+impl Columns {
+    /// As a run file names them.
+    pub fn of(config: &RunConfig) -> Self {
+        Self {
+            texts: config.text_columns.clone(),
+            labels: config.label_columns.clone(),
+            window: config.forecast_window,
+        }
+    }
 }
 
 /// Rows with their labels as the file has them.

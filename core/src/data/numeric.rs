@@ -159,7 +159,7 @@ fn missing() -> Error {
 
 impl Dataset {
     /// The file's rows as numbers with labels; the run's `columns` go before those that are recognised: of a table all but the
-    /// label are the numbers.
+    /// label are the numbers. With a window, its rows are steps in time.
     ///
     /// # Errors
     /// A text; a column that is not there; a row with something else than finite numbers, or with more or fewer of them than
@@ -174,6 +174,9 @@ impl Dataset {
         };
         let labels = given(&columns.labels, "label_columns")?;
         if let Some(read) = &self.numbers {
+            if columns.window.is_some() {
+                return Err(no_table());
+            }
             return Ok(read.as_ref().clone());
         }
         let Some(table) = self.table.as_deref() else {
@@ -183,7 +186,10 @@ impl Dataset {
             ));
         };
         let (keys, first) = (self.keys(), &table.rows[0]);
+        let target = labels.first().cloned();
         let labels = match (labels.is_empty(), label(&keys), keys.last()) {
+            // The target is one of the columns that go in.
+            _ if columns.window.is_some() => Vec::new(),
             (false, ..) => labels,
             (true, Some(label), _) => vec![label],
             (true, None, Some(last)) if table.ordered && first.fields.get(last).is_some_and(|v| number(v).is_err()) => {
@@ -233,14 +239,18 @@ impl Dataset {
         if rows.is_empty() {
             return Err(Error::data("every row is empty").remedy("Choose a file with numbers in its rows."));
         }
-        Ok(Labelled {
+        let read = Labelled {
             file: self.name.clone(),
             texts: numbers,
             labels,
             rows,
             notes,
             shape,
-        })
+        };
+        match columns.window {
+            Some(length) => windows(read, length, target),
+            None => Ok(read),
+        }
     }
 
     /// Whether all `names` are columns of the file.
@@ -248,6 +258,54 @@ impl Dataset {
         let keys = self.keys();
         names.iter().all(|name| keys.contains(&name.trim().to_lowercase()))
     }
+}
+
+/// Each stretch of `length` rows as one row, whose label is what the column `target` (else the last) has in the row that
+/// follows.
+fn windows(read: Labelled, length: usize, target: Option<String>) -> Result<Labelled> {
+    let Some(Shape::Columns(channels)) = read.shape else {
+        return Err(no_table());
+    };
+    let place = match &target {
+        Some(target) => read.texts.iter().position(|name| name == target),
+        None => channels.checked_sub(1),
+    };
+    let Some(place) = place else {
+        let error = Error::config("must be one of the columns that go in").field("label_columns");
+        return Err(error.remedy(format!("They are {}.", read.texts.join(", "))));
+    };
+    let count = read.rows.len();
+    if count <= length {
+        let what = format!("{count} rows hold no window of {length} with a row behind it");
+        return Err(Error::data(what)
+            .field("forecast_window")
+            .remedy("Take a shorter one, or more rows."));
+    }
+    let row = |end: usize| LabelledRow {
+        number: read.rows[end].number,
+        values: vec![Value::from(read.rows[end].numbers[place])],
+        numbers: read.rows[end - length..end]
+            .iter()
+            .flat_map(|row| row.numbers.iter().copied())
+            .collect(),
+        ..LabelledRow::default()
+    };
+    Ok(Labelled {
+        labels: vec![read.texts[place].clone()],
+        rows: (length..count).map(row).collect(),
+        shape: Some(Shape::Series {
+            steps: length,
+            channels,
+        }),
+        file: read.file,
+        texts: read.texts,
+        notes: read.notes,
+    })
+}
+
+fn no_table() -> Error {
+    let error = Error::data("a forecast needs a table whose rows follow each other in time").field("forecast_window");
+    error.remedy("Take a csv or tsv with a header and columns of numbers, or take forecast_window out.")
 }
 
 fn counted(shape: Shape) -> String {

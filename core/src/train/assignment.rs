@@ -145,6 +145,7 @@ impl OwnHead {
     fn columns(&self, given: Columns, dataset: &Dataset) -> Columns {
         let saved = |key| -> Vec<String> { self.list(key).filter_map(Value::as_str).map(str::to_owned).collect() };
         let labels = saved("label_columns");
+        let window = head::of_run(&self.config).and_then(|run| run["forecast_window"].as_u64());
         Columns {
             texts: if given.texts.is_empty() {
                 saved("input_columns")
@@ -155,6 +156,7 @@ impl OwnHead {
                 true => labels,
                 false => given.labels,
             },
+            window: given.window.or(window.map(|rows| rows as usize)),
         }
     }
 
@@ -186,10 +188,7 @@ impl Assignment {
     /// # Errors
     /// Data without what the task needs, a loss or a metric that is not the task's, a model that cannot do it.
     pub(crate) fn of_run(config: &RunConfig, loaded: &Loaded, dataset: &Dataset) -> Result<Self> {
-        let columns = Columns {
-            texts: config.text_columns.clone(),
-            labels: config.label_columns.clone(),
-        };
+        let columns = Columns::of(config);
         let own = &loaded.own;
         if loaded.model.numbers().is_some() {
             return Self::of_numbers(config, own, dataset, columns);
@@ -239,10 +238,12 @@ impl Assignment {
 
     /// What a run of a model that takes numbers is to do.
     fn of_numbers(config: &RunConfig, own: &OwnHead, dataset: &Dataset, columns: Columns) -> Result<Self> {
-        let labelled = dataset.numeric(&own.columns(columns, dataset))?;
+        let columns = own.columns(columns, dataset);
+        let labelled = dataset.numeric(&columns)?;
         let kind = labelled.kind()?;
         let said = config.task.or(config.problem_type.map(|problem| problem.task()));
         let task = said.or_else(|| own.task()).unwrap_or(match kind {
+            _ if columns.window.is_some() => Task::Regression,
             LabelKind::Class | LabelKind::Tags => Task::Classification,
             LabelKind::Labels => Task::MultiLabel,
             LabelKind::Numbers => Task::Regression,
@@ -272,6 +273,7 @@ impl Assignment {
         assignment.columns = Columns {
             texts: labelled.texts,
             labels: labelled.labels,
+            window: columns.window,
         };
         let outputs = assignment.answer.as_ref().map(|answer| answer.names.len());
         assignment.objective.loss.check(task, outputs)?;
@@ -297,10 +299,7 @@ impl Assignment {
             return Self::of_run(config, loaded, dataset);
         };
         let mut assignment = Self::plain(config, task)?;
-        assignment.columns = Columns {
-            texts: config.text_columns.clone(),
-            labels: config.label_columns.clone(),
-        };
+        assignment.columns = Columns::of(config);
         if loaded.model.numbers().is_some() {
             assignment.columns = head.columns(assignment.columns, dataset);
             assignment.inputs = head.inputs();
@@ -389,6 +388,9 @@ impl Assignment {
         if self.shape.is_some() {
             run.insert("input_columns".into(), json!(self.columns.texts));
             run.insert("label_columns".into(), json!(self.columns.labels));
+            if let Some(window) = self.columns.window {
+                run.insert("forecast_window".into(), json!(window));
+            }
             match &self.inputs {
                 InputScaling::Plain => drop(run.insert("scale_inputs".into(), json!("none"))),
                 InputScaling::Rows(channels) => {
@@ -491,6 +493,13 @@ impl Assignment {
         val_size: f64,
         seed: u64,
     ) -> Result<(Vec<Example>, Vec<Example>)> {
+        if self.is_forecast() {
+            // What is scored comes after what was learnt.
+            let (train, _) = data::split(examples.len(), val_size, seed)?;
+            let mut learnt = examples;
+            let held_out = learnt.split_off(train.len());
+            return Ok((learnt, held_out));
+        }
         let mut groups: Vec<Vec<Example>> = Vec::with_capacity(examples.len());
         for example in examples {
             match groups.last_mut() {
@@ -508,6 +517,11 @@ impl Assignment {
             }
         }
         Ok((learnt, held_out))
+    }
+
+    /// Whether rows are windows of one series.
+    pub(crate) fn is_forecast(&self) -> bool {
+        self.columns.window.is_some()
     }
 
     /// Whether the file says what is right.
@@ -554,8 +568,8 @@ impl Assignment {
         if self.shape.is_some() {
             return match optional && !dataset.has_columns(&self.columns.labels) {
                 true => dataset.numeric(&Columns {
-                    texts: self.columns.texts.clone(),
                     labels: Vec::new(),
+                    ..self.columns.clone()
                 }),
                 false => dataset.numeric(&self.columns),
             };
@@ -564,7 +578,7 @@ impl Assignment {
             let texts = self.columns.texts.clone();
             return dataset.labelled(&Columns {
                 texts,
-                labels: Vec::new(),
+                ..Columns::default()
             });
         }
         dataset.labelled(&self.columns)
