@@ -189,9 +189,13 @@ impl RunConfig {
     }
 
     /// The knobs whose values differ from their defaults, in table order. `lora_alpha` goes along with a changed `lora_r`,
-    /// because a file that gives r alone means alpha = 2r.
+    /// because a file that gives r alone means alpha = 2r; of a small model known by name the defaults are its own.
     pub fn changed(&self) -> Vec<(&'static Knob, Value)> {
-        let default = Self::default();
+        let mut default = Self::default();
+        if SMALL_MODELS.contains(&self.model_name_or_path.as_str()) {
+            default.finetuning_type = FinetuningType::Full;
+            default.learning_rate = FRESH_LEARNING_RATE;
+        }
         let knobs = KNOBS.iter().map(|knob| (knob, (knob.read)(self)));
         knobs
             .filter(|(knob, value)| {

@@ -670,6 +670,16 @@ fn a_small_models_name_sets_what_fresh_weights_need_unless_the_run_file_says_oth
         (config.finetuning_type, config.learning_rate),
         (FinetuningType::Lora, 0.5)
     );
+    // What is written down is read back, also where it is what other models begin with.
+    for config in [
+        config,
+        RunConfig {
+            learning_rate: RunConfig::default().learning_rate,
+            ..parsed("model: small_gru\n").config
+        },
+    ] {
+        assert_eq!(parsed(&config.to_yaml()).config, config);
+    }
     let mut resolved = parsed("model: small_gru\n");
     let flag = lorakeet_core::config::Source::Flag;
     resolved.overlay([("model", "models/other")], &flag).expect("a flag");

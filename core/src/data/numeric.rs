@@ -17,6 +17,9 @@ use std::sync::Arc;
 /// Columns that hold all numbers of a row as one list.
 const LISTS: [&str; 5] = ["values", "features", "series", "numbers", "pixels"];
 
+/// Numbers of all windows together at most: half a gigabyte.
+const MOST_NUMBERS: usize = 1 << 27;
+
 /// How the numbers of a row lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
@@ -281,6 +284,12 @@ fn windows(read: Labelled, length: usize, target: Option<String>) -> Result<Labe
             .field("forecast_window")
             .remedy("Take a shorter one, or more rows."));
     }
+    if (count - length).saturating_mul(length * channels) > MOST_NUMBERS {
+        let what = format!("windows of {length} out of {count} rows are more numbers than fit into memory");
+        return Err(Error::data(what)
+            .field("forecast_window")
+            .remedy("Take a shorter one, or fewer rows."));
+    }
     let row = |end: usize| LabelledRow {
         number: read.rows[end].number,
         values: vec![Value::from(read.rows[end].numbers[place])],
@@ -344,7 +353,7 @@ fn read_row(record: &Record, columns: &[String]) -> Result<(Shape, Vec<f32>)> {
 fn read_list(items: &[Value], column: &str) -> Result<(Shape, Vec<f32>)> {
     let channels = items.first().and_then(Value::as_array).map_or(1, Vec::len);
     let is_flat = !items.first().is_some_and(Value::is_array);
-    let mut values = Vec::with_capacity(items.len() * channels);
+    let mut values = Vec::new();
     for (place, item) in items.iter().enumerate() {
         let located = |error: Error| error.field(format!("{column}[{place}]"));
         match item.as_array() {
