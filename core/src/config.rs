@@ -40,6 +40,19 @@ pub struct Resolved {
     file: Option<String>,
 }
 
+/// The small models that a run can name instead of a folder; they start from fresh weights and take their sizes from the data.
+pub const SMALL_MODELS: [&str; 6] = [
+    "small_mlp",
+    "small_vit",
+    "small_series",
+    "small_rnn",
+    "small_lstm",
+    "small_gru",
+];
+
+/// The learning rate of fresh weights where none is given.
+const FRESH_LEARNING_RATE: f64 = 1e-3;
+
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
@@ -176,9 +189,13 @@ impl RunConfig {
     }
 
     /// The knobs whose values differ from their defaults, in table order. `lora_alpha` goes along with a changed `lora_r`,
-    /// because a file that gives r alone means alpha = 2r.
+    /// because a file that gives r alone means alpha = 2r; of a small model known by name the defaults are its own.
     pub fn changed(&self) -> Vec<(&'static Knob, Value)> {
-        let default = Self::default();
+        let mut default = Self::default();
+        if SMALL_MODELS.contains(&self.model_name_or_path.as_str()) {
+            default.finetuning_type = FinetuningType::Full;
+            default.learning_rate = FRESH_LEARNING_RATE;
+        }
         let knobs = KNOBS.iter().map(|knob| (knob, (knob.read)(self)));
         knobs
             .filter(|(knob, value)| {
@@ -202,7 +219,7 @@ impl RunConfig {
             (
                 "model_name_or_path",
                 &self.model_name_or_path,
-                "a folder with config.json and safetensors, or a GGUF file",
+                "a folder with config.json and safetensors, a GGUF file, or a small model's name such as small_mlp",
             ),
             ("train_file", &self.train_file, "a csv, tsv, jsonl, json or txt file"),
         ] {
@@ -341,6 +358,28 @@ impl Resolved {
         if self.is_given("lora_r") && !self.is_given("lora_alpha") {
             self.config.lora_alpha = 2.0 * self.config.lora_r as f64;
             self.sources.insert("lora_alpha", Source::Derived { from: "lora_r" });
+        }
+        let derived = Source::Derived {
+            from: "model_name_or_path",
+        };
+        // Another model's may be what was derived before.
+        if self.source("finetuning_type") == derived {
+            self.config.finetuning_type = FinetuningType::default();
+            self.sources.remove("finetuning_type");
+        }
+        if self.source("learning_rate") == derived {
+            self.config.learning_rate = RunConfig::default().learning_rate;
+            self.sources.remove("learning_rate");
+        }
+        if SMALL_MODELS.contains(&self.config.model_name_or_path.as_str()) {
+            if !self.is_given("finetuning_type") {
+                self.config.finetuning_type = FinetuningType::Full;
+                self.sources.insert("finetuning_type", derived.clone());
+            }
+            if !self.is_given("learning_rate") {
+                self.config.learning_rate = FRESH_LEARNING_RATE;
+                self.sources.insert("learning_rate", derived);
+            }
         }
         // Zero warm-up steps, asked for, mean none, and not the share that is used where nothing is said.
         if self.is_given("warmup_steps") && self.config.warmup_steps == 0 && !self.is_given("warmup_ratio") {
@@ -596,6 +635,18 @@ pub enum Optimizer {
     /// AdamW with moments of eight bits, as bitsandbytes has it.
     #[serde(rename = "adamw_8bit")]
     Adamw8bit,
+}
+
+/// How the numbers of rows are scaled before a model reads them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScaleInputs {
+    /// Each column by its mean and deviation in the training rows.
+    Columns,
+    /// Each row (of a series, each of its channels) by its own mean and deviation.
+    Rows,
+    /// Not at all.
+    None,
 }
 
 /// The sixteen values of a 4-bit base; bitsandbytes' `quant_type`.

@@ -6,21 +6,22 @@
 //! gives the host a breath between micro-batches, so that a browser's worker hears 'pause' while it trains.
 
 use crate::baseline::comparison::Direction;
-use crate::config::{FinetuningType, Plan, RunConfig};
-use crate::data::{self, Batch, Cursor, Dataset, Example};
+use crate::config::{FinetuningType, Plan, RunConfig, SMALL_MODELS};
+use crate::data::{self, Batch, Columns, Cursor, Dataset, Example};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::estimate::estimate;
 use crate::formats::{ModelFiles, peft::Adapter};
 use crate::metrics::answers::direction;
-use crate::models::{Model, read};
+use crate::models::{Model, read, small};
 use crate::protocol::{
     Command, DeviceChoice, DeviceInfo, EvalInfo, Event, GenerateOptions, Message, Predictions, Prompt, RunInfo,
     RunSummary, Stage, StepInfo,
 };
 use crate::quant::Base;
-use crate::store::{self, Sink, Source};
+use crate::store::{self, MemoryFile, Sink, Source};
 use crate::task::Task;
+use crate::tokenizer::Tokenizer;
 use crate::train::assignment::{Assignment, OwnHead};
 use crate::train::checkpoint::{self, Best, Checkpoint, Progress};
 pub use crate::train::control::{Control, Host};
@@ -33,6 +34,7 @@ use crate::train::schedule::Schedule;
 use crate::train::step::{StepSettings, train_step};
 use crate::train::untuned::{Untuned, untuned};
 use burn::tensor::{Device, Tensor, TensorData};
+use serde_json::json;
 use std::rc::Rc;
 
 /// Where events go; the bytes are an exported file's.
@@ -108,6 +110,7 @@ impl Session {
                 Ok(())
             }
             Command::Preview { config } => {
+                self.suit_model(&config, emit).await?;
                 let loaded = self.model.as_ref().ok_or_else(no_model)?;
                 let dataset = self.data.as_ref().ok_or_else(no_data)?;
                 emit(
@@ -176,9 +179,16 @@ impl Session {
         // The old model goes first: two may not fit.
         self.model = None;
         let companions = companions(&files);
-        let mut files = ModelFiles::open(files).await?;
+        let mut files = match files.is_empty() && SMALL_MODELS.contains(&name.as_str()) {
+            true => ModelFiles::from_config(name.as_str(), json!({ "model_type": name })),
+            false => ModelFiles::open(files).await?,
+        };
         if !name.is_empty() {
             files.name = name;
+        }
+        let own = files.config.clone();
+        if is_open(&files) {
+            small::fit(&mut files.config, &RunConfig::default(), None)?;
         }
         if files.entries().is_empty() {
             let message = "There are no weights among the model's files, so it starts from fresh ones, which know \
@@ -194,7 +204,7 @@ impl Session {
         emit(Event::Model(model.info.clone()), None);
         self.adapter = None;
         self.model = Some(Loaded {
-            own: OwnHead::of(&model, &files.config),
+            own: OwnHead::of(&model, &own),
             files,
             model,
             full: false,
@@ -222,12 +232,12 @@ impl Session {
         Model::load_base(files, kind, seed, device, &mut progress).await
     }
 
-    /// Takes validation data that is in a file of its own, for the next run.
+    /// Takes validation data that is in a file of its own (of images in the IDX format, two), for the next run.
     ///
     /// # Errors
     /// The file cannot be read or understood.
-    pub async fn load_validation(&mut self, file: Source) -> Result<()> {
-        self.validation = Some(read_data(vec![file]).await?);
+    pub async fn load_validation(&mut self, files: Vec<Source>) -> Result<()> {
+        self.validation = Some(read_data(files).await?);
         Ok(())
     }
 
@@ -280,6 +290,7 @@ impl Session {
         let assignment = Assignment::of_head(config, loaded, dataset)?;
         let mut examples = assignment.examples(loaded, dataset, config, false, emit)?;
         assignment.refer(&loaded.model, &mut examples, self.host).await?;
+        check_numbers(&loaded.model, &examples, dataset)?;
         let held_out = assignment.held_out(examples, config, &loaded.model);
         let stopped = || self.control.is_stopped();
         let scored = held_out
@@ -306,6 +317,7 @@ impl Session {
         }
         let mut examples = assignment.examples(loaded, dataset, config, true, emit)?;
         assignment.refer(&loaded.model, &mut examples, self.host).await?;
+        check_numbers(&loaded.model, &examples, dataset)?;
         let right = assignment.knows_answers(dataset);
         let held_out = assignment.held_out(examples, config, &loaded.model);
         let stopped = || self.control.is_stopped();
@@ -322,7 +334,8 @@ impl Session {
         let answers =
             answers.ok_or_else(|| Error::config(format!("{} has no answers row by row", assignment.task())))?;
         let labels = assignment.answer.as_ref();
-        let table = predictions(labels, &answers, right, &held_out.examples, loaded.tokenizer()?)?;
+        let tokenizer = loaded.files.tokenizer.as_ref();
+        let table = predictions(labels, &answers, right, &held_out.examples, tokenizer)?;
         Ok((table, info))
     }
 
@@ -332,6 +345,7 @@ impl Session {
         let started_ms = (self.host.now_ms)();
 
         // What is to be done, then rows → examples → a seeded split.
+        self.suit_model(&config, emit).await?;
         let loaded = self.model.as_ref().ok_or_else(no_model)?;
         let dataset = self.data.as_ref().ok_or_else(no_data)?;
         let mut assignment = Assignment::of_run(&config, loaded, dataset)?;
@@ -355,6 +369,8 @@ impl Session {
         // The model: its head, and a fresh adapter, a given one, or every weight.
         self.prepare_model(&config, &assignment, emit).await?;
         let loaded = self.model.as_mut().ok_or_else(no_model)?;
+        let dataset = self.data.as_ref().ok_or_else(no_data)?;
+        check_numbers(&loaded.model, &examples, dataset)?;
         assignment.refer(&loaded.model, &mut examples, self.host).await?;
         assignment.refer(&loaded.model, &mut held_out, self.host).await?;
         let held_out = HeldOut::new(held_out, &config, &loaded.model);
@@ -428,12 +444,52 @@ impl Session {
         Ok(())
     }
 
+    /// Has a small model whose inputs are open read what the data have: numbers, or texts byte by byte.
+    async fn suit_model(&mut self, config: &RunConfig, emit: Emit<'_>) -> Result<()> {
+        let loaded = self.model.as_ref().ok_or_else(no_model)?;
+        let dataset = self.data.as_ref().ok_or_else(no_data)?;
+        let is_patched = matches!(loaded.model.info.model_type.as_str(), "small_vit" | "small_series");
+        let has_inputs = ["input_size", "vocab_size"]
+            .iter()
+            .any(|key| !loaded.own.config[*key].is_null());
+        if !is_open(&loaded.files) || is_patched || has_inputs {
+            return Ok(());
+        }
+        let has_numbers = dataset.form == data::Form::Numbers || dataset.numeric(&Columns::of(config)).is_ok();
+        if loaded.model.numbers().is_some() == has_numbers {
+            return Ok(());
+        }
+        let (mut wanted, base) = (loaded.own.config.clone(), loaded.base);
+        let loaded = self.model.as_mut().ok_or_else(no_model)?;
+        (loaded.files.tokenizer, loaded.companions) = (None, Vec::new());
+        if !has_numbers {
+            let tokenizer = Tokenizer::of_bytes()?;
+            wanted["vocab_size"] = json!(tokenizer.vocab_size());
+            let file = MemoryFile::source("tokenizer.json", tokenizer.to_json()?.into_bytes());
+            (loaded.files.tokenizer, loaded.companions) = (Some(tokenizer), vec![file]);
+        }
+        small::fit(&mut wanted, config, None)?;
+        self.read_again(wanted, (false, base), config.seed, emit).await
+    }
+
     /// Makes the loaded model trainable: the task's head, and every weight, an adapter that was given, or a fresh one.
     async fn prepare_model(&mut self, config: &RunConfig, assignment: &Assignment, emit: Emit<'_>) -> Result<()> {
         let full = config.finetuning_type == FinetuningType::Full;
         let base = Base::from(config);
         let loaded = self.model.as_ref().ok_or_else(no_model)?;
-        let wanted = assignment.model_config(&loaded.own, &loaded.model.info.model_type);
+        let mut wanted = assignment.model_config(&loaded.own, &loaded.model.info.model_type);
+        if is_open(&loaded.files) {
+            if !full {
+                let error = Error::config("lora leaves the weights as they are, and these are fresh");
+                return Err(error.field("finetuning_type").remedy("Set finetuning_type: full."));
+            }
+            if let (None, Some(tokenizer)) = (assignment.shape, &loaded.files.tokenizer) {
+                wanted["vocab_size"] = json!(tokenizer.vocab_size());
+            }
+            small::fit(&mut wanted, config, assignment.shape)?;
+        } else {
+            small::check(&wanted, config)?;
+        }
         if full || loaded.full || loaded.base != base || loaded.files.config != wanted {
             // Read again: a model is either frozen, in one format, or trained throughout.
             self.read_again(wanted, (full, base), config.seed, emit).await?;
@@ -740,7 +796,7 @@ impl Run<'_> {
         }
         let labels = self.assignment.answer.as_ref();
         let examples = &self.held_out.examples;
-        let table = predictions(labels, answers, true, examples, self.loaded.tokenizer()?)?;
+        let table = predictions(labels, answers, true, examples, self.loaded.files.tokenizer.as_ref())?;
         if let Some(sink) = &self.sink {
             sink.write("predictions.csv", &table.to_csv()?).await?;
         }
@@ -868,14 +924,36 @@ impl Run<'_> {
 }
 
 async fn read_data(files: Vec<Source>) -> Result<Dataset> {
-    let [file] = files.as_slice() else {
-        return Err(Error::data(format!("training data is one file, got {}", files.len())));
-    };
-    data::check_size(file.name(), file.len_bytes())?;
-    Dataset::parse(
-        file.name(),
-        &store::read_all(file.as_ref(), data::MAX_FILE_BYTES).await?,
-    )
+    for file in &files {
+        data::check_size(file.name(), file.len_bytes())?;
+    }
+    let read = async |file: &Source| store::read_all(file.as_ref(), data::MAX_FILE_BYTES).await;
+    match files.as_slice() {
+        [file] => Dataset::parse(file.name(), &read(file).await?),
+        [one, other] => Dataset::parse_images((one.name(), &read(one).await?), (other.name(), &read(other).await?)),
+        _ => {
+            let what = format!(
+                "training data is one file, or images with their labels, got {}",
+                files.len()
+            );
+            Err(Error::data(what))
+        }
+    }
+}
+
+/// Whether it is a small model without weights, whose sizes a run may choose.
+fn is_open(files: &ModelFiles) -> bool {
+    let kind = files.config["model_type"].as_str();
+    files.entries().is_empty() && kind.is_some_and(|kind| SMALL_MODELS.contains(&kind))
+}
+
+/// Refuses rows of numbers that do not fit the model; all have one length.
+fn check_numbers(model: &Model, examples: &[Example], dataset: &Dataset) -> Result<()> {
+    let first = examples.first().filter(|_| model.numbers().is_some());
+    first.map_or(Ok(()), |example| {
+        let checked = model.check_numbers(example.numbers.len());
+        checked.map_err(|error| error.file(&dataset.name).row(example.row))
+    })
 }
 
 fn no_model() -> Error {

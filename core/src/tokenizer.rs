@@ -33,6 +33,29 @@ impl Tokenizer {
         Self::from_value(&json)
     }
 
+    /// A token of each byte, for models that start from nothing.
+    ///
+    /// # Errors
+    /// None: a defect.
+    pub fn of_bytes() -> Result<Self> {
+        // GPT-2 writes bytes that are no visible letter as those from 256 on.
+        let mut hidden = 256..;
+        let letter = |byte: u8| match byte {
+            b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff => Some(char::from(byte)),
+            _ => hidden.next().and_then(char::from_u32),
+        };
+        let letters = (0..=u8::MAX).filter_map(letter).enumerate();
+        let vocabulary: serde_json::Map<String, Value> =
+            letters.map(|(id, letter)| (letter.to_string(), json!(id))).collect();
+        let bytes = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false});
+        let model = json!({"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
+            "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "vocab": vocabulary, "merges": []});
+        Self::from_value(
+            &json!({"version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
+            "normalizer": null, "pre_tokenizer": bytes, "post_processor": null, "decoder": bytes, "model": model}),
+        )
+    }
+
     /// Writes tokenizer.json, also of a tokenizer that came from a GGUF file.
     ///
     /// # Errors

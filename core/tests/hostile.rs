@@ -4,6 +4,7 @@ mod common;
 
 use common::{GgufWriter, now};
 use lorakeet_core::chat::ChatTemplate;
+use lorakeet_core::data::{Columns, Dataset, Labelled};
 use lorakeet_core::formats::ModelFiles;
 use lorakeet_core::formats::peft::Adapter;
 use lorakeet_core::protocol::Message;
@@ -223,6 +224,45 @@ fn broken_tokenizers_are_refused_or_read() {
         let mut stream = tokenizer.stream_decoder(false);
         let streamed = ids.iter().all(|id| stream.push(*id).is_ok());
         streamed && tokenizer.decode(&ids, true).is_ok()
+    });
+}
+
+#[test]
+fn broken_files_of_numbers_are_refused_or_read() {
+    let read =
+        |name: &str, bytes: &[u8]| Dataset::parse(name, bytes).and_then(|read| read.numeric(&Columns::default()));
+    // What is read is whole: rows of one length, each with its label.
+    let is_whole = |read: Labelled| {
+        let count = read.shape.map_or(0, |shape| shape.numbers());
+        for row in &read.rows {
+            assert!(row.numbers.len() == count && row.numbers.iter().all(|number| number.is_finite()));
+            assert_eq!(row.values.len(), read.labels.len());
+        }
+        assert!(count > 0 && !read.rows.is_empty());
+        true
+    };
+    for (name, sound) in [
+        ("a.csv", "height,width,label\n1.5,-2e3,a\n\"3\",4,b\n5,6,a\n"),
+        ("a_TRAIN.tsv", "1\t0.5\t-0.5\n2\t2\t3\n1\t-4\t5e-1\n"),
+        (
+            "a.jsonl",
+            "{\"values\": [[1, 2], [3, 4]], \"label\": 1}\n{\"values\": [[5, 6], [7, 8]], \"label\": 2}\n",
+        ),
+        (
+            "a.ts",
+            "# of waves\n@timeStamps false\n@classLabel true a b\n@data\n1,2,3:4,5,6:a\n7,8,9:1,2,3:b\n",
+        ),
+    ] {
+        survive(name, sound.as_bytes(), 3000, |bytes| {
+            read(name, &bytes).is_ok_and(is_whole)
+        });
+    }
+    let images = [&[0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 3][..], &[9; 12]].concat();
+    let labels = [0, 0, 8, 1, 0, 0, 0, 2, 7, 1];
+    survive("images", &images, 3000, |bytes| {
+        let read = Dataset::parse_images(("images", &bytes), ("labels", &labels));
+        read.and_then(|read| read.numeric(&Columns::default()))
+            .is_ok_and(is_whole)
     });
 }
 

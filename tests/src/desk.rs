@@ -35,6 +35,15 @@ impl Desk {
 
     /// A session with this model and this data.
     pub fn with(device: DeviceChoice, model: Vec<Source>, data: Source) -> Self {
+        Self::loaded(device, ("", model), vec![data])
+    }
+
+    /// A session on the CPU with a small model that is known by its name, and this data.
+    pub fn small(name: &str, data: Vec<Source>) -> Self {
+        Self::loaded(DeviceChoice::Cpu, (name, Vec::new()), data)
+    }
+
+    fn loaded(device: DeviceChoice, (name, model): (&str, Vec<Source>), data: Vec<Source>) -> Self {
         let session = Session::new(HOST);
         let control = session.control();
         let mut desk = Self {
@@ -44,7 +53,7 @@ impl Desk {
             exported: BTreeMap::new(),
         };
         desk.ask(Command::Open { device }, Vec::new());
-        let (files, name) = (Vec::new(), String::new());
+        let (files, name) = (Vec::new(), name.to_owned());
         desk.ask(
             Command::LoadModel {
                 files,
@@ -53,8 +62,8 @@ impl Desk {
             },
             model,
         );
-        let file = data.name().to_owned();
-        desk.ask(Command::LoadData { file }, vec![data]);
+        let file = data.first().map(|file| file.name().to_owned()).unwrap_or_default();
+        desk.ask(Command::LoadData { file }, data);
         desk
     }
 

@@ -474,7 +474,7 @@ fn bad_rows_are_named_by_file_row_and_field() {
         "text,label",
         ["abcda,same".to_owned(), "abcdb,new".to_owned()].into_iter(),
     );
-    block_on(desk.session.load_validation(validation)).expect("rows");
+    block_on(desk.session.load_validation(vec![validation])).expect("rows");
     desk.train(config());
     let error = failure(&desk);
     assert_eq!(place(&error), at(3, "label"), "{error}");

@@ -3,7 +3,7 @@
 use crate::places::{Places, say};
 use crate::process::run;
 use crate::test::{Targets, native_environment, web_environment};
-use crate::{models, page};
+use crate::{lessons, models, page};
 use anyhow::{Result, bail};
 
 /// What the command line asks for.
@@ -60,6 +60,9 @@ pub fn run_all(places: &Places, wish: Wish) -> Result<()> {
             Ok(model) => drop(command.env("LORAKEET_SMOLLM2", model)),
             Err(error) => say(format!("benches of SmolLM2 cannot run: {error:#}")),
         }
+    }
+    if word.is_some_and(|word| "lessons".starts_with(word)) && !browser {
+        command.env("LORAKEET_LESSONS", lessons::fetch_all(places)?);
     }
     say(format!("benches: {}", names.join(", ")));
     run(&mut command)

@@ -6,6 +6,7 @@
 //! `core` and `tests`.
 
 mod bench;
+mod lessons;
 mod licences;
 mod lint;
 mod models;

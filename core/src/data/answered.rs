@@ -2,7 +2,7 @@
 
 use super::examples::{Aim, Example, IGNORE, Settings, Specials};
 use super::layout::{Layout, layout};
-use super::{Content, Dataset};
+use super::{Content, Dataset, Form};
 use crate::error::{Error, Result};
 use crate::tokenizer::Tokenizer;
 
@@ -17,6 +17,9 @@ pub fn answered_examples(
     settings: &Settings,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Vec<Example>> {
+    if dataset.form == Form::Numbers {
+        return Err(dataset.only_numbers());
+    }
     let specials = Specials::of(tokenizer)?;
     let end = match (specials.after.as_slice(), tokenizer.eos_token_ids()) {
         ([], [end, ..]) => vec![*end],

@@ -110,7 +110,7 @@ pub struct Batch {
     pub members: Vec<(usize, usize)>,
     /// Labels that are predicted (those that a position stands in front of, all of a classifier): what the loss is a mean over.
     pub target_tokens: usize,
-    /// Tokens that are not padding.
+    /// Tokens that are not padding, or numbers.
     pub input_tokens: usize,
 }
 
@@ -175,7 +175,8 @@ pub fn collate(examples: &[&Example], pad_id: u32, side: PaddingSide, pad_to_mul
         if let Aim::Row(labels) = &example.aim {
             batch.row_labels.extend(labels);
         }
-        batch.input_tokens += length;
+        batch.numbers.extend_from_slice(&example.numbers);
+        batch.input_tokens += length + example.numbers.len();
     }
     batch.target_tokens = examples.iter().map(|example| example.target_tokens()).sum();
     batch

@@ -7,6 +7,7 @@ use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::protocol::{Message, PreviewExample};
 use crate::tokenizer::Tokenizer;
+use std::sync::Arc;
 
 /// The label of a token that is not learnt (torch's `ignore_index`).
 pub const IGNORE: i32 = -100;
@@ -57,7 +58,7 @@ pub enum Aim {
 /// A row, or a packed block, as the model sees it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Example {
-    /// Tokens; at least two, at most `cutoff_len`.
+    /// Tokens; at least two, at most `cutoff_len`, of text.
     pub input_ids: Vec<u32>,
     /// The same tokens where they are learnt and [`IGNORE`] elsewhere; not shifted, as transformers has it.
     pub labels: Vec<i32>,
@@ -73,9 +74,20 @@ pub struct Example {
     pub others: Vec<Example>,
     /// Of rankings, the query and its documents as the file has them.
     pub texts: Vec<String>,
+    /// What goes into a model that takes numbers instead of tokens, which are then none.
+    pub numbers: Arc<[f32]>,
 }
 
+/// Numbers of a row that are shown.
+const SHOWN_NUMBERS: usize = 32;
+
 impl Example {
+    /// The first of its numbers, with spaces between.
+    pub fn numbers_text(&self) -> String {
+        let first = self.numbers.iter().take(SHOWN_NUMBERS);
+        first.map(|number| format!("{number:.4}")).collect::<Vec<_>>().join(" ")
+    }
+
     /// Labels that are predicted and learnt; of next tokens, the first has nothing in front of it.
     pub fn target_tokens(&self) -> usize {
         let counted = |labels: &[i32]| labels.iter().filter(|&&label| label != IGNORE).count();
@@ -136,6 +148,9 @@ pub fn examples(
 ) -> Result<Examples> {
     if settings.cutoff_len < 2 {
         return Err(Error::config(format!("must be at least 2, got {}", settings.cutoff_len)).field("cutoff_len"));
+    }
+    if dataset.form == Form::Numbers {
+        return Err(dataset.only_numbers());
     }
     let eos = if settings.add_eos {
         tokenizer.eos_token_ids().first().copied()

@@ -1,7 +1,7 @@
 //! Records to rows: which columns mean what, decided once for a file; and every way in which a row can be wrong.
 
 use super::parse::{Record, Records, Skipped, Table, kind};
-use super::{Content, Form, Instruction, Row, labelled, preferred, tagged};
+use super::{Content, Form, Instruction, Row, labelled, numeric, preferred, tagged};
 use crate::error::{Error, Result};
 use crate::protocol::Message;
 use serde_json::Value;
@@ -38,6 +38,8 @@ enum Plan {
     Preferred,
     /// Words in a list.
     Words(String),
+    /// Numbers, which are no texts.
+    Numbers,
 }
 
 /// The form, the rows and the columns of a file.
@@ -56,6 +58,9 @@ pub(super) fn rows(records: &Records, notes: &mut Vec<String>) -> Result<(Form, 
         Records::Table(table) => table,
     };
     let (form, plan) = plan(table, notes)?;
+    if form == Form::Numbers {
+        return Ok((form, Vec::new(), table.columns.clone()));
+    }
     let used = plan.columns();
     let unused: Vec<&str> = table
         .columns
@@ -134,6 +139,9 @@ fn plan(table: &Table, notes: &mut Vec<String>) -> Result<(Form, Plan)> {
     if let Some(text) = labelled::text(&keys) {
         return Ok((Form::Text, Plan::Text(text)));
     }
+    if numeric::holds_numbers(table) {
+        return Ok((Form::Numbers, Plan::Numbers));
+    }
     if table.ordered {
         match keys.as_slice() {
             [only] => {
@@ -153,7 +161,7 @@ fn plan(table: &Table, notes: &mut Vec<String>) -> Result<(Form, Plan)> {
     Err(
         Error::data(format!("no known columns among: {}", table.columns.join(", "))).remedy(
             "Name them text; or prompt and completion; or instruction, input and output; or messages (role, content); \
-         or conversations (from, value).",
+         or conversations (from, value). Numbers go into a list called values.",
         ),
     )
 }
@@ -167,6 +175,7 @@ impl Plan {
             Self::Pair(prompt, completion) => vec![prompt.clone(), completion.clone()],
             Self::Preferred => ["prompt", "chosen", "rejected"].map(String::from).into(),
             Self::Words(words) => vec![words.clone()],
+            Self::Numbers => Vec::new(),
             Self::Alpaca(output) => {
                 let mut columns: Vec<String> = ["system", "history", "instruction", "input"].map(String::from).into();
                 columns.push(output.clone());
@@ -185,6 +194,7 @@ impl Plan {
             },
             Self::Preferred => preferred::content(record, "chosen")?,
             Self::Words(words) => Content::Text(tagged::list(record, words)?.join(" ")),
+            Self::Numbers => return Err(Error::internal("a row of numbers is no text")),
             Self::Alpaca(output) => Content::Instruction(Instruction {
                 system: optional(record, "system")?,
                 history: history(record)?,

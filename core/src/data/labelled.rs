@@ -5,10 +5,13 @@
 
 use super::Dataset;
 use super::form::{is_blank, required};
+use super::numeric::Shape;
 use super::parse::{Record, Skipped, Table};
 
+use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use serde_json::Value;
+use std::sync::Arc;
 
 /// Columns with a text.
 const TEXTS: &[&str] = &[
@@ -49,10 +52,23 @@ const LABELS: &[&str] = &[
 /// The columns that a run names; none where they are to be recognised.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Columns {
-    /// One with the text, or two with a pair.
+    /// One with the text, or two with a pair; of numbers, all that go in.
     pub texts: Vec<String>,
     /// With what is to be answered.
     pub labels: Vec<String>,
+    /// Of a table whose rows follow each other in time: how many of them go in to tell the next.
+    pub window: Option<usize>,
+}
+
+impl Columns {
+    /// As a run file names them.
+    pub fn of(config: &RunConfig) -> Self {
+        Self {
+            texts: config.text_columns.clone(),
+            labels: config.label_columns.clone(),
+            window: config.forecast_window,
+        }
+    }
 }
 
 /// Rows with their labels as the file has them.
@@ -60,7 +76,7 @@ pub struct Columns {
 pub struct Labelled {
     /// The file's name, for errors.
     pub file: String,
-    /// The text columns' names.
+    /// The names of the columns with the text, or with the numbers.
     pub texts: Vec<String>,
     /// The label columns' names; none where the file has no labels.
     pub labels: Vec<String>,
@@ -68,19 +84,23 @@ pub struct Labelled {
     pub rows: Vec<LabelledRow>,
     /// What was skipped.
     pub notes: Vec<String>,
+    /// How the numbers of a row lie; none of texts.
+    pub shape: Option<Shape>,
 }
 
 /// One row.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct LabelledRow {
     /// Where it stands in the file, from 1.
     pub number: usize,
-    /// Never blank.
+    /// Never blank; of numbers empty.
     pub text: String,
     /// What it is read together with.
     pub second: Option<String>,
     /// One value a label column; null where it is blank.
     pub values: Vec<Value>,
+    /// What stands in place of a text.
+    pub numbers: Arc<[f32]>,
 }
 
 /// The column of the text among `keys` (in small letters).
@@ -93,6 +113,11 @@ pub(super) fn pair(keys: &[String]) -> Option<(String, String)> {
     let has = |name: &str| keys.iter().any(|key| key == name);
     let found = PAIRS.iter().find(|(first, second)| has(first) && has(second));
     found.map(|(first, second)| ((*first).to_owned(), (*second).to_owned()))
+}
+
+/// The column of the label.
+pub(super) fn label(keys: &[String]) -> Option<String> {
+    find(keys, LABELS)
 }
 
 /// Whether columns of this name hold what is to be answered.
@@ -127,11 +152,20 @@ impl Dataset {
     }
 
     pub(super) fn table(&self) -> Result<&Table> {
+        if self.numbers.is_some() {
+            return Err(self.only_numbers());
+        }
         self.table.as_deref().ok_or_else(|| {
             Error::data("a text has no rows with labels")
                 .file(&self.name)
                 .remedy("Take a csv, tsv, json or jsonl file with a column text and a column label.")
         })
+    }
+
+    /// What a model that reads texts says to a file of numbers.
+    pub(super) fn only_numbers(&self) -> Error {
+        let error = Error::data("the file holds numbers, and this model reads texts").file(&self.name);
+        error.remedy("Take a model of numbers, such as model: small_mlp, or name columns with text in text_columns.")
     }
 
     /// A column that the run names, in small letters.
@@ -151,7 +185,7 @@ impl Dataset {
         };
         let labels = match columns.labels.is_empty() {
             false => given(&columns.labels, "label_columns")?,
-            true => find(&keys, LABELS).into_iter().collect(),
+            true => label(&keys).into_iter().collect(),
         };
         let texts = match (columns.texts.as_slice(), pair(&keys), text(&keys)) {
             ([], Some((first, second)), _) => vec![first, second],
@@ -192,6 +226,7 @@ impl Dataset {
             labels,
             rows,
             notes,
+            shape: None,
         })
     }
 }
@@ -204,5 +239,6 @@ fn read_row(record: &Record, texts: &[String], labels: &[String]) -> Result<Labe
         text: required(record, &texts[0])?,
         second,
         values: labels.iter().map(|name| value(name).unwrap_or(Value::Null)).collect(),
+        ..LabelledRow::default()
     })
 }

@@ -187,6 +187,9 @@ impl Labelled {
     /// # Errors
     /// A label that is missing, unknown or of another kind.
     pub fn targets(&self, row: &LabelledRow, answer: &Answer) -> Result<Vec<f32>> {
+        if self.labels.is_empty() {
+            return Err(self.without_labels());
+        }
         let names = &answer.names;
         let place = |name: &str| {
             names.iter().position(|known| known == name).ok_or_else(|| {
@@ -308,7 +311,7 @@ fn missing() -> Error {
     Error::data("the label is missing").remedy("Fill it in, or delete the row.")
 }
 
-fn shown(value: &Value) -> String {
+pub(super) fn shown(value: &Value) -> String {
     value.to_string().chars().take(40).collect()
 }
 

@@ -9,20 +9,25 @@ mod batch;
 mod encoding;
 mod examples;
 mod form;
+mod idx;
 mod labelled;
 mod labels;
 mod layout;
+mod numeric;
 mod parse;
 mod preferred;
 mod ranked;
+mod series;
 mod tagged;
 
 pub use answered::answered_examples;
 pub use batch::{Batch, Cursor, PaddingSide, collate, order, split};
 pub use examples::{Aim, Example, Examples, IGNORE, Settings, examples, preview};
+pub use idx::labels_of;
 pub use labelled::{Columns, Labelled, LabelledRow};
 pub use labels::{Answer, LabelKind, Scaling, labelled_examples};
 pub use layout::prompt_text;
+pub use numeric::{InputScaling, Shape, numeric_examples};
 pub use ranked::{Ranked, RankedQuery, paired_examples, separate_examples};
 pub use tagged::{Tagged, TaggedRow, tagged_examples};
 
@@ -61,7 +66,7 @@ pub struct Dataset {
     pub name: String,
     /// How its rows are laid out.
     pub form: Form,
-    /// At least one row, none of them empty.
+    /// At least one row, none of them empty; none at all of [`Form::Numbers`].
     pub rows: Vec<Row>,
     /// Columns or keys found, in the file's order.
     pub columns: Vec<String>,
@@ -69,20 +74,33 @@ pub struct Dataset {
     pub notes: Vec<String>,
     /// All fields of a file with columns, for tasks whose rows are not texts alone; see [`Dataset::labelled`].
     table: Option<Arc<parse::Table>>,
+    /// The rows of a file that holds nothing but numbers and labels; see [`Dataset::numeric`].
+    numbers: Option<Arc<Labelled>>,
 }
 
 impl Dataset {
-    /// Reads a .txt, .md, .json, .jsonl, .csv or .tsv file.
+    /// Reads a .txt, .md, .json, .jsonl, .csv, .tsv or .ts file, or images in the IDX format.
     ///
-    /// The ending decides the format, the columns decide the [`Form`]. Text is UTF-8, or UTF-16 with its mark. Errors
+    /// The ending decides the format (of IDX the first bytes do), the columns decide the [`Form`]. Text is UTF-8, or UTF-16 with its mark. Errors
     /// name the row: the line of a .jsonl file, the record of a .json array, and the row of a table as a spreadsheet
     /// counts it (the header is row 1).
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Self> {
         check_size(name, bytes.len() as u64)?;
+        if idx::is_idx(bytes) {
+            return Ok(Self::of_numbers(idx::read((name, bytes), None)?));
+        }
         let mut notes = Vec::new();
-        let parsed = encoding::decode(bytes, &mut notes)
-            .and_then(|text| parse::parse(name, text, &mut notes))
-            .and_then(|records| Ok((form::rows(&records, &mut notes)?, records)));
+        let text = encoding::decode(bytes, &mut notes).map_err(|error| error.file(name))?;
+        if name.to_lowercase().ends_with(".ts") {
+            return series::read(name, &text)
+                .map(Self::of_numbers)
+                .map_err(|error| error.file(name));
+        }
+        if let Some(read) = numeric::without_header(name, &text).map_err(|error| error.file(name))? {
+            return Ok(Self::of_numbers(read));
+        }
+        let parsed = parse::parse(name, text, &mut notes);
+        let parsed = parsed.and_then(|records| Ok((form::rows(&records, &mut notes)?, records)));
         let ((form, rows, columns), records) = parsed.map_err(|error| error.file(name))?;
         Ok(Self {
             name: name.to_string(),
@@ -94,7 +112,36 @@ impl Dataset {
                 parse::Records::Document(_) => None,
                 parse::Records::Table(table) => Some(Arc::new(table)),
             },
+            numbers: None,
         })
+    }
+
+    /// Reads two files in the IDX format, images and their labels, in either order.
+    ///
+    /// # Errors
+    /// Other files; sizes that do not go together.
+    pub fn parse_images(one: (&str, &[u8]), other: (&str, &[u8])) -> Result<Self> {
+        for (name, bytes) in [one, other] {
+            check_size(name, bytes.len() as u64)?;
+        }
+        let (images, labels) = if idx::is_labels(one.1) {
+            (other, one)
+        } else {
+            (one, other)
+        };
+        idx::read(images, Some(labels)).map(Self::of_numbers)
+    }
+
+    fn of_numbers(mut read: Labelled) -> Self {
+        Self {
+            name: read.file.clone(),
+            form: Form::Numbers,
+            rows: Vec::new(),
+            columns: [&read.labels[..], &read.texts].concat(),
+            notes: std::mem::take(&mut read.notes),
+            table: None,
+            numbers: Some(Arc::new(read)),
+        }
     }
 
     /// The same file as if it ended after the first `rows`.
@@ -106,6 +153,7 @@ impl Dataset {
             columns: self.columns.clone(),
             notes: self.notes.clone(),
             table: self.table.clone(),
+            numbers: self.numbers.clone(),
         }
     }
 
@@ -114,7 +162,11 @@ impl Dataset {
         DataInfo {
             name: self.name.clone(),
             form: self.form.name().to_string(),
-            rows: self.rows.len(),
+            rows: match (&self.numbers, &self.table) {
+                (Some(read), _) => read.rows.len(),
+                (None, Some(table)) if self.form == Form::Numbers => table.rows.len(),
+                _ => self.rows.len(),
+            },
             columns: self.columns.clone(),
             notes: self.notes.clone(),
         }
@@ -134,6 +186,8 @@ pub enum Form {
     ShareGpt,
     /// Two columns: `prompt` and `completion`, `question` and `answer`, or the first two of a table.
     PromptCompletion,
+    /// Numbers, perhaps with labels, and no text: see [`Dataset::numeric`].
+    Numbers,
 }
 
 impl Form {
@@ -145,6 +199,7 @@ impl Form {
             Self::Messages => "messages",
             Self::ShareGpt => "sharegpt",
             Self::PromptCompletion => "prompt_completion",
+            Self::Numbers => "numbers",
         }
     }
 }

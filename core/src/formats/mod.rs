@@ -11,6 +11,7 @@ pub mod peft;
 pub mod safetensors;
 
 use crate::chat::ChatTemplate;
+use crate::config::SMALL_MODELS;
 use crate::store::{ReadAt, Source, read_all};
 use crate::tokenizer::Tokenizer;
 use crate::{Error, Result};
@@ -300,8 +301,14 @@ impl ModelFiles {
             Some(source) => read_json(source.as_ref()).await.map(Some),
             None => Ok(None),
         };
-        let shards = choose_shards(&by_name, json("model.safetensors.index.json").await?)?;
-        let Some(config) = json("config.json").await? else {
+        let config = json("config.json").await?;
+        let takes_no_text = config.as_ref().is_some_and(|config| {
+            let kind = config["model_type"].as_str();
+            kind.is_some_and(|kind| SMALL_MODELS.contains(&kind)) && config["vocab_size"].is_null()
+        });
+        let index = json("model.safetensors.index.json").await?;
+        let shards = choose_shards(&by_name, index, takes_no_text)?;
+        let Some(config) = config else {
             return Err(Error::model("config.json is missing").remedy(
                 "Choose it together with the model's other files: config.json, *.safetensors, tokenizer.json.",
             ));
@@ -473,7 +480,7 @@ async fn sniff(source: &Source, is_tensors: bool) -> Result<Sniffed> {
 }
 
 /// The safetensors files that make up the model.
-fn choose_shards(by_name: &BTreeMap<&str, &Source>, index: Option<Value>) -> Result<Vec<Source>> {
+fn choose_shards(by_name: &BTreeMap<&str, &Source>, index: Option<Value>, takes_no_text: bool) -> Result<Vec<Source>> {
     if let Some(index) = index {
         let wrong = |what: &str| {
             Error::format(what)
@@ -522,7 +529,7 @@ fn choose_shards(by_name: &BTreeMap<&str, &Source>, index: Option<Value>) -> Res
                 .remedy("Convert them to safetensors."),
         );
     }
-    if by_name.contains_key("config.json") && by_name.contains_key("tokenizer.json") {
+    if by_name.contains_key("config.json") && (takes_no_text || by_name.contains_key("tokenizer.json")) {
         // A model that does not exist yet: full training starts it from fresh weights.
         return Ok(Vec::new());
     }

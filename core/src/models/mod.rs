@@ -18,7 +18,7 @@ mod modernbert;
 mod norm;
 mod pack;
 mod rope;
-mod small;
+pub(crate) mod small;
 mod t5;
 mod table;
 
@@ -816,7 +816,11 @@ impl Model {
             use_adapter,
             dropout_seed,
         };
-        head::mean_of_tokens(self.hidden(&pass, batch), batch)
+        let hidden = self.hidden(&pass, batch);
+        match &self.head {
+            Head::Classifier(head) if head.pooling == Pooling::Done => hidden,
+            _ => head::mean_of_tokens(hidden, batch),
+        }
     }
 
     /// log p of each row's labels, summed over its tokens → \[B, 1\]; 0 of a row without any. Decoders only.
@@ -901,6 +905,24 @@ impl Model {
             Architecture::Small(model) => model.numbers(),
             _ => None,
         }
+    }
+
+    /// Refuses a row of so many numbers where the model takes another number of them.
+    ///
+    /// # Errors
+    /// It does.
+    pub(crate) fn check_numbers(&self, numbers: usize) -> Result<()> {
+        let Architecture::Small(model) = &self.architecture else {
+            return Ok(());
+        };
+        if model.takes(numbers) {
+            return Ok(());
+        }
+        let what = match model.numbers() {
+            Some(wanted) => format!("a row has {numbers} numbers, and the model takes {wanted}"),
+            None => "the model reads texts, and the rows are numbers".to_owned(),
+        };
+        Err(Error::data(what).remedy("Take data of the model's own size, or start a model of the data's."))
     }
 
     /// Share that the base drops behind its layers while training; only small models do.

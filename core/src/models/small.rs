@@ -5,11 +5,12 @@
 //! hidden_size (width), num_hidden_layers (depth), hidden_act (relu, gelu, silu, tanh, sigmoid) and hidden_dropout_prob. What
 //! goes in is numbers ([`Batch::numbers`]) or, where there is a vocab_size, tokens. What stands on it is a head as on any other
 //! model. Weights begin uniform in ±1/√in, as PyTorch's linears and recurrent cells do. (A transformer over text of any size is
-//! a Llama or GPT-2 without weights.)
+//! a Llama or GPT-2 without weights.) Sizes that config.json leaves out are the data's and the run's: see [`fit`].
 
 mod mlp;
 mod patches;
 mod recurrent;
+mod sizes;
 
 use super::{
     KvCache, Linear, Pass, Task, Weight,
@@ -20,6 +21,7 @@ use super::{
     table::Table,
 };
 use crate::{
+    config::SMALL_MODELS,
     data::Batch,
     error::{Error, Result},
     lora::mix,
@@ -29,16 +31,10 @@ use burn::tensor::{Device, Tensor, TensorData};
 use mlp::Mlp;
 use patches::Patches;
 use recurrent::Recurrent;
+pub(crate) use sizes::{check, fit};
 
 /// The `model_type`s that are small models.
-pub(crate) const KINDS: [&str; 6] = [
-    "small_mlp",
-    "small_vit",
-    "small_series",
-    "small_rnn",
-    "small_lstm",
-    "small_gru",
-];
+pub(crate) const KINDS: [&str; 6] = SMALL_MODELS;
 
 pub(crate) struct Small {
     pub(crate) vocab: usize,
@@ -192,6 +188,15 @@ impl Small {
             cache.replace(layer, wide(h), wide(c));
         }
         hidden
+    }
+
+    /// Whether a row may have so many numbers.
+    pub(crate) fn takes(&self, numbers: usize) -> bool {
+        match (&self.input, &self.body) {
+            (Input::Tokens(_), _) => numbers == 0,
+            (Input::Numbers(step), Body::Recurrent(_)) => numbers > 0 && numbers.is_multiple_of(*step),
+            (Input::Numbers(count), _) => numbers == *count,
+        }
     }
 
     /// How many numbers a row has; of a recurrent network, a step.

@@ -5,8 +5,10 @@ use super::evaluation::{HeldOut, collate};
 use super::loaded::Loaded;
 use super::objective::Objective;
 use super::retrieval::Corpus;
-use crate::config::RunConfig;
-use crate::data::{self, Aim, Answer, Columns, Dataset, Example, Form, LabelKind, Labelled, Scaling};
+use crate::config::{RunConfig, SMALL_MODELS, ScaleInputs};
+use crate::data::{
+    self, Aim, Answer, Columns, Dataset, Example, Form, InputScaling, LabelKind, Labelled, Scaling, Shape,
+};
 use crate::error::{Error, Result};
 use crate::finetune::{Emit, Host};
 use crate::loss::{Loss, WeightedSum, usual};
@@ -25,6 +27,8 @@ pub(crate) struct OwnHead {
     pub(crate) config: Value,
     task: models::Task,
     problem: Option<Problem>,
+    /// Whether nobody chose it: of a small model whose config.json says nothing of a head.
+    is_made_up: bool,
 }
 
 /// A run's task with all that follows from it.
@@ -37,6 +41,10 @@ pub(crate) struct Assignment {
     pub(crate) scaling: Scaling,
     /// By which checkpoints are compared and the run is judged.
     pub(crate) metric: String,
+    /// How the numbers of a row lie; none of texts.
+    pub(crate) shape: Option<Shape>,
+    /// How they are scaled.
+    inputs: InputScaling,
     /// Worth knowing: what was decided, and why.
     pub(crate) notes: Vec<String>,
     columns: Columns,
@@ -49,6 +57,10 @@ impl OwnHead {
             config: config.clone(),
             task: model.task(),
             problem: model.problem(),
+            is_made_up: is_small(config)
+                && ["architectures", "id2label", "num_labels", "problem_type"]
+                    .iter()
+                    .all(|key| config[*key].is_null()),
         }
     }
 
@@ -75,7 +87,12 @@ impl OwnHead {
             Some("multi_label_classification") => Some(Problem::MultiLabel),
             _ => Some(Problem::SingleLabel),
         };
-        Self { config, task, problem }
+        Self {
+            config,
+            task,
+            problem,
+            is_made_up: false,
+        }
     }
 
     /// The task of a model that brings its head.
@@ -87,7 +104,7 @@ impl OwnHead {
             (models::Task::SequenceClassification, _) => Some(Task::Classification),
             _ => None,
         };
-        task_of_run(&self.config).or(own)
+        task_of_run(&self.config).or(own.filter(|_| !self.is_made_up))
     }
 
     /// The names of its outputs by number.
@@ -98,17 +115,60 @@ impl OwnHead {
             .collect()
     }
 
+    fn list(&self, key: &str) -> impl Iterator<Item = &Value> {
+        let list = head::of_run(&self.config).and_then(|run| run[key].as_array());
+        list.into_iter().flatten()
+    }
+
+    fn pairs(&self, means: &str, deviations: &str) -> Vec<(f64, f64)> {
+        let of = |key| self.list(key).filter_map(Value::as_f64);
+        of(means).zip(of(deviations)).collect()
+    }
+
     fn scaling(&self) -> Scaling {
-        let of = |key: &str| -> Vec<f64> {
-            let list = head::of_run(&self.config).and_then(|run| run[key].as_array());
-            list.into_iter().flatten().filter_map(Value::as_f64).collect()
-        };
-        Scaling(of("target_mean").into_iter().zip(of("target_std")).collect())
+        Scaling(self.pairs("target_mean", "target_std"))
+    }
+
+    fn inputs(&self) -> InputScaling {
+        let run = head::of_run(&self.config);
+        match run.and_then(|run| run["scale_inputs"].as_str()) {
+            Some("columns") => InputScaling::Columns(self.pairs("input_mean", "input_std")),
+            Some("rows") => {
+                let channels = run.and_then(|run| run["input_channels"].as_u64());
+                InputScaling::Rows(channels.map_or(1, |channels| channels as usize))
+            }
+            _ => InputScaling::Plain,
+        }
+    }
+
+    /// The columns that a model of numbers was trained on, as far as the file has them; the run's go first.
+    fn columns(&self, given: Columns, dataset: &Dataset) -> Columns {
+        let saved = |key| -> Vec<String> { self.list(key).filter_map(Value::as_str).map(str::to_owned).collect() };
+        let labels = saved("label_columns");
+        let window = head::of_run(&self.config).and_then(|run| run["forecast_window"].as_u64());
+        Columns {
+            texts: if given.texts.is_empty() {
+                saved("input_columns")
+            } else {
+                given.texts
+            },
+            labels: match given.labels.is_empty() && dataset.has_columns(&labels) {
+                true => labels,
+                false => given.labels,
+            },
+            window: given.window.or(window.map(|rows| rows as usize)),
+        }
     }
 
     fn is_encoder(&self) -> bool {
         !matches!(self.task, models::Task::CausalLm | models::Task::Seq2SeqLm)
     }
+}
+
+/// Whether it is the config.json of a small model.
+fn is_small(config: &Value) -> bool {
+    let kind = config["model_type"].as_str();
+    kind.is_some_and(|kind| SMALL_MODELS.contains(&kind))
 }
 
 /// The task that a run of this program wrote into config.json.
@@ -128,11 +188,11 @@ impl Assignment {
     /// # Errors
     /// Data without what the task needs, a loss or a metric that is not the task's, a model that cannot do it.
     pub(crate) fn of_run(config: &RunConfig, loaded: &Loaded, dataset: &Dataset) -> Result<Self> {
-        let columns = Columns {
-            texts: config.text_columns.clone(),
-            labels: config.label_columns.clone(),
-        };
+        let columns = Columns::of(config);
         let own = &loaded.own;
+        if loaded.model.numbers().is_some() {
+            return Self::of_numbers(config, own, dataset, columns);
+        }
         let mut notes = Vec::new();
         let task = decide(config, own, dataset, &columns, &mut notes)?;
         check_model(task, own, &loaded.model)?;
@@ -176,6 +236,50 @@ impl Assignment {
         Ok(assignment)
     }
 
+    /// What a run of a model that takes numbers is to do.
+    fn of_numbers(config: &RunConfig, own: &OwnHead, dataset: &Dataset, columns: Columns) -> Result<Self> {
+        let columns = own.columns(columns, dataset);
+        let labelled = dataset.numeric(&columns)?;
+        let kind = labelled.kind()?;
+        let said = config.task.or(config.problem_type.map(|problem| problem.task()));
+        let task = said.or_else(|| own.task()).unwrap_or(match kind {
+            _ if columns.window.is_some() => Task::Regression,
+            LabelKind::Class | LabelKind::Tags => Task::Classification,
+            LabelKind::Labels => Task::MultiLabel,
+            LabelKind::Numbers => Task::Regression,
+        });
+        let kind = label_kind(task)
+            .filter(|kind| *kind != LabelKind::Tags)
+            .ok_or_else(|| {
+                let error = Error::config(format!("a model that takes numbers cannot do {task}")).field("task");
+                error.remedy("It can do classification, multi_label and regression.")
+            })?;
+        let mut assignment = Self::plain(config, task)?;
+        let kept = own.names().filter(|_| own.task() == Some(task)).and_then(|names| {
+            let answer = Answer { kind, names };
+            let fits = |row| labelled.targets(row, &answer).is_ok();
+            labelled.rows.iter().all(fits).then_some(answer)
+        });
+        assignment.fresh = kept.is_none();
+        (assignment.scaling, assignment.inputs) = (own.scaling(), own.inputs());
+        assignment.answer = Some(match kept {
+            Some(answer) => answer,
+            None => Answer {
+                kind,
+                names: labelled.names(kind)?,
+            },
+        });
+        assignment.shape = labelled.shape;
+        assignment.columns = Columns {
+            texts: labelled.texts,
+            labels: labelled.labels,
+            window: columns.window,
+        };
+        let outputs = assignment.answer.as_ref().map(|answer| answer.names.len());
+        assignment.objective.loss.check(task, outputs)?;
+        Ok(assignment)
+    }
+
     /// What the loaded head was trained for.
     ///
     /// # Errors
@@ -186,14 +290,21 @@ impl Assignment {
             Some(_) => loaded.own.with(&loaded.files.config),
             None => loaded.own.clone(),
         };
+        if loaded.model.numbers().is_some() && head.is_made_up {
+            return Err(Error::model("the model has not been trained yet")
+                .file(&loaded.files.name)
+                .remedy("Train it, and then name the folder that the run wrote."));
+        }
         let Some(task) = config.task.or_else(|| head.task()) else {
             return Self::of_run(config, loaded, dataset);
         };
         let mut assignment = Self::plain(config, task)?;
-        assignment.columns = Columns {
-            texts: config.text_columns.clone(),
-            labels: config.label_columns.clone(),
-        };
+        assignment.columns = Columns::of(config);
+        if loaded.model.numbers().is_some() {
+            assignment.columns = head.columns(assignment.columns, dataset);
+            assignment.inputs = head.inputs();
+            assignment.shape = dataset.numeric(&assignment.columns)?.shape;
+        }
         if let Some(kind) = label_kind(task) {
             let names = head.names().ok_or_else(|| {
                 Error::model("the model's head has no names for its outputs")
@@ -216,6 +327,8 @@ impl Assignment {
             objective: Objective { task, loss },
             answer: None,
             scaling: Scaling::default(),
+            shape: None,
+            inputs: InputScaling::Plain,
             metric: metric(config, task)?,
             notes: Vec::new(),
             columns: Columns::default(),
@@ -272,6 +385,26 @@ impl Assignment {
             run.insert("target_mean".into(), json!(means));
             run.insert("target_std".into(), json!(deviations));
         }
+        if self.shape.is_some() {
+            run.insert("input_columns".into(), json!(self.columns.texts));
+            run.insert("label_columns".into(), json!(self.columns.labels));
+            if let Some(window) = self.columns.window {
+                run.insert("forecast_window".into(), json!(window));
+            }
+            match &self.inputs {
+                InputScaling::Plain => drop(run.insert("scale_inputs".into(), json!("none"))),
+                InputScaling::Rows(channels) => {
+                    run.insert("scale_inputs".into(), json!("rows"));
+                    run.insert("input_channels".into(), json!(channels));
+                }
+                InputScaling::Columns(columns) => {
+                    let (means, deviations): (Vec<f64>, Vec<f64>) = columns.iter().copied().unzip();
+                    run.insert("scale_inputs".into(), json!("columns"));
+                    run.insert("input_mean".into(), json!(means));
+                    run.insert("input_std".into(), json!(deviations));
+                }
+            }
+        }
         if !config["task_specific_params"].is_object() {
             config["task_specific_params"] = json!({});
         }
@@ -289,6 +422,21 @@ impl Assignment {
         optional: bool,
         emit: Emit<'_>,
     ) -> Result<Vec<Example>> {
+        if self.shape.is_some() {
+            let labelled = self.labelled(dataset, optional)?;
+            notes_of(&labelled, emit);
+            let answer = self
+                .answer
+                .as_ref()
+                .filter(|_| !labelled.labels.is_empty() || !optional);
+            if labelled.shape != self.shape {
+                let what = "the rows of one file lie otherwise than those of the other";
+                return Err(Error::data(what)
+                    .file(&labelled.file)
+                    .remedy("Both must have as many numbers a row."));
+            }
+            return data::numeric_examples(&labelled, answer);
+        }
         let tokenizer = loaded.tokenizer()?;
         let cutoff = config.cutoff_len.min(loaded.model.info.max_position_embeddings);
         match self.task() {
@@ -326,14 +474,7 @@ impl Assignment {
         }
         let answer = self.answer.as_ref();
         let labelled = self.labelled(dataset, optional)?;
-        for message in &labelled.notes {
-            emit(
-                Event::Warning {
-                    message: message.clone(),
-                },
-                None,
-            );
-        }
+        notes_of(&labelled, emit);
         let answer = answer.filter(|_| !labelled.labels.is_empty() || !optional);
         let mut progress = |done, total| emit(tokenizing(done, total), None);
         let examples = data::labelled_examples(&labelled, answer, tokenizer, cutoff, &mut progress)?;
@@ -352,6 +493,13 @@ impl Assignment {
         val_size: f64,
         seed: u64,
     ) -> Result<(Vec<Example>, Vec<Example>)> {
+        if self.is_forecast() {
+            // What is scored comes after what was learnt.
+            let (train, _) = data::split(examples.len(), val_size, seed)?;
+            let mut learnt = examples;
+            let held_out = learnt.split_off(train.len());
+            return Ok((learnt, held_out));
+        }
         let mut groups: Vec<Vec<Example>> = Vec::with_capacity(examples.len());
         for example in examples {
             match groups.last_mut() {
@@ -371,8 +519,18 @@ impl Assignment {
         Ok((learnt, held_out))
     }
 
+    /// Whether rows are windows of one series.
+    pub(crate) fn is_forecast(&self) -> bool {
+        self.columns.window.is_some()
+    }
+
     /// Whether the file says what is right.
     pub(crate) fn knows_answers(&self, dataset: &Dataset) -> bool {
+        if self.shape.is_some() {
+            return self
+                .labelled(dataset, true)
+                .is_ok_and(|labelled| !labelled.labels.is_empty());
+        }
         match self.task() {
             Task::TokenClassification => dataset.has_tags() || !self.columns.labels.is_empty(),
             Task::Classification | Task::MultiLabel | Task::Regression => dataset.has_labels(&self.columns),
@@ -407,18 +565,34 @@ impl Assignment {
     }
 
     fn labelled(&self, dataset: &Dataset, optional: bool) -> Result<Labelled> {
+        if self.shape.is_some() {
+            return match optional && !dataset.has_columns(&self.columns.labels) {
+                true => dataset.numeric(&Columns {
+                    labels: Vec::new(),
+                    ..self.columns.clone()
+                }),
+                false => dataset.numeric(&self.columns),
+            };
+        }
         if optional && !dataset.has_labels(&Columns::default()) {
             let texts = self.columns.texts.clone();
             return dataset.labelled(&Columns {
                 texts,
-                labels: Vec::new(),
+                ..Columns::default()
             });
         }
         dataset.labelled(&self.columns)
     }
 
-    /// Scales the targets of a regression; with a fresh head, by the mean and the deviation of `train`.
+    /// Scales the targets of a regression, and numbers that go in; with a fresh head, by the mean and the deviation of `train`.
     pub(crate) fn scale(&mut self, config: &RunConfig, train: &mut [Example], held_out: &mut [Example]) {
+        if let Some(shape) = self.shape {
+            if self.fresh {
+                self.inputs = InputScaling::of(self.scale_inputs(config, shape), shape, train);
+            }
+            self.inputs.apply(train);
+            self.inputs.apply(held_out);
+        }
         if self.task() != Task::Regression {
             return;
         }
@@ -430,11 +604,21 @@ impl Assignment {
         self.scaling.apply(held_out);
     }
 
+    /// How a run scales its inputs, where it does not say: a series' form tells its class, whatever its level.
+    fn scale_inputs(&self, config: &RunConfig, shape: Shape) -> ScaleInputs {
+        config.scale_inputs.unwrap_or(match (shape, self.task()) {
+            (Shape::Image { .. }, _) => ScaleInputs::None,
+            (Shape::Series { .. }, Task::Classification) => ScaleInputs::Rows,
+            _ => ScaleInputs::Columns,
+        })
+    }
+
     /// `examples` to be scored as they are; a regression's targets are scaled as the head's are.
     pub(crate) fn held_out(&self, mut examples: Vec<Example>, config: &RunConfig, model: &Model) -> HeldOut {
         if self.task() == Task::Regression {
             self.scaling.apply(&mut examples);
         }
+        self.inputs.apply(&mut examples);
         HeldOut::new(examples, config, model)
     }
 
@@ -506,6 +690,13 @@ impl Assignment {
                 Answers::Pairs(rewards.chunks(2).map(|pair| (pair[0], pair[pair.len() - 1])).collect())
             }
         })
+    }
+}
+
+/// Tells what was skipped.
+fn notes_of(labelled: &Labelled, emit: Emit<'_>) {
+    for message in labelled.notes.clone() {
+        emit(Event::Warning { message }, None);
     }
 }
 
@@ -656,6 +847,7 @@ fn class_prefix(model_type: &str) -> &'static str {
         "gpt2" => "GPT2",
         "gemma2" => "Gemma2",
         "gemma3_text" => "Gemma3Text",
+        small if SMALL_MODELS.contains(&small) => "Small",
         _ => "Llama",
     }
 }

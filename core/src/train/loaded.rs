@@ -85,6 +85,13 @@ impl Loaded {
         {
             let examples = assignment.examples(self, dataset, config, false, &mut |_, _| ())?;
             let first = examples.iter().take(PREVIEW_ROWS);
+            if assignment.shape.is_some() {
+                let shown = |example: &Example| PreviewExample {
+                    tokens: vec![(example.numbers_text(), false)],
+                    truncated: false,
+                };
+                return Ok(first.map(shown).collect());
+            }
             return first.map(|example| data::preview(example, self.tokenizer()?)).collect();
         }
         let settings = data::Settings::new(config, dataset);

@@ -106,7 +106,7 @@ pub(crate) fn predictions(
     answers: &Answers,
     right: bool,
     examples: &[Example],
-    tokenizer: &Tokenizer,
+    tokenizer: Option<&Tokenizer>,
 ) -> Result<Predictions> {
     // A bi-encoder's queries may be fewer than its examples, and all documents are everyone's.
     let is_corpus = examples
@@ -236,22 +236,27 @@ fn texts(
     answers: &Answers,
     examples: &[Example],
     corpus: Option<&Corpus>,
-    tokenizer: &Tokenizer,
+    tokenizer: Option<&Tokenizer>,
 ) -> Result<Vec<(usize, String)>> {
     let mut found = Vec::with_capacity(answers.units());
     if let Some(corpus) = corpus {
         return Ok(corpus.queries().map(|(row, query)| (row, query.to_owned())).collect());
     }
+    let decode = |ids: &[u32]| match tokenizer {
+        Some(tokenizer) => tokenizer.decode(ids, true),
+        None => Ok(String::new()),
+    };
     for example in examples {
         match (&example.aim, example.texts.first()) {
             (Aim::Tokens(labels), _) => {
                 let words = example.input_ids.iter().zip(labels).filter(|(_, label)| **label >= 0);
                 for (id, _) in words {
-                    found.push((example.row, tokenizer.decode(&[*id], true)?));
+                    found.push((example.row, decode(&[*id])?));
                 }
             }
             (_, Some(query)) => found.push((example.row, query.clone())),
-            _ => found.push((example.row, tokenizer.decode(&example.input_ids, true)?)),
+            _ if !example.numbers.is_empty() => found.push((example.row, example.numbers_text())),
+            _ => found.push((example.row, decode(&example.input_ids)?)),
         }
     }
     Ok(found)

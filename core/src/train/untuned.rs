@@ -16,6 +16,8 @@ use crate::task::Task;
 
 /// Training rows that a probe learns from at most: each costs a forward pass.
 const PROBE_ROWS: usize = 1000;
+/// The same of rows of numbers, which are vectors already.
+const NUMERIC_ROWS: usize = 5000;
 /// Rows through the model at once.
 const ROWS: usize = 8;
 
@@ -54,7 +56,12 @@ pub(crate) async fn untuned(
         return Ok(Vec::new());
     }
     let width = assignment.answer.as_ref().map_or(1, |answer| answer.names.len());
-    let probed = &train[..train.len().min(PROBE_ROWS)];
+    let most = if assignment.shape.is_some() {
+        NUMERIC_ROWS
+    } else {
+        PROBE_ROWS
+    };
+    let probed = &train[..train.len().min(most)];
     let (learnt, all, asked) = (labels(probed), labels(train), labels(&held_out.examples));
     let mut features = None;
     if matches!(
@@ -125,6 +132,14 @@ pub(crate) async fn untuned(
             let mut means = Vec::with_capacity(width);
             for target in 0..width {
                 means.push(mean(&column(&all, target, width))?);
+            }
+            if assignment.is_forecast() && width == 1 {
+                // Rows follow each other, so that the last number that goes into one is the answer to the one before.
+                let before = all.last().into_iter().chain(&asked).take(asked.len());
+                found.push((
+                    "the last value again",
+                    numbers(before.map(|&value| f64::from(value)).collect()),
+                ));
             }
             found.push(("mean of the training rows", numbers(means.repeat(asked.len() / width))));
             if let Some((of_train, of_asked)) = &features {
@@ -222,7 +237,7 @@ fn probe_columns(train: &Features, asked: &Features, labels: &[f32], width: usiz
     Ok(answers)
 }
 
-/// The untouched model's vectors of the examples' texts, the mean over their tokens.
+/// The untouched model's vectors of the examples' texts, the mean over their tokens; of numbers, those themselves.
 async fn vectors(
     model: &Model,
     examples: &[Example],
@@ -230,6 +245,15 @@ async fn vectors(
     stopped: &dyn Fn() -> bool,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Option<Features>> {
+    if let Some(width) = examples
+        .first()
+        .map(|example| example.numbers.len())
+        .filter(|&width| width > 0)
+    {
+        let values = examples.iter().flat_map(|example| example.numbers.iter().copied());
+        progress(examples.len());
+        return Features::new(values.collect(), width).map(Some);
+    }
     let leaves = model.parameters.plain();
     let (mut values, mut width) = (Vec::new(), 1);
     for rows in examples.chunks(ROWS) {

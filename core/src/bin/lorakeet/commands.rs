@@ -3,7 +3,8 @@
 use crate::log::{Log, cannot};
 use crate::screen::{Screen, count, size};
 use crate::{Cli, Eval, Generate, Info, Predict, RunFile, Task, Train};
-use lorakeet_core::config::{FinetuningType, Resolved, RunConfig, Source as From};
+use lorakeet_core::config::{FinetuningType, Resolved, RunConfig, SMALL_MODELS, Source as From};
+use lorakeet_core::data::labels_of;
 use lorakeet_core::error::{Error, Result};
 use lorakeet_core::estimate::estimate;
 use lorakeet_core::finetune::{Control, Host, Session};
@@ -297,11 +298,11 @@ fn devices(json: bool) -> Result<ExitCode> {
 /// Opens the device and loads model, adapter and data.
 async fn load(session: &mut Session, config: &RunConfig, device: DeviceChoice, desk: &mut Desk) -> Result<()> {
     // A missing data file should not cost a model's loading time.
-    let data = DiskFile::source(Path::new(&config.train_file))?;
+    let data = data_sources(&config.train_file)?;
     let validation = config
         .validation_file
         .as_ref()
-        .map(|path| DiskFile::source(Path::new(path)))
+        .map(|path| data_sources(path))
         .transpose()?;
     let adapter = config.adapter_name_or_path.as_ref().map(Path::new);
     let path = Path::new(&config.model_name_or_path);
@@ -311,11 +312,11 @@ async fn load(session: &mut Session, config: &RunConfig, device: DeviceChoice, d
         Command::LoadData {
             file: config.train_file.clone(),
         },
-        vec![data],
+        data,
     )
     .await?;
     match validation {
-        Some(file) => session.load_validation(file).await,
+        Some(files) => session.load_validation(files).await,
         None => Ok(()),
     }
 }
@@ -327,7 +328,8 @@ async fn load_model(
     device: DeviceChoice,
     desk: &mut Desk,
 ) -> Result<()> {
-    let files = sources(path)?;
+    let is_small = SMALL_MODELS.iter().any(|name| Path::new(name) == path) && !path.exists();
+    let files = if is_small { Vec::new() } else { sources(path)? };
     let adapter = adapter.map(sources).transpose()?;
     desk.ask(session, Command::Open { device }, Vec::new()).await?;
     let names = files.iter().map(|file| file.name().to_owned()).collect();
@@ -349,6 +351,17 @@ async fn load_model(
         }
         None => Ok(()),
     }
+}
+
+/// A data file; behind IDX images their labels, where they lie beside.
+fn data_sources(path: &str) -> Result<Vec<Source>> {
+    let path = Path::new(path);
+    let mut files: Vec<Source> = vec![DiskFile::source(path)?];
+    let labels = labels_of(files[0].name()).map(|name| path.with_file_name(name));
+    if let Some(labels) = labels.filter(|labels| labels.is_file()) {
+        files.push(DiskFile::source(labels)?);
+    }
+    Ok(files)
 }
 
 /// One file, or all files of a folder.

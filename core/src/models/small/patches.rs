@@ -3,7 +3,7 @@
 //!
 //! x = W·patch + b + position; layer: x ← x + o(attention(q(n₁x), k(n₁x), v(n₁x))); x ← x + down(act(up(n₂x))), with layer
 //! norms n; the states' mean is what the head reads. An image is channels × rows × columns, as PyTorch has it; a series is
-//! steps × channels.
+//! steps × channels, and zeros fill up its last patch.
 
 use super::{Drops, Linear, Shape, linear};
 use crate::{
@@ -42,6 +42,8 @@ struct Cut {
     width: usize,
     /// Of an image; 1 of a series, whose channels lie beside each other.
     channels: usize,
+    /// Numbers of a row; what is left of a series' last patch is zeros.
+    whole: usize,
 }
 
 struct Layer {
@@ -66,11 +68,11 @@ impl Cut {
             ("context_length", "patch_length")
         };
         let (whole, part) = (loader.number(length)?, loader.number(patch)?);
-        if !whole.is_multiple_of(part) {
+        if kind == "small_vit" && !whole.is_multiple_of(part) {
             let what = format!("patches of {part} do not fill {length} {whole}");
             return Err(Error::format(what).file("config.json").field(patch));
         }
-        let count = whole / part;
+        let count = whole.div_ceil(part);
         Ok(match kind {
             "small_vit" => Self {
                 down: count,
@@ -78,6 +80,7 @@ impl Cut {
                 height: part,
                 width: part,
                 channels,
+                whole: channels * whole * whole,
             },
             _ => Self {
                 down: 1,
@@ -85,6 +88,7 @@ impl Cut {
                 height: 1,
                 width: part * channels,
                 channels: 1,
+                whole: whole * channels,
             },
         })
     }
@@ -102,6 +106,11 @@ impl Cut {
     fn apply(self, x: Tensor<2>) -> Tensor<2> {
         let rows = x.dims()[0];
         let count = rows * self.patches();
+        let filling = self.patches() * self.numbers() - self.whole;
+        if filling > 0 {
+            let zeros = Tensor::zeros([rows, filling], &x.device());
+            return Tensor::cat(vec![x, zeros], 1).reshape([count, self.numbers()]);
+        }
         if self.down == 1 && self.channels == 1 && self.height == 1 {
             return x.reshape([count, self.numbers()]);
         }
@@ -113,8 +122,7 @@ impl Cut {
 
 /// How many numbers a row has.
 pub(super) fn numbers(loader: &Loader, kind: &str) -> Result<usize> {
-    let cut = Cut::new(loader, kind)?;
-    Ok(cut.patches() * cut.numbers())
+    Ok(Cut::new(loader, kind)?.whole)
 }
 
 impl Patches {

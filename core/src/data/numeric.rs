@@ -1,0 +1,460 @@
+//! Rows of numbers: columns of a table, lists in JSON lines, tables without a header, images (in [`super::idx`]) and time
+//! series (in [`super::series`]).
+//!
+//! Whatever the file, [`Dataset::numeric`] gives rows of one length with their labels beside them, as [`super::labels`] reads
+//! those of texts. Every number is finite; how numbers are scaled before a model reads them is [`InputScaling`]'s matter.
+
+use super::form::is_blank;
+use super::labelled::{Columns, Labelled, LabelledRow, label, names_labels};
+use super::labels::shown;
+use super::parse::{Record, Skipped, Table};
+use super::{Aim, Dataset, Example};
+use crate::config::ScaleInputs;
+use crate::error::{Error, Result};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Columns that hold all numbers of a row as one list.
+const LISTS: [&str; 5] = ["values", "features", "series", "numbers", "pixels"];
+
+/// Numbers of all windows together at most: half a gigabyte.
+const MOST_NUMBERS: usize = 1 << 27;
+
+/// How the numbers of a row lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// So many quantities, each of a kind of its own.
+    Columns(usize),
+    /// A grey image, row after row.
+    Image {
+        /// Rows of pixels.
+        height: usize,
+        /// Pixels of a row.
+        width: usize,
+    },
+    /// Steps in time, one after the other.
+    Series {
+        /// How many.
+        steps: usize,
+        /// Numbers of a step.
+        channels: usize,
+    },
+}
+
+impl Shape {
+    /// How many numbers that are.
+    pub fn numbers(self) -> usize {
+        match self {
+            Self::Columns(count) => count,
+            Self::Image { height, width } => height * width,
+            Self::Series { steps, channels } => steps * channels,
+        }
+    }
+}
+
+/// Whether a table of unknown column names is one of numbers: its first row has a list of them, or, in a table whose columns
+/// have an order, nothing but numbers beside the label (a column called so, else the last).
+pub(super) fn holds_numbers(table: &Table) -> bool {
+    let Some(first) = table.rows.first() else {
+        return false;
+    };
+    if !table.ordered {
+        return LISTS
+            .iter()
+            .any(|name| first.fields.get(*name).is_some_and(Value::is_array));
+    }
+    let keys: Vec<String> = table.columns.iter().map(|name| name.trim().to_lowercase()).collect();
+    let is_number = |key: &&String| first.fields.get(*key).is_some_and(|value| number(value).is_ok());
+    let beside = match label(&keys) {
+        Some(_) => keys.iter().filter(|key| !names_labels(key)).collect::<Vec<_>>(),
+        None => {
+            let last = keys.len().saturating_sub(1);
+            let all = keys.iter().enumerate();
+            all.filter(|(place, key)| *place < last || is_number(key))
+                .map(|(_, key)| key)
+                .collect()
+        }
+    };
+    let is_labelled = label(&keys).is_some();
+    beside.len() >= if is_labelled { 1 } else { 2 } && beside.iter().all(is_number)
+}
+
+/// A table whose first line is numbers already, as those of the UCR archive are: each row begins with its label. `None` where
+/// the file is another.
+pub(super) fn without_header(name: &str, text: &str) -> Result<Option<Labelled>> {
+    let lower = name.to_lowercase();
+    let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    let delimiter = match lower.rsplit_once('.').map(|(_, ending)| ending) {
+        Some("tsv" | "tab") => '\t',
+        Some("csv") if first.contains(',') => ',',
+        Some("csv") => ';',
+        _ => return Ok(None),
+    };
+    let is_number = |field: &str| field.trim().parse::<f64>().is_ok();
+    let width = first.split(delimiter).count();
+    if width < 3 || !first.split(delimiter).all(is_number) {
+        return Ok(None);
+    }
+    let mut rows = Vec::new();
+    for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let located = |error: Error| error.row(index + 1);
+        let fields: Vec<&str> = line.split(delimiter).map(str::trim).collect();
+        if fields.len() != width {
+            let what = format!("the row has {} fields, the first one has {width}", fields.len());
+            return Err(located(Error::data(what).remedy("All rows must be of one length.")));
+        }
+        let read = |(place, field): (usize, &&str)| {
+            written(field).map_err(|error| located(error.field(format!("column {}", place + 1))))
+        };
+        let label = fields[0].parse::<f64>().ok().filter(|label| label.is_finite());
+        rows.push(LabelledRow {
+            number: index + 1,
+            values: vec![label.map_or(Value::String(fields[0].to_owned()), Value::from)],
+            numbers: fields.iter().enumerate().skip(1).map(read).collect::<Result<_>>()?,
+            ..LabelledRow::default()
+        });
+    }
+    let notes =
+        vec!["The first line is numbers, so there is no header: each row's first number is its label.".to_owned()];
+    Ok(Some(Labelled {
+        file: name.to_owned(),
+        texts: vec!["values".to_owned()],
+        labels: vec!["label".to_owned()],
+        rows,
+        notes,
+        shape: Some(Shape::Series {
+            steps: width - 1,
+            channels: 1,
+        }),
+    }))
+}
+
+/// A finite number, as a text file writes it.
+pub(super) fn written(field: &str) -> Result<f32> {
+    let text = field.trim();
+    if text.is_empty() || text == "?" {
+        return Err(missing());
+    }
+    finite(text.parse::<f64>().ok(), text)
+}
+
+fn number(value: &Value) -> Result<f32> {
+    match value {
+        Value::String(text) => written(text),
+        Value::Null => Err(missing()),
+        other => finite(other.as_f64(), &shown(other)),
+    }
+}
+
+fn finite(number: Option<f64>, written: &str) -> Result<f32> {
+    let written: String = written.chars().take(40).collect();
+    let number = number.ok_or_else(|| Error::data(format!("must be a number, got {written}")));
+    let number = number.map_err(|error| error.remedy("Correct it, or leave the column out with text_columns."))?;
+    if (number as f32).is_finite() {
+        return Ok(number as f32);
+    }
+    Err(Error::data(format!("must be a finite number, got {written}")).remedy("Correct it, or delete the row."))
+}
+
+fn missing() -> Error {
+    Error::data("the number is missing").remedy("Fill it in, or delete the row.")
+}
+
+impl Dataset {
+    /// The file's rows as numbers with labels; the run's `columns` go before those that are recognised: of a table all but the
+    /// label are the numbers. With a window, its rows are steps in time.
+    ///
+    /// # Errors
+    /// A text; a column that is not there; a row with something else than finite numbers, or with more or fewer of them than
+    /// the first.
+    pub fn numeric(&self, columns: &Columns) -> Result<Labelled> {
+        self.read_numeric(columns).map_err(|error| error.file(&self.name))
+    }
+
+    fn read_numeric(&self, columns: &Columns) -> Result<Labelled> {
+        let given = |names: &[String], knob: &str| -> Result<Vec<String>> {
+            names.iter().map(|name| self.given(name, knob)).collect()
+        };
+        let labels = given(&columns.labels, "label_columns")?;
+        if let Some(read) = &self.numbers {
+            if columns.window.is_some() {
+                return Err(no_table());
+            }
+            return Ok(read.as_ref().clone());
+        }
+        let Some(table) = self.table.as_deref() else {
+            let error = Error::data("the file is a text, and this model reads numbers");
+            return Err(error.remedy(
+                "Take a csv or tsv with columns of numbers, a jsonl with lists of them, IDX images, or a .ts.",
+            ));
+        };
+        let (keys, first) = (self.keys(), &table.rows[0]);
+        let target = labels.first().cloned();
+        let labels = match (labels.is_empty(), label(&keys), keys.last()) {
+            // The target is one of the columns that go in.
+            _ if columns.window.is_some() => Vec::new(),
+            (false, ..) => labels,
+            (true, Some(label), _) => vec![label],
+            (true, None, Some(last)) if table.ordered && first.fields.get(last).is_some_and(|v| number(v).is_err()) => {
+                vec![last.clone()]
+            }
+            _ => Vec::new(),
+        };
+        let list = LISTS.into_iter().find(|name| keys.iter().any(|key| key == name));
+        let numbers: Vec<String> = match (columns.texts.is_empty(), list) {
+            (false, _) => given(&columns.texts, "text_columns")?,
+            (true, Some(list)) => vec![list.to_owned()],
+            (true, None) => keys.into_iter().filter(|key| !labels.contains(key)).collect(),
+        };
+        if numbers.is_empty() {
+            return Err(Error::data("there is no column beside the label").remedy("Give columns of numbers."));
+        }
+        if let Some(both) = numbers.iter().find(|name| labels.contains(name)) {
+            return Err(Error::config("cannot be both a number that goes in and the label").field(both));
+        }
+        let (mut rows, mut shape, mut skipped) = (Vec::with_capacity(table.rows.len()), None, Skipped::default());
+        for record in &table.rows {
+            let is_empty = |name: &String| record.fields.get(name).is_none_or(is_blank);
+            if numbers.iter().chain(&labels).all(is_empty) {
+                skipped.push(record.number);
+                continue;
+            }
+            let located = |error: Error| error.row(record.number);
+            let (found, values) = read_row(record, &numbers).map_err(located)?;
+            let wanted = *shape.get_or_insert(found);
+            if found != wanted {
+                let what = format!("the row has {}, the first one has {}", counted(found), counted(wanted));
+                let error = Error::data(what).field(&numbers[0]);
+                return Err(located(
+                    error.remedy("All rows must be of one length: cut them or fill them up."),
+                ));
+            }
+            let value = |name: &String| record.fields.get(name).filter(|value| !is_blank(value)).cloned();
+            rows.push(LabelledRow {
+                number: record.number,
+                values: labels.iter().map(|name| value(name).unwrap_or(Value::Null)).collect(),
+                numbers: values.into(),
+                ..LabelledRow::default()
+            });
+        }
+        let mut notes = Vec::new();
+        skipped.note("empty row", &mut notes);
+        if rows.is_empty() {
+            return Err(Error::data("every row is empty").remedy("Choose a file with numbers in its rows."));
+        }
+        let read = Labelled {
+            file: self.name.clone(),
+            texts: numbers,
+            labels,
+            rows,
+            notes,
+            shape,
+        };
+        match columns.window {
+            Some(length) => windows(read, length, target),
+            None => Ok(read),
+        }
+    }
+
+    /// Whether all `names` are columns of the file.
+    pub fn has_columns(&self, names: &[String]) -> bool {
+        let keys = self.keys();
+        names.iter().all(|name| keys.contains(&name.trim().to_lowercase()))
+    }
+}
+
+/// Each stretch of `length` rows as one row, whose label is what the column `target` (else the last) has in the row that
+/// follows.
+fn windows(read: Labelled, length: usize, target: Option<String>) -> Result<Labelled> {
+    let Some(Shape::Columns(channels)) = read.shape else {
+        return Err(no_table());
+    };
+    let place = match &target {
+        Some(target) => read.texts.iter().position(|name| name == target),
+        None => channels.checked_sub(1),
+    };
+    let Some(place) = place else {
+        let error = Error::config("must be one of the columns that go in").field("label_columns");
+        return Err(error.remedy(format!("They are {}.", read.texts.join(", "))));
+    };
+    let count = read.rows.len();
+    if count <= length {
+        let what = format!("{count} rows hold no window of {length} with a row behind it");
+        return Err(Error::data(what)
+            .field("forecast_window")
+            .remedy("Take a shorter one, or more rows."));
+    }
+    if (count - length).saturating_mul(length * channels) > MOST_NUMBERS {
+        let what = format!("windows of {length} out of {count} rows are more numbers than fit into memory");
+        return Err(Error::data(what)
+            .field("forecast_window")
+            .remedy("Take a shorter one, or fewer rows."));
+    }
+    let row = |end: usize| LabelledRow {
+        number: read.rows[end].number,
+        values: vec![Value::from(read.rows[end].numbers[place])],
+        numbers: read.rows[end - length..end]
+            .iter()
+            .flat_map(|row| row.numbers.iter().copied())
+            .collect(),
+        ..LabelledRow::default()
+    };
+    Ok(Labelled {
+        labels: vec![read.texts[place].clone()],
+        rows: (length..count).map(row).collect(),
+        shape: Some(Shape::Series {
+            steps: length,
+            channels,
+        }),
+        file: read.file,
+        texts: read.texts,
+        notes: read.notes,
+    })
+}
+
+fn no_table() -> Error {
+    let error = Error::data("a forecast needs a table whose rows follow each other in time").field("forecast_window");
+    error.remedy("Take a csv or tsv with a header and columns of numbers, or take forecast_window out.")
+}
+
+fn counted(shape: Shape) -> String {
+    match shape {
+        Shape::Series { steps, channels } if channels > 1 => format!("{steps} steps of {channels} numbers"),
+        other => format!("{} numbers", other.numbers()),
+    }
+}
+
+/// A row's numbers: one a column, or the list in the only one.
+fn read_row(record: &Record, columns: &[String]) -> Result<(Shape, Vec<f32>)> {
+    if let [column] = columns {
+        let parsed;
+        let items = match record.fields.get(column) {
+            Some(Value::Array(items)) => Some(items),
+            Some(Value::String(text)) if text.trim_start().starts_with('[') => {
+                let wrong = |_| Error::data("is no list of JSON").field(column);
+                parsed = serde_json::from_str::<Vec<Value>>(text).map_err(wrong)?;
+                Some(&parsed)
+            }
+            _ => None,
+        };
+        if let Some(items) = items {
+            return read_list(items, column);
+        }
+    }
+    let one = |column: &String| {
+        let value = record.fields.get(column).unwrap_or(&Value::Null);
+        number(value).map_err(|error| error.field(column))
+    };
+    let values = columns.iter().map(one).collect::<Result<Vec<_>>>()?;
+    Ok((Shape::Columns(values.len()), values))
+}
+
+/// A list of numbers, or of steps that are lists of them.
+fn read_list(items: &[Value], column: &str) -> Result<(Shape, Vec<f32>)> {
+    let channels = items.first().and_then(Value::as_array).map_or(1, Vec::len);
+    let is_flat = !items.first().is_some_and(Value::is_array);
+    let mut values = Vec::new();
+    for (place, item) in items.iter().enumerate() {
+        let located = |error: Error| error.field(format!("{column}[{place}]"));
+        match item.as_array() {
+            None if is_flat => values.push(number(item).map_err(located)?),
+            Some(step) if !is_flat && step.len() == channels => {
+                for value in step {
+                    values.push(number(value).map_err(located)?);
+                }
+            }
+            _ => {
+                let what = "the steps of a list must be alike: numbers, or lists of so many of them";
+                return Err(located(Error::data(what)));
+            }
+        }
+    }
+    if values.is_empty() {
+        return Err(Error::data("the list is empty")
+            .field(column)
+            .remedy("Fill it in, or delete the row."));
+    }
+    let steps = items.len();
+    Ok((Shape::Series { steps, channels }, values))
+}
+
+/// Rows as examples, with their labels where `answer` says what those mean.
+///
+/// # Errors
+/// As [`Labelled::targets`].
+pub fn numeric_examples(labelled: &Labelled, answer: Option<&super::Answer>) -> Result<Vec<Example>> {
+    let example = |row: &LabelledRow| {
+        Ok(Example {
+            numbers: row.numbers.clone(),
+            row: row.number,
+            aim: match answer {
+                Some(answer) => Aim::Row(labelled.targets(row, answer)?),
+                None => Aim::default(),
+            },
+            ..Example::default()
+        })
+    };
+    labelled.rows.iter().map(example).collect()
+}
+
+/// How the numbers of a row are scaled before a model reads them.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum InputScaling {
+    /// Not at all: images are between 0 and 1 as they are read.
+    #[default]
+    Plain,
+    /// Each place of the row by mean and deviation of the rows that were trained on.
+    Columns(Vec<(f64, f64)>),
+    /// Each of so many channels of a row by its own mean and deviation in that row.
+    Rows(usize),
+}
+
+impl InputScaling {
+    /// The scaling `how` of rows of `shape`, with the means of `examples`; the deviation of a constant is 1.
+    pub fn of(how: ScaleInputs, shape: Shape, examples: &[Example]) -> Self {
+        match (how, shape) {
+            (ScaleInputs::None, _) => Self::Plain,
+            (ScaleInputs::Rows, Shape::Series { channels, .. }) => Self::Rows(channels),
+            (ScaleInputs::Rows, _) => Self::Rows(1),
+            (ScaleInputs::Columns, _) => {
+                let column = |place: usize| moments(examples.iter().map(move |example| example.numbers.get(place)));
+                Self::Columns((0..shape.numbers()).map(column).collect())
+            }
+        }
+    }
+
+    /// Scales the numbers of `examples`.
+    pub fn apply(&self, examples: &mut [Example]) {
+        for example in examples {
+            let numbers = example.numbers.iter().enumerate();
+            let all: Arc<[f32]> = match self {
+                Self::Plain => continue,
+                Self::Columns(columns) => numbers
+                    .map(|(place, &x)| scaled(x, columns.get(place).copied().unwrap_or((0.0, 1.0))))
+                    .collect(),
+                Self::Rows(channels) => {
+                    let channels = (*channels).max(1);
+                    let own: Vec<(f64, f64)> = (0..channels)
+                        .map(|channel| moments(example.numbers.iter().skip(channel).step_by(channels).map(Some)))
+                        .collect();
+                    numbers.map(|(place, &x)| scaled(x, own[place % channels])).collect()
+                }
+            };
+            example.numbers = all;
+        }
+    }
+}
+
+fn scaled(x: f32, (mean, deviation): (f64, f64)) -> f32 {
+    ((f64::from(x) - mean) / deviation) as f32
+}
+
+/// Mean and deviation; the deviation of what never changes is 1.
+fn moments<'a>(values: impl Iterator<Item = Option<&'a f32>> + Clone) -> (f64, f64) {
+    let values = || values.clone().flatten().map(|&value| f64::from(value));
+    let count = values().count().max(1) as f64;
+    let mean = values().sum::<f64>() / count;
+    let deviation = (values().map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt();
+    // What never changes differs from its mean by rounding at most.
+    (mean, if deviation > 1e-7 * mean.abs() { deviation } else { 1.0 })
+}

@@ -1,0 +1,107 @@
+//! Time series in sktime's .ts format, as timeseriesclassification.com has the UCR and UEA archives.
+//!
+//! Lines that begin with # are comments; lines with @ say what follows, of which @timeStamps, @classLabel, @targetLabel and
+//! @data are looked at; then a series a line, its channels parted by colons, its numbers by commas, its label at the end. In
+//! memory a series is steps × channels. (sktime's documentation, "Loading data into sktime".)
+
+use super::labelled::{Labelled, LabelledRow};
+use super::numeric::{Shape, written};
+use crate::error::{Error, Result};
+use serde_json::Value;
+
+pub(super) fn read(name: &str, text: &str) -> Result<Labelled> {
+    let mut lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
+    let is_labelled = header(&mut lines)?;
+    let mut rows = Vec::new();
+    let mut shape = None;
+    for (number, line) in lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
+        let located = |error: Error| error.row(number);
+        let mut channels: Vec<&str> = line.split(':').collect();
+        let label = if is_labelled { channels.pop() } else { None };
+        if channels.is_empty() {
+            return Err(located(
+                Error::data("the row has no label behind a colon").field("label"),
+            ));
+        }
+        let (found, numbers) = read_channels(&channels).map_err(located)?;
+        let wanted = *shape.get_or_insert(found);
+        if found != wanted {
+            let sizes = |shape: (usize, usize)| format!("{} steps of {} channels", shape.0, shape.1);
+            let what = format!("the row has {}, the first one has {}", sizes(found), sizes(wanted));
+            return Err(located(Error::data(what).remedy("All series must be of one length.")));
+        }
+        let value = |label: &str| {
+            label
+                .trim()
+                .parse::<f64>()
+                .map_or(Value::String(label.trim().to_owned()), Value::from)
+        };
+        rows.push(LabelledRow {
+            number,
+            values: label.into_iter().map(value).collect(),
+            numbers: numbers.into(),
+            ..LabelledRow::default()
+        });
+    }
+    let Some((steps, channels)) = shape else {
+        return Err(Error::data("there is no series behind @data").remedy("Choose a file with rows in it."));
+    };
+    Ok(Labelled {
+        file: name.to_owned(),
+        texts: vec!["values".to_owned()],
+        labels: if is_labelled {
+            vec!["label".to_owned()]
+        } else {
+            Vec::new()
+        },
+        rows,
+        notes: Vec::new(),
+        shape: Some(Shape::Series { steps, channels }),
+    })
+}
+
+/// Reads up to @data; gives whether each series ends with a label.
+fn header<'a>(lines: &mut impl Iterator<Item = (usize, &'a str)>) -> Result<bool> {
+    let mut is_labelled = false;
+    for (number, line) in lines {
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let lower = line.to_lowercase();
+        let mut words = lower.split_whitespace();
+        match (words.next(), words.next()) {
+            (Some("@data"), _) => return Ok(is_labelled),
+            (Some("@timestamps"), Some("true")) => {
+                let error = Error::data("series with time stamps are not read")
+                    .row(number)
+                    .field("@timeStamps");
+                return Err(error.remedy("Save the numbers alone, at equal distances in time."));
+            }
+            (Some("@classlabel" | "@targetlabel"), Some("true")) => is_labelled = true,
+            (Some(word), _) if word.starts_with('@') => {}
+            _ => return Err(Error::data("this stands in front of @data and is no line with @").row(number)),
+        }
+    }
+    Err(Error::data("the file has no line @data")
+        .remedy("Choose a .ts file of sktime or timeseriesclassification.com."))
+}
+
+/// (Steps, channels) and the numbers, step after step.
+fn read_channels(channels: &[&str]) -> Result<((usize, usize), Vec<f32>)> {
+    let mut read = Vec::with_capacity(channels.len());
+    for (channel, text) in channels.iter().enumerate() {
+        let number = |(step, number): (usize, &str)| {
+            written(number).map_err(|error| error.field(format!("channel {}, step {}", channel + 1, step + 1)))
+        };
+        read.push(text.split(',').enumerate().map(number).collect::<Result<Vec<f32>>>()?);
+    }
+    let steps = read[0].len();
+    if let Some(channel) = read.iter().position(|channel| channel.len() != steps) {
+        let what = format!("has {} steps, and the first channel has {steps}", read[channel].len());
+        return Err(Error::data(what).field(format!("channel {}", channel + 1)));
+    }
+    let numbers = (0..steps)
+        .flat_map(|step| read.iter().map(move |channel| channel[step]))
+        .collect();
+    Ok(((steps, channels.len()), numbers))
+}

@@ -1,0 +1,145 @@
+//! Sizes that a small model's config.json leaves open: the run's knobs give them, then the data, then what is usual.
+
+use crate::{
+    config::RunConfig,
+    data::Shape,
+    error::{Error, Result},
+};
+use serde_json::{Value, json};
+
+/// Patches of a side of an image, and of a series, at most.
+const PATCHES: [usize; 2] = [7, 32];
+/// Width and layers: of patches and recurrent cells, and of perceptrons.
+const USUAL: [(usize, usize); 3] = [(64, 2), (64, 1), (128, 2)];
+const MOST_HEADS: usize = 4;
+/// Steps of a series' patch at least: one alone has no form.
+const STEPS: usize = 4;
+
+/// Puts the run's knobs into the config.json of a model without weights, and what it still lacks from the rows' shape. Without
+/// a shape the inputs are as small as can be, so that the model can be made before the data are known.
+///
+/// # Errors
+/// Rows that are no square where an image is wanted.
+pub(crate) fn fit(config: &mut Value, knobs: &RunConfig, shape: Option<Shape>) -> Result<()> {
+    let kind = config["model_type"].as_str().unwrap_or_default().to_owned();
+    let patch = match kind.as_str() {
+        "small_vit" => "patch_size",
+        _ => "patch_length",
+    };
+    for (name, value) in wanted(knobs) {
+        config[if name == "patch_size" { patch } else { name }] = value;
+    }
+    let is_patched = matches!(kind.as_str(), "small_vit" | "small_series");
+    let (width, layers) = USUAL[match kind.as_str() {
+        "small_mlp" => 2,
+        _ if is_patched => 0,
+        _ => 1,
+    }];
+    add(config, "hidden_size", width);
+    add(config, "num_hidden_layers", layers);
+    if is_patched {
+        add_text(config, "hidden_act", "gelu");
+        let width = config["hidden_size"].as_u64().unwrap_or(1) as usize;
+        let heads = (1..=MOST_HEADS).rev().find(|heads| width.is_multiple_of(*heads));
+        add(config, "num_attention_heads", heads.unwrap_or(1));
+    }
+    if !config["vocab_size"].is_null() {
+        return Ok(());
+    }
+    match (kind.as_str(), shape) {
+        ("small_vit", shape) => {
+            let given = config[patch].as_u64().map(|size| size as usize);
+            let side = match shape {
+                Some(shape) => side(shape)?,
+                None => given.unwrap_or(1),
+            };
+            add(config, "image_size", side);
+            let side = config["image_size"].as_u64().unwrap_or(1) as usize;
+            let fits = |size: &usize| side.is_multiple_of(*size) && side / size <= PATCHES[0];
+            add(config, patch, (1..=side).find(fits).unwrap_or(1));
+        }
+        ("small_series", shape) => {
+            let (steps, channels) = match shape {
+                Some(Shape::Series { steps, channels }) => (steps, channels),
+                Some(Shape::Image { height, width }) => (height, width),
+                Some(Shape::Columns(count)) => (count, 1),
+                None => (1, 1),
+            };
+            add(config, "num_channels", channels);
+            add(config, "context_length", steps);
+            let steps = config["context_length"].as_u64().unwrap_or(1) as usize;
+            add(config, patch, steps.div_ceil(PATCHES[1]).max(STEPS).min(steps));
+        }
+        ("small_mlp", shape) => add(config, "input_size", shape.map_or(1, Shape::numbers)),
+        (_, Some(Shape::Series { channels, .. })) => add(config, "input_size", channels),
+        // An image is read row by row.
+        (_, Some(Shape::Image { width, .. })) => add(config, "input_size", width),
+        (_, _) => add(config, "input_size", 1),
+    }
+    Ok(())
+}
+
+/// Refuses knobs that want another size than a model with weights has.
+///
+/// # Errors
+/// The first that does.
+pub(crate) fn check(config: &Value, knobs: &RunConfig) -> Result<()> {
+    for (name, value) in wanted(knobs) {
+        let keys = if name == "patch_size" {
+            ["patch_size", "patch_length"]
+        } else {
+            [name, name]
+        };
+        if keys.iter().all(|key| config[*key] != value) {
+            let what = format!("cannot be {value}: the model has weights already");
+            let error = Error::config(what).field(name);
+            return Err(error.remedy("Take it out, or start a small model by its name, such as model: small_mlp."));
+        }
+    }
+    Ok(())
+}
+
+/// The knobs that are given.
+fn wanted(knobs: &RunConfig) -> Vec<(&'static str, Value)> {
+    let number = |value: Option<usize>| value.map(Value::from);
+    let all = [
+        ("hidden_size", number(knobs.hidden_size)),
+        ("num_hidden_layers", number(knobs.num_hidden_layers)),
+        ("hidden_act", knobs.hidden_act.clone().map(Value::from)),
+        ("hidden_dropout_prob", knobs.hidden_dropout_prob.map(Value::from)),
+        ("patch_size", number(knobs.patch_size)),
+    ];
+    all.into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect()
+}
+
+/// The side of a square image.
+fn side(shape: Shape) -> Result<usize> {
+    let numbers = shape.numbers();
+    let side = numbers.isqrt();
+    let is_square = match shape {
+        Shape::Image { height, width } => height == width,
+        _ => side * side == numbers,
+    };
+    if is_square {
+        return Ok(side);
+    }
+    let what = match shape {
+        Shape::Image { height, width } => format!("the images are {height} × {width}, and small_vit takes squares"),
+        _ => format!("rows of {numbers} numbers are no square images, which small_vit takes"),
+    };
+    Err(Error::data(what).remedy("Take small_mlp, small_series or small_lstm."))
+}
+
+fn add(config: &mut Value, key: &str, value: usize) {
+    if config[key].is_null() {
+        config[key] = json!(value);
+    }
+}
+
+fn add_text(config: &mut Value, key: &str, value: &str) {
+    if config[key].is_null() {
+        config[key] = json!(value);
+    }
+}
