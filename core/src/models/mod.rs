@@ -43,7 +43,7 @@ use crate::{
 };
 use activation::Activation;
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
-use head::{Classifier, ClassifierNames, Head, Pooling};
+use head::{Classifier, ClassifierNames, HEADS, Head, Pooling};
 use load::{Finished, Loader};
 use std::{cell::RefCell, collections::BTreeMap};
 use table::Table;
@@ -627,7 +627,7 @@ impl Model {
                 || head
                     .iter()
                     .any(|linear| prefixes(&linear.path).any(|path| path.ends_with(name.as_str())));
-            // PEFT adds both names to every classifier, whichever it has.
+            // PEFT saves the head of every classifier whole by both names, whichever it has.
             if !found && !HEADS.contains(&name.as_str()) {
                 let what = format!("{name:?} is no linear, embedding or head of this model");
                 let names = suffixes(&body).join(", ");
@@ -903,11 +903,15 @@ impl Model {
         }
     }
 
-    /// Share that the base drops behind its layers while training; only small models do.
+    /// The largest share that its layers, which only small models do, and its head drop while training.
     pub fn dropout(&self) -> f32 {
-        match &self.architecture {
+        let layers = match &self.architecture {
             Architecture::Small(model) => model.dropout,
             _ => 0.0,
+        };
+        match &self.head {
+            Head::Classifier(head) => layers.max(head.dropout),
+            _ => layers,
         }
     }
 
@@ -1004,8 +1008,6 @@ const SUPPORTED: [&str; 12] = [
 
 /// The module of a decoder's output matrix.
 const OUTPUT: &str = "lm_head";
-/// Modules that PEFT saves whole in every classifier.
-const HEADS: [&str; 2] = ["classifier", "score"];
 
 /// Logits over the vocabulary are hidden \[n, C\] · matrixᵀ \[V, C\] + bias \[V\].
 struct Output<'a> {

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::finetune::{Emit, Host};
 use crate::loss::{Loss, WeightedSum, usual};
 use crate::metrics::answers::{Answers, metric_names};
-use crate::models::head::{self, RUN_KEY};
+use crate::models::head::{self, ACTIVATION, DROPOUT, HEADS, HIDDEN_SIZE, RUN_KEY};
 use crate::models::{self, Model, Problem, read};
 use crate::protocol::{Event, Stage};
 use crate::spelling::nearest;
@@ -41,6 +41,8 @@ pub(crate) struct Assignment {
     pub(crate) notes: Vec<String>,
     columns: Columns,
     fresh: bool,
+    /// What the run makes of its head, by config.json's keys.
+    head: Map<String, Value>,
 }
 
 impl OwnHead {
@@ -104,6 +106,21 @@ impl OwnHead {
             list.into_iter().flatten().filter_map(Value::as_f64).collect()
         };
         Scaling(of("target_mean").into_iter().zip(of("target_std")).collect())
+    }
+
+    /// Whether its one output scores pairs of texts.
+    fn scores_pairs(&self) -> bool {
+        match self.task() {
+            Some(Task::Ranking) => true,
+            Some(Task::Regression) => self.names().is_none_or(|names| names.len() == 1),
+            _ => false,
+        }
+    }
+
+    /// Whether it came with weights: an adapter's, or the model's own.
+    fn is_trained(&self, loaded: &Loaded) -> bool {
+        let in_files = |name: &str| HEADS.iter().any(|head| name.split('.').next() == Some(head));
+        head::of_run(&self.config).is_some() || loaded.files.entries().iter().any(|entry| in_files(&entry.name))
     }
 
     fn is_encoder(&self) -> bool {
@@ -173,6 +190,15 @@ impl Assignment {
         }
         let outputs = assignment.answer.as_ref().map(|answer| answer.names.len());
         assignment.objective.loss.check(task, outputs)?;
+        let is_kept = match task {
+            Task::Ranking => own.scores_pairs(),
+            _ => !assignment.fresh,
+        };
+        assignment.head = head_keys(config, own, is_kept && own.is_trained(loaded))?;
+        if !has_head(task) && (config.classifier_hidden_size > 0 || config.classifier_dropout > 0.0) {
+            let note = format!("{HIDDEN_SIZE} and {DROPOUT} have no effect: the task is {task}, which has no head.");
+            assignment.notes.push(note);
+        }
         Ok(assignment)
     }
 
@@ -220,6 +246,7 @@ impl Assignment {
             notes: Vec::new(),
             columns: Columns::default(),
             fresh: false,
+            head: Map::new(),
         })
     }
 
@@ -272,6 +299,7 @@ impl Assignment {
             run.insert("target_mean".into(), json!(means));
             run.insert("target_std".into(), json!(deviations));
         }
+        run.extend(self.head.clone());
         if !config["task_specific_params"].is_object() {
             config["task_specific_params"] = json!({});
         }
@@ -507,6 +535,48 @@ impl Assignment {
             }
         })
     }
+}
+
+/// What config.json says of the head beside its task; `is_kept` where the model's own is trained on.
+///
+/// # Errors
+/// The run wants another hidden layer than that head has.
+fn head_keys(config: &RunConfig, own: &OwnHead, is_kept: bool) -> Result<Map<String, Value>> {
+    let mut keys = Map::new();
+    let wanted = config.classifier_hidden_size;
+    let activation = config.get(ACTIVATION).unwrap_or_default();
+    let has = |key: &str| head::of_run(&own.config).map_or(Value::Null, |run| run[key].clone());
+    let held = has(HIDDEN_SIZE).as_u64().unwrap_or(0);
+    if is_kept {
+        let refused = |key: &str, what: String| {
+            let error = Error::config(what).field(key);
+            error.remedy("Take the line out to train that head on, or give other labels for a fresh one.")
+        };
+        if wanted > 0 && wanted as u64 != held {
+            let has = match held {
+                0 => "no hidden layer".to_owned(),
+                held => format!("a hidden layer of {held}"),
+            };
+            return Err(refused(
+                HIDDEN_SIZE,
+                format!("is {wanted}, but the model brings a head with {has}"),
+            ));
+        }
+        if wanted > 0 && activation != has(ACTIVATION) {
+            let what = format!("is {activation}, but the model brings a head with {}", has(ACTIVATION));
+            return Err(refused(ACTIVATION, what));
+        }
+        if held > 0 {
+            keys.extend([HIDDEN_SIZE, ACTIVATION].map(|key| (key.to_owned(), has(key))));
+        }
+    } else if wanted > 0 {
+        keys.insert(HIDDEN_SIZE.into(), json!(wanted));
+        keys.insert(ACTIVATION.into(), activation);
+    }
+    if config.classifier_dropout > 0.0 {
+        keys.insert(DROPOUT.into(), json!(config.classifier_dropout));
+    }
+    Ok(keys)
 }
 
 fn tokenizing(done: u64, total: u64) -> Event {
