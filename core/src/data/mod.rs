@@ -18,7 +18,7 @@ mod ranked;
 mod tagged;
 
 pub use answered::answered_examples;
-pub use batch::{Batch, Cursor, PaddingSide, collate, order, split};
+pub use batch::{Batch, Cursor, PaddingSide, collate, order, split, split_by_class};
 pub use examples::{Aim, Example, Examples, IGNORE, Settings, examples, preview};
 pub use labelled::{Columns, Labelled, LabelledRow};
 pub use labels::{Answer, LabelKind, Scaling, labelled_examples};

@@ -373,7 +373,8 @@ impl Assignment {
         Ok(examples)
     }
 
-    /// Examples to train on and examples held out; those of one query stay together.
+    /// Examples to train on and examples held out; those of one query stay together. Of classes, each has the same share in
+    /// both; of any number of labels, the first that applies counts as the row's class. Other tasks have no classes of rows.
     pub(crate) fn split(
         &self,
         examples: Vec<Example>,
@@ -387,7 +388,13 @@ impl Assignment {
                 _ => groups.push(vec![example]),
             }
         }
-        let (train, _) = data::split(groups.len(), val_size, seed)?;
+        let (train, _) = match self.task() {
+            Task::Classification | Task::MultiLabel => {
+                let classes: Vec<usize> = groups.iter().map(|group| self.class_of(&group[0])).collect();
+                data::split_by_class(&classes, val_size, seed)?
+            }
+            _ => data::split(groups.len(), val_size, seed)?,
+        };
         let (mut learnt, mut held_out, mut train) = (Vec::new(), Vec::new(), train.into_iter().peekable());
         for (place, group) in groups.into_iter().enumerate() {
             if train.next_if_eq(&place).is_some() {
@@ -397,6 +404,15 @@ impl Assignment {
             }
         }
         Ok((learnt, held_out))
+    }
+
+    /// The class of a row; of several labels the first that applies, and one more for rows without any.
+    fn class_of(&self, example: &Example) -> usize {
+        match (&example.aim, self.task()) {
+            (Aim::Row(labels), Task::MultiLabel) => labels.iter().position(|flag| *flag > 0.5).unwrap_or(labels.len()),
+            (Aim::Row(labels), _) => labels.first().map_or(0, |class| *class as usize),
+            _ => 0,
+        }
     }
 
     /// Whether the file says what is right.
