@@ -457,6 +457,12 @@ impl Resolved {
                 _ => idle.push((steps, "logging_strategy is not steps")),
             }
         }
+        if config.classifier_hidden_size == 0 {
+            idle.push((
+                "classifier_activation",
+                "the head has no hidden layer (classifier_hidden_size is 0)",
+            ));
+        }
         if config.loraplus_lr_ratio.is_none() {
             idle.push(("loraplus_lr_embedding", "loraplus_lr_ratio is not given"));
         }
@@ -585,6 +591,24 @@ impl TargetModules {
     pub fn is_all_linear(&self) -> bool {
         matches!(self, Self::Pattern(pattern) if pattern.eq_ignore_ascii_case("all-linear"))
     }
+}
+
+/// What follows the hidden layer of a head, by transformers' names; `none` leaves it linear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeadActivation {
+    /// max(0, x).
+    Relu,
+    /// x · Φ(x).
+    Gelu,
+    /// x / (1 + e⁻ˣ).
+    Silu,
+    /// tanh x.
+    Tanh,
+    /// 1 / (1 + e⁻ˣ).
+    Sigmoid,
+    /// x.
+    None,
 }
 
 /// What labels are; transformers' `problem_type`.

@@ -29,7 +29,7 @@ use crate::train::evaluation::{HeldOut, Scored, answer, collate};
 use crate::train::loaded::{Loaded, adapter_config, companions};
 use crate::train::optim::AdamW;
 use crate::train::pace::Speed;
-use crate::train::report::{predictions, report};
+use crate::train::report::{baseline_of_texts, predictions, report, report_of_texts};
 use crate::train::schedule::Schedule;
 use crate::train::step::{StepSettings, train_step};
 use crate::train::untuned::{Untuned, untuned};
@@ -404,6 +404,10 @@ impl Session {
             loaded,
             assignment,
             untuned,
+            before: match &self.adapter {
+                Some(_) => "model before this run",
+                None => "untouched model",
+            },
             examples,
             sample_prompt,
             conversational,
@@ -545,6 +549,8 @@ struct Run<'a> {
     assignment: Assignment,
     /// What can be had without training.
     untuned: Vec<Untuned>,
+    /// What the weights are called that it starts from.
+    before: &'static str,
     examples: Vec<Example>,
     held_out: HeldOut,
     /// The weights that scored best, where they are to be kept.
@@ -570,6 +576,15 @@ impl Run<'_> {
         if self.progress.step == 0 {
             last_evaluation = self.evaluate(emit).await?;
             self.progress.eval_loss_before = last_evaluation.as_ref().map(|eval| eval.info.loss);
+            if self.assignment.task() == Task::Generation {
+                self.progress.texts_before = last_evaluation.as_ref().map(|eval| eval.texts.clone());
+            }
+        }
+        if let Some(texts) = &self.progress.texts_before {
+            let scores = vec![baseline_of_texts(texts, self.before)];
+            emit(Event::Baseline { scores }, None);
+        }
+        if self.progress.step == 0 {
             self.sample(emit).await?;
         }
         while self.progress.step < self.plan.max_steps && !self.hold(emit).await {
@@ -790,6 +805,12 @@ impl Run<'_> {
 
     /// Says what the run came to, and hands over the answers row by row.
     async fn report(&self, scored: &Scored, emit: Emit<'_>) -> Result<()> {
+        if self.assignment.task() == Task::Generation {
+            let before = self.progress.texts_before.as_ref();
+            let report = report_of_texts(before, &scored.texts, self.before, self.config.seed);
+            emit(Event::Report(Box::new(report)), None);
+            return Ok(());
+        }
         let Some(answers) = &scored.answers else { return Ok(()) };
         if let Some(report) = report(&self.assignment, &self.untuned, scored, self.config.seed) {
             emit(Event::Report(Box::new(report)), None);

@@ -107,8 +107,9 @@ impl Tokenizer {
 
     /// The tokenizer that a GGUF file's metadata describes (`tokenizer.ggml.*`).
     ///
-    /// Byte-level BPE (`gpt2`) is read with the pre-tokenizers of GPT-2, SmolLM, Qwen 2 and 3 and Llama 3, and
-    /// SentencePiece BPE (`llama`) by deriving its merges from the scores.
+    /// Byte-level BPE (`gpt2`) is read with the pre-tokenizers of GPT-2, SmolLM, Qwen 2 and 3 and Llama 3, SentencePiece BPE
+    /// (`llama`, which Gemma has too) by deriving its merges from the scores, BERT's WordPiece (`bert`) and SentencePiece's
+    /// unigrams (`t5`) as they lie.
     ///
     /// # Errors
     /// The kind of tokenizer or its pre-tokenizer is not known, or parts are missing.
@@ -116,6 +117,8 @@ impl Tokenizer {
         let json = match metadata.text("tokenizer.ggml.model") {
             Some("gpt2") => byte_level_json(metadata)?,
             Some("llama") => sentencepiece_json(metadata)?,
+            Some("bert") => wordpiece_json(metadata)?,
+            Some("t5") => unigram_json(metadata)?,
             other => {
                 let what = format!("is {:?}, which is not supported", other.unwrap_or("missing"));
                 return Err(Error::model(what)
@@ -334,7 +337,7 @@ fn added_tokens(metadata: &Metadata, tokens: &[String]) -> Vec<Value> {
 }
 
 /// A post-processor that puts the first and last token around a text, where the metadata asks for it.
-fn frame(metadata: &Metadata, tokens: &[String], bos_by_default: bool) -> Option<Value> {
+fn frame(metadata: &Metadata, tokens: &[String], (bos_by_default, eos_by_default): (bool, bool)) -> Option<Value> {
     let token = |name: &str, default: bool| {
         if !metadata
             .bool(&format!("tokenizer.ggml.add_{name}_token"))
@@ -345,7 +348,7 @@ fn frame(metadata: &Metadata, tokens: &[String], bos_by_default: bool) -> Option
         let id = metadata.integer(&format!("tokenizer.ggml.{name}_token_id"))? as usize;
         Some((id, tokens.get(id)?))
     };
-    let (bos, eos) = (token("bos", bos_by_default), token("eos", false));
+    let (bos, eos) = (token("bos", bos_by_default), token("eos", eos_by_default));
     if bos.is_none() && eos.is_none() {
         return None;
     }
@@ -424,21 +427,30 @@ fn byte_level_json(metadata: &Metadata) -> Result<Value> {
         "vocab": numbers, "merges": pairs});
     Ok(
         json!({"version": "1.0", "truncation": null, "padding": null, "added_tokens": added_tokens(metadata, tokens),
-        "normalizer": normalizer, "pre_tokenizer": pre_tokenizer, "post_processor": frame(metadata, tokens, is_llama3),
+        "normalizer": normalizer, "pre_tokenizer": pre_tokenizer, "post_processor": frame(metadata, tokens, (is_llama3, false)),
         "decoder": bytes(true), "model": model}),
     )
 }
 
-/// tokenizer.json of SentencePiece's BPE (Llama 1 and 2, Mistral): spaces are `▁`, unknown characters fall back to
+/// The score of each of `count` tokens.
+fn scores(metadata: &Metadata, count: usize) -> Result<&[f64]> {
+    let key = "tokenizer.ggml.scores";
+    let scores = metadata.floats(key).filter(|scores| scores.len() == count);
+    let scores = scores.ok_or_else(|| Error::format("is missing, or has not one score a token").field(key))?;
+    match scores.iter().position(|score| !score.is_finite()) {
+        None => Ok(scores),
+        Some(row) => Err(Error::format("has a score that is no number").row(row + 1).field(key)),
+    }
+}
+
+/// tokenizer.json of SentencePiece's BPE (Llama 1 and 2, Mistral, Gemma): spaces are `▁`, unknown characters fall back to
 /// bytes.
 ///
 /// SentencePiece joins the neighbours whose union scores best; so each way to split a token into two tokens is a merge,
 /// ranked by the token's score.
 fn sentencepiece_json(metadata: &Metadata) -> Result<Value> {
     let (tokens, numbers) = vocabulary(metadata)?;
-    let key = "tokenizer.ggml.scores";
-    let scores = metadata.floats(key).filter(|scores| scores.len() == tokens.len());
-    let scores = scores.ok_or_else(|| Error::format("is missing, or has not one score a token").field(key))?;
+    let scores = scores(metadata, tokens.len())?;
     let kinds = metadata.integers("tokenizer.ggml.token_type").unwrap_or_default();
     let mut merges = Vec::new();
     for (id, (token, score)) in tokens.iter().zip(scores).enumerate() {
@@ -473,7 +485,192 @@ fn sentencepiece_json(metadata: &Metadata) -> Result<Value> {
     Ok(
         json!({"version": "1.0", "truncation": null, "padding": null, "added_tokens": added_tokens(metadata, tokens),
         "normalizer": {"type": "Sequence", "normalizers": normalizers}, "pre_tokenizer": null,
-        "post_processor": frame(metadata, tokens, true), "decoder": {"type": "Sequence", "decoders": decoders},
+        "post_processor": frame(metadata, tokens, (true, false)), "decoder": {"type": "Sequence", "decoders": decoders},
         "model": model}),
     )
+}
+
+/// tokenizer.json of BERT's WordPiece.
+///
+/// GGUF writes pieces as SentencePiece would: `▁` before one that begins a word, which has no mark with BERT, and no `##`
+/// before the others; control tokens are as they are.
+fn wordpiece_json(metadata: &Metadata) -> Result<Value> {
+    let (tokens, _) = vocabulary(metadata)?;
+    let kinds = metadata.integers("tokenizer.ggml.token_type").unwrap_or_default();
+    let is_normal = |id: usize| kinds.get(id).is_none_or(|kind| *kind == 1);
+    let piece = |(id, token): (usize, &String)| match token.strip_prefix('\u{2581}') {
+        Some(word) => word.to_owned(),
+        None if is_normal(id) => format!("##{token}"),
+        None => token.clone(),
+    };
+    let pieces: Vec<String> = tokens.iter().enumerate().map(piece).collect();
+    let id = |name: &str, text: &str| {
+        let stated = metadata.integer(&format!("tokenizer.ggml.{name}_token_id"));
+        let stated = stated
+            .and_then(|id| usize::try_from(id).ok())
+            .filter(|id| *id < pieces.len());
+        stated.or_else(|| pieces.iter().position(|piece| piece == text))
+    };
+    let token = |name: &str, text: &str| {
+        let missing = || Error::format(format!("has no {text}")).field("tokenizer.ggml.tokens");
+        id(name, text).map(|id| (id, &pieces[id])).ok_or_else(missing)
+    };
+    let unknown = token("unknown", "[UNK]")?.1;
+    // So llama.cpp spells it.
+    let (begin, end) = (token("cls", "[CLS]")?, token("seperator", "[SEP]")?);
+    // Older files do not say whether letters keep their case: a vocabulary that was made of small letters has no capital
+    // but in names like [unused1].
+    let has_capital = |piece: &String| !piece.starts_with('[') && piece.chars().any(|c| c.is_ascii_uppercase());
+    let lowercase = metadata.bool("tokenizer.ggml.normalizer.lowercase");
+    let lowercase = lowercase.unwrap_or_else(|| !pieces.iter().any(has_capital));
+    let strip_accents = metadata.bool("tokenizer.ggml.normalizer.strip_accents");
+    let special = |(_, text): (usize, &String), kind: usize| json!({"SpecialToken": {"id": text, "type_id": kind}});
+    let text = |id: &str, kind: usize| json!({"Sequence": {"id": id, "type_id": kind}});
+    let single = [special(begin, 0), text("A", 0), special(end, 0)];
+    let pair = [&single[..], &[text("B", 1), special(end, 1)]].concat();
+    let named = [begin, end].map(|(id, text)| (text.clone(), json!({"id": text, "ids": [id], "tokens": [text]})));
+    let vocab: HashMap<&String, usize> = pieces.iter().enumerate().rev().map(|(id, piece)| (piece, id)).collect();
+    Ok(
+        json!({"version": "1.0", "truncation": null, "padding": null, "added_tokens": added_tokens(metadata, &pieces),
+        "normalizer": {"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true,
+            "strip_accents": strip_accents, "lowercase": lowercase},
+        "pre_tokenizer": {"type": "BertPreTokenizer"},
+        "post_processor": {"type": "TemplateProcessing", "single": single, "pair": pair,
+            "special_tokens": serde_json::Map::from_iter(named)},
+        "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": true},
+        "model": {"type": "WordPiece", "unk_token": unknown, "continuing_subword_prefix": "##",
+            "max_input_chars_per_word": 100, "vocab": vocab}}),
+    )
+}
+
+/// tokenizer.json of SentencePiece's unigrams (T5): of all ways to cut a text into pieces, the one of the highest score.
+fn unigram_json(metadata: &Metadata) -> Result<Value> {
+    let (tokens, _) = vocabulary(metadata)?;
+    let scores = scores(metadata, tokens.len())?;
+    let vocab: Vec<(&String, f64)> = tokens.iter().zip(scores.iter().copied()).collect();
+    let flag = |name: &str| metadata.bool(&format!("tokenizer.ggml.{name}")).unwrap_or(true);
+    let space = "\u{2581}";
+    let prepend = if flag("add_space_prefix") { "always" } else { "never" };
+    let spaces = json!({"type": "Metaspace", "replacement": space, "prepend_scheme": prepend, "split": true});
+    let pre_tokenizer = match flag("remove_extra_whitespaces") {
+        true => json!({"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, spaces]}),
+        false => spaces.clone(),
+    };
+    let key = "tokenizer.ggml.precompiled_charsmap";
+    let normalizer = match metadata.integers(key) {
+        None => Value::Null,
+        Some(bytes) => {
+            // Bytes may have been written as signed.
+            let bytes: Vec<u8> = bytes.iter().map(|byte| *byte as u8).collect();
+            check_charsmap(&bytes).map_err(|error| error.field(key))?;
+            json!({"type": "Precompiled", "precompiled_charsmap": base64(&bytes)})
+        }
+    };
+    let unknown = metadata.integer("tokenizer.ggml.unknown_token_id").unwrap_or(2);
+    let model = json!({"type": "Unigram", "unk_id": unknown, "vocab": vocab, "byte_fallback": false});
+    Ok(
+        json!({"version": "1.0", "truncation": null, "padding": null, "added_tokens": added_tokens(metadata, tokens),
+        "normalizer": normalizer, "pre_tokenizer": pre_tokenizer,
+        "post_processor": frame(metadata, tokens, (false, true)), "decoder": spaces, "model": model}),
+    )
+}
+
+/// Refuses a table of SentencePiece's normalizer that leads out of itself: its reader follows it without looking.
+///
+/// The table is the length of a double-array trie in bytes, the trie's units of 32 bits, and the replacements that its leaves
+/// point into. Reference: `normalizer.cc` of google/sentencepiece, `darts.h` of s-yata/darts-clone.
+fn check_charsmap(bytes: &[u8]) -> Result<()> {
+    let wrong = || Error::format("is not a table of SentencePiece's normalizer");
+    let (length, rest) = bytes.split_first_chunk::<4>().ok_or_else(wrong)?;
+    let length = u32::from_le_bytes(*length) as usize / 4 * 4;
+    let (trie, replacements) = rest.split_at_checked(length).ok_or_else(wrong)?;
+    let replacements = std::str::from_utf8(replacements).map_err(|_| wrong())?;
+    let units: Vec<usize> = trie
+        .as_chunks::<4>()
+        .0
+        .iter()
+        .map(|unit| u32::from_le_bytes(*unit) as usize)
+        .collect();
+    const IS_VALUE: usize = 1 << 31;
+    let is_sound = |(at, unit): (usize, &usize)| {
+        // No letter leads to a value.
+        if unit & IS_VALUE != 0 && at > 0 {
+            return true;
+        }
+        let first = at ^ ((unit >> 10) << ((unit & (1 << 9)) >> 6));
+        let has_leaf = unit & (1 << 8) != 0;
+        let leaf = units.get(first).map(|leaf| leaf & (IS_VALUE - 1));
+        // Any of 256 letters may come next.
+        (first | 0xff) < units.len() && (!has_leaf || leaf.is_some_and(|start| replacements.is_char_boundary(start)))
+    };
+    match !units.is_empty() && units.iter().enumerate().all(is_sound) {
+        true => Ok(()),
+        false => Err(wrong()),
+    }
+}
+
+/// Bytes as text of 64 letters, as tokenizer.json has them (RFC 4648).
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for three in bytes.chunks(3) {
+        let number = (0..3).fold(0, |number, i| {
+            number << 8 | usize::from(three.get(i).copied().unwrap_or(0))
+        });
+        for i in 0..4 {
+            let letter = LETTERS[number >> (18 - 6 * i) & 63];
+            text.push(if i <= three.len() { char::from(letter) } else { '=' });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_become_letters_as_the_standard_has_it() {
+        for (bytes, text) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+        ] {
+            assert_eq!(base64(bytes.as_bytes()), text);
+        }
+        assert_eq!(base64(&[0xff, 0xee, 0xdd]), "/+7d");
+    }
+
+    #[test]
+    fn tables_that_lead_out_of_themselves_are_refused() {
+        let table = |units: &[u32], replacements: &[u8]| {
+            let trie = units.iter().flat_map(|unit| unit.to_le_bytes());
+            let length = (4 * units.len() as u32).to_le_bytes();
+            let bytes: Vec<u8> = length
+                .into_iter()
+                .chain(trie)
+                .chain(replacements.iter().copied())
+                .collect();
+            check_charsmap(&bytes).is_ok()
+        };
+        let sound = vec![0; 256];
+        assert!(table(&sound, b"a\0"));
+        assert!(!table(&sound[1..], b"a\0"));
+        assert!(!table(&[], b"a\0"));
+        assert!(!table(&sound, b"\xff"));
+        let far = |unit: u32| [&[unit][..], &sound[1..]].concat();
+        assert!(!table(&far(300 << 10), b""));
+        // A leaf at 7 that points behind the replacements, and into a letter.
+        let leaf = |start: u32| {
+            let mut units = far(7 << 10 | 1 << 8);
+            units[7] = 1 << 31 | start;
+            units
+        };
+        assert!(table(&leaf(2), "é\0".as_bytes()));
+        assert!(!table(&leaf(1), "é\0".as_bytes()));
+        assert!(!table(&leaf(9), "é\0".as_bytes()));
+        assert!(check_charsmap(&[9, 0, 0, 0, 1]).is_err() && check_charsmap(&[1]).is_err());
+    }
 }

@@ -4,7 +4,7 @@
 use lorakeet_core::chat::ChatTemplate;
 use lorakeet_core::data::{
     Batch, Cursor, Dataset, Example, IGNORE, PaddingSide, Settings, collate, examples, order, preview, prompt_text,
-    split,
+    split, split_by_class,
 };
 use lorakeet_core::error::Kind;
 use lorakeet_core::random::Generator;
@@ -405,6 +405,46 @@ fn splits_are_seeded_disjoint_and_complete() {
     for wrong in [9.0, 10.0, -1.0, f64::NAN, f64::INFINITY] {
         assert_eq!(split(9, wrong, 42).unwrap_err().field.as_deref(), Some("val_size"));
     }
+}
+
+#[test]
+fn a_split_by_class_keeps_the_shares_of_the_classes() {
+    // 60, 30, 9 and 1 of 100, in turn.
+    let classes: Vec<usize> = (0..100)
+        .map(|i| match i * 37 % 100 {
+            0..60 => 0,
+            60..90 => 5,
+            90..99 => 2,
+            _ => 7,
+        })
+        .collect();
+    let of = |examples: &[usize], class: usize| examples.iter().filter(|&&i| classes[i] == class).count();
+    for (val_size, shares) in [
+        (0.1, [6, 3, 1, 0]),
+        (0.2, [12, 6, 2, 0]),
+        (50.0, [30, 15, 5, 0]),
+        (1.0, [1, 0, 0, 0]),
+        (0.0, [0; 4]),
+        // Every class keeps an example to train on, as long as there are others.
+        (96.0, [59, 29, 8, 0]),
+        (98.0, [59, 29, 9, 1]),
+    ] {
+        let (train, held_out) = split_by_class(&classes, val_size, 42).unwrap();
+        assert_eq!([0, 5, 2, 7].map(|class| of(&held_out, class)), shares, "{val_size}");
+        let mut all = [train.clone(), held_out.clone()].concat();
+        all.sort_unstable();
+        assert_eq!(all, (0..100).collect::<Vec<_>>());
+        assert!(train.is_sorted() && held_out.is_sorted());
+        assert_eq!(split_by_class(&classes, val_size, 42).unwrap(), (train, held_out));
+    }
+    assert_ne!(
+        split_by_class(&classes, 0.2, 1).unwrap(),
+        split_by_class(&classes, 0.2, 2).unwrap()
+    );
+    // One class only, and none at all, is a split as any other.
+    assert_eq!(split_by_class(&[3; 20], 0.25, 9).unwrap(), split(20, 0.25, 9).unwrap());
+    assert_eq!(split_by_class(&[], 0.5, 9).unwrap(), (Vec::new(), Vec::new()));
+    assert!(split_by_class(&[1, 1], 2.0, 9).is_err());
 }
 
 #[test]

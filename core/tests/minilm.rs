@@ -1,11 +1,11 @@
-//! all-MiniLM-L6-v2's tokenizer.json (BERT's word pieces) against the golden fixtures.
+//! all-MiniLM-L6-v2's tokenizer.json (BERT's word pieces) against the golden fixtures, also by way of a GGUF file.
 //!
 //! Run by xtask (`--features real-models`), which fetches the model and names its folder in LORAKEET_MINILM.
 
 mod common;
 
-use common::{golden, json, numbers};
-use lorakeet_core::tokenizer::Tokenizer;
+use common::{GgufWriter, golden, json, now, numbers};
+use lorakeet_core::{formats::ModelFiles, store::MemoryFile, tokenizer::Tokenizer};
 
 fn tokenizer() -> Tokenizer {
     let folder = common::real_model("LORAKEET_MINILM", "the folder of all-MiniLM-L6-v2");
@@ -55,5 +55,75 @@ fn golden_pairs_give_the_same_tokens_and_segments() {
             .unwrap();
         assert_eq!(ids, numbers(&case["ids"]));
         assert_eq!(segments, numbers(&case["type_ids"]));
+    }
+}
+
+/// The same vocabulary as llama.cpp's converter writes it: pieces that begin a word are marked, not those that go on.
+#[test]
+fn the_vocabulary_in_a_gguf_file_gives_the_same_tokens() {
+    let tokenizer = tokenizer();
+    let mut writer = GgufWriter::new();
+    writer.text("general.architecture", "bert");
+    for (key, value) in [
+        ("embedding_length", 32),
+        ("block_count", 1),
+        ("context_length", 64),
+        ("attention.head_count", 2),
+        ("feed_forward_length", 64),
+    ] {
+        writer.u32(&format!("bert.{key}"), value);
+    }
+    writer.f32("bert.attention.layer_norm_epsilon", 1e-12);
+    for name in ["token_embd.weight", "token_types.weight", "position_embd.weight"] {
+        writer.tensor_f32(name, &[2, 32]);
+    }
+    let specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
+    let pieces: Vec<String> = (0..tokenizer.vocab_size() as u32)
+        .map(|id| tokenizer.token_text(id).unwrap())
+        .collect();
+    let kinds: Vec<i32> = pieces
+        .iter()
+        .map(|piece| if specials.contains(&piece.as_str()) { 3 } else { 1 })
+        .collect();
+    let mark = |(piece, kind): (&String, &i32)| match piece.strip_prefix("##") {
+        _ if *kind == 3 => piece.clone(),
+        Some(rest) => rest.to_owned(),
+        None => format!("\u{2581}{piece}"),
+    };
+    let marked: Vec<String> = pieces.iter().zip(&kinds).map(mark).collect();
+    writer.text("tokenizer.ggml.model", "bert");
+    writer.texts(
+        "tokenizer.ggml.tokens",
+        &marked.iter().map(String::as_str).collect::<Vec<_>>(),
+    );
+    writer.i32s("tokenizer.ggml.token_type", &kinds);
+    for (name, token) in [
+        ("cls", "[CLS]"),
+        ("seperator", "[SEP]"),
+        ("unknown", "[UNK]"),
+        ("padding", "[PAD]"),
+    ] {
+        let key = format!("tokenizer.ggml.{name}_token_id");
+        writer.u32(&key, tokenizer.token_id(token).unwrap());
+    }
+    let files = now(ModelFiles::open(vec![MemoryFile::source("m.gguf", writer.bytes())])).unwrap();
+    let from_gguf = files.tokenizer.unwrap();
+    for case in json(golden("F/bert_tokenizer/strings.json")).as_array().unwrap() {
+        let text = case["text"].as_str().unwrap();
+        assert_eq!(
+            from_gguf.encode(text, true).unwrap(),
+            numbers(&case["with_special"]["ids"]),
+            "{text:?}"
+        );
+        let plain = numbers(&case["plain"]["ids"]);
+        assert_eq!(
+            from_gguf.decode(&plain, false).unwrap(),
+            case["decoded_plain"].as_str().unwrap()
+        );
+    }
+    for case in json(golden("F/bert_tokenizer/pairs.json"))["pairs"].as_array().unwrap() {
+        let (a, b) = (case["a"].as_str().unwrap(), case["b"].as_str().unwrap());
+        let (ids, segments) = from_gguf.encode_pair(a, b).unwrap();
+        assert_eq!((ids, segments), (numbers(&case["ids"]), numbers(&case["type_ids"])));
     }
 }

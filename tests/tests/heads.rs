@@ -217,6 +217,171 @@ fn every_head_has_the_references_names_and_learns() {
     }
 }
 
+/// config.json of a head with a hidden layer, as a run writes it.
+fn with_hidden(size: usize, activation: &str, dropout: f64) -> Value {
+    let form = json!({
+        "task": "classification", "classifier_hidden_size": size, "classifier_activation": activation,
+        "classifier_dropout": dropout,
+    });
+    json!({ "task_specific_params": { "lorakeet": form } })
+}
+
+#[test]
+fn a_hidden_layer_goes_into_every_classifier_and_learns() {
+    for (model_type, class, head) in [
+        ("llama", "LlamaForSequenceClassification", "score"),
+        ("gpt2", "GPT2ForTokenClassification", "classifier"),
+        ("gemma2", "Gemma2ForSequenceClassification", "score"),
+        ("bert", "BertForSequenceClassification", "classifier"),
+        ("roberta", "RobertaForSequenceClassification", "classifier"),
+        ("distilbert", "DistilBertForSequenceClassification", "classifier"),
+        ("modernbert", "ModernBertForTokenClassification", "classifier"),
+    ] {
+        let mut model = model(model_type, class, with_hidden(5, "tanh", 0.0));
+        let shapes: Vec<(String, Vec<usize>)> = model
+            .parameters
+            .iter()
+            .filter(|parameter| parameter.name.starts_with(&format!("{head}.")))
+            .map(|parameter| (parameter.name.clone(), parameter.shape.clone()))
+            .collect();
+        let has = |name: &str, shape: &[usize]| shapes.contains(&(format!("{head}.{name}"), shape.to_vec()));
+        assert!(
+            has("hidden.weight", &[5, 16]) && has("hidden.bias", &[5]),
+            "{class}: {shapes:?}"
+        );
+        assert!(
+            has("out.weight", &[3, 5]) && !has("weight", &[3, 16]),
+            "{class}: {shapes:?}"
+        );
+        learns(class, &mut model);
+    }
+}
+
+/// The head of a Llama in f64: the mean cross-entropy of out·act(hidden·x + bias) over the rows of x \[3, 16\].
+fn loss_in_f64(x: &[f64], [hidden, bias, out]: [&[f64]; 3], labels: &[f32], act: fn(f64) -> f64) -> f64 {
+    let width = bias.len();
+    let of_row = |(x, label): (&[f64], &f32)| {
+        let y: Vec<f64> = hidden
+            .chunks(16)
+            .zip(bias)
+            .map(|(row, bias)| act(row.iter().zip(x).map(|(w, x)| w * x).sum::<f64>() + bias))
+            .collect();
+        let logits: Vec<f64> = out
+            .chunks(width)
+            .map(|row| row.iter().zip(&y).map(|(w, y)| w * y).sum())
+            .collect();
+        logits.iter().map(|logit| logit.exp()).sum::<f64>().ln() - logits[*label as usize]
+    };
+    x.chunks(16).zip(labels).map(of_row).sum::<f64>() / labels.len() as f64
+}
+
+/// Φ by its integral from 0, in steps of Simpson's rule.
+fn normal_share(x: f64) -> f64 {
+    let (steps, density) = (200, |t: f64| (-t * t / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt());
+    let h = x / f64::from(steps);
+    let at = |i: i32| {
+        density(h * f64::from(i))
+            * if i == 0 || i == steps {
+                1.0
+            } else {
+                f64::from(2 + i % 2 * 2)
+            }
+    };
+    0.5 + h / 3.0 * (0..=steps).map(at).sum::<f64>()
+}
+
+#[test]
+fn gradients_of_a_hidden_layer_are_those_of_its_formula() {
+    let activations: [(&str, fn(f64) -> f64); 6] = [
+        ("relu", |x| x.max(0.0)),
+        ("gelu", |x| x * normal_share(x)),
+        ("silu", |x| x / (1.0 + (-x).exp())),
+        ("tanh", f64::tanh),
+        ("sigmoid", |x| 1.0 / (1.0 + (-x).exp())),
+        ("none", |x| x),
+    ];
+    for (name, act) in activations {
+        let class = "LlamaForSequenceClassification";
+        let model = model("llama", class, with_hidden(5, name, 0.0));
+        let batch = batch(&model);
+        let flat = |tensor: Tensor<1>| -> Vec<f64> {
+            let data = block_on(tensor.into_data_async()).expect("the device answers");
+            let values = data.try_into_vec::<f32>().expect("f32");
+            values.into_iter().map(f64::from).collect()
+        };
+        let plain = model.parameters.plain();
+        let states = model.hidden_states(&plain, &batch, true);
+        let states = flat(states.reshape([ROWS * TOKENS * 16]));
+        // The head reads each row's last token that is no padding; three tokens of the last row are.
+        let last = [TOKENS - 1, 2 * TOKENS - 1, 3 * TOKENS - 4];
+        let x: Vec<f64> = last
+            .iter()
+            .flat_map(|place| &states[16 * place..][..16])
+            .copied()
+            .collect();
+        let leaves = model.parameters.tracked();
+        let (loss, value) = loss_of(&model, &leaves, &batch);
+        let grads = loss.backward();
+        let of = |name: &str| {
+            let place = model.parameters.iter().position(|parameter| parameter.name == name);
+            let place = place.unwrap_or_else(|| panic!("no {name}"));
+            let gradient = leaves
+                .grad(place, &grads)
+                .unwrap_or_else(|| panic!("{name} has no gradient"));
+            (flat(plain.get(place)), flat(gradient))
+        };
+        let found = ["score.hidden.weight", "score.hidden.bias", "score.out.weight"].map(of);
+        let weights = found.clone().map(|(weights, _)| weights);
+        let at = |weights: &[Vec<f64>; 3]| {
+            let [hidden, bias, out] = weights;
+            loss_in_f64(&x, [hidden, bias, out], &batch.row_labels, act)
+        };
+        assert!((at(&weights) - f64::from(value)).abs() < 1e-5, "{name}: {value}");
+        for (tensor, (_, gradient)) in found.iter().enumerate() {
+            for (i, gradient) in gradient.iter().enumerate() {
+                const STEP: f64 = 1e-5;
+                let moved = |step: f64| {
+                    let mut weights = weights.clone();
+                    weights[tensor][i] += step;
+                    at(&weights)
+                };
+                let wanted = (moved(STEP) - moved(-STEP)) / (2.0 * STEP);
+                assert!(
+                    (gradient - wanted).abs() < 2e-5,
+                    "{name}, {tensor} at {i}: {gradient}, not {wanted}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_heads_dropout_is_seeded_and_spares_scoring() {
+    for (model_type, class) in [
+        ("llama", "LlamaForSequenceClassification"),
+        ("bert", "BertForTokenClassification"),
+    ] {
+        let loss = |dropout: f64, size: usize, seed: Option<u64>| {
+            let model = model(model_type, class, with_hidden(size, "gelu", dropout));
+            assert_eq!(f64::from(model.dropout()) > 0.0, dropout > 0.0);
+            let batch = batch(&model);
+            let loss = model
+                .loss(&model.parameters.plain(), &batch, 1.0, seed)
+                .expect("labels that fit");
+            let data = block_on(loss.into_data_async()).expect("the device answers");
+            data.try_into_vec::<f32>().expect("f32")[0]
+        };
+        for size in [0, 5] {
+            let none = loss(0.0, size, None);
+            assert_eq!(loss(0.0, size, Some(1)), none, "{class}: a share of 0 drops nothing");
+            assert_eq!(loss(0.4, size, None), none, "{class}: scoring drops nothing");
+            assert_eq!(loss(0.4, size, Some(1)), loss(0.4, size, Some(1)));
+            assert_ne!(loss(0.4, size, Some(1)), none);
+            assert_ne!(loss(0.4, size, Some(1)), loss(0.4, size, Some(2)));
+        }
+    }
+}
+
 /// What the reference reads, and this does not, is refused by name.
 #[test]
 fn unsupported_forms_are_refused() {
@@ -243,5 +408,24 @@ fn unsupported_forms_are_refused() {
             panic!("{key} is not refused")
         };
         assert!(error.to_string().contains(key), "{error}");
+    }
+    let head = |key: &str, value: Value| {
+        let mut config = bert.clone();
+        config["architectures"] = json!(["BertForSequenceClassification"]);
+        config["task_specific_params"] = json!({ "lorakeet": { "task": "classification", key: value } });
+        let files = ModelFiles::from_config("refused", config);
+        let loaded = block_on(Model::load(&files, false, 0, &device, &mut |_, _| ()));
+        loaded.map(|_| ()).expect_err(key).to_string()
+    };
+    for (key, value) in [
+        ("classifier_hidden_size", json!(-1)),
+        ("classifier_hidden_size", json!(1u64 << 40)),
+        ("classifier_dropout", json!(1.0)),
+        ("classifier_dropout", json!("much")),
+        ("classifier_activation", json!("mish")),
+        ("classifier_activation", json!(3)),
+    ] {
+        let error = head(key, value);
+        assert!(error.contains(key) && error.contains("config.json"), "{error}");
     }
 }

@@ -2,15 +2,16 @@
 //! with, and what is said where it cannot be.
 
 use lorakeet_core::{
-    config::{FinetuningType, RunConfig},
+    config::{FinetuningType, HeadActivation, RunConfig},
     error::Error,
-    protocol::{Command, DeviceChoice, EvalInfo, Event, Predictions, Report, RunInfo, Verdict},
+    protocol::{Baseline, Command, DeviceChoice, EvalInfo, Event, Predictions, Report, RunInfo, Verdict},
     random::Generator,
     store::{MemoryFile, MemorySink, Source},
     task::Task,
     train::checkpoint::Checkpoint,
 };
 use lorakeet_tests::{desk::Desk, golden::block_on, tiny};
+use safetensors::SafeTensors;
 use std::{fmt::Write, rc::Rc};
 
 /// Two letters of a and b around others: whether they are the same is nothing that a sum of letters tells.
@@ -146,7 +147,7 @@ fn a_classifier_rises_above_every_baseline_and_its_adapter_scores_the_same_after
         assert_eq!(names, ["majority class", "nearest centroid", "linear probe"]);
         let (accuracy, baseline) = (metric(&desk.evals()[3], "accuracy"), to_beat(&report, "accuracy"));
         assert!(
-            accuracy > 0.9 && accuracy > baseline + 0.2,
+            accuracy > 0.9 && accuracy > baseline + 0.15,
             "{accuracy} over {baseline}"
         );
         assert_eq!(report.verdict, Some(Verdict::Better), "{}", report.sentence);
@@ -276,7 +277,7 @@ fn several_targets_and_several_labels_have_an_output_each() {
         let [a, c, g] = flags(&text);
         format!("{text},{a},{c},{g}")
     });
-    let desk = run(&["has a", "has c", "has g"], table("text,has a,has c,has g", rows), 100);
+    let desk = run(&["has a", "has c", "has g"], table("text,has a,has c,has g", rows), 150);
     assert_eq!(
         (started(&desk).task, started(&desk).loss.as_str()),
         (Task::MultiLabel, "bce")
@@ -762,4 +763,294 @@ fn dpo_prefers_what_was_chosen_and_starts_from_the_model_itself() {
     let error = failure(&desk);
     let place = (error.file.as_deref(), error.row, error.field.as_deref());
     assert_eq!(place, (Some("rows.jsonl"), Some(2), Some("rejected")), "{error}");
+}
+
+/// A run whose fresh head has a hidden layer.
+fn with_hidden(size: usize, activation: HeadActivation) -> RunConfig {
+    RunConfig {
+        classifier_hidden_size: size,
+        classifier_activation: activation,
+        ..config()
+    }
+}
+
+#[test]
+fn a_head_with_a_hidden_layer_is_trained_saved_and_trained_on() {
+    for files in [tiny::bert_files as fn() -> Vec<Source>, tiny::model_files] {
+        let run = |dropout: f64| {
+            let mut desk = Desk::with(DeviceChoice::Cpu, files(), classes(260));
+            desk.train(RunConfig {
+                classifier_dropout: dropout,
+                ..with_hidden(24, HeadActivation::Tanh)
+            });
+            assert!(desk.summary().finished);
+            desk
+        };
+        let mut desk = run(0.1);
+        assert_eq!(desk.numbers(), run(0.1).numbers(), "one seed, one run");
+        assert_ne!(desk.numbers(), run(0.0).numbers(), "dropout acts");
+        let accuracy = metric(desk.evals().last().expect("a score"), "accuracy");
+        assert!(accuracy > 0.9, "{accuracy}");
+
+        let mut other = reloaded(&mut desk, DeviceChoice::Cpu, files(), classes(260));
+        let adapter = SafeTensors::deserialize(&desk.exported["adapter_model.safetensors"]).expect("tensors");
+        let head = ["classifier", "score"].into_iter().find_map(|head| {
+            let layer = |part: &str| adapter.tensor(&format!("base_model.model.{head}.{part}"));
+            Some([
+                layer("hidden.weight").ok()?.shape().to_vec(),
+                layer("out.weight").ok()?.shape().to_vec(),
+            ])
+        });
+        assert_eq!(head, Some([vec![24, 32], vec![2, 24]]), "{:?}", adapter.names());
+        let saved = String::from_utf8(desk.exported["adapter_config.json"].clone()).expect("text");
+        assert!(saved.contains("modules_to_save"), "{saved}");
+        assert_eq!(scored(&mut desk), scored(&mut other));
+        let (table, _) = block_on(other.session.predict(&config(), &mut |_, _| ())).expect("answers");
+        assert_eq!(table.rows.len(), 260);
+
+        // The head that the adapter brought is trained on as it is, and is not given another form.
+        let short = |size, activation| RunConfig {
+            max_steps: 2,
+            ..with_hidden(size, activation)
+        };
+        for (size, activation, key) in [
+            (8, HeadActivation::Tanh, "classifier_hidden_size"),
+            (24, HeadActivation::Relu, "classifier_activation"),
+        ] {
+            other.train(short(size, activation));
+            let error = failure(&other);
+            assert_eq!(error.field.as_deref(), Some(key), "{error}");
+            assert!(error.to_string().contains("brings a head"), "{error}");
+        }
+        for size in [0, 24] {
+            other.train(short(size, HeadActivation::Tanh));
+            assert!(other.summary().finished);
+            let evals = other.evals();
+            assert!(
+                metric(&evals[evals.len() - 2], "accuracy") > 0.9,
+                "it starts where it was"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_head_that_a_model_brings_takes_dropout_but_no_hidden_layer() {
+    let mut desk = bert(classes(100));
+    desk.train(RunConfig {
+        max_steps: 2,
+        ..config()
+    });
+    let mut own = reloaded(&mut desk, DeviceChoice::Cpu, tiny::bert_files(), classes(100));
+    own.train(RunConfig {
+        max_steps: 2,
+        ..with_hidden(8, HeadActivation::Relu)
+    });
+    let error = failure(&own);
+    assert_eq!(error.field.as_deref(), Some("classifier_hidden_size"), "{error}");
+    assert!(error.to_string().contains("no hidden layer"), "{error}");
+    let mut run = |dropout: f64| {
+        let mut own = reloaded(&mut desk, DeviceChoice::Cpu, tiny::bert_files(), classes(100));
+        own.train(RunConfig {
+            max_steps: 2,
+            classifier_dropout: dropout,
+            ..config()
+        });
+        own.numbers()
+    };
+    let (without, with) = (run(0.0), run(0.3));
+    assert_eq!(without.len(), 2);
+    assert_ne!(without, with);
+}
+
+#[test]
+fn a_run_with_a_hidden_layer_goes_on_from_its_checkpoint() {
+    let config = || RunConfig {
+        max_steps: 6,
+        save_steps: 3,
+        classifier_dropout: 0.2,
+        val_size: 20.0,
+        ..with_hidden(6, HeadActivation::Silu)
+    };
+    let mut whole = bert(classes(80));
+    let sink = Rc::new(MemorySink::new());
+    whole.session.sink = Some(sink.clone());
+    whole.train(config());
+    let files = sink.files();
+    let saved = files.iter().filter_map(|(path, bytes)| {
+        let name = path.strip_prefix("checkpoint-3/")?;
+        Some(MemoryFile::source(name, bytes.clone()))
+    });
+    let mut resumed = bert(classes(80));
+    resumed.session.resume = Some(block_on(Checkpoint::open(&saved.collect::<Vec<_>>())).expect("a checkpoint"));
+    resumed.train(config());
+    assert_eq!(resumed.numbers(), whole.numbers()[3..], "steps 4 to 6");
+    assert_eq!(resumed.summary(), whole.summary());
+}
+
+#[test]
+fn regressions_rankings_and_taggers_take_a_hidden_layer_too() {
+    let short = || RunConfig {
+        max_steps: 3,
+        val_size: 10.0,
+        ..with_hidden(6, HeadActivation::Gelu)
+    };
+    let numbers = pairs_of_letters(40).into_iter();
+    let numbers = table(
+        "text,price",
+        numbers.enumerate().map(|(i, (text, _))| format!("{text},{i}.5")),
+    );
+    let lists = (0..40).map(|i| format!("{{\"query\":\"say {i}\",\"positive\":\"abc\",\"negative\":\"cde\"}}\n"));
+    let lists = MemoryFile::source("rows.jsonl", lists.collect::<String>().into_bytes());
+    let tags = (0..40).map(|_| "{\"tokens\":[\"ab\",\"cd\"],\"ner_tags\":[\"A\",\"B\"]}\n");
+    let tags = MemoryFile::source("rows.jsonl", tags.collect::<String>().into_bytes());
+    for (data, task, labels) in [
+        (numbers, Task::Regression, vec!["price".to_owned()]),
+        (lists, Task::Ranking, Vec::new()),
+        (tags, Task::TokenClassification, Vec::new()),
+    ] {
+        let mut desk = bert(data);
+        desk.train(RunConfig {
+            task: Some(task),
+            label_columns: labels,
+            ..short()
+        });
+        assert!(desk.summary().finished, "{task}");
+        desk.ask(Command::ExportAdapter, Vec::new());
+        let adapter = SafeTensors::deserialize(&desk.exported["adapter_model.safetensors"]).expect("tensors");
+        let layer = adapter.tensor("base_model.model.classifier.hidden.weight");
+        assert_eq!(layer.expect("a hidden layer").shape(), [6, 32], "{task}");
+    }
+    let mut texts = Desk::open();
+    texts.train(RunConfig {
+        max_steps: 1,
+        val_size: 4.0,
+        ..with_hidden(6, HeadActivation::Gelu)
+    });
+    let said =
+        |event: &Event| matches!(event, Event::Warning { message } if message.contains("classifier_hidden_size"));
+    assert!(texts.summary().finished && texts.events.iter().any(said));
+}
+
+#[test]
+fn classes_have_the_same_share_among_the_rows_held_out() {
+    let rare = |i: usize| if i % 10 == 3 { "rare" } else { "usual" };
+    let rows = (0..100).map(|i| format!("{},{}", ["abc", "cde", "efg"][i % 3], rare(i)));
+    let mut desk = bert(table("text,label", rows));
+    desk.train(RunConfig {
+        max_steps: 1,
+        val_size: 0.2,
+        ..config()
+    });
+    let support = report(&desk)
+        .classes
+        .iter()
+        .map(|class| (class.label.clone(), class.support))
+        .collect::<Vec<_>>();
+    assert_eq!(support, [("rare".to_owned(), 2), ("usual".to_owned(), 18)]);
+
+    // The first label that applies counts.
+    let flags = |i: usize| match i % 10 {
+        3 => "1,1",
+        4..=6 => "0,1",
+        _ => "0,0",
+    };
+    let rows = (0..100).map(|i| format!("abc,{}", flags(i)));
+    let mut desk = bert(table("text,x,y", rows));
+    desk.train(RunConfig {
+        max_steps: 1,
+        val_size: 0.2,
+        task: Some(Task::MultiLabel),
+        label_columns: vec!["x".into(), "y".into()],
+        ..config()
+    });
+    let table = predictions(&desk);
+    let count = |labels: &str| table.rows.iter().filter(|row| row[1] == labels).count();
+    assert_eq!([count("x|y"), count("y"), count("")], [2, 6, 12], "{table:?}");
+}
+
+fn baselines(desk: &Desk) -> Vec<Baseline> {
+    find(desk, |event| match event {
+        Event::Baseline { scores } => Some(scores.clone()),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_run_on_texts_is_compared_with_the_untouched_model() {
+    for (device, files) in [
+        (DeviceChoice::Cpu, tiny::model_files as fn() -> Vec<Source>),
+        (DeviceChoice::Gpu, tiny::model_files),
+    ] {
+        let config = || RunConfig {
+            max_steps: 30,
+            eval_steps: 10,
+            save_steps: 12,
+            lora_dropout: 0.0,
+            val_size: 12.0,
+            per_device_eval_batch_size: 5,
+            ..tiny::config()
+        };
+        let mut desk = Desk::with(device, files(), tiny::rows(60));
+        let sink = Rc::new(MemorySink::new());
+        desk.session.sink = Some(sink.clone());
+        desk.train(config());
+        let (summary, report) = (desk.summary(), report(&desk));
+        let comparison = report.comparison.expect("two scores");
+        assert_eq!((report.task, report.metric.as_str()), (Task::Generation, "loss"));
+        assert_eq!(comparison.rows, 12);
+        let near = |a: f64, b: Option<f64>| (a - b.expect("a loss")).abs() < 1e-9;
+        assert!(near(comparison.before, summary.eval_loss_before), "{comparison:?}");
+        assert!(near(comparison.after, summary.eval_loss_after), "{comparison:?}");
+        assert!(comparison.low <= comparison.difference && comparison.difference <= comparison.high);
+        assert_eq!(report.verdict, Some(Verdict::Better), "{}", report.sentence);
+        assert_eq!(report.baselines, baselines(&desk));
+        assert_eq!(report.against, "untouched model");
+        let names = report.metrics.iter().map(|metric| metric.name.as_str());
+        assert_eq!(names.collect::<Vec<_>>(), ["loss", "perplexity"]);
+        let perplexity = format!(
+            "perplexity {:.2} against {:.2}",
+            comparison.after.exp(),
+            comparison.before.exp()
+        );
+        let start = "The training bought something over the untouched model: ";
+        assert!(
+            report.sentence.starts_with(&format!("{start}{perplexity}")),
+            "{}",
+            report.sentence
+        );
+
+        // A run that goes on says the same at its end.
+        let saved = sink.files();
+        let saved = saved.iter().filter_map(|(path, bytes)| {
+            let name = path.strip_prefix("checkpoint-12/")?;
+            Some(MemoryFile::source(name, bytes.clone()))
+        });
+        let mut resumed = Desk::with(device, files(), tiny::rows(60));
+        resumed.session.resume = Some(block_on(Checkpoint::open(&saved.collect::<Vec<_>>())).expect("a checkpoint"));
+        resumed.train(config());
+        assert_eq!(self::report(&resumed), report);
+        assert_eq!(baselines(&resumed), report.baselines);
+    }
+}
+
+#[test]
+fn answers_of_an_encoder_decoder_are_compared_too_and_no_rows_are_no_report() {
+    let rows = (0..40).map(|i| format!("{{\"prompt\":\"ab {i}\",\"completion\":\"cde\"}}\n"));
+    let rows = || MemoryFile::source("rows.jsonl", rows.clone().collect::<String>().into_bytes());
+    let config = |val_size| RunConfig {
+        finetuning_type: FinetuningType::Full,
+        max_steps: 20,
+        val_size,
+        ..tiny::config()
+    };
+    let mut desk = Desk::with(DeviceChoice::Cpu, tiny::t5_files(), rows());
+    desk.train(config(12.0));
+    let report = report(&desk);
+    assert_eq!(report.verdict, Some(Verdict::Better), "{}", report.sentence);
+    let mut desk = Desk::with(DeviceChoice::Cpu, tiny::t5_files(), rows());
+    desk.train(config(0.0));
+    assert!(desk.summary().finished);
+    let is_report = |event: &Event| matches!(event, Event::Report(_) | Event::Baseline { .. });
+    assert!(!desk.events.iter().any(is_report));
 }

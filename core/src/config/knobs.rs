@@ -6,8 +6,8 @@
 
 use super::setting::Setting;
 use super::{
-    FinetuningType, Fp8Format, Fp8Scale, Interval, Optimizer, ProblemType, QuantType, ScaleInputs, SchedulerType,
-    TargetModules,
+    FinetuningType, Fp8Format, Fp8Scale, HeadActivation, Interval, Optimizer, ProblemType, QuantType, ScaleInputs,
+    SchedulerType, TargetModules,
 };
 use crate::task::Task;
 use serde_json::Value;
@@ -296,6 +296,19 @@ Model {
         "Side of the squares that small_vit cuts an image into; steps of small_series' pieces of a series.",
         "Not given, at most 7 patches a side, or 32 of a series. Smaller patches see more and cost the square of their number.",
         "不填则图像每边最多 7 块，序列最多 32 段。块越小看得越细，但代价随块数平方增长。";
+    classifier_hidden_size: usize = 0, Kind::Integer { min: 0, max: 65536 }, ["head_hidden_size"], "", false,
+        "Width of a hidden layer in a fresh head for classes, numbers or scores; 0 puts none in.",
+        "0 to begin: the model below does the work. Try 64 to 256 where the base is frozen and small.",
+        "先用 0：主要工作由下面的模型完成。基座冻结且较小时可试 64 到 256。";
+    classifier_activation: HeadActivation = HeadActivation::Gelu,
+        Kind::Choice(&["relu", "gelu", "silu", "tanh", "sigmoid", "none"]), ["head_activation"], "", false,
+        "What follows the head's hidden layer.",
+        "gelu or relu; tanh keeps the numbers within ±1, as BERT's own heads do. With none two layers do what one does.",
+        "用 gelu 或 relu；tanh 把数值限制在 ±1 之间，与 BERT 自带的头一致。取 none 时两层等于一层。";
+    classifier_dropout: f64 = 0.0, below(0.0, 1.0), ["head_dropout"], "", false,
+        "Share of what goes into each layer of the head dropped while training.",
+        "0.1 for a few hundred rows, as BERT has; 0 where there are many.",
+        "样本只有几百条时取 0.1（BERT 的默认值），样本多时取 0。";
 }
 Data {
     task: Option<Task> = None,

@@ -4,6 +4,7 @@ use super::{Aim, Example, IGNORE};
 use crate::error::{Error, Result};
 use crate::random::Generator;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Divides `n` examples into those to train on and those held out, both in rising order.
 ///
@@ -11,31 +12,94 @@ use serde::{Deserialize, Serialize};
 /// number, 0 holds nothing out. A share of a single example holds nothing out either; a number that leaves nothing to
 /// train on is an error.
 pub fn split(n: usize, val_size: f64, seed: u64) -> Result<(Vec<usize>, Vec<usize>)> {
-    let wrong = |what: String| Error::config(what).field("val_size");
-    if !(val_size >= 0.0 && val_size.is_finite()) {
-        return Err(wrong(format!(
-            "must be 0, a share below 1, or a number of examples, got {val_size}"
-        )));
-    }
-    let held_out = if val_size < 1.0 {
-        // 1e-9: 0.1 × 30 is a little more than 3, but nobody means 4.
-        ((val_size * n as f64 - 1e-9).ceil().max(0.0) as usize).min(n.saturating_sub(1))
-    } else {
-        let held_out = val_size.round() as usize;
-        if held_out >= n {
-            return Err(
-                wrong(format!("{held_out} of {n} examples held out leave none to train on"))
-                    .remedy("Give a share like 0.1, or more data."),
-            );
-        }
-        held_out
-    };
+    let held_out = held_out(n, val_size)?;
     let mut all: Vec<usize> = (0..n).collect();
     Generator::new(seed, "split").shuffle(&mut all);
     let mut train = all.split_off(held_out);
     train.sort_unstable();
     all.sort_unstable();
     Ok((train, all))
+}
+
+/// As [`split`], with each class's share of the whole among those held out too, as near as whole examples allow:
+/// `classes[i]` is the class of example i.
+///
+/// Of h examples held out, class c gets ⌊h·n_c/n⌋, and the largest remainders one more (the first class first where they are
+/// equal). A class gives its last example to training as long as another can give one instead.
+///
+/// # Errors
+/// As [`split`].
+pub fn split_by_class(classes: &[usize], val_size: f64, seed: u64) -> Result<(Vec<usize>, Vec<usize>)> {
+    let n = classes.len();
+    let held_out = held_out(n, val_size)?;
+    let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
+    for class in classes {
+        *counts.entry(*class).or_default() += 1;
+    }
+    // u128: the product of two lengths.
+    let share = |count: usize| held_out as u128 * count as u128;
+    let whole = n.max(1) as u128;
+    let mut quotas: BTreeMap<usize, usize> = counts
+        .iter()
+        .map(|(class, count)| (*class, ((share(*count) / whole) as usize).min(count - 1)))
+        .collect();
+    let mut left = held_out - quotas.values().sum::<usize>();
+    let mut by_remainder: Vec<(usize, usize)> = counts.iter().map(|(class, count)| (*class, *count)).collect();
+    by_remainder.sort_by_key(|(_, count)| std::cmp::Reverse(share(*count) % whole));
+    // First those that keep an example to train on, again and again where many may give none, at last all of them.
+    for spares in [1, 0] {
+        let mut gave = true;
+        while left > 0 && gave {
+            gave = false;
+            for (class, count) in &by_remainder {
+                if let Some(quota) = quotas.get_mut(class)
+                    && left > 0
+                    && *quota + spares < *count
+                {
+                    *quota += 1;
+                    left -= 1;
+                    gave = true;
+                }
+            }
+        }
+    }
+    let mut all: Vec<usize> = (0..n).collect();
+    Generator::new(seed, "split").shuffle(&mut all);
+    let (mut held, mut train) = (Vec::with_capacity(held_out), Vec::with_capacity(n - held_out));
+    for example in all {
+        match quotas.get_mut(&classes[example]) {
+            Some(quota) if *quota > 0 => {
+                *quota -= 1;
+                held.push(example);
+            }
+            _ => train.push(example),
+        }
+    }
+    train.sort_unstable();
+    held.sort_unstable();
+    Ok((train, held))
+}
+
+/// How many of `n` examples are held out.
+fn held_out(n: usize, val_size: f64) -> Result<usize> {
+    let wrong = |what: String| Error::config(what).field("val_size");
+    if !(val_size >= 0.0 && val_size.is_finite()) {
+        return Err(wrong(format!(
+            "must be 0, a share below 1, or a number of examples, got {val_size}"
+        )));
+    }
+    if val_size < 1.0 {
+        // 1e-9: 0.1 × 30 is a little more than 3, but nobody means 4.
+        return Ok(((val_size * n as f64 - 1e-9).ceil().max(0.0) as usize).min(n.saturating_sub(1)));
+    }
+    let held_out = val_size.round() as usize;
+    if held_out >= n {
+        return Err(
+            wrong(format!("{held_out} of {n} examples held out leave none to train on"))
+                .remedy("Give a share like 0.1, or more data."),
+        );
+    }
+    Ok(held_out)
 }
 
 /// The order in which epoch `epoch` (from 0) goes through `n` examples: a permutation of 0..n.

@@ -21,7 +21,7 @@ mod series;
 mod tagged;
 
 pub use answered::answered_examples;
-pub use batch::{Batch, Cursor, PaddingSide, collate, order, split};
+pub use batch::{Batch, Cursor, PaddingSide, collate, order, split, split_by_class};
 pub use examples::{Aim, Example, Examples, IGNORE, Settings, examples, preview};
 pub use idx::labels_of;
 pub use labelled::{Columns, Labelled, LabelledRow};

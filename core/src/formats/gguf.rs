@@ -1,8 +1,8 @@
 //! GGUF files (versions 2 and 3): metadata and the table of tensors, read without trust.
 //!
 //! Reference: `docs/gguf.md` of ggml-org/ggml. No crate is used: those at hand map the file or read it from a blocking
-//! stream, and allocate by the file's own counts. Here a count is believed only as far as the file is long. How the
-//! names and metadata map to Hugging Face's is in [`super::gguf_names`].
+//! stream, and allocate by the file's own counts. Here a count is believed only as far as the file is long. How its
+//! names and metadata map to Hugging Face's is in [`super::gguf_names`] and [`super::gguf_config`].
 
 use super::blocks::ggml_storage;
 use super::safetensors::{Placed, cut_off};

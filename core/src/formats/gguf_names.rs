@@ -1,14 +1,16 @@
-//! What GGUF's names and metadata are called in Hugging Face's files, for the architectures that this engine runs.
+//! What GGUF's tensors are called in Hugging Face's files, for the architectures that this engine runs.
 //!
 //! Reference: `gguf-py/gguf/tensor_mapping.py` and `convert_hf_to_gguf.py` of ggml-org/llama.cpp, read the other way
-//! round. Two things besides names differ. The converter permutes the rows of q and k of the llama architecture (not of
-//! qwen), so that RoPE pairs neighbours; [`Change::Unpermute`] takes that back. And GPT-2's Conv1D weights, [in, out]
-//! with Hugging Face, lie as [out, in] in GGUF; [`Change::Transpose`] gives Hugging Face's layout again.
+//! round. Three things besides names differ. The converter permutes the rows of q and k of the llama architecture (of no
+//! other), so that RoPE pairs neighbours; [`Change::Unpermute`] takes that back. GPT-2's Conv1D weights, [in, out] with
+//! Hugging Face, lie as [out, in] in GGUF; [`Change::Transpose`] gives Hugging Face's layout again. And Gemma's norms,
+//! which multiply by 1 + w, are stored as 1 + w; [`Change::MinusOne`] gives w. What the metadata say is in
+//! [`super::gguf_config`].
 
 use super::gguf::Metadata;
+use super::gguf_config::kv_heads;
 use super::safetensors::Placed;
 use crate::{Error, Result};
-use serde_json::{Map, Value as Json, json};
 
 /// What must be done to a tensor's numbers after reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +24,8 @@ pub enum Change {
     },
     /// The two axes are swapped.
     Transpose,
+    /// Every number is 1 too large.
+    MinusOne,
 }
 
 /// A tensor under Hugging Face's name, with the shape that it has after its change.
@@ -34,7 +38,7 @@ pub struct Renamed {
 }
 
 /// The architectures that this engine runs.
-const ARCHITECTURES: [&str; 4] = ["llama", "qwen2", "qwen3", "gpt2"];
+const ARCHITECTURES: [&str; 8] = ["llama", "qwen2", "qwen3", "gpt2", "bert", "gemma2", "gemma3", "t5"];
 
 /// `general.architecture`, if this engine runs it.
 ///
@@ -63,49 +67,184 @@ pub fn architecture(metadata: &Metadata) -> Result<&str> {
         .remedy(format!("Use one of {known}.")))
 }
 
-/// Hugging Face's name of the GGUF tensor `name`; `None` for one that has no counterpart there.
-pub fn hugging_face_name(architecture: &str, name: &str) -> Option<String> {
-    let gpt2 = architecture == "gpt2";
-    let (stem, kind) = name.rsplit_once('.')?;
-    if let Some(rest) = stem.strip_prefix("blk.") {
-        let (layer, part) = rest.split_once('.')?;
-        layer.parse::<u32>().ok()?;
-        let part = match (gpt2, part) {
-            (true, "attn_norm") => "ln_1",
-            (true, "attn_qkv") => "attn.c_attn",
-            (true, "attn_output") => "attn.c_proj",
-            (true, "ffn_norm") => "ln_2",
-            (true, "ffn_up") => "mlp.c_fc",
-            (true, "ffn_down") => "mlp.c_proj",
-            (false, "attn_norm") => "input_layernorm",
-            (false, "attn_q") => "self_attn.q_proj",
-            (false, "attn_k") => "self_attn.k_proj",
-            (false, "attn_v") => "self_attn.v_proj",
-            (false, "attn_output") => "self_attn.o_proj",
-            (false, "attn_q_norm") => "self_attn.q_norm",
-            (false, "attn_k_norm") => "self_attn.k_norm",
-            (false, "ffn_norm") => "post_attention_layernorm",
-            (false, "ffn_gate") => "mlp.gate_proj",
-            (false, "ffn_up") => "mlp.up_proj",
-            (false, "ffn_down") => "mlp.down_proj",
-            _ => return None,
-        };
-        let list = if gpt2 { "transformer.h" } else { "model.layers" };
-        return Some(format!("{list}.{layer}.{part}.{kind}"));
-    }
-    let stem = match (gpt2, stem) {
-        (true, "token_embd") => "transformer.wte",
-        (true, "position_embd") => "transformer.wpe",
-        (true, "output_norm") => "transformer.ln_f",
-        (false, "token_embd") => "model.embed_tokens",
-        (false, "output_norm") => "model.norm",
-        (_, "output") => "lm_head",
-        _ => return None,
-    };
-    Some(format!("{stem}.{kind}"))
+/// GGUF's names and Hugging Face's.
+type Pairs = &'static [(&'static str, &'static str)];
+
+/// What an architecture's tensors are called.
+struct Names {
+    /// Lists of layers: GGUF's name of the list, Hugging Face's, and the parts of a layer. The first that knows a part counts.
+    lists: &'static [(&'static str, &'static str, Pairs)],
+    /// Tensors that are no part of a layer.
+    others: Pairs,
 }
 
-/// All tensors under Hugging Face's names. Precomputed RoPE tables are left out.
+const LLAMA_LAYER: Pairs = &[
+    ("attn_norm", "input_layernorm"),
+    ("attn_q", "self_attn.q_proj"),
+    ("attn_k", "self_attn.k_proj"),
+    ("attn_v", "self_attn.v_proj"),
+    ("attn_output", "self_attn.o_proj"),
+    ("attn_q_norm", "self_attn.q_norm"),
+    ("attn_k_norm", "self_attn.k_norm"),
+    ("ffn_norm", "post_attention_layernorm"),
+    ("ffn_gate", "mlp.gate_proj"),
+    ("ffn_up", "mlp.up_proj"),
+    ("ffn_down", "mlp.down_proj"),
+];
+
+const LLAMA: Names = Names {
+    lists: &[("blk.", "model.layers", LLAMA_LAYER)],
+    others: &[
+        ("token_embd", "model.embed_tokens"),
+        ("output_norm", "model.norm"),
+        ("output", "lm_head"),
+    ],
+};
+
+/// Llama's but for the norms, of which it has twice as many.
+const GEMMA: Names = Names {
+    lists: &[
+        (
+            "blk.",
+            "model.layers",
+            &[
+                ("post_attention_norm", "post_attention_layernorm"),
+                ("ffn_norm", "pre_feedforward_layernorm"),
+                ("post_ffw_norm", "post_feedforward_layernorm"),
+            ],
+        ),
+        ("blk.", "model.layers", LLAMA_LAYER),
+    ],
+    ..LLAMA
+};
+
+const GPT2: Names = Names {
+    lists: &[(
+        "blk.",
+        "transformer.h",
+        &[
+            ("attn_norm", "ln_1"),
+            ("attn_qkv", "attn.c_attn"),
+            ("attn_output", "attn.c_proj"),
+            ("ffn_norm", "ln_2"),
+            ("ffn_up", "mlp.c_fc"),
+            ("ffn_down", "mlp.c_proj"),
+        ],
+    )],
+    others: &[
+        ("token_embd", "transformer.wte"),
+        ("position_embd", "transformer.wpe"),
+        ("output_norm", "transformer.ln_f"),
+        ("output", "lm_head"),
+    ],
+};
+
+/// An encoder that was saved without a head has no prefix.
+const BERT: Names = Names {
+    lists: &[(
+        "blk.",
+        "encoder.layer",
+        &[
+            ("attn_q", "attention.self.query"),
+            ("attn_k", "attention.self.key"),
+            ("attn_v", "attention.self.value"),
+            ("attn_output", "attention.output.dense"),
+            ("attn_output_norm", "attention.output.LayerNorm"),
+            ("ffn_up", "intermediate.dense"),
+            ("ffn_down", "output.dense"),
+            ("layer_output_norm", "output.LayerNorm"),
+        ],
+    )],
+    others: &[
+        ("token_embd", "embeddings.word_embeddings"),
+        ("position_embd", "embeddings.position_embeddings"),
+        ("token_types", "embeddings.token_type_embeddings"),
+        ("token_embd_norm", "embeddings.LayerNorm"),
+    ],
+};
+
+/// `ffn_up` is `wi` of the original T5; of the gated form see [`rename`].
+const T5: Names = Names {
+    lists: &[
+        (
+            "enc.blk.",
+            "encoder.block",
+            &[
+                ("attn_norm", "layer.0.layer_norm"),
+                ("attn_q", "layer.0.SelfAttention.q"),
+                ("attn_k", "layer.0.SelfAttention.k"),
+                ("attn_v", "layer.0.SelfAttention.v"),
+                ("attn_o", "layer.0.SelfAttention.o"),
+                ("attn_rel_b", "layer.0.SelfAttention.relative_attention_bias"),
+                ("ffn_norm", "layer.1.layer_norm"),
+                ("ffn_gate", "layer.1.DenseReluDense.wi_0"),
+                ("ffn_up", "layer.1.DenseReluDense.wi"),
+                ("ffn_down", "layer.1.DenseReluDense.wo"),
+            ],
+        ),
+        (
+            "dec.blk.",
+            "decoder.block",
+            &[
+                ("attn_norm", "layer.0.layer_norm"),
+                ("attn_q", "layer.0.SelfAttention.q"),
+                ("attn_k", "layer.0.SelfAttention.k"),
+                ("attn_v", "layer.0.SelfAttention.v"),
+                ("attn_o", "layer.0.SelfAttention.o"),
+                ("attn_rel_b", "layer.0.SelfAttention.relative_attention_bias"),
+                ("cross_attn_norm", "layer.1.layer_norm"),
+                ("cross_attn_q", "layer.1.EncDecAttention.q"),
+                ("cross_attn_k", "layer.1.EncDecAttention.k"),
+                ("cross_attn_v", "layer.1.EncDecAttention.v"),
+                ("cross_attn_o", "layer.1.EncDecAttention.o"),
+                ("ffn_norm", "layer.2.layer_norm"),
+                ("ffn_gate", "layer.2.DenseReluDense.wi_0"),
+                ("ffn_up", "layer.2.DenseReluDense.wi"),
+                ("ffn_down", "layer.2.DenseReluDense.wo"),
+            ],
+        ),
+    ],
+    others: &[
+        ("token_embd", "shared"),
+        ("enc.output_norm", "encoder.final_layer_norm"),
+        ("dec.output_norm", "decoder.final_layer_norm"),
+        ("output", "lm_head"),
+    ],
+};
+
+/// Hugging Face's name of the GGUF tensor `name`; `None` for one that has no counterpart there.
+pub fn hugging_face_name(architecture: &str, name: &str) -> Option<String> {
+    let names = match architecture {
+        "gpt2" => GPT2,
+        "bert" => BERT,
+        "gemma2" | "gemma3" => GEMMA,
+        "t5" => T5,
+        _ => LLAMA,
+    };
+    let (stem, kind) = name.rsplit_once('.')?;
+    let found = |pairs: Pairs, name: &str| pairs.iter().find(|(from, _)| *from == name).map(|(_, to)| *to);
+    for (list, to, parts) in names.lists {
+        if let Some(rest) = stem.strip_prefix(list) {
+            let (layer, part) = rest.split_once('.')?;
+            layer.parse::<u32>().ok()?;
+            if let Some(part) = found(parts, part) {
+                return Some(format!("{to}.{layer}.{part}.{kind}"));
+            }
+        }
+    }
+    Some(format!("{}.{kind}", found(names.others, stem)?))
+}
+
+/// Whether nothing is lost without it: precomputed RoPE tables; the bias on T5's attention to the encoder that old
+/// checkpoints carry and transformers does not read; the classes of a BERT, which mean nothing without the pooler that
+/// the converter leaves out.
+fn is_left_out(architecture: &str, name: &str) -> bool {
+    name.starts_with("rope_")
+        || architecture == "t5" && name.ends_with(".cross_attn_rel_b.weight")
+        || architecture == "bert" && name.starts_with("cls.")
+}
+
+/// All tensors under Hugging Face's names, without those that nothing is lost with.
 ///
 /// # Errors
 /// A tensor has no counterpart, or its rows do not divide into heads.
@@ -113,9 +252,10 @@ pub fn rename(metadata: &Metadata, architecture: &str, tensors: Vec<Placed>) -> 
     let key = |name: &str| format!("{architecture}.{name}");
     let heads = metadata.integer(&key("attention.head_count")).unwrap_or(1);
     let kv_heads = kv_heads(metadata, architecture, heads)?;
+    let is_gated = architecture == "t5" && tensors.iter().any(|tensor| tensor.name.contains(".ffn_gate."));
     let mut renamed = Vec::with_capacity(tensors.len());
     for mut placed in tensors {
-        if placed.name.starts_with("rope_") {
+        if is_left_out(architecture, &placed.name) {
             continue;
         }
         let Some(name) = hugging_face_name(architecture, &placed.name) else {
@@ -124,7 +264,12 @@ pub fn rename(metadata: &Metadata, architecture: &str, tensors: Vec<Placed>) -> 
             ))
             .field(placed.name));
         };
+        let name = match is_gated {
+            true => name.replace(".wi.", ".wi_1."),
+            false => name,
+        };
         let change = match architecture {
+            "gemma2" | "gemma3" if name.ends_with("norm.weight") => Change::MinusOne,
             "llama" if name.contains(".q_proj.") || name.contains(".k_proj.") => {
                 let heads = if name.contains(".q_proj.") { heads } else { kv_heads } as usize;
                 let rows = placed.shape.first().copied().unwrap_or(0);
@@ -154,7 +299,7 @@ impl Change {
     /// The file's row that is row `row` of a matrix of `rows`; where the axes are swapped, rows are the file's.
     pub fn file_row(self, rows: usize, row: usize) -> usize {
         match self {
-            Self::None | Self::Transpose => row,
+            Self::None | Self::Transpose | Self::MinusOne => row,
             // Within a head of D rows, the file's row 2j + half is Hugging Face's row half·(D/2) + j.
             Self::Unpermute { heads } => {
                 let head_rows = rows / heads;
@@ -169,6 +314,7 @@ impl Change {
     pub fn apply(self, shape: &[usize], values: Vec<f32>) -> Vec<f32> {
         match self {
             Self::None => values,
+            Self::MinusOne => values.into_iter().map(|value| value - 1.0).collect(),
             Self::Unpermute { .. } => {
                 let columns: usize = shape[1..].iter().product();
                 let mut changed = Vec::with_capacity(values.len());
@@ -187,154 +333,6 @@ impl Change {
             }
         }
     }
-}
-
-/// The config in Hugging Face's layout. `tensors` are the file's own; `rope_factors` is its tensor `rope_freqs.weight`.
-///
-/// # Errors
-/// A key that the architecture needs is missing.
-pub fn config(
-    metadata: &Metadata,
-    architecture: &str,
-    tensors: &[Placed],
-    rope_factors: Option<&[f32]>,
-) -> Result<Json> {
-    let key = |name: &str| format!("{architecture}.{name}");
-    let integer = |name: &str| {
-        let found = metadata.integer(&key(name)).filter(|number| *number > 0);
-        found
-            .ok_or_else(|| Error::model("is missing from the metadata, or is not one positive number").field(key(name)))
-    };
-    let has = |name: &str| tensors.iter().any(|tensor| tensor.name == name);
-    let embedding = tensors.iter().find(|tensor| tensor.name == "token_embd.weight");
-    let vocab_size = embedding.and_then(|tensor| tensor.shape.first().copied());
-    let vocab_size = vocab_size.ok_or_else(|| Error::model("is missing").field("token_embd.weight"))?;
-    let (width, layers) = (integer("embedding_length")?, integer("block_count")?);
-    let (positions, heads) = (integer("context_length")?, integer("attention.head_count")?);
-    let inner = integer("feed_forward_length")?;
-    let mut config = Map::new();
-    let mut set = |name: &str, value: Json| config.insert(name.to_string(), value);
-    set("model_type", json!(architecture));
-    set("vocab_size", json!(vocab_size));
-    set("tie_word_embeddings", json!(!has("output.weight")));
-    if architecture == "gpt2" {
-        let epsilon = metadata.float(&key("attention.layer_norm_epsilon")).unwrap_or(1e-5);
-        set("architectures", json!(["GPT2LMHeadModel"]));
-        set("n_embd", json!(width));
-        set("n_layer", json!(layers));
-        set("n_head", json!(heads));
-        set("n_positions", json!(positions));
-        set("n_inner", json!(inner));
-        set("layer_norm_epsilon", json!(epsilon));
-        set("activation_function", json!("gelu_new"));
-    } else {
-        let epsilon = metadata.float(&key("attention.layer_norm_rms_epsilon"));
-        let epsilon = epsilon.ok_or_else(|| {
-            Error::model("is missing from the metadata").field(key("attention.layer_norm_rms_epsilon"))
-        })?;
-        let head_dim = metadata.integer(&key("attention.key_length")).unwrap_or(width / heads);
-        let class = match architecture {
-            "qwen2" => "Qwen2ForCausalLM",
-            "qwen3" => "Qwen3ForCausalLM",
-            _ => "LlamaForCausalLM",
-        };
-        set("architectures", json!([class]));
-        set(
-            "rope_theta",
-            json!(metadata.float(&key("rope.freq_base")).unwrap_or(10000.0)),
-        );
-        set(
-            "rope_scaling",
-            rope_scaling(metadata, architecture, rope_factors, head_dim)?,
-        );
-        set("num_key_value_heads", json!(kv_heads(metadata, architecture, heads)?));
-        set("head_dim", json!(head_dim));
-        set("rms_norm_eps", json!(epsilon));
-        set("hidden_act", json!("silu"));
-        set("attention_bias", json!(has("blk.0.attn_q.bias")));
-        set("mlp_bias", json!(has("blk.0.ffn_up.bias")));
-    }
-    set("hidden_size", json!(width));
-    set("num_hidden_layers", json!(layers));
-    set("num_attention_heads", json!(heads));
-    set("intermediate_size", json!(inner));
-    set("max_position_embeddings", json!(positions));
-    for (name, from) in [("bos", "bos"), ("eos", "eos"), ("pad", "padding")] {
-        if let Some(id) = metadata.integer(&format!("tokenizer.ggml.{from}_token_id")) {
-            set(&format!("{name}_token_id"), json!(id));
-        }
-    }
-    Ok(Json::Object(config))
-}
-
-/// Key/value heads; `heads` where the metadata does not say.
-fn kv_heads(metadata: &Metadata, architecture: &str, heads: u64) -> Result<u64> {
-    let key = format!("{architecture}.attention.head_count_kv");
-    match metadata.0.get(&key) {
-        None => Ok(heads),
-        Some(_) => metadata.integer(&key).filter(|number| *number > 0).ok_or_else(|| {
-            Error::model("is not one positive number: models whose layers differ are not supported").field(key)
-        }),
-    }
-}
-
-/// Hugging Face's `rope_scaling`, or null.
-fn rope_scaling(metadata: &Metadata, architecture: &str, factors: Option<&[f32]>, head_dim: u64) -> Result<Json> {
-    let key = |name: &str| format!("{architecture}.rope.scaling.{name}");
-    if let Some(factors) = factors {
-        let theta = metadata
-            .float(&format!("{architecture}.rope.freq_base"))
-            .unwrap_or(10000.0);
-        return llama3_scaling(factors, theta, head_dim as usize);
-    }
-    let original = metadata.integer(&key("original_context_length"));
-    let factor = metadata.float(&key("factor"));
-    match (metadata.text(&key("type")), factor) {
-        (Some(kind @ ("linear" | "yarn")), Some(factor)) => {
-            let mut scaling = json!({"rope_type": kind, "factor": factor});
-            if let Some(original) = original {
-                scaling["original_max_position_embeddings"] = json!(original);
-            }
-            Ok(scaling)
-        }
-        (None | Some("none" | "linear" | "yarn"), _) => Ok(Json::Null),
-        (Some(kind), _) => Err(Error::model(format!("is {kind:?}, which is not supported")).field(key("type"))),
-    }
-}
-
-/// Llama 3's scaling, whose table of divisors is all that GGUF keeps. The factor is the table's largest entry; the
-/// other numbers are the same in every published model (1, 4, 8192), and the table is computed again to make sure of
-/// them.
-fn llama3_scaling(factors: &[f32], theta: f64, head_dim: usize) -> Result<Json> {
-    let factor = f64::from(factors.iter().copied().fold(1.0, f32::max));
-    let (low, high, original) = (1.0, 4.0, 8192.0);
-    let unknown =
-        || Error::model("does not hold Llama 3's RoPE scaling, so it is not supported").field("rope_freqs.weight");
-    if factors.len() != head_dim / 2 {
-        return Err(unknown());
-    }
-    for (i, found) in factors.iter().enumerate() {
-        // The wavelength of pair i is 2π·θ^(2i/D): long ones are divided, short ones kept, those between blended.
-        let wavelength = 2.0 * std::f64::consts::PI * theta.powf(2.0 * i as f64 / head_dim as f64);
-        let expected = if wavelength < original / high {
-            1.0
-        } else if wavelength > original / low {
-            factor
-        } else {
-            let smooth = (original / wavelength - low) / (high - low);
-            1.0 / ((1.0 - smooth) / factor + smooth)
-        };
-        if (f64::from(*found) - expected).abs() > 1e-3 * expected {
-            return Err(unknown());
-        }
-    }
-    Ok(json!({
-        "rope_type": "llama3",
-        "factor": factor,
-        "low_freq_factor": low,
-        "high_freq_factor": high,
-        "original_max_position_embeddings": original as u64,
-    }))
 }
 
 #[cfg(test)]
@@ -388,24 +386,18 @@ mod tests {
         );
         assert_eq!(name("gpt2", "output.weight").unwrap(), "lm_head.weight");
         assert_eq!(name("llama", "blk.0.ffn_gate_exps.weight"), None);
-    }
-
-    #[test]
-    fn a_rope_table_of_llama_3_gives_its_scaling_back() {
-        let (theta, head_dim) = (500000.0f64, 64);
-        let table = |factor: f64| -> Vec<f32> {
-            let divisors = (0..head_dim / 2).map(|i| {
-                let wavelength = std::f64::consts::TAU * theta.powf(2.0 * i as f64 / head_dim as f64);
-                let turns = 8192.0 / wavelength;
-                let smooth = ((turns - 1.0) / 3.0).clamp(0.0, 1.0);
-                (1.0 / ((1.0 - smooth) / factor + smooth)) as f32
-            });
-            divisors.collect()
-        };
-        let scaling = llama3_scaling(&table(32.0), theta, head_dim).unwrap();
-        assert_eq!(scaling["factor"], json!(32.0));
-        let mut broken = table(32.0);
-        broken[20] *= 1.5;
-        assert!(llama3_scaling(&broken, theta, head_dim).is_err());
+        assert_eq!(
+            name("bert", "blk.1.layer_output_norm.bias").unwrap(),
+            "encoder.layer.1.output.LayerNorm.bias"
+        );
+        assert_eq!(
+            name("gemma3", "blk.2.ffn_norm.weight").unwrap(),
+            "model.layers.2.pre_feedforward_layernorm.weight"
+        );
+        assert_eq!(
+            name("t5", "dec.blk.0.cross_attn_o.weight").unwrap(),
+            "decoder.block.0.layer.1.EncDecAttention.o.weight"
+        );
+        assert_eq!(name("t5", "blk.0.attn_q.weight"), None);
     }
 }

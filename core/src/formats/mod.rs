@@ -6,6 +6,7 @@
 
 pub mod blocks;
 pub mod gguf;
+pub mod gguf_config;
 pub mod gguf_names;
 pub mod peft;
 pub mod safetensors;
@@ -379,7 +380,7 @@ impl ModelFiles {
             _ => None,
         };
         let config =
-            gguf_names::config(metadata, architecture, &header.tensors, factors.as_deref()).map_err(located)?;
+            gguf_config::config(metadata, architecture, &header.tensors, factors.as_deref()).map_err(located)?;
         let tokenizer = match metadata.text("tokenizer.ggml.model") {
             Some(_) => Some(Tokenizer::from_gguf(metadata).map_err(located)?),
             None => None,

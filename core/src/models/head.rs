@@ -1,8 +1,8 @@
 //! What stands on the hidden states: nothing, a vocabulary, or classes for whole rows or for each token.
 //!
-//! The vocabulary's matrix belongs to the architecture, which mostly shares it with its embedding. The heads' own dropout
-//! (classifier_dropout) is not applied, as no dropout of the base is. References: the `...For...` classes of transformers'
-//! modeling files.
+//! The vocabulary's matrix belongs to the architecture, which mostly shares it with its embedding. The dropout of config.json
+//! (classifier_dropout) is not applied, as no dropout of the base is; a run's own is ([`Form`]). References: the `...For...`
+//! classes of transformers' modeling files.
 
 use super::{
     Linear, Pass, Weight,
@@ -16,10 +16,12 @@ use crate::{
     data::Batch,
     error::{Error, Result},
     estimate::{Flow, Walk},
+    lora::mix,
     loss::{
         classification::{bce, cross_entropy},
         regression::{Penalty, regression},
     },
+    ops,
 };
 use burn::tensor::{Int, Tensor, TensorData};
 use serde_json::Value;
@@ -92,16 +94,77 @@ pub(crate) enum Pooling {
     Done,
 }
 
-/// The head of classifiers: pooling, then dense where there is one, then the classes.
+/// The head of classifiers: pooling, then dense where there is one, then what a run put in, then the classes.
 pub(crate) struct Classifier {
     pub(crate) pooling: Pooling,
     pub(crate) dense: Option<Dense>,
+    /// The hidden layer that a run asked for.
+    pub(crate) hidden: Option<Hidden>,
+    /// Share of the inputs of `hidden` and `out` that is dropped while training.
+    pub(crate) dropout: f32,
     pub(crate) out: Linear,
     pub(crate) problem: Problem,
     /// What right-most tokens are told from, where the model names it.
     pub(crate) pad_token_id: Option<u32>,
     /// Whether the dense part was drawn, so that it belongs to the adapter.
     pub(crate) fresh_dense: bool,
+}
+
+/// A linear with an activation, if there is one.
+pub(crate) struct Hidden {
+    pub(crate) linear: Linear,
+    pub(crate) activation: Option<Activation>,
+}
+
+/// What a run makes of the heads that are put on a base: a hidden layer and dropout before the classes.
+///
+/// y = out(drop(act(hidden(drop(x))))), without a hidden layer y = out(drop(x)); x is what transformers' head of the
+/// architecture reads its classes from. Written into config.json beside the run's task, since transformers has no place for
+/// it.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+struct Form {
+    /// Width of the hidden layer; 0 for none.
+    hidden_size: usize,
+    activation: Option<Activation>,
+    dropout: f32,
+}
+
+impl Form {
+    fn read(loader: &Loader) -> Result<Self> {
+        let Some(run) = loader.run() else {
+            return Ok(Self::default());
+        };
+        let wrong = |key: &str, what: &str| {
+            let what = format!("must be {what}, got {}", run[key]);
+            Error::format(what).file("config.json").field(key)
+        };
+        let hidden_size = match &run[HIDDEN_SIZE] {
+            Value::Null => 0,
+            size => size
+                .as_u64()
+                .filter(|size| *size <= 1 << 16)
+                .ok_or_else(|| wrong(HIDDEN_SIZE, "a width"))? as usize,
+        };
+        let activation = match &run[ACTIVATION] {
+            Value::Null => None,
+            name => match name.as_str().ok_or_else(|| wrong(ACTIVATION, "a name"))? {
+                "none" => None,
+                name => Some(Activation::named(name, ACTIVATION)?),
+            },
+        };
+        let dropout = match &run[DROPOUT] {
+            Value::Null => 0.0,
+            share => {
+                let share = share.as_f64().filter(|share| (0.0..1.0).contains(share));
+                share.ok_or_else(|| wrong(DROPOUT, "at least 0 and below 1"))? as f32
+            }
+        };
+        Ok(Self {
+            hidden_size,
+            activation,
+            dropout,
+        })
+    }
 }
 
 /// Names of a classifier's tensors in files.
@@ -140,12 +203,25 @@ impl Classifier {
             }),
         };
         let labels = loader.labels()?;
-        let out = loader
-            .linear(names.out.to_owned(), width, labels, names.out_bias, false)
-            .await?;
+        let form = Form::read(loader)?;
+        // PEFT saves a head whole by its first name, so that both layers go with it.
+        let head = names.out.split('.').next().unwrap_or(names.out);
+        let (hidden, inputs, out) = match form.hidden_size {
+            0 => (None, width, names.out.to_owned()),
+            size => {
+                let linear = loader
+                    .linear(format!("{head}.hidden"), width, size, true, false)
+                    .await?;
+                let activation = form.activation;
+                (Some(Hidden { linear, activation }), size, format!("{head}.out"))
+            }
+        };
+        let out = loader.linear(out, inputs, labels, names.out_bias, false).await?;
         Ok(Self {
             pooling,
             dense,
+            hidden,
+            dropout: form.dropout,
             out,
             problem: problem(loader, labels)?,
             pad_token_id: loader.token_id("pad_token_id"),
@@ -160,7 +236,24 @@ impl Classifier {
             None => x,
             Some(dense) => dense.forward(x, pass),
         };
+        let mut x = self.drop(x, 0, pass);
+        if let Some(Hidden { linear, activation }) = &self.hidden {
+            x = linear.forward(x, pass);
+            if let Some(activation) = activation {
+                x = activation.apply(x);
+            }
+            x = self.drop(x, 1, pass);
+        }
         self.out.forward(x, pass)
+    }
+
+    fn drop(&self, x: Tensor<2>, place: u64, pass: &Pass) -> Tensor<2> {
+        // Adapters have the numbers from 0, the layers of small models those from 2³².
+        const FIRST_PLACE: u64 = 1 << 33;
+        match pass.dropout_seed.filter(|_| self.dropout > 0.0) {
+            None => x,
+            Some(seed) => ops::dropout(x, self.dropout, mix(seed, FIRST_PLACE + place)),
+        }
     }
 
     /// The memory of [`Self::loss`], given hidden states.
@@ -173,6 +266,15 @@ impl Classifier {
             None => x,
             Some(dense) => dense.walk(walk, x),
         };
+        let drop = |walk: &mut Walk, x: Flow| if self.dropout > 0.0 { walk.activation(x) } else { x };
+        let mut x = drop(walk, x);
+        if let Some(Hidden { linear, activation }) = &self.hidden {
+            x = walk.linear(linear, x);
+            if let Some(activation) = activation {
+                x = activation.walk(walk, x);
+            }
+            x = drop(walk, x);
+        }
         let logits = walk.linear(&self.out, x);
         walk.class_loss(logits);
     }
@@ -304,7 +406,8 @@ impl Head {
             Self::MaskedLm(head) => vec![&head.dense.linear],
             Self::Classifier(head) => {
                 let dense = head.dense.iter().map(|dense| &dense.linear);
-                dense.chain([&head.out]).collect()
+                let hidden = head.hidden.iter().map(|hidden| &hidden.linear);
+                dense.chain(hidden).chain([&head.out]).collect()
             }
         }
     }
@@ -314,9 +417,10 @@ impl Head {
             Self::Vocabulary | Self::None => Vec::new(),
             Self::MaskedLm(head) => vec![&mut head.dense.linear],
             Self::Classifier(head) => {
-                let Classifier { dense, out, .. } = head.as_mut();
+                let Classifier { dense, hidden, out, .. } = head.as_mut();
                 let dense = dense.iter_mut().map(|dense| &mut dense.linear);
-                dense.chain([out]).collect()
+                let hidden = hidden.iter_mut().map(|hidden| &mut hidden.linear);
+                dense.chain(hidden).chain([out]).collect()
             }
         }
     }
@@ -353,6 +457,12 @@ pub(crate) fn task(loader: &Loader, otherwise: Task) -> Task {
 
 /// Where config.json keeps what a run of this program knows of its head and transformers has no place for.
 pub(crate) const RUN_KEY: &str = "lorakeet";
+/// Its keys there.
+pub(crate) const HIDDEN_SIZE: &str = "classifier_hidden_size";
+pub(crate) const ACTIVATION: &str = "classifier_activation";
+pub(crate) const DROPOUT: &str = "classifier_dropout";
+/// The modules that hold the classes of all heads.
+pub(crate) const HEADS: [&str; 2] = ["classifier", "score"];
 
 /// What a run wrote of its head into config.json.
 pub(crate) fn of_run(config: &Value) -> Option<&Value> {

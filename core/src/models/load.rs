@@ -237,6 +237,11 @@ impl<'a> Loader<'a> {
         self.key(key).and_then(Value::as_bool).unwrap_or(otherwise)
     }
 
+    /// What a run wrote of its head.
+    pub(crate) fn run(&self) -> Option<&Value> {
+        head::of_run(&self.files.config)
+    }
+
     /// A token's number, which may be 0.
     pub(crate) fn token_id(&self, key: &str) -> Option<u32> {
         self.key(key)

@@ -88,6 +88,29 @@ impl Matrix {
         }
     }
 
+    /// The cross-entropy of each row of x·Wᵀ + bias against its target → \[n\], without a gradient: also in chunks, so that no
+    /// \[n, V\] matrix of logits is kept.
+    pub(crate) fn vocabulary_losses(
+        &self,
+        x: Tensor<2>,
+        bias: Option<Tensor<1>>,
+        targets: Tensor<1>,
+        soft_cap: f32,
+        leaves: &Leaves,
+    ) -> Tensor<1> {
+        let [rows, _] = x.dims();
+        let chunk = ops::chunk_rows(self.rows);
+        let of = |start: usize| {
+            let some = start..(start + chunk).min(rows);
+            let (x, targets) = match some.len() == rows {
+                true => (x.clone(), targets.clone()),
+                false => (x.clone().slice([some.clone()]), targets.clone().slice([some])),
+            };
+            ops::cross_entropy(self.multiply(x, bias.clone(), false, leaves), targets, soft_cap)
+        };
+        Tensor::cat((0..rows).step_by(chunk).map(of).collect(), 0)
+    }
+
     /// All numbers as 32-bit floats, row by row: for a copy that is to be trained.
     pub(crate) fn unpacked(&self, leaves: &Leaves) -> Tensor<1> {
         match &self.stored {

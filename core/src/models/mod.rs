@@ -43,7 +43,7 @@ use crate::{
 };
 use activation::Activation;
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
-use head::{Classifier, ClassifierNames, Head, Pooling};
+use head::{Classifier, ClassifierNames, HEADS, Head, Pooling};
 use load::{Finished, Loader};
 use std::{cell::RefCell, collections::BTreeMap};
 use table::Table;
@@ -627,7 +627,7 @@ impl Model {
                 || head
                     .iter()
                     .any(|linear| prefixes(&linear.path).any(|path| path.ends_with(name.as_str())));
-            // PEFT adds both names to every classifier, whichever it has.
+            // PEFT saves the head of every classifier whole by both names, whichever it has.
             if !found && !HEADS.contains(&name.as_str()) {
                 let what = format!("{name:?} is no linear, embedding or head of this model");
                 let names = suffixes(&body).join(", ");
@@ -748,29 +748,59 @@ impl Model {
             dropout_seed,
         };
         let hidden = self.hidden(pass, batch);
-        let (rows, targets) = match &self.head {
-            Head::Vocabulary if self.task == Task::CausalLm => crate::loss::targets(batch),
-            Head::Vocabulary | Head::MaskedLm(_) => crate::loss::targets_in_place(batch),
+        match &self.head {
+            Head::Vocabulary | Head::MaskedLm(_) => {}
             Head::Classifier(head) => return head.loss(head.logits(hidden, pass, batch), batch, scale),
             Head::None => return Ok(Tensor::zeros([1], &self.device)),
-        };
-        let targets = Tensor::from_data(TensorData::new(targets, [rows.len()]), &self.device);
-        let hidden = if rows.len() == hidden.dims()[0] {
-            hidden
-        } else {
-            let rows: Vec<i32> = rows.iter().map(|&row| row as i32).collect();
-            let count = rows.len();
-            hidden.select(
-                0,
-                Tensor::<1, Int>::from_data(TensorData::new(rows, [count]), &self.device),
-            )
-        };
+        }
+        let (_, hidden, targets) = self.at_targets(hidden, batch);
         let form = VocabularyForm {
             scale,
             soft_cap: self.architecture.logit_cap(),
         };
         let Output { hidden, matrix, bias } = self.output(hidden, pass);
+        let targets = numbers(targets, &self.device);
         Ok(matrix.vocabulary_loss(hidden, bias, targets, form, pass.leaves))
+    }
+
+    /// The cross-entropy of each target token of the batch, in nats, and the row of the batch that it is of: what
+    /// [`Model::loss`] adds up, for evaluation. Empty where the batch has no target, or the model no vocabulary.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub(crate) async fn target_losses(&self, leaves: &Leaves, batch: &Batch) -> Result<Vec<(usize, f32)>> {
+        let pass = &Pass {
+            leaves,
+            use_adapter: true,
+            dropout_seed: None,
+        };
+        if !matches!(self.head, Head::Vocabulary | Head::MaskedLm(_)) {
+            return Ok(Vec::new());
+        }
+        let hidden = self.hidden(pass, batch);
+        let of_a_row = (hidden.dims()[0] / batch.rows.max(1)).max(1);
+        let (places, hidden, targets) = self.at_targets(hidden, batch);
+        let Output { hidden, matrix, bias } = self.output(hidden, pass);
+        let on_device = numbers(targets.clone(), &self.device);
+        let losses = matrix.vocabulary_losses(hidden, bias, on_device, self.architecture.logit_cap(), leaves);
+        let losses = read(losses).await?.into_iter();
+        let found = places.into_iter().zip(targets).zip(losses);
+        let counted = found.filter(|((_, target), _)| *target >= 0.0);
+        Ok(counted.map(|((place, _), loss)| (place / of_a_row, loss)).collect())
+    }
+
+    /// The hidden states that predict a target, their places among all of them, and the targets; all of them where none does.
+    fn at_targets(&self, hidden: Tensor<2>, batch: &Batch) -> (Vec<usize>, Tensor<2>, Vec<f32>) {
+        let (places, targets) = match &self.head {
+            Head::Vocabulary if self.task == Task::CausalLm => crate::loss::targets(batch),
+            _ => crate::loss::targets_in_place(batch),
+        };
+        if places.len() == hidden.dims()[0] {
+            return (places, hidden, targets);
+        }
+        let chosen: Vec<i32> = places.iter().map(|&place| place as i32).collect();
+        let chosen = Tensor::<1, Int>::from_data(TensorData::new(chosen, [places.len()]), &self.device);
+        (places, hidden.select(0, chosen), targets)
     }
 
     /// Logits: of a vocabulary \[B·T, V\], for tests and small models, since training never holds them; of classes \[B, L\] or, where
@@ -925,11 +955,15 @@ impl Model {
         Err(Error::data(what).remedy("Take data of the model's own size, or start a model of the data's."))
     }
 
-    /// Share that the base drops behind its layers while training; only small models do.
+    /// The largest share that its layers, which only small models do, and its head drop while training.
     pub fn dropout(&self) -> f32 {
-        match &self.architecture {
+        let layers = match &self.architecture {
             Architecture::Small(model) => model.dropout,
             _ => 0.0,
+        };
+        match &self.head {
+            Head::Classifier(head) => layers.max(head.dropout),
+            _ => layers,
         }
     }
 
@@ -1026,8 +1060,6 @@ const SUPPORTED: [&str; 12] = [
 
 /// The module of a decoder's output matrix.
 const OUTPUT: &str = "lm_head";
-/// Modules that PEFT saves whole in every classifier.
-const HEADS: [&str; 2] = ["classifier", "score"];
 
 /// Logits over the vocabulary are hidden \[n, C\] · matrixᵀ \[V, C\] + bias \[V\].
 struct Output<'a> {

@@ -171,6 +171,17 @@ pub fn vocabulary_loss(
     })
 }
 
+/// cross_entropy(cap(logits), target) of each row, in nats, and 0 where the target is −100: logits \[n, V\], targets \[n\] whole
+/// numbers in f32 → \[n\]; `soft_cap` as in [`vocabulary_loss`]. No gradient.
+pub fn cross_entropy(logits: Tensor<2>, targets: Tensor<1>, soft_cap: f32) -> Tensor<1> {
+    let logits = logits.into_dispatch();
+    let logits = match soft_cap {
+        cap if cap > 0.0 => Dispatch::soft_cap(logits, cap),
+        _ => logits,
+    };
+    Tensor::from_dispatch(Dispatch::cross_entropy(logits, targets.into_dispatch()))
+}
+
 /// One AdamW step (Loshchilov and Hutter 2019, arXiv 1711.05101; `torch.optim.AdamW`) → (p, m, v).
 ///
 /// p ← p·(1 − lr·λ); m, v ← moments of g·grad_scale; p ← p − lr/(1−β₁ᵗ) · m / (√v/√(1−β₂ᵗ) + ε).

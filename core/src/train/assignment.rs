@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::finetune::{Emit, Host};
 use crate::loss::{Loss, WeightedSum, usual};
 use crate::metrics::answers::{Answers, metric_names};
-use crate::models::head::{self, RUN_KEY};
+use crate::models::head::{self, ACTIVATION, DROPOUT, HEADS, HIDDEN_SIZE, RUN_KEY};
 use crate::models::{self, Model, Problem, read};
 use crate::protocol::{Event, Stage};
 use crate::spelling::nearest;
@@ -49,6 +49,8 @@ pub(crate) struct Assignment {
     pub(crate) notes: Vec<String>,
     columns: Columns,
     fresh: bool,
+    /// What the run makes of its head, by config.json's keys.
+    head: Map<String, Value>,
 }
 
 impl OwnHead {
@@ -160,6 +162,21 @@ impl OwnHead {
         }
     }
 
+    /// Whether its one output scores pairs of texts.
+    fn scores_pairs(&self) -> bool {
+        match self.task() {
+            Some(Task::Ranking) => true,
+            Some(Task::Regression) => self.names().is_none_or(|names| names.len() == 1),
+            _ => false,
+        }
+    }
+
+    /// Whether it came with weights: an adapter's, or the model's own.
+    fn is_trained(&self, loaded: &Loaded) -> bool {
+        let in_files = |name: &str| HEADS.iter().any(|head| name.split('.').next() == Some(head));
+        head::of_run(&self.config).is_some() || loaded.files.entries().iter().any(|entry| in_files(&entry.name))
+    }
+
     fn is_encoder(&self) -> bool {
         !matches!(self.task, models::Task::CausalLm | models::Task::Seq2SeqLm)
     }
@@ -233,6 +250,15 @@ impl Assignment {
         }
         let outputs = assignment.answer.as_ref().map(|answer| answer.names.len());
         assignment.objective.loss.check(task, outputs)?;
+        let is_kept = match task {
+            Task::Ranking => own.scores_pairs(),
+            _ => !assignment.fresh,
+        };
+        assignment.head = head_keys(config, own, is_kept && own.is_trained(loaded))?;
+        if !has_head(task) && (config.classifier_hidden_size > 0 || config.classifier_dropout > 0.0) {
+            let note = format!("{HIDDEN_SIZE} and {DROPOUT} have no effect: the task is {task}, which has no head.");
+            assignment.notes.push(note);
+        }
         Ok(assignment)
     }
 
@@ -333,6 +359,7 @@ impl Assignment {
             notes: Vec::new(),
             columns: Columns::default(),
             fresh: false,
+            head: Map::new(),
         })
     }
 
@@ -405,6 +432,7 @@ impl Assignment {
                 }
             }
         }
+        run.extend(self.head.clone());
         if !config["task_specific_params"].is_object() {
             config["task_specific_params"] = json!({});
         }
@@ -486,7 +514,8 @@ impl Assignment {
         Ok(examples)
     }
 
-    /// Examples to train on and examples held out; those of one query stay together.
+    /// Examples to train on and examples held out; those of one query stay together. Of classes, each has the same share in
+    /// both; of any number of labels, the first that applies counts as the row's class. Other tasks have no classes of rows.
     pub(crate) fn split(
         &self,
         examples: Vec<Example>,
@@ -507,7 +536,13 @@ impl Assignment {
                 _ => groups.push(vec![example]),
             }
         }
-        let (train, _) = data::split(groups.len(), val_size, seed)?;
+        let (train, _) = match self.task() {
+            Task::Classification | Task::MultiLabel => {
+                let classes: Vec<usize> = groups.iter().map(|group| self.class_of(&group[0])).collect();
+                data::split_by_class(&classes, val_size, seed)?
+            }
+            _ => data::split(groups.len(), val_size, seed)?,
+        };
         let (mut learnt, mut held_out, mut train) = (Vec::new(), Vec::new(), train.into_iter().peekable());
         for (place, group) in groups.into_iter().enumerate() {
             if train.next_if_eq(&place).is_some() {
@@ -522,6 +557,15 @@ impl Assignment {
     /// Whether rows are windows of one series.
     pub(crate) fn is_forecast(&self) -> bool {
         self.columns.window.is_some()
+    }
+
+    /// The class of a row; of several labels the first that applies, and one more for rows without any.
+    fn class_of(&self, example: &Example) -> usize {
+        match (&example.aim, self.task()) {
+            (Aim::Row(labels), Task::MultiLabel) => labels.iter().position(|flag| *flag > 0.5).unwrap_or(labels.len()),
+            (Aim::Row(labels), _) => labels.first().map_or(0, |class| *class as usize),
+            _ => 0,
+        }
     }
 
     /// Whether the file says what is right.
@@ -698,6 +742,48 @@ fn notes_of(labelled: &Labelled, emit: Emit<'_>) {
     for message in labelled.notes.clone() {
         emit(Event::Warning { message }, None);
     }
+}
+
+/// What config.json says of the head beside its task; `is_kept` where the model's own is trained on.
+///
+/// # Errors
+/// The run wants another hidden layer than that head has.
+fn head_keys(config: &RunConfig, own: &OwnHead, is_kept: bool) -> Result<Map<String, Value>> {
+    let mut keys = Map::new();
+    let wanted = config.classifier_hidden_size;
+    let activation = config.get(ACTIVATION).unwrap_or_default();
+    let has = |key: &str| head::of_run(&own.config).map_or(Value::Null, |run| run[key].clone());
+    let held = has(HIDDEN_SIZE).as_u64().unwrap_or(0);
+    if is_kept {
+        let refused = |key: &str, what: String| {
+            let error = Error::config(what).field(key);
+            error.remedy("Take the line out to train that head on, or give other labels for a fresh one.")
+        };
+        if wanted > 0 && wanted as u64 != held {
+            let has = match held {
+                0 => "no hidden layer".to_owned(),
+                held => format!("a hidden layer of {held}"),
+            };
+            return Err(refused(
+                HIDDEN_SIZE,
+                format!("is {wanted}, but the model brings a head with {has}"),
+            ));
+        }
+        if wanted > 0 && activation != has(ACTIVATION) {
+            let what = format!("is {activation}, but the model brings a head with {}", has(ACTIVATION));
+            return Err(refused(ACTIVATION, what));
+        }
+        if held > 0 {
+            keys.extend([HIDDEN_SIZE, ACTIVATION].map(|key| (key.to_owned(), has(key))));
+        }
+    } else if wanted > 0 {
+        keys.insert(HIDDEN_SIZE.into(), json!(wanted));
+        keys.insert(ACTIVATION.into(), activation);
+    }
+    if config.classifier_dropout > 0.0 {
+        keys.insert(DROPOUT.into(), json!(config.classifier_dropout));
+    }
+    Ok(keys)
 }
 
 fn tokenizing(done: u64, total: u64) -> Event {

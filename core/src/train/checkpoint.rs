@@ -21,6 +21,7 @@ use crate::formats::{
 use crate::models::Model;
 use crate::quant::{Block, Blockwise, Map};
 use crate::store::{Source, read_all};
+use crate::train::evaluation::TextLosses;
 use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -63,6 +64,8 @@ pub struct Progress {
     pub log_history: Vec<BTreeMap<String, Value>>,
     /// The best score so far by the run's metric, and its step; where the best weights are kept.
     pub best: Option<(usize, f64)>,
+    /// Of generation, how the untouched model did on each validation text.
+    pub texts_before: Option<TextLosses>,
 }
 
 /// The part of [`Progress`] that transformers has no place for, as it is written.
@@ -76,6 +79,8 @@ struct Own {
     eval_loss_before: Option<Exact>,
     #[serde(default)]
     best: Option<(usize, Exact)>,
+    #[serde(default)]
+    texts_before: Option<Vec<(Exact, u64)>>,
 }
 
 /// A number as text that reads back to the last bit, which JSON readers do not promise of numbers.
@@ -189,6 +194,10 @@ fn trainer_state(progress: &Progress, plan: (usize, f64), config: &RunConfig) ->
         unreported_count: progress.unreported.1,
         eval_loss_before: progress.eval_loss_before.map(Exact::from),
         best: progress.best.map(|(step, score)| (step, score.into())),
+        texts_before: progress.texts_before.as_ref().map(|texts| {
+            let texts = texts.0.iter().map(|(loss, targets)| (Exact::from(*loss), *targets));
+            texts.collect()
+        }),
     };
     let own = serde_json::to_value(own).map_err(broken)?;
     let state: BTreeMap<&str, Value> = BTreeMap::from([
@@ -321,6 +330,13 @@ fn read_progress(bytes: &[u8]) -> Result<Progress> {
         log_history: serde_json::from_value(state["log_history"].take()).map_err(broken)?,
         best: match own.best {
             Some((step, score)) => Some((step, score.number()?)),
+            None => None,
+        },
+        texts_before: match own.texts_before {
+            Some(texts) => {
+                let texts = texts.into_iter().map(|(loss, targets)| Ok((loss.number()?, targets)));
+                Some(TextLosses(texts.collect::<Result<_>>()?))
+            }
             None => None,
         },
     })

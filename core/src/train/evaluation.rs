@@ -21,6 +21,25 @@ pub(crate) struct Scored {
     pub(crate) info: EvalInfo,
     /// None of generation.
     pub(crate) answers: Option<Answers>,
+    /// Of generation, what each example adds to the loss.
+    pub(crate) texts: TextLosses,
+}
+
+/// The cross-entropy of each text's targets, summed, in nats, and how many they are.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TextLosses(pub Vec<(f64, u64)>);
+
+impl TextLosses {
+    /// The mean over the targets of such texts; NaN where they have none.
+    pub(crate) fn mean(&self, texts: &[usize]) -> f64 {
+        let chosen = texts.iter().map(|text| self.0[*text]);
+        let (loss, targets) = chosen.fold((0.0, 0), |sum, text| (sum.0 + text.0, sum.1 + text.1));
+        loss / targets as f64
+    }
+
+    pub(crate) fn mean_of_all(&self) -> f64 {
+        self.mean(&(0..self.0.len()).collect::<Vec<_>>())
+    }
 }
 
 impl Scored {
@@ -77,6 +96,7 @@ impl HeldOut {
                 metrics: metrics.unwrap_or_default(),
             },
             answers,
+            texts: outputs.texts,
         }))
     }
 }
@@ -87,6 +107,7 @@ pub(crate) struct Outputs {
     pub(crate) tokens: u64,
     pub(crate) values: Vec<f32>,
     pub(crate) width: usize,
+    pub(crate) texts: TextLosses,
 }
 
 /// The loss, a mean over all batches whatever their sizes, and what it was made from.
@@ -110,6 +131,7 @@ async fn outputs(
         tokens: tokens as u64,
         values: Vec::new(),
         width: 1,
+        texts: TextLosses::default(),
     };
     for (i, batch) in batches.iter().enumerate() {
         if stopped() {
@@ -138,8 +160,15 @@ async fn score_batch(
     found: &mut Outputs,
 ) -> Result<()> {
     if objective.task == Task::Generation {
-        let loss = read(objective.loss(model, leaves, batch, counts, None)?).await?;
-        found.loss += loss.first().copied().map_or(0.0, f64::from);
+        let (weight, targets) = objective.of_target(counts);
+        let mut texts = vec![(0.0, 0); batch.rows];
+        for (text, loss) in model.target_losses(leaves, batch).await? {
+            texts[text].0 += f64::from(loss);
+            texts[text].1 += 1;
+        }
+        let sum: f64 = texts.iter().map(|text| text.0).sum();
+        found.loss += weight * sum / targets;
+        found.texts.0.extend(texts);
         return Ok(());
     }
     let outputs = objective.outputs(model, leaves, batch, None)?;

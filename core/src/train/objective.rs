@@ -104,12 +104,17 @@ impl Objective {
         seed: Option<u64>,
     ) -> Result<Tensor<1>> {
         if self.task == Task::Generation {
-            let targets = counts.first().map_or(1.0, |count| count.max(1.0));
-            let weight: f64 = self.loss.terms().iter().map(|term| term.weight).sum();
+            let (weight, targets) = self.of_target(counts);
             return model.loss(leaves, batch, weight as f32 / targets as f32, seed);
         }
         let outputs = self.outputs(model, leaves, batch, seed)?;
         self.value(outputs, batch, counts)
+    }
+
+    /// What a target token's cross-entropy is multiplied and what it is divided by, where the next token is learnt.
+    pub(crate) fn of_target(&self, counts: &[f64]) -> (f64, f64) {
+        let weight = self.loss.terms().iter().map(|term| term.weight).sum();
+        (weight, counts.first().map_or(1.0, |count| count.max(1.0)))
     }
 
     /// Puts `outputs` beside the batch's labels.

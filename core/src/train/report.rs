@@ -1,20 +1,81 @@
 //! What a run comes to: the tuned model against what can be had without training, and its answers row by row.
 
 use super::assignment::Assignment;
-use super::evaluation::Scored;
+use super::evaluation::{Scored, TextLosses};
 use super::retrieval::Corpus;
 use super::untuned::Untuned;
 use crate::baseline::comparison::{Bootstrap, Comparison, Direction, Verdict};
 use crate::data::{Aim, Answer, Example};
 use crate::error::{Error, Result};
 use crate::metrics::answers::{Answers, direction};
-use crate::protocol::{CalibrationBin, ClassRow, Predictions, Report};
+use crate::protocol::{Baseline, CalibrationBin, ClassRow, Metric, Predictions, Report};
+use crate::task::Task;
 use crate::tokenizer::Tokenizer;
 
 /// Characters of a row's text that are shown.
 const TEXT: usize = 300;
 
-/// The report of a run that ended with `scored`; `None` of generation, and without validation rows.
+/// The report of a run that learnt texts and ended with `after`; `before` is how the model called `against` did on the same
+/// texts. Texts are drawn again with their losses and their lengths, so that the mean is over tokens, as the loss is.
+pub(crate) fn report_of_texts(before: Option<&TextLosses>, after: &TextLosses, against: &str, seed: u64) -> Report {
+    let before = before.filter(|before| before.0.len() == after.0.len());
+    let bootstrap = Bootstrap {
+        seed,
+        ..Bootstrap::default()
+    };
+    let compare = |before: &TextLosses| {
+        let drawn = bootstrap.compare_by(after.0.len(), |texts| (before.mean(texts), after.mean(texts)));
+        drawn.ok()
+    };
+    let comparison = before.and_then(compare);
+    let (reached, lower) = (after.mean_of_all(), direction("loss"));
+    let sentence = match &comparison {
+        Some(comparison) => format!(
+            "{} over the {against}: perplexity {:.2} against {:.2}; {}",
+            bought(comparison.verdict(lower)),
+            comparison.after.exp(),
+            comparison.before.exp(),
+            comparison.sentence("loss", lower)
+        ),
+        None => format!("loss {reached:.4}; there is nothing to compare it with."),
+    };
+    Report {
+        task: Task::Generation,
+        metric: "loss".to_owned(),
+        metrics: metrics_of_texts(reached),
+        baselines: before
+            .map(|before| baseline_of_texts(before, against))
+            .into_iter()
+            .collect(),
+        against: before.map(|_| against.to_owned()).unwrap_or_default(),
+        verdict: comparison.map(|comparison| comparison.verdict(lower)),
+        comparison,
+        sentence,
+        labels: Vec::new(),
+        confusion: Vec::new(),
+        classes: Vec::new(),
+        calibration: Vec::new(),
+    }
+}
+
+/// How a model did on texts, as a score to beat.
+pub(crate) fn baseline_of_texts(texts: &TextLosses, name: &str) -> Baseline {
+    Baseline {
+        name: name.to_owned(),
+        metrics: metrics_of_texts(texts.mean_of_all()),
+    }
+}
+
+fn metrics_of_texts(loss: f64) -> Vec<Metric> {
+    let metric = |name: &str, value: f64| Metric {
+        name: name.to_owned(),
+        value,
+    };
+    vec![metric("loss", loss), metric("perplexity", loss.exp())]
+}
+
+/// The report of a run that ended with `scored`; `None` of generation, which has [`report_of_texts`], and without validation
+/// rows.
 pub(crate) fn report(assignment: &Assignment, untuned: &[Untuned], scored: &Scored, seed: u64) -> Option<Report> {
     let answers = scored.answers.as_ref()?;
     let (task, metric) = (assignment.task(), assignment.judged_by());
@@ -87,14 +148,17 @@ pub(crate) fn report(assignment: &Assignment, untuned: &[Untuned], scored: &Scor
 }
 
 fn said(metric: &str, against: &str, comparison: &Comparison) -> String {
-    let verdict = comparison.verdict(direction(metric));
-    let bought = match verdict {
+    let bought = bought(comparison.verdict(direction(metric)));
+    let sentence = comparison.sentence(metric, direction(metric));
+    format!("{bought} over the best that needs none ({against}): {sentence}")
+}
+
+fn bought(verdict: Verdict) -> &'static str {
+    match verdict {
         Verdict::Better => "The training bought something",
         Verdict::NotDistinguishable => "The training bought nothing that can be told from chance",
         Verdict::Worse => "The training bought nothing",
-    };
-    let sentence = comparison.sentence(metric, direction(metric));
-    format!("{bought} over the best that needs none ({against}): {sentence}")
+    }
 }
 
 /// The answers row by row, the worst errors first; `right` says whether the examples' labels are known.
