@@ -4,13 +4,13 @@
 use super::evaluation::{HeldOut, collate};
 use super::loaded::Loaded;
 use super::objective::Objective;
-use super::retrieval::Corpus;
+use super::retrieval::{Corpus, cosine};
 use crate::config::RunConfig;
 use crate::data::{self, Aim, Answer, Columns, Dataset, Example, Form, LabelKind, Labelled, Scaling};
 use crate::error::{Error, Result};
 use crate::finetune::{Emit, Host};
 use crate::loss::{Loss, WeightedSum, usual};
-use crate::metrics::answers::{Answers, metric_names};
+use crate::metrics::answers::{ALIKE, Answers, metric_names};
 use crate::models::head::{self, RUN_KEY};
 use crate::models::{self, Model, Problem, read};
 use crate::protocol::{Event, Stage};
@@ -128,16 +128,11 @@ impl Assignment {
     /// # Errors
     /// Data without what the task needs, a loss or a metric that is not the task's, a model that cannot do it.
     pub(crate) fn of_run(config: &RunConfig, loaded: &Loaded, dataset: &Dataset) -> Result<Self> {
-        let columns = Columns {
-            texts: config.text_columns.clone(),
-            labels: config.label_columns.clone(),
-        };
         let own = &loaded.own;
         let mut notes = Vec::new();
-        let task = decide(config, own, dataset, &columns, &mut notes)?;
+        let task = decide(config, own, dataset, &columns(config), &mut notes)?;
         check_model(task, own, &loaded.model)?;
-        let mut assignment = Self::plain(config, task)?;
-        assignment.columns = columns;
+        let mut assignment = Self::plain(config, task, dataset)?;
         assignment.notes = notes;
         if task == Task::TokenClassification {
             let tagged = dataset.tagged(&assignment.columns)?;
@@ -189,11 +184,7 @@ impl Assignment {
         let Some(task) = config.task.or_else(|| head.task()) else {
             return Self::of_run(config, loaded, dataset);
         };
-        let mut assignment = Self::plain(config, task)?;
-        assignment.columns = Columns {
-            texts: config.text_columns.clone(),
-            labels: config.label_columns.clone(),
-        };
+        let mut assignment = Self::plain(config, task, dataset)?;
         if let Some(kind) = label_kind(task) {
             let names = head.names().ok_or_else(|| {
                 Error::model("the model's head has no names for its outputs")
@@ -206,19 +197,25 @@ impl Assignment {
         Ok(assignment)
     }
 
-    fn plain(config: &RunConfig, task: Task) -> Result<Self> {
+    fn plain(config: &RunConfig, task: Task, dataset: &Dataset) -> Result<Self> {
+        let columns = columns(config);
         let loss = match &config.loss {
             Some(text) => WeightedSum::parse(text)?,
+            // Pairs with numbers and nothing to be found say how alike they are.
+            None if task == Task::Embedding && !dataset.has_ranking() && dataset.has_labels(&columns) => {
+                usual(Task::Regression)
+            }
             None => usual(task),
         };
         loss.check(task, None)?;
+        let objective = Objective { task, loss };
         Ok(Self {
-            objective: Objective { task, loss },
+            metric: metric(config, &objective)?,
+            objective,
             answer: None,
             scaling: Scaling::default(),
-            metric: metric(config, task)?,
             notes: Vec::new(),
-            columns: Columns::default(),
+            columns,
             fresh: false,
         })
     }
@@ -230,7 +227,7 @@ impl Assignment {
     /// The metric that the report compares by: answers without a model have no loss.
     pub(crate) fn judged_by(&self) -> &str {
         match self.metric.as_str() {
-            "loss" => metric_names(self.task())[0],
+            "loss" => names(&self.objective)[0],
             metric => metric,
         }
     }
@@ -311,6 +308,9 @@ impl Assignment {
                 return data::tagged_examples(&tagged, names, tokenizer, cutoff, &mut progress);
             }
             Task::Ranking => return data::paired_examples(&dataset.ranked()?, tokenizer, cutoff),
+            Task::Embedding if self.objective.loss.is_of_numbers() => {
+                return data::alike_examples(&dataset.labelled(&self.columns)?, tokenizer, cutoff);
+            }
             Task::Embedding => return data::separate_examples(&dataset.ranked()?, tokenizer, cutoff),
             Task::Preference => {
                 let settings = data::Settings::new(config, dataset);
@@ -494,7 +494,7 @@ impl Assignment {
                 let mut scores = outputs.iter().map(|&score| f64::from(score));
                 Answers::Lists(lists(examples, |texts| scores.by_ref().take(texts).collect()))
             }
-            Task::Embedding => Corpus::of(examples).by_vectors(outputs, width),
+            Task::Embedding => self.of_vectors(examples, outputs, width),
             Task::Preference => {
                 let beta = self.objective.loss.terms().iter().find_map(|term| match term.loss {
                     Loss::Dpo { beta, .. } => Some(beta),
@@ -506,6 +506,25 @@ impl Assignment {
                 Answers::Pairs(rewards.chunks(2).map(|pair| (pair[0], pair[pair.len() - 1])).collect())
             }
         })
+    }
+}
+
+impl Assignment {
+    /// What vectors of all texts, `width` numbers each, say: cosines of pairs, or the order of documents.
+    pub(crate) fn of_vectors(&self, examples: &[Example], vectors: &[f32], width: usize) -> Answers {
+        if !self.objective.loss.is_of_numbers() {
+            return Corpus::of(examples).by_vectors(vectors, width);
+        }
+        let truth = examples.iter().filter_map(|example| match &example.aim {
+            Aim::Row(likeness) => likeness.first().map(|&value| f64::from(value)),
+            _ => None,
+        });
+        let pairs = vectors.chunks_exact(2 * width).map(|pair| pair.split_at(width));
+        Answers::Numbers {
+            targets: 1,
+            truth: truth.collect(),
+            predicted: pairs.map(|(first, second)| cosine(first, second)).collect(),
+        }
     }
 }
 
@@ -536,6 +555,14 @@ pub(crate) fn references(examples: &[Example]) -> Vec<f64> {
         .into_iter()
         .flat_map(|(_, both)| both)
         .collect()
+}
+
+/// The columns that the run names.
+fn columns(config: &RunConfig) -> Columns {
+    Columns {
+        texts: config.text_columns.clone(),
+        labels: config.label_columns.clone(),
+    }
 }
 
 /// The task: the run's word, the model's head, or what the data look like.
@@ -626,8 +653,8 @@ fn label_kind(task: Task) -> Option<LabelKind> {
 }
 
 /// The run's metric without transformers' `eval_`, or the task's usual one.
-fn metric(config: &RunConfig, task: Task) -> Result<String> {
-    let names = metric_names(task);
+fn metric(config: &RunConfig, objective: &Objective) -> Result<String> {
+    let (task, names) = (objective.task, names(objective));
     let Some(given) = &config.metric_for_best_model else {
         return Ok(names[0].to_owned());
     };
@@ -640,6 +667,14 @@ fn metric(config: &RunConfig, task: Task) -> Result<String> {
         Some(near) => error.remedy(format!("Did you mean {near}?")),
         None => error.remedy(format!("It has loss, {}.", names.join(", "))),
     })
+}
+
+/// The metrics of the answers, the usual one first.
+fn names(objective: &Objective) -> &'static [&'static str] {
+    match objective.task {
+        Task::Embedding if objective.loss.is_of_numbers() => ALIKE,
+        task => metric_names(task),
+    }
 }
 
 /// What transformers' classes of an architecture are called.

@@ -14,8 +14,10 @@ use crate::models::{Model, read};
 use crate::protocol::{Baseline, Event, Stage};
 use crate::task::Task;
 
-/// Training rows that a probe learns from at most: each costs a forward pass.
+/// Training rows that a probe learns from where the run learns from fewer: each costs a forward pass.
 const PROBE_ROWS: usize = 1000;
+/// And at most: a probe on fewer rows than the run's own flatters the run, but its equation takes time and memory, too.
+const MOST_PROBE_ROWS: usize = 4000;
 /// Rows through the model at once.
 const ROWS: usize = 8;
 
@@ -40,11 +42,12 @@ impl Untuned {
     }
 }
 
-/// All that the task has; none without validation rows, or where `stopped` said so on the way.
+/// All that the task has, where the run goes through `seen` rows of `train`; none without validation rows, or where `stopped`
+/// said so on the way.
 pub(crate) async fn untuned(
     model: &Model,
     assignment: &Assignment,
-    train: &[Example],
+    (train, seen): (&[Example], usize),
     held_out: &HeldOut,
     host: Host,
     stopped: &dyn Fn() -> bool,
@@ -54,7 +57,7 @@ pub(crate) async fn untuned(
         return Ok(Vec::new());
     }
     let width = assignment.answer.as_ref().map_or(1, |answer| answer.names.len());
-    let probed = &train[..train.len().min(PROBE_ROWS)];
+    let probed = &train[..train.len().min(seen.clamp(PROBE_ROWS, MOST_PROBE_ROWS))];
     let (learnt, all, asked) = (labels(probed), labels(train), labels(&held_out.examples));
     let mut features = None;
     if matches!(
@@ -165,7 +168,10 @@ pub(crate) async fn untuned(
             found.push(("BM25", Answers::Lists(answered)));
         }
         Task::Embedding => {
-            found.push(("BM25", Corpus::of(&held_out.examples).by_words()));
+            // Words rank documents; how alike two texts are is no number of theirs.
+            if !assignment.objective.loss.is_of_numbers() {
+                found.push(("BM25", Corpus::of(&held_out.examples).by_words()));
+            }
             let leaves = model.parameters.plain();
             let (mut values, mut width) = (Vec::new(), 1);
             for batch in &held_out.batches {
@@ -177,10 +183,8 @@ pub(crate) async fn untuned(
                 values.extend(read(vectors.reshape([batch.rows * width])).await?);
                 (host.yield_now)().await;
             }
-            found.push((
-                "untouched model",
-                Corpus::of(&held_out.examples).by_vectors(&values, width),
-            ));
+            let answered = assignment.of_vectors(&held_out.examples, &values, width);
+            found.push(("untouched model", answered));
         }
         Task::Preference => {
             let both = references(&held_out.examples);
