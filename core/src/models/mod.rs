@@ -816,7 +816,11 @@ impl Model {
             use_adapter,
             dropout_seed,
         };
-        head::mean_of_tokens(self.hidden(&pass, batch), batch)
+        let hidden = self.hidden(&pass, batch);
+        match &self.head {
+            Head::Classifier(head) if head.pooling == Pooling::Done => hidden,
+            _ => head::mean_of_tokens(hidden, batch),
+        }
     }
 
     /// log p of each row's labels, summed over its tokens → \[B, 1\]; 0 of a row without any. Decoders only.
