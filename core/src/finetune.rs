@@ -377,17 +377,17 @@ impl Session {
 
         // What can be had without training, from the weights that the run starts from.
         let stopped = || self.control.is_stopped();
+        let plan = config.plan(examples.len());
         let untuned = untuned(
             &loaded.model,
             &assignment,
-            &examples,
+            (&examples, config.planned_rows(&plan)),
             &held_out,
             self.host,
             &stopped,
             emit,
         )
         .await?;
-        let plan = config.plan(examples.len());
         let mut run = Run {
             schedule: Schedule::new(&config, &plan),
             optimizer: AdamW::new(&loaded.model.parameters, &config),

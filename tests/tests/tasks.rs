@@ -699,6 +699,65 @@ fn a_bi_encoder_finds_what_shares_no_word_with_the_query() {
     assert_eq!(place, (Some("rows.csv"), Some(3), Some("grade")), "{error}");
 }
 
+#[test]
+fn a_bi_encoder_learns_how_alike_two_texts_are() {
+    let data = || {
+        let mut generator = Generator::new(23, "rows");
+        let rows = (0..400).map(move |_| {
+            // Alike are texts of letters with the same place in two alphabets that share none.
+            let places: Vec<usize> = (0..3).map(|_| generator.below(5)).collect();
+            let other: Vec<usize> = places
+                .iter()
+                .map(|&at| {
+                    if generator.below(2) == 0 {
+                        at
+                    } else {
+                        generator.below(5)
+                    }
+                })
+                .collect();
+            let same = places.iter().zip(&other).filter(|(a, b)| a == b).count();
+            let word = |places: &[usize], letters: &[u8]| -> String {
+                places.iter().map(|&at| char::from(letters[at])).collect()
+            };
+            format!(
+                "{},{},{:.3}",
+                word(&places, b"cdefg"),
+                word(&other, b"hijkl"),
+                same as f64 / 3.0
+            )
+        });
+        table("sentence1,sentence2,score", rows)
+    };
+    let of_pairs = || RunConfig {
+        task: Some(Task::Embedding),
+        val_size: 100.0,
+        ..config()
+    };
+    let mut desk = bert(data());
+    desk.train(of_pairs());
+    assert!(desk.summary().finished, "{:?}", desk.events.last());
+    let info = started(&desk);
+    assert_eq!((info.task, info.loss.as_str()), (Task::Embedding, "mse"));
+    let report = report(&desk);
+    let names: Vec<&str> = report.metrics.iter().map(|metric| metric.name.as_str()).collect();
+    assert_eq!(
+        (report.metric.as_str(), names.as_slice()),
+        ("pearson", &["pearson", "spearman", "mse", "mae"][..])
+    );
+    let (pearson, baseline) = (metric(&desk.evals()[3], "pearson"), to_beat(&report, "pearson"));
+    assert!(pearson > 0.5 && pearson > baseline + 0.2, "{pearson} over {baseline}");
+    assert_eq!(report.against, "untouched model");
+    assert_eq!(report.verdict, Some(Verdict::Better), "{}", report.sentence);
+
+    let rows = ["cd,hi,0.5".to_owned(), "cd,hi,4.5".to_owned()];
+    let mut desk = bert(table("sentence1,sentence2,score", rows.into_iter()));
+    desk.train(of_pairs());
+    let error = failure(&desk);
+    let place = (error.file.as_deref(), error.row, error.field.as_deref());
+    assert_eq!(place, (Some("rows.csv"), Some(3), Some("score")), "{error}");
+}
+
 /// Prompts that name a letter; the chosen answer says it, the rejected one another.
 fn preferences() -> Source {
     let mut generator = Generator::new(19, "rows");

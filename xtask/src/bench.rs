@@ -3,7 +3,7 @@
 use crate::places::{Places, say};
 use crate::process::run;
 use crate::test::{Targets, native_environment, web_environment};
-use crate::{lessons, models, page};
+use crate::{datasets, lessons, models, page};
 use anyhow::{Result, bail};
 
 /// What the command line asks for.
@@ -59,6 +59,11 @@ pub fn run_all(places: &Places, wish: Wish) -> Result<()> {
         match models::smollm2(places) {
             Ok(model) => drop(command.env("LORAKEET_SMOLLM2", model)),
             Err(error) => say(format!("benches of SmolLM2 cannot run: {error:#}")),
+        }
+        // Only these need real data, which are fetched for nothing else.
+        if word.is_some_and(|word| word.starts_with("results")) {
+            command.env("LORAKEET_MINILM", models::minilm(places)?);
+            command.env("LORAKEET_DATASETS", datasets::folder(places)?);
         }
     }
     if word.is_some_and(|word| "lessons".starts_with(word)) && !browser {

@@ -1,8 +1,8 @@
 //! The data of `cargo xtask bench lessons`: Fashion-MNIST from its Debian package, time series of the UCR archive from sktime's
 //! wheel, each file checked by its sum.
 
-use crate::models::{Package, remove};
 use crate::places::Places;
+use crate::pypi::{ONLY_WHEEL, Package, remove};
 use crate::texts::{Source, fetch};
 use anyhow::{Context, Result};
 use std::fs;
@@ -36,9 +36,10 @@ const IMAGE_FILES: [(&str, &str); 4] = [
 const SKTIME: Package = Package {
     name: "sktime",
     version: "1.2.0",
-    wheel: "sktime-1.2.0-py3-none-any.whl",
-    wheel_sha256: "dbffc6731d2d683b668dceb5e2bbc5804bebc8446b4c580803a281684d90e4ae",
+    file: "sktime-1.2.0-py3-none-any.whl",
+    sha256: "dbffc6731d2d683b668dceb5e2bbc5804bebc8446b4c580803a281684d90e4ae",
     megabytes: 8,
+    choice: ONLY_WHEEL,
 };
 /// Series of the wheel, of which there is a file _TRAIN.ts and a file _TEST.ts.
 const SERIES: [&str; 3] = ["GunPoint", "ItalyPowerDemand", "Tecator"];

@@ -6,6 +6,7 @@
 //! `core` and `tests`.
 
 mod bench;
+mod datasets;
 mod lessons;
 mod licences;
 mod lint;
@@ -15,6 +16,7 @@ mod page;
 mod places;
 mod pretrain;
 mod process;
+mod pypi;
 mod serve;
 mod setup;
 mod test;
@@ -38,7 +40,8 @@ cargo xtask test [STAGE...]      run the stages lint to web, or only the named o
     soak       two thousand steps on the CPU, on Vulkan and in Chromium, with memory watched (only when named)
 cargo xtask bench [--browser] [WORD]
                                  measure training steps natively or in a real Chromium, all or those whose name contains
-                                 the word (`mlp gpu`, `smollm2-2x64 cpu`); JSON on standard output, one object a line
+                                 the word (`mlp gpu`, `smollm2-2x64 cpu`); JSON on standard output, one object a line;
+                                 `quality` and `results` print the tables of docs/quality.md and docs/results.md
 cargo xtask build                build the page in release and say where it lies
 cargo xtask setup                install what the commands above need, and nothing else
 cargo xtask texts                make the bundled data sets again, and the text that the bundled model is trained on

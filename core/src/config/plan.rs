@@ -46,6 +46,13 @@ impl RunConfig {
         }
     }
 
+    /// Rows that a run of `plan` goes through, each as often as it comes.
+    pub fn planned_rows(&self, plan: &Plan) -> usize {
+        plan.max_steps
+            .saturating_mul(self.gradient_accumulation_steps)
+            .saturating_mul(self.per_device_train_batch_size)
+    }
+
     /// Whether `step` (from 1) is reported; where anything is, the last one is.
     pub fn logs_at(&self, step: usize, plan: &Plan) -> bool {
         let is_last = step == plan.max_steps && self.logging_strategy != Interval::No;

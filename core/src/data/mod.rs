@@ -4,6 +4,7 @@
 //! the field. Tokens come from [`crate::tokenizer`], the layout of conversations from [`crate::chat`]. Nothing here
 //! knows a tensor; a [`Batch`] is plain numbers that the training loop sends to the device.
 
+mod alike;
 mod answered;
 mod batch;
 mod encoding;
@@ -20,6 +21,7 @@ mod ranked;
 mod series;
 mod tagged;
 
+pub use alike::alike_examples;
 pub use answered::answered_examples;
 pub use batch::{Batch, Cursor, PaddingSide, collate, order, split, split_by_class};
 pub use examples::{Aim, Example, Examples, IGNORE, Settings, examples, preview};

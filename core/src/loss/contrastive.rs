@@ -55,6 +55,16 @@ pub fn cosine_similarities(a: Tensor<2>, b: Tensor<2>) -> Result<Tensor<2>> {
     Ok(normalized(a).matmul(normalized(b).transpose()))
 }
 
+/// cos(aᵢ, bᵢ) of rows that belong together, both \[N, C\]: \[N\]. A vector of zeros is like none.
+///
+/// # Errors
+/// Vectors of different numbers or widths.
+pub fn cosines_of_pairs(a: Tensor<2>, b: Tensor<2>) -> Result<Tensor<1>> {
+    check_shapes(&a, &b)?;
+    let [rows, _] = a.dims();
+    Ok((normalized(a) * normalized(b)).sum_dim(1).reshape([rows]))
+}
+
 /// Triplet loss (Schroff et al., 2015): scale · Σᵢ max(0, d(aᵢ, pᵢ) − d(aᵢ, nᵢ) + margin), all \[N, C\]. The mean is had with a
 /// scale of 1 / N.
 ///

@@ -210,11 +210,17 @@ impl Loss {
                 Task::TokenClassification,
                 Task::MultiLabel,
                 Task::Ranking,
+                Task::Embedding,
             ],
             Self::RankNet { .. } | Self::Margin { .. } | Self::ListNet | Self::Softmax => &[Task::Ranking],
             Self::InfoNce { .. } | Self::Triplet { .. } => &[Task::Embedding],
             Self::Dpo { .. } => &[Task::Preference],
         }
+    }
+
+    /// Whether it is a price for the error of a number.
+    fn is_of_numbers(&self) -> bool {
+        matches!(self, Self::Mse | Self::Mae | Self::Huber { .. } | Self::SmoothL1 { .. })
     }
 
     /// Its knobs by name.
@@ -340,8 +346,18 @@ impl WeightedSum {
                 return Err(in_this_term(Error::config(what).remedy(remedy)));
             }
             term.loss.check(task, outputs).map_err(in_this_term)?;
+            if task == Task::Embedding && term.loss.is_of_numbers() != self.is_of_numbers() {
+                let what = format!("{} compares other vectors than the terms before it", term.loss.name());
+                let remedy = "Cosines of pairs are compared with numbers (mse), or queries with documents (infonce).";
+                return Err(in_this_term(Error::config(what).remedy(remedy)));
+            }
         }
         Ok(())
+    }
+
+    /// Whether it compares numbers: of an embedding run, the cosines of pairs with how alike they are.
+    pub fn is_of_numbers(&self) -> bool {
+        self.terms.first().is_some_and(|term| term.loss.is_of_numbers())
     }
 }
 

@@ -66,6 +66,10 @@ pub fn metric_names(task: Task) -> &'static [&'static str] {
     }
 }
 
+/// The metrics of an embedding run on pairs that are alike to some degree: cosines are on no scale of their own, so their
+/// order and their course come first.
+pub const ALIKE: &[&str] = &["pearson", "spearman", "mse", "mae"];
+
 /// Whether more of a metric is better.
 pub fn direction(metric: &str) -> Direction {
     match metric {
@@ -139,7 +143,11 @@ impl Answers {
 
     /// All metrics of `task` that these answers have.
     pub fn metrics(&self, task: Task) -> Vec<Metric> {
-        let names = metric_names(task).iter();
+        let names = match self {
+            Self::Numbers { .. } if task == Task::Embedding => ALIKE,
+            _ => metric_names(task),
+        };
+        let names = names.iter();
         names
             .filter(|name| **name != "ece" || self.calibration().is_some())
             .map(|name| Metric {

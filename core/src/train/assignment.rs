@@ -4,7 +4,7 @@
 use super::evaluation::{HeldOut, collate};
 use super::loaded::Loaded;
 use super::objective::Objective;
-use super::retrieval::Corpus;
+use super::retrieval::{Corpus, cosine};
 use crate::config::{RunConfig, SMALL_MODELS, ScaleInputs};
 use crate::data::{
     self, Aim, Answer, Columns, Dataset, Example, Form, InputScaling, LabelKind, Labelled, Scaling, Shape,
@@ -12,7 +12,7 @@ use crate::data::{
 use crate::error::{Error, Result};
 use crate::finetune::{Emit, Host};
 use crate::loss::{Loss, WeightedSum, usual};
-use crate::metrics::answers::{Answers, metric_names};
+use crate::metrics::answers::{ALIKE, Answers, metric_names};
 use crate::models::head::{self, ACTIVATION, DROPOUT, HEADS, HIDDEN_SIZE, RUN_KEY};
 use crate::models::{self, Model, Problem, read};
 use crate::protocol::{Event, Stage};
@@ -213,8 +213,7 @@ impl Assignment {
         let mut notes = Vec::new();
         let task = decide(config, own, dataset, &columns, &mut notes)?;
         check_model(task, own, &loaded.model)?;
-        let mut assignment = Self::plain(config, task)?;
-        assignment.columns = columns;
+        let mut assignment = Self::plain(config, task, dataset)?;
         assignment.notes = notes;
         if task == Task::TokenClassification {
             let tagged = dataset.tagged(&assignment.columns)?;
@@ -280,7 +279,7 @@ impl Assignment {
                 let error = Error::config(format!("a model that takes numbers cannot do {task}")).field("task");
                 error.remedy("It can do classification, multi_label and regression.")
             })?;
-        let mut assignment = Self::plain(config, task)?;
+        let mut assignment = Self::plain(config, task, dataset)?;
         let kept = own.names().filter(|_| own.task() == Some(task)).and_then(|names| {
             let answer = Answer { kind, names };
             let fits = |row| labelled.targets(row, &answer).is_ok();
@@ -324,8 +323,7 @@ impl Assignment {
         let Some(task) = config.task.or_else(|| head.task()) else {
             return Self::of_run(config, loaded, dataset);
         };
-        let mut assignment = Self::plain(config, task)?;
-        assignment.columns = Columns::of(config);
+        let mut assignment = Self::plain(config, task, dataset)?;
         if loaded.model.numbers().is_some() {
             assignment.columns = head.columns(assignment.columns, dataset);
             assignment.inputs = head.inputs();
@@ -343,21 +341,27 @@ impl Assignment {
         Ok(assignment)
     }
 
-    fn plain(config: &RunConfig, task: Task) -> Result<Self> {
+    fn plain(config: &RunConfig, task: Task, dataset: &Dataset) -> Result<Self> {
+        let columns = Columns::of(config);
         let loss = match &config.loss {
             Some(text) => WeightedSum::parse(text)?,
+            // Pairs with numbers and nothing to be found say how alike they are.
+            None if task == Task::Embedding && !dataset.has_ranking() && dataset.has_labels(&columns) => {
+                usual(Task::Regression)
+            }
             None => usual(task),
         };
         loss.check(task, None)?;
+        let objective = Objective { task, loss };
         Ok(Self {
-            objective: Objective { task, loss },
+            metric: metric(config, &objective)?,
+            objective,
             answer: None,
             scaling: Scaling::default(),
             shape: None,
             inputs: InputScaling::Plain,
-            metric: metric(config, task)?,
             notes: Vec::new(),
-            columns: Columns::default(),
+            columns,
             fresh: false,
             head: Map::new(),
         })
@@ -370,7 +374,7 @@ impl Assignment {
     /// The metric that the report compares by: answers without a model have no loss.
     pub(crate) fn judged_by(&self) -> &str {
         match self.metric.as_str() {
-            "loss" => metric_names(self.task())[0],
+            "loss" => names(&self.objective)[0],
             metric => metric,
         }
     }
@@ -487,6 +491,9 @@ impl Assignment {
                 return data::tagged_examples(&tagged, names, tokenizer, cutoff, &mut progress);
             }
             Task::Ranking => return data::paired_examples(&dataset.ranked()?, tokenizer, cutoff),
+            Task::Embedding if self.objective.loss.is_of_numbers() => {
+                return data::alike_examples(&dataset.labelled(&self.columns)?, tokenizer, cutoff);
+            }
             Task::Embedding => return data::separate_examples(&dataset.ranked()?, tokenizer, cutoff),
             Task::Preference => {
                 let settings = data::Settings::new(config, dataset);
@@ -722,7 +729,7 @@ impl Assignment {
                 let mut scores = outputs.iter().map(|&score| f64::from(score));
                 Answers::Lists(lists(examples, |texts| scores.by_ref().take(texts).collect()))
             }
-            Task::Embedding => Corpus::of(examples).by_vectors(outputs, width),
+            Task::Embedding => self.of_vectors(examples, outputs, width),
             Task::Preference => {
                 let beta = self.objective.loss.terms().iter().find_map(|term| match term.loss {
                     Loss::Dpo { beta, .. } => Some(beta),
@@ -784,6 +791,25 @@ fn head_keys(config: &RunConfig, own: &OwnHead, is_kept: bool) -> Result<Map<Str
         keys.insert(DROPOUT.into(), json!(config.classifier_dropout));
     }
     Ok(keys)
+}
+
+impl Assignment {
+    /// What vectors of all texts, `width` numbers each, say: cosines of pairs, or the order of documents.
+    pub(crate) fn of_vectors(&self, examples: &[Example], vectors: &[f32], width: usize) -> Answers {
+        if !self.objective.loss.is_of_numbers() {
+            return Corpus::of(examples).by_vectors(vectors, width);
+        }
+        let truth = examples.iter().filter_map(|example| match &example.aim {
+            Aim::Row(likeness) => likeness.first().map(|&value| f64::from(value)),
+            _ => None,
+        });
+        let pairs = vectors.chunks_exact(2 * width).map(|pair| pair.split_at(width));
+        Answers::Numbers {
+            targets: 1,
+            truth: truth.collect(),
+            predicted: pairs.map(|(first, second)| cosine(first, second)).collect(),
+        }
+    }
 }
 
 fn tokenizing(done: u64, total: u64) -> Event {
@@ -903,8 +929,8 @@ fn label_kind(task: Task) -> Option<LabelKind> {
 }
 
 /// The run's metric without transformers' `eval_`, or the task's usual one.
-fn metric(config: &RunConfig, task: Task) -> Result<String> {
-    let names = metric_names(task);
+fn metric(config: &RunConfig, objective: &Objective) -> Result<String> {
+    let (task, names) = (objective.task, names(objective));
     let Some(given) = &config.metric_for_best_model else {
         return Ok(names[0].to_owned());
     };
@@ -917,6 +943,14 @@ fn metric(config: &RunConfig, task: Task) -> Result<String> {
         Some(near) => error.remedy(format!("Did you mean {near}?")),
         None => error.remedy(format!("It has loss, {}.", names.join(", "))),
     })
+}
+
+/// The metrics of the answers, the usual one first.
+fn names(objective: &Objective) -> &'static [&'static str] {
+    match objective.task {
+        Task::Embedding if objective.loss.is_of_numbers() => ALIKE,
+        task => metric_names(task),
+    }
 }
 
 /// What transformers' classes of an architecture are called.

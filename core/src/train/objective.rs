@@ -5,6 +5,7 @@
 
 use crate::data::Batch;
 use crate::error::{Error, Result};
+use crate::loss::contrastive::cosines_of_pairs;
 use crate::loss::ranking::Lists;
 use crate::loss::{Compared, Loss, Term, WeightedSum, usual};
 use crate::models::{Leaves, Model};
@@ -147,6 +148,14 @@ impl Objective {
                 of(&Compared::Scores {
                     scores: outputs.reshape([rows]),
                     lists: &Lists::new(targets.to_vec(), &lists)?,
+                })
+            }
+            Task::Embedding if self.loss.is_of_numbers() => {
+                let [first, second] = [0, 1].map(|place| texts(batch, |text| text == place));
+                let alike: Vec<f32> = first.iter().map(|&row| targets[row]).collect();
+                of(&Compared::Numbers {
+                    predicted: cosines_of_pairs(rows_of(&outputs, &first), rows_of(&outputs, &second))?,
+                    targets: &alike,
                 })
             }
             Task::Embedding => {

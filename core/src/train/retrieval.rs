@@ -104,7 +104,8 @@ impl<'a> Corpus<'a> {
     }
 }
 
-fn cosine(a: &[f32], b: &[f32]) -> f64 {
+/// cos(a, b); of a vector of zeros 0.
+pub(crate) fn cosine(a: &[f32], b: &[f32]) -> f64 {
     let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
     dot(a, b) / (dot(a, a) * dot(b, b)).sqrt().max(1e-12)
 }

@@ -14,8 +14,10 @@ use crate::models::{Model, read};
 use crate::protocol::{Baseline, Event, Stage};
 use crate::task::Task;
 
-/// Training rows that a probe learns from at most: each costs a forward pass.
+/// Training rows that a probe learns from where the run learns from fewer: each costs a forward pass.
 const PROBE_ROWS: usize = 1000;
+/// And at most: a probe on fewer rows than the run's own flatters the run, but its equation takes time and memory, too.
+const MOST_PROBE_ROWS: usize = 4000;
 /// The same of rows of numbers, which are vectors already.
 const NUMERIC_ROWS: usize = 5000;
 /// Rows through the model at once.
@@ -42,11 +44,12 @@ impl Untuned {
     }
 }
 
-/// All that the task has; none without validation rows, or where `stopped` said so on the way.
+/// All that the task has, where the run goes through `seen` rows of `train`; none without validation rows, or where `stopped`
+/// said so on the way.
 pub(crate) async fn untuned(
     model: &Model,
     assignment: &Assignment,
-    train: &[Example],
+    (train, seen): (&[Example], usize),
     held_out: &HeldOut,
     host: Host,
     stopped: &dyn Fn() -> bool,
@@ -56,10 +59,9 @@ pub(crate) async fn untuned(
         return Ok(Vec::new());
     }
     let width = assignment.answer.as_ref().map_or(1, |answer| answer.names.len());
-    let most = if assignment.shape.is_some() {
-        NUMERIC_ROWS
-    } else {
-        PROBE_ROWS
+    let most = match assignment.shape.is_some() {
+        true => NUMERIC_ROWS,
+        false => seen.clamp(PROBE_ROWS, MOST_PROBE_ROWS),
     };
     let probed = &train[..train.len().min(most)];
     let (learnt, all, asked) = (labels(probed), labels(train), labels(&held_out.examples));
@@ -180,7 +182,10 @@ pub(crate) async fn untuned(
             found.push(("BM25", Answers::Lists(answered)));
         }
         Task::Embedding => {
-            found.push(("BM25", Corpus::of(&held_out.examples).by_words()));
+            // Words rank documents; how alike two texts are is no number of theirs.
+            if !assignment.objective.loss.is_of_numbers() {
+                found.push(("BM25", Corpus::of(&held_out.examples).by_words()));
+            }
             let leaves = model.parameters.plain();
             let (mut values, mut width) = (Vec::new(), 1);
             for batch in &held_out.batches {
@@ -192,10 +197,8 @@ pub(crate) async fn untuned(
                 values.extend(read(vectors.reshape([batch.rows * width])).await?);
                 (host.yield_now)().await;
             }
-            found.push((
-                "untouched model",
-                Corpus::of(&held_out.examples).by_vectors(&values, width),
-            ));
+            let answered = assignment.of_vectors(&held_out.examples, &values, width);
+            found.push(("untouched model", answered));
         }
         Task::Preference => {
             let both = references(&held_out.examples);

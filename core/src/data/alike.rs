@@ -1,0 +1,52 @@
+//! Pairs of texts and how alike they are: rows for a bi-encoder that is to put alike texts near to each other.
+
+use super::labels::Frame;
+use super::{Aim, Answer, Example, LabelKind, Labelled};
+use crate::error::{Error, Result};
+use crate::tokenizer::Tokenizer;
+
+/// Each row as an example of two texts, each on its own, with their likeness on both.
+///
+/// # Errors
+/// Rows that are no pairs; a label that is no number from −1 to 1, between which cosines lie; a `cutoff_len` that leaves no
+/// room for text.
+pub fn alike_examples(labelled: &Labelled, tokenizer: &Tokenizer, cutoff_len: usize) -> Result<Vec<Example>> {
+    let frame = Frame::of(tokenizer)?;
+    let answer = Answer {
+        kind: LabelKind::Numbers,
+        names: labelled.names(LabelKind::Numbers)?,
+    };
+    let mut examples = Vec::with_capacity(labelled.rows.len());
+    for row in &labelled.rows {
+        let here = |error: Error| error.file(&labelled.file).row(row.number);
+        let Some(second) = &row.second else {
+            let error = Error::data("a row is one text, and likeness is between two");
+            return Err(here(error).remedy("Name two columns sentence1 and sentence2, or say which they are."));
+        };
+        let likeness = labelled.targets(row, &answer)?;
+        if let Some(outside) = likeness.iter().find(|value| !(-1.0..=1.0).contains(*value)) {
+            let error = Error::data(format!(
+                "a likeness is compared with a cosine, from -1 to 1, got {outside}"
+            ));
+            let error = here(error).remedy("Divide the column by its largest value.");
+            return Err(match labelled.labels.first() {
+                Some(column) => error.field(column),
+                None => error,
+            });
+        }
+        let read = |text: &str| {
+            let example = frame.example(tokenizer, text, None, cutoff_len).map_err(here)?;
+            Ok(Example {
+                aim: Aim::Row(likeness.clone()),
+                row: row.number,
+                ..example
+            })
+        };
+        examples.push(Example {
+            others: vec![read(second)?],
+            texts: vec![format!("{} | {second}", row.text)],
+            ..read(&row.text)?
+        });
+    }
+    Ok(examples)
+}
