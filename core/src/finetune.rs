@@ -27,10 +27,12 @@ pub use crate::train::control::{Control, Host};
 use crate::train::evaluation::{HeldOut, Scored, answer, collate};
 use crate::train::loaded::{Loaded, adapter_config, companions};
 use crate::train::optim::AdamW;
+use crate::train::outlook::preview;
 use crate::train::pace::Speed;
 use crate::train::report::{predictions, report};
 use crate::train::schedule::Schedule;
 use crate::train::step::{StepSettings, train_step};
+use crate::train::typed::answer_typed;
 use crate::train::untuned::{Untuned, untuned};
 use burn::tensor::{Device, Tensor, TensorData};
 use std::rc::Rc;
@@ -110,12 +112,12 @@ impl Session {
             Command::Preview { config } => {
                 let loaded = self.model.as_ref().ok_or_else(no_model)?;
                 let dataset = self.data.as_ref().ok_or_else(no_data)?;
-                emit(
-                    Event::Preview {
-                        examples: loaded.preview(dataset, &config)?,
-                    },
-                    None,
-                );
+                emit(preview(loaded, dataset, &config)?, None);
+                Ok(())
+            }
+            Command::Predict { config, texts } => {
+                let loaded = self.model.as_ref().ok_or_else(no_model)?;
+                emit(answer_typed(loaded, &config, &texts, self.host).await?, None);
                 Ok(())
             }
             Command::Estimate { config } => {
@@ -742,7 +744,7 @@ impl Run<'_> {
         let examples = &self.held_out.examples;
         let table = predictions(labels, answers, true, examples, self.loaded.tokenizer()?)?;
         if let Some(sink) = &self.sink {
-            sink.write("predictions.csv", &table.to_csv()?).await?;
+            sink.write("predictions.csv", table.to_csv().as_bytes()).await?;
         }
         emit(Event::Predictions(table), None);
         Ok(())

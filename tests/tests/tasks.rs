@@ -4,7 +4,7 @@
 use lorakeet_core::{
     config::{FinetuningType, RunConfig},
     error::Error,
-    protocol::{Command, DeviceChoice, EvalInfo, Event, Predictions, Report, RunInfo, Verdict},
+    protocol::{Command, DeviceChoice, EvalInfo, Event, Metric, Predictions, Report, RunInfo, Verdict},
     random::Generator,
     store::{MemoryFile, MemorySink, Source},
     task::Task,
@@ -325,7 +325,7 @@ fn pairs_of_texts_are_read_together_and_told_apart() {
         Vec::new(),
     );
     let shown = find(&desk, |event| match event {
-        Event::Preview { examples } => Some(examples[0].clone()),
+        Event::Preview { examples, .. } => Some(examples[0].clone()),
         _ => None,
     });
     let text: String = shown.tokens.iter().map(|(text, _)| text.as_str()).collect();
@@ -762,4 +762,147 @@ fn dpo_prefers_what_was_chosen_and_starts_from_the_model_itself() {
     let error = failure(&desk);
     let place = (error.file.as_deref(), error.row, error.field.as_deref());
     assert_eq!(place, (Some("rows.jsonl"), Some(2), Some("rejected")), "{error}");
+}
+
+/// What the trained model answers to texts, value by value.
+fn asked(desk: &mut Desk, config: RunConfig, texts: &[&[&str]]) -> Vec<(String, Vec<(String, f64)>)> {
+    let texts = texts
+        .iter()
+        .map(|texts| texts.iter().map(ToString::to_string).collect());
+    let command = Command::Predict {
+        config: Box::new(config),
+        texts: texts.collect(),
+    };
+    desk.ask(command, Vec::new());
+    let Some(Event::Predicted { answers, .. }) = desk.events.last() else {
+        panic!("no answer: {:?}", desk.events.last())
+    };
+    let values = |values: &[Metric]| values.iter().map(|value| (value.name.clone(), value.value)).collect();
+    answers
+        .iter()
+        .map(|one| (one.text.clone(), values(&one.values)))
+        .collect()
+}
+
+#[test]
+fn typed_texts_are_answered_as_rows_are() {
+    let of = |task| RunConfig {
+        task: Some(task),
+        // Columns of the file that was trained on are none of typed texts.
+        text_columns: vec!["text".into()],
+        ..config()
+    };
+    let mut desk = bert(classes(260));
+    desk.train(config());
+    let answers = asked(&mut desk, of(Task::Classification), &[&["acdea"], &["  "], &["afgcb"]]);
+    let best: Vec<(&str, &str)> = answers
+        .iter()
+        .map(|(text, values)| (text.as_str(), values[0].0.as_str()))
+        .collect();
+    assert_eq!(best, [("acdea", "same"), ("afgcb", "other")]);
+    for (_, values) in &answers {
+        assert!((values.iter().map(|value| value.1).sum::<f64>() - 1.0).abs() < 1e-6 && values[0].1 > 0.5);
+    }
+    desk.ask(
+        Command::Predict {
+            config: Box::new(of(Task::Classification)),
+            texts: vec![vec![" ".into()]],
+        },
+        Vec::new(),
+    );
+    assert!(failure(&desk).what.contains("no text"), "{}", failure(&desk));
+
+    let mut desk = bert(graded(160));
+    desk.train(RunConfig {
+        max_steps: 300,
+        eval_steps: 0,
+        val_size: 20.0,
+        ..config()
+    });
+    let answers = asked(&mut desk, of(Task::Ranking), &[&["acde", "bcd", "acd", "bfg"]]);
+    assert_eq!((answers.len(), answers[0].0.as_str()), (3, "acd"), "{answers:?}");
+    assert!(answers[0].1[0].1 > answers[1].1[0].1 && answers[1].1[0].1 >= answers[2].1[0].1);
+
+    let rows = pairs_of_letters(160).into_iter();
+    let data = table(
+        "text,price",
+        rows.map(|(text, same)| format!("{text},{}.5", 100 + 400 * u32::from(same))),
+    );
+    let price = RunConfig {
+        label_columns: vec!["price".into()],
+        ..config()
+    };
+    let mut desk = bert(data);
+    desk.train(price.clone());
+    let asked = asked(
+        &mut desk,
+        RunConfig {
+            task: Some(Task::Regression),
+            ..price
+        },
+        &[&["acdea"], &["afgcb"]],
+    );
+    let value = |at: usize| asked[at].1[0].1;
+    assert_eq!(asked[0].1[0].0, "price");
+    assert!(
+        value(0) > 350.0 && value(1) < 250.0,
+        "in the unit of the targets: {asked:?}"
+    );
+}
+
+#[test]
+fn a_preview_says_which_task_was_found_and_how_many_rows_each_label_has() {
+    let mut desk = bert(classes(260));
+    let preview = |desk: &mut Desk, config: RunConfig| {
+        desk.ask(
+            Command::Preview {
+                config: Box::new(config),
+            },
+            Vec::new(),
+        );
+        match desk.events.last() {
+            Some(Event::Preview {
+                examples,
+                outlook,
+                problem,
+            }) => (examples.clone(), outlook.clone(), problem.clone()),
+            other => panic!("no preview: {other:?}"),
+        }
+    };
+    let (examples, outlook, problem) = preview(&mut desk, config());
+    let outlook = outlook.expect("a run can be made");
+    assert!(problem.is_none());
+    assert_eq!(
+        (outlook.task, outlook.loss.as_str()),
+        (Task::Classification, "cross_entropy")
+    );
+    assert_eq!(outlook.metric, "accuracy");
+    assert!(outlook.notes[0].contains("a column 'label'"), "{:?}", outlook.notes);
+    assert_eq!(outlook.labels.iter().map(|(_, rows)| rows).sum::<u64>(), 260);
+    assert!(outlook.labels[0].1 >= outlook.labels[1].1);
+    let (first, same) = &pairs_of_letters(1)[0];
+    assert_eq!(examples[0].label, if *same { "same" } else { "other" });
+    assert!(
+        examples[0]
+            .tokens
+            .iter()
+            .any(|(token, _)| first.contains(token.as_str()))
+    );
+
+    // An encoder cannot be trained to continue texts: the preview says so, and still shows what there is.
+    let text = MemoryFile::source("words.txt", b"some words and more".to_vec());
+    desk.ask(
+        Command::LoadData {
+            file: "words.txt".into(),
+        },
+        vec![text],
+    );
+    let (examples, outlook, problem) = preview(&mut desk, config());
+    assert!(!examples.is_empty() && outlook.is_none());
+    assert!(
+        problem
+            .expect("a reason")
+            .what
+            .contains("does not predict the next token")
+    );
 }

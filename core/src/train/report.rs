@@ -6,7 +6,7 @@ use super::retrieval::Corpus;
 use super::untuned::Untuned;
 use crate::baseline::comparison::{Bootstrap, Comparison, Direction, Verdict};
 use crate::data::{Aim, Answer, Example};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::metrics::answers::{Answers, direction};
 use crate::protocol::{CalibrationBin, ClassRow, Predictions, Report};
 use crate::tokenizer::Tokenizer;
@@ -232,7 +232,7 @@ pub(crate) fn predictions(
 }
 
 /// The row and the text of each answer.
-fn texts(
+pub(crate) fn texts(
     answers: &Answers,
     examples: &[Example],
     corpus: Option<&Corpus>,
@@ -265,22 +265,8 @@ fn document(examples: &[Example], query: usize, place: usize, corpus: Option<&Co
     examples.get(query)?.texts.get(place + 1).cloned()
 }
 
-impl Predictions {
-    /// The table as csv, the columns' names in the first line.
-    ///
-    /// # Errors
-    /// A row with another number of fields.
-    pub fn to_csv(&self) -> Result<Vec<u8>> {
-        let broken = |error: String| Error::internal(format!("predictions.csv: {error}"));
-        let mut writer = csv::Writer::from_writer(Vec::new());
-        for row in [&self.columns].into_iter().chain(&self.rows) {
-            writer.write_record(row).map_err(|error| broken(error.to_string()))?;
-        }
-        writer.into_inner().map_err(|error| broken(error.to_string()))
-    }
-}
-
-fn number(value: f64) -> String {
+/// A number as tables have it: six decimals at most.
+pub(crate) fn number(value: f64) -> String {
     if value.is_nan() {
         return String::new();
     }
