@@ -10,35 +10,13 @@ use lorakeet_core::{
     task::Task,
     train::checkpoint::Checkpoint,
 };
-use lorakeet_tests::{desk::Desk, golden::block_on, tiny};
-use std::{fmt::Write, rc::Rc};
-
-/// Two letters of a and b around others: whether they are the same is nothing that a sum of letters tells.
-fn pairs_of_letters(rows: usize) -> Vec<(String, bool)> {
-    let mut generator = Generator::new(5, "rows");
-    let mut letter = |from: &[u8]| char::from(from[generator.below(from.len())]);
-    let rows = (0..rows).map(|_| {
-        let (first, last) = (letter(b"ab"), letter(b"ab"));
-        let middle: String = (0..3).map(|_| letter(b"cdefg")).collect();
-        (format!("{first}{middle}{last}"), first == last)
-    });
-    rows.collect()
-}
-
-/// Rows of a csv file under a header.
-fn table(header: &str, rows: impl Iterator<Item = String>) -> Source {
-    let mut text = format!("{header}\n");
-    for row in rows {
-        let _ = writeln!(text, "{row}");
-    }
-    MemoryFile::source("rows.csv", text.into_bytes())
-}
-
-fn classes(rows: usize) -> Source {
-    let name = |same| if same { "same" } else { "other" };
-    let rows = pairs_of_letters(rows).into_iter();
-    table("text,label", rows.map(|(text, same)| format!("{text},{}", name(same))))
-}
+use lorakeet_tests::{
+    desk::Desk,
+    golden::block_on,
+    rows::{classes, graded, pairs_of_letters, prices, table},
+    tiny,
+};
+use std::rc::Rc;
 
 /// 150 steps of LoRA that learn it.
 fn config() -> RunConfig {
@@ -202,21 +180,11 @@ fn an_adapter_answers_rows_without_labels() {
 
 #[test]
 fn a_regression_is_learnt_in_the_units_of_its_targets_scaled_or_not() {
-    let data = || {
-        let number = |text: &str, same: bool| {
-            500.0 + 400.0 * f64::from(u8::from(same)) + 30.5 * text.matches('c').count() as f64
-        };
-        let rows = pairs_of_letters(260).into_iter();
-        table(
-            "text,price",
-            rows.map(|(text, same)| format!("{text},{}", number(&text, same))),
-        )
-    };
     let price = RunConfig {
         label_columns: vec!["Price".into()],
         ..config()
     };
-    let mut desk = bert(data());
+    let mut desk = bert(prices(260));
     desk.train(price.clone());
     assert_eq!(started(&desk).task, Task::Regression);
     let report = report(&desk);
@@ -231,12 +199,12 @@ fn a_regression_is_learnt_in_the_units_of_its_targets_scaled_or_not() {
     let first: f64 = predictions(&desk).rows[0][1].parse().expect("the target");
     assert!(first >= 500.0, "{first}");
 
-    let mut other = reloaded(&mut desk, DeviceChoice::Cpu, tiny::bert_files(), data());
+    let mut other = reloaded(&mut desk, DeviceChoice::Cpu, tiny::bert_files(), prices(260));
     let score = |desk: &mut Desk| block_on(desk.session.evaluate(&price, &mut |_, _| ())).expect("a score");
     assert_eq!(score(&mut desk), score(&mut other));
 
     // Without scaling a head that starts at 0 is far off.
-    let mut unscaled = bert(data());
+    let mut unscaled = bert(prices(260));
     unscaled.train(RunConfig {
         scale_targets: false,
         ..price
@@ -608,22 +576,6 @@ fn an_encoder_decoder_learns_to_answer_a_text_with_another() {
         (Some("rows.csv"), Some(2)),
         "{error}"
     );
-}
-
-/// Queries of one letter with two documents: the one that begins with it belongs to it.
-fn graded(queries: usize) -> Source {
-    let mut generator = Generator::new(13, "rows");
-    let mut rows = Vec::new();
-    for query in 0..queries {
-        let mut letters =
-            |count: usize| -> String { (0..count).map(|_| char::from(b"cdefg"[generator.below(5)])).collect() };
-        let right = if query % 2 == 0 { 'a' } else { 'b' };
-        let asked = format!("{right}{}", letters(3));
-        for first in ['a', 'b'] {
-            rows.push(format!("{asked},{first}{},{}", letters(1), u8::from(first == right)));
-        }
-    }
-    table("query,document,grade", rows.into_iter())
 }
 
 #[test]
