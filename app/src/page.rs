@@ -30,7 +30,8 @@ pub fn Page() -> impl IntoView {
         })
     });
     Effect::new(move |before: Option<()>| {
-        shaping.track();
+        // Tracking alone would not have it looked at, and what nobody looks at never changes.
+        shaping.with(|_| ());
         if before.is_some() {
             lab.ask_preview();
         }

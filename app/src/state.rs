@@ -275,7 +275,8 @@ impl Lab {
         let Some(config) = self.settings.config_untracked() else {
             return;
         };
-        if loaded && free && !self.is_queued(Job::Preview) {
+        if loaded && free {
+            self.drop_waiting(Job::Preview);
             self.ask(
                 Job::Preview,
                 Command::Preview {
@@ -294,9 +295,7 @@ impl Lab {
             return;
         };
         if loaded && free {
-            // One that still waits is about settings of the past.
-            self.queue
-                .update_value(|queue| queue.retain(|request| request.job != Job::Estimate));
+            self.drop_waiting(Job::Estimate);
             self.ask(
                 Job::Estimate,
                 Command::Estimate {
@@ -387,8 +386,7 @@ impl Lab {
 
     /// Ends the text under way and drops those that wait.
     pub fn cancel_generate(self) {
-        self.queue
-            .update_value(|queue| queue.retain(|request| request.job != Job::Generate));
+        self.drop_waiting(Job::Generate);
         self.answers
             .iter()
             .for_each(|answer| answer.update(Answer::drop_unstarted));
@@ -452,9 +450,10 @@ impl Lab {
         self.ask_frame();
     }
 
-    fn is_queued(self, job: Job) -> bool {
+    /// What still waits is about settings of the past.
+    fn drop_waiting(self, job: Job) {
         self.queue
-            .with_value(|queue| queue.iter().any(|request| request.job == job))
+            .update_value(|queue| queue.retain(|request| request.job != job));
     }
 
     fn ask(self, job: Job, command: Command, files: Vec<File>) {

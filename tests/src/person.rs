@@ -87,7 +87,7 @@ impl Page {
         ensure!(
             self.phase().await? == "done",
             "the run failed: {}\n{}",
-            self.text("status").await?,
+            self.text("error").await?,
             self.console()
         );
         Ok(())

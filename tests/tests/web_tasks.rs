@@ -47,6 +47,20 @@ impl Drop for Files {
     }
 }
 
+/// A page with a lesson's files in it. They stay on the disk as long: a run reads the model again for its head.
+struct Taught {
+    page: Page,
+    _files: [Files; 2],
+}
+
+impl std::ops::Deref for Taught {
+    type Target = Page;
+
+    fn deref(&self) -> &Page {
+        &self.page
+    }
+}
+
 /// A task's model and data.
 #[derive(Clone, Copy)]
 struct Lesson {
@@ -71,7 +85,7 @@ const KNOBS: [(&str, &str); 9] = [
 
 impl Lesson {
     /// The page with the lesson's files in it and its knobs set.
-    async fn open(&self, options: &Options) -> Result<Page> {
+    async fn open(&self, options: &Options) -> Result<Taught> {
         let model = Files::of(&format!("{}-model", self.name), (self.model)()).await?;
         let data = Files::of(&format!("{}-data", self.name), vec![(self.data)()]).await?;
         let page = Page::open(options).await?;
@@ -101,7 +115,10 @@ impl Lesson {
                     && document.querySelector('[data-testid=\"preview\"] .example') \
                     && document.querySelector('[data-testid=\"task-plan\"]').textContent";
         page.wait_until("the task is found", REACTION, plan).await?;
-        Ok(page)
+        Ok(Taught {
+            page,
+            _files: [model, data],
+        })
     }
 
     /// The same run natively on the CPU, by the page's run file.
@@ -304,6 +321,14 @@ async fn an_encoder_learns_classes_on_webgpu_and_the_report_is_that_of_a_native_
     );
     let shown = page.content("[data-testid=\"predictions\"] tbody tr").await?;
     ensure!(shown.contains(&rows[0][5]), "{shown}");
+    page.press("predictions-next").await?;
+    let status = page.content("[data-testid=\"predictions\"] [role=\"status\"]").await?;
+    let shown = page.content("[data-testid=\"predictions\"] tbody tr").await?;
+    ensure!(
+        status == "21–40 of 60" && shown.contains(&rows[20][5]),
+        "{status}: {shown}"
+    );
+    ensure!(page.content("[data-testid=\"predictions-next\"]").await? == "Next");
     for part in ["calibration", "classes", "courses"] {
         page.element(part).await?;
     }
@@ -325,7 +350,7 @@ async fn an_encoder_learns_classes_on_webgpu_and_the_report_is_that_of_a_native_
     ensure!(config["id2label"] == json!({ "0": "other", "1": "same" }), "{config}");
     ensure!(files.iter().any(|(name, _)| name == "adapter_model.safetensors"));
     page.no_panic()?;
-    page.close().await
+    page.page.close().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -380,7 +405,7 @@ async fn a_regression_is_chosen_by_hand_and_its_errors_are_in_the_unit_of_its_ta
     ensure!(sentence.contains("置信区间") && sentence.contains("r2"), "{sentence}");
     page.screenshots("prices-chinese-1440").await?;
     page.no_panic()?;
-    page.close().await
+    page.page.close().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -412,7 +437,7 @@ async fn a_ranking_on_a_narrow_page_sorts_documents_for_a_query() -> Result<()> 
     fits(&page, 400).await?;
     page.screenshots("graded-400").await?;
     page.no_panic()?;
-    page.close().await
+    page.page.close().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -454,5 +479,5 @@ async fn a_generation_continues_texts_and_has_the_losses_of_a_native_run() -> Re
     ensure!(!after.is_empty() && before != after, "{before:?} {after:?}");
     page.element("prompt").await?;
     page.no_panic()?;
-    page.close().await
+    page.page.close().await
 }

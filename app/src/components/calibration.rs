@@ -45,7 +45,7 @@ pub fn Calibration(
             <details class="fold">
                 <summary>{lab.text(|w| w.tasks.as_table)}</summary>
                 <table>
-                    <thead><tr>{[0, 1, 2].map(|place| view! { <th scope="col">{column(place)}</th> })}</tr></thead>
+                    <thead><tr>{[0, 1, 2].map(|place| view! { <th scope="col" class:number-cell={place > 0}>{column(place)}</th> })}</tr></thead>
                     <tbody>{rows}</tbody>
                 </table>
             </details>

@@ -22,7 +22,7 @@ pub fn Classes(
             </tr>
         }
     };
-    let head = (0..5).map(|place| view! { <th scope="col">{move || lab.words().tasks.class_columns[place]}</th> });
+    let head = (0..5).map(|place| view! { <th scope="col" class:number-cell={place > 0}>{move || lab.words().tasks.class_columns[place]}</th> });
     let head = head.collect_view();
     view! {
         <div class="table-scroll" role="region" tabindex="0" aria-label=lab.text(|w| w.tasks.classes) data-testid="classes">

@@ -36,6 +36,7 @@ pub fn PredictionTable() -> impl IntoView {
         shown.into_iter().map(row).collect_view()
     };
     let shown = move || (lab.words().tasks.rows_shown)(first.get() + 1, (first.get() + ROWS).min(all.get()), all.get());
+    let at_end = move || first.get() + ROWS >= all.get();
     let download = move |_| table.with_untracked(|table| download::save(FILE, table.to_csv().as_bytes(), "text/csv"));
     view! {
         <Show when=move || { all.get() > 0 }>
@@ -57,7 +58,7 @@ pub fn PredictionTable() -> impl IntoView {
                             on:click=move |_| first.update(|first| *first = first.saturating_sub(ROWS))>{lab.text(|w| w.tasks.earlier)}</button>
                         <span class="hint" role="status">{shown}</span>
                         <button type="button" class="quiet" data-testid="predictions-next"
-                            prop:disabled=move || first.get() + ROWS >= all.get()
+                            prop:disabled=at_end
                             on:click=move |_| first.update(|first| *first += ROWS)>{lab.text(|w| w.tasks.later)}</button>
                     </Show>
                 </p>

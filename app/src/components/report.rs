@@ -38,8 +38,7 @@ fn Shown(
     report: Report,
 ) -> impl IntoView {
     let lab = expect_context::<Lab>();
-    let verdict = report.verdict;
-    let kind = match verdict {
+    let kind = match report.verdict {
         Some(Verdict::Better) => "better",
         Some(Verdict::Worse) => "worse",
         _ => "open",
@@ -62,7 +61,6 @@ fn Shown(
         <section class="result" data-testid="report">
             <h3>{lab.text(|w| w.tasks.report)}</h3>
             <p class="verdict" data-verdict=kind data-testid="report-sentence">
-                {verdict.map(|verdict| view! { <b>{move || (lab.words().tasks.verdict)(verdict)} ". "</b> })}
                 {sentence}
             </p>
             <Scores caption=Signal::derive(lab.text(|w| w.tasks.metrics)) ways=scores judged=Signal::stored(judged)/>

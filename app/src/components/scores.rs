@@ -36,7 +36,7 @@ pub fn Scores(
     let head = move || {
         let column = |name: String| {
             let judged = is_judged(&name);
-            view! { <th scope="col" class:judged=judged><code>{name}</code></th> }
+            view! { <th scope="col" class="number-cell" class:judged=judged><code>{name}</code></th> }
         };
         names.get().into_iter().map(column).collect_view()
     };

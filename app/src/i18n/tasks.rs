@@ -68,8 +68,6 @@ pub struct TaskWords {
 
     /// Heading of the report.
     pub report: &'static str,
-    /// A verdict in short.
-    pub verdict: fn(Verdict) -> &'static str,
     /// The report in a sentence or two.
     pub sentence: fn(&Report) -> String,
     /// Heading of the metrics.
@@ -196,16 +194,17 @@ pub static ENGLISH: TaskWords = TaskWords {
     preview_legend: "The model reads all of this and gives the answer beside it.",
 
     baselines: "To beat: what can be had without training",
-    baselines_hint: "On the rows held out. A tuned model that does not beat these is not worth its training.",
+    baselines_hint: "On the rows held out. Nearest mean and linear probe look at the untouched model's vectors. A tuned model \
+        that does not beat these is not worth its training.",
     baselines_waiting: "The scores to beat appear here before the first step.",
     baseline_name: |name| {
         match name {
-            "majority class" => "always the most frequent class",
-            "nearest centroid" => "nearest mean of the untouched model's vectors",
-            "linear probe" => "linear probe on the untouched model's vectors",
-            "usual labels" => "always the usual labels",
-            "mean of the training rows" => "always the mean",
-            "BM25" => "shared words (BM25)",
+            "majority class" => "most frequent class",
+            "nearest centroid" => "nearest mean",
+            "linear probe" => "linear probe",
+            "usual labels" => "usual labels",
+            "mean of the training rows" => "mean",
+            "BM25" => "shared words, BM25",
             name => name,
         }
         .to_owned()
@@ -217,11 +216,6 @@ pub static ENGLISH: TaskWords = TaskWords {
     course: |name, first, last| format!("{name} went from {first} to {last}."),
 
     report: "What the training bought",
-    verdict: |verdict| match verdict {
-        Verdict::Better => "Better",
-        Verdict::NotDistinguishable => "Not to be told from chance",
-        Verdict::Worse => "Worse",
-    },
     sentence: |report| report.sentence.clone(),
     metrics: "Metrics on the rows held out",
     classes: "Class by class",
@@ -319,16 +313,16 @@ pub static CHINESE: TaskWords = TaskWords {
     preview_legend: "模型读完全部内容，再给出旁边的答案。",
 
     baselines: "要超过的成绩：不训练也能得到的",
-    baselines_hint: "在留出的数据上计算。微调后的模型若不能超过它们，就不值得训练。",
+    baselines_hint: "在留出的数据上计算；最近类中心与线性探针使用原模型的向量。微调后的模型若不能超过它们，就不值得训练。",
     baselines_waiting: "训练开始之前，这里会显示要超过的成绩。",
     baseline_name: |name| {
         match name {
-            "majority class" => "总选最常见的类别",
-            "nearest centroid" => "原模型向量的最近类中心",
-            "linear probe" => "原模型向量上的线性探针",
-            "usual labels" => "总给常见的标签",
-            "mean of the training rows" => "总给平均值",
-            "BM25" => "共有词语（BM25）",
+            "majority class" => "最常见的类别",
+            "nearest centroid" => "最近类中心",
+            "linear probe" => "线性探针",
+            "usual labels" => "常见的标签",
+            "mean of the training rows" => "平均值",
+            "BM25" => "共有词语 BM25",
             "untouched model" => "原模型",
             "untouched model's likelihood" => "原模型的似然",
             name => name,
@@ -342,11 +336,6 @@ pub static CHINESE: TaskWords = TaskWords {
     course: |name, first, last| format!("{name} 从 {first} 变为 {last}。"),
 
     report: "训练带来了什么",
-    verdict: |verdict| match verdict {
-        Verdict::Better => "更好",
-        Verdict::NotDistinguishable => "与偶然无法区分",
-        Verdict::Worse => "更差",
-    },
     sentence: chinese_sentence,
     metrics: "留出数据上的指标",
     classes: "逐类成绩",
