@@ -375,9 +375,7 @@ impl Lab {
 
     /// Has texts answered as the run was trained to.
     pub fn predict(self, texts: Vec<Vec<String>>) {
-        let Some(mut config) = self.settings.config_untracked() else {
-            return;
-        };
+        let mut config = self.settings.config_untracked().unwrap_or_default();
         config.task = Some(untrack(|| self.task()));
         self.outcome.answers.set(Vec::new());
         let config = Box::new(config);

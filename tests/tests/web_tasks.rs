@@ -431,11 +431,11 @@ async fn a_ranking_on_a_narrow_page_sorts_documents_for_a_query() -> Result<()> 
         "{shown} on the page, {ndcg} in the file"
     );
 
+    page.screenshots("graded-400").await?;
     let answers = ask(&page, "acde", "bcd\nacd\nbfg\n").await?;
     ensure!(answers.len() == 3 && answers[0].0 == "acd", "{answers:?}");
     ensure!(answers.windows(2).all(|pair| pair[0].1 >= pair[1].1), "{answers:?}");
     fits(&page, 400).await?;
-    page.screenshots("graded-400").await?;
     page.no_panic()?;
     page.page.close().await
 }

@@ -265,11 +265,23 @@ fn document(examples: &[Example], query: usize, place: usize, corpus: Option<&Co
     examples.get(query)?.texts.get(place + 1).cloned()
 }
 
-/// A number as tables have it: six decimals at most.
+/// A number as tables have it: six decimals at most, and no more digits than the model's numbers have.
 pub(crate) fn number(value: f64) -> String {
     if value.is_nan() {
         return String::new();
     }
-    let text = format!("{value:.6}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    // Adding 0 takes the sign from -0.
+    let rounded = ((value * 1e6).round() / 1e6 + 0.0) as f32;
+    rounded.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_without_the_noise_of_their_last_bits() {
+        let written = [991.500011, 500.0, 0.30000001192, 1e-9, -1e-9, 917.008919, f64::NAN].map(number);
+        assert_eq!(written, ["991.5", "500", "0.3", "0", "0", "917.0089", ""]);
+    }
 }
