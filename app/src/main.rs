@@ -9,6 +9,7 @@ mod format;
 mod i18n;
 mod page;
 mod playground;
+mod report;
 mod run;
 mod settings;
 mod state;

@@ -5,12 +5,14 @@ use crate::components::header::Header;
 use crate::components::home::Home;
 use crate::components::model::Model;
 use crate::components::settings::Settings;
+use crate::components::task::TaskChoice;
 use crate::components::train::Train;
 use crate::components::try_it::TryIt;
+use crate::settings::shapes_examples;
 use crate::state::Lab;
 use crate::theme;
 use leptos::prelude::*;
-use lorakeet_core::config::{Group, KNOBS};
+use lorakeet_core::config::KNOBS;
 
 /// The page.
 #[component]
@@ -23,12 +25,13 @@ pub fn Page() -> impl IntoView {
     // Whatever shapes the examples shapes their preview, too.
     let shaping = Memo::new(move |_| {
         lab.settings.with(|config| {
-            let knobs = KNOBS.iter().filter(|knob| knob.group == Group::Data);
+            let knobs = KNOBS.iter().filter(|knob| shapes_examples(knob));
             knobs.map(|knob| config.get(knob.name)).collect::<Vec<_>>()
         })
     });
     Effect::new(move |before: Option<()>| {
-        shaping.track();
+        // Tracking alone would not have it looked at, and what nobody looks at never changes.
+        shaping.with(|_| ());
         if before.is_some() {
             lab.ask_preview();
         }
@@ -43,6 +46,7 @@ pub fn Page() -> impl IntoView {
     view! {
         <Header/>
         <main class="steps">
+            <TaskChoice/>
             <Model/>
             <Data/>
             <Settings/>

@@ -20,6 +20,20 @@ const NOT_SHOWN: [&str; 9] = [
     "resume_from_checkpoint",
 ];
 
+/// The knob of the task.
+const TASK: &str = "task";
+
+/// Knobs that stand with the choice of the task.
+const OF_TASK: [&str; 7] = [
+    "text_columns",
+    "label_columns",
+    "loss",
+    "metric_for_best_model",
+    "load_best_model_at_end",
+    "scale_targets",
+    "problem_type",
+];
+
 /// A field that cannot be used: its text, and why.
 type Refused = BTreeMap<&'static str, (String, Error)>;
 
@@ -145,9 +159,27 @@ pub fn essential() -> impl Iterator<Item = &'static Knob> {
     shown().filter(|knob| knob.essential)
 }
 
+/// Those that the task decides about; the task itself is chosen in words.
+pub fn of_task() -> impl Iterator<Item = &'static Knob> {
+    OF_TASK
+        .iter()
+        .filter_map(|name| shown().find(|knob| knob.name == *name))
+}
+
 /// The others, of one group.
 pub fn others(group: Group) -> impl Iterator<Item = &'static Knob> {
-    shown().filter(move |knob| !knob.essential && knob.group == group)
+    let of_task = |knob: &Knob| knob.name == TASK || OF_TASK.contains(&knob.name);
+    shown().filter(move |knob| !knob.essential && !of_task(knob) && knob.group == group)
+}
+
+/// The knob of the task.
+pub fn task() -> Option<&'static Knob> {
+    KNOBS.iter().find(|knob| knob.name == TASK)
+}
+
+/// Whether a knob has a say in the examples and in what is to be done with them.
+pub fn shapes_examples(knob: &Knob) -> bool {
+    knob.group == Group::Data || OF_TASK.contains(&knob.name)
 }
 
 fn shown() -> impl Iterator<Item = &'static Knob> {
@@ -196,6 +228,22 @@ mod tests {
             }
             config.validate().unwrap_or_else(|error| panic!("{error}"));
         }
+    }
+
+    #[test]
+    fn every_knob_is_in_one_place_of_the_page() {
+        let groups: std::collections::BTreeSet<Group> = KNOBS.iter().map(|knob| knob.group).collect();
+        let elsewhere = groups.into_iter().flat_map(others);
+        let mut placed: Vec<&str> = essential()
+            .chain(of_task())
+            .chain(task())
+            .chain(elsewhere)
+            .map(|knob| knob.name)
+            .collect();
+        placed.sort_unstable();
+        let mut all: Vec<&str> = shown().map(|knob| knob.name).collect();
+        all.sort_unstable();
+        assert_eq!(placed, all);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::bundled::{self, DataSet};
 use crate::client::{Client, Incoming};
 use crate::i18n::{Language, Words};
 use crate::playground::Answer;
+use crate::report::{Outcome, writes};
 use crate::run::{Phase, Run, Sample};
 use crate::settings::Settings;
 use crate::theme::Theme;
@@ -17,6 +18,7 @@ use lorakeet_core::error::Kind;
 use lorakeet_core::protocol::{
     Command, DataInfo, DeviceChoice, DeviceInfo, Event, MemoryEstimate, ModelInfo, PreviewExample, Stage,
 };
+use lorakeet_core::task::Task;
 use std::collections::VecDeque;
 use web_sys::File;
 
@@ -39,19 +41,21 @@ pub enum Engine {
 pub enum Job {
     /// The engine and its device.
     Open,
-    /// Step 1.
-    Model,
     /// Step 2.
+    Model,
+    /// Step 3.
     Data,
-    /// Examples of step 2.
+    /// Examples of step 3.
     Preview,
-    /// Memory in step 3.
+    /// Memory in step 4.
     Estimate,
-    /// Step 4.
-    Train,
     /// Step 5.
+    Train,
+    /// Texts of step 6.
     Generate,
-    /// Step 6.
+    /// Labels, numbers and scores of step 6.
+    Predict,
+    /// Step 7.
     Export,
 }
 
@@ -137,6 +141,8 @@ pub struct Lab {
     pub exports: RwSignal<Vec<Export>>,
     /// The playground's answers: base, tuned.
     pub answers: [RwSignal<Answer>; 2],
+    /// What belongs to the run's task.
+    pub outcome: Outcome,
     next_id: StoredValue<u32>,
     queue: StoredValue<VecDeque<Request>, LocalStorage>,
     client: StoredValue<Option<Client>, LocalStorage>,
@@ -170,6 +176,7 @@ impl Lab {
             has_adapter: RwSignal::new(false),
             exports: RwSignal::new(Vec::new()),
             answers: [RwSignal::new(Answer::default()), RwSignal::new(Answer::default())],
+            outcome: Outcome::new(),
             next_id: StoredValue::new(0),
             queue: StoredValue::new_local(VecDeque::new()),
             client: StoredValue::new_local(None),
@@ -190,6 +197,22 @@ impl Lab {
         move || pick(self.words())
     }
 
+    /// What the model learns: in the run under way or over, else in the next.
+    pub fn task(self) -> Task {
+        let chosen = || self.settings.with(|config| config.task);
+        let found = || {
+            self.outcome
+                .outlook
+                .with(|outlook| outlook.as_ref().map(|outlook| outlook.task))
+        };
+        self.outcome
+            .task
+            .get()
+            .or_else(chosen)
+            .or_else(found)
+            .unwrap_or_default()
+    }
+
     /// Starts the engine, or starts it anew: the device, the model and the data follow by themselves.
     pub fn start_engine(self) {
         self.client.set_value(None);
@@ -202,6 +225,7 @@ impl Lab {
         self.model.set(None);
         self.estimate.set(None);
         self.data.set(None);
+        self.outcome.forget_outlook();
         self.forget_run();
         match Client::start(move |incoming| self.receive(incoming)) {
             Ok(client) => self.client.set_value(Some(client)),
@@ -223,7 +247,7 @@ impl Lab {
         }
         self.model.set(None);
         self.estimate.set(None);
-        self.preview.set(Vec::new());
+        self.forget_preview();
         self.clear_error(&[Job::Model, Job::Train]);
         self.forget_run();
         self.load_model();
@@ -239,7 +263,7 @@ impl Lab {
             return self.start_engine();
         }
         self.data.set(None);
-        self.preview.set(Vec::new());
+        self.forget_preview();
         self.clear_error(&[Job::Data, Job::Preview, Job::Train]);
         self.load_data();
     }
@@ -251,7 +275,8 @@ impl Lab {
         let Some(config) = self.settings.config_untracked() else {
             return;
         };
-        if loaded && free && !self.is_queued(Job::Preview) {
+        if loaded && free {
+            self.drop_waiting(Job::Preview);
             self.ask(
                 Job::Preview,
                 Command::Preview {
@@ -270,9 +295,7 @@ impl Lab {
             return;
         };
         if loaded && free {
-            // One that still waits is about settings of the past.
-            self.queue
-                .update_value(|queue| queue.retain(|request| request.job != Job::Estimate));
+            self.drop_waiting(Job::Estimate);
             self.ask(
                 Job::Estimate,
                 Command::Estimate {
@@ -303,7 +326,8 @@ impl Lab {
         self.notes.set(Vec::new());
         self.phase.set(Phase::Starting);
         let prompt = self.sample_prompt.get_untracked();
-        let sample_prompt = (!prompt.trim().is_empty()).then_some(prompt);
+        let reads = !prompt.trim().is_empty() && writes(untrack(|| self.task()));
+        let sample_prompt = reads.then_some(prompt);
         self.ask(
             Job::Train,
             Command::Train {
@@ -349,10 +373,18 @@ impl Lab {
         self.ask(Job::Generate, command, Vec::new());
     }
 
+    /// Has texts answered as the run was trained to.
+    pub fn predict(self, texts: Vec<Vec<String>>) {
+        let mut config = self.settings.config_untracked().unwrap_or_default();
+        config.task = Some(untrack(|| self.task()));
+        self.outcome.answers.set(Vec::new());
+        let config = Box::new(config);
+        self.ask(Job::Predict, Command::Predict { config, texts }, Vec::new());
+    }
+
     /// Ends the text under way and drops those that wait.
     pub fn cancel_generate(self) {
-        self.queue
-            .update_value(|queue| queue.retain(|request| request.job != Job::Generate));
+        self.drop_waiting(Job::Generate);
         self.answers
             .iter()
             .for_each(|answer| answer.update(Answer::drop_unstarted));
@@ -401,8 +433,14 @@ impl Lab {
         self.ask(Job::Data, Command::LoadData { file }, beside);
     }
 
+    fn forget_preview(self) {
+        self.preview.set(Vec::new());
+        self.outcome.forget_outlook();
+    }
+
     fn forget_run(self) {
         self.phase.set(Phase::Idle);
+        self.outcome.forget_run();
         self.run.set_value(Run::default());
         self.has_adapter.set(false);
         self.exports.set(Vec::new());
@@ -410,9 +448,10 @@ impl Lab {
         self.ask_frame();
     }
 
-    fn is_queued(self, job: Job) -> bool {
+    /// What still waits is about settings of the past.
+    fn drop_waiting(self, job: Job) {
         self.queue
-            .with_value(|queue| queue.iter().any(|request| request.job == job))
+            .update_value(|queue| queue.retain(|request| request.job != job));
     }
 
     fn ask(self, job: Job, command: Command, files: Vec<File>) {
@@ -457,6 +496,7 @@ impl Lab {
                 self.estimate.set(None);
                 return self.finish(job);
             }
+            Job::Preview => self.forget_preview(),
             // Without a device nothing that waits can succeed, and this error is the one to show.
             Job::Open => self.queue.update_value(VecDeque::clear),
             _ => {}
@@ -539,8 +579,14 @@ impl Lab {
                 self.finish(Job::Data);
                 self.ask_preview();
             }
-            Event::Preview { examples } => {
+            Event::Preview {
+                examples,
+                outlook,
+                problem,
+            } => {
                 self.preview.set(examples);
+                self.outcome.outlook.set(outlook);
+                self.outcome.problem.set(problem);
                 self.finish(Job::Preview);
             }
             Event::Estimate {
@@ -551,6 +597,7 @@ impl Lab {
                 self.finish(Job::Estimate);
             }
             Event::Started(info) => {
+                self.outcome.task.set(Some(info.task));
                 self.run.update_value(|run| {
                     run.curves.max_steps = info.max_steps;
                     run.info = Some(info);
@@ -577,8 +624,13 @@ impl Lab {
             }
             Event::Paused { step } => self.phase.set(Phase::Paused(step)),
             Event::Resumed => self.phase.set(Phase::Running),
-            // The page offers generation; these come of the other tasks.
-            Event::Baseline { .. } | Event::Report(_) | Event::Predictions(_) => {}
+            Event::Baseline { scores } => self.outcome.baselines.set(scores),
+            Event::Report(report) => self.outcome.report.set(Some(*report)),
+            Event::Predictions(table) => self.outcome.predictions.set(table),
+            Event::Predicted { answers, .. } => {
+                self.outcome.answers.set(answers);
+                self.finish(Job::Predict);
+            }
             Event::Checkpoint { .. } => {}
             Event::Done(summary) => {
                 self.has_adapter.set(summary.steps > 0);

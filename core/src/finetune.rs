@@ -28,10 +28,12 @@ pub use crate::train::control::{Control, Host};
 use crate::train::evaluation::{HeldOut, Scored, answer, collate};
 use crate::train::loaded::{Loaded, adapter_config, companions};
 use crate::train::optim::AdamW;
+use crate::train::outlook::preview;
 use crate::train::pace::Speed;
 use crate::train::report::{baseline_of_texts, predictions, report, report_of_texts};
 use crate::train::schedule::Schedule;
 use crate::train::step::{StepSettings, train_step};
+use crate::train::typed::answer_typed;
 use crate::train::untuned::{Untuned, untuned};
 use burn::tensor::{Device, Tensor, TensorData};
 use serde_json::json;
@@ -113,12 +115,12 @@ impl Session {
                 self.suit_model(&config, emit).await?;
                 let loaded = self.model.as_ref().ok_or_else(no_model)?;
                 let dataset = self.data.as_ref().ok_or_else(no_data)?;
-                emit(
-                    Event::Preview {
-                        examples: loaded.preview(dataset, &config)?,
-                    },
-                    None,
-                );
+                emit(preview(loaded, dataset, &config)?, None);
+                Ok(())
+            }
+            Command::Predict { config, texts } => {
+                let loaded = self.model.as_ref().ok_or_else(no_model)?;
+                emit(answer_typed(loaded, &config, &texts, self.host).await?, None);
                 Ok(())
             }
             Command::Estimate { config } => {
@@ -819,7 +821,7 @@ impl Run<'_> {
         let examples = &self.held_out.examples;
         let table = predictions(labels, answers, true, examples, self.loaded.files.tokenizer.as_ref())?;
         if let Some(sink) = &self.sink {
-            sink.write("predictions.csv", &table.to_csv()?).await?;
+            sink.write("predictions.csv", table.to_csv().as_bytes()).await?;
         }
         emit(Event::Predictions(table), None);
         Ok(())

@@ -45,6 +45,14 @@ pub enum Command {
         /// Every knob.
         config: Box<RunConfig>,
     },
+    /// Answer texts with the loaded model's head, as a run trained it: answered by [`Event::Predicted`].
+    Predict {
+        /// Every knob; `task` says which answers are wanted.
+        config: Box<RunConfig>,
+        /// Each text alone, or with the one that it is read together with. Of rankings and embeddings: the query first, then
+        /// its documents.
+        texts: Vec<Vec<String>>,
+    },
     /// Start a run on the loaded model and data.
     Train {
         /// Every knob.
@@ -71,7 +79,7 @@ pub enum Command {
     },
     /// Stop generating.
     CancelGenerate,
-    /// Hand over the adapter as PEFT's two files: answered by [`Event::File`]s.
+    /// Hand over the adapter as PEFT's two files: answered by [`Event::File`]s, the weights last.
     ExportAdapter,
 }
 
@@ -166,6 +174,12 @@ pub enum Event {
     Preview {
         /// One entry an example.
         examples: Vec<PreviewExample>,
+        /// What a run would do with them.
+        #[serde(default)]
+        outlook: Option<Outlook>,
+        /// Why there can be no run on this model and this data.
+        #[serde(default)]
+        problem: Option<Error>,
     },
     /// What a run would take.
     Estimate {
@@ -212,6 +226,13 @@ pub enum Event {
     Report(Box<Report>),
     /// Row by row what the model answers, the worst errors first.
     Predictions(Predictions),
+    /// What the model answers to texts that were given to it.
+    Predicted {
+        /// What kind of answers these are.
+        task: Task,
+        /// One entry a text, or of token classification a token; of rankings and embeddings a document, the best first.
+        answers: Vec<Answered>,
+    },
     /// The run is over.
     Done(RunSummary),
     /// A piece of a generated text.
@@ -385,6 +406,24 @@ pub struct PreviewExample {
     pub tokens: Vec<(String, bool)>,
     /// Whether the row was cut at cutoff_len.
     pub truncated: bool,
+    /// What is to be answered to the row; empty where the tokens themselves are learnt.
+    #[serde(default)]
+    pub label: String,
+}
+
+/// What a run on the loaded model and data would do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outlook {
+    /// What is learnt.
+    pub task: Task,
+    /// What is made small, as a run file writes it.
+    pub loss: String,
+    /// The metric by which the run is judged.
+    pub metric: String,
+    /// What was decided without being asked for, and why.
+    pub notes: Vec<String>,
+    /// Rows of each label, the most frequent first; of words with classes, words.
+    pub labels: Vec<(String, u64)>,
 }
 
 /// A run that starts.
@@ -539,6 +578,15 @@ pub struct CalibrationBin {
     pub accuracy: f64,
 }
 
+/// What the model answers to a text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Answered {
+    /// The text.
+    pub text: String,
+    /// Probabilities of labels, the largest first; numbers by their targets' names; or the score of a document.
+    pub values: Vec<Metric>,
+}
+
 /// A table of answers, the worst errors first.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Predictions {
@@ -546,6 +594,18 @@ pub struct Predictions {
     pub columns: Vec<String>,
     /// A field for each column.
     pub rows: Vec<Vec<String>>,
+}
+
+impl Predictions {
+    /// The table as csv (RFC 4180, lines ended by a line feed), the columns' names in the first line.
+    pub fn to_csv(&self) -> String {
+        let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
+        for row in [&self.columns].into_iter().chain(&self.rows) {
+            // A writer to memory refuses nothing but rows of other lengths, which a flexible one takes.
+            drop(writer.write_record(row));
+        }
+        String::from_utf8(writer.into_inner().unwrap_or_default()).unwrap_or_default()
+    }
 }
 
 /// Two scores of the same rows, and the interval of their difference.

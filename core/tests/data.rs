@@ -174,7 +174,11 @@ fn unknown_columns_of_a_table_are_taken_as_pairs_with_a_note() {
             .iter()
             .any(|note| note.contains("'Frage'") && note.contains("'Antwort'"))
     );
-    assert!(data.notes.iter().any(|note| note.contains("Not used: Quelle")));
+    assert!(
+        data.notes
+            .iter()
+            .any(|note| note.contains("Not used of texts to continue: Quelle"))
+    );
     let error = refusal("a.jsonl", br#"{"frage": "q", "antwort": "a"}"#);
     assert!(error.what.contains("frage, antwort"));
 }

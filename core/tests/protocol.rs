@@ -2,8 +2,9 @@
 
 use lorakeet_core::Error;
 use lorakeet_core::protocol::{
-    Baseline, CalibrationBin, ClassRow, Comparison, DataInfo, DeviceInfo, DeviceKind, EvalInfo, Event, MemoryEstimate,
-    Metric, ModelInfo, Predictions, PreviewExample, Report, RunInfo, RunSummary, Stage, StepInfo, Verdict,
+    Answered, Baseline, CalibrationBin, ClassRow, Comparison, DataInfo, DeviceInfo, DeviceKind, EvalInfo, Event,
+    MemoryEstimate, Metric, ModelInfo, Outlook, Predictions, PreviewExample, Report, RunInfo, RunSummary, Stage,
+    StepInfo, Verdict,
 };
 use lorakeet_core::task::Task;
 use std::collections::BTreeSet;
@@ -54,7 +55,16 @@ fn events(number: f64) -> Vec<Event> {
             examples: vec![PreviewExample {
                 tokens: vec![(text(), true)],
                 truncated: false,
+                label: text(),
             }],
+            outlook: Some(Outlook {
+                task: Task::Classification,
+                loss: text(),
+                metric: text(),
+                notes: vec![text()],
+                labels: vec![(text(), 3)],
+            }),
+            problem: Some(Error::data("is wrong")),
         },
         Event::Estimate {
             memory: MemoryEstimate {
@@ -122,6 +132,13 @@ fn events(number: f64) -> Vec<Event> {
             columns: vec![text()],
             rows: vec![vec![text()]],
         }),
+        Event::Predicted {
+            task: Task::Ranking,
+            answers: vec![Answered {
+                text: text(),
+                values: vec![metric()],
+            }],
+        },
         Event::Step(StepInfo {
             step: 1,
             epoch: number,
@@ -195,6 +212,7 @@ fn kind(event: &Event) -> u32 {
         Event::Baseline { .. } => 20,
         Event::Report(_) => 21,
         Event::Predictions(_) => 22,
+        Event::Predicted { .. } => 23,
     }
 }
 
@@ -202,7 +220,7 @@ fn kind(event: &Event) -> u32 {
 fn every_event_comes_through_json_as_it_went_in_whatever_its_numbers() {
     for number in [0.0, -0.0, 3.0, 2.345e-4, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let events = events(number);
-        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 23);
+        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 24);
         for event in events {
             let written = serde_json::to_string(&event).expect("it is written");
             let read: Event = serde_json::from_str(&written).unwrap_or_else(|error| panic!("{written}: {error}"));
@@ -244,4 +262,19 @@ fn a_summary_of_a_run_without_validation_reads_with_and_without_the_keys() {
         assert_eq!((summary.eval_loss_before, summary.eval_loss_after), (None, None));
         assert_eq!(summary.seconds, 1.0, "a whole number is a number");
     }
+}
+
+#[test]
+fn fields_of_a_table_are_quoted_where_csv_asks_for_it() {
+    let fields = |fields: [&str; 2]| fields.map(String::from).to_vec();
+    let table = Predictions {
+        columns: fields(["row", "text"]),
+        rows: vec![
+            fields(["1", "plain"]),
+            fields(["2", "a, \"b\"\nand c"]),
+            fields(["", "狗, 猫"]),
+        ],
+    };
+    let expected = "row,text\n1,plain\n2,\"a, \"\"b\"\"\nand c\"\n,\"狗, 猫\"\n";
+    assert_eq!(table.to_csv(), expected);
 }

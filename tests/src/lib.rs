@@ -1,5 +1,6 @@
-//! What the tests of Lorakeet have in common: a session to talk to, a tiny model, models of any shape, golden cases and
-//! training steps on them, a real browser, a server that shows it the built page, and a look at how much memory a process takes.
+//! What the tests of Lorakeet have in common: a session to talk to, a tiny model and rows that it learns, models of any shape,
+//! golden cases and training steps on them, a real browser and what a person does in it, a server that shows it the built
+//! page, and a look at how much memory a process takes.
 //!
 //! Integration tests are sorted by their names: those that start with `golden`, `smollm2`, `minilm`, `web` and `soak` run
 //! in stages of `cargo xtask test` of their own, all others in its stage `native`.
@@ -9,6 +10,8 @@ pub mod desk;
 pub mod generated;
 pub mod golden;
 pub mod memory;
+pub mod person;
+pub mod rows;
 pub mod site;
 pub mod soak;
 pub mod tiny;

@@ -375,7 +375,7 @@ fn a_preview_shows_what_is_trained_on() {
         },
         Vec::new(),
     );
-    let Some(Event::Preview { examples }) = desk.events.last() else {
+    let Some(Event::Preview { examples, .. }) = desk.events.last() else {
         panic!("{:?}", desk.events.last())
     };
     let text = |trained: bool| -> String {

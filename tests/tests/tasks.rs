@@ -4,42 +4,20 @@
 use lorakeet_core::{
     config::{FinetuningType, HeadActivation, RunConfig},
     error::Error,
-    protocol::{Baseline, Command, DeviceChoice, EvalInfo, Event, Predictions, Report, RunInfo, Verdict},
+    protocol::{Baseline, Command, DeviceChoice, EvalInfo, Event, Metric, Predictions, Report, RunInfo, Verdict},
     random::Generator,
     store::{MemoryFile, MemorySink, Source},
     task::Task,
     train::checkpoint::Checkpoint,
 };
-use lorakeet_tests::{desk::Desk, golden::block_on, tiny};
+use lorakeet_tests::{
+    desk::Desk,
+    golden::block_on,
+    rows::{classes, graded, pairs_of_letters, prices, table},
+    tiny,
+};
 use safetensors::SafeTensors;
-use std::{fmt::Write, rc::Rc};
-
-/// Two letters of a and b around others: whether they are the same is nothing that a sum of letters tells.
-fn pairs_of_letters(rows: usize) -> Vec<(String, bool)> {
-    let mut generator = Generator::new(5, "rows");
-    let mut letter = |from: &[u8]| char::from(from[generator.below(from.len())]);
-    let rows = (0..rows).map(|_| {
-        let (first, last) = (letter(b"ab"), letter(b"ab"));
-        let middle: String = (0..3).map(|_| letter(b"cdefg")).collect();
-        (format!("{first}{middle}{last}"), first == last)
-    });
-    rows.collect()
-}
-
-/// Rows of a csv file under a header.
-fn table(header: &str, rows: impl Iterator<Item = String>) -> Source {
-    let mut text = format!("{header}\n");
-    for row in rows {
-        let _ = writeln!(text, "{row}");
-    }
-    MemoryFile::source("rows.csv", text.into_bytes())
-}
-
-fn classes(rows: usize) -> Source {
-    let name = |same| if same { "same" } else { "other" };
-    let rows = pairs_of_letters(rows).into_iter();
-    table("text,label", rows.map(|(text, same)| format!("{text},{}", name(same))))
-}
+use std::rc::Rc;
 
 /// 150 steps of LoRA that learn it.
 fn config() -> RunConfig {
@@ -203,21 +181,11 @@ fn an_adapter_answers_rows_without_labels() {
 
 #[test]
 fn a_regression_is_learnt_in_the_units_of_its_targets_scaled_or_not() {
-    let data = || {
-        let number = |text: &str, same: bool| {
-            500.0 + 400.0 * f64::from(u8::from(same)) + 30.5 * text.matches('c').count() as f64
-        };
-        let rows = pairs_of_letters(260).into_iter();
-        table(
-            "text,price",
-            rows.map(|(text, same)| format!("{text},{}", number(&text, same))),
-        )
-    };
     let price = RunConfig {
         label_columns: vec!["Price".into()],
         ..config()
     };
-    let mut desk = bert(data());
+    let mut desk = bert(prices(260));
     desk.train(price.clone());
     assert_eq!(started(&desk).task, Task::Regression);
     let report = report(&desk);
@@ -232,12 +200,12 @@ fn a_regression_is_learnt_in_the_units_of_its_targets_scaled_or_not() {
     let first: f64 = predictions(&desk).rows[0][1].parse().expect("the target");
     assert!(first >= 500.0, "{first}");
 
-    let mut other = reloaded(&mut desk, DeviceChoice::Cpu, tiny::bert_files(), data());
+    let mut other = reloaded(&mut desk, DeviceChoice::Cpu, tiny::bert_files(), prices(260));
     let score = |desk: &mut Desk| block_on(desk.session.evaluate(&price, &mut |_, _| ())).expect("a score");
     assert_eq!(score(&mut desk), score(&mut other));
 
     // Without scaling a head that starts at 0 is far off.
-    let mut unscaled = bert(data());
+    let mut unscaled = bert(prices(260));
     unscaled.train(RunConfig {
         scale_targets: false,
         ..price
@@ -326,7 +294,7 @@ fn pairs_of_texts_are_read_together_and_told_apart() {
         Vec::new(),
     );
     let shown = find(&desk, |event| match event {
-        Event::Preview { examples } => Some(examples[0].clone()),
+        Event::Preview { examples, .. } => Some(examples[0].clone()),
         _ => None,
     });
     let text: String = shown.tokens.iter().map(|(text, _)| text.as_str()).collect();
@@ -609,22 +577,6 @@ fn an_encoder_decoder_learns_to_answer_a_text_with_another() {
         (Some("rows.csv"), Some(2)),
         "{error}"
     );
-}
-
-/// Queries of one letter with two documents: the one that begins with it belongs to it.
-fn graded(queries: usize) -> Source {
-    let mut generator = Generator::new(13, "rows");
-    let mut rows = Vec::new();
-    for query in 0..queries {
-        let mut letters =
-            |count: usize| -> String { (0..count).map(|_| char::from(b"cdefg"[generator.below(5)])).collect() };
-        let right = if query % 2 == 0 { 'a' } else { 'b' };
-        let asked = format!("{right}{}", letters(3));
-        for first in ['a', 'b'] {
-            rows.push(format!("{asked},{first}{},{}", letters(1), u8::from(first == right)));
-        }
-    }
-    table("query,document,grade", rows.into_iter())
 }
 
 #[test]
@@ -1112,4 +1064,147 @@ fn answers_of_an_encoder_decoder_are_compared_too_and_no_rows_are_no_report() {
     assert!(desk.summary().finished);
     let is_report = |event: &Event| matches!(event, Event::Report(_) | Event::Baseline { .. });
     assert!(!desk.events.iter().any(is_report));
+}
+
+/// What the trained model answers to texts, value by value.
+fn asked(desk: &mut Desk, config: RunConfig, texts: &[&[&str]]) -> Vec<(String, Vec<(String, f64)>)> {
+    let texts = texts
+        .iter()
+        .map(|texts| texts.iter().map(ToString::to_string).collect());
+    let command = Command::Predict {
+        config: Box::new(config),
+        texts: texts.collect(),
+    };
+    desk.ask(command, Vec::new());
+    let Some(Event::Predicted { answers, .. }) = desk.events.last() else {
+        panic!("no answer: {:?}", desk.events.last())
+    };
+    let values = |values: &[Metric]| values.iter().map(|value| (value.name.clone(), value.value)).collect();
+    answers
+        .iter()
+        .map(|one| (one.text.clone(), values(&one.values)))
+        .collect()
+}
+
+#[test]
+fn typed_texts_are_answered_as_rows_are() {
+    let of = |task| RunConfig {
+        task: Some(task),
+        // Columns of the file that was trained on are none of typed texts.
+        text_columns: vec!["text".into()],
+        ..config()
+    };
+    let mut desk = bert(classes(260));
+    desk.train(config());
+    let answers = asked(&mut desk, of(Task::Classification), &[&["acdea"], &["  "], &["afgcb"]]);
+    let best: Vec<(&str, &str)> = answers
+        .iter()
+        .map(|(text, values)| (text.as_str(), values[0].0.as_str()))
+        .collect();
+    assert_eq!(best, [("acdea", "same"), ("afgcb", "other")]);
+    for (_, values) in &answers {
+        assert!((values.iter().map(|value| value.1).sum::<f64>() - 1.0).abs() < 1e-6 && values[0].1 > 0.5);
+    }
+    desk.ask(
+        Command::Predict {
+            config: Box::new(of(Task::Classification)),
+            texts: vec![vec![" ".into()]],
+        },
+        Vec::new(),
+    );
+    assert!(failure(&desk).what.contains("no text"), "{}", failure(&desk));
+
+    let mut desk = bert(graded(160));
+    desk.train(RunConfig {
+        max_steps: 300,
+        eval_steps: 0,
+        val_size: 20.0,
+        ..config()
+    });
+    let answers = asked(&mut desk, of(Task::Ranking), &[&["acde", "bcd", "acd", "bfg"]]);
+    assert_eq!((answers.len(), answers[0].0.as_str()), (3, "acd"), "{answers:?}");
+    assert!(answers[0].1[0].1 > answers[1].1[0].1 && answers[1].1[0].1 >= answers[2].1[0].1);
+
+    let rows = pairs_of_letters(160).into_iter();
+    let data = table(
+        "text,price",
+        rows.map(|(text, same)| format!("{text},{}.5", 100 + 400 * u32::from(same))),
+    );
+    let price = RunConfig {
+        label_columns: vec!["price".into()],
+        ..config()
+    };
+    let mut desk = bert(data);
+    desk.train(price.clone());
+    let asked = asked(
+        &mut desk,
+        RunConfig {
+            task: Some(Task::Regression),
+            ..price
+        },
+        &[&["acdea"], &["afgcb"]],
+    );
+    let value = |at: usize| asked[at].1[0].1;
+    assert_eq!(asked[0].1[0].0, "price");
+    assert!(
+        value(0) > 350.0 && value(1) < 250.0,
+        "in the unit of the targets: {asked:?}"
+    );
+}
+
+#[test]
+fn a_preview_says_which_task_was_found_and_how_many_rows_each_label_has() {
+    let mut desk = bert(classes(260));
+    let preview = |desk: &mut Desk, config: RunConfig| {
+        desk.ask(
+            Command::Preview {
+                config: Box::new(config),
+            },
+            Vec::new(),
+        );
+        match desk.events.last() {
+            Some(Event::Preview {
+                examples,
+                outlook,
+                problem,
+            }) => (examples.clone(), outlook.clone(), problem.clone()),
+            other => panic!("no preview: {other:?}"),
+        }
+    };
+    let (examples, outlook, problem) = preview(&mut desk, config());
+    let outlook = outlook.expect("a run can be made");
+    assert!(problem.is_none());
+    assert_eq!(
+        (outlook.task, outlook.loss.as_str()),
+        (Task::Classification, "cross_entropy")
+    );
+    assert_eq!(outlook.metric, "accuracy");
+    assert!(outlook.notes[0].contains("a column 'label'"), "{:?}", outlook.notes);
+    assert_eq!(outlook.labels.iter().map(|(_, rows)| rows).sum::<u64>(), 260);
+    assert!(outlook.labels[0].1 >= outlook.labels[1].1);
+    let (first, same) = &pairs_of_letters(1)[0];
+    assert_eq!(examples[0].label, if *same { "same" } else { "other" });
+    assert!(
+        examples[0]
+            .tokens
+            .iter()
+            .any(|(token, _)| first.contains(token.as_str()))
+    );
+
+    // An encoder cannot be trained to continue texts: the preview says so, and still shows what there is.
+    let text = MemoryFile::source("words.txt", b"some words and more".to_vec());
+    desk.ask(
+        Command::LoadData {
+            file: "words.txt".into(),
+        },
+        vec![text],
+    );
+    let (examples, outlook, problem) = preview(&mut desk, config());
+    assert!(!examples.is_empty() && outlook.is_none());
+    assert!(
+        problem
+            .expect("a reason")
+            .what
+            .contains("does not predict the next token")
+    );
 }

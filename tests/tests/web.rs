@@ -9,26 +9,17 @@ use lorakeet_core::store::{DiskFile, MemoryFile, Source};
 use lorakeet_tests::browser::{Options, Page};
 use lorakeet_tests::desk::Desk;
 use lorakeet_tests::golden::block_on;
+use lorakeet_tests::person::{REACTION, READY, RUN, SAME, STATUS, STEP, unpack};
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The engine, the bundled model and the data; compiling kernels on a software adapter takes its time.
-const READY: Duration = Duration::from_secs(240);
-/// A whole run on the software adapter.
-const RUN: Duration = Duration::from_secs(480);
-/// One reaction of the page or of the engine between two steps.
-const REACTION: Duration = Duration::from_secs(60);
 /// What the loss has to fall by on the page's own model and data, in nats a token.
 const FALL: f64 = 0.5;
 /// The longest that the page may stand still between the press and the first step, and between two steps: kernels of a new
 /// shape are compiled then. Autotuned ones were seen to take 25 s each on the software adapter.
 const STALL: Duration = Duration::from_secs(20);
-/// How far the validation loss of a WebGPU run may be from that of the same adapter on the CPU: half of the last digit that
-/// the page shows, and as much again for sums in another order.
-const SAME_LOSS: f64 = 1e-3;
-
 /// Keeps the longest time between two changes of the step, from the press on.
 const WATCH_STEPS: &str = "const step = document.querySelector('[data-testid=\"step\"]');\
     document.querySelector('[data-testid=\"train\"]').addEventListener('click', () => {\
@@ -37,11 +28,6 @@ const WATCH_STEPS: &str = "const step = document.querySelector('[data-testid=\"s
             window.longestGap = Math.max(window.longestGap, now - last); last = now;\
         }).observe(step, { childList: true, characterData: true, subtree: true });\
     }, { once: true });";
-
-const STATUS: &str = "document.querySelector('[data-testid=\"status\"]')?.dataset.phase";
-/// The newest step, 0 before the first.
-const STEP: &str = "parseInt((document.querySelector('[data-testid=\"step\"]')?.textContent ?? '').replace(/\\D*\\/.*/, '')\
-                    .replace(/[^0-9]/g, '')) || 0";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_can_be_used_within_a_second_while_its_engine_is_missing() -> Result<()> {
@@ -102,7 +88,7 @@ async fn pressing_train_makes_the_loss_fall_and_changes_the_text() -> Result<()>
     )
     .await?;
     ensure!(
-        phase(&page).await? == "done",
+        page.phase().await? == "done",
         "the run failed: {}\n{}",
         page.text("status").await?,
         page.console()
@@ -128,7 +114,7 @@ async fn pressing_train_makes_the_loss_fall_and_changes_the_text() -> Result<()>
     page.screenshots("trained-1440").await?;
     // Two cores that draw, compute the GPU's work and train leave less than a real GPU would.
     ensure!(gaps < 100.0, "a frame took {gaps:.0} ms at the median while training");
-    no_panic(&page)?;
+    page.no_panic()?;
     page.close().await
 }
 
@@ -152,7 +138,7 @@ async fn a_paused_run_holds_still_goes_on_and_can_be_stopped() -> Result<()> {
     page.wait_until("the run stops", REACTION, &format!("return {STATUS} == 'done'"))
         .await?;
     page.wait_enabled("train", REACTION).await?;
-    no_panic(&page)?;
+    page.no_panic()?;
     page.close().await
 }
 
@@ -161,7 +147,7 @@ async fn the_downloaded_adapter_has_peft_s_form_and_scores_the_same_natively() -
     let page = Page::open(&Options::default()).await?;
     page.wait_enabled("train", READY).await?;
     shorten(&page, "10").await?;
-    train_to_the_end(&page).await?;
+    page.train_to_the_end().await?;
     page.run("document.getElementById('home').open = true", vec![]).await?;
     page.wait_enabled("download-adapter", REACTION).await?;
     page.click("download-adapter").await?;
@@ -202,22 +188,16 @@ async fn the_downloaded_adapter_has_peft_s_form_and_scores_the_same_natively() -
         "{moved} of {} tensors B were trained",
         tensors.len() / 2
     );
-    let run_file = page
-        .run(
-            "return document.querySelector('[data-testid=\"run-file\"]').value",
-            vec![],
-        )
-        .await?;
-    let run_file = run_file.as_str().context("the run file is a text")?.to_string();
+    let run_file = page.run_file().await?;
     let shown = page.text("eval-loss").await?;
     let shown: f64 = shown.trim().parse().with_context(|| format!("`{shown}` is no loss"))?;
     let native = tokio::task::spawn_blocking(move || native_loss(&run_file, &files)).await??;
     println!("validation loss {shown} in the browser, {native:.4} natively");
     ensure!(
-        (shown - native).abs() < SAME_LOSS,
+        (shown - native).abs() < SAME,
         "the adapter's validation loss is {shown} in the browser and {native} natively"
     );
-    no_panic(&page)?;
+    page.no_panic()?;
     page.close().await
 }
 
@@ -262,7 +242,7 @@ async fn a_lost_gpu_ends_in_a_message_and_a_restart_trains_again() -> Result<()>
     page.click("restart").await?;
     page.wait_enabled("train", READY).await?;
     shorten(&page, "3").await?;
-    train_to_the_end(&page).await?;
+    page.train_to_the_end().await?;
     page.close().await
 }
 
@@ -279,9 +259,9 @@ async fn without_webgpu_the_page_says_so_and_trains_on_the_cpu() -> Result<()> {
     ensure!(device == "cpu", "without WebGPU the engine runs on {device}");
     println!("{}", page.text("device").await?);
     shorten(&page, "3").await?;
-    train_to_the_end(&page).await?;
+    page.train_to_the_end().await?;
     ensure!(step(&page).await? == 3);
-    no_panic(&page)?;
+    page.no_panic()?;
     page.close().await
 }
 
@@ -297,7 +277,7 @@ async fn a_wish_for_a_gpu_that_is_not_there_is_refused_and_the_switch_offers_the
     page.set_field("device-choice", "cpu").await?;
     page.wait_enabled("train", READY).await?;
     ensure!(device(&page).await? == "cpu");
-    no_panic(&page)?;
+    page.no_panic()?;
     page.close().await
 }
 
@@ -331,7 +311,7 @@ async fn a_file_that_is_no_model_is_refused_and_the_page_goes_on() -> Result<()>
     );
     page.click("model-bundled").await?;
     page.wait_enabled("train", READY).await?;
-    no_panic(&page)?;
+    page.no_panic()?;
     page.close().await
 }
 
@@ -365,9 +345,9 @@ async fn a_folder_and_a_table_of_ones_own_are_trained_on() -> Result<()> {
     std::fs::remove_file(&table)?;
     page.wait_enabled("train", READY).await?;
     shorten(&page, "3").await?;
-    train_to_the_end(&page).await?;
+    page.train_to_the_end().await?;
     ensure!(step(&page).await? == 3);
-    no_panic(&page)?;
+    page.no_panic()?;
     page.close().await
 }
 
@@ -390,7 +370,7 @@ async fn a_dropped_folder_is_read_as_the_files_in_it() -> Result<()> {
         });";
     page.client.execute_async(drop, vec![]).await?;
     own_model(&page).await?;
-    no_panic(&page)?;
+    page.no_panic()?;
     page.close().await
 }
 
@@ -422,13 +402,13 @@ async fn smollm2_dropped_into_the_page_trains_three_steps() -> Result<()> {
                   && document.querySelector('#model .step-summary').textContent.includes('SmolLM2')";
     page.wait_until("SmolLM2 is loaded", READY, loaded).await?;
     for (knob, value) in [("max_steps", "3"), ("cutoff_len", "32"), ("val_size", "0")] {
-        set_knob(&page, knob, value).await?;
+        page.set_knob(knob, value).await?;
     }
     page.wait_enabled("train", READY).await?;
-    train_to_the_end(&page).await?;
+    page.train_to_the_end().await?;
     ensure!(step(&page).await? == 3);
     println!("loss {} at {} tokens/s", loss(&page).await?, page.text("speed").await?);
-    no_panic(&page)?;
+    page.no_panic()?;
     page.close().await
 }
 
@@ -439,7 +419,7 @@ async fn ten_steps_on_a_quantised_base_have_the_losses_of_a_native_run() -> Resu
     ensure!(device(&page).await? == "gpu");
     shorten(&page, "10").await?;
     for (knob, value) in [("quantization_bit", "4"), ("lora_dropout", "0")] {
-        set_knob(&page, knob, value).await?;
+        page.set_knob(knob, value).await?;
     }
     let watch = format!(
         "window.losses = {{}}; new MutationObserver(() => {{ window.losses[{STEP}] = \
@@ -447,15 +427,9 @@ async fn ten_steps_on_a_quantised_base_have_the_losses_of_a_native_run() -> Resu
          .observe(document.body, {{ childList: true, characterData: true, subtree: true }});"
     );
     page.run(&watch, vec![]).await?;
-    train_to_the_end(&page).await?;
+    page.train_to_the_end().await?;
     let shown = page.run("return window.losses", vec![]).await?;
-    let run_file = page
-        .run(
-            "return document.querySelector('[data-testid=\"run-file\"]').value",
-            vec![],
-        )
-        .await?;
-    let run_file = run_file.as_str().context("the run file is a text")?.to_string();
+    let run_file = page.run_file().await?;
     ensure!(
         run_file.contains("quantization_bit: 4"),
         "the run file does not ask for 4 bits: {run_file}"
@@ -468,13 +442,13 @@ async fn ten_steps_on_a_quantised_base_have_the_losses_of_a_native_run() -> Resu
             .parse()
             .with_context(|| format!("step {step}: `{shown}`"))?;
         ensure!(
-            (shown - native).abs() < SAME_LOSS,
+            (shown - native).abs() < SAME,
             "step {step}: the loss is {shown} in the browser and {native} natively"
         );
     }
     println!("losses on NF4, natively and in the browser: {native:.4?}");
     ensure!(native.len() == 10);
-    no_panic(&page)?;
+    page.no_panic()?;
     page.close().await
 }
 
@@ -535,7 +509,7 @@ async fn a_model_of_a_gigabyte_and_a_half_passes_through_a_small_heap() -> Resul
         peak.saturating_sub(before) < RENDERER_BYTES,
         "the renderer grew from {before} to {peak} bytes"
     );
-    no_panic(&page)?;
+    page.no_panic()?;
     page.close().await
 }
 
@@ -613,7 +587,7 @@ async fn a_narrow_page_shows_everything_without_scrolling_sideways() -> Result<(
     )
     .await?;
     shorten(&page, "5").await?;
-    train_to_the_end(&page).await?;
+    page.train_to_the_end().await?;
     page.screenshots("trained-400").await?;
     page.close().await
 }
@@ -650,24 +624,6 @@ fn smollm2() -> Result<PathBuf> {
     model.context("LORAKEET_SMOLLM2 does not name the GGUF file; `cargo xtask test web` fetches it")
 }
 
-async fn train_to_the_end(page: &Page) -> Result<()> {
-    page.wait_enabled("train", REACTION).await?;
-    page.click("train").await?;
-    page.wait_until(
-        "the run ends",
-        RUN,
-        &format!("return {STATUS} == 'done' || {STATUS} == 'failed'"),
-    )
-    .await?;
-    ensure!(
-        phase(page).await? == "done",
-        "the run failed: {}\n{}",
-        page.text("status").await?,
-        page.console()
-    );
-    Ok(())
-}
-
 /// A run that a software adapter ends in time: small batches, few texts to score.
 async fn shorten(page: &Page, max_steps: &str) -> Result<()> {
     for (knob, value) in [
@@ -676,7 +632,7 @@ async fn shorten(page: &Page, max_steps: &str) -> Result<()> {
         ("val_size", "16"),
         ("max_steps", max_steps),
     ] {
-        set_knob(page, knob, value).await?;
+        page.set_knob(knob, value).await?;
     }
     Ok(())
 }
@@ -686,11 +642,6 @@ async fn device(page: &Page) -> Result<String> {
     let state = "return document.querySelector('[data-testid=\"device\"]').dataset.state";
     let state = page.run(state, vec![]).await?;
     Ok(state.as_str().unwrap_or_default().to_string())
-}
-
-async fn phase(page: &Page) -> Result<String> {
-    let phase = page.run(&format!("return {STATUS}"), vec![]).await?;
-    Ok(phase.as_str().unwrap_or_default().to_string())
 }
 
 async fn step(page: &Page) -> Result<u64> {
@@ -719,15 +670,6 @@ async fn written(page: &Page, testid: &str) -> Result<String> {
         .to_string())
 }
 
-/// Sets a knob, which the page must take.
-async fn set_knob(page: &Page, name: &str, value: &str) -> Result<()> {
-    page.set_field(name, value).await?;
-    let error = "return document.querySelector(`[data-testid=\"${arguments[0]}\"]`).getAttribute('aria-invalid')";
-    let invalid = page.run(error, vec![json!(name)]).await?;
-    ensure!(invalid.is_null(), "the page refuses {name} = {value}");
-    Ok(())
-}
-
 /// The median time between two frames over two seconds, in ms.
 async fn frame_gaps(page: &Page) -> Result<f64> {
     let script = "const done = arguments[0], gaps = []; let last = performance.now(); const start = last;\
@@ -737,34 +679,4 @@ async fn frame_gaps(page: &Page) -> Result<f64> {
                   requestAnimationFrame(frame);";
     let gap = page.client.execute_async(script, vec![]).await?;
     gap.as_f64().context("a time is a number")
-}
-
-fn no_panic(page: &Page) -> Result<()> {
-    let console = page.console();
-    ensure!(!console.contains("panicked"), "{console}");
-    Ok(())
-}
-
-/// The files of a zip archive that stores them as they are.
-fn unpack(archive: &[u8]) -> Result<Vec<(String, Vec<u8>)>> {
-    let number = |at: usize, bytes: usize| -> Result<usize> {
-        let field = archive.get(at..at + bytes).context("the archive is cut off")?;
-        Ok(field
-            .iter()
-            .rev()
-            .fold(0, |value, byte| value << 8 | usize::from(*byte)))
-    };
-    let mut files = Vec::new();
-    let mut at = 0;
-    while archive.get(at..at + 4) == Some(b"PK\x03\x04") {
-        ensure!(number(at + 8, 2)? == 0, "the archive is compressed");
-        let (bytes, name, extra) = (number(at + 18, 4)?, number(at + 26, 2)?, number(at + 28, 2)?);
-        let start = at + 30 + name + extra;
-        let name = archive.get(at + 30..at + 30 + name).context("the archive is cut off")?;
-        let content = archive.get(start..start + bytes).context("the archive is cut off")?;
-        files.push((String::from_utf8(name.to_vec())?, content.to_vec()));
-        at = start + bytes;
-    }
-    ensure!(!files.is_empty(), "the archive holds no file");
-    Ok(files)
 }

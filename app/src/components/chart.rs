@@ -207,11 +207,13 @@ fn draw(curves: &crate::curves::Curves) -> Picture {
     }
 }
 
-fn spot(point: &(f64, f64), columns: &Axis, rows: &Axis) -> (f64, f64) {
+/// A point in the square.
+pub fn spot(point: &(f64, f64), columns: &Axis, rows: &Axis) -> (f64, f64) {
     (1000.0 * columns.place(point.0), 1000.0 * (1.0 - rows.place(point.1)))
 }
 
-fn path(line: &Line, columns: &Axis, rows: &Axis) -> String {
+/// A line in the square.
+pub fn path(line: &Line, columns: &Axis, rows: &Axis) -> String {
     let mut text = String::new();
     for (index, point) in line.iter().enumerate() {
         let (x, y) = spot(point, columns, rows);

@@ -1,6 +1,7 @@
-//! Step 2: the data, one of the page's texts or the person's own file, and the first examples of it.
+//! Step 3: the data, one of the page's texts or the person's own file, and the first examples of it.
 
 use super::drop_zone::DropZone;
+use super::labels::Labels;
 use super::notice::Notice;
 use super::preview::Preview;
 use super::step::{Standing, Step};
@@ -10,6 +11,7 @@ use crate::run::Phase;
 use crate::state::{DataSource, Job, Lab};
 use leptos::prelude::*;
 use lorakeet_core::protocol::DataInfo;
+use lorakeet_core::task::Task;
 use web_sys::File;
 
 /// The step of the data.
@@ -29,7 +31,15 @@ pub fn Data() -> impl IntoView {
         let words = lab.words();
         match lab.data.get() {
             Some(info) => {
-                let rows = (words.data_summary)(format::whole(info.rows as f64), (words.data_form)(&info.form));
+                let task = lab
+                    .outcome
+                    .outlook
+                    .with(|outlook| outlook.as_ref().map(|outlook| outlook.task));
+                let form = match task.filter(|task| *task != Task::Generation) {
+                    Some(task) => (words.tasks.rows)(task).to_owned(),
+                    None => (words.data_form)(&info.form),
+                };
+                let rows = (words.data_summary)(format::whole(info.rows as f64), form);
                 format!("{}: {rows}", title())
             }
             None if failed() => words.step_failed.to_owned(),
@@ -67,7 +77,7 @@ pub fn Data() -> impl IntoView {
         }
     };
     view! {
-        <Step number=2 id="data" title=Signal::derive(lab.text(|w| w.data)) summary standing>
+        <Step number=3 id="data" title=Signal::derive(lab.text(|w| w.data)) summary standing>
             <Notice jobs=&[Job::Data, Job::Preview]/>
             <fieldset class="choices">
                 <legend>{lab.text(|w| w.data_bundled)}</legend>
@@ -76,6 +86,7 @@ pub fn Data() -> impl IntoView {
             <DropZone id="data-input" label=Signal::derive(lab.text(|w| w.data_drop))
                 hint=Signal::derive(lab.text(|w| w.data_drop_hint)) accept=".txt,.jsonl,.json,.csv,.tsv" disabled=locked take/>
             {move || lab.data.get().map(|info| view! { <Facts info/> })}
+            <Labels/>
             <Preview/>
         </Step>
     }

@@ -1,4 +1,4 @@
-//! Step 6: the adapter, in PEFT's format, to take along.
+//! Step 7: the adapter, in PEFT's format, to take along.
 
 use super::notice::Notice;
 use super::step::{Standing, Step};
@@ -7,9 +7,25 @@ use crate::format;
 use crate::run::Phase;
 use crate::state::{Job, Lab, is_adapter};
 use leptos::prelude::*;
+use lorakeet_core::task::Task;
 
 /// How PEFT loads the adapter.
 const SNIPPET: &str = "from peft import PeftModel\nmodel = PeftModel.from_pretrained(base_model, \"lorakeet-adapter\")";
+
+/// How they load one with a head, whose config.json travels along.
+const SNIPPET_HEAD: &str = "from transformers import AutoConfig, AutoModelFor@Classification\nfrom peft import PeftModel\n\
+    config = AutoConfig.from_pretrained(\"lorakeet-adapter\")\n\
+    base_model = AutoModelFor@Classification.from_pretrained(base, config=config)\n\
+    model = PeftModel.from_pretrained(base_model, \"lorakeet-adapter\")";
+
+/// How PEFT loads what this task trained.
+fn snippet(task: Task) -> String {
+    match task {
+        Task::Generation | Task::Preference | Task::Embedding => SNIPPET.to_owned(),
+        Task::TokenClassification => SNIPPET_HEAD.replace('@', "Token"),
+        _ => SNIPPET_HEAD.replace('@', "Sequence"),
+    }
+}
 
 /// The step of taking it home.
 #[component]
@@ -59,7 +75,7 @@ pub fn Home() -> impl IntoView {
         })
     };
     view! {
-        <Step number=6 id="home" title=Signal::derive(lab.text(|w| w.take_home)) summary standing>
+        <Step number=7 id="home" title=Signal::derive(lab.text(|w| w.take_home)) summary standing>
             <Notice jobs=&[Job::Export]/>
             <p>{lab.text(|w| w.home_about)}</p>
             <p class="buttons">
@@ -70,7 +86,7 @@ pub fn Home() -> impl IntoView {
             </p>
             {files}
             <p class="hint">{lab.text(|w| w.home_use)}</p>
-            <pre><code>{SNIPPET}</code></pre>
+            <pre><code>{move || snippet(lab.task())}</code></pre>
         </Step>
     }
 }

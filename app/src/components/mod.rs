@@ -1,16 +1,30 @@
 //! The parts of the page, in the order in which a person meets them.
 
+pub mod ask;
+pub mod baselines;
+pub mod calibration;
 pub mod chart;
+pub mod classes;
+pub mod confusion;
+pub mod courses;
 pub mod data;
 pub mod drop_zone;
 pub mod header;
 pub mod home;
 pub mod knob;
+pub mod labels;
 pub mod model;
 pub mod notice;
+pub mod plane;
+pub mod predictions;
 pub mod preview;
+pub mod report;
+pub mod residuals;
 pub mod samples;
+pub mod scores;
 pub mod settings;
 pub mod step;
+pub mod task;
 pub mod train;
 pub mod try_it;
+pub mod write;

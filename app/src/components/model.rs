@@ -1,4 +1,4 @@
-//! Step 1: the model, the page's tiny one or the person's own.
+//! Step 2: the model, the page's tiny one or the person's own.
 
 use super::drop_zone::DropZone;
 use super::notice::Notice;
@@ -59,7 +59,7 @@ pub fn Model() -> impl IntoView {
         lab.choose_model(ModelSource::Own(if ours.is_empty() { others } else { ours }));
     };
     view! {
-        <Step number=1 id="model" title=Signal::derive(lab.text(|w| w.model)) summary standing>
+        <Step number=2 id="model" title=Signal::derive(lab.text(|w| w.model)) summary standing>
             <Notice jobs=&[Job::Model]/>
             <label class="choice">
                 <input type="radio" name="model" data-testid="model-bundled" prop:checked=is_bundled prop:disabled=locked

@@ -1,5 +1,6 @@
 //! The first examples, token by token: what is learnt from is underlined and coloured, what is only read is not.
 
+use crate::report::writes;
 use crate::state::Lab;
 use leptos::prelude::*;
 use lorakeet_core::protocol::PreviewExample;
@@ -24,13 +25,17 @@ pub fn Preview() -> impl IntoView {
             .collect_view()
             .into_any()
     };
+    let texts = Memo::new(move |_| writes(lab.task()));
+    let answered = move || view! { <p class="hint">{lab.text(|w| w.tasks.preview_legend)}</p> };
     view! {
         <section class="preview" data-testid="preview">
             <h3>{lab.text(|w| w.preview)}</h3>
+            <Show when=move || texts.get() fallback=answered>
             <p class="hint">
                 <span class="token trained">{lab.text(|w| w.preview_trained)}</span> " "
                 <span class="token">{lab.text(|w| w.preview_read)}</span> " · " {lab.text(|w| w.preview_legend)}
             </p>
+            </Show>
             {examples}
         </section>
     }
@@ -48,6 +53,7 @@ fn Example(
     let all = example.tokens.len();
     let trained = example.tokens.iter().filter(|token| token.1).count();
     let truncated = example.truncated;
+    let label = example.label;
     let heading = move || {
         let words = lab.words();
         let cut = if truncated {
@@ -55,11 +61,15 @@ fn Example(
         } else {
             String::new()
         };
-        format!(
-            "{} · {}{cut}",
-            (words.example)(number),
-            (words.example_tokens)(all, trained)
-        )
+        let tokens = match trained {
+            0 => (words.tokens)(all.to_string()),
+            _ => (words.example_tokens)(all, trained),
+        };
+        let answer = match label.as_str() {
+            "" => String::new(),
+            label => format!(" · {}", (words.tasks.answer_is)(label)),
+        };
+        format!("{} · {tokens}{cut}{answer}", (words.example)(number))
     };
     let tokens = example.tokens.into_iter().take(TOKENS).map(|(text, trained)| {
         // A line break that is a token of its own would be invisible.

@@ -1,4 +1,4 @@
-//! Step 3: the few knobs that matter, the others behind a fold, and the run file.
+//! Step 4: the few knobs that matter, the others behind a fold, and the run file.
 
 use super::knob::KnobField;
 use super::step::{Standing, Step};
@@ -59,7 +59,7 @@ pub fn Settings() -> impl IntoView {
         })
     });
     view! {
-        <Step number=3 id="settings" title=Signal::derive(lab.text(|w| w.settings)) summary standing>
+        <Step number=4 id="settings" title=Signal::derive(lab.text(|w| w.settings)) summary standing>
             <Memory/>
             <div class="knobs">{essential().map(|knob| view! { <KnobField knob/> }).collect_view()}</div>
             <p class="buttons">

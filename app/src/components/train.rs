@@ -1,14 +1,19 @@
-//! Step 4, the heart of the page: the buttons, the numbers, the live picture and the text that changes with it.
+//! Step 5, the heart of the page: the buttons, the numbers, the live picture and the text that changes with it.
 
+use super::baselines::Baselines;
 use super::chart::{LossChart, SmallChart};
+use super::courses::Courses;
 use super::notice::Notice;
+use super::report::RunReport;
 use super::samples::Samples;
 use super::step::{Number, Standing};
 use crate::format;
+use crate::report::writes;
 use crate::run::Phase;
 use crate::state::{Engine, Job, Lab};
 use leptos::prelude::*;
 use lorakeet_core::protocol::{Stage, StepInfo};
+use lorakeet_core::task::Task;
 
 /// The step of training.
 #[component]
@@ -21,11 +26,13 @@ pub fn Train() -> impl IntoView {
         Phase::Failed => Standing::Failed,
         _ => Standing::Busy,
     });
+    let texts = Memo::new(move |_| writes(lab.task()));
+    let beaten = Memo::new(move |_| texts.get() && lab.outcome.baselines.with(|baselines| !baselines.is_empty()));
     let set_prompt = move |event| lab.sample_prompt.set(event_target_value(&event));
     view! {
         <section class="step step-train" id="train" tabindex="-1">
             <div class="step-head">
-                <Number number=4 standing/>
+                <Number number=5 standing/>
                 <h2>{lab.text(|w| w.train)}</h2>
             </div>
             <div class="step-body">
@@ -37,19 +44,24 @@ pub fn Train() -> impl IntoView {
                 <Numbers/>
                 <div class="hero">
                     <LossChart/>
-                    <Samples/>
+                    <Show when=move || texts.get() fallback=|| view! { <Baselines/> }><Samples/></Show>
                 </div>
+                <Show when=move || beaten.get()><Baselines/></Show>
                 <div class="small-charts">
                     <SmallChart title=Signal::derive(lab.text(|w| w.learning_rate)) value=|step| step.learning_rate show=format::rate/>
                     <SmallChart title=Signal::derive(lab.text(|w| w.grad_norm)) value=|step| step.grad_norm show=format::loss/>
                     <SmallChart title=Signal::derive(lab.text(|w| w.speed)) value=|step| step.tokens_per_second show=speed/>
                 </div>
-                <label class="field">
-                    <span class="field-name">{lab.text(|w| w.sample_prompt)}</span>
-                    <input type="text" data-testid="sample-prompt" prop:value=lab.sample_prompt on:input=set_prompt
-                        prop:disabled=move || lab.phase.with(Phase::is_under_way)/>
-                    <span class="hint">{lab.text(|w| w.sample_prompt_hint)}</span>
-                </label>
+                <Courses/>
+                <RunReport/>
+                <Show when=move || texts.get()>
+                    <label class="field">
+                        <span class="field-name">{lab.text(|w| w.sample_prompt)}</span>
+                        <input type="text" data-testid="sample-prompt" prop:value=lab.sample_prompt on:input=set_prompt
+                            prop:disabled=move || lab.phase.with(Phase::is_under_way)/>
+                        <span class="hint">{lab.text(|w| w.sample_prompt_hint)}</span>
+                    </label>
+                </Show>
                 <Notes/>
             </div>
         </section>
@@ -114,7 +126,9 @@ fn Status() -> impl IntoView {
                 () if lab.error.with(|e| matches!(e, Some((Job::Model, _)))) => words.status_need_model.to_owned(),
                 () if lab.error.with(|e| matches!(e, Some((Job::Data, _)))) => words.status_need_data.to_owned(),
                 () if !lab.settings.is_valid() => words.status_bad_settings.to_owned(),
+                () if lab.outcome.problem.with(Option::is_some) => words.tasks.status_problem.to_owned(),
                 () if lab.job.get() == Some(Job::Generate) => words.status_generating.to_owned(),
+                () if lab.job.get() == Some(Job::Predict) => words.tasks.asking.to_owned(),
                 () if lab.can_train() => words.status_ready.to_owned(),
                 () => words.status_loading.to_owned(),
             },
@@ -207,16 +221,21 @@ fn Numbers() -> impl IntoView {
             _ => "–".into(),
         })
     };
+    // The likelihood of next tokens and of classes is in nats; squares of prices and sums of losses have no such unit.
+    let unit = move || match lab.settings.with(|config| config.loss.is_some()) || lab.task() == Task::Regression {
+        true => "",
+        false => lab.words().nats,
+    };
     view! {
         <dl class="numbers">
             <div class="number wide"><dt>{lab.text(|w| w.step)}</dt><dd data-testid="step">{step}</dd></div>
             <div class="number">
                 <dt>{lab.text(|w| w.loss)}</dt>
-                <dd><span data-testid="train-loss">{number(|step| format::loss(step.loss))}</span><i>{lab.text(|w| w.nats)}</i></dd>
+                <dd><span data-testid="train-loss">{number(|step| format::loss(step.loss))}</span><i>{unit}</i></dd>
             </div>
             <div class="number">
                 <dt>{lab.text(|w| w.validation_loss)}</dt>
-                <dd><span data-testid="eval-loss">{eval}</span><i>{lab.text(|w| w.nats)}</i></dd>
+                <dd><span data-testid="eval-loss">{eval}</span><i>{unit}</i></dd>
             </div>
             <div class="number">
                 <dt>{lab.text(|w| w.learning_rate)}</dt>

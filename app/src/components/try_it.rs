@@ -1,207 +1,53 @@
-//! Step 5: the same prompt continued by the base model and by the tuned one, side by side.
+//! Step 6: what the trained model gives: texts beside those of the base model, or labels, numbers and orders.
 
+use super::ask::Ask;
 use super::notice::Notice;
 use super::step::{Standing, Step};
-use crate::format;
-use crate::playground::Answer;
-use crate::run::Phase;
+use super::write::Write;
+use crate::report::writes;
 use crate::state::{Job, Lab};
 use leptos::prelude::*;
-use lorakeet_core::protocol::{Command, GenerateOptions, Message, Prompt};
 
 /// The step of trying it.
 #[component]
 pub fn TryIt() -> impl IntoView {
     let lab = expect_context::<Lab>();
-    let prompt = RwSignal::new(None::<String>);
-    let temperature = RwSignal::new("0.8".to_owned());
-    let top_p = RwSignal::new("0.95".to_owned());
-    let max_tokens = RwSignal::new("64".to_owned());
-    let as_chat = RwSignal::new(None::<bool>);
-    let can_chat = Memo::new(move |_| {
-        lab.model
-            .with(|model| model.as_ref().is_some_and(|model| model.has_chat_template))
+    let texts = Memo::new(move |_| writes(lab.task()));
+    let writing = Memo::new(move |_| {
+        let grows = lab.answers.iter().any(|answer| answer.with(|answer| answer.growing));
+        grows || lab.job.get() == Some(Job::Predict)
     });
-    let chat = move || can_chat.get() && as_chat.get().unwrap_or(true);
-    let prompt_text = move || prompt.get().unwrap_or_else(|| lab.sample_prompt.get());
-
-    let busy = Memo::new(move |_| lab.phase.with(Phase::is_under_way));
-    let writing = Memo::new(move |_| lab.answers.iter().any(|answer| answer.with(|answer| answer.growing)));
-    let ready = move || lab.model.with(Option::is_some) && !busy.get() && !writing.get();
     let summary = Signal::derive(move || {
         let words = lab.words();
         match (lab.model.with(Option::is_some), lab.has_adapter.get()) {
-            _ if writing.get() => words.status_generating,
+            _ if writing.get() && texts.get() => words.status_generating,
+            _ if writing.get() => words.tasks.asking,
             (false, _) => words.try_none,
-            (true, false) => words.try_base_only,
-            (true, true) => words.try_both,
+            (true, false) if texts.get() => words.try_base_only,
+            (true, true) if texts.get() => words.try_both,
+            (true, false) => words.tasks.ask_none,
+            (true, true) => words.tasks.ask_ready,
         }
         .to_owned()
     });
+    let failed = move || {
+        lab.error
+            .with(|error| matches!(error, Some((Job::Generate | Job::Predict, _))))
+    };
     let standing = Signal::derive(move || match lab.has_adapter.get() {
-        _ if lab.error.with(|error| matches!(error, Some((Job::Generate, _)))) => Standing::Failed,
+        _ if failed() => Standing::Failed,
         _ if writing.get() => Standing::Busy,
         true => Standing::Ready,
         false => Standing::Waiting,
     });
-    let write = move |_| {
-        lab.clear_error(&[Job::Generate]);
-        let text = prompt_text();
-        let options = options(&temperature.get(), &top_p.get(), &max_tokens.get());
-        let prompt = match chat() {
-            true => Prompt::Messages(vec![Message {
-                role: "user".into(),
-                content: text,
-            }]),
-            false => Prompt::Text(text),
-        };
-        let sides: &[bool] = if lab.has_adapter.get() {
-            &[false, true]
-        } else {
-            &[false]
-        };
-        for adapter in sides {
-            let id = lab.next_id();
-            lab.answers[usize::from(*adapter)].set(Answer::asked(id));
-            lab.generate(Command::Generate {
-                id,
-                prompt: prompt.clone(),
-                options: options.clone(),
-                adapter: *adapter,
-            });
-        }
-    };
-    let tuned_empty = Signal::derive(move || {
-        let words = lab.words();
-        if lab.has_adapter.get() {
-            words.tuned_ready
-        } else {
-            words.tuned_empty
-        }
-    });
-    let number = move |id: &'static str, value: RwSignal<String>, name: &'static str, label: Label, hint: Label| {
-        view! {
-            <label class="field">
-                <span class="field-name">{lab.text(label)}</span>
-                <input type="text" inputmode="decimal" class="short" id=id data-testid=id name=name prop:value=value
-                    on:change=move |event| value.set(event_target_value(&event))/>
-                <span class="hint">{lab.text(hint)}</span>
-            </label>
-        }
+    let part = move || match texts.get() {
+        true => view! { <Write/> }.into_any(),
+        false => view! { <Ask/> }.into_any(),
     };
     view! {
-        <Step number=5 id="try" title=Signal::derive(lab.text(|w| w.try_it)) summary standing>
-            <Notice jobs=&[Job::Generate]/>
-            <label class="field">
-                <span class="field-name">{lab.text(|w| w.prompt)}</span>
-                <textarea rows="3" data-testid="prompt" prop:value=prompt_text
-                    on:input=move |event| prompt.set(Some(event_target_value(&event)))></textarea>
-            </label>
-            <div class="sampling">
-                {number("temperature", temperature, "temperature", |w| w.temperature, |w| w.temperature_hint)}
-                {number("top-p", top_p, "top_p", |w| w.top_p, |w| w.top_p_hint)}
-                {number("max-tokens", max_tokens, "max_new_tokens", |w| w.max_tokens, |w| w.max_tokens_hint)}
-                <Show when=move || can_chat.get()>
-                    <label class="check">
-                        <input type="checkbox" prop:checked=chat on:change=move |event| as_chat.set(Some(event_target_checked(&event)))/>
-                        {lab.text(|w| w.as_chat)}
-                    </label>
-                </Show>
-            </div>
-            <p class="buttons">
-                <Show when=move || !writing.get()>
-                    <button type="button" class="primary" data-testid="generate" prop:disabled=move || !ready() on:click=write>
-                        {lab.text(|w| w.generate)}
-                    </button>
-                </Show>
-                <Show when=move || writing.get()>
-                    <button type="button" data-testid="cancel-generate" on:click=move |_| lab.cancel_generate()>
-                        {lab.text(|w| w.cancel)}
-                    </button>
-                </Show>
-                <Show when=move || busy.get()><span class="hint">{lab.text(|w| w.try_busy)}</span></Show>
-            </p>
-            <div class="pair">
-                <Pane id="answer-base" answer=lab.answers[0] title=|w| w.base_model empty=Signal::derive(lab.text(|w| w.base_empty))/>
-                <Pane id="answer-tuned" answer=lab.answers[1] title=|w| w.tuned_model empty=tuned_empty/>
-            </div>
+        <Step number=6 id="try" title=Signal::derive(lab.text(|w| w.try_it)) summary standing>
+            <Notice jobs=&[Job::Generate, Job::Predict]/>
+            {part}
         </Step>
-    }
-}
-
-type Label = fn(&'static crate::i18n::Words) -> &'static str;
-
-/// One answer.
-#[component]
-fn Pane(
-    /// Test id.
-    id: &'static str,
-    /// The answer.
-    answer: RwSignal<Answer>,
-    /// Whose it is.
-    title: Label,
-    /// Words while there is none.
-    empty: Signal<&'static str>,
-) -> impl IntoView {
-    let lab = expect_context::<Lab>();
-    let speed = move || {
-        let speed = answer.with(|answer| answer.speed);
-        speed.map(|(tokens, speed)| (lab.words().generated)(tokens, format::speed(speed)))
-    };
-    let text = move || {
-        match answer.get() {
-        answer if answer.id == 0 => view! { <p class="written empty">{empty}</p> }.into_any(),
-        answer => {
-            view! { <p class="written" class:growing=answer.growing aria-busy=answer.growing.to_string()>{answer.text}</p> }
-                .into_any()
-        }
-    }
-    };
-    view! {
-        <article class="sample" data-testid=id>
-            <h4>{lab.text(title)}</h4>
-            {text}
-            <p class="hint">{speed}</p>
-        </article>
-    }
-}
-
-/// The sampler's settings; what is no number falls back to the middle of the road.
-fn options(temperature: &str, top_p: &str, max_tokens: &str) -> GenerateOptions {
-    let temperature = temperature
-        .trim()
-        .parse::<f64>()
-        .ok()
-        .filter(|t| t.is_finite())
-        .unwrap_or(0.8);
-    let top_p = top_p.trim().parse::<f64>().ok().filter(|p| *p > 0.0).unwrap_or(0.95);
-    let max_new_tokens = max_tokens.trim().parse::<usize>().ok().filter(|n| *n > 0).unwrap_or(64);
-    let do_sample = temperature > 0.0;
-    GenerateOptions {
-        max_new_tokens: max_new_tokens.min(4096),
-        do_sample,
-        temperature: if do_sample { temperature } else { 1.0 },
-        top_p: top_p.min(1.0),
-        ..GenerateOptions::default()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_temperature_of_zero_is_greedy() {
-        assert!(!options("0", "0.9", "10").do_sample);
-        assert!(options("0.7", "0.9", "10").do_sample);
-    }
-
-    #[test]
-    fn fields_that_are_no_numbers_fall_back() {
-        let fallback = options("hot", "-1", "many");
-        assert_eq!(
-            (fallback.temperature, fallback.top_p, fallback.max_new_tokens),
-            (0.8, 0.95, 64)
-        );
     }
 }

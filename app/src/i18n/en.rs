@@ -1,6 +1,7 @@
 //! English.
 
 use super::Words;
+use super::tasks;
 use lorakeet_core::config::Group;
 use lorakeet_core::error::Kind;
 use lorakeet_core::protocol::DeviceChoice;
@@ -33,6 +34,8 @@ pub static WORDS: Words = Words {
     engine_failed_remedy: "Restart it: the model and the data are loaded again. An adapter that was not downloaded is lost.",
     restart_engine: "Restart the engine",
 
+    tasks: &tasks::ENGLISH,
+
     model: "Model",
     data: "Data",
     settings: "Settings",
@@ -54,8 +57,8 @@ pub static WORDS: Words = Words {
     model_bundled_about: "A Llama-shaped model with a few million weights that has read Jane Austen's novels and nothing \
         else. Small enough to change before your eyes.",
     model_drop: "Drop a GGUF file here, or a Hugging Face folder",
-    model_drop_hint: "A folder needs config.json, tokenizer.json and its .safetensors files. Llama, SmolLM2, Qwen2, Qwen3 and \
-        GPT-2 are understood. The files stay on this machine.",
+    model_drop_hint: "A folder needs config.json, tokenizer.json and its .safetensors files. Llama, SmolLM2, Qwen2, Qwen3, \
+        GPT-2, BERT, RoBERTa, DistilBERT, MiniLM and T5 are understood. The files stay on this machine.",
     choose_files: "Choose files",
     choose_folder: "Choose a folder",
     architecture: "Architecture",
@@ -91,7 +94,8 @@ pub static WORDS: Words = Words {
     },
     data_bundled: "Texts that come with this page",
     data_drop: "Drop a .txt, .jsonl, .json or .csv file here",
-    data_drop_hint: "Plain text, or rows with instruction and output, prompt and completion, or messages.",
+    data_drop_hint: "Plain text, or rows with prompt and completion, instruction and output, or messages; text and label; query, document \
+        and grade; prompt, chosen and rejected.",
     columns: "Columns",
     source: "Source",
     preview: "As the model will see it",
@@ -148,9 +152,9 @@ pub static WORDS: Words = Words {
     sample_prompt: "Text to continue",
     sample_prompt_hint: "The model continues this before, during and after training, so that the change can be read.",
     status_loading: "Getting ready…",
-    status_need_model: "Choose a model in step 1.",
-    status_need_data: "Choose data in step 2.",
-    status_bad_settings: "One of the settings in step 3 cannot be used.",
+    status_need_model: "Choose a model in step 2.",
+    status_need_data: "Choose data in step 3.",
+    status_bad_settings: "One of the settings in step 4 cannot be used.",
     status_ready: "Ready. Press Train and watch the loss fall.",
     status_starting: "Preparing the run…",
     status_running: "Training",
@@ -192,7 +196,7 @@ pub static WORDS: Words = Words {
     validation: "Validation",
     chart_summary: |steps, first, last, eval| {
         let eval = eval.map_or(String::new(), |eval| format!(" The validation loss is {eval}."));
-        format!("After {steps} steps the training loss went from {first} to {last} nats.{eval}")
+        format!("After {steps} steps the training loss went from {first} to {last}.{eval}")
     },
 
     samples: "The same beginning, continued",
@@ -245,11 +249,11 @@ pub static WORDS: Words = Words {
         Kind::Internal => "Something broke in the engine",
     },
     error_remedy: |kind| match kind {
-        Kind::Config => "Correct it in step 3, or go back to the start values.",
+        Kind::Config => "Correct it in step 4, or go back to the start values.",
         Kind::File => "Choose the file again; it may have been moved or changed.",
         Kind::Format => "Download the file again, or choose another one.",
-        Kind::Data => "Correct the file, or choose another one in step 2.",
-        Kind::Model => "Choose another model in step 1.",
+        Kind::Data => "Correct the file, or choose another one in step 3.",
+        Kind::Model => "Choose another model in step 2.",
         Kind::Device => "Close other tabs that use the GPU, then restart the engine.",
         Kind::OutOfMemory => "Use a smaller batch size or cutoff_len, or a smaller model.",
         Kind::Diverged => "Use a lower learning rate and train again.",

@@ -4,6 +4,7 @@
 //! the engine says about one file or one row comes with its error.
 
 mod en;
+mod tasks;
 mod zh;
 
 use lorakeet_core::config::Group;
@@ -95,17 +96,20 @@ pub struct Words {
     /// The way out.
     pub restart_engine: &'static str,
 
-    /// Title of step 1.
-    pub model: &'static str,
+    /// What is said about tasks and what runs come to.
+    pub tasks: &'static tasks::TaskWords,
+
     /// Title of step 2.
-    pub data: &'static str,
+    pub model: &'static str,
     /// Title of step 3.
-    pub settings: &'static str,
+    pub data: &'static str,
     /// Title of step 4.
-    pub train: &'static str,
+    pub settings: &'static str,
     /// Title of step 5.
-    pub try_it: &'static str,
+    pub train: &'static str,
     /// Title of step 6.
+    pub try_it: &'static str,
+    /// Title of step 7.
     pub take_home: &'static str,
     /// State of a step for screen readers: done.
     pub step_ready: &'static str,

@@ -1,6 +1,7 @@
 //! 简体中文。
 
 use super::Words;
+use super::tasks;
 use lorakeet_core::config::Group;
 use lorakeet_core::error::Kind;
 use lorakeet_core::protocol::DeviceChoice;
@@ -33,6 +34,8 @@ pub static WORDS: Words = Words {
     engine_failed_remedy: "请重新启动：模型和数据会再次载入。尚未下载的适配器会丢失。",
     restart_engine: "重新启动引擎",
 
+    tasks: &tasks::CHINESE,
+
     model: "模型",
     data: "数据",
     settings: "设置",
@@ -53,7 +56,7 @@ pub static WORDS: Words = Words {
     model_bundled: "本页自带的小模型",
     model_bundled_about: "一个 Llama 结构的模型，只有几百万个权重，只读过简·奥斯汀的小说。小到可以当面看着它改变。",
     model_drop: "把 GGUF 文件或 Hugging Face 文件夹拖到这里",
-    model_drop_hint: "文件夹需要 config.json、tokenizer.json 和 .safetensors 文件。支持 Llama、SmolLM2、Qwen2、Qwen3 和 GPT-2。文件不会离开这台电脑。",
+    model_drop_hint: "文件夹需要 config.json、tokenizer.json 和 .safetensors 文件。支持 Llama、SmolLM2、Qwen2、Qwen3、GPT-2、BERT、RoBERTa、DistilBERT、MiniLM 和 T5。文件不会离开这台电脑。",
     choose_files: "选择文件",
     choose_folder: "选择文件夹",
     architecture: "结构",
@@ -86,7 +89,7 @@ pub static WORDS: Words = Words {
     },
     data_bundled: "本页自带的文本",
     data_drop: "把 .txt、.jsonl、.json 或 .csv 文件拖到这里",
-    data_drop_hint: "纯文本；或每行含有 instruction 与 output、prompt 与 completion、或 messages。",
+    data_drop_hint: "纯文本；或每行含有 prompt 与 completion、instruction 与 output、messages；text 与 label；query、document 与 grade；prompt、chosen 与 rejected。",
     columns: "列",
     source: "来源",
     preview: "模型看到的样子",
@@ -137,9 +140,9 @@ pub static WORDS: Words = Words {
     sample_prompt: "让模型续写的开头",
     sample_prompt_hint: "训练前、训练中和训练后，模型都会续写这段话，变化一目了然。",
     status_loading: "正在准备…",
-    status_need_model: "请先在第 1 步选择模型。",
-    status_need_data: "请先在第 2 步选择数据。",
-    status_bad_settings: "第 3 步里有一项设置无法使用。",
+    status_need_model: "请先在第 2 步选择模型。",
+    status_need_data: "请先在第 3 步选择数据。",
+    status_bad_settings: "第 4 步里有一项设置无法使用。",
     status_ready: "一切就绪。按下“开始训练”，看损失下降。",
     status_starting: "正在准备训练…",
     status_running: "训练中",
@@ -181,7 +184,7 @@ pub static WORDS: Words = Words {
     validation: "验证",
     chart_summary: |steps, first, last, eval| {
         let eval = eval.map_or(String::new(), |eval| format!("验证损失为 {eval}。"));
-        format!("经过 {steps} 步，训练损失从 {first} 变为 {last} 奈特。{eval}")
+        format!("经过 {steps} 步，训练损失从 {first} 变为 {last}。{eval}")
     },
 
     samples: "同一个开头，不同的续写",
@@ -234,11 +237,11 @@ pub static WORDS: Words = Words {
         Kind::Internal => "引擎内部出错",
     },
     error_remedy: |kind| match kind {
-        Kind::Config => "请在第 3 步改正，或恢复初始值。",
+        Kind::Config => "请在第 4 步改正，或恢复初始值。",
         Kind::File => "请重新选择文件；它可能被移动或修改了。",
         Kind::Format => "请重新下载该文件，或换一个文件。",
-        Kind::Data => "请修正文件，或在第 2 步换一份数据。",
-        Kind::Model => "请在第 1 步换一个模型。",
+        Kind::Data => "请修正文件，或在第 3 步换一份数据。",
+        Kind::Model => "请在第 2 步换一个模型。",
         Kind::Device => "请关闭其他占用显卡的标签页，然后重新启动引擎。",
         Kind::OutOfMemory => "请减小批大小或 cutoff_len，或换更小的模型。",
         Kind::Diverged => "请降低学习率后再次训练。",

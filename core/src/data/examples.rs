@@ -561,5 +561,6 @@ pub fn preview(example: &Example, tokenizer: &Tokenizer) -> Result<PreviewExampl
     Ok(PreviewExample {
         tokens,
         truncated: example.truncated,
+        label: String::new(),
     })
 }

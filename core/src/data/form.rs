@@ -69,7 +69,7 @@ pub(super) fn rows(records: &Records, notes: &mut Vec<String>) -> Result<(Form, 
         .filter(|name| !used.contains(&key(name)) && !labelled::names_labels(&key(name)))
         .collect();
     if !unused.is_empty() {
-        notes.push(format!("Not used: {}.", unused.join(", ")));
+        notes.push(format!("Not used of texts to continue: {}.", unused.join(", ")));
     }
     let mut rows = Vec::with_capacity(table.rows.len());
     let mut skipped = Skipped::default();

@@ -1,9 +1,9 @@
 //! A model with all that came with it: what it can do on its own, in a run and outside of one.
 
-use super::assignment::{Assignment, OwnHead};
+use super::assignment::OwnHead;
 use super::control::{Control, Host};
 use crate::config::{RunConfig, TargetModules};
-use crate::data::{self, Content, Dataset, Example};
+use crate::data::{self, Dataset, Example};
 use crate::error::{Error, Result};
 use crate::finetune::Emit;
 use crate::formats::{
@@ -12,15 +12,10 @@ use crate::formats::{
 };
 use crate::generate::{Generated, Generation};
 use crate::models::{Model, head};
-use crate::protocol::{Command, Event, GenerateOptions, ModelInfo, PreviewExample, Prompt, Stage};
+use crate::protocol::{Command, Event, GenerateOptions, ModelInfo, Prompt, Stage};
 use crate::quant::Base;
 use crate::store::{Source, read_all};
-use crate::task::Task;
 use crate::tokenizer::Tokenizer;
-
-/// Examples in a preview, and how much of a long text is looked at for them.
-const PREVIEW_ROWS: usize = 4;
-const PREVIEW_BYTES: usize = 1 << 14;
 
 /// Copied from the model that was trained to the one that it became.
 const COMPANIONS: [&str; 5] = [
@@ -77,39 +72,6 @@ impl Loaded {
         Ok(made.items)
     }
 
-    /// The first examples of `dataset`, as `config` shapes them.
-    pub(crate) fn preview(&self, dataset: &Dataset, config: &RunConfig) -> Result<Vec<PreviewExample>> {
-        let assignment = Assignment::of_run(config, self, dataset);
-        if let Ok(assignment) = &assignment
-            && assignment.task() != Task::Generation
-        {
-            let examples = assignment.examples(self, dataset, config, false, &mut |_, _| ())?;
-            let first = examples.iter().take(PREVIEW_ROWS);
-            if assignment.shape.is_some() {
-                let shown = |example: &Example| PreviewExample {
-                    tokens: vec![(example.numbers_text(), false)],
-                    truncated: false,
-                };
-                return Ok(first.map(shown).collect());
-            }
-            return first.map(|example| data::preview(example, self.tokenizer()?)).collect();
-        }
-        let settings = data::Settings::new(config, dataset);
-        let mut start = dataset.start(PREVIEW_ROWS);
-        for row in &mut start.rows {
-            if let Content::Text(text) = &mut row.content {
-                text.truncate(text.floor_char_boundary(PREVIEW_BYTES));
-            }
-        }
-        let template = self.files.chat_template.as_ref();
-        let made = data::examples(&start, self.tokenizer()?, template, &settings, &mut |_, _| ())?;
-        made.items
-            .iter()
-            .take(PREVIEW_ROWS)
-            .map(|example| data::preview(example, self.tokenizer()?))
-            .collect()
-    }
-
     pub(crate) fn tokenizer(&self) -> Result<&Tokenizer> {
         self.files.tokenizer.as_ref().ok_or_else(|| {
             Error::model("the model came without a tokenizer")
@@ -153,7 +115,10 @@ impl Loaded {
                 );
             }
             Command::ExportAdapter => {
-                for (name, bytes) in self.export().await? {
+                let mut files = self.export().await?;
+                // Who waits for them knows by the weights that they are complete.
+                files.sort_by_key(|(name, _)| name.ends_with(".safetensors"));
+                for (name, bytes) in files {
                     emit(
                         Event::File {
                             name,

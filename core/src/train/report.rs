@@ -6,7 +6,7 @@ use super::retrieval::Corpus;
 use super::untuned::Untuned;
 use crate::baseline::comparison::{Bootstrap, Comparison, Direction, Verdict};
 use crate::data::{Aim, Answer, Example};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::metrics::answers::{Answers, direction};
 use crate::protocol::{Baseline, CalibrationBin, ClassRow, Metric, Predictions, Report};
 use crate::task::Task;
@@ -296,7 +296,7 @@ pub(crate) fn predictions(
 }
 
 /// The row and the text of each answer.
-fn texts(
+pub(crate) fn texts(
     answers: &Answers,
     examples: &[Example],
     corpus: Option<&Corpus>,
@@ -334,25 +334,23 @@ fn document(examples: &[Example], query: usize, place: usize, corpus: Option<&Co
     examples.get(query)?.texts.get(place + 1).cloned()
 }
 
-impl Predictions {
-    /// The table as csv, the columns' names in the first line.
-    ///
-    /// # Errors
-    /// A row with another number of fields.
-    pub fn to_csv(&self) -> Result<Vec<u8>> {
-        let broken = |error: String| Error::internal(format!("predictions.csv: {error}"));
-        let mut writer = csv::Writer::from_writer(Vec::new());
-        for row in [&self.columns].into_iter().chain(&self.rows) {
-            writer.write_record(row).map_err(|error| broken(error.to_string()))?;
-        }
-        writer.into_inner().map_err(|error| broken(error.to_string()))
-    }
-}
-
-fn number(value: f64) -> String {
+/// A number as tables have it: six decimals at most, and no more digits than the model's numbers have.
+pub(crate) fn number(value: f64) -> String {
     if value.is_nan() {
         return String::new();
     }
-    let text = format!("{value:.6}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    // Adding 0 takes the sign from -0.
+    let rounded = ((value * 1e6).round() / 1e6 + 0.0) as f32;
+    rounded.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_without_the_noise_of_their_last_bits() {
+        let written = [991.500011, 500.0, 0.30000001192, 1e-9, -1e-9, 917.008919, f64::NAN].map(number);
+        assert_eq!(written, ["991.5", "500", "0.3", "0", "0", "917.0089", ""]);
+    }
 }

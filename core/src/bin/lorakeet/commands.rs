@@ -130,7 +130,7 @@ async fn answer(predict: Predict, device: DeviceChoice, desk: &mut Desk) -> Resu
         desk.take(&Event::Eval(scored));
     }
     if let Some(path) = output {
-        fs::write(&path, table.to_csv()?).map_err(|error| cannot("write", &path, &error))?;
+        fs::write(&path, table.to_csv()).map_err(|error| cannot("write", &path, &error))?;
         return Ok(ExitCode::SUCCESS);
     }
     desk.screen.show_table(table)?;

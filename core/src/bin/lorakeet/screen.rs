@@ -143,7 +143,7 @@ impl Screen {
             self.show(&Event::Predictions(table));
             return Ok(());
         }
-        print(&String::from_utf8_lossy(&table.to_csv()?));
+        print(&table.to_csv());
         Ok(())
     }
 

@@ -1,0 +1,164 @@
+//! Asking the trained model for a class, a number or an order of documents.
+
+use crate::format;
+use crate::report::ranks;
+use crate::run::Phase;
+use crate::state::{Job, Lab};
+use leptos::prelude::*;
+use lorakeet_core::protocol::Answered;
+use lorakeet_core::task::Task;
+
+/// Labels that are shown of one text.
+const LABELS: usize = 8;
+
+/// The texts, the button and the answers.
+#[component]
+pub fn Ask() -> impl IntoView {
+    let lab = expect_context::<Lab>();
+    let (first, second) = (RwSignal::new(String::new()), RwSignal::new(String::new()));
+    let task = Memo::new(move |_| lab.task());
+    let ranking = move || ranks(task.get());
+    let busy = Memo::new(move |_| lab.phase.with(Phase::is_under_way));
+    let asking = Memo::new(move |_| lab.job.get() == Some(Job::Predict));
+    let ready = move || lab.has_adapter.get() && !busy.get() && !asking.get();
+    let ask = move |_| {
+        lab.clear_error(&[Job::Predict]);
+        let mut texts = vec![first.get_untracked()];
+        if ranks(task.get_untracked()) {
+            texts.extend(second.get_untracked().lines().map(str::to_owned));
+        } else {
+            texts.push(second.get_untracked());
+        }
+        lab.predict(vec![texts]);
+    };
+    let first_label = move || {
+        let words = lab.words().tasks;
+        if ranking() { words.query } else { words.text }
+    };
+    let second_label = move || {
+        let words = lab.words().tasks;
+        if ranking() { words.documents } else { words.second_text }
+    };
+    let second_hint = move || {
+        let words = lab.words().tasks;
+        if ranking() {
+            words.documents_hint
+        } else {
+            words.second_text_hint
+        }
+    };
+    view! {
+        <label class="field">
+            <span class="field-name">{first_label}</span>
+            <textarea rows="3" data-testid="ask-text" prop:value=first
+                on:input=move |event| first.set(event_target_value(&event))></textarea>
+        </label>
+        <Show when=move || task.get() != Task::TokenClassification>
+            <label class="field">
+                <span class="field-name">{second_label}</span>
+                <textarea rows=move || if ranking() { "5" } else { "1" } data-testid="ask-second" prop:value=second
+                    on:input=move |event| second.set(event_target_value(&event))></textarea>
+                <span class="hint">{second_hint}</span>
+            </label>
+        </Show>
+        <p class="buttons">
+            <button type="button" class="primary" data-testid="ask" prop:disabled=move || !ready() on:click=ask>
+                {move || (lab.words().tasks.ask)(task.get())}
+            </button>
+            <Show when=move || busy.get()><span class="hint">{lab.text(|w| w.try_busy)}</span></Show>
+            <Show when=move || !lab.has_adapter.get() && !busy.get()>
+                <span class="hint">{lab.text(|w| w.tasks.ask_none)}</span>
+            </Show>
+            <Show when=move || asking.get()><span class="hint" role="status">{lab.text(|w| w.tasks.asking)}</span></Show>
+        </p>
+        <Answers/>
+    }
+}
+
+/// What was answered.
+#[component]
+fn Answers() -> impl IntoView {
+    let lab = expect_context::<Lab>();
+    let answers = lab.outcome.answers;
+    let shown = move || {
+        let task = lab.task();
+        let answers = answers.get();
+        if ranks(task) || task == Task::TokenClassification {
+            return view! { <List answers/> }.into_any();
+        }
+        let one = |answered: Answered| view! { <One answered is_number=task == Task::Regression/> };
+        answers.into_iter().map(one).collect_view().into_any()
+    };
+    view! {
+        <Show when=move || answers.with(|answers| !answers.is_empty())>
+            <section class="result" aria-live="polite" data-testid="answers">
+                <h3>{lab.text(|w| w.tasks.answers)}</h3>
+                {shown}
+            </section>
+        </Show>
+    }
+}
+
+/// A text with its labels' probabilities, or its numbers.
+#[component]
+fn One(
+    /// The answer.
+    answered: Answered,
+    /// Whether its values are no probabilities.
+    is_number: bool,
+) -> impl IntoView {
+    let row = move |(name, value): (String, f64)| {
+        let (shown, width) = if is_number {
+            (number(value), 0.0)
+        } else {
+            (percent(value), 100.0 * value)
+        };
+        view! {
+            <tr>
+                <th scope="row">{name}</th>
+                <td class="number-cell" data-value=value.to_string()>{shown}</td>
+                <td class="bar-cell" aria-hidden="true"><span class="bar" style=format!("width:{width:.1}%")></span></td>
+            </tr>
+        }
+    };
+    let values = answered
+        .values
+        .into_iter()
+        .take(LABELS)
+        .map(|metric| (metric.name, metric.value));
+    view! {
+        <table class="bars">
+            <caption>{answered.text}</caption>
+            <tbody>{values.map(row).collect_view()}</tbody>
+        </table>
+    }
+}
+
+/// Texts with the first of their values: documents with scores, words with classes.
+#[component]
+fn List(
+    /// The answers.
+    answers: Vec<Answered>,
+) -> impl IntoView {
+    let lab = expect_context::<Lab>();
+    let words = lab.task() == Task::TokenClassification;
+    let row = move |answered: Answered| {
+        let best = answered.values.into_iter().next();
+        let (name, value) = best.map_or((String::new(), f64::NAN), |metric| (metric.name, metric.value));
+        let shown = if words {
+            format!("{name} {}", percent(value))
+        } else {
+            number(value)
+        };
+        view! { <li><span class="ranked-text">{answered.text}</span> <span class="ranked-score" data-value=value.to_string()>{shown}</span></li> }
+    };
+    view! { <ol class="ranked">{answers.into_iter().map(row).collect_view()}</ol> }
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1}%", 100.0 * share)
+}
+
+fn number(value: f64) -> String {
+    format::loss(value)
+}

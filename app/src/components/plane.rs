@@ -1,0 +1,54 @@
+//! A square picture with marks on both sides, for what is not a course over the steps.
+
+use super::chart::spot;
+use crate::curves::Axis;
+use leptos::prelude::*;
+
+/// The picture: its marks, and what is drawn in a square of 1000 × 1000.
+#[component]
+pub fn Plane(
+    /// Upwards.
+    rows: Axis,
+    /// Across.
+    columns: Axis,
+    /// What stands below.
+    #[prop(into)]
+    across: Signal<&'static str>,
+    /// What stands beside.
+    #[prop(into)]
+    upwards: Signal<&'static str>,
+    /// The picture in a sentence.
+    #[prop(into)]
+    spoken: Signal<String>,
+    /// SVG.
+    children: Children,
+) -> impl IntoView {
+    let mark = |axis: &Axis, tick: &f64| (axis.place(*tick), format!("{tick:.*}", axis.decimals));
+    let row_marks = rows.ticks.iter().map(|tick| {
+        let (place, label) = mark(&rows, tick);
+        let top = format!("top:{:.2}%", 100.0 * (1.0 - place));
+        view! { <div class="row-mark" style=top><span>{label}</span></div> }
+    });
+    let column_marks = columns.ticks.iter().map(|tick| {
+        let (place, label) = mark(&columns, tick);
+        view! { <span class="column-mark" style=format!("left:{:.2}%", 100.0 * place)>{label}</span> }
+    });
+    view! {
+        <div class="plane">
+            <p class="plane-upwards" aria-hidden="true">{upwards}</p>
+            <div class="plot">
+                <div class="marks" aria-hidden="true">{row_marks.collect_view()}</div>
+                <svg viewBox="0 0 1000 1000" preserveAspectRatio="none" role="img" aria-label=spoken>{children()}</svg>
+            </div>
+            <div class="columns" aria-hidden="true">{column_marks.collect_view()}</div>
+            <p class="plane-across" aria-hidden="true">{across}</p>
+        </div>
+    }
+}
+
+/// The line on which both sides agree.
+pub fn diagonal(columns: &Axis, rows: &Axis) -> String {
+    let (low, high) = (columns.low.max(rows.low), columns.high.min(rows.high));
+    let (from, to) = (spot(&(low, low), columns, rows), spot(&(high, high), columns, rows));
+    format!("M{:.1} {:.1}L{:.1} {:.1}", from.0, from.1, to.0, to.1)
+}

@@ -1,0 +1,74 @@
+//! What the run came to: a sentence, the scores beside those to beat, and the pictures that the task has.
+
+use super::baselines::ways;
+use super::calibration::Calibration;
+use super::classes::Classes;
+use super::confusion::Confusion;
+use super::predictions::PredictionTable;
+use super::residuals::Residuals;
+use super::scores::Scores;
+use crate::report::targets;
+use crate::state::Lab;
+use leptos::prelude::*;
+use lorakeet_core::protocol::{Report, Verdict};
+
+/// The report of the last run, where it has one.
+#[component]
+pub fn RunReport() -> impl IntoView {
+    let lab = expect_context::<Lab>();
+    let outcome = lab.outcome;
+    let report = move || outcome.report.get().map(|report| view! { <Shown report/> });
+    let numbers = Memo::new(move |_| outcome.predictions.with(targets));
+    let pictures = move || {
+        let targets = numbers.get().into_iter().filter(|(_, points)| !points.is_empty());
+        targets
+            .map(|(name, points)| view! { <Residuals name points/> })
+            .collect_view()
+    };
+    view! {
+        {report}
+        <div class="pictures">{pictures}</div>
+        <PredictionTable/>
+    }
+}
+
+#[component]
+fn Shown(
+    /// The run's.
+    report: Report,
+) -> impl IntoView {
+    let lab = expect_context::<Lab>();
+    let kind = match report.verdict {
+        Some(Verdict::Better) => "better",
+        Some(Verdict::Worse) => "worse",
+        _ => "open",
+    };
+    let sentence = {
+        let report = report.clone();
+        move || (lab.words().tasks.sentence)(&report)
+    };
+    let scores = {
+        let (baselines, metrics) = (report.baselines.clone(), report.metrics.clone());
+        Signal::derive(move || {
+            let mut ways = ways(lab, baselines.clone());
+            ways.push((lab.words().tasks.tuned.to_owned(), metrics.clone(), true));
+            ways
+        })
+    };
+    let judged = Some(report.metric.clone());
+    let (classes, bins) = (report.classes.clone(), report.calibration.clone());
+    view! {
+        <section class="result" data-testid="report">
+            <h3>{lab.text(|w| w.tasks.report)}</h3>
+            <p class="verdict" data-verdict=kind data-testid="report-sentence">
+                {sentence}
+            </p>
+            <Scores caption=Signal::derive(lab.text(|w| w.tasks.metrics)) ways=scores judged=Signal::stored(judged)/>
+            <div class="pictures">
+                {(!classes.is_empty()).then(|| view! { <Classes classes/> })}
+                <Confusion report/>
+                {(!bins.is_empty()).then(|| view! { <Calibration bins/> })}
+            </div>
+        </section>
+    }
+}

@@ -1,0 +1,65 @@
+//! Scores side by side: a row for each way to answer, a column for each metric.
+
+use crate::format;
+use crate::report::value;
+use crate::state::Lab;
+use leptos::prelude::*;
+use lorakeet_core::protocol::Metric;
+
+/// One way to answer: its name, its metrics, and whether it is the tuned model.
+pub type Way = (String, Vec<Metric>, bool);
+
+/// The table.
+#[component]
+pub fn Scores(
+    /// Its caption.
+    #[prop(into)]
+    caption: Signal<&'static str>,
+    /// The ways, in the order of the rows.
+    #[prop(into)]
+    ways: Signal<Vec<Way>>,
+    /// The metric by which the run is judged, where that is known.
+    #[prop(into)]
+    judged: Signal<Option<String>>,
+) -> impl IntoView {
+    let lab = expect_context::<Lab>();
+    let names = Memo::new(move |_| {
+        let mut names: Vec<String> = Vec::new();
+        for metric in ways.get().iter().flat_map(|way| &way.1) {
+            if !names.contains(&metric.name) {
+                names.push(metric.name.clone());
+            }
+        }
+        names
+    });
+    let is_judged = move |name: &str| judged.with(|judged| judged.as_deref() == Some(name));
+    let head = move || {
+        let column = |name: String| {
+            let judged = is_judged(&name);
+            view! { <th scope="col" class="number-cell" class:judged=judged><code>{name}</code></th> }
+        };
+        names.get().into_iter().map(column).collect_view()
+    };
+    let rows = move || {
+        let names = names.get();
+        let row = |(way, metrics, tuned): Way| {
+            let cells = names.iter().map(|name| {
+                let shown = value(&metrics, name).map_or("–".to_owned(), format::loss);
+                let judged = is_judged(name);
+                view! { <td class="number-cell" class:judged=judged data-metric=name.clone()>{shown}</td> }
+            });
+            let cells = cells.collect_view();
+            view! { <tr class:tuned=tuned><th scope="row">{way}</th>{cells}</tr> }
+        };
+        ways.get().into_iter().map(row).collect_view()
+    };
+    view! {
+        <div class="table-scroll" role="region" tabindex="0" aria-label=caption>
+            <table>
+                <caption>{caption}</caption>
+                <thead><tr><th scope="col">{lab.text(|w| w.tasks.way)}</th>{head}</tr></thead>
+                <tbody>{rows}</tbody>
+            </table>
+        </div>
+    }
+}

@@ -1,0 +1,129 @@
+//! Step 1: what the model is to learn, with the knobs that belong to it.
+
+use super::knob::KnobField;
+use super::step::{Standing, Step};
+use crate::run::Phase;
+use crate::settings::{of_task, task as knob};
+use crate::state::Lab;
+use leptos::prelude::*;
+use lorakeet_core::loss::usual;
+use lorakeet_core::task::Task;
+
+/// The step of the task.
+#[component]
+pub fn TaskChoice() -> impl IntoView {
+    let lab = expect_context::<Lab>();
+    let outcome = lab.outcome;
+    let chosen = Memo::new(move |_| lab.settings.with(|config| config.task));
+    let found = Memo::new(move |_| {
+        outcome
+            .outlook
+            .with(|outlook| outlook.as_ref().map(|outlook| outlook.task))
+    });
+    let summary = Signal::derive(move || {
+        let words = lab.words().tasks;
+        match (chosen.get(), found.get()) {
+            _ if outcome.problem.with(Option::is_some) => words.summary_problem.to_owned(),
+            (Some(task), _) => (words.name)(task).to_owned(),
+            (None, Some(task)) => (words.summary_found)((words.name)(task)),
+            (None, None) => words.found.to_owned(),
+        }
+    });
+    let standing = Signal::derive(move || match (chosen.get(), found.get()) {
+        _ if outcome.problem.with(Option::is_some) => Standing::Waiting,
+        (None, None) => Standing::Waiting,
+        _ => Standing::Ready,
+    });
+    let error = Memo::new(move |_| knob().and_then(|knob| lab.settings.error(knob)));
+    let problem = Memo::new(move |_| outcome.problem.get());
+    view! {
+        <Step number=1 id="goal" title=Signal::derive(lab.text(|w| w.tasks.title)) summary standing>
+            {move || problem.get().map(|error| {
+                let remedy = error.remedy.unwrap_or_default();
+                view! {
+                    <div class="notice" role="status" data-testid="task-problem">
+                        <p class="notice-title">{lab.text(|w| w.tasks.problem)}</p>
+                        <p class="notice-what">{error.what.trim_end_matches('.').to_owned()} "."</p>
+                        <p>{remedy}</p>
+                    </div>
+                }
+            })}
+            <fieldset class="choices">
+                <legend>{lab.text(|w| w.tasks.question)}</legend>
+                <Choice task=None/>
+                {Task::ALL.map(|task| view! { <Choice task=Some(task)/> })}
+            </fieldset>
+            {move || error.get().map(|error| view! { <p class="field-error" role="alert">{error.to_string()}</p> })}
+            <Plan/>
+            <details class="fold" data-testid="task-settings">
+                <summary>{lab.text(|w| w.tasks.knobs)}</summary>
+                <div class="knobs">{of_task().map(|knob| view! { <KnobField knob/> }).collect_view()}</div>
+            </details>
+        </Step>
+    }
+}
+
+/// A task, or the choice that leaves it to the data.
+#[component]
+fn Choice(
+    /// Which.
+    task: Option<Task>,
+) -> impl IntoView {
+    let lab = expect_context::<Lab>();
+    let is_chosen = move || lab.settings.with(|config| config.task == task);
+    let locked = move || lab.phase.with(Phase::is_under_way);
+    let name = move || match task {
+        Some(task) => (lab.words().tasks.name)(task),
+        None => lab.words().tasks.found,
+    };
+    let about = move || match task {
+        Some(task) => (lab.words().tasks.about)(task),
+        None => lab.words().tasks.found_about,
+    };
+    let value = task.map_or("found", Task::name);
+    let choose = move |_| {
+        if let Some(knob) = knob() {
+            lab.settings.set(knob, task.map_or("", Task::name));
+        }
+    };
+    view! {
+        <label class="choice">
+            <input type="radio" name="task" value=value data-testid=format!("task-{value}") prop:checked=is_chosen prop:disabled=locked
+                on:change=choose/>
+            <span>
+                <b>{name} {task.map(|task| view! { " " <code class="unit">{task.name()}</code> })}</b>
+                <span class="hint">{about}</span>
+            </span>
+        </label>
+    }
+}
+
+/// What was found, the loss and the metric.
+#[component]
+fn Plan() -> impl IntoView {
+    let lab = expect_context::<Lab>();
+    let outlook = lab.outcome.outlook;
+    let loss = move || {
+        let words = lab.words().tasks;
+        let own = lab.settings.with(|config| config.loss.clone());
+        match own {
+            Some(loss) => (words.own_loss)(&loss),
+            None => (words.usual_loss)(&usual(lab.task()).to_string()),
+        }
+    };
+    let metric = move || {
+        let metric = outlook.with(|outlook| outlook.as_ref().map(|outlook| outlook.metric.clone()));
+        metric.map(|metric| format!(" {}", (lab.words().tasks.metric)(&metric)))
+    };
+    let notes = move || {
+        let notes = outlook.with(|outlook| outlook.as_ref().map(|outlook| outlook.notes.clone()));
+        let notes = notes.unwrap_or_default().into_iter();
+        notes.map(|note| view! { <p class="hint">{note}</p> }).collect_view()
+    };
+    view! {
+        <div data-testid="task-plan">
+            <p>{loss} {metric}</p>
+            {notes}
+        </div>
+    }
+}

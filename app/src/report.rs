@@ -1,0 +1,184 @@
+//! What the page knows of a task: how the run looks beforehand, what it has to beat, what it came to, what it answers.
+
+use crate::curves::Line;
+use leptos::prelude::*;
+use lorakeet_core::Error;
+use lorakeet_core::protocol::{Answered, Baseline, EvalInfo, Outlook, Predictions, Report};
+use lorakeet_core::task::Task;
+
+/// What belongs to a run's task, as signals.
+#[derive(Clone, Copy)]
+pub struct Outcome {
+    /// What a run on the loaded model and data would do.
+    pub outlook: RwSignal<Option<Outlook>>,
+    /// Why there can be none.
+    pub problem: RwSignal<Option<Error>>,
+    /// The task of the run under way or over.
+    pub task: RwSignal<Option<Task>>,
+    /// The scores to beat.
+    pub baselines: RwSignal<Vec<Baseline>>,
+    /// What the run came to.
+    pub report: RwSignal<Option<Report>>,
+    /// Its answers row by row.
+    pub predictions: RwSignal<Predictions>,
+    /// Its answers to typed texts.
+    pub answers: RwSignal<Vec<Answered>>,
+}
+
+impl Outcome {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self {
+            outlook: RwSignal::new(None),
+            problem: RwSignal::new(None),
+            task: RwSignal::new(None),
+            baselines: RwSignal::new(Vec::new()),
+            report: RwSignal::new(None),
+            predictions: RwSignal::new(Predictions::default()),
+            answers: RwSignal::new(Vec::new()),
+        }
+    }
+
+    /// Forgets what belongs to the model and the data.
+    pub fn forget_outlook(self) {
+        self.outlook.set(None);
+        self.problem.set(None);
+    }
+
+    /// Forgets what belongs to a run.
+    pub fn forget_run(self) {
+        self.task.set(None);
+        self.baselines.set(Vec::new());
+        self.report.set(None);
+        self.predictions.set(Predictions::default());
+        self.answers.set(Vec::new());
+    }
+}
+
+/// Whether a model of this task writes texts, so that its change can be read.
+pub fn writes(task: Task) -> bool {
+    matches!(task, Task::Generation | Task::Preference)
+}
+
+/// Whether it answers with an order of documents.
+pub fn ranks(task: Task) -> bool {
+    matches!(task, Task::Ranking | Task::Embedding)
+}
+
+/// The counts of a report's confusions: a row for each right class, a column for each answer.
+pub fn matrix(report: &Report) -> Vec<Vec<u64>> {
+    let classes = report.labels.len();
+    let mut rows = vec![vec![0; classes]; classes];
+    for (truth, answer, count) in &report.confusion {
+        if let Some(cell) = rows.get_mut(*truth).and_then(|row| row.get_mut(*answer)) {
+            *cell = *count;
+        }
+    }
+    rows
+}
+
+/// The mistakes of a report, the most frequent first: right class, answer, rows.
+pub fn mistakes(report: &Report) -> Vec<(usize, usize, u64)> {
+    let mut wrong: Vec<_> = report
+        .confusion
+        .iter()
+        .copied()
+        .filter(|(truth, answer, _)| truth != answer)
+        .collect();
+    wrong.sort_by(|a, b| b.2.cmp(&a.2));
+    wrong
+}
+
+/// Of a regression's table, each target's name with its points (right number, answer).
+pub fn targets(table: &Predictions) -> Vec<(String, Line)> {
+    let named = table.columns.iter().enumerate();
+    let labels = named.filter_map(|(place, name)| Some((place, name.strip_prefix("label")?.trim().to_owned())));
+    let is = |place: usize, what: &str| table.columns.get(place).is_some_and(|name| name.starts_with(what));
+    let of_numbers = labels.filter(|(place, _)| is(place + 1, "prediction") && is(place + 2, "residual"));
+    let points = |(place, name): (usize, String)| {
+        let number = |row: &Vec<String>, place: usize| row.get(place)?.parse::<f64>().ok();
+        let point = |row: &Vec<String>| Some((number(row, place)?, number(row, place + 1)?));
+        (name, table.rows.iter().filter_map(point).collect())
+    };
+    of_numbers.map(points).collect()
+}
+
+/// Each metric of the scores on the way, with its value at each scored step.
+pub fn courses(evals: &[EvalInfo]) -> Vec<(String, Line)> {
+    let names = evals.first().map(|eval| eval.metrics.as_slice()).unwrap_or_default();
+    let course = |name: &str| {
+        let value = |eval: &EvalInfo| {
+            eval.metrics
+                .iter()
+                .find(|metric| metric.name == name)
+                .map(|metric| metric.value)
+        };
+        let points = evals.iter().filter_map(|eval| Some((eval.step as f64, value(eval)?)));
+        points.filter(|point| point.1.is_finite()).collect()
+    };
+    names
+        .iter()
+        .map(|metric| (metric.name.clone(), course(&metric.name)))
+        .collect()
+}
+
+/// A metric's value among these.
+pub fn value(metrics: &[lorakeet_core::protocol::Metric], name: &str) -> Option<f64> {
+    metrics
+        .iter()
+        .find(|metric| metric.name == name)
+        .map(|metric| metric.value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(columns: &[&str], rows: &[&[&str]]) -> Predictions {
+        let row = |fields: &&[&str]| fields.iter().map(ToString::to_string).collect();
+        Predictions {
+            columns: columns.iter().map(ToString::to_string).collect(),
+            rows: rows.iter().map(row).collect(),
+        }
+    }
+
+    #[test]
+    fn a_regression_has_points_for_each_of_its_targets() {
+        let one = table(
+            &["row", "label", "prediction", "residual", "text"],
+            &[&["1", "2.5", "3", "0.5", "a"]],
+        );
+        assert_eq!(targets(&one), [(String::new(), vec![(2.5, 3.0)])]);
+        let two = [
+            "row",
+            "label x",
+            "prediction x",
+            "residual x",
+            "label y",
+            "prediction y",
+            "residual y",
+            "text",
+        ];
+        let two = table(&two, &[&["1", "1", "2", "1", "3", "4", "1", "a"]]);
+        assert_eq!(
+            targets(&two),
+            [("x".to_owned(), vec![(1.0, 2.0)]), ("y".to_owned(), vec![(3.0, 4.0)])]
+        );
+    }
+
+    #[test]
+    fn a_classifier_s_table_has_no_points() {
+        let classes = table(
+            &[
+                "row",
+                "label",
+                "prediction",
+                "confidence",
+                "probability_of_label",
+                "text",
+            ],
+            &[],
+        );
+        assert!(targets(&classes).is_empty());
+    }
+}

@@ -1,0 +1,483 @@
+//! A classification, a regression, a ranking and a generation in a real browser, step by step as a person walks them: files
+//! are chosen, Train is pressed, the report is read, the table of answers is downloaded, the trained model is asked. Each
+//! run is made natively as well, by the run file that the page shows, and has to come to the same.
+
+use anyhow::{Context, Result, ensure};
+use lorakeet_core::config::RunConfig;
+use lorakeet_core::protocol::{DeviceChoice, EvalInfo, Event, Predictions, Report};
+use lorakeet_core::store::{Source, read_all};
+use lorakeet_tests::browser::{Options, Page};
+use lorakeet_tests::desk::Desk;
+use lorakeet_tests::person::{REACTION, READY, SAME, unpack};
+use lorakeet_tests::rows::{classes, graded, prices};
+use lorakeet_tests::tiny;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// Notes which step the page showed when the scores to beat appeared.
+const WATCH_BASELINES: &str = "const seen = () => { if (window.stepOfBaselines === undefined \
+    && document.querySelector('[data-testid=\"baselines\"] tbody tr')) \
+    window.stepOfBaselines = document.querySelector('[data-testid=\"step\"]').textContent; };\
+    new MutationObserver(seen).observe(document.body, { childList: true, subtree: true });";
+
+/// Files on the disk, as a person has them; removed in the end.
+struct Files {
+    folder: PathBuf,
+    paths: Vec<PathBuf>,
+}
+
+impl Files {
+    async fn of(name: &str, sources: Vec<Source>) -> Result<Self> {
+        let folder = std::env::temp_dir().join(format!("lorakeet-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder)?;
+        let mut paths = Vec::new();
+        for source in sources {
+            let path = folder.join(source.name());
+            std::fs::write(&path, read_all(source.as_ref(), 1 << 24).await?)?;
+            paths.push(path);
+        }
+        Ok(Self { folder, paths })
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        // What cannot be removed is left to the system's temporary folder.
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A page with a lesson's files in it. They stay on the disk as long: a run reads the model again for its head.
+struct Taught {
+    page: Page,
+    _files: [Files; 2],
+}
+
+impl std::ops::Deref for Taught {
+    type Target = Page;
+
+    fn deref(&self) -> &Page {
+        &self.page
+    }
+}
+
+/// A task's model and data.
+#[derive(Clone, Copy)]
+struct Lesson {
+    name: &'static str,
+    model: fn() -> Vec<Source>,
+    data: fn() -> Source,
+    knobs: &'static [(&'static str, &'static str)],
+}
+
+/// What every lesson sets: LoRA that learns in few and small steps.
+const KNOBS: [(&str, &str); 9] = [
+    ("per_device_train_batch_size", "8"),
+    ("per_device_eval_batch_size", "16"),
+    ("gradient_accumulation_steps", "2"),
+    ("learning_rate", "1e-2"),
+    ("lora_r", "16"),
+    ("lora_alpha", "32"),
+    ("lora_dropout", "0"),
+    ("cutoff_len", "32"),
+    ("logging_steps", "1"),
+];
+
+impl Lesson {
+    /// The page with the lesson's files in it and its knobs set.
+    async fn open(&self, options: &Options) -> Result<Taught> {
+        let model = Files::of(&format!("{}-model", self.name), (self.model)()).await?;
+        let data = Files::of(&format!("{}-data", self.name), vec![(self.data)()]).await?;
+        let page = Page::open(options).await?;
+        page.wait_enabled("train", READY).await?;
+        let paths: Vec<&Path> = model.paths.iter().map(PathBuf::as_path).collect();
+        page.upload("model-input", &paths).await?;
+        page.wait_until(
+            "the own model is loaded",
+            REACTION,
+            "return !document.querySelector('[data-testid=\"model-bundled\"]').checked \
+             && !!document.querySelector('[data-testid=\"model-facts\"]')",
+        )
+        .await?;
+        page.upload("data-input", &[&data.paths[0]]).await?;
+        let name = data.paths[0]
+            .file_name()
+            .context("a name")?
+            .to_string_lossy()
+            .into_owned();
+        let read = format!("return document.querySelector('#data .step-summary').textContent.includes('{name}: ')");
+        page.wait_until("the data is read", REACTION, &read).await?;
+        for (knob, value) in KNOBS.iter().chain(self.knobs) {
+            page.set_knob(knob, value).await?;
+        }
+        let plan = "return !document.querySelector('[data-testid=\"task-problem\"]') \
+                    && document.querySelector('[data-testid=\"train\"]')?.disabled === false \
+                    && document.querySelector('[data-testid=\"preview\"] .example') \
+                    && document.querySelector('[data-testid=\"task-plan\"]').textContent";
+        page.wait_until("the task is found", REACTION, plan).await?;
+        Ok(Taught {
+            page,
+            _files: [model, data],
+        })
+    }
+
+    /// The same run natively on the CPU, by the page's run file.
+    async fn natively(self, run_file: String) -> Result<Native> {
+        let run = move || -> Result<Native> {
+            let config = RunConfig::parse(&run_file, "run.yaml")?.config;
+            let mut desk = Desk::with(DeviceChoice::Cpu, (self.model)(), (self.data)());
+            desk.train(config);
+            let evals = desk.evals();
+            let mut native = Native {
+                last: evals
+                    .last()
+                    .cloned()
+                    .with_context(|| format!("no score: {:?}", desk.events))?,
+                first: evals[0].clone(),
+                report: None,
+                predictions: Predictions::default(),
+            };
+            for event in desk.events {
+                match event {
+                    Event::Report(report) => native.report = Some(*report),
+                    Event::Predictions(table) => native.predictions = table,
+                    _ => {}
+                }
+            }
+            Ok(native)
+        };
+        tokio::task::spawn_blocking(run).await?
+    }
+}
+
+/// What a native run came to.
+struct Native {
+    first: EvalInfo,
+    last: EvalInfo,
+    report: Option<Report>,
+    predictions: Predictions,
+}
+
+fn on_cpu(width: u32) -> Options {
+    Options {
+        webgpu: false,
+        width,
+        query: "?device=cpu".into(),
+        ..Options::default()
+    }
+}
+
+/// The page's report has the native run's scores, those to beat and those of the tuned model.
+async fn same_report(page: &Page, native: &Native) -> Result<()> {
+    let report = native.report.as_ref().context("the native run has a report")?;
+    let script = "return [...document.querySelectorAll('[data-testid=\"report\"] table')[0].querySelectorAll('tbody tr')]\
+                  .map(row => [...row.querySelectorAll('td')].map(cell => [cell.dataset.metric, cell.textContent]))";
+    let shown = page.run(script, vec![]).await?;
+    let shown = shown.as_array().context("rows")?;
+    let ways = report.baselines.iter().map(|baseline| &baseline.metrics);
+    let ways: Vec<_> = ways.chain([&report.metrics]).collect();
+    ensure!(shown.len() == ways.len(), "{shown:?} instead of {ways:?}");
+    let mut furthest: f64 = 0.0;
+    for (row, metrics) in shown.iter().zip(&ways) {
+        for metric in metrics.iter() {
+            let cells = row.as_array().context("cells")?;
+            let cell = cells.iter().find(|cell| cell[0] == metric.name.as_str());
+            let text = cell.and_then(|cell| cell[1].as_str()).context("a cell")?;
+            let Ok(value) = text.parse::<f64>() else {
+                ensure!(metric.value.is_nan(), "{} is {text} on the page", metric.name);
+                continue;
+            };
+            // Large numbers are shown with fewer decimals.
+            let unit = metric.value.abs().max(1.0);
+            furthest = furthest.max((value - metric.value).abs() / unit);
+            ensure!(
+                (value - metric.value).abs() < SAME * unit,
+                "{} is {text} on the page and {} natively",
+                metric.name,
+                metric.value
+            );
+        }
+    }
+    let sentence = page.content("[data-testid=\"report-sentence\"]").await?;
+    println!("furthest from the native run: {furthest:.1e}; {sentence}");
+    ensure!(
+        sentence.contains("confidence") && sentence.contains(&report.metric),
+        "{sentence}"
+    );
+    Ok(())
+}
+
+/// The downloaded table; its rows are those of the native run.
+async fn downloaded(page: &Page, native: &Native) -> Result<Vec<Vec<String>>> {
+    page.press("download-predictions").await?;
+    let file = page.wait_for_download("predictions.csv", REACTION).await?;
+    let text = std::fs::read_to_string(file)?;
+    let mut rows: Vec<Vec<String>> = text
+        .lines()
+        .map(|line| line.split(',').map(str::to_owned).collect())
+        .collect();
+    ensure!(
+        !rows.is_empty() && rows.remove(0) == native.predictions.columns,
+        "{text}"
+    );
+    let numbers = |rows: &[Vec<String>]| {
+        let mut numbers: Vec<String> = rows.iter().map(|row| row[0].clone()).collect();
+        numbers.sort();
+        numbers
+    };
+    ensure!(
+        numbers(&rows) == numbers(&native.predictions.rows),
+        "other rows: {text}"
+    );
+    Ok(rows)
+}
+
+fn number(field: &str) -> f64 {
+    field.parse().unwrap_or(f64::NAN)
+}
+
+/// Asks the trained model, and gives the answers' names and values.
+async fn ask(page: &Page, text: &str, second: &str) -> Result<Vec<(String, f64)>> {
+    page.run("document.getElementById('try').open = true", vec![]).await?;
+    page.write("ask-text", text).await?;
+    page.write("ask-second", second).await?;
+    page.wait_enabled("ask", REACTION).await?;
+    page.press("ask").await?;
+    let there = "return !!document.querySelector('[data-testid=\"answers\"] [data-value]') \
+                 && !document.querySelector('[data-testid=\"ask\"]').disabled";
+    page.wait_until("the model answers", REACTION, there).await?;
+    let script = "return [...document.querySelectorAll('[data-testid=\"answers\"] [data-value]')].map(value => \
+                  [value.closest('tr, li').firstElementChild.textContent, Number(value.dataset.value)])";
+    let answers = page.run(script, vec![]).await?;
+    serde_json::from_value(answers).context("names and values")
+}
+
+/// Nothing of the page is cut off on a screen of this width, with everything unfolded.
+async fn fits(page: &Page, width: u64) -> Result<()> {
+    page.run(
+        "document.querySelectorAll('details').forEach(fold => fold.open = true)",
+        vec![],
+    )
+    .await?;
+    let wide = page.run("return document.documentElement.scrollWidth", vec![]).await?;
+    ensure!(
+        wide.as_u64().is_some_and(|wide| wide <= width),
+        "the page is {wide} wide on {width}"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_encoder_learns_classes_on_webgpu_and_the_report_is_that_of_a_native_run() -> Result<()> {
+    let lesson = Lesson {
+        name: "classes",
+        model: tiny::bert_files,
+        data: || classes(260),
+        knobs: &[("val_size", "60"), ("max_steps", "80"), ("eval_steps", "40")],
+    };
+    let page = lesson
+        .open(&Options {
+            height: 1200,
+            ..Options::default()
+        })
+        .await?;
+    let said = page.content("[data-testid=\"task-plan\"]").await?;
+    ensure!(
+        said.contains("cross_entropy, as the task has it") && said.contains("accuracy"),
+        "{said}"
+    );
+    ensure!(page.content("#goal .step-summary").await?.contains("Classes"));
+    let counts = page.content("[data-testid=\"label-counts\"]").await?;
+    ensure!(counts.contains("same") && counts.contains("other"), "{counts}");
+    let example = page.content("[data-testid=\"preview\"] .example h4").await?;
+    ensure!(example.contains("answer: "), "{example}");
+
+    page.run(WATCH_BASELINES, vec![]).await?;
+    page.train_to_the_end().await?;
+    let step = page.run("return window.stepOfBaselines", vec![]).await?;
+    let step = step.as_str().context("the scores to beat were shown")?;
+    ensure!(
+        step == "–" || step.starts_with("0 "),
+        "the scores to beat came at step {step}"
+    );
+    let native = lesson.natively(page.run_file().await?).await?;
+    same_report(&page, &native).await?;
+    page.screenshots("classes-1440").await?;
+
+    // The confusions, the table of answers and the accuracy say the same.
+    let cells = "return [...document.querySelectorAll('[data-testid=\"confusion\"] tbody tr')].map(row => \
+                 [...row.querySelectorAll('td')].map(cell => Number(cell.textContent)))";
+    let cells: Vec<Vec<u64>> = serde_json::from_value(page.run(cells, vec![]).await?)?;
+    ensure!(cells.iter().flatten().sum::<u64>() == 60, "{cells:?}");
+    let right = cells[0][0] + cells[1][1];
+    let rows = downloaded(&page, &native).await?;
+    ensure!(
+        rows.iter().filter(|row| row[1] == row[2]).count() as u64 == right,
+        "{rows:?}"
+    );
+    ensure!(
+        rows.windows(2).all(|pair| number(&pair[0][4]) <= number(&pair[1][4])),
+        "the worst errors come first"
+    );
+    let shown = page.content("[data-testid=\"predictions\"] tbody tr").await?;
+    ensure!(shown.contains(&rows[0][5]), "{shown}");
+    page.press("predictions-next").await?;
+    let status = page.content("[data-testid=\"predictions\"] [role=\"status\"]").await?;
+    let shown = page.content("[data-testid=\"predictions\"] tbody tr").await?;
+    ensure!(
+        status == "21–40 of 60" && shown.contains(&rows[20][5]),
+        "{status}: {shown}"
+    );
+    ensure!(page.content("[data-testid=\"predictions-next\"]").await? == "Next");
+    for part in ["calibration", "classes", "courses"] {
+        page.element(part).await?;
+    }
+
+    let answers = ask(&page, "acdea", "").await?;
+    let sum: f64 = answers.iter().map(|(_, value)| value).sum();
+    ensure!(answers[0].0 == "same" && (sum - 1.0).abs() < 1e-6, "{answers:?}");
+
+    // The adapter brings its head, and the file that says what its outputs mean.
+    page.run("document.getElementById('home').open = true", vec![]).await?;
+    page.press("download-adapter").await?;
+    let archive = page.wait_for_download(".zip", REACTION).await?;
+    let files = unpack(&std::fs::read(archive)?)?;
+    let config = files
+        .iter()
+        .find(|(name, _)| name == "config.json")
+        .context("config.json")?;
+    let config: Value = serde_json::from_slice(&config.1)?;
+    ensure!(config["id2label"] == json!({ "0": "other", "1": "same" }), "{config}");
+    ensure!(files.iter().any(|(name, _)| name == "adapter_model.safetensors"));
+    page.no_panic()?;
+    page.page.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_regression_is_chosen_by_hand_and_its_errors_are_in_the_unit_of_its_targets() -> Result<()> {
+    let lesson = Lesson {
+        name: "prices",
+        model: tiny::bert_files,
+        data: || prices(260),
+        knobs: &[
+            ("label_columns", "price"),
+            ("val_size", "60"),
+            ("max_steps", "60"),
+            ("eval_steps", "30"),
+        ],
+    };
+    let page = lesson.open(&on_cpu(1440)).await?;
+    page.press("task-regression").await?;
+    let said = "return document.querySelector('[data-testid=\"task-plan\"]').textContent.includes('mse')";
+    page.wait_until("the loss is said", REACTION, said).await?;
+    page.set_field("theme", "dark").await?;
+    page.train_to_the_end().await?;
+    let run_file = page.run_file().await?;
+    ensure!(run_file.contains("task: regression"), "{run_file}");
+    let native = lesson.natively(run_file).await?;
+    same_report(&page, &native).await?;
+    page.screenshots("prices-dark-1440").await?;
+
+    let points = page.run(
+        "return document.querySelector('[data-testid=\"residuals\"]').dataset.points",
+        vec![],
+    );
+    ensure!(points.await? == json!("60"));
+    let rows = downloaded(&page, &native).await?;
+    let squares = rows.iter().map(|row| (number(&row[2]) - number(&row[1])).powi(2));
+    let rmse = (squares.sum::<f64>() / rows.len() as f64).sqrt();
+    let shown = page
+        .content("[data-testid=\"report\"] tr.tuned td[data-metric=\"rmse\"]")
+        .await?;
+    ensure!(
+        (number(&shown) - rmse).abs() < 0.1,
+        "{shown} on the page, {rmse} in the file"
+    );
+
+    let (dear, cheap) = (ask(&page, "acdea", "").await?, ask(&page, "afgeb", "").await?);
+    ensure!(
+        dear[0].0 == "price" && dear[0].1 > cheap[0].1 + 200.0,
+        "{dear:?} {cheap:?}"
+    );
+
+    page.set_field("language", "zh-Hans").await?;
+    let sentence = page.content("[data-testid=\"report-sentence\"]").await?;
+    ensure!(sentence.contains("置信区间") && sentence.contains("r2"), "{sentence}");
+    page.screenshots("prices-chinese-1440").await?;
+    page.no_panic()?;
+    page.page.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ranking_on_a_narrow_page_sorts_documents_for_a_query() -> Result<()> {
+    let lesson = Lesson {
+        name: "graded",
+        model: tiny::bert_files,
+        data: || graded(160),
+        knobs: &[("val_size", "40"), ("max_steps", "120"), ("eval_steps", "60")],
+    };
+    let page = lesson.open(&on_cpu(400)).await?;
+    ensure!(page.content("[data-testid=\"task-plan\"]").await?.contains("ranknet"));
+    page.train_to_the_end().await?;
+    let native = lesson.natively(page.run_file().await?).await?;
+    same_report(&page, &native).await?;
+    let rows = downloaded(&page, &native).await?;
+    let ndcg = rows.iter().map(|row| number(&row[1])).sum::<f64>() / rows.len() as f64;
+    let shown = page
+        .content("[data-testid=\"report\"] tr.tuned td[data-metric=\"ndcg_at_10\"]")
+        .await?;
+    ensure!(
+        (number(&shown) - ndcg).abs() < SAME,
+        "{shown} on the page, {ndcg} in the file"
+    );
+
+    page.screenshots("graded-400").await?;
+    let answers = ask(&page, "acde", "bcd\nacd\nbfg\n").await?;
+    ensure!(answers.len() == 3 && answers[0].0 == "acd", "{answers:?}");
+    ensure!(answers.windows(2).all(|pair| pair[0].1 >= pair[1].1), "{answers:?}");
+    fits(&page, 400).await?;
+    page.no_panic()?;
+    page.page.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_generation_continues_texts_and_has_the_losses_of_a_native_run() -> Result<()> {
+    let lesson = Lesson {
+        name: "texts",
+        model: tiny::model_files,
+        data: tiny::data_file,
+        knobs: &[("val_size", "4"), ("max_steps", "12"), ("eval_steps", "6")],
+    };
+    let page = lesson.open(&on_cpu(1440)).await?;
+    page.press("task-generation").await?;
+    page.write("sample-prompt", "say a").await?;
+    page.train_to_the_end().await?;
+    let native = lesson.natively(page.run_file().await?).await?;
+    let change = page.content("[data-testid=\"change\"]").await?;
+    let shown: Vec<f64> = change
+        .split_whitespace()
+        .map(number)
+        .filter(|value| value.is_finite())
+        .collect();
+    println!(
+        "{change}; natively {:.4} and {:.4}",
+        native.first.loss, native.last.loss
+    );
+    ensure!(
+        shown.len() == 2 && (shown[0] - native.first.loss).abs() < SAME && (shown[1] - native.last.loss).abs() < SAME,
+        "{change}"
+    );
+    ensure!(shown[1] < shown[0] - 0.1, "{change}");
+    if native.report.is_some() {
+        same_report(&page, &native).await?;
+    }
+    let sample = |which: &str| format!("[data-testid=\"sample-{which}\"] .written span:last-child");
+    let (before, after) = (
+        page.content(&sample("before")).await?,
+        page.content(&sample("now")).await?,
+    );
+    ensure!(!after.is_empty() && before != after, "{before:?} {after:?}");
+    page.element("prompt").await?;
+    page.no_panic()?;
+    page.page.close().await
+}
