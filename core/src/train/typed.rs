@@ -91,7 +91,7 @@ pub(crate) async fn answer_typed(
             ranked
         }
         answers => {
-            let texts = texts(answers, examples, None, loaded.tokenizer()?)?;
+            let texts = texts(answers, examples, None, loaded.files.tokenizer.as_ref())?;
             let numbers = match answers {
                 Answers::Classes { probabilities, .. } | Answers::Labels { probabilities, .. } => probabilities,
                 Answers::Numbers { predicted, .. } => predicted,
