@@ -3,8 +3,9 @@
 use crate::curves::Line;
 use leptos::prelude::*;
 use lorakeet_core::Error;
-use lorakeet_core::protocol::{Answered, Baseline, EvalInfo, Outlook, Predictions, Report};
+use lorakeet_core::protocol::{Answered, Baseline, EvalInfo, Metric, Outlook, Predictions, Report};
 use lorakeet_core::task::Task;
+use std::cmp::Reverse;
 
 /// What belongs to a run's task, as signals.
 #[derive(Clone, Copy)]
@@ -85,7 +86,7 @@ pub fn mistakes(report: &Report) -> Vec<(usize, usize, u64)> {
         .copied()
         .filter(|(truth, answer, _)| truth != answer)
         .collect();
-    wrong.sort_by(|a, b| b.2.cmp(&a.2));
+    wrong.sort_by_key(|mistake| Reverse(mistake.2));
     wrong
 }
 
@@ -123,7 +124,7 @@ pub fn courses(evals: &[EvalInfo]) -> Vec<(String, Line)> {
 }
 
 /// A metric's value among these.
-pub fn value(metrics: &[lorakeet_core::protocol::Metric], name: &str) -> Option<f64> {
+pub fn value(metrics: &[Metric], name: &str) -> Option<f64> {
     metrics
         .iter()
         .find(|metric| metric.name == name)

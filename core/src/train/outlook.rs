@@ -8,6 +8,8 @@ use crate::data::{self, Aim, Content, Dataset, Example, LabelKind};
 use crate::error::Result;
 use crate::protocol::{Event, Outlook, PreviewExample};
 use crate::task::Task;
+use std::cmp::Reverse;
+use std::collections::HashMap;
 
 /// Examples that are shown, and how much of a long text is looked at for them.
 const ROWS: usize = 4;
@@ -110,7 +112,7 @@ fn counts(assignment: &Assignment, examples: &[Example]) -> Vec<(String, u64)> {
         return Vec::new();
     };
     let mut counts: Vec<(String, u64)> = answer.names.iter().map(|name| (name.clone(), 0)).collect();
-    let places: std::collections::HashMap<&String, usize> = answer
+    let places: HashMap<&String, usize> = answer
         .names
         .iter()
         .enumerate()
@@ -121,6 +123,6 @@ fn counts(assignment: &Assignment, examples: &[Example]) -> Vec<(String, u64)> {
             counts[*place].1 += 1;
         }
     }
-    counts.sort_by(|a, b| b.1.cmp(&a.1));
+    counts.sort_by_key(|(_, rows)| Reverse(*rows));
     counts
 }
