@@ -80,6 +80,11 @@ impl Loaded {
     /// The first examples of `dataset`, as `config` shapes them.
     pub(crate) fn preview(&self, dataset: &Dataset, config: &RunConfig) -> Result<Vec<PreviewExample>> {
         let assignment = Assignment::of_run(config, self, dataset);
+        if self.model.numbers().is_some()
+            && let Err(error) = assignment
+        {
+            return Err(error);
+        }
         if let Ok(assignment) = &assignment
             && assignment.task() != Task::Generation
         {
