@@ -476,6 +476,23 @@ fn text_models_and_models_of_numbers_refuse_each_others_files() {
     let mut desk = Desk::small("small_mlp", vec![source("a.txt", "A text.")]);
     desk.train(config("small_mlp"));
     assert!(failure(&desk).what.contains("next token"), "{}", failure(&desk));
+    // The preview says it before anything is trained, and shows the numbers of a file that can be learnt.
+    let mut shown = |name: &str, text: &str| {
+        let config = Box::new(config("small_mlp"));
+        desk.ask(Command::LoadData { file: name.into() }, vec![source(name, text)]);
+        desk.ask(Command::Preview { config }, Vec::new());
+        desk.events.last().cloned()
+    };
+    let broken = shown("a.csv", "x,y,label\n1,2,a\n3,tall,b\n");
+    assert!(
+        matches!(&broken, Some(Event::Failed(error)) if error.row == Some(3)),
+        "{broken:?}"
+    );
+    let sound = shown("a.csv", "x,y,label\n1,2,a\n3,4,b\n");
+    assert!(
+        matches!(&sound, Some(Event::Preview { examples }) if examples[1].tokens[0].0 == "3.0000 4.0000"),
+        "{sound:?}"
+    );
     let mut desk = Desk::small("small_vit", vec![waves(100)]);
     desk.train(config("small_vit"));
     assert!(failure(&desk).what.contains("no square"), "{}", failure(&desk));

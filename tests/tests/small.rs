@@ -103,10 +103,17 @@ impl Reference<'_> {
         let number = |key: &str| self.config[key].as_u64().expect("a number") as usize;
         let channels = number("num_channels");
         if self.config["model_type"] == "small_series" {
-            return numbers
-                .chunks(number("patch_length") * channels)
-                .map(<[f64]>::to_vec)
-                .collect();
+            // Zeros fill up the last one.
+            let length = number("patch_length") * channels;
+            let filled = |patch: &[f64]| {
+                patch
+                    .iter()
+                    .copied()
+                    .chain(std::iter::repeat(0.0))
+                    .take(length)
+                    .collect()
+            };
+            return numbers.chunks(length).map(filled).collect();
         }
         let (size, patch) = (number("image_size"), number("patch_size"));
         let mut patches = Vec::new();
@@ -396,10 +403,13 @@ fn a_transformer_over_the_patches_of_an_image_is_its_formula() {
 
 #[test]
 fn a_transformer_over_the_patches_of_a_series_is_its_formula() {
-    let changes = json!({
-        "model_type": "small_series", "context_length": 6, "patch_length": 2, "hidden_act": "relu", "problem_type": "regression",
-    });
-    agrees_with_its_formula(changes, 2 * 6);
+    for length in [6, 7] {
+        let changes = json!({
+            "model_type": "small_series", "context_length": length, "patch_length": 2, "hidden_act": "relu",
+            "problem_type": "regression",
+        });
+        agrees_with_its_formula(changes, 2 * length);
+    }
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! From a dropped file to batches of tokens: [`Dataset`] → [`examples`] → [`split`] → [`order`] → [`collate`].
+//! From a dropped file to batches of tokens: [`Dataset`] → [`examples`] → [`split`] → [`order`] → [`collate`]; rows of numbers
+//! go by [`Dataset::numeric`] and [`numeric_examples`] instead.
 //!
 //! Bytes are parsed once, here, into rows that cannot be wrong: a bad row is an error that names the file, the row and
 //! the field. Tokens come from [`crate::tokenizer`], the layout of conversations from [`crate::chat`]. Nothing here

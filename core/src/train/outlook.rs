@@ -22,6 +22,8 @@ const BYTES: usize = 1 << 14;
 pub(crate) fn preview(loaded: &Loaded, dataset: &Dataset, config: &RunConfig) -> Result<Event> {
     let (assignment, problem) = match Assignment::of_run(config, loaded, dataset) {
         Ok(assignment) => (Some(assignment), None),
+        // Rows of numbers are no texts that could be shown instead.
+        Err(error) if loaded.model.numbers().is_some() => return Err(error),
         Err(error) => (None, Some(error)),
     };
     let (examples, labels) = match &assignment {

@@ -18,8 +18,9 @@ use crate::task::Task;
 const PROBE_ROWS: usize = 1000;
 /// And at most: a probe on fewer rows than the run's own flatters the run, but its equation takes time and memory, too.
 const MOST_PROBE_ROWS: usize = 4000;
-/// The same of rows of numbers, which are vectors already.
-const NUMERIC_ROWS: usize = 5000;
+/// Of rows of numbers, which are vectors already, what a probe's time and memory allow: products, and numbers in all.
+const MOST_PRODUCTS: f64 = 1e10;
+const MOST_NUMBERS: usize = 1 << 24;
 /// Rows through the model at once.
 const ROWS: usize = 8;
 
@@ -59,9 +60,9 @@ pub(crate) async fn untuned(
         return Ok(Vec::new());
     }
     let width = assignment.answer.as_ref().map_or(1, |answer| answer.names.len());
-    let most = match assignment.shape.is_some() {
-        true => NUMERIC_ROWS,
-        false => seen.clamp(PROBE_ROWS, MOST_PROBE_ROWS),
+    let most = match assignment.shape {
+        Some(shape) => numeric_rows(shape.numbers()),
+        None => seen.clamp(PROBE_ROWS, MOST_PROBE_ROWS),
     };
     let probed = &train[..train.len().min(most)];
     let (learnt, all, asked) = (labels(probed), labels(train), labels(&held_out.examples));
@@ -211,6 +212,13 @@ pub(crate) async fn untuned(
         .into_iter()
         .map(|(name, answers)| Untuned { name, answers })
         .collect())
+}
+
+/// How many rows of `width` numbers a probe learns from: its time grows with rows · width · the lesser of the two.
+fn numeric_rows(width: usize) -> usize {
+    let most = MOST_PRODUCTS / width.max(1) as f64;
+    let rows = (most / width.max(1) as f64).max(most.sqrt().min(width as f64));
+    (rows as usize).min(MOST_NUMBERS / width.max(1)).max(1)
 }
 
 /// The labels of all rows, row after row.
