@@ -21,7 +21,7 @@ pub enum Task {
     Regression,
     /// A score for a pair of query and document, read together (cross-encoder).
     Ranking,
-    /// A vector for a text, near to the vectors of texts that belong to it (bi-encoder).
+    /// A vector for a text, near to the vectors of texts that belong to it or are like it (bi-encoder).
     Embedding,
     /// The better one of two answers.
     Preference,

@@ -441,6 +441,51 @@ fn gradients_are_finite_differences_of_the_formulas_on_the_gpu() {
 }
 
 #[test]
+fn the_cosine_of_a_pair_has_the_gradient_of_its_formula() {
+    let mut generator = Generator::new(31, "losses");
+    let cases = [
+        (DeviceChoice::Cpu, (1, 1)),
+        (DeviceChoice::Cpu, (7, 5)),
+        (DeviceChoice::Gpu, (3, 33)),
+    ];
+    for (choice, (rows, columns)) in cases {
+        let device = open(choice);
+        let mut draw = || -> Vec<f64> { (0..rows * columns).map(|_| generator.normal()).collect() };
+        let mut both = [draw(), draw()];
+        let targets: Vec<f32> = (0..rows).map(|row| row as f32 / rows as f32).collect();
+        let formula = |both: &[Vec<f64>; 2]| -> f64 {
+            let pairs = both[0].chunks(columns).zip(both[1].chunks(columns));
+            let errors = pairs
+                .zip(&targets)
+                .map(|((a, b), target)| (cos(a, b) - f64::from(*target)).powi(2));
+            errors.sum::<f64>() / rows as f64
+        };
+        let leaves = [0, 1].map(|part: usize| leaf(&both[part], [rows, columns], &device));
+        let cosines = contrastive::cosines_of_pairs(leaves[0].clone(), leaves[1].clone()).expect("they are pairs");
+        let value = regression::regression(cosines, &targets, Penalty::Square, 1.0 / rows as f64).expect("they fit");
+        let gradients = value.backward();
+        let close = |found: f64, wanted: f64| (found - wanted).abs() <= 2e-6 + 1e-5 * wanted.abs();
+        let (found, wanted) = (f64::from(values(value)[0]), formula(&both));
+        assert!(close(found, wanted), "{rows}×{columns}: {found} instead of {wanted}");
+        for (part, leaf) in leaves.iter().enumerate() {
+            let found = values(leaf.grad(&gradients).expect("a gradient"));
+            for (i, found) in found.iter().enumerate() {
+                let (here, step) = (both[part][i], 1e-5);
+                both[part][i] = here + step;
+                let above = formula(&both);
+                both[part][i] = here - step;
+                let wanted = (above - formula(&both)) / (2.0 * step);
+                both[part][i] = here;
+                assert!(
+                    close(f64::from(*found), wanted),
+                    "{rows}×{columns}: gradient {i} of {part} is {found} instead of {wanted}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn micro_batches_add_up_to_the_large_batch() {
     let device = open(DeviceChoice::Cpu);
     let sum = WeightedSum::parse("cross_entropy(class_weights=[1, 2, 3, 4, 5]) + 0.5*focal + mse").expect("a loss");

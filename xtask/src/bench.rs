@@ -28,15 +28,21 @@ impl<'a> Wish<'a> {
     }
 }
 
+/// Programs that take so long that they run only when they are named, and then alone.
+const ONLY_WHEN_NAMED: [&str; 2] = ["quality", "results"];
+
 /// Runs the bench programs.
 pub fn run_all(places: &Places, wish: Wish) -> Result<()> {
     let Wish { browser, word } = wish;
     let targets = Targets::read(places)?;
-    let names: Vec<String> = targets
-        .names("bench")
+    let alone = ONLY_WHEN_NAMED
         .into_iter()
-        .filter(|name| name.starts_with("web") == browser)
-        .collect();
+        .find(|name| word.is_some_and(|word| word.starts_with(name)));
+    let is_wanted = |name: &String| match alone {
+        Some(alone) => name == alone && !browser,
+        None => name.starts_with("web") == browser && !ONLY_WHEN_NAMED.contains(&name.as_str()),
+    };
+    let names: Vec<String> = targets.names("bench").into_iter().filter(is_wanted).collect();
     if names.is_empty() {
         bail!(
             "there is no {} bench program",
@@ -61,7 +67,7 @@ pub fn run_all(places: &Places, wish: Wish) -> Result<()> {
             Err(error) => say(format!("benches of SmolLM2 cannot run: {error:#}")),
         }
         // Only these need real data, which are fetched for nothing else.
-        if word.is_some_and(|word| word.starts_with("results")) {
+        if alone == Some("results") {
             command.env("LORAKEET_MINILM", models::minilm(places)?);
             command.env("LORAKEET_DATASETS", datasets::folder(places)?);
         }

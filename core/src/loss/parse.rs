@@ -412,6 +412,17 @@ mod tests {
     }
 
     #[test]
+    fn vectors_are_compared_in_one_way_only() {
+        let check = |text: &str| WeightedSum::parse(text).and_then(|sum| sum.check(Task::Embedding, None));
+        check("mse + 0.5*mae").expect("both price cosines");
+        check("infonce + triplet").expect("both compare queries with documents");
+        for text in ["infonce + mse", "mse + infonce"] {
+            let error = check(text).expect_err(text).to_string();
+            assert!(error.contains("term 2") && error.contains("other vectors"), "{error}");
+        }
+    }
+
+    #[test]
     fn a_list_must_have_a_number_for_each_output() {
         let check = |text: &str, task, outputs| WeightedSum::parse(text).and_then(|sum| sum.check(task, outputs));
         let refused = |text: &str, task, outputs| check(text, task, outputs).expect_err(text).to_string();
