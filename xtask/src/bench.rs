@@ -28,21 +28,26 @@ impl<'a> Wish<'a> {
     }
 }
 
-/// Programs that take so long that they run only when they are named, and then alone.
-const ONLY_WHEN_NAMED: [&str; 2] = ["quality", "results"];
+/// Programs that take so long that they run only when they are named. They are told their name, and perhaps a part of them
+/// behind it (`results-lee`).
+const ONLY_WHEN_NAMED: [&str; 3] = ["quality", "results", "lessons"];
 
-/// Runs the bench programs.
+/// Runs the bench programs; of a word that is the name of one, that one alone.
 pub fn run_all(places: &Places, wish: Wish) -> Result<()> {
     let Wish { browser, word } = wish;
     let targets = Targets::read(places)?;
-    let alone = ONLY_WHEN_NAMED
-        .into_iter()
-        .find(|name| word.is_some_and(|word| word.starts_with(name)));
-    let is_wanted = |name: &String| match alone {
-        Some(alone) => name == alone && !browser,
-        None => name.starts_with("web") == browser && !ONLY_WHEN_NAMED.contains(&name.as_str()),
+    let named = |name: &str| {
+        let is_slow = ONLY_WHEN_NAMED.contains(&name);
+        word.is_some_and(|word| word == name || is_slow && word.starts_with(name))
     };
-    let names: Vec<String> = targets.names("bench").into_iter().filter(is_wanted).collect();
+    let all = targets.names("bench");
+    let alone = all.iter().find(|name| named(name)).map(String::as_str);
+    let is_wanted = |name: &&String| {
+        let is_right = alone.map_or(!ONLY_WHEN_NAMED.contains(&name.as_str()), |alone| *name == alone);
+        is_right && name.starts_with("web") == browser
+    };
+    let names: Vec<&String> = all.iter().filter(is_wanted).collect();
+    let word = word.filter(|_| alone.is_none_or(|alone| ONLY_WHEN_NAMED.contains(&alone)));
     if names.is_empty() {
         bail!(
             "there is no {} bench program",
@@ -71,10 +76,11 @@ pub fn run_all(places: &Places, wish: Wish) -> Result<()> {
             command.env("LORAKEET_MINILM", models::minilm(places)?);
             command.env("LORAKEET_DATASETS", datasets::folder(places)?);
         }
+        if alone == Some("lessons") {
+            command.env("LORAKEET_LESSONS", lessons::fetch_all(places)?);
+        }
     }
-    if word.is_some_and(|word| "lessons".starts_with(word)) && !browser {
-        command.env("LORAKEET_LESSONS", lessons::fetch_all(places)?);
-    }
+    let names: Vec<&str> = names.into_iter().map(String::as_str).collect();
     say(format!("benches: {}", names.join(", ")));
     run(&mut command)
 }
