@@ -36,7 +36,7 @@ impl Tokenizer {
     /// A token of each byte, for models that start from nothing.
     ///
     /// # Errors
-    /// None: a defect.
+    /// It cannot be made: a defect.
     pub fn of_bytes() -> Result<Self> {
         // GPT-2 writes bytes that are no visible letter as those from 256 on.
         let mut hidden = 256..;

@@ -84,8 +84,8 @@ pub struct Dataset {
 impl Dataset {
     /// Reads a .txt, .md, .json, .jsonl, .csv, .tsv or .ts file, or images in the IDX format.
     ///
-    /// The ending decides the format (of IDX the first bytes do), the columns decide the [`Form`]. Text is UTF-8, or UTF-16 with its mark. Errors
-    /// name the row: the line of a .jsonl file, the record of a .json array, and the row of a table as a spreadsheet
+    /// The ending decides the format (of IDX the first bytes do), the columns decide the [`Form`]. Text is UTF-8, or UTF-16
+    /// with its mark. Errors name the row: the line of a .jsonl file, the record of a .json array, and the row of a table as a spreadsheet
     /// counts it (the header is row 1).
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Self> {
         check_size(name, bytes.len() as u64)?;
