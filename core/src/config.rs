@@ -463,6 +463,18 @@ impl Resolved {
                 "the head has no hidden layer (classifier_hidden_size is 0)",
             ));
         }
+        let scores_on_the_way = match config.eval_strategy {
+            Interval::Steps => config.eval_steps > 0,
+            Interval::Epoch => true,
+            Interval::No => false,
+        };
+        if !scores_on_the_way {
+            let reason = "the run is not scored on its way (eval_strategy, eval_steps)";
+            idle.push(("early_stopping_patience", reason));
+        }
+        if config.early_stopping_patience == 0 {
+            idle.push(("early_stopping_threshold", "early_stopping_patience is not given"));
+        }
         if config.loraplus_lr_ratio.is_none() {
             idle.push(("loraplus_lr_embedding", "loraplus_lr_ratio is not given"));
         }

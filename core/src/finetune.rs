@@ -589,7 +589,7 @@ impl Run<'_> {
         if self.progress.step == 0 {
             self.sample(emit).await?;
         }
-        while self.progress.step < self.plan.max_steps && !self.hold(emit).await {
+        while self.progress.step < self.plan.max_steps && !self.is_stale() && !self.hold(emit).await {
             if let Err(error) = self.step(emit).await {
                 // The step changed nothing: what was learnt before it is worth keeping.
                 self.save_result().await?;
@@ -607,7 +607,16 @@ impl Run<'_> {
                 self.save_checkpoint(emit).await?;
             }
         }
-        let finished = self.progress.step == self.plan.max_steps;
+        let finished = self.progress.step == self.plan.max_steps || self.is_stale();
+        if self.is_stale() {
+            let (step, scores, metric) = (
+                self.progress.step,
+                self.config.early_stopping_patience,
+                &self.assignment.metric,
+            );
+            let message = format!("The run ends early, after step {step}: {scores} scores brought no better {metric}.");
+            emit(Event::Warning { message }, None);
+        }
         if !finished {
             self.save_checkpoint(emit).await?;
         }
@@ -754,22 +763,38 @@ impl Run<'_> {
         let epoch = self.progress.step as f64 / self.plan.steps_per_epoch as f64;
         self.progress.log(epoch, &numbers);
         emit(Event::Eval(info.clone()), None);
-        if self.config.load_best_model_at_end {
-            let value = scored.value(&self.assignment.metric);
-            let better = |old: f64| match direction(&self.assignment.metric) {
-                Direction::HigherIsBetter => value > old,
-                Direction::LowerIsBetter => value < old,
-            };
-            if value.is_finite() && self.progress.best.is_none_or(|(_, old)| better(old)) {
-                self.progress.best = Some((self.progress.step, value));
-                let mut weights = Vec::with_capacity(self.loaded.model.parameters.len());
-                for parameter in self.loaded.model.parameters.iter() {
-                    weights.push(read(parameter.value.clone()).await?);
-                }
-                self.best = Some(weights);
+        let value = scored.value(&self.assignment.metric);
+        let better = |old: f64| match direction(&self.assignment.metric) {
+            Direction::HigherIsBetter => value > old,
+            Direction::LowerIsBetter => value < old,
+        };
+        if self.config.early_stopping_patience > 0 && value.is_finite() {
+            // As transformers' EarlyStoppingCallback: any better score is the best, but only one better by enough is patient.
+            let enough = |old: f64| better(old) && (value - old).abs() > self.config.early_stopping_threshold;
+            self.progress.patience = Some(match self.progress.patience {
+                None => (value, 0),
+                Some((best, stale)) => (
+                    if better(best) { value } else { best },
+                    if enough(best) { 0 } else { stale + 1 },
+                ),
+            });
+        }
+        let is_best = || self.progress.best.is_none_or(|(_, old)| better(old));
+        if self.config.load_best_model_at_end && value.is_finite() && is_best() {
+            self.progress.best = Some((self.progress.step, value));
+            let mut weights = Vec::with_capacity(self.loaded.model.parameters.len());
+            for parameter in self.loaded.model.parameters.iter() {
+                weights.push(read(parameter.value.clone()).await?);
             }
+            self.best = Some(weights);
         }
         Ok(Some(scored))
+    }
+
+    /// Whether too many scores in a row brought nothing better.
+    fn is_stale(&self) -> bool {
+        let (patience, stale) = (self.config.early_stopping_patience, self.progress.patience);
+        patience > 0 && stale.is_some_and(|(_, stale)| stale >= patience)
     }
 
     async fn score(&self, step: usize, emit: Emit<'_>) -> Result<Option<Scored>> {

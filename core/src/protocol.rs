@@ -642,7 +642,7 @@ pub enum Verdict {
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunSummary {
-    /// `true` where all steps were done, `false` where it was stopped.
+    /// `true` where all steps were done or the scores ended the run early, `false` where it was stopped.
     pub finished: bool,
     /// Optimizer steps done.
     pub steps: usize,

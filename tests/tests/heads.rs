@@ -257,8 +257,10 @@ fn a_hidden_layer_goes_into_every_classifier_and_learns() {
     }
 }
 
+type Function = fn(f64) -> f64;
+
 /// The head of a Llama in f64: the mean cross-entropy of out·act(hidden·x + bias) over the rows of x \[3, 16\].
-fn loss_in_f64(x: &[f64], [hidden, bias, out]: [&[f64]; 3], labels: &[f32], act: fn(f64) -> f64) -> f64 {
+fn loss_in_f64(x: &[f64], [hidden, bias, out]: [&[f64]; 3], labels: &[f32], act: Function) -> f64 {
     let width = bias.len();
     let of_row = |(x, label): (&[f64], &f32)| {
         let y: Vec<f64> = hidden
@@ -292,7 +294,7 @@ fn normal_share(x: f64) -> f64 {
 
 #[test]
 fn gradients_of_a_hidden_layer_are_those_of_its_formula() {
-    let activations: [(&str, fn(f64) -> f64); 6] = [
+    let activations: [(&str, Function); 6] = [
         ("relu", |x| x.max(0.0)),
         ("gelu", |x| x * normal_share(x)),
         ("silu", |x| x / (1.0 + (-x).exp())),

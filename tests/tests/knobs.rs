@@ -5,6 +5,7 @@ use lorakeet_core::{
     formats::peft::Adapter,
     protocol::{Command, DeviceChoice, Event, RunInfo, StepInfo},
     store::{LocalFuture, MemoryFile, MemorySink, Sink, Source},
+    train::checkpoint::Checkpoint,
 };
 use lorakeet_tests::{desk::Desk, golden::block_on, tiny};
 use std::{collections::BTreeSet, rc::Rc};
@@ -423,4 +424,59 @@ fn the_files_of_a_run_on_a_folder_are_kept_to_the_limit_too() {
         .collect();
     block_on(lorakeet_core::train::checkpoint::Checkpoint::open(&files)).expect("a run can go on from it");
     std::fs::remove_dir_all(&folder).expect("it is removed");
+}
+
+#[test]
+fn a_run_ends_early_where_its_scores_get_no_better() {
+    let early = |change: fn(&mut RunConfig)| {
+        config(|config| {
+            (config.max_steps, config.eval_steps, config.early_stopping_patience) = (12, 2, 2);
+            (config.lora_dropout, config.val_size, config.learning_rate) = (0.0, 6.0, 3e-3);
+            change(config);
+        })
+    };
+    let steps = |config: RunConfig| {
+        let mut desk = Desk::open();
+        desk.train(config);
+        (
+            desk.summary().finished,
+            desk.summary().steps,
+            warnings(&desk, "ends early").len(),
+        )
+    };
+    // It learns as long as it runs.
+    assert_eq!(steps(early(|_| ())), (true, 12, 0));
+    // The untouched model's score is the first; the two after it do not count as better.
+    assert_eq!(
+        steps(early(|config| config.early_stopping_threshold = 100.0)),
+        (true, 4, 1)
+    );
+    assert_eq!(
+        steps(early(|config| (
+            config.learning_rate,
+            config.early_stopping_threshold
+        ) = (1e-9, 1e-3))),
+        (true, 4, 1)
+    );
+    let patient = |config: &mut RunConfig| {
+        (config.early_stopping_patience, config.early_stopping_threshold) = (4, 100.0);
+        config.save_steps = 3;
+    };
+    assert_eq!(steps(early(patient)), (true, 8, 1));
+
+    // A run that goes on remembers how patient it was.
+    let mut whole = Desk::open();
+    let sink = Rc::new(MemorySink::new());
+    whole.session.sink = Some(sink.clone());
+    whole.train(early(patient));
+    let files = sink.files();
+    let saved = files.iter().filter_map(|(path, bytes)| {
+        let name = path.strip_prefix("checkpoint-6/")?;
+        Some(MemoryFile::source(name, bytes.clone()))
+    });
+    let mut resumed = Desk::open();
+    resumed.session.resume = Some(block_on(Checkpoint::open(&saved.collect::<Vec<_>>())).expect("a checkpoint"));
+    resumed.train(early(patient));
+    assert_eq!(resumed.summary(), whole.summary());
+    assert_eq!(resumed.numbers(), whole.numbers()[6..]);
 }

@@ -209,14 +209,6 @@ static FOREIGN: &[(&[&str], Treatment)] = &[
         &["greater_is_better"],
         Unneeded("whether more is better follows from the metric"),
     ),
-    (
-        &[
-            "early_stopping_patience",
-            "early_stopping_threshold",
-            "early_stopping_steps",
-        ],
-        Only(&["0", "0.0"], LATER),
-    ),
     // What would change the numbers.
     (
         &["label_smoothing_factor", "neftune_noise_alpha", "eval_delay"],

@@ -568,6 +568,14 @@ Output {
         "Keep the weights that scored best on the validation split instead of the last ones.",
         "On where the run is scored on its way (eval_steps): it undoes the overfitting of the last epochs.",
         "训练中有评估（eval_steps）时建议开启：可撤销最后几轮的过拟合。";
+    early_stopping_patience: usize = 0, from(0), ["early_stopping_steps"], "scores", false,
+        "End the run after so many scores of the validation split without a better one; 0 never.",
+        "3 with eval_steps at a tenth of the run, and load_best_model_at_end to keep the best weights.",
+        "取 3，eval_steps 取全程的十分之一，并开启 load_best_model_at_end 以保留最好的权重。";
+    early_stopping_threshold: f64 = 0.0, within(0.0, UNBOUNDED), [], "", false,
+        "A score has to be better than the best by more than this to count.",
+        "0 to begin; 0.001 of an accuracy or a loss leaves out what is chance.",
+        "先用 0；准确率或损失取 0.001 可忽略偶然的波动。";
     save_total_limit: Option<usize> = None, from(1), [], "checkpoints", false,
         "Keep this many checkpoints, the newest; not given: all.",
         "3 keeps the disk from filling up.",

@@ -268,7 +268,7 @@ impl File<'_> {
             }
             Some(_) => return Err(wrong()),
         };
-        let slides = |layer: u64| has_window && every > 0 && layer % every != 0;
+        let slides = |layer: u64| has_window && every > 0 && !layer.is_multiple_of(every);
         let types = (1..=sizes.layers).map(|layer| layer_type(slides(layer)));
         Ok(types.collect())
     }

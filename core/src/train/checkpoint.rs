@@ -64,6 +64,9 @@ pub struct Progress {
     pub log_history: Vec<BTreeMap<String, Value>>,
     /// The best score so far by the run's metric, and its step; where the best weights are kept.
     pub best: Option<(usize, f64)>,
+    /// The best score so far by the run's metric, and how many scores since then were not better by enough, where that may
+    /// end the run.
+    pub patience: Option<(f64, usize)>,
     /// Of generation, how the untouched model did on each validation text.
     pub texts_before: Option<TextLosses>,
 }
@@ -79,6 +82,8 @@ struct Own {
     eval_loss_before: Option<Exact>,
     #[serde(default)]
     best: Option<(usize, Exact)>,
+    #[serde(default)]
+    patience: Option<(Exact, usize)>,
     #[serde(default)]
     texts_before: Option<Vec<(Exact, u64)>>,
 }
@@ -194,6 +199,7 @@ fn trainer_state(progress: &Progress, plan: (usize, f64), config: &RunConfig) ->
         unreported_count: progress.unreported.1,
         eval_loss_before: progress.eval_loss_before.map(Exact::from),
         best: progress.best.map(|(step, score)| (step, score.into())),
+        patience: progress.patience.map(|(best, stale)| (best.into(), stale)),
         texts_before: progress.texts_before.as_ref().map(|texts| {
             let texts = texts.0.iter().map(|(loss, targets)| (Exact::from(*loss), *targets));
             texts.collect()
@@ -330,6 +336,10 @@ fn read_progress(bytes: &[u8]) -> Result<Progress> {
         log_history: serde_json::from_value(state["log_history"].take()).map_err(broken)?,
         best: match own.best {
             Some((step, score)) => Some((step, score.number()?)),
+            None => None,
+        },
+        patience: match own.patience {
+            Some((best, stale)) => Some((best.number()?, stale)),
             None => None,
         },
         texts_before: match own.texts_before {
