@@ -97,7 +97,7 @@ fn group(m: usize, rows: usize, columns: usize, across: bool) -> Vec<Product> {
     let dense = MatMul::new(1, m, n, k, false, !across);
     let mut group = vec![Product::new(&shape, "f32", dense, [m, n, k])];
     for (name, format) in formats() {
-        if columns % format.row_multiple() == 0 {
+        if columns.is_multiple_of(format.row_multiple()) {
             let matrix = Packed { format, rows, columns };
             let kernel = PackedMatMul::new(m, matrix, across);
             let product = Product::new(&shape, name, kernel, [m, n, k]);
