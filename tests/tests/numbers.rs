@@ -490,7 +490,7 @@ fn text_models_and_models_of_numbers_refuse_each_others_files() {
     );
     let sound = shown("a.csv", "x,y,label\n1,2,a\n3,4,b\n");
     assert!(
-        matches!(&sound, Some(Event::Preview { examples }) if examples[1].tokens[0].0 == "3.0000 4.0000"),
+        matches!(&sound, Some(Event::Preview { examples, .. }) if examples[1].tokens[0].0 == "3.0000 4.0000"),
         "{sound:?}"
     );
     let mut desk = Desk::small("small_vit", vec![waves(100)]);

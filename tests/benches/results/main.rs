@@ -135,7 +135,10 @@ fn train(config: &RunConfig) -> Result<Desk> {
     let data = DiskFile::source(Path::new(&config.train_file))?;
     let mut desk = Desk::with(DeviceChoice::Cpu, files(Path::new(&config.model_name_or_path))?, data);
     let validation = config.validation_file.as_ref().context("no validation_file")?;
-    block_on(desk.session.load_validation(DiskFile::source(Path::new(validation))?))?;
+    block_on(
+        desk.session
+            .load_validation(vec![DiskFile::source(Path::new(validation))?]),
+    )?;
     desk.train(config.clone());
     Ok(desk)
 }
