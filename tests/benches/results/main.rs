@@ -39,12 +39,12 @@ const RUNS: [Run; 5] = [
     Run {
         name: "headwords",
         rows: corpora::headwords,
-        seeds: &[42],
+        seeds: &[42, 43],
     },
     Run {
         name: "authors",
         rows: corpora::authors,
-        seeds: &[42],
+        seeds: &[42, 43, 44],
     },
     Run {
         name: "chinese",
