@@ -80,6 +80,17 @@ pub const SETTINGS: [(&str, &str); 9] = [
     ("logging_steps", "1"),
 ];
 
+/// Settings that differ for a small model that starts from fresh weights: all of them are trained.
+pub const SMALL_SETTINGS: [(&str, &str); 7] = [
+    ("finetuning_type", "full"),
+    ("per_device_train_batch_size", "16"),
+    ("gradient_accumulation_steps", "1"),
+    ("learning_rate", "1e-3"),
+    ("num_train_epochs", "10"),
+    ("lora_dropout", "0"),
+    ("cutoff_len", "256"),
+];
+
 /// Settings that differ where the person brings a model: the reference run, with rows that fit a small device.
 pub const OWN_SETTINGS: [(&str, &str); 10] = [
     ("per_device_train_batch_size", "1"),

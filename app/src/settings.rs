@@ -34,6 +34,17 @@ const OF_TASK: [&str; 7] = [
     "problem_type",
 ];
 
+/// Which model the start values are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Suit {
+    /// The tiny one of the page.
+    Bundled,
+    /// One that the person brings.
+    Own,
+    /// A small one that starts from fresh weights.
+    Small,
+}
+
 /// A field that cannot be used: its text, and why.
 type Refused = BTreeMap<&'static str, (String, Error)>;
 
@@ -50,18 +61,18 @@ pub struct Settings {
 impl Settings {
     /// The settings for the tiny model.
     pub fn new() -> Self {
-        let config = RwSignal::new(start(true));
+        let config = RwSignal::new(start(Suit::Bundled));
         Self {
             config,
-            start: RwSignal::new(start(true)),
+            start: RwSignal::new(start(Suit::Bundled)),
             refused: RwSignal::new(Refused::new()),
             conflict: Memo::new(move |_| config.with(|config| config.validate().err())),
         }
     }
 
-    /// Start values that suit the tiny model, or a model of the person's own; settings that were changed stay.
-    pub fn start_for(self, bundled: bool) {
-        let next = start(bundled);
+    /// Start values that suit a model; settings that were changed stay.
+    pub fn start_for(self, suit: Suit) {
+        let next = start(suit);
         if self.start.get_untracked() == self.config.get_untracked() {
             self.config.set(next.clone());
         }
@@ -186,12 +197,12 @@ fn shown() -> impl Iterator<Item = &'static Knob> {
     KNOBS.iter().filter(|knob| !NOT_SHOWN.contains(&knob.name))
 }
 
-fn start(bundled: bool) -> RunConfig {
+fn start(suit: Suit) -> RunConfig {
     let mut config = RunConfig::default();
-    let settings: &[(&str, &str)] = if bundled {
-        &bundled::SETTINGS
-    } else {
-        &bundled::OWN_SETTINGS
+    let settings: &[(&str, &str)] = match suit {
+        Suit::Bundled => &bundled::SETTINGS,
+        Suit::Own => &bundled::OWN_SETTINGS,
+        Suit::Small => &bundled::SMALL_SETTINGS,
     };
     for (name, text) in settings {
         // The table is checked by a test.
@@ -221,7 +232,11 @@ mod tests {
 
     #[test]
     fn the_start_values_are_settings_that_a_run_can_be_made_of() {
-        for settings in [&bundled::SETTINGS[..], &bundled::OWN_SETTINGS[..]] {
+        for settings in [
+            &bundled::SETTINGS[..],
+            &bundled::OWN_SETTINGS[..],
+            &bundled::SMALL_SETTINGS[..],
+        ] {
             let mut config = RunConfig::default();
             for (name, text) in settings {
                 config.set_text(name, text).unwrap_or_else(|error| panic!("{error}"));
@@ -248,7 +263,7 @@ mod tests {
 
     #[test]
     fn what_a_field_shows_is_read_back_to_the_same_value() {
-        let config = start(true);
+        let config = start(Suit::Bundled);
         for knob in shown() {
             let text = written(&config, knob);
             if text.is_empty() {

@@ -64,6 +64,8 @@ pub enum Job {
 pub enum ModelSource {
     /// The one of the page.
     Bundled,
+    /// A small one from fresh weights, by its name.
+    Small(&'static str),
     /// Files of the person.
     Own(Vec<File>),
 }
@@ -408,6 +410,7 @@ impl Lab {
                 Vec::new(),
                 bundled::MODEL_NAME.to_owned(),
             ),
+            ModelSource::Small(name) => (Vec::new(), Vec::new(), name.to_owned()),
             ModelSource::Own(files) => {
                 let names: Vec<String> = files.iter().map(File::name).collect();
                 let name = model_name(&names);

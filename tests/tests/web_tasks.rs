@@ -5,11 +5,12 @@
 use anyhow::{Context, Result, ensure};
 use lorakeet_core::config::RunConfig;
 use lorakeet_core::protocol::{DeviceChoice, EvalInfo, Event, Predictions, Report};
+use lorakeet_core::random::Generator;
 use lorakeet_core::store::{Source, read_all};
 use lorakeet_tests::browser::{Options, Page};
 use lorakeet_tests::desk::Desk;
 use lorakeet_tests::person::{REACTION, READY, SAME, unpack};
-use lorakeet_tests::rows::{classes, graded, prices};
+use lorakeet_tests::rows::{classes, graded, prices, table};
 use lorakeet_tests::tiny;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -127,24 +128,7 @@ impl Lesson {
             let config = RunConfig::parse(&run_file, "run.yaml")?.config;
             let mut desk = Desk::with(DeviceChoice::Cpu, (self.model)(), (self.data)());
             desk.train(config);
-            let evals = desk.evals();
-            let mut native = Native {
-                last: evals
-                    .last()
-                    .cloned()
-                    .with_context(|| format!("no score: {:?}", desk.events))?,
-                first: evals[0].clone(),
-                report: None,
-                predictions: Predictions::default(),
-            };
-            for event in desk.events {
-                match event {
-                    Event::Report(report) => native.report = Some(*report),
-                    Event::Predictions(table) => native.predictions = table,
-                    _ => {}
-                }
-            }
-            Ok(native)
+            Native::of(desk)
         };
         tokio::task::spawn_blocking(run).await?
     }
@@ -156,6 +140,29 @@ struct Native {
     last: EvalInfo,
     report: Option<Report>,
     predictions: Predictions,
+}
+
+impl Native {
+    fn of(desk: Desk) -> Result<Self> {
+        let evals = desk.evals();
+        let mut native = Self {
+            last: evals
+                .last()
+                .cloned()
+                .with_context(|| format!("no score: {:?}", desk.events))?,
+            first: evals[0].clone(),
+            report: None,
+            predictions: Predictions::default(),
+        };
+        for event in desk.events {
+            match event {
+                Event::Report(report) => native.report = Some(*report),
+                Event::Predictions(table) => native.predictions = table,
+                _ => {}
+            }
+        }
+        Ok(native)
+    }
 }
 
 fn on_cpu(width: u32) -> Options {
@@ -478,4 +485,49 @@ async fn a_generation_continues_texts_and_has_the_losses_of_a_native_run() -> Re
     page.element("prompt").await?;
     page.no_panic()?;
     page.page.close().await
+}
+
+/// Rows of numbers, of which the class is whether both are on the same side of 0.
+fn corners() -> Source {
+    let mut generator = Generator::new(3, "corners");
+    let rows = (0..300).map(|_| {
+        let [height, width] = [(); 2].map(|()| generator.normal());
+        let class = if height * width > 0.0 { "same" } else { "other" };
+        format!("{height:.3},{width:.3},{class}")
+    });
+    table("height,width,label", rows)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_model_by_its_name_learns_rows_of_numbers() -> Result<()> {
+    let data = Files::of("corners-data", vec![corners()]).await?;
+    let page = Page::open(&on_cpu(1440)).await?;
+    page.wait_enabled("train", READY).await?;
+    page.press("model-small").await?;
+    page.set_field("small-model", "small_mlp").await?;
+    page.upload("data-input", &[&data.paths[0]]).await?;
+    for (knob, value) in [("val_size", "100"), ("num_train_epochs", "30"), ("eval_steps", "100")] {
+        page.set_knob(knob, value).await?;
+    }
+    let plan = "return document.querySelector('[data-testid=\"train\"]')?.disabled === false \
+                && document.querySelector('[data-testid=\"preview\"] .example') \
+                && document.querySelector('[data-testid=\"task-plan\"]').textContent";
+    page.wait_until("the task is found", REACTION, plan).await?;
+    page.train_to_the_end().await?;
+    let run_file = page.run_file().await?;
+    ensure!(run_file.contains("model_name_or_path: small_mlp"), "{run_file}");
+    let native = tokio::task::spawn_blocking(move || -> Result<Native> {
+        let config = RunConfig::parse(&run_file, "run.yaml")?.config;
+        let mut desk = Desk::small(&config.model_name_or_path, vec![corners()]);
+        desk.train(config);
+        Native::of(desk)
+    });
+    let native = native.await??;
+    same_report(&page, &native).await?;
+    let accuracy = native.last.metrics.iter().find(|metric| metric.name == "accuracy");
+    ensure!(accuracy.is_some_and(|accuracy| accuracy.value > 0.9), "{accuracy:?}");
+    downloaded(&page, &native).await?;
+    page.screenshots("numbers-1440").await?;
+    page.no_panic()?;
+    page.close().await
 }

@@ -84,7 +84,7 @@ pub fn Data() -> impl IntoView {
                 {sets.collect_view()}
             </fieldset>
             <DropZone id="data-input" label=Signal::derive(lab.text(|w| w.data_drop))
-                hint=Signal::derive(lab.text(|w| w.data_drop_hint)) accept=".txt,.jsonl,.json,.csv,.tsv" disabled=locked take/>
+                hint=Signal::derive(lab.text(|w| w.data_drop_hint)) accept=".txt,.jsonl,.json,.csv,.tsv,.ts" disabled=locked take/>
             {move || lab.data.get().map(|info| view! { <Facts info/> })}
             <Labels/>
             <Preview/>

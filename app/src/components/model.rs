@@ -5,8 +5,10 @@ use super::notice::Notice;
 use super::step::{Standing, Step};
 use crate::format;
 use crate::run::Phase;
+use crate::settings::Suit;
 use crate::state::{Job, Lab, ModelSource};
 use leptos::prelude::*;
+use lorakeet_core::config::SMALL_MODELS;
 use lorakeet_core::protocol::{ModelInfo, Stage};
 use web_sys::File;
 
@@ -45,16 +47,37 @@ pub fn Model() -> impl IntoView {
     let locked = Signal::derive(move || lab.phase.with(Phase::is_under_way));
     let is_bundled = move || lab.model_source.with(|source| matches!(source, ModelSource::Bundled));
     let take_bundled = move |_| {
-        lab.settings.start_for(true);
+        lab.settings.start_for(Suit::Bundled);
         lab.choose_model(ModelSource::Bundled);
     };
+    let small = move || {
+        lab.model_source.with(|source| match source {
+            ModelSource::Small(name) => Some(*name),
+            _ => None,
+        })
+    };
+    let take_small = move |name: &'static str| {
+        lab.settings.start_for(Suit::Small);
+        lab.choose_model(ModelSource::Small(name));
+    };
+    let pick = move |event| {
+        let value = event_target_value(&event);
+        if let Some(name) = SMALL_MODELS.into_iter().find(|name| *name == value) {
+            take_small(name);
+        }
+    };
+    let names = SMALL_MODELS.map(|name| {
+        view! {
+            <option value=name prop:selected=move || small() == Some(name)>{move || (lab.words().small_model)(name)}</option>
+        }
+    });
     let take_own = move |files: Vec<File>| {
         let belongs = |file: &File| {
             let name = file.name().to_ascii_lowercase();
             ENDINGS.iter().any(|ending| name.ends_with(ending))
         };
         let (ours, others): (Vec<File>, Vec<File>) = files.into_iter().partition(belongs);
-        lab.settings.start_for(false);
+        lab.settings.start_for(Suit::Own);
         // Where nothing looks like a model, the engine says what it expects.
         lab.choose_model(ModelSource::Own(if ours.is_empty() { others } else { ours }));
     };
@@ -69,6 +92,19 @@ pub fn Model() -> impl IntoView {
                     <span class="hint">{lab.text(|w| w.model_bundled_about)}</span>
                 </span>
             </label>
+            <label class="choice">
+                <input type="radio" name="model" data-testid="model-small" prop:checked=move || small().is_some()
+                    prop:disabled=locked on:change=move |_| take_small(SMALL_MODELS[0])/>
+                <span>
+                    <b>{lab.text(|w| w.model_small)}</b>
+                    <span class="hint">{lab.text(|w| w.model_small_about)}</span>
+                </span>
+            </label>
+            <Show when=move || small().is_some()>
+                <select data-testid="small-model" aria-label=lab.text(|w| w.model_small) prop:disabled=locked on:change=pick>
+                    {names.clone()}
+                </select>
+            </Show>
             <DropZone id="model-input" label=Signal::derive(lab.text(|w| w.model_drop))
                 hint=Signal::derive(lab.text(|w| w.model_drop_hint)) accept=".gguf,.safetensors,.json,.jinja,.txt" several=true
                 disabled=locked take=take_own/>

@@ -116,6 +116,7 @@ fn RunFile() -> impl IntoView {
     let text = Memo::new(move |_| {
         let model = match lab.model_source.get() {
             ModelSource::Bundled => bundled::MODEL_FOLDER.to_owned(),
+            ModelSource::Small(name) => name.to_owned(),
             ModelSource::Own(files) => match &files[..] {
                 [file] => file.name(),
                 _ => "model".to_owned(),

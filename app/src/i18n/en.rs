@@ -53,6 +53,20 @@ pub static WORDS: Words = Words {
         None => "Loading…".into(),
     },
     model_summary: |name, parameters, memory| format!("{name}: {parameters} parameters, {memory}"),
+    model_small: "A small model from fresh weights",
+    model_small_about: "For tables of numbers, time series and short texts with labels. It knows nothing yet; every weight is trained.",
+    small_model: |name| {
+        match name {
+            "small_mlp" => "Perceptron (small_mlp)",
+            "small_vit" => "Vision transformer (small_vit)",
+            "small_series" => "Transformer over a time series (small_series)",
+            "small_rnn" => "Recurrent network (small_rnn)",
+            "small_lstm" => "LSTM (small_lstm)",
+            "small_gru" => "GRU (small_gru)",
+            other => other,
+        }
+        .into()
+    },
     model_bundled: "The tiny model of this page",
     model_bundled_about: "A Llama-shaped model with a few million weights that has read Jane Austen's novels and nothing \
         else. Small enough to change before your eyes.",
@@ -88,14 +102,15 @@ pub static WORDS: Words = Words {
             "alpaca" => "instructions and answers",
             "messages" | "sharegpt" => "conversations",
             "prompt_completion" => "prompts and completions",
+            "numbers" => "rows of numbers",
             other => other,
         }
         .into()
     },
     data_bundled: "Texts that come with this page",
-    data_drop: "Drop a .txt, .jsonl, .json or .csv file here",
+    data_drop: "Drop a .txt, .jsonl, .json, .csv or .ts file here",
     data_drop_hint: "Plain text, or rows with prompt and completion, instruction and output, or messages; text and label; query, document \
-        and grade; prompt, chosen and rejected.",
+        and grade; prompt, chosen and rejected; columns of numbers and a label.",
     columns: "Columns",
     source: "Source",
     preview: "As the model will see it",

@@ -130,6 +130,12 @@ pub struct Words {
     pub model_bundled: &'static str,
     /// What that model is.
     pub model_bundled_about: &'static str,
+    /// Small models from fresh weights.
+    pub model_small: &'static str,
+    /// What they are for.
+    pub model_small_about: &'static str,
+    /// One of them, by its name.
+    pub small_model: fn(&str) -> String,
     /// The drop zone.
     pub model_drop: &'static str,
     /// What can be dropped.

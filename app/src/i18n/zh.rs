@@ -53,6 +53,20 @@ pub static WORDS: Words = Words {
         None => "正在载入…".into(),
     },
     model_summary: |name, parameters, memory| format!("{name}：{parameters} 个参数，{memory}"),
+    model_small: "从零开始的小模型",
+    model_small_about: "适合数值表格、时间序列和带标签的短文本。它起初一无所知，所有权重都参与训练。",
+    small_model: |name| {
+        match name {
+            "small_mlp" => "感知机（small_mlp）",
+            "small_vit" => "视觉 Transformer（small_vit）",
+            "small_series" => "时间序列 Transformer（small_series）",
+            "small_rnn" => "循环网络（small_rnn）",
+            "small_lstm" => "LSTM（small_lstm）",
+            "small_gru" => "GRU（small_gru）",
+            other => other,
+        }
+        .into()
+    },
     model_bundled: "本页自带的小模型",
     model_bundled_about: "一个 Llama 结构的模型，只有几百万个权重，只读过简·奥斯汀的小说。小到可以当面看着它改变。",
     model_drop: "把 GGUF 文件或 Hugging Face 文件夹拖到这里",
@@ -83,13 +97,14 @@ pub static WORDS: Words = Words {
             "alpaca" => "指令与回答",
             "messages" | "sharegpt" => "对话",
             "prompt_completion" => "提示与续写",
+            "numbers" => "数值行",
             other => other,
         }
         .into()
     },
     data_bundled: "本页自带的文本",
-    data_drop: "把 .txt、.jsonl、.json 或 .csv 文件拖到这里",
-    data_drop_hint: "纯文本；或每行含有 prompt 与 completion、instruction 与 output、messages；text 与 label；query、document 与 grade；prompt、chosen 与 rejected。",
+    data_drop: "把 .txt、.jsonl、.json、.csv 或 .ts 文件拖到这里",
+    data_drop_hint: "纯文本；或每行含有 prompt 与 completion、instruction 与 output、messages；text 与 label；query、document 与 grade；prompt、chosen 与 rejected；或数值列加一个标签列。",
     columns: "列",
     source: "来源",
     preview: "模型看到的样子",
