@@ -11,7 +11,7 @@ use crate::state::{DataSource, Lab, ModelSource};
 use leptos::html::{Input, Textarea};
 use leptos::prelude::*;
 use lorakeet_core::Error;
-use lorakeet_core::config::Group;
+use lorakeet_core::config::{FinetuningType, Group};
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 
@@ -35,11 +35,8 @@ pub fn Settings() -> impl IntoView {
                 steps if steps > 0 => (words.steps)(steps),
                 _ => (words.epochs)(config.num_train_epochs),
             };
-            (words.settings_summary)(
-                &format::plain(config.learning_rate),
-                &config.lora_r.to_string(),
-                &length,
-            )
+            let rank = (config.finetuning_type == FinetuningType::Lora).then_some(config.lora_r);
+            (words.settings_summary)(&format::plain(config.learning_rate), rank, &length)
         })
     });
     let standing = Signal::derive(move || {

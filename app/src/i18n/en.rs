@@ -137,7 +137,10 @@ pub static WORDS: Words = Words {
              take a smaller model."
         )
     },
-    settings_summary: |rate, rank, length| format!("learning rate {rate}, rank {rank}, {length}"),
+    settings_summary: |rate, rank, length| match rank {
+        Some(rank) => format!("learning rate {rate}, rank {rank}, {length}"),
+        None => format!("learning rate {rate}, all weights, {length}"),
+    },
     group: |group| match group {
         Group::Model => "Model",
         Group::Data => "Data",

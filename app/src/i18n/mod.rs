@@ -213,7 +213,7 @@ pub struct Words {
     /// The peak is above what the device can give.
     pub memory_too_much: fn(String) -> String,
     /// One line on the settings.
-    pub settings_summary: fn(&str, &str, &str) -> String,
+    pub settings_summary: fn(&str, Option<usize>, &str) -> String,
     /// Heading of a group of knobs.
     pub group: fn(Group) -> &'static str,
     /// The folded ones.

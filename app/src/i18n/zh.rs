@@ -125,7 +125,10 @@ pub static WORDS: Words = Words {
             "这超过了此设备能提供的 {available}。请减小 per_device_train_batch_size 或 cutoff_len，或换用更小的模型。"
         )
     },
-    settings_summary: |rate, rank, length| format!("学习率 {rate}，秩 {rank}，{length}"),
+    settings_summary: |rate, rank, length| match rank {
+        Some(rank) => format!("学习率 {rate}，秩 {rank}，{length}"),
+        None => format!("学习率 {rate}，全部权重，{length}"),
+    },
     group: |group| match group {
         Group::Model => "模型",
         Group::Data => "数据",
