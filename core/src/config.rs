@@ -605,6 +605,16 @@ impl TargetModules {
     }
 }
 
+/// What of a row a fresh head reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeadPooling {
+    /// What transformers' head of the architecture reads: an encoder's first token behind its pooler, a decoder's last one.
+    Cls,
+    /// The mean of its tokens, as it is.
+    Mean,
+}
+
 /// What follows the hidden layer of a head, by transformers' names; `none` leaves it linear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

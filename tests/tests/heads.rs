@@ -226,6 +226,52 @@ fn with_hidden(size: usize, activation: &str, dropout: f64) -> Value {
     json!({ "task_specific_params": { "lorakeet": form } })
 }
 
+fn values(tensor: Tensor<1>) -> Vec<f32> {
+    let data = block_on(tensor.into_data_async()).expect("the device answers");
+    data.try_into_vec().expect("f32")
+}
+
+#[test]
+fn a_head_reads_the_mean_of_the_tokens_where_the_run_says_so() {
+    let form =
+        json!({ "task_specific_params": { "lorakeet": { "task": "classification", "classifier_pooling": "mean" } } });
+    for (model_type, class, head) in [
+        ("llama", "LlamaForSequenceClassification", "score"),
+        ("bert", "BertForSequenceClassification", "classifier"),
+        ("distilbert", "DistilBertForSequenceClassification", "classifier"),
+        ("modernbert", "ModernBertForSequenceClassification", "classifier"),
+    ] {
+        let mut model = model(model_type, class, form.clone());
+        let (batch, leaves) = (batch(&model), model.parameters.plain());
+        // The head by itself: means of the hidden states that count, times its matrix.
+        let hidden = values(model.hidden_states(&leaves, &batch, true).flatten(0, 1));
+        let width = hidden.len() / (batch.rows * batch.tokens);
+        let weight = model
+            .parameters
+            .iter()
+            .find(|parameter| parameter.name.ends_with(&format!("{head}.weight")));
+        let weight = values(weight.expect("a head").value.clone());
+        let found = values(model.logits(&leaves, &batch).flatten(0, 1));
+        let labels = found.len() / batch.rows;
+        for (row, logits) in found.chunks(labels).enumerate() {
+            let counted: Vec<usize> = (0..batch.tokens)
+                .map(|token| row * batch.tokens + token)
+                .filter(|&place| batch.attention_mask[place] > 0.0)
+                .collect();
+            for (label, found) in logits.iter().enumerate() {
+                let of = |place: usize| -> f32 {
+                    (0..width)
+                        .map(|i| hidden[place * width + i] * weight[label * width + i])
+                        .sum()
+                };
+                let wanted = counted.iter().map(|&place| of(place)).sum::<f32>() / counted.len() as f32;
+                assert!((found - wanted).abs() < 1e-4, "{class}: {found} instead of {wanted}");
+            }
+        }
+        learns(class, &mut model);
+    }
+}
+
 #[test]
 fn a_hidden_layer_goes_into_every_classifier_and_learns() {
     for (model_type, class, head) in [
@@ -422,6 +468,7 @@ fn unsupported_forms_are_refused() {
     for (key, value) in [
         ("classifier_hidden_size", json!(-1)),
         ("classifier_hidden_size", json!(1u64 << 40)),
+        ("classifier_pooling", json!("last")),
         ("classifier_dropout", json!(1.0)),
         ("classifier_dropout", json!("much")),
         ("classifier_activation", json!("mish")),

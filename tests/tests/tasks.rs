@@ -2,7 +2,7 @@
 //! with, and what is said where it cannot be.
 
 use lorakeet_core::{
-    config::{FinetuningType, HeadActivation, RunConfig},
+    config::{FinetuningType, HeadActivation, HeadPooling, RunConfig},
     error::Error,
     protocol::{Baseline, Command, DeviceChoice, EvalInfo, Event, Metric, Predictions, Report, RunInfo, Verdict},
     random::Generator,
@@ -824,6 +824,12 @@ fn a_head_with_a_hidden_layer_is_trained_saved_and_trained_on() {
             max_steps: 2,
             ..with_hidden(size, activation)
         };
+        other.train(RunConfig {
+            classifier_pooling: Some(HeadPooling::Mean),
+            ..short(0, HeadActivation::Tanh)
+        });
+        let error = failure(&other);
+        assert_eq!(error.field.as_deref(), Some("classifier_pooling"), "{error}");
         for (size, activation, key) in [
             (8, HeadActivation::Tanh, "classifier_hidden_size"),
             (24, HeadActivation::Relu, "classifier_activation"),
@@ -842,6 +848,29 @@ fn a_head_with_a_hidden_layer_is_trained_saved_and_trained_on() {
                 "it starts where it was"
             );
         }
+    }
+}
+
+#[test]
+fn a_head_on_the_mean_of_the_tokens_is_trained_and_loaded_again() {
+    for files in [tiny::bert_files as fn() -> Vec<Source>, tiny::model_files] {
+        let mut desk = Desk::with(DeviceChoice::Cpu, files(), classes(260));
+        desk.train(RunConfig {
+            classifier_pooling: Some(HeadPooling::Mean),
+            ..config()
+        });
+        assert!(desk.summary().finished);
+        let accuracy = metric(desk.evals().last().expect("a score"), "accuracy");
+        assert!(accuracy > 0.8, "{accuracy}");
+        let mut other = reloaded(&mut desk, DeviceChoice::Cpu, files(), classes(260));
+        assert_eq!(scored(&mut desk), scored(&mut other));
+        // It is trained on as it is.
+        other.train(RunConfig {
+            max_steps: 2,
+            ..config()
+        });
+        assert!(other.summary().finished);
+        assert!(metric(&other.evals()[0], "accuracy") > 0.8, "it starts where it was");
     }
 }
 

@@ -6,8 +6,8 @@
 
 use super::setting::Setting;
 use super::{
-    FinetuningType, Fp8Format, Fp8Scale, HeadActivation, Interval, Optimizer, ProblemType, QuantType, ScaleInputs,
-    SchedulerType, TargetModules,
+    FinetuningType, Fp8Format, Fp8Scale, HeadActivation, HeadPooling, Interval, Optimizer, ProblemType, QuantType,
+    ScaleInputs, SchedulerType, TargetModules,
 };
 use crate::task::Task;
 use serde_json::Value;
@@ -296,6 +296,10 @@ Model {
         "Side of the squares that small_vit cuts an image into; steps of small_series' pieces of a series.",
         "Not given, at most 7 patches a side, or 32 of a series. Smaller patches see more and cost the square of their number.",
         "不填则图像每边最多 7 块，序列最多 32 段。块越小看得越细，但代价随块数平方增长。";
+    classifier_pooling: Option<HeadPooling> = None, Kind::Choice(&["cls", "mean"]), ["head_pooling"], "", false,
+        "What of a row a fresh head reads: mean is the mean of its tokens; not given, what transformers' head reads.",
+        "mean for sentence encoders such as MiniLM, which were trained for it; PEFT then needs the pooling written by hand.",
+        "MiniLM 等句子编码器用 mean，它们就是这样训练的；此时 PEFT 需要自行实现该池化。";
     classifier_hidden_size: usize = 0, Kind::Integer { min: 0, max: 65536 }, ["head_hidden_size"], "", false,
         "Width of a hidden layer in a fresh head for classes, numbers or scores; 0 puts none in.",
         "0 to begin: the model below does the work. Try 64 to 256 where the base is frozen and small.",

@@ -3,8 +3,8 @@
 //! Values that arrive here have passed the knob's own check; `None` means that the two disagree, which is a defect.
 
 use super::{
-    FinetuningType, Fp8Format, Fp8Scale, HeadActivation, Interval, Optimizer, ProblemType, QuantType, ScaleInputs,
-    SchedulerType, TargetModules,
+    FinetuningType, Fp8Format, Fp8Scale, HeadActivation, HeadPooling, Interval, Optimizer, ProblemType, QuantType,
+    ScaleInputs, SchedulerType, TargetModules,
 };
 use crate::task::Task;
 use serde_json::{Map, Number, Value};
@@ -157,6 +157,7 @@ words! {
     Fp8Format { E4m3 = "e4m3", E5m2 = "e5m2" }
     Fp8Scale { Tensor = "tensor", Row = "row", Block = "block" }
     ScaleInputs { Columns = "columns", Rows = "rows", None = "none" }
+    HeadPooling { Cls = "cls", Mean = "mean" }
     HeadActivation { Relu = "relu", Gelu = "gelu", Silu = "silu", Tanh = "tanh", Sigmoid = "sigmoid", None = "none" }
     Optimizer { AdamwTorch = "adamw_torch", Adamw8bit = "adamw_8bit" }
     ProblemType {

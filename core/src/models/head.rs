@@ -119,10 +119,12 @@ pub(crate) struct Hidden {
 /// What a run makes of the heads that are put on a base: a hidden layer and dropout before the classes.
 ///
 /// y = out(drop(act(hidden(drop(x))))), without a hidden layer y = out(drop(x)); x is what transformers' head of the
-/// architecture reads its classes from. Written into config.json beside the run's task, since transformers has no place for
+/// architecture reads its classes from, or the mean of a row's tokens. Written into config.json beside the run's task, since transformers has no place for
 /// it.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 struct Form {
+    /// Whether x is the mean of the tokens.
+    means: bool,
     /// Width of the hidden layer; 0 for none.
     hidden_size: usize,
     activation: Option<Activation>,
@@ -137,6 +139,14 @@ impl Form {
         let wrong = |key: &str, what: &str| {
             let what = format!("must be {what}, got {}", run[key]);
             Error::format(what).file("config.json").field(key)
+        };
+        let means = match &run[POOLING] {
+            Value::Null => false,
+            name => match name.as_str() {
+                Some("cls") => false,
+                Some("mean") => true,
+                _ => return Err(wrong(POOLING, "cls or mean")),
+            },
         };
         let hidden_size = match &run[HIDDEN_SIZE] {
             Value::Null => 0,
@@ -160,6 +170,7 @@ impl Form {
             }
         };
         Ok(Self {
+            means,
             hidden_size,
             activation,
             dropout,
@@ -187,6 +198,18 @@ impl Classifier {
         pooling: Pooling,
     ) -> Result<Self> {
         loader.draw_what_lacks();
+        let form = Form::read(loader)?;
+        let (names, pooling) = match (form.means, pooling) {
+            (false, _) => (names, pooling),
+            // The dense part was made for the token that it reads.
+            (true, Pooling::First | Pooling::Last | Pooling::Mean) => {
+                (ClassifierNames { dense: None, ..names }, Pooling::Mean)
+            }
+            (true, Pooling::None | Pooling::Done) => {
+                let what = "must be cls: this model's head does not read one state of several";
+                return Err(Error::model(what).field(POOLING));
+            }
+        };
         let fresh_dense = names.dense.is_some_and(|(path, _)| loader.lacks(path));
         let dense = match names.dense {
             None => None,
@@ -203,7 +226,6 @@ impl Classifier {
             }),
         };
         let labels = loader.labels()?;
-        let form = Form::read(loader)?;
         // PEFT saves a head whole by its first name, so that both layers go with it.
         let head = names.out.split('.').next().unwrap_or(names.out);
         let (hidden, inputs, out) = match form.hidden_size {
@@ -458,6 +480,7 @@ pub(crate) fn task(loader: &Loader, otherwise: Task) -> Task {
 /// Where config.json keeps what a run of this program knows of its head and transformers has no place for.
 pub(crate) const RUN_KEY: &str = "lorakeet";
 /// Its keys there.
+pub(crate) const POOLING: &str = "classifier_pooling";
 pub(crate) const HIDDEN_SIZE: &str = "classifier_hidden_size";
 pub(crate) const ACTIVATION: &str = "classifier_activation";
 pub(crate) const DROPOUT: &str = "classifier_dropout";

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::finetune::{Emit, Host};
 use crate::loss::{Loss, WeightedSum, usual};
 use crate::metrics::answers::{ALIKE, Answers, metric_names};
-use crate::models::head::{self, ACTIVATION, DROPOUT, HEADS, HIDDEN_SIZE, RUN_KEY};
+use crate::models::head::{self, ACTIVATION, DROPOUT, HEADS, HIDDEN_SIZE, POOLING, RUN_KEY};
 use crate::models::{self, Model, Problem, read};
 use crate::protocol::{Event, Stage};
 use crate::spelling::nearest;
@@ -761,6 +761,7 @@ fn head_keys(config: &RunConfig, own: &OwnHead, is_kept: bool) -> Result<Map<Str
     let activation = config.get(ACTIVATION).unwrap_or_default();
     let has = |key: &str| head::of_run(&own.config).map_or(Value::Null, |run| run[key].clone());
     let held = has(HIDDEN_SIZE).as_u64().unwrap_or(0);
+    let pooling = config.get(POOLING).unwrap_or_default();
     if is_kept {
         let refused = |key: &str, what: String| {
             let error = Error::config(what).field(key);
@@ -780,12 +781,31 @@ fn head_keys(config: &RunConfig, own: &OwnHead, is_kept: bool) -> Result<Map<Str
             let what = format!("is {activation}, but the model brings a head with {}", has(ACTIVATION));
             return Err(refused(ACTIVATION, what));
         }
+        let pooled = has(POOLING);
+        let read = pooled.as_str().unwrap_or("cls");
+        if pooling.as_str().is_some_and(|wanted| wanted != read) {
+            return Err(refused(
+                POOLING,
+                format!(
+                    "is {}, but the model brings a head for {read}",
+                    pooling.as_str().unwrap_or_default()
+                ),
+            ));
+        }
+        if pooled.is_string() {
+            keys.insert(POOLING.into(), pooled);
+        }
         if held > 0 {
             keys.extend([HIDDEN_SIZE, ACTIVATION].map(|key| (key.to_owned(), has(key))));
         }
-    } else if wanted > 0 {
-        keys.insert(HIDDEN_SIZE.into(), json!(wanted));
-        keys.insert(ACTIVATION.into(), activation);
+    } else {
+        if pooling.is_string() {
+            keys.insert(POOLING.into(), pooling);
+        }
+        if wanted > 0 {
+            keys.insert(HIDDEN_SIZE.into(), json!(wanted));
+            keys.insert(ACTIVATION.into(), activation);
+        }
     }
     if config.classifier_dropout > 0.0 {
         keys.insert(DROPOUT.into(), json!(config.classifier_dropout));
