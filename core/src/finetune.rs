@@ -291,7 +291,9 @@ impl Session {
         let dataset = self.validation.as_ref().or(self.data.as_ref()).ok_or_else(no_data)?;
         let assignment = Assignment::of_head(config, loaded, dataset)?;
         let mut examples = assignment.examples(loaded, dataset, config, false, emit)?;
-        assignment.refer(&loaded.model, &mut examples, self.host).await?;
+        assignment
+            .refer(config, &loaded.model, &mut examples, self.host)
+            .await?;
         check_numbers(&loaded.model, &examples, dataset)?;
         let held_out = assignment.held_out(examples, config, &loaded.model);
         let stopped = || self.control.is_stopped();
@@ -318,7 +320,9 @@ impl Session {
             );
         }
         let mut examples = assignment.examples(loaded, dataset, config, true, emit)?;
-        assignment.refer(&loaded.model, &mut examples, self.host).await?;
+        assignment
+            .refer(config, &loaded.model, &mut examples, self.host)
+            .await?;
         check_numbers(&loaded.model, &examples, dataset)?;
         let right = assignment.knows_answers(dataset);
         let held_out = assignment.held_out(examples, config, &loaded.model);
@@ -373,8 +377,12 @@ impl Session {
         let loaded = self.model.as_mut().ok_or_else(no_model)?;
         let dataset = self.data.as_ref().ok_or_else(no_data)?;
         check_numbers(&loaded.model, &examples, dataset)?;
-        assignment.refer(&loaded.model, &mut examples, self.host).await?;
-        assignment.refer(&loaded.model, &mut held_out, self.host).await?;
+        assignment
+            .refer(&config, &loaded.model, &mut examples, self.host)
+            .await?;
+        assignment
+            .refer(&config, &loaded.model, &mut held_out, self.host)
+            .await?;
         let held_out = HeldOut::new(held_out, &config, &loaded.model);
 
         // What can be had without training, from the weights that the run starts from.

@@ -590,25 +590,33 @@ impl Assignment {
     }
 
     /// Puts the log-probabilities of the model that a preference run starts from on the answers.
-    pub(crate) async fn refer(&self, model: &Model, examples: &mut [Example], host: Host) -> Result<()> {
+    pub(crate) async fn refer(
+        &self,
+        config: &RunConfig,
+        model: &Model,
+        examples: &mut [Example],
+        host: Host,
+    ) -> Result<()> {
         if self.task() != Task::Preference {
             return Ok(());
         }
         let leaves = model.parameters.plain();
-        for example in examples {
-            let batch = collate(&[&*example], model);
+        for some in examples.chunks_mut(config.per_device_eval_batch_size) {
+            let batch = collate(&some.iter().collect::<Vec<_>>(), model);
             let found = read(
                 model
                     .answer_log_probs(&leaves, &batch, false, None)
                     .reshape([batch.rows]),
             )
             .await?;
-            let [chosen, rejected] = found[..] else {
+            let (pairs, []) = found.as_chunks::<2>() else {
                 return Err(Error::internal("a preference has two answers"));
             };
-            example.aim = Aim::Row(vec![chosen]);
-            for other in &mut example.others {
-                other.aim = Aim::Row(vec![rejected]);
+            for (example, [chosen, rejected]) in some.iter_mut().zip(pairs) {
+                example.aim = Aim::Row(vec![*chosen]);
+                for other in &mut example.others {
+                    other.aim = Aim::Row(vec![*rejected]);
+                }
             }
             (host.yield_now)().await;
         }
