@@ -4,7 +4,7 @@ use crate::{golden::block_on, tiny};
 use lorakeet_core::{
     config::RunConfig,
     finetune::{Control, Host, Session},
-    protocol::{Command, DeviceChoice, EvalInfo, Event, RunSummary, StepInfo},
+    protocol::{Command, DeviceChoice, EvalInfo, Event, Report, RunInfo, RunSummary, StepInfo},
     store::Source,
 };
 use std::collections::BTreeMap;
@@ -141,4 +141,44 @@ impl Desk {
             other => panic!("the run did not end well: {other:?}"),
         }
     }
+}
+
+/// The last of what was said that `of` takes.
+///
+/// # Panics
+/// If there is none.
+pub fn find<T>(desk: &Desk, of: impl Fn(&Event) -> Option<T>) -> T {
+    let found = desk.events.iter().rev().find_map(of);
+    found.unwrap_or_else(|| panic!("it was not said: {:?}", desk.events.last()))
+}
+
+/// What the last run came to.
+///
+/// # Panics
+/// If it came to nothing.
+pub fn report(desk: &Desk) -> Report {
+    find(desk, |event| match event {
+        Event::Report(report) => Some(report.as_ref().clone()),
+        _ => None,
+    })
+}
+
+/// How the last run began.
+///
+/// # Panics
+/// If none did.
+pub fn started(desk: &Desk) -> RunInfo {
+    find(desk, |event| match event {
+        Event::Started(info) => Some(info.clone()),
+        _ => None,
+    })
+}
+
+/// A metric of a score by its name.
+///
+/// # Panics
+/// If the score lacks it.
+pub fn metric(eval: &EvalInfo, name: &str) -> f64 {
+    let found = eval.metrics.iter().find(|metric| metric.name == name);
+    found.unwrap_or_else(|| panic!("no {name} in {eval:?}")).value
 }

@@ -5,13 +5,17 @@ use lorakeet_core::{
     config::{FinetuningType, RunConfig, ScaleInputs},
     data::{Columns, Dataset, Shape},
     error::Error,
-    protocol::{Command, DeviceChoice, EvalInfo, Event, Predictions, Report, RunInfo, Verdict},
+    protocol::{Command, DeviceChoice, EvalInfo, Event, Predictions, Verdict},
     random::Generator,
     store::{MemoryFile, MemorySink, Source},
     task::Task,
     train::checkpoint::Checkpoint,
 };
-use lorakeet_tests::{desk::Desk, golden::block_on, tiny};
+use lorakeet_tests::{
+    desk::{Desk, find, metric, report, started},
+    golden::block_on,
+    tiny,
+};
 use serde_json::{Value, json};
 use std::{fmt::Write, rc::Rc};
 
@@ -127,35 +131,11 @@ fn trained(model: &str, data: Vec<Source>, change: impl FnOnce(&mut RunConfig)) 
     desk
 }
 
-fn find<T>(desk: &Desk, of: impl Fn(&Event) -> Option<T>) -> T {
-    let found = desk.events.iter().rev().find_map(of);
-    found.unwrap_or_else(|| panic!("it was not said: {:?}", desk.events.last()))
-}
-
-fn report(desk: &Desk) -> Report {
-    find(desk, |event| match event {
-        Event::Report(report) => Some(report.as_ref().clone()),
-        _ => None,
-    })
-}
-
-fn started(desk: &Desk) -> RunInfo {
-    find(desk, |event| match event {
-        Event::Started(info) => Some(info.clone()),
-        _ => None,
-    })
-}
-
 fn failure(desk: &Desk) -> Error {
     find(desk, |event| match event {
         Event::Failed(error) => Some(error.clone()),
         _ => None,
     })
-}
-
-fn metric(eval: &EvalInfo, name: &str) -> f64 {
-    let found = eval.metrics.iter().find(|metric| metric.name == name);
-    found.unwrap_or_else(|| panic!("no {name} in {eval:?}")).value
 }
 
 fn last(desk: &Desk, name: &str) -> f64 {

@@ -4,14 +4,14 @@
 use lorakeet_core::{
     config::{FinetuningType, HeadActivation, HeadPooling, RunConfig},
     error::Error,
-    protocol::{Baseline, Command, DeviceChoice, EvalInfo, Event, Metric, Predictions, Report, RunInfo, Verdict},
+    protocol::{Baseline, Command, DeviceChoice, EvalInfo, Event, Metric, Predictions, Report, Verdict},
     random::Generator,
     store::{MemoryFile, MemorySink, Source},
     task::Task,
     train::checkpoint::Checkpoint,
 };
 use lorakeet_tests::{
-    desk::Desk,
+    desk::{Desk, find, metric, report, started},
     golden::block_on,
     rows::{classes, graded, pairs_of_letters, prices, table},
     tiny,
@@ -45,28 +45,9 @@ fn bert(data: Source) -> Desk {
     Desk::with(DeviceChoice::Cpu, tiny::bert_files(), data)
 }
 
-fn find<T>(desk: &Desk, of: impl Fn(&Event) -> Option<T>) -> T {
-    let found = desk.events.iter().rev().find_map(of);
-    found.unwrap_or_else(|| panic!("it was not said: {:?}", desk.events.last()))
-}
-
-fn report(desk: &Desk) -> Report {
-    find(desk, |event| match event {
-        Event::Report(report) => Some(report.as_ref().clone()),
-        _ => None,
-    })
-}
-
 fn predictions(desk: &Desk) -> Predictions {
     find(desk, |event| match event {
         Event::Predictions(table) => Some(table.clone()),
-        _ => None,
-    })
-}
-
-fn started(desk: &Desk) -> RunInfo {
-    find(desk, |event| match event {
-        Event::Started(info) => Some(info.clone()),
         _ => None,
     })
 }
@@ -76,11 +57,6 @@ fn failure(desk: &Desk) -> Error {
         Some(Event::Failed(error)) => error.clone(),
         other => panic!("it should have been refused: {other:?}"),
     }
-}
-
-fn metric(eval: &EvalInfo, name: &str) -> f64 {
-    let found = eval.metrics.iter().find(|metric| metric.name == name);
-    found.unwrap_or_else(|| panic!("no {name} in {eval:?}")).value
 }
 
 /// The best baseline's value of a metric where more is better.

@@ -4,6 +4,7 @@
 use super::evaluation::{HeldOut, collate};
 use super::loaded::Loaded;
 use super::objective::Objective;
+use super::own_head::{OwnHead, head_keys};
 use super::retrieval::{Corpus, cosine};
 use crate::config::{RunConfig, SMALL_MODELS, ScaleInputs};
 use crate::data::{
@@ -13,23 +14,12 @@ use crate::error::{Error, Result};
 use crate::finetune::{Emit, Host};
 use crate::loss::{Loss, WeightedSum, usual};
 use crate::metrics::answers::{ALIKE, Answers, metric_names};
-use crate::models::head::{self, ACTIVATION, DROPOUT, HEADS, HIDDEN_SIZE, POOLING, RUN_KEY};
-use crate::models::{self, Model, Problem, read};
+use crate::models::head::{self, DROPOUT, HIDDEN_SIZE, RUN_KEY};
+use crate::models::{self, Model, read};
 use crate::protocol::{Event, Stage};
 use crate::spelling::nearest;
 use crate::task::Task;
 use serde_json::{Map, Value, json};
-
-/// The head that a model came with, or that an adapter brought.
-#[derive(Debug, Clone)]
-pub(crate) struct OwnHead {
-    /// config.json as it was.
-    pub(crate) config: Value,
-    task: models::Task,
-    problem: Option<Problem>,
-    /// Whether nobody chose it: of a small model whose config.json says nothing of a head.
-    is_made_up: bool,
-}
 
 /// A run's task with all that follows from it.
 #[derive(Debug, Clone)]
@@ -53,149 +43,8 @@ pub(crate) struct Assignment {
     head: Map<String, Value>,
 }
 
-impl OwnHead {
-    pub(crate) fn of(model: &Model, config: &Value) -> Self {
-        Self {
-            config: config.clone(),
-            task: model.task(),
-            problem: model.problem(),
-            is_made_up: is_small(config)
-                && ["architectures", "id2label", "num_labels", "problem_type"]
-                    .iter()
-                    .all(|key| config[*key].is_null()),
-        }
-    }
-
-    /// The same with the head that an adapter was saved with.
-    pub(crate) fn with(&self, adapter: &Value) -> Self {
-        let mut config = self.config.clone();
-        for key in [
-            "architectures",
-            "id2label",
-            "label2id",
-            "problem_type",
-            "task_specific_params",
-        ] {
-            config[key] = adapter[key].clone();
-        }
-        let of_tokens = task_of_run(&config) == Some(Task::TokenClassification);
-        let task = match (task_of_run(&config).is_some_and(has_head), of_tokens) {
-            (true, true) => models::Task::TokenClassification,
-            (true, false) => models::Task::SequenceClassification,
-            (false, _) => self.task,
-        };
-        let problem = match adapter["problem_type"].as_str() {
-            Some("regression") => Some(Problem::Regression),
-            Some("multi_label_classification") => Some(Problem::MultiLabel),
-            _ => Some(Problem::SingleLabel),
-        };
-        Self {
-            config,
-            task,
-            problem,
-            is_made_up: false,
-        }
-    }
-
-    /// The task of a model that brings its head.
-    fn task(&self) -> Option<Task> {
-        let own = match (self.task, self.problem) {
-            (models::Task::TokenClassification, _) => Some(Task::TokenClassification),
-            (models::Task::SequenceClassification, Some(Problem::MultiLabel)) => Some(Task::MultiLabel),
-            (models::Task::SequenceClassification, Some(Problem::Regression)) => Some(Task::Regression),
-            (models::Task::SequenceClassification, _) => Some(Task::Classification),
-            _ => None,
-        };
-        task_of_run(&self.config).or(own.filter(|_| !self.is_made_up))
-    }
-
-    /// The names of its outputs by number.
-    fn names(&self) -> Option<Vec<String>> {
-        let labels = self.config["id2label"].as_object()?;
-        (0..labels.len())
-            .map(|i| labels.get(&i.to_string())?.as_str().map(str::to_owned))
-            .collect()
-    }
-
-    fn list(&self, key: &str) -> impl Iterator<Item = &Value> {
-        let list = head::of_run(&self.config).and_then(|run| run[key].as_array());
-        list.into_iter().flatten()
-    }
-
-    fn pairs(&self, means: &str, deviations: &str) -> Vec<(f64, f64)> {
-        let of = |key| self.list(key).filter_map(Value::as_f64);
-        of(means).zip(of(deviations)).collect()
-    }
-
-    fn scaling(&self) -> Scaling {
-        Scaling(self.pairs("target_mean", "target_std"))
-    }
-
-    fn inputs(&self) -> InputScaling {
-        let run = head::of_run(&self.config);
-        match run.and_then(|run| run["scale_inputs"].as_str()) {
-            Some("columns") => InputScaling::Columns(self.pairs("input_mean", "input_std")),
-            Some("rows") => {
-                let channels = run.and_then(|run| run["input_channels"].as_u64());
-                InputScaling::Rows(channels.map_or(1, |channels| channels as usize))
-            }
-            _ => InputScaling::Plain,
-        }
-    }
-
-    /// The columns that a model of numbers was trained on, as far as the file has them; the run's go first.
-    fn columns(&self, given: Columns, dataset: &Dataset) -> Columns {
-        let saved = |key| -> Vec<String> { self.list(key).filter_map(Value::as_str).map(str::to_owned).collect() };
-        let labels = saved("label_columns");
-        let window = head::of_run(&self.config).and_then(|run| run["forecast_window"].as_u64());
-        Columns {
-            texts: if given.texts.is_empty() {
-                saved("input_columns")
-            } else {
-                given.texts
-            },
-            labels: match given.labels.is_empty() && dataset.has_columns(&labels) {
-                true => labels,
-                false => given.labels,
-            },
-            window: given.window.or(window.map(|rows| rows as usize)),
-        }
-    }
-
-    /// Whether its one output scores pairs of texts.
-    fn scores_pairs(&self) -> bool {
-        match self.task() {
-            Some(Task::Ranking) => true,
-            Some(Task::Regression) => self.names().is_none_or(|names| names.len() == 1),
-            _ => false,
-        }
-    }
-
-    /// Whether it came with weights: an adapter's, or the model's own.
-    fn is_trained(&self, loaded: &Loaded) -> bool {
-        let in_files = |name: &str| HEADS.iter().any(|head| name.split('.').next() == Some(head));
-        head::of_run(&self.config).is_some() || loaded.files.entries().iter().any(|entry| in_files(&entry.name))
-    }
-
-    fn is_encoder(&self) -> bool {
-        !matches!(self.task, models::Task::CausalLm | models::Task::Seq2SeqLm)
-    }
-}
-
-/// Whether it is the config.json of a small model.
-fn is_small(config: &Value) -> bool {
-    let kind = config["model_type"].as_str();
-    kind.is_some_and(|kind| SMALL_MODELS.contains(&kind))
-}
-
-/// The task that a run of this program wrote into config.json.
-fn task_of_run(config: &Value) -> Option<Task> {
-    let name = head::of_run(config)?["task"].as_str()?;
-    Task::ALL.into_iter().find(|task| task.name() == name)
-}
-
 /// Whether the task's answers come from a head of its own.
-fn has_head(task: Task) -> bool {
+pub(super) fn has_head(task: Task) -> bool {
     !matches!(task, Task::Generation | Task::Embedding | Task::Preference)
 }
 
@@ -757,68 +606,6 @@ fn notes_of(labelled: &Labelled, emit: Emit<'_>) {
     for message in labelled.notes.clone() {
         emit(Event::Warning { message }, None);
     }
-}
-
-/// What config.json says of the head beside its task; `is_kept` where the model's own is trained on.
-///
-/// # Errors
-/// The run wants another hidden layer than that head has.
-fn head_keys(config: &RunConfig, own: &OwnHead, is_kept: bool) -> Result<Map<String, Value>> {
-    let mut keys = Map::new();
-    let wanted = config.classifier_hidden_size;
-    let activation = config.get(ACTIVATION).unwrap_or_default();
-    let has = |key: &str| head::of_run(&own.config).map_or(Value::Null, |run| run[key].clone());
-    let held = has(HIDDEN_SIZE).as_u64().unwrap_or(0);
-    let pooling = config.get(POOLING).unwrap_or_default();
-    if is_kept {
-        let refused = |key: &str, what: String| {
-            let error = Error::config(what).field(key);
-            error.remedy("Take the line out to train that head on, or give other labels for a fresh one.")
-        };
-        if wanted > 0 && wanted as u64 != held {
-            let has = match held {
-                0 => "no hidden layer".to_owned(),
-                held => format!("a hidden layer of {held}"),
-            };
-            return Err(refused(
-                HIDDEN_SIZE,
-                format!("is {wanted}, but the model brings a head with {has}"),
-            ));
-        }
-        if wanted > 0 && activation != has(ACTIVATION) {
-            let what = format!("is {activation}, but the model brings a head with {}", has(ACTIVATION));
-            return Err(refused(ACTIVATION, what));
-        }
-        let pooled = has(POOLING);
-        let read = pooled.as_str().unwrap_or("cls");
-        if pooling.as_str().is_some_and(|wanted| wanted != read) {
-            return Err(refused(
-                POOLING,
-                format!(
-                    "is {}, but the model brings a head for {read}",
-                    pooling.as_str().unwrap_or_default()
-                ),
-            ));
-        }
-        if pooled.is_string() {
-            keys.insert(POOLING.into(), pooled);
-        }
-        if held > 0 {
-            keys.extend([HIDDEN_SIZE, ACTIVATION].map(|key| (key.to_owned(), has(key))));
-        }
-    } else {
-        if pooling.is_string() {
-            keys.insert(POOLING.into(), pooling);
-        }
-        if wanted > 0 {
-            keys.insert(HIDDEN_SIZE.into(), json!(wanted));
-            keys.insert(ACTIVATION.into(), activation);
-        }
-    }
-    if config.classifier_dropout > 0.0 {
-        keys.insert(DROPOUT.into(), json!(config.classifier_dropout));
-    }
-    Ok(keys)
 }
 
 impl Assignment {

@@ -1,7 +1,7 @@
 //! A model with all that came with it: what it can do on its own, in a run and outside of one.
 
-use super::assignment::OwnHead;
 use super::control::{Control, Host};
+use super::own_head::OwnHead;
 use crate::config::{RunConfig, TargetModules};
 use crate::data::{self, Dataset, Example};
 use crate::error::{Error, Result};

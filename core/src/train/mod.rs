@@ -12,6 +12,7 @@ pub(crate) mod loaded;
 pub mod objective;
 pub mod optim;
 pub(crate) mod outlook;
+pub(crate) mod own_head;
 pub mod pace;
 pub(crate) mod report;
 pub(crate) mod retrieval;
