@@ -5,7 +5,8 @@ use lorakeet_core::{
     config::RunConfig,
     finetune::{Control, Host, Session},
     protocol::{Command, DeviceChoice, EvalInfo, Event, Report, RunInfo, RunSummary, StepInfo},
-    store::Source,
+    store::{MemoryFile, MemorySink, Source},
+    train::checkpoint::Checkpoint,
 };
 use std::collections::BTreeMap;
 
@@ -150,6 +151,20 @@ impl Desk {
 pub fn find<T>(desk: &Desk, of: impl Fn(&Event) -> Option<T>) -> T {
     let found = desk.events.iter().rev().find_map(of);
     found.unwrap_or_else(|| panic!("it was not said: {:?}", desk.events.last()))
+}
+
+/// The checkpoint that a run left at a step.
+///
+/// # Panics
+/// If there is none.
+pub fn checkpoint(sink: &MemorySink, step: usize) -> Checkpoint {
+    let folder = format!("checkpoint-{step}/");
+    let files = sink.files();
+    let saved = files.iter().filter_map(|(path, bytes)| {
+        let name = path.strip_prefix(&folder)?;
+        Some(MemoryFile::source(name, bytes.clone()))
+    });
+    block_on(Checkpoint::open(&saved.collect::<Vec<_>>())).expect("a checkpoint")
 }
 
 /// What the last run came to.

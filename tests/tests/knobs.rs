@@ -5,9 +5,12 @@ use lorakeet_core::{
     formats::peft::Adapter,
     protocol::{Command, DeviceChoice, Event, RunInfo, StepInfo},
     store::{LocalFuture, MemoryFile, MemorySink, Sink, Source},
-    train::checkpoint::Checkpoint,
 };
-use lorakeet_tests::{desk::Desk, golden::block_on, tiny};
+use lorakeet_tests::{
+    desk::{Desk, checkpoint},
+    golden::block_on,
+    tiny,
+};
 use std::{collections::BTreeSet, rc::Rc};
 
 /// A few steps without scores and checkpoints, with what `change` sets.
@@ -469,13 +472,8 @@ fn a_run_ends_early_where_its_scores_get_no_better() {
     let sink = Rc::new(MemorySink::new());
     whole.session.sink = Some(sink.clone());
     whole.train(early(patient));
-    let files = sink.files();
-    let saved = files.iter().filter_map(|(path, bytes)| {
-        let name = path.strip_prefix("checkpoint-6/")?;
-        Some(MemoryFile::source(name, bytes.clone()))
-    });
     let mut resumed = Desk::open();
-    resumed.session.resume = Some(block_on(Checkpoint::open(&saved.collect::<Vec<_>>())).expect("a checkpoint"));
+    resumed.session.resume = Some(checkpoint(&sink, 6));
     resumed.train(early(patient));
     assert_eq!(resumed.summary(), whole.summary());
     assert_eq!(resumed.numbers(), whole.numbers()[6..]);

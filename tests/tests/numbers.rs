@@ -9,10 +9,9 @@ use lorakeet_core::{
     random::Generator,
     store::{MemoryFile, MemorySink, Source},
     task::Task,
-    train::checkpoint::Checkpoint,
 };
 use lorakeet_tests::{
-    desk::{Desk, find, metric, report, started},
+    desk::{Desk, checkpoint, find, metric, report, started},
     golden::block_on,
     tiny,
 };
@@ -336,16 +335,12 @@ fn a_run_goes_on_from_its_checkpoint_to_the_same_numbers() {
         ..config("small_gru")
     };
     desk.train(config.clone());
-    let files = sink.files();
-    let of_checkpoint = files.iter().filter_map(|(path, bytes)| {
-        let name = path.strip_prefix("checkpoint-5/")?;
-        Some(MemoryFile::source(name, bytes.clone()))
-    });
-    let checkpoint = block_on(Checkpoint::open(&of_checkpoint.collect::<Vec<_>>())).expect("a checkpoint");
+    let saved = checkpoint(&sink, 5);
     let mut resumed = Desk::small("small_gru", vec![waves(120)]);
-    resumed.session.resume = Some(checkpoint);
+    resumed.session.resume = Some(saved);
     resumed.train(config);
     assert_eq!(resumed.numbers(), whole.numbers()[5..]);
+    let files = sink.files();
     assert!(files.contains_key("config.json") && files.contains_key("model.safetensors"));
 }
 

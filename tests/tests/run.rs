@@ -5,11 +5,10 @@ use lorakeet_core::{
     finetune::Session,
     formats::peft::Adapter,
     protocol::{Command, Event, GenerateOptions, Prompt},
-    store::{MemoryFile, MemorySink, Source},
-    train::checkpoint::Checkpoint,
+    store::{MemoryFile, MemorySink},
 };
 use lorakeet_tests::{
-    desk::{Desk, HOST},
+    desk::{Desk, HOST, checkpoint},
     golden::block_on,
     tiny::config,
 };
@@ -84,16 +83,6 @@ fn eight_bits() -> RunConfig {
     }
 }
 
-/// The files of `checkpoint-5`.
-fn checkpoint_files(sink: &MemorySink) -> Vec<Source> {
-    let files = sink.files();
-    let saved = files.iter().filter_map(|(path, bytes)| {
-        let name = path.strip_prefix("checkpoint-5/")?;
-        Some(MemoryFile::source(name, bytes.clone()))
-    });
-    saved.collect()
-}
-
 #[test]
 fn resuming_with_moments_of_eight_bits_gives_the_same_losses_as_never_stopping() {
     let mut whole = Desk::open();
@@ -113,7 +102,7 @@ fn resuming_with_moments_of_eight_bits_gives_the_same_losses_as_never_stopping()
 
     let resume = |config: RunConfig| {
         let mut desk = Desk::open();
-        desk.session.resume = Some(block_on(Checkpoint::open(&checkpoint_files(&sink))).expect("a checkpoint"));
+        desk.session.resume = Some(checkpoint(&sink, 5));
         desk.train(config);
         desk
     };
@@ -172,7 +161,7 @@ fn resuming_gives_the_same_losses_as_never_stopping() {
         ]
     );
     let mut resumed = Desk::open();
-    resumed.session.resume = Some(block_on(Checkpoint::open(&checkpoint_files(&sink))).expect("a checkpoint"));
+    resumed.session.resume = Some(checkpoint(&sink, 5));
     resumed.train(config());
     assert_eq!(resumed.numbers(), whole.numbers()[5..], "steps 6 to 12");
     let (whole, resumed) = (whole.summary(), resumed.summary());

@@ -8,10 +8,9 @@ use lorakeet_core::{
     random::Generator,
     store::{MemoryFile, MemorySink, Source},
     task::Task,
-    train::checkpoint::Checkpoint,
 };
 use lorakeet_tests::{
-    desk::{Desk, find, metric, report, started},
+    desk::{Desk, checkpoint, find, metric, report, started},
     golden::block_on,
     rows::{classes, graded, pairs_of_letters, prices, table},
     tiny,
@@ -293,13 +292,8 @@ fn a_classification_that_is_resumed_gives_the_same_as_one_that_never_stopped() {
     let sink = Rc::new(MemorySink::new());
     whole.session.sink = Some(sink.clone());
     whole.train(config());
-    let files = sink.files();
-    let saved = files.iter().filter_map(|(path, bytes)| {
-        let name = path.strip_prefix("checkpoint-5/")?;
-        Some(MemoryFile::source(name, bytes.clone()))
-    });
     let mut resumed = bert(classes(80));
-    resumed.session.resume = Some(block_on(Checkpoint::open(&saved.collect::<Vec<_>>())).expect("a checkpoint"));
+    resumed.session.resume = Some(checkpoint(&sink, 5));
     resumed.train(config());
     assert_eq!(resumed.numbers(), whole.numbers()[5..], "steps 6 to 12");
     assert_eq!(resumed.summary(), whole.summary());
@@ -892,13 +886,8 @@ fn a_run_with_a_hidden_layer_goes_on_from_its_checkpoint() {
     let sink = Rc::new(MemorySink::new());
     whole.session.sink = Some(sink.clone());
     whole.train(config());
-    let files = sink.files();
-    let saved = files.iter().filter_map(|(path, bytes)| {
-        let name = path.strip_prefix("checkpoint-3/")?;
-        Some(MemoryFile::source(name, bytes.clone()))
-    });
     let mut resumed = bert(classes(80));
-    resumed.session.resume = Some(block_on(Checkpoint::open(&saved.collect::<Vec<_>>())).expect("a checkpoint"));
+    resumed.session.resume = Some(checkpoint(&sink, 3));
     resumed.train(config());
     assert_eq!(resumed.numbers(), whole.numbers()[3..], "steps 4 to 6");
     assert_eq!(resumed.summary(), whole.summary());
@@ -1037,13 +1026,8 @@ fn a_run_on_texts_is_compared_with_the_untouched_model() {
         );
 
         // A run that goes on says the same at its end.
-        let saved = sink.files();
-        let saved = saved.iter().filter_map(|(path, bytes)| {
-            let name = path.strip_prefix("checkpoint-12/")?;
-            Some(MemoryFile::source(name, bytes.clone()))
-        });
         let mut resumed = Desk::with(device, files(), tiny::rows(60));
-        resumed.session.resume = Some(block_on(Checkpoint::open(&saved.collect::<Vec<_>>())).expect("a checkpoint"));
+        resumed.session.resume = Some(checkpoint(&sink, 12));
         resumed.train(config());
         assert_eq!(self::report(&resumed), report);
         assert_eq!(baselines(&resumed), report.baselines);
