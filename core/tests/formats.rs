@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{GgufWriter, golden, now};
+use common::{gguf::GgufWriter, golden, now};
 use lorakeet_core::Error;
 use lorakeet_core::formats::{ModelFiles, Storage, blocks::decode};
 use lorakeet_core::store::{DirectorySink, LocalFuture, MemoryFile, MemorySink, ReadAt, Sink, Source};

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{GgufWriter, now};
+use common::{gguf::GgufWriter, now};
 use lorakeet_core::chat::ChatTemplate;
 use lorakeet_core::data::{Columns, Dataset, Labelled};
 use lorakeet_core::formats::ModelFiles;

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{GgufWriter, golden, json, now, numbers};
+use common::{gguf::GgufWriter, golden, json, now, numbers};
 use lorakeet_core::{formats::ModelFiles, store::MemoryFile, tokenizer::Tokenizer};
 
 fn tokenizer() -> Tokenizer {

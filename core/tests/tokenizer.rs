@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{GgufWriter, now};
+use common::{gguf::GgufWriter, now};
 use lorakeet_core::formats::ModelFiles;
 use lorakeet_core::store::MemoryFile;
 use lorakeet_core::tokenizer::Tokenizer;

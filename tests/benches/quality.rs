@@ -1,74 +1,96 @@
 //! What each format of the base costs in quality: the perplexity of SmolLM2-135M on a text, and what a short LoRA run makes of
 //! it. Prints the table of `docs/quality.md`.
 //!
-//! `cargo xtask bench quality`; takes minutes, so a run of all benches leaves it out. The only SmolLM2 that package
-//! registries have is quantised to Q4_1, so its decoded weights are the exact ones here, in 32 bits, and each format
-//! rounds them anew.
+//! `cargo xtask bench quality`; takes minutes, so a run of all benches leaves it out. `quality-Q5` runs the rows whose names
+//! start so. The only SmolLM2 that package registries have is quantised to Q4_1, so its decoded weights are the exact ones
+//! here, in 32 bits, and each format rounds them anew; GGUF's formats in a file that is the same but for these weights.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use lorakeet_core::config::{Fp8Format, Fp8Scale, QuantType, RunConfig};
-use lorakeet_core::formats::{ModelFiles, safetensors::write_f32};
+use lorakeet_core::formats::{ModelFiles, Storage, safetensors::write_f32};
 use lorakeet_core::protocol::{DeviceChoice, Event};
 use lorakeet_core::store::{DiskFile, MemoryFile, Source};
-use lorakeet_tests::{desk::Desk, golden::block_on};
+use lorakeet_tests::{desk::Desk, ggml, golden::block_on};
 use std::path::{Path, PathBuf};
 
 const MODEL: &str = "LORAKEET_SMOLLM2";
 
-/// A row of the table: its name, whether the model comes as its own GGUF, and the knobs.
-type Row = (&'static str, bool, fn(&mut RunConfig));
+/// How the model comes.
+#[derive(Clone, Copy)]
+enum Form {
+    /// As a folder of 32-bit floats.
+    Floats,
+    /// As its own GGUF file.
+    Own,
+    /// As that file with its Q4_1 in another format.
+    Rewritten(Storage),
+}
 
-const ROWS: [Row; 11] = [
-    ("F32 (Q4_1, decoded)", false, |_| ()),
-    ("Q4_1, packed (GGUF)", true, |_| ()),
-    ("INT8, a scale a row", false, |config| config.quantization_bit = Some(8)),
-    ("FP8 E4M3, a scale a row", false, |config| {
+use Form::{Floats, Own, Rewritten};
+
+/// A row of the table: its name, how the model comes, and the knobs.
+type Row = (&'static str, Form, fn(&mut RunConfig));
+
+const ROWS: [Row; 17] = [
+    ("F32 (Q4_1, decoded)", Floats, |_| ()),
+    ("F16, packed (GGUF)", Rewritten(Storage::F16), |_| ()),
+    ("BF16, packed (GGUF)", Rewritten(Storage::BF16), |_| ()),
+    ("Q8_0, packed (GGUF)", Rewritten(Storage::Q8_0), |_| ()),
+    ("Q5_1, packed (GGUF)", Rewritten(Storage::Q5_1), |_| ()),
+    ("Q5_0, packed (GGUF)", Rewritten(Storage::Q5_0), |_| ()),
+    ("Q4_1, packed (GGUF)", Own, |_| ()),
+    ("Q4_0, packed (GGUF)", Rewritten(Storage::Q4_0), |_| ()),
+    ("INT8, a scale a row", Floats, |config| {
+        config.quantization_bit = Some(8)
+    }),
+    ("FP8 E4M3, a scale a row", Floats, |config| {
         config.fp8 = Some(Fp8Format::E4m3)
     }),
-    ("FP8 E4M3, a scale a tensor", false, |config| {
+    ("FP8 E4M3, a scale a tensor", Floats, |config| {
         (config.fp8, config.fp8_scale) = (Some(Fp8Format::E4m3), Fp8Scale::Tensor);
     }),
-    ("FP8 E4M3, blocks of 128", false, |config| {
+    ("FP8 E4M3, blocks of 128", Floats, |config| {
         (config.fp8, config.fp8_scale) = (Some(Fp8Format::E4m3), Fp8Scale::Block);
     }),
-    ("FP8 E5M2, a scale a row", false, |config| {
+    ("FP8 E5M2, a scale a row", Floats, |config| {
         config.fp8 = Some(Fp8Format::E5m2)
     }),
-    ("NF4", false, |config| {
+    ("NF4", Floats, |config| {
         (config.quantization_bit, config.bnb_4bit_use_double_quant) = (Some(4), false);
     }),
-    ("NF4, double quantisation", false, |config| {
+    ("NF4, double quantisation", Floats, |config| {
         config.quantization_bit = Some(4)
     }),
-    ("FP4", false, |config| {
+    ("FP4", Floats, |config| {
         (config.quantization_bit, config.bnb_4bit_use_double_quant) = (Some(4), false);
         config.bnb_4bit_quant_type = QuantType::Fp4;
     }),
-    ("FP4, double quantisation", false, |config| {
+    ("FP4, double quantisation", Floats, |config| {
         config.quantization_bit = Some(4);
         config.bnb_4bit_quant_type = QuantType::Fp4;
     }),
 ];
 
 fn main() -> Result<()> {
-    let filter = std::env::args().skip(1).find(|word| !word.starts_with('-'));
-    if !filter.is_some_and(|word| "quality".starts_with(&word)) {
+    let word = std::env::args().skip(1).find(|word| !word.starts_with('-'));
+    let Some(word) = word.filter(|word| word.starts_with("quality")) else {
         eprintln!("quality: left out; `cargo xtask bench quality` runs it");
         return Ok(());
+    };
+    let rows: Vec<&Row> = ROWS
+        .iter()
+        .filter(|(name, ..)| format!("quality-{name}").starts_with(&word))
+        .collect();
+    if rows.is_empty() {
+        bail!("there is no {word}; there are quality, quality-Q5, quality-NF4 and so on");
     }
     let gguf = PathBuf::from(std::env::var_os(MODEL).with_context(|| format!("{MODEL} names no GGUF file"))?);
-    let decoded = decode(&gguf)?;
     println!("| base | bytes a parameter | perplexity | after LoRA |");
     println!("| --- | ---: | ---: | ---: |");
-    for (name, packed, set) in ROWS {
-        let model = if packed {
-            vec![DiskFile::source(&gguf)? as Source]
-        } else {
-            decoded.clone()
-        };
+    for (name, form, set) in rows {
         let mut config = config();
         set(&mut config);
-        let (bytes, before, after) = run(model, config).with_context(|| name.to_owned())?;
+        let (bytes, before, after) = run(model(&gguf, *form)?, config).with_context(|| (*name).to_owned())?;
         println!("| {name} | {bytes:.2} | {before:.2} | {after:.2} |");
     }
     Ok(())
@@ -107,6 +129,19 @@ fn run(model: Vec<Source>, config: RunConfig) -> Result<(f64, f64, f64)> {
     let evals = desk.evals();
     ensure!(evals.len() >= 2, "the run was not scored: {:?}", desk.events.last());
     Ok((bytes, evals[0].perplexity, evals[evals.len() - 1].perplexity))
+}
+
+/// The model of a GGUF file in a form.
+fn model(gguf: &Path, form: Form) -> Result<Vec<Source>> {
+    let file: Source = DiskFile::source(gguf)?;
+    Ok(match form {
+        Floats => decode(gguf)?,
+        Own => vec![file],
+        Rewritten(storage) => vec![MemoryFile::source(
+            file.name(),
+            ggml::rewrite(&file, Storage::Q4_1, storage)?,
+        )],
+    })
 }
 
 /// The model of a GGUF file as a folder of 32-bit floats.

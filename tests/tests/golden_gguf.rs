@@ -4,17 +4,14 @@
 //! and 16 here, so that its numbers are held to those of the same weights with 128; and the scale of Gemma's scores, which
 //! is written under the key that llama.cpp has for other models.
 
-#[path = "../../core/tests/common/mod.rs"]
-mod common;
-
 use burn::tensor::{Device, Tensor};
-use common::GgufWriter;
 use lorakeet_core::{
     config::TargetModules,
     data::Batch,
     device,
     formats::{
-        ModelFiles,
+        ModelFiles, Storage,
+        blocks::decode,
         peft::{Adapter, AdapterConfig},
         safetensors::write_f32,
     },
@@ -23,6 +20,8 @@ use lorakeet_core::{
     store::MemoryFile,
 };
 use lorakeet_tests::{
+    ggml,
+    gguf::GgufWriter,
     golden::{Case, block_on, worst_difference},
     trajectory,
 };
@@ -192,28 +191,16 @@ fn plain(_: &str, _: &[usize], values: &[f32]) -> Written {
     }
 }
 
-/// Matrices of whole blocks as Q8_0: 32 numbers share a scale, here a power of two so that it is exact as f16.
+/// Matrices of whole blocks as Q8_0.
 fn q8_0(name: &str, shape: &[usize], values: &[f32]) -> Written {
     if shape.len() != 2 || !shape[1].is_multiple_of(32) || name.contains("rel_b") {
         return plain(name, shape, values);
     }
-    let (mut bytes, mut rounded) = (Vec::new(), Vec::new());
-    for block in values.as_chunks::<32>().0 {
-        let largest = block
-            .iter()
-            .fold(f32::MIN_POSITIVE, |largest, value| largest.max(value.abs()));
-        let scale = (largest / 127.0).log2().ceil().max(-14.0).exp2();
-        bytes.extend(half::f16::from_f32(scale).to_le_bytes());
-        for value in block {
-            let number = (value / scale).round();
-            bytes.push((number as i8).to_le_bytes()[0]);
-            rounded.push(number * scale);
-        }
-    }
+    let bytes = ggml::encode(Storage::Q8_0, values).expect("whole blocks");
     Written {
-        kind: 8,
+        kind: ggml::kind(Storage::Q8_0),
+        rounded: Some(decode(Storage::Q8_0, &bytes).expect("whole blocks")),
         bytes,
-        rounded: Some(rounded),
     }
 }
 
