@@ -1,11 +1,7 @@
 //! SmolLM2-135M-Instruct's GGUF file (LORAKEET_SMOLLM2) written anew in other formats, as the bench of quality loads it.
 
 use lorakeet_core::{
-    formats::{
-        ModelFiles, Storage,
-        blocks::{decode, ggml_storage},
-        gguf::read_header,
-    },
+    formats::{ModelFiles, Storage, blocks::decode, gguf::read_header},
     store::{DiskFile, MemoryFile, Source},
 };
 use lorakeet_tests::{
@@ -40,8 +36,7 @@ fn written_anew_in_another_format_it_opens_as_the_same_model() {
     let file = file();
     let header = block_on(read_header(&file)).expect("a header");
     let old = block_on(ModelFiles::open(vec![file.clone()])).expect("the file opens");
-    for kind in [1, 30, 8, 7, 6, 2] {
-        let storage = ggml_storage(kind).expect("a format");
+    for storage in [Storage::F16, Storage::Q5_0] {
         let rewritten = rewrite(&file, Storage::Q4_1, storage).expect("it can be written");
         let rewritten = MemoryFile::source(file.name(), rewritten);
         assert_eq!(
