@@ -80,7 +80,7 @@ fn encode_signed(block: &Block) -> Vec<u8> {
 }
 
 /// x ≈ d·(q − middle). The number of largest size gets the code 0, which lies farthest out, so that d has the sign that this
-/// takes; the other side ends one step earlier. Halves go up.
+/// takes; the other side ends one step earlier. Halves of x/d go up.
 fn encode_about_zero(block: &Block, bits: u32) -> Vec<u8> {
     let farther = |most: f32, x: &f32| if x.abs() > most.abs() { *x } else { most };
     let middle = (1u8 << (bits - 1)) as f32;
@@ -89,7 +89,7 @@ fn encode_about_zero(block: &Block, bits: u32) -> Vec<u8> {
     half_bytes(d).into_iter().chain(pack(codes, bits)).collect()
 }
 
-/// x ≈ d·q + m, where m is the least number. Halves go up.
+/// x ≈ d·q + m, where m is the least number. Halves go up too.
 fn encode_from_minimum(block: &Block, bits: u32) -> Vec<u8> {
     let [m, most] = [f32::min, f32::max].map(|pick| block.iter().copied().fold(block[0], pick));
     let d = (most - m) / ((1u8 << bits) - 1) as f32;
