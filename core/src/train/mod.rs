@@ -1,7 +1,7 @@
-//! The training loop's parts: a model with its files (`loaded`), what it is to do (`assignment`), what a step makes small
-//! ([`objective`]), the learning rate ([`schedule`]), the optimizer ([`optim`]), one step ([`step`]), how fast it goes
-//! ([`pace`]), the score (`evaluation`), what can be had without training (`untuned`), what the run comes to (`report`), what
-//! it leaves behind ([`checkpoint`]) and who may interrupt it ([`control`]).
+//! The training loop (`run`) and its parts: a model with its files (`loaded`), what it is to do (`assignment`), what a step
+//! makes small ([`objective`]), the learning rate ([`schedule`]), the optimizer ([`optim`]), one step ([`step`]), how fast it
+//! goes ([`pace`]), the score (`evaluation`), what can be had without training (`untuned`), what the run comes to (`report`),
+//! what it leaves behind ([`checkpoint`]) and who may interrupt it ([`control`]).
 //! [`crate::finetune`] puts them together.
 
 pub(crate) mod assignment;
@@ -16,6 +16,7 @@ pub(crate) mod own_head;
 pub mod pace;
 pub(crate) mod report;
 pub(crate) mod retrieval;
+pub(crate) mod run;
 pub mod schedule;
 pub mod step;
 pub(crate) mod typed;

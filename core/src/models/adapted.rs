@@ -1,0 +1,261 @@
+//! What is trained on a model beside its weights: adapters put on, taken off, read and handed out, and the modules that PEFT
+//! saves whole.
+
+use super::head::{HEADS, Head};
+use super::linear::copy_matrix;
+use super::outline::suffixes;
+use super::{Model, Parameters, Task, read};
+use crate::config::TargetModules;
+use crate::error::{Error, Result};
+use crate::formats::peft::{Adapter, AdapterConfig, chosen_modules};
+use crate::lora::{Lora, Place};
+use crate::random::Generator;
+use burn::tensor::{Tensor, TensorData};
+
+impl Model {
+    /// Puts fresh adapters on the linears that `config` chooses: A uniform in ±1/√in, B zero. What was trained before is dropped.
+    ///
+    /// A classifier's head is trained whole, as PEFT does by the names `classifier` and `score`.
+    ///
+    /// # Errors
+    /// No linear matches, or the model is in full training.
+    pub fn attach_lora(&mut self, config: &AdapterConfig, seed: u64) -> Result<()> {
+        self.detach_lora()?;
+        let config = &with_head(self.task, &self.head, config);
+        self.check_modules(config)?;
+        let linears = self.architecture.linears().into_iter().chain(self.head.linears());
+        let mut paths: Vec<&str> = linears.map(|linear| linear.path.as_str()).collect();
+        // all-linear means linears; names and patterns may mean embeddings too.
+        if !config.target_modules.is_all_linear() {
+            paths.extend(self.architecture.tables().iter().map(|table| table.path.as_str()));
+        }
+        let chosen = chosen_modules(&paths, config)?;
+        let chosen: Vec<String> = chosen.into_iter().map(|module| module.path).collect();
+        let mut generator = Generator::new(seed, "init");
+        let in_head = self.head.linears().len();
+        let mut linears = self.architecture.linears_mut();
+        linears.extend(self.head.linears_mut());
+        let body = linears.len() - in_head;
+        for (i, linear) in linears.into_iter().enumerate() {
+            if is_saved_whole(&linear.path, i >= body, config) {
+                linear.copy_whole(&mut self.parameters);
+            } else if chosen.contains(&linear.path) {
+                let place = Place {
+                    path: &linear.path,
+                    weight: &linear.weight,
+                    inputs: linear.inputs,
+                    outputs: linear.outputs,
+                    transposed: linear.transposed,
+                    is_table: false,
+                };
+                let lora = Lora::fresh(place, config, &mut generator, &mut self.parameters, &self.device)?;
+                linear.lora = Some(lora);
+            }
+        }
+        for table in self.architecture.tables_mut() {
+            if is_saved_whole(&table.path, false, config) {
+                table.whole = Some(copy_matrix(&table.matrix, &table.path, &mut self.parameters));
+            } else if chosen.contains(&table.path) {
+                let place = Place {
+                    path: &table.path,
+                    weight: &table.matrix,
+                    inputs: table.matrix.rows,
+                    outputs: table.matrix.columns,
+                    transposed: true,
+                    is_table: true,
+                };
+                let lora = Lora::fresh(place, config, &mut generator, &mut self.parameters, &self.device)?;
+                table.lora = Some(lora);
+            }
+        }
+        if self.has_output() && is_saved_whole(OUTPUT, false, config) {
+            self.whole_output = Some(copy_matrix(self.architecture.head(), OUTPUT, &mut self.parameters));
+        }
+        self.adapter = Some(config.clone());
+        Ok(())
+    }
+
+    /// Whether it has an output matrix that can be trained beside an adapter.
+    fn has_output(&self) -> bool {
+        matches!(self.head, Head::Vocabulary)
+    }
+
+    /// Refuses names that ask for what this model has no place for.
+    fn check_modules(&self, config: &AdapterConfig) -> Result<()> {
+        if let TargetModules::Names(names) = &config.target_modules
+            && names.iter().any(|name| name == OUTPUT)
+        {
+            let what = "low-rank adapters on the output matrix lm_head are not supported";
+            let error = Error::config(what).field("target_modules");
+            return Err(error.remedy("Name lm_head in modules_to_save, which trains all of it."));
+        }
+        let linears = self.architecture.linears().into_iter().map(|linear| &linear.path);
+        let tables = self.architecture.tables().into_iter().map(|table| &table.path);
+        let output = self.has_output().then_some(OUTPUT);
+        let body: Vec<&str> = linears.chain(tables).map(String::as_str).chain(output).collect();
+        let head = self.head.linears();
+        for name in config.modules_to_save.as_deref().unwrap_or_default() {
+            let found = body.iter().any(|path| path.ends_with(name.as_str()))
+                || head
+                    .iter()
+                    .any(|linear| prefixes(&linear.path).any(|path| path.ends_with(name.as_str())));
+            // PEFT saves the head of every classifier whole by both names, whichever it has.
+            if !found && !HEADS.contains(&name.as_str()) {
+                let what = format!("{name:?} is no linear, embedding or head of this model");
+                let names = suffixes(&body).join(", ");
+                return Err(Error::config(what)
+                    .field("modules_to_save")
+                    .remedy(format!("It has: {names}.")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the adapters off.
+    ///
+    /// # Errors
+    /// The model is in full training.
+    pub fn detach_lora(&mut self) -> Result<()> {
+        if self.adapter.is_none() && !self.parameters.is_empty() {
+            return Err(Error::config("a model in full training takes no adapter").field("finetuning_type"));
+        }
+        self.parameters = Parameters::default();
+        self.adapter = None;
+        for linear in self
+            .architecture
+            .linears_mut()
+            .into_iter()
+            .chain(self.head.linears_mut())
+        {
+            linear.lora = None;
+            linear.whole = None;
+        }
+        for table in self.architecture.tables_mut() {
+            table.lora = None;
+            table.whole = None;
+        }
+        self.whole_output = None;
+        Ok(())
+    }
+
+    /// Puts a saved adapter on.
+    ///
+    /// # Errors
+    /// A tensor is missing, left over or misshapen for this model.
+    pub fn load_adapter(&mut self, adapter: &Adapter) -> Result<()> {
+        self.attach_lora(&adapter.config, 0)?;
+        for i in 0..self.parameters.len() {
+            let parameter = &self.parameters.all[i];
+            let tensor = adapter.tensors.iter().find(|(name, ..)| *name == parameter.name);
+            let Some((name, shape, values)) = tensor else {
+                let error = Error::format("the adapter lacks this tensor").field(&parameter.name);
+                return Err(error.remedy("Is it an adapter of this very model?"));
+            };
+            if *shape != parameter.shape {
+                let what = format!("has shape {shape:?}, the model needs {:?}", parameter.shape);
+                return Err(Error::format(what)
+                    .field(name)
+                    .remedy("Is it an adapter of this very model?"));
+            }
+            let value = Tensor::from_data(TensorData::new(values.clone(), [values.len()]), &self.device);
+            self.parameters.set(i, value);
+        }
+        // PEFT writes the base's embedding beside the adapter on it; it is the one that is loaded already.
+        let is_base = |name: &str| {
+            let path = name.strip_prefix("base_model.model.").unwrap_or(name);
+            let path = path.strip_suffix(".base_layer.weight");
+            let mut tables = self.architecture.tables().into_iter();
+            tables.any(|table| table.lora.is_some() && Some(table.path.as_str()) == path)
+        };
+        let known = |name: &String| is_base(name) || self.parameters.iter().any(|parameter| parameter.name == *name);
+        if let Some((name, ..)) = adapter.tensors.iter().find(|(name, ..)| !known(name)) {
+            let error = Error::format("the adapter has a tensor that this model has no place for").field(name);
+            return Err(error.remedy("Only LoRA on linear layers is read; is it an adapter of this very model?"));
+        }
+        Ok(())
+    }
+
+    /// The adapter as PEFT stores it.
+    ///
+    /// # Errors
+    /// There is none, or the device failed.
+    pub async fn adapter(&self) -> Result<Adapter> {
+        let config = self
+            .adapter
+            .clone()
+            .ok_or_else(|| Error::config("the model has no adapter"))?;
+        Ok(Adapter {
+            config,
+            tensors: self.trained().await?,
+        })
+    }
+
+    /// Name, shape and values of everything trained.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub async fn trained(&self) -> Result<Vec<(String, Vec<usize>, Vec<f32>)>> {
+        let mut tensors = Vec::with_capacity(self.parameters.len());
+        for parameter in self.parameters.iter() {
+            tensors.push((
+                parameter.name.clone(),
+                parameter.shape.clone(),
+                read(parameter.value.clone()).await?,
+            ));
+        }
+        Ok(tensors)
+    }
+}
+
+/// The module of a decoder's output matrix.
+const OUTPUT: &str = "lm_head";
+
+/// `config` with what PEFT adds for a classifier: its task type and the head among the modules saved whole.
+pub(super) fn with_head(task: Task, head: &Head, config: &AdapterConfig) -> AdapterConfig {
+    let mut config = config.clone();
+    let task_type = match task {
+        Task::SequenceClassification => "SEQ_CLS",
+        Task::TokenClassification => "TOKEN_CLS",
+        Task::Seq2SeqLm => "SEQ_2_SEQ_LM",
+        Task::Features => "FEATURE_EXTRACTION",
+        Task::CausalLm | Task::MaskedLm => return config,
+    };
+    config.task_type = Some(task_type.into());
+    if !matches!(head, Head::Classifier(_)) {
+        return config;
+    }
+    let saved = config.modules_to_save.get_or_insert_default();
+    let mut names = HEADS.map(str::to_owned).to_vec();
+    // What was drawn with the head is not in the checkpoint, so it goes with the adapter.
+    if let Head::Classifier(head) = head
+        && let (true, Some(dense)) = (head.fresh_dense, &head.dense)
+    {
+        let path = &dense.linear.path;
+        let short = path
+            .rmatch_indices('.')
+            .nth(1)
+            .map_or(path.as_str(), |(dot, _)| &path[dot + 1..]);
+        names.push(short.to_owned());
+    }
+    for name in names {
+        if !saved.contains(&name) {
+            saved.push(name);
+        }
+    }
+    config
+}
+
+/// PEFT's test for `modules_to_save`: the name of the module, or of a head that it is part of, ends with a name of the list
+/// (DistilBERT's pre_classifier does end with classifier).
+pub(crate) fn is_saved_whole(path: &str, in_head: bool, config: &AdapterConfig) -> bool {
+    let saved = config.modules_to_save.as_deref().unwrap_or_default();
+    let is_saved = |module: &str| saved.iter().any(|name| module.ends_with(name.as_str()));
+    // Of a head all parts are linears. A whole layer has norms too, which are not trained beside an adapter.
+    is_saved(path) || in_head && prefixes(path).any(is_saved)
+}
+
+/// The modules that a path goes through, itself included.
+fn prefixes(path: &str) -> impl Iterator<Item = &str> {
+    let dots = path.match_indices('.').map(|(place, _)| &path[..place]);
+    dots.chain([path])
+}

@@ -1,0 +1,48 @@
+//! The key-value cache of a generation.
+
+use burn::tensor::Tensor;
+
+/// Keys and values of the tokens seen so far, a pair \[1, K, T, D\] for each layer; of an encoder-decoder, the decoder's, and then
+/// those that it reads of the encoder.
+#[derive(Debug, Clone, Default)]
+pub struct KvCache {
+    pub(super) layers: Vec<Option<(Tensor<4>, Tensor<4>)>>,
+    pub(super) tokens: usize,
+    pub(super) max_tokens: usize,
+}
+
+impl KvCache {
+    /// Tokens in the cache.
+    pub fn len(&self) -> usize {
+        self.tokens
+    }
+    /// Whether no token was seen.
+    pub fn is_empty(&self) -> bool {
+        self.tokens == 0
+    }
+    /// Tokens that the model has positions for.
+    pub fn max_tokens(&self) -> usize {
+        self.max_tokens
+    }
+
+    /// Appends a layer's new keys and values and gives all of them.
+    pub(crate) fn extend(&mut self, layer: usize, k: Tensor<4>, v: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
+        let slot = &mut self.layers[layer];
+        let (k, v) = match slot.take() {
+            None => (k, v),
+            Some((old_k, old_v)) => (Tensor::cat(vec![old_k, k], 2), Tensor::cat(vec![old_v, v], 2)),
+        };
+        *slot = Some((k.clone(), v.clone()));
+        (k, v)
+    }
+
+    /// Puts others in the place of a layer's keys and values.
+    pub(crate) fn replace(&mut self, layer: usize, k: Tensor<4>, v: Tensor<4>) {
+        self.layers[layer] = Some((k, v));
+    }
+
+    /// A layer's keys and values as they are.
+    pub(crate) fn kept(&self, layer: usize) -> Option<(Tensor<4>, Tensor<4>)> {
+        self.layers.get(layer)?.clone()
+    }
+}

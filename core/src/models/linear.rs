@@ -1,0 +1,75 @@
+//! A linear layer with all that may lie on it: an adapter, or a trained copy.
+
+use super::{Leaves, Matrix, Parameter, Parameters, Pass, Stored, Weight, load};
+use crate::lora::Lora;
+use burn::tensor::Tensor;
+
+/// A linear layer of the base with an adapter on it, perhaps.
+#[derive(Debug)]
+pub(crate) struct Linear {
+    /// The module's path, such as `model.layers.0.self_attn.q_proj`.
+    pub(crate) path: String,
+    pub(crate) inputs: usize,
+    pub(crate) outputs: usize,
+    /// Stored \[in, out\], as GPT-2's Conv1D does.
+    pub(crate) transposed: bool,
+    pub(crate) weight: Matrix,
+    pub(crate) bias: Option<Weight>,
+    pub(crate) lora: Option<Lora>,
+    /// A trained copy that stands in for weight and bias while the adapter takes part (PEFT's `modules_to_save`).
+    pub(crate) whole: Option<Whole>,
+}
+
+/// The trained copy of a linear, saved whole beside the adapter.
+#[derive(Debug)]
+pub(crate) struct Whole {
+    weight: Matrix,
+    bias: Option<Weight>,
+}
+
+impl Linear {
+    /// y = x·Wᵀ + bias, with what its adapter makes of it ([`Lora::forward`]); x \[n, in\] → \[n, out\].
+    pub(crate) fn forward(&self, x: Tensor<2>, pass: &Pass) -> Tensor<2> {
+        let (weight, bias) = match &self.whole {
+            Some(whole) if pass.use_adapter => (&whole.weight, &whole.bias),
+            _ => (&self.weight, &self.bias),
+        };
+        let bias = bias.as_ref().map(|bias| bias.flat(pass.leaves));
+        match &self.lora {
+            Some(lora) if pass.use_adapter => lora.forward(x, self, bias, pass),
+            _ => weight.multiply(x, bias, self.transposed, pass.leaves),
+        }
+    }
+
+    /// Puts a trained copy of it among the parameters, under PEFT's name.
+    pub(super) fn copy_whole(&mut self, parameters: &mut Parameters) {
+        let weight = copy_matrix(&self.weight, &self.path, parameters);
+        let bias = self.bias.as_ref().map(|bias| {
+            let value = bias.flat(&Leaves::default());
+            push_copy(value, format!("{}.bias", self.path), vec![self.outputs], parameters)
+        });
+        self.whole = Some(Whole { weight, bias });
+    }
+}
+
+/// A trained copy of a frozen matrix, saved whole under the module's `path`.
+pub(super) fn copy_matrix(matrix: &Matrix, path: &str, parameters: &mut Parameters) -> Matrix {
+    let (rows, columns) = (matrix.rows, matrix.columns);
+    let numbers = matrix.unpacked(&Leaves::default());
+    let weight = push_copy(numbers, format!("{path}.weight"), vec![rows, columns], parameters);
+    Matrix {
+        stored: Stored::Dense(weight),
+        rows,
+        columns,
+    }
+}
+
+fn push_copy(value: Tensor<1>, name: String, shape: Vec<usize>, parameters: &mut Parameters) -> Weight {
+    let name = format!("base_model.model.{name}");
+    Weight::Trained(parameters.push(Parameter {
+        decay: load::decays(&name),
+        value,
+        name,
+        shape,
+    }))
+}

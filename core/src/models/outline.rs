@@ -1,0 +1,233 @@
+//! A model without its device: which layers and which head a checkpoint has, read from its configuration and its tensors, or
+//! only their sizes.
+
+use super::adapted::with_head;
+use super::architecture::Architecture;
+use super::head::{self, Classifier, ClassifierNames, Head, Pooling};
+use super::load::{Finished, Loader};
+use super::{Linear, Parameters, Task, bert, gemma, gpt2, llama, modernbert, small, t5};
+use crate::error::{Error, Result};
+use crate::estimate::Walk;
+use crate::formats::{ModelFiles, peft::AdapterConfig};
+use crate::protocol::ModelInfo;
+use crate::quant::Base;
+
+/// Layers, head and what they take: a model, or the sizes of one.
+pub(crate) struct Outline {
+    pub(crate) info: ModelInfo,
+    pub(super) architecture: Architecture,
+    pub(super) head: Head,
+    pub(super) task: Task,
+    pub(crate) parameters: Parameters,
+    /// What tables of constants take on the device.
+    pub(crate) table_bytes: u64,
+}
+
+impl Outline {
+    /// What [`Model::load_base`] would make on a device with buffers of `largest_buffer_bytes`, without a number in it.
+    pub(crate) async fn read(files: &ModelFiles, kind: (bool, Base), largest_buffer_bytes: u64) -> Result<Self> {
+        let mut progress = |_, _| ();
+        let loader = Loader::outline(files, kind, largest_buffer_bytes, &mut progress);
+        Self::load(files, loader).await
+    }
+
+    pub(super) async fn load(files: &ModelFiles, mut loader: Loader<'_>) -> Result<Self> {
+        let model_type = loader.text("model_type")?;
+        let (architecture, head) = match model_type.as_str() {
+            "llama" | "mistral" | "qwen2" | "qwen3" => {
+                loader.set_task(head::task(&loader, Task::CausalLm));
+                let model = llama::Llama::load(&mut loader, &model_type).await?;
+                let head = decoder_head(&mut loader, model.width, "score").await?;
+                (Architecture::Llama(Box::new(model)), head)
+            }
+            "gpt2" => {
+                loader.set_task(head::task(&loader, Task::CausalLm));
+                let model = gpt2::Gpt2::load(&mut loader).await?;
+                let head = decoder_head(&mut loader, model.width, "classifier").await?;
+                (Architecture::Gpt2(Box::new(model)), head)
+            }
+            "gemma2" | "gemma3_text" => {
+                loader.set_task(head::task(&loader, Task::CausalLm));
+                let model = gemma::Gemma::load(&mut loader, &model_type).await?;
+                let head = decoder_head(&mut loader, model.width, "score").await?;
+                (Architecture::Gemma(Box::new(model)), head)
+            }
+            "t5" => {
+                loader.set_task(Task::Seq2SeqLm);
+                let model = t5::T5::load(&mut loader).await?;
+                (Architecture::T5(Box::new(model)), Head::Vocabulary)
+            }
+            "bert" | "roberta" | "xlm-roberta" | "distilbert" => {
+                loader.set_task(head::task(&loader, Task::Features));
+                let (model, head) = bert::Bert::load(&mut loader, &model_type).await?;
+                (Architecture::Bert(Box::new(model)), head)
+            }
+            "modernbert" => {
+                loader.set_task(head::task(&loader, Task::Features));
+                let (model, head) = modernbert::ModernBert::load(&mut loader).await?;
+                (Architecture::ModernBert(Box::new(model)), head)
+            }
+            small if small::KINDS.contains(&small) => {
+                let model = small::Small::load(&mut loader, small).await?;
+                let head = small_head(&mut loader, model.width).await?;
+                (Architecture::Small(Box::new(model)), head)
+            }
+            other => {
+                return Err(Error::model(format!("the architecture {other:?} is not supported"))
+                    .field("model_type")
+                    .remedy(format!(
+                        "Supported here: {}, {}.",
+                        SUPPORTED.join(", "),
+                        small::KINDS.join(", ")
+                    )));
+            }
+        };
+        let task = loader.task();
+        let Finished {
+            parameters,
+            weights,
+            weight_bytes,
+            table_bytes,
+        } = loader.finish();
+        let linears = architecture.linears().into_iter().chain(head.linears());
+        let linears: Vec<&str> = linears.map(|linear| linear.path.as_str()).collect();
+        let info = ModelInfo {
+            name: files.name.clone(),
+            model_type,
+            parameters: weights,
+            weight_bytes,
+            heap_bytes: None,
+            formats: storage_bytes(files),
+            vocab_size: architecture.vocab_size(),
+            num_hidden_layers: architecture.layers(),
+            hidden_size: architecture.width(),
+            max_position_embeddings: architecture.max_positions(),
+            has_chat_template: files.chat_template.is_some(),
+            linear_modules: suffixes(&linears),
+        };
+        Ok(Self {
+            info,
+            architecture,
+            head,
+            task,
+            parameters,
+            table_bytes,
+        })
+    }
+
+    /// The linears of layers and head.
+    pub(crate) fn linears(&self) -> Vec<&Linear> {
+        let mut linears = self.architecture.linears();
+        linears.extend(self.head.linears());
+        linears
+    }
+
+    /// How many of them are the head's, at the end.
+    pub(crate) fn linears_in_head(&self) -> usize {
+        self.head.linears().len()
+    }
+
+    /// The paths of the embeddings.
+    pub(crate) fn table_paths(&self) -> impl Iterator<Item = &str> {
+        self.architecture.tables().into_iter().map(|table| table.path.as_str())
+    }
+
+    /// `config` as [`Model::attach_lora`] takes it.
+    pub(crate) fn with_head(&self, config: &AdapterConfig) -> AdapterConfig {
+        with_head(self.task, &self.head, config)
+    }
+
+    /// The memory of [`Model::loss`]; `None` where it is not known.
+    pub(crate) fn walk(&self, walk: &mut Walk) -> Option<()> {
+        let hidden = self.architecture.walk(walk)?;
+        let matrix = self.architecture.head();
+        match &self.head {
+            Head::Vocabulary => walk.vocabulary_loss(hidden, matrix, self.architecture.logit_cap() > 0.0),
+            Head::MaskedLm(head) => {
+                let hidden = head.dense.walk(walk, hidden);
+                walk.vocabulary_loss(hidden, head.weight.as_ref().unwrap_or(matrix), false);
+            }
+            Head::Classifier(head) => head.walk(walk, hidden),
+            Head::None => return None,
+        }
+        Some(())
+    }
+}
+
+/// The `model_type`s that are read.
+const SUPPORTED: [&str; 12] = [
+    "llama",
+    "mistral",
+    "qwen2",
+    "qwen3",
+    "gpt2",
+    "bert",
+    "roberta",
+    "distilbert",
+    "modernbert",
+    "gemma2",
+    "gemma3_text",
+    "t5",
+];
+
+/// The head of a decoder: its output matrix, or classes read from the last token (`score`, without bias) or from each (`of_tokens`).
+async fn decoder_head(loader: &mut Loader<'_>, width: usize, of_tokens: &str) -> Result<Head> {
+    let (pooling, out) = match loader.task() {
+        Task::SequenceClassification => (Pooling::Last, "score"),
+        Task::TokenClassification => (Pooling::None, of_tokens),
+        _ => return Ok(Head::Vocabulary),
+    };
+    let names = ClassifierNames {
+        dense: None,
+        dense_bias: false,
+        dense_norm: None,
+        out,
+        out_bias: pooling == Pooling::None,
+    };
+    let head = Classifier::load(loader, names, width, pooling).await?;
+    Ok(Head::Classifier(Box::new(head)))
+}
+
+/// The head of a small model: classes or numbers of a row or of each step, or none but the output matrix.
+async fn small_head(loader: &mut Loader<'_>, width: usize) -> Result<Head> {
+    let pooling = match loader.task() {
+        Task::SequenceClassification => Pooling::Done,
+        Task::TokenClassification => Pooling::None,
+        _ => return Ok(Head::Vocabulary),
+    };
+    let names = ClassifierNames {
+        dense: None,
+        dense_bias: false,
+        dense_norm: None,
+        out: "classifier",
+        out_bias: true,
+    };
+    let head = Classifier::load(loader, names, width, pooling).await?;
+    Ok(Head::Classifier(Box::new(head)))
+}
+
+/// Bytes of the files' tensors by storage type, largest first.
+fn storage_bytes(files: &ModelFiles) -> Vec<(String, u64)> {
+    let mut found: Vec<(String, u64)> = Vec::new();
+    for entry in files.entries() {
+        let name = entry.storage.name();
+        match found.iter_mut().find(|(known, _)| *known == *name) {
+            Some((_, bytes)) => *bytes += entry.bytes,
+            None => found.push((name.to_string(), entry.bytes)),
+        }
+    }
+    found.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+    found
+}
+
+/// The distinct last parts of module paths, in order of appearance.
+pub(super) fn suffixes(paths: &[&str]) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for path in paths {
+        let suffix = path.rsplit('.').next().unwrap_or(path);
+        if !found.iter().any(|known| known == suffix) {
+            found.push(suffix.to_owned());
+        }
+    }
+    found
+}

@@ -1,0 +1,116 @@
+//! What is trained, outside the layers: [`Parameters`] in a fixed order, and [`Leaves`], those parameters as one forward pass
+//! sees them.
+
+use burn::tensor::{Gradients, Tensor};
+use std::{cell::RefCell, collections::BTreeMap};
+
+/// One trained tensor.
+#[derive(Debug, Clone)]
+pub struct Parameter {
+    /// Its name in the file that holds it: PEFT's for adapters, the checkpoint's for full training.
+    pub name: String,
+    /// Its shape there.
+    pub shape: Vec<usize>,
+    /// Whether weight decay acts on it.
+    pub decay: bool,
+    /// Its values, flat and untracked.
+    pub value: Tensor<1>,
+}
+
+/// All trained tensors, in a fixed order.
+#[derive(Debug, Clone, Default)]
+pub struct Parameters {
+    pub(super) all: Vec<Parameter>,
+}
+
+impl Parameters {
+    /// The parameters in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Parameter> {
+        self.all.iter()
+    }
+    /// How many tensors.
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+    /// Whether nothing is trained.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+    /// How many weights.
+    pub fn weights(&self) -> u64 {
+        self.all
+            .iter()
+            .map(|parameter| parameter.shape.iter().product::<usize>() as u64)
+            .sum()
+    }
+    /// Replaces the values of number `i`.
+    pub fn set(&mut self, i: usize, value: Tensor<1>) {
+        self.all[i].value = value;
+    }
+    /// Adds a parameter and gives its number.
+    pub fn push(&mut self, parameter: Parameter) -> usize {
+        self.all.push(parameter);
+        self.all.len() - 1
+    }
+    /// Leaves that gather gradients.
+    pub fn tracked(&self) -> Leaves {
+        let values = self.all.iter().map(|parameter| &parameter.value);
+        Leaves::new(values.map(|value| value.clone().autodiff().require_grad()).collect())
+    }
+    /// Leaves for evaluation and generation.
+    pub fn plain(&self) -> Leaves {
+        Leaves::new(self.all.iter().map(|parameter| parameter.value.clone()).collect())
+    }
+}
+
+/// The parameters as one forward pass sees them.
+#[derive(Debug, Clone, Default)]
+pub struct Leaves {
+    values: Vec<Tensor<1>>,
+    /// What follows from the parameters' values alone, by the number of one of them.
+    kept: RefCell<BTreeMap<usize, Tensor<1>>>,
+}
+
+impl Leaves {
+    fn new(values: Vec<Tensor<1>>) -> Self {
+        let kept = RefCell::default();
+        Self { values, kept }
+    }
+    /// Parameter `i`, flat.
+    pub fn get(&self, i: usize) -> Tensor<1> {
+        self.values[i].clone()
+    }
+    /// The gradient of parameter `i`, untracked; `None` where the loss does not depend on it.
+    pub fn grad(&self, i: usize, grads: &Gradients) -> Option<Tensor<1>> {
+        self.values[i].grad(grads)
+    }
+    /// What `compute` gives for parameter `i`, computed at the first call.
+    pub(crate) fn keep(&self, i: usize, compute: impl FnOnce() -> Tensor<1>) -> Tensor<1> {
+        if let Some(kept) = self.kept.borrow().get(&i) {
+            return kept.clone();
+        }
+        let value = compute();
+        self.kept.borrow_mut().insert(i, value.clone());
+        value
+    }
+}
+
+/// A tensor of the base: frozen, or number `i` of the parameters in full training.
+#[derive(Debug, Clone)]
+pub(crate) enum Weight {
+    Frozen(Box<Tensor<1>>),
+    Trained(usize),
+}
+
+impl Weight {
+    pub(crate) fn flat(&self, leaves: &Leaves) -> Tensor<1> {
+        match self {
+            Self::Frozen(tensor) => tensor.as_ref().clone(),
+            Self::Trained(i) => leaves.get(*i),
+        }
+    }
+
+    pub(crate) fn matrix(&self, leaves: &Leaves, shape: [usize; 2]) -> Tensor<2> {
+        self.flat(leaves).reshape(shape)
+    }
+}
