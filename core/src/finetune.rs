@@ -27,11 +27,12 @@ use crate::train::optim::AdamW;
 use crate::train::outlook::preview;
 use crate::train::own_head::OwnHead;
 use crate::train::pace::Speed;
-use crate::train::report::predictions;
+use crate::train::report::{predictions, written_answers};
 use crate::train::run::Run;
 use crate::train::schedule::Schedule;
 use crate::train::typed::answer_typed;
 use crate::train::untuned::untuned;
+use crate::train::written::QUESTIONS;
 use burn::tensor::Device;
 use serde_json::json;
 use std::rc::Rc;
@@ -282,17 +283,18 @@ impl Session {
             .refer(config, &loaded.model, &mut examples, self.host)
             .await?;
         check_numbers(&loaded.model, &examples, dataset)?;
-        let held_out = assignment.held_out(examples, config, &loaded.model);
+        let mut held_out = assignment.held_out(examples, config, &loaded.model);
+        held_out.ask(config, loaded, QUESTIONS)?;
         let stopped = || self.control.is_stopped();
         let scored = held_out
-            .score(&loaded.model, &assignment, 0, self.host, &stopped, emit)
+            .score(loaded, (&assignment, config), 0, self.host, &stopped, emit)
             .await?;
         let scored = scored.ok_or_else(|| Error::config("the scoring was stopped"))?;
         Ok(scored.info)
     }
 
     /// What the loaded model, with its adapter if it has one, answers to each row of the data, and its score where the data
-    /// has labels: then the worst errors come first.
+    /// has labels: then the worst errors come first. A model that continues texts writes its answers.
     ///
     /// # Errors
     /// Nothing loaded, a model without a trained head, data without the task's text.
@@ -300,25 +302,29 @@ impl Session {
         let loaded = self.model.as_ref().ok_or_else(no_model)?;
         let dataset = self.data.as_ref().ok_or_else(no_data)?;
         let assignment = Assignment::of_head(config, loaded, dataset)?;
-        if assignment.task() == Task::Generation {
-            return Err(
-                Error::config("a model that continues texts answers to prompts, not to rows")
-                    .remedy("Use `lorakeet generate`, or give the adapter of a trained classifier."),
-            );
-        }
+        let writes = assignment.task() == Task::Generation;
+        let config = &RunConfig {
+            predict_with_generate: writes,
+            ..config.clone()
+        };
         let mut examples = assignment.examples(loaded, dataset, config, true, emit)?;
         assignment
             .refer(config, &loaded.model, &mut examples, self.host)
             .await?;
         check_numbers(&loaded.model, &examples, dataset)?;
         let right = assignment.knows_answers(dataset);
-        let held_out = assignment.held_out(examples, config, &loaded.model);
+        let mut held_out = assignment.held_out(examples, config, &loaded.model);
+        held_out.ask(config, loaded, usize::MAX)?;
         let stopped = || self.control.is_stopped();
-        let (answers, info) = if right {
+        let (answers, info) = if right || writes {
             let scored = held_out
-                .score(&loaded.model, &assignment, 0, self.host, &stopped, emit)
+                .score(loaded, (&assignment, config), 0, self.host, &stopped, emit)
                 .await?;
             let scored = scored.ok_or_else(|| Error::config("the scoring was stopped"))?;
+            if writes {
+                let table = written_answers(&held_out.questions, &scored.texts.written);
+                return Ok((table, Some(scored.info)));
+            }
             (scored.answers, Some(scored.info))
         } else {
             let (outputs, width) = answer(&loaded.model, &assignment.objective, &held_out.batches, self.host).await?;
@@ -370,7 +376,8 @@ impl Session {
         assignment
             .refer(&config, &loaded.model, &mut held_out, self.host)
             .await?;
-        let held_out = HeldOut::new(held_out, &config, &loaded.model);
+        let mut held_out = HeldOut::new(held_out, &config, &loaded.model);
+        held_out.ask(&config, loaded, QUESTIONS)?;
 
         // What can be had without training, from the weights that the run starts from.
         let stopped = || self.control.is_stopped();

@@ -1,13 +1,15 @@
 //! How good a model's answers are, by task: plain numbers in, plain numbers out, in f64.
 //!
 //! Behind training, in front of the report: [`classification`], [`multi_label`], [`confidence`] (calibration, ROC, precision
-//! and recall), [`regression`], [`ranking`], [`text`] (perplexity, token accuracy, ROUGE-L, chrF), [`preference`]. Values
-//! agree with scikit-learn's and scipy's, whose rules for degenerate input they follow: nothing to score is an error, and
-//! NaN says that a metric has no value for this data (the correlation with a constant). Who shows a NaN writes `–`.
+//! and recall), [`regression`], [`ranking`], [`text`] (perplexity, ROUGE-L, chrF), [`preference`]; [`answers`] and
+//! [`generation`] have them by name. Values agree with scikit-learn's and scipy's, whose rules for degenerate input they
+//! follow: nothing to score is an error, and NaN says that a metric has no value for this data (the correlation with a
+//! constant). Who shows a NaN writes `–`.
 
 pub mod answers;
 pub mod classification;
 pub mod confidence;
+pub mod generation;
 pub mod multi_label;
 pub mod preference;
 pub mod ranking;

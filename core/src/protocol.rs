@@ -489,7 +489,7 @@ pub struct EvalInfo {
     pub perplexity: f64,
     /// Target tokens scored; of other tasks than generation, labels.
     pub tokens: u64,
-    /// The task's own metrics; none of generation.
+    /// The task's own metrics, without those above.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub metrics: Vec<Metric>,
 }

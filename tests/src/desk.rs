@@ -4,7 +4,7 @@ use crate::{golden::block_on, tiny};
 use lorakeet_core::{
     config::RunConfig,
     finetune::{Control, Host, Session},
-    protocol::{Command, DeviceChoice, EvalInfo, Event, Report, RunInfo, RunSummary, StepInfo},
+    protocol::{Command, DeviceChoice, EvalInfo, Event, Metric, Report, RunInfo, RunSummary, StepInfo},
     store::{MemoryFile, MemorySink, Source},
     train::checkpoint::Checkpoint,
 };
@@ -194,6 +194,14 @@ pub fn started(desk: &Desk) -> RunInfo {
 /// # Panics
 /// If the score lacks it.
 pub fn metric(eval: &EvalInfo, name: &str) -> f64 {
-    let found = eval.metrics.iter().find(|metric| metric.name == name);
-    found.unwrap_or_else(|| panic!("no {name} in {eval:?}")).value
+    value(&eval.metrics, name)
+}
+
+/// A metric by its name.
+///
+/// # Panics
+/// If it is not among them.
+pub fn value(metrics: &[Metric], name: &str) -> f64 {
+    let found = metrics.iter().find(|metric| metric.name == name);
+    found.unwrap_or_else(|| panic!("no {name} in {metrics:?}")).value
 }

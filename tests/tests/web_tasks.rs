@@ -8,7 +8,7 @@ use lorakeet_core::protocol::{DeviceChoice, EvalInfo, Event, Predictions, Report
 use lorakeet_core::random::Generator;
 use lorakeet_core::store::{Source, read_all};
 use lorakeet_tests::browser::{Options, Page};
-use lorakeet_tests::desk::Desk;
+use lorakeet_tests::desk::{Desk, value};
 use lorakeet_tests::person::{REACTION, READY, SAME, unpack};
 use lorakeet_tests::rows::{classes, graded, prices, table};
 use lorakeet_tests::tiny;
@@ -453,7 +453,13 @@ async fn a_generation_continues_texts_and_has_the_losses_of_a_native_run() -> Re
         name: "texts",
         model: tiny::model_files,
         data: tiny::data_file,
-        knobs: &[("val_size", "10"), ("max_steps", "12"), ("eval_steps", "6")],
+        knobs: &[
+            ("val_size", "10"),
+            ("max_steps", "12"),
+            ("eval_steps", "6"),
+            ("predict_with_generate", "true"),
+            ("max_new_tokens", "8"),
+        ],
     };
     let page = lesson.open(&on_cpu(1440)).await?;
     page.press("task-generation").await?;
@@ -475,7 +481,18 @@ async fn a_generation_continues_texts_and_has_the_losses_of_a_native_run() -> Re
         "{change}"
     );
     ensure!(shown[1] < shown[0] - 0.1, "{change}");
+    // Of the answers that it wrote, too.
     same_report(&page, &native).await?;
+    ensure!(value(&native.last.metrics, "rouge_l") > value(&native.first.metrics, "rouge_l"));
+    let (first, worst) = (
+        "[data-testid=\"predictions\"] tbody tr:first-child",
+        &native.predictions.rows[0],
+    );
+    let row = page.content(first).await?;
+    ensure!(
+        row.contains(worst[1].trim()) && row.contains(worst[4].trim()),
+        "{row} {worst:?}"
+    );
     let sample = |which: &str| format!("[data-testid=\"sample-{which}\"] .written span:last-child");
     let (before, after) = (
         page.content(&sample("before")).await?,

@@ -175,8 +175,8 @@ static FOREIGN: &[(&[&str], Treatment)] = &[
         Unneeded("eval_strategy and val_size decide when and on what the model is scored"),
     ),
     (
-        &["do_predict", "predict_with_generate"],
-        Only(OFF, "is not part of a run; use `lorakeet generate`"),
+        &["do_predict"],
+        Only(OFF, "is not part of a run; use `lorakeet predict`"),
     ),
     (
         &["task_type"],

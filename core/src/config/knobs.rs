@@ -564,6 +564,18 @@ Output {
         "Save a checkpoint every so many steps; 0 only at the end.",
         "As many steps as you can bear to lose.",
         "取您能承受丢失的步数。";
+    predict_with_generate: bool = false, Kind::Flag, [], "", false,
+        "Have the model write an answer to questions of the validation split, and compare it with the row's own (ROUGE-L, chrF).",
+        "On for a last look at answers that are right in one wording only; each costs as much time as writing it in a chat.",
+        "答案措辞固定时可开启以检查效果；每条回答的耗时与聊天中生成一次相同。";
+    max_predict_samples: Option<usize> = None, from(1), [], "rows", false,
+        "How many questions are answered so, the first ones; not given: 32 in a run, all where rows are predicted.",
+        "Leave it out: 32 are enough to see what goes wrong.",
+        "一般留空：32 条足以看出问题。";
+    max_new_tokens: usize = 128, from(1), [], "tokens", false,
+        "How many tokens such an answer has at most.",
+        "A little more than the longest right answer.",
+        "略长于最长的标准答案。";
     metric_for_best_model: Option<String> = None, Kind::Text, [], "", false,
         "The metric by which checkpoints are compared and the run is judged; not given, the task's usual one.",
         "accuracy misleads where classes are unequal: take f1_macro or mcc there. loss works for every task.",

@@ -2,6 +2,7 @@
 
 use super::classification::{Average, Confusion};
 use super::confidence::Calibration;
+use super::generation::OF_TEXTS;
 use super::multi_label::Labelled;
 use super::ranking::{Gain, Query, Ties, over_queries};
 use super::{preference, regression};
@@ -56,7 +57,7 @@ pub enum Answers {
 /// The metrics that a task has, the usual one first.
 pub fn metric_names(task: Task) -> &'static [&'static str] {
     match task {
-        Task::Generation => &["loss"],
+        Task::Generation => OF_TEXTS,
         Task::Classification => &["accuracy", "f1_macro", "f1_weighted", "mcc", "balanced_accuracy", "ece"],
         Task::TokenClassification => &["f1_macro", "accuracy", "f1_weighted", "mcc", "balanced_accuracy", "ece"],
         Task::MultiLabel => &["f1_micro", "f1_macro", "f1_of_rows", "exact_match"],
@@ -73,7 +74,7 @@ pub const ALIKE: &[&str] = &["pearson", "spearman", "mse", "mae"];
 /// Whether more of a metric is better.
 pub fn direction(metric: &str) -> Direction {
     match metric {
-        "loss" | "mse" | "rmse" | "mae" | "ece" => Direction::LowerIsBetter,
+        "loss" | "perplexity" | "mse" | "rmse" | "mae" | "ece" => Direction::LowerIsBetter,
         _ => Direction::HigherIsBetter,
     }
 }

@@ -1,4 +1,4 @@
-//! Generated text: perplexity and token accuracy against the labels, ROUGE-L and chrF against a reference text.
+//! Generated text: perplexity, and ROUGE-L and chrF against a reference text.
 
 use super::{check_rows, harmonic, mean, share};
 use crate::error::{Error, Result};
@@ -19,24 +19,6 @@ pub fn perplexity(mean_losses: &[f64], tokens: &[f64]) -> Result<f64> {
     }
     let sum: f64 = mean_losses.iter().zip(tokens).map(|(loss, tokens)| loss * tokens).sum();
     Ok((sum / tokens.iter().sum::<f64>()).exp())
-}
-
-/// The share of labels other than −100 that the most likely token hits. Labels and answers stand at the same places: who
-/// predicts the next token shifts first.
-///
-/// # Errors
-/// No label counts, or not as many answers as labels.
-pub fn token_accuracy(labels: &[i32], predicted: &[i32]) -> Result<f64> {
-    check_rows(labels.len(), predicted.len())?;
-    let counted = labels
-        .iter()
-        .zip(predicted)
-        .filter(|(label, _)| **label != crate::loss::IGNORED);
-    let accuracy = mean(counted.map(|(label, answer)| f64::from(u8::from(label == answer))));
-    if accuracy.is_nan() {
-        return Err(Error::data("no token has a label"));
-    }
-    Ok(accuracy)
 }
 
 /// How much of a reference a text has.
@@ -123,37 +105,64 @@ const CHRF_ORDER: usize = 6;
 /// # Errors
 /// No texts, or not as many candidates as references.
 pub fn chrf(references: &[&str], candidates: &[&str]) -> Result<f64> {
-    chrf_with(references, candidates, 2.0)
+    chrf_with(references, candidates, BETA)
 }
+
+/// How much more recall counts than precision in chrF.
+const BETA: f64 = 2.0;
 
 fn chrf_with(references: &[&str], candidates: &[&str], beta: f64) -> Result<f64> {
     check_rows(references.len(), candidates.len())?;
-    let (mut precisions, mut recalls) = (Vec::new(), Vec::new());
-    for n in 1..=CHRF_ORDER {
-        let (mut hits, mut of_references, mut of_candidates) = (0, 0, 0);
-        for (reference, candidate) in references.iter().zip(candidates) {
+    let pairs = references.iter().zip(candidates);
+    Ok(Grams::sum(pairs.map(|(reference, candidate)| Grams::of(reference, candidate))).score(beta))
+}
+
+/// What chrF counts: of each n, the n-grams that two texts have in common, those of the reference and those of the
+/// candidate. Those of many texts are added up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Grams([[usize; 3]; CHRF_ORDER]);
+
+impl Grams {
+    /// Of one reference and one candidate.
+    pub fn of(reference: &str, candidate: &str) -> Self {
+        Self(std::array::from_fn(|place| {
+            let n = place + 1;
             let (reference, candidate) = (n_grams(reference, n), n_grams(candidate, n));
-            of_references += reference.values().sum::<usize>();
-            of_candidates += candidate.values().sum::<usize>();
             let common = reference
                 .iter()
                 .map(|(gram, count)| candidate.get(gram).unwrap_or(&0).min(count));
-            hits += common.sum::<usize>();
-        }
-        if of_references > 0 && of_candidates > 0 {
-            precisions.push(hits as f64 / of_candidates as f64);
-            recalls.push(hits as f64 / of_references as f64);
-        }
+            [common.sum(), reference.values().sum(), candidate.values().sum()]
+        }))
     }
-    let average = |values: Vec<f64>| {
-        if values.is_empty() {
-            0.0
-        } else {
-            mean(values.into_iter())
+
+    /// Of all of them.
+    pub fn sum(all: impl Iterator<Item = Self>) -> Self {
+        all.fold(Self::default(), |sum, one| {
+            Self(std::array::from_fn(|n| {
+                std::array::from_fn(|count| sum.0[n][count] + one.0[n][count])
+            }))
+        })
+    }
+
+    /// [`chrf`] of the texts that were counted.
+    pub fn chrf(&self) -> f64 {
+        self.score(BETA)
+    }
+
+    fn score(&self, beta: f64) -> f64 {
+        let counted = || {
+            self.0
+                .iter()
+                .filter(|[_, reference, candidate]| *reference > 0 && *candidate > 0)
+        };
+        if counted().next().is_none() {
+            return 0.0;
         }
-    };
-    let (precision, recall, factor) = (average(precisions), average(recalls), beta * beta);
-    Ok(share((1.0 + factor) * precision * recall, factor * precision + recall))
+        let precision = mean(counted().map(|[hits, _, candidate]| *hits as f64 / *candidate as f64));
+        let recall = mean(counted().map(|[hits, reference, _]| *hits as f64 / *reference as f64));
+        let factor = beta * beta;
+        share((1.0 + factor) * precision * recall, factor * precision + recall)
+    }
 }
 
 /// How often each run of n letters occurs, blanks left out.
@@ -210,11 +219,5 @@ mod tests {
         assert!(chrf(&[], &[]).is_err());
         // One letter, a of two: P = 1/2, R = 1, and no longer n-gram on both sides.
         assert_eq!(chrf(&["a"], &["ab"]), Ok(5.0 * 0.5 / (4.0 * 0.5 + 1.0)));
-    }
-
-    #[test]
-    fn token_accuracy_leaves_out_what_is_not_trained_on() {
-        assert_eq!(token_accuracy(&[-100, 5, 6, 7], &[1, 5, 6, 9]), Ok(2.0 / 3.0));
-        assert!(token_accuracy(&[-100], &[1]).is_err());
     }
 }

@@ -88,16 +88,16 @@ impl Matrix {
         }
     }
 
-    /// The cross-entropy of each row of x·Wᵀ + bias against its target → \[n\], without a gradient: also in chunks, so that no
-    /// \[n, V\] matrix of logits is kept.
-    pub(crate) fn vocabulary_losses(
+    /// The cross-entropy of each row of x·Wᵀ + bias against its target → \[n\], and the number of its largest logit → \[n\],
+    /// without a gradient: also in chunks, so that no \[n, V\] matrix of logits is kept.
+    pub(crate) fn vocabulary_scores(
         &self,
         x: Tensor<2>,
         bias: Option<Tensor<1>>,
         targets: Tensor<1>,
         soft_cap: f32,
         leaves: &Leaves,
-    ) -> Tensor<1> {
+    ) -> [Tensor<1>; 2] {
         let [rows, _] = x.dims();
         let chunk = ops::chunk_rows(self.rows);
         let of = |start: usize| {
@@ -106,9 +106,13 @@ impl Matrix {
                 true => (x.clone(), targets.clone()),
                 false => (x.clone().slice([some.clone()]), targets.clone().slice([some])),
             };
-            ops::cross_entropy(self.multiply(x, bias.clone(), false, leaves), targets, soft_cap)
+            let logits = self.multiply(x, bias.clone(), false, leaves);
+            // A cap leaves the order of the logits as it is.
+            let largest = logits.clone().argmax(1).float().flatten(0, 1);
+            (ops::cross_entropy(logits, targets, soft_cap), largest)
         };
-        Tensor::cat((0..rows).step_by(chunk).map(of).collect(), 0)
+        let (losses, largest) = (0..rows).step_by(chunk).map(of).unzip();
+        [Tensor::cat(losses, 0), Tensor::cat(largest, 0)]
     }
 
     /// All numbers as 32-bit floats, row by row: for a copy that is to be trained.

@@ -196,12 +196,12 @@ impl Model {
         Ok(matrix.vocabulary_loss(hidden, bias, targets, form, pass.leaves))
     }
 
-    /// The cross-entropy of each target token of the batch, in nats, and the row of the batch that it is of: what
-    /// [`Model::loss`] adds up, for evaluation. Empty where the batch has no target, or the model no vocabulary.
+    /// How each target token of the batch is foretold: what [`Model::loss`] adds up, for evaluation. Empty where the batch has no
+    /// target, or the model no vocabulary.
     ///
     /// # Errors
     /// The device failed.
-    pub(crate) async fn target_losses(&self, leaves: &Leaves, batch: &Batch) -> Result<Vec<(usize, f32)>> {
+    pub(crate) async fn target_scores(&self, leaves: &Leaves, batch: &Batch) -> Result<Vec<TargetScore>> {
         let pass = &Pass {
             leaves,
             use_adapter: true,
@@ -215,11 +215,17 @@ impl Model {
         let (places, hidden, targets) = self.at_targets(hidden, batch);
         let Output { hidden, matrix, bias } = self.output(hidden, pass);
         let on_device = numbers(targets.clone(), &self.device);
-        let losses = matrix.vocabulary_losses(hidden, bias, on_device, self.architecture.logit_cap(), leaves);
-        let losses = read(losses).await?.into_iter();
-        let found = places.into_iter().zip(targets).zip(losses);
+        let scores = matrix.vocabulary_scores(hidden, bias, on_device, self.architecture.logit_cap(), leaves);
+        let scores = read(Tensor::cat(scores.to_vec(), 0)).await?;
+        let (losses, largest) = scores.split_at(scores.len() / 2);
+        let found = places.into_iter().zip(targets).zip(losses.iter().zip(largest));
         let counted = found.filter(|((_, target), _)| *target >= 0.0);
-        Ok(counted.map(|((place, _), loss)| (place / of_a_row, loss)).collect())
+        let score = |((place, target), (loss, largest)): ((usize, f32), (&f32, &f32))| TargetScore {
+            row: place / of_a_row,
+            loss: *loss,
+            hit: *largest == target,
+        };
+        Ok(counted.map(score).collect())
     }
 
     /// The hidden states that predict a target, their places among all of them, and the targets; all of them where none does.
@@ -473,6 +479,16 @@ impl Model {
         cache.tokens += tokens;
         self.vocabulary_logits(hidden.narrow(0, tokens - 1, 1), &pass)
     }
+}
+
+/// How a target token is foretold.
+pub(crate) struct TargetScore {
+    /// The row of the batch that it is of.
+    pub(crate) row: usize,
+    /// Its cross-entropy, in nats.
+    pub(crate) loss: f32,
+    /// Whether no other token is likelier.
+    pub(crate) hit: bool,
 }
 
 /// Logits over the vocabulary are hidden \[n, C\] · matrixᵀ \[V, C\] + bias \[V\].

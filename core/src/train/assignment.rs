@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::finetune::{Emit, Host};
 use crate::loss::{Loss, WeightedSum, usual};
 use crate::metrics::answers::{ALIKE, Answers, metric_names};
+use crate::metrics::generation::OF_WRITTEN;
 use crate::models::head::{self, DROPOUT, HIDDEN_SIZE, RUN_KEY};
 use crate::models::{self, Model, read};
 use crate::protocol::{Event, Stage};
@@ -750,7 +751,12 @@ fn metric(config: &RunConfig, objective: &Objective) -> Result<String> {
         return Ok(names[0].to_owned());
     };
     let name = given.strip_prefix("eval_").unwrap_or(given);
-    if name == "loss" || names.contains(&name) {
+    let writes = task == Task::Generation && OF_WRITTEN.contains(&name);
+    if writes && !config.predict_with_generate {
+        let error = Error::config(format!("{name} is of answers that the model writes")).field("metric_for_best_model");
+        return Err(error.remedy("Set predict_with_generate: true."));
+    }
+    if name == "loss" || names.contains(&name) || writes {
         return Ok(name.to_owned());
     }
     let error = Error::config(format!("a {task} run has no metric {name:?}")).field("metric_for_best_model");

@@ -18,10 +18,10 @@ use crate::formats::{
     blocks,
     safetensors::{self, Numbers},
 };
+use crate::metrics::generation::{TextScore, TextScores, Written};
 use crate::models::Model;
 use crate::quant::{Block, Blockwise, Map};
 use crate::store::{Source, read_all};
-use crate::train::evaluation::TextLosses;
 use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -68,7 +68,7 @@ pub struct Progress {
     /// end the run.
     pub patience: Option<(f64, usize)>,
     /// Of generation, how the untouched model did on each validation text.
-    pub texts_before: Option<TextLosses>,
+    pub texts_before: Option<TextScores>,
 }
 
 /// The part of [`Progress`] that transformers has no place for, as it is written.
@@ -85,7 +85,10 @@ struct Own {
     #[serde(default)]
     patience: Option<(Exact, usize)>,
     #[serde(default)]
-    texts_before: Option<Vec<(Exact, u64)>>,
+    scores_before: Option<Vec<(Exact, u64, u64)>>,
+    /// What the untouched model wrote: the right answer, its own.
+    #[serde(default)]
+    written_before: Vec<(String, String)>,
 }
 
 /// A number as text that reads back to the last bit, which JSON readers do not promise of numbers.
@@ -200,10 +203,16 @@ fn trainer_state(progress: &Progress, plan: (usize, f64), config: &RunConfig) ->
         eval_loss_before: progress.eval_loss_before.map(Exact::from),
         best: progress.best.map(|(step, score)| (step, score.into())),
         patience: progress.patience.map(|(best, stale)| (best.into(), stale)),
-        texts_before: progress.texts_before.as_ref().map(|texts| {
-            let texts = texts.0.iter().map(|(loss, targets)| (Exact::from(*loss), *targets));
-            texts.collect()
+        scores_before: progress.texts_before.as_ref().map(|before| {
+            let texts = before.texts.iter();
+            texts.map(|text| (text.loss.into(), text.hits, text.targets)).collect()
         }),
+        written_before: progress
+            .texts_before
+            .iter()
+            .flat_map(|before| &before.written)
+            .map(|written| (written.reference.clone(), written.text.clone()))
+            .collect(),
     };
     let own = serde_json::to_value(own).map_err(broken)?;
     let state: BTreeMap<&str, Value> = BTreeMap::from([
@@ -342,10 +351,17 @@ fn read_progress(bytes: &[u8]) -> Result<Progress> {
             Some((best, stale)) => Some((best.number()?, stale)),
             None => None,
         },
-        texts_before: match own.texts_before {
+        texts_before: match own.scores_before {
             Some(texts) => {
-                let texts = texts.into_iter().map(|(loss, targets)| Ok((loss.number()?, targets)));
-                Some(TextLosses(texts.collect::<Result<_>>()?))
+                let text = |(loss, hits, targets): (Exact, u64, u64)| {
+                    let loss = loss.number()?;
+                    Ok(TextScore { loss, hits, targets })
+                };
+                let written = own.written_before.into_iter();
+                Some(TextScores {
+                    texts: texts.into_iter().map(text).collect::<Result<_>>()?,
+                    written: written.map(|(reference, text)| Written::new(reference, text)).collect(),
+                })
             }
             None => None,
         },

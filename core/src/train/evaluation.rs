@@ -1,12 +1,15 @@
 //! Scoring: examples through the model, loss and answers out.
 
 use super::assignment::Assignment;
+use super::loaded::Loaded;
 use super::objective::Objective;
+use super::written::Question;
 use crate::config::RunConfig;
 use crate::data::{self, Batch, Example, IGNORE, PaddingSide};
 use crate::error::{Error, Kind, Result};
 use crate::finetune::{Emit, Host};
 use crate::metrics::answers::Answers;
+use crate::metrics::generation::{TextScore, TextScores};
 use crate::models::{Leaves, Model, read};
 use crate::protocol::{EvalInfo, Event, Stage};
 use crate::task::Task;
@@ -21,25 +24,8 @@ pub(crate) struct Scored {
     pub(crate) info: EvalInfo,
     /// None of generation.
     pub(crate) answers: Option<Answers>,
-    /// Of generation, what each example adds to the loss.
-    pub(crate) texts: TextLosses,
-}
-
-/// The cross-entropy of each text's targets, summed, in nats, and how many they are.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct TextLosses(pub Vec<(f64, u64)>);
-
-impl TextLosses {
-    /// The mean over the targets of such texts; NaN where they have none.
-    pub(crate) fn mean(&self, texts: &[usize]) -> f64 {
-        let chosen = texts.iter().map(|text| self.0[*text]);
-        let (loss, targets) = chosen.fold((0.0, 0), |sum, text| (sum.0 + text.0, sum.1 + text.1));
-        loss / targets as f64
-    }
-
-    pub(crate) fn mean_of_all(&self) -> f64 {
-        self.mean(&(0..self.0.len()).collect::<Vec<_>>())
-    }
+    /// Of generation, the scores of each text.
+    pub(crate) texts: TextScores,
 }
 
 impl Scored {
@@ -47,7 +33,10 @@ impl Scored {
     pub(crate) fn value(&self, metric: &str) -> f64 {
         match metric {
             "loss" => self.info.loss,
-            _ => self.answers.as_ref().map_or(f64::NAN, |answers| answers.value(metric)),
+            _ => match &self.answers {
+                Some(answers) => answers.value(metric),
+                None => self.texts.value(metric),
+            },
         }
     }
 }
@@ -56,6 +45,8 @@ impl Scored {
 pub(crate) struct HeldOut {
     pub(crate) examples: Vec<Example>,
     pub(crate) batches: Vec<Batch>,
+    /// Those that the model answers in writing.
+    pub(crate) questions: Vec<Question>,
 }
 
 impl HeldOut {
@@ -64,36 +55,77 @@ impl HeldOut {
         let batches = rows
             .map(|rows| collate(&rows.iter().collect::<Vec<_>>(), model))
             .collect();
-        Self { examples, batches }
+        let questions = Vec::new();
+        Self {
+            examples,
+            batches,
+            questions,
+        }
+    }
+
+    /// Has the model answer the first questions among the examples in writing whenever it is scored, where the run wants it.
+    ///
+    /// # Errors
+    /// There is none among them.
+    pub(crate) fn ask(&mut self, config: &RunConfig, loaded: &Loaded, most: usize) -> Result<()> {
+        if !config.predict_with_generate || self.examples.is_empty() || !loaded.model.generates() {
+            return Ok(());
+        }
+        let most = config.max_predict_samples.unwrap_or(most);
+        self.questions = Question::all(&self.examples, loaded.tokenizer()?, most)?;
+        if self.questions.is_empty() {
+            let what = "no validation row has a question with a whole answer";
+            return Err(Error::config(what).field("predict_with_generate").remedy(
+                "It needs rows such as prompt and completion, completion_only_loss, and a cutoff_len above their length.",
+            ));
+        }
+        Ok(())
     }
 
     /// Loss and answers; `None` where `stopped` said so on the way.
     pub(crate) async fn score(
         &self,
-        model: &Model,
-        assignment: &Assignment,
+        loaded: &Loaded,
+        (assignment, config): (&Assignment, &RunConfig),
         step: usize,
         host: Host,
         stopped: &dyn Fn() -> bool,
         emit: Emit<'_>,
     ) -> Result<Option<Scored>> {
-        let Some(outputs) = outputs(model, &assignment.objective, &self.batches, host, stopped, emit).await? else {
-            return Ok(None);
+        let total = (self.batches.len() + self.questions.len()) as u64;
+        let mut progress = |done: usize| {
+            let (stage, done) = (Stage::Evaluate, done as u64);
+            emit(Event::Progress { stage, done, total }, None);
         };
+        let objective = &assignment.objective;
+        let found = outputs(&loaded.model, objective, &self.batches, host, stopped, &mut progress).await?;
+        let Some(mut outputs) = found else { return Ok(None) };
         let loss = outputs.loss;
         if !loss.is_finite() {
             return Err(Error::new(Kind::Diverged, format!("the validation loss is {loss}"))
                 .remedy("Lower learning_rate; if the untouched model already gives this, its weights are broken."));
         }
+        for (i, question) in self.questions.iter().enumerate() {
+            let written = question.answered(loaded, config, host, stopped).await?;
+            if stopped() {
+                return Ok(None);
+            }
+            outputs.texts.written.push(written);
+            progress(self.batches.len() + i + 1);
+        }
         let answers = assignment.answers(&self.examples, &outputs.values, outputs.width);
-        let metrics = answers.as_ref().map(|answers| answers.metrics(assignment.task()));
+        let mut metrics = match &answers {
+            Some(answers) => answers.metrics(assignment.task()),
+            None => outputs.texts.metrics(),
+        };
+        metrics.retain(|metric| !matches!(metric.name.as_str(), "loss" | "perplexity"));
         Ok(Some(Scored {
             info: EvalInfo {
                 step,
                 loss,
                 perplexity: loss.exp(),
                 tokens: outputs.tokens,
-                metrics: metrics.unwrap_or_default(),
+                metrics,
             },
             answers,
             texts: outputs.texts,
@@ -107,7 +139,7 @@ pub(crate) struct Outputs {
     pub(crate) tokens: u64,
     pub(crate) values: Vec<f32>,
     pub(crate) width: usize,
-    pub(crate) texts: TextLosses,
+    pub(crate) texts: TextScores,
 }
 
 /// The loss, a mean over all batches whatever their sizes, and what it was made from.
@@ -117,7 +149,7 @@ async fn outputs(
     batches: &[Batch],
     host: Host,
     stopped: &dyn Fn() -> bool,
-    emit: Emit<'_>,
+    progress: &mut dyn FnMut(usize),
 ) -> Result<Option<Outputs>> {
     let tokens: usize = batches.iter().map(|batch| batch.target_tokens).sum();
     if tokens == 0 {
@@ -131,21 +163,14 @@ async fn outputs(
         tokens: tokens as u64,
         values: Vec::new(),
         width: 1,
-        texts: TextLosses::default(),
+        texts: TextScores::default(),
     };
     for (i, batch) in batches.iter().enumerate() {
         if stopped() {
             return Ok(None);
         }
         score_batch(model, objective, &leaves, batch, &counts, &mut found).await?;
-        emit(
-            Event::Progress {
-                stage: Stage::Evaluate,
-                done: i as u64 + 1,
-                total: batches.len() as u64,
-            },
-            None,
-        );
+        progress(i + 1);
         (host.yield_now)().await;
     }
     Ok(Some(found))
@@ -161,14 +186,16 @@ async fn score_batch(
 ) -> Result<()> {
     if objective.task == Task::Generation {
         let (weight, targets) = objective.of_target(counts);
-        let mut texts = vec![(0.0, 0); batch.rows];
-        for (text, loss) in model.target_losses(leaves, batch).await? {
-            texts[text].0 += f64::from(loss);
-            texts[text].1 += 1;
+        let mut texts = vec![TextScore::default(); batch.rows];
+        for target in model.target_scores(leaves, batch).await? {
+            let text = &mut texts[target.row];
+            text.loss += f64::from(target.loss);
+            text.hits += u64::from(target.hit);
+            text.targets += 1;
         }
-        let sum: f64 = texts.iter().map(|text| text.0).sum();
+        let sum: f64 = texts.iter().map(|text| text.loss).sum();
         found.loss += weight * sum / targets;
-        found.texts.0.extend(texts);
+        found.texts.texts.extend(texts);
         return Ok(());
     }
     let outputs = objective.outputs(model, leaves, batch, None)?;

@@ -154,16 +154,29 @@ impl Loaded {
                 tokenizer.encode(&template.apply(messages, true)?, false)?
             }
         };
+        self.continued(&ids, options, adapter, host, cancelled, emit).await
+    }
+
+    /// Continues tokens.
+    pub(crate) async fn continued(
+        &self,
+        ids: &[u32],
+        options: &GenerateOptions,
+        adapter: bool,
+        host: Host,
+        cancelled: &dyn Fn() -> bool,
+        emit: &mut dyn FnMut(&str),
+    ) -> Result<Generated> {
         let leaves = self.model.parameters.plain();
         let generation = Generation {
             model: &self.model,
             leaves: &leaves,
-            tokenizer,
+            tokenizer: self.tokenizer()?,
             end: &self.files.eos_token_ids,
             adapter,
             host,
         };
-        generation.run(&ids, options, cancelled, emit).await
+        generation.run(ids, options, cancelled, emit).await
     }
 
     /// The files of what is trained: PEFT's two for an adapter, a Hugging Face folder for a full training.

@@ -1,6 +1,6 @@
 //! The training loop (`run`) and its parts: a model with its files (`loaded`), what it is to do (`assignment`), what a step
 //! makes small ([`objective`]), the learning rate ([`schedule`]), the optimizer ([`optim`]), one step ([`step`]), how fast it
-//! goes ([`pace`]), the score (`evaluation`), what can be had without training (`untuned`), what the run comes to (`report`),
+//! goes ([`pace`]), the score (`evaluation`, `written`), what can be had without training (`untuned`), what the run comes to (`report`),
 //! what it leaves behind ([`checkpoint`]) and who may interrupt it ([`control`]).
 //! [`crate::finetune`] puts them together.
 
@@ -21,3 +21,4 @@ pub mod schedule;
 pub mod step;
 pub(crate) mod typed;
 pub(crate) mod untuned;
+pub(crate) mod written;

@@ -1,54 +1,67 @@
 //! What a run comes to: the tuned model against what can be had without training, and its answers row by row.
 
 use super::assignment::Assignment;
-use super::evaluation::{Scored, TextLosses};
+use super::evaluation::Scored;
 use super::retrieval::Corpus;
 use super::untuned::Untuned;
+use super::written::Question;
 use crate::baseline::comparison::{Bootstrap, Comparison, Direction, Verdict};
 use crate::data::{Aim, Answer, Example};
 use crate::error::Result;
 use crate::metrics::answers::{Answers, direction};
-use crate::protocol::{Baseline, CalibrationBin, ClassRow, Metric, Predictions, Report};
+use crate::metrics::generation::{TextScores, Written};
+use crate::protocol::{Baseline, CalibrationBin, ClassRow, Predictions, Report};
 use crate::task::Task;
 use crate::tokenizer::Tokenizer;
 
 /// Characters of a row's text that are shown.
 const TEXT: usize = 300;
 
-/// The report of a run that learnt texts and ended with `after`; `before` is how the model called `against` did on the same
-/// texts. Texts are drawn again with their losses and their lengths, so that the mean is over tokens, as the loss is.
-pub(crate) fn report_of_texts(before: Option<&TextLosses>, after: &TextLosses, against: &str, seed: u64) -> Report {
-    let before = before.filter(|before| before.0.len() == after.0.len());
+/// The report of a run that learnt texts and ended with `after`, by `metric`; `before` is how the model called `against` did on
+/// the same texts.
+pub(crate) fn report_of_texts(
+    metric: &str,
+    before: Option<&TextScores>,
+    after: &TextScores,
+    against: &str,
+    seed: u64,
+) -> Report {
     let bootstrap = Bootstrap {
         seed,
         ..Bootstrap::default()
     };
-    let compare = |before: &TextLosses| {
-        let drawn = bootstrap.compare_by(after.0.len(), |texts| (before.mean(texts), after.mean(texts)));
-        drawn.ok()
-    };
-    let comparison = before.and_then(compare);
-    let (reached, lower) = (after.mean_of_all(), direction("loss"));
-    let sentence = match &comparison {
-        Some(comparison) => format!(
-            "{} over the {against}: perplexity {:.2} against {:.2}; {}",
-            bought(comparison.verdict(lower)),
-            comparison.after.exp(),
-            comparison.before.exp(),
-            comparison.sentence("loss", lower)
+    let comparison = before.and_then(|before| after.against(before, metric, &bootstrap).ok());
+    let before = before.filter(|_| comparison.is_some());
+    let direction = direction(metric);
+    let sentence = match (&comparison, before) {
+        (Some(comparison), Some(before)) => {
+            let bought = bought(comparison.verdict(direction));
+            let perplexity = match metric {
+                "loss" => format!(
+                    "perplexity {:.2} against {:.2}; ",
+                    after.value("perplexity"),
+                    before.value("perplexity")
+                ),
+                _ => String::new(),
+            };
+            let sentence = comparison.sentence(metric, direction);
+            format!("{bought} over the {against}: {perplexity}{sentence}")
+        }
+        _ => format!(
+            "{metric} {:.4}; there is nothing to compare it with.",
+            after.value(metric)
         ),
-        None => format!("loss {reached:.4}; there is nothing to compare it with."),
     };
     Report {
         task: Task::Generation,
-        metric: "loss".to_owned(),
-        metrics: metrics_of_texts(reached),
+        metric: metric.to_owned(),
+        metrics: after.metrics(),
         baselines: before
             .map(|before| baseline_of_texts(before, against))
             .into_iter()
             .collect(),
         against: before.map(|_| against.to_owned()).unwrap_or_default(),
-        verdict: comparison.map(|comparison| comparison.verdict(lower)),
+        verdict: comparison.map(|comparison| comparison.verdict(direction)),
         comparison,
         sentence,
         labels: Vec::new(),
@@ -59,19 +72,35 @@ pub(crate) fn report_of_texts(before: Option<&TextLosses>, after: &TextLosses, a
 }
 
 /// How a model did on texts, as a score to beat.
-pub(crate) fn baseline_of_texts(texts: &TextLosses, name: &str) -> Baseline {
+pub(crate) fn baseline_of_texts(texts: &TextScores, name: &str) -> Baseline {
     Baseline {
         name: name.to_owned(),
-        metrics: metrics_of_texts(texts.mean_of_all()),
+        metrics: texts.metrics(),
     }
 }
 
-fn metrics_of_texts(loss: f64) -> Vec<Metric> {
-    let metric = |name: &str, value: f64| Metric {
-        name: name.to_owned(),
-        value,
-    };
-    vec![metric("loss", loss), metric("perplexity", loss.exp())]
+/// The answers that the model wrote, those least like the right ones first.
+pub(crate) fn written_answers(questions: &[Question], written: &[Written]) -> Predictions {
+    let mut rows: Vec<(&Question, &Written)> = questions.iter().zip(written).collect();
+    rows.sort_by(|a, b| a.1.rouge_l.total_cmp(&b.1.rouge_l));
+    let start = |text: &str| text.chars().take(TEXT).collect::<String>();
+    Predictions {
+        columns: ["row", "label", "prediction", "rouge_l", "text"]
+            .map(String::from)
+            .to_vec(),
+        rows: rows
+            .into_iter()
+            .map(|(question, written)| {
+                vec![
+                    question.row.to_string(),
+                    written.reference.clone(),
+                    written.text.clone(),
+                    number(written.rouge_l),
+                    start(&question.text),
+                ]
+            })
+            .collect(),
+    }
 }
 
 /// The report of a run that ended with `scored`; `None` of generation, which has [`report_of_texts`], and without validation

@@ -7,7 +7,7 @@ use super::evaluation::{HeldOut, Scored, collate};
 use super::loaded::Loaded;
 use super::optim::AdamW;
 use super::pace::Speed;
-use super::report::{baseline_of_texts, predictions, report, report_of_texts};
+use super::report::{baseline_of_texts, predictions, report, report_of_texts, written_answers};
 use super::schedule::Schedule;
 use super::step::{StepSettings, train_step};
 use super::untuned::Untuned;
@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::finetune::Emit;
 use crate::metrics::answers::direction;
 use crate::models::read;
-use crate::protocol::{Event, GenerateOptions, Message, Prompt, RunSummary, StepInfo};
+use crate::protocol::{Event, GenerateOptions, Message, Predictions, Prompt, RunSummary, StepInfo};
 use crate::store::Sink;
 use crate::task::Task;
 use burn::tensor::{Tensor, TensorData};
@@ -299,9 +299,9 @@ impl Run<'_> {
         // A stop that comes now ends the scoring; one that ended the run does not forbid its last score.
         let was_stopped = self.control.is_stopped();
         let stopped = || !was_stopped && self.control.is_stopped();
-        let (model, assignment) = (&self.loaded.model, &self.assignment);
+        let task = (&self.assignment, &self.config);
         self.held_out
-            .score(model, assignment, step, self.host, &stopped, emit)
+            .score(self.loaded, task, step, self.host, &stopped, emit)
             .await
     }
 
@@ -328,10 +328,16 @@ impl Run<'_> {
     /// Says what the run came to, and hands over the answers row by row.
     async fn report(&self, scored: &Scored, emit: Emit<'_>) -> Result<()> {
         if self.assignment.task() == Task::Generation {
-            let before = self.progress.texts_before.as_ref();
-            let report = report_of_texts(before, &scored.texts, self.before, self.config.seed);
+            let (metric, before) = (self.assignment.judged_by(), self.progress.texts_before.as_ref());
+            let report = report_of_texts(metric, before, &scored.texts, self.before, self.config.seed);
             emit(Event::Report(Box::new(report)), None);
-            return Ok(());
+            return match scored.texts.written.as_slice() {
+                [] => Ok(()),
+                written => {
+                    self.hand_over(written_answers(&self.held_out.questions, written), emit)
+                        .await
+                }
+            };
         }
         let Some(answers) = &scored.answers else { return Ok(()) };
         if let Some(report) = report(&self.assignment, &self.untuned, scored, self.config.seed) {
@@ -340,6 +346,10 @@ impl Run<'_> {
         let labels = self.assignment.answer.as_ref();
         let examples = &self.held_out.examples;
         let table = predictions(labels, answers, true, examples, self.loaded.files.tokenizer.as_ref())?;
+        self.hand_over(table, emit).await
+    }
+
+    async fn hand_over(&self, table: Predictions, emit: Emit<'_>) -> Result<()> {
         if let Some(sink) = &self.sink {
             sink.write("predictions.csv", table.to_csv().as_bytes()).await?;
         }

@@ -201,12 +201,14 @@ fn step_line(step: &StepInfo, max_steps: usize) -> String {
     )
 }
 
-/// `0.6931  perplexity 2.000` of generation, else the task's metrics behind the loss.
+/// The loss, of generation the perplexity, and the task's metrics behind them.
 fn eval_line(eval: &EvalInfo) -> String {
-    if eval.metrics.is_empty() {
-        return format!("{:.4}  perplexity {:.3}", eval.loss, eval.perplexity);
-    }
-    format!("{:.4}  {}", eval.loss, metrics_line(&eval.metrics))
+    let of_texts = eval.metrics.iter().any(|metric| metric.name == "token_accuracy");
+    let perplexity = match of_texts {
+        true => format!("perplexity {:.3}  ", eval.perplexity),
+        false => String::new(),
+    };
+    format!("{:.4}  {perplexity}{}", eval.loss, metrics_line(&eval.metrics))
 }
 
 /// `accuracy 0.9000  f1_macro 0.8990`; a metric without a value is shown as a dash.
