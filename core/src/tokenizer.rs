@@ -5,6 +5,7 @@
 
 use crate::formats::gguf::Metadata;
 use crate::{Error, Result};
+use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -30,6 +31,7 @@ impl Tokenizer {
             object.insert("truncation".into(), Value::Null);
             object.insert("padding".into(), Value::Null);
         }
+        check_normalizer(&json["normalizer"])?;
         Self::from_value(&json)
     }
 
@@ -563,7 +565,7 @@ fn unigram_json(metadata: &Metadata) -> Result<Value> {
             // Bytes may have been written as signed.
             let bytes: Vec<u8> = bytes.iter().map(|byte| *byte as u8).collect();
             check_charsmap(&bytes).map_err(|error| error.field(key))?;
-            json!({"type": "Precompiled", "precompiled_charsmap": base64(&bytes)})
+            json!({"type": "Precompiled", CHARSMAP: BASE64_STANDARD.encode(&bytes)})
         }
     };
     let unknown = metadata.integer("tokenizer.ggml.unknown_token_id").unwrap_or(2);
@@ -574,6 +576,23 @@ fn unigram_json(metadata: &Metadata) -> Result<Value> {
         "post_processor": frame(metadata, tokens, (false, true)), "decoder": spaces, "model": model}),
     )
 }
+
+/// Refuses a normalizer with an unsound table, alone or in a sequence.
+fn check_normalizer(normalizer: &Value) -> Result<()> {
+    let wrong = || Error::format("is not a text of base64").field(CHARSMAP);
+    if let Some(text) = normalizer[CHARSMAP].as_str() {
+        let bytes = BASE64_STANDARD.decode(text).map_err(|_| wrong())?;
+        check_charsmap(&bytes).map_err(|error| error.field(CHARSMAP))?;
+    }
+    normalizer["normalizers"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .try_for_each(check_normalizer)
+}
+
+/// The key of SentencePiece's table in tokenizer.json.
+const CHARSMAP: &str = "precompiled_charsmap";
 
 /// Refuses a table of SentencePiece's normalizer that leads out of itself: its reader follows it without looking.
 ///
@@ -609,39 +628,9 @@ fn check_charsmap(bytes: &[u8]) -> Result<()> {
     }
 }
 
-/// Bytes as text of 64 letters, as tokenizer.json has them (RFC 4648).
-fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for three in bytes.chunks(3) {
-        let number = (0..3).fold(0, |number, i| {
-            number << 8 | usize::from(three.get(i).copied().unwrap_or(0))
-        });
-        for i in 0..4 {
-            let letter = LETTERS[number >> (18 - 6 * i) & 63];
-            text.push(if i <= three.len() { char::from(letter) } else { '=' });
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn bytes_become_letters_as_the_standard_has_it() {
-        for (bytes, text) in [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg=="),
-        ] {
-            assert_eq!(base64(bytes.as_bytes()), text);
-        }
-        assert_eq!(base64(&[0xff, 0xee, 0xdd]), "/+7d");
-    }
 
     #[test]
     fn tables_that_lead_out_of_themselves_are_refused() {
@@ -672,5 +661,25 @@ mod tests {
         assert!(!table(&leaf(1), "é\0".as_bytes()));
         assert!(!table(&leaf(9), "é\0".as_bytes()));
         assert!(check_charsmap(&[9, 0, 0, 0, 1]).is_err() && check_charsmap(&[1]).is_err());
+    }
+
+    #[test]
+    fn a_tokenizer_with_such_a_table_is_refused_before_a_text_is_read() {
+        let model =
+            json!({"type": "Unigram", "unk_id": 0, "vocab": [["<unk>", 0.0], ["a", -1.0]], "byte_fallback": false});
+        let refused = |normalizer: Value| {
+            let json = json!({"version": "1.0", "added_tokens": [], "normalizer": normalizer, "pre_tokenizer": null,
+                              "post_processor": null, "decoder": null, "model": model});
+            Tokenizer::from_json(json.to_string().as_bytes()).err()
+        };
+        // A trie of one unit, whose first letter leads behind its end.
+        let table = BASE64_STANDARD.encode([4, 0, 0, 0, 0, 0, 4, 0]);
+        let alone = json!({"type": "Precompiled", CHARSMAP: table});
+        let error = refused(alone.clone()).expect("it leads out of itself");
+        assert_eq!(error.field.as_deref(), Some(CHARSMAP));
+        let inside = json!({"type": "Sequence", "normalizers": [{"type": "NFKC"}, alone]});
+        assert_eq!(refused(inside), Some(error));
+        assert!(refused(json!({"type": "Precompiled", CHARSMAP: "=!"})).is_some());
+        assert_eq!(refused(Value::Null), None);
     }
 }
