@@ -13,14 +13,14 @@ use burn::tensor::{
 };
 use lorakeet_shaders::Tier;
 use std::sync::{
-    Arc, Mutex, OnceLock,
-    atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
+    Arc, Mutex, OnceLock, RwLock,
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 /// The GPU is opened once a process: burn's runtime cannot be opened twice.
 static GPU: OnceLock<(Device, DeviceInfo)> = OnceLock::new();
-/// What [`tier`] says: 0 software, 1 a GPU, 2 one with subgroups.
-static TIER: AtomicU8 = AtomicU8::new(0);
+/// What [`tier`] says.
+static TIER: RwLock<Tier> = RwLock::new(Tier::Software);
 /// The first error that the GPU reported on its own account.
 static FAULT: Mutex<Option<Error>> = Mutex::new(None);
 /// Whether somebody watches the memory, and the most that was in use.
@@ -29,10 +29,7 @@ static PEAK_BYTES: AtomicU64 = AtomicU64::new(0);
 
 /// What kernels are tuned for on the GPU of this process.
 pub fn tier() -> Tier {
-    match TIER.load(Ordering::Relaxed) {
-        0 => Tier::Software,
-        number => Tier::Gpu { subgroups: number == 2 },
-    }
+    TIER.read().map_or(Tier::Software, |tier| *tier)
 }
 
 /// Opens the device that `choice` asks for.
@@ -297,20 +294,29 @@ fn no_gpu(why: impl Into<String>) -> Error {
 
 fn describe(setup: &WgpuSetup) -> DeviceInfo {
     let adapter = setup.adapter.get_info();
-    let tier = match is_software(&adapter) {
-        true => 0,
-        // Sums by subgroups of eight would leave most of a workgroup idle. In a browser naga's texts cannot ask for them.
-        false => {
-            let wide = setup.device.features().contains(wgpu::Features::SUBGROUP) && adapter.subgroup_min_size >= 32;
-            1 + u8::from(wide && cfg!(not(target_family = "wasm")))
-        }
-    };
-    TIER.store(tier, Ordering::Relaxed);
+    if let Ok(mut tier) = TIER.write() {
+        *tier = choose_tier(&adapter, setup.device.features());
+    }
     let mut info = describe_adapter(&adapter, &setup.device.limits());
     if cfg!(target_family = "wasm") {
         info.backend = "WebGPU".into();
     }
     info
+}
+
+/// What suits an adapter whose device was opened with `features`: burn's runtime asks for all that the adapter has, a host
+/// program ([`adopt`]) for those that it likes.
+fn choose_tier(adapter: &wgpu::AdapterInfo, features: wgpu::Features) -> Tier {
+    if is_software(adapter) {
+        return Tier::Software;
+    }
+    Tier::Gpu {
+        // Sums by subgroups of eight would leave most of a workgroup idle. In a browser naga's texts cannot ask for them.
+        subgroups: features.contains(wgpu::Features::SUBGROUP)
+            && adapter.subgroup_min_size >= 32
+            && cfg!(not(target_family = "wasm")),
+        f16: features.contains(wgpu::Features::SHADER_F16),
+    }
 }
 
 fn is_software(adapter: &wgpu::AdapterInfo) -> bool {
@@ -377,6 +383,37 @@ mod tests {
                 .iter()
                 .all(|part| text.contains(part)),
             "{text}"
+        );
+    }
+
+    #[test]
+    fn texts_use_what_a_hardware_device_was_opened_with_and_nothing_else() {
+        use wgpu::{AdapterInfo, Backend, DeviceType, Features};
+        let with = |device_type, subgroup_min_size, features| {
+            let adapter = AdapterInfo {
+                subgroup_min_size,
+                ..AdapterInfo::new(device_type, Backend::Vulkan)
+            };
+            choose_tier(&adapter, features)
+        };
+        let gpu = |subgroups, f16| Tier::Gpu { subgroups, f16 };
+        let (hardware, both) = (DeviceType::DiscreteGpu, Features::SUBGROUP | Features::SHADER_F16);
+        assert_eq!(with(hardware, 32, Features::empty()), gpu(false, false));
+        assert_eq!(with(hardware, 32, Features::SUBGROUP), gpu(true, false));
+        assert_eq!(with(hardware, 32, Features::SHADER_F16), gpu(false, true));
+        assert_eq!(with(hardware, 8, both), gpu(false, true));
+        assert_eq!(with(hardware, 64, both), gpu(true, true));
+        assert_eq!(with(DeviceType::Cpu, 32, both), Tier::Software);
+    }
+
+    #[test]
+    fn the_runtime_opens_the_device_with_f16_where_the_adapter_has_it() {
+        let setup = poll_once(async { setup().await.ok() });
+        let (_, setup) = setup.expect("no Vulkan adapter: install mesa-vulkan-drivers (lavapipe)");
+        let f16 = wgpu::Features::SHADER_F16;
+        assert_eq!(
+            setup.device.features().contains(f16),
+            setup.adapter.features().contains(f16)
         );
     }
 

@@ -41,7 +41,12 @@ impl Place<'_> {
     fn name(&self) -> String {
         match self {
             Self::Twin => "twin".into(),
-            Self::Gpu(gpu, tier) => format!("{} {tier:?}", gpu.name),
+            Self::Gpu(gpu, Tier::Software) => format!("{} software", gpu.name),
+            Self::Gpu(gpu, Tier::Gpu { subgroups, f16 }) => {
+                let subgroups = if *subgroups { ", subgroups" } else { "" };
+                let numbers = if *f16 { ", 16-bit numbers" } else { "" };
+                format!("{} gpu{subgroups}{numbers}", gpu.name)
+            }
         }
     }
 
@@ -88,12 +93,21 @@ fn main() {
         true => (gpu.tier, f64::INFINITY),
         false => (Tier::Software, MOST_SOFTWARE_GFLOP),
     };
-    for place in [Place::Twin, Place::Gpu(&gpu, tier)] {
+    let mut places = vec![(Place::Twin, true), (Place::Gpu(&gpu, tier), true)];
+    // Matrices in 16 bits once more without tiles in 16 bits, to see what these gain.
+    if let Tier::Gpu { subgroups, f16: true } = tier {
+        let without = Tier::Gpu { subgroups, f16: false };
+        places.push((Place::Gpu(&gpu, without), false));
+    }
+    for (place, every_format) in places {
         let (name, peak) = (place.name(), place.peak_gflops());
         println!("{{\"where\":\"{name}\",\"peak_gflops\":{peak:.1}}}");
         for group in products(&name, &filter, most_gflop) {
             let mut dense = None;
             for product in group {
+                if !every_format && !["f32", "f16"].contains(&product.format) {
+                    continue;
+                }
                 let inputs = inputs(&product);
                 let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
                 let seconds = place.seconds(&*product.kernel, &inputs);

@@ -7,7 +7,8 @@
 //! Conventions of every text: entry point `main`, group 0; bindings 0.. are the inputs, then the outputs, all
 //! `var<storage, read_write> name: array<f32>` (the launcher's buffers are slices of shared ones, which must not be bound both
 //! read-only and writable), then `var<uniform> info: array<vec4<u32>, K>`. All tensors are contiguous, row-major, f32.
-//! [`AdamW8bit`]'s state is words of codes that travel as the bits of floats; its text binds them as `array<u32>`.
+//! [`AdamW8bit`]'s state is words of codes that travel as the bits of floats; its text binds them as `array<u32>`. So are
+//! packed matrices, which a text with f16 binds as `array<vec4<f16>>`.
 //! Shapes travel in `info`, never in the text, so that a new shape costs no compilation.
 
 mod adamw;
@@ -58,6 +59,9 @@ pub enum Tier {
         /// Whether its subgroups may be used, which have 32 invocations or more: sums without workgroup memory and barriers.
         /// Texts for them are for native drivers: a browser wants an `enable` that naga does not read.
         subgroups: bool,
+        /// Whether texts may have numbers of 16 bits (WebGPU's `shader-f16`): half the workgroup memory of [`PackedMatMul`] for
+        /// matrices that are stored so.
+        f16: bool,
     },
 }
 

@@ -364,29 +364,85 @@ fn registers_text(rows: usize, columns: usize, below: bool, fetches: (Fetch, Fet
         .replace("$STORE\n", &store)
 }
 
-/// The text of a tile; `load_b` fills `b_slice` with a slice of op(B).
-pub(crate) fn tiles_text(tiles: Tiles, load_b: &str) -> String {
+/// How a slice of op(B) lies in workgroup memory. Whichever it is, an output sums the same products in the same order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Slice {
+    /// f32, one by one.
+    Floats,
+    /// f16, four terms of a column in a vector.
+    HalvesAlong,
+    /// f16, four columns of a term in a vector; for tiles that are a multiple of four wide.
+    HalvesAcross,
+}
+
+impl Slice {
+    /// An element's type, and how many terms of the sum it holds, of how many columns.
+    fn element(self) -> (&'static str, usize, usize) {
+        match self {
+            Self::Floats => ("f32", 1, 1),
+            Self::HalvesAlong => ("vec4<f16>", 4, 1),
+            Self::HalvesAcross => ("vec4<f16>", 1, 4),
+        }
+    }
+
+    /// Elements that a row is longer than the tile, so that what is stored at once lies in different banks.
+    fn pad(self, deep: usize) -> usize {
+        match self {
+            Self::Floats => 1,
+            // Neighbouring invocations store the deep / 4 vectors of a column, one row each.
+            Self::HalvesAlong => 64 / deep,
+            // They store the vectors of one row.
+            Self::HalvesAcross => 0,
+        }
+    }
+
+    /// Term `q` of an element, for column `c` of an invocation.
+    fn number(self, c: usize, q: usize) -> String {
+        match self {
+            Self::Floats => format!("y{c}"),
+            Self::HalvesAlong => format!("f32(y{c}[{q}])"),
+            Self::HalvesAcross => format!("f32(y{}[{}])", c / 4, c % 4),
+        }
+    }
+}
+
+/// The text of a tile; `load_b` fills `b_slice` with a slice of op(B), which lies as `slice` says.
+pub(crate) fn tiles_text(tiles: Tiles, slice: Slice, load_b: &str) -> String {
     let Tiles { tall, wide, deep } = tiles;
+    let (element, terms, columns) = slice.element();
     let start = pairs(tall, wide, |r, c| format!("    var t{r}_{c} = 0.0;"));
-    let step = lines(tall, |r| {
-        format!("            let x{r} = a_slice[p * (ROWS + 1u) + y + {}u];", 16 * r)
-    }) + &lines(wide, |c| {
-        format!("            let y{c} = b_slice[p * (COLUMNS + 1u) + x + {}u];", 16 * c)
-    }) + &pairs(tall, wide, |r, c| format!("            t{r}_{c} += x{r} * y{c};"));
+    let load = lines(wide / columns, |c| {
+        format!("            let y{c} = b_slice[p / B_TERMS * B_ROW + x + {}u];", 16 * c)
+    });
+    let step = lines(terms, |q| {
+        lines(tall, |r| {
+            format!(
+                "            let x{r}_{q} = a_slice[(p + {q}u) * (ROWS + 1u) + y + {}u];",
+                16 * r
+            )
+        }) + &lines(wide, |c| format!("            let y{c}_{q} = {};", slice.number(c, q)))
+            + &pairs(tall, wide, |r, c| {
+                format!("            t{r}_{c} += x{r}_{q} * y{c}_{q};")
+            })
+    });
     let store = pairs(tall, wide, |r, c| {
         format!(
-            "    store(block.z, top + y + {}u, left + x + {}u, t{r}_{c});",
+            "    store(block.z, top + y + {}u, left + x * B_COLUMNS + {}u, t{r}_{c});",
             16 * r,
-            16 * c
+            16 * columns * (c / columns) + c % columns
         )
     });
     include_str!("matmul_gpu.wgsl")
         .replace("$TALL", &tall.to_string())
         .replace("$WIDE", &wide.to_string())
         .replace("$DEEP", &deep.to_string())
+        .replace("$B_TYPE", element)
+        .replace("$B_TERMS", &terms.to_string())
+        .replace("$B_COLUMNS", &columns.to_string())
+        .replace("$B_PAD", &slice.pad(deep).to_string())
         .replace("$LOAD_B\n", load_b)
         .replace("$START\n", &start)
-        .replace("$STEP\n", &step)
+        .replace("$STEP\n", &(load + &step))
         .replace("$STORE\n", &store)
 }
 
@@ -429,7 +485,7 @@ impl Kernel for MatMul {
             Plan::Registers { rows, columns, below } => {
                 registers_text(rows, columns, below, self.fetches(rows, columns))
             }
-            Plan::Tiles(tiles) => tiles_text(tiles, include_str!("matmul_load.wgsl")),
+            Plan::Tiles(tiles) => tiles_text(tiles, Slice::Floats, include_str!("matmul_load.wgsl")),
             Plan::Matvec { rows } => matvec_text(rows),
         };
         self.head(tier) + &body

@@ -1,13 +1,17 @@
 // out = alpha · op(A) · op(B) + add, on a GPU: a workgroup of 16 × 16 computes a tile of outputs, TALL × WIDE of them an
-// invocation, from slices of A and B in workgroup memory. Rows of a slice are one longer than the tile, against bank conflicts.
+// invocation, from slices of A and B in workgroup memory. Rows of a slice are longer than the tile, against bank conflicts.
 const TALL: u32 = $TALLu;
 const WIDE: u32 = $WIDEu;
 const DEEP: u32 = $DEEPu;
 const ROWS: u32 = 16u * TALL;
 const COLUMNS: u32 = 16u * WIDE;
+// What one element of B's slice holds: so many terms of the sum, of so many columns.
+const B_TERMS: u32 = $B_TERMSu;
+const B_COLUMNS: u32 = $B_COLUMNSu;
+const B_ROW: u32 = COLUMNS / B_COLUMNS + $B_PADu;
 
 var<workgroup> a_slice: array<f32, DEEP * (ROWS + 1u)>;
-var<workgroup> b_slice: array<f32, DEEP * (COLUMNS + 1u)>;
+var<workgroup> b_slice: array<$B_TYPE, DEEP / B_TERMS * B_ROW>;
 
 @compute @workgroup_size(256)
 fn main(
@@ -42,7 +46,7 @@ $START
         }
 $LOAD_B
         workgroupBarrier();
-        for (var p = 0u; p < DEEP; p++) {
+        for (var p = 0u; p < DEEP; p += B_TERMS) {
 $STEP
         }
         workgroupBarrier();

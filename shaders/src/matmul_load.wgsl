@@ -5,5 +5,5 @@
             if left + column < n && start + p < k {
                 value = b[b_start + select((start + p) * n + left + column, (left + column) * k + start + p, B_TRANS)];
             }
-            b_slice[p * (COLUMNS + 1u) + column] = value;
+            b_slice[p * B_ROW + column] = value;
         }

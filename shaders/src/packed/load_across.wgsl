@@ -7,7 +7,7 @@
                 values = eight(start + p, left + column);
             }
             for (var j = 0u; j < 4u; j++) {
-                b_slice[p * (COLUMNS + 1u) + column + j] = values.lo[j];
-                b_slice[p * (COLUMNS + 1u) + column + 4u + j] = values.hi[j];
+                b_slice[p * B_ROW + column + j] = values.lo[j];
+                b_slice[p * B_ROW + column + 4u + j] = values.hi[j];
             }
         }

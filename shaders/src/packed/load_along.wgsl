@@ -7,7 +7,7 @@
                 values = eight(left + column, start + p);
             }
             for (var j = 0u; j < 4u; j++) {
-                b_slice[(p + j) * (COLUMNS + 1u) + column] = values.lo[j];
-                b_slice[(p + 4u + j) * (COLUMNS + 1u) + column] = values.hi[j];
+                b_slice[(p + j) * B_ROW + column] = values.lo[j];
+                b_slice[(p + 4u + j) * B_ROW + column] = values.hi[j];
             }
         }

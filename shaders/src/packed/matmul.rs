@@ -4,14 +4,19 @@
 //! forward pass. *Across* them, out = a·W: its backward pass. No text and no twin makes more of W dense than what one
 //! workgroup (or one thread) works on.
 
-use super::{Packed, decode};
+use super::{Format, Packed, decode};
 use crate::launch::{grid, info_words};
-use crate::matmul::{LANES, Tiles, lines, pairs, tiles_text};
+use crate::matmul::{LANES, Slice, Tiles, lines, pairs, tiles_text};
 use crate::{Add, Kernel, Tier};
 
 /// out = a·Wᵀ + add, or a·W + add where `across`.
 /// Inputs a \[m, columns\] (\[m, rows\] where `across`), W's words, and what [`Add`] says; output \[m, rows\]
 /// (\[m, columns\]).
+///
+/// On a GPU with f16, W of [`Format::F16`] in whole pieces of eight goes through workgroup memory as it is stored, 16 bits a
+/// number. Every number is widened to f32 before it is multiplied, and products and sums are those of the other text.
+/// WGSL lets an implementation take subnormal numbers (below 2⁻¹⁴ ≈ 6.1e-5) for 0 where it widens them, in this text as in
+/// the other, which unpacks them from words: there, and only there, a GPU may differ from the twin by more than rounding.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PackedMatMul {
     /// Rows of a and of the output.
@@ -31,6 +36,8 @@ enum Plan {
     Registers { rows: usize },
     /// A workgroup computes a tile.
     Tiles(Tiles),
+    /// The same, W's part of it in f16.
+    HalfTiles(Tiles),
     /// A workgroup computes this many rows of a few columns.
     Matvec { rows: usize },
     /// The same, each column by a subgroup; along only.
@@ -79,10 +86,18 @@ impl PackedMatMul {
     fn plan(&self, tier: Tier) -> Plan {
         match (tier, self.m) {
             (Tier::Software, m) => Plan::Registers { rows: m.clamp(1, 8) },
-            (Tier::Gpu { subgroups: true }, ..=4) if !self.across => Plan::Subgroups { rows: self.m.max(1) },
+            (Tier::Gpu { subgroups: true, .. }, ..=4) if !self.across => Plan::Subgroups { rows: self.m.max(1) },
             (Tier::Gpu { .. }, ..=4) => Plan::Matvec { rows: self.m.max(1) },
-            (Tier::Gpu { .. }, _) => Plan::Tiles(Tiles::choose(1, self.m, self.n())),
+            (Tier::Gpu { f16, .. }, _) => match Tiles::choose(1, self.m, self.n()) {
+                tiles if f16 && self.has_halves() && tiles.wide >= 4 => Plan::HalfTiles(tiles),
+                tiles => Plan::Tiles(tiles),
+            },
         }
+    }
+
+    /// Whether W's numbers are f16 as they lie, four of them wherever a vector of four may start.
+    fn has_halves(&self) -> bool {
+        self.matrix.format == Format::F16 && self.matrix.aligned()
     }
 
     /// Rows and columns of outputs that one workgroup computes.
@@ -90,7 +105,7 @@ impl PackedMatMul {
         match (self.plan(tier), self.across) {
             (Plan::Registers { rows }, false) => (rows, LANES * COLUMNS_ALONG),
             (Plan::Registers { rows }, true) => (rows, LANES * 8),
-            (Plan::Tiles(tiles), _) => (16 * tiles.tall, 16 * tiles.wide),
+            (Plan::Tiles(tiles) | Plan::HalfTiles(tiles), _) => (16 * tiles.tall, 16 * tiles.wide),
             (Plan::Matvec { rows }, false) | (Plan::Subgroups { rows }, _) => (rows, MATVEC_ALONG),
             (Plan::Matvec { rows }, true) => (rows, MATVEC_ACROSS),
         }
@@ -99,7 +114,7 @@ impl PackedMatMul {
     /// Whether a is read in vectors of four.
     fn reads_vectors(&self, tier: Tier) -> bool {
         let step = if self.across { 4 } else { 8 };
-        !matches!(self.plan(tier), Plan::Tiles(_)) && self.k().is_multiple_of(step)
+        !matches!(self.plan(tier), Plan::Tiles(_) | Plan::HalfTiles(_)) && self.k().is_multiple_of(step)
     }
 
     fn head(&self, tier: Tier) -> String {
@@ -107,12 +122,17 @@ impl PackedMatMul {
         let addends = usize::from(self.add != Add::None);
         let addend = "@group(0) @binding(2) var<storage, read_write> addend: array<f32>;\n";
         let (element, four) = match (self.plan(tier), self.reads_vectors(tier)) {
-            (Plan::Tiles(_), _) => ("f32", ""),
+            (Plan::Tiles(_) | Plan::HalfTiles(_), _) => ("f32", ""),
             (_, true) => ("vec4<f32>", include_str!("four_vectors.wgsl")),
             (_, false) => ("f32", include_str!("four_numbers.wgsl")),
         };
+        let (enable, word, decoding) = match self.plan(tier) {
+            Plan::HalfTiles(_) => ("enable f16;\n", "vec4<f16>", String::new()),
+            _ => ("", "u32", self.matrix.wgsl(1)),
+        };
         let head = include_str!("matmul.wgsl")
             .replace("$A_TYPE", element)
+            .replace("$W_TYPE", word)
             .replace("$ADD_BINDING", if addends == 0 { "" } else { addend })
             .replace(
                 "$ADD",
@@ -126,13 +146,7 @@ impl PackedMatMul {
             .replace("$INFO", &(3 + addends).to_string())
             .replace("$BLOCK_ROWS", &rows.to_string())
             .replace("$BLOCK_COLUMNS", &columns.to_string());
-        [
-            head.as_str(),
-            include_str!("../matmul_block.wgsl"),
-            four,
-            &self.matrix.wgsl(1),
-        ]
-        .concat()
+        [enable, &head, include_str!("../matmul_block.wgsl"), four, &decoding].concat()
     }
 
     /// Rows of W that a panel of the twin holds.
@@ -254,6 +268,7 @@ impl Kernel for PackedMatMul {
         let plan = match self.plan(tier) {
             Plan::Registers { rows } => format!("registers{rows}"),
             Plan::Tiles(Tiles { tall, wide, deep }) => format!("tiles{tall}x{wide}x{deep}"),
+            Plan::HalfTiles(Tiles { tall, wide, deep }) => format!("halftiles{tall}x{wide}x{deep}"),
             Plan::Matvec { rows } => format!("matvec{rows}"),
             Plan::Subgroups { rows } => format!("subgroups{rows}"),
         };
@@ -267,8 +282,14 @@ impl Kernel for PackedMatMul {
         let body = match (self.plan(tier), self.across) {
             (Plan::Registers { rows }, false) => registers_along(rows),
             (Plan::Registers { rows }, true) => registers_across(rows),
-            (Plan::Tiles(tiles), false) => tiles_text(tiles, include_str!("load_along.wgsl")),
-            (Plan::Tiles(tiles), true) => tiles_text(tiles, include_str!("load_across.wgsl")),
+            (Plan::Tiles(tiles), false) => tiles_text(tiles, Slice::Floats, include_str!("load_along.wgsl")),
+            (Plan::Tiles(tiles), true) => tiles_text(tiles, Slice::Floats, include_str!("load_across.wgsl")),
+            (Plan::HalfTiles(tiles), false) => {
+                tiles_text(tiles, Slice::HalvesAlong, include_str!("load_halves_along.wgsl"))
+            }
+            (Plan::HalfTiles(tiles), true) => {
+                tiles_text(tiles, Slice::HalvesAcross, include_str!("load_halves_across.wgsl"))
+            }
             (Plan::Matvec { rows }, false) => matvec_along(rows),
             (Plan::Matvec { rows }, true) => matvec_across(rows),
             (Plan::Subgroups { rows }, _) => matvec_subgroups(rows),
@@ -279,7 +300,7 @@ impl Kernel for PackedMatMul {
     fn workgroup_size(&self, tier: Tier) -> [u32; 3] {
         match self.plan(tier) {
             Plan::Registers { .. } => [LANES as u32, 1, 1],
-            Plan::Tiles(_) | Plan::Matvec { .. } | Plan::Subgroups { .. } => [256, 1, 1],
+            Plan::Tiles(_) | Plan::HalfTiles(_) | Plan::Matvec { .. } | Plan::Subgroups { .. } => [256, 1, 1],
         }
     }
 

@@ -1,6 +1,6 @@
 // out = a·Wᵀ + add, or a·W + add, with W packed: bindings, and how a total is stored. Sums over W's padding are sums of zeros.
 @group(0) @binding(0) var<storage, read_write> a: array<$A_TYPE>;
-@group(0) @binding(1) var<storage, read_write> w: array<u32>;
+@group(0) @binding(1) var<storage, read_write> w: array<$W_TYPE>;
 $ADD_BINDING@group(0) @binding($OUT) var<storage, read_write> out: array<f32>;
 // m, n, k, 1; W's planes; W's shapes
 @group(0) @binding($INFO) var<uniform> info: array<vec4<u32>, 3>;

@@ -53,7 +53,7 @@ impl Gpu {
                 "no software Vulkan adapter: install mesa-vulkan-drivers (lavapipe), or name one in VK_ICD_FILENAMES",
             );
         let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
-            required_features: adapter.features() & wgpu::Features::SUBGROUP,
+            required_features: adapter.features() & (wgpu::Features::SUBGROUP | wgpu::Features::SHADER_F16),
             required_limits: adapter.limits(),
             ..Default::default()
         }))
@@ -66,6 +66,7 @@ impl Gpu {
             tier: Tier::Gpu {
                 subgroups: adapter.features().contains(wgpu::Features::SUBGROUP)
                     && adapter.get_info().subgroup_min_size >= 32,
+                f16: adapter.features().contains(wgpu::Features::SHADER_F16),
             },
             is_real: !is_software(&adapter),
         }
