@@ -99,11 +99,22 @@ impl Session {
                 self.data = Some(dataset);
                 Ok(())
             }
+            Command::LoadValidation { file } => {
+                // What took its place and cannot be read leaves none, not the old one under a new name.
+                self.validation = None;
+                if file.is_some() {
+                    self.load_validation(files).await?;
+                }
+                let data = self.validation.as_ref().map(Dataset::info);
+                emit(Event::Validation { data }, None);
+                Ok(())
+            }
             Command::Preview { config } => {
                 self.suit_model(&config, emit).await?;
                 let loaded = self.model.as_ref().ok_or_else(no_model)?;
                 let dataset = self.data.as_ref().ok_or_else(no_data)?;
-                emit(preview(loaded, dataset, &config)?, None);
+                let shown = preview(loaded, dataset, self.validation.as_ref(), &config, emit)?;
+                emit(shown, None);
                 Ok(())
             }
             Command::Predict { config, texts } => {
@@ -552,10 +563,10 @@ async fn read_data(files: Vec<Source>) -> Result<Dataset> {
         [one, other] => Dataset::parse_images((one.name(), &read(one).await?), (other.name(), &read(other).await?)),
         _ => {
             let what = format!(
-                "training data is one file, or images with their labels, got {}",
+                "the data is one file, or images with their labels, got {} files",
                 files.len()
             );
-            Err(Error::data(what))
+            Err(Error::data(what).remedy("Give one file of rows, or two in the IDX format."))
         }
     }
 }

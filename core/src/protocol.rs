@@ -30,10 +30,16 @@ pub enum Command {
         #[serde(default)]
         config: Option<Box<RunConfig>>,
     },
-    /// Load the training data in the one file beside this command.
+    /// Load the training data in the one file beside this command, or in two: images in the IDX format and their labels.
     LoadData {
         /// File name; its ending decides the format.
         file: String,
+    },
+    /// Load validation data in the same way, to be scored instead of a part of the training data: answered by
+    /// [`Event::Validation`].
+    LoadValidation {
+        /// File name; none takes the validation data away again, and a part of the training data is held out.
+        file: Option<String>,
     },
     /// Show the first examples as the model will see them: answered by [`Event::Preview`].
     Preview {
@@ -170,6 +176,11 @@ pub enum Event {
     Model(ModelInfo),
     /// The data is loaded.
     Data(DataInfo),
+    /// The validation data is loaded, or taken away.
+    Validation {
+        /// What was loaded.
+        data: Option<DataInfo>,
+    },
     /// The first examples, token by token.
     Preview {
         /// One entry an example.
@@ -180,6 +191,9 @@ pub enum Event {
         /// Why there can be no run on this model and this data.
         #[serde(default)]
         problem: Option<Error>,
+        /// Why the validation data cannot be scored in it.
+        #[serde(default)]
+        validation_problem: Option<Error>,
     },
     /// What a run would take.
     Estimate {

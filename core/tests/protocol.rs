@@ -2,8 +2,8 @@
 
 use lorakeet_core::Error;
 use lorakeet_core::protocol::{
-    Answered, Baseline, CalibrationBin, ClassRow, Comparison, DataInfo, DeviceInfo, DeviceKind, EvalInfo, Event,
-    MemoryEstimate, Metric, ModelInfo, Outlook, Predictions, PreviewExample, Report, RunInfo, RunSummary, Stage,
+    Answered, Baseline, CalibrationBin, ClassRow, Command, Comparison, DataInfo, DeviceInfo, DeviceKind, EvalInfo,
+    Event, MemoryEstimate, Metric, ModelInfo, Outlook, Predictions, PreviewExample, Report, RunInfo, RunSummary, Stage,
     StepInfo, Verdict,
 };
 use lorakeet_core::task::Task;
@@ -65,7 +65,9 @@ fn events(number: f64) -> Vec<Event> {
                 labels: vec![(text(), 3)],
             }),
             problem: Some(Error::data("is wrong")),
+            validation_problem: Some(Error::data("is wrong").file("b.csv").row(3)),
         },
+        Event::Validation { data: None },
         Event::Estimate {
             memory: MemoryEstimate {
                 parameters: 1,
@@ -213,6 +215,7 @@ fn kind(event: &Event) -> u32 {
         Event::Report(_) => 21,
         Event::Predictions(_) => 22,
         Event::Predicted { .. } => 23,
+        Event::Validation { .. } => 24,
     }
 }
 
@@ -220,7 +223,7 @@ fn kind(event: &Event) -> u32 {
 fn every_event_comes_through_json_as_it_went_in_whatever_its_numbers() {
     for number in [0.0, -0.0, 3.0, 2.345e-4, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let events = events(number);
-        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 24);
+        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 25);
         for event in events {
             let written = serde_json::to_string(&event).expect("it is written");
             let read: Event = serde_json::from_str(&written).unwrap_or_else(|error| panic!("{written}: {error}"));
@@ -228,6 +231,50 @@ fn every_event_comes_through_json_as_it_went_in_whatever_its_numbers() {
             assert_eq!(format!("{read:?}"), format!("{event:?}"), "{written}");
         }
     }
+}
+
+#[test]
+fn data_of_both_roles_is_asked_for_and_told_of_by_name() {
+    let through = |command: Command, line: &str| {
+        assert_eq!(serde_json::to_string(&command).expect("it is written"), line);
+        assert_eq!(serde_json::from_str::<Command>(line).expect("it is read"), command);
+    };
+    let file = || "b.csv".to_owned();
+    through(
+        Command::LoadData { file: file() },
+        r#"{"type":"load_data","file":"b.csv"}"#,
+    );
+    through(
+        Command::LoadValidation { file: Some(file()) },
+        r#"{"type":"load_validation","file":"b.csv"}"#,
+    );
+    through(
+        Command::LoadValidation { file: None },
+        r#"{"type":"load_validation","file":null}"#,
+    );
+    let data = DataInfo {
+        name: file(),
+        form: "text".into(),
+        rows: 2,
+        columns: Vec::new(),
+        notes: Vec::new(),
+    };
+    let event = Event::Validation { data: Some(data) };
+    let written = serde_json::to_string(&event).expect("it is written");
+    assert!(
+        written.starts_with(r#"{"type":"validation","data":{"name":"b.csv""#),
+        "{written}"
+    );
+    assert_eq!(serde_json::from_str::<Event>(&written).expect("it is read"), event);
+    // What an engine of yesterday says of a preview still reads.
+    let preview = r#"{"type":"preview","examples":[]}"#;
+    assert!(matches!(
+        serde_json::from_str(preview),
+        Ok(Event::Preview {
+            validation_problem: None,
+            ..
+        })
+    ));
 }
 
 #[test]

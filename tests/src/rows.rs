@@ -60,3 +60,33 @@ pub fn graded(queries: usize) -> Source {
     }
     table("query,document,grade", rows.into_iter())
 }
+
+/// Bars of three pixels somewhere in 8 × 8, lying (0) or standing (1), in MNIST's two files.
+pub fn bars(count: usize) -> Vec<Source> {
+    let mut generator = Generator::new(4, "rows");
+    let (mut pixels, mut labels) = (Vec::new(), Vec::new());
+    for row in 0..count {
+        let stands = row % 2 == 1;
+        let mut image = [0u8; 64];
+        let (along, across) = (generator.below(6), generator.below(8));
+        for step in along..along + 3 {
+            image[if stands { step * 8 + across } else { across * 8 + step }] = 255;
+        }
+        pixels.extend(image);
+        labels.push(u8::from(stands));
+    }
+    vec![
+        MemoryFile::source("bars-images-idx3-ubyte", idx(&[count, 8, 8], &pixels)),
+        MemoryFile::source("bars-labels-idx1-ubyte", idx(&[count], &labels)),
+    ]
+}
+
+/// A file in the IDX format: the sizes of its dimensions, and its bytes.
+pub fn idx(sizes: &[usize], bytes: &[u8]) -> Vec<u8> {
+    let mut file = vec![0, 0, 8, sizes.len() as u8];
+    for size in sizes {
+        file.extend((*size as u32).to_be_bytes());
+    }
+    file.extend(bytes);
+    file
+}

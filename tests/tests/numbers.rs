@@ -13,6 +13,7 @@ use lorakeet_core::{
 use lorakeet_tests::{
     desk::{Desk, checkpoint, find, metric, report, started},
     golden::block_on,
+    rows::{bars, idx},
     tiny,
 };
 use serde_json::{Value, json};
@@ -47,35 +48,6 @@ fn is_same(rows: usize) -> Vec<bool> {
     (0..rows)
         .map(|_| generator.normal() * generator.normal() > 0.0)
         .collect()
-}
-
-/// Bars of three pixels somewhere in 8 × 8, lying (0) or standing (1), in MNIST's two files.
-fn bars(count: usize) -> Vec<Source> {
-    let mut generator = Generator::new(4, "rows");
-    let (mut pixels, mut labels) = (Vec::new(), Vec::new());
-    for row in 0..count {
-        let stands = row % 2 == 1;
-        let mut image = [0u8; 64];
-        let (along, across) = (generator.below(6), generator.below(8));
-        for step in along..along + 3 {
-            image[if stands { step * 8 + across } else { across * 8 + step }] = 255;
-        }
-        pixels.extend(image);
-        labels.push(u8::from(stands));
-    }
-    vec![
-        source("bars-images-idx3-ubyte", idx(&[count, 8, 8], &pixels)),
-        source("bars-labels-idx1-ubyte", idx(&[count], &labels)),
-    ]
-}
-
-fn idx(sizes: &[usize], bytes: &[u8]) -> Vec<u8> {
-    let mut file = vec![0, 0, 8, sizes.len() as u8];
-    for size in sizes {
-        file.extend((*size as u32).to_be_bytes());
-    }
-    file.extend(bytes);
-    file
 }
 
 /// Waves of any phase and level: does a tooth rise (up) or fall (down)?
@@ -677,4 +649,70 @@ fn a_small_models_name_sets_what_fresh_weights_need_unless_the_run_file_says_oth
     resolved.overlay([("model", "models/other")], &flag).expect("a flag");
     assert_eq!(resolved.config.finetuning_type, FinetuningType::Lora);
     assert_eq!(resolved.config.learning_rate, RunConfig::default().learning_rate);
+}
+
+#[test]
+fn images_and_their_labels_are_two_files_in_either_order_and_one_alone_says_which_is_missing() {
+    let load = |desk: &mut Desk, files: Vec<Source>| {
+        let file = files[0].name().to_owned();
+        desk.ask(Command::LoadData { file }, files);
+    };
+    let validate = |desk: &mut Desk, files: Vec<Source>| {
+        let file = Some(files[0].name().to_owned());
+        desk.ask(Command::LoadValidation { file }, files);
+    };
+    let reversed = |count: usize| bars(count).into_iter().rev().collect::<Vec<_>>();
+    let mut desk = Desk::small("small_mlp", reversed(40));
+    validate(&mut desk, bars(12));
+    let preview = Command::Preview {
+        config: Box::new(config("small_mlp")),
+    };
+    desk.ask(preview.clone(), Vec::new());
+    assert!(
+        matches!(desk.events.last(), Some(Event::Preview { outlook: Some(outlook), validation_problem: None, .. })
+            if outlook.labels.iter().all(|(_, rows)| *rows == 20)),
+        "{:?}",
+        desk.events.last()
+    );
+    desk.train(RunConfig {
+        max_steps: 2,
+        ..config("small_mlp")
+    });
+    let run = started(&desk);
+    assert_eq!((run.train_examples, run.eval_examples), (40, 12));
+
+    // Images of another size do not go with these, and the preview says so.
+    let small = source("small-images-idx3-ubyte", idx(&[1, 1, 2], &[0, 255]));
+    let labels = source("small-labels-idx1-ubyte", idx(&[1], &[1]));
+    validate(&mut desk, vec![labels, small]);
+    desk.ask(preview.clone(), Vec::new());
+    assert!(
+        matches!(desk.events.last(), Some(Event::Preview { validation_problem: Some(error), .. })
+            if error.file.as_deref() == Some("small-images-idx3-ubyte")),
+        "{:?}",
+        desk.events.last()
+    );
+
+    let [images, labels] = [0, 1].map(|place| bars(40).remove(place));
+    load(&mut desk, vec![images.clone()]);
+    desk.ask(preview, Vec::new());
+    let error = failure(&desk);
+    assert!(error.what.contains("without their labels"), "{error}");
+    assert_eq!(error.file.as_deref(), Some("bars-images-idx3-ubyte"));
+    assert!(
+        error
+            .remedy
+            .as_deref()
+            .is_some_and(|remedy| remedy.contains("bars-labels-idx1-ubyte")),
+        "{error}"
+    );
+    load(&mut desk, vec![labels.clone()]);
+    let error = failure(&desk);
+    assert!(error.what.contains("images to which they belong"), "{error}");
+    let [one, other] = ["a.csv", "b.csv"].map(|name| source(name, "x,y\n1,2\n"));
+    load(&mut desk, vec![one, other]);
+    let error = failure(&desk);
+    assert!(error.what.contains("a.csv and b.csv"), "{error}");
+    load(&mut desk, vec![images.clone(), labels, images]);
+    assert!(failure(&desk).what.contains("3 files"), "{}", failure(&desk));
 }

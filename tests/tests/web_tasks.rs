@@ -6,11 +6,11 @@ use anyhow::{Context, Result, ensure};
 use lorakeet_core::config::RunConfig;
 use lorakeet_core::protocol::{DeviceChoice, EvalInfo, Event, Predictions, Report};
 use lorakeet_core::random::Generator;
-use lorakeet_core::store::{Source, read_all};
+use lorakeet_core::store::{MemoryFile, Source, read_all};
 use lorakeet_tests::browser::{Options, Page};
 use lorakeet_tests::desk::{Desk, value};
 use lorakeet_tests::person::{REACTION, READY, SAME, unpack};
-use lorakeet_tests::rows::{classes, graded, prices, table};
+use lorakeet_tests::rows::{bars, classes, graded, prices, table};
 use lorakeet_tests::tiny;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -547,4 +547,97 @@ async fn a_small_model_by_its_name_learns_rows_of_numbers() -> Result<()> {
     page.screenshots("numbers-1440").await?;
     page.no_panic()?;
     page.close().await
+}
+
+/// The place for a validation file, in the middle of the window.
+async fn look_at_validation(page: &Page, screenshot: &str) -> Result<()> {
+    let script = "document.getElementById('data').open = true;\
+                  document.querySelector('[data-testid=\"validation\"]').scrollIntoView({ block: 'center', behavior: 'instant' })";
+    page.run(script, vec![]).await?;
+    page.screenshot(screenshot).await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_given_for_validation_is_scored_and_images_are_given_with_their_labels() -> Result<()> {
+    let lesson = Lesson {
+        name: "held",
+        model: tiny::bert_files,
+        data: || classes(120),
+        knobs: &[("val_size", "10"), ("max_steps", "4"), ("eval_steps", "4")],
+    };
+    let named = |name: &str, text: &str| MemoryFile::source(name, text.as_bytes().to_vec());
+    let rows: String = (0..45)
+        .map(|row| if row % 2 == 0 { "acdea,same\n" } else { "acdeb,other\n" })
+        .collect();
+    let held = Files::of(
+        "held-validation",
+        vec![
+            named("other.csv", "text,label\nacdea,same\nacdeb,new\n"),
+            named("held.csv", &format!("text,label\n{rows}")),
+        ],
+    )
+    .await?;
+    let page = lesson.open(&on_cpu(400)).await?;
+    look_at_validation(&page, "validation-none-400").await?;
+
+    // A file that does not go with the training data is named where it was given.
+    page.upload("validation-input", &[&held.paths[0]]).await?;
+    let said = "return document.querySelector('[data-testid=\"validation-problem\"]')?.textContent";
+    let said = page.wait_until("the problem is said", REACTION, said).await?;
+    let said = said.as_str().context("a text")?;
+    ensure!(
+        said.contains("other.csv, row 3, label") && said.contains("'new'"),
+        "{said}"
+    );
+    look_at_validation(&page, "validation-problem-400").await?;
+    page.press("remove-validation").await?;
+    page.wait_enabled("validation-input", REACTION).await?;
+    page.upload("validation-input", &[&held.paths[1]]).await?;
+    let given = "return document.querySelector('[data-testid=\"validation-given\"]')?.textContent.startsWith('held.csv: 45 rows') \
+                 && !document.querySelector('[data-testid=\"validation-problem\"]') \
+                 && !!document.querySelector('[data-testid=\"val-size-idle\"]')";
+    page.wait_until("the file is read", REACTION, given).await?;
+    let run_file = page.run_file().await?;
+    ensure!(run_file.contains("validation_file: held.csv"), "{run_file}");
+    look_at_validation(&page, "validation-given-400").await?;
+    fits(&page, 400).await?;
+
+    page.train_to_the_end().await?;
+    let status = page.content(".status").await?;
+    ensure!(status.contains("120 examples to learn from, 45 held out"), "{status}");
+    let scored = "return [...document.querySelectorAll('[data-testid=\"confusion\"] tbody td')]\
+                  .reduce((sum, cell) => sum + Number(cell.textContent), 0)";
+    ensure!(page.run(scored, vec![]).await? == json!(45));
+
+    // Taken away, it is gone from the run file and from the engine.
+    page.press("remove-validation").await?;
+    page.wait_enabled("validation-input", REACTION).await?;
+    page.train_to_the_end().await?;
+    let status = page.content(".status").await?;
+    ensure!(status.contains("110 examples to learn from, 10 held out"), "{status}");
+    let run_file = page.run_file().await?;
+    ensure!(!run_file.contains("validation_file"), "{run_file}");
+
+    // Images: both files at once, in either order; the one without the other says what is missing.
+    let images = Files::of("held-images", bars(40)).await?;
+    let [pixels, labels] = [0, 1].map(|place| images.paths[place].as_path());
+    page.press("model-small").await?;
+    page.set_field("small-model", "small_mlp").await?;
+    page.upload("data-input", &[labels, pixels]).await?;
+    let read = "return document.querySelector('#data .step-summary').textContent.includes('40 rows') \
+                && document.querySelector('[data-testid=\"label-counts\"]')?.textContent";
+    page.wait_until("the images are read", REACTION, read).await?;
+    let run_file = page.run_file().await?;
+    ensure!(run_file.contains("train_file: bars-images-idx3-ubyte"), "{run_file}");
+    page.upload("validation-input", &[pixels, labels]).await?;
+    let given = "return document.querySelector('[data-testid=\"validation-given\"]')?.textContent.includes(': 40 rows') \
+                 && !document.querySelector('[data-testid=\"validation-problem\"]')";
+    page.wait_until("images are read to be scored", REACTION, given).await?;
+    page.upload("data-input", &[pixels]).await?;
+    let said = "return document.querySelector('#data [data-testid=\"error\"]')?.textContent";
+    let said = page.wait_until("the labels are missed", REACTION, said).await?;
+    let said = said.as_str().context("a text")?;
+    ensure!(said.contains("bars-labels-idx1-ubyte together with them"), "{said}");
+    page.no_panic()?;
+    page.page.close().await
 }

@@ -5,18 +5,24 @@ use super::{Aim, Answer, Example, LabelKind, Labelled};
 use crate::error::{Error, Result};
 use crate::tokenizer::Tokenizer;
 
-/// Each row as an example of two texts, each on its own, with their likeness on both.
+/// Each of the first `most` rows as an example of two texts, each on its own, with their likeness on both. The rows behind
+/// them are only checked.
 ///
 /// # Errors
 /// Rows that are no pairs; a label that is no number from −1 to 1, between which cosines lie; a `cutoff_len` that leaves no
 /// room for text.
-pub fn alike_examples(labelled: &Labelled, tokenizer: &Tokenizer, cutoff_len: usize) -> Result<Vec<Example>> {
+pub fn alike_examples(
+    labelled: &Labelled,
+    tokenizer: &Tokenizer,
+    cutoff_len: usize,
+    most: usize,
+) -> Result<Vec<Example>> {
     let frame = Frame::of(tokenizer)?;
     let answer = Answer {
         kind: LabelKind::Numbers,
         names: labelled.names(LabelKind::Numbers)?,
     };
-    let mut examples = Vec::with_capacity(labelled.rows.len());
+    let mut examples = Vec::with_capacity(most.min(labelled.rows.len()));
     for row in &labelled.rows {
         let here = |error: Error| error.file(&labelled.file).row(row.number);
         let Some(second) = &row.second else {
@@ -33,6 +39,9 @@ pub fn alike_examples(labelled: &Labelled, tokenizer: &Tokenizer, cutoff_len: us
                 Some(column) => error.field(column),
                 None => error,
             });
+        }
+        if examples.len() == most {
+            continue;
         }
         let read = |text: &str| {
             let example = frame.example(tokenizer, text, None, cutoff_len).map_err(here)?;

@@ -32,6 +32,10 @@ pub fn labels_of(name: &str) -> Option<String> {
 
 /// Images with the labels beside them, where there is such a file.
 pub(super) fn read((name, bytes): (&str, &[u8]), labels: Option<(&str, &[u8])>) -> Result<Labelled> {
+    if is_labels(bytes) {
+        let error = Error::data("holds labels, and the images to which they belong are missing").file(name);
+        return Err(error.remedy("Give the file of the images (idx3-ubyte) together with it."));
+    }
     let ([count, height, width], pixels) = header::<3>(bytes).map_err(|error| error.file(name))?;
     let labels = match labels {
         None => None,

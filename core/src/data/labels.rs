@@ -2,7 +2,9 @@
 
 use super::examples::Specials;
 use super::form::text;
+use super::idx::labels_of;
 use super::labelled::{Labelled, LabelledRow};
+use super::numeric::Shape;
 use super::{Aim, Example, IGNORE};
 use crate::error::{Error, Result};
 use crate::tokenizer::Tokenizer;
@@ -169,6 +171,17 @@ impl Labelled {
     }
 
     fn without_labels(&self) -> Error {
+        if let Some(Shape::Image { .. }) = self.shape {
+            let error = Error::data("the images came without their labels").file(&self.file);
+            return error.remedy(match labels_of(&self.file) {
+                Some(labels) => {
+                    format!("Give {labels} together with them: choose both files at once, or put one beside the other.")
+                }
+                None => {
+                    "Give the file of their labels (idx1-ubyte) together with them: choose both at once.".to_owned()
+                }
+            });
+        }
         Error::data("no column with labels")
             .file(&self.file)
             .remedy("Name it label, or say which it is with label_columns.")

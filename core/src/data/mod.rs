@@ -127,6 +127,12 @@ impl Dataset {
         for (name, bytes) in [one, other] {
             check_size(name, bytes.len() as u64)?;
         }
+        if !idx::is_idx(one.1) && !idx::is_idx(other.1) {
+            let what = format!("two files, {} and {}, are not images with their labels", one.0, other.0);
+            return Err(Error::data(what).remedy(
+                "Give one file of rows. Of images, give them (idx3-ubyte) and their labels (idx1-ubyte), unpacked.",
+            ));
+        }
         let (images, labels) = if idx::is_labels(one.1) {
             (other, one)
         } else {

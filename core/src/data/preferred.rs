@@ -19,7 +19,8 @@ impl Dataset {
             .all(|name| keys.iter().any(|key| key == name))
     }
 
-    /// Each row as an example: the chosen answer with the rejected one behind it, learnt from their first token on.
+    /// Each row as an example: the chosen answer with the rejected one behind it, learnt from their first token on; no more
+    /// than `most` of them. The rows behind those are only checked.
     ///
     /// Rows without a part of both answers within the cutoff are left out; how many is the second result.
     ///
@@ -30,6 +31,7 @@ impl Dataset {
         tokenizer: &Tokenizer,
         template: Option<&ChatTemplate>,
         settings: &Settings,
+        most: usize,
     ) -> Result<(Vec<Example>, usize)> {
         let located = |error: Error| error.file(&self.name);
         if !self.has_preferences() {
@@ -41,17 +43,20 @@ impl Dataset {
         let reader = Reader::new(tokenizer, template, settings)?;
         let (mut examples, mut dropped) = (Vec::new(), 0);
         for record in &self.table()?.rows {
-            let read =
-                |column: &str| -> Result<Option<Example>> { reader.example(record.number, &content(record, column)?) };
-            let both = || -> Result<(Option<Example>, Option<Example>)> {
+            let here = |error: Error| located(error.row(record.number));
+            let contents = || -> Result<[Content; 2]> {
                 if record.fields.get("chosen") == record.fields.get("rejected") {
                     let same = Error::data("is the same as the chosen answer").field("rejected");
                     return Err(same.remedy("Delete the row."));
                 }
-                Ok((read("chosen")?, read("rejected")?))
+                Ok([content(record, "chosen")?, content(record, "rejected")?])
             };
-            let (chosen, rejected) = both().map_err(|error| located(error.row(record.number)))?;
-            let (Some(chosen), Some(rejected)) = (chosen, rejected) else {
+            let [chosen, rejected] = contents().map_err(here)?;
+            if examples.len() == most {
+                continue;
+            }
+            let read = |content: &Content| reader.example(record.number, content).map_err(here);
+            let (Some(chosen), Some(rejected)) = (read(&chosen)?, read(&rejected)?) else {
                 dropped += 1;
                 continue;
             };

@@ -188,11 +188,17 @@ pub fn paired_examples(ranked: &Ranked, tokenizer: &Tokenizer, cutoff_len: usize
     Ok(examples)
 }
 
-/// Each query with one of its positives and all of its negatives as an example, each text on its own, for a bi-encoder.
+/// Each query with one of its positives and all of its negatives as an example, each text on its own, for a bi-encoder; no
+/// more than `most` of them.
 ///
 /// # Errors
 /// No query with a positive; a `cutoff_len` that leaves no room for text.
-pub fn separate_examples(ranked: &Ranked, tokenizer: &Tokenizer, cutoff_len: usize) -> Result<Vec<Example>> {
+pub fn separate_examples(
+    ranked: &Ranked,
+    tokenizer: &Tokenizer,
+    cutoff_len: usize,
+    most: usize,
+) -> Result<Vec<Example>> {
     let frame = Frame::of(tokenizer)?;
     let mut examples = Vec::new();
     for query in &ranked.queries {
@@ -207,6 +213,9 @@ pub fn separate_examples(ranked: &Ranked, tokenizer: &Tokenizer, cutoff_len: usi
         };
         let (positives, negatives): (Vec<_>, Vec<_>) = query.documents.iter().partition(|(_, grade)| *grade > 0.0);
         for positive in positives {
+            if examples.len() == most {
+                return Ok(examples);
+            }
             let documents = || [positive].into_iter().chain(negatives.iter().copied());
             let all = [read(&query.query, 0.0)].into_iter();
             let all = all.chain(documents().map(|(text, grade)| read(text, *grade)));

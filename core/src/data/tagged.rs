@@ -144,10 +144,7 @@ impl Tagged {
     /// # Errors
     /// No classes, or one only.
     pub fn names(&self) -> Result<Vec<String>> {
-        let Some(column) = &self.columns.1 else {
-            let error = Error::data("no column with the words' classes").file(&self.file);
-            return Err(error.remedy("Name it tags, or say which it is with label_columns."));
-        };
+        let column = self.column_of_classes()?;
         let names: BTreeSet<&String> = self.rows.iter().flat_map(|row| &row.tags).collect();
         let mut names: Vec<String> = names.into_iter().cloned().collect();
         if names.len() < 2 {
@@ -158,6 +155,17 @@ impl Tagged {
             names.sort_by_key(|name| name.parse::<u64>().unwrap_or(0));
         }
         Ok(names)
+    }
+
+    /// The column of the words' classes.
+    ///
+    /// # Errors
+    /// The file has none.
+    pub fn column_of_classes(&self) -> Result<&String> {
+        self.columns.1.as_ref().ok_or_else(|| {
+            let error = Error::data("no column with the words' classes").file(&self.file);
+            error.remedy("Name it tags, or say which it is with label_columns.")
+        })
     }
 
     /// The number of a row's class in `names`.
@@ -173,6 +181,15 @@ impl Tagged {
                 .row(row.number)
                 .field(self.columns.1.clone().unwrap_or_default())
         })
+    }
+
+    /// The numbers of a row's classes in `names`, word by word.
+    ///
+    /// # Errors
+    /// A file without classes; a class that is not in `names`.
+    pub fn classes(&self, row: &TaggedRow, names: &[String]) -> Result<Vec<i32>> {
+        self.column_of_classes()?;
+        row.tags.iter().map(|tag| self.class(row, tag, names)).collect()
     }
 
     /// Whether every class is in `names`.

@@ -304,8 +304,22 @@ impl Assignment {
         optional: bool,
         emit: Emit<'_>,
     ) -> Result<Vec<Example>> {
+        self.first_examples(usize::MAX, loaded, dataset, config, optional, emit)
+    }
+
+    /// No more than the first `most` of the same, without making tokens of the other rows; of texts to be continued, all.
+    pub(crate) fn first_examples(
+        &self,
+        most: usize,
+        loaded: &Loaded,
+        dataset: &Dataset,
+        config: &RunConfig,
+        optional: bool,
+        emit: Emit<'_>,
+    ) -> Result<Vec<Example>> {
         if self.shape.is_some() {
-            let labelled = self.labelled(dataset, optional)?;
+            let mut labelled = self.labelled(dataset, optional)?;
+            labelled.rows.truncate(most);
             notes_of(&labelled, emit);
             let answer = self
                 .answer
@@ -331,7 +345,11 @@ impl Assignment {
                 return data::answered_examples(dataset, tokenizer, &settings, &mut progress);
             }
             Task::TokenClassification => {
-                let tagged = dataset.tagged(&self.columns)?;
+                let mut tagged = dataset.tagged(&self.columns)?;
+                tagged.rows.truncate(most);
+                if !optional {
+                    tagged.column_of_classes()?;
+                }
                 let names = self
                     .answer
                     .as_ref()
@@ -340,15 +358,19 @@ impl Assignment {
                 let mut progress = |done, total| emit(tokenizing(done, total), None);
                 return data::tagged_examples(&tagged, names, tokenizer, cutoff, &mut progress);
             }
-            Task::Ranking => return data::paired_examples(&dataset.ranked()?, tokenizer, cutoff),
-            Task::Embedding if self.objective.loss.is_of_numbers() => {
-                return data::alike_examples(&dataset.labelled(&self.columns)?, tokenizer, cutoff);
+            Task::Ranking => {
+                let mut ranked = dataset.ranked()?;
+                ranked.queries.truncate(most);
+                return data::paired_examples(&ranked, tokenizer, cutoff);
             }
-            Task::Embedding => return data::separate_examples(&dataset.ranked()?, tokenizer, cutoff),
+            Task::Embedding if self.objective.loss.is_of_numbers() => {
+                return data::alike_examples(&dataset.labelled(&self.columns)?, tokenizer, cutoff, most);
+            }
+            Task::Embedding => return data::separate_examples(&dataset.ranked()?, tokenizer, cutoff, most),
             Task::Preference => {
                 let settings = data::Settings::new(config, dataset);
                 let template = loaded.files.chat_template.as_ref();
-                let (examples, dropped) = dataset.preferences(tokenizer, template, &settings)?;
+                let (examples, dropped) = dataset.preferences(tokenizer, template, &settings, most)?;
                 if dropped > 0 {
                     let message = format!("Dropped rows whose answers start beyond cutoff_len: {dropped}.");
                     emit(Event::Warning { message }, None);
@@ -358,7 +380,8 @@ impl Assignment {
             Task::Classification | Task::MultiLabel | Task::Regression => {}
         }
         let answer = self.answer.as_ref();
-        let labelled = self.labelled(dataset, optional)?;
+        let mut labelled = self.labelled(dataset, optional)?;
+        labelled.rows.truncate(most);
         notes_of(&labelled, emit);
         let answer = answer.filter(|_| !labelled.labels.is_empty() || !optional);
         let mut progress = |done, total| emit(tokenizing(done, total), None);
@@ -369,6 +392,22 @@ impl Assignment {
             emit(Event::Warning { message }, None);
         }
         Ok(examples)
+    }
+
+    /// What is right for each row of `dataset`, read without making tokens of it: the row's labels or, of words with classes,
+    /// one for each word. None of tasks without labels.
+    pub(crate) fn aims(&self, dataset: &Dataset) -> Result<Vec<Aim>> {
+        let Some(answer) = &self.answer else {
+            return Ok(Vec::new());
+        };
+        if answer.kind == LabelKind::Tags {
+            let tagged = dataset.tagged(&self.columns)?;
+            let aim = |row| tagged.classes(row, &answer.names).map(Aim::Tokens);
+            return tagged.rows.iter().map(aim).collect();
+        }
+        let labelled = self.labelled(dataset, false)?;
+        let aim = |row| labelled.targets(row, answer).map(Aim::Row);
+        labelled.rows.iter().map(aim).collect()
     }
 
     /// Examples to train on and examples held out; those of one query stay together. Of classes, each has the same share in

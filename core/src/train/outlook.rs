@@ -1,25 +1,41 @@
-//! How a run looks before it starts: the first examples as the model will see them, the task that was found, the labels.
+//! How a run looks before it starts: the first examples as the model will see them, the task that was found, the labels,
+//! whether the validation data goes with them.
+//!
+//! A person who turns a knob waits for this, so tokens are made of the rows that are shown and of no others; labels are
+//! counted as they stand in the file.
 
 use super::assignment::Assignment;
 use super::loaded::Loaded;
 use super::report::number;
 use crate::config::RunConfig;
-use crate::data::{self, Aim, Content, Dataset, Example, LabelKind};
+use crate::data::{self, Aim, Content, Dataset, LabelKind};
 use crate::error::Result;
+use crate::finetune::Emit;
 use crate::protocol::{Event, Outlook, PreviewExample};
 use crate::task::Task;
 use std::cmp::Reverse;
-use std::collections::HashMap;
 
 /// Examples that are shown, and how much of a long text is looked at for them.
 const ROWS: usize = 4;
 const BYTES: usize = 1 << 14;
 
-/// The first examples of `dataset` as `config` shapes them, with what a run would do.
+/// The first examples of `dataset` as `config` shapes them, with what a run would do. Of what the way brings, `emit` gets
+/// only how far it is: what is skipped or cut is said by the run.
 ///
 /// # Errors
 /// Data without what the task needs, a model without a tokenizer.
-pub(crate) fn preview(loaded: &Loaded, dataset: &Dataset, config: &RunConfig) -> Result<Event> {
+pub(crate) fn preview(
+    loaded: &Loaded,
+    dataset: &Dataset,
+    validation: Option<&Dataset>,
+    config: &RunConfig,
+    emit: Emit<'_>,
+) -> Result<Event> {
+    let mut progress = |event: Event, bytes| {
+        if let Event::Progress { .. } = event {
+            emit(event, bytes);
+        }
+    };
     let (assignment, problem) = match Assignment::of_run(config, loaded, dataset) {
         Ok(assignment) => (Some(assignment), None),
         // Rows of numbers are no texts that could be shown instead.
@@ -28,7 +44,8 @@ pub(crate) fn preview(loaded: &Loaded, dataset: &Dataset, config: &RunConfig) ->
     };
     let (examples, labels) = match &assignment {
         Some(assignment) if assignment.task() != Task::Generation => {
-            let examples = assignment.examples(loaded, dataset, config, false, &mut |_, _| ())?;
+            let aims = assignment.aims(dataset)?;
+            let examples = assignment.first_examples(ROWS, loaded, dataset, config, false, &mut progress)?;
             let shown = examples.iter().take(ROWS).map(|example| {
                 let shown = match assignment.shape {
                     Some(_) => PreviewExample {
@@ -39,14 +56,18 @@ pub(crate) fn preview(loaded: &Loaded, dataset: &Dataset, config: &RunConfig) ->
                     None => data::preview(example, loaded.tokenizer()?)?,
                 };
                 Ok(PreviewExample {
-                    label: label(assignment, example),
+                    label: label(assignment, &example.aim),
                     ..shown
                 })
             });
-            (shown.collect::<Result<Vec<_>>>()?, counts(assignment, &examples))
+            (shown.collect::<Result<Vec<_>>>()?, counts(assignment, &aims))
         }
         _ => (texts(loaded, dataset, config)?, Vec::new()),
     };
+    let checked = assignment
+        .as_ref()
+        .zip(validation)
+        .map(|(assignment, validation)| check(assignment, loaded, validation, config));
     let outlook = assignment.map(|assignment| Outlook {
         task: assignment.task(),
         loss: assignment.objective.loss.to_string(),
@@ -58,54 +79,80 @@ pub(crate) fn preview(loaded: &Loaded, dataset: &Dataset, config: &RunConfig) ->
         examples,
         outlook,
         problem,
+        validation_problem: checked.and_then(Result::err),
     })
 }
 
-/// The first texts to be continued.
-fn texts(loaded: &Loaded, dataset: &Dataset, config: &RunConfig) -> Result<Vec<PreviewExample>> {
-    let settings = data::Settings::new(config, dataset);
+/// Whether a run can score `validation`, as far as its labels and its first rows tell.
+fn check(assignment: &Assignment, loaded: &Loaded, validation: &Dataset, config: &RunConfig) -> Result<()> {
+    let start;
+    let rows = match assignment.task() {
+        Task::Generation => {
+            start = first_texts(validation);
+            &start
+        }
+        _ => validation,
+    };
+    assignment.aims(rows)?;
+    let examples = assignment.first_examples(ROWS, loaded, rows, config, false, &mut |_, _| ());
+    examples.map(drop)
+}
+
+/// `dataset` as if it ended after the first rows, and those after their first lines.
+fn first_texts(dataset: &Dataset) -> Dataset {
     let mut start = dataset.start(ROWS);
     for row in &mut start.rows {
         if let Content::Text(text) = &mut row.content {
             text.truncate(text.floor_char_boundary(BYTES));
         }
     }
+    start
+}
+
+/// The first texts to be continued.
+fn texts(loaded: &Loaded, dataset: &Dataset, config: &RunConfig) -> Result<Vec<PreviewExample>> {
+    let settings = data::Settings::new(config, dataset);
     let (tokenizer, template) = (loaded.tokenizer()?, loaded.files.chat_template.as_ref());
-    let made = data::examples(&start, tokenizer, template, &settings, &mut |_, _| ())?;
+    let made = data::examples(&first_texts(dataset), tokenizer, template, &settings, &mut |_, _| ())?;
     let first = made.items.iter().take(ROWS);
     first.map(|example| data::preview(example, tokenizer)).collect()
 }
 
-/// The names that an example is answered with; a number where labels have none.
-fn answered(assignment: &Assignment, example: &Example) -> Vec<String> {
-    let names = assignment.answer.as_ref().map(|answer| answer.names.as_slice());
-    let name = |class: usize| names.and_then(|names| names.get(class).cloned());
-    let class = |class: usize| name(class).unwrap_or_else(|| class.to_string());
-    let kind = assignment.answer.as_ref().map(|answer| answer.kind);
-    match (&example.aim, kind) {
+/// The numbers of the labels that a row is answered with, by which [`Outlook::labels`] counts; none of numbers.
+fn labels_of(assignment: &Assignment, aim: &Aim) -> Vec<usize> {
+    match (aim, assignment.answer.as_ref().map(|answer| answer.kind)) {
         (Aim::Tokens(labels), _) => {
             let labels = labels.iter().filter(|&&label| label >= 0);
-            labels.map(|&label| class(label as usize)).collect()
+            labels.map(|&label| label as usize).collect()
         }
-        (Aim::Row(labels), Some(LabelKind::Class)) => labels.iter().map(|&label| class(label as usize)).collect(),
+        (Aim::Row(labels), Some(LabelKind::Class)) => labels.iter().map(|&label| label as usize).collect(),
         (Aim::Row(flags), Some(LabelKind::Labels)) => {
             let applying = flags.iter().enumerate().filter(|(_, flag)| **flag > 0.5);
-            applying.map(|(label, _)| class(label)).collect()
+            applying.map(|(label, _)| label).collect()
         }
-        (Aim::Row(numbers), _) => numbers.iter().map(|&value| number(f64::from(value))).collect(),
         _ => Vec::new(),
     }
 }
 
-fn label(assignment: &Assignment, example: &Example) -> String {
-    match assignment.task() {
-        Task::Preference | Task::Embedding => String::new(),
-        _ => answered(assignment, example).join(", "),
-    }
+/// What a row is answered with, in words.
+fn label(assignment: &Assignment, aim: &Aim) -> String {
+    let names = assignment.answer.as_ref().map(|answer| answer.names.as_slice());
+    let name = |label: usize| names.and_then(|names| names.get(label).cloned());
+    let words: Vec<String> = match (aim, assignment.task()) {
+        (_, Task::Preference | Task::Embedding) => Vec::new(),
+        (Aim::Row(numbers), Task::Regression | Task::Ranking) => {
+            numbers.iter().map(|&value| number(f64::from(value))).collect()
+        }
+        _ => labels_of(assignment, aim)
+            .into_iter()
+            .map(|label| name(label).unwrap_or_else(|| label.to_string()))
+            .collect(),
+    };
+    words.join(", ")
 }
 
 /// How often each label is the answer; none of numbers.
-fn counts(assignment: &Assignment, examples: &[Example]) -> Vec<(String, u64)> {
+fn counts(assignment: &Assignment, aims: &[Aim]) -> Vec<(String, u64)> {
     let Some(answer) = assignment
         .answer
         .as_ref()
@@ -114,15 +161,9 @@ fn counts(assignment: &Assignment, examples: &[Example]) -> Vec<(String, u64)> {
         return Vec::new();
     };
     let mut counts: Vec<(String, u64)> = answer.names.iter().map(|name| (name.clone(), 0)).collect();
-    let places: HashMap<&String, usize> = answer
-        .names
-        .iter()
-        .enumerate()
-        .map(|(place, name)| (name, place))
-        .collect();
-    for name in examples.iter().flat_map(|example| answered(assignment, example)) {
-        if let Some(place) = places.get(&name) {
-            counts[*place].1 += 1;
+    for label in aims.iter().flat_map(|aim| labels_of(assignment, aim)) {
+        if let Some((_, rows)) = counts.get_mut(label) {
+            *rows += 1;
         }
     }
     counts.sort_by_key(|(_, rows)| Reverse(*rows));

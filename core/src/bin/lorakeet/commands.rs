@@ -315,10 +315,11 @@ async fn load(session: &mut Session, config: &RunConfig, device: DeviceChoice, d
         data,
     )
     .await?;
-    match validation {
-        Some(files) => session.load_validation(files).await,
-        None => Ok(()),
+    if let Some(files) = validation {
+        let file = config.validation_file.clone();
+        desk.ask(session, Command::LoadValidation { file }, files).await?;
     }
+    Ok(())
 }
 
 async fn load_model(

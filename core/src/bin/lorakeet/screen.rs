@@ -73,6 +73,10 @@ impl Screen {
                 note(format!("data     {}: {} rows, {}", data.name, data.rows, data.form));
                 data.notes.iter().for_each(|text| note(format!("         {text}")));
             }
+            Event::Validation { data: Some(data) } => {
+                note(format!("held out {}: {} rows, {}", data.name, data.rows, data.form));
+                data.notes.iter().for_each(|text| note(format!("         {text}")));
+            }
             Event::Estimate {
                 memory,
                 available_bytes,
