@@ -14,6 +14,8 @@ pub struct Outcome {
     pub outlook: RwSignal<Option<Outlook>>,
     /// Why there can be none.
     pub problem: RwSignal<Option<Error>>,
+    /// Why the validation file cannot be scored in it.
+    pub validation_problem: RwSignal<Option<Error>>,
     /// The task of the run under way or over.
     pub task: RwSignal<Option<Task>>,
     /// The scores to beat.
@@ -32,6 +34,7 @@ impl Outcome {
         Self {
             outlook: RwSignal::new(None),
             problem: RwSignal::new(None),
+            validation_problem: RwSignal::new(None),
             task: RwSignal::new(None),
             baselines: RwSignal::new(Vec::new()),
             report: RwSignal::new(None),
@@ -44,6 +47,7 @@ impl Outcome {
     pub fn forget_outlook(self) {
         self.outlook.set(None);
         self.problem.set(None);
+        self.validation_problem.set(None);
     }
 
     /// Forgets what belongs to a run.

@@ -146,10 +146,11 @@ impl Settings {
     }
 
     /// The run file of these settings, for a model and data of these names.
-    pub fn run_file(self, model: &str, data: &str) -> String {
+    pub fn run_file(self, model: &str, data: &str, validation: Option<String>) -> String {
         let mut config = self.config.get();
         config.model_name_or_path = model.to_owned();
         config.train_file = data.to_owned();
+        config.validation_file = validation;
         config.to_yaml()
     }
 

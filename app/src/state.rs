@@ -14,6 +14,7 @@ use crate::theme::Theme;
 use js_sys::ArrayBuffer;
 use leptos::prelude::*;
 use lorakeet_core::Error;
+use lorakeet_core::config::RunConfig;
 use lorakeet_core::error::Kind;
 use lorakeet_core::protocol::{
     Command, DataInfo, DeviceChoice, DeviceInfo, Event, MemoryEstimate, ModelInfo, PreviewExample, Stage,
@@ -45,6 +46,8 @@ pub enum Job {
     Model,
     /// Step 3.
     Data,
+    /// The validation file of step 3.
+    Validation,
     /// Examples of step 3.
     Preview,
     /// Memory in step 4.
@@ -75,8 +78,8 @@ pub enum ModelSource {
 pub enum DataSource {
     /// One of the page's texts.
     Bundled(&'static DataSet),
-    /// A file of the person.
-    Own(File),
+    /// A file of the person, or two that belong together.
+    Own(Vec<File>),
 }
 
 /// A file of the adapter.
@@ -123,6 +126,10 @@ pub struct Lab {
     pub data_source: RwSignal<DataSource, LocalStorage>,
     /// Loaded data.
     pub data: RwSignal<Option<DataInfo>>,
+    /// The files to score on; none where a part of the data is held out.
+    pub validation_files: RwSignal<Vec<File>, LocalStorage>,
+    /// What was found in them.
+    pub validation: RwSignal<Option<DataInfo>>,
     /// First examples.
     pub preview: RwSignal<Vec<PreviewExample>>,
     /// What a run would take under the present settings, and the most that the device can give where that is known.
@@ -168,6 +175,8 @@ impl Lab {
             model: RwSignal::new(None),
             data_source: RwSignal::new_local(DataSource::Bundled(&bundled::DATA[0])),
             data: RwSignal::new(None),
+            validation_files: RwSignal::new_local(Vec::new()),
+            validation: RwSignal::new(None),
             preview: RwSignal::new(Vec::new()),
             estimate: RwSignal::new(None),
             settings: Settings::new(),
@@ -227,6 +236,7 @@ impl Lab {
         self.model.set(None);
         self.estimate.set(None);
         self.data.set(None);
+        self.validation.set(None);
         self.outcome.forget_outlook();
         self.forget_run();
         match Client::start(move |incoming| self.receive(incoming)) {
@@ -270,11 +280,34 @@ impl Lab {
         self.load_data();
     }
 
+    /// Takes another validation file, or none.
+    pub fn choose_validation(self, files: Vec<File>) {
+        self.validation_files.set(files);
+        if self.engine.get_untracked() == Engine::Failed {
+            return self.start_engine();
+        }
+        self.validation.set(None);
+        self.outcome.validation_problem.set(None);
+        self.clear_error(&[Job::Validation, Job::Train]);
+        self.load_validation();
+    }
+
+    /// The settings with what the page knows besides, where a run can be made of them.
+    fn config(self) -> Option<RunConfig> {
+        let config = self.settings.config_untracked()?;
+        Some(RunConfig {
+            validation_file: self
+                .validation
+                .with_untracked(|info| info.as_ref().map(|info| info.name.clone())),
+            ..config
+        })
+    }
+
     /// Asks for the first examples under the present settings.
     pub fn ask_preview(self) {
         let loaded = self.model.with_untracked(Option::is_some) && self.data.with_untracked(Option::is_some);
         let free = !self.phase.with_untracked(Phase::is_under_way);
-        let Some(config) = self.settings.config_untracked() else {
+        let Some(config) = self.config() else {
             return;
         };
         if loaded && free {
@@ -293,7 +326,7 @@ impl Lab {
     pub fn ask_estimate(self) {
         let loaded = self.model.with_untracked(Option::is_some);
         let free = !self.phase.with_untracked(Phase::is_under_way);
-        let Some(config) = self.settings.config_untracked() else {
+        let Some(config) = self.config() else {
             return;
         };
         if loaded && free {
@@ -320,7 +353,7 @@ impl Lab {
 
     /// Starts a run.
     pub fn train(self) {
-        let Some(config) = self.settings.config_untracked() else {
+        let Some(config) = self.config() else {
             return;
         };
         self.forget_run();
@@ -377,7 +410,7 @@ impl Lab {
 
     /// Has texts answered as the run was trained to.
     pub fn predict(self, texts: Vec<Vec<String>>) {
-        let mut config = self.settings.config_untracked().unwrap_or_default();
+        let mut config = self.config().unwrap_or_default();
         config.task = Some(untrack(|| self.task()));
         self.outcome.answers.set(Vec::new());
         let config = Box::new(config);
@@ -431,9 +464,15 @@ impl Lab {
     fn load_data(self) {
         let (file, beside) = match self.data_source.get_untracked() {
             DataSource::Bundled(set) => (set.file.to_owned(), Vec::new()),
-            DataSource::Own(file) => (file.name(), vec![file]),
+            DataSource::Own(files) => (files.first().map(File::name).unwrap_or_default(), files),
         };
         self.ask(Job::Data, Command::LoadData { file }, beside);
+    }
+
+    fn load_validation(self) {
+        let files = self.validation_files.get_untracked();
+        let file = files.first().map(File::name);
+        self.ask(Job::Validation, Command::LoadValidation { file }, files);
     }
 
     fn forget_preview(self) {
@@ -455,6 +494,11 @@ impl Lab {
     fn drop_waiting(self, job: Job) {
         self.queue
             .update_value(|queue| queue.retain(|request| request.job != job));
+    }
+
+    fn waits(self, job: Job) -> bool {
+        self.queue
+            .with_value(|queue| queue.iter().any(|request| request.job == job))
     }
 
     fn ask(self, job: Job, command: Command, files: Vec<File>) {
@@ -500,6 +544,8 @@ impl Lab {
                 return self.finish(job);
             }
             Job::Preview => self.forget_preview(),
+            // The engine has none now, unless the next one is on its way.
+            Job::Validation if !self.waits(Job::Validation) => self.validation_files.set(Vec::new()),
             // Without a device nothing that waits can succeed, and this error is the one to show.
             Job::Open => self.queue.update_value(VecDeque::clear),
             _ => {}
@@ -556,6 +602,9 @@ impl Lab {
                 );
                 self.load_model();
                 self.load_data();
+                if self.validation_files.with_untracked(|files| !files.is_empty()) {
+                    self.load_validation();
+                }
             }
             Event::Device(info) => {
                 self.device.set(Some(info));
@@ -582,14 +631,22 @@ impl Lab {
                 self.finish(Job::Data);
                 self.ask_preview();
             }
+            Event::Validation { data } => {
+                self.validation.set(data);
+                self.finish(Job::Validation);
+                self.ask_estimate();
+                self.ask_preview();
+            }
             Event::Preview {
                 examples,
                 outlook,
                 problem,
+                validation_problem,
             } => {
                 self.preview.set(examples);
                 self.outcome.outlook.set(outlook);
                 self.outcome.problem.set(problem);
+                self.outcome.validation_problem.set(validation_problem);
                 self.finish(Job::Preview);
             }
             Event::Estimate {

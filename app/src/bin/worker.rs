@@ -103,6 +103,7 @@ async fn with_sources(mut command: Command, files: Vec<File>) -> Result<(Command
     let names: Vec<&mut String> = match &mut command {
         Command::LoadModel { files, .. } => files.iter_mut().collect(),
         Command::LoadData { file } => vec![file],
+        Command::LoadValidation { file } => file.iter_mut().collect(),
         _ => return Ok((command, Vec::new())),
     };
     if !files.is_empty() {

@@ -1,10 +1,11 @@
-//! Step 3: the data, one of the page's texts or the person's own file, and the first examples of it.
+//! Step 3: the data, one of the page's texts or the person's own file, what it is scored on, and the first examples of it.
 
 use super::drop_zone::DropZone;
 use super::labels::Labels;
 use super::notice::Notice;
 use super::preview::Preview;
 use super::step::{Standing, Step};
+use super::validation::Validation;
 use crate::bundled::DATA;
 use crate::format;
 use crate::run::Phase;
@@ -20,28 +21,17 @@ pub fn Data() -> impl IntoView {
     let lab = expect_context::<Lab>();
     let failed = move || {
         lab.error
-            .with(|error| matches!(error, Some((Job::Data | Job::Preview, _))))
+            .with(|error| matches!(error, Some((Job::Data | Job::Preview | Job::Validation, _))))
     };
     let loading = move || lab.job.get() == Some(Job::Data);
     let title = move || match lab.data_source.get() {
         DataSource::Bundled(set) => set.title(lab.language.get()).to_owned(),
-        DataSource::Own(file) => file.name(),
+        DataSource::Own(files) => names(&files),
     };
     let summary = Signal::derive(move || {
         let words = lab.words();
         match lab.data.get() {
-            Some(info) => {
-                let task = lab
-                    .outcome
-                    .outlook
-                    .with(|outlook| outlook.as_ref().map(|outlook| outlook.task));
-                let form = match task.filter(|task| *task != Task::Generation) {
-                    Some(task) => (words.tasks.rows)(task).to_owned(),
-                    None => (words.data_form)(&info.form),
-                };
-                let rows = (words.data_summary)(format::whole(info.rows as f64), form);
-                format!("{}: {rows}", title())
-            }
+            Some(info) => format!("{}: {}", title(), rows(lab, &info)),
             None if failed() => words.step_failed.to_owned(),
             None if loading() => words.data_loading.to_owned(),
             None => words.data_none.to_owned(),
@@ -71,11 +61,7 @@ pub fn Data() -> impl IntoView {
             </label>
         }
     });
-    let take = move |files: Vec<File>| {
-        if let Some(file) = files.into_iter().next() {
-            lab.choose_data(DataSource::Own(file));
-        }
-    };
+    let take = move |files: Vec<File>| lab.choose_data(DataSource::Own(files));
     view! {
         <Step number=3 id="data" title=Signal::derive(lab.text(|w| w.data)) summary standing>
             <Notice jobs=&[Job::Data, Job::Preview]/>
@@ -84,12 +70,30 @@ pub fn Data() -> impl IntoView {
                 {sets.collect_view()}
             </fieldset>
             <DropZone id="data-input" label=Signal::derive(lab.text(|w| w.data_drop))
-                hint=Signal::derive(lab.text(|w| w.data_drop_hint)) accept=".txt,.jsonl,.json,.csv,.tsv,.ts" disabled=locked take/>
+                hint=Signal::derive(lab.text(|w| w.data_drop_hint)) disabled=locked take/>
             {move || lab.data.get().map(|info| view! { <Facts info/> })}
+            <Validation/>
             <Labels/>
             <Preview/>
         </Step>
     }
+}
+
+/// How many rows a file has, and of what form.
+pub fn rows(lab: Lab, info: &DataInfo) -> String {
+    let words = lab.words();
+    let outlook = lab.outcome.outlook;
+    let task = outlook.with(|outlook| outlook.as_ref().map(|outlook| outlook.task));
+    let form = match task.filter(|task| *task != Task::Generation) {
+        Some(task) => (words.tasks.rows)(task).to_owned(),
+        None => (words.data_form)(&info.form),
+    };
+    (words.data_summary)(format::whole(info.rows as f64), form)
+}
+
+/// What files are called together.
+pub fn names(files: &[File]) -> String {
+    files.iter().map(File::name).collect::<Vec<_>>().join(" + ")
 }
 
 /// What was found in the data.

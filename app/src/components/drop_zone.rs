@@ -1,4 +1,4 @@
-//! A place to drop files on, with a picker for those who do not drag.
+//! A place to drop files on, with a picker for those who do not drag. Which of them belong together is the engine's matter.
 
 use crate::state::Lab;
 use js_sys::{Array, Promise};
@@ -51,11 +51,12 @@ pub fn DropZone(
     /// More on that.
     #[prop(into)]
     hint: Signal<&'static str>,
-    /// Endings that the picker offers.
-    accept: &'static str,
-    /// Whether several files belong together; a folder can then be picked, too.
+    /// Endings that the picker offers; all files where there are none.
     #[prop(optional)]
-    several: bool,
+    accept: &'static str,
+    /// Whether a folder can be picked, too.
+    #[prop(optional)]
+    folders: bool,
     /// While nothing may be changed.
     #[prop(into)]
     disabled: Signal<bool>,
@@ -97,11 +98,11 @@ pub fn DropZone(
             <p class="hint">{hint}</p>
             <p class="buttons">
                 <label class="button" class:disabled=disabled>
-                    <input type="file" class="unseen" node_ref=files data-testid=id accept=accept multiple=several
+                    <input type="file" class="unseen" node_ref=files data-testid=id accept=accept multiple=true
                         prop:disabled=disabled on:change=move |_| picked(files)/>
                     {lab.text(|w| w.choose_files)}
                 </label>
-                {several.then(|| view! {
+                {folders.then(|| view! {
                     <label class="button" class:disabled=disabled>
                         <input type="file" class="unseen" node_ref=folder prop:webkitdirectory=true prop:disabled=disabled
                             on:change=move |_| picked(folder)/>

@@ -6,6 +6,9 @@ use crate::state::Lab;
 use leptos::prelude::*;
 use lorakeet_core::config::{Kind, Knob};
 
+/// The knob that a validation file makes idle.
+const SPLIT: &str = "val_size";
+
 /// One knob of the table.
 #[component]
 pub fn KnobField(
@@ -28,6 +31,7 @@ pub fn KnobField(
             (words.default_value)(if start.is_empty() { words.not_set } else { &start })
         })
     };
+    let idle = Memo::new(move |_| knob.name == SPLIT && lab.validation_files.with(|files| !files.is_empty()));
     let hint = format!("{}-hint", knob.name);
     let changed = move |event| settings.set(knob, &event_target_value(&event));
     let field = match options(knob) {
@@ -66,6 +70,7 @@ pub fn KnobField(
             </label>
             {field}
             <p class="hint" id=hint>{guidance}</p>
+            <Show when=move || idle.get()><p class="hint changed" data-testid="val-size-idle">{lab.text(|w| w.val_size_idle)}</p></Show>
             {move || start().map(|start| view! { <p class="hint changed">{start}</p> })}
             {move || error.get().map(|error| {
                 let remedy = error.remedy.unwrap_or_default();

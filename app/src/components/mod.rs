@@ -27,4 +27,5 @@ pub mod step;
 pub mod task;
 pub mod train;
 pub mod try_it;
+pub mod validation;
 pub mod write;

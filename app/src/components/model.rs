@@ -106,7 +106,7 @@ pub fn Model() -> impl IntoView {
                 </select>
             </Show>
             <DropZone id="model-input" label=Signal::derive(lab.text(|w| w.model_drop))
-                hint=Signal::derive(lab.text(|w| w.model_drop_hint)) accept=".gguf,.safetensors,.json,.jinja,.txt" several=true
+                hint=Signal::derive(lab.text(|w| w.model_drop_hint)) accept=".gguf,.safetensors,.json,.jinja,.txt" folders=true
                 disabled=locked take=take_own/>
             {move || lab.model.get().map(|info| view! { <Facts info/> })}
         </Step>

@@ -14,6 +14,7 @@ use lorakeet_core::Error;
 use lorakeet_core::config::{FinetuningType, Group};
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::File;
 
 const GROUPS: [Group; 6] = [
     Group::Model,
@@ -121,9 +122,14 @@ fn RunFile() -> impl IntoView {
         };
         let data = match lab.data_source.get() {
             DataSource::Bundled(set) => set.file.to_owned(),
-            DataSource::Own(file) => file.name(),
+            // Of images with their labels it is the images' file that stands in a run file.
+            DataSource::Own(files) => match lab.data.get() {
+                Some(info) => info.name,
+                None => files.first().map(File::name).unwrap_or_default(),
+            },
         };
-        lab.settings.run_file(&model, &data)
+        let validation = lab.validation.get().map(|info| info.name);
+        lab.settings.run_file(&model, &data, validation)
     });
     Effect::new(move || {
         text.track();
@@ -158,6 +164,11 @@ fn RunFile() -> impl IntoView {
         download::copy(&text.get_untracked());
         copied.set(true);
     };
+    let missing = move || {
+        let wanted = lab.settings.with(|config| config.validation_file.clone());
+        let wanted = wanted.filter(|_| lab.validation.with(Option::is_none));
+        wanted.map(|name| view! { <p class="hint">{move || (lab.words().validation_wanted)(&name)}</p> })
+    };
     let remarks = move || match outcome.get() {
         None => ().into_any(),
         Some(Ok(warnings)) => {
@@ -165,7 +176,7 @@ fn RunFile() -> impl IntoView {
                 .into_iter()
                 .map(|warning| view! { <li>{warning}</li> })
                 .collect_view();
-            view! { <p class="hint" role="status">{lab.text(|w| w.applied)}</p><ul class="hint">{warnings}</ul> }
+            view! { <p class="hint" role="status">{lab.text(|w| w.applied)}</p><ul class="hint">{warnings}</ul> {missing} }
                 .into_any()
         }
         Some(Err(error)) => view! { <p class="field-error" role="alert">{error.to_string()}</p> }.into_any(),

@@ -110,7 +110,17 @@ pub static WORDS: Words = Words {
     data_bundled: "Texts that come with this page",
     data_drop: "Drop a .txt, .jsonl, .json, .csv or .ts file here",
     data_drop_hint: "Plain text, or rows with prompt and completion, instruction and output, or messages; text and label; query, document \
-        and grade; prompt, chosen and rejected; columns of numbers and a label.",
+        and grade; prompt, chosen and rejected; columns of numbers and a label. Images in the IDX format: their file and that of \
+        their labels, both at once.",
+    validation_file: "Validation file (optional)",
+    validation_drop: "Drop a file to score on here",
+    validation_hint: "Without one, a part of the training data is held out (val_size). A file of the same form is scored in its \
+        place.",
+    validation_given: "The run is scored on this file. Nothing of the training data is held out: val_size has no effect.",
+    validation_problem: "This file cannot be scored in this run",
+    validation_wanted: |name| format!("The run file names a validation file, {name}: give it in step 3."),
+    remove: "Remove",
+    val_size_idle: "No effect: a validation file is given in step 3.",
     columns: "Columns",
     source: "Source",
     preview: "As the model will see it",

@@ -187,6 +187,22 @@ pub struct Words {
     pub data_drop: &'static str,
     /// What can be dropped.
     pub data_drop_hint: &'static str,
+    /// Heading of the place for a validation file.
+    pub validation_file: &'static str,
+    /// The drop zone.
+    pub validation_drop: &'static str,
+    /// What it is for.
+    pub validation_hint: &'static str,
+    /// What follows from the file that was given.
+    pub validation_given: &'static str,
+    /// It does not go with the training data.
+    pub validation_problem: &'static str,
+    /// A run file names one that the page does not have.
+    pub validation_wanted: fn(&str) -> String,
+    /// Takes a file away.
+    pub remove: &'static str,
+    /// At the knob val_size.
+    pub val_size_idle: &'static str,
     /// Row heading.
     pub columns: &'static str,
     /// Source of a bundled set.

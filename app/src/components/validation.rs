@@ -1,0 +1,62 @@
+//! A file of its own to score the run on, where the person has one.
+
+use super::data::{names, rows};
+use super::drop_zone::DropZone;
+use super::notice::Notice;
+use crate::run::Phase;
+use crate::state::{Job, Lab};
+use leptos::prelude::*;
+use lorakeet_core::Error;
+use web_sys::File;
+
+/// The place for the file, or the file with the way to take it away again.
+#[component]
+pub fn Validation() -> impl IntoView {
+    let lab = expect_context::<Lab>();
+    let locked = Signal::derive(move || lab.phase.with(Phase::is_under_way));
+    let take = move |files: Vec<File>| lab.choose_validation(files);
+    let given = Memo::new(move |_| {
+        lab.validation_files
+            .with(|files| (!files.is_empty()).then(|| names(files)))
+    });
+    let found = move || match lab.validation.get() {
+        Some(info) => rows(lab, &info),
+        None => lab.words().data_loading.to_owned(),
+    };
+    let problem = Memo::new(move |_| lab.outcome.validation_problem.get());
+    view! {
+        <section class="validation" data-testid="validation">
+            <h3>{lab.text(|w| w.validation_file)}</h3>
+            <Notice jobs=&[Job::Validation]/>
+            <Show when=move || given.with(Option::is_some) fallback=move || view! {
+                <DropZone id="validation-input" label=Signal::derive(lab.text(|w| w.validation_drop))
+                    hint=Signal::derive(lab.text(|w| w.validation_hint)) disabled=locked take/>
+            }>
+                <p class="given">
+                    <span data-testid="validation-given"><b>{move || given.get()}</b> ": " {found}</span>
+                    <button type="button" data-testid="remove-validation" prop:disabled=locked
+                        on:click=move |_| lab.choose_validation(Vec::new())>{lab.text(|w| w.remove)}</button>
+                </p>
+                <p class="hint">{lab.text(|w| w.validation_given)}</p>
+                {move || problem.get().map(|error| view! { <Problem error/> })}
+            </Show>
+        </section>
+    }
+}
+
+/// Why the file cannot be scored in the run as it is set.
+#[component]
+fn Problem(
+    /// What is wrong.
+    error: Error,
+) -> impl IntoView {
+    let lab = expect_context::<Lab>();
+    let place = move || (lab.words().error_place)(error.file.as_deref(), error.row, error.field.as_deref());
+    view! {
+        <div class="notice" role="status" data-testid="validation-problem">
+            <p class="notice-title">{lab.text(|w| w.validation_problem)}</p>
+            <p class="notice-what"><span class="place">{place}</span> ": " {error.what.trim_end_matches('.').to_owned()} "."</p>
+            <p>{error.remedy}</p>
+        </div>
+    }
+}
