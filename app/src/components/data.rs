@@ -72,8 +72,8 @@ pub fn Data() -> impl IntoView {
             <DropZone id="data-input" label=Signal::derive(lab.text(|w| w.data_drop))
                 hint=Signal::derive(lab.text(|w| w.data_drop_hint)) disabled=locked take/>
             {move || lab.data.get().map(|info| view! { <Facts info/> })}
-            <Validation/>
             <Labels/>
+            <Validation/>
             <Preview/>
         </Step>
     }

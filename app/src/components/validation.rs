@@ -32,13 +32,15 @@ pub fn Validation() -> impl IntoView {
                 <DropZone id="validation-input" label=Signal::derive(lab.text(|w| w.validation_drop))
                     hint=Signal::derive(lab.text(|w| w.validation_hint)) disabled=locked take/>
             }>
-                <p class="given">
+                <p class="validation-file">
                     <span data-testid="validation-given"><b>{move || given.get()}</b> ": " {found}</span>
                     <button type="button" data-testid="remove-validation" prop:disabled=locked
                         on:click=move |_| lab.choose_validation(Vec::new())>{lab.text(|w| w.remove)}</button>
                 </p>
-                <p class="hint">{lab.text(|w| w.validation_given)}</p>
-                {move || problem.get().map(|error| view! { <Problem error/> })}
+                {move || match problem.get() {
+                    Some(error) => view! { <Problem error/> }.into_any(),
+                    None => view! { <p class="hint">{lab.text(|w| w.validation_given)}</p> }.into_any(),
+                }}
             </Show>
         </section>
     }
