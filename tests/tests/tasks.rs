@@ -1411,6 +1411,14 @@ fn a_preview_of_twenty_thousand_rows_makes_tokens_of_four_and_counts_the_labels_
     assert_eq!(failure(&desk).row, Some(ROWS), "{}", failure(&desk));
 }
 
+/// A model that can do the task, with these rows.
+fn suited(task: Task, data: Source) -> Desk {
+    match task {
+        Task::Preference => Desk::with(DeviceChoice::Cpu, tiny::model_files(), data),
+        _ => bert(data),
+    }
+}
+
 #[test]
 fn the_preview_of_a_long_file_is_that_of_its_start_whatever_the_task() {
     let letter = |row: usize| char::from(b'a' + (row % 20) as u8);
@@ -1433,23 +1441,19 @@ fn the_preview_of_a_long_file_is_that_of_its_start_whatever_the_task() {
         let likeness = row as f64 / 64.0;
         serde_json::json!({ "sentence1": letter(row), "sentence2": "ab", "score": likeness })
     };
-    let tasks: [(Task, bool, &dyn Fn(usize) -> serde_json::Value); 8] = [
-        (Task::Classification, true, &labelled),
-        (Task::MultiLabel, true, &several),
-        (Task::TokenClassification, true, &tagged),
-        (Task::Regression, true, &priced),
-        (Task::Ranking, true, &ranked),
-        (Task::Embedding, true, &found),
-        (Task::Embedding, true, &alike),
-        (Task::Preference, false, &preferred),
+    let tasks: [(Task, &dyn Fn(usize) -> serde_json::Value); 8] = [
+        (Task::Classification, &labelled),
+        (Task::MultiLabel, &several),
+        (Task::TokenClassification, &tagged),
+        (Task::Regression, &priced),
+        (Task::Ranking, &ranked),
+        (Task::Embedding, &found),
+        (Task::Embedding, &alike),
+        (Task::Preference, &preferred),
     ];
-    for (task, encodes, row) in tasks {
+    for (task, row) in tasks {
         let shown = |rows: usize| {
-            let data = lines((0..rows).map(row));
-            let mut desk = match encodes {
-                true => bert(data),
-                false => Desk::with(DeviceChoice::Cpu, tiny::model_files(), data),
-            };
+            let mut desk = suited(task, lines((0..rows).map(row)));
             let task = Some(task);
             match previewed(&mut desk, &RunConfig { task, ..config() }).0 {
                 Event::Preview {
@@ -1472,10 +1476,7 @@ fn a_preview_finds_what_is_wrong_with_a_row_far_behind_those_that_it_shows() {
     const ROWS: usize = 40;
     let failed = |task: Task, good: serde_json::Value, bad: serde_json::Value| {
         let rows = (0..ROWS).map(|row| if row + 1 == ROWS { bad.clone() } else { good.clone() });
-        let mut desk = match task {
-            Task::Preference => Desk::with(DeviceChoice::Cpu, tiny::model_files(), lines(rows)),
-            _ => bert(lines(rows)),
-        };
+        let mut desk = suited(task, lines(rows));
         let task = Some(task);
         match previewed(&mut desk, &RunConfig { task, ..config() }).0 {
             Event::Failed(error) => assert_eq!(error.row, Some(ROWS), "{error}"),

@@ -113,7 +113,7 @@ pub static WORDS: Words = Words {
         and grade; prompt, chosen and rejected; columns of numbers and a label. Images in the IDX format: their file and that of \
         their labels, both at once.",
     validation_file: "Validation file (optional)",
-    validation_drop: "Drop a file to score on here",
+    validation_drop: "Drop a validation file here",
     validation_hint: "Without one, a part of the training data is held out (val_size). A file of the same form is scored in its \
         place.",
     validation_given: "The run is scored on this file. Nothing of the training data is held out: val_size has no effect.",

@@ -106,7 +106,7 @@ pub static WORDS: Words = Words {
     data_drop: "把 .txt、.jsonl、.json、.csv 或 .ts 文件拖到这里",
     data_drop_hint: "纯文本；或每行含有 prompt 与 completion、instruction 与 output、messages；text 与 label；query、document 与 grade；prompt、chosen 与 rejected；或数值列加一个标签列。IDX 格式的图像：请同时给出图像文件和标签文件。",
     validation_file: "验证文件（可选）",
-    validation_drop: "把用来评分的文件拖到这里",
+    validation_drop: "把验证文件拖到这里",
     validation_hint: "不提供时，会从训练数据中留出一部分（val_size）。提供同样形式的文件后，改用它来评分。",
     validation_given: "训练会在这个文件上评分。训练数据不再留出任何部分：val_size 不起作用。",
     validation_problem: "这个文件无法用于这次训练的评分",
