@@ -183,7 +183,7 @@ fn a_vision_transformer_tells_lying_bars_from_standing_ones() {
     let mut unlabelled = reloaded(&mut desk, images);
     assert_eq!(answers(&mut unlabelled).0.rows.len(), 400);
     let error = block_on(unlabelled.session.evaluate(&crate::config("out"), &mut |_, _| ())).expect_err("no labels");
-    assert!(error.what.contains("no column with labels"), "{error}");
+    assert!(error.what.contains("without their labels"), "{error}");
     let mut desk = Desk::small("small_vit", vec![other[1].clone(), other[0].clone()]);
     desk.train(RunConfig {
         max_steps: 1,
