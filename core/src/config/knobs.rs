@@ -370,8 +370,8 @@ Data {
     cutoff_len: usize = 512, Kind::Integer { min: 2, max: 1 << 20 },
         ["max_seq_length", "max_length", "block_size", "max_seq_len", "model_max_length", "sequence_len"], "tokens", false,
         "Rows are cut at this many tokens.",
-        "Memory grows with it. Set it just above your longest row; the preview counts the rows that are cut.",
-        "显存随之增长。略大于最长样本即可；预览会显示有多少条被截断。";
+        "Memory grows with it. Set it just above your longest row; a run tells how many rows were cut.",
+        "显存随之增长。略大于最长样本即可；训练开始时会提示有多少条被截断。";
     packing: Option<bool> = None, Kind::Flag, ["sample_packing"], "", false,
         "Join rows into blocks of cutoff_len; not given: text is joined, instructions are not.",
         "Joining wastes no padding and suits continuous text; separate instructions are best kept apart.",
