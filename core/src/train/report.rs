@@ -83,7 +83,11 @@ pub(crate) fn baseline_of_texts(texts: &TextScores, name: &str) -> Baseline {
 pub(crate) fn written_answers(questions: &[Question], written: &[Written]) -> Predictions {
     let mut rows: Vec<(&Question, &Written)> = questions.iter().zip(written).collect();
     rows.sort_by(|a, b| a.1.rouge_l.total_cmp(&b.1.rouge_l));
-    let start = |text: &str| text.chars().take(TEXT).collect::<String>();
+    // A question ends its prompt; what a template puts in front of it is the same in every row.
+    let end = |text: &str| {
+        let skipped = text.chars().count().saturating_sub(TEXT);
+        text.chars().skip(skipped).collect::<String>()
+    };
     Predictions {
         columns: ["row", "label", "prediction", "rouge_l", "text"]
             .map(String::from)
@@ -96,7 +100,7 @@ pub(crate) fn written_answers(questions: &[Question], written: &[Written]) -> Pr
                     written.reference.clone(),
                     written.text.clone(),
                     number(written.rouge_l),
-                    start(&question.text),
+                    end(&question.text),
                 ]
             })
             .collect(),

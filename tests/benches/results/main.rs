@@ -29,7 +29,7 @@ const RUNS: [Run; 5] = [
     Run {
         name: "reuters",
         rows: corpora::reuters,
-        seeds: &[42],
+        seeds: &[42, 43],
     },
     Run {
         name: "lee",
