@@ -1,6 +1,7 @@
 //! What can be had without training: the answers that a tuned model has to beat, on the same validation rows.
 
-use super::assignment::{Assignment, lists, references};
+use super::answers::{lists, references};
+use super::assignment::Assignment;
 use super::evaluation::{HeldOut, collate};
 use super::retrieval::Corpus;
 use crate::baseline::constant::{majority_class, mean};
