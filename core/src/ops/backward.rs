@@ -5,12 +5,11 @@
 //! dropout keeps no mask, the vocabulary loss keeps no logits. A gradient is computed only for the inputs that want one,
 //! so a frozen weight costs nothing in the backward pass.
 
-use super::forward::{
-    AdamWStep, AttentionForm, LoraForm, Ops, PackedForm, Probabilities, Product, RopeForm, VocabularyForm,
-    VocabularyLoss, Wants, cap_kernel, column_sums, drop, linear_dx, one, packed_product, probabilities, rope_kernel,
-    rows_width, softmax_kernel, up, vocabulary_loss,
-};
+use super::attention::{Probabilities, cap_kernel, probabilities, softmax_kernel};
+use super::forms::{AdamWStep, AttentionForm, LoraForm, PackedForm, RopeForm, VocabularyForm};
+use super::forward::{Ops, Product, column_sums, drop, linear_dx, one, packed_product, rope_kernel, rows_width, up};
 use super::launch::Launch;
+use super::vocabulary::{VocabularyLoss, Wants, vocabulary_loss};
 use burn::backend::{Autodiff, AutodiffBackend, Shape, TensorMetadata, tensor::FloatTensor};
 use burn_autodiff::{
     NodeId,

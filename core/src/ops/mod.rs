@@ -4,17 +4,20 @@
 //! records a hand-written backward pass where an input wants a gradient (`backward`). Cheap things in between (residual
 //! sums, reshapes) are burn's own. All tensors are f32; the leading dimensions of an activation are folded into its rows.
 
+mod attention;
 mod backward;
+mod forms;
 mod forward;
 mod launch;
 mod packed;
+mod vocabulary;
 
-pub use forward::{AdamWStep, AttentionForm, LoraForm, PackedForm, RopeForm, Scores, Sight, VocabularyForm};
+pub use forms::{AdamWStep, AttentionForm, LoraForm, PackedForm, RopeForm, Scores, Sight, VocabularyForm};
 pub use packed::{PackedMatrix, packed_embedding, packed_linear, packed_lora, packed_squares, packed_vocabulary_loss};
 
 use burn::{backend::Dispatch, tensor::Tensor};
 use forward::Ops;
-pub(crate) use forward::chunk_rows;
+pub(crate) use vocabulary::chunk_rows;
 
 /// y = x · wᵀ + bias.
 ///

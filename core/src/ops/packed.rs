@@ -10,7 +10,8 @@ use burn::backend::Dispatch;
 use burn::tensor::{Device, Tensor, TensorData};
 use lorakeet_shaders::Packed;
 
-use super::forward::{Ops, chunk_rows};
+use super::forward::Ops;
+use super::vocabulary::chunk_rows;
 
 /// Numbers of a packed matrix that are squared at a time: 4 MiB of them.
 const SQUARED_NUMBERS: usize = 1 << 20;

@@ -1,0 +1,135 @@
+//! What operations are told besides their tensors: shapes, scales, seeds.
+
+use lorakeet_shaders as kernels;
+
+/// How an adapter acts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LoraForm {
+    /// alpha / r, or alpha / √r.
+    pub scale: f32,
+    /// Share of the adapter's inputs that is dropped; 0 in evaluation.
+    pub dropout: f32,
+    /// Seed of this layer's mask in this micro-batch.
+    pub seed: u64,
+}
+
+/// Which keys a query sees, padding aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sight {
+    /// Itself and all before it.
+    Back,
+    /// Itself and those before it, this many in all.
+    BackWithin(usize),
+    /// All.
+    All,
+    /// Those at most this far away, on both sides.
+    Near(usize),
+}
+
+/// How an attention makes its scores.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scores {
+    /// What multiplies q·kᵀ.
+    pub scale: f32,
+    /// c of c·tanh(score / c); 0 for none.
+    pub soft_cap: f32,
+    /// Which keys count.
+    pub sight: Sight,
+}
+
+/// Shapes of one attention.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AttentionForm {
+    /// B.
+    pub batch: usize,
+    /// K.
+    pub kv_heads: usize,
+    /// H / K.
+    pub group: usize,
+    /// Query tokens.
+    pub queries: usize,
+    /// Key tokens.
+    pub keys: usize,
+    /// D.
+    pub head_dim: usize,
+    /// How the scores are made.
+    pub scores: Scores,
+}
+
+/// How a loss over a vocabulary is made.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct VocabularyForm {
+    /// Multiplies the sum.
+    pub scale: f32,
+    /// c of c·tanh(logit / c); 0 for none.
+    pub soft_cap: f32,
+}
+
+/// Which way one product with a packed matrix goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PackedForm {
+    /// The matrix.
+    pub matrix: kernels::Packed,
+    /// Whether sums go over its rows.
+    pub across: bool,
+}
+
+impl PackedForm {
+    /// The other way.
+    pub(super) fn back(self) -> Self {
+        Self {
+            across: !self.across,
+            ..self
+        }
+    }
+}
+
+/// Shapes of one rotation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RopeForm {
+    /// B.
+    pub batch: usize,
+    /// Heads.
+    pub heads: usize,
+    /// T.
+    pub tokens: usize,
+    /// D.
+    pub dim: usize,
+}
+
+/// One optimizer step's scalars: `torch.optim.AdamW`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamWStep {
+    /// Rate.
+    pub lr: f64,
+    /// β₁.
+    pub beta1: f64,
+    /// β₂.
+    pub beta2: f64,
+    /// ε.
+    pub eps: f64,
+    /// λ.
+    pub weight_decay: f64,
+    /// 1 − β₁ᵗ.
+    pub bias_correction1: f64,
+    /// 1 − β₂ᵗ.
+    pub bias_correction2: f64,
+    /// Factor on the gradient (clipping).
+    pub grad_scale: f64,
+}
+
+impl AdamWStep {
+    pub(super) fn kernel(self, len: usize) -> kernels::AdamW {
+        kernels::AdamW {
+            len,
+            lr: self.lr,
+            beta1: self.beta1,
+            beta2: self.beta2,
+            eps: self.eps,
+            weight_decay: self.weight_decay,
+            bias_correction1: self.bias_correction1,
+            bias_correction2: self.bias_correction2,
+            grad_scale: self.grad_scale,
+        }
+    }
+}

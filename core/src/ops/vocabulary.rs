@@ -1,0 +1,143 @@
+//! The loss over a vocabulary with its gradients, chunk by chunk of tokens, so that no logits are kept.
+
+use super::forms::VocabularyForm;
+use super::forward::{Product, column_sums, linear_dx, one, rows_width};
+use super::launch::Launch;
+use burn::backend::{Backend, Shape, TensorMetadata, tensor::FloatTensor};
+use lorakeet_shaders as kernels;
+use lorakeet_shaders::Add as MatMulAdd;
+
+/// Tokens whose logits are held at a time: about 32 MiB of them.
+pub(crate) fn chunk_rows(vocab: usize) -> usize {
+    ((8 << 20) / vocab.max(1)).max(1)
+}
+
+pub(super) struct VocabularyLoss<B: Backend> {
+    pub(super) loss: FloatTensor<B>,
+    pub(super) dx: Option<FloatTensor<B>>,
+    pub(super) dw: Option<FloatTensor<B>>,
+    pub(super) dbias: Option<FloatTensor<B>>,
+}
+
+/// Which gradients a vocabulary loss is asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Wants {
+    pub(super) dx: bool,
+    pub(super) dw: bool,
+    pub(super) dbias: bool,
+}
+
+/// The loss and, where wanted, its gradients in one pass over chunks of tokens.
+pub(super) fn vocabulary_loss<B: Launch>(
+    x: FloatTensor<B>,
+    w: FloatTensor<B>,
+    bias: Option<FloatTensor<B>>,
+    targets: FloatTensor<B>,
+    form: VocabularyForm,
+    wants: Wants,
+) -> VocabularyLoss<B> {
+    let ((rows, width), vocab) = (rows_width(&x.shape()), w.shape()[0]);
+    let VocabularyForm { scale, soft_cap } = form;
+    let mut losses = Vec::new();
+    let mut dxs = Vec::new();
+    let mut dw: Option<FloatTensor<B>> = None;
+    let mut dbias: Option<FloatTensor<B>> = None;
+    let chunk = chunk_rows(vocab);
+    for start in (0..rows).step_by(chunk) {
+        let end = (start + chunk).min(rows);
+        let n = end - start;
+        let part = |tensor: FloatTensor<B>| {
+            if n == rows {
+                tensor
+            } else {
+                B::float_slice(tensor, &[(start..end).into()])
+            }
+        };
+        let (x_part, t_part) = (part(x.clone()), part(targets.clone()));
+        let product = Product {
+            m: n,
+            n: vocab,
+            k: width,
+            a_trans: false,
+            b_trans: true,
+            alpha: 1.0,
+        };
+        let shape = Shape::new([n, vocab]);
+        let logits = match &bias {
+            None => product.run::<B>(x_part.clone(), w.clone()),
+            Some(bias) => one::<B>(
+                product.kernel(MatMulAdd::Row),
+                vec![x_part.clone(), w.clone(), bias.clone()],
+                shape.clone(),
+            ),
+        };
+        let cap = (soft_cap > 0.0).then(|| logit_cap(n * vocab, soft_cap));
+        let logits = match &cap {
+            None => logits,
+            Some(cap) => one::<B>(cap.clone(), vec![logits], shape.clone()),
+        };
+        losses.push(one::<B>(
+            kernels::CrossEntropy { rows: n, vocab },
+            vec![logits.clone(), t_part.clone()],
+            Shape::new([n]),
+        ));
+        if !wants.dx && !wants.dw && !wants.dbias {
+            continue;
+        }
+        let kernel = kernels::CrossEntropyBackward { rows: n, vocab, scale };
+        // The logits go before anything else is made.
+        let dlogits = match &cap {
+            None => one::<B>(kernel, vec![logits, t_part], shape),
+            Some(cap) => {
+                let of_capped = one::<B>(kernel, vec![logits.clone(), t_part], shape.clone());
+                one::<B>(cap.backward(), vec![logits, of_capped], shape)
+            }
+        };
+        if wants.dbias {
+            let part = column_sums::<B>(dlogits.clone());
+            dbias = Some(match dbias.take() {
+                None => part,
+                Some(sum) => B::float_add(sum, part),
+            });
+        }
+        if wants.dw {
+            let product = Product {
+                m: vocab,
+                n: width,
+                k: n,
+                a_trans: true,
+                b_trans: false,
+                alpha: 1.0,
+            };
+            let shape = Shape::new([vocab, width]);
+            dw = Some(match dw.take() {
+                None => product.run::<B>(dlogits.clone(), x_part),
+                Some(sum) => one::<B>(
+                    product.kernel(MatMulAdd::Full),
+                    vec![dlogits.clone(), x_part, sum],
+                    shape,
+                ),
+            });
+        }
+        if wants.dx {
+            dxs.push(linear_dx::<B>(dlogits, w.clone(), false));
+        }
+    }
+    let losses = if losses.len() == 1 {
+        losses.remove(0)
+    } else {
+        B::float_cat(losses, 0)
+    };
+    let loss = B::float_mul_scalar(B::float_sum(losses), scale.into());
+    let dx = match dxs.len() {
+        0 => None,
+        1 => dxs.pop(),
+        _ => Some(B::float_cat(dxs, 0)),
+    };
+    VocabularyLoss { loss, dx, dw, dbias }
+}
+
+/// cap · tanh(x / cap) of `len` logits.
+pub(super) fn logit_cap(len: usize, cap: f32) -> kernels::SoftCap {
+    kernels::SoftCap { len, scale: 1.0, cap }
+}
