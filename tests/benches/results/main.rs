@@ -1,8 +1,8 @@
 //! What tuning buys on real data: all-MiniLM-L6-v2 and a small model from nothing on real texts, against what can be had without
 //! training. Prints the measured parts of `docs/results.md`.
 //!
-//! `cargo xtask bench results` runs the run files of `docs/runs`, `cargo xtask bench results-NAME` one of them; it takes half
-//! an hour, so a run of all benches leaves it out. Each run file is also written with full paths beside the data that are
+//! `cargo xtask bench results` runs the run files of `docs/runs`, `cargo xtask bench results-NAME` one of them; it takes an
+//! hour or two, so a run of all benches leaves it out. Each run file is also written with full paths beside the data that are
 //! made for it, so that `lorakeet --device cpu train FILE` repeats it.
 
 mod corpora;
