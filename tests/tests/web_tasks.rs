@@ -439,6 +439,8 @@ async fn a_ranking_on_a_narrow_page_sorts_documents_for_a_query() -> Result<()> 
     );
 
     page.screenshots("graded-400").await?;
+    page.set_field("theme", "dark").await?;
+    page.screenshots("graded-dark-400").await?;
     let answers = ask(&page, "acde", "bcd\nacd\nbfg\n").await?;
     ensure!(answers.len() == 3 && answers[0].0 == "acd", "{answers:?}");
     ensure!(answers.windows(2).all(|pair| pair[0].1 >= pair[1].1), "{answers:?}");
