@@ -565,7 +565,7 @@ Output {
         "As many steps as you can bear to lose.",
         "取您能承受丢失的步数。";
     predict_with_generate: bool = false, Kind::Flag, [], "", false,
-        "Have the model write an answer to questions of the validation split, and compare it with the row's own (ROUGE-L, chrF).",
+        "Have the model answer validation rows in writing, and score that against their own (ROUGE-L, chrF).",
         "On for a last look at answers that are right in one wording only; each costs as much time as writing it in a chat.",
         "答案措辞固定时可开启以检查效果；每条回答的耗时与聊天中生成一次相同。";
     max_predict_samples: Option<usize> = None, from(1), [], "rows", false,
