@@ -254,7 +254,9 @@ impl Page {
         let start = Instant::now();
         while start.elapsed() < limit {
             for entry in std::fs::read_dir(self.folder.join("downloads"))?.flatten() {
-                if entry.file_name().to_string_lossy().ends_with(ending) {
+                // Chromium keeps the name with an empty file while it writes another, which then takes its place.
+                let is_complete = entry.metadata().is_ok_and(|file| file.len() > 0);
+                if is_complete && entry.file_name().to_string_lossy().ends_with(ending) {
                     return Ok(entry.path());
                 }
             }
