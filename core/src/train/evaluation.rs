@@ -66,7 +66,7 @@ impl HeldOut {
     /// Has the model answer the first questions among the examples in writing whenever it is scored, where the run wants it.
     ///
     /// # Errors
-    /// There is none among them.
+    /// There is none among them, or the tokenizer refuses its tokens.
     pub(crate) fn ask(&mut self, config: &RunConfig, loaded: &Loaded, most: usize) -> Result<()> {
         if !config.predict_with_generate || self.examples.is_empty() || !loaded.model.generates() {
             return Ok(());
@@ -74,7 +74,7 @@ impl HeldOut {
         let most = config.max_predict_samples.unwrap_or(most);
         self.questions = Question::all(&self.examples, loaded.tokenizer()?, most)?;
         if self.questions.is_empty() {
-            let what = "no validation row has a question with a whole answer";
+            let what = "no row has a question with a whole answer";
             return Err(Error::config(what).field("predict_with_generate").remedy(
                 "It needs rows such as prompt and completion, completion_only_loss, and a cutoff_len above their length.",
             ));
