@@ -2,7 +2,7 @@
 //!
 //! `cargo bench -p lorakeet-shaders` (with `VK_ICD_FILENAMES` for another driver); a word filters by shape or by place.
 
-#[path = "../tests/gpu/mod.rs"]
+#[path = "../tests/native/gpu/mod.rs"]
 mod gpu;
 
 use std::time::Instant;

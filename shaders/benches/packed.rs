@@ -5,9 +5,9 @@
 //! (`VK_ICD_FILENAMES` names a driver); a word filters by shape, format or place. In a browser:
 //! `cargo xtask bench --browser`.
 
-#[path = "../tests/cases/mod.rs"]
+#[path = "../tests/native/cases/mod.rs"]
 mod cases;
-#[path = "../tests/gpu/mod.rs"]
+#[path = "../tests/native/gpu/mod.rs"]
 mod gpu;
 mod products;
 

@@ -261,11 +261,11 @@ mod tests {
         }
     }
 
-    /// `core/tests/gguf_blocks.rs` says what they are. Those not named here have a scale that is no number, or one that no
+    /// `core/tests/native/gguf_blocks.rs` says what they are. Those not named here have a scale that is no number, or one that no
     /// encoder takes for such numbers: too large for codes that do not reach both ends, or below zero before a minimum.
     #[test]
     fn golden_blocks_are_found_again_where_their_scale_is_the_least() {
-        let file = include_bytes!("../../core/tests/gguf_blocks.safetensors");
+        let file = include_bytes!("../../core/tests/native/gguf_blocks.safetensors");
         let file = SafeTensors::deserialize(file).expect("golden blocks");
         for (storage, wanted) in [(Storage::Q5_0, &[0, 2, 3, 7, 8, 9][..]), (Storage::Q5_1, &[0, 7, 8, 9])] {
             let golden = file.tensor(&format!("{storage}.bytes")).expect("blocks").data();

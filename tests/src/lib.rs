@@ -2,9 +2,9 @@
 //! golden cases and training steps on them, GGUF files and ggml's formats as they are written, a real browser and what a
 //! person does in it, a server that shows it the built page, and a look at how much memory a process takes.
 //!
-//! Integration tests are sorted by their names: those that start with `golden`, `smollm2`, `minilm`, `web` and `soak` run
-//! in stages of `cargo xtask test` of their own, all others in its stage `native`.
+//! Integration tests are one program a stage of `cargo xtask test`: `native`, `golden`, `models`, `web` and `soak`.
 
+pub mod alone;
 pub mod browser;
 pub mod desk;
 pub mod generated;
@@ -19,3 +19,6 @@ pub mod site;
 pub mod soak;
 pub mod tiny;
 pub mod trajectory;
+
+/// The clone that this was compiled in: another one's build is not taken for this one's (`.cargo/config.toml`).
+const _: Option<&str> = option_env!("LORAKEET_CLONE");

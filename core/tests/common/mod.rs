@@ -1,5 +1,5 @@
 //! What several tests share: golden files, futures that are ready at once, hand-made GGUF files.
-#![allow(dead_code, reason = "every test file is its own program and uses a part of this")]
+#![allow(dead_code, reason = "each test program uses a part of this")]
 
 pub mod gguf;
 

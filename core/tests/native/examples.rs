@@ -1,0 +1,552 @@
+//! From rows to tokens, labels and batches.
+
+use lorakeet_core::chat::ChatTemplate;
+use lorakeet_core::data::{
+    Batch, Cursor, Dataset, Example, IGNORE, PaddingSide, Settings, collate, examples, order, preview, prompt_text,
+    split, split_by_class,
+};
+use lorakeet_core::error::Kind;
+use lorakeet_core::random::Generator;
+use lorakeet_core::tokenizer::Tokenizer;
+
+fn parse(name: &str, text: &str) -> Dataset {
+    Dataset::parse(name, text.as_bytes()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+const CHATML: &str = "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] \
+                      + '<|im_end|>' + '\n' }}{% endfor %}{% if add_generation_prompt %}\
+                      {{ '<|im_start|>assistant\n' }}{% endif %}";
+
+/// A byte-level tokenizer with a token a byte, a few merges, GPT-2's way of cutting words, and three special tokens.
+fn tokenizer() -> Tokenizer {
+    let mut spare = 0x100;
+    let mut names = Vec::new();
+    for byte in 0..=255_u8 {
+        let shown = matches!(byte, b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff);
+        let name = if shown {
+            char::from(byte)
+        } else {
+            char::from_u32(spare).unwrap()
+        };
+        spare += u32::from(!shown);
+        names.push(name.to_string());
+    }
+    let merges = [
+        ("t", "h"),
+        ("th", "e"),
+        ("Ġ", "the"),
+        ("a", "n"),
+        ("an", "d"),
+        ("Ġ", "and"),
+        ("Ċ", "Ċ"),
+    ];
+    let mut vocabulary: Vec<String> = names;
+    vocabulary.extend(merges.iter().map(|(left, right)| format!("{left}{right}")));
+    let specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"];
+    let added: Vec<serde_json::Value> = specials
+        .iter()
+        .enumerate()
+        .map(|(at, content)| {
+            serde_json::json!({"id": vocabulary.len() + at, "content": content, "special": true, "normalized": false,
+                "single_word": false, "lstrip": false, "rstrip": false})
+        })
+        .collect();
+    let vocabulary: serde_json::Map<String, serde_json::Value> = vocabulary
+        .into_iter()
+        .enumerate()
+        .map(|(id, token)| (token, id.into()))
+        .collect();
+    let merges: Vec<String> = merges.iter().map(|(left, right)| format!("{left} {right}")).collect();
+    let byte_level = |prefix: bool| serde_json::json!({"type": "ByteLevel", "add_prefix_space": prefix, "trim_offsets": true, "use_regex": true});
+    let json = serde_json::json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": added, "normalizer": null,
+        "pre_tokenizer": byte_level(false), "post_processor": null, "decoder": byte_level(true),
+        "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
+            "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "vocab": vocabulary, "merges": merges},
+    });
+    let mut tokenizer = Tokenizer::from_json(json.to_string().as_bytes()).unwrap();
+    tokenizer
+        .name_special_tokens(&serde_json::json!({"eos_token": "<|endoftext|>"}))
+        .unwrap();
+    tokenizer
+}
+
+fn settings(cutoff_len: usize, packing: bool) -> Settings {
+    Settings {
+        cutoff_len,
+        packing,
+        completion_only_loss: true,
+        add_eos: true,
+    }
+}
+
+fn made(data: &Dataset, template: Option<&ChatTemplate>, settings: &Settings) -> (Vec<Example>, Vec<String>) {
+    let made =
+        examples(data, &tokenizer(), template, settings, &mut |_, _| {}).unwrap_or_else(|error| panic!("{error}"));
+    (made.items, made.notes)
+}
+
+/// The text of the tokens that are trained on.
+fn learnt(example: &Example) -> String {
+    let ids: Vec<u32> = example
+        .labels
+        .iter()
+        .filter(|&&label| label != IGNORE)
+        .map(|&label| label as u32)
+        .collect();
+    tokenizer().decode(&ids, false).unwrap()
+}
+
+fn whole(example: &Example) -> String {
+    tokenizer().decode(&example.input_ids, false).unwrap()
+}
+
+fn chatml() -> ChatTemplate {
+    ChatTemplate::new(CHATML, None, Some("<|im_end|>")).unwrap()
+}
+
+#[test]
+fn a_completion_is_learnt_with_its_end_and_the_prompt_is_not() {
+    let data = parse(
+        "a.jsonl",
+        r#"{"prompt": "Name a bird 🦆:", "completion": " the parakeet 🦜"}"#,
+    );
+    let (items, _) = made(&data, None, &settings(256, false));
+    assert_eq!(whole(&items[0]), "Name a bird 🦆: the parakeet 🦜<|endoftext|>");
+    assert_eq!(learnt(&items[0]), " the parakeet 🦜<|endoftext|>");
+    let all = Settings {
+        completion_only_loss: false,
+        ..settings(256, false)
+    };
+    assert_eq!(learnt(&made(&data, None, &all).0[0]), whole(&items[0]));
+}
+
+#[test]
+fn a_line_break_parts_a_prompt_from_a_completion_that_would_stick_to_it() {
+    let data = parse("a.csv", "question,answer\nWho?,Me\n");
+    let (items, _) = made(&data, None, &settings(256, false));
+    assert_eq!(
+        (whole(&items[0]).as_str(), learnt(&items[0]).as_str()),
+        ("Who?\nMe<|endoftext|>", "Me<|endoftext|>")
+    );
+    assert_eq!(prompt_text(&data.rows[0].content, None).unwrap().unwrap(), "Who?\n");
+}
+
+#[test]
+fn alpaca_rows_get_the_published_layout_and_only_answers_are_learnt() {
+    let line = r#"{"instruction": "Add.", "input": "1 and 2", "output": "3", "history": [["Hi", "Hello"]]}"#;
+    let (items, notes) = made(&parse("a.jsonl", line), None, &settings(600, false));
+    let text = whole(&items[0]);
+    assert!(text.starts_with("Below is an instruction that describes a task, paired with an input"));
+    assert!(
+        text.ends_with("### Instruction:\nAdd.\n\n### Input:\n1 and 2\n\n### Response:\n3<|endoftext|>"),
+        "{text}"
+    );
+    assert_eq!(learnt(&items[0]), "Hello<|endoftext|>3<|endoftext|>");
+    assert!(notes.iter().any(|note| note.contains("no chat template")));
+}
+
+#[test]
+fn conversations_without_a_template_are_written_as_lines() {
+    let line = r#"{"messages": [{"role": "system", "content": "S"}, {"role": "user", "content": "q"},
+        {"role": "assistant", "content": "a"}, {"role": "user", "content": "r"}, {"role": "assistant", "content": "b"}]}"#;
+    let (items, _) = made(&parse("a.json", line), None, &settings(256, false));
+    assert_eq!(
+        whole(&items[0]),
+        "S\n\nUser: q\nAssistant: a<|endoftext|>\nUser: r\nAssistant: b<|endoftext|>"
+    );
+    assert_eq!(learnt(&items[0]), "a<|endoftext|>b<|endoftext|>");
+}
+
+#[test]
+fn a_chat_template_lays_out_every_form_and_answers_end_with_their_turn() {
+    let template = chatml();
+    let rows = [
+        r#"{"prompt": "q 🦆", "completion": " a 🦜"}"#,
+        r#"{"instruction": "q", "input": "🦆", "output": " a 🦜"}"#,
+        r#"{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": " a 🦜"}, {"role": "user", "content": "x"}]}"#,
+    ];
+    for row in rows {
+        let data = parse("a.jsonl", row);
+        let (items, _) = made(&data, Some(&template), &settings(256, false));
+        assert!(
+            whole(&items[0]).starts_with("<|im_start|>user\nq"),
+            "{}",
+            whole(&items[0])
+        );
+        assert_eq!(learnt(&items[0]), " a 🦜<|im_end|>", "{row}");
+        let prompt = prompt_text(&data.rows[0].content, Some(&template)).unwrap().unwrap();
+        assert!(prompt.ends_with("<|im_end|>\n<|im_start|>assistant\n"), "{prompt}");
+        assert!(whole(&items[0]).starts_with(&prompt));
+    }
+}
+
+#[test]
+fn labels_never_stand_outside_answers() {
+    let mut generator = Generator::new(13, "sample");
+    let words = ["the", " and", "🦜", "\n", " ", "x", "é", "\n\n", "Assistant: ", "."];
+    let mut say = |mark: char| -> String {
+        let words: String = (0..generator.below(8))
+            .map(|_| words[generator.below(words.len())])
+            .collect();
+        format!("{mark}{words}{mark}")
+    };
+    let template = chatml();
+    for round in 0..60 {
+        // Everything that is not an answer is marked with Q, and answers with A: no Q may be learnt, and every A must.
+        let mut turns = vec![serde_json::json!({"role": "system", "content": say('Q')})];
+        let rounds = 1 + round % 3;
+        for _ in 0..rounds {
+            turns.push(serde_json::json!({"role": "user", "content": say('Q')}));
+            turns.push(serde_json::json!({"role": "assistant", "content": say('A')}));
+        }
+        let row = serde_json::json!({"messages": turns}).to_string();
+        let data = parse("a.jsonl", &row);
+        for template in [Some(&template), None] {
+            let (items, _) = made(&data, template, &settings(4096, false));
+            let learnt = learnt(&items[0]);
+            assert!(
+                !learnt.contains('Q') && !learnt.contains("system") && !learnt.contains("user"),
+                "{learnt:?}"
+            );
+            // "Assistant: " may be said, too, but each answer brings exactly two marks of its own besides.
+            let marks = learnt.matches('A').count() - learnt.matches("Assistant").count();
+            assert_eq!(marks, 2 * rounds, "{learnt:?}");
+        }
+    }
+}
+
+#[test]
+fn truncation_keeps_the_start_and_says_so() {
+    let data = parse(
+        "a.jsonl",
+        "{\"prompt\": \"12345\", \"completion\": \" 789012345\"}\n{\"prompt\": \"1\", \"completion\": \"2\"}\n",
+    );
+    let (items, notes) = made(&data, None, &settings(8, false));
+    assert_eq!(whole(&items[0]), "12345 78");
+    assert_eq!((items[0].truncated, items[1].truncated), (true, false));
+    assert!(
+        notes
+            .iter()
+            .any(|note| note.contains("Cut at 8 tokens: 1 of 2 rows; the longest has 16")),
+        "{notes:?}"
+    );
+}
+
+#[test]
+fn a_row_without_anything_left_to_learn_is_dropped_with_a_note() {
+    let data = parse(
+        "a.jsonl",
+        "{\"prompt\": \"1\", \"completion\": \"2\"}\n{\"prompt\": \"12345678\", \"completion\": \" 9\"}\n",
+    );
+    let (items, notes) = made(&data, None, &settings(8, false));
+    assert_eq!(items.iter().map(|item| item.row).collect::<Vec<_>>(), [1]);
+    assert!(
+        notes
+            .iter()
+            .any(|note| note.contains("within cutoff_len: 1") && note.contains("row 2")),
+        "{notes:?}"
+    );
+}
+
+#[test]
+fn data_in_which_every_token_is_masked_is_refused_with_what_to_raise() {
+    let data = parse(
+        "a.jsonl",
+        "{\"prompt\": \"12345678\", \"completion\": \" 9\"}\n{\"prompt\": \"1234567890\", \"completion\": \" 9\"}\n",
+    );
+    let error = examples(&data, &tokenizer(), None, &settings(8, false), &mut |_, _| {}).unwrap_err();
+    assert_eq!(error.field.as_deref(), Some("cutoff_len"));
+    assert!(error.to_string().contains("above 9"), "{error}");
+    let error = examples(&data, &tokenizer(), None, &settings(1, false), &mut |_, _| {}).unwrap_err();
+    assert_eq!(error.kind, Kind::Config);
+}
+
+#[test]
+fn packing_loses_no_token_but_those_that_fill_no_block() {
+    let mut generator = Generator::new(17, "sample");
+    for _ in 0..40 {
+        let texts: Vec<String> = (0..1 + generator.below(6))
+            .map(|at| format!("{at} the 🦜 and {}", "x".repeat(generator.below(40))))
+            .collect();
+        let lines: String = texts
+            .iter()
+            .map(|text| format!("{}\n", serde_json::json!({ "text": text })))
+            .collect();
+        let cutoff_len = 2 + generator.below(30);
+        let (items, notes) = made(&parse("a.jsonl", &lines), None, &settings(cutoff_len, true));
+        let ids: Vec<u32> = items.iter().flat_map(|item| item.input_ids.clone()).collect();
+        let expected = tokenizer()
+            .encode(
+                &texts
+                    .iter()
+                    .map(|text| format!("{text}<|endoftext|>"))
+                    .collect::<String>(),
+                false,
+            )
+            .unwrap();
+        assert_eq!(ids, expected[..ids.len()]);
+        if expected.len() >= cutoff_len {
+            assert!(items.iter().all(|item| item.input_ids.len() == cutoff_len));
+            assert!(expected.len() - ids.len() < cutoff_len);
+            assert_eq!(
+                notes.iter().any(|note| note.starts_with("Left out")),
+                expected.len() > ids.len()
+            );
+        } else {
+            assert_eq!(ids.len(), expected.len());
+        }
+        assert!(items.iter().all(|item| {
+            item.labels
+                .iter()
+                .zip(&item.input_ids)
+                .all(|(&label, &id)| label == id as i32)
+        }));
+    }
+}
+
+#[test]
+fn a_packed_block_knows_the_row_that_it_starts_in() {
+    let (items, _) = made(
+        &parse(
+            "a.jsonl",
+            "{\"text\": \"123456\"}\n{\"text\": \"12\"}\n{\"text\": \"123456\"}\n",
+        ),
+        None,
+        &settings(4, true),
+    );
+    assert_eq!(items.iter().map(|item| item.row).collect::<Vec<_>>(), [1, 1, 2, 3]);
+}
+
+#[test]
+fn a_long_text_cut_into_pieces_has_the_tokens_of_the_whole() {
+    let mut generator = Generator::new(19, "sample");
+    let words = ["the", " and", "🦜", "\n", "  ", " the", "é", "\n\n", "and ", "."];
+    let text: String = (0..60_000).map(|_| words[generator.below(words.len())]).collect();
+    assert!(text.len() > 150_000);
+    let data = parse("a.txt", &text);
+    let whole = Settings {
+        add_eos: false,
+        ..settings(1 << 30, true)
+    };
+    let (items, _) = made(&data, None, &whole);
+    assert_eq!(items[0].input_ids, tokenizer().encode(&text, false).unwrap());
+}
+
+#[test]
+fn progress_counts_the_rows() {
+    let data = parse("a.jsonl", "{\"text\": \"12\"}\n{\"text\": \"34\"}\n");
+    let mut seen = Vec::new();
+    examples(&data, &tokenizer(), None, &settings(8, false), &mut |done, total| {
+        seen.push((done, total))
+    })
+    .unwrap();
+    assert_eq!(seen, [(0, 2), (1, 2), (2, 2)]);
+}
+
+#[test]
+fn a_preview_reads_as_the_text_and_marks_what_is_learnt() {
+    let data = parse("a.jsonl", r#"{"prompt": "Say\nthe", "completion": " and 🦜."}"#);
+    let (items, _) = made(&data, None, &settings(256, false));
+    let shown = preview(&items[0], &tokenizer()).unwrap();
+    assert_eq!(shown.tokens.len(), items[0].input_ids.len());
+    let text: String = shown
+        .tokens
+        .iter()
+        .map(|(text, _)| text.as_str())
+        .filter(|text| *text != "\u{fffd}")
+        .collect();
+    assert_eq!(text, "Say\nthe and 🦜.<|endoftext|>");
+    let learnt: String = shown
+        .tokens
+        .iter()
+        .filter(|(text, trained)| *trained && text != "\u{fffd}")
+        .map(|(text, _)| text.as_str())
+        .collect();
+    assert_eq!(learnt, " and 🦜.<|endoftext|>");
+    assert!(shown.tokens.iter().any(|(text, _)| text == " and"));
+}
+
+#[test]
+fn a_preview_of_bytes_that_are_no_text_ends() {
+    let ids: Vec<u32> = (128..256).chain(0..40).collect();
+    let labels = ids.iter().map(|&id| id as i32).collect();
+    let example = Example {
+        input_ids: ids,
+        labels,
+        row: 1,
+        truncated: true,
+        ..Example::default()
+    };
+    let shown = preview(&example, &tokenizer()).unwrap();
+    assert_eq!((shown.tokens.len(), shown.truncated), (168, true));
+}
+
+#[test]
+fn splits_are_seeded_disjoint_and_complete() {
+    for (n, val_size, held_out) in [
+        (100, 0.1, 10),
+        (30, 0.1, 3),
+        (5, 0.01, 1),
+        (2, 0.9, 1),
+        (1, 0.5, 0),
+        (9, 0.0, 0),
+        (9, 4.0, 4),
+    ] {
+        let (train, eval) = split(n, val_size, 42).unwrap();
+        assert_eq!(eval.len(), held_out, "{n} {val_size}");
+        let mut all = [train.clone(), eval.clone()].concat();
+        all.sort_unstable();
+        assert_eq!(all, (0..n).collect::<Vec<_>>());
+        assert_eq!(split(n, val_size, 42).unwrap(), (train, eval));
+    }
+    assert_ne!(split(100, 0.1, 1).unwrap(), split(100, 0.1, 2).unwrap());
+    for wrong in [9.0, 10.0, -1.0, f64::NAN, f64::INFINITY] {
+        assert_eq!(split(9, wrong, 42).unwrap_err().field.as_deref(), Some("val_size"));
+    }
+}
+
+#[test]
+fn a_split_by_class_keeps_the_shares_of_the_classes() {
+    // 60, 30, 9 and 1 of 100, in turn.
+    let classes: Vec<usize> = (0..100)
+        .map(|i| match i * 37 % 100 {
+            0..60 => 0,
+            60..90 => 5,
+            90..99 => 2,
+            _ => 7,
+        })
+        .collect();
+    let of = |examples: &[usize], class: usize| examples.iter().filter(|&&i| classes[i] == class).count();
+    for (val_size, shares) in [
+        (0.1, [6, 3, 1, 0]),
+        (0.2, [12, 6, 2, 0]),
+        (50.0, [30, 15, 5, 0]),
+        (1.0, [1, 0, 0, 0]),
+        (0.0, [0; 4]),
+        // Every class keeps an example to train on, as long as there are others.
+        (96.0, [59, 29, 8, 0]),
+        (98.0, [59, 29, 9, 1]),
+    ] {
+        let (train, held_out) = split_by_class(&classes, val_size, 42).unwrap();
+        assert_eq!([0, 5, 2, 7].map(|class| of(&held_out, class)), shares, "{val_size}");
+        let mut all = [train.clone(), held_out.clone()].concat();
+        all.sort_unstable();
+        assert_eq!(all, (0..100).collect::<Vec<_>>());
+        assert!(train.is_sorted() && held_out.is_sorted());
+        assert_eq!(split_by_class(&classes, val_size, 42).unwrap(), (train, held_out));
+    }
+    assert_ne!(
+        split_by_class(&classes, 0.2, 1).unwrap(),
+        split_by_class(&classes, 0.2, 2).unwrap()
+    );
+    // One class only, and none at all, is a split as any other.
+    assert_eq!(split_by_class(&[3; 20], 0.25, 9).unwrap(), split(20, 0.25, 9).unwrap());
+    assert_eq!(split_by_class(&[], 0.5, 9).unwrap(), (Vec::new(), Vec::new()));
+    assert!(split_by_class(&[1, 1], 2.0, 9).is_err());
+}
+
+#[test]
+fn every_epoch_is_another_permutation_and_the_same_when_asked_again() {
+    let orders: Vec<Vec<usize>> = (0..4).map(|epoch| order(50, 42, epoch)).collect();
+    for (epoch, order_of_epoch) in orders.iter().enumerate() {
+        let mut sorted = order_of_epoch.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, (0..50).collect::<Vec<_>>());
+        assert_eq!(*order_of_epoch, order(50, 42, epoch));
+        assert!(orders[..epoch].iter().all(|earlier| earlier != order_of_epoch));
+    }
+}
+
+#[test]
+fn a_saved_cursor_goes_on_with_the_same_examples() {
+    let (n, seed) = (7, 3);
+    let take = |cursor: &mut Cursor| {
+        let order = order(n, seed, cursor.epoch);
+        cursor.take(&order, 3).to_vec()
+    };
+    let mut cursor = Cursor::default();
+    let unbroken: Vec<Vec<usize>> = (0..9).map(|_| take(&mut cursor)).collect();
+    assert_eq!(
+        unbroken.iter().map(Vec::len).collect::<Vec<_>>(),
+        [3, 3, 1, 3, 3, 1, 3, 3, 1]
+    );
+    assert_eq!(cursor, Cursor { epoch: 3, position: 0 });
+    for stop in 0..9 {
+        let mut cursor = Cursor::default();
+        let mut seen: Vec<Vec<usize>> = (0..stop).map(|_| take(&mut cursor)).collect();
+        let saved = serde_json::to_string(&cursor).unwrap();
+        let mut cursor: Cursor = serde_json::from_str(&saved).unwrap();
+        seen.extend((stop..9).map(|_| take(&mut cursor)));
+        assert_eq!(seen, unbroken);
+    }
+}
+
+fn example(ids: &[u32], masked: usize) -> Example {
+    let labels = ids
+        .iter()
+        .enumerate()
+        .map(|(at, &id)| if at < masked { IGNORE } else { id as i32 })
+        .collect();
+    Example {
+        input_ids: ids.to_vec(),
+        labels,
+        row: 1,
+        ..Example::default()
+    }
+}
+
+#[test]
+fn short_rows_are_filled_up_on_the_chosen_side() {
+    let (long, short) = (example(&[1, 2, 3, 4], 2), example(&[5, 6], 0));
+    let right = collate(&[&long, &short], 9, PaddingSide::Right, 0);
+    assert_eq!(
+        right,
+        Batch {
+            rows: 2,
+            tokens: 4,
+            input_ids: vec![1, 2, 3, 4, 5, 6, 9, 9],
+            attention_mask: vec![1., 1., 1., 1., 1., 1., 0., 0.],
+            labels: vec![-100, -100, 3, 4, -100, 6, -100, -100],
+            target_tokens: 3,
+            input_tokens: 6,
+            ..Batch::default()
+        }
+    );
+    let left = collate(&[&long, &short], 9, PaddingSide::Left, 0);
+    assert_eq!(left.input_ids, [1, 2, 3, 4, 9, 9, 5, 6]);
+    assert_eq!(left.attention_mask, [1., 1., 1., 1., 0., 0., 1., 1.]);
+    assert_eq!(left.labels, [-100, -100, 3, 4, -100, -100, -100, 6]);
+    assert_eq!((left.target_tokens, left.input_tokens), (3, 6));
+    let wide = collate(&[&long, &short], 9, PaddingSide::Right, 8);
+    assert_eq!((wide.tokens, wide.input_ids.len(), wide.target_tokens), (8, 16, 3));
+}
+
+#[test]
+fn target_tokens_are_the_labels_that_a_position_predicts() {
+    for side in [PaddingSide::Left, PaddingSide::Right] {
+        let batch = collate(&[&example(&[1, 2, 3], 0), &example(&[1, 2, 3, 4, 5], 3)], 0, side, 4);
+        let shifted =
+            (0..batch.rows).flat_map(|row| batch.labels[row * batch.tokens + 1..(row + 1) * batch.tokens].to_vec());
+        assert_eq!(shifted.filter(|&label| label != IGNORE).count(), batch.target_tokens);
+    }
+}
+
+#[test]
+fn everything_is_learnt_where_that_is_asked_for() {
+    let all = Settings {
+        completion_only_loss: false,
+        ..settings(256, false)
+    };
+    // Nobody can tell where this template puts an answer, but all of it can be trained on.
+    let odd = ChatTemplate::new(
+        "{% for m in messages %}{{ m['content'] | upper }}.{% endfor %}",
+        None,
+        None,
+    )
+    .unwrap();
+    let data = parse("a.jsonl", r#"{"prompt": "the", "completion": "and"}"#);
+    assert_eq!(learnt(&made(&data, Some(&odd), &all).0[0]), "THE.AND.");
+    assert!(examples(&data, &tokenizer(), Some(&odd), &settings(256, false), &mut |_, _| {}).is_err());
+    assert!(learnt(&made(&data, Some(&chatml()), &all).0[0]).starts_with("<|im_start|>user\nthe"));
+}

@@ -1,0 +1,283 @@
+//! Mutated files: thousands of broken inputs, none of which may panic, hang or take more memory than they are worth.
+
+use crate::common::{gguf::GgufWriter, now};
+use lorakeet_core::chat::ChatTemplate;
+use lorakeet_core::data::{Columns, Dataset, Labelled};
+use lorakeet_core::formats::ModelFiles;
+use lorakeet_core::formats::peft::Adapter;
+use lorakeet_core::protocol::Message;
+use lorakeet_core::store::MemoryFile;
+use lorakeet_core::tokenizer::Tokenizer;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Remembers the largest single allocation.
+struct Watched;
+static LARGEST: AtomicUsize = AtomicUsize::new(0);
+/// The inputs have some kilobytes; one allocation of a megabyte's order is still sound, one by a claimed count is not.
+const MOST_BYTES: usize = 16 << 20;
+
+#[allow(
+    unsafe_code,
+    reason = "counting allocations takes an allocator, and an allocator is unsafe to write"
+)]
+// SAFETY: every call goes to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Watched {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        LARGEST.fetch_max(layout.size(), Ordering::Relaxed);
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Watched = Watched;
+
+/// A deterministic stream of numbers (xorshift64).
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self, below: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % below.max(1) as u64) as usize
+    }
+}
+
+/// One to four changes: a flipped bit, a hostile number, a cut, a doubled or dropped piece.
+fn mutate(original: &[u8], numbers: &mut Numbers) -> Vec<u8> {
+    let mut bytes = original.to_vec();
+    for _ in 0..=numbers.next(4) {
+        if bytes.is_empty() {
+            break;
+        }
+        let at = numbers.next(bytes.len());
+        match numbers.next(6) {
+            0 => bytes[at] ^= 1 << numbers.next(8),
+            1 => {
+                let value = [0, 1, u64::MAX, 1 << 31, 1 << 40, 1 << 62, 255][numbers.next(7)];
+                let end = (at + 8).min(bytes.len());
+                bytes[at..end].copy_from_slice(&value.to_le_bytes()[..end - at]);
+            }
+            2 => bytes.truncate(at),
+            3 => {
+                let piece = bytes[at..(at + numbers.next(32)).min(bytes.len())].to_vec();
+                bytes.splice(at..at, piece);
+            }
+            4 => drop(bytes.drain(at..(at + numbers.next(16)).min(bytes.len()))),
+            _ => bytes[at] = b"{}[]\":,%-0\\x\xff"[numbers.next(13)],
+        }
+    }
+    bytes
+}
+
+/// Runs `use_it` on `count` mutations, and says how many were refused.
+fn survive(name: &str, original: &[u8], count: usize, use_it: impl Fn(Vec<u8>) -> bool) {
+    let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
+    assert!(use_it(original.to_vec()), "{name}: the sound one must work");
+    let mut refused = 0;
+    for round in 0..count {
+        let bytes = mutate(original, &mut numbers);
+        LARGEST.store(0, Ordering::Relaxed);
+        let shown = bytes.clone();
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| use_it(bytes)));
+        let largest = LARGEST.load(Ordering::Relaxed);
+        let text = String::from_utf8_lossy(&shown);
+        assert!(
+            largest < MOST_BYTES,
+            "{name} {round}: {largest} bytes at once for {text}"
+        );
+        match outcome {
+            Ok(worked) => refused += usize::from(!worked),
+            Err(_) => panic!("{name} {round} panicked on {text}"),
+        }
+    }
+    assert!(
+        refused > count / 20,
+        "{name}: only {refused} of {count} were refused; are they mutated at all?"
+    );
+}
+
+fn message(content: &str) -> Message {
+    Message {
+        role: "user".into(),
+        content: content.into(),
+    }
+}
+
+fn gguf() -> Vec<u8> {
+    let mut writer = GgufWriter::llama(&["a", "b", "c", "ab", "<end>"], &["a b"]);
+    writer.u32("tokenizer.ggml.eos_token_id", 4);
+    writer.u32("tokenizer.ggml.bos_token_id", 4);
+    writer.bool("tokenizer.ggml.add_bos_token", true);
+    writer.i32s("tokenizer.ggml.token_type", &[1, 1, 1, 1, 3]);
+    writer.f32s("tokenizer.ggml.scores", &[0.0; 5]);
+    writer.text(
+        "tokenizer.chat_template",
+        "{% for m in messages %}{{ m.content }}{% endfor %}",
+    );
+    writer.tensor_f32("blk.0.attn_q.weight", &[32, 32]);
+    writer.tensor("blk.0.ffn_down.weight", &[1, 32], 3, vec![1; 20]);
+    writer.tensor("blk.0.ffn_up.weight", &[1, 32], 7, vec![1; 24]);
+    writer.tensor("blk.0.ffn_gate.weight", &[1, 256], 12, vec![1; 144]);
+    writer.tensor("blk.0.attn_output.weight", &[1, 256], 14, vec![1; 210]);
+    writer.bytes()
+}
+
+/// Opens a model and uses all of it.
+fn use_model(files: Vec<(&str, Vec<u8>)>) -> bool {
+    let files = files
+        .into_iter()
+        .map(|(name, bytes)| MemoryFile::source(name, bytes))
+        .collect();
+    let Ok(model) = now(ModelFiles::open(files)) else {
+        return false;
+    };
+    let mut all_well = true;
+    for entry in model.entries() {
+        let whole = now(model.read_f32(&entry.name));
+        all_well &= whole.is_ok();
+        // Rows come or are refused, whatever the file says of itself; where they come, they are the whole's.
+        for rows in [0..1, 1..3, 0..usize::MAX, usize::MAX..usize::MAX] {
+            let (Ok(part), Ok((shape, whole))) = (now(model.read_rows_f32(&entry.name, rows.clone())), &whole) else {
+                continue;
+            };
+            let columns = shape[1];
+            let wanted = &whole[rows.start * columns..rows.end * columns];
+            assert!(part.iter().map(|x| x.to_bits()).eq(wanted.iter().map(|x| x.to_bits())));
+        }
+    }
+    if let Some(tokenizer) = &model.tokenizer {
+        all_well &= tokenizer
+            .encode("abc <end>", true)
+            .and_then(|ids| tokenizer.decode(&ids, true))
+            .is_ok();
+    }
+    if let Some(template) = &model.chat_template {
+        all_well &= template.apply_with_spans(&[message("a")]).is_ok();
+    }
+    all_well
+}
+
+#[test]
+fn broken_gguf_files_are_refused_or_read() {
+    survive("gguf", &gguf(), 4000, |bytes| use_model(vec![("m.gguf", bytes)]));
+}
+
+#[test]
+fn broken_safetensors_files_are_refused_or_read() {
+    let header = r#"{"__metadata__":{"format":"pt"},"a":{"dtype":"F16","shape":[2,2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[1],"data_offsets":[8,12]}}"#;
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.as_bytes());
+    bytes.extend([0; 12]);
+    survive("safetensors", &bytes, 4000, |bytes| {
+        use_model(vec![("config.json", b"{}".to_vec()), ("model.safetensors", bytes)])
+    });
+    let config = br#"{"peft_type":"LORA","target_modules":["q_proj"],"r":4,"rank_pattern":{"a":2}}"#;
+    survive("adapter tensors", &bytes, 1000, |bytes| {
+        let files = [
+            ("adapter_config.json", config.to_vec()),
+            ("adapter_model.safetensors", bytes),
+        ];
+        now(Adapter::open(
+            files.map(|(name, bytes)| MemoryFile::source(name, bytes)).to_vec(),
+        ))
+        .is_ok()
+    });
+    survive("adapter config", config, 2000, |config| {
+        let files = [
+            ("adapter_config.json", config),
+            ("adapter_model.safetensors", bytes.clone()),
+        ];
+        let adapter = now(Adapter::open(
+            files.map(|(name, bytes)| MemoryFile::source(name, bytes)).to_vec(),
+        ));
+        adapter.is_ok_and(|adapter| adapter.to_files().is_ok() && adapter.config.rank_of("x.a").is_ok())
+    });
+}
+
+#[test]
+fn broken_tokenizers_are_refused_or_read() {
+    let json = br#"{"version":"1.0","truncation":{"direction":"Right","max_length":2,"strategy":"LongestFirst","stride":0},
+        "padding":null,"added_tokens":[{"id":5,"content":"<s>","special":true,"normalized":false,"single_word":false,
+        "lstrip":false,"rstrip":false}],"normalizer":{"type":"NFC"},"pre_tokenizer":{"type":"Sequence","pretokenizers":[
+        {"type":"Split","pattern":{"Regex":"\\p{N}{1,3}|\\s+(?!\\S)"},"behavior":"Isolated","invert":false},
+        {"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":false}]},
+        "post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>","type_id":0}},
+        {"Sequence":{"id":"A","type_id":0}}],"pair":[{"Sequence":{"id":"A","type_id":0}},{"Sequence":{"id":"B","type_id":1}}],
+        "special_tokens":{"<s>":{"id":"<s>","ids":[5],"tokens":["<s>"]}}},
+        "decoder":{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":true,"use_regex":true},
+        "model":{"type":"BPE","dropout":null,"unk_token":null,"continuing_subword_prefix":null,"end_of_word_suffix":null,
+        "fuse_unk":false,"byte_fallback":false,"vocab":{"a":0,"b":1,"c":2,"ab":3,"abc":4},"merges":[["a","b"],["ab","c"]]}}"#;
+    survive("tokenizer.json", json, 3000, |bytes| {
+        let Ok(tokenizer) = Tokenizer::from_json(&bytes) else {
+            return false;
+        };
+        let Ok(ids) = tokenizer.encode("abc 123 <s> x", true) else {
+            return false;
+        };
+        let mut stream = tokenizer.stream_decoder(false);
+        let streamed = ids.iter().all(|id| stream.push(*id).is_ok());
+        streamed && tokenizer.decode(&ids, true).is_ok()
+    });
+}
+
+#[test]
+fn broken_files_of_numbers_are_refused_or_read() {
+    let read =
+        |name: &str, bytes: &[u8]| Dataset::parse(name, bytes).and_then(|read| read.numeric(&Columns::default()));
+    // What is read is whole: rows of one length, each with its label.
+    let is_whole = |read: Labelled| {
+        let count = read.shape.map_or(0, |shape| shape.numbers());
+        for row in &read.rows {
+            assert!(row.numbers.len() == count && row.numbers.iter().all(|number| number.is_finite()));
+            assert_eq!(row.values.len(), read.labels.len());
+        }
+        assert!(count > 0 && !read.rows.is_empty());
+        true
+    };
+    for (name, sound) in [
+        ("a.csv", "height,width,label\n1.5,-2e3,a\n\"3\",4,b\n5,6,a\n"),
+        ("a_TRAIN.tsv", "1\t0.5\t-0.5\n2\t2\t3\n1\t-4\t5e-1\n"),
+        (
+            "a.jsonl",
+            "{\"values\": [[1, 2], [3, 4]], \"label\": 1}\n{\"values\": [[5, 6], [7, 8]], \"label\": 2}\n",
+        ),
+        (
+            "a.ts",
+            "# of waves\n@timeStamps false\n@classLabel true a b\n@data\n1,2,3:4,5,6:a\n7,8,9:1,2,3:b\n",
+        ),
+    ] {
+        survive(name, sound.as_bytes(), 3000, |bytes| {
+            read(name, &bytes).is_ok_and(is_whole)
+        });
+    }
+    let images = [&[0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 3][..], &[9; 12]].concat();
+    let labels = [0, 0, 8, 1, 0, 0, 0, 2, 7, 1];
+    survive("images", &images, 3000, |bytes| {
+        let read = Dataset::parse_images(("images", &bytes), ("labels", &labels));
+        read.and_then(|read| read.numeric(&Columns::default()))
+            .is_ok_and(is_whole)
+    });
+}
+
+#[test]
+fn broken_templates_are_refused_or_rendered() {
+    let source = "{% set ns = namespace(x=0) %}{% for m in messages %}{%- if m.role == 'user' -%}{{ bos_token + m['content'] | trim }}\
+        {% elif loop.last %}{% generation %}{{ m.content.split('a')[-1] * 2 }}{% endgeneration %}{% else %}\
+        {{ raise_exception('no ' ~ m.role) }}{% endif %}{% set ns.x = ns.x + 1 %}{% endfor %}{{ messages | tojson }}";
+    survive("template", source.as_bytes(), 3000, |bytes| {
+        let source = String::from_utf8_lossy(&bytes);
+        let Ok(template) = ChatTemplate::new(&source, Some("<s>"), None) else {
+            return false;
+        };
+        let answer = Message {
+            role: "assistant".into(),
+            content: "banana".into(),
+        };
+        template.apply_with_spans(&[message("é"), answer]).is_ok()
+    });
+}

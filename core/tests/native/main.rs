@@ -1,0 +1,20 @@
+//! Core's tests that need no reference numbers beyond the golden files and no real model: one program, linked once.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod adapters;
+mod bundled;
+mod chat;
+mod config;
+mod config_properties;
+mod data;
+mod examples;
+mod formats;
+mod gguf_blocks;
+mod hostile;
+mod packing;
+mod protocol;
+mod quant;
+mod random;
+mod tokenizer;

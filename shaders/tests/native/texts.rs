@@ -1,0 +1,294 @@
+//! Every text against the validator and, run on a software Vulkan driver, against its twin.
+//!
+//! The driver is the machine's first software adapter, lavapipe as a rule; `VK_ICD_FILENAMES` names another, such as
+//! Chromium's SwiftShader.
+
+use std::collections::HashMap;
+
+use crate::cases::{self, Case, twin};
+use crate::gpu::Gpu;
+use lorakeet_shaders::{AdamW8bit, Add, Codes, Format, Kernel, Packed, PackedMatMul, Tier};
+
+const TIERS: [Tier; 3] = [
+    Tier::Software,
+    Tier::Gpu {
+        subgroups: false,
+        f16: false,
+    },
+    Tier::Gpu {
+        subgroups: true,
+        f16: true,
+    },
+];
+
+/// [`TIERS`], without f16 where the driver has none, which is said of SwiftShader only.
+fn tiers(gpu: &Gpu) -> [Tier; 3] {
+    let [software, plain, full] = TIERS;
+    match gpu.tier {
+        Tier::Gpu { f16: true, .. } => [software, plain, full],
+        _ => {
+            assert!(gpu.name.contains("SwiftShader"), "{} has no shader-f16", gpu.name);
+            let (subgroups, f16) = (true, false);
+            [software, plain, Tier::Gpu { subgroups, f16 }]
+        }
+    }
+}
+
+fn agree_on(gpu: &Gpu, cases: &[Case]) {
+    for Case {
+        kernel,
+        inputs,
+        tolerance,
+    } in cases
+    {
+        let expected = twin(kernel.as_ref(), inputs);
+        let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
+        for tier in tiers(gpu) {
+            let actual = gpu.run(&gpu.prepare(kernel.as_ref(), tier, &inputs));
+            for (output, (actual, expected)) in actual.iter().zip(&expected).enumerate() {
+                assert_eq!(actual.len(), expected.len());
+                for (i, (&actual, &expected)) in actual.iter().zip(expected).enumerate() {
+                    assert!(
+                        (actual - expected).abs() <= tolerance * (1.0 + expected.abs()),
+                        "{kernel:?} on {tier:?} ({}): output {output}, element {i} is {actual}, the twin says {expected}",
+                        gpu.name,
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_text_passes_naga() {
+    let mut texts = HashMap::new();
+    for case in cases::all() {
+        for tier in TIERS {
+            let text = case.kernel.wgsl(tier);
+            let module = naga::front::wgsl::parse_str(&text)
+                .unwrap_or_else(|error| panic!("{:?}:\n{}", case.kernel, error.emit_to_string(&text)));
+            // unpack2x16float: part of WebGPU, and of every adapter but some of OpenGL's.
+            let mut capabilities = naga::valid::Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+            if let Tier::Gpu { subgroups, f16 } = tier {
+                capabilities.set(naga::valid::Capabilities::SUBGROUP, subgroups);
+                capabilities.set(naga::valid::Capabilities::SHADER_FLOAT16, f16);
+            }
+            naga::valid::Validator::new(naga::valid::ValidationFlags::all(), capabilities)
+                .validate(&module)
+                .unwrap_or_else(|error| panic!("{:?}:\n{}", case.kernel, error.emit_to_string(&text)));
+            assert_eq!(module.entry_points[0].name, "main");
+            assert_eq!(module.entry_points[0].workgroup_size, case.kernel.workgroup_size(tier));
+            let bindings = case.inputs.len() + case.kernel.output_lens().len() + 1;
+            let bound = module
+                .global_variables
+                .iter()
+                .filter(|(_, variable)| variable.binding.is_some())
+                .count();
+            assert_eq!(bound, bindings, "{:?}", case.kernel);
+            let known = texts.entry(case.kernel.key(tier)).or_insert_with(|| text.clone());
+            assert_eq!(*known, text, "two texts under the key {}", case.kernel.key(tier));
+        }
+    }
+}
+
+#[test]
+fn info_is_as_long_as_the_text_says() {
+    for case in cases::all() {
+        let vectors = case.kernel.info().len() / 4;
+        assert_eq!(case.kernel.info().len() % 4, 0);
+        let said = format!("array<vec4<u32>, {vectors}>");
+        assert!(
+            case.kernel.wgsl(TIERS[1]).contains(&said),
+            "{:?} has {vectors} vectors of info",
+            case.kernel
+        );
+    }
+}
+
+#[test]
+fn products_equal_their_twin() {
+    agree_on(&Gpu::open(), &cases::products());
+}
+
+#[test]
+fn packed_matrices_equal_their_twins() {
+    agree_on(&Gpu::open(), &cases::packed());
+}
+
+/// Products whose matrices have tiles in 16 bits where there is f16: every size of tile, edges inside of tiles and slices.
+fn products_of_halves() -> impl Iterator<Item = PackedMatMul> {
+    let shapes = [
+        (5, 33, 24),
+        (16, 67, 136),
+        (17, 150, 72),
+        (40, 70, 200),
+        (131, 101, 88),
+        (1500, 1411, 24),
+        (1500, 21, 1416),
+    ];
+    shapes.into_iter().enumerate().flat_map(|(i, (m, rows, columns))| {
+        [false, true].map(|across| PackedMatMul {
+            m,
+            matrix: Packed {
+                format: Format::F16,
+                rows,
+                columns,
+            },
+            across,
+            add: [Add::None, Add::Row, Add::Full][i % 3],
+        })
+    })
+}
+
+#[test]
+fn a_tile_of_halves_gives_the_bits_of_a_tile_of_floats() {
+    let gpu = Gpu::open();
+    let [_, plain, full] = tiers(&gpu);
+    for (i, kernel) in products_of_halves().enumerate() {
+        let Case { mut inputs, .. } = cases::case(kernel.clone(), 1.0, 0.0);
+        let mut noise = cases::Noise(23 + i as u64);
+        let ordinary = cases::words(&kernel.matrix, &mut noise);
+        // Sign and fraction alone.
+        let tiny = ordinary.iter().map(|word| f32::from_bits(word.to_bits() & 0x83ff_83ff));
+        let tiny: Vec<f32> = tiny.collect();
+        // Some infinite, some not a number, and the largest.
+        let wild = ordinary.iter().enumerate().map(|(at, word)| match at % 97 {
+            0 => 0x7c00_3c00,
+            1 => 0xfc00_7bff,
+            2 => 0x3c00_7e00,
+            _ => word.to_bits(),
+        });
+        let wild: Vec<f32> = wild.map(f32::from_bits).collect();
+        for (words, factor) in [(ordinary, 1.0), (tiny, 1000.0), (wild, 1.0)] {
+            let finite = words.iter().all(|word| is_finite(word.to_bits()));
+            inputs[1] = words;
+            inputs[0].iter_mut().for_each(|a| *a *= factor);
+            let expected = twin(&kernel, &inputs);
+            let slices: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
+            let run = |tier| gpu.run(&gpu.prepare(&kernel, tier, &slices)).remove(0);
+            let (floats, halves) = (run(plain), run(full));
+            for (i, (&half, &float)) in halves.iter().zip(&floats).enumerate() {
+                assert!(
+                    half.to_bits() == float.to_bits() || (half.is_nan() && float.is_nan()),
+                    "{kernel:?} ({}): element {i} is {half} of halves, {float} of floats",
+                    gpu.name
+                );
+                // Times a of up to a thousand, a subnormal number that was taken for 0 shows.
+                let twin = expected[0][i];
+                assert!(
+                    !finite || (half - twin).abs() <= 2e-5 * (1.0 + twin.abs()),
+                    "{kernel:?} ({}): element {i} is {half}, the twin says {twin}",
+                    gpu.name
+                );
+            }
+        }
+    }
+}
+
+/// Whether both halves of a word are.
+fn is_finite(word: u32) -> bool {
+    [word, word >> 16].iter().all(|half| half & 0x7c00 != 0x7c00)
+}
+
+#[test]
+fn only_matrices_stored_in_16_bits_have_tiles_of_halves_and_only_with_f16() {
+    let tier = |f16| Tier::Gpu { subgroups: false, f16 };
+    let has_halves = |kernel: &PackedMatMul, tier| {
+        let text = kernel.wgsl(tier);
+        let halves = text.contains("f16>");
+        assert_eq!(halves, text.starts_with("enable f16;"), "{kernel:?} on {tier:?}");
+        halves
+    };
+    for kernel in products_of_halves() {
+        assert!(has_halves(&kernel, tier(true)), "{kernel:?}");
+        assert!(!has_halves(&kernel, tier(false)), "{kernel:?}");
+        assert_ne!(kernel.key(tier(true)), kernel.key(tier(false)), "{kernel:?}");
+        assert!(!has_halves(&kernel, Tier::Software), "{kernel:?}");
+    }
+    let others = cases::formats().into_iter().filter(|format| *format != Format::F16);
+    let mut matrices: Vec<_> = others.map(|format| (40, format, 70, 256)).collect();
+    // One to four rows have texts without tiles; rows of W that start within a piece of eight are read number by number;
+    // tiles for up to sixteen columns are too narrow for a vector an invocation.
+    matrices.extend([
+        (4, Format::F16, 70, 256),
+        (40, Format::F16, 70, 250),
+        (40, Format::F16, 16, 16),
+    ]);
+    for (m, format, rows, columns) in matrices {
+        for across in [false, true] {
+            let matrix = Packed { format, rows, columns };
+            let kernel = PackedMatMul::new(m, matrix, across);
+            assert_eq!(kernel.wgsl(tier(true)), kernel.wgsl(tier(false)), "{kernel:?}");
+            assert!(!has_halves(&kernel, tier(true)), "{kernel:?}");
+        }
+    }
+}
+
+#[test]
+fn norms_equal_their_twins() {
+    agree_on(&Gpu::open(), &cases::norms());
+}
+
+#[test]
+fn attention_equals_its_twins() {
+    agree_on(&Gpu::open(), &cases::attention());
+}
+
+#[test]
+fn activations_equal_their_twins() {
+    agree_on(&Gpu::open(), &cases::activations());
+}
+
+#[test]
+fn training_equals_its_twins() {
+    agree_on(&Gpu::open(), &cases::training());
+}
+
+/// A GPU may round a quotient or a root otherwise, and flush what is smaller than a normal number; a value on the border of two
+/// codes may then get the other one.
+#[test]
+fn moments_of_eight_bits_are_within_a_code_of_their_twins() {
+    let gpu = Gpu::open();
+    let near = |a: f32, b: f32, tolerance: f32| (a - b).abs() <= tolerance * b.abs();
+    for Case {
+        kernel,
+        inputs,
+        tolerance,
+    } in &cases::eight_bits()
+    {
+        let len = inputs[0].len();
+        let expected = twin(kernel.as_ref(), inputs);
+        let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
+        for tier in tiers(&gpu) {
+            let label = format!("{kernel:?} on {tier:?} ({})", gpu.name);
+            let actual = gpu.run(&gpu.prepare(kernel.as_ref(), tier, &inputs));
+            for (i, (actual, expected)) in actual[0].iter().zip(&expected[0]).enumerate() {
+                let most = tolerance * (1.0 + expected.abs());
+                assert!(
+                    (actual - expected).abs() <= most,
+                    "{label}: element {i} is {actual}, the twin says {expected}"
+                );
+            }
+            let moments = |state: &[f32]| -> [Codes; 2] { AdamW8bit::unpack(state, len).into() };
+            let mut moved = 0;
+            for (actual, expected) in moments(&actual[1]).iter().zip(&moments(&expected[1])) {
+                for (i, (actual, expected)) in actual.0.iter().zip(&expected.0).enumerate() {
+                    assert!(
+                        actual.abs_diff(*expected) <= 1,
+                        "{label}: code {i} is {actual}, the twin says {expected}"
+                    );
+                    moved += usize::from(actual != expected);
+                }
+                for (actual, expected) in actual.1.iter().zip(&expected.1) {
+                    assert!(
+                        near(*actual, *expected, 1e-6),
+                        "{label}: absmax {actual}, not {expected}"
+                    );
+                }
+            }
+            assert!(moved * 1000 <= 2 * len, "{label}: {moved} of {len} codes are others");
+            let unused = |state: &[f32]| state[len.div_ceil(4) - 1].to_bits() >> (8 * ((len - 1) % 4)) >> 8;
+            assert_eq!(unused(&actual[1]), 0, "{label}: the last word's unused bytes");
+        }
+    }
+}

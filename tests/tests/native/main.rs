@@ -1,0 +1,17 @@
+//! Whole runs, tasks and operations, on models made for the purpose, on the CPU and on software Vulkan. One program, linked
+//! once; a test that counts what a process takes, or opens a GPU of its own, runs in a process of its own by `alone`.
+
+mod adapters;
+mod device_memory;
+mod estimate;
+mod heads;
+mod knobs;
+mod losses;
+mod memory_estimate;
+mod numbers;
+mod operations;
+mod optim_memory;
+mod run;
+mod small;
+mod small_buffers;
+mod tasks;

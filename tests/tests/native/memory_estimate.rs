@@ -1,0 +1,227 @@
+//! What runs are said to take beside what they take, counted by the device's allocator: within a fiftieth.
+//!
+//! In a process of its own, because the allocator's books are the process's. The runs differ in what is
+//! largest: activations, weights, the vocabulary, attention's probabilities, everything that is trained, a score.
+
+use burn::tensor::Device;
+use lorakeet_core::{
+    config::{FinetuningType, RunConfig, TargetModules},
+    data::Batch,
+    device,
+    estimate::estimate,
+    formats::{ModelFiles, peft::AdapterConfig},
+    models::{Model, read},
+    protocol::DeviceChoice,
+    quant::Base,
+    store::Source,
+    train::optim::AdamW,
+};
+use lorakeet_tests::{
+    alone::alone,
+    generated::Decoder,
+    golden::block_on,
+    trajectory::{batch, take_steps},
+};
+
+/// How far the count may be from the estimate.
+const TOLERANCE: f64 = 0.02;
+
+/// A batch of rows that are all text, all trained on.
+fn full_batch(rows: usize, tokens: usize, vocab: usize) -> Batch {
+    let ids: Vec<f64> = (0..rows * tokens).map(|i| (i * 37 % vocab) as f64).collect();
+    Batch {
+        row_labels: vec![1.0; rows],
+        ..batch(tokens, &ids, &vec![1.0; ids.len()], &ids)
+    }
+}
+
+fn open(files: Vec<Source>) -> ModelFiles {
+    block_on(ModelFiles::open(files)).expect("the files open")
+}
+
+/// Runs two steps of `config` and holds the estimate against the most bytes that were in use.
+fn check(device: &Device, what: &str, files: &ModelFiles, vocab: usize, config: RunConfig) {
+    let config = RunConfig { max_steps: 2, ..config };
+    let limit = device::largest_buffer_bytes(device);
+    let said = block_on(estimate(files, &config, None, limit)).expect("an estimate");
+
+    let before = device::memory_bytes(device).expect("the device counts");
+    let full = config.finetuning_type == FinetuningType::Full;
+    let kind = (full, Base::from(&config));
+    let mut model = block_on(Model::load_base(files, kind, 0, device, &mut |_, _| ())).expect("it loads");
+    assert_eq!(said.base_bytes, model.info.weight_bytes, "{what}: the base's bytes");
+    if !full {
+        let adapter = AdapterConfig {
+            r: config.lora_r,
+            lora_dropout: config.lora_dropout,
+            target_modules: config.target_modules.clone(),
+            ..AdapterConfig::default()
+        };
+        model.attach_lora(&adapter, 0).expect("the modules are there");
+    }
+    assert_eq!(
+        said.trained_parameters,
+        model.parameters.weights(),
+        "{what}: trained weights"
+    );
+    let tokens = config.cutoff_len;
+    let watch = device::watch_memory();
+    if config.val_size > 0.0 {
+        // A run has its moments before its first score.
+        let _moments = AdamW::new(&model.parameters, &config);
+        let rows = full_batch(config.per_device_eval_batch_size, tokens, vocab);
+        let loss = model
+            .loss(&model.parameters.plain(), &rows, 1.0, None)
+            .expect("labels that fit");
+        assert!(block_on(read(loss)).expect("a score")[0].is_finite());
+    }
+    let rows = full_batch(config.per_device_train_batch_size, tokens, vocab);
+    let step = |_| vec![rows.clone(); config.gradient_accumulation_steps];
+    take_steps(&mut model, &config, step, |_, _, done, _| {
+        assert!(done.loss.is_finite())
+    });
+    let counted = watch.peak_bytes() - before;
+    drop((watch, model));
+    let ratio = said.peak_bytes.expect("a peak") as f64 / counted as f64;
+    assert!((ratio - 1.0).abs() <= TOLERANCE, "{what}: counted {counted}, {said:?}");
+}
+
+#[test]
+fn runs_take_what_they_are_said_to_take() {
+    alone(|| {
+        let (device, _) = block_on(device::open(DeviceChoice::Gpu)).expect("a Vulkan driver");
+        let small = Decoder {
+            layers: 3,
+            width: 64,
+            inner: 160,
+            heads: 4,
+            kv_heads: 2,
+            vocab: 256,
+            positions: 256,
+        };
+        let lora = RunConfig {
+            target_modules: TargetModules::Pattern("all-linear".into()),
+            lora_dropout: 0.0,
+            val_size: 0.0,
+            gradient_accumulation_steps: 1,
+            ..RunConfig::default()
+        };
+
+        let config = RunConfig {
+            cutoff_len: 64,
+            per_device_train_batch_size: 8,
+            lora_r: 4,
+            ..lora.clone()
+        };
+        check(
+            &device,
+            "activations",
+            &open(small.llama()),
+            small.vocab,
+            config.clone(),
+        );
+        let with_dropout = RunConfig {
+            lora_dropout: 0.1,
+            quantization_bit: Some(8),
+            target_modules: TargetModules::Names(vec!["q_proj".into(), "v_proj".into()]),
+            gradient_accumulation_steps: 2,
+            ..config.clone()
+        };
+        check(
+            &device,
+            "two modules, packed",
+            &open(small.llama()),
+            small.vocab,
+            with_dropout,
+        );
+        check(&device, "GPT-2", &open(small.gpt2()), small.vocab, config.clone());
+        let classifier = &small.bert("BertForSequenceClassification");
+        check(&device, "BERT's classifier", classifier, small.vocab, config.clone());
+        for (name, files) in [
+            ("BERT", small.bert("BertForMaskedLM")),
+            ("ModernBERT", small.modernbert("ModernBertForMaskedLM")),
+            ("Gemma", small.gemma2()),
+        ] {
+            check(&device, name, &files, small.vocab, config.clone());
+            let all_trained = RunConfig {
+                finetuning_type: FinetuningType::Full,
+                ..config.clone()
+            };
+            check(
+                &device,
+                &format!("{name}, all trained"),
+                &files,
+                small.vocab,
+                all_trained,
+            );
+        }
+
+        let wide = Decoder {
+            layers: 2,
+            width: 256,
+            inner: 2048,
+            vocab: 512,
+            ..small
+        };
+        let config = RunConfig {
+            cutoff_len: 16,
+            per_device_train_batch_size: 1,
+            gradient_accumulation_steps: 3,
+            quantization_bit: Some(4),
+            bnb_4bit_use_double_quant: true,
+            lora_r: 16,
+            ..lora.clone()
+        };
+        check(
+            &device,
+            "weights, packed",
+            &open(wide.llama()),
+            wide.vocab,
+            config.clone(),
+        );
+        let full = RunConfig {
+            finetuning_type: FinetuningType::Full,
+            quantization_bit: None,
+            bnb_4bit_use_double_quant: false,
+            ..config
+        };
+        check(&device, "weights, all trained", &open(wide.llama()), wide.vocab, full);
+
+        let many_tokens = Decoder {
+            layers: 1,
+            vocab: 40_000,
+            ..small
+        };
+        let config = RunConfig {
+            cutoff_len: 128,
+            per_device_train_batch_size: 2,
+            lora_r: 8,
+            ..lora.clone()
+        };
+        check(
+            &device,
+            "vocabulary",
+            &open(many_tokens.llama()),
+            many_tokens.vocab,
+            config,
+        );
+
+        let config = RunConfig {
+            cutoff_len: 256,
+            per_device_train_batch_size: 2,
+            lora_r: 8,
+            ..lora.clone()
+        };
+        check(&device, "long rows", &open(small.llama()), small.vocab, config);
+
+        let config = RunConfig {
+            cutoff_len: 64,
+            per_device_train_batch_size: 1,
+            per_device_eval_batch_size: 24,
+            val_size: 0.1,
+            lora_r: 8,
+            ..lora
+        };
+        check(&device, "a score", &open(small.llama()), small.vocab, config);
+    });
+}

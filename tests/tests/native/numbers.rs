@@ -1,0 +1,718 @@
+//! Rows of numbers from file to prediction: what the readers take and refuse, what small models learn by their names alone, and
+//! that what was saved answers the same.
+
+use lorakeet_core::{
+    config::{FinetuningType, RunConfig, ScaleInputs},
+    data::{Columns, Dataset, Shape},
+    error::Error,
+    protocol::{Command, DeviceChoice, EvalInfo, Event, Predictions, Verdict},
+    random::Generator,
+    store::{MemoryFile, MemorySink, Source},
+    task::Task,
+};
+use lorakeet_tests::{
+    desk::{Desk, checkpoint, find, metric, report, started},
+    golden::block_on,
+    rows::{bars, idx},
+    tiny,
+};
+use serde_json::{Value, json};
+use std::{fmt::Write, rc::Rc};
+
+fn source(name: &str, text: impl Into<Vec<u8>>) -> Source {
+    MemoryFile::source(name, text.into())
+}
+
+/// Two numbers around 5000 and 3 whose class is whether both are on one side of that: no line parts the classes.
+fn corners(rows: usize, is_labelled: bool) -> Source {
+    let mut generator = Generator::new(3, "rows");
+    let mut text = String::from(if is_labelled {
+        "height,width,kind\n"
+    } else {
+        "width,height\n"
+    });
+    for _ in 0..rows {
+        let (a, b) = (generator.normal(), generator.normal());
+        let kind = if a * b > 0.0 { "same" } else { "other" };
+        let (height, width) = (5000.0 + 900.0 * a, 3.0 + 0.01 * b);
+        let _ = match is_labelled {
+            true => writeln!(text, "{height},{width},{kind}"),
+            false => writeln!(text, "{width},{height}"),
+        };
+    }
+    source("corners.csv", text)
+}
+
+fn is_same(rows: usize) -> Vec<bool> {
+    let mut generator = Generator::new(3, "rows");
+    (0..rows)
+        .map(|_| generator.normal() * generator.normal() > 0.0)
+        .collect()
+}
+
+/// Waves of any phase and level: does a tooth rise (up) or fall (down)?
+fn waves(rows: usize) -> Source {
+    let mut generator = Generator::new(5, "rows");
+    let mut text = String::new();
+    for row in 0..rows {
+        let rises = row % 2 == 0;
+        let (phase, level) = (generator.below(8), generator.normal());
+        let tooth = |step: usize| {
+            let part = ((step + phase) % 8) as f64 / 8.0;
+            level + if rises { part } else { 1.0 - part }
+        };
+        let values: Vec<f64> = (0..24).map(tooth).collect();
+        let label = if rises { "up" } else { "down" };
+        let _ = writeln!(text, "{}", json!({ "values": values, "label": label }));
+    }
+    source("waves.jsonl", text)
+}
+
+/// Series of two channels whose target is the product of their levels, in sktime's format.
+fn products(rows: usize) -> Source {
+    let mut generator = Generator::new(6, "rows");
+    let mut text = String::from("# a comment\n@problemName products\n@timeStamps false\n@targetlabel true\n@data\n");
+    for _ in 0..rows {
+        let (a, b) = (generator.normal(), generator.normal());
+        let series = |level: f64| vec![format!("{level:.5}"); 3].join(",");
+        let _ = writeln!(text, "{}:{}:{:.5}", series(a), series(b), 100.0 + 20.0 * a * b);
+    }
+    source("products.ts", text)
+}
+
+/// Full training of a small model, as naming it in a run file gives.
+fn config(model: &str) -> RunConfig {
+    let text = format!("model: {model}\ntrain_file: rows\nbatch_size: 16\naccumulation_steps: 1\n");
+    let resolved = RunConfig::parse(&text, "run.yaml").expect("a run file");
+    RunConfig {
+        learning_rate: 1e-2,
+        val_size: 80.0,
+        max_steps: 200,
+        save_steps: 0,
+        per_device_eval_batch_size: 64,
+        ..resolved.config
+    }
+}
+
+fn trained(model: &str, data: Vec<Source>, change: impl FnOnce(&mut RunConfig)) -> Desk {
+    let mut desk = Desk::small(model, data);
+    let mut config = config(model);
+    change(&mut config);
+    desk.train(config);
+    desk
+}
+
+fn failure(desk: &Desk) -> Error {
+    find(desk, |event| match event {
+        Event::Failed(error) => Some(error.clone()),
+        _ => None,
+    })
+}
+
+fn last(desk: &Desk, name: &str) -> f64 {
+    metric(desk.evals().last().expect("a score"), name)
+}
+
+/// The model that a run wrote, in a session of its own.
+fn reloaded(desk: &mut Desk, data: Source) -> Desk {
+    desk.ask(Command::ExportAdapter, Vec::new());
+    let files = desk.exported.iter();
+    let files = files.map(|(name, bytes)| MemoryFile::source(name.clone(), bytes.clone()));
+    Desk::with(DeviceChoice::Cpu, files.collect(), data)
+}
+
+fn scored(desk: &mut Desk) -> EvalInfo {
+    block_on(desk.session.evaluate(&config("out"), &mut |_, _| ())).expect("a score")
+}
+
+fn answers(desk: &mut Desk) -> (Predictions, Option<EvalInfo>) {
+    block_on(desk.session.predict(&config("out"), &mut |_, _| ())).expect("answers")
+}
+
+#[test]
+fn a_perceptron_learns_what_no_line_parts_and_answers_the_same_after_loading() {
+    let mut desk = trained("small_mlp", vec![corners(400, true)], |_| ());
+    assert!(desk.summary().finished);
+    let info = started(&desk);
+    assert_eq!((info.task, info.loss.as_str()), (Task::Classification, "cross_entropy"));
+    assert_eq!(info.trainable_parameters, info.all_parameters);
+    assert_eq!(info.all_parameters, 3 * 128 + 129 * 128 + 129 * 2);
+    let report = report(&desk);
+    let names: Vec<&str> = report.baselines.iter().map(|baseline| baseline.name.as_str()).collect();
+    assert_eq!(names, ["majority class", "nearest centroid", "linear probe"]);
+    assert_eq!(report.verdict, Some(Verdict::Better), "{}", report.sentence);
+    assert_eq!(report.labels, ["other", "same"]);
+    assert!(last(&desk, "accuracy") > 0.9, "{:?}", desk.evals());
+
+    // Its folder holds what scales the columns, so that the same rows are scored the same.
+    let mut other = reloaded(&mut desk, corners(400, true));
+    assert_eq!(scored(&mut other), scored(&mut desk));
+    assert!(metric(&scored(&mut other), "accuracy") > 0.9);
+    let written: Value = serde_json::from_slice(&desk.exported["config.json"]).expect("JSON");
+    let run = &written["task_specific_params"]["lorakeet"];
+    assert_eq!(run["input_columns"], json!(["height", "width"]));
+    let mean = run["input_mean"][0].as_f64().expect("a mean");
+    assert!((mean - 5000.0).abs() < 200.0, "{mean}");
+
+    // Rows without labels, their columns in another order.
+    let mut asked = reloaded(&mut desk, corners(60, false));
+    let (table, score) = answers(&mut asked);
+    assert!(score.is_none() && table.rows.len() == 60);
+    let right = table.rows.iter().zip(is_same(60));
+    let right = right.filter(|(row, same)| (row[2] == "same") == *same).count();
+    assert!(right >= 52, "{right} of 60");
+}
+
+#[test]
+fn a_vision_transformer_tells_lying_bars_from_standing_ones() {
+    let mut desk = trained("small_vit", bars(400), |config| config.hidden_size = Some(32));
+    assert!(last(&desk, "accuracy") > 0.9, "{:?}", desk.evals());
+    desk.ask(Command::ExportAdapter, Vec::new());
+    let written: Value = serde_json::from_slice(&desk.exported["config.json"]).expect("JSON");
+    for (key, value) in [
+        ("image_size", 8),
+        ("patch_size", 2),
+        ("hidden_size", 32),
+        ("num_attention_heads", 4),
+    ] {
+        assert_eq!(written[key], value, "{key}");
+    }
+    assert_eq!(written["architectures"][0], "SmallForSequenceClassification");
+    let (images, other) = (bars(400).remove(0), bars(100));
+    // Images alone have no labels: they can be answered, and neither learnt nor scored.
+    let mut unlabelled = reloaded(&mut desk, images);
+    assert_eq!(answers(&mut unlabelled).0.rows.len(), 400);
+    let error = block_on(unlabelled.session.evaluate(&config("out"), &mut |_, _| ())).expect_err("no labels");
+    assert!(error.what.contains("without their labels"), "{error}");
+    let mut desk = Desk::small("small_vit", vec![other[1].clone(), other[0].clone()]);
+    desk.train(RunConfig {
+        max_steps: 1,
+        val_size: 20.0,
+        ..config("small_vit")
+    });
+    assert!(desk.summary().finished, "labels may come first");
+}
+
+#[test]
+fn series_are_told_apart_by_patches_and_by_recurrent_cells() {
+    for model in ["small_series", "small_lstm", "small_gru", "small_rnn"] {
+        let mut desk = trained(model, vec![waves(320)], |config| {
+            config.hidden_size = Some(24);
+            config.max_steps = if model == "small_rnn" { 300 } else { 120 };
+        });
+        assert!(last(&desk, "accuracy") > 0.9, "{model}: {:?}", desk.evals().last());
+        let mut other = reloaded(&mut desk, waves(100));
+        assert!(metric(&scored(&mut other), "accuracy") > 0.9, "{model}");
+    }
+}
+
+#[test]
+fn a_regression_learns_numbers_and_gives_them_back_in_their_own_units() {
+    let mut desk = trained("small_mlp", vec![products(400)], |config| config.max_steps = 400);
+    assert_eq!(started(&desk).task, Task::Regression);
+    let report = report(&desk);
+    let names: Vec<&str> = report.baselines.iter().map(|baseline| baseline.name.as_str()).collect();
+    assert_eq!(names, ["mean of the training rows", "linear probe"]);
+    assert!(last(&desk, "r2") > 0.8, "{:?}", desk.evals().last());
+    let mut other = reloaded(&mut desk, products(50));
+    let (table, score) = answers(&mut other);
+    assert!(metric(&score.expect("labels"), "r2") > 0.8);
+    let predicted: f64 = table.rows[20][2].parse().expect("a number");
+    assert!((predicted - 100.0).abs() < 90.0, "{predicted}");
+}
+
+#[test]
+fn the_next_value_of_a_table_is_forecast_from_those_before_it() {
+    // A wave with a period of seven steps on a rising line.
+    let mut text = String::from("day,visits\n");
+    for day in 0..210 {
+        let season = [0.0, 5.0, 1.0, 8.0, -4.0, 2.0, -9.0][day % 7];
+        let _ = writeln!(text, "{day},{}", 100.0 + 0.05 * day as f64 + season);
+    }
+    let data = || source("visits.csv", text.clone());
+    let mut desk = trained("small_mlp", vec![data()], |config| {
+        (config.forecast_window, config.val_size) = (Some(7), 30.0);
+        config.text_columns = vec!["visits".into()];
+    });
+    let info = started(&desk);
+    assert_eq!(
+        (info.task, info.train_examples, info.eval_examples),
+        (Task::Regression, 173, 30)
+    );
+    let report = report(&desk);
+    let names: Vec<&str> = report.baselines.iter().map(|baseline| baseline.name.as_str()).collect();
+    assert_eq!(
+        names,
+        ["the last value again", "mean of the training rows", "linear probe"]
+    );
+    let rmse = last(&desk, "rmse");
+    let again = report.baselines[0].metrics.iter().find(|metric| metric.name == "rmse");
+    let again = again.expect("a score").value;
+    assert!(rmse < 1.5 && (8.0..12.0).contains(&again), "{rmse}, {again}");
+
+    // The folder knows the window; what comes last is what was held out.
+    let mut other = reloaded(&mut desk, data());
+    let (table, score) = answers(&mut other);
+    assert_eq!(table.rows.len(), 203);
+    assert!(metric(&score.expect("numbers"), "rmse") < 1.5);
+    let rows = trained("small_mlp", vec![data()], |config| config.forecast_window = Some(500));
+    assert_eq!(failure(&rows).field.as_deref(), Some("forecast_window"));
+    let rows = trained("small_mlp", vec![waves(100)], |config| config.forecast_window = Some(5));
+    assert_eq!(failure(&rows).field.as_deref(), Some("forecast_window"));
+}
+
+#[test]
+fn texts_are_read_byte_by_byte_by_a_small_model_that_is_known_by_its_name() {
+    let mut generator = Generator::new(7, "rows");
+    let mut text = String::from("text,label\n");
+    for row in 0..240 {
+        let end = if row % 2 == 0 { "né" } else { "en" };
+        let start: String = (0..4).map(|_| char::from(b'a' + generator.below(6) as u8)).collect();
+        let _ = writeln!(text, "{start}{end},{}", row % 2);
+    }
+    let data = || source("words.csv", text.clone());
+    for model in ["small_gru", "small_mlp"] {
+        let mut desk = trained(model, vec![data()], |config| {
+            (config.hidden_size, config.max_steps) = (Some(24), 100);
+        });
+        assert!(last(&desk, "accuracy") > 0.9, "{model}: {:?}", desk.events.last());
+        assert!(desk.exported.is_empty());
+        let mut other = reloaded(&mut desk, data());
+        assert!(desk.exported.contains_key("tokenizer.json"));
+        assert!(metric(&scored(&mut other), "accuracy") > 0.9);
+
+        // The same session can go on with numbers.
+        desk.ask(Command::LoadData { file: "waves".into() }, vec![waves(100)]);
+        desk.train(RunConfig {
+            max_steps: 2,
+            ..config(model)
+        });
+        assert!(desk.summary().finished);
+    }
+}
+
+#[test]
+fn a_run_goes_on_from_its_checkpoint_to_the_same_numbers() {
+    let whole = trained("small_gru", vec![waves(120)], |config| {
+        (config.max_steps, config.hidden_dropout_prob, config.hidden_size) = (12, Some(0.2), Some(8));
+    });
+    let sink = Rc::new(MemorySink::new());
+    let mut desk = Desk::small("small_gru", vec![waves(120)]);
+    desk.session.sink = Some(sink.clone());
+    let config = RunConfig {
+        max_steps: 12,
+        save_steps: 5,
+        hidden_dropout_prob: Some(0.2),
+        hidden_size: Some(8),
+        ..config("small_gru")
+    };
+    desk.train(config.clone());
+    let saved = checkpoint(&sink, 5);
+    let mut resumed = Desk::small("small_gru", vec![waves(120)]);
+    resumed.session.resume = Some(saved);
+    resumed.train(config);
+    assert_eq!(resumed.numbers(), whole.numbers()[5..]);
+    let files = sink.files();
+    assert!(files.contains_key("config.json") && files.contains_key("model.safetensors"));
+}
+
+#[test]
+fn a_trained_model_goes_on_with_other_rows_and_keeps_its_sizes() {
+    let mut desk = trained("small_mlp", vec![corners(300, true)], |config| config.max_steps = 50);
+    let before = last(&desk, "accuracy");
+    let mut other = reloaded(&mut desk, corners(300, true));
+    let resized = RunConfig {
+        hidden_size: Some(16),
+        ..config("out")
+    };
+    other.train(resized);
+    assert_eq!(
+        failure(&other).field.as_deref(),
+        Some("hidden_size"),
+        "{}",
+        failure(&other)
+    );
+    let go_on = RunConfig {
+        finetuning_type: FinetuningType::Full,
+        max_steps: 50,
+        ..config("out")
+    };
+    other.train(go_on.clone());
+    let first = metric(&other.evals()[0], "accuracy");
+    assert!((first - before).abs() < 0.05, "{first} goes on from {before}");
+
+    // A LoRA on what was learnt is possible, on fresh weights it is refused.
+    other.train(RunConfig {
+        finetuning_type: FinetuningType::Lora,
+        ..go_on.clone()
+    });
+    assert!(other.summary().finished);
+    let mut fresh = Desk::small("small_mlp", vec![corners(100, true)]);
+    fresh.train(RunConfig {
+        finetuning_type: FinetuningType::Lora,
+        ..go_on
+    });
+    assert_eq!(failure(&fresh).field.as_deref(), Some("finetuning_type"));
+}
+
+#[test]
+fn a_folder_with_a_config_alone_is_a_small_model() {
+    let model = json!({ "model_type": "small_lstm", "hidden_size": 12, "num_hidden_layers": 2, "input_size": 2 });
+    let mut desk = Desk::with(
+        DeviceChoice::Gpu,
+        vec![source("config.json", model.to_string())],
+        products(60),
+    );
+    let config = RunConfig {
+        max_steps: 3,
+        val_size: 10.0,
+        scale_inputs: Some(ScaleInputs::None),
+        ..config("small_lstm")
+    };
+    desk.train(config.clone());
+    assert!(desk.summary().finished);
+    let gates = |inputs: u64| 4 * 12 * (inputs + 12 + 2);
+    assert_eq!(started(&desk).all_parameters, gates(2) + gates(12) + 13);
+
+    // One that does not fit the rows is refused before the first step, with both numbers.
+    let model = json!({ "model_type": "small_mlp", "input_size": 7 });
+    let mut desk = Desk::with(
+        DeviceChoice::Cpu,
+        vec![source("config.json", model.to_string())],
+        products(60),
+    );
+    desk.train(config);
+    let error = failure(&desk);
+    assert!(error.what.contains("6 numbers") && error.what.contains('7'), "{error}");
+    assert!(error.file.as_deref() == Some("products.ts") && desk.steps().is_empty());
+}
+
+#[test]
+fn inputs_are_scaled_as_the_run_says() {
+    for (how, shift) in [(ScaleInputs::Columns, 0.0), (ScaleInputs::None, 5000.0)] {
+        let mut desk = trained("small_mlp", vec![corners(100, true)], |config| {
+            (config.max_steps, config.scale_inputs) = (1, Some(how));
+        });
+        let (table, _) = answers(&mut desk);
+        let text = table.rows[0].last().expect("the numbers");
+        let first: f64 = text
+            .split(' ')
+            .next()
+            .and_then(|number| number.parse().ok())
+            .expect("a number");
+        assert!((first - shift).abs() < shift * 0.6 + 4.0, "{how:?}: {text}");
+    }
+}
+
+#[test]
+fn text_models_and_models_of_numbers_refuse_each_others_files() {
+    let mut desk = Desk::with(DeviceChoice::Cpu, tiny::model_files(), waves(20));
+    desk.train(tiny::config());
+    assert!(failure(&desk).what.contains("numbers"), "{}", failure(&desk));
+    let mut desk = Desk::small("small_series", vec![tiny::data_file()]);
+    desk.train(config("small_series"));
+    let error = failure(&desk);
+    assert!(
+        error.what.contains("must be a number") && error.row == Some(1),
+        "{error}"
+    );
+    let mut desk = Desk::small("small_series", vec![source("a.txt", "A text.")]);
+    desk.train(config("small_series"));
+    assert!(failure(&desk).what.contains("a text"), "{}", failure(&desk));
+    // A perceptron could read it, but has nothing to learn from it.
+    let mut desk = Desk::small("small_mlp", vec![source("a.txt", "A text.")]);
+    desk.train(config("small_mlp"));
+    assert!(failure(&desk).what.contains("next token"), "{}", failure(&desk));
+    // The preview says it before anything is trained, and shows the numbers of a file that can be learnt.
+    let mut shown = |name: &str, text: &str| {
+        let config = Box::new(config("small_mlp"));
+        desk.ask(Command::LoadData { file: name.into() }, vec![source(name, text)]);
+        desk.ask(Command::Preview { config }, Vec::new());
+        desk.events.last().cloned()
+    };
+    let broken = shown("a.csv", "x,y,label\n1,2,a\n3,tall,b\n");
+    assert!(
+        matches!(&broken, Some(Event::Failed(error)) if error.row == Some(3)),
+        "{broken:?}"
+    );
+    let sound = shown("a.csv", "x,y,label\n1,2,a\n3,4,b\n");
+    assert!(
+        matches!(&sound, Some(Event::Preview { examples, .. }) if examples[1].tokens[0].0 == "3.0000 4.0000"),
+        "{sound:?}"
+    );
+    let mut desk = Desk::small("small_vit", vec![waves(100)]);
+    desk.train(config("small_vit"));
+    assert!(failure(&desk).what.contains("no square"), "{}", failure(&desk));
+    let mut desk = Desk::small("small_mlp", vec![waves(20)]);
+    let error = block_on(desk.session.evaluate(&config("small_mlp"), &mut |_, _| ())).expect_err("untrained");
+    assert!(error.what.contains("not been trained"), "{error}");
+}
+
+fn read(name: &str, text: &str) -> Result<lorakeet_core::data::Labelled, Error> {
+    Dataset::parse(name, text.as_bytes())?.numeric(&Columns::default())
+}
+
+#[test]
+fn every_format_gives_rows_of_numbers_with_labels() {
+    let numbers = |labelled: &lorakeet_core::data::Labelled, row: usize| labelled.rows[row].numbers.to_vec();
+    let table = read("a.csv", "x;Label;y\n1;b;-2.5e1\n\n3;a;4\n").expect("a table");
+    assert_eq!(
+        (table.shape, table.texts.join(" ")),
+        (Some(Shape::Columns(2)), "x y".into())
+    );
+    assert_eq!(
+        (numbers(&table, 0), &table.rows[1].values[0]),
+        (vec![1.0, -25.0], &json!("a"))
+    );
+
+    let ucr = read("a_TRAIN.tsv", "1\t0.5\t-0.5\n-1\t2\t3\n").expect("a series a row");
+    assert_eq!(ucr.shape, Some(Shape::Series { steps: 2, channels: 1 }));
+    assert_eq!(
+        (numbers(&ucr, 1), &ucr.rows[1].values[0]),
+        (vec![2.0, 3.0], &json!(-1.0))
+    );
+
+    let steps = r#"{"values": [[1, 2], [3, 4], [5, 6]], "label": 7}"#;
+    let lists = read("a.jsonl", steps).expect("steps of two numbers");
+    assert_eq!(lists.shape, Some(Shape::Series { steps: 3, channels: 2 }));
+    assert_eq!(numbers(&lists, 0), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+
+    let ts = read("a.ts", "@classLabel true x y\n@data\n1,2,3:4,5,6:x\n").expect("two channels");
+    assert_eq!(ts.shape, Some(Shape::Series { steps: 3, channels: 2 }));
+    assert_eq!(numbers(&ts, 0), [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
+
+    let (images, labels) = (idx(&[2, 1, 2], &[0, 255, 51, 0]), idx(&[2], &[9, 3]));
+    let images = Dataset::parse_images(("images", &images), ("labels", &labels)).expect("images");
+    assert_eq!((images.info().rows, images.info().form.as_str()), (2, "numbers"));
+    let images = images.numeric(&Columns::default()).expect("rows");
+    assert_eq!(images.shape, Some(Shape::Image { height: 1, width: 2 }));
+    assert_eq!(
+        (numbers(&images, 1), &images.rows[0].values[0]),
+        (vec![0.2, 0.0], &json!(9))
+    );
+
+    // Columns that the run names go in, and nothing else.
+    let some = Dataset::parse("a.csv", b"id,x,y,kind\nfirst,1,2,a\nsecond,3,4,b\n").expect("a table");
+    let columns = Columns {
+        texts: vec!["y".into(), "X".into()],
+        labels: vec!["kind".into()],
+        ..Columns::default()
+    };
+    assert_eq!(numbers(&some.numeric(&columns).expect("rows"), 1), [4.0, 3.0]);
+}
+
+#[test]
+fn what_is_no_row_of_numbers_is_refused_with_its_place() {
+    for (name, text, row, field, what) in [
+        ("a.csv", "x,y,label\n1,2,a\n3,?,b\n", Some(3), Some("y"), "missing"),
+        (
+            "a.csv",
+            "x,y,label\n1,2,a\n3,tall,b\n",
+            Some(3),
+            Some("y"),
+            "must be a number",
+        ),
+        ("a.csv", "x,y,label\n1,NaN,a\n3,4,b\n", Some(2), Some("y"), "finite"),
+        ("a.csv", "x,y,label\n1,1e300,a\n3,4,b\n", Some(2), Some("y"), "finite"),
+        ("a.tsv", "1\t2\t3\n1\t2\n", Some(2), None, "2 fields"),
+        ("a.tsv", "1\t2\t3\n1\tinf\t2\n", Some(2), Some("column 2"), "finite"),
+        (
+            "a.jsonl",
+            "{\"values\":[1,2],\"label\":1}\n{\"values\":[1],\"label\":2}",
+            Some(2),
+            Some("values"),
+            "1 numbers",
+        ),
+        (
+            "a.jsonl",
+            "{\"values\":[1,\"x\"],\"label\":1}",
+            Some(1),
+            Some("values[1]"),
+            "must be a number",
+        ),
+        (
+            "a.jsonl",
+            "{\"values\":[[1],[2,3]],\"label\":1}",
+            Some(1),
+            Some("values[1]"),
+            "alike",
+        ),
+        (
+            "a.jsonl",
+            "{\"values\":[1],\"label\":1}\n{\"values\":[],\"label\":1}",
+            Some(2),
+            Some("values"),
+            "empty",
+        ),
+        (
+            "a.ts",
+            "@classLabel true\n@data\n1,2:a\n1,?:b\n",
+            Some(4),
+            Some("channel 1, step 2"),
+            "missing",
+        ),
+        (
+            "a.ts",
+            "@classLabel true\n@data\n1,2:a\n1,2,3:b\n",
+            Some(4),
+            None,
+            "3 steps",
+        ),
+        ("a.ts", "@data\n1,2:1,2,3\n", Some(2), Some("channel 2"), "3 steps"),
+        (
+            "a.ts",
+            "@timeStamps true\n@data\n",
+            Some(1),
+            Some("@timeStamps"),
+            "time stamps",
+        ),
+        (
+            "a.ts",
+            "@classLabel true\n@data\n12\n",
+            Some(3),
+            Some("label"),
+            "no label",
+        ),
+        ("a.ts", "@data\n# nothing\n", None, None, "no series"),
+        ("a.ts", "1,2:a\n", Some(1), None, "in front of @data"),
+        ("a.ts", "@problemName a\n", None, None, "no line @data"),
+    ] {
+        let error = read(name, text).expect_err(text);
+        let place = (error.file.as_deref(), error.row, error.field.as_deref());
+        assert_eq!(place, (Some(name), row, field), "{text}: {error}");
+        assert!(error.what.contains(what), "{text}: {error}");
+    }
+    for (images, labels, what) in [
+        (idx(&[2, 1, 2], &[0; 4]), idx(&[3], &[0; 3]), "3 labels for 2 images"),
+        (idx(&[2, 1, 2], &[0; 3]), idx(&[2], &[0; 2]), "3 bytes"),
+        (idx(&[0, 1, 2], &[]), idx(&[0], &[]), "nothing"),
+        (vec![0, 0, 8, 3, 0, 0], idx(&[1], &[0]), "within its header"),
+        (
+            vec![0, 0, 13, 3, 0, 0, 0, 1],
+            idx(&[1], &[0]),
+            "begins with 00 00 0d 03",
+        ),
+        (idx(&[1 << 31, 1 << 31, 4], &[]), idx(&[1], &[0]), "0 bytes"),
+        (b"PNG".to_vec(), idx(&[1], &[0]), "begins with"),
+    ] {
+        let error = Dataset::parse_images(("images", &images), ("labels", &labels)).expect_err(what);
+        assert!(error.what.contains(what) && error.file.is_some(), "{error}");
+    }
+    assert!(Dataset::parse("labels", &idx(&[2], &[0, 1])).is_err());
+    // Labels that are not there, and one that is missing.
+    for (text, what) in [
+        ("{\"values\":[1,2]}", "no column with labels"),
+        (
+            "{\"values\":[1,2],\"label\":1}\n{\"values\":[1,2],\"label\":2}\n{\"values\":[1,2],\"label\":null}",
+            "label is missing",
+        ),
+        (
+            "{\"values\":[1,2],\"label\":1}\n{\"values\":[1,2],\"label\":1}",
+            "same class",
+        ),
+    ] {
+        let desk = trained("small_mlp", vec![source("a.jsonl", text)], |_| ());
+        let error = failure(&desk);
+        assert!(
+            error.what.contains(what) || what == "same class" && error.what.contains("every row"),
+            "{error}"
+        );
+        assert_eq!(error.file.as_deref(), Some("a.jsonl"));
+    }
+}
+
+#[test]
+fn a_small_models_name_sets_what_fresh_weights_need_unless_the_run_file_says_otherwise() {
+    let parsed = |text: &str| RunConfig::parse(text, "run.yaml").expect("a run file");
+    let config = parsed("model: small_gru\n").config;
+    assert_eq!(
+        (config.finetuning_type, config.learning_rate),
+        (FinetuningType::Full, 1e-3)
+    );
+    let config = parsed("model: small_gru\nlr: 0.5\nfinetuning_type: lora\n").config;
+    assert_eq!(
+        (config.finetuning_type, config.learning_rate),
+        (FinetuningType::Lora, 0.5)
+    );
+    // What is written down is read back, also where it is what other models begin with.
+    for config in [
+        config,
+        RunConfig {
+            learning_rate: RunConfig::default().learning_rate,
+            ..parsed("model: small_gru\n").config
+        },
+    ] {
+        assert_eq!(parsed(&config.to_yaml()).config, config);
+    }
+    let mut resolved = parsed("model: small_gru\n");
+    let flag = lorakeet_core::config::Source::Flag;
+    resolved.overlay([("model", "models/other")], &flag).expect("a flag");
+    assert_eq!(resolved.config.finetuning_type, FinetuningType::Lora);
+    assert_eq!(resolved.config.learning_rate, RunConfig::default().learning_rate);
+}
+
+#[test]
+fn images_and_their_labels_are_two_files_in_either_order_and_one_alone_says_which_is_missing() {
+    let load = |desk: &mut Desk, files: Vec<Source>| {
+        let file = files[0].name().to_owned();
+        desk.ask(Command::LoadData { file }, files);
+    };
+    let validate = |desk: &mut Desk, files: Vec<Source>| {
+        let file = Some(files[0].name().to_owned());
+        desk.ask(Command::LoadValidation { file }, files);
+    };
+    let reversed = |count: usize| bars(count).into_iter().rev().collect::<Vec<_>>();
+    let mut desk = Desk::small("small_mlp", reversed(40));
+    validate(&mut desk, bars(12));
+    let preview = Command::Preview {
+        config: Box::new(config("small_mlp")),
+    };
+    desk.ask(preview.clone(), Vec::new());
+    assert!(
+        matches!(desk.events.last(), Some(Event::Preview { outlook: Some(outlook), validation_problem: None, .. })
+            if outlook.labels.iter().all(|(_, rows)| *rows == 20)),
+        "{:?}",
+        desk.events.last()
+    );
+    desk.train(RunConfig {
+        max_steps: 2,
+        ..config("small_mlp")
+    });
+    let run = started(&desk);
+    assert_eq!((run.train_examples, run.eval_examples), (40, 12));
+
+    // Images of another size do not go with these, and the preview says so.
+    let small = source("small-images-idx3-ubyte", idx(&[1, 1, 2], &[0, 255]));
+    let labels = source("small-labels-idx1-ubyte", idx(&[1], &[1]));
+    validate(&mut desk, vec![labels, small]);
+    desk.ask(preview.clone(), Vec::new());
+    assert!(
+        matches!(desk.events.last(), Some(Event::Preview { validation_problem: Some(error), .. })
+            if error.file.as_deref() == Some("small-images-idx3-ubyte")),
+        "{:?}",
+        desk.events.last()
+    );
+
+    let [images, labels] = [0, 1].map(|place| bars(40).remove(place));
+    load(&mut desk, vec![images.clone()]);
+    desk.ask(preview, Vec::new());
+    let error = failure(&desk);
+    assert!(error.what.contains("without their labels"), "{error}");
+    assert_eq!(error.file.as_deref(), Some("bars-images-idx3-ubyte"));
+    assert!(
+        error
+            .remedy
+            .as_deref()
+            .is_some_and(|remedy| remedy.contains("bars-labels-idx1-ubyte")),
+        "{error}"
+    );
+    load(&mut desk, vec![labels.clone()]);
+    let error = failure(&desk);
+    assert!(error.what.contains("images to which they belong"), "{error}");
+    let [one, other] = ["a.csv", "b.csv"].map(|name| source(name, "x,y\n1,2\n"));
+    load(&mut desk, vec![one, other]);
+    let error = failure(&desk);
+    assert!(error.what.contains("a.csv and b.csv"), "{error}");
+    load(&mut desk, vec![images.clone(), labels, images]);
+    assert!(failure(&desk).what.contains("3 files"), "{}", failure(&desk));
+}
