@@ -20,6 +20,9 @@ use leptos::mount::mount_to;
 use leptos::prelude::document;
 use wasm_bindgen::JsCast;
 
+/// The clone that this was compiled in: another one's build is not taken for this one's (`.cargo/config.toml`).
+const _: Option<&str> = option_env!("LORAKEET_CLONE");
+
 fn main() {
     console_error_panic_hook::set_once();
     let Some(root) = document().get_element_by_id("app") else {

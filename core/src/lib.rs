@@ -54,3 +54,6 @@ pub mod ops;
 pub mod train;
 
 pub use error::{Error, Result};
+
+/// The clone that this was compiled in: another one's build is not taken for this one's (`.cargo/config.toml`).
+const _: Option<&str> = option_env!("LORAKEET_CLONE");

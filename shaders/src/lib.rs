@@ -49,6 +49,9 @@ pub use soft_cap::{SoftCap, SoftCapBackward};
 
 use std::fmt::Debug;
 
+/// The clone that this was compiled in: another one's build is not taken for this one's (`.cargo/config.toml`).
+const _: Option<&str> = option_env!("LORAKEET_CLONE");
+
 /// What the text is tuned for; chosen by the engine from the adapter, not by trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Tier {

@@ -10,6 +10,9 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::DedicatedWorkerGlobalScope;
 
+/// The clone that this was compiled in: another one's build is not taken for this one's (`.cargo/config.toml`).
+const _: Option<&str> = option_env!("LORAKEET_CLONE");
+
 fn main() {
     std::panic::set_hook(Box::new(|info| {
         console_error_panic_hook::hook(info);

@@ -21,6 +21,9 @@ use web_sys::{
     Blob, DedicatedWorkerGlobalScope, File, MessageChannel, MessageEvent, ReadableStreamDefaultReader, Response,
 };
 
+/// The clone that this was compiled in: another one's build is not taken for this one's (`.cargo/config.toml`).
+const _: Option<&str> = option_env!("LORAKEET_CLONE");
+
 /// Bytes between two reports of a download.
 const REPORT_BYTES: u64 = 200_000;
 
