@@ -1,10 +1,10 @@
 //! `cargo xtask bench`: builds and runs the bench programs, which print JSON on their standard output.
 
 use crate::places::{Places, say};
-use crate::process::run;
-use crate::test::{Targets, native_environment, web_environment};
+use crate::process::{capture, run};
+use crate::test::{native_environment, web_environment};
 use crate::{datasets, lessons, models, page};
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 /// What the command line asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,12 +35,11 @@ const ONLY_WHEN_NAMED: [&str; 3] = ["quality", "results", "lessons"];
 /// Runs the bench programs; of a word that is the name of one, that one alone.
 pub fn run_all(places: &Places, wish: Wish) -> Result<()> {
     let Wish { browser, word } = wish;
-    let targets = Targets::read(places)?;
     let named = |name: &str| {
         let is_slow = ONLY_WHEN_NAMED.contains(&name);
         word.is_some_and(|word| word == name || is_slow && word.starts_with(name))
     };
-    let all = targets.names("bench");
+    let all = bench_programs(places)?;
     let alone = all.iter().find(|name| named(name)).map(String::as_str);
     let is_wanted = |name: &&String| {
         let is_right = alone.map_or(!ONLY_WHEN_NAMED.contains(&name.as_str()), |alone| *name == alone);
@@ -55,7 +54,7 @@ pub fn run_all(places: &Places, wish: Wish) -> Result<()> {
         );
     }
     let mut command = places.cargo("bench");
-    command.args(targets.arguments());
+    command.arg("--locked");
     for name in &names {
         command.args(["--bench", name]);
     }
@@ -83,6 +82,28 @@ pub fn run_all(places: &Places, wish: Wish) -> Result<()> {
     let names: Vec<&str> = names.into_iter().map(String::as_str).collect();
     say(format!("benches: {}", names.join(", ")));
     run(&mut command)
+}
+
+/// The names of the workspace's bench programs.
+fn bench_programs(places: &Places) -> Result<Vec<String>> {
+    let mut command = places.cargo("metadata");
+    let text = capture(command.args(["--no-deps", "--format-version", "1", "--locked"]))?;
+    let metadata: serde_json::Value = serde_json::from_str(&text).context("cargo metadata printed no JSON")?;
+    let packages = metadata["packages"]
+        .as_array()
+        .context("cargo metadata names no packages")?;
+    let targets = packages
+        .iter()
+        .filter_map(|package| package["targets"].as_array())
+        .flatten();
+    let mut names: Vec<String> = targets
+        .filter(|target| target["kind"][0] == "bench")
+        .filter_map(|target| target["name"].as_str())
+        .map(String::from)
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    Ok(names)
 }
 
 #[cfg(test)]

@@ -1,18 +1,19 @@
 //! The stage `lint`: everything that reads the code without running it, the quickest checks first.
 
+use crate::phase::{Phase, Plan};
 use crate::places::{Places, say};
 use crate::process::{find, run};
-use crate::test::{PAGE_PACKAGE, Targets};
+use crate::test::PAGE_PACKAGE;
 use crate::wasm::{self, Compiler};
-use crate::{licences, packages, tree};
+use crate::{licences, packages, tree, units};
 use anyhow::{Context, Result};
-use std::time::Instant;
 
 /// Debian's clippy for the compiler that builds wasm there.
 const DEBIAN_CLIPPY: &str = "/usr/bin/clippy-driver";
 
 type Check = (&'static str, fn(&Places) -> Result<()>);
 
+/// What takes a second each.
 const CHECKS: [Check; 8] = [
     ("formatting", formatting),
     ("file map", |places| tree::check_map(&places.root)),
@@ -20,22 +21,38 @@ const CHECKS: [Check; 8] = [
     ("commands in the documents", |places| tree::check_commands(&places.root)),
     ("pinned dependencies", licences::check_pins),
     ("licences and sources", licences::check_licences),
-    ("clippy", clippy),
-    ("documentation", documentation),
+    ("one build for all commands", units::check_one_build),
+    ("clones beside each other", units::check_clone_variable),
 ];
 
+/// The parts of [`run_checks`].
+pub fn phases(places: &Places) -> Vec<Phase> {
+    let is_cold = !places.has_compiled(false);
+    vec![
+        Phase::new("lint: formatting, licences, the file map, the build's units", 10),
+        Phase {
+            is_cold,
+            ..Phase::new("lint: clippy", if is_cold { 400 } else { 60 })
+        },
+        Phase::new("lint: documentation", 40),
+    ]
+}
+
 /// Runs every check up to the first that fails.
-pub fn run_checks(places: &Places) -> Result<()> {
+pub fn run_checks(places: &Places, plan: &mut Plan) -> Result<()> {
+    plan.run(|| quick_checks(places))?;
+    plan.run(|| clippy(places))?;
+    plan.run(|| documentation(places))
+}
+
+fn quick_checks(places: &Places) -> Result<()> {
     for (name, check) in CHECKS {
-        let start = Instant::now();
         check(places).with_context(|| format!("the check of {name} failed"))?;
-        say(format!("lint: {name}: ok ({:.1} s)", start.elapsed().as_secs_f64()));
     }
     if find("cargo-deny").is_some() {
         run(places
             .cargo("deny")
             .args(["--all-features", "check", "bans", "licenses", "sources"]))?;
-        say("lint: cargo deny: ok");
     } else {
         say("lint: cargo-deny is not installed; licences, sources and pins were checked without it");
     }
@@ -47,18 +64,17 @@ fn formatting(places: &Places) -> Result<()> {
 }
 
 fn clippy(places: &Places) -> Result<()> {
-    let mut command = places.cargo("clippy");
-    command
-        .args(["--quiet", "--release", "--all-targets"])
-        .args(Targets::read(places)?.arguments());
-    run(command.args(["--", "--deny", "warnings"]))
+    for packages in [["--release"].as_slice(), &["--package", "xtask"]] {
+        let mut command = places.cargo("clippy");
+        command.args(["--locked", "--all-targets"]).args(packages);
+        run(command.args(["--", "--deny", "warnings"]))?;
+    }
+    Ok(())
 }
 
 fn documentation(places: &Places) -> Result<()> {
     let mut command = places.cargo("doc");
-    command
-        .args(["--quiet", "--release", "--no-deps"])
-        .args(Targets::read(places)?.arguments());
+    command.args(["--locked", "--release", "--no-deps"]);
     run(command.env("RUSTDOCFLAGS", "--deny warnings"))
 }
 
@@ -80,7 +96,7 @@ pub fn clippy_for_wasm(places: &Places) -> Result<()> {
             command
         }
     };
-    compiler.apply(&mut command, places);
+    compiler.apply(&mut command);
     command.args(["--quiet", "--locked", "--profile", "web", "--target", wasm::TARGET]);
     command.args(["--package", PAGE_PACKAGE, "--features", "bench", "--bins"]);
     if compiler == Compiler::Usual {

@@ -1,11 +1,12 @@
 //! Lorakeet's set-up and its two commands: `cargo xtask demo` shows the page, `cargo xtask test` checks everything.
 //!
-//! This program brings a fresh machine to where the workspace builds (the wasm target, wasm-bindgen, trunk, a browser, a
-//! software Vulkan driver, packaged test data), says what it does line by line, and skips what is already there. It
-//! depends on next to nothing, so that it compiles in seconds. It knows no tensor and no browser protocol: those live in
-//! `core` and `tests`.
+//! This program brings a fresh machine to where the workspace builds (the wasm target, a browser, a software Vulkan driver,
+//! packaged test data), says what it does part by part, and skips what is already there. It depends on little (wasm-bindgen
+//! is the largest), so that it compiles in half a minute. It knows no tensor and no browser protocol: those live in `core`
+//! and `tests`.
 
 mod bench;
+mod bundle;
 mod datasets;
 mod lessons;
 mod licences;
@@ -13,6 +14,7 @@ mod lint;
 mod models;
 mod packages;
 mod page;
+mod phase;
 mod places;
 mod pretrain;
 mod process;
@@ -21,13 +23,16 @@ mod serve;
 mod setup;
 mod test;
 mod texts;
-mod tools;
 mod tree;
+mod units;
 mod wasm;
 
 use anyhow::{Context, Result, bail};
 use places::Places;
 use std::process::ExitCode;
+
+/// The clone that this was compiled in: another one's build is not taken for this one's (`.cargo/config.toml`).
+const _: Option<&str> = option_env!("LORAKEET_CLONE");
 
 const USAGE: &str = "\
 cargo xtask demo [--port N]      build the page in release and serve it on loopback (port 8080 or the next free one)
@@ -50,8 +55,9 @@ cargo xtask pretrain [--steps N] [--out DIR]
                                  a trial has few steps and a folder other than public/model
 
 Environment:
-    LORAKEET_CACHE     where tools, packages and builds are kept (default: the user's cache folder + /lorakeet)
-    CARGO_TARGET_DIR   where everything is compiled instead
+    LORAKEET_CACHE     where fetched packages are kept (default: the user's cache folder + /lorakeet)
+    CARGO_BUILD_BUILD_DIR
+                       where everything is compiled (default: cargo's folder + /lorakeet-build)
     LORAKEET_GOLDEN    the folder of golden cases
 ";
 
@@ -74,14 +80,15 @@ fn dispatch(words: &[String]) -> Result<ExitCode> {
     let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
     match command.as_str() {
         "demo" => page::demo(&Places::find()?, port(&rest)?)?,
-        "test" => return test::run(&Places::find()?, &rest),
+        "test" => return test::run_stages(&Places::find()?, &rest),
         "bench" => {
             let wish = bench::Wish::read(&rest)?;
             bench::run_all(&Places::find()?, wish)?;
         }
         "build" => {
             nothing_more(command, &rest)?;
-            let dist = page::build(&Places::find()?)?;
+            let places = Places::find()?;
+            let dist = page::build(&places, &mut phase::Plan::start(&places, page::phases(&places)))?;
             println!("{}", dist.display());
         }
         "setup" => {

@@ -1,78 +1,67 @@
-//! Building the page with trunk, and showing it; building what measures the engine in a browser.
+//! Building the page, and showing it; building what measures the engine in a browser.
 
+use crate::phase::{Phase, Plan};
 use crate::places::{Places, say};
 use crate::process::{find, run};
 use crate::test::PAGE_PACKAGE;
-use crate::{packages, serve, tools, wasm};
+use crate::{bundle, packages, serve, wasm};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
 
 /// How large the page may be in brotli before its engine.
 const PAGE_BYTES: usize = 500_000;
 
+/// The parts of [`build`].
+pub fn phases(places: &Places) -> Vec<Phase> {
+    let is_cold = !places.has_compiled(true);
+    vec![
+        Phase::new("a compiler for WebAssembly", if wasm::is_ready() { 1 } else { 60 }),
+        Phase {
+            is_cold,
+            ..Phase::new("compile the engine for the browser", if is_cold { 840 } else { 60 })
+        },
+        Phase::new("compile the page", 60),
+        Phase::new("bind them to JavaScript", 20),
+    ]
+}
+
 /// Builds the page in release and returns its folder.
-pub fn build(places: &Places) -> Result<PathBuf> {
-    let compiler = wasm::compiler()?;
-    let path = tools::ensure(places)?;
+pub fn build(places: &Places, plan: &mut Plan) -> Result<PathBuf> {
     let dist = places.dist();
-    announce(places, "the page");
-    let start = Instant::now();
-    // Trunk builds offline, so that it never downloads tools of its own; what the build needs is fetched before.
-    let mut fetch = Command::new("cargo");
-    fetch.current_dir(&places.root).args(["fetch", "--quiet", "--locked"]);
-    compiler.apply(&mut fetch, places);
-    run(&mut fetch).context("the page's dependencies could not be fetched")?;
-    let mut command = Command::new("trunk");
-    command
-        .current_dir(&places.root)
-        .args(["build", "--release", "--cargo-profile", "web", "--dist"])
-        .arg(&dist);
-    compiler.apply(&mut command, places);
-    // Found by trunk's rules, `NO_COLOR=1` (a common setting) is no truth value to it.
-    command.env("PATH", &path).env_remove("NO_COLOR");
-    run(&mut command).context("the page could not be built")?;
-    say(format!(
-        "the page is built in {} s: {}",
-        start.elapsed().as_secs(),
-        dist.display()
-    ));
+    let compiler = plan.run(wasm::compiler)?;
+    plan.run(|| compile(places, compiler, "worker", Some("engine")))?;
+    plan.run(|| compile(places, compiler, "app", None))?;
+    plan.run(|| bundle::lay_out(&places.root, &programs(places), &dist))?;
     Ok(dist)
+}
+
+/// Compiles a program of the page, with a feature of the package or without. What they have in common is compiled once.
+fn compile(places: &Places, compiler: wasm::Compiler, program: &str, feature: Option<&str>) -> Result<()> {
+    let mut build = places.cargo("build");
+    build
+        .args(["--locked", "--profile", "web", "--target", wasm::TARGET])
+        .args(["--package", PAGE_PACKAGE, "--bin", program]);
+    build.args(feature.into_iter().flat_map(|feature| ["--features", feature]));
+    compiler.apply(&mut build);
+    run(&mut build).with_context(|| format!("`{program}` could not be compiled"))
+}
+
+/// Where cargo puts the programs for the browser.
+fn programs(places: &Places) -> PathBuf {
+    places.target.join(wasm::TARGET).join("web")
 }
 
 /// Builds the worker of the browser's bench, which is no part of the page, and returns the folder that starts it.
 pub fn build_bench(places: &Places) -> Result<PathBuf> {
-    let compiler = wasm::compiler()?;
-    let bindgen = tools::bindgen(places)?;
-    announce(places, "the bench's worker");
-    let mut build = places.cargo("build");
-    build
-        .args(["--locked", "--profile", "web", "--target", wasm::TARGET])
-        .args(["--package", PAGE_PACKAGE, "--bin", "bench", "--features", "bench"]);
-    compiler.apply(&mut build, places);
-    run(&mut build).context("the bench's worker could not be built")?;
-    let folder = places.web_target.join("bench");
-    let wasm = places.web_target.join(wasm::TARGET).join("web/bench.wasm");
-    let mut bind = Command::new(bindgen);
-    bind.args(["--target", "web", "--no-typescript", "--out-dir"]);
-    run(bind.arg(&folder).arg(wasm)).context("the bench's worker could not be bound to JavaScript")?;
+    compile(places, wasm::compiler()?, "bench", Some("bench"))?;
+    let folder = places.target.join("bench");
+    bundle::bind(&programs(places).join("bench.wasm"), "bench", &folder)?;
     for name in ["index.html", "worker.js"] {
         let from = places.root.join("app/bench").join(name);
         std::fs::copy(&from, folder.join(name)).with_context(|| format!("{} cannot be copied", from.display()))?;
     }
     Ok(folder)
-}
-
-/// Says what is being built, and what the first time costs.
-fn announce(places: &Places, what: &str) {
-    if places.web_target.join(wasm::TARGET).join("web").is_dir() {
-        say(format!("building {what} (profile web)"));
-    } else {
-        say(format!(
-            "building {what} (profile web); the first time compiles burn for wasm: 15 to 30 minutes on two cores"
-        ));
-    }
 }
 
 /// The page's own code, without the engine that its worker loads, stays small enough to be there at once.
@@ -102,11 +91,31 @@ pub fn check_size(dist: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Where trunk and wasm-bindgen are on the PATH, builds the page with them, too, and holds that it is the same.
+pub fn compare_with_trunk(places: &Places, dist: &Path) -> Result<()> {
+    if find("trunk").is_none() || find("wasm-bindgen").is_none() {
+        say("trunk or wasm-bindgen is not on the PATH: the page is not compared with trunk's");
+        return Ok(());
+    }
+    let theirs = places.target.join("trunk");
+    let mut command = Command::new("trunk");
+    command
+        .current_dir(&places.root)
+        .args(["build", "--release", "--cargo-profile", "web", "--dist"])
+        .arg(&theirs);
+    wasm::compiler()?.apply(&mut command);
+    // Found by trunk's rules, `NO_COLOR=1` (a common setting) is no truth value to it.
+    run(command.env_remove("NO_COLOR")).context("trunk could not build the page")?;
+    bundle::compare(dist, &theirs)?;
+    say("trunk builds the same page");
+    Ok(())
+}
+
 /// Builds the page and serves it until interrupted.
 pub fn demo(places: &Places, port: Option<u16>) -> Result<()> {
     // The port is taken first: it is better to hear of a taken one before the build than after it.
     let listener = serve::listen(port)?;
-    let dist = build(places)?;
+    let dist = build(places, &mut Plan::start(places, phases(places)))?;
     let address = listener.local_addr()?;
     println!("Lorakeet is at http://{address}/ (Ctrl-C ends it)");
     serve::forever(&listener, &dist)

@@ -1,32 +1,29 @@
 //! Where things lie: the workspace, the cache outside of it, and the folders that builds go to.
 //!
-//! Builds of burn take many minutes, so they live outside the clone by default and serve every later run and every fresh
-//! clone of this user.
+//! cargo keeps what it compiles in a folder of the user's that every clone shares (`build-dir` in `.cargo/config.toml`), so
+//! that burn is compiled once a machine, by whatever command. What a clone hands out (programs, the page, documentation)
+//! lies in its own `target`.
 
-use crate::process::run;
 use crate::wasm::TARGET;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-/// The workspace's packages, but for this one.
-const OWN_PACKAGES: [&str; 4] = ["lorakeet-app", "lorakeet-core", "lorakeet-shaders", "lorakeet-tests"];
 
 /// The folders that every command needs.
 #[derive(Debug, Clone)]
 pub struct Places {
     /// The workspace.
     pub root: PathBuf,
-    /// Everything that outlives a clone.
+    /// Tools' remains and fetched packages, which outlive a clone.
     pub cache: PathBuf,
-    /// Native builds, always in the release profile.
-    pub native_target: PathBuf,
-    /// Builds for wasm.
-    pub web_target: PathBuf,
+    /// What this clone hands out.
+    pub target: PathBuf,
+    /// What cargo compiles, for every clone.
+    pub build: PathBuf,
 }
 
 impl Places {
-    /// Reads the environment, makes the cache folder and says once where builds go.
+    /// Reads the environment and makes the cache folder.
     pub fn find() -> Result<Self> {
         // cargo sets the variable at run time too, which is right even for a binary that another clone compiled.
         let manifest = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
@@ -34,68 +31,24 @@ impl Places {
             .parent()
             .context("xtask's own folder has no parent")?
             .to_path_buf();
-        let cache = cache_dir(|name| std::env::var_os(name).map(PathBuf::from))?;
+        let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+        let cache = cache_dir(variable)?;
         std::fs::create_dir_all(&cache)
             .with_context(|| format!("cannot make {}; name another folder in LORAKEET_CACHE", cache.display()))?;
-        let chosen = std::env::var_os("CARGO_TARGET_DIR").map(|dir| root.join(dir));
-        let places = Self {
-            native_target: chosen.clone().unwrap_or_else(|| cache.join("target")),
-            web_target: chosen.unwrap_or_else(|| cache.join("web")),
+        let target = variable("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir));
+        Ok(Self {
+            build: build_dir(&root, variable)?,
             root,
             cache,
-        };
-        say(format!(
-            "builds go to {} and {}",
-            places.native_target.display(),
-            places.web_target.display()
-        ));
-        places.take_over()?;
-        Ok(places)
+            target,
+        })
     }
 
-    /// Has the workspace's own packages compiled anew where another clone used these folders last.
-    ///
-    /// To cargo the packages of two clones are the same ones, and fresh if no source is newer than the last build: after a
-    /// build of clone B it would take B's programs for those of an older clone A.
-    fn take_over(&self) -> Result<()> {
-        let builds: [(&str, &Path, &[&str]); 2] = [
-            ("native", &self.native_target, &["--release"]),
-            ("web", &self.web_target, &["--profile", "web", "--target", TARGET]),
-        ];
-        for (name, target, profile) in builds {
-            let stamp = target.join(format!("lorakeet-{name}-clone"));
-            let ours = self.root.to_string_lossy();
-            if std::fs::read_to_string(&stamp).is_ok_and(|last| last == ours) {
-                continue;
-            }
-            if target.join("CACHEDIR.TAG").is_file() {
-                let mut clean = Command::new("cargo");
-                clean.current_dir(&self.root).args(["clean", "--quiet"]).args(profile);
-                for package in OWN_PACKAGES {
-                    clean.args(["--package", package]);
-                }
-                run(clean.env("CARGO_TARGET_DIR", target))?;
-            }
-            std::fs::create_dir_all(target)
-                .and_then(|()| std::fs::write(&stamp, ours.as_bytes()))
-                .with_context(|| format!("cannot write {}", stamp.display()))?;
-        }
-        Ok(())
-    }
-
-    /// A cargo command for native work: in the workspace, into the native target folder, with the lock file as it is.
+    /// A cargo command in the workspace.
     pub fn cargo(&self, subcommand: &str) -> Command {
         let mut command = Command::new("cargo");
+        command.current_dir(&self.root).arg(subcommand);
         command
-            .current_dir(&self.root)
-            .arg(subcommand)
-            .env("CARGO_TARGET_DIR", &self.native_target);
-        command
-    }
-
-    /// Where installed tools lie; their programs are in its `bin`.
-    pub fn tools(&self) -> PathBuf {
-        self.cache.join("tools")
     }
 
     /// Where fetched packages lie.
@@ -105,9 +58,39 @@ impl Places {
 
     /// The built page.
     pub fn dist(&self) -> PathBuf {
-        self.web_target.join("dist")
+        self.target.join("dist")
+    }
+
+    /// Whether burn was compiled before, for this machine (`None`) or for the browser in the profile `web`.
+    pub fn has_compiled(&self, for_browser: bool) -> bool {
+        let profile = if for_browser {
+            self.build.join(TARGET).join("web")
+        } else {
+            self.build.join("release")
+        };
+        std::fs::read_dir(profile.join("deps")).is_ok_and(|entries| {
+            entries
+                .flatten()
+                .any(|entry| entry.file_name().to_string_lossy().starts_with("libburn_core-"))
+        })
     }
 }
+
+/// cargo's `build-dir`: the variable that overrules it, else what this workspace's `.cargo/config.toml` says, which is a
+/// folder in cargo's own.
+fn build_dir(root: &Path, variable: impl Fn(&str) -> Option<PathBuf>) -> Result<PathBuf> {
+    if let Some(dir) = variable("CARGO_BUILD_BUILD_DIR") {
+        return Ok(root.join(dir));
+    }
+    let cargo_home = variable("CARGO_HOME")
+        .or_else(|| variable("HOME").map(|home| home.join(".cargo")))
+        .or_else(|| variable("USERPROFILE").map(|home| home.join(".cargo")))
+        .context("neither CARGO_HOME nor HOME is set")?;
+    Ok(cargo_home.join(BUILD_DIR))
+}
+
+/// The last part of `build-dir` in `.cargo/config.toml`.
+const BUILD_DIR: &str = "lorakeet-build";
 
 /// `LORAKEET_CACHE`, else the platform's cache folder + `lorakeet`. Relative XDG paths are ignored, as its rules say.
 fn cache_dir(variable: impl Fn(&str) -> Option<PathBuf>) -> Result<PathBuf> {
@@ -118,7 +101,7 @@ fn cache_dir(variable: impl Fn(&str) -> Option<PathBuf>) -> Result<PathBuf> {
         .filter(|dir| dir.is_absolute())
         .or_else(|| variable("LOCALAPPDATA"))
         .or_else(|| variable("HOME").map(|home| home.join(".cache")))
-        .context("neither HOME nor XDG_CACHE_HOME is set; name a folder for tools and builds in LORAKEET_CACHE")?;
+        .context("neither HOME nor XDG_CACHE_HOME is set; name a folder for tools and packages in LORAKEET_CACHE")?;
     Ok(base.join("lorakeet"))
 }
 
@@ -163,5 +146,14 @@ mod tests {
     #[test]
     fn without_any_folder_the_error_says_what_to_set() {
         assert!(from(&[]).unwrap_err().to_string().contains("LORAKEET_CACHE"));
+    }
+
+    #[test]
+    fn the_build_folder_is_that_of_cargo_s_configuration() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let configured = std::fs::read_to_string(root.join(".cargo/config.toml")).unwrap();
+        assert!(configured.contains(&format!("build-dir = \"{{cargo-cache-home}}/{BUILD_DIR}\"")));
+        let home = |name: &str| (name == "CARGO_HOME").then(|| PathBuf::from("/c"));
+        assert_eq!(build_dir(root, home).unwrap(), Path::new("/c").join(BUILD_DIR));
     }
 }

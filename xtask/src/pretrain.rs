@@ -6,7 +6,6 @@
 
 use crate::places::{Places, say};
 use crate::process::{capture, run};
-use crate::test::Targets;
 use crate::texts;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -131,9 +130,16 @@ struct Programs {
 impl Programs {
     fn build(places: &Places) -> Result<Self> {
         let mut command = places.cargo("build");
-        command.arg("--release").args(Targets::read(places)?.arguments());
-        run(command.args(["--bin", "lorakeet", "--example", "store_as_f16"]))?;
-        let folder = places.native_target.join("release");
+        command.args([
+            "--locked",
+            "--release",
+            "--bin",
+            "lorakeet",
+            "--example",
+            "store_as_f16",
+        ]);
+        run(&mut command)?;
+        let folder = places.target.join("release");
         let program = |name: &str| folder.join(name).with_extension(std::env::consts::EXE_EXTENSION);
         Ok(Self {
             root: places.root.clone(),

@@ -3,7 +3,7 @@
 
 use crate::places::{Places, say};
 use crate::process::{capture, find};
-use crate::{models, packages, tools, wasm};
+use crate::{models, packages, wasm};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -20,7 +20,6 @@ pub struct Browser {
 /// All of it, for `cargo xtask setup`.
 pub fn everything(places: &Places) -> Result<()> {
     wasm::compiler()?;
-    tools::ensure(places)?;
     let browser = browser()?;
     say(format!(
         "browser: {} with {}",

@@ -1,10 +1,11 @@
 //! `cargo xtask test`: the stages, what each needs, and one line at the end that adds the test runners up.
 //!
-//! All native work uses the release profile and the same set of packages, because another profile or another set would
-//! compile burn a second time.
+//! All native work uses the release profile and the workspace's default members, as `cargo run --release` in the README does:
+//! another profile or another set of packages would compile burn a second time (`lint` holds them together).
 
+use crate::phase::{Phase, Plan, spoken};
 use crate::places::{Places, say};
-use crate::process::{Tally, capture, run_counted};
+use crate::process::{Tally, run, run_counted};
 use crate::{lint, models, page, setup};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
@@ -14,20 +15,21 @@ use std::time::{Duration, Instant};
 /// The package that is built for the browser; all others are native.
 pub const PAGE_PACKAGE: &str = "lorakeet-app";
 
-/// A part of the checks that can be run by itself.
+/// A part of the checks that can be run by itself. All but `lint` are the integration tests of the same name, in every
+/// package that has them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     /// Everything that reads the code without running it.
     Lint,
-    /// Unit tests, doc tests, and the integration tests that no other stage claims.
+    /// Unit tests, doc tests, and the integration tests that need neither reference numbers nor a browser.
     Native,
-    /// Integration tests whose names start with `golden`.
+    /// The numbers of the reference stack.
     Golden,
-    /// Integration tests whose names start with that of a real model: `smollm2`, `minilm`.
+    /// Real models.
     Models,
-    /// Integration tests whose names start with `web`.
+    /// The page in a real browser.
     Web,
-    /// Integration tests whose names start with `soak`.
+    /// Two thousand steps with memory watched.
     Soak,
 }
 
@@ -42,7 +44,7 @@ impl Stage {
         Self::Soak,
     ];
 
-    /// Its name on the command line.
+    /// Its name on the command line, and that of its test programs.
     pub fn name(self) -> &'static str {
         match self {
             Self::Lint => "lint",
@@ -54,56 +56,66 @@ impl Stage {
         }
     }
 
-    /// The stage that an integration test belongs to.
-    fn of_test(name: &str) -> Self {
-        let claims = [
-            ("golden", Self::Golden),
-            ("smollm2", Self::Models),
-            ("minilm", Self::Models),
-            ("web", Self::Web),
-            ("soak", Self::Soak),
-        ];
-        claims
-            .into_iter()
-            .find(|(start, _)| name.starts_with(start))
-            .map_or(Self::Native, |(_, stage)| stage)
+    /// Which of cargo's targets are its tests.
+    fn targets(self) -> Vec<&'static str> {
+        match self {
+            Self::Lint => Vec::new(),
+            Self::Native => vec!["--lib", "--bins", "--test", self.name()],
+            _ => vec!["--test", self.name()],
+        }
     }
 
-    fn run(self, places: &Places, tally: &mut Tally) -> Result<()> {
-        if self == Self::Lint {
-            return lint::run_checks(places);
+    /// Whether it looks at the page, which has to be built for it.
+    fn needs_page(self) -> bool {
+        matches!(self, Self::Web | Self::Soak)
+    }
+
+    /// Its parts; what all native stages need compiled comes before them.
+    fn phases(self) -> Vec<Phase> {
+        match self {
+            Self::Lint => Vec::new(),
+            Self::Native => vec![
+                Phase::new("native: tests on the CPU and on Vulkan", 240),
+                Phase::new("native: examples in the documentation, and xtask's own tests", 30),
+            ],
+            Self::Golden => vec![Phase::new("golden: numbers of the reference stack", 60)],
+            Self::Models => vec![Phase::new("models: real models", 60)],
+            Self::Web => vec![
+                Phase::new("web: clippy for the browser, the size of the page", 60),
+                Phase::new("web: the page in Chromium", 200),
+            ],
+            Self::Soak => vec![Phase::new("soak: two thousand steps, three times", 1700)],
         }
-        let targets = Targets::read(places)?;
-        let all = targets.names("test");
-        let names: Vec<&str> = all
-            .iter()
-            .map(String::as_str)
-            .filter(|name| Self::of_test(name) == self)
-            .collect();
-        if names.is_empty() && self != Self::Native {
-            bail!("there is no integration test for the stage {}", self.name());
-        }
-        let mut command = native_cargo_test(places, &targets);
-        for name in &names {
-            command.args(["--test", name]);
-        }
+    }
+
+    fn run(self, places: &Places, page: Option<&Path>, plan: &mut Plan, tally: &mut Tally) -> Result<()> {
+        let mut command = native_cargo_test(places, &self.targets());
         native_environment(&mut command, places)?;
         match self {
+            Self::Lint => return lint::run_checks(places, plan),
             Self::Native => {
-                command.args(["--lib", "--bins"]);
-                run_counted(&mut command, tally)?;
-                let mut documentation = native_cargo_test(places, &targets);
-                native_environment(&mut documentation, places)?;
-                return run_counted(documentation.arg("--doc"), tally);
+                plan.run(|| run_counted(&mut command, tally))?;
+                return plan.run(|| {
+                    let mut documentation = native_cargo_test(places, &["--doc"]);
+                    native_environment(&mut documentation, places)?;
+                    run_counted(&mut documentation, tally)?;
+                    let mut own = places.cargo("test");
+                    run_counted(own.args(["--locked", "--quiet", "--package", "xtask"]), tally)
+                });
             }
+            Self::Golden => {}
             Self::Models => {
-                let lost = || format!("these tests could not run: {}", names.join(", "));
-                command.env("LORAKEET_SMOLLM2", models::smollm2(places).with_context(lost)?);
-                command.env("LORAKEET_MINILM", models::minilm(places).with_context(lost)?);
+                let lost = "these tests could not run";
+                command.env("LORAKEET_SMOLLM2", models::smollm2(places).context(lost)?);
+                command.env("LORAKEET_MINILM", models::minilm(places).context(lost)?);
             }
             Self::Web => {
-                lint::clippy_for_wasm(places)?;
-                page_and_browser(&mut command, places)?;
+                let page = page.context("the page was not built")?;
+                plan.run(|| {
+                    lint::clippy_for_wasm(places)?;
+                    page::check_size(page)?;
+                    page::compare_with_trunk(places, page)
+                })?;
                 match models::smollm2(places) {
                     Ok(model) => drop(command.env("LORAKEET_SMOLLM2", model)),
                     Err(error) => say(format!("the browser test that drops SmolLM2 will fail: {error:#}")),
@@ -112,49 +124,93 @@ impl Stage {
                 command.args(["--", "--test-threads", "1"]);
             }
             Self::Soak => {
-                if names.iter().any(|name| name.ends_with("web")) {
-                    page_and_browser(&mut command, places)?;
-                }
                 // What is measured is worth reading also where it holds.
-                command.args(["--", "--nocapture"]);
+                command.args(["--", "--nocapture", "--test-threads", "1"]);
             }
-            Self::Lint | Self::Golden => {}
         }
-        run_counted(&mut command, tally)
+        if self.needs_page() {
+            web_environment(&mut command, page.context("the page was not built")?)?;
+        }
+        plan.run(|| run_counted(&mut command, tally))
     }
 }
 
 /// Runs the named stages, or all but `soak`, up to the first that fails.
-pub fn run(places: &Places, names: &[&str]) -> Result<ExitCode> {
+pub fn run_stages(places: &Places, names: &[&str]) -> Result<ExitCode> {
     let stages = choose(names)?;
+    let native: Vec<Stage> = stages.iter().copied().filter(|stage| *stage != Stage::Lint).collect();
+    let needs_page = stages.iter().any(|stage| stage.needs_page());
+    let mut phases = Vec::new();
+    if stages.contains(&Stage::Lint) {
+        phases.extend(lint::phases(places));
+    }
+    if !native.is_empty() {
+        phases.push(compile_phase(places));
+    }
+    if needs_page {
+        phases.extend(page::phases(places));
+    }
+    phases.extend(stages.iter().flat_map(|stage| stage.phases()));
+    let mut plan = Plan::start(places, phases);
+
     let mut tally = Tally::default();
     let mut times: Vec<(&str, Duration)> = Vec::new();
-    let mut failed = None;
-    for stage in stages {
-        say(format!("stage {}", stage.name()));
+    let mut timed = |name, part: &mut dyn FnMut() -> Result<()>| {
         let start = Instant::now();
-        let result = stage.run(places, &mut tally);
-        times.push((stage.name(), start.elapsed()));
-        if let Err(error) = result {
-            eprintln!("\nxtask: stage {} failed: {error:#}", stage.name());
-            failed = Some(stage.name());
-            break;
+        let result = part();
+        times.push((name, start.elapsed()));
+        result.with_context(|| format!("`{name}` failed"))
+    };
+    let result = (|| {
+        if stages.contains(&Stage::Lint) {
+            timed("lint", &mut || Stage::Lint.run(places, None, &mut plan, &mut tally))?;
         }
-    }
+        if !native.is_empty() {
+            timed("compile", &mut || plan.run(|| compile(places, &native)))?;
+        }
+        let mut dist = None;
+        if needs_page {
+            timed("page", &mut || {
+                dist = Some(page::build(places, &mut plan)?);
+                Ok(())
+            })?;
+        }
+        for stage in native {
+            timed(stage.name(), &mut || {
+                stage.run(places, dist.as_deref(), &mut plan, &mut tally)
+            })?;
+        }
+        Ok(())
+    })();
     for (name, time) in &times {
-        say(format!("{name:8} {:5} s", time.as_secs()));
+        say(format!("{name:8} {:>8}", spoken(*time)));
     }
-    if let Some(name) = failed {
-        say(format!("FAILED in stage {name}; later stages were not run"));
+    let failed: Result<()> = result;
+    if let Err(error) = &failed {
+        say(format!("FAILED, and what comes after it was not run: {error:#}"));
     }
     if tally.runners > 0 {
         println!("{} passed, {} failed", tally.passed, tally.failed);
     }
-    Ok(if failed.is_some() {
+    Ok(if failed.is_err() {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS
     })
+}
+
+fn compile_phase(places: &Places) -> Phase {
+    let is_cold = !places.has_compiled(false);
+    Phase {
+        is_cold,
+        ..Phase::new("compile the engine and its tests", if is_cold { 1200 } else { 200 })
+    }
+}
+
+/// Compiles the tests of all stages at once, and the command `lorakeet`.
+fn compile(places: &Places, stages: &[Stage]) -> Result<()> {
+    let targets: Vec<&str> = stages.iter().flat_map(|stage| stage.targets()).collect();
+    run(native_cargo_test(places, &targets).arg("--no-run"))
 }
 
 fn choose(names: &[&str]) -> Result<Vec<Stage>> {
@@ -173,10 +229,10 @@ fn choose(names: &[&str]) -> Result<Vec<Stage>> {
         .collect())
 }
 
-/// `cargo test` over every native package, all of its failures shown.
-fn native_cargo_test(places: &Places, targets: &Targets) -> Command {
+/// `cargo test` over the native packages, all of its failures shown.
+fn native_cargo_test(places: &Places, targets: &[&str]) -> Command {
     let mut command = places.cargo("test");
-    command.args(["--release", "--no-fail-fast"]).args(targets.arguments());
+    command.args(["--locked", "--release", "--no-fail-fast"]).args(targets);
     command
 }
 
@@ -192,13 +248,6 @@ pub fn native_environment(command: &mut Command, places: &Places) -> Result<()> 
         }
     }
     Ok(())
-}
-
-/// Builds the page and gives tests what they need to look at it.
-fn page_and_browser(command: &mut Command, places: &Places) -> Result<()> {
-    let dist = page::build(places)?;
-    page::check_size(&dist)?;
-    web_environment(command, &dist)
 }
 
 /// What browser tests need: the built page, the browser and its driver.
@@ -230,81 +279,9 @@ fn golden_folder(places: &Places) -> Result<PathBuf> {
         .context("tests/golden with its manifest.json is missing; name a folder of golden cases in LORAKEET_GOLDEN")
 }
 
-/// What cargo says about the native packages of the workspace.
-pub struct Targets {
-    packages: Vec<serde_json::Value>,
-}
-
-impl Targets {
-    /// Asks cargo.
-    pub fn read(places: &Places) -> Result<Self> {
-        let mut command = places.cargo("metadata");
-        let text = capture(command.args(["--no-deps", "--format-version", "1", "--locked"]))?;
-        let metadata: serde_json::Value = serde_json::from_str(&text).context("cargo metadata printed no JSON")?;
-        let packages = metadata["packages"]
-            .as_array()
-            .context("cargo metadata names no packages")?;
-        Ok(Self {
-            packages: packages
-                .iter()
-                .filter(|package| package["name"] != PAGE_PACKAGE)
-                .cloned()
-                .collect(),
-        })
-    }
-
-    /// The names of all targets of a kind, `test` or `bench`.
-    pub fn names(&self, kind: &str) -> Vec<String> {
-        let targets = self
-            .packages
-            .iter()
-            .filter_map(|package| package["targets"].as_array())
-            .flatten();
-        let of_kind = targets.filter(|target| target["kind"][0] == kind);
-        let mut names: Vec<String> = of_kind
-            .filter_map(|target| target["name"].as_str())
-            .map(String::from)
-            .collect();
-        names.sort_unstable();
-        names.dedup();
-        names
-    }
-
-    /// The arguments that choose every native package with every feature that a target of it requires. All commands use
-    /// the same, so that nothing is compiled twice.
-    pub fn arguments(&self) -> Vec<String> {
-        let mut features = Vec::new();
-        for package in &self.packages {
-            let targets = package["targets"].as_array().into_iter().flatten();
-            let required = targets
-                .filter_map(|target| target["required-features"].as_array())
-                .flatten();
-            for feature in required.filter_map(|feature| feature.as_str()) {
-                features.push(format!("{}/{feature}", package["name"].as_str().unwrap_or_default()));
-            }
-        }
-        features.sort_unstable();
-        features.dedup();
-        let fixed = ["--locked", "--workspace", "--exclude", PAGE_PACKAGE];
-        let mut arguments: Vec<String> = fixed.iter().map(ToString::to_string).collect();
-        if !features.is_empty() {
-            arguments.extend(["--features".to_string(), features.join(",")]);
-        }
-        arguments
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_integration_test_belongs_to_exactly_one_stage() {
-        assert_eq!(Stage::of_test("golden_models"), Stage::Golden);
-        assert_eq!(Stage::of_test("web"), Stage::Web);
-        assert_eq!(Stage::of_test("soak_web"), Stage::Soak);
-        assert_eq!(Stage::of_test("kernels"), Stage::Native);
-    }
 
     #[test]
     fn plain_test_leaves_out_what_runs_only_when_named() {

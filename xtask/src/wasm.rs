@@ -1,7 +1,7 @@
 //! The wasm target: from rustup where it can fetch it, else the standard library built from Debian's packages.
 
 use crate::packages;
-use crate::places::{Places, say};
+use crate::places::say;
 use crate::process::{capture, find};
 use anyhow::{Result, bail};
 use std::process::{Command, Stdio};
@@ -26,8 +26,7 @@ pub enum Compiler {
 
 impl Compiler {
     /// Sets what cargo needs to use it.
-    pub fn apply(self, command: &mut Command, places: &Places) {
-        command.env("CARGO_TARGET_DIR", &places.web_target);
+    pub fn apply(self, command: &mut Command) {
         if self == Self::Debian {
             command
                 .env("RUSTC", DEBIAN_RUSTC)
@@ -35,6 +34,11 @@ impl Compiler {
                 .env("CARGO_UNSTABLE_BUILD_STD", "std,panic_abort");
         }
     }
+}
+
+/// Whether [`compiler`] has nothing to install.
+pub fn is_ready() -> bool {
+    usual_has_target() || packages::installed(&DEBIAN)
 }
 
 /// Finds or installs a compiler. A machine that has Debian's packages keeps to them: what it compiled stays valid.

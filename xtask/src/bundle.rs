@@ -1,0 +1,323 @@
+//! The served folder: what `app/index.html` links with `data-trunk`, laid out as trunk would, without trunk.
+//!
+//! One list serves both: `trunk serve` reads it for those who have trunk, `cargo xtask demo` reads it here. Style sheets, icons
+//! and the page's own code get a hash of their contents into their names, so that no browser keeps an old one; the worker
+//! and what is copied keep theirs, for the page asks for them by name.
+
+use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use wasm_bindgen_cli_support::Bindgen;
+
+/// The page's source, beside whose folder the linked files lie.
+const INDEX: &str = "app/index.html";
+
+/// One `<link data-trunk …>`.
+#[derive(Debug, PartialEq, Eq)]
+enum Link {
+    /// `rel="css"` or `rel="icon"`: a file with a hash in its name, and a tag in the page.
+    Hashed { rel: &'static str, file: String },
+    /// `rel="rust" data-type="main"`: a program that the page starts.
+    Main { program: String },
+    /// `rel="rust" data-type="worker"`: a program that the page's code starts by its name.
+    Worker { program: String },
+    /// `rel="copy-file"` or `rel="copy-dir"`.
+    Copied { path: String },
+}
+
+/// Lays the folder `dist` out anew, with the programs of the page from the folder `programs`.
+///
+/// # Errors
+/// A link that is not understood, a file that is missing, a program that wasm-bindgen refuses. An older `dist` stays then.
+pub fn lay_out(root: &Path, programs: &Path, dist: &Path) -> Result<()> {
+    let index = root.join(INDEX);
+    let page = std::fs::read_to_string(&index).with_context(|| format!("cannot read {}", index.display()))?;
+    let beside = index.parent().context("the page has a folder")?;
+    let next = dist.with_extension("part");
+    if next.exists() {
+        std::fs::remove_dir_all(&next).with_context(|| format!("cannot empty {}", next.display()))?;
+    }
+    std::fs::create_dir_all(&next).with_context(|| format!("cannot make {}", next.display()))?;
+    let mut laid = String::with_capacity(page.len());
+    for line in page.lines() {
+        let tag = match link(line).with_context(|| format!("{INDEX}: {}", line.trim()))? {
+            None => line.to_string(),
+            Some(link) => place(&link, beside, programs, &next)?,
+        };
+        if !tag.is_empty() {
+            laid.push_str(&tag);
+            laid.push('\n');
+        }
+    }
+    let path = next.join("index.html");
+    std::fs::write(&path, laid).with_context(|| format!("cannot write {}", path.display()))?;
+    if dist.exists() {
+        std::fs::remove_dir_all(dist).with_context(|| format!("cannot replace {}", dist.display()))?;
+    }
+    std::fs::rename(&next, dist).with_context(|| format!("cannot make {}", dist.display()))
+}
+
+/// Makes the JavaScript beside a program in `folder`, under `name`, as `wasm-bindgen --target web` does.
+pub fn bind(program: &Path, name: &str, folder: &Path) -> Result<()> {
+    Bindgen::new()
+        .input_path(program)
+        .web(true)
+        .and_then(|bindgen| bindgen.typescript(false).out_name(name).generate(folder))
+        .with_context(|| format!("{} could not be bound to JavaScript", program.display()))
+}
+
+/// Puts what a link names into `dist` and returns the tag that stands for it.
+fn place(link: &Link, beside: &Path, programs: &Path, dist: &Path) -> Result<String> {
+    Ok(match link {
+        Link::Hashed { rel, file } => {
+            let from = beside.join(file);
+            let bytes = std::fs::read(&from).with_context(|| format!("cannot read {}", from.display()))?;
+            let stem = from.file_stem().unwrap_or_default().to_string_lossy();
+            let ending = from.extension().unwrap_or_default().to_string_lossy();
+            let name = format!("{stem}-{}.{ending}", digest(&bytes));
+            std::fs::write(dist.join(&name), bytes).with_context(|| format!("cannot write {name}"))?;
+            format!("<link rel=\"{rel}\" href=\"./{name}\">")
+        }
+        Link::Main { program } => {
+            let from = programs.join(format!("{program}.wasm"));
+            let bytes = std::fs::read(&from).with_context(|| format!("cannot read {}", from.display()))?;
+            let name = format!("{program}-{}", digest(&bytes));
+            bind(&from, &name, dist)?;
+            format!(
+                "<link rel=\"modulepreload\" href=\"./{name}.js\">\n\
+                 <link rel=\"preload\" href=\"./{name}_bg.wasm\" as=\"fetch\" type=\"application/wasm\" crossorigin>\n\
+                 <script type=\"module\">\n\
+                 import init from \"./{name}.js\";\n\
+                 await init({{ module_or_path: \"./{name}_bg.wasm\" }});\n\
+                 </script>"
+            )
+        }
+        Link::Worker { program } => {
+            bind(&programs.join(format!("{program}.wasm")), program, dist)?;
+            String::new()
+        }
+        Link::Copied { path } => {
+            let from = beside.join(path);
+            let name = from.file_name().with_context(|| format!("{path} has no name"))?;
+            copy(&from, &dist.join(name))?;
+            String::new()
+        }
+    })
+}
+
+/// Copies a file, or a folder with all in it.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    let lost = || format!("{} cannot be copied to {}", from.display(), to.display());
+    if !from.is_dir() {
+        return std::fs::copy(from, to).map(drop).with_context(lost);
+    }
+    std::fs::create_dir_all(to).with_context(lost)?;
+    let entries: Vec<PathBuf> = std::fs::read_dir(from)
+        .with_context(lost)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()
+        .with_context(lost)?;
+    for entry in entries {
+        let name = entry.file_name().with_context(lost)?;
+        copy(&entry, &to.join(name))?;
+    }
+    Ok(())
+}
+
+/// The first 16 hexadecimal digits of the SHA-256.
+fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// Reads a line that is a link for trunk; `None` for every other line.
+fn link(line: &str) -> Result<Option<Link>> {
+    if !line.contains("data-trunk") {
+        return Ok(None);
+    }
+    let attribute = |name: &str| {
+        let start = line.find(&format!(" {name}=\""))? + name.len() + 3;
+        let length = line[start..].find('"')?;
+        Some(line[start..start + length].to_string())
+    };
+    let needed = |name: &str| attribute(name).with_context(|| format!("the link has no `{name}`"));
+    let rel = needed("rel")?;
+    Ok(Some(match rel.as_str() {
+        "css" => Link::Hashed {
+            rel: "stylesheet",
+            file: needed("href")?,
+        },
+        "icon" => Link::Hashed {
+            rel: "icon",
+            file: needed("href")?,
+        },
+        "copy-file" | "copy-dir" => Link::Copied { path: needed("href")? },
+        "rust" => {
+            let program = needed("data-bin")?;
+            match needed("data-type")?.as_str() {
+                "main" => Link::Main { program },
+                "worker" => Link::Worker { program },
+                other => bail!("`data-type=\"{other}\"` is not known here"),
+            }
+        }
+        other => bail!("`rel=\"{other}\"` is not known here"),
+    }))
+}
+
+/// Holds two laid out folders equal in what they serve: the same files with the same contents, and a page that asks for the same
+/// of them. Hashes in names may differ, and how the page is written.
+///
+/// # Errors
+/// The files that only one has, or that differ.
+pub fn compare(ours: &Path, theirs: &Path) -> Result<()> {
+    let (ours, theirs) = (served(ours)?, served(theirs)?);
+    let mut faults = Vec::new();
+    for name in ours.keys().chain(theirs.keys()).collect::<BTreeSet<_>>() {
+        match (ours.get(name), theirs.get(name)) {
+            (Some(_), None) => faults.push(format!("{name}: only in ours")),
+            (None, Some(_)) => faults.push(format!("{name}: only in theirs")),
+            (Some(ours), Some(theirs)) if ours != theirs => faults.push(format!("{name}: differs")),
+            _ => {}
+        }
+    }
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        bail!("the two pages differ:\n{}", faults.join("\n"))
+    }
+}
+
+/// What a folder serves: contents by name, both without hashes; of the page itself what it asks for.
+fn served(folder: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(inner) = folders.pop() {
+        let entries = std::fs::read_dir(&inner).with_context(|| format!("cannot read {}", inner.display()))?;
+        for path in entries.flatten().map(|entry| entry.path()) {
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            let name = path.strip_prefix(folder)?.to_string_lossy().replace('\\', "/");
+            let bytes = match std::str::from_utf8(&bytes) {
+                Ok(text) if name.ends_with(".html") => asked_for(text).into_bytes(),
+                Ok(text) if name.ends_with(".js") => without_hashes(text).into_bytes(),
+                _ => bytes,
+            };
+            found.insert(without_hashes(&name), bytes);
+        }
+    }
+    Ok(found)
+}
+
+/// The files that a page names in quotes, one a line, in their order of names.
+fn asked_for(page: &str) -> String {
+    let names: BTreeSet<String> = page
+        .split(['"', '\''])
+        .filter(|word| word.starts_with("./"))
+        .map(without_hashes)
+        .collect();
+    names.into_iter().collect::<Vec<_>>().join("\n")
+}
+
+/// A text without `-` and 12 to 16 hexadecimal digits, wherever a name goes on or ends behind them.
+fn without_hashes(text: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(dash) = rest.find('-') {
+        let behind = &rest[dash + 1..];
+        let digits = behind.bytes().take_while(u8::is_ascii_hexdigit).count();
+        let is_hash = (12..=16).contains(&digits) && behind[digits..].starts_with(['.', '_']);
+        kept.push_str(&rest[..dash]);
+        rest = if is_hash { &behind[digits..] } else { behind };
+        if !is_hash {
+            kept.push('-');
+        }
+    }
+    kept.push_str(rest);
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_are_read_and_other_lines_are_left() {
+        assert_eq!(link("<title>Lorakeet</title>").unwrap(), None);
+        assert_eq!(
+            link(r#"<link data-trunk rel="css" href="../public/page.css">"#).unwrap(),
+            Some(Link::Hashed {
+                rel: "stylesheet",
+                file: "../public/page.css".into()
+            })
+        );
+        assert_eq!(
+            link(r#"<link data-trunk rel="rust" href="Cargo.toml" data-bin="worker" data-type="worker">"#).unwrap(),
+            Some(Link::Worker {
+                program: "worker".into()
+            })
+        );
+    }
+
+    #[test]
+    fn a_link_that_is_not_understood_is_refused_by_its_kind() {
+        for line in [
+            r#"<link data-trunk rel="sass" href="a.scss">"#,
+            r#"<link data-trunk href="a.css">"#,
+            r#"<link data-trunk rel="rust" data-bin="app" data-type="no">"#,
+        ] {
+            assert!(link(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn folders_are_compared_without_the_hashes_in_their_names() {
+        let folder = std::env::temp_dir().join(format!("lorakeet-bundle-{}", std::process::id()));
+        let lay = |name: &str, files: &[(&str, &str)]| {
+            let folder = folder.join(name);
+            std::fs::create_dir_all(&folder).unwrap();
+            for (file, text) in files {
+                std::fs::write(folder.join(file), text).unwrap();
+            }
+            folder
+        };
+        let ours = lay(
+            "ours",
+            &[
+                ("index.html", "<script>import \"./app-0123456789abcdef.js\"</script>"),
+                ("app-0123456789abcdef.js", "app-0123456789abcdef_bg.wasm"),
+            ],
+        );
+        let theirs = lay(
+            "theirs",
+            &[
+                (
+                    "index.html",
+                    "<script integrity>import './app-fedcba987654321.js'</script>",
+                ),
+                ("app-fedcba987654321.js", "app-fedcba987654321_bg.wasm"),
+            ],
+        );
+        let other = lay("other", &[("index.html", "")]);
+        compare(&ours, &theirs).unwrap();
+        let error = compare(&ours, &other).unwrap_err().to_string();
+        assert!(
+            error.contains("app.js: only in ours") && error.contains("index.html: differs"),
+            "{error}"
+        );
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn every_link_of_the_page_is_understood() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let page = std::fs::read_to_string(root.join(INDEX)).unwrap();
+        let links = page.lines().filter_map(|line| link(line).unwrap()).count();
+        assert_eq!(links, page.matches("data-trunk").count());
+    }
+}
