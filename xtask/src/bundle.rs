@@ -63,7 +63,13 @@ pub fn bind(program: &Path, name: &str, folder: &Path) -> Result<()> {
     Bindgen::new()
         .input_path(program)
         .web(true)
-        .and_then(|bindgen| bindgen.typescript(false).out_name(name).generate(folder))
+        .and_then(|bindgen| {
+            bindgen
+                .typescript(false)
+                .omit_default_module_path(false)
+                .out_name(name)
+                .generate(folder)
+        })
         .with_context(|| format!("{} could not be bound to JavaScript", program.display()))
 }
 
@@ -83,9 +89,20 @@ fn place(link: &Link, beside: &Path, programs: &Path, dist: &Path) -> Result<Str
             let from = programs.join(format!("{program}.wasm"));
             let bytes = std::fs::read(&from).with_context(|| format!("cannot read {}", from.display()))?;
             let name = format!("{program}-{}", digest(&bytes));
-            bind(&from, &name, dist)?;
+            // Bound under its plain name, which is in the program once for each thing that it imports.
+            bind(&from, program, dist)?;
+            for ending in [".js", "_bg.wasm"] {
+                let (plain, hashed) = (format!("{program}{ending}"), format!("{name}{ending}"));
+                std::fs::rename(dist.join(&plain), dist.join(hashed))
+                    .with_context(|| format!("cannot rename {plain}"))?;
+            }
+            let snippets: String = snippets(dist)?
+                .iter()
+                .map(|path| format!("<link rel=\"modulepreload\" href=\"./{path}\">\n"))
+                .collect();
             format!(
                 "<link rel=\"modulepreload\" href=\"./{name}.js\">\n\
+                 {snippets}\
                  <link rel=\"preload\" href=\"./{name}_bg.wasm\" as=\"fetch\" type=\"application/wasm\" crossorigin>\n\
                  <script type=\"module\">\n\
                  import init from \"./{name}.js\";\n\
@@ -104,6 +121,12 @@ fn place(link: &Link, beside: &Path, programs: &Path, dist: &Path) -> Result<Str
             String::new()
         }
     })
+}
+
+/// The JavaScript that a program brings along, as paths in `dist`.
+fn snippets(dist: &Path) -> Result<Vec<String>> {
+    let names = served(dist)?.into_keys();
+    Ok(names.filter(|name| name.starts_with("snippets/")).collect())
 }
 
 /// Copies a file, or a folder with all in it.

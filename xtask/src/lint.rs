@@ -78,29 +78,40 @@ fn documentation(places: &Places) -> Result<()> {
     run(command.env("RUSTDOCFLAGS", "--deny warnings"))
 }
 
+/// Installs clippy for the compiler of the page where that is Debian's.
+pub fn find_clippy_for_wasm() -> Result<()> {
+    if wasm::compiler()? == Compiler::Usual {
+        return Ok(());
+    }
+    let otherwise = "With rustup's wasm target it is not needed.";
+    packages::install(&["rust-web-clippy"], "linting the page", otherwise)
+}
+
 /// The page, its worker and the bench's, as they are compiled for the browser.
+///
+/// This compiles them once more, quickly, beside the dependencies that the page has compiled: `cargo clippy` would check
+/// all dependencies first, which takes minutes and serves nothing else here.
 pub fn clippy_for_wasm(places: &Places) -> Result<()> {
+    find_clippy_for_wasm()?;
     let compiler = wasm::compiler()?;
-    let mut command = match compiler {
-        Compiler::Usual => places.cargo("clippy"),
-        Compiler::Debian => {
-            packages::install(
-                &["rust-web-clippy"],
-                "linting the page",
-                "With rustup's wasm target it is not needed.",
-            )?;
-            // `cargo clippy` would bring the other toolchain's driver; this is how it hands a driver its arguments.
-            let mut command = places.cargo("check");
-            command.env("RUSTC_WORKSPACE_WRAPPER", DEBIAN_CLIPPY);
-            command.env("CLIPPY_ARGS", "--deny__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__");
-            command
-        }
-    };
+    let mut command = places.cargo("build");
     compiler.apply(&mut command);
-    command.args(["--quiet", "--locked", "--profile", "web", "--target", wasm::TARGET]);
-    command.args(["--package", PAGE_PACKAGE, "--features", "bench", "--bins"]);
-    if compiler == Compiler::Usual {
-        command.args(["--", "--deny", "warnings"]);
+    command
+        .args(["--quiet", "--locked", "--profile", "web", "--target", wasm::TARGET])
+        .args(["--package", PAGE_PACKAGE, "--features", "bench", "--bins"])
+        // What is handed out stays as the other commands compiled it.
+        .env("CARGO_TARGET_DIR", places.target.join("clippy"))
+        // This is how `cargo clippy` hands its driver the arguments.
+        .env("CLIPPY_ARGS", "--deny__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__");
+    command.env(
+        "RUSTC_WORKSPACE_WRAPPER",
+        match compiler {
+            Compiler::Usual => "clippy-driver",
+            Compiler::Debian => DEBIAN_CLIPPY,
+        },
+    );
+    for package in ["lorakeet-core", "lorakeet-shaders", PAGE_PACKAGE] {
+        command.args(["--config", &format!("profile.web.package.{package}.opt-level=0")]);
     }
     run(&mut command)
 }

@@ -64,11 +64,17 @@ pub fn build_bench(places: &Places) -> Result<PathBuf> {
     Ok(folder)
 }
 
+/// Installs the program `brotli` where it is missing.
+pub fn find_brotli() -> Result<()> {
+    if find("brotli").is_some() {
+        return Ok(());
+    }
+    packages::install(&["brotli"], "measuring the page", "Install the program brotli.")
+}
+
 /// The page's own code, without the engine that its worker loads, stays small enough to be there at once.
 pub fn check_size(dist: &Path) -> Result<()> {
-    if find("brotli").is_none() {
-        packages::install(&["brotli"], "measuring the page", "Install the program brotli.")?;
-    }
+    find_brotli()?;
     let mut total = 0;
     let entries = std::fs::read_dir(dist).with_context(|| format!("cannot read {}", dist.display()))?;
     for path in entries.flatten().map(|entry| entry.path()) {

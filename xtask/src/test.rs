@@ -6,7 +6,7 @@
 use crate::phase::{Phase, Plan, spoken};
 use crate::places::{Places, say};
 use crate::process::{Tally, run, run_counted};
-use crate::{lint, models, page, setup};
+use crate::{lint, models, page, setup, wasm};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -141,6 +141,12 @@ pub fn run_stages(places: &Places, names: &[&str]) -> Result<ExitCode> {
     let native: Vec<Stage> = stages.iter().copied().filter(|stage| *stage != Stage::Lint).collect();
     let needs_page = stages.iter().any(|stage| stage.needs_page());
     let mut phases = Vec::new();
+    if !native.is_empty() {
+        phases.push(Phase::new(
+            "set up what the tests need",
+            if needs_page { 60 } else { 20 },
+        ));
+    }
     if stages.contains(&Stage::Lint) {
         phases.extend(lint::phases(places));
     }
@@ -162,6 +168,9 @@ pub fn run_stages(places: &Places, names: &[&str]) -> Result<ExitCode> {
         result.with_context(|| format!("`{name}` failed"))
     };
     let result = (|| {
+        if !native.is_empty() {
+            timed("set-up", &mut || plan.run(|| set_up(places, &native)))?;
+        }
         if stages.contains(&Stage::Lint) {
             timed("lint", &mut || Stage::Lint.run(places, None, &mut plan, &mut tally))?;
         }
@@ -197,6 +206,23 @@ pub fn run_stages(places: &Places, names: &[&str]) -> Result<ExitCode> {
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// Installs and fetches what the stages need, so that nothing is missed only after a long build. What cannot be had is said
+/// again, with what it costs, by the stage that needs it.
+fn set_up(places: &Places, stages: &[Stage]) -> Result<()> {
+    setup::vulkan()?;
+    if stages.iter().any(|stage| stage.needs_page()) {
+        setup::browser()?;
+        page::find_brotli()?;
+        wasm::compiler()?;
+        lint::find_clippy_for_wasm()?;
+    }
+    if stages.contains(&Stage::Models) {
+        models::smollm2(places)?;
+        models::minilm(places)?;
+    }
+    Ok(())
 }
 
 fn compile_phase(places: &Places) -> Phase {
