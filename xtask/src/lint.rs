@@ -32,9 +32,9 @@ pub fn phases(places: &Places) -> Vec<Phase> {
         Phase::new("lint: formatting, licences, the file map, the build's units", 10),
         Phase {
             is_cold,
-            ..Phase::new("lint: clippy", if is_cold { 400 } else { 60 })
+            ..Phase::new("lint: clippy", if is_cold { 180 } else { 60 })
         },
-        Phase::new("lint: documentation", 40),
+        Phase::new("lint: documentation", 15),
     ]
 }
 

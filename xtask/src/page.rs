@@ -19,7 +19,7 @@ pub fn phases(places: &Places) -> Vec<Phase> {
         Phase::new("a compiler for WebAssembly", if wasm::is_ready() { 1 } else { 60 }),
         Phase {
             is_cold,
-            ..Phase::new("compile the engine for the browser", if is_cold { 840 } else { 60 })
+            ..Phase::new("compile the engine for the browser", if is_cold { 600 } else { 60 })
         },
         Phase::new("compile the page", 60),
         Phase::new("bind them to JavaScript", 20),

@@ -75,14 +75,14 @@ impl Stage {
         match self {
             Self::Lint => Vec::new(),
             Self::Native => vec![
-                Phase::new("native: tests on the CPU and on Vulkan", 240),
-                Phase::new("native: examples in the documentation, and xtask's own tests", 30),
+                Phase::new("native: tests on the CPU and on Vulkan", 200),
+                Phase::new("native: examples in the documentation, and xtask's own tests", 10),
             ],
-            Self::Golden => vec![Phase::new("golden: numbers of the reference stack", 60)],
-            Self::Models => vec![Phase::new("models: real models", 60)],
+            Self::Golden => vec![Phase::new("golden: numbers of the reference stack", 20)],
+            Self::Models => vec![Phase::new("models: real models", 15)],
             Self::Web => vec![
                 Phase::new("web: clippy for the browser, the size of the page", 60),
-                Phase::new("web: the page in Chromium", 200),
+                Phase::new("web: the page in Chromium", 300),
             ],
             Self::Soak => vec![Phase::new("soak: two thousand steps, three times", 1700)],
         }
@@ -229,7 +229,7 @@ fn compile_phase(places: &Places) -> Phase {
     let is_cold = !places.has_compiled(false);
     Phase {
         is_cold,
-        ..Phase::new("compile the engine and its tests", if is_cold { 1200 } else { 200 })
+        ..Phase::new("compile the engine and its tests", if is_cold { 660 } else { 150 })
     }
 }
 
