@@ -170,7 +170,7 @@ pub(super) fn value(knob: &Knob, node: &Node) -> Result<Value> {
         Kind::List => {
             let items = match node {
                 Node::List(items) => items.iter().map(as_whole_number).collect::<Option<Vec<_>>>(),
-                Node::Plain(text) => text
+                Node::Plain(text) | Node::Quoted(text) => text
                     .split(',')
                     .map(|item| as_whole_number(&Node::Plain(item.into())))
                     .collect(),
@@ -280,9 +280,14 @@ fn is_null(node: &Node) -> bool {
     matches!(node, Node::Plain(text) if matches!(text.trim(), "" | "~" | "null" | "Null" | "NULL" | "None"))
 }
 
+// Quotes are let through wherever what stands in them is exactly a value: PyYAML reads `2e-4` as text, so files written by way
+// of it carry `'2e-4'`, and programs that fill in templates quote everything.
+
 /// YAML 1.1's words for true and false, which PyYAML reads.
 fn as_flag(node: &Node) -> Option<bool> {
-    let Node::Plain(text) = node else { return None };
+    let (Node::Plain(text) | Node::Quoted(text)) = node else {
+        return None;
+    };
     match text.trim().to_ascii_lowercase().as_str() {
         "true" | "yes" | "on" => Some(true),
         "false" | "no" | "off" => Some(false),
@@ -290,7 +295,7 @@ fn as_flag(node: &Node) -> Option<bool> {
     }
 }
 
-/// A finite number. Quotes are let through: PyYAML reads `2e-4` as text, so files written by way of it carry `'2e-4'`.
+/// A finite number.
 fn as_number(node: &Node) -> Option<f64> {
     let (Node::Plain(text) | Node::Quoted(text)) = node else {
         return None;
@@ -308,9 +313,11 @@ fn as_number(node: &Node) -> Option<f64> {
         .filter(|number| number.is_finite())
 }
 
-/// A whole number without quotes; `3.0` and `1e3` are whole.
+/// A whole number; `3.0` and `1e3` are whole.
 fn as_whole_number(node: &Node) -> Option<i64> {
-    let Node::Plain(text) = node else { return None };
+    let (Node::Plain(text) | Node::Quoted(text)) = node else {
+        return None;
+    };
     if let Ok(number) = text.trim().replace('_', "").parse() {
         return Some(number);
     }

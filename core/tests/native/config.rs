@@ -54,6 +54,31 @@ fn the_reference_run_loads_as_it_stands() {
 }
 
 #[test]
+fn what_stands_in_quotes_is_taken_where_it_is_exactly_a_value() {
+    let config = parse(
+        "learning_rate: '2e-5'\nnum_train_epochs: \"1\"\nlora_r: \"4\"\npacking: \"False\"\nload_best_model_at_end: 'true'\n\
+         layers_to_transform: \"0, 2\"\nrank_pattern: {q_proj: '2'}\noutput_dir: \"7\"",
+    )
+    .config;
+    assert_eq!(
+        (config.learning_rate, config.num_train_epochs, config.lora_r),
+        (2e-5, 1.0, 4)
+    );
+    assert_eq!((config.packing, config.load_best_model_at_end), (Some(false), true));
+    assert_eq!(config.layers_to_transform, Some(vec![0, 2]));
+    assert_eq!(config.rank_pattern, [("q_proj".to_owned(), 2)]);
+    // A text stays one.
+    assert_eq!(config.output_dir, "7");
+    let json = RunConfig::parse(r#"{"lora_r": "4", "packing": "true"}"#, "run.json")
+        .unwrap()
+        .config;
+    assert_eq!((json.lora_r, json.packing), (4, Some(true)));
+    for line in ["lora_r: \"four\"", "lora_r: \"4 5\"", "packing: \"\""] {
+        refused(line);
+    }
+}
+
+#[test]
 fn the_reference_run_loads_with_windows_line_ends_a_bom_comments_and_quotes() {
     assert_reference(&parse(&format!("\u{feff}{}", REFERENCE.replace('\n', "\r\n"))).config);
     assert_reference(
@@ -191,7 +216,7 @@ fn impossible_values_are_refused_with_key_value_and_what_is_allowed() {
         ("lora_rank: 0", RANK, "0"),
         ("lora_r: 8.5", RANK, "8.5"),
         ("lora_r: sixteen", RANK, "sixteen"),
-        ("lora_r: \"16\"", RANK, "\"16\""),
+        ("lora_r: \"16x\"", RANK, "\"16x\""),
         ("lora_r: true", RANK, "true"),
         ("lora_r: [16]", RANK, "[16]"),
         ("lora_r:", RANK, "nothing"),
@@ -235,7 +260,7 @@ fn impossible_values_are_refused_with_key_value_and_what_is_allowed() {
         ),
         ("quantization_bit: 3", "must be one of 4, 8", "3"),
         ("packing: 1", "must be true or false", "1"),
-        ("packing: \"true\"", "must be true or false", "\"true\""),
+        ("packing: \"truly\"", "must be true or false", "\"truly\""),
         (
             "optim: lion_32bit",
             "must be one of adamw_torch, adamw_8bit",
