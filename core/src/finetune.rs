@@ -517,9 +517,11 @@ impl Session {
         match &self.adapter {
             _ if full => Ok(()),
             Some(adapter) => loaded.model.load_adapter(adapter),
-            None => loaded
-                .model
-                .attach_lora(&adapter_config(config, &loaded.model.info), config.seed),
+            None => {
+                let wanted = adapter_config(config, &loaded.model.info);
+                loaded.model.check_adapter_names(&wanted)?;
+                loaded.model.attach_lora(&wanted, config.seed)
+            }
         }
     }
 

@@ -357,6 +357,79 @@ pub fn chosen_modules(candidates: &[&str], config: &AdapterConfig) -> Result<Vec
     Ok(chosen)
 }
 
+/// Holds that all that a run's settings name is there: every name of `target_modules`, `exclude_modules`, `rank_pattern` and
+/// `alpha_pattern`, and every layer of `layers_to_transform`. PEFT takes what matches nothing for no wish at all; here it is
+/// taken for a slip. For settings of a run, not for adapters that exist: those may carry names of other models.
+///
+/// # Errors
+/// The first that matches nothing, with the name that is nearest to it.
+pub fn check_names(candidates: &[&str], config: &AdapterConfig) -> Result<()> {
+    let nothing = |field: &str, written: &str, among: &[&str]| {
+        let mut names: Vec<&str> = among
+            .iter()
+            .map(|path| path.rsplit('.').next().unwrap_or(path))
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        let near = crate::spelling::nearest(written, names.iter().copied());
+        let near = near.map(|name| format!("Did you mean {name}? ")).unwrap_or_default();
+        Error::config(format!("{written:?} matches none of these modules"))
+            .field(field)
+            .remedy(format!("{near}There are: {}.", names.join(", ")))
+    };
+    let chosen = chosen_modules(candidates, config)?;
+    for (field, modules) in [
+        ("target_modules", Some(&config.target_modules)),
+        ("exclude_modules", config.exclude_modules.as_ref()),
+    ] {
+        let written = match modules {
+            None => Vec::new(),
+            Some(TargetModules::Names(names)) => names.chunks(1).map(|name| (&name[0], Matcher::Names(name))).collect(),
+            Some(all @ TargetModules::Pattern(pattern)) => vec![(pattern, Matcher::new(all)?)],
+        };
+        for (text, matcher) in written {
+            if !candidates.iter().any(|path| matcher.matches(path)) {
+                return Err(nothing(field, text, candidates));
+            }
+        }
+    }
+    let chosen: Vec<&str> = chosen.iter().map(|module| module.path.as_str()).collect();
+    let ranks = config
+        .rank_pattern
+        .0
+        .iter()
+        .map(|(pattern, _)| ("rank_pattern", pattern));
+    let alphas = config
+        .alpha_pattern
+        .0
+        .iter()
+        .map(|(pattern, _)| ("alpha_pattern", pattern));
+    for (field, pattern) in ranks.chain(alphas) {
+        let alone = Patterns(vec![(pattern.clone(), ())]);
+        let mut matches = false;
+        for path in &chosen {
+            matches |= alone.value_of(path)?.is_some();
+        }
+        if !matches {
+            return Err(nothing(field, pattern, &chosen));
+        }
+    }
+    for layer in config.layers_to_transform.iter().flatten() {
+        let alone = AdapterConfig {
+            layers_to_transform: Some(vec![*layer]),
+            ..config.clone()
+        };
+        if chosen_modules(candidates, &alone).is_err() {
+            return Err(
+                Error::config(format!("there is no layer {layer} with a module of target_modules"))
+                    .field("layers_to_transform")
+                    .remedy("Layers are counted from 0; leave out the numbers that the model does not have."),
+            );
+        }
+    }
+    Ok(())
+}
+
 /// Which paths a setting means.
 enum Matcher<'a> {
     AllLinear,

@@ -7,7 +7,7 @@ use super::outline::suffixes;
 use super::{Model, Parameters, Task, read};
 use crate::config::TargetModules;
 use crate::error::{Error, Result};
-use crate::formats::peft::{Adapter, AdapterConfig, chosen_modules};
+use crate::formats::peft::{Adapter, AdapterConfig, check_names, chosen_modules};
 use crate::lora::{Lora, Place};
 use crate::random::Generator;
 use burn::tensor::{Tensor, TensorData};
@@ -23,13 +23,7 @@ impl Model {
         self.detach_lora()?;
         let config = &with_head(self.task, &self.head, config);
         self.check_modules(config)?;
-        let linears = self.architecture.linears().into_iter().chain(self.head.linears());
-        let mut paths: Vec<&str> = linears.map(|linear| linear.path.as_str()).collect();
-        // all-linear means linears; names and patterns may mean embeddings too.
-        if !config.target_modules.is_all_linear() {
-            paths.extend(self.architecture.tables().iter().map(|table| table.path.as_str()));
-        }
-        let chosen = chosen_modules(&paths, config)?;
+        let chosen = chosen_modules(&self.adaptable(config), config)?;
         let chosen: Vec<String> = chosen.into_iter().map(|module| module.path).collect();
         let mut generator = Generator::new(seed, "init");
         let in_head = self.head.linears().len();
@@ -73,6 +67,27 @@ impl Model {
         }
         self.adapter = Some(config.clone());
         Ok(())
+    }
+
+    /// Holds that every name in the settings of a run means something in this model; see [`check_names`].
+    ///
+    /// # Errors
+    /// The first that does not.
+    pub fn check_adapter_names(&self, config: &AdapterConfig) -> Result<()> {
+        let config = &with_head(self.task, &self.head, config);
+        self.check_modules(config)?;
+        check_names(&self.adaptable(config), config)
+    }
+
+    /// The paths of what can carry an adapter.
+    fn adaptable(&self, config: &AdapterConfig) -> Vec<&str> {
+        let linears = self.architecture.linears().into_iter().chain(self.head.linears());
+        let mut paths: Vec<&str> = linears.map(|linear| linear.path.as_str()).collect();
+        // all-linear means linears; names and patterns may mean embeddings too.
+        if !config.target_modules.is_all_linear() {
+            paths.extend(self.architecture.tables().iter().map(|table| table.path.as_str()));
+        }
+        paths
     }
 
     /// Whether it has an output matrix that can be trained beside an adapter.

@@ -2,7 +2,7 @@
 
 use crate::common::{golden, json, now};
 use lorakeet_core::config::TargetModules;
-use lorakeet_core::formats::peft::{Adapter, AdapterConfig, chosen_modules, scaling};
+use lorakeet_core::formats::peft::{Adapter, AdapterConfig, Patterns, check_names, chosen_modules, scaling};
 use lorakeet_core::store::MemoryFile;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -148,6 +148,44 @@ fn names_match_whole_parts_of_a_path_only() {
         .to_string();
     assert!(error.contains("[proj, query] matches no module"), "{error}");
     assert!(error.contains("lm_head, q_proj, up_proj, v_proj"), "{error}");
+}
+
+#[test]
+fn what_a_run_names_and_the_model_has_not_is_told_with_the_nearest_name() {
+    let refused = |change: &dyn Fn(&mut AdapterConfig)| {
+        let mut config = config(names(&["q_proj", "up_proj"]));
+        change(&mut config);
+        let error = check_names(&LINEARS, &config).unwrap_err();
+        (error.field.clone().unwrap_or_default(), error.to_string())
+    };
+    let told = |(field, text): (String, String), want: &str, parts: &[&str]| {
+        assert_eq!(field, want, "{text}");
+        for part in parts {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    };
+    let target = refused(&|config| config.target_modules = names(&["q_proj", "v_porj"]));
+    told(target, "target_modules", &["\"v_porj\"", "Did you mean v_proj?"]);
+    let excluded = refused(&|config| config.exclude_modules = Some(names(&["up_porj"])));
+    told(excluded, "exclude_modules", &["Did you mean up_proj?"]);
+    let excluded = refused(&|config| config.exclude_modules = Some(TargetModules::Pattern("up_proj".into())));
+    told(excluded, "exclude_modules", &["\"up_proj\""]);
+    // PEFT puts `(.*\.)?` in front of a pattern, so that `^` comes too late to match.
+    let rank = refused(&|config| config.rank_pattern = Patterns(vec![("^q_porj".into(), 4)]));
+    told(rank, "rank_pattern", &["\"^q_porj\"", "q_proj, up_proj"]);
+    let rank = refused(&|config| config.rank_pattern = Patterns(vec![("q_porj".into(), 4)]));
+    told(rank, "rank_pattern", &["Did you mean q_proj?"]);
+    // It is in the model, but carries no adapter.
+    let alpha = refused(&|config| config.alpha_pattern = Patterns(vec![("v_proj".into(), 4.0)]));
+    told(alpha, "alpha_pattern", &["\"v_proj\""]);
+    let layers = refused(&|config| config.layers_to_transform = Some(vec![0, 7]));
+    told(layers, "layers_to_transform", &["no layer 7"]);
+
+    let mut sound = config(names(&["q_proj", "up_proj"]));
+    sound.exclude_modules = Some(names(&["model.layers.1.mlp.up_proj"]));
+    sound.rank_pattern = Patterns(vec![("layers.0.self_attn.q_proj".into(), 4), (".*".into(), 2)]);
+    sound.layers_to_transform = Some(vec![0, 1]);
+    check_names(&LINEARS, &sound).unwrap();
 }
 
 #[test]
