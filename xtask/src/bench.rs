@@ -1,10 +1,10 @@
 //! `cargo xtask bench`: builds and runs the bench programs, which print JSON on their standard output.
 
 use crate::places::{Places, say};
-use crate::process::{capture, run};
+use crate::process::run;
 use crate::test::{native_environment, web_environment};
 use crate::{datasets, lessons, models, page};
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 /// What the command line asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,12 +86,7 @@ pub fn run_all(places: &Places, wish: Wish) -> Result<()> {
 
 /// The names of the workspace's bench programs.
 fn bench_programs(places: &Places) -> Result<Vec<String>> {
-    let mut command = places.cargo("metadata");
-    let text = capture(command.args(["--no-deps", "--format-version", "1", "--locked"]))?;
-    let metadata: serde_json::Value = serde_json::from_str(&text).context("cargo metadata printed no JSON")?;
-    let packages = metadata["packages"]
-        .as_array()
-        .context("cargo metadata names no packages")?;
+    let packages = places.own_packages()?;
     let targets = packages
         .iter()
         .filter_map(|package| package["targets"].as_array())

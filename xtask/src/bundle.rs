@@ -125,8 +125,9 @@ fn place(link: &Link, beside: &Path, programs: &Path, dist: &Path) -> Result<Str
 
 /// The JavaScript that a program brings along, as paths in `dist`.
 fn snippets(dist: &Path) -> Result<Vec<String>> {
-    let names = served(dist)?.into_keys();
-    Ok(names.filter(|name| name.starts_with("snippets/")).collect())
+    let mut names = files_in(dist)?;
+    names.retain(|name| name.starts_with("snippets/"));
+    Ok(names)
 }
 
 /// Copies a file, or a folder with all in it.
@@ -216,24 +217,34 @@ pub fn compare(ours: &Path, theirs: &Path) -> Result<()> {
 /// What a folder serves: contents by name, both without hashes; of the page itself what it asks for.
 fn served(folder: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
     let mut found = BTreeMap::new();
+    for name in files_in(folder)? {
+        let path = folder.join(&name);
+        let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let bytes = match std::str::from_utf8(&bytes) {
+            Ok(text) if name.ends_with(".html") => asked_for(text).into_bytes(),
+            Ok(text) if name.ends_with(".js") => without_hashes(text).into_bytes(),
+            _ => bytes,
+        };
+        found.insert(without_hashes(&name), bytes);
+    }
+    Ok(found)
+}
+
+/// The paths of all files in a folder and in those within it, with `/` between their parts, sorted.
+fn files_in(folder: &Path) -> Result<Vec<String>> {
+    let mut found = Vec::new();
     let mut folders = vec![folder.to_path_buf()];
     while let Some(inner) = folders.pop() {
         let entries = std::fs::read_dir(&inner).with_context(|| format!("cannot read {}", inner.display()))?;
         for path in entries.flatten().map(|entry| entry.path()) {
             if path.is_dir() {
                 folders.push(path);
-                continue;
+            } else {
+                found.push(path.strip_prefix(folder)?.to_string_lossy().replace('\\', "/"));
             }
-            let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-            let name = path.strip_prefix(folder)?.to_string_lossy().replace('\\', "/");
-            let bytes = match std::str::from_utf8(&bytes) {
-                Ok(text) if name.ends_with(".html") => asked_for(text).into_bytes(),
-                Ok(text) if name.ends_with(".js") => without_hashes(text).into_bytes(),
-                _ => bytes,
-            };
-            found.insert(without_hashes(&name), bytes);
         }
     }
+    found.sort_unstable();
     Ok(found)
 }
 

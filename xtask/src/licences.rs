@@ -9,14 +9,8 @@ use anyhow::{Context, Result, bail};
 
 /// Every registry dependency of a member is pinned to one version.
 pub fn check_pins(places: &Places) -> Result<()> {
-    let text = capture(
-        places
-            .cargo("metadata")
-            .args(["--no-deps", "--format-version", "1", "--locked"]),
-    )?;
-    let metadata: serde_json::Value = serde_json::from_str(&text).context("cargo metadata printed no JSON")?;
     let mut loose = Vec::new();
-    for package in metadata["packages"].as_array().into_iter().flatten() {
+    for package in places.own_packages()? {
         for dependency in package["dependencies"].as_array().into_iter().flatten() {
             let requirement = dependency["req"].as_str().unwrap_or_default();
             if dependency["path"].is_null() && !requirement.starts_with('=') {

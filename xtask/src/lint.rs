@@ -79,7 +79,7 @@ fn documentation(places: &Places) -> Result<()> {
 }
 
 /// Installs clippy for the compiler of the page where that is Debian's.
-pub fn find_clippy_for_wasm() -> Result<()> {
+pub fn ensure_clippy_for_wasm() -> Result<()> {
     if wasm::compiler()? == Compiler::Usual {
         return Ok(());
     }
@@ -92,7 +92,7 @@ pub fn find_clippy_for_wasm() -> Result<()> {
 /// This compiles them once more, quickly, beside the dependencies that the page has compiled: `cargo clippy` would check
 /// all dependencies first, which takes minutes and serves nothing else here.
 pub fn clippy_for_wasm(places: &Places) -> Result<()> {
-    find_clippy_for_wasm()?;
+    ensure_clippy_for_wasm()?;
     let compiler = wasm::compiler()?;
     let mut command = places.cargo("build");
     compiler.apply(&mut command);

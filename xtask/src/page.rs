@@ -16,13 +16,13 @@ const PAGE_BYTES: usize = 500_000;
 pub fn phases(places: &Places) -> Vec<Phase> {
     let is_cold = !places.has_compiled(true);
     vec![
-        Phase::new("a compiler for WebAssembly", if wasm::is_ready() { 1 } else { 60 }),
+        Phase::new("find a compiler for WebAssembly", if wasm::is_ready() { 1 } else { 60 }),
         Phase {
             is_cold,
             ..Phase::new("compile the engine for the browser", if is_cold { 600 } else { 60 })
         },
         Phase::new("compile the page", 60),
-        Phase::new("bind them to JavaScript", 20),
+        Phase::new("generate the JavaScript bindings", 20),
     ]
 }
 
@@ -65,7 +65,7 @@ pub fn build_bench(places: &Places) -> Result<PathBuf> {
 }
 
 /// Installs the program `brotli` where it is missing.
-pub fn find_brotli() -> Result<()> {
+pub fn ensure_brotli() -> Result<()> {
     if find("brotli").is_some() {
         return Ok(());
     }
@@ -74,7 +74,7 @@ pub fn find_brotli() -> Result<()> {
 
 /// The page's own code, without the engine that its worker loads, stays small enough to be there at once.
 pub fn check_size(dist: &Path) -> Result<()> {
-    find_brotli()?;
+    ensure_brotli()?;
     let mut total = 0;
     let entries = std::fs::read_dir(dist).with_context(|| format!("cannot read {}", dist.display()))?;
     for path in entries.flatten().map(|entry| entry.path()) {

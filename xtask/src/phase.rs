@@ -61,7 +61,7 @@ impl Plan {
             ""
         };
         say(format!(
-            "{} parts, about {} on {cores} {}{cold}",
+            "{} steps, about {} on {cores} {}{cold}",
             plan.phases.len(),
             spoken(plan.left()),
             if cores == 1 { "core" } else { "cores" }

@@ -4,8 +4,10 @@
 //! that burn is compiled once a machine, by whatever command. What a clone hands out (programs, the page, documentation)
 //! lies in its own `target`.
 
+use crate::process::capture;
 use crate::wasm::TARGET;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -49,6 +51,17 @@ impl Places {
         let mut command = Command::new("cargo");
         command.current_dir(&self.root).arg(subcommand);
         command
+    }
+
+    /// The workspace's packages, as `cargo metadata` describes them.
+    pub fn own_packages(&self) -> Result<Vec<Value>> {
+        let mut command = self.cargo("metadata");
+        let text = capture(command.args(["--no-deps", "--format-version", "1", "--locked"]))?;
+        let mut metadata: Value = serde_json::from_str(&text).context("cargo metadata printed no JSON")?;
+        match metadata["packages"].take() {
+            Value::Array(packages) => Ok(packages),
+            _ => bail!("cargo metadata names no packages"),
+        }
     }
 
     /// Where fetched packages lie.

@@ -92,7 +92,6 @@ impl Stage {
         let mut command = native_cargo_test(places, &self.targets());
         native_environment(&mut command, places)?;
         match self {
-            Self::Lint => return lint::run_checks(places, plan),
             Self::Native => {
                 plan.run(|| run_counted(&mut command, tally))?;
                 return plan.run(|| {
@@ -103,7 +102,7 @@ impl Stage {
                     run_counted(own.args(["--locked", "--quiet", "--package", "xtask"]), tally)
                 });
             }
-            Self::Golden => {}
+            Self::Lint | Self::Golden => {}
             Self::Models => {
                 let lost = "these tests could not run";
                 command.env("LORAKEET_SMOLLM2", models::smollm2(places).context(lost)?);
@@ -167,12 +166,12 @@ pub fn run_stages(places: &Places, names: &[&str]) -> Result<ExitCode> {
         times.push((name, start.elapsed()));
         result.with_context(|| format!("`{name}` failed"))
     };
-    let result = (|| {
+    let result: Result<()> = (|| {
         if !native.is_empty() {
             timed("set-up", &mut || plan.run(|| set_up(places, &native)))?;
         }
         if stages.contains(&Stage::Lint) {
-            timed("lint", &mut || Stage::Lint.run(places, None, &mut plan, &mut tally))?;
+            timed("lint", &mut || lint::run_checks(places, &mut plan))?;
         }
         if !native.is_empty() {
             timed("compile", &mut || plan.run(|| compile(places, &native)))?;
@@ -194,29 +193,27 @@ pub fn run_stages(places: &Places, names: &[&str]) -> Result<ExitCode> {
     for (name, time) in &times {
         say(format!("{name:8} {:>8}", spoken(*time)));
     }
-    let failed: Result<()> = result;
-    if let Err(error) = &failed {
+    if let Err(error) = &result {
         say(format!("FAILED, and what comes after it was not run: {error:#}"));
     }
     if tally.runners > 0 {
         println!("{} passed, {} failed", tally.passed, tally.failed);
     }
-    Ok(if failed.is_err() {
+    Ok(if result.is_err() {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS
     })
 }
 
-/// Installs and fetches what the stages need, so that nothing is missed only after a long build. What cannot be had is said
-/// again, with what it costs, by the stage that needs it.
+/// Installs and fetches what the stages cannot do without, so that nothing is missed only after a long build.
 fn set_up(places: &Places, stages: &[Stage]) -> Result<()> {
     setup::vulkan()?;
     if stages.iter().any(|stage| stage.needs_page()) {
         setup::browser()?;
-        page::find_brotli()?;
+        page::ensure_brotli()?;
         wasm::compiler()?;
-        lint::find_clippy_for_wasm()?;
+        lint::ensure_clippy_for_wasm()?;
     }
     if stages.contains(&Stage::Models) {
         models::smollm2(places)?;

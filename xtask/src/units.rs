@@ -92,14 +92,8 @@ fn units(places: &Places, words: &[&str]) -> Result<BTreeSet<String>> {
 /// # Errors
 /// The sources that do not.
 pub fn check_clone_variable(places: &Places) -> Result<()> {
-    let text = capture(
-        places
-            .cargo("metadata")
-            .args(["--no-deps", "--format-version", "1", "--locked"]),
-    )?;
-    let metadata: Value = serde_json::from_str(&text).context("cargo metadata printed no JSON")?;
     let mut faults = Vec::new();
-    for package in metadata["packages"].as_array().into_iter().flatten() {
+    for package in places.own_packages()? {
         let targets = package["targets"].as_array().context("a package has targets")?;
         let has_library = targets.iter().any(|target| target["kind"][0] == "lib");
         for target in targets {
