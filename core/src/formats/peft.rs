@@ -315,19 +315,9 @@ pub fn chosen_modules(candidates: &[&str], config: &AdapterConfig) -> Result<Vec
             .field("layers_to_transform")
             .remedy("Name the modules in a list, or put the layers into the pattern."));
     }
-    let lists = config.layers_pattern.clone().filter(|lists| !lists.is_empty());
-    let lists = lists.unwrap_or_else(|| vec![r"[^.]*".to_string()]);
-    let lists = lists
-        .iter()
-        .map(|list| compile(&format!(r"^.*\.(?:{list})\.(\d+)\."), list));
-    let lists = lists.collect::<Result<Vec<_>>>()?;
-    let in_layers = |path: &str| {
-        let Some(layers) = layers else { return true };
-        let layer = lists
-            .iter()
-            .find_map(|list| list.captures(path)?.get(1)?.as_str().parse::<usize>().ok());
-        layer.is_some_and(|layer| layers.contains(&layer))
-    };
+    let lists = layer_lists(config)?;
+    let in_layers =
+        |path: &str| layers.is_none_or(|layers| layer_of(path, &lists).is_some_and(|layer| layers.contains(&layer)));
     let mut chosen = Vec::new();
     let mut left_out = 0;
     for path in candidates {
@@ -357,20 +347,42 @@ pub fn chosen_modules(candidates: &[&str], config: &AdapterConfig) -> Result<Vec
     Ok(chosen)
 }
 
+/// How `layers_pattern` finds a layer's number in a path: `.layers.3.`, or any name before a number where it is not given.
+fn layer_lists(config: &AdapterConfig) -> Result<Vec<Regex>> {
+    let lists = config.layers_pattern.clone().filter(|lists| !lists.is_empty());
+    let lists = lists.unwrap_or_else(|| vec![r"[^.]*".to_string()]);
+    let lists = lists
+        .iter()
+        .map(|list| compile(&format!(r"^.*\.(?:{list})\.(\d+)\."), list));
+    lists.collect()
+}
+
+fn layer_of(path: &str, lists: &[Regex]) -> Option<usize> {
+    lists
+        .iter()
+        .find_map(|list| list.captures(path)?.get(1)?.as_str().parse().ok())
+}
+
+/// The last parts of paths, each once: `q_proj, v_proj`.
+fn last_names<'a>(paths: &[&'a str]) -> Vec<&'a str> {
+    let mut names: Vec<&str> = paths
+        .iter()
+        .map(|path| path.rsplit('.').next().unwrap_or(path))
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
 /// Holds that all that a run's settings name is there: every name of `target_modules`, `exclude_modules`, `rank_pattern` and
-/// `alpha_pattern`, and every layer of `layers_to_transform`. PEFT takes what matches nothing for no wish at all; here it is
-/// taken for a slip. For settings of a run, not for adapters that exist: those may carry names of other models.
+/// `alpha_pattern`, and every layer of `layers_to_transform`. PEFT ignores what matches nothing; here it counts as a typing
+/// error. For settings of a run, not for existing adapters: those may carry names of other models.
 ///
 /// # Errors
 /// The first that matches nothing, with the name that is nearest to it.
 pub fn check_names(candidates: &[&str], config: &AdapterConfig) -> Result<()> {
     let nothing = |field: &str, written: &str, among: &[&str]| {
-        let mut names: Vec<&str> = among
-            .iter()
-            .map(|path| path.rsplit('.').next().unwrap_or(path))
-            .collect();
-        names.sort_unstable();
-        names.dedup();
+        let names = last_names(among);
         let near = crate::spelling::nearest(written, names.iter().copied());
         let near = near.map(|name| format!("Did you mean {name}? ")).unwrap_or_default();
         Error::config(format!("{written:?} matches none of these modules"))
@@ -414,12 +426,10 @@ pub fn check_names(candidates: &[&str], config: &AdapterConfig) -> Result<()> {
             return Err(nothing(field, pattern, &chosen));
         }
     }
+    let (targets, lists) = (Matcher::new(&config.target_modules)?, layer_lists(config)?);
+    let targeted = candidates.iter().filter(|path| targets.matches(path));
     for layer in config.layers_to_transform.iter().flatten() {
-        let alone = AdapterConfig {
-            layers_to_transform: Some(vec![*layer]),
-            ..config.clone()
-        };
-        if chosen_modules(candidates, &alone).is_err() {
+        if !targeted.clone().any(|path| layer_of(path, &lists) == Some(*layer)) {
             return Err(
                 Error::config(format!("there is no layer {layer} with a module of target_modules"))
                     .field("layers_to_transform")
@@ -467,12 +477,7 @@ fn is_head(path: &str, config: &AdapterConfig) -> bool {
 }
 
 fn nothing_chosen(candidates: &[&str], config: &AdapterConfig, left_out: usize) -> Error {
-    let mut names: Vec<&str> = candidates
-        .iter()
-        .map(|path| path.rsplit('.').next().unwrap_or(path))
-        .collect();
-    names.sort_unstable();
-    names.dedup();
+    let names = last_names(candidates);
     let wanted = match &config.target_modules {
         TargetModules::Pattern(pattern) => format!("{pattern:?}"),
         TargetModules::Names(names) => format!("[{}]", names.join(", ")),
