@@ -4,6 +4,7 @@
 
 /// The clone that this was compiled in: another one's build is not taken for this one's (`.cargo/config.toml`).
 const _: Option<&str> = option_env!("LORAKEET_CLONE");
+
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     if std::env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "wasm32") {

@@ -1,4 +1,4 @@
-//! Core's tests that need no reference numbers beyond the golden files and no real model: one program, linked once.
+//! Core's tests that need no browser and no real model: one program, linked once.
 
 #[path = "../common/mod.rs"]
 mod common;
