@@ -99,8 +99,8 @@ pub async fn estimate(
 
     let books = Books::default();
     let _lasting = books.hold(lasting_bytes);
-    let tokens = config.cutoff_len.min(outline.info.max_position_embeddings);
-    let tokens = tokens.next_multiple_of(PAD_TO_MULTIPLE_OF);
+    let limits = outline.limits();
+    let tokens = limits.padded(limits.cutoff(config.cutoff_len), PAD_TO_MULTIPLE_OF);
     let pass = |batch: usize, trains: bool| {
         let dropout = trains && config.lora_dropout > 0.0;
         let mut walk = Walk::new(&books, (batch, tokens), &adapters, (trains, dropout));

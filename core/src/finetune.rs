@@ -359,7 +359,12 @@ impl Session {
         let loaded = self.model.as_ref().ok_or_else(no_model)?;
         let dataset = self.data.as_ref().ok_or_else(no_data)?;
         let mut assignment = Assignment::of_run(&config, loaded, dataset)?;
-        for message in assignment.notes.drain(..) {
+        let cut = loaded.model.limits().cutoff_note(config.cutoff_len);
+        for message in assignment
+            .notes
+            .drain(..)
+            .chain(cut.filter(|_| assignment.shape.is_none()))
+        {
             emit(Event::Warning { message }, None);
         }
         let conversational = dataset.form != data::Form::Text;

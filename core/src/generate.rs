@@ -57,21 +57,25 @@ impl Generation<'_> {
             let what = "this model answers with classes or hidden states, not with text";
             return Err(Error::model(what).remedy("Load a model that continues texts, such as a Llama or a GPT-2."));
         }
-        let positions = self.model.info.max_position_embeddings;
+        let limits = self.model.limits();
         if prompt.is_empty() {
             return Err(Error::config("the prompt is empty")
                 .field("prompt")
                 .remedy("Give the model at least one word."));
         }
-        if prompt.len() >= positions {
+        limits
+            .check_tokens(prompt, self.tokenizer)
+            .map_err(|error| error.field("prompt"))?;
+        if prompt.len() >= limits.tokens {
             let what = format!(
-                "the prompt has {} tokens, and the model knows {positions} positions",
-                prompt.len()
+                "the prompt has {} tokens, and the model has positions for {}, the answer's included",
+                prompt.len(),
+                limits.tokens
             );
             return Err(Error::config(what).field("prompt").remedy("Shorten it."));
         }
         let started_ms = (self.host.now_ms)();
-        let limit = options.max_new_tokens.min(positions - prompt.len());
+        let limit = options.max_new_tokens.min(limits.tokens - prompt.len());
         let mut cache = self.model.new_cache();
         let mut random = Generator::new(options.seed, "sample");
         let mut decoder = self.tokenizer.stream_decoder(true);

@@ -178,13 +178,13 @@ pub struct Batch {
     pub input_tokens: usize,
 }
 
-/// Fills the examples up to the longest, rounded up to a multiple of `pad_to_multiple_of` (0 and 1: no rounding).
+/// Fills the examples up to the longest, which `padded` rounds up.
 ///
 /// The first token of a row is never a target: with left padding it would be predicted from padding, and the loss of a
 /// row must not depend on the side of its padding.
 ///
 /// An example with other texts is as many rows, one behind the other.
-pub fn collate(examples: &[&Example], pad_id: u32, side: PaddingSide, pad_to_multiple_of: usize) -> Batch {
+pub fn collate(examples: &[&Example], pad_id: u32, side: PaddingSide, padded: impl Fn(usize) -> usize) -> Batch {
     let texts = || {
         examples.iter().enumerate().flat_map(|(place, example)| {
             let texts = std::iter::once(*example).chain(&example.others);
@@ -192,12 +192,12 @@ pub fn collate(examples: &[&Example], pad_id: u32, side: PaddingSide, pad_to_mul
         })
     };
     let longest = |length: fn(&Example) -> usize| texts().map(|(_, example)| length(example)).max().unwrap_or(0);
-    let tokens = longest(|example| example.input_ids.len()).next_multiple_of(pad_to_multiple_of.max(1));
+    let tokens = padded(longest(|example| example.input_ids.len()));
     let answer = longest(|example| match &example.aim {
         Aim::Answer(labels) => labels.len(),
         _ => 0,
     });
-    let answer = answer.next_multiple_of(pad_to_multiple_of.max(1));
+    let answer = padded(answer);
     let rows = texts().count();
     let mut batch = Batch {
         rows,

@@ -30,9 +30,10 @@ pub struct Settings {
 
 impl Settings {
     /// The settings of a run file; where it leaves packing open, plain text is packed and nothing else.
-    pub fn new(config: &RunConfig, dataset: &Dataset) -> Self {
+    /// Rows are cut at `cutoff_len`, which is the run file's where the model has positions for so many tokens.
+    pub fn new(config: &RunConfig, dataset: &Dataset, cutoff_len: usize) -> Self {
         Self {
-            cutoff_len: config.cutoff_len,
+            cutoff_len,
             packing: config.packing.unwrap_or(dataset.form == Form::Text),
             completion_only_loss: config.completion_only_loss,
             add_eos: true,

@@ -226,6 +226,11 @@ impl Bert {
         Ok((model, head))
     }
 
+    /// Rows of the table of token types; `None` without one.
+    pub(super) fn token_types(&self) -> Option<usize> {
+        self.token_types.as_ref().map(|table| table.matrix.rows)
+    }
+
     async fn head(&self, loader: &mut Loader<'_>, stored: &str) -> Result<Head> {
         let pooler = format!("{stored}pooler.dense");
         let (dense, out) = match self.kin {

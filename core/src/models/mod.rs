@@ -14,6 +14,7 @@ mod cache;
 mod gemma;
 mod gpt2;
 pub(crate) mod head;
+mod limits;
 mod linear;
 mod llama;
 mod load;
@@ -31,6 +32,7 @@ mod table;
 pub(crate) use adapted::is_saved_whole;
 pub use cache::KvCache;
 pub use head::{Problem, Task};
+pub use limits::Limits;
 pub(crate) use linear::Linear;
 pub(crate) use matrix::{Matrix, Stored};
 pub(crate) use outline::Outline;
@@ -122,7 +124,9 @@ impl Model {
             parameters,
             ..
         } = Outline::load(files, loader).await?;
-        let pad_token_id = files.tokenizer.as_ref().and_then(|t| t.pad_token_id()).unwrap_or(0);
+        // Padding is masked and never learnt: a pad token without a row, which many tokenizers add, gives way to token 0.
+        let pad_token_id = files.tokenizer.as_ref().and_then(|t| t.pad_token_id());
+        let pad_token_id = pad_token_id.filter(|&id| (id as usize) < info.vocab_size).unwrap_or(0);
         Ok(Self {
             parameters,
             info,
@@ -434,7 +438,7 @@ impl Model {
         KvCache {
             layers,
             tokens: 0,
-            max_tokens: self.info.max_position_embeddings,
+            max_tokens: self.limits().tokens,
         }
     }
 

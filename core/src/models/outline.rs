@@ -5,7 +5,7 @@ use super::adapted::with_head;
 use super::architecture::Architecture;
 use super::head::{self, Classifier, ClassifierNames, Head, Pooling};
 use super::load::{Finished, Loader};
-use super::{Linear, Parameters, Task, bert, gemma, gpt2, llama, modernbert, small, t5};
+use super::{Limits, Linear, Parameters, Task, bert, gemma, gpt2, llama, modernbert, small, t5};
 use crate::error::{Error, Result};
 use crate::estimate::Walk;
 use crate::formats::{ModelFiles, peft::AdapterConfig};
@@ -113,6 +113,11 @@ impl Outline {
             parameters,
             table_bytes,
         })
+    }
+
+    /// What the model can be given.
+    pub(crate) fn limits(&self) -> Limits {
+        self.architecture.limits()
     }
 
     /// The linears of layers and head.

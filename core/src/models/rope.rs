@@ -2,11 +2,18 @@
 
 use super::load::Loader;
 use crate::error::{Error, Result};
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 use serde_json::Value;
+use std::ops::Range;
 
-/// cos and sin \[positions, D/2\] of the rotary embedding, made once on the host in f32 as transformers does.
+/// Positions whose rows are kept on the device; those of longer rows are made when they are read.
+const KEPT_POSITIONS: usize = 8192;
+
+/// cos and sin \[positions, D/2\] of the rotary embedding, made on the host in f32 as transformers does.
 pub(crate) struct Rope {
+    /// The angle of each pair from one position to the next.
+    frequencies: Vec<f32>,
+    /// The rows of the first positions.
     cos: Tensor<2>,
     sin: Tensor<2>,
 }
@@ -22,7 +29,7 @@ impl Rope {
             None => loader.real("rope_theta")?.unwrap_or(10_000.0),
         };
         let frequencies = frequencies(theta, parameters, dim)?;
-        Ok(Self::build(loader, &frequencies, positions))
+        Ok(Self::build(loader, frequencies, positions))
     }
 
     /// The tables of one kind of layer (`full_attention`, `sliding_attention`): transformers 5 nests each kind's numbers under its
@@ -43,26 +50,44 @@ impl Rope {
             None => loader.real(key)?.unwrap_or(theta),
         };
         let frequencies = frequencies(theta, parameters, dim)?;
-        Ok(Self::build(loader, &frequencies, positions))
+        Ok(Self::build(loader, frequencies, positions))
     }
 
-    fn build(loader: &mut Loader, frequencies: &[f32], positions: usize) -> Self {
-        // Longer contexts than this are not trained on in a browser; the table is cut to spare memory.
-        let positions = positions.min(8192);
-        let mut table = |function: fn(f32) -> f32| {
-            let angles = (0..positions).flat_map(|position| frequencies.iter().map(move |f| position as f32 * f));
-            loader.table([positions, frequencies.len()], || angles.map(function).collect())
+    fn build(loader: &mut Loader, frequencies: Vec<f32>, positions: usize) -> Self {
+        let kept = positions.min(KEPT_POSITIONS);
+        let mut table = |function| {
+            loader.table([kept, frequencies.len()], || {
+                rows(&frequencies, 0..kept, function).collect()
+            })
         };
         Self {
             cos: table(f32::cos),
             sin: table(f32::sin),
+            frequencies,
         }
     }
 
+    /// cos and sin \[tokens, D/2\] of the positions from `start` on. The caller holds to the model's positions.
     pub(crate) fn tables(&self, start: usize, tokens: usize) -> (Tensor<2>, Tensor<2>) {
-        let rows = start..start + tokens;
-        (self.cos.clone().slice([rows.clone()]), self.sin.clone().slice([rows]))
+        let positions = start..start + tokens;
+        if positions.end <= self.cos.dims()[0] {
+            return (
+                self.cos.clone().slice([positions.clone()]),
+                self.sin.clone().slice([positions]),
+            );
+        }
+        let made = |function| {
+            let values = rows(&self.frequencies, positions.clone(), function).collect();
+            let shape = [tokens, self.frequencies.len()];
+            Tensor::from_data(TensorData::new::<f32, _>(values, shape), &self.cos.device())
+        };
+        (made(f32::cos), made(f32::sin))
     }
+}
+
+/// `function` of each position's angles, row by row.
+fn rows(frequencies: &[f32], positions: Range<usize>, function: fn(f32) -> f32) -> impl Iterator<Item = f32> {
+    positions.flat_map(move |position| frequencies.iter().map(move |f| function(position as f32 * f)))
 }
 
 /// The angle of each pair \[D/2\] from one position to the next.

@@ -249,5 +249,7 @@ pub(crate) async fn answer(
 
 /// Rows as a batch for `model`.
 pub(crate) fn collate(rows: &[&Example], model: &Model) -> Batch {
-    data::collate(rows, model.pad_token_id(), PaddingSide::Right, PAD_TO_MULTIPLE_OF)
+    let limits = model.limits();
+    let padded = |longest| limits.padded(longest, PAD_TO_MULTIPLE_OF);
+    data::collate(rows, model.pad_token_id(), PaddingSide::Right, padded)
 }

@@ -51,7 +51,7 @@ pub(crate) fn companions(files: &[Source]) -> Vec<Source> {
 }
 
 impl Loaded {
-    /// Tokenizes `dataset` as `config` wants it.
+    /// Tokenizes `dataset` as `config` wants it; the model has a row for each token.
     pub(crate) fn examples(&self, dataset: &Dataset, config: &RunConfig, emit: Emit<'_>) -> Result<Vec<Example>> {
         let mut progress = |done, total| {
             emit(
@@ -64,12 +64,19 @@ impl Loaded {
             )
         };
         let template = self.files.chat_template.as_ref();
-        let settings = data::Settings::new(config, dataset);
-        let made = data::examples(dataset, self.tokenizer()?, template, &settings, &mut progress)?;
+        let settings = data::Settings::new(config, dataset, self.model.limits().cutoff(config.cutoff_len));
+        let mut made = data::examples(dataset, self.tokenizer()?, template, &settings, &mut progress)?;
         for message in made.notes {
             emit(Event::Warning { message }, None);
         }
+        self.admit(&mut made.items, dataset, 0)?;
         Ok(made.items)
+    }
+
+    /// Refuses examples with an id that the model has no row for; `classes` is how many classes tokens can have.
+    pub(crate) fn admit(&self, examples: &mut [Example], dataset: &Dataset, classes: usize) -> Result<()> {
+        let admitted = self.model.limits().admit(examples, self.tokenizer()?, classes);
+        admitted.map_err(|error| error.file(&dataset.name))
     }
 
     pub(crate) fn tokenizer(&self) -> Result<&Tokenizer> {

@@ -111,10 +111,9 @@ fn first_texts(dataset: &Dataset) -> Dataset {
 
 /// The first texts to be continued.
 fn texts(loaded: &Loaded, dataset: &Dataset, config: &RunConfig) -> Result<Vec<PreviewExample>> {
-    let settings = data::Settings::new(config, dataset);
-    let (tokenizer, template) = (loaded.tokenizer()?, loaded.files.chat_template.as_ref());
-    let made = data::examples(&first_texts(dataset), tokenizer, template, &settings, &mut |_, _| ())?;
-    let first = made.items.iter().take(ROWS);
+    let made = loaded.examples(&first_texts(dataset), config, &mut |_, _| ())?;
+    let tokenizer = loaded.tokenizer()?;
+    let first = made.iter().take(ROWS);
     first.map(|example| data::preview(example, tokenizer)).collect()
 }
 

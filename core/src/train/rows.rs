@@ -25,8 +25,26 @@ impl Assignment {
         self.first_examples(usize::MAX, loaded, dataset, config, optional, emit)
     }
 
-    /// No more than the first `most` of the same, without making tokens of the other rows; of texts to be continued, all.
+    /// No more than the first `most` of the same, without making tokens of the other rows; of texts to be continued, all. The
+    /// model has a row for each id in them.
     pub(crate) fn first_examples(
+        &self,
+        most: usize,
+        loaded: &Loaded,
+        dataset: &Dataset,
+        config: &RunConfig,
+        optional: bool,
+        emit: Emit<'_>,
+    ) -> Result<Vec<Example>> {
+        let mut examples = self.read_examples(most, loaded, dataset, config, optional, emit)?;
+        if self.shape.is_none() {
+            let classes = self.answer.as_ref().map_or(0, |answer| answer.names.len());
+            loaded.admit(&mut examples, dataset, classes)?;
+        }
+        Ok(examples)
+    }
+
+    fn read_examples(
         &self,
         most: usize,
         loaded: &Loaded,
@@ -52,13 +70,13 @@ impl Assignment {
             return data::numeric_examples(&labelled, answer);
         }
         let tokenizer = loaded.tokenizer()?;
-        let cutoff = config.cutoff_len.min(loaded.model.info.max_position_embeddings);
+        let cutoff = loaded.model.limits().cutoff(config.cutoff_len);
         match self.task() {
             Task::Generation if loaded.own.task != models::Task::Seq2SeqLm => {
                 return loaded.examples(dataset, config, emit);
             }
             Task::Generation => {
-                let settings = data::Settings::new(config, dataset);
+                let settings = data::Settings::new(config, dataset, cutoff);
                 let mut progress = |done, total| emit(tokenizing(done, total), None);
                 return data::answered_examples(dataset, tokenizer, &settings, &mut progress);
             }
@@ -86,7 +104,7 @@ impl Assignment {
             }
             Task::Embedding => return data::separate_examples(&dataset.ranked()?, tokenizer, cutoff, most),
             Task::Preference => {
-                let settings = data::Settings::new(config, dataset);
+                let settings = data::Settings::new(config, dataset, cutoff);
                 let template = loaded.files.chat_template.as_ref();
                 let (examples, dropped) = dataset.preferences(tokenizer, template, &settings, most)?;
                 if dropped > 0 {

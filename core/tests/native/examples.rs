@@ -499,7 +499,7 @@ fn example(ids: &[u32], masked: usize) -> Example {
 #[test]
 fn short_rows_are_filled_up_on_the_chosen_side() {
     let (long, short) = (example(&[1, 2, 3, 4], 2), example(&[5, 6], 0));
-    let right = collate(&[&long, &short], 9, PaddingSide::Right, 0);
+    let right = collate(&[&long, &short], 9, PaddingSide::Right, |longest| longest);
     assert_eq!(
         right,
         Batch {
@@ -513,19 +513,26 @@ fn short_rows_are_filled_up_on_the_chosen_side() {
             ..Batch::default()
         }
     );
-    let left = collate(&[&long, &short], 9, PaddingSide::Left, 0);
+    let left = collate(&[&long, &short], 9, PaddingSide::Left, |longest| longest);
     assert_eq!(left.input_ids, [1, 2, 3, 4, 9, 9, 5, 6]);
     assert_eq!(left.attention_mask, [1., 1., 1., 1., 0., 0., 1., 1.]);
     assert_eq!(left.labels, [-100, -100, 3, 4, -100, -100, -100, 6]);
     assert_eq!((left.target_tokens, left.input_tokens), (3, 6));
-    let wide = collate(&[&long, &short], 9, PaddingSide::Right, 8);
+    let wide = collate(&[&long, &short], 9, PaddingSide::Right, |longest| {
+        longest.next_multiple_of(8)
+    });
     assert_eq!((wide.tokens, wide.input_ids.len(), wide.target_tokens), (8, 16, 3));
 }
 
 #[test]
 fn target_tokens_are_the_labels_that_a_position_predicts() {
     for side in [PaddingSide::Left, PaddingSide::Right] {
-        let batch = collate(&[&example(&[1, 2, 3], 0), &example(&[1, 2, 3, 4, 5], 3)], 0, side, 4);
+        let batch = collate(
+            &[&example(&[1, 2, 3], 0), &example(&[1, 2, 3, 4, 5], 3)],
+            0,
+            side,
+            |longest| longest.next_multiple_of(4),
+        );
         let shifted =
             (0..batch.rows).flat_map(|row| batch.labels[row * batch.tokens + 1..(row + 1) * batch.tokens].to_vec());
         assert_eq!(shifted.filter(|&label| label != IGNORE).count(), batch.target_tokens);

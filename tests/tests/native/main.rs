@@ -5,6 +5,7 @@ mod adapters;
 mod device_memory;
 mod estimate;
 mod heads;
+mod ids;
 mod knobs;
 mod losses;
 mod memory_estimate;

@@ -1181,13 +1181,13 @@ fn the_token_accuracy_is_the_share_of_targets_with_the_largest_logit() {
         let rows = block_on(read_all(tiny::rows(30).as_ref(), 1 << 20)).expect("in memory");
         let dataset = Dataset::parse("rows.jsonl", &rows).expect("rows");
         let (settings, tokenizer) = (
-            Settings::new(&config, &dataset),
+            Settings::new(&config, &dataset, config.cutoff_len),
             files.tokenizer.as_ref().expect("a tokenizer"),
         );
         let examples = examples(&dataset, tokenizer, None, &settings, &mut |_, _| ()).expect("examples");
         let (mut hits, mut targets) = (0, 0);
         for example in &examples.items {
-            let batch = collate(&[example], 1, PaddingSide::Right, 8);
+            let batch = collate(&[example], 1, PaddingSide::Right, |longest| longest.next_multiple_of(8));
             let logits = model.logits(&model.parameters.plain(), &batch);
             let [_, width] = logits.dims();
             let logits = block_on(read(logits.flatten(0, 1))).expect("logits");

@@ -1,0 +1,139 @@
+//! What a model can be given: how many tokens, and which ids its tables have rows for.
+//!
+//! The kernels give rows of zeros for ids that a table lacks, so a wrong id never shows as a failure, only as wrong numbers. Ids are
+//! therefore checked here, on the host, once for all examples of a file and for every prompt.
+
+use super::Model;
+use super::architecture::Architecture;
+use crate::data::{Aim, Example, IGNORE};
+use crate::error::{Error, Result};
+use crate::tokenizer::Tokenizer;
+
+/// What a model's tables hold; see [`Model::limits`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Tokens that have a position: the longest row, prompt and answer together. `usize::MAX` where positions are relative.
+    pub tokens: usize,
+    /// Rows of the word embedding.
+    pub vocabulary: usize,
+    /// Rows of the table of token types; `None` where the model has no such table and types are not read.
+    pub token_types: Option<usize>,
+}
+
+impl Architecture {
+    pub(super) fn limits(&self) -> Limits {
+        Limits {
+            tokens: match self {
+                // Relative positions: beyond `n_positions` all distances share the last bucket, as in transformers.
+                Self::T5(_) => usize::MAX,
+                other => other.max_positions(),
+            },
+            vocabulary: self.vocab_size(),
+            token_types: match self {
+                Self::Bert(model) => model.token_types(),
+                _ => None,
+            },
+        }
+    }
+}
+
+impl Model {
+    /// What it can be given.
+    pub fn limits(&self) -> Limits {
+        self.architecture.limits()
+    }
+}
+
+impl Limits {
+    /// How many tokens rows are cut at: a run's `cutoff_len`, and no more than the model has positions for.
+    pub fn cutoff(&self, cutoff_len: usize) -> usize {
+        cutoff_len.min(self.tokens)
+    }
+
+    /// The note on a `cutoff_len` that the model cannot use in full.
+    pub fn cutoff_note(&self, cutoff_len: usize) -> Option<String> {
+        (cutoff_len > self.tokens).then(|| {
+            format!(
+                "cutoff_len is {cutoff_len}, but this model has positions for {} tokens: rows are cut there.",
+                self.tokens
+            )
+        })
+    }
+
+    /// How long rows of at most `longest` tokens are made: a multiple of `step`, unless the model has too few positions for it.
+    pub fn padded(&self, longest: usize, step: usize) -> usize {
+        longest.next_multiple_of(step.max(1)).min(self.tokens.max(longest))
+    }
+
+    /// Refuses examples with an id that the model has no row for. A model with a single token type reads all tokens as that
+    /// one, as RoBERTa's tokenizers in transformers give no types at all.
+    ///
+    /// `classes` is how many classes tokens can have.
+    ///
+    /// # Errors
+    /// The first such id, with its row.
+    pub fn admit(&self, examples: &mut [Example], tokenizer: &Tokenizer, classes: usize) -> Result<()> {
+        for example in examples {
+            let row = example.row;
+            self.admit_one(example, tokenizer, classes)
+                .map_err(|error| error.row(row))?;
+        }
+        Ok(())
+    }
+
+    fn admit_one(&self, example: &mut Example, tokenizer: &Tokenizer, classes: usize) -> Result<()> {
+        self.check_tokens(&example.input_ids, tokenizer)?;
+        match self.token_types {
+            None | Some(1) => example.token_type_ids.clear(),
+            Some(types) => check_types(&example.token_type_ids, types)?,
+        }
+        match &example.aim {
+            Aim::Answer(labels) => {
+                let ids: Vec<u32> = labels.iter().filter(|&&id| id != IGNORE).map(|&id| id as u32).collect();
+                self.check_tokens(&ids, tokenizer)?;
+            }
+            Aim::Tokens(labels) => {
+                let beyond =
+                    |&&label: &&i32| label != IGNORE && usize::try_from(label).map_or(true, |at| at >= classes);
+                if let Some(label) = labels.iter().find(beyond) {
+                    let what = format!("a token has class {label}, and there are {classes} classes, from 0");
+                    return Err(Error::data(what));
+                }
+            }
+            Aim::NextTokens | Aim::Row(_) => {}
+        }
+        for other in &mut example.others {
+            self.admit_one(other, tokenizer, classes)?;
+        }
+        Ok(())
+    }
+
+    /// Refuses a token that has no row in the word embedding.
+    ///
+    /// # Errors
+    /// Its text, its id and the number of rows.
+    pub fn check_tokens(&self, ids: &[u32], tokenizer: &Tokenizer) -> Result<()> {
+        let Some(id) = ids.iter().find(|&&id| id as usize >= self.vocabulary) else {
+            return Ok(());
+        };
+        let token = tokenizer.token_text(*id).unwrap_or_default();
+        let what = format!(
+            "the tokenizer gives the token {token:?} the id {id}, and the model's word embedding has {} rows, from 0",
+            self.vocabulary
+        );
+        Err(Error::data(what).remedy(
+            "Take the tokenizer.json that belongs to the weights, or give the token a row: in transformers, \
+             model.resize_token_embeddings(len(tokenizer)), then save both again.",
+        ))
+    }
+}
+
+fn check_types(ids: &[u32], types: usize) -> Result<()> {
+    match ids.iter().find(|&&id| id as usize >= types) {
+        None => Ok(()),
+        Some(id) => Err(Error::data(format!(
+            "the tokenizer gives a token the type {id}, and the model's table of token types has {types} rows, from 0"
+        ))
+        .remedy("Take the tokenizer.json that belongs to the weights.")),
+    }
+}
