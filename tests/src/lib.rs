@@ -1,8 +1,8 @@
 //! What the tests of Lorakeet have in common: a session to talk to, a tiny model and rows that it learns, models of any shape,
-//! golden cases and training steps on them, GGUF files and ggml's formats as they are written, a real browser and what a
-//! person does in it, a server that shows it the built page, and a look at how much memory a process takes.
+//! golden cases and training steps on them, GGUF files and ggml's formats as they are written, broken copies of files, a real
+//! browser and what a person does in it, a server that shows it the built page, and a look at how much memory a process takes.
 //!
-//! Integration tests are one program a stage of `cargo xtask test`: `native`, `golden`, `models`, `web` and `soak`.
+//! Integration tests are one program a stage of `cargo xtask test`: `native`, `golden`, `hostile`, `models`, `web` and `soak`.
 
 pub mod alone;
 pub mod browser;
@@ -13,6 +13,8 @@ pub mod ggml;
 pub mod gguf;
 pub mod golden;
 pub mod memory;
+#[path = "../../core/tests/common/mutations.rs"]
+pub mod mutations;
 pub mod person;
 pub mod rows;
 pub mod site;

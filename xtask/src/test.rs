@@ -15,6 +15,10 @@ use std::time::{Duration, Instant};
 /// The package that is built for the browser; all others are native.
 pub const PAGE_PACKAGE: &str = "lorakeet-app";
 
+/// How often the stage `hostile` breaks each file, and how often where it was asked for.
+const HOSTILE_ROUNDS: &str = "LORAKEET_HOSTILE_ROUNDS";
+const MANY_ROUNDS: &str = "3000";
+
 /// A part of the checks that can be run by itself. All but `lint` are the integration tests of the same name, in every
 /// package that has them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +29,8 @@ pub enum Stage {
     Native,
     /// The numbers of the reference stack.
     Golden,
+    /// Whole sessions on broken files.
+    Hostile,
     /// Real models.
     Models,
     /// The page in a real browser.
@@ -35,10 +41,11 @@ pub enum Stage {
 
 impl Stage {
     /// Every stage, in the order in which they run: the quickest to fail first.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Lint,
         Self::Native,
         Self::Golden,
+        Self::Hostile,
         Self::Models,
         Self::Web,
         Self::Soak,
@@ -50,6 +57,7 @@ impl Stage {
             Self::Lint => "lint",
             Self::Native => "native",
             Self::Golden => "golden",
+            Self::Hostile => "hostile",
             Self::Models => "models",
             Self::Web => "web",
             Self::Soak => "soak",
@@ -79,6 +87,7 @@ impl Stage {
                 Phase::new("native: examples in the documentation, and xtask's own tests", 10),
             ],
             Self::Golden => vec![Phase::new("golden: numbers of the reference stack", 20)],
+            Self::Hostile => vec![Phase::new("hostile: sessions on broken files", 30)],
             Self::Models => vec![Phase::new("models: real models", 15)],
             Self::Web => vec![
                 Phase::new("web: clippy for the browser, the size of the page", 60),
@@ -88,7 +97,15 @@ impl Stage {
         }
     }
 
-    fn run(self, places: &Places, page: Option<&Path>, plan: &mut Plan, tally: &mut Tally) -> Result<()> {
+    /// Runs its tests; `is_named` says that it was asked for by name, and is done at length.
+    fn run(
+        self,
+        places: &Places,
+        page: Option<&Path>,
+        is_named: bool,
+        plan: &mut Plan,
+        tally: &mut Tally,
+    ) -> Result<()> {
         let mut command = native_cargo_test(places, &self.targets());
         native_environment(&mut command, places)?;
         match self {
@@ -102,7 +119,12 @@ impl Stage {
                     run_counted(own.args(["--locked", "--quiet", "--package", "xtask"]), tally)
                 });
             }
-            Self::Lint | Self::Golden => {}
+            Self::Hostile if is_named => {
+                if std::env::var_os(HOSTILE_ROUNDS).is_none() {
+                    command.env(HOSTILE_ROUNDS, MANY_ROUNDS);
+                }
+            }
+            Self::Lint | Self::Golden | Self::Hostile => {}
             Self::Models => {
                 let lost = "these tests could not run";
                 command.env("LORAKEET_SMOLLM2", models::smollm2(places).context(lost)?);
@@ -185,7 +207,8 @@ pub fn run_stages(places: &Places, names: &[&str]) -> Result<ExitCode> {
         }
         for stage in native {
             timed(stage.name(), &mut || {
-                stage.run(places, dist.as_deref(), &mut plan, &mut tally)
+                let is_named = names.contains(&stage.name());
+                stage.run(places, dist.as_deref(), is_named, &mut plan, &mut tally)
             })?;
         }
         Ok(())
@@ -309,7 +332,7 @@ mod tests {
     #[test]
     fn plain_test_leaves_out_what_runs_only_when_named() {
         let names: Vec<&str> = choose(&[]).unwrap().into_iter().map(Stage::name).collect();
-        assert_eq!(names, ["lint", "native", "golden", "models", "web"]);
+        assert_eq!(names, ["lint", "native", "golden", "hostile", "models", "web"]);
     }
 
     #[test]

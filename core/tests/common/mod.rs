@@ -1,7 +1,8 @@
-//! What several tests share: golden files, futures that are ready at once, hand-made GGUF files.
+//! What several tests share: golden files, futures that are ready at once, hand-made GGUF files, broken copies of files.
 #![allow(dead_code, reason = "each test program uses a part of this")]
 
 pub mod gguf;
+pub mod mutations;
 
 use std::future::Future;
 use std::path::PathBuf;
