@@ -2,7 +2,7 @@
 //!
 //! The files lie beside the page; the worker fetches them by these addresses.
 
-use crate::i18n::Language;
+use crate::i18n::Localized;
 
 /// The tiny model's name.
 pub const MODEL_NAME: &str = "lorakeet-austen";
@@ -21,47 +21,54 @@ pub const MODEL_FILES: [&str; 4] = [
 pub struct DataSet {
     /// Its file.
     pub file: &'static str,
-    /// Its name in English and in Chinese.
-    pub title: [&'static str; 2],
-    /// What becomes of the model, in English and in Chinese.
-    pub about: [&'static str; 2],
+    /// Its name.
+    pub title: Localized,
+    /// What the model learns from it.
+    pub about: Localized,
     /// Where it is from.
     pub source: &'static str,
     /// A beginning that shows the change.
     pub prompt: &'static str,
 }
 
-impl DataSet {
-    /// Its name.
-    pub fn title(&self, language: Language) -> &'static str {
-        self.title[language as usize]
-    }
-    /// What becomes of the model.
-    pub fn about(&self, language: Language) -> &'static str {
-        self.about[language as usize]
-    }
-}
-
 /// The texts, the one that is loaded first in front.
 pub static DATA: [DataSet; 3] = [
     DataSet {
         file: "data/king-james.txt",
-        title: ["Genesis and Psalms, King James Version", "钦定版《创世记》与《诗篇》"],
-        about: ["The novelist turns into a prophet.", "小说家变成先知。"],
+        title: Localized {
+            english: "Genesis and Psalms, King James Version",
+            chinese: "钦定版《创世记》与《诗篇》",
+        },
+        about: Localized {
+            english: "The style changes from novel to scripture.",
+            chinese: "文风从小说变为经文。",
+        },
         source: "Authorized Version, 1611; Debian package bible-kjv-text; public domain",
         prompt: "And the lady said unto him,",
     },
     DataSet {
         file: "data/devils-dictionary.jsonl",
-        title: ["The Devil's Dictionary", "魔鬼辞典"],
-        about: ["It learns to define words, with malice.", "它学会刻薄地给词语下定义。"],
+        title: Localized {
+            english: "The Devil's Dictionary",
+            chinese: "魔鬼辞典",
+        },
+        about: Localized {
+            english: "Learns to write cynical definitions.",
+            chinese: "学习写出讽刺的词语定义。",
+        },
         source: "Ambrose Bierce, 1911; Debian package dict-devil; public domain",
         prompt: "LOVE, n.",
     },
     DataSet {
         file: "data/jargon-file.jsonl",
-        title: ["The Jargon File", "黑客行话词典"],
-        about: ["It learns to explain hackers' words.", "它学会解释黑客的行话。"],
+        title: Localized {
+            english: "The Jargon File",
+            chinese: "黑客行话词典",
+        },
+        about: Localized {
+            english: "Learns to explain hacker jargon.",
+            chinese: "学习解释黑客行话。",
+        },
         source: "Jargon File 4.4.7; Debian package dict-jargon; public domain",
         prompt: "hacker, n.",
     },

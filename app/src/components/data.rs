@@ -25,7 +25,7 @@ pub fn Data() -> impl IntoView {
     };
     let loading = move || lab.job.get() == Some(Job::Data);
     let title = move || match lab.data_source.get() {
-        DataSource::Bundled(set) => set.title(lab.language.get()).to_owned(),
+        DataSource::Bundled(set) => set.title.get(lab.language.get()).to_owned(),
         DataSource::Own(files) => names(&files),
     };
     let summary = Signal::derive(move || {
@@ -54,8 +54,8 @@ pub fn Data() -> impl IntoView {
                 <input type="radio" name="data" value=set.file prop:checked=chosen prop:disabled=locked
                     on:change=move |_| lab.choose_data(DataSource::Bundled(set))/>
                 <span>
-                    <b>{move || set.title(lab.language.get())}</b>
-                    <span class="hint">{move || set.about(lab.language.get())}</span>
+                    <b>{move || set.title.get(lab.language.get())}</b>
+                    <span class="hint">{move || set.about.get(lab.language.get())}</span>
                     <span class="hint source">{lab.text(|w| w.source)} ": " {set.source}</span>
                 </span>
             </label>

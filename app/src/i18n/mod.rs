@@ -58,6 +58,25 @@ impl Language {
     }
 }
 
+/// A text in every language.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Localized {
+    /// In English.
+    pub english: &'static str,
+    /// In Simplified Chinese.
+    pub chinese: &'static str,
+}
+
+impl Localized {
+    /// The text in a language.
+    pub fn get(self, language: Language) -> &'static str {
+        match language {
+            Language::English => self.english,
+            Language::Chinese => self.chinese,
+        }
+    }
+}
+
 /// The page's words. Fields that take numbers are functions, so that each language orders them as it likes.
 pub struct Words {
     /// Under the name.

@@ -290,14 +290,14 @@ async fn an_encoder_learns_classes_on_webgpu_and_the_report_is_that_of_a_native_
         .await?;
     let said = page.content("[data-testid=\"task-plan\"]").await?;
     ensure!(
-        said.contains("cross_entropy, as the task has it") && said.contains("accuracy"),
+        said.contains("Loss: cross_entropy") && said.contains("accuracy"),
         "{said}"
     );
-    ensure!(page.content("#goal .step-summary").await?.contains("Classes"));
+    ensure!(page.content("#goal .step-summary").await?.contains("Classification"));
     let counts = page.content("[data-testid=\"label-counts\"]").await?;
     ensure!(counts.contains("same") && counts.contains("other"), "{counts}");
     let example = page.content("[data-testid=\"preview\"] .example h4").await?;
-    ensure!(example.contains("answer: "), "{example}");
+    ensure!(example.contains("label: "), "{example}");
 
     page.run(WATCH_BASELINES, vec![]).await?;
     page.train_to_the_end().await?;
@@ -606,7 +606,7 @@ async fn a_file_given_for_validation_is_scored_and_images_are_given_with_their_l
 
     page.train_to_the_end().await?;
     let status = page.content(".status").await?;
-    ensure!(status.contains("120 examples to learn from, 45 held out"), "{status}");
+    ensure!(status.contains("120 training examples, 45 held out"), "{status}");
     let scored = "return [...document.querySelectorAll('[data-testid=\"confusion\"] tbody td')]\
                   .reduce((sum, cell) => sum + Number(cell.textContent), 0)";
     ensure!(page.run(scored, vec![]).await? == json!(45));
@@ -616,7 +616,7 @@ async fn a_file_given_for_validation_is_scored_and_images_are_given_with_their_l
     page.wait_enabled("validation-input", REACTION).await?;
     page.train_to_the_end().await?;
     let status = page.content(".status").await?;
-    ensure!(status.contains("110 examples to learn from, 10 held out"), "{status}");
+    ensure!(status.contains("110 training examples, 10 held out"), "{status}");
     let run_file = page.run_file().await?;
     ensure!(!run_file.contains("validation_file"), "{run_file}");
 
