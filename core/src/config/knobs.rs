@@ -249,7 +249,7 @@ knobs! {
 Model {
     model_name_or_path: String = String::new(), Kind::Text,
         ["model", "model_name", "model_path", "base_model", "base_model_name_or_path"], "", false,
-        "The model to fine-tune: a Hugging Face folder, a GGUF file, or the name of a small model to train from scratch.",
+        "The model to fine-tune: a Hugging Face folder, a GGUF file, or a small model's name to train from scratch.",
         "Model and data set the floor, tuning is the last mile. Take the smallest model that can already nearly do the task.",
         "模型和数据决定下限，微调只是最后一公里。选一个已经差不多能完成任务的最小模型。";
     adapter_name_or_path: Option<String> = None, Kind::Text, ["adapter", "adapter_path"], "", false,
@@ -332,7 +332,7 @@ Data {
         "On: a fresh head starts near 0, and prices in thousands would take it long to reach.",
         "建议开启：新的输出层从 0 附近开始，目标值若以千计会很难学到。";
     scale_inputs: Option<ScaleInputs> = None, Kind::Choice(&["columns", "rows", "none"]), [], "", false,
-        "Standardisation of numeric inputs: columns (by the training rows' mean and deviation), rows (each by its own), none.",
+        "Standardise numeric inputs: columns (by the training rows' mean and deviation), rows (each by its own), none.",
         "Not given: rows for classes of series, none for images (0 to 1 already), else columns. Saved with the model.",
         "不填：序列分类用 rows，图像用 none（已在 0 到 1 之间），其余用 columns。随模型一起保存。";
     train_file: String = String::new(), Kind::Text,
@@ -356,7 +356,7 @@ Data {
         "Several columns are several labels (0 and 1 in each) or several numbers.",
         "多列表示多个标签（每列为 0 或 1）或多个数值目标。";
     forecast_window: Option<usize> = None, from(1), [], "rows", false,
-        "Forecasting: rows are time steps; from so many, predict the next one's label column (else the last column).",
+        "Forecasting: from this many time steps (rows), predict the next one's label column (else the last column).",
         "As many as a season has: 12 of months, 24 of hours. The end of the table is held out, not a random part.",
         "取一个周期的长度：月度数据取 12，小时数据取 24。留作验证的是表格末尾，而不是随机抽取。";
     val_size: f64 = 0.1, within(0.0, UNBOUNDED), ["validation_split"], "", false,
