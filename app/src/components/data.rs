@@ -1,5 +1,6 @@
 //! Step 3: the data, one of the page's texts or the person's own file, what it is scored on, and the first examples of it.
 
+use super::data_file::{names, rows};
 use super::drop_zone::DropZone;
 use super::labels::Labels;
 use super::notice::Notice;
@@ -7,12 +8,10 @@ use super::preview::Preview;
 use super::step::{Standing, Step};
 use super::validation::Validation;
 use crate::bundled::DATA;
-use crate::format;
 use crate::run::Phase;
 use crate::state::{DataSource, Job, Lab};
 use leptos::prelude::*;
 use lorakeet_core::protocol::DataInfo;
-use lorakeet_core::task::Task;
 use web_sys::File;
 
 /// The step of the data.
@@ -77,23 +76,6 @@ pub fn Data() -> impl IntoView {
             <Preview/>
         </Step>
     }
-}
-
-/// How many rows a file has, and of what form.
-pub fn rows(lab: Lab, info: &DataInfo) -> String {
-    let words = lab.words();
-    let outlook = lab.outcome.outlook;
-    let task = outlook.with(|outlook| outlook.as_ref().map(|outlook| outlook.task));
-    let form = match task.filter(|task| *task != Task::Generation) {
-        Some(task) => (words.tasks.rows)(task).to_owned(),
-        None => (words.data_form)(&info.form),
-    };
-    (words.data_summary)(format::whole(info.rows as f64), form)
-}
-
-/// What files are called together.
-pub fn names(files: &[File]) -> String {
-    files.iter().map(File::name).collect::<Vec<_>>().join(" + ")
 }
 
 /// What was found in the data.

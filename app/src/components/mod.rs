@@ -8,6 +8,7 @@ pub mod classes;
 pub mod confusion;
 pub mod courses;
 pub mod data;
+pub mod data_file;
 pub mod drop_zone;
 pub mod header;
 pub mod home;

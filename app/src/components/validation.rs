@@ -1,6 +1,6 @@
 //! A file of its own to score the run on, where the person has one.
 
-use super::data::{names, rows};
+use super::data_file::{names, rows};
 use super::drop_zone::DropZone;
 use super::notice::Notice;
 use crate::run::Phase;
