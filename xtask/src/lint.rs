@@ -1,11 +1,10 @@
 //! The stage `lint`: everything that reads the code without running it, the quickest checks first.
 
 use crate::phase::{Phase, Plan};
-use crate::places::{Places, say};
+use crate::places::{PAGE_PACKAGE, Places, WASM_TARGET, say};
 use crate::process::{find, run};
-use crate::test::PAGE_PACKAGE;
 use crate::wasm::{self, Compiler};
-use crate::{licences, packages, tree, units};
+use crate::{imports, licences, packages, tree, units};
 use anyhow::{Context, Result};
 
 /// Debian's clippy for the compiler that builds wasm there.
@@ -14,10 +13,11 @@ const DEBIAN_CLIPPY: &str = "/usr/bin/clippy-driver";
 type Check = (&'static str, fn(&Places) -> Result<()>);
 
 /// What takes a second each.
-const CHECKS: [Check; 8] = [
+const CHECKS: [Check; 9] = [
     ("formatting", formatting),
     ("file map", |places| tree::check_map(&places.root)),
     ("machine paths", |places| tree::check_machine_paths(&places.root)),
+    ("imports", |places| imports::check(&places.root)),
     ("commands in the documents", |places| tree::check_commands(&places.root)),
     ("pinned dependencies", licences::check_pins),
     ("licences and sources", licences::check_licences),
@@ -97,7 +97,7 @@ pub fn clippy_for_wasm(places: &Places) -> Result<()> {
     let mut command = places.cargo("build");
     compiler.apply(&mut command);
     command
-        .args(["--quiet", "--locked", "--profile", "web", "--target", wasm::TARGET])
+        .args(["--quiet", "--locked", "--profile", "web", "--target", WASM_TARGET])
         .args(["--package", PAGE_PACKAGE, "--features", "bench", "--bins"])
         // What is handed out stays as the other commands compiled it.
         .env("CARGO_TARGET_DIR", places.target.join("clippy"))

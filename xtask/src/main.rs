@@ -8,6 +8,7 @@
 mod bench;
 mod bundle;
 mod datasets;
+mod imports;
 mod lessons;
 mod licences;
 mod lint;
@@ -21,6 +22,7 @@ mod process;
 mod pypi;
 mod serve;
 mod setup;
+mod stage;
 mod test;
 mod texts;
 mod tree;

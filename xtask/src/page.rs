@@ -1,9 +1,8 @@
 //! Building the page, and showing it; building what measures the engine in a browser.
 
 use crate::phase::{Phase, Plan};
-use crate::places::{Places, say};
+use crate::places::{PAGE_PACKAGE, Places, WASM_TARGET, say};
 use crate::process::{find, run};
-use crate::test::PAGE_PACKAGE;
 use crate::{bundle, packages, serve, wasm};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
@@ -40,7 +39,7 @@ pub fn build(places: &Places, plan: &mut Plan) -> Result<PathBuf> {
 fn compile(places: &Places, compiler: wasm::Compiler, program: &str, feature: Option<&str>) -> Result<()> {
     let mut build = places.cargo("build");
     build
-        .args(["--locked", "--profile", "web", "--target", wasm::TARGET])
+        .args(["--locked", "--profile", "web", "--target", WASM_TARGET])
         .args(["--package", PAGE_PACKAGE, "--bin", program]);
     build.args(feature.into_iter().flat_map(|feature| ["--features", feature]));
     compiler.apply(&mut build);
@@ -49,7 +48,7 @@ fn compile(places: &Places, compiler: wasm::Compiler, program: &str, feature: Op
 
 /// Where cargo puts the programs for the browser.
 fn programs(places: &Places) -> PathBuf {
-    places.target.join(wasm::TARGET).join("web")
+    places.target.join(WASM_TARGET).join("web")
 }
 
 /// Builds the worker of the browser's bench, which is no part of the page, and returns the folder that starts it.

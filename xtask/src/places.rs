@@ -5,11 +5,15 @@
 //! lies in its own `target`.
 
 use crate::process::capture;
-use crate::wasm::TARGET;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+/// The package that is built for the browser; all others are native.
+pub const PAGE_PACKAGE: &str = "lorakeet-app";
+/// What it is compiled for.
+pub const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
 /// The folders that every command needs.
 #[derive(Debug, Clone)]
@@ -77,7 +81,7 @@ impl Places {
     /// Whether burn was compiled before, for this machine (`None`) or for the browser in the profile `web`.
     pub fn has_compiled(&self, for_browser: bool) -> bool {
         let profile = if for_browser {
-            self.build.join(TARGET).join("web")
+            self.build.join(WASM_TARGET).join("web")
         } else {
             self.build.join("release")
         };

@@ -6,64 +6,18 @@
 use crate::phase::{Phase, Plan, spoken};
 use crate::places::{Places, say};
 use crate::process::{Tally, run, run_counted};
+use crate::stage::Stage;
 use crate::{lint, models, page, setup, wasm};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-/// The package that is built for the browser; all others are native.
-pub const PAGE_PACKAGE: &str = "lorakeet-app";
-
 /// How often the stage `hostile` breaks each file, and how often where it was asked for.
 const HOSTILE_ROUNDS: &str = "LORAKEET_HOSTILE_ROUNDS";
 const MANY_ROUNDS: &str = "3000";
 
-/// A part of the checks that can be run by itself. All but `lint` are the integration tests of the same name, in every
-/// package that has them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// Everything that reads the code without running it.
-    Lint,
-    /// Unit tests, doc tests, and the integration tests that need neither reference numbers nor a browser.
-    Native,
-    /// The numbers of the reference stack.
-    Golden,
-    /// Whole sessions on broken files.
-    Hostile,
-    /// Real models.
-    Models,
-    /// The page in a real browser.
-    Web,
-    /// Two thousand steps with memory watched.
-    Soak,
-}
-
 impl Stage {
-    /// Every stage, in the order in which they run: the quickest to fail first.
-    pub const ALL: [Self; 7] = [
-        Self::Lint,
-        Self::Native,
-        Self::Golden,
-        Self::Hostile,
-        Self::Models,
-        Self::Web,
-        Self::Soak,
-    ];
-
-    /// Its name on the command line, and that of its test programs.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Lint => "lint",
-            Self::Native => "native",
-            Self::Golden => "golden",
-            Self::Hostile => "hostile",
-            Self::Models => "models",
-            Self::Web => "web",
-            Self::Soak => "soak",
-        }
-    }
-
     /// Which of cargo's targets are its tests.
     fn targets(self) -> Vec<&'static str> {
         match self {

@@ -2,7 +2,7 @@
 //! documents name.
 
 use crate::process::capture;
-use crate::test::Stage;
+use crate::stage::Stage;
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 use std::process::Command;

@@ -1,9 +1,7 @@
 //! Whether all commands compile the same dependencies, and whether two clones can share what is compiled.
 
-use crate::places::Places;
+use crate::places::{PAGE_PACKAGE, Places, WASM_TARGET as TARGET};
 use crate::process::capture;
-use crate::test::PAGE_PACKAGE;
-use crate::wasm::TARGET;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::collections::BTreeSet;

@@ -1,14 +1,11 @@
 //! The wasm target: from rustup where it can fetch it, else the standard library built from Debian's packages.
 
 use crate::packages;
-use crate::places::say;
+use crate::places::{WASM_TARGET as TARGET, say};
 use crate::process::{capture, find};
 use anyhow::{Result, bail};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-
-/// The target's name.
-pub const TARGET: &str = "wasm32-unknown-unknown";
 
 /// Debian's compiler that can build wasm, with the sources of its standard library and the linker.
 const DEBIAN: [&str; 4] = ["rustc-web", "rust-web-src", "rust-web-llvm", "lld-22"];

@@ -1,0 +1,47 @@
+//! The stages of `cargo xtask test`.
+
+/// A part of the checks that can be run by itself. All but `lint` are the integration tests of the same name, in every
+/// package that has them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Everything that reads the code without running it.
+    Lint,
+    /// Unit tests, doc tests, and the integration tests that need neither reference numbers nor a browser.
+    Native,
+    /// The numbers of the reference stack.
+    Golden,
+    /// Whole sessions on broken files.
+    Hostile,
+    /// Real models.
+    Models,
+    /// The page in a real browser.
+    Web,
+    /// Two thousand steps with memory watched.
+    Soak,
+}
+
+impl Stage {
+    /// Every stage, in the order in which they run: the quickest to fail first.
+    pub const ALL: [Self; 7] = [
+        Self::Lint,
+        Self::Native,
+        Self::Golden,
+        Self::Hostile,
+        Self::Models,
+        Self::Web,
+        Self::Soak,
+    ];
+
+    /// Its name on the command line, and that of its test programs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lint => "lint",
+            Self::Native => "native",
+            Self::Golden => "golden",
+            Self::Hostile => "hostile",
+            Self::Models => "models",
+            Self::Web => "web",
+            Self::Soak => "soak",
+        }
+    }
+}
