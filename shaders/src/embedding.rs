@@ -20,7 +20,7 @@ pub struct EmbeddingGather {
 }
 
 /// The gradient of [`EmbeddingGather`] for its table: dw\[i\] = Σ of dy\[t\] over the tokens whose id is i, added in their
-/// order. Inputs ids \[tokens\], dy \[tokens, width\]; output dw \[vocab, width\]. Its text looks through all ids for each row
+/// order. Inputs ids \[tokens\], dy \[tokens, width\]; output dw \[vocab, width\]. Its source looks through all ids for each row
 /// of the table: made for small vocabularies.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EmbeddingBackward {

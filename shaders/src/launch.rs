@@ -1,4 +1,4 @@
-//! How work is cut into workgroups and how a text is put together; shared by every kernel.
+//! How work is cut into workgroups and how a source is put together; shared by every kernel.
 //!
 //! Three ways of cutting cover all kernels but the matrix product and the optimiser with 8-bit moments: by element (64 invocations, four elements each), by row
 //! (on a software adapter one invocation a row, on a GPU one workgroup a row), by column (one invocation each). The snippets
@@ -13,7 +13,7 @@ pub(crate) const ROWS_A_GROUP: usize = 8;
 /// Columns that one workgroup computes; `columns.wgsl`.
 pub(crate) const COLUMNS_A_GROUP: usize = 64;
 
-/// A grid of at least `groups` workgroups whose sides stay within WebGPU's floor; a text numbers its workgroup
+/// A grid of at least `groups` workgroups whose sides stay within WebGPU's floor; a source numbers its workgroup
 /// `y · groups.x + x` and leaves when that is past the end.
 pub(crate) fn grid(groups: usize) -> [u32; 3] {
     let rows = groups.div_ceil(MOST_GROUPS).max(1);
@@ -28,7 +28,7 @@ pub(crate) fn info_words(words: &[u32]) -> Vec<u32> {
     padded
 }
 
-/// The four launch methods of a kernel that works element by element; `$shared` names texts that it has in common with others.
+/// The four launch methods of a kernel that works element by element; `$shared` names sources that it has in common with others.
 macro_rules! by_element {
     ($name:literal, $len:expr $(, $shared:literal)*) => {
         fn key(&self, _tier: $crate::Tier) -> String {
@@ -46,7 +46,7 @@ macro_rules! by_element {
     };
 }
 
-/// The part of [`by_element`] that says how many workgroups there are, for a kernel that puts its text together itself.
+/// The part of [`by_element`] that says how many workgroups there are, for a kernel that puts its source together itself.
 macro_rules! by_element_count {
     ($len:expr) => {
         fn workgroup_size(&self, _tier: $crate::Tier) -> [u32; 3] {

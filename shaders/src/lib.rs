@@ -1,20 +1,19 @@
 //! Lorakeet's GPU kernels: one WGSL file a kernel, and beside it, under the same name, its CPU twin.
 //!
-//! A kernel is a value that knows its shapes ([`Kernel`]): the WGSL text of its variant, the words that the text reads as
+//! A kernel is a value that knows its shapes ([`Kernel`]): the WGSL source of its variant, the words that the source reads as
 //! `info`, how many workgroups to launch, how long its outputs are, and the twin that computes the same on the CPU. The
-//! engine launches the text on a GPU and calls the twin on a CPU; tests hold the two together on random shapes.
+//! engine launches the source on a GPU and calls the twin on a CPU; tests hold the two together on random shapes.
 //!
-//! Conventions of every text: entry point `main`, group 0; bindings 0.. are the inputs, then the outputs, all
+//! Conventions of every source: entry point `main`, group 0; bindings 0.. are the inputs, then the outputs, all
 //! `var<storage, read_write> name: array<f32>` (the launcher's buffers are slices of shared ones, which must not be bound both
 //! read-only and writable), then `var<uniform> info: array<vec4<u32>, K>`. All tensors are contiguous, row-major, f32.
-//! [`AdamW8bit`]'s state is words of codes that travel as the bits of floats; its text binds them as `array<u32>`. So are
-//! packed matrices, which a text with f16 binds as `array<vec4<f16>>`.
-//! Shapes travel in `info`, never in the text, so that a new shape costs no compilation.
+//! [`AdamW8bit`]'s state is words of codes that travel as the bits of floats; its source binds them as `array<u32>`. So are
+//! packed matrices, which a source with f16 binds as `array<vec4<f16>>`.
+//! Shapes travel in `info`, never in the source, so that a new shape costs no compilation.
 
 mod adamw;
 mod adamw_8bit;
 mod axpy;
-mod causal_softmax;
 mod cross_entropy;
 mod dropout;
 mod embedding;
@@ -22,6 +21,7 @@ mod gelu;
 mod gelu_new;
 mod launch;
 mod layer_norm;
+mod masked_softmax;
 mod math;
 mod matmul;
 mod packed;
@@ -33,13 +33,13 @@ mod soft_cap;
 pub use adamw::{AdamW, SumSquares};
 pub use adamw_8bit::{AdamW8bit, Codes};
 pub use axpy::Axpy;
-pub use causal_softmax::{CausalSoftmax, CausalSoftmaxBackward};
 pub use cross_entropy::{CrossEntropy, CrossEntropyBackward};
 pub use dropout::Dropout;
 pub use embedding::{EmbeddingBackward, EmbeddingGather};
 pub use gelu::{Gelu, GeluBackward};
 pub use gelu_new::{GeluNew, GeluNewBackward};
 pub use layer_norm::{LayerNorm, LayerNormBackward, LayerNormWeightBackward};
+pub use masked_softmax::{MaskedSoftmax, MaskedSoftmaxBackward};
 pub use matmul::{Add, MatMul};
 pub use packed::{Format, Packed, PackedGather, PackedMatMul, Planes, decode};
 pub use rms_norm::{RmsNorm, RmsNormBackward, RmsNormWeightBackward};
@@ -52,7 +52,7 @@ use std::fmt::Debug;
 /// The clone that this was compiled in: another one's build is not taken for this one's (`.cargo/config.toml`).
 const _: Option<&str> = option_env!("LORAKEET_CLONE");
 
-/// What the text is tuned for; chosen by the engine from the adapter, not by trial.
+/// What the source is tuned for; chosen by the engine from the adapter, not by trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Tier {
     /// A software adapter (lavapipe, SwiftShader): barriers and workgroup memory cost more than they save.
@@ -62,7 +62,7 @@ pub enum Tier {
         /// Whether its subgroups may be used, which have 32 invocations or more: sums without workgroup memory and barriers.
         /// Texts for them are for native drivers: a browser wants an `enable` that naga does not read.
         subgroups: bool,
-        /// Whether texts may have numbers of 16 bits (WebGPU's `shader-f16`): half the workgroup memory of [`PackedMatMul`] for
+        /// Whether sources may have numbers of 16 bits (WebGPU's `shader-f16`): half the workgroup memory of [`PackedMatMul`] for
         /// matrices that are stored so.
         f16: bool,
     },
@@ -70,11 +70,11 @@ pub enum Tier {
 
 /// One launch: a kernel with its shapes.
 pub trait Kernel: Debug + Send + Sync + 'static {
-    /// Names the text: two values with the same key have the same [`Kernel::wgsl`].
+    /// Names the source: two values with the same key have the same [`Kernel::wgsl`].
     fn key(&self, tier: Tier) -> String;
-    /// The complete WGSL text.
+    /// The complete WGSL source.
     fn wgsl(&self, tier: Tier) -> String;
-    /// The text's workgroup size.
+    /// The source's workgroup size.
     fn workgroup_size(&self, tier: Tier) -> [u32; 3];
     /// How many workgroups to launch; no dimension above 65535.
     fn workgroups(&self, tier: Tier) -> [u32; 3];

@@ -39,7 +39,7 @@ pub struct MatMul {
     pub add: Add,
 }
 
-/// The text that suits a shape.
+/// The source that suits a shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Plan {
     /// An invocation computes rows × columns; the invocations of a workgroup lie side by side, or below each other.
@@ -127,7 +127,7 @@ impl MatMul {
         }
     }
 
-    /// How a text of registers fetches A and B.
+    /// How a source of registers fetches A and B.
     fn fetches(&self, rows: usize, columns: usize) -> (Fetch, Fetch) {
         (
             Fetch::choose(!self.a_trans, rows, self.m, self.k),
@@ -185,9 +185,9 @@ impl MatMul {
 
 /// `line(i)` for every i under `count`, one under the other.
 pub(crate) fn lines(count: usize, line: impl Fn(usize) -> String) -> String {
-    (0..count).fold(String::new(), |mut text, i| {
-        let _ = writeln!(text, "{}", line(i));
-        text
+    (0..count).fold(String::new(), |mut source, i| {
+        let _ = writeln!(source, "{}", line(i));
+        source
     })
 }
 
@@ -406,7 +406,7 @@ impl Slice {
     }
 }
 
-/// The text of a tile; `load_b` fills `b_slice` with a slice of op(B), which lies as `slice` says.
+/// The source of a tile; `load_b` fills `b_slice` with a slice of op(B), which lies as `slice` says.
 pub(crate) fn tiles_text(tiles: Tiles, slice: Slice, load_b: &str) -> String {
     let Tiles { tall, wide, deep } = tiles;
     let (element, terms, columns) = slice.element();

@@ -1,13 +1,13 @@
 //! An attention's parts, which its gradient computes again: what it weighs by, and the weighing.
 
 use super::forms::{AttentionForm, Scores, Sight};
-use super::forward::{Product, one};
+use super::forward::{Product, launch_one};
 use super::launch::Launch;
 use burn::backend::{Backend, Shape, tensor::FloatTensor};
 use lorakeet_shaders as kernels;
 use lorakeet_shaders::Add as MatMulAdd;
 
-pub(super) fn softmax_kernel(form: AttentionForm) -> kernels::CausalSoftmax {
+pub(super) fn softmax_kernel(form: AttentionForm) -> kernels::MaskedSoftmax {
     let AttentionForm {
         batch,
         kv_heads,
@@ -25,7 +25,7 @@ pub(super) fn softmax_kernel(form: AttentionForm) -> kernels::CausalSoftmax {
     };
     // Soft-capping scales the scores itself.
     let scale = if scores.soft_cap > 0.0 { 1.0 } else { scores.scale };
-    kernels::CausalSoftmax {
+    kernels::MaskedSoftmax {
         batch,
         kv_heads,
         group,
@@ -71,15 +71,15 @@ pub(super) fn probabilities<B: Launch>(
         b_trans: true,
         alpha: 1.0,
     };
-    let mut scores = one::<B>(product.batched(batch, MatMulAdd::None), vec![q, k], shape.clone());
+    let mut scores = launch_one::<B>(product.batched(batch, MatMulAdd::None), vec![q, k], shape.clone());
     if let Some(bias) = bias {
         // [B·K, G·Tq, Tk] + [1, H, Tq, Tk]
         let (heads, queries) = (form.kv_heads * form.group, form.queries);
         let each = Shape::new([form.batch, heads, queries, form.keys]);
         scores = B::float_reshape(B::float_add(B::float_reshape(scores, each), bias), shape.clone());
     }
-    let capped = cap_kernel(form).map(|kernel| one::<B>(kernel, vec![scores.clone()], shape.clone()));
-    let p = one::<B>(
+    let capped = cap_kernel(form).map(|kernel| launch_one::<B>(kernel, vec![scores.clone()], shape.clone()));
+    let p = launch_one::<B>(
         softmax_kernel(form),
         vec![capped.clone().unwrap_or(scores), mask],
         shape,
@@ -88,7 +88,7 @@ pub(super) fn probabilities<B: Launch>(
 }
 
 /// p · v.
-pub(super) fn mix<B: Launch>(
+pub(super) fn weighted_sum<B: Launch>(
     p: FloatTensor<B>,
     v: FloatTensor<B>,
     shape: Shape,
@@ -103,5 +103,5 @@ pub(super) fn mix<B: Launch>(
         alpha: 1.0,
     };
     let batch = form.batch * form.kv_heads;
-    one::<B>(product.batched(batch, MatMulAdd::None), vec![p, v], shape)
+    launch_one::<B>(product.batched(batch, MatMulAdd::None), vec![p, v], shape)
 }

@@ -1,4 +1,4 @@
-//! One door from the engine to the kernels: a GPU launches the WGSL text, a CPU calls the twin.
+//! One door from the engine to the kernels: a GPU launches the WGSL source, a CPU calls the twin.
 //!
 //! Nothing here knows what a kernel computes; [`super::forward`] says which kernels make up an operation,
 //! [`super::backward`] adds gradients, and [`super`] wraps both for tensors.
@@ -97,7 +97,7 @@ impl Launch for CubeBackend {
         }
         arguments.info = MetadataBindingInfo::custom(words(&kernel.info()));
         let [x, y, z] = kernel.workgroups(tier);
-        client.launch(Box::new(Text { kernel, tier }), CubeCount::Static(x, y, z), arguments);
+        client.launch(Box::new(Source { kernel, tier }), CubeCount::Static(x, y, z), arguments);
         device::note_memory(|| client.memory_report(MemoryScope::Device).usage().bytes_in_use);
         outputs
     }
@@ -110,21 +110,21 @@ fn words(info: &[u32]) -> Vec<u64> {
         .collect()
 }
 
-/// A kernel on its way to cubecl's pipeline cache, which knows it by its key and asks for the text on a miss only.
+/// A kernel on its way to cubecl's pipeline cache, which knows it by its key and asks for the source on a miss only.
 #[derive(Debug)]
-struct Text<K> {
+struct Source<K> {
     kernel: K,
     tier: Tier,
 }
 
-impl<K: Kernel> Text<K> {
+impl<K: Kernel> Source<K> {
     fn cube_dim(&self) -> CubeDim {
         let [x, y, z] = self.kernel.workgroup_size(self.tier);
         CubeDim::new_3d(x, y, z)
     }
 }
 
-impl<K: Kernel> KernelMetadata for Text<K> {
+impl<K: Kernel> KernelMetadata for Source<K> {
     fn id(&self) -> KernelId {
         KernelId::new::<Self>()
             .info(self.kernel.key(self.tier))
@@ -136,7 +136,7 @@ impl<K: Kernel> KernelMetadata for Text<K> {
     }
 }
 
-impl<K: Kernel> CubeKernel for Text<K> {
+impl<K: Kernel> CubeKernel for Source<K> {
     fn define(&self) -> KernelDefinition {
         let settings = KernelSettings::new(self.cube_dim().into(), ExecutionMode::Checked, AddressType::U32);
         KernelDefinition {

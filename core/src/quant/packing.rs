@@ -132,12 +132,12 @@ pub fn four_bit(
             check_length("absmax", codes.len(), elements.div_ceil(block))?;
             check_length("nested_absmax", absmax.len(), codes.len().div_ceil(256))?;
             planes.bytes(starts.scales, codes);
-            planes.floats(starts.seconds, absmax);
+            planes.floats(starts.secondary, absmax);
             planes.floats(starts.offset, &[offset]);
-            planes.floats(starts.map, Map::Signed.table());
+            planes.floats(starts.scale_codebook, Map::Signed.table());
         }
     }
-    planes.floats(starts.table, code.table());
+    planes.floats(starts.codebook, code.table());
     Ok(planes.finish())
 }
 
@@ -178,7 +178,7 @@ pub fn fp8(
     };
     let starts = matrix.planes();
     check_length("weight", codes.len(), matrix.elements())?;
-    check_length("scale", scales.len(), starts.seconds - starts.scales)?;
+    check_length("scale", scales.len(), starts.secondary - starts.scales)?;
     let mut planes = PlaneWriter::new(matrix);
     planes.bytes(0, codes);
     planes.floats(starts.scales, scales);
@@ -249,12 +249,12 @@ impl PlaneWriter {
             }
             Storage::Q5_0 => {
                 self.half(starts.scales, i, block);
-                self.words[starts.seconds + i] = little_endian(&block[2..6]);
+                self.words[starts.secondary + i] = little_endian(&block[2..6]);
                 self.nibbles(i, halves(&block[6..]).into_iter());
             }
             Storage::Q5_1 => {
                 self.words[starts.scales + i] = little_endian(&block[..4]);
-                self.words[starts.seconds + i] = little_endian(&block[4..8]);
+                self.words[starts.secondary + i] = little_endian(&block[4..8]);
                 self.nibbles(i, halves(&block[8..]).into_iter());
             }
             Storage::Q8_0 => {
@@ -279,7 +279,7 @@ impl PlaneWriter {
                         self.nibbles(chunk, nibbles.iter().map(|byte| byte >> (4 * (part / 2))));
                         for (j, pair) in pairs.iter().enumerate() {
                             let high = u32::from((pair >> (2 * part)) & 3);
-                            self.words[starts.seconds + 2 * chunk + j / 16] |= high << (2 * (j % 16));
+                            self.words[starts.secondary + 2 * chunk + j / 16] |= high << (2 * (j % 16));
                         }
                     }
                 }

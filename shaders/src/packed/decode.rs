@@ -105,7 +105,7 @@ impl Reader<'_> {
     /// The nibbles with a fifth bit on top.
     #[inline(always)]
     fn five_bits(&self, chunk: usize) -> [u8; CHUNK] {
-        let (mut codes, fifth) = (self.nibbles(chunk), self.word(self.planes.seconds + chunk));
+        let (mut codes, fifth) = (self.nibbles(chunk), self.word(self.planes.secondary + chunk));
         for (j, code) in codes.iter_mut().enumerate() {
             *code |= (((fifth >> j) & 1) << 4) as u8;
         }
@@ -119,10 +119,10 @@ impl Reader<'_> {
         }
         let code = usize::from(self.byte(self.planes.scales, block));
         let (unit, offset) = (
-            self.float(self.planes.seconds + block / 256),
+            self.float(self.planes.secondary + block / 256),
             self.float(self.planes.offset),
         );
-        self.float(self.planes.map + code) * unit + offset
+        self.float(self.planes.scale_codebook + code) * unit + offset
     }
 
     /// The numbers 32·`chunk` to 32·`chunk` + 31.
@@ -150,7 +150,7 @@ impl Reader<'_> {
                 let scale = self.block_scale(first / block, double);
                 let mut scaled = [0.0; 16];
                 for (index, value) in scaled.iter_mut().enumerate() {
-                    *value = self.float(planes.table + index) * scale;
+                    *value = self.float(planes.codebook + index) * scale;
                 }
                 for (value, code) in out.iter_mut().zip(self.nibbles(chunk)) {
                     *value = scaled[usize::from(code & 15)];
@@ -225,7 +225,7 @@ impl Reader<'_> {
                 let d = self.half(planes.offset, chunk / 8);
                 let codes = self.nibbles(chunk);
                 for half in 0..2 {
-                    let high = self.word(planes.seconds + 2 * chunk + half);
+                    let high = self.word(planes.secondary + 2 * chunk + half);
                     let scale = d * f32::from(self.byte(planes.scales, 2 * chunk + half) as i8);
                     for j in 0..16 {
                         let code = codes[16 * half + j] | (((high >> (2 * j)) & 3) << 4) as u8;

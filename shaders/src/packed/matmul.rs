@@ -1,7 +1,7 @@
 //! Products with a matrix that stays packed: the forward and the backward pass of every frozen linear of a packed base.
 //!
 //! Both directions read W [rows, columns] where it lies, eight numbers at a time. *Along* its rows, out = a·Wᵀ: a linear's
-//! forward pass. *Across* them, out = a·W: its backward pass. No text and no twin makes more of W dense than what one
+//! forward pass. *Across* them, out = a·W: its backward pass. No source and no twin makes more of W dense than what one
 //! workgroup (or one thread) works on.
 
 use super::{Format, Packed, decode};
@@ -14,8 +14,8 @@ use crate::{Add, Kernel, Tier};
 /// (\[m, columns\]).
 ///
 /// On a GPU with f16, W of [`Format::F16`] in whole pieces of eight goes through workgroup memory as it is stored, 16 bits a
-/// number. Every number is widened to f32 before it is multiplied, and products and sums are those of the other text.
-/// WGSL lets an implementation take subnormal numbers (below 2⁻¹⁴ ≈ 6.1e-5) for 0 where it widens them, in this text as in
+/// number. Every number is widened to f32 before it is multiplied, and products and sums are those of the other source.
+/// WGSL lets an implementation take subnormal numbers (below 2⁻¹⁴ ≈ 6.1e-5) for 0 where it widens them, in this source as in
 /// the other, which unpacks them from words: there, and only there, a GPU may differ from the twin by more than rounding.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PackedMatMul {
@@ -29,7 +29,7 @@ pub struct PackedMatMul {
     pub add: Add,
 }
 
-/// The text that suits a shape.
+/// The source that suits a shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Plan {
     /// An invocation computes so many rows of four columns (along) or of eight (across).

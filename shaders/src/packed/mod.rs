@@ -3,7 +3,7 @@
 //! A packed matrix is one list of 32-bit words, a few planes one after the other: the codes first, so that eight
 //! neighbours lie in one word (4 bits), two (8 bits) or four (16 bits), then their scales. Files hold the same bits in
 //! another order (ggml interleaves codes and scales in blocks of 18 or 210 bytes, which no GPU can read at once);
-//! [`planes`] says which bits go where, [`decode`] and the texts of [`PackedMatMul`] read them, and nothing is rounded
+//! [`planes`] says which bits go where, [`decode`] and the sources of [`PackedMatMul`] read them, and nothing is rounded
 //! on the way.
 //!
 //! Words travel as tensors of f32 whose *bits* are the words, since all of the launcher's buffers are f32; nothing does
@@ -76,7 +76,7 @@ impl Format {
         }
     }
 
-    /// Names the text that decodes it.
+    /// Names the source that decodes it.
     fn key(self) -> String {
         match self {
             Self::FourBit { double, .. } => if double { "four_bit_double" } else { "four_bit" }.to_owned(),
@@ -85,10 +85,10 @@ impl Format {
         }
     }
 
-    /// The text of `eight` (eight neighbours from a multiple of eight on) and, for the formats whose rows may have any
+    /// The source of `eight` (eight neighbours from a multiple of eight on) and, for the formats whose rows may have any
     /// length, of `one`.
     fn wgsl(self) -> String {
-        let text = match self {
+        let source = match self {
             Self::F32 => include_str!("f32.wgsl"),
             Self::F16 => include_str!("f16.wgsl"),
             Self::Bf16 => include_str!("bf16.wgsl"),
@@ -110,7 +110,7 @@ impl Format {
             Self::Q4K => include_str!("q4_k.wgsl"),
             Self::Q6K => include_str!("q6_k.wgsl"),
         };
-        text.to_owned()
+        source.to_owned()
     }
 }
 
@@ -136,7 +136,7 @@ impl Packed {
         self.planes().words
     }
 
-    /// Whether every row starts at a multiple of eight numbers, so that texts read eight at a time.
+    /// Whether every row starts at a multiple of eight numbers, so that sources read eight at a time.
     fn aligned(&self) -> bool {
         self.columns.is_multiple_of(8)
     }
@@ -153,7 +153,13 @@ impl Packed {
             } => (tile_rows, tile_columns),
             _ => (0, 0),
         };
-        let starts = [planes.scales, planes.seconds, planes.offset, planes.table, planes.map];
+        let starts = [
+            planes.scales,
+            planes.secondary,
+            planes.offset,
+            planes.codebook,
+            planes.scale_codebook,
+        ];
         let mut words = [0; 8];
         for (word, start) in words.iter_mut().zip(starts) {
             *word = start as u32;
@@ -164,7 +170,7 @@ impl Packed {
         words
     }
 
-    /// Names the decoding text of this matrix.
+    /// Names the decoding source of this matrix.
     fn key(&self) -> String {
         let rows = if self.aligned() { "" } else { "_ragged" };
         self.format.key() + rows
@@ -177,9 +183,10 @@ impl Packed {
         } else {
             include_str!("ragged.wgsl")
         };
-        let text = [include_str!("packed.wgsl"), &self.format.wgsl(), gathered].concat();
+        let source = [include_str!("packed.wgsl"), &self.format.wgsl(), gathered].concat();
         let eight = if self.aligned() { "eight" } else { "aligned_eight" };
-        text.replace("$EIGHT", eight)
+        source
+            .replace("$EIGHT", eight)
             .replace("$PLANES", &format!("info[{first_info}]"))
             .replace("$SHAPES", &format!("info[{}]", first_info + 1))
     }

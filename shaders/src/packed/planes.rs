@@ -1,6 +1,6 @@
 //! Where the bits of a packed matrix lie.
 //!
-//! | format | codes | scales | seconds | offset | table | map |
+//! | format | codes | scales | secondary | offset | codebook | scale codebook |
 //! | --- | --- | --- | --- | --- | --- | --- |
 //! | F32 | words | | | | | |
 //! | F16, Bf16 | halves | | | | | |
@@ -25,14 +25,14 @@ use super::{Format, Packed};
 pub struct Planes {
     /// Scales; the codes lie before them, from word 0 on.
     pub scales: usize,
-    /// Scales of scales, or high bits of codes.
-    pub seconds: usize,
+    /// Nested scales (the scales of doubly quantised scales), or the high bits of codes.
+    pub secondary: usize,
     /// The offset of doubly quantised scales, or Q6_K's d.
     pub offset: usize,
-    /// Sixteen values.
-    pub table: usize,
-    /// 256 values.
-    pub map: usize,
+    /// The sixteen values of 4-bit codes.
+    pub codebook: usize,
+    /// The 256 values of 8-bit codes of scales.
+    pub scale_codebook: usize,
     /// Words of the whole.
     pub words: usize,
 }
@@ -44,8 +44,8 @@ impl Packed {
         // In 64 bits: a browser's usize has 32.
         let bits = |number: usize, bits: u64| (number as u64 * bits).div_ceil(32) as usize;
         let blocks = |block: usize| count.div_ceil(block);
-        // Words of codes, scales, seconds, offset, table, map.
-        let [codes, scales, seconds, offset, table, map] = match self.format {
+        // Words of codes, scales, secondary, offset, codebook, scale codebook.
+        let [codes, scales, secondary, offset, codebook, scale_codebook] = match self.format {
             Format::F32 => [count, 0, 0, 0, 0, 0],
             Format::F16 | Format::Bf16 => [bits(count, 16), 0, 0, 0, 0, 0],
             Format::FourBit { block, double: false } => [bits(count, 4), blocks(block), 0, 0, 16, 0],
@@ -77,17 +77,17 @@ impl Packed {
                 0,
             ],
         };
-        let seconds_start = codes + scales;
-        let offset_start = seconds_start + seconds;
-        let table_start = offset_start + offset;
-        let map_start = table_start + table;
+        let secondary_start = codes + scales;
+        let offset_start = secondary_start + secondary;
+        let codebook_start = offset_start + offset;
+        let scale_codebook_start = codebook_start + codebook;
         Planes {
             scales: codes,
-            seconds: seconds_start,
+            secondary: secondary_start,
             offset: offset_start,
-            table: table_start,
-            map: map_start,
-            words: map_start + map,
+            codebook: codebook_start,
+            scale_codebook: scale_codebook_start,
+            words: scale_codebook_start + scale_codebook,
         }
     }
 }

@@ -106,7 +106,7 @@ fn the_inverse_rotation_is_the_derivative() {
 #[test]
 fn softmax_backward_is_the_derivative() {
     let (batch, kv_heads, group, queries, keys, offset) = (2, 1, 2, 4, 6, 2);
-    let forward = CausalSoftmax {
+    let forward = MaskedSoftmax {
         batch,
         kv_heads,
         group,
@@ -132,7 +132,7 @@ fn softmax_backward_is_the_derivative() {
 fn a_query_sees_keys_on_both_sides_where_the_offset_says_so() {
     let keys = 5;
     let seen = |offset, window| {
-        let forward = CausalSoftmax {
+        let forward = MaskedSoftmax {
             batch: 1,
             kv_heads: 1,
             group: 1,
@@ -155,7 +155,7 @@ fn a_query_sees_keys_on_both_sides_where_the_offset_says_so() {
 #[test]
 fn a_row_that_may_see_nothing_is_zero() {
     let (batch, kv_heads, group, queries, keys, offset) = (1, 1, 1, 2, 2, 0);
-    let forward = CausalSoftmax {
+    let forward = MaskedSoftmax {
         batch,
         kv_heads,
         group,

@@ -150,7 +150,7 @@ pub fn attention() -> Vec<Case> {
         (1, 3, 3, 40, 300, 260, 0),
     ] {
         let scale = 0.25;
-        let kernel = CausalSoftmax {
+        let kernel = MaskedSoftmax {
             batch,
             kv_heads,
             group,
@@ -318,12 +318,12 @@ pub fn words(matrix: &Packed, noise: &mut Noise) -> Vec<f32> {
     let halves = |word: u32| half(word & 0xffff) | half(word >> 16) << 16;
     let float = |word: u32| (((word >> 8) as f32 / (1 << 24) as f32) * 0.5 + 0.1).to_bits();
     for (at, word) in words.iter_mut().enumerate() {
-        let scale = (planes.scales..planes.seconds).contains(&at);
+        let scale = (planes.scales..planes.secondary).contains(&at);
         *word = match matrix.format {
             Format::F32 => float(*word),
             Format::F16 => halves(*word),
             Format::Bf16 => (float(*word) & 0xffff_0000) | float(word.rotate_left(16)) >> 16,
-            Format::FourBit { double, .. } if at >= planes.seconds || (scale && !double) => float(*word),
+            Format::FourBit { double, .. } if at >= planes.secondary || (scale && !double) => float(*word),
             Format::Int8 if scale => float(*word),
             Format::Fp8 { .. } if scale => float(*word),
             // Without the highest bit of the exponent a code is finite.

@@ -10,7 +10,7 @@ use crate::math::{dot, exp, for_each_row, max_of, sum_of};
 /// Inputs: scores \[batch, kv_heads, group · queries, keys\], where row g · queries + q is query q of the group's head g,
 /// and mask \[batch, keys\]; output p like the scores.
 #[derive(Debug, Clone, PartialEq)]
-pub struct CausalSoftmax {
+pub struct MaskedSoftmax {
     /// Examples.
     pub batch: usize,
     /// Heads of keys.
@@ -29,9 +29,9 @@ pub struct CausalSoftmax {
     pub window: u32,
 }
 
-/// The gradient of [`CausalSoftmax`]: ds = scale · p · (dp − Σ p·dp) over each row. Inputs p, dp \[rows, keys\]; output ds.
+/// The gradient of [`MaskedSoftmax`]: ds = scale · p · (dp − Σ p·dp) over each row. Inputs p, dp \[rows, keys\]; output ds.
 #[derive(Debug, Clone, PartialEq)]
-pub struct CausalSoftmaxBackward {
+pub struct MaskedSoftmaxBackward {
     /// batch · kv_heads · group · queries.
     pub rows: usize,
     /// Keys an example.
@@ -40,7 +40,7 @@ pub struct CausalSoftmaxBackward {
     pub scale: f32,
 }
 
-impl CausalSoftmax {
+impl MaskedSoftmax {
     fn rows_an_example(&self) -> usize {
         self.kv_heads * self.group * self.queries
     }
@@ -50,8 +50,8 @@ impl CausalSoftmax {
     }
 
     /// The gradient's kernel.
-    pub fn backward(&self) -> CausalSoftmaxBackward {
-        CausalSoftmaxBackward {
+    pub fn backward(&self) -> MaskedSoftmaxBackward {
+        MaskedSoftmaxBackward {
             rows: self.rows(),
             keys: self.keys,
             scale: self.scale,
@@ -59,8 +59,8 @@ impl CausalSoftmax {
     }
 }
 
-impl Kernel for CausalSoftmax {
-    by_row!("causal_softmax", |kernel| kernel.rows());
+impl Kernel for MaskedSoftmax {
+    by_row!("masked_softmax", |kernel| kernel.rows());
 
     fn info(&self) -> Vec<u32> {
         info_words(&[
@@ -119,8 +119,8 @@ impl Kernel for CausalSoftmax {
     }
 }
 
-impl Kernel for CausalSoftmaxBackward {
-    by_row!("causal_softmax_backward", |kernel| kernel.rows);
+impl Kernel for MaskedSoftmaxBackward {
+    by_row!("masked_softmax_backward", |kernel| kernel.rows);
 
     fn info(&self) -> Vec<u32> {
         info_words(&[self.rows as u32, self.keys as u32, self.scale.to_bits()])
