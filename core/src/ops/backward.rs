@@ -7,9 +7,11 @@
 
 use super::attention::{Probabilities, cap_kernel, probabilities, softmax_kernel};
 use super::forms::{AdamWStep, AttentionForm, LoraForm, PackedForm, RopeForm, VocabularyForm};
-use super::forward::{Ops, Product, column_sums, drop, linear_dx, one, packed_product, rope_kernel, rows_width, up};
+use super::forward::{
+    Ops, Product, add_low_rank, column_sums, dropout, launch_one, linear_dx, packed_product, rope_kernel, rows_width,
+};
 use super::launch::Launch;
-use super::vocabulary::{VocabularyLoss, Wants, vocabulary_loss};
+use super::vocabulary::{NeedsGrad, VocabularyLoss, vocabulary_loss};
 use burn::backend::{Autodiff, AutodiffBackend, Shape, TensorMetadata, tensor::FloatTensor};
 use burn_autodiff::{
     NodeId,
@@ -25,12 +27,12 @@ macro_rules! record {
     ($C:ident, $backward:expr, [$($input:ident),+], $state:expr, $output:expr) => {{
         let nodes = [$($input.node()),+];
         $(let $input = $input.into_primitive();)+
-        keep!($C, $backward, nodes, $state, $output)
+        track!($C, $backward, nodes, $state, $output)
     }};
 }
 
 /// Records `$backward` with `$state` for `$output`, where one of `$nodes` wants a gradient.
-macro_rules! keep {
+macro_rules! track {
     ($C:ident, $backward:expr, $nodes:expr, $state:expr, $output:expr) => {
         match $backward.prepare::<$C>($nodes).compute_bound().stateful() {
             OpsKind::Tracked(prep) => {
@@ -78,7 +80,7 @@ impl<B: Launch, C: CheckpointStrategy> Ops for Autodiff<B, C> {
         let nodes = [y.node(), x.node(), a.node(), b.node()];
         let branch = Branch::<B>::new(x.into_primitive(), a.into_primitive(), b.into_primitive(), form);
         let output = branch.add_to(y.into_primitive());
-        keep!(C, LoraBackward, nodes, branch, output)
+        track!(C, LoraBackward, nodes, branch, output)
     }
 
     fn rms_norm(x: FloatTensor<Self>, w: FloatTensor<Self>, eps: f32) -> FloatTensor<Self> {
@@ -198,14 +200,14 @@ impl<B: Launch, C: CheckpointStrategy> Ops for Autodiff<B, C> {
         targets: FloatTensor<Self>,
         form: VocabularyForm,
     ) -> FloatTensor<Self> {
-        let wants = Wants {
+        let needs = NeedsGrad {
             dx: x.is_tracked(),
             dw: w.is_tracked(),
             dbias: false,
         };
         let nodes = [x.node(), w.node()];
         let (x, w, targets) = (x.into_primitive(), w.into_primitive(), targets.into_primitive());
-        let VocabularyLoss { loss, dx, dw, .. } = vocabulary_loss::<B>(x, w, None, targets, form, wants);
+        let VocabularyLoss { loss, dx, dw, .. } = vocabulary_loss::<B>(x, w, None, targets, form, needs);
         match VocabularyLossBackward.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prep) => prep.finish([dx, dw], loss),
             OpsKind::UnTracked(prep) => prep.finish(loss),
@@ -252,7 +254,7 @@ impl<B: Launch, C: CheckpointStrategy> Ops for Autodiff<B, C> {
         let y = B::packed_linear(x.clone(), words.clone(), form);
         let branch = Branch::<B>::new(x, a.into_primitive(), b.into_primitive(), lora);
         let output = branch.add_to(y);
-        keep!(C, PackedLoraBackward { form }, nodes, (branch, words), output)
+        track!(C, PackedLoraBackward { form }, nodes, (branch, words), output)
     }
 
     fn packed_lora_bias(
@@ -269,7 +271,7 @@ impl<B: Launch, C: CheckpointStrategy> Ops for Autodiff<B, C> {
         let y = B::packed_linear_bias(x.clone(), words.clone(), bias.into_primitive(), form);
         let branch = Branch::<B>::new(x, a.into_primitive(), b.into_primitive(), lora);
         let output = branch.add_to(y);
-        keep!(C, PackedLoraBackward { form }, nodes, (branch, words), output)
+        track!(C, PackedLoraBackward { form }, nodes, (branch, words), output)
     }
 
     fn packed_embedding(
@@ -320,14 +322,14 @@ impl<B: Launch, C: CheckpointStrategy> Ops for Autodiff<B, C> {
         targets: FloatTensor<Self>,
         form: VocabularyForm,
     ) -> FloatTensor<Self> {
-        let wants = Wants {
+        let needs = NeedsGrad {
             dx: x.is_tracked(),
             dw: w.is_tracked(),
             dbias: bias.is_tracked(),
         };
         let nodes = [x.node(), w.node(), bias.node()];
         let (x, w, bias) = (x.into_primitive(), w.into_primitive(), bias.into_primitive());
-        let found = vocabulary_loss::<B>(x, w, Some(bias), targets.into_primitive(), form, wants);
+        let found = vocabulary_loss::<B>(x, w, Some(bias), targets.into_primitive(), form, needs);
         match VocabularyLossBackward.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prep) => prep.finish([found.dx, found.dw, found.dbias], found.loss),
             OpsKind::UnTracked(prep) => prep.finish(found.loss),
@@ -439,20 +441,20 @@ struct Branch<B: Launch> {
     x: FloatTensor<B>,
     a: FloatTensor<B>,
     b: FloatTensor<B>,
-    /// drop(x) · aᵀ.
+    /// dropout(x) · aᵀ.
     h: FloatTensor<B>,
     form: LoraForm,
 }
 
 impl<B: Launch> Branch<B> {
     fn new(x: FloatTensor<B>, a: FloatTensor<B>, b: FloatTensor<B>, form: LoraForm) -> Self {
-        let h = <B as Ops>::linear(drop::<B>(x.clone(), form.dropout, form.seed), a.clone(), false);
+        let h = <B as Ops>::linear(dropout::<B>(x.clone(), form.dropout, form.seed), a.clone(), false);
         Self { x, a, b, h, form }
     }
 
     /// y + s · h · bᵀ.
     fn add_to(&self, y: FloatTensor<B>) -> FloatTensor<B> {
-        up::<B>(y, self.h.clone(), self.b.clone(), self.form.scale)
+        add_low_rank::<B>(y, self.h.clone(), self.b.clone(), self.form.scale)
     }
 
     /// Registers the gradients of a and b; gives the one of x, if `of_x`.
@@ -487,11 +489,11 @@ impl<B: Launch> Branch<B> {
         let dh = down.run::<B>(dy, b);
         let shape = x.shape();
         if let Some(node) = of_a {
-            let da = linear_dw::<B>(drop::<B>(x, form.dropout, form.seed), dh.clone(), false);
+            let da = linear_dw::<B>(dropout::<B>(x, form.dropout, form.seed), dh.clone(), false);
             grads.register::<B>(node, da);
         }
         of_x.then(|| {
-            let dx = drop::<B>(linear_dx::<B>(dh, a, false), form.dropout, form.seed);
+            let dx = dropout::<B>(linear_dx::<B>(dh, a, false), form.dropout, form.seed);
             B::float_reshape(dx, shape)
         })
     }
@@ -552,12 +554,12 @@ impl<B: Launch> Backward<B, 2> for RmsNormBackward {
             let kernel = kernels::RmsNormWeightBackward { rows, width, eps };
             grads.register::<B>(
                 node.id,
-                one::<B>(kernel, vec![x.clone(), dy.clone()], Shape::new([width])),
+                launch_one::<B>(kernel, vec![x.clone(), dy.clone()], Shape::new([width])),
             );
         }
         if let Some(node) = of_x {
             let kernel = kernels::RmsNormBackward { rows, width, eps };
-            grads.register::<B>(node.id, one::<B>(kernel, vec![x, w, dy], shape));
+            grads.register::<B>(node.id, launch_one::<B>(kernel, vec![x, w, dy], shape));
         }
     }
 }
@@ -585,7 +587,7 @@ impl<B: Launch> Backward<B, 3> for LayerNormBackward {
         }
         if let Some(node) = of_x {
             let kernel = kernels::LayerNormBackward { rows, width, eps };
-            grads.register::<B>(node.id, one::<B>(kernel, vec![x, w, dy], shape));
+            grads.register::<B>(node.id, launch_one::<B>(kernel, vec![x, w, dy], shape));
         }
     }
 }
@@ -603,7 +605,7 @@ impl<B: Launch> Backward<B, 1> for RopeBackward {
             let shape = dy.shape();
             grads.register::<B>(
                 node.id,
-                one::<B>(rope_kernel(self.form, true), vec![dy, cos, sin], shape),
+                launch_one::<B>(rope_kernel(self.form, true), vec![dy, cos, sin], shape),
             );
         }
     }
@@ -645,7 +647,7 @@ impl<B: Launch, const N: usize> Backward<B, N> for AttentionBackward {
                 b_trans,
                 alpha: 1.0,
             };
-            one::<B>(product.batched(batch, MatMulAdd::None), vec![a, b], shape)
+            launch_one::<B>(product.batched(batch, MatMulAdd::None), vec![a, b], shape)
         };
         let scores = Shape::new([batch, rows, keys]);
         let Probabilities { p, capped } = probabilities::<B>(q.clone(), k.clone(), bias, mask, form);
@@ -657,9 +659,9 @@ impl<B: Launch, const N: usize> Backward<B, N> for AttentionBackward {
             return;
         }
         let dp = run(rows, keys, dim, (false, true), dy, v, scores.clone());
-        let ds = one::<B>(softmax_kernel(form).backward(), vec![p, dp], scores.clone());
+        let ds = launch_one::<B>(softmax_kernel(form).backward(), vec![p, dp], scores.clone());
         let ds = match (cap_kernel(form), capped) {
-            (Some(cap), Some(capped)) => one::<B>(cap.backward(), vec![capped, ds], scores),
+            (Some(cap), Some(capped)) => launch_one::<B>(cap.backward(), vec![capped, ds], scores),
             _ => ds,
         };
         if let Some(node) = of_bias {
@@ -709,7 +711,10 @@ impl<B: Launch> Backward<B, 1> for GeluBackward {
         if let Some(node) = of_x {
             let shape = x.shape();
             let len = shape.num_elements();
-            grads.register::<B>(node.id, one::<B>(kernels::GeluBackward { len }, vec![x, dy], shape));
+            grads.register::<B>(
+                node.id,
+                launch_one::<B>(kernels::GeluBackward { len }, vec![x, dy], shape),
+            );
         }
     }
 }
@@ -726,7 +731,7 @@ impl<B: Launch> Backward<B, 1> for GeluNewBackward {
             let kernel = kernels::GeluNewBackward {
                 len: shape.num_elements(),
             };
-            grads.register::<B>(node.id, one::<B>(kernel, vec![x, dy], shape));
+            grads.register::<B>(node.id, launch_one::<B>(kernel, vec![x, dy], shape));
         }
     }
 }
@@ -742,7 +747,7 @@ impl<B: Launch> Backward<B, 1> for DropoutBackward {
     fn backward(self, ops: Node<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = grads.consume::<B>(&ops.node);
         if let [Some(node)] = ops.parents {
-            grads.register::<B>(node.id, drop::<B>(dy, self.p, self.seed));
+            grads.register::<B>(node.id, dropout::<B>(dy, self.p, self.seed));
         }
     }
 }
@@ -758,7 +763,7 @@ impl<B: Launch> Backward<B, 1> for EmbeddingBackward {
         if let Some(node) = of_w {
             let (tokens, (vocab, width)) = (ids.shape().num_elements(), rows_width(&table));
             let kernel = kernels::EmbeddingBackward { tokens, vocab, width };
-            grads.register::<B>(node.id, one::<B>(kernel, vec![ids, dy], table));
+            grads.register::<B>(node.id, launch_one::<B>(kernel, vec![ids, dy], table));
         }
     }
 }

@@ -7,10 +7,10 @@
 //!
 //! All tensors are f32. Shape letters as in the crate's documentation.
 
-use super::attention::{mix, probabilities};
+use super::attention::{probabilities, weighted_sum};
 use super::forms::{AdamWStep, AttentionForm, LoraForm, PackedForm, RopeForm, VocabularyForm};
 use super::launch::Launch;
-use super::vocabulary::{Wants, logit_cap, vocabulary_loss};
+use super::vocabulary::{NeedsGrad, logit_cap, vocabulary_loss};
 use burn::backend::{Backend, Shape, TensorMetadata, backend_extension, tensor::FloatTensor};
 use lorakeet_shaders as kernels;
 use lorakeet_shaders::Add as MatMulAdd;
@@ -136,7 +136,7 @@ impl<B: Launch> Ops for B {
     fn linear_bias(x: FloatTensor<B>, w: FloatTensor<B>, bias: FloatTensor<B>, transposed: bool) -> FloatTensor<B> {
         let product = linear_product(&x.shape(), &w.shape(), transposed);
         let shape = Shape::new([product.m, product.n]);
-        one::<B>(product.kernel(MatMulAdd::Row), vec![x, w, bias], shape)
+        launch_one::<B>(product.kernel(MatMulAdd::Row), vec![x, w, bias], shape)
     }
 
     fn lora(
@@ -146,25 +146,25 @@ impl<B: Launch> Ops for B {
         b: FloatTensor<B>,
         form: LoraForm,
     ) -> FloatTensor<B> {
-        let h = <B as Ops>::linear(drop::<B>(x, form.dropout, form.seed), a, false);
-        up::<B>(y, h, b, form.scale)
+        let h = <B as Ops>::linear(dropout::<B>(x, form.dropout, form.seed), a, false);
+        add_low_rank::<B>(y, h, b, form.scale)
     }
 
     fn rms_norm(x: FloatTensor<B>, w: FloatTensor<B>, eps: f32) -> FloatTensor<B> {
         let shape = x.shape();
         let (rows, width) = rows_width(&shape);
-        one::<B>(kernels::RmsNorm { rows, width, eps }, vec![x, w], shape)
+        launch_one::<B>(kernels::RmsNorm { rows, width, eps }, vec![x, w], shape)
     }
 
     fn layer_norm(x: FloatTensor<B>, w: FloatTensor<B>, b: FloatTensor<B>, eps: f32) -> FloatTensor<B> {
         let shape = x.shape();
         let (rows, width) = rows_width(&shape);
-        one::<B>(kernels::LayerNorm { rows, width, eps }, vec![x, w, b], shape)
+        launch_one::<B>(kernels::LayerNorm { rows, width, eps }, vec![x, w, b], shape)
     }
 
     fn rope(x: FloatTensor<B>, cos: FloatTensor<B>, sin: FloatTensor<B>, form: RopeForm) -> FloatTensor<B> {
         let shape = x.shape();
-        one::<B>(rope_kernel(form, false), vec![x, cos, sin], shape)
+        launch_one::<B>(rope_kernel(form, false), vec![x, cos, sin], shape)
     }
 
     fn attention(
@@ -175,7 +175,7 @@ impl<B: Launch> Ops for B {
         form: AttentionForm,
     ) -> FloatTensor<B> {
         let shape = q.shape();
-        mix::<B>(probabilities::<B>(q, k, None, mask, form).p, v, shape, form)
+        weighted_sum::<B>(probabilities::<B>(q, k, None, mask, form).p, v, shape, form)
     }
 
     fn attention_bias(
@@ -187,12 +187,12 @@ impl<B: Launch> Ops for B {
         form: AttentionForm,
     ) -> FloatTensor<B> {
         let shape = q.shape();
-        mix::<B>(probabilities::<B>(q, k, Some(bias), mask, form).p, v, shape, form)
+        weighted_sum::<B>(probabilities::<B>(q, k, Some(bias), mask, form).p, v, shape, form)
     }
 
     fn silu_mul(gate: FloatTensor<B>, up: FloatTensor<B>) -> FloatTensor<B> {
         let shape = gate.shape();
-        one::<B>(
+        launch_one::<B>(
             kernels::SiluMul {
                 len: shape.num_elements(),
             },
@@ -204,16 +204,16 @@ impl<B: Launch> Ops for B {
     fn gelu(x: FloatTensor<B>) -> FloatTensor<B> {
         let shape = x.shape();
         let len = shape.num_elements();
-        one::<B>(kernels::Gelu { len }, vec![x], shape)
+        launch_one::<B>(kernels::Gelu { len }, vec![x], shape)
     }
 
     fn dropout(x: FloatTensor<B>, p: f32, seed: u64) -> FloatTensor<B> {
-        drop::<B>(x, p, seed)
+        dropout::<B>(x, p, seed)
     }
 
     fn gelu_new(x: FloatTensor<B>) -> FloatTensor<B> {
         let shape = x.shape();
-        one::<B>(
+        launch_one::<B>(
             kernels::GeluNew {
                 len: shape.num_elements(),
             },
@@ -224,7 +224,7 @@ impl<B: Launch> Ops for B {
 
     fn embedding(ids: FloatTensor<B>, w: FloatTensor<B>) -> FloatTensor<B> {
         let (tokens, (vocab, width)) = (ids.shape().num_elements(), rows_width(&w.shape()));
-        one::<B>(
+        launch_one::<B>(
             kernels::EmbeddingGather { tokens, vocab, width },
             vec![ids, w],
             Shape::new([tokens, width]),
@@ -237,7 +237,7 @@ impl<B: Launch> Ops for B {
         targets: FloatTensor<B>,
         form: VocabularyForm,
     ) -> FloatTensor<B> {
-        vocabulary_loss::<B>(x, w, None, targets, form, Wants::default()).loss
+        vocabulary_loss::<B>(x, w, None, targets, form, NeedsGrad::default()).loss
     }
 
     fn vocabulary_loss_bias(
@@ -247,7 +247,7 @@ impl<B: Launch> Ops for B {
         targets: FloatTensor<B>,
         form: VocabularyForm,
     ) -> FloatTensor<B> {
-        vocabulary_loss::<B>(x, w, Some(bias), targets, form, Wants::default()).loss
+        vocabulary_loss::<B>(x, w, Some(bias), targets, form, NeedsGrad::default()).loss
     }
 
     fn packed_linear(x: FloatTensor<B>, words: FloatTensor<B>, form: PackedForm) -> FloatTensor<B> {
@@ -298,12 +298,12 @@ impl<B: Launch> Ops for B {
             table,
             first_row,
         };
-        one::<B>(kernel, vec![ids, words], Shape::new([tokens, table.columns]))
+        launch_one::<B>(kernel, vec![ids, words], Shape::new([tokens, table.columns]))
     }
 
     fn cross_entropy(logits: FloatTensor<B>, targets: FloatTensor<B>) -> FloatTensor<B> {
         let (rows, vocab) = rows_width(&logits.shape());
-        one::<B>(
+        launch_one::<B>(
             kernels::CrossEntropy { rows, vocab },
             vec![logits, targets],
             Shape::new([rows]),
@@ -312,21 +312,21 @@ impl<B: Launch> Ops for B {
 
     fn soft_cap(logits: FloatTensor<B>, cap: f32) -> FloatTensor<B> {
         let shape = logits.shape();
-        one::<B>(logit_cap(shape.num_elements(), cap), vec![logits], shape)
+        launch_one::<B>(logit_cap(shape.num_elements(), cap), vec![logits], shape)
     }
 
     fn cross_entropy_backward(logits: FloatTensor<B>, targets: FloatTensor<B>, form: VocabularyForm) -> FloatTensor<B> {
         let shape = logits.shape();
         let (rows, vocab) = rows_width(&shape);
         let VocabularyForm { scale, soft_cap } = form;
-        let gradient = one::<B>(
+        let gradient = launch_one::<B>(
             kernels::CrossEntropyBackward { rows, vocab, scale },
             vec![logits.clone(), targets],
             shape.clone(),
         );
         if soft_cap > 0.0 {
             let cap = logit_cap(shape.num_elements(), soft_cap);
-            return one::<B>(cap.backward(), vec![logits, gradient], shape);
+            return launch_one::<B>(cap.backward(), vec![logits, gradient], shape);
         }
         gradient
     }
@@ -362,7 +362,7 @@ impl<B: Launch> Ops for B {
     }
 
     fn sum_squares(x: FloatTensor<B>) -> FloatTensor<B> {
-        one::<B>(
+        launch_one::<B>(
             kernels::SumSquares {
                 len: x.shape().num_elements(),
             },
@@ -377,7 +377,7 @@ pub(super) fn rows_width(shape: &Shape) -> (usize, usize) {
     (shape.num_elements() / width.max(1), width)
 }
 
-pub(super) fn one<B: Launch>(
+pub(super) fn launch_one<B: Launch>(
     kernel: impl kernels::Kernel,
     inputs: Vec<FloatTensor<B>>,
     shape: Shape,
@@ -423,7 +423,7 @@ impl Product {
     }
 
     pub(super) fn run<B: Launch>(&self, a: FloatTensor<B>, b: FloatTensor<B>) -> FloatTensor<B> {
-        one::<B>(self.kernel(MatMulAdd::None), vec![a, b], Shape::new([self.m, self.n]))
+        launch_one::<B>(self.kernel(MatMulAdd::None), vec![a, b], Shape::new([self.m, self.n]))
     }
 }
 
@@ -456,7 +456,7 @@ pub(super) fn packed_product<B: Launch>(
     let shape = Shape::new([m, kernel.n()]);
     let mut inputs = vec![x, words];
     inputs.extend(addend);
-    one::<B>(kernel, inputs, shape)
+    launch_one::<B>(kernel, inputs, shape)
 }
 
 /// dx = dy · w.
@@ -474,12 +474,12 @@ pub(super) fn linear_dx<B: Launch>(dy: FloatTensor<B>, w: FloatTensor<B>, transp
     .run::<B>(dy, w)
 }
 
-pub(super) fn drop<B: Launch>(x: FloatTensor<B>, p: f32, seed: u64) -> FloatTensor<B> {
+pub(super) fn dropout<B: Launch>(x: FloatTensor<B>, p: f32, seed: u64) -> FloatTensor<B> {
     if p == 0.0 {
         return x;
     }
     let shape = x.shape();
-    one::<B>(
+    launch_one::<B>(
         kernels::Dropout {
             len: shape.num_elements(),
             p,
@@ -497,7 +497,12 @@ pub(super) fn column_sums<B: Launch>(dy: FloatTensor<B>) -> FloatTensor<B> {
 }
 
 /// y + scale · h · bᵀ.
-pub(super) fn up<B: Launch>(y: FloatTensor<B>, h: FloatTensor<B>, b: FloatTensor<B>, scale: f32) -> FloatTensor<B> {
+pub(super) fn add_low_rank<B: Launch>(
+    y: FloatTensor<B>,
+    h: FloatTensor<B>,
+    b: FloatTensor<B>,
+    scale: f32,
+) -> FloatTensor<B> {
     let (shape, (m, k)) = (y.shape(), rows_width(&h.shape()));
     let product = Product {
         m,
@@ -507,7 +512,7 @@ pub(super) fn up<B: Launch>(y: FloatTensor<B>, h: FloatTensor<B>, b: FloatTensor
         b_trans: true,
         alpha: scale,
     };
-    one::<B>(product.kernel(MatMulAdd::Full), vec![h, b, y], shape)
+    launch_one::<B>(product.kernel(MatMulAdd::Full), vec![h, b, y], shape)
 }
 
 pub(super) fn rope_kernel(form: RopeForm, inverse: bool) -> kernels::Rope {

@@ -30,7 +30,7 @@ pub fn linear(x: Tensor<2>, w: Tensor<2>, bias: Option<Tensor<1>>, transposed: b
     })
 }
 
-/// y + s · (drop(x) · aᵀ) · bᵀ: a low-rank adapter on top of a linear's output (Hu et al. 2021, arXiv 2106.09685).
+/// y + s · (dropout(x) · aᵀ) · bᵀ: a low-rank adapter on top of a linear's output (Hu et al. 2021, arXiv 2106.09685).
 ///
 /// y \[n, out\], x \[n, in\], a \[R, in\], b \[out, R\]. The dropout mask is a hash of `form.seed` and the position, so that the
 /// backward pass makes it again instead of keeping it.

@@ -135,7 +135,7 @@ pub fn packed_linear(x: Tensor<2>, w: &PackedMatrix, bias: Option<Tensor<1>>, ac
     Tensor::cat(parts.collect(), 1)
 }
 
-/// [`packed_linear`] with a low-rank adapter on top: y + s·(drop(x)·aᵀ)·bᵀ, as [`super::lora`].
+/// [`packed_linear`] with a low-rank adapter on top: y + s·(dropout(x)·aᵀ)·bᵀ, as [`super::lora`].
 ///
 /// a \[R, in\], b \[out, R\]. One record for both, so that the backward pass makes the sum of x's two gradients in the larger
 /// product (where W lies in one buffer).

@@ -1,7 +1,7 @@
 //! The loss over a vocabulary with its gradients, chunk by chunk of tokens, so that no logits are kept.
 
 use super::forms::VocabularyForm;
-use super::forward::{Product, column_sums, linear_dx, one, rows_width};
+use super::forward::{Product, column_sums, launch_one, linear_dx, rows_width};
 use super::launch::Launch;
 use burn::backend::{Backend, Shape, TensorMetadata, tensor::FloatTensor};
 use lorakeet_shaders as kernels;
@@ -21,7 +21,7 @@ pub(super) struct VocabularyLoss<B: Backend> {
 
 /// Which gradients a vocabulary loss is asked for.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Wants {
+pub(super) struct NeedsGrad {
     pub(super) dx: bool,
     pub(super) dw: bool,
     pub(super) dbias: bool,
@@ -34,7 +34,7 @@ pub(super) fn vocabulary_loss<B: Launch>(
     bias: Option<FloatTensor<B>>,
     targets: FloatTensor<B>,
     form: VocabularyForm,
-    wants: Wants,
+    needs: NeedsGrad,
 ) -> VocabularyLoss<B> {
     let ((rows, width), vocab) = (rows_width(&x.shape()), w.shape()[0]);
     let VocabularyForm { scale, soft_cap } = form;
@@ -65,7 +65,7 @@ pub(super) fn vocabulary_loss<B: Launch>(
         let shape = Shape::new([n, vocab]);
         let logits = match &bias {
             None => product.run::<B>(x_part.clone(), w.clone()),
-            Some(bias) => one::<B>(
+            Some(bias) => launch_one::<B>(
                 product.kernel(MatMulAdd::Row),
                 vec![x_part.clone(), w.clone(), bias.clone()],
                 shape.clone(),
@@ -74,33 +74,33 @@ pub(super) fn vocabulary_loss<B: Launch>(
         let cap = (soft_cap > 0.0).then(|| logit_cap(n * vocab, soft_cap));
         let logits = match &cap {
             None => logits,
-            Some(cap) => one::<B>(cap.clone(), vec![logits], shape.clone()),
+            Some(cap) => launch_one::<B>(cap.clone(), vec![logits], shape.clone()),
         };
-        losses.push(one::<B>(
+        losses.push(launch_one::<B>(
             kernels::CrossEntropy { rows: n, vocab },
             vec![logits.clone(), t_part.clone()],
             Shape::new([n]),
         ));
-        if !wants.dx && !wants.dw && !wants.dbias {
+        if !needs.dx && !needs.dw && !needs.dbias {
             continue;
         }
         let kernel = kernels::CrossEntropyBackward { rows: n, vocab, scale };
         // The logits go before anything else is made.
         let dlogits = match &cap {
-            None => one::<B>(kernel, vec![logits, t_part], shape),
+            None => launch_one::<B>(kernel, vec![logits, t_part], shape),
             Some(cap) => {
-                let of_capped = one::<B>(kernel, vec![logits.clone(), t_part], shape.clone());
-                one::<B>(cap.backward(), vec![logits, of_capped], shape)
+                let of_capped = launch_one::<B>(kernel, vec![logits.clone(), t_part], shape.clone());
+                launch_one::<B>(cap.backward(), vec![logits, of_capped], shape)
             }
         };
-        if wants.dbias {
+        if needs.dbias {
             let part = column_sums::<B>(dlogits.clone());
             dbias = Some(match dbias.take() {
                 None => part,
                 Some(sum) => B::float_add(sum, part),
             });
         }
-        if wants.dw {
+        if needs.dw {
             let product = Product {
                 m: vocab,
                 n: width,
@@ -112,14 +112,14 @@ pub(super) fn vocabulary_loss<B: Launch>(
             let shape = Shape::new([vocab, width]);
             dw = Some(match dw.take() {
                 None => product.run::<B>(dlogits.clone(), x_part),
-                Some(sum) => one::<B>(
+                Some(sum) => launch_one::<B>(
                     product.kernel(MatMulAdd::Full),
                     vec![dlogits.clone(), x_part, sum],
                     shape,
                 ),
             });
         }
-        if wants.dx {
+        if needs.dx {
             dxs.push(linear_dx::<B>(dlogits, w.clone(), false));
         }
     }
