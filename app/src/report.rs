@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 
 /// What belongs to a run's task, as signals.
 #[derive(Clone, Copy)]
-pub struct Outcome {
+pub struct RunResults {
     /// What a run on the loaded model and data would do.
     pub outlook: RwSignal<Option<Outlook>>,
     /// Why there can be none.
@@ -28,7 +28,7 @@ pub struct Outcome {
     pub answers: RwSignal<Vec<Answered>>,
 }
 
-impl Outcome {
+impl RunResults {
     /// Nothing yet.
     pub fn new() -> Self {
         Self {
@@ -109,9 +109,9 @@ pub fn targets(table: &Predictions) -> Vec<(String, Line)> {
 }
 
 /// Each metric of the scores on the way, with its value at each scored step.
-pub fn courses(evals: &[EvalInfo]) -> Vec<(String, Line)> {
+pub fn metric_curves(evals: &[EvalInfo]) -> Vec<(String, Line)> {
     let names = evals.first().map(|eval| eval.metrics.as_slice()).unwrap_or_default();
-    let course = |name: &str| {
+    let curve = |name: &str| {
         let value = |eval: &EvalInfo| {
             eval.metrics
                 .iter()
@@ -123,7 +123,7 @@ pub fn courses(evals: &[EvalInfo]) -> Vec<(String, Line)> {
     };
     names
         .iter()
-        .map(|metric| (metric.name.clone(), course(&metric.name)))
+        .map(|metric| (metric.name.clone(), curve(&metric.name)))
         .collect()
 }
 

@@ -36,7 +36,7 @@ const OF_TASK: [&str; 7] = [
 
 /// Which model the start values are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Suit {
+pub enum Preset {
     /// The tiny one of the page.
     Bundled,
     /// One that the person brings.
@@ -61,18 +61,18 @@ pub struct Settings {
 impl Settings {
     /// The settings for the tiny model.
     pub fn new() -> Self {
-        let config = RwSignal::new(start(Suit::Bundled));
+        let config = RwSignal::new(start(Preset::Bundled));
         Self {
             config,
-            start: RwSignal::new(start(Suit::Bundled)),
+            start: RwSignal::new(start(Preset::Bundled)),
             refused: RwSignal::new(Refused::new()),
             conflict: Memo::new(move |_| config.with(|config| config.validate().err())),
         }
     }
 
     /// Start values that suit a model; settings that were changed stay.
-    pub fn start_for(self, suit: Suit) {
-        let next = start(suit);
+    pub fn start_for(self, preset: Preset) {
+        let next = start(preset);
         if self.start.get_untracked() == self.config.get_untracked() {
             self.config.set(next.clone());
         }
@@ -198,12 +198,12 @@ fn shown() -> impl Iterator<Item = &'static Knob> {
     KNOBS.iter().filter(|knob| !NOT_SHOWN.contains(&knob.name))
 }
 
-fn start(suit: Suit) -> RunConfig {
+fn start(preset: Preset) -> RunConfig {
     let mut config = RunConfig::default();
-    let settings: &[(&str, &str)] = match suit {
-        Suit::Bundled => &bundled::SETTINGS,
-        Suit::Own => &bundled::OWN_SETTINGS,
-        Suit::Small => &bundled::SMALL_SETTINGS,
+    let settings: &[(&str, &str)] = match preset {
+        Preset::Bundled => &bundled::SETTINGS,
+        Preset::Own => &bundled::OWN_SETTINGS,
+        Preset::Small => &bundled::SMALL_SETTINGS,
     };
     for (name, text) in settings {
         // The table is checked by a test.
@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn what_a_field_shows_is_read_back_to_the_same_value() {
-        let config = start(Suit::Bundled);
+        let config = start(Preset::Bundled);
         for knob in shown() {
             let text = written(&config, knob);
             if text.is_empty() {

@@ -7,7 +7,7 @@ use crate::bundled::{self, DataSet};
 use crate::client::{Client, Incoming};
 use crate::i18n::{Language, Words};
 use crate::playground::Answer;
-use crate::report::{Outcome, writes};
+use crate::report::{RunResults, writes};
 use crate::run::{Phase, Run, Sample};
 use crate::settings::Settings;
 use crate::theme::Theme;
@@ -151,7 +151,7 @@ pub struct Lab {
     /// The playground's answers: base, tuned.
     pub answers: [RwSignal<Answer>; 2],
     /// What belongs to the run's task.
-    pub outcome: Outcome,
+    pub outcome: RunResults,
     next_id: StoredValue<u32>,
     queue: StoredValue<VecDeque<Request>, LocalStorage>,
     client: StoredValue<Option<Client>, LocalStorage>,
@@ -187,7 +187,7 @@ impl Lab {
             has_adapter: RwSignal::new(false),
             exports: RwSignal::new(Vec::new()),
             answers: [RwSignal::new(Answer::default()), RwSignal::new(Answer::default())],
-            outcome: Outcome::new(),
+            outcome: RunResults::new(),
             next_id: StoredValue::new(0),
             queue: StoredValue::new_local(VecDeque::new()),
             client: StoredValue::new_local(None),

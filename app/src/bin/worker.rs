@@ -326,17 +326,17 @@ fn now_ms() -> f64 {
 }
 
 thread_local! {
-    static TURNS: Option<Rc<Turns>> = Turns::new();
+    static TURNS: Option<Rc<MacrotaskQueue>> = MacrotaskQueue::new();
 }
 
 /// A way to let the worker's message queue run: a message to oneself is a task of its own behind those that wait.
 /// (A timer would be held back by 4 ms after a few turns.)
-struct Turns {
+struct MacrotaskQueue {
     channel: MessageChannel,
     waiting: RefCell<VecDeque<Function>>,
 }
 
-impl Turns {
+impl MacrotaskQueue {
     fn new() -> Option<Rc<Self>> {
         let turns = Rc::new(Self {
             channel: MessageChannel::new().ok()?,

@@ -1,6 +1,6 @@
 //! Whether a classifier is right as often as it is certain.
 
-use super::plane::{Plane, diagonal};
+use super::scatter_plot::{ScatterPlot, diagonal};
 use crate::curves::Axis;
 use crate::state::Lab;
 use leptos::prelude::*;
@@ -37,11 +37,11 @@ pub fn Calibration(
         <figure class="chart" data-testid="calibration">
             <figcaption><span class="chart-title">{lab.text(|w| w.tasks.calibration)}</span></figcaption>
             <p class="hint">{lab.text(|w| w.tasks.calibration_hint)}</p>
-            <Plane rows=axis.clone() columns=axis across=Signal::derive(column(0)) upwards=Signal::derive(column(1))
+            <ScatterPlot rows=axis.clone() columns=axis across=Signal::derive(column(0)) upwards=Signal::derive(column(1))
                 spoken=Signal::derive(move || lab.words().tasks.calibration.to_owned())>
                 <path class="calibration-bars" d=bars></path>
                 <path class="line-diagonal" d=line></path>
-            </Plane>
+            </ScatterPlot>
             <details class="fold">
                 <summary>{lab.text(|w| w.tasks.as_table)}</summary>
                 <table>

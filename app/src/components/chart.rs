@@ -186,7 +186,7 @@ fn draw(curves: &crate::curves::Curves) -> Picture {
     let rows = Axis::around(raw.iter().chain(&eval).map(|point| point.1), 4);
     let mark = |axis: &Axis, tick: &f64| (axis.place(*tick), format!("{tick:.*}", axis.decimals));
     let dots = eval.iter().fold(String::new(), |mut text, point| {
-        let (x, y) = spot(point, &columns, &rows);
+        let (x, y) = to_svg(point, &columns, &rows);
         // A line of no length: its round cap is a dot that the stretching leaves round.
         let _ = write!(text, "M{x:.1} {y:.1}h0");
         text
@@ -208,7 +208,7 @@ fn draw(curves: &crate::curves::Curves) -> Picture {
 }
 
 /// A point in the square.
-pub fn spot(point: &(f64, f64), columns: &Axis, rows: &Axis) -> (f64, f64) {
+pub fn to_svg(point: &(f64, f64), columns: &Axis, rows: &Axis) -> (f64, f64) {
     (1000.0 * columns.place(point.0), 1000.0 * (1.0 - rows.place(point.1)))
 }
 
@@ -216,7 +216,7 @@ pub fn spot(point: &(f64, f64), columns: &Axis, rows: &Axis) -> (f64, f64) {
 pub fn path(line: &Line, columns: &Axis, rows: &Axis) -> String {
     let mut text = String::new();
     for (index, point) in line.iter().enumerate() {
-        let (x, y) = spot(point, columns, rows);
+        let (x, y) = to_svg(point, columns, rows);
         let _ = write!(text, "{}{x:.1} {y:.1}", if index == 0 { 'M' } else { 'L' });
     }
     text

@@ -5,7 +5,7 @@ use super::drop_zone::DropZone;
 use super::labels::Labels;
 use super::notice::Notice;
 use super::preview::Preview;
-use super::step::{Standing, Step};
+use super::step::{Step, StepStatus};
 use super::validation::Validation;
 use crate::bundled::DATA;
 use crate::run::Phase;
@@ -37,10 +37,10 @@ pub fn Data() -> impl IntoView {
         }
     });
     let standing = Signal::derive(move || match lab.data.with(Option::is_some) {
-        _ if failed() => Standing::Failed,
-        true => Standing::Ready,
-        false if loading() => Standing::Busy,
-        false => Standing::Waiting,
+        _ if failed() => StepStatus::Failed,
+        true => StepStatus::Ready,
+        false if loading() => StepStatus::Busy,
+        false => StepStatus::Waiting,
     });
     let locked = Signal::derive(move || lab.phase.with(Phase::is_under_way));
     let sets = DATA.iter().map(move |set| {

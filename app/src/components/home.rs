@@ -1,7 +1,7 @@
 //! Step 7: the adapter, in PEFT's format, to take along.
 
 use super::notice::Notice;
-use super::step::{Standing, Step};
+use super::step::{Step, StepStatus};
 use crate::download;
 use crate::format;
 use crate::run::Phase;
@@ -55,10 +55,10 @@ pub fn Home() -> impl IntoView {
         .to_owned()
     });
     let standing = Signal::derive(move || match lab.has_adapter.get() {
-        _ if lab.error.with(|error| matches!(error, Some((Job::Export, _)))) => Standing::Failed,
-        _ if exporting() => Standing::Busy,
-        true => Standing::Ready,
-        false => Standing::Waiting,
+        _ if lab.error.with(|error| matches!(error, Some((Job::Export, _)))) => StepStatus::Failed,
+        _ if exporting() => StepStatus::Busy,
+        true => StepStatus::Ready,
+        false => StepStatus::Waiting,
     });
     let ready = move || lab.has_adapter.get() && !lab.phase.with(Phase::is_under_way) && !exporting();
     let files = move || {

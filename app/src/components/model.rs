@@ -2,10 +2,10 @@
 
 use super::drop_zone::DropZone;
 use super::notice::Notice;
-use super::step::{Standing, Step};
+use super::step::{Step, StepStatus};
 use crate::format;
 use crate::run::Phase;
-use crate::settings::Suit;
+use crate::settings::Preset;
 use crate::state::{Job, Lab, ModelSource};
 use leptos::prelude::*;
 use lorakeet_core::config::SMALL_MODELS;
@@ -39,15 +39,15 @@ pub fn Model() -> impl IntoView {
         }
     });
     let standing = Signal::derive(move || match lab.model.with(Option::is_some) {
-        true => Standing::Ready,
-        false if failed() => Standing::Failed,
-        false if loading() => Standing::Busy,
-        false => Standing::Waiting,
+        true => StepStatus::Ready,
+        false if failed() => StepStatus::Failed,
+        false if loading() => StepStatus::Busy,
+        false => StepStatus::Waiting,
     });
     let locked = Signal::derive(move || lab.phase.with(Phase::is_under_way));
     let is_bundled = move || lab.model_source.with(|source| matches!(source, ModelSource::Bundled));
     let take_bundled = move |_| {
-        lab.settings.start_for(Suit::Bundled);
+        lab.settings.start_for(Preset::Bundled);
         lab.choose_model(ModelSource::Bundled);
     };
     let small = move || {
@@ -57,7 +57,7 @@ pub fn Model() -> impl IntoView {
         })
     };
     let take_small = move |name: &'static str| {
-        lab.settings.start_for(Suit::Small);
+        lab.settings.start_for(Preset::Small);
         lab.choose_model(ModelSource::Small(name));
     };
     let pick = move |event| {
@@ -77,7 +77,7 @@ pub fn Model() -> impl IntoView {
             ENDINGS.iter().any(|ending| name.ends_with(ending))
         };
         let (ours, others): (Vec<File>, Vec<File>) = files.into_iter().partition(belongs);
-        lab.settings.start_for(Suit::Own);
+        lab.settings.start_for(Preset::Own);
         // Where nothing looks like a model, the engine says what it expects.
         lab.choose_model(ModelSource::Own(if ours.is_empty() { others } else { ours }));
     };

@@ -1,7 +1,7 @@
 //! A regression's answers against what is right.
 
-use super::chart::spot;
-use super::plane::{Plane, diagonal};
+use super::chart::to_svg;
+use super::scatter_plot::{ScatterPlot, diagonal};
 use crate::curves::{Axis, Line};
 use crate::state::Lab;
 use leptos::prelude::*;
@@ -22,7 +22,7 @@ pub fn Residuals(
     let values = || points.iter().flat_map(|point| [point.0, point.1]);
     let axis = Axis::around(values(), 4);
     let dots = points.iter().take(POINTS).fold(String::new(), |mut text, point| {
-        let (x, y) = spot(point, &axis, &axis);
+        let (x, y) = to_svg(point, &axis, &axis);
         let _ = write!(text, "M{x:.1} {y:.1}h0");
         text
     });
@@ -33,11 +33,11 @@ pub fn Residuals(
         <figure class="chart" data-testid="residuals" data-points=points.len().to_string()>
             <figcaption><span class="chart-title">{title}</span></figcaption>
             <p class="hint">{lab.text(|w| w.tasks.residuals_hint)}</p>
-            <Plane rows=axis.clone() columns=axis across=Signal::derive(lab.text(|w| w.tasks.right_number))
+            <ScatterPlot rows=axis.clone() columns=axis across=Signal::derive(lab.text(|w| w.tasks.right_number))
                 upwards=Signal::derive(lab.text(|w| w.tasks.answered_number)) spoken=title>
                 <path class="line-diagonal" d=line></path>
                 <path class="dots" d=dots></path>
-            </Plane>
+            </ScatterPlot>
         </figure>
     }
 }

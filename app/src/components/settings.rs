@@ -1,7 +1,7 @@
 //! Step 4: the few knobs that matter, the others behind a fold, and the run file.
 
 use super::knob::KnobField;
-use super::step::{Standing, Step};
+use super::step::{Step, StepStatus};
 use crate::bundled;
 use crate::download;
 use crate::format;
@@ -42,9 +42,9 @@ pub fn Settings() -> impl IntoView {
     });
     let standing = Signal::derive(move || {
         if lab.settings.is_valid() {
-            Standing::Ready
+            StepStatus::Ready
         } else {
-            Standing::Failed
+            StepStatus::Failed
         }
     });
     let groups = GROUPS.map(|group| {

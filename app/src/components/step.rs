@@ -5,7 +5,7 @@ use leptos::prelude::*;
 
 /// Where a step stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum StepStatus {
     /// Nothing to show yet.
     Waiting,
     /// Work under way.
@@ -16,7 +16,7 @@ pub enum Standing {
     Failed,
 }
 
-impl Standing {
+impl StepStatus {
     fn name(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
@@ -42,7 +42,7 @@ pub fn Step(
     summary: Signal<String>,
     /// Where it stands.
     #[prop(into)]
-    standing: Signal<Standing>,
+    standing: Signal<StepStatus>,
     /// Whether it is unfolded; an error unfolds it.
     #[prop(optional)]
     open: bool,
@@ -51,7 +51,7 @@ pub fn Step(
 ) -> impl IntoView {
     let open = RwSignal::new(open);
     Effect::new(move || {
-        if standing.get() == Standing::Failed {
+        if standing.get() == StepStatus::Failed {
             open.set(true);
         }
     });
@@ -79,14 +79,14 @@ pub fn Number(
     number: u8,
     /// Where the step stands.
     #[prop(into)]
-    standing: Signal<Standing>,
+    standing: Signal<StepStatus>,
 ) -> impl IntoView {
     let lab = expect_context::<Lab>();
     let spoken = move || match standing.get() {
-        Standing::Waiting => lab.words().step_waiting,
-        Standing::Busy => lab.words().step_busy,
-        Standing::Ready => lab.words().step_ready,
-        Standing::Failed => lab.words().step_failed,
+        StepStatus::Waiting => lab.words().step_waiting,
+        StepStatus::Busy => lab.words().step_busy,
+        StepStatus::Ready => lab.words().step_ready,
+        StepStatus::Failed => lab.words().step_failed,
     };
     view! {
         <span class="step-number" data-standing=move || standing.get().name()>

@@ -1,7 +1,7 @@
 //! Step 1: what the model is to learn, with the knobs that belong to it.
 
 use super::knob::KnobField;
-use super::step::{Standing, Step};
+use super::step::{Step, StepStatus};
 use crate::run::Phase;
 use crate::settings::{of_task, task as knob};
 use crate::state::Lab;
@@ -30,9 +30,9 @@ pub fn TaskChoice() -> impl IntoView {
         }
     });
     let standing = Signal::derive(move || match (chosen.get(), found.get()) {
-        _ if outcome.problem.with(Option::is_some) => Standing::Waiting,
-        (None, None) => Standing::Waiting,
-        _ => Standing::Ready,
+        _ if outcome.problem.with(Option::is_some) => StepStatus::Waiting,
+        (None, None) => StepStatus::Waiting,
+        _ => StepStatus::Ready,
     });
     let error = Memo::new(move |_| knob().and_then(|knob| lab.settings.error(knob)));
     let problem = Memo::new(move |_| outcome.problem.get());

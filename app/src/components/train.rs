@@ -2,11 +2,11 @@
 
 use super::baselines::Baselines;
 use super::chart::{LossChart, SmallChart};
-use super::courses::Courses;
+use super::metric_curves::MetricCurves;
 use super::notice::Notice;
 use super::report::RunReport;
 use super::samples::Samples;
-use super::step::{Number, Standing};
+use super::step::{Number, StepStatus};
 use crate::format;
 use crate::report::writes;
 use crate::run::Phase;
@@ -20,11 +20,11 @@ use lorakeet_core::task::Task;
 pub fn Train() -> impl IntoView {
     let lab = expect_context::<Lab>();
     let standing = Signal::derive(move || match lab.phase.get() {
-        _ if lab.engine.get() == Engine::Failed => Standing::Failed,
-        Phase::Idle => Standing::Waiting,
-        Phase::Done(_) => Standing::Ready,
-        Phase::Failed => Standing::Failed,
-        _ => Standing::Busy,
+        _ if lab.engine.get() == Engine::Failed => StepStatus::Failed,
+        Phase::Idle => StepStatus::Waiting,
+        Phase::Done(_) => StepStatus::Ready,
+        Phase::Failed => StepStatus::Failed,
+        _ => StepStatus::Busy,
     });
     let texts = Memo::new(move |_| writes(lab.task()));
     let beaten = Memo::new(move |_| texts.get() && lab.outcome.baselines.with(|baselines| !baselines.is_empty()));
@@ -52,7 +52,7 @@ pub fn Train() -> impl IntoView {
                     <SmallChart title=Signal::derive(lab.text(|w| w.grad_norm)) value=|step| step.grad_norm show=format::loss/>
                     <SmallChart title=Signal::derive(lab.text(|w| w.speed)) value=|step| step.tokens_per_second show=speed/>
                 </div>
-                <Courses/>
+                <MetricCurves/>
                 <RunReport/>
                 <Show when=move || texts.get()>
                     <label class="field">

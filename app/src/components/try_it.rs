@@ -2,7 +2,7 @@
 
 use super::ask::Ask;
 use super::notice::Notice;
-use super::step::{Standing, Step};
+use super::step::{Step, StepStatus};
 use super::write::Write;
 use crate::report::writes;
 use crate::state::{Job, Lab};
@@ -35,10 +35,10 @@ pub fn TryIt() -> impl IntoView {
             .with(|error| matches!(error, Some((Job::Generate | Job::Predict, _))))
     };
     let standing = Signal::derive(move || match lab.has_adapter.get() {
-        _ if failed() => Standing::Failed,
-        _ if writing.get() => Standing::Busy,
-        true => Standing::Ready,
-        false => Standing::Waiting,
+        _ if failed() => StepStatus::Failed,
+        _ if writing.get() => StepStatus::Busy,
+        true => StepStatus::Ready,
+        false => StepStatus::Waiting,
     });
     let part = move || match texts.get() {
         true => view! { <Write/> }.into_any(),

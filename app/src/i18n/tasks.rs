@@ -60,11 +60,11 @@ pub struct TaskWords {
     /// The tuned model among them.
     pub tuned: &'static str,
     /// Heading of the metrics' lines.
-    pub courses: &'static str,
+    pub metric_curves: &'static str,
     /// What the dashed lines are.
-    pub courses_hint: &'static str,
+    pub metric_curves_hint: &'static str,
     /// A line for screen readers: name, first value, last value.
-    pub course: fn(&str, &str, &str) -> String,
+    pub metric_curve: fn(&str, &str, &str) -> String,
 
     /// Heading of the report.
     pub report: &'static str,
@@ -200,9 +200,9 @@ pub static ENGLISH: TaskWords = TaskWords {
     baseline_name: str::to_owned,
     way: "Model",
     tuned: "fine-tuned model",
-    courses: "Validation metrics during training",
-    courses_hint: "Dashed lines are the baselines.",
-    course: |name, first, last| format!("{name} went from {first} to {last}."),
+    metric_curves: "Validation metrics during training",
+    metric_curves_hint: "Dashed lines are the baselines.",
+    metric_curve: |name, first, last| format!("{name} went from {first} to {last}."),
 
     report: "Report: fine-tuned model against the baselines",
     sentence: |report| report.sentence.clone(),
@@ -320,9 +320,9 @@ pub static CHINESE: TaskWords = TaskWords {
     },
     way: "模型",
     tuned: "微调后的模型",
-    courses: "训练中的验证指标",
-    courses_hint: "虚线为基线。",
-    course: |name, first, last| format!("{name} 从 {first} 变为 {last}。"),
+    metric_curves: "训练中的验证指标",
+    metric_curves_hint: "虚线为基线。",
+    metric_curve: |name, first, last| format!("{name} 从 {first} 变为 {last}。"),
 
     report: "报告：微调后的模型与基线",
     sentence: chinese_sentence,

@@ -336,7 +336,7 @@ async fn an_encoder_learns_classes_on_webgpu_and_the_report_is_that_of_a_native_
         "{status}: {shown}"
     );
     ensure!(page.content("[data-testid=\"predictions-next\"]").await? == "Next");
-    for part in ["calibration", "classes", "courses"] {
+    for part in ["calibration", "classes", "metric-curves"] {
         page.element(part).await?;
     }
 

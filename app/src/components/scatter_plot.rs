@@ -1,12 +1,12 @@
-//! A square picture with marks on both sides, for what is not a course over the steps.
+//! A scatter plot: a square with marks on both axes.
 
-use super::chart::spot;
+use super::chart::to_svg;
 use crate::curves::Axis;
 use leptos::prelude::*;
 
 /// The picture: its marks, and what is drawn in a square of 1000 × 1000.
 #[component]
-pub fn Plane(
+pub fn ScatterPlot(
     /// Upwards.
     rows: Axis,
     /// Across.
@@ -34,14 +34,14 @@ pub fn Plane(
         view! { <span class="column-mark" style=format!("left:{:.2}%", 100.0 * place)>{label}</span> }
     });
     view! {
-        <div class="plane">
-            <p class="plane-upwards" aria-hidden="true">{upwards}</p>
+        <div class="scatter-plot">
+            <p class="scatter-plot-upwards" aria-hidden="true">{upwards}</p>
             <div class="plot">
                 <div class="marks" aria-hidden="true">{row_marks.collect_view()}</div>
                 <svg viewBox="0 0 1000 1000" preserveAspectRatio="none" role="img" aria-label=spoken>{children()}</svg>
             </div>
             <div class="columns" aria-hidden="true">{column_marks.collect_view()}</div>
-            <p class="plane-across" aria-hidden="true">{across}</p>
+            <p class="scatter-plot-across" aria-hidden="true">{across}</p>
         </div>
     }
 }
@@ -49,6 +49,6 @@ pub fn Plane(
 /// The line on which both sides agree.
 pub fn diagonal(columns: &Axis, rows: &Axis) -> String {
     let (low, high) = (columns.low.max(rows.low), columns.high.min(rows.high));
-    let (from, to) = (spot(&(low, low), columns, rows), spot(&(high, high), columns, rows));
+    let (from, to) = (to_svg(&(low, low), columns, rows), to_svg(&(high, high), columns, rows));
     format!("M{:.1} {:.1}L{:.1} {:.1}", from.0, from.1, to.0, to.1)
 }

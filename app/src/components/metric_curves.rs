@@ -3,30 +3,30 @@
 use super::chart::path;
 use crate::curves::{Axis, Line};
 use crate::format;
-use crate::report::{courses, value};
+use crate::report::{metric_curves, value};
 use crate::state::Lab;
 use leptos::prelude::*;
 
 /// One small picture a metric.
 #[component]
-pub fn Courses() -> impl IntoView {
+pub fn MetricCurves() -> impl IntoView {
     let lab = expect_context::<Lab>();
     let drawn = Memo::new(move |_| {
         lab.frame.track();
         lab.run
-            .with_value(|run| (courses(&run.curves.evals), run.curves.max_steps))
+            .with_value(|run| (metric_curves(&run.curves.evals), run.curves.max_steps))
     });
     let pictures = move || {
-        let (courses, steps) = drawn.get();
-        let picture = |(name, line)| view! { <Course name line steps/> };
-        courses.into_iter().map(picture).collect_view()
+        let (metric_curves, steps) = drawn.get();
+        let picture = |(name, line)| view! { <MetricCurve name line steps/> };
+        metric_curves.into_iter().map(picture).collect_view()
     };
     view! {
-        <Show when=move || drawn.with(|(courses, _)| !courses.is_empty())>
-            <section class="result" data-testid="courses">
-                <h3>{lab.text(|w| w.tasks.courses)}</h3>
+        <Show when=move || drawn.with(|(metric_curves, _)| !metric_curves.is_empty())>
+            <section class="result" data-testid="metric-curves">
+                <h3>{lab.text(|w| w.tasks.metric_curves)}</h3>
                 <div class="small-charts">{pictures}</div>
-                <p class="hint">{lab.text(|w| w.tasks.courses_hint)}</p>
+                <p class="hint">{lab.text(|w| w.tasks.metric_curves_hint)}</p>
             </section>
         </Show>
     }
@@ -34,7 +34,7 @@ pub fn Courses() -> impl IntoView {
 
 /// One metric.
 #[component]
-fn Course(
+fn MetricCurve(
     /// Its name.
     name: String,
     /// Its values at the scored steps.
@@ -60,14 +60,14 @@ fn Course(
     let first = line.first().map_or("–".to_owned(), |point| format::loss(point.1));
     let spoken = {
         let (name, last) = (name.clone(), last.clone());
-        move || (lab.words().tasks.course)(&name, &first, &last)
+        move || (lab.words().tasks.metric_curve)(&name, &first, &last)
     };
     view! {
-        <figure class="small-chart" data-testid="course">
+        <figure class="small-chart" data-testid="metric-curve">
             <figcaption><code>{name}</code><span class="small-high">{last}</span></figcaption>
             <svg viewBox="0 0 1000 1000" preserveAspectRatio="none" role="img" aria-label=spoken>
                 <path class="line-level" d=to_beat></path>
-                <path class="line-course" d=drawn></path>
+                <path class="line-metric" d=drawn></path>
             </svg>
         </figure>
     }
