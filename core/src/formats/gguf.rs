@@ -5,7 +5,7 @@
 //! names and metadata map to Hugging Face's is in [`super::gguf_names`] and [`super::gguf_config`].
 
 use super::blocks::ggml_storage;
-use super::safetensors::{Placed, cut_off};
+use super::safetensors::{Placed, check_overlaps, cut_off};
 use crate::store::Source;
 use crate::{Error, Result};
 use std::collections::{BTreeMap, HashSet};
@@ -341,5 +341,6 @@ fn parse_tensors(cursor: &mut Cursor<'_>, metadata: &Metadata, tensor_count: u64
         }
         tensor.offset = start;
     }
+    check_overlaps(&tensors)?;
     Ok(tensors)
 }

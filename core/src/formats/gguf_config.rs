@@ -67,13 +67,14 @@ impl File<'_> {
         })
     }
 
-    fn float(&self, name: &str) -> Option<f64> {
-        self.metadata.float(&self.key(name))
+    /// A number; JSON has no place for one that is none.
+    fn float(&self, name: &str) -> Result<Option<f64>> {
+        finite(self.metadata, &self.key(name))
     }
 
     fn epsilon(&self, name: &str) -> Result<f64> {
         let missing = || Error::model("is missing from the metadata").field(self.key(name));
-        self.float(name).ok_or_else(missing)
+        self.float(name)?.ok_or_else(missing)
     }
 
     fn has(&self, name: &str) -> bool {
@@ -99,7 +100,7 @@ impl File<'_> {
 
     fn gpt2(&self) -> Result<Map<String, Json>> {
         let sizes = self.sizes()?;
-        let epsilon = self.float("attention.layer_norm_epsilon").unwrap_or(1e-5);
+        let epsilon = self.float("attention.layer_norm_epsilon")?.unwrap_or(1e-5);
         Ok(object(json!({
             "model_type": "gpt2",
             "architectures": ["GPT2LMHeadModel"],
@@ -114,7 +115,6 @@ impl File<'_> {
             "hidden_size": sizes.width,
             "num_hidden_layers": sizes.layers,
             "num_attention_heads": sizes.heads,
-            "intermediate_size": sizes.inner,
             "max_position_embeddings": sizes.positions,
         })))
     }
@@ -131,7 +131,7 @@ impl File<'_> {
             "model_type": self.architecture,
             "architectures": [class],
             "tie_word_embeddings": !self.has("output.weight"),
-            "rope_theta": self.float("rope.freq_base").unwrap_or(10_000.0),
+            "rope_theta": self.float("rope.freq_base")?.unwrap_or(10_000.0),
             "rope_scaling": rope_scaling(self.metadata, self.architecture, rope_factors, head_dim)?,
             "num_key_value_heads": kv_heads(self.metadata, self.architecture, sizes.heads)?,
             "head_dim": head_dim,
@@ -189,7 +189,11 @@ impl File<'_> {
         let head_dim = self.head_dim(&sizes);
         // GGUF says nothing of the scale of scores but for models of other makers: it is 1/√D, but for the largest of each
         // family, which llama.cpp tells by its layers.
-        let scalar = match self.float("attention.scale") {
+        let scalar = match self.float("attention.scale")? {
+            Some(scale) if scale <= 0.0 => {
+                let what = format!("must be above 0, got {scale}");
+                return Err(Error::model(what).field(self.key("attention.scale")));
+            }
             Some(scale) => 1.0 / (scale * scale),
             None if sizes.layers == if third { 62 } else { 46 } => sizes.width as f64 / sizes.heads as f64,
             None => head_dim as f64,
@@ -217,22 +221,25 @@ impl File<'_> {
         let or = |value: Option<f64>, default: f64| value.or((!third).then_some(default));
         set(
             "attn_logit_softcapping",
-            json!(or(self.float("attn_logit_softcapping"), 50.0)),
+            json!(or(self.float("attn_logit_softcapping")?, 50.0)),
         );
         set(
             "final_logit_softcapping",
-            json!(or(self.float("final_logit_softcapping"), 30.0)),
+            json!(or(self.float("final_logit_softcapping")?, 30.0)),
         );
         if let Some(window) = self.window() {
             set("sliding_window", json!(window));
         }
         if third {
             // Layers with a window turn by a theta of their own and are not scaled.
-            set("rope_theta", json!(self.float("rope.freq_base").unwrap_or(1_000_000.0)));
-            let sliding = self.float("rope.freq_base_swa").unwrap_or(10_000.0);
+            set(
+                "rope_theta",
+                json!(self.float("rope.freq_base")?.unwrap_or(1_000_000.0)),
+            );
+            let sliding = self.float("rope.freq_base_swa")?.unwrap_or(10_000.0);
             set("rope_local_base_freq", json!(sliding));
         } else {
-            set("rope_theta", json!(self.float("rope.freq_base").unwrap_or(10_000.0)));
+            set("rope_theta", json!(self.float("rope.freq_base")?.unwrap_or(10_000.0)));
         }
         set("rope_scaling", scaling);
         Ok(config)
@@ -327,17 +334,52 @@ pub(super) fn kv_heads(metadata: &Metadata, architecture: &str, heads: u64) -> R
     }
 }
 
+/// The float at `key`.
+///
+/// # Errors
+/// It is not finite.
+fn finite(metadata: &Metadata, key: &str) -> Result<Option<f64>> {
+    match (metadata.0.get(key), metadata.float(key)) {
+        (None, _) => Ok(None),
+        (_, Some(number)) if number.is_finite() => Ok(Some(number)),
+        (Some(value), _) => {
+            let what = format!("must be a finite number, got {}", shown(value));
+            Err(Error::model(what).field(key))
+        }
+    }
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Float(number) => number.to_string(),
+        Value::Integer(number) => number.to_string(),
+        Value::Bool(value) => value.to_string(),
+        Value::Text(_) => "a text".into(),
+        Value::Integers(_) | Value::Floats(_) | Value::Texts(_) => "a list".into(),
+    }
+}
+
 /// Hugging Face's `rope_scaling`, or null.
 fn rope_scaling(metadata: &Metadata, architecture: &str, factors: Option<&[f32]>, head_dim: u64) -> Result<Json> {
     let key = |name: &str| format!("{architecture}.rope.scaling.{name}");
+    // Each changes what is computed, and is left out where it changes nothing.
+    let rope = |name: &str| format!("{architecture}.rope.{name}");
+    for (key, plain) in [
+        (rope("dimension_count"), head_dim as f64),
+        (key("attn_factor"), 1.0),
+        (rope("scale_linear"), 1.0),
+        (format!("{architecture}.attention.value_length"), head_dim as f64),
+    ] {
+        if let Some(number) = finite(metadata, &key)?.filter(|number| *number != plain) {
+            return Err(Error::model(format!("is {number}; only {plain} is supported")).field(key));
+        }
+    }
     if let Some(factors) = factors {
-        let theta = metadata
-            .float(&format!("{architecture}.rope.freq_base"))
-            .unwrap_or(10000.0);
+        let theta = finite(metadata, &format!("{architecture}.rope.freq_base"))?.unwrap_or(10_000.0);
         return llama3_scaling(factors, theta, head_dim as usize);
     }
     let original = metadata.integer(&key("original_context_length"));
-    let factor = metadata.float(&key("factor"));
+    let factor = finite(metadata, &key("factor"))?;
     match (metadata.text(&key("type")), factor) {
         (Some(kind @ ("linear" | "yarn")), Some(factor)) => {
             let mut scaling = json!({"rope_type": kind, "factor": factor});

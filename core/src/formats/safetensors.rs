@@ -99,7 +99,23 @@ async fn parse_header(source: &dyn ReadAt) -> Result<Vec<Placed>> {
             bytes,
         });
     }
+    check_overlaps(&placed)?;
     Ok(placed)
+}
+
+/// Refuses tensors that share bytes of the file: a small file could hold any number of them.
+pub(super) fn check_overlaps(placed: &[Placed]) -> Result<()> {
+    let mut order: Vec<&Placed> = placed.iter().filter(|tensor| tensor.bytes > 0).collect();
+    order.sort_by_key(|tensor| tensor.offset);
+    for pair in order.windows(2) {
+        if pair[0].offset.saturating_add(pair[0].bytes) > pair[1].offset {
+            let what = format!("lies on bytes of {}", pair[0].name);
+            return Err(Error::format(what)
+                .field(pair[1].name.clone())
+                .remedy("Download or convert it again."));
+        }
+    }
+    Ok(())
 }
 
 /// The error for a file that ends too early.

@@ -556,3 +556,80 @@ fn a_full_disk_is_called_so() {
     std::fs::remove_dir_all(&folder).unwrap();
     assert!(error.contains("the disk is full"), "{error}");
 }
+
+#[test]
+fn tensors_that_share_bytes_are_refused() {
+    let header = |second: &str| {
+        let tensor =
+            |name: &str, offsets: &str| format!(r#""{name}":{{"dtype":"F32","shape":[2],"data_offsets":{offsets}}}"#);
+        format!("{{{},{}}}", tensor("one", "[8,16]"), tensor("other", second))
+    };
+    for (second, is_sound) in [
+        ("[0,8]", true),
+        ("[16,24]", true),
+        ("[8,16]", false),
+        ("[4,12]", false),
+        ("[12,20]", false),
+    ] {
+        let files = vec![
+            file("config.json", CONFIG),
+            file("model.safetensors", safetensors(&header(second), 24)),
+        ];
+        let opened = now(ModelFiles::open(files)).map_err(|error| error.to_string());
+        assert_eq!(opened.is_ok(), is_sound, "{second}");
+        if let Err(error) = opened {
+            assert!(error.contains("one") && error.contains("other"), "{error}");
+        }
+    }
+    // Tensors without a number lie anywhere.
+    let empty = r#"{"one":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},
+        "none":{"dtype":"F32","shape":[0],"data_offsets":[4,4]}}"#;
+    let files = vec![
+        file("config.json", CONFIG),
+        file("model.safetensors", safetensors(empty, 8)),
+    ];
+    assert!(now(ModelFiles::open(files)).is_ok());
+
+    let mut writer = tiny_gguf();
+    writer.tensor_f32("blk.0.attn_v.weight", &[32, 32]);
+    let mut bytes = writer.bytes();
+    assert!(now(ModelFiles::open(vec![file("m.gguf", &bytes)])).is_ok());
+    let name = b"blk.0.attn_v.weight";
+    let at = bytes.windows(name.len()).position(|window| window == name).unwrap() + name.len();
+    // Behind the name: the number of axes, the axes, the type, the offset.
+    bytes[at + 4 + 16 + 4..][..8].copy_from_slice(&0u64.to_le_bytes());
+    let error = refused(vec![file("m.gguf", bytes)]).to_string();
+    assert!(
+        error.contains("lies on bytes of") && error.contains("blk.0.attn_v.weight"),
+        "{error}"
+    );
+}
+
+#[test]
+fn numbers_of_gguf_that_are_none_or_not_computed_with_are_refused_by_name() {
+    type Breaks = fn(&mut GgufWriter);
+    let cases: [(Breaks, &str); 7] = [
+        (
+            |w| {
+                w.without("llama.attention.layer_norm_rms_epsilon");
+                w.f32("llama.attention.layer_norm_rms_epsilon", f32::NAN);
+            },
+            "llama.attention.layer_norm_rms_epsilon",
+        ),
+        (|w| w.f32("llama.rope.freq_base", f32::NAN), "llama.rope.freq_base"),
+        (|w| w.f32("llama.rope.freq_base", f32::INFINITY), "llama.rope.freq_base"),
+        (|w| w.text("llama.rope.freq_base", "10000"), "llama.rope.freq_base"),
+        (|w| w.u32("llama.rope.dimension_count", 8), "llama.rope.dimension_count"),
+        (
+            |w| w.f32("llama.rope.scaling.attn_factor", 0.5),
+            "llama.rope.scaling.attn_factor",
+        ),
+        (|w| w.f32("llama.rope.scale_linear", 4.0), "llama.rope.scale_linear"),
+    ];
+    for (breaks, key) in cases {
+        let mut writer = tiny_gguf();
+        breaks(&mut writer);
+        let error = refused(vec![file("m.gguf", writer.bytes())]);
+        assert_eq!(error.field.as_deref(), Some(key), "{error}");
+    }
+}
