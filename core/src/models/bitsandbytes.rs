@@ -60,18 +60,16 @@ impl State {
         let wrong = |what: &str| Error::format(format!("is no quant_state of bitsandbytes: {what}"));
         let json: Value = serde_json::from_slice(text).map_err(|error| wrong(&error.to_string()))?;
         let block = json["blocksize"].as_u64().ok_or_else(|| wrong("no blocksize"))?;
-        let sizes: Vec<usize> = json["shape"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_u64)
-            .map(|size| size as usize)
-            .collect();
-        let shape = sizes.try_into().map_err(|_| wrong("no shape of two sizes"))?;
+        let shape: Option<[usize; 2]> = serde_json::from_value(json["shape"].clone()).ok();
+        let shape = shape.ok_or_else(|| wrong("no shape of two sizes"))?;
         let nested = json.get("nested_offset").filter(|offset| !offset.is_null());
         let nested_offset = match nested {
             None => None,
-            Some(offset) => Some(offset.as_f64().ok_or_else(|| wrong("nested_offset is no number"))? as f32),
+            Some(offset) => {
+                let offset = offset.as_f64().map(|offset| offset as f32);
+                let offset = offset.filter(|offset| offset.is_finite());
+                Some(offset.ok_or_else(|| wrong("nested_offset is no finite number"))?)
+            }
         };
         if nested_offset.is_some() && json["nested_blocksize"].as_u64() != Some(256) {
             return Err(wrong("nested_blocksize is not 256"));
@@ -116,13 +114,18 @@ async fn four_bit(loader: &mut Loader<'_>, name: &str, state: &State) -> Result<
         }
     };
     let scales = rows.saturating_mul(columns).div_ceil(block);
-    let (found, wanted) = match state.nested_offset {
-        None => (scale_absmax.len(), scales),
-        Some(_) => (scale_codes.len() + scale_absmax.len(), scales + scales.div_ceil(256)),
+    let lists = match state.nested_offset {
+        None => vec![("absmax", scale_absmax.len(), scales)],
+        Some(_) => vec![
+            ("absmax", scale_codes.len(), scales),
+            ("nested_absmax", scale_absmax.len(), scales.div_ceil(256)),
+        ],
     };
-    if found != wanted {
-        let what = format!("has {found} scales, its shape and block size want {wanted}");
-        return Err(Error::format(what).field(part("absmax")));
+    for (list, found, wanted) in lists {
+        if found != wanted {
+            let what = format!("has {found} scales, its shape and block size want {wanted}");
+            return Err(Error::format(what).field(part(list)));
+        }
     }
     let mut packed = PackedMatrix::new(columns);
     for (rows, _) in pack::parts(whole, loader) {

@@ -11,11 +11,13 @@ use lorakeet_core::{
     models::{Leaves, Model},
     protocol::DeviceChoice,
     quant::Base,
+    store::MemoryFile,
 };
 use lorakeet_tests::{
     golden::{Case, block_on, number, worst_difference},
     trajectory::{batch_of, optimizer, take_steps},
 };
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 /// The reference's tolerances are ten times its own float32 error. The GPU sums in another order, so it gets four times that.
 fn factor(choice: DeviceChoice) -> f64 {
@@ -223,4 +225,55 @@ fn ten_steps_on_a_quantised_llama_match_the_reference_on_the_cpu() {
 #[test]
 fn ten_steps_on_a_quantised_llama_match_the_reference_on_vulkan() {
     trajectory_matches("qlora_llama", DeviceChoice::Gpu);
+}
+
+#[test]
+fn scales_of_bitsandbytes_are_counted_list_by_list() {
+    let case = Case::open("D/qlora_llama");
+    let folder = case.path.join("bnb4");
+    let bytes = std::fs::read(folder.join("model.safetensors")).expect("the model's file");
+    let tensors = SafeTensors::deserialize(&bytes).expect("safetensors");
+    let owned: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = tensors
+        .tensors()
+        .into_iter()
+        .map(|(name, view)| (name, view.dtype(), view.shape().to_vec(), view.data().to_vec()))
+        .collect();
+    let matrix = "model.layers.0.self_attn.q_proj.weight";
+    let load = |changes: &[(&str, isize)]| {
+        let mut changed = owned.clone();
+        for (part, by) in changes {
+            let name = format!("{matrix}.{part}");
+            let (_, _, shape, bytes) = changed
+                .iter_mut()
+                .find(|(found, ..)| *found == name)
+                .expect("it is packed");
+            let size = bytes.len() / shape[0];
+            shape[0] = shape[0].checked_add_signed(*by).expect("a size");
+            bytes.resize(shape[0] * size, 0);
+        }
+        let views = changed.iter().map(|(name, dtype, shape, bytes)| {
+            let view = TensorView::new(*dtype, shape.clone(), bytes).expect("a tensor");
+            (name.as_str(), view)
+        });
+        let file = safetensors::serialize(views, None).expect("safetensors");
+        let config = std::fs::read(folder.join("config.json")).expect("config.json");
+        let files = vec![
+            MemoryFile::source("config.json", config),
+            MemoryFile::source("model.safetensors", file),
+        ];
+        let files = block_on(ModelFiles::open(files)).expect("they open");
+        let base = Base::from(&quantised());
+        let device = device::open(DeviceChoice::Cpu);
+        let device = block_on(device).expect("the device opens").0;
+        block_on(Model::load_base(&files, (false, base), 0, &device, &mut |_, _| ())).map(drop)
+    };
+    load(&[]).expect("the sound one loads");
+    for (changes, field) in [
+        (&[("absmax", -4), ("nested_absmax", 4)][..], "absmax"),
+        (&[("nested_absmax", 1)], "nested_absmax"),
+        (&[("absmax", 1)], "absmax"),
+    ] {
+        let error = load(changes).expect_err("the lists do not fit");
+        assert_eq!(error.field, Some(format!("{matrix}.{field}")), "{error}");
+    }
 }
