@@ -10,7 +10,7 @@
 
 use crate::{
     error::Result,
-    formats::peft::{AdapterConfig, scaling},
+    formats::peft::{AdapterConfig, ChosenModule},
     models::{Leaves, Linear, Matrix, Parameter, Parameters, Pass},
     ops::{self, LoraForm},
     random::Generator,
@@ -57,6 +57,7 @@ impl Lora {
     /// of W. So the model starts unchanged.
     pub(crate) fn fresh(
         place: Place<'_>,
+        chosen: &ChosenModule,
         config: &AdapterConfig,
         generator: &mut Generator,
         parameters: &mut Parameters,
@@ -70,7 +71,7 @@ impl Lora {
             transposed,
             is_table,
         } = place;
-        let rank = config.rank_of(path)?;
+        let rank = chosen.r;
         let mut push = |part: &str, shape: &[usize], value: Tensor<1>| {
             parameters.push(Parameter {
                 name: format!("base_model.model.{path}.{part}"),
@@ -112,7 +113,7 @@ impl Lora {
             rank,
             inputs,
             outputs,
-            scale: scaling(rank, config.alpha_of(path)?, config.use_rslora) as f32,
+            scale: chosen.scaling as f32,
             // Tokens are not dropped.
             dropout: if is_table { 0.0 } else { config.lora_dropout as f32 },
             magnitude,
@@ -204,7 +205,7 @@ mod tests {
     use super::*;
     use crate::{
         config::TargetModules,
-        formats::Storage,
+        formats::{Storage, peft::chosen_modules},
         models::{Stored, Weight},
         ops::PackedMatrix,
         quant::packing,
@@ -357,7 +358,9 @@ mod tests {
                     transposed: linear.transposed,
                     is_table: false,
                 };
-                let lora = Lora::fresh(place, &config, &mut Generator::new(1, "init"), &mut parameters, &device)
+                let chosen = chosen_modules(&[&linear.path], &config).expect("it is chosen");
+                let (config, mut generator) = (&config, Generator::new(1, "init"));
+                let lora = Lora::fresh(place, &chosen[0], config, &mut generator, &mut parameters, &device)
                     .expect("an adapter");
                 let plain = parameters.plain();
                 let x = tensor(&numbers.x, &device).reshape([ROWS, INPUTS]);

@@ -16,6 +16,10 @@ use std::collections::BTreeMap;
 
 /// The release of PEFT whose files these are.
 const PEFT_VERSION: &str = "0.21.2";
+/// R at most: no matrix that an adapter is put on has more rows and columns that differ.
+const MOST_RANK: usize = 1 << 16;
+/// Expressions in a map by module at most. Names are not counted: they are compared, not compiled.
+const MOST_EXPRESSIONS: usize = 1000;
 /// Names of PEFT's two files.
 pub const CONFIG_FILE: &str = "adapter_config.json";
 /// See [`CONFIG_FILE`].
@@ -155,8 +159,25 @@ impl AdapterConfig {
         }
         let config: Self = serde_json::from_value(json.clone())
             .map_err(|error| Error::format(format!("has a value of the wrong type: {error}")).file(CONFIG_FILE))?;
-        if config.r == 0 || config.rank_pattern.0.iter().any(|(_, rank)| *rank == 0) {
-            return Err(wrong("r", "must be above 0".into()));
+        let ranks = config.rank_pattern.0.iter().map(|(_, rank)| ("rank_pattern", *rank));
+        for (key, rank) in ranks.chain([("r", config.r)]) {
+            if !(1..=MOST_RANK).contains(&rank) {
+                return Err(wrong(key, format!("must be from 1 to {MOST_RANK}, got {rank}")));
+            }
+        }
+        let alphas = config
+            .alpha_pattern
+            .0
+            .iter()
+            .map(|(_, alpha)| ("alpha_pattern", *alpha));
+        for (key, alpha) in alphas.chain([("lora_alpha", config.lora_alpha)]) {
+            if !(alpha as f32).is_finite() {
+                return Err(wrong(key, format!("must be a finite number, got {alpha}")));
+            }
+        }
+        if !(0.0..1.0).contains(&config.lora_dropout) {
+            let what = format!("must be at least 0 and below 1, got {}", config.lora_dropout);
+            return Err(wrong("lora_dropout", what));
         }
         Ok(config)
     }
@@ -221,12 +242,17 @@ impl AdapterConfig {
 
     /// R of the module at `path`.
     pub fn rank_of(&self, path: &str) -> Result<usize> {
-        Ok(self.rank_pattern.value_of(path)?.unwrap_or(self.r))
+        Ok(self
+            .rank_pattern
+            .compiled("rank_pattern")?
+            .value_of(path)
+            .unwrap_or(self.r))
     }
 
     /// α of the module at `path`.
     pub fn alpha_of(&self, path: &str) -> Result<f64> {
-        Ok(self.alpha_pattern.value_of(path)?.unwrap_or(self.lora_alpha))
+        let alphas = self.alpha_pattern.compiled("alpha_pattern")?;
+        Ok(alphas.value_of(path).unwrap_or(self.lora_alpha))
     }
 }
 
@@ -242,14 +268,63 @@ impl<T> Default for Patterns<T> {
 }
 
 impl<T: Copy> Patterns<T> {
-    /// The value of the first key that, as a pattern, matches the whole path or its end after a dot.
-    fn value_of(&self, path: &str) -> Result<Option<T>> {
-        for (pattern, value) in &self.0 {
-            if compile(&format!("^(?:.*\\.)?(?:{pattern})$"), pattern)?.is_match(path) {
-                return Ok(Some(*value));
-            }
+    /// All patterns, ready to be matched; `field` is where they are written.
+    fn compiled(&self, field: &'static str) -> Result<CompiledPatterns<T>> {
+        let expressions = self.0.iter().filter(|(pattern, _)| !is_name(pattern)).count();
+        if expressions > MOST_EXPRESSIONS {
+            let what = format!("has {expressions} regular expressions; at most {MOST_EXPRESSIONS} are supported");
+            return Err(Error::config(what)
+                .field(field)
+                .remedy("Name the modules, or match several with one expression."));
         }
-        Ok(None)
+        let compiled = self.0.iter().map(|(pattern, value)| {
+            let pattern = match is_name(pattern) {
+                true => PathEnd::Name(pattern.clone()),
+                false => PathEnd::Expression(compile(&format!("^(?:.*\\.)?(?:{pattern})$"), pattern, field)?),
+            };
+            Ok((pattern, *value))
+        });
+        compiled.collect::<Result<_>>().map(CompiledPatterns)
+    }
+}
+
+/// [`Patterns`], compiled once for all modules.
+struct CompiledPatterns<T>(Vec<(PathEnd, T)>);
+
+/// What matches the whole path of a module or its end after a dot.
+enum PathEnd {
+    /// A pattern that is a name: as in any pattern, its dots stand for any character.
+    Name(String),
+    Expression(Regex),
+}
+
+/// Whether a pattern has no other signs in it than a path.
+fn is_name(pattern: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'.';
+    !pattern.is_empty() && pattern.bytes().all(is_plain)
+}
+
+impl<T: Copy> CompiledPatterns<T> {
+    /// The value of the first that matches.
+    fn value_of(&self, path: &str) -> Option<T> {
+        let found = self.0.iter().find(|(pattern, _)| pattern.matches(path));
+        found.map(|(_, value)| *value)
+    }
+}
+
+impl PathEnd {
+    fn matches(&self, path: &str) -> bool {
+        match self {
+            Self::Name(name) => {
+                let Some(before) = path.len().checked_sub(name.len()) else {
+                    return false;
+                };
+                let (front, end) = path.as_bytes().split_at(before);
+                let fits = |(wanted, found): (u8, &u8)| wanted == b'.' || wanted == *found;
+                (front.is_empty() || front.ends_with(b".")) && name.bytes().zip(end).all(fits)
+            }
+            Self::Expression(expression) => expression.is_match(path),
+        }
     }
 }
 
@@ -268,7 +343,7 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Patterns<T> {
     }
 }
 
-fn compile(expression: &str, shown: &str) -> Result<Regex> {
+fn compile(expression: &str, shown: &str, field: &'static str) -> Result<Regex> {
     Regex::new(expression).map_err(|error| {
         let why = error.to_string();
         let why = why
@@ -280,7 +355,7 @@ fn compile(expression: &str, shown: &str) -> Result<Regex> {
         Error::config(format!(
             "{shown:?} is not a regular expression that can be used here: {why}"
         ))
-        .field("target_modules")
+        .field(field)
         .remedy("Use names, as in [q_proj, v_proj], or a pattern without look-around.")
     })
 }
@@ -307,8 +382,13 @@ pub fn scaling(r: usize, alpha: f64, use_rslora: bool) -> f64 {
 /// # Errors
 /// Nothing matches, or a pattern is not a regular expression.
 pub fn chosen_modules(candidates: &[&str], config: &AdapterConfig) -> Result<Vec<ChosenModule>> {
-    let targets = Matcher::new(&config.target_modules)?;
-    let excluded = config.exclude_modules.as_ref().map(Matcher::new).transpose()?;
+    let targets = Matcher::new(&config.target_modules, "target_modules")?;
+    let excluded = config.exclude_modules.as_ref();
+    let excluded = excluded
+        .map(|modules| Matcher::new(modules, "exclude_modules"))
+        .transpose()?;
+    let ranks = config.rank_pattern.compiled("rank_pattern")?;
+    let alphas = config.alpha_pattern.compiled("alpha_pattern")?;
     let layers = config.layers_to_transform.as_ref().filter(|layers| !layers.is_empty());
     if layers.is_some() && matches!(targets, Matcher::Pattern(_)) {
         return Err(Error::config("cannot be combined with a pattern in target_modules")
@@ -334,11 +414,12 @@ pub fn chosen_modules(candidates: &[&str], config: &AdapterConfig) -> Result<Vec
             left_out += 1;
             continue;
         }
-        let r = config.rank_of(path)?;
+        let r = ranks.value_of(path).unwrap_or(config.r);
+        let alpha = alphas.value_of(path).unwrap_or(config.lora_alpha);
         chosen.push(ChosenModule {
             path: (*path).to_string(),
             r,
-            scaling: scaling(r, config.alpha_of(path)?, config.use_rslora),
+            scaling: scaling(r, alpha, config.use_rslora),
         });
     }
     if chosen.is_empty() {
@@ -353,7 +434,7 @@ fn layer_lists(config: &AdapterConfig) -> Result<Vec<Regex>> {
     let lists = lists.unwrap_or_else(|| vec![r"[^.]*".to_string()]);
     let lists = lists
         .iter()
-        .map(|list| compile(&format!(r"^.*\.(?:{list})\.(\d+)\."), list));
+        .map(|list| compile(&format!(r"^.*\.(?:{list})\.(\d+)\."), list, "layers_pattern"));
     lists.collect()
 }
 
@@ -397,7 +478,7 @@ pub fn check_names(candidates: &[&str], config: &AdapterConfig) -> Result<()> {
         let written = match modules {
             None => Vec::new(),
             Some(TargetModules::Names(names)) => names.chunks(1).map(|name| (&name[0], Matcher::Names(name))).collect(),
-            Some(all @ TargetModules::Pattern(pattern)) => vec![(pattern, Matcher::new(all)?)],
+            Some(all @ TargetModules::Pattern(pattern)) => vec![(pattern, Matcher::new(all, field)?)],
         };
         for (text, matcher) in written {
             if !candidates.iter().any(|path| matcher.matches(path)) {
@@ -417,16 +498,13 @@ pub fn check_names(candidates: &[&str], config: &AdapterConfig) -> Result<()> {
         .iter()
         .map(|(pattern, _)| ("alpha_pattern", pattern));
     for (field, pattern) in ranks.chain(alphas) {
-        let alone = Patterns(vec![(pattern.clone(), ())]);
-        let mut matches = false;
-        for path in &chosen {
-            matches |= alone.value_of(path)?.is_some();
-        }
-        if !matches {
+        let alone = Patterns(vec![(pattern.clone(), ())]).compiled(field)?;
+        if !chosen.iter().any(|path| alone.value_of(path).is_some()) {
             return Err(nothing(field, pattern, &chosen));
         }
     }
-    let (targets, lists) = (Matcher::new(&config.target_modules)?, layer_lists(config)?);
+    let targets = Matcher::new(&config.target_modules, "target_modules")?;
+    let lists = layer_lists(config)?;
     let targeted = candidates.iter().filter(|path| targets.matches(path));
     for layer in config.layers_to_transform.iter().flatten() {
         if !targeted.clone().any(|path| layer_of(path, &lists) == Some(*layer)) {
@@ -450,10 +528,10 @@ enum Matcher<'a> {
 }
 
 impl<'a> Matcher<'a> {
-    fn new(modules: &'a TargetModules) -> Result<Self> {
+    fn new(modules: &'a TargetModules, field: &'static str) -> Result<Self> {
         Ok(match modules {
             all if all.is_all_linear() => Self::AllLinear,
-            TargetModules::Pattern(pattern) => Self::Pattern(compile(&format!("^(?:{pattern})$"), pattern)?),
+            TargetModules::Pattern(pattern) => Self::Pattern(compile(&format!("^(?:{pattern})$"), pattern, field)?),
             TargetModules::Names(names) => Self::Names(names),
         })
     }

@@ -1,16 +1,18 @@
 //! What is trained on a model beside its weights: adapters put on, taken off, read and handed out, and the modules that PEFT
 //! saves whole.
 
+use super::architecture::Architecture;
 use super::head::{HEADS, Head};
 use super::linear::copy_matrix;
 use super::outline::suffixes;
 use super::{Model, Parameters, Task, read};
 use crate::config::TargetModules;
 use crate::error::{Error, Result};
-use crate::formats::peft::{Adapter, AdapterConfig, check_names, chosen_modules};
+use crate::formats::peft::{Adapter, AdapterConfig, ChosenModule, check_names, chosen_modules, key_a};
 use crate::lora::{Lora, Place};
 use crate::random::Generator;
 use burn::tensor::{Tensor, TensorData};
+use std::collections::HashMap;
 
 impl Model {
     /// Puts fresh adapters on the linears that `config` chooses: A uniform in ±1/√in, B zero. What was trained before is dropped.
@@ -22,9 +24,9 @@ impl Model {
     pub fn attach_lora(&mut self, config: &AdapterConfig, seed: u64) -> Result<()> {
         self.detach_lora()?;
         let config = &with_head(self.task, &self.head, config);
-        self.check_modules(config)?;
-        let chosen = chosen_modules(&self.adaptable(config), config)?;
-        let chosen: Vec<String> = chosen.into_iter().map(|module| module.path).collect();
+        check_modules(&self.architecture, &self.head, config)?;
+        let chosen = chosen_modules(&adaptable(&self.architecture, &self.head, config), config)?;
+        let chosen: HashMap<&str, &ChosenModule> = chosen.iter().map(|module| (module.path.as_str(), module)).collect();
         let mut generator = Generator::new(seed, "init");
         let in_head = self.head.linears().len();
         let mut linears = self.architecture.linears_mut();
@@ -33,7 +35,7 @@ impl Model {
         for (i, linear) in linears.into_iter().enumerate() {
             if is_saved_whole(&linear.path, i >= body, config) {
                 linear.copy_whole(&mut self.parameters);
-            } else if chosen.contains(&linear.path) {
+            } else if let Some(module) = chosen.get(linear.path.as_str()) {
                 let place = Place {
                     path: &linear.path,
                     weight: &linear.weight,
@@ -42,14 +44,21 @@ impl Model {
                     transposed: linear.transposed,
                     is_table: false,
                 };
-                let lora = Lora::fresh(place, config, &mut generator, &mut self.parameters, &self.device)?;
+                let lora = Lora::fresh(
+                    place,
+                    module,
+                    config,
+                    &mut generator,
+                    &mut self.parameters,
+                    &self.device,
+                )?;
                 linear.lora = Some(lora);
             }
         }
         for table in self.architecture.tables_mut() {
             if is_saved_whole(&table.path, false, config) {
                 table.whole = Some(copy_matrix(&table.matrix, &table.path, &mut self.parameters));
-            } else if chosen.contains(&table.path) {
+            } else if let Some(module) = chosen.get(table.path.as_str()) {
                 let place = Place {
                     path: &table.path,
                     weight: &table.matrix,
@@ -58,11 +67,18 @@ impl Model {
                     transposed: true,
                     is_table: true,
                 };
-                let lora = Lora::fresh(place, config, &mut generator, &mut self.parameters, &self.device)?;
+                let lora = Lora::fresh(
+                    place,
+                    module,
+                    config,
+                    &mut generator,
+                    &mut self.parameters,
+                    &self.device,
+                )?;
                 table.lora = Some(lora);
             }
         }
-        if self.has_output() && is_saved_whole(OUTPUT, false, config) {
+        if has_output(&self.head) && is_saved_whole(OUTPUT, false, config) {
             self.whole_output = Some(copy_matrix(self.architecture.head(), OUTPUT, &mut self.parameters));
         }
         self.adapter = Some(config.clone());
@@ -74,56 +90,7 @@ impl Model {
     /// # Errors
     /// The first that does not.
     pub fn check_adapter_names(&self, config: &AdapterConfig) -> Result<()> {
-        let config = &with_head(self.task, &self.head, config);
-        self.check_modules(config)?;
-        check_names(&self.adaptable(config), config)
-    }
-
-    /// The paths of what can carry an adapter.
-    fn adaptable(&self, config: &AdapterConfig) -> Vec<&str> {
-        let linears = self.architecture.linears().into_iter().chain(self.head.linears());
-        let mut paths: Vec<&str> = linears.map(|linear| linear.path.as_str()).collect();
-        // all-linear means linears; names and patterns may mean embeddings too.
-        if !config.target_modules.is_all_linear() {
-            paths.extend(self.architecture.tables().iter().map(|table| table.path.as_str()));
-        }
-        paths
-    }
-
-    /// Whether it has an output matrix that can be trained beside an adapter.
-    fn has_output(&self) -> bool {
-        matches!(self.head, Head::Vocabulary)
-    }
-
-    /// Refuses names that ask for what this model has no place for.
-    fn check_modules(&self, config: &AdapterConfig) -> Result<()> {
-        if let TargetModules::Names(names) = &config.target_modules
-            && names.iter().any(|name| name == OUTPUT)
-        {
-            let what = "low-rank adapters on the output matrix lm_head are not supported";
-            let error = Error::config(what).field("target_modules");
-            return Err(error.remedy("Name lm_head in modules_to_save, which trains all of it."));
-        }
-        let linears = self.architecture.linears().into_iter().map(|linear| &linear.path);
-        let tables = self.architecture.tables().into_iter().map(|table| &table.path);
-        let output = self.has_output().then_some(OUTPUT);
-        let body: Vec<&str> = linears.chain(tables).map(String::as_str).chain(output).collect();
-        let head = self.head.linears();
-        for name in config.modules_to_save.as_deref().unwrap_or_default() {
-            let found = body.iter().any(|path| path.ends_with(name.as_str()))
-                || head
-                    .iter()
-                    .any(|linear| prefixes(&linear.path).any(|path| path.ends_with(name.as_str())));
-            // PEFT saves the head of every classifier whole by both names, whichever it has.
-            if !found && !HEADS.contains(&name.as_str()) {
-                let what = format!("{name:?} is no linear, embedding or head of this model");
-                let names = suffixes(&body).join(", ");
-                return Err(Error::config(what)
-                    .field("modules_to_save")
-                    .remedy(format!("It has: {names}.")));
-            }
-        }
-        Ok(())
+        check_adapter_names(self.task, &self.architecture, &self.head, config)
     }
 
     /// Takes the adapters off.
@@ -153,18 +120,54 @@ impl Model {
         Ok(())
     }
 
+    /// Holds that the adapter has the matrices that its settings speak of, before any of their size are made.
+    fn check_ranks(&self, adapter: &Adapter) -> Result<()> {
+        let config = &with_head(self.task, &self.head, &adapter.config);
+        let tables = self.architecture.tables();
+        let shapes: HashMap<&str, &[usize]> = adapter
+            .tensors
+            .iter()
+            .map(|(name, shape, _)| (name.as_str(), &shape[..]))
+            .collect();
+        let saved = |path: &str| is_saved_whole(path, false, config);
+        for module in chosen_modules(&adaptable(&self.architecture, &self.head, config), config)? {
+            let path = module.path.as_str();
+            // A head's parts that are saved whole are held against the model once it has them.
+            if saved(path) || self.head.linears().iter().any(|linear| linear.path == path) {
+                continue;
+            }
+            let key = match tables.iter().any(|table| table.path == path) {
+                true => format!("base_model.model.{path}.lora_embedding_A"),
+                false => key_a(path),
+            };
+            let Some(shape) = shapes.get(key.as_str()) else {
+                return Err(lacks(&key));
+            };
+            if shape.first() != Some(&module.r) {
+                let what = format!(
+                    "has shape {shape:?}, but adapter_config.json gives {path} a rank of {}",
+                    module.r
+                );
+                return Err(Error::format(what)
+                    .field(key)
+                    .remedy("Is it an adapter of this very model?"));
+            }
+        }
+        Ok(())
+    }
+
     /// Puts a saved adapter on.
     ///
     /// # Errors
     /// A tensor is missing, left over or misshapen for this model.
     pub fn load_adapter(&mut self, adapter: &Adapter) -> Result<()> {
+        self.check_ranks(adapter)?;
         self.attach_lora(&adapter.config, 0)?;
         for i in 0..self.parameters.len() {
             let parameter = &self.parameters.all[i];
             let tensor = adapter.tensors.iter().find(|(name, ..)| *name == parameter.name);
             let Some((name, shape, values)) = tensor else {
-                let error = Error::format("the adapter lacks this tensor").field(&parameter.name);
-                return Err(error.remedy("Is it an adapter of this very model?"));
+                return Err(lacks(&parameter.name));
             };
             if *shape != parameter.shape {
                 let what = format!("has shape {shape:?}, the model needs {:?}", parameter.shape);
@@ -220,6 +223,70 @@ impl Model {
         }
         Ok(tensors)
     }
+}
+
+/// [`Model::check_adapter_names`] of a model's parts.
+pub(super) fn check_adapter_names(
+    task: Task,
+    architecture: &Architecture,
+    head: &Head,
+    config: &AdapterConfig,
+) -> Result<()> {
+    let config = &with_head(task, head, config);
+    check_modules(architecture, head, config)?;
+    check_names(&adaptable(architecture, head, config), config)
+}
+
+/// The paths of what can carry an adapter.
+fn adaptable<'a>(architecture: &'a Architecture, head: &'a Head, config: &AdapterConfig) -> Vec<&'a str> {
+    let linears = architecture.linears().into_iter().chain(head.linears());
+    let mut paths: Vec<&str> = linears.map(|linear| linear.path.as_str()).collect();
+    // all-linear means linears; names and patterns may mean embeddings too.
+    if !config.target_modules.is_all_linear() {
+        paths.extend(architecture.tables().iter().map(|table| table.path.as_str()));
+    }
+    paths
+}
+
+/// Whether there is an output matrix that can be trained beside an adapter.
+fn has_output(head: &Head) -> bool {
+    matches!(head, Head::Vocabulary)
+}
+
+/// Refuses names that ask for what this model has no place for.
+fn check_modules(architecture: &Architecture, head: &Head, config: &AdapterConfig) -> Result<()> {
+    if let TargetModules::Names(names) = &config.target_modules
+        && names.iter().any(|name| name == OUTPUT)
+    {
+        let what = "low-rank adapters on the output matrix lm_head are not supported";
+        let error = Error::config(what).field("target_modules");
+        return Err(error.remedy("Name lm_head in modules_to_save, which trains all of it."));
+    }
+    let linears = architecture.linears().into_iter().map(|linear| &linear.path);
+    let tables = architecture.tables().into_iter().map(|table| &table.path);
+    let output = has_output(head).then_some(OUTPUT);
+    let body: Vec<&str> = linears.chain(tables).map(String::as_str).chain(output).collect();
+    let parts = head.linears();
+    for name in config.modules_to_save.as_deref().unwrap_or_default() {
+        let found = body.iter().any(|path| path.ends_with(name.as_str()))
+            || parts
+                .iter()
+                .any(|linear| prefixes(&linear.path).any(|path| path.ends_with(name.as_str())));
+        // PEFT saves the head of every classifier whole by both names, whichever it has.
+        if !found && !HEADS.contains(&name.as_str()) {
+            let what = format!("{name:?} is no linear, embedding or head of this model");
+            let names = suffixes(&body).join(", ");
+            return Err(Error::config(what)
+                .field("modules_to_save")
+                .remedy(format!("It has: {names}.")));
+        }
+    }
+    Ok(())
+}
+
+fn lacks(name: &str) -> Error {
+    let error = Error::format("the adapter lacks this tensor").field(name);
+    error.remedy("Is it an adapter of this very model?")
 }
 
 /// The module of a decoder's output matrix.

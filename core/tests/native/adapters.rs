@@ -280,3 +280,53 @@ fn half_an_adapter_is_refused_with_the_missing_files_name() {
     let error = now(Adapter::open(vec![config])).unwrap_err();
     assert_eq!(error.file.as_deref(), Some("adapter_model.safetensors"));
 }
+
+#[test]
+fn numbers_that_no_adapter_has_are_refused_by_name() {
+    let read = |key: &str, value: Value| {
+        let mut json = serde_json::json!({"peft_type": "LORA", "target_modules": ["q_proj"]});
+        json[key] = value;
+        AdapterConfig::from_json(&json)
+    };
+    for (key, value) in [
+        ("r", serde_json::json!(0)),
+        ("r", serde_json::json!(65_537)),
+        ("r", serde_json::json!(8_589_934_592_u64)),
+        ("rank_pattern", serde_json::json!({"q_proj": 0})),
+        ("rank_pattern", serde_json::json!({"q_proj": 1u64 << 40})),
+        ("lora_alpha", serde_json::json!(1e300)),
+        ("alpha_pattern", serde_json::json!({"q_proj": 1e300})),
+        ("lora_dropout", serde_json::json!(1.0)),
+        ("lora_dropout", serde_json::json!(-0.5)),
+    ] {
+        let error = read(key, value.clone()).expect_err("no adapter has it");
+        assert_eq!(error.field.as_deref(), Some(key), "{value}: {error}");
+    }
+    assert!(read("r", serde_json::json!(65_536)).is_ok());
+}
+
+#[test]
+fn many_patterns_are_compiled_once_and_names_not_at_all() {
+    let linears: Vec<String> = (0..200).map(|i| format!("model.layers.{i}.self_attn.q_proj")).collect();
+    let linears: Vec<&str> = linears.iter().map(String::as_str).collect();
+    let config = |patterns: Vec<(String, usize)>| AdapterConfig {
+        target_modules: TargetModules::Pattern("all-linear".into()),
+        rank_pattern: Patterns(patterns),
+        ..AdapterConfig::default()
+    };
+    let names = (0..20_000).map(|i| (format!("layers.{}.self_attn.q_proj", i + 100), i + 1));
+    let chosen = chosen_modules(&linears, &config(names.collect())).unwrap();
+    // Names are tried as the patterns that they are: in their order, and with dots for any sign.
+    assert_eq!((chosen[99].r, chosen[100].r, chosen[199].r), (8, 1, 100));
+    let dotted = config(vec![
+        ("0.self.attn.q_proj".into(), 3),
+        ("self_attn.q.proj".into(), 5),
+        ("attn.q_proj".into(), 7),
+    ]);
+    let chosen = chosen_modules(&linears, &dotted).unwrap();
+    assert_eq!((chosen[0].r, chosen[1].r), (3, 5));
+    let error = chosen_modules(&linears, &config((0..1001).map(|i| (format!("[a{i}]"), 1)).collect())).unwrap_err();
+    assert_eq!(error.field.as_deref(), Some("rank_pattern"));
+    let expressions = config((0..1000).map(|i| (format!("layers\\.{i}\\..*"), i + 1)).collect());
+    assert_eq!(chosen_modules(&linears, &expressions).unwrap()[150].r, 151);
+}

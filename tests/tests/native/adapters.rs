@@ -423,3 +423,41 @@ fn modules_that_an_adapter_cannot_have_are_refused_by_name() {
         assert!(error.to_string().contains(named), "{error}");
     }
 }
+
+#[test]
+fn an_adapter_whose_settings_speak_of_another_rank_is_refused_before_it_is_made() {
+    let device = block_on(device::open(DeviceChoice::Cpu)).expect("the device opens").0;
+    let case = Case::open("A/llama_tied");
+    let mut model = model(&case, &weights(&case), &[], Dtype::F32, false, &device);
+    let config = AdapterConfig {
+        r: 2,
+        target_modules: TargetModules::Names(vec!["q_proj".into(), "embed_tokens".into()]),
+        ..AdapterConfig::default()
+    };
+    model.attach_lora(&config, 0).expect("it fits");
+    let sound = block_on(model.adapter()).expect("an adapter");
+    model.load_adapter(&sound).expect("it fits");
+    let refused = |model: &mut Model, change: &dyn Fn(&mut Adapter)| {
+        let mut adapter = sound.clone();
+        change(&mut adapter);
+        model.load_adapter(&adapter).expect_err("refused").to_string()
+    };
+    // Matrices of these ranks would take gigabytes.
+    let q_proj = "model.layers.0.self_attn.q_proj";
+    assert!(refused(&mut model, &|adapter| adapter.config.r = 1 << 40).contains("rank of 1099511627776"));
+    let pattern = |name: &str, rank| lorakeet_core::formats::peft::Patterns(vec![(name.into(), rank)]);
+    let text = refused(&mut model, &|adapter| {
+        adapter.config.rank_pattern = pattern("0.self_attn.q_proj", 1 << 40)
+    });
+    assert!(text.contains(q_proj) && text.contains("lora_A"), "{text}");
+    let text = refused(&mut model, &|adapter| {
+        adapter.config.rank_pattern = pattern("embed_tokens", 1 << 40)
+    });
+    assert!(text.contains("lora_embedding_A"), "{text}");
+    let text = refused(&mut model, &|adapter| {
+        adapter
+            .tensors
+            .retain(|(name, ..)| !name.contains("layers.0.self_attn.q_proj.lora_A"))
+    });
+    assert!(text.contains(q_proj) && text.contains("lacks"), "{text}");
+}
