@@ -48,7 +48,7 @@ pub(crate) use walk::{Flow, Walk};
 /// ([`crate::device::largest_buffer_bytes`]), with fresh adapters or those of an `adapter` that was given.
 ///
 /// # Errors
-/// An architecture that is not supported, a missing or misshapen tensor, target_modules that match nothing.
+/// An architecture that is not supported, a missing or misshapen tensor, names of adapters' modules that match nothing.
 pub async fn estimate(
     files: &ModelFiles,
     config: &RunConfig,
@@ -68,8 +68,15 @@ pub async fn estimate(
         let linears = outline.linears();
         let body = linears.len() - outline.linears_in_head();
         let mut paths: Vec<&str> = linears.iter().map(|linear| linear.path.as_str()).collect();
-        let adapter = adapter.cloned();
-        let adapter = outline.with_head(&adapter.unwrap_or_else(|| adapter_config(config, &outline.info)));
+        let adapter = match adapter {
+            Some(given) => given.clone(),
+            None => {
+                let wanted = adapter_config(config, &outline.info);
+                outline.check_adapter_names(&wanted)?;
+                wanted
+            }
+        };
+        let adapter = outline.with_head(&adapter);
         if !adapter.target_modules.is_all_linear() {
             paths.extend(outline.table_paths());
         }
@@ -81,7 +88,7 @@ pub async fn estimate(
                 trained.extend(linear.bias.as_ref().map(|_| linear.outputs));
                 adapters.whole.insert(linear.path.clone());
             } else if let Some(rank) = ranks.remove(&linear.path) {
-                trained.extend([rank * linear.inputs, rank * linear.outputs]);
+                trained.extend([linear.inputs, linear.outputs].map(|side| rank.saturating_mul(side)));
                 if adapter.use_dora {
                     trained.push(linear.outputs);
                 }

@@ -203,6 +203,9 @@ impl Session {
         }
         let model = self.read_model(&files, (false, base), 0, emit).await?;
         emit(Event::Model(model.info.clone()), None);
+        for message in model.notes.clone() {
+            emit(Event::Warning { message }, None);
+        }
         self.adapter = None;
         self.model = Some(Loaded {
             own: OwnHead::of(&model, &own),

@@ -1,7 +1,7 @@
 //! BERT and its kin: BERT (and MiniLM, which is one), RoBERTa (positions counted by tokens that are not padding), DistilBERT.
 //!
 //! x ← norm(word + token type + position); layer: x ← norm(x + out(attention(q x, k x, v x))); x ← norm(x + down(act(up x))).
-//! Every token sees every token that is not padding. References: transformers' modeling_bert.py, modeling_roberta.py,
+//! Every token sees every token that is not padding, or, with `is_decoder`, those up to itself. References: transformers' modeling_bert.py, modeling_roberta.py,
 //! modeling_distilbert.py.
 
 use super::{
@@ -29,6 +29,8 @@ pub(crate) struct Bert {
     pub(crate) max_positions: usize,
     kin: Kin,
     heads: usize,
+    /// All tokens, or as a decoder those before.
+    sight: Sight,
     activation: Activation,
     eps: f32,
     words: Table,
@@ -131,43 +133,38 @@ impl Bert {
             _ => Kin::Bert,
         };
         let names = kin.names();
-        let width = loader.number(names.width)?;
-        let (inner, heads) = (loader.number(names.inner)?, loader.number(names.heads)?);
-        let (vocab, count) = (loader.number("vocab_size")?, loader.number(names.layers)?);
-        let places = loader.number("max_position_embeddings")?;
+        let width = loader.size(names.width)?;
+        let (inner, heads) = (loader.size(names.inner)?, loader.heads(names.heads, width)?);
+        let (vocab, count) = (loader.size("vocab_size")?, loader.layers(names.layers)?);
+        let places = loader.size("max_position_embeddings")?;
         if width % heads != 0 {
             let what = format!("{heads} heads do not divide a width of {width}");
             return Err(Error::model(what).file("config.json").field(names.heads));
         }
-        if let Ok(kind) = loader.text("position_embedding_type")
-            && kind != "absolute"
-        {
-            let what = format!("position embeddings of type {kind:?} are not supported");
-            return Err(Error::model(what).file("config.json").field("position_embedding_type"));
-        }
-        let activation = loader.text(names.activation).unwrap_or_else(|_| "gelu".into());
-        let activation = Activation::named(&activation, names.activation)?;
-        // DistilBERT's is fixed.
-        let eps = loader.real("layer_norm_eps")?.unwrap_or(1e-12) as f32;
-        // An encoder that was saved without a head lacks the prefix.
-        let stored = if loader.has("embeddings.word_embeddings.weight") {
-            ""
-        } else {
-            names.prefix
+        let activation = Activation::named(&loader.text_or(names.activation, "gelu")?, names.activation)?;
+        let eps = match kin {
+            Kin::Distilbert => 1e-12,
+            _ => loader.not_negative("layer_norm_eps", 1e-12)?,
         };
-        let at = |part: &str| format!("{stored}{part}");
+        // PEFT names modules by the model's attributes, which have the prefix wherever there is a head, and only there.
+        let prefix = match loader.task() {
+            Task::Features => "",
+            _ => names.prefix,
+        };
+        loader.find_prefix(prefix, "embeddings.word_embeddings.weight")?;
+        let at = |part: &str| format!("{prefix}{part}");
         let words = Table::load(loader, at("embeddings.word_embeddings"), [vocab, width]).await?;
         let positions = Table::load(loader, at("embeddings.position_embeddings"), [places, width]).await?;
         let token_types = if kin == Kin::Distilbert {
             None
         } else {
-            let rows = loader.number("type_vocab_size")?;
+            let rows = loader.size("type_vocab_size")?;
             Some(Table::load(loader, at("embeddings.token_type_embeddings"), [rows, width]).await?)
         };
         let norm = Norm::load(loader, &at("embeddings.LayerNorm"), width, true).await?;
-        let mut layers = Vec::with_capacity(count);
+        let mut layers = Vec::new();
         for i in 0..count {
-            let at = |part: &str| format!("{stored}{}.{i}.{part}", names.layer);
+            let at = |part: &str| format!("{prefix}{}.{i}.{part}", names.layer);
             layers.push(Layer {
                 q: loader.linear(at(names.q), width, width, true, false).await?,
                 k: loader.linear(at(names.k), width, width, true, false).await?,
@@ -181,21 +178,31 @@ impl Bert {
                 out_norm: Norm::load(loader, &at(names.out_norm), width, true).await?,
             });
         }
-        let pad_token_id = loader.token_id("pad_token_id").unwrap_or(match kin {
+        let pad_token_id = loader.token_id("pad_token_id")?.unwrap_or(match kin {
             Kin::Roberta => 1,
             _ => 0,
         });
-        let mut model = Self {
+        // RoBERTa's first token has the position after padding's.
+        let max_positions = match kin {
+            Kin::Roberta => places.saturating_sub((pad_token_id as usize).saturating_add(1)),
+            _ => places,
+        };
+        if max_positions == 0 {
+            let what =
+                format!("is {pad_token_id}, and positions count from the one after it: of {places} none is left");
+            return Err(Error::format(what).file("config.json").field("pad_token_id"));
+        }
+        let model = Self {
             layers,
             vocab,
             width,
-            // RoBERTa's first token has the position after padding's.
-            max_positions: match kin {
-                Kin::Roberta => places.saturating_sub(pad_token_id as usize + 1),
-                _ => places,
-            },
+            max_positions,
             kin,
             heads,
+            sight: match kin != Kin::Distilbert && loader.flag("is_decoder")? {
+                true => Sight::Back,
+                false => Sight::All,
+            },
             activation,
             eps,
             words,
@@ -204,25 +211,7 @@ impl Bert {
             norm,
             pad_token_id,
         };
-        let mut head = model.head(loader, stored).await?;
-        // PEFT names modules by the model's attributes, which have the prefix wherever there is a head, and only there.
-        let wanted = if loader.task() == Task::Features {
-            ""
-        } else {
-            names.prefix
-        };
-        for linear in model.linears_mut().into_iter().chain(head.linears_mut()) {
-            if let Some(part) = linear.path.strip_prefix(stored)
-                && (part.starts_with(names.layer) || part.starts_with("pooler."))
-            {
-                linear.path = format!("{wanted}{part}");
-            }
-        }
-        for table in model.tables_mut() {
-            if let Some(part) = table.path.strip_prefix(stored) {
-                table.path = format!("{wanted}{part}");
-            }
-        }
+        let head = model.head(loader, prefix).await?;
         Ok((model, head))
     }
 
@@ -231,8 +220,8 @@ impl Bert {
         self.token_types.as_ref().map(|table| table.matrix.rows)
     }
 
-    async fn head(&self, loader: &mut Loader<'_>, stored: &str) -> Result<Head> {
-        let pooler = format!("{stored}pooler.dense");
+    async fn head(&self, loader: &mut Loader<'_>, prefix: &str) -> Result<Head> {
+        let pooler = format!("{prefix}pooler.dense");
         let (dense, out) = match self.kin {
             Kin::Bert => ((pooler.as_str(), Activation::Tanh), "classifier"),
             Kin::Roberta => (("classifier.dense", Activation::Tanh), "classifier.out_proj"),
@@ -262,6 +251,7 @@ impl Bert {
                 Ok(Head::Classifier(Box::new(head)))
             }
             Task::MaskedLm => {
+                let embedding = &format!("{prefix}embeddings.word_embeddings.weight");
                 let names = match self.kin {
                     Kin::Bert => MaskedLmNames {
                         dense: "cls.predictions.transform.dense",
@@ -269,7 +259,8 @@ impl Bert {
                         norm: "cls.predictions.transform.LayerNorm",
                         norm_bias: true,
                         matrix: "cls.predictions.decoder.weight",
-                        bias: "cls.predictions.bias",
+                        embedding,
+                        bias: Some("cls.predictions.bias"),
                     },
                     Kin::Roberta => MaskedLmNames {
                         dense: "lm_head.dense",
@@ -277,7 +268,8 @@ impl Bert {
                         norm: "lm_head.layer_norm",
                         norm_bias: true,
                         matrix: "lm_head.decoder.weight",
-                        bias: "lm_head.bias",
+                        embedding,
+                        bias: Some("lm_head.bias"),
                     },
                     Kin::Distilbert => MaskedLmNames {
                         dense: "vocab_transform",
@@ -285,7 +277,8 @@ impl Bert {
                         norm: "vocab_layer_norm",
                         norm_bias: true,
                         matrix: "vocab_projector.weight",
-                        bias: "vocab_projector.bias",
+                        embedding,
+                        bias: Some("vocab_projector.bias"),
                     },
                 };
                 // RoBERTa's head has the exact GELU whatever its layers have.
@@ -317,7 +310,7 @@ impl Bert {
             x = x + table.gather(numbers(types, device), pass);
         }
         x = self.norm.forward(x, leaves, self.eps);
-        let scores = Scores::plain(width / heads, Sight::All);
+        let scores = Scores::plain(width / heads, self.sight);
         for layer in &self.layers {
             // [B·T, C] → [B, H, T, D]
             let split = |y: Tensor<2>| y.reshape([rows, tokens, heads, width / heads]).swap_dims(1, 2);

@@ -7,7 +7,8 @@
 use super::{
     KvCache, Linear, Pass, Tokens, Weight,
     activation::Activation,
-    load::{Loader, Role, Start},
+    head::decoder_output,
+    load::{Loader, Start},
     matrix::Matrix,
     rope::Rope,
     table::Table,
@@ -63,26 +64,20 @@ pub(crate) struct Layer {
 impl Gemma {
     pub(crate) async fn load(loader: &mut Loader<'_>, model_type: &str) -> Result<Self> {
         let third = model_type == "gemma3_text";
-        let (width, inner) = (loader.number("hidden_size")?, loader.number("intermediate_size")?);
-        let (vocab, count) = (loader.number("vocab_size")?, loader.number("num_hidden_layers")?);
-        let query_heads = loader.number("num_attention_heads")?;
-        let key_value_heads = loader.number("num_key_value_heads")?;
-        let dim = loader.optional_number("head_dim")?.unwrap_or(256);
+        let (width, inner) = (loader.size("hidden_size")?, loader.size("intermediate_size")?);
+        let (vocab, count) = (loader.size("vocab_size")?, loader.layers("num_hidden_layers")?);
+        let query_heads = loader.heads("num_attention_heads", width)?;
+        let key_value_heads = loader.size("num_key_value_heads")?;
+        let dim = loader.head_width("head_dim", 256)?;
         let max_positions = loader.optional_number("max_position_embeddings")?.unwrap_or(8192);
         if query_heads % key_value_heads != 0 || dim % 2 != 0 {
             let what =
                 format!("{query_heads} heads of width {dim} do not share {key_value_heads} key/value heads evenly");
             return Err(Error::model(what).file("config.json").field("num_key_value_heads"));
         }
-        if loader.flag("use_bidirectional_attention") {
-            let error = Error::model("attention to both sides is not supported for this architecture");
-            return Err(error.file("config.json").field("use_bidirectional_attention"));
-        }
-        let activation = loader
-            .text("hidden_activation")
-            .unwrap_or_else(|_| "gelu_pytorch_tanh".into());
+        let activation = loader.text_or("hidden_activation", "gelu_pytorch_tanh")?;
         let activation = Activation::named(&activation, "hidden_activation")?;
-        let slides = match loader.layers_named("sliding_attention", count)? {
+        let slides = match loader.sliding_layers(count)? {
             Some(slides) => slides,
             None => {
                 let every = match third {
@@ -92,21 +87,33 @@ impl Gemma {
                 (1..=count).map(|layer| layer % every != 0).collect()
             }
         };
+        let window = loader.window(4096)?;
+        if window.is_none() && slides.contains(&true) {
+            let error = Error::format("is null, but config.json has layers with a window").file("config.json");
+            return Err(error
+                .field("sliding_window")
+                .remedy("Call all layers full_attention in layer_types."));
+        }
+        let (q_out, kv_out) = (
+            loader.product("num_attention_heads", &[query_heads, dim])?,
+            loader.product("num_key_value_heads", &[key_value_heads, dim])?,
+        );
+        loader.find_prefix("model.", "embed_tokens.weight")?;
         let (rope, sliding_rope) = if third {
-            let mut rope = |kind, theta| Rope::of_layers(loader, kind, theta, dim, max_positions);
+            let sizes = (dim, max_positions);
+            let mut rope = |kind, theta, is_scaled| Rope::of_layers(loader, kind, theta, is_scaled, sizes);
             (
-                rope("full_attention", ("rope_theta", 1_000_000.0))?,
-                Some(rope("sliding_attention", ("rope_local_base_freq", 10_000.0))?),
+                rope("full_attention", ("rope_theta", 1_000_000.0), true)?,
+                Some(rope("sliding_attention", ("rope_local_base_freq", 10_000.0), false)?),
             )
         } else {
             (Rope::new(loader, dim, max_positions)?, None)
         };
         let embedding = Table::load(loader, "model.embed_tokens".into(), [vocab, width]).await?;
-        let bias = loader.flag("attention_bias");
-        let mut layers = Vec::with_capacity(count);
+        let bias = loader.flag("attention_bias")?;
+        let mut layers = Vec::new();
         for (i, slides) in slides.into_iter().enumerate() {
             let at = |part: &str| format!("model.layers.{i}.{part}");
-            let (q_out, kv_out) = (query_heads * dim, key_value_heads * dim);
             // 1 + w is what they multiply by: they start at 0.
             let norm = async |loader: &mut Loader<'_>, part: &str, width: usize| {
                 loader
@@ -141,29 +148,32 @@ impl Gemma {
             });
         }
         let norm = loader.weight("model.norm.weight", &[width], Start::Zeros).await?;
-        let head = match loader.has("lm_head.weight") {
-            true => Some(
-                loader
-                    .matrix("lm_head.weight", [vocab, width], Start::Normal, Role::Table)
-                    .await?,
-            ),
-            false => None,
+        let head = decoder_output(loader, "model.embed_tokens.weight", [vocab, width], true).await?;
+        let scalar = loader.positive("query_pre_attn_scalar", 256.0)?;
+        // Gemma 2's class has caps where config.json says nothing; null is none.
+        let cap = |key: &str, usual: f64| match third || loader.is_null(key) {
+            true => loader.not_negative(key, 0.0),
+            false => loader.not_negative(key, usual),
         };
-        let scalar = loader.real("query_pre_attn_scalar")?.unwrap_or(256.0);
+        let (logit_cap, score_cap) = (
+            cap("final_logit_softcapping", 30.0)?,
+            cap("attn_logit_softcapping", 50.0)?,
+        );
         Ok(Self {
             layers,
             vocab,
             width,
             max_positions,
-            logit_cap: loader.real("final_logit_softcapping")?.unwrap_or(0.0) as f32,
+            logit_cap,
             query_heads,
             key_value_heads,
             dim,
             scale: scalar.sqrt().recip() as f32,
-            score_cap: loader.real("attn_logit_softcapping")?.unwrap_or(0.0) as f32,
-            window: loader.optional_number("sliding_window")?.unwrap_or(4096),
+            score_cap,
+            // Not asked for where no layer has one.
+            window: window.unwrap_or_default(),
             activation,
-            eps: loader.real("rms_norm_eps")?.unwrap_or(1e-6) as f32,
+            eps: loader.not_negative("rms_norm_eps", 1e-6)?,
             embedding,
             head,
             norm,

@@ -1,19 +1,17 @@
 //! GPT-2: learned positions, layer norms, one fused q-k-v projection, weights stored \[in, out\] (Conv1D), tanh GELU.
 //!
-//! Layer: x ← x + proj(attention(split(c_attn(n₁x)))); x ← x + proj(gelu(c_fc(n₂x))). The base's own dropouts (attn_pdrop,
+//! Scores are divided by √D (unless `scale_attn_weights` is false), and by the layer's number from 1 where
+//! `scale_attn_by_inverse_layer_idx` wants it. Layer: x ← x + proj(attention(split(c_attn(n₁x)))); x ← x + proj(gelu(c_fc(n₂x))). The base's own dropouts (attn_pdrop,
 //! embd_pdrop, resid_pdrop) are not applied: only the adapter's is. Reference: transformers' modeling_gpt2.py.
 
 use super::{
-    KvCache, Linear, Pass, Tokens,
-    load::{Loader, Role, Start},
-    matrix::Matrix,
-    norm::Norm,
-    table::Table,
+    KvCache, Linear, Pass, Tokens, activation::Activation, head::decoder_output, load::Loader, matrix::Matrix,
+    norm::Norm, table::Table,
 };
 use crate::{
     error::{Error, Result},
     estimate::{Flow, Walk},
-    ops,
+    ops::{self, Scores, Sight},
 };
 use burn::tensor::{Tensor, TensorData};
 
@@ -23,6 +21,7 @@ pub(crate) struct Gpt2 {
     pub(crate) width: usize,
     pub(crate) max_positions: usize,
     heads: usize,
+    activation: Activation,
     eps: f32,
     tokens: Table,
     positions: Table,
@@ -31,6 +30,8 @@ pub(crate) struct Gpt2 {
 }
 
 pub(crate) struct Layer {
+    /// What its scores are multiplied by.
+    scale: f32,
     norm_1: Norm,
     attention: Linear,
     attention_out: Linear,
@@ -41,69 +42,52 @@ pub(crate) struct Layer {
 
 impl Gpt2 {
     pub(crate) async fn load(loader: &mut Loader<'_>) -> Result<Self> {
-        let width = loader.number("n_embd")?;
-        let (vocab, heads) = (loader.number("vocab_size")?, loader.number("n_head")?);
-        let (count, max_positions) = (loader.number("n_layer")?, loader.number("n_positions")?);
-        let inner = loader.optional_number("n_inner")?.unwrap_or(4 * width);
-        let activation = loader.text("activation_function").unwrap_or_else(|_| "gelu_new".into());
-        if activation != "gelu_new" {
-            let what = format!("the activation {activation:?} is not supported for gpt2");
-            return Err(Error::model(what).file("config.json").field("activation_function"));
-        }
+        let width = loader.size("n_embd")?;
+        let (vocab, heads) = (loader.size("vocab_size")?, loader.heads("n_head", width)?);
+        let (count, max_positions) = (loader.layers("n_layer")?, loader.size("n_positions")?);
+        let inner = match loader.optional_size("n_inner")? {
+            Some(inner) => inner,
+            None => loader.product("n_embd", &[4, width])?,
+        };
+        let fused = loader.product("n_embd", &[3, width])?;
+        let activation = loader.text_or("activation_function", "gelu_new")?;
+        let activation = Activation::named(&activation, "activation_function")?;
+        let scale = match loader.flag_or("scale_attn_weights", true)? {
+            true => ((width / heads) as f32).sqrt().recip(),
+            false => 1.0,
+        };
+        let by_layer = loader.flag("scale_attn_by_inverse_layer_idx")?;
         if width % heads != 0 {
             let what = format!("{heads} heads do not divide a width of {width}");
             return Err(Error::model(what).file("config.json").field("n_head"));
         }
-        // The first published checkpoints lack the prefix.
-        let prefix = if loader.has("wte.weight") { "" } else { "transformer." };
-        let at = |part: &str| format!("{prefix}{part}");
-        let mut tokens = Table::load(loader, at("wte"), [vocab, width]).await?;
-        let mut positions = Table::load(loader, at("wpe"), [max_positions, width]).await?;
-        let mut layers = Vec::with_capacity(count);
+        loader.find_prefix("transformer.", "wte.weight")?;
+        let at = |part: &str| format!("transformer.{part}");
+        let tokens = Table::load(loader, at("wte"), [vocab, width]).await?;
+        let positions = Table::load(loader, at("wpe"), [max_positions, width]).await?;
+        let mut layers = Vec::new();
         for i in 0..count {
-            let at = |part: &str| format!("{prefix}h.{i}.{part}");
-            let mut layer = Layer {
+            let at = |part: &str| format!("transformer.h.{i}.{part}");
+            layers.push(Layer {
+                scale: if by_layer { scale / (i + 1) as f32 } else { scale },
                 norm_1: Norm::load(loader, &at("ln_1"), width, true).await?,
-                attention: loader.linear(at("attn.c_attn"), width, 3 * width, true, true).await?,
+                attention: loader.linear(at("attn.c_attn"), width, fused, true, true).await?,
                 attention_out: loader.linear(at("attn.c_proj"), width, width, true, true).await?,
                 norm_2: Norm::load(loader, &at("ln_2"), width, true).await?,
                 up: loader.linear(at("mlp.c_fc"), width, inner, true, true).await?,
                 down: loader.linear(at("mlp.c_proj"), inner, width, true, true).await?,
-            };
-            // PEFT names modules by the model's attributes, which always have the prefix.
-            for linear in [
-                &mut layer.attention,
-                &mut layer.attention_out,
-                &mut layer.up,
-                &mut layer.down,
-            ] {
-                if prefix.is_empty() {
-                    linear.path = format!("transformer.{}", linear.path);
-                }
-            }
-            layers.push(layer);
-        }
-        for table in [&mut tokens, &mut positions] {
-            if prefix.is_empty() {
-                table.path = format!("transformer.{}", table.path);
-            }
+            });
         }
         let norm = Norm::load(loader, &at("ln_f"), width, true).await?;
-        let head = match loader.has("lm_head.weight") {
-            true => Some(
-                loader
-                    .matrix("lm_head.weight", [vocab, width], Start::Normal, Role::Table)
-                    .await?,
-            ),
-            false => None,
-        };
-        let eps = loader.real("layer_norm_epsilon")?.unwrap_or(1e-5) as f32;
+        let head = decoder_output(loader, "transformer.wte.weight", [vocab, width], true).await?;
+        let eps = loader.not_negative("layer_norm_epsilon", 1e-5)?;
         Ok(Self {
             layers,
             vocab,
             width,
             max_positions,
             heads,
+            activation,
             eps,
             tokens,
             positions,
@@ -141,12 +125,19 @@ impl Gpt2 {
                 Some(cache) => cache.extend(i, k, v),
                 None => (k, v),
             };
-            let mixed = ops::attention(q, k, v, mask.clone());
+            let scores = Scores {
+                scale: layer.scale,
+                soft_cap: 0.0,
+                sight: Sight::Back,
+            };
+            let mixed = ops::attention_by(q, k, v, None, mask.clone(), scores);
             // [B, H, T, D] → [B·T, C]
             let mixed = mixed.swap_dims(1, 2).reshape([batch * tokens, width]);
             x = x + layer.attention_out.forward(mixed, pass);
             let normed = layer.norm_2.forward(x.clone(), leaves, self.eps);
-            x = x + layer.down.forward(ops::gelu_new(layer.up.forward(normed, pass)), pass);
+            x = x + layer
+                .down
+                .forward(self.activation.apply(layer.up.forward(normed, pass)), pass);
         }
         self.norm.forward(x, leaves, self.eps)
     }
@@ -165,7 +156,7 @@ impl Gpt2 {
             x = walk.add(x, out);
             let normed = layer.norm_2.walk(walk, x.clone(), self.width);
             let up = walk.linear(&layer.up, normed);
-            let inner = walk.activation(up);
+            let inner = self.activation.walk(walk, up);
             let down = walk.linear(&layer.down, inner);
             x = walk.add(x, down);
         }

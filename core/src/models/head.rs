@@ -7,7 +7,7 @@
 use super::{
     Linear, Pass, Weight,
     activation::Activation,
-    load::{Loader, Role, Start},
+    load::{Loader, Start},
     matrix::Matrix,
     norm::Norm,
     numbers,
@@ -25,6 +25,21 @@ use crate::{
 };
 use burn::tensor::{Int, Tensor, TensorData};
 use serde_json::Value;
+
+/// The output matrix of a decoder, where it is another than the embedding `table`; `usual` says whether its class shares the two
+/// where config.json says nothing. A classifier has none.
+pub(super) async fn decoder_output(
+    loader: &mut Loader<'_>,
+    table: &str,
+    shape: [usize; 2],
+    usual: bool,
+) -> Result<Option<Matrix>> {
+    let tied = loader.flag_or("tie_word_embeddings", usual)?;
+    match loader.task() {
+        Task::CausalLm => loader.output("lm_head.weight", table, shape, tied).await,
+        _ => Ok(None),
+    }
+}
 
 /// What a model is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -246,7 +261,7 @@ impl Classifier {
             dropout: form.dropout,
             out,
             problem: problem(loader, labels)?,
-            pad_token_id: loader.token_id("pad_token_id"),
+            pad_token_id: loader.token_id("pad_token_id")?,
             fresh_dense,
         })
     }
@@ -389,7 +404,9 @@ pub(crate) struct MaskedLmNames<'a> {
     pub(crate) norm: &'a str,
     pub(crate) norm_bias: bool,
     pub(crate) matrix: &'a str,
-    pub(crate) bias: &'a str,
+    /// The embedding that it may share.
+    pub(crate) embedding: &'a str,
+    pub(crate) bias: Option<&'a str>,
 }
 
 impl MaskedLm {
@@ -402,7 +419,7 @@ impl MaskedLm {
     ) -> Result<Self> {
         loader.draw_what_lacks();
         let [vocab, width] = shape;
-        let untied = !loader.flag_or("tie_word_embeddings", true);
+        let tied = loader.flag_or("tie_word_embeddings", true)?;
         Ok(Self {
             dense: Dense {
                 linear: loader
@@ -412,11 +429,11 @@ impl MaskedLm {
                 norm: Some(Norm::load(loader, names.norm, width, names.norm_bias).await?),
                 eps,
             },
-            weight: match untied {
-                true => Some(loader.matrix(names.matrix, shape, Start::Normal, Role::Table).await?),
-                false => None,
+            weight: loader.output(names.matrix, names.embedding, shape, tied).await?,
+            bias: match names.bias {
+                Some(name) => loader.weight(name, &[vocab], Start::Zeros).await?,
+                None => Weight::Frozen(Box::new(Tensor::zeros([vocab], loader.device()))),
             },
-            bias: loader.weight(names.bias, &[vocab], Start::Zeros).await?,
         })
     }
 }
@@ -450,7 +467,7 @@ impl Head {
 
 /// transformers' rule: without a `problem_type`, one label is a number and several are classes.
 fn problem(loader: &Loader, labels: usize) -> Result<Problem> {
-    match loader.text("problem_type").ok().as_deref() {
+    match loader.optional_text("problem_type")?.as_deref() {
         None if labels == 1 => Ok(Problem::Regression),
         None | Some("single_label_classification") => Ok(Problem::SingleLabel),
         Some("regression") => Ok(Problem::Regression),
@@ -463,10 +480,10 @@ fn problem(loader: &Loader, labels: usize) -> Result<Problem> {
 }
 
 /// The task that config.json's `architectures` names; decoders predict the next token where it names none.
-pub(crate) fn task(loader: &Loader, otherwise: Task) -> Task {
-    let named = loader.architecture().unwrap_or_default();
+pub(crate) fn task(loader: &Loader, otherwise: Task) -> Result<Task> {
+    let named = loader.architecture()?.unwrap_or_default();
     let is = |ending: &str| named.ends_with(ending);
-    if is("ForSequenceClassification") {
+    Ok(if is("ForSequenceClassification") {
         Task::SequenceClassification
     } else if is("ForTokenClassification") {
         Task::TokenClassification
@@ -474,7 +491,7 @@ pub(crate) fn task(loader: &Loader, otherwise: Task) -> Task {
         Task::MaskedLm
     } else {
         otherwise
-    }
+    })
 }
 
 /// Where config.json keeps what a run of this program knows of its head and transformers has no place for.

@@ -5,8 +5,10 @@
 //! Reference: transformers' modeling_llama.py, modeling_qwen2.py, modeling_qwen3.py.
 
 use super::{
-    KvCache, Linear, Pass, Task, Tokens, Weight,
-    load::{Loader, Role, Start},
+    KvCache, Linear, Pass, Tokens, Weight,
+    activation::Activation,
+    head::decoder_output,
+    load::{Loader, Start},
     matrix::Matrix,
     rope::Rope,
     table::Table,
@@ -14,7 +16,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     estimate::{Flow, Walk},
-    ops,
+    ops::{self, Scores, Sight},
 };
 use burn::tensor::Tensor;
 
@@ -27,6 +29,7 @@ pub(crate) struct Llama {
     /// `None` where the head is the embedding.
     head: Option<Matrix>,
     norm: Weight,
+    activation: Activation,
     eps: f32,
     heads: Heads,
     rope: Rope,
@@ -40,6 +43,8 @@ struct Heads {
 }
 
 pub(crate) struct Layer {
+    /// Tokens that it sees, itself included; all where there is none.
+    window: Option<usize>,
     input_norm: Weight,
     q: Linear,
     k: Linear,
@@ -53,45 +58,81 @@ pub(crate) struct Layer {
     down: Linear,
 }
 
+/// The window of each layer. Mistral has one for all, and by its class's default where config.json has none; Qwen has them in
+/// the layers from `max_window_layers` on, or in those that `layer_types` names, where `use_sliding_window` wants them.
+fn windows(loader: &Loader<'_>, model_type: &str, count: usize) -> Result<Vec<Option<usize>>> {
+    const USUAL: usize = 4096;
+    if model_type == "mistral" {
+        return Ok(vec![loader.window(USUAL)?; count]);
+    }
+    if !model_type.starts_with("qwen") {
+        return Ok(vec![None; count]);
+    }
+    let window = match loader.flag("use_sliding_window")? {
+        true => loader.window(USUAL)?,
+        false => None,
+    };
+    let slides = match loader.sliding_layers(count)? {
+        Some(slides) => slides,
+        None => {
+            let first = match loader.is_zero("max_window_layers") {
+                true => 0,
+                false => loader.optional_number("max_window_layers")?.unwrap_or(28),
+            };
+            (0..count).map(|layer| window.is_some() && layer >= first).collect()
+        }
+    };
+    if window.is_none() && slides.contains(&true) {
+        let error = Error::format("names layers with a window, but config.json has no window for them");
+        return Err(error
+            .file("config.json")
+            .field("layer_types")
+            .remedy("Set use_sliding_window: true and sliding_window in it, or call the layers full_attention."));
+    }
+    Ok(slides.into_iter().map(|slides| window.filter(|_| slides)).collect())
+}
+
 impl Llama {
     pub(crate) async fn load(loader: &mut Loader<'_>, model_type: &str) -> Result<Self> {
-        let width = loader.number("hidden_size")?;
-        let vocab = loader.number("vocab_size")?;
-        let query = loader.number("num_attention_heads")?;
-        let key_value = loader.optional_number("num_key_value_heads")?.unwrap_or(query);
-        let dim = loader.optional_number("head_dim")?.unwrap_or(width / query);
-        let inner = loader.number("intermediate_size")?;
-        let count = loader.number("num_hidden_layers")?;
+        let width = loader.size("hidden_size")?;
+        let vocab = loader.size("vocab_size")?;
+        let query = loader.heads("num_attention_heads", width)?;
+        let key_value = loader.optional_size("num_key_value_heads")?.unwrap_or(query);
+        // Qwen3's class has a width of its own where config.json has none.
+        let usual = match model_type == "qwen3" && !loader.is_null("head_dim") {
+            true => 128,
+            false => width / query,
+        };
+        let dim = loader.head_width("head_dim", usual)?;
+        let inner = loader.size("intermediate_size")?;
+        let count = loader.layers("num_hidden_layers")?;
         let max_positions = loader.optional_number("max_position_embeddings")?.unwrap_or(2048);
         if query % key_value != 0 || dim % 2 != 0 {
             let what = format!("{query} heads of width {dim} do not share {key_value} key/value heads evenly");
             return Err(Error::model(what).file("config.json").field("num_key_value_heads"));
         }
-        if let Ok(activation) = loader.text("hidden_act")
-            && activation != "silu"
-        {
-            let what = format!("the activation {activation:?} is not supported for this architecture");
-            return Err(Error::model(what).file("config.json").field("hidden_act"));
-        }
-        if model_type != "llama" && loader.flag("use_sliding_window") {
-            let error = Error::model("sliding-window attention is not supported").file("config.json");
-            return Err(error.field("use_sliding_window"));
-        }
+        let activation = Activation::named(&loader.text_or("hidden_act", "silu")?, "hidden_act")?;
+        let windows = windows(loader, model_type, count)?;
+        let (q_out, kv_out) = (
+            loader.product("num_attention_heads", &[query, dim])?,
+            loader.product("num_key_value_heads", &[key_value, dim])?,
+        );
+        loader.find_prefix("model.", "embed_tokens.weight")?;
         let heads = Heads { query, key_value, dim };
         let rope = Rope::new(loader, dim, max_positions)?;
         let embedding = Table::load(loader, "model.embed_tokens".into(), [vocab, width]).await?;
         let qkv_bias = if model_type == "qwen2" {
             true
         } else {
-            loader.flag("attention_bias")
+            loader.flag("attention_bias")?
         };
-        let o_bias = model_type != "qwen2" && loader.flag("attention_bias");
-        let (mlp_bias, qk_norm) = (loader.flag("mlp_bias"), model_type == "qwen3");
-        let mut layers = Vec::with_capacity(count);
-        for i in 0..count {
+        let o_bias = model_type != "qwen2" && loader.flag("attention_bias")?;
+        let (mlp_bias, qk_norm) = (loader.flag("mlp_bias")?, model_type == "qwen3");
+        let mut layers = Vec::new();
+        for (i, window) in windows.into_iter().enumerate() {
             let at = |part: &str| format!("model.layers.{i}.{part}");
-            let (q_out, kv_out) = (query * dim, key_value * dim);
             layers.push(Layer {
+                window,
                 input_norm: loader
                     .weight(&at("input_layernorm.weight"), &[width], Start::Ones)
                     .await?,
@@ -136,18 +177,8 @@ impl Llama {
             });
         }
         let norm = loader.weight("model.norm.weight", &[width], Start::Ones).await?;
-        // A classifier has no output matrix.
-        let tied = loader.flag("tie_word_embeddings") || loader.task() != Task::CausalLm;
-        let tied = tied && !loader.has("lm_head.weight");
-        let head = match tied {
-            true => None,
-            false => Some(
-                loader
-                    .matrix("lm_head.weight", [vocab, width], Start::Normal, Role::Table)
-                    .await?,
-            ),
-        };
-        let eps = loader.real("rms_norm_eps")?.unwrap_or(1e-6) as f32;
+        let head = decoder_output(loader, "model.embed_tokens.weight", [vocab, width], false).await?;
+        let eps = loader.not_negative("rms_norm_eps", 1e-6)?;
         Ok(Self {
             layers,
             vocab,
@@ -156,6 +187,7 @@ impl Llama {
             embedding,
             head,
             norm,
+            activation,
             eps,
             heads,
             rope,
@@ -195,14 +227,19 @@ impl Llama {
                 Some(cache) => cache.extend(i, k, v),
                 None => (k, v),
             };
-            let mixed = ops::attention(q, k, v, mask.clone());
+            let scores = Scores::plain(dim, layer.window.map_or(Sight::Back, Sight::BackWithin));
+            let mixed = ops::attention_by(q, k, v, None, mask.clone(), scores);
             // [B, H, T, D] → [B·T, H·D]
             let mixed = mixed.swap_dims(1, 2).reshape([batch * tokens, query * dim]);
             x = x + layer.o.forward(mixed, pass);
             let normed = ops::rms_norm(x.clone(), layer.post_norm.flat(leaves), self.eps);
             let gate = layer.gate.forward(normed.clone(), pass);
             let up = layer.up.forward(normed, pass);
-            x = x + layer.down.forward(ops::silu_mul(gate, up), pass);
+            let inner = match self.activation {
+                Activation::Silu => ops::silu_mul(gate, up),
+                other => other.apply(gate) * up,
+            };
+            x = x + layer.down.forward(inner, pass);
         }
         ops::rms_norm(x, self.norm.flat(leaves), self.eps)
     }
@@ -234,7 +271,13 @@ impl Llama {
             let normed = walk.norm(x.clone(), self.width, &[&layer.post_norm]);
             let gate = walk.linear(&layer.gate, normed.clone());
             let up = walk.linear(&layer.up, normed);
-            let inner = walk.silu_mul(gate, up);
+            let inner = match self.activation {
+                Activation::Silu => walk.silu_mul(gate, up),
+                other => {
+                    let gate = other.walk(walk, gate);
+                    walk.multiply(gate, up)
+                }
+            };
             let down = walk.linear(&layer.down, inner);
             x = walk.add(x, down);
         }

@@ -14,12 +14,14 @@ mod cache;
 mod gemma;
 mod gpt2;
 pub(crate) mod head;
+mod keys;
 mod limits;
 mod linear;
 mod llama;
 mod load;
 pub(crate) mod matrix;
 mod modernbert;
+mod names;
 mod norm;
 mod outline;
 mod pack;
@@ -78,6 +80,8 @@ pub struct Model {
     pub parameters: Parameters,
     /// What it is.
     pub info: ModelInfo,
+    /// What of its files has no effect, in sentences.
+    pub notes: Vec<String>,
     architecture: Architecture,
     head: Head,
     /// The trained copy of the output matrix, where `modules_to_save` names it.
@@ -115,6 +119,10 @@ impl Model {
         device: &Device,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Self> {
+        if files.entries().is_empty() {
+            // What fresh weights take is known before the first is drawn.
+            Outline::read(files, (full, base), u64::MAX).await?;
+        }
         let loader = Loader::new(files, (full, base), seed, device, progress);
         let Outline {
             info,
@@ -122,6 +130,7 @@ impl Model {
             head,
             task,
             parameters,
+            notes,
             ..
         } = Outline::load(files, loader).await?;
         // Padding is masked and never learnt: a pad token without a row, which many tokenizers add, gives way to token 0.
@@ -130,6 +139,7 @@ impl Model {
         Ok(Self {
             parameters,
             info,
+            notes,
             architecture,
             head,
             whole_output: None,
@@ -483,6 +493,14 @@ impl Model {
         cache.tokens += tokens;
         self.vocabulary_logits(hidden.narrow(0, tokens - 1, 1), &pass)
     }
+}
+
+/// What of a model's files has no effect, in sentences; reads their headers only.
+///
+/// # Errors
+/// As [`Model::load`].
+pub async fn notes(files: &ModelFiles) -> Result<Vec<String>> {
+    Ok(Outline::read(files, (false, Base::Own), u64::MAX).await?.notes)
 }
 
 /// How a target token is foretold.

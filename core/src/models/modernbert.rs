@@ -7,7 +7,7 @@ use super::{
     Linear, Pass, Task,
     activation::Activation,
     head::{Classifier, ClassifierNames, Head, MaskedLm, MaskedLmNames, Pooling},
-    load::Loader,
+    load::{Loader, MOST_HEAD_WIDTH},
     matrix::Matrix,
     norm::Norm,
     rope::Rope,
@@ -51,72 +51,62 @@ pub(crate) struct Layer {
 impl ModernBert {
     /// The encoder and the head of the loader's task.
     pub(crate) async fn load(loader: &mut Loader<'_>) -> Result<(Self, Head)> {
-        let (width, inner) = (loader.number("hidden_size")?, loader.number("intermediate_size")?);
-        let (vocab, heads) = (loader.number("vocab_size")?, loader.number("num_attention_heads")?);
-        let count = loader.number("num_hidden_layers")?;
+        let (width, inner) = (loader.size("hidden_size")?, loader.size("intermediate_size")?);
+        let (vocab, heads) = (loader.size("vocab_size")?, loader.heads("num_attention_heads", width)?);
+        let count = loader.layers("num_hidden_layers")?;
+        let fused = loader.product("hidden_size", &[3, width])?;
+        let both = loader.product("intermediate_size", &[2, inner])?;
         let max_positions = loader.number("max_position_embeddings")?;
         if width % heads != 0 || width / heads % 2 != 0 {
             let what = format!("{heads} heads do not divide a width of {width} evenly");
             return Err(Error::model(what).file("config.json").field("num_attention_heads"));
         }
-        let activation = loader.text("hidden_activation").unwrap_or_else(|_| "gelu".into());
-        let activation = Activation::named(&activation, "hidden_activation")?;
-        let local = loader.layers_named("sliding_attention", count)?.unwrap_or_else(|| {
-            let every = loader
-                .optional_number("global_attn_every_n_layers")
-                .ok()
-                .flatten()
-                .unwrap_or(3);
-            (0..count).map(|i| i % every != 0).collect()
-        });
+        let activation = Activation::named(&loader.text_or("hidden_activation", "gelu")?, "hidden_activation")?;
+        let every = loader.optional_number("global_attn_every_n_layers")?.unwrap_or(3);
+        let local = loader.sliding_layers(count)?;
+        let local = local.unwrap_or_else(|| (0..count).map(|i| i % every != 0).collect());
         let dim = width / heads;
-        let global_rope = Rope::of_layers(
-            loader,
-            "full_attention",
-            ("global_rope_theta", 160_000.0),
-            dim,
-            max_positions,
-        )?;
-        let local_rope = Rope::of_layers(
-            loader,
-            "sliding_attention",
-            ("local_rope_theta", 10_000.0),
-            dim,
-            max_positions,
-        )?;
+        if dim > MOST_HEAD_WIDTH {
+            let what = format!("makes heads of a width of {dim}; at most {MOST_HEAD_WIDTH} is supported");
+            return Err(Error::model(what).file("config.json").field("num_attention_heads"));
+        }
+        // Both kinds of layers are scaled alike.
+        let mut rope = |kind, theta| Rope::of_layers(loader, kind, theta, true, (dim, max_positions));
+        let global_rope = rope("full_attention", ("global_rope_theta", 160_000.0))?;
+        let local_rope = rope("sliding_attention", ("local_rope_theta", 10_000.0))?;
         let (norm_bias, bias, mlp_bias) = (
-            loader.flag("norm_bias"),
-            loader.flag("attention_bias"),
-            loader.flag("mlp_bias"),
+            loader.flag("norm_bias")?,
+            loader.flag("attention_bias")?,
+            loader.flag("mlp_bias")?,
         );
-        // An encoder that was saved without a head lacks the prefix.
-        let stored = if loader.has("embeddings.tok_embeddings.weight") {
-            ""
-        } else {
-            "model."
+        // PEFT names modules by the model's attributes, which have the prefix wherever there is a head, and only there.
+        let prefix = match loader.task() {
+            Task::Features => "",
+            _ => "model.",
         };
-        let at = |part: &str| format!("{stored}{part}");
+        loader.find_prefix(prefix, "embeddings.tok_embeddings.weight")?;
+        let at = |part: &str| format!("{prefix}{part}");
         let embedding = Table::load(loader, at("embeddings.tok_embeddings"), [vocab, width]).await?;
         let embedding_norm = Norm::load(loader, &at("embeddings.norm"), width, norm_bias).await?;
-        let mut layers = Vec::with_capacity(count);
+        let mut layers = Vec::new();
         for (i, is_local) in local.into_iter().enumerate() {
-            let at = |part: &str| format!("{stored}layers.{i}.{part}");
+            let at = |part: &str| format!("{prefix}layers.{i}.{part}");
             layers.push(Layer {
                 is_local,
                 attention_norm: match i {
                     0 => None,
                     _ => Some(Norm::load(loader, &at("attn_norm"), width, norm_bias).await?),
                 },
-                qkv: loader.linear(at("attn.Wqkv"), width, 3 * width, bias, false).await?,
+                qkv: loader.linear(at("attn.Wqkv"), width, fused, bias, false).await?,
                 attention_out: loader.linear(at("attn.Wo"), width, width, bias, false).await?,
                 mlp_norm: Norm::load(loader, &at("mlp_norm"), width, norm_bias).await?,
-                up: loader.linear(at("mlp.Wi"), width, 2 * inner, mlp_bias, false).await?,
+                up: loader.linear(at("mlp.Wi"), width, both, mlp_bias, false).await?,
                 down: loader.linear(at("mlp.Wo"), inner, width, mlp_bias, false).await?,
             });
         }
         let final_norm = Norm::load(loader, &at("final_norm"), width, norm_bias).await?;
-        let eps = loader.real("norm_eps")?.unwrap_or(1e-5) as f32;
-        let mut model = Self {
+        let eps = loader.not_negative("norm_eps", 1e-5)?;
+        let model = Self {
             layers,
             vocab,
             width,
@@ -133,36 +123,28 @@ impl ModernBert {
             final_norm,
         };
         let head = model.head(loader).await?;
-        // PEFT names modules by the model's attributes, which have the prefix wherever there is a head, and only there.
-        let wanted = if loader.task() == Task::Features { "" } else { "model." };
-        for linear in model.linears_mut() {
-            if let Some(part) = linear.path.strip_prefix(stored) {
-                linear.path = format!("{wanted}{part}");
-            }
-        }
-        for table in model.tables_mut() {
-            if let Some(part) = table.path.strip_prefix(stored) {
-                table.path = format!("{wanted}{part}");
-            }
-        }
         Ok((model, head))
     }
 
     async fn head(&self, loader: &mut Loader<'_>) -> Result<Head> {
-        let activation = loader.text("classifier_activation").unwrap_or_else(|_| "gelu".into());
+        let activation = loader.text_or("classifier_activation", "gelu")?;
         let activation = Activation::named(&activation, "classifier_activation")?;
         let form = (activation, self.eps);
         match loader.task() {
             task @ (Task::SequenceClassification | Task::TokenClassification) => {
-                let pooling = match (task, loader.text("classifier_pooling").ok().as_deref()) {
+                let pooling = match (task, loader.text_or("classifier_pooling", "cls")?.as_str()) {
                     (Task::TokenClassification, _) => Pooling::None,
-                    (_, Some("mean")) => Pooling::Mean,
-                    _ => Pooling::First,
+                    (_, "cls") => Pooling::First,
+                    (_, "mean") => Pooling::Mean,
+                    (_, other) => {
+                        let error = Error::format(format!("must be cls or mean, got {other:?}")).file("config.json");
+                        return Err(error.field("classifier_pooling"));
+                    }
                 };
                 let names = ClassifierNames {
                     dense: Some(("head.dense", activation)),
-                    dense_bias: loader.flag("classifier_bias"),
-                    dense_norm: Some(("head.norm", loader.flag("norm_bias"), self.eps)),
+                    dense_bias: loader.flag("classifier_bias")?,
+                    dense_norm: Some(("head.norm", loader.flag("norm_bias")?, self.eps)),
                     out: "classifier",
                     out_bias: true,
                 };
@@ -172,11 +154,12 @@ impl ModernBert {
             Task::MaskedLm => {
                 let names = MaskedLmNames {
                     dense: "head.dense",
-                    dense_bias: loader.flag("classifier_bias"),
+                    dense_bias: loader.flag("classifier_bias")?,
                     norm: "head.norm",
-                    norm_bias: loader.flag("norm_bias"),
+                    norm_bias: loader.flag("norm_bias")?,
                     matrix: "decoder.weight",
-                    bias: "decoder.bias",
+                    embedding: "model.embeddings.tok_embeddings.weight",
+                    bias: loader.flag_or("decoder_bias", true)?.then_some("decoder.bias"),
                 };
                 let head = MaskedLm::load(loader, names, [self.vocab, self.width], form).await?;
                 Ok(Head::MaskedLm(Box::new(head)))

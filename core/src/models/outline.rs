@@ -1,7 +1,7 @@
 //! A model without its device: which layers and which head a checkpoint has, read from its configuration and its tensors, or
 //! only their sizes.
 
-use super::adapted::with_head;
+use super::adapted::{check_adapter_names, with_head};
 use super::architecture::Architecture;
 use super::head::{self, Classifier, ClassifierNames, Head, Pooling};
 use super::load::{Finished, Loader};
@@ -21,6 +21,8 @@ pub(crate) struct Outline {
     pub(crate) parameters: Parameters,
     /// What tables of constants take on the device.
     pub(crate) table_bytes: u64,
+    /// What of the files has no effect, in sentences.
+    pub(super) notes: Vec<String>,
 }
 
 impl Outline {
@@ -33,21 +35,22 @@ impl Outline {
 
     pub(super) async fn load(files: &ModelFiles, mut loader: Loader<'_>) -> Result<Self> {
         let model_type = loader.text("model_type")?;
+        loader.set_kind(&model_type)?;
         let (architecture, head) = match model_type.as_str() {
             "llama" | "mistral" | "qwen2" | "qwen3" => {
-                loader.set_task(head::task(&loader, Task::CausalLm));
+                loader.set_task(head::task(&loader, Task::CausalLm)?);
                 let model = llama::Llama::load(&mut loader, &model_type).await?;
                 let head = decoder_head(&mut loader, model.width, "score").await?;
                 (Architecture::Llama(Box::new(model)), head)
             }
             "gpt2" => {
-                loader.set_task(head::task(&loader, Task::CausalLm));
+                loader.set_task(head::task(&loader, Task::CausalLm)?);
                 let model = gpt2::Gpt2::load(&mut loader).await?;
                 let head = decoder_head(&mut loader, model.width, "classifier").await?;
                 (Architecture::Gpt2(Box::new(model)), head)
             }
             "gemma2" | "gemma3_text" => {
-                loader.set_task(head::task(&loader, Task::CausalLm));
+                loader.set_task(head::task(&loader, Task::CausalLm)?);
                 let model = gemma::Gemma::load(&mut loader, &model_type).await?;
                 let head = decoder_head(&mut loader, model.width, "score").await?;
                 (Architecture::Gemma(Box::new(model)), head)
@@ -58,12 +61,12 @@ impl Outline {
                 (Architecture::T5(Box::new(model)), Head::Vocabulary)
             }
             "bert" | "roberta" | "xlm-roberta" | "distilbert" => {
-                loader.set_task(head::task(&loader, Task::Features));
+                loader.set_task(head::task(&loader, Task::Features)?);
                 let (model, head) = bert::Bert::load(&mut loader, &model_type).await?;
                 (Architecture::Bert(Box::new(model)), head)
             }
             "modernbert" => {
-                loader.set_task(head::task(&loader, Task::Features));
+                loader.set_task(head::task(&loader, Task::Features)?);
                 let (model, head) = modernbert::ModernBert::load(&mut loader).await?;
                 (Architecture::ModernBert(Box::new(model)), head)
             }
@@ -88,7 +91,8 @@ impl Outline {
             weights,
             weight_bytes,
             table_bytes,
-        } = loader.finish();
+            notes,
+        } = loader.finish()?;
         let linears = architecture.linears().into_iter().chain(head.linears());
         let linears: Vec<&str> = linears.map(|linear| linear.path.as_str()).collect();
         let info = ModelInfo {
@@ -112,6 +116,7 @@ impl Outline {
             task,
             parameters,
             table_bytes,
+            notes,
         })
     }
 
@@ -140,6 +145,11 @@ impl Outline {
     /// `config` as [`Model::attach_lora`] takes it.
     pub(crate) fn with_head(&self, config: &AdapterConfig) -> AdapterConfig {
         with_head(self.task, &self.head, config)
+    }
+
+    /// [`Model::check_adapter_names`].
+    pub(crate) fn check_adapter_names(&self, config: &AdapterConfig) -> Result<()> {
+        check_adapter_names(self.task, &self.architecture, &self.head, config)
     }
 
     /// The memory of [`Model::loss`]; `None` where it is not known.

@@ -1,9 +1,10 @@
 //! The tables of rotary embeddings, with the scalings that config.json can ask for.
 
+use super::keys::{bounded, first_names};
 use super::load::Loader;
 use crate::error::{Error, Result};
 use burn::tensor::{Tensor, TensorData};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::ops::Range;
 
 /// Positions whose rows are kept on the device; those of longer rows are made when they are read.
@@ -21,35 +22,66 @@ pub(crate) struct Rope {
 impl Rope {
     pub(crate) fn new(loader: &mut Loader, dim: usize, positions: usize) -> Result<Self> {
         // transformers 5 nests it in rope_parameters; 4 has rope_theta and rope_scaling.
-        let parameters = loader
-            .object("rope_parameters")
-            .or_else(|| loader.object("rope_scaling"));
-        let theta = match theta_of(parameters) {
-            Some(theta) => theta,
-            None => loader.real("rope_theta")?.unwrap_or(10_000.0),
+        let parameters = match (loader.object("rope_parameters")?, loader.object("rope_scaling")?) {
+            (Some(_), Some(_)) => return Err(said_twice()),
+            (None, scaling) => Parameters::read(scaling, "rope_scaling")?,
+            (nested, None) => Parameters::read(nested, "rope_parameters")?,
         };
-        let frequencies = frequencies(theta, parameters, dim)?;
-        Ok(Self::build(loader, frequencies, positions))
+        let theta = match parameters.theta {
+            Some(theta) => theta,
+            None => loader.positive("rope_theta", 10_000.0)?,
+        };
+        Self::scaled(loader, theta, parameters, dim, positions)
     }
 
     /// The tables of one kind of layer (`full_attention`, `sliding_attention`): transformers 5 nests each kind's numbers under its
-    /// name, 4 has the theta at `key`, else `theta`. Only full attention is scaled.
+    /// name, 4 has the theta at `key`, else `theta`, and `rope_scaling` for the layers that `is_scaled`.
     pub(crate) fn of_layers(
         loader: &mut Loader,
         kind: &str,
         (key, theta): (&str, f64),
-        dim: usize,
-        positions: usize,
+        is_scaled: bool,
+        (dim, positions): (usize, usize),
     ) -> Result<Self> {
-        let mut parameters = loader.object("rope_parameters").and_then(|kinds| kinds.get(kind));
-        if parameters.is_none() && kind == "full_attention" {
-            parameters = loader.object("rope_scaling");
+        let kinds = loader.object("rope_parameters")?.and_then(Value::as_object);
+        if let Some((name, value)) = kinds
+            .into_iter()
+            .flatten()
+            .find(|(_, value)| !value.is_object() && !value.is_null())
+        {
+            let what = format!(
+                "is {}: of this architecture each kind of layer has an object of its own",
+                bounded(value)
+            );
+            let error = Error::format(what).file("config.json");
+            return Err(error.field(format!("rope_parameters.{name}")));
         }
-        let theta = match theta_of(parameters) {
-            Some(theta) => theta,
-            None => loader.real(key)?.unwrap_or(theta),
+        let nested = kinds.and_then(|kinds| kinds.get(kind));
+        let scaling = loader.object("rope_scaling")?.filter(|_| is_scaled);
+        let parameters = match (nested.filter(|nested| !nested.is_null()), scaling) {
+            (Some(_), Some(_)) => return Err(said_twice()),
+            (Some(nested), None) => Parameters::read(Some(nested), "rope_parameters")?,
+            (None, scaling) => Parameters::read(scaling, "rope_scaling")?,
         };
-        let frequencies = frequencies(theta, parameters, dim)?;
+        let theta = match parameters.theta {
+            Some(theta) => theta,
+            None => loader.positive(key, theta)?,
+        };
+        Self::scaled(loader, theta, parameters, dim, positions)
+    }
+
+    fn scaled(loader: &mut Loader, theta: f64, parameters: Parameters, dim: usize, positions: usize) -> Result<Self> {
+        if let Some(note) = parameters.note() {
+            loader.note(note);
+        }
+        let mut frequencies: Vec<f32> = (0..dim / 2)
+            .map(|i| 1.0 / (theta as f32).powf((2 * i) as f32 / dim as f32))
+            .collect();
+        parameters.scaling.apply(&mut frequencies, positions);
+        if frequencies.iter().any(|frequency| !frequency.is_finite()) {
+            let what = format!("a theta of {theta} gives angles that are no numbers");
+            return Err(Error::format(what).file("config.json").field("rope_theta"));
+        }
         Ok(Self::build(loader, frequencies, positions))
     }
 
@@ -90,66 +122,163 @@ fn rows(frequencies: &[f32], positions: Range<usize>, function: fn(f32) -> f32) 
     positions.flat_map(move |position| frequencies.iter().map(move |f| function(position as f32 * f)))
 }
 
-/// The angle of each pair \[D/2\] from one position to the next.
-fn frequencies(theta: f64, parameters: Option<&Value>, dim: usize) -> Result<Vec<f32>> {
-    let mut frequencies: Vec<f32> = (0..dim / 2)
-        .map(|i| 1.0 / (theta as f32).powf((2 * i) as f32 / dim as f32))
-        .collect();
-    if let Some(parameters) = parameters {
-        scale_frequencies(&mut frequencies, parameters)?;
-    }
-    Ok(frequencies)
+fn said_twice() -> Error {
+    Error::format("is there beside rope_parameters, which says the same")
+        .file("config.json")
+        .field("rope_scaling")
+        .remedy("Keep one of the two.")
 }
 
-fn theta_of(parameters: Option<&Value>) -> Option<f64> {
-    parameters.and_then(|p| p.get("rope_theta")).and_then(Value::as_f64)
+/// What `rope_parameters` or `rope_scaling` says.
+struct Parameters {
+    theta: Option<f64>,
+    scaling: Scaling,
+    /// Keys without an effect on this scaling.
+    unknown: Vec<String>,
+    key: &'static str,
 }
 
-/// `rope_type` of config.json: `default`, `linear`, `llama3` (transformers' modeling_rope_utils.py).
-fn scale_frequencies(frequencies: &mut [f32], parameters: &Value) -> Result<()> {
-    let kind = parameters
-        .get("rope_type")
-        .or_else(|| parameters.get("type"))
-        .and_then(Value::as_str);
-    let number = |key: &str| {
-        let value = parameters.get(key).and_then(Value::as_f64);
-        value.ok_or_else(|| {
-            Error::format("this key of rope_scaling is missing")
-                .file("config.json")
-                .field(key)
-        })
-    };
-    match kind.unwrap_or("default") {
-        "default" => Ok(()),
-        "linear" => {
-            let factor = number("factor")? as f32;
-            frequencies.iter_mut().for_each(|f| *f /= factor);
-            Ok(())
-        }
-        "llama3" => {
-            let (factor, low, high) = (
-                number("factor")?,
-                number("low_freq_factor")?,
-                number("high_freq_factor")?,
-            );
-            let context = number("original_max_position_embeddings")?;
-            for f in frequencies {
-                let wavelength = 2.0 * std::f64::consts::PI / f64::from(*f);
-                let smooth = (context / wavelength - low) / (high - low);
-                let scaled = f64::from(*f) / factor;
-                *f = if wavelength > context / low {
-                    scaled
-                } else if wavelength < context / high {
-                    f64::from(*f)
-                } else {
-                    (1.0 - smooth) * scaled + smooth * f64::from(*f)
-                } as f32;
+/// `rope_type` of config.json (transformers' modeling_rope_utils.py).
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Scaling {
+    /// As they are. `dynamic` is that, too, for rows that the model has positions for, and longer ones are not read.
+    Default,
+    /// Divided by a factor.
+    Linear(f64),
+    /// Long wavelengths divided, short ones kept, those between blended.
+    Llama3 {
+        factor: f64,
+        low: f64,
+        high: f64,
+        /// `None` where it is the model's number of positions.
+        context: Option<f64>,
+    },
+}
+
+impl Parameters {
+    fn read(object: Option<&Value>, key: &'static str) -> Result<Self> {
+        let wrong = |name: &str, what: String| Error::format(what).file("config.json").field(format!("{key}.{name}"));
+        let empty = Map::new();
+        let object = match object {
+            None => &empty,
+            Some(Value::Object(object)) => object,
+            Some(other) => {
+                let what = format!("must be an object, got {}", bounded(other));
+                return Err(Error::format(what).file("config.json").field(key));
             }
-            Ok(())
+        };
+        let get = |name: &str| object.get(name).filter(|value| !value.is_null());
+        let optional = |name: &str| -> Result<Option<f64>> {
+            let Some(value) = get(name) else {
+                return Ok(None);
+            };
+            let number = value
+                .as_f64()
+                .filter(|number| (*number as f32).is_finite() && *number as f32 > 0.0);
+            number
+                .ok_or_else(|| wrong(name, format!("must be a number above 0, got {}", bounded(value))))
+                .map(Some)
+        };
+        let number = |name: &str| optional(name)?.ok_or_else(|| wrong(name, "this key is missing".into()));
+        let kind = match get("rope_type").or_else(|| get("type")) {
+            None => "default",
+            Some(Value::String(kind)) => kind,
+            Some(other) => return Err(wrong("rope_type", format!("must be a name, got {}", bounded(other)))),
+        };
+        let (scaling, own): (Scaling, &[&str]) = match kind {
+            "default" => (Scaling::Default, &[]),
+            "dynamic" => {
+                number("factor")?;
+                (Scaling::Default, &["factor", "original_max_position_embeddings"])
+            }
+            "linear" => (
+                Scaling::Linear(number("factor")?),
+                &["factor", "original_max_position_embeddings"],
+            ),
+            "llama3" => {
+                let (low, high) = (number("low_freq_factor")?, number("high_freq_factor")?);
+                if low >= high {
+                    return Err(wrong(
+                        "high_freq_factor",
+                        format!("is {high}, not above low_freq_factor, {low}"),
+                    ));
+                }
+                let scaling = Scaling::Llama3 {
+                    factor: number("factor")?,
+                    low,
+                    high,
+                    context: optional("original_max_position_embeddings")?,
+                };
+                let own = &[
+                    "factor",
+                    "low_freq_factor",
+                    "high_freq_factor",
+                    "original_max_position_embeddings",
+                ];
+                (scaling, own)
+            }
+            other => {
+                let what = format!("the rotary embedding {other:?} is not supported");
+                return Err(Error::model(what).file("config.json").field("rope_type"));
+            }
+        };
+        let mut unknown = Vec::new();
+        for (name, value) in object {
+            match name.as_str() {
+                "rope_theta" | "rope_type" | "type" => {}
+                "partial_rotary_factor" if value.is_null() || value.as_f64() == Some(1.0) => {}
+                name if own.contains(&name) || value.is_null() => {}
+                // Each kind of layer has its own, which is known for some architectures only.
+                name if name == "partial_rotary_factor" || value.is_object() => {
+                    let what = format!("is {}, which is not supported for this architecture", bounded(value));
+                    return Err(Error::model(what).file("config.json").field(format!("{key}.{name}")));
+                }
+                name => unknown.push(format!("{key}.{name}")),
+            }
         }
-        other => {
-            let what = format!("the rotary embedding {other:?} is not supported");
-            Err(Error::model(what).file("config.json").field("rope_type"))
+        Ok(Self {
+            theta: optional("rope_theta")?,
+            scaling,
+            unknown,
+            key,
+        })
+    }
+
+    fn note(&self) -> Option<String> {
+        let names: Vec<&str> = self.unknown.iter().map(String::as_str).collect();
+        let shown = || {
+            let (key, names) = (self.key, first_names(&names));
+            format!("Keys of {key} in config.json that have no effect: {names}.")
+        };
+        (!names.is_empty()).then(shown)
+    }
+}
+
+impl Scaling {
+    fn apply(self, frequencies: &mut [f32], positions: usize) {
+        match self {
+            Self::Default => {}
+            Self::Linear(factor) => frequencies.iter_mut().for_each(|f| *f /= factor as f32),
+            Self::Llama3 {
+                factor,
+                low,
+                high,
+                context,
+            } => {
+                let context = context.unwrap_or(positions as f64);
+                for f in frequencies {
+                    let wavelength = 2.0 * std::f64::consts::PI / f64::from(*f);
+                    let smooth = (context / wavelength - low) / (high - low);
+                    let scaled = f64::from(*f) / factor;
+                    *f = if wavelength > context / low {
+                        scaled
+                    } else if wavelength < context / high {
+                        f64::from(*f)
+                    } else {
+                        (1.0 - smooth) * scaled + smooth * f64::from(*f)
+                    } as f32;
+                }
+            }
         }
     }
 }

@@ -67,7 +67,7 @@ enum Body {
 
 impl Small {
     pub(crate) async fn load(loader: &mut Loader<'_>, kind: &str) -> Result<Self> {
-        let (width, layers) = (loader.number("hidden_size")?, loader.number("num_hidden_layers")?);
+        let (width, layers) = (loader.size("hidden_size")?, loader.layers("num_hidden_layers")?);
         let dropout = loader.real("hidden_dropout_prob")?.unwrap_or(0.0);
         if !(0.0..1.0).contains(&dropout) {
             let what = format!("must be at least 0 and below 1, got {dropout}");
@@ -75,13 +75,13 @@ impl Small {
         }
         let vocab = match kind {
             "small_vit" | "small_series" => None,
-            _ => loader.optional_number("vocab_size")?,
+            _ => loader.optional_size("vocab_size")?,
         };
         let is_recurrent = matches!(kind, "small_rnn" | "small_lstm" | "small_gru");
-        let continues = is_recurrent && loader.architecture().is_some_and(|name| name.ends_with("ForCausalLM"));
+        let continues = is_recurrent && loader.architecture()?.is_some_and(|name| name.ends_with("ForCausalLM"));
         loader.set_task(match continues {
             true => Task::CausalLm,
-            false => head::task(loader, Task::SequenceClassification),
+            false => head::task(loader, Task::SequenceClassification)?,
         });
         let pools = match loader.task() {
             Task::SequenceClassification => true,
@@ -93,14 +93,13 @@ impl Small {
             }
         };
         let default = if is_recurrent { "tanh" } else { "relu" };
-        let activation = loader.text("hidden_act").unwrap_or_else(|_| default.into());
-        let activation = Activation::named(&activation, "hidden_act")?;
+        let activation = Activation::named(&loader.text_or("hidden_act", default)?, "hidden_act")?;
         let input = match vocab {
             Some(vocab) => Input::Tokens(Box::new(
                 Table::load(loader, "embeddings".into(), [vocab, width]).await?,
             )),
             None if kind == "small_vit" || kind == "small_series" => Input::Numbers(patches::numbers(loader, kind)?),
-            None => Input::Numbers(loader.number("input_size")?),
+            None => Input::Numbers(loader.size("input_size")?),
         };
         let inputs = match &input {
             Input::Tokens(_) => width,
@@ -117,7 +116,7 @@ impl Small {
             "small_vit" | "small_series" => Body::Patches(Box::new(Patches::load(loader, kind, shape).await?)),
             _ => Body::Recurrent(Recurrent::load(loader, kind, shape).await?),
         };
-        let untied = continues && !loader.flag_or("tie_word_embeddings", true);
+        let untied = continues && !loader.flag_or("tie_word_embeddings", true)?;
         let output = match (&input, vocab) {
             (Input::Tokens(_), Some(vocab)) if untied => {
                 let start = Start::Within((width as f64).sqrt().recip());

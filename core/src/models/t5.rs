@@ -74,16 +74,17 @@ struct Memory {
 
 impl T5 {
     pub(crate) async fn load(loader: &mut Loader<'_>) -> Result<Self> {
-        if let Some(class) = loader.architecture()
+        if let Some(class) = loader.architecture()?
             && !class.ends_with("ForConditionalGeneration")
         {
             let what = format!("{class} is not supported");
             let error = Error::model(what).file("config.json").field("architectures");
             return Err(error.remedy("Of T5, the whole encoder-decoder is read: T5ForConditionalGeneration."));
         }
-        let (vocab, width) = (loader.number("vocab_size")?, loader.number("d_model")?);
-        let (heads, dim) = (loader.number("num_heads")?, loader.number("d_kv")?);
-        let buckets = loader.optional_number("relative_attention_num_buckets")?.unwrap_or(32);
+        let (vocab, width) = (loader.size("vocab_size")?, loader.size("d_model")?);
+        let (heads, dim) = (loader.size("num_heads")?, loader.size("d_kv")?);
+        let mixed = loader.product("num_heads", &[heads, dim])?;
+        let buckets = loader.optional_size("relative_attention_num_buckets")?.unwrap_or(32);
         let max_distance = loader
             .optional_number("relative_attention_max_distance")?
             .unwrap_or(128);
@@ -93,29 +94,36 @@ impl T5 {
             let error = Error::model(what).file("config.json");
             return Err(error.field("relative_attention_num_buckets"));
         }
-        let form = loader.text("feed_forward_proj").unwrap_or_else(|_| "relu".into());
+        let form = loader.text_or("feed_forward_proj", "relu")?;
         let (gated, activation) = match form.strip_prefix("gated-") {
             // So named before the tanh form had its name.
             Some("gelu") => (true, "gelu_new"),
             Some(activation) => (true, activation),
             None => (false, form.as_str()),
         };
+        // transformers writes both parts of the form besides, and computes with them where they differ.
+        if loader.flag_or("is_gated_act", gated)? != gated || loader.text_or("dense_act_fn", activation)? != activation
+        {
+            let what = format!("is {form:?}, which is_gated_act and dense_act_fn contradict");
+            return Err(Error::format(what).file("config.json").field("feed_forward_proj"));
+        }
         let activation = Activation::named(activation, "feed_forward_proj")?;
+        loader.find_prefix("", "shared.weight")?;
         let shared = loader
             .matrix("shared.weight", [vocab, width], Start::Normal, Role::Table)
             .await?;
-        let layers = loader.number("num_layers")?;
+        let layers = loader.layers("num_layers")?;
         let counts = [
             ("encoder", layers),
             (
                 "decoder",
-                loader.optional_number("num_decoder_layers")?.unwrap_or(layers),
+                loader.optional_layers("num_decoder_layers")?.unwrap_or(layers),
             ),
         ];
-        let inner = loader.number("d_ff")?;
+        let inner = loader.size("d_ff")?;
         let mut stacks = Vec::with_capacity(2);
         for (stack, count) in counts {
-            let mut blocks = Vec::with_capacity(count);
+            let mut blocks = Vec::new();
             for i in 0..count {
                 let at = |layer: usize, part: &str| format!("{stack}.block.{i}.layer.{layer}.{part}");
                 let mlp = if stack == "decoder" { 2 } else { 1 };
@@ -127,11 +135,11 @@ impl T5 {
                 let wi = if gated { "wi_0" } else { "wi" };
                 blocks.push(Block {
                     attention_norm: norm(loader, 0).await?,
-                    attention: Attention::load(loader, &at(0, "SelfAttention"), width, heads * dim).await?,
+                    attention: Attention::load(loader, &at(0, "SelfAttention"), width, mixed).await?,
                     cross: match stack {
                         "decoder" => Some((
                             norm(loader, 1).await?,
-                            Attention::load(loader, &at(1, "EncDecAttention"), width, heads * dim).await?,
+                            Attention::load(loader, &at(1, "EncDecAttention"), width, mixed).await?,
                         )),
                         _ => None,
                     },
@@ -163,17 +171,29 @@ impl T5 {
                     .await?,
             });
         }
+        // Of T5, tie_word_embeddings says whether the decoder's output is scaled, which transformers 5 says outright; whether
+        // the embedding is shared, the files alone do.
+        let tied = loader.flag_or("tie_word_embeddings", true)?;
         let head = match loader.has("lm_head.weight") {
-            true => Some(
+            true => {
                 loader
-                    .matrix("lm_head.weight", [vocab, width], Start::Normal, Role::Table)
-                    .await?,
-            ),
+                    .output("lm_head.weight", "shared.weight", [vocab, width], tied)
+                    .await?
+            }
             false => None,
         };
-        // transformers 5 says it outright; in 4 it went with the sharing of the embedding.
-        let scales = loader.flag_or("scale_decoder_outputs", loader.flag_or("tie_word_embeddings", true));
-        let pad_token_id = loader.token_id("pad_token_id").unwrap_or(0);
+        let scales = loader.flag_or("scale_decoder_outputs", tied)?;
+        let pad_token_id = loader.token_id("pad_token_id")?.unwrap_or(0);
+        let start_token_id = loader.token_id("decoder_start_token_id")?.unwrap_or(pad_token_id);
+        for (key, id) in [
+            ("pad_token_id", pad_token_id),
+            ("decoder_start_token_id", start_token_id),
+        ] {
+            if id as usize >= vocab {
+                let what = format!("is {id}, but the model has {vocab} tokens only, counted from 0");
+                return Err(Error::format(what).file("config.json").field(key));
+            }
+        }
         let (Some(decoder), Some(encoder)) = (stacks.pop(), stacks.pop()) else {
             return Err(Error::internal("two stacks are loaded"));
         };
@@ -186,9 +206,9 @@ impl T5 {
             buckets,
             max_distance,
             activation,
-            eps: loader.real("layer_norm_epsilon")?.unwrap_or(1e-6) as f32,
+            eps: loader.not_negative("layer_norm_epsilon", 1e-6)?,
             output_scale: if scales { (width as f32).sqrt().recip() } else { 1.0 },
-            start_token_id: loader.token_id("decoder_start_token_id").unwrap_or(pad_token_id),
+            start_token_id,
             pad_token_id,
             shared,
             head,

@@ -1,10 +1,14 @@
 //! Mutated files: thousands of broken inputs, none of which may panic, hang or take more memory than they are worth.
 
 use crate::common::{gguf::GgufWriter, now};
+use burn::tensor::Device;
 use lorakeet_core::chat::ChatTemplate;
+use lorakeet_core::config::{FinetuningType, RunConfig};
 use lorakeet_core::data::{Columns, Dataset, Labelled};
+use lorakeet_core::estimate::estimate;
 use lorakeet_core::formats::ModelFiles;
 use lorakeet_core::formats::peft::Adapter;
+use lorakeet_core::models::Model;
 use lorakeet_core::protocol::Message;
 use lorakeet_core::store::MemoryFile;
 use lorakeet_core::tokenizer::Tokenizer;
@@ -280,4 +284,148 @@ fn broken_templates_are_refused_or_rendered() {
         };
         template.apply_with_spans(&[message("é"), answer]).is_ok()
     });
+}
+
+/// Configurations of every architecture, small and sound.
+fn configs() -> Vec<serde_json::Value> {
+    let rotary = |more: serde_json::Value| {
+        let mut config = serde_json::json!({
+            "hidden_size": 32, "intermediate_size": 48, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 16,
+            "num_hidden_layers": 2, "vocab_size": 50, "max_position_embeddings": 64, "rms_norm_eps": 1e-5,
+            "tie_word_embeddings": true, "initializer_range": 0.02
+        });
+        for (key, value) in more.as_object().expect("an object") {
+            config[key] = value.clone();
+        }
+        config
+    };
+    let bert = |kind: &str| {
+        serde_json::json!({
+            "model_type": kind, "hidden_size": 32, "intermediate_size": 48, "num_attention_heads": 2,
+            "num_hidden_layers": 2, "vocab_size": 50, "max_position_embeddings": 64, "type_vocab_size": 2,
+            "layer_norm_eps": 1e-12, "hidden_act": "gelu", "pad_token_id": 1,
+            "architectures": ["BertForSequenceClassification"], "num_labels": 3
+        })
+    };
+    let scaling = serde_json::json!({
+        "rope_type": "llama3", "factor": 2.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 64
+    });
+    vec![
+        rotary(serde_json::json!({"model_type": "llama", "rope_theta": 1e4, "rope_scaling": scaling})),
+        rotary(serde_json::json!({"model_type": "mistral", "sliding_window": 4})),
+        rotary(serde_json::json!({
+            "model_type": "qwen2", "use_sliding_window": true, "sliding_window": 4, "max_window_layers": 1
+        })),
+        rotary(serde_json::json!({"model_type": "qwen3", "layer_types": ["full_attention", "full_attention"]})),
+        rotary(serde_json::json!({
+            "model_type": "llama", "architectures": ["LlamaForSequenceClassification"], "num_labels": 3
+        })),
+        rotary(serde_json::json!({
+            "model_type": "gemma2", "query_pre_attn_scalar": 16, "sliding_window": 8, "attn_logit_softcapping": 50.0,
+            "final_logit_softcapping": 30.0
+        })),
+        rotary(serde_json::json!({
+            "model_type": "gemma3_text", "query_pre_attn_scalar": 16, "sliding_window": 8, "sliding_window_pattern": 2,
+            "rope_theta": 1e6, "rope_local_base_freq": 1e4
+        })),
+        serde_json::json!({
+            "model_type": "gpt2", "n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 64, "n_inner": 48,
+            "vocab_size": 50, "layer_norm_epsilon": 1e-5, "initializer_range": 0.02
+        }),
+        bert("bert"),
+        bert("roberta"),
+        serde_json::json!({
+            "model_type": "distilbert", "dim": 32, "hidden_dim": 48, "n_heads": 2, "n_layers": 2, "vocab_size": 50,
+            "max_position_embeddings": 64, "activation": "gelu", "architectures": ["DistilBertForTokenClassification"]
+        }),
+        serde_json::json!({
+            "model_type": "modernbert", "hidden_size": 32, "intermediate_size": 48, "num_attention_heads": 2,
+            "num_hidden_layers": 3, "vocab_size": 50, "max_position_embeddings": 64, "global_attn_every_n_layers": 3,
+            "local_attention": 8, "norm_eps": 1e-5, "global_rope_theta": 1e5, "local_rope_theta": 1e4,
+            "architectures": ["ModernBertForMaskedLM"]
+        }),
+        serde_json::json!({
+            "model_type": "t5", "d_model": 32, "d_kv": 16, "d_ff": 48, "num_layers": 2, "num_decoder_layers": 1,
+            "num_heads": 2, "vocab_size": 50, "relative_attention_num_buckets": 8,
+            "relative_attention_max_distance": 16, "feed_forward_proj": "gated-gelu", "layer_norm_epsilon": 1e-6,
+            "n_positions": 64, "decoder_start_token_id": 0, "pad_token_id": 0
+        }),
+        serde_json::json!({
+            "model_type": "small_mlp", "hidden_size": 8, "num_hidden_layers": 2, "input_size": 4,
+            "hidden_dropout_prob": 0.1, "hidden_act": "relu", "num_labels": 2
+        }),
+        serde_json::json!({
+            "model_type": "small_vit", "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2,
+            "image_size": 4, "patch_size": 2, "num_channels": 1, "intermediate_size": 16
+        }),
+        serde_json::json!({
+            "model_type": "small_series", "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2,
+            "context_length": 6, "patch_length": 2, "num_channels": 1
+        }),
+        serde_json::json!({"model_type": "small_lstm", "hidden_size": 8, "num_hidden_layers": 1, "input_size": 1}),
+        serde_json::json!({
+            "model_type": "small_gru", "hidden_size": 8, "num_hidden_layers": 1, "vocab_size": 50,
+            "architectures": ["SmallForCausalLM"]
+        }),
+    ]
+}
+
+/// Loads a model of fresh weights that `config` describes, unless it takes more than a megabyte; says whether it could be had.
+fn make(config: serde_json::Value) -> lorakeet_core::Result<()> {
+    let files = ModelFiles::from_config("hostile", config);
+    let run = RunConfig {
+        finetuning_type: FinetuningType::Full,
+        cutoff_len: 16,
+        ..RunConfig::default()
+    };
+    let memory = now(estimate(&files, &run, None, u64::MAX))?;
+    if memory.base_bytes > 1 << 20 {
+        return Ok(());
+    }
+    now(Model::load(&files, false, 0, &Device::flex(), &mut |_, _| ())).map(drop)
+}
+
+#[test]
+fn configs_with_hostile_numbers() {
+    let values = serde_json::json!([
+        0, 1, 2, 3, 5, 7, 31, 64, 127, 300, 4097, 1 << 20, 1 << 30, (1u64 << 31) - 1, 1u64 << 32, 1u64 << 63, -1, 0.5, -0.5,
+        1e308, "NaN", "x", null, true, [], {}, [1], {"0": "a"}
+    ]);
+    let values = values.as_array().expect("a list");
+    let mut refused = 0;
+    for config in configs() {
+        make(config.clone()).unwrap_or_else(|error| panic!("{config}: {error}"));
+        let kind = config["model_type"].as_str().unwrap_or_default().to_owned();
+        let keys: Vec<String> = config.as_object().expect("an object").keys().cloned().collect();
+        let inner = ["factor", "low_freq_factor", "original_max_position_embeddings"];
+        let inner = inner
+            .iter()
+            .filter(|_| config["rope_scaling"].is_object())
+            .map(|key| format!("rope_scaling.{key}"));
+        for key in keys.into_iter().chain(inner).filter(|key| key != "model_type") {
+            for value in values.iter().map(Some).chain([None]) {
+                let mut config = config.clone();
+                let (object, name) = match key.split_once('.') {
+                    Some((outer, name)) => (&mut config[outer], name),
+                    None => (&mut config, key.as_str()),
+                };
+                let object = object.as_object_mut().expect("an object");
+                match value {
+                    Some(value) => drop(object.insert(name.to_owned(), value.clone())),
+                    None => drop(object.remove(name)),
+                }
+                LARGEST.store(0, Ordering::Relaxed);
+                let made = std::panic::catch_unwind(|| make(config));
+                let largest = LARGEST.load(Ordering::Relaxed);
+                assert!(
+                    largest < MOST_BYTES,
+                    "{kind}, {key}: {value:?} takes {largest} bytes at once"
+                );
+                let made = made.unwrap_or_else(|_| panic!("{kind}, {key}: {value:?} panics"));
+                refused += usize::from(made.is_err());
+            }
+        }
+    }
+    assert!(refused > 2000, "only {refused} were refused");
 }

@@ -7,6 +7,7 @@ mod adapters;
 mod bundled;
 mod chat;
 mod config;
+mod config_keys;
 mod config_properties;
 mod data;
 mod examples;

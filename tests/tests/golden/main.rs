@@ -1,5 +1,6 @@
 //! The engine against the numbers of the reference stack, from the folder that `LORAKEET_GOLDEN` names.
 
+mod config_json;
 mod gguf;
 mod losses;
 mod metrics;

@@ -243,6 +243,41 @@ fn what_keeps_a_run_from_starting_keeps_it_from_being_estimated() {
 }
 
 #[test]
+fn names_of_an_adapter_that_match_nothing_keep_a_run_from_being_estimated() {
+    let refused = |change: &dyn Fn(&mut RunConfig)| {
+        let mut config = RunConfig::default();
+        change(&mut config);
+        let files = block_on(ModelFiles::open(SHAPE.llama())).expect("the files open");
+        block_on(estimate(&files, &config, None, u64::MAX)).expect_err("a name matches nothing")
+    };
+    let names = |names: &[&str]| TargetModules::Names(names.iter().map(|name| (*name).to_owned()).collect());
+    for (field, error) in [
+        (
+            "target_modules",
+            refused(&|config| config.target_modules = names(&["q_proj", "qq_proj"])),
+        ),
+        (
+            "target_modules",
+            refused(&|config| config.target_modules = names(&["q_proj", "lm_head"])),
+        ),
+        (
+            "rank_pattern",
+            refused(&|config| config.rank_pattern = vec![("q_porj".into(), 4)]),
+        ),
+        (
+            "alpha_pattern",
+            refused(&|config| config.alpha_pattern = vec![("q_porj".into(), 4.0)]),
+        ),
+        (
+            "modules_to_save",
+            refused(&|config| config.modules_to_save = Some(names(&["embeddings"]))),
+        ),
+    ] {
+        assert_eq!(error.field.as_deref(), Some(field), "{error}");
+    }
+}
+
+#[test]
 fn a_session_tells_what_a_run_on_its_model_takes() {
     let mut desk = Desk::open();
     let config = lorakeet_tests::tiny::config();

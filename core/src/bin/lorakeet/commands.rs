@@ -9,6 +9,7 @@ use lorakeet_core::error::{Error, Result};
 use lorakeet_core::estimate::estimate;
 use lorakeet_core::finetune::{Control, Host, Session};
 use lorakeet_core::formats::ModelFiles;
+use lorakeet_core::models::notes;
 use lorakeet_core::protocol::{Command, DeviceChoice, Event, Message, Prompt};
 use lorakeet_core::store::{DirectorySink, DiskFile, Sink, Source};
 use lorakeet_core::train::checkpoint::Checkpoint;
@@ -198,6 +199,7 @@ async fn info(task: Info, json: bool) -> Result<ExitCode> {
     let files = ModelFiles::open_path(&task.model).await?;
     // A model that cannot be trained is described all the same.
     let memory = estimate(&files, &config, None, u64::MAX).await;
+    let notes = notes(&files).await.unwrap_or_default();
     let weights: u64 = files.entries().iter().map(|entry| entry.elements() as u64).sum();
     let mut formats: BTreeMap<&str, u64> = BTreeMap::new();
     for entry in files.entries() {
@@ -208,7 +210,7 @@ async fn info(task: Info, json: bool) -> Result<ExitCode> {
     if json {
         let value = serde_json::json!({
             "name": files.name, "config": files.config, "parameters": weights, "formats": formats,
-            "file_bytes": stored, "memory": memory.ok(),
+            "file_bytes": stored, "memory": memory.ok(), "notes": notes,
             "tokenizer": files.tokenizer.is_some(), "chat_template": files.chat_template.is_some(),
         });
         println!("{value}");
@@ -272,6 +274,9 @@ async fn info(task: Info, json: bool) -> Result<ExitCode> {
     }
     line("tokenizer", yes_or_no(files.tokenizer.is_some()));
     line("chat template", yes_or_no(files.chat_template.is_some()));
+    for note in notes {
+        line("note", note);
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -14,7 +14,7 @@ pub(super) struct Mlp {
 
 impl Mlp {
     pub(super) async fn load(loader: &mut Loader<'_>, shape: Shape) -> Result<Self> {
-        let mut layers = Vec::with_capacity(shape.layers);
+        let mut layers = Vec::new();
         for i in 0..shape.layers {
             let inputs = if i == 0 { shape.inputs } else { shape.width };
             layers.push(linear(loader, format!("layers.{i}"), inputs, shape.width).await?);

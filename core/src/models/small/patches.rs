@@ -61,13 +61,13 @@ const EPS: f32 = 1e-5;
 
 impl Cut {
     fn new(loader: &Loader, kind: &str) -> Result<Self> {
-        let channels = loader.optional_number("num_channels")?.unwrap_or(1);
+        let channels = loader.optional_size("num_channels")?.unwrap_or(1);
         let (length, patch) = if kind == "small_vit" {
             ("image_size", "patch_size")
         } else {
             ("context_length", "patch_length")
         };
-        let (whole, part) = (loader.number(length)?, loader.number(patch)?);
+        let (whole, part) = (loader.size(length)?, loader.size(patch)?);
         if kind == "small_vit" && !whole.is_multiple_of(part) {
             let what = format!("patches of {part} do not fill {length} {whole}");
             return Err(Error::format(what).file("config.json").field(patch));
@@ -80,15 +80,15 @@ impl Cut {
                 height: part,
                 width: part,
                 channels,
-                whole: channels * whole * whole,
+                whole: loader.product(length, &[channels, whole, whole])?,
             },
             _ => Self {
                 down: 1,
                 across: count,
                 height: 1,
-                width: part * channels,
+                width: loader.product(patch, &[part, channels])?,
                 channels: 1,
-                whole: whole * channels,
+                whole: loader.product(length, &[whole, channels])?,
             },
         })
     }
@@ -129,16 +129,19 @@ impl Patches {
     pub(super) async fn load(loader: &mut Loader<'_>, kind: &str, shape: Shape) -> Result<Self> {
         let cut = Cut::new(loader, kind)?;
         let width = shape.width;
-        let heads = loader.number("num_attention_heads")?;
+        let heads = loader.heads("num_attention_heads", width)?;
         if !width.is_multiple_of(heads) {
             let what = format!("{heads} heads do not divide a width of {width}");
             return Err(Error::model(what).file("config.json").field("num_attention_heads"));
         }
-        let inner = loader.optional_number("intermediate_size")?.unwrap_or(4 * width);
+        let inner = match loader.optional_size("intermediate_size")? {
+            Some(inner) => inner,
+            None => loader.product("hidden_size", &[4, width])?,
+        };
         let embedding = linear(loader, "embeddings.projection".into(), cut.numbers(), width).await?;
         let places = [cut.patches(), width];
         let positions = loader.weight("embeddings.positions", &places, Start::Normal).await?;
-        let mut layers = Vec::with_capacity(shape.layers);
+        let mut layers = Vec::new();
         for i in 0..shape.layers {
             let at = |part: &str| format!("layers.{i}.{part}");
             layers.push(Layer {

@@ -60,9 +60,10 @@ impl Recurrent {
             "small_gru" => (Cell::Gru, "gru"),
             _ => (Cell::Rnn, "rnn"),
         };
-        let (width, outputs) = (shape.width, cell.gates() * shape.width);
+        let width = shape.width;
+        let outputs = loader.product("hidden_size", &[cell.gates(), width])?;
         let start = Start::Within((width as f64).sqrt().recip());
-        let mut layers = Vec::with_capacity(shape.layers);
+        let mut layers = Vec::new();
         for i in 0..shape.layers {
             let at = |part: &str| format!("{name}.{part}_l{i}");
             let inputs = if i == 0 { shape.inputs } else { width };

@@ -1,0 +1,250 @@
+//! What the files call the tensors of a model: the prefix that stands before all of them, and what of them nothing reads.
+//!
+//! Models are asked for their tensors by the names that transformers gives them in a model with a head. An encoder or decoder that
+//! was saved on its own lacks the first part of them (`layers.0…` instead of `model.layers.0…`), and who wraps a model puts
+//! others before it (`module.`, `_orig_mod.`, `language_model.`).
+
+use super::keys::first_names;
+use crate::error::{Error, Result};
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+/// Parts of prefixes that say nothing but that a model was wrapped.
+const WRAPPERS: [&str; 10] = [
+    "model",
+    "transformer",
+    "bert",
+    "roberta",
+    "distilbert",
+    "module",
+    "_orig_mod",
+    "base_model",
+    "language_model",
+    "text_model",
+];
+
+/// What stands before the names of a base's tensors.
+#[derive(Debug, Default)]
+pub(super) struct Prefix {
+    /// As they are asked for.
+    wanted: &'static str,
+    /// In the files.
+    stored: String,
+}
+
+impl Prefix {
+    /// The prefix of the one name among `names` that ends in `anchor`.
+    ///
+    /// # Errors
+    /// There are two.
+    pub(super) fn find<'a>(names: impl Iterator<Item = &'a str>, wanted: &'static str, anchor: &str) -> Result<Self> {
+        let prefix_of = |name: &'a str| {
+            let prefix = name.strip_suffix(anchor)?;
+            (prefix.is_empty() || prefix.ends_with('.')).then_some(prefix)
+        };
+        let mut found = names.filter_map(prefix_of);
+        match (found.next(), found.next()) {
+            (Some(one), Some(other)) => Err(two_models(&format!("{one}{anchor}"), &format!("{other}{anchor}"))),
+            (only, _) => Ok(Self {
+                wanted,
+                stored: only.unwrap_or(wanted).to_owned(),
+            }),
+        }
+    }
+
+    /// What the files call the tensor `name`: of the base with their prefix, of a head with as much of the prefix as `exists`.
+    pub(super) fn stored<'n>(&self, name: &'n str, exists: impl Fn(&str) -> bool) -> Cow<'n, str> {
+        if let Some(part) = name.strip_prefix(self.wanted) {
+            return match self.wanted == self.stored {
+                true => Cow::Borrowed(name),
+                false => Cow::Owned(format!("{}{part}", self.stored)),
+            };
+        }
+        let dots = self.stored.rmatch_indices('.').map(|(dot, _)| &self.stored[..=dot]);
+        let mut candidates = dots.map(|before| format!("{before}{name}"));
+        let found = candidates.find(|candidate| exists(candidate));
+        found.map_or(Cow::Borrowed(name), Cow::Owned)
+    }
+}
+
+fn two_models(one: &str, other: &str) -> Error {
+    Error::model(format!(
+        "{} and {} are both there",
+        first_names(&[one]),
+        first_names(&[other])
+    ))
+    .remedy("There is no telling which of them is meant. Keep the tensors of one model only.")
+}
+
+/// Tensors of the files that nothing read.
+pub(super) struct Unread<'a>(Vec<&'a str>);
+
+impl<'a> Unread<'a> {
+    /// Of `names`, those that are not `read` and whose absence says something.
+    ///
+    /// # Errors
+    /// One is the counterpart of a tensor that was read, under another prefix, or scales one.
+    pub(super) fn of(names: impl Iterator<Item = &'a str>, read: &HashSet<String>, prefix: &Prefix) -> Result<Self> {
+        let mut left = Vec::new();
+        for name in names {
+            if read.contains(name) || is_part(name, read) || is_idle(name) {
+                continue;
+            }
+            if let Some(weight) = scaled(name, read) {
+                let error = Error::model(format!("scales {weight}, and weights of this form are not read"));
+                return Err(error
+                    .field(name)
+                    .remedy("Take the model's own weights, or a GGUF file."));
+            }
+            if let Some(twin) = twin(name, read, prefix) {
+                return Err(two_models(&twin, name));
+            }
+            left.push(name);
+        }
+        Ok(Self(left))
+    }
+
+    pub(super) fn note(&self) -> Option<String> {
+        let Self(names) = self;
+        let shown = || {
+            format!(
+                "Tensors of the files that this model does not use: {}.",
+                first_names(names)
+            )
+        };
+        (!names.is_empty()).then(shown)
+    }
+}
+
+/// Whether `name` is stored beside a matrix that bitsandbytes packed, as a part of it.
+fn is_part(name: &str, read: &HashSet<String>) -> bool {
+    let of_matrix = name.match_indices('.').any(|(dot, _)| read.contains(&name[..dot]));
+    let beside = name.strip_suffix("SCB").or_else(|| name.strip_suffix("weight_format"));
+    of_matrix || beside.is_some_and(|path| read.contains(&format!("{path}weight")))
+}
+
+/// Whether `name` is a constant that old checkpoints carry, a second name of a shared tensor, or the pooler of an encoder,
+/// which only its classifiers read.
+fn is_idle(name: &str) -> bool {
+    const ENDS: [&str; 12] = [
+        "position_ids",
+        "embeddings.token_type_ids",
+        "rotary_emb.inv_freq",
+        ".attn.bias",
+        ".attn.masked_bias",
+        "encoder.embed_tokens.weight",
+        "decoder.embed_tokens.weight",
+        "EncDecAttention.relative_attention_bias.weight",
+        "cls.predictions.decoder.bias",
+        "lm_head.decoder.bias",
+        "pooler.dense.weight",
+        "pooler.dense.bias",
+    ];
+    ENDS.iter().any(|end| name.ends_with(end))
+}
+
+/// The weight that was read and that `name` scales: 8-bit floats, GPTQ and AWQ store so.
+fn scaled(name: &str, read: &HashSet<String>) -> Option<String> {
+    let (path, last) = name.rsplit_once('.')?;
+    let scales = ["weight_scale", "weight_scale_inv", "scales", "qzeros", "weight_packed"].contains(&last);
+    let weight = format!("{path}.weight");
+    (scales && read.contains(&weight)).then_some(weight)
+}
+
+/// What was read in the place of `name`, which has another prefix.
+fn twin(name: &str, read: &HashSet<String>, prefix: &Prefix) -> Option<String> {
+    let mut rest = name;
+    loop {
+        let of_base = format!("{}{rest}", prefix.stored);
+        let found = [of_base.as_str(), rest]
+            .into_iter()
+            .find(|other| *other != name && read.contains(*other));
+        if let Some(found) = found {
+            return Some(found.to_owned());
+        }
+        let (first, behind) = rest.split_once('.')?;
+        if !WRAPPERS.contains(&first) {
+            return None;
+        }
+        rest = behind;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stored(files: &[&str], wanted: &'static str, anchor: &str, name: &str) -> Result<String> {
+        let prefix = Prefix::find(files.iter().copied(), wanted, anchor)?;
+        Ok(prefix.stored(name, |name| files.contains(&name)).into_owned())
+    }
+
+    #[test]
+    fn tensors_are_found_behind_any_prefix() {
+        let of = |files: &[&str], name: &str| stored(files, "model.", "embed_tokens.weight", name).unwrap();
+        let bare = ["embed_tokens.weight", "norm.weight", "lm_head.weight"];
+        assert_eq!(of(&bare, "model.norm.weight"), "norm.weight");
+        assert_eq!(of(&bare, "lm_head.weight"), "lm_head.weight");
+        let wrapped = ["module.model.embed_tokens.weight", "module.lm_head.weight"];
+        assert_eq!(of(&wrapped, "model.norm.weight"), "module.model.norm.weight");
+        assert_eq!(of(&wrapped, "lm_head.weight"), "module.lm_head.weight");
+        let usual = ["model.embed_tokens.weight", "score.weight"];
+        assert_eq!(of(&usual, "model.norm.weight"), "model.norm.weight");
+        assert_eq!(of(&usual, "score.weight"), "score.weight");
+        let encoder = ["roberta.embeddings.word_embeddings.weight"];
+        let anchor = "embeddings.word_embeddings.weight";
+        assert_eq!(stored(&encoder, "", anchor, "pooler.x").unwrap(), "roberta.pooler.x");
+        assert_eq!(
+            stored(&encoder, "bert.", anchor, "bert.pooler.x").unwrap(),
+            "roberta.pooler.x"
+        );
+    }
+
+    #[test]
+    fn two_models_in_one_are_refused() {
+        let both = ["model.embed_tokens.weight", "draft.embed_tokens.weight"];
+        let error = stored(&both, "model.", "embed_tokens.weight", "x")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("model.embed_tokens.weight") && error.contains("draft."),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_nothing_reads_is_named_and_a_second_copy_or_a_scale_refused() {
+        let read: HashSet<String> = ["layers.0.w.weight", "head.weight"].map(str::to_owned).into();
+        let prefix = Prefix {
+            wanted: "model.",
+            stored: String::new(),
+        };
+        let unread = |names: &[&'static str]| {
+            let unread = Unread::of(names.iter().copied(), &read, &prefix);
+            unread.map(|unread| unread.note().unwrap_or_default())
+        };
+        let known = [
+            "layers.0.w.weight",
+            "head.weight",
+            "layers.0.w.weight.absmax",
+            "layers.0.w.SCB",
+        ];
+        assert_eq!(unread(&known).unwrap(), "");
+        assert_eq!(unread(&["embeddings.position_ids"]).unwrap(), "");
+        assert!(unread(&["qa_outputs.bias"]).unwrap().contains("qa_outputs.bias"));
+        for twin in [
+            "model.layers.0.w.weight",
+            "module.model.layers.0.w.weight",
+            "module.head.weight",
+        ] {
+            assert!(unread(&[twin]).is_err(), "{twin}");
+        }
+        assert!(unread(&["tower.layers.0.w.weight"]).is_ok());
+        assert!(
+            unread(&["layers.0.w.weight_scale_inv"])
+                .unwrap_err()
+                .to_string()
+                .contains("scales")
+        );
+    }
+}
