@@ -367,6 +367,8 @@ fn rope_scaling(metadata: &Metadata, architecture: &str, factors: Option<&[f32]>
     for (key, plain) in [
         (rope("dimension_count"), head_dim as f64),
         (key("attn_factor"), 1.0),
+        (key("yarn_attn_factor"), 1.0),
+        (key("yarn_ext_factor"), 1.0),
         (rope("scale_linear"), 1.0),
         (format!("{architecture}.attention.value_length"), head_dim as f64),
     ] {
@@ -385,6 +387,11 @@ fn rope_scaling(metadata: &Metadata, architecture: &str, factors: Option<&[f32]>
             let mut scaling = json!({"rope_type": kind, "factor": factor});
             if let Some(original) = original {
                 scaling["original_max_position_embeddings"] = json!(original);
+            }
+            for beta in ["beta_fast", "beta_slow"] {
+                if let ("yarn", Some(turns)) = (kind, finite(metadata, &key(&format!("yarn_{beta}")))?) {
+                    scaling[beta] = json!(turns);
+                }
             }
             Ok(scaling)
         }

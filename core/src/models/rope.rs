@@ -12,11 +12,17 @@ const KEPT_POSITIONS: usize = 8192;
 
 /// cos and sin \[positions, D/2\] of the rotary embedding, made on the host in f32 as transformers does.
 pub(crate) struct Rope {
-    /// The angle of each pair from one position to the next.
-    frequencies: Vec<f32>,
+    angles: Angles,
     /// The rows of the first positions.
     cos: Tensor<2>,
     sin: Tensor<2>,
+}
+
+struct Angles {
+    /// The angle of each pair from one position to the next.
+    frequencies: Vec<f32>,
+    /// What sines and cosines are multiplied by.
+    magnitude: f32,
 }
 
 impl Rope {
@@ -77,25 +83,26 @@ impl Rope {
         let mut frequencies: Vec<f32> = (0..dim / 2)
             .map(|i| 1.0 / (theta as f32).powf((2 * i) as f32 / dim as f32))
             .collect();
-        parameters.scaling.apply(&mut frequencies, positions);
+        let magnitude = parameters.scaling.apply(&mut frequencies, theta, positions);
         if frequencies.iter().any(|frequency| !frequency.is_finite()) {
             let what = format!("a theta of {theta} gives angles that are no numbers");
             return Err(Error::format(what).file("config.json").field("rope_theta"));
         }
-        Ok(Self::build(loader, frequencies, positions))
+        let angles = Angles { frequencies, magnitude };
+        Ok(Self::build(loader, angles, positions))
     }
 
-    fn build(loader: &mut Loader, frequencies: Vec<f32>, positions: usize) -> Self {
+    fn build(loader: &mut Loader, angles: Angles, positions: usize) -> Self {
         let kept = positions.min(KEPT_POSITIONS);
         let mut table = |function| {
-            loader.table([kept, frequencies.len()], || {
-                rows(&frequencies, 0..kept, function).collect()
+            loader.table([kept, angles.frequencies.len()], || {
+                angles.rows(0..kept, function).collect()
             })
         };
         Self {
             cos: table(f32::cos),
             sin: table(f32::sin),
-            frequencies,
+            angles,
         }
     }
 
@@ -109,17 +116,23 @@ impl Rope {
             );
         }
         let made = |function| {
-            let values = rows(&self.frequencies, positions.clone(), function).collect();
-            let shape = [tokens, self.frequencies.len()];
+            let values = self.angles.rows(positions.clone(), function).collect();
+            let shape = [tokens, self.angles.frequencies.len()];
             Tensor::from_data(TensorData::new::<f32, _>(values, shape), &self.cos.device())
         };
         (made(f32::cos), made(f32::sin))
     }
 }
 
-/// `function` of each position's angles, row by row.
-fn rows(frequencies: &[f32], positions: Range<usize>, function: fn(f32) -> f32) -> impl Iterator<Item = f32> {
-    positions.flat_map(move |position| frequencies.iter().map(move |f| function(position as f32 * f)))
+impl Angles {
+    /// `function` of each position's angles, row by row.
+    fn rows(&self, positions: Range<usize>, function: fn(f32) -> f32) -> impl Iterator<Item = f32> {
+        let of = move |position: usize| {
+            let angles = self.frequencies.iter().map(move |f| position as f32 * f);
+            angles.map(move |angle| function(angle) * self.magnitude)
+        };
+        positions.flat_map(of)
+    }
 }
 
 fn said_twice() -> Error {
@@ -150,6 +163,18 @@ enum Scaling {
         factor: f64,
         low: f64,
         high: f64,
+        /// `None` where it is the model's number of positions.
+        context: Option<f64>,
+    },
+    /// Pairs that turn more than `fast` times in the context kept, those that turn less than `slow` times divided, a ramp
+    /// between; sines and cosines multiplied by `magnitude` (Peng et al. 2023, arXiv 2309.00071).
+    Yarn {
+        factor: f64,
+        fast: f64,
+        slow: f64,
+        /// Whether the ramp begins and ends at whole pairs.
+        whole: bool,
+        magnitude: f64,
         /// `None` where it is the model's number of positions.
         context: Option<f64>,
     },
@@ -217,6 +242,52 @@ impl Parameters {
                 ];
                 (scaling, own)
             }
+            "yarn" => {
+                let factor = number("factor")?;
+                let of = |scale: f64| {
+                    if factor > 1.0 {
+                        0.1 * scale * factor.ln() + 1.0
+                    } else {
+                        1.0
+                    }
+                };
+                let magnitude = match (
+                    optional("attention_factor")?,
+                    optional("mscale")?,
+                    optional("mscale_all_dim")?,
+                ) {
+                    (Some(magnitude), ..) => magnitude,
+                    (None, Some(scale), Some(all)) => of(scale) / of(all),
+                    _ => of(1.0),
+                };
+                let whole = match get("truncate") {
+                    None => true,
+                    Some(Value::Bool(whole)) => *whole,
+                    Some(other) => {
+                        let what = format!("must be true or false, got {}", bounded(other));
+                        return Err(wrong("truncate", what));
+                    }
+                };
+                let scaling = Scaling::Yarn {
+                    factor,
+                    fast: optional("beta_fast")?.unwrap_or(32.0),
+                    slow: optional("beta_slow")?.unwrap_or(1.0),
+                    whole,
+                    magnitude,
+                    context: optional("original_max_position_embeddings")?,
+                };
+                let own = &[
+                    "factor",
+                    "attention_factor",
+                    "mscale",
+                    "mscale_all_dim",
+                    "truncate",
+                    "beta_fast",
+                    "beta_slow",
+                    "original_max_position_embeddings",
+                ];
+                (scaling, own)
+            }
             other => {
                 let what = format!("the rotary embedding {other:?} is not supported");
                 return Err(Error::model(what).file("config.json").field("rope_type"));
@@ -255,10 +326,36 @@ impl Parameters {
 }
 
 impl Scaling {
-    fn apply(self, frequencies: &mut [f32], positions: usize) {
+    /// Scales the angles; gives what sines and cosines are multiplied by.
+    fn apply(self, frequencies: &mut [f32], theta: f64, positions: usize) -> f32 {
         match self {
             Self::Default => {}
             Self::Linear(factor) => frequencies.iter_mut().for_each(|f| *f /= factor as f32),
+            Self::Yarn {
+                factor,
+                fast,
+                slow,
+                whole,
+                magnitude,
+                context,
+            } => {
+                let (context, width) = (context.unwrap_or(positions as f64), 2.0 * frequencies.len() as f64);
+                // The pair that turns so many times in the context.
+                let pair = |turns: f64| width * (context / (turns * std::f64::consts::TAU)).ln() / (2.0 * theta.ln());
+                let (first, last) = match whole {
+                    true => (pair(fast).floor(), pair(slow).ceil()),
+                    false => (pair(fast), pair(slow)),
+                };
+                let (first, mut last) = (first.max(0.0), last.min(width - 1.0));
+                if first == last {
+                    last += 0.001;
+                }
+                for (i, f) in frequencies.iter_mut().enumerate() {
+                    let ramp = ((i as f64 - first) / (last - first)).clamp(0.0, 1.0) as f32;
+                    *f = *f / factor as f32 * ramp + *f * (1.0 - ramp);
+                }
+                return magnitude as f32;
+            }
             Self::Llama3 {
                 factor,
                 low,
@@ -280,5 +377,6 @@ impl Scaling {
                 }
             }
         }
+        1.0
     }
 }

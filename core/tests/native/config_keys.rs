@@ -242,7 +242,15 @@ fn numbers_of_the_rotary_embedding_are_refused_by_name() {
         ("factor", json!({"rope_type": "linear", "factor": 0.0})),
         ("factor", json!({"rope_type": "linear"})),
         ("factor", json!({"type": "linear", "factor": -2})),
-        ("rope_type", json!({"rope_type": "yarn", "factor": 2.0})),
+        ("rope_type", json!({"rope_type": "longrope", "factor": 2.0})),
+        (
+            "beta_fast",
+            json!({"rope_type": "yarn", "factor": 2.0, "beta_fast": -1}),
+        ),
+        (
+            "truncate",
+            json!({"rope_type": "yarn", "factor": 2.0, "truncate": "no"}),
+        ),
         ("rope_type", json!({"rope_type": 3})),
         ("partial_rotary_factor", json!({"partial_rotary_factor": 0.5})),
         ("full_attention", json!({"full_attention": {"rope_theta": 5.0}})),

@@ -68,6 +68,10 @@ fn with(config: &Value, changes: &Value) -> Value {
 fn changes() -> Vec<(&'static str, Value, f32)> {
     let mistral = |window: Value| json!({"model_type": "mistral", "architectures": ["MistralForCausalLM"], "sliding_window": window});
     let qwen = |window: usize, first: usize| json!({"use_sliding_window": true, "sliding_window": window, "max_window_layers": first, "layer_types": null});
+    let yarn = |more: Value| {
+        let plain = json!({"rope_theta": 4.0, "rope_type": "yarn", "factor": 4.0});
+        json!({"rope_parameters": with(&plain, &more)})
+    };
     let rope = |kind: &str| json!({"rope_parameters": {"rope_theta": 10000.0, "rope_type": kind, "factor": 4.0}});
     vec![
         ("gpt2", json!({"scale_attn_by_inverse_layer_idx": true}), 6.620_279),
@@ -86,6 +90,41 @@ fn changes() -> Vec<(&'static str, Value, f32)> {
             "llama_untied",
             json!({"rope_parameters": null, "rope_theta": 500.0}),
             5.338_558,
+        ),
+        (
+            "llama_untied",
+            yarn(json!({"original_max_position_embeddings": 64})),
+            5.347_105,
+        ),
+        (
+            "llama_untied",
+            yarn(json!({
+                "original_max_position_embeddings": 64, "beta_fast": 4, "beta_slow": 0.5, "truncate": false
+            })),
+            5.407_486,
+        ),
+        (
+            "llama_untied",
+            yarn(json!({"beta_fast": 4, "beta_slow": 0.5})),
+            5.405_691,
+        ),
+        (
+            "llama_untied",
+            yarn(json!({"original_max_position_embeddings": 64, "mscale": 2.0, "mscale_all_dim": 0.5})),
+            5.338_256,
+        ),
+        (
+            "qwen2",
+            yarn(json!({"factor": 8.0, "original_max_position_embeddings": 32, "attention_factor": 1.5})),
+            5.165_042,
+        ),
+        (
+            "llama_untied",
+            json!({"rope_parameters": {
+                "rope_theta": 10000.0, "rope_type": "llama3", "factor": 4.0, "low_freq_factor": 1.0,
+                "high_freq_factor": 4.0
+            }}),
+            5.327_629,
         ),
         ("llama_untied", mistral(json!(3)), 5.233_758),
         ("llama_untied", mistral(json!(null)), 5.334_144),
