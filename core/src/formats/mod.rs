@@ -123,7 +123,7 @@ impl ModelFiles {
             }
         };
         if model.eos_token_ids.is_empty() {
-            model.eos_token_ids = ids_at(&model.config, "eos_token_id");
+            model.eos_token_ids = ids_at(&model.config, "eos_token_id", "config.json")?;
         }
         if let (true, Some(tokenizer)) = (model.eos_token_ids.is_empty(), &model.tokenizer) {
             model.eos_token_ids = tokenizer.eos_token_ids().to_vec();
@@ -352,7 +352,7 @@ impl ModelFiles {
             .filter(|name| !name.is_empty());
         let name = stated.unwrap_or("model").to_string();
         let chat_template = chat_template(template.as_deref(), tokenizer.as_ref())?;
-        let eos_token_ids = ids_at(&generation, "eos_token_id");
+        let eos_token_ids = ids_at(&generation, "eos_token_id", "generation_config.json")?;
         let model = Self {
             name,
             config,
@@ -568,14 +568,30 @@ fn chat_template(source: Option<&str>, tokenizer: Option<&Tokenizer>) -> Result<
     ChatTemplate::new(source, bos.as_deref(), eos.as_deref()).map(Some)
 }
 
-/// The token numbers at `key`: one, or a list.
-fn ids_at(object: &Value, key: &str) -> Vec<u32> {
-    let id = |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok());
-    match object.get(key) {
-        Some(Value::Array(ids)) => ids.iter().filter_map(id).collect(),
-        Some(value) => id(value).into_iter().collect(),
-        None => Vec::new(),
-    }
+/// The token numbers at `key` of `file`: one, or a list; a negative one is none.
+///
+/// # Errors
+/// There is something else.
+fn ids_at(object: &Value, key: &str, file: &str) -> Result<Vec<u32>> {
+    let value = object.get(key).unwrap_or(&Value::Null);
+    let (ids, is_list) = match value {
+        Value::Null => (&[][..], false),
+        Value::Array(ids) => (ids.as_slice(), true),
+        one => (std::slice::from_ref(one), false),
+    };
+    let ids = ids.iter().filter(|id| id.as_i64().is_none_or(|id| id >= 0)).map(|id| {
+        let known = id.as_u64().and_then(|id| u32::try_from(id).ok());
+        known.ok_or_else(|| {
+            let wanted = if is_list {
+                "a list of token numbers has"
+            } else {
+                "must be a token's number, but is"
+            };
+            let shown: String = id.to_string().chars().take(80).collect();
+            Error::format(format!("{wanted} {shown}")).file(file).field(key)
+        })
+    });
+    ids.collect()
 }
 
 /// The part of a path after its last slash.

@@ -188,6 +188,7 @@ impl<'a> Loader<'a> {
         self.object("id2label")?;
         self.optional_text("problem_type")?;
         self.token_id("pad_token_id")?;
+        self.not_negative("initializer_range", 0.02)?;
         self.flag("tie_word_embeddings")?;
         Ok(())
     }
@@ -807,7 +808,7 @@ impl<'a> Loader<'a> {
     }
 
     fn draw(&mut self, count: usize, start: Start) -> Result<Vec<f32>> {
-        let deviation = f64::from(self.not_negative("initializer_range", 0.02)?);
+        let deviation = self.real("initializer_range")?.unwrap_or(0.02);
         Ok(match start {
             Start::Ones => vec![1.0; count],
             Start::Zeros => vec![0.0; count],

@@ -633,3 +633,36 @@ fn numbers_of_gguf_that_are_none_or_not_computed_with_are_refused_by_name() {
         assert_eq!(error.field.as_deref(), Some(key), "{error}");
     }
 }
+
+#[test]
+fn token_numbers_that_are_none_are_refused_by_name() {
+    let open = |config: &str, generation: &str| {
+        now(ModelFiles::open(vec![
+            file("config.json", config),
+            file("generation_config.json", generation),
+            file("model.safetensors", one_tensor("a")),
+        ]))
+    };
+    let ids = |config, generation| open(config, generation).expect("it opens").eos_token_ids;
+    assert_eq!(ids(r#"{"eos_token_id":[2,7]}"#, "{}"), [2, 7]);
+    assert_eq!(ids(r#"{"eos_token_id":2}"#, r#"{"eos_token_id":[3]}"#), [3]);
+    assert_eq!(ids(r#"{"eos_token_id":-1}"#, r#"{"eos_token_id":null}"#), [0u32; 0]);
+    for (wrong, named) in [
+        ("\"x\"", "x"),
+        ("2.5", "2.5"),
+        ("[1,\"y\"]", "y"),
+        ("4294967296", "4294967296"),
+        ("{}", "{}"),
+    ] {
+        let json = format!(r#"{{"eos_token_id":{wrong}}}"#);
+        for (config, generation, file) in [
+            (json.as_str(), "{}", "config.json"),
+            ("{}", &json, "generation_config.json"),
+        ] {
+            let error = open(config, generation).expect_err("it is no token");
+            let place = (error.file.as_deref(), error.field.as_deref());
+            assert_eq!(place, (Some(file), Some("eos_token_id")), "{error}");
+            assert!(error.to_string().contains(named), "{error}");
+        }
+    }
+}
