@@ -77,12 +77,6 @@ pub fn rope(x: Tensor<4>, cos: Tensor<2>, sin: Tensor<2>) -> Tensor<4> {
     ))
 }
 
-/// Causal attention softmax(q·kᵀ/√D)·v with grouped key/value heads: [`attention_by`] as most decoders have it.
-pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Tensor<2>) -> Tensor<4> {
-    let scores = Scores::plain(q.dims()[3], Sight::Back);
-    attention_by(q, k, v, None, mask, scores)
-}
-
 impl Scores {
     /// q·kᵀ/√D for heads of width `dim`, uncapped.
     pub fn plain(dim: usize, sight: Sight) -> Self {
