@@ -49,6 +49,12 @@ pub trait Sink {
     /// # Errors
     /// The path is not a plain relative one, there is no such folder, or storage refuses.
     fn remove_folder<'a>(&'a self, path: &'a str) -> LocalFuture<'a, Result<()>>;
+
+    /// Gives a folder another name, all at once: whoever looks finds it under the one or the other.
+    ///
+    /// # Errors
+    /// A path is not a plain relative one, there is no such folder or already one of the new name, or storage refuses.
+    fn rename_folder<'a>(&'a self, from: &'a str, to: &'a str) -> LocalFuture<'a, Result<()>>;
 }
 
 /// The whole of a source.
@@ -165,6 +171,29 @@ impl Sink for MemorySink {
             Ok(())
         })
     }
+    fn rename_folder<'a>(&'a self, from: &'a str, to: &'a str) -> LocalFuture<'a, Result<()>> {
+        Box::pin(async move {
+            check_relative(from)?;
+            check_relative(to)?;
+            let mut files = self.files.borrow_mut();
+            let is_in = |file: &str, folder: &str| file.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+            if files.keys().any(|file| is_in(file, to)) {
+                return Err(Error::io("cannot be renamed: there is one of the new name already").file(from));
+            }
+            let (moved, kept): (BTreeMap<_, _>, BTreeMap<_, _>) = std::mem::take(&mut *files)
+                .into_iter()
+                .partition(|(file, _)| is_in(file, from));
+            let found = !moved.is_empty();
+            let renamed = moved
+                .into_iter()
+                .map(|(file, bytes)| (format!("{to}{}", &file[from.len()..]), bytes));
+            *files = kept.into_iter().chain(renamed).collect();
+            match found {
+                true => Ok(()),
+                false => Err(Error::io("cannot be renamed: there is no such folder").file(from)),
+            }
+        })
+    }
 }
 
 /// Refuses paths that could leave the sink's folder.
@@ -183,40 +212,47 @@ pub use disk::{DirectorySink, DiskFile};
 mod disk {
     use super::{LocalFuture, ReadAt, Sink, Source, check_relative, slice_bounds};
     use crate::{Error, Result};
-    use std::cell::RefCell;
-    use std::fs::File;
+    use std::fs::{File, Metadata, OpenOptions, TryLockError};
     use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
     use std::path::{Path, PathBuf};
     use std::rc::Rc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::SystemTime;
 
-    /// A file on disk.
+    /// A file on disk. It is open only while it is read: a folder may hold more files than a process may hold open.
     #[derive(Debug)]
     pub struct DiskFile {
         name: String,
         path: PathBuf,
         len_bytes: u64,
-        file: RefCell<File>,
+        modified: Option<SystemTime>,
     }
 
     impl DiskFile {
-        /// Opens the file at `path`.
+        /// Finds the file at `path`.
         ///
         /// # Errors
-        /// There is no such file, it is a folder, or it may not be read.
+        /// There is no such file, it is a folder, a pipe or a device, or it may not be read.
         pub fn open(path: impl AsRef<Path>) -> Result<Self> {
             let path = path.as_ref();
             let failed = |error: std::io::Error| describe(path, "cannot be opened", &error);
-            let file = File::open(path).map_err(failed)?;
-            let metadata = file.metadata().map_err(failed)?;
+            // Asked before it is opened: whoever opens a pipe waits for its other end.
+            let metadata = std::fs::metadata(path).map_err(failed)?;
             if metadata.is_dir() {
                 return Err(Error::io("is a folder, not a file").file(path.display().to_string()));
             }
+            if !metadata.is_file() {
+                return Err(Error::io("is a pipe or a device, not a file")
+                    .file(path.display().to_string())
+                    .remedy("Write what comes from it into a file, and name that."));
+            }
+            let metadata = File::open(path).and_then(|file| file.metadata()).map_err(failed)?;
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
             Ok(Self {
                 name: name.unwrap_or_else(|| path.display().to_string()),
                 path: path.to_path_buf(),
                 len_bytes: metadata.len(),
-                file: RefCell::new(file),
+                modified: metadata.modified().ok(),
             })
         }
 
@@ -226,6 +262,16 @@ mod disk {
         /// As [`DiskFile::open`].
         pub fn source(path: impl AsRef<Path>) -> Result<Source> {
             Ok(Rc::new(Self::open(path)?))
+        }
+
+        /// Refuses what took the file's place since it was found.
+        fn check(&self, metadata: &Metadata) -> Result<()> {
+            if (metadata.len(), metadata.modified().ok()) == (self.len_bytes, self.modified) {
+                return Ok(());
+            }
+            Err(Error::io("was changed while it was read")
+                .file(self.path.display().to_string())
+                .remedy("Do not change files during a run."))
         }
     }
 
@@ -240,7 +286,8 @@ mod disk {
             Box::pin(async move {
                 slice_bounds(&self.name, self.len_bytes, offset, len)?;
                 let failed = |error: std::io::Error| describe(&self.path, "cannot be read", &error);
-                let mut file = self.file.borrow_mut();
+                let mut file = File::open(&self.path).map_err(failed)?;
+                self.check(&file.metadata().map_err(failed)?)?;
                 let mut bytes = vec![0; len];
                 file.seek(SeekFrom::Start(offset)).map_err(failed)?;
                 file.read_exact(&mut bytes).map_err(failed)?;
@@ -249,40 +296,85 @@ mod disk {
         }
     }
 
+    /// Whoever holds a lock on it is the one who writes into the folder. It stays: another may wait for it under this name.
+    const LOCK: &str = ".lorakeet.lock";
+
+    /// Tells apart what this process writes at a time.
+    static PARTS: AtomicU64 = AtomicU64::new(0);
+
     /// A folder on disk. Files appear under their final name only when they are complete.
     #[derive(Debug, Clone)]
     pub struct DirectorySink {
         root: PathBuf,
+        /// The system gives the lock up with the last clone, or with the process.
+        _lock: Option<Rc<File>>,
     }
 
     impl DirectorySink {
         /// The folder `root`, made when the first file is written.
         pub fn new(root: impl Into<PathBuf>) -> Self {
-            Self { root: root.into() }
+            Self {
+                root: root.into(),
+                _lock: None,
+            }
+        }
+
+        /// The folder `root`, made at once, for one writer alone: nobody else can claim it while this sink or a clone of it
+        /// lives. What an earlier writer left half-written is removed.
+        ///
+        /// # Errors
+        /// Another one has claimed it, or storage refuses.
+        pub fn claim(root: impl Into<PathBuf>) -> Result<Self> {
+            let root = root.into();
+            let failed = |error: std::io::Error| describe(&root, "cannot be written", &error);
+            std::fs::create_dir_all(&root).map_err(failed)?;
+            let mut options = OpenOptions::new();
+            let lock = options.write(true).create(true).truncate(false).open(root.join(LOCK));
+            let lock = lock.map_err(failed)?;
+            match lock.try_lock() {
+                // Some network drives know no locks; there, unique names have to do.
+                Ok(()) | Err(TryLockError::Error(_)) => {}
+                Err(TryLockError::WouldBlock) => {
+                    return Err(Error::io("another run writes into this folder")
+                        .file(root.display().to_string())
+                        .remedy("Choose another output_dir, or wait until that run has ended."));
+                }
+            }
+            for entry in std::fs::read_dir(&root).map_err(failed)? {
+                let entry = entry.map_err(failed)?;
+                if entry.file_name().to_str().is_some_and(is_part) && !entry.path().is_dir() {
+                    std::fs::remove_file(entry.path()).map_err(failed)?;
+                }
+            }
+            Ok(Self {
+                root,
+                _lock: Some(Rc::new(lock)),
+            })
+        }
+
+        fn write_now(&self, path: &str, bytes: &[u8]) -> Result<()> {
+            check_relative(path)?;
+            let target = self.root.join(path);
+            let failed = |error: std::io::Error| describe(&target, "cannot be written", &error);
+            let folder = target.parent().unwrap_or(&self.root);
+            std::fs::create_dir_all(folder).map_err(failed)?;
+            let (part, mut file) = new_part(&target).map_err(failed)?;
+            let written = file
+                .write_all(bytes)
+                .and_then(|()| file.sync_all())
+                .and_then(|()| std::fs::rename(&part, &target))
+                .and_then(|()| sync_folder(folder));
+            written.map_err(|error| {
+                // The write's own error is the one to report; what is left is removed when the folder is next claimed.
+                let _ = std::fs::remove_file(&part);
+                failed(error)
+            })
         }
     }
 
     impl Sink for DirectorySink {
         fn write<'a>(&'a self, path: &'a str, bytes: &'a [u8]) -> LocalFuture<'a, Result<()>> {
-            Box::pin(async move {
-                check_relative(path)?;
-                let target = self.root.join(path);
-                let failed = |error: std::io::Error| describe(&target, "cannot be written", &error);
-                if let Some(folder) = target.parent() {
-                    std::fs::create_dir_all(folder).map_err(failed)?;
-                }
-                let mut name = target.file_name().unwrap_or_default().to_os_string();
-                name.push(".part");
-                let part = target.with_file_name(name);
-                let written = File::create(&part)
-                    .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-                    .and_then(|()| std::fs::rename(&part, &target));
-                written.map_err(|error| {
-                    // The write's own error is the one to report; a leftover `.part` does no harm.
-                    let _ = std::fs::remove_file(&part);
-                    failed(error)
-                })
-            })
+            Box::pin(async move { self.write_now(path, bytes) })
         }
         fn folders(&self) -> LocalFuture<'_, Result<Vec<String>>> {
             Box::pin(async move {
@@ -309,6 +401,60 @@ mod disk {
                 std::fs::remove_dir_all(&target).map_err(|error| describe(&target, "cannot be removed", &error))
             })
         }
+        fn rename_folder<'a>(&'a self, from: &'a str, to: &'a str) -> LocalFuture<'a, Result<()>> {
+            Box::pin(async move {
+                check_relative(from)?;
+                check_relative(to)?;
+                let (from, to) = (self.root.join(from), self.root.join(to));
+                let failed = |error: std::io::Error| describe(&from, "cannot be renamed", &error);
+                // An empty folder would give way.
+                if std::fs::symlink_metadata(&to).is_ok() {
+                    return Err(failed(ErrorKind::AlreadyExists.into()));
+                }
+                // Without this the name might outlive a power cut, and what it names might not.
+                sync_folder(&from)
+                    .and_then(|()| std::fs::rename(&from, &to))
+                    .and_then(|()| sync_folder(&self.root))
+                    .map_err(failed)
+            })
+        }
+    }
+
+    /// A new file beside `target`, under a name that no other process and no other write takes. What is there already, such as
+    /// a link to somewhere else, is never opened.
+    fn new_part(target: &Path) -> std::io::Result<(PathBuf, File)> {
+        loop {
+            let mut name = target.file_name().unwrap_or_default().to_os_string();
+            let count = PARTS.fetch_add(1, Ordering::Relaxed);
+            name.push(format!(".{}-{count}.part", std::process::id()));
+            let part = target.with_file_name(name);
+            match OpenOptions::new().write(true).create_new(true).open(&part) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                opened => return opened.map(|file| (part, file)),
+            }
+        }
+    }
+
+    /// Whether a file is one of [`new_part`]'s: `NAME.PROCESS-COUNT.part`.
+    fn is_part(name: &str) -> bool {
+        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let numbers = name
+            .strip_suffix(".part")
+            .and_then(|name| name.rsplit_once('.'))
+            .and_then(|(_, numbers)| numbers.split_once('-'));
+        numbers.is_some_and(|(process, count)| is_number(process) && is_number(count))
+    }
+
+    /// Has the names in a folder survive a power cut, where the system lets a folder be opened.
+    fn sync_folder(folder: &Path) -> std::io::Result<()> {
+        if !cfg!(unix) {
+            return Ok(());
+        }
+        match File::open(folder)?.sync_all() {
+            // Some network drives cannot.
+            Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Ok(()),
+            synced => synced,
+        }
     }
 
     /// The error for a refusal of the file system.
@@ -331,5 +477,30 @@ mod disk {
         Error::io(format!("{what}: {why}"))
             .file(path.display().to_string())
             .remedy(remedy)
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn a_full_disk_is_called_so() {
+            let error = describe(Path::new("out/x"), "cannot be written", &ErrorKind::StorageFull.into());
+            assert!(error.to_string().contains("the disk is full"), "{error}");
+        }
+
+        #[test]
+        fn only_what_was_written_here_is_taken_for_half_written() {
+            assert!(is_part("model.safetensors.12-0.part"));
+            for other in [
+                "film.part",
+                "film.1.part",
+                "film.-1.part",
+                "film.1-.part",
+                "12-0.part.gz",
+            ] {
+                assert!(!is_part(other), "{other}");
+            }
+        }
     }
 }

@@ -314,6 +314,9 @@ impl Sink for Stubborn {
     fn remove_folder<'a>(&'a self, path: &'a str) -> LocalFuture<'a, lorakeet_core::Result<()>> {
         Box::pin(async move { Err(lorakeet_core::Error::io("cannot be removed: permission denied").file(path)) })
     }
+    fn rename_folder<'a>(&'a self, from: &'a str, to: &'a str) -> LocalFuture<'a, lorakeet_core::Result<()>> {
+        self.0.rename_folder(from, to)
+    }
 }
 
 #[test]
