@@ -34,18 +34,28 @@ impl Desk {
         Self::with(DeviceChoice::Cpu, tiny::model_files(), tiny::data_file())
     }
 
+    /// The same on a host of the test's own.
+    pub fn open_on(host: Host) -> Self {
+        Self::loaded(
+            host,
+            DeviceChoice::Cpu,
+            ("", tiny::model_files()),
+            vec![tiny::data_file()],
+        )
+    }
+
     /// A session with this model and this data.
     pub fn with(device: DeviceChoice, model: Vec<Source>, data: Source) -> Self {
-        Self::loaded(device, ("", model), vec![data])
+        Self::loaded(HOST, device, ("", model), vec![data])
     }
 
     /// A session on the CPU with a small model that is known by its name, and this data.
     pub fn small(name: &str, data: Vec<Source>) -> Self {
-        Self::loaded(DeviceChoice::Cpu, (name, Vec::new()), data)
+        Self::loaded(HOST, DeviceChoice::Cpu, (name, Vec::new()), data)
     }
 
-    fn loaded(device: DeviceChoice, (name, model): (&str, Vec<Source>), data: Vec<Source>) -> Self {
-        let session = Session::new(HOST);
+    fn loaded(host: Host, device: DeviceChoice, (name, model): (&str, Vec<Source>), data: Vec<Source>) -> Self {
+        let session = Session::new(host);
         let control = session.control();
         let mut desk = Self {
             session,

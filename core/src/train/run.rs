@@ -241,6 +241,7 @@ impl Run<'_> {
         }
     }
 
+            self.control.wait().await;
     /// Scores the validation split, if there is one, and keeps the weights where they are the best so far.
     async fn evaluate(&mut self, emit: Emit<'_>) -> Result<Option<Scored>> {
         let Some(scored) = self.score(self.progress.step, emit).await? else {

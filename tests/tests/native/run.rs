@@ -2,7 +2,7 @@
 
 use lorakeet_core::{
     config::{FinetuningType, Optimizer, RunConfig},
-    finetune::Session,
+    finetune::{Control, Host, Session},
     formats::peft::Adapter,
     protocol::{Command, Event, GenerateOptions, Prompt},
     store::{MemoryFile, MemorySink},
@@ -13,7 +13,12 @@ use lorakeet_tests::{
     tiny::config,
 };
 use safetensors::{Dtype, SafeTensors};
-use std::{cell::RefCell, rc::Rc};
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 #[test]
 fn a_run_reports_scores_and_samples_in_order() {
@@ -208,6 +213,41 @@ fn a_pause_holds_the_run_and_changes_no_number() {
 }
 
 #[test]
+#[test]
+fn a_pause_takes_no_time_of_the_processor() {
+    static TURNS: AtomicUsize = AtomicUsize::new(0);
+    let host = Host {
+        yield_now: || {
+            TURNS.fetch_add(1, Ordering::SeqCst);
+            Box::pin(std::future::ready(()))
+        },
+        ..HOST
+    };
+    for wish in [Control::resume as fn(&Control), Control::stop] {
+        let mut desk = Desk::open_on(host);
+        let (mut held, mut woken) = (0, None);
+        let command = Command::Train {
+            config: Box::new(config()),
+            sample_prompt: None,
+        };
+        desk.ask_and(command, Vec::new(), &mut |event, control| match event {
+            Event::Step(step) if step.step == 3 => control.pause(),
+            Event::Paused { .. } => {
+                held = TURNS.load(Ordering::SeqCst);
+                let control = control.clone();
+                std::thread::spawn(move || {
+                    std::thread::sleep(Duration::from_millis(100));
+                    wish(&control);
+                });
+            }
+            Event::Resumed => woken = Some(TURNS.load(Ordering::SeqCst)),
+            _ => {}
+        });
+        let woken = woken.expect("the run was held and went on");
+        assert!(woken - held <= 2, "{} turns in 100 ms", woken - held);
+    }
+}
+
 fn a_stop_keeps_what_was_learnt_and_the_next_run_starts_afresh() {
     let mut desk = Desk::open();
     let sink = Rc::new(MemorySink::new());
