@@ -8,12 +8,13 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Knobs that the page answers by itself (where the model, the data and the adapter are), or that need a file system.
-const NOT_SHOWN: [&str; 9] = [
+const NOT_SHOWN: [&str; 10] = [
     "model_name_or_path",
     "adapter_name_or_path",
     "train_file",
     "validation_file",
     "output_dir",
+    "overwrite_output_dir",
     "save_steps",
     "save_strategy",
     "save_total_limit",

@@ -82,6 +82,9 @@ pub enum Source {
 }
 
 impl RunConfig {
+    /// The longest run file that is read.
+    pub const MOST_BYTES: usize = read::MOST_BYTES;
+
     /// Reads a run file, YAML or JSON; `file_name` is for messages, and its ending `.json` says JSON (so does a `{` in front).
     ///
     /// Paths may be missing: see [`RunConfig::require_paths`].
@@ -406,7 +409,7 @@ impl Resolved {
         })?;
         self.warnings = self.notes.clone();
         self.warnings.extend(self.idle());
-        if self.follows_logging() && self.config.eval_steps == 0 {
+        if self.follows_logging() && self.config.eval_steps == 0.0 {
             let warning =
                 "eval_strategy steps without eval_steps scores the validation split before and after the run only";
             self.warnings.push(warning.into());
@@ -464,7 +467,7 @@ impl Resolved {
             ));
         }
         let scores_on_the_way = match config.eval_strategy {
-            Interval::Steps => config.eval_steps > 0,
+            Interval::Steps => config.eval_steps > 0.0,
             Interval::Epoch => true,
             Interval::No => false,
         };

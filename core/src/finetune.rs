@@ -22,6 +22,7 @@ use crate::train::assignment::Assignment;
 use crate::train::checkpoint::{Checkpoint, Progress};
 pub use crate::train::control::{Control, Host};
 use crate::train::evaluation::{HeldOut, answer};
+use crate::train::fingerprint::{Fingerprint, sha256};
 use crate::train::loaded::{Loaded, adapter_config, companions};
 use crate::train::optim::AdamW;
 use crate::train::outlook::preview;
@@ -55,6 +56,9 @@ pub struct Session {
     model: Option<Loaded>,
     data: Option<Dataset>,
     validation: Option<Dataset>,
+    /// SHA-256 of the two files.
+    data_digest: Option<String>,
+    validation_digest: Option<String>,
     adapter: Option<Adapter>,
 }
 
@@ -70,6 +74,8 @@ impl Session {
             model: None,
             data: None,
             validation: None,
+            data_digest: None,
+            validation_digest: None,
             adapter: None,
         }
     }
@@ -94,14 +100,14 @@ impl Session {
                 self.load_model(name, base, files, emit).await
             }
             Command::LoadData { .. } => {
-                let dataset = read_data(files).await?;
+                let (dataset, digest) = read_data(files).await?;
                 emit(Event::Data(dataset.info()), None);
-                self.data = Some(dataset);
+                (self.data, self.data_digest) = (Some(dataset), Some(digest));
                 Ok(())
             }
             Command::LoadValidation { file } => {
                 // What took its place and cannot be read leaves none, not the old one under a new name.
-                self.validation = None;
+                (self.validation, self.validation_digest) = (None, None);
                 if file.is_some() {
                     self.load_validation(files).await?;
                 }
@@ -241,7 +247,8 @@ impl Session {
     /// # Errors
     /// The file cannot be read or understood.
     pub async fn load_validation(&mut self, files: Vec<Source>) -> Result<()> {
-        self.validation = Some(read_data(files).await?);
+        let (dataset, digest) = read_data(files).await?;
+        (self.validation, self.validation_digest) = (Some(dataset), Some(digest));
         Ok(())
     }
 
@@ -386,9 +393,36 @@ impl Session {
 
         // The model: its head, and a fresh adapter, a given one, or every weight.
         self.prepare_model(&config, &assignment, emit).await?;
+        let fingerprint = self.fingerprint(&config, [&examples, &held_out]).await?;
         let loaded = self.model.as_mut().ok_or_else(no_model)?;
         let dataset = self.data.as_ref().ok_or_else(no_data)?;
         check_numbers(&loaded.model, &examples, dataset)?;
+        let plan = config.plan(examples.len());
+        let resume = self.resume.take();
+        match &resume {
+            Some(checkpoint) => {
+                fingerprint.check(&checkpoint.fingerprint)?;
+                if checkpoint.max_steps != plan.max_steps {
+                    let message = format!(
+                        "The run has {} steps now, and had {} when its checkpoint was written: from here on the learning rate \
+                         follows the new length.",
+                        plan.max_steps, checkpoint.max_steps
+                    );
+                    emit(Event::Warning { message }, None);
+                }
+            }
+            None if config.resume_from_checkpoint.is_some() => {
+                let message =
+                    "resume_from_checkpoint has no effect here: no checkpoint was opened, and the run starts anew.";
+                emit(
+                    Event::Warning {
+                        message: message.into(),
+                    },
+                    None,
+                );
+            }
+            None => {}
+        }
         assignment
             .refer(&config, &loaded.model, &mut examples, self.host)
             .await?;
@@ -400,7 +434,6 @@ impl Session {
 
         // What can be had without training, from the weights that the run starts from.
         let stopped = || self.control.is_stopped();
-        let plan = config.plan(examples.len());
         let untuned = untuned(
             &loaded.model,
             &assignment,
@@ -416,6 +449,7 @@ impl Session {
             optimizer: AdamW::new(&loaded.model.parameters, &config),
             held_out,
             progress: Progress::default(),
+            fingerprint,
             cursor: Cursor::default(),
             order: Vec::new(),
             speed: Speed::default(),
@@ -437,7 +471,7 @@ impl Session {
             plan,
             config,
         };
-        if let Some(checkpoint) = self.resume.take() {
+        if let Some(checkpoint) = resume {
             run.resume(checkpoint)?;
         }
         let all_parameters = match run.config.finetuning_type {
@@ -469,6 +503,24 @@ impl Session {
         let seconds = ((self.host.now_ms)() - started_ms) / 1000.0;
         emit(Event::Done(RunSummary { seconds, ..finished }), None);
         Ok(())
+    }
+
+    /// By what the checkpoints of a run on `rows`, the trained ones and those held out, know it again. It takes a look at the
+    /// model's files, so it is made only where there are checkpoints.
+    async fn fingerprint(&self, config: &RunConfig, rows: [&[Example]; 2]) -> Result<Fingerprint> {
+        let mut fingerprint = Fingerprint::of(config);
+        if self.sink.is_none() && self.resume.is_none() {
+            return Ok(fingerprint);
+        }
+        let loaded = self.model.as_ref().ok_or_else(no_model)?;
+        fingerprint.add_model(&loaded.files, &loaded.own.config).await?;
+        if let Some(adapter) = &self.adapter {
+            fingerprint.add_adapter(adapter)?;
+        }
+        fingerprint.add("train_file", self.data_digest.clone());
+        fingerprint.add("validation_file", self.validation_digest.clone());
+        fingerprint.add_rows(rows);
+        Ok(fingerprint)
     }
 
     /// Has a small model whose inputs are open read what the data have: numbers, or texts byte by byte.
@@ -563,14 +615,23 @@ impl Session {
     }
 }
 
-async fn read_data(files: Vec<Source>) -> Result<Dataset> {
+/// The data in a file, or in two of images, and the SHA-256 of what was read.
+async fn read_data(files: Vec<Source>) -> Result<(Dataset, String)> {
     for file in &files {
         data::check_size(file.name(), file.len_bytes())?;
     }
     let read = async |file: &Source| store::read_all(file.as_ref(), data::MAX_FILE_BYTES).await;
     match files.as_slice() {
-        [file] => Dataset::parse(file.name(), &read(file).await?),
-        [one, other] => Dataset::parse_images((one.name(), &read(one).await?), (other.name(), &read(other).await?)),
+        [file] => {
+            let bytes = read(file).await?;
+            Ok((Dataset::parse(file.name(), &bytes)?, sha256(&bytes)))
+        }
+        [one, other] => {
+            let (first, second) = (read(one).await?, read(other).await?);
+            let digests = [sha256(&first), sha256(&second)].concat();
+            let images = Dataset::parse_images((one.name(), &first), (other.name(), &second))?;
+            Ok((images, sha256(digests.as_bytes())))
+        }
         _ => {
             let what = format!(
                 "the data is one file, or images with their labels, got {} files",

@@ -110,8 +110,8 @@ fn config() -> RunConfig {
         max_steps: 10,
         lora_dropout: 0.0,
         learning_rate: 5e-4,
-        eval_steps: 0,
-        save_steps: 0,
+        eval_steps: 0.0,
+        save_steps: 0.0,
         ..RunConfig::default()
     }
 }

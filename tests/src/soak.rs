@@ -82,9 +82,9 @@ fn config() -> RunConfig {
         cutoff_len: 32,
         learning_rate: 1e-3,
         val_size: 16.0,
-        eval_steps: 250,
-        logging_steps: LOOK,
-        save_steps: 0,
+        eval_steps: 250.0,
+        logging_steps: LOOK as f64,
+        save_steps: 0.0,
         max_steps: STEPS as i64,
         ..RunConfig::default()
     }

@@ -253,8 +253,8 @@ pub fn config() -> RunConfig {
         lora_dropout: 0.1,
         val_size: 4.0,
         max_steps: 12,
-        eval_steps: 4,
-        save_steps: 5,
+        eval_steps: 4.0,
+        save_steps: 5.0,
         cutoff_len: 32,
         ..RunConfig::default()
     }

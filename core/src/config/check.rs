@@ -39,6 +39,12 @@ pub(super) fn meaning(key: &str, node: &Node) -> Result<Meaning> {
         // LLaMA-Factory asks the opposite question.
         "train_on_prompt" => one("completion_only_loss", &Node::Plain((!flag(node)?).to_string())),
         "lr_scheduler_kwargs" => scheduler_arguments(node),
+        // transformers' true: the newest checkpoint, whatever its name.
+        "resume_from_checkpoint" => match as_flag(node) {
+            Some(true) => one(key, &Node::Quoted("true".into())),
+            Some(false) => one(key, &Node::Plain("null".into())),
+            None => one(key, node),
+        },
         // transformers 5: below 1 it is a share of the run.
         "warmup_steps" if as_number(node).is_some_and(|number| number > 0.0 && number < 1.0) => {
             one("warmup_ratio", node)
@@ -141,7 +147,8 @@ pub(super) fn value(knob: &Knob, node: &Node) -> Result<Value> {
             let number = as_number(node).ok_or_else(wrong)?;
             let low = if above { number > min } else { number >= min };
             let high = if below { number < max } else { number <= max };
-            let possible = low && high && (knob.name != "val_size" || number < 1.0 || number.fract() == 0.0);
+            let is_share_or_count = ["val_size", "logging_steps", "eval_steps", "save_steps"].contains(&knob.name);
+            let possible = low && high && (!is_share_or_count || number < 1.0 || number.fract() == 0.0);
             possible
                 .then(|| super::setting::Setting::to_value(&number))
                 .ok_or_else(wrong)?

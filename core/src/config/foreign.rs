@@ -193,7 +193,6 @@ static FOREIGN: &[(&[&str], Treatment)] = &[
     ),
     (
         &[
-            "overwrite_output_dir",
             "save_safetensors",
             "save_on_each_node",
             "restore_callback_states_from_checkpoint",
@@ -202,8 +201,8 @@ static FOREIGN: &[(&[&str], Treatment)] = &[
     ),
     (&["save_only_model"], Unneeded("checkpoints hold the adapter")),
     (
-        &["resume_from_checkpoint", "ignore_data_skip"],
-        Only(OFF, "is not part of a run file"),
+        &["ignore_data_skip"],
+        Only(OFF, "a run goes on with the row that comes next"),
     ),
     (
         &["greater_is_better"],

@@ -151,6 +151,8 @@ impl Knob {
             "max_steps" => "a whole number from 1, or -1 for none".into(),
             "modules_to_save" => "a list of module names".into(),
             "val_size" => "a share of at least 0 and below 1, or a whole number from 1".into(),
+            "logging_steps" => "a whole number from 1, or a share of the run above 0 and below 1".into(),
+            "eval_steps" | "save_steps" => "a whole number from 0, or a share of the run above 0 and below 1".into(),
             "warmup_steps" => "a whole number from 0, or a share of the run above 0 and below 1".into(),
             _ => allowed,
         }
@@ -540,28 +542,36 @@ Output {
         "Folder for the adapter, checkpoints and the log.",
         "One folder a run, so that runs can be compared.",
         "每次训练用一个单独的文件夹，便于比较。";
+    overwrite_output_dir: bool = false, Kind::Flag, [], "", false,
+        "Start over in an output_dir that holds another run: its checkpoints are removed, its files replaced.",
+        "Off: without it such a folder is refused. Prefer a new folder, or resume_from_checkpoint to go on.",
+        "建议关闭：关闭时会拒绝已有训练结果的文件夹。最好换新文件夹，或用 resume_from_checkpoint 继续训练。";
+    resume_from_checkpoint: Option<String> = None, Kind::Text, [], "", false,
+        "Go on from this folder checkpoint-N; true takes the newest whole one in output_dir.",
+        "Leave the run file as it was: the run goes on exactly, and refuses settings or data that changed.",
+        "其余设置保持不变：训练会精确地继续；若设置或数据有改动则会拒绝。";
     logging_strategy: Interval = Interval::Steps, INTERVALS, [], "", false,
         "When to log: every logging_steps steps, each epoch, or never.",
         "steps, so that trouble shows early.",
         "建议 steps，便于及早发现问题。";
-    logging_steps: usize = 1, from(1), [], "steps", false,
-        "Report every so many steps.",
+    logging_steps: f64 = 1.0, above(0.0, UNBOUNDED), [], "steps", false,
+        "Report every so many steps; below 1, every such share of the run.",
         "1 for short runs; 10 where a run has thousands of steps.",
         "短训练取 1；上千步的训练取 10。";
     eval_strategy: Interval = Interval::Steps, INTERVALS, ["evaluation_strategy"], "", false,
         "When to evaluate during training; evaluation always runs before and after.",
         "epoch is enough for short runs.",
         "短训练用 epoch 即可。";
-    eval_steps: usize = 0, from(0), [], "steps", false,
-        "Score the validation split every so many steps; 0 only before and after.",
+    eval_steps: f64 = 0.0, within(0.0, UNBOUNDED), [], "steps", false,
+        "Score the validation split every so many steps, or such a share of the run; 0 only before and after.",
         "About ten times a run: often enough to see overfitting, seldom enough not to slow it down.",
         "整个训练约评估十次：足以看出过拟合，又不拖慢训练。";
     save_strategy: Interval = Interval::Steps, INTERVALS, [], "", false,
         "When to save a checkpoint; the end is always saved.",
         "steps; epoch where epochs are short.",
         "建议 steps；每轮很短时用 epoch。";
-    save_steps: usize = 500, from(0), [], "steps", false,
-        "Save a checkpoint every so many steps; 0 only at the end.",
+    save_steps: f64 = 500.0, within(0.0, UNBOUNDED), [], "steps", false,
+        "Save a checkpoint every so many steps, or such a share of the run; 0 only at the end.",
         "As many steps as you can bear to lose.",
         "取您能承受丢失的步数。";
     predict_with_generate: bool = false, Kind::Flag, [], "", false,

@@ -13,6 +13,17 @@ pub struct Plan {
     pub warmup_steps: usize,
 }
 
+impl Plan {
+    /// Steps between two times of something that a run file wants every so many steps: below 1 that is a share of the run,
+    /// ⌈share · steps⌉ as in transformers' `TrainerState.compute_steps`; 0 is never.
+    pub fn every(&self, steps: f64) -> usize {
+        match steps < 1.0 {
+            true => (steps * self.max_steps as f64).ceil() as usize,
+            false => steps as usize,
+        }
+    }
+}
+
 impl RunConfig {
     /// Optimizer steps over `train_examples` examples (rows, or blocks where packing is on): max_steps if above 0, else
     /// ⌈epochs · steps per epoch⌉, at least 1.
@@ -68,9 +79,9 @@ impl RunConfig {
     }
 }
 
-fn due(interval: Interval, every: usize, step: usize, plan: &Plan) -> bool {
+fn due(interval: Interval, every: f64, step: usize, plan: &Plan) -> bool {
     let every = match interval {
-        Interval::Steps => every,
+        Interval::Steps => plan.every(every),
         Interval::Epoch => plan.steps_per_epoch,
         Interval::No => 0,
     };

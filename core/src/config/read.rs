@@ -31,7 +31,7 @@ pub(super) struct Entry {
 }
 
 /// Beyond this a file is something else, opened by mistake.
-const MOST_BYTES: usize = 1 << 20;
+pub(super) const MOST_BYTES: usize = 1 << 20;
 
 /// The keys of a run file, in order, doubled ones included. JSON is recognised by the file's ending or by its first `{`.
 pub(super) fn entries(text: &str, file_name: &str) -> Result<Vec<Entry>> {

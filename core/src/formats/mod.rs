@@ -10,6 +10,8 @@ pub mod gguf_config;
 pub mod gguf_names;
 pub mod peft;
 pub mod safetensors;
+#[cfg(feature = "engine")]
+mod sample;
 
 use crate::chat::ChatTemplate;
 use crate::config::SMALL_MODELS;

@@ -7,12 +7,17 @@
 //! | | for moments of eight bits, as bitsandbytes names them, `state1`, `absmax1`, `state2` and `absmax2` instead |
 //! | `best.safetensors` | the weights that scored best so far, under `load_best_model_at_end` |
 //! | `trainer_state.json` | transformers' TrainerState; what it has no place for stands under `stateful_callbacks.Lorakeet` |
+//! | `manifest.json` | length and SHA-256 of each of these files |
+//!
+//! It is written into `checkpoint-N.part`, which gets its name when all of it is on disk; what had the name before goes out of
+//! the way first. So a folder `checkpoint-N` is whole, and [`Checkpoint::open`] compares it with its manifest all the same.
 //!
 //! The order of the data and the dropout masks are functions of (seed, step), so the step's number is the data cursor and
 //! the random state.
 
+use super::fingerprint::{Fingerprint, sha256, sha256_of};
 use super::optim::{AdamW, Moments};
-use crate::config::RunConfig;
+use crate::config::{Plan, RunConfig};
 use crate::error::{Error, Result};
 use crate::formats::{
     blocks,
@@ -21,7 +26,7 @@ use crate::formats::{
 use crate::metrics::generation::{TextScore, TextScores, Written};
 use crate::models::Model;
 use crate::quant::{Block, Blockwise, Map};
-use crate::store::{Source, read_all};
+use crate::store::{Sink, Source, read_all};
 use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -33,8 +38,24 @@ type Tensors = Vec<(String, Vec<usize>, Numbers)>;
 /// The longest `trainer_state.json` that is read: a report a step for millions of steps.
 const MOST_STATE_BYTES: u64 = 1 << 30;
 
+/// The longest manifest that is read.
+const MOST_MANIFEST_BYTES: u64 = 1 << 20;
+
+/// The run's past.
+const STATE: &str = "trainer_state.json";
+/// The moments.
+const OPTIMIZER: &str = "optimizer.safetensors";
 /// The weights that scored best.
 const BEST: &str = "best.safetensors";
+/// What the other files hold.
+const MANIFEST: &str = "manifest.json";
+
+/// What follows the name of a checkpoint that is being written.
+const PART: &str = ".part";
+/// What follows the name of one that makes way for it.
+const OLD: &str = ".old.part";
+/// What follows the name of one that is being removed.
+const GONE: &str = ".gone.part";
 
 /// The folder of the checkpoint after `step` optimizer steps, as transformers calls it.
 pub fn folder(step: usize) -> String {
@@ -45,6 +66,182 @@ pub fn folder(step: usize) -> String {
 pub fn step_of(name: &str) -> Option<usize> {
     let step = name.strip_prefix("checkpoint-")?.parse().ok()?;
     (folder(step) == name).then_some(step)
+}
+
+/// Whether a folder of this name is a checkpoint that was not finished, made way or is being removed.
+fn is_left_over(name: &str) -> bool {
+    let mut folders = [OLD, GONE, PART].iter().filter_map(|suffix| name.strip_suffix(suffix));
+    folders.any(|folder| step_of(folder).is_some())
+}
+
+/// Writes the checkpoint after `step` optimizer steps: all of it, or what was there under its name stays.
+///
+/// # Errors
+/// Storage refuses.
+pub async fn write(sink: &dyn Sink, step: usize, files: &[(String, Vec<u8>)]) -> Result<()> {
+    let folder = folder(step);
+    let (part, old) = (format!("{folder}{PART}"), format!("{folder}{OLD}"));
+    let mut there = sink.folders().await?;
+    if restores(sink, &folder, &there).await? {
+        there = sink.folders().await?;
+    }
+    for left_over in [&part, &old] {
+        if there.contains(left_over) {
+            sink.remove_folder(left_over).await?;
+        }
+    }
+    let manifest = Manifest::of(
+        files
+            .iter()
+            .map(|(name, bytes)| (name.clone(), Listed::of(bytes)))
+            .collect(),
+    );
+    let manifest = (MANIFEST.to_owned(), manifest.text()?.into_bytes());
+    for (name, bytes) in files.iter().chain([&manifest]) {
+        if let Err(error) = sink.write(&format!("{part}/{name}"), bytes).await {
+            // Its own error is the one to report; on a full disk the space is needed.
+            let _ = sink.remove_folder(&part).await;
+            return Err(error);
+        }
+    }
+    let replaces = there.contains(&folder);
+    if replaces {
+        sink.rename_folder(&folder, &old).await?;
+    }
+    if let Err(error) = sink.rename_folder(&part, &folder).await {
+        if replaces {
+            // As above.
+            let _ = sink.rename_folder(&old, &folder).await;
+        }
+        return Err(error);
+    }
+    Ok(())
+}
+
+/// Removes the checkpoint after `step` optimizer steps; none that is half there is left under its name.
+///
+/// # Errors
+/// There is none, or storage refuses.
+pub async fn remove(sink: &dyn Sink, step: usize) -> Result<()> {
+    let folder = folder(step);
+    let gone = format!("{folder}{GONE}");
+    if sink.folders().await?.contains(&gone) {
+        sink.remove_folder(&gone).await?;
+    }
+    sink.rename_folder(&folder, &gone).await?;
+    sink.remove_folder(&gone).await
+}
+
+/// Puts back what [`write`] had made way, where nothing took its place, and removes all else that it and [`remove`] did not
+/// bring to an end.
+///
+/// # Errors
+/// Storage refuses.
+pub async fn sweep(sink: &dyn Sink) -> Result<()> {
+    let there = sink.folders().await?;
+    for name in there.iter().filter(|name| is_left_over(name)) {
+        let restored = match name.strip_suffix(OLD) {
+            Some(folder) => restores(sink, folder, &there).await?,
+            None => false,
+        };
+        if !restored {
+            sink.remove_folder(name).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether the checkpoint that made way for another one of its name is put back, because that one never came.
+async fn restores(sink: &dyn Sink, folder: &str, there: &[String]) -> Result<bool> {
+    let old = format!("{folder}{OLD}");
+    let is_missed = there.contains(&old) && !there.iter().any(|name| name == folder);
+    if is_missed {
+        sink.rename_folder(&old, folder).await?;
+    }
+    Ok(is_missed)
+}
+
+/// The steps of the checkpoints in a place, the newest first.
+///
+/// # Errors
+/// Storage refuses.
+pub async fn steps(sink: &dyn Sink) -> Result<Vec<usize>> {
+    let folders = sink.folders().await?;
+    let mut steps: Vec<usize> = folders.iter().filter_map(|name| step_of(name)).collect();
+    steps.sort_unstable_by(|a, b| b.cmp(a));
+    Ok(steps)
+}
+
+/// `manifest.json`.
+#[derive(Serialize, Deserialize)]
+struct Manifest {
+    /// Every other file of the folder.
+    files: BTreeMap<String, Listed>,
+    /// SHA-256 of `files` as JSON without spaces.
+    sha256: String,
+}
+
+/// What a file holds.
+#[derive(Serialize, Deserialize)]
+struct Listed {
+    bytes: u64,
+    sha256: String,
+}
+
+impl Listed {
+    fn of(bytes: &[u8]) -> Self {
+        Self {
+            bytes: bytes.len() as u64,
+            sha256: sha256(bytes),
+        }
+    }
+
+    /// Refuses a file that holds anything else.
+    async fn check(&self, source: &Source) -> Result<()> {
+        let found = source.len_bytes();
+        let what = if found != self.bytes {
+            format!("is {found} bytes long, and {} were written", self.bytes)
+        } else if sha256_of(source).await? != self.sha256 {
+            "does not hold what was written into it".to_owned()
+        } else {
+            return Ok(());
+        };
+        Err(torn(what).file(source.name()))
+    }
+}
+
+impl Manifest {
+    fn of(files: BTreeMap<String, Listed>) -> Self {
+        let listed = serde_json::to_string(&files).unwrap_or_default();
+        Self {
+            files,
+            sha256: sha256(listed.as_bytes()),
+        }
+    }
+
+    fn text(&self) -> Result<String> {
+        let text = serde_json::to_string_pretty(self);
+        text.map(|text| text + "\n")
+            .map_err(|error| Error::internal(format!("{MANIFEST}: {error}")))
+    }
+
+    /// Reads the manifest back, to the last bit.
+    fn read(bytes: &[u8]) -> Result<Self> {
+        let broken = |_| torn("is not the manifest that was written");
+        let read: Self = serde_json::from_slice(bytes).map_err(broken)?;
+        let whole = Self::of(read.files);
+        match whole.sha256 == read.sha256 && whole.text()?.as_bytes() == bytes {
+            true => Ok(whole),
+            false => Err(torn("is not the manifest that was written")),
+        }
+    }
+}
+
+/// The error for a checkpoint that is not whole.
+fn torn(what: impl Into<String>) -> Error {
+    Error::format(what).remedy(
+        "Name a folder checkpoint-N that is whole, or set resume_from_checkpoint: true, which takes the newest whole one.",
+    )
 }
 
 /// What a run knows of its past; all that the next step depends on besides weights, moments, configuration and data.
@@ -89,6 +286,8 @@ struct Own {
     /// What the untouched model wrote: the right answer, its own.
     #[serde(default)]
     written_before: Vec<(String, String)>,
+    /// Whose past this is.
+    fingerprint: Fingerprint,
 }
 
 /// A number as text that reads back to the last bit, which JSON readers do not promise of numbers.
@@ -126,6 +325,10 @@ impl Progress {
 pub struct Checkpoint {
     /// The run's past.
     pub progress: Progress,
+    /// What the run was.
+    pub fingerprint: Fingerprint,
+    /// How many steps it had in all.
+    pub max_steps: usize,
     weights: Tensors,
     optimizer: Tensors,
     best: Option<Tensors>,
@@ -143,8 +346,9 @@ pub async fn state_files(
     model: &Model,
     optimizer: &AdamW,
     (progress, best): (&Progress, Option<&Best>),
-    plan: (usize, f64),
+    plan: &Plan,
     config: &RunConfig,
+    fingerprint: &Fingerprint,
 ) -> Result<Vec<(String, Vec<u8>)>> {
     let mut tensors = Vec::with_capacity(2 * model.parameters.len());
     for (parameter, moments) in model.parameters.iter().zip(optimizer.moments().await?) {
@@ -167,13 +371,10 @@ pub async fn state_files(
         }
     }
     let mut files = vec![
+        (OPTIMIZER.to_owned(), safetensors::write_numbers(&tensors)?),
         (
-            "optimizer.safetensors".to_owned(),
-            safetensors::write_numbers(&tensors)?,
-        ),
-        (
-            "trainer_state.json".to_owned(),
-            trainer_state(progress, plan, config)?.into_bytes(),
+            STATE.to_owned(),
+            trainer_state(progress, plan, config, fingerprint)?.into_bytes(),
         ),
     ];
     if let Some(best) = best {
@@ -184,10 +385,10 @@ pub async fn state_files(
     Ok(files)
 }
 
-/// transformers' `trainer_state.json`: sorted keys, two spaces. `plan` is (steps in all, epochs done).
-fn trainer_state(progress: &Progress, plan: (usize, f64), config: &RunConfig) -> Result<String> {
-    let broken = |error: serde_json::Error| Error::internal(format!("trainer_state.json: {error}"));
-    let (max_steps, epoch) = plan;
+/// transformers' `trainer_state.json`: sorted keys, two spaces.
+fn trainer_state(progress: &Progress, plan: &Plan, config: &RunConfig, fingerprint: &Fingerprint) -> Result<String> {
+    let broken = |error: serde_json::Error| Error::internal(format!("{STATE}: {error}"));
+    let epoch = progress.step as f64 / plan.steps_per_epoch.max(1) as f64;
     let lowest = progress
         .log_history
         .iter()
@@ -213,6 +414,7 @@ fn trainer_state(progress: &Progress, plan: (usize, f64), config: &RunConfig) ->
             .flat_map(|before| &before.written)
             .map(|written| (written.reference.clone(), written.text.clone()))
             .collect(),
+        fingerprint: fingerprint.clone(),
     };
     let own = serde_json::to_value(own).map_err(broken)?;
     let state: BTreeMap<&str, Value> = BTreeMap::from([
@@ -220,17 +422,17 @@ fn trainer_state(progress: &Progress, plan: (usize, f64), config: &RunConfig) ->
         ("best_metric", json!(best.map(|best| best.0))),
         ("best_model_checkpoint", Value::Null),
         ("epoch", json!(epoch)),
-        ("eval_steps", json!(config.eval_steps)),
+        ("eval_steps", json!(plan.every(config.eval_steps))),
         ("global_step", json!(progress.step)),
         ("is_hyper_param_search", json!(false)),
         ("is_local_process_zero", json!(true)),
         ("is_world_process_zero", json!(true)),
         ("log_history", json!(progress.log_history)),
-        ("logging_steps", json!(config.logging_steps)),
-        ("max_steps", json!(max_steps)),
+        ("logging_steps", json!(plan.every(config.logging_steps))),
+        ("max_steps", json!(plan.max_steps)),
         ("num_input_tokens_seen", json!(progress.tokens_seen)),
         ("num_train_epochs", json!(config.num_train_epochs)),
-        ("save_steps", json!(config.save_steps)),
+        ("save_steps", json!(plan.every(config.save_steps))),
         ("stateful_callbacks", json!({ "Lorakeet": own })),
         ("total_flos", json!(0.0)),
         ("train_batch_size", json!(config.per_device_train_batch_size)),
@@ -246,27 +448,37 @@ impl Checkpoint {
     /// Reads a checkpoint from the files of its folder.
     ///
     /// # Errors
-    /// A file is missing or broken.
+    /// A file is missing, or does not hold what was written into it.
     pub async fn open(files: &[Source]) -> Result<Self> {
-        let file = |name: &str| files.iter().find(|file| file.name() == name);
-        let missing = |name: &str| {
-            Error::io("this file of the checkpoint is missing")
-                .file(name)
-                .remedy("Name a folder checkpoint-N that a run of this program wrote.")
+        let file = |name: &str| {
+            let found = files.iter().find(|file| file.name() == name);
+            found.ok_or_else(|| torn("this file of the checkpoint is missing").file(name))
         };
-        let state = file("trainer_state.json").ok_or_else(|| missing("trainer_state.json"))?;
-        let optimizer = file("optimizer.safetensors").ok_or_else(|| missing("optimizer.safetensors"))?;
-        let weights = file("adapter_model.safetensors").or_else(|| file("model.safetensors"));
-        let weights = weights.ok_or_else(|| missing("adapter_model.safetensors"))?;
-        let progress = read_progress(&read_all(state.as_ref(), MOST_STATE_BYTES).await?);
+        let manifest = read_all(file(MANIFEST)?.as_ref(), MOST_MANIFEST_BYTES).await?;
+        let manifest = Manifest::read(&manifest).map_err(|error| error.file(MANIFEST))?;
+        for (name, listed) in &manifest.files {
+            listed.check(file(name)?).await?;
+        }
+        // What the manifest does not list was not written with the rest.
+        let written = |name: &str| match manifest.files.contains_key(name) {
+            true => file(name),
+            false => Err(torn("this file of the checkpoint is missing").file(name)),
+        };
+        let weights = written("adapter_model.safetensors").or_else(|_| written("model.safetensors"))?;
+        let optimizer = written(OPTIMIZER)?;
+        let state = read_all(written(STATE)?.as_ref(), MOST_STATE_BYTES).await?;
+        let (progress, fingerprint, max_steps) = read_state(&state).map_err(|error| error.file(STATE))?;
+        let best = match progress.best {
+            Some(_) => Some(read_tensors(written(BEST)?).await?),
+            None => None,
+        };
         Ok(Self {
-            progress: progress.map_err(|error| error.file(state.name()))?,
+            progress,
+            fingerprint,
+            max_steps,
             weights: read_tensors(weights).await?,
             optimizer: read_tensors(optimizer).await?,
-            best: match file(BEST) {
-                Some(best) => Some(read_tensors(best).await?),
-                None => None,
-            },
+            best,
         })
     }
 
@@ -328,16 +540,29 @@ impl Checkpoint {
     }
 }
 
-fn read_progress(bytes: &[u8]) -> Result<Progress> {
-    let broken = |error: serde_json::Error| {
-        Error::format(format!("is not a state that a run can go on from: {error}"))
+/// Past, fingerprint and length of a run, from its `trainer_state.json`.
+fn read_state(bytes: &[u8]) -> Result<(Progress, Fingerprint, usize)> {
+    let unusable = |what: String| {
+        Error::format(format!("is not a state that a run can go on from: {what}"))
             .remedy("Name a folder checkpoint-N that a run of this program wrote.")
     };
+    let broken = |error: serde_json::Error| unusable(error.to_string());
     let mut state: Value = serde_json::from_slice(bytes).map_err(broken)?;
     let own = state["stateful_callbacks"]["Lorakeet"].take();
     let own: Own = serde_json::from_value(own).map_err(broken)?;
-    Ok(Progress {
-        step: own.step,
+    let count = |name: &str| {
+        let number = state[name].as_u64().and_then(|number| usize::try_from(number).ok());
+        number.ok_or_else(|| unusable(format!("{name} is {}", state[name])))
+    };
+    let (step, max_steps) = (count("global_step")?, count("max_steps")?);
+    if step != own.step {
+        return Err(unusable(format!(
+            "global_step is {step}, and the run's own count {}",
+            own.step
+        )));
+    }
+    let progress = Progress {
+        step,
         loss_sum: own.loss_sum.number()?,
         tokens_seen: own.tokens_seen,
         unreported: (own.unreported_sum.number()?, own.unreported_count),
@@ -365,7 +590,8 @@ fn read_progress(bytes: &[u8]) -> Result<Progress> {
             }
             None => None,
         },
-    })
+    };
+    Ok((progress, own.fingerprint, max_steps))
 }
 
 async fn read_tensors(source: &Source) -> Result<Tensors> {
@@ -430,7 +656,22 @@ mod tests {
         };
         progress.log(0.5, &[("loss", 2.25), ("learning_rate", 1e-4), ("grad_norm", 1.5)]);
         progress.log(0.5, &[("eval_loss", 2.5)]);
-        let text = trainer_state(&progress, (8, 0.5), &RunConfig::default()).expect("text");
+        let config = RunConfig {
+            save_steps: 0.25,
+            ..RunConfig::default()
+        };
+        let plan = Plan {
+            steps_per_epoch: 8,
+            max_steps: 10,
+            warmup_steps: 0,
+        };
+        let fingerprint = Fingerprint::of(&config);
+        let text = trainer_state(&progress, &plan, &config, &fingerprint).expect("text");
+        assert!(text.contains("\"epoch\": 0.5,"), "{text}");
+        assert!(
+            text.contains("\"save_steps\": 3,"),
+            "a share of ten steps, in steps: {text}"
+        );
         let keys: Vec<&str> = text
             .lines()
             .filter_map(|line| line.strip_prefix("  \""))
@@ -441,7 +682,9 @@ mod tests {
             num_input_tokens_seen num_train_epochs save_steps stateful_callbacks total_flos train_batch_size \
             trial_name trial_params";
         assert_eq!(keys, want.split_whitespace().collect::<Vec<_>>());
-        assert_eq!(read_progress(text.as_bytes()).expect("progress"), progress);
+        assert_eq!(read_state(text.as_bytes()), Ok((progress, fingerprint, 10)));
+        let torn = text.replace("\"global_step\": 4", "\"global_step\": 5");
+        assert!(read_state(torn.as_bytes()).is_err(), "two counts of the same steps");
     }
 
     #[test]
@@ -460,8 +703,24 @@ mod tests {
     }
 
     #[test]
+    fn what_was_not_finished_is_known_by_its_name() {
+        for name in ["checkpoint-5.part", "checkpoint-5.old.part", "checkpoint-5.gone.part"] {
+            assert!(is_left_over(name) && step_of(name).is_none(), "{name}");
+        }
+        for other in [
+            "checkpoint-5",
+            "checkpoint-x.part",
+            "films.part",
+            "checkpoint-5.old",
+            "checkpoint-x.old.part",
+        ] {
+            assert!(!is_left_over(other), "{other}");
+        }
+    }
+
+    #[test]
     fn a_state_that_transformers_wrote_is_refused() {
-        let error = read_progress(b"{\"global_step\": 3, \"stateful_callbacks\": {}}").expect_err("ours is not there");
+        let error = read_state(b"{\"global_step\": 3, \"stateful_callbacks\": {}}").expect_err("ours is not there");
         assert!(error.remedy.is_some());
     }
 }

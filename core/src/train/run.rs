@@ -4,6 +4,7 @@ use super::assignment::Assignment;
 use super::checkpoint::{self, Best, Checkpoint, Progress};
 use super::control::{Control, Host};
 use super::evaluation::{HeldOut, Scored, collate};
+use super::fingerprint::Fingerprint;
 use super::loaded::Loaded;
 use super::optim::AdamW;
 use super::pace::Speed;
@@ -56,6 +57,8 @@ pub(crate) struct Run<'a> {
     /// Whether the data are conversations, so that the prompt is a question.
     pub(crate) conversational: bool,
     pub(crate) progress: Progress,
+    /// By what its checkpoints know it again.
+    pub(crate) fingerprint: Fingerprint,
     /// Where the next micro-batch starts, and the order of its epoch.
     pub(crate) cursor: Cursor,
     pub(crate) order: Vec<usize>,
@@ -238,10 +241,10 @@ impl Run<'_> {
             if !paused {
                 return self.control.is_stopped();
             }
+            self.control.wait().await;
         }
     }
 
-            self.control.wait().await;
     /// Scores the validation split, if there is one, and keeps the weights where they are the best so far.
     async fn evaluate(&mut self, emit: Emit<'_>) -> Result<Option<Scored>> {
         let Some(scored) = self.score(self.progress.step, emit).await? else {
@@ -402,15 +405,17 @@ impl Run<'_> {
         let Some(sink) = self.sink.clone() else { return Ok(()) };
         let step = self.progress.step;
         let folder = checkpoint::folder(step);
-        let epoch = step as f64 / self.plan.steps_per_epoch as f64;
-        let plan = (self.plan.max_steps, epoch);
         let mut files = self.loaded.export().await?;
-        let progress = (&self.progress, self.best.as_ref());
-        let state = checkpoint::state_files(&self.loaded.model, &self.optimizer, progress, plan, &self.config).await?;
-        files.extend(state);
-        for (name, bytes) in &files {
-            sink.write(&format!("{folder}/{name}"), bytes).await?;
-        }
+        let state = checkpoint::state_files(
+            &self.loaded.model,
+            &self.optimizer,
+            (&self.progress, self.best.as_ref()),
+            &self.plan,
+            &self.config,
+            &self.fingerprint,
+        );
+        files.extend(state.await?);
+        checkpoint::write(sink.as_ref(), step, &files).await?;
         emit(
             Event::Checkpoint {
                 step,
@@ -429,19 +434,14 @@ impl Run<'_> {
     /// Removes the oldest checkpoints beyond save_total_limit, those of an interrupted run that this one goes on from
     /// included. Checkpoints of later steps are another run's and stay.
     async fn drop_old_checkpoints(&self, sink: &dyn Sink) -> Result<()> {
+        checkpoint::sweep(sink).await?;
         let Some(limit) = self.config.save_total_limit else {
             return Ok(());
         };
-        let mut steps: Vec<usize> = sink
-            .folders()
-            .await?
-            .iter()
-            .filter_map(|name| checkpoint::step_of(name))
-            .filter(|step| *step <= self.progress.step)
-            .collect();
-        steps.sort_unstable_by(|a, b| b.cmp(a));
-        for step in steps.into_iter().skip(limit) {
-            sink.remove_folder(&checkpoint::folder(step)).await?;
+        let steps = checkpoint::steps(sink).await?;
+        let own = steps.into_iter().filter(|step| *step <= self.progress.step);
+        for step in own.skip(limit) {
+            checkpoint::remove(sink, step).await?;
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use lorakeet_core::Error;
 use lorakeet_core::config::{
-    FinetuningType, Interval, KNOBS, Optimizer, Resolved, RunConfig, SchedulerType, Source, TargetModules,
+    FinetuningType, Interval, KNOBS, Optimizer, Plan, Resolved, RunConfig, SchedulerType, Source, TargetModules,
 };
 use serde_json::{Value, json};
 
@@ -129,7 +129,8 @@ fn a_llama_factory_file_loads_and_its_other_keys_are_explained() {
             line: 9
         }
     );
-    assert_eq!(resolved.warnings.len(), 14, "{:#?}", resolved.warnings);
+    assert_eq!(resolved.warnings.len(), 12, "{:#?}", resolved.warnings);
+    assert!(config.overwrite_output_dir && config.resume_from_checkpoint.is_none());
     let template = "line 14: template has no effect: the model's own chat template is used";
     assert!(
         resolved.warnings.iter().any(|warning| warning == template),
@@ -250,8 +251,21 @@ fn impossible_values_are_refused_with_key_value_and_what_is_allowed() {
         ),
         ("warmup_steps: -3", WARMUP, "-3"),
         ("warmup_steps: 2.5", WARMUP, "2.5"),
-        ("eval_steps: -10", "must be a whole number from 0", "-10"),
-        ("logging_steps: 0", "must be a whole number from 1", "0"),
+        (
+            "eval_steps: -10",
+            "must be a whole number from 0, or a share of the run above 0 and below 1",
+            "-10",
+        ),
+        (
+            "save_steps: 2.5",
+            "must be a whole number from 0, or a share of the run above 0 and below 1",
+            "2.5",
+        ),
+        (
+            "logging_steps: 0",
+            "must be a whole number from 1, or a share of the run above 0 and below 1",
+            "0",
+        ),
         ("max_steps: 0", "must be a whole number from 1, or -1 for none", "0"),
         (
             "val_size: 2.5",
@@ -339,7 +353,6 @@ fn what_is_not_there_is_refused_and_what_does_not_matter_is_said() {
         "stage: dpo",
         "do_train: false",
         "group_by_length: true",
-        "resume_from_checkpoint: out/checkpoint-5",
     ] {
         let error = refused(line);
         assert_eq!(error.field.as_deref(), line.split(':').next(), "{line}");
@@ -381,7 +394,7 @@ fn related_keys_mean_what_they_mean_elsewhere() {
     let resolved = parse("lora_r: 32");
     assert_eq!(resolved.config.lora_alpha, 64.0);
     assert_eq!(resolved.source("lora_alpha"), Source::Derived { from: "lora_r" });
-    assert_eq!(parse("eval_strategy: steps\nlogging_steps: 10").config.eval_steps, 10);
+    assert_eq!(parse("eval_strategy: steps\nlogging_steps: 10").config.eval_steps, 10.0);
     assert_eq!(parse("eval_strategy: steps").warnings.len(), 1);
     let config = parse("lr_scheduler_type: cosine_with_restarts\nlr_scheduler_kwargs:\n  num_cycles: 3\n").config;
     assert_eq!(config.num_cycles, 3.0);
@@ -527,8 +540,53 @@ fn steps_are_counted_as_the_reference_counts_them() {
     assert_eq!(config.planned_warmup(100), 7);
     config.eval_strategy = Interval::Epoch;
     assert!(config.evaluates_at(2, &plan) && !config.evaluates_at(3, &plan));
-    config.save_steps = 0;
+    config.save_steps = 0.0;
     assert!(!config.saves_at(100, &plan) && config.logs_at(1, &plan) && !config.logs_at(0, &plan));
+}
+
+#[test]
+fn steps_below_one_are_a_share_of_the_run() {
+    let at = |text: &str, due: fn(&RunConfig, usize, &Plan) -> bool| {
+        let config = parse(text).config;
+        let plan = config.plan(8);
+        (1..=plan.max_steps)
+            .filter(|step| due(&config, *step, &plan))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        at("max_steps: 8\neval_steps: 0.25", RunConfig::evaluates_at),
+        [2, 4, 6, 8]
+    );
+    // As transformers, the share is rounded up: 2.5 steps are 3.
+    assert_eq!(at("max_steps: 10\nsave_steps: 0.25", RunConfig::saves_at), [3, 6, 9]);
+    assert_eq!(at("max_steps: 10\nlogging_steps: 0.5", RunConfig::logs_at), [5, 10]);
+    assert_eq!(
+        at("max_steps: 3\neval_steps: 0.001", RunConfig::evaluates_at),
+        [1, 2, 3]
+    );
+    assert_eq!(at("max_steps: 3\neval_steps: 1", RunConfig::evaluates_at), [1, 2, 3]);
+    assert_eq!(at("max_steps: 3\neval_steps: 1.0", RunConfig::evaluates_at), [1, 2, 3]);
+    assert!(at("max_steps: 3\neval_steps: 0", RunConfig::evaluates_at).is_empty());
+    // A share of logging_steps passes on where transformers' rule does so.
+    let config = parse("eval_strategy: steps\nlogging_steps: 0.1").config;
+    assert_eq!(config.eval_steps, 0.1);
+    assert!(parse(&config.to_yaml()).config == config, "{}", config.to_yaml());
+}
+
+#[test]
+fn a_run_goes_on_from_a_folder_or_from_the_newest() {
+    let wanted = |value: &str| {
+        let config = parse(&format!("resume_from_checkpoint: {value}")).config;
+        assert_eq!(parse(&config.to_yaml()).config, config, "{}", config.to_yaml());
+        config.resume_from_checkpoint
+    };
+    for value in ["true", "True", "'true'", "yes"] {
+        assert_eq!(wanted(value).as_deref(), Some("true"), "{value}");
+    }
+    for value in ["false", "null", "no", "\"False\""] {
+        assert_eq!(wanted(value), None, "{value}");
+    }
+    assert_eq!(wanted("out/checkpoint-5").as_deref(), Some("out/checkpoint-5"));
 }
 
 #[test]

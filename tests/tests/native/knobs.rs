@@ -17,8 +17,8 @@ use std::{collections::BTreeSet, rc::Rc};
 fn config(change: impl FnOnce(&mut RunConfig)) -> RunConfig {
     let mut config = RunConfig {
         max_steps: 4,
-        eval_steps: 0,
-        save_steps: 0,
+        eval_steps: 0.0,
+        save_steps: 0.0,
         ..tiny::config()
     };
     change(&mut config);
@@ -202,11 +202,11 @@ fn validation_is_scored_at_its_steps_at_epochs_or_at_the_ends_only() {
         });
         desk.evals().iter().map(|eval| eval.step).collect::<Vec<_>>()
     };
-    assert_eq!(scored(|config| config.eval_steps = 5), [0, 5, 10, 12]);
-    assert_eq!(scored(|config| config.eval_steps = 0), [0, 12]);
+    assert_eq!(scored(|config| config.eval_steps = 5.0), [0, 5, 10, 12]);
+    assert_eq!(scored(|config| config.eval_steps = 0.0), [0, 12]);
     // 20 examples, 4 a step.
     assert_eq!(scored(|config| config.eval_strategy = Interval::Epoch), [0, 5, 10, 12]);
-    let never = |config: &mut RunConfig| (config.eval_strategy, config.eval_steps) = (Interval::No, 5);
+    let never = |config: &mut RunConfig| (config.eval_strategy, config.eval_steps) = (Interval::No, 5.0);
     assert_eq!(scored(never), [0, 12]);
     assert_eq!(scored(|config| config.val_size = 0.0), [0; 0]);
 }
@@ -214,7 +214,7 @@ fn validation_is_scored_at_its_steps_at_epochs_or_at_the_ends_only() {
 #[test]
 fn a_report_every_so_many_steps_gives_the_mean_loss_since_the_last() {
     let every = run(|config| config.max_steps = 12);
-    let seldom = run(|config| (config.max_steps, config.logging_steps) = (12, 5));
+    let seldom = run(|config| (config.max_steps, config.logging_steps) = (12, 5.0));
     assert_eq!(column(&seldom, |step| step.step), [5, 10, 12]);
     let losses = column(&every, |step| step.loss);
     for (report, part) in seldom
@@ -248,7 +248,7 @@ fn checkpoints_come_at_their_steps_and_the_oldest_beyond_the_limit_go() {
         desk.session.sink = Some(sink);
         desk.train(config(|config| {
             config.max_steps = 9;
-            config.save_steps = 2;
+            config.save_steps = 2.0;
             change(config);
         }));
         assert!(desk.summary().finished);
@@ -420,7 +420,7 @@ fn the_files_of_a_run_on_a_folder_are_kept_to_the_limit_too() {
     let mut desk = Desk::open();
     desk.session.sink = Some(sink.clone());
     desk.train(config(|config| {
-        (config.save_steps, config.save_total_limit) = (1, Some(1))
+        (config.save_steps, config.save_total_limit) = (1.0, Some(1))
     }));
     assert!(desk.summary().finished);
     assert_eq!(block_on(sink.folders()), Ok(vec!["checkpoint-4".to_owned()]));
@@ -436,7 +436,7 @@ fn the_files_of_a_run_on_a_folder_are_kept_to_the_limit_too() {
 fn a_run_ends_early_where_its_scores_get_no_better() {
     let early = |change: fn(&mut RunConfig)| {
         config(|config| {
-            (config.max_steps, config.eval_steps, config.early_stopping_patience) = (12, 2, 2);
+            (config.max_steps, config.eval_steps, config.early_stopping_patience) = (12, 2.0, 2);
             (config.lora_dropout, config.val_size, config.learning_rate) = (0.0, 6.0, 3e-3);
             change(config);
         })
@@ -466,7 +466,7 @@ fn a_run_ends_early_where_its_scores_get_no_better() {
     );
     let patient = |config: &mut RunConfig| {
         (config.early_stopping_patience, config.early_stopping_threshold) = (4, 100.0);
-        config.save_steps = 3;
+        config.save_steps = 3.0;
     };
     assert_eq!(steps(early(patient)), (true, 8, 1));
 

@@ -88,7 +88,7 @@ fn config(model: &str) -> RunConfig {
         learning_rate: 1e-2,
         val_size: 80.0,
         max_steps: 200,
-        save_steps: 0,
+        save_steps: 0.0,
         per_device_eval_batch_size: 64,
         ..resolved.config
     }
@@ -301,7 +301,7 @@ fn a_run_goes_on_from_its_checkpoint_to_the_same_numbers() {
     desk.session.sink = Some(sink.clone());
     let config = RunConfig {
         max_steps: 12,
-        save_steps: 5,
+        save_steps: 5.0,
         hidden_dropout_prob: Some(0.2),
         hidden_size: Some(8),
         ..config("small_gru")

@@ -28,7 +28,7 @@ fn a_run_reports_scores_and_samples_in_order() {
         lora_r: 16,
         lora_alpha: 32.0,
         max_steps: 40,
-        eval_steps: 10,
+        eval_steps: 10.0,
         ..config()
     });
     let summary = desk.summary();
@@ -161,6 +161,7 @@ fn resuming_gives_the_same_losses_as_never_stopping() {
         [
             "adapter_config.json",
             "adapter_model.safetensors",
+            "manifest.json",
             "optimizer.safetensors",
             "trainer_state.json"
         ]
@@ -213,7 +214,6 @@ fn a_pause_holds_the_run_and_changes_no_number() {
 }
 
 #[test]
-#[test]
 fn a_pause_takes_no_time_of_the_processor() {
     static TURNS: AtomicUsize = AtomicUsize::new(0);
     let host = Host {
@@ -248,6 +248,7 @@ fn a_pause_takes_no_time_of_the_processor() {
     }
 }
 
+#[test]
 fn a_stop_keeps_what_was_learnt_and_the_next_run_starts_afresh() {
     let mut desk = Desk::open();
     let sink = Rc::new(MemorySink::new());

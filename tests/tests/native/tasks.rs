@@ -37,8 +37,8 @@ fn config() -> RunConfig {
         lora_dropout: 0.0,
         val_size: 60.0,
         max_steps: 150,
-        eval_steps: 50,
-        save_steps: 0,
+        eval_steps: 50.0,
+        save_steps: 0.0,
         cutoff_len: 32,
         ..RunConfig::default()
     }
@@ -284,8 +284,8 @@ fn pairs_of_texts_are_read_together_and_told_apart() {
 fn a_classification_that_is_resumed_gives_the_same_as_one_that_never_stopped() {
     let config = || RunConfig {
         max_steps: 12,
-        eval_steps: 3,
-        save_steps: 5,
+        eval_steps: 3.0,
+        save_steps: 5.0,
         lora_dropout: 0.1,
         load_best_model_at_end: true,
         metric_for_best_model: Some("eval_f1_macro".into()),
@@ -310,7 +310,7 @@ fn the_weights_with_the_best_metric_are_the_ones_that_are_kept() {
     let mut desk = bert(classes(120));
     desk.train(RunConfig {
         max_steps: 40,
-        eval_steps: 5,
+        eval_steps: 5.0,
         // Too high at the end to stay at the best.
         learning_rate: 5e-2,
         load_best_model_at_end: true,
@@ -467,7 +467,7 @@ fn words_have_classes_on_their_first_tokens() {
     };
     let config = || RunConfig {
         max_steps: 200,
-        eval_steps: 100,
+        eval_steps: 100.0,
         val_size: 30.0,
         ..config()
     };
@@ -521,7 +521,7 @@ fn an_encoder_decoder_learns_to_answer_a_text_with_another() {
             finetuning_type: FinetuningType::Full,
             learning_rate: 5e-3,
             max_steps: 200,
-            eval_steps: 0,
+            eval_steps: 0.0,
             val_size: 10.0,
             ..config()
         }),
@@ -566,7 +566,7 @@ fn a_cross_encoder_ranks_by_points_by_pairs_and_by_lists() {
             loss: Some(loss.into()),
             val_size: 40.0,
             max_steps: 300,
-            eval_steps: 100,
+            eval_steps: 100.0,
             ..config()
         };
         desk.train(ranking());
@@ -702,7 +702,7 @@ fn dpo_prefers_what_was_chosen_and_starts_from_the_model_itself() {
     let config = || RunConfig {
         learning_rate: 5e-3,
         max_steps: 80,
-        eval_steps: 40,
+        eval_steps: 40.0,
         val_size: 20.0,
         ..config()
     };
@@ -881,7 +881,7 @@ fn a_head_that_a_model_brings_takes_dropout_but_no_hidden_layer() {
 fn a_run_with_a_hidden_layer_goes_on_from_its_checkpoint() {
     let config = || RunConfig {
         max_steps: 6,
-        save_steps: 3,
+        save_steps: 3.0,
         classifier_dropout: 0.2,
         val_size: 20.0,
         ..with_hidden(6, HeadActivation::Silu)
@@ -993,8 +993,8 @@ fn a_run_on_texts_is_compared_with_the_untouched_model() {
     ] {
         let config = || RunConfig {
             max_steps: 30,
-            eval_steps: 10,
-            save_steps: 12,
+            eval_steps: 10.0,
+            save_steps: 12.0,
             lora_dropout: 0.0,
             val_size: 12.0,
             per_device_eval_batch_size: 5,
@@ -1053,8 +1053,8 @@ fn writing() -> RunConfig {
     RunConfig {
         finetuning_type: FinetuningType::Full,
         max_steps: 40,
-        save_steps: 20,
-        eval_steps: 20,
+        save_steps: 20.0,
+        eval_steps: 20.0,
         val_size: 14.0,
         predict_with_generate: true,
         max_predict_samples: Some(12),
@@ -1279,7 +1279,7 @@ fn typed_texts_are_answered_as_rows_are() {
     let mut desk = bert(graded(160));
     desk.train(RunConfig {
         max_steps: 300,
-        eval_steps: 0,
+        eval_steps: 0.0,
         val_size: 20.0,
         ..config()
     });

@@ -1,0 +1,213 @@
+//! What a checkpoint belongs to: the settings, the files and the rows of the run that wrote it. A run that goes on from it has
+//! to have the same, or it would be neither the old run nor a new one.
+
+use crate::config::{KNOBS, RunConfig};
+use crate::data::{Aim, Example};
+use crate::error::{Error, Result};
+use crate::formats::{ModelFiles, peft::Adapter};
+use crate::store::Source;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Knobs that a run may change when it goes on: where its files lie (what they hold is compared instead), how long it is, and
+/// when it reports, scores, saves and ends.
+const FREE: [&str; 19] = [
+    "model_name_or_path",
+    "adapter_name_or_path",
+    "train_file",
+    "validation_file",
+    "output_dir",
+    "overwrite_output_dir",
+    "resume_from_checkpoint",
+    "per_device_eval_batch_size",
+    "num_train_epochs",
+    "max_steps",
+    "logging_strategy",
+    "logging_steps",
+    "eval_strategy",
+    "eval_steps",
+    "save_strategy",
+    "save_steps",
+    "save_total_limit",
+    "early_stopping_patience",
+    "early_stopping_threshold",
+];
+
+/// The inputs, by the knob that names each, and what differs where their digests do. `rows` are the tokens that came of it all.
+const INPUTS: [(&str, &str); 5] = [
+    (
+        "model_name_or_path",
+        "names a model with other weights or another config.json",
+    ),
+    ("adapter_name_or_path", "names another adapter"),
+    ("train_file", "holds other data"),
+    ("validation_file", "holds other data"),
+    (
+        ROWS,
+        "the tokenizer or the chat template makes other tokens of the same rows",
+    ),
+];
+const ROWS: &str = "rows";
+
+/// SHA-256 of bytes, in hexadecimal digits.
+pub fn sha256(bytes: &[u8]) -> String {
+    written(Sha256::digest(bytes).as_slice())
+}
+
+/// SHA-256 of a whole file, in hexadecimal digits.
+///
+/// # Errors
+/// It cannot be read.
+pub async fn sha256_of(source: &Source) -> Result<String> {
+    const PIECE_BYTES: u64 = 4 << 20;
+    let mut hasher = Sha256::new();
+    let mut offset = 0;
+    while offset < source.len_bytes() {
+        let length = PIECE_BYTES.min(source.len_bytes() - offset);
+        hasher.update(source.read_at(offset, length as usize).await?);
+        offset += length;
+    }
+    Ok(written(hasher.finalize().as_slice()))
+}
+
+fn written(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Settings and digests of a run.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Fingerprint {
+    /// Each knob that has to stay, as JSON writes its value; as text, for readers of JSON change the last digit of numbers.
+    settings: BTreeMap<String, String>,
+    /// SHA-256 of each input, by [`INPUTS`].
+    inputs: BTreeMap<String, String>,
+}
+
+impl Fingerprint {
+    /// Of the settings alone.
+    pub fn of(config: &RunConfig) -> Self {
+        let bound = KNOBS.iter().filter(|knob| !FREE.contains(&knob.name));
+        let settings = bound.map(|knob| {
+            let value = config.get(knob.name).unwrap_or_default();
+            (knob.name.to_owned(), value.to_string())
+        });
+        Self {
+            settings: settings.collect(),
+            inputs: BTreeMap::new(),
+        }
+    }
+
+    /// Adds the bytes of an input by their digest; none where it is not given.
+    pub fn add(&mut self, input: &str, digest: Option<String>) {
+        if let Some(digest) = digest {
+            self.inputs.insert(input.to_owned(), digest);
+        }
+    }
+
+    /// Adds the model: its config.json as it came, and a sample of each tensor.
+    ///
+    /// # Errors
+    /// Its files cannot be read.
+    pub async fn add_model(&mut self, files: &ModelFiles, config: &Value) -> Result<()> {
+        let mut hasher = Sha256::new();
+        hasher.update(config.to_string());
+        files.sample(&mut |bytes| hasher.update(bytes)).await?;
+        self.add("model_name_or_path", Some(written(hasher.finalize().as_slice())));
+        Ok(())
+    }
+
+    /// Adds the adapter that the run starts from.
+    ///
+    /// # Errors
+    /// Its numbers do not fill their shapes.
+    pub fn add_adapter(&mut self, adapter: &Adapter) -> Result<()> {
+        let mut adapter = adapter.clone();
+        // Where its base lay is no part of it.
+        adapter.config.base_model_name_or_path = None;
+        let (config, tensors) = adapter.to_files()?;
+        self.add(
+            "adapter_name_or_path",
+            Some(sha256(&[config.as_bytes(), &tensors].concat())),
+        );
+        Ok(())
+    }
+
+    /// Adds the tokens that are trained on and held out.
+    pub fn add_rows(&mut self, parts: [&[Example]; 2]) {
+        let mut hasher = Sha256::new();
+        for part in parts {
+            hasher.update(part.len().to_le_bytes());
+            part.iter().for_each(|example| add_tokens(&mut hasher, example));
+        }
+        self.add(ROWS, Some(written(hasher.finalize().as_slice())));
+    }
+
+    /// Refuses to go on from a checkpoint of `saved` where this run is another one.
+    ///
+    /// # Errors
+    /// Every setting and every input that differs, by its name.
+    pub fn check(&self, saved: &Self) -> Result<()> {
+        let mut differences = Vec::new();
+        for knob in KNOBS.iter().filter(|knob| !FREE.contains(&knob.name)) {
+            // A knob that the checkpoint does not know came later: the run had its default.
+            let default = knob.default().to_string();
+            let [was, is] = [saved, self].map(|one| one.settings.get(knob.name).unwrap_or(&default));
+            if was != is {
+                differences.push(format!("{} was {}, is {}", knob.name, shown(was), shown(is)));
+            }
+        }
+        let inputs: BTreeSet<&String> = saved.inputs.keys().chain(self.inputs.keys()).collect();
+        for (name, difference) in INPUTS
+            .iter()
+            .filter(|(name, _)| inputs.iter().any(|known| known == name))
+        {
+            match (saved.inputs.get(*name), self.inputs.get(*name)) {
+                (was, is) if was == is => {}
+                // Other rows are no news where something else explains them.
+                _ if *name == ROWS && !differences.is_empty() => {}
+                _ if *name == ROWS => differences.push((*difference).to_owned()),
+                (None, _) => differences.push(format!("{name} was not given")),
+                (_, None) => differences.push(format!("{name} was given, and is not")),
+                _ => differences.push(format!("{name} {difference}")),
+            }
+        }
+        if differences.is_empty() {
+            return Ok(());
+        }
+        let what = format!(
+            "this is not the run that wrote the checkpoint: {}",
+            differences.join("; ")
+        );
+        Err(Error::config(what).field("resume_from_checkpoint").remedy(
+            "Set it back as it was; or start a new run from the checkpoint's weights, by adapter_name_or_path (after full \
+             training, by model_name_or_path).",
+        ))
+    }
+}
+
+/// A value as an error tells it.
+fn shown(value: &str) -> &str {
+    if value == "null" { "not given" } else { value }
+}
+
+/// Tokens, and what is learnt of them; numbers that were computed from them are left out.
+fn add_tokens(hasher: &mut Sha256, example: &Example) {
+    let labels = match &example.aim {
+        Aim::Tokens(labels) | Aim::Answer(labels) => labels.as_slice(),
+        Aim::NextTokens | Aim::Row(_) => &[],
+    };
+    hasher.update(
+        [example.input_ids.len(), labels.len(), example.others.len()]
+            .map(usize::to_le_bytes)
+            .concat(),
+    );
+    for id in example.input_ids.iter().chain(&example.token_type_ids) {
+        hasher.update(id.to_le_bytes());
+    }
+    for label in example.labels.iter().chain(labels) {
+        hasher.update(label.to_le_bytes());
+    }
+    example.others.iter().for_each(|other| add_tokens(hasher, other));
+}

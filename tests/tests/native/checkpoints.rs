@@ -1,0 +1,382 @@
+//! What a checkpoint promises: it is whole or it is not there, it is what was written, and it is this run's.
+
+use lorakeet_core::{
+    Error, Result,
+    config::{RunConfig, SchedulerType},
+    formats::peft::Adapter,
+    protocol::{DeviceChoice, Event},
+    store::{LocalFuture, MemoryFile, MemorySink, Sink, Source, read_all},
+    train::checkpoint::{self, Checkpoint},
+};
+use lorakeet_tests::{
+    desk::{Desk, checkpoint as opened},
+    golden::block_on,
+    tiny::{self, config},
+};
+use std::{cell::Cell, collections::BTreeMap, rc::Rc};
+
+type Files = Vec<(String, Vec<u8>)>;
+
+/// A change of a run's settings.
+type Change = fn(&mut RunConfig);
+
+/// Four steps, saved after the second and the fourth, whose best weights are not the last ones.
+fn short() -> RunConfig {
+    RunConfig {
+        max_steps: 4,
+        save_steps: 2.0,
+        eval_steps: 1.0,
+        learning_rate: 0.1,
+        load_best_model_at_end: true,
+        ..config()
+    }
+}
+
+/// What a run of this seed leaves behind.
+fn run(seed: u64) -> MemorySink {
+    let sink = Rc::new(MemorySink::new());
+    let mut desk = Desk::open();
+    desk.session.sink = Some(sink.clone());
+    desk.train(RunConfig { seed, ..short() });
+    assert!(desk.summary().finished);
+    drop(desk);
+    Rc::into_inner(sink).expect("the session is gone")
+}
+
+/// The files of a checkpoint, but for its manifest.
+fn saved(sink: &MemorySink, step: usize) -> Files {
+    let mut files = in_folder(sink, step);
+    files.remove("manifest.json").expect("a manifest");
+    files.into_iter().collect()
+}
+
+fn in_folder(sink: &MemorySink, step: usize) -> BTreeMap<String, Vec<u8>> {
+    let folder = format!("checkpoint-{step}/");
+    let files = sink.files().into_iter();
+    let files = files.filter_map(|(path, bytes)| Some((path.strip_prefix(&folder)?.to_owned(), bytes)));
+    files.collect()
+}
+
+fn open<'a>(files: impl IntoIterator<Item = (&'a String, &'a Vec<u8>)>) -> Result<Checkpoint> {
+    let files = files.into_iter();
+    let sources: Vec<Source> = files
+        .map(|(name, bytes)| MemoryFile::source(name.clone(), bytes.clone()))
+        .collect();
+    block_on(Checkpoint::open(&sources))
+}
+
+/// A place that refuses the change after the next `left` ones: that one only, or from then on, as where the process ends.
+struct Failing {
+    place: MemorySink,
+    left: Cell<usize>,
+    stops: bool,
+}
+
+impl Failing {
+    fn may(&self) -> bool {
+        match (self.left.get(), self.stops) {
+            (0, true) => false,
+            (0, false) => {
+                self.left.set(usize::MAX);
+                false
+            }
+            (left, _) => {
+                self.left.set(left - 1);
+                true
+            }
+        }
+    }
+}
+
+impl Sink for Failing {
+    fn write<'a>(&'a self, path: &'a str, bytes: &'a [u8]) -> LocalFuture<'a, Result<()>> {
+        match self.may() {
+            true => self.place.write(path, bytes),
+            false => Box::pin(async move { Err(Error::io("cannot be written: the disk is full").file(path)) }),
+        }
+    }
+    fn folders(&self) -> LocalFuture<'_, Result<Vec<String>>> {
+        self.place.folders()
+    }
+    /// A folder is removed file by file: what is broken off leaves the others.
+    fn remove_folder<'a>(&'a self, path: &'a str) -> LocalFuture<'a, Result<()>> {
+        if self.may() {
+            return self.place.remove_folder(path);
+        }
+        Box::pin(async move {
+            let prefix = format!("{path}/");
+            let files = self.place.files().into_iter();
+            let files: Vec<_> = files.filter(|(file, _)| file.starts_with(&prefix)).collect();
+            self.place.remove_folder(path).await?;
+            for (file, bytes) in &files[1..] {
+                self.place.write(file, bytes).await?;
+            }
+            Err(Error::io("cannot be removed").file(path))
+        })
+    }
+    fn rename_folder<'a>(&'a self, from: &'a str, to: &'a str) -> LocalFuture<'a, Result<()>> {
+        match self.may() {
+            true => self.place.rename_folder(from, to),
+            false => Box::pin(async move { Err(Error::io("cannot be renamed").file(from)) }),
+        }
+    }
+}
+
+#[test]
+fn a_checkpoint_is_whole_or_the_older_one_or_not_there_wherever_it_breaks_off() {
+    let (old, new) = (run(1), run(2));
+    let (old, new) = (saved(&old, 4), saved(&new, 4));
+    for (has_old, stops) in [(false, false), (false, true), (true, false), (true, true)] {
+        let mut breaks = 0;
+        loop {
+            let place = MemorySink::new();
+            if has_old {
+                block_on(checkpoint::write(&place, 4, &old)).expect("it is written");
+            }
+            let before = in_folder(&place, 4);
+            let failing = Failing {
+                place,
+                left: Cell::new(breaks),
+                stops,
+            };
+            let written = block_on(checkpoint::write(&failing, 4, &new));
+            let found = in_folder(&failing.place, 4);
+            let what = format!("with an older one: {has_old}, stopped: {stops}, after {breaks} changes");
+            if written.is_ok() {
+                let found = open(&found).unwrap_or_else(|error| panic!("{what}: {error}"));
+                assert_eq!(found, open(&with_manifest(&new)).expect("it is whole"));
+                break;
+            }
+            assert!(found.is_empty() || found == before, "{what}: {:?}", found.keys());
+            assert_eq!(open(&found).is_ok(), !found.is_empty() && has_old, "{what}");
+            if !stops {
+                assert_eq!(found, before, "{what}: what failed once is undone");
+            }
+            block_on(checkpoint::sweep(&failing.place)).expect("it is swept");
+            assert_eq!(
+                in_folder(&failing.place, 4),
+                before,
+                "{what}: the older one is put back"
+            );
+            assert_eq!(
+                block_on(failing.place.folders()).map(|folders| folders.len()),
+                Ok(usize::from(has_old))
+            );
+            // The next one takes no harm from what is left, and takes it away.
+            block_on(checkpoint::write(&failing.place, 4, &new)).expect("it is written");
+            block_on(checkpoint::sweep(&failing.place)).expect("it is swept");
+            assert_eq!(
+                block_on(failing.place.folders()),
+                Ok(vec!["checkpoint-4".to_owned()]),
+                "{what}"
+            );
+            breaks += 1;
+        }
+        assert!(breaks > new.len(), "every file and every renaming was broken off once");
+    }
+}
+
+fn with_manifest(files: &Files) -> BTreeMap<String, Vec<u8>> {
+    let place = MemorySink::new();
+    block_on(checkpoint::write(&place, 4, files)).expect("it is written");
+    in_folder(&place, 4)
+}
+
+#[test]
+fn a_checkpoint_that_is_being_removed_is_gone_at_once() {
+    let files = saved(&run(1), 4);
+    for breaks in 0..2 {
+        let failing = Failing {
+            place: MemorySink::new(),
+            left: Cell::new(usize::MAX),
+            stops: true,
+        };
+        block_on(checkpoint::write(&failing, 4, &files)).expect("it is written");
+        failing.left.set(breaks);
+        block_on(checkpoint::remove(&failing, 4)).expect_err("it was broken off");
+        let found = in_folder(&failing.place, 4);
+        assert!(
+            found.is_empty() || open(&found).is_ok(),
+            "after {breaks} changes: {:?}",
+            found.keys()
+        );
+        block_on(checkpoint::sweep(&failing.place)).expect("it is swept");
+    }
+}
+
+#[test]
+fn a_file_that_is_missing_or_cut_off_or_has_a_flipped_bit_is_named() {
+    let sink = run(1);
+    let whole = in_folder(&sink, 4);
+    assert!(
+        open(&whole).is_ok() && whole.contains_key("best.safetensors"),
+        "{:?}",
+        whole.keys()
+    );
+    let named = |files: &BTreeMap<String, Vec<u8>>, name: &str, what: &str| {
+        let error = open(files).expect_err(what);
+        assert_eq!(error.file.as_deref(), Some(name), "{what}: {error}");
+        assert!(error.remedy.is_some(), "{error}");
+    };
+    for (name, bytes) in &whole {
+        let mut files = whole.clone();
+        files.remove(name);
+        named(&files, name, "a missing file");
+        files.insert(name.clone(), bytes[..bytes.len() - 1].to_vec());
+        named(&files, name, "a file without its last byte");
+        files.insert(name.clone(), [bytes.as_slice(), b"\n"].concat());
+        named(&files, name, "a file with a byte too many");
+        // Every byte of a short file; of a long one some everywhere.
+        for place in (0..bytes.len()).step_by((bytes.len() / 300).max(1)) {
+            let mut flipped = bytes.clone();
+            flipped[place] ^= 1 << (place % 8);
+            files.insert(name.clone(), flipped);
+            named(&files, name, &format!("a flipped bit in byte {place} of {name}"));
+        }
+    }
+    // Not even a manifest that agrees makes a checkpoint of less than that.
+    for name in ["best.safetensors", "optimizer.safetensors", "trainer_state.json"] {
+        let files = saved(&sink, 4).into_iter().filter(|(file, _)| file != name);
+        named(&with_manifest(&files.collect()), name, "a file that was not written");
+    }
+}
+
+/// Goes on from a checkpoint of [`short`] after two steps.
+fn goes_on(sink: &MemorySink, mut desk: Desk, config: RunConfig) -> Desk {
+    desk.session.resume = Some(opened(sink, 2));
+    desk.train(config);
+    desk
+}
+
+fn refusal(desk: &Desk) -> Error {
+    match desk.events.last() {
+        Some(Event::Failed(error)) => error.clone(),
+        other => panic!("the run went on: {other:?}"),
+    }
+}
+
+#[test]
+fn another_run_than_the_one_that_wrote_a_checkpoint_is_refused_by_the_names_of_what_differs() {
+    let sink = run(1);
+    let same = || RunConfig { seed: 1, ..short() };
+    let table: [(&str, Change); 16] = [
+        ("learning_rate was 0.1, is 0.05", |config| config.learning_rate = 0.05),
+        ("seed was 1, is 2", |config| config.seed = 2),
+        ("data_seed was not given, is 5", |config| config.data_seed = Some(5)),
+        ("lora_alpha was 16, is 9", |config| config.lora_alpha = 9.0),
+        ("lora_r was", |config| config.lora_r = 5),
+        ("lora_dropout was", |config| config.lora_dropout = 0.33),
+        ("per_device_train_batch_size was", |config| {
+            config.per_device_train_batch_size = 3
+        }),
+        ("gradient_accumulation_steps was", |config| {
+            config.gradient_accumulation_steps = 5
+        }),
+        ("cutoff_len was", |config| config.cutoff_len = 17),
+        ("lr_scheduler_type was", |config| {
+            config.lr_scheduler_type = SchedulerType::InverseSqrt
+        }),
+        ("warmup_ratio was", |config| config.warmup_ratio = 0.77),
+        ("weight_decay was", |config| config.weight_decay = 0.33),
+        ("val_size was", |config| config.val_size = 5.0),
+        ("max_grad_norm was", |config| config.max_grad_norm = 0.77),
+        ("adam_beta2 was", |config| config.adam_beta2 = 0.77),
+        ("metric_for_best_model was not given", |config| {
+            config.metric_for_best_model = Some("token_accuracy".into());
+        }),
+    ];
+    for (difference, change) in table {
+        let mut config = same();
+        change(&mut config);
+        let error = refusal(&goes_on(&sink, Desk::open(), config));
+        assert!(
+            error.what.contains(difference) && error.remedy.is_some(),
+            "{difference}: {error}"
+        );
+        assert!(!error.what.contains(';'), "one thing differs: {error}");
+    }
+    let mut config = same();
+    (config.seed, config.learning_rate) = (3, 0.2);
+    let error = refusal(&goes_on(&sink, Desk::open(), config)).to_string();
+    assert!(
+        error.contains("learning_rate was 0.1, is 0.2; seed was 1, is 3"),
+        "{error}"
+    );
+
+    // Files that changed under their names.
+    let with = |model: Vec<Source>, data: Source| Desk::with(DeviceChoice::Cpu, model, data);
+    let read = |source: &Source| block_on(read_all(source.as_ref(), u64::MAX)).expect("it is read");
+    let changed = |name: &str, change: fn(&mut Vec<u8>)| {
+        let files = tiny::model_files().into_iter();
+        let files = files.map(|file| {
+            let mut bytes = read(&file);
+            if file.name() == name {
+                change(&mut bytes);
+            }
+            MemoryFile::source(file.name(), bytes)
+        });
+        files.collect::<Vec<_>>()
+    };
+    let error = refusal(&goes_on(
+        &sink,
+        with(
+            changed("model.safetensors", |bytes| *bytes.last_mut().expect("weights") ^= 1),
+            tiny::data_file(),
+        ),
+        same(),
+    ));
+    assert!(
+        error
+            .what
+            .contains("model_name_or_path names a model with other weights"),
+        "{error}"
+    );
+    let theta = changed("config.json", |bytes| {
+        let text = String::from_utf8(bytes.clone()).expect("text");
+        *bytes = text.replace("10000.0", "20000.0").into_bytes();
+    });
+    let error = refusal(&goes_on(&sink, with(theta, tiny::data_file()), same()));
+    assert!(error.what.contains("model_name_or_path"), "{error}");
+    let mut rows = read(&tiny::data_file());
+    let letter = rows.iter().rposition(u8::is_ascii_lowercase).expect("a letter");
+    rows[letter] = if rows[letter] == b'a' { b'b' } else { b'a' };
+    let data = MemoryFile::source(tiny::data_file().name(), rows);
+    let error = refusal(&goes_on(&sink, with(tiny::model_files(), data), same()));
+    assert!(error.what.contains("train_file holds other data"), "{error}");
+    let mut desk = Desk::open();
+    block_on(desk.session.load_validation(vec![tiny::data_file()])).expect("it is read");
+    let error = refusal(&goes_on(&sink, desk, same()));
+    assert!(error.what.contains("validation_file was not given"), "{error}");
+    let mut desk = Desk::open();
+    let adapter = in_folder(&sink, 4).into_iter();
+    let adapter = adapter.map(|(name, bytes)| MemoryFile::source(name, bytes)).collect();
+    let adapter = block_on(Adapter::open(adapter)).expect("an adapter");
+    desk.session.load_adapter(adapter).expect("it fits");
+    let error = refusal(&goes_on(&sink, desk, same()));
+    assert!(error.what.contains("adapter_name_or_path was not given"), "{error}");
+}
+
+#[test]
+fn length_and_intervals_may_change_and_a_new_length_is_said() {
+    let sink = run(1);
+    let same = RunConfig { seed: 1, ..short() };
+    let desk = goes_on(&sink, Desk::open(), same.clone());
+    assert!(desk.summary().finished && desk.steps().len() == 2);
+    let told = |desk: &Desk| {
+        let mut warnings = desk.events.iter();
+        warnings.any(|event| matches!(event, Event::Warning { message } if message.contains("had 4 when")))
+    };
+    assert!(!told(&desk));
+    let longer = RunConfig {
+        max_steps: 6,
+        num_train_epochs: 9.0,
+        save_steps: 0.0,
+        eval_steps: 3.0,
+        save_total_limit: Some(1),
+        output_dir: "elsewhere".into(),
+        ..same
+    };
+    let desk = goes_on(&sink, Desk::open(), longer);
+    assert!(desk.summary().finished && desk.steps().len() == 4);
+    assert!(told(&desk));
+}
