@@ -74,7 +74,7 @@ pub fn make_model(places: &Places, options: &Options) -> Result<()> {
     let (fresh, trained) = (work.join("fresh"), work.join("trained"));
     copy_companions(&bundled, &fresh)?;
     let mut train = programs.lorakeet();
-    train.args(["train", RUN_FILE]);
+    train.args(["train", RUN_FILE, "--set", "overwrite_output_dir=true"]);
     for (key, place) in [
         ("model_name_or_path", &fresh),
         ("train_file", &text),

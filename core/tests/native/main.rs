@@ -15,6 +15,8 @@ mod formats;
 mod gguf_blocks;
 mod hostile;
 mod packing;
+#[cfg(feature = "cli")]
+mod process;
 mod protocol;
 mod quant;
 mod random;

@@ -1,7 +1,8 @@
 //! What each subcommand does: paths become commands to a [`Session`], its events go to the screen and the log.
 
 use crate::log::{Log, cannot};
-use crate::screen::{Screen, count, size};
+use crate::output::{Output, refuse_table};
+use crate::screen::{Screen, count, hand_out, say, size};
 use crate::{Cli, Eval, Generate, Info, Predict, RunFile, Task, Train};
 use lorakeet_core::config::{FinetuningType, Resolved, RunConfig, SMALL_MODELS, Source as From};
 use lorakeet_core::data::labels_of;
@@ -11,11 +12,11 @@ use lorakeet_core::finetune::{Control, Host, Session};
 use lorakeet_core::formats::ModelFiles;
 use lorakeet_core::models::notes;
 use lorakeet_core::protocol::{Command, DeviceChoice, Event, Message, Prompt};
-use lorakeet_core::store::{DirectorySink, DiskFile, Sink, Source};
-use lorakeet_core::train::checkpoint::Checkpoint;
+use lorakeet_core::store::{DiskFile, Source};
 use std::collections::BTreeMap;
 use std::fs;
 use std::future::Future;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::ExitCode;
@@ -67,23 +68,43 @@ impl Desk {
 }
 
 async fn run_training(train: Train, device: DeviceChoice, desk: &mut Desk) -> Result<ExitCode> {
-    let resolved = resolve(&train.run)?;
+    let mut resolved = resolve(&train.run)?;
+    if let Some(from) = &train.resume_from_checkpoint {
+        resolved.overlay([("resume_from_checkpoint", from.as_str())], &From::Flag)?;
+    }
     let config = resolved.config.clone();
     config.require_paths()?;
+    let output = Output::of(&config, &train.run.run)?;
     for message in resolved.warnings {
         desk.take(&Event::Warning { message });
     }
     let mut session = Session::new(HOST);
     let interrupted = stop_on_interrupt(session.control())?;
-    if let Some(folder) = &train.resume_from_checkpoint {
-        session.resume = Some(Checkpoint::open(&sources(folder)?).await?);
+    // A folder that cannot be had should not cost a model's loading time; a new one is made when there is something to write.
+    let early = match output.exists() {
+        true => Some(output.claim().await?),
+        false => None,
+    };
+    let mut note = |message| desk.take(&Event::Warning { message });
+    session.resume = output.resumed(&mut note).await?;
+    let resumed = session.resume.as_ref().map(|checkpoint| checkpoint.progress.step);
+    if let (Some(step), Some(from)) = (resumed, &config.resume_from_checkpoint) {
+        note(format!(
+            "The run goes on after step {step} (resume_from_checkpoint: {from})."
+        ));
     }
     load(&mut session, &config, device, desk).await?;
 
-    let folder = DirectorySink::new(&config.output_dir);
-    folder.write("run.yaml", config.to_yaml().as_bytes()).await?;
-    desk.log = Some(Log::open(Path::new(&config.output_dir), session.resume.is_some())?);
-    session.sink = Some(Rc::new(folder));
+    let sink = match early {
+        Some(sink) => sink,
+        None => output.claim().await?,
+    };
+    output.prepare(&sink).await?;
+    if resumed.is_none() {
+        output.write_settings(&sink).await?;
+    }
+    desk.log = Some(Log::open(Path::new(&config.output_dir), resumed)?);
+    session.sink = Some(Rc::new(sink.clone()));
     let command = Command::Estimate {
         config: Box::new(config.clone()),
     };
@@ -95,11 +116,18 @@ async fn run_training(train: Train, device: DeviceChoice, desk: &mut Desk) -> Re
     };
     session.handle(command, Vec::new(), told).await;
     let command = Command::Train {
-        config: Box::new(config),
+        config: Box::new(config.clone()),
         sample_prompt: train.prompt,
     };
     let outcome = desk.ask(&mut session, command, Vec::new()).await;
-    desk.log = None;
+    let has_begun = desk.log.take().is_some_and(|log| log.has_begun);
+    // A run that is not the one of its checkpoint was refused, and the settings of that one stay.
+    if resumed.is_some() && has_begun {
+        output.write_settings(&sink).await?;
+    }
+    if let Err(error) = desk.screen.written() {
+        say(&format!("note     {error}"));
+    }
     outcome?;
     let stopped = interrupted() || desk.screen.summary.as_ref().is_some_and(|summary| !summary.finished);
     Ok(if stopped {
@@ -111,7 +139,7 @@ async fn run_training(train: Train, device: DeviceChoice, desk: &mut Desk) -> Re
 
 fn check(run: &RunFile) -> Result<ExitCode> {
     let resolved = resolve(run)?;
-    print!("{}", resolved.explain());
+    hand_out(&resolved.explain())?;
     resolved.config.require_paths()?;
     Ok(ExitCode::SUCCESS)
 }
@@ -120,12 +148,16 @@ async fn score(eval: Eval, device: DeviceChoice, desk: &mut Desk) -> Result<Exit
     let (mut session, config) = open(eval, device, desk).await?;
     let scored = session.evaluate(&config, &mut |event, _| desk.take(&event)).await?;
     desk.take(&Event::Eval(scored));
+    desk.screen.written()?;
     Ok(ExitCode::SUCCESS)
 }
 
 async fn answer(predict: Predict, device: DeviceChoice, desk: &mut Desk) -> Result<ExitCode> {
     let Predict { eval, output } = predict;
     let (mut session, config) = open(eval, device, desk).await?;
+    if let Some(path) = &output {
+        refuse_table(path, &config)?;
+    }
     let (table, scored) = session.predict(&config, &mut |event, _| desk.take(&event)).await?;
     if let Some(scored) = scored {
         desk.take(&Event::Eval(scored));
@@ -134,7 +166,8 @@ async fn answer(predict: Predict, device: DeviceChoice, desk: &mut Desk) -> Resu
         fs::write(&path, table.to_csv()).map_err(|error| cannot("write", &path, &error))?;
         return Ok(ExitCode::SUCCESS);
     }
-    desk.screen.show_table(table)?;
+    desk.screen.show_table(table);
+    desk.screen.written()?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -187,6 +220,7 @@ async fn write_text(generate: Generate, device: DeviceChoice, desk: &mut Desk) -
         adapter: generate.adapter.is_some(),
     };
     desk.ask(&mut session, command, Vec::new()).await?;
+    desk.screen.written()?;
     Ok(if interrupted() {
         ExitCode::from(INTERRUPTED)
     } else {
@@ -213,10 +247,11 @@ async fn info(task: Info, json: bool) -> Result<ExitCode> {
             "file_bytes": stored, "memory": memory.ok(), "notes": notes,
             "tokenizer": files.tokenizer.is_some(), "chat_template": files.chat_template.is_some(),
         });
-        println!("{value}");
+        hand_out(&format!("{value}\n"))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let line = |name: &str, value: String| println!("{name:<26}{value}");
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| text.push_str(&format!("{name:<26}{value}\n"));
     line("name", files.name.clone());
     for name in [
         "model_type",
@@ -277,6 +312,7 @@ async fn info(task: Info, json: bool) -> Result<ExitCode> {
     for note in notes {
         line("note", note);
     }
+    hand_out(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -285,16 +321,16 @@ fn devices(json: bool) -> Result<ExitCode> {
     for device in lorakeet_core::device::adapters().iter().chain([&cpu]) {
         if json {
             let line = serde_json::to_string(device).map_err(|error| Error::internal(error.to_string()))?;
-            println!("{line}");
+            hand_out(&format!("{line}\n"))?;
             continue;
         }
         let limit = match device.max_binding_bytes {
             u64::MAX => "no limit on a tensor".to_owned(),
             bytes => format!("tensors up to {}", size(bytes)),
         };
-        println!("{:<8}{}, {limit}", device.backend, device.name);
+        hand_out(&format!("{:<8}{}, {limit}\n", device.backend, device.name))?;
         if let Some(note) = &device.note {
-            println!("        {note}");
+            hand_out(&format!("        {note}\n"))?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -371,7 +407,7 @@ fn data_sources(path: &str) -> Result<Vec<Source>> {
 }
 
 /// One file, or all files of a folder.
-fn sources(path: &Path) -> Result<Vec<Source>> {
+pub fn sources(path: &Path) -> Result<Vec<Source>> {
     if !path.is_dir() {
         return Ok(vec![DiskFile::source(path)?]);
     }
@@ -387,7 +423,17 @@ fn sources(path: &Path) -> Result<Vec<Source>> {
 }
 
 fn resolve(run: &RunFile) -> Result<Resolved> {
-    let text = fs::read_to_string(&run.run).map_err(|error| cannot("read", &run.run, &error))?;
+    let unreadable = |error: std::io::Error| cannot("read", &run.run, &error);
+    // One byte more than a run file may have is enough to see that it is none; a device may never end.
+    let mut bytes = Vec::new();
+    let file = fs::File::open(&run.run).map_err(unreadable)?;
+    file.take(RunConfig::MOST_BYTES as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    let text = match bytes.len() > RunConfig::MOST_BYTES {
+        true => String::from_utf8_lossy(&bytes).into_owned(),
+        false => String::from_utf8(bytes).map_err(|error| unreadable(std::io::Error::other(error.utf8_error())))?,
+    };
     with_flags(RunConfig::parse(&text, &run.run.display().to_string())?, &run.set)
 }
 
@@ -425,19 +471,36 @@ fn yes_or_no(yes: bool) -> String {
     if yes { "yes" } else { "no" }.to_owned()
 }
 
-/// Ctrl-C: the first ends the run after the step under way, the second ends the program at once.
+/// Ctrl-C: the first ends the run after the step under way, the second ends the program at once. SIGTERM and a closed terminal
+/// count as Ctrl-C.
 fn stop_on_interrupt(control: Control) -> Result<impl Fn() -> bool> {
     on_interrupt(move || {
-        eprintln!("\nstopping after this step, then saving; Ctrl-C again ends at once without saving");
+        say("\nstopping after this step, then saving; Ctrl-C again ends at once without saving");
         control.stop();
     })
 }
+
+/// Signals within this time are one: a terminal that closes sends SIGHUP twice, by its shell and by the system.
+const ONE_SIGNAL_MS: f64 = 200.0;
 
 fn on_interrupt(first: impl Fn() + Send + 'static) -> Result<impl Fn() -> bool> {
     use std::sync::atomic::{AtomicBool, Ordering};
     let seen = Arc::new(AtomicBool::new(false));
     let flag = seen.clone();
+    // Under nohup the terminal may close; what the handler takes away is given back here.
+    let mut shielded = ignores_hangup() && has_terminal();
+    let mut last_ms = f64::NEG_INFINITY;
     ctrlc::set_handler(move || {
+        let now_ms = now_ms();
+        let is_same = now_ms - last_ms < ONE_SIGNAL_MS;
+        last_ms = now_ms;
+        let is_hangup = shielded && !has_terminal();
+        if is_hangup {
+            shielded = false;
+        }
+        if is_same || is_hangup {
+            return;
+        }
         if flag.swap(true, Ordering::SeqCst) {
             std::process::exit(i32::from(INTERRUPTED));
         }
@@ -445,6 +508,19 @@ fn on_interrupt(first: impl Fn() + Send + 'static) -> Result<impl Fn() -> bool> 
     })
     .map_err(|error| Error::internal(format!("cannot listen for Ctrl-C: {error}")))?;
     Ok(move || seen.load(Ordering::SeqCst))
+}
+
+/// Whether the program was started so that it outlives its terminal, as far as the system tells (Linux does).
+fn ignores_hangup() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // One bit a signal; SIGHUP is the first.
+    ignored.is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & 1 == 1))
+}
+
+/// Whether there is a terminal that could close.
+fn has_terminal() -> bool {
+    fs::File::open("/dev/tty").is_ok()
 }
 
 /// The command's clock; it has nobody to give way to.

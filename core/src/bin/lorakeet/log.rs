@@ -2,24 +2,51 @@
 
 use lorakeet_core::error::{Error, Result};
 use lorakeet_core::protocol::Event;
-use std::fs::{File, OpenOptions};
-use std::io::Write;
+use serde_json::Value;
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::Path;
 
-/// The open log.
-pub struct Log(File);
+/// The open log. It is touched when the run starts: one that is refused before leaves the log of another as it was.
+pub struct Log {
+    file: File,
+    /// What stays of what is there.
+    kept: u64,
+    /// Whether the run has started.
+    pub has_begun: bool,
+}
 
 impl Log {
-    /// Opens the log of the run in `folder`; a run that goes on from a checkpoint appends to it.
-    pub fn open(folder: &Path, append: bool) -> Result<Self> {
+    /// Opens the log of the run in `folder`. A run that goes on after a step appends to it; what an interrupted run wrote of
+    /// later steps is cut off, because they come again.
+    pub fn open(folder: &Path, resumed: Option<usize>) -> Result<Self> {
         let path = folder.join("train_log.jsonl");
-        let file = OpenOptions::new()
-            .create(true)
-            .write(true)
-            .append(append)
-            .truncate(!append)
-            .open(&path);
-        Ok(Self(file.map_err(|error| cannot("write", &path, &error))?))
+        if fs::symlink_metadata(&path).is_ok_and(|found| found.is_symlink()) {
+            return Err(
+                Error::io("is a link, and the log would be written over what it leads to")
+                    .file(path.display().to_string())
+                    .remedy("Remove the link, or choose another output_dir."),
+            );
+        }
+        let opened = || {
+            let mut options = OpenOptions::new();
+            let file = options
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(&path)?;
+            let kept = match resumed {
+                Some(step) => bytes_until(&file, step)?,
+                None => 0,
+            };
+            Ok(Self {
+                file,
+                kept,
+                has_begun: false,
+            })
+        };
+        opened().map_err(|error| cannot("write", &path, &error))
     }
 
     /// Writes what is worth keeping: steps, scores, samples, checkpoints, the end.
@@ -36,13 +63,35 @@ impl Log {
                 | Event::Done(_)
                 | Event::Failed(_)
         );
-        if !kept {
+        if matches!(event, Event::Started(_)) && !self.has_begun {
+            self.has_begun = true;
+            // As below.
+            let _ = self.file.set_len(self.kept);
+            let _ = self.file.seek(SeekFrom::Start(self.kept));
+        }
+        if !kept || !self.has_begun {
             return;
         }
         // A full disk shows at the next checkpoint, with a message of its own; the run is worth more than its log.
         if let Ok(line) = serde_json::to_string(event) {
-            let _ = writeln!(self.0, "{line}");
+            let _ = self.file.write_all(format!("{line}\n").as_bytes());
         }
+    }
+}
+
+/// How many bytes of a log are whole lines in front of the first of a later step.
+fn bytes_until(log: &File, step: usize) -> std::io::Result<u64> {
+    let mut lines = BufReader::new(log);
+    let (mut kept, mut line) = (0, Vec::new());
+    loop {
+        line.clear();
+        let bytes = lines.read_until(b'\n', &mut line)?;
+        let event: Value = serde_json::from_slice(&line).unwrap_or_default();
+        let is_later = event["step"].as_u64().is_some_and(|found| found > step as u64);
+        if !line.ends_with(b"\n") || is_later {
+            return Ok(kept);
+        }
+        kept += bytes as u64;
     }
 }
 

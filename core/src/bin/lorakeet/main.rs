@@ -1,9 +1,11 @@
 //! The `lorakeet` command: the engine without a page. Results go to standard output, progress and messages to standard error.
 //!
-//! Exit status: 0 done, 1 failed, 2 a wrong flag or setting, 130 interrupted (what was learnt is saved).
+//! Exit status: 0 done, 1 failed, 2 a wrong flag or setting, 130 interrupted by Ctrl-C, SIGTERM or a closed terminal (what was
+//! learnt is saved).
 
 mod commands;
 mod log;
+mod output;
 mod screen;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -63,9 +65,9 @@ struct Train {
     /// A text to continue before, during and after, so that the change can be read.
     #[arg(long, value_name = "TEXT")]
     prompt: Option<String>,
-    /// Go on from a folder checkpoint-N that an earlier run wrote.
+    /// Go on from a folder checkpoint-N that an earlier run wrote; true takes the newest whole one in output_dir.
     #[arg(long, value_name = "FOLDER")]
-    resume_from_checkpoint: Option<PathBuf>,
+    resume_from_checkpoint: Option<String>,
 }
 
 #[derive(Args)]
@@ -185,7 +187,7 @@ fn main() -> ExitCode {
     match commands::run(cli) {
         Ok(status) => status,
         Err(error) => {
-            eprintln!("error: {error}");
+            screen::say(&format!("error: {error}"));
             ExitCode::from(if error.kind == Kind::Config { 2 } else { 1 })
         }
     }

@@ -7,7 +7,7 @@ use lorakeet_core::protocol::{
     EvalInfo, Event, MemoryEstimate, Metric, ModelInfo, Predictions, Report, RunSummary, Stage, StepInfo,
 };
 use lorakeet_core::task::Task;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
 /// Shows events.
 pub struct Screen {
@@ -15,6 +15,8 @@ pub struct Screen {
     bar: Option<(Stage, ProgressBar)>,
     max_steps: usize,
     table_open: bool,
+    /// Why standard output took no more, unless its reader went away.
+    unwritten: Option<Error>,
     /// The first thing that failed.
     pub failed: Option<Error>,
     /// How the run ended.
@@ -29,6 +31,7 @@ impl Screen {
             bar: None,
             max_steps: 0,
             table_open: false,
+            unwritten: None,
             failed: None,
             summary: None,
         }
@@ -45,7 +48,7 @@ impl Screen {
         }
         if self.json {
             if let Ok(line) = serde_json::to_string(event) {
-                print(&format!("{line}\n"));
+                self.print(&format!("{line}\n"));
             }
             return;
         }
@@ -60,7 +63,7 @@ impl Screen {
     }
 
     fn line(&mut self, event: &Event) {
-        let note = |text: String| eprintln!("{text}");
+        let note = |text: String| say(&text);
         match event {
             Event::Device(device) => {
                 note(format!("device   {} ({})", device.name, device.backend));
@@ -103,16 +106,16 @@ impl Screen {
             }
             Event::Step(step) => {
                 self.open_table();
-                print(&step_line(step, self.max_steps));
+                self.print(&step_line(step, self.max_steps));
             }
             Event::Eval(eval) => {
                 self.open_table();
                 let step = format!("{}/{}", eval.step, self.max_steps);
-                print(&format!("{step:>11}  validation {}\n", eval_line(eval)));
+                self.print(&format!("{step:>11}  validation {}\n", eval_line(eval)));
             }
             Event::Sample { step, prompt, text } => {
                 let text = text.replace('\n', "\n             ");
-                print(&format!("  step {step:<5}\u{2502} {prompt}\u{2026}{text}\n"));
+                self.print(&format!("  step {step:<5}\u{2502} {prompt}\u{2026}{text}\n"));
             }
             Event::Baseline { scores } => {
                 for baseline in scores {
@@ -123,37 +126,50 @@ impl Screen {
                     ));
                 }
             }
-            Event::Report(report) => print(&report_text(report)),
+            Event::Report(report) => self.print(&report_text(report)),
             Event::Checkpoint { path, .. } => note(format!("saved    {path}")),
             Event::Paused { step } => note(format!("paused   after step {step}")),
             Event::Warning { message } => note(format!("note     {message}")),
-            Event::Token { text, .. } => print(text),
+            Event::Token { text, .. } => self.print(text),
             Event::Generated {
                 tokens,
                 tokens_per_second,
                 ..
             } => {
-                print("\n");
+                self.print("\n");
                 note(format!("({tokens} tokens, {tokens_per_second:.1} a second)"));
             }
-            Event::Done(summary) => print(&summary_line(summary)),
+            Event::Done(summary) => self.print(&summary_line(summary)),
             _ => {}
         }
     }
 
-    /// Shows a table of answers as csv, or as an event.
-    pub fn show_table(&mut self, table: Predictions) -> Result<()> {
-        if self.json {
-            self.show(&Event::Predictions(table));
-            return Ok(());
+    /// Prints what a command says on its way. Whatever happens to standard output, a run goes on.
+    fn print(&mut self, text: &str) {
+        if let Err(error) = hand_out(text) {
+            self.unwritten.get_or_insert(error);
         }
-        print(&table.to_csv());
-        Ok(())
+    }
+
+    /// Whether standard output took all that was shown.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn written(&self) -> Result<()> {
+        self.unwritten.clone().map_or(Ok(()), Err)
+    }
+
+    /// Shows a table of answers as csv, or as an event.
+    pub fn show_table(&mut self, table: Predictions) {
+        match self.json {
+            true => self.show(&Event::Predictions(table)),
+            false => self.print(&table.to_csv()),
+        }
     }
 
     fn open_table(&mut self) {
         if !self.table_open {
-            print("       step    epoch     loss        lr      norm     tok/s   left\n");
+            self.print("       step    epoch     loss        lr      norm     tok/s   left\n");
             self.table_open = true;
         }
     }
@@ -184,11 +200,23 @@ impl Screen {
     }
 }
 
-/// Writes at once: a text that grows token by token has no line ends. A closed pipe ends the program quietly.
-fn print(text: &str) {
+/// A line on standard error. Where nobody reads it any more, nothing is lost.
+pub fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Writes to standard output what a command was asked for. A reader who has seen enough is no error.
+///
+/// # Errors
+/// It cannot be written, as where the disk behind it is full.
+pub fn hand_out(text: &str) -> Result<()> {
+    // At once: a text that grows token by token has no line ends.
     let mut out = std::io::stdout().lock();
-    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
-        std::process::exit(1);
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Error::io(format!("standard output cannot be written: {error}")))
+        }
+        _ => Ok(()),
     }
 }
 

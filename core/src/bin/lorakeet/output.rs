@@ -1,0 +1,267 @@
+//! The folder that a run writes into: without what the run reads, without another run, and for one writer at a time.
+
+use crate::commands::sources;
+use crate::log::cannot;
+use lorakeet_core::config::RunConfig;
+use lorakeet_core::data::labels_of;
+use lorakeet_core::error::{Error, Result};
+use lorakeet_core::store::{DirectorySink, Sink};
+use lorakeet_core::train::checkpoint::{self, Checkpoint};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The settings of the run, as they were resolved.
+const SETTINGS: &str = "run.yaml";
+
+/// The first line of [`SETTINGS`] where a run wrote it, and not a person.
+const WRITTEN: &str = "# Written by lorakeet train: the settings of the run in this folder.\n";
+
+/// What a run leaves in its folder besides checkpoints, settings and log.
+const RESULTS: [&str; 6] = [
+    "adapter_model.safetensors",
+    "model.safetensors",
+    "predictions.csv",
+    "adapter_config.json",
+    "config.json",
+    "tokenizer.json",
+];
+
+/// What resume_from_checkpoint says for the newest.
+const NEWEST: &str = "true";
+
+/// A run's folder before the run.
+pub struct Output<'a> {
+    config: &'a RunConfig,
+    folder: PathBuf,
+    /// The run file, where it lies in the folder under the name of [`SETTINGS`].
+    keeps_settings: bool,
+    /// Whether the run in the folder is the one that goes on.
+    goes_on: bool,
+}
+
+impl<'a> Output<'a> {
+    /// The folder of the run that the file `run` describes.
+    ///
+    /// # Errors
+    /// The run would write over what it reads.
+    pub fn of(config: &'a RunConfig, run: &Path) -> Result<Self> {
+        let folder = settled(Path::new(&config.output_dir));
+        for (knob, file) in inputs(config) {
+            refuse_input(knob, &file, &folder)?;
+        }
+        let from = config.resume_from_checkpoint.as_deref();
+        let is_own = |from: &str| from == NEWEST || settled(Path::new(from)).parent() == Some(&folder);
+        Ok(Self {
+            config,
+            keeps_settings: settled(run) == folder.join(SETTINGS),
+            goes_on: from.is_some_and(is_own),
+            folder,
+        })
+    }
+
+    /// The checkpoint that the run goes on from, if it does; `note` hears which are passed over.
+    ///
+    /// # Errors
+    /// There is none, or it is not whole.
+    pub async fn resumed(&self, note: &mut dyn FnMut(String)) -> Result<Option<Checkpoint>> {
+        let Some(wanted) = &self.config.resume_from_checkpoint else {
+            return Ok(None);
+        };
+        match wanted.as_str() {
+            NEWEST => self.newest(note).await.map(Some),
+            folder => opened(Path::new(folder)).await.map(Some),
+        }
+    }
+
+    async fn newest(&self, note: &mut dyn FnMut(String)) -> Result<Checkpoint> {
+        let place = &self.config.output_dir;
+        let mut passed_over = Vec::new();
+        for step in checkpoint::steps(&DirectorySink::new(&self.folder)).await? {
+            let folder = Path::new(place).join(checkpoint::folder(step));
+            match opened(&folder).await {
+                Ok(found) => {
+                    passed_over.into_iter().for_each(note);
+                    return Ok(found);
+                }
+                Err(error) => passed_over.push(format!("{} is passed over: {error}", folder.display())),
+            }
+        }
+        let what = match passed_over.as_slice() {
+            [] => format!("there is no checkpoint in {place}"),
+            _ => format!("no checkpoint in {place} is whole: {}", passed_over.join(" ")),
+        };
+        Err(Error::config(what)
+            .field("resume_from_checkpoint")
+            .remedy("Take it out to start the run from the beginning."))
+    }
+
+    /// Whether there is such a folder already.
+    pub fn exists(&self) -> bool {
+        self.folder.exists()
+    }
+
+    /// Takes the folder for this run, and brings to an end what another run could not.
+    ///
+    /// # Errors
+    /// It holds another run and is not to be overwritten, another run writes into it, or storage refuses.
+    pub async fn claim(&self) -> Result<DirectorySink> {
+        if !self.goes_on && !self.config.overwrite_output_dir {
+            self.refuse_other_run()?;
+        }
+        let sink = DirectorySink::claim(&self.config.output_dir)?;
+        checkpoint::sweep(&sink).await?;
+        Ok(sink)
+    }
+
+    fn refuse_other_run(&self) -> Result<()> {
+        let Some(found) = self.found()? else { return Ok(()) };
+        let what = format!(
+            "{} holds {found} already, which this run would replace",
+            self.config.output_dir
+        );
+        Err(Error::config(what).field("output_dir").remedy(
+            "Choose a new folder. To go on with the run in it, set resume_from_checkpoint: true; to start it over, \
+             overwrite_output_dir: true.",
+        ))
+    }
+
+    /// What an earlier run, or a person, left in the folder that would be lost.
+    fn found(&self) -> Result<Option<String>> {
+        if !self.exists() {
+            return Ok(None);
+        }
+        let failed = |error: std::io::Error| cannot("read", &self.folder, &error);
+        let mut found = None;
+        for entry in fs::read_dir(&self.folder).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
+            if checkpoint::step_of(&name).is_some() || RESULTS.contains(&name.as_str()) {
+                found = found.max(Some(name));
+            }
+        }
+        let settings = fs::read(self.folder.join(SETTINGS));
+        let by_hand = settings.is_ok_and(|text| !text.starts_with(WRITTEN.as_bytes()));
+        if found.is_none() && by_hand && !self.keeps_settings {
+            found = Some(SETTINGS.to_owned());
+        }
+        Ok(found)
+    }
+
+    /// Takes away the checkpoints of a run that is started over.
+    ///
+    /// # Errors
+    /// Storage refuses.
+    pub async fn prepare(&self, sink: &DirectorySink) -> Result<()> {
+        if !self.goes_on && self.config.overwrite_output_dir {
+            for step in checkpoint::steps(sink).await? {
+                checkpoint::remove(sink, step).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the settings of the run.
+    ///
+    /// # Errors
+    /// Storage refuses.
+    pub async fn write_settings(&self, sink: &DirectorySink) -> Result<()> {
+        if self.keeps_settings {
+            return Ok(());
+        }
+        let settings = format!("{WRITTEN}{}", self.config.to_yaml());
+        sink.write(SETTINGS, settings.as_bytes()).await
+    }
+}
+
+/// The checkpoint in a folder.
+async fn opened(folder: &Path) -> Result<Checkpoint> {
+    Checkpoint::open(&sources(folder)?).await.map_err(|mut error| {
+        error.file = error.file.map(|file| folder.join(file).display().to_string());
+        error
+    })
+}
+
+/// Every file that a run reads, and each folder of them, by the knob that names it.
+fn inputs(config: &RunConfig) -> Vec<(&'static str, PathBuf)> {
+    let mut inputs = Vec::new();
+    for (knob, path) in [
+        ("model_name_or_path", Some(&config.model_name_or_path)),
+        ("adapter_name_or_path", config.adapter_name_or_path.as_ref()),
+        ("train_file", Some(&config.train_file)),
+        ("validation_file", config.validation_file.as_ref()),
+    ] {
+        let Some(path) = path.map(Path::new) else { continue };
+        inputs.push((knob, path.to_path_buf()));
+        // Behind images their labels are read, of a folder its files.
+        let labels = path.file_name().and_then(|name| labels_of(&name.to_string_lossy()));
+        inputs.extend(labels.map(|labels| (knob, path.with_file_name(labels))));
+        let entries = fs::read_dir(path).into_iter().flatten().flatten();
+        inputs.extend(entries.map(|entry| (knob, entry.path())));
+    }
+    inputs.retain(|(_, file)| file.exists());
+    inputs
+}
+
+/// What would be lost if `file` were written: what it leads to, where it is a link, and the link itself.
+fn places(file: &Path) -> [PathBuf; 2] {
+    let itself = match (file.parent(), file.file_name()) {
+        (Some(folder), Some(name)) => settled(&Path::new(".").join(folder)).join(name),
+        _ => settled(file),
+    };
+    [settled(file), itself]
+}
+
+/// Refuses an input that lies where the run writes: in `folder` itself, or in a checkpoint there.
+fn refuse_input(knob: &str, file: &Path, folder: &Path) -> Result<()> {
+    let Some(place) = places(file).into_iter().find(|place| is_written(place, folder)) else {
+        return Ok(());
+    };
+    let what = match place == folder {
+        true => format!("is {knob}, too"),
+        false => format!("holds {}, which {knob} names", file.display()),
+    };
+    let what = format!("{what}: the run would write over what it reads");
+    let error = Error::config(what).field("output_dir");
+    Err(error.remedy("Choose a folder of its own for what the run writes."))
+}
+
+/// Refuses to write a table over a file that it is made from.
+///
+/// # Errors
+/// It would.
+pub fn refuse_table(table: &Path, config: &RunConfig) -> Result<()> {
+    let table = places(table);
+    match inputs(config)
+        .iter()
+        .find(|(_, file)| places(file).iter().any(|place| table.contains(place)))
+    {
+        None => Ok(()),
+        Some((knob, _)) => Err(Error::config(format!("is {knob}, too, which the table would replace"))
+            .field("--output")
+            .remedy("Name a new file.")),
+    }
+}
+
+/// Whether a run in `folder` may write or remove what is at `place`.
+fn is_written(place: &Path, folder: &Path) -> bool {
+    let Ok(inside) = place.strip_prefix(folder) else {
+        return false;
+    };
+    let mut parts = inside.components().map(|part| part.as_os_str().to_string_lossy());
+    match (parts.next(), parts.next()) {
+        (None, _) => true,
+        (Some(first), None) => !place.is_dir() || checkpoint::step_of(&first).is_some(),
+        (Some(first), Some(_)) => checkpoint::step_of(&first).is_some(),
+    }
+}
+
+/// A path without links and detours, also where its end is still to be made.
+fn settled(path: &Path) -> PathBuf {
+    if let Ok(found) = fs::canonicalize(path) {
+        return found;
+    }
+    match (path.parent(), path.file_name()) {
+        (Some(folder), Some(name)) if folder.as_os_str().is_empty() => settled(Path::new(".")).join(name),
+        (Some(folder), Some(name)) => settled(folder).join(name),
+        _ => path.to_path_buf(),
+    }
+}
