@@ -7,15 +7,19 @@ const fail = (kind, what, file) =>
 
 const said = (error) => (error && error.message ? error.message : String(error));
 
-// WebAssembly traps surface here. A panic has said before what broke; what traps without a word is an allocation that failed.
+// WebAssembly traps surface here. A panic has said before what broke (worker.rs sets saidWhatBroke); an `unreachable` without
+// a word is an allocation that failed, and a RangeError is one, too, unless the stack is full (Firefox: too much recursion).
 const broke = (error) => {
-  const trapped = error instanceof WebAssembly.RuntimeError || error instanceof RangeError;
-  fail(
-    trapped ? "out_of_memory" : "internal",
-    trapped
-      ? `the engine broke off (${said(error)}), most likely because this tab's memory is full`
-      : `the engine broke off: ${said(error)}`,
-  );
+  if (self.saidWhatBroke) return;
+  const text = said(error);
+  if (/call stack|too much recursion/i.test(text)) {
+    return fail("internal", `the engine broke off (${text}), most likely because a file is nested too deeply`);
+  }
+  const stopped = error instanceof WebAssembly.RuntimeError && /unreachable/i.test(text);
+  if (stopped || error instanceof RangeError) {
+    return fail("out_of_memory", `the engine broke off (${text}), most likely because this tab's memory is full`);
+  }
+  fail("internal", `the engine broke off: ${text}`);
 };
 self.addEventListener("error", (event) => broke(event.error ?? event.message));
 self.addEventListener("unhandledrejection", (event) => broke(event.reason));

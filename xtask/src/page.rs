@@ -123,5 +123,6 @@ pub fn demo(places: &Places, port: Option<u16>) -> Result<()> {
     let dist = build(places, &mut Plan::start(places, phases(places)))?;
     let address = listener.local_addr()?;
     println!("Lorakeet is at http://{address}/ (Ctrl-C ends it)");
-    serve::forever(&listener, &dist)
+    serve::forever(&listener, &dist);
+    Ok(())
 }

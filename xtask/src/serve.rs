@@ -6,11 +6,14 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Component, Path, PathBuf};
+use std::thread::Builder;
 use std::time::Duration;
 
 const FIRST_PORT: u16 = 8080;
 const PORTS_TRIED: u16 = 100;
 const REQUEST_BYTES: u64 = 64 * 1024;
+/// After a visitor who could not be received.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Takes the wished port, or the first free one from 8080 on.
 pub fn listen(port: Option<u16>) -> Result<TcpListener> {
@@ -29,7 +32,12 @@ pub fn forever(listener: &TcpListener, folder: &Path) -> Result<()> {
         let stream = stream?;
         let folder = folder.to_path_buf();
         // A visitor who hangs up early is no fault of the server's.
-        std::thread::spawn(move || drop(answer(stream, &folder)));
+        let taken = stream.and_then(|stream| Builder::new().spawn(move || drop(answer(stream, &folder))));
+        if let Err(error) = taken {
+            eprintln!("a request could not be taken: {error}");
+            // Where there are too many at once, some have to end first.
+            std::thread::sleep(PAUSE);
+        }
     }
     Ok(())
 }

@@ -18,7 +18,7 @@ use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{
-    Blob, DedicatedWorkerGlobalScope, File, MessageChannel, MessageEvent, ReadableStreamDefaultReader, Response,
+    Blob, DedicatedWorkerGlobalScope, File, MessageChannel, MessageEvent, ReadableStreamDefaultReader, Response, Url,
 };
 
 /// The clone that this was compiled in: another one's build is not taken for this one's (`.cargo/config.toml`).
@@ -130,6 +130,17 @@ async fn with_sources(mut command: Command, files: Vec<File>) -> Result<(Command
     Ok((command, sources))
 }
 
+/// The address of a file that lies beside the page or in a folder there; `None` for any other, for this program asks no other
+/// machine for anything. The browser itself says where a name leads: it takes out tabs, and reads `%2e%2e` as two dots.
+fn beside_the_page(path: &str) -> Option<String> {
+    let location = Reflect::get(&js_sys::global(), &"location".into()).ok()?;
+    let own = Reflect::get(&location, &"href".into()).ok()?.as_string()?;
+    let folder = Url::new_with_base(".", &own).ok()?.href();
+    let file = Url::new_with_base(path, &own).ok()?.href();
+    // The folder's address begins with its origin and ends with a slash.
+    file.starts_with(&folder).then_some(file)
+}
+
 /// A file beside the page, with progress.
 async fn download(path: &str) -> Result<Vec<u8>, Error> {
     let failed = |what: String| {
@@ -137,11 +148,9 @@ async fn download(path: &str) -> Result<Vec<u8>, Error> {
             .file(path)
             .remedy("Check the connection to the page's server and reload the page.")
     };
-    // Only what lies beside the page: this program asks no other machine for anything.
-    if path.starts_with('/') || path.contains("..") || path.contains(':') || path.contains('\\') {
-        return Err(Error::io("is not a file that comes with the page").file(path));
-    }
-    let response = JsFuture::from(scope().fetch_with_str(path)).await;
+    let address =
+        beside_the_page(path).ok_or_else(|| Error::io("is not a file that comes with the page").file(path))?;
+    let response = JsFuture::from(scope().fetch_with_str(&address)).await;
     let response: Response = response
         .and_then(|response| response.dyn_into())
         .map_err(|_| failed("could not be fetched".into()))?;
@@ -289,6 +298,8 @@ fn post(event: &Event, bytes: Option<Vec<u8>>, fatal: bool) {
 /// A panic's message to the page: what broke, in the words of whoever noticed, and of a kind that names a way out.
 fn last_words(info: &PanicHookInfo) {
     console_error_panic_hook::hook(info);
+    // What engine.js hears of the end that follows is no news.
+    let _ = Reflect::set(&js_sys::global(), &"saidWhatBroke".into(), &JsValue::TRUE);
     let said = info.payload_as_str().unwrap_or("no reason was given");
     let first_line = said
         .lines()
