@@ -11,6 +11,12 @@ use std::path::{Path, PathBuf};
 use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
 
+/// What `xtask/src/serve.rs` sends as Content-Security-Policy: with scripts, for the worker that one of them starts, and with all
+/// else.
+const OF_SCRIPTS: &str =
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; frame-ancestors 'none'";
+const OF_ALL: &str = "frame-ancestors 'none'";
+
 /// A running server; it ends when dropped.
 #[derive(Debug)]
 pub struct Site {
@@ -34,12 +40,15 @@ impl Site {
         let gate = move |request: Request, next: Next| {
             let name = request.uri().path().rsplit('/').next().unwrap_or_default();
             let hidden = missing.iter().any(|prefix| name.starts_with(prefix.as_str()));
+            let policy = if name.ends_with(".js") { OF_SCRIPTS } else { OF_ALL };
             async move {
                 if hidden {
-                    StatusCode::NOT_FOUND.into_response()
-                } else {
-                    next.run(request).await
+                    return StatusCode::NOT_FOUND.into_response();
                 }
+                let mut response = next.run(request).await;
+                let policy = HeaderValue::from_static(policy);
+                response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+                response
             }
         };
         let fresh = SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

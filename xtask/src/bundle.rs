@@ -51,7 +51,7 @@ pub fn lay_out(root: &Path, programs: &Path, dist: &Path) -> Result<()> {
         }
     }
     let path = next.join("index.html");
-    std::fs::write(&path, laid).with_context(|| format!("cannot write {}", path.display()))?;
+    std::fs::write(&path, with_script_hashes(&laid)?).with_context(|| format!("cannot write {}", path.display()))?;
     if dist.exists() {
         std::fs::remove_dir_all(dist).with_context(|| format!("cannot replace {}", dist.display()))?;
     }
@@ -71,6 +71,36 @@ pub fn bind(program: &Path, name: &str, folder: &Path) -> Result<()> {
                 .generate(folder)
         })
         .with_context(|| format!("{} could not be bound to JavaScript", program.display()))
+}
+
+/// Has the page's Content-Security-Policy allow the scripts that stand in it, and no others, in place of all (`'unsafe-inline'`,
+/// which stands in the source because trunk writes another script).
+fn with_script_hashes(page: &str) -> Result<String> {
+    const ANY: &str = "script-src 'self' 'unsafe-inline'";
+    if page.matches(ANY).count() != 1 {
+        bail!("{INDEX}: the Content-Security-Policy does not say {ANY}");
+    }
+    let mut allowed = "script-src 'self'".to_owned();
+    for script in page.split("<script").skip(1) {
+        let (_, text) = script.split_once('>').context("a script's tag does not end")?;
+        let (text, _) = text.split_once("</script>").context("a script does not end")?;
+        allowed.push_str(&format!(" 'sha256-{}'", base64(&Sha256::digest(text.as_bytes()))));
+    }
+    Ok(page.replace(ANY, &allowed))
+}
+
+/// RFC 4648's base64.
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let bits = (0..3).fold(0, |bits, i| (bits << 8) | u32::from(*chunk.get(i).unwrap_or(&0)));
+        for place in 0..4 {
+            let letter = LETTERS[((bits >> (18 - 6 * place)) & 63) as usize];
+            text.push(if place <= chunk.len() { char::from(letter) } else { '=' });
+        }
+    }
+    text
 }
 
 /// Puts what a link names into `dist` and returns the tag that stands for it.
@@ -345,6 +375,37 @@ mod tests {
             "{error}"
         );
         std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn base64_is_that_of_the_rfc() {
+        for (bytes, text) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foobar", "Zm9vYmFy"),
+        ] {
+            assert_eq!(base64(bytes.as_bytes()), text);
+        }
+    }
+
+    #[test]
+    fn the_policy_of_the_page_allows_its_own_scripts_alone() {
+        let policy = "script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval'; style-src 'unsafe-inline'";
+        let page =
+            format!("<meta content=\"{policy}\">\n<script>\na()\n</script>\n<script type=\"module\">b</script>\n");
+        let laid = with_script_hashes(&page).unwrap();
+        let hash = |text: &str| base64(&Sha256::digest(text.as_bytes()));
+        let want = format!(
+            "script-src 'self' 'sha256-{}' 'sha256-{}' 'wasm-unsafe-eval'; style-src 'unsafe-inline'",
+            hash("\na()\n"),
+            hash("b")
+        );
+        assert!(laid.contains(&want), "{laid}");
+        assert!(with_script_hashes("<script></script>").is_err());
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        with_script_hashes(&std::fs::read_to_string(root.join(INDEX)).unwrap()).unwrap();
     }
 
     #[test]

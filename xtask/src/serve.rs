@@ -26,10 +26,9 @@ pub fn listen(port: Option<u16>) -> Result<TcpListener> {
         .with_context(|| format!("no port from {FIRST_PORT} on is free on 127.0.0.1; name one with --port"))
 }
 
-/// Answers every request, each on its own thread.
-pub fn forever(listener: &TcpListener, folder: &Path) -> Result<()> {
+/// Answers every request, each on its own thread, as long as the program runs.
+pub fn forever(listener: &TcpListener, folder: &Path) {
     for stream in listener.incoming() {
-        let stream = stream?;
         let folder = folder.to_path_buf();
         // A visitor who hangs up early is no fault of the server's.
         let taken = stream.and_then(|stream| Builder::new().spawn(move || drop(answer(stream, &folder))));
@@ -39,7 +38,6 @@ pub fn forever(listener: &TcpListener, folder: &Path) -> Result<()> {
             std::thread::sleep(PAUSE);
         }
     }
-    Ok(())
 }
 
 fn answer(mut stream: TcpStream, folder: &Path) -> std::io::Result<()> {
@@ -64,11 +62,12 @@ fn answer(mut stream: TcpStream, folder: &Path) -> std::io::Result<()> {
     };
     let bytes = file.metadata()?.len();
     let kind = media_type(&path);
+    let policy = policy(kind);
     // The page is rebuilt under the same names, so nothing may be kept without asking again.
     write!(
         stream,
         "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {bytes}\r\nCache-Control: no-cache\r\n\
-         X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n"
+         X-Content-Type-Options: nosniff\r\nContent-Security-Policy: {policy}\r\nConnection: close\r\n\r\n"
     )?;
     if method == "GET" {
         std::io::copy(&mut file, &mut stream)?;
@@ -113,6 +112,15 @@ fn decoded(text: &str) -> Option<String> {
         });
     }
     String::from_utf8(bytes).ok()
+}
+
+/// What a file may do, besides what the page says of itself: no page of another's may frame it. A worker does not have its page's
+/// policy but the one that its script comes with; the engine takes code and files from beside the page and from nowhere else.
+fn policy(kind: &str) -> &'static str {
+    match kind.starts_with("text/javascript") {
+        true => "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; frame-ancestors 'none'",
+        false => "frame-ancestors 'none'",
+    }
 }
 
 fn media_type(path: &Path) -> &'static str {
@@ -181,6 +189,10 @@ mod tests {
         std::fs::remove_dir_all(&folder).unwrap();
         assert!(
             reply.starts_with("HTTP/1.1 200 OK\r\nContent-Type: text/html"),
+            "{reply}"
+        );
+        assert!(
+            reply.contains("Content-Security-Policy: frame-ancestors 'none'\r\n"),
             "{reply}"
         );
         assert!(
