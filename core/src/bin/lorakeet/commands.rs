@@ -2,7 +2,7 @@
 
 use crate::log::{Log, cannot};
 use crate::output::{Output, refuse_table};
-use crate::screen::{Screen, count, hand_out, say, size};
+use crate::screen::{Screen, count, hand_out, hand_out_json, say, size};
 use crate::{Cli, Eval, Generate, Info, Predict, RunFile, Task, Train};
 use lorakeet_core::config::{FinetuningType, Resolved, RunConfig, SMALL_MODELS, Source as From};
 use lorakeet_core::data::labels_of;
@@ -247,7 +247,7 @@ async fn info(task: Info, json: bool) -> Result<ExitCode> {
             "file_bytes": stored, "memory": memory.ok(), "notes": notes,
             "tokenizer": files.tokenizer.is_some(), "chat_template": files.chat_template.is_some(),
         });
-        hand_out(&format!("{value}\n"))?;
+        hand_out_json(&value.to_string())?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut text = String::new();
@@ -321,7 +321,7 @@ fn devices(json: bool) -> Result<ExitCode> {
     for device in lorakeet_core::device::adapters().iter().chain([&cpu]) {
         if json {
             let line = serde_json::to_string(device).map_err(|error| Error::internal(error.to_string()))?;
-            hand_out(&format!("{line}\n"))?;
+            hand_out_json(&line)?;
             continue;
         }
         let limit = match device.max_binding_bytes {

@@ -7,7 +7,8 @@ use lorakeet_core::protocol::{
     EvalInfo, Event, MemoryEstimate, Metric, ModelInfo, Predictions, Report, RunSummary, Stage, StepInfo,
 };
 use lorakeet_core::task::Task;
-use std::io::{ErrorKind, Write};
+use std::borrow::Cow;
+use std::io::{ErrorKind, IsTerminal, Write};
 
 /// Shows events.
 pub struct Screen {
@@ -48,7 +49,7 @@ impl Screen {
         }
         if self.json {
             if let Ok(line) = serde_json::to_string(event) {
-                self.print(&format!("{line}\n"));
+                self.keep(hand_out_json(&line));
             }
             return;
         }
@@ -130,7 +131,7 @@ impl Screen {
             Event::Checkpoint { path, .. } => note(format!("saved    {path}")),
             Event::Paused { step } => note(format!("paused   after step {step}")),
             Event::Warning { message } => note(format!("note     {message}")),
-            Event::Token { text, .. } => self.print(text),
+            Event::Token { text, .. } => self.keep(hand_out_data(text)),
             Event::Generated {
                 tokens,
                 tokens_per_second,
@@ -144,9 +145,14 @@ impl Screen {
         }
     }
 
-    /// Prints what a command says on its way. Whatever happens to standard output, a run goes on.
+    /// Prints what a person reads on the way.
     fn print(&mut self, text: &str) {
-        if let Err(error) = hand_out(text) {
+        self.keep(hand_out(text));
+    }
+
+    /// Whatever happens to standard output, a run goes on: the first error is told at the end.
+    fn keep(&mut self, written: Result<()>) {
+        if let Err(error) = written {
             self.unwritten.get_or_insert(error);
         }
     }
@@ -163,7 +169,7 @@ impl Screen {
     pub fn show_table(&mut self, table: Predictions) {
         match self.json {
             true => self.show(&Event::Predictions(table)),
-            false => self.print(&table.to_csv()),
+            false => self.keep(hand_out_data(&table.to_csv())),
         }
     }
 
@@ -202,15 +208,62 @@ impl Screen {
 
 /// A line on standard error. Where nobody reads it any more, nothing is lost.
 pub fn say(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(std::io::stderr(), "{}", plain(text));
 }
 
-/// Writes to standard output what a command was asked for. A reader who has seen enough is no error.
+/// A text as a terminal may show it. Names, labels and what a model writes come from strangers, and a terminal obeys escape
+/// sequences: control characters but line ends and tabs become their pictures (`␛`), or `�` where there is none.
+pub fn plain(text: &str) -> Cow<'_, str> {
+    let is_obeyed = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
+    if !text.contains(is_obeyed) {
+        return Cow::Borrowed(text);
+    }
+    let shown = |letter: char| match letter {
+        letter if !is_obeyed(letter) => letter,
+        '\0'..='\u{1f}' => char::from_u32(0x2400 + u32::from(letter)).unwrap_or('\u{fffd}'),
+        '\u{7f}' => '\u{2421}',
+        _ => '\u{fffd}',
+    };
+    Cow::Owned(text.chars().map(shown).collect())
+}
+
+/// Writes to standard output what a person reads. A reader who has seen enough is no error.
 ///
 /// # Errors
 /// It cannot be written, as where the disk behind it is full.
 pub fn hand_out(text: &str) -> Result<()> {
-    // At once: a text that grows token by token has no line ends.
+    write(&plain(text))
+}
+
+/// The same of what a program may read as well: to a file or a program it goes as it is.
+///
+/// # Errors
+/// As [`hand_out`].
+fn hand_out_data(text: &str) -> Result<()> {
+    match std::io::stdout().is_terminal() {
+        true => hand_out(text),
+        false => write(text),
+    }
+}
+
+/// The same of a line of JSON, with the control characters that JSON allows as escapes.
+///
+/// # Errors
+/// As [`hand_out`].
+pub fn hand_out_json(line: &str) -> Result<()> {
+    let mut escaped = String::with_capacity(line.len() + 1);
+    for letter in line.chars() {
+        match letter {
+            letter if letter.is_control() => escaped.push_str(&format!("\\u{:04x}", u32::from(letter))),
+            letter => escaped.push(letter),
+        }
+    }
+    escaped.push('\n');
+    write(&escaped)
+}
+
+/// Writes at once: a text that grows token by token has no line ends.
+fn write(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
@@ -362,6 +415,15 @@ mod tests {
         assert_eq!(
             step_line(&step, 100),
             "     12/100     0.50   2.3457   2.00e-4     1.250     144.0   2:05\n"
+        );
+    }
+
+    #[test]
+    fn a_terminal_gets_nothing_to_obey() {
+        assert_eq!(plain("a\tb\nc é 你 🙂"), "a\tb\nc é 你 🙂");
+        assert_eq!(
+            plain("\u{1b}]0;title\u{7}\u{9b}2J\u{7f}\r\0"),
+            "␛]0;title␇\u{fffd}2J␡␍␀"
         );
     }
 
