@@ -3,12 +3,19 @@
 //! A tokenizer comes from tokenizer.json or from a GGUF file's metadata; the latter is first written as a
 //! tokenizer.json, so that one library does all the work. Chat layouts are not here but in [`crate::chat`].
 
+mod structure;
+
 use crate::formats::gguf::Metadata;
 use crate::{Error, Result};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::ops::Range;
+use tokenizers::AddedToken;
+use tokenizers::models::bpe::{BPE, Vocab};
+
+/// Merges for each token of a SentencePiece vocabulary; sound ones have two to three.
+const MOST_MERGES: usize = 16;
 
 /// A tokenizer: tokenizer.json, or what a GGUF file's metadata says.
 #[derive(Debug, Clone)]
@@ -17,13 +24,15 @@ pub struct Tokenizer {
     bos_token_id: Option<u32>,
     eos_token_ids: Vec<u32>,
     pad_token_id: Option<u32>,
+    notes: Vec<String>,
 }
 
 impl Tokenizer {
-    /// Reads tokenizer.json. Its truncation and padding are switched off: rows are cut and filled up elsewhere.
+    /// Reads tokenizer.json. Its truncation and padding are switched off: rows are cut and filled up elsewhere. So is BPE's
+    /// dropout, since a run is to be the same each time.
     ///
     /// # Errors
-    /// It breaks its format.
+    /// It breaks its format, or has parts that the library which reads it does not survive.
     pub fn from_json(bytes: &[u8]) -> Result<Self> {
         let mut json: Value = serde_json::from_slice(bytes)
             .map_err(|error| Error::format(format!("is not JSON: {error}")).remedy("Download or copy it again."))?;
@@ -31,8 +40,16 @@ impl Tokenizer {
             object.insert("truncation".into(), Value::Null);
             object.insert("padding".into(), Value::Null);
         }
-        check_normalizer(&json["normalizer"])?;
-        Self::from_value(&json)
+        let notes = structure::check(&mut json)?;
+        Ok(Self {
+            notes,
+            ..Self::from_value(&json)?
+        })
+    }
+
+    /// What was changed of a tokenizer.json, as sentences.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// A token of each byte, for models that start from nothing.
@@ -77,6 +94,7 @@ impl Tokenizer {
             bos_token_id: None,
             eos_token_ids: Vec::new(),
             pad_token_id: None,
+            notes: Vec::new(),
         })
     }
 
@@ -116,11 +134,11 @@ impl Tokenizer {
     /// # Errors
     /// The kind of tokenizer or its pre-tokenizer is not known, or parts are missing.
     pub fn from_gguf(metadata: &Metadata) -> Result<Self> {
-        let json = match metadata.text("tokenizer.ggml.model") {
-            Some("gpt2") => byte_level_json(metadata)?,
-            Some("llama") => sentencepiece_json(metadata)?,
-            Some("bert") => wordpiece_json(metadata)?,
-            Some("t5") => unigram_json(metadata)?,
+        let mut tokenizer = match metadata.text("tokenizer.ggml.model") {
+            Some("gpt2") => Self::from_value(&byte_level_json(metadata)?)?,
+            Some("llama") => sentencepiece(metadata)?,
+            Some("bert") => Self::from_value(&wordpiece_json(metadata)?)?,
+            Some("t5") => Self::from_value(&unigram_json(metadata)?)?,
             other => {
                 let what = format!("is {:?}, which is not supported", other.unwrap_or("missing"));
                 return Err(Error::model(what)
@@ -128,7 +146,6 @@ impl Tokenizer {
                     .remedy("Use the model's safetensors and tokenizer.json instead."));
             }
         };
-        let mut tokenizer = Self::from_value(&json)?;
         let vocabulary = tokenizer.inner.get_vocab_size(true) as u64;
         let id = |name: &str| {
             let id = metadata.integer(&format!("tokenizer.ggml.{name}_token_id"));
@@ -445,12 +462,11 @@ fn scores(metadata: &Metadata, count: usize) -> Result<&[f64]> {
     }
 }
 
-/// tokenizer.json of SentencePiece's BPE (Llama 1 and 2, Mistral, Gemma): spaces are `▁`, unknown characters fall back to
-/// bytes.
+/// SentencePiece's BPE (Llama 1 and 2, Mistral, Gemma): spaces are `▁`, unknown characters fall back to bytes.
 ///
 /// SentencePiece joins the neighbours whose union scores best; so each way to split a token into two tokens is a merge,
-/// ranked by the token's score.
-fn sentencepiece_json(metadata: &Metadata) -> Result<Value> {
+/// ranked by the token's score. There are too many of them to be written as JSON and read again.
+fn sentencepiece(metadata: &Metadata) -> Result<Tokenizer> {
     let (tokens, numbers) = vocabulary(metadata)?;
     let scores = scores(metadata, tokens.len())?;
     let kinds = metadata.integers("tokenizer.ggml.token_type").unwrap_or_default();
@@ -464,9 +480,14 @@ fn sentencepiece_json(metadata: &Metadata) -> Result<Value> {
         let cuts = token.char_indices().skip(1).map(|(at, _)| token.split_at(at));
         let parts = cuts.filter(|(left, right)| numbers.contains_key(left) && numbers.contains_key(right));
         merges.extend(parts.map(|(left, right)| (*score, left, right)));
+        if merges.len() > MOST_MERGES.saturating_mul(tokens.len()) {
+            let what = format!("can be merged in more than {MOST_MERGES} ways a token");
+            return Err(Error::format(what)
+                .field("tokenizer.ggml.tokens")
+                .remedy("Use the model's own file."));
+        }
     }
     merges.sort_by(|a, b| b.0.total_cmp(&a.0).then(numbers[a.1].cmp(&numbers[b.1])));
-    let pairs: Vec<[&str; 2]> = merges.iter().map(|(_, left, right)| [*left, *right]).collect();
     let space = "\u{2581}";
     let replace = json!({"type": "Replace", "pattern": {"String": " "}, "content": space});
     let prefixed = metadata.bool("tokenizer.ggml.add_space_prefix").unwrap_or(true);
@@ -480,16 +501,38 @@ fn sentencepiece_json(metadata: &Metadata) -> Result<Value> {
     if prefixed {
         decoders.push(json!({"type": "Strip", "content": " ", "start": 1, "stop": 0}));
     }
-    let unknown = metadata.integer("tokenizer.ggml.unknown_token_id").unwrap_or(0);
-    let model = json!({"type": "BPE", "dropout": null, "unk_token": tokens.get(unknown as usize),
-        "continuing_subword_prefix": null, "end_of_word_suffix": null, "fuse_unk": true, "byte_fallback": true,
-        "ignore_merges": false, "vocab": numbers, "merges": pairs});
-    Ok(
-        json!({"version": "1.0", "truncation": null, "padding": null, "added_tokens": added_tokens(metadata, tokens),
+    // Added tokens take their numbers from the model, which comes behind the parts around it.
+    let empty = json!({"type": "BPE", "vocab": {}, "merges": []});
+    let mut tokenizer = Tokenizer::from_value(
+        &json!({"version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
         "normalizer": {"type": "Sequence", "normalizers": normalizers}, "pre_tokenizer": null,
         "post_processor": frame(metadata, tokens, (true, false)), "decoder": {"type": "Sequence", "decoders": decoders},
-        "model": model}),
-    )
+        "model": empty}),
+    )?;
+    let unknown = metadata.integer("tokenizer.ggml.unknown_token_id").unwrap_or(0);
+    let unknown = usize::try_from(unknown).ok().and_then(|id| tokens.get(id));
+    let vocabulary = numbers.iter().map(|(token, id)| (token.to_string(), *id));
+    let merges = merges
+        .into_iter()
+        .map(|(_, left, right)| (left.to_string(), right.to_string()));
+    let builder = BPE::builder()
+        .vocab_and_merges(vocabulary.collect::<Vocab>(), merges.collect())
+        .fuse_unk(true)
+        .byte_fallback(true);
+    let builder = match unknown {
+        Some(token) => builder.unk_token(token.clone()),
+        None => builder,
+    };
+    let unusable = |error| Error::format(format!("is not a tokenizer: {error}")).field("tokenizer.ggml.tokens");
+    tokenizer.inner.with_model(builder.build().map_err(unusable)?);
+    let kind = |id: usize| kinds.get(id).copied().unwrap_or(1);
+    let added = tokens
+        .iter()
+        .enumerate()
+        .filter(|(id, token)| matches!(kind(*id), 3 | 4) && !token.is_empty());
+    let added = added.map(|(id, token)| AddedToken::from(token.clone(), kind(id) == 3).normalized(false));
+    tokenizer.inner.add_tokens(added).map_err(unusable)?;
+    Ok(tokenizer)
 }
 
 /// tokenizer.json of BERT's WordPiece.
@@ -577,28 +620,15 @@ fn unigram_json(metadata: &Metadata) -> Result<Value> {
     )
 }
 
-/// Refuses a normalizer with an unsound table, alone or in a sequence.
-fn check_normalizer(normalizer: &Value) -> Result<()> {
-    let wrong = || Error::format("is not a text of base64").field(CHARSMAP);
-    if let Some(text) = normalizer[CHARSMAP].as_str() {
-        let bytes = BASE64_STANDARD.decode(text).map_err(|_| wrong())?;
-        check_charsmap(&bytes).map_err(|error| error.field(CHARSMAP))?;
-    }
-    normalizer["normalizers"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .try_for_each(check_normalizer)
-}
-
 /// The key of SentencePiece's table in tokenizer.json.
 const CHARSMAP: &str = "precompiled_charsmap";
 
-/// Refuses a table of SentencePiece's normalizer that leads out of itself: its reader follows it without looking.
+/// Refuses a table of SentencePiece's normalizer that leads out of itself: its reader follows it without looking. The length of
+/// its longest replacement, in characters.
 ///
 /// The table is the length of a double-array trie in bytes, the trie's units of 32 bits, and the replacements that its leaves
 /// point into. Reference: `normalizer.cc` of google/sentencepiece, `darts.h` of s-yata/darts-clone.
-fn check_charsmap(bytes: &[u8]) -> Result<()> {
+fn check_charsmap(bytes: &[u8]) -> Result<usize> {
     let wrong = || Error::format("is not a table of SentencePiece's normalizer");
     let (length, rest) = bytes.split_first_chunk::<4>().ok_or_else(wrong)?;
     let length = u32::from_le_bytes(*length) as usize / 4 * 4;
@@ -623,7 +653,10 @@ fn check_charsmap(bytes: &[u8]) -> Result<()> {
         (first | 0xff) < units.len() && (!has_leaf || leaf.is_some_and(|start| replacements.is_char_boundary(start)))
     };
     match !units.is_empty() && units.iter().enumerate().all(is_sound) {
-        true => Ok(()),
+        true => {
+            let lengths = replacements.split('\0').map(|text| text.chars().count());
+            Ok(lengths.max().unwrap_or(0))
+        }
         false => Err(wrong()),
     }
 }

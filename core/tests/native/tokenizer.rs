@@ -311,3 +311,135 @@ fn gemmas_pieces_have_no_space_before_them_and_runs_of_spaces_are_one_token() {
     assert_eq!(tokenizer.encode("<start_of_turn>a", false).unwrap(), [4, 7]);
     assert_eq!(tokenizer.decode(&[9, 10, 5, 8], false).unwrap(), "ab a  b");
 }
+
+/// A small sound tokenizer.json.
+pub fn small_json() -> serde_json::Value {
+    serde_json::json!({"version": "1.0", "truncation": null, "padding": null,
+        "added_tokens": [{"id": 5, "content": "<s>", "special": true, "normalized": false, "single_word": false, "lstrip": false,
+            "rstrip": false}],
+        "normalizer": {"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Replace", "pattern": {"String": "q"},
+            "content": "a"}]},
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": "\\s+"},
+            "behavior": "Isolated", "invert": false}, {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true,
+            "use_regex": false}]},
+        "post_processor": {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}},
+            {"Sequence": {"id": "A", "type_id": 0}}], "pair": [{"Sequence": {"id": "A", "type_id": 0}},
+            {"Sequence": {"id": "B", "type_id": 1}}], "special_tokens": {"<s>": {"id": "<s>", "ids": [5], "tokens": ["<s>"]}}},
+        "decoder": {"type": "Sequence", "decoders": [{"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true,
+            "use_regex": true}, {"type": "Strip", "content": " ", "start": 1, "stop": 0}]},
+        "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
+            "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false,
+            "vocab": {"a": 0, "b": 1, "c": 2, "ab": 3, "abc": 4}, "merges": [["a", "b"], ["ab", "c"]]}})
+}
+
+#[test]
+fn parts_that_their_reader_does_not_survive_are_refused_by_name() {
+    use serde_json::json;
+    let table = "AAAAAAAA";
+    let replace = |text: &str| json!({"type": "Replace", "pattern": {"String": "e"}, "content": text});
+    let many = |part: serde_json::Value, count: usize| vec![part; count];
+    for (pointer, value, place) in [
+        ("/normalizer", json!({"type": "Precompiled"}), "precompiled_charsmap"),
+        (
+            "/normalizer",
+            json!({"type": "Precompiled", "precompiled_charsmap": 3}),
+            "precompiled_charsmap",
+        ),
+        (
+            "/normalizer",
+            json!([[{"type": "Precompiled", "precompiled_charsmap": table}]]),
+            "normalizer",
+        ),
+        (
+            "/normalizer",
+            json!({"type": "Sequence", "normalizers": [[{"type": "NFC"}]]}),
+            "normalizer.normalizers[0]",
+        ),
+        ("/normalizer", json!({"precompiled_charsmap": table}), "normalizer"),
+        (
+            "/normalizer",
+            json!({"type": "BertNormalizer", "precompiled_charsmap": table}),
+            "precompiled_charsmap",
+        ),
+        ("/normalizer", json!({"type": "Unheard"}), "normalizer"),
+        (
+            "/normalizer",
+            json!({"type": "Sequence", "normalizers": many(replace("eeeeeeeeee"), 12)}),
+            "normalizer.normalizers[1]",
+        ),
+        (
+            "/normalizer",
+            json!({"type": "Replace", "pattern": {"String": ""}, "content": "0123456789abcdef"}),
+            "normalizer",
+        ),
+        (
+            "/normalizer",
+            json!({"type": "Prepend", "prepend": "a".repeat(100)}),
+            "normalizer.prepend",
+        ),
+        (
+            "/normalizer",
+            json!({"type": "Sequence", "normalizers": many(json!({"type": "ByteLevel"}), 5)}),
+            "normalizer.normalizers[4]",
+        ),
+        (
+            "/normalizer",
+            json!({"type": "Sequence", "normalizers": many(json!({"type": "NFC"}), 70)}),
+            "normalizer.normalizers[63]",
+        ),
+        (
+            "/pre_tokenizer",
+            json!({"type": "FixedLength", "length": 0}),
+            "pre_tokenizer.length",
+        ),
+        (
+            "/pre_tokenizer",
+            json!({"type": "Sequence", "pretokenizers": {"type": "Whitespace"}}),
+            "pre_tokenizer",
+        ),
+        (
+            "/decoder",
+            json!({"type": "Strip", "content": " ", "start": 0, "stop": 1}),
+            "decoder.stop",
+        ),
+        (
+            "/decoder",
+            json!({"type": "Sequence", "decoders": many(replace("eeeeeeeeee"), 12)}),
+            "decoder.decoders[1]",
+        ),
+        (
+            "/post_processor/special_tokens/<s>/ids",
+            json!(vec![5; 100]),
+            "post_processor",
+        ),
+        ("/model/continuing_subword_prefix", json!("###"), "model.merges"),
+        ("/model/continuing_subword_prefix", json!("b"), "model.merges"),
+        ("/model/merges", json!(many(json!(["a", "b"]), 1000)), "model.merges"),
+        ("/model/type", json!("Unheard"), "model.type"),
+        ("/model", json!([]), "model"),
+    ] {
+        let mut json = small_json();
+        *json.pointer_mut(pointer).unwrap() = value.clone();
+        let error = Tokenizer::from_json(json.to_string().as_bytes()).unwrap_err();
+        assert_eq!(error.field.as_deref(), Some(place), "{pointer} {value}: {error}");
+    }
+    let sound = Tokenizer::from_json(small_json().to_string().as_bytes()).unwrap();
+    assert_eq!(sound.encode("abcq", true).unwrap(), [5, 4, 0]);
+}
+
+#[test]
+fn dropout_is_switched_off_with_a_note() {
+    let mut json = small_json();
+    json["model"]["dropout"] = 0.5.into();
+    let tokenizer = Tokenizer::from_json(json.to_string().as_bytes()).unwrap();
+    for _ in 0..20 {
+        assert_eq!(tokenizer.encode("abcabc", false).unwrap(), [4, 4]);
+    }
+    assert!(tokenizer.notes()[0].contains("dropout"));
+    assert!(
+        Tokenizer::from_json(small_json().to_string().as_bytes())
+            .unwrap()
+            .notes()
+            .is_empty()
+    );
+}

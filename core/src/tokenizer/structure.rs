@@ -1,0 +1,292 @@
+//! What a tokenizer.json may be made of, checked before the library that reads it: parts of known types, whose settings neither
+//! lead it out of its tables nor let a text grow without measure.
+
+use super::{CHARSMAP, MOST_MERGES, check_charsmap};
+use crate::{Error, Result};
+use base64::prelude::{BASE64_STANDARD, Engine};
+use serde_json::Value;
+
+/// How many times longer the normalizer and pre-tokenizer may make a text, and the decoder a token.
+const MOST_GROWTH: usize = 16;
+/// Parts in sequences, and sequences in sequences.
+const MOST_PARTS: usize = 64;
+const MOST_NESTED: usize = 8;
+/// Pieces of a template around a text, and tokens in each.
+const MOST_PIECES: usize = 64;
+/// The longest text that is put in front of each piece.
+const MOST_PREPENDED: usize = 16;
+/// The longest text that SentencePiece's own tables make of one character (U+FDFA under NFKC).
+const LONGEST_REPLACEMENT: usize = 18;
+
+/// A part of a tokenizer.json.
+struct Part {
+    key: &'static str,
+    /// Where a sequence has its parts.
+    parts: &'static str,
+    types: &'static [&'static str],
+}
+
+const PARTS: [Part; 4] = [
+    Part {
+        key: "normalizer",
+        parts: "normalizers",
+        types: &[
+            "BertNormalizer",
+            "ByteLevel",
+            "Lowercase",
+            "NFC",
+            "NFD",
+            "NFKC",
+            "NFKD",
+            "Nmt",
+            "Precompiled",
+            "Prepend",
+            "Replace",
+            "Strip",
+            "StripAccents",
+        ],
+    },
+    Part {
+        key: "pre_tokenizer",
+        parts: "pretokenizers",
+        types: &[
+            "BertPreTokenizer",
+            "ByteLevel",
+            "CharDelimiterSplit",
+            "Delimiter",
+            "Digits",
+            "FixedLength",
+            "Metaspace",
+            "Punctuation",
+            "Split",
+            "UnicodeScripts",
+            "Whitespace",
+            "WhitespaceSplit",
+        ],
+    },
+    Part {
+        key: "post_processor",
+        parts: "processors",
+        types: &["BertProcessing", "ByteLevel", "RobertaProcessing", "TemplateProcessing"],
+    },
+    Part {
+        key: "decoder",
+        parts: "decoders",
+        types: &[
+            "BPEDecoder",
+            "ByteFallback",
+            "ByteLevel",
+            "CTC",
+            "Fuse",
+            "Metaspace",
+            "Replace",
+            "Strip",
+            "WordPiece",
+        ],
+    },
+];
+
+const REMEDY: &str = "Use the tokenizer.json that belongs to the model.";
+
+fn wrong(what: impl Into<String>, place: &str) -> Error {
+    Error::format(what).field(place).remedy(REMEDY)
+}
+
+/// Checks a tokenizer.json and takes out what makes runs differ; says what that was.
+///
+/// # Errors
+/// A part is of no known type, or has settings that its reader does not survive.
+pub(super) fn check(json: &mut Value) -> Result<Vec<String>> {
+    if !json.is_object() {
+        return Err(Error::format("is not a tokenizer: it is no object").remedy(REMEDY));
+    }
+    let mut texts = Growth::default();
+    let mut tokens = Growth::default();
+    for part in &PARTS {
+        let growth = if part.key == "decoder" { &mut tokens } else { &mut texts };
+        walk(&json[part.key], part, part.key, 0, growth)?;
+    }
+    check_model(json)
+}
+
+/// What the parts do to the length of a text.
+#[derive(Debug)]
+struct Growth {
+    times: usize,
+    parts: usize,
+}
+
+impl Default for Growth {
+    fn default() -> Self {
+        Self { times: 1, parts: 0 }
+    }
+}
+
+fn walk(value: &Value, part: &Part, place: &str, depth: usize, growth: &mut Growth) -> Result<()> {
+    let object = match value {
+        Value::Null => return Ok(()),
+        Value::Object(object) => object,
+        _ => return Err(wrong("must be an object with a type", place)),
+    };
+    let Some(kind) = object.get("type").and_then(Value::as_str) else {
+        return Err(wrong("has no type", place));
+    };
+    growth.parts += 1;
+    if growth.parts > MOST_PARTS || depth > MOST_NESTED {
+        return Err(wrong(
+            format!("has more than {MOST_PARTS} parts, or nests them too deeply"),
+            place,
+        ));
+    }
+    if kind == "Sequence" {
+        let Some(parts) = object.get(part.parts).and_then(Value::as_array) else {
+            return Err(wrong(format!("is a Sequence without a list of {}", part.parts), place));
+        };
+        for (index, inner) in parts.iter().enumerate() {
+            if inner.is_null() {
+                return Err(wrong("is null", &format!("{place}.{}[{index}]", part.parts)));
+            }
+            walk(
+                inner,
+                part,
+                &format!("{place}.{}[{index}]", part.parts),
+                depth + 1,
+                growth,
+            )?;
+        }
+        return Ok(());
+    }
+    if !part.types.contains(&kind) {
+        return Err(wrong(format!("is of type {kind:?}, which is not known"), place));
+    }
+    let times = check_part(value, kind, place)?;
+    growth.times = growth.times.saturating_mul(times);
+    match growth.times <= MOST_GROWTH {
+        true => Ok(()),
+        false => Err(wrong(
+            format!("makes a text more than {MOST_GROWTH} times longer"),
+            place,
+        )),
+    }
+}
+
+/// Checks the settings of one part; how many times longer it may make a text.
+fn check_part(value: &Value, kind: &str, place: &str) -> Result<usize> {
+    let number = |key: &str| value[key].as_u64();
+    let length = |key: &str| value[key].as_str().map(|text| text.chars().count());
+    // The library tries other types where one does not fit, and this key alone makes the part one.
+    let table = value.get(CHARSMAP);
+    if kind == "Precompiled" || table.is_some() {
+        let longest = table
+            .and_then(Value::as_str)
+            .and_then(|text| BASE64_STANDARD.decode(text).ok());
+        let bytes = longest.ok_or_else(|| wrong("is not a text of base64", CHARSMAP))?;
+        let longest = check_charsmap(&bytes).map_err(|error| error.field(CHARSMAP).remedy(REMEDY))?;
+        return Ok(longest.div_ceil(LONGEST_REPLACEMENT).max(1));
+    }
+    match kind {
+        "FixedLength" if value.get("length").is_some() && number("length").is_none_or(|length| length == 0) => {
+            Err(wrong("must be a number above 0", &format!("{place}.length")))
+        }
+        "Prepend" if length("prepend").is_none_or(|length| length > MOST_PREPENDED) => {
+            let what = format!("must be a text of at most {MOST_PREPENDED} characters");
+            Err(wrong(what, &format!("{place}.prepend")))
+        }
+        // A token that is shorter than what is to be cut off its end is not expected there.
+        "Strip" if number("stop").is_some_and(|stop| stop > 0) => Err(wrong(
+            "must be 0: cutting the ends of tokens is not supported",
+            &format!("{place}.stop"),
+        )),
+        "Replace" => {
+            let content = length("content").ok_or_else(|| wrong("is missing", &format!("{place}.content")))?;
+            let pattern = &value["pattern"];
+            match (pattern["String"].as_str(), pattern["Regex"].as_str()) {
+                // Nothing is found in front of every character.
+                (Some(""), _) => Ok(content + 1),
+                (Some(text), _) => Ok(content.div_ceil(text.chars().count()).max(1)),
+                (_, Some(regex)) => Ok((content + usize::from(may_match_nothing(regex))).max(1)),
+                _ => Err(wrong("must be a String or a Regex", &format!("{place}.pattern"))),
+            }
+        }
+        // A character of two bytes becomes two.
+        "ByteLevel" if place.starts_with("normalizer") => Ok(2),
+        "TemplateProcessing" => {
+            let is_long = |key: &str| value[key].as_array().is_some_and(|pieces| pieces.len() > MOST_PIECES);
+            let tokens = value["special_tokens"].as_object().into_iter().flatten();
+            let has_many =
+                |(_, token): (&String, &Value)| token["ids"].as_array().is_some_and(|ids| ids.len() > MOST_PIECES);
+            match is_long("single") || is_long("pair") || tokens.into_iter().any(has_many) {
+                true => Err(wrong(
+                    format!("puts more than {MOST_PIECES} pieces around a text"),
+                    place,
+                )),
+                false => Ok(1),
+            }
+        }
+        _ => Ok(1),
+    }
+}
+
+/// Whether a pattern might match between two characters.
+fn may_match_nothing(regex: &str) -> bool {
+    let signs = ['?', '*', '^', '$', '|'];
+    let escapes = ["\\b", "\\B", "\\A", "\\z", "\\Z", "\\G", "\\K", "{0", "{,"];
+    regex.is_empty() || regex.contains(signs) || escapes.iter().any(|escape| regex.contains(escape))
+}
+
+/// Checks the model, and makes it give the same tokens of a text each time.
+fn check_model(json: &mut Value) -> Result<Vec<String>> {
+    const TYPES: [&str; 4] = ["BPE", "Unigram", "WordLevel", "WordPiece"];
+    let Some(model) = json.get_mut("model").and_then(Value::as_object_mut) else {
+        return Err(wrong("must be an object", "model"));
+    };
+    match model.get("type") {
+        // GPT-2's file has no type.
+        None => {}
+        Some(Value::String(kind)) if TYPES.contains(&kind.as_str()) => {}
+        Some(other) => return Err(wrong(format!("is {other}, which is not known"), "model.type")),
+    }
+    let mut notes = Vec::new();
+    if model
+        .get("dropout")
+        .and_then(Value::as_f64)
+        .is_some_and(|dropout| dropout > 0.0)
+    {
+        notes.push(
+            "The tokenizer's dropout is switched off: a text has the same tokens each time, so that a run can be repeated."
+                .to_string(),
+        );
+    }
+    if model.contains_key("dropout") {
+        model.insert("dropout".into(), Value::Null);
+    }
+    let tokens = match model.get("vocab") {
+        Some(Value::Object(tokens)) => tokens.len(),
+        Some(Value::Array(tokens)) => tokens.len(),
+        _ => return Err(wrong("is missing", "model.vocab")),
+    };
+    let Some(merges) = model.get("merges").and_then(Value::as_array) else {
+        return Ok(notes);
+    };
+    if merges.len() > MOST_MERGES.saturating_mul(tokens) {
+        let what = format!("has {} merges for {tokens} tokens", merges.len());
+        return Err(wrong(what, "model.merges"));
+    }
+    let prefix = model
+        .get("continuing_subword_prefix")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let right = |merge: &Value| match merge {
+        Value::String(merge) => merge.split_once(' ').map(|(_, right)| right.to_string()),
+        merge => merge[1].as_str().map(str::to_string),
+    };
+    // Its bytes are cut off without a look at them.
+    let lacks_prefix = |merge: &Value| right(merge).is_some_and(|right| !right.starts_with(prefix));
+    match merges.iter().position(lacks_prefix) {
+        Some(merge) => {
+            let what = format!("has a merge whose right part does not begin with {prefix:?}");
+            Err(wrong(what, "model.merges").row(merge + 1))
+        }
+        None => Ok(notes),
+    }
+}
