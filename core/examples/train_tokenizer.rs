@@ -61,7 +61,9 @@ fn text(content: Content) -> String {
     match content {
         Content::Text(text) => text,
         Content::PromptCompletion { prompt, completion } => prompt + &completion,
-        Content::Messages(messages) => messages.into_iter().map(|message| message.content + "\n").collect(),
+        Content::Messages(talk) => (0..talk.messages.len())
+            .map(|message| talk.text(message) + "\n")
+            .collect(),
         Content::Instruction(row) => format!("{}\n{}\n{}", row.instruction, row.input, row.output),
     }
 }

@@ -1,33 +1,186 @@
 //! Conversations as a model's own chat template lays them out, and which parts of the text the assistant said.
 //!
-//! Templates are Jinja as transformers runs it: `trim_blocks` and `lstrip_blocks` on, Python's string methods, `tojson`
-//! without HTML escapes, `raise_exception`, and `{% generation %}` around the assistant's words. They come with models
-//! from anywhere, so a template that does not end runs out of fuel.
+//! Templates are Jinja as transformers runs it: `trim_blocks` and `lstrip_blocks` on, loop controls, Python's methods and
+//! texts, `tojson` as `json.dumps` writes it, `raise_exception`, `strftime_now`, and `{% generation %}` around the assistant's
+//! words. They come with models from anywhere, so all that a template may take is counted: its length and depth before it is
+//! read, its steps, bytes and levels while it runs.
+
+mod builtins;
+mod date;
+mod run;
+mod syntax;
+mod value;
 
 use crate::protocol::Message;
 use crate::{Error, Result};
-use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Kwargs, Value};
-use minijinja::{Environment, ErrorKind, State};
+use run::{Limits, Renderer};
+use serde_json::{Map, Value as Json};
 use std::ops::Range;
+use std::sync::Arc;
+use syntax::Tree;
+use value::Value;
 
-/// Instructions of the template's machine; a long conversation takes some thousands.
-const FUEL: u64 = 2_000_000;
-/// The name under which the environment holds the template.
+/// What a template is called in errors.
 const NAME: &str = "chat_template";
-/// What `{% generation %}` is rewritten to call; no template defines a function of this name.
-const GENERATION: &str = "lorakeet_generation";
-/// Marks around the assistant's words. Noncharacters of Unicode: no text has a use for them.
+/// Marks around the assistant's words in what macros write. Noncharacters of Unicode: no text has a use for them.
 const MARKS: [char; 2] = ['\u{fdd0}', '\u{fdd1}'];
+/// The day that templates are told, unless [`ChatTemplate::set_now`] says another: 26 July 2024, which Llama's templates take
+/// where they know of none.
+const DAY: i64 = 1_721_952_000;
+/// Answers that are found by laying out each beginning of a conversation, where a template does not loop over its messages.
+const MOST_PREFIXES: usize = 32;
+
+/// Why a template failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    /// It is wrong, or does not suit the conversation.
+    Wrong,
+    /// By its own words.
+    Raised,
+    /// It takes more than a template needs.
+    Endless,
+}
+
+/// What is wrong with a template, and in which line.
+#[derive(Debug, Clone)]
+struct Fault {
+    what: String,
+    line: Option<usize>,
+    cause: Cause,
+}
+
+impl Fault {
+    fn new(what: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            line: None,
+            cause: Cause::Wrong,
+        }
+    }
+
+    fn endless() -> Self {
+        Self {
+            cause: Cause::Endless,
+            ..Self::new("takes far too many steps or too much memory")
+        }
+    }
+
+    /// Names the line, unless one is named already.
+    fn line(mut self, line: usize) -> Self {
+        self.line.get_or_insert(line);
+        self
+    }
+
+    fn into_error(self, what: &str) -> Error {
+        const MOST_SHOWN: usize = 500;
+        let line = self.line.map_or(String::new(), |line| format!(" (line {line})"));
+        let why: String = self.what.chars().take(MOST_SHOWN).collect();
+        Error::model(format!("{what}{line}: {why}")).field(NAME)
+    }
+}
+
+/// A conversation as a data file or a person gives it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Conversation {
+    /// Its messages with all their keys; each has a `role`.
+    pub messages: Vec<Map<String, Json>>,
+    /// The functions that the assistant may call, as JSON Schema.
+    pub tools: Option<Json>,
+    /// Further names that the template asks for, like `enable_thinking`.
+    pub names: Map<String, Json>,
+}
+
+impl From<&[Message]> for Conversation {
+    fn from(messages: &[Message]) -> Self {
+        let message = |message: &Message| {
+            let pairs = [("role", &message.role), ("content", &message.content)];
+            Map::from_iter(pairs.map(|(key, value)| (key.to_string(), Json::String(value.clone()))))
+        };
+        Self {
+            messages: messages.iter().map(message).collect(),
+            ..Self::default()
+        }
+    }
+}
+
+impl Conversation {
+    /// The role of a message.
+    pub fn role(&self, message: usize) -> &str {
+        self.messages[message]
+            .get("role")
+            .and_then(Json::as_str)
+            .unwrap_or_default()
+    }
+
+    /// What was said in a message; parts are joined.
+    pub fn text(&self, message: usize) -> String {
+        match self.messages[message].get("content") {
+            Some(Json::String(text)) => text.clone(),
+            Some(Json::Array(parts)) => parts.iter().map(part_text).collect(),
+            _ => String::new(),
+        }
+    }
+
+    /// The conversation up to a message, without it.
+    pub fn before(&self, message: usize) -> Self {
+        Self {
+            messages: self.messages[..message].to_vec(),
+            tools: self.tools.clone(),
+            names: self.names.clone(),
+        }
+    }
+
+    /// The messages of the assistant.
+    fn answers(&self) -> impl DoubleEndedIterator<Item = usize> {
+        (0..self.messages.len()).filter(|message| self.role(*message) == "assistant")
+    }
+}
+
+/// The text of a part of a message's content.
+fn part_text(part: &Json) -> &str {
+    part.as_str().or_else(|| part.get("text")?.as_str()).unwrap_or_default()
+}
+
+/// The values and the bytes of texts in JSON; marks are refused.
+fn measure(json: &Json) -> Result<(u64, u64)> {
+    let of_text = |text: &str| match text.contains(MARKS) {
+        false => Ok((1, text.len() as u64)),
+        true => Err(
+            Error::data("a message contains U+FDD0 or U+FDD1, which are not characters")
+                .remedy("Remove them from the data."),
+        ),
+    };
+    let (mut values, mut bytes) = (1, 0);
+    let mut add = |(more_values, more_bytes): (u64, u64)| {
+        values += more_values;
+        bytes += more_bytes;
+    };
+    match json {
+        Json::String(text) => add(of_text(text)?),
+        Json::Array(items) => {
+            for item in items {
+                add(measure(item)?);
+            }
+        }
+        Json::Object(items) => {
+            for (key, item) in items {
+                add(of_text(key)?);
+                add(measure(item)?);
+            }
+        }
+        _ => {}
+    }
+    Ok((values, bytes))
+}
 
 /// A chat template (Jinja, as Hugging Face's tokenizer_config.json carries it).
 #[derive(Debug, Clone)]
 pub struct ChatTemplate {
     source: String,
-    environment: Environment<'static>,
+    tree: Arc<Tree>,
     bos_token: String,
     eos_token: String,
-    has_generation_blocks: bool,
+    now: i64,
 }
 
 /// A conversation laid out, and which parts of it are the assistant's.
@@ -45,34 +198,28 @@ impl ChatTemplate {
     /// # Errors
     /// It is not Jinja.
     pub fn new(source: &str, bos_token: Option<&str>, eos_token: Option<&str>) -> Result<Self> {
-        let mut environment = Environment::new();
-        let mut syntax = SyntaxConfig::builder();
-        let syntax = syntax.trim_blocks(true).lstrip_blocks(true).build();
-        environment.set_syntax(syntax.map_err(|error| Error::internal(error.to_string()))?);
-        environment.set_fuel(Some(FUEL));
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        environment.add_function("raise_exception", raise_exception);
-        environment.add_function(GENERATION, mark);
-        environment.add_filter("tojson", to_json);
-        let (rewritten, has_generation_blocks) = rewrite_generation_blocks(source);
-        environment.add_template_owned(NAME, rewritten).map_err(|error| {
-            describe("is not a template that can be read", &error)
-                .remedy("Use another chat_template, or plain text instead of conversations.")
+        let tree = syntax::parse(source).map_err(|fault| {
+            let error = fault.into_error("is not a template that can be read");
+            error.remedy("Use another chat_template, or plain text instead of conversations.")
         })?;
         Ok(Self {
             source: source.to_string(),
-            environment,
+            tree: Arc::new(tree),
             bos_token: bos_token.unwrap_or_default().to_string(),
             eos_token: eos_token.unwrap_or_default().to_string(),
-            has_generation_blocks,
+            now: DAY,
         })
     }
 
-    /// Lets the template ask for the date (`strftime_now`), as seconds since 1970. Without this the function is not
-    /// defined, templates fall back to a fixed date, and the same conversation gives the same text on every day.
+    /// The date that the template gets from `strftime_now`, as seconds since 1970 (UTC). Without this it is 26 July 2024, so
+    /// that the same conversation gives the same text on every day.
     pub fn set_now(&mut self, unix_seconds: i64) {
-        self.environment
-            .add_function("strftime_now", move |format: &str| strftime(format, unix_seconds));
+        self.now = unix_seconds;
+    }
+
+    /// Whether the template may write the date.
+    pub fn asks_for_date(&self) -> bool {
+        self.source.contains("strftime_now")
     }
 
     /// The template's own text.
@@ -80,105 +227,193 @@ impl ChatTemplate {
         &self.source
     }
 
-    /// The conversation as text; `add_generation_prompt` opens the assistant's next turn.
+    /// The messages as text; `add_generation_prompt` opens the assistant's next turn.
     ///
     /// # Errors
     /// The template refuses the conversation, or does not end.
     pub fn apply(&self, messages: &[Message], add_generation_prompt: bool) -> Result<String> {
-        let text = self.render(messages, add_generation_prompt)?;
-        Ok(if self.has_generation_blocks {
-            text.replace(MARKS, "")
-        } else {
-            text
-        })
+        self.lay_out(&messages.into(), add_generation_prompt)
+    }
+
+    /// [`ChatTemplate::lay_out_with_spans`] of plain messages.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn apply_with_spans(&self, messages: &[Message]) -> Result<Rendered> {
+        self.lay_out_with_spans(&messages.into())
+    }
+
+    /// The conversation as text; `add_generation_prompt` opens the assistant's next turn.
+    ///
+    /// # Errors
+    /// The template refuses the conversation, or does not end.
+    pub fn lay_out(&self, conversation: &Conversation, add_generation_prompt: bool) -> Result<String> {
+        Ok(self.render(conversation, add_generation_prompt)?.text)
     }
 
     /// The conversation as text, with the spans that belong to the assistant's answers.
     ///
-    /// A template that marks them with `{% generation %}` is believed. Otherwise an answer starts where the
-    /// conversation before it, rendered with a generation prompt, ends; and it ends with the end-of-turn token, the
-    /// white space after it left out.
+    /// A template that marks them with `{% generation %}` is believed. Otherwise an answer is what was written in the round of
+    /// its message in a loop over the messages, without what opens it: the generation prompt, or what stands before its first
+    /// words. It ends with the end-of-turn token, the white space after it left out.
     ///
     /// # Errors
-    /// As [`ChatTemplate::apply`]; and the answers cannot be told from the rest.
-    pub fn apply_with_spans(&self, messages: &[Message]) -> Result<Rendered> {
-        let rendered = self.render(messages, false)?;
-        if self.has_generation_blocks {
-            return split_marks(&rendered);
+    /// As [`ChatTemplate::lay_out`]; and the answers cannot be told from the rest.
+    pub fn lay_out_with_spans(&self, conversation: &Conversation) -> Result<Rendered> {
+        let Renderer {
+            text, spans, rounds, ..
+        } = self.render(conversation, false)?;
+        if self.tree.has_generation {
+            return Ok(Rendered {
+                text,
+                generation_spans: spans,
+            });
         }
-        let text = rendered;
-        let mut generation_spans = Vec::new();
-        for (index, message) in messages.iter().enumerate() {
-            if message.role == "assistant" {
-                let span = self.answer_span(&text, messages, index)?;
-                let after_the_last = generation_spans
-                    .last()
-                    .is_none_or(|last: &Range<usize>| last.end <= span.start);
-                if !after_the_last {
-                    return Err(unclear(index));
-                }
-                generation_spans.push(span);
-            }
+        let opening = self.opening(conversation);
+        let mut generation_spans: Vec<Range<usize>> = Vec::new();
+        for (place, message) in conversation.answers().enumerate() {
+            let words = conversation.text(message);
+            let span = match round(&rounds[message]) {
+                Some(round) => answer(&text, round, opening.as_deref(), &words),
+                None if place < MOST_PREFIXES => self.answer_behind_prefix(&text, conversation, message),
+                None => None,
+            };
+            let after = generation_spans.last().map_or(0, |last| last.end);
+            let span = span
+                .filter(|span| after <= span.start)
+                .ok_or_else(|| unclear(message))?;
+            generation_spans.push(span);
         }
         Ok(Rendered { text, generation_spans })
     }
 
-    /// Where the answer `messages[index]` stands in `text`, the whole conversation.
-    fn answer_span(&self, text: &str, messages: &[Message], index: usize) -> Result<Range<usize>> {
-        let content = messages[index].content.as_str();
-        let until = self.render(&messages[..=index], false)?;
-        // Some templates open an answer in another way than their generation prompt does (a thinking block); there the
-        // answer starts at its own words.
-        let prompts = [true, false].map(|opened| self.render(&messages[..index], opened));
-        for (prompt, is_opened) in prompts.into_iter().zip([true, false]) {
-            let Ok(prompt) = prompt else { continue };
-            let (Some(rest), Some(turn)) = (text.strip_prefix(&prompt), until.strip_prefix(&prompt)) else {
-                continue;
-            };
-            let (Some(words), Some(words_in_turn)) = (find_content(rest, content), find_content(turn, content)) else {
-                continue;
-            };
-            let ending = turn[words_in_turn.end..].trim_end();
-            if !rest[words.end..].starts_with(ending) {
-                continue;
-            }
-            let start = if is_opened { 0 } else { words.start };
-            return Ok(prompt.len() + start..prompt.len() + words.end + ending.len());
-        }
-        Err(unclear(index))
+    /// What opens an answer: the generation prompt behind what stands before the first answer.
+    fn opening(&self, conversation: &Conversation) -> Option<String> {
+        const TRIES: usize = 3;
+        conversation.answers().take(TRIES).find_map(|message| {
+            let before = conversation.before(message);
+            let [opened, closed] = [true, false].map(|opened| self.lay_out(&before, opened));
+            Some(opened.ok()?.strip_prefix(&closed.ok()?)?.to_string())
+        })
     }
 
-    fn render(&self, messages: &[Message], add_generation_prompt: bool) -> Result<String> {
-        if messages.iter().any(|message| message.content.contains(MARKS)) {
-            return Err(
-                Error::data("a message contains U+FDD0 or U+FDD1, which are not characters")
-                    .remedy("Remove them from the data."),
-            );
-        }
-        let turns: Vec<Value> = messages.iter().map(turn).collect();
-        let context = minijinja::context! {
-            messages => turns,
-            add_generation_prompt => add_generation_prompt,
-            bos_token => self.bos_token.as_str(),
-            eos_token => self.eos_token.as_str(),
-        };
-        let template = self.environment.get_template(NAME);
-        let rendered = template.and_then(|template| template.render(context));
-        rendered.map_err(|error| match error.kind() {
-            ErrorKind::OutOfFuel => Error::model("does not end, or takes far too many steps")
-                .field(NAME)
-                .remedy("Use another chat_template."),
-            _ => describe("refuses the conversation", &error).remedy(
-                "Check the roles and their order (most templates want user and assistant in turns), or use another template.",
-            ),
+    /// Where an answer stands in `text`, the whole conversation, by laying out its beginning.
+    fn answer_behind_prefix(&self, text: &str, conversation: &Conversation, message: usize) -> Option<Range<usize>> {
+        let words = conversation.text(message);
+        let until = self.lay_out(&conversation.before(message + 1), false).ok()?;
+        // Some templates open an answer in another way than their generation prompt does (a thinking block); there the
+        // answer starts at its own words.
+        [true, false].into_iter().find_map(|opened| {
+            let prompt = self.lay_out(&conversation.before(message), opened).ok()?;
+            let (rest, turn) = (text.strip_prefix(&prompt)?, until.strip_prefix(&prompt)?);
+            let (here, in_turn) = (find_content(rest, &words)?, find_content(turn, &words)?);
+            let ending = turn[in_turn.end..].trim_end();
+            rest[here.end..].starts_with(ending).then_some(())?;
+            let start = if opened { 0 } else { here.start };
+            Some(prompt.len() + start..prompt.len() + here.end + ending.len())
         })
+    }
+
+    fn render(&self, conversation: &Conversation, add_generation_prompt: bool) -> Result<Renderer<'_>> {
+        let (mut values, mut bytes) = (0, 0);
+        let mut add = |json: &Json| -> Result<()> {
+            let (more_values, more_bytes) = measure(json)?;
+            values += more_values;
+            bytes += more_bytes;
+            Ok(())
+        };
+        conversation
+            .messages
+            .iter()
+            .flat_map(Map::values)
+            .try_for_each(&mut add)?;
+        conversation.tools.iter().try_for_each(&mut add)?;
+        conversation.names.values().try_for_each(&mut add)?;
+        // A message of ordinary templates takes 100 to 500 steps.
+        let limits = Limits {
+            steps: 500_000 + 1000 * values + 8 * bytes,
+            bytes: (4 << 20) + 64 * bytes as usize,
+            output: (256 << 10) + 16 * bytes as usize,
+        };
+        let mut renderer = Renderer::new(&self.tree, limits, conversation.messages.len(), self.now);
+        let result = self
+            .names(conversation, add_generation_prompt)
+            .and_then(|names| renderer.run(names));
+        match result {
+            Ok(()) => Ok(renderer),
+            Err(fault) if fault.cause == Cause::Endless => Err(fault
+                .into_error("does not end, or is no template for conversations")
+                .remedy("Use another chat_template.")),
+            Err(fault) => Err(fault.into_error("refuses the conversation").remedy(
+                "Check the roles and their order (most templates want user and assistant in turns), or use another template.",
+            )),
+        }
+    }
+
+    /// The names that transformers gives to a template.
+    fn names<'a>(
+        &'a self,
+        conversation: &'a Conversation,
+        add_generation_prompt: bool,
+    ) -> std::result::Result<Vec<(&'a str, Value)>, Fault> {
+        let mut messages = Vec::with_capacity(conversation.messages.len());
+        for (index, message) in conversation.messages.iter().enumerate() {
+            let joined = match message.get("content") {
+                Some(Json::Array(_)) if !self.tree.takes_parts => {
+                    let mut message = message.clone();
+                    message.insert("content".into(), Json::String(conversation.text(index)));
+                    Some(message)
+                }
+                _ => None,
+            };
+            messages.push(Value::from_object(joined.as_ref().unwrap_or(message), Some(index))?);
+        }
+        let tools = conversation.tools.as_ref().map_or(Ok(Value::None), Value::from_json)?;
+        let mut names = vec![
+            ("messages", Value::list(messages)?),
+            ("tools", tools),
+            ("documents", Value::None),
+            ("add_generation_prompt", Value::Bool(add_generation_prompt)),
+            ("bos_token", Value::text(self.bos_token.as_str())),
+            ("eos_token", Value::text(self.eos_token.as_str())),
+        ];
+        for (name, value) in &conversation.names {
+            names.push((name, Value::from_json(value)?));
+        }
+        Ok(names)
     }
 }
 
-/// One message as templates see it.
-fn turn(message: &Message) -> Value {
-    // Pairs keep their order, which `tojson` shows.
-    Value::from_pairs([("role", &message.role), ("content", &message.content)])
+/// The one part of the text that was written for a message. Loops in loops write parts of the same round.
+fn round(parts: &[Range<usize>]) -> Option<Range<usize>> {
+    let whole = parts.iter().max_by_key(|part| part.len())?;
+    let is_inside = |part: &Range<usize>| whole.start <= part.start && part.end <= whole.end;
+    parts.iter().all(is_inside).then(|| whole.clone())
+}
+
+/// The answer in the round of its message: behind what opens it, up to the white space at the end.
+fn answer(text: &str, round: Range<usize>, opening: Option<&str>, words: &str) -> Option<Range<usize>> {
+    let turn = &text[round.clone()];
+    // Templates drop the thoughts of earlier answers.
+    let last_words = words.rsplit("</think>").next().unwrap_or_default();
+    let found = || find_content(turn, words).or_else(|| find_content(turn, last_words));
+    let start = match opening {
+        Some(opening) if turn.starts_with(opening) => opening.len(),
+        Some(opening) if words.trim().is_empty() => {
+            let same = turn
+                .bytes()
+                .zip(opening.bytes())
+                .take_while(|(left, right)| left == right);
+            // Where both go on with another token that begins alike, the answer begins with that token.
+            turn[..turn.floor_char_boundary(same.count())]
+                .rfind(['>', ']', '\n', ' '])
+                .map_or(0, |at| at + 1)
+        }
+        _ => found()?.start,
+    };
+    let words = find_content(&turn[start..], words).map_or(start, |words| start + words.end);
+    let end = words + turn[words..].trim_end().len();
+    Some(round.start + start..round.start + end)
 }
 
 /// The first place of `content` in `text`, else that of its trimmed form: many templates trim.
@@ -198,33 +433,6 @@ fn unclear(index: usize) -> Error {
     )
 }
 
-fn describe(what: &str, error: &minijinja::Error) -> Error {
-    let why = error.detail().map_or_else(|| error.kind().to_string(), str::to_string);
-    let line = error.line().map_or(String::new(), |line| format!(" (line {line})"));
-    Error::model(format!("{what}{line}: {why}")).field(NAME)
-}
-
-/// Takes the marks out of a rendered text.
-fn split_marks(marked: &str) -> Result<Rendered> {
-    let mut text = String::with_capacity(marked.len());
-    let mut generation_spans = Vec::new();
-    let mut open = None;
-    for character in marked.chars() {
-        if character == MARKS[0] {
-            open = Some(text.len());
-        } else if character == MARKS[1] {
-            let start = open.take();
-            generation_spans.extend(start.map(|start| start..text.len()));
-        } else {
-            text.push(character);
-        }
-    }
-    if open.is_some() {
-        return Err(Error::model("has nested {% generation %} blocks").field(NAME));
-    }
-    Ok(Rendered { text, generation_spans })
-}
-
 /// Which tokens the assistant said: those with a part in a span; one that reaches across its edge has, as in transformers.
 /// `offsets` are [`Tokenizer::encode_with_offsets`](crate::tokenizer::Tokenizer::encode_with_offsets)'s.
 ///
@@ -240,174 +448,4 @@ pub fn assistant_mask(offsets: &[Range<usize>], spans: &[Range<usize>]) -> Vec<b
     };
     let is_said = |token: &Range<usize>| spans.iter().any(|span| has_a_part(token, span));
     offsets.iter().map(is_said).collect()
-}
-
-/// `{% generation %}` is transformers' own tag; the same block as a call of [`mark`] keeps its rules for white space.
-fn rewrite_generation_blocks(source: &str) -> (String, bool) {
-    let mut rewritten = String::with_capacity(source.len());
-    let mut rest = source;
-    let mut found = false;
-    while let Some(start) = rest.find("{%") {
-        let Some(end) = rest[start + 2..].find("%}").map(|length| start + 2 + length) else {
-            break;
-        };
-        let inner = &rest[start + 2..end];
-        let word = inner.trim_matches(|character: char| character.is_whitespace() || matches!(character, '-' | '+'));
-        let replacement = match word {
-            "generation" => Some(format!(" call {GENERATION}() ")),
-            "endgeneration" => Some(" endcall ".to_string()),
-            _ => None,
-        };
-        rewritten.push_str(&rest[..start + 2]);
-        let Some(replacement) = replacement else {
-            // A tag's text may hold `{%` or `%}` in a string; going on right behind its start finds no false tag names.
-            rest = &rest[start + 2..];
-            continue;
-        };
-        found = true;
-        let sign = |at_end: bool| {
-            let trimmed = inner.trim();
-            let sign = if at_end {
-                trimmed.chars().last()
-            } else {
-                trimmed.chars().next()
-            };
-            sign.filter(|sign| matches!(sign, '-' | '+'))
-                .map_or(String::new(), String::from)
-        };
-        rewritten.push_str(&format!("{}{replacement}{}", sign(false), sign(true)));
-        rest = &rest[end..];
-    }
-    rewritten.push_str(rest);
-    (rewritten, found)
-}
-
-/// The body of a `{% generation %}` block between marks.
-fn mark(state: &mut State, arguments: Kwargs) -> Result<String, minijinja::Error> {
-    let body: Value = arguments.get("caller")?;
-    let body = body.call(state, &[])?;
-    Ok(format!("{}{body}{}", MARKS[0], MARKS[1]))
-}
-
-fn raise_exception(message: &str) -> Result<Value, minijinja::Error> {
-    Err(minijinja::Error::new(ErrorKind::InvalidOperation, message.to_string()))
-}
-
-/// transformers' `tojson`: `json.dumps(value, ensure_ascii=False, indent=indent)`. The built-in filter writes the same,
-/// but escapes what HTML could trip over; those escapes are taken back.
-fn to_json(value: &Value, arguments: Kwargs) -> Result<String, minijinja::Error> {
-    let indent: Option<Value> = arguments.get("indent")?;
-    for ignored in ["ensure_ascii", "separators", "sort_keys"] {
-        arguments.get::<Option<Value>>(ignored)?;
-    }
-    arguments.assert_all_used()?;
-    let escaped = minijinja::filters::tojson(value, indent, Kwargs::from_iter(Vec::<(String, Value)>::new()))?;
-    let escaped = escaped.as_str().unwrap_or_default();
-    let mut plain = String::with_capacity(escaped.len());
-    let mut rest = escaped;
-    while let Some(at) = rest.find('\\') {
-        plain.push_str(&rest[..at]);
-        let code = rest.get(at..at + 6);
-        let character = match code {
-            Some("\\u003c") => Some('<'),
-            Some("\\u003e") => Some('>'),
-            Some("\\u0026") => Some('&'),
-            Some("\\u0027") => Some('\''),
-            _ => None,
-        };
-        if let Some(character) = character {
-            plain.push(character);
-            rest = &rest[at + 6..];
-        } else {
-            // Every other escape keeps its backslash and the (single-byte) sign after it.
-            let end = (at + 2).min(rest.len());
-            plain.push_str(&rest[at..end]);
-            rest = &rest[end..];
-        }
-    }
-    plain.push_str(rest);
-    Ok(plain)
-}
-
-/// The date at `unix_seconds` (UTC) in C's notation, as far as templates use it.
-fn strftime(format: &str, unix_seconds: i64) -> String {
-    const MONTHS: [&str; 12] = [
-        "January",
-        "February",
-        "March",
-        "April",
-        "May",
-        "June",
-        "July",
-        "August",
-        "September",
-        "October",
-        "November",
-        "December",
-    ];
-    const DAYS: [&str; 7] = [
-        "Monday",
-        "Tuesday",
-        "Wednesday",
-        "Thursday",
-        "Friday",
-        "Saturday",
-        "Sunday",
-    ];
-    let (days, seconds) = (unix_seconds.div_euclid(86400), unix_seconds.rem_euclid(86400));
-    let (year, month, day) = civil_date(days);
-    // 1970-01-01 was a Thursday.
-    let weekday = DAYS[(days + 3).rem_euclid(7) as usize];
-    let month_name = MONTHS[(month - 1) as usize];
-    let mut text = String::new();
-    let mut signs = format.chars();
-    while let Some(sign) = signs.next() {
-        if sign != '%' {
-            text.push(sign);
-            continue;
-        }
-        match signs.next() {
-            Some('d') => text.push_str(&format!("{day:02}")),
-            Some('m') => text.push_str(&format!("{month:02}")),
-            Some('Y') => text.push_str(&year.to_string()),
-            Some('y') => text.push_str(&format!("{:02}", year.rem_euclid(100))),
-            Some('B') => text.push_str(month_name),
-            Some('b') => text.push_str(&month_name[..3]),
-            Some('A') => text.push_str(weekday),
-            Some('a') => text.push_str(&weekday[..3]),
-            Some('H') => text.push_str(&format!("{:02}", seconds / 3600)),
-            Some('M') => text.push_str(&format!("{:02}", seconds / 60 % 60)),
-            Some('S') => text.push_str(&format!("{:02}", seconds % 60)),
-            Some('F') => text.push_str(&format!("{year}-{month:02}-{day:02}")),
-            Some(other) => text.extend(['%', other]),
-            None => text.push('%'),
-        }
-    }
-    text
-}
-
-/// Year, month (1–12) and day of the day `days` after 1970-01-01, in the Gregorian calendar.
-fn civil_date(days: i64) -> (i64, i64, i64) {
-    let is_leap = |year: i64| (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-    // Whole cycles of 400 years (146097 days) first, so that the walk over years is short.
-    let (mut year, mut rest) = (1970 + days.div_euclid(146097) * 400, days.rem_euclid(146097));
-    loop {
-        let length = if is_leap(year) { 366 } else { 365 };
-        if rest < length {
-            break;
-        }
-        rest -= length;
-        year += 1;
-    }
-    let february = if is_leap(year) { 29 } else { 28 };
-    for (month, length) in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
-        .into_iter()
-        .enumerate()
-    {
-        if rest < length {
-            return (year, month as i64 + 1, rest + 1);
-        }
-        rest -= length;
-    }
-    (year, 12, 31)
 }

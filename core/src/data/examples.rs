@@ -2,10 +2,10 @@
 
 use super::layout::{Layout, Piece, layout};
 use super::{Content, Dataset, Form, Row};
-use crate::chat::{ChatTemplate, assistant_mask};
+use crate::chat::{ChatTemplate, Conversation, assistant_mask};
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
-use crate::protocol::{Message, PreviewExample};
+use crate::protocol::PreviewExample;
 use crate::tokenizer::Tokenizer;
 use std::sync::Arc;
 
@@ -158,12 +158,18 @@ pub fn examples(
     } else {
         None
     };
-    let mut notes = Vec::new();
+    let mut notes = tokenizer.notes().to_vec();
     if settings.add_eos && eos.is_none() {
         notes.push("The tokenizer has no end-of-text token: the model will not learn where a text ends.".to_string());
     }
     if dataset.form != Form::Text && template.is_none() {
         notes.push("The model has no chat template: the rows are laid out as plain text.".to_string());
+    }
+    if dataset.form != Form::Text && template.is_some_and(ChatTemplate::asks_for_date) {
+        notes.push(
+            "The chat template can write the date: it is told 26 July 2024 on every day, so that a run can be repeated."
+                .to_string(),
+        );
     }
     let specials = Specials::of(tokenizer)?;
     let total = dataset.rows.len() as u64;
@@ -394,10 +400,15 @@ fn tokenize(
                 }
             }
         }
-        (Layout::Chat(messages), Some(template)) if answers_only => tokens = chat(&messages, tokenizer, template)?,
+        (Layout::Chat(conversation), Some(template)) if answers_only => {
+            tokens = chat(&conversation, tokenizer, template)?;
+        }
         // A template whose answers cannot be told from the rest still serves to train on everything.
-        (Layout::Chat(messages), Some(template)) => {
-            tokens.push(&tokenizer.encode(&template.apply(&messages, false)?, false)?, true);
+        (Layout::Chat(conversation), Some(template)) => {
+            tokens.push(
+                &tokenizer.encode(&template.lay_out(&conversation, false)?, false)?,
+                true,
+            );
         }
         (Layout::Chat(_), None) => return Err(Error::internal("a conversation was laid out without a template")),
     }
@@ -517,8 +528,8 @@ fn floor_boundary(text: &str, mut at: usize) -> usize {
 }
 
 /// A conversation in the model's own layout; learnt are the answers and what ends each of them.
-fn chat(messages: &[Message], tokenizer: &Tokenizer, template: &ChatTemplate) -> Result<Tokens> {
-    let rendered = template.apply_with_spans(messages)?;
+fn chat(conversation: &Conversation, tokenizer: &Tokenizer, template: &ChatTemplate) -> Result<Tokens> {
+    let rendered = template.lay_out_with_spans(conversation)?;
     let (ids, covered) = tokenizer.encode_with_offsets(&rendered.text, false)?;
     let said = assistant_mask(&covered, &rendered.generation_spans);
     let label = |(&id, said)| if said { id as i32 } else { IGNORE };
@@ -526,37 +537,35 @@ fn chat(messages: &[Message], tokenizer: &Tokenizer, template: &ChatTemplate) ->
     Ok(Tokens { ids, labels })
 }
 
-/// An example as a front end shows it: each token's text, and whether it is trained on.
+/// An example as a front end shows it: the text of each token, and whether it is trained on.
 ///
-/// The texts in a row read as the example does. A character whose bytes are spread over several tokens stands at the
-/// last of them; those before it show `\u{fffd}`. Special tokens show their names.
+/// The texts in a row read as the example does. A character whose bytes are spread over several tokens stands whole at the
+/// last of them, and those before it are empty; bytes that are no character are shown as `<0xE4>`. Special tokens show their
+/// names.
 pub fn preview(example: &Example, tokenizer: &Tokenizer) -> Result<PreviewExample> {
     let ids = &example.input_ids;
     let mut tokens = Vec::with_capacity(ids.len());
     // Tokens `context..start` are shown; they stay in front because some tokenizers drop the space of a text's first
     // word.
     let (mut context, mut start) = (0, 0);
-    for (at, &id) in ids.iter().enumerate() {
-        let trained = at > 0 && example.labels[at] != IGNORE;
+    for at in 0..ids.len() {
         let shown = tokenizer.decode(&ids[context..start], false)?;
         let text = tokenizer.decode(&ids[context..=at], false)?;
         let new = text.strip_prefix(shown.as_str()).unwrap_or_default();
-        // No character has more than four bytes: after that the bytes are not UTF-8 at all and are shown as they are.
-        if (new.is_empty() || new.ends_with('\u{fffd}')) && at - start < 3 {
-            tokens.push((
-                if new.is_empty() {
-                    tokenizer.token_text(id).unwrap_or_default()
-                } else {
-                    "\u{fffd}".to_string()
-                },
-                trained,
-            ));
-            if new.is_empty() {
-                (context, start) = (at, at + 1);
-            }
+        // No character has more than four bytes: after that the bytes are not UTF-8 at all.
+        let is_under_way = new.ends_with('\u{fffd}') && at - start < 3 && at + 1 < ids.len();
+        if is_under_way {
             continue;
         }
-        tokens.push((new.to_string(), trained));
+        let group = ids[start..=at].iter().filter_map(|id| tokenizer.token_text(*id));
+        let text = match (new.is_empty(), new.contains('\u{fffd}')) {
+            (true, _) => group.collect(),
+            (_, true) => bytes_text(&group.collect::<String>()).unwrap_or_else(|| new.to_string()),
+            _ => new.to_string(),
+        };
+        let trained = |at: usize| at > 0 && example.labels[at] != IGNORE;
+        tokens.extend((start..at).map(|before| (String::new(), trained(before))));
+        tokens.push((text, trained(at)));
         (context, start) = (start, at + 1);
     }
     Ok(PreviewExample {
@@ -564,4 +573,39 @@ pub fn preview(example: &Example, tokenizer: &Tokenizer) -> Result<PreviewExampl
         truncated: example.truncated,
         label: String::new(),
     })
+}
+
+/// The text of tokens as they stand in a vocabulary of bytes (GPT-2's letters for bytes, or `<0xE4>`), with the bytes that are no
+/// UTF-8 as numbers; `None` of another vocabulary.
+fn bytes_text(tokens: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(tokens.len());
+    let mut rest = tokens;
+    while let Some(letter) = rest.chars().next() {
+        let number = rest.strip_prefix("<0x").and_then(|rest| rest.split_once('>'));
+        let number = number.and_then(|(digits, after)| Some((u8::from_str_radix(digits, 16).ok()?, after)));
+        let (byte, after) = match number {
+            Some(found) => found,
+            None => (byte_of(letter)?, &rest[letter.len_utf8()..]),
+        };
+        bytes.push(byte);
+        rest = after;
+    }
+    let mut text = String::new();
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|byte| format!("<0x{byte:02X}>")));
+    }
+    Some(text)
+}
+
+/// The byte that GPT-2 writes as a letter: visible ones of Latin-1 as themselves, the others, in order, from 256 on.
+fn byte_of(letter: char) -> Option<u8> {
+    let is_visible = |byte: &u8| matches!(byte, b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff);
+    match u8::try_from(letter) {
+        Ok(byte) => Some(byte).filter(is_visible),
+        Err(_) => {
+            let place = (u32::from(letter) - 256) as usize;
+            (0..=u8::MAX).filter(|byte| !is_visible(byte)).nth(place)
+        }
+    }
 }

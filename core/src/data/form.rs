@@ -2,9 +2,9 @@
 
 use super::parse::{Record, Records, Skipped, Table, kind};
 use super::{Content, Form, Instruction, Row, labelled, numeric, preferred, tagged};
+use crate::chat::Conversation;
 use crate::error::{Error, Result};
-use crate::protocol::Message;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 /// Pairs of columns that are a prompt and what should follow it.
 const PAIRS: &[(&str, &str)] = &[
@@ -171,7 +171,10 @@ impl Plan {
     fn columns(&self) -> Vec<String> {
         match self {
             Self::Text(text) => vec![text.clone()],
-            Self::Conversation(list) => vec![list.clone(), "system".to_string()],
+            Self::Conversation(list) => {
+                let further = ["system", "tools", "chat_template_kwargs"].map(String::from);
+                [list.clone()].into_iter().chain(further).collect()
+            }
             Self::Pair(prompt, completion) => vec![prompt.clone(), completion.clone()],
             Self::Preferred => ["prompt", "chosen", "rejected"].map(String::from).into(),
             Self::Words(words) => vec![words.clone()],
@@ -261,62 +264,218 @@ fn history(record: &Record) -> Result<Vec<(String, String)>> {
         .collect()
 }
 
-/// The turns of `messages` or `conversations`; both pairs of names are accepted in both.
-fn conversation(record: &Record, column: &str) -> Result<Vec<Message>> {
-    let remedy = "It must be a list of turns, like [{\"role\": \"user\", \"content\": \"…\"}, …].";
-    let parsed;
-    let turns = match record.fields.get(column) {
-        Some(Value::Array(turns)) => turns,
-        // A table can hold a conversation only as JSON in a field.
-        Some(Value::String(text)) => {
-            parsed = serde_json::from_str::<Vec<Value>>(text).map_err(|_| {
-                Error::data("is a text, not a list of turns")
-                    .field(column)
-                    .remedy(remedy)
-            })?;
-            &parsed
+/// The turns of `messages` or `conversations`, with the row's `system`, `tools` and `chat_template_kwargs`; both pairs of names
+/// are accepted in both.
+fn conversation(record: &Record, column: &str) -> Result<Conversation> {
+    let turns = match structured(record, column) {
+        Ok(Some(Value::Array(turns))) => turns,
+        Ok(None) => return Err(Error::data("is missing").field(column).remedy(TURNS)),
+        Ok(Some(other)) => return Err(Error::data(format!("is {}", kind(&other))).field(column).remedy(TURNS)),
+        Err(_) => {
+            let error = Error::data("is a text, not a list of turns").field(column);
+            return Err(error.remedy(TURNS));
         }
-        Some(other) => return Err(Error::data(format!("is {}", kind(other))).field(column).remedy(remedy)),
-        None => return Err(Error::data("is missing").field(column).remedy(remedy)),
     };
     let mut messages = Vec::with_capacity(turns.len() + 1);
     let system = optional(record, "system")?;
     if !system.trim().is_empty() {
-        messages.push(Message {
-            role: "system".to_string(),
-            content: system,
-        });
+        messages.push(said("system", &system));
     }
-    messages.extend(conversation_of(turns, column)?);
-    let answers = messages
-        .iter()
-        .any(|message| message.role == "assistant" && !message.content.trim().is_empty());
-    if !answers {
+    messages.extend(conversation_of(&turns, column)?);
+    if !messages.iter().any(is_answer) {
         let error = Error::data("the conversation has no answer of the assistant").field(column);
         return Err(error.remedy("Add a turn with the role assistant, or delete the row."));
     }
-    Ok(messages)
+    Ok(Conversation {
+        messages,
+        ..with(record)?
+    })
 }
 
-/// Turns of a conversation, from the list in `column`.
-pub(super) fn conversation_of(turns: &[Value], column: &str) -> Result<Vec<Message>> {
-    let remedy = "It must be a list of turns, like [{\"role\": \"user\", \"content\": \"…\"}, …].";
-    let mut messages = Vec::with_capacity(turns.len());
-    for (index, turn) in turns.iter().enumerate() {
-        let place = |name: &str| format!("{column}[{index}].{name}");
-        let find = |names: [&str; 2]| names.iter().find_map(|name| turn.get(name));
-        let role = find(["role", "from"]).and_then(Value::as_str);
-        let role = role.ok_or_else(|| Error::data("is missing").field(place("role")).remedy(remedy))?;
-        let content = match find(["content", "value"]) {
-            None | Some(Value::Null) => return Err(Error::data("is missing").field(place("content")).remedy(remedy)),
-            Some(value) => text(value).map_err(|error| error.field(place("content")))?,
-        };
-        messages.push(Message {
-            role: role_name(role).map_err(|error| error.field(place("role")))?,
-            content,
-        });
+/// What a row says of its conversation beside the turns.
+pub(super) fn with(record: &Record) -> Result<Conversation> {
+    Ok(Conversation {
+        messages: Vec::new(),
+        tools: tools(record)?,
+        names: names(record)?,
+    })
+}
+
+/// What a list of turns looks like.
+const TURNS: &str = "It must be a list of turns, like [{\"role\": \"user\", \"content\": \"…\"}, …].";
+
+/// A message of plain text.
+pub(super) fn said(role: &str, content: &str) -> Map<String, Value> {
+    let pairs = [("role", role), ("content", content)];
+    pairs
+        .map(|(key, text)| (key.to_string(), json!(text)))
+        .into_iter()
+        .collect()
+}
+
+/// Whether a message is the assistant's and says or does something.
+fn is_answer(message: &Map<String, Value>) -> bool {
+    let is_blank_part = |part: &Value| part["text"].as_str().is_some_and(|text| text.trim().is_empty());
+    let is_said = |(key, value): (&String, &Value)| match (key.as_str(), value) {
+        ("role", _) => false,
+        ("content", Value::Array(parts)) => !parts.iter().all(is_blank_part),
+        _ => !is_blank(value),
+    };
+    message["role"] == "assistant" && message.iter().any(is_said)
+}
+
+/// A list or an object, or the JSON text of one, as tables have it; `None` where the field is empty.
+fn structured(record: &Record, field: &str) -> Result<Option<Value>> {
+    match record.fields.get(field) {
+        None => Ok(None),
+        Some(value) if is_blank(value) => Ok(None),
+        Some(Value::String(text)) => {
+            let read = serde_json::from_str::<Value>(text).ok();
+            let read = read.filter(|value| value.is_array() || value.is_object());
+            read.map(Some).ok_or_else(|| Error::data("is no JSON").field(field))
+        }
+        Some(value) => Ok(Some(value.clone())),
     }
-    Ok(messages)
+}
+
+/// The functions that the assistant may call: a list, or its JSON text. A function that stands alone, as LLaMA-Factory's
+/// data sets have it, becomes a tool as chat templates know it.
+fn tools(record: &Record) -> Result<Option<Value>> {
+    let wrong = || {
+        let error = Error::data("must be a list of functions, or its JSON text").field("tools");
+        error.remedy("Write them as JSON: [{\"type\": \"function\", \"function\": {\"name\": …}}].")
+    };
+    let tools = match structured(record, "tools").map_err(|_| wrong())? {
+        None => return Ok(None),
+        Some(Value::Array(tools)) => tools,
+        Some(_) => return Err(wrong()),
+    };
+    let tool = |tool: Value| match &tool {
+        Value::Object(function) if function.contains_key("name") && !function.contains_key("function") => {
+            Ok(json!({"type": "function", "function": tool}))
+        }
+        Value::Object(_) => Ok(tool),
+        _ => Err(wrong()),
+    };
+    let tools = tools.into_iter().map(tool).collect::<Result<Vec<_>>>()?;
+    Ok(Some(tools).filter(|tools| !tools.is_empty()).map(Value::Array))
+}
+
+/// Further names for the chat template, like `enable_thinking`; TRL has them in this column.
+fn names(record: &Record) -> Result<Map<String, Value>> {
+    const FIELD: &str = "chat_template_kwargs";
+    match structured(record, FIELD)? {
+        None => Ok(Map::new()),
+        Some(Value::Object(names)) => Ok(names),
+        Some(other) => {
+            let error = Error::data(format!("must be an object, but is {}", kind(&other))).field(FIELD);
+            Err(error.remedy("Write it like {\"enable_thinking\": false}."))
+        }
+    }
+}
+
+/// Turns of a conversation, from the list in `column`, with all that they have: keys keep their order, and those that are null
+/// are left out, since files of one schema have them in every turn.
+pub(super) fn conversation_of(turns: &[Value], column: &str) -> Result<Vec<Map<String, Value>>> {
+    turns
+        .iter()
+        .enumerate()
+        .map(|(index, turn)| message(turn, &format!("{column}[{index}]")))
+        .collect()
+}
+
+fn message(turn: &Value, place: &str) -> Result<Map<String, Value>> {
+    let missing = |name: &str| Error::data("is missing").field(format!("{place}.{name}")).remedy(TURNS);
+    let turn = turn.as_object().ok_or_else(|| missing("role"))?;
+    let named = |names: [&'static str; 2]| names.into_iter().find(|name| turn.contains_key(*name));
+    let role_key = named(["role", "from"]).ok_or_else(|| missing("role"))?;
+    let content_key = named(["content", "value"]);
+    let role = turn[role_key].as_str().ok_or_else(|| missing("role"))?;
+    let content = content_key.map_or(&Value::Null, |key| &turn[key]);
+    if role.trim().eq_ignore_ascii_case("function_call") {
+        return call(content, &format!("{place}.content"));
+    }
+    let role = role_name(role).map_err(|error| error.field(format!("{place}.role")))?;
+    let mut message = Map::new();
+    for (key, value) in turn {
+        let (key, value) = match key.as_str() {
+            key if key == role_key => ("role", json!(role)),
+            key if Some(key) == content_key => {
+                let content = content_of(value).map_err(|error| error.field(format!("{place}.content")))?;
+                ("content", content)
+            }
+            // The other pair of names beside the one that counts.
+            "from" | "value" => continue,
+            _ if value.is_null() => continue,
+            key => (key, value.clone()),
+        };
+        message.insert(key.to_string(), value);
+    }
+    let calls = ["tool_calls", "function_call"]
+        .iter()
+        .any(|key| message.get(*key).is_some_and(|calls| !is_blank(calls)));
+    if content.is_null() && !(calls && role == "assistant") {
+        return Err(missing("content"));
+    }
+    // Templates ask for the key, whether or not there is something in it.
+    message.entry("content").or_insert(Value::Null);
+    Ok(message)
+}
+
+/// What was said: a text, or parts of texts.
+fn content_of(value: &Value) -> Result<Value> {
+    let parts = match value {
+        Value::Null => return Ok(Value::Null),
+        Value::Array(parts) => parts,
+        Value::Object(_) => {
+            return Err(Error::data("must be a text or a list of parts, but is an object").remedy(PARTS));
+        }
+        value => return text(value).map(Value::String),
+    };
+    for (index, part) in parts.iter().enumerate() {
+        let kind = part["type"].as_str().unwrap_or("text");
+        let has_text = part.is_string() || part["text"].is_string();
+        if kind != "text" {
+            let what = format!("part {} is of type '{kind}'; only texts can be learnt", index + 1);
+            return Err(Error::data(what).remedy(PARTS));
+        }
+        if !has_text {
+            return Err(Error::data(format!("part {} has no text", index + 1)).remedy(PARTS));
+        }
+    }
+    Ok(value.clone())
+}
+
+/// What parts of a message look like.
+const PARTS: &str = "Write a text, or parts like [{\"type\": \"text\", \"text\": \"…\"}].";
+
+/// LLaMA-Factory's turn `function_call`: JSON of a function's name and arguments, or a list of such, as the assistant's calls.
+fn call(content: &Value, place: &str) -> Result<Map<String, Value>> {
+    let wrong = || {
+        let error = Error::data("is no function call").field(place);
+        error.remedy("Write it as JSON: {\"name\": \"…\", \"arguments\": {…}}, or a list of such.")
+    };
+    let read = match content {
+        Value::String(text) => serde_json::from_str(text).map_err(|_| wrong())?,
+        other => other.clone(),
+    };
+    let calls = match read {
+        Value::Array(calls) => calls,
+        one => vec![one],
+    };
+    let call = |call: &Value| match (call["name"].as_str(), call.get("arguments")) {
+        (Some(name), Some(arguments)) => {
+            Ok(json!({"type": "function", "function": {"name": name, "arguments": arguments}}))
+        }
+        _ => Err(wrong()),
+    };
+    let calls = calls.iter().map(call).collect::<Result<Vec<_>>>()?;
+    if calls.is_empty() {
+        return Err(wrong());
+    }
+    let mut message = said("assistant", "");
+    message.insert("tool_calls".to_string(), Value::Array(calls));
+    Ok(message)
 }
 
 /// The role under the name that chat templates know.
@@ -328,7 +487,9 @@ fn role_name(role: &str) -> Result<String> {
         "tool" | "function" | "observation" => "tool",
         _ => {
             return Err(Error::data(format!("the role '{role}' is unknown"))
-                .remedy("Roles are system, user, assistant and tool (sharegpt: system, human, gpt, tool)."));
+                .remedy(
+                "Roles are system, user, assistant and tool (sharegpt: system, human, gpt, function_call, observation).",
+            ));
         }
     }
     .to_string())

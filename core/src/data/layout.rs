@@ -3,14 +3,15 @@
 //! With a chat template every row but plain text becomes a conversation in the model's own layout. Without one:
 //! - `prompt` and `completion` are joined as they stand, with a line break between them if neither brings white space;
 //! - Alpaca's columns get the layout that the Alpaca project published (`### Instruction:` … `### Response:`);
-//! - a conversation is written as `User: …` and `Assistant: …`, a line each.
+//! - a conversation is written as `User: …` and `Assistant: …`, a line each; tools and calls of them as JSON.
 //!
 //! In these three every answer ends with the tokenizer's end-of-text token, so that the model learns to stop.
 
+use super::form::said;
 use super::{Content, Instruction};
-use crate::chat::ChatTemplate;
+use crate::chat::{ChatTemplate, Conversation};
 use crate::error::Result;
-use crate::protocol::Message;
+use serde_json::{Map, Value};
 
 /// A row as text.
 pub(super) enum Layout {
@@ -19,7 +20,7 @@ pub(super) enum Layout {
     /// Pieces that are tokenized one by one, so that a prompt has the same tokens here as when it stands alone.
     Pieces(Vec<Piece>),
     /// A conversation for the chat template.
-    Chat(Vec<Message>),
+    Chat(Conversation),
 }
 
 /// A piece of a row.
@@ -36,9 +37,10 @@ pub(super) fn layout(content: &Content, has_template: bool) -> Layout {
         Content::Text(text) => Layout::Text(text.clone()),
         Content::Messages(messages) if has_template => Layout::Chat(messages.clone()),
         Content::PromptCompletion { prompt, completion } if has_template => {
-            Layout::Chat(vec![message("user", prompt), message("assistant", completion)])
+            let messages = vec![said("user", prompt), said("assistant", completion)];
+            Layout::Chat(chat(messages))
         }
-        Content::Instruction(row) if has_template => Layout::Chat(instruction_messages(row)),
+        Content::Instruction(row) if has_template => Layout::Chat(chat(instruction_messages(row))),
         Content::Messages(messages) => Layout::Pieces(messages_pieces(messages)),
         Content::PromptCompletion { prompt, completion } => {
             let joint = needs_line_break(prompt, completion);
@@ -68,23 +70,23 @@ pub fn prompt_text(content: &Content, template: Option<&ChatTemplate>) -> Result
             let last = pieces.iter().rposition(|piece| piece.answer).unwrap_or(0);
             Some(pieces[..last].iter().map(|piece| piece.text.as_str()).collect())
         }
-        Layout::Chat(messages) => {
-            let last = messages
-                .iter()
-                .rposition(|message| message.role == "assistant")
+        Layout::Chat(conversation) => {
+            let mut places = 0..conversation.messages.len();
+            let last = places
+                .rfind(|&place| conversation.role(place) == "assistant")
                 .unwrap_or(0);
             match template {
-                Some(template) => Some(template.apply(&messages[..last], true)?),
+                Some(template) => Some(template.lay_out(&conversation.before(last), true)?),
                 None => None,
             }
         }
     })
 }
 
-fn message(role: &str, content: &str) -> Message {
-    Message {
-        role: role.to_string(),
-        content: content.to_string(),
+fn chat(messages: Vec<Map<String, Value>>) -> Conversation {
+    Conversation {
+        messages,
+        ..Conversation::default()
     }
 }
 
@@ -94,19 +96,19 @@ fn needs_line_break(prompt: &str, completion: &str) -> bool {
     !ends_in_space && !starts_in_space
 }
 
-fn instruction_messages(row: &Instruction) -> Vec<Message> {
+fn instruction_messages(row: &Instruction) -> Vec<Map<String, Value>> {
     let mut messages = Vec::new();
     if !row.system.trim().is_empty() {
-        messages.push(message("system", &row.system));
+        messages.push(said("system", &row.system));
     }
     for (question, answer) in &row.history {
-        messages.push(message("user", question));
-        messages.push(message("assistant", answer));
+        messages.push(said("user", question));
+        messages.push(said("assistant", answer));
     }
     let parts = [row.instruction.as_str(), row.input.as_str()];
     let asked: Vec<&str> = parts.into_iter().filter(|part| !part.trim().is_empty()).collect();
-    messages.push(message("user", &asked.join("\n")));
-    messages.push(message("assistant", &row.output));
+    messages.push(said("user", &asked.join("\n")));
+    messages.push(said("assistant", &row.output));
     messages
 }
 
@@ -152,26 +154,35 @@ fn alpaca_pieces(row: &Instruction) -> Vec<Piece> {
     pieces
 }
 
-fn messages_pieces(messages: &[Message]) -> Vec<Piece> {
+fn messages_pieces(conversation: &Conversation) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut prompt = String::new();
-    for message in messages {
-        match message.role.as_str() {
+    if let Some(tools) = &conversation.tools {
+        prompt.push_str(&format!("Tools: {tools}\n\n"));
+    }
+    for (place, message) in conversation.messages.iter().enumerate() {
+        let content = conversation.text(place);
+        match conversation.role(place) {
             "assistant" => {
                 prompt.push_str("Assistant: ");
                 pieces.push(Piece {
                     text: std::mem::take(&mut prompt),
                     answer: false,
                 });
+                let calls = ["tool_calls", "function_call"]
+                    .iter()
+                    .filter_map(|key| message.get(*key));
+                let calls = calls.map(|calls| format!("Calls: {calls}"));
+                let parts = Some(content).filter(|text| !text.is_empty()).into_iter().chain(calls);
                 pieces.push(Piece {
-                    text: message.content.clone(),
+                    text: parts.collect::<Vec<_>>().join("\n"),
                     answer: true,
                 });
                 prompt.push('\n');
             }
-            "system" => prompt.push_str(&format!("{}\n\n", message.content)),
-            "tool" => prompt.push_str(&format!("Tool: {}\n", message.content)),
-            _ => prompt.push_str(&format!("User: {}\n", message.content)),
+            "system" => prompt.push_str(&format!("{content}\n\n")),
+            "tool" => prompt.push_str(&format!("Tool: {content}\n")),
+            _ => prompt.push_str(&format!("User: {content}\n")),
         }
     }
     // A question that nobody answers stays unread: nothing after the last answer is trained on.

@@ -34,8 +34,9 @@ pub use numeric::{InputScaling, Shape, numeric_examples};
 pub use ranked::{Ranked, RankedQuery, paired_examples, separate_examples};
 pub use tagged::{Tagged, TaggedRow, tagged_examples};
 
+use crate::chat::Conversation;
 use crate::error::{Error, Result};
-use crate::protocol::{DataInfo, Message};
+use crate::protocol::DataInfo;
 use std::sync::Arc;
 
 /// The largest file that is read: all of its text, its rows and its tokens are in memory at once (about six times its
@@ -228,7 +229,7 @@ pub enum Content {
     /// Text to be continued; never blank.
     Text(String),
     /// A conversation with at least one answer; roles are `system`, `user`, `assistant` or `tool`.
-    Messages(Vec<Message>),
+    Messages(Conversation),
     /// A prompt and the text that should follow it, which is never blank.
     PromptCompletion {
         /// What is given.

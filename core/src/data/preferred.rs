@@ -1,14 +1,13 @@
 //! Rows of preferences: a prompt with the better and the worse of two answers.
 
 use super::examples::{Reader, Settings};
-use super::form::{conversation_of, required, text};
+use super::form::{conversation_of, required, said, text, with};
 use super::parse::Record;
 use super::{Content, Dataset, Example};
-use crate::chat::ChatTemplate;
+use crate::chat::{ChatTemplate, Conversation};
 use crate::error::{Error, Result};
-use crate::protocol::Message;
 use crate::tokenizer::Tokenizer;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 impl Dataset {
     /// Whether the file has a better and a worse answer in each row.
@@ -93,20 +92,23 @@ pub(super) fn content(record: &Record, column: &str) -> Result<Content> {
             },
         });
     }
-    let turns = |name: &str, role: &str| -> Result<Vec<Message>> {
+    let turns = |name: &str, role: &str| -> Result<Vec<Map<String, Value>>> {
         match field(name) {
             None => Ok(Vec::new()),
             Some(Value::Array(turns)) => conversation_of(turns, name),
-            Some(value) => Ok(vec![Message {
-                role: role.to_owned(),
-                content: text(value).map_err(|error| error.field(name))?,
-            }]),
+            Some(value) => {
+                let content = text(value).map_err(|error| error.field(name))?;
+                Ok(vec![said(role, &content)])
+            }
         }
     };
     let mut messages = turns("prompt", "user")?;
     messages.extend(turns(column, "assistant")?);
-    if messages.last().is_none_or(|message| message.role != "assistant") {
+    if messages.last().is_none_or(|message| message["role"] != "assistant") {
         return Err(Error::data("the conversation does not end with an answer of the assistant").field(column));
     }
-    Ok(Content::Messages(messages))
+    Ok(Content::Messages(Conversation {
+        messages,
+        ..with(record)?
+    }))
 }

@@ -350,19 +350,10 @@ fn a_preview_reads_as_the_text_and_marks_what_is_learnt() {
     let (items, _) = made(&data, None, &settings(256, false));
     let shown = preview(&items[0], &tokenizer()).unwrap();
     assert_eq!(shown.tokens.len(), items[0].input_ids.len());
-    let text: String = shown
-        .tokens
-        .iter()
-        .map(|(text, _)| text.as_str())
-        .filter(|text| *text != "\u{fffd}")
-        .collect();
+    let text: String = shown.tokens.iter().map(|(text, _)| text.as_str()).collect();
     assert_eq!(text, "Say\nthe and 🦜.<|endoftext|>");
-    let learnt: String = shown
-        .tokens
-        .iter()
-        .filter(|(text, trained)| *trained && text != "\u{fffd}")
-        .map(|(text, _)| text.as_str())
-        .collect();
+    let learnt = shown.tokens.iter().filter(|(_, trained)| *trained);
+    let learnt: String = learnt.map(|(text, _)| text.as_str()).collect();
     assert_eq!(learnt, " and 🦜.<|endoftext|>");
     assert!(shown.tokens.iter().any(|(text, _)| text == " and"));
 }
@@ -380,6 +371,79 @@ fn a_preview_of_bytes_that_are_no_text_ends() {
     };
     let shown = preview(&example, &tokenizer()).unwrap();
     assert_eq!((shown.tokens.len(), shown.truncated), (168, true));
+    let text: String = shown.tokens.iter().map(|(text, _)| text.as_str()).collect();
+    assert!(
+        text.starts_with("<0x80><0x81>") && text.ends_with("\u{1e}\u{1f} !\"#$%&'"),
+        "{text}"
+    );
+    assert!(!text.contains('\u{fffd}'), "{text}");
+}
+
+#[test]
+fn a_call_is_learnt_and_its_result_is_not() {
+    let source = "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' }}{{ m.content or '' }}{% for call in m.tool_calls or [] %}\
+                  {{ call.function | tojson }}{% endfor %}{{ '<|im_end|>\n' }}{% endfor %}\
+                  {% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
+    let template = ChatTemplate::new(source, None, Some("<|im_end|>")).unwrap();
+    let row = concat!(
+        r#"{"messages": [{"role": "user", "content": "How warm?"}, {"role": "assistant", "content": null, "tool_calls": "#,
+        r#"[{"type": "function", "function": {"name": "warmth", "arguments": {"town": "Bath"}}}]}, "#,
+        r#"{"role": "tool", "content": "17"}, {"role": "assistant", "content": "Warm."}]}"#
+    );
+    let data = parse("a.jsonl", row);
+    let learnt = |template: Option<&ChatTemplate>| -> String {
+        let (items, _) = made(&data, template, &settings(512, false));
+        let shown = preview(&items[0], &tokenizer()).unwrap();
+        let learnt = shown.tokens.iter().filter(|(_, trained)| *trained);
+        learnt.map(|(text, _)| text.as_str()).collect()
+    };
+    assert_eq!(
+        learnt(Some(&template)),
+        r#"{"name": "warmth", "arguments": {"town": "Bath"}}<|im_end|>Warm.<|im_end|>"#
+    );
+    // Without a template calls are JSON, too.
+    let plain = learnt(None);
+    assert!(
+        plain.starts_with("Calls: [{") && plain.ends_with("Warm.<|endoftext|>"),
+        "{plain}"
+    );
+    let date = ChatTemplate::new(
+        "{{ strftime_now('%Y') }}{% for m in messages %}{{ m.content }}{% endfor %}",
+        None,
+        None,
+    );
+    let (_, notes) = made(
+        &data,
+        Some(&date.unwrap()),
+        &Settings {
+            completion_only_loss: false,
+            ..settings(512, false)
+        },
+    );
+    assert!(notes.iter().any(|note| note.contains("26 July 2024")), "{notes:?}");
+}
+
+#[test]
+fn a_preview_shows_characters_of_several_bytes_whole() {
+    let data = parse(
+        "a.jsonl",
+        "{\"prompt\": \"你好\", \"completion\": \" 世界 🙂 à \u{fffd}!\"}",
+    );
+    let (items, _) = made(&data, None, &settings(256, false));
+    let shown = preview(&items[0], &tokenizer()).unwrap();
+    assert_eq!(shown.tokens.len(), items[0].input_ids.len());
+    let texts: Vec<&str> = shown.tokens.iter().map(|(text, _)| text.as_str()).collect();
+    assert_eq!(texts.concat(), "你好 世界 🙂 à \u{fffd}!<|endoftext|>");
+    assert!(texts.contains(&"你") && texts.contains(&"🙂"), "{texts:?}");
+    // Cut within a character: its bytes are shown, not a sign that stands for none.
+    let cut = Example {
+        input_ids: items[0].input_ids[..2].to_vec(),
+        labels: items[0].labels[..2].to_vec(),
+        ..items[0].clone()
+    };
+    let shown = preview(&cut, &tokenizer()).unwrap();
+    let text: String = shown.tokens.iter().map(|(text, _)| text.as_str()).collect();
+    assert_eq!(text, "<0xE4><0xBD>");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use lorakeet_core::models::Model;
 use lorakeet_core::protocol::Message;
 use lorakeet_core::store::MemoryFile;
 use lorakeet_core::tokenizer::Tokenizer;
+use serde_json::{Value, json};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -229,6 +230,204 @@ fn broken_tokenizers_are_refused_or_read() {
     });
 }
 
+/// All places in JSON, as pointers.
+fn pointers(json: &Value, at: &str, all: &mut Vec<String>) {
+    all.push(at.to_string());
+    match json {
+        Value::Array(items) => {
+            let items = items.iter().enumerate();
+            items.for_each(|(index, item)| pointers(item, &format!("{at}/{index}"), all));
+        }
+        Value::Object(items) => items.iter().for_each(|(key, item)| {
+            pointers(
+                item,
+                &format!("{at}/{}", key.replace('~', "~0").replace('/', "~1")),
+                all,
+            );
+        }),
+        _ => {}
+    }
+}
+
+/// Parts and settings of tokenizers where others belong.
+#[test]
+fn tokenizers_of_another_structure_are_refused_or_read() {
+    let sound = crate::tokenizer::small_json();
+    let mut places = Vec::new();
+    pointers(&sound, "", &mut places);
+    let types = [
+        "Precompiled",
+        "Sequence",
+        "FixedLength",
+        "Strip",
+        "Replace",
+        "Prepend",
+        "ByteLevel",
+        "Metaspace",
+        "CTC",
+        "WordPiece",
+        "BertNormalizer",
+        "BertProcessing",
+        "RobertaProcessing",
+        "TemplateProcessing",
+        "Split",
+        "Digits",
+        "Punctuation",
+        "Delimiter",
+        "CharDelimiterSplit",
+        "UnicodeScripts",
+        "Unigram",
+        "WordLevel",
+        "BPE",
+        "BPEDecoder",
+        "ByteFallback",
+        "Fuse",
+        "Lowercase",
+        "Nmt",
+        "NFKD",
+        "StripAccents",
+        "BertPreTokenizer",
+        "WhitespaceSplit",
+    ];
+    let keys = [
+        "type",
+        "normalizers",
+        "pretokenizers",
+        "decoders",
+        "processors",
+        "precompiled_charsmap",
+        "length",
+        "start",
+        "stop",
+        "content",
+        "pattern",
+        "prepend",
+        "replacement",
+        "prepend_scheme",
+        "split",
+        "behavior",
+        "invert",
+        "cleanup",
+        "pad_token",
+        "word_delimiter_token",
+        "prefix",
+        "suffix",
+        "sep",
+        "cls",
+        "dropout",
+        "unk_token",
+        "unk_id",
+        "vocab",
+        "merges",
+        "continuing_subword_prefix",
+        "end_of_word_suffix",
+        "max_input_chars_per_word",
+        "byte_fallback",
+        "add_prefix_space",
+        "strip_left",
+        "delimiter",
+        "individual_digits",
+        "single",
+        "special_tokens",
+    ];
+    let mut numbers = Numbers(0x1234_5678_9abc_def1);
+    let (mut refused, mut used) = (0, 0);
+    for round in 0..4000 {
+        let mut json = sound.clone();
+        for _ in 0..=numbers.next(3) {
+            let values = [
+                json!(null),
+                json!(0),
+                json!(1),
+                json!(u64::MAX),
+                json!(-1),
+                json!(0.5),
+                json!(true),
+                json!(""),
+                json!("a"),
+                json!("é"),
+                json!("eeeeeeeeee"),
+                json!([]),
+                json!({}),
+                json!(["a", "b"]),
+                json!([["", 0.0], ["a", -1.0]]),
+                json!({"String": ""}),
+                json!({"Regex": ""}),
+                json!({"Regex": "(?=a)"}),
+                json!("AAAAAAAA"),
+                json!("MergedWithNext"),
+                json!("always"),
+                json!([{"type": types[numbers.next(types.len())]}]),
+                json!({"type": types[numbers.next(types.len())]}),
+                json!([[{"type": types[numbers.next(types.len())]}]]),
+                json!(types[numbers.next(types.len())]),
+            ];
+            let value = values[numbers.next(values.len())].clone();
+            let from = json.pointer(&places[numbers.next(places.len())]).cloned();
+            let Some(place) = json.pointer_mut(&places[numbers.next(places.len())]) else {
+                continue;
+            };
+            let key = keys[numbers.next(keys.len())];
+            match (numbers.next(5), place) {
+                (0 | 1, Value::Object(items)) => drop(items.insert(key.into(), value)),
+                (2, Value::Object(items)) => drop(items.shift_remove(key)),
+                (2, Value::Array(items)) => items.push(value),
+                (3, place) => *place = from.unwrap_or(value),
+                (_, place) => *place = value,
+            }
+        }
+        LARGEST.store(0, Ordering::Relaxed);
+        let bytes = json.to_string();
+        let outcome = std::panic::catch_unwind(|| {
+            let Ok(tokenizer) = Tokenizer::from_json(bytes.as_bytes()) else {
+                return false;
+            };
+            let texts = ["abc eee <s> é🙂", "", " ", "eeeeeeeeeeeeee"];
+            for ids in texts
+                .iter()
+                .filter_map(|text| tokenizer.encode_with_offsets(text, true).ok())
+            {
+                let mut stream = tokenizer.stream_decoder(false);
+                let _ = tokenizer.decode(&ids.0, true);
+                ids.0.iter().for_each(|id| drop(stream.push(*id)));
+            }
+            let _ = tokenizer.decode(&[0, 1, 2, 3, 4, 5, 6, u32::MAX], false);
+            let _ = tokenizer.encode_pair("ab", "c");
+            true
+        });
+        assert!(LARGEST.load(Ordering::Relaxed) < MOST_BYTES, "{round}: {bytes}");
+        match outcome {
+            Ok(true) => used += 1,
+            Ok(false) => refused += 1,
+            Err(_) => panic!("{round} panicked on {bytes}"),
+        }
+    }
+    assert!(refused > 400 && used > 200, "{refused} refused, {used} used");
+}
+
+/// A vocabulary of SentencePiece in GGUF costs by its length.
+#[test]
+fn a_large_vocabulary_takes_little_memory() {
+    let pieces: Vec<String> = (0..131_072)
+        .map(|at| format!("▁{}{:05x}", ["ab", "cd", "abc"][at % 3], at))
+        .collect();
+    let letters = "▁abcdef0123456789".chars().map(String::from);
+    let pieces: Vec<String> = letters.chain(pieces).collect();
+    let mut writer = GgufWriter::llama(&pieces.iter().map(String::as_str).collect::<Vec<_>>(), &[]);
+    writer
+        .without("tokenizer.ggml.model")
+        .text("tokenizer.ggml.model", "llama");
+    writer.f32s("tokenizer.ggml.scores", &vec![-1.0; pieces.len()]);
+    writer.i32s("tokenizer.ggml.token_type", &vec![1; pieces.len()]);
+    let file = MemoryFile::source("m.gguf", writer.bytes());
+    LARGEST.store(0, Ordering::Relaxed);
+    let files = now(ModelFiles::open(vec![file])).unwrap();
+    let tokenizer = files.tokenizer.unwrap();
+    assert_eq!(tokenizer.token_text(17).as_deref(), Some("▁ab00000"));
+    let largest = LARGEST.load(Ordering::Relaxed);
+    assert!(largest < MOST_BYTES, "{largest} bytes at once");
+}
+
 #[test]
 fn broken_files_of_numbers_are_refused_or_read() {
     let read =
@@ -428,4 +627,33 @@ fn configs_with_hostile_numbers() {
         }
     }
     assert!(refused > 2000, "only {refused} were refused");
+}
+
+#[test]
+fn strangers_templates_end_in_little_memory_and_on_a_small_stack() {
+    let run = || {
+        for (name, source) in crate::templates::hostile() {
+            LARGEST.store(0, Ordering::Relaxed);
+            let start = std::time::Instant::now();
+            let result = ChatTemplate::new(&source, Some("<s>"), Some("</s>")).and_then(|template| {
+                let answer = Message {
+                    role: "assistant".into(),
+                    content: "b".into(),
+                };
+                template.apply_with_spans(&[message("a"), answer])
+            });
+            let (seconds, largest) = (start.elapsed().as_secs_f64(), LARGEST.load(Ordering::Relaxed));
+            assert!(
+                seconds < 5.0 && largest < MOST_BYTES,
+                "{name}: {seconds} s, {largest} bytes at once"
+            );
+            match result {
+                Ok(laid_out) => assert!(laid_out.text.len() <= 300 << 10, "{name}"),
+                Err(error) => assert!(error.to_string().len() < 1000, "{name}"),
+            }
+        }
+    };
+    // A browser's stack.
+    let thread = std::thread::Builder::new().stack_size(1 << 20).spawn(run);
+    thread.unwrap().join().unwrap();
 }

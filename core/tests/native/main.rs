@@ -20,4 +20,5 @@ mod process;
 mod protocol;
 mod quant;
 mod random;
+mod templates;
 mod tokenizer;
