@@ -41,7 +41,7 @@ pub struct Error {
     pub what: String,
     /// The file that it concerns.
     pub file: Option<String>,
-    /// The row (or line) of that file, from 1.
+    /// The row of that file, from 1; of a run file, the line.
     pub row: Option<usize>,
     /// The key, column or tensor that it concerns.
     pub field: Option<String>,
@@ -112,11 +112,15 @@ impl Error {
 }
 
 impl fmt::Display for Error {
-    /// `run.yaml, row 3, learning_rate: must be above 0, got -1. Try 2e-4.`
+    /// `run.yaml, line 3, learning_rate: must be above 0, got -1. Try 2e-4.`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut place = Vec::new();
         place.extend(self.file.clone());
-        place.extend(self.row.map(|row| format!("row {row}")));
+        let row = match self.kind {
+            Kind::Config => "line",
+            _ => "row",
+        };
+        place.extend(self.row.map(|number| format!("{row} {number}")));
         place.extend(self.field.clone());
         if !place.is_empty() {
             write!(f, "{}: ", place.join(", "))?;
@@ -152,5 +156,12 @@ mod tests {
     fn the_innermost_place_wins() {
         let error = Error::data("empty row").file("a.csv").file("b.csv");
         assert_eq!(error.file.as_deref(), Some("a.csv"));
+    }
+
+    #[test]
+    fn run_files_have_lines_and_data_has_rows() {
+        let of = |error: Error| error.row(3).to_string();
+        assert_eq!(of(Error::config("is unknown")), "line 3: is unknown.");
+        assert_eq!(of(Error::data("is empty")), "row 3: is empty.");
     }
 }

@@ -298,7 +298,8 @@ impl Session {
     pub async fn evaluate(&mut self, config: &RunConfig, emit: Emit<'_>) -> Result<EvalInfo> {
         let loaded = self.model.as_ref().ok_or_else(no_model)?;
         let dataset = self.validation.as_ref().or(self.data.as_ref()).ok_or_else(no_data)?;
-        let assignment = Assignment::of_head(config, loaded, dataset)?;
+        let mut assignment = Assignment::of_head(config, loaded, dataset)?;
+        assignment.tell_notes(emit);
         let mut examples = assignment.examples(loaded, dataset, config, false, emit)?;
         assignment
             .refer(config, &loaded.model, &mut examples, self.host)
@@ -322,7 +323,8 @@ impl Session {
     pub async fn predict(&mut self, config: &RunConfig, emit: Emit<'_>) -> Result<(Predictions, Option<EvalInfo>)> {
         let loaded = self.model.as_ref().ok_or_else(no_model)?;
         let dataset = self.data.as_ref().ok_or_else(no_data)?;
-        let assignment = Assignment::of_head(config, loaded, dataset)?;
+        let mut assignment = Assignment::of_head(config, loaded, dataset)?;
+        assignment.tell_notes(emit);
         let writes = assignment.task() == Task::Generation;
         let config = &RunConfig {
             predict_with_generate: writes,
@@ -370,13 +372,9 @@ impl Session {
         let dataset = self.data.as_ref().ok_or_else(no_data)?;
         let mut assignment = Assignment::of_run(&config, loaded, dataset)?;
         let cut = loaded.model.limits().cutoff_note(config.cutoff_len);
-        for message in assignment
-            .notes
-            .drain(..)
-            .chain(cut.filter(|_| assignment.shape.is_none()))
-        {
-            emit(Event::Warning { message }, None);
-        }
+        let cut = cut.filter(|_| assignment.shape.is_none());
+        assignment.notes.extend(cut);
+        assignment.tell_notes(emit);
         let conversational = dataset.form != data::Form::Text;
         let mut examples = assignment.examples(loaded, dataset, &config, false, emit)?;
         examples.truncate(config.max_samples.unwrap_or(usize::MAX));

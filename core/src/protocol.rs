@@ -403,7 +403,8 @@ fn bytes_per_parameter(bytes: u64, parameters: u64) -> f64 {
 pub struct DataInfo {
     /// File name.
     pub name: String,
-    /// Recognised form: `text`, `alpaca`, `messages`, `sharegpt`, `prompt_completion`.
+    /// Recognised form: `text`, `alpaca`, `messages`, `sharegpt`, `prompt_completion`, `numbers`; `table` where no column has a
+    /// known name.
     pub form: String,
     /// Rows.
     pub rows: usize,
@@ -612,13 +613,26 @@ pub struct Predictions {
 
 impl Predictions {
     /// The table as csv (RFC 4180, lines ended by a line feed), the columns' names in the first line.
+    ///
+    /// A field that a spreadsheet would take for a formula, because it begins with `=`, `+`, `-`, `@`, a tab or a carriage return
+    /// and is no number, gets a `'` in front, which spreadsheets take as the mark of a text (OWASP, "CSV Injection"): texts,
+    /// labels and what a model writes come from strangers.
     pub fn to_csv(&self) -> String {
         let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
         for row in [&self.columns].into_iter().chain(&self.rows) {
             // A writer to memory refuses nothing but rows of other lengths, which a flexible one takes.
-            drop(writer.write_record(row));
+            drop(writer.write_record(row.iter().map(|field| as_text(field).into_owned())));
         }
         String::from_utf8(writer.into_inner().unwrap_or_default()).unwrap_or_default()
+    }
+}
+
+/// The field so that no spreadsheet computes it.
+fn as_text(field: &str) -> std::borrow::Cow<'_, str> {
+    let is_number = || field.parse::<f64>().is_ok_and(f64::is_finite);
+    match field.starts_with(['=', '+', '-', '@', '\t', '\r']) && !is_number() {
+        true => format!("'{field}").into(),
+        false => field.into(),
     }
 }
 

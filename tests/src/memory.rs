@@ -22,10 +22,20 @@ pub fn is_told() -> bool {
 /// Resident memory of a process; `None` where there is no such process, or no `/proc`.
 #[must_use]
 pub fn resident_bytes(process: u32) -> Option<u64> {
+    of_status(process, "VmRSS:")
+}
+
+fn of_status(process: u32, name: &str) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
     Some(kib * 1024)
+}
+
+/// The most resident memory that a process ever had; `None` where there is no such process, or no `/proc`.
+#[must_use]
+pub fn peak_bytes(process: u32) -> Option<u64> {
+    of_status(process, "VmHWM:")
 }
 
 /// The processes that `root` started, and those that they started, and so on.

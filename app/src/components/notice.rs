@@ -39,7 +39,7 @@ pub fn ErrorBox(
     };
     let place = {
         let (file, row, field) = (error.file.clone(), error.row, error.field.clone());
-        move || (lab.words().error_place)(file.as_deref(), row, field.as_deref())
+        move || (lab.words().error_place)(file.as_deref(), row, field.as_deref(), kind)
     };
     let remedy = {
         let remedy = error.remedy.clone();

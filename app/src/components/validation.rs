@@ -53,7 +53,8 @@ fn Problem(
     error: Error,
 ) -> impl IntoView {
     let lab = expect_context::<Lab>();
-    let place = move || (lab.words().error_place)(error.file.as_deref(), error.row, error.field.as_deref());
+    let kind = error.kind;
+    let place = move || (lab.words().error_place)(error.file.as_deref(), error.row, error.field.as_deref(), kind);
     view! {
         <div class="notice" role="status" data-testid="validation-problem">
             <p class="notice-title">{lab.text(|w| w.validation_problem)}</p>

@@ -104,6 +104,7 @@ pub static WORDS: Words = Words {
             "messages" | "sharegpt" => "conversations",
             "prompt_completion" => "prompts and completions",
             "numbers" => "rows of numbers",
+            "table" => "a table",
             other => other,
         }
         .into()
@@ -286,8 +287,11 @@ pub static WORDS: Words = Words {
         Kind::Diverged => "Use a lower learning rate and train again.",
         Kind::Internal => "Restart the engine. If it happens again, please report it with the text above.",
     },
-    error_place: |file, row, field| {
-        let row = row.map(|row| format!("row {row}"));
+    error_place: |file, row, field, kind| {
+        let row = row.map(|row| match kind {
+            Kind::Config => format!("line {row}"),
+            _ => format!("row {row}"),
+        });
         let parts: Vec<&str> = [file, row.as_deref(), field].into_iter().flatten().collect();
         parts.join(", ")
     },

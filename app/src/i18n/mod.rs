@@ -440,8 +440,8 @@ pub struct Words {
     pub error_title: fn(Kind) -> &'static str,
     /// The way out where the error brings none, by kind.
     pub error_remedy: fn(Kind) -> &'static str,
-    /// In front of a file's name, a row and a field.
-    pub error_place: fn(Option<&str>, Option<usize>, Option<&str>) -> String,
+    /// In front of a file's name, a row (of a run file, a line) and a field.
+    pub error_place: fn(Option<&str>, Option<usize>, Option<&str>, Kind) -> String,
     /// Closes a message.
     pub dismiss: &'static str,
     /// A remark of the engine.

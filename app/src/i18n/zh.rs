@@ -98,6 +98,7 @@ pub static WORDS: Words = Words {
             "messages" | "sharegpt" => "对话",
             "prompt_completion" => "提示词与回答",
             "numbers" => "数值行",
+            "table" => "表格",
             other => other,
         }
         .into()
@@ -271,7 +272,7 @@ pub static WORDS: Words = Words {
         Kind::Diverged => "请降低学习率后再次训练。",
         Kind::Internal => "请重新启动引擎。如果再次发生，请附上以上文字反馈。",
     },
-    error_place: |file, row, field| {
+    error_place: |file, row, field, _| {
         let row = row.map(|row| format!("第 {row} 行"));
         let parts: Vec<&str> = [file, row.as_deref(), field].into_iter().flatten().collect();
         parts.join("，")

@@ -18,10 +18,7 @@ pub fn alike_examples(
     most: usize,
 ) -> Result<Vec<Example>> {
     let frame = Frame::of(tokenizer)?;
-    let answer = Answer {
-        kind: LabelKind::Numbers,
-        names: labelled.names(LabelKind::Numbers)?,
-    };
+    let answer = Answer::new(LabelKind::Numbers, labelled.names(LabelKind::Numbers)?);
     let mut examples = Vec::with_capacity(most.min(labelled.rows.len()));
     for row in &labelled.rows {
         let here = |error: Error| error.file(&labelled.file).row(row.number);

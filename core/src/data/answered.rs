@@ -1,8 +1,8 @@
 //! Rows of an encoder-decoder: a text that goes in, and the text that is to come out.
 
-use super::examples::{Aim, Example, IGNORE, Settings, Specials};
+use super::examples::{Aim, Example, IGNORE, Settings, Specials, encode_long};
 use super::layout::{Layout, layout};
-use super::{Content, Dataset, Form};
+use super::{Content, Dataset};
 use crate::error::{Error, Result};
 use crate::tokenizer::Tokenizer;
 
@@ -17,9 +17,7 @@ pub fn answered_examples(
     settings: &Settings,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Vec<Example>> {
-    if dataset.form == Form::Numbers {
-        return Err(dataset.only_numbers());
-    }
+    dataset.check_texts()?;
     let specials = Specials::of(tokenizer)?;
     let end = match (specials.after.as_slice(), tokenizer.eos_token_ids()) {
         ([], [end, ..]) => vec![*end],
@@ -35,7 +33,7 @@ pub fn answered_examples(
             return Err(error.remedy("Give two columns, such as source and target."));
         };
         let cut = |text: &str, frame: usize| -> Result<(Vec<u32>, bool)> {
-            let mut ids = tokenizer.encode(text, false)?;
+            let mut ids = encode_long(tokenizer, text)?;
             let room = settings.cutoff_len.saturating_sub(frame).max(1);
             let truncated = ids.len() > room;
             ids.truncate(room);

@@ -42,9 +42,11 @@ pub(super) fn decode(bytes: &[u8], notes: &mut Vec<String>) -> Result<String> {
         _ => utf8(bytes)?,
     };
     if let Some(at) = text.find('\0') {
-        return Err(Error::data("the file holds NUL bytes, so it is not a text file")
-            .row(line(&text.as_bytes()[..at]))
-            .remedy("Save it as text in UTF-8."));
+        let line = line(&text.as_bytes()[..at]);
+        return Err(Error::data(format!(
+            "the file holds a NUL byte in line {line}, so it is not a text file"
+        ))
+        .remedy("Save it as text in UTF-8 (UTF-16 is read where a byte order mark says so)."));
     }
     if text.contains('\r') {
         text = text.replace("\r\n", "\n").replace('\r', "\n");
@@ -58,7 +60,8 @@ pub(super) fn decode(bytes: &[u8], notes: &mut Vec<String>) -> Result<String> {
 fn utf8(bytes: &[u8]) -> Result<String> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let good = &bytes[..error.valid_up_to()];
-        let error = Error::data(format!("byte {} of the file is not UTF-8", good.len() + 1)).row(line(good));
+        let (byte, line) = (good.len() + 1, line(good));
+        let error = Error::data(format!("byte {byte} of the file, in line {line}, is not UTF-8"));
         if bytes.contains(&0) {
             error.remedy("This looks like a binary file; choose a text file.")
         } else {
@@ -78,8 +81,9 @@ fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16, notes: &mut Vec<String>) -> Res
     let mut text = String::with_capacity(units.len());
     for unit in char::decode_utf16(units) {
         text.push(unit.map_err(|_| {
-            let error = Error::data("the file is marked as UTF-16 but holds half a character");
-            error.row(line(text.as_bytes())).remedy(remedy)
+            let line = line(text.as_bytes());
+            let what = format!("the file is marked as UTF-16 but holds half a character in line {line}");
+            Error::data(what).remedy(remedy)
         })?);
     }
     notes.push("The file was in UTF-16 and was converted.".to_string());

@@ -15,6 +15,9 @@ pub const IGNORE: i32 = -100;
 /// A text longer than this is tokenized piece by piece: the tokenizer's own notes take many times the text's memory.
 const CHUNK_BYTES: usize = 1 << 16;
 
+/// The longest piece: the tokenizer's notes on it take about a quarter of a gigabyte.
+const MOST_PIECE: usize = 1 << 21;
+
 /// What shapes examples.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -75,8 +78,22 @@ pub struct Example {
     pub others: Vec<Example>,
     /// Of rankings, the query and its documents as the file has them.
     pub texts: Vec<String>,
+    /// Of words with classes, all words of the row, those without a token, too.
+    pub words: Vec<Word>,
     /// What goes into a model that takes numbers instead of tokens, which are then none.
     pub numbers: Arc<[f32]>,
+}
+
+/// A word of a row that has, or is to get, a class.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Word {
+    /// As the file has it.
+    pub text: String,
+    /// Its class, where the file says it.
+    pub label: Option<i32>,
+    /// Whether a token stands for it of which the model is asked the class. Of a word of invisible letters there may be none,
+    /// none behind `cutoff_len`, and what is marked as not to be learnt is not asked.
+    pub is_asked: bool,
 }
 
 /// Numbers of a row that are shown.
@@ -150,9 +167,7 @@ pub fn examples(
     if settings.cutoff_len < 2 {
         return Err(Error::config(format!("must be at least 2, got {}", settings.cutoff_len)).field("cutoff_len"));
     }
-    if dataset.form == Form::Numbers {
-        return Err(dataset.only_numbers());
-    }
+    dataset.check_texts()?;
     let eos = if settings.add_eos {
         tokenizer.eos_token_ids().first().copied()
     } else {
@@ -394,7 +409,7 @@ fn tokenize(
         (Layout::Pieces(pieces), _) => {
             tokens.push(&specials.before, !answers_only);
             for Piece { text, answer } in pieces {
-                tokens.push(&tokenizer.encode(&text, false)?, answer || !answers_only);
+                tokens.push(&encode_long(tokenizer, &text)?, answer || !answers_only);
                 if answer {
                     tokens.push(eos_unless_there(&tokens, eos).as_slice(), true);
                 }
@@ -479,7 +494,7 @@ fn eos_unless_there(tokens: &Tokens, eos: Option<u32>) -> Option<u32> {
 }
 
 /// The tokens of a text of any length, without those that the tokenizer adds around it.
-fn encode_long(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>> {
+pub(super) fn encode_long(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>> {
     let mut ids = Vec::new();
     let mut start = 0;
     while start < text.len() {
@@ -493,7 +508,9 @@ fn encode_long(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>> {
 /// A place past `start` where the text can be cut without any token changing, or its end.
 ///
 /// Tokenizers differ in where that is (some never allow it), so each candidate is tried: the neighbourhood must give
-/// the same tokens in one piece and in two. Between a word and the space in front of the next one most allow it.
+/// the same tokens in one piece and in two. Between a word and the space in front of the next one most allow it, and
+/// in a text without any, some do between two letters. Where none does within [`MOST_PIECE`], the cut is made there all the
+/// same, because the tokenizer's notes on a longer piece do not fit into memory: a token or two at the seam may be others.
 fn safe_cut(tokenizer: &Tokenizer, text: &str, start: usize) -> Result<usize> {
     const NEIGHBOURHOOD: usize = 96;
     const SEARCHED: usize = 4096;
@@ -506,7 +523,8 @@ fn safe_cut(tokenizer: &Tokenizer, text: &str, start: usize) -> Result<usize> {
         let lines = (near..near + SEARCHED)
             .filter(|&at| bytes[at] == b'\n')
             .flat_map(|at| [at, at + 1]);
-        for cut in words.take(TRIES).chain(lines.take(TRIES)) {
+        let letters = (near..near + SEARCHED).filter(|&at| text.is_char_boundary(at));
+        for cut in words.take(TRIES).chain(lines.take(TRIES)).chain(letters.take(TRIES)) {
             let from = floor_boundary(text, cut - NEIGHBOURHOOD);
             let to = floor_boundary(text, (cut + NEIGHBOURHOOD).min(text.len()));
             let mut halves = tokenizer.encode(&text[from..cut], false)?;
@@ -514,6 +532,9 @@ fn safe_cut(tokenizer: &Tokenizer, text: &str, start: usize) -> Result<usize> {
             if halves == tokenizer.encode(&text[from..to], false)? {
                 return Ok(cut);
             }
+        }
+        if near - start >= MOST_PIECE {
+            return Ok(floor_boundary(text, near));
         }
         near += CHUNK_BYTES;
     }

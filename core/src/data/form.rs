@@ -1,10 +1,12 @@
 //! Records to rows: which columns mean what, decided once for a file; and every way in which a row can be wrong.
 
-use super::parse::{Record, Records, Skipped, Table, kind};
+use super::parse::{Record, Records, Skipped, Table, key, kind, listed};
+use super::table::is_unnamed;
+use super::value::Value;
 use super::{Content, Form, Instruction, Row, labelled, numeric, preferred, tagged};
 use crate::chat::Conversation;
 use crate::error::{Error, Result};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value as Json, json};
 
 /// Pairs of columns that are a prompt and what should follow it.
 const PAIRS: &[(&str, &str)] = &[
@@ -42,55 +44,60 @@ enum Plan {
     Numbers,
 }
 
-/// The form, the rows and the columns of a file.
-pub(super) fn rows(records: &Records, notes: &mut Vec<String>) -> Result<(Form, Vec<Row>, Vec<String>)> {
+/// A file's rows as texts to be continued or answered.
+pub(super) struct Texts {
+    pub form: Form,
+    /// None of numbers, and where there is a `problem`.
+    pub rows: Vec<Row>,
+    /// What is to be said where they are used so.
+    pub notes: Vec<String>,
+    /// Why the rows, which may serve other tasks, are no such texts.
+    pub problem: Option<Error>,
+}
+
+/// The form and the rows of a file.
+///
+/// # Errors
+/// Columns of which nothing is known; a row that is wrong, where the columns are none that other tasks use.
+pub(super) fn texts(records: &Records) -> Result<Texts> {
     let table = match records {
         Records::Document(text) => {
-            return Ok((
-                Form::Text,
-                vec![Row {
+            return Ok(Texts {
+                form: Form::Text,
+                rows: vec![Row {
                     number: 1,
                     content: Content::Text(text.clone()),
                 }],
-                vec![],
-            ));
+                notes: Vec::new(),
+                problem: None,
+            });
         }
         Records::Table(table) => table,
     };
-    let (form, plan) = plan(table, notes)?;
-    if form == Form::Numbers {
-        return Ok((form, Vec::new(), table.columns.clone()));
+    let mut notes = Vec::new();
+    let (form, plan) = plan(table, &mut notes)?;
+    let mut texts = Texts {
+        form,
+        rows: Vec::new(),
+        notes,
+        problem: None,
+    };
+    if matches!(form, Form::Numbers) {
+        return Ok(texts);
     }
-    let used = plan.columns();
-    let unused: Vec<&str> = table
-        .columns
-        .iter()
-        .map(String::as_str)
-        .filter(|name| !used.contains(&key(name)) && !labelled::names_labels(&key(name)))
-        .collect();
-    if !unused.is_empty() {
-        notes.push(format!("Not used of texts to continue: {}.", unused.join(", ")));
+    match plan.rows(table, &mut texts.notes) {
+        Ok(rows) => texts.rows = rows,
+        Err(error) if form == Form::Table || serves_other_tasks(table) => texts.problem = Some(error),
+        Err(error) => return Err(error),
     }
-    let mut rows = Vec::with_capacity(table.rows.len());
-    let mut skipped = Skipped::default();
-    for record in &table.rows {
-        let number = record.number;
-        if used.iter().all(|column| record.fields.get(column).is_none_or(is_blank)) {
-            skipped.push(number);
-            continue;
-        }
-        let content = plan.content(record).map_err(|error| error.row(number))?;
-        rows.push(Row { number, content });
-    }
-    skipped.note("empty row", notes);
-    if rows.is_empty() {
-        return Err(Error::data("every row is empty").remedy("Choose a file with text in its rows."));
-    }
-    Ok((form, rows, table.columns.clone()))
+    Ok(texts)
 }
 
-fn key(name: &str) -> String {
-    name.trim().to_lowercase()
+/// Whether the columns have names by which tasks find what is to be answered.
+fn serves_other_tasks(table: &Table) -> bool {
+    let keys: Vec<String> = table.columns().iter().map(|name| key(name)).collect();
+    let has = |name: &str| keys.iter().any(|key| key == name);
+    labelled::label(&keys).is_some() || tagged::words(&keys).is_some() || has("rejected") || has("positive")
 }
 
 pub(super) fn is_blank(value: &Value) -> bool {
@@ -104,7 +111,7 @@ pub(super) fn is_blank(value: &Value) -> bool {
 
 /// Chooses the form by the columns' names; the order of the questions is the order of preference.
 fn plan(table: &Table, notes: &mut Vec<String>) -> Result<(Form, Plan)> {
-    let keys: Vec<String> = table.columns.iter().map(|name| key(name)).collect();
+    let keys: Vec<String> = table.columns().iter().map(|name| key(name)).collect();
     let has = |name: &str| keys.iter().any(|key| key == name);
     if has("messages") {
         return Ok((Form::Messages, Plan::Conversation("messages".to_string())));
@@ -143,23 +150,23 @@ fn plan(table: &Table, notes: &mut Vec<String>) -> Result<(Form, Plan)> {
         return Ok((Form::Numbers, Plan::Numbers));
     }
     if table.ordered {
-        match keys.as_slice() {
+        let named = table.columns().iter().filter(|name| !is_unnamed(&key(name)));
+        match named.collect::<Vec<_>>().as_slice() {
             [only] => {
-                notes.push(format!("The column '{}' is taken as the text.", table.columns[0]));
-                return Ok((Form::Text, Plan::Text(only.clone())));
+                notes.push(format!("The column '{only}' is taken as the text."));
+                return Ok((Form::Text, Plan::Text(key(only))));
             }
             [first, second, ..] => {
                 notes.push(format!(
-                    "No column has a known name: '{}' is taken as the prompt and '{}' as the completion.",
-                    table.columns[0], table.columns[1]
+                    "No column has a known name: '{first}' is taken as the prompt and '{second}' as the completion."
                 ));
-                return Ok((Form::PromptCompletion, Plan::Pair(first.clone(), second.clone())));
+                return Ok((Form::Table, Plan::Pair(key(first), key(second))));
             }
             [] => {}
         }
     }
     Err(
-        Error::data(format!("no known columns among: {}", table.columns.join(", "))).remedy(
+        Error::data(format!("no known columns among: {}", listed(table.columns()))).remedy(
             "Name them text; or prompt and completion; or instruction, input and output; or messages (role, content); \
          or conversations (from, value). Numbers go into a list called values.",
         ),
@@ -167,6 +174,31 @@ fn plan(table: &Table, notes: &mut Vec<String>) -> Result<(Form, Plan)> {
 }
 
 impl Plan {
+    fn rows(&self, table: &Table, notes: &mut Vec<String>) -> Result<Vec<Row>> {
+        let used = self.columns();
+        let unused = table.columns().iter().filter(|name| !used.contains(&key(name)));
+        let unused: Vec<&String> = unused.collect();
+        if !unused.is_empty() {
+            notes.push(format!("Not used: {}.", listed(&unused)));
+        }
+        let mut rows = Vec::with_capacity(table.len());
+        let mut skipped = Skipped::default();
+        for record in table.records() {
+            let number = record.number;
+            if used.iter().all(|column| record.fields.get(column).is_none_or(is_blank)) {
+                skipped.push(number);
+                continue;
+            }
+            let content = self.content(&record).map_err(|error| error.row(number))?;
+            rows.push(Row { number, content });
+        }
+        skipped.note("empty row", notes);
+        if rows.is_empty() {
+            return Err(Error::data("every row is empty").remedy("Choose a file with text in its rows."));
+        }
+        Ok(rows)
+    }
+
     /// The columns in use, in small letters.
     fn columns(&self) -> Vec<String> {
         match self {
@@ -268,9 +300,13 @@ fn history(record: &Record) -> Result<Vec<(String, String)>> {
 /// are accepted in both.
 fn conversation(record: &Record, column: &str) -> Result<Conversation> {
     let turns = match structured(record, column) {
-        Ok(Some(Value::Array(turns))) => turns,
+        Ok(Some(Json::Array(turns))) => turns,
         Ok(None) => return Err(Error::data("is missing").field(column).remedy(TURNS)),
-        Ok(Some(other)) => return Err(Error::data(format!("is {}", kind(&other))).field(column).remedy(TURNS)),
+        Ok(Some(other)) => {
+            return Err(Error::data(format!("is {}", json_kind(&other)))
+                .field(column)
+                .remedy(TURNS));
+        }
         Err(_) => {
             let error = Error::data("is a text, not a list of turns").field(column);
             return Err(error.remedy(TURNS));
@@ -292,6 +328,14 @@ fn conversation(record: &Record, column: &str) -> Result<Conversation> {
     })
 }
 
+/// The turns in a list, as templates take them.
+pub(super) fn turns_of(list: &Value) -> Vec<Json> {
+    match list.to_json() {
+        Json::Array(turns) => turns,
+        _ => Vec::new(),
+    }
+}
+
 /// What a row says of its conversation beside the turns.
 pub(super) fn with(record: &Record) -> Result<Conversation> {
     Ok(Conversation {
@@ -305,7 +349,7 @@ pub(super) fn with(record: &Record) -> Result<Conversation> {
 const TURNS: &str = "It must be a list of turns, like [{\"role\": \"user\", \"content\": \"…\"}, …].";
 
 /// A message of plain text.
-pub(super) fn said(role: &str, content: &str) -> Map<String, Value> {
+pub(super) fn said(role: &str, content: &str) -> Map<String, Json> {
     let pairs = [("role", role), ("content", content)];
     pairs
         .map(|(key, text)| (key.to_string(), json!(text)))
@@ -314,61 +358,61 @@ pub(super) fn said(role: &str, content: &str) -> Map<String, Value> {
 }
 
 /// Whether a message is the assistant's and says or does something.
-fn is_answer(message: &Map<String, Value>) -> bool {
-    let is_blank_part = |part: &Value| part["text"].as_str().is_some_and(|text| text.trim().is_empty());
-    let is_said = |(key, value): (&String, &Value)| match (key.as_str(), value) {
+fn is_answer(message: &Map<String, Json>) -> bool {
+    let is_blank_part = |part: &Json| part["text"].as_str().is_some_and(|text| text.trim().is_empty());
+    let is_said = |(key, value): (&String, &Json)| match (key.as_str(), value) {
         ("role", _) => false,
-        ("content", Value::Array(parts)) => !parts.iter().all(is_blank_part),
-        _ => !is_blank(value),
+        ("content", Json::Array(parts)) => !parts.iter().all(is_blank_part),
+        _ => !is_blank_json(value),
     };
     message["role"] == "assistant" && message.iter().any(is_said)
 }
 
 /// A list or an object, or the JSON text of one, as tables have it; `None` where the field is empty.
-fn structured(record: &Record, field: &str) -> Result<Option<Value>> {
+fn structured(record: &Record, field: &str) -> Result<Option<Json>> {
     match record.fields.get(field) {
         None => Ok(None),
         Some(value) if is_blank(value) => Ok(None),
         Some(Value::String(text)) => {
-            let read = serde_json::from_str::<Value>(text).ok();
+            let read = serde_json::from_str::<Json>(text).ok();
             let read = read.filter(|value| value.is_array() || value.is_object());
             read.map(Some).ok_or_else(|| Error::data("is no JSON").field(field))
         }
-        Some(value) => Ok(Some(value.clone())),
+        Some(value) => Ok(Some(value.to_json())),
     }
 }
 
 /// The functions that the assistant may call: a list, or its JSON text. A function that stands alone, as LLaMA-Factory's
 /// data sets have it, becomes a tool as chat templates know it.
-fn tools(record: &Record) -> Result<Option<Value>> {
+fn tools(record: &Record) -> Result<Option<Json>> {
     let wrong = || {
         let error = Error::data("must be a list of functions, or its JSON text").field("tools");
         error.remedy("Write them as JSON: [{\"type\": \"function\", \"function\": {\"name\": …}}].")
     };
     let tools = match structured(record, "tools").map_err(|_| wrong())? {
         None => return Ok(None),
-        Some(Value::Array(tools)) => tools,
+        Some(Json::Array(tools)) => tools,
         Some(_) => return Err(wrong()),
     };
-    let tool = |tool: Value| match &tool {
-        Value::Object(function) if function.contains_key("name") && !function.contains_key("function") => {
+    let tool = |tool: Json| match &tool {
+        Json::Object(function) if function.contains_key("name") && !function.contains_key("function") => {
             Ok(json!({"type": "function", "function": tool}))
         }
-        Value::Object(_) => Ok(tool),
+        Json::Object(_) => Ok(tool),
         _ => Err(wrong()),
     };
     let tools = tools.into_iter().map(tool).collect::<Result<Vec<_>>>()?;
-    Ok(Some(tools).filter(|tools| !tools.is_empty()).map(Value::Array))
+    Ok(Some(tools).filter(|tools| !tools.is_empty()).map(Json::Array))
 }
 
 /// Further names for the chat template, like `enable_thinking`; TRL has them in this column.
-fn names(record: &Record) -> Result<Map<String, Value>> {
+fn names(record: &Record) -> Result<Map<String, Json>> {
     const FIELD: &str = "chat_template_kwargs";
     match structured(record, FIELD)? {
         None => Ok(Map::new()),
-        Some(Value::Object(names)) => Ok(names),
+        Some(Json::Object(names)) => Ok(names),
         Some(other) => {
-            let error = Error::data(format!("must be an object, but is {}", kind(&other))).field(FIELD);
+            let error = Error::data(format!("must be an object, but is {}", json_kind(&other))).field(FIELD);
             Err(error.remedy("Write it like {\"enable_thinking\": false}."))
         }
     }
@@ -376,7 +420,7 @@ fn names(record: &Record) -> Result<Map<String, Value>> {
 
 /// Turns of a conversation, from the list in `column`, with all that they have: keys keep their order, and those that are null
 /// are left out, since files of one schema have them in every turn.
-pub(super) fn conversation_of(turns: &[Value], column: &str) -> Result<Vec<Map<String, Value>>> {
+pub(super) fn conversation_of(turns: &[Json], column: &str) -> Result<Vec<Map<String, Json>>> {
     turns
         .iter()
         .enumerate()
@@ -384,14 +428,14 @@ pub(super) fn conversation_of(turns: &[Value], column: &str) -> Result<Vec<Map<S
         .collect()
 }
 
-fn message(turn: &Value, place: &str) -> Result<Map<String, Value>> {
+fn message(turn: &Json, place: &str) -> Result<Map<String, Json>> {
     let missing = |name: &str| Error::data("is missing").field(format!("{place}.{name}")).remedy(TURNS);
     let turn = turn.as_object().ok_or_else(|| missing("role"))?;
     let named = |names: [&'static str; 2]| names.into_iter().find(|name| turn.contains_key(*name));
     let role_key = named(["role", "from"]).ok_or_else(|| missing("role"))?;
     let content_key = named(["content", "value"]);
     let role = turn[role_key].as_str().ok_or_else(|| missing("role"))?;
-    let content = content_key.map_or(&Value::Null, |key| &turn[key]);
+    let content = content_key.map_or(&Json::Null, |key| &turn[key]);
     if role.trim().eq_ignore_ascii_case("function_call") {
         return call(content, &format!("{place}.content"));
     }
@@ -413,24 +457,24 @@ fn message(turn: &Value, place: &str) -> Result<Map<String, Value>> {
     }
     let calls = ["tool_calls", "function_call"]
         .iter()
-        .any(|key| message.get(*key).is_some_and(|calls| !is_blank(calls)));
+        .any(|key| message.get(*key).is_some_and(|calls| !is_blank_json(calls)));
     if content.is_null() && !(calls && role == "assistant") {
         return Err(missing("content"));
     }
     // Templates ask for the key, whether or not there is something in it.
-    message.entry("content").or_insert(Value::Null);
+    message.entry("content").or_insert(Json::Null);
     Ok(message)
 }
 
 /// What was said: a text, or parts of texts.
-fn content_of(value: &Value) -> Result<Value> {
+fn content_of(value: &Json) -> Result<Json> {
     let parts = match value {
-        Value::Null => return Ok(Value::Null),
-        Value::Array(parts) => parts,
-        Value::Object(_) => {
+        Json::Null => return Ok(Json::Null),
+        Json::Array(parts) => parts,
+        Json::Object(_) => {
             return Err(Error::data("must be a text or a list of parts, but is an object").remedy(PARTS));
         }
-        value => return text(value).map(Value::String),
+        value => return json_text(value).map(Json::String),
     };
     for (index, part) in parts.iter().enumerate() {
         let kind = part["type"].as_str().unwrap_or("text");
@@ -450,20 +494,20 @@ fn content_of(value: &Value) -> Result<Value> {
 const PARTS: &str = "Write a text, or parts like [{\"type\": \"text\", \"text\": \"…\"}].";
 
 /// LLaMA-Factory's turn `function_call`: JSON of a function's name and arguments, or a list of such, as the assistant's calls.
-fn call(content: &Value, place: &str) -> Result<Map<String, Value>> {
+fn call(content: &Json, place: &str) -> Result<Map<String, Json>> {
     let wrong = || {
         let error = Error::data("is no function call").field(place);
         error.remedy("Write it as JSON: {\"name\": \"…\", \"arguments\": {…}}, or a list of such.")
     };
     let read = match content {
-        Value::String(text) => serde_json::from_str(text).map_err(|_| wrong())?,
+        Json::String(text) => serde_json::from_str(text).map_err(|_| wrong())?,
         other => other.clone(),
     };
     let calls = match read {
-        Value::Array(calls) => calls,
+        Json::Array(calls) => calls,
         one => vec![one],
     };
-    let call = |call: &Value| match (call["name"].as_str(), call.get("arguments")) {
+    let call = |call: &Json| match (call["name"].as_str(), call.get("arguments")) {
         (Some(name), Some(arguments)) => {
             Ok(json!({"type": "function", "function": {"name": name, "arguments": arguments}}))
         }
@@ -474,8 +518,21 @@ fn call(content: &Value, place: &str) -> Result<Map<String, Value>> {
         return Err(wrong());
     }
     let mut message = said("assistant", "");
-    message.insert("tool_calls".to_string(), Value::Array(calls));
+    message.insert("tool_calls".to_string(), Json::Array(calls));
     Ok(message)
+}
+
+/// What a JSON value is, with its article.
+fn json_kind(value: &Json) -> &'static str {
+    kind(&Value::from(value))
+}
+
+fn is_blank_json(value: &Json) -> bool {
+    is_blank(&Value::from(value))
+}
+
+fn json_text(value: &Json) -> Result<String> {
+    text(&Value::from(value))
 }
 
 /// The role under the name that chat templates know.

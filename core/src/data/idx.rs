@@ -6,9 +6,9 @@
 //! handwritten digits"). Pixels are divided by 255.
 
 use super::labelled::{Labelled, LabelledRow};
-use super::numeric::Shape;
+use super::numeric::{NUMBERS_OF_A_FIELD, Shape};
+use super::value::{Budget, Value};
 use crate::error::{Error, Result};
-use serde_json::Value;
 
 /// How an IDX file of bytes begins; the number of dimensions follows.
 const BYTES: [u8; 3] = [0, 0, 8];
@@ -37,6 +37,12 @@ pub(super) fn read((name, bytes): (&str, &[u8]), labels: Option<(&str, &[u8])>) 
         return Err(error.remedy("Give the file of the images (idx3-ubyte) together with it."));
     }
     let ([count, height, width], pixels) = header::<3>(bytes).map_err(|error| error.file(name))?;
+    let mut budget = Budget::new();
+    for _ in 0..count {
+        budget
+            .row(1 + height * width / NUMBERS_OF_A_FIELD)
+            .map_err(|error| error.file(name))?;
+    }
     let labels = match labels {
         None => None,
         Some((name, bytes)) => {

@@ -5,12 +5,13 @@
 
 use super::Dataset;
 use super::form::{is_blank, required};
+use super::labels;
 use super::numeric::Shape;
-use super::parse::{Record, Skipped, Table};
-
+use super::parse::{Record, Skipped, Table, key, listed, start};
+use super::table::is_unnamed;
+use super::value::Value;
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
-use serde_json::Value;
 use std::sync::Arc;
 
 /// Columns with a text.
@@ -148,7 +149,7 @@ impl Dataset {
 
     /// The columns' names in small letters.
     pub(super) fn keys(&self) -> Vec<String> {
-        self.columns.iter().map(|name| name.trim().to_lowercase()).collect()
+        self.columns.iter().map(|name| key(name)).collect()
     }
 
     pub(super) fn table(&self) -> Result<&Table> {
@@ -170,11 +171,15 @@ impl Dataset {
 
     /// A column that the run names, in small letters.
     pub(super) fn given(&self, name: &str, knob: &str) -> Result<String> {
-        let key = name.trim().to_lowercase();
+        let key = key(name);
         if self.keys().contains(&key) {
             return Ok(key);
         }
-        let what = format!("the file has no column '{name}', only {}", self.columns.join(", "));
+        let what = format!(
+            "the file has no column '{}', only {}",
+            start(name),
+            listed(&self.columns)
+        );
         Err(Error::data(what).field(name).remedy(format!("Correct {knob}.")))
     }
 
@@ -187,12 +192,27 @@ impl Dataset {
             false => given(&columns.labels, "label_columns")?,
             true => label(&keys).into_iter().collect(),
         };
-        let texts = match (columns.texts.as_slice(), pair(&keys), text(&keys)) {
+        let mut notes = Vec::new();
+        let known = (pair(&keys), text(&keys).filter(|text| !labels.contains(text)));
+        let texts = match (columns.texts.as_slice(), known.0, known.1) {
             ([], Some((first, second)), _) => vec![first, second],
             ([], None, Some(text)) => vec![text],
             ([], None, None) => {
-                let what = format!("no column with a text among: {}", self.columns.join(", "));
-                return Err(Error::data(what).remedy("Name it text, or say which it is with text_columns."));
+                let is_other = |key: &&String| !labels.contains(key) && !is_unnamed(key);
+                match keys.iter().filter(is_other).collect::<Vec<_>>().as_slice() {
+                    [only] if table.ordered && !labels.is_empty() => {
+                        let place = keys.iter().position(|key| key == *only).unwrap_or(0);
+                        notes.push(format!(
+                            "The column '{}' is taken as the text.",
+                            start(&self.columns[place])
+                        ));
+                        vec![(*only).clone()]
+                    }
+                    _ => {
+                        let what = format!("no column with a text among: {}", listed(&self.columns));
+                        return Err(Error::data(what).remedy("Name it text, or say which it is with text_columns."));
+                    }
+                }
             }
             ([_] | [_, _], ..) => given(&columns.texts, "text_columns")?,
             (more, ..) => {
@@ -205,17 +225,16 @@ impl Dataset {
         }
         let used: Vec<&String> = texts.iter().chain(&labels).collect();
         let mut skipped = Skipped::default();
-        let mut rows = Vec::with_capacity(table.rows.len());
-        for record in &table.rows {
+        let mut rows = Vec::with_capacity(table.len());
+        for record in table.records() {
             let is_empty = |name: &&String| record.fields.get(*name).is_none_or(is_blank);
             if used.iter().all(is_empty) {
                 skipped.push(record.number);
                 continue;
             }
-            let row = read_row(record, &texts, &labels);
+            let row = read_row(&record, &texts, &labels);
             rows.push(row.map_err(|error| error.row(record.number))?);
         }
-        let mut notes = Vec::new();
         skipped.note("empty row", &mut notes);
         if rows.is_empty() {
             return Err(Error::data("every row is empty").remedy("Choose a file with text in its rows."));
@@ -233,12 +252,11 @@ impl Dataset {
 
 fn read_row(record: &Record, texts: &[String], labels: &[String]) -> Result<LabelledRow> {
     let second = texts.get(1).map(|name| required(record, name)).transpose()?;
-    let value = |name: &String| record.fields.get(name).filter(|value| !is_blank(value)).cloned();
     Ok(LabelledRow {
         number: record.number,
         text: required(record, &texts[0])?,
         second,
-        values: labels.iter().map(|name| value(name).unwrap_or(Value::Null)).collect(),
+        values: labels.iter().map(|name| labels::of_record(record, name)).collect(),
         ..LabelledRow::default()
     })
 }

@@ -1,15 +1,16 @@
 //! What the values of label columns mean: classes, any number of labels, or numbers; and rows with them as examples.
 
-use super::examples::Specials;
-use super::form::text;
+use super::examples::{Specials, encode_long};
+use super::form::is_blank;
 use super::idx::labels_of;
 use super::labelled::{Labelled, LabelledRow};
 use super::numeric::Shape;
+use super::parse::{Record, listed, start};
+use super::value::{Value, list_in};
 use super::{Aim, Example, IGNORE};
 use crate::error::{Error, Result};
 use crate::tokenizer::Tokenizer;
-use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 /// What is answered to a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +80,124 @@ pub struct Answer {
     pub kind: LabelKind,
     /// Of classes and labels their names by number; of numbers the columns' names.
     pub names: Vec<String>,
+    /// The numbers by name, as [`class_name`] writes names.
+    places: HashMap<String, usize>,
+    /// Whether a number can only be an output's own, because none has a number for its name.
+    by_number: bool,
+}
+
+impl Answer {
+    /// Outputs of these names.
+    pub fn new(kind: LabelKind, names: Vec<String>) -> Self {
+        let mut places = HashMap::with_capacity(names.len());
+        for (place, name) in names.iter().enumerate() {
+            let mut spelled = vec![name.clone(), canonical(name)];
+            if is_truth(name) {
+                spelled.push(name.to_lowercase());
+            }
+            for name in spelled {
+                places.entry(name).or_insert(place);
+            }
+        }
+        Self {
+            by_number: names.iter().all(|name| meaning(name).is_none()),
+            kind,
+            names,
+            places,
+        }
+    }
+
+    /// The number of the output of this name. Where no name is a number, a whole number is an output's own, as transformers'
+    /// label ids are.
+    pub fn place(&self, name: &str) -> Option<usize> {
+        let by_number = || {
+            name.parse()
+                .ok()
+                .filter(|place| self.by_number && *place < self.names.len())
+        };
+        self.places.get(name).copied().or_else(by_number)
+    }
+
+    pub(super) fn place_or_error(&self, name: &str) -> Result<usize> {
+        self.place(name).ok_or_else(|| {
+            Error::data(format!(
+                "the class '{}' is none of those learnt: {}",
+                start(name),
+                listed(&self.names)
+            ))
+            .remedy("Correct it, or put rows of this class among the training data.")
+        })
+    }
+}
+
+/// Classes, labels or targets at most: each costs a row of the head, and of every answer.
+const MOST_CLASSES: usize = 10_000;
+/// Rows times labels at most: each is a number in memory.
+const MOST_FLAGS: usize = if cfg!(target_pointer_width = "32") {
+    1 << 24
+} else {
+    1 << 26
+};
+
+/// Names of classes as they are found, each spelled in one way.
+#[derive(Default)]
+pub(super) struct Names {
+    found: BTreeSet<String>,
+    /// By what they mean as numbers or truth values.
+    meanings: HashMap<u64, String>,
+}
+
+impl Names {
+    /// Adds a name.
+    ///
+    /// # Errors
+    /// It means the same as another one, or there are too many.
+    pub(super) fn add(&mut self, name: String) -> Result<()> {
+        if self.found.contains(&name) {
+            return Ok(());
+        }
+        if let Some(meaning) = meaning(&name) {
+            let known = self.meanings.entry(meaning).or_insert_with(|| name.clone());
+            if *known != name {
+                let what = format!(
+                    "'{}' and '{}' are two spellings of one class",
+                    start(known),
+                    start(&name)
+                );
+                return Err(Error::data(what).remedy("Write it the same in every row."));
+            }
+        }
+        self.found.insert(name);
+        if self.found.len() > MOST_CLASSES {
+            let what = format!("there are more than {MOST_CLASSES} classes");
+            return Err(Error::data(what).remedy(
+                "Is it the right column? Name the one with the classes in label_columns, or, of numbers, set task: regression.",
+            ));
+        }
+        Ok(())
+    }
+
+    /// In the order of numbers where all are numbers, of letters else.
+    pub(super) fn sorted(self) -> Vec<String> {
+        let mut names: Vec<String> = self.found.into_iter().collect();
+        let as_number = |name: &String| name.parse::<f64>().ok().filter(|number| number.is_finite());
+        if names.iter().all(|name| as_number(name).is_some()) {
+            let value = |name: &String| as_number(name).unwrap_or(0.0);
+            names.sort_by(|a, b| value(a).total_cmp(&value(b)));
+        }
+        names
+    }
+}
+
+/// Names that differ in small and capital letters only, which are taken for different classes, as a note.
+pub fn note_of_alike(names: &[String]) -> Option<String> {
+    let mut seen: HashMap<String, &String> = HashMap::with_capacity(names.len());
+    let pair = names.iter().find_map(|name| {
+        let known = *seen.entry(name.to_lowercase()).or_insert(name);
+        (known != name).then_some((known, name))
+    })?;
+    let (one, other) = (start(pair.0), start(pair.1));
+    Some(format!("'{one}' and '{other}' are taken for different classes."))
 }
 
 impl Labelled {
@@ -90,13 +209,7 @@ impl Labelled {
         let Some(first) = self.labels.first() else {
             return Err(self.without_labels());
         };
-        let values = || {
-            self.rows
-                .iter()
-                .flat_map(|row| &row.values)
-                .filter(|value| !value.is_null())
-        };
-        let all = |test: fn(&Value) -> bool| values().all(test);
+        let all = |test: fn(&Value) -> bool| self.values().all(test);
         if self.labels.len() > 1 {
             return Ok(if all(|value| flag(value).is_some()) {
                 LabelKind::Labels
@@ -104,16 +217,27 @@ impl Labelled {
                 LabelKind::Numbers
             });
         }
-        let of_items = |test: fn(&Value) -> bool| {
-            values().all(|value| value.as_array().is_some_and(|items| items.iter().all(test)))
-        };
-        if values().any(Value::is_array) {
-            let numbers = of_items(|item| item.is_number()) && !of_items(|item| flag(item).is_some());
-            return Ok(if numbers { LabelKind::Numbers } else { LabelKind::Labels });
+        if self.values().any(Value::is_array) {
+            let is_number = |value: &Value| matches!(value, Value::Number(_));
+            let of_items = |test: fn(&Value) -> bool| {
+                self.values()
+                    .all(|value| value.as_array().is_some_and(|items| items.iter().all(test)))
+            };
+            let mut lengths = self.values().map(|value| value.as_array().map_or(1, Vec::len));
+            let length = lengths.next();
+            // Numbers of labels, as many as apply, are no row of numbers.
+            let is_even = lengths.all(|other| Some(other) == length) || !of_items(is_whole);
+            return Ok(match !self.are_flags() && of_items(is_number) && is_even {
+                true => LabelKind::Numbers,
+                false => LabelKind::Labels,
+            });
         }
         let quantities = matches!(first.as_str(), "score" | "similarity");
         let is_number = |value: &Value| number(value).is_some();
-        let fractions = || values().any(|value| number(value).is_some_and(|number| number.fract() != 0.0));
+        let fractions = || {
+            self.values()
+                .any(|value| number(value).is_some_and(|number| number.fract() != 0.0))
+        };
         Ok(if all(is_number) && (quantities || fractions()) {
             LabelKind::Numbers
         } else {
@@ -121,19 +245,68 @@ impl Labelled {
         })
     }
 
-    /// The names of a fresh head's outputs for labels of this kind: classes in the order of numbers where all are numbers,
-    /// of letters else.
+    /// All labels that are there.
+    fn values(&self) -> impl Iterator<Item = &Value> {
+        let values = self.rows.iter().flat_map(|row| &row.values);
+        values.filter(|value| !value.is_null())
+    }
+
+    /// Whether the only label column holds lists of 0 and 1, or of truth values: a place for each label, as transformers and
+    /// scikit-learn have it.
+    fn are_flags(&self) -> bool {
+        let mut values = self.values().peekable();
+        values.peek().is_some() && values.all(|value| value.as_array().is_some_and(|items| are_flags(items)))
+    }
+
+    /// Refuses what is no label of this kind, whatever the head: rows without a label, or marked as having none, and flags of
+    /// other lengths.
     ///
     /// # Errors
-    /// A row without a label, or with one of another kind; fewer than two classes.
+    /// Those.
+    pub fn check(&self, kind: LabelKind) -> Result<()> {
+        if !matches!(kind, LabelKind::Class | LabelKind::Labels) || self.labels.is_empty() {
+            return Ok(());
+        }
+        let are_flags = kind == LabelKind::Labels && self.labels.len() == 1 && self.are_flags();
+        let mut length = None;
+        for row in &self.rows {
+            for (column, value) in row.values.iter().enumerate() {
+                let items = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+                if items.iter().any(is_ignored) {
+                    return Err(self.located(ignored(), row, column));
+                }
+            }
+            if !are_flags {
+                continue;
+            }
+            let Some(items) = row.values[0].as_array() else {
+                return Err(self.located(missing(), row, 0));
+            };
+            let wanted = *length.get_or_insert(items.len());
+            if items.len() != wanted {
+                let what = format!("has {} places, and the first row {wanted}", items.len());
+                let error = Error::data(what).remedy(
+                    "A list of 0 and 1 has a place for each label; labels that apply can also be listed by their names.",
+                );
+                return Err(self.located(error, row, 0));
+            }
+        }
+        Ok(())
+    }
+
+    /// The names of a fresh head's outputs for labels of this kind: classes in the order of numbers where all are numbers,
+    /// of letters else; `LABEL_0` and so on for lists of 0 and 1.
+    ///
+    /// # Errors
+    /// A row without a label, or with one of another kind; fewer than two classes, or very many.
     pub fn names(&self, kind: LabelKind) -> Result<Vec<String>> {
         if self.labels.is_empty() {
             return Err(self.without_labels());
         }
+        self.check(kind)?;
         let by_columns = self.labels.len() > 1;
-        match kind {
-            LabelKind::Numbers if by_columns => Ok(self.labels.clone()),
-            LabelKind::Labels if by_columns => Ok(self.labels.clone()),
+        let names = match kind {
+            LabelKind::Numbers | LabelKind::Labels if by_columns => self.labels.clone(),
             LabelKind::Numbers => {
                 let width = |row: &LabelledRow| row.values[0].as_array().map_or(1, Vec::len);
                 let width = self.rows.first().map_or(1, width);
@@ -141,33 +314,50 @@ impl Labelled {
                     1 => self.labels[0].clone(),
                     _ => format!("{} {}", self.labels[0], target + 1),
                 };
-                Ok((0..width).map(name).collect())
+                (0..width.min(MOST_CLASSES + 1)).map(name).collect()
+            }
+            LabelKind::Labels if self.are_flags() => {
+                let width = self.values().next().and_then(Value::as_array).map_or(0, Vec::len);
+                (0..width.min(MOST_CLASSES + 1))
+                    .map(|label| format!("LABEL_{label}"))
+                    .collect()
             }
             LabelKind::Class | LabelKind::Labels | LabelKind::Tags => {
-                let mut names = BTreeSet::new();
+                let mut names = Names::default();
                 for row in &self.rows {
                     let found = match kind {
                         LabelKind::Class => class(&row.values[0]).map(|class| vec![class]),
                         _ => several(&row.values[0]),
                     };
-                    names.extend(found.map_err(|error| self.located(error, row, 0))?);
+                    let added = found.and_then(|found| found.into_iter().try_for_each(|name| names.add(name)));
+                    added.map_err(|error| self.located(error, row, 0))?;
                 }
-                let mut names: Vec<String> = names.into_iter().collect();
-                if names.len() < 2 && kind == LabelKind::Class {
-                    let what = format!(
-                        "every row has the class '{}', so there is nothing to learn",
-                        names.concat()
-                    );
-                    return Err(Error::data(what).file(&self.file).field(&self.labels[0]));
-                }
-                let as_number = |name: &String| name.parse::<f64>().ok().filter(|number| number.is_finite());
-                if names.iter().all(|name| as_number(name).is_some()) {
-                    let value = |name: &String| as_number(name).unwrap_or(0.0);
-                    names.sort_by(|a, b| value(a).total_cmp(&value(b)));
-                }
-                Ok(names)
+                names.sorted()
             }
+        };
+        let wrong = |what: String| Error::data(what).file(&self.file).field(&self.labels[0]);
+        if names.len() < 2 && kind == LabelKind::Class {
+            let what = format!(
+                "every row has the class '{}', so there is nothing to learn",
+                start(&names.concat())
+            );
+            return Err(wrong(what));
         }
+        if names.len() > MOST_CLASSES {
+            return Err(wrong(format!("there are more than {MOST_CLASSES} of them a row")));
+        }
+        if names.len().saturating_mul(self.rows.len()) > MOST_FLAGS && kind != LabelKind::Class {
+            let what = format!(
+                "{} rows times {} labels are more than fit into memory",
+                self.rows.len(),
+                names.len()
+            );
+            return Err(wrong(what).remedy("Take fewer rows, or fewer labels."));
+        }
+        if names.is_empty() {
+            return Err(wrong("no row has a label, so there is nothing to learn".to_owned()));
+        }
+        Ok(names)
     }
 
     fn without_labels(&self) -> Error {
@@ -204,20 +394,10 @@ impl Labelled {
             return Err(self.without_labels());
         }
         let names = &answer.names;
-        let place = |name: &str| {
-            names.iter().position(|known| known == name).ok_or_else(|| {
-                let known: Vec<&str> = names.iter().take(12).map(String::as_str).collect();
-                Error::data(format!(
-                    "the class '{name}' is none of those learnt: {}",
-                    known.join(", ")
-                ))
-                .remedy("Correct it, or put rows of this class among the training data.")
-            })
-        };
         let by_columns = self.labels.len() > 1;
         let found = match answer.kind {
             LabelKind::Class => class(&row.values[0])
-                .and_then(|name| place(&name))
+                .and_then(|name| answer.place_or_error(&name))
                 .map(|class| vec![class as f32]),
             LabelKind::Labels if by_columns => {
                 let mut flags = Vec::with_capacity(row.values.len());
@@ -227,27 +407,28 @@ impl Labelled {
                 }
                 Ok(flags)
             }
-            LabelKind::Labels | LabelKind::Tags => several(&row.values[0]).and_then(|applying| {
-                let mut flags = vec![0.0; names.len()];
-                for name in applying {
-                    flags[place(&name)?] = 1.0;
+            LabelKind::Labels | LabelKind::Tags => match row.values[0].as_array() {
+                Some(items) if answer.by_number && !items.is_empty() && are_flags(items) => {
+                    Ok(items.iter().filter_map(flag).collect())
                 }
-                Ok(flags)
-            }),
+                _ => several(&row.values[0]).and_then(|applying| {
+                    let mut flags = vec![0.0; names.len()];
+                    for name in applying {
+                        flags[answer.place_or_error(&name)?] = 1.0;
+                    }
+                    Ok(flags)
+                }),
+            },
             LabelKind::Numbers if by_columns => {
                 let mut numbers = Vec::with_capacity(row.values.len());
                 for (column, value) in row.values.iter().enumerate() {
-                    let number = number_or_error(value).map_err(|error| self.located(error, row, column))?;
-                    numbers.push(number as f32);
+                    numbers.push(number_or_error(value).map_err(|error| self.located(error, row, column))?);
                 }
                 Ok(numbers)
             }
             LabelKind::Numbers => match row.values[0].as_array() {
-                None => number_or_error(&row.values[0]).map(|number| vec![number as f32]),
-                Some(items) => items
-                    .iter()
-                    .map(|item| number_or_error(item).map(|n| n as f32))
-                    .collect(),
+                None => number_or_error(&row.values[0]).map(|number| vec![number]),
+                Some(items) => items.iter().map(number_or_error).collect(),
             },
         };
         let found = found.map_err(|error| self.located(error, row, 0))?;
@@ -257,25 +438,99 @@ impl Labelled {
             names.len()
         };
         if found.len() != wanted {
-            let what = format!("{} numbers, and there are {wanted} targets", found.len());
+            let what = match answer.kind {
+                LabelKind::Numbers => format!("{} numbers, and there are {wanted} targets", found.len()),
+                _ => format!("{} places, and there are {wanted} labels", found.len()),
+            };
             return Err(self.located(Error::data(what), row, 0));
         }
         Ok(found)
     }
 }
 
-/// A class's name: a text, a number or a truth value. `1` and `1.0` are one class.
+/// A class's name: a text, a number or a truth value. `1`, `1.0` and "1" are one class.
+pub(super) fn class_name(value: &Value) -> Result<String> {
+    match value {
+        Value::Null => Err(missing()),
+        Value::Bool(truth) => Ok(truth.to_string()),
+        Value::Number(text) => {
+            let whole = value
+                .as_f64()
+                .filter(|number| number.fract() == 0.0 && number.abs() < 1e15);
+            // Adding 0 takes the sign from -0.
+            Ok(whole.map_or_else(|| text.to_string(), |whole| format!("{:.0}", whole + 0.0)))
+        }
+        Value::String(text) => Ok(canonical(text)),
+        Value::Array(_) | Value::Object(_) => {
+            let what = format!(
+                "must be one class, but is {}: {}",
+                super::parse::kind(value),
+                shown(value)
+            );
+            Err(Error::data(what).remedy("Give each row one class, or set task: multi_label."))
+        }
+    }
+}
+
+/// The same of a row, which cannot go without one.
 fn class(value: &Value) -> Result<String> {
-    if value.is_null() {
-        return Err(missing());
+    let name = class_name(value)?;
+    if name == IGNORED {
+        return Err(ignored());
     }
-    if let Some(whole) = value
-        .as_f64()
-        .filter(|number| number.fract() == 0.0 && number.abs() < 1e15)
-    {
-        return Ok(format!("{whole:.0}"));
+    if name.starts_with('[') && name.ends_with(']') && name.contains(',') {
+        return Err(no_list(&name));
     }
-    text(value).map(|text| text.trim().to_owned())
+    Ok(name)
+}
+
+/// A text as a class's name: 1.0, as tables have it that were floats for a while, is 1.
+fn canonical(text: &str) -> String {
+    let text = text.trim();
+    let (whole, zeros) = text.split_once('.').unwrap_or((text, "x"));
+    let digits = whole.strip_prefix('-').unwrap_or(whole);
+    let is_whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    match is_whole && zeros.bytes().all(|byte| byte == b'0') {
+        true => whole.to_owned(),
+        false => text.to_owned(),
+    }
+}
+
+fn is_truth(name: &str) -> bool {
+    name.eq_ignore_ascii_case("true") || name.eq_ignore_ascii_case("false")
+}
+
+/// What a name means as a number or a truth value: two names of one meaning are hardly two classes.
+fn meaning(name: &str) -> Option<u64> {
+    let number = match name.parse::<f64>() {
+        Ok(number) => number,
+        Err(_) if is_truth(name) => f64::from(u8::from(name.eq_ignore_ascii_case("true"))),
+        Err(_) => return None,
+    };
+    number.is_finite().then(|| (number + 0.0).to_bits())
+}
+
+/// The mark of what is not learnt (torch's `ignore_index`) among labels.
+pub(super) const IGNORED: &str = "-100";
+
+fn is_ignored(value: &Value) -> bool {
+    !value.is_null() && class_name(value).is_ok_and(|name| name == IGNORED)
+}
+
+fn ignored() -> Error {
+    let error = Error::data("-100 marks what is not learnt, and is no class of a row");
+    error.remedy("Delete the row or give it its class; if -100 is a quantity, set task: regression.")
+}
+
+/// What stands in a label column, where lists that a table can only hold as text are lists; nothing where it is blank.
+pub(super) fn of_record(record: &Record, column: &str) -> Value {
+    let value = record.fields.get(column).filter(|value| !is_blank(value));
+    let list = match value {
+        Some(Value::String(text)) => list_in(text).map(Value::Array),
+        _ => None,
+    };
+    let value = list.or_else(|| value.cloned());
+    value.filter(|value| !is_blank(value)).unwrap_or(Value::Null)
 }
 
 /// Several labels in one field: a list, or a text with commas, semicolons or bars between.
@@ -284,31 +539,57 @@ fn several(value: &Value) -> Result<Vec<String>> {
         // A row to which nothing applies is one.
         Value::Null => Ok(Vec::new()),
         Value::Array(items) => items.iter().map(class).collect(),
+        Value::String(text) if text.trim().starts_with('[') => Err(no_list(text)),
         Value::String(text) => {
             let parts = text.split([',', ';', '|']).map(str::trim);
-            Ok(parts.filter(|part| !part.is_empty()).map(str::to_owned).collect())
+            Ok(parts.filter(|part| !part.is_empty()).map(canonical).collect())
         }
         other => class(other).map(|class| vec![class]),
     }
 }
 
-fn number(value: &Value) -> Option<f64> {
-    let number = match value {
-        Value::Number(number) => number.as_f64(),
-        Value::String(text) => text.trim().parse().ok(),
-        _ => None,
-    };
-    number.filter(|number| number.is_finite())
+fn no_list(text: &str) -> Error {
+    let what = format!("begins like a list, but is none: {}", start(text));
+    Error::data(what).remedy("Write labels like [\"a\", \"b\"] or ['a', 'b'], or with commas between and no brackets.")
 }
 
-fn number_or_error(value: &Value) -> Result<f64> {
+/// Whether these are numbers 0 and 1, or truth values.
+fn are_flags(items: &[Value]) -> bool {
+    let is_flag = |item: &Value| matches!(item, Value::Number(_) | Value::Bool(_)) && flag(item).is_some();
+    items.iter().all(is_flag)
+}
+
+/// Whether it is a whole number from 0.
+fn is_whole(value: &Value) -> bool {
+    matches!(value, Value::Number(_)) && number(value).is_some_and(|number| number.fract() == 0.0 && number >= 0.0)
+}
+
+fn number(value: &Value) -> Option<f64> {
+    written(value).filter(|number| number.is_finite())
+}
+
+fn written(value: &Value) -> Option<f64> {
     match value {
-        Value::Null => Err(missing()),
-        _ => number(value).ok_or_else(|| {
-            Error::data(format!("must be a number, got {}", shown(value)))
-                .remedy("Correct it, or set task: classification.")
-        }),
+        Value::Number(text) => text.parse().ok(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
     }
+}
+
+/// A target as models have it.
+fn number_or_error(value: &Value) -> Result<f32> {
+    if value.is_null() {
+        return Err(missing());
+    }
+    let number = written(value).filter(|number| !number.is_nan()).ok_or_else(|| {
+        Error::data(format!("must be a number, got {}", shown(value)))
+            .remedy("Correct it, or set task: classification.")
+    })?;
+    if (number as f32).is_finite() {
+        return Ok(number as f32);
+    }
+    let what = format!("{} is too large for a number of 32 bits", shown(value));
+    Err(Error::data(what).remedy("Correct it, or write the column in another unit: the largest is 3.4e38."))
 }
 
 fn flag(value: &Value) -> Option<f32> {
@@ -414,8 +695,8 @@ impl Frame {
         second: Option<&str>,
         cutoff_len: usize,
     ) -> Result<Example> {
-        let mut a = tokenizer.encode(first, false)?;
-        let mut b = second.map(|text| tokenizer.encode(text, false)).transpose()?;
+        let mut a = encode_long(tokenizer, first)?;
+        let mut b = second.map(|text| encode_long(tokenizer, text)).transpose()?;
         let frame = match &b {
             None => self.alone.before.len() + self.alone.after.len(),
             Some(_) => self.before.len() + self.between.len() + self.after.len(),
@@ -423,7 +704,7 @@ impl Frame {
         let room = cutoff_len.saturating_sub(frame);
         if room < 1 + usize::from(b.is_some()) {
             let what = format!("{cutoff_len} tokens leave no room for text beside {frame} of the model's own");
-            return Err(Error::config(what).field("cutoff_len"));
+            return Err(Error::data(what).field("cutoff_len").remedy("Raise it."));
         }
         let whole = a.len() + b.as_ref().map_or(0, Vec::len);
         if let Some(b) = &mut b {

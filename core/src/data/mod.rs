@@ -20,19 +20,22 @@ mod parse;
 mod preferred;
 mod ranked;
 mod series;
+mod table;
 mod tagged;
+mod value;
 
 pub use alike::alike_examples;
 pub use answered::answered_examples;
 pub use batch::{Batch, Cursor, PaddingSide, collate, order, split, split_by_class};
-pub use examples::{Aim, Example, Examples, IGNORE, Settings, examples, preview};
+pub use examples::{Aim, Example, Examples, IGNORE, Settings, Word, examples, preview};
 pub use idx::labels_of;
 pub use labelled::{Columns, Labelled, LabelledRow};
-pub use labels::{Answer, LabelKind, Scaling, labelled_examples};
+pub use labels::{Answer, LabelKind, Scaling, labelled_examples, note_of_alike};
 pub use layout::prompt_text;
 pub use numeric::{InputScaling, Shape, numeric_examples};
 pub use ranked::{Ranked, RankedQuery, paired_examples, separate_examples};
 pub use tagged::{Tagged, TaggedRow, tagged_examples};
+pub use value::Value;
 
 use crate::chat::Conversation;
 use crate::error::{Error, Result};
@@ -70,12 +73,16 @@ pub struct Dataset {
     pub name: String,
     /// How its rows are laid out.
     pub form: Form,
-    /// At least one row, none of them empty; none at all of [`Form::Numbers`].
+    /// Its rows as texts, none of them empty; none at all of [`Form::Numbers`], and where the rows serve other tasks only.
     pub rows: Vec<Row>,
     /// Columns or keys found, in the file's order.
     pub columns: Vec<String>,
-    /// Things worth knowing, as sentences: what was skipped, repaired or guessed.
+    /// Things worth knowing of how the file was read, as sentences: what was skipped, repaired or renamed.
     pub notes: Vec<String>,
+    /// What else is worth knowing where its rows are texts to be continued or answered: which columns those are.
+    pub text_notes: Vec<String>,
+    /// Why its rows are none.
+    text_problem: Option<Error>,
     /// All fields of a file with columns, for tasks whose rows are not texts alone; see [`Dataset::labelled`].
     table: Option<Arc<parse::Table>>,
     /// The rows of a file that holds nothing but numbers and labels; see [`Dataset::numeric`].
@@ -104,18 +111,21 @@ impl Dataset {
             return Ok(Self::of_numbers(read));
         }
         let parsed = parse::parse(name, text, &mut notes);
-        let parsed = parsed.and_then(|records| Ok((form::rows(&records, &mut notes)?, records)));
-        let ((form, rows, columns), records) = parsed.map_err(|error| error.file(name))?;
+        let parsed = parsed.and_then(|records| Ok((form::texts(&records)?, records)));
+        let (texts, records) = parsed.map_err(|error| error.file(name))?;
+        let table = match records {
+            parse::Records::Document(_) => None,
+            parse::Records::Table(table) => Some(Arc::new(table)),
+        };
         Ok(Self {
             name: name.to_string(),
-            form,
-            rows,
-            columns,
+            form: texts.form,
+            rows: texts.rows,
+            columns: table.as_ref().map(|table| table.columns().to_vec()).unwrap_or_default(),
             notes,
-            table: match records {
-                parse::Records::Document(_) => None,
-                parse::Records::Table(table) => Some(Arc::new(table)),
-            },
+            text_notes: texts.notes,
+            text_problem: texts.problem.map(|error| error.file(name)),
+            table,
             numbers: None,
         })
     }
@@ -149,6 +159,8 @@ impl Dataset {
             rows: Vec::new(),
             columns: [&read.labels[..], &read.texts].concat(),
             notes: std::mem::take(&mut read.notes),
+            text_notes: Vec::new(),
+            text_problem: None,
             table: None,
             numbers: Some(Arc::new(read)),
         }
@@ -162,9 +174,19 @@ impl Dataset {
             rows: self.rows.iter().take(rows).cloned().collect(),
             columns: self.columns.clone(),
             notes: self.notes.clone(),
+            text_notes: self.text_notes.clone(),
+            text_problem: self.text_problem.clone(),
             table: self.table.clone(),
             numbers: self.numbers.clone(),
         }
+    }
+
+    /// Refuses a file whose rows are no texts to be continued or answered.
+    fn check_texts(&self) -> Result<()> {
+        if self.form == Form::Numbers {
+            return Err(self.only_numbers());
+        }
+        self.text_problem.clone().map_or(Ok(()), Err)
     }
 
     /// What a front end shows of it.
@@ -174,7 +196,7 @@ impl Dataset {
             form: self.form.name().to_string(),
             rows: match (&self.numbers, &self.table) {
                 (Some(read), _) => read.rows.len(),
-                (None, Some(table)) if self.form == Form::Numbers => table.rows.len(),
+                (None, Some(table)) if self.rows.is_empty() => table.len(),
                 _ => self.rows.len(),
             },
             columns: self.columns.clone(),
@@ -194,8 +216,11 @@ pub enum Form {
     Messages,
     /// `conversations` of `from` and `value`.
     ShareGpt,
-    /// Two columns: `prompt` and `completion`, `question` and `answer`, or the first two of a table.
+    /// Two columns, such as `prompt` and `completion` or `question` and `answer`.
     PromptCompletion,
+    /// A table whose columns have no known names: of texts, its first column is the prompt, the second one the completion, or
+    /// the only one the text.
+    Table,
     /// Numbers, perhaps with labels, and no text: see [`Dataset::numeric`].
     Numbers,
 }
@@ -209,6 +234,7 @@ impl Form {
             Self::Messages => "messages",
             Self::ShareGpt => "sharegpt",
             Self::PromptCompletion => "prompt_completion",
+            Self::Table => "table",
             Self::Numbers => "numbers",
         }
     }

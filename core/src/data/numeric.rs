@@ -6,12 +6,14 @@
 
 use super::form::is_blank;
 use super::labelled::{Columns, Labelled, LabelledRow, label, names_labels};
-use super::labels::shown;
-use super::parse::{Record, Skipped, Table};
+use super::labels::{of_record, shown};
+use super::parse::{Record, Skipped, Table, key, listed, start};
+use super::table::is_unnamed;
+use super::value::{Budget, Value, list_in};
 use super::{Aim, Dataset, Example};
 use crate::config::ScaleInputs;
 use crate::error::{Error, Result};
-use serde_json::Value;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Columns that hold all numbers of a row as one list.
@@ -19,6 +21,9 @@ const LISTS: [&str; 5] = ["values", "features", "series", "numbers", "pixels"];
 
 /// Numbers of all windows together at most: half a gigabyte.
 const MOST_NUMBERS: usize = 1 << 27;
+
+/// Numbers that take as much memory as a field of a table.
+pub(super) const NUMBERS_OF_A_FIELD: usize = 8;
 
 /// How the numbers of a row lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,16 +60,17 @@ impl Shape {
 /// Whether a table of unknown column names is one of numbers: its first row has a list of them, or, in a table whose columns
 /// have an order, nothing but numbers beside the label (a column called so, else the last).
 pub(super) fn holds_numbers(table: &Table) -> bool {
-    let Some(first) = table.rows.first() else {
+    let Some(first) = table.records().next() else {
         return false;
     };
     if !table.ordered {
         return LISTS
             .iter()
-            .any(|name| first.fields.get(*name).is_some_and(Value::is_array));
+            .any(|name| first.fields.get(name).is_some_and(Value::is_array));
     }
-    let keys: Vec<String> = table.columns.iter().map(|name| name.trim().to_lowercase()).collect();
-    let is_number = |key: &&String| first.fields.get(*key).is_some_and(|value| number(value).is_ok());
+    let keys: Vec<String> = table.columns().iter().map(|name| key(name)).collect();
+    let keys: Vec<String> = keys.into_iter().filter(|key| !is_unnamed(key)).collect();
+    let is_number = |key: &&String| first.fields.get(key).is_some_and(|value| number(value).is_ok());
     let beside = match label(&keys) {
         Some(_) => keys.iter().filter(|key| !names_labels(key)).collect::<Vec<_>>(),
         None => {
@@ -95,9 +101,10 @@ pub(super) fn without_header(name: &str, text: &str) -> Result<Option<Labelled>>
     if width < 3 || !first.split(delimiter).all(is_number) {
         return Ok(None);
     }
-    let mut rows = Vec::new();
+    let (mut rows, mut budget) = (Vec::new(), Budget::new());
     for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let located = |error: Error| error.row(index + 1);
+        budget.row(1 + width / NUMBERS_OF_A_FIELD).map_err(located)?;
         let fields: Vec<&str> = line.split(delimiter).map(str::trim).collect();
         if fields.len() != width {
             let what = format!("the row has {} fields, the first one has {width}", fields.len());
@@ -106,10 +113,12 @@ pub(super) fn without_header(name: &str, text: &str) -> Result<Option<Labelled>>
         let read = |(place, field): (usize, &&str)| {
             written(field).map_err(|error| located(error.field(format!("column {}", place + 1))))
         };
-        let label = fields[0].parse::<f64>().ok().filter(|label| label.is_finite());
         rows.push(LabelledRow {
             number: index + 1,
-            values: vec![label.map_or(Value::String(fields[0].to_owned()), Value::from)],
+            values: vec![match fields[0].parse::<f64>() {
+                Ok(_) => Value::Number(fields[0].into()),
+                Err(_) => Value::String(fields[0].to_owned()),
+            }],
             numbers: fields.iter().enumerate().skip(1).map(read).collect::<Result<_>>()?,
             ..LabelledRow::default()
         });
@@ -188,14 +197,19 @@ impl Dataset {
                 "Take a csv or tsv with columns of numbers, a jsonl with lists of them, IDX images, or a .ts.",
             ));
         };
-        let (keys, first) = (self.keys(), &table.rows[0]);
+        let (mut keys, first) = (self.keys(), table.records().next());
+        // Columns without a name number the rows, or are empty.
+        keys.retain(|key| !is_unnamed(key));
         let target = labels.first().cloned();
         let labels = match (labels.is_empty(), label(&keys), keys.last()) {
             // The target is one of the columns that go in.
             _ if columns.window.is_some() => Vec::new(),
             (false, ..) => labels,
             (true, Some(label), _) => vec![label],
-            (true, None, Some(last)) if table.ordered && first.fields.get(last).is_some_and(|v| number(v).is_err()) => {
+            (true, None, Some(last))
+                if table.ordered
+                    && first.is_some_and(|row| row.fields.get(last).is_some_and(|v| number(v).is_err())) =>
+            {
                 vec![last.clone()]
             }
             _ => Vec::new(),
@@ -212,15 +226,15 @@ impl Dataset {
         if let Some(both) = numbers.iter().find(|name| labels.contains(name)) {
             return Err(Error::config("cannot be both a number that goes in and the label").field(both));
         }
-        let (mut rows, mut shape, mut skipped) = (Vec::with_capacity(table.rows.len()), None, Skipped::default());
-        for record in &table.rows {
+        let (mut rows, mut shape, mut skipped) = (Vec::with_capacity(table.len()), None, Skipped::default());
+        for record in table.records() {
             let is_empty = |name: &String| record.fields.get(name).is_none_or(is_blank);
             if numbers.iter().chain(&labels).all(is_empty) {
                 skipped.push(record.number);
                 continue;
             }
             let located = |error: Error| error.row(record.number);
-            let (found, values) = read_row(record, &numbers).map_err(located)?;
+            let (found, values) = read_row(&record, &numbers).map_err(located)?;
             let wanted = *shape.get_or_insert(found);
             if found != wanted {
                 let what = format!("the row has {}, the first one has {}", counted(found), counted(wanted));
@@ -229,10 +243,9 @@ impl Dataset {
                     error.remedy("All rows must be of one length: cut them or fill them up."),
                 ));
             }
-            let value = |name: &String| record.fields.get(name).filter(|value| !is_blank(value)).cloned();
             rows.push(LabelledRow {
                 number: record.number,
-                values: labels.iter().map(|name| value(name).unwrap_or(Value::Null)).collect(),
+                values: labels.iter().map(|name| of_record(&record, name)).collect(),
                 numbers: values.into(),
                 ..LabelledRow::default()
             });
@@ -258,8 +271,8 @@ impl Dataset {
 
     /// Whether all `names` are columns of the file.
     pub fn has_columns(&self, names: &[String]) -> bool {
-        let keys = self.keys();
-        names.iter().all(|name| keys.contains(&name.trim().to_lowercase()))
+        let keys: HashSet<String> = self.keys().into_iter().collect();
+        names.iter().all(|name| keys.contains(&key(name)))
     }
 }
 
@@ -275,7 +288,7 @@ fn windows(read: Labelled, length: usize, target: Option<String>) -> Result<Labe
     };
     let Some(place) = place else {
         let error = Error::config("must be one of the columns that go in").field("label_columns");
-        return Err(error.remedy(format!("They are {}.", read.texts.join(", "))));
+        return Err(error.remedy(format!("They are {}.", listed(&read.texts))));
     };
     let count = read.rows.len();
     if count <= length {
@@ -331,8 +344,8 @@ fn read_row(record: &Record, columns: &[String]) -> Result<(Shape, Vec<f32>)> {
         let items = match record.fields.get(column) {
             Some(Value::Array(items)) => Some(items),
             Some(Value::String(text)) if text.trim_start().starts_with('[') => {
-                let wrong = |_| Error::data("is no list of JSON").field(column);
-                parsed = serde_json::from_str::<Vec<Value>>(text).map_err(wrong)?;
+                let what = || format!("begins like a list, but is none: {}", start(text));
+                parsed = list_in(text).ok_or_else(|| Error::data(what()).field(column))?;
                 Some(&parsed)
             }
             _ => None,

@@ -1,8 +1,10 @@
 //! Text to records: the format by the file's ending, one record a row. What the columns mean is [`super::form`]'s
 //! matter.
 
+use super::table;
+use super::value::{Broken, Budget, Value, json, json_items};
 use crate::error::{Error, Result};
-use serde_json::{Map, Value};
+use std::collections::HashMap;
 
 /// What a file holds.
 pub(super) enum Records {
@@ -13,23 +15,170 @@ pub(super) enum Records {
 }
 
 /// Rows with named fields.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, PartialEq, Default)]
 pub(super) struct Table {
-    /// Names in the file's order, as the file spells them.
-    pub columns: Vec<String>,
+    names: Names,
     /// At least one.
-    pub rows: Vec<Record>,
+    rows: Vec<Stored>,
     /// Whether the columns have an order of their own (.csv, .tsv).
     pub ordered: bool,
 }
 
-/// One row.
+/// The columns' names, once for all rows.
+#[derive(Debug, PartialEq, Default)]
+struct Names {
+    /// In the file's order, as the file spells them.
+    shown: Vec<String>,
+    /// Their places by [`key`].
+    places: HashMap<String, u32>,
+}
+
+/// A row as it is kept: its number, and of the columns that it has their places, in rising order, with what stands there.
 #[derive(Debug, PartialEq)]
-pub(super) struct Record {
+struct Stored {
+    number: usize,
+    cells: Box<[(u32, Value)]>,
+}
+
+/// One row.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Record<'a> {
     /// Where it stands, from 1.
     pub number: usize,
     /// Its fields by name; names in small letters without space around them.
-    pub fields: Map<String, Value>,
+    pub fields: Fields<'a>,
+}
+
+/// The fields of a row.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fields<'a> {
+    names: &'a Names,
+    cells: &'a [(u32, Value)],
+}
+
+impl<'a> Fields<'a> {
+    /// The field of this name.
+    pub fn get(&self, name: &str) -> Option<&'a Value> {
+        let place = *self.names.places.get(name)?;
+        let found = match self.cells.get(place as usize) {
+            // A row with all columns, as rows of a table are.
+            Some((at, _)) if *at == place => place as usize,
+            _ => self.cells.binary_search_by_key(&place, |(at, _)| *at).ok()?,
+        };
+        self.cells.get(found).map(|(_, value)| value)
+    }
+
+    /// Whether there is one of this name.
+    pub fn contains_key(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// All fields.
+    pub fn values(&self) -> impl Iterator<Item = &'a Value> {
+        self.cells.iter().map(|(_, value)| value)
+    }
+}
+
+impl Table {
+    /// Names in the file's order, as the file spells them.
+    pub fn columns(&self) -> &[String] {
+        &self.names.shown
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// The rows in the file's order.
+    pub fn records(&self) -> impl ExactSizeIterator<Item = Record<'_>> {
+        self.rows.iter().map(|row| Record {
+            number: row.number,
+            fields: Fields {
+                names: &self.names,
+                cells: &row.cells,
+            },
+        })
+    }
+
+    /// Adds a column of this name, if there is none yet; gives its place.
+    pub(super) fn column(&mut self, name: &str) -> u32 {
+        let key = key(name);
+        if let Some(place) = self.names.places.get(&key) {
+            return *place;
+        }
+        let place = self.names.shown.len() as u32;
+        self.names.shown.push(name.trim().to_owned());
+        self.names.places.insert(key, place);
+        place
+    }
+
+    /// Adds a row whose fields are those of all columns.
+    pub(super) fn push_whole(&mut self, number: usize, values: impl Iterator<Item = Value>) {
+        let cells = (0..).zip(values).collect();
+        self.rows.push(Stored { number, cells });
+    }
+
+    /// Adds a row of JSON: an object, or a string that stands for its text. `alike` gets names that are taken for one.
+    fn push(&mut self, number: usize, value: Value, alike: &mut Vec<(String, String)>) -> Result<()> {
+        let fields = match value {
+            Value::Object(fields) => fields,
+            Value::String(text) => vec![("text".into(), Value::String(text))],
+            Value::Null => Vec::new(),
+            other => {
+                return Err(Error::data(format!("the row is {}, not an object", kind(&other)))
+                    .row(number)
+                    .remedy("Every row must be an object with named fields, like {\"text\": \"…\"}."));
+            }
+        };
+        let mut cells = Vec::with_capacity(fields.len());
+        for (name, value) in fields {
+            let place = self.column(&name);
+            let known = &self.names.shown[place as usize];
+            let pair = || (known.clone(), name.trim().to_owned());
+            if known != name.trim() && alike.len() < MOST_ALIKE && !alike.contains(&pair()) {
+                alike.push(pair());
+            }
+            cells.push((place, value));
+        }
+        cells.sort_by_key(|(place, _)| *place);
+        if let Some(twice) = cells.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            let error =
+                Error::data("two keys of the row name this column, small and capital letters apart").row(number);
+            let error = error.field(&self.names.shown[twice[0].0 as usize]);
+            return Err(error.remedy("Take one of them out, or give it a name of its own."));
+        }
+        let cells = cells.into();
+        self.rows.push(Stored { number, cells });
+        Ok(())
+    }
+}
+
+/// Pairs of spellings that a note names.
+const MOST_ALIKE: usize = 3;
+
+/// A column's name as it is looked for.
+pub(super) fn key(name: &str) -> String {
+    name.trim().to_lowercase()
+}
+
+/// Names with commas between; of very many, the first.
+pub(super) fn listed<T: AsRef<str>>(names: &[T]) -> String {
+    const MOST: usize = 20;
+    let first: Vec<String> = names.iter().take(MOST).map(|name| start(name.as_ref())).collect();
+    match names.len().saturating_sub(MOST) {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
+}
+
+/// A text as an error shows it: of a long one, its start.
+pub(super) fn start(text: &str) -> String {
+    const MOST: usize = 60;
+    match text.char_indices().nth(MOST) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
 }
 
 /// Parses `text` (no byte order mark, `\n` line ends) by the ending of `name`.
@@ -38,9 +187,9 @@ pub(super) fn parse(name: &str, text: String, notes: &mut Vec<String>) -> Result
     let table = match ending.as_deref() {
         Some("txt" | "text" | "md" | "markdown") => return Ok(Records::Document(text)),
         Some("jsonl" | "ndjson") => json_lines(&text, notes)?,
-        Some("json") => json(&text, notes)?,
-        Some("csv") => csv(&text, None, notes)?,
-        Some("tsv" | "tab") => csv(&text, Some(b'\t'), notes)?,
+        Some("json") => json_text(&text, notes)?,
+        Some("csv") => table::csv(&text, notes)?,
+        Some("tsv" | "tab") => table::tsv(&text, notes)?,
         _ => {
             return Err(Error::data("the file's ending is none that is known")
                 .remedy("Rename it to .txt, .md, .jsonl, .json, .csv or .tsv, whichever it is."));
@@ -54,106 +203,93 @@ pub(super) fn parse(name: &str, text: String, notes: &mut Vec<String>) -> Result
 
 /// One object a line.
 fn json_lines(text: &str, notes: &mut Vec<String>) -> Result<Table> {
-    let mut rows = Vec::new();
-    let mut blank = Skipped::default();
+    let (mut table, mut alike, mut blank) = (Table::default(), Vec::new(), Skipped::default());
+    let mut budget = Budget::new();
     for (index, line) in text.lines().enumerate() {
         let number = index + 1;
         if line.trim().is_empty() {
             blank.push(number);
             continue;
         }
-        let value = serde_json::from_str(line).map_err(|error| {
+        budget.row(0).map_err(|error| error.row(number))?;
+        let value = json(line, &mut budget).map_err(|broken| {
+            if broken.is_json() {
+                return broken.in_line(line).row(number);
+            }
             let remedy = if text.trim_start().starts_with('[') {
                 "The file looks like one JSON array: rename it to .json."
             } else {
                 "Every line must be one whole JSON object, like {\"prompt\": \"…\", \"completion\": \"…\"}."
             };
-            json_error(&error).row(number).remedy(remedy)
+            broken.in_line(line).row(number).remedy(remedy)
         })?;
-        rows.push(record(number, value)?);
+        table.push(number, value, &mut alike)?;
     }
     blank.note("empty line", notes);
-    Ok(Table {
-        columns: names(&rows),
-        rows: lower(rows),
-        ordered: false,
-    })
+    note_alike(&alike, notes);
+    Ok(table)
 }
 
 /// An array of objects, an object that holds one such array, or lines of objects under the wrong ending.
-fn json(text: &str, notes: &mut Vec<String>) -> Result<Table> {
-    let value: Value = match serde_json::from_str(text) {
+fn json_text(text: &str, notes: &mut Vec<String>) -> Result<Table> {
+    const REMEDY: &str = "The file must be one JSON array of objects: [{…}, {…}].";
+    let located = |broken: Broken| {
+        if broken.is_json() {
+            return broken.in_text(text);
+        }
+        broken.in_text(text).remedy(REMEDY)
+    };
+    let (mut table, mut alike, mut budget) = (Table::default(), Vec::new(), Budget::new());
+    if text.trim_start().starts_with('[') {
+        let read = json_items(text, &mut budget, &mut |number, item| {
+            table.push(number, item, &mut alike)
+        });
+        read.map_err(|(number, broken)| located(broken).row(number))?;
+        note_alike(&alike, notes);
+        return Ok(table);
+    }
+    let value = match json(text, &mut budget) {
         Ok(value) => value,
-        Err(error) => {
+        Err(broken) => {
             let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
-            if serde_json::from_str::<Map<String, Value>>(first).is_ok() {
+            let is_line = json(first, &mut Budget::new()).is_ok_and(|value| value.is_object());
+            if is_line && !broken.is_json() {
                 notes.push("The file holds one JSON object a line (.jsonl) and was read so.".to_string());
                 return json_lines(text, notes);
             }
-            let remedy = "The file must be one JSON array of objects: [{…}, {…}].";
-            return Err(json_error(&error).row(error.line()).remedy(remedy));
+            return Err(located(broken));
         }
     };
-    let items = match value {
-        Value::Array(items) => items,
-        Value::Object(mut object) => {
-            let arrays: Vec<String> = object
-                .iter()
-                .filter(|(_, value)| is_rows(value))
-                .map(|(key, _)| key.clone())
-                .collect();
-            match arrays.as_slice() {
-                // A lone conversation is a list of objects, too, but it is one row.
-                [key] if !matches!(key.as_str(), "messages" | "conversations") => {
-                    notes.push(format!("The rows are those of the key '{key}'."));
-                    match object.remove(key) {
-                        Some(Value::Array(items)) => items,
-                        _ => Vec::new(),
-                    }
-                }
-                _ => vec![Value::Object(object)],
+    let Value::Object(mut fields) = value else {
+        return Err(Error::data("the file holds a single value, not rows").remedy(REMEDY));
+    };
+    let mut holders = fields.iter().enumerate().filter(|(_, (_, value))| is_rows(value));
+    let items = match (holders.next(), holders.next()) {
+        // A lone conversation is a list of objects, too, but it is one row.
+        (Some((place, (name, _))), None) if !matches!(name.as_ref(), "messages" | "conversations") => {
+            notes.push(format!("The rows are those of the key '{name}'."));
+            match fields.swap_remove(place).1 {
+                Value::Array(items) => items,
+                _ => Vec::new(),
             }
         }
-        _ => {
-            return Err(Error::data("the file holds a single value, not rows")
-                .remedy("The file must be one JSON array of objects: [{…}, {…}]."));
-        }
+        _ => vec![Value::Object(fields)],
     };
-    let rows = items
-        .into_iter()
-        .enumerate()
-        .map(|(index, item)| record(index + 1, item));
-    let rows = rows.collect::<Result<Vec<_>>>()?;
-    Ok(Table {
-        columns: names(&rows),
-        rows: lower(rows),
-        ordered: false,
-    })
+    for (index, item) in items.into_iter().enumerate() {
+        table.push(index + 1, item, &mut alike)?;
+    }
+    note_alike(&alike, notes);
+    Ok(table)
 }
 
 fn is_rows(value: &Value) -> bool {
     value.as_array().is_some_and(|items| items.iter().any(Value::is_object))
 }
 
-fn json_error(error: &serde_json::Error) -> Error {
-    let text = error.to_string();
-    let reason = text.split(" at line ").next().unwrap_or_default();
-    Error::data(format!("this is not JSON: {reason}, at column {}", error.column()))
-}
-
-/// A row of JSON: an object, or a string that stands for its text.
-fn record(number: usize, value: Value) -> Result<Record> {
-    let fields = match value {
-        Value::Object(fields) => fields,
-        Value::String(text) => Map::from_iter([("text".to_string(), Value::String(text))]),
-        Value::Null => Map::new(),
-        other => {
-            return Err(Error::data(format!("the row is {}, not an object", kind(&other)))
-                .row(number)
-                .remedy("Every row must be an object with named fields, like {\"text\": \"…\"}."));
-        }
-    };
-    Ok(Record { number, fields })
+fn note_alike(alike: &[(String, String)], notes: &mut Vec<String>) {
+    let pair =
+        |(one, other): &(String, String)| format!("'{}' and '{}' are taken for one column.", start(one), start(other));
+    notes.extend(alike.iter().map(pair));
 }
 
 /// What a value is, with its article.
@@ -165,122 +301,6 @@ pub(super) fn kind(value: &Value) -> &'static str {
         Value::String(_) => "a text",
         Value::Array(_) => "a list",
         Value::Object(_) => "an object",
-    }
-}
-
-/// The keys of all rows, in the order of their first appearance.
-fn names(rows: &[Record]) -> Vec<String> {
-    let mut seen = std::collections::HashSet::new();
-    let keys = rows.iter().flat_map(|row| row.fields.keys());
-    keys.filter(|key| seen.insert(key.as_str())).cloned().collect()
-}
-
-fn lower(rows: Vec<Record>) -> Vec<Record> {
-    let lower_one = |Record { number, fields }| {
-        let fields = fields
-            .into_iter()
-            .map(|(key, value)| (key.trim().to_lowercase(), value));
-        Record {
-            number,
-            fields: fields.collect(),
-        }
-    };
-    rows.into_iter().map(lower_one).collect()
-}
-
-/// A table with a header. Rows are counted as a spreadsheet does: the header is row 1, a quoted line break starts none.
-fn csv(text: &str, delimiter: Option<u8>, notes: &mut Vec<String>) -> Result<Table> {
-    let delimiter = delimiter.unwrap_or_else(|| guess_delimiter(text, notes));
-    check_quotes(text, delimiter)?;
-    let mut reader = csv::ReaderBuilder::new()
-        .delimiter(delimiter)
-        .flexible(true)
-        .from_reader(text.as_bytes());
-    let header = reader.headers().map_err(|error| csv_error(&error))?.clone();
-    let columns: Vec<String> = header.iter().map(|name| name.trim().to_string()).collect();
-    let keys: Vec<String> = columns.iter().map(|name| name.to_lowercase()).collect();
-    for (index, key) in keys.iter().enumerate() {
-        let remedy = "The first row must name the columns, each with a name of its own, like prompt,completion.";
-        if key.is_empty() {
-            return Err(Error::data(format!("column {} has no name", index + 1))
-                .row(1)
-                .remedy(remedy));
-        }
-        if keys[..index].contains(key) {
-            let error = Error::data("two columns have this name").row(1);
-            return Err(error.field(columns[index].clone()).remedy(remedy));
-        }
-    }
-    let mut rows = Vec::new();
-    // The reader passes over blank lines, and so does a person who counts rows: the number is the record's.
-    for (index, result) in reader.records().enumerate() {
-        let number = index + 2;
-        let values = result.map_err(|error| csv_error(&error).row(number))?;
-        if values.len() != columns.len() {
-            let line = values.position().map_or(0, csv::Position::line);
-            let what = format!(
-                "the row (line {line}) has {} fields, the header has {}",
-                values.len(),
-                columns.len()
-            );
-            return Err(Error::data(what)
-                .row(number)
-                .remedy("Put texts with commas, quotes or line breaks in double quotes."));
-        }
-        let values = values.iter().map(|value| Value::String(value.to_string()));
-        rows.push(Record {
-            number,
-            fields: keys.iter().cloned().zip(values).collect(),
-        });
-    }
-    Ok(Table {
-        columns,
-        rows,
-        ordered: true,
-    })
-}
-
-fn csv_error(error: &csv::Error) -> Error {
-    Error::data(format!("the table cannot be read: {error}")).remedy("Save it again as .csv in UTF-8.")
-}
-
-/// Spreadsheets of many countries write `;` into a .csv.
-fn guess_delimiter(text: &str, notes: &mut Vec<String>) -> u8 {
-    let header = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
-    if header.contains(',') {
-        return b',';
-    }
-    for (delimiter, name) in [(b';', "semicolons"), (b'\t', "tabs")] {
-        if header.as_bytes().contains(&delimiter) {
-            notes.push(format!("The columns are separated by {name}."));
-            return delimiter;
-        }
-    }
-    b','
-}
-
-/// Refuses a quote that is never closed: the reader would take the rest of the file as one field.
-fn check_quotes(text: &str, delimiter: u8) -> Result<()> {
-    let mut line = 1;
-    let mut open_since = None;
-    let mut at_start_of_field = true;
-    let mut bytes = text.bytes().peekable();
-    while let Some(byte) = bytes.next() {
-        line += usize::from(byte == b'\n');
-        match (byte, open_since) {
-            // A doubled quote inside quotes is a quote.
-            (b'"', Some(_)) if bytes.peek() == Some(&b'"') => drop(bytes.next()),
-            (b'"', Some(_)) => open_since = None,
-            (b'"', None) if at_start_of_field => open_since = Some(line),
-            _ => {}
-        }
-        at_start_of_field = open_since.is_none() && (byte == delimiter || byte == b'\n');
-    }
-    match open_since {
-        None => Ok(()),
-        Some(line) => Err(Error::data(format!("the quote opened in line {line} is never closed"))
-            .row(line)
-            .remedy("Close it; a quote inside a quoted text is written twice.")),
     }
 }
 
@@ -298,6 +318,15 @@ impl Skipped {
             self.first = number;
         }
         self.count += 1;
+    }
+
+    /// "The rows 3 and 2 more have", where there are any.
+    pub fn said(&self) -> Option<String> {
+        match self.count {
+            0 => None,
+            1 => Some(format!("Row {} has", self.first)),
+            count => Some(format!("Row {} and {} more have", self.first, count - 1)),
+        }
     }
 
     /// Adds "3 empty rows were skipped, the first is row 7." where there is something to say.

@@ -1,13 +1,14 @@
 //! Rows of preferences: a prompt with the better and the worse of two answers.
 
 use super::examples::{Reader, Settings};
-use super::form::{conversation_of, required, said, text, with};
-use super::parse::Record;
+use super::form::{conversation_of, required, said, text, turns_of, with};
+use super::parse::{Record, listed};
+use super::value::Value;
 use super::{Content, Dataset, Example};
 use crate::chat::{ChatTemplate, Conversation};
 use crate::error::{Error, Result};
 use crate::tokenizer::Tokenizer;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value as Json};
 
 impl Dataset {
     /// Whether the file has a better and a worse answer in each row.
@@ -34,21 +35,21 @@ impl Dataset {
     ) -> Result<(Vec<Example>, usize)> {
         let located = |error: Error| error.file(&self.name);
         if !self.has_preferences() {
-            let what = format!("no columns of preferences among: {}", self.columns.join(", "));
+            let what = format!("no columns of preferences among: {}", listed(&self.columns));
             return Err(located(
                 Error::data(what).remedy("Name them prompt, chosen and rejected."),
             ));
         }
         let reader = Reader::new(tokenizer, template, settings)?;
         let (mut examples, mut dropped) = (Vec::new(), 0);
-        for record in &self.table()?.rows {
+        for record in self.table()?.records() {
             let here = |error: Error| located(error.row(record.number));
             let contents = || -> Result<[Content; 2]> {
                 if record.fields.get("chosen") == record.fields.get("rejected") {
                     let same = Error::data("is the same as the chosen answer").field("rejected");
                     return Err(same.remedy("Delete the row."));
                 }
-                Ok([content(record, "chosen")?, content(record, "rejected")?])
+                Ok([content(&record, "chosen")?, content(&record, "rejected")?])
             };
             let [chosen, rejected] = contents().map_err(here)?;
             if examples.len() == most {
@@ -92,10 +93,10 @@ pub(super) fn content(record: &Record, column: &str) -> Result<Content> {
             },
         });
     }
-    let turns = |name: &str, role: &str| -> Result<Vec<Map<String, Value>>> {
+    let turns = |name: &str, role: &str| -> Result<Vec<Map<String, Json>>> {
         match field(name) {
             None => Ok(Vec::new()),
-            Some(Value::Array(turns)) => conversation_of(turns, name),
+            Some(list @ Value::Array(_)) => conversation_of(&turns_of(list), name),
             Some(value) => {
                 let content = text(value).map_err(|error| error.field(name))?;
                 Ok(vec![said(role, &content)])

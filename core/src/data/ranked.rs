@@ -5,12 +5,15 @@
 
 use super::form::{is_blank, required, text};
 use super::labels::Frame;
-use super::parse::Record;
+use super::parse::{Record, Skipped, listed};
+use super::value::Value;
 use super::{Aim, Dataset, Example};
 use crate::error::{Error, Result};
 use crate::tokenizer::Tokenizer;
-use serde_json::Value;
 use std::collections::HashMap;
+
+/// Documents of a query at most: they go through the model together.
+const MOST_DOCUMENTS: usize = 1000;
 
 const QUERIES: &[&str] = &["query", "anchor", "question"];
 const POSITIVES: &[&str] = &["positive", "pos", "positive_passage"];
@@ -25,6 +28,8 @@ pub struct Ranked {
     pub file: String,
     /// At least one.
     pub queries: Vec<RankedQuery>,
+    /// What was left out.
+    pub notes: Vec<String>,
 }
 
 /// A query.
@@ -81,16 +86,19 @@ impl Dataset {
     fn read_ranked(&self) -> Result<Ranked> {
         let table = self.table()?;
         let plan = self.ranking().ok_or_else(|| {
-            Error::data(format!("no columns of a ranking among: {}", self.columns.join(", ")))
+            Error::data(format!("no columns of a ranking among: {}", listed(&self.columns)))
                 .remedy("Name them query, positive and negative, or query, document and grade.")
         })?;
+        let mut skipped = Skipped::default();
         let mut queries: Vec<RankedQuery> = Vec::new();
         let mut places: HashMap<String, usize> = HashMap::new();
-        for record in &table.rows {
+        let mut known: HashMap<(usize, String), usize> = HashMap::new();
+        for record in table.records() {
             if record.fields.values().all(is_blank) {
+                skipped.push(record.number);
                 continue;
             }
-            let (query, documents) = plan.read(record).map_err(|error| error.row(record.number))?;
+            let (query, documents) = plan.read(&record).map_err(|error| error.row(record.number))?;
             let place = *places.entry(query.clone()).or_insert(queries.len());
             if place == queries.len() {
                 queries.push(RankedQuery {
@@ -99,15 +107,22 @@ impl Dataset {
                     documents: Vec::new(),
                 });
             }
-            let known = &mut queries[place].documents;
+            let of_query = &mut queries[place].documents;
             for (document, grade) in documents {
-                match known.iter_mut().find(|(text, _)| *text == document) {
+                let at = *known.entry((place, document.clone())).or_insert(of_query.len());
+                match of_query.get_mut(at) {
                     Some((_, best)) => *best = best.max(grade),
-                    None => known.push((document, grade)),
+                    None => of_query.push((document, grade)),
                 }
             }
         }
+        let mut crowded = Skipped::default();
         for query in &mut queries {
+            if query.documents.len() > MOST_DOCUMENTS {
+                crowded.push(query.number);
+                query.documents.sort_by(|a, b| b.1.total_cmp(&a.1));
+                query.documents.truncate(MOST_DOCUMENTS);
+            }
             // In the order of their letters: in that of the file the first would mostly be the right one, and ties would be
             // broken in its favour.
             query.documents.sort_by(|a, b| a.0.cmp(&b.0));
@@ -115,9 +130,17 @@ impl Dataset {
         if queries.is_empty() {
             return Err(Error::data("every row is empty").remedy("Choose a file with queries in its rows."));
         }
+        let left_out = |rows| {
+            format!(
+                "{rows} a query with more than {MOST_DOCUMENTS} documents, those with the lowest grades are left out."
+            )
+        };
+        let mut notes: Vec<String> = crowded.said().map(left_out).into_iter().collect();
+        skipped.note("empty row", &mut notes);
         Ok(Ranked {
             file: self.name.clone(),
             queries,
+            notes,
         })
     }
 }

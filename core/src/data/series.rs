@@ -5,14 +5,14 @@
 //! memory a series is steps × channels. (sktime's documentation, "Loading data into sktime".)
 
 use super::labelled::{Labelled, LabelledRow};
-use super::numeric::{Shape, written};
+use super::numeric::{NUMBERS_OF_A_FIELD, Shape, written};
+use super::value::{Budget, Value};
 use crate::error::{Error, Result};
-use serde_json::Value;
 
 pub(super) fn read(name: &str, text: &str) -> Result<Labelled> {
     let mut lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
     let is_labelled = header(&mut lines)?;
-    let mut rows = Vec::new();
+    let (mut rows, mut budget) = (Vec::new(), Budget::new());
     let mut shape = None;
     for (number, line) in lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
         let located = |error: Error| error.row(number);
@@ -24,17 +24,16 @@ pub(super) fn read(name: &str, text: &str) -> Result<Labelled> {
             ));
         }
         let (found, numbers) = read_channels(&channels).map_err(located)?;
+        budget.row(1 + numbers.len() / NUMBERS_OF_A_FIELD).map_err(located)?;
         let wanted = *shape.get_or_insert(found);
         if found != wanted {
             let sizes = |shape: (usize, usize)| format!("{} steps of {} channels", shape.0, shape.1);
             let what = format!("the row has {}, the first one has {}", sizes(found), sizes(wanted));
             return Err(located(Error::data(what).remedy("All series must be of one length.")));
         }
-        let value = |label: &str| {
-            label
-                .trim()
-                .parse::<f64>()
-                .map_or(Value::String(label.trim().to_owned()), Value::from)
+        let value = |label: &str| match label.trim().parse::<f64>() {
+            Ok(_) => Value::Number(label.trim().into()),
+            Err(_) => Value::String(label.trim().to_owned()),
         };
         rows.push(LabelledRow {
             number,

@@ -1,14 +1,14 @@
 //! Rows of words, each of which has a class: named entities, parts of speech.
 
+use super::examples::Word;
 use super::form::{is_blank, text};
 use super::labelled::Columns;
-use super::parse::{Record, Skipped};
-use super::{Dataset, IGNORE};
-use crate::data::{Aim, Example};
+use super::labels::{IGNORED, Names, class_name};
+use super::parse::{Record, Skipped, listed, start};
+use super::value::{Value, list_in};
+use super::{Aim, Answer, Dataset, Example, IGNORE};
 use crate::error::{Error, Result};
 use crate::tokenizer::Tokenizer;
-use serde_json::Value;
-use std::collections::BTreeSet;
 
 /// Columns with the words.
 const WORDS: &[&str] = &["tokens", "words"];
@@ -70,17 +70,17 @@ impl Dataset {
         let of_words = given(&columns.texts, "text_columns")?
             .or_else(|| words(&keys))
             .ok_or_else(|| {
-                let what = format!("no column with words among: {}", self.columns.join(", "));
+                let what = format!("no column with words among: {}", listed(&self.columns));
                 Error::data(what).remedy("Name it tokens, or say which it is with text_columns.")
             })?;
         let of_tags = given(&columns.labels, "label_columns")?.or_else(|| find(&keys, TAGS));
-        let (mut rows, mut skipped) = (Vec::with_capacity(table.rows.len()), Skipped::default());
-        for record in &table.rows {
+        let (mut rows, mut skipped) = (Vec::with_capacity(table.len()), Skipped::default());
+        for record in table.records() {
             if record.fields.get(&of_words).is_none_or(is_blank) {
                 skipped.push(record.number);
                 continue;
             }
-            let row = read_row(record, &of_words, of_tags.as_deref());
+            let row = read_row(&record, &of_words, of_tags.as_deref());
             rows.push(row.map_err(|error| error.row(record.number))?);
         }
         let mut notes = Vec::new();
@@ -100,7 +100,7 @@ impl Dataset {
 fn read_row(record: &Record, of_words: &str, of_tags: Option<&str>) -> Result<TaggedRow> {
     let words = list(record, of_words)?;
     let tags = of_tags
-        .map(|column| list(record, column))
+        .map(|column| items(record, column, class_name))
         .transpose()?
         .unwrap_or_default();
     if let (Some(column), true) = (of_tags, tags.len() != words.len()) {
@@ -114,8 +114,12 @@ fn read_row(record: &Record, of_words: &str, of_tags: Option<&str>) -> Result<Ta
     })
 }
 
-/// A list of texts; in a table, JSON or words with spaces between.
+/// A list of texts; in a table, a list as JSON or Python writes it, or words with spaces between.
 pub(super) fn list(record: &Record, column: &str) -> Result<Vec<String>> {
+    items(record, column, text)
+}
+
+fn items(record: &Record, column: &str, of_item: fn(&Value) -> Result<String>) -> Result<Vec<String>> {
     let wrong = |what: String| {
         Error::data(what)
             .field(column)
@@ -125,34 +129,37 @@ pub(super) fn list(record: &Record, column: &str) -> Result<Vec<String>> {
     let items = match record.fields.get(column) {
         Some(Value::Array(items)) => items,
         Some(Value::String(words)) if words.trim_start().starts_with('[') => {
-            parsed = serde_json::from_str::<Vec<Value>>(words).map_err(|_| wrong("is no list of JSON".into()))?;
+            parsed =
+                list_in(words).ok_or_else(|| wrong(format!("begins like a list, but is none: {}", start(words))))?;
             &parsed
         }
         Some(Value::String(words)) => return Ok(words.split_whitespace().map(str::to_owned).collect()),
         Some(other) => return Err(wrong(format!("is {}", super::parse::kind(other)))),
         None => return Err(wrong("is missing".into())),
     };
-    items
-        .iter()
-        .map(|item| text(item).map_err(|error| error.field(column)))
-        .collect()
+    let located = |(place, error): (usize, Error)| error.field(format!("{column}[{place}]"));
+    let item = |(place, item)| of_item(item).map_err(|error| located((place, error)));
+    items.iter().enumerate().map(item).collect()
 }
 
 impl Tagged {
     /// The names of a fresh head's outputs.
     ///
     /// # Errors
-    /// No classes, or one only.
+    /// No classes, one only, or very many.
     pub fn names(&self) -> Result<Vec<String>> {
         let column = self.column_of_classes()?;
-        let names: BTreeSet<&String> = self.rows.iter().flat_map(|row| &row.tags).collect();
-        let mut names: Vec<String> = names.into_iter().cloned().collect();
+        let located = |error: Error| error.file(&self.file).field(column);
+        let mut names = Names::default();
+        for row in &self.rows {
+            for tag in row.tags.iter().filter(|tag| *tag != IGNORED) {
+                names.add(tag.clone()).map_err(|error| located(error.row(row.number)))?;
+            }
+        }
+        let names = names.sorted();
         if names.len() < 2 {
             let what = "every word has the same class, so there is nothing to learn";
-            return Err(Error::data(what).file(&self.file).field(column));
-        }
-        if names.iter().all(|name| name.parse::<u64>().is_ok()) {
-            names.sort_by_key(|name| name.parse::<u64>().unwrap_or(0));
+            return Err(located(Error::data(what)));
         }
         Ok(names)
     }
@@ -168,49 +175,48 @@ impl Tagged {
         })
     }
 
-    /// The number of a row's class in `names`.
-    fn class(&self, row: &TaggedRow, tag: &str, names: &[String]) -> Result<i32> {
-        let found = names.iter().position(|name| name == tag);
-        found.map(|class| class as i32).ok_or_else(|| {
-            let error = Error::data(format!(
-                "the class '{tag}' is none of those learnt: {}",
-                names.join(", ")
-            ));
-            error
-                .file(&self.file)
-                .row(row.number)
-                .field(self.columns.1.clone().unwrap_or_default())
+    /// The number of a row's class; [`IGNORE`] of a word that is marked so.
+    fn class(&self, row: &TaggedRow, tag: &str, answer: &Answer) -> Result<i32> {
+        if tag == IGNORED {
+            return Ok(IGNORE);
+        }
+        answer.place_or_error(tag).map(|class| class as i32).map_err(|error| {
+            let error = error.file(&self.file).row(row.number);
+            error.field(self.columns.1.clone().unwrap_or_default())
         })
     }
 
-    /// The numbers of a row's classes in `names`, word by word.
+    /// The numbers of a row's classes, word by word; [`IGNORE`] of words that are marked so.
     ///
     /// # Errors
-    /// A file without classes; a class that is not in `names`.
-    pub fn classes(&self, row: &TaggedRow, names: &[String]) -> Result<Vec<i32>> {
+    /// A file without classes; a class that is none of the answers.
+    pub fn classes(&self, row: &TaggedRow, answer: &Answer) -> Result<Vec<i32>> {
         self.column_of_classes()?;
-        row.tags.iter().map(|tag| self.class(row, tag, names)).collect()
+        row.tags.iter().map(|tag| self.class(row, tag, answer)).collect()
     }
 
-    /// Whether every class is in `names`.
-    pub fn fits(&self, names: &[String]) -> bool {
-        let known = |tag: &String| names.contains(tag);
-        self.columns.1.is_some() && self.rows.iter().all(|row| row.tags.iter().all(known))
+    /// The first class that is none of the answers.
+    pub fn stranger(&self, answer: &Answer) -> Option<&String> {
+        let is_known = |tag: &String| tag == IGNORED || answer.place(tag).is_some();
+        self.rows.iter().flat_map(|row| &row.tags).find(|tag| !is_known(tag))
     }
 }
 
 /// Tokenizes rows; a word's class is its first token's, the others have none. Where the file has no classes, every word has
-/// the first, so that its place is known.
+/// the first, so that its place is known. Unless `keep_all`, rows in which no word is asked for its class are left out; `notes`
+/// says how many.
 ///
 /// # Errors
-/// A class that is not in `names`; a `cutoff_len` that leaves no room.
+/// A class that is none of the answers; no row is left.
 pub fn tagged_examples(
     tagged: &Tagged,
-    names: &[String],
-    tokenizer: &Tokenizer,
-    cutoff_len: usize,
+    answer: &Answer,
+    (tokenizer, cutoff_len): (&Tokenizer, usize),
+    keep_all: bool,
+    notes: &mut Vec<String>,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Vec<Example>> {
+    let (mut unmarked, mut mute) = (Skipped::default(), Skipped::default());
     let frame = super::examples::Specials::of(tokenizer)?;
     let room = cutoff_len.saturating_sub(frame.before.len() + frame.after.len());
     let total = tagged.rows.len() as u64;
@@ -220,6 +226,7 @@ pub fn tagged_examples(
         let text = row.words.join(" ");
         let (ids, places) = tokenizer.encode_with_offsets(&text, false)?;
         let mut labels = vec![IGNORE; ids.len()];
+        let mut words = Vec::with_capacity(row.words.len());
         let (mut start, mut token) = (0, 0);
         for (at, word) in row.words.iter().enumerate() {
             let end = start + word.len();
@@ -227,38 +234,64 @@ pub fn tagged_examples(
             while token < ids.len() && places[token].end <= start {
                 token += 1;
             }
-            if token < ids.len() && places[token].start < end {
-                labels[token] = match row.tags.get(at) {
-                    Some(tag) => tagged.class(row, tag, names)?,
-                    None => 0,
-                };
+            let class = match row.tags.get(at) {
+                Some(tag) => tagged.class(row, tag, answer)?,
+                None => 0,
+            };
+            let has_token = token < ids.len() && places[token].start < end;
+            if has_token {
+                labels[token] = class;
                 token += 1;
             }
+            words.push(Word {
+                text: word.clone(),
+                label: row.tags.get(at).filter(|_| class != IGNORE).map(|_| class),
+                is_asked: has_token && token <= room && class != IGNORE,
+            });
             start = end + 1;
         }
         let kept = room.min(ids.len());
+        if words.iter().any(|word| !word.is_asked && word.label.is_some()) {
+            mute.push(row.number);
+        }
+        if !keep_all && !words.iter().any(|word| word.is_asked) {
+            unmarked.push(row.number);
+            continue;
+        }
         let ignored = |count: usize| vec![IGNORE; count];
-        let labels = [
+        let mut labels = [
             ignored(frame.before.len()),
             labels[..kept].to_vec(),
             ignored(frame.after.len()),
         ]
         .concat();
-        if labels.iter().all(|&label| label == IGNORE) {
-            let error = Error::data("no word is left within cutoff_len")
-                .file(&tagged.file)
-                .row(row.number);
-            return Err(error.field(&tagged.columns.0));
+        let mut input_ids = [&frame.before[..], &ids[..kept], &frame.after].concat();
+        if input_ids.is_empty() {
+            // Nothing is asked of it; a model reads no empty rows.
+            input_ids.push(0);
         }
-        let input_ids = [&frame.before[..], &ids[..kept], &frame.after].concat();
+        labels.resize(input_ids.len(), IGNORE);
         examples.push(Example {
             labels: ignored(input_ids.len()),
             input_ids,
             row: row.number,
             truncated: kept < ids.len(),
             aim: Aim::Tokens(labels),
+            words,
             ..Example::default()
         });
+    }
+    let said = |rows: &Skipped, what: &str| rows.said().map(|rows| format!("{rows} {what}"));
+    notes.extend(said(
+        &mute,
+        "words of which the model reads no token within cutoff_len.",
+    ));
+    notes.extend(said(&unmarked, "no word with a class that the model reads: left out."));
+    if examples.is_empty() {
+        let error = Error::data("no row has a word with a class that the model reads").file(&tagged.file);
+        return Err(error
+            .field(&tagged.columns.0)
+            .remedy("Give words classes, or raise cutoff_len."));
     }
     progress(total, total);
     Ok(examples)

@@ -74,6 +74,17 @@ impl Confusion {
         self.counts.get(&(truth, predicted)).copied().unwrap_or(0)
     }
 
+    /// The pairs of right class and answer that occur, in the order of their numbers, with how often they do.
+    pub fn pairs(&self) -> Vec<(usize, usize, u64)> {
+        let counts = self
+            .counts
+            .iter()
+            .map(|((truth, answer), count)| (*truth, *answer, *count));
+        let mut pairs: Vec<_> = counts.collect();
+        pairs.sort_unstable();
+        pairs
+    }
+
     /// How many classes there are.
     pub fn classes(&self) -> usize {
         self.support.len()

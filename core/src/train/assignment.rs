@@ -5,13 +5,15 @@ use super::loaded::Loaded;
 use super::objective::Objective;
 use super::own_head::{OwnHead, head_keys};
 use crate::config::{RunConfig, SMALL_MODELS};
-use crate::data::{Answer, Columns, Dataset, Form, InputScaling, LabelKind, Scaling, Shape};
+use crate::data::{Answer, Columns, Dataset, Form, InputScaling, LabelKind, Labelled, Scaling, Shape, note_of_alike};
 use crate::error::{Error, Result};
+use crate::finetune::Emit;
 use crate::loss::{WeightedSum, usual};
 use crate::metrics::answers::{ALIKE, metric_names};
 use crate::metrics::generation::OF_WRITTEN;
 use crate::models::head::{self, DROPOUT, HIDDEN_SIZE, RUN_KEY};
 use crate::models::{self, Model};
+use crate::protocol::Event;
 use crate::spelling::nearest;
 use crate::task::Task;
 use serde_json::{Map, Value, json};
@@ -53,7 +55,7 @@ impl Assignment {
         let columns = Columns::of(config);
         let own = &loaded.own;
         if loaded.model.numbers().is_some() {
-            return Self::of_numbers(config, own, dataset, columns);
+            return Self::of_numbers(config, (own, own.is_trained(loaded)), dataset, columns);
         }
         let mut notes = Vec::new();
         let task = decide(config, own, dataset, &columns, &mut notes)?;
@@ -62,35 +64,26 @@ impl Assignment {
         assignment.notes = notes;
         if task == Task::TokenClassification {
             let tagged = dataset.tagged(&assignment.columns)?;
-            let own_names = own
-                .names()
-                .filter(|names| own.task() == Some(task) && tagged.fits(names));
-            assignment.fresh = own_names.is_none();
-            let names = own_names.map_or_else(|| tagged.names(), Ok)?;
-            assignment.answer = Some(Answer {
-                kind: LabelKind::Tags,
-                names,
-            });
+            tagged.column_of_classes()?;
+            let is_trained = own.is_trained(loaded);
+            let kept = own
+                .answer(LabelKind::Tags, is_trained)
+                .and_then(|answer| match tagged.stranger(&answer) {
+                    None => Ok(answer),
+                    Some(tag) => Err(Some(format!("they have the class '{tag}'"))),
+                });
+            assignment.take(kept, LabelKind::Tags, || tagged.names())?;
         } else if let Some(kind) = label_kind(task) {
             let labelled = dataset.labelled(&assignment.columns)?;
-            let kept = own.names().filter(|_| own.task() == Some(task)).and_then(|names| {
-                let answer = Answer { kind, names };
-                let fits = |row| labelled.targets(row, &answer).is_ok();
-                labelled.rows.iter().all(fits).then_some(answer)
-            });
-            assignment.fresh = kept.is_none();
-            assignment.scaling = if kept.is_some() {
-                own.scaling()
-            } else {
-                Scaling::default()
-            };
-            assignment.answer = Some(match kept {
-                Some(answer) => answer,
-                None => Answer {
-                    kind,
-                    names: labelled.names(kind)?,
-                },
-            });
+            labelled.check(kind)?;
+            let is_trained = own.is_trained(loaded);
+            let kept = own
+                .answer(kind, is_trained)
+                .and_then(|answer| fitting(&labelled, answer));
+            assignment.take(kept, kind, || labelled.names(kind))?;
+            if !assignment.fresh {
+                assignment.scaling = own.scaling();
+            }
         }
         let outputs = assignment.answer.as_ref().map(|answer| answer.names.len());
         assignment.objective.loss.check(task, outputs)?;
@@ -99,6 +92,13 @@ impl Assignment {
             _ => !assignment.fresh,
         };
         assignment.head = head_keys(config, own, is_kept && own.is_trained(loaded))?;
+        if task == Task::Generation {
+            assignment.notes.extend(dataset.text_notes.iter().cloned());
+            if assignment.columns != Columns::default() {
+                let note = "text_columns and label_columns have no effect: the task is generation.";
+                assignment.notes.push(note.to_owned());
+            }
+        }
         if !has_head(task) && (config.classifier_hidden_size > 0 || config.classifier_dropout > 0.0) {
             let note = format!("{HIDDEN_SIZE} and {DROPOUT} have no effect: the task is {task}, which has no head.");
             assignment.notes.push(note);
@@ -107,7 +107,12 @@ impl Assignment {
     }
 
     /// What a run of a model that takes numbers is to do.
-    fn of_numbers(config: &RunConfig, own: &OwnHead, dataset: &Dataset, columns: Columns) -> Result<Self> {
+    fn of_numbers(
+        config: &RunConfig,
+        (own, is_trained): (&OwnHead, bool),
+        dataset: &Dataset,
+        columns: Columns,
+    ) -> Result<Self> {
         let columns = own.columns(columns, dataset);
         let labelled = dataset.numeric(&columns)?;
         let kind = labelled.kind()?;
@@ -125,20 +130,12 @@ impl Assignment {
                 error.remedy("It can do classification, multi_label and regression.")
             })?;
         let mut assignment = Self::plain(config, task, dataset)?;
-        let kept = own.names().filter(|_| own.task() == Some(task)).and_then(|names| {
-            let answer = Answer { kind, names };
-            let fits = |row| labelled.targets(row, &answer).is_ok();
-            labelled.rows.iter().all(fits).then_some(answer)
-        });
-        assignment.fresh = kept.is_none();
+        labelled.check(kind)?;
+        let kept = own
+            .answer(kind, is_trained)
+            .and_then(|answer| fitting(&labelled, answer));
+        assignment.take(kept, kind, || labelled.names(kind))?;
         (assignment.scaling, assignment.inputs) = (own.scaling(), own.inputs());
-        assignment.answer = Some(match kept {
-            Some(answer) => answer,
-            None => Answer {
-                kind,
-                names: labelled.names(kind)?,
-            },
-        });
         assignment.shape = labelled.shape;
         assignment.columns = Columns {
             texts: labelled.texts,
@@ -169,21 +166,52 @@ impl Assignment {
             return Self::of_run(config, loaded, dataset);
         };
         let mut assignment = Self::plain(config, task, dataset)?;
+        if task == Task::Generation {
+            assignment.notes = dataset.text_notes.clone();
+        }
         if loaded.model.numbers().is_some() {
             assignment.columns = head.columns(assignment.columns, dataset);
             assignment.inputs = head.inputs();
             assignment.shape = dataset.numeric(&assignment.columns)?.shape;
         }
         if let Some(kind) = label_kind(task) {
-            let names = head.names().ok_or_else(|| {
+            let names = head.names(true).ok_or_else(|| {
                 Error::model("the model's head has no names for its outputs")
                     .file("config.json")
                     .field("id2label")
             })?;
-            assignment.answer = Some(Answer { kind, names });
+            assignment.answer = Some(Answer::new(kind, names));
             assignment.scaling = head.scaling();
         }
         Ok(assignment)
+    }
+
+    /// Answers with the head that the model brings, or with a fresh one for the labels of the data, and says so where the former
+    /// was trained and is not used.
+    fn take(
+        &mut self,
+        kept: Result<Answer, Option<String>>,
+        kind: LabelKind,
+        names: impl FnOnce() -> Result<Vec<String>>,
+    ) -> Result<()> {
+        self.fresh = kept.is_err();
+        self.answer = Some(match kept {
+            Ok(answer) => answer,
+            Err(because) => {
+                let answer = Answer::new(kind, names()?);
+                let outputs = answer.names.len();
+                let replaced = |because| {
+                    format!(
+                        "The model's own head does not go with the data: {because}. A fresh one with {outputs} outputs takes its place."
+                    )
+                };
+                self.notes.extend(because.map(replaced));
+                self.notes
+                    .extend(note_of_alike(&answer.names).filter(|_| kind != LabelKind::Numbers));
+                answer
+            }
+        });
+        Ok(())
     }
 
     fn plain(config: &RunConfig, task: Task, dataset: &Dataset) -> Result<Self> {
@@ -210,6 +238,13 @@ impl Assignment {
             fresh: false,
             head: Map::new(),
         })
+    }
+
+    /// Says what was decided, and why.
+    pub(crate) fn tell_notes(&mut self, emit: Emit<'_>) {
+        for message in self.notes.drain(..) {
+            emit(Event::Warning { message }, None);
+        }
     }
 
     pub(crate) fn task(&self) -> Task {
@@ -325,8 +360,8 @@ fn decide(
         ));
         return Ok(task);
     }
-    // Decoders learn texts unless a text stands beside a label.
-    let by_labels = own.is_encoder() || dataset.form == Form::Text;
+    // Decoders learn texts unless a text stands beside a label, or the run names one.
+    let by_labels = own.is_encoder() || dataset.form == Form::Text || !columns.labels.is_empty();
     if by_labels && dataset.has_labels(columns) {
         let labelled = dataset.labelled(columns)?;
         let task = match labelled.kind()? {
@@ -365,6 +400,18 @@ fn check_model(task: Task, own: &OwnHead, model: &Model) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// The answer, if it is one to all rows; else why it is not.
+fn fitting(labelled: &Labelled, answer: Answer) -> Result<Answer, Option<String>> {
+    let wrong = labelled
+        .rows
+        .iter()
+        .find_map(|row| labelled.targets(row, &answer).err());
+    wrong.map_or(Ok(answer), |error| {
+        let row = error.row.map(|row| format!("row {row}: ")).unwrap_or_default();
+        Err(Some(format!("{row}{}", error.what)))
+    })
 }
 
 fn label_kind(task: Task) -> Option<LabelKind> {

@@ -3,7 +3,7 @@
 use super::assignment::has_head;
 use super::loaded::Loaded;
 use crate::config::{RunConfig, SMALL_MODELS};
-use crate::data::{Columns, Dataset, InputScaling, Scaling};
+use crate::data::{Answer, Columns, Dataset, InputScaling, LabelKind, Scaling};
 use crate::error::{Error, Result};
 use crate::models::head::{self, ACTIVATION, DROPOUT, HEADS, HIDDEN_SIZE, POOLING};
 use crate::models::{self, Model, Problem};
@@ -17,6 +17,8 @@ pub(crate) struct OwnHead {
     pub(crate) config: Value,
     pub(super) task: models::Task,
     problem: Option<Problem>,
+    /// How many outputs it has.
+    outputs: Option<usize>,
     /// Whether nobody chose it: of a small model whose config.json says nothing of a head.
     pub(super) is_made_up: bool,
 }
@@ -27,6 +29,7 @@ impl OwnHead {
             config: config.clone(),
             task: model.task(),
             problem: model.problem(),
+            outputs: model.labels(),
             is_made_up: is_small(config)
                 && ["architectures", "id2label", "num_labels", "problem_type"]
                     .iter()
@@ -58,6 +61,7 @@ impl OwnHead {
             _ => Some(Problem::SingleLabel),
         };
         Self {
+            outputs: adapter["id2label"].as_object().map(Map::len),
             config,
             task,
             problem,
@@ -74,12 +78,43 @@ impl OwnHead {
             (models::Task::SequenceClassification, _) => Some(Task::Classification),
             _ => None,
         };
-        task_of_run(&self.config).or(own.filter(|_| !self.is_made_up))
+        let said = || match self.config["problem_type"].as_str().filter(|_| self.is_encoder())? {
+            "regression" => Some(Task::Regression),
+            "single_label_classification" => Some(Task::Classification),
+            "multi_label_classification" => Some(Task::MultiLabel),
+            _ => None,
+        };
+        let own = own.filter(|_| !self.is_made_up);
+        task_of_run(&self.config).or(own).or_else(said)
     }
 
-    /// The names of its outputs by number.
-    pub(super) fn names(&self) -> Option<Vec<String>> {
-        let labels = self.config["id2label"].as_object()?;
+    /// What it answers, where that is of this kind; else, of one that was trained, why it does not do.
+    pub(super) fn answer(&self, kind: LabelKind, is_trained: bool) -> Result<Answer, Option<String>> {
+        let refused = |because: String| Some(because).filter(|_| is_trained);
+        let Some(task) = self.task().filter(|task| has_head(*task)) else {
+            return Err(None);
+        };
+        // One class or any number of them: the same outputs, read otherwise.
+        let is_of_kind = match kind {
+            LabelKind::Class | LabelKind::Labels => matches!(task, Task::Classification | Task::MultiLabel),
+            LabelKind::Numbers => task == Task::Regression,
+            LabelKind::Tags => task == Task::TokenClassification,
+        };
+        if !is_of_kind {
+            return Err(refused(format!("it is one for {task}")));
+        }
+        let unnamed = || refused("its id2label does not name its outputs from 0 on".to_owned());
+        self.names(is_trained)
+            .map(|names| Answer::new(kind, names))
+            .ok_or_else(unnamed)
+    }
+
+    /// The names of its outputs by number; as in transformers `LABEL_0` and so on where config.json has none and the head `is_trained`.
+    pub(super) fn names(&self, is_trained: bool) -> Option<Vec<String>> {
+        let Some(labels) = self.config["id2label"].as_object().filter(|labels| !labels.is_empty()) else {
+            let outputs = self.outputs.filter(|_| is_trained)?;
+            return Some((0..outputs).map(|label| format!("LABEL_{label}")).collect());
+        };
         (0..labels.len())
             .map(|i| labels.get(&i.to_string())?.as_str().map(str::to_owned))
             .collect()
@@ -134,7 +169,7 @@ impl OwnHead {
     pub(super) fn scores_pairs(&self) -> bool {
         match self.task() {
             Some(Task::Ranking) => true,
-            Some(Task::Regression) => self.names().is_none_or(|names| names.len() == 1),
+            Some(Task::Regression) => self.names(true).is_none_or(|names| names.len() == 1),
             _ => false,
         }
     }

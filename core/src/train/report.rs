@@ -9,6 +9,7 @@ use crate::baseline::comparison::{Bootstrap, Comparison, Direction, Verdict};
 use crate::data::{Aim, Answer, Example};
 use crate::error::Result;
 use crate::metrics::answers::{Answers, direction};
+use crate::metrics::classification::Confusion;
 use crate::metrics::generation::{TextScores, Written};
 use crate::protocol::{Baseline, CalibrationBin, ClassRow, Predictions, Report};
 use crate::task::Task;
@@ -145,11 +146,6 @@ pub(crate) fn report(assignment: &Assignment, untuned: &[Untuned], scored: &Scor
         f1: class.f1,
         support: class.support,
     });
-    let pairs = confusion.iter().flat_map(|confusion| {
-        let classes = confusion.classes();
-        let all = (0..classes).flat_map(move |truth| (0..classes).map(move |answer| (truth, answer)));
-        all.map(|(truth, answer)| (truth, answer, confusion.count(truth, answer)))
-    });
     let bins = answers
         .calibration()
         .map(|calibration| calibration.bins)
@@ -164,7 +160,7 @@ pub(crate) fn report(assignment: &Assignment, untuned: &[Untuned], scored: &Scor
         verdict,
         sentence,
         classes: classes.collect(),
-        confusion: pairs.filter(|(.., count)| *count > 0).collect(),
+        confusion: confusion.as_ref().map(Confusion::pairs).unwrap_or_default(),
         calibration: bins
             .into_iter()
             .filter(|bin| bin.count > 0)
@@ -305,6 +301,9 @@ pub(crate) fn predictions(
             }
         }
     }
+    if examples.iter().any(|example| !example.words.is_empty()) {
+        return Ok(words_answered(columns, rows, (right, &name), examples));
+    }
     let texts = texts(answers, examples, corpus.as_ref(), tokenizer)?;
     let mut order: Vec<usize> = (0..rows.len().min(texts.len())).collect();
     if right {
@@ -328,6 +327,42 @@ pub(crate) fn predictions(
     Ok(table)
 }
 
+/// The answers to words, `rows` of which are those that the model was asked: a row for every word, with its number in its
+/// sentence. Words without an answer, of which the model read no token, have none in the table either.
+fn words_answered(
+    columns: Vec<String>,
+    rows: Vec<(f64, Vec<String>)>,
+    (right, name): (bool, &dyn Fn(usize) -> String),
+    examples: &[Example],
+) -> Predictions {
+    let mut answered = rows.into_iter();
+    let mut rows: Vec<(f64, Vec<String>)> = Vec::new();
+    for example in examples {
+        for (place, word) in example.words.iter().enumerate() {
+            let found = if word.is_asked { answered.next() } else { None };
+            let unanswered = || {
+                // The label of a word is known even where nothing was read of it.
+                let label = word.label.filter(|_| right).map(|label| name(label as usize));
+                let others = columns.len().saturating_sub(1);
+                let fields = [label.unwrap_or_default()].into_iter();
+                (0.0, fields.chain(vec![String::new(); others]).collect())
+            };
+            let (error, fields) = found.unwrap_or_else(unanswered);
+            let end = [(place + 1).to_string(), word.text.chars().take(TEXT).collect()];
+            let fields = [example.row.to_string()].into_iter().chain(fields).chain(end);
+            rows.push((error, fields.collect()));
+        }
+    }
+    if right {
+        rows.sort_by(|a, b| b.0.total_cmp(&a.0));
+    }
+    let ends = ["word", "text"].map(String::from);
+    Predictions {
+        columns: ["row".to_owned()].into_iter().chain(columns).chain(ends).collect(),
+        rows: rows.into_iter().map(|(_, fields)| fields).collect(),
+    }
+}
+
 /// The row and the text of each answer.
 pub(crate) fn texts(
     answers: &Answers,
@@ -345,11 +380,9 @@ pub(crate) fn texts(
     };
     for example in examples {
         match (&example.aim, example.texts.first()) {
-            (Aim::Tokens(labels), _) => {
-                let words = example.input_ids.iter().zip(labels).filter(|(_, label)| **label >= 0);
-                for (id, _) in words {
-                    found.push((example.row, decode(&[*id])?));
-                }
+            (Aim::Tokens(_), _) => {
+                let asked = example.words.iter().filter(|word| word.is_asked);
+                found.extend(asked.map(|word| (example.row, word.text.clone())));
             }
             (_, Some(query)) => found.push((example.row, query.clone())),
             _ if !example.numbers.is_empty() => found.push((example.row, example.numbers_text())),

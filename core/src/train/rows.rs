@@ -56,7 +56,7 @@ impl Assignment {
         if self.shape.is_some() {
             let mut labelled = self.labelled(dataset, optional)?;
             labelled.rows.truncate(most);
-            notes_of(&labelled, emit);
+            say(std::mem::take(&mut labelled.notes), emit);
             let answer = self
                 .answer
                 .as_ref()
@@ -86,23 +86,33 @@ impl Assignment {
                 if !optional {
                     tagged.column_of_classes()?;
                 }
-                let names = self
+                let answer = self
                     .answer
                     .as_ref()
-                    .map(|answer| answer.names.as_slice())
-                    .unwrap_or_default();
+                    .ok_or_else(|| Error::internal("words are to get classes, and there are none"))?;
+                let mut notes = std::mem::take(&mut tagged.notes);
                 let mut progress = |done, total| emit(tokenizing(done, total), None);
-                return data::tagged_examples(&tagged, names, tokenizer, cutoff, &mut progress);
+                let reader = (tokenizer, cutoff);
+                let examples = data::tagged_examples(&tagged, answer, reader, optional, &mut notes, &mut progress)?;
+                say(notes, emit);
+                return Ok(examples);
             }
             Task::Ranking => {
                 let mut ranked = dataset.ranked()?;
+                say(std::mem::take(&mut ranked.notes), emit);
                 ranked.queries.truncate(most);
                 return data::paired_examples(&ranked, tokenizer, cutoff);
             }
             Task::Embedding if self.objective.loss.is_of_numbers() => {
-                return data::alike_examples(&dataset.labelled(&self.columns)?, tokenizer, cutoff, most);
+                let labelled = dataset.labelled(&self.columns)?;
+                say(labelled.notes.clone(), emit);
+                return data::alike_examples(&labelled, tokenizer, cutoff, most);
             }
-            Task::Embedding => return data::separate_examples(&dataset.ranked()?, tokenizer, cutoff, most),
+            Task::Embedding => {
+                let mut ranked = dataset.ranked()?;
+                say(std::mem::take(&mut ranked.notes), emit);
+                return data::separate_examples(&ranked, tokenizer, cutoff, most);
+            }
             Task::Preference => {
                 let settings = data::Settings::new(config, dataset, cutoff);
                 let template = loaded.files.chat_template.as_ref();
@@ -118,7 +128,7 @@ impl Assignment {
         let answer = self.answer.as_ref();
         let mut labelled = self.labelled(dataset, optional)?;
         labelled.rows.truncate(most);
-        notes_of(&labelled, emit);
+        say(std::mem::take(&mut labelled.notes), emit);
         let answer = answer.filter(|_| !labelled.labels.is_empty() || !optional);
         let mut progress = |done, total| emit(tokenizing(done, total), None);
         let examples = data::labelled_examples(&labelled, answer, tokenizer, cutoff, &mut progress)?;
@@ -138,7 +148,7 @@ impl Assignment {
         };
         if answer.kind == LabelKind::Tags {
             let tagged = dataset.tagged(&self.columns)?;
-            let aim = |row| tagged.classes(row, &answer.names).map(Aim::Tokens);
+            let aim = |row| tagged.classes(row, answer).map(Aim::Tokens);
             return tagged.rows.iter().map(aim).collect();
         }
         let labelled = self.labelled(dataset, false)?;
@@ -209,7 +219,7 @@ impl Assignment {
         }
         match self.task() {
             Task::TokenClassification => dataset.has_tags() || !self.columns.labels.is_empty(),
-            Task::Classification | Task::MultiLabel | Task::Regression => dataset.has_labels(&self.columns),
+            Task::Classification | Task::MultiLabel | Task::Regression => self.finds_labels(dataset),
             _ => true,
         }
     }
@@ -255,17 +265,32 @@ impl Assignment {
                     labels: Vec::new(),
                     ..self.columns.clone()
                 }),
-                false => dataset.numeric(&self.columns),
+                false => self.checked(dataset.numeric(&self.columns)?),
             };
         }
-        if optional && !dataset.has_labels(&Columns::default()) {
+        if optional && !self.finds_labels(dataset) {
             let texts = self.columns.texts.clone();
             return dataset.labelled(&Columns {
                 texts,
                 ..Columns::default()
             });
         }
-        dataset.labelled(&self.columns)
+        self.checked(dataset.labelled(&self.columns)?)
+    }
+
+    /// Whether the file has the label columns that the run names, or one that is recognised.
+    fn finds_labels(&self, dataset: &Dataset) -> bool {
+        match self.columns.labels.as_slice() {
+            [] => dataset.has_labels(&Columns::default()),
+            named => dataset.has_columns(named),
+        }
+    }
+
+    fn checked(&self, labelled: Labelled) -> Result<Labelled> {
+        if let Some(answer) = &self.answer {
+            labelled.check(answer.kind)?;
+        }
+        Ok(labelled)
     }
 
     /// Scales the targets of a regression, and numbers that go in; with a fresh head, by the mean and the deviation of `train`.
@@ -308,8 +333,8 @@ impl Assignment {
 }
 
 /// Tells what was skipped.
-fn notes_of(labelled: &Labelled, emit: Emit<'_>) {
-    for message in labelled.notes.clone() {
+fn say(notes: Vec<String>, emit: Emit<'_>) {
+    for message in notes {
         emit(Event::Warning { message }, None);
     }
 }

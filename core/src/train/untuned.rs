@@ -101,10 +101,10 @@ pub(crate) async fn untuned(
             found.push(("majority class", classes(vec![most; truth.len()])));
             if let Some((of_train, of_asked)) = &features {
                 let learnt = numbers(&learnt);
-                let nearest = NearestCentroid::fit(of_train, &learnt)?.predict(of_asked)?;
-                found.push(("nearest centroid", classes(nearest)));
-                let probe = Probe::classes(of_train, &learnt, width)?.predict_classes(of_asked)?;
-                found.push(("linear probe", classes(probe)));
+                let nearest = NearestCentroid::fit(of_train, &learnt).and_then(|fit| fit.predict(of_asked));
+                found.extend(had("nearest centroid", nearest.map(classes), emit));
+                let probe = Probe::classes(of_train, &learnt, width).and_then(|fit| fit.predict_classes(of_asked));
+                found.extend(had("linear probe", probe.map(classes), emit));
             }
         }
         Task::MultiLabel => {
@@ -121,9 +121,9 @@ pub(crate) async fn untuned(
             }
             found.push(("usual labels", flags(often.repeat(rows))));
             if let Some((of_train, of_asked)) = &features {
-                let answered = probe_columns(of_train, of_asked, &learnt, width)?;
-                let answered = answered.iter().map(|share| *share > 0.5).collect();
-                found.push(("linear probe", flags(answered)));
+                let answered = probe_columns(of_train, of_asked, &learnt, width);
+                let answered = answered.map(|shares| flags(shares.iter().map(|share| *share > 0.5).collect()));
+                found.extend(had("linear probe", answered, emit));
             }
         }
         Task::Regression => {
@@ -147,10 +147,8 @@ pub(crate) async fn untuned(
             }
             found.push(("mean of the training rows", numbers(means.repeat(asked.len() / width))));
             if let Some((of_train, of_asked)) = &features {
-                found.push((
-                    "linear probe",
-                    numbers(probe_columns(of_train, of_asked, &learnt, width)?),
-                ));
+                let answered = probe_columns(of_train, of_asked, &learnt, width).map(numbers);
+                found.extend(had("linear probe", answered, emit));
             }
         }
         Task::TokenClassification => {
@@ -213,6 +211,18 @@ pub(crate) async fn untuned(
         .into_iter()
         .map(|(name, answers)| Untuned { name, answers })
         .collect())
+}
+
+/// The answers under their name; where there can be none, a word on why: a run does not need them.
+fn had(name: &'static str, answers: Result<Answers>, emit: Emit<'_>) -> Option<(&'static str, Answers)> {
+    match answers {
+        Ok(answers) => Some((name, answers)),
+        Err(error) => {
+            let message = format!("There is no {name} to compare with: {}.", error.what);
+            emit(Event::Warning { message }, None);
+            None
+        }
+    }
 }
 
 /// How many rows of `width` numbers a probe learns from: its time grows with rows · width · the lesser of the two.

@@ -1,7 +1,7 @@
 //! From a dropped file to batches of tokens.
 
 use lorakeet_core::chat::Conversation;
-use lorakeet_core::data::{Content, Dataset, Form, check_size};
+use lorakeet_core::data::{Columns, Content, Dataset, Form, check_size};
 use lorakeet_core::error::{Error, Kind};
 use lorakeet_core::random::Generator;
 
@@ -67,9 +67,9 @@ fn files_that_are_not_text_are_refused_with_a_way_out() {
     assert!(refusal("a.csv", b"PK\x03\x04rest").what.contains("zip"));
     assert!(refusal("a.txt", b"GGUF\x03\0\0\0").what.contains("GGUF"));
     let nul = refusal("a.txt", b"one\ntwo\0");
-    assert!(nul.what.contains("NUL") && nul.row == Some(2));
+    assert!(nul.what.contains("NUL byte in line 2"));
     let latin1 = refusal("a.txt", b"one\nna\xefve\n");
-    assert!(latin1.what.contains("UTF-8") && latin1.row == Some(2));
+    assert!(latin1.what.contains("in line 2, is not UTF-8"));
     assert!(refusal("a.txt", b"\xff\xfea").what.contains("odd"));
     assert!(
         refusal("a.txt", b"\xff\xfe\x00\xd8a\0")
@@ -286,16 +286,19 @@ fn quoted_fields_keep_commas_quotes_and_line_breaks() {
 fn unknown_columns_of_a_table_are_taken_as_pairs_with_a_note() {
     let data = parse("a.csv", "Frage,Antwort,Quelle\nq,a,s\n");
     assert_eq!(pair(&data.rows[0].content), ("q", "a"));
+    // What is said of texts is said where they are learnt, and nowhere else.
     assert!(
-        data.notes
+        data.notes.is_empty() && data.info().form == "table",
+        "{:?}",
+        data.info()
+    );
+    let notes = &data.text_notes;
+    assert!(
+        notes
             .iter()
             .any(|note| note.contains("'Frage'") && note.contains("'Antwort'"))
     );
-    assert!(
-        data.notes
-            .iter()
-            .any(|note| note.contains("Not used of texts to continue: Quelle"))
-    );
+    assert!(notes.contains(&"Not used: Quelle.".to_owned()), "{notes:?}");
     let error = refusal("a.jsonl", br#"{"frage": "q", "antwort": "a"}"#);
     assert!(error.what.contains("frage, antwort"));
 }
@@ -313,10 +316,10 @@ fn empty_rows_are_skipped_with_a_note() {
         "{:?}",
         data.notes
     );
+    let of_texts = &data.text_notes;
     assert!(
-        data.notes.contains(&"One empty row was skipped: number 3.".to_string()),
-        "{:?}",
-        data.notes
+        of_texts.contains(&"One empty row was skipped: number 3.".to_string()),
+        "{of_texts:?}"
     );
     refusal("a.jsonl", b"{\"text\": \"\"}\n");
     refusal("a.csv", b"prompt,completion\n");
@@ -381,9 +384,25 @@ fn a_bad_row_is_refused_with_its_number_and_field() {
         ),
         ("a.csv", "prompt,completion\np,c\np,c,x\n", 3, None),
         ("a.csv", "prompt,completion\np,\n", 2, Some("completion")),
-        ("a.csv", "prompt,prompt\np,c\n", 1, Some("prompt")),
-        ("a.csv", "prompt,\np,c\n", 1, None),
-        ("a.csv", "prompt,completion\np,\"c\nnever closed\n", 2, None),
+        ("a.csv", ",\np,c\n", 1, None),
+        (
+            "a.csv",
+            "prompt,completion\np,\"c\nnever closed\n",
+            2,
+            Some("completion"),
+        ),
+        (
+            "a.jsonl",
+            "{\"text\": \"x\"}\n{\"text\": \"x\", \"text\": \"y\"}\n",
+            2,
+            Some("text"),
+        ),
+        (
+            "a.jsonl",
+            "{\"text\": \"x\"}\n{\"text\": \"x\", \"Text\": \"y\"}\n",
+            2,
+            Some("text"),
+        ),
     ];
     for (name, content, row, field) in cases {
         let error = refusal(name, content.as_bytes());
@@ -437,10 +456,239 @@ fn hostile_bytes_never_panic() {
         }
         let name = ["a.txt", "a.jsonl", "a.json", "a.csv", "a.tsv"][round % 5];
         if let Ok(data) = Dataset::parse(name, &bytes) {
-            assert!(!data.rows.is_empty());
+            assert!(data.info().rows > 0);
         }
     }
     let deep = "[".repeat(100_000);
     refusal("a.json", deep.as_bytes());
     refusal("a.jsonl", deep.as_bytes());
+}
+
+fn column(data: &Dataset, name: &str) -> Vec<String> {
+    let others = data.columns.iter().filter(|other| !other.eq_ignore_ascii_case(name));
+    let columns = Columns {
+        texts: vec![name.to_owned()],
+        labels: others.take(1).cloned().collect(),
+        ..Columns::default()
+    };
+    let read = data.labelled(&columns).unwrap_or_else(|error| panic!("{error}"));
+    read.rows.into_iter().map(|row| row.text).collect()
+}
+
+#[test]
+fn columns_without_a_name_are_called_as_in_pandas_and_are_no_text_and_no_label() {
+    // DataFrame.to_csv writes the index in front; a spreadsheet leaves separators behind.
+    let pandas = parse("a.csv", ",text,label\n0,one,a\n1,two,b\n");
+    assert_eq!(pandas.columns, ["Unnamed: 0", "text", "label"]);
+    assert!(pandas.notes[0].contains("'Unnamed: 0'"), "{:?}", pandas.notes);
+    assert_eq!(column(&pandas, "Unnamed: 0"), ["0", "1"]);
+    let excel = parse("a.csv", "text,label,,\none,a,,\ntwo,b,,\n");
+    assert_eq!(excel.columns, ["text", "label", "Unnamed: 2", "Unnamed: 3"]);
+    let short = parse("a.csv", "text,label,,\none,a\ntwo,b,,,\n");
+    assert_eq!(column(&short, "text"), ["one", "two"]);
+
+    // Of unknown names the index is neither the prompt nor the text, also after it was saved twice.
+    let unknown = parse("a.csv", ",Unnamed: 0,Frage,Antwort\n0,5,q,a\n");
+    assert_eq!(pair(&unknown.rows[0].content), ("q", "a"));
+    let labelled = parse("a.csv", ",Satz,Category\n0,one,a\n1,two,b\n")
+        .labelled(&Columns::default())
+        .unwrap();
+    assert_eq!(
+        (labelled.texts, labelled.labels),
+        (vec!["satz".to_owned()], vec!["category".to_owned()])
+    );
+    assert_eq!(labelled.notes, ["The column 'Satz' is taken as the text."]);
+    let numbers = parse("a.csv", ",x,y,label\n0,1,2,a\n1,3,4,b\n")
+        .numeric(&Columns::default())
+        .unwrap();
+    assert_eq!(numbers.rows[1].numbers.to_vec(), [3.0, 4.0]);
+}
+
+#[test]
+fn columns_of_one_name_are_told_apart_and_named() {
+    let data = parse("a.csv", "text,Label,label,label.1,label\none,a,b,c,d\n");
+    assert_eq!(data.columns, ["text", "Label", "label.2", "label.1", "label.3"]);
+    let note = &data.notes[0];
+    assert!(note.contains("'label.2', 'label.3'"), "{note}");
+    assert_eq!(column(&data, "label.3"), ["d"]);
+    let alike = parse("a.jsonl", "{\"Text\": \"x\"}\n{\"text\": \"y\"}\n");
+    assert_eq!(alike.notes, ["'Text' and 'text' are taken for one column."]);
+    assert_eq!(column(&alike, "text"), ["x", "y"]);
+}
+
+#[test]
+fn tab_separated_values_know_no_quotes() {
+    let data = parse(
+        "a.tsv",
+        "label\ttext\na\tplain one\nb\t\"Hello, said he, and went\na\t\"Bye\" said she\nb\t5' 9\" tall\n",
+    );
+    let texts = [
+        "plain one",
+        "\"Hello, said he, and went",
+        "\"Bye\" said she",
+        "5' 9\" tall",
+    ];
+    assert_eq!(column(&data, "text"), texts);
+    assert!(data.notes.is_empty(), "{:?}", data.notes);
+    // A program that quotes there all the same is not overheard; under the name .csv its quotes are read.
+    let quoted = "label\ttext\na\t\"said \"\"no\"\"\"\n";
+    let data = parse("a.tsv", quoted);
+    assert_eq!(column(&data, "text"), ["\"said \"\"no\"\"\""]);
+    assert!(
+        data.notes[0].contains("Row 2") && data.notes[0].contains(".csv"),
+        "{:?}",
+        data.notes
+    );
+    assert_eq!(column(&parse("a.csv", quoted), "text"), ["said \"no\""]);
+}
+
+#[test]
+fn a_quote_is_closed_where_its_field_ends_or_the_row_is_named() {
+    // Four rows would be one.
+    let swallow = "label,text\na,plain\nb,\"Hello said he\na,plain two\na,she answered \"no\"\nb,last\n";
+    let error = refusal("a.csv", swallow.as_bytes());
+    assert_eq!((error.row, error.field.as_deref()), (Some(3), Some("text")));
+    assert!(
+        error.what.contains("line 3") && error.what.contains("line 5"),
+        "{error}"
+    );
+    let behind = refusal("a.csv", b"label,text\na,\"Bye\" said she\n");
+    assert!(behind.what.contains("text follows:  said she"), "{behind}");
+    let open = refusal("a.csv", b"label,text\na,x\nb,\"Hello\na,y\n");
+    assert_eq!((open.row, open.field.as_deref()), (Some(3), Some("text")));
+    assert!(open.what.contains("line 3 is never closed"), "{open}");
+    // A quote within a text that does not begin with one is a letter.
+    assert_eq!(
+        column(&parse("a.csv", "text,n\n5' 9\" tall,1\n"), "text"),
+        ["5' 9\" tall"]
+    );
+}
+
+#[test]
+fn what_spreadsheets_write_is_read_as_it_is() {
+    let rows = "text;label\r\n\"a; b\";x\r\n\"two\r\nlines\";y\r\n";
+    let utf16: Vec<u8> = [0xfeff]
+        .into_iter()
+        .chain(rows.encode_utf16())
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let files = [
+        [b"\xef\xbb\xbf", rows.as_bytes()].concat(),
+        format!("sep=;\r\n{rows}").into_bytes(),
+        rows.replace(';', "\t").replace("a\t b", "a; b").into_bytes(),
+        utf16,
+    ];
+    for file in files {
+        let data = Dataset::parse("a.csv", &file).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(column(&data, "text"), ["a; b", "two\nlines"]);
+        assert_eq!(column(&data, "label"), ["x", "y"]);
+    }
+    // More semicolons than commas; commas alone are the usual.
+    let german = parse("a.csv", "Text;Wert, in Euro;Label\n1,5;2,5;x\n");
+    assert_eq!(german.columns, ["Text", "Wert, in Euro", "Label"]);
+    // A spreadsheet leaves separators out where the last cells of many rows are empty.
+    let short = parse("a.csv", "text,label,remark\none,a\ntwo,b,x\nthree,c\n");
+    assert_eq!(column(&short, "label"), ["a", "b", "c"]);
+    assert_eq!(
+        short.notes,
+        ["Row 2 and 1 more have fewer fields than the header; those that are missing are empty."]
+    );
+    let without_mark: Vec<u8> = rows.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert!(refusal("a.csv", &without_mark).remedy.unwrap().contains("UTF-8"));
+}
+
+#[test]
+fn a_number_keeps_the_text_that_the_file_has() {
+    let data = parse(
+        "a.jsonl",
+        "{\"prompt\": 12345678901234567890123, \"completion\": 1.0}\n{\"prompt\": 1e3, \"completion\": 0.10}\n\
+         {\"prompt\": true, \"completion\": 9007199254740993}\n{\"prompt\": -0.0, \"completion\": 1E400}\n",
+    );
+    let pairs: Vec<(&str, &str)> = data.rows.iter().map(|row| pair(&row.content)).collect();
+    let wanted = [
+        ("12345678901234567890123", "1.0"),
+        ("1e3", "0.10"),
+        ("true", "9007199254740993"),
+        ("-0.0", "1E400"),
+    ];
+    assert_eq!(pairs, wanted);
+}
+
+#[test]
+fn rows_of_other_tasks_are_no_texts_and_are_read_all_the_same() {
+    let lists = parse(
+        "a.jsonl",
+        r#"{"query": "q", "positive": ["one", "two"], "negative": ["three"]}"#,
+    );
+    let ranked = lists.ranked().unwrap();
+    let documents = [
+        ("one".to_owned(), 1.0),
+        ("three".to_owned(), 0.0),
+        ("two".to_owned(), 1.0),
+    ];
+    assert_eq!(ranked.queries[0].documents, documents);
+    assert_eq!((lists.rows.len(), lists.info().rows), (0, 1));
+    // The second column is blank, which matters to nobody who names others.
+    let named = parse("a.csv", "code,remark,Message\n1,,one\n2,,two\n");
+    assert_eq!(column(&named, "message"), ["one", "two"]);
+}
+
+#[test]
+fn a_query_has_a_thousand_documents_at_most_the_best_of_them() {
+    let mut file = String::from("query,document,grade\n");
+    for document in 0..3000 {
+        file.push_str(&format!("q,document {document},{}\n", document % 3));
+    }
+    let ranked = parse("a.csv", &file).ranked().unwrap();
+    assert_eq!(ranked.queries[0].documents.len(), 1000);
+    assert!(ranked.queries[0].documents.iter().all(|(_, grade)| *grade == 2.0));
+    assert!(
+        ranked.notes[0].contains("Row 2 has a query with more than 1000"),
+        "{:?}",
+        ranked.notes
+    );
+}
+
+#[test]
+fn more_fields_than_fit_into_memory_are_refused_with_the_row() {
+    // Eight million, of which a row has two and counts as two more.
+    let csv = format!("a,b\n{}", "1,2\n".repeat(2_000_000));
+    let error = refusal("a.csv", csv.as_bytes());
+    assert!(error.row.is_some_and(|row| row > 1_900_000), "{error}");
+    assert!(error.what.contains("8 million"), "{error}");
+    let values = format!("[{}0]", "0,".repeat(9_000_000));
+    for (name, file) in [
+        ("a.jsonl", "{}\n".repeat(3_000_000)),
+        ("a.json", format!("[{}{{}}]", "{},".repeat(9_000_000))),
+        ("a.jsonl", format!("{{\"text\": {values}}}\n")),
+    ] {
+        let error = refusal(name, file.as_bytes());
+        assert!(error.what.contains("8 million") && error.row.is_some(), "{error}");
+    }
+    let images = [
+        &[0, 0, 8, 3][..],
+        &3_000_000_u32.to_be_bytes(),
+        &[0, 0, 0, 1, 0, 0, 0, 1],
+        &vec![7; 3_000_000],
+    ]
+    .concat();
+    assert!(refusal("images-idx3-ubyte", &images).what.contains("8 million"));
+}
+
+#[test]
+fn errors_and_notes_name_no_more_columns_than_can_be_read() {
+    let header: Vec<String> = (0..100_000).map(|column| format!("column{column}")).collect();
+    let file = format!("{}\n{}\n", header.join(","), vec!["x"; header.len()].join(","));
+    let data = parse("a.csv", &file);
+    let error = data.labelled(&Columns::default()).unwrap_err();
+    assert!(
+        error.to_string().len() < 1000 && error.what.contains("99980 more"),
+        "{error}"
+    );
+    assert!(data.text_notes.iter().all(|note| note.len() < 1000));
+    let missing = Columns {
+        texts: vec!["text".into()],
+        ..Columns::default()
+    };
+    assert!(data.labelled(&missing).unwrap_err().to_string().len() < 1000);
 }

@@ -14,6 +14,7 @@ mod examples;
 mod formats;
 mod gguf_blocks;
 mod hostile;
+mod labels;
 mod packing;
 #[cfg(feature = "cli")]
 mod process;

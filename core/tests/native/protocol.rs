@@ -325,3 +325,38 @@ fn fields_of_a_table_are_quoted_where_csv_asks_for_it() {
     let expected = "row,text\n1,plain\n2,\"a, \"\"b\"\"\nand c\"\n,\"狗, 猫\"\n";
     assert_eq!(table.to_csv(), expected);
 }
+
+#[test]
+fn no_field_of_a_table_is_a_formula_in_a_spreadsheet_and_numbers_stay_numbers() {
+    let formulas = [
+        "=cmd|' /C calc'!A0",
+        "+1+1",
+        "-2+3",
+        "@SUM(A1)",
+        "\t=1",
+        "\r=1",
+        "-inf",
+        "=HYPERLINK(\"http://x\")",
+        "-",
+    ];
+    for field in formulas {
+        let table = Predictions {
+            columns: vec![field.to_owned()],
+            rows: vec![vec![field.to_owned()]],
+        };
+        let text = table.to_csv();
+        let rows = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .from_reader(text.as_bytes())
+            .into_records();
+        for row in rows {
+            assert_eq!(row.expect("a row")[0], format!("'{field}"), "{text}");
+        }
+    }
+    let plain = ["-1.5", "+3", "-1e-5", "", "a = b", "'", "5-3"];
+    let table = Predictions {
+        columns: plain.map(String::from).to_vec(),
+        rows: Vec::new(),
+    };
+    assert_eq!(table.to_csv(), format!("{}\n", plain.join(",")));
+}

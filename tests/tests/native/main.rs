@@ -3,10 +3,12 @@
 
 mod adapters;
 mod checkpoints;
+mod data_memory;
 mod device_memory;
 mod estimate;
 mod heads;
 mod ids;
+mod inputs;
 mod knobs;
 mod losses;
 mod memory_estimate;

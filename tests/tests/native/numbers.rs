@@ -461,15 +461,15 @@ fn every_format_gives_rows_of_numbers_with_labels() {
         (Some(Shape::Columns(2)), "x y".into())
     );
     assert_eq!(
-        (numbers(&table, 0), &table.rows[1].values[0]),
-        (vec![1.0, -25.0], &json!("a"))
+        (numbers(&table, 0), table.rows[1].values[0].to_json()),
+        (vec![1.0, -25.0], json!("a"))
     );
 
     let ucr = read("a_TRAIN.tsv", "1\t0.5\t-0.5\n-1\t2\t3\n").expect("a series a row");
     assert_eq!(ucr.shape, Some(Shape::Series { steps: 2, channels: 1 }));
     assert_eq!(
-        (numbers(&ucr, 1), &ucr.rows[1].values[0]),
-        (vec![2.0, 3.0], &json!(-1.0))
+        (numbers(&ucr, 1), ucr.rows[1].values[0].to_json()),
+        (vec![2.0, 3.0], json!(-1))
     );
 
     let steps = r#"{"values": [[1, 2], [3, 4], [5, 6]], "label": 7}"#;
@@ -487,8 +487,8 @@ fn every_format_gives_rows_of_numbers_with_labels() {
     let images = images.numeric(&Columns::default()).expect("rows");
     assert_eq!(images.shape, Some(Shape::Image { height: 1, width: 2 }));
     assert_eq!(
-        (numbers(&images, 1), &images.rows[0].values[0]),
-        (vec![0.2, 0.0], &json!(9))
+        (numbers(&images, 1), images.rows[0].values[0].to_json()),
+        (vec![0.2, 0.0], json!(9))
     );
 
     // Columns that the run names go in, and nothing else.

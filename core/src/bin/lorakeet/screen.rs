@@ -4,7 +4,7 @@
 use indicatif::{ProgressBar, ProgressStyle};
 use lorakeet_core::error::{Error, Result};
 use lorakeet_core::protocol::{
-    EvalInfo, Event, MemoryEstimate, Metric, ModelInfo, Predictions, Report, RunSummary, Stage, StepInfo,
+    DataInfo, EvalInfo, Event, MemoryEstimate, Metric, ModelInfo, Predictions, Report, RunSummary, Stage, StepInfo,
 };
 use lorakeet_core::task::Task;
 use std::borrow::Cow;
@@ -74,11 +74,11 @@ impl Screen {
             }
             Event::Model(model) => note(format!("model    {}", model_line(model))),
             Event::Data(data) => {
-                note(format!("data     {}: {} rows, {}", data.name, data.rows, data.form));
+                note(format!("data     {}", data_line(data)));
                 data.notes.iter().for_each(|text| note(format!("         {text}")));
             }
             Event::Validation { data: Some(data) } => {
-                note(format!("held out {}: {} rows, {}", data.name, data.rows, data.form));
+                note(format!("held out {}", data_line(data)));
                 data.notes.iter().for_each(|text| note(format!("         {text}")));
             }
             Event::Estimate {
@@ -350,6 +350,23 @@ pub fn model_line(model: &ModelInfo) -> String {
         count(model.parameters),
         formats.join(", ")
     )
+}
+
+/// One line on data: `rows.csv: 120 rows, columns text, label`. What the rows are to the run, the run says.
+fn data_line(data: &DataInfo) -> String {
+    const MOST: usize = 12;
+    let shown = data.columns.iter().take(MOST).map(String::as_str);
+    let columns = shown.collect::<Vec<_>>().join(", ");
+    let more = match data.columns.len().saturating_sub(MOST) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let what = match data.columns.len() {
+        0 => data.form.clone(),
+        1 => format!("column {columns}"),
+        _ => format!("columns {columns}{more}"),
+    };
+    format!("{}: {} rows, {what}", data.name, data.rows)
 }
 
 /// One line on a run's memory: `about 1.30 GB at its peak, of which the base 89.0 MB (0.66 bytes a parameter)`.
