@@ -132,6 +132,8 @@ pub struct Examples {
 struct Tokens {
     ids: Vec<u32>,
     labels: Vec<i32>,
+    /// Cuts that the tokenizer does not allow and that were made all the same.
+    seams: usize,
 }
 
 impl Tokens {
@@ -238,6 +240,7 @@ impl Collector {
 
     fn add(&mut self, row: usize, tokens: Tokens) {
         self.rows += 1;
+        self.open.seams += tokens.seams;
         self.longest = self.longest.max(tokens.ids.len());
         if self.packing {
             self.starts.push((self.open.ids.len(), row));
@@ -252,7 +255,9 @@ impl Collector {
         let first_target = tokens.first_target();
         self.cut += usize::from(truncated);
         if first_target.is_some_and(|at| at < self.cutoff_len) {
-            let Tokens { mut ids, mut labels } = tokens;
+            let Tokens {
+                mut ids, mut labels, ..
+            } = tokens;
             ids.truncate(self.cutoff_len);
             labels.truncate(self.cutoff_len);
             self.items.push(Example {
@@ -317,8 +322,16 @@ impl Collector {
 
     fn finish(mut self, notes: &mut Vec<String>) -> Result<Vec<Example>> {
         let left = self.open.ids.len();
+        if self.open.seams > 0 {
+            notes.push(format!(
+                "Cuts within texts where the tokenizer allows none, because it is given {} MB at most: {}. A token or two at \
+                 each may be others.",
+                MOST_PIECE >> 20,
+                self.open.seams
+            ));
+        }
         if self.items.is_empty() && left >= 2 {
-            let Tokens { ids, labels } = std::mem::take(&mut self.open);
+            let Tokens { ids, labels, .. } = std::mem::take(&mut self.open);
             let row = self.row_at(0);
             self.push_block(ids, labels, row);
         } else if left > 0 && !self.items.is_empty() {
@@ -402,7 +415,9 @@ fn tokenize(
     match (layout(&row.content, template.is_some()), template) {
         (Layout::Text(text), _) => {
             tokens.push(&specials.before, true);
-            tokens.push(&encode_long(tokenizer, &text)?, true);
+            let (ids, seams) = encode_pieces(tokenizer, &text)?;
+            tokens.push(&ids, true);
+            tokens.seams = seams;
             tokens.push(&specials.after, true);
             tokens.push(eos_unless_there(&tokens, eos).as_slice(), true);
         }
@@ -475,7 +490,9 @@ impl<'a> Reader<'a> {
             return Ok(None);
         }
         let truncated = tokens.ids.len() > cutoff;
-        let Tokens { mut ids, mut labels } = tokens;
+        let Tokens {
+            mut ids, mut labels, ..
+        } = tokens;
         ids.truncate(cutoff);
         labels.truncate(cutoff);
         Ok(Some(Example {
@@ -495,23 +512,28 @@ fn eos_unless_there(tokens: &Tokens, eos: Option<u32>) -> Option<u32> {
 
 /// The tokens of a text of any length, without those that the tokenizer adds around it.
 pub(super) fn encode_long(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>> {
-    let mut ids = Vec::new();
-    let mut start = 0;
-    while start < text.len() {
-        let end = safe_cut(tokenizer, text, start)?;
-        ids.extend(tokenizer.encode(&text[start..end], false)?);
-        start = end;
-    }
-    Ok(ids)
+    Ok(encode_pieces(tokenizer, text)?.0)
 }
 
-/// A place past `start` where the text can be cut without any token changing, or its end.
+/// The same, with how many cuts may have changed a token.
+fn encode_pieces(tokenizer: &Tokenizer, text: &str) -> Result<(Vec<u32>, usize)> {
+    let (mut ids, mut seams, mut start) = (Vec::new(), 0, 0);
+    while start < text.len() {
+        let (end, is_safe) = next_cut(tokenizer, text, start)?;
+        ids.extend(tokenizer.encode(&text[start..end], false)?);
+        seams += usize::from(!is_safe);
+        start = end;
+    }
+    Ok((ids, seams))
+}
+
+/// A place past `start` where the text can be cut without any token changing, or its end; and whether it is one.
 ///
 /// Tokenizers differ in where that is (some never allow it), so each candidate is tried: the neighbourhood must give
 /// the same tokens in one piece and in two. Between a word and the space in front of the next one most allow it, and
 /// in a text without any, some do between two letters. Where none does within [`MOST_PIECE`], the cut is made there all the
 /// same, because the tokenizer's notes on a longer piece do not fit into memory: a token or two at the seam may be others.
-fn safe_cut(tokenizer: &Tokenizer, text: &str, start: usize) -> Result<usize> {
+fn next_cut(tokenizer: &Tokenizer, text: &str, start: usize) -> Result<(usize, bool)> {
     const NEIGHBOURHOOD: usize = 96;
     const SEARCHED: usize = 4096;
     const TRIES: usize = 12;
@@ -530,15 +552,15 @@ fn safe_cut(tokenizer: &Tokenizer, text: &str, start: usize) -> Result<usize> {
             let mut halves = tokenizer.encode(&text[from..cut], false)?;
             halves.extend(tokenizer.encode(&text[cut..to], false)?);
             if halves == tokenizer.encode(&text[from..to], false)? {
-                return Ok(cut);
+                return Ok((cut, true));
             }
         }
         if near - start >= MOST_PIECE {
-            return Ok(floor_boundary(text, near));
+            return Ok((floor_boundary(text, near), false));
         }
         near += CHUNK_BYTES;
     }
-    Ok(text.len())
+    Ok((text.len(), true))
 }
 
 fn floor_boundary(text: &str, mut at: usize) -> usize {
@@ -555,7 +577,7 @@ fn chat(conversation: &Conversation, tokenizer: &Tokenizer, template: &ChatTempl
     let said = assistant_mask(&covered, &rendered.generation_spans);
     let label = |(&id, said)| if said { id as i32 } else { IGNORE };
     let labels = ids.iter().zip(said).map(label).collect();
-    Ok(Tokens { ids, labels })
+    Ok(Tokens { ids, labels, seams: 0 })
 }
 
 /// An example as a front end shows it: the text of each token, and whether it is trained on.

@@ -1,6 +1,6 @@
 //! Records to rows: which columns mean what, decided once for a file; and every way in which a row can be wrong.
 
-use super::parse::{Record, Records, Skipped, Table, key, kind, listed};
+use super::parse::{Record, Records, Skipped, Table, key, kind, listed, note_unused};
 use super::table::is_unnamed;
 use super::value::Value;
 use super::{Content, Form, Instruction, Row, labelled, numeric, preferred, tagged};
@@ -176,11 +176,7 @@ fn plan(table: &Table, notes: &mut Vec<String>) -> Result<(Form, Plan)> {
 impl Plan {
     fn rows(&self, table: &Table, notes: &mut Vec<String>) -> Result<Vec<Row>> {
         let used = self.columns();
-        let unused = table.columns().iter().filter(|name| !used.contains(&key(name)));
-        let unused: Vec<&String> = unused.collect();
-        if !unused.is_empty() {
-            notes.push(format!("Not used: {}.", listed(&unused)));
-        }
+        note_unused(table.columns(), |key| used.contains(key), notes);
         let mut rows = Vec::with_capacity(table.len());
         let mut skipped = Skipped::default();
         for record in table.records() {

@@ -7,7 +7,7 @@ use super::Dataset;
 use super::form::{is_blank, required};
 use super::labels;
 use super::numeric::Shape;
-use super::parse::{Record, Skipped, Table, key, listed, start};
+use super::parse::{Record, Skipped, Table, key, listed, note_unused, start};
 use super::table::is_unnamed;
 use super::value::Value;
 use crate::config::RunConfig;
@@ -227,7 +227,7 @@ impl Dataset {
         let mut skipped = Skipped::default();
         let mut rows = Vec::with_capacity(table.len());
         for record in table.records() {
-            let is_empty = |name: &&String| record.fields.get(*name).is_none_or(is_blank);
+            let is_empty = |name: &&String| record.fields.get(name).is_none_or(is_blank);
             if used.iter().all(is_empty) {
                 skipped.push(record.number);
                 continue;
@@ -235,6 +235,11 @@ impl Dataset {
             let row = read_row(&record, &texts, &labels);
             rows.push(row.map_err(|error| error.row(record.number))?);
         }
+        note_unused(
+            &self.columns,
+            |key| texts.contains(key) || labels.contains(key),
+            &mut notes,
+        );
         skipped.note("empty row", &mut notes);
         if rows.is_empty() {
             return Err(Error::data("every row is empty").remedy("Choose a file with text in its rows."));

@@ -7,7 +7,7 @@
 use super::form::is_blank;
 use super::labelled::{Columns, Labelled, LabelledRow, label, names_labels};
 use super::labels::{of_record, shown};
-use super::parse::{Record, Skipped, Table, key, listed, start};
+use super::parse::{Record, Skipped, Table, key, listed, note_unused, start};
 use super::table::is_unnamed;
 use super::value::{Budget, Value, list_in};
 use super::{Aim, Dataset, Example};
@@ -23,7 +23,7 @@ const LISTS: [&str; 5] = ["values", "features", "series", "numbers", "pixels"];
 const MOST_NUMBERS: usize = 1 << 27;
 
 /// Numbers that take as much memory as a field of a table.
-pub(super) const NUMBERS_OF_A_FIELD: usize = 8;
+pub(super) const NUMBERS_OF_A_FIELD: usize = 32;
 
 /// How the numbers of a row lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -251,6 +251,11 @@ impl Dataset {
             });
         }
         let mut notes = Vec::new();
+        note_unused(
+            &self.columns,
+            |key| numbers.contains(key) || labels.contains(key),
+            &mut notes,
+        );
         skipped.note("empty row", &mut notes);
         if rows.is_empty() {
             return Err(Error::data("every row is empty").remedy("Choose a file with numbers in its rows."));

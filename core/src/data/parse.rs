@@ -304,6 +304,18 @@ pub(super) fn kind(value: &Value) -> &'static str {
     }
 }
 
+/// Names the columns that a task does not use, as far as they have names.
+pub(super) fn note_unused(columns: &[String], is_used: impl Fn(&String) -> bool, notes: &mut Vec<String>) {
+    let is_other = |name: &&String| {
+        let key = key(name);
+        !is_used(&key) && !table::is_unnamed(&key)
+    };
+    let unused: Vec<&String> = columns.iter().filter(is_other).collect();
+    if !unused.is_empty() {
+        notes.push(format!("Not used: {}.", listed(&unused)));
+    }
+}
+
 /// Rows that are left out, for a note.
 #[derive(Default)]
 pub(super) struct Skipped {

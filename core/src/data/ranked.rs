@@ -5,7 +5,7 @@
 
 use super::form::{is_blank, required, text};
 use super::labels::Frame;
-use super::parse::{Record, Skipped, listed};
+use super::parse::{Record, Skipped, listed, note_unused};
 use super::value::Value;
 use super::{Aim, Dataset, Example};
 use crate::error::{Error, Result};
@@ -136,6 +136,7 @@ impl Dataset {
             )
         };
         let mut notes: Vec<String> = crowded.said().map(left_out).into_iter().collect();
+        note_unused(&self.columns, |key| plan.uses(key), &mut notes);
         skipped.note("empty row", &mut notes);
         Ok(Ranked {
             file: self.name.clone(),
@@ -146,6 +147,13 @@ impl Dataset {
 }
 
 impl Plan {
+    fn uses(&self, key: &String) -> bool {
+        match self {
+            Self::Named(query, positive, negatives) => [query, positive].contains(&key) || negatives.contains(key),
+            Self::Graded(query, document, grade) => [query, document, grade].contains(&key),
+        }
+    }
+
     fn read(&self, record: &Record) -> Result<(String, Vec<(String, f32)>)> {
         match self {
             Self::Named(query, positive, negatives) => {

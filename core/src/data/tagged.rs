@@ -4,7 +4,7 @@ use super::examples::Word;
 use super::form::{is_blank, text};
 use super::labelled::Columns;
 use super::labels::{IGNORED, Names, class_name};
-use super::parse::{Record, Skipped, listed, start};
+use super::parse::{Record, Skipped, listed, note_unused, start};
 use super::value::{Value, list_in};
 use super::{Aim, Answer, Dataset, Example, IGNORE};
 use crate::error::{Error, Result};
@@ -84,6 +84,8 @@ impl Dataset {
             rows.push(row.map_err(|error| error.row(record.number))?);
         }
         let mut notes = Vec::new();
+        let is_used = |key: &String| *key == of_words || Some(key) == of_tags.as_ref();
+        note_unused(&self.columns, is_used, &mut notes);
         skipped.note("empty row", &mut notes);
         if rows.is_empty() {
             return Err(Error::data("every row is empty").remedy("Choose a file with words in its rows."));

@@ -163,7 +163,7 @@ pub(super) struct Broken {
 
 enum Why {
     Syntax(String),
-    Other(Error),
+    Other(Box<Error>),
 }
 
 impl Broken {
@@ -182,7 +182,7 @@ impl Broken {
     fn into_error(self, place: &str) -> Error {
         match self.why {
             Why::Syntax(reason) => Error::data(format!("this is not JSON: {reason}, at {place}")),
-            Why::Other(error) => error,
+            Why::Other(error) => *error,
         }
     }
 
@@ -278,7 +278,7 @@ impl Reader<'_, '_> {
 
     fn other(&self, error: Error) -> Broken {
         Broken {
-            why: Why::Other(error),
+            why: Why::Other(Box::new(error)),
             at: self.at,
         }
     }

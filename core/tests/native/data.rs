@@ -692,3 +692,24 @@ fn errors_and_notes_name_no_more_columns_than_can_be_read() {
     };
     assert!(data.labelled(&missing).unwrap_err().to_string().len() < 1000);
 }
+
+#[test]
+fn columns_that_a_task_does_not_use_are_named_in_its_notes() {
+    let data = parse("a.csv", ",id,text,label,remark\n0,7,one,a,x\n1,8,two,b,y\n");
+    let labelled = data.labelled(&Columns::default()).unwrap();
+    assert_eq!(labelled.notes, ["Not used: id, remark."]);
+    assert_eq!(data.text_notes, ["Not used: id, label, remark."]);
+    let ranked = parse("a.csv", "query,document,grade,source\nq,d,1,s\n")
+        .ranked()
+        .unwrap();
+    assert_eq!(ranked.notes, ["Not used: source."]);
+    let words = parse("a.jsonl", r#"{"tokens": ["a"], "tags": ["x"], "id": 3}"#);
+    assert_eq!(words.tagged(&Columns::default()).unwrap().notes, ["Not used: id."]);
+    let chosen = Columns {
+        texts: vec!["x".into()],
+        labels: vec!["z".into()],
+        ..Columns::default()
+    };
+    let numbers = parse("a.csv", "x,y,z\n1,2,a\n3,4,b\n").numeric(&chosen).unwrap();
+    assert_eq!(numbers.notes, ["Not used: y."]);
+}

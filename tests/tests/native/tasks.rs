@@ -1399,7 +1399,7 @@ fn a_preview_of_twenty_thousand_rows_makes_tokens_of_four_and_counts_the_labels_
     let (shown, tokenized) = previewed(&mut desk, &config());
     assert_eq!((counted(&shown), tokenized), (ROWS as u64, 4));
 
-    // Of the last word no token can be made: the preview does not look, the run does.
+    // Of the last word no token can be made: the preview does not look, the run does and leaves the row out.
     let row = |row: usize| match row {
         _ if row + 1 == ROWS => serde_json::json!({ "tokens": [""], "tags": ["x"] }),
         _ => serde_json::json!({ "tokens": ["ab", "cd"], "tags": ["x", "y"] }),
@@ -1407,8 +1407,13 @@ fn a_preview_of_twenty_thousand_rows_makes_tokens_of_four_and_counts_the_labels_
     let mut desk = bert(lines((0..ROWS).map(row)));
     let (shown, tokenized) = previewed(&mut desk, &config());
     assert_eq!((counted(&shown), tokenized), (2 * ROWS as u64 - 1, 4));
-    desk.train(config());
-    assert_eq!(failure(&desk).row, Some(ROWS), "{}", failure(&desk));
+    desk.train(RunConfig {
+        max_steps: 1,
+        ..config()
+    });
+    let said = format!("Row {ROWS} has no word with a class that the model reads");
+    let is_said = |event: &Event| matches!(event, Event::Warning { message } if message.contains(&said));
+    assert!(desk.events.iter().any(is_said), "{:?}", desk.events.last());
 }
 
 /// A model that can do the task, with these rows.
