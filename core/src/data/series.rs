@@ -16,6 +16,10 @@ pub(super) fn read(name: &str, text: &str) -> Result<Labelled> {
     let mut shape = None;
     for (number, line) in lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
         let located = |error: Error| error.row(number);
+        let count = |separator: u8| line.bytes().filter(|byte| *byte == separator).count();
+        budget
+            .row(1 + 2 * count(b':') + count(b',') / NUMBERS_OF_A_FIELD)
+            .map_err(located)?;
         let mut channels: Vec<&str> = line.split(':').collect();
         let label = if is_labelled { channels.pop() } else { None };
         if channels.is_empty() {
@@ -24,7 +28,6 @@ pub(super) fn read(name: &str, text: &str) -> Result<Labelled> {
             ));
         }
         let (found, numbers) = read_channels(&channels).map_err(located)?;
-        budget.row(1 + numbers.len() / NUMBERS_OF_A_FIELD).map_err(located)?;
         let wanted = *shape.get_or_insert(found);
         if found != wanted {
             let sizes = |shape: (usize, usize)| format!("{} steps of {} channels", shape.0, shape.1);

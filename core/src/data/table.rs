@@ -4,7 +4,7 @@
 //! Rows are counted as records: the header is row 1, and neither a quoted line break nor a blank line starts one.
 
 use super::parse::{Skipped, Table, key, listed, start};
-use super::value::{Budget, Value};
+use super::value::{Budget, MOST_FIELDS, Value};
 use crate::error::{Error, Result};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -56,7 +56,8 @@ fn read(mut lines: Lines, notes: &mut Vec<String>) -> Result<Table> {
     let Some((_, header)) = lines.record(1, &[])? else {
         return Ok(table);
     };
-    budget.row(header.len()).map_err(|error| error.row(1))?;
+    // A name is kept in several forms.
+    budget.row(header.len().saturating_mul(4)).map_err(|error| error.row(1))?;
     for name in names(&header, notes)? {
         table.column(&name);
     }
@@ -197,6 +198,10 @@ impl<'a> Lines<'a> {
                 }
             })?;
             fields.push(field);
+            if fields.len() == MOST_FIELDS {
+                // More than any table may have in all.
+                Budget::new().row(MOST_FIELDS).map_err(|error| error.row(number))?;
+            }
             match self.text.as_bytes().get(self.at) {
                 Some(byte) if *byte == self.delimiter => self.at += 1,
                 Some(_) => {
