@@ -4,7 +4,7 @@ use super::examples::{Specials, encode_long};
 use super::form::is_blank;
 use super::idx::labels_of;
 use super::labelled::{Labelled, LabelledRow};
-use super::numeric::Shape;
+use super::numeric::{Shape, comma};
 use super::parse::{Record, listed, start};
 use super::value::{Value, list_in};
 use super::{Aim, Example, IGNORE};
@@ -227,7 +227,9 @@ impl Labelled {
             let length = lengths.next();
             // Numbers of labels, as many as apply, are no row of numbers.
             let is_even = lengths.all(|other| Some(other) == length) || !of_items(is_whole);
-            return Ok(match !self.are_flags() && of_items(is_number) && is_even {
+            // Flags with some marked as not to be learnt are no quantities, and are refused as flags.
+            let are_flags = of_items(|item| flag(item).is_some() || is_ignored(item));
+            return Ok(match !are_flags && of_items(is_number) && is_even {
                 true => LabelKind::Numbers,
                 false => LabelKind::Labels,
             });
@@ -258,8 +260,8 @@ impl Labelled {
         values.peek().is_some() && values.all(|value| value.as_array().is_some_and(|items| are_flags(items)))
     }
 
-    /// Refuses what is no label of this kind, whatever the head: rows without a label, or marked as having none, and flags of
-    /// other lengths.
+    /// Refuses what is no label of this kind, whatever the head: rows that are marked as having none, and rows without one where
+    /// the others have a flag for each label.
     ///
     /// # Errors
     /// Those.
@@ -268,7 +270,6 @@ impl Labelled {
             return Ok(());
         }
         let are_flags = kind == LabelKind::Labels && self.labels.len() == 1 && self.are_flags();
-        let mut length = None;
         for row in &self.rows {
             for (column, value) in row.values.iter().enumerate() {
                 let items = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
@@ -276,22 +277,31 @@ impl Labelled {
                     return Err(self.located(ignored(), row, column));
                 }
             }
-            if !are_flags {
-                continue;
-            }
-            let Some(items) = row.values[0].as_array() else {
+            if are_flags && row.values[0].is_null() {
                 return Err(self.located(missing(), row, 0));
-            };
-            let wanted = *length.get_or_insert(items.len());
-            if items.len() != wanted {
-                let what = format!("has {} places, and the first row {wanted}", items.len());
+            }
+        }
+        Ok(())
+    }
+
+    /// How many flags each row has.
+    ///
+    /// # Errors
+    /// Rows with more or fewer than the first.
+    fn flags(&self) -> Result<usize> {
+        let mut first = None;
+        for row in &self.rows {
+            let found = row.values[0].as_array().map_or(0, Vec::len);
+            let wanted = *first.get_or_insert(found);
+            if found != wanted {
+                let what = format!("has {found} places, and the first row {wanted}");
                 let error = Error::data(what).remedy(
                     "A list of 0 and 1 has a place for each label; labels that apply can also be listed by their names.",
                 );
                 return Err(self.located(error, row, 0));
             }
         }
-        Ok(())
+        Ok(first.unwrap_or(0))
     }
 
     /// The names of a fresh head's outputs for labels of this kind: classes in the order of numbers where all are numbers,
@@ -317,10 +327,8 @@ impl Labelled {
                 (0..width.min(MOST_CLASSES + 1)).map(name).collect()
             }
             LabelKind::Labels if self.are_flags() => {
-                let width = self.values().next().and_then(Value::as_array).map_or(0, Vec::len);
-                (0..width.min(MOST_CLASSES + 1))
-                    .map(|label| format!("LABEL_{label}"))
-                    .collect()
+                let labels = 0..self.flags()?.min(MOST_CLASSES + 1);
+                labels.map(|label| format!("LABEL_{label}")).collect()
             }
             LabelKind::Class | LabelKind::Labels | LabelKind::Tags => {
                 let mut names = Names::default();
@@ -582,8 +590,12 @@ fn number_or_error(value: &Value) -> Result<f32> {
         return Err(missing());
     }
     let number = written(value).filter(|number| !number.is_nan()).ok_or_else(|| {
-        Error::data(format!("must be a number, got {}", shown(value)))
-            .remedy("Correct it, or set task: classification.")
+        let comma = match value {
+            Value::String(text) => comma(text.trim()),
+            _ => None,
+        };
+        let error = Error::data(format!("must be a number, got {}", shown(value)));
+        error.remedy(comma.unwrap_or("Correct it, or set task: classification."))
     })?;
     if (number as f32).is_finite() {
         return Ok(number as f32);

@@ -157,12 +157,20 @@ fn number(value: &Value) -> Result<f32> {
 
 fn finite(number: Option<f64>, written: &str) -> Result<f32> {
     let written: String = written.chars().take(40).collect();
-    let number = number.ok_or_else(|| Error::data(format!("must be a number, got {written}")));
-    let number = number.map_err(|error| error.remedy("Correct it, or leave the column out with text_columns."))?;
+    let number = number.ok_or_else(|| {
+        let error = Error::data(format!("must be a number, got {written}"));
+        error.remedy(comma(&written).unwrap_or("Correct it, or leave the column out with text_columns."))
+    })?;
     if (number as f32).is_finite() {
         return Ok(number as f32);
     }
     Err(Error::data(format!("must be a finite number, got {written}")).remedy("Correct it, or delete the row."))
+}
+
+/// What to do about a number with a decimal comma, as spreadsheets of many countries write it: 1,234 may also be a thousand.
+pub(super) fn comma(written: &str) -> Option<&'static str> {
+    let is_number = written.contains(',') && written.replacen(',', ".", 1).parse::<f64>().is_ok();
+    is_number.then_some("Write numbers with a decimal point, not a comma.")
 }
 
 fn missing() -> Error {

@@ -57,7 +57,9 @@ fn read(mut lines: Lines, notes: &mut Vec<String>) -> Result<Table> {
         return Ok(table);
     };
     // A name is kept in several forms.
-    budget.row(header.len().saturating_mul(4)).map_err(|error| error.row(1))?;
+    budget
+        .row(header.len().saturating_mul(4))
+        .map_err(|error| error.row(1))?;
     for name in names(&header, notes)? {
         table.column(&name);
     }

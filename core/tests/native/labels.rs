@@ -145,6 +145,8 @@ fn minus_one_hundred_is_no_class() {
         assert!(error.what.contains("-100"), "{error}");
         assert!(labelled.check(kind).is_err());
     }
+    // Nor are flags with it quantities.
+    assert_eq!(rows(&["[1, 0]", "[0, -100]"]).kind(), Ok(LabelKind::Labels));
     // As a quantity it is one.
     let cold = rows(&["-100", "0.5"]);
     assert_eq!(targets(&cold, &fresh(&cold)), [[-100.0], [0.5]]);
@@ -181,6 +183,10 @@ fn targets_that_no_float_holds_say_so() {
         assert!(error.what.contains("too large") && error.row == Some(2), "{error}");
         assert!(error.remedy.unwrap().contains("another unit"));
     }
+    let comma = cells(&["1,5", "2"]);
+    let answer = Answer::new(LabelKind::Numbers, vec!["labels".into()]);
+    let error = comma.targets(&comma.rows[0], &answer).unwrap_err();
+    assert!(error.remedy.unwrap().contains("decimal point"));
 }
 
 #[test]
