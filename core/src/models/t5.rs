@@ -88,8 +88,9 @@ impl T5 {
         let max_distance = loader
             .optional_number("relative_attention_max_distance")?
             .unwrap_or(128);
-        // Each side has half the encoder's buckets, and half of those are for exact distances.
-        if buckets % 4 != 0 || max_distance <= buckets / 2 {
+        // Each side has half the encoder's buckets, and half of those, at least one, are for exact distances. The decoder's
+        // one side has as many for exact ones as the encoder's two have together, and the largest distance lies beyond.
+        if buckets < 4 || max_distance <= buckets / 2 {
             let what = format!("{buckets} buckets do not cover distances up to {max_distance}");
             let error = Error::model(what).file("config.json");
             return Err(error.field("relative_attention_num_buckets"));
@@ -480,5 +481,8 @@ mod tests {
         assert_eq!(bucket(5, 8, 16, false), 0);
         let both: Vec<usize> = (-3..=3).map(|d| bucket(d, 8, 16, true)).collect();
         assert_eq!(both, [2, 2, 1, 0, 5, 6, 6]);
+        // What two sides cannot share evenly stays unused.
+        let uneven: Vec<usize> = (-6..=3).map(|d| bucket(d, 11, 16, true)).collect();
+        assert_eq!(uneven, [3, 3, 3, 2, 2, 1, 0, 6, 7, 7]);
     }
 }

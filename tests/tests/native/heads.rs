@@ -444,7 +444,7 @@ fn unsupported_forms_are_refused() {
     for (config, key, value) in [
         (&t5, "architectures", json!(["T5EncoderModel"])),
         (&t5, "feed_forward_proj", json!("gated-mish")),
-        (&t5, "relative_attention_num_buckets", json!(6)),
+        (&t5, "relative_attention_num_buckets", json!(3)),
         (&bert, "position_embedding_type", json!("relative_key")),
         (&bert, "hidden_act", json!("mish")),
         (&bert, "num_attention_heads", json!(3)),
