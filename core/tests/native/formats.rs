@@ -1,6 +1,6 @@
 //! Model files: golden safetensors, hand-made GGUF, and every way in which a download goes wrong.
 
-use crate::common::{gguf::GgufWriter, golden, now};
+use crate::common::{gguf::GgufWriter, golden_folders, now};
 use lorakeet_core::Error;
 use lorakeet_core::formats::{ModelFiles, Storage, blocks::decode};
 use lorakeet_core::store::{DirectorySink, LocalFuture, MemoryFile, MemorySink, ReadAt, Sink, Source};
@@ -39,11 +39,11 @@ fn tiny_gguf() -> GgufWriter {
 
 #[test]
 fn golden_models_open_with_config_and_every_tensor() {
-    for folder in ["A/llama_tied", "A/qwen2", "A/qwen3", "A/gpt2", "C/llama_lora/model"] {
-        let folder = golden(folder);
-        if !folder.join("config.json").is_file() {
-            continue;
-        }
+    let folders = ["A", "C"]
+        .map(|part| golden_folders(part, "model.safetensors"))
+        .concat();
+    assert!(!folders.is_empty(), "the fixtures hold models");
+    for folder in folders {
         let model = now(ModelFiles::open_path(&folder)).unwrap();
         assert_eq!(model.config, crate::common::json(folder.join("config.json")));
         let bytes = std::fs::read(folder.join("model.safetensors")).unwrap();
