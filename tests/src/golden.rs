@@ -1,7 +1,7 @@
 //! Reads golden cases: small inputs and exact outputs of torch, transformers and PEFT.
 
 use safetensors::{Dtype, SafeTensors};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::{
     collections::HashMap,
     fs,
@@ -10,6 +10,8 @@ use std::{
 
 /// A folder with `case.json`.
 pub struct Case {
+    /// Its name in the manifest, such as `A/gpt2`.
+    pub name: String,
     /// Where it is.
     pub path: PathBuf,
     /// case.json.
@@ -24,20 +26,22 @@ pub struct Golden {
     pub values: Vec<f64>,
 }
 
-/// The folder of golden cases: LORAKEET_GOLDEN, else `shared/golden` beside the checkout, else the copies in `tests/golden`.
+/// The folder of golden cases: LORAKEET_GOLDEN, else the repository's own, [`own_folder`].
 ///
 /// # Panics
 /// If there is none.
 pub fn folder() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let candidates = match std::env::var_os("LORAKEET_GOLDEN") {
-        Some(path) => vec![PathBuf::from(path)],
-        None => vec![here.join("../../shared/golden"), here.join("golden")],
-    };
-    let found = candidates.iter().find(|path| path.is_dir());
-    found
-        .unwrap_or_else(|| panic!("no golden cases in {candidates:?}; set LORAKEET_GOLDEN to their folder"))
-        .clone()
+    let folder = std::env::var_os("LORAKEET_GOLDEN").map_or_else(own_folder, PathBuf::from);
+    assert!(
+        folder.is_dir(),
+        "no golden cases in {folder:?}; set LORAKEET_GOLDEN to their folder"
+    );
+    folder
+}
+
+/// The golden cases in the repository, `tests/golden`.
+fn own_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("golden")
 }
 
 /// Runs a future that never waits for anything but the device.
@@ -49,12 +53,21 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> T {
         .block_on(future)
 }
 
-/// A number of case.json.
+/// A number of case.json, where those that are not finite are words.
 ///
 /// # Panics
 /// If it is none.
 pub fn number(value: &Value) -> f64 {
-    value.as_f64().unwrap_or_else(|| panic!("{value} is not a number"))
+    let number = match value {
+        Value::String(word) => word.parse().ok(),
+        value => value.as_f64(),
+    };
+    number.unwrap_or_else(|| panic!("{value} is not a number"))
+}
+
+/// The words of a list in case.json; none where there is no list.
+pub fn words(list: &Value) -> impl Iterator<Item = &str> {
+    list.as_array().into_iter().flatten().filter_map(Value::as_str)
 }
 
 /// The largest difference between what was found and what is wanted; NaN where a number is none.
@@ -67,30 +80,98 @@ pub fn worst_difference(found: &[f32], wanted: &[f64]) -> f64 {
     differences.max_by(f64::total_cmp).unwrap_or(0.0)
 }
 
+fn read_json(path: &Path) -> Value {
+    let text = fs::read(path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+    serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{path:?}: {error}"))
+}
+
+/// The files of the folder by name.
+fn manifest() -> Map<String, Value> {
+    match read_json(&folder().join("manifest.json")) {
+        Value::Object(files) => files,
+        other => panic!("manifest.json lists no files: {other}"),
+    }
+}
+
 impl Case {
     /// Opens the case at `name`, such as `A/gpt2`.
     ///
     /// # Panics
     /// If it cannot be read.
     pub fn open(name: &str) -> Self {
-        let path = folder().join(name);
-        let text = fs::read(path.join("case.json")).unwrap_or_else(|error| panic!("{name}/case.json: {error}"));
-        let json = serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{name}/case.json: {error}"));
-        Self { path, json }
+        Self::at(folder().join(name), name)
     }
 
-    /// Opens the case at `name`, if the folder's manifest lists it: a small folder leaves large cases out.
+    /// Opens the case at `name` among the repository's own, whichever folder is named: for tests that hold numbers of it.
+    ///
+    /// # Panics
+    /// If it cannot be read.
+    pub fn own(name: &str) -> Self {
+        Self::at(own_folder().join(name), name)
+    }
+
+    fn at(path: PathBuf, name: &str) -> Self {
+        Self {
+            name: name.into(),
+            json: read_json(&path.join("case.json")),
+            path,
+        }
+    }
+
+    /// Opens all cases right below `part`, such as `A` or `A/gpt2/adapters`, that the folder's manifest lists, by name: which
+    /// ones there are, another folder says otherwise.
     ///
     /// # Panics
     /// If there is no manifest, or it lists a case that cannot be read.
-    pub fn find(name: &str) -> Option<Self> {
-        let path = folder().join("manifest.json");
-        let text = fs::read(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
-        let manifest: Value = serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{path:?}: {error}"));
-        manifest
-            .get(format!("{name}/case.json"))
-            .is_some()
-            .then(|| Self::open(name))
+    pub fn all(part: &str) -> Vec<Self> {
+        let manifest = manifest();
+        let name = |file: &String| {
+            let name = file.strip_suffix("/case.json")?;
+            let last = name.strip_prefix(part)?.strip_prefix('/')?;
+            (!last.contains('/')).then(|| name.to_owned())
+        };
+        let mut names: Vec<String> = manifest.keys().filter_map(name).collect();
+        names.sort();
+        names.iter().map(|name| Self::open(name)).collect()
+    }
+
+    /// Those of [`Case::all`] for which the manifest lists `file` too.
+    ///
+    /// # Panics
+    /// As [`Case::all`].
+    pub fn all_with(part: &str, file: &str) -> Vec<Self> {
+        let mut cases = Self::all(part);
+        cases.retain(|case| case.has(file));
+        cases
+    }
+
+    /// The cases right below one of this case's folders.
+    ///
+    /// # Panics
+    /// As [`Case::all`].
+    pub fn below(&self, part: &str) -> Vec<Self> {
+        Self::all(&format!("{}/{part}", self.name))
+    }
+
+    /// Whether the manifest lists `file` of the case.
+    ///
+    /// # Panics
+    /// If there is no manifest.
+    pub fn has(&self, file: &str) -> bool {
+        manifest().contains_key(&format!("{}/{file}", self.name))
+    }
+
+    /// The model's config.json.
+    ///
+    /// # Panics
+    /// If it cannot be read.
+    pub fn config(&self) -> Value {
+        read_json(&self.path.join("config.json"))
+    }
+
+    /// What its rows and labels are, such as `causal`.
+    pub fn kind(&self) -> &str {
+        self.json["kind"].as_str().unwrap_or_default()
     }
 
     /// A tolerance of case.json.
@@ -145,21 +226,5 @@ impl Case {
             )
         };
         tensors.tensors().into_iter().map(widen).collect()
-    }
-
-    /// The names of the folders below `part`, sorted.
-    ///
-    /// # Panics
-    /// If it cannot be read.
-    pub fn folders(&self, part: &str) -> Vec<String> {
-        let path = self.path.join(part);
-        let entries = fs::read_dir(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
-        let mut names: Vec<String> = entries
-            .map(|entry| entry.expect("the folder can be listed"))
-            .filter(|entry| entry.path().is_dir())
-            .map(|entry| entry.file_name().to_string_lossy().into_owned())
-            .collect();
-        names.sort();
-        names
     }
 }

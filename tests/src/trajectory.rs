@@ -2,9 +2,9 @@
 //! share.
 
 use crate::desk::HOST;
-use crate::golden::{block_on, number};
+use crate::golden::{Case, block_on, number};
 use lorakeet_core::{
-    config::RunConfig,
+    config::{RunConfig, SchedulerType},
     data::Batch,
     models::Model,
     train::{
@@ -35,16 +35,45 @@ pub fn batch(tokens: usize, input_ids: &[f64], attention_mask: &[f64], labels: &
     }
 }
 
+/// The names of the tensors that make a batch, in the order in which [`batch_of`] takes them.
+pub const PARTS: [&str; 4] = ["input_ids", "attention_mask", "token_type_ids", "labels"];
+
+/// All rows of a case's inputs.
+///
+/// # Panics
+/// If the inputs cannot be read.
+pub fn whole_batch(case: &Case) -> Batch {
+    let inputs = case.tensors("inputs.safetensors");
+    let part = |name: &str| inputs.get(name).map_or(&[][..], |tensor| &tensor.values);
+    batch_of(case.kind(), inputs["input_ids"].shape[1], PARTS.map(part))
+}
+
+/// The tokens of the batch's longest row that are no padding.
+pub fn longest_row(batch: &Batch) -> Vec<u32> {
+    let rows = batch
+        .input_ids
+        .chunks(batch.tokens)
+        .zip(batch.attention_mask.chunks(batch.tokens));
+    let real = rows.map(|(ids, mask)| {
+        let real = ids.iter().zip(mask).filter(|(_, mask)| **mask == 1.0);
+        real.map(|(id, _)| *id).collect::<Vec<u32>>()
+    });
+    real.max_by_key(Vec::len).unwrap_or_default()
+}
+
+/// 1 for each of `count` outputs that means something, or for each token of the batch, where padding's outputs mean nothing.
+pub fn meaningful(case: &Case, batch: &Batch, count: usize) -> Vec<f32> {
+    match case.json["compare_logits_where"].as_str() {
+        Some("attention_mask == 1") => batch.attention_mask.clone(),
+        _ => vec![1.0; count],
+    }
+}
+
 /// A batch of a case of any `kind`: `labels` are of tokens, of rows, or an encoder-decoder's answers; `token_type_ids` may be none.
 ///
 /// # Panics
 /// If the kind is none that cases have.
-pub fn batch_of(
-    kind: &Value,
-    tokens: usize,
-    [input_ids, attention_mask, token_type_ids, labels]: [&[f64]; 4],
-) -> Batch {
-    let kind = kind.as_str().unwrap_or_default();
+pub fn batch_of(kind: &str, tokens: usize, [input_ids, attention_mask, token_type_ids, labels]: [&[f64]; 4]) -> Batch {
     if kind == "causal" {
         return batch(tokens, input_ids, attention_mask, labels);
     }
@@ -67,6 +96,18 @@ pub fn batch_of(
         },
         other => panic!("another kind: {other:?}"),
     }
+}
+
+/// The schedule that transformers knows by this name, or that `get_NAME_schedule_with_warmup` makes.
+///
+/// # Panics
+/// If it is none.
+pub fn scheduler(name: &Value) -> SchedulerType {
+    let name = name.as_str().unwrap_or_default();
+    let name = name
+        .trim_start_matches("get_")
+        .trim_end_matches("_schedule_with_warmup");
+    serde_json::from_value(name.into()).unwrap_or_else(|error| panic!("another schedule, {name:?}: {error}"))
 }
 
 /// AdamW as a case's `optimizer` describes it; schedule and clipping stand elsewhere in each kind of case.

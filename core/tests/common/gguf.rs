@@ -94,6 +94,12 @@ impl GgufWriter {
         values.iter().for_each(|value| bytes.extend(text(value)));
         self.pair(key, 9, &bytes);
     }
+    /// A list of truth values.
+    pub fn bools(&mut self, key: &str, values: &[bool]) {
+        let mut bytes = [&7u32.to_le_bytes()[..], &(values.len() as u64).to_le_bytes()].concat();
+        bytes.extend(values.iter().map(|value| u8::from(*value)));
+        self.pair(key, 9, &bytes);
+    }
     /// A list of integers.
     pub fn i32s(&mut self, key: &str, values: &[i32]) {
         let mut bytes = [&5u32.to_le_bytes()[..], &(values.len() as u64).to_le_bytes()].concat();

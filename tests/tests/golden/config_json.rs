@@ -64,7 +64,7 @@ fn with(config: &Value, changes: &Value) -> Value {
     Value::Object(keys)
 }
 
-/// Golden cases with other values in config.json, and the loss that transformers 5.24 has with them.
+/// The repository's golden cases with other values in config.json, and the loss that transformers 5.24 has with them.
 fn changes() -> Vec<(&'static str, Value, f32)> {
     let mistral = |window: Value| json!({"model_type": "mistral", "architectures": ["MistralForCausalLM"], "sliding_window": window});
     let qwen = |window: usize, first: usize| json!({"use_sliding_window": true, "sliding_window": window, "max_window_layers": first, "layer_types": null});
@@ -167,7 +167,7 @@ fn changes() -> Vec<(&'static str, Value, f32)> {
 fn every_change_has_its_loss(choice: DeviceChoice) {
     let device = block_on(device::open(choice)).expect("the device opens").0;
     for (name, change, wanted) in changes() {
-        let case = Case::open(&format!("A/{name}"));
+        let case = Case::own(&format!("A/{name}"));
         let (found, notes) = loss(&case, &with(&config(&case), &change), &tensors(&case), &device)
             .unwrap_or_else(|error| panic!("{name} {change}: {error}"));
         assert!(
@@ -194,7 +194,7 @@ fn keys_of_config_json_change_the_loss_as_in_transformers_on_the_gpu() {
 #[test]
 fn a_key_that_a_class_passes_over_changes_nothing() {
     // DistilBERT's norms have an epsilon of their own.
-    let case = Case::open("A/distilbert_seqcls");
+    let case = Case::own("A/distilbert_seqcls");
     let change = with(&config(&case), &json!({"layer_norm_eps": 0.5}));
     let (found, notes) = loss(&case, &change, &tensors(&case), &Device::flex()).expect("it loads");
     assert!((found - 1.304_13).abs() < 2e-5, "{found}");

@@ -1,4 +1,4 @@
-//! Ten steps of AdamW with moments of eight bits against bitsandbytes' rule with exact nearest codes (golden group D), with
+//! Steps of AdamW with moments of eight bits against bitsandbytes' rule with exact nearest codes (golden group D), with
 //! the product's own optimizer, on the CPU and on software Vulkan.
 
 use burn::tensor::{Tensor, TensorData};
@@ -81,6 +81,10 @@ impl Run {
             .step(&mut self.parameters, gradients, self.learning_rate, 1.0);
     }
 
+    fn steps(&self) -> usize {
+        self.gradients.len()
+    }
+
     fn values(&self) -> Vec<f32> {
         let parameter = self.parameters.iter().next().expect("one parameter");
         block_on(read(parameter.value.clone())).expect("the device answers")
@@ -90,12 +94,12 @@ impl Run {
         let moments = block_on(self.optimizer.moments()).expect("the device answers");
         match moments.into_iter().next() {
             Some(Moments::EightBits { m, v }) => (m, v),
-            other => panic!("4300 elements have moments of eight bits, not {other:?}"),
+            other => panic!("so many elements have moments of eight bits, not {other:?}"),
         }
     }
 }
 
-fn ten_steps_match(choice: DeviceChoice) {
+fn steps_match(choice: DeviceChoice) {
     let mut run = Run::new(choice);
     let expected = run.case.tensors("expected.safetensors");
     let allowed = |run: &Run, what: &str| number(&run.case.json["tolerance"][what]) * factor(choice);
@@ -105,12 +109,12 @@ fn ten_steps_match(choice: DeviceChoice) {
         worst <= allowed(&run, "exact.param_after_1_abs"),
         "{choice:?}: {worst:e} after a step"
     );
-    (1..10).for_each(|step| run.step(step));
+    (1..run.steps()).for_each(|step| run.step(step));
     let (found, wanted) = (run.values(), &expected["exact.param"].values);
     let worst = worst_difference(&found, wanted);
     assert!(
         worst <= allowed(&run, "exact.param_abs"),
-        "{choice:?}: {worst:e} after ten steps"
+        "{choice:?}: {worst:e} after the last step"
     );
     let differences = found.iter().zip(wanted).map(|(a, b)| (f64::from(*a) - b).abs());
     let mean = differences.sum::<f64>() / found.len() as f64;
@@ -119,11 +123,9 @@ fn ten_steps_match(choice: DeviceChoice) {
         "{choice:?}: {mean:e} in the mean"
     );
     let (m, v) = run.moments();
-    // The case allows for other codes on their borders, which only another arithmetic has.
-    let others = match choice {
-        DeviceChoice::Cpu => 0.0,
-        _ => 1.0 - number(&run.case.json["tolerance"]["state_codes_equal_fraction"]),
-    };
+    // A number on the border of two codes goes to the one or the other by the last bit of the arithmetic, which is not the
+    // same on every machine. That ours is the host's to the last bit is held below.
+    let others = 1.0 - number(&run.case.json["tolerance"]["state_codes_equal_fraction"]);
     for (moment, codes, absmax) in [
         (m, "exact.state1", "exact.absmax1"),
         (v, "exact.state2", "exact.absmax2"),
@@ -133,9 +135,9 @@ fn ten_steps_match(choice: DeviceChoice) {
         let share = differing as f64 / moment.codes().len() as f64;
         assert!(share <= others, "{choice:?}, {codes}: {differing} codes are others");
         for (found, wanted) in moment.absmax().iter().zip(&expected[absmax].values) {
-            let off = (f64::from(*found) / wanted - 1.0).abs();
+            let off = (f64::from(*found) - wanted).abs();
             assert!(
-                off < 1e-6 * factor(choice),
+                off <= 1e-6 * factor(choice) * wanted,
                 "{choice:?}, {absmax}: {found} instead of {wanted}"
             );
         }
@@ -143,21 +145,22 @@ fn ten_steps_match(choice: DeviceChoice) {
 }
 
 #[test]
-fn ten_steps_with_eight_bits_match_the_rule_on_the_cpu() {
-    ten_steps_match(DeviceChoice::Cpu);
+fn steps_with_eight_bits_match_the_rule_on_the_cpu() {
+    steps_match(DeviceChoice::Cpu);
 }
 
 #[test]
-fn ten_steps_with_eight_bits_match_the_rule_on_vulkan() {
-    ten_steps_match(DeviceChoice::Gpu);
+fn steps_with_eight_bits_match_the_rule_on_vulkan() {
+    steps_match(DeviceChoice::Gpu);
 }
 
 #[test]
 fn codes_and_scales_are_those_of_the_host_to_the_last_bit() {
     let mut run = Run::new(DeviceChoice::Cpu);
     let length = run.gradients[0].len();
+    let [beta1, beta2] = ["beta1", "beta2"].map(|name| number(&run.case.json["hyper"][name]));
     let (mut m, mut v) = (vec![0.0_f32; length], vec![0.0_f32; length]);
-    for step in 0..10 {
+    for step in 0..run.steps() {
         let gradient = &run.gradients[step];
         let moved = |old: &[f32], beta: f64, of: fn(f32, f32) -> f32| -> Vec<f32> {
             let (keep, take) = (beta as f32, (1.0 - beta) as f32);
@@ -165,8 +168,8 @@ fn codes_and_scales_are_those_of_the_host_to_the_last_bit() {
             parts.map(|(old, g)| keep * old + of(take, *g)).collect()
         };
         let encode = |values: &[f32], map| Blockwise::encode(values, map, Block::Of256).expect("finite");
-        let wanted_m = encode(&moved(&m, 0.9, |take, g| take * g), Map::Signed);
-        let wanted_v = encode(&moved(&v, 0.999, |take, g| take * g * g), Map::Unsigned);
+        let wanted_m = encode(&moved(&m, beta1, |take, g| take * g), Map::Signed);
+        let wanted_v = encode(&moved(&v, beta2, |take, g| take * g * g), Map::Unsigned);
         run.step(step);
         assert_eq!(run.moments(), (wanted_m.clone(), wanted_v.clone()), "step {step}");
         (m, v) = (wanted_m.decode(), wanted_v.decode());

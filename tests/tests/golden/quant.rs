@@ -4,9 +4,9 @@
 use lorakeet_core::quant::{
     Absmax, Block, Blockwise, Code, DoubleAbsmax, FourBit, Fp8, Fp8Matrix, Int8Rows, Map, ScaleOf,
 };
-use lorakeet_tests::golden::{Case, Golden, number};
+use lorakeet_tests::golden::{Case, Golden, number, words};
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 type Tensors = HashMap<String, Golden>;
 
@@ -48,7 +48,7 @@ fn block_of(elements: &str) -> Block {
     Block::try_from(elements).expect("a size that is known")
 }
 
-/// The case's matrices that the folder holds: a small folder leaves the large ones out of its files.
+/// The case's matrices that the folder holds: a small folder leaves the large ones out of its inputs.
 fn four_bit_cases(case: &Case, inputs: &Tensors) -> Vec<(String, String, Code, Block)> {
     let names = case.json["cases"]
         .as_object()
@@ -63,7 +63,7 @@ fn four_bit_cases(case: &Case, inputs: &Tensors) -> Vec<(String, String, Code, B
         (name.clone(), matrix.to_string(), code_of(code), block_of(block))
     });
     let cases: Vec<_> = all.filter(|(_, matrix, ..)| inputs.contains_key(matrix)).collect();
-    assert!(cases.len() >= 40, "only {} cases of four bits", cases.len());
+    assert!(!cases.is_empty(), "the folder has matrices of four bits");
     cases
 }
 
@@ -98,7 +98,7 @@ fn four_bit_bytes_scales_and_values_are_bitsandbytes() {
 fn doubly_quantised_scales_follow_the_written_rule() {
     let case = Case::open("D/four_bit");
     let (inputs, expected) = (case.tensors("inputs.safetensors"), case.tensors("expected.safetensors"));
-    let (mut decoded, mut scales, mut moved) = (0, 0, 0);
+    let mut decoded = 0;
     for (name, matrix, code, block) in four_bit_cases(&case, &inputs) {
         if !expected.contains_key(&format!("{name}.nested.offset")) {
             continue;
@@ -113,11 +113,27 @@ fn doubly_quantised_scales_follow_the_written_rule() {
         let absmax2 = floats(&expected, &format!("{name}.nested.absmax2"));
         assert_same_bits(double.codes().absmax(), &absmax2, &name);
         let own = DoubleAbsmax::encode(&absmax).expect("scales are finite");
-        let difference = (own.offset() - offset).abs() / offset.abs();
+        let difference = (own.offset() - offset).abs();
         assert!(
-            difference <= case.tolerance("nested_offset_rel"),
+            difference <= case.tolerance("nested_offset_rel") * offset.abs(),
             "{name}: {difference:e}"
         );
+        // Around the own mean only a scale that lies between two codes may go to the other one: as near to their middle as
+        // the mean has moved, and with it the unit, absmax₂, and as the last bits of both go.
+        for (i, (&found, &wanted)) in own.codes().codes().iter().zip(&codes).enumerate() {
+            if found == wanted {
+                continue;
+            }
+            assert_eq!(found.abs_diff(wanted), 1, "{name}: scale {i}");
+            let [a, b] = [found, wanted].map(|code| Map::Signed.table()[usize::from(code)]);
+            let unit = absmax2[i / Block::Of256.elements()];
+            let off = (absmax[i] - offset - (a + b) / 2.0 * unit).abs();
+            let allowed = 2.0 * difference + 4.0 * f32::EPSILON * (offset.abs() + unit);
+            assert!(
+                off <= allowed,
+                "{name}: scale {i} is {off:e} from the middle, allowed {allowed:e}"
+            );
+        }
         if !expected.contains_key(&format!("{name}.nested.dequant")) {
             continue;
         }
@@ -127,16 +143,13 @@ fn doubly_quantised_scales_follow_the_written_rule() {
         for (i, (found, wanted)) in given.decode().iter().zip(&wanted).enumerate() {
             assert_eq!(found, wanted, "{name} at {i}");
         }
-        // Around the own mean, a scale between two codes may go to the other one.
         let encoded = FourBit::encode(&values, code, block).and_then(FourBit::with_double_absmax);
         let encoded = encoded.expect("the matrix is finite").decode();
-        let pairs = codes.iter().zip(own.codes().codes());
-        assert!(pairs.clone().all(|(a, b)| a.abs_diff(*b) <= 1), "{name}");
-        moved += pairs.filter(|(a, b)| a != b).count();
-        // A scale is the sum of two numbers of these sizes, either of which has moved by its last bit.
-        let allowed = case.tolerance("nested_dequant_rel") * (offset + absmax2[0]);
         for (i, (found, wanted)) in encoded.iter().zip(&wanted).enumerate() {
             let scale = i / block.elements();
+            // A scale is the sum of two numbers of these sizes, either of which has moved by its last bit.
+            let sizes = offset.abs() + absmax2[scale / Block::Of256.elements()];
+            let allowed = case.tolerance("nested_dequant_rel") * sizes;
             if codes[scale] == own.codes().codes()[scale] {
                 assert!(
                     (found - wanted).abs() <= allowed,
@@ -144,11 +157,9 @@ fn doubly_quantised_scales_follow_the_written_rule() {
                 );
             }
         }
-        scales += absmax.len();
         decoded += 1;
     }
-    assert!(decoded >= 10, "only {decoded} matrices were decoded with double scales");
-    assert!(moved * 50 <= scales, "{moved} of {scales} scales have another code");
+    assert!(decoded > 0, "the folder has matrices with double scales");
 }
 
 /// The weight `name` of a 4-bit checkpoint as transformers writes it, and its shape.
@@ -186,28 +197,37 @@ fn checkpoints_of_four_bits_decode_to_the_references_values() {
     let case = Case::open("D/four_bit");
     let expected = case.tensors("expected.safetensors");
     let serialized = case.tensors("serialized.safetensors");
-    for (name, wanted) in [
-        ("nf4_plain.weight", "square.nf4.b64.dequant"),
-        ("nf4_double.weight", "square.nf4.b64.nested.dequant"),
-        ("fp4_double.weight", "square.fp4.b64.nested.dequant"),
-    ] {
+    let names = serialized.keys().filter_map(|key| key.split_once(".quant_state."));
+    let mut checked = 0;
+    for (name, _) in names {
+        // It is the matrix that has its bytes.
         let (weight, shape) = checkpoint_weight(&serialized, name);
-        assert_eq!(shape, expected[wanted].shape, "{name}");
-        for (i, (found, wanted)) in weight.decode().iter().zip(floats(&expected, wanted)).enumerate() {
+        let code = format!("{:?}", weight.code()).to_lowercase();
+        let suffix = format!(".{code}.b{}", weight.block().elements());
+        let matrix = expected.keys().find_map(|key| {
+            let matrix = key.strip_suffix(".packed")?;
+            (matrix.ends_with(&suffix) && bytes(&expected, key) == weight.packed()).then_some(matrix)
+        });
+        let matrix = matrix.unwrap_or_else(|| panic!("{name} is no matrix of the case"));
+        let wanted = match weight.absmax() {
+            Absmax::Plain(_) => format!("{matrix}.dequant"),
+            Absmax::Double(_) => format!("{matrix}.nested.dequant"),
+        };
+        assert_eq!(shape, expected[&wanted].shape, "{name}");
+        for (i, (found, wanted)) in weight.decode().iter().zip(floats(&expected, &wanted)).enumerate() {
             assert_eq!(*found, wanted, "{name} at {i}");
         }
+        checked += 1;
     }
-    for case in ["D/qlora_bert", "D/qlora_llama"]
-        .iter()
-        .filter_map(|name| Case::find(name))
-    {
+    assert!(checked > 0, "the folder has checkpoints of four bits");
+    for case in Case::all_with("D", "bnb4/model.safetensors") {
         let (packed, dense) = (
             case.tensors("bnb4/model.safetensors"),
             case.tensors("dequantized.safetensors"),
         );
-        let names = case.json["quantised_weights"].as_array().expect("a list");
-        assert_eq!(names.len(), dense.len());
-        for name in names.iter().map(|name| name.as_str().expect("a name")) {
+        let names = &case.json["quantised_weights"];
+        assert_eq!(words(names).count(), dense.len());
+        for name in words(names) {
             let (weight, shape) = checkpoint_weight(&packed, name);
             assert_eq!(shape, dense[name].shape, "{name}");
             assert_same_bits(&weight.decode(), &floats(&dense, name), name);
@@ -216,20 +236,39 @@ fn checkpoints_of_four_bits_decode_to_the_references_values() {
 }
 
 #[test]
-fn original_weights_become_the_checkpoints_bytes() {
-    for case in ["D/qlora_bert", "D/qlora_llama"]
-        .iter()
-        .filter_map(|name| Case::find(name))
-    {
+fn original_weights_become_the_checkpoints_bytes_and_scales_near_its_scales() {
+    // A scale in eight bits is the nearest code, so at most half the widest gap of the map off, and what lies below the
+    // first code is not farther from it. bitsandbytes' build for CPUs looks the code of the nearest of 65536 places up.
+    let table = Map::Signed.table();
+    let widest = table.windows(2).map(|pair| pair[1] - pair[0]).fold(0.0, f32::max);
+    let place = 2.0 / 65535.0;
+    for case in Case::all_with("D", "bnb4/model.safetensors") {
         let (original, packed) = (
             case.tensors("model.safetensors"),
             case.tensors("bnb4/model.safetensors"),
         );
-        for name in case.json["quantised_weights"].as_array().expect("a list") {
-            let name = name.as_str().expect("a name");
+        for name in words(&case.json["quantised_weights"]) {
             let (wanted, _) = checkpoint_weight(&packed, name);
-            let encoded = FourBit::encode(&floats(&original, name), wanted.code(), wanted.block());
-            assert_eq!(encoded.expect("finite").packed(), wanted.packed(), "{name}");
+            let encoded = FourBit::encode(&floats(&original, name), wanted.code(), wanted.block()).expect("finite");
+            assert_eq!(encoded.packed(), wanted.packed(), "{name}");
+            let scales = encoded.absmax().decode().into_owned();
+            let own = encoded.with_double_absmax().expect("finite");
+            for (what, weight, rough) in [("own", &own, 0.0), ("the checkpoint's", &wanted, place)] {
+                let Absmax::Double(double) = weight.absmax() else {
+                    assert_same_bits(&weight.absmax().decode(), &scales, name);
+                    continue;
+                };
+                for (i, (found, scale)) in double.decode().iter().zip(&scales).enumerate() {
+                    let unit = double.codes().absmax()[i / Block::Of256.elements()];
+                    let last_bits = 4.0 * f32::EPSILON * (double.offset().abs() + unit);
+                    let allowed = (widest / 2.0 + rough) * unit + last_bits;
+                    let off = (found - scale).abs();
+                    assert!(
+                        off <= allowed,
+                        "{name}: {what} scale {i} is {off:e} off, allowed {allowed:e}"
+                    );
+                }
+            }
         }
     }
 }
@@ -280,7 +319,7 @@ fn dynamic_8_bit_codes_and_values_follow_the_written_rule() {
         zero(Map::Unsigned),
         Some(number(&case.json["unsigned_zero_index"]) as usize)
     );
-    let mut compared = 0;
+    let mut compared = BTreeSet::new();
     for name in expected.keys().filter_map(|name| name.strip_suffix(".q")) {
         let parts: Vec<&str> = name.split('.').collect();
         let [input, map, block] = parts[..] else {
@@ -292,9 +331,9 @@ fn dynamic_8_bit_codes_and_values_follow_the_written_rule() {
         assert_eq!(encoded.codes(), bytes(&expected, &format!("{name}.q")), "{name}");
         assert_same_bits(encoded.absmax(), &floats(&expected, &format!("{name}.absmax")), name);
         assert_same_bits(&encoded.decode(), &floats(&expected, &format!("{name}.dequant")), name);
-        compared += 1;
+        compared.insert(input);
     }
-    assert_eq!(compared, 10);
+    assert_eq!(compared.len(), inputs.len(), "{compared:?}");
 }
 
 const FP8: [(&str, Fp8); 2] = [("e4m3fn", Fp8::E4M3), ("e5m2", Fp8::E5M2)];

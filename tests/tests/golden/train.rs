@@ -1,8 +1,8 @@
-//! Ten optimizer steps against transformers and PEFT (golden group C): losses, learning rates, gradient norms and weights,
+//! Optimizer steps against transformers and PEFT (golden group C): losses, learning rates, gradient norms and weights,
 //! with the product's own step, optimizer and schedule, on the CPU and on software Vulkan.
 
 use lorakeet_core::{
-    config::{RunConfig, SchedulerType},
+    config::RunConfig,
     data::Batch,
     device,
     formats::{ModelFiles, peft::Adapter},
@@ -10,8 +10,8 @@ use lorakeet_core::{
     protocol::DeviceChoice,
 };
 use lorakeet_tests::{
-    golden::{Case, block_on, number, worst_difference},
-    trajectory::{batch_of, optimizer, take_steps},
+    golden::{Case, block_on, number, words, worst_difference},
+    trajectory::{PARTS, batch_of, optimizer, scheduler, take_steps},
 };
 use serde_json::Value;
 
@@ -36,9 +36,9 @@ fn micro_batches(case: &Case, step: usize) -> Vec<Batch> {
         &tensor.values[start..start + size]
     };
     let micro_batch = |i| {
-        let parts = ["input_ids", "attention_mask", "token_type_ids", "labels"].map(|name| part(name, i));
+        let parts = PARTS.map(|name| part(name, i));
         assert_eq!(parts[0].len(), rows * tokens);
-        batch_of(&case.json["kind"], tokens, parts)
+        batch_of(case.kind(), tokens, parts)
     };
     (0..micro).map(micro_batch).collect()
 }
@@ -46,10 +46,7 @@ fn micro_batches(case: &Case, step: usize) -> Vec<Batch> {
 fn config(case: &Value) -> RunConfig {
     RunConfig {
         max_grad_norm: number(&case["clip"]["max_norm"]),
-        lr_scheduler_type: match case["schedule"]["name"].as_str() {
-            Some("get_cosine_schedule_with_warmup") => SchedulerType::Cosine,
-            other => panic!("another schedule: {other:?}"),
-        },
+        lr_scheduler_type: scheduler(&case["schedule"]["name"]),
         warmup_ratio: number(&case["schedule"]["warmup_ratio"]),
         max_steps: number(&case["schedule"]["steps"]) as i64,
         ..optimizer(&case["optimizer"])
@@ -69,13 +66,7 @@ fn weights_match(case: &Case, model: &Model, prefix: &str, tolerance: f64, label
         wanted,
         "{label}: as many tensors as the reference trains"
     );
-    let ignored = &case.json["do_not_compare"]["tensors"];
-    let ignored: Vec<&str> = ignored
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect();
+    let ignored: Vec<&str> = words(&case.json["do_not_compare"]["tensors"]).collect();
     for (name, shape, values) in trained {
         if ignored.contains(&name.as_str()) {
             continue;
@@ -90,9 +81,8 @@ fn weights_match(case: &Case, model: &Model, prefix: &str, tolerance: f64, label
     }
 }
 
-fn trajectory_matches(name: &str, choice: DeviceChoice) {
-    let case = Case::open(&format!("C/{name}"));
-    let label = format!("{name} on {choice:?}");
+fn trajectory_matches(case: &Case, choice: DeviceChoice) {
+    let label = format!("{} on {choice:?}", case.name);
     let device = block_on(device::open(choice)).expect("the device opens").0;
     let files = block_on(ModelFiles::open_path(&case.path)).expect("the model's files open");
     let adapter = case.path.join("adapter_init");
@@ -106,6 +96,15 @@ fn trajectory_matches(name: &str, choice: DeviceChoice) {
     let config = config(&case.json);
     let warmup_steps = config.plan(1).warmup_steps as f64;
     assert_eq!(warmup_steps, number(&case.json["schedule"]["warmup_steps"]));
+    let steps = case.json["loss"].as_array().expect("losses").len();
+    assert_eq!(config.max_steps, steps as i64, "{label}: as many steps as losses");
+    // The weights after some of the steps, as far as the reference kept them.
+    let expected = case.tensors("expected.safetensors");
+    let kept = |step: usize| {
+        let prefix = format!("after{step}");
+        let is_kept = expected.keys().any(|name| name.starts_with(&format!("{prefix}.")));
+        is_kept.then_some(prefix)
+    };
     let tolerance = |key: &str| number(&case.json["tolerance"][key]) * factor(choice);
     let close = |what: &str, step: usize, found: f64, tolerance: f64| {
         let wanted = number(&case.json[what][step]);
@@ -117,75 +116,30 @@ fn trajectory_matches(name: &str, choice: DeviceChoice) {
         );
     };
     let lr_tolerance = number(&case.json["tolerance"]["lr_abs"]);
-    let batches = |step| micro_batches(&case, step);
+    let batches = |step| micro_batches(case, step);
     take_steps(&mut model, &config, batches, |step, settings, done, model| {
         close("lr", step, settings.learning_rate, lr_tolerance);
         close("loss", step, done.loss, tolerance("loss_abs"));
         close("grad_norm", step, done.grad_norm, tolerance("grad_norm_abs"));
-        // The full training's weights are stored at its end only.
-        if step + 1 == 2 && !full {
-            weights_match(&case, model, "after2", tolerance("after2_abs"), &label);
+        if let Some(prefix) = kept(step + 1) {
+            weights_match(case, model, &prefix, tolerance(&format!("{prefix}_abs")), &label);
         }
     });
-    weights_match(&case, &model, "final", tolerance("final_abs"), &label);
+    weights_match(case, &model, "final", tolerance("final_abs"), &label);
+}
+
+fn trajectories_match(choice: DeviceChoice) {
+    let cases = Case::all_with("C", "model.safetensors");
+    assert!(!cases.is_empty(), "the folder has runs");
+    cases.iter().for_each(|case| trajectory_matches(case, choice));
 }
 
 #[test]
-fn ten_steps_of_a_llama_adapter_match_the_reference_on_the_cpu() {
-    trajectory_matches("llama_lora", DeviceChoice::Cpu);
+fn the_steps_of_every_run_match_the_reference_on_the_cpu() {
+    trajectories_match(DeviceChoice::Cpu);
 }
 
 #[test]
-fn ten_steps_of_a_llama_adapter_match_the_reference_on_vulkan() {
-    trajectory_matches("llama_lora", DeviceChoice::Gpu);
-}
-
-#[test]
-fn ten_steps_of_a_bert_adapter_and_its_classifier_match_the_reference_on_the_cpu() {
-    trajectory_matches("bert_lora_classifier", DeviceChoice::Cpu);
-}
-
-#[test]
-fn ten_steps_of_a_bert_adapter_and_its_classifier_match_the_reference_on_vulkan() {
-    trajectory_matches("bert_lora_classifier", DeviceChoice::Gpu);
-}
-
-#[test]
-fn ten_steps_of_all_of_bert_match_the_reference_on_the_cpu() {
-    trajectory_matches("bert_full", DeviceChoice::Cpu);
-}
-
-#[test]
-fn ten_steps_of_all_of_bert_match_the_reference_on_vulkan() {
-    trajectory_matches("bert_full", DeviceChoice::Gpu);
-}
-
-#[test]
-fn ten_steps_of_a_t5_adapter_match_the_reference_on_the_cpu() {
-    trajectory_matches("t5_lora", DeviceChoice::Cpu);
-}
-
-#[test]
-fn ten_steps_of_a_t5_adapter_match_the_reference_on_vulkan() {
-    trajectory_matches("t5_lora", DeviceChoice::Gpu);
-}
-
-#[test]
-fn ten_steps_of_a_gpt2_adapter_match_the_reference_on_the_cpu() {
-    trajectory_matches("gpt2_lora", DeviceChoice::Cpu);
-}
-
-#[test]
-fn ten_steps_of_a_gpt2_adapter_match_the_reference_on_vulkan() {
-    trajectory_matches("gpt2_lora", DeviceChoice::Gpu);
-}
-
-#[test]
-fn ten_steps_of_a_llama_adapter_with_magnitudes_match_the_reference_on_the_cpu() {
-    trajectory_matches("llama_dora", DeviceChoice::Cpu);
-}
-
-#[test]
-fn ten_steps_of_a_llama_adapter_with_magnitudes_match_the_reference_on_vulkan() {
-    trajectory_matches("llama_dora", DeviceChoice::Gpu);
+fn the_steps_of_every_run_match_the_reference_on_vulkan() {
+    trajectories_match(DeviceChoice::Gpu);
 }
