@@ -43,7 +43,7 @@ fn batch(case: &Case) -> Batch {
     let inputs = case.tensors("inputs.safetensors");
     let part = |name: &str| inputs.get(name).map_or(&[][..], |tensor| &tensor.values);
     let parts = ["input_ids", "attention_mask", "token_type_ids", "labels"].map(part);
-    trajectory::batch_of(&case.json["kind"], inputs["input_ids"].shape[1], parts)
+    trajectory::batch_of(case.kind(), inputs["input_ids"].shape[1], parts)
 }
 
 /// The case's loss on a model of these files, and what is noted of them.

@@ -28,8 +28,8 @@ fn config() -> RunConfig {
         lora_dropout: 0.0,
         val_size: 4.0,
         max_steps: 2,
-        eval_steps: 0,
-        save_steps: 0,
+        eval_steps: 0.0,
+        save_steps: 0.0,
         cutoff_len: 32,
         ..RunConfig::default()
     }
