@@ -183,7 +183,7 @@ fn an_unknown_key_is_named_with_its_line_and_its_neighbour() {
     assert_eq!((error.row, error.field.as_deref()), (Some(2), Some("lora_alhpa")));
     assert_eq!(
         error.to_string(),
-        "run.yaml, row 2, lora_alhpa: there is no such key, got 32. Did you mean lora_alpha?"
+        "run.yaml, line 2, lora_alhpa: there is no such key, got 32. Did you mean lora_alpha?"
     );
     for (typed, meant) in [
         ("learning-rate", "learning_rate"),
@@ -306,10 +306,10 @@ fn impossible_values_are_refused_with_key_value_and_what_is_allowed() {
 fn all_errors_of_a_file_are_told_at_once() {
     let text = refused("lora_r: 0\nlora_drop: 0.1\nlearning_rate: fast\n").to_string();
     for part in [
-        "row 1, lora_r",
-        "row 2, lora_drop",
+        "line 1, lora_r",
+        "line 2, lora_drop",
         "Did you mean lora_dropout?",
-        "row 3, learning_rate",
+        "line 3, learning_rate",
         "got fast",
     ] {
         assert!(text.contains(part), "{part} is missing in: {text}");

@@ -650,32 +650,6 @@ fn a_query_has_a_thousand_documents_at_most_the_best_of_them() {
 }
 
 #[test]
-fn more_fields_than_fit_into_memory_are_refused_with_the_row() {
-    // Eight million, of which a row has two and counts as two more.
-    let csv = format!("a,b\n{}", "1,2\n".repeat(2_000_000));
-    let error = refusal("a.csv", csv.as_bytes());
-    assert!(error.row.is_some_and(|row| row > 1_900_000), "{error}");
-    assert!(error.what.contains("8 million"), "{error}");
-    let values = format!("[{}0]", "0,".repeat(9_000_000));
-    for (name, file) in [
-        ("a.jsonl", "{}\n".repeat(3_000_000)),
-        ("a.json", format!("[{}{{}}]", "{},".repeat(9_000_000))),
-        ("a.jsonl", format!("{{\"text\": {values}}}\n")),
-    ] {
-        let error = refusal(name, file.as_bytes());
-        assert!(error.what.contains("8 million") && error.row.is_some(), "{error}");
-    }
-    let images = [
-        &[0, 0, 8, 3][..],
-        &3_000_000_u32.to_be_bytes(),
-        &[0, 0, 0, 1, 0, 0, 0, 1],
-        &vec![7; 3_000_000],
-    ]
-    .concat();
-    assert!(refusal("images-idx3-ubyte", &images).what.contains("8 million"));
-}
-
-#[test]
 fn errors_and_notes_name_no_more_columns_than_can_be_read() {
     let header: Vec<String> = (0..100_000).map(|column| format!("column{column}")).collect();
     let file = format!("{}\n{}\n", header.join(","), vec!["x"; header.len()].join(","));

@@ -621,31 +621,3 @@ fn everything_is_learnt_where_that_is_asked_for() {
     assert!(examples(&data, &tokenizer(), Some(&odd), &settings(256, false), &mut |_, _| {}).is_err());
     assert!(learnt(&made(&data, Some(&chatml()), &all).0[0]).starts_with("<|im_start|>user\nthe"));
 }
-
-#[test]
-fn a_text_that_a_tokenizer_allows_no_cut_in_is_cut_with_a_note() {
-    // A tokenizer that puts a mark in front of whatever it is given: two pieces have one mark more than the whole.
-    let json = serde_json::json!({
-        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
-        "pre_tokenizer": { "type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true },
-        "post_processor": null, "decoder": null,
-        "model": { "type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
-            "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false,
-            "vocab": { "a": 0, "▁": 1 }, "merges": [] },
-    });
-    let tokenizer = Tokenizer::from_json(json.to_string().as_bytes()).unwrap();
-    let letters = 3 << 20;
-    let data = parse("a.txt", &"a".repeat(letters));
-    let settings = Settings {
-        add_eos: false,
-        ..settings(8, true)
-    };
-    let made = examples(&data, &tokenizer, None, &settings, &mut |_, _| {}).unwrap();
-    let tokens: usize = made.items.iter().map(|example| example.input_ids.len()).sum();
-    assert_eq!(
-        tokens, letters,
-        "with the marks of both pieces in front, two are left over"
-    );
-    let note = made.notes.iter().find(|note| note.contains("2 MB at most: 1."));
-    assert!(note.is_some(), "{:?}", made.notes);
-}

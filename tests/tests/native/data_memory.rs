@@ -1,7 +1,8 @@
-//! What reading a file takes, whatever its shape: memory goes by its rows and fields, and those are counted. Each in a process
-//! of its own, whose largest size the system keeps.
+//! What reading a file takes, whatever its shape: memory goes by its rows and fields, and those are counted. What is measured
+//! is in a process of its own, whose largest size the system keeps.
 
 use lorakeet_core::data::{Dataset, Settings, examples};
+use lorakeet_core::error::Error;
 use lorakeet_core::store::read_all;
 use lorakeet_core::tokenizer::Tokenizer;
 use lorakeet_tests::{alone::alone, golden::block_on, memory, tiny};
@@ -27,6 +28,21 @@ fn hold(name: &str, file: String, most: u64) {
     );
 }
 
+fn settings(cutoff_len: usize) -> Settings {
+    Settings {
+        cutoff_len,
+        packing: true,
+        completion_only_loss: false,
+        add_eos: false,
+    }
+}
+
+fn refused(name: &str, bytes: &[u8]) -> Error {
+    let error = Dataset::parse(name, bytes).expect_err("the file should be refused");
+    assert!(error.remedy.is_some(), "{error}");
+    error
+}
+
 #[test]
 fn short_rows_of_a_table_take_a_hundred_bytes_a_field() {
     alone(|| hold("a.csv", format!("a,b\n{}", "1,2\n".repeat(400_000)), 4 * 400_000 * 100));
@@ -48,12 +64,7 @@ fn a_text_without_blanks_is_tokenized_piece_by_piece() {
         let bytes = block_on(read_all(tokenizer.as_ref(), 1 << 20)).expect("a file");
         let tokenizer = Tokenizer::from_json(&bytes).expect("a tokenizer");
         const LETTERS: usize = 3_000_000;
-        let settings = Settings {
-            cutoff_len: 1000,
-            packing: true,
-            completion_only_loss: false,
-            add_eos: false,
-        };
+        let settings = settings(1000);
         let data = Dataset::parse("a.txt", "a".repeat(LETTERS).as_bytes()).expect("a text");
         let taken = peak_of(|| {
             let made = examples(&data, &tokenizer, None, &settings, &mut |_, _| ()).expect("examples");
@@ -61,4 +72,55 @@ fn a_text_without_blanks_is_tokenized_piece_by_piece() {
         });
         assert!(taken.unwrap_or(0) <= 200 << 20, "{taken:?}");
     });
+}
+
+#[test]
+fn more_fields_than_fit_into_memory_are_refused_with_the_row() {
+    // Eight million, of which a row has two and counts as two more.
+    let csv = format!("a,b\n{}", "1,2\n".repeat(2_000_000));
+    let error = refused("a.csv", csv.as_bytes());
+    assert!(error.row.is_some_and(|row| row > 1_900_000), "{error}");
+    assert!(error.what.contains("8 million"), "{error}");
+    let values = format!("[{}0]", "0,".repeat(9_000_000));
+    for (name, file) in [
+        ("a.jsonl", "{}\n".repeat(3_000_000)),
+        ("a.json", format!("[{}{{}}]", "{},".repeat(9_000_000))),
+        ("a.jsonl", format!("{{\"text\": {values}}}\n")),
+    ] {
+        let error = refused(name, file.as_bytes());
+        assert!(error.what.contains("8 million") && error.row.is_some(), "{error}");
+    }
+    let images = [
+        &[0, 0, 8, 3][..],
+        &3_000_000_u32.to_be_bytes(),
+        &[0, 0, 0, 1, 0, 0, 0, 1],
+        &vec![7; 3_000_000],
+    ]
+    .concat();
+    assert!(refused("images-idx3-ubyte", &images).what.contains("8 million"));
+}
+
+#[test]
+fn a_text_that_a_tokenizer_allows_no_cut_in_is_cut_with_a_note() {
+    // A tokenizer that puts a mark in front of whatever it is given: two pieces have one mark more than the whole.
+    let json = serde_json::json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
+        "pre_tokenizer": { "type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true },
+        "post_processor": null, "decoder": null,
+        "model": { "type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
+            "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false,
+            "vocab": { "a": 0, "▁": 1 }, "merges": [] },
+    });
+    let tokenizer = Tokenizer::from_json(json.to_string().as_bytes()).expect("it is read");
+    let letters = 3 << 20;
+    let data = Dataset::parse("a.txt", "a".repeat(letters).as_bytes()).expect("it is read");
+    let settings = settings(8);
+    let made = examples(&data, &tokenizer, None, &settings, &mut |_, _| {}).expect("it is read");
+    let tokens: usize = made.items.iter().map(|example| example.input_ids.len()).sum();
+    assert_eq!(
+        tokens, letters,
+        "with the marks of both pieces in front, two are left over"
+    );
+    let note = made.notes.iter().find(|note| note.contains("2 MB at most: 1."));
+    assert!(note.is_some(), "{:?}", made.notes);
 }
