@@ -183,6 +183,17 @@ impl Case {
         value.unwrap_or_else(|| panic!("{:?} has no tolerance {name}", self.path)) as f32
     }
 
+    /// The tolerance of a loss: the case's, or twice the reference's own error of a logit, by which a mean of
+    /// log-probabilities may be off. The error of its loss, ten times which the case allows, is a single number, and by
+    /// chance next to nothing.
+    ///
+    /// # Panics
+    /// If it is not there.
+    pub fn loss_tolerance(&self) -> f32 {
+        let logits = self.json["fp32_vs_fp64_max_abs"]["logits"].as_f64().unwrap_or(0.0);
+        self.tolerance("loss_abs").max(2.0 * logits as f32)
+    }
+
     /// The tensors of one of the case's files.
     ///
     /// # Panics

@@ -93,8 +93,8 @@ fn first_pass_matches(case: &Case, choice: DeviceChoice) {
     let name = &case.name;
     let (model, expected) = (model(case, choice), case.tensors("expected.safetensors"));
     let batch = whole_batch(case);
-    let within = |what: &str, worst: f64, tolerance: &str| {
-        let allowed = f64::from(case.tolerance(tolerance)) * factor(choice);
+    let within = |what: &str, worst: f64, tolerance: f32| {
+        let allowed = f64::from(tolerance) * factor(choice);
         assert!(
             worst <= allowed,
             "{name} on {choice:?}: {what} differs by {worst:e}, allowed {allowed:e}"
@@ -104,14 +104,18 @@ fn first_pass_matches(case: &Case, choice: DeviceChoice) {
     let leaves: Leaves = model.parameters.tracked();
     let logits = logits_of(&model, &batch);
     let worst = logits_differ(case, &batch, &logits, &expected["logits"].values);
-    within("logits", worst, "logits_abs");
+    within("logits", worst, case.tolerance("logits_abs"));
 
     let loss = model
         .loss(&leaves, &batch, 1.0 / batch.target_tokens as f32, None)
         .expect("labels that fit");
     let gradients = loss.backward();
     let loss = block_on(read(loss.inner())).expect("the device answers")[0];
-    within("loss", (f64::from(loss) - number(&case.json["loss"])).abs(), "loss_abs");
+    within(
+        "loss",
+        (f64::from(loss) - number(&case.json["loss"])).abs(),
+        case.loss_tolerance(),
+    );
     let wanted = expected.keys().filter(|name| name.starts_with("grad.")).count();
     assert_eq!(model.parameters.len(), wanted, "{name}: gradients");
     for (i, parameter) in model.parameters.iter().enumerate() {
@@ -119,7 +123,11 @@ fn first_pass_matches(case: &Case, choice: DeviceChoice) {
         let gradient = block_on(read(gradient)).expect("the device answers");
         let wanted = &expected[&format!("grad.{}", parameter.name)];
         let what = format!("the gradient of {}", parameter.name);
-        within(&what, worst_difference(&gradient, &wanted.values), "grad_abs");
+        within(
+            &what,
+            worst_difference(&gradient, &wanted.values),
+            case.tolerance("grad_abs"),
+        );
     }
 }
 
@@ -209,9 +217,12 @@ fn own_quantisation_is_its_numbers(case: &Case, choice: DeviceChoice) {
     let wanted: Vec<f64> = logits_of(&dense, &batch).into_iter().map(f64::from).collect();
     let logits = logits_differ(case, &batch, &logits_of(&own, &batch), &wanted);
     let loss = (loss_of(&own, &batch) - loss_of(&dense, &batch)).abs();
-    for (what, worst) in [("logits", logits), ("loss", loss)] {
+    for (what, worst, tolerance) in [
+        ("logits", logits, case.tolerance("logits_abs")),
+        ("loss", loss, case.loss_tolerance()),
+    ] {
         // Both are within the tolerance of the true numbers.
-        let allowed = 2.0 * f64::from(case.tolerance(&format!("{what}_abs"))) * factor(choice);
+        let allowed = 2.0 * f64::from(tolerance) * factor(choice);
         assert!(
             worst <= allowed,
             "{name} on {choice:?}: {what} differs by {worst:e}, allowed {allowed:e}"
