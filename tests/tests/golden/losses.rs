@@ -51,7 +51,7 @@ struct Subcase<'a> {
     leaves: Vec<(String, Tensor<1>)>,
 }
 
-impl Subcase<'_> {
+impl<'a> Subcase<'a> {
     fn floats(&self, name: &str) -> Vec<f32> {
         self.inputs[name].values.iter().map(|value| *value as f32).collect()
     }
@@ -63,7 +63,7 @@ impl Subcase<'_> {
         words(&self.json["inputs"]).any(|input| input == name)
     }
     /// The subcase's one input that is called so or `name_…`.
-    fn named(&self, name: &str) -> &str {
+    fn named(&self, name: &str) -> &'a str {
         let rest = |input: &&str| {
             input
                 .strip_prefix(name)
@@ -150,7 +150,7 @@ fn check(choice: DeviceChoice, family: &str, loss: fn(&mut Subcase) -> Result<Te
 }
 
 fn cross_entropy(case: &mut Subcase) -> Result<Tensor<1>> {
-    let logits = case.matrix(&case.named("logits").to_owned());
+    let logits = case.matrix(case.named("logits"));
     let labels = case.labels(case.named("labels"));
     let (weights, smoothing) = (case.list("class_weights"), case.knob_or("label_smoothing", 0.0));
     let scale = 1.0 / weight_of(&labels, &weights);
@@ -166,13 +166,13 @@ fn focal(case: &mut Subcase) -> Result<Tensor<1>> {
         let targets = case.floats("binary_targets");
         return classification::focal_of_labels(logits.reshape([rows, 1]), &targets, &alpha, gamma, 1.0 / rows as f64);
     }
-    let logits = case.matrix(&case.named("logits").to_owned());
+    let logits = case.matrix(case.named("logits"));
     let labels = case.labels("labels");
     classification::focal(logits, &labels, &case.list("alpha"), gamma, 1.0 / counted(&labels))
 }
 
 fn bce(case: &mut Subcase) -> Result<Tensor<1>> {
-    let logits = case.matrix(&case.named("logits").to_owned());
+    let logits = case.matrix(case.named("logits"));
     let targets = case.floats("targets");
     classification::bce(logits, &targets, &case.list("pos_weight"), 1.0 / targets.len() as f64)
 }
