@@ -209,7 +209,8 @@ impl Session {
         }
         let model = self.read_model(&files, (false, base), 0, emit).await?;
         emit(Event::Model(model.info.clone()), None);
-        for message in model.notes.clone() {
+        let of_tokenizer = files.tokenizer.iter().flat_map(|tokenizer| tokenizer.notes());
+        for message in model.notes.iter().chain(of_tokenizer).cloned() {
             emit(Event::Warning { message }, None);
         }
         self.adapter = None;

@@ -3,7 +3,7 @@
 
 use super::run::{Given, Outcome, Renderer, undefined, unsuited};
 use super::syntax::Operator;
-use super::value::{JsonStyle, Value, compare, float_text};
+use super::value::{JsonStyle, Named, Value, compare, float_text};
 use super::{Cause, Fault, date};
 use std::cell::RefCell;
 use std::cmp::Ordering;
@@ -442,7 +442,7 @@ impl<'t> Renderer<'t> {
                 Value::dict(items, None)?
             }
             _ => {
-                let mut items: Vec<(Arc<str>, Value)> = Vec::new();
+                let mut items = Named::new();
                 if let Some(first) = given.take(0, "") {
                     for (key, value) in self.pairs(&first)? {
                         let key = texts(Some(key), "an attribute's name")?;
@@ -753,7 +753,7 @@ impl<'t> Renderer<'t> {
                 };
                 if is_missing { default } else { value }
             }
-            "tojson" => return self.to_json(&value, given),
+            "tojson" => return self.json(&value, given),
             "string" | "safe" => Value::Text(self.shown(&value)?),
             "length" | "count" => Value::Int(match &value {
                 Value::Undefined(_) => 0,
@@ -1005,7 +1005,7 @@ impl<'t> Renderer<'t> {
     }
 
     /// transformers' `tojson`: `json.dumps(value, ensure_ascii=False, …)`.
-    fn to_json(&mut self, value: &Value, mut given: Given) -> Outcome {
+    fn json(&mut self, value: &Value, mut given: Given) -> Outcome {
         const MOST_INDENT: i128 = 64;
         // transformers' order of arguments.
         let ensure_ascii = truth(given.take(0, "ensure_ascii"), false);

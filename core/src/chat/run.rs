@@ -5,7 +5,7 @@
 //! in the round of which message; so answers are found without laying the conversation out again.
 
 use super::syntax::{Arguments, Comparison, Expression, For, Literal, Node, Operator, Statement, Target, Tree};
-use super::value::{Bounded, Callable, Loop, Value, compare, equals};
+use super::value::{Bounded, Callable, Loop, Named, Value, compare, equals};
 use super::{Fault, MARKS};
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 /// Levels of blocks, expressions and macros in each other. A browser's stack of 1 MB has room for them.
-const MOST_LEVELS: usize = 250;
+const MOST_LEVELS: usize = 180;
 /// The bytes that an item of a list is counted as.
 const ITEM_BYTES: usize = 32;
 
@@ -32,7 +32,7 @@ pub(super) struct Limits {
 
 /// Names and their values.
 pub(super) struct Scope {
-    values: RefCell<Vec<(Arc<str>, Value)>>,
+    values: RefCell<Named>,
     parent: Option<Rc<Self>>,
 }
 
@@ -68,7 +68,7 @@ impl Scope {
 #[derive(Default)]
 pub(super) struct Given {
     pub places: Vec<Value>,
-    pub names: Vec<(Arc<str>, Value)>,
+    pub names: Named,
 }
 
 impl Given {
@@ -285,7 +285,8 @@ impl<'t> Renderer<'t> {
     fn captured(&mut self, body: &'t [Statement], scope: &Rc<Scope>) -> Result<String, Fault> {
         let outer = std::mem::take(&mut self.text);
         self.captures += 1;
-        let result = self.body(body, scope);
+        // A macro's frames are larger than an expression's.
+        let result = self.deeper(|run| run.deeper(|run| run.body(body, scope)));
         self.captures -= 1;
         let inner = std::mem::replace(&mut self.text, outer);
         result.map(|_| inner)

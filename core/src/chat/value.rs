@@ -10,6 +10,9 @@ use std::sync::Arc;
 /// Lists in lists; above it a value is refused, so that printing, comparing and dropping one takes little stack.
 pub(super) const MOST_NESTED: u32 = 160;
 
+/// Values with names.
+pub(super) type Named = Vec<(Arc<str>, Value)>;
+
 /// A value. Texts, lists and dictionaries never change, as in transformers' sandbox.
 #[derive(Clone)]
 pub(super) enum Value {
@@ -22,7 +25,7 @@ pub(super) enum Value {
     Text(Arc<str>),
     List(Rc<List>),
     Dict(Rc<Dict>),
-    Namespace(Rc<RefCell<Vec<(Arc<str>, Value)>>>),
+    Namespace(Rc<RefCell<Named>>),
     Loop(Rc<Loop>),
     Callable(Rc<Callable>),
 }

@@ -175,7 +175,7 @@ pub fn examples(
     } else {
         None
     };
-    let mut notes = tokenizer.notes().to_vec();
+    let mut notes = Vec::new();
     if settings.add_eos && eos.is_none() {
         notes.push("The tokenizer has no end-of-text token: the model will not learn where a text ends.".to_string());
     }

