@@ -3,81 +3,34 @@
 //! Templates are Jinja as transformers runs it: `trim_blocks` and `lstrip_blocks` on, loop controls, Python's methods and
 //! texts, `tojson` as `json.dumps` writes it, `raise_exception`, `strftime_now`, and `{% generation %}` around the assistant's
 //! words. They come with models from anywhere, so all that a template may take is counted: its length and depth before it is
-//! read, its steps, bytes and levels while it runs.
+//! parsed, its steps, bytes and levels while it runs.
 
 mod builtins;
 mod date;
-mod run;
-mod syntax;
-mod value;
+mod source;
+mod texts;
+mod watch;
 
 use crate::protocol::Message;
 use crate::{Error, Result};
-use run::{Limits, Renderer};
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{Environment, ErrorKind, Value};
 use serde_json::{Map, Value as Json};
 use std::ops::Range;
 use std::sync::Arc;
-use syntax::Tree;
-use value::Value;
+use watch::{Turn, WATCH, Watch, Writer};
 
-/// What a template is called in errors.
+/// What a template is called in errors and by minijinja.
 const NAME: &str = "chat_template";
-/// Marks around the assistant's words in what macros write. Noncharacters of Unicode: no text has a use for them.
+/// Marks around the assistant's words. Noncharacters of Unicode: no text has a use for them.
 const MARKS: [char; 2] = ['\u{fdd0}', '\u{fdd1}'];
 /// The day that templates are told, unless [`ChatTemplate::set_now`] says another: 26 July 2024, which Llama's templates take
 /// where they know of none.
 const DAY: i64 = 1_721_952_000;
 /// Answers that are found by laying out each beginning of a conversation, where a template does not loop over its messages.
 const MOST_PREFIXES: usize = 32;
-
-/// Why a template failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cause {
-    /// It is wrong, or does not suit the conversation.
-    Wrong,
-    /// By its own words.
-    Raised,
-    /// It takes more than a template needs.
-    Endless,
-}
-
-/// What is wrong with a template, and in which line.
-#[derive(Debug, Clone)]
-struct Fault {
-    what: String,
-    line: Option<usize>,
-    cause: Cause,
-}
-
-impl Fault {
-    fn new(what: impl Into<String>) -> Self {
-        Self {
-            what: what.into(),
-            line: None,
-            cause: Cause::Wrong,
-        }
-    }
-
-    fn endless() -> Self {
-        Self {
-            cause: Cause::Endless,
-            ..Self::new("takes far too many steps or too much memory")
-        }
-    }
-
-    /// Names the line, unless one is named already.
-    fn line(mut self, line: usize) -> Self {
-        self.line.get_or_insert(line);
-        self
-    }
-
-    fn into_error(self, what: &str) -> Error {
-        const MOST_SHOWN: usize = 500;
-        let line = self.line.map_or(String::new(), |line| format!(" (line {line})"));
-        let why: String = self.what.chars().take(MOST_SHOWN).collect();
-        Error::model(format!("{what}{line}: {why}")).field(NAME)
-    }
-}
+/// Loops and macros in each other; each macro counts as five or more. A browser's stack of 1 MB has room for them.
+const MOST_LEVELS: usize = 160;
 
 /// A conversation as a data file or a person gives it.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -177,10 +130,12 @@ fn measure(json: &Json) -> Result<(u64, u64)> {
 #[derive(Debug, Clone)]
 pub struct ChatTemplate {
     source: String,
-    tree: Arc<Tree>,
+    environment: Environment<'static>,
     bos_token: String,
     eos_token: String,
-    now: i64,
+    has_generation: bool,
+    /// Whether it goes through the parts of a message's content.
+    takes_parts: bool,
 }
 
 /// A conversation laid out, and which parts of it are the assistant's.
@@ -198,23 +153,34 @@ impl ChatTemplate {
     /// # Errors
     /// It is not Jinja.
     pub fn new(source: &str, bos_token: Option<&str>, eos_token: Option<&str>) -> Result<Self> {
-        let tree = syntax::parse(source).map_err(|fault| {
-            let error = fault.into_error("is not a template that can be read");
+        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
+        let syntax = syntax.map_err(|error| Error::internal(error.to_string()))?;
+        let unreadable = |error: minijinja::Error| {
+            let error = describe("is not a template that can be read", &error, source);
             error.remedy("Use another chat_template, or plain text instead of conversations.")
-        })?;
+        };
+        let prepared = source::prepare(source, &syntax).map_err(unreadable)?;
+        let mut environment = Environment::new();
+        environment.set_syntax(syntax);
+        environment.set_recursion_limit(MOST_LEVELS);
+        builtins::register(&mut environment, DAY);
+        environment
+            .add_template_owned(NAME, prepared.source)
+            .map_err(unreadable)?;
         Ok(Self {
             source: source.to_string(),
-            tree: Arc::new(tree),
+            environment,
             bos_token: bos_token.unwrap_or_default().to_string(),
             eos_token: eos_token.unwrap_or_default().to_string(),
-            now: DAY,
+            has_generation: prepared.has_generation,
+            takes_parts: prepared.takes_parts,
         })
     }
 
     /// The date that the template gets from `strftime_now`, as seconds since 1970 (UTC). Without this it is 26 July 2024, so
     /// that the same conversation gives the same text on every day.
     pub fn set_now(&mut self, unix_seconds: i64) {
-        self.now = unix_seconds;
+        builtins::set_now(&mut self.environment, unix_seconds);
     }
 
     /// Whether the template may write the date.
@@ -248,7 +214,12 @@ impl ChatTemplate {
     /// # Errors
     /// The template refuses the conversation, or does not end.
     pub fn lay_out(&self, conversation: &Conversation, add_generation_prompt: bool) -> Result<String> {
-        Ok(self.render(conversation, add_generation_prompt)?.text)
+        let (text, _) = self.render(conversation, add_generation_prompt)?;
+        Ok(if self.has_generation {
+            text.replace(MARKS, "")
+        } else {
+            text
+        })
     }
 
     /// The conversation as text, with the spans that belong to the assistant's answers.
@@ -260,14 +231,9 @@ impl ChatTemplate {
     /// # Errors
     /// As [`ChatTemplate::lay_out`]; and the answers cannot be told from the rest.
     pub fn lay_out_with_spans(&self, conversation: &Conversation) -> Result<Rendered> {
-        let Renderer {
-            text, spans, rounds, ..
-        } = self.render(conversation, false)?;
-        if self.tree.has_generation {
-            return Ok(Rendered {
-                text,
-                generation_spans: spans,
-            });
+        let (text, rounds) = self.render(conversation, false)?;
+        if self.has_generation {
+            return split_marks(&text);
         }
         let opening = self.opening(conversation);
         let mut generation_spans: Vec<Range<usize>> = Vec::new();
@@ -314,7 +280,12 @@ impl ChatTemplate {
         })
     }
 
-    fn render(&self, conversation: &Conversation, add_generation_prompt: bool) -> Result<Renderer<'_>> {
+    /// The text with its marks; and of each message, the parts that were written in its rounds of loops.
+    fn render(
+        &self,
+        conversation: &Conversation,
+        add_generation_prompt: bool,
+    ) -> Result<(String, Vec<Vec<Range<usize>>>)> {
         let (mut values, mut bytes) = (0, 0);
         let mut add = |json: &Json| -> Result<()> {
             let (more_values, more_bytes) = measure(json)?;
@@ -329,22 +300,27 @@ impl ChatTemplate {
             .try_for_each(&mut add)?;
         conversation.tools.iter().try_for_each(&mut add)?;
         conversation.names.values().try_for_each(&mut add)?;
-        // A message of ordinary templates takes 100 to 500 steps.
-        let limits = Limits {
-            steps: 500_000 + 1000 * values + 8 * bytes,
-            bytes: (4 << 20) + 64 * bytes as usize,
-            output: (256 << 10) + 16 * bytes as usize,
-        };
-        let mut renderer = Renderer::new(&self.tree, limits, conversation.messages.len(), self.now);
-        let result = self
-            .names(conversation, add_generation_prompt)
-            .and_then(|names| renderer.run(names));
-        match result {
-            Ok(()) => Ok(renderer),
-            Err(fault) if fault.cause == Cause::Endless => Err(fault
-                .into_error("does not end, or is no template for conversations")
-                .remedy("Use another chat_template.")),
-            Err(fault) => Err(fault.into_error("refuses the conversation").remedy(
+        let most_bytes = (64 << 10) + 16 * bytes as usize;
+        let watch = Watch::new(conversation.messages.len(), most_bytes, 500 + 4 * values as usize);
+        let watch = Value::from_object(watch);
+        let noted: Arc<Watch> = watch
+            .downcast_object()
+            .ok_or_else(|| Error::internal("a value is not its own type"))?;
+        let mut environment = self.environment.clone();
+        // A message of ordinary templates takes 100 to 500; each pays for 64 bytes, too.
+        environment.set_fuel(Some(50_000 + 500 * values + bytes));
+        let names = self.names(conversation, add_generation_prompt, &noted);
+        let names = Value::from_pairs(names.into_iter().chain([(WATCH, watch)]));
+        let template = environment
+            .get_template(NAME)
+            .map_err(|error| Error::internal(error.to_string()))?;
+        match template.render_captured_to(names, Writer(noted.clone())) {
+            Ok(_) => Ok(noted.take()),
+            Err(error) if [ErrorKind::OutOfFuel, ErrorKind::WriteFailure].contains(&error.kind()) => {
+                let what = "does not end, or takes far too many steps, too much memory or too long a text";
+                Err(Error::model(what).field(NAME).remedy("Use another chat_template."))
+            }
+            Err(error) => Err(describe("refuses the conversation", &error, template.source()).remedy(
                 "Check the roles and their order (most templates want user and assistant in turns), or use another template.",
             )),
         }
@@ -355,33 +331,83 @@ impl ChatTemplate {
         &'a self,
         conversation: &'a Conversation,
         add_generation_prompt: bool,
-    ) -> std::result::Result<Vec<(&'a str, Value)>, Fault> {
+        watch: &Arc<Watch>,
+    ) -> Vec<(&'a str, Value)> {
         let mut messages = Vec::with_capacity(conversation.messages.len());
         for (index, message) in conversation.messages.iter().enumerate() {
-            let joined = match message.get("content") {
-                Some(Json::Array(_)) if !self.tree.takes_parts => {
-                    let mut message = message.clone();
-                    message.insert("content".into(), Json::String(conversation.text(index)));
-                    Some(message)
+            let item = |(key, value): (&String, &Json)| match value {
+                Json::Array(_) if key == "content" && !self.takes_parts => {
+                    (key.clone(), conversation.text(index).into())
                 }
-                _ => None,
+                _ => (key.clone(), value_of(value)),
             };
-            messages.push(Value::from_object(joined.as_ref().unwrap_or(message), Some(index))?);
+            messages.push(Value::from_object(Turn {
+                message: index,
+                keys: Value::from_pairs(message.iter().map(item)),
+                watch: watch.clone(),
+            }));
         }
-        let tools = conversation.tools.as_ref().map_or(Ok(Value::None), Value::from_json)?;
         let mut names = vec![
-            ("messages", Value::list(messages)?),
-            ("tools", tools),
-            ("documents", Value::None),
-            ("add_generation_prompt", Value::Bool(add_generation_prompt)),
-            ("bos_token", Value::text(self.bos_token.as_str())),
-            ("eos_token", Value::text(self.eos_token.as_str())),
+            ("messages", messages.into()),
+            ("tools", conversation.tools.as_ref().map_or_else(|| ().into(), value_of)),
+            ("documents", ().into()),
+            ("add_generation_prompt", add_generation_prompt.into()),
+            ("bos_token", self.bos_token.as_str().into()),
+            ("eos_token", self.eos_token.as_str().into()),
         ];
-        for (name, value) in &conversation.names {
-            names.push((name, Value::from_json(value)?));
-        }
-        Ok(names)
+        names.extend(
+            conversation
+                .names
+                .iter()
+                .map(|(name, value)| (name.as_str(), value_of(value))),
+        );
+        names
     }
+}
+
+/// JSON as templates see it.
+fn value_of(json: &Json) -> Value {
+    match json {
+        Json::Null => ().into(),
+        Json::Bool(truth) => (*truth).into(),
+        Json::Number(number) => match number.to_string().parse::<i128>() {
+            Ok(whole) => whole.into(),
+            Err(_) => number.as_f64().unwrap_or(f64::NAN).into(),
+        },
+        Json::String(text) => text.as_str().into(),
+        Json::Array(items) => items.iter().map(value_of).collect::<Vec<_>>().into(),
+        Json::Object(items) => Value::from_pairs(items.iter().map(|(key, value)| (key.as_str(), value_of(value)))),
+    }
+}
+
+/// Takes the marks out of a text.
+fn split_marks(marked: &str) -> Result<Rendered> {
+    let mut text = String::with_capacity(marked.len());
+    let mut generation_spans = Vec::new();
+    let mut open = None;
+    for piece in marked.split_inclusive(MARKS) {
+        text.push_str(piece.trim_end_matches(MARKS));
+        if piece.ends_with(MARKS[0]) && open.replace(text.len()).is_some() {
+            return Err(Error::model("has nested {% generation %} blocks").field(NAME));
+        }
+        if piece.ends_with(MARKS[1]) {
+            generation_spans.extend(open.take().map(|start| start..text.len()));
+        }
+    }
+    Ok(Rendered { text, generation_spans })
+}
+
+fn describe(what: &str, error: &minijinja::Error, source: &str) -> Error {
+    const MOST_SHOWN: usize = 500;
+    let mut why = error.detail().map_or_else(|| error.kind().to_string(), str::to_string);
+    if error.kind() == ErrorKind::UndefinedError
+        && let Some(place) = error.range().and_then(|range| source.get(range))
+    {
+        why = format!("undefined value in '{place}'");
+    }
+    let why: String = why.chars().take(MOST_SHOWN).collect();
+    let line = error.line().map_or(String::new(), |line| format!(" (line {line})"));
+    Error::model(format!("{what}{line}: {why}")).field(NAME)
 }
 
 /// The one part of the text that was written for a message. Loops in loops write parts of the same round.

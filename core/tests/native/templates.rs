@@ -96,17 +96,19 @@ fn an_error_names_the_line() {
     let template = ChatTemplate::new("a\n{% if true %}\n{{ nope.x }}\n{% endif %}", None, None).unwrap();
     let error = template.apply(&[], false).unwrap_err().to_string();
     assert!(
-        error.contains("line 3") && error.contains("'nope' is undefined"),
+        error.contains("line 3") && error.contains("undefined value in 'nope.x'"),
         "{error}"
     );
     for (source, what) in [
         ("a\n{% include 'x' %}", "line 2"),
-        ("{% for x in %}", "a value is missing"),
-        ("{{ 'a", "no end"),
-        ("{% if a %}", "endif"),
-        ("{{ a | }}", "name"),
+        ("{% for x in %}", "unexpected end of block"),
+        ("{{ 'a", "end of string"),
+        ("{% if a %}", "end of input"),
+        ("{{ a | }}", "identifier"),
         ("{# ", "comment"),
-        ("{{ a b }}", "'}}'"),
+        ("{{ a b }}", "expected end of variable block"),
+        ("{{ 1 + (2 }}", "line 1"),
+        ("a\n{{ (1))", "line 2"),
     ] {
         let error = ChatTemplate::new(source, None, None).unwrap_err().to_string();
         assert!(error.contains(what), "{source}: {error}");
@@ -188,6 +190,36 @@ pub fn hostile() -> Vec<(&'static str, String)> {
             "deep dictionary",
             "{% set ns=namespace(x={}) %}{% for i in range(12000) %}{% set ns.x={'a':ns.x} %}{% endfor %}{{ ns.x }}",
         ),
+        (
+            "wide lists compared at once",
+            "{{ ([[[[1]*1000]*1000]*1000]*1000) == ([[[[1]*1000]*1000]*1000]*1000) }}",
+        ),
+        (
+            "wide arguments compared",
+            "{% macro f(x,y,n) %}{% if n>0 %}{{ f([x]*1+[x,x,x,x],[y]*1+[y,y,y,y],n-1) }}{% else %}{{ x==y }}{% endif %}{% endmacro %}{{ f([1],[1],20) }}",
+        ),
+        (
+            "wide defaults compared",
+            "{% set n=namespace(x=1) %}{% for i in range(9) %}{% set n.x=range(99)|map(attribute='z', default=n.x) %}{% endfor %}{{ n.x==[n.x] }}",
+        ),
+        (
+            "slices of slices",
+            "{% set ns=namespace(x=[[1]]) %}{% for i in range(100000) %}{% set ns.x=[ns.x[0][0:]] %}{% endfor %}{{ ns.x }}",
+        ),
+        (
+            "slices of arguments",
+            "{% macro f(x) %}{{ x|length }}{{ f(x[0:][0:][0:][0:][0:][0:][0:][0:][0:][0:][0:][0:][0:][0:][0:]) }}{% endmacro %}{{ f([1]) }}",
+        ),
+        ("many fields", "{% set s='a'*1000000 %}{{ ('{0}'*100000).format(s) }}"),
+        (
+            "width of width",
+            "{{ '{:>{}}'.format('a', 999999999) }}{{ '%*d' % (999999999, 1) }}",
+        ),
+        (
+            "recursive loop",
+            "{% for a in [1] recursive %}{{ loop([[[[[[[[[[a]]]]]]]]]]) }}{% endfor %}",
+        ),
+        ("all values", "{{ debug() }}"),
         ("cycle", "{% set ns=namespace() %}{% set ns.x=ns %}{{ ns }}{{ ns.x }}"),
         (
             "cycle in a list",

@@ -50,7 +50,7 @@ impl<'a> Output<'a> {
             refuse_input(knob, &file, &folder)?;
         }
         let from = config.resume_from_checkpoint.as_deref();
-        let is_own = |from: &str| from == NEWEST || settled(Path::new(from)).parent() == Some(&folder);
+        let is_own = |from: &str| from == NEWEST || settled(Path::new(from)).starts_with(&folder);
         Ok(Self {
             config,
             keeps_settings: settled(run) == folder.join(SETTINGS),
