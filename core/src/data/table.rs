@@ -6,8 +6,8 @@
 use super::parse::{Skipped, Table, key, listed, start};
 use super::value::{Budget, MOST_FIELDS, Value};
 use crate::error::{Error, Result};
-use std::borrow::Cow;
-use std::collections::HashMap;
+use csv::{Position, Reader, ReaderBuilder, StringRecord, Terminator};
+use std::collections::{HashMap, HashSet};
 
 const DELIMITERS: [(u8, &str); 3] = [(b',', "commas"), (b';', "semicolons"), (b'\t', "tabs")];
 
@@ -21,78 +21,78 @@ pub(super) fn is_unnamed(key: &str) -> bool {
 
 /// A table in a .csv.
 pub(super) fn csv(text: &str, notes: &mut Vec<String>) -> Result<Table> {
-    let (text, skipped, delimiter) = match told_delimiter(text) {
+    let (text, first_line, delimiter) = match told_delimiter(text) {
         Some((delimiter, rest)) => {
             notes.push("The first line, sep=, says what separates the columns.".to_owned());
-            (rest, 1, delimiter)
+            (rest, 2, delimiter)
         }
-        None => (text, 0, guess_delimiter(text, notes)),
+        None => (text, 1, guess_delimiter(text, notes)),
     };
-    let lines = Lines {
+    let source = Source {
         text,
-        at: 0,
-        line: 1 + skipped,
+        first_line,
         delimiter,
         quotes: true,
     };
-    read(lines, notes)
+    source.check_quotes()?;
+    read(source, notes)
 }
 
 /// A table in a .tsv.
 pub(super) fn tsv(text: &str, notes: &mut Vec<String>) -> Result<Table> {
-    let lines = Lines {
+    let source = Source {
         text,
-        at: 0,
-        line: 1,
+        first_line: 1,
         delimiter: b'\t',
         quotes: false,
     };
-    read(lines, notes)
+    read(source, notes)
 }
 
-fn read(mut lines: Lines, notes: &mut Vec<String>) -> Result<Table> {
+fn read(source: Source, notes: &mut Vec<String>) -> Result<Table> {
+    source.check_width()?;
     let (mut table, mut budget) = (Table::default(), Budget::new());
     table.ordered = true;
-    let Some((_, header)) = lines.record(1, &[])? else {
+    let mut reader = source.reader();
+    let mut record = StringRecord::new();
+    if !source.next(&mut reader, &mut record, 1)? {
         return Ok(table);
-    };
-    // A name is kept in several forms.
-    budget
-        .row(header.len().saturating_mul(4))
-        .map_err(|error| error.row(1))?;
-    for name in names(&header, notes)? {
+    }
+    budget.row(record.len()).map_err(|error| error.row(1))?;
+    for name in names(&record, notes)? {
         table.column(&name);
     }
     let columns = table.columns().to_vec();
     let (mut short, mut quoted) = (Skipped::default(), Skipped::default());
     let mut number = 1;
-    while let Some((line, mut fields)) = lines.record(number + 1, &columns)? {
+    while source.next(&mut reader, &mut record, number + 1)? {
         number += 1;
         budget.row(columns.len()).map_err(|error| error.row(number))?;
         // A spreadsheet that once had more columns writes their separators in some rows.
-        while fields.len() > columns.len() && fields.last().is_some_and(|field| field.trim().is_empty()) {
-            fields.pop();
+        let mut found = record.len();
+        while found > columns.len() && record[found - 1].trim().is_empty() {
+            found -= 1;
         }
-        if fields.len() > columns.len() {
-            let found = fields.len();
+        if found > columns.len() {
+            let line = source.line_of(&record);
             let what = format!(
                 "the row (line {line}) has {found} fields, the header has {}",
                 columns.len()
             );
-            let remedy = match lines.quotes {
+            let remedy = match source.quotes {
                 true => "Put texts with commas, quotes or line breaks in double quotes.",
                 false => "A text cannot hold a tab or a line break here; save the table as .csv.",
             };
             return Err(Error::data(what).row(number).remedy(remedy));
         }
-        if fields.len() < columns.len() && !columns[fields.len()..].iter().all(|name| is_unnamed(&key(name))) {
+        if found < columns.len() && !columns[found..].iter().all(|name| is_unnamed(&key(name))) {
             short.push(number);
         }
-        let is_quoted = |field: &Cow<str>| field.len() > 1 && field.starts_with('"') && field.ends_with('"');
-        if !lines.quotes && fields.iter().any(is_quoted) {
+        let is_quoted = |field: &str| field.len() > 1 && field.starts_with('"') && field.ends_with('"');
+        if !source.quotes && record.iter().any(is_quoted) {
             quoted.push(number);
         }
-        let values = fields.into_iter().map(|field| Value::String(field.into_owned()));
+        let values = record.iter().map(|field| Value::String(field.to_owned()));
         let empty = std::iter::repeat_with(|| Value::String(String::new()));
         table.push_whole(number, values.chain(empty).take(columns.len()));
     }
@@ -110,7 +110,7 @@ fn read(mut lines: Lines, notes: &mut Vec<String>) -> Result<Table> {
 
 /// The columns' names, each once. As in pandas, columns without one are called `Unnamed: 0` by their places from 0, and the
 /// second column called `a` is `a.1`.
-fn names(header: &[Cow<str>], notes: &mut Vec<String>) -> Result<Vec<String>> {
+fn names(header: &StringRecord, notes: &mut Vec<String>) -> Result<Vec<String>> {
     if header.iter().all(|name| name.trim().is_empty()) {
         return Err(Error::data("no column has a name")
             .row(1)
@@ -119,7 +119,7 @@ fn names(header: &[Cow<str>], notes: &mut Vec<String>) -> Result<Vec<String>> {
     let mut taken: HashMap<String, usize> = HashMap::with_capacity(header.len());
     let (mut unnamed, mut renamed) = (Vec::new(), Vec::new());
     let mut names = Vec::with_capacity(header.len());
-    let given: std::collections::HashSet<String> = header.iter().map(|name| key(name)).collect();
+    let given: HashSet<String> = header.iter().map(key).collect();
     for (place, name) in header.iter().enumerate() {
         let trimmed = name.trim();
         let mut name = match trimmed.is_empty() {
@@ -161,118 +161,136 @@ fn names(header: &[Cow<str>], notes: &mut Vec<String>) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// The rows of a table one after the other.
-struct Lines<'a> {
+/// The text of a table, and how its fields are told apart.
+struct Source<'a> {
     text: &'a str,
-    at: usize,
-    /// The line of `at`, from 1.
-    line: usize,
+    /// The line of the file in which the text begins.
+    first_line: usize,
     delimiter: u8,
     /// Whether fields may stand in double quotes.
     quotes: bool,
 }
 
-impl<'a> Lines<'a> {
-    /// The next row that is no blank line, with the line in which it begins.
-    ///
-    /// # Errors
-    /// A quote that is never closed, or text behind the closing one; of the row `number`, and of the one of `columns`.
-    fn record(&mut self, number: usize, columns: &[String]) -> Result<Option<(usize, Vec<Cow<'a, str>>)>> {
-        loop {
-            let rest = &self.text[self.at..];
-            let line = &rest[..rest.find('\n').unwrap_or(rest.len())];
-            if !line.trim_matches(' ').is_empty() {
-                break;
-            }
-            if rest.len() == line.len() {
-                return Ok(None);
-            }
-            self.at += line.len() + 1;
-            self.line += 1;
-        }
-        let (line, mut fields) = (self.line, Vec::with_capacity(columns.len()));
-        loop {
-            let field = self.field().map_err(|error| {
-                let error = error.row(number);
-                match columns.get(fields.len()) {
-                    Some(name) => error.field(name),
-                    None => error,
-                }
-            })?;
-            fields.push(field);
-            if fields.len() == MOST_FIELDS {
-                // More than any table may have in all.
-                Budget::new().row(MOST_FIELDS).map_err(|error| error.row(number))?;
-            }
-            match self.text.as_bytes().get(self.at) {
-                Some(byte) if *byte == self.delimiter => self.at += 1,
-                Some(_) => {
-                    self.at += 1;
-                    self.line += 1;
-                    break;
-                }
-                None => break,
-            }
-        }
-        Ok(Some((line, fields)))
+impl<'a> Source<'a> {
+    fn reader(&self) -> Reader<&'a [u8]> {
+        ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .delimiter(self.delimiter)
+            .quoting(self.quotes)
+            // Line ends are line feeds by now; a carriage return that is left belongs to a text.
+            .terminator(Terminator::Any(b'\n'))
+            .from_reader(self.text.as_bytes())
     }
 
-    /// The field that begins here, up to the delimiter, line break or end behind it.
-    fn field(&mut self) -> Result<Cow<'a, str>> {
-        let rest = &self.text[self.at..];
-        if !(self.quotes && rest.starts_with('"')) {
-            let bytes = rest.bytes();
-            let length = bytes
-                .take_while(|byte| *byte != self.delimiter && *byte != b'\n')
-                .count();
-            self.at += length;
-            return Ok(Cow::Borrowed(&rest[..length]));
-        }
-        let opened = self.line;
-        let bytes = rest.as_bytes();
-        let mut doubled = false;
-        let mut at = 1;
-        let close = loop {
-            match bytes.get(at) {
-                // A doubled quote inside quotes is a quote.
-                Some(b'"') if bytes.get(at + 1) == Some(&b'"') => {
-                    doubled = true;
-                    at += 2;
-                }
-                Some(b'"') => break at,
-                Some(byte) => {
-                    self.line += usize::from(*byte == b'\n');
-                    at += 1;
-                }
-                None => {
-                    let what = format!("the quote opened in line {opened} is never closed");
-                    return Err(Error::data(what).remedy("Close it; a quote inside a quoted text is written twice."));
-                }
-            }
-        };
-        match bytes.get(close + 1) {
-            None | Some(b'\n') => {}
-            Some(byte) if *byte == self.delimiter => {}
-            Some(_) => {
-                let behind: String = rest[close + 1..].chars().take_while(|c| *c != '\n').collect();
-                let what = format!(
-                    "the quote opened in line {opened} is closed in line {}, and text follows: {}",
-                    self.line,
-                    start(&behind)
-                );
-                return Err(Error::data(what).remedy(
-                    "A text that begins with a quote stands in quotes as a whole, and quotes in it are written twice: \
-                     \"\"\"No\"\", she said\".",
-                ));
+    /// Reads the next row, which will be row `number`, that is no blank line.
+    fn next(&self, reader: &mut Reader<&[u8]>, record: &mut StringRecord, number: usize) -> Result<bool> {
+        loop {
+            let read = reader.read_record(record).map_err(|error| {
+                let what = format!("the table cannot be read: {error}");
+                Error::data(what).row(number).remedy("Save it again as .csv in UTF-8.")
+            })?;
+            if !read || !is_blank_line(record) {
+                return Ok(read);
             }
         }
-        self.at += close + 1;
-        let inside = &rest[1..close];
-        Ok(match doubled {
-            true => Cow::Owned(inside.replace("\"\"", "\"")),
-            false => Cow::Borrowed(inside),
-        })
     }
+
+    /// The line of the file in which a row begins.
+    fn line_of(&self, record: &StringRecord) -> u64 {
+        let line = record.position().map_or(1, Position::line);
+        line + self.first_line as u64 - 1
+    }
+
+    /// Refuses a line of more fields than a table may have in all, before the reader keeps them.
+    fn check_width(&self) -> Result<()> {
+        for (place, line) in self.text.lines().enumerate() {
+            // As many bytes at least.
+            if line.len() >= MOST_FIELDS && line.bytes().filter(|byte| *byte == self.delimiter).count() >= MOST_FIELDS {
+                Budget::new().row(MOST_FIELDS).map_err(|error| error.row(place + 1))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses quotes that a reader of csv takes otherwise than they were meant: one that is never closed, with which the rest
+    /// of the file would be one field, and one that is closed before its field ends.
+    fn check_quotes(&self) -> Result<()> {
+        let bytes = self.text.as_bytes();
+        let (mut at, mut line, mut row, mut column) = (0, self.first_line, 1, 0);
+        let mut begins = true;
+        while let Some(&byte) = bytes.get(at) {
+            match byte {
+                b'"' if begins => {
+                    let (opened, close) = (line, closing_quote(bytes, at));
+                    let place = |error: Error| self.place(error, row, column);
+                    let Some(close) = close else {
+                        let what = format!("the quote opened in line {opened} is never closed");
+                        let error =
+                            Error::data(what).remedy("Close it; a quote inside a quoted text is written twice.");
+                        return Err(place(error));
+                    };
+                    line += bytes[at..close].iter().filter(|byte| **byte == b'\n').count();
+                    let behind = bytes.get(close + 1);
+                    if !behind.is_none_or(|byte| *byte == b'\n' || *byte == self.delimiter) {
+                        let behind = self.text[close + 1..].lines().next().unwrap_or_default();
+                        let what = format!(
+                            "the quote opened in line {opened} is closed in line {line}, and text follows: {}",
+                            start(behind)
+                        );
+                        return Err(place(Error::data(what).remedy(
+                            "A text that begins with a quote stands in quotes as a whole, and quotes in it are written \
+                             twice: \"\"\"No\"\", she said\".",
+                        )));
+                    }
+                    at = close;
+                    begins = false;
+                }
+                b'\n' => {
+                    let is_blank = column == 0 && self.text[..at].rsplit('\n').next().is_some_and(is_blank_text);
+                    row += usize::from(!is_blank);
+                    (line, column, begins) = (line + 1, 0, true);
+                }
+                byte if byte == self.delimiter => (column, begins) = (column + 1, true),
+                _ => begins = false,
+            }
+            at += 1;
+        }
+        Ok(())
+    }
+
+    /// Names the row and, behind the header, the column of an error.
+    fn place(&self, error: Error, row: usize, column: usize) -> Error {
+        let error = error.row(row);
+        let mut header = StringRecord::new();
+        let is_read = row > 1 && self.next(&mut self.reader(), &mut header, 1).unwrap_or(false);
+        let columns = names(&header, &mut Vec::new()).unwrap_or_default();
+        match columns.get(column) {
+            Some(name) if is_read => error.field(name),
+            _ => error,
+        }
+    }
+}
+
+/// Where the quotes that are opened at `open` are closed; a doubled quote inside quotes is a quote.
+fn closing_quote(bytes: &[u8], open: usize) -> Option<usize> {
+    let mut at = open + 1;
+    loop {
+        at += bytes.get(at..)?.iter().position(|byte| *byte == b'"')?;
+        match bytes.get(at + 1) {
+            Some(b'"') => at += 2,
+            _ => return Some(at),
+        }
+    }
+}
+
+/// Whether a row is a line of nothing but blanks; the reader passes over empty lines itself.
+fn is_blank_line(record: &StringRecord) -> bool {
+    record.len() == 1 && !record[0].is_empty() && is_blank_text(&record[0])
+}
+
+fn is_blank_text(text: &str) -> bool {
+    text.trim_matches(' ').is_empty()
 }
 
 /// The delimiter that a first line like `sep=;` names, as spreadsheets understand it, and the text behind that line.
