@@ -26,7 +26,7 @@ pub struct Golden {
     pub values: Vec<f64>,
 }
 
-/// The folder of golden cases: LORAKEET_GOLDEN, else the repository's own, [`own_folder`].
+/// The folder of golden cases: LORAKEET_GOLDEN, else the one in the repository, `tests/golden`.
 ///
 /// # Panics
 /// If there is none.

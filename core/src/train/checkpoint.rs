@@ -132,7 +132,7 @@ pub async fn remove(sink: &dyn Sink, step: usize) -> Result<()> {
     sink.remove_folder(&gone).await
 }
 
-/// Puts back what [`write`] had made way, where nothing took its place, and removes all else that it and [`remove`] did not
+/// Puts back what [`write()`] had made way, where nothing took its place, and removes all else that it and [`remove`] did not
 /// bring to an end.
 ///
 /// # Errors

@@ -217,6 +217,9 @@ const PREFIXES: [(&str, &str); 12] = [
     ("modernbert_seqcls", "model."),
 ];
 
+/// Another name for a tensor.
+type Rename = Box<dyn Fn(&str) -> String>;
+
 #[test]
 fn a_model_is_the_same_under_any_prefix() {
     for (name, prefix) in PREFIXES.into_iter().chain([("t5", ""), ("flan_t5", "")]) {
@@ -230,7 +233,7 @@ fn a_model_is_the_same_under_any_prefix() {
             }
         };
         let all = |with: &'static str| move |name: &str| format!("{with}{name}");
-        let mut ways: Vec<(&str, Box<dyn Fn(&str) -> String>)> = Vec::new();
+        let mut ways: Vec<(&str, Rename)> = Vec::new();
         for with in ["module.", "_orig_mod.", "base_model.model.", "language_model."] {
             ways.push((with, Box::new(all(with))));
         }
