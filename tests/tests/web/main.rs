@@ -1,4 +1,5 @@
 //! The page in a real browser; `cargo xtask test web` builds the page and runs these.
 
+mod hostile;
 mod page;
 mod tasks;
