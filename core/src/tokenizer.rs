@@ -41,10 +41,29 @@ impl Tokenizer {
             object.insert("padding".into(), Value::Null);
         }
         let notes = structure::check(&mut json)?;
-        Ok(Self {
-            notes,
-            ..Self::from_value(&json)?
-        })
+        let read = Self::from_value(&json)?;
+        read.check_added_tokens(&json)?;
+        Ok(Self { notes, ..read })
+    }
+
+    /// Refuses added tokens of other ids than they get: the tokenizers crate numbers those that the vocabulary lacks one after
+    /// the other, whatever the file says, and the model's rows are those of the file.
+    fn check_added_tokens(&self, json: &Value) -> Result<()> {
+        for added in json["added_tokens"].as_array().into_iter().flatten() {
+            let (Some(content), Some(id)) = (added["content"].as_str(), added["id"].as_u64()) else {
+                continue;
+            };
+            let got = self.inner.token_to_id(content).map(u64::from);
+            if got != Some(id) {
+                let got = got.map_or("none".to_owned(), |got| got.to_string());
+                let what = format!("the token {content:?} has the id {id}, but in this order of tokens it gets {got}");
+                return Err(Error::format(what).field("added_tokens").remedy(
+                    "Ids of added tokens follow those of the vocabulary without a gap: put the missing ones in, or save the \
+                     tokenizer again with transformers.",
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// What was changed of a tokenizer.json, as sentences.

@@ -463,3 +463,32 @@ fn dropout_is_switched_off_with_a_note() {
             .is_empty()
     );
 }
+
+#[test]
+fn an_added_token_of_another_id_than_it_gets_is_refused() {
+    let with_id = |id: u64| {
+        let mut json: serde_json::Value = serde_json::from_slice(&bundled()).expect("JSON");
+        let added = json["added_tokens"].as_array_mut().expect("a list");
+        let mut token = added[0].clone();
+        token["content"] = "<|new|>".into();
+        token["id"] = id.into();
+        added.push(token);
+        Tokenizer::from_json(json.to_string().as_bytes())
+    };
+    let next = Tokenizer::from_json(&bundled()).expect("it is read").vocab_size() as u64;
+    assert_eq!(
+        with_id(next).expect("it follows").token_text(next as u32).as_deref(),
+        Some("<|new|>")
+    );
+    let error = with_id(next + 5).err().expect("there is a gap");
+    let told = error.to_string();
+    assert_eq!(error.field.as_deref(), Some("added_tokens"));
+    for part in ["<|new|>", &(next + 5).to_string(), &next.to_string()] {
+        assert!(told.contains(part), "{part} is missing: {told}");
+    }
+}
+
+fn bundled() -> Vec<u8> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../public/model/tokenizer.json");
+    std::fs::read(path).expect("the bundled tokenizer")
+}
