@@ -480,7 +480,9 @@ fn an_added_token_of_another_id_than_it_gets_is_refused() {
         with_id(next).expect("it follows").token_text(next as u32).as_deref(),
         Some("<|new|>")
     );
-    let error = with_id(next + 5).err().expect("there is a gap");
+    let Err(error) = with_id(next + 5) else {
+        panic!("there is a gap")
+    };
     let told = error.to_string();
     assert_eq!(error.field.as_deref(), Some("added_tokens"));
     for part in ["<|new|>", &(next + 5).to_string(), &next.to_string()] {
