@@ -2,6 +2,7 @@
 
 use crate::{golden::block_on, tiny};
 use lorakeet_core::{
+    Error,
     config::RunConfig,
     finetune::{Control, Host, Session},
     protocol::{Command, DeviceChoice, EvalInfo, Event, Metric, Report, RunInfo, RunSummary, StepInfo},
@@ -161,6 +162,17 @@ impl Desk {
 pub fn find<T>(desk: &Desk, of: impl Fn(&Event) -> Option<T>) -> T {
     let found = desk.events.iter().rev().find_map(of);
     found.unwrap_or_else(|| panic!("it was not said: {:?}", desk.events.last()))
+}
+
+/// What the last command was refused with.
+///
+/// # Panics
+/// If it was not refused.
+pub fn failure(desk: &Desk) -> Error {
+    match desk.events.last() {
+        Some(Event::Failed(error)) => error.clone(),
+        other => panic!("it should have been refused: {other:?}"),
+    }
 }
 
 /// The checkpoint that a run left at a step.

@@ -1,6 +1,6 @@
 //! Mutated files: thousands of broken inputs, none of which may panic, hang or take more memory than they are worth.
 
-use crate::common::{gguf::GgufWriter, now};
+use crate::common::{gguf::GgufWriter, mutations::Mutations, now};
 use burn::tensor::Device;
 use lorakeet_core::chat::ChatTemplate;
 use lorakeet_core::config::{FinetuningType, RunConfig};
@@ -14,11 +14,13 @@ use lorakeet_core::store::MemoryFile;
 use lorakeet_core::tokenizer::Tokenizer;
 use serde_json::{Value, json};
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::cell::Cell;
 
-/// Remembers the largest single allocation.
+/// Remembers the largest single allocation of each thread: other tests run beside this one.
 struct Watched;
-static LARGEST: AtomicUsize = AtomicUsize::new(0);
+thread_local! {
+    static LARGEST: Cell<usize> = const { Cell::new(0) };
+}
 /// The inputs have some kilobytes; one allocation of a megabyte's order is still sound, one by a claimed count is not.
 const MOST_BYTES: usize = 16 << 20;
 
@@ -29,7 +31,8 @@ const MOST_BYTES: usize = 16 << 20;
 // SAFETY: every call goes to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Watched {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        LARGEST.fetch_max(layout.size(), Ordering::Relaxed);
+        // A thread that ends has none any more.
+        let _ = LARGEST.try_with(|largest| largest.set(largest.get().max(layout.size())));
         unsafe { System.alloc(layout) }
     }
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
@@ -40,56 +43,17 @@ unsafe impl GlobalAlloc for Watched {
 #[global_allocator]
 static ALLOCATOR: Watched = Watched;
 
-/// A deterministic stream of numbers (xorshift64).
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self, below: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % below.max(1) as u64) as usize
-    }
-}
-
-/// One to four changes: a flipped bit, a hostile number, a cut, a doubled or dropped piece.
-fn mutate(original: &[u8], numbers: &mut Numbers) -> Vec<u8> {
-    let mut bytes = original.to_vec();
-    for _ in 0..=numbers.next(4) {
-        if bytes.is_empty() {
-            break;
-        }
-        let at = numbers.next(bytes.len());
-        match numbers.next(6) {
-            0 => bytes[at] ^= 1 << numbers.next(8),
-            1 => {
-                let value = [0, 1, u64::MAX, 1 << 31, 1 << 40, 1 << 62, 255][numbers.next(7)];
-                let end = (at + 8).min(bytes.len());
-                bytes[at..end].copy_from_slice(&value.to_le_bytes()[..end - at]);
-            }
-            2 => bytes.truncate(at),
-            3 => {
-                let piece = bytes[at..(at + numbers.next(32)).min(bytes.len())].to_vec();
-                bytes.splice(at..at, piece);
-            }
-            4 => drop(bytes.drain(at..(at + numbers.next(16)).min(bytes.len()))),
-            _ => bytes[at] = b"{}[]\":,%-0\\x\xff"[numbers.next(13)],
-        }
-    }
-    bytes
-}
-
 /// Runs `use_it` on `count` mutations, and says how many were refused.
 fn survive(name: &str, original: &[u8], count: usize, use_it: impl Fn(Vec<u8>) -> bool) {
-    let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
+    let mut mutations = Mutations::new(0);
     assert!(use_it(original.to_vec()), "{name}: the sound one must work");
     let mut refused = 0;
     for round in 0..count {
-        let bytes = mutate(original, &mut numbers);
-        LARGEST.store(0, Ordering::Relaxed);
+        let bytes = mutations.of(original);
+        LARGEST.set(0);
         let shown = bytes.clone();
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| use_it(bytes)));
-        let largest = LARGEST.load(Ordering::Relaxed);
+        let largest = LARGEST.get();
         let text = String::from_utf8_lossy(&shown);
         assert!(
             largest < MOST_BYTES,
@@ -330,11 +294,11 @@ fn tokenizers_of_another_structure_are_refused_or_read() {
         "single",
         "special_tokens",
     ];
-    let mut numbers = Numbers(0x1234_5678_9abc_def1);
+    let mut numbers = Mutations::new(0x1234_5678_9abc_def1);
     let (mut refused, mut used) = (0, 0);
     for round in 0..4000 {
         let mut json = sound.clone();
-        for _ in 0..=numbers.next(3) {
+        for _ in 0..=numbers.below(3) {
             let values = [
                 json!(null),
                 json!(0),
@@ -357,18 +321,18 @@ fn tokenizers_of_another_structure_are_refused_or_read() {
                 json!("AAAAAAAA"),
                 json!("MergedWithNext"),
                 json!("always"),
-                json!([{"type": types[numbers.next(types.len())]}]),
-                json!({"type": types[numbers.next(types.len())]}),
-                json!([[{"type": types[numbers.next(types.len())]}]]),
-                json!(types[numbers.next(types.len())]),
+                json!([{"type": types[numbers.below(types.len())]}]),
+                json!({"type": types[numbers.below(types.len())]}),
+                json!([[{"type": types[numbers.below(types.len())]}]]),
+                json!(types[numbers.below(types.len())]),
             ];
-            let value = values[numbers.next(values.len())].clone();
-            let from = json.pointer(&places[numbers.next(places.len())]).cloned();
-            let Some(place) = json.pointer_mut(&places[numbers.next(places.len())]) else {
+            let value = values[numbers.below(values.len())].clone();
+            let from = json.pointer(&places[numbers.below(places.len())]).cloned();
+            let Some(place) = json.pointer_mut(&places[numbers.below(places.len())]) else {
                 continue;
             };
-            let key = keys[numbers.next(keys.len())];
-            match (numbers.next(5), place) {
+            let key = keys[numbers.below(keys.len())];
+            match (numbers.below(5), place) {
                 (0 | 1, Value::Object(items)) => drop(items.insert(key.into(), value)),
                 (2, Value::Object(items)) => drop(items.shift_remove(key)),
                 (2, Value::Array(items)) => items.push(value),
@@ -376,7 +340,7 @@ fn tokenizers_of_another_structure_are_refused_or_read() {
                 (_, place) => *place = value,
             }
         }
-        LARGEST.store(0, Ordering::Relaxed);
+        LARGEST.set(0);
         let bytes = json.to_string();
         let outcome = std::panic::catch_unwind(|| {
             let Ok(tokenizer) = Tokenizer::from_json(bytes.as_bytes()) else {
@@ -395,7 +359,7 @@ fn tokenizers_of_another_structure_are_refused_or_read() {
             let _ = tokenizer.encode_pair("ab", "c");
             true
         });
-        assert!(LARGEST.load(Ordering::Relaxed) < MOST_BYTES, "{round}: {bytes}");
+        assert!(LARGEST.get() < MOST_BYTES, "{round}: {bytes}");
         match outcome {
             Ok(true) => used += 1,
             Ok(false) => refused += 1,
@@ -420,11 +384,11 @@ fn a_large_vocabulary_takes_little_memory() {
     writer.f32s("tokenizer.ggml.scores", &vec![-1.0; pieces.len()]);
     writer.i32s("tokenizer.ggml.token_type", &vec![1; pieces.len()]);
     let file = MemoryFile::source("m.gguf", writer.bytes());
-    LARGEST.store(0, Ordering::Relaxed);
+    LARGEST.set(0);
     let files = now(ModelFiles::open(vec![file])).unwrap();
     let tokenizer = files.tokenizer.unwrap();
     assert_eq!(tokenizer.token_text(17).as_deref(), Some("▁ab00000"));
-    let largest = LARGEST.load(Ordering::Relaxed);
+    let largest = LARGEST.get();
     assert!(largest < MOST_BYTES, "{largest} bytes at once");
 }
 
@@ -614,9 +578,9 @@ fn configs_with_hostile_numbers() {
                     Some(value) => drop(object.insert(name.to_owned(), value.clone())),
                     None => drop(object.remove(name)),
                 }
-                LARGEST.store(0, Ordering::Relaxed);
+                LARGEST.set(0);
                 let made = std::panic::catch_unwind(|| make(config));
-                let largest = LARGEST.load(Ordering::Relaxed);
+                let largest = LARGEST.get();
                 assert!(
                     largest < MOST_BYTES,
                     "{kind}, {key}: {value:?} takes {largest} bytes at once"
@@ -633,7 +597,7 @@ fn configs_with_hostile_numbers() {
 fn strangers_templates_end_in_little_memory_and_on_a_small_stack() {
     let run = || {
         for (name, source) in crate::templates::hostile() {
-            LARGEST.store(0, Ordering::Relaxed);
+            LARGEST.set(0);
             let start = std::time::Instant::now();
             let result = ChatTemplate::new(&source, Some("<s>"), Some("</s>")).and_then(|template| {
                 let answer = Message {
@@ -642,7 +606,7 @@ fn strangers_templates_end_in_little_memory_and_on_a_small_stack() {
                 };
                 template.apply_with_spans(&[message("a"), answer])
             });
-            let (seconds, largest) = (start.elapsed().as_secs_f64(), LARGEST.load(Ordering::Relaxed));
+            let (seconds, largest) = (start.elapsed().as_secs_f64(), LARGEST.get());
             assert!(
                 seconds < 5.0 && largest < MOST_BYTES,
                 "{name}: {seconds} s, {largest} bytes at once"

@@ -12,7 +12,7 @@ use lorakeet_core::{
     task::Task,
 };
 use lorakeet_tests::{
-    desk::Desk,
+    desk::{Desk, failure},
     generated::Decoder,
     golden::block_on,
     rows::{classes, graded, table},
@@ -51,13 +51,6 @@ fn with_token(files: Vec<Source>) -> Vec<Source> {
             }));
         }
     })
-}
-
-fn failure(desk: &Desk) -> Error {
-    match desk.events.last() {
-        Some(Event::Failed(error)) => error.clone(),
-        other => panic!("it was taken: {other:?}"),
-    }
 }
 
 fn jsonl(rows: &[Value]) -> Source {

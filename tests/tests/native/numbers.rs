@@ -11,7 +11,7 @@ use lorakeet_core::{
     task::Task,
 };
 use lorakeet_tests::{
-    desk::{Desk, checkpoint, find, metric, report, started},
+    desk::{Desk, checkpoint, failure, metric, report, started},
     golden::block_on,
     rows::{bars, idx},
     tiny,
@@ -100,13 +100,6 @@ fn trained(model: &str, data: Vec<Source>, change: impl FnOnce(&mut RunConfig)) 
     change(&mut config);
     desk.train(config);
     desk
-}
-
-fn failure(desk: &Desk) -> Error {
-    find(desk, |event| match event {
-        Event::Failed(error) => Some(error.clone()),
-        _ => None,
-    })
 }
 
 fn last(desk: &Desk, name: &str) -> f64 {

@@ -14,7 +14,7 @@ use lorakeet_core::{
     task::Task,
 };
 use lorakeet_tests::{
-    desk::{Desk, checkpoint, find, metric, report, started, value},
+    desk::{Desk, checkpoint, failure, find, metric, report, started, value},
     golden::block_on,
     rows::{classes, graded, pairs_of_letters, prices, table},
     tiny,
@@ -53,13 +53,6 @@ fn predictions(desk: &Desk) -> Predictions {
         Event::Predictions(table) => Some(table.clone()),
         _ => None,
     })
-}
-
-fn failure(desk: &Desk) -> Error {
-    match desk.events.last() {
-        Some(Event::Failed(error)) => error.clone(),
-        other => panic!("it should have been refused: {other:?}"),
-    }
 }
 
 /// The best baseline's value of a metric where more is better.
