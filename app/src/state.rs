@@ -531,6 +531,11 @@ impl Lab {
     fn fail(self, error: Error) {
         let job = self.job.get_untracked().unwrap_or(Job::Open);
         match job {
+            // It was asked for.
+            Job::Train if error.kind == Kind::Stopped => {
+                self.phase.set(Phase::Idle);
+                return self.finish(job);
+            }
             Job::Train => {
                 // What was learnt before it broke is kept.
                 self.has_adapter

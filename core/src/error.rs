@@ -28,6 +28,8 @@ pub enum Kind {
     OutOfMemory,
     /// The training diverged.
     Diverged,
+    /// It was asked to stop; no fault.
+    Stopped,
     /// A defect of this program.
     Internal,
 }
@@ -76,6 +78,10 @@ impl Error {
     /// Unusable training data.
     pub fn data(what: impl Into<String>) -> Self {
         Self::new(Kind::Data, what)
+    }
+    /// What was under way `when` a stop was asked for.
+    pub fn stopped(when: &str) -> Self {
+        Self::new(Kind::Stopped, format!("stopped {when}"))
     }
     /// A model that cannot be used.
     pub fn model(what: impl Into<String>) -> Self {

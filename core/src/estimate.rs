@@ -18,15 +18,13 @@
 //! - working: what lives inside one operation; the largest are a chunk of logits and its gradient (2 · 32 MiB at most),
 //!   the probabilities of attention (3 · B·H·T² numbers in the backward pass), and the gradients of the MLP (3·N·I).
 //!
-//! The last three do not peak together, so that they are not added up but walked through (in `estimate/walk.rs`): every operation of a
+//! The last three do not peak together, so that they are not added up but walked through (in `models/memory.rs`): every operation of a
 //! forward and a backward pass, with sizes instead of tensors. Rows are taken to be as long as `cutoff_len` and all of their
 //! tokens to be targets: shorter texts take less.
 //!
 //! Where no walk is known (T5, an encoder without a head), the last three and the peak are not told.
 //!
 //! Left out are what the allocator reserves beyond what is in use, sampling, and whatever other programs hold.
-
-mod walk;
 
 use crate::{
     config::{FinetuningType, RunConfig},
@@ -35,14 +33,15 @@ use crate::{
         ModelFiles,
         peft::{AdapterConfig, chosen_modules},
     },
-    models::{Outline, is_saved_whole},
+    models::{
+        Outline, is_saved_whole,
+        memory::{Adapters, Books, Held, Walk},
+    },
     protocol::MemoryEstimate,
     quant::Base,
     train::{evaluation::PAD_TO_MULTIPLE_OF, loaded::adapter_config, optim::moments_bytes},
 };
 use std::collections::BTreeMap;
-use walk::{Adapters, Books, Held};
-pub(crate) use walk::{Flow, Walk};
 
 /// What the run `config` on the model `files` takes on a device with buffers of `largest_buffer_bytes` at most
 /// ([`crate::device::largest_buffer_bytes`]), with fresh adapters or those of an `adapter` that was given.

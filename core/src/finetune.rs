@@ -12,6 +12,7 @@ use crate::device;
 use crate::error::{Error, Result};
 use crate::estimate::estimate;
 use crate::formats::{ModelFiles, peft::Adapter};
+pub use crate::host::{Control, Emit, Host, Receiver};
 use crate::models::{Model, small};
 use crate::protocol::{Command, DeviceChoice, DeviceInfo, EvalInfo, Event, Predictions, RunInfo, RunSummary, Stage};
 use crate::quant::Base;
@@ -20,7 +21,6 @@ use crate::task::Task;
 use crate::tokenizer::Tokenizer;
 use crate::train::assignment::Assignment;
 use crate::train::checkpoint::{Checkpoint, Progress};
-pub use crate::train::control::{Control, Host};
 use crate::train::evaluation::{HeldOut, answer};
 use crate::train::fingerprint::{Fingerprint, sha256};
 use crate::train::loaded::{Loaded, adapter_config, companions};
@@ -37,9 +37,6 @@ use crate::train::written::QUESTIONS;
 use burn::tensor::Device;
 use serde_json::json;
 use std::rc::Rc;
-
-/// Where events go; the bytes are an exported file's.
-pub type Emit<'a> = &'a mut dyn FnMut(Event, Option<Vec<u8>>);
 
 /// The longest config.json that is read.
 const MOST_CONFIG_BYTES: u64 = 16 << 20;
@@ -80,19 +77,24 @@ impl Session {
         }
     }
 
+    fn emit<'a>(&self, receiver: Receiver<'a>) -> Emit<'a> {
+        Emit::new(receiver, self.host, self.control.clone())
+    }
+
     /// The handle that works while a command is under way.
     pub fn control(&self) -> Control {
         self.control.clone()
     }
 
     /// Serves one command; `files` travelled with it. What goes wrong becomes [`Event::Failed`].
-    pub async fn handle(&mut self, command: Command, files: Vec<Source>, emit: Emit<'_>) {
+    pub async fn handle(&mut self, command: Command, files: Vec<Source>, receiver: Receiver<'_>) {
+        let emit = &mut self.emit(receiver);
         if let Err(error) = self.serve(command, files, emit).await {
-            emit(Event::Failed(error), None);
+            emit.event(Event::Failed(error));
         }
     }
 
-    async fn serve(&mut self, command: Command, files: Vec<Source>, emit: Emit<'_>) -> Result<()> {
+    async fn serve(&mut self, command: Command, files: Vec<Source>, emit: &mut Emit<'_>) -> Result<()> {
         match command {
             Command::Open { device } => self.open(device, emit).await,
             Command::LoadModel { name, config, .. } => {
@@ -101,7 +103,7 @@ impl Session {
             }
             Command::LoadData { .. } => {
                 let (dataset, digest) = read_data(files).await?;
-                emit(Event::Data(dataset.info()), None);
+                emit.event(Event::Data(dataset.info()));
                 (self.data, self.data_digest) = (Some(dataset), Some(digest));
                 Ok(())
             }
@@ -112,20 +114,21 @@ impl Session {
                     self.load_validation(files).await?;
                 }
                 let data = self.validation.as_ref().map(Dataset::info);
-                emit(Event::Validation { data }, None);
+                emit.event(Event::Validation { data });
                 Ok(())
             }
             Command::Preview { config } => {
                 self.suit_model(&config, emit).await?;
                 let loaded = self.model.as_ref().ok_or_else(no_model)?;
                 let dataset = self.data.as_ref().ok_or_else(no_data)?;
-                let shown = preview(loaded, dataset, self.validation.as_ref(), &config, emit)?;
-                emit(shown, None);
+                let shown = preview(loaded, dataset, self.validation.as_ref(), &config, emit).await?;
+                emit.event(shown);
                 Ok(())
             }
             Command::Predict { config, texts } => {
                 let loaded = self.model.as_ref().ok_or_else(no_model)?;
-                emit(answer_typed(loaded, &config, &texts, self.host).await?, None);
+                let answered = answer_typed(loaded, &config, &texts, emit).await?;
+                emit.event(answered);
                 Ok(())
             }
             Command::Estimate { config } => {
@@ -135,32 +138,19 @@ impl Session {
                 let largest = device::largest_buffer_bytes(device);
                 let memory = estimate(&loaded.files, &config, adapter, largest).await?;
                 let available_bytes = device::available_bytes(device);
-                emit(
-                    Event::Estimate {
-                        memory,
-                        available_bytes,
-                    },
-                    None,
-                );
+                emit.event(Event::Estimate {
+                    memory,
+                    available_bytes,
+                });
                 Ok(())
             }
-            Command::Train { config, sample_prompt } => self.train(*config, sample_prompt, emit).await,
-            Command::Pause => {
-                self.control.pause();
-                Ok(())
+            Command::Train { config, sample_prompt } => {
+                let outcome = self.train(*config, sample_prompt, emit).await;
+                self.control.end_run();
+                outcome
             }
-            Command::Resume => {
-                self.control.resume();
-                Ok(())
-            }
-            Command::Stop => {
-                self.control.stop();
-                Ok(())
-            }
-            Command::CancelGenerate => {
-                self.control.cancel_generate();
-                Ok(())
-            }
+            // Commands are served one after the other, so nothing is under way; what is, hears of it by [`Control`].
+            Command::Pause | Command::Resume | Command::Stop | Command::CancelGenerate => Ok(()),
             Command::Generate { .. } | Command::ExportAdapter => {
                 let loaded = self.model.as_ref().ok_or_else(no_model)?;
                 loaded.answer(command, self.host, &self.control, emit).await
@@ -168,9 +158,9 @@ impl Session {
         }
     }
 
-    async fn open(&mut self, choice: DeviceChoice, emit: Emit<'_>) -> Result<()> {
+    async fn open(&mut self, choice: DeviceChoice, emit: &mut Emit<'_>) -> Result<()> {
         let opened = device::open(choice).await?;
-        emit(Event::Device(opened.1.clone()), None);
+        emit.event(Event::Device(opened.1.clone()));
         // What lives on another device is of no use any more.
         if self.device.as_ref().is_some_and(|old| old.1 != opened.1) {
             self.model = None;
@@ -179,7 +169,7 @@ impl Session {
         Ok(())
     }
 
-    async fn load_model(&mut self, name: String, base: Base, files: Vec<Source>, emit: Emit<'_>) -> Result<()> {
+    async fn load_model(&mut self, name: String, base: Base, files: Vec<Source>, emit: &mut Emit<'_>) -> Result<()> {
         if self.device.is_none() {
             self.open(DeviceChoice::Auto, emit).await?;
         }
@@ -200,18 +190,13 @@ impl Session {
         if files.entries().is_empty() {
             let message = "There are no weights among the model's files, so it starts from fresh ones, which know \
                            nothing yet: train it with finetuning_type: full.";
-            emit(
-                Event::Warning {
-                    message: message.into(),
-                },
-                None,
-            );
+            emit.warn(message);
         }
         let model = self.read_model(&files, (false, base), 0, emit).await?;
-        emit(Event::Model(model.info.clone()), None);
+        emit.event(Event::Model(model.info.clone()));
         let of_tokenizer = files.tokenizer.iter().flat_map(|tokenizer| tokenizer.notes());
         for message in model.notes.iter().chain(of_tokenizer).cloned() {
-            emit(Event::Warning { message }, None);
+            emit.warn(message);
         }
         self.adapter = None;
         self.model = Some(Loaded {
@@ -225,21 +210,18 @@ impl Session {
         Ok(())
     }
 
-    async fn read_model(&self, files: &ModelFiles, kind: (bool, Base), seed: u64, emit: Emit<'_>) -> Result<Model> {
+    async fn read_model(
+        &self,
+        files: &ModelFiles,
+        kind: (bool, Base),
+        seed: u64,
+        emit: &mut Emit<'_>,
+    ) -> Result<Model> {
         let (device, _) = self
             .device
             .as_ref()
             .ok_or_else(|| Error::internal("no device is open"))?;
-        let mut progress = |done, total| {
-            emit(
-                Event::Progress {
-                    stage: Stage::LoadModel,
-                    done,
-                    total,
-                },
-                None,
-            )
-        };
+        let mut progress = |done, total| emit.progress(Stage::LoadModel, done, total);
         Model::load_base(files, kind, seed, device, &mut progress).await
     }
 
@@ -269,7 +251,8 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::load_adapter`]; files that cannot be read.
-    pub async fn load_adapter_files(&mut self, files: Vec<Source>, emit: Emit<'_>) -> Result<()> {
+    pub async fn load_adapter_files(&mut self, files: Vec<Source>, receiver: Receiver<'_>) -> Result<()> {
+        let emit = &mut self.emit(receiver);
         let config = files.iter().find(|file| file.name() == "config.json");
         let config = match config {
             Some(file) => {
@@ -296,12 +279,13 @@ impl Session {
     ///
     /// # Errors
     /// Nothing loaded, data without a target token, a lost device.
-    pub async fn evaluate(&mut self, config: &RunConfig, emit: Emit<'_>) -> Result<EvalInfo> {
+    pub async fn evaluate(&mut self, config: &RunConfig, receiver: Receiver<'_>) -> Result<EvalInfo> {
+        let emit = &mut self.emit(receiver);
         let loaded = self.model.as_ref().ok_or_else(no_model)?;
         let dataset = self.validation.as_ref().or(self.data.as_ref()).ok_or_else(no_data)?;
         let mut assignment = Assignment::of_head(config, loaded, dataset)?;
         assignment.tell_notes(emit);
-        let mut examples = assignment.examples(loaded, dataset, config, false, emit)?;
+        let mut examples = assignment.examples(loaded, dataset, config, false, emit).await?;
         assignment
             .refer(config, &loaded.model, &mut examples, self.host)
             .await?;
@@ -312,7 +296,7 @@ impl Session {
         let scored = held_out
             .score(loaded, (&assignment, config), 0, self.host, &stopped, emit)
             .await?;
-        let scored = scored.ok_or_else(|| Error::config("the scoring was stopped"))?;
+        let scored = scored.ok_or_else(|| Error::stopped("while the rows were scored"))?;
         Ok(scored.info)
     }
 
@@ -321,7 +305,12 @@ impl Session {
     ///
     /// # Errors
     /// Nothing loaded, a model without a trained head, data without the task's text.
-    pub async fn predict(&mut self, config: &RunConfig, emit: Emit<'_>) -> Result<(Predictions, Option<EvalInfo>)> {
+    pub async fn predict(
+        &mut self,
+        config: &RunConfig,
+        receiver: Receiver<'_>,
+    ) -> Result<(Predictions, Option<EvalInfo>)> {
+        let emit = &mut self.emit(receiver);
         let loaded = self.model.as_ref().ok_or_else(no_model)?;
         let dataset = self.data.as_ref().ok_or_else(no_data)?;
         let mut assignment = Assignment::of_head(config, loaded, dataset)?;
@@ -331,7 +320,7 @@ impl Session {
             predict_with_generate: writes,
             ..config.clone()
         };
-        let mut examples = assignment.examples(loaded, dataset, config, true, emit)?;
+        let mut examples = assignment.examples(loaded, dataset, config, true, emit).await?;
         assignment
             .refer(config, &loaded.model, &mut examples, self.host)
             .await?;
@@ -344,7 +333,7 @@ impl Session {
             let scored = held_out
                 .score(loaded, (&assignment, config), 0, self.host, &stopped, emit)
                 .await?;
-            let scored = scored.ok_or_else(|| Error::config("the scoring was stopped"))?;
+            let scored = scored.ok_or_else(|| Error::stopped("while the rows were scored"))?;
             if writes {
                 let table = written_answers(&held_out.questions, &scored.texts.written);
                 return Ok((table, Some(scored.info)));
@@ -363,7 +352,7 @@ impl Session {
     }
 
     /// The main way. See the comments.
-    async fn train(&mut self, config: RunConfig, sample_prompt: Option<String>, emit: Emit<'_>) -> Result<()> {
+    async fn train(&mut self, config: RunConfig, sample_prompt: Option<String>, emit: &mut Emit<'_>) -> Result<()> {
         self.control.begin_run();
         let started_ms = (self.host.now_ms)();
 
@@ -377,11 +366,11 @@ impl Session {
         assignment.notes.extend(cut);
         assignment.tell_notes(emit);
         let conversational = dataset.form != data::Form::Text;
-        let mut examples = assignment.examples(loaded, dataset, &config, false, emit)?;
+        let mut examples = assignment.examples(loaded, dataset, &config, false, emit).await?;
         examples.truncate(config.max_samples.unwrap_or(usize::MAX));
         let data_seed = config.data_seed.unwrap_or(config.seed);
         let mut held_out = match &self.validation {
-            Some(validation) => assignment.examples(loaded, validation, &config, false, emit)?,
+            Some(validation) => assignment.examples(loaded, validation, &config, false, emit).await?,
             None => {
                 let (train, held_out) = assignment.split(examples, config.val_size, data_seed)?;
                 examples = train;
@@ -407,18 +396,13 @@ impl Session {
                          follows the new length.",
                         plan.max_steps, checkpoint.max_steps
                     );
-                    emit(Event::Warning { message }, None);
+                    emit.warn(message);
                 }
             }
             None if config.resume_from_checkpoint.is_some() => {
                 let message =
                     "resume_from_checkpoint has no effect here: no checkpoint was opened, and the run starts anew.";
-                emit(
-                    Event::Warning {
-                        message: message.into(),
-                    },
-                    None,
-                );
+                emit.warn(message);
             }
             None => {}
         }
@@ -477,30 +461,25 @@ impl Session {
             FinetuningType::Lora => run.loaded.model.info.parameters + run.loaded.model.parameters.weights(),
             FinetuningType::Full => run.loaded.model.info.parameters,
         };
-        emit(
-            Event::Started(RunInfo {
-                max_steps: run.plan.max_steps,
-                train_examples: run.examples.len(),
-                eval_examples: run.held_out.examples.len(),
-                trainable_parameters: run.loaded.model.parameters.weights(),
-                all_parameters,
-                task: run.assignment.task(),
-                loss: run.assignment.objective.loss.to_string(),
-            }),
-            None,
-        );
+        emit.event(Event::Started(RunInfo {
+            max_steps: run.plan.max_steps,
+            train_examples: run.examples.len(),
+            eval_examples: run.held_out.examples.len(),
+            trainable_parameters: run.loaded.model.parameters.weights(),
+            all_parameters,
+            task: run.assignment.task(),
+            loss: run.assignment.objective.loss.to_string(),
+        }));
         if !run.untuned.is_empty() {
             let scores = run.untuned.iter().map(|one| one.scores(run.assignment.task()));
             let scores = scores.collect();
-            emit(Event::Baseline { scores }, None);
+            emit.event(Event::Baseline { scores });
         }
 
         // The untouched model first, then step after step. What was learnt is kept even where a step fails.
-        let outcome = run.train(emit).await;
-        self.control.end_run();
-        let finished = outcome?;
+        let finished = run.train(emit).await?;
         let seconds = ((self.host.now_ms)() - started_ms) / 1000.0;
-        emit(Event::Done(RunSummary { seconds, ..finished }), None);
+        emit.event(Event::Done(RunSummary { seconds, ..finished }));
         Ok(())
     }
 
@@ -523,7 +502,7 @@ impl Session {
     }
 
     /// Has a small model whose inputs are open read what the data have: numbers, or texts byte by byte.
-    async fn suit_model(&mut self, config: &RunConfig, emit: Emit<'_>) -> Result<()> {
+    async fn suit_model(&mut self, config: &RunConfig, emit: &mut Emit<'_>) -> Result<()> {
         let loaded = self.model.as_ref().ok_or_else(no_model)?;
         let dataset = self.data.as_ref().ok_or_else(no_data)?;
         let is_patched = matches!(loaded.model.info.model_type.as_str(), "small_vit" | "small_series");
@@ -551,7 +530,7 @@ impl Session {
     }
 
     /// Makes the loaded model trainable: the task's head, and every weight, an adapter that was given, or a fresh one.
-    async fn prepare_model(&mut self, config: &RunConfig, assignment: &Assignment, emit: Emit<'_>) -> Result<()> {
+    async fn prepare_model(&mut self, config: &RunConfig, assignment: &Assignment, emit: &mut Emit<'_>) -> Result<()> {
         let full = config.finetuning_type == FinetuningType::Full;
         let base = Base::from(config);
         let loaded = self.model.as_ref().ok_or_else(no_model)?;
@@ -590,7 +569,7 @@ impl Session {
         config: serde_json::Value,
         kind: (bool, Base),
         seed: u64,
-        emit: Emit<'_>,
+        emit: &mut Emit<'_>,
     ) -> Result<()> {
         let Loaded {
             mut files,
@@ -600,7 +579,7 @@ impl Session {
         } = self.model.take().ok_or_else(no_model)?;
         files.config = config;
         let model = self.read_model(&files, kind, seed, emit).await?;
-        emit(Event::Model(model.info.clone()), None);
+        emit.event(Event::Model(model.info.clone()));
         let (full, base) = kind;
         self.model = Some(Loaded {
             files,

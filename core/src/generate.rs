@@ -6,11 +6,11 @@
 //! cancelled. Beams, penalties and batches of prompts are left out.
 
 use crate::error::{Error, Kind, Result};
+use crate::host::Host;
 use crate::models::{Leaves, Model, read};
 use crate::protocol::GenerateOptions;
 use crate::random::Generator;
 use crate::tokenizer::Tokenizer;
-use crate::train::control::Host;
 
 /// A finished continuation.
 #[derive(Debug, Clone, PartialEq)]

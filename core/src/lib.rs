@@ -24,6 +24,8 @@ pub mod data;
 #[cfg(feature = "files")]
 pub mod formats;
 #[cfg(feature = "files")]
+pub mod host;
+#[cfg(feature = "files")]
 pub mod metrics;
 #[cfg(feature = "files")]
 pub mod quant;
@@ -44,8 +46,6 @@ pub mod estimate;
 pub mod finetune;
 #[cfg(feature = "engine")]
 pub mod generate;
-#[cfg(feature = "engine")]
-pub mod lora;
 #[cfg(feature = "engine")]
 pub mod models;
 #[cfg(feature = "engine")]

@@ -1,12 +1,14 @@
 //! How good a model's answers are, by task: plain numbers in, plain numbers out, in f64.
 //!
-//! Behind training, in front of the report: [`classification`], [`multi_label`], [`confidence`] (calibration, ROC, precision
+//! Behind training, in front of the report: [`bootstrap`] (is one scoring better than another on the same rows, or by chance),
+//! [`classification`], [`multi_label`], [`confidence`] (calibration, ROC, precision
 //! and recall), [`regression`], [`ranking`], [`text`] (perplexity, ROUGE-L, chrF), [`preference`]; [`answers`] and
 //! [`generation`] have them by name. Values agree with scikit-learn's and scipy's, whose rules for degenerate input they
 //! follow: nothing to score is an error, and NaN says that a metric has no value for this data (the correlation with a
 //! constant). Who shows a NaN writes `–`.
 
 pub mod answers;
+pub mod bootstrap;
 pub mod classification;
 pub mod confidence;
 pub mod generation;

@@ -95,9 +95,18 @@ impl Generator {
     }
 }
 
+/// What splitmix64 adds to its state at each step: 2⁶⁴ over the golden ratio.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// Number `number` of the sequence that splitmix64 draws from `seed`: neighbouring inputs give unrelated outputs.
+#[cfg(feature = "engine")]
+pub(crate) fn mix(seed: u64, number: u64) -> u64 {
+    splitmix64(&mut seed.wrapping_add(number.wrapping_mul(GOLDEN)))
+}
+
 /// Steele, Lea and Flood's splitmix64 (2014): advances `state` and gives 64 mixed bits.
 fn splitmix64(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    *state = state.wrapping_add(GOLDEN);
     let mut z = *state;
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -2,11 +2,14 @@
 
 use crate::{golden::block_on, tiny};
 use lorakeet_core::{
-    Error,
+    Error, Result,
     config::RunConfig,
-    finetune::{Control, Host, Session},
-    protocol::{Command, DeviceChoice, EvalInfo, Event, Metric, Report, RunInfo, RunSummary, StepInfo},
+    data::{Dataset, Examples, Settings},
+    finetune::Session,
+    host::{Control, Emit, Host},
+    protocol::{Command, DeviceChoice, EvalInfo, Event, Metric, Report, RunInfo, RunSummary, Stage, StepInfo},
     store::{MemoryFile, MemorySink, Source},
+    tokenizer::Tokenizer,
     train::checkpoint::Checkpoint,
 };
 use std::collections::BTreeMap;
@@ -16,6 +19,17 @@ pub const HOST: Host = Host {
     now_ms: || 0.0,
     yield_now: || Box::pin(std::future::ready(())),
 };
+
+/// The examples of a data set of texts.
+///
+/// # Errors
+/// As [`lorakeet_core::data::examples`].
+pub fn examples(data: &Dataset, tokenizer: &Tokenizer, settings: &Settings) -> Result<Examples> {
+    let mut unheard = |_, _| ();
+    let mut emit = Emit::new(&mut unheard, HOST, Control::default());
+    let turns = &mut emit.turns(Stage::Tokenize);
+    block_on(lorakeet_core::data::examples(data, tokenizer, None, settings, turns))
+}
 
 /// A session with model and data, and what it said so far.
 pub struct Desk {

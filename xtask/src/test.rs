@@ -260,23 +260,17 @@ pub fn web_environment(command: &mut Command, dist: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The folder of golden cases: the named one, the full set beside the workspace, else the small set inside it.
+/// The folder of golden cases: the named one, else the workspace's own.
 fn golden_folder(places: &Places) -> Result<PathBuf> {
-    if let Some(named) = std::env::var_os("LORAKEET_GOLDEN") {
-        let named = places.root.join(named);
-        return if named.join("manifest.json").is_file() {
-            Ok(named)
-        } else {
-            bail!("LORAKEET_GOLDEN is {}, which holds no manifest.json", named.display())
-        };
+    let named = std::env::var_os("LORAKEET_GOLDEN").map(|named| places.root.join(named));
+    let folder = named.unwrap_or_else(|| places.root.join("tests/golden"));
+    match folder.join("manifest.json").is_file() {
+        true => Ok(folder),
+        false => bail!(
+            "{} holds no golden cases: there is no manifest.json in it",
+            folder.display()
+        ),
     }
-    let beside = places.root.parent().map(|parent| parent.join("shared/golden"));
-    let inside = places.root.join("tests/golden");
-    [beside, Some(inside)]
-        .into_iter()
-        .flatten()
-        .find(|folder| folder.join("manifest.json").is_file())
-        .context("tests/golden with its manifest.json is missing; name a folder of golden cases in LORAKEET_GOLDEN")
 }
 
 #[cfg(test)]

@@ -66,6 +66,8 @@ impl Desk {
         match command {
             Command::Pause => self.control.pause(),
             Command::Resume => self.control.resume(),
+            // One that comes too late would end the next run.
+            Command::Stop if !self.runs() => {}
             Command::Stop => self.control.stop(),
             Command::CancelGenerate => self.control.cancel_generate(),
             // In the middle of a run these are served between two steps, and in a pause.
@@ -81,6 +83,12 @@ impl Desk {
                 }
             }
         }
+    }
+
+    /// Whether a run is under way or waits for its turn.
+    fn runs(&self) -> bool {
+        let is_run = |(command, _): &(Command, Vec<File>)| matches!(command, Command::Train { .. });
+        self.trains.get() || self.waiting.borrow().iter().any(is_run)
     }
 
     async fn answer(self: Rc<Self>, mut session: Session) {

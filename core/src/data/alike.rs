@@ -3,6 +3,7 @@
 use super::labels::Frame;
 use super::{Aim, Answer, Example, LabelKind, Labelled};
 use crate::error::{Error, Result};
+use crate::host::Turns;
 use crate::tokenizer::Tokenizer;
 
 /// Each of the first `most` rows as an example of two texts, each on its own, with their likeness on both. The rows behind
@@ -11,16 +12,19 @@ use crate::tokenizer::Tokenizer;
 /// # Errors
 /// Rows that are no pairs; a label that is no number from −1 to 1, between which cosines lie; a `cutoff_len` that leaves no
 /// room for text.
-pub fn alike_examples(
+pub async fn alike_examples(
     labelled: &Labelled,
     tokenizer: &Tokenizer,
     cutoff_len: usize,
     most: usize,
+    turns: &mut Turns<'_, '_>,
 ) -> Result<Vec<Example>> {
     let frame = Frame::of(tokenizer)?;
     let answer = Answer::new(LabelKind::Numbers, labelled.names(LabelKind::Numbers)?);
     let mut examples = Vec::with_capacity(most.min(labelled.rows.len()));
-    for row in &labelled.rows {
+    let total = labelled.rows.len();
+    for (index, row) in labelled.rows.iter().enumerate() {
+        turns.at(index, total).await?;
         let here = |error: Error| error.file(&labelled.file).row(row.number);
         let Some(second) = &row.second else {
             let error = Error::data("a row is one text, and likeness is between two");

@@ -1,21 +1,23 @@
 //! Rows of an encoder-decoder: a text that goes in, and the text that is to come out.
 
-use super::examples::{Aim, Example, IGNORE, Settings, Specials, encode_long};
+use super::examples::{Aim, Example, Settings, Specials, encode_long};
 use super::layout::{Layout, layout};
 use super::{Content, Dataset};
 use crate::error::{Error, Result};
+use crate::host::Turns;
+use crate::loss::IGNORE_INDEX;
 use crate::tokenizer::Tokenizer;
 
 /// Tokenizes every row: all in front of its last answer goes in, that answer comes out; both keep their starts and end with
-/// the tokenizer's own end. Calls `progress(rows done, rows)` as it goes.
+/// the tokenizer's own end.
 ///
 /// # Errors
 /// A row that is one text without an answer; a tokenizer without an end of text.
-pub fn answered_examples(
+pub async fn answered_examples(
     dataset: &Dataset,
     tokenizer: &Tokenizer,
     settings: &Settings,
-    progress: &mut dyn FnMut(u64, u64),
+    turns: &mut Turns<'_, '_>,
 ) -> Result<Vec<Example>> {
     dataset.check_texts()?;
     let specials = Specials::of(tokenizer)?;
@@ -23,10 +25,9 @@ pub fn answered_examples(
         ([], [end, ..]) => vec![*end],
         (after, _) => after.to_vec(),
     };
-    let total = dataset.rows.len() as u64;
     let mut examples = Vec::with_capacity(dataset.rows.len());
     for (index, row) in dataset.rows.iter().enumerate() {
-        progress(index as u64, total);
+        turns.at(index, dataset.rows.len()).await?;
         let Some((source, target)) = parts(&row.content) else {
             let error = Error::data("the row is one text, and this model answers a text with another");
             let error = error.file(&dataset.name).row(row.number);
@@ -44,7 +45,7 @@ pub fn answered_examples(
         let input_ids = [&specials.before[..], &source, &specials.after].concat();
         let answer = [&target[..], &end].concat();
         examples.push(Example {
-            labels: vec![IGNORE; input_ids.len()],
+            labels: vec![IGNORE_INDEX; input_ids.len()],
             input_ids,
             row: row.number,
             truncated: source_cut || target_cut,
@@ -52,7 +53,7 @@ pub fn answered_examples(
             ..Example::default()
         });
     }
-    progress(total, total);
+    turns.at(dataset.rows.len(), dataset.rows.len()).await?;
     Ok(examples)
 }
 

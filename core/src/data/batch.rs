@@ -1,7 +1,8 @@
 //! From examples to batches: the validation split, the order of an epoch, padding, and the place to go on from.
 
-use super::{Aim, Example, IGNORE};
+use super::{Aim, Example};
 use crate::error::{Error, Result};
+use crate::loss::IGNORE_INDEX;
 use crate::random::Generator;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -161,7 +162,7 @@ pub struct Batch {
     pub input_ids: Vec<u32>,
     /// 1 on text, 0 on padding.
     pub attention_mask: Vec<f32>,
-    /// What position t should hold (not yet shifted) or which class it has, [`IGNORE`] where nothing is learnt. Of an
+    /// What position t should hold (not yet shifted) or which class it has, [`IGNORE_INDEX`] where nothing is learnt. Of an
     /// encoder-decoder, the answers: rows of a length of their own. Empty where whole rows are labelled.
     pub labels: Vec<i32>,
     /// BERT's segments, 0 or 1; empty where all are 0.
@@ -204,7 +205,7 @@ pub fn collate(examples: &[&Example], pad_id: u32, side: PaddingSide, padded: im
         tokens,
         input_ids: vec![pad_id; rows * tokens],
         attention_mask: vec![0.0; rows * tokens],
-        labels: vec![IGNORE; rows * if answer > 0 { answer } else { tokens }],
+        labels: vec![IGNORE_INDEX; rows * if answer > 0 { answer } else { tokens }],
         ..Batch::default()
     };
     if texts().any(|(_, example)| !example.token_type_ids.is_empty()) {
@@ -244,4 +245,69 @@ pub fn collate(examples: &[&Example], pad_id: u32, side: PaddingSide, padded: im
     }
     batch.target_tokens = examples.iter().map(|example| example.target_tokens()).sum();
     batch
+}
+
+/// Rows of the hidden states that predict a target, and those targets: token t predicts label t + 1 of its row.
+///
+/// Where more than 7 of 8 rows count, all rows are given, the others with the target −100: a gather would cost more.
+pub fn targets(batch: &Batch) -> (Vec<usize>, Vec<f32>) {
+    let mut all = Vec::with_capacity(batch.rows * batch.tokens);
+    for labels in batch.labels.chunks(batch.tokens) {
+        all.extend(labels.iter().skip(1).map(|&label| label as f32));
+        all.push(IGNORE_INDEX as f32);
+    }
+    counted(all)
+}
+
+/// The same where labels stand at the positions that predict them: masked language models and encoder-decoders.
+pub fn unshifted_targets(batch: &Batch) -> (Vec<usize>, Vec<f32>) {
+    counted(batch.labels.iter().map(|&label| label as f32).collect())
+}
+
+fn counted(all: Vec<f32>) -> (Vec<usize>, Vec<f32>) {
+    let counted: Vec<usize> = (0..all.len()).filter(|&row| all[row] != IGNORE_INDEX as f32).collect();
+    if counted.is_empty() || counted.len() * 8 > all.len() * 7 {
+        return ((0..all.len()).collect(), all);
+    }
+    let targets = counted.iter().map(|&row| all[row]).collect();
+    (counted, targets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(labels: Vec<i32>, rows: usize) -> Batch {
+        let tokens = labels.len() / rows;
+        Batch {
+            rows,
+            tokens,
+            input_ids: vec![0; labels.len()],
+            attention_mask: vec![1.0; labels.len()],
+            target_tokens: 0,
+            input_tokens: labels.len(),
+            labels,
+            ..Batch::default()
+        }
+    }
+
+    #[test]
+    fn a_token_predicts_the_next_label_of_its_own_row() {
+        let (rows, targets) = targets(&batch(vec![-100, 5, 6, -100, -100, -100, -100, 7], 2));
+        assert_eq!(rows, [0, 1, 6]);
+        assert_eq!(targets, [5.0, 6.0, 7.0]);
+    }
+
+    #[test]
+    fn labels_in_place_are_their_own_positions_targets() {
+        let (rows, targets) = unshifted_targets(&batch(vec![-100, 5, 6, -100, -100, -100, -100, 7], 2));
+        assert_eq!(rows, [1, 2, 7]);
+        assert_eq!(targets, [5.0, 6.0, 7.0]);
+    }
+
+    #[test]
+    fn a_batch_without_targets_keeps_its_rows() {
+        let (rows, targets) = targets(&batch(vec![-100; 4], 1));
+        assert_eq!((rows.len(), targets), (4, vec![-100.0; 4]));
+    }
 }

@@ -5,12 +5,11 @@ use super::{Content, Dataset, Form, Row};
 use crate::chat::{ChatTemplate, Conversation, assistant_mask};
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
+use crate::host::Turns;
+use crate::loss::IGNORE_INDEX;
 use crate::protocol::PreviewExample;
 use crate::tokenizer::Tokenizer;
 use std::sync::Arc;
-
-/// The label of a token that is not learnt (torch's `ignore_index`).
-pub const IGNORE: i32 = -100;
 
 /// A text longer than this is tokenized piece by piece: the tokenizer's own notes take many times the text's memory.
 const CHUNK_BYTES: usize = 1 << 16;
@@ -53,7 +52,7 @@ pub enum Aim {
     /// The whole row has these labels: a class, numbers, or 0 and 1 for each class. Of a preferred or rejected answer, its
     /// log-probability by the model that the run starts from.
     Row(Vec<f32>),
-    /// Each token has a class, [`IGNORE`] where it has none.
+    /// Each token has a class, [`IGNORE_INDEX`] where it has none.
     Tokens(Vec<i32>),
     /// An encoder-decoder's answer, token by token.
     Answer(Vec<i32>),
@@ -64,7 +63,7 @@ pub enum Aim {
 pub struct Example {
     /// Tokens; at least two, at most `cutoff_len`, of text.
     pub input_ids: Vec<u32>,
-    /// The same tokens where they are learnt and [`IGNORE`] elsewhere; not shifted, as transformers has it.
+    /// The same tokens where they are learnt and [`IGNORE_INDEX`] elsewhere; not shifted, as transformers has it.
     pub labels: Vec<i32>,
     /// The number of the row that it comes from (of a packed block: the row that it starts in).
     pub row: usize,
@@ -108,7 +107,7 @@ impl Example {
 
     /// Labels that are predicted and learnt; of next tokens, the first has nothing in front of it.
     pub fn target_tokens(&self) -> usize {
-        let counted = |labels: &[i32]| labels.iter().filter(|&&label| label != IGNORE).count();
+        let counted = |labels: &[i32]| labels.iter().filter(|&&label| label != IGNORE_INDEX).count();
         match &self.aim {
             Aim::NextTokens | Aim::Row(_) if !self.others.is_empty() => 1,
             Aim::NextTokens => counted(self.labels.get(1..).unwrap_or_default()),
@@ -140,7 +139,7 @@ impl Tokens {
     fn push(&mut self, ids: &[u32], learnt: bool) {
         self.ids.extend_from_slice(ids);
         self.labels
-            .extend(ids.iter().map(|&id| if learnt { id as i32 } else { IGNORE }));
+            .extend(ids.iter().map(|&id| if learnt { id as i32 } else { IGNORE_INDEX }));
     }
 
     /// The first token that is predicted and learnt.
@@ -148,23 +147,23 @@ impl Tokens {
         self.labels
             .iter()
             .skip(1)
-            .position(|&label| label != IGNORE)
+            .position(|&label| label != IGNORE_INDEX)
             .map(|at| at + 1)
     }
 }
 
-/// Tokenizes every row and marks what is learnt; calls `progress(rows done, rows)` as it goes.
+/// Tokenizes every row and marks what is learnt.
 ///
 /// A row longer than `cutoff_len` keeps its start; if none of its answer is left, the row is dropped with a note, and
 /// if that befalls every row, it is an error. With packing the rows are joined and cut into blocks of exactly
 /// `cutoff_len` tokens; as in transformers' `run_clm` the tokens left over are dropped, unless they are all that there
 /// is.
-pub fn examples(
+pub async fn examples(
     dataset: &Dataset,
     tokenizer: &Tokenizer,
     template: Option<&ChatTemplate>,
     settings: &Settings,
-    progress: &mut dyn FnMut(u64, u64),
+    turns: &mut Turns<'_, '_>,
 ) -> Result<Examples> {
     if settings.cutoff_len < 2 {
         return Err(Error::config(format!("must be at least 2, got {}", settings.cutoff_len)).field("cutoff_len"));
@@ -189,15 +188,15 @@ pub fn examples(
         );
     }
     let specials = Specials::of(tokenizer)?;
-    let total = dataset.rows.len() as u64;
+    let total = dataset.rows.len();
     let mut collector = Collector::new(settings);
     for (index, row) in dataset.rows.iter().enumerate() {
-        progress(index as u64, total);
+        turns.at(index, total).await?;
         let tokens = tokenize(row, tokenizer, template, &specials, eos, settings.completion_only_loss)
             .map_err(|error| error.file(dataset.name.clone()).row(row.number))?;
         collector.add(row.number, tokens);
     }
-    progress(total, total);
+    turns.at(total, total).await?;
     let items = collector
         .finish(&mut notes)
         .map_err(|error| error.file(dataset.name.clone()))?;
@@ -575,7 +574,7 @@ fn chat(conversation: &Conversation, tokenizer: &Tokenizer, template: &ChatTempl
     let rendered = template.lay_out_with_spans(conversation)?;
     let (ids, covered) = tokenizer.encode_with_offsets(&rendered.text, false)?;
     let said = assistant_mask(&covered, &rendered.generation_spans);
-    let label = |(&id, said)| if said { id as i32 } else { IGNORE };
+    let label = |(&id, said)| if said { id as i32 } else { IGNORE_INDEX };
     let labels = ids.iter().zip(said).map(label).collect();
     Ok(Tokens { ids, labels, seams: 0 })
 }
@@ -606,7 +605,7 @@ pub fn preview(example: &Example, tokenizer: &Tokenizer) -> Result<PreviewExampl
             (_, true) => bytes_text(&group.collect::<String>()).unwrap_or_else(|| new.to_string()),
             _ => new.to_string(),
         };
-        let trained = |at: usize| at > 0 && example.labels[at] != IGNORE;
+        let trained = |at: usize| at > 0 && example.labels[at] != IGNORE_INDEX;
         tokens.extend((start..at).map(|before| (String::new(), trained(before))));
         tokens.push((text, trained(at)));
         (context, start) = (start, at + 1);

@@ -7,8 +7,10 @@ use super::labelled::{Labelled, LabelledRow};
 use super::numeric::{Shape, comma};
 use super::parse::{Record, listed, start};
 use super::value::{Value, list_in};
-use super::{Aim, Example, IGNORE};
+use super::{Aim, Example};
 use crate::error::{Error, Result};
+use crate::host::Turns;
+use crate::loss::IGNORE_INDEX;
 use crate::tokenizer::Tokenizer;
 use std::collections::{BTreeSet, HashMap};
 
@@ -624,22 +626,22 @@ pub(super) fn shown(value: &Value) -> String {
 /// Tokenizes rows and puts their labels on them; a row keeps the start of its texts, of a pair the longer one is cut first.
 ///
 /// Numbers are as the file has them: [`Scaling`] comes later. Without `answer` the labels are not read: the rows are to be
-/// answered. Calls `progress(rows done, rows)` as it goes.
+/// answered.
 ///
 /// # Errors
 /// As [`Labelled::targets`]; a `cutoff_len` that leaves no room for text.
-pub fn labelled_examples(
+pub async fn labelled_examples(
     labelled: &Labelled,
     answer: Option<&Answer>,
     tokenizer: &Tokenizer,
     cutoff_len: usize,
-    progress: &mut dyn FnMut(u64, u64),
+    turns: &mut Turns<'_, '_>,
 ) -> Result<Vec<Example>> {
     let frame = Frame::of(tokenizer)?;
-    let total = labelled.rows.len() as u64;
+    let total = labelled.rows.len();
     let mut examples = Vec::with_capacity(labelled.rows.len());
     for (index, row) in labelled.rows.iter().enumerate() {
-        progress(index as u64, total);
+        turns.at(index, total).await?;
         let mut example = frame
             .example(tokenizer, &row.text, row.second.as_deref(), cutoff_len)
             .map_err(|error| error.file(&labelled.file).row(row.number))?;
@@ -649,7 +651,7 @@ pub fn labelled_examples(
         }
         examples.push(example);
     }
-    progress(total, total);
+    turns.at(total, total).await?;
     Ok(examples)
 }
 
@@ -751,7 +753,7 @@ impl Frame {
                 example.input_ids = [front, back].concat();
             }
         }
-        example.labels = vec![IGNORE; example.input_ids.len()];
+        example.labels = vec![IGNORE_INDEX; example.input_ids.len()];
         Ok(example)
     }
 }

@@ -26,8 +26,8 @@ mod value;
 
 pub use alike::alike_examples;
 pub use answered::answered_examples;
-pub use batch::{Batch, Cursor, PaddingSide, collate, order, split, split_by_class};
-pub use examples::{Aim, Example, Examples, IGNORE, Settings, Word, examples, preview};
+pub use batch::{Batch, Cursor, PaddingSide, collate, order, split, split_by_class, targets, unshifted_targets};
+pub use examples::{Aim, Example, Examples, Settings, Word, examples, preview};
 pub use idx::labels_of;
 pub use labelled::{Columns, Labelled, LabelledRow};
 pub use labels::{Answer, LabelKind, Scaling, labelled_examples, note_of_alike};

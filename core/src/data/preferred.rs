@@ -7,6 +7,7 @@ use super::value::Value;
 use super::{Content, Dataset, Example};
 use crate::chat::{ChatTemplate, Conversation};
 use crate::error::{Error, Result};
+use crate::host::Turns;
 use crate::tokenizer::Tokenizer;
 use serde_json::{Map, Value as Json};
 
@@ -26,12 +27,13 @@ impl Dataset {
     ///
     /// # Errors
     /// Other columns, a row without an answer, or with two that are the same.
-    pub fn preferences(
+    pub async fn preferences(
         &self,
         tokenizer: &Tokenizer,
         template: Option<&ChatTemplate>,
         settings: &Settings,
         most: usize,
+        turns: &mut Turns<'_, '_>,
     ) -> Result<(Vec<Example>, usize)> {
         let located = |error: Error| error.file(&self.name);
         if !self.has_preferences() {
@@ -42,7 +44,9 @@ impl Dataset {
         }
         let reader = Reader::new(tokenizer, template, settings)?;
         let (mut examples, mut dropped) = (Vec::new(), 0);
-        for record in self.table()?.records() {
+        let table = self.table()?;
+        for (index, record) in table.records().enumerate() {
+            turns.at(index, self.rows.len()).await?;
             let here = |error: Error| located(error.row(record.number));
             let contents = || -> Result<[Content; 2]> {
                 if record.fields.get("chosen") == record.fields.get("rejected") {

@@ -9,6 +9,7 @@ use super::parse::{Record, Skipped, listed, note_unused};
 use super::value::Value;
 use super::{Aim, Dataset, Example};
 use crate::error::{Error, Result};
+use crate::host::Turns;
 use crate::tokenizer::Tokenizer;
 use std::collections::HashMap;
 
@@ -200,10 +201,16 @@ fn texts(record: &Record, column: &str) -> Result<Vec<String>> {
 ///
 /// # Errors
 /// A `cutoff_len` that leaves no room for text.
-pub fn paired_examples(ranked: &Ranked, tokenizer: &Tokenizer, cutoff_len: usize) -> Result<Vec<Example>> {
+pub async fn paired_examples(
+    ranked: &Ranked,
+    tokenizer: &Tokenizer,
+    cutoff_len: usize,
+    turns: &mut Turns<'_, '_>,
+) -> Result<Vec<Example>> {
     let frame = Frame::of(tokenizer)?;
     let mut examples = Vec::with_capacity(ranked.queries.len());
-    for query in &ranked.queries {
+    for (index, query) in ranked.queries.iter().enumerate() {
+        turns.at(index, ranked.queries.len()).await?;
         let of = |(document, grade): &(String, f32)| {
             let example = frame.example(tokenizer, &query.query, Some(document), cutoff_len);
             let example = example.map_err(|error| error.file(&ranked.file).row(query.number))?;
@@ -224,15 +231,17 @@ pub fn paired_examples(ranked: &Ranked, tokenizer: &Tokenizer, cutoff_len: usize
 ///
 /// # Errors
 /// No query with a positive; a `cutoff_len` that leaves no room for text.
-pub fn separate_examples(
+pub async fn separate_examples(
     ranked: &Ranked,
     tokenizer: &Tokenizer,
     cutoff_len: usize,
     most: usize,
+    turns: &mut Turns<'_, '_>,
 ) -> Result<Vec<Example>> {
     let frame = Frame::of(tokenizer)?;
     let mut examples = Vec::new();
-    for query in &ranked.queries {
+    for (index, query) in ranked.queries.iter().enumerate() {
+        turns.at(index, ranked.queries.len()).await?;
         let read = |text: &str, grade: f32| {
             let example = frame.example(tokenizer, text, None, cutoff_len);
             let example = example.map_err(|error| error.file(&ranked.file).row(query.number))?;

@@ -6,8 +6,10 @@ use super::labelled::Columns;
 use super::labels::{IGNORED, Names, class_name};
 use super::parse::{Record, Skipped, listed, note_unused, start};
 use super::value::{Value, list_in};
-use super::{Aim, Answer, Dataset, Example, IGNORE};
+use super::{Aim, Answer, Dataset, Example};
 use crate::error::{Error, Result};
+use crate::host::Turns;
+use crate::loss::IGNORE_INDEX;
 use crate::tokenizer::Tokenizer;
 
 /// Columns with the words.
@@ -177,10 +179,10 @@ impl Tagged {
         })
     }
 
-    /// The number of a row's class; [`IGNORE`] of a word that is marked so.
+    /// The number of a row's class; [`IGNORE_INDEX`] of a word that is marked so.
     fn class(&self, row: &TaggedRow, tag: &str, answer: &Answer) -> Result<i32> {
         if tag == IGNORED {
-            return Ok(IGNORE);
+            return Ok(IGNORE_INDEX);
         }
         answer.place_or_error(tag).map(|class| class as i32).map_err(|error| {
             let error = error.file(&self.file).row(row.number);
@@ -188,7 +190,7 @@ impl Tagged {
         })
     }
 
-    /// The numbers of a row's classes, word by word; [`IGNORE`] of words that are marked so.
+    /// The numbers of a row's classes, word by word; [`IGNORE_INDEX`] of words that are marked so.
     ///
     /// # Errors
     /// A file without classes; a class that is none of the answers.
@@ -210,24 +212,24 @@ impl Tagged {
 ///
 /// # Errors
 /// A class that is none of the answers; no row is left.
-pub fn tagged_examples(
+pub async fn tagged_examples(
     tagged: &Tagged,
     answer: &Answer,
     (tokenizer, cutoff_len): (&Tokenizer, usize),
     keep_all: bool,
     notes: &mut Vec<String>,
-    progress: &mut dyn FnMut(u64, u64),
+    turns: &mut Turns<'_, '_>,
 ) -> Result<Vec<Example>> {
     let (mut unmarked, mut mute) = (Skipped::default(), Skipped::default());
     let frame = super::examples::Specials::of(tokenizer)?;
     let room = cutoff_len.saturating_sub(frame.before.len() + frame.after.len());
-    let total = tagged.rows.len() as u64;
+    let total = tagged.rows.len();
     let mut examples = Vec::with_capacity(tagged.rows.len());
     for (index, row) in tagged.rows.iter().enumerate() {
-        progress(index as u64, total);
+        turns.at(index, total).await?;
         let text = row.words.join(" ");
         let (ids, places) = tokenizer.encode_with_offsets(&text, false)?;
-        let mut labels = vec![IGNORE; ids.len()];
+        let mut labels = vec![IGNORE_INDEX; ids.len()];
         let mut words = Vec::with_capacity(row.words.len());
         let (mut start, mut token) = (0, 0);
         for (at, word) in row.words.iter().enumerate() {
@@ -247,8 +249,8 @@ pub fn tagged_examples(
             }
             words.push(Word {
                 text: word.clone(),
-                label: row.tags.get(at).filter(|_| class != IGNORE).map(|_| class),
-                is_asked: has_token && token <= room && class != IGNORE,
+                label: row.tags.get(at).filter(|_| class != IGNORE_INDEX).map(|_| class),
+                is_asked: has_token && token <= room && class != IGNORE_INDEX,
             });
             start = end + 1;
         }
@@ -260,7 +262,7 @@ pub fn tagged_examples(
             unmarked.push(row.number);
             continue;
         }
-        let ignored = |count: usize| vec![IGNORE; count];
+        let ignored = |count: usize| vec![IGNORE_INDEX; count];
         let mut labels = [
             ignored(frame.before.len()),
             labels[..kept].to_vec(),
@@ -272,7 +274,7 @@ pub fn tagged_examples(
             // Nothing is asked of it; a model reads no empty rows.
             input_ids.push(0);
         }
-        labels.resize(input_ids.len(), IGNORE);
+        labels.resize(input_ids.len(), IGNORE_INDEX);
         examples.push(Example {
             labels: ignored(input_ids.len()),
             input_ids,
@@ -295,6 +297,6 @@ pub fn tagged_examples(
             .field(&tagged.columns.0)
             .remedy("Give words classes, or raise cutoff_len."));
     }
-    progress(total, total);
+    turns.at(total, total).await?;
     Ok(examples)
 }

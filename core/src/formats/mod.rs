@@ -8,6 +8,7 @@ pub mod blocks;
 pub mod gguf;
 pub mod gguf_config;
 pub mod gguf_names;
+pub mod gguf_tokenizer;
 pub mod peft;
 pub mod safetensors;
 #[cfg(feature = "engine")]
@@ -384,7 +385,7 @@ impl ModelFiles {
         let config =
             gguf_config::config(metadata, architecture, &header.tensors, factors.as_deref()).map_err(located)?;
         let tokenizer = match metadata.text("tokenizer.ggml.model") {
-            Some(_) => Some(Tokenizer::from_gguf(metadata).map_err(located)?),
+            Some(_) => Some(gguf_tokenizer::tokenizer(metadata).map_err(located)?),
             None => None,
         };
         let template = metadata.text("tokenizer.chat_template");

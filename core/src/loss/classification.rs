@@ -4,7 +4,7 @@
 //! Whatever is known before the forward pass (labels, weights, smoothing, what is ignored, the scale) is one matrix of
 //! coefficients, made on the host in f64; the device computes log-probabilities and one product.
 
-use super::IGNORED;
+use super::IGNORE_INDEX;
 use super::regression::{Penalty, penalty};
 use crate::error::{Error, Result};
 use burn::tensor::{Device, Tensor, TensorData, activation::sigmoid};
@@ -14,12 +14,12 @@ const NEVER: f32 = -1e30;
 
 /// How many rows of `labels` count: those that are not −100.
 pub fn counted(labels: &[i32]) -> f64 {
-    labels.iter().filter(|label| **label != IGNORED).count() as f64
+    labels.iter().filter(|label| **label != IGNORE_INDEX).count() as f64
 }
 
 /// What cross-entropy with class weights is divided by: Σ w\[yᵢ\] over the rows that count, as torch has it.
 pub fn weight_of(labels: &[i32], class_weights: &[f64]) -> f64 {
-    let known = labels.iter().filter(|label| **label != IGNORED);
+    let known = labels.iter().filter(|label| **label != IGNORE_INDEX);
     known.map(|label| weight(class_weights, *label as usize)).sum()
 }
 
@@ -44,7 +44,7 @@ pub fn cross_entropy(
     let spread = label_smoothing / classes as f64;
     let mut coefficients = vec![0.0; rows * classes];
     for (row, label) in coefficients.chunks_mut(classes.max(1)).zip(labels) {
-        if *label == IGNORED {
+        if *label == IGNORE_INDEX {
             continue;
         }
         for (class, coefficient) in row.iter_mut().enumerate() {
@@ -209,7 +209,7 @@ pub(super) fn constant<const D: usize>(values: Vec<f32>, shape: [usize; D], devi
 /// \[N, C\] with a 1 at each row's label, and \[N\] with a 1 where the row counts.
 fn one_hot(labels: &[i32], rows: usize, classes: usize) -> (Vec<f32>, Vec<f32>) {
     let (mut chosen, mut mask) = (vec![0.0; rows * classes], vec![0.0; rows]);
-    for (row, label) in labels.iter().enumerate().filter(|(_, label)| **label != IGNORED) {
+    for (row, label) in labels.iter().enumerate().filter(|(_, label)| **label != IGNORE_INDEX) {
         chosen[row * classes + *label as usize] = 1.0;
         mask[row] = 1.0;
     }
@@ -242,7 +242,8 @@ fn check_labels(labels: &[i32], rows: usize, classes: usize) -> Result<()> {
     if labels.len() != rows {
         return Err(Error::data(format!("{} labels for {rows} rows", labels.len())));
     }
-    let is_wrong = |label: &i32| *label != IGNORED && usize::try_from(*label).map_or(true, |label| label >= classes);
+    let is_wrong =
+        |label: &i32| *label != IGNORE_INDEX && usize::try_from(*label).map_or(true, |label| label >= classes);
     match labels.iter().position(is_wrong) {
         Some(row) => Err(Error::data(format!("label {}, and there are {classes} classes", labels[row])).row(row + 1)),
         None => Ok(()),

@@ -1,6 +1,6 @@
 //! Direct preference optimisation: the better answer is to gain on the worse one, measured from a reference.
 
-use super::IGNORED;
+use super::IGNORE_INDEX;
 use super::classification::{constant, log_softmax, softplus};
 use crate::error::{Error, Result};
 use burn::tensor::Tensor;
@@ -53,7 +53,7 @@ pub fn answer_log_probabilities(logits: Tensor<3>, labels: &[i32]) -> Result<Ten
     let mut chosen = vec![0.0; rows * tokens * vocabulary];
     for (at, label) in labels.iter().enumerate() {
         // A row's first label has no token in front of it.
-        if *label == IGNORED || at % tokens == 0 {
+        if *label == IGNORE_INDEX || at % tokens == 0 {
             continue;
         }
         let place = usize::try_from(*label)

@@ -6,8 +6,8 @@ use super::generation::OF_TEXTS;
 use super::multi_label::Labelled;
 use super::ranking::{Gain, Query, Ties, over_queries};
 use super::{preference, regression};
-use crate::baseline::comparison::{Bootstrap, Comparison, Direction};
 use crate::error::{Error, Result};
+use crate::metrics::bootstrap::{Bootstrap, Comparison, Direction};
 use crate::protocol::Metric;
 use crate::task::Task;
 

@@ -2,8 +2,8 @@
 
 use super::mean;
 use super::text::{Grams, rouge_l};
-use crate::baseline::comparison::{Bootstrap, Comparison};
 use crate::error::{Error, Result};
+use crate::metrics::bootstrap::{Bootstrap, Comparison};
 use crate::protocol::Metric;
 
 /// The metrics of texts, the usual one first.

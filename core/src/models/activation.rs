@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Error, Result},
-    estimate::{Flow, Walk},
+    models::memory::{Flow, Walk},
     ops,
 };
 use burn::tensor::{Tensor, activation};

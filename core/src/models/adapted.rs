@@ -4,12 +4,12 @@
 use super::architecture::Architecture;
 use super::head::{HEADS, Head};
 use super::linear::copy_matrix;
+use super::lora::{Lora, Place};
 use super::outline::suffixes;
 use super::{Model, Parameters, Task, read};
 use crate::config::TargetModules;
 use crate::error::{Error, Result};
 use crate::formats::peft::{Adapter, AdapterConfig, ChosenModule, check_names, chosen_modules, key_a};
-use crate::lora::{Lora, Place};
 use crate::random::Generator;
 use burn::tensor::{Tensor, TensorData};
 use std::collections::HashMap;

@@ -2,7 +2,7 @@
 
 use super::table::Table;
 use super::{Linear, Matrix, bert, gemma, gpt2, llama, modernbert, small, t5};
-use crate::estimate::{Flow, Walk};
+use crate::models::memory::{Flow, Walk};
 
 pub(super) enum Architecture {
     Llama(Box<llama::Llama>),

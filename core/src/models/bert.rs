@@ -17,7 +17,7 @@ use super::{
 use crate::{
     data::Batch,
     error::{Error, Result},
-    estimate::{Flow, Walk},
+    models::memory::{Flow, Walk},
     ops::{self, Scores, Sight},
 };
 use burn::tensor::Tensor;

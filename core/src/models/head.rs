@@ -15,13 +15,13 @@ use super::{
 use crate::{
     data::Batch,
     error::{Error, Result},
-    estimate::{Flow, Walk},
-    lora::mix,
     loss::{
         classification::{bce, cross_entropy},
         regression::{Penalty, regression},
     },
+    models::memory::{Flow, Walk},
     ops,
+    random::mix,
 };
 use burn::tensor::{Int, Tensor, TensorData};
 use serde_json::Value;

@@ -5,8 +5,9 @@
 
 use super::Model;
 use super::architecture::Architecture;
-use crate::data::{Aim, Example, IGNORE};
+use crate::data::{Aim, Example};
 use crate::error::{Error, Result};
+use crate::loss::IGNORE_INDEX;
 use crate::tokenizer::Tokenizer;
 
 /// What a model's tables hold; see [`Model::limits`].
@@ -89,12 +90,16 @@ impl Limits {
         }
         match &example.aim {
             Aim::Answer(labels) => {
-                let ids: Vec<u32> = labels.iter().filter(|&&id| id != IGNORE).map(|&id| id as u32).collect();
+                let ids: Vec<u32> = labels
+                    .iter()
+                    .filter(|&&id| id != IGNORE_INDEX)
+                    .map(|&id| id as u32)
+                    .collect();
                 self.check_tokens(&ids, tokenizer)?;
             }
             Aim::Tokens(labels) => {
                 let beyond =
-                    |&&label: &&i32| label != IGNORE && usize::try_from(label).map_or(true, |at| at >= classes);
+                    |&&label: &&i32| label != IGNORE_INDEX && usize::try_from(label).map_or(true, |at| at >= classes);
                 if let Some(label) = labels.iter().find(beyond) {
                     let what = format!("a token has class {label}, and there are {classes} classes, from 0");
                     return Err(Error::data(what));

@@ -1,7 +1,7 @@
 //! A linear layer with all that may lie on it: an adapter, or a trained copy.
 
+use super::lora::Lora;
 use super::{Leaves, Matrix, Parameter, Parameters, Pass, Stored, Weight, load};
-use crate::lora::Lora;
 use burn::tensor::Tensor;
 
 /// A linear layer of the base with an adapter on it, perhaps.

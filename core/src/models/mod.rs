@@ -19,7 +19,9 @@ mod limits;
 mod linear;
 mod llama;
 mod load;
+mod lora;
 pub(crate) mod matrix;
+pub(crate) mod memory;
 mod modernbert;
 mod names;
 mod norm;
@@ -42,7 +44,7 @@ pub(crate) use parameters::Weight;
 pub use parameters::{Leaves, Parameter, Parameters};
 
 use crate::{
-    data::Batch,
+    data::{self, Batch},
     device,
     error::{Error, Result},
     formats::{ModelFiles, peft::AdapterConfig},
@@ -245,8 +247,8 @@ impl Model {
     /// The hidden states that predict a target, their places among all of them, and the targets; all of them where none does.
     fn at_targets(&self, hidden: Tensor<2>, batch: &Batch) -> (Vec<usize>, Tensor<2>, Vec<f32>) {
         let (places, targets) = match &self.head {
-            Head::Vocabulary if self.task == Task::CausalLm => crate::loss::targets(batch),
-            _ => crate::loss::targets_in_place(batch),
+            Head::Vocabulary if self.task == Task::CausalLm => data::targets(batch),
+            _ => data::unshifted_targets(batch),
         };
         if places.len() == hidden.dims()[0] {
             return (places, hidden, targets);

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    estimate::{Flow, Walk},
+    models::memory::{Flow, Walk},
     ops::{self, Scores, Sight},
 };
 use burn::tensor::Tensor;

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    estimate::{Flow, Walk},
+    models::memory::{Flow, Walk},
     ops,
 };
 use burn::tensor::Tensor;

@@ -7,8 +7,8 @@ use super::head::{self, Classifier, ClassifierNames, Head, Pooling};
 use super::load::{Finished, Loader};
 use super::{Limits, Linear, Parameters, Task, bert, gemma, gpt2, llama, modernbert, small, t5};
 use crate::error::{Error, Result};
-use crate::estimate::Walk;
 use crate::formats::{ModelFiles, peft::AdapterConfig};
+use crate::models::memory::Walk;
 use crate::protocol::ModelInfo;
 use crate::quant::Base;
 

@@ -24,8 +24,8 @@ use crate::{
     config::SMALL_MODELS,
     data::Batch,
     error::{Error, Result},
-    lora::mix,
     ops,
+    random::mix,
 };
 use burn::tensor::{Device, Tensor, TensorData};
 use mlp::Mlp;

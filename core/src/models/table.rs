@@ -7,7 +7,7 @@ use super::{
     load::{Loader, Role, Start},
     matrix::Matrix,
 };
-use crate::{error::Result, lora::Lora};
+use crate::{error::Result, models::lora::Lora};
 use burn::tensor::Tensor;
 
 /// W \[V, C\] at a module's path.

@@ -1,10 +1,12 @@
 //! What a tokenizer.json may be made of, checked before the library that reads it: parts of known types, whose settings neither
 //! lead it out of its tables nor let a text grow without measure.
 
-use super::{CHARSMAP, MOST_MERGES, check_charsmap};
 use crate::{Error, Result};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::Value;
+
+/// Merges for each token of a SentencePiece vocabulary; sound ones have two to three.
+pub(crate) const MOST_MERGES: usize = 16;
 
 /// How many times longer the normalizer and pre-tokenizer may make a text, and the decoder a token.
 const MOST_GROWTH: usize = 16;
@@ -326,5 +328,104 @@ fn check_model(json: &mut Value) -> Result<Vec<String>> {
             Err(wrong(what, "model.merges").row(merge + 1))
         }
         None => Ok(notes),
+    }
+}
+
+/// The key of SentencePiece's table in tokenizer.json.
+pub(crate) const CHARSMAP: &str = "precompiled_charsmap";
+
+/// Refuses a table of SentencePiece's normalizer that leads out of itself: its reader follows it without looking. The length of
+/// its longest replacement, in characters.
+///
+/// The table is the length of a double-array trie in bytes, the trie's units of 32 bits, and the replacements that its leaves
+/// point into. Reference: `normalizer.cc` of google/sentencepiece, `darts.h` of s-yata/darts-clone.
+pub(crate) fn check_charsmap(bytes: &[u8]) -> Result<usize> {
+    let wrong = || Error::format("is not a table of SentencePiece's normalizer");
+    let (length, rest) = bytes.split_first_chunk::<4>().ok_or_else(wrong)?;
+    let length = u32::from_le_bytes(*length) as usize / 4 * 4;
+    let (trie, replacements) = rest.split_at_checked(length).ok_or_else(wrong)?;
+    let replacements = std::str::from_utf8(replacements).map_err(|_| wrong())?;
+    let units: Vec<usize> = trie
+        .as_chunks::<4>()
+        .0
+        .iter()
+        .map(|unit| u32::from_le_bytes(*unit) as usize)
+        .collect();
+    const IS_VALUE: usize = 1 << 31;
+    let is_sound = |(at, unit): (usize, &usize)| {
+        // No letter leads to a value.
+        if unit & IS_VALUE != 0 && at > 0 {
+            return true;
+        }
+        let first = at ^ ((unit >> 10) << ((unit & (1 << 9)) >> 6));
+        let has_leaf = unit & (1 << 8) != 0;
+        let leaf = units.get(first).map(|leaf| leaf & (IS_VALUE - 1));
+        // Any of 256 letters may come next.
+        (first | 0xff) < units.len() && (!has_leaf || leaf.is_some_and(|start| replacements.is_char_boundary(start)))
+    };
+    match !units.is_empty() && units.iter().enumerate().all(is_sound) {
+        true => {
+            let lengths = replacements.split('\0').map(|text| text.chars().count());
+            Ok(lengths.max().unwrap_or(0))
+        }
+        false => Err(wrong()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tokenizer::Tokenizer;
+    use serde_json::json;
+
+    #[test]
+    fn tables_that_lead_out_of_themselves_are_refused() {
+        let table = |units: &[u32], replacements: &[u8]| {
+            let trie = units.iter().flat_map(|unit| unit.to_le_bytes());
+            let length = (4 * units.len() as u32).to_le_bytes();
+            let bytes: Vec<u8> = length
+                .into_iter()
+                .chain(trie)
+                .chain(replacements.iter().copied())
+                .collect();
+            check_charsmap(&bytes).is_ok()
+        };
+        let sound = vec![0; 256];
+        assert!(table(&sound, b"a\0"));
+        assert!(!table(&sound[1..], b"a\0"));
+        assert!(!table(&[], b"a\0"));
+        assert!(!table(&sound, b"\xff"));
+        let far = |unit: u32| [&[unit][..], &sound[1..]].concat();
+        assert!(!table(&far(300 << 10), b""));
+        // A leaf at 7 that points behind the replacements, and into a letter.
+        let leaf = |start: u32| {
+            let mut units = far(7 << 10 | 1 << 8);
+            units[7] = 1 << 31 | start;
+            units
+        };
+        assert!(table(&leaf(2), "é\0".as_bytes()));
+        assert!(!table(&leaf(1), "é\0".as_bytes()));
+        assert!(!table(&leaf(9), "é\0".as_bytes()));
+        assert!(check_charsmap(&[9, 0, 0, 0, 1]).is_err() && check_charsmap(&[1]).is_err());
+    }
+
+    #[test]
+    fn a_tokenizer_with_such_a_table_is_refused_before_a_text_is_read() {
+        let model =
+            json!({"type": "Unigram", "unk_id": 0, "vocab": [["<unk>", 0.0], ["a", -1.0]], "byte_fallback": false});
+        let refused = |normalizer: Value| {
+            let json = json!({"version": "1.0", "added_tokens": [], "normalizer": normalizer, "pre_tokenizer": null,
+                              "post_processor": null, "decoder": null, "model": model});
+            Tokenizer::from_json(json.to_string().as_bytes()).err()
+        };
+        // A trie of one unit, whose first letter leads behind its end.
+        let table = BASE64_STANDARD.encode([4, 0, 0, 0, 0, 0, 4, 0]);
+        let alone = json!({"type": "Precompiled", CHARSMAP: table});
+        let error = refused(alone.clone()).expect("it leads out of itself");
+        assert_eq!(error.field.as_deref(), Some(CHARSMAP));
+        let inside = json!({"type": "Sequence", "normalizers": [{"type": "NFKC"}, alone]});
+        assert_eq!(refused(inside), Some(error));
+        assert!(refused(json!({"type": "Precompiled", CHARSMAP: "=!"})).is_some());
+        assert_eq!(refused(Value::Null), None);
     }
 }

@@ -7,13 +7,12 @@ use super::own_head::{OwnHead, head_keys};
 use crate::config::{RunConfig, SMALL_MODELS};
 use crate::data::{Answer, Columns, Dataset, Form, InputScaling, LabelKind, Labelled, Scaling, Shape, note_of_alike};
 use crate::error::{Error, Result};
-use crate::finetune::Emit;
+use crate::host::Emit;
 use crate::loss::{WeightedSum, usual};
 use crate::metrics::answers::{ALIKE, metric_names};
 use crate::metrics::generation::OF_WRITTEN;
 use crate::models::head::{self, DROPOUT, HIDDEN_SIZE, RUN_KEY};
 use crate::models::{self, Model};
-use crate::protocol::Event;
 use crate::spelling::nearest;
 use crate::task::Task;
 use serde_json::{Map, Value, json};
@@ -241,9 +240,9 @@ impl Assignment {
     }
 
     /// Says what was decided, and why.
-    pub(crate) fn tell_notes(&mut self, emit: Emit<'_>) {
+    pub(crate) fn tell_notes(&mut self, emit: &mut Emit<'_>) {
         for message in self.notes.drain(..) {
-            emit(Event::Warning { message }, None);
+            emit.warn(message);
         }
     }
 

@@ -5,13 +5,14 @@ use super::loaded::Loaded;
 use super::objective::Objective;
 use super::written::Question;
 use crate::config::RunConfig;
-use crate::data::{self, Batch, Example, IGNORE, PaddingSide};
+use crate::data::{self, Batch, Example, PaddingSide};
 use crate::error::{Error, Kind, Result};
-use crate::finetune::{Emit, Host};
+use crate::host::{Emit, Host};
+use crate::loss::IGNORE_INDEX;
 use crate::metrics::answers::Answers;
 use crate::metrics::generation::{TextScore, TextScores};
 use crate::models::{Leaves, Model, read};
-use crate::protocol::{EvalInfo, Event, Stage};
+use crate::protocol::{EvalInfo, Stage};
 use crate::task::Task;
 use burn::tensor::Tensor;
 
@@ -90,12 +91,12 @@ impl HeldOut {
         step: usize,
         host: Host,
         stopped: &dyn Fn() -> bool,
-        emit: Emit<'_>,
+        emit: &mut Emit<'_>,
     ) -> Result<Option<Scored>> {
         let total = (self.batches.len() + self.questions.len()) as u64;
         let mut progress = |done: usize| {
             let (stage, done) = (Stage::Evaluate, done as u64);
-            emit(Event::Progress { stage, done, total }, None);
+            emit.progress(stage, done, total);
         };
         let objective = &assignment.objective;
         let found = outputs(&loaded.model, objective, &self.batches, host, stopped, &mut progress).await?;
@@ -221,7 +222,7 @@ fn keep(values: &[f32], width: usize, objective: &Objective, batch: &Batch, kept
         return;
     }
     for (token, label) in values.chunks(width).zip(&batch.labels) {
-        if *label != IGNORE {
+        if *label != IGNORE_INDEX {
             kept.extend_from_slice(token);
         }
     }

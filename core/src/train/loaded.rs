@@ -1,16 +1,15 @@
 //! A model with all that came with it: what it can do on its own, in a run and outside of one.
 
-use super::control::{Control, Host};
 use super::own_head::OwnHead;
 use crate::config::{RunConfig, TargetModules};
 use crate::data::{self, Dataset, Example};
 use crate::error::{Error, Result};
-use crate::finetune::Emit;
 use crate::formats::{
     self, ModelFiles,
     peft::{AdapterConfig, Patterns},
 };
 use crate::generate::{Generated, Generation};
+use crate::host::{Control, Emit, Host};
 use crate::models::{Model, head};
 use crate::protocol::{Command, Event, GenerateOptions, ModelInfo, Prompt, Stage};
 use crate::quant::Base;
@@ -52,23 +51,23 @@ pub(crate) fn companions(files: &[Source]) -> Vec<Source> {
 
 impl Loaded {
     /// Tokenizes `dataset` as `config` wants it; the model has a row for each token.
-    pub(crate) fn examples(&self, dataset: &Dataset, config: &RunConfig, emit: Emit<'_>) -> Result<Vec<Example>> {
-        let mut progress = |done, total| {
-            emit(
-                Event::Progress {
-                    stage: Stage::Tokenize,
-                    done,
-                    total,
-                },
-                None,
-            )
-        };
+    pub(crate) async fn examples(
+        &self,
+        dataset: &Dataset,
+        config: &RunConfig,
+        emit: &mut Emit<'_>,
+    ) -> Result<Vec<Example>> {
         let template = self.files.chat_template.as_ref();
         let settings = data::Settings::new(config, dataset, self.model.limits().cutoff(config.cutoff_len));
-        let mut made = data::examples(dataset, self.tokenizer()?, template, &settings, &mut progress)?;
-        for message in made.notes {
-            emit(Event::Warning { message }, None);
-        }
+        let mut made = data::examples(
+            dataset,
+            self.tokenizer()?,
+            template,
+            &settings,
+            &mut emit.turns(Stage::Tokenize),
+        )
+        .await?;
+        emit.warn_all(made.notes);
         self.admit(&mut made.items, dataset, 0)?;
         Ok(made.items)
     }
@@ -88,7 +87,13 @@ impl Loaded {
     }
 
     /// Serves a wish that needs nothing but the model.
-    pub(crate) async fn answer(&self, command: Command, host: Host, control: &Control, emit: Emit<'_>) -> Result<()> {
+    pub(crate) async fn answer(
+        &self,
+        command: Command,
+        host: Host,
+        control: &Control,
+        emit: &mut Emit<'_>,
+    ) -> Result<()> {
         match command {
             Command::Generate {
                 id,
@@ -99,40 +104,28 @@ impl Loaded {
                 control.begin_generate();
                 let cancelled = || control.is_cancelled();
                 let mut token = |text: &str| {
-                    emit(
-                        Event::Token {
-                            id,
-                            text: text.to_owned(),
-                        },
-                        None,
-                    )
+                    emit.event(Event::Token {
+                        id,
+                        text: text.to_owned(),
+                    })
                 };
                 let made = self
                     .generate(&prompt, &options, adapter, host, &cancelled, &mut token)
                     .await?;
                 let tokens_per_second = made.tokens as f64 / made.seconds.max(1e-9);
-                emit(
-                    Event::Generated {
-                        id,
-                        text: made.text,
-                        tokens: made.tokens,
-                        tokens_per_second,
-                    },
-                    None,
-                );
+                emit.event(Event::Generated {
+                    id,
+                    text: made.text,
+                    tokens: made.tokens,
+                    tokens_per_second,
+                });
             }
             Command::ExportAdapter => {
                 let mut files = self.export().await?;
                 // Who waits for them knows by the weights that they are complete.
                 files.sort_by_key(|(name, _)| name.ends_with(".safetensors"));
                 for (name, bytes) in files {
-                    emit(
-                        Event::File {
-                            name,
-                            bytes: bytes.len() as u64,
-                        },
-                        Some(bytes),
-                    );
+                    emit.file(name, bytes);
                 }
             }
             _ => return Err(Error::config("this has to wait until the run is over").remedy("Stop the run first.")),

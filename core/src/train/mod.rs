@@ -7,7 +7,6 @@
 pub(crate) mod answers;
 pub(crate) mod assignment;
 pub mod checkpoint;
-pub mod control;
 pub(crate) mod evaluation;
 pub mod fingerprint;
 pub(crate) mod loaded;

@@ -10,7 +10,7 @@ use super::report::number;
 use crate::config::RunConfig;
 use crate::data::{self, Aim, Content, Dataset, LabelKind};
 use crate::error::Result;
-use crate::finetune::Emit;
+use crate::host::Emit;
 use crate::protocol::{Event, Outlook, PreviewExample};
 use crate::task::Task;
 use std::cmp::Reverse;
@@ -24,18 +24,20 @@ const BYTES: usize = 1 << 14;
 ///
 /// # Errors
 /// Data without what the task needs, a model without a tokenizer.
-pub(crate) fn preview(
+pub(crate) async fn preview(
     loaded: &Loaded,
     dataset: &Dataset,
     validation: Option<&Dataset>,
     config: &RunConfig,
-    emit: Emit<'_>,
+    emit: &mut Emit<'_>,
 ) -> Result<Event> {
-    let mut progress = |event: Event, bytes| {
+    let (host, control) = (emit.host, emit.control.clone());
+    let mut told = |event: Event, _| {
         if let Event::Progress { .. } = event {
-            emit(event, bytes);
+            emit.event(event);
         }
     };
+    let progress = &mut Emit::new(&mut told, host, control);
     let (assignment, problem) = match Assignment::of_run(config, loaded, dataset) {
         Ok(assignment) => (Some(assignment), None),
         // Rows of numbers are no texts that could be shown instead.
@@ -45,7 +47,9 @@ pub(crate) fn preview(
     let (examples, labels) = match &assignment {
         Some(assignment) if assignment.task() != Task::Generation => {
             let aims = assignment.aims(dataset)?;
-            let examples = assignment.first_examples(ROWS, loaded, dataset, config, false, &mut progress)?;
+            let examples = assignment
+                .first_examples(ROWS, loaded, dataset, config, false, progress)
+                .await?;
             let shown = examples.iter().take(ROWS).map(|example| {
                 let shown = match assignment.shape {
                     Some(_) => PreviewExample {
@@ -62,12 +66,12 @@ pub(crate) fn preview(
             });
             (shown.collect::<Result<Vec<_>>>()?, counts(assignment, &aims))
         }
-        _ => (texts(loaded, dataset, config)?, Vec::new()),
+        _ => (texts(loaded, dataset, config, progress).await?, Vec::new()),
     };
-    let checked = assignment
-        .as_ref()
-        .zip(validation)
-        .map(|(assignment, validation)| check(assignment, loaded, validation, config));
+    let checked = match assignment.as_ref().zip(validation) {
+        Some((assignment, validation)) => Some(check(assignment, loaded, validation, config, progress).await),
+        None => None,
+    };
     let outlook = assignment.map(|assignment| Outlook {
         task: assignment.task(),
         loss: assignment.objective.loss.to_string(),
@@ -84,7 +88,13 @@ pub(crate) fn preview(
 }
 
 /// Whether a run can score `validation`, as far as its labels and its first rows tell.
-fn check(assignment: &Assignment, loaded: &Loaded, validation: &Dataset, config: &RunConfig) -> Result<()> {
+async fn check(
+    assignment: &Assignment,
+    loaded: &Loaded,
+    validation: &Dataset,
+    config: &RunConfig,
+    emit: &mut Emit<'_>,
+) -> Result<()> {
     let start;
     let rows = match assignment.task() {
         Task::Generation => {
@@ -94,7 +104,7 @@ fn check(assignment: &Assignment, loaded: &Loaded, validation: &Dataset, config:
         _ => validation,
     };
     assignment.aims(rows)?;
-    let examples = assignment.first_examples(ROWS, loaded, rows, config, false, &mut |_, _| ());
+    let examples = assignment.first_examples(ROWS, loaded, rows, config, false, emit).await;
     examples.map(drop)
 }
 
@@ -110,8 +120,13 @@ fn first_texts(dataset: &Dataset) -> Dataset {
 }
 
 /// The first texts to be continued.
-fn texts(loaded: &Loaded, dataset: &Dataset, config: &RunConfig) -> Result<Vec<PreviewExample>> {
-    let made = loaded.examples(&first_texts(dataset), config, &mut |_, _| ())?;
+async fn texts(
+    loaded: &Loaded,
+    dataset: &Dataset,
+    config: &RunConfig,
+    emit: &mut Emit<'_>,
+) -> Result<Vec<PreviewExample>> {
+    let made = loaded.examples(&first_texts(dataset), config, emit).await?;
     let tokenizer = loaded.tokenizer()?;
     let first = made.iter().take(ROWS);
     first.map(|example| data::preview(example, tokenizer)).collect()

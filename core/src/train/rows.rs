@@ -6,37 +6,40 @@ use super::loaded::Loaded;
 use crate::config::{RunConfig, ScaleInputs};
 use crate::data::{self, Aim, Columns, Dataset, Example, InputScaling, LabelKind, Labelled, Scaling, Shape};
 use crate::error::{Error, Result};
-use crate::finetune::{Emit, Host};
+use crate::host::{Emit, Host};
 use crate::models::{self, Model, read};
-use crate::protocol::{Event, Stage};
+use crate::protocol::Stage;
 use crate::task::Task;
 
 impl Assignment {
     /// The rows of `dataset` as examples, with the targets as the file has them; without labels where the file has none and
     /// `optional` says that none are needed.
-    pub(crate) fn examples(
+    pub(crate) async fn examples(
         &self,
         loaded: &Loaded,
         dataset: &Dataset,
         config: &RunConfig,
         optional: bool,
-        emit: Emit<'_>,
+        emit: &mut Emit<'_>,
     ) -> Result<Vec<Example>> {
         self.first_examples(usize::MAX, loaded, dataset, config, optional, emit)
+            .await
     }
 
     /// No more than the first `most` of the same, without making tokens of the other rows; of texts to be continued, all. The
     /// model has a row for each id in them.
-    pub(crate) fn first_examples(
+    pub(crate) async fn first_examples(
         &self,
         most: usize,
         loaded: &Loaded,
         dataset: &Dataset,
         config: &RunConfig,
         optional: bool,
-        emit: Emit<'_>,
+        emit: &mut Emit<'_>,
     ) -> Result<Vec<Example>> {
-        let mut examples = self.read_examples(most, loaded, dataset, config, optional, emit)?;
+        let mut examples = self
+            .read_examples(most, loaded, dataset, config, optional, emit)
+            .await?;
         if self.shape.is_none() {
             let classes = self.answer.as_ref().map_or(0, |answer| answer.names.len());
             loaded.admit(&mut examples, dataset, classes)?;
@@ -44,19 +47,19 @@ impl Assignment {
         Ok(examples)
     }
 
-    fn read_examples(
+    async fn read_examples(
         &self,
         most: usize,
         loaded: &Loaded,
         dataset: &Dataset,
         config: &RunConfig,
         optional: bool,
-        emit: Emit<'_>,
+        emit: &mut Emit<'_>,
     ) -> Result<Vec<Example>> {
         if self.shape.is_some() {
             let mut labelled = self.labelled(dataset, optional)?;
             labelled.rows.truncate(most);
-            say(std::mem::take(&mut labelled.notes), emit);
+            emit.warn_all(std::mem::take(&mut labelled.notes));
             let answer = self
                 .answer
                 .as_ref()
@@ -73,12 +76,11 @@ impl Assignment {
         let cutoff = loaded.model.limits().cutoff(config.cutoff_len);
         match self.task() {
             Task::Generation if loaded.own.task != models::Task::Seq2SeqLm => {
-                return loaded.examples(dataset, config, emit);
+                return loaded.examples(dataset, config, emit).await;
             }
             Task::Generation => {
                 let settings = data::Settings::new(config, dataset, cutoff);
-                let mut progress = |done, total| emit(tokenizing(done, total), None);
-                return data::answered_examples(dataset, tokenizer, &settings, &mut progress);
+                return data::answered_examples(dataset, tokenizer, &settings, &mut emit.turns(Stage::Tokenize)).await;
             }
             Task::TokenClassification => {
                 let mut tagged = dataset.tagged(&self.columns)?;
@@ -91,35 +93,46 @@ impl Assignment {
                     .as_ref()
                     .ok_or_else(|| Error::internal("words are to get classes, and there are none"))?;
                 let mut notes = std::mem::take(&mut tagged.notes);
-                let mut progress = |done, total| emit(tokenizing(done, total), None);
                 let reader = (tokenizer, cutoff);
-                let examples = data::tagged_examples(&tagged, answer, reader, optional, &mut notes, &mut progress)?;
-                say(notes, emit);
+                let examples = data::tagged_examples(
+                    &tagged,
+                    answer,
+                    reader,
+                    optional,
+                    &mut notes,
+                    &mut emit.turns(Stage::Tokenize),
+                )
+                .await?;
+                emit.warn_all(notes);
                 return Ok(examples);
             }
             Task::Ranking => {
                 let mut ranked = dataset.ranked()?;
-                say(std::mem::take(&mut ranked.notes), emit);
+                emit.warn_all(std::mem::take(&mut ranked.notes));
                 ranked.queries.truncate(most);
-                return data::paired_examples(&ranked, tokenizer, cutoff);
+                return data::paired_examples(&ranked, tokenizer, cutoff, &mut emit.turns(Stage::Tokenize)).await;
             }
             Task::Embedding if self.objective.loss.is_of_numbers() => {
                 let labelled = dataset.labelled(&self.columns)?;
-                say(labelled.notes.clone(), emit);
-                return data::alike_examples(&labelled, tokenizer, cutoff, most);
+                emit.warn_all(labelled.notes.clone());
+                return data::alike_examples(&labelled, tokenizer, cutoff, most, &mut emit.turns(Stage::Tokenize))
+                    .await;
             }
             Task::Embedding => {
                 let mut ranked = dataset.ranked()?;
-                say(std::mem::take(&mut ranked.notes), emit);
-                return data::separate_examples(&ranked, tokenizer, cutoff, most);
+                emit.warn_all(std::mem::take(&mut ranked.notes));
+                return data::separate_examples(&ranked, tokenizer, cutoff, most, &mut emit.turns(Stage::Tokenize))
+                    .await;
             }
             Task::Preference => {
                 let settings = data::Settings::new(config, dataset, cutoff);
                 let template = loaded.files.chat_template.as_ref();
-                let (examples, dropped) = dataset.preferences(tokenizer, template, &settings, most)?;
+                let (examples, dropped) = dataset
+                    .preferences(tokenizer, template, &settings, most, &mut emit.turns(Stage::Tokenize))
+                    .await?;
                 if dropped > 0 {
                     let message = format!("Dropped rows whose answers start beyond cutoff_len: {dropped}.");
-                    emit(Event::Warning { message }, None);
+                    emit.warn(message);
                 }
                 return Ok(examples);
             }
@@ -128,14 +141,14 @@ impl Assignment {
         let answer = self.answer.as_ref();
         let mut labelled = self.labelled(dataset, optional)?;
         labelled.rows.truncate(most);
-        say(std::mem::take(&mut labelled.notes), emit);
+        emit.warn_all(std::mem::take(&mut labelled.notes));
         let answer = answer.filter(|_| !labelled.labels.is_empty() || !optional);
-        let mut progress = |done, total| emit(tokenizing(done, total), None);
-        let examples = data::labelled_examples(&labelled, answer, tokenizer, cutoff, &mut progress)?;
+        let examples =
+            data::labelled_examples(&labelled, answer, tokenizer, cutoff, &mut emit.turns(Stage::Tokenize)).await?;
         let cut = examples.iter().filter(|example| example.truncated).count();
         if cut > 0 {
             let message = format!("Cut at {cutoff} tokens: {cut} of {} rows.", examples.len());
-            emit(Event::Warning { message }, None);
+            emit.warn(message);
         }
         Ok(examples)
     }
@@ -330,16 +343,4 @@ impl Assignment {
         self.inputs.apply(&mut examples);
         HeldOut::new(examples, config, model)
     }
-}
-
-/// Tells what was skipped.
-fn say(notes: Vec<String>, emit: Emit<'_>) {
-    for message in notes {
-        emit(Event::Warning { message }, None);
-    }
-}
-
-fn tokenizing(done: u64, total: u64) -> Event {
-    let stage = Stage::Tokenize;
-    Event::Progress { stage, done, total }
 }

@@ -2,7 +2,6 @@
 
 use super::assignment::Assignment;
 use super::checkpoint::{self, Best, Checkpoint, Progress};
-use super::control::{Control, Host};
 use super::evaluation::{HeldOut, Scored, collate};
 use super::fingerprint::Fingerprint;
 use super::loaded::Loaded;
@@ -12,13 +11,13 @@ use super::report::{baseline_of_texts, predictions, report, report_of_texts, wri
 use super::schedule::Schedule;
 use super::step::{StepSettings, train_step};
 use super::untuned::Untuned;
-use crate::baseline::comparison::Direction;
 use crate::config::{Plan, RunConfig};
 use crate::data::{self, Batch, Cursor, Example};
 use crate::device;
 use crate::error::{Error, Result};
-use crate::finetune::Emit;
+use crate::host::{Control, Emit, Host};
 use crate::metrics::answers::direction;
+use crate::metrics::bootstrap::Direction;
 use crate::models::read;
 use crate::protocol::{Event, GenerateOptions, Message, Predictions, Prompt, RunSummary, StepInfo};
 use crate::store::Sink;
@@ -71,7 +70,7 @@ pub(crate) struct Run<'a> {
 
 impl Run<'_> {
     /// All steps that are left; gives the summary without its time.
-    pub(crate) async fn train(&mut self, emit: Emit<'_>) -> Result<RunSummary> {
+    pub(crate) async fn train(&mut self, emit: &mut Emit<'_>) -> Result<RunSummary> {
         let mut last_evaluation = None;
         if self.progress.step == 0 {
             last_evaluation = self.evaluate(emit).await?;
@@ -82,7 +81,7 @@ impl Run<'_> {
         }
         if let Some(texts) = &self.progress.texts_before {
             let scores = vec![baseline_of_texts(texts, self.before)];
-            emit(Event::Baseline { scores }, None);
+            emit.event(Event::Baseline { scores });
         }
         if self.progress.step == 0 {
             self.sample(emit).await?;
@@ -113,7 +112,7 @@ impl Run<'_> {
                 &self.assignment.metric,
             );
             let message = format!("The run ends early, after step {step}: {scores} scores brought no better {metric}.");
-            emit(Event::Warning { message }, None);
+            emit.warn(message);
         }
         if !finished {
             self.save_checkpoint(emit).await?;
@@ -145,7 +144,7 @@ impl Run<'_> {
     }
 
     /// One optimizer step, counted and reported.
-    async fn step(&mut self, emit: Emit<'_>) -> Result<()> {
+    async fn step(&mut self, emit: &mut Emit<'_>) -> Result<()> {
         let started_ms = (self.host.now_ms)();
         let step = self.progress.step + 1;
         let cursor = self.cursor;
@@ -196,7 +195,7 @@ impl Run<'_> {
                 ("grad_norm", info.grad_norm),
             ];
             progress.log(epoch, &numbers);
-            emit(Event::Step(info), None);
+            emit.event(Event::Step(info));
         }
         Ok(())
     }
@@ -217,24 +216,21 @@ impl Run<'_> {
     }
 
     /// Serves what was asked for meanwhile, holds while the run is paused, and tells whether it is to end.
-    async fn hold(&mut self, emit: Emit<'_>) -> bool {
+    async fn hold(&mut self, emit: &mut Emit<'_>) -> bool {
         let mut paused = false;
         loop {
             (self.host.yield_now)().await;
             while let Some(command) = self.control.next_request() {
                 if let Err(error) = self.loaded.answer(command, self.host, &self.control, emit).await {
-                    emit(Event::Failed(error), None);
+                    emit.event(Event::Failed(error));
                 }
             }
             let holds = self.control.is_paused() && !self.control.is_stopped();
             match (paused, holds) {
-                (false, true) => emit(
-                    Event::Paused {
-                        step: self.progress.step,
-                    },
-                    None,
-                ),
-                (true, false) => emit(Event::Resumed, None),
+                (false, true) => emit.event(Event::Paused {
+                    step: self.progress.step,
+                }),
+                (true, false) => emit.event(Event::Resumed),
                 _ => {}
             }
             paused = holds;
@@ -246,7 +242,7 @@ impl Run<'_> {
     }
 
     /// Scores the validation split, if there is one, and keeps the weights where they are the best so far.
-    async fn evaluate(&mut self, emit: Emit<'_>) -> Result<Option<Scored>> {
+    async fn evaluate(&mut self, emit: &mut Emit<'_>) -> Result<Option<Scored>> {
         let Some(scored) = self.score(self.progress.step, emit).await? else {
             return Ok(None);
         };
@@ -261,7 +257,7 @@ impl Run<'_> {
         let numbers: Vec<(&str, f64)> = metrics.iter().map(|(name, value)| (name.as_str(), *value)).collect();
         let epoch = self.progress.step as f64 / self.plan.steps_per_epoch as f64;
         self.progress.log(epoch, &numbers);
-        emit(Event::Eval(info.clone()), None);
+        emit.event(Event::Eval(info.clone()));
         let value = scored.value(&self.assignment.metric);
         let better = |old: f64| match direction(&self.assignment.metric) {
             Direction::HigherIsBetter => value > old,
@@ -296,7 +292,7 @@ impl Run<'_> {
         patience > 0 && stale.is_some_and(|(_, stale)| stale >= patience)
     }
 
-    async fn score(&self, step: usize, emit: Emit<'_>) -> Result<Option<Scored>> {
+    async fn score(&self, step: usize, emit: &mut Emit<'_>) -> Result<Option<Scored>> {
         if self.held_out.batches.is_empty() {
             return Ok(None);
         }
@@ -310,7 +306,7 @@ impl Run<'_> {
     }
 
     /// Puts the weights that scored best back, where they are not the last ones, and scores them.
-    async fn keep_best(&mut self, emit: Emit<'_>) -> Result<Option<Scored>> {
+    async fn keep_best(&mut self, emit: &mut Emit<'_>) -> Result<Option<Scored>> {
         let (Some((step, _)), Some(best)) = (self.progress.best, self.best.take()) else {
             return Ok(None);
         };
@@ -325,16 +321,16 @@ impl Run<'_> {
         }
         let metric = &self.assignment.metric;
         let message = format!("The weights of step {step} are kept: they have the best {metric}.");
-        emit(Event::Warning { message }, None);
+        emit.warn(message);
         self.score(step, emit).await
     }
 
     /// Says what the run came to, and hands over the answers row by row.
-    async fn report(&self, scored: &Scored, emit: Emit<'_>) -> Result<()> {
+    async fn report(&self, scored: &Scored, emit: &mut Emit<'_>) -> Result<()> {
         if self.assignment.task() == Task::Generation {
             let (metric, before) = (self.assignment.judged_by(), self.progress.texts_before.as_ref());
             let report = report_of_texts(metric, before, &scored.texts, self.before, self.config.seed);
-            emit(Event::Report(Box::new(report)), None);
+            emit.event(Event::Report(Box::new(report)));
             return match scored.texts.written.as_slice() {
                 [] => Ok(()),
                 written => {
@@ -345,7 +341,7 @@ impl Run<'_> {
         }
         let Some(answers) = &scored.answers else { return Ok(()) };
         if let Some(report) = report(&self.assignment, &self.untuned, scored, self.config.seed) {
-            emit(Event::Report(Box::new(report)), None);
+            emit.event(Event::Report(Box::new(report)));
         }
         let labels = self.assignment.answer.as_ref();
         let examples = &self.held_out.examples;
@@ -353,17 +349,17 @@ impl Run<'_> {
         self.hand_over(table, emit).await
     }
 
-    async fn hand_over(&self, table: Predictions, emit: Emit<'_>) -> Result<()> {
+    async fn hand_over(&self, table: Predictions, emit: &mut Emit<'_>) -> Result<()> {
         if let Some(sink) = &self.sink {
             sink.write("predictions.csv", table.to_csv().as_bytes()).await?;
         }
-        emit(Event::Predictions(table), None);
+        emit.event(Event::Predictions(table));
         Ok(())
     }
 
     /// Continues the sample prompt, if there is one: drawn with one seed throughout the run, so that what differs between two
     /// samples was learnt. (The likeliest continuation of a small model soon goes round in circles.)
-    async fn sample(&self, emit: Emit<'_>) -> Result<()> {
+    async fn sample(&self, emit: &mut Emit<'_>) -> Result<()> {
         let Some(prompt) = self.sample_prompt.as_ref().filter(|_| self.loaded.model.generates()) else {
             return Ok(());
         };
@@ -389,19 +385,16 @@ impl Run<'_> {
             .loaded
             .generate(&asked, &options, true, self.host, &stopped, &mut |_| {})
             .await?;
-        emit(
-            Event::Sample {
-                step: self.progress.step,
-                prompt: prompt.clone(),
-                text: generated.text,
-            },
-            None,
-        );
+        emit.event(Event::Sample {
+            step: self.progress.step,
+            prompt: prompt.clone(),
+            text: generated.text,
+        });
         Ok(())
     }
 
     /// Writes `checkpoint-N`, and then removes what is beyond save_total_limit.
-    async fn save_checkpoint(&mut self, emit: Emit<'_>) -> Result<()> {
+    async fn save_checkpoint(&mut self, emit: &mut Emit<'_>) -> Result<()> {
         let Some(sink) = self.sink.clone() else { return Ok(()) };
         let step = self.progress.step;
         let folder = checkpoint::folder(step);
@@ -416,17 +409,14 @@ impl Run<'_> {
         );
         files.extend(state.await?);
         checkpoint::write(sink.as_ref(), step, &files).await?;
-        emit(
-            Event::Checkpoint {
-                step,
-                path: format!("{}/{folder}", self.config.output_dir),
-            },
-            None,
-        );
+        emit.event(Event::Checkpoint {
+            step,
+            path: format!("{}/{folder}", self.config.output_dir),
+        });
         // The new one is safe; an old one too many is no reason to end a run.
         if let Err(error) = self.drop_old_checkpoints(sink.as_ref()).await {
             let message = error.to_string();
-            emit(Event::Warning { message }, None);
+            emit.warn(message);
         }
         Ok(())
     }

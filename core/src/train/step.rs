@@ -5,12 +5,12 @@
 //! once a step, and nothing is updated unless both are finite: what a diverged step leaves behind is the last good state.
 
 use super::{
-    control::Host,
     objective::Objective,
     optim::{AdamW, GradientSum, clip_scale},
 };
 use crate::data::Batch;
 use crate::error::{Error, Kind, Result};
+use crate::host::Host;
 use crate::models::{Model, read};
 use crate::random::Generator;
 use burn::tensor::Tensor;

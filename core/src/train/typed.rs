@@ -8,7 +8,7 @@ use super::retrieval::Corpus;
 use crate::config::RunConfig;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::finetune::Host;
+use crate::host::Emit;
 use crate::metrics::answers::Answers;
 use crate::protocol::{Answered, Event, Metric};
 use crate::task::Task;
@@ -25,7 +25,7 @@ pub(crate) async fn answer_typed(
     loaded: &Loaded,
     config: &RunConfig,
     typed: &[Vec<String>],
-    host: Host,
+    emit: &mut Emit<'_>,
 ) -> Result<Event> {
     let task = config
         .task
@@ -48,10 +48,12 @@ pub(crate) async fn answer_typed(
         ..config.clone()
     };
     let assignment = Assignment::of_head(&config, loaded, &dataset)?;
-    let examples = assignment.examples(loaded, &dataset, &config, true, &mut |_, _| ())?;
+    let mut unheard = |_, _| ();
+    let mut quiet = Emit::new(&mut unheard, emit.host, emit.control.clone());
+    let examples = assignment.examples(loaded, &dataset, &config, true, &mut quiet).await?;
     let held_out = assignment.held_out(examples, &config, &loaded.model);
     let examples = &held_out.examples;
-    let (outputs, width) = answer(&loaded.model, &assignment.objective, &held_out.batches, host).await?;
+    let (outputs, width) = answer(&loaded.model, &assignment.objective, &held_out.batches, emit.host).await?;
     let answers = assignment
         .answers(examples, &outputs, width)
         .ok_or_else(|| Error::internal(format!("{task} has no answers row by row")))?;

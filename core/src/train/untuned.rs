@@ -9,10 +9,10 @@ use crate::baseline::lexical::Bm25;
 use crate::baseline::probe::{Features, NearestCentroid, Probe};
 use crate::data::{Aim, Example};
 use crate::error::Result;
-use crate::finetune::{Emit, Host};
+use crate::host::{Emit, Host};
 use crate::metrics::answers::Answers;
 use crate::models::{Model, read};
-use crate::protocol::{Baseline, Event, Stage};
+use crate::protocol::{Baseline, Stage};
 use crate::task::Task;
 
 /// Training rows that a probe learns from where the run learns from fewer: each costs a forward pass.
@@ -55,7 +55,7 @@ pub(crate) async fn untuned(
     held_out: &HeldOut,
     host: Host,
     stopped: &dyn Fn() -> bool,
-    emit: Emit<'_>,
+    emit: &mut Emit<'_>,
 ) -> Result<Vec<Untuned>> {
     if held_out.examples.is_empty() {
         return Ok(Vec::new());
@@ -77,7 +77,7 @@ pub(crate) async fn untuned(
         let mut progress = |rows: usize| {
             done += rows as u64;
             let stage = Stage::Evaluate;
-            emit(Event::Progress { stage, done, total }, None);
+            emit.progress(stage, done, total);
         };
         let of_train = vectors(model, probed, host, stopped, &mut progress).await?;
         let of_asked = vectors(model, &held_out.examples, host, stopped, &mut progress).await?;
@@ -214,12 +214,12 @@ pub(crate) async fn untuned(
 }
 
 /// The answers under their name; where there can be none, a word on why: a run does not need them.
-fn had(name: &'static str, answers: Result<Answers>, emit: Emit<'_>) -> Option<(&'static str, Answers)> {
+fn had(name: &'static str, answers: Result<Answers>, emit: &mut Emit<'_>) -> Option<(&'static str, Answers)> {
     match answers {
         Ok(answers) => Some((name, answers)),
         Err(error) => {
             let message = format!("There is no {name} to compare with: {}.", error.what);
-            emit(Event::Warning { message }, None);
+            emit.warn(message);
             None
         }
     }

@@ -4,7 +4,7 @@ use super::loaded::Loaded;
 use crate::config::RunConfig;
 use crate::data::{Aim, Example};
 use crate::error::Result;
-use crate::finetune::Host;
+use crate::host::Host;
 use crate::metrics::generation::Written;
 use crate::protocol::GenerateOptions;
 use crate::tokenizer::Tokenizer;

@@ -4,9 +4,16 @@
 pub mod gguf;
 pub mod mutations;
 
+use lorakeet_core::Result;
+use lorakeet_core::chat::ChatTemplate;
+use lorakeet_core::data::{Dataset, Examples, Settings};
+use lorakeet_core::host::{Control, Emit, Host};
+use lorakeet_core::protocol::{Event, Stage};
+use lorakeet_core::tokenizer::Tokenizer;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::pin;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 
 /// The value of a future that waits for nothing, as all are that read memory or disk.
@@ -17,18 +24,41 @@ pub fn now<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// A file or folder of the golden fixtures: LORAKEET_GOLDEN, else `shared/golden` beside the checkout, else the copies in
-/// `tests/golden`.
+/// A file or folder of the golden fixtures: of LORAKEET_GOLDEN, else of `tests/golden`.
 pub fn golden(path: &str) -> PathBuf {
-    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let folders = match std::env::var_os("LORAKEET_GOLDEN") {
-        Some(folder) => vec![PathBuf::from(folder)],
-        None => vec![here.join("../../shared/golden"), here.join("../tests/golden")],
-    };
-    let found = folders.iter().find(|folder| folder.is_dir());
-    found
-        .unwrap_or_else(|| panic!("no golden fixtures in {folders:?}; set LORAKEET_GOLDEN to their folder"))
+    let own = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/golden");
+    std::env::var_os("LORAKEET_GOLDEN")
+        .map_or_else(own, PathBuf::from)
         .join(path)
+}
+
+/// A host whose clock moves on by a second whenever it is asked, and who has nobody to give way to.
+pub const HOST: Host = Host {
+    now_ms: || {
+        static SECONDS: AtomicU32 = AtomicU32::new(0);
+        f64::from(SECONDS.fetch_add(1, Ordering::SeqCst)) * 1000.0
+    },
+    yield_now: || Box::pin(std::future::ready(())),
+};
+
+/// The examples of a data set of texts, with what `progress` is told of the rows that are done.
+pub fn examples(
+    data: &Dataset,
+    tokenizer: &Tokenizer,
+    template: Option<&ChatTemplate>,
+    settings: &Settings,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Examples> {
+    let mut receiver = |event, _| {
+        if let Event::Progress { done, total, .. } = event {
+            progress(done, total);
+        }
+    };
+    let mut emit = Emit::new(&mut receiver, HOST, Control::default());
+    let turns = &mut emit.turns(Stage::Tokenize);
+    now(lorakeet_core::data::examples(
+        data, tokenizer, template, settings, turns,
+    ))
 }
 
 /// The folders below `part` of the golden fixtures in which the manifest lists `file`.

@@ -1,6 +1,7 @@
 //! The bundled texts, tokenizer and model shape fit each other.
 
-use lorakeet_core::data::{Dataset, Settings, examples};
+use crate::common::examples;
+use lorakeet_core::data::{Dataset, Settings};
 use lorakeet_core::tokenizer::Tokenizer;
 use std::path::{Path, PathBuf};
 

@@ -1,11 +1,12 @@
 //! From rows to tokens, labels and batches.
 
+use crate::common::examples;
 use lorakeet_core::chat::ChatTemplate;
 use lorakeet_core::data::{
-    Batch, Cursor, Dataset, Example, IGNORE, PaddingSide, Settings, collate, examples, order, preview, prompt_text,
-    split, split_by_class,
+    Batch, Cursor, Dataset, Example, PaddingSide, Settings, collate, order, preview, prompt_text, split, split_by_class,
 };
 use lorakeet_core::error::Kind;
+use lorakeet_core::loss::IGNORE_INDEX;
 use lorakeet_core::random::Generator;
 use lorakeet_core::tokenizer::Tokenizer;
 
@@ -91,7 +92,7 @@ fn learnt(example: &Example) -> String {
     let ids: Vec<u32> = example
         .labels
         .iter()
-        .filter(|&&label| label != IGNORE)
+        .filter(|&&label| label != IGNORE_INDEX)
         .map(|&label| label as u32)
         .collect();
     tokenizer().decode(&ids, false).unwrap()
@@ -550,7 +551,7 @@ fn example(ids: &[u32], masked: usize) -> Example {
     let labels = ids
         .iter()
         .enumerate()
-        .map(|(at, &id)| if at < masked { IGNORE } else { id as i32 })
+        .map(|(at, &id)| if at < masked { IGNORE_INDEX } else { id as i32 })
         .collect();
     Example {
         input_ids: ids.to_vec(),
@@ -599,7 +600,10 @@ fn target_tokens_are_the_labels_that_a_position_predicts() {
         );
         let shifted =
             (0..batch.rows).flat_map(|row| batch.labels[row * batch.tokens + 1..(row + 1) * batch.tokens].to_vec());
-        assert_eq!(shifted.filter(|&label| label != IGNORE).count(), batch.target_tokens);
+        assert_eq!(
+            shifted.filter(|&label| label != IGNORE_INDEX).count(),
+            batch.target_tokens
+        );
     }
 }
 

@@ -1,7 +1,8 @@
 //! What label columns mean: classes, any number of labels, numbers, and classes of words.
 
-use lorakeet_core::data::{Answer, Columns, Dataset, IGNORE, LabelKind, Labelled};
+use lorakeet_core::data::{Answer, Columns, Dataset, LabelKind, Labelled};
 use lorakeet_core::error::Error;
+use lorakeet_core::loss::IGNORE_INDEX;
 
 fn read(name: &str, text: &str) -> Labelled {
     let data = Dataset::parse(name, text.as_bytes()).unwrap_or_else(|error| panic!("{error}"));
@@ -157,7 +158,7 @@ fn minus_one_hundred_is_no_class() {
     assert_eq!(tagged.names(), Ok(vec!["0".into(), "1".into()]));
     let head = Answer::new(LabelKind::Tags, ["O", "B", "I"].map(String::from).into());
     assert_eq!(tagged.stranger(&head), None, "label ids are those of the head");
-    assert_eq!(tagged.classes(&tagged.rows[0], &head), Ok(vec![1, IGNORE]));
+    assert_eq!(tagged.classes(&tagged.rows[0], &head), Ok(vec![1, IGNORE_INDEX]));
     let two = Answer::new(LabelKind::Tags, vec!["O".into()]);
     assert_eq!(tagged.stranger(&two).map(String::as_str), Some("1"));
 }

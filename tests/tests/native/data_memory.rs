@@ -1,10 +1,11 @@
 //! What reading a file takes, whatever its shape: memory goes by its rows and fields, and those are counted. What is measured
 //! is in a process of its own, whose largest size the system keeps.
 
-use lorakeet_core::data::{Dataset, Settings, examples};
+use lorakeet_core::data::{Dataset, Settings};
 use lorakeet_core::error::Error;
 use lorakeet_core::store::read_all;
 use lorakeet_core::tokenizer::Tokenizer;
+use lorakeet_tests::desk::examples;
 use lorakeet_tests::{alone::alone, golden::block_on, memory, tiny};
 
 /// What `work` adds to the most that this process ever took; `None` where the system does not tell.
@@ -70,7 +71,7 @@ fn a_text_without_blanks_is_tokenized_piece_by_piece() {
         let settings = settings(1000);
         let data = Dataset::parse("a.txt", "a".repeat(LETTERS).as_bytes()).expect("a text");
         let taken = peak_of(|| {
-            let made = examples(&data, &tokenizer, None, &settings, &mut |_, _| ()).expect("examples");
+            let made = examples(&data, &tokenizer, &settings).expect("examples");
             assert_eq!(made.items.len(), LETTERS / 1000, "no token is lost at a seam");
         });
         assert!(taken.unwrap_or(0) <= 200 << 20, "{taken:?}");
@@ -118,7 +119,7 @@ fn a_text_that_a_tokenizer_allows_no_cut_in_is_cut_with_a_note() {
     let letters = 3 << 20;
     let data = Dataset::parse("a.txt", "a".repeat(letters).as_bytes()).expect("it is read");
     let settings = settings(8);
-    let made = examples(&data, &tokenizer, None, &settings, &mut |_, _| {}).expect("it is read");
+    let made = examples(&data, &tokenizer, &settings).expect("it is read");
     let tokens: usize = made.items.iter().map(|example| example.input_ids.len()).sum();
     assert_eq!(
         tokens, letters,

@@ -2,13 +2,14 @@
 
 use lorakeet_core::{
     config::{FinetuningType, Optimizer, RunConfig},
+    error::Kind,
     finetune::{Control, Host, Session},
     formats::peft::Adapter,
-    protocol::{Command, Event, GenerateOptions, Prompt},
+    protocol::{Command, Event, GenerateOptions, Prompt, Stage},
     store::{MemoryFile, MemorySink},
 };
 use lorakeet_tests::{
-    desk::{Desk, HOST, checkpoint},
+    desk::{Desk, HOST, checkpoint, failure},
     golden::block_on,
     tiny::config,
 };
@@ -246,6 +247,50 @@ fn a_pause_takes_no_time_of_the_processor() {
         let woken = woken.expect("the run was held and went on");
         assert!(woken - held <= 2, "{} turns in 100 ms", woken - held);
     }
+}
+
+/// A host whose clock moves on by a second whenever it is asked.
+fn ticking() -> Host {
+    static SECONDS: AtomicUsize = AtomicUsize::new(0);
+    Host {
+        now_ms: || SECONDS.fetch_add(1, Ordering::SeqCst) as f64 * 1000.0,
+        ..HOST
+    }
+}
+
+#[test]
+fn a_stop_ends_the_reading_of_rows_and_not_the_run_after_it() {
+    let mut desk = Desk::open_on(ticking());
+    let command = || Command::Train {
+        config: Box::new(config()),
+        sample_prompt: None,
+    };
+    let mut read = 0;
+    desk.ask_and(command(), Vec::new(), &mut |event, control| {
+        if let Event::Progress {
+            stage: Stage::Tokenize, ..
+        } = event
+        {
+            read += 1;
+            if read == 3 {
+                control.stop();
+            }
+        }
+    });
+    assert_eq!(read, 3, "it goes on to read rows");
+    assert_eq!(failure(&desk).kind, Kind::Stopped);
+    assert!(
+        !desk
+            .events
+            .iter()
+            .any(|event| matches!(event, Event::Started(_) | Event::Done(_)))
+    );
+
+    // One that comes when nothing is under way is nobody's.
+    desk.ask(Command::Stop, Vec::new());
+    desk.events.clear();
+    desk.train(config());
+    assert!(desk.summary().finished);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use lorakeet_core::{
     config::{FinetuningType, HeadActivation, HeadPooling, RunConfig},
-    data::{Dataset, PaddingSide, Settings, collate, examples},
+    data::{Dataset, PaddingSide, Settings, collate},
     device,
     error::Error,
     formats::ModelFiles,
@@ -14,7 +14,7 @@ use lorakeet_core::{
     task::Task,
 };
 use lorakeet_tests::{
-    desk::{Desk, checkpoint, failure, find, metric, report, started, value},
+    desk::{Desk, checkpoint, examples, failure, find, metric, report, started, value},
     golden::block_on,
     rows::{classes, graded, pairs_of_letters, prices, table},
     tiny,
@@ -1177,7 +1177,7 @@ fn the_token_accuracy_is_the_share_of_targets_with_the_largest_logit() {
             Settings::new(&config, &dataset, config.cutoff_len),
             files.tokenizer.as_ref().expect("a tokenizer"),
         );
-        let examples = examples(&dataset, tokenizer, None, &settings, &mut |_, _| ()).expect("examples");
+        let examples = examples(&dataset, tokenizer, &settings).expect("examples");
         let (mut hits, mut targets) = (0, 0);
         for example in &examples.items {
             let batch = collate(&[example], 1, PaddingSide::Right, |longest| longest.next_multiple_of(8));

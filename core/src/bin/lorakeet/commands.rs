@@ -6,7 +6,7 @@ use crate::screen::{Screen, count, hand_out, hand_out_json, say, size};
 use crate::{Cli, Eval, Generate, Info, Predict, RunFile, Task, Train};
 use lorakeet_core::config::{FinetuningType, Resolved, RunConfig, SMALL_MODELS, Source as From};
 use lorakeet_core::data::labels_of;
-use lorakeet_core::error::{Error, Result};
+use lorakeet_core::error::{Error, Kind, Result};
 use lorakeet_core::estimate::estimate;
 use lorakeet_core::finetune::{Control, Host, Session};
 use lorakeet_core::formats::ModelFiles;
@@ -128,7 +128,10 @@ async fn run_training(train: Train, device: DeviceChoice, desk: &mut Desk) -> Re
     if let Err(error) = desk.screen.written() {
         say(&format!("note     {error}"));
     }
-    outcome?;
+    match outcome {
+        Err(error) if error.kind == Kind::Stopped => say(&format!("{}: nothing was trained", error.what)),
+        outcome => outcome?,
+    }
     let stopped = interrupted() || desk.screen.summary.as_ref().is_some_and(|summary| !summary.finished);
     Ok(if stopped {
         ExitCode::from(INTERRUPTED)

@@ -13,7 +13,7 @@ use crate::{
     formats::peft::{AdapterConfig, ChosenModule},
     models::{Leaves, Linear, Matrix, Parameter, Parameters, Pass},
     ops::{self, LoraForm},
-    random::Generator,
+    random::{Generator, mix},
 };
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -190,14 +190,6 @@ impl Lora {
         });
         (leaves.get(magnitude.number) / norm).reshape([1, self.outputs])
     }
-}
-
-/// A step of SplitMix64 (Steele et al. 2014): neighbouring inputs give unrelated outputs.
-pub(crate) fn mix(seed: u64, number: u64) -> u64 {
-    let mut z = seed.wrapping_add((number + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]

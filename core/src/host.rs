@@ -1,6 +1,8 @@
-//! What reaches into a run from outside while it is under way: wishes from the person, time and breath from the host.
+//! What the engine needs of the place that it runs in, and what reaches into a command while it is under way: events out,
+//! requests in, time, and turns for others.
 
-use crate::protocol::Command;
+use crate::error::{Error, Result};
+use crate::protocol::{Command, Event, Stage};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
@@ -17,6 +19,92 @@ pub struct Host {
     pub now_ms: fn() -> f64,
     /// Lets others run: in a browser the messages that came meanwhile, natively nothing.
     pub yield_now: fn() -> Pin<Box<dyn Future<Output = ()>>>,
+}
+
+/// Takes events, an exported file's with its bytes.
+pub type Receiver<'a> = &'a mut dyn FnMut(Event, Option<Vec<u8>>);
+
+/// What a command has of the outside while it is served: where its events go, the host, and what is asked for meanwhile.
+pub struct Emit<'a> {
+    receiver: Receiver<'a>,
+    /// The place that the command runs in.
+    pub host: Host,
+    /// What is asked for.
+    pub control: Control,
+}
+
+impl<'a> Emit<'a> {
+    /// Hands events to `receiver`.
+    pub fn new(receiver: Receiver<'a>, host: Host, control: Control) -> Self {
+        Self {
+            receiver,
+            host,
+            control,
+        }
+    }
+    /// Sends an event.
+    pub fn event(&mut self, event: Event) {
+        (self.receiver)(event, None);
+    }
+    /// Sends a note on what is done otherwise than one might expect.
+    pub fn warn(&mut self, message: impl Into<String>) {
+        let message = message.into();
+        self.event(Event::Warning { message });
+    }
+    /// Sends each of the notes.
+    pub fn warn_all(&mut self, messages: impl IntoIterator<Item = String>) {
+        for message in messages {
+            self.warn(message);
+        }
+    }
+    /// Says how far a long piece of work is.
+    pub fn progress(&mut self, stage: Stage, done: u64, total: u64) {
+        self.event(Event::Progress { stage, done, total });
+    }
+    /// Hands over an exported file.
+    pub fn file(&mut self, name: String, content: Vec<u8>) {
+        let bytes = content.len() as u64;
+        (self.receiver)(Event::File { name, bytes }, Some(content));
+    }
+    /// What a loop over rows keeps to.
+    pub fn turns(&mut self, stage: Stage) -> Turns<'_, 'a> {
+        Turns {
+            emit: self,
+            stage,
+            last_ms: f64::NEG_INFINITY,
+        }
+    }
+}
+
+/// How long a loop over rows goes on before it lets others run.
+const TURN_MS: f64 = 20.0;
+
+/// What a long loop over rows keeps to: now and then it says how far it is, lets others run, and ends where a stop is asked for.
+pub struct Turns<'e, 'a> {
+    emit: &'e mut Emit<'a>,
+    stage: Stage,
+    last_ms: f64,
+}
+
+impl Turns<'_, '_> {
+    /// To be called with each row: `done` of `total` are through.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::Stopped`] where a stop is asked for.
+    pub async fn at(&mut self, done: usize, total: usize) -> Result<()> {
+        let host = self.emit.host;
+        let now_ms = (host.now_ms)();
+        if now_ms - self.last_ms < TURN_MS && done < total {
+            return Ok(());
+        }
+        self.last_ms = now_ms;
+        self.emit.progress(self.stage, done as u64, total as u64);
+        (host.yield_now)().await;
+        match self.emit.control.is_stopped() {
+            true => Err(Error::stopped("while the rows were prepared")),
+            false => Ok(()),
+        }
+    }
 }
 
 /// A handle on a session that works while a command is under way; clones are the same handle.

@@ -8,7 +8,7 @@
 //!
 //! Left out is what is below a thousandth of a run: masks, ids, losses, and the positions' part of rotary tables.
 
-use crate::models::{
+use super::{
     Linear, Weight,
     matrix::{Matrix, Stored},
 };
@@ -31,16 +31,16 @@ struct Pages {
 }
 
 impl Books {
-    pub(super) fn in_use(&self) -> u64 {
+    pub(crate) fn in_use(&self) -> u64 {
         self.0.in_use.get()
     }
 
-    pub(super) fn peak(&self) -> u64 {
+    pub(crate) fn peak(&self) -> u64 {
         self.0.peak.get()
     }
 
     /// Takes bytes until what is given is dropped.
-    pub(super) fn hold(&self, bytes: u64) -> Held {
+    pub(crate) fn hold(&self, bytes: u64) -> Held {
         let pages = &self.0;
         pages.in_use.set(pages.in_use.get() + bytes);
         pages.peak.set(pages.peak.get().max(pages.in_use.get()));
@@ -115,9 +115,9 @@ impl Flow {
 #[derive(Debug, Default)]
 pub(crate) struct Adapters {
     /// The ranks of adapters by their modules' paths.
-    pub(super) ranks: BTreeMap<String, usize>,
+    pub(crate) ranks: BTreeMap<String, usize>,
     /// The modules that are trained whole.
-    pub(super) whole: BTreeSet<String>,
+    pub(crate) whole: BTreeSet<String>,
 }
 
 /// One micro-batch, and how it goes through the model.
@@ -143,7 +143,7 @@ struct Recorded {
 }
 
 /// The backward pass under way.
-pub(super) struct Backward {
+pub(crate) struct Backward {
     books: Books,
     gradients: HashMap<usize, Gradient>,
     /// Those of trained tensors: of adapters, and by number of weights, where one used twice has two.
@@ -214,7 +214,7 @@ impl From<&Matrix> for Trained {
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(
+    pub(crate) fn new(
         books: &Books,
         (batch, tokens): (usize, usize),
         adapters: &'a Adapters,
@@ -633,7 +633,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The backward pass; gives the gradients of what is trained.
-    pub(super) fn backward(mut self) -> Vec<Held> {
+    pub(crate) fn backward(mut self) -> Vec<Held> {
         let mut backward = Backward {
             books: self.books.clone(),
             gradients: HashMap::new(),
