@@ -14,7 +14,7 @@ use crate::models::{Model, Parameter, Parameters, read};
 use crate::ops;
 use crate::protocol::{DeviceChoice, DeviceInfo};
 use crate::random::Generator;
-use crate::train::objective::Objective;
+use crate::tasks::Objective;
 use crate::train::optim::{AdamW, GradientSum};
 use crate::train::step::{StepSettings, train_step};
 use burn::tensor::{Device, Tensor, TensorData, activation::relu};

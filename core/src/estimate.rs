@@ -33,13 +33,15 @@ use crate::{
         ModelFiles,
         peft::{AdapterConfig, chosen_modules},
     },
+    loaded_model::adapter_config,
     models::{
         Outline, is_saved_whole,
         memory::{Adapters, Books, Held, Walk},
     },
     protocol::MemoryEstimate,
     quant::Base,
-    train::{evaluation::PAD_TO_MULTIPLE_OF, loaded::adapter_config, optim::moments_bytes},
+    tasks::PAD_TO_MULTIPLE_OF,
+    train::optim::moments_bytes,
 };
 use std::collections::BTreeMap;
 

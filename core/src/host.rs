@@ -180,6 +180,11 @@ impl Control {
     pub fn is_stopped(&self) -> bool {
         self.0.stopped.load(SeqCst)
     }
+    /// Asks whether the work that begins now is to end: a stop that came before was another's.
+    pub(crate) fn stops_from_now_on(&self) -> impl Fn() -> bool + use<> {
+        let (control, was_stopped) = (self.clone(), self.is_stopped());
+        move || !was_stopped && control.is_stopped()
+    }
     /// Whether the generation is to end.
     pub fn is_cancelled(&self) -> bool {
         self.0.cancelled.load(SeqCst)

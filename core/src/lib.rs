@@ -43,13 +43,19 @@ pub mod device;
 #[cfg(feature = "engine")]
 pub mod estimate;
 #[cfg(feature = "engine")]
-pub mod finetune;
+pub(crate) mod finetune;
 #[cfg(feature = "engine")]
 pub mod generate;
+#[cfg(feature = "engine")]
+pub(crate) mod loaded_model;
 #[cfg(feature = "engine")]
 pub mod models;
 #[cfg(feature = "engine")]
 pub mod ops;
+#[cfg(feature = "engine")]
+pub mod session;
+#[cfg(feature = "engine")]
+pub mod tasks;
 #[cfg(feature = "engine")]
 pub mod train;
 

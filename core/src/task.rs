@@ -40,6 +40,36 @@ impl Task {
         Self::Preference,
     ];
 
+    /// Whether its answers come from a head of its own on the model.
+    pub fn has_head(self) -> bool {
+        !matches!(self, Self::Generation | Self::Embedding | Self::Preference)
+    }
+
+    /// The metrics of its answers, the usual one first.
+    pub fn metrics(self) -> &'static [&'static str] {
+        match self {
+            Self::Generation => &["loss", "perplexity", "token_accuracy"],
+            Self::Classification => &["accuracy", "f1_macro", "f1_weighted", "mcc", "balanced_accuracy", "ece"],
+            Self::TokenClassification => &["f1_macro", "accuracy", "f1_weighted", "mcc", "balanced_accuracy", "ece"],
+            Self::MultiLabel => &["f1_micro", "f1_macro", "f1_of_rows", "exact_match"],
+            Self::Regression => &["r2", "mse", "rmse", "mae", "pearson", "spearman"],
+            Self::Ranking | Self::Embedding => &["ndcg_at_10", "mrr", "map", "recall_at_1", "recall_at_10"],
+            Self::Preference => &["preference_accuracy", "reward_margin"],
+        }
+    }
+
+    /// The name of the loss that it is trained on where a run names none.
+    pub fn usual_loss(self) -> &'static str {
+        match self {
+            Self::Generation | Self::Classification | Self::TokenClassification => "cross_entropy",
+            Self::MultiLabel => "bce",
+            Self::Regression => "mse",
+            Self::Ranking => "ranknet",
+            Self::Embedding => "infonce",
+            Self::Preference => "dpo",
+        }
+    }
+
     /// Its name in run files.
     pub fn name(self) -> &'static str {
         match self {

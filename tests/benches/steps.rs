@@ -5,8 +5,8 @@
 
 use anyhow::{Context, Result, bail};
 use lorakeet_core::bench::{CASES, find, measure};
-use lorakeet_core::finetune::Host;
 use lorakeet_core::formats::ModelFiles;
+use lorakeet_core::host::Host;
 use lorakeet_tests::golden::block_on;
 use std::process::Command;
 use std::sync::OnceLock;

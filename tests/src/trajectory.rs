@@ -7,8 +7,8 @@ use lorakeet_core::{
     config::{RunConfig, SchedulerType},
     data::Batch,
     models::Model,
+    tasks::Objective,
     train::{
-        objective::Objective,
         optim::AdamW,
         schedule::Schedule,
         step::{StepResult, StepSettings, train_step},

@@ -5,7 +5,7 @@ use js_sys::{ArrayBuffer, WebAssembly::Memory};
 use lorakeet_core::Result;
 use lorakeet_core::bench::{find, measure};
 use lorakeet_core::error::Error;
-use lorakeet_core::finetune::Host;
+use lorakeet_core::host::Host;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::DedicatedWorkerGlobalScope;

@@ -8,8 +8,9 @@
 use js_sys::{Array, ArrayBuffer, Function, Object, Promise, Reflect, Uint8Array, WebAssembly::Memory};
 use lorakeet_core::Error;
 use lorakeet_core::error::Kind;
-use lorakeet_core::finetune::{Control, Host, Session};
+use lorakeet_core::host::{Control, Host};
 use lorakeet_core::protocol::{Command, Event, ModelInfo, Stage};
+use lorakeet_core::session::Session;
 use lorakeet_core::store::{LocalFuture, MemoryFile, ReadAt, Source};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;

@@ -363,15 +363,7 @@ impl WeightedSum {
 
 /// The loss that a run of `task` is trained on where it names none.
 pub fn usual(task: Task) -> WeightedSum {
-    let name = match task {
-        Task::Generation | Task::Classification | Task::TokenClassification => "cross_entropy",
-        Task::MultiLabel => "bce",
-        Task::Regression => "mse",
-        Task::Ranking => "ranknet",
-        Task::Embedding => "infonce",
-        Task::Preference => "dpo",
-    };
-    let loss = Loss::all().into_iter().find(|loss| loss.name() == name);
+    let loss = Loss::all().into_iter().find(|loss| loss.name() == task.usual_loss());
     let loss = loss.unwrap_or(Loss::Mse);
     WeightedSum {
         terms: vec![Term { weight: 1.0, loss }],

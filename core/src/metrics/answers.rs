@@ -2,7 +2,6 @@
 
 use super::classification::{Average, Confusion};
 use super::confidence::Calibration;
-use super::generation::OF_TEXTS;
 use super::multi_label::Labelled;
 use super::ranking::{Gain, Query, Ties, over_queries};
 use super::{preference, regression};
@@ -52,19 +51,6 @@ pub enum Answers {
     Lists(Vec<(Vec<f64>, Vec<f64>)>),
     /// Rewards of the chosen and of the rejected answer of each pair.
     Pairs(Vec<(f64, f64)>),
-}
-
-/// The metrics that a task has, the usual one first.
-pub fn metric_names(task: Task) -> &'static [&'static str] {
-    match task {
-        Task::Generation => OF_TEXTS,
-        Task::Classification => &["accuracy", "f1_macro", "f1_weighted", "mcc", "balanced_accuracy", "ece"],
-        Task::TokenClassification => &["f1_macro", "accuracy", "f1_weighted", "mcc", "balanced_accuracy", "ece"],
-        Task::MultiLabel => &["f1_micro", "f1_macro", "f1_of_rows", "exact_match"],
-        Task::Regression => &["r2", "mse", "rmse", "mae", "pearson", "spearman"],
-        Task::Ranking | Task::Embedding => &["ndcg_at_10", "mrr", "map", "recall_at_1", "recall_at_10"],
-        Task::Preference => &["preference_accuracy", "reward_margin"],
-    }
 }
 
 /// The metrics of an embedding run on pairs that are alike to some degree: cosines are on no scale of their own, so their
@@ -146,7 +132,7 @@ impl Answers {
     pub fn metrics(&self, task: Task) -> Vec<Metric> {
         let names = match self {
             Self::Numbers { .. } if task == Task::Embedding => ALIKE,
-            _ => metric_names(task),
+            _ => task.metrics(),
         };
         let names = names.iter();
         names

@@ -5,9 +5,7 @@ use super::text::{Grams, rouge_l};
 use crate::error::{Error, Result};
 use crate::metrics::bootstrap::{Bootstrap, Comparison};
 use crate::protocol::Metric;
-
-/// The metrics of texts, the usual one first.
-pub const OF_TEXTS: &[&str] = &["loss", "perplexity", "token_accuracy"];
+use crate::task::Task;
 /// The metrics of answers that the model writes.
 pub const OF_WRITTEN: &[&str] = &["rouge_l", "chrf"];
 
@@ -67,7 +65,7 @@ impl TextScores {
     /// All that have a value.
     pub fn metrics(&self) -> Vec<Metric> {
         let written = if self.written.is_empty() { &[] } else { OF_WRITTEN };
-        let names = OF_TEXTS.iter().chain(written);
+        let names = Task::Generation.metrics().iter().chain(written);
         names
             .map(|name| Metric {
                 name: (*name).to_owned(),
@@ -145,7 +143,7 @@ mod tests {
         let whole = chrf(&["a cat", "two dogs", "x"], &["a cat", "one dog", "y"]);
         assert_eq!(Ok(scores.value("chrf")), whole);
         let names: Vec<String> = scores.metrics().into_iter().map(|metric| metric.name).collect();
-        assert_eq!(names, [OF_TEXTS, OF_WRITTEN].concat());
+        assert_eq!(names, [Task::Generation.metrics(), OF_WRITTEN].concat());
     }
 
     #[test]
@@ -154,7 +152,7 @@ mod tests {
             written: Vec::new(),
             ..scores()
         };
-        assert_eq!(silent.metrics().len(), OF_TEXTS.len());
+        assert_eq!(silent.metrics().len(), Task::Generation.metrics().len());
         assert!(silent.value("rouge_l").is_nan() && silent.value("chrf").is_nan() && silent.value("mcc").is_nan());
         assert!(silent.against(&scores(), "chrf", &Bootstrap::default()).is_err());
     }

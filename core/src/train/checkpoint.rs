@@ -23,6 +23,7 @@ use crate::formats::{
     blocks,
     safetensors::{self, Numbers},
 };
+use crate::host::Emit;
 use crate::metrics::generation::{TextScore, TextScores, Written};
 use crate::models::Model;
 use crate::quant::{Block, Blockwise, Map};
@@ -442,6 +443,34 @@ fn trainer_state(progress: &Progress, plan: &Plan, config: &RunConfig, fingerpri
     serde_json::to_string_pretty(&state)
         .map(|text| text + "\n")
         .map_err(broken)
+}
+
+/// Refuses a checkpoint of another run, and says what goes on otherwise than its run began.
+///
+/// # Errors
+/// The names of what differs.
+pub(crate) fn check(
+    resume: Option<&Checkpoint>,
+    config: &RunConfig,
+    plan: &Plan,
+    fingerprint: &Fingerprint,
+    emit: &mut Emit<'_>,
+) -> Result<()> {
+    let Some(checkpoint) = resume else {
+        if config.resume_from_checkpoint.is_some() {
+            emit.warn("resume_from_checkpoint has no effect here: no checkpoint was opened, and the run starts anew.");
+        }
+        return Ok(());
+    };
+    fingerprint.check(&checkpoint.fingerprint)?;
+    if checkpoint.max_steps != plan.max_steps {
+        emit.warn(format!(
+            "The run has {} steps now, and had {} when its checkpoint was written: from here on the learning rate follows the \
+             new length.",
+            plan.max_steps, checkpoint.max_steps
+        ));
+    }
+    Ok(())
 }
 
 impl Checkpoint {

@@ -1,23 +1,21 @@
 //! Scoring: examples through the model, loss and answers out.
 
-use super::assignment::Assignment;
-use super::loaded::Loaded;
-use super::objective::Objective;
-use super::written::Question;
 use crate::config::RunConfig;
-use crate::data::{self, Batch, Example, PaddingSide};
+use crate::data::{Batch, Example};
 use crate::error::{Error, Kind, Result};
-use crate::host::{Emit, Host};
+use crate::host::Emit;
+use crate::loaded_model::LoadedModel;
 use crate::loss::IGNORE_INDEX;
 use crate::metrics::answers::Answers;
 use crate::metrics::generation::{TextScore, TextScores};
 use crate::models::{Leaves, Model, read};
 use crate::protocol::{EvalInfo, Stage};
 use crate::task::Task;
+use crate::tasks::{Objective, Question, TaskSpec, collate};
 use burn::tensor::Tensor;
 
-/// Rows are filled up to a multiple of this many tokens: few shapes, so few first-shape costs on a GPU.
-pub(crate) const PAD_TO_MULTIPLE_OF: usize = 8;
+/// Questions of a run where it does not say how many: each costs as many passes as its answer has tokens.
+pub(crate) const QUESTIONS: usize = 32;
 
 /// What scoring came to.
 #[derive(Debug, Clone)]
@@ -30,6 +28,12 @@ pub(crate) struct Scored {
 }
 
 impl Scored {
+    /// The same as the score of the weights after `step` steps.
+    pub(crate) fn after(mut self, step: usize) -> Self {
+        self.info.step = step;
+        self
+    }
+
     /// A metric by its name.
     pub(crate) fn value(&self, metric: &str) -> f64 {
         match metric {
@@ -68,7 +72,7 @@ impl HeldOut {
     ///
     /// # Errors
     /// There is none among them, or the tokenizer refuses its tokens.
-    pub(crate) fn ask(&mut self, config: &RunConfig, loaded: &Loaded, most: usize) -> Result<()> {
+    pub(crate) fn ask(&mut self, config: &RunConfig, loaded: &LoadedModel, most: usize) -> Result<()> {
         if !config.predict_with_generate || self.examples.is_empty() || !loaded.model.generates() {
             return Ok(());
         }
@@ -83,23 +87,22 @@ impl HeldOut {
         Ok(())
     }
 
+    /// The rows that are scored, and their batches.
+    pub(crate) fn scored(&self) -> (&[Example], &[Batch]) {
+        (&self.examples, &self.batches)
+    }
+
     /// Loss and answers; `None` where `stopped` said so on the way.
     pub(crate) async fn score(
         &self,
-        loaded: &Loaded,
-        (assignment, config): (&Assignment, &RunConfig),
-        step: usize,
-        host: Host,
+        model: &LoadedModel,
+        spec: &TaskSpec,
+        config: &RunConfig,
         stopped: &dyn Fn() -> bool,
         emit: &mut Emit<'_>,
     ) -> Result<Option<Scored>> {
         let total = (self.batches.len() + self.questions.len()) as u64;
-        let mut progress = |done: usize| {
-            let (stage, done) = (Stage::Evaluate, done as u64);
-            emit.progress(stage, done, total);
-        };
-        let objective = &assignment.objective;
-        let found = outputs(&loaded.model, objective, &self.batches, host, stopped, &mut progress).await?;
+        let found = outputs(&model.model, &spec.objective, &self.batches, stopped, total, emit).await?;
         let Some(mut outputs) = found else { return Ok(None) };
         let loss = outputs.loss;
         if !loss.is_finite() {
@@ -107,22 +110,23 @@ impl HeldOut {
                 .remedy("Lower learning_rate; if the untouched model already gives this, its weights are broken."));
         }
         for (i, question) in self.questions.iter().enumerate() {
-            let written = question.answered(loaded, config, host, stopped).await?;
+            let written = question.answered(model, config, emit.host, stopped).await?;
             if stopped() {
                 return Ok(None);
             }
             outputs.texts.written.push(written);
-            progress(self.batches.len() + i + 1);
+            let done = self.batches.len() + i + 1;
+            emit.progress(Stage::Evaluate, done as u64, total);
         }
-        let answers = assignment.answers(&self.examples, &outputs.values, outputs.width);
+        let answers = spec.answers(&self.examples, &outputs.values, outputs.width);
         let mut metrics = match &answers {
-            Some(answers) => answers.metrics(assignment.task()),
+            Some(answers) => answers.metrics(spec.task()),
             None => outputs.texts.metrics(),
         };
         metrics.retain(|metric| !matches!(metric.name.as_str(), "loss" | "perplexity"));
         Ok(Some(Scored {
             info: EvalInfo {
-                step,
+                step: 0,
                 loss,
                 perplexity: loss.exp(),
                 tokens: outputs.tokens,
@@ -148,9 +152,9 @@ async fn outputs(
     model: &Model,
     objective: &Objective,
     batches: &[Batch],
-    host: Host,
     stopped: &dyn Fn() -> bool,
-    progress: &mut dyn FnMut(usize),
+    total: u64,
+    emit: &mut Emit<'_>,
 ) -> Result<Option<Outputs>> {
     let tokens: usize = batches.iter().map(|batch| batch.target_tokens).sum();
     if tokens == 0 {
@@ -171,8 +175,8 @@ async fn outputs(
             return Ok(None);
         }
         score_batch(model, objective, &leaves, batch, &counts, &mut found).await?;
-        progress(i + 1);
-        (host.yield_now)().await;
+        emit.progress(Stage::Evaluate, i as u64 + 1, total);
+        (emit.host.yield_now)().await;
     }
     Ok(Some(found))
 }
@@ -233,7 +237,7 @@ pub(crate) async fn answer(
     model: &Model,
     objective: &Objective,
     batches: &[Batch],
-    host: Host,
+    emit: &Emit<'_>,
 ) -> Result<(Vec<f32>, usize)> {
     let leaves = model.parameters.plain();
     let (mut values, mut width) = (Vec::new(), 1);
@@ -243,14 +247,7 @@ pub(crate) async fn answer(
         width = found;
         let numbers = read(outputs.reshape([rows * found])).await?;
         keep(&numbers, width, objective, batch, &mut values);
-        (host.yield_now)().await;
+        (emit.host.yield_now)().await;
     }
     Ok((values, width))
-}
-
-/// Rows as a batch for `model`.
-pub(crate) fn collate(rows: &[&Example], model: &Model) -> Batch {
-    let limits = model.limits();
-    let padded = |longest| limits.padded(longest, PAD_TO_MULTIPLE_OF);
-    data::collate(rows, model.pad_token_id(), PaddingSide::Right, padded)
 }

@@ -118,12 +118,14 @@ impl Fingerprint {
         Ok(())
     }
 
-    /// Adds the adapter that the run starts from.
+    /// Adds the adapter that the run starts from, if there is one.
     ///
     /// # Errors
     /// Its numbers do not fill their shapes.
-    pub fn add_adapter(&mut self, adapter: &Adapter) -> Result<()> {
-        let mut adapter = adapter.clone();
+    pub fn add_adapter(&mut self, adapter: Option<&Adapter>) -> Result<()> {
+        let Some(mut adapter) = adapter.cloned() else {
+            return Ok(());
+        };
         // Where its base lay is no part of it.
         adapter.config.base_model_name_or_path = None;
         let (config, tensors) = adapter.to_files()?;

@@ -1,18 +1,15 @@
 //! What a run comes to: the tuned model against what can be had without training, and its answers row by row.
 
-use super::assignment::Assignment;
 use super::evaluation::Scored;
-use super::retrieval::Corpus;
-use super::untuned::Untuned;
-use super::written::Question;
 use crate::data::{Aim, Answer, Example};
 use crate::error::Result;
 use crate::metrics::answers::{Answers, direction};
 use crate::metrics::bootstrap::{Bootstrap, Comparison, Direction, Verdict};
 use crate::metrics::classification::Confusion;
 use crate::metrics::generation::{TextScores, Written};
-use crate::protocol::{Baseline, CalibrationBin, ClassRow, Predictions, Report};
+use crate::protocol::{self, CalibrationBin, ClassRow, Predictions, Report};
 use crate::task::Task;
+use crate::tasks::{Baseline, Corpus, Question, TaskSpec, number};
 use crate::tokenizer::Tokenizer;
 
 /// Characters of a row's text that are shown.
@@ -73,8 +70,8 @@ pub(crate) fn report_of_texts(
 }
 
 /// How a model did on texts, as a score to beat.
-pub(crate) fn baseline_of_texts(texts: &TextScores, name: &str) -> Baseline {
-    Baseline {
+pub(crate) fn baseline_of_texts(texts: &TextScores, name: &str) -> protocol::Baseline {
+    protocol::Baseline {
         name: name.to_owned(),
         metrics: texts.metrics(),
     }
@@ -110,11 +107,11 @@ pub(crate) fn written_answers(questions: &[Question], written: &[Written]) -> Pr
 
 /// The report of a run that ended with `scored`; `None` of generation, which has [`report_of_texts`], and without validation
 /// rows.
-pub(crate) fn report(assignment: &Assignment, untuned: &[Untuned], scored: &Scored, seed: u64) -> Option<Report> {
+pub(crate) fn report(spec: &TaskSpec, baselines: &[Baseline], scored: &Scored, seed: u64) -> Option<Report> {
     let answers = scored.answers.as_ref()?;
-    let (task, metric) = (assignment.task(), assignment.judged_by());
+    let (task, metric) = (spec.task(), spec.judged_by());
     let up = direction(metric) == Direction::HigherIsBetter;
-    let best = untuned.iter().filter(|one| one.answers.value(metric).is_finite());
+    let best = baselines.iter().filter(|one| one.answers.value(metric).is_finite());
     let best = best.max_by(|a, b| {
         let order = a.answers.value(metric).total_cmp(&b.answers.value(metric));
         if up { order } else { order.reverse() }
@@ -133,7 +130,7 @@ pub(crate) fn report(assignment: &Assignment, untuned: &[Untuned], scored: &Scor
             answers.value(metric)
         ),
     };
-    let labels = match (&assignment.answer, answers) {
+    let labels = match (&spec.answer, answers) {
         (Some(answer), Answers::Classes { .. }) => answer.names.clone(),
         _ => Vec::new(),
     };
@@ -154,7 +151,7 @@ pub(crate) fn report(assignment: &Assignment, untuned: &[Untuned], scored: &Scor
         task,
         metric: metric.to_owned(),
         metrics: scored.info.metrics.clone(),
-        baselines: untuned.iter().map(|one| one.scores(task)).collect(),
+        baselines: baselines.iter().map(|one| one.scores(task)).collect(),
         against,
         comparison,
         verdict,
@@ -398,25 +395,4 @@ fn document(examples: &[Example], query: usize, place: usize, corpus: Option<&Co
         return corpus.documents().get(place).map(ToString::to_string);
     }
     examples.get(query)?.texts.get(place + 1).cloned()
-}
-
-/// A number as tables have it: six decimals at most, and no more digits than the model's numbers have.
-pub(crate) fn number(value: f64) -> String {
-    if value.is_nan() {
-        return String::new();
-    }
-    // Adding 0 takes the sign from -0.
-    let rounded = ((value * 1e6).round() / 1e6 + 0.0) as f32;
-    rounded.to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_written_without_the_noise_of_their_last_bits() {
-        let written = [991.500011, 500.0, 0.30000001192, 1e-9, -1e-9, 917.008919, f64::NAN].map(number);
-        assert_eq!(written, ["991.5", "500", "0.3", "0", "0", "917.0089", ""]);
-    }
 }

@@ -4,15 +4,13 @@
 //! each micro-batch's sum of losses is scaled by 1 / (targets of them all). Losses and squared norms are read back together,
 //! once a step, and nothing is updated unless both are finite: what a diverged step leaves behind is the last good state.
 
-use super::{
-    objective::Objective,
-    optim::{AdamW, GradientSum, clip_scale},
-};
+use super::optim::{AdamW, GradientSum, clip_scale};
 use crate::data::Batch;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::models::{Model, read};
 use crate::random::Generator;
+use crate::tasks::Objective;
 use burn::tensor::Tensor;
 
 /// What a step is done with.

@@ -3,9 +3,10 @@
 use lorakeet_core::{
     config::{FinetuningType, Optimizer, RunConfig},
     error::Kind,
-    finetune::{Control, Host, Session},
     formats::peft::Adapter,
+    host::{Control, Host},
     protocol::{Command, Event, GenerateOptions, Prompt, Stage},
+    session::Session,
     store::{MemoryFile, MemorySink},
 };
 use lorakeet_tests::{

@@ -8,10 +8,11 @@ use lorakeet_core::config::{FinetuningType, Resolved, RunConfig, SMALL_MODELS, S
 use lorakeet_core::data::labels_of;
 use lorakeet_core::error::{Error, Kind, Result};
 use lorakeet_core::estimate::estimate;
-use lorakeet_core::finetune::{Control, Host, Session};
 use lorakeet_core::formats::ModelFiles;
+use lorakeet_core::host::{Control, Host};
 use lorakeet_core::models::notes;
 use lorakeet_core::protocol::{Command, DeviceChoice, Event, Message, Prompt};
+use lorakeet_core::session::Session;
 use lorakeet_core::store::{DiskFile, Source};
 use std::collections::BTreeMap;
 use std::fs;

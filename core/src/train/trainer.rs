@@ -1,27 +1,27 @@
-//! The loop of a run: step after step, scored, sampled and saved on the way, held where somebody asks for it.
+//! A run under way: its next step, its scores, samples and checkpoints, and what it comes to. [`crate::finetune`] is the loop.
 
-use super::assignment::Assignment;
 use super::checkpoint::{self, Best, Checkpoint, Progress};
-use super::evaluation::{HeldOut, Scored, collate};
+use super::evaluation::{HeldOut, Scored};
 use super::fingerprint::Fingerprint;
-use super::loaded::Loaded;
 use super::optim::AdamW;
-use super::pace::Speed;
+
 use super::report::{baseline_of_texts, predictions, report, report_of_texts, written_answers};
 use super::schedule::Schedule;
 use super::step::{StepSettings, train_step};
-use super::untuned::Untuned;
-use crate::config::{Plan, RunConfig};
+use super::throughput::Throughput;
+use crate::config::{FinetuningType, Plan, RunConfig};
 use crate::data::{self, Batch, Cursor, Example};
 use crate::device;
 use crate::error::{Error, Result};
-use crate::host::{Control, Emit, Host};
+use crate::host::Emit;
+use crate::loaded_model::LoadedModel;
 use crate::metrics::answers::direction;
 use crate::metrics::bootstrap::Direction;
 use crate::models::read;
-use crate::protocol::{Event, GenerateOptions, Message, Predictions, Prompt, RunSummary, StepInfo};
+use crate::protocol::{Event, GenerateOptions, Predictions, Prompt, RunInfo, RunSummary, StepInfo};
 use crate::store::Sink;
 use crate::task::Task;
+use crate::tasks::{Baseline, TaskSpec, collate};
 use burn::tensor::{Tensor, TensorData};
 use std::rc::Rc;
 
@@ -36,116 +36,179 @@ const SAMPLE_TEMPERATURE: f64 = 0.7;
 const SAMPLE_TOP_P: f64 = 0.9;
 
 /// A run under way.
-pub(crate) struct Run<'a> {
-    pub(crate) config: RunConfig,
-    pub(crate) plan: Plan,
-    pub(crate) schedule: Schedule,
-    pub(crate) loaded: &'a mut Loaded,
-    pub(crate) optimizer: AdamW,
-    /// What is to be done.
-    pub(crate) assignment: Assignment,
+pub(crate) struct Trainer<'a> {
+    config: &'a RunConfig,
+    plan: Plan,
+    schedule: Schedule,
+    model: &'a mut LoadedModel,
+    optimizer: AdamW,
+    /// What is learnt.
+    spec: TaskSpec,
+    train: Vec<Example>,
+    held_out: HeldOut,
     /// What can be had without training.
-    pub(crate) untuned: Vec<Untuned>,
+    pub(crate) baselines: Vec<Baseline>,
     /// What the weights are called that it starts from.
     pub(crate) before: &'static str,
-    pub(crate) examples: Vec<Example>,
-    pub(crate) held_out: HeldOut,
-    /// The weights that scored best, where they are to be kept.
-    pub(crate) best: Option<Best>,
-    pub(crate) sample_prompt: Option<String>,
-    /// Whether the data are conversations, so that the prompt is a question.
-    pub(crate) conversational: bool,
-    pub(crate) progress: Progress,
+    /// What the model continues now and then.
+    pub(crate) sample_prompt: Option<Prompt>,
+    /// Place for checkpoints and results.
+    pub(crate) sink: Option<Rc<dyn Sink>>,
     /// By what its checkpoints know it again.
     pub(crate) fingerprint: Fingerprint,
+    progress: Progress,
+    /// The last score, and the weights that scored best where they are to be kept.
+    last: Option<Scored>,
+    best: Option<Best>,
     /// Where the next micro-batch starts, and the order of its epoch.
-    pub(crate) cursor: Cursor,
-    pub(crate) order: Vec<usize>,
-    pub(crate) data_seed: u64,
-    pub(crate) speed: Speed,
-    pub(crate) host: Host,
-    pub(crate) control: Control,
-    pub(crate) sink: Option<Rc<dyn Sink>>,
+    cursor: Cursor,
+    order: Vec<usize>,
+    throughput: Throughput,
 }
 
-impl Run<'_> {
-    /// All steps that are left; gives the summary without its time.
-    pub(crate) async fn train(&mut self, emit: &mut Emit<'_>) -> Result<RunSummary> {
-        let mut last_evaluation = None;
-        if self.progress.step == 0 {
-            last_evaluation = self.evaluate(emit).await?;
-            self.progress.eval_loss_before = last_evaluation.as_ref().map(|eval| eval.info.loss);
-            if self.assignment.task() == Task::Generation {
-                self.progress.texts_before = last_evaluation.as_ref().map(|eval| eval.texts.clone());
+impl<'a> Trainer<'a> {
+    /// A run of `plan` that has not begun.
+    pub(crate) fn new(
+        config: &'a RunConfig,
+        plan: Plan,
+        model: &'a mut LoadedModel,
+        spec: TaskSpec,
+        train: Vec<Example>,
+        held_out: HeldOut,
+    ) -> Self {
+        Self {
+            schedule: Schedule::new(config, &plan),
+            optimizer: AdamW::new(&model.model.parameters, config),
+            baselines: Vec::new(),
+            before: "untouched model",
+            sample_prompt: None,
+            sink: None,
+            fingerprint: Fingerprint::default(),
+            progress: Progress::default(),
+            last: None,
+            best: None,
+            cursor: Cursor::default(),
+            order: Vec::new(),
+            throughput: Throughput::default(),
+            config,
+            plan,
+            model,
+            spec,
+            train,
+            held_out,
+        }
+    }
+
+    /// Says what the run is, and scores what it starts from.
+    pub(crate) async fn start(&mut self, emit: &mut Emit<'_>) -> Result<()> {
+        let trainable = self.model.model.parameters.weights();
+        let of_model = self.model.model.info.parameters;
+        emit.event(Event::Started(RunInfo {
+            max_steps: self.plan.max_steps,
+            train_examples: self.train.len(),
+            eval_examples: self.held_out.examples.len(),
+            trainable_parameters: trainable,
+            all_parameters: match self.config.finetuning_type {
+                FinetuningType::Lora => of_model + trainable,
+                FinetuningType::Full => of_model,
+            },
+            task: self.spec.task(),
+            loss: self.spec.objective.loss.to_string(),
+        }));
+        if !self.baselines.is_empty() {
+            let scores = self.baselines.iter().map(|one| one.scores(self.spec.task()));
+            let scores = scores.collect();
+            emit.event(Event::Baseline { scores });
+        }
+        let is_new = self.progress.step == 0;
+        if is_new {
+            self.evaluate(emit).await?;
+            self.progress.eval_loss_before = self.last.as_ref().map(|eval| eval.info.loss);
+            if self.spec.task() == Task::Generation {
+                self.progress.texts_before = self.last.as_ref().map(|eval| eval.texts.clone());
             }
         }
         if let Some(texts) = &self.progress.texts_before {
             let scores = vec![baseline_of_texts(texts, self.before)];
             emit.event(Event::Baseline { scores });
         }
-        if self.progress.step == 0 {
+        if is_new {
             self.sample(emit).await?;
         }
-        while self.progress.step < self.plan.max_steps && !self.is_stale() && !self.hold(emit).await {
-            if let Err(error) = self.step(emit).await {
-                // The step changed nothing: what was learnt before it is worth keeping.
-                self.save_result().await?;
-                return Err(error);
-            }
-            let step = self.progress.step;
-            if self.config.evaluates_at(step, &self.plan) {
-                last_evaluation = self.evaluate(emit).await?;
-            }
-            let rhythm = self.plan.max_steps.div_ceil(SAMPLES).max(LEAST_STEPS_BETWEEN_SAMPLES);
-            if step < self.plan.max_steps && step.is_multiple_of(rhythm) {
-                self.sample(emit).await?;
-            }
-            if self.config.saves_at(step, &self.plan) {
-                self.save_checkpoint(emit).await?;
-            }
-        }
-        let finished = self.progress.step == self.plan.max_steps || self.is_stale();
+        Ok(())
+    }
+
+    /// Whether the run is over: its steps are done, its scores get no better, or a stop is asked for. Before it says so it serves
+    /// what was asked for meanwhile, and holds while the run is paused.
+    pub(crate) async fn is_done(&mut self, emit: &mut Emit<'_>) -> bool {
+        self.is_finished() || self.hold(emit).await
+    }
+
+    fn is_finished(&self) -> bool {
+        self.progress.step >= self.plan.max_steps || self.is_stale()
+    }
+
+    /// Whether the validation rows are due to be scored after this step.
+    pub(crate) fn evaluates(&self) -> bool {
+        self.config.evaluates_at(self.progress.step, &self.plan)
+    }
+
+    /// Whether a sample is due after this step; the last step's comes with the result.
+    pub(crate) fn samples(&self) -> bool {
+        let rhythm = self.plan.max_steps.div_ceil(SAMPLES).max(LEAST_STEPS_BETWEEN_SAMPLES);
+        self.progress.step < self.plan.max_steps && self.progress.step.is_multiple_of(rhythm)
+    }
+
+    /// Whether a checkpoint is due after this step.
+    pub(crate) fn saves(&self) -> bool {
+        self.config.saves_at(self.progress.step, &self.plan)
+    }
+
+    /// Scores, samples and saves what came of it; gives the summary without its time.
+    pub(crate) async fn finish(mut self, emit: &mut Emit<'_>) -> Result<RunSummary> {
+        let (step, finished) = (self.progress.step, self.is_finished());
         if self.is_stale() {
-            let (step, scores, metric) = (
-                self.progress.step,
-                self.config.early_stopping_patience,
-                &self.assignment.metric,
-            );
-            let message = format!("The run ends early, after step {step}: {scores} scores brought no better {metric}.");
-            emit.warn(message);
+            let (scores, metric) = (self.config.early_stopping_patience, &self.spec.metric);
+            emit.warn(format!(
+                "The run ends early, after step {step}: {scores} scores brought no better {metric}."
+            ));
         }
         if !finished {
             self.save_checkpoint(emit).await?;
         }
-        if last_evaluation
-            .as_ref()
-            .is_none_or(|eval| eval.info.step != self.progress.step)
-        {
-            last_evaluation = self.evaluate(emit).await?;
+        if self.last.as_ref().is_none_or(|eval| eval.info.step != step) {
+            self.evaluate(emit).await?;
         }
-        if let Some(best) = self.keep_best(emit).await? {
-            last_evaluation = Some(best);
-        }
-        if self.progress.step > 0 {
+        self.keep_best(emit).await?;
+        if step > 0 {
             self.sample(emit).await?;
         }
         self.save_result().await?;
-        if let Some(scored) = &last_evaluation {
+        let last = self.last.take();
+        if let Some(scored) = &last {
             self.report(scored, emit).await?;
         }
         Ok(RunSummary {
             finished,
-            steps: self.progress.step,
-            train_loss: self.progress.loss_sum / self.progress.step.max(1) as f64,
+            steps: step,
+            train_loss: self.progress.loss_sum / step.max(1) as f64,
             eval_loss_before: self.progress.eval_loss_before,
-            eval_loss_after: last_evaluation.map(|eval| eval.info.loss),
+            eval_loss_after: last.map(|eval| eval.info.loss),
             seconds: 0.0,
         })
     }
 
-    /// One optimizer step, counted and reported.
-    async fn step(&mut self, emit: &mut Emit<'_>) -> Result<()> {
-        let started_ms = (self.host.now_ms)();
+    /// One optimizer step, counted and reported. One that fails changes nothing, and what was learnt before it is saved.
+    pub(crate) async fn step(&mut self, emit: &mut Emit<'_>) -> Result<()> {
+        let outcome = self.try_step(emit).await;
+        if outcome.is_err() {
+            self.save_result().await?;
+        }
+        outcome
+    }
+
+    async fn try_step(&mut self, emit: &mut Emit<'_>) -> Result<()> {
+        let started_ms = (emit.host.now_ms)();
         let step = self.progress.step + 1;
         let cursor = self.cursor;
         let batches = self.next_batches();
@@ -153,22 +216,22 @@ impl Run<'_> {
             step,
             learning_rate: self.schedule.learning_rate(step - 1),
             max_grad_norm: self.config.max_grad_norm,
-            dropout_seed: (self.config.lora_dropout > 0.0 || self.loaded.model.dropout() > 0.0)
+            dropout_seed: (self.config.lora_dropout > 0.0 || self.model.model.dropout() > 0.0)
                 .then_some(self.config.seed),
         };
         let result = train_step(
-            &mut self.loaded.model,
+            &mut self.model.model,
             &mut self.optimizer,
-            &self.assignment.objective,
+            &self.spec.objective,
             &batches,
             settings,
-            &self.host,
+            &emit.host,
         )
         .await;
         let result = result.inspect_err(|_| self.cursor = cursor)?;
         let tokens: usize = batches.iter().map(|batch| batch.input_tokens).sum();
-        self.speed
-            .add(((self.host.now_ms)() - started_ms) / 1000.0, tokens as u64);
+        self.throughput
+            .add(((emit.host.now_ms)() - started_ms) / 1000.0, tokens as u64);
         let progress = &mut self.progress;
         progress.step = step;
         progress.loss_sum += result.loss;
@@ -184,10 +247,10 @@ impl Run<'_> {
                 loss: sum / count as f64,
                 learning_rate: settings.learning_rate,
                 grad_norm: result.grad_norm,
-                tokens_per_second: self.speed.tokens_per_second(),
+                tokens_per_second: self.throughput.tokens_per_second(),
                 num_input_tokens_seen: progress.tokens_seen,
-                eta_seconds: self.speed.eta_seconds(self.plan.max_steps - step),
-                device_bytes: device::memory_bytes(self.loaded.model.device()),
+                eta_seconds: self.throughput.eta_seconds(self.plan.max_steps - step),
+                device_bytes: device::memory_bytes(self.model.model.device()),
             };
             let numbers = [
                 ("loss", info.loss),
@@ -205,12 +268,16 @@ impl Run<'_> {
         let mut batches = Vec::with_capacity(self.config.gradient_accumulation_steps);
         let epoch = self.cursor.epoch;
         if self.order.is_empty() || self.cursor.position == 0 {
-            self.order = data::order(self.examples.len(), self.data_seed, epoch);
+            self.order = data::order(
+                self.train.len(),
+                self.config.data_seed.unwrap_or(self.config.seed),
+                epoch,
+            );
         }
         while batches.len() < self.config.gradient_accumulation_steps && self.cursor.epoch == epoch {
             let rows = self.cursor.take(&self.order, self.config.per_device_train_batch_size);
-            let rows: Vec<&Example> = rows.iter().map(|&i| &self.examples[i]).collect();
-            batches.push(collate(&rows, &self.loaded.model));
+            let rows: Vec<&Example> = rows.iter().map(|&i| &self.train[i]).collect();
+            batches.push(collate(&rows, &self.model.model));
         }
         batches
     }
@@ -219,13 +286,13 @@ impl Run<'_> {
     async fn hold(&mut self, emit: &mut Emit<'_>) -> bool {
         let mut paused = false;
         loop {
-            (self.host.yield_now)().await;
-            while let Some(command) = self.control.next_request() {
-                if let Err(error) = self.loaded.answer(command, self.host, &self.control, emit).await {
+            (emit.host.yield_now)().await;
+            while let Some(command) = emit.control.next_request() {
+                if let Err(error) = self.model.answer(command, emit).await {
                     emit.event(Event::Failed(error));
                 }
             }
-            let holds = self.control.is_paused() && !self.control.is_stopped();
+            let holds = emit.control.is_paused() && !emit.control.is_stopped();
             match (paused, holds) {
                 (false, true) => emit.event(Event::Paused {
                     step: self.progress.step,
@@ -235,16 +302,17 @@ impl Run<'_> {
             }
             paused = holds;
             if !paused {
-                return self.control.is_stopped();
+                return emit.control.is_stopped();
             }
-            self.control.wait().await;
+            emit.control.wait().await;
         }
     }
 
     /// Scores the validation split, if there is one, and keeps the weights where they are the best so far.
-    async fn evaluate(&mut self, emit: &mut Emit<'_>) -> Result<Option<Scored>> {
+    pub(crate) async fn evaluate(&mut self, emit: &mut Emit<'_>) -> Result<()> {
         let Some(scored) = self.score(self.progress.step, emit).await? else {
-            return Ok(None);
+            self.last = None;
+            return Ok(());
         };
         let info = &scored.info;
         let metrics: Vec<(String, f64)> = std::iter::once(("eval_loss".to_owned(), info.loss))
@@ -258,8 +326,8 @@ impl Run<'_> {
         let epoch = self.progress.step as f64 / self.plan.steps_per_epoch as f64;
         self.progress.log(epoch, &numbers);
         emit.event(Event::Eval(info.clone()));
-        let value = scored.value(&self.assignment.metric);
-        let better = |old: f64| match direction(&self.assignment.metric) {
+        let value = scored.value(&self.spec.metric);
+        let better = |old: f64| match direction(&self.spec.metric) {
             Direction::HigherIsBetter => value > old,
             Direction::LowerIsBetter => value < old,
         };
@@ -277,13 +345,14 @@ impl Run<'_> {
         let is_best = || self.progress.best.is_none_or(|(_, old)| better(old));
         if self.config.load_best_model_at_end && value.is_finite() && is_best() {
             self.progress.best = Some((self.progress.step, value));
-            let mut weights = Vec::with_capacity(self.loaded.model.parameters.len());
-            for parameter in self.loaded.model.parameters.iter() {
+            let mut weights = Vec::with_capacity(self.model.model.parameters.len());
+            for parameter in self.model.model.parameters.iter() {
                 weights.push(read(parameter.value.clone()).await?);
             }
             self.best = Some(weights);
         }
-        Ok(Some(scored))
+        self.last = Some(scored);
+        Ok(())
     }
 
     /// Whether too many scores in a row brought nothing better.
@@ -297,38 +366,41 @@ impl Run<'_> {
             return Ok(None);
         }
         // A stop that comes now ends the scoring; one that ended the run does not forbid its last score.
-        let was_stopped = self.control.is_stopped();
-        let stopped = || !was_stopped && self.control.is_stopped();
-        let task = (&self.assignment, &self.config);
-        self.held_out
-            .score(self.loaded, task, step, self.host, &stopped, emit)
-            .await
+        let stopped = emit.control.stops_from_now_on();
+        let scored = self
+            .held_out
+            .score(self.model, &self.spec, self.config, &stopped, emit)
+            .await?;
+        Ok(scored.map(|scored| scored.after(step)))
     }
 
     /// Puts the weights that scored best back, where they are not the last ones, and scores them.
-    async fn keep_best(&mut self, emit: &mut Emit<'_>) -> Result<Option<Scored>> {
+    async fn keep_best(&mut self, emit: &mut Emit<'_>) -> Result<()> {
         let (Some((step, _)), Some(best)) = (self.progress.best, self.best.take()) else {
-            return Ok(None);
+            return Ok(());
         };
         if step == self.progress.step {
-            return Ok(None);
+            return Ok(());
         }
-        let device = self.loaded.model.device().clone();
+        let device = self.model.model.device().clone();
         for (i, values) in best.into_iter().enumerate() {
             let length = values.len();
             let value = Tensor::from_data(TensorData::new(values, [length]), &device);
-            self.loaded.model.parameters.set(i, value);
+            self.model.model.parameters.set(i, value);
         }
-        let metric = &self.assignment.metric;
+        let metric = &self.spec.metric;
         let message = format!("The weights of step {step} are kept: they have the best {metric}.");
         emit.warn(message);
-        self.score(step, emit).await
+        if let Some(scored) = self.score(step, emit).await? {
+            self.last = Some(scored);
+        }
+        Ok(())
     }
 
     /// Says what the run came to, and hands over the answers row by row.
     async fn report(&self, scored: &Scored, emit: &mut Emit<'_>) -> Result<()> {
-        if self.assignment.task() == Task::Generation {
-            let (metric, before) = (self.assignment.judged_by(), self.progress.texts_before.as_ref());
+        if self.spec.task() == Task::Generation {
+            let (metric, before) = (self.spec.judged_by(), self.progress.texts_before.as_ref());
             let report = report_of_texts(metric, before, &scored.texts, self.before, self.config.seed);
             emit.event(Event::Report(Box::new(report)));
             return match scored.texts.written.as_slice() {
@@ -340,12 +412,12 @@ impl Run<'_> {
             };
         }
         let Some(answers) = &scored.answers else { return Ok(()) };
-        if let Some(report) = report(&self.assignment, &self.untuned, scored, self.config.seed) {
+        if let Some(report) = report(&self.spec, &self.baselines, scored, self.config.seed) {
             emit.event(Event::Report(Box::new(report)));
         }
-        let labels = self.assignment.answer.as_ref();
+        let labels = self.spec.answer.as_ref();
         let examples = &self.held_out.examples;
-        let table = predictions(labels, answers, true, examples, self.loaded.files.tokenizer.as_ref())?;
+        let table = predictions(labels, answers, true, examples, self.model.files.tokenizer.as_ref())?;
         self.hand_over(table, emit).await
     }
 
@@ -359,8 +431,8 @@ impl Run<'_> {
 
     /// Continues the sample prompt, if there is one: drawn with one seed throughout the run, so that what differs between two
     /// samples was learnt. (The likeliest continuation of a small model soon goes round in circles.)
-    async fn sample(&self, emit: &mut Emit<'_>) -> Result<()> {
-        let Some(prompt) = self.sample_prompt.as_ref().filter(|_| self.loaded.model.generates()) else {
+    pub(crate) async fn sample(&self, emit: &mut Emit<'_>) -> Result<()> {
+        let Some(prompt) = self.sample_prompt.as_ref().filter(|_| self.model.model.generates()) else {
             return Ok(());
         };
         let options = GenerateOptions {
@@ -372,39 +444,31 @@ impl Run<'_> {
             ..GenerateOptions::default()
         };
         // As with the score.
-        let was_stopped = self.control.is_stopped();
-        let stopped = || !was_stopped && self.control.is_stopped();
-        let asked = match (self.conversational, self.loaded.files.chat_template.is_some()) {
-            (true, true) => Prompt::Messages(vec![Message {
-                role: "user".into(),
-                content: prompt.clone(),
-            }]),
-            _ => Prompt::Text(prompt.clone()),
-        };
+        let stopped = emit.control.stops_from_now_on();
         let generated = self
-            .loaded
-            .generate(&asked, &options, true, self.host, &stopped, &mut |_| {})
+            .model
+            .generate(prompt, &options, true, emit.host, &stopped, &mut |_| {})
             .await?;
         emit.event(Event::Sample {
             step: self.progress.step,
-            prompt: prompt.clone(),
+            prompt: text_of(prompt),
             text: generated.text,
         });
         Ok(())
     }
 
     /// Writes `checkpoint-N`, and then removes what is beyond save_total_limit.
-    async fn save_checkpoint(&mut self, emit: &mut Emit<'_>) -> Result<()> {
+    pub(crate) async fn save_checkpoint(&mut self, emit: &mut Emit<'_>) -> Result<()> {
         let Some(sink) = self.sink.clone() else { return Ok(()) };
         let step = self.progress.step;
         let folder = checkpoint::folder(step);
-        let mut files = self.loaded.export().await?;
+        let mut files = self.model.export().await?;
         let state = checkpoint::state_files(
-            &self.loaded.model,
+            &self.model.model,
             &self.optimizer,
             (&self.progress, self.best.as_ref()),
             &self.plan,
-            &self.config,
+            self.config,
             &self.fingerprint,
         );
         files.extend(state.await?);
@@ -439,7 +503,7 @@ impl Run<'_> {
     /// Writes what was learnt.
     async fn save_result(&mut self) -> Result<()> {
         let Some(sink) = self.sink.clone() else { return Ok(()) };
-        for (name, bytes) in self.loaded.export().await? {
+        for (name, bytes) in self.model.export().await? {
             sink.write(&name, &bytes).await?;
         }
         Ok(())
@@ -447,8 +511,8 @@ impl Run<'_> {
 
     /// Goes to where `checkpoint` was written.
     pub(crate) fn resume(&mut self, checkpoint: Checkpoint) -> Result<()> {
-        checkpoint.restore(&mut self.loaded.model, &mut self.optimizer)?;
-        self.best = checkpoint.best(&self.loaded.model)?;
+        checkpoint.restore(&mut self.model.model, &mut self.optimizer)?;
+        self.best = checkpoint.best(&self.model.model)?;
         self.progress = checkpoint.progress;
         if self.progress.step > self.plan.max_steps {
             let (step, steps) = (self.progress.step, self.plan.max_steps);
@@ -464,5 +528,16 @@ impl Run<'_> {
             position: self.progress.step % steps_per_epoch * rows,
         };
         Ok(())
+    }
+}
+
+/// What is asked, as text.
+fn text_of(prompt: &Prompt) -> String {
+    match prompt {
+        Prompt::Text(text) => text.clone(),
+        Prompt::Messages(messages) => messages
+            .last()
+            .map(|message| message.content.clone())
+            .unwrap_or_default(),
     }
 }

@@ -4,15 +4,13 @@
 //! A person who turns a knob waits for this, so tokens are made of the rows that are shown and of no others; labels are
 //! counted as they stand in the file.
 
-use super::assignment::Assignment;
-use super::loaded::Loaded;
-use super::report::number;
 use crate::config::RunConfig;
 use crate::data::{self, Aim, Content, Dataset, LabelKind};
 use crate::error::Result;
 use crate::host::Emit;
+use crate::loaded_model::LoadedModel;
 use crate::protocol::{Event, Outlook, PreviewExample};
-use crate::task::Task;
+use crate::tasks::{Rows, TaskSpec};
 use std::cmp::Reverse;
 
 /// Examples that are shown, and how much of a long text is looked at for them.
@@ -25,7 +23,7 @@ const BYTES: usize = 1 << 14;
 /// # Errors
 /// Data without what the task needs, a model without a tokenizer.
 pub(crate) async fn preview(
-    loaded: &Loaded,
+    loaded: &LoadedModel,
     dataset: &Dataset,
     validation: Option<&Dataset>,
     config: &RunConfig,
@@ -38,20 +36,18 @@ pub(crate) async fn preview(
         }
     };
     let progress = &mut Emit::new(&mut told, host, control);
-    let (assignment, problem) = match Assignment::of_run(config, loaded, dataset) {
-        Ok(assignment) => (Some(assignment), None),
+    let (spec, problem) = match TaskSpec::resolve(config, loaded, dataset) {
+        Ok(spec) => (Some(spec), None),
         // Rows of numbers are no texts that could be shown instead.
         Err(error) if loaded.model.numbers().is_some() => return Err(error),
         Err(error) => (None, Some(error)),
     };
-    let (examples, labels) = match &assignment {
-        Some(assignment) if assignment.task() != Task::Generation => {
-            let aims = assignment.aims(dataset)?;
-            let examples = assignment
-                .first_examples(ROWS, loaded, dataset, config, false, progress)
-                .await?;
+    let (examples, labels) = match &spec {
+        Some(spec) if !spec.objective.learns_texts() => {
+            let aims = spec.aims(dataset)?;
+            let examples = spec.examples(&first(loaded, dataset, config), progress).await?;
             let shown = examples.iter().take(ROWS).map(|example| {
-                let shown = match assignment.shape {
+                let shown = match spec.shape {
                     Some(_) => PreviewExample {
                         tokens: vec![(example.numbers_text(), false)],
                         truncated: false,
@@ -60,23 +56,23 @@ pub(crate) async fn preview(
                     None => data::preview(example, loaded.tokenizer()?)?,
                 };
                 Ok(PreviewExample {
-                    label: label(assignment, &example.aim),
+                    label: spec.label(&example.aim),
                     ..shown
                 })
             });
-            (shown.collect::<Result<Vec<_>>>()?, counts(assignment, &aims))
+            (shown.collect::<Result<Vec<_>>>()?, counts(spec, &aims))
         }
         _ => (texts(loaded, dataset, config, progress).await?, Vec::new()),
     };
-    let checked = match assignment.as_ref().zip(validation) {
-        Some((assignment, validation)) => Some(check(assignment, loaded, validation, config, progress).await),
+    let checked = match spec.as_ref().zip(validation) {
+        Some((spec, validation)) => Some(check(spec, loaded, validation, config, progress).await),
         None => None,
     };
-    let outlook = assignment.map(|assignment| Outlook {
-        task: assignment.task(),
-        loss: assignment.objective.loss.to_string(),
-        metric: assignment.metric.clone(),
-        notes: assignment.notes,
+    let outlook = spec.map(|spec| Outlook {
+        task: spec.task(),
+        loss: spec.objective.loss.to_string(),
+        metric: spec.metric.clone(),
+        notes: spec.notes,
         labels,
     });
     Ok(Event::Preview {
@@ -89,23 +85,34 @@ pub(crate) async fn preview(
 
 /// Whether a run can score `validation`, as far as its labels and its first rows tell.
 async fn check(
-    assignment: &Assignment,
-    loaded: &Loaded,
+    spec: &TaskSpec,
+    loaded: &LoadedModel,
     validation: &Dataset,
     config: &RunConfig,
     emit: &mut Emit<'_>,
 ) -> Result<()> {
     let start;
-    let rows = match assignment.task() {
-        Task::Generation => {
+    let rows = match spec.objective.learns_texts() {
+        true => {
             start = first_texts(validation);
             &start
         }
-        _ => validation,
+        false => validation,
     };
-    assignment.aims(rows)?;
-    let examples = assignment.first_examples(ROWS, loaded, rows, config, false, emit).await;
+    spec.aims(rows)?;
+    let examples = spec.examples(&first(loaded, rows, config), emit).await;
     examples.map(drop)
+}
+
+/// The rows that are shown.
+fn first<'a>(model: &'a LoadedModel, dataset: &'a Dataset, config: &'a RunConfig) -> Rows<'a> {
+    Rows {
+        most: ROWS,
+        model,
+        dataset,
+        config,
+        optional: false,
+    }
 }
 
 /// `dataset` as if it ended after the first rows, and those after their first lines.
@@ -121,7 +128,7 @@ fn first_texts(dataset: &Dataset) -> Dataset {
 
 /// The first texts to be continued.
 async fn texts(
-    loaded: &Loaded,
+    loaded: &LoadedModel,
     dataset: &Dataset,
     config: &RunConfig,
     emit: &mut Emit<'_>,
@@ -132,50 +139,13 @@ async fn texts(
     first.map(|example| data::preview(example, tokenizer)).collect()
 }
 
-/// The numbers of the labels that a row is answered with, by which [`Outlook::labels`] counts; none of numbers.
-fn labels_of(assignment: &Assignment, aim: &Aim) -> Vec<usize> {
-    match (aim, assignment.answer.as_ref().map(|answer| answer.kind)) {
-        (Aim::Tokens(labels), _) => {
-            let labels = labels.iter().filter(|&&label| label >= 0);
-            labels.map(|&label| label as usize).collect()
-        }
-        (Aim::Row(labels), Some(LabelKind::Class)) => labels.iter().map(|&label| label as usize).collect(),
-        (Aim::Row(flags), Some(LabelKind::Labels)) => {
-            let applying = flags.iter().enumerate().filter(|(_, flag)| **flag > 0.5);
-            applying.map(|(label, _)| label).collect()
-        }
-        _ => Vec::new(),
-    }
-}
-
-/// What a row is answered with, in words.
-fn label(assignment: &Assignment, aim: &Aim) -> String {
-    let names = assignment.answer.as_ref().map(|answer| answer.names.as_slice());
-    let name = |label: usize| names.and_then(|names| names.get(label).cloned());
-    let words: Vec<String> = match (aim, assignment.task()) {
-        (_, Task::Preference | Task::Embedding) => Vec::new(),
-        (Aim::Row(numbers), Task::Regression | Task::Ranking) => {
-            numbers.iter().map(|&value| number(f64::from(value))).collect()
-        }
-        _ => labels_of(assignment, aim)
-            .into_iter()
-            .map(|label| name(label).unwrap_or_else(|| label.to_string()))
-            .collect(),
-    };
-    words.join(", ")
-}
-
 /// How often each label is the answer; none of numbers.
-fn counts(assignment: &Assignment, aims: &[Aim]) -> Vec<(String, u64)> {
-    let Some(answer) = assignment
-        .answer
-        .as_ref()
-        .filter(|answer| answer.kind != LabelKind::Numbers)
-    else {
+fn counts(spec: &TaskSpec, aims: &[Aim]) -> Vec<(String, u64)> {
+    let Some(answer) = spec.answer.as_ref().filter(|answer| answer.kind != LabelKind::Numbers) else {
         return Vec::new();
     };
     let mut counts: Vec<(String, u64)> = answer.names.iter().map(|name| (name.clone(), 0)).collect();
-    for label in aims.iter().flat_map(|aim| labels_of(assignment, aim)) {
+    for label in aims.iter().flat_map(|aim| spec.labels_of(aim)) {
         if let Some((_, rows)) = counts.get_mut(label) {
             *rows += 1;
         }

@@ -5,14 +5,14 @@ use std::collections::VecDeque;
 /// Steps that the speed is averaged over.
 const WINDOW: usize = 20;
 
-/// Speed over the last steps. Only time inside steps counts: evaluations, samples and pauses do not slow it.
+/// Throughput over the last steps. Only time inside steps counts: evaluations, samples and pauses do not slow it.
 #[derive(Debug, Default)]
-pub struct Speed {
+pub struct Throughput {
     /// (seconds, tokens) of each step.
     steps: VecDeque<(f64, u64)>,
 }
 
-impl Speed {
+impl Throughput {
     /// Takes note of a step.
     pub fn add(&mut self, seconds: f64, tokens: u64) {
         if self.steps.len() == WINDOW {
@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn the_speed_is_that_of_the_last_steps() {
-        let mut speed = Speed::default();
+        let mut speed = Throughput::default();
         assert_eq!(speed.tokens_per_second(), 0.0);
         speed.add(100.0, 10);
         for _ in 0..WINDOW {

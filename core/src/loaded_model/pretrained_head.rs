@@ -1,7 +1,6 @@
 //! The head that a model came with, or that an adapter brought, and what a run writes of its own into config.json.
 
-use super::assignment::has_head;
-use super::loaded::Loaded;
+use super::LoadedModel;
 use crate::config::{RunConfig, SMALL_MODELS};
 use crate::data::{Answer, Columns, Dataset, InputScaling, LabelKind, Scaling};
 use crate::error::{Error, Result};
@@ -12,25 +11,25 @@ use serde_json::{Map, Value, json};
 
 /// The head that a model came with, or that an adapter brought.
 #[derive(Debug, Clone)]
-pub(crate) struct OwnHead {
+pub(crate) struct PretrainedHead {
     /// config.json as it was.
     pub(crate) config: Value,
-    pub(super) task: models::Task,
+    pub(crate) task: models::Task,
     problem: Option<Problem>,
     /// How many outputs it has.
     outputs: Option<usize>,
     /// Whether nobody chose it: of a small model whose config.json says nothing of a head.
-    pub(super) is_made_up: bool,
+    pub(crate) is_default: bool,
 }
 
-impl OwnHead {
+impl PretrainedHead {
     pub(crate) fn of(model: &Model, config: &Value) -> Self {
         Self {
             config: config.clone(),
             task: model.task(),
             problem: model.problem(),
             outputs: model.labels(),
-            is_made_up: is_small(config)
+            is_default: is_small(config)
                 && ["architectures", "id2label", "num_labels", "problem_type"]
                     .iter()
                     .all(|key| config[*key].is_null()),
@@ -50,7 +49,7 @@ impl OwnHead {
             config[key] = adapter[key].clone();
         }
         let of_tokens = task_of_run(&config) == Some(Task::TokenClassification);
-        let task = match (task_of_run(&config).is_some_and(has_head), of_tokens) {
+        let task = match (task_of_run(&config).is_some_and(Task::has_head), of_tokens) {
             (true, true) => models::Task::TokenClassification,
             (true, false) => models::Task::SequenceClassification,
             (false, _) => self.task,
@@ -65,12 +64,12 @@ impl OwnHead {
             config,
             task,
             problem,
-            is_made_up: false,
+            is_default: false,
         }
     }
 
     /// The task of a model that brings its head.
-    pub(super) fn task(&self) -> Option<Task> {
+    pub(crate) fn task(&self) -> Option<Task> {
         let own = match (self.task, self.problem) {
             (models::Task::TokenClassification, _) => Some(Task::TokenClassification),
             (models::Task::SequenceClassification, Some(Problem::MultiLabel)) => Some(Task::MultiLabel),
@@ -84,14 +83,14 @@ impl OwnHead {
             "multi_label_classification" => Some(Task::MultiLabel),
             _ => None,
         };
-        let own = own.filter(|_| !self.is_made_up);
+        let own = own.filter(|_| !self.is_default);
         task_of_run(&self.config).or(own).or_else(said)
     }
 
     /// What it answers, where that is of this kind; else, of one that was trained, why it does not do.
-    pub(super) fn answer(&self, kind: LabelKind, is_trained: bool) -> Result<Answer, Option<String>> {
+    pub(crate) fn answer(&self, kind: LabelKind, is_trained: bool) -> Result<Answer, Option<String>> {
         let refused = |because: String| Some(because).filter(|_| is_trained);
-        let Some(task) = self.task().filter(|task| has_head(*task)) else {
+        let Some(task) = self.task().filter(|task| task.has_head()) else {
             return Err(None);
         };
         // One class or any number of them: the same outputs, read otherwise.
@@ -110,7 +109,7 @@ impl OwnHead {
     }
 
     /// The names of its outputs by number; as in transformers `LABEL_0` and so on where config.json has none and the head `is_trained`.
-    pub(super) fn names(&self, is_trained: bool) -> Option<Vec<String>> {
+    pub(crate) fn names(&self, is_trained: bool) -> Option<Vec<String>> {
         let Some(labels) = self.config["id2label"].as_object().filter(|labels| !labels.is_empty()) else {
             let outputs = self.outputs.filter(|_| is_trained)?;
             return Some((0..outputs).map(|label| format!("LABEL_{label}")).collect());
@@ -120,21 +119,21 @@ impl OwnHead {
             .collect()
     }
 
-    pub(super) fn list(&self, key: &str) -> impl Iterator<Item = &Value> {
+    pub(crate) fn list(&self, key: &str) -> impl Iterator<Item = &Value> {
         let list = head::of_run(&self.config).and_then(|run| run[key].as_array());
         list.into_iter().flatten()
     }
 
-    pub(super) fn pairs(&self, means: &str, deviations: &str) -> Vec<(f64, f64)> {
+    pub(crate) fn pairs(&self, means: &str, deviations: &str) -> Vec<(f64, f64)> {
         let of = |key| self.list(key).filter_map(Value::as_f64);
         of(means).zip(of(deviations)).collect()
     }
 
-    pub(super) fn scaling(&self) -> Scaling {
+    pub(crate) fn scaling(&self) -> Scaling {
         Scaling(self.pairs("target_mean", "target_std"))
     }
 
-    pub(super) fn inputs(&self) -> InputScaling {
+    pub(crate) fn inputs(&self) -> InputScaling {
         let run = head::of_run(&self.config);
         match run.and_then(|run| run["scale_inputs"].as_str()) {
             Some("columns") => InputScaling::Columns(self.pairs("input_mean", "input_std")),
@@ -147,7 +146,7 @@ impl OwnHead {
     }
 
     /// The columns that a model of numbers was trained on, as far as the file has them; the run's go first.
-    pub(super) fn columns(&self, given: Columns, dataset: &Dataset) -> Columns {
+    pub(crate) fn columns(&self, given: Columns, dataset: &Dataset) -> Columns {
         let saved = |key| -> Vec<String> { self.list(key).filter_map(Value::as_str).map(str::to_owned).collect() };
         let labels = saved("label_columns");
         let window = head::of_run(&self.config).and_then(|run| run["forecast_window"].as_u64());
@@ -165,8 +164,17 @@ impl OwnHead {
         }
     }
 
+    /// Refuses a model on which no head for `task` can be put.
+    pub(crate) fn check_takes_heads(&self, task: Task, model: &Model) -> Result<()> {
+        if self.task != models::Task::Seq2SeqLm {
+            return Ok(());
+        }
+        let what = format!("a {} model has no head for {task}", model.info.model_type);
+        Err(Error::model(what).remedy("Load an encoder, such as a BERT, or a decoder, such as a Llama."))
+    }
+
     /// Whether its one output scores pairs of texts.
-    pub(super) fn scores_pairs(&self) -> bool {
+    pub(crate) fn scores_pairs(&self) -> bool {
         match self.task() {
             Some(Task::Ranking) => true,
             Some(Task::Regression) => self.names(true).is_none_or(|names| names.len() == 1),
@@ -175,12 +183,12 @@ impl OwnHead {
     }
 
     /// Whether it came with weights: an adapter's, or the model's own.
-    pub(super) fn is_trained(&self, loaded: &Loaded) -> bool {
+    pub(crate) fn is_trained(&self, loaded: &LoadedModel) -> bool {
         let in_files = |name: &str| HEADS.iter().any(|head| name.split('.').next() == Some(head));
         head::of_run(&self.config).is_some() || loaded.files.entries().iter().any(|entry| in_files(&entry.name))
     }
 
-    pub(super) fn is_encoder(&self) -> bool {
+    pub(crate) fn is_encoder(&self) -> bool {
         !matches!(self.task, models::Task::CausalLm | models::Task::Seq2SeqLm)
     }
 }
@@ -189,7 +197,7 @@ impl OwnHead {
 ///
 /// # Errors
 /// The run wants another hidden layer than that head has.
-pub(super) fn head_keys(config: &RunConfig, own: &OwnHead, is_kept: bool) -> Result<Map<String, Value>> {
+pub(crate) fn head_keys(config: &RunConfig, own: &PretrainedHead, is_kept: bool) -> Result<Map<String, Value>> {
     let mut keys = Map::new();
     let wanted = config.classifier_hidden_size;
     let activation = config.get(ACTIVATION).unwrap_or_default();

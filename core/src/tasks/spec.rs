@@ -1,25 +1,26 @@
-//! What a run is to do, decided from its settings, the model's own head and the data: the task, the labels, the loss, the
-//! metric, and the head that the model needs for them.
+//! A run's task with all that follows from it, resolved from settings, the model's own head and the data: labels, loss, metric,
+//! and the head that the model needs for them.
 
-use super::loaded::Loaded;
-use super::objective::Objective;
-use super::own_head::{OwnHead, head_keys};
+use super::{Objective, Rules, by_task};
 use crate::config::{RunConfig, SMALL_MODELS};
-use crate::data::{Answer, Columns, Dataset, Form, InputScaling, LabelKind, Labelled, Scaling, Shape, note_of_alike};
+use crate::data::{
+    Aim, Answer, Columns, Dataset, Example, Form, InputScaling, LabelKind, Labelled, Scaling, Shape, note_of_alike,
+};
 use crate::error::{Error, Result};
 use crate::host::Emit;
+use crate::loaded_model::{LoadedModel, PretrainedHead, head_keys};
 use crate::loss::{WeightedSum, usual};
-use crate::metrics::answers::{ALIKE, metric_names};
+use crate::metrics::answers::Answers;
 use crate::metrics::generation::OF_WRITTEN;
+use crate::models;
 use crate::models::head::{self, DROPOUT, HIDDEN_SIZE, RUN_KEY};
-use crate::models::{self, Model};
 use crate::spelling::nearest;
 use crate::task::Task;
 use serde_json::{Map, Value, json};
 
 /// A run's task with all that follows from it.
 #[derive(Debug, Clone)]
-pub(crate) struct Assignment {
+pub(crate) struct TaskSpec {
     pub(crate) objective: Objective,
     /// Of tasks with labels, what they are.
     pub(crate) answer: Option<Answer>,
@@ -40,25 +41,20 @@ pub(crate) struct Assignment {
     head: Map<String, Value>,
 }
 
-/// Whether the task's answers come from a head of its own.
-pub(super) fn has_head(task: Task) -> bool {
-    !matches!(task, Task::Generation | Task::Embedding | Task::Preference)
-}
-
-impl Assignment {
+impl TaskSpec {
     /// What a run on `dataset` is to do.
     ///
     /// # Errors
     /// Data without what the task needs, a loss or a metric that is not the task's, a model that cannot do it.
-    pub(crate) fn of_run(config: &RunConfig, loaded: &Loaded, dataset: &Dataset) -> Result<Self> {
+    pub(crate) fn resolve(config: &RunConfig, loaded: &LoadedModel, dataset: &Dataset) -> Result<Self> {
         let columns = Columns::of(config);
-        let own = &loaded.own;
+        let own = &loaded.head;
         if loaded.model.numbers().is_some() {
             return Self::of_numbers(config, (own, own.is_trained(loaded)), dataset, columns);
         }
         let mut notes = Vec::new();
         let task = decide(config, own, dataset, &columns, &mut notes)?;
-        check_model(task, own, &loaded.model)?;
+        by_task!(task, R => R::check_model(task, own, &loaded.model))?;
         let mut assignment = Self::plain(config, task, dataset)?;
         assignment.notes = notes;
         if task == Task::TokenClassification {
@@ -98,7 +94,7 @@ impl Assignment {
                 assignment.notes.push(note.to_owned());
             }
         }
-        if !has_head(task) && (config.classifier_hidden_size > 0 || config.classifier_dropout > 0.0) {
+        if !task.has_head() && (config.classifier_hidden_size > 0 || config.classifier_dropout > 0.0) {
             let note = format!("{HIDDEN_SIZE} and {DROPOUT} have no effect: the task is {task}, which has no head.");
             assignment.notes.push(note);
         }
@@ -108,7 +104,7 @@ impl Assignment {
     /// What a run of a model that takes numbers is to do.
     fn of_numbers(
         config: &RunConfig,
-        (own, is_trained): (&OwnHead, bool),
+        (own, is_trained): (&PretrainedHead, bool),
         dataset: &Dataset,
         columns: Columns,
     ) -> Result<Self> {
@@ -150,19 +146,19 @@ impl Assignment {
     ///
     /// # Errors
     /// A metric that is not the task's; a head whose outputs have no names.
-    pub(crate) fn of_head(config: &RunConfig, loaded: &Loaded, dataset: &Dataset) -> Result<Self> {
+    pub(crate) fn from_checkpoint(config: &RunConfig, loaded: &LoadedModel, dataset: &Dataset) -> Result<Self> {
         // The head that a run put on, or the model's own.
         let head = match head::of_run(&loaded.files.config) {
-            Some(_) => loaded.own.with(&loaded.files.config),
-            None => loaded.own.clone(),
+            Some(_) => loaded.head.with(&loaded.files.config),
+            None => loaded.head.clone(),
         };
-        if loaded.model.numbers().is_some() && head.is_made_up {
+        if loaded.model.numbers().is_some() && head.is_default {
             return Err(Error::model("the model has not been trained yet")
                 .file(&loaded.files.name)
                 .remedy("Train it, and then name the folder that the run wrote."));
         }
         let Some(task) = config.task.or_else(|| head.task()) else {
-            return Self::of_run(config, loaded, dataset);
+            return Self::resolve(config, loaded, dataset);
         };
         let mut assignment = Self::plain(config, task, dataset)?;
         if task == Task::Generation {
@@ -239,15 +235,50 @@ impl Assignment {
         })
     }
 
+    /// Takes note of a cutoff_len that the model cannot have.
+    pub(crate) fn note_cutoff(&mut self, config: &RunConfig, loaded: &LoadedModel) {
+        let note = loaded.model.limits().cutoff_note(config.cutoff_len);
+        self.notes.extend(note.filter(|_| self.shape.is_none()));
+    }
+
     /// Says what was decided, and why.
     pub(crate) fn tell_notes(&mut self, emit: &mut Emit<'_>) {
-        for message in self.notes.drain(..) {
-            emit.warn(message);
-        }
+        emit.warn_all(self.notes.drain(..));
     }
 
     pub(crate) fn task(&self) -> Task {
         self.objective.task
+    }
+
+    /// What the labels are, where they are a column's.
+    pub(super) fn label_kind(&self) -> Option<LabelKind> {
+        label_kind(self.task())
+    }
+
+    /// What the model answered to `examples`, whose labels are right: its outputs, `width` numbers a row.
+    pub(crate) fn answers(&self, examples: &[Example], outputs: &[f32], width: usize) -> Option<Answers> {
+        by_task!(self.task(), R => R::answers(self, examples, outputs, width))
+    }
+
+    /// The numbers of the labels that a row is answered with; none of numbers.
+    pub(crate) fn labels_of(&self, target: &Aim) -> Vec<usize> {
+        match (target, self.answer.as_ref().map(|answer| answer.kind)) {
+            (Aim::Tokens(labels), _) => {
+                let labels = labels.iter().filter(|&&label| label >= 0);
+                labels.map(|&label| label as usize).collect()
+            }
+            (Aim::Row(labels), Some(LabelKind::Class)) => labels.iter().map(|&label| label as usize).collect(),
+            (Aim::Row(flags), Some(LabelKind::Labels)) => {
+                let applying = flags.iter().enumerate().filter(|(_, flag)| **flag > 0.5);
+                applying.map(|(label, _)| label).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// What a row is answered with, in words.
+    pub(crate) fn label(&self, target: &Aim) -> String {
+        by_task!(self.task(), R => R::label(self, target)).join(", ")
     }
 
     /// The metric that the report compares by: answers without a model have no loss.
@@ -259,22 +290,18 @@ impl Assignment {
     }
 
     /// config.json of the model that the task needs.
-    pub(crate) fn model_config(&self, own: &OwnHead, model_type: &str) -> Value {
+    pub(crate) fn model_config(&self, own: &PretrainedHead, model_type: &str) -> Value {
         let mut config = own.config.clone();
         let task = self.task();
         let class = class_prefix(model_type);
         if task == Task::Embedding && own.is_encoder() {
             config["architectures"] = json!([format!("{class}Model")]);
         }
-        if !has_head(task) {
+        if !task.has_head() {
             return config;
         }
-        let kind = if task == Task::TokenClassification {
-            "Token"
-        } else {
-            "Sequence"
-        };
-        config["architectures"] = json!([format!("{class}For{kind}Classification")]);
+        let head = by_task!(task, R => R::HEAD);
+        config["architectures"] = json!([format!("{class}For{head}")]);
         let names = match &self.answer {
             Some(answer) => answer.names.clone(),
             None => vec!["LABEL_0".to_owned()],
@@ -283,12 +310,7 @@ impl Assignment {
         config["id2label"] = Value::Object(by_number.collect());
         let by_name = names.iter().enumerate().map(|(i, name)| (name.clone(), json!(i)));
         config["label2id"] = Value::Object(by_name.collect());
-        config["problem_type"] = match task {
-            Task::Classification => json!("single_label_classification"),
-            Task::MultiLabel => json!("multi_label_classification"),
-            Task::Regression | Task::Ranking => json!("regression"),
-            _ => Value::Null,
-        };
+        config["problem_type"] = json!(by_task!(task, R => R::PROBLEM_TYPE));
         let mut run = Map::from_iter([("task".to_owned(), json!(task.name()))]);
         if !self.scaling.0.is_empty() {
             let (means, deviations): (Vec<f64>, Vec<f64>) = self.scaling.0.iter().copied().unzip();
@@ -327,7 +349,7 @@ impl Assignment {
 /// The task: the run's word, the model's head, or what the data look like.
 fn decide(
     config: &RunConfig,
-    own: &OwnHead,
+    own: &PretrainedHead,
     dataset: &Dataset,
     columns: &Columns,
     notes: &mut Vec<String>,
@@ -378,29 +400,6 @@ fn decide(
     Ok(Task::Generation)
 }
 
-fn check_model(task: Task, own: &OwnHead, model: &Model) -> Result<()> {
-    let kind = &model.info.model_type;
-    match (task, own.task) {
-        (Task::Generation, models::Task::CausalLm | models::Task::Seq2SeqLm)
-        | (Task::Preference, models::Task::CausalLm) => Ok(()),
-        (Task::Preference, _) => Err(
-            Error::model(format!("a {kind} model of this kind does not continue texts"))
-                .remedy("Load a Llama or a GPT-2."),
-        ),
-        (Task::Generation, _) => {
-            let what = format!("a {kind} model of this kind does not predict the next token");
-            Err(Error::model(what).remedy(
-                "Load a model that continues texts, such as a Llama or a GPT-2, or give the data a column label.",
-            ))
-        }
-        (task, models::Task::Seq2SeqLm) => {
-            let what = format!("a {kind} model has no head for {task}");
-            Err(Error::model(what).remedy("Load an encoder, such as a BERT, or a decoder, such as a Llama."))
-        }
-        _ => Ok(()),
-    }
-}
-
 /// The answer, if it is one to all rows; else why it is not.
 fn fitting(labelled: &Labelled, answer: Answer) -> Result<Answer, Option<String>> {
     let wrong = labelled
@@ -413,14 +412,9 @@ fn fitting(labelled: &Labelled, answer: Answer) -> Result<Answer, Option<String>
     })
 }
 
+/// What a task's labels are, where they are a column's.
 fn label_kind(task: Task) -> Option<LabelKind> {
-    match task {
-        Task::TokenClassification => Some(LabelKind::Tags),
-        Task::Classification => Some(LabelKind::Class),
-        Task::MultiLabel => Some(LabelKind::Labels),
-        Task::Regression => Some(LabelKind::Numbers),
-        _ => None,
-    }
+    by_task!(task, R => R::LABELS)
 }
 
 /// The run's metric without transformers' `eval_`, or the task's usual one.
@@ -430,7 +424,7 @@ fn metric(config: &RunConfig, objective: &Objective) -> Result<String> {
         return Ok(names[0].to_owned());
     };
     let name = given.strip_prefix("eval_").unwrap_or(given);
-    let writes = task == Task::Generation && OF_WRITTEN.contains(&name);
+    let writes = objective.learns_texts() && OF_WRITTEN.contains(&name);
     if writes && !config.predict_with_generate {
         let error = Error::config(format!("{name} is of answers that the model writes")).field("metric_for_best_model");
         return Err(error.remedy("Set predict_with_generate: true."));
@@ -447,10 +441,8 @@ fn metric(config: &RunConfig, objective: &Objective) -> Result<String> {
 
 /// The metrics of the answers, the usual one first.
 fn names(objective: &Objective) -> &'static [&'static str] {
-    match objective.task {
-        Task::Embedding if objective.loss.is_of_numbers() => ALIKE,
-        task => metric_names(task),
-    }
+    let of_loss = by_task!(objective.task, R => R::metrics(&objective.loss));
+    of_loss.unwrap_or(objective.task.metrics())
 }
 
 /// What transformers' classes of an architecture are called.

@@ -1,16 +1,72 @@
-//! Answers that the model writes to the questions among the validation rows, for the metrics that compare texts.
+//! The next token: continued pretraining, instructions, chat, and answers of an encoder-decoder; and the questions among the
+//! validation rows that the model answers in writing, for the metrics that compare texts.
 
-use super::loaded::Loaded;
+use super::baselines::Probed;
+use super::{Rows, Rules, TaskSpec};
 use crate::config::RunConfig;
-use crate::data::{Aim, Example};
-use crate::error::Result;
-use crate::host::Host;
+use crate::data::{self, Aim, Batch, Dataset, Example, Settings};
+use crate::error::{Error, Result};
+use crate::host::{Emit, Host};
+use crate::loaded_model::{LoadedModel, PretrainedHead};
+use crate::loss::{Compared, WeightedSum};
+use crate::metrics::answers::Answers;
 use crate::metrics::generation::Written;
-use crate::protocol::GenerateOptions;
+use crate::models::{self, Leaves, Model};
+use crate::protocol::{GenerateOptions, Stage};
+use crate::task::Task;
 use crate::tokenizer::Tokenizer;
+use burn::tensor::Tensor;
 
-/// Questions of a run where it does not say how many: each costs as many passes as its answer has tokens.
-pub(crate) const QUESTIONS: usize = 32;
+pub(crate) struct Generation;
+
+impl Rules for Generation {
+    const LEARNS_TEXTS: bool = true;
+    const ASK: Option<&'static str> = None;
+
+    fn check_model(_task: Task, head: &PretrainedHead, model: &Model) -> Result<()> {
+        if matches!(head.task, models::Task::CausalLm | models::Task::Seq2SeqLm) {
+            return Ok(());
+        }
+        let kind = &model.info.model_type;
+        let what = format!("a {kind} model of this kind does not predict the next token");
+        Err(Error::model(what)
+            .remedy("Load a model that continues texts, such as a Llama or a GPT-2, or give the data a column label."))
+    }
+
+    async fn examples(_spec: &TaskSpec, rows: &Rows<'_>, emit: &mut Emit<'_>) -> Result<Vec<Example>> {
+        if rows.model.head.task != models::Task::Seq2SeqLm {
+            return rows.model.examples(rows.dataset, rows.config, emit).await;
+        }
+        let settings = Settings::new(rows.config, rows.dataset, rows.cutoff());
+        let turns = &mut emit.turns(Stage::Tokenize);
+        data::answered_examples(rows.dataset, rows.model.tokenizer()?, &settings, turns).await
+    }
+
+    fn knows_answers(_spec: &TaskSpec, _dataset: &Dataset) -> bool {
+        true
+    }
+
+    fn outputs(_model: &Model, _leaves: &Leaves, _batch: &Batch, _seed: Option<u64>) -> Option<Tensor<2>> {
+        None
+    }
+
+    fn compared<T>(
+        _loss: &WeightedSum,
+        _outputs: Tensor<2>,
+        _batch: &Batch,
+        _of: impl FnOnce(&Compared) -> Result<T>,
+    ) -> Result<T> {
+        Err(Error::internal("the loss over a vocabulary is the model's own"))
+    }
+
+    fn answers(_spec: &TaskSpec, _examples: &[Example], _outputs: &[f32], _width: usize) -> Option<Answers> {
+        None
+    }
+
+    async fn baselines(_probed: Probed<'_>, _emit: &mut Emit<'_>) -> Result<Vec<(&'static str, Answers)>> {
+        Ok(Vec::new())
+    }
+}
 
 /// What the model is asked, and how a row answers it.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,7 +123,7 @@ impl Question {
     /// A lost device, weights that give no numbers.
     pub(crate) async fn answered(
         &self,
-        loaded: &Loaded,
+        model: &LoadedModel,
         config: &RunConfig,
         host: Host,
         stopped: &dyn Fn() -> bool,
@@ -76,7 +132,7 @@ impl Question {
             max_new_tokens: config.max_new_tokens,
             ..GenerateOptions::default()
         };
-        let made = loaded
+        let made = model
             .continued(&self.prompt, &options, true, host, stopped, &mut |_| ())
             .await?;
         Ok(Written::new(self.reference.clone(), made.text))

@@ -1,20 +1,26 @@
-//! A model with all that came with it: what it can do on its own, in a run and outside of one.
+//! A model with all that came with it: what it can do on its own, in a run and outside of one, and how it is made ready for a
+//! run.
 
-use super::own_head::OwnHead;
-use crate::config::{RunConfig, TargetModules};
-use crate::data::{self, Dataset, Example};
+mod pretrained_head;
+
+pub(crate) use pretrained_head::{PretrainedHead, head_keys};
+
+use crate::config::{FinetuningType, RunConfig, SMALL_MODELS, TargetModules};
+use crate::data::{self, Columns, Dataset, Example, Shape};
 use crate::error::{Error, Result};
 use crate::formats::{
     self, ModelFiles,
-    peft::{AdapterConfig, Patterns},
+    peft::{Adapter, AdapterConfig, Patterns},
 };
 use crate::generate::{Generated, Generation};
-use crate::host::{Control, Emit, Host};
-use crate::models::{Model, head};
-use crate::protocol::{Command, Event, GenerateOptions, ModelInfo, Prompt, Stage};
+use crate::host::{Emit, Host};
+use crate::models::{Model, head, small};
+use crate::protocol::{Command, Event, GenerateOptions, Message, ModelInfo, Prompt, Stage};
 use crate::quant::Base;
-use crate::store::{Source, read_all};
+use crate::store::{MemoryFile, Source, read_all};
 use crate::tokenizer::Tokenizer;
+use burn::tensor::Device;
+use serde_json::json;
 
 /// Copied from the model that was trained to the one that it became.
 const COMPANIONS: [&str; 5] = [
@@ -27,7 +33,7 @@ const COMPANIONS: [&str; 5] = [
 const MOST_COMPANION_BYTES: u64 = 64 << 20;
 
 /// A model with the files that it came from: a full training reads them again, exports copy its tokenizer.
-pub(crate) struct Loaded {
+pub(crate) struct LoadedModel {
     pub(crate) files: ModelFiles,
     pub(crate) model: Model,
     /// Whether every weight is trained.
@@ -37,7 +43,18 @@ pub(crate) struct Loaded {
     /// The small files that make a folder of weights a model again.
     pub(crate) companions: Vec<Source>,
     /// The head that it came with; a run may have put on another.
-    pub(crate) own: OwnHead,
+    pub(crate) head: PretrainedHead,
+}
+
+/// How a model's weights are held.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Weights {
+    /// Whether all of them are trained.
+    pub(crate) full: bool,
+    /// The format of frozen linears.
+    pub(crate) base: Base,
+    /// The seed of those that the files lack.
+    pub(crate) seed: u64,
 }
 
 /// Of a model's files, the small ones that are copied.
@@ -49,7 +66,7 @@ pub(crate) fn companions(files: &[Source]) -> Vec<Source> {
         .collect()
 }
 
-impl Loaded {
+impl LoadedModel {
     /// Tokenizes `dataset` as `config` wants it; the model has a row for each token.
     pub(crate) async fn examples(
         &self,
@@ -87,13 +104,7 @@ impl Loaded {
     }
 
     /// Serves a wish that needs nothing but the model.
-    pub(crate) async fn answer(
-        &self,
-        command: Command,
-        host: Host,
-        control: &Control,
-        emit: &mut Emit<'_>,
-    ) -> Result<()> {
+    pub(crate) async fn answer(&self, command: Command, emit: &mut Emit<'_>) -> Result<()> {
         match command {
             Command::Generate {
                 id,
@@ -101,6 +112,7 @@ impl Loaded {
                 options,
                 adapter,
             } => {
+                let (host, control) = (emit.host, emit.control.clone());
                 control.begin_generate();
                 let cancelled = || control.is_cancelled();
                 let mut token = |text: &str| {
@@ -155,6 +167,26 @@ impl Loaded {
             }
         };
         self.continued(&ids, options, adapter, host, cancelled, emit).await
+    }
+
+    /// What the model continues where it is given `text` beside such data: in a conversation, a question.
+    pub(crate) fn prompt(&self, text: String, dataset: &Dataset) -> Prompt {
+        if dataset.form == data::Form::Text || self.files.chat_template.is_none() {
+            return Prompt::Text(text);
+        }
+        Prompt::Messages(vec![Message {
+            role: "user".into(),
+            content: text,
+        }])
+    }
+
+    /// Refuses rows of numbers that do not fit the model; all have one length.
+    pub(crate) fn check_features(&self, examples: &[Example], dataset: &Dataset) -> Result<()> {
+        let first = examples.first().filter(|_| self.model.numbers().is_some());
+        first.map_or(Ok(()), |example| {
+            let checked = self.model.check_numbers(example.numbers.len());
+            checked.map_err(|error| error.file(&dataset.name).row(example.row))
+        })
     }
 
     /// Continues tokens.
@@ -218,6 +250,147 @@ impl Loaded {
         let text = serde_json::to_string_pretty(&self.files.config).map_err(|e| Error::internal(e.to_string()))?;
         Ok(text.into_bytes())
     }
+}
+
+/// Reads a model's weights onto `device`, with progress.
+pub(crate) async fn read_weights(
+    files: &ModelFiles,
+    weights: Weights,
+    device: &Device,
+    emit: &mut Emit<'_>,
+) -> Result<Model> {
+    let mut progress = |done, total| emit.progress(Stage::LoadModel, done, total);
+    Model::load_base(files, (weights.full, weights.base), weights.seed, device, &mut progress).await
+}
+
+/// Whether it is a small model without weights, whose sizes a run may choose.
+pub(crate) fn has_unset_sizes(files: &ModelFiles) -> bool {
+    let kind = files.config["model_type"].as_str();
+    files.entries().is_empty() && kind.is_some_and(|kind| SMALL_MODELS.contains(&kind))
+}
+
+/// The model of a session, if there is one.
+///
+/// # Errors
+/// There is none.
+pub(crate) fn loaded(slot: &Option<LoadedModel>) -> Result<&LoadedModel> {
+    slot.as_ref().ok_or_else(no_model)
+}
+
+/// The error where a model is needed and none is loaded.
+pub(crate) fn no_model() -> Error {
+    Error::config("no model is loaded").remedy("Load a GGUF file, or a folder with config.json and safetensors.")
+}
+
+/// Has a small model whose inputs are not set take what the data have: numbers, or texts byte by byte.
+pub(crate) async fn fit_inputs_to_data(
+    slot: &mut Option<LoadedModel>,
+    dataset: &Dataset,
+    config: &RunConfig,
+    emit: &mut Emit<'_>,
+) -> Result<()> {
+    let model = slot.as_mut().ok_or_else(no_model)?;
+    let is_patched = matches!(model.model.info.model_type.as_str(), "small_vit" | "small_series");
+    let has_inputs = ["input_size", "vocab_size"]
+        .iter()
+        .any(|key| !model.head.config[*key].is_null());
+    if !has_unset_sizes(&model.files) || is_patched || has_inputs {
+        return Ok(());
+    }
+    let has_numbers = dataset.form == data::Form::Numbers || dataset.numeric(&Columns::of(config)).is_ok();
+    if model.model.numbers().is_some() == has_numbers {
+        return Ok(());
+    }
+    let mut wanted = model.head.config.clone();
+    (model.files.tokenizer, model.companions) = (None, Vec::new());
+    if !has_numbers {
+        let tokenizer = Tokenizer::of_bytes()?;
+        wanted["vocab_size"] = json!(tokenizer.vocab_size());
+        let file = MemoryFile::source("tokenizer.json", tokenizer.to_json()?.into_bytes());
+        (model.files.tokenizer, model.companions) = (Some(tokenizer), vec![file]);
+    }
+    small::fit(&mut wanted, config, None)?;
+    let weights = Weights {
+        full: false,
+        base: model.base,
+        seed: config.seed,
+    };
+    read_again(slot, wanted, weights, emit).await.map(drop)
+}
+
+/// Makes the model trainable: with `wanted` for its config.json, which names the task's head, and with every weight, an adapter
+/// that was given, or a fresh one.
+pub(crate) async fn prepare<'m>(
+    slot: &'m mut Option<LoadedModel>,
+    mut wanted: serde_json::Value,
+    shape: Option<Shape>,
+    adapter: Option<&Adapter>,
+    config: &RunConfig,
+    emit: &mut Emit<'_>,
+) -> Result<&'m mut LoadedModel> {
+    let model = slot.as_ref().ok_or_else(no_model)?;
+    let weights = Weights {
+        full: config.finetuning_type == FinetuningType::Full,
+        base: Base::from(config),
+        seed: config.seed,
+    };
+    if has_unset_sizes(&model.files) {
+        if !weights.full {
+            let error = Error::config("lora leaves the weights as they are, and these are fresh");
+            return Err(error.field("finetuning_type").remedy("Set finetuning_type: full."));
+        }
+        if let (None, Some(tokenizer)) = (shape, &model.files.tokenizer) {
+            wanted["vocab_size"] = json!(tokenizer.vocab_size());
+        }
+        small::fit(&mut wanted, config, shape)?;
+    } else {
+        small::check(&wanted, config)?;
+    }
+    // A model is either frozen, in one format, or trained throughout.
+    let model = if weights.full || model.full || model.base != weights.base || model.files.config != wanted {
+        read_again(slot, wanted, weights, emit).await?
+    } else {
+        slot.as_mut().ok_or_else(no_model)?
+    };
+    match adapter {
+        _ if weights.full => {}
+        Some(adapter) => model.model.load_adapter(adapter)?,
+        None => {
+            let wanted = adapter_config(config, &model.model.info);
+            model.model.check_adapter_names(&wanted)?;
+            model.model.attach_lora(&wanted, config.seed)?;
+        }
+    }
+    Ok(model)
+}
+
+/// Reads the model's files again, with `config` for their config.json. The old model goes first, two may not fit.
+pub(crate) async fn read_again<'m>(
+    slot: &'m mut Option<LoadedModel>,
+    config: serde_json::Value,
+    weights: Weights,
+    emit: &mut Emit<'_>,
+) -> Result<&'m mut LoadedModel> {
+    let LoadedModel {
+        mut files,
+        companions,
+        head,
+        model,
+        ..
+    } = slot.take().ok_or_else(no_model)?;
+    files.config = config;
+    let device = model.device().clone();
+    drop(model);
+    let model = read_weights(&files, weights, &device, emit).await?;
+    emit.event(Event::Model(model.info.clone()));
+    Ok(slot.insert(LoadedModel {
+        files,
+        model,
+        full: weights.full,
+        base: weights.base,
+        companions,
+        head,
+    }))
 }
 
 /// PEFT's configuration of the adapter that a run asks for.

@@ -1,0 +1,307 @@
+//! What a front end talks to: commands come in, events go out. [`Session`] keeps what is loaded from one command to the next;
+//! a run itself is [`crate::finetune`].
+
+mod predict;
+mod preview;
+
+use crate::config::RunConfig;
+use crate::data::{self, Dataset};
+use crate::device;
+use crate::error::{Error, Result};
+use crate::estimate::estimate;
+use crate::finetune::{Data, Job, finetune};
+use crate::formats::{ModelFiles, peft::Adapter};
+use crate::host::{Control, Emit, Host, Receiver};
+use crate::loaded_model::{
+    LoadedModel, PretrainedHead, Weights, companions, fit_inputs_to_data, has_unset_sizes, loaded, no_model,
+    read_again, read_weights,
+};
+use crate::models::{head, small};
+use crate::protocol::{Command, DeviceChoice, DeviceInfo, Event};
+use crate::quant::Base;
+use crate::store::{self, Sink, Source};
+use crate::train::checkpoint::Checkpoint;
+use crate::train::fingerprint::sha256;
+use burn::tensor::Device;
+use serde_json::json;
+use std::rc::Rc;
+
+/// The longest config.json that is read.
+const MOST_CONFIG_BYTES: u64 = 16 << 20;
+
+/// What is loaded, from one command to the next.
+pub struct Session {
+    /// Place for checkpoints and results; without one they stay in memory.
+    pub sink: Option<Rc<dyn Sink>>,
+    /// Where the next run goes on from.
+    pub resume: Option<Checkpoint>,
+    host: Host,
+    control: Control,
+    device: Option<(Device, DeviceInfo)>,
+    model: Option<LoadedModel>,
+    data: Option<Data>,
+    validation: Option<Data>,
+    adapter: Option<Adapter>,
+}
+
+impl Session {
+    /// A session with nothing loaded.
+    pub fn new(host: Host) -> Self {
+        Self {
+            sink: None,
+            resume: None,
+            host,
+            control: Control::default(),
+            device: None,
+            model: None,
+            data: None,
+            validation: None,
+            adapter: None,
+        }
+    }
+
+    /// The handle that works while a command is under way.
+    pub fn control(&self) -> Control {
+        self.control.clone()
+    }
+
+    fn emit<'a>(&self, receiver: Receiver<'a>) -> Emit<'a> {
+        Emit::new(receiver, self.host, self.control.clone())
+    }
+
+    /// Serves one command; `files` travelled with it. What goes wrong becomes [`Event::Failed`].
+    pub async fn handle(&mut self, command: Command, files: Vec<Source>, receiver: Receiver<'_>) {
+        let emit = &mut self.emit(receiver);
+        if let Err(error) = self.serve(command, files, emit).await {
+            emit.event(Event::Failed(error));
+        }
+    }
+
+    async fn serve(&mut self, command: Command, files: Vec<Source>, emit: &mut Emit<'_>) -> Result<()> {
+        match command {
+            Command::Open { device } => self.open(device, emit).await,
+            Command::LoadModel { name, config, .. } => {
+                let base = config.as_deref().map(Base::from).unwrap_or_default();
+                self.load_model(name, base, files, emit).await
+            }
+            Command::LoadData { .. } => {
+                let data = read_data(files).await?;
+                emit.event(Event::Data(data.rows.info()));
+                self.data = Some(data);
+                Ok(())
+            }
+            Command::LoadValidation { file } => {
+                // What took its place and cannot be read leaves none, not the old one under a new name.
+                self.validation = None;
+                if file.is_some() {
+                    self.load_validation(files).await?;
+                }
+                let data = self.validation.as_ref().map(|data| data.rows.info());
+                emit.event(Event::Validation { data });
+                Ok(())
+            }
+            Command::Preview { config } => {
+                loaded(&self.model)?;
+                let data = self.data.as_ref().ok_or_else(no_data)?;
+                fit_inputs_to_data(&mut self.model, &data.rows, &config, emit).await?;
+                let validation = self.validation.as_ref().map(|data| &data.rows);
+                let shown = preview::preview(loaded(&self.model)?, &data.rows, validation, &config, emit).await?;
+                emit.event(shown);
+                Ok(())
+            }
+            Command::Predict { config, texts } => {
+                let answered = predict::answer_texts(loaded(&self.model)?, &config, &texts, emit).await?;
+                emit.event(answered);
+                Ok(())
+            }
+            Command::Estimate { config } => self.estimate(&config, emit).await,
+            Command::Train { config, sample_prompt } => {
+                let outcome = self.train(*config, sample_prompt, emit).await;
+                self.control.end_run();
+                outcome
+            }
+            // Commands are served one after the other, so nothing is under way; what is, hears of it by [`Control`].
+            Command::Pause | Command::Resume | Command::Stop | Command::CancelGenerate => Ok(()),
+            Command::Generate { .. } | Command::ExportAdapter => loaded(&self.model)?.answer(command, emit).await,
+        }
+    }
+
+    async fn open(&mut self, choice: DeviceChoice, emit: &mut Emit<'_>) -> Result<()> {
+        let opened = device::open(choice).await?;
+        emit.event(Event::Device(opened.1.clone()));
+        // What lives on another device is of no use any more.
+        if self.device.as_ref().is_some_and(|old| old.1 != opened.1) {
+            self.model = None;
+        }
+        self.device = Some(opened);
+        Ok(())
+    }
+
+    async fn load_model(&mut self, name: String, base: Base, files: Vec<Source>, emit: &mut Emit<'_>) -> Result<()> {
+        if self.device.is_none() {
+            self.open(DeviceChoice::Auto, emit).await?;
+        }
+        let (device, _) = self
+            .device
+            .as_ref()
+            .ok_or_else(|| Error::internal("no device is open"))?;
+        // The old model goes first: two may not fit.
+        self.model = None;
+        let companions = companions(&files);
+        let mut files = match files.is_empty() && crate::config::SMALL_MODELS.contains(&name.as_str()) {
+            true => ModelFiles::from_config(name.as_str(), json!({ "model_type": name })),
+            false => ModelFiles::open(files).await?,
+        };
+        if !name.is_empty() {
+            files.name = name;
+        }
+        let own = files.config.clone();
+        if has_unset_sizes(&files) {
+            small::fit(&mut files.config, &RunConfig::default(), None)?;
+        }
+        if files.entries().is_empty() {
+            emit.warn(
+                "There are no weights among the model's files, so it starts from fresh ones, which know nothing yet: train it \
+                 with finetuning_type: full.",
+            );
+        }
+        let weights = Weights {
+            full: false,
+            base,
+            seed: 0,
+        };
+        let model = read_weights(&files, weights, device, emit).await?;
+        emit.event(Event::Model(model.info.clone()));
+        let of_tokenizer = files.tokenizer.iter().flat_map(|tokenizer| tokenizer.notes());
+        emit.warn_all(model.notes.iter().chain(of_tokenizer).cloned());
+        self.adapter = None;
+        self.model = Some(LoadedModel {
+            head: PretrainedHead::of(&model, &own),
+            files,
+            model,
+            full: weights.full,
+            base,
+            companions,
+        });
+        Ok(())
+    }
+
+    /// Takes validation data that is in a file of its own (of images in the IDX format, two), for the next run.
+    ///
+    /// # Errors
+    /// The file cannot be read or understood.
+    pub async fn load_validation(&mut self, files: Vec<Source>) -> Result<()> {
+        self.validation = Some(read_data(files).await?);
+        Ok(())
+    }
+
+    /// Puts a saved adapter on the loaded model; the next LoRA run goes on from it.
+    ///
+    /// # Errors
+    /// No model is loaded, or the adapter does not fit it.
+    pub fn load_adapter(&mut self, adapter: Adapter) -> Result<()> {
+        let loaded = self.model.as_mut().ok_or_else(no_model)?;
+        loaded.model.load_adapter(&adapter)?;
+        self.adapter = Some(adapter);
+        Ok(())
+    }
+
+    /// The same from an adapter's files, among them config.json where the adapter brings a head of its own: the model is then
+    /// read again with that head.
+    ///
+    /// # Errors
+    /// As [`Session::load_adapter`]; files that cannot be read.
+    pub async fn load_adapter_files(&mut self, files: Vec<Source>, receiver: Receiver<'_>) -> Result<()> {
+        let emit = &mut self.emit(receiver);
+        let config = files.iter().find(|file| file.name() == "config.json");
+        let config = match config {
+            Some(file) => {
+                let bytes = store::read_all(file.as_ref(), MOST_CONFIG_BYTES).await?;
+                let broken = |error: serde_json::Error| Error::format(error.to_string()).file("config.json");
+                Some(serde_json::from_slice::<serde_json::Value>(&bytes).map_err(broken)?)
+            }
+            None => None,
+        };
+        let adapter = Adapter::open(files).await?;
+        if let Some(config) = config
+            && head::of_run(&config).is_some()
+        {
+            let loaded = self.model.as_mut().ok_or_else(no_model)?;
+            loaded.head = loaded.head.with(&config);
+            let weights = Weights {
+                full: loaded.full,
+                base: loaded.base,
+                seed: 0,
+            };
+            let wanted = loaded.head.config.clone();
+            read_again(&mut self.model, wanted, weights, emit).await?;
+        }
+        self.load_adapter(adapter)
+    }
+
+    async fn estimate(&self, config: &RunConfig, emit: &mut Emit<'_>) -> Result<()> {
+        let loaded = loaded(&self.model)?;
+        let device = loaded.model.device();
+        let adapter = self.adapter.as_ref().map(|adapter| &adapter.config);
+        let memory = estimate(&loaded.files, config, adapter, device::largest_buffer_bytes(device)).await?;
+        emit.event(Event::Estimate {
+            memory,
+            available_bytes: device::available_bytes(device),
+        });
+        Ok(())
+    }
+
+    async fn train(&mut self, config: RunConfig, sample_prompt: Option<String>, emit: &mut Emit<'_>) -> Result<()> {
+        self.control.begin_run();
+        loaded(&self.model)?;
+        let job = Job {
+            config: &config,
+            model: &mut self.model,
+            data: self.data.as_ref().ok_or_else(no_data)?,
+            validation: self.validation.as_ref(),
+            adapter: self.adapter.as_ref(),
+            sample_prompt,
+            sink: self.sink.clone(),
+            resume: &mut self.resume,
+        };
+        let summary = finetune(job, emit).await?;
+        emit.event(Event::Done(summary));
+        Ok(())
+    }
+}
+
+/// The data in a file, or in two of images.
+async fn read_data(files: Vec<Source>) -> Result<Data> {
+    for file in &files {
+        data::check_size(file.name(), file.len_bytes())?;
+    }
+    let read = async |file: &Source| store::read_all(file.as_ref(), data::MAX_FILE_BYTES).await;
+    match files.as_slice() {
+        [file] => {
+            let bytes = read(file).await?;
+            Ok(Data {
+                rows: Dataset::parse(file.name(), &bytes)?,
+                digest: sha256(&bytes),
+            })
+        }
+        [one, other] => {
+            let (first, second) = (read(one).await?, read(other).await?);
+            let digests = [sha256(&first), sha256(&second)].concat();
+            Ok(Data {
+                rows: Dataset::parse_images((one.name(), &first), (other.name(), &second))?,
+                digest: sha256(digests.as_bytes()),
+            })
+        }
+        _ => {
+            let what = format!(
+                "the data is one file, or images with their labels, got {} files",
+                files.len()
+            );
+            Err(Error::data(what).remedy("Give one file of rows, or two in the IDX format."))
+        }
+    }
+}
+
+fn no_data() -> Error {
+    Error::config("no training data is loaded").remedy("Load a txt, csv, json or jsonl file.")
+}

@@ -1,0 +1,210 @@
+//! Scores and predictions of the loaded model outside of a run: on files, and on texts that somebody typed.
+
+use super::{Session, no_data};
+use crate::config::RunConfig;
+use crate::data::{Dataset, Example};
+use crate::error::{Error, Result};
+use crate::host::{Emit, Receiver};
+use crate::loaded_model::{LoadedModel, loaded};
+use crate::metrics::answers::Answers;
+use crate::protocol::{Answered, EvalInfo, Event, Metric, Predictions};
+use crate::tasks::{Rows, Rules, TaskSpec, by_task};
+use crate::train::evaluation::{HeldOut, QUESTIONS, Scored, answer};
+use crate::train::report::{predictions, texts, written_answers};
+use serde_json::Value;
+
+/// What a document's score is called.
+const SCORE: &str = "score";
+
+impl Session {
+    /// Scores the loaded model, with its adapter if it has one: on the validation data where there is some, on the whole of
+    /// the data else.
+    ///
+    /// # Errors
+    /// Nothing loaded, data without a target token, a lost device.
+    pub async fn evaluate(&mut self, config: &RunConfig, receiver: Receiver<'_>) -> Result<EvalInfo> {
+        let emit = &mut self.emit(receiver);
+        let model = loaded(&self.model)?;
+        let data = self.validation.as_ref().or(self.data.as_ref()).ok_or_else(no_data)?;
+        let mut spec = TaskSpec::from_checkpoint(config, model, &data.rows)?;
+        spec.tell_notes(emit);
+        let mut held_out = held_out(&spec, model, &data.rows, config, false, emit).await?;
+        held_out.ask(config, model, QUESTIONS)?;
+        Ok(score(&held_out, model, &spec, config, emit).await?.info)
+    }
+
+    /// What the loaded model, with its adapter if it has one, answers to each row of the data, and its score where the data
+    /// has labels: then the worst errors come first. A model that continues texts writes its answers.
+    ///
+    /// # Errors
+    /// Nothing loaded, a model without a trained head, data without the task's text.
+    pub async fn predict(
+        &mut self,
+        config: &RunConfig,
+        receiver: Receiver<'_>,
+    ) -> Result<(Predictions, Option<EvalInfo>)> {
+        let emit = &mut self.emit(receiver);
+        let model = loaded(&self.model)?;
+        let dataset = &self.data.as_ref().ok_or_else(no_data)?.rows;
+        let mut spec = TaskSpec::from_checkpoint(config, model, dataset)?;
+        spec.tell_notes(emit);
+        let writes = spec.objective.learns_texts();
+        let config = &RunConfig {
+            predict_with_generate: writes,
+            ..config.clone()
+        };
+        let mut held_out = held_out(&spec, model, dataset, config, true, emit).await?;
+        let right = spec.knows_answers(dataset);
+        held_out.ask(config, model, usize::MAX)?;
+        let (answers, info) = if right || writes {
+            let scored = score(&held_out, model, &spec, config, emit).await?;
+            if writes {
+                let table = written_answers(&held_out.questions, &scored.texts.written);
+                return Ok((table, Some(scored.info)));
+            }
+            (scored.answers, Some(scored.info))
+        } else {
+            (predicted(&held_out, model, &spec, emit).await?, None)
+        };
+        let answers = answers.ok_or_else(|| Error::internal("the task has no answers row by row"))?;
+        let tokenizer = model.files.tokenizer.as_ref();
+        let table = predictions(spec.answer.as_ref(), &answers, right, &held_out.examples, tokenizer)?;
+        Ok((table, info))
+    }
+}
+
+/// The rows of a file as they are scored by the head that the model has.
+async fn held_out(
+    spec: &TaskSpec,
+    model: &LoadedModel,
+    dataset: &Dataset,
+    config: &RunConfig,
+    optional: bool,
+    emit: &mut Emit<'_>,
+) -> Result<HeldOut> {
+    let rows = Rows {
+        most: usize::MAX,
+        model,
+        dataset,
+        config,
+        optional,
+    };
+    let mut examples = spec.examples(&rows, emit).await?;
+    spec.add_reference(config, &model.model, &mut examples, emit).await?;
+    model.check_features(&examples, dataset)?;
+    spec.scale_as_trained(&mut examples);
+    Ok(HeldOut::new(examples, config, &model.model))
+}
+
+async fn score(
+    held_out: &HeldOut,
+    model: &LoadedModel,
+    spec: &TaskSpec,
+    config: &RunConfig,
+    emit: &mut Emit<'_>,
+) -> Result<Scored> {
+    let stopped = emit.control.stops_from_now_on();
+    let scored = held_out.score(model, spec, config, &stopped, emit).await?;
+    scored.ok_or_else(|| Error::stopped("while the rows were scored"))
+}
+
+/// What the model answers to rows without labels.
+async fn predicted(
+    held_out: &HeldOut,
+    model: &LoadedModel,
+    spec: &TaskSpec,
+    emit: &mut Emit<'_>,
+) -> Result<Option<Answers>> {
+    let (outputs, width) = answer(&model.model, &spec.objective, &held_out.batches, emit).await?;
+    Ok(spec.answers(&held_out.examples, &outputs, width))
+}
+
+/// What the loaded model answers to texts that somebody typed, each a text with those that belong to it, by the head that a run
+/// trained.
+///
+/// # Errors
+/// A task that answers with texts, or none; a model without the task's head; no text.
+pub(super) async fn answer_texts(
+    model: &LoadedModel,
+    config: &RunConfig,
+    typed: &[Vec<String>],
+    emit: &mut Emit<'_>,
+) -> Result<Event> {
+    let task = config
+        .task
+        .ok_or_else(|| Error::config("has to say what the texts are to be answered with").field("task"))?;
+    let Some(ask) = by_task!(task, R => R::ASK) else {
+        return Err(Error::config(format!("a model of {task} continues texts")).remedy("Have it write instead."));
+    };
+    let mut rows = Vec::new();
+    for texts in typed {
+        let texts: Vec<&String> = texts.iter().filter(|text| !text.trim().is_empty()).collect();
+        rows.extend(by_task!(task, R => R::typed(&texts)));
+    }
+    if rows.is_empty() {
+        return Err(Error::data("there is no text to answer").remedy(ask));
+    }
+    let dataset = Dataset::parse("typed.json", Value::Array(rows).to_string().as_bytes())?;
+    // The columns' names are those of this file, not of the one that was trained on.
+    let config = RunConfig {
+        text_columns: Vec::new(),
+        label_columns: Vec::new(),
+        ..config.clone()
+    };
+    let spec = TaskSpec::from_checkpoint(&config, model, &dataset)?;
+    let (host, control) = (emit.host, emit.control.clone());
+    let mut unheard = |_, _| ();
+    let quiet = &mut Emit::new(&mut unheard, host, control);
+    let held_out = held_out(&spec, model, &dataset, &config, true, quiet).await?;
+    let answers = predicted(&held_out, model, &spec, quiet).await?;
+    let answers = answers.ok_or_else(|| Error::internal(format!("{task} has no answers row by row")))?;
+    let answers = answered(&spec, &answers, &held_out.examples, model)?;
+    Ok(Event::Predicted { task, answers })
+}
+
+/// Answers as a front end shows them: texts with named values, documents by their scores.
+fn answered(spec: &TaskSpec, answers: &Answers, examples: &[Example], model: &LoadedModel) -> Result<Vec<Answered>> {
+    let names = spec.answer.as_ref().map(|answer| answer.names.as_slice());
+    let name = |place: usize| names.and_then(|names| names.get(place).cloned());
+    let named = |values: &[f64]| -> Vec<Metric> {
+        let values = values.iter().enumerate();
+        let metric = |(place, &value): (usize, &f64)| Metric {
+            name: name(place).unwrap_or_else(|| place.to_string()),
+            value,
+        };
+        values.map(metric).collect()
+    };
+    let (numbers, width, is_sorted) = match answers {
+        Answers::Classes {
+            probabilities, classes, ..
+        } => (probabilities, *classes, true),
+        Answers::Labels {
+            probabilities, labels, ..
+        } => (probabilities, *labels, true),
+        Answers::Numbers { predicted, targets, .. } => (predicted, *targets, false),
+        Answers::Lists(lists) => {
+            let documents = by_task!(spec.task(), R => R::documents(examples));
+            let scores = lists.iter().flat_map(|(scores, _)| scores.iter().copied());
+            let of = |(text, value)| Answered {
+                text,
+                values: vec![Metric {
+                    name: SCORE.to_owned(),
+                    value,
+                }],
+            };
+            let mut ranked: Vec<Answered> = documents.into_iter().zip(scores).map(of).collect();
+            ranked.sort_by(|a, b| b.values[0].value.total_cmp(&a.values[0].value));
+            return Ok(ranked);
+        }
+        Answers::Pairs(_) => return Err(Error::internal("these are no rows of numbers")),
+    };
+    let texts = texts(answers, examples, None, model.files.tokenizer.as_ref())?;
+    let of = |((_, text), values): ((usize, String), &[f64])| {
+        let mut values = named(values);
+        if is_sorted {
+            values.sort_by(|a, b| b.value.total_cmp(&a.value));
+        }
+        Answered { text, values }
+    };
+    Ok(texts.into_iter().zip(numbers.chunks(width.max(1))).map(of).collect())
+}

@@ -1,0 +1,213 @@
+//! What can be had without training: the answers that a tuned model has to beat, on the same validation rows. Here is what tasks
+//! share of it; which baselines a task has is its own to say.
+
+use super::examples::collate;
+use super::{Rules, TaskSpec, by_task};
+use crate::baseline::probe::{Features, Probe};
+use crate::data::{Aim, Batch, Example};
+use crate::error::Result;
+use crate::host::Emit;
+use crate::metrics::answers::Answers;
+use crate::models::{Model, read};
+use crate::protocol::{self, Stage};
+use crate::task::Task;
+
+/// Training rows that a probe learns from where the run learns from fewer: each costs a forward pass.
+const PROBE_ROWS: usize = 1000;
+/// And at most: a probe on fewer rows than the run's own flatters the run, but its equation takes time and memory, too.
+const MOST_PROBE_ROWS: usize = 4000;
+/// Of rows of numbers, which are vectors already, what a probe's time and memory allow: products, and numbers in all.
+const MOST_PRODUCTS: f64 = 1e10;
+const MOST_NUMBERS: usize = 1 << 24;
+/// Rows through the model at once.
+const ROWS: usize = 8;
+
+/// Answers and how they came about.
+#[derive(Debug, Clone)]
+pub(crate) struct Baseline {
+    pub(crate) name: &'static str,
+    pub(crate) answers: Answers,
+}
+
+impl Baseline {
+    /// The scores as a front end shows them.
+    pub(crate) fn scores(&self, task: Task) -> protocol::Baseline {
+        let mut metrics = self.answers.metrics(task);
+        if let Answers::Pairs(_) = self.answers {
+            // Likelihoods are no rewards: only which is the larger can be compared.
+            metrics.retain(|metric| metric.name == "preference_accuracy");
+        }
+        protocol::Baseline {
+            name: self.name.to_owned(),
+            metrics,
+        }
+    }
+}
+
+/// What baselines are made from.
+pub(crate) struct Probed<'a> {
+    pub(super) model: &'a Model,
+    pub(super) spec: &'a TaskSpec,
+    train: &'a [Example],
+    /// The first of `train`, of which a probe learns.
+    probed: &'a [Example],
+    pub(super) held_out: &'a [Example],
+    pub(super) batches: &'a [Batch],
+    /// Labels of a row.
+    pub(super) width: usize,
+}
+
+/// Vectors of the rows that a probe learns from, and of those that it is asked.
+pub(super) struct ProbeFeatures {
+    pub(super) learnt: Features,
+    pub(super) asked: Features,
+}
+
+impl TaskSpec {
+    /// All that the task has, where the run goes through `seen` rows of `train`, on the rows held out and their batches; none
+    /// without such rows, or where a stop was asked for on the way.
+    pub(crate) async fn baselines(
+        &self,
+        model: &Model,
+        (train, seen): (&[Example], usize),
+        (held_out, batches): (&[Example], &[Batch]),
+        emit: &mut Emit<'_>,
+    ) -> Result<Vec<Baseline>> {
+        if held_out.is_empty() {
+            return Ok(Vec::new());
+        }
+        let most = match self.shape {
+            Some(shape) => numeric_rows(shape.numbers()),
+            None => seen.clamp(PROBE_ROWS, MOST_PROBE_ROWS),
+        };
+        let probed = Probed {
+            model,
+            spec: self,
+            train,
+            probed: &train[..train.len().min(most)],
+            held_out,
+            batches,
+            width: self.answer.as_ref().map_or(1, |answer| answer.names.len()),
+        };
+        let found = by_task!(self.task(), R => R::baselines(probed, emit).await?);
+        let found = found.into_iter();
+        Ok(found.map(|(name, answers)| Baseline { name, answers }).collect())
+    }
+}
+
+impl Probed<'_> {
+    /// The labels of the rows that a probe learns from.
+    pub(super) fn learnt(&self) -> Vec<f32> {
+        labels(self.probed)
+    }
+
+    /// The labels of all training rows.
+    pub(super) fn all(&self) -> Vec<f32> {
+        labels(self.train)
+    }
+
+    /// The labels of the rows held out.
+    pub(super) fn asked(&self) -> Vec<f32> {
+        labels(self.held_out)
+    }
+
+    /// Vectors of the rows' texts by the untouched model; `None` where a stop was asked for on the way.
+    pub(super) async fn features(&self, emit: &mut Emit<'_>) -> Result<Option<ProbeFeatures>> {
+        let total = (self.probed.len() + self.held_out.len()) as u64;
+        let mut done = 0;
+        let learnt = vectors(self.model, self.probed, (&mut done, total), emit).await?;
+        let asked = vectors(self.model, self.held_out, (&mut done, total), emit).await?;
+        let both = learnt.zip(asked);
+        Ok(both.map(|(learnt, asked)| ProbeFeatures { learnt, asked }))
+    }
+}
+
+/// The answers under their name; where there can be none, a word on why: a run does not need them.
+pub(super) fn try_baseline(
+    name: &'static str,
+    answers: Result<Answers>,
+    emit: &mut Emit<'_>,
+) -> Option<(&'static str, Answers)> {
+    match answers {
+        Ok(answers) => Some((name, answers)),
+        Err(error) => {
+            emit.warn(format!("There is no {name} to compare with: {}.", error.what));
+            None
+        }
+    }
+}
+
+/// How many rows of `width` numbers a probe learns from: its time grows with rows · width · the lesser of the two.
+fn numeric_rows(width: usize) -> usize {
+    let most = MOST_PRODUCTS / width.max(1) as f64;
+    let rows = (most / width.max(1) as f64).max(most.sqrt().min(width as f64));
+    (rows as usize).min(MOST_NUMBERS / width.max(1)).max(1)
+}
+
+/// The labels of all rows, row after row.
+fn labels(examples: &[Example]) -> Vec<f32> {
+    let of = |example: &Example| match &example.aim {
+        Aim::Row(labels) => labels.clone(),
+        Aim::Tokens(labels) => labels.iter().filter(|&&label| label >= 0).map(|&l| l as f32).collect(),
+        _ => Vec::new(),
+    };
+    examples.iter().flat_map(of).collect()
+}
+
+/// Labels as numbers of classes.
+pub(super) fn column_of_classes(labels: &[f32]) -> Vec<usize> {
+    labels.iter().map(|&class| class as usize).collect()
+}
+
+/// One of `width` labels of each row.
+pub(super) fn column(labels: &[f32], place: usize, width: usize) -> Vec<f64> {
+    let values = labels.iter().skip(place).step_by(width);
+    values.map(|&value| f64::from(value)).collect()
+}
+
+/// What a probe for each column answers, row after row.
+pub(super) fn probe_columns(features: &ProbeFeatures, labels: &[f32], width: usize) -> Result<Vec<f64>> {
+    let mut answers = vec![0.0; features.asked.rows() * width];
+    for place in 0..width {
+        let probe = Probe::numbers(&features.learnt, &column(labels, place, width))?;
+        for (row, value) in probe.predict(&features.asked)?.into_iter().enumerate() {
+            answers[row * width + place] = value;
+        }
+    }
+    Ok(answers)
+}
+
+/// The untouched model's vectors of the examples' texts, the mean over their tokens; of numbers, those themselves. `None` where
+/// a stop was asked for.
+async fn vectors(
+    model: &Model,
+    examples: &[Example],
+    (done, total): (&mut u64, u64),
+    emit: &mut Emit<'_>,
+) -> Result<Option<Features>> {
+    if let Some(width) = examples
+        .first()
+        .map(|example| example.numbers.len())
+        .filter(|&width| width > 0)
+    {
+        let values = examples.iter().flat_map(|example| example.numbers.iter().copied());
+        *done += examples.len() as u64;
+        emit.progress(Stage::Evaluate, *done, total);
+        return Features::new(values.collect(), width).map(Some);
+    }
+    let leaves = model.parameters.plain();
+    let (mut values, mut width) = (Vec::new(), 1);
+    for rows in examples.chunks(ROWS) {
+        if emit.control.is_stopped() {
+            return Ok(None);
+        }
+        let batch = collate(&rows.iter().collect::<Vec<_>>(), model);
+        let vectors = model.vectors(&leaves, &batch, false, None);
+        width = vectors.dims()[1];
+        values.extend(read(vectors.reshape([batch.rows * width])).await?);
+        *done += rows.len() as u64;
+        emit.progress(Stage::Evaluate, *done, total);
+        (emit.host.yield_now)().await;
+    }
+    Features::new(values, width).map(Some)
+}

@@ -1,0 +1,73 @@
+//! One class of several for a row.
+
+use super::baselines::{Probed, column_of_classes, try_baseline};
+use super::predictions::{labels_of_rows, largest, softmax};
+use super::{Rules, TaskSpec};
+use crate::baseline::constant::majority_class;
+use crate::baseline::probe::{NearestCentroid, Probe};
+use crate::data::{Aim, Batch, Example, LabelKind};
+use crate::error::Result;
+use crate::host::Emit;
+use crate::loss::{Compared, WeightedSum};
+use crate::metrics::answers::Answers;
+use burn::tensor::Tensor;
+
+pub(crate) struct Classification;
+
+impl Rules for Classification {
+    const LABELS: Option<LabelKind> = Some(LabelKind::Class);
+    const PROBLEM_TYPE: Option<&'static str> = Some("single_label_classification");
+
+    fn class_of(example: &Example) -> Option<usize> {
+        Some(match &example.aim {
+            Aim::Row(labels) => labels.first().map_or(0, |class| *class as usize),
+            _ => 0,
+        })
+    }
+
+    fn compared<T>(
+        _loss: &WeightedSum,
+        outputs: Tensor<2>,
+        batch: &Batch,
+        of: impl FnOnce(&Compared) -> Result<T>,
+    ) -> Result<T> {
+        let labels: Vec<i32> = batch.row_labels.iter().map(|&class| class as i32).collect();
+        of(&Compared::Classes {
+            logits: outputs,
+            labels: &labels,
+        })
+    }
+
+    fn answers(_spec: &TaskSpec, examples: &[Example], outputs: &[f32], width: usize) -> Option<Answers> {
+        let probabilities = softmax(outputs, width);
+        Some(Answers::Classes {
+            classes: width,
+            truth: labels_of_rows(examples).map(|class| class as usize).collect(),
+            predicted: probabilities.chunks(width).map(largest).collect(),
+            probabilities,
+        })
+    }
+
+    async fn baselines(probed: Probed<'_>, emit: &mut Emit<'_>) -> Result<Vec<(&'static str, Answers)>> {
+        let Some(features) = probed.features(emit).await? else {
+            return Ok(Vec::new());
+        };
+        let width = probed.width;
+        let truth = column_of_classes(&probed.asked());
+        let classes = |predicted: Vec<usize>| Answers::Classes {
+            classes: width,
+            truth: truth.clone(),
+            predicted,
+            probabilities: Vec::new(),
+        };
+        let most = majority_class(&column_of_classes(&probed.all()))?;
+        let mut found = vec![("majority class", classes(vec![most; truth.len()]))];
+        let learnt = column_of_classes(&probed.learnt());
+        let nearest = NearestCentroid::fit(&features.learnt, &learnt).and_then(|fit| fit.predict(&features.asked));
+        found.extend(try_baseline("nearest centroid", nearest.map(classes), emit));
+        let probe =
+            Probe::classes(&features.learnt, &learnt, width).and_then(|fit| fit.predict_classes(&features.asked));
+        found.extend(try_baseline("linear probe", probe.map(classes), emit));
+        Ok(found)
+    }
+}

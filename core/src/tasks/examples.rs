@@ -1,0 +1,270 @@
+//! A run's rows: examples of the data, split, scaled, and known to the model that the run starts from.
+
+use super::{Rows, Rules, TaskSpec, by_task};
+use crate::config::{RunConfig, ScaleInputs};
+use crate::data::{
+    self, Aim, Batch, Columns, Dataset, Example, InputScaling, LabelKind, Labelled, PaddingSide, Scaling, Shape,
+};
+use crate::error::{Error, Result};
+use crate::host::Emit;
+use crate::loaded_model::LoadedModel;
+use crate::models::Model;
+use crate::protocol::Stage;
+use serde_json::{Value, json};
+
+/// Rows are filled up to a multiple of this many tokens: few shapes, so few first-shape costs on a GPU.
+pub(crate) const PAD_TO_MULTIPLE_OF: usize = 8;
+
+/// Examples to train on, and those that are held out.
+pub(crate) struct Split {
+    pub(crate) train: Vec<Example>,
+    pub(crate) held_out: Vec<Example>,
+}
+
+impl TaskSpec {
+    /// The examples of a run on `dataset`, with validation rows of a file of their own or split off, all of them scaled.
+    pub(crate) async fn datasets(
+        &mut self,
+        config: &RunConfig,
+        model: &LoadedModel,
+        dataset: &Dataset,
+        validation: Option<&Dataset>,
+        emit: &mut Emit<'_>,
+    ) -> Result<Split> {
+        let rows = |dataset| Rows {
+            most: usize::MAX,
+            model,
+            dataset,
+            config,
+            optional: false,
+        };
+        let mut examples = self.examples(&rows(dataset), emit).await?;
+        examples.truncate(config.max_samples.unwrap_or(usize::MAX));
+        let mut split = match validation {
+            Some(validation) => Split {
+                train: examples,
+                held_out: self.examples(&rows(validation), emit).await?,
+            },
+            None => self.split(examples, config.val_size, config.data_seed.unwrap_or(config.seed))?,
+        };
+        self.scale(config, &mut split.train, &mut split.held_out);
+        Ok(split)
+    }
+
+    /// The rows as examples, with the targets as the file has them; without labels where the file has none and need not have
+    /// any. Tokens are made of the first [`Rows::most`] alone, of texts to be continued of all. The model has a row for each id
+    /// in them.
+    pub(crate) async fn examples(&self, rows: &Rows<'_>, emit: &mut Emit<'_>) -> Result<Vec<Example>> {
+        if let Some(shape) = self.shape {
+            return self.numeric_examples(shape, rows, emit);
+        }
+        let mut examples = by_task!(self.task(), R => R::examples(self, rows, emit).await?);
+        let classes = self.answer.as_ref().map_or(0, |answer| answer.names.len());
+        rows.model.admit(&mut examples, rows.dataset, classes)?;
+        Ok(examples)
+    }
+
+    fn numeric_examples(&self, shape: Shape, rows: &Rows<'_>, emit: &mut Emit<'_>) -> Result<Vec<Example>> {
+        let mut labelled = self.labelled(rows.dataset, rows.optional)?;
+        labelled.rows.truncate(rows.most);
+        emit.warn_all(std::mem::take(&mut labelled.notes));
+        if labelled.shape != Some(shape) {
+            let what = "the rows of one file lie otherwise than those of the other";
+            return Err(Error::data(what)
+                .file(&labelled.file)
+                .remedy("Both must have as many numbers a row."));
+        }
+        let answer = self.answer.as_ref();
+        let answer = answer.filter(|_| !labelled.labels.is_empty() || !rows.optional);
+        data::numeric_examples(&labelled, answer)
+    }
+
+    /// Adds what the model gives before training, where the loss needs it.
+    pub(crate) async fn add_reference(
+        &self,
+        config: &RunConfig,
+        model: &Model,
+        examples: &mut [Example],
+        emit: &mut Emit<'_>,
+    ) -> Result<()> {
+        by_task!(self.task(), R => R::add_reference(config, model, examples, emit).await)
+    }
+
+    /// Whether the file says what is right.
+    pub(crate) fn knows_answers(&self, dataset: &Dataset) -> bool {
+        match self.shape {
+            Some(_) => {
+                let labelled = self.labelled(dataset, true);
+                labelled.is_ok_and(|labelled| !labelled.labels.is_empty())
+            }
+            None => by_task!(self.task(), R => R::knows_answers(self, dataset)),
+        }
+    }
+
+    /// What is right for each row of `dataset`, read without making tokens of it: the row's labels or, of words with classes,
+    /// one for each word. None of tasks without labels.
+    pub(crate) fn aims(&self, dataset: &Dataset) -> Result<Vec<Aim>> {
+        let Some(answer) = &self.answer else {
+            return Ok(Vec::new());
+        };
+        if answer.kind == LabelKind::Tags {
+            let tagged = dataset.tagged(&self.columns)?;
+            let aim = |row| tagged.classes(row, answer).map(Aim::Tokens);
+            return tagged.rows.iter().map(aim).collect();
+        }
+        let labelled = self.labelled(dataset, false)?;
+        let aim = |row| labelled.targets(row, answer).map(Aim::Row);
+        labelled.rows.iter().map(aim).collect()
+    }
+
+    /// Examples to train on and examples held out; those of one query stay together. Of classes, each has the same share in
+    /// both; of any number of labels, the first that applies counts as the row's class. Other tasks have no classes of rows.
+    fn split(&self, examples: Vec<Example>, val_size: f64, seed: u64) -> Result<Split> {
+        if self.is_forecast() {
+            // What is scored comes after what was learnt.
+            let (train, _) = data::split(examples.len(), val_size, seed)?;
+            let mut learnt = examples;
+            let held_out = learnt.split_off(train.len());
+            return Ok(Split {
+                train: learnt,
+                held_out,
+            });
+        }
+        let stay_together = by_task!(self.task(), R => R::KEEPS_ROWS_TOGETHER);
+        let mut groups: Vec<Vec<Example>> = Vec::with_capacity(examples.len());
+        for example in examples {
+            match groups.last_mut() {
+                Some(group) if stay_together && group[0].row == example.row => group.push(example),
+                _ => groups.push(vec![example]),
+            }
+        }
+        let class = |group: &Vec<Example>| by_task!(self.task(), R => R::class_of(&group[0]));
+        let classes: Option<Vec<usize>> = groups.iter().map(class).collect();
+        let (train, _) = match classes {
+            Some(classes) => data::split_by_class(&classes, val_size, seed)?,
+            None => data::split(groups.len(), val_size, seed)?,
+        };
+        let (mut learnt, mut held_out, mut train) = (Vec::new(), Vec::new(), train.into_iter().peekable());
+        for (place, group) in groups.into_iter().enumerate() {
+            if train.next_if_eq(&place).is_some() {
+                learnt.extend(group);
+            } else {
+                held_out.extend(group);
+            }
+        }
+        Ok(Split {
+            train: learnt,
+            held_out,
+        })
+    }
+
+    /// Whether rows are windows of one series.
+    pub(crate) fn is_forecast(&self) -> bool {
+        self.columns.window.is_some()
+    }
+
+    fn labelled(&self, dataset: &Dataset, optional: bool) -> Result<Labelled> {
+        if self.shape.is_some() {
+            return match optional && !dataset.has_columns(&self.columns.labels) {
+                true => dataset.numeric(&Columns {
+                    labels: Vec::new(),
+                    ..self.columns.clone()
+                }),
+                false => self.checked(dataset.numeric(&self.columns)?),
+            };
+        }
+        if optional && !self.finds_labels(dataset) {
+            let texts = self.columns.texts.clone();
+            return dataset.labelled(&Columns {
+                texts,
+                ..Columns::default()
+            });
+        }
+        self.checked(dataset.labelled(&self.columns)?)
+    }
+
+    /// Whether the file has the label columns that the run names, or one that is recognised.
+    pub(super) fn finds_labels(&self, dataset: &Dataset) -> bool {
+        match self.columns.labels.as_slice() {
+            [] => dataset.has_labels(&Columns::default()),
+            named => dataset.has_columns(named),
+        }
+    }
+
+    fn checked(&self, labelled: Labelled) -> Result<Labelled> {
+        if let Some(answer) = &self.answer {
+            labelled.check(answer.kind)?;
+        }
+        Ok(labelled)
+    }
+
+    /// Scales the targets of a regression, and numbers that go in; with a fresh head, by the mean and the deviation of `train`.
+    fn scale(&mut self, config: &RunConfig, train: &mut [Example], held_out: &mut [Example]) {
+        if let Some(shape) = self.shape {
+            if self.fresh {
+                self.inputs = InputScaling::of(self.scale_inputs(config, shape), shape, train);
+            }
+            self.inputs.apply(train);
+            self.inputs.apply(held_out);
+        }
+        if self.label_kind() != Some(LabelKind::Numbers) {
+            return;
+        }
+        if self.fresh && config.scale_targets {
+            let width = self.answer.as_ref().map_or(1, |answer| answer.names.len());
+            self.scaling = Scaling::of(train, width);
+        }
+        self.scaling.apply(train);
+        self.scaling.apply(held_out);
+    }
+
+    /// How a run scales its inputs, where it does not say: a series' form tells its class, whatever its level.
+    fn scale_inputs(&self, config: &RunConfig, shape: Shape) -> ScaleInputs {
+        config.scale_inputs.unwrap_or(match (shape, self.label_kind()) {
+            (Shape::Image { .. }, _) => ScaleInputs::None,
+            (Shape::Series { .. }, Some(LabelKind::Class)) => ScaleInputs::Rows,
+            _ => ScaleInputs::Columns,
+        })
+    }
+
+    /// Scales `examples` that are scored by a trained head as that head's were.
+    pub(crate) fn scale_as_trained(&self, examples: &mut [Example]) {
+        if self.label_kind() == Some(LabelKind::Numbers) {
+            self.scaling.apply(examples);
+        }
+        self.inputs.apply(examples);
+    }
+}
+
+/// Rows of a text, or of two, with a column of labels.
+pub(super) async fn labelled(spec: &TaskSpec, rows: &Rows<'_>, emit: &mut Emit<'_>) -> Result<Vec<Example>> {
+    let mut labelled = spec.labelled(rows.dataset, rows.optional)?;
+    labelled.rows.truncate(rows.most);
+    emit.warn_all(std::mem::take(&mut labelled.notes));
+    let answer = spec.answer.as_ref();
+    let answer = answer.filter(|_| !labelled.labels.is_empty() || !rows.optional);
+    let (tokenizer, cutoff) = (rows.model.tokenizer()?, rows.cutoff());
+    let turns = &mut emit.turns(Stage::Tokenize);
+    let examples = data::labelled_examples(&labelled, answer, tokenizer, cutoff, turns).await?;
+    let cut = examples.iter().filter(|example| example.truncated).count();
+    if cut > 0 {
+        emit.warn(format!("Cut at {cutoff} tokens: {cut} of {} rows.", examples.len()));
+    }
+    Ok(examples)
+}
+
+/// A text that somebody typed, or two, as a row of a file.
+pub(super) fn typed(texts: &[&String]) -> Vec<Value> {
+    match texts {
+        [first, second, ..] => vec![json!({ "sentence1": first, "sentence2": second })],
+        [text] => vec![json!({ "text": text })],
+        [] => Vec::new(),
+    }
+}
+
+/// Rows as a batch for `model`.
+pub(crate) fn collate(rows: &[&Example], model: &Model) -> Batch {
+    let limits = model.limits();
+    let padded = |longest| limits.padded(longest, PAD_TO_MULTIPLE_OF);
+    data::collate(rows, model.pad_token_id(), PaddingSide::Right, padded)
+}

@@ -1,0 +1,196 @@
+//! What a task decides, one file a task: its examples, what its loss compares, its predictions, what it is compared with, and
+//! its answers to texts that somebody typed. [`TaskSpec`] is a run's task with all that follows from settings, model and data;
+//! [`Objective`] is its loss on a model's outputs.
+//!
+//! A task is one file that implements [`Rules`], a row of [`by_task`], and a row of [`crate::task`] with its names.
+
+mod baselines;
+pub(crate) mod classification;
+pub(crate) mod embedding;
+mod examples;
+pub(crate) mod generation;
+pub(crate) mod multi_label;
+mod objective;
+mod predictions;
+pub(crate) mod preference;
+pub(crate) mod ranking;
+pub(crate) mod regression;
+mod spec;
+pub(crate) mod token_classification;
+
+pub(crate) use baselines::Baseline;
+pub(crate) use embedding::Corpus;
+pub(crate) use examples::{PAD_TO_MULTIPLE_OF, collate};
+pub(crate) use generation::Question;
+pub use objective::Objective;
+pub(crate) use predictions::number;
+pub(crate) use spec::TaskSpec;
+
+use crate::config::RunConfig;
+use crate::data::{Aim, Batch, Dataset, Example, LabelKind};
+use crate::error::Result;
+use crate::host::Emit;
+use crate::loaded_model::{LoadedModel, PretrainedHead};
+use crate::loss::{Compared, WeightedSum};
+use crate::metrics::answers::Answers;
+use crate::models::{Leaves, Model};
+use crate::task::Task;
+use baselines::Probed;
+use burn::tensor::Tensor;
+use serde_json::Value;
+
+/// Where examples come from.
+pub(crate) struct Rows<'a> {
+    /// Of which only the first so many are needed.
+    pub(crate) most: usize,
+    pub(crate) model: &'a LoadedModel,
+    pub(crate) dataset: &'a Dataset,
+    pub(crate) config: &'a RunConfig,
+    /// Whether the file need not have labels.
+    pub(crate) optional: bool,
+}
+
+impl Rows<'_> {
+    /// Tokens that a row may have.
+    fn cutoff(&self) -> usize {
+        self.model.model.limits().cutoff(self.config.cutoff_len)
+    }
+}
+
+/// What a task decides. What is given here is so of most tasks.
+pub(crate) trait Rules {
+    /// What its labels are, where they are a column's.
+    const LABELS: Option<LabelKind> = None;
+    /// Whether texts themselves are learnt, so that a score is theirs and not one of answers.
+    const LEARNS_TEXTS: bool = false;
+    /// Whether there is an output for each token, of which those with a label count.
+    const OF_TOKENS: bool = false;
+    /// Whether the examples of a row stay together when rows are held out.
+    const KEEPS_ROWS_TOGETHER: bool = false;
+    /// What transformers calls the head: the class is `…For{HEAD}`.
+    const HEAD: &'static str = "SequenceClassification";
+    /// `problem_type` of config.json.
+    const PROBLEM_TYPE: Option<&'static str> = None;
+    /// What to do where somebody typed nothing; `None` of a task that answers by continuing texts.
+    const ASK: Option<&'static str> = Some("Write one.");
+
+    /// Refuses a model that cannot learn it.
+    fn check_model(task: Task, head: &PretrainedHead, model: &Model) -> Result<()> {
+        head.check_takes_heads(task, model)
+    }
+
+    /// The metrics of its answers, the usual one first, where those of [`crate::task::Task::metrics`] do not fit the loss.
+    fn metrics(_loss: &WeightedSum) -> Option<&'static [&'static str]> {
+        None
+    }
+
+    /// Rows as examples, with the targets as the file has them.
+    async fn examples(spec: &TaskSpec, rows: &Rows<'_>, emit: &mut Emit<'_>) -> Result<Vec<Example>> {
+        examples::labelled(spec, rows, emit).await
+    }
+
+    /// Whether the file says what is right.
+    fn knows_answers(spec: &TaskSpec, dataset: &Dataset) -> bool {
+        spec.finds_labels(dataset)
+    }
+
+    /// The class of an example, by which rows are held out in equal shares.
+    fn class_of(_example: &Example) -> Option<usize> {
+        None
+    }
+
+    /// Adds what the model gives before training, where the loss needs it.
+    async fn add_reference(
+        _config: &RunConfig,
+        _model: &Model,
+        _examples: &mut [Example],
+        _emit: &mut Emit<'_>,
+    ) -> Result<()> {
+        Ok(())
+    }
+
+    /// What the model gives for `batch`; `None` without the task's head.
+    fn outputs(model: &Model, leaves: &Leaves, batch: &Batch, seed: Option<u64>) -> Option<Tensor<2>> {
+        model.class_logits(leaves, batch, seed)
+    }
+
+    /// How many outputs a row has.
+    fn width(model: &Model) -> usize {
+        model.labels().unwrap_or(1)
+    }
+
+    /// Puts `outputs` beside the batch's labels, for the loss.
+    fn compared<T>(
+        loss: &WeightedSum,
+        outputs: Tensor<2>,
+        batch: &Batch,
+        of: impl FnOnce(&Compared) -> Result<T>,
+    ) -> Result<T>;
+
+    /// What the model answered to `examples`, whose labels are right: its outputs, `width` numbers a row.
+    fn answers(spec: &TaskSpec, examples: &[Example], outputs: &[f32], width: usize) -> Option<Answers>;
+
+    /// What can be had without training, under the names of the baselines.
+    async fn baselines(probed: Probed<'_>, emit: &mut Emit<'_>) -> Result<Vec<(&'static str, Answers)>>;
+
+    /// What a row is answered with, in words.
+    fn label(spec: &TaskSpec, target: &Aim) -> Vec<String> {
+        let names = spec.answer.as_ref().map(|answer| answer.names.as_slice());
+        let name = |label: usize| names.and_then(|names| names.get(label).cloned());
+        let labels = spec.labels_of(target).into_iter();
+        labels
+            .map(|label| name(label).unwrap_or_else(|| label.to_string()))
+            .collect()
+    }
+
+    /// The documents that somebody typed below a query, in the order of their scores.
+    fn documents(_examples: &[Example]) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Texts that somebody typed, none of them empty, as rows of a file.
+    fn typed(texts: &[&String]) -> Vec<Value> {
+        examples::typed(texts)
+    }
+}
+
+/// Evaluates an expression with the [`Rules`] of a task: `by_task!(task, R => R::LABELS)`.
+macro_rules! by_task {
+    ($task:expr, $rules:ident => $value:expr) => {
+        match $task {
+            $crate::task::Task::Generation => {
+                type $rules = $crate::tasks::generation::Generation;
+                $value
+            }
+            $crate::task::Task::Classification => {
+                type $rules = $crate::tasks::classification::Classification;
+                $value
+            }
+            $crate::task::Task::MultiLabel => {
+                type $rules = $crate::tasks::multi_label::MultiLabel;
+                $value
+            }
+            $crate::task::Task::TokenClassification => {
+                type $rules = $crate::tasks::token_classification::TokenClassification;
+                $value
+            }
+            $crate::task::Task::Regression => {
+                type $rules = $crate::tasks::regression::Regression;
+                $value
+            }
+            $crate::task::Task::Ranking => {
+                type $rules = $crate::tasks::ranking::Ranking;
+                $value
+            }
+            $crate::task::Task::Embedding => {
+                type $rules = $crate::tasks::embedding::Embedding;
+                $value
+            }
+            $crate::task::Task::Preference => {
+                type $rules = $crate::tasks::preference::Preference;
+                $value
+            }
+        }
+    };
+}
+pub(crate) use by_task;

@@ -1,0 +1,71 @@
+//! Any number of labels for a row.
+
+use super::baselines::{Probed, column, probe_columns, try_baseline};
+use super::predictions::{labels_of_rows, sigmoid};
+use super::{Rules, TaskSpec};
+use crate::baseline::constant::mean;
+use crate::data::{Aim, Batch, Example, LabelKind};
+use crate::error::Result;
+use crate::host::Emit;
+use crate::loss::{Compared, WeightedSum};
+use crate::metrics::answers::Answers;
+use burn::tensor::Tensor;
+
+pub(crate) struct MultiLabel;
+
+impl Rules for MultiLabel {
+    const LABELS: Option<LabelKind> = Some(LabelKind::Labels);
+    const PROBLEM_TYPE: Option<&'static str> = Some("multi_label_classification");
+
+    /// The first label that applies; one more for rows without any.
+    fn class_of(example: &Example) -> Option<usize> {
+        Some(match &example.aim {
+            Aim::Row(labels) => labels.iter().position(|flag| *flag > 0.5).unwrap_or(labels.len()),
+            _ => 0,
+        })
+    }
+
+    fn compared<T>(
+        _loss: &WeightedSum,
+        outputs: Tensor<2>,
+        batch: &Batch,
+        of: impl FnOnce(&Compared) -> Result<T>,
+    ) -> Result<T> {
+        of(&Compared::Labels {
+            logits: outputs,
+            targets: &batch.row_labels,
+        })
+    }
+
+    fn answers(_spec: &TaskSpec, examples: &[Example], outputs: &[f32], width: usize) -> Option<Answers> {
+        let probabilities: Vec<f64> = outputs.iter().map(|&logit| sigmoid(logit)).collect();
+        Some(Answers::Labels {
+            labels: width,
+            truth: labels_of_rows(examples).map(|flag| flag > 0.5).collect(),
+            predicted: probabilities.iter().map(|p| *p > 0.5).collect(),
+            probabilities,
+        })
+    }
+
+    async fn baselines(probed: Probed<'_>, emit: &mut Emit<'_>) -> Result<Vec<(&'static str, Answers)>> {
+        let Some(features) = probed.features(emit).await? else {
+            return Ok(Vec::new());
+        };
+        let (width, asked, all) = (probed.width, probed.asked(), probed.all());
+        let flags = |predicted: Vec<bool>| Answers::Labels {
+            labels: width,
+            truth: asked.iter().map(|&flag| flag > 0.5).collect(),
+            predicted,
+            probabilities: Vec::new(),
+        };
+        let mut often = Vec::with_capacity(width);
+        for label in 0..width {
+            often.push(mean(&column(&all, label, width))? > 0.5);
+        }
+        let mut found = vec![("usual labels", flags(often.repeat(asked.len() / width)))];
+        let answered = probe_columns(&features, &probed.learnt(), width);
+        let answered = answered.map(|shares| flags(shares.iter().map(|share| *share > 0.5).collect()));
+        found.extend(try_baseline("linear probe", answered, emit));
+        Ok(found)
+    }
+}

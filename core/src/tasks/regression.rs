@@ -1,0 +1,73 @@
+//! Numbers for a row.
+
+use super::baselines::{Probed, column, probe_columns, try_baseline};
+use super::predictions::labels_of_rows;
+use super::{Rules, TaskSpec};
+use crate::baseline::constant::mean;
+use crate::data::{Aim, Batch, Example, LabelKind};
+use crate::error::Result;
+use crate::host::Emit;
+use crate::loss::{Compared, WeightedSum};
+use crate::metrics::answers::Answers;
+use burn::tensor::Tensor;
+
+pub(crate) struct Regression;
+
+impl Rules for Regression {
+    const LABELS: Option<LabelKind> = Some(LabelKind::Numbers);
+    const PROBLEM_TYPE: Option<&'static str> = Some("regression");
+
+    fn compared<T>(
+        _loss: &WeightedSum,
+        outputs: Tensor<2>,
+        batch: &Batch,
+        of: impl FnOnce(&Compared) -> Result<T>,
+    ) -> Result<T> {
+        let [rows, width] = outputs.dims();
+        of(&Compared::Numbers {
+            predicted: outputs.reshape([rows * width]),
+            targets: &batch.row_labels,
+        })
+    }
+
+    fn answers(spec: &TaskSpec, examples: &[Example], outputs: &[f32], width: usize) -> Option<Answers> {
+        let unscaled = |(i, value): (usize, f32)| spec.scaling.unscaled(i % width, f64::from(value));
+        Some(Answers::Numbers {
+            targets: width,
+            truth: labels_of_rows(examples).enumerate().map(unscaled).collect(),
+            predicted: outputs.iter().copied().enumerate().map(unscaled).collect(),
+        })
+    }
+
+    async fn baselines(probed: Probed<'_>, emit: &mut Emit<'_>) -> Result<Vec<(&'static str, Answers)>> {
+        let Some(features) = probed.features(emit).await? else {
+            return Ok(Vec::new());
+        };
+        let (spec, width, asked, all) = (probed.spec, probed.width, probed.asked(), probed.all());
+        let unscaled = |(i, value): (usize, f64)| spec.scaling.unscaled(i % width, value);
+        let numbers = |predicted: Vec<f64>| Answers::Numbers {
+            targets: width,
+            truth: asked.iter().map(|&v| f64::from(v)).enumerate().map(unscaled).collect(),
+            predicted: predicted.into_iter().enumerate().map(unscaled).collect(),
+        };
+        let mut means = Vec::with_capacity(width);
+        for target in 0..width {
+            means.push(mean(&column(&all, target, width))?);
+        }
+        let mut found = Vec::new();
+        if spec.is_forecast() && width == 1 {
+            // Rows follow each other, so that the last number that goes into one is the answer to the one before.
+            let before = all.last().into_iter().chain(&asked).take(asked.len());
+            let before = before.map(|&value| f64::from(value));
+            found.push(("the last value again", numbers(before.collect())));
+        }
+        found.push(("mean of the training rows", numbers(means.repeat(asked.len() / width))));
+        let answered = probe_columns(&features, &probed.learnt(), width).map(numbers);
+        found.extend(try_baseline("linear probe", answered, emit));
+        Ok(found)
+    }
+
+    fn label(_spec: &TaskSpec, target: &Aim) -> Vec<String> {
+        super::predictions::numbers_of(target)
+    }
+}

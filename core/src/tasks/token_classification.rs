@@ -1,0 +1,88 @@
+//! One class of several for each word.
+
+use super::baselines::{Probed, column_of_classes};
+use super::predictions::{largest, softmax};
+use super::{Rows, Rules, TaskSpec};
+use crate::baseline::constant::majority_class;
+use crate::data::{self, Aim, Batch, Dataset, Example, LabelKind};
+use crate::error::{Error, Result};
+use crate::host::Emit;
+use crate::loss::{Compared, WeightedSum};
+use crate::metrics::answers::Answers;
+use crate::protocol::Stage;
+use burn::tensor::Tensor;
+use serde_json::{Value, json};
+
+pub(crate) struct TokenClassification;
+
+impl Rules for TokenClassification {
+    const LABELS: Option<LabelKind> = Some(LabelKind::Tags);
+    const OF_TOKENS: bool = true;
+    const HEAD: &'static str = "TokenClassification";
+
+    async fn examples(spec: &TaskSpec, rows: &Rows<'_>, emit: &mut Emit<'_>) -> Result<Vec<Example>> {
+        let mut tagged = rows.dataset.tagged(&spec.columns)?;
+        tagged.rows.truncate(rows.most);
+        if !rows.optional {
+            tagged.column_of_classes()?;
+        }
+        let answer = spec
+            .answer
+            .as_ref()
+            .ok_or_else(|| Error::internal("words are to get classes, and there are none"))?;
+        let mut notes = std::mem::take(&mut tagged.notes);
+        let reader = (rows.model.tokenizer()?, rows.cutoff());
+        let turns = &mut emit.turns(Stage::Tokenize);
+        let examples = data::tagged_examples(&tagged, answer, reader, rows.optional, &mut notes, turns).await?;
+        emit.warn_all(notes);
+        Ok(examples)
+    }
+
+    fn knows_answers(spec: &TaskSpec, dataset: &Dataset) -> bool {
+        dataset.has_tags() || !spec.columns.labels.is_empty()
+    }
+
+    fn compared<T>(
+        _loss: &WeightedSum,
+        outputs: Tensor<2>,
+        batch: &Batch,
+        of: impl FnOnce(&Compared) -> Result<T>,
+    ) -> Result<T> {
+        of(&Compared::Classes {
+            logits: outputs,
+            labels: &batch.labels,
+        })
+    }
+
+    fn answers(_spec: &TaskSpec, examples: &[Example], outputs: &[f32], width: usize) -> Option<Answers> {
+        let probabilities = softmax(outputs, width);
+        let truth = examples.iter().flat_map(|example| match &example.aim {
+            Aim::Tokens(labels) => labels.as_slice(),
+            _ => &[],
+        });
+        let truth = truth.filter(|&&label| label >= 0).map(|&class| class as usize);
+        Some(Answers::Classes {
+            classes: width,
+            truth: truth.collect(),
+            predicted: probabilities.chunks(width).map(largest).collect(),
+            probabilities,
+        })
+    }
+
+    async fn baselines(probed: Probed<'_>, _emit: &mut Emit<'_>) -> Result<Vec<(&'static str, Answers)>> {
+        let truth = column_of_classes(&probed.asked());
+        let most = majority_class(&column_of_classes(&probed.all()))?;
+        let answers = Answers::Classes {
+            classes: probed.width,
+            predicted: vec![most; truth.len()],
+            truth,
+            probabilities: Vec::new(),
+        };
+        Ok(vec![("majority class", answers)])
+    }
+
+    fn typed(texts: &[&String]) -> Vec<Value> {
+        let words = |text: &&String| json!({ "tokens": text.split_whitespace().collect::<Vec<_>>() });
+        texts.first().map(words).into_iter().collect()
+    }
+}
