@@ -12,6 +12,7 @@ mod encoding;
 mod examples;
 mod form;
 mod idx;
+mod json;
 mod labelled;
 mod labels;
 mod layout;

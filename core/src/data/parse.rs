@@ -1,8 +1,9 @@
 //! Text to records: the format by the file's ending, one record a row. What the columns mean is [`super::form`]'s
 //! matter.
 
+use super::json::{Broken, json, json_items};
 use super::table;
-use super::value::{Broken, Budget, Value, json, json_items};
+use super::value::{Budget, Value};
 use crate::error::{Error, Result};
 use std::collections::HashMap;
 

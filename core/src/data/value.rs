@@ -1,14 +1,11 @@
-//! What stands in a field, with the text that a file gives to a number; JSON read into such values, and Python's lists.
+//! What a field holds, with the text that a file gives to a number, and Python's lists read into such values.
 //!
 //! A reader of JSON usually makes a number a float at once, and 12345678901234567890123 would be another number than the
-//! file's. Here it stays the text that it is until somebody wants its value. The grammar is RFC 8259's. How many values there
-//! may be is counted while they are read: each takes many times the bytes that it takes in the file.
+//! file's. Here it stays the text that it is until somebody wants its value. How many values a file may have is counted
+//! while they are read: each takes many times the bytes that it takes in the file.
 
+use super::json::json;
 use crate::error::{Error, Result};
-use std::collections::HashSet;
-
-/// Lists and objects within each other at most.
-const MOST_DEPTH: usize = 128;
 
 /// What a field holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -140,7 +137,11 @@ impl Budget {
         self.take(fields.saturating_add(2))
     }
 
-    fn take(&mut self, fields: usize) -> Result<()> {
+    /// Counts so many fields.
+    ///
+    /// # Errors
+    /// They are more than are left.
+    pub(super) fn take(&mut self, fields: usize) -> Result<()> {
         self.0 = self.0.checked_sub(fields).ok_or_else(|| {
             let what = format!(
                 "the file has too many fields to fit into memory: more than {} million, a row counted as two more",
@@ -151,301 +152,6 @@ impl Budget {
         })?;
         Ok(())
     }
-}
-
-/// Why a text is not JSON.
-pub(super) struct Broken {
-    /// The reason, or an error of its own.
-    why: Why,
-    /// The byte at which that is seen.
-    pub at: usize,
-}
-
-enum Why {
-    Syntax(String),
-    Other(Box<Error>),
-}
-
-impl Broken {
-    /// As an error of a file whose rows are lines.
-    pub(super) fn in_line(self, line: &str) -> Error {
-        let column = place(line, self.at).1;
-        self.into_error(&format!("column {column}"))
-    }
-
-    /// As an error of a file of many lines.
-    pub(super) fn in_text(self, text: &str) -> Error {
-        let (line, column) = place(text, self.at);
-        self.into_error(&format!("line {line}, column {column}"))
-    }
-
-    fn into_error(self, place: &str) -> Error {
-        match self.why {
-            Why::Syntax(reason) => Error::data(format!("this is not JSON: {reason}, at {place}")),
-            Why::Other(error) => *error,
-        }
-    }
-
-    /// Whether the text is JSON, and what is wrong is another thing.
-    pub(super) fn is_json(&self) -> bool {
-        matches!(self.why, Why::Other(_))
-    }
-}
-
-/// The line and the column of a byte, from 1.
-fn place(text: &str, at: usize) -> (usize, usize) {
-    let before = &text[..text.floor_char_boundary(at)];
-    let line = 1 + before.matches('\n').count();
-    let start = before.rfind('\n').map_or(0, |end| end + 1);
-    (line, 1 + before[start..].chars().count())
-}
-
-/// Reads a text that is one value.
-pub(super) fn json(text: &str, budget: &mut Budget) -> std::result::Result<Value, Broken> {
-    let mut reader = Reader {
-        text,
-        at: 0,
-        depth: 0,
-        budget,
-    };
-    let value = reader.value()?;
-    match reader.next() {
-        None => Ok(value),
-        Some(_) => Err(reader.broken("more text behind the value")),
-    }
-}
-
-/// Reads the array that `text` is, item after item, each of which `item` gets with its number from 1.
-///
-/// # Errors
-/// Also what `item` refuses; the number is that of the item under way.
-pub(super) fn json_items(
-    text: &str,
-    budget: &mut Budget,
-    item: &mut dyn FnMut(usize, Value) -> Result<()>,
-) -> std::result::Result<(), (usize, Broken)> {
-    let mut reader = Reader {
-        text,
-        at: 0,
-        depth: 1,
-        budget,
-    };
-    let mut number = 1;
-    let outcome = (|| {
-        reader.expect(b'[')?;
-        if reader.next() == Some(b']') {
-            reader.at += 1;
-        } else {
-            loop {
-                let value = reader.value()?;
-                item(number, value).map_err(|error| reader.other(error))?;
-                match reader.next() {
-                    Some(b',') => reader.at += 1,
-                    Some(b']') => break reader.at += 1,
-                    _ => return Err(reader.broken("expected , or ]")),
-                }
-                number += 1;
-            }
-        }
-        match reader.next() {
-            None => Ok(()),
-            Some(_) => Err(reader.broken("more text behind the array")),
-        }
-    })();
-    outcome.map_err(|broken| (number, broken))
-}
-
-struct Reader<'a, 'b> {
-    text: &'a str,
-    at: usize,
-    depth: usize,
-    budget: &'b mut Budget,
-}
-
-type Read<T> = std::result::Result<T, Broken>;
-
-impl Reader<'_, '_> {
-    fn broken(&self, reason: impl Into<String>) -> Broken {
-        let reason = match self.at < self.text.len() {
-            true => reason.into(),
-            false => "it ends too early".to_owned(),
-        };
-        Broken {
-            why: Why::Syntax(reason),
-            at: self.at,
-        }
-    }
-
-    fn other(&self, error: Error) -> Broken {
-        Broken {
-            why: Why::Other(Box::new(error)),
-            at: self.at,
-        }
-    }
-
-    /// The next byte that is no white space.
-    fn next(&mut self) -> Option<u8> {
-        let bytes = self.text.as_bytes();
-        while matches!(bytes.get(self.at), Some(b' ' | b'\n' | b'\t' | b'\r')) {
-            self.at += 1;
-        }
-        bytes.get(self.at).copied()
-    }
-
-    fn expect(&mut self, wanted: u8) -> Read<()> {
-        if self.next() != Some(wanted) {
-            return Err(self.broken(format!("expected {}", char::from(wanted))));
-        }
-        self.at += 1;
-        Ok(())
-    }
-
-    fn value(&mut self) -> Read<Value> {
-        self.budget.take(1).map_err(|error| self.other(error))?;
-        match self.next() {
-            Some(b'{') => self.nested(Self::object),
-            Some(b'[') => self.nested(Self::array),
-            Some(b'"') => self.string().map(Value::String),
-            Some(b'-' | b'0'..=b'9') => self.number(),
-            _ => self.word(),
-        }
-    }
-
-    fn nested(&mut self, read: fn(&mut Self) -> Read<Value>) -> Read<Value> {
-        if self.depth == MOST_DEPTH {
-            return Err(self.broken(format!("more than {MOST_DEPTH} lists within each other")));
-        }
-        self.depth += 1;
-        self.at += 1;
-        let value = read(self);
-        self.depth -= 1;
-        value
-    }
-
-    fn array(&mut self) -> Read<Value> {
-        let mut items = Vec::new();
-        if self.next() == Some(b']') {
-            self.at += 1;
-            return Ok(Value::Array(items));
-        }
-        loop {
-            items.push(self.value()?);
-            match self.next() {
-                Some(b',') => self.at += 1,
-                Some(b']') => break self.at += 1,
-                _ => return Err(self.broken("expected , or ]")),
-            }
-        }
-        items.shrink_to_fit();
-        Ok(Value::Array(items))
-    }
-
-    fn object(&mut self) -> Read<Value> {
-        let mut fields: Vec<(Box<str>, Value)> = Vec::new();
-        if self.next() == Some(b'}') {
-            self.at += 1;
-            return Ok(Value::Object(fields));
-        }
-        loop {
-            if self.next() != Some(b'"') {
-                return Err(self.broken("expected a key in double quotes"));
-            }
-            let key = self.string()?;
-            self.expect(b':')?;
-            let value = self.value()?;
-            fields.push((key.into(), value));
-            match self.next() {
-                Some(b',') => self.at += 1,
-                Some(b'}') => break self.at += 1,
-                _ => return Err(self.broken("expected , or }")),
-            }
-        }
-        let mut seen = HashSet::with_capacity(fields.len());
-        if let Some((twice, _)) = fields.iter().find(|(key, _)| !seen.insert(key.as_ref())) {
-            let error = Error::data("the key is there twice").field(twice.as_ref());
-            return Err(self.other(error.remedy("Take one of them out, or give it a name of its own.")));
-        }
-        fields.shrink_to_fit();
-        Ok(Value::Object(fields))
-    }
-
-    /// A text from its opening quote on; what is escaped in it is read by serde_json.
-    fn string(&mut self) -> Read<String> {
-        let (bytes, start) = (self.text.as_bytes(), self.at);
-        let mut escaped = false;
-        let mut at = start + 1;
-        loop {
-            match bytes.get(at) {
-                Some(b'"') => break,
-                Some(b'\\') => {
-                    escaped = true;
-                    at += 2;
-                }
-                Some(0..0x20) => {
-                    self.at = at;
-                    return Err(self.broken("a line break or another control character within a text"));
-                }
-                Some(_) => at += 1,
-                None => {
-                    self.at = self.text.len();
-                    return Err(self.broken(""));
-                }
-            }
-        }
-        if !escaped {
-            self.at = at + 1;
-            return Ok(self.text[start + 1..at].to_owned());
-        }
-        let read = serde_json::from_str(&self.text[start..=at]).map_err(|error| {
-            let text = error.to_string();
-            self.broken(text.split(" at line ").next().unwrap_or_default())
-        })?;
-        self.at = at + 1;
-        Ok(read)
-    }
-
-    fn number(&mut self) -> Read<Value> {
-        let rest = &self.text[self.at..];
-        let length = rest.find(|c: char| !matches!(c, '0'..='9' | '-' | '+' | '.' | 'e' | 'E'));
-        let text = &rest[..length.unwrap_or(rest.len())];
-        if !is_number(text) {
-            return Err(self.broken(format!("{} is no number", start_of(text))));
-        }
-        self.at += text.len();
-        Ok(Value::Number(text.into()))
-    }
-
-    fn word(&mut self) -> Read<Value> {
-        let rest = &self.text[self.at..];
-        let length = rest.find(|c: char| !c.is_alphanumeric()).unwrap_or(rest.len());
-        let value = match &rest[..length] {
-            "null" => Value::Null,
-            "true" => Value::Bool(true),
-            "false" => Value::Bool(false),
-            "" => return Err(self.broken("expected a value")),
-            word => return Err(self.broken(format!("expected a value, found {}", start_of(word)))),
-        };
-        self.at += length;
-        Ok(value)
-    }
-}
-
-fn start_of(text: &str) -> String {
-    text.chars().take(40).collect()
-}
-
-/// Whether it is a number by the grammar of JSON: -? (0 | \[1-9\]\[0-9\]*) (. \[0-9\]+)? (\[eE\] \[+-\]? \[0-9\]+)?
-fn is_number(text: &str) -> bool {
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let text = text.strip_prefix('-').unwrap_or(text);
-    let (mantissa, exponent) = text.split_once(['e', 'E']).unzip();
-    let mantissa = mantissa.unwrap_or(text);
-    let (whole, fraction) = mantissa.split_once('.').unzip();
-    let whole = whole.unwrap_or(mantissa);
-    digits(whole)
-        && (whole == "0" || !whole.starts_with('0'))
-        && fraction.is_none_or(digits)
-        && exponent.is_none_or(|exponent| digits(exponent.strip_prefix(['+', '-']).unwrap_or(exponent)))
 }
 
 /// A list that a table holds as text: JSON, or as Python and NumPy print lists, tuples and sets (`['a', 'b']`, `[1. 0. 1.]`,
@@ -511,80 +217,16 @@ fn python_word(word: &str) -> Option<Value> {
         "False" => Value::Bool(false),
         "None" => Value::Null,
         // NumPy writes 1. for 1.0.
-        word if is_number(word) || is_number(word.strip_suffix('.')?) => {
-            Value::Number(word.strip_suffix('.').unwrap_or(word).into())
-        }
-        _ => return None,
+        word => match json(word.strip_suffix('.').unwrap_or(word), &mut Budget::new()) {
+            Ok(number @ Value::Number(_)) => number,
+            _ => return None,
+        },
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn read(text: &str) -> Result<Value> {
-        json(text, &mut Budget::new()).map_err(|broken| broken.in_line(text))
-    }
-
-    #[test]
-    fn numbers_are_those_of_json_and_keep_their_text() {
-        for number in [
-            "0",
-            "-0.0",
-            "1e3",
-            "1E400",
-            "12345678901234567890123",
-            "0.10",
-            "-1.5e-05",
-        ] {
-            assert_eq!(read(number).unwrap(), Value::Number(number.into()));
-        }
-        for text in [
-            "01",
-            "-",
-            "1.",
-            ".5",
-            "+1",
-            "1e",
-            "1e+",
-            "--1",
-            "NaN",
-            "-Infinity",
-            "0x1",
-            "1-1",
-        ] {
-            assert!(read(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_serde_json_reads_is_read_the_same_and_nothing_else_is() {
-        let texts = [
-            r#"{"a": [1, {"b": null}, "x\n\u00e9\ud83d\ude00"], "c": true}"#,
-            "[]",
-            " { } ",
-            "\"\"",
-            "[1,]",
-            "[1 2]",
-            "{\"a\" 1}",
-            "{a: 1}",
-            "{\"a\": 1,}",
-            "\"\\ud800\"",
-            "\"\\x\"",
-            "\"a\nb\"",
-            "[",
-            "",
-            "tru",
-            "nulll",
-            "[1] x",
-        ];
-        for text in texts {
-            let theirs = serde_json::from_str::<serde_json::Value>(text).ok();
-            assert_eq!(read(text).ok().map(|value| value.to_json()), theirs, "{text}");
-        }
-        assert!(read("{\"a\": 1, \"a\": 2}").unwrap_err().to_string().contains("twice"));
-        assert!(read(&"[".repeat(100_000)).is_err());
-    }
 
     #[test]
     fn lists_are_read_as_json_python_and_numpy_write_them() {
