@@ -1,0 +1,112 @@
+//! Texts as vectors: documents found for a query, and how alike two texts are.
+
+use super::{bert, config, reloaded, scored, to_beat};
+use lorakeet_core::{
+    config::RunConfig,
+    protocol::{DeviceChoice, Verdict},
+    random::Generator,
+    task::Task,
+};
+use lorakeet_tests::{
+    desk::{failure, metric, report, started},
+    rows::table,
+    tiny,
+};
+
+#[test]
+fn a_bi_encoder_finds_what_shares_no_word_with_the_query() {
+    let data = || {
+        let mut generator = Generator::new(17, "rows");
+        let rows = (0..120).map(move |_| {
+            let places: Vec<usize> = (0..3).map(|_| generator.below(5)).collect();
+            let word = |letters: &[u8]| -> String { places.iter().map(|&at| char::from(letters[at])).collect() };
+            format!("{},{}", word(b"cdefg"), word(b"hijkl"))
+        });
+        table("query,positive", rows)
+    };
+    let mut desk = bert(data());
+    desk.train(RunConfig {
+        val_size: 30.0,
+        ..config()
+    });
+    assert!(desk.summary().finished);
+    let info = started(&desk);
+    assert_eq!((info.task, info.loss.as_str()), (Task::Embedding, "infonce"));
+    let report = report(&desk);
+    let (ndcg, baseline) = (metric(&desk.evals()[3], "ndcg_at_10"), to_beat(&report, "ndcg_at_10"));
+    assert!(ndcg > 0.7 && ndcg > baseline + 0.2, "{ndcg} over {baseline}");
+    let names: Vec<&str> = report.baselines.iter().map(|baseline| baseline.name.as_str()).collect();
+    assert_eq!(names, ["BM25", "untouched model"]);
+    assert_eq!(report.verdict, Some(Verdict::Better), "{}", report.sentence);
+    let mut other = reloaded(&mut desk, DeviceChoice::Cpu, tiny::bert_files(), data());
+    assert_eq!(scored(&mut desk), scored(&mut other));
+
+    let none = table(
+        "query,document,grade",
+        ["ab,cd,1".to_owned(), "ab,ef,many".to_owned()].into_iter(),
+    );
+    let mut desk = bert(none);
+    desk.train(config());
+    let error = failure(&desk);
+    let place = (error.file.as_deref(), error.row, error.field.as_deref());
+    assert_eq!(place, (Some("rows.csv"), Some(3), Some("grade")), "{error}");
+}
+
+#[test]
+fn a_bi_encoder_learns_how_alike_two_texts_are() {
+    let data = || {
+        let mut generator = Generator::new(23, "rows");
+        let rows = (0..400).map(move |_| {
+            // Alike are texts of letters with the same place in two alphabets that share none.
+            let places: Vec<usize> = (0..3).map(|_| generator.below(5)).collect();
+            let other: Vec<usize> = places
+                .iter()
+                .map(|&at| {
+                    if generator.below(2) == 0 {
+                        at
+                    } else {
+                        generator.below(5)
+                    }
+                })
+                .collect();
+            let same = places.iter().zip(&other).filter(|(a, b)| a == b).count();
+            let word = |places: &[usize], letters: &[u8]| -> String {
+                places.iter().map(|&at| char::from(letters[at])).collect()
+            };
+            format!(
+                "{},{},{:.3}",
+                word(&places, b"cdefg"),
+                word(&other, b"hijkl"),
+                same as f64 / 3.0
+            )
+        });
+        table("sentence1,sentence2,score", rows)
+    };
+    let of_pairs = || RunConfig {
+        task: Some(Task::Embedding),
+        val_size: 100.0,
+        ..config()
+    };
+    let mut desk = bert(data());
+    desk.train(of_pairs());
+    assert!(desk.summary().finished, "{:?}", desk.events.last());
+    let info = started(&desk);
+    assert_eq!((info.task, info.loss.as_str()), (Task::Embedding, "mse"));
+    let report = report(&desk);
+    let names: Vec<&str> = report.metrics.iter().map(|metric| metric.name.as_str()).collect();
+    assert_eq!(
+        (report.metric.as_str(), names.as_slice()),
+        ("pearson", &["pearson", "spearman", "mse", "mae"][..])
+    );
+    let (pearson, baseline) = (metric(&desk.evals()[3], "pearson"), to_beat(&report, "pearson"));
+    assert!(pearson > 0.5 && pearson > baseline + 0.2, "{pearson} over {baseline}");
+    assert_eq!(report.against, "untouched model");
+    assert_eq!(report.verdict, Some(Verdict::Better), "{}", report.sentence);
+
+    let rows = ["cd,hi,0.5".to_owned(), "cd,hi,4.5".to_owned()];
+    let mut desk = bert(table("sentence1,sentence2,score", rows.into_iter()));
+    desk.train(of_pairs());
+    let error = failure(&desk);
+    let place = (error.file.as_deref(), error.row, error.field.as_deref());
+    assert_eq!(place, (Some("rows.csv"), Some(3), Some("score")), "{error}");
+}

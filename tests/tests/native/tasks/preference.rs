@@ -1,0 +1,80 @@
+//! Two answers, one of which is preferred.
+
+use super::{config, lines, to_beat};
+use lorakeet_core::{
+    config::{FinetuningType, RunConfig},
+    protocol::DeviceChoice,
+    random::Generator,
+    store::Source,
+    task::Task,
+};
+use lorakeet_tests::{
+    desk::{Desk, failure, metric, report, started},
+    tiny,
+};
+
+/// Prompts that name a letter; the chosen answer says it, the rejected one another.
+fn preferences() -> Source {
+    let mut generator = Generator::new(19, "rows");
+    let rows = (0..80).map(|_| {
+        let letters = ["a", "b", "c", "d"];
+        let right = generator.below(4);
+        let wrong = (right + 1 + generator.below(3)) % 4;
+        let said = |letter: usize| format!(" {}.", letters[letter].repeat(3));
+        serde_json::json!({ "prompt": format!("say {}", letters[right]), "chosen": said(right), "rejected": said(wrong) })
+    });
+    lines(rows.collect::<Vec<_>>().into_iter())
+}
+
+#[test]
+fn dpo_prefers_what_was_chosen_and_starts_from_the_model_itself() {
+    let config = || RunConfig {
+        learning_rate: 5e-3,
+        max_steps: 80,
+        eval_steps: 40.0,
+        val_size: 20.0,
+        ..config()
+    };
+    for (kind, device) in [
+        (FinetuningType::Lora, DeviceChoice::Cpu),
+        (FinetuningType::Lora, DeviceChoice::Gpu),
+        (FinetuningType::Full, DeviceChoice::Cpu),
+    ] {
+        let mut desk = Desk::with(device, tiny::model_files(), preferences());
+        desk.train(RunConfig {
+            finetuning_type: kind,
+            learning_rate: if kind == FinetuningType::Full { 1e-3 } else { 5e-3 },
+            ..config()
+        });
+        assert!(desk.summary().finished);
+        let info = started(&desk);
+        assert_eq!((info.task, info.loss.as_str()), (Task::Preference, "dpo"));
+        let evals = desk.evals();
+        // Untouched, policy and reference are one: -log sigma(0).
+        assert!(
+            (evals[0].loss - std::f64::consts::LN_2).abs() < 1e-4,
+            "{}",
+            evals[0].loss
+        );
+        assert!(metric(&evals[0], "reward_margin").abs() < 1e-4);
+        let (accuracy, margin) = (
+            metric(&evals[2], "preference_accuracy"),
+            metric(&evals[2], "reward_margin"),
+        );
+        let before = to_beat(&report(&desk), "preference_accuracy");
+        assert!(
+            accuracy > 0.9 && accuracy > before + 0.2 && margin > 0.1,
+            "{accuracy} over {before}, {margin}"
+        );
+    }
+
+    let rows = [
+        serde_json::json!({ "prompt": "say a", "chosen": "a", "rejected": "b" }),
+        serde_json::json!({ "prompt": "say b", "chosen": "b" }),
+    ];
+    let mut desk = Desk::with(DeviceChoice::Cpu, tiny::model_files(), lines(rows.into_iter()));
+    desk.train(config());
+    let error = failure(&desk);
+    let place = (error.file.as_deref(), error.row, error.field.as_deref());
+    assert_eq!(place, (Some("rows.jsonl"), Some(2), Some("rejected")), "{error}");
+}

@@ -1,0 +1,257 @@
+//! What is said of rows before a run, and a file of rows of its own for validation.
+
+use super::{bert, config, lines};
+use lorakeet_core::{
+    config::RunConfig,
+    protocol::{Command, DeviceChoice, Event},
+    store::{MemoryFile, Source},
+    task::Task,
+};
+use lorakeet_tests::{
+    desk::{Desk, failure, started},
+    rows::{classes, pairs_of_letters},
+    tiny,
+};
+
+#[test]
+fn a_preview_says_which_task_was_found_and_how_many_rows_each_label_has() {
+    let mut desk = bert(classes(260));
+    let preview = |desk: &mut Desk, config: RunConfig| {
+        desk.ask(
+            Command::Preview {
+                config: Box::new(config),
+            },
+            Vec::new(),
+        );
+        match desk.events.last() {
+            Some(Event::Preview {
+                examples,
+                outlook,
+                problem,
+                ..
+            }) => (examples.clone(), outlook.clone(), problem.clone()),
+            other => panic!("no preview: {other:?}"),
+        }
+    };
+    let (examples, outlook, problem) = preview(&mut desk, config());
+    let outlook = outlook.expect("a run can be made");
+    assert!(problem.is_none());
+    assert_eq!(
+        (outlook.task, outlook.loss.as_str()),
+        (Task::Classification, "cross_entropy")
+    );
+    assert_eq!(outlook.metric, "accuracy");
+    assert!(outlook.notes[0].contains("a column 'label'"), "{:?}", outlook.notes);
+    assert_eq!(outlook.labels.iter().map(|(_, rows)| rows).sum::<u64>(), 260);
+    assert!(outlook.labels[0].1 >= outlook.labels[1].1);
+    let (first, same) = &pairs_of_letters(1)[0];
+    assert_eq!(examples[0].label, if *same { "same" } else { "other" });
+    assert!(
+        examples[0]
+            .tokens
+            .iter()
+            .any(|(token, _)| first.contains(token.as_str()))
+    );
+
+    // An encoder cannot be trained to continue texts: the preview says so, and still shows what there is.
+    let text = MemoryFile::source("words.txt", b"some words and more".to_vec());
+    desk.ask(
+        Command::LoadData {
+            file: "words.txt".into(),
+        },
+        vec![text],
+    );
+    let (examples, outlook, problem) = preview(&mut desk, config());
+    assert!(!examples.is_empty() && outlook.is_none());
+    assert!(
+        problem
+            .expect("a reason")
+            .what
+            .contains("does not predict the next token")
+    );
+}
+
+/// What a preview shows, and the most rows of which tokens were made for it.
+fn previewed(desk: &mut Desk, config: &RunConfig) -> (Event, u64) {
+    let config = Box::new(config.clone());
+    let mut most = 0;
+    desk.ask_and(Command::Preview { config }, Vec::new(), &mut |event, _| {
+        if let Event::Progress { total, .. } = event {
+            most = most.max(*total);
+        }
+    });
+    (desk.events.last().cloned().expect("an answer"), most)
+}
+
+#[test]
+fn a_preview_of_twenty_thousand_rows_makes_tokens_of_four_and_counts_the_labels_of_all() {
+    const ROWS: usize = 20_000;
+    let counted = |event: &Event| match event {
+        Event::Preview {
+            outlook: Some(outlook),
+            examples,
+            ..
+        } if examples.len() == 4 => outlook.labels.iter().map(|(_, rows)| rows).sum::<u64>(),
+        other => panic!("no preview: {other:?}"),
+    };
+    let mut desk = bert(classes(ROWS));
+    let (shown, tokenized) = previewed(&mut desk, &config());
+    assert_eq!((counted(&shown), tokenized), (ROWS as u64, 4));
+
+    // Of the last word no token can be made: the preview does not look, the run does and leaves the row out.
+    let row = |row: usize| match row {
+        _ if row + 1 == ROWS => serde_json::json!({ "tokens": [""], "tags": ["x"] }),
+        _ => serde_json::json!({ "tokens": ["ab", "cd"], "tags": ["x", "y"] }),
+    };
+    let mut desk = bert(lines((0..ROWS).map(row)));
+    let (shown, tokenized) = previewed(&mut desk, &config());
+    assert_eq!((counted(&shown), tokenized), (2 * ROWS as u64 - 1, 4));
+    desk.train(RunConfig {
+        max_steps: 1,
+        ..config()
+    });
+    let said = format!("Row {ROWS} has no word with a class that the model reads");
+    let is_said = |event: &Event| matches!(event, Event::Warning { message } if message.contains(&said));
+    assert!(desk.events.iter().any(is_said), "{:?}", desk.events.last());
+}
+
+/// A model that can do the task, with these rows.
+fn suited(task: Task, data: Source) -> Desk {
+    match task {
+        Task::Preference => Desk::with(DeviceChoice::Cpu, tiny::model_files(), data),
+        _ => bert(data),
+    }
+}
+
+#[test]
+fn the_preview_of_a_long_file_is_that_of_its_start_whatever_the_task() {
+    let letter = |row: usize| char::from(b'a' + (row % 20) as u8);
+    let labelled = |row: usize| serde_json::json!({ "text": format!("ab{}", letter(row)), "label": letter(row % 2) });
+    let several =
+        |row: usize| serde_json::json!({ "text": format!("ab{}", letter(row)), "label": [letter(row % 2), "z"] });
+    let tagged = |row: usize| serde_json::json!({ "tokens": ["ab", letter(row)], "tags": ["x", letter(row % 2)] });
+    let priced = |row: usize| serde_json::json!({ "text": format!("ab{}", letter(row)), "score": row as f64 + 0.5 });
+    let ranked = |row: usize| {
+        let (query, grade) = (letter(row / 2), row % 2);
+        serde_json::json!({ "query": query, "document": format!("d{}", letter(row)), "grade": grade })
+    };
+    // Every other query has no document that belongs to it.
+    let found = |row: usize| serde_json::json!({ "query": letter(row), "document": "ab", "grade": row % 2 });
+    let preferred = |row: usize| {
+        let prompt = if row == 0 { "ab".repeat(40) } else { "ab".into() };
+        serde_json::json!({ "prompt": prompt, "chosen": letter(row), "rejected": letter(row + 1) })
+    };
+    let alike = |row: usize| {
+        let likeness = row as f64 / 64.0;
+        serde_json::json!({ "sentence1": letter(row), "sentence2": "ab", "score": likeness })
+    };
+    let tasks: [(Task, &dyn Fn(usize) -> serde_json::Value); 8] = [
+        (Task::Classification, &labelled),
+        (Task::MultiLabel, &several),
+        (Task::TokenClassification, &tagged),
+        (Task::Regression, &priced),
+        (Task::Ranking, &ranked),
+        (Task::Embedding, &found),
+        (Task::Embedding, &alike),
+        (Task::Preference, &preferred),
+    ];
+    for (task, row) in tasks {
+        let shown = |rows: usize| {
+            let mut desk = suited(task, lines((0..rows).map(row)));
+            let task = Some(task);
+            match previewed(&mut desk, &RunConfig { task, ..config() }).0 {
+                Event::Preview {
+                    examples,
+                    outlook: Some(outlook),
+                    ..
+                } => (examples, outlook.labels),
+                other => panic!("{task:?}: {other:?}"),
+            }
+        };
+        let ((start, few), (long, many)) = (shown(10), shown(60));
+        assert_eq!((start.len(), &start), (4, &long), "{task:?}");
+        let all = |labels: &[(String, u64)]| labels.iter().map(|(_, rows)| rows).sum::<u64>();
+        assert_eq!(all(&many), 6 * all(&few), "{task:?}");
+    }
+}
+
+#[test]
+fn a_preview_finds_what_is_wrong_with_a_row_far_behind_those_that_it_shows() {
+    const ROWS: usize = 40;
+    let failed = |task: Task, good: serde_json::Value, bad: serde_json::Value| {
+        let rows = (0..ROWS).map(|row| if row + 1 == ROWS { bad.clone() } else { good.clone() });
+        let mut desk = suited(task, lines(rows));
+        let task = Some(task);
+        match previewed(&mut desk, &RunConfig { task, ..config() }).0 {
+            Event::Failed(error) => assert_eq!(error.row, Some(ROWS), "{error}"),
+            other => panic!("no error: {other:?}"),
+        }
+    };
+    let preferred = |rejected: &str| serde_json::json!({ "prompt": "a", "chosen": "b", "rejected": rejected });
+    failed(Task::Preference, preferred("c"), preferred("b"));
+    let alike = |likeness: f64| serde_json::json!({ "sentence1": "a", "sentence2": "b", "score": likeness });
+    failed(Task::Embedding, alike(0.5), alike(2.0));
+    let priced = |price: &str| serde_json::json!({ "text": "a", "score": price });
+    failed(Task::Regression, priced("1.5"), priced("many"));
+}
+
+#[test]
+fn a_validation_file_is_scored_in_place_of_a_split_until_it_is_taken_away() {
+    let mut desk = bert(classes(60));
+    let config = || RunConfig {
+        max_steps: 2,
+        val_size: 10.0,
+        ..config()
+    };
+    let give = |desk: &mut Desk, name: &str, text: &str| {
+        let file = Some(name.to_owned());
+        let source = MemoryFile::source(name, text.as_bytes().to_vec());
+        desk.ask(Command::LoadValidation { file }, vec![source]);
+    };
+    let split = |desk: &mut Desk| {
+        desk.train(config());
+        (started(desk).train_examples, started(desk).eval_examples)
+    };
+    assert_eq!(split(&mut desk), (50, 10));
+    give(
+        &mut desk,
+        "held.csv",
+        "text,label\nabcda,same\nabcdb,other\nbcdeb,same\n",
+    );
+    let told = desk.events.last().cloned();
+    assert!(
+        matches!(&told, Some(Event::Validation { data: Some(data) }) if data.name == "held.csv" && data.rows == 3),
+        "{told:?}"
+    );
+    assert_eq!(split(&mut desk), (60, 3));
+    // Other training data leaves it where it is.
+    let file = "rows.csv".to_owned();
+    desk.ask(Command::LoadData { file }, vec![classes(40)]);
+    assert_eq!(split(&mut desk), (40, 3));
+
+    // What does not go with the training data is said by the preview already, with its file and row.
+    let problem = |desk: &mut Desk| match previewed(desk, &config()).0 {
+        Event::Preview { validation_problem, .. } => validation_problem,
+        other => panic!("no preview: {other:?}"),
+    };
+    assert_eq!(problem(&mut desk), None);
+    give(&mut desk, "other.csv", "text,label\nabcda,same\nabcdb,new\n");
+    let error = problem(&mut desk).expect("a class that is not learnt");
+    assert_eq!(
+        (error.file.as_deref(), error.row),
+        (Some("other.csv"), Some(3)),
+        "{error}"
+    );
+    give(&mut desk, "words.txt", "some words");
+    let error = problem(&mut desk).expect("a text has no labels");
+    assert_eq!(error.file.as_deref(), Some("words.txt"), "{error}");
+
+    // A file that cannot be read takes the old one's place, and leaves none.
+    give(&mut desk, "empty.csv", "");
+    assert_eq!(failure(&desk).file.as_deref(), Some("empty.csv"));
+    assert_eq!(split(&mut desk), (30, 10));
+    give(&mut desk, "held.csv", "text,label\nabcda,same\n");
+    desk.ask(Command::LoadValidation { file: None }, Vec::new());
+    assert!(matches!(desk.events.last(), Some(Event::Validation { data: None })));
+    assert_eq!(split(&mut desk), (30, 10));
+}

@@ -1,0 +1,47 @@
+//! Documents in their order for a query, both read by the model at once.
+
+use super::{config, predictions, reloaded, to_beat};
+use lorakeet_core::{
+    config::RunConfig,
+    protocol::{DeviceChoice, Verdict},
+    task::Task,
+};
+use lorakeet_tests::{
+    desk::{Desk, metric, report, started},
+    golden::block_on,
+    rows::graded,
+    tiny,
+};
+
+#[test]
+fn a_cross_encoder_ranks_by_points_by_pairs_and_by_lists() {
+    for (loss, device) in [
+        ("bce", DeviceChoice::Cpu),
+        ("ranknet", DeviceChoice::Cpu),
+        ("margin", DeviceChoice::Cpu),
+        ("listnet", DeviceChoice::Cpu),
+    ] {
+        let mut desk = Desk::with(device, tiny::bert_files(), graded(160));
+        let ranking = || RunConfig {
+            loss: Some(loss.into()),
+            val_size: 40.0,
+            max_steps: 300,
+            eval_steps: 100.0,
+            ..config()
+        };
+        desk.train(ranking());
+        assert!(desk.summary().finished);
+        assert_eq!(started(&desk).task, Task::Ranking);
+        let report = report(&desk);
+        let evals = desk.evals();
+        let (ndcg, words) = (metric(&evals[3], "ndcg_at_10"), to_beat(&report, "ndcg_at_10"));
+        assert_eq!(report.against, "BM25");
+        assert!(ndcg > 0.95 && ndcg > words + 0.1, "{loss}: {ndcg} over {words}");
+        assert_eq!(report.verdict, Some(Verdict::Better), "{}", report.sentence);
+        let table = predictions(&desk);
+        assert_eq!((table.rows.len(), table.columns[1].as_str()), (40, "ndcg_at_10"));
+        let mut other = reloaded(&mut desk, device, tiny::bert_files(), graded(160));
+        let score = |desk: &mut Desk| block_on(desk.session.evaluate(&ranking(), &mut |_, _| ())).expect("a score");
+        assert_eq!(score(&mut desk), score(&mut other));
+    }
+}

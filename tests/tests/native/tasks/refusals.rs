@@ -1,0 +1,61 @@
+//! Rows that do not fit the task.
+
+use super::{bert, config};
+use lorakeet_core::{config::RunConfig, error::Error, task::Task};
+use lorakeet_tests::{
+    desk::failure,
+    golden::block_on,
+    rows::{classes, table},
+};
+
+#[test]
+fn bad_rows_are_named_by_file_row_and_field() {
+    let refused = |header: &str, rows: &[&str], config: RunConfig| {
+        let mut desk = bert(table(header, rows.iter().map(ToString::to_string)));
+        desk.train(config);
+        failure(&desk)
+    };
+    let place = |error: &Error| (error.file.clone(), error.row, error.field.clone());
+    let at = |row, field: &str| (Some("rows.csv".to_owned()), Some(row), Some(field.to_owned()));
+
+    let missing = refused("text,label", &["ab,x", "cd,", "ef,y"], config());
+    assert_eq!(place(&missing), at(3, "label"), "{missing}");
+    let empty = refused("text,label", &["ab,x", ",y"], config());
+    assert_eq!(place(&empty), at(3, "text"), "{empty}");
+    let numbers = RunConfig {
+        task: Some(Task::Regression),
+        ..config()
+    };
+    let word = refused("text,label", &["ab,1", "cd,2", "ef,many"], numbers);
+    assert_eq!(place(&word), at(4, "label"), "{word}");
+    let flags = RunConfig {
+        task: Some(Task::MultiLabel),
+        label_columns: vec!["x".into(), "y".into()],
+        ..config()
+    };
+    let flag = refused("text,x,y", &["ab,0,1", "cd,1,2"], flags);
+    assert_eq!(place(&flag), at(3, "y"), "{flag}");
+    let one = refused("text,label", &["ab,x", "cd,x"], config());
+    assert!(one.what.contains("nothing to learn"), "{one}");
+    let absent = RunConfig {
+        label_columns: vec!["gold".into()],
+        ..config()
+    };
+    let absent = refused("text,label", &["ab,x", "cd,y"], absent);
+    assert_eq!(absent.field.as_deref(), Some("gold"), "{absent}");
+
+    // A class that was never seen in training.
+    let mut desk = bert(classes(40));
+    let validation = table(
+        "text,label",
+        ["abcda,same".to_owned(), "abcdb,new".to_owned()].into_iter(),
+    );
+    block_on(desk.session.load_validation(vec![validation])).expect("rows");
+    desk.train(config());
+    let error = failure(&desk);
+    assert_eq!(place(&error), at(3, "label"), "{error}");
+    assert!(
+        error.what.contains("'new'") && error.what.contains("other, same"),
+        "{error}"
+    );
+}
