@@ -1,0 +1,149 @@
+//! What front ends say to the engine.
+
+use crate::config::RunConfig;
+use serde::{Deserialize, Serialize};
+
+/// A front end's wish.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Command {
+    /// Choose a device and report it: answered by [`Event::Device`].
+    Open {
+        /// `auto` takes the GPU where there is one, else the CPU.
+        device: DeviceChoice,
+    },
+    /// Load the model whose files travel with this command (a GGUF file, or config.json + safetensors + tokenizer.json).
+    LoadModel {
+        /// File names, in the order of the files beside the command; native front ends give paths instead.
+        files: Vec<String>,
+        /// What to call it.
+        name: String,
+        /// The run that it is for: `quantization_bit` or `fp8` packs it on the way. Without one it keeps its file's format,
+        /// and is read again where a run wants another.
+        #[serde(default)]
+        config: Option<Box<RunConfig>>,
+    },
+    /// Load the training data in the one file beside this command, or in two: images in the IDX format and their labels.
+    LoadData {
+        /// File name; its ending decides the format.
+        file: String,
+    },
+    /// Load validation data in the same way, to be scored instead of a part of the training data: answered by
+    /// [`Event::Validation`].
+    LoadValidation {
+        /// File name; none takes the validation data away again, and a part of the training data is held out.
+        file: Option<String>,
+    },
+    /// Show the first examples as the model will see them: answered by [`Event::Preview`].
+    Preview {
+        /// The settings that shape examples (cutoff_len, packing, columns).
+        config: Box<RunConfig>,
+    },
+    /// Tell what a run on the loaded model would take: answered by [`Event::Estimate`].
+    Estimate {
+        /// Every knob.
+        config: Box<RunConfig>,
+    },
+    /// Answer texts with the loaded model's head, as a run trained it: answered by [`Event::Predicted`].
+    Predict {
+        /// Every knob; `task` says which answers are wanted.
+        config: Box<RunConfig>,
+        /// Each text alone, or with the one that it is read together with. Of rankings and embeddings: the query first, then
+        /// its documents.
+        texts: Vec<Vec<String>>,
+    },
+    /// Start a run on the loaded model and data.
+    Train {
+        /// Every knob.
+        config: Box<RunConfig>,
+        /// Text to continue before, during and after, so that the change can be read.
+        sample_prompt: Option<String>,
+    },
+    /// Hold the run after the step under way.
+    Pause,
+    /// Go on after a pause.
+    Resume,
+    /// End the run after the step under way; the adapter so far is kept.
+    Stop,
+    /// Continue a prompt; answered by [`Event::Token`]s and one [`Event::Generated`].
+    Generate {
+        /// The front end's number for this request.
+        id: u32,
+        /// The text or the conversation.
+        prompt: Prompt,
+        /// Sampling settings.
+        options: GenerateOptions,
+        /// Whether the adapter takes part; `false` gives the base model.
+        adapter: bool,
+    },
+    /// Stop generating.
+    CancelGenerate,
+    /// Hand over the adapter as PEFT's two files: answered by [`Event::File`]s, the weights last.
+    ExportAdapter,
+}
+
+/// Which device to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceChoice {
+    /// The GPU where there is one, else the CPU.
+    #[default]
+    Auto,
+    /// The GPU, or an error.
+    Gpu,
+    /// The CPU.
+    Cpu,
+}
+
+/// What to continue.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Prompt {
+    /// Plain text, continued as it stands.
+    Text(String),
+    /// A conversation, laid out by the model's own chat template.
+    Messages(Vec<Message>),
+}
+
+/// One turn of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// `system`, `user` or `assistant`.
+    pub role: String,
+    /// What was said.
+    pub content: String,
+}
+
+/// transformers' GenerationConfig names.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GenerateOptions {
+    /// Tokens to add at most.
+    pub max_new_tokens: usize,
+    /// `false` is greedy.
+    pub do_sample: bool,
+    /// Above 0; below 1 sharpens, above 1 flattens.
+    pub temperature: f64,
+    /// Keep the k likeliest; 0 keeps all.
+    pub top_k: usize,
+    /// Keep the likeliest whose probabilities sum to this.
+    pub top_p: f64,
+    /// Seed of the sampler.
+    pub seed: u64,
+    /// Texts that end the generation.
+    pub stop: Vec<String>,
+}
+
+impl Default for GenerateOptions {
+    fn default() -> Self {
+        Self {
+            max_new_tokens: 64,
+            do_sample: false,
+            temperature: 1.0,
+            top_k: 50,
+            top_p: 1.0,
+            seed: 42,
+            stop: Vec::new(),
+        }
+    }
+}

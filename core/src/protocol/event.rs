@@ -1,0 +1,364 @@
+//! What the engine says, while it loads and while it trains.
+
+use super::number;
+use super::report::{Answered, Baseline, EvalInfo, Predictions, Report};
+use crate::error::Error;
+use crate::task::Task;
+use serde::{Deserialize, Serialize};
+
+/// What the engine says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Event {
+    /// The worker's code is there and listens.
+    Ready,
+    /// The device in use.
+    Device(DeviceInfo),
+    /// Long work under way.
+    Progress {
+        /// What is being done.
+        stage: Stage,
+        /// How much is done.
+        done: u64,
+        /// Of how much; 0 where unknown.
+        total: u64,
+    },
+    /// The model is loaded.
+    Model(ModelInfo),
+    /// The data is loaded.
+    Data(DataInfo),
+    /// The validation data is loaded, or taken away.
+    Validation {
+        /// What was loaded.
+        data: Option<DataInfo>,
+    },
+    /// The first examples, token by token.
+    Preview {
+        /// One entry an example.
+        examples: Vec<PreviewExample>,
+        /// What a run would do with them.
+        #[serde(default)]
+        outlook: Option<Outlook>,
+        /// Why there can be no run on this model and this data.
+        #[serde(default)]
+        problem: Option<Error>,
+        /// Why the validation data cannot be scored in it.
+        #[serde(default)]
+        validation_problem: Option<Error>,
+    },
+    /// What a run would take.
+    Estimate {
+        /// Its memory.
+        memory: MemoryEstimate,
+        /// The most that the device can give, where that is known.
+        available_bytes: Option<u64>,
+    },
+    /// The run starts.
+    Started(RunInfo),
+    /// An optimizer step is done.
+    Step(StepInfo),
+    /// The validation split was scored.
+    Eval(EvalInfo),
+    /// A continuation of the sample prompt.
+    Sample {
+        /// Optimizer steps done; 0 is the untouched model.
+        step: usize,
+        /// The prompt.
+        prompt: String,
+        /// The continuation.
+        text: String,
+    },
+    /// The run holds.
+    Paused {
+        /// Optimizer steps done.
+        step: usize,
+    },
+    /// The run goes on.
+    Resumed,
+    /// The adapter was saved.
+    Checkpoint {
+        /// Optimizer steps done.
+        step: usize,
+        /// Where.
+        path: String,
+    },
+    /// What can be had without training: the scores to beat.
+    Baseline {
+        /// One entry a way.
+        scores: Vec<Baseline>,
+    },
+    /// What the training bought over that.
+    Report(Box<Report>),
+    /// Row by row what the model answers, the worst errors first.
+    Predictions(Predictions),
+    /// What the model answers to texts that were given to it.
+    Predicted {
+        /// What kind of answers these are.
+        task: Task,
+        /// One entry a text, or of token classification a token; of rankings and embeddings a document, the best first.
+        answers: Vec<Answered>,
+    },
+    /// The run is over.
+    Done(RunSummary),
+    /// A piece of a generated text.
+    Token {
+        /// The request's number.
+        id: u32,
+        /// Text to append.
+        text: String,
+    },
+    /// A generated text is complete.
+    Generated {
+        /// The request's number.
+        id: u32,
+        /// All of it.
+        text: String,
+        /// Tokens generated.
+        tokens: usize,
+        /// Speed.
+        #[serde(with = "number")]
+        tokens_per_second: f64,
+    },
+    /// A file to offer for download; its bytes travel beside the event.
+    File {
+        /// Its name.
+        name: String,
+        /// Its size.
+        bytes: u64,
+    },
+    /// Something to know that stops nothing.
+    Warning {
+        /// A sentence.
+        message: String,
+    },
+    /// What was asked for failed; the engine listens on.
+    Failed(Error),
+}
+
+/// What long work is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// The worker's code is on its way (bytes).
+    Download,
+    /// Model tensors are read and sent to the device (bytes).
+    LoadModel,
+    /// Rows are tokenized (rows).
+    Tokenize,
+    /// The validation split is scored (batches).
+    Evaluate,
+}
+
+/// The device in use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceInfo {
+    /// `gpu` or `cpu`.
+    pub kind: DeviceKind,
+    /// The adapter's name.
+    pub name: String,
+    /// WebGPU, Vulkan, Metal, DX12 or CPU.
+    pub backend: String,
+    /// Largest buffer that may be bound.
+    pub max_binding_bytes: u64,
+    /// A plain sentence on what to expect: why it is the CPU, that the adapter is a software one.
+    pub note: Option<String>,
+}
+
+/// GPU or CPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceKind {
+    /// A wgpu adapter.
+    Gpu,
+    /// burn's Flex.
+    Cpu,
+}
+
+/// A loaded model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelInfo {
+    /// What it is called.
+    pub name: String,
+    /// As config.json has it: `llama`, `gpt2`, `bert`, `t5` and the like.
+    pub model_type: String,
+    /// Weights, tied ones counted once.
+    pub parameters: u64,
+    /// What they take on the device.
+    pub weight_bytes: u64,
+    /// What the program that holds the engine takes itself once the model is loaded, where that is known: the memory of a
+    /// WebAssembly worker, which never shrinks, so that its peak is in it.
+    #[serde(default)]
+    pub heap_bytes: Option<u64>,
+    /// The storage types in its files, with their share of the parameters' bytes: `[("Q4_1", 90123456)]`.
+    pub formats: Vec<(String, u64)>,
+    /// V.
+    pub vocab_size: usize,
+    /// Layers.
+    pub num_hidden_layers: usize,
+    /// C.
+    pub hidden_size: usize,
+    /// Longest row that it knows positions for.
+    pub max_position_embeddings: usize,
+    /// Whether it brings a chat template.
+    pub has_chat_template: bool,
+    /// Names of the linears that adapters can go on, shortened to their suffixes.
+    pub linear_modules: Vec<String>,
+}
+
+/// What a run will take on the device, in bytes; `lorakeet_core::estimate` says what is counted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryEstimate {
+    /// Weights of the base, tied ones counted once.
+    pub parameters: u64,
+    /// What they take.
+    pub base_bytes: u64,
+    /// Weights that are trained.
+    pub trained_parameters: u64,
+    /// What those of adapters and of heads trained whole take, on top of the base.
+    pub adapter_bytes: u64,
+    /// AdamW's moments.
+    pub optimizer_bytes: u64,
+    /// The gradients of all that is trained.
+    pub gradient_bytes: u64,
+    /// What the backward pass of a micro-batch keeps, where that is known.
+    pub activation_bytes: Option<u64>,
+    /// The most at any time of a step. It is less than the sum, because not all of them are there at once, or more by what
+    /// lives inside an operation. Not known of every architecture.
+    pub peak_bytes: Option<u64>,
+}
+
+impl MemoryEstimate {
+    /// Bytes of the base for each of its weights.
+    pub fn bytes_per_parameter(&self) -> f64 {
+        bytes_per_parameter(self.base_bytes, self.parameters)
+    }
+    /// Whether it is known to take more than `available` bytes.
+    pub fn is_above(&self, available: u64) -> bool {
+        self.peak_bytes.is_some_and(|peak| peak > available)
+    }
+}
+
+impl ModelInfo {
+    /// Bytes on the device for each weight.
+    pub fn bytes_per_parameter(&self) -> f64 {
+        bytes_per_parameter(self.weight_bytes, self.parameters)
+    }
+}
+
+fn bytes_per_parameter(bytes: u64, parameters: u64) -> f64 {
+    bytes as f64 / parameters.max(1) as f64
+}
+
+/// Loaded data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DataInfo {
+    /// File name.
+    pub name: String,
+    /// Recognised form: `text`, `alpaca`, `messages`, `sharegpt`, `prompt_completion`, `numbers`; `table` where no column has a
+    /// known name.
+    pub form: String,
+    /// Rows.
+    pub rows: usize,
+    /// Columns or keys found.
+    pub columns: Vec<String>,
+    /// Things worth knowing (skipped empty rows, repaired encodings).
+    pub notes: Vec<String>,
+}
+
+/// One example as the model will see it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PreviewExample {
+    /// Tokens in order: text, and whether it is trained on.
+    pub tokens: Vec<(String, bool)>,
+    /// Whether the row was cut at cutoff_len.
+    pub truncated: bool,
+    /// What is to be answered to the row; empty where the tokens themselves are learnt.
+    #[serde(default)]
+    pub label: String,
+}
+
+/// What a run on the loaded model and data would do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outlook {
+    /// What is learnt.
+    pub task: Task,
+    /// What is made small, as a run file writes it.
+    pub loss: String,
+    /// The metric by which the run is judged.
+    pub metric: String,
+    /// What was decided without being asked for, and why.
+    pub notes: Vec<String>,
+    /// Rows of each label, the most frequent first; of words with classes, words.
+    pub labels: Vec<(String, u64)>,
+}
+
+/// A run that starts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunInfo {
+    /// Optimizer steps planned.
+    pub max_steps: usize,
+    /// Examples to train on.
+    pub train_examples: usize,
+    /// Examples held out.
+    pub eval_examples: usize,
+    /// Weights that are trained.
+    pub trainable_parameters: u64,
+    /// All weights.
+    pub all_parameters: u64,
+    /// What is learnt.
+    #[serde(default)]
+    pub task: Task,
+    /// What is made small, as a run file writes it.
+    #[serde(default)]
+    pub loss: String,
+}
+
+/// One optimizer step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepInfo {
+    /// From 1.
+    pub step: usize,
+    /// Fraction of epochs done.
+    #[serde(with = "number")]
+    pub epoch: f64,
+    /// Mean loss a target token, in nats.
+    #[serde(with = "number")]
+    pub loss: f64,
+    /// The rate that this step used.
+    #[serde(with = "number")]
+    pub learning_rate: f64,
+    /// Global norm before clipping.
+    #[serde(with = "number")]
+    pub grad_norm: f64,
+    /// Tokens put through the model a second, padding not counted.
+    #[serde(with = "number")]
+    pub tokens_per_second: f64,
+    /// Tokens seen so far, padding not counted.
+    pub num_input_tokens_seen: u64,
+    /// Estimated time to the end.
+    #[serde(with = "number")]
+    pub eta_seconds: f64,
+    /// Device memory in use, where the device tells.
+    pub device_bytes: Option<u64>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunSummary {
+    /// `true` where all steps were done or the scores ended the run early, `false` where it was stopped.
+    pub finished: bool,
+    /// Optimizer steps done.
+    pub steps: usize,
+    /// Mean training loss over the run.
+    #[serde(with = "number")]
+    pub train_loss: f64,
+    /// Validation loss of the untouched model.
+    #[serde(with = "number::optional", default)]
+    pub eval_loss_before: Option<f64>,
+    /// Validation loss at the end.
+    #[serde(with = "number::optional", default)]
+    pub eval_loss_after: Option<f64>,
+    /// Wall time.
+    #[serde(with = "number")]
+    pub seconds: f64,
+}

@@ -1,0 +1,181 @@
+//! Scores, and what they come to: metrics, baselines, the report and tables of answers.
+
+use super::number;
+use crate::task::Task;
+use serde::{Deserialize, Serialize};
+
+/// A score of the validation split.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EvalInfo {
+    /// Optimizer steps done; 0 is the untouched model.
+    pub step: usize,
+    /// Mean loss a target token, in nats.
+    #[serde(with = "number")]
+    pub loss: f64,
+    /// exp(loss).
+    #[serde(with = "number")]
+    pub perplexity: f64,
+    /// Target tokens scored; of other tasks than generation, labels.
+    pub tokens: u64,
+    /// The task's own metrics, without those above.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<Metric>,
+}
+
+/// A score by its name, such as `accuracy`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Metric {
+    /// Its name in run files.
+    pub name: String,
+    /// Its value; not a number where it has none for these rows.
+    #[serde(with = "number")]
+    pub value: f64,
+}
+
+/// Scores that need no training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Baseline {
+    /// How the answers came about: `majority class`, `linear probe`.
+    pub name: String,
+    /// The task's metrics of them.
+    pub metrics: Vec<Metric>,
+}
+
+/// What a run comes to on the validation rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// What was learnt.
+    pub task: Task,
+    /// The metric by which it is judged.
+    pub metric: String,
+    /// Metrics of the tuned model.
+    pub metrics: Vec<Metric>,
+    /// The scores to beat.
+    pub baselines: Vec<Baseline>,
+    /// The best of them by `metric`.
+    pub against: String,
+    /// The tuned model against it; none where the metric has no value for these rows.
+    pub comparison: Option<Comparison>,
+    /// Better, worse, or not to be told from chance.
+    pub verdict: Option<Verdict>,
+    /// What that means, in a sentence or two.
+    pub sentence: String,
+    /// The classes by number; empty of other tasks.
+    #[serde(default)]
+    pub labels: Vec<String>,
+    /// How often each class was taken for each: right class, answer, rows; pairs that do not occur are left out.
+    #[serde(default)]
+    pub confusion: Vec<(usize, usize, u64)>,
+    /// Precision, recall and F1 of each class.
+    #[serde(default)]
+    pub classes: Vec<ClassRow>,
+    /// Whether the model is right as often as it is certain; bounds between which it never is are left out.
+    #[serde(default)]
+    pub calibration: Vec<CalibrationBin>,
+}
+
+/// One class's scores.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClassRow {
+    /// Its name.
+    pub label: String,
+    /// Of the rows answered with it, the share for which it is right.
+    pub precision: f64,
+    /// Of the rows for which it is right, the share answered with it.
+    pub recall: f64,
+    /// Their harmonic mean.
+    pub f1: f64,
+    /// Rows for which it is right.
+    pub support: u64,
+}
+
+/// The answers whose certainty lies between two bounds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CalibrationBin {
+    /// Lower bound.
+    pub from: f64,
+    /// Upper bound.
+    pub to: f64,
+    /// How many.
+    pub count: usize,
+    /// Their mean certainty.
+    #[serde(with = "number")]
+    pub confidence: f64,
+    /// The share of them that is right.
+    #[serde(with = "number")]
+    pub accuracy: f64,
+}
+
+/// Two scores of the same rows, and the interval of their difference.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// The score to beat.
+    pub before: f64,
+    /// The other score.
+    pub after: f64,
+    /// after − before.
+    pub difference: f64,
+    /// Lower end of the interval of the difference.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+    /// Its confidence.
+    pub confidence: f64,
+    /// Rows scored.
+    pub rows: usize,
+}
+
+/// What a comparison comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The whole interval is on the better side of 0.
+    Better,
+    /// 0 is in the interval, or there are fewer than ten rows.
+    NotDistinguishable,
+    /// The whole interval is on the worse side of 0.
+    Worse,
+}
+
+/// What the model answers to a text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Answered {
+    /// The text.
+    pub text: String,
+    /// Probabilities of labels, the largest first; numbers by their targets' names; or the score of a document.
+    pub values: Vec<Metric>,
+}
+
+/// A table of answers, the worst errors first.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Predictions {
+    /// The columns' names.
+    pub columns: Vec<String>,
+    /// A field for each column.
+    pub rows: Vec<Vec<String>>,
+}
+
+impl Predictions {
+    /// The table as csv (RFC 4180, lines ended by a line feed), the columns' names in the first line.
+    ///
+    /// A field that a spreadsheet would take for a formula, because it begins with `=`, `+`, `-`, `@`, a tab or a carriage return
+    /// and is no number, gets a `'` in front, which spreadsheets take as the mark of a text (OWASP, "CSV Injection"): texts,
+    /// labels and what a model writes come from strangers.
+    pub fn to_csv(&self) -> String {
+        let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
+        for row in [&self.columns].into_iter().chain(&self.rows) {
+            // A writer to memory refuses nothing but rows of other lengths, which a flexible one takes.
+            drop(writer.write_record(row.iter().map(|field| as_text(field).into_owned())));
+        }
+        String::from_utf8(writer.into_inner().unwrap_or_default()).unwrap_or_default()
+    }
+}
+
+/// The field so that no spreadsheet computes it.
+fn as_text(field: &str) -> std::borrow::Cow<'_, str> {
+    let is_number = || field.parse::<f64>().is_ok_and(f64::is_finite);
+    match field.starts_with(['=', '+', '-', '@', '\t', '\r']) && !is_number() {
+        true => format!("'{field}").into(),
+        false => field.into(),
+    }
+}
