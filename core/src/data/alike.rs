@@ -1,6 +1,6 @@
 //! Pairs of texts and how alike they are: rows for a bi-encoder that is to put alike texts near to each other.
 
-use super::labels::Frame;
+use super::frame::Frame;
 use super::{Aim, Answer, Example, LabelKind, Labelled};
 use crate::error::{Error, Result};
 use crate::host::Turns;

@@ -1,7 +1,8 @@
 //! Rows of an encoder-decoder: a text that goes in, and the text that is to come out.
 
-use super::examples::{Aim, Example, Settings, Specials, encode_long};
+use super::examples::{Aim, Example, Settings, Specials};
 use super::layout::{Layout, layout};
+use super::long_text::encode_long;
 use super::{Content, Dataset};
 use crate::error::{Error, Result};
 use crate::host::Turns;

@@ -1,21 +1,15 @@
 //! From rows to examples: tokens and, token by token, what is learnt.
 
 use super::layout::{Layout, Piece, layout};
+use super::long_text::{MOST_PIECE, encode_long, encode_pieces};
 use super::{Content, Dataset, Form, Row};
 use crate::chat::{ChatTemplate, Conversation, assistant_mask};
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::host::Turns;
 use crate::loss::IGNORE_INDEX;
-use crate::protocol::PreviewExample;
 use crate::tokenizer::Tokenizer;
 use std::sync::Arc;
-
-/// A text longer than this is tokenized piece by piece: the tokenizer's own notes take many times the text's memory.
-const CHUNK_BYTES: usize = 1 << 16;
-
-/// The longest piece: the tokenizer's notes on it take about a quarter of a gigabyte.
-const MOST_PIECE: usize = 1 << 21;
 
 /// What shapes examples.
 #[derive(Debug, Clone, PartialEq)]
@@ -509,66 +503,6 @@ fn eos_unless_there(tokens: &Tokens, eos: Option<u32>) -> Option<u32> {
     eos.filter(|&eos| tokens.ids.last() != Some(&eos))
 }
 
-/// The tokens of a text of any length, without those that the tokenizer adds around it.
-pub(super) fn encode_long(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>> {
-    Ok(encode_pieces(tokenizer, text)?.0)
-}
-
-/// The same, with how many cuts may have changed a token.
-fn encode_pieces(tokenizer: &Tokenizer, text: &str) -> Result<(Vec<u32>, usize)> {
-    let (mut ids, mut seams, mut start) = (Vec::new(), 0, 0);
-    while start < text.len() {
-        let (end, is_safe) = next_cut(tokenizer, text, start)?;
-        ids.extend(tokenizer.encode(&text[start..end], false)?);
-        seams += usize::from(!is_safe);
-        start = end;
-    }
-    Ok((ids, seams))
-}
-
-/// A place past `start` where the text can be cut without any token changing, or its end; and whether it is one.
-///
-/// Tokenizers differ in where that is (some never allow it), so each candidate is tried: the neighbourhood must give
-/// the same tokens in one piece and in two. Between a word and the space in front of the next one most allow it, and
-/// in a text without any, some do between two letters. Where none does within [`MOST_PIECE`], the cut is made there all the
-/// same, because the tokenizer's notes on a longer piece do not fit into memory: a token or two at the seam may be others.
-fn next_cut(tokenizer: &Tokenizer, text: &str, start: usize) -> Result<(usize, bool)> {
-    const NEIGHBOURHOOD: usize = 96;
-    const SEARCHED: usize = 4096;
-    const TRIES: usize = 12;
-    let bytes = text.as_bytes();
-    let mut near = start + CHUNK_BYTES;
-    while near + SEARCHED < text.len() {
-        let letter = |at: usize| bytes[at].is_ascii_alphabetic() || bytes[at] >= 0x80;
-        let words = (near..near + SEARCHED).filter(|&at| bytes[at] == b' ' && letter(at - 1) && letter(at + 1));
-        let lines = (near..near + SEARCHED)
-            .filter(|&at| bytes[at] == b'\n')
-            .flat_map(|at| [at, at + 1]);
-        let letters = (near..near + SEARCHED).filter(|&at| text.is_char_boundary(at));
-        for cut in words.take(TRIES).chain(lines.take(TRIES)).chain(letters.take(TRIES)) {
-            let from = floor_boundary(text, cut - NEIGHBOURHOOD);
-            let to = floor_boundary(text, (cut + NEIGHBOURHOOD).min(text.len()));
-            let mut halves = tokenizer.encode(&text[from..cut], false)?;
-            halves.extend(tokenizer.encode(&text[cut..to], false)?);
-            if halves == tokenizer.encode(&text[from..to], false)? {
-                return Ok((cut, true));
-            }
-        }
-        if near - start >= MOST_PIECE {
-            return Ok((floor_boundary(text, near), false));
-        }
-        near += CHUNK_BYTES;
-    }
-    Ok((text.len(), true))
-}
-
-fn floor_boundary(text: &str, mut at: usize) -> usize {
-    while !text.is_char_boundary(at) {
-        at -= 1;
-    }
-    at
-}
-
 /// A conversation in the model's own layout; learnt are the answers and what ends each of them.
 fn chat(conversation: &Conversation, tokenizer: &Tokenizer, template: &ChatTemplate) -> Result<Tokens> {
     let rendered = template.lay_out_with_spans(conversation)?;
@@ -577,77 +511,4 @@ fn chat(conversation: &Conversation, tokenizer: &Tokenizer, template: &ChatTempl
     let label = |(&id, said)| if said { id as i32 } else { IGNORE_INDEX };
     let labels = ids.iter().zip(said).map(label).collect();
     Ok(Tokens { ids, labels, seams: 0 })
-}
-
-/// An example as a front end shows it: the text of each token, and whether it is trained on.
-///
-/// The texts in a row read as the example does. A character whose bytes are spread over several tokens stands whole at the
-/// last of them, and those before it are empty; bytes that are no character are shown as `<0xE4>`. Special tokens show their
-/// names.
-pub fn preview(example: &Example, tokenizer: &Tokenizer) -> Result<PreviewExample> {
-    let ids = &example.input_ids;
-    let mut tokens = Vec::with_capacity(ids.len());
-    // Tokens `context..start` are shown; they stay in front because some tokenizers drop the space of a text's first
-    // word.
-    let (mut context, mut start) = (0, 0);
-    for at in 0..ids.len() {
-        let shown = tokenizer.decode(&ids[context..start], false)?;
-        let text = tokenizer.decode(&ids[context..=at], false)?;
-        let new = text.strip_prefix(shown.as_str()).unwrap_or_default();
-        // No character has more than four bytes: after that the bytes are not UTF-8 at all.
-        let is_under_way = new.ends_with('\u{fffd}') && at - start < 3 && at + 1 < ids.len();
-        if is_under_way {
-            continue;
-        }
-        let group = ids[start..=at].iter().filter_map(|id| tokenizer.token_text(*id));
-        let text = match (new.is_empty(), new.contains('\u{fffd}')) {
-            (true, _) => group.collect(),
-            (_, true) => bytes_text(&group.collect::<String>()).unwrap_or_else(|| new.to_string()),
-            _ => new.to_string(),
-        };
-        let trained = |at: usize| at > 0 && example.labels[at] != IGNORE_INDEX;
-        tokens.extend((start..at).map(|before| (String::new(), trained(before))));
-        tokens.push((text, trained(at)));
-        (context, start) = (start, at + 1);
-    }
-    Ok(PreviewExample {
-        tokens,
-        truncated: example.truncated,
-        label: String::new(),
-    })
-}
-
-/// The text of tokens as they stand in a vocabulary of bytes (GPT-2's letters for bytes, or `<0xE4>`), with the bytes that are no
-/// UTF-8 as numbers; `None` of another vocabulary.
-fn bytes_text(tokens: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(tokens.len());
-    let mut rest = tokens;
-    while let Some(letter) = rest.chars().next() {
-        let number = rest.strip_prefix("<0x").and_then(|rest| rest.split_once('>'));
-        let number = number.and_then(|(digits, after)| Some((u8::from_str_radix(digits, 16).ok()?, after)));
-        let (byte, after) = match number {
-            Some(found) => found,
-            None => (byte_of(letter)?, &rest[letter.len_utf8()..]),
-        };
-        bytes.push(byte);
-        rest = after;
-    }
-    let mut text = String::new();
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        text.extend(chunk.invalid().iter().map(|byte| format!("<0x{byte:02X}>")));
-    }
-    Some(text)
-}
-
-/// The byte that GPT-2 writes as a letter: visible ones of Latin-1 as themselves, the others, in order, from 256 on.
-fn byte_of(letter: char) -> Option<u8> {
-    let is_visible = |byte: &u8| matches!(byte, b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff);
-    match u8::try_from(letter) {
-        Ok(byte) => Some(byte).filter(is_visible),
-        Err(_) => {
-            let place = (u32::from(letter) - 256) as usize;
-            (0..=u8::MAX).filter(|byte| !is_visible(byte)).nth(place)
-        }
-    }
 }

@@ -1,11 +1,11 @@
 //! Rows of tasks whose answer is not the text itself: which columns hold the text, which hold what is to be answered.
 //!
 //! Columns are recognised by their names, as data sets call them, or given by the run. What the values of the label columns
-//! mean is [`super::labels`]' matter.
+//! mean is [`super::label_values`]' matter.
 
 use super::Dataset;
 use super::form::{is_blank, required};
-use super::labels;
+use super::label_values;
 use super::numeric::Shape;
 use super::parse::{Record, Skipped, Table, key, listed, note_unused, start};
 use super::table::is_unnamed;
@@ -261,7 +261,10 @@ fn read_row(record: &Record, texts: &[String], labels: &[String]) -> Result<Labe
         number: record.number,
         text: required(record, &texts[0])?,
         second,
-        values: labels.iter().map(|name| labels::of_record(record, name)).collect(),
+        values: labels
+            .iter()
+            .map(|name| label_values::of_record(record, name))
+            .collect(),
         ..LabelledRow::default()
     })
 }

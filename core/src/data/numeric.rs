@@ -5,8 +5,8 @@
 //! those of texts. Every number is finite; how numbers are scaled before a model reads them is [`InputScaling`]'s matter.
 
 use super::form::is_blank;
+use super::label_values::{of_record, shown};
 use super::labelled::{Columns, Labelled, LabelledRow, label, names_labels};
-use super::labels::{of_record, shown};
 use super::parse::{Record, Skipped, Table, key, listed, note_unused, start};
 use super::table::is_unnamed;
 use super::value::{Budget, Value, list_in};

@@ -4,7 +4,7 @@
 //! together.
 
 use super::form::{is_blank, required, text};
-use super::labels::Frame;
+use super::frame::Frame;
 use super::parse::{Record, Skipped, listed, note_unused};
 use super::value::Value;
 use super::{Aim, Dataset, Example};

@@ -2,8 +2,9 @@
 
 use super::examples::Word;
 use super::form::{is_blank, text};
+use super::label_values::{IGNORED, class_name};
 use super::labelled::Columns;
-use super::labels::{IGNORED, Names, class_name};
+use super::labels::Names;
 use super::parse::{Record, Skipped, listed, note_unused, start};
 use super::value::{Value, list_in};
 use super::{Aim, Answer, Dataset, Example};
