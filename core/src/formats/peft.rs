@@ -4,24 +4,33 @@
 //! huggingface/peft. A is [R, in], B is [out, R], the scale is α/R; keys are `base_model.model.` + module path +
 //! `.lora_A.weight` / `.lora_B.weight`.
 
-use super::{base_name, blocks, read_json, safetensors};
+mod chosen;
+mod patterns;
+
+pub use chosen::{ChosenModule, check_names, chosen_modules};
+pub use patterns::Patterns;
+
+use super::{
+    blocks,
+    files::{base_name, read_json},
+    safetensors,
+};
 use crate::config::TargetModules;
 use crate::store::Source;
 use crate::{Error, Result};
-use regex::Regex;
-use serde::de::{self, DeserializeOwned};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 /// The release of PEFT whose files these are.
 const PEFT_VERSION: &str = "0.21.2";
+
 /// R at most: no matrix that an adapter is put on has more rows and columns that differ.
 const MOST_RANK: usize = 1 << 16;
-/// Expressions in a map by module at most. Names are not counted: they are compared, not compiled.
-const MOST_EXPRESSIONS: usize = 1000;
+
 /// Names of PEFT's two files.
 pub const CONFIG_FILE: &str = "adapter_config.json";
+
 /// See [`CONFIG_FILE`].
 pub const TENSORS_FILE: &str = "adapter_model.safetensors";
 
@@ -256,318 +265,10 @@ impl AdapterConfig {
     }
 }
 
-/// Values by module pattern, in the order in which they are tried: of several that match, the first wins, in PEFT as here,
-/// so the order is kept in files too.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Patterns<T>(pub Vec<(String, T)>);
-
-impl<T> Default for Patterns<T> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<T: Copy> Patterns<T> {
-    /// All patterns, ready to be matched; `field` is where they are written.
-    fn compiled(&self, field: &'static str) -> Result<CompiledPatterns<T>> {
-        let expressions = self.0.iter().filter(|(pattern, _)| !is_name(pattern)).count();
-        if expressions > MOST_EXPRESSIONS {
-            let what = format!("has {expressions} regular expressions; at most {MOST_EXPRESSIONS} are supported");
-            return Err(Error::config(what)
-                .field(field)
-                .remedy("Name the modules, or match several with one expression."));
-        }
-        let compiled = self.0.iter().map(|(pattern, value)| {
-            let pattern = match is_name(pattern) {
-                true => PathEnd::Name(pattern.clone()),
-                false => PathEnd::Expression(compile(&format!("^(?:.*\\.)?(?:{pattern})$"), pattern, field)?),
-            };
-            Ok((pattern, *value))
-        });
-        compiled.collect::<Result<_>>().map(CompiledPatterns)
-    }
-}
-
-/// [`Patterns`], compiled once for all modules.
-struct CompiledPatterns<T>(Vec<(PathEnd, T)>);
-
-/// What matches the whole path of a module or its end after a dot.
-enum PathEnd {
-    /// A pattern that is a name: as in any pattern, its dots stand for any character.
-    Name(String),
-    Expression(Regex),
-}
-
-/// Whether a pattern has no other signs in it than a path.
-fn is_name(pattern: &str) -> bool {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'.';
-    !pattern.is_empty() && pattern.bytes().all(is_plain)
-}
-
-impl<T: Copy> CompiledPatterns<T> {
-    /// The value of the first that matches.
-    fn value_of(&self, path: &str) -> Option<T> {
-        let found = self.0.iter().find(|(pattern, _)| pattern.matches(path));
-        found.map(|(_, value)| *value)
-    }
-}
-
-impl PathEnd {
-    fn matches(&self, path: &str) -> bool {
-        match self {
-            Self::Name(name) => {
-                let Some(before) = path.len().checked_sub(name.len()) else {
-                    return false;
-                };
-                let (front, end) = path.as_bytes().split_at(before);
-                let fits = |(wanted, found): (u8, &u8)| wanted == b'.' || wanted == *found;
-                (front.is_empty() || front.ends_with(b".")) && name.bytes().zip(end).all(fits)
-            }
-            Self::Expression(expression) => expression.is_match(path),
-        }
-    }
-}
-
-impl<T: Serialize> Serialize for Patterns<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(pattern, value)| (pattern, value)))
-    }
-}
-
-impl<'de, T: DeserializeOwned> Deserialize<'de> for Patterns<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let entries = Map::deserialize(deserializer)?.into_iter();
-        let read = entries.map(|(pattern, value)| Ok((pattern, serde_json::from_value(value)?)));
-        let read: Result<_, serde_json::Error> = read.collect();
-        read.map(Self).map_err(de::Error::custom)
-    }
-}
-
-fn compile(expression: &str, shown: &str, field: &'static str) -> Result<Regex> {
-    Regex::new(expression).map_err(|error| {
-        let why = error.to_string();
-        let why = why
-            .lines()
-            .last()
-            .unwrap_or_default()
-            .trim_start_matches("error: ")
-            .to_string();
-        Error::config(format!(
-            "{shown:?} is not a regular expression that can be used here: {why}"
-        ))
-        .field(field)
-        .remedy("Use names, as in [q_proj, v_proj], or a pattern without look-around.")
-    })
-}
-
-/// A module that carries an adapter.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ChosenModule {
-    /// Its path, as in the base model: `model.layers.0.self_attn.q_proj`.
-    pub path: String,
-    /// R.
-    pub r: usize,
-    /// s: what B·A is multiplied by.
-    pub scaling: f64,
-}
-
 /// s = α/r, with rsLoRA α/√r (Kalajdzievski 2023, arXiv 2312.03732).
 pub fn scaling(r: usize, alpha: f64, use_rslora: bool) -> f64 {
     let r = r as f64;
     if use_rslora { alpha / r.sqrt() } else { alpha / r }
-}
-
-/// Which of `candidates` (paths of all linears) carry an adapter, with their rank and scale, in the order given.
-///
-/// # Errors
-/// Nothing matches, or a pattern is not a regular expression.
-pub fn chosen_modules(candidates: &[&str], config: &AdapterConfig) -> Result<Vec<ChosenModule>> {
-    let targets = Matcher::new(&config.target_modules, "target_modules")?;
-    let excluded = config.exclude_modules.as_ref();
-    let excluded = excluded
-        .map(|modules| Matcher::new(modules, "exclude_modules"))
-        .transpose()?;
-    let ranks = config.rank_pattern.compiled("rank_pattern")?;
-    let alphas = config.alpha_pattern.compiled("alpha_pattern")?;
-    let layers = config.layers_to_transform.as_ref().filter(|layers| !layers.is_empty());
-    if layers.is_some() && matches!(targets, Matcher::Pattern(_)) {
-        return Err(Error::config("cannot be combined with a pattern in target_modules")
-            .field("layers_to_transform")
-            .remedy("Name the modules in a list, or put the layers into the pattern."));
-    }
-    let lists = layer_lists(config)?;
-    let in_layers =
-        |path: &str| layers.is_none_or(|layers| layer_of(path, &lists).is_some_and(|layer| layers.contains(&layer)));
-    let mut chosen = Vec::new();
-    let mut left_out = 0;
-    for path in candidates {
-        let is_target = match &targets {
-            Matcher::AllLinear => !is_head(path, config) && in_layers(path),
-            // A path that is named in full is taken whatever its layer.
-            Matcher::Names(names) if names.iter().any(|name| name == path) => true,
-            other => other.matches(path) && in_layers(path),
-        };
-        if !is_target {
-            continue;
-        }
-        if excluded.as_ref().is_some_and(|excluded| excluded.matches(path)) {
-            left_out += 1;
-            continue;
-        }
-        let r = ranks.value_of(path).unwrap_or(config.r);
-        let alpha = alphas.value_of(path).unwrap_or(config.lora_alpha);
-        chosen.push(ChosenModule {
-            path: (*path).to_string(),
-            r,
-            scaling: scaling(r, alpha, config.use_rslora),
-        });
-    }
-    if chosen.is_empty() {
-        return Err(nothing_chosen(candidates, config, left_out));
-    }
-    Ok(chosen)
-}
-
-/// How `layers_pattern` finds a layer's number in a path: `.layers.3.`, or any name before a number where it is not given.
-fn layer_lists(config: &AdapterConfig) -> Result<Vec<Regex>> {
-    let lists = config.layers_pattern.clone().filter(|lists| !lists.is_empty());
-    let lists = lists.unwrap_or_else(|| vec![r"[^.]*".to_string()]);
-    let lists = lists
-        .iter()
-        .map(|list| compile(&format!(r"^.*\.(?:{list})\.(\d+)\."), list, "layers_pattern"));
-    lists.collect()
-}
-
-fn layer_of(path: &str, lists: &[Regex]) -> Option<usize> {
-    lists
-        .iter()
-        .find_map(|list| list.captures(path)?.get(1)?.as_str().parse().ok())
-}
-
-/// The last parts of paths, each once: `q_proj, v_proj`.
-fn last_names<'a>(paths: &[&'a str]) -> Vec<&'a str> {
-    let mut names: Vec<&str> = paths
-        .iter()
-        .map(|path| path.rsplit('.').next().unwrap_or(path))
-        .collect();
-    names.sort_unstable();
-    names.dedup();
-    names
-}
-
-/// Holds that all that a run's settings name is there: every name of `target_modules`, `exclude_modules`, `rank_pattern` and
-/// `alpha_pattern`, and every layer of `layers_to_transform`. PEFT ignores what matches nothing; here it counts as a typing
-/// error. For settings of a run, not for existing adapters: those may carry names of other models.
-///
-/// # Errors
-/// The first that matches nothing, with the name that is nearest to it.
-pub fn check_names(candidates: &[&str], config: &AdapterConfig) -> Result<()> {
-    let nothing = |field: &str, written: &str, among: &[&str]| {
-        let names = last_names(among);
-        let near = crate::spelling::nearest(written, names.iter().copied());
-        let near = near.map(|name| format!("Did you mean {name}? ")).unwrap_or_default();
-        Error::config(format!("{written:?} matches none of these modules"))
-            .field(field)
-            .remedy(format!("{near}There are: {}.", names.join(", ")))
-    };
-    let chosen = chosen_modules(candidates, config)?;
-    for (field, modules) in [
-        ("target_modules", Some(&config.target_modules)),
-        ("exclude_modules", config.exclude_modules.as_ref()),
-    ] {
-        let written = match modules {
-            None => Vec::new(),
-            Some(TargetModules::Names(names)) => names.chunks(1).map(|name| (&name[0], Matcher::Names(name))).collect(),
-            Some(all @ TargetModules::Pattern(pattern)) => vec![(pattern, Matcher::new(all, field)?)],
-        };
-        for (text, matcher) in written {
-            if !candidates.iter().any(|path| matcher.matches(path)) {
-                return Err(nothing(field, text, candidates));
-            }
-        }
-    }
-    let chosen: Vec<&str> = chosen.iter().map(|module| module.path.as_str()).collect();
-    let ranks = config
-        .rank_pattern
-        .0
-        .iter()
-        .map(|(pattern, _)| ("rank_pattern", pattern));
-    let alphas = config
-        .alpha_pattern
-        .0
-        .iter()
-        .map(|(pattern, _)| ("alpha_pattern", pattern));
-    for (field, pattern) in ranks.chain(alphas) {
-        let alone = Patterns(vec![(pattern.clone(), ())]).compiled(field)?;
-        if !chosen.iter().any(|path| alone.value_of(path).is_some()) {
-            return Err(nothing(field, pattern, &chosen));
-        }
-    }
-    let targets = Matcher::new(&config.target_modules, "target_modules")?;
-    let lists = layer_lists(config)?;
-    let targeted = candidates.iter().filter(|path| targets.matches(path));
-    for layer in config.layers_to_transform.iter().flatten() {
-        if !targeted.clone().any(|path| layer_of(path, &lists) == Some(*layer)) {
-            return Err(
-                Error::config(format!("there is no layer {layer} with a module of target_modules"))
-                    .field("layers_to_transform")
-                    .remedy("Layers are counted from 0; leave out the numbers that the model does not have."),
-            );
-        }
-    }
-    Ok(())
-}
-
-/// Which paths a setting means.
-enum Matcher<'a> {
-    AllLinear,
-    /// Paths that equal a name or end in `.` + a name.
-    Names(&'a [String]),
-    /// Paths that match from start to end.
-    Pattern(Regex),
-}
-
-impl<'a> Matcher<'a> {
-    fn new(modules: &'a TargetModules, field: &'static str) -> Result<Self> {
-        Ok(match modules {
-            all if all.is_all_linear() => Self::AllLinear,
-            TargetModules::Pattern(pattern) => Self::Pattern(compile(&format!("^(?:{pattern})$"), pattern, field)?),
-            TargetModules::Names(names) => Self::Names(names),
-        })
-    }
-    fn matches(&self, path: &str) -> bool {
-        match self {
-            Self::AllLinear => true,
-            Self::Names(names) => names.iter().any(|name| {
-                let before = path.strip_suffix(name.as_str());
-                before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
-            }),
-            Self::Pattern(pattern) => pattern.is_match(path),
-        }
-    }
-}
-
-/// `all-linear` spares the output embedding and, for classifiers, their head.
-fn is_head(path: &str, config: &AdapterConfig) -> bool {
-    let last = path.rsplit('.').next().unwrap_or(path);
-    let is_classifier = matches!(config.task_type.as_deref(), Some("SEQ_CLS" | "TOKEN_CLS"));
-    last == "lm_head" || (is_classifier && matches!(last, "score" | "classifier"))
-}
-
-fn nothing_chosen(candidates: &[&str], config: &AdapterConfig, left_out: usize) -> Error {
-    let names = last_names(candidates);
-    let wanted = match &config.target_modules {
-        TargetModules::Pattern(pattern) => format!("{pattern:?}"),
-        TargetModules::Names(names) => format!("[{}]", names.join(", ")),
-    };
-    let error = if left_out > 0 {
-        Error::config(format!("leaves out everything that {wanted} chooses")).field("exclude_modules")
-    } else if config.layers_to_transform.is_some() {
-        Error::config(format!("{wanted} matches no module in the chosen layers")).field("target_modules")
-    } else {
-        Error::config(format!("{wanted} matches no module of this model")).field("target_modules")
-    };
-    error.remedy(format!("The model has: {}. Or use all-linear.", names.join(", ")))
 }
 
 /// An adapter: its config and its tensors by PEFT's keys.
