@@ -248,6 +248,13 @@ mod tests {
     }
 
     #[test]
+    fn the_knobs_that_the_page_names_exist() {
+        for name in NOT_SHOWN.iter().chain(&OF_TASK).chain([&TASK]) {
+            assert!(KNOBS.iter().any(|knob| knob.name == *name), "{name}");
+        }
+    }
+
+    #[test]
     fn every_knob_is_in_one_place_of_the_page() {
         let groups: std::collections::BTreeSet<Group> = KNOBS.iter().map(|knob| knob.group).collect();
         let elsewhere = groups.into_iter().flat_map(others);

@@ -7,18 +7,24 @@
 
 mod check;
 mod foreign;
+mod knob;
 mod knobs;
 mod plan;
 mod read;
 mod setting;
+mod values;
 mod write;
 
-pub use knobs::{Group, KNOBS, Kind, Knob, RunConfig, find};
+pub use knob::{Group, Kind, Knob, find};
+pub use knobs::{KNOBS, RunConfig};
 pub use plan::Plan;
+pub use values::{
+    FinetuningType, Fp8Format, Fp8Scale, HeadActivation, HeadPooling, Interval, Optimizer, ProblemType, QuantType,
+    ScaleInputs, SchedulerType, TargetModules,
+};
 
 use crate::error::{Error, Result};
 use crate::loss::WeightedSum;
-use crate::task::Task;
 use check::Meaning;
 use read::Node;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::SerializeMap};
@@ -242,7 +248,7 @@ impl RunConfig {
     pub fn validate(&self) -> Result<()> {
         for knob in KNOBS {
             let value = (knob.read)(self);
-            let not_given = matches!(&value, Value::String(text) if text.is_empty() && knob.kind == Kind::Text)
+            let not_given = matches!(&value, Value::String(text) if text.is_empty() && knob.kind.is_text())
                 || matches!(&value, Value::Object(map) if map.is_empty());
             if !not_given {
                 check::value(knob, &Node::from(&value)).map_err(|error| error.field(knob.name))?;
@@ -509,8 +515,8 @@ fn setting(key: &str, node: &Node) -> Result<Vec<(&'static Knob, Value)>> {
 fn text_node(key: &str, text: &str) -> Node {
     let structured = match find(key).map(|knob| knob.kind) {
         // A file may be called null; one without a name is not given.
-        Some(Kind::Text) if !text.is_empty() => return Node::Quoted(text.to_owned()),
-        Some(Kind::Modules | Kind::List | Kind::Names | Kind::Patterns { .. }) => true,
+        Some(kind) if kind.is_text() && !text.is_empty() => return Node::Quoted(text.to_owned()),
+        Some(Kind::Modules | Kind::ModuleNames | Kind::List | Kind::Names | Kind::Patterns { .. }) => true,
         Some(_) => false,
         None => key == "lr_scheduler_kwargs",
     };
@@ -570,7 +576,7 @@ impl<'de> Deserialize<'de> for RunConfig {
         for (key, value) in Map::deserialize(deserializer)? {
             let knob = find(&key);
             // A path that is not given is written as empty text, which no file may give.
-            if value.as_str() == Some("") && knob.is_some_and(|knob| knob.kind == Kind::Text) {
+            if value.as_str() == Some("") && knob.is_some_and(|knob| knob.kind.is_text()) {
                 continue;
             }
             config.set(&key, &value).map_err(de::Error::custom)?;
@@ -578,177 +584,4 @@ impl<'de> Deserialize<'de> for RunConfig {
         config.validate().map_err(de::Error::custom)?;
         Ok(config)
     }
-}
-
-/// What is trained.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FinetuningType {
-    /// Low-rank adapters only.
-    #[default]
-    Lora,
-    /// Every weight.
-    Full,
-}
-
-/// Which linears get an adapter; PEFT's `target_modules`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum TargetModules {
-    /// `all-linear`, or one regular expression that matches a module's whole path.
-    Pattern(String),
-    /// Names: a module is chosen if its path equals one or ends in `.` + one.
-    Names(Vec<String>),
-}
-
-impl TargetModules {
-    /// Whether it is PEFT's word for every linear but the output embedding.
-    pub fn is_all_linear(&self) -> bool {
-        matches!(self, Self::Pattern(pattern) if pattern.eq_ignore_ascii_case("all-linear"))
-    }
-}
-
-/// What of a row a fresh head reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum HeadPooling {
-    /// What transformers' head of the architecture reads: an encoder's first token behind its pooler, a decoder's last one.
-    Cls,
-    /// The mean of its tokens, as it is.
-    Mean,
-}
-
-/// What follows the hidden layer of a head, by transformers' names; `none` leaves it linear.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum HeadActivation {
-    /// max(0, x).
-    Relu,
-    /// x · Φ(x).
-    Gelu,
-    /// x / (1 + e⁻ˣ).
-    Silu,
-    /// tanh x.
-    Tanh,
-    /// 1 / (1 + e⁻ˣ).
-    Sigmoid,
-    /// x.
-    None,
-}
-
-/// What labels are; transformers' `problem_type`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ProblemType {
-    /// Numbers.
-    Regression,
-    /// One class of several.
-    #[serde(rename = "single_label_classification")]
-    SingleLabel,
-    /// Any of the labels.
-    #[serde(rename = "multi_label_classification")]
-    MultiLabel,
-}
-
-impl ProblemType {
-    /// The task with such labels.
-    pub fn task(self) -> Task {
-        match self {
-            Self::Regression => Task::Regression,
-            Self::SingleLabel => Task::Classification,
-            Self::MultiLabel => Task::MultiLabel,
-        }
-    }
-}
-
-/// When something happens during a run; transformers' `IntervalStrategy`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Interval {
-    /// Every so many steps.
-    #[default]
-    Steps,
-    /// At the end of each epoch.
-    Epoch,
-    /// Never.
-    No,
-}
-
-/// What turns gradients into steps; transformers' `OptimizerNames`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Optimizer {
-    /// AdamW as PyTorch computes it.
-    #[default]
-    AdamwTorch,
-    /// AdamW with moments of eight bits, as bitsandbytes has it.
-    #[serde(rename = "adamw_8bit")]
-    Adamw8bit,
-}
-
-/// How the numbers of rows are scaled before a model reads them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ScaleInputs {
-    /// Each column by its mean and deviation in the training rows.
-    Columns,
-    /// Each row (of a series, each of its channels) by its own mean and deviation.
-    Rows,
-    /// Not at all.
-    None,
-}
-
-/// The sixteen values of a 4-bit base; bitsandbytes' `quant_type`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum QuantType {
-    /// Quantiles of a normal distribution.
-    #[default]
-    Nf4,
-    /// A 4-bit float.
-    Fp4,
-}
-
-/// The 8-bit floats of an FP8 base.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Fp8Format {
-    /// Four bits of exponent, three of fraction.
-    E4m3,
-    /// Five bits of exponent, two of fraction.
-    E5m2,
-}
-
-/// What shares a scale in an FP8 base.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Fp8Scale {
-    /// The whole matrix.
-    Tensor,
-    /// A row: an output of the linear.
-    #[default]
-    Row,
-    /// 128 rows by 128 columns.
-    Block,
-}
-
-/// transformers' `SchedulerType`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SchedulerType {
-    /// Down to 0 in a straight line.
-    #[default]
-    Linear,
-    /// Down to 0 along half a cosine.
-    Cosine,
-    /// Several half cosines.
-    CosineWithRestarts,
-    /// Down to `lr_end` along a power.
-    Polynomial,
-    /// The peak throughout.
-    Constant,
-    /// The peak after the warm-up.
-    ConstantWithWarmup,
-    /// √(warm-up / step).
-    InverseSqrt,
 }

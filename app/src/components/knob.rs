@@ -6,9 +6,6 @@ use crate::state::Lab;
 use leptos::prelude::*;
 use lorakeet_core::config::{Kind, Knob};
 
-/// The knob that a validation file makes idle.
-const SPLIT: &str = "val_size";
-
 /// One knob of the table.
 #[component]
 pub fn KnobField(
@@ -31,7 +28,9 @@ pub fn KnobField(
             (words.default_value)(if start.is_empty() { words.not_set } else { &start })
         })
     };
-    let idle = Memo::new(move |_| knob.name == SPLIT && lab.validation_files.with(|files| !files.is_empty()));
+    // A validation file takes the place of what is held out.
+    let idle =
+        Memo::new(move |_| knob.kind == Kind::ShareOrCount && lab.validation_files.with(|files| !files.is_empty()));
     let hint = format!("{}-hint", knob.name);
     let changed = move |event| settings.set(knob, &event_target_value(&event));
     let field = match options(knob) {
@@ -48,11 +47,7 @@ pub fn KnobField(
             .into_any()
         }
         None => {
-            let mode = if matches!(knob.kind, Kind::Integer { .. } | Kind::Number { .. }) {
-                "decimal"
-            } else {
-                "text"
-            };
+            let mode = if knob.kind.is_number() { "decimal" } else { "text" };
             view! {
                 <input type="text" id=knob.name data-testid=knob.name inputmode=mode aria-describedby=hint.clone()
                     autocomplete="off" spellcheck="false" prop:value=text prop:disabled=locked on:change=changed
@@ -83,7 +78,7 @@ pub fn KnobField(
 /// The values of a knob that has few; an empty one stands for 'not set'.
 fn options(knob: &'static Knob) -> Option<Vec<&'static str>> {
     let words: &[&'static str] = match knob.kind {
-        Kind::Choice(words) => words,
+        Kind::Choice { words, .. } => words,
         Kind::Flag => &["true", "false"],
         _ => return None,
     };

@@ -1,8 +1,10 @@
 //! From a written value to a knob's value: typing, ranges, synonyms, and words for what is wrong.
 
 use super::foreign::{self, Treatment};
-use super::knobs::{self, KNOBS, Kind, Knob};
+use super::knob::{self, COUNT, Kind, Knob};
+use super::knobs::KNOBS;
 use super::read::Node;
+use super::setting::Setting;
 use crate::error::{Error, Result};
 use serde_json::{Map, Value};
 
@@ -17,7 +19,7 @@ pub(super) enum Meaning {
 /// What `key: node` means; errors name the key, the value and what is allowed.
 pub(super) fn meaning(key: &str, node: &Node) -> Result<Meaning> {
     let one = |name: &str, node: &Node| -> Result<Meaning> {
-        let knob = knobs::find(name).ok_or_else(|| Error::internal(format!("no knob {name}")))?;
+        let knob = knob::find(name).ok_or_else(|| Error::internal(format!("no knob {name}")))?;
         Ok(Meaning::Sets(vec![(
             knob,
             value(knob, node).map_err(|error| error.field(key))?,
@@ -39,25 +41,23 @@ pub(super) fn meaning(key: &str, node: &Node) -> Result<Meaning> {
         // LLaMA-Factory asks the opposite question.
         "train_on_prompt" => one("completion_only_loss", &Node::Plain((!flag(node)?).to_string())),
         "lr_scheduler_kwargs" => scheduler_arguments(node),
-        // transformers' true: the newest checkpoint, whatever its name.
-        "resume_from_checkpoint" => match as_flag(node) {
-            Some(true) => one(key, &Node::Quoted("true".into())),
-            Some(false) => one(key, &Node::Plain("null".into())),
-            None => one(key, node),
+        _ => match (knob::find(key).map(|knob| knob.kind), foreign::find(key)) {
+            // transformers' true: the newest checkpoint, whatever its name.
+            (Some(Kind::PathOrNewest), _) => match as_flag(node) {
+                Some(true) => one(key, &Node::Quoted("true".into())),
+                Some(false) => one(key, &Node::Plain("null".into())),
+                None => one(key, node),
+            },
+            // transformers 5: below 1 it is a share of the run.
+            (Some(Kind::StepsOrRatio(ratio)), _)
+                if as_number(node).is_some_and(|number| number > 0.0 && number < 1.0) =>
+            {
+                one(ratio, node)
+            }
+            (Some(_), _) => one(key, node),
+            (None, Some(treatment)) => without_knob(key, node, treatment).map(Meaning::Nothing),
+            (None, None) => Err(unknown(key, node)),
         },
-        // transformers 5: below 1 it is a share of the run.
-        "warmup_steps" if as_number(node).is_some_and(|number| number > 0.0 && number < 1.0) => {
-            one("warmup_ratio", node)
-        }
-        _ => {
-            if knobs::find(key).is_some() {
-                return one(key, node);
-            }
-            match foreign::find(key) {
-                Some(treatment) => without_knob(key, node, treatment).map(Meaning::Nothing),
-                None => Err(unknown(key, node)),
-            }
-        }
     }
 }
 
@@ -72,7 +72,7 @@ fn scheduler_arguments(node: &Node) -> Result<Meaning> {
     };
     let mut sets = Vec::new();
     for (name, node) in entries {
-        let known = KNOWN.contains(&name.as_str()).then(|| knobs::find(name)).flatten();
+        let known = KNOWN.contains(&name.as_str()).then(|| knob::find(name)).flatten();
         let knob = known.ok_or_else(|| {
             Error::config(format!("takes {}, got {name}: {}", KNOWN.join(", "), shown(node))).field(KEY)
         })?;
@@ -139,25 +139,36 @@ pub(super) fn value(knob: &Knob, node: &Node) -> Result<Value> {
     let value = match knob.kind {
         Kind::Integer { min, max } => {
             let number = as_whole_number(node).ok_or_else(wrong)?;
-            // Between 'no limit' (-1) and the first step there is nothing to ask for.
-            let possible = (min..=max).contains(&number) && (knob.name != "max_steps" || number != 0);
+            let possible = (min..=max).contains(&number);
             possible.then(|| Value::from(number)).ok_or_else(wrong)?
         }
         Kind::Number { min, max, above, below } => {
             let number = as_number(node).ok_or_else(wrong)?;
             let low = if above { number > min } else { number >= min };
             let high = if below { number < max } else { number <= max };
-            let is_share_or_count = ["val_size", "logging_steps", "eval_steps", "save_steps"].contains(&knob.name);
-            let possible = low && high && (!is_share_or_count || number < 1.0 || number.fract() == 0.0);
-            possible
-                .then(|| super::setting::Setting::to_value(&number))
-                .ok_or_else(wrong)?
+            (low && high).then(|| number.to_value()).ok_or_else(wrong)?
         }
-        Kind::Choice(words) => {
+        // Between 'no limit' (-1) and the first step there is nothing to ask for.
+        Kind::StepsOrNone => {
+            let steps = as_whole_number(node).filter(|steps| *steps == -1 || (1..=COUNT).contains(steps));
+            steps.ok_or_else(wrong)?.into()
+        }
+        Kind::StepsOrRatio(_) => {
+            let steps = as_whole_number(node).filter(|steps| (0..=COUNT).contains(steps));
+            steps.ok_or_else(wrong)?.into()
+        }
+        Kind::StepsOrShare { min } => {
+            let number = share_or_count(node).filter(|number| min == 0 || *number > 0.0);
+            number.ok_or_else(wrong)?.to_value()
+        }
+        Kind::ShareOrCount => share_or_count(node).ok_or_else(wrong)?.to_value(),
+        Kind::Choice { words, synonyms } => {
             let (Node::Plain(text) | Node::Quoted(text)) = node else {
                 return Err(wrong());
             };
-            let text = synonym(knob.name, text.trim());
+            let text = text.trim();
+            let meant = synonyms.iter().find(|(other, _)| *other == text);
+            let text = meant.map_or(text, |(_, word)| *word);
             let word = words
                 .iter()
                 .find(|word| word.eq_ignore_ascii_case(text))
@@ -165,14 +176,14 @@ pub(super) fn value(knob: &Knob, node: &Node) -> Result<Value> {
             Value::from(*word)
         }
         Kind::Flag => Value::Bool(as_flag(node).ok_or_else(wrong)?),
-        Kind::Text => match node {
+        Kind::Text | Kind::PathOrNewest => match node {
             // A path may look like a number; nothing at all is not a path.
             Node::Plain(text) if text.trim().is_empty() || is_null(node) => return Err(wrong()),
             Node::Plain(text) | Node::Quoted(text) => Value::from(text.as_str()),
             _ => return Err(wrong()),
         },
         // What is saved whole is named one by one.
-        Kind::Modules if knob.name == "modules_to_save" => modules(node).filter(Value::is_array).ok_or_else(wrong)?,
+        Kind::ModuleNames => modules(node).filter(Value::is_array).ok_or_else(wrong)?,
         Kind::Modules => modules(node).ok_or_else(wrong)?,
         Kind::List => {
             let items = match node {
@@ -192,19 +203,9 @@ pub(super) fn value(knob: &Knob, node: &Node) -> Result<Value> {
     Ok(value)
 }
 
-/// Other words for a choice.
-fn synonym<'a>(knob: &str, word: &'a str) -> &'a str {
-    match (knob, word) {
-        // One algorithm in transformers, whichever kernel computes it.
-        ("optim", "adamw" | "adamw_hf" | "adamw_torch_fused" | "adamw_torch_npu_fused" | "adamw_torch_xla") => {
-            "adamw_torch"
-        }
-        // bitsandbytes' algorithm; paging moves its state between memories and changes no number.
-        ("optim", "adamw_bnb_8bit" | "paged_adamw_8bit") => "adamw_8bit",
-        // What YAML readers make of an unquoted `no`.
-        ("eval_strategy" | "save_strategy" | "logging_strategy", "false" | "False" | "none" | "None") => "no",
-        _ => word,
-    }
+/// A number from 0, which from 1 on is a whole one.
+fn share_or_count(node: &Node) -> Option<f64> {
+    as_number(node).filter(|number| (0.0..=COUNT as f64).contains(number) && (*number < 1.0 || number.fract() == 0.0))
 }
 
 /// `all` is LLaMA-Factory's word for `all-linear`. A text of plain names, `q_proj, v_proj`, is a list; PEFT would take it as a
@@ -274,7 +275,9 @@ fn patterns(node: &Node, whole: bool) -> Option<Value> {
         let value = if whole {
             Value::from(as_whole_number(node).filter(|number| (1..=4096).contains(number))?)
         } else {
-            super::setting::Setting::to_value(&as_number(node).filter(|number| *number > 0.0 && *number <= 1e6)?)
+            as_number(node)
+                .filter(|number| *number > 0.0 && *number <= 1e6)?
+                .to_value()
         };
         if pattern.trim().is_empty() || map.insert(pattern.clone(), value).is_some() {
             return None;

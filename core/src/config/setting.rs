@@ -2,10 +2,7 @@
 //!
 //! Values that arrive here have passed the knob's own check; `None` means that the two disagree, which is a defect.
 
-use super::{
-    FinetuningType, Fp8Format, Fp8Scale, HeadActivation, HeadPooling, Interval, Optimizer, ProblemType, QuantType,
-    ScaleInputs, SchedulerType, TargetModules,
-};
+use super::TargetModules;
 use crate::task::Task;
 use serde_json::{Map, Number, Value};
 
@@ -139,50 +136,12 @@ impl Setting for TargetModules {
     }
 }
 
-macro_rules! words {
-    ($($type:ident { $($variant:ident = $word:literal),* $(,)? })*) => { $(
-        impl Setting for $type {
-            fn to_value(&self) -> Value {
-                match self { $(Self::$variant => Value::from($word)),* }
-            }
-            fn from_value(value: Value) -> Option<Self> {
-                match value.as_str()? { $($word => Some(Self::$variant),)* _ => None }
-            }
-        }
-    )* };
-}
-words! {
-    FinetuningType { Lora = "lora", Full = "full" }
-    QuantType { Nf4 = "nf4", Fp4 = "fp4" }
-    Fp8Format { E4m3 = "e4m3", E5m2 = "e5m2" }
-    Fp8Scale { Tensor = "tensor", Row = "row", Block = "block" }
-    ScaleInputs { Columns = "columns", Rows = "rows", None = "none" }
-    HeadPooling { Cls = "cls", Mean = "mean" }
-    HeadActivation { Relu = "relu", Gelu = "gelu", Silu = "silu", Tanh = "tanh", Sigmoid = "sigmoid", None = "none" }
-    Optimizer { AdamwTorch = "adamw_torch", Adamw8bit = "adamw_8bit" }
-    ProblemType {
-        Regression = "regression",
-        SingleLabel = "single_label_classification",
-        MultiLabel = "multi_label_classification",
+impl Setting for Task {
+    fn to_value(&self) -> Value {
+        Value::from(self.name())
     }
-    Task {
-        Generation = "generation",
-        Classification = "classification",
-        MultiLabel = "multi_label",
-        TokenClassification = "token_classification",
-        Regression = "regression",
-        Ranking = "ranking",
-        Embedding = "embedding",
-        Preference = "preference",
-    }
-    Interval { Steps = "steps", Epoch = "epoch", No = "no" }
-    SchedulerType {
-        Linear = "linear",
-        Cosine = "cosine",
-        CosineWithRestarts = "cosine_with_restarts",
-        Polynomial = "polynomial",
-        Constant = "constant",
-        ConstantWithWarmup = "constant_with_warmup",
-        InverseSqrt = "inverse_sqrt",
+    fn from_value(value: Value) -> Option<Self> {
+        let word = value.as_str()?;
+        Self::ALL.into_iter().find(|task| task.name() == word)
     }
 }

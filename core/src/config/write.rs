@@ -1,6 +1,7 @@
 //! A run's settings as text: the run file, and the table of `lorakeet check`.
 
-use super::knobs::{KNOBS, Knob};
+use super::knob::Knob;
+use super::knobs::KNOBS;
 use super::{Resolved, RunConfig, Source};
 use serde_json::Value;
 use std::fmt::Write;

@@ -39,7 +39,7 @@ fn every_alias_works_and_names_are_unique() {
             assert!(names.insert(alias), "{alias}");
             let value = example(knob.name);
             let resolved = parse(&format!("{alias}: {value}"));
-            let only_value = matches!(knob.kind, Kind::Choice([_]));
+            let only_value = matches!(knob.kind, Kind::Choice { words: [_], .. });
             assert!(
                 only_value || resolved.config.get(alias) != Some(knob.default()),
                 "{alias}"
@@ -162,11 +162,12 @@ fn example(name: &str) -> String {
     let knob = find(name).expect("known");
     match knob.kind {
         Kind::Integer { min, .. } => (min.max(1) + 4).to_string(),
-        Kind::Number { .. } => "0.25".into(),
-        Kind::Choice(words) => words[words.len() - 1].into(),
+        Kind::StepsOrNone | Kind::StepsOrRatio(_) => "5".into(),
+        Kind::Number { .. } | Kind::StepsOrShare { .. } | Kind::ShareOrCount => "0.25".into(),
+        Kind::Choice { words, .. } => words[words.len() - 1].into(),
         Kind::Flag => (knob.default() != json!(true)).to_string(),
-        Kind::Text => "some/file.x".into(),
-        Kind::Modules => "[q_proj, v_proj]".into(),
+        Kind::Text | Kind::PathOrNewest => "some/file.x".into(),
+        Kind::Modules | Kind::ModuleNames => "[q_proj, v_proj]".into(),
         Kind::List => "[1, 3]".into(),
         Kind::Names => "[sentence1, \"a, b\"]".into(),
         Kind::Patterns { .. } => "{q_proj: 4}".into(),
@@ -217,29 +218,29 @@ fn random_config(random: &mut Random) -> RunConfig {
         let value = match knob.kind {
             Kind::Integer { min, max } => {
                 let width = (max - min).min(1 << random.below(60)) as usize;
-                match min + random.below(width + 1) as i64 {
-                    0 if knob.name == "max_steps" => json!(-1),
-                    number => json!(number),
-                }
+                json!(min + random.below(width + 1) as i64)
             }
+            Kind::StepsOrNone => json!([-1, 1 + random.below(1_000_000_000) as i64][random.below(2)]),
+            Kind::StepsOrRatio(_) => json!(random.below(1_000_000_000)),
             // Four digits: serde_json reads longer ones to within one unit in the last place only.
-            Kind::Number { .. } => {
+            Kind::Number { .. } | Kind::StepsOrShare { .. } | Kind::ShareOrCount => {
                 let text = format!("{:.3e}", 10f64.powf(-12.0 * random.unit()) * 0.99);
                 json!(text.parse::<f64>().expect("a number"))
             }
-            Kind::Choice(words) => json!(words[random.below(words.len())]),
+            Kind::Choice { words, .. } => json!(words[random.below(words.len())]),
             Kind::Flag => json!(random.below(2) == 0),
             Kind::Text if knob.name == "loss" => {
                 json!(["cross_entropy", "0.7*focal(gamma=2) + 0.3*mse"][random.below(2)])
             }
-            Kind::Text => match random.below(4) {
+            Kind::Text | Kind::PathOrNewest => match random.below(4) {
                 0 => json!(["no", "null", "12", "1e5", "true", "~", "0.5", "- a"][random.below(8)]),
                 _ => json!(random.text()),
             },
             Kind::Modules => match random.below(2) {
-                0 if knob.name != "modules_to_save" => json!(r".*layers\.\d+\.(q|v)_proj"),
+                0 => json!(r".*layers\.\d+\.(q|v)_proj"),
                 _ => json!(["q_proj", "model.layers.0.mlp.up_proj"]),
             },
+            Kind::ModuleNames => json!(["q_proj", "model.layers.0.mlp.up_proj"]),
             Kind::List => json!([random.below(9), random.below(9)]),
             Kind::Names => json!(["sentence1", "a, b: #", "no"]),
             Kind::Patterns { .. } => json!({"q_proj": 1 + random.below(9), r"layers\.1\..*: #": 2, "no": 3}),

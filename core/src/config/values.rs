@@ -1,0 +1,198 @@
+//! What a run file says by one word: each word stands here once, beside what it means.
+
+use super::knob::Kind;
+use super::setting::Setting;
+use crate::task::Task;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Enums with the words of their variants; other words that are taken for one stand behind it.
+macro_rules! words {
+    ($($(#[$about:meta])* $type:ident { $(
+        $(#[$meta:meta])* $variant:ident = $word:literal $(| $other:literal)*,
+    )* })*) => { $(
+        $(#[$about])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum $type { $(
+            $(#[$meta])*
+            #[serde(rename = $word)]
+            $variant,
+        )* }
+
+        impl $type {
+            /// One of its words.
+            pub(super) const KIND: Kind = Kind::Choice {
+                words: &[$($word),*],
+                synonyms: &[$($(($other, $word),)*)*],
+            };
+        }
+
+        impl Setting for $type {
+            fn to_value(&self) -> Value {
+                match self { $(Self::$variant => Value::from($word)),* }
+            }
+            fn from_value(value: Value) -> Option<Self> {
+                match value.as_str()? { $($word => Some(Self::$variant),)* _ => None }
+            }
+        }
+    )* };
+}
+
+words! {
+    /// What is trained.
+    #[derive(Default)]
+    FinetuningType {
+        /// Low-rank adapters only.
+        #[default]
+        Lora = "lora",
+        /// Every weight.
+        Full = "full",
+    }
+
+    /// What of a row a fresh head reads.
+    HeadPooling {
+        /// What transformers' head of the architecture reads: an encoder's first token behind its pooler, a decoder's last one.
+        Cls = "cls",
+        /// The mean of its tokens, as it is.
+        Mean = "mean",
+    }
+
+    /// What follows the hidden layer of a head, by transformers' names; `none` leaves it linear.
+    HeadActivation {
+        /// max(0, x).
+        Relu = "relu",
+        /// x · Φ(x).
+        Gelu = "gelu",
+        /// x / (1 + e⁻ˣ).
+        Silu = "silu",
+        /// tanh x.
+        Tanh = "tanh",
+        /// 1 / (1 + e⁻ˣ).
+        Sigmoid = "sigmoid",
+        /// x.
+        None = "none",
+    }
+
+    /// What labels are; transformers' `problem_type`.
+    ProblemType {
+        /// Numbers.
+        Regression = "regression",
+        /// One class of several.
+        SingleLabel = "single_label_classification",
+        /// Any of the labels.
+        MultiLabel = "multi_label_classification",
+    }
+
+    /// When something happens during a run; transformers' `IntervalStrategy`.
+    #[derive(Default)]
+    Interval {
+        /// Every so many steps.
+        #[default]
+        Steps = "steps",
+        /// At the end of each epoch.
+        Epoch = "epoch",
+        /// Never.
+        // What YAML readers make of an unquoted `no`.
+        No = "no" | "false" | "False" | "none" | "None",
+    }
+
+    /// What turns gradients into steps; transformers' `OptimizerNames`.
+    #[derive(Default)]
+    Optimizer {
+        /// AdamW as PyTorch computes it.
+        #[default]
+        // One algorithm in transformers, whichever kernel computes it.
+        AdamwTorch = "adamw_torch" | "adamw" | "adamw_hf" | "adamw_torch_fused" | "adamw_torch_npu_fused" | "adamw_torch_xla",
+        /// AdamW with moments of eight bits, as bitsandbytes has it.
+        // bitsandbytes' algorithm; paging moves its state between memories and changes no number.
+        Adamw8bit = "adamw_8bit" | "adamw_bnb_8bit" | "paged_adamw_8bit",
+    }
+
+    /// How the numbers of rows are scaled before a model reads them.
+    ScaleInputs {
+        /// Each column by its mean and deviation in the training rows.
+        Columns = "columns",
+        /// Each row (of a series, each of its channels) by its own mean and deviation.
+        Rows = "rows",
+        /// Not at all.
+        None = "none",
+    }
+
+    /// The sixteen values of a 4-bit base; bitsandbytes' `quant_type`.
+    #[derive(Default)]
+    QuantType {
+        /// Quantiles of a normal distribution.
+        #[default]
+        Nf4 = "nf4",
+        /// A 4-bit float.
+        Fp4 = "fp4",
+    }
+
+    /// The 8-bit floats of an FP8 base.
+    Fp8Format {
+        /// Four bits of exponent, three of fraction.
+        E4m3 = "e4m3",
+        /// Five bits of exponent, two of fraction.
+        E5m2 = "e5m2",
+    }
+
+    /// What shares a scale in an FP8 base.
+    #[derive(Default)]
+    Fp8Scale {
+        /// The whole matrix.
+        Tensor = "tensor",
+        /// A row: an output of the linear.
+        #[default]
+        Row = "row",
+        /// 128 rows by 128 columns.
+        Block = "block",
+    }
+
+    /// transformers' `SchedulerType`.
+    #[derive(Default)]
+    SchedulerType {
+        /// Down to 0 in a straight line.
+        #[default]
+        Linear = "linear",
+        /// Down to 0 along half a cosine.
+        Cosine = "cosine",
+        /// Several half cosines.
+        CosineWithRestarts = "cosine_with_restarts",
+        /// Down to `lr_end` along a power.
+        Polynomial = "polynomial",
+        /// The peak throughout.
+        Constant = "constant",
+        /// The peak after the warm-up.
+        ConstantWithWarmup = "constant_with_warmup",
+        /// √(warm-up / step).
+        InverseSqrt = "inverse_sqrt",
+    }
+}
+
+impl ProblemType {
+    /// The task with such labels.
+    pub fn task(self) -> Task {
+        match self {
+            Self::Regression => Task::Regression,
+            Self::SingleLabel => Task::Classification,
+            Self::MultiLabel => Task::MultiLabel,
+        }
+    }
+}
+
+/// Which linears get an adapter; PEFT's `target_modules`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum TargetModules {
+    /// `all-linear`, or one regular expression that matches a module's whole path.
+    Pattern(String),
+    /// Names: a module is chosen if its path equals one or ends in `.` + one.
+    Names(Vec<String>),
+}
+
+impl TargetModules {
+    /// Whether it is PEFT's word for every linear but the output embedding.
+    pub fn is_all_linear(&self) -> bool {
+        matches!(self, Self::Pattern(pattern) if pattern.eq_ignore_ascii_case("all-linear"))
+    }
+}
