@@ -18,11 +18,12 @@
 //! - working: what lives inside one operation; the largest are a chunk of logits and its gradient (2 · 32 MiB at most),
 //!   the probabilities of attention (3 · B·H·T² numbers in the backward pass), and the gradients of the MLP (3·N·I).
 //!
-//! The last three do not peak together, so that they are not added up but walked through (in `models/memory.rs`): every operation of a
-//! forward and a backward pass, with sizes instead of tensors. Rows are taken to be as long as `cutoff_len` and all of their
-//! tokens to be targets: shorter texts take less.
+//! The last three do not peak together, so they are not added up: the model's own forward pass and its backward pass run once
+//! with sizes instead of tensors (`models/memory.rs`). Rows are taken to be as long as `cutoff_len`, answers of an
+//! encoder-decoder too, and all of their tokens to be targets: shorter texts take less.
 //!
-//! Where no walk is known (T5, an encoder without a head), the last three and the peak are not told.
+//! Without a head, with adapters on embeddings or with DoRA, and of a recurrent network on numbers, the last two and the peak
+//! are not told.
 //!
 //! Left out are what the allocator reserves beyond what is in use, sampling, and whatever other programs hold.
 
@@ -36,7 +37,7 @@ use crate::{
     loaded_model::adapter_config,
     models::{
         Outline, is_saved_whole,
-        memory::{Adapters, Books, Held, Walk},
+        memory::{Adapters, Buffer, DryRun, MemoryLedger},
     },
     protocol::MemoryEstimate,
     quant::Base,
@@ -96,7 +97,7 @@ pub async fn estimate(
                 adapters.ranks.insert(linear.path.clone(), rank);
             }
         }
-        // DoRA's norms and adapters on embeddings are not walked through.
+        // DoRA's norms and adapters on embeddings are not part of a dry run.
         known = !adapter.use_dora && !outline.table_paths().any(|path| ranks.contains_key(path));
     }
     let trained_parameters = trained.iter().sum::<usize>() as u64;
@@ -105,14 +106,14 @@ pub async fn estimate(
     let adapter_bytes = if full { 0 } else { 4 * trained_parameters };
     let lasting_bytes = outline.info.weight_bytes + outline.table_bytes + adapter_bytes + optimizer_bytes;
 
-    let books = Books::default();
-    let _lasting = books.hold(lasting_bytes);
+    let ledger = MemoryLedger::default();
+    let _lasting = ledger.hold(lasting_bytes);
     let limits = outline.limits();
     let tokens = limits.padded(limits.cutoff(config.cutoff_len), PAD_TO_MULTIPLE_OF);
-    let pass = |batch: usize, trains: bool| {
-        let dropout = trains && config.lora_dropout > 0.0;
-        let mut walk = Walk::new(&books, (batch, tokens), &adapters, (trains, dropout));
-        outline.walk(&mut walk).map(|()| walk)
+    let pass = |rows: usize, trains: bool| {
+        let dry_run = DryRun::new(&ledger, &adapters, trains, trains && config.lora_dropout > 0.0);
+        outline.dry_run(&dry_run, &outline.full_batch(rows, tokens)?);
+        Some(dry_run)
     };
     let run = || {
         if !known {
@@ -122,24 +123,24 @@ pub async fn estimate(
         if config.val_size > 0.0 || config.validation_file.is_some() {
             drop(pass(config.per_device_eval_batch_size, false)?);
         }
-        let mut gradients: Option<Vec<Held>> = None;
+        let mut gradients: Option<Vec<Buffer>> = None;
         let mut activation_bytes = 0;
         // From the second micro-batch on, all are alike.
         for _ in 0..config.gradient_accumulation_steps.min(2) {
-            let before = books.in_use();
-            let walk = pass(config.per_device_train_batch_size, true)?;
-            activation_bytes = books.in_use() - before;
-            let made = walk.backward();
+            let before = ledger.in_use();
+            let dry_run = pass(config.per_device_train_batch_size, true)?;
+            activation_bytes = ledger.in_use() - before;
+            let made = dry_run.backward();
             gradients.get_or_insert(made);
         }
         // The optimizer makes one tensor after the other anew, with its moments, and lets the old ones and the gradient go.
         drop(gradients);
         let mut left = trained_parameters;
         for numbers in &trained {
-            drop(books.hold(4 * (left + *numbers as u64) + moments(numbers)));
+            drop(ledger.hold(4 * (left + *numbers as u64) + moments(numbers)));
             left -= *numbers as u64;
         }
-        Some((activation_bytes, books.peak()))
+        Some((activation_bytes, ledger.peak()))
     };
     let (activation_bytes, peak_bytes) = run().unzip();
     Ok(MemoryEstimate {

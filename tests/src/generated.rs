@@ -150,6 +150,15 @@ impl Decoder {
     }
 }
 
+/// A small model with these sizes besides, its weights fresh: two classes of each row.
+pub fn small(kind: &str, sizes: Value) -> ModelFiles {
+    let mut config = json!({ "model_type": kind });
+    config.as_object_mut().into_iter().for_each(|config| {
+        config.extend(sizes.as_object().cloned().unwrap_or_default());
+    });
+    fresh(config)
+}
+
 fn fresh(config: Value) -> ModelFiles {
     ModelFiles::from_config("fresh", config)
 }

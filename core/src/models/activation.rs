@@ -2,7 +2,6 @@
 
 use crate::{
     error::{Error, Result},
-    models::memory::{Flow, Walk},
     ops,
 };
 use burn::tensor::{Tensor, activation};
@@ -47,17 +46,6 @@ impl Activation {
             Self::Sigmoid => activation::sigmoid(x),
             // tanh of large numbers is NaN on some drivers; at 10 it is 1.
             Self::Tanh => activation::tanh(x.clamp(-10.0, 10.0)),
-        }
-    }
-
-    /// The memory of [`Self::apply`].
-    pub(crate) fn walk(self, walk: &mut Walk, x: Flow) -> Flow {
-        match self {
-            Self::Gelu | Self::GeluTanh | Self::Relu | Self::Silu | Self::Sigmoid => walk.activation(x),
-            Self::Tanh => {
-                let clamped = walk.activation(x);
-                walk.activation(clamped)
-            }
         }
     }
 }

@@ -1,8 +1,10 @@
 //! The architectures behind one face: their parts and their sizes.
 
-use super::table::Table;
+use super::embedding::Embedding;
+use super::graph::{Graph, TensorGraph, Tokens};
 use super::{Linear, Matrix, bert, gemma, gpt2, llama, modernbert, small, t5};
-use crate::models::memory::{Flow, Walk};
+use crate::data::Batch;
+use burn::tensor::Tensor;
 
 pub(super) enum Architecture {
     Llama(Box<llama::Llama>),
@@ -15,18 +17,41 @@ pub(super) enum Architecture {
 }
 
 impl Architecture {
-    /// The memory of a pass through the layers; `None` where it is not known.
-    pub(super) fn walk(&self, walk: &mut Walk) -> Option<Flow> {
+    /// The batch → what the head reads: hidden states \[B·T, C\], or \[B, C\] of models that judge whole rows themselves.
+    pub(super) fn hidden<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
+        let input = || Tokens {
+            ids: g.numbers(batch.rows * batch.tokens, || {
+                batch.input_ids.iter().map(|&id| id as f32).collect()
+            }),
+            mask: g.mask([batch.rows, batch.tokens], || batch.attention_mask.clone()),
+            batch: batch.rows,
+            tokens: batch.tokens,
+            start: 0,
+        };
         match self {
-            Self::Llama(model) => Some(model.walk(walk)),
-            Self::Gpt2(model) => Some(model.walk(walk)),
-            Self::Bert(model) => Some(model.walk(walk)),
-            Self::Gemma(model) => Some(model.walk(walk)),
-            Self::ModernBert(model) => Some(model.walk(walk)),
-            // The length of T5's answers is the data's; small models are so in any case.
-            Self::T5(_) | Self::Small(_) => None,
+            Self::Llama(model) => model.hidden(g, input()),
+            Self::Gpt2(model) => model.hidden(g, input()),
+            Self::Bert(model) => model.hidden(g, input(), batch),
+            Self::ModernBert(model) => model.hidden(g, input()),
+            Self::Gemma(model) => model.hidden(g, input()),
+            Self::T5(model) => model.hidden(g, input(), batch),
+            Self::Small(model) => model.hidden(g, batch),
         }
     }
+
+    /// The hidden states of one row's next tokens, the last of which predicts the token after them; `None` where the
+    /// model continues no texts.
+    pub(super) fn next<'a>(&self, g: &TensorGraph<'a>, input: Tokens<TensorGraph<'a>>) -> Option<Tensor<2>> {
+        match self {
+            Self::Llama(model) => Some(model.hidden(g, input)),
+            Self::Gpt2(model) => Some(model.hidden(g, input)),
+            Self::Gemma(model) => Some(model.hidden(g, input)),
+            Self::T5(model) => Some(model.next(g, input)),
+            Self::Small(model) => Some(model.next(g, input)),
+            Self::Bert(_) | Self::ModernBert(_) => None,
+        }
+    }
+
     pub(super) fn head(&self) -> &Matrix {
         match self {
             Self::Small(model) => model.head(),
@@ -60,7 +85,7 @@ impl Architecture {
             Self::T5(model) => model.linears_mut(),
         }
     }
-    pub(super) fn tables(&self) -> Vec<&Table> {
+    pub(super) fn tables(&self) -> Vec<&Embedding> {
         match self {
             Self::Small(model) => model.tables(),
             Self::Llama(model) => model.tables(),
@@ -72,7 +97,7 @@ impl Architecture {
             Self::T5(_) => Vec::new(),
         }
     }
-    pub(super) fn tables_mut(&mut self) -> Vec<&mut Table> {
+    pub(super) fn tables_mut(&mut self) -> Vec<&mut Embedding> {
         match self {
             Self::Small(model) => model.tables_mut(),
             Self::Llama(model) => model.tables_mut(),

@@ -5,22 +5,20 @@
 //! modeling_distilbert.py.
 
 use super::{
-    Linear, Pass, Task,
+    Linear, Task,
     activation::Activation,
+    embedding::Embedding,
+    graph::{Graph, Tokens},
     head::{Classifier, ClassifierNames, Head, MaskedLm, MaskedLmNames, Pooling},
     load::Loader,
     matrix::Matrix,
-    norm::Norm,
-    numbers,
-    table::Table,
+    norm::LayerNorm,
 };
 use crate::{
     data::Batch,
     error::{Error, Result},
-    models::memory::{Flow, Walk},
-    ops::{self, Scores, Sight},
+    ops::{Scores, Sight},
 };
-use burn::tensor::Tensor;
 
 pub(crate) struct Bert {
     pub(crate) layers: Vec<Layer>,
@@ -33,11 +31,11 @@ pub(crate) struct Bert {
     sight: Sight,
     activation: Activation,
     eps: f32,
-    words: Table,
-    positions: Table,
+    words: Embedding,
+    positions: Embedding,
     /// DistilBERT has none.
-    token_types: Option<Table>,
-    norm: Norm,
+    token_types: Option<Embedding>,
+    norm: LayerNorm,
     pad_token_id: u32,
 }
 
@@ -46,10 +44,10 @@ pub(crate) struct Layer {
     k: Linear,
     v: Linear,
     attention_out: Linear,
-    attention_norm: Norm,
+    attention_norm: LayerNorm,
     up: Linear,
     down: Linear,
-    out_norm: Norm,
+    out_norm: LayerNorm,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,15 +151,15 @@ impl Bert {
         };
         loader.find_prefix(prefix, "embeddings.word_embeddings.weight")?;
         let at = |part: &str| format!("{prefix}{part}");
-        let words = Table::load(loader, at("embeddings.word_embeddings"), [vocab, width]).await?;
-        let positions = Table::load(loader, at("embeddings.position_embeddings"), [places, width]).await?;
+        let words = Embedding::load(loader, at("embeddings.word_embeddings"), [vocab, width]).await?;
+        let positions = Embedding::load(loader, at("embeddings.position_embeddings"), [places, width]).await?;
         let token_types = if kin == Kin::Distilbert {
             None
         } else {
             let rows = loader.size("type_vocab_size")?;
-            Some(Table::load(loader, at("embeddings.token_type_embeddings"), [rows, width]).await?)
+            Some(Embedding::load(loader, at("embeddings.token_type_embeddings"), [rows, width]).await?)
         };
-        let norm = Norm::load(loader, &at("embeddings.LayerNorm"), width, true).await?;
+        let norm = LayerNorm::load(loader, &at("embeddings.LayerNorm"), width, true, eps).await?;
         let mut layers = Vec::new();
         for i in 0..count {
             let at = |part: &str| format!("{prefix}{}.{i}.{part}", names.layer);
@@ -172,10 +170,10 @@ impl Bert {
                 attention_out: loader
                     .linear(at(names.attention_out), width, width, true, false)
                     .await?,
-                attention_norm: Norm::load(loader, &at(names.attention_norm), width, true).await?,
+                attention_norm: LayerNorm::load(loader, &at(names.attention_norm), width, true, eps).await?,
                 up: loader.linear(at(names.up), width, inner, true, false).await?,
                 down: loader.linear(at(names.down), inner, width, true, false).await?,
-                out_norm: Norm::load(loader, &at(names.out_norm), width, true).await?,
+                out_norm: LayerNorm::load(loader, &at(names.out_norm), width, true, eps).await?,
             });
         }
         let pad_token_id = loader.token_id("pad_token_id")?.unwrap_or(match kin {
@@ -295,70 +293,35 @@ impl Bert {
     }
 
     /// The batch, its ids \[B·T\] and mask \[B, T\] → the last layer's hidden states \[B·T, C\].
-    pub(crate) fn hidden(&self, pass: &Pass, ids: Tensor<1>, mask: Tensor<2>, batch: &Batch) -> Tensor<2> {
-        let leaves = pass.leaves;
-        let (width, heads, rows, tokens) = (self.width, self.heads, batch.rows, batch.tokens);
-        let device = &mask.device();
-        let places = numbers(self.places(batch), device);
-        let mut x = self.words.gather(ids, pass) + self.positions.gather(places, pass);
+    pub(crate) fn hidden<G: Graph>(&self, g: &G, input: Tokens<G>, batch: &Batch) -> G::Rows {
+        let (rows, count, mask) = (input.batch, input.batch * input.tokens, input.mask);
+        let positions = g.numbers(count, || self.positions(batch));
+        let mut x = g.add(g.embed(&self.words, input.ids), g.embed(&self.positions, positions));
         if let Some(table) = &self.token_types {
-            let types = if batch.token_type_ids.is_empty() {
-                vec![0.0; rows * tokens]
-            } else {
-                batch.token_type_ids.iter().map(|&id| id as f32).collect()
-            };
-            x = x + table.gather(numbers(types, device), pass);
+            let types = g.numbers(count, || match batch.token_type_ids.is_empty() {
+                true => vec![0.0; count],
+                false => batch.token_type_ids.iter().map(|&id| id as f32).collect(),
+            });
+            x = g.add(x, g.embed(table, types));
         }
-        x = self.norm.forward(x, leaves, self.eps);
-        let scores = Scores::plain(width / heads, self.sight);
+        x = g.layer_norm(&self.norm, x);
+        let scores = Scores::plain(self.width / self.heads, self.sight);
         for layer in &self.layers {
             // [B·T, C] → [B, H, T, D]
-            let split = |y: Tensor<2>| y.reshape([rows, tokens, heads, width / heads]).swap_dims(1, 2);
-            let q = split(layer.q.forward(x.clone(), pass));
-            let k = split(layer.k.forward(x.clone(), pass));
-            let v = split(layer.v.forward(x.clone(), pass));
-            let mixed = ops::attention_by(q, k, v, None, mask.clone(), scores);
-            // [B, H, T, D] → [B·T, C]
-            let mixed = mixed.swap_dims(1, 2).reshape([rows * tokens, width]);
-            let sum = x + layer.attention_out.forward(mixed, pass);
-            x = layer.attention_norm.forward(sum, leaves, self.eps);
-            let inner = self.activation.apply(layer.up.forward(x.clone(), pass));
-            let sum = x + layer.down.forward(inner, pass);
-            x = layer.out_norm.forward(sum, leaves, self.eps);
-        }
-        x
-    }
-
-    /// The memory of [`Self::hidden`], operation by operation.
-    pub(crate) fn walk(&self, walk: &mut Walk) -> Flow {
-        let width = self.width;
-        let mut x = walk.gather(&self.words.matrix);
-        for table in [&self.positions].into_iter().chain(&self.token_types) {
-            let part = walk.gather(&table.matrix);
-            x = walk.add(x, part);
-        }
-        x = self.norm.walk(walk, x, width);
-        for layer in &self.layers {
-            let [q, k, v] = [&layer.q, &layer.k, &layer.v].map(|linear| {
-                let y = walk.linear(linear, x.clone());
-                walk.split_heads(y)
-            });
-            let mixed = walk.attention([q, k, v], (self.heads, 1), false);
-            let mixed = walk.merge_heads(mixed);
-            let out = walk.linear(&layer.attention_out, mixed);
-            x = walk.add(x, out);
-            x = layer.attention_norm.walk(walk, x, width);
-            let up = walk.linear(&layer.up, x.clone());
-            let inner = self.activation.walk(walk, up);
-            let down = walk.linear(&layer.down, inner);
-            x = walk.add(x, down);
-            x = layer.out_norm.walk(walk, x, width);
+            let split = |linear: &Linear| g.split_heads(g.linear(linear, x.clone()), [rows, self.heads]);
+            let (q, k, v) = (split(&layer.q), split(&layer.k), split(&layer.v));
+            let mixed = g.merge_heads(g.attention([q, k, v], None, mask.clone(), scores));
+            let sum = g.add(x, g.linear(&layer.attention_out, mixed));
+            x = g.layer_norm(&layer.attention_norm, sum);
+            let inner = g.activation(self.activation, g.linear(&layer.up, x.clone()));
+            let sum = g.add(x, g.linear(&layer.down, inner));
+            x = g.layer_norm(&layer.out_norm, sum);
         }
         x
     }
 
     /// Each token's position. RoBERTa counts the tokens that are not padding, from the padding's id + 1; padding has that id.
-    fn places(&self, batch: &Batch) -> Vec<f32> {
+    fn positions(&self, batch: &Batch) -> Vec<f32> {
         let pad = self.pad_token_id;
         let place = |row: &[u32]| {
             let mut count = pad;
@@ -384,14 +347,14 @@ impl Bert {
         &self.words.matrix
     }
 
-    pub(crate) fn tables(&self) -> Vec<&Table> {
+    pub(crate) fn tables(&self) -> Vec<&Embedding> {
         [&self.words, &self.positions]
             .into_iter()
             .chain(&self.token_types)
             .collect()
     }
 
-    pub(crate) fn tables_mut(&mut self) -> Vec<&mut Table> {
+    pub(crate) fn tables_mut(&mut self) -> Vec<&mut Embedding> {
         [&mut self.words, &mut self.positions]
             .into_iter()
             .chain(&mut self.token_types)

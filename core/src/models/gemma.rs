@@ -5,20 +5,20 @@
 //! has norms on q and k, and another theta in sliding layers. Reference: transformers' modeling_gemma2.py, modeling_gemma3.py.
 
 use super::{
-    KvCache, Linear, Pass, Tokens, Weight,
+    Linear,
     activation::Activation,
+    embedding::Embedding,
+    graph::{Graph, Tokens},
     head::decoder_output,
-    load::{Loader, Start},
+    load::Loader,
     matrix::Matrix,
+    norm::RmsNorm,
     rope::Rope,
-    table::Table,
 };
 use crate::{
     error::{Error, Result},
-    models::memory::{Flow, Walk},
-    ops::{self, Scores, Sight},
+    ops::{Scores, Sight},
 };
-use burn::tensor::Tensor;
 
 pub(crate) struct Gemma {
     pub(crate) layers: Vec<Layer>,
@@ -29,16 +29,14 @@ pub(crate) struct Gemma {
     pub(crate) logit_cap: f32,
     query_heads: usize,
     key_value_heads: usize,
-    dim: usize,
     scale: f32,
     score_cap: f32,
     window: usize,
     activation: Activation,
-    eps: f32,
-    embedding: Table,
+    embedding: Embedding,
     /// `None` where the head is the embedding.
     head: Option<Matrix>,
-    norm: Weight,
+    norm: RmsNorm,
     rope: Rope,
     /// Of sliding layers, where they have their own.
     sliding_rope: Option<Rope>,
@@ -46,19 +44,19 @@ pub(crate) struct Gemma {
 
 pub(crate) struct Layer {
     slides: bool,
-    input_norm: Weight,
+    input_norm: RmsNorm,
     q: Linear,
     k: Linear,
     v: Linear,
     o: Linear,
-    q_norm: Option<Weight>,
-    k_norm: Option<Weight>,
-    attention_norm: Weight,
-    mlp_input_norm: Weight,
+    q_norm: Option<RmsNorm>,
+    k_norm: Option<RmsNorm>,
+    attention_norm: RmsNorm,
+    mlp_input_norm: RmsNorm,
     gate: Linear,
     up: Linear,
     down: Linear,
-    mlp_norm: Weight,
+    mlp_norm: RmsNorm,
 }
 
 impl Gemma {
@@ -109,16 +107,14 @@ impl Gemma {
         } else {
             (Rope::new(loader, dim, max_positions)?, None)
         };
-        let embedding = Table::load(loader, "model.embed_tokens".into(), [vocab, width]).await?;
+        let embedding = Embedding::load(loader, "model.embed_tokens".into(), [vocab, width]).await?;
         let bias = loader.flag("attention_bias")?;
+        let eps = loader.not_negative("rms_norm_eps", 1e-6)?;
         let mut layers = Vec::new();
         for (i, slides) in slides.into_iter().enumerate() {
             let at = |part: &str| format!("model.layers.{i}.{part}");
-            // 1 + w is what they multiply by: they start at 0.
             let norm = async |loader: &mut Loader<'_>, part: &str, width: usize| {
-                loader
-                    .weight(&at(&format!("{part}.weight")), &[width], Start::Zeros)
-                    .await
+                RmsNorm::load_adding_one(loader, &at(part), width, eps).await
             };
             layers.push(Layer {
                 slides,
@@ -147,7 +143,7 @@ impl Gemma {
                 mlp_norm: norm(loader, "post_feedforward_layernorm", width).await?,
             });
         }
-        let norm = loader.weight("model.norm.weight", &[width], Start::Zeros).await?;
+        let norm = RmsNorm::load_adding_one(loader, "model.norm", width, eps).await?;
         let head = decoder_output(loader, "model.embed_tokens.weight", [vocab, width], true).await?;
         let scalar = loader.positive("query_pre_attn_scalar", 256.0)?;
         // Gemma 2's class has caps where config.json says nothing; null is none.
@@ -167,13 +163,11 @@ impl Gemma {
             logit_cap,
             query_heads,
             key_value_heads,
-            dim,
             scale: scalar.sqrt().recip() as f32,
             score_cap,
             // Not asked for where no layer has one.
             window: window.unwrap_or_default(),
             activation,
-            eps: loader.not_negative("rms_norm_eps", 1e-6)?,
             embedding,
             head,
             norm,
@@ -183,49 +177,31 @@ impl Gemma {
     }
 
     /// ids \[B·T\] → the last layer's normed hidden states \[B·T, C\].
-    pub(crate) fn hidden(&self, pass: &Pass, input: Tokens, mut cache: Option<&mut KvCache>) -> Tensor<2> {
-        let leaves = pass.leaves;
-        let Tokens {
-            ids,
-            mask,
-            batch,
-            tokens,
-            start,
-        } = input;
-        let (query_heads, dim) = (self.query_heads, self.dim);
-        let norm = |x: Tensor<2>, weight: &Weight| ops::rms_norm(x, weight.flat(leaves) + 1.0, self.eps);
-        let tables = self.rope.tables(start, tokens);
-        let sliding_tables = self.sliding_rope.as_ref().map(|rope| rope.tables(start, tokens));
-        let mut x = self.embedding.gather(ids, pass) * (self.width as f32).sqrt();
+    pub(crate) fn hidden<G: Graph>(&self, g: &G, input: Tokens<G>) -> G::Rows {
+        let (batch, mask) = (input.batch, input.mask);
+        let (query, key_value) = (self.query_heads, self.key_value_heads);
+        let angles = g.angles(&self.rope, input.start, input.tokens);
+        let sliding_rope = self.sliding_rope.as_ref();
+        let sliding_angles = sliding_rope.map(|rope| g.angles(rope, input.start, input.tokens));
+        let mut x = g.scale(g.embed(&self.embedding, input.ids), (self.width as f32).sqrt());
         for (i, layer) in self.layers.iter().enumerate() {
-            let normed = norm(x.clone(), &layer.input_norm);
+            let normed = g.rms_norm(&layer.input_norm, x.clone());
+            let norm = |norm: &Option<RmsNorm>, y| match norm {
+                None => y,
+                Some(norm) => g.rms_norm(norm, y),
+            };
+            let angles = match &sliding_angles {
+                Some(angles) if layer.slides => angles,
+                _ => &angles,
+            };
             // [B·T, heads·D] → [B, heads, T, D]
-            let split = |y: Tensor<2>, heads: usize, weight: &Option<Weight>| {
-                let y = match weight {
-                    None => y,
-                    Some(weight) => {
-                        norm(y.reshape([batch * tokens * heads, dim]), weight).reshape([batch * tokens, heads * dim])
-                    }
-                };
-                y.reshape([batch, tokens, heads, dim]).swap_dims(1, 2)
-            };
-            let q = split(layer.q.forward(normed.clone(), pass), query_heads, &layer.q_norm);
-            let k = split(
-                layer.k.forward(normed.clone(), pass),
-                self.key_value_heads,
-                &layer.k_norm,
-            );
-            let v = split(layer.v.forward(normed, pass), self.key_value_heads, &None);
-            let (cos, sin) = match &sliding_tables {
-                Some(tables) if layer.slides => tables.clone(),
-                _ => tables.clone(),
-            };
-            let q = ops::rope(q, cos.clone(), sin.clone());
-            let k = ops::rope(k, cos, sin);
-            let (k, v) = match cache.as_deref_mut() {
-                Some(cache) => cache.extend(i, k, v),
-                None => (k, v),
-            };
+            let q = norm(&layer.q_norm, g.linear(&layer.q, normed.clone()));
+            let q = g.split_heads(q, [batch, query]);
+            let k = norm(&layer.k_norm, g.linear(&layer.k, normed.clone()));
+            let k = g.split_heads(k, [batch, key_value]);
+            let v = g.split_heads(g.linear(&layer.v, normed), [batch, key_value]);
+            let (q, k) = (g.rope(q, angles), g.rope(k, angles));
+            let (k, v) = g.extend_cache(i, k, v);
             let scores = Scores {
                 scale: self.scale,
                 soft_cap: self.score_cap,
@@ -235,55 +211,16 @@ impl Gemma {
                     Sight::Back
                 },
             };
-            let mixed = ops::attention_by(q, k, v, None, mask.clone(), scores);
-            // [B, H, T, D] → [B·T, H·D]
-            let mixed = mixed.swap_dims(1, 2).reshape([batch * tokens, query_heads * dim]);
-            x = x + norm(layer.o.forward(mixed, pass), &layer.attention_norm);
-            let normed = norm(x.clone(), &layer.mlp_input_norm);
-            let gate = self.activation.apply(layer.gate.forward(normed.clone(), pass));
-            let up = layer.up.forward(normed, pass);
-            x = x + norm(layer.down.forward(gate * up, pass), &layer.mlp_norm);
+            let mixed = g.merge_heads(g.attention([q, k, v], None, mask.clone(), scores));
+            let mixed = g.linear(&layer.o, mixed);
+            x = g.add(x, g.rms_norm(&layer.attention_norm, mixed));
+            let normed = g.rms_norm(&layer.mlp_input_norm, x.clone());
+            let gate = g.activation(self.activation, g.linear(&layer.gate, normed.clone()));
+            let inner = g.multiply(gate, g.linear(&layer.up, normed));
+            let down = g.linear(&layer.down, inner);
+            x = g.add(x, g.rms_norm(&layer.mlp_norm, down));
         }
-        norm(x, &self.norm)
-    }
-
-    /// The memory of [`Self::hidden`], operation by operation.
-    pub(crate) fn walk(&self, walk: &mut Walk) -> Flow {
-        let (width, groups) = (
-            self.width,
-            (self.key_value_heads, self.query_heads / self.key_value_heads),
-        );
-        let tokens = walk.gather(&self.embedding.matrix);
-        let mut x = walk.in_place(tokens);
-        for layer in &self.layers {
-            let normed = walk.norm(x.clone(), width, &[&layer.input_norm]);
-            let split = |walk: &mut Walk, linear: &Linear, x: Flow, norm: &Option<Weight>| {
-                let y = walk.linear(linear, x);
-                let y = match norm {
-                    None => y,
-                    Some(norm) => walk.norm(y, self.dim, &[norm]),
-                };
-                walk.split_heads(y)
-            };
-            let q = split(walk, &layer.q, normed.clone(), &layer.q_norm);
-            let k = split(walk, &layer.k, normed.clone(), &layer.k_norm);
-            let v = split(walk, &layer.v, normed, &None);
-            let (q, k) = (walk.rope(q), walk.rope(k));
-            let mixed = walk.attention([q, k, v], groups, self.score_cap > 0.0);
-            let mixed = walk.merge_heads(mixed);
-            let o = walk.linear(&layer.o, mixed);
-            let o = walk.norm(o, width, &[&layer.attention_norm]);
-            x = walk.add(x, o);
-            let normed = walk.norm(x.clone(), width, &[&layer.mlp_input_norm]);
-            let gate = walk.linear(&layer.gate, normed.clone());
-            let gate = self.activation.walk(walk, gate);
-            let up = walk.linear(&layer.up, normed);
-            let inner = walk.multiply(gate, up);
-            let down = walk.linear(&layer.down, inner);
-            let down = walk.norm(down, width, &[&layer.mlp_norm]);
-            x = walk.add(x, down);
-        }
-        walk.norm(x, width, &[&self.norm])
+        g.rms_norm(&self.norm, x)
     }
 
     /// The output matrix \[V, C\]: the token embedding, unless the file holds another.
@@ -291,11 +228,11 @@ impl Gemma {
         self.head.as_ref().unwrap_or(&self.embedding.matrix)
     }
 
-    pub(crate) fn tables(&self) -> Vec<&Table> {
+    pub(crate) fn tables(&self) -> Vec<&Embedding> {
         vec![&self.embedding]
     }
 
-    pub(crate) fn tables_mut(&mut self) -> Vec<&mut Table> {
+    pub(crate) fn tables_mut(&mut self) -> Vec<&mut Embedding> {
         vec![&mut self.embedding]
     }
 

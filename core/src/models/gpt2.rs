@@ -6,15 +6,19 @@
 //! modeling_gpt2.py.
 
 use super::{
-    KvCache, Linear, Pass, Tokens, activation::Activation, head::decoder_output, load::Loader, matrix::Matrix,
-    norm::Norm, table::Table,
+    Linear,
+    activation::Activation,
+    embedding::Embedding,
+    graph::{Graph, Tokens},
+    head::decoder_output,
+    load::Loader,
+    matrix::Matrix,
+    norm::LayerNorm,
 };
 use crate::{
     error::{Error, Result},
-    models::memory::{Flow, Walk},
-    ops::{self, Scores, Sight},
+    ops::{Scores, Sight},
 };
-use burn::tensor::{Tensor, TensorData};
 
 pub(crate) struct Gpt2 {
     pub(crate) layers: Vec<Layer>,
@@ -23,20 +27,19 @@ pub(crate) struct Gpt2 {
     pub(crate) max_positions: usize,
     heads: usize,
     activation: Activation,
-    eps: f32,
-    tokens: Table,
-    positions: Table,
-    norm: Norm,
+    tokens: Embedding,
+    positions: Embedding,
+    norm: LayerNorm,
     head: Option<Matrix>,
 }
 
 pub(crate) struct Layer {
     /// What its scores are multiplied by.
     scale: f32,
-    norm_1: Norm,
+    norm_1: LayerNorm,
     attention: Linear,
     attention_out: Linear,
-    norm_2: Norm,
+    norm_2: LayerNorm,
     up: Linear,
     down: Linear,
 }
@@ -64,24 +67,24 @@ impl Gpt2 {
         }
         loader.find_prefix("transformer.", "wte.weight")?;
         let at = |part: &str| format!("transformer.{part}");
-        let tokens = Table::load(loader, at("wte"), [vocab, width]).await?;
-        let positions = Table::load(loader, at("wpe"), [max_positions, width]).await?;
+        let tokens = Embedding::load(loader, at("wte"), [vocab, width]).await?;
+        let positions = Embedding::load(loader, at("wpe"), [max_positions, width]).await?;
+        let eps = loader.not_negative("layer_norm_epsilon", 1e-5)?;
         let mut layers = Vec::new();
         for i in 0..count {
             let at = |part: &str| format!("transformer.h.{i}.{part}");
             layers.push(Layer {
                 scale: if by_layer { scale / (i + 1) as f32 } else { scale },
-                norm_1: Norm::load(loader, &at("ln_1"), width, true).await?,
+                norm_1: LayerNorm::load(loader, &at("ln_1"), width, true, eps).await?,
                 attention: loader.linear(at("attn.c_attn"), width, fused, true, true).await?,
                 attention_out: loader.linear(at("attn.c_proj"), width, width, true, true).await?,
-                norm_2: Norm::load(loader, &at("ln_2"), width, true).await?,
+                norm_2: LayerNorm::load(loader, &at("ln_2"), width, true, eps).await?,
                 up: loader.linear(at("mlp.c_fc"), width, inner, true, true).await?,
                 down: loader.linear(at("mlp.c_proj"), inner, width, true, true).await?,
             });
         }
-        let norm = Norm::load(loader, &at("ln_f"), width, true).await?;
+        let norm = LayerNorm::load(loader, &at("ln_f"), width, true, eps).await?;
         let head = decoder_output(loader, "transformer.wte.weight", [vocab, width], true).await?;
-        let eps = loader.not_negative("layer_norm_epsilon", 1e-5)?;
         Ok(Self {
             layers,
             vocab,
@@ -89,7 +92,6 @@ impl Gpt2 {
             max_positions,
             heads,
             activation,
-            eps,
             tokens,
             positions,
             norm,
@@ -98,70 +100,35 @@ impl Gpt2 {
     }
 
     /// ids \[B·T\] → the last layer's normed hidden states \[B·T, C\].
-    pub(crate) fn hidden(&self, pass: &Pass, input: Tokens, mut cache: Option<&mut KvCache>) -> Tensor<2> {
-        let leaves = pass.leaves;
-        let Tokens {
-            ids,
-            mask,
-            batch,
-            tokens,
-            start,
-        } = input;
-        let (width, heads) = (self.width, self.heads);
-        let places: Vec<f32> = (0..batch)
-            .flat_map(|_| (start..start + tokens).map(|p| p as f32))
-            .collect();
-        let places = Tensor::from_data(TensorData::new(places, [batch * tokens]), &mask.device());
-        let mut x = self.tokens.gather(ids, pass) + self.positions.gather(places, pass);
+    pub(crate) fn hidden<G: Graph>(&self, g: &G, input: Tokens<G>) -> G::Rows {
+        let (batch, tokens, mask) = (input.batch, input.tokens, input.mask);
+        let positions = g.numbers(batch * tokens, || {
+            let of_row = input.start..input.start + tokens;
+            (0..batch).flat_map(|_| of_row.clone().map(|p| p as f32)).collect()
+        });
+        let mut x = g.add(g.embed(&self.tokens, input.ids), g.embed(&self.positions, positions));
         for (i, layer) in self.layers.iter().enumerate() {
-            let normed = layer.norm_1.forward(x.clone(), leaves, self.eps);
-            let qkv = layer.attention.forward(normed, pass);
+            let normed = g.layer_norm(&layer.norm_1, x.clone());
+            let qkv = g.linear(&layer.attention, normed);
             // [B·T, 3·C] → three of [B, H, T, D]
             let part = |j: usize| {
-                let part = qkv.clone().slice([0..batch * tokens, j * width..(j + 1) * width]);
-                part.reshape([batch, tokens, heads, width / heads]).swap_dims(1, 2)
+                let part = g.columns(&qkv, j * self.width..(j + 1) * self.width);
+                g.split_heads(part, [batch, self.heads])
             };
             let (q, k, v) = (part(0), part(1), part(2));
-            let (k, v) = match cache.as_deref_mut() {
-                Some(cache) => cache.extend(i, k, v),
-                None => (k, v),
-            };
+            let (k, v) = g.extend_cache(i, k, v);
             let scores = Scores {
                 scale: layer.scale,
                 soft_cap: 0.0,
                 sight: Sight::Back,
             };
-            let mixed = ops::attention_by(q, k, v, None, mask.clone(), scores);
-            // [B, H, T, D] → [B·T, C]
-            let mixed = mixed.swap_dims(1, 2).reshape([batch * tokens, width]);
-            x = x + layer.attention_out.forward(mixed, pass);
-            let normed = layer.norm_2.forward(x.clone(), leaves, self.eps);
-            x = x + layer
-                .down
-                .forward(self.activation.apply(layer.up.forward(normed, pass)), pass);
+            let mixed = g.merge_heads(g.attention([q, k, v], None, mask.clone(), scores));
+            x = g.add(x, g.linear(&layer.attention_out, mixed));
+            let normed = g.layer_norm(&layer.norm_2, x.clone());
+            let inner = g.activation(self.activation, g.linear(&layer.up, normed));
+            x = g.add(x, g.linear(&layer.down, inner));
         }
-        self.norm.forward(x, leaves, self.eps)
-    }
-
-    /// The memory of [`Self::hidden`], operation by operation.
-    pub(crate) fn walk(&self, walk: &mut Walk) -> Flow {
-        let (tokens, places) = (walk.gather(&self.tokens.matrix), walk.gather(&self.positions.matrix));
-        let mut x = walk.add(tokens, places);
-        for layer in &self.layers {
-            let normed = layer.norm_1.walk(walk, x.clone(), self.width);
-            let qkv = walk.linear(&layer.attention, normed);
-            let [q, k, v] = walk.thirds(&qkv);
-            let mixed = walk.attention([q, k, v], (self.heads, 1), false);
-            let mixed = walk.merge_heads(mixed);
-            let out = walk.linear(&layer.attention_out, mixed);
-            x = walk.add(x, out);
-            let normed = layer.norm_2.walk(walk, x.clone(), self.width);
-            let up = walk.linear(&layer.up, normed);
-            let inner = self.activation.walk(walk, up);
-            let down = walk.linear(&layer.down, inner);
-            x = walk.add(x, down);
-        }
-        self.norm.walk(walk, x, self.width)
+        g.layer_norm(&self.norm, x)
     }
 
     /// The output matrix \[V, C\]: the token embedding, unless the file holds another.
@@ -169,11 +136,11 @@ impl Gpt2 {
         self.head.as_ref().unwrap_or(&self.tokens.matrix)
     }
 
-    pub(crate) fn tables(&self) -> Vec<&Table> {
+    pub(crate) fn tables(&self) -> Vec<&Embedding> {
         vec![&self.tokens, &self.positions]
     }
 
-    pub(crate) fn tables_mut(&mut self) -> Vec<&mut Table> {
+    pub(crate) fn tables_mut(&mut self) -> Vec<&mut Embedding> {
         vec![&mut self.tokens, &mut self.positions]
     }
 

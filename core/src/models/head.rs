@@ -5,12 +5,12 @@
 //! classes of transformers' modeling files.
 
 use super::{
-    Linear, Pass, Weight,
+    Linear, Weight,
     activation::Activation,
+    graph::Graph,
     load::{Loader, Start},
     matrix::Matrix,
-    norm::Norm,
-    numbers,
+    norm::LayerNorm,
 };
 use crate::{
     data::Batch,
@@ -19,12 +19,13 @@ use crate::{
         classification::{bce, cross_entropy},
         regression::{Penalty, regression},
     },
-    models::memory::{Flow, Walk},
-    ops,
-    random::mix,
 };
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::Tensor;
 use serde_json::Value;
+
+/// The first of the head's places in [`Graph::dropout`]: adapters have the numbers from 0, the layers of small models those
+/// from 2³².
+const FIRST_PLACE: u64 = 1 << 33;
 
 /// The output matrix of a decoder, where it is another than the embedding `table`; `usual` says whether its class shares the two
 /// where config.json says nothing. A classifier has none.
@@ -82,8 +83,7 @@ pub(crate) enum Head {
 pub(crate) struct Dense {
     pub(crate) linear: Linear,
     pub(crate) activation: Activation,
-    pub(crate) norm: Option<Norm>,
-    pub(crate) eps: f32,
+    pub(crate) norm: Option<LayerNorm>,
 }
 
 /// The head of masked language models: dense, then the output matrix with a bias of its own.
@@ -235,9 +235,8 @@ impl Classifier {
                 activation,
                 norm: match names.dense_norm {
                     None => None,
-                    Some((path, bias, _)) => Some(Norm::load(loader, path, width, bias).await?),
+                    Some((path, bias, eps)) => Some(LayerNorm::load(loader, path, width, bias, eps).await?),
                 },
-                eps: names.dense_norm.map_or(0.0, |(.., eps)| eps),
             }),
         };
         let labels = loader.labels()?;
@@ -267,68 +266,34 @@ impl Classifier {
     }
 
     /// Logits \[B, L\], or \[B·T, L\] where each token has a class, of hidden states \[B·T, C\].
-    pub(crate) fn logits(&self, hidden: Tensor<2>, pass: &Pass, batch: &Batch) -> Tensor<2> {
-        let x = self.pool(hidden, batch);
+    pub(crate) fn logits<G: Graph>(&self, g: &G, hidden: G::Rows, batch: &Batch) -> G::Rows {
+        let x = self.pool(g, hidden, batch);
         let x = match &self.dense {
             None => x,
-            Some(dense) => dense.forward(x, pass),
+            Some(dense) => dense.forward(g, x),
         };
-        let mut x = self.drop(x, 0, pass);
+        let mut x = g.dropout(x, self.dropout, FIRST_PLACE);
         if let Some(Hidden { linear, activation }) = &self.hidden {
-            x = linear.forward(x, pass);
+            x = g.linear(linear, x);
             if let Some(activation) = activation {
-                x = activation.apply(x);
+                x = g.activation(*activation, x);
             }
-            x = self.drop(x, 1, pass);
+            x = g.dropout(x, self.dropout, FIRST_PLACE + 1);
         }
-        self.out.forward(x, pass)
+        g.linear(&self.out, x)
     }
 
-    fn drop(&self, x: Tensor<2>, place: u64, pass: &Pass) -> Tensor<2> {
-        // Adapters have the numbers from 0, the layers of small models those from 2³².
-        const FIRST_PLACE: u64 = 1 << 33;
-        match pass.dropout_seed.filter(|_| self.dropout > 0.0) {
-            None => x,
-            Some(seed) => ops::dropout(x, self.dropout, mix(seed, FIRST_PLACE + place)),
-        }
-    }
-
-    /// The memory of [`Self::loss`], given hidden states.
-    pub(crate) fn walk(&self, walk: &mut Walk, hidden: Flow) {
-        let x = match self.pooling {
-            Pooling::None | Pooling::Done => hidden,
-            Pooling::First | Pooling::Last | Pooling::Mean => walk.pool(hidden),
-        };
-        let x = match &self.dense {
-            None => x,
-            Some(dense) => dense.walk(walk, x),
-        };
-        let drop = |walk: &mut Walk, x: Flow| if self.dropout > 0.0 { walk.activation(x) } else { x };
-        let mut x = drop(walk, x);
-        if let Some(Hidden { linear, activation }) = &self.hidden {
-            x = walk.linear(linear, x);
-            if let Some(activation) = activation {
-                x = activation.walk(walk, x);
-            }
-            x = drop(walk, x);
-        }
-        let logits = walk.linear(&self.out, x);
-        walk.class_loss(logits);
-    }
-
-    fn pool(&self, hidden: Tensor<2>, batch: &Batch) -> Tensor<2> {
-        let (rows, tokens) = (batch.rows, batch.tokens);
+    fn pool<G: Graph>(&self, g: &G, hidden: G::Rows, batch: &Batch) -> G::Rows {
+        let rows = batch.rows;
         let place = |row: usize| match self.pooling {
-            Pooling::Last => row * tokens + self.last(batch, row),
-            _ => row * tokens,
+            Pooling::Last => row * batch.tokens + self.last(batch, row),
+            _ => row * batch.tokens,
         };
         match self.pooling {
             Pooling::None | Pooling::Done => hidden,
-            Pooling::Mean => mean_of_tokens(hidden, batch),
+            Pooling::Mean => mean_of_tokens(g, hidden, batch),
             Pooling::First | Pooling::Last => {
-                let places: Vec<i32> = (0..rows).map(|row| place(row) as i32).collect();
-                let places = Tensor::<1, Int>::from_data(TensorData::new(places, [rows]), &hidden.device());
-                hidden.select(0, places)
+                g.select(hidden, rows, || (0..rows).map(|row| place(row) as i32).collect())
             }
         }
     }
@@ -363,36 +328,24 @@ impl Classifier {
 }
 
 /// The mean of each row's hidden states, padding left out: \[B·T, C\] → \[B, C\].
-pub(crate) fn mean_of_tokens(hidden: Tensor<2>, batch: &Batch) -> Tensor<2> {
-    let (rows, tokens, width) = (batch.rows, batch.tokens, hidden.dims()[1]);
+pub(crate) fn mean_of_tokens<G: Graph>(g: &G, hidden: G::Rows, batch: &Batch) -> G::Rows {
     let of_row = |row: &[f32]| {
         let count = row.iter().sum::<f32>().max(1.0);
         row.iter().map(|mask| mask / count).collect::<Vec<f32>>()
     };
-    let weights = batch.attention_mask.chunks(tokens.max(1)).flat_map(of_row).collect();
-    let weights = numbers(weights, &hidden.device()).reshape([rows * tokens, 1]);
-    (hidden * weights)
-        .reshape([rows, tokens, width])
-        .sum_dim(1)
-        .reshape([rows, width])
+    let weights = g.numbers(batch.rows * batch.tokens, || {
+        let rows = batch.attention_mask.chunks(batch.tokens.max(1));
+        rows.flat_map(of_row).collect()
+    });
+    g.weighted_sum(hidden, batch.rows, weights)
 }
 
 impl Dense {
-    pub(crate) fn forward(&self, x: Tensor<2>, pass: &Pass) -> Tensor<2> {
-        let x = self.activation.apply(self.linear.forward(x, pass));
+    pub(crate) fn forward<G: Graph>(&self, g: &G, x: G::Rows) -> G::Rows {
+        let x = g.activation(self.activation, g.linear(&self.linear, x));
         match &self.norm {
             None => x,
-            Some(norm) => norm.forward(x, pass.leaves, self.eps),
-        }
-    }
-
-    /// The memory of [`Self::forward`].
-    pub(crate) fn walk(&self, walk: &mut Walk, x: Flow) -> Flow {
-        let x = walk.linear(&self.linear, x);
-        let x = self.activation.walk(walk, x);
-        match &self.norm {
-            None => x,
-            Some(norm) => norm.walk(walk, x, self.linear.outputs),
+            Some(norm) => g.layer_norm(norm, x),
         }
     }
 }
@@ -426,8 +379,7 @@ impl MaskedLm {
                     .linear(names.dense.to_owned(), width, width, names.dense_bias, false)
                     .await?,
                 activation,
-                norm: Some(Norm::load(loader, names.norm, width, names.norm_bias).await?),
-                eps,
+                norm: Some(LayerNorm::load(loader, names.norm, width, names.norm_bias, eps).await?),
             },
             weight: loader.output(names.matrix, names.embedding, shape, tied).await?,
             bias: match names.bias {

@@ -5,32 +5,31 @@
 //! Reference: transformers' modeling_llama.py, modeling_qwen2.py, modeling_qwen3.py.
 
 use super::{
-    KvCache, Linear, Pass, Tokens, Weight,
+    Linear,
     activation::Activation,
+    embedding::Embedding,
+    graph::{Graph, Tokens},
     head::decoder_output,
-    load::{Loader, Start},
+    load::Loader,
     matrix::Matrix,
+    norm::RmsNorm,
     rope::Rope,
-    table::Table,
 };
 use crate::{
     error::{Error, Result},
-    models::memory::{Flow, Walk},
-    ops::{self, Scores, Sight},
+    ops::{Scores, Sight},
 };
-use burn::tensor::Tensor;
 
 pub(crate) struct Llama {
     pub(crate) layers: Vec<Layer>,
     pub(crate) vocab: usize,
     pub(crate) width: usize,
     pub(crate) max_positions: usize,
-    embedding: Table,
+    embedding: Embedding,
     /// `None` where the head is the embedding.
     head: Option<Matrix>,
-    norm: Weight,
+    norm: RmsNorm,
     activation: Activation,
-    eps: f32,
     heads: Heads,
     rope: Rope,
 }
@@ -45,14 +44,14 @@ struct Heads {
 pub(crate) struct Layer {
     /// Tokens that it sees, itself included; all where there is none.
     window: Option<usize>,
-    input_norm: Weight,
+    input_norm: RmsNorm,
     q: Linear,
     k: Linear,
     v: Linear,
     o: Linear,
-    q_norm: Option<Weight>,
-    k_norm: Option<Weight>,
-    post_norm: Weight,
+    q_norm: Option<RmsNorm>,
+    k_norm: Option<RmsNorm>,
+    post_norm: RmsNorm,
     gate: Linear,
     up: Linear,
     down: Linear,
@@ -120,7 +119,7 @@ impl Llama {
         loader.find_prefix("model.", "embed_tokens.weight")?;
         let heads = Heads { query, key_value, dim };
         let rope = Rope::new(loader, dim, max_positions)?;
-        let embedding = Table::load(loader, "model.embed_tokens".into(), [vocab, width]).await?;
+        let embedding = Embedding::load(loader, "model.embed_tokens".into(), [vocab, width]).await?;
         let qkv_bias = if model_type == "qwen2" {
             true
         } else {
@@ -128,14 +127,13 @@ impl Llama {
         };
         let o_bias = model_type != "qwen2" && loader.flag("attention_bias")?;
         let (mlp_bias, qk_norm) = (loader.flag("mlp_bias")?, model_type == "qwen3");
+        let eps = loader.not_negative("rms_norm_eps", 1e-6)?;
         let mut layers = Vec::new();
         for (i, window) in windows.into_iter().enumerate() {
             let at = |part: &str| format!("model.layers.{i}.{part}");
             layers.push(Layer {
                 window,
-                input_norm: loader
-                    .weight(&at("input_layernorm.weight"), &[width], Start::Ones)
-                    .await?,
+                input_norm: RmsNorm::load(loader, &at("input_layernorm"), width, eps).await?,
                 q: loader
                     .linear(at("self_attn.q_proj"), width, q_out, qkv_bias, false)
                     .await?,
@@ -149,24 +147,14 @@ impl Llama {
                     .linear(at("self_attn.o_proj"), q_out, width, o_bias, false)
                     .await?,
                 q_norm: match qk_norm {
-                    true => Some(
-                        loader
-                            .weight(&at("self_attn.q_norm.weight"), &[dim], Start::Ones)
-                            .await?,
-                    ),
+                    true => Some(RmsNorm::load(loader, &at("self_attn.q_norm"), dim, eps).await?),
                     false => None,
                 },
                 k_norm: match qk_norm {
-                    true => Some(
-                        loader
-                            .weight(&at("self_attn.k_norm.weight"), &[dim], Start::Ones)
-                            .await?,
-                    ),
+                    true => Some(RmsNorm::load(loader, &at("self_attn.k_norm"), dim, eps).await?),
                     false => None,
                 },
-                post_norm: loader
-                    .weight(&at("post_attention_layernorm.weight"), &[width], Start::Ones)
-                    .await?,
+                post_norm: RmsNorm::load(loader, &at("post_attention_layernorm"), width, eps).await?,
                 gate: loader
                     .linear(at("mlp.gate_proj"), width, inner, mlp_bias, false)
                     .await?,
@@ -176,9 +164,8 @@ impl Llama {
                     .await?,
             });
         }
-        let norm = loader.weight("model.norm.weight", &[width], Start::Ones).await?;
+        let norm = RmsNorm::load(loader, "model.norm", width, eps).await?;
         let head = decoder_output(loader, "model.embed_tokens.weight", [vocab, width], false).await?;
-        let eps = loader.not_negative("rms_norm_eps", 1e-6)?;
         Ok(Self {
             layers,
             vocab,
@@ -188,100 +175,44 @@ impl Llama {
             head,
             norm,
             activation,
-            eps,
             heads,
             rope,
         })
     }
 
     /// ids \[B·T\] → the last layer's normed hidden states \[B·T, C\].
-    pub(crate) fn hidden(&self, pass: &Pass, input: Tokens, mut cache: Option<&mut KvCache>) -> Tensor<2> {
-        let leaves = pass.leaves;
-        let Tokens {
-            ids,
-            mask,
-            batch,
-            tokens,
-            start,
-        } = input;
-        let (cos, sin) = self.rope.tables(start, tokens);
-        let mut x = self.embedding.gather(ids, pass);
-        for (i, layer) in self.layers.iter().enumerate() {
-            let normed = ops::rms_norm(x.clone(), layer.input_norm.flat(leaves), self.eps);
-            let Heads { query, key_value, dim } = self.heads;
-            // [B·T, heads·D] → [B, heads, T, D]
-            let split = |y: Tensor<2>, heads: usize, norm: &Option<Weight>| {
-                let y = match norm {
-                    None => y,
-                    Some(norm) => ops::rms_norm(y.reshape([batch * tokens * heads, dim]), norm.flat(leaves), self.eps)
-                        .reshape([batch * tokens, heads * dim]),
-                };
-                y.reshape([batch, tokens, heads, dim]).swap_dims(1, 2)
-            };
-            let q = split(layer.q.forward(normed.clone(), pass), query, &layer.q_norm);
-            let k = split(layer.k.forward(normed.clone(), pass), key_value, &layer.k_norm);
-            let v = split(layer.v.forward(normed, pass), key_value, &None);
-            let q = ops::rope(q, cos.clone(), sin.clone());
-            let k = ops::rope(k, cos.clone(), sin.clone());
-            let (k, v) = match cache.as_deref_mut() {
-                Some(cache) => cache.extend(i, k, v),
-                None => (k, v),
-            };
-            let scores = Scores::plain(dim, layer.window.map_or(Sight::Back, Sight::BackWithin));
-            let mixed = ops::attention_by(q, k, v, None, mask.clone(), scores);
-            // [B, H, T, D] → [B·T, H·D]
-            let mixed = mixed.swap_dims(1, 2).reshape([batch * tokens, query * dim]);
-            x = x + layer.o.forward(mixed, pass);
-            let normed = ops::rms_norm(x.clone(), layer.post_norm.flat(leaves), self.eps);
-            let gate = layer.gate.forward(normed.clone(), pass);
-            let up = layer.up.forward(normed, pass);
-            let inner = match self.activation {
-                Activation::Silu => ops::silu_mul(gate, up),
-                other => other.apply(gate) * up,
-            };
-            x = x + layer.down.forward(inner, pass);
-        }
-        ops::rms_norm(x, self.norm.flat(leaves), self.eps)
-    }
-
-    /// The memory of [`Self::hidden`], operation by operation.
-    pub(crate) fn walk(&self, walk: &mut Walk) -> Flow {
+    pub(crate) fn hidden<G: Graph>(&self, g: &G, input: Tokens<G>) -> G::Rows {
         let Heads { query, key_value, dim } = self.heads;
-        let mut x = walk.gather(&self.embedding.matrix);
-        for layer in &self.layers {
-            let normed = walk.norm(x.clone(), self.width, &[&layer.input_norm]);
-            let split = |walk: &mut Walk, y: Flow, norm: &Option<Weight>| {
-                let y = match norm {
-                    None => y,
-                    Some(norm) => walk.norm(y, dim, &[norm]),
-                };
-                walk.split_heads(y)
+        let (batch, mask) = (input.batch, input.mask);
+        let angles = g.angles(&self.rope, input.start, input.tokens);
+        let mut x = g.embed(&self.embedding, input.ids);
+        for (i, layer) in self.layers.iter().enumerate() {
+            let normed = g.rms_norm(&layer.input_norm, x.clone());
+            let norm = |norm: &Option<RmsNorm>, y| match norm {
+                None => y,
+                Some(norm) => g.rms_norm(norm, y),
             };
-            let q = walk.linear(&layer.q, normed.clone());
-            let q = split(walk, q, &layer.q_norm);
-            let k = walk.linear(&layer.k, normed.clone());
-            let k = split(walk, k, &layer.k_norm);
-            let v = walk.linear(&layer.v, normed);
-            let v = split(walk, v, &None);
-            let (q, k) = (walk.rope(q), walk.rope(k));
-            let mixed = walk.attention([q, k, v], (key_value, query / key_value), false);
-            let mixed = walk.merge_heads(mixed);
-            let o = walk.linear(&layer.o, mixed);
-            x = walk.add(x, o);
-            let normed = walk.norm(x.clone(), self.width, &[&layer.post_norm]);
-            let gate = walk.linear(&layer.gate, normed.clone());
-            let up = walk.linear(&layer.up, normed);
+            // [B·T, heads·D] → [B, heads, T, D]
+            let q = norm(&layer.q_norm, g.linear(&layer.q, normed.clone()));
+            let q = g.split_heads(q, [batch, query]);
+            let k = norm(&layer.k_norm, g.linear(&layer.k, normed.clone()));
+            let k = g.split_heads(k, [batch, key_value]);
+            let v = g.split_heads(g.linear(&layer.v, normed), [batch, key_value]);
+            let (q, k) = (g.rope(q, &angles), g.rope(k, &angles));
+            let (k, v) = g.extend_cache(i, k, v);
+            let scores = Scores::plain(dim, layer.window.map_or(Sight::Back, Sight::BackWithin));
+            let mixed = g.merge_heads(g.attention([q, k, v], None, mask.clone(), scores));
+            x = g.add(x, g.linear(&layer.o, mixed));
+            let normed = g.rms_norm(&layer.post_norm, x.clone());
+            let gate = g.linear(&layer.gate, normed.clone());
+            let up = g.linear(&layer.up, normed);
             let inner = match self.activation {
-                Activation::Silu => walk.silu_mul(gate, up),
-                other => {
-                    let gate = other.walk(walk, gate);
-                    walk.multiply(gate, up)
-                }
+                Activation::Silu => g.silu_mul(gate, up),
+                other => g.multiply(g.activation(other, gate), up),
             };
-            let down = walk.linear(&layer.down, inner);
-            x = walk.add(x, down);
+            x = g.add(x, g.linear(&layer.down, inner));
         }
-        walk.norm(x, self.width, &[&self.norm])
+        g.rms_norm(&self.norm, x)
     }
 
     /// The output matrix \[V, C\].
@@ -289,11 +220,11 @@ impl Llama {
         self.head.as_ref().unwrap_or(&self.embedding.matrix)
     }
 
-    pub(crate) fn tables(&self) -> Vec<&Table> {
+    pub(crate) fn tables(&self) -> Vec<&Embedding> {
         vec![&self.embedding]
     }
 
-    pub(crate) fn tables_mut(&mut self) -> Vec<&mut Table> {
+    pub(crate) fn tables_mut(&mut self) -> Vec<&mut Embedding> {
         vec![&mut self.embedding]
     }
 

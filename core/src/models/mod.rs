@@ -11,8 +11,10 @@ mod architecture;
 mod bert;
 mod bitsandbytes;
 mod cache;
+mod embedding;
 mod gemma;
 mod gpt2;
+pub(crate) mod graph;
 pub(crate) mod head;
 mod keys;
 mod limits;
@@ -31,7 +33,6 @@ mod parameters;
 mod rope;
 pub(crate) mod small;
 mod t5;
-mod table;
 
 pub(crate) use adapted::is_saved_whole;
 pub use cache::KvCache;
@@ -55,6 +56,7 @@ use crate::{
 use activation::Activation;
 use architecture::Architecture;
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use graph::{Graph, TensorGraph, Tokens};
 use head::{Head, Pooling};
 use load::Loader;
 
@@ -64,16 +66,6 @@ pub(crate) struct Pass<'a> {
     pub(crate) use_adapter: bool,
     /// Seed of this micro-batch's dropout; `None` in evaluation.
     pub(crate) dropout_seed: Option<u64>,
-}
-
-/// Tokens on the device: ids \[B·T\] and mask \[B, T\], with keys that a cache holds already.
-pub(crate) struct Tokens {
-    pub(crate) ids: Tensor<1>,
-    pub(crate) mask: Tensor<2>,
-    pub(crate) batch: usize,
-    pub(crate) tokens: usize,
-    /// Position of the first token.
-    pub(crate) start: usize,
 }
 
 /// A language model and what is trained on it.
@@ -199,7 +191,10 @@ impl Model {
         let hidden = self.hidden(pass, batch);
         match &self.head {
             Head::Vocabulary | Head::MaskedLm(_) => {}
-            Head::Classifier(head) => return head.loss(head.logits(hidden, pass, batch), batch, scale),
+            Head::Classifier(head) => {
+                let logits = head.logits(&self.graph(pass), hidden, batch);
+                return head.loss(logits, batch, scale);
+            }
             Head::None => return Ok(Tensor::zeros([1], &self.device)),
         }
         let (_, hidden, targets) = self.at_targets(hidden, batch);
@@ -268,7 +263,7 @@ impl Model {
         };
         let hidden = self.hidden(&pass, batch);
         match &self.head {
-            Head::Classifier(head) => head.logits(hidden, &pass, batch),
+            Head::Classifier(head) => head.logits(&self.graph(&pass), hidden, batch),
             Head::None => hidden,
             Head::Vocabulary | Head::MaskedLm(_) => self.vocabulary_logits(hidden, &pass),
         }
@@ -285,7 +280,7 @@ impl Model {
             use_adapter: true,
             dropout_seed,
         };
-        Some(head.logits(self.hidden(&pass, batch), &pass, batch))
+        Some(head.logits(&self.graph(&pass), self.hidden(&pass, batch), batch))
     }
 
     /// The mean of each row's last hidden states, padding left out → \[B, C\].
@@ -304,7 +299,7 @@ impl Model {
         let hidden = self.hidden(&pass, batch);
         match &self.head {
             Head::Classifier(head) if head.pooling == Pooling::Done => hidden,
-            _ => head::mean_of_tokens(hidden, batch),
+            _ => head::mean_of_tokens(&self.graph(&pass), hidden, batch),
         }
     }
 
@@ -378,7 +373,7 @@ impl Model {
             };
         };
         Output {
-            hidden: head.dense.forward(hidden, pass),
+            hidden: head.dense.forward(&self.graph(pass), hidden),
             matrix: head.weight.as_ref().unwrap_or(matrix),
             bias: Some(head.bias.flat(pass.leaves)),
         }
@@ -423,25 +418,11 @@ impl Model {
     }
 
     fn hidden(&self, pass: &Pass, batch: &Batch) -> Tensor<2> {
-        let (rows, tokens) = (batch.rows, batch.tokens);
-        let ids = || numbers(batch.input_ids.iter().map(|&id| id as f32).collect(), &self.device);
-        let mask = || numbers(batch.attention_mask.clone(), &self.device).reshape([rows, tokens]);
-        let input = || Tokens {
-            ids: ids(),
-            mask: mask(),
-            batch: rows,
-            tokens,
-            start: 0,
-        };
-        match &self.architecture {
-            Architecture::Llama(model) => model.hidden(pass, input(), None),
-            Architecture::Gpt2(model) => model.hidden(pass, input(), None),
-            Architecture::Bert(model) => model.hidden(pass, ids(), mask(), batch),
-            Architecture::ModernBert(model) => model.hidden(pass, ids(), mask()),
-            Architecture::Gemma(model) => model.hidden(pass, input(), None),
-            Architecture::T5(model) => model.hidden(pass, input(), batch),
-            Architecture::Small(model) => model.hidden(pass, batch, &self.device),
-        }
+        self.architecture.hidden(&self.graph(pass), batch)
+    }
+
+    fn graph<'a>(&'a self, pass: &'a Pass) -> TensorGraph<'a> {
+        TensorGraph::new(pass, &self.device)
     }
 
     /// An empty cache for one row.
@@ -467,33 +448,25 @@ impl Model {
             use_adapter,
             dropout_seed: None,
         };
-        let (mut tokens, seen) = (ids.len(), cache.tokens);
-        let values: Vec<f32> = ids.iter().map(|&id| id as f32).collect();
+        let (tokens, seen) = (ids.len(), cache.tokens);
+        // What goes into an encoder takes no place in the answer, which begins with a token of its own.
+        let answered = match self.task {
+            Task::Seq2SeqLm if seen == 0 => 1,
+            _ => tokens,
+        };
+        let g = &TensorGraph::with_cache(&pass, &self.device, cache);
         let input = Tokens {
-            ids: Tensor::from_data(TensorData::new(values, [tokens]), &self.device),
-            mask: Tensor::ones([1, seen + tokens], &self.device),
+            ids: g.numbers(tokens, || ids.iter().map(|&id| id as f32).collect()),
+            mask: g.mask([1, seen + tokens], || vec![1.0; seen + tokens]),
             batch: 1,
             tokens,
             start: seen,
         };
-        let hidden = match &self.architecture {
-            Architecture::Llama(model) => model.hidden(&pass, input, Some(cache)),
-            Architecture::Gpt2(model) => model.hidden(&pass, input, Some(cache)),
-            Architecture::Gemma(model) => model.hidden(&pass, input, Some(cache)),
-            Architecture::T5(model) => {
-                // What goes into the encoder takes no place in the answer, which begins with a token of its own.
-                let answered = if cache.is_empty() { 1 } else { tokens };
-                let hidden = model.next(&pass, input, cache);
-                tokens = answered;
-                hidden
-            }
-            Architecture::Small(model) => model.next(&pass, input.ids, cache),
-            Architecture::Bert(_) | Architecture::ModernBert(_) => {
-                return Tensor::zeros([1, self.info.vocab_size], &self.device);
-            }
+        let Some(hidden) = self.architecture.next(g, input) else {
+            return Tensor::zeros([1, self.info.vocab_size], &self.device);
         };
-        cache.tokens += tokens;
-        self.vocabulary_logits(hidden.narrow(0, tokens - 1, 1), &pass)
+        cache.tokens += answered;
+        self.vocabulary_logits(hidden.narrow(0, answered - 1, 1), &pass)
     }
 }
 

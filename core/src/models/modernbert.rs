@@ -4,21 +4,20 @@
 //! has no n₁. Local layers see the tokens at most local_attention/2 away. Reference: transformers' modeling_modernbert.py.
 
 use super::{
-    Linear, Pass, Task,
+    Linear, Task,
     activation::Activation,
+    embedding::Embedding,
+    graph::{Graph, Tokens},
     head::{Classifier, ClassifierNames, Head, MaskedLm, MaskedLmNames, Pooling},
     load::{Loader, MOST_HEAD_WIDTH},
     matrix::Matrix,
-    norm::Norm,
+    norm::LayerNorm,
     rope::Rope,
-    table::Table,
 };
 use crate::{
     error::{Error, Result},
-    models::memory::{Flow, Walk},
-    ops::{self, Scores, Sight},
+    ops::{Scores, Sight},
 };
-use burn::tensor::Tensor;
 
 pub(crate) struct ModernBert {
     pub(crate) layers: Vec<Layer>,
@@ -31,19 +30,19 @@ pub(crate) struct ModernBert {
     eps: f32,
     /// How far a local layer sees to either side.
     reach: usize,
-    embedding: Table,
-    embedding_norm: Norm,
+    embedding: Embedding,
+    embedding_norm: LayerNorm,
     global_rope: Rope,
     local_rope: Rope,
-    final_norm: Norm,
+    final_norm: LayerNorm,
 }
 
 pub(crate) struct Layer {
     is_local: bool,
-    attention_norm: Option<Norm>,
+    attention_norm: Option<LayerNorm>,
     qkv: Linear,
     attention_out: Linear,
-    mlp_norm: Norm,
+    mlp_norm: LayerNorm,
     up: Linear,
     down: Linear,
 }
@@ -86,8 +85,9 @@ impl ModernBert {
         };
         loader.find_prefix(prefix, "embeddings.tok_embeddings.weight")?;
         let at = |part: &str| format!("{prefix}{part}");
-        let embedding = Table::load(loader, at("embeddings.tok_embeddings"), [vocab, width]).await?;
-        let embedding_norm = Norm::load(loader, &at("embeddings.norm"), width, norm_bias).await?;
+        let embedding = Embedding::load(loader, at("embeddings.tok_embeddings"), [vocab, width]).await?;
+        let eps = loader.not_negative("norm_eps", 1e-5)?;
+        let embedding_norm = LayerNorm::load(loader, &at("embeddings.norm"), width, norm_bias, eps).await?;
         let mut layers = Vec::new();
         for (i, is_local) in local.into_iter().enumerate() {
             let at = |part: &str| format!("{prefix}layers.{i}.{part}");
@@ -95,17 +95,16 @@ impl ModernBert {
                 is_local,
                 attention_norm: match i {
                     0 => None,
-                    _ => Some(Norm::load(loader, &at("attn_norm"), width, norm_bias).await?),
+                    _ => Some(LayerNorm::load(loader, &at("attn_norm"), width, norm_bias, eps).await?),
                 },
                 qkv: loader.linear(at("attn.Wqkv"), width, fused, bias, false).await?,
                 attention_out: loader.linear(at("attn.Wo"), width, width, bias, false).await?,
-                mlp_norm: Norm::load(loader, &at("mlp_norm"), width, norm_bias).await?,
+                mlp_norm: LayerNorm::load(loader, &at("mlp_norm"), width, norm_bias, eps).await?,
                 up: loader.linear(at("mlp.Wi"), width, both, mlp_bias, false).await?,
                 down: loader.linear(at("mlp.Wo"), inner, width, mlp_bias, false).await?,
             });
         }
-        let final_norm = Norm::load(loader, &at("final_norm"), width, norm_bias).await?;
-        let eps = loader.not_negative("norm_eps", 1e-5)?;
+        let final_norm = LayerNorm::load(loader, &at("final_norm"), width, norm_bias, eps).await?;
         let model = Self {
             layers,
             vocab,
@@ -169,70 +168,39 @@ impl ModernBert {
     }
 
     /// ids \[B·T\] and mask \[B, T\] → the last layer's normed hidden states \[B·T, C\].
-    pub(crate) fn hidden(&self, pass: &Pass, ids: Tensor<1>, mask: Tensor<2>) -> Tensor<2> {
-        let leaves = pass.leaves;
-        let (width, heads, [rows, tokens]) = (self.width, self.heads, mask.dims());
-        let (global, local) = (self.global_rope.tables(0, tokens), self.local_rope.tables(0, tokens));
-        let x = self.embedding.gather(ids, pass);
-        let mut x = self.embedding_norm.forward(x, leaves, self.eps);
+    pub(crate) fn hidden<G: Graph>(&self, g: &G, input: Tokens<G>) -> G::Rows {
+        let (width, heads, mask) = (self.width, self.heads, input.mask);
+        let global = g.angles(&self.global_rope, 0, input.tokens);
+        let local = g.angles(&self.local_rope, 0, input.tokens);
+        let mut x = g.layer_norm(&self.embedding_norm, g.embed(&self.embedding, input.ids));
         for layer in &self.layers {
             let normed = match &layer.attention_norm {
                 None => x.clone(),
-                Some(norm) => norm.forward(x.clone(), leaves, self.eps),
+                Some(norm) => g.layer_norm(norm, x.clone()),
             };
-            let qkv = layer.qkv.forward(normed, pass);
+            let qkv = g.linear(&layer.qkv, normed);
             // [B·T, 3·C] → three of [B, H, T, D]
             let part = |j: usize| {
-                let part = qkv.clone().slice([0..rows * tokens, j * width..(j + 1) * width]);
-                part.reshape([rows, tokens, heads, width / heads]).swap_dims(1, 2)
+                let part = g.columns(&qkv, j * width..(j + 1) * width);
+                g.split_heads(part, [input.batch, heads])
             };
-            let ((cos, sin), sight) = if layer.is_local {
-                (local.clone(), Sight::Near(self.reach))
+            let (angles, sight) = if layer.is_local {
+                (&local, Sight::Near(self.reach))
             } else {
-                (global.clone(), Sight::All)
+                (&global, Sight::All)
             };
-            let q = ops::rope(part(0), cos.clone(), sin.clone());
-            let k = ops::rope(part(1), cos, sin);
+            let q = g.rope(part(0), angles);
+            let k = g.rope(part(1), angles);
             let scores = Scores::plain(width / heads, sight);
-            let mixed = ops::attention_by(q, k, part(2), None, mask.clone(), scores);
-            // [B, H, T, D] → [B·T, C]
-            let mixed = mixed.swap_dims(1, 2).reshape([rows * tokens, width]);
-            x = x + layer.attention_out.forward(mixed, pass);
-            let normed = layer.mlp_norm.forward(x.clone(), leaves, self.eps);
-            let both = layer.up.forward(normed, pass);
-            let part = |from: usize| both.clone().slice([0..rows * tokens, from..from + self.inner]);
-            let gated = self.activation.apply(part(0)) * part(self.inner);
-            x = x + layer.down.forward(gated, pass);
+            let mixed = g.merge_heads(g.attention([q, k, part(2)], None, mask.clone(), scores));
+            x = g.add(x, g.linear(&layer.attention_out, mixed));
+            let normed = g.layer_norm(&layer.mlp_norm, x.clone());
+            let both = g.linear(&layer.up, normed);
+            let gate = g.activation(self.activation, g.columns(&both, 0..self.inner));
+            let inner = g.multiply(gate, g.columns(&both, self.inner..2 * self.inner));
+            x = g.add(x, g.linear(&layer.down, inner));
         }
-        self.final_norm.forward(x, leaves, self.eps)
-    }
-
-    /// The memory of [`Self::hidden`], operation by operation.
-    pub(crate) fn walk(&self, walk: &mut Walk) -> Flow {
-        let width = self.width;
-        let tokens = walk.gather(&self.embedding.matrix);
-        let mut x = self.embedding_norm.walk(walk, tokens, width);
-        for layer in &self.layers {
-            let normed = match &layer.attention_norm {
-                None => x.clone(),
-                Some(norm) => norm.walk(walk, x.clone(), width),
-            };
-            let qkv = walk.linear(&layer.qkv, normed);
-            let [q, k, v] = walk.thirds(&qkv);
-            let (q, k) = (walk.rope(q), walk.rope(k));
-            let mixed = walk.attention([q, k, v], (self.heads, 1), false);
-            let mixed = walk.merge_heads(mixed);
-            let out = walk.linear(&layer.attention_out, mixed);
-            x = walk.add(x, out);
-            let normed = layer.mlp_norm.walk(walk, x.clone(), width);
-            let both = walk.linear(&layer.up, normed);
-            let [gate, up] = walk.halves(&both);
-            let gate = self.activation.walk(walk, gate);
-            let inner = walk.multiply(gate, up);
-            let down = walk.linear(&layer.down, inner);
-            x = walk.add(x, down);
-        }
-        self.final_norm.walk(walk, x, width)
+        g.layer_norm(&self.final_norm, x)
     }
 
     /// The word embedding, which masked language models share \[V, C\].
@@ -240,11 +208,11 @@ impl ModernBert {
         &self.embedding.matrix
     }
 
-    pub(crate) fn tables(&self) -> Vec<&Table> {
+    pub(crate) fn tables(&self) -> Vec<&Embedding> {
         vec![&self.embedding]
     }
 
-    pub(crate) fn tables_mut(&mut self) -> Vec<&mut Table> {
+    pub(crate) fn tables_mut(&mut self) -> Vec<&mut Embedding> {
         vec![&mut self.embedding]
     }
 

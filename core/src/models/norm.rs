@@ -1,25 +1,24 @@
-//! Layer norm with its two weights, shared by the architectures that have it.
+//! Norms with their weights, shared by the architectures that have them.
 
 use super::{
-    Leaves, Weight,
+    Weight,
     load::{Loader, Start},
 };
-use crate::{
-    error::Result,
-    models::memory::{Flow, Walk},
-    ops,
-};
+use crate::error::Result;
 use burn::tensor::Tensor;
 
+/// (x − mean) · w / √(var + eps) + b over rows of `width`; see [`crate::ops::layer_norm`].
 #[derive(Debug)]
-pub(crate) struct Norm {
-    weight: Weight,
-    bias: Weight,
+pub(crate) struct LayerNorm {
+    pub(crate) weight: Weight,
+    pub(crate) bias: Weight,
+    pub(crate) width: usize,
+    pub(crate) eps: f32,
 }
 
-impl Norm {
+impl LayerNorm {
     /// Reads the norm at `path`; without `bias` it adds 0. The oldest checkpoints of BERT call the two gamma and beta.
-    pub(crate) async fn load(loader: &mut Loader<'_>, path: &str, width: usize, bias: bool) -> Result<Self> {
+    pub(crate) async fn load(loader: &mut Loader<'_>, path: &str, width: usize, bias: bool, eps: f32) -> Result<Self> {
         let (scale, shift) = if loader.has(&format!("{path}.gamma")) {
             ("gamma", "beta")
         } else {
@@ -33,16 +32,43 @@ impl Norm {
         } else {
             Weight::Frozen(Box::new(Tensor::zeros([width], loader.device())))
         };
-        Ok(Self { weight, bias })
+        Ok(Self {
+            weight,
+            bias,
+            width,
+            eps,
+        })
+    }
+}
+
+/// x · w / √(mean(x²) + eps) over runs of `width`; see [`crate::ops::rms_norm`].
+#[derive(Debug)]
+pub(crate) struct RmsNorm {
+    pub(crate) weight: Weight,
+    pub(crate) width: usize,
+    pub(crate) eps: f32,
+    /// Whether it multiplies by 1 + w, as Gemma's do.
+    pub(crate) adds_one: bool,
+}
+
+impl RmsNorm {
+    /// Reads the norm at `path`.
+    pub(crate) async fn load(loader: &mut Loader<'_>, path: &str, width: usize, eps: f32) -> Result<Self> {
+        Self::start(loader, path, (width, eps), false).await
     }
 
-    /// x \[n, C\] → \[n, C\].
-    pub(crate) fn forward(&self, x: Tensor<2>, leaves: &Leaves, eps: f32) -> Tensor<2> {
-        ops::layer_norm(x, self.weight.flat(leaves), self.bias.flat(leaves), eps)
+    /// The same of one that multiplies by 1 + w.
+    pub(crate) async fn load_adding_one(loader: &mut Loader<'_>, path: &str, width: usize, eps: f32) -> Result<Self> {
+        Self::start(loader, path, (width, eps), true).await
     }
 
-    /// The memory of [`Self::forward`].
-    pub(crate) fn walk(&self, walk: &mut Walk, x: Flow, width: usize) -> Flow {
-        walk.norm(x, width, &[&self.weight, &self.bias])
+    async fn start(loader: &mut Loader<'_>, path: &str, (width, eps): (usize, f32), adds_one: bool) -> Result<Self> {
+        let start = if adds_one { Start::Zeros } else { Start::Ones };
+        Ok(Self {
+            weight: loader.weight(&format!("{path}.weight"), &[width], start).await?,
+            width,
+            eps,
+            adds_one,
+        })
     }
 }

@@ -6,9 +6,10 @@ use super::architecture::Architecture;
 use super::head::{self, Classifier, ClassifierNames, Head, Pooling};
 use super::load::{Finished, Loader};
 use super::{Limits, Linear, Parameters, Task, bert, gemma, gpt2, llama, modernbert, small, t5};
+use crate::data::Batch;
 use crate::error::{Error, Result};
 use crate::formats::{ModelFiles, peft::AdapterConfig};
-use crate::models::memory::Walk;
+use crate::models::memory::DryRun;
 use crate::protocol::ModelInfo;
 use crate::quant::Base;
 
@@ -152,20 +153,37 @@ impl Outline {
         check_adapter_names(self.task, &self.architecture, &self.head, config)
     }
 
-    /// The memory of [`Model::loss`]; `None` where it is not known.
-    pub(crate) fn walk(&self, walk: &mut Walk) -> Option<()> {
-        let hidden = self.architecture.walk(walk)?;
+    /// A batch of `rows` of `tokens`, all of them targets, without its tokens: what a dry run is given. `None` where config.json
+    /// does not say how large a batch's tensors are: of a recurrent network on numbers, whose steps are the data's, and
+    /// without a head, where rows are several texts.
+    pub(crate) fn full_batch(&self, rows: usize, tokens: usize) -> Option<Batch> {
+        let numbers = match &self.architecture {
+            _ if matches!(self.head, Head::None) => return None,
+            Architecture::Small(model) => model.numbers_of_row()?,
+            _ => 0,
+        };
+        Some(Batch {
+            rows,
+            tokens,
+            labels: vec![0; rows * tokens],
+            numbers: vec![0.0; rows * numbers],
+            ..Batch::default()
+        })
+    }
+
+    /// A pass through the model and the losses of its head, in bytes; see [`super::Model::loss`].
+    pub(crate) fn dry_run(&self, dry_run: &DryRun, batch: &Batch) {
+        let hidden = self.architecture.hidden(dry_run, batch);
         let matrix = self.architecture.head();
         match &self.head {
-            Head::Vocabulary => walk.vocabulary_loss(hidden, matrix, self.architecture.logit_cap() > 0.0),
+            Head::Vocabulary => dry_run.vocabulary_loss(hidden, matrix, self.architecture.logit_cap() > 0.0),
             Head::MaskedLm(head) => {
-                let hidden = head.dense.walk(walk, hidden);
-                walk.vocabulary_loss(hidden, head.weight.as_ref().unwrap_or(matrix), false);
+                let hidden = head.dense.forward(dry_run, hidden);
+                dry_run.vocabulary_loss(hidden, head.weight.as_ref().unwrap_or(matrix), false);
             }
-            Head::Classifier(head) => head.walk(walk, hidden),
-            Head::None => return None,
+            Head::Classifier(head) => dry_run.class_loss(head.logits(dry_run, hidden, batch)),
+            Head::None => {}
         }
-        Some(())
     }
 }
 

@@ -13,21 +13,20 @@ mod recurrent;
 mod sizes;
 
 use super::{
-    KvCache, Linear, Pass, Task, Weight,
+    Linear, Task, Weight,
     activation::Activation,
+    embedding::Embedding,
+    graph::{Graph, TensorGraph, Tokens},
     head,
     load::{Loader, Role, Start},
     matrix::{Matrix, Stored},
-    table::Table,
 };
 use crate::{
     config::SMALL_MODELS,
     data::Batch,
     error::{Error, Result},
-    ops,
-    random::mix,
 };
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Tensor;
 use mlp::Mlp;
 use patches::Patches;
 use recurrent::Recurrent;
@@ -54,7 +53,7 @@ pub(crate) struct Small {
 /// What goes in.
 enum Input {
     /// Tokens, by their rows of the table.
-    Tokens(Box<Table>),
+    Tokens(Box<Embedding>),
     /// Numbers, so many a step: of a recurrent network a time step, else the whole row.
     Numbers(usize),
 }
@@ -96,7 +95,7 @@ impl Small {
         let activation = Activation::named(&loader.text_or("hidden_act", default)?, "hidden_act")?;
         let input = match vocab {
             Some(vocab) => Input::Tokens(Box::new(
-                Table::load(loader, "embeddings".into(), [vocab, width]).await?,
+                Embedding::load(loader, "embeddings".into(), [vocab, width]).await?,
             )),
             None if kind == "small_vit" || kind == "small_series" => Input::Numbers(patches::numbers(loader, kind)?),
             None => Input::Numbers(loader.size("input_size")?),
@@ -147,16 +146,14 @@ impl Small {
     }
 
     /// The batch → what the head reads: one state a row \[B, C\] where whole rows are judged, else one a step \[B·T, C\].
-    pub(crate) fn hidden(&self, pass: &Pass, batch: &Batch, device: &Device) -> Tensor<2> {
-        let drops = Drops::new(pass, self.dropout);
+    pub(crate) fn hidden<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
         let rows = batch.rows;
         match &self.body {
-            Body::Mlp(model) => model.hidden(self.rows(pass, batch, device), pass, &drops),
-            Body::Patches(model) => model.hidden(self.steps(pass, batch, device), rows, pass, &drops),
+            Body::Mlp(model) => model.hidden(g, self.rows(g, batch), self.dropout),
+            Body::Patches(model) => model.hidden(g, batch, self.dropout),
             Body::Recurrent(model) => {
-                let x = self.steps(pass, batch, device);
-                let steps = x.dims()[0] / rows.max(1);
-                let (hidden, _) = model.hidden(x, rows, vec![None; self.layers], pass, &drops);
+                let (x, steps) = (self.steps(g, batch), self.steps_of(batch));
+                let (hidden, _) = model.hidden(g, x, [rows, steps], vec![None; self.layers], self.dropout);
                 if !self.pools {
                     return hidden;
                 }
@@ -166,25 +163,24 @@ impl Small {
                     let last = seen.and_then(|mask| mask.iter().rposition(|&mask| mask != 0.0));
                     (row * steps + last.unwrap_or(steps - 1)) as i32
                 };
-                let places: Vec<i32> = (0..rows).map(last).collect();
-                hidden.select(0, Tensor::from_data(TensorData::new(places, [rows]), device))
+                g.select(hidden, rows, || (0..rows).map(last).collect())
             }
         }
     }
 
     /// The states of one row's next tokens \[T, C\], after those that the cache has seen.
-    pub(crate) fn next(&self, pass: &Pass, ids: Tensor<1>, cache: &mut KvCache) -> Tensor<2> {
+    pub(crate) fn next<'a>(&self, g: &TensorGraph<'a>, input: Tokens<TensorGraph<'a>>) -> Tensor<2> {
         let (Input::Tokens(table), Body::Recurrent(model)) = (&self.input, &self.body) else {
-            return Tensor::zeros([ids.dims()[0], self.width], &ids.device());
+            return g.constant([input.tokens, self.width], || vec![0.0; input.tokens * self.width]);
         };
         // A state \[1, C\] is kept as a key and a value of one token.
-        let flat = |(h, c): (Tensor<4>, Tensor<4>)| (h.reshape([1, self.width]), c.reshape([1, self.width]));
-        let states = (0..self.layers).map(|layer| cache.kept(layer).map(flat)).collect();
-        let drops = Drops::new(pass, self.dropout);
-        let (hidden, states) = model.hidden(table.gather(ids, pass), 1, states, pass, &drops);
+        let flat = |(h, c)| (g.merge_heads(h), g.merge_heads(c));
+        let states = (0..self.layers).map(|layer| g.cached(layer).map(flat)).collect();
+        let x = g.embed(table, input.ids);
+        let (hidden, states) = model.hidden(g, x, [1, input.tokens], states, self.dropout);
         for (layer, (h, c)) in states.into_iter().enumerate() {
-            let wide = |state: Tensor<2>| state.reshape([1, 1, 1, self.width]);
-            cache.replace(layer, wide(h), wide(c));
+            let wide = |state| g.split_heads(state, [1, 1]);
+            g.replace_cached(layer, wide(h), wide(c));
         }
         hidden
     }
@@ -206,45 +202,47 @@ impl Small {
         }
     }
 
+    /// How many numbers a whole row has; `None` where the data say.
+    pub(crate) fn numbers_of_row(&self) -> Option<usize> {
+        match (&self.input, &self.body) {
+            (Input::Tokens(_), _) => Some(0),
+            (Input::Numbers(_), Body::Recurrent(_)) => None,
+            (Input::Numbers(count), _) => Some(*count),
+        }
+    }
+
+    /// Steps of each row; 1 where there are none.
+    fn steps_of(&self, batch: &Batch) -> usize {
+        match &self.input {
+            Input::Tokens(_) => batch.tokens,
+            // What does not fill a step is filled up with zeros: as many steps for each row.
+            Input::Numbers(width) => (batch.numbers.len() / batch.rows.max(1)).div_ceil(*width).max(1),
+        }
+    }
+
     /// What goes in, one row of numbers for each step: \[B·T, in\], or \[B, in\] where there are no steps.
-    fn steps(&self, pass: &Pass, batch: &Batch, device: &Device) -> Tensor<2> {
+    fn steps<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
+        let count = batch.rows * self.steps_of(batch);
         match &self.input {
             Input::Tokens(table) => {
-                let ids: Vec<f32> = batch.input_ids.iter().map(|&id| id as f32).collect();
-                let count = ids.len();
-                table.gather(Tensor::from_data(TensorData::new(ids, [count]), device), pass)
+                let ids = || batch.input_ids.iter().map(|&id| id as f32).collect();
+                g.embed(table, g.numbers(count, ids))
             }
-            Input::Numbers(width) => {
-                // What does not fill a step is filled up with zeros: as many steps for each row.
-                let each = (batch.numbers.len() / batch.rows.max(1)).div_ceil(*width).max(1);
+            Input::Numbers(width) => g.constant([count, *width], || {
                 let mut numbers = batch.numbers.clone();
-                numbers.resize(batch.rows * each * width, 0.0);
-                Tensor::from_data(TensorData::new(numbers, [batch.rows * each, *width]), device)
-            }
+                numbers.resize(count * width, 0.0);
+                numbers
+            }),
         }
     }
 
     /// What goes in, one row of numbers for each row: of tokens the mean of those that are not padding \[B, in\].
-    fn rows(&self, pass: &Pass, batch: &Batch, device: &Device) -> Tensor<2> {
-        let x = self.steps(pass, batch, device);
-        if matches!(self.input, Input::Numbers(_)) {
-            return x;
+    fn rows<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
+        let x = self.steps(g, batch);
+        match self.input {
+            Input::Numbers(_) => x,
+            Input::Tokens(_) => head::mean_of_tokens(g, x, batch),
         }
-        let (rows, tokens, width) = (batch.rows, batch.tokens, self.width);
-        let counts = batch
-            .attention_mask
-            .chunks(tokens)
-            .map(|row| row.iter().sum::<f32>().max(1.0));
-        let rows_of = batch.attention_mask.chunks(tokens).zip(counts);
-        let weights: Vec<f32> = rows_of
-            .flat_map(|(row, count)| row.iter().map(move |mask| mask / count))
-            .collect();
-        let weights = Tensor::<2>::from_data(TensorData::new(weights, [rows * tokens, 1]), device);
-        // [B·T, C] → [B, C]
-        (x * weights)
-            .reshape([rows, tokens, width])
-            .sum_dim(1)
-            .reshape([rows, width])
     }
 
     /// The output matrix \[V, C\].
@@ -252,14 +250,14 @@ impl Small {
         &self.output
     }
 
-    pub(crate) fn tables(&self) -> Vec<&Table> {
+    pub(crate) fn tables(&self) -> Vec<&Embedding> {
         match &self.input {
             Input::Tokens(table) => vec![table],
             Input::Numbers(_) => Vec::new(),
         }
     }
 
-    pub(crate) fn tables_mut(&mut self) -> Vec<&mut Table> {
+    pub(crate) fn tables_mut(&mut self) -> Vec<&mut Embedding> {
         match &mut self.input {
             Input::Tokens(table) => vec![table],
             Input::Numbers(_) => Vec::new(),
@@ -295,27 +293,8 @@ struct Shape {
     activation: Activation,
 }
 
-/// Dropout of one pass: each place drops other numbers.
-struct Drops {
-    p: f32,
-    seed: Option<u64>,
-}
-
-impl Drops {
-    fn new(pass: &Pass, p: f32) -> Self {
-        let seed = pass.dropout_seed.filter(|_| p > 0.0);
-        Self { p, seed }
-    }
-
-    fn apply(&self, x: Tensor<2>, place: usize) -> Tensor<2> {
-        // Adapters have the numbers from 0.
-        const FIRST_PLACE: u64 = 1 << 32;
-        match self.seed {
-            None => x,
-            Some(seed) => ops::dropout(x, self.p, mix(seed, FIRST_PLACE + place as u64)),
-        }
-    }
-}
+/// The first of the layers' places in [`Graph::dropout`]: adapters have the numbers from 0.
+const FIRST_PLACE: u64 = 1 << 32;
 
 /// A linear with bias, both uniform in ±1/√in.
 async fn linear(loader: &mut Loader<'_>, path: String, inputs: usize, outputs: usize) -> Result<Linear> {

@@ -6,29 +6,27 @@
 //! Reference: transformers' modeling_t5.py; Raffel et al. 2020, arXiv 1910.10683.
 
 use super::{
-    KvCache, Leaves, Linear, Pass, Tokens, Weight,
+    Linear,
     activation::Activation,
+    graph::{Graph, Tokens},
     load::{Loader, Role, Start},
     matrix::Matrix,
-    numbers,
+    norm::RmsNorm,
 };
 use crate::{
     data::Batch,
     error::{Error, Result},
-    ops::{self, Scores, Sight},
+    ops::{Scores, Sight},
 };
-use burn::tensor::{Device, Tensor};
 
 pub(crate) struct T5 {
     pub(crate) vocab: usize,
     pub(crate) width: usize,
     pub(crate) max_positions: usize,
     heads: usize,
-    dim: usize,
     buckets: usize,
     max_distance: usize,
     activation: Activation,
-    eps: f32,
     /// What the decoder's output is multiplied by: 1/√C in the original T5.
     output_scale: f32,
     start_token_id: u32,
@@ -44,15 +42,15 @@ struct Stack {
     blocks: Vec<Block>,
     /// \[buckets, H\].
     bias: Matrix,
-    norm: Weight,
+    norm: RmsNorm,
 }
 
 struct Block {
-    attention_norm: Weight,
+    attention_norm: RmsNorm,
     attention: Attention,
     /// To the encoder, in the decoder only.
-    cross: Option<(Weight, Attention)>,
-    mlp_norm: Weight,
+    cross: Option<(RmsNorm, Attention)>,
+    mlp_norm: RmsNorm,
     up: Linear,
     /// Of the gated form.
     gate: Option<Linear>,
@@ -67,9 +65,9 @@ struct Attention {
 }
 
 /// The encoder's output \[B·T, C\] and its mask \[B, T\].
-struct Memory {
-    hidden: Tensor<2>,
-    mask: Tensor<2>,
+struct Encoded<G: Graph> {
+    hidden: G::Rows,
+    mask: G::Mask,
 }
 
 impl T5 {
@@ -122,6 +120,7 @@ impl T5 {
             ),
         ];
         let inner = loader.size("d_ff")?;
+        let eps = loader.not_negative("layer_norm_epsilon", 1e-6)?;
         let mut stacks = Vec::with_capacity(2);
         for (stack, count) in counts {
             let mut blocks = Vec::new();
@@ -129,9 +128,7 @@ impl T5 {
                 let at = |layer: usize, part: &str| format!("{stack}.block.{i}.layer.{layer}.{part}");
                 let mlp = if stack == "decoder" { 2 } else { 1 };
                 let norm = async |loader: &mut Loader<'_>, layer: usize| {
-                    loader
-                        .weight(&at(layer, "layer_norm.weight"), &[width], Start::Ones)
-                        .await
+                    RmsNorm::load(loader, &at(layer, "layer_norm"), width, eps).await
                 };
                 let wi = if gated { "wi_0" } else { "wi" };
                 blocks.push(Block {
@@ -167,9 +164,7 @@ impl T5 {
                 bias: loader
                     .matrix(&bias, [buckets, heads], Start::Normal, Role::Table)
                     .await?,
-                norm: loader
-                    .weight(&format!("{stack}.final_layer_norm.weight"), &[width], Start::Ones)
-                    .await?,
+                norm: RmsNorm::load(loader, &format!("{stack}.final_layer_norm"), width, eps).await?,
             });
         }
         // Of T5, tie_word_embeddings says whether the decoder's output is scaled, which transformers 5 says outright; whether
@@ -203,11 +198,9 @@ impl T5 {
             width,
             max_positions: loader.optional_number("n_positions")?.unwrap_or(512),
             heads,
-            dim,
             buckets,
             max_distance,
             activation,
-            eps: loader.not_negative("layer_norm_epsilon", 1e-6)?,
             output_scale: if scales { (width as f32).sqrt().recip() } else { 1.0 },
             start_token_id,
             pad_token_id,
@@ -220,181 +213,137 @@ impl T5 {
 
     /// The batch's tokens through the encoder and its labels through the decoder → the decoder's normed hidden states
     /// \[B·answer, C\], scaled for the output matrix. A batch without labels is answered by the start token's state.
-    pub(crate) fn hidden(&self, pass: &Pass, input: Tokens, batch: &Batch) -> Tensor<2> {
-        let device = &input.mask.device();
+    pub(crate) fn hidden<G: Graph>(&self, g: &G, input: Tokens<G>, batch: &Batch) -> G::Rows {
         let answer = (batch.labels.len() / batch.rows.max(1)).max(1);
-        let mut ids = vec![self.start_token_id as f32; batch.rows * answer];
-        for (row, labels) in ids.chunks_mut(answer).zip(batch.labels.chunks(answer)) {
-            for (id, &label) in row[1..].iter_mut().zip(labels) {
-                *id = if label < 0 {
-                    self.pad_token_id as f32
-                } else {
-                    label as f32
-                };
+        let ids = g.numbers(batch.rows * answer, || {
+            let mut ids = vec![self.start_token_id as f32; batch.rows * answer];
+            for (row, labels) in ids.chunks_mut(answer).zip(batch.labels.chunks(answer)) {
+                for (id, &label) in row.iter_mut().skip(1).zip(labels) {
+                    *id = if label < 0 {
+                        self.pad_token_id as f32
+                    } else {
+                        label as f32
+                    };
+                }
             }
-        }
-        let memory = self.encode(pass, input);
+            ids
+        });
+        let encoded = self.encode(g, input);
         let answers = Tokens {
-            ids: numbers(ids, device),
-            mask: Tensor::ones([batch.rows, answer], device),
+            ids,
+            mask: ones(g, batch.rows, answer),
             batch: batch.rows,
             tokens: answer,
             start: 0,
         };
-        self.decode(pass, answers, Some(memory), None)
+        self.decode(g, answers, Some(encoded))
     }
 
     /// The first call on a cache takes the whole input and gives the state that predicts the answer's first token; later ones
     /// take what was answered. One row → \[1, C\] at least, the last row of which predicts the next token.
-    pub(crate) fn next(&self, pass: &Pass, input: Tokens, cache: &mut KvCache) -> Tensor<2> {
-        let device = input.mask.device();
-        if !cache.is_empty() {
-            return self.decode(pass, input, None, Some(cache));
+    pub(crate) fn next<G: Graph>(&self, g: &G, input: Tokens<G>) -> G::Rows {
+        if input.start > 0 {
+            return self.decode(g, input, None);
         }
-        let memory = self.encode(pass, input);
+        let encoded = self.encode(g, input);
         let first = Tokens {
-            ids: numbers(vec![self.start_token_id as f32], &device),
-            mask: Tensor::ones([1, 1], &device),
+            ids: g.numbers(1, || vec![self.start_token_id as f32]),
+            mask: ones(g, 1, 1),
             batch: 1,
             tokens: 1,
             start: 0,
         };
-        self.decode(pass, first, Some(memory), Some(cache))
+        self.decode(g, first, Some(encoded))
     }
 
-    fn encode(&self, pass: &Pass, input: Tokens) -> Memory {
-        let leaves = pass.leaves;
-        let mask = input.mask.clone();
-        let bias = self.bias(
-            &self.encoder,
-            leaves,
-            (0, input.tokens),
-            input.tokens,
-            true,
-            &mask.device(),
-        );
-        let mut x = self.shared.gather(input.ids, leaves);
+    fn encode<G: Graph>(&self, g: &G, input: Tokens<G>) -> Encoded<G> {
+        let mask = input.mask;
+        let bias = self.bias(g, &self.encoder, (0, input.tokens), input.tokens, true);
+        let mut x = g.gather(&self.shared, input.ids);
         for block in &self.encoder.blocks {
-            let normed = self.norm(x.clone(), &block.attention_norm, leaves);
-            let [q, k, v] = self.heads_of(&block.attention, normed, pass, input.batch);
-            let scores = Scores {
-                scale: 1.0,
-                soft_cap: 0.0,
-                sight: Sight::All,
-            };
-            let mixed = ops::attention_by(q, k, v, Some(bias.clone()), mask.clone(), scores);
-            x = x + block.attention.o.forward(self.merge(mixed), pass);
-            x = self.mlp(block, x, pass);
+            let normed = g.rms_norm(&block.attention_norm, x.clone());
+            let qkv = self.heads_of(g, &block.attention, normed, input.batch);
+            let mixed = g.attention(qkv, Some(bias.clone()), mask.clone(), unscaled(Sight::All));
+            x = g.add(x, g.linear(&block.attention.o, g.merge_heads(mixed)));
+            x = self.mlp(g, block, x);
         }
-        Memory {
-            hidden: self.norm(x, &self.encoder.norm, leaves),
+        Encoded {
+            hidden: g.rms_norm(&self.encoder.norm, x),
             mask,
         }
     }
 
-    /// The answer's tokens → normed hidden states. The encoder's output is `memory`, or was at an earlier call on the cache.
-    fn decode(&self, pass: &Pass, input: Tokens, memory: Option<Memory>, mut cache: Option<&mut KvCache>) -> Tensor<2> {
-        let leaves = pass.leaves;
-        let Tokens {
-            ids,
-            mask,
-            batch,
-            tokens,
-            start,
-        } = input;
-        let device = mask.device();
-        let keys = start + tokens;
-        let bias = self.bias(&self.decoder, leaves, (start, tokens), keys, false, &device);
+    /// The answer's tokens → normed hidden states. The encoder's output is `encoded`, or was at an earlier call on the cache.
+    fn decode<G: Graph>(&self, g: &G, input: Tokens<G>, encoded: Option<Encoded<G>>) -> G::Rows {
+        let (batch, tokens, start) = (input.batch, input.tokens, input.start);
+        let bias = self.bias(g, &self.decoder, (start, tokens), start + tokens, false);
         let count = self.decoder.blocks.len();
-        let mut x = self.shared.gather(ids, leaves);
+        let mut x = g.gather(&self.shared, input.ids);
         for (i, block) in self.decoder.blocks.iter().enumerate() {
-            let normed = self.norm(x.clone(), &block.attention_norm, leaves);
-            let [q, k, v] = self.heads_of(&block.attention, normed, pass, batch);
-            let (k, v) = match cache.as_deref_mut() {
-                Some(cache) => cache.extend(i, k, v),
-                None => (k, v),
-            };
-            let scores = |sight| Scores {
-                scale: 1.0,
-                soft_cap: 0.0,
-                sight,
-            };
-            let mixed = ops::attention_by(q, k, v, Some(bias.clone()), mask.clone(), scores(Sight::Back));
-            x = x + block.attention.o.forward(self.merge(mixed), pass);
+            let normed = g.rms_norm(&block.attention_norm, x.clone());
+            let [q, k, v] = self.heads_of(g, &block.attention, normed, batch);
+            let (k, v) = g.extend_cache(i, k, v);
+            let mask = input.mask.clone();
+            let mixed = g.attention([q, k, v], Some(bias.clone()), mask, unscaled(Sight::Back));
+            x = g.add(x, g.linear(&block.attention.o, g.merge_heads(mixed)));
             if let Some((norm, cross)) = &block.cross {
-                let normed = self.norm(x.clone(), norm, leaves);
-                let q = self.split(cross.q.forward(normed, pass), batch);
-                let fresh = memory.as_ref().map(|memory| {
-                    let part = |linear: &Linear| self.split(linear.forward(memory.hidden.clone(), pass), batch);
-                    (part(&cross.k), part(&cross.v))
-                });
+                let normed = g.rms_norm(norm, x.clone());
+                let q = g.split_heads(g.linear(&cross.q, normed), [batch, self.heads]);
                 // A cache keeps the encoder's keys and values behind the decoder's own.
-                let seen = match (cache.as_deref_mut(), fresh) {
-                    (Some(cache), Some((k, v))) => Some(cache.extend(count + i, k, v)),
-                    (Some(cache), None) => cache.kept(count + i),
-                    (None, fresh) => fresh,
+                let seen = match &encoded {
+                    Some(Encoded { hidden, mask }) => {
+                        let part = |linear| g.split_heads(g.linear(linear, hidden.clone()), [batch, self.heads]);
+                        let (k, v) = (part(&cross.k), part(&cross.v));
+                        let (k, v) = g.extend_cache(count + i, k, v);
+                        Some((k, v, mask.clone()))
+                    }
+                    None => g.cached(count + i).map(|(k, v)| {
+                        let mask = g.all_seen(&k);
+                        (k, v, mask)
+                    }),
                 };
-                if let Some((k, v)) = seen {
-                    let mask = match &memory {
-                        Some(memory) => memory.mask.clone(),
-                        None => Tensor::ones([batch, k.dims()[2]], &device),
-                    };
-                    let mixed = ops::attention_by(q, k, v, None, mask, scores(Sight::All));
-                    x = x + cross.o.forward(self.merge(mixed), pass);
+                if let Some((k, v, mask)) = seen {
+                    let mixed = g.attention([q, k, v], None, mask, unscaled(Sight::All));
+                    x = g.add(x, g.linear(&cross.o, g.merge_heads(mixed)));
                 }
             }
-            x = self.mlp(block, x, pass);
+            x = self.mlp(g, block, x);
         }
-        self.norm(x, &self.decoder.norm, leaves) * self.output_scale
+        g.scale(g.rms_norm(&self.decoder.norm, x), self.output_scale)
     }
 
-    fn norm(&self, x: Tensor<2>, weight: &Weight, leaves: &Leaves) -> Tensor<2> {
-        ops::rms_norm(x, weight.flat(leaves), self.eps)
-    }
-
-    fn mlp(&self, block: &Block, x: Tensor<2>, pass: &Pass) -> Tensor<2> {
-        let normed = self.norm(x.clone(), &block.mlp_norm, pass.leaves);
-        let inner = self.activation.apply(block.up.forward(normed.clone(), pass));
+    fn mlp<G: Graph>(&self, g: &G, block: &Block, x: G::Rows) -> G::Rows {
+        let normed = g.rms_norm(&block.mlp_norm, x.clone());
+        let inner = g.activation(self.activation, g.linear(&block.up, normed.clone()));
         let inner = match &block.gate {
             None => inner,
-            Some(gate) => inner * gate.forward(normed, pass),
+            Some(gate) => g.multiply(inner, g.linear(gate, normed)),
         };
-        x + block.down.forward(inner, pass)
+        g.add(x, g.linear(&block.down, inner))
     }
 
-    fn heads_of(&self, attention: &Attention, x: Tensor<2>, pass: &Pass, batch: usize) -> [Tensor<4>; 3] {
-        [&attention.q, &attention.k, &attention.v].map(|linear| self.split(linear.forward(x.clone(), pass), batch))
-    }
-
-    /// \[B·T, H·D\] → \[B, H, T, D\].
-    fn split(&self, y: Tensor<2>, batch: usize) -> Tensor<4> {
-        let tokens = y.dims()[0] / batch;
-        y.reshape([batch, tokens, self.heads, self.dim]).swap_dims(1, 2)
-    }
-
-    /// \[B, H, T, D\] → \[B·T, H·D\].
-    fn merge(&self, mixed: Tensor<4>) -> Tensor<2> {
-        let [batch, heads, tokens, dim] = mixed.dims();
-        mixed.swap_dims(1, 2).reshape([batch * tokens, heads * dim])
+    /// q, k and v \[B, H, T, D\].
+    fn heads_of<G: Graph>(&self, g: &G, attention: &Attention, x: G::Rows, batch: usize) -> [G::Heads; 3] {
+        let of = |linear| g.split_heads(g.linear(linear, x.clone()), [batch, self.heads]);
+        [&attention.q, &attention.k, &attention.v].map(of)
     }
 
     /// The bias \[1, H, Tq, Tk\] of the queries at `start..start + queries` on the keys from 0.
-    fn bias(
+    fn bias<G: Graph>(
         &self,
+        g: &G,
         stack: &Stack,
-        leaves: &Leaves,
         (start, queries): (usize, usize),
         keys: usize,
         both_sides: bool,
-        device: &Device,
-    ) -> Tensor<4> {
-        let ids = (start..start + queries)
-            .flat_map(|query| (0..keys).map(move |key| key as i64 - query as i64))
-            .map(|distance| bucket(distance, self.buckets, self.max_distance, both_sides) as f32)
-            .collect();
-        let bias = stack.bias.gather(numbers(ids, device), leaves);
-        // [Tq·Tk, H] → [1, H, Tq, Tk]
-        bias.swap_dims(0, 1).reshape([1, self.heads, queries, keys])
+    ) -> G::Heads {
+        let buckets = g.numbers(queries * keys, || {
+            (start..start + queries)
+                .flat_map(|query| (0..keys).map(move |key| key as i64 - query as i64))
+                .map(|distance| bucket(distance, self.buckets, self.max_distance, both_sides) as f32)
+                .collect()
+        });
+        g.score_bias(&stack.bias, buckets, [queries, keys])
     }
 
     /// The output matrix \[V, C\]: the token embedding, unless the file holds another.
@@ -448,6 +397,19 @@ impl Attention {
             v: loader.linear(at("v"), width, inner, false, false).await?,
             o: loader.linear(at("o"), inner, width, false, false).await?,
         })
+    }
+}
+
+fn ones<G: Graph>(g: &G, batch: usize, tokens: usize) -> G::Mask {
+    g.mask([batch, tokens], || vec![1.0; batch * tokens])
+}
+
+/// Scores are q·kᵀ as they are.
+fn unscaled(sight: Sight) -> Scores {
+    Scores {
+        scale: 1.0,
+        soft_cap: 0.0,
+        sight,
     }
 }
 

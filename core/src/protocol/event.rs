@@ -223,7 +223,7 @@ pub struct MemoryEstimate {
     /// What the backward pass of a micro-batch keeps, where that is known.
     pub activation_bytes: Option<u64>,
     /// The most at any time of a step. It is less than the sum, because not all of them are there at once, or more by what
-    /// lives inside an operation. Not known of every architecture.
+    /// lives inside an operation. Not known of every run: `lorakeet_core::estimate` says of which.
     pub peak_bytes: Option<u64>,
 }
 

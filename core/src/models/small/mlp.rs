@@ -1,11 +1,10 @@
 //! A multi-layer perceptron: x ← drop(act(W·x + b)), layer after layer.
 
-use super::{Drops, Linear, Shape, linear};
+use super::{FIRST_PLACE, Linear, Shape, linear};
 use crate::{
     error::Result,
-    models::{Pass, activation::Activation, load::Loader},
+    models::{activation::Activation, graph::Graph, load::Loader},
 };
-use burn::tensor::Tensor;
 
 pub(super) struct Mlp {
     layers: Vec<Linear>,
@@ -24,9 +23,10 @@ impl Mlp {
     }
 
     /// x \[B, in\] → \[B, C\].
-    pub(super) fn hidden(&self, mut x: Tensor<2>, pass: &Pass, drops: &Drops) -> Tensor<2> {
+    pub(super) fn hidden<G: Graph>(&self, g: &G, mut x: G::Rows, dropout: f32) -> G::Rows {
         for (i, layer) in self.layers.iter().enumerate() {
-            x = drops.apply(self.activation.apply(layer.forward(x, pass)), i);
+            x = g.activation(self.activation, g.linear(layer, x));
+            x = g.dropout(x, dropout, FIRST_PLACE + i as u64);
         }
         x
     }

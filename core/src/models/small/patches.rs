@@ -5,25 +5,26 @@
 //! norms n; the states' mean is what the head reads. An image is channels × rows × columns, as PyTorch has it; a series is
 //! steps × channels, and zeros fill up its last patch.
 
-use super::{Drops, Linear, Shape, linear};
+use super::{FIRST_PLACE, Linear, Shape, linear};
 use crate::{
+    data::Batch,
     error::{Error, Result},
     models::{
-        Pass, Weight,
+        Weight,
         activation::Activation,
+        graph::Graph,
         load::{Loader, Start},
-        norm::Norm,
+        norm::LayerNorm,
     },
-    ops::{self, Scores, Sight},
+    ops::{Scores, Sight},
 };
-use burn::tensor::Tensor;
 
 pub(super) struct Patches {
     cut: Cut,
     embedding: Linear,
     positions: Weight,
     layers: Vec<Layer>,
-    norm: Norm,
+    norm: LayerNorm,
     heads: usize,
     width: usize,
     activation: Activation,
@@ -47,12 +48,12 @@ struct Cut {
 }
 
 struct Layer {
-    norm_1: Norm,
+    norm_1: LayerNorm,
     q: Linear,
     k: Linear,
     v: Linear,
     o: Linear,
-    norm_2: Norm,
+    norm_2: LayerNorm,
     up: Linear,
     down: Linear,
 }
@@ -103,20 +104,24 @@ impl Cut {
     }
 
     /// Rows of numbers \[B, all\] → \[B·patches, numbers of one\].
-    fn apply(self, x: Tensor<2>) -> Tensor<2> {
-        let rows = x.dims()[0];
-        let count = rows * self.patches();
-        let filling = self.patches() * self.numbers() - self.whole;
-        if filling > 0 {
-            let zeros = Tensor::zeros([rows, filling], &x.device());
-            return Tensor::cat(vec![x, zeros], 1).reshape([count, self.numbers()]);
+    fn apply(self, rows: &[f32]) -> Vec<f32> {
+        let mut patches = Vec::with_capacity(rows.len());
+        for row in rows.chunks(self.whole) {
+            if self.down == 1 && self.channels == 1 && self.height == 1 {
+                patches.extend_from_slice(row);
+                patches.resize(patches.len() + self.patches() * self.numbers() - row.len(), 0.0);
+                continue;
+            }
+            // [channels, down, height, across, width] → [down, across, channels, height, width]
+            let line = self.across * self.width;
+            for (i, j) in (0..self.down).flat_map(|i| (0..self.across).map(move |j| (i, j))) {
+                for (c, h) in (0..self.channels).flat_map(|c| (0..self.height).map(move |h| (c, h))) {
+                    let from = ((c * self.down + i) * self.height + h) * line + j * self.width;
+                    patches.extend(row.iter().skip(from).take(self.width));
+                }
+            }
         }
-        if self.down == 1 && self.channels == 1 && self.height == 1 {
-            return x.reshape([count, self.numbers()]);
-        }
-        // [B, channels, down, height, across, width] → [B, down, across, channels, height, width]
-        let x = x.reshape([rows, self.channels, self.down, self.height, self.across, self.width]);
-        x.permute([0, 2, 4, 1, 3, 5]).reshape([count, self.numbers()])
+        patches
     }
 }
 
@@ -145,12 +150,12 @@ impl Patches {
         for i in 0..shape.layers {
             let at = |part: &str| format!("layers.{i}.{part}");
             layers.push(Layer {
-                norm_1: Norm::load(loader, &at("attention_norm"), width, true).await?,
+                norm_1: LayerNorm::load(loader, &at("attention_norm"), width, true, EPS).await?,
                 q: linear(loader, at("query"), width, width).await?,
                 k: linear(loader, at("key"), width, width).await?,
                 v: linear(loader, at("value"), width, width).await?,
                 o: linear(loader, at("attention_out"), width, width).await?,
-                norm_2: Norm::load(loader, &at("mlp_norm"), width, true).await?,
+                norm_2: LayerNorm::load(loader, &at("mlp_norm"), width, true, EPS).await?,
                 up: linear(loader, at("up"), width, inner).await?,
                 down: linear(loader, at("down"), inner, width).await?,
             });
@@ -160,7 +165,7 @@ impl Patches {
             embedding,
             positions,
             layers,
-            norm: Norm::load(loader, "norm", width, true).await?,
+            norm: LayerNorm::load(loader, "norm", width, true, EPS).await?,
             heads,
             width,
             activation: shape.activation,
@@ -168,34 +173,30 @@ impl Patches {
     }
 
     /// Rows of numbers \[B, all\] → \[B, C\].
-    pub(super) fn hidden(&self, x: Tensor<2>, rows: usize, pass: &Pass, drops: &Drops) -> Tensor<2> {
-        let (leaves, width, count) = (pass.leaves, self.width, self.cut.patches());
-        let mask = Tensor::ones([rows, count], &x.device());
-        let x = self
-            .embedding
-            .forward(self.cut.apply(x), pass)
-            .reshape([rows, count, width]);
-        let x = x + self.positions.flat(leaves).reshape([1, count, width]);
-        let mut x = drops.apply(x.reshape([rows * count, width]), 0);
-        let scores = Scores::plain(width / self.heads, Sight::All);
+    pub(super) fn hidden<G: Graph>(&self, g: &G, batch: &Batch, dropout: f32) -> G::Rows {
+        let (rows, count, heads) = (batch.rows, self.cut.patches(), self.heads);
+        let mask = g.mask([rows, count], || vec![1.0; rows * count]);
+        let drop = |x, place: usize| g.dropout(x, dropout, FIRST_PLACE + place as u64);
+        let x = g.constant([rows * count, self.cut.numbers()], || {
+            let mut numbers = batch.numbers.clone();
+            numbers.resize(rows * self.cut.whole, 0.0);
+            self.cut.apply(&numbers)
+        });
+        let x = g.add_to_each(g.linear(&self.embedding, x), &self.positions, [count, self.width]);
+        let mut x = drop(x, 0);
+        let scores = Scores::plain(self.width / heads, Sight::All);
         for (i, layer) in self.layers.iter().enumerate() {
-            let normed = layer.norm_1.forward(x.clone(), leaves, EPS);
+            let normed = g.layer_norm(&layer.norm_1, x.clone());
             // [B·N, C] → [B, H, N, D]
-            let split = |linear: &Linear| {
-                let y = linear.forward(normed.clone(), pass);
-                y.reshape([rows, count, self.heads, width / self.heads]).swap_dims(1, 2)
-            };
+            let split = |linear: &Linear| g.split_heads(g.linear(linear, normed.clone()), [rows, heads]);
             let (q, k, v) = (split(&layer.q), split(&layer.k), split(&layer.v));
-            let mixed = ops::attention_by(q, k, v, None, mask.clone(), scores);
-            // [B, H, N, D] → [B·N, C]
-            let mixed = mixed.swap_dims(1, 2).reshape([rows * count, width]);
-            x = x + drops.apply(layer.o.forward(mixed, pass), 2 * i + 1);
-            let normed = layer.norm_2.forward(x.clone(), leaves, EPS);
-            let inner = self.activation.apply(layer.up.forward(normed, pass));
-            x = x + drops.apply(layer.down.forward(inner, pass), 2 * i + 2);
+            let mixed = g.merge_heads(g.attention([q, k, v], None, mask.clone(), scores));
+            x = g.add(x, drop(g.linear(&layer.o, mixed), 2 * i + 1));
+            let normed = g.layer_norm(&layer.norm_2, x.clone());
+            let inner = g.activation(self.activation, g.linear(&layer.up, normed));
+            x = g.add(x, drop(g.linear(&layer.down, inner), 2 * i + 2));
         }
-        let x = self.norm.forward(x, leaves, EPS).reshape([rows, count, width]);
-        x.mean_dim(1).reshape([rows, width])
+        g.mean(g.layer_norm(&self.norm, x), rows)
     }
 
     pub(super) fn linears(&self) -> Vec<&Linear> {

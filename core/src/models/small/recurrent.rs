@@ -5,17 +5,16 @@
 //! LSTM (Hochreiter and Schmidhuber 1997): i, f, g, o = p + q; c ← σ(f)·c + σ(i)·tanh(g); h ← σ(o)·tanh(c).
 //! GRU (Cho et al. 2014, arXiv 1406.1078): r, z = σ(p + q); n = tanh(p + r·q); h ← (1 − z)·n + z·h.
 
-use super::{Drops, Shape};
+use super::{FIRST_PLACE, Shape};
 use crate::{
     error::Result,
     models::{
-        Pass, Weight,
+        Weight,
         activation::Activation,
+        graph::Graph,
         load::{Loader, Start},
     },
-    ops,
 };
-use burn::tensor::Tensor;
 
 pub(super) struct Recurrent {
     cell: Cell,
@@ -40,7 +39,7 @@ struct Layer {
 }
 
 /// h and c \[B, C\] behind a layer's last step; of cells without a c it is h again.
-pub(super) type State = (Tensor<2>, Tensor<2>);
+type State<G> = (<G as Graph>::Rows, <G as Graph>::Rows);
 
 impl Cell {
     /// Stretches of C outputs.
@@ -86,68 +85,68 @@ impl Recurrent {
 
     /// Steps \[B·T, in\] from each layer's state (zeros where there is none) → the last layer's states \[B·T, C\], and each layer's
     /// last one.
-    pub(super) fn hidden(
+    pub(super) fn hidden<G: Graph>(
         &self,
-        mut x: Tensor<2>,
-        rows: usize,
-        states: Vec<Option<State>>,
-        pass: &Pass,
-        drops: &Drops,
-    ) -> (Tensor<2>, Vec<State>) {
-        let steps = x.dims()[0] / rows.max(1);
+        g: &G,
+        mut x: G::Rows,
+        [rows, steps]: [usize; 2],
+        states: Vec<Option<State<G>>>,
+        dropout: f32,
+    ) -> (G::Rows, Vec<State<G>>) {
         let mut last = Vec::with_capacity(self.layers.len());
         for (i, (layer, state)) in self.layers.iter().zip(states).enumerate() {
-            let zeros = || Tensor::zeros([rows, self.width], &x.device());
+            let zeros = || g.constant([rows, self.width], || vec![0.0; rows * self.width]);
             let state = state.unwrap_or_else(|| (zeros(), zeros()));
-            let (hidden, state) = self.layer(layer, x, [rows, steps], state, pass);
-            x = drops.apply(hidden, i);
+            let (hidden, state) = self.layer(g, layer, x, [rows, steps], state);
+            x = g.dropout(hidden, dropout, FIRST_PLACE + i as u64);
             last.push(state);
         }
         (x, last)
     }
 
-    fn layer(
+    fn layer<G: Graph>(
         &self,
+        g: &G,
         layer: &Layer,
-        x: Tensor<2>,
+        x: G::Rows,
         [rows, steps]: [usize; 2],
-        (mut h, mut c): State,
-        pass: &Pass,
-    ) -> (Tensor<2>, State) {
-        let (leaves, width) = (pass.leaves, self.width);
+        (mut h, mut c): State<G>,
+    ) -> (G::Rows, State<G>) {
+        let width = self.width;
         let outputs = self.cell.gates() * width;
-        let of_input = layer.of_input.matrix(leaves, [outputs, layer.inputs]);
-        let of_state = layer.of_state.matrix(leaves, [outputs, width]);
-        let (input_bias, state_bias) = (layer.input_bias.flat(leaves), layer.state_bias.flat(leaves));
         // The inputs' part of all steps at once.
-        let inputs = ops::linear(x, of_input, Some(input_bias), false).reshape([rows, steps, outputs]);
+        let of_input = g.weights([&layer.of_input, &layer.input_bias], [outputs, layer.inputs]);
+        let of_state = g.weights([&layer.of_state, &layer.state_bias], [outputs, width]);
+        let inputs = g.product(x, &of_input);
+        let act = |activation, x| g.activation(activation, x);
+        let gate = |of: &G::Rows, i: usize| g.columns(of, i * width..(i + 1) * width);
         let mut states = Vec::with_capacity(steps);
         for step in 0..steps {
-            let p = inputs.clone().narrow(1, step, 1).reshape([rows, outputs]);
-            let q = ops::linear(h.clone(), of_state.clone(), Some(state_bias.clone()), false);
-            let gate = |of: &Tensor<2>, i: usize| of.clone().narrow(1, i * width, width);
+            let p = g.step(&inputs, rows, step);
+            let q = g.product(h.clone(), &of_state);
             match self.cell {
                 Cell::Rnn => {
-                    h = self.activation.apply(p + q);
+                    h = act(self.activation, g.add(p, q));
                     c = h.clone();
                 }
                 Cell::Lstm => {
-                    let all = p + q;
-                    let open = |i: usize| Activation::Sigmoid.apply(gate(&all, i));
-                    c = open(1) * c + open(0) * Activation::Tanh.apply(gate(&all, 2));
-                    h = open(3) * Activation::Tanh.apply(c.clone());
+                    let all = g.add(p, q);
+                    let open = |i: usize| act(Activation::Sigmoid, gate(&all, i));
+                    let kept = g.multiply(open(1), c);
+                    c = g.add(kept, g.multiply(open(0), act(Activation::Tanh, gate(&all, 2))));
+                    h = g.multiply(open(3), act(Activation::Tanh, c.clone()));
                 }
                 Cell::Gru => {
-                    let open = |i: usize| Activation::Sigmoid.apply(gate(&p, i) + gate(&q, i));
+                    let open = |i: usize| act(Activation::Sigmoid, g.add(gate(&p, i), gate(&q, i)));
                     let (r, z) = (open(0), open(1));
-                    let n = Activation::Tanh.apply(gate(&p, 2) + r * gate(&q, 2));
-                    h = n.clone() + z * (h - n);
+                    let reset = g.multiply(r, gate(&q, 2));
+                    let n = act(Activation::Tanh, g.add(gate(&p, 2), reset));
+                    h = g.add(n.clone(), g.multiply(z, g.subtract(h, n)));
                     c = h.clone();
                 }
             }
-            states.push(h.clone().reshape([rows, 1, width]));
+            states.push(h.clone());
         }
-        // [B, T, C] → [B·T, C]
-        (Tensor::cat(states, 1).reshape([rows * steps, width]), (h, c))
+        (g.join_steps(states), (h, c))
     }
 }

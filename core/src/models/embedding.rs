@@ -11,7 +11,7 @@ use crate::{error::Result, models::lora::Lora};
 use burn::tensor::Tensor;
 
 /// W \[V, C\] at a module's path.
-pub(crate) struct Table {
+pub(crate) struct Embedding {
     /// The module's path, such as `model.embed_tokens`.
     pub(crate) path: String,
     pub(crate) matrix: Matrix,
@@ -20,7 +20,7 @@ pub(crate) struct Table {
     pub(crate) whole: Option<Matrix>,
 }
 
-impl Table {
+impl Embedding {
     /// Reads the table at `path`; `shape` is \[V, C\].
     pub(crate) async fn load(loader: &mut Loader<'_>, path: String, shape: [usize; 2]) -> Result<Self> {
         let matrix = loader

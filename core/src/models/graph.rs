@@ -1,0 +1,336 @@
+//! What a forward pass is written in: one set of operations, computed with tensors or counted in bytes.
+//!
+//! A model's `hidden` is one function, generic over [`Graph`]. [`TensorGraph`] runs it on burn tensors; the dry run of
+//! [`super::memory`] goes through the same operations with sizes alone and so foretells what they take on the device. Operations
+//! take `&self` so that calls nest like formulas.
+//!
+//! Shape letters as in the crate's documentation; rows are \[n, C\], heads \[B, H, T, D\].
+
+use super::{
+    KvCache, Pass, Weight,
+    activation::Activation,
+    embedding::Embedding,
+    linear::Linear,
+    matrix::Matrix,
+    norm::{LayerNorm, RmsNorm},
+    numbers,
+    rope::Rope,
+};
+use crate::{
+    ops::{self, Scores},
+    random::mix,
+};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use std::{cell::RefCell, ops::Range};
+
+/// The operations of a forward pass.
+///
+/// Values that the host makes (ids, masks, places) come as closures with their count, and are made only where tensors are.
+pub(crate) trait Graph {
+    /// \[n\]: whole numbers or factors.
+    type Numbers: Clone;
+    /// \[n, C\].
+    type Rows: Clone;
+    /// \[B, H, T, D\].
+    type Heads: Clone;
+    /// \[B, T\]: 1 for a token, 0 for padding.
+    type Mask: Clone;
+    /// cos and sin \[T, D/2\] of rotary embeddings.
+    type Angles: Clone;
+    /// W \[out, in\] and b \[out\] that carry no adapter.
+    type Weights;
+
+    fn numbers(&self, count: usize, values: impl FnOnce() -> Vec<f32>) -> Self::Numbers;
+    fn mask(&self, shape: [usize; 2], values: impl FnOnce() -> Vec<f32>) -> Self::Mask;
+    /// A mask of ones for all of `keys`.
+    fn all_seen(&self, keys: &Self::Heads) -> Self::Mask;
+    /// Rows without a gradient.
+    fn constant(&self, shape: [usize; 2], values: impl FnOnce() -> Vec<f32>) -> Self::Rows;
+    fn angles(&self, rope: &Rope, start: usize, tokens: usize) -> Self::Angles;
+    /// W \[out, in\] of `shape` and b: made once where they are used at every step, so that their gradients add up as they come.
+    fn weights(&self, weights: [&Weight; 2], shape: [usize; 2]) -> Self::Weights;
+
+    /// Rows of an embedding and what its adapter adds: ids \[n\] → \[n, C\].
+    fn embed(&self, table: &Embedding, ids: Self::Numbers) -> Self::Rows;
+    /// Rows of a matrix: ids \[n\] → \[n, C\].
+    fn gather(&self, table: &Matrix, ids: Self::Numbers) -> Self::Rows;
+    /// x·Wᵀ + b and what an adapter adds: \[n, in\] → \[n, out\].
+    fn linear(&self, linear: &Linear, x: Self::Rows) -> Self::Rows;
+    /// x·Wᵀ + b.
+    fn product(&self, x: Self::Rows, weights: &Self::Weights) -> Self::Rows;
+    /// RMS norm of each run of the norm's width.
+    fn rms_norm(&self, norm: &RmsNorm, x: Self::Rows) -> Self::Rows;
+    fn layer_norm(&self, norm: &LayerNorm, x: Self::Rows) -> Self::Rows;
+
+    fn activation(&self, activation: Activation, x: Self::Rows) -> Self::Rows;
+    /// silu(gate) · up.
+    fn silu_mul(&self, gate: Self::Rows, up: Self::Rows) -> Self::Rows;
+    fn add(&self, x: Self::Rows, y: Self::Rows) -> Self::Rows;
+    fn subtract(&self, x: Self::Rows, y: Self::Rows) -> Self::Rows;
+    fn multiply(&self, x: Self::Rows, y: Self::Rows) -> Self::Rows;
+    fn scale(&self, x: Self::Rows, factor: f32) -> Self::Rows;
+    /// x \[B·T, C\] with w \[T, C\] added to each of the B.
+    fn add_to_each(&self, x: Self::Rows, w: &Weight, shape: [usize; 2]) -> Self::Rows;
+    /// A share `p` of x put to 0 while training, the rest divided by 1 − p; each `place` of the model drops other numbers.
+    fn dropout(&self, x: Self::Rows, p: f32, place: u64) -> Self::Rows;
+
+    /// Some columns of x.
+    fn columns(&self, x: &Self::Rows, range: Range<usize>) -> Self::Rows;
+    /// Rows of x by number.
+    fn select(&self, x: Self::Rows, count: usize, places: impl FnOnce() -> Vec<i32>) -> Self::Rows;
+    /// Step t of each sequence: \[B·T, C\] → \[B, C\].
+    fn step(&self, x: &Self::Rows, batch: usize, t: usize) -> Self::Rows;
+    /// T of \[B, C\] → \[B·T, C\].
+    fn join_steps(&self, steps: Vec<Self::Rows>) -> Self::Rows;
+    /// The mean of each sequence: \[B·T, C\] → \[B, C\].
+    fn mean(&self, x: Self::Rows, batch: usize) -> Self::Rows;
+    /// The sum of each sequence's states times their weights \[B·T\]: \[B·T, C\] → \[B, C\].
+    fn weighted_sum(&self, x: Self::Rows, batch: usize, weights: Self::Numbers) -> Self::Rows;
+
+    /// \[B·T, H·D\] → \[B, H, T, D\].
+    fn split_heads(&self, x: Self::Rows, shape: [usize; 2]) -> Self::Heads;
+    /// \[B, H, T, D\] → \[B·T, H·D\].
+    fn merge_heads(&self, x: Self::Heads) -> Self::Rows;
+    fn rope(&self, x: Self::Heads, angles: &Self::Angles) -> Self::Heads;
+    /// A bias on scores \[1, H, Tq, Tk\] from a table \[buckets, H\] and the bucket of each pair \[Tq·Tk\].
+    fn score_bias(&self, table: &Matrix, buckets: Self::Numbers, shape: [usize; 2]) -> Self::Heads;
+    /// softmax(q·kᵀ + bias)·v, see [`ops::attention_by`].
+    fn attention(
+        &self,
+        qkv: [Self::Heads; 3],
+        bias: Option<Self::Heads>,
+        mask: Self::Mask,
+        scores: Scores,
+    ) -> Self::Heads;
+
+    /// The keys and values of a layer with those that a cache holds before them.
+    fn extend_cache(&self, _layer: usize, k: Self::Heads, v: Self::Heads) -> (Self::Heads, Self::Heads) {
+        (k, v)
+    }
+    /// The keys and values of a layer that a cache holds.
+    fn cached(&self, _layer: usize) -> Option<(Self::Heads, Self::Heads)> {
+        None
+    }
+}
+
+/// Tokens of a batch: ids \[B·T\] and mask \[B, T\], with keys that a cache holds already.
+pub(crate) struct Tokens<G: Graph> {
+    pub(crate) ids: G::Numbers,
+    pub(crate) mask: G::Mask,
+    pub(crate) batch: usize,
+    pub(crate) tokens: usize,
+    /// Position of the first token.
+    pub(crate) start: usize,
+}
+
+/// The operations on tensors.
+pub(crate) struct TensorGraph<'a> {
+    pass: &'a Pass<'a>,
+    device: &'a Device,
+    cache: Option<RefCell<&'a mut KvCache>>,
+}
+
+impl<'a> TensorGraph<'a> {
+    pub(crate) fn new(pass: &'a Pass<'a>, device: &'a Device) -> Self {
+        Self {
+            pass,
+            device,
+            cache: None,
+        }
+    }
+
+    /// One that writes on where `cache` ends.
+    pub(crate) fn with_cache(pass: &'a Pass<'a>, device: &'a Device, cache: &'a mut KvCache) -> Self {
+        let cache = Some(RefCell::new(cache));
+        Self { pass, device, cache }
+    }
+
+    /// Puts others in the place of what a cache holds of a layer.
+    pub(crate) fn replace_cached(&self, layer: usize, k: Tensor<4>, v: Tensor<4>) {
+        if let Some(cache) = &self.cache {
+            cache.borrow_mut().replace(layer, k, v);
+        }
+    }
+}
+
+impl Graph for TensorGraph<'_> {
+    type Numbers = Tensor<1>;
+    type Rows = Tensor<2>;
+    type Heads = Tensor<4>;
+    type Mask = Tensor<2>;
+    type Angles = (Tensor<2>, Tensor<2>);
+    type Weights = (Tensor<2>, Tensor<1>);
+
+    fn numbers(&self, _count: usize, values: impl FnOnce() -> Vec<f32>) -> Tensor<1> {
+        numbers(values(), self.device)
+    }
+
+    fn mask(&self, shape: [usize; 2], values: impl FnOnce() -> Vec<f32>) -> Tensor<2> {
+        Tensor::from_data(TensorData::new(values(), shape), self.device)
+    }
+
+    fn all_seen(&self, keys: &Tensor<4>) -> Tensor<2> {
+        let [batch, _, keys, _] = keys.dims();
+        Tensor::ones([batch, keys], self.device)
+    }
+
+    fn constant(&self, shape: [usize; 2], values: impl FnOnce() -> Vec<f32>) -> Tensor<2> {
+        Tensor::from_data(TensorData::new(values(), shape), self.device)
+    }
+
+    fn angles(&self, rope: &Rope, start: usize, tokens: usize) -> Self::Angles {
+        rope.tables(start, tokens)
+    }
+
+    fn weights(&self, [weight, bias]: [&Weight; 2], shape: [usize; 2]) -> Self::Weights {
+        let leaves = self.pass.leaves;
+        (weight.matrix(leaves, shape), bias.flat(leaves))
+    }
+
+    fn embed(&self, table: &Embedding, ids: Tensor<1>) -> Tensor<2> {
+        table.gather(ids, self.pass)
+    }
+
+    fn gather(&self, table: &Matrix, ids: Tensor<1>) -> Tensor<2> {
+        table.gather(ids, self.pass.leaves)
+    }
+
+    fn linear(&self, linear: &Linear, x: Tensor<2>) -> Tensor<2> {
+        linear.forward(x, self.pass)
+    }
+
+    fn product(&self, x: Tensor<2>, (weight, bias): &Self::Weights) -> Tensor<2> {
+        ops::linear(x, weight.clone(), Some(bias.clone()), false)
+    }
+
+    fn rms_norm(&self, norm: &RmsNorm, x: Tensor<2>) -> Tensor<2> {
+        let weight = norm.weight.flat(self.pass.leaves);
+        let weight = if norm.adds_one { weight + 1.0 } else { weight };
+        let [rows, columns] = x.dims();
+        if columns == norm.width {
+            return ops::rms_norm(x, weight, norm.eps);
+        }
+        let runs = x.reshape([rows * columns / norm.width, norm.width]);
+        ops::rms_norm(runs, weight, norm.eps).reshape([rows, columns])
+    }
+
+    fn layer_norm(&self, norm: &LayerNorm, x: Tensor<2>) -> Tensor<2> {
+        let leaves = self.pass.leaves;
+        ops::layer_norm(x, norm.weight.flat(leaves), norm.bias.flat(leaves), norm.eps)
+    }
+
+    fn activation(&self, activation: Activation, x: Tensor<2>) -> Tensor<2> {
+        activation.apply(x)
+    }
+
+    fn silu_mul(&self, gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
+        ops::silu_mul(gate, up)
+    }
+
+    fn add(&self, x: Tensor<2>, y: Tensor<2>) -> Tensor<2> {
+        x + y
+    }
+
+    fn subtract(&self, x: Tensor<2>, y: Tensor<2>) -> Tensor<2> {
+        x - y
+    }
+
+    fn multiply(&self, x: Tensor<2>, y: Tensor<2>) -> Tensor<2> {
+        x * y
+    }
+
+    fn scale(&self, x: Tensor<2>, factor: f32) -> Tensor<2> {
+        x * factor
+    }
+
+    fn add_to_each(&self, x: Tensor<2>, w: &Weight, [tokens, width]: [usize; 2]) -> Tensor<2> {
+        let [rows, _] = x.dims();
+        let w = w.flat(self.pass.leaves).reshape([1, tokens, width]);
+        (x.reshape([rows / tokens, tokens, width]) + w).reshape([rows, width])
+    }
+
+    fn dropout(&self, x: Tensor<2>, p: f32, place: u64) -> Tensor<2> {
+        match self.pass.dropout_seed.filter(|_| p > 0.0) {
+            None => x,
+            Some(seed) => ops::dropout(x, p, mix(seed, place)),
+        }
+    }
+
+    fn columns(&self, x: &Tensor<2>, range: Range<usize>) -> Tensor<2> {
+        let [rows, _] = x.dims();
+        x.clone().slice([0..rows, range])
+    }
+
+    fn select(&self, x: Tensor<2>, count: usize, places: impl FnOnce() -> Vec<i32>) -> Tensor<2> {
+        let places = TensorData::new(places(), [count]);
+        x.select(0, Tensor::<1, Int>::from_data(places, self.device))
+    }
+
+    fn step(&self, x: &Tensor<2>, batch: usize, t: usize) -> Tensor<2> {
+        let [rows, width] = x.dims();
+        let steps = x.clone().reshape([batch, rows / batch.max(1), width]);
+        steps.narrow(1, t, 1).reshape([batch, width])
+    }
+
+    fn join_steps(&self, steps: Vec<Tensor<2>>) -> Tensor<2> {
+        let count = steps.len();
+        let [batch, width] = steps.first().map_or([0, 0], |step| step.dims());
+        let steps = steps.into_iter().map(|step| step.reshape([batch, 1, width])).collect();
+        Tensor::cat(steps, 1).reshape([batch * count, width])
+    }
+
+    fn mean(&self, x: Tensor<2>, batch: usize) -> Tensor<2> {
+        let [rows, width] = x.dims();
+        let x = x.reshape([batch, rows / batch.max(1), width]);
+        x.mean_dim(1).reshape([batch, width])
+    }
+
+    fn weighted_sum(&self, x: Tensor<2>, batch: usize, weights: Tensor<1>) -> Tensor<2> {
+        let [rows, width] = x.dims();
+        let x = (x * weights.reshape([rows, 1])).reshape([batch, rows / batch.max(1), width]);
+        x.sum_dim(1).reshape([batch, width])
+    }
+
+    fn split_heads(&self, x: Tensor<2>, [batch, heads]: [usize; 2]) -> Tensor<4> {
+        let [rows, columns] = x.dims();
+        let x = x.reshape([batch, rows / batch.max(1), heads, columns / heads.max(1)]);
+        x.swap_dims(1, 2)
+    }
+
+    fn merge_heads(&self, x: Tensor<4>) -> Tensor<2> {
+        let [batch, heads, tokens, dim] = x.dims();
+        x.swap_dims(1, 2).reshape([batch * tokens, heads * dim])
+    }
+
+    fn rope(&self, x: Tensor<4>, (cos, sin): &Self::Angles) -> Tensor<4> {
+        ops::rope(x, cos.clone(), sin.clone())
+    }
+
+    fn score_bias(&self, table: &Matrix, buckets: Tensor<1>, [queries, keys]: [usize; 2]) -> Tensor<4> {
+        let bias = table.gather(buckets, self.pass.leaves);
+        let [_, heads] = bias.dims();
+        // [Tq·Tk, H] → [1, H, Tq, Tk]
+        bias.swap_dims(0, 1).reshape([1, heads, queries, keys])
+    }
+
+    fn attention(
+        &self,
+        [q, k, v]: [Tensor<4>; 3],
+        bias: Option<Tensor<4>>,
+        mask: Tensor<2>,
+        scores: Scores,
+    ) -> Tensor<4> {
+        ops::attention_by(q, k, v, bias, mask, scores)
+    }
+
+    fn extend_cache(&self, layer: usize, k: Tensor<4>, v: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
+        match &self.cache {
+            Some(cache) => cache.borrow_mut().extend(layer, k, v),
+            None => (k, v),
+        }
+    }
+
+    fn cached(&self, layer: usize) -> Option<(Tensor<4>, Tensor<4>)> {
+        self.cache.as_ref()?.borrow().kept(layer)
+    }
+}

@@ -1,0 +1,124 @@
+//! The backward pass of a dry run: gradients as they are made, added up and let go.
+
+use super::{Buffer, F32, MemoryLedger, Node, View};
+use crate::models::{
+    Weight,
+    matrix::{Matrix, Stored},
+};
+use std::collections::{BTreeMap, HashMap};
+
+type Step = Box<dyn FnOnce(&mut Backward)>;
+
+/// An operation's step of the backward pass.
+pub(super) struct Recorded {
+    node: Node,
+    step: Step,
+}
+
+impl Recorded {
+    /// What a step drops it has kept: a closure holds the fields that it names, and nothing else of a tensor.
+    pub(super) fn new(node: Node, step: impl FnOnce(&mut Backward, View) + 'static) -> Self {
+        let step = Box::new(move |backward: &mut Backward| {
+            if let Some(gradient) = backward.gradients.remove(&node.id) {
+                step(backward, gradient);
+            }
+        });
+        Self { node, step }
+    }
+}
+
+/// The backward pass under way.
+pub(super) struct Backward {
+    pub(super) ledger: MemoryLedger,
+    gradients: HashMap<usize, View>,
+    /// Those of adapters and of modules that are trained whole.
+    pub(super) adapters: Vec<Buffer>,
+    /// Those of trained weights, by number and by use: one used twice has two until the end.
+    weights: BTreeMap<(usize, usize), Buffer>,
+}
+
+impl Backward {
+    /// Goes through the steps, the deepest first, and gives the gradients of what is trained.
+    pub(super) fn run(ledger: &MemoryLedger, mut tape: Vec<Recorded>) -> Vec<Buffer> {
+        let mut backward = Self {
+            ledger: ledger.clone(),
+            gradients: HashMap::new(),
+            adapters: Vec::new(),
+            weights: BTreeMap::new(),
+        };
+        if let Some(last) = tape.last() {
+            let loss = ledger.hold(F32);
+            backward.pass(last.node, View::whole(loss, F32));
+        }
+        tape.sort_by_key(|recorded| recorded.node.depth);
+        while let Some(Recorded { step, .. }) = tape.pop() {
+            step(&mut backward);
+        }
+        let mut gradients = backward.adapters;
+        // The gradients of a tensor that is used several times become one.
+        let of_weights: BTreeMap<usize, Buffer> = backward
+            .weights
+            .into_iter()
+            .map(|((number, _), gradient)| (number, gradient))
+            .collect();
+        gradients.extend(of_weights.into_values());
+        gradients
+    }
+
+    /// Hands a gradient of `bytes` to `node`.
+    pub(super) fn register(&mut self, node: Node, buffer: Buffer, bytes: u64) {
+        self.pass(node, View::whole(buffer, bytes));
+    }
+
+    /// Hands a gradient on; a second one is added to the first.
+    pub(super) fn pass(&mut self, node: Node, gradient: View) {
+        if node.tracked {
+            let sum = match self.gradients.remove(&node.id) {
+                Some(first) => self.ledger.binary(first, gradient),
+                None => gradient,
+            };
+            self.gradients.insert(node.id, sum);
+        }
+    }
+
+    /// Makes the gradient of a trained weight's use number `of_use`.
+    pub(super) fn weight(&mut self, weight: Trained, of_use: usize, bytes: u64) {
+        if let Some(number) = weight.0 {
+            let gradient = self.ledger.hold(bytes);
+            self.given_weight(number, of_use, gradient);
+        }
+    }
+
+    /// Takes the gradient of weight `number`, made elsewhere.
+    pub(super) fn given_weight(&mut self, number: usize, of_use: usize, gradient: Buffer) {
+        self.weights.entry((number, of_use)).or_insert(gradient);
+    }
+}
+
+/// The number of a trained weight.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Trained(pub(super) Option<usize>);
+
+impl Trained {
+    pub(super) fn is_some(self) -> bool {
+        self.0.is_some()
+    }
+}
+
+impl From<&Weight> for Trained {
+    fn from(weight: &Weight) -> Self {
+        match weight {
+            Weight::Frozen(_) => Self(None),
+            Weight::Trained(number) => Self(Some(*number)),
+        }
+    }
+}
+
+impl From<&Matrix> for Trained {
+    fn from(matrix: &Matrix) -> Self {
+        match &matrix.stored {
+            Stored::Dense(weight) => weight.into(),
+            Stored::Packed { .. } => Self(None),
+        }
+    }
+}

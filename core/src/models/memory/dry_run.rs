@@ -1,0 +1,573 @@
+//! The operations of a forward pass in bytes.
+
+use super::backward::{Backward, Recorded, Trained};
+use super::{Adapters, Buffer, MemoryLedger, Node, SymbolicTensor, View, bytes_of};
+use crate::models::{
+    Linear, Matrix, Stored, Weight,
+    activation::Activation,
+    embedding::Embedding,
+    graph::Graph,
+    norm::{LayerNorm, RmsNorm},
+    rope::Rope,
+};
+use crate::ops::Scores;
+use std::cell::{Cell, RefCell};
+use std::ops::Range;
+
+/// How one micro-batch goes through a model.
+pub(crate) struct DryRun<'a> {
+    pub(super) ledger: MemoryLedger,
+    adapters: &'a Adapters,
+    /// Whether adapters drop some of their inputs.
+    drops: bool,
+    /// Whether gradients are wanted.
+    trains: bool,
+    nodes: Cell<usize>,
+    tape: RefCell<Vec<Recorded>>,
+}
+
+type Rows = SymbolicTensor<2>;
+type Heads = SymbolicTensor<4>;
+
+/// Weights of a product, and the number of their use.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SymbolicWeights {
+    trained: [Trained; 2],
+    shape: [usize; 2],
+    of_use: usize,
+}
+
+impl<'a> DryRun<'a> {
+    /// One that counts in `ledger`; `drops` of adapters with dropout.
+    pub(crate) fn new(ledger: &MemoryLedger, adapters: &'a Adapters, trains: bool, drops: bool) -> Self {
+        Self {
+            ledger: ledger.clone(),
+            adapters,
+            drops,
+            trains,
+            nodes: Cell::new(0),
+            tape: RefCell::default(),
+        }
+    }
+
+    /// The backward pass; gives the gradients of what is trained.
+    pub(crate) fn backward(self) -> Vec<Buffer> {
+        Backward::run(&self.ledger, self.tape.into_inner())
+    }
+
+    pub(super) fn node(&self, inputs: &[Node], trained: bool) -> Node {
+        let id = self.nodes.get() + 1;
+        self.nodes.set(id);
+        let depth = inputs.iter().map(|node| node.depth).max().unwrap_or(0);
+        Node {
+            id,
+            depth: depth + 1,
+            tracked: self.trains && (trained || inputs.iter().any(|node| node.tracked)),
+        }
+    }
+
+    /// What a kernel makes of inputs of which `copied` bytes are not contiguous.
+    fn made<const D: usize>(&self, node: Node, shape: [usize; D], copied: u64) -> SymbolicTensor<D> {
+        let bytes = bytes_of(&shape);
+        let view = View::whole(self.ledger.launch(bytes, copied), bytes);
+        SymbolicTensor { view, shape, node }
+    }
+
+    /// Records the backward step of `node`, which is given the gradient of its output.
+    pub(super) fn record(&self, node: Node, step: impl FnOnce(&mut Backward, View) + 'static) {
+        if node.tracked {
+            self.tape.borrow_mut().push(Recorded::new(node, step));
+        }
+    }
+
+    /// A product with the base: a dense matrix and one that is trained whole keep x, a packed one nothing.
+    fn base_product(&self, linear: &Linear, x: &Rows) -> Rows {
+        let weight = Trained::from(&linear.weight);
+        let bias = linear.bias.as_ref().map_or(Trained(None), Trained::from);
+        let whole = self.adapters.whole.contains(&linear.path);
+        let node = self.node(&[x.node], whole || weight.is_some() || bias.is_some());
+        let weight_bytes = bytes_of(&[linear.inputs, linear.outputs]);
+        let bias_bytes = bytes_of(&[linear.outputs]);
+        let copy_bytes = weight_bytes + if linear.bias.is_some() { bias_bytes } else { 0 };
+        let dense = whole || matches!(linear.weight.stored, Stored::Dense(_));
+        let (kept, x_node, x_bytes) = (dense.then(|| x.view.clone()), x.node, x.view.bytes);
+        self.record(node, move |backward, dy| {
+            backward.weight(weight, node.id, weight_bytes);
+            backward.weight(bias, node.id, bias_bytes);
+            if whole {
+                let gradient = backward.ledger.hold(copy_bytes);
+                backward.adapters.push(gradient);
+            }
+            if x_node.tracked {
+                let dx = backward.ledger.launch(x_bytes, dy.copied());
+                backward.register(x_node, dx, x_bytes);
+            }
+            drop(kept);
+        });
+        self.made(node, [x.shape[0], linear.outputs], x.view.copied())
+    }
+
+    /// What an adapter adds to y; keeps x and drop(x)·Aᵀ \[N, R\].
+    fn low_rank(&self, y: Rows, x: Rows, rank: usize) -> Rows {
+        let node = self.node(&[y.node, x.node], true);
+        let ([rows, inputs], [_, outputs]) = (x.shape, y.shape);
+        let (drops, h_bytes) = (self.drops, bytes_of(&[rows, rank]));
+        let h = self.ledger.launch(h_bytes, if drops { x.view.bytes } else { 0 });
+        let (a_bytes, b_bytes) = (bytes_of(&[rank, inputs]), bytes_of(&[rank, outputs]));
+        let (used, y_node, kept, x_node) = (h.clone(), y.node, x.view, x.node);
+        self.record(node, move |backward, dy| {
+            let ledger = backward.ledger.clone();
+            let dropped = if drops { kept.bytes } else { 0 };
+            let db = ledger.hold(b_bytes);
+            backward.adapters.push(db);
+            drop(h);
+            let dh = ledger.hold(h_bytes);
+            let da = ledger.launch(a_bytes, dropped);
+            backward.adapters.push(da);
+            if x_node.tracked {
+                let dx = ledger.hold(kept.bytes);
+                drop(dh);
+                let dx = if drops { ledger.hold(kept.bytes) } else { dx };
+                backward.register(x_node, dx, kept.bytes);
+            }
+            backward.pass(y_node, dy);
+            drop(kept);
+        });
+        let output = self.made(node, y.shape, 0);
+        drop(used);
+        output
+    }
+
+    /// A norm over runs of `width`; keeps x.
+    fn norm(&self, x: Rows, width: usize, weights: Vec<Trained>) -> Rows {
+        let is_split = x.shape[1] != width;
+        let seen = |node| if is_split { self.node(&[node], false) } else { node };
+        let trained = weights.iter().any(|weight| weight.is_some());
+        let node = seen(self.node(&[seen(x.node)], trained));
+        let output = self.made(node, x.shape, x.view.copied());
+        let (x_node, kept) = (x.node, x.view);
+        self.record(node, move |backward, dy| {
+            for weight in weights {
+                backward.weight(weight, node.id, bytes_of(&[width]));
+            }
+            if x_node.tracked {
+                let dx = backward.ledger.launch(kept.bytes, dy.copied());
+                backward.register(x_node, dx, kept.bytes);
+            }
+            drop(kept);
+        });
+        output
+    }
+}
+
+impl Graph for DryRun<'_> {
+    /// How many.
+    type Numbers = usize;
+    type Rows = Rows;
+    type Heads = Heads;
+    type Mask = ();
+    type Angles = ();
+    type Weights = SymbolicWeights;
+
+    fn numbers(&self, count: usize, _values: impl FnOnce() -> Vec<f32>) -> usize {
+        count
+    }
+
+    fn mask(&self, _shape: [usize; 2], _values: impl FnOnce() -> Vec<f32>) {}
+
+    fn all_seen(&self, _keys: &Heads) {}
+
+    fn constant(&self, shape: [usize; 2], _values: impl FnOnce() -> Vec<f32>) -> Rows {
+        self.made(self.node(&[], false), shape, 0)
+    }
+
+    fn angles(&self, _rope: &Rope, _start: usize, _tokens: usize) {}
+
+    fn weights(&self, weights: [&Weight; 2], shape: [usize; 2]) -> SymbolicWeights {
+        SymbolicWeights {
+            trained: weights.map(Trained::from),
+            shape,
+            of_use: self.node(&[], false).id,
+        }
+    }
+
+    fn embed(&self, table: &Embedding, ids: usize) -> Rows {
+        self.gather(&table.matrix, ids)
+    }
+
+    fn gather(&self, table: &Matrix, ids: usize) -> Rows {
+        let trained = Trained::from(table);
+        let node = self.node(&[], trained.is_some());
+        let table_bytes = bytes_of(&[table.rows, table.columns]);
+        self.record(node, move |backward, dy| {
+            let _copy = backward.ledger.hold(dy.copied());
+            backward.weight(trained, node.id, table_bytes);
+        });
+        self.made(node, [ids, table.columns], 0)
+    }
+
+    fn linear(&self, linear: &Linear, x: Rows) -> Rows {
+        let y = self.base_product(linear, &x);
+        match self.adapters.ranks.get(&linear.path) {
+            Some(rank) => self.low_rank(y, x, *rank),
+            None => y,
+        }
+    }
+
+    fn product(&self, x: Rows, weights: &SymbolicWeights) -> Rows {
+        let SymbolicWeights {
+            trained: [weight, bias],
+            shape: [outputs, inputs],
+            of_use,
+        } = *weights;
+        let node = self.node(&[x.node], weight.is_some() || bias.is_some());
+        let (x_node, kept) = (x.node, x.view.clone());
+        self.record(node, move |backward, dy| {
+            backward.weight(weight, of_use, bytes_of(&[outputs, inputs]));
+            backward.weight(bias, of_use, bytes_of(&[outputs]));
+            if x_node.tracked {
+                let dx = backward.ledger.launch(kept.bytes, dy.copied());
+                backward.register(x_node, dx, kept.bytes);
+            }
+            drop(kept);
+        });
+        self.made(node, [x.shape[0], outputs], x.view.copied())
+    }
+
+    fn rms_norm(&self, norm: &RmsNorm, x: Rows) -> Rows {
+        self.norm(x, norm.width, vec![Trained::from(&norm.weight)])
+    }
+
+    fn layer_norm(&self, norm: &LayerNorm, x: Rows) -> Rows {
+        let weights = [&norm.weight, &norm.bias].map(Trained::from);
+        self.norm(x, norm.width, weights.to_vec())
+    }
+
+    fn activation(&self, activation: Activation, x: Rows) -> Rows {
+        self.activate(activation, x)
+    }
+
+    fn silu_mul(&self, gate: Rows, up: Rows) -> Rows {
+        let node = self.node(&[gate.node, up.node], false);
+        let output = self.made(node, gate.shape, gate.view.copied() + up.view.copied());
+        let ([gate_node, up_node], bytes) = ([gate.node, up.node], gate.view.bytes);
+        let kept = (gate.view, up.view);
+        self.record(node, move |backward, _dy| {
+            let (d_gate, d_up) = (backward.ledger.hold(bytes), backward.ledger.hold(bytes));
+            backward.register(gate_node, d_gate, bytes);
+            backward.register(up_node, d_up, bytes);
+            drop(kept);
+        });
+        output
+    }
+
+    fn add(&self, x: Rows, y: Rows) -> Rows {
+        let node = self.node(&[x.node, y.node], false);
+        let inner = [x.node, y.node];
+        self.record(node, move |backward, dy| {
+            for node in inner {
+                backward.pass(node, dy.clone());
+            }
+        });
+        SymbolicTensor {
+            view: self.ledger.binary(x.view, y.view),
+            shape: x.shape,
+            node,
+        }
+    }
+
+    fn subtract(&self, x: Rows, y: Rows) -> Rows {
+        let node = self.node(&[x.node, y.node], false);
+        let [x_node, y_node] = [x.node, y.node];
+        self.record(node, move |backward, dy| {
+            backward.pass(x_node, dy.clone());
+            if y_node.tracked {
+                let negative = backward.ledger.unary(dy);
+                backward.pass(y_node, negative);
+            }
+        });
+        SymbolicTensor {
+            view: self.ledger.binary(x.view, y.view),
+            shape: x.shape,
+            node,
+        }
+    }
+
+    /// Keeps what the other's gradient needs.
+    fn multiply(&self, x: Rows, y: Rows) -> Rows {
+        let node = self.node(&[x.node, y.node], false);
+        let [x_node, y_node] = [x.node, y.node];
+        let kept_y = x_node.tracked.then(|| y.view.clone());
+        let kept_x = y_node.tracked.then(|| x.view.clone());
+        self.record(node, move |backward, dy| {
+            let dy_of_y = y_node.tracked.then(|| dy.clone());
+            if let Some(y) = kept_y {
+                let dx = backward.ledger.binary(dy, y);
+                backward.pass(x_node, dx);
+            }
+            if let (Some(x), Some(dy)) = (kept_x, dy_of_y) {
+                let dx = backward.ledger.binary(dy, x);
+                backward.pass(y_node, dx);
+            }
+        });
+        SymbolicTensor {
+            view: self.ledger.binary(x.view, y.view),
+            shape: x.shape,
+            node,
+        }
+    }
+
+    fn scale(&self, x: Rows, _factor: f32) -> Rows {
+        let node = self.node(&[x.node], false);
+        let inner = x.node;
+        self.record(node, move |backward, dy| {
+            let dx = backward.ledger.unary(dy);
+            backward.pass(inner, dx);
+        });
+        SymbolicTensor {
+            view: self.ledger.unary(x.view),
+            shape: x.shape,
+            node,
+        }
+    }
+
+    fn add_to_each(&self, x: Rows, w: &Weight, shape: [usize; 2]) -> Rows {
+        let trained = Trained::from(w);
+        let reshaped = self.node(&[x.node], false);
+        let node = self.node(&[reshaped], trained.is_some());
+        let inner = x.node;
+        self.record(node, move |backward, dy| {
+            backward.weight(trained, node.id, bytes_of(&shape));
+            backward.pass(inner, dy);
+        });
+        SymbolicTensor {
+            view: self.ledger.unary(x.view),
+            shape: x.shape,
+            node,
+        }
+    }
+
+    fn dropout(&self, x: Rows, p: f32, _place: u64) -> Rows {
+        if !self.trains || p == 0.0 {
+            return x;
+        }
+        let node = self.node(&[x.node], false);
+        let (inner, bytes) = (x.node, x.view.bytes);
+        self.record(node, move |backward, dy| {
+            let dx = backward.ledger.launch(bytes, dy.copied());
+            backward.register(inner, dx, bytes);
+        });
+        self.made(node, x.shape, x.view.copied())
+    }
+
+    /// Seen in place; its gradient is one of all columns, zero elsewhere.
+    fn columns(&self, x: &Rows, range: Range<usize>) -> Rows {
+        let node = self.node(&[x.node], false);
+        let (inner, whole) = (x.node, x.view.bytes);
+        self.record(node, move |backward, _dy| {
+            let dx = backward.ledger.hold(whole);
+            backward.register(inner, dx, whole);
+        });
+        let shape = [x.shape[0], range.len()];
+        let view = View {
+            bytes: bytes_of(&shape),
+            strided: true,
+            buffer: x.view.buffer.clone(),
+        };
+        SymbolicTensor { view, shape, node }
+    }
+
+    fn select(&self, x: Rows, count: usize, _places: impl FnOnce() -> Vec<i32>) -> Rows {
+        let node = self.node(&[x.node], false);
+        let (inner, whole) = (x.node, x.view.bytes);
+        self.record(node, move |backward, _dy| {
+            let dx = backward.ledger.hold(whole);
+            backward.register(inner, dx, whole);
+        });
+        self.made(node, [count, x.shape[1]], 0)
+    }
+
+    /// Seen in place; its gradient is one of all steps, zero elsewhere.
+    fn step(&self, x: &Rows, batch: usize, _t: usize) -> Rows {
+        let reshaped = self.node(&[x.node], false);
+        let sliced = self.node(&[reshaped], false);
+        let node = self.node(&[sliced], false);
+        let (inner, whole) = (x.node, x.view.bytes);
+        self.record(node, move |backward, _dy| {
+            let dx = backward.ledger.hold(whole);
+            backward.register(inner, dx, whole);
+        });
+        let shape = [batch, x.shape[1]];
+        let view = View {
+            bytes: bytes_of(&shape),
+            strided: true,
+            buffer: x.view.buffer.clone(),
+        };
+        SymbolicTensor { view, shape, node }
+    }
+
+    /// A copy; the gradients of its parts are seen in the gradient of the whole.
+    fn join_steps(&self, steps: Vec<Rows>) -> Rows {
+        let [batch, width] = steps.first().map_or([0, 0], |step| step.shape);
+        let count = steps.len();
+        let inner: Vec<Node> = steps.iter().map(|step| step.node).collect();
+        let reshaped: Vec<Node> = inner.iter().map(|node| self.node(&[*node], false)).collect();
+        let node = self.node(&[self.node(&reshaped, false)], false);
+        self.record(node, move |backward, dy| {
+            for node in inner {
+                let part = View {
+                    bytes: bytes_of(&[batch, width]),
+                    strided: true,
+                    buffer: dy.buffer.clone(),
+                };
+                backward.pass(node, part);
+            }
+        });
+        self.made(node, [batch * count, width], 0)
+    }
+
+    fn mean(&self, x: Rows, batch: usize) -> Rows {
+        let reshaped = self.node(&[x.node], false);
+        let node = self.node(&[reshaped], false);
+        let (inner, whole) = (x.node, x.view.bytes);
+        self.record(node, move |backward, _dy| {
+            let dx = backward.ledger.hold(whole);
+            backward.register(inner, dx, whole);
+        });
+        self.made(node, [batch, x.shape[1]], 0)
+    }
+
+    fn weighted_sum(&self, x: Rows, batch: usize, _weights: usize) -> Rows {
+        let (shape, node) = (x.shape, self.node(&[x.node], false));
+        let inner = x.node;
+        self.record(node, move |backward, dy| backward.pass(inner, dy));
+        let weighted = SymbolicTensor {
+            view: self.ledger.unary(x.view),
+            shape,
+            node,
+        };
+        self.mean(weighted, batch)
+    }
+
+    fn split_heads(&self, x: Rows, [batch, heads]: [usize; 2]) -> Heads {
+        let reshaped = self.node(&[x.node], false);
+        let node = self.node(&[reshaped], false);
+        let (inner, bytes) = (x.node, x.view.bytes);
+        self.record(node, move |backward, dy| {
+            // The gradient lies as the heads do, and is put in order.
+            let dx = match dy.strided {
+                true => dy.buffer,
+                false => backward.ledger.hold(bytes),
+            };
+            backward.register(inner, dx, bytes);
+        });
+        let [rows, columns] = x.shape;
+        SymbolicTensor {
+            view: View {
+                strided: true,
+                ..x.view
+            },
+            shape: [batch, heads, rows / batch.max(1), columns / heads.max(1)],
+            node,
+        }
+    }
+
+    /// A copy.
+    fn merge_heads(&self, x: Heads) -> Rows {
+        let swapped = self.node(&[x.node], false);
+        let node = self.node(&[swapped], false);
+        let inner = x.node;
+        self.record(node, move |backward, dy| {
+            backward.pass(inner, View { strided: true, ..dy });
+        });
+        let [batch, heads, tokens, dim] = x.shape;
+        self.made(node, [batch * tokens, heads * dim], 0)
+    }
+
+    /// Keeps only tables.
+    fn rope(&self, x: Heads, (): &()) -> Heads {
+        let node = self.node(&[x.node], false);
+        let (inner, bytes) = (x.node, x.view.bytes);
+        self.record(node, move |backward, dy| {
+            let dx = backward.ledger.launch(bytes, dy.copied());
+            backward.register(inner, dx, bytes);
+        });
+        self.made(node, x.shape, x.view.copied())
+    }
+
+    fn score_bias(&self, table: &Matrix, buckets: usize, [queries, keys]: [usize; 2]) -> Heads {
+        let gathered = self.gather(table, buckets);
+        let swapped = self.node(&[gathered.node], false);
+        let node = self.node(&[swapped], false);
+        let inner = gathered.node;
+        self.record(node, move |backward, dy| {
+            backward.pass(inner, View { strided: true, ..dy });
+        });
+        self.made(node, [1, table.columns, queries, keys], 0)
+    }
+
+    /// Keeps q, k, v and the bias, and makes the probabilities \[B, H, Tq, Tk\] twice: here and in the backward pass. Scores
+    /// that are capped live as long as those.
+    fn attention(&self, [q, k, v]: [Heads; 3], bias: Option<Heads>, (): (), scores: Scores) -> Heads {
+        let bias_node = bias.as_ref().map(|bias| bias.node);
+        let inputs = [q.node, k.node, v.node].into_iter().chain(bias_node);
+        let node = self.node(&inputs.collect::<Vec<Node>>(), false);
+        let ([batch, heads, queries, _], [_, _, keys, _]) = (q.shape, k.shape);
+        let (scores_bytes, bias_bytes) = (
+            bytes_of(&[batch, heads, queries, keys]),
+            bytes_of(&[heads, queries, keys]),
+        );
+        let (caps, shape) = (scores.soft_cap > 0.0, q.shape);
+        let ([q_node, k_node, v_node], [q, k, v]) = ([q.node, k.node, v.node], [q.view, k.view, v.view]);
+        let mut scores = self.ledger.launch(scores_bytes, q.copied() + k.copied());
+        if caps {
+            scores = self.ledger.hold(scores_bytes);
+        }
+        let v_used = v.clone();
+        self.record(node, move |backward, dy| {
+            let ledger = backward.ledger.clone();
+            let mut scores = ledger.launch(scores_bytes, q.copied() + k.copied());
+            if caps {
+                scores = ledger.hold(scores_bytes);
+            }
+            let p = ledger.hold(scores_bytes);
+            let capped = caps.then(|| scores.clone());
+            drop((scores, bias));
+            if v_node.tracked {
+                let dv = ledger.launch(v.bytes, dy.copied());
+                backward.register(v_node, dv, v.bytes);
+            }
+            let wants_bias = bias_node.is_some_and(|node| node.tracked);
+            if !q_node.tracked && !k_node.tracked && !wants_bias {
+                return;
+            }
+            let dp = ledger.launch(scores_bytes, dy.copied() + v.copied());
+            drop((dy, v));
+            let mut _ds = ledger.hold(scores_bytes);
+            drop((p, dp));
+            if caps {
+                _ds = ledger.hold(scores_bytes);
+            }
+            drop(capped);
+            if let Some(node) = bias_node.filter(|node| node.tracked) {
+                let dbias = ledger.hold(bias_bytes);
+                backward.register(node, dbias, bias_bytes);
+            }
+            if k_node.tracked {
+                let dk = ledger.launch(k.bytes, q.copied());
+                backward.register(k_node, dk, k.bytes);
+            }
+            if q_node.tracked {
+                let dq = ledger.launch(q.bytes, k.copied());
+                backward.register(q_node, dq, q.bytes);
+            }
+            drop((q, k));
+        });
+        let p = self.ledger.hold(scores_bytes);
+        let capped = caps.then(|| scores.clone());
+        drop(scores);
+        let output = self.made(node, shape, v_used.copied());
+        drop((p, capped, v_used));
+        output
+    }
+}
