@@ -1,6 +1,9 @@
 //! The page in a real browser: it opens, trains, pauses, changes a text, hands over an adapter, and says what is wrong
 //! when something is missing. `cargo xtask test web` builds the page and runs these.
 
+mod devices;
+mod files;
+
 use anyhow::{Context, Result, ensure};
 use lorakeet_core::config::RunConfig;
 use lorakeet_core::formats::peft::Adapter;
@@ -11,15 +14,17 @@ use lorakeet_tests::desk::Desk;
 use lorakeet_tests::golden::block_on;
 use lorakeet_tests::person::{REACTION, READY, RUN, SAME, STATUS, STEP, unpack};
 use safetensors::SafeTensors;
-use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use serde_json::Value;
+use std::path::Path;
 use std::time::Duration;
 
 /// What the loss has to fall by on the page's own model and data, in nats a token.
 const FALL: f64 = 0.5;
+
 /// The longest that the page may stand still between the press and the first step, and between two steps: kernels of a new
 /// shape are compiled then. Autotuned ones were seen to take 25 s each on the software adapter.
 const STALL: Duration = Duration::from_secs(20);
+
 /// Keeps the longest time between two changes of the step, from the press on.
 const WATCH_STEPS: &str = "const step = document.querySelector('[data-testid=\"step\"]');\
     document.querySelector('[data-testid=\"train\"]').addEventListener('click', () => {\
@@ -232,187 +237,6 @@ fn bundled(config: &RunConfig) -> Result<(Vec<Source>, Source)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[cfg(target_os = "linux")]
-async fn a_lost_gpu_ends_in_a_message_and_a_restart_trains_again() -> Result<()> {
-    let page = page_in_a_run().await?;
-    page.end_gpu_process()?;
-    let message = shown_error(&page, REACTION).await?;
-    println!("{message}");
-    page.screenshots("lost-gpu-1440").await?;
-    page.click("restart").await?;
-    page.wait_enabled("train", READY).await?;
-    shorten(&page, "3").await?;
-    page.train_to_the_end().await?;
-    page.close().await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn without_webgpu_the_page_says_so_and_trains_on_the_cpu() -> Result<()> {
-    let page = Page::open(&Options {
-        webgpu: false,
-        query: String::new(),
-        ..Options::default()
-    })
-    .await?;
-    page.wait_enabled("train", READY).await?;
-    let device = device(&page).await?;
-    ensure!(device == "cpu", "without WebGPU the engine runs on {device}");
-    println!("{}", page.text("device").await?);
-    shorten(&page, "3").await?;
-    page.train_to_the_end().await?;
-    ensure!(step(&page).await? == 3);
-    page.no_panic()?;
-    page.close().await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_wish_for_a_gpu_that_is_not_there_is_refused_and_the_switch_offers_the_cpu() -> Result<()> {
-    let page = Page::open(&Options {
-        webgpu: false,
-        ..Options::default()
-    })
-    .await?;
-    let message = shown_error(&page, READY).await?;
-    println!("{message}");
-    page.set_field("device-choice", "cpu").await?;
-    page.wait_enabled("train", READY).await?;
-    ensure!(device(&page).await? == "cpu");
-    page.no_panic()?;
-    page.close().await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn left_to_choose_the_engine_takes_the_cpu_before_a_software_adapter_and_says_so() -> Result<()> {
-    let page = Page::open(&Options {
-        query: String::new(),
-        ..Options::default()
-    })
-    .await?;
-    page.wait_enabled("train", READY).await?;
-    ensure!(device(&page).await? == "cpu");
-    let said = page.text("device").await?;
-    ensure!(said.contains("software"), "the page does not say why: {said}");
-    page.close().await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_is_no_model_is_refused_and_the_page_goes_on() -> Result<()> {
-    let page = Page::open(&Options::default()).await?;
-    page.wait_enabled("train", READY).await?;
-    let file = std::env::temp_dir().join(format!("lorakeet-no-model-{}.gguf", std::process::id()));
-    std::fs::write(&file, "these are not the bytes of a model")?;
-    page.upload("model-input", &[&file]).await?;
-    let message = shown_error(&page, REACTION).await?;
-    std::fs::remove_file(&file)?;
-    println!("{message}");
-    ensure!(
-        message.contains(".gguf"),
-        "the message does not name the file: {message}"
-    );
-    page.click("model-bundled").await?;
-    page.wait_enabled("train", READY).await?;
-    page.no_panic()?;
-    page.close().await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_folder_and_a_table_of_ones_own_are_trained_on() -> Result<()> {
-    let page = Page::open(&Options::default()).await?;
-    page.wait_enabled("train", READY).await?;
-    let public = Path::new(env!("CARGO_MANIFEST_DIR")).join("../public");
-    let folder = [
-        "config.json",
-        "tokenizer.json",
-        "tokenizer_config.json",
-        "model.safetensors",
-    ]
-    .map(|name| public.join("model").join(name));
-    page.upload("model-input", &folder.each_ref().map(|path| path.as_path()))
-        .await?;
-    own_model(&page).await?;
-    let table = std::env::temp_dir().join(format!("lorakeet-table-{}.csv", std::process::id()));
-    let rows: String = (0..40)
-        .map(|i| format!("\"Say {i}, please\",\"It is {i} 🦜\"\r\n"))
-        .collect();
-    std::fs::write(&table, format!("prompt,completion\r\n{rows}"))?;
-    page.upload("data-input", &[&table]).await?;
-    page.wait_until(
-        "the table is read",
-        REACTION,
-        "return document.querySelector('#data .step-summary').textContent.includes('40 rows')",
-    )
-    .await?;
-    std::fs::remove_file(&table)?;
-    page.wait_enabled("train", READY).await?;
-    shorten(&page, "3").await?;
-    page.train_to_the_end().await?;
-    ensure!(step(&page).await? == 3);
-    page.no_panic()?;
-    page.close().await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_dropped_folder_is_read_as_the_files_in_it() -> Result<()> {
-    let page = Page::open(&Options::default()).await?;
-    page.wait_enabled("train", READY).await?;
-    // WebDriver drags no folders: the page is given what a browser's drop of one looks like, with the page's own model in it
-    // and a folder within.
-    let drop = "const done = arguments[0];\
-        const names = ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'model.safetensors'];\
-        Promise.all(names.map(async (name) => new File([await (await fetch('model/' + name)).blob()], name))).then((files) => {\
-            const inner = files.map((file) => ({ isFile: true, file: (ok) => ok(file) }));\
-            const batches = [inner.slice(0, 3), [...inner.slice(3), { isDirectory: true }], []];\
-            const folder = { isDirectory: true, createReader: () => ({ readEntries: (ok) => ok(batches.shift()) }) };\
-            const event = new Event('drop', { bubbles: true, cancelable: true });\
-            event.dataTransfer = { files: [new File([], 'folder')], items: [{ webkitGetAsEntry: () => folder }] };\
-            document.querySelector('#model .drop').dispatchEvent(event);\
-            done(true);\
-        });";
-    page.client.execute_async(drop, vec![]).await?;
-    own_model(&page).await?;
-    page.no_panic()?;
-    page.close().await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_full_memory_ends_in_a_message_and_the_page_goes_on() -> Result<()> {
-    // 64 MiB for the engine: enough for the page's own model, too little for the largest tensor of SmolLM2.
-    let page = Page::open(&Options {
-        flags: vec!["--js-flags=--wasm-max-mem-pages=1024"],
-        ..Options::default()
-    })
-    .await?;
-    page.wait_enabled("train", READY).await?;
-    page.upload("model-input", &[&smollm2()?]).await?;
-    let message = shown_error(&page, REACTION).await?;
-    println!("{message}");
-    ensure!(message.contains("memory"), "the message does not say why: {message}");
-    page.click("model-bundled").await?;
-    page.wait_enabled("train", READY).await?;
-    page.close().await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn smollm2_dropped_into_the_page_trains_three_steps() -> Result<()> {
-    let model = smollm2()?;
-    let page = Page::open(&Options::default()).await?;
-    page.wait_enabled("train", READY).await?;
-    page.upload("model-input", &[&model]).await?;
-    let loaded = "return /llama/.test(document.querySelector('[data-testid=\"model-facts\"]')?.textContent ?? '') \
-                  && document.querySelector('#model .step-summary').textContent.includes('SmolLM2')";
-    page.wait_until("SmolLM2 is loaded", READY, loaded).await?;
-    for (knob, value) in [("max_steps", "3"), ("cutoff_len", "32"), ("val_size", "0")] {
-        page.set_knob(knob, value).await?;
-    }
-    page.wait_enabled("train", READY).await?;
-    page.train_to_the_end().await?;
-    ensure!(step(&page).await? == 3);
-    println!("loss {} at {} tokens/s", loss(&page).await?, page.text("speed").await?);
-    page.no_panic()?;
-    page.close().await
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn ten_steps_on_a_quantised_base_have_the_losses_of_a_native_run() -> Result<()> {
     let page = Page::open(&Options::default()).await?;
     page.wait_enabled("train", READY).await?;
@@ -461,108 +285,6 @@ fn native_losses(run_file: &str) -> Result<Vec<f64>> {
     Ok(desk.steps().iter().map(|step| step.loss).collect())
 }
 
-/// What the worker's WebAssembly may take to load a large model.
-const HEAP_BYTES: u64 = 300_000_000;
-/// What the renderer may grow by meanwhile: that heap, and what the browser holds on the way from the file and to the GPU
-/// process.
-const RENDERER_BYTES: u64 = 1_000_000_000;
-
-#[tokio::test(flavor = "multi_thread")]
-#[cfg(target_os = "linux")]
-async fn a_model_of_a_gigabyte_and_a_half_passes_through_a_small_heap() -> Result<()> {
-    let folder = std::env::temp_dir().join(format!("lorakeet-large-{}", std::process::id()));
-    let files = large_model(&folder)?;
-    let page = Page::open(&Options::default()).await?;
-    page.wait_enabled("train", READY).await?;
-    let renderer = |page: &Page| page.memory().get("renderer").copied().unwrap_or_default();
-    let (before, mut peak) = (renderer(&page), 0);
-    let paths: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
-    page.upload("model-input", &paths).await?;
-    let loaded = "return !document.querySelector('[data-testid=\"model-bundled\"]').checked \
-                  && /llama/.test(document.querySelector('[data-testid=\"model-facts\"]')?.textContent ?? '')";
-    let start = std::time::Instant::now();
-    while page.run(loaded, vec![]).await? != json!(true) {
-        peak = peak.max(renderer(&page));
-        ensure!(
-            start.elapsed() < READY
-                && page
-                    .run("return !!document.querySelector('[data-testid=\"error\"]')", vec![])
-                    .await?
-                    != json!(true),
-            "the model is not loaded: {}\n{}",
-            page.text("error").await.unwrap_or_default(),
-            page.console()
-        );
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    let heap = "return Number(document.querySelector('[data-testid=\"heap\"]').dataset.bytes)";
-    let heap = page.run(heap, vec![]).await?.as_u64().context("the heap is a number")?;
-    println!(
-        "a model of 1.5 GB was loaded in {:.1?}; the worker's heap takes {} MB, the renderer grew by {} MB",
-        start.elapsed(),
-        heap / 1_000_000,
-        peak.saturating_sub(before) / 1_000_000
-    );
-    std::fs::remove_dir_all(folder)?;
-    ensure!(heap < HEAP_BYTES, "the worker's heap takes {heap} bytes");
-    ensure!(
-        peak.saturating_sub(before) < RENDERER_BYTES,
-        "the renderer grew from {before} to {peak} bytes"
-    );
-    page.no_panic()?;
-    page.close().await
-}
-
-/// A Llama of 1.5 GB in 16 bits, all zeros: a file with a hole takes no space on the disk.
-fn large_model(folder: &Path) -> Result<Vec<PathBuf>> {
-    let (width, inner, vocab, layers) = (2048, 8192, 32_000, 10);
-    std::fs::create_dir_all(folder)?;
-    let mut header = serde_json::Map::new();
-    let mut end = 0;
-    let mut add = |name: String, shape: Vec<usize>| {
-        let start = end;
-        end += 2 * shape.iter().product::<usize>();
-        header.insert(
-            name,
-            json!({ "dtype": "BF16", "shape": shape, "data_offsets": [start, end] }),
-        );
-    };
-    add("model.embed_tokens.weight".into(), vec![vocab, width]);
-    add("model.norm.weight".into(), vec![width]);
-    for layer in 0..layers {
-        for (part, shape) in [
-            ("input_layernorm", vec![width]),
-            ("post_attention_layernorm", vec![width]),
-            ("self_attn.q_proj", vec![width, width]),
-            ("self_attn.k_proj", vec![width, width]),
-            ("self_attn.v_proj", vec![width, width]),
-            ("self_attn.o_proj", vec![width, width]),
-            ("mlp.gate_proj", vec![inner, width]),
-            ("mlp.up_proj", vec![inner, width]),
-            ("mlp.down_proj", vec![width, inner]),
-        ] {
-            add(format!("model.layers.{layer}.{part}.weight"), shape);
-        }
-    }
-    let mut header = Value::Object(header).to_string().into_bytes();
-    header.resize(header.len().next_multiple_of(8), b' ');
-    let config = json!({
-        "model_type": "llama", "hidden_size": width, "intermediate_size": inner, "num_hidden_layers": layers,
-        "num_attention_heads": 16, "num_key_value_heads": 16, "vocab_size": vocab, "max_position_embeddings": 2048,
-        "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "tie_word_embeddings": true, "hidden_act": "silu"
-    });
-    let paths = ["config.json", "model.safetensors", "tokenizer.json"].map(|name| folder.join(name));
-    std::fs::write(&paths[0], config.to_string())?;
-    // Without a tokenizer the page would show an error once the model is there, for it has no preview.
-    let public = Path::new(env!("CARGO_MANIFEST_DIR")).join("../public");
-    std::fs::copy(public.join("model/tokenizer.json"), &paths[2])?;
-    let mut file = std::fs::File::create(&paths[1])?;
-    std::io::Write::write_all(&mut file, &(header.len() as u64).to_le_bytes())?;
-    std::io::Write::write_all(&mut file, &header)?;
-    file.set_len(8 + header.len() as u64 + end as u64)?;
-    Ok(paths.into())
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_narrow_page_shows_everything_without_scrolling_sideways() -> Result<()> {
     let page = Page::open(&Options {
@@ -608,20 +330,6 @@ async fn shown_error(page: &Page, limit: Duration) -> Result<String> {
     let there = "return !!document.querySelector('[data-testid=\"error\"]')";
     page.wait_until("an error is shown", limit, there).await?;
     page.text("error").await
-}
-
-/// Waits until a model of the person's own is loaded in place of the page's.
-async fn own_model(page: &Page) -> Result<()> {
-    let script = "return !document.querySelector('[data-testid=\"model-bundled\"]').checked \
-                  && /llama/.test(document.querySelector('[data-testid=\"model-facts\"]')?.textContent ?? '')";
-    page.wait_until("the own model is loaded", REACTION, script)
-        .await
-        .map(drop)
-}
-
-fn smollm2() -> Result<PathBuf> {
-    let model = std::env::var_os("LORAKEET_SMOLLM2").map(PathBuf::from);
-    model.context("LORAKEET_SMOLLM2 does not name the GGUF file; `cargo xtask test web` fetches it")
 }
 
 /// A run that a software adapter ends in time: small batches, few texts to score.

@@ -1,0 +1,89 @@
+//! Devices that the page finds, does not find, or loses.
+
+use super::files::smollm2;
+use super::{device, page_in_a_run, shorten, shown_error, step};
+use anyhow::{Result, ensure};
+use lorakeet_tests::browser::{Options, Page};
+use lorakeet_tests::person::{REACTION, READY};
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg(target_os = "linux")]
+async fn a_lost_gpu_ends_in_a_message_and_a_restart_trains_again() -> Result<()> {
+    let page = page_in_a_run().await?;
+    page.end_gpu_process()?;
+    let message = shown_error(&page, REACTION).await?;
+    println!("{message}");
+    page.screenshots("lost-gpu-1440").await?;
+    page.click("restart").await?;
+    page.wait_enabled("train", READY).await?;
+    shorten(&page, "3").await?;
+    page.train_to_the_end().await?;
+    page.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_webgpu_the_page_says_so_and_trains_on_the_cpu() -> Result<()> {
+    let page = Page::open(&Options {
+        webgpu: false,
+        query: String::new(),
+        ..Options::default()
+    })
+    .await?;
+    page.wait_enabled("train", READY).await?;
+    let device = device(&page).await?;
+    ensure!(device == "cpu", "without WebGPU the engine runs on {device}");
+    println!("{}", page.text("device").await?);
+    shorten(&page, "3").await?;
+    page.train_to_the_end().await?;
+    ensure!(step(&page).await? == 3);
+    page.no_panic()?;
+    page.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wish_for_a_gpu_that_is_not_there_is_refused_and_the_switch_offers_the_cpu() -> Result<()> {
+    let page = Page::open(&Options {
+        webgpu: false,
+        ..Options::default()
+    })
+    .await?;
+    let message = shown_error(&page, READY).await?;
+    println!("{message}");
+    page.set_field("device-choice", "cpu").await?;
+    page.wait_enabled("train", READY).await?;
+    ensure!(device(&page).await? == "cpu");
+    page.no_panic()?;
+    page.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn left_to_choose_the_engine_takes_the_cpu_before_a_software_adapter_and_says_so() -> Result<()> {
+    let page = Page::open(&Options {
+        query: String::new(),
+        ..Options::default()
+    })
+    .await?;
+    page.wait_enabled("train", READY).await?;
+    ensure!(device(&page).await? == "cpu");
+    let said = page.text("device").await?;
+    ensure!(said.contains("software"), "the page does not say why: {said}");
+    page.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_memory_ends_in_a_message_and_the_page_goes_on() -> Result<()> {
+    // 64 MiB for the engine: enough for the page's own model, too little for the largest tensor of SmolLM2.
+    let page = Page::open(&Options {
+        flags: vec!["--js-flags=--wasm-max-mem-pages=1024"],
+        ..Options::default()
+    })
+    .await?;
+    page.wait_enabled("train", READY).await?;
+    page.upload("model-input", &[&smollm2()?]).await?;
+    let message = shown_error(&page, REACTION).await?;
+    println!("{message}");
+    ensure!(message.contains("memory"), "the message does not say why: {message}");
+    page.click("model-bundled").await?;
+    page.wait_enabled("train", READY).await?;
+    page.close().await
+}
