@@ -1,6 +1,6 @@
 //! Handing bytes and text to the person: downloads and the clipboard.
 
-use crate::state::Export;
+use crate::training::Export;
 use crate::zip;
 use js_sys::{Array, Uint8Array};
 use leptos::prelude::{document, set_timeout, window};

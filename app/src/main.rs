@@ -3,10 +3,12 @@
 mod bundled;
 mod client;
 mod components;
+mod conversation;
 mod curves;
 mod download;
 mod format;
 mod i18n;
+mod loaded;
 mod page;
 mod playground;
 mod report;
@@ -14,6 +16,7 @@ mod run;
 mod settings;
 mod state;
 mod theme;
+mod training;
 mod zip;
 
 use leptos::mount::mount_to;

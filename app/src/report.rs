@@ -1,21 +1,14 @@
-//! What the page knows of a task: how the run looks beforehand, what it has to beat, what it came to, what it answers.
+//! What the page knows of a run's task: what it has to beat, what it came to, what it answers.
 
 use crate::curves::Line;
 use leptos::prelude::*;
-use lorakeet_core::Error;
-use lorakeet_core::protocol::{Answered, Baseline, EvalInfo, Metric, Outlook, Predictions, Report};
+use lorakeet_core::protocol::{Answered, Baseline, EvalInfo, Metric, Predictions, Report};
 use lorakeet_core::task::Task;
 use std::cmp::Reverse;
 
 /// What belongs to a run's task, as signals.
 #[derive(Clone, Copy)]
 pub struct RunResults {
-    /// What a run on the loaded model and data would do.
-    pub outlook: RwSignal<Option<Outlook>>,
-    /// Why there can be none.
-    pub problem: RwSignal<Option<Error>>,
-    /// Why the validation file cannot be scored in it.
-    pub validation_problem: RwSignal<Option<Error>>,
     /// The task of the run under way or over.
     pub task: RwSignal<Option<Task>>,
     /// The scores to beat.
@@ -32,9 +25,6 @@ impl RunResults {
     /// Nothing yet.
     pub fn new() -> Self {
         Self {
-            outlook: RwSignal::new(None),
-            problem: RwSignal::new(None),
-            validation_problem: RwSignal::new(None),
             task: RwSignal::new(None),
             baselines: RwSignal::new(Vec::new()),
             report: RwSignal::new(None),
@@ -43,15 +33,8 @@ impl RunResults {
         }
     }
 
-    /// Forgets what belongs to the model and the data.
-    pub fn forget_outlook(self) {
-        self.outlook.set(None);
-        self.problem.set(None);
-        self.validation_problem.set(None);
-    }
-
-    /// Forgets what belongs to a run.
-    pub fn forget_run(self) {
+    /// Forgets the run.
+    pub fn forget(self) {
         self.task.set(None);
         self.baselines.set(Vec::new());
         self.report.set(None);

@@ -1,9 +1,10 @@
 //! Asking the trained model for a class, a number or an order of documents.
 
+use crate::conversation::Job;
 use crate::format;
 use crate::report::ranks;
 use crate::run::Phase;
-use crate::state::{Job, Lab};
+use crate::state::Lab;
 use leptos::prelude::*;
 use lorakeet_core::protocol::Answered;
 use lorakeet_core::task::Task;
@@ -18,11 +19,11 @@ pub fn Ask() -> impl IntoView {
     let (first, second) = (RwSignal::new(String::new()), RwSignal::new(String::new()));
     let task = Memo::new(move |_| lab.task());
     let ranking = move || ranks(task.get());
-    let busy = Memo::new(move |_| lab.phase.with(Phase::is_under_way));
-    let asking = Memo::new(move |_| lab.job.get() == Some(Job::Predict));
-    let ready = move || lab.has_adapter.get() && !busy.get() && !asking.get();
+    let busy = Memo::new(move |_| lab.training.phase.with(Phase::is_under_way));
+    let asking = Memo::new(move |_| lab.worker.job.get() == Some(Job::Predict));
+    let ready = move || lab.training.has_adapter.get() && !busy.get() && !asking.get();
     let ask = move |_| {
-        lab.clear_error(&[Job::Predict]);
+        lab.worker.clear_error(&[Job::Predict]);
         let mut texts = vec![first.get_untracked()];
         if ranks(task.get_untracked()) {
             texts.extend(second.get_untracked().lines().map(str::to_owned));
@@ -66,7 +67,7 @@ pub fn Ask() -> impl IntoView {
                 {move || (lab.words().tasks.ask)(task.get())}
             </button>
             <Show when=move || busy.get()><span class="hint">{lab.text(|w| w.try_busy)}</span></Show>
-            <Show when=move || !lab.has_adapter.get() && !busy.get()>
+            <Show when=move || !lab.training.has_adapter.get() && !busy.get()>
                 <span class="hint">{lab.text(|w| w.tasks.ask_none)}</span>
             </Show>
             <Show when=move || asking.get()><span class="hint" role="status">{lab.text(|w| w.tasks.asking)}</span></Show>
@@ -79,7 +80,7 @@ pub fn Ask() -> impl IntoView {
 #[component]
 fn Answers() -> impl IntoView {
     let lab = expect_context::<Lab>();
-    let answers = lab.outcome.answers;
+    let answers = lab.training.outcome.answers;
     let shown = move || {
         let task = lab.task();
         let answers = answers.get();

@@ -9,11 +9,11 @@ use lorakeet_core::protocol::Baseline;
 #[component]
 pub fn Baselines() -> impl IntoView {
     let lab = expect_context::<Lab>();
-    let outcome = lab.outcome;
+    let outcome = lab.training.outcome;
     let empty = Memo::new(move |_| outcome.baselines.with(Vec::is_empty));
     let ways = Signal::derive(move || ways(lab, outcome.baselines.get()));
     let judged = Signal::derive(move || {
-        outcome
+        lab.loaded
             .outlook
             .with(|outlook| outlook.as_ref().map(|outlook| outlook.metric.clone()))
     });

@@ -36,8 +36,8 @@ pub fn LossChart() -> impl IntoView {
     let plot = NodeRef::<Div>::new();
     let cursor = RwSignal::new(None::<f64>);
     let picture = Memo::new(move |_| {
-        lab.frame.track();
-        lab.run.with_value(|run| draw(&run.curves))
+        lab.training.frame.track();
+        lab.training.run.with_value(|run| draw(&run.curves))
     });
     let moved = move |event: PointerEvent| {
         if let Some(plot) = plot.get_untracked() {
@@ -50,9 +50,9 @@ pub fn LossChart() -> impl IntoView {
     // The step under the pointer, and where it is.
     let pointed = move || {
         let share = cursor.get()?;
-        lab.frame.track();
+        lab.training.frame.track();
         let high = picture.with(|picture| picture.high);
-        lab.run.with_value(|run| {
+        lab.training.run.with_value(|run| {
             run.curves
                 .nearest(share * high)
                 .map(|step| (step.step as f64 / high, step.clone()))
@@ -145,8 +145,8 @@ pub fn SmallChart(
 ) -> impl IntoView {
     let lab = expect_context::<Lab>();
     let drawn = Memo::new(move |_| {
-        lab.frame.track();
-        lab.run.with_value(|run| {
+        lab.training.frame.track();
+        lab.training.run.with_value(|run| {
             let line = run.curves.line(value);
             let high = line.iter().map(|point| point.1).fold(0.0, f64::max);
             let columns = Axis::steps(run.curves.max_steps.max(run.curves.steps.len()), 4);

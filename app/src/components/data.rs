@@ -8,8 +8,10 @@ use super::preview::Preview;
 use super::step::{Step, StepStatus};
 use super::validation::Validation;
 use crate::bundled::DATA;
+use crate::conversation::Job;
+use crate::loaded::DataSource;
 use crate::run::Phase;
-use crate::state::{DataSource, Job, Lab};
+use crate::state::Lab;
 use leptos::prelude::*;
 use lorakeet_core::protocol::DataInfo;
 use web_sys::File;
@@ -19,33 +21,35 @@ use web_sys::File;
 pub fn Data() -> impl IntoView {
     let lab = expect_context::<Lab>();
     let failed = move || {
-        lab.error
+        lab.worker
+            .error
             .with(|error| matches!(error, Some((Job::Data | Job::Preview | Job::Validation, _))))
     };
-    let loading = move || lab.job.get() == Some(Job::Data);
-    let title = move || match lab.data_source.get() {
+    let loading = move || lab.worker.job.get() == Some(Job::Data);
+    let title = move || match lab.loaded.data_source.get() {
         DataSource::Bundled(set) => set.title.get(lab.language.get()).to_owned(),
         DataSource::Own(files) => names(&files),
     };
     let summary = Signal::derive(move || {
         let words = lab.words();
-        match lab.data.get() {
+        match lab.loaded.data.get() {
             Some(info) => format!("{}: {}", title(), rows(lab, &info)),
             None if failed() => words.step_failed.to_owned(),
             None if loading() => words.data_loading.to_owned(),
             None => words.data_none.to_owned(),
         }
     });
-    let standing = Signal::derive(move || match lab.data.with(Option::is_some) {
+    let standing = Signal::derive(move || match lab.loaded.data.with(Option::is_some) {
         _ if failed() => StepStatus::Failed,
         true => StepStatus::Ready,
         false if loading() => StepStatus::Busy,
         false => StepStatus::Waiting,
     });
-    let locked = Signal::derive(move || lab.phase.with(Phase::is_under_way));
+    let locked = Signal::derive(move || lab.training.phase.with(Phase::is_under_way));
     let sets = DATA.iter().map(move |set| {
         let chosen = move || {
-            lab.data_source
+            lab.loaded
+                .data_source
                 .with(|source| matches!(source, DataSource::Bundled(other) if *other == set))
         };
         view! {
@@ -70,7 +74,7 @@ pub fn Data() -> impl IntoView {
             </fieldset>
             <DropZone id="data-input" label=Signal::derive(lab.text(|w| w.data_drop))
                 hint=Signal::derive(lab.text(|w| w.data_drop_hint)) disabled=locked take/>
-            {move || lab.data.get().map(|info| view! { <Facts info/> })}
+            {move || lab.loaded.data.get().map(|info| view! { <Facts info/> })}
             <Labels/>
             <Validation/>
             <Preview/>

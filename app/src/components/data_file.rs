@@ -10,7 +10,7 @@ use web_sys::File;
 /// How many rows a file has, and of what form.
 pub fn rows(lab: Lab, info: &DataInfo) -> String {
     let words = lab.words();
-    let outlook = lab.outcome.outlook;
+    let outlook = lab.loaded.outlook;
     let task = outlook.with(|outlook| outlook.as_ref().map(|outlook| outlook.task));
     let form = match task.filter(|task| *task != Task::Generation) {
         Some(task) => (words.tasks.rows)(task).to_owned(),

@@ -1,9 +1,10 @@
 //! The top of the page: the name, and the switches for device, language and theme; what the engine runs on.
 
+use crate::conversation::Engine;
 use crate::format;
 use crate::i18n::Language;
 use crate::run::Phase;
-use crate::state::{Engine, Lab};
+use crate::state::Lab;
 use crate::theme::{self, Theme};
 use leptos::prelude::*;
 use lorakeet_core::protocol::DeviceKind;
@@ -65,7 +66,7 @@ pub fn Header() -> impl IntoView {
                 <label>
                     <span class="unseen">{lab.text(|w| w.device_switch)}</span>
                     <select data-testid="device-choice" on:change=choose_device title=lab.text(|w| w.device_switch)
-                        prop:disabled=move || lab.phase.with(Phase::is_under_way)>{devices}</select>
+                        prop:disabled=move || lab.training.phase.with(Phase::is_under_way)>{devices}</select>
                 </label>
                 <label>
                     <span class="unseen">{lab.text(|w| w.language)}</span>
@@ -98,12 +99,13 @@ fn Bird() -> impl IntoView {
 #[component]
 fn DeviceLine() -> impl IntoView {
     let lab = expect_context::<Lab>();
-    let state = move || match lab.engine.get() {
+    let state = move || match lab.worker.engine.get() {
         Engine::Loading(..) => "loading",
         Engine::Failed => "failed",
-        Engine::Ready if lab.device.with(Option::is_none) => "loading",
+        Engine::Ready if lab.worker.device.with(Option::is_none) => "loading",
         Engine::Ready
             if lab
+                .worker
                 .device
                 .with(|d| d.as_ref().is_some_and(|d| d.kind == DeviceKind::Cpu)) =>
         {
@@ -113,7 +115,7 @@ fn DeviceLine() -> impl IntoView {
     };
     let line = move || {
         let words = lab.words();
-        match (lab.engine.get(), lab.device.get()) {
+        match (lab.worker.engine.get(), lab.worker.device.get()) {
             (Engine::Loading(0, _), _) => words.engine_starting.to_owned(),
             (Engine::Loading(done, total), _) if done == total => words.engine_starting.to_owned(),
             (Engine::Loading(done, total), _) => {
@@ -127,11 +129,11 @@ fn DeviceLine() -> impl IntoView {
             (Engine::Ready, Some(info)) => format!("{} {} · {}", words.device, info.backend, info.name),
         }
     };
-    let share = move || match lab.engine.get() {
+    let share = move || match lab.worker.engine.get() {
         Engine::Loading(done, total) if total > 0 && done < total => Some(done as f64 / total as f64),
         _ => None,
     };
-    let note = move || lab.device.get().and_then(|info| info.note);
+    let note = move || lab.worker.device.get().and_then(|info| info.note);
     view! {
         <div class="device" data-testid="device" data-state=state>
             <p class="device-line"><span class="lamp" aria-hidden="true"></span>{line}</p>

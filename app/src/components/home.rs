@@ -2,10 +2,12 @@
 
 use super::notice::Notice;
 use super::step::{Step, StepStatus};
+use crate::conversation::Job;
 use crate::download;
 use crate::format;
 use crate::run::Phase;
-use crate::state::{Job, Lab, is_adapter};
+use crate::state::Lab;
+use crate::training::is_adapter;
 use leptos::prelude::*;
 use lorakeet_core::task::Task;
 
@@ -32,37 +34,37 @@ fn snippet(task: Task) -> String {
 pub fn Home() -> impl IntoView {
     let lab = expect_context::<Lab>();
     let asked = RwSignal::new(false);
-    let exporting = move || lab.job.get() == Some(Job::Export);
+    let exporting = move || lab.worker.job.get() == Some(Job::Export);
     Effect::new(move || {
-        let complete = lab.exports.with(|files| is_adapter(files));
+        let complete = lab.training.exports.with(|files| is_adapter(files));
         if complete && asked.get_untracked() {
             asked.set(false);
-            lab.exports.with_untracked(|files| download::archive(files));
+            lab.training.exports.with_untracked(|files| download::archive(files));
         }
     });
     let take = move |_| {
-        lab.clear_error(&[Job::Export]);
+        lab.worker.clear_error(&[Job::Export]);
         asked.set(true);
         lab.export();
     };
     let summary = Signal::derive(move || {
         let words = lab.words();
-        if lab.has_adapter.get() {
+        if lab.training.has_adapter.get() {
             words.home_ready
         } else {
             words.home_none
         }
         .to_owned()
     });
-    let standing = Signal::derive(move || match lab.has_adapter.get() {
-        _ if lab.error.with(|error| matches!(error, Some((Job::Export, _)))) => StepStatus::Failed,
+    let standing = Signal::derive(move || match lab.training.has_adapter.get() {
+        _ if lab.worker.error.with(|error| matches!(error, Some((Job::Export, _)))) => StepStatus::Failed,
         _ if exporting() => StepStatus::Busy,
         true => StepStatus::Ready,
         false => StepStatus::Waiting,
     });
-    let ready = move || lab.has_adapter.get() && !lab.phase.with(Phase::is_under_way) && !exporting();
+    let ready = move || lab.training.has_adapter.get() && !lab.training.phase.with(Phase::is_under_way) && !exporting();
     let files = move || {
-        let files = lab.exports.get();
+        let files = lab.training.exports.get();
         (!files.is_empty()).then(|| {
             let files = files.into_iter().map(|file| {
                 let label = format!("{} ({})", file.name, format::bytes(file.bytes.len() as u64));

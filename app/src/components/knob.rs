@@ -16,7 +16,7 @@ pub fn KnobField(
     let settings = lab.settings;
     let text = Memo::new(move |_| settings.text(knob));
     let error = Memo::new(move |_| settings.error(knob));
-    let locked = move || lab.phase.with(Phase::is_under_way);
+    let locked = move || lab.training.phase.with(Phase::is_under_way);
     let guidance = move || match lab.language.get() {
         Language::English => knob.guidance_en,
         Language::Chinese => knob.guidance_zh,
@@ -29,8 +29,9 @@ pub fn KnobField(
         })
     };
     // A validation file takes the place of what is held out.
-    let idle =
-        Memo::new(move |_| knob.kind == Kind::ShareOrCount && lab.validation_files.with(|files| !files.is_empty()));
+    let idle = Memo::new(move |_| {
+        knob.kind == Kind::ShareOrCount && lab.loaded.validation_files.with(|files| !files.is_empty())
+    });
     let hint = format!("{}-hint", knob.name);
     let changed = move |event| settings.set(knob, &event_target_value(&event));
     let field = match options(knob) {

@@ -16,7 +16,7 @@ pub fn Labels() -> impl IntoView {
     let lab = expect_context::<Lab>();
     let labels = Memo::new(move |_| {
         let of = |outlook: &lorakeet_core::protocol::Outlook| (!writes(outlook.task)).then(|| outlook.labels.clone());
-        lab.outcome
+        lab.loaded
             .outlook
             .with(|outlook| outlook.as_ref().and_then(of))
             .unwrap_or_default()

@@ -12,8 +12,9 @@ use leptos::prelude::*;
 pub fn MetricCurves() -> impl IntoView {
     let lab = expect_context::<Lab>();
     let drawn = Memo::new(move |_| {
-        lab.frame.track();
-        lab.run
+        lab.training.frame.track();
+        lab.training
+            .run
             .with_value(|run| (metric_curves(&run.curves.evals), run.curves.max_steps))
     });
     let pictures = move || {
@@ -43,7 +44,7 @@ fn MetricCurve(
     steps: usize,
 ) -> impl IntoView {
     let lab = expect_context::<Lab>();
-    let baselines: Vec<f64> = lab.outcome.baselines.with(|baselines| {
+    let baselines: Vec<f64> = lab.training.outcome.baselines.with(|baselines| {
         let of = |baseline: &lorakeet_core::protocol::Baseline| value(&baseline.metrics, &name);
         baselines
             .iter()

@@ -3,10 +3,12 @@
 use super::drop_zone::DropZone;
 use super::notice::Notice;
 use super::step::{Step, StepStatus};
+use crate::conversation::Job;
 use crate::format;
+use crate::loaded::ModelSource;
 use crate::run::Phase;
 use crate::settings::Preset;
-use crate::state::{Job, Lab, ModelSource};
+use crate::state::Lab;
 use leptos::prelude::*;
 use lorakeet_core::config::SMALL_MODELS;
 use lorakeet_core::protocol::{ModelInfo, Stage};
@@ -19,15 +21,15 @@ const ENDINGS: [&str; 5] = [".gguf", ".safetensors", ".json", ".jinja", ".txt"];
 #[component]
 pub fn Model() -> impl IntoView {
     let lab = expect_context::<Lab>();
-    let failed = move || lab.error.with(|error| matches!(error, Some((Job::Model, _))));
-    let loading = move || lab.job.get() == Some(Job::Model);
-    let share = move || match lab.progress.get() {
+    let failed = move || lab.worker.error.with(|error| matches!(error, Some((Job::Model, _))));
+    let loading = move || lab.worker.job.get() == Some(Job::Model);
+    let share = move || match lab.worker.progress.get() {
         Some((Stage::LoadModel, done, total)) => format::percent(done, total),
         _ => None,
     };
     let summary = Signal::derive(move || {
         let words = lab.words();
-        match lab.model.get() {
+        match lab.loaded.model.get() {
             Some(info) => (words.model_summary)(
                 info.name,
                 format::count(info.parameters),
@@ -38,20 +40,24 @@ pub fn Model() -> impl IntoView {
             None => words.model_none.to_owned(),
         }
     });
-    let standing = Signal::derive(move || match lab.model.with(Option::is_some) {
+    let standing = Signal::derive(move || match lab.loaded.model.with(Option::is_some) {
         true => StepStatus::Ready,
         false if failed() => StepStatus::Failed,
         false if loading() => StepStatus::Busy,
         false => StepStatus::Waiting,
     });
-    let locked = Signal::derive(move || lab.phase.with(Phase::is_under_way));
-    let is_bundled = move || lab.model_source.with(|source| matches!(source, ModelSource::Bundled));
+    let locked = Signal::derive(move || lab.training.phase.with(Phase::is_under_way));
+    let is_bundled = move || {
+        lab.loaded
+            .model_source
+            .with(|source| matches!(source, ModelSource::Bundled))
+    };
     let take_bundled = move |_| {
         lab.settings.start_for(Preset::Bundled);
         lab.choose_model(ModelSource::Bundled);
     };
     let small = move || {
-        lab.model_source.with(|source| match source {
+        lab.loaded.model_source.with(|source| match source {
             ModelSource::Small(name) => Some(*name),
             _ => None,
         })
@@ -108,7 +114,7 @@ pub fn Model() -> impl IntoView {
             <DropZone id="model-input" label=Signal::derive(lab.text(|w| w.model_drop))
                 hint=Signal::derive(lab.text(|w| w.model_drop_hint)) accept=".gguf,.safetensors,.json,.jinja,.txt" folders=true
                 disabled=locked take=take_own/>
-            {move || lab.model.get().map(|info| view! { <Facts info/> })}
+            {move || lab.loaded.model.get().map(|info| view! { <Facts info/> })}
         </Step>
     }
 }

@@ -1,6 +1,7 @@
 //! What went wrong: what happened, why, and the way out.
 
-use crate::state::{Engine, Job, Lab, asks_for_restart};
+use crate::conversation::{Engine, Job};
+use crate::state::{Lab, asks_for_restart};
 use leptos::prelude::*;
 use lorakeet_core::Error;
 use lorakeet_core::error::Kind;
@@ -13,7 +14,8 @@ pub fn Notice(
 ) -> impl IntoView {
     let lab = expect_context::<Lab>();
     let error = Memo::new(move |_| {
-        lab.error
+        lab.worker
+            .error
             .get()
             .filter(|(job, _)| jobs.contains(job))
             .map(|(_, error)| error)
@@ -31,7 +33,7 @@ pub fn ErrorBox(
     let kind = error.kind;
     let title = move || {
         let words = lab.words();
-        if lab.engine.get() == Engine::Failed {
+        if lab.worker.engine.get() == Engine::Failed {
             words.engine_failed
         } else {
             (words.error_title)(kind)
@@ -47,17 +49,17 @@ pub fn ErrorBox(
             let words = lab.words();
             match &remedy {
                 Some(remedy) => remedy.clone(),
-                None if lab.engine.get() == Engine::Failed && kind == Kind::OutOfMemory => {
+                None if lab.worker.engine.get() == Engine::Failed && kind == Kind::OutOfMemory => {
                     format!("{} {}", words.engine_failed_remedy, (words.error_remedy)(kind))
                 }
-                None if lab.engine.get() == Engine::Failed => words.engine_failed_remedy.to_owned(),
+                None if lab.worker.engine.get() == Engine::Failed => words.engine_failed_remedy.to_owned(),
                 None => (words.error_remedy)(kind).to_owned(),
             }
         }
     };
     let restart = {
         let wanted = asks_for_restart(&error);
-        move || wanted || lab.engine.get() == Engine::Failed
+        move || wanted || lab.worker.engine.get() == Engine::Failed
     };
     let placed = error.file.is_some() || error.row.is_some() || error.field.is_some();
     view! {
@@ -74,8 +76,8 @@ pub fn ErrorBox(
                         {lab.text(|w| w.restart_engine)}
                     </button>
                 </Show>
-                <Show when=move || lab.engine.get() != Engine::Failed>
-                    <button type="button" class="quiet" data-testid="dismiss" on:click=move |_| lab.error.set(None)>
+                <Show when=move || lab.worker.engine.get() != Engine::Failed>
+                    <button type="button" class="quiet" data-testid="dismiss" on:click=move |_| lab.worker.error.set(None)>
                         {lab.text(|w| w.dismiss)}
                     </button>
                 </Show>

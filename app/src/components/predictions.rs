@@ -13,7 +13,7 @@ const FILE: &str = "predictions.csv";
 #[component]
 pub fn PredictionTable() -> impl IntoView {
     let lab = expect_context::<Lab>();
-    let table = lab.outcome.predictions;
+    let table = lab.training.outcome.predictions;
     let first = RwSignal::new(0);
     Effect::new(move || {
         table.track();

@@ -15,7 +15,7 @@ const TOKENS: usize = 320;
 pub fn Preview() -> impl IntoView {
     let lab = expect_context::<Lab>();
     let examples = move || {
-        let examples = lab.preview.get();
+        let examples = lab.loaded.preview.get();
         if examples.is_empty() {
             return view! { <p class="hint">{lab.text(|w| w.preview_none)}</p> }.into_any();
         }

@@ -16,7 +16,7 @@ use lorakeet_core::protocol::{Report, Verdict};
 #[component]
 pub fn RunReport() -> impl IntoView {
     let lab = expect_context::<Lab>();
-    let outcome = lab.outcome;
+    let outcome = lab.training.outcome;
     let report = move || outcome.report.get().map(|report| view! { <Shown report/> });
     let numbers = Memo::new(move |_| outcome.predictions.with(targets));
     let pictures = move || {

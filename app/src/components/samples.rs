@@ -11,8 +11,8 @@ pub fn Samples() -> impl IntoView {
     // None follows the newest sample.
     let chosen = RwSignal::new(None::<usize>);
     let samples = Memo::new(move |_| {
-        lab.frame.track();
-        lab.run.with_value(|run| run.samples.clone())
+        lab.training.frame.track();
+        lab.training.run.with_value(|run| run.samples.clone())
     });
     let later = Memo::new(move |_| samples.with(|all| all.iter().skip(1).cloned().collect::<Vec<Sample>>()));
     Effect::new(move || {
@@ -29,7 +29,7 @@ pub fn Samples() -> impl IntoView {
     let heading = move || {
         let words = lab.words();
         let is_last = index() + 1 >= later.with(Vec::len);
-        match (present(), lab.phase.get()) {
+        match (present(), lab.training.phase.get()) {
             (Some(sample), Phase::Done(_)) if is_last => (words.after)(sample.step),
             (Some(sample), _) if is_last => (words.now)(sample.step),
             (Some(sample), _) => (words.after)(sample.step),

@@ -5,9 +5,10 @@ use super::step::{Step, StepStatus};
 use crate::bundled;
 use crate::download;
 use crate::format;
+use crate::loaded::{DataSource, ModelSource};
 use crate::run::Phase;
 use crate::settings::{essential, others};
-use crate::state::{DataSource, Lab, ModelSource};
+use crate::state::Lab;
 use leptos::html::{Input, Textarea};
 use leptos::prelude::*;
 use lorakeet_core::Error;
@@ -62,7 +63,7 @@ pub fn Settings() -> impl IntoView {
             <div class="knobs">{essential().map(|knob| view! { <KnobField knob/> }).collect_view()}</div>
             <p class="buttons">
                 <button type="button" class="quiet" data-testid="reset-settings" on:click=move |_| lab.settings.reset()
-                    prop:disabled=move || lab.phase.with(Phase::is_under_way)>{lab.text(|w| w.reset_settings)}</button>
+                    prop:disabled=move || lab.training.phase.with(Phase::is_under_way)>{lab.text(|w| w.reset_settings)}</button>
             </p>
             <details class="fold" data-testid="more-settings">
                 <summary>{lab.text(|w| w.more_settings)}</summary>
@@ -82,7 +83,7 @@ fn Memory() -> impl IntoView {
     let lab = expect_context::<Lab>();
     let text = move || {
         let words = lab.words();
-        lab.estimate.get().map(|(memory, _)| {
+        lab.loaded.estimate.get().map(|(memory, _)| {
             (words.memory)(
                 memory.peak_bytes.map(format::bytes),
                 format::bytes(memory.base_bytes),
@@ -92,7 +93,7 @@ fn Memory() -> impl IntoView {
     };
     let too_much = move || {
         let words = lab.words();
-        let (memory, available) = lab.estimate.get()?;
+        let (memory, available) = lab.loaded.estimate.get()?;
         let available = available.filter(|&available| memory.is_above(available))?;
         let text = (words.memory_too_much)(format::bytes(available));
         Some(view! { <p class="field-error" role="status" data-testid="memory-too-much">{text}</p> })
@@ -112,7 +113,7 @@ fn RunFile() -> impl IntoView {
     let outcome = RwSignal::new(None::<Result<Vec<String>, Error>>);
     let copied = RwSignal::new(false);
     let text = Memo::new(move |_| {
-        let model = match lab.model_source.get() {
+        let model = match lab.loaded.model_source.get() {
             ModelSource::Bundled => bundled::MODEL_FOLDER.to_owned(),
             ModelSource::Small(name) => name.to_owned(),
             ModelSource::Own(files) => match &files[..] {
@@ -120,15 +121,15 @@ fn RunFile() -> impl IntoView {
                 _ => "model".to_owned(),
             },
         };
-        let data = match lab.data_source.get() {
+        let data = match lab.loaded.data_source.get() {
             DataSource::Bundled(set) => set.file.to_owned(),
             // Of images with their labels it is the images' file that stands in a run file.
-            DataSource::Own(files) => match lab.data.get() {
+            DataSource::Own(files) => match lab.loaded.data.get() {
                 Some(info) => info.name,
                 None => files.first().map(File::name).unwrap_or_default(),
             },
         };
-        let validation = lab.validation.get().map(|info| info.name);
+        let validation = lab.loaded.validation.get().map(|info| info.name);
         lab.settings.run_file(&model, &data, validation)
     });
     Effect::new(move || {
@@ -136,7 +137,7 @@ fn RunFile() -> impl IntoView {
         copied.set(false);
     });
     let read = move |text: String, name: &str| {
-        if !lab.phase.with_untracked(Phase::is_under_way) {
+        if !lab.training.phase.with_untracked(Phase::is_under_way) {
             outcome.set(Some(lab.settings.read_run_file(&text, name)));
         }
     };
@@ -166,7 +167,7 @@ fn RunFile() -> impl IntoView {
     };
     let missing = move || {
         let wanted = lab.settings.with(|config| config.validation_file.clone());
-        let wanted = wanted.filter(|_| lab.validation.with(Option::is_none));
+        let wanted = wanted.filter(|_| lab.loaded.validation.with(Option::is_none));
         wanted.map(|name| view! { <p class="hint">{move || (lab.words().validation_wanted)(&name)}</p> })
     };
     let remarks = move || match outcome.get() {

@@ -13,29 +13,28 @@ use lorakeet_core::task::Task;
 #[component]
 pub fn TaskChoice() -> impl IntoView {
     let lab = expect_context::<Lab>();
-    let outcome = lab.outcome;
     let chosen = Memo::new(move |_| lab.settings.with(|config| config.task));
     let found = Memo::new(move |_| {
-        outcome
+        lab.loaded
             .outlook
             .with(|outlook| outlook.as_ref().map(|outlook| outlook.task))
     });
     let summary = Signal::derive(move || {
         let words = lab.words().tasks;
         match (chosen.get(), found.get()) {
-            _ if outcome.problem.with(Option::is_some) => words.summary_problem.to_owned(),
+            _ if lab.loaded.problem.with(Option::is_some) => words.summary_problem.to_owned(),
             (Some(task), _) => (words.name)(task).to_owned(),
             (None, Some(task)) => (words.summary_found)((words.name)(task)),
             (None, None) => words.found.to_owned(),
         }
     });
     let standing = Signal::derive(move || match (chosen.get(), found.get()) {
-        _ if outcome.problem.with(Option::is_some) => StepStatus::Waiting,
+        _ if lab.loaded.problem.with(Option::is_some) => StepStatus::Waiting,
         (None, None) => StepStatus::Waiting,
         _ => StepStatus::Ready,
     });
     let error = Memo::new(move |_| knob().and_then(|knob| lab.settings.error(knob)));
-    let problem = Memo::new(move |_| outcome.problem.get());
+    let problem = Memo::new(move |_| lab.loaded.problem.get());
     view! {
         <Step number=1 id="goal" title=Signal::derive(lab.text(|w| w.tasks.title)) summary standing>
             {move || problem.get().map(|error| {
@@ -71,7 +70,7 @@ fn Choice(
 ) -> impl IntoView {
     let lab = expect_context::<Lab>();
     let is_chosen = move || lab.settings.with(|config| config.task == task);
-    let locked = move || lab.phase.with(Phase::is_under_way);
+    let locked = move || lab.training.phase.with(Phase::is_under_way);
     let name = move || match task {
         Some(task) => (lab.words().tasks.name)(task),
         None => lab.words().tasks.found,
@@ -102,7 +101,7 @@ fn Choice(
 #[component]
 fn Plan() -> impl IntoView {
     let lab = expect_context::<Lab>();
-    let outlook = lab.outcome.outlook;
+    let outlook = lab.loaded.outlook;
     let loss = move || {
         let words = lab.words().tasks;
         let own = lab.settings.with(|config| config.loss.clone());

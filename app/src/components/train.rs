@@ -7,10 +7,11 @@ use super::notice::Notice;
 use super::report::RunReport;
 use super::samples::Samples;
 use super::step::{Number, StepStatus};
+use crate::conversation::{Engine, Job};
 use crate::format;
 use crate::report::writes;
 use crate::run::Phase;
-use crate::state::{Engine, Job, Lab};
+use crate::state::Lab;
 use leptos::prelude::*;
 use lorakeet_core::protocol::{Stage, StepInfo};
 use lorakeet_core::task::Task;
@@ -19,15 +20,16 @@ use lorakeet_core::task::Task;
 #[component]
 pub fn Train() -> impl IntoView {
     let lab = expect_context::<Lab>();
-    let standing = Signal::derive(move || match lab.phase.get() {
-        _ if lab.engine.get() == Engine::Failed => StepStatus::Failed,
+    let standing = Signal::derive(move || match lab.training.phase.get() {
+        _ if lab.worker.engine.get() == Engine::Failed => StepStatus::Failed,
         Phase::Idle => StepStatus::Waiting,
         Phase::Done(_) => StepStatus::Ready,
         Phase::Failed => StepStatus::Failed,
         _ => StepStatus::Busy,
     });
     let texts = Memo::new(move |_| writes(lab.task()));
-    let beaten = Memo::new(move |_| texts.get() && lab.outcome.baselines.with(|baselines| !baselines.is_empty()));
+    let beaten =
+        Memo::new(move |_| texts.get() && lab.training.outcome.baselines.with(|baselines| !baselines.is_empty()));
     let set_prompt = move |event| lab.sample_prompt.set(event_target_value(&event));
     view! {
         <section class="step step-train" id="train" tabindex="-1">
@@ -58,7 +60,7 @@ pub fn Train() -> impl IntoView {
                     <label class="field">
                         <span class="field-name">{lab.text(|w| w.sample_prompt)}</span>
                         <input type="text" data-testid="sample-prompt" prop:value=lab.sample_prompt on:input=set_prompt
-                            prop:disabled=move || lab.phase.with(Phase::is_under_way)/>
+                            prop:disabled=move || lab.training.phase.with(Phase::is_under_way)/>
                         <span class="hint">{lab.text(|w| w.sample_prompt_hint)}</span>
                     </label>
                 </Show>
@@ -76,12 +78,12 @@ fn speed(value: f64) -> String {
 #[component]
 fn Buttons() -> impl IntoView {
     let lab = expect_context::<Lab>();
-    let under_way = Memo::new(move |_| lab.phase.with(Phase::is_under_way));
-    let paused = Memo::new(move |_| lab.phase.with(|phase| matches!(phase, Phase::Paused(_))));
-    let running = Memo::new(move |_| lab.phase.get() == Phase::Running);
+    let under_way = Memo::new(move |_| lab.training.phase.with(Phase::is_under_way));
+    let paused = Memo::new(move |_| lab.training.phase.with(|phase| matches!(phase, Phase::Paused(_))));
+    let running = Memo::new(move |_| lab.training.phase.get() == Phase::Running);
     let label = move || {
         let words = lab.words();
-        if matches!(lab.phase.get(), Phase::Done(_)) {
+        if matches!(lab.training.phase.get(), Phase::Done(_)) {
             words.train_again
         } else {
             words.train_now
@@ -104,7 +106,7 @@ fn Buttons() -> impl IntoView {
             </Show>
             <Show when=move || under_way.get()>
                 <button type="button" class="large" data-testid="stop" on:click=move |_| lab.stop()
-                    prop:disabled=move || matches!(lab.phase.get(), Phase::Stopping)>
+                    prop:disabled=move || matches!(lab.training.phase.get(), Phase::Stopping)>
                     {lab.text(|w| w.stop)}
                 </button>
             </Show>
@@ -116,19 +118,21 @@ fn Buttons() -> impl IntoView {
 #[component]
 fn Status() -> impl IntoView {
     let lab = expect_context::<Lab>();
-    let evaluating = Memo::new(move |_| matches!(lab.progress.get(), Some((Stage::Evaluate, ..))));
+    let evaluating = Memo::new(move |_| matches!(lab.worker.progress.get(), Some((Stage::Evaluate, ..))));
     let text = Memo::new(move |_| {
         let words = lab.words();
-        match lab.phase.get() {
+        match lab.training.phase.get() {
             Phase::Idle => match () {
-                () if lab.engine.get() == Engine::Failed => words.engine_failed.to_owned(),
-                () if lab.engine.get() != Engine::Ready => words.status_loading.to_owned(),
-                () if lab.error.with(|e| matches!(e, Some((Job::Model, _)))) => words.status_need_model.to_owned(),
-                () if lab.error.with(|e| matches!(e, Some((Job::Data, _)))) => words.status_need_data.to_owned(),
+                () if lab.worker.engine.get() == Engine::Failed => words.engine_failed.to_owned(),
+                () if lab.worker.engine.get() != Engine::Ready => words.status_loading.to_owned(),
+                () if lab.worker.error.with(|e| matches!(e, Some((Job::Model, _)))) => {
+                    words.status_need_model.to_owned()
+                }
+                () if lab.worker.error.with(|e| matches!(e, Some((Job::Data, _)))) => words.status_need_data.to_owned(),
                 () if !lab.settings.is_valid() => words.status_bad_settings.to_owned(),
-                () if lab.outcome.problem.with(Option::is_some) => words.tasks.status_problem.to_owned(),
-                () if lab.job.get() == Some(Job::Generate) => words.status_generating.to_owned(),
-                () if lab.job.get() == Some(Job::Predict) => words.tasks.asking.to_owned(),
+                () if lab.loaded.problem.with(Option::is_some) => words.tasks.status_problem.to_owned(),
+                () if lab.worker.job.get() == Some(Job::Generate) => words.status_generating.to_owned(),
+                () if lab.worker.job.get() == Some(Job::Predict) => words.tasks.asking.to_owned(),
                 () if lab.can_train() => words.status_ready.to_owned(),
                 () => words.status_loading.to_owned(),
             },
@@ -146,11 +150,11 @@ fn Status() -> impl IntoView {
             Phase::Failed => words.status_failed.to_owned(),
         }
     });
-    let phase = move || match lab.phase.get() {
+    let phase = move || match lab.training.phase.get() {
         Phase::Idle if lab.can_train() => "ready",
         other => other.name(),
     };
-    let change = move || match lab.phase.get() {
+    let change = move || match lab.training.phase.get() {
         Phase::Done(summary) => match (summary.eval_loss_before, summary.eval_loss_after) {
             (Some(before), Some(after)) => Some((lab.words().change)(format::loss(before), format::loss(after))),
             _ => None,
@@ -158,16 +162,16 @@ fn Status() -> impl IntoView {
         _ => None,
     };
     let share = move || {
-        lab.frame.track();
-        lab.run.with_value(|run| {
+        lab.training.frame.track();
+        lab.training.run.with_value(|run| {
             let step = run.curves.steps.last().map_or(0, |step| step.step);
             step as f64 / run.curves.max_steps.max(1) as f64
         })
     };
     let extent = move || {
-        lab.frame.track();
+        lab.training.frame.track();
         let words = lab.words();
-        lab.run.with_value(|run| run.info.clone()).map(|info| {
+        lab.training.run.with_value(|run| run.info.clone()).map(|info| {
             let weights = (words.trainable)(
                 format::count(info.trainable_parameters),
                 format::count(info.all_parameters),
@@ -180,7 +184,7 @@ fn Status() -> impl IntoView {
             <p role="status" aria-live="polite" data-testid="status" data-phase=phase>{text}</p>
             {move || change().map(|change| view! { <p class="change" data-testid="change">{change}</p> })}
             <p class="hint">{extent}</p>
-            <progress max="1" prop:value=share class:gone=move || !lab.phase.with(Phase::is_under_way) aria-hidden="true"></progress>
+            <progress max="1" prop:value=share class:gone=move || !lab.training.phase.with(Phase::is_under_way) aria-hidden="true"></progress>
         </div>
     }
 }
@@ -190,13 +194,13 @@ fn Status() -> impl IntoView {
 fn Numbers() -> impl IntoView {
     let lab = expect_context::<Lab>();
     let last = Memo::new(move |_| {
-        lab.frame.track();
-        lab.run.with_value(|run| run.curves.steps.last().cloned())
+        lab.training.frame.track();
+        lab.training.run.with_value(|run| run.curves.steps.last().cloned())
     });
     let number = move |show: fn(&StepInfo) -> String| move || last.with(|last| last.as_ref().map_or("–".into(), show));
     let step = move || {
-        lab.frame.track();
-        lab.run.with_value(|run| {
+        lab.training.frame.track();
+        lab.training.run.with_value(|run| {
             let done = run.curves.steps.last().map_or(0, |step| step.step);
             (done, run.curves.max_steps)
         })
@@ -206,8 +210,8 @@ fn Numbers() -> impl IntoView {
         (done, all) => format!("{} / {}", format::whole(done as f64), format::whole(all as f64)),
     };
     let eval = move || {
-        lab.frame.track();
-        lab.run.with_value(|run| {
+        lab.training.frame.track();
+        lab.training.run.with_value(|run| {
             run.curves
                 .evals
                 .last()
@@ -217,7 +221,7 @@ fn Numbers() -> impl IntoView {
     let left = move || {
         let words = lab.words();
         last.with(|last| match last {
-            Some(step) if lab.phase.with(Phase::is_under_way) => (words.duration)(step.eta_seconds),
+            Some(step) if lab.training.phase.with(Phase::is_under_way) => (words.duration)(step.eta_seconds),
             _ => "–".into(),
         })
     };
@@ -262,7 +266,7 @@ fn Numbers() -> impl IntoView {
 fn Notes() -> impl IntoView {
     let lab = expect_context::<Lab>();
     move || {
-        let notes = lab.notes.get();
+        let notes = lab.worker.notes.get();
         (!notes.is_empty()).then(|| {
             let notes = notes.into_iter().map(|note| view! { <li>{note}</li> }).collect_view();
             view! {

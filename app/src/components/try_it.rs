@@ -4,8 +4,9 @@ use super::ask::Ask;
 use super::notice::Notice;
 use super::step::{Step, StepStatus};
 use super::write::Write;
+use crate::conversation::Job;
 use crate::report::writes;
-use crate::state::{Job, Lab};
+use crate::state::Lab;
 use leptos::prelude::*;
 
 /// The step of trying it.
@@ -14,12 +15,16 @@ pub fn TryIt() -> impl IntoView {
     let lab = expect_context::<Lab>();
     let texts = Memo::new(move |_| writes(lab.task()));
     let writing = Memo::new(move |_| {
-        let grows = lab.answers.iter().any(|answer| answer.with(|answer| answer.growing));
-        grows || lab.job.get() == Some(Job::Predict)
+        let grows = lab
+            .training
+            .answers
+            .iter()
+            .any(|answer| answer.with(|answer| answer.growing));
+        grows || lab.worker.job.get() == Some(Job::Predict)
     });
     let summary = Signal::derive(move || {
         let words = lab.words();
-        match (lab.model.with(Option::is_some), lab.has_adapter.get()) {
+        match (lab.loaded.model.with(Option::is_some), lab.training.has_adapter.get()) {
             _ if writing.get() && texts.get() => words.status_generating,
             _ if writing.get() => words.tasks.asking,
             (false, _) => words.try_none,
@@ -31,10 +36,11 @@ pub fn TryIt() -> impl IntoView {
         .to_owned()
     });
     let failed = move || {
-        lab.error
+        lab.worker
+            .error
             .with(|error| matches!(error, Some((Job::Generate | Job::Predict, _))))
     };
-    let standing = Signal::derive(move || match lab.has_adapter.get() {
+    let standing = Signal::derive(move || match lab.training.has_adapter.get() {
         _ if failed() => StepStatus::Failed,
         _ if writing.get() => StepStatus::Busy,
         true => StepStatus::Ready,

@@ -3,8 +3,9 @@
 use super::data_file::{names, rows};
 use super::drop_zone::DropZone;
 use super::notice::Notice;
+use crate::conversation::Job;
 use crate::run::Phase;
-use crate::state::{Job, Lab};
+use crate::state::Lab;
 use leptos::prelude::*;
 use lorakeet_core::Error;
 use web_sys::File;
@@ -13,17 +14,18 @@ use web_sys::File;
 #[component]
 pub fn Validation() -> impl IntoView {
     let lab = expect_context::<Lab>();
-    let locked = Signal::derive(move || lab.phase.with(Phase::is_under_way));
+    let locked = Signal::derive(move || lab.training.phase.with(Phase::is_under_way));
     let take = move |files: Vec<File>| lab.choose_validation(files);
     let given = Memo::new(move |_| {
-        lab.validation_files
+        lab.loaded
+            .validation_files
             .with(|files| (!files.is_empty()).then(|| names(files)))
     });
-    let found = move || match lab.validation.get() {
+    let found = move || match lab.loaded.validation.get() {
         Some(info) => rows(lab, &info),
         None => lab.words().data_loading.to_owned(),
     };
-    let problem = Memo::new(move |_| lab.outcome.validation_problem.get());
+    let problem = Memo::new(move |_| lab.loaded.validation_problem.get());
     view! {
         <section class="validation" data-testid="validation">
             <h3>{lab.text(|w| w.validation_file)}</h3>

@@ -1,9 +1,10 @@
 //! The same prompt continued by the base model and by the tuned one, side by side.
 
+use crate::conversation::Job;
 use crate::format;
 use crate::playground::Answer;
 use crate::run::Phase;
-use crate::state::{Job, Lab};
+use crate::state::Lab;
 use leptos::prelude::*;
 use lorakeet_core::protocol::{Command, GenerateOptions, Message, Prompt};
 
@@ -17,17 +18,23 @@ pub fn Write() -> impl IntoView {
     let max_tokens = RwSignal::new("64".to_owned());
     let as_chat = RwSignal::new(None::<bool>);
     let can_chat = Memo::new(move |_| {
-        lab.model
+        lab.loaded
+            .model
             .with(|model| model.as_ref().is_some_and(|model| model.has_chat_template))
     });
     let chat = move || can_chat.get() && as_chat.get().unwrap_or(true);
     let prompt_text = move || prompt.get().unwrap_or_else(|| lab.sample_prompt.get());
 
-    let busy = Memo::new(move |_| lab.phase.with(Phase::is_under_way));
-    let writing = Memo::new(move |_| lab.answers.iter().any(|answer| answer.with(|answer| answer.growing)));
-    let ready = move || lab.model.with(Option::is_some) && !busy.get() && !writing.get();
+    let busy = Memo::new(move |_| lab.training.phase.with(Phase::is_under_way));
+    let writing = Memo::new(move |_| {
+        lab.training
+            .answers
+            .iter()
+            .any(|answer| answer.with(|answer| answer.growing))
+    });
+    let ready = move || lab.loaded.model.with(Option::is_some) && !busy.get() && !writing.get();
     let write = move |_| {
-        lab.clear_error(&[Job::Generate]);
+        lab.worker.clear_error(&[Job::Generate]);
         let text = prompt_text();
         let options = options(&temperature.get(), &top_p.get(), &max_tokens.get());
         let prompt = match chat() {
@@ -37,14 +44,14 @@ pub fn Write() -> impl IntoView {
             }]),
             false => Prompt::Text(text),
         };
-        let sides: &[bool] = if lab.has_adapter.get() {
+        let sides: &[bool] = if lab.training.has_adapter.get() {
             &[false, true]
         } else {
             &[false]
         };
         for adapter in sides {
-            let id = lab.next_id();
-            lab.answers[usize::from(*adapter)].set(Answer::asked(id));
+            let id = lab.worker.next_id();
+            lab.training.answers[usize::from(*adapter)].set(Answer::asked(id));
             lab.generate(Command::Generate {
                 id,
                 prompt: prompt.clone(),
@@ -55,7 +62,7 @@ pub fn Write() -> impl IntoView {
     };
     let tuned_empty = Signal::derive(move || {
         let words = lab.words();
-        if lab.has_adapter.get() {
+        if lab.training.has_adapter.get() {
             words.tuned_ready
         } else {
             words.tuned_empty
@@ -102,8 +109,8 @@ pub fn Write() -> impl IntoView {
                 <Show when=move || busy.get()><span class="hint">{lab.text(|w| w.try_busy)}</span></Show>
             </p>
             <div class="pair">
-                <Pane id="answer-base" answer=lab.answers[0] title=|w| w.base_model empty=Signal::derive(lab.text(|w| w.base_empty))/>
-                <Pane id="answer-tuned" answer=lab.answers[1] title=|w| w.tuned_model empty=tuned_empty/>
+                <Pane id="answer-base" answer=lab.training.answers[0] title=|w| w.base_model empty=Signal::derive(lab.text(|w| w.base_empty))/>
+                <Pane id="answer-tuned" answer=lab.training.answers[1] title=|w| w.tuned_model empty=tuned_empty/>
             </div>
     }
 }

@@ -274,6 +274,7 @@ pub static WORDS: Words = Words {
         Kind::Device => "Device error",
         Kind::OutOfMemory => "Out of memory",
         Kind::Diverged => "Training diverged",
+        Kind::Stopped => "Stopped",
         Kind::Internal => "Internal error",
     },
     error_remedy: |kind| match kind {
@@ -285,6 +286,7 @@ pub static WORDS: Words = Words {
         Kind::Device => "Close other tabs that use the GPU, then restart the engine.",
         Kind::OutOfMemory => "Use a smaller batch size or cutoff_len, or a smaller model.",
         Kind::Diverged => "Use a lower learning rate and train again.",
+        Kind::Stopped => "Start it again when you are ready.",
         Kind::Internal => "Restart the engine. If it happens again, please report it with the text above.",
     },
     error_place: |file, row, field, kind| {

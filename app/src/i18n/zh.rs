@@ -259,6 +259,7 @@ pub static WORDS: Words = Words {
         Kind::Device => "设备错误",
         Kind::OutOfMemory => "显存或内存不足",
         Kind::Diverged => "训练发散",
+        Kind::Stopped => "已停止",
         Kind::Internal => "内部错误",
     },
     error_remedy: |kind| match kind {
@@ -270,6 +271,7 @@ pub static WORDS: Words = Words {
         Kind::Device => "请关闭其他占用显卡的标签页，然后重新启动引擎。",
         Kind::OutOfMemory => "请减小批大小或 cutoff_len，或换更小的模型。",
         Kind::Diverged => "请降低学习率后再次训练。",
+        Kind::Stopped => "需要时可以重新开始。",
         Kind::Internal => "请重新启动引擎。如果再次发生，请附上以上文字反馈。",
     },
     error_place: |file, row, field, _| {

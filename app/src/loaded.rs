@@ -1,0 +1,153 @@
+//! What is loaded: the model and the data that were chosen, what was found in them, and what a run would make of them.
+
+use crate::bundled::{self, DataSet};
+use leptos::prelude::*;
+use lorakeet_core::Error;
+use lorakeet_core::protocol::{Command, DataInfo, MemoryEstimate, ModelInfo, Outlook, PreviewExample};
+use web_sys::File;
+
+/// Where the model comes from.
+#[derive(Clone)]
+pub enum ModelSource {
+    /// The one of the page.
+    Bundled,
+    /// A small one from fresh weights, by its name.
+    Small(&'static str),
+    /// Files of the person.
+    Own(Vec<File>),
+}
+
+/// Where the data comes from.
+#[derive(Clone)]
+pub enum DataSource {
+    /// One of the page's texts.
+    Bundled(&'static DataSet),
+    /// A file of the person, or two that belong together.
+    Own(Vec<File>),
+}
+
+/// Model and data.
+#[derive(Clone, Copy)]
+pub struct Loaded {
+    /// Chosen model.
+    pub model_source: RwSignal<ModelSource, LocalStorage>,
+    /// Loaded model.
+    pub model: RwSignal<Option<ModelInfo>>,
+    /// Chosen data.
+    pub data_source: RwSignal<DataSource, LocalStorage>,
+    /// Loaded data.
+    pub data: RwSignal<Option<DataInfo>>,
+    /// The files to score on; none where a part of the data is held out.
+    pub validation_files: RwSignal<Vec<File>, LocalStorage>,
+    /// What was found in them.
+    pub validation: RwSignal<Option<DataInfo>>,
+    /// First examples.
+    pub preview: RwSignal<Vec<PreviewExample>>,
+    /// What a run would take under the present settings, and the most that the device can give where that is known.
+    pub estimate: RwSignal<Option<(MemoryEstimate, Option<u64>)>>,
+    /// What a run on the loaded model and data would do.
+    pub outlook: RwSignal<Option<Outlook>>,
+    /// Why there can be none.
+    pub problem: RwSignal<Option<Error>>,
+    /// Why the validation file cannot be scored in it.
+    pub validation_problem: RwSignal<Option<Error>>,
+}
+
+impl Loaded {
+    /// The page's own model and its first text are chosen, and nothing is loaded.
+    pub fn new() -> Self {
+        Self {
+            model_source: RwSignal::new_local(ModelSource::Bundled),
+            model: RwSignal::new(None),
+            data_source: RwSignal::new_local(DataSource::Bundled(&bundled::DATA[0])),
+            data: RwSignal::new(None),
+            validation_files: RwSignal::new_local(Vec::new()),
+            validation: RwSignal::new(None),
+            preview: RwSignal::new(Vec::new()),
+            estimate: RwSignal::new(None),
+            outlook: RwSignal::new(None),
+            problem: RwSignal::new(None),
+            validation_problem: RwSignal::new(None),
+        }
+    }
+
+    /// Whether a model and data are there.
+    pub fn is_complete(self) -> bool {
+        self.model.with(Option::is_some) && self.data.with(Option::is_some)
+    }
+
+    /// Forgets what an engine had loaded; what was chosen stays.
+    pub fn forget(self) {
+        self.forget_model();
+        self.data.set(None);
+        self.validation.set(None);
+        self.forget_outlook();
+    }
+
+    /// Forgets the model and what it takes.
+    pub fn forget_model(self) {
+        self.model.set(None);
+        self.estimate.set(None);
+    }
+
+    /// Forgets what a run would make of model and data.
+    pub fn forget_preview(self) {
+        self.preview.set(Vec::new());
+        self.forget_outlook();
+    }
+
+    fn forget_outlook(self) {
+        self.outlook.set(None);
+        self.problem.set(None);
+        self.validation_problem.set(None);
+    }
+
+    /// The command that loads the chosen model, and the files beside it.
+    pub fn model_command(self) -> (Command, Vec<File>) {
+        let (files, beside, name) = match self.model_source.get_untracked() {
+            ModelSource::Bundled => (
+                bundled::MODEL_FILES.map(String::from).to_vec(),
+                Vec::new(),
+                bundled::MODEL_NAME.to_owned(),
+            ),
+            ModelSource::Small(name) => (Vec::new(), Vec::new(), name.to_owned()),
+            ModelSource::Own(files) => {
+                let names: Vec<String> = files.iter().map(File::name).collect();
+                let name = model_name(&names);
+                (names, files, name)
+            }
+        };
+        let command = Command::LoadModel {
+            files,
+            name,
+            config: None,
+        };
+        (command, beside)
+    }
+
+    /// The command that loads the chosen data, and the files beside it.
+    pub fn data_command(self) -> (Command, Vec<File>) {
+        let (file, beside) = match self.data_source.get_untracked() {
+            DataSource::Bundled(set) => (set.file.to_owned(), Vec::new()),
+            DataSource::Own(files) => (files.first().map(File::name).unwrap_or_default(), files),
+        };
+        (Command::LoadData { file }, beside)
+    }
+
+    /// The command that loads the chosen validation file or takes it away, and the files beside it.
+    pub fn validation_command(self) -> (Command, Vec<File>) {
+        let files = self.validation_files.get_untracked();
+        let file = files.first().map(File::name);
+        (Command::LoadValidation { file }, files)
+    }
+}
+
+/// What to call a model of these files.
+fn model_name(names: &[String]) -> String {
+    let telling = |ending: &str| names.iter().find_map(|name| name.strip_suffix(ending));
+    match (telling(".gguf"), telling(".safetensors")) {
+        (Some(name), _) => name.to_owned(),
+        (None, Some(name)) if names.len() == 1 => name.to_owned(),
+        _ => "model".to_owned(),
+    }
+}

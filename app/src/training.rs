@@ -1,0 +1,147 @@
+//! What runs, and what it leaves: where the run stands, its numbers, its adapter, what was written with it.
+//!
+//! Step numbers arrive faster than frames: they are kept aside and shown once an animation frame.
+
+use crate::playground::Answer;
+use crate::report::RunResults;
+use crate::run::{Phase, Run, Sample};
+use leptos::prelude::*;
+use lorakeet_core::protocol::{EvalInfo, RunInfo, RunSummary, StepInfo};
+
+/// A file of the adapter.
+#[derive(Clone)]
+pub struct Export {
+    /// Its name.
+    pub name: String,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// The run under way or over.
+#[derive(Clone, Copy)]
+pub struct Training {
+    /// Where the run stands.
+    pub phase: RwSignal<Phase>,
+    /// The run's numbers; read them after `frame`.
+    pub run: StoredValue<Run>,
+    /// Counts drawn frames.
+    pub frame: RwSignal<u32>,
+    /// Whether the engine holds a trained adapter.
+    pub has_adapter: RwSignal<bool>,
+    /// The adapter's files.
+    pub exports: RwSignal<Vec<Export>>,
+    /// The playground's answers: base, tuned.
+    pub answers: [RwSignal<Answer>; 2],
+    /// What belongs to the run's task.
+    pub outcome: RunResults,
+    frame_asked: StoredValue<bool>,
+}
+
+impl Training {
+    /// No run yet.
+    pub fn new() -> Self {
+        Self {
+            phase: RwSignal::new(Phase::Idle),
+            run: StoredValue::new(Run::default()),
+            frame: RwSignal::new(0),
+            has_adapter: RwSignal::new(false),
+            exports: RwSignal::new(Vec::new()),
+            answers: [RwSignal::new(Answer::default()), RwSignal::new(Answer::default())],
+            outcome: RunResults::new(),
+            frame_asked: StoredValue::new(false),
+        }
+    }
+
+    /// Forgets the run and its adapter.
+    pub fn forget(self) {
+        self.phase.set(Phase::Idle);
+        self.outcome.forget();
+        self.run.set_value(Run::default());
+        self.has_adapter.set(false);
+        self.exports.set(Vec::new());
+        self.each_answer(|answer| *answer = Answer::default());
+        self.ask_frame();
+    }
+
+    /// The run starts.
+    pub fn started(self, info: RunInfo) {
+        self.outcome.task.set(Some(info.task));
+        self.run.update_value(|run| {
+            run.curves.max_steps = info.max_steps;
+            run.info = Some(info);
+        });
+        if self.phase.get_untracked() == Phase::Starting {
+            self.phase.set(Phase::Running);
+        }
+        self.ask_frame();
+    }
+
+    /// A step is done.
+    pub fn stepped(self, step: StepInfo) {
+        self.run.update_value(|run| run.curves.steps.push(step));
+        self.ask_frame();
+    }
+
+    /// The validation rows were scored.
+    pub fn scored(self, eval: EvalInfo) {
+        self.run.update_value(|run| run.curves.evals.push(eval));
+        self.ask_frame();
+    }
+
+    /// The sample prompt was continued.
+    pub fn sampled(self, sample: Sample) {
+        self.run.update_value(|run| run.samples.push(sample));
+        self.ask_frame();
+    }
+
+    /// The run is over.
+    pub fn done(self, summary: RunSummary) {
+        self.has_adapter.set(summary.steps > 0);
+        self.phase.set(Phase::Done(summary));
+        self.ask_frame();
+    }
+
+    /// The run broke off; what was learnt before is kept.
+    pub fn broke_off(self) {
+        self.has_adapter
+            .set(self.run.with_value(|run| !run.curves.steps.is_empty()));
+        self.phase.set(Phase::Failed);
+    }
+
+    /// The engine is gone, and with it the run and its adapter.
+    pub fn lose_engine(self) {
+        if self.phase.with_untracked(Phase::is_under_way) {
+            self.phase.set(Phase::Failed);
+        }
+        self.has_adapter.set(false);
+        self.each_answer(Answer::end);
+    }
+
+    /// Changes the playground's answers.
+    pub fn each_answer(self, change: impl Fn(&mut Answer)) {
+        self.answers.iter().for_each(|answer| answer.update(&change));
+    }
+
+    /// Keeps a file of the adapter; whether both are there.
+    pub fn exported(self, name: String, bytes: Vec<u8>) -> bool {
+        self.exports.update(|files| files.push(Export { name, bytes }));
+        self.exports.with_untracked(|files| is_adapter(files))
+    }
+
+    fn ask_frame(self) {
+        if self.frame_asked.get_value() {
+            return;
+        }
+        self.frame_asked.set_value(true);
+        request_animation_frame(move || {
+            self.frame_asked.set_value(false);
+            self.frame.update(|frame| *frame = frame.wrapping_add(1));
+        });
+    }
+}
+
+/// Whether both of PEFT's files are there.
+pub fn is_adapter(files: &[Export]) -> bool {
+    let has = |ending: &str| files.iter().any(|file| file.name.ends_with(ending));
+    has(".safetensors") && has(".json")
+}
