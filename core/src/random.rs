@@ -1,6 +1,6 @@
 //! The one source of chance on the host: adapter initialisation, order of examples, the validation split, sampling.
 //!
-//! The numbers are part of a run (DESIGN: a run is a function of config, model, data and seed), so nothing here depends
+//! The numbers are part of a run (ARCHITECTURE, invariant 8), so nothing here depends
 //! on the platform: integers wrap, and floats use only +, −, ×, ÷ and √, which IEEE 754 rounds the same everywhere.
 //! Chance on the device (dropout masks) is seeded from here but drawn by the kernels.
 
@@ -25,21 +25,6 @@ impl Generator {
         let mut filler = splitmix64(&mut seed) ^ name;
         let state = std::array::from_fn(|_| splitmix64(&mut filler));
         Self { state }
-    }
-
-    /// The state, to be written into a checkpoint.
-    pub fn state(&self) -> [u64; 4] {
-        self.state
-    }
-
-    /// The generator that goes on from a saved [`Generator::state`].
-    pub fn from_state(state: [u64; 4]) -> Self {
-        // All zeros is the one state that xoshiro never leaves; no generator of ours ever has it.
-        if state == [0; 4] {
-            Self::new(0, "zero")
-        } else {
-            Self { state }
-        }
     }
 
     /// 64 random bits.
@@ -152,12 +137,12 @@ mod tests {
             result
         }
         let mut state = [1, 2, 3, 4];
-        let mut generator = Generator::from_state(state);
+        let mut generator = Generator { state };
         // The first value for this state is known: rotl(1 + 4, 23) + 1.
         assert_eq!(generator.clone().next_u64(), 41_943_041);
         for _ in 0..1000 {
             assert_eq!(generator.next_u64(), reference(&mut state));
-            assert_eq!(generator.state(), state);
+            assert_eq!(generator.state, state);
         }
     }
 

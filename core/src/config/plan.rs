@@ -25,12 +25,6 @@ impl Plan {
 }
 
 impl RunConfig {
-    /// Optimizer steps over `train_examples` examples (rows, or blocks where packing is on): max_steps if above 0, else
-    /// ⌈epochs · steps per epoch⌉, at least 1.
-    pub fn planned_steps(&self, train_examples: usize) -> usize {
-        self.plan(train_examples).max_steps
-    }
-
     /// Steps that warm up in a run of `max_steps`: warmup_steps if above 0, else ⌈warmup_ratio · max_steps⌉.
     pub fn planned_warmup(&self, max_steps: usize) -> usize {
         if self.warmup_steps > 0 {

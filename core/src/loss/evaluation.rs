@@ -10,6 +10,7 @@ use super::regression::{Penalty, regression};
 use super::{Loss, WeightedSum};
 use crate::error::{Error, Result};
 use burn::tensor::Tensor;
+use std::borrow::Cow;
 
 /// What a head gave for a batch, and what it should have given: one variant a family of tasks.
 #[derive(Debug, Clone)]
@@ -23,28 +24,28 @@ pub enum Compared<'a> {
         /// What the head gave.
         logits: Tensor<2>,
         /// The right classes.
-        labels: &'a [i32],
+        labels: Cow<'a, [i32]>,
     },
     /// Any number of labels a row: logits \[N, C\].
     Labels {
         /// What the head gave.
         logits: Tensor<2>,
         /// Which apply, from 0 to 1, row-major.
-        targets: &'a [f32],
+        targets: Cow<'a, [f32]>,
     },
     /// A number a row, \[N\].
     Numbers {
         /// What the head gave.
         predicted: Tensor<1>,
         /// The right numbers.
-        targets: &'a [f32],
+        targets: Cow<'a, [f32]>,
     },
     /// A score an item, \[items\].
     Scores {
         /// What the head gave.
         scores: Tensor<1>,
         /// Grades and lists.
-        lists: &'a Lists,
+        lists: Lists,
     },
     /// A vector a text, \[N, C\] each; row i of all belongs together.
     Vectors {
@@ -60,7 +61,7 @@ pub enum Compared<'a> {
         /// By the model that is trained.
         policy: [Tensor<1>; 2],
         /// By the model that it started from.
-        reference: [&'a [f32]; 2],
+        reference: [Vec<f32>; 2],
     },
 }
 
@@ -132,21 +133,23 @@ impl Loss {
                 Self::CrossEntropy {
                     label_smoothing,
                     class_weights,
-                } => cross_entropy(logits, labels, class_weights, *label_smoothing, scale),
-                Self::Focal { gamma, alpha } => focal(logits, labels, alpha, *gamma, scale),
-                _ => error_of_classes(logits, labels, self.penalty_or_error()?, scale),
+                } => cross_entropy(logits, &labels, class_weights, *label_smoothing, scale),
+                Self::Focal { gamma, alpha } => focal(logits, &labels, alpha, *gamma, scale),
+                _ => error_of_classes(logits, &labels, self.penalty_or_error()?, scale),
             },
             Compared::Labels { logits, targets } => match self {
-                Self::Bce { pos_weight } => bce(logits, targets, pos_weight, scale),
-                Self::Focal { gamma, alpha } => focal_of_labels(logits, targets, alpha, *gamma, scale),
-                _ => error_of_labels(logits, targets, self.penalty_or_error()?, scale),
+                Self::Bce { pos_weight } => bce(logits, &targets, pos_weight, scale),
+                Self::Focal { gamma, alpha } => focal_of_labels(logits, &targets, alpha, *gamma, scale),
+                _ => error_of_labels(logits, &targets, self.penalty_or_error()?, scale),
             },
-            Compared::Numbers { predicted, targets } => regression(predicted, targets, self.penalty_or_error()?, scale),
+            Compared::Numbers { predicted, targets } => {
+                regression(predicted, &targets, self.penalty_or_error()?, scale)
+            }
             Compared::Scores { scores, lists } => match self {
                 Self::RankNet { sigma } => ranknet(scores, &lists.pairs(), *sigma, scale),
                 Self::Margin { margin: by } => margin(scores, &lists.pairs(), *by, scale),
-                Self::ListNet => listnet(scores, lists, scale),
-                Self::Softmax => softmax(scores, lists, scale),
+                Self::ListNet => listnet(scores, &lists, scale),
+                Self::Softmax => softmax(scores, &lists, scale),
                 Self::Bce { pos_weight } => {
                     // A grade of 1 or more says relevant, a share of 1 how much so.
                     let targets: Vec<f32> = lists.relevance().iter().map(|grade| grade.min(1.0)).collect();
@@ -172,7 +175,9 @@ impl Loss {
                 _ => Err(self.not_made_for_this()),
             },
             Compared::Answers { policy, reference } => match self {
-                Self::Dpo { beta, label_smoothing } => dpo(policy, reference, *beta, *label_smoothing, scale),
+                Self::Dpo { beta, label_smoothing } => {
+                    dpo(policy, [&reference[0], &reference[1]], *beta, *label_smoothing, scale)
+                }
                 _ => Err(self.not_made_for_this()),
             },
         }

@@ -1,9 +1,8 @@
 //! Direct preference optimisation: the better answer is to gain on the worse one, measured from a reference.
 
-use super::IGNORE_INDEX;
-use super::classification::{constant, log_softmax, softplus};
+use super::classification::{constant, softplus};
 use crate::error::{Error, Result};
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor, TensorData};
 
 /// DPO (Rafailov et al., 2023) with conservative smoothing (Mitchell, 2023), from log-probabilities of whole answers \[N\].
 ///
@@ -35,36 +34,34 @@ pub fn dpo(
     Ok((right + softplus(z) * (label_smoothing * scale)).sum())
 }
 
-/// The log-probability of each row's answer: logits \[B, T, V\], labels B·T → \[B\].
+/// The log-probability of each row's answer → \[B, 1\]: Σ over t of log p(label\[t + 1\] | hidden\[t\]) where that label is not
+/// −100; 0 of a row without any.
 ///
-/// Σ over t of log softmax(logits\[t\])\[label\[t + 1\]\] where that label is not −100. It holds all logits at once: for
-/// tests and small vocabularies.
-///
-/// # Errors
-/// Not as many labels as tokens, or a label that is not in the vocabulary.
-pub fn answer_log_probabilities(logits: Tensor<3>, labels: &[i32]) -> Result<Tensor<1>> {
-    let [rows, tokens, vocabulary] = logits.dims();
-    if labels.len() != rows * tokens {
-        return Err(Error::data(format!(
-            "{} labels for {rows} rows of {tokens} tokens",
-            labels.len()
-        )));
-    }
-    let mut chosen = vec![0.0; rows * tokens * vocabulary];
-    for (at, label) in labels.iter().enumerate() {
+/// `hidden` is \[B·T, C\], `labels` B rows of T = `tokens`; `loss_of` gives the summed cross-entropy \[1\] of hidden states \[n, C\]
+/// and their targets \[n\], so that logits are held a row's answer at a time at most.
+pub fn answer_log_probabilities(
+    hidden: &Tensor<2>,
+    labels: &[i32],
+    tokens: usize,
+    loss_of: impl Fn(Tensor<2>, Tensor<1>) -> Tensor<1>,
+) -> Tensor<2> {
+    let device = hidden.device();
+    let mut sums = Vec::new();
+    for (row, labels) in labels.chunks(tokens).enumerate() {
         // A row's first label has no token in front of it.
-        if *label == IGNORE_INDEX || at % tokens == 0 {
+        let counted = labels.iter().enumerate().skip(1).filter(|(_, label)| **label >= 0);
+        let (places, targets): (Vec<i32>, Vec<f32>) = counted
+            .map(|(t, &label)| ((row * tokens + t - 1) as i32, label as f32))
+            .unzip();
+        if places.is_empty() {
+            sums.push(Tensor::zeros([1], &device));
             continue;
         }
-        let place = usize::try_from(*label)
-            .ok()
-            .filter(|label| *label < vocabulary)
-            .ok_or_else(|| {
-                Error::data(format!("label {label}, and the vocabulary has {vocabulary} tokens")).row(at / tokens + 1)
-            })?;
-        chosen[(at - 1) * vocabulary + place] = 1.0;
+        let count = places.len();
+        let places = Tensor::<1, Int>::from_data(TensorData::new(places, [count]), &device);
+        let targets = Tensor::from_data(TensorData::new(targets, [count]), &device);
+        sums.push(loss_of(hidden.clone().select(0, places), targets).neg());
     }
-    let chosen = constant(chosen, [rows * tokens, vocabulary], &logits.device());
-    let log_p = log_softmax(logits.reshape([rows * tokens, vocabulary])) * chosen;
-    Ok(log_p.reshape([rows, tokens * vocabulary]).sum_dim(1).reshape([rows]))
+    let rows = sums.len();
+    Tensor::cat(sums, 0).reshape([rows, 1])
 }

@@ -49,6 +49,7 @@ use crate::{
     device,
     error::{Error, Result},
     formats::{ModelFiles, peft::AdapterConfig},
+    loss::preference::answer_log_probabilities,
     ops::VocabularyForm,
     protocol::ModelInfo,
     quant::Base,
@@ -317,27 +318,14 @@ impl Model {
             dropout_seed,
         };
         let hidden = self.hidden(pass, batch);
-        let mut sums = Vec::with_capacity(batch.rows);
-        for (row, labels) in batch.labels.chunks(batch.tokens).enumerate() {
-            let counted = labels.iter().enumerate().skip(1).filter(|(_, label)| **label >= 0);
-            let (places, targets): (Vec<i32>, Vec<f32>) = counted
-                .map(|(t, &label)| ((row * batch.tokens + t - 1) as i32, label as f32))
-                .unzip();
-            if places.is_empty() {
-                sums.push(Tensor::zeros([1], &self.device));
-                continue;
-            }
-            let count = places.len();
-            let places = Tensor::<1, Int>::from_data(TensorData::new(places, [count]), &self.device);
-            let targets = Tensor::from_data(TensorData::new(targets, [count]), &self.device);
-            let form = VocabularyForm {
-                scale: 1.0,
-                soft_cap: self.architecture.logit_cap(),
-            };
-            let Output { hidden, matrix, bias } = self.output(hidden.clone().select(0, places), pass);
-            sums.push(matrix.vocabulary_loss(hidden, bias, targets, form, leaves).neg());
-        }
-        Tensor::cat(sums, 0).reshape([batch.rows, 1])
+        let form = VocabularyForm {
+            scale: 1.0,
+            soft_cap: self.architecture.logit_cap(),
+        };
+        answer_log_probabilities(&hidden, &batch.labels, batch.tokens, |hidden, targets| {
+            let Output { hidden, matrix, bias } = self.output(hidden, pass);
+            matrix.vocabulary_loss(hidden, bias, targets, form, leaves)
+        })
     }
 
     /// The last layer's hidden states \[B·T, C\], as the model's head reads them.

@@ -25,16 +25,10 @@ impl Rules for Classification {
         })
     }
 
-    fn compared<T>(
-        _loss: &WeightedSum,
-        outputs: Tensor<2>,
-        batch: &Batch,
-        of: impl FnOnce(&Compared) -> Result<T>,
-    ) -> Result<T> {
-        let labels: Vec<i32> = batch.row_labels.iter().map(|&class| class as i32).collect();
-        of(&Compared::Classes {
+    fn compared<'b>(_loss: &WeightedSum, outputs: Tensor<2>, batch: &'b Batch) -> Result<Compared<'b>> {
+        Ok(Compared::Classes {
             logits: outputs,
-            labels: &labels,
+            labels: batch.row_labels.iter().map(|&class| class as i32).collect(),
         })
     }
 

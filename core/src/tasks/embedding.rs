@@ -53,25 +53,19 @@ impl Rules for Embedding {
         1
     }
 
-    fn compared<T>(
-        loss: &WeightedSum,
-        outputs: Tensor<2>,
-        batch: &Batch,
-        of: impl FnOnce(&Compared) -> Result<T>,
-    ) -> Result<T> {
+    fn compared<'b>(loss: &WeightedSum, outputs: Tensor<2>, batch: &'b Batch) -> Result<Compared<'b>> {
         if loss.is_of_numbers() {
             let [first, second] = [0, 1].map(|place| texts(batch, |text| text == place));
-            let alike: Vec<f32> = first.iter().map(|&row| batch.row_labels[row]).collect();
-            return of(&Compared::Numbers {
+            return Ok(Compared::Numbers {
                 predicted: cosines_of_pairs(rows_of(&outputs, &first), rows_of(&outputs, &second))?,
-                targets: &alike,
+                targets: first.iter().map(|&row| batch.row_labels[row]).collect(),
             });
         }
         // A triplet has one negative, in-batch losses take all there are.
         let one = |term: &Term| matches!(term.loss, Loss::Triplet { .. });
         let last = if loss.terms().iter().any(one) { 2 } else { usize::MAX };
         let negatives = texts(batch, |text| text > 1 && text <= last);
-        of(&Compared::Vectors {
+        Ok(Compared::Vectors {
             queries: rows_of(&outputs, &texts(batch, |text| text == 0)),
             documents: rows_of(&outputs, &texts(batch, |text| text == 1)),
             negatives: (!negatives.is_empty()).then(|| rows_of(&outputs, &negatives)),

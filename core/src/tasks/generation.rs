@@ -50,12 +50,7 @@ impl Rules for Generation {
         None
     }
 
-    fn compared<T>(
-        _loss: &WeightedSum,
-        _outputs: Tensor<2>,
-        _batch: &Batch,
-        _of: impl FnOnce(&Compared) -> Result<T>,
-    ) -> Result<T> {
+    fn compared<'b>(_loss: &WeightedSum, _outputs: Tensor<2>, _batch: &'b Batch) -> Result<Compared<'b>> {
         Err(Error::internal("the loss over a vocabulary is the model's own"))
     }
 

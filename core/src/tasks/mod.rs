@@ -120,12 +120,7 @@ pub(crate) trait Rules {
     }
 
     /// Puts `outputs` beside the batch's labels, for the loss.
-    fn compared<T>(
-        loss: &WeightedSum,
-        outputs: Tensor<2>,
-        batch: &Batch,
-        of: impl FnOnce(&Compared) -> Result<T>,
-    ) -> Result<T>;
+    fn compared<'b>(loss: &WeightedSum, outputs: Tensor<2>, batch: &'b Batch) -> Result<Compared<'b>>;
 
     /// What the model answered to `examples`, whose labels are right: its outputs, `width` numbers a row.
     fn answers(spec: &TaskSpec, examples: &[Example], outputs: &[f32], width: usize) -> Option<Answers>;

@@ -25,15 +25,10 @@ impl Rules for MultiLabel {
         })
     }
 
-    fn compared<T>(
-        _loss: &WeightedSum,
-        outputs: Tensor<2>,
-        batch: &Batch,
-        of: impl FnOnce(&Compared) -> Result<T>,
-    ) -> Result<T> {
-        of(&Compared::Labels {
+    fn compared<'b>(_loss: &WeightedSum, outputs: Tensor<2>, batch: &'b Batch) -> Result<Compared<'b>> {
+        Ok(Compared::Labels {
             logits: outputs,
-            targets: &batch.row_labels,
+            targets: (&batch.row_labels).into(),
         })
     }
 

@@ -45,7 +45,7 @@ impl Objective {
         };
         let width = by_task!(self.task, R => R::width(model));
         let none = Tensor::zeros([rows, width], model.device());
-        self.compared(none, batch, |compared| self.loss.counts(compared))
+        self.loss.counts(&self.compared(none, batch)?)
     }
 
     /// [`Objective::counts`] of all `batches` together.
@@ -77,7 +77,7 @@ impl Objective {
     /// # Errors
     /// Labels that do not fit the outputs.
     pub fn value(&self, outputs: Tensor<2>, batch: &Batch, counts: &[f64]) -> Result<Tensor<1>> {
-        self.compared(outputs, batch, |compared| self.loss.evaluate(compared, counts))
+        self.loss.evaluate(&self.compared(outputs, batch)?, counts)
     }
 
     /// This batch's part of the loss.
@@ -106,9 +106,9 @@ impl Objective {
         (weight, counts.first().map_or(1.0, |count| count.max(1.0)))
     }
 
-    /// Puts `outputs` beside the batch's labels.
-    fn compared<T>(&self, outputs: Tensor<2>, batch: &Batch, of: impl FnOnce(&Compared) -> Result<T>) -> Result<T> {
-        by_task!(self.task, R => R::compared(&self.loss, outputs, batch, of))
+    /// `outputs` beside the batch's labels.
+    fn compared<'b>(&self, outputs: Tensor<2>, batch: &'b Batch) -> Result<Compared<'b>> {
+        by_task!(self.task, R => R::compared(&self.loss, outputs, batch))
     }
 
     /// Whether texts themselves are learnt, by the loss over a vocabulary.

@@ -85,18 +85,13 @@ impl Rules for Preference {
         1
     }
 
-    fn compared<T>(
-        _loss: &WeightedSum,
-        outputs: Tensor<2>,
-        batch: &Batch,
-        of: impl FnOnce(&Compared) -> Result<T>,
-    ) -> Result<T> {
+    fn compared<'b>(_loss: &WeightedSum, outputs: Tensor<2>, batch: &'b Batch) -> Result<Compared<'b>> {
         let [chosen, rejected] = [0, 1].map(|place| texts(batch, |text| text == place));
         let reference = |rows: &[usize]| -> Vec<f32> { rows.iter().map(|&row| batch.row_labels[row]).collect() };
         let flat = |rows: &[usize]| rows_of(&outputs, rows).reshape([rows.len()]);
-        of(&Compared::Answers {
+        Ok(Compared::Answers {
             policy: [flat(&chosen), flat(&rejected)],
-            reference: [&reference(&chosen), &reference(&rejected)],
+            reference: [reference(&chosen), reference(&rejected)],
         })
     }
 

@@ -32,17 +32,12 @@ impl Rules for Ranking {
         true
     }
 
-    fn compared<T>(
-        _loss: &WeightedSum,
-        outputs: Tensor<2>,
-        batch: &Batch,
-        of: impl FnOnce(&Compared) -> Result<T>,
-    ) -> Result<T> {
+    fn compared<'b>(_loss: &WeightedSum, outputs: Tensor<2>, batch: &'b Batch) -> Result<Compared<'b>> {
         let [rows, _] = outputs.dims();
         let lists: Vec<usize> = (0..rows).map(|row| member(batch, row).0).collect();
-        of(&Compared::Scores {
+        Ok(Compared::Scores {
             scores: outputs.reshape([rows]),
-            lists: &Lists::new(batch.row_labels.clone(), &lists)?,
+            lists: Lists::new(batch.row_labels.clone(), &lists)?,
         })
     }
 

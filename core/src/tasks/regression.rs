@@ -17,16 +17,11 @@ impl Rules for Regression {
     const LABELS: Option<LabelKind> = Some(LabelKind::Numbers);
     const PROBLEM_TYPE: Option<&'static str> = Some("regression");
 
-    fn compared<T>(
-        _loss: &WeightedSum,
-        outputs: Tensor<2>,
-        batch: &Batch,
-        of: impl FnOnce(&Compared) -> Result<T>,
-    ) -> Result<T> {
+    fn compared<'b>(_loss: &WeightedSum, outputs: Tensor<2>, batch: &'b Batch) -> Result<Compared<'b>> {
         let [rows, width] = outputs.dims();
-        of(&Compared::Numbers {
+        Ok(Compared::Numbers {
             predicted: outputs.reshape([rows * width]),
-            targets: &batch.row_labels,
+            targets: (&batch.row_labels).into(),
         })
     }
 

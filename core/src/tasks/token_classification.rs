@@ -42,15 +42,10 @@ impl Rules for TokenClassification {
         dataset.has_tags() || !spec.columns.labels.is_empty()
     }
 
-    fn compared<T>(
-        _loss: &WeightedSum,
-        outputs: Tensor<2>,
-        batch: &Batch,
-        of: impl FnOnce(&Compared) -> Result<T>,
-    ) -> Result<T> {
-        of(&Compared::Classes {
+    fn compared<'b>(_loss: &WeightedSum, outputs: Tensor<2>, batch: &'b Batch) -> Result<Compared<'b>> {
+        Ok(Compared::Classes {
             logits: outputs,
-            labels: &batch.labels,
+            labels: (&batch.labels).into(),
         })
     }
 

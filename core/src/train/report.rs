@@ -33,7 +33,7 @@ pub(crate) fn report_of_texts(
     let direction = direction(metric);
     let sentence = match (&comparison, before) {
         (Some(comparison), Some(before)) => {
-            let bought = bought(comparison.verdict(direction));
+            let verdict = in_words(comparison.verdict(direction));
             let perplexity = match metric {
                 "loss" => format!(
                     "perplexity {:.2} against {:.2}; ",
@@ -43,7 +43,7 @@ pub(crate) fn report_of_texts(
                 _ => String::new(),
             };
             let sentence = comparison.sentence(metric, direction);
-            format!("{bought} over the {against}: {perplexity}{sentence}")
+            format!("{verdict} the {against}: {perplexity}{sentence}")
         }
         _ => format!(
             "{metric} {:.4}; there is nothing to compare it with.",
@@ -174,16 +174,17 @@ pub(crate) fn report(spec: &TaskSpec, baselines: &[Baseline], scored: &Scored, s
 }
 
 fn said(metric: &str, against: &str, comparison: &Comparison) -> String {
-    let bought = bought(comparison.verdict(direction(metric)));
+    let verdict = in_words(comparison.verdict(direction(metric)));
     let sentence = comparison.sentence(metric, direction(metric));
-    format!("{bought} over the best that needs none ({against}): {sentence}")
+    format!("{verdict} the best baseline ({against}): {sentence}")
 }
 
-fn bought(verdict: Verdict) -> &'static str {
+/// A verdict on the trained model, in front of what it was compared with.
+fn in_words(verdict: Verdict) -> &'static str {
     match verdict {
-        Verdict::Better => "The training bought something",
-        Verdict::NotDistinguishable => "The training bought nothing that can be told from chance",
-        Verdict::Worse => "The training bought nothing",
+        Verdict::Better => "Significant improvement over",
+        Verdict::NotDistinguishable => "No significant improvement over",
+        Verdict::Worse => "Significantly worse than",
     }
 }
 

@@ -527,12 +527,12 @@ fn steps_are_counted_as_the_reference_counts_them() {
     config.per_device_train_batch_size = 4;
     // 11 rows are 3 batches, the last of 3 rows; 2 steps, the last of 1 batch.
     assert_eq!(config.plan(11).steps_per_epoch, 2);
-    assert_eq!(config.planned_steps(11), 6);
+    assert_eq!(config.plan(11).max_steps, 6);
     config.num_train_epochs = 0.5;
-    assert_eq!(config.planned_steps(11), 1);
+    assert_eq!(config.plan(11).max_steps, 1);
     config.num_train_epochs = 1.2;
-    assert_eq!(config.planned_steps(11), 3);
-    assert_eq!(config.planned_steps(0), 2);
+    assert_eq!(config.plan(11).max_steps, 3);
+    assert_eq!(config.plan(0).max_steps, 2);
     config.max_steps = 100;
     let plan = config.plan(11);
     assert_eq!((plan.max_steps, plan.warmup_steps), (100, 10));

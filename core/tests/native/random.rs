@@ -38,14 +38,6 @@ fn streams_and_seeds_are_independent() {
 }
 
 #[test]
-fn a_saved_state_goes_on_where_it_stopped() {
-    let mut generator = Generator::new(1, "sample");
-    generator.normal();
-    let mut other = Generator::from_state(generator.state());
-    assert_eq!(generator.normal().to_bits(), other.normal().to_bits());
-}
-
-#[test]
 fn uniform_numbers_fill_the_unit_interval_evenly() {
     let mut generator = Generator::new(3, "sample");
     let mut bins = [0; 10];

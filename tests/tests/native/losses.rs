@@ -100,19 +100,19 @@ impl Batch {
         match self.kind {
             Kind::Classes => Compared::Classes {
                 logits: leaves[0].clone(),
-                labels: &self.labels,
+                labels: (&self.labels).into(),
             },
             Kind::Labels => Compared::Labels {
                 logits: leaves[0].clone(),
-                targets: &self.targets,
+                targets: (&self.targets).into(),
             },
             Kind::Numbers => Compared::Numbers {
                 predicted: flat(0),
-                targets: &self.targets,
+                targets: (&self.targets).into(),
             },
             Kind::Scores => Compared::Scores {
                 scores: flat(0),
-                lists: &self.lists,
+                lists: self.lists.clone(),
             },
             Kind::Vectors => Compared::Vectors {
                 queries: leaves[0].clone(),
@@ -121,7 +121,7 @@ impl Batch {
             },
             Kind::Answers => Compared::Answers {
                 policy: [flat(0), flat(1)],
-                reference: [&self.reference[0], &self.reference[1]],
+                reference: self.reference.clone(),
             },
         }
     }
@@ -498,7 +498,7 @@ fn micro_batches_add_up_to_the_large_batch() {
         );
         Compared::Classes {
             logits,
-            labels: &batch.labels[rows],
+            labels: batch.labels[rows].into(),
         }
     };
     let (whole, parts) = (part(0..7), [part(0..3), part(3..4), part(4..7)]);
@@ -519,7 +519,7 @@ fn a_batch_in_which_nothing_counts_gives_0_and_no_gradient() {
         let logits = leaf(&[1.0, -2.0, 3.0, 4.0], [2, 2], &device);
         let compared = Compared::Classes {
             logits: logits.clone(),
-            labels: &[-100, -100],
+            labels: vec![-100, -100].into(),
         };
         let value = sum
             .evaluate(&compared, &sum.counts(&compared).expect("it fits"))
@@ -534,7 +534,7 @@ fn a_batch_in_which_nothing_counts_gives_0_and_no_gradient() {
         let lists = Lists::new(vec![0.0, 0.0], &[0, 0]).expect("grades");
         let compared = Compared::Scores {
             scores: scores.clone(),
-            lists: &lists,
+            lists,
         };
         let value = sum
             .evaluate(&compared, &sum.counts(&compared).expect("it fits"))
@@ -558,7 +558,7 @@ fn a_head_of_zeros_learns_and_extremes_stay_finite() {
         let scores = leaf(&scores, [2], &device);
         let compared = Compared::Scores {
             scores: scores.clone(),
-            lists: &grades,
+            lists: grades.clone(),
         };
         let value = sum
             .evaluate(&compared, &sum.counts(&compared).expect("it fits"))
@@ -577,7 +577,7 @@ fn a_head_of_zeros_learns_and_extremes_stay_finite() {
             let logits = leaf(&logits, [1, 2], &device);
             let compared = Compared::Classes {
                 logits: logits.clone(),
-                labels: &[0],
+                labels: vec![0].into(),
             };
             let value = sum.evaluate(&compared, &[1.0]).expect("it fits");
             let gradients = values(logits.grad(&value.backward()).expect("a gradient"));

@@ -76,7 +76,7 @@ fn a_run_on_texts_is_compared_with_the_untouched_model() {
             comparison.after.exp(),
             comparison.before.exp()
         );
-        let start = "The training bought something over the untouched model: ";
+        let start = "Significant improvement over the untouched model: ";
         assert!(
             report.sentence.starts_with(&format!("{start}{perplexity}")),
             "{}",
