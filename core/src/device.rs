@@ -2,6 +2,10 @@
 //!
 //! A GPU comes through wgpu (WebGPU in a browser; Vulkan, Metal or DX12 natively); the CPU is burn's Flex, everywhere. What
 //! the rest of the engine learns of an adapter is its [`Tier`] and its [`DeviceInfo`].
+//!
+//! What is known of the GPU is the process's, not a session's: burn keeps one runtime a device and process, its operations reach
+//! the device by a handle that carries nothing else (so a launch has to find the tier here), and wgpu reports errors to a
+//! callback that knows no session.
 
 use crate::{
     error::{Error, Kind, Result},

@@ -3,7 +3,7 @@
 use super::{loss, shorten, shown_error, step};
 use anyhow::{Context, Result, ensure};
 use lorakeet_tests::browser::{Options, Page};
-use lorakeet_tests::person::{REACTION, READY};
+use lorakeet_tests::person::{REACTION, READY, STATUS};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -60,6 +60,43 @@ async fn a_folder_and_a_table_of_ones_own_are_trained_on() -> Result<()> {
     shorten(&page, "3").await?;
     page.train_to_the_end().await?;
     ensure!(step(&page).await? == 3);
+    page.no_panic()?;
+    page.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_ends_the_reading_of_rows_and_is_no_error() -> Result<()> {
+    let page = Page::open(&Options {
+        query: "?device=cpu".into(),
+        ..Options::default()
+    })
+    .await?;
+    page.wait_enabled("train", READY).await?;
+    let file = std::env::temp_dir().join(format!("lorakeet-many-rows-{}.txt", std::process::id()));
+    std::fs::write(&file, "A row of a few words, said again and again.\n".repeat(400_000))?;
+    page.upload("data-input", &[&file]).await?;
+    let read = "return document.querySelector('#data .step-summary').textContent.includes('400')";
+    page.wait_until("the rows are read", READY, read).await?;
+    std::fs::remove_file(&file)?;
+    page.wait_enabled("train", READY).await?;
+    // Stop is pressed half a second after Train, while rows become tokens.
+    let script = "const press = (name) => document.querySelector(`[data-testid=\"${name}\"]`).click();\
+                  press('train'); setTimeout(() => press('stop'), 500);";
+    page.run(script, vec![]).await?;
+    page.wait_until("the run is called off", REACTION, &format!("return {STATUS} == 'ready'"))
+        .await?;
+    ensure!(page.run("return document.querySelector('[data-testid=\"error\"]')", vec![]).await?.is_null());
+
+    let file = std::env::temp_dir().join(format!("lorakeet-few-rows-{}.txt", std::process::id()));
+    std::fs::write(&file, "A row of a few words, said again and again.\n".repeat(40))?;
+    page.upload("data-input", &[&file]).await?;
+    let read = "return document.querySelector('#data .step-summary').textContent.includes('40 ')";
+    page.wait_until("the new rows are read", REACTION, read).await?;
+    std::fs::remove_file(&file)?;
+    page.wait_enabled("train", READY).await?;
+    shorten(&page, "2").await?;
+    page.train_to_the_end().await?;
+    ensure!(step(&page).await? == 2);
     page.no_panic()?;
     page.close().await
 }
