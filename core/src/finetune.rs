@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::formats::peft::Adapter;
 use crate::host::Emit;
 use crate::loaded_model::{LoadedModel, fit_inputs_to_data, loaded, prepare};
-use crate::protocol::RunSummary;
+use crate::protocol::{BaselineKind, RunSummary};
 use crate::store::Sink;
 use crate::tasks::TaskSpec;
 use crate::train::checkpoint::{self, Checkpoint};
@@ -96,7 +96,7 @@ pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<RunSum
     (trainer.sink, trainer.fingerprint) = (job.sink, fingerprint);
     (trainer.baselines, trainer.sample_prompt) = (baselines, sample_prompt);
     if job.adapter.is_some() {
-        trainer.before = "model before this run";
+        trainer.before = BaselineKind::ModelBefore;
     }
     if let Some(checkpoint) = resume {
         trainer.resume(checkpoint)?;

@@ -16,5 +16,6 @@ pub use event::{
     Stage, StepInfo,
 };
 pub use report::{
-    Answered, Baseline, CalibrationBin, ClassRow, Comparison, EvalInfo, Metric, Predictions, Report, Verdict,
+    Answered, Baseline, BaselineKind, CalibrationBin, ClassRow, Comparison, EvalInfo, Metric, Predictions, Report,
+    Verdict,
 };

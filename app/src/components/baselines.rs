@@ -32,6 +32,6 @@ pub fn Baselines() -> impl IntoView {
 /// The ways to answer without training, in words.
 pub fn ways(lab: Lab, baselines: Vec<Baseline>) -> Vec<Way> {
     let name = lab.words().tasks.baseline_name;
-    let way = |baseline: Baseline| (name(&baseline.name), baseline.metrics, false);
+    let way = |baseline: Baseline| (name(baseline.kind).to_owned(), baseline.metrics, false);
     baselines.into_iter().map(way).collect()
 }

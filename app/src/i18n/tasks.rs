@@ -1,6 +1,6 @@
 //! The words about tasks: choosing one, what there is to beat, what a run came to, and asking the trained model.
 
-use lorakeet_core::protocol::{Report, Verdict};
+use lorakeet_core::protocol::{BaselineKind, Report, Verdict};
 use lorakeet_core::task::Task;
 
 /// The words about tasks, in one language.
@@ -54,7 +54,7 @@ pub struct TaskWords {
     /// Before there are any.
     pub baselines_waiting: &'static str,
     /// Who gave the answers.
-    pub baseline_name: fn(&str) -> String,
+    pub baseline_name: fn(BaselineKind) -> &'static str,
     /// Column heading: who gave the answers.
     pub way: &'static str,
     /// The tuned model among them.
@@ -197,7 +197,7 @@ pub static ENGLISH: TaskWords = TaskWords {
     baselines_hint: "Scored on the held-out rows. Nearest centroid and linear probe use the embeddings of the base model. A fine-tuned \
         model should beat all of them.",
     baselines_waiting: "The baselines appear here before the first step.",
-    baseline_name: str::to_owned,
+    baseline_name: BaselineKind::name,
     way: "Model",
     tuned: "fine-tuned model",
     metric_curves: "Validation metrics during training",
@@ -304,19 +304,17 @@ pub static CHINESE: TaskWords = TaskWords {
     baselines: "基线（无需训练）",
     baselines_hint: "在验证集上计算；最近类中心与线性探针使用基座模型的向量。微调后的模型应当超过所有基线。",
     baselines_waiting: "训练开始之前，这里会显示基线。",
-    baseline_name: |name| {
-        match name {
-            "majority class" => "多数类",
-            "nearest centroid" => "最近类中心",
-            "linear probe" => "线性探针",
-            "usual labels" => "多数标签",
-            "mean of the training rows" => "训练集均值",
-            "BM25" => "BM25",
-            "untouched model" => "基座模型",
-            "untouched model's likelihood" => "基座模型的似然",
-            name => name,
-        }
-        .to_owned()
+    baseline_name: |kind| match kind {
+        BaselineKind::MajorityClass => "多数类",
+        BaselineKind::NearestCentroid => "最近类中心",
+        BaselineKind::LinearProbe => "线性探针",
+        BaselineKind::UsualLabels => "多数标签",
+        BaselineKind::LastValue => "沿用上一个值",
+        BaselineKind::TrainingMean => "训练集均值",
+        BaselineKind::Bm25 => "BM25",
+        BaselineKind::UntouchedModel => "基座模型",
+        BaselineKind::UntouchedLikelihood => "基座模型的似然",
+        BaselineKind::ModelBefore => "本次训练前的模型",
     },
     way: "模型",
     tuned: "微调后的模型",
@@ -375,14 +373,15 @@ fn chinese_sentence(report: &Report) -> String {
     let Some(comparison) = &report.comparison else {
         return report.sentence.clone();
     };
+    let best = report.baselines.iter().find(|baseline| baseline.name == report.against);
+    let against = best.map_or(report.against.as_str(), |best| (CHINESE.baseline_name)(best.kind));
     let verdict = match report.verdict {
         Some(Verdict::Better) => "显著优于基线",
         Some(Verdict::Worse) => "显著差于基线",
         _ => "没有显著提升",
     };
     format!(
-        "{verdict}：与最好的基线（{}）相比，{} 从 {:.4} 变为 {:.4}，相差 {:+.4}，{}% 置信区间为 [{:+.4}, {:+.4}]（{} 条样本）。",
-        (CHINESE.baseline_name)(&report.against),
+        "{verdict}：与最好的基线（{against}）相比，{} 从 {:.4} 变为 {:.4}，相差 {:+.4}，{}% 置信区间为 [{:+.4}, {:+.4}]（{} 条样本）。",
         report.metric,
         comparison.before,
         comparison.after,

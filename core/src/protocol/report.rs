@@ -3,6 +3,7 @@
 use super::number;
 use crate::task::Task;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// A score of the validation split.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,10 +33,62 @@ pub struct Metric {
     pub value: f64,
 }
 
+/// How answers come about without training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BaselineKind {
+    /// The most frequent class, for every row.
+    MajorityClass,
+    /// The class whose mean vector is nearest.
+    NearestCentroid,
+    /// A linear model on the untouched model's vectors.
+    LinearProbe,
+    /// The labels that most rows have.
+    UsualLabels,
+    /// The value before, as the next.
+    LastValue,
+    /// The mean of the training rows.
+    TrainingMean,
+    /// Words in common.
+    Bm25,
+    /// The model as it was loaded.
+    UntouchedModel,
+    /// How likely an answer is to the model as it was loaded.
+    UntouchedLikelihood,
+    /// The model with the adapter that the run goes on with.
+    ModelBefore,
+}
+
+impl BaselineKind {
+    /// Its name in reports and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::MajorityClass => "majority class",
+            Self::NearestCentroid => "nearest centroid",
+            Self::LinearProbe => "linear probe",
+            Self::UsualLabels => "usual labels",
+            Self::LastValue => "the last value again",
+            Self::TrainingMean => "mean of the training rows",
+            Self::Bm25 => "BM25",
+            Self::UntouchedModel => "untouched model",
+            Self::UntouchedLikelihood => "untouched model's likelihood",
+            Self::ModelBefore => "model before this run",
+        }
+    }
+}
+
+impl fmt::Display for BaselineKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 /// Scores that need no training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Baseline {
-    /// How the answers came about: `majority class`, `linear probe`.
+    /// How the answers came about.
+    pub kind: BaselineKind,
+    /// The kind's name.
     pub name: String,
     /// The task's metrics of them.
     pub metrics: Vec<Metric>,

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::host::Emit;
 use crate::metrics::answers::Answers;
 use crate::models::{Model, read};
-use crate::protocol::{self, Stage};
+use crate::protocol::{self, BaselineKind, Stage};
 use crate::task::Task;
 
 /// Training rows that a probe learns from where the run learns from fewer: each costs a forward pass.
@@ -25,7 +25,7 @@ const ROWS: usize = 8;
 /// Answers and how they came about.
 #[derive(Debug, Clone)]
 pub(crate) struct Baseline {
-    pub(crate) name: &'static str,
+    pub(crate) kind: BaselineKind,
     pub(crate) answers: Answers,
 }
 
@@ -38,7 +38,8 @@ impl Baseline {
             metrics.retain(|metric| metric.name == "preference_accuracy");
         }
         protocol::Baseline {
-            name: self.name.to_owned(),
+            kind: self.kind,
+            name: self.kind.to_string(),
             metrics,
         }
     }
@@ -91,7 +92,7 @@ impl TaskSpec {
         };
         let found = by_task!(self.task(), R => R::baselines(probed, emit).await?);
         let found = found.into_iter();
-        Ok(found.map(|(name, answers)| Baseline { name, answers }).collect())
+        Ok(found.map(|(kind, answers)| Baseline { kind, answers }).collect())
     }
 }
 
@@ -124,14 +125,14 @@ impl Probed<'_> {
 
 /// The answers under their name; where there can be none, a word on why: a run does not need them.
 pub(super) fn try_baseline(
-    name: &'static str,
+    kind: BaselineKind,
     answers: Result<Answers>,
     emit: &mut Emit<'_>,
-) -> Option<(&'static str, Answers)> {
+) -> Option<(BaselineKind, Answers)> {
     match answers {
-        Ok(answers) => Some((name, answers)),
+        Ok(answers) => Some((kind, answers)),
         Err(error) => {
-            emit.warn(format!("There is no {name} to compare with: {}.", error.what));
+            emit.warn(format!("There is no {kind} to compare with: {}.", error.what));
             None
         }
     }

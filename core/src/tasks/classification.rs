@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::host::Emit;
 use crate::loss::{Compared, WeightedSum};
 use crate::metrics::answers::Answers;
+use crate::protocol::BaselineKind;
 use burn::tensor::Tensor;
 
 pub(crate) struct Classification;
@@ -42,7 +43,7 @@ impl Rules for Classification {
         })
     }
 
-    async fn baselines(probed: Probed<'_>, emit: &mut Emit<'_>) -> Result<Vec<(&'static str, Answers)>> {
+    async fn baselines(probed: Probed<'_>, emit: &mut Emit<'_>) -> Result<Vec<(BaselineKind, Answers)>> {
         let Some(features) = probed.features(emit).await? else {
             return Ok(Vec::new());
         };
@@ -55,13 +56,13 @@ impl Rules for Classification {
             probabilities: Vec::new(),
         };
         let most = majority_class(&column_of_classes(&probed.all()))?;
-        let mut found = vec![("majority class", classes(vec![most; truth.len()]))];
+        let mut found = vec![(BaselineKind::MajorityClass, classes(vec![most; truth.len()]))];
         let learnt = column_of_classes(&probed.learnt());
         let nearest = NearestCentroid::fit(&features.learnt, &learnt).and_then(|fit| fit.predict(&features.asked));
-        found.extend(try_baseline("nearest centroid", nearest.map(classes), emit));
+        found.extend(try_baseline(BaselineKind::NearestCentroid, nearest.map(classes), emit));
         let probe =
             Probe::classes(&features.learnt, &learnt, width).and_then(|fit| fit.predict_classes(&features.asked));
-        found.extend(try_baseline("linear probe", probe.map(classes), emit));
+        found.extend(try_baseline(BaselineKind::LinearProbe, probe.map(classes), emit));
         Ok(found)
     }
 }

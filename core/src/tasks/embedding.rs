@@ -12,7 +12,7 @@ use crate::loss::contrastive::cosines_of_pairs;
 use crate::loss::{Compared, Loss, Term, WeightedSum};
 use crate::metrics::answers::{ALIKE, Answers};
 use crate::models::{Leaves, Model, read};
-use crate::protocol::Stage;
+use crate::protocol::{BaselineKind, Stage};
 use burn::tensor::Tensor;
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashMap};
@@ -76,7 +76,7 @@ impl Rules for Embedding {
         Some(of_vectors(&spec.objective.loss, examples, outputs, width))
     }
 
-    async fn baselines(probed: Probed<'_>, emit: &mut Emit<'_>) -> Result<Vec<(&'static str, Answers)>> {
+    async fn baselines(probed: Probed<'_>, emit: &mut Emit<'_>) -> Result<Vec<(BaselineKind, Answers)>> {
         let (model, loss) = (probed.model, &probed.spec.objective.loss);
         let leaves = model.parameters.plain();
         let (mut values, mut width) = (Vec::new(), 1);
@@ -89,11 +89,14 @@ impl Rules for Embedding {
             values.extend(read(vectors.reshape([batch.rows * width])).await?);
             (emit.host.yield_now)().await;
         }
-        let untouched = ("untouched model", of_vectors(loss, probed.held_out, &values, width));
+        let untouched = (
+            BaselineKind::UntouchedModel,
+            of_vectors(loss, probed.held_out, &values, width),
+        );
         // Words rank documents; how alike two texts are is no number of theirs.
         Ok(match loss.is_of_numbers() {
             true => vec![untouched],
-            false => vec![("BM25", Corpus::of(probed.held_out).by_words()), untouched],
+            false => vec![(BaselineKind::Bm25, Corpus::of(probed.held_out).by_words()), untouched],
         })
     }
 

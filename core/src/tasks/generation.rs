@@ -12,7 +12,7 @@ use crate::loss::{Compared, WeightedSum};
 use crate::metrics::answers::Answers;
 use crate::metrics::generation::Written;
 use crate::models::{self, Leaves, Model};
-use crate::protocol::{GenerateOptions, Stage};
+use crate::protocol::{BaselineKind, GenerateOptions, Stage};
 use crate::task::Task;
 use crate::tokenizer::Tokenizer;
 use burn::tensor::Tensor;
@@ -58,7 +58,7 @@ impl Rules for Generation {
         None
     }
 
-    async fn baselines(_probed: Probed<'_>, _emit: &mut Emit<'_>) -> Result<Vec<(&'static str, Answers)>> {
+    async fn baselines(_probed: Probed<'_>, _emit: &mut Emit<'_>) -> Result<Vec<(BaselineKind, Answers)>> {
         Ok(Vec::new())
     }
 }

@@ -34,6 +34,7 @@ use crate::loaded_model::{LoadedModel, PretrainedHead};
 use crate::loss::{Compared, WeightedSum};
 use crate::metrics::answers::Answers;
 use crate::models::{Leaves, Model};
+use crate::protocol::BaselineKind;
 use crate::task::Task;
 use baselines::Probed;
 use burn::tensor::Tensor;
@@ -126,7 +127,7 @@ pub(crate) trait Rules {
     fn answers(spec: &TaskSpec, examples: &[Example], outputs: &[f32], width: usize) -> Option<Answers>;
 
     /// What can be had without training, under the names of the baselines.
-    async fn baselines(probed: Probed<'_>, emit: &mut Emit<'_>) -> Result<Vec<(&'static str, Answers)>>;
+    async fn baselines(probed: Probed<'_>, emit: &mut Emit<'_>) -> Result<Vec<(BaselineKind, Answers)>>;
 
     /// What a row is answered with, in words.
     fn label(spec: &TaskSpec, target: &Aim) -> Vec<String> {

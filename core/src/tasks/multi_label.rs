@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::host::Emit;
 use crate::loss::{Compared, WeightedSum};
 use crate::metrics::answers::Answers;
+use crate::protocol::BaselineKind;
 use burn::tensor::Tensor;
 
 pub(crate) struct MultiLabel;
@@ -42,7 +43,7 @@ impl Rules for MultiLabel {
         })
     }
 
-    async fn baselines(probed: Probed<'_>, emit: &mut Emit<'_>) -> Result<Vec<(&'static str, Answers)>> {
+    async fn baselines(probed: Probed<'_>, emit: &mut Emit<'_>) -> Result<Vec<(BaselineKind, Answers)>> {
         let Some(features) = probed.features(emit).await? else {
             return Ok(Vec::new());
         };
@@ -57,10 +58,10 @@ impl Rules for MultiLabel {
         for label in 0..width {
             often.push(mean(&column(&all, label, width))? > 0.5);
         }
-        let mut found = vec![("usual labels", flags(often.repeat(asked.len() / width)))];
+        let mut found = vec![(BaselineKind::UsualLabels, flags(often.repeat(asked.len() / width)))];
         let answered = probe_columns(&features, &probed.learnt(), width);
         let answered = answered.map(|shares| flags(shares.iter().map(|share| *share > 0.5).collect()));
-        found.extend(try_baseline("linear probe", answered, emit));
+        found.extend(try_baseline(BaselineKind::LinearProbe, answered, emit));
         Ok(found)
     }
 }

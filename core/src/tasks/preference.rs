@@ -13,7 +13,7 @@ use crate::loaded_model::PretrainedHead;
 use crate::loss::{Compared, Loss, WeightedSum};
 use crate::metrics::answers::Answers;
 use crate::models::{self, Leaves, Model, read};
-use crate::protocol::Stage;
+use crate::protocol::{BaselineKind, Stage};
 use crate::task::Task;
 use burn::tensor::Tensor;
 
@@ -106,10 +106,13 @@ impl Rules for Preference {
         Some(Answers::Pairs(pairs.collect()))
     }
 
-    async fn baselines(probed: Probed<'_>, _emit: &mut Emit<'_>) -> Result<Vec<(&'static str, Answers)>> {
+    async fn baselines(probed: Probed<'_>, _emit: &mut Emit<'_>) -> Result<Vec<(BaselineKind, Answers)>> {
         let both = references(probed.held_out);
         let pairs = both.chunks_exact(2).map(|pair| (pair[0], pair[1]));
-        Ok(vec![("untouched model's likelihood", Answers::Pairs(pairs.collect()))])
+        Ok(vec![(
+            BaselineKind::UntouchedLikelihood,
+            Answers::Pairs(pairs.collect()),
+        )])
     }
 
     fn label(_spec: &TaskSpec, _target: &Aim) -> Vec<String> {

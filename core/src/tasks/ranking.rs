@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::host::Emit;
 use crate::loss::{Compared, WeightedSum, ranking::Lists};
 use crate::metrics::answers::Answers;
-use crate::protocol::Stage;
+use crate::protocol::{BaselineKind, Stage};
 use burn::tensor::Tensor;
 use serde_json::{Value, json};
 
@@ -47,7 +47,7 @@ impl Rules for Ranking {
         Some(Answers::Lists(lists))
     }
 
-    async fn baselines(probed: Probed<'_>, _emit: &mut Emit<'_>) -> Result<Vec<(&'static str, Answers)>> {
+    async fn baselines(probed: Probed<'_>, _emit: &mut Emit<'_>) -> Result<Vec<(BaselineKind, Answers)>> {
         let documents = probed.held_out.iter().flat_map(|example| example.texts.iter().skip(1));
         let words = Bm25::new(&documents.map(String::as_str).collect::<Vec<_>>());
         let mut start = 0;
@@ -59,7 +59,7 @@ impl Rules for Ranking {
         };
         let mut scores = probed.held_out.iter().map(of).collect::<Vec<_>>().into_iter();
         let answered = lists(probed.held_out, |_| scores.next().unwrap_or_default());
-        Ok(vec![("BM25", Answers::Lists(answered))])
+        Ok(vec![(BaselineKind::Bm25, Answers::Lists(answered))])
     }
 
     fn label(_spec: &TaskSpec, target: &Aim) -> Vec<String> {

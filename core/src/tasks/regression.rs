@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::host::Emit;
 use crate::loss::{Compared, WeightedSum};
 use crate::metrics::answers::Answers;
+use crate::protocol::BaselineKind;
 use burn::tensor::Tensor;
 
 pub(crate) struct Regression;
@@ -34,7 +35,7 @@ impl Rules for Regression {
         })
     }
 
-    async fn baselines(probed: Probed<'_>, emit: &mut Emit<'_>) -> Result<Vec<(&'static str, Answers)>> {
+    async fn baselines(probed: Probed<'_>, emit: &mut Emit<'_>) -> Result<Vec<(BaselineKind, Answers)>> {
         let Some(features) = probed.features(emit).await? else {
             return Ok(Vec::new());
         };
@@ -54,11 +55,11 @@ impl Rules for Regression {
             // Rows follow each other, so that the last number that goes into one is the answer to the one before.
             let before = all.last().into_iter().chain(&asked).take(asked.len());
             let before = before.map(|&value| f64::from(value));
-            found.push(("the last value again", numbers(before.collect())));
+            found.push((BaselineKind::LastValue, numbers(before.collect())));
         }
-        found.push(("mean of the training rows", numbers(means.repeat(asked.len() / width))));
+        found.push((BaselineKind::TrainingMean, numbers(means.repeat(asked.len() / width))));
         let answered = probe_columns(&features, &probed.learnt(), width).map(numbers);
-        found.extend(try_baseline("linear probe", answered, emit));
+        found.extend(try_baseline(BaselineKind::LinearProbe, answered, emit));
         Ok(found)
     }
 

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::host::Emit;
 use crate::loss::{Compared, WeightedSum};
 use crate::metrics::answers::Answers;
-use crate::protocol::Stage;
+use crate::protocol::{BaselineKind, Stage};
 use burn::tensor::Tensor;
 use serde_json::{Value, json};
 
@@ -64,7 +64,7 @@ impl Rules for TokenClassification {
         })
     }
 
-    async fn baselines(probed: Probed<'_>, _emit: &mut Emit<'_>) -> Result<Vec<(&'static str, Answers)>> {
+    async fn baselines(probed: Probed<'_>, _emit: &mut Emit<'_>) -> Result<Vec<(BaselineKind, Answers)>> {
         let truth = column_of_classes(&probed.asked());
         let most = majority_class(&column_of_classes(&probed.all()))?;
         let answers = Answers::Classes {
@@ -73,7 +73,7 @@ impl Rules for TokenClassification {
             truth,
             probabilities: Vec::new(),
         };
-        Ok(vec![("majority class", answers)])
+        Ok(vec![(BaselineKind::MajorityClass, answers)])
     }
 
     fn typed(texts: &[&String]) -> Vec<Value> {

@@ -7,7 +7,7 @@ use crate::metrics::answers::{Answers, direction};
 use crate::metrics::bootstrap::{Bootstrap, Comparison, Direction, Verdict};
 use crate::metrics::classification::Confusion;
 use crate::metrics::generation::{TextScores, Written};
-use crate::protocol::{self, CalibrationBin, ClassRow, Predictions, Report};
+use crate::protocol::{self, BaselineKind, CalibrationBin, ClassRow, Predictions, Report};
 use crate::task::Task;
 use crate::tasks::{Baseline, Corpus, Question, TaskSpec, number};
 use crate::tokenizer::Tokenizer;
@@ -21,7 +21,7 @@ pub(crate) fn report_of_texts(
     metric: &str,
     before: Option<&TextScores>,
     after: &TextScores,
-    against: &str,
+    against: BaselineKind,
     seed: u64,
 ) -> Report {
     let bootstrap = Bootstrap {
@@ -58,7 +58,7 @@ pub(crate) fn report_of_texts(
             .map(|before| baseline_of_texts(before, against))
             .into_iter()
             .collect(),
-        against: before.map(|_| against.to_owned()).unwrap_or_default(),
+        against: before.map(|_| against.to_string()).unwrap_or_default(),
         verdict: comparison.map(|comparison| comparison.verdict(direction)),
         comparison,
         sentence,
@@ -70,9 +70,10 @@ pub(crate) fn report_of_texts(
 }
 
 /// How a model did on texts, as a score to beat.
-pub(crate) fn baseline_of_texts(texts: &TextScores, name: &str) -> protocol::Baseline {
+pub(crate) fn baseline_of_texts(texts: &TextScores, kind: BaselineKind) -> protocol::Baseline {
     protocol::Baseline {
-        name: name.to_owned(),
+        kind,
+        name: kind.to_string(),
         metrics: texts.metrics(),
     }
 }
@@ -121,7 +122,7 @@ pub(crate) fn report(spec: &TaskSpec, baselines: &[Baseline], scored: &Scored, s
         ..Bootstrap::default()
     };
     let comparison = best.and_then(|best| answers.against(&best.answers, metric, &bootstrap).ok());
-    let against = best.map(|best| best.name.to_owned()).unwrap_or_default();
+    let against = best.map(|best| best.kind.to_string()).unwrap_or_default();
     let verdict = comparison.map(|comparison| comparison.verdict(direction(metric)));
     let sentence = match &comparison {
         Some(comparison) => said(metric, &against, comparison),

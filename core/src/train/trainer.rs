@@ -18,7 +18,7 @@ use crate::loaded_model::LoadedModel;
 use crate::metrics::answers::direction;
 use crate::metrics::bootstrap::Direction;
 use crate::models::read;
-use crate::protocol::{Event, GenerateOptions, Predictions, Prompt, RunInfo, RunSummary, StepInfo};
+use crate::protocol::{BaselineKind, Event, GenerateOptions, Predictions, Prompt, RunInfo, RunSummary, StepInfo};
 use crate::store::Sink;
 use crate::task::Task;
 use crate::tasks::{Baseline, TaskSpec, collate};
@@ -49,7 +49,7 @@ pub(crate) struct Trainer<'a> {
     /// What can be had without training.
     pub(crate) baselines: Vec<Baseline>,
     /// What the weights are called that it starts from.
-    pub(crate) before: &'static str,
+    pub(crate) before: BaselineKind,
     /// What the model continues now and then.
     pub(crate) sample_prompt: Option<Prompt>,
     /// Place for checkpoints and results.
@@ -80,7 +80,7 @@ impl<'a> Trainer<'a> {
             schedule: Schedule::new(config, &plan),
             optimizer: AdamW::new(&model.model.parameters, config),
             baselines: Vec::new(),
-            before: "untouched model",
+            before: BaselineKind::UntouchedModel,
             sample_prompt: None,
             sink: None,
             fingerprint: Fingerprint::default(),

@@ -2,9 +2,9 @@
 
 use lorakeet_core::Error;
 use lorakeet_core::protocol::{
-    Answered, Baseline, CalibrationBin, ClassRow, Command, Comparison, DataInfo, DeviceInfo, DeviceKind, EvalInfo,
-    Event, MemoryEstimate, Metric, ModelInfo, Outlook, Predictions, PreviewExample, Report, RunInfo, RunSummary, Stage,
-    StepInfo, Verdict,
+    Answered, Baseline, BaselineKind, CalibrationBin, ClassRow, Command, Comparison, DataInfo, DeviceInfo, DeviceKind,
+    EvalInfo, Event, MemoryEstimate, Metric, ModelInfo, Outlook, Predictions, PreviewExample, Report, RunInfo,
+    RunSummary, Stage, StepInfo, Verdict,
 };
 use lorakeet_core::task::Task;
 use std::collections::BTreeSet;
@@ -92,6 +92,7 @@ fn events(number: f64) -> Vec<Event> {
         }),
         Event::Baseline {
             scores: vec![Baseline {
+                kind: BaselineKind::MajorityClass,
                 name: text(),
                 metrics: vec![metric()],
             }],
@@ -359,4 +360,17 @@ fn no_field_of_a_table_is_a_formula_in_a_spreadsheet_and_numbers_stay_numbers() 
         rows: Vec::new(),
     };
     assert_eq!(table.to_csv(), format!("{}\n", plain.join(",")));
+}
+
+#[test]
+fn a_baseline_has_its_kind_beside_the_name_that_reports_and_logs_give_it() {
+    let kind = BaselineKind::UntouchedLikelihood;
+    let baseline = Baseline {
+        kind,
+        name: kind.to_string(),
+        metrics: Vec::new(),
+    };
+    let written = serde_json::to_value(&baseline).expect("a baseline can be written");
+    assert_eq!(written["kind"], "untouched_likelihood");
+    assert_eq!(written["name"], "untouched model's likelihood");
 }
