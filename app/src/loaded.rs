@@ -3,7 +3,7 @@
 use crate::bundled::{self, DataSet};
 use leptos::prelude::*;
 use lorakeet_core::Error;
-use lorakeet_core::protocol::{Command, DataInfo, MemoryEstimate, ModelInfo, Outlook, PreviewExample};
+use lorakeet_core::protocol::{Command, DataInfo, MemoryEstimate, ModelInfo, PreviewExample, RunPreview};
 use web_sys::File;
 
 /// Where the model comes from.
@@ -46,7 +46,7 @@ pub struct Loaded {
     /// What a run would take under the present settings, and the most that the device can give where that is known.
     pub estimate: RwSignal<Option<(MemoryEstimate, Option<u64>)>>,
     /// What a run on the loaded model and data would do.
-    pub outlook: RwSignal<Option<Outlook>>,
+    pub outlook: RwSignal<Option<RunPreview>>,
     /// Why there can be none.
     pub problem: RwSignal<Option<Error>>,
     /// Why the validation file cannot be scored in it.

@@ -2,7 +2,7 @@
 
 use crate::curves::Line;
 use leptos::prelude::*;
-use lorakeet_core::protocol::{Answered, Baseline, EvalInfo, Metric, Predictions, Report};
+use lorakeet_core::protocol::{Baseline, EvalInfo, Metric, PredictionTable, Report, TextPrediction};
 use lorakeet_core::task::Task;
 use std::cmp::Reverse;
 
@@ -16,9 +16,9 @@ pub struct RunResults {
     /// What the run came to.
     pub report: RwSignal<Option<Report>>,
     /// Its answers row by row.
-    pub predictions: RwSignal<Predictions>,
+    pub predictions: RwSignal<PredictionTable>,
     /// Its answers to typed texts.
-    pub answers: RwSignal<Vec<Answered>>,
+    pub answers: RwSignal<Vec<TextPrediction>>,
 }
 
 impl RunResults {
@@ -28,7 +28,7 @@ impl RunResults {
             task: RwSignal::new(None),
             baselines: RwSignal::new(Vec::new()),
             report: RwSignal::new(None),
-            predictions: RwSignal::new(Predictions::default()),
+            predictions: RwSignal::new(PredictionTable::default()),
             answers: RwSignal::new(Vec::new()),
         }
     }
@@ -38,7 +38,7 @@ impl RunResults {
         self.task.set(None);
         self.baselines.set(Vec::new());
         self.report.set(None);
-        self.predictions.set(Predictions::default());
+        self.predictions.set(PredictionTable::default());
         self.answers.set(Vec::new());
     }
 }
@@ -78,7 +78,7 @@ pub fn mistakes(report: &Report) -> Vec<(usize, usize, u64)> {
 }
 
 /// Of a regression's table, each target's name with its points (right number, answer).
-pub fn targets(table: &Predictions) -> Vec<(String, Line)> {
+pub fn targets(table: &PredictionTable) -> Vec<(String, Line)> {
     let named = table.columns.iter().enumerate();
     let labels = named.filter_map(|(place, name)| Some((place, name.strip_prefix("label")?.trim().to_owned())));
     let is = |place: usize, what: &str| table.columns.get(place).is_some_and(|name| name.starts_with(what));
@@ -122,9 +122,9 @@ pub fn value(metrics: &[Metric], name: &str) -> Option<f64> {
 mod tests {
     use super::*;
 
-    fn table(columns: &[&str], rows: &[&[&str]]) -> Predictions {
+    fn table(columns: &[&str], rows: &[&[&str]]) -> PredictionTable {
         let row = |fields: &&[&str]| fields.iter().map(ToString::to_string).collect();
-        Predictions {
+        PredictionTable {
             columns: columns.iter().map(ToString::to_string).collect(),
             rows: rows.iter().map(row).collect(),
         }

@@ -51,7 +51,7 @@ impl Phase {
 /// What the model wrote at some step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
-    /// Optimizer steps done; 0 is the untouched model.
+    /// Optimizer steps done; 0 is the base model.
     pub step: usize,
     /// What it was given.
     pub prompt: String,

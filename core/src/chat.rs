@@ -27,7 +27,7 @@ const MARKS: [char; 2] = ['\u{fdd0}', '\u{fdd1}'];
 /// The day that templates are told, unless [`ChatTemplate::set_now`] says another: 26 July 2024, which Llama's templates take
 /// where they know of none.
 const DAY: i64 = 1_721_952_000;
-/// Answers that are found by laying out each beginning of a conversation, where a template does not loop over its messages.
+/// Predictions that are found by laying out each beginning of a conversation, where a template does not loop over its messages.
 const MOST_PREFIXES: usize = 32;
 /// Loops and macros in each other; each macro counts as five or more. A browser's stack of 1 MB has room for them.
 const MOST_LEVELS: usize = 160;

@@ -119,7 +119,7 @@ pub async fn estimate(
         if !known {
             return None;
         }
-        // The untouched model is scored before the first step.
+        // The base model is scored before the first step.
         if config.val_size > 0.0 || config.validation_file.is_some() {
             drop(pass(config.per_device_eval_batch_size, false)?);
         }

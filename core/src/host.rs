@@ -109,10 +109,10 @@ impl Turns<'_, '_> {
 
 /// A handle on a session that works while a command is under way; clones are the same handle.
 #[derive(Debug, Clone, Default)]
-pub struct Control(Arc<Wishes>);
+pub struct Control(Arc<Requests>);
 
 #[derive(Debug, Default)]
-struct Wishes {
+struct Requests {
     paused: AtomicBool,
     stopped: AtomicBool,
     cancelled: AtomicBool,

@@ -12,10 +12,10 @@ mod report;
 
 pub use command::{Command, DeviceChoice, GenerateOptions, Message, Prompt};
 pub use event::{
-    DataInfo, DeviceInfo, DeviceKind, Event, MemoryEstimate, ModelInfo, Outlook, PreviewExample, RunInfo, RunSummary,
-    Stage, StepInfo,
+    DataInfo, DeviceInfo, DeviceKind, Event, MemoryEstimate, ModelInfo, PreviewExample, RunInfo, RunPreview,
+    RunSummary, Stage, StepInfo,
 };
 pub use report::{
-    Answered, Baseline, BaselineKind, CalibrationBin, ClassRow, Comparison, EvalInfo, Metric, Predictions, Report,
-    Verdict,
+    Baseline, BaselineKind, CalibrationBin, ClassRow, Comparison, EvalInfo, Metric, PredictionTable, Report,
+    TextPrediction, Verdict,
 };

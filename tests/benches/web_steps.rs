@@ -11,7 +11,7 @@ use std::time::Duration;
 
 /// One measurement on a software adapter, kernels compiled on the way.
 const LIMIT: Duration = Duration::from_secs(900);
-/// Answers as soon as there is an answer, else after half a minute: asking a page ten times a second would slow the worker.
+/// Predictions as soon as there is an answer, else after half a minute: asking a page ten times a second would slow the worker.
 const RESULT: &str = "return Promise.race([window.result, new Promise((wake) => setTimeout(wake, 30000, null))])";
 
 #[tokio::main]

@@ -6,7 +6,7 @@ use crate::report::ranks;
 use crate::run::Phase;
 use crate::state::Lab;
 use leptos::prelude::*;
-use lorakeet_core::protocol::Answered;
+use lorakeet_core::protocol::TextPrediction;
 use lorakeet_core::task::Task;
 
 /// Labels that are shown of one text.
@@ -87,7 +87,7 @@ fn Answers() -> impl IntoView {
         if ranks(task) || task == Task::TokenClassification {
             return view! { <List answers/> }.into_any();
         }
-        let one = |answered: Answered| view! { <One answered is_number=task == Task::Regression/> };
+        let one = |answered: TextPrediction| view! { <One answered is_number=task == Task::Regression/> };
         answers.into_iter().map(one).collect_view().into_any()
     };
     view! {
@@ -104,7 +104,7 @@ fn Answers() -> impl IntoView {
 #[component]
 fn One(
     /// The answer.
-    answered: Answered,
+    answered: TextPrediction,
     /// Whether its values are no probabilities.
     is_number: bool,
 ) -> impl IntoView {
@@ -139,11 +139,11 @@ fn One(
 #[component]
 fn List(
     /// The answers.
-    answers: Vec<Answered>,
+    answers: Vec<TextPrediction>,
 ) -> impl IntoView {
     let lab = expect_context::<Lab>();
     let words = lab.task() == Task::TokenClassification;
-    let row = move |answered: Answered| {
+    let row = move |answered: TextPrediction| {
         let best = answered.values.into_iter().next();
         let (name, value) = best.map_or((String::new(), f64::NAN), |metric| (metric.name, metric.value));
         let shown = if words {

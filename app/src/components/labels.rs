@@ -15,7 +15,8 @@ const UNEQUAL: u64 = 3;
 pub fn Labels() -> impl IntoView {
     let lab = expect_context::<Lab>();
     let labels = Memo::new(move |_| {
-        let of = |outlook: &lorakeet_core::protocol::Outlook| (!writes(outlook.task)).then(|| outlook.labels.clone());
+        let of =
+            |outlook: &lorakeet_core::protocol::RunPreview| (!writes(outlook.task)).then(|| outlook.labels.clone());
         lab.loaded
             .outlook
             .with(|outlook| outlook.as_ref().and_then(of))

@@ -1,4 +1,4 @@
-//! The text that changes: the same beginning continued by the untouched model and by the model as it is now.
+//! The text that changes: the same beginning continued by the base model and by the model as it is now.
 
 use crate::run::{Phase, Sample};
 use crate::state::Lab;

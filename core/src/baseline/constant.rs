@@ -1,4 +1,4 @@
-//! Answers that do not look at the row.
+//! Predictions that do not look at the row.
 
 use crate::error::{Error, Result};
 

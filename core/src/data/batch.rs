@@ -1,6 +1,6 @@
 //! From examples to batches: the validation split, the order of an epoch, padding, and the place to go on from.
 
-use super::{Aim, Example};
+use super::{Example, Target};
 use crate::error::{Error, Result};
 use crate::loss::IGNORE_INDEX;
 use crate::random::Generator;
@@ -194,8 +194,8 @@ pub fn collate(examples: &[&Example], pad_id: u32, side: PaddingSide, padded: im
     };
     let longest = |length: fn(&Example) -> usize| texts().map(|(_, example)| length(example)).max().unwrap_or(0);
     let tokens = padded(longest(|example| example.input_ids.len()));
-    let answer = longest(|example| match &example.aim {
-        Aim::Answer(labels) => labels.len(),
+    let answer = longest(|example| match &example.target {
+        Target::Answer(labels) => labels.len(),
         _ => 0,
     });
     let answer = padded(answer);
@@ -226,18 +226,18 @@ pub fn collate(examples: &[&Example], pad_id: u32, side: PaddingSide, padded: im
         if !example.token_type_ids.is_empty() {
             batch.token_type_ids[start..start + length].copy_from_slice(&example.token_type_ids);
         }
-        match &example.aim {
-            Aim::Answer(labels) => {
+        match &example.target {
+            Target::Answer(labels) => {
                 let start = row * answer;
                 batch.labels[start..start + labels.len()].copy_from_slice(labels);
             }
-            Aim::Tokens(labels) => batch.labels[start..start + length].copy_from_slice(labels),
-            Aim::NextTokens | Aim::Row(_) if length > 1 => {
+            Target::Tokens(labels) => batch.labels[start..start + length].copy_from_slice(labels),
+            Target::NextTokens | Target::Row(_) if length > 1 => {
                 batch.labels[start + 1..start + length].copy_from_slice(&example.labels[1..]);
             }
-            Aim::NextTokens | Aim::Row(_) => {}
+            Target::NextTokens | Target::Row(_) => {}
         }
-        if let Aim::Row(labels) = &example.aim {
+        if let Target::Row(labels) = &example.target {
             batch.row_labels.extend(labels);
         }
         batch.numbers.extend_from_slice(&example.numbers);

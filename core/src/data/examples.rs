@@ -39,7 +39,7 @@ impl Settings {
 
 /// What an example teaches besides its own next tokens.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub enum Aim {
+pub enum Target {
     /// Nothing: the next tokens are learnt.
     #[default]
     NextTokens,
@@ -66,7 +66,7 @@ pub struct Example {
     /// BERT's segments; empty where all are 0.
     pub token_type_ids: Vec<u32>,
     /// What else is learnt of it.
-    pub aim: Aim,
+    pub target: Target,
     /// Further texts of the same row: the documents of a query, the answer that was rejected.
     pub others: Vec<Example>,
     /// Of rankings, the query and its documents as the file has them.
@@ -102,11 +102,11 @@ impl Example {
     /// Labels that are predicted and learnt; of next tokens, the first has nothing in front of it.
     pub fn target_tokens(&self) -> usize {
         let counted = |labels: &[i32]| labels.iter().filter(|&&label| label != IGNORE_INDEX).count();
-        match &self.aim {
-            Aim::NextTokens | Aim::Row(_) if !self.others.is_empty() => 1,
-            Aim::NextTokens => counted(self.labels.get(1..).unwrap_or_default()),
-            Aim::Row(labels) => labels.len(),
-            Aim::Tokens(labels) | Aim::Answer(labels) => counted(labels),
+        match &self.target {
+            Target::NextTokens | Target::Row(_) if !self.others.is_empty() => 1,
+            Target::NextTokens => counted(self.labels.get(1..).unwrap_or_default()),
+            Target::Row(labels) => labels.len(),
+            Target::Tokens(labels) | Target::Answer(labels) => counted(labels),
         }
     }
 }
@@ -181,7 +181,7 @@ pub async fn examples(
                 .to_string(),
         );
     }
-    let specials = Specials::of(tokenizer)?;
+    let specials = SpecialTokens::of(tokenizer)?;
     let total = dataset.rows.len();
     let mut collector = Collector::new(settings);
     for (index, row) in dataset.rows.iter().enumerate() {
@@ -372,12 +372,12 @@ impl Collector {
 }
 
 /// What the tokenizer puts around every text by itself: Llama's start token, BERT's [CLS] and [SEP].
-pub(super) struct Specials {
+pub(super) struct SpecialTokens {
     pub(super) before: Vec<u32>,
     pub(super) after: Vec<u32>,
 }
 
-impl Specials {
+impl SpecialTokens {
     pub(super) fn of(tokenizer: &Tokenizer) -> Result<Self> {
         let bare = tokenizer.encode("a", false)?;
         let full = tokenizer.encode("a", true)?;
@@ -400,7 +400,7 @@ fn tokenize(
     row: &Row,
     tokenizer: &Tokenizer,
     template: Option<&ChatTemplate>,
-    specials: &Specials,
+    specials: &SpecialTokens,
     eos: Option<u32>,
     answers_only: bool,
 ) -> Result<Tokens> {
@@ -442,7 +442,7 @@ fn tokenize(
 pub(super) struct Reader<'a> {
     tokenizer: &'a Tokenizer,
     template: Option<&'a ChatTemplate>,
-    specials: Specials,
+    specials: SpecialTokens,
     eos: Option<u32>,
     settings: &'a Settings,
 }
@@ -457,7 +457,7 @@ impl<'a> Reader<'a> {
         Ok(Self {
             tokenizer,
             template,
-            specials: Specials::of(tokenizer)?,
+            specials: SpecialTokens::of(tokenizer)?,
             eos: eos.filter(|_| settings.add_eos),
             settings,
         })

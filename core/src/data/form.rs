@@ -3,7 +3,7 @@
 use super::parse::{Record, Records, Skipped, Table, key, kind, listed, note_unused};
 use super::table::is_unnamed;
 use super::value::Value;
-use super::{Content, Form, Instruction, Row, labelled, numeric, preferred, tagged};
+use super::{Content, Form, Instruction, Row, labelled, numeric, preference, token_classification};
 use crate::chat::Conversation;
 use crate::error::{Error, Result};
 use serde_json::{Map, Value as Json, json};
@@ -97,7 +97,10 @@ pub(super) fn texts(records: &Records) -> Result<Texts> {
 fn serves_other_tasks(table: &Table) -> bool {
     let keys: Vec<String> = table.columns().iter().map(|name| key(name)).collect();
     let has = |name: &str| keys.iter().any(|key| key == name);
-    labelled::label(&keys).is_some() || tagged::words(&keys).is_some() || has("rejected") || has("positive")
+    labelled::label(&keys).is_some()
+        || token_classification::words(&keys).is_some()
+        || has("rejected")
+        || has("positive")
 }
 
 pub(super) fn is_blank(value: &Value) -> bool {
@@ -136,7 +139,7 @@ fn plan(table: &Table, notes: &mut Vec<String>) -> Result<(Form, Plan)> {
     if has("chosen") && has("rejected") {
         return Ok((Form::PromptCompletion, Plan::Preferred));
     }
-    if let Some(words) = tagged::words(&keys) {
+    if let Some(words) = token_classification::words(&keys) {
         return Ok((Form::Text, Plan::Words(words)));
     }
     // Files of other tasks: what a model that continues texts would learn from them.
@@ -223,8 +226,8 @@ impl Plan {
                 prompt: optional(record, prompt)?,
                 completion: required(record, completion)?,
             },
-            Self::Preferred => preferred::content(record, "chosen")?,
-            Self::Words(words) => Content::Text(tagged::list(record, words)?.join(" ")),
+            Self::Preferred => preference::content(record, "chosen")?,
+            Self::Words(words) => Content::Text(token_classification::list(record, words)?.join(" ")),
             Self::Numbers => return Err(Error::internal("a row of numbers is no text")),
             Self::Alpaca(output) => Content::Instruction(Instruction {
                 system: optional(record, "system")?,

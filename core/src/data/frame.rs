@@ -1,10 +1,10 @@
 //! Rows with labels as examples: the texts of a row in the frame of tokens that the model knows.
 
-use super::examples::Specials;
+use super::examples::SpecialTokens;
 use super::labelled::Labelled;
-use super::labels::Answer;
+use super::labels::LabelSet;
 use super::long_text::encode_long;
-use super::{Aim, Example};
+use super::{Example, Target};
 use crate::error::{Error, Result};
 use crate::host::Turns;
 use crate::loss::IGNORE_INDEX;
@@ -19,12 +19,12 @@ use crate::tokenizer::Tokenizer;
 /// As [`Labelled::targets`]; a `cutoff_len` that leaves no room for text.
 pub async fn labelled_examples(
     labelled: &Labelled,
-    answer: Option<&Answer>,
+    answer: Option<&LabelSet>,
     tokenizer: &Tokenizer,
     cutoff_len: usize,
     turns: &mut Turns<'_, '_>,
 ) -> Result<Vec<Example>> {
-    let frame = Frame::of(tokenizer)?;
+    let frame = PairTemplate::of(tokenizer)?;
     let total = labelled.rows.len();
     let mut examples = Vec::with_capacity(labelled.rows.len());
     for (index, row) in labelled.rows.iter().enumerate() {
@@ -34,7 +34,7 @@ pub async fn labelled_examples(
             .map_err(|error| error.file(&labelled.file).row(row.number))?;
         example.row = row.number;
         if let Some(answer) = answer {
-            example.aim = Aim::Row(labelled.targets(row, answer)?);
+            example.target = Target::Row(labelled.targets(row, answer)?);
         }
         examples.push(example);
     }
@@ -43,8 +43,8 @@ pub async fn labelled_examples(
 }
 
 /// What a tokenizer puts around one text, and around and between two.
-pub(super) struct Frame {
-    alone: Specials,
+pub(super) struct PairTemplate {
+    alone: SpecialTokens,
     before: Vec<u32>,
     between: Vec<u32>,
     after: Vec<u32>,
@@ -52,9 +52,9 @@ pub(super) struct Frame {
     types: (u32, u32),
 }
 
-impl Frame {
+impl PairTemplate {
     pub(super) fn of(tokenizer: &Tokenizer) -> Result<Self> {
-        let alone = Specials::of(tokenizer)?;
+        let alone = SpecialTokens::of(tokenizer)?;
         let (ids, types) = tokenizer.encode_pair("a", "b")?;
         let (a, b) = (tokenizer.encode("a", false)?, tokenizer.encode("b", false)?);
         let find = |text: &[u32], from: usize| {

@@ -9,7 +9,7 @@ use super::labelled::{Labelled, LabelledRow};
 use super::numeric::Shape;
 use super::parse::{listed, start};
 use super::value::Value;
-use super::{Aim, Example};
+use super::{Example, Target};
 use crate::error::{Error, Result};
 use std::collections::{BTreeSet, HashMap};
 
@@ -35,8 +35,8 @@ impl Scaling {
     pub fn of(examples: &[Example], width: usize) -> Self {
         let moments = |target: usize| {
             let values = || {
-                examples.iter().filter_map(move |example| match &example.aim {
-                    Aim::Row(values) => values.get(target).map(|&value| f64::from(value)),
+                examples.iter().filter_map(move |example| match &example.target {
+                    Target::Row(values) => values.get(target).map(|&value| f64::from(value)),
                     _ => None,
                 })
             };
@@ -51,7 +51,7 @@ impl Scaling {
     /// Scales the targets of `examples`.
     pub fn apply(&self, examples: &mut [Example]) {
         for example in examples {
-            if let Aim::Row(values) = &mut example.aim {
+            if let Target::Row(values) = &mut example.target {
                 for (target, value) in values.iter_mut().enumerate() {
                     *value = self.scaled(target, f64::from(*value)) as f32;
                 }
@@ -76,7 +76,7 @@ impl Scaling {
 
 /// How a run's labels are read: what they are, and the names of the head's outputs.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Answer {
+pub struct LabelSet {
     /// What is answered.
     pub kind: LabelKind,
     /// Of classes and labels their names by number; of numbers the columns' names.
@@ -87,7 +87,7 @@ pub struct Answer {
     by_number: bool,
 }
 
-impl Answer {
+impl LabelSet {
     /// Outputs of these names.
     pub fn new(kind: LabelKind, names: Vec<String>) -> Self {
         let mut places = HashMap::with_capacity(names.len());
@@ -399,7 +399,7 @@ impl Labelled {
     ///
     /// # Errors
     /// A label that is missing, unknown or of another kind.
-    pub fn targets(&self, row: &LabelledRow, answer: &Answer) -> Result<Vec<f32>> {
+    pub fn targets(&self, row: &LabelledRow, answer: &LabelSet) -> Result<Vec<f32>> {
         if self.labels.is_empty() {
             return Err(self.without_labels());
         }

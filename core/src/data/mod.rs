@@ -5,8 +5,6 @@
 //! the field. Tokens come from [`crate::tokenizer`], the layout of conversations from [`crate::chat`]. Nothing here
 //! knows a tensor; a [`Batch`] is plain numbers that the training loop sends to the device.
 
-mod alike;
-mod answered;
 mod batch;
 mod encoding;
 mod examples;
@@ -21,27 +19,29 @@ mod layout;
 mod long_text;
 mod numeric;
 mod parse;
-mod preferred;
+mod preference;
 mod preview;
-mod ranked;
+mod ranking;
+mod seq2seq;
 mod series;
+mod similarity_pairs;
 mod table;
-mod tagged;
+mod token_classification;
 mod value;
 
-pub use alike::alike_examples;
-pub use answered::answered_examples;
 pub use batch::{Batch, Cursor, PaddingSide, collate, order, split, split_by_class, targets, unshifted_targets};
-pub use examples::{Aim, Example, Examples, Settings, Word, examples};
+pub use examples::{Example, Examples, Settings, Target, Word, examples};
 pub use frame::labelled_examples;
 pub use idx::labels_of;
 pub use labelled::{Columns, Labelled, LabelledRow};
-pub use labels::{Answer, LabelKind, Scaling, note_of_alike};
+pub use labels::{LabelKind, LabelSet, Scaling, note_of_alike};
 pub use layout::prompt_text;
 pub use numeric::{InputScaling, Shape, numeric_examples};
 pub use preview::preview;
-pub use ranked::{Ranked, RankedQuery, paired_examples, separate_examples};
-pub use tagged::{Tagged, TaggedRow, tagged_examples};
+pub use ranking::{Ranked, RankedQuery, embedding_examples, ranking_examples};
+pub use seq2seq::seq2seq_examples;
+pub use similarity_pairs::similarity_examples;
+pub use token_classification::{Tagged, TaggedRow, token_classification_examples};
 pub use value::Value;
 
 use crate::chat::Conversation;

@@ -10,7 +10,7 @@ use super::labelled::{Columns, Labelled, LabelledRow, label, names_labels};
 use super::parse::{Record, Skipped, Table, key, listed, note_unused, start};
 use super::table::is_unnamed;
 use super::value::{Budget, Value, list_in};
-use super::{Aim, Dataset, Example};
+use super::{Dataset, Example, Target};
 use crate::config::ScaleInputs;
 use crate::error::{Error, Result};
 use std::collections::HashSet;
@@ -408,14 +408,14 @@ fn read_list(items: &[Value], column: &str) -> Result<(Shape, Vec<f32>)> {
 ///
 /// # Errors
 /// As [`Labelled::targets`].
-pub fn numeric_examples(labelled: &Labelled, answer: Option<&super::Answer>) -> Result<Vec<Example>> {
+pub fn numeric_examples(labelled: &Labelled, answer: Option<&super::LabelSet>) -> Result<Vec<Example>> {
     let example = |row: &LabelledRow| {
         Ok(Example {
             numbers: row.numbers.clone(),
             row: row.number,
-            aim: match answer {
-                Some(answer) => Aim::Row(labelled.targets(row, answer)?),
-                None => Aim::default(),
+            target: match answer {
+                Some(answer) => Target::Row(labelled.targets(row, answer)?),
+                None => Target::default(),
             },
             ..Example::default()
         })

@@ -2,7 +2,7 @@
 
 use super::LoadedModel;
 use crate::config::{RunConfig, SMALL_MODELS};
-use crate::data::{Answer, Columns, Dataset, InputScaling, LabelKind, Scaling};
+use crate::data::{Columns, Dataset, InputScaling, LabelKind, LabelSet, Scaling};
 use crate::error::{Error, Result};
 use crate::models::head::{self, ACTIVATION, DROPOUT, HEADS, HIDDEN_SIZE, POOLING};
 use crate::models::{self, Model, Problem};
@@ -88,7 +88,7 @@ impl PretrainedHead {
     }
 
     /// What it answers, where that is of this kind; else, of one that was trained, why it does not do.
-    pub(crate) fn answer(&self, kind: LabelKind, is_trained: bool) -> Result<Answer, Option<String>> {
+    pub(crate) fn answer(&self, kind: LabelKind, is_trained: bool) -> Result<LabelSet, Option<String>> {
         let refused = |because: String| Some(because).filter(|_| is_trained);
         let Some(task) = self.task().filter(|task| task.has_head()) else {
             return Err(None);
@@ -104,7 +104,7 @@ impl PretrainedHead {
         }
         let unnamed = || refused("its id2label does not name its outputs from 0 on".to_owned());
         self.names(is_trained)
-            .map(|names| Answer::new(kind, names))
+            .map(|names| LabelSet::new(kind, names))
             .ok_or_else(unnamed)
     }
 

@@ -13,9 +13,9 @@ use crate::task::Task;
 /// Bins of a calibration.
 pub const BINS: usize = 10;
 
-/// Answers beside what is right. A unit is a row; of lists a query, of preferences a pair.
+/// Predictions beside what is right. A unit is a row; of lists a query, of preferences a pair.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Answers {
+pub enum Predictions {
     /// One class of several.
     Classes {
         /// How many there are.
@@ -65,7 +65,7 @@ pub fn direction(metric: &str) -> Direction {
     }
 }
 
-impl Answers {
+impl Predictions {
     /// How many units there are.
     pub fn units(&self) -> usize {
         match self {
@@ -314,8 +314,8 @@ impl Answers {
 mod tests {
     use super::*;
 
-    fn classes(predicted: Vec<usize>) -> Answers {
-        Answers::Classes {
+    fn classes(predicted: Vec<usize>) -> Predictions {
+        Predictions::Classes {
             classes: 2,
             truth: vec![0, 0, 1, 1],
             predicted,
@@ -328,7 +328,7 @@ mod tests {
         let answers = classes(vec![0, 1, 1, 1]);
         assert_eq!(answers.value("accuracy"), 0.75);
         assert_eq!(answers.pick(&[1, 1, 2]).value("accuracy"), 1.0 / 3.0);
-        let numbers = Answers::Numbers {
+        let numbers = Predictions::Numbers {
             targets: 2,
             truth: vec![1.0, 10.0, 2.0, 20.0],
             predicted: vec![1.0, 12.0, 2.0, 20.0],

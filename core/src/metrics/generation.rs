@@ -7,7 +7,7 @@ use crate::metrics::bootstrap::{Bootstrap, Comparison};
 use crate::protocol::Metric;
 use crate::task::Task;
 /// The metrics of answers that the model writes.
-pub const OF_WRITTEN: &[&str] = &["rouge_l", "chrf"];
+pub const GENERATION_METRICS: &[&str] = &["rouge_l", "chrf"];
 
 /// How the tokens of one text were foretold.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -64,7 +64,11 @@ impl TextScores {
 
     /// All that have a value.
     pub fn metrics(&self) -> Vec<Metric> {
-        let written = if self.written.is_empty() { &[] } else { OF_WRITTEN };
+        let written = if self.written.is_empty() {
+            &[]
+        } else {
+            GENERATION_METRICS
+        };
         let names = Task::Generation.metrics().iter().chain(written);
         names
             .map(|name| Metric {
@@ -90,7 +94,7 @@ impl TextScores {
 
     /// How many parts a metric is made from: answers or texts.
     fn units(&self, name: &str) -> usize {
-        match OF_WRITTEN.contains(&name) {
+        match GENERATION_METRICS.contains(&name) {
             true => self.written.len(),
             false => self.texts.len(),
         }
@@ -143,7 +147,7 @@ mod tests {
         let whole = chrf(&["a cat", "two dogs", "x"], &["a cat", "one dog", "y"]);
         assert_eq!(Ok(scores.value("chrf")), whole);
         let names: Vec<String> = scores.metrics().into_iter().map(|metric| metric.name).collect();
-        assert_eq!(names, [Task::Generation.metrics(), OF_WRITTEN].concat());
+        assert_eq!(names, [Task::Generation.metrics(), GENERATION_METRICS].concat());
     }
 
     #[test]

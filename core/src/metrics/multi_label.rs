@@ -18,7 +18,7 @@ pub struct Hits {
     pub hits: u64,
     /// Right.
     pub right: u64,
-    /// Answered.
+    /// TextPrediction.
     pub answered: u64,
 }
 

@@ -5,7 +5,7 @@
 
 use super::Model;
 use super::architecture::Architecture;
-use crate::data::{Aim, Example};
+use crate::data::{Example, Target};
 use crate::error::{Error, Result};
 use crate::loss::IGNORE_INDEX;
 use crate::tokenizer::Tokenizer;
@@ -88,8 +88,8 @@ impl Limits {
             None | Some(1) => example.token_type_ids.clear(),
             Some(types) => check_types(&example.token_type_ids, types)?,
         }
-        match &example.aim {
-            Aim::Answer(labels) => {
+        match &example.target {
+            Target::Answer(labels) => {
                 let ids: Vec<u32> = labels
                     .iter()
                     .filter(|&&id| id != IGNORE_INDEX)
@@ -97,7 +97,7 @@ impl Limits {
                     .collect();
                 self.check_tokens(&ids, tokenizer)?;
             }
-            Aim::Tokens(labels) => {
+            Target::Tokens(labels) => {
                 let beyond =
                     |&&label: &&i32| label != IGNORE_INDEX && usize::try_from(label).map_or(true, |at| at >= classes);
                 if let Some(label) = labels.iter().find(beyond) {
@@ -105,7 +105,7 @@ impl Limits {
                     return Err(Error::data(what));
                 }
             }
-            Aim::NextTokens | Aim::Row(_) => {}
+            Target::NextTokens | Target::Row(_) => {}
         }
         for other in &mut example.others {
             self.admit_one(other, tokenizer, classes)?;

@@ -1,7 +1,7 @@
 //! What the engine says, while it loads and while it trains.
 
 use super::number;
-use super::report::{Answered, Baseline, EvalInfo, Predictions, Report};
+use super::report::{Baseline, EvalInfo, PredictionTable, Report, TextPrediction};
 use crate::error::Error;
 use crate::task::Task;
 use serde::{Deserialize, Serialize};
@@ -38,7 +38,7 @@ pub enum Event {
         examples: Vec<PreviewExample>,
         /// What a run would do with them.
         #[serde(default)]
-        outlook: Option<Outlook>,
+        outlook: Option<RunPreview>,
         /// Why there can be no run on this model and this data.
         #[serde(default)]
         problem: Option<Error>,
@@ -61,7 +61,7 @@ pub enum Event {
     Eval(EvalInfo),
     /// A continuation of the sample prompt.
     Sample {
-        /// Optimizer steps done; 0 is the untouched model.
+        /// Optimizer steps done; 0 is the base model.
         step: usize,
         /// The prompt.
         prompt: String,
@@ -90,13 +90,13 @@ pub enum Event {
     /// What the training bought over that.
     Report(Box<Report>),
     /// Row by row what the model answers, the worst errors first.
-    Predictions(Predictions),
+    Predictions(PredictionTable),
     /// What the model answers to texts that were given to it.
     Predicted {
         /// What kind of answers these are.
         task: Task,
         /// One entry a text, or of token classification a token; of rankings and embeddings a document, the best first.
-        answers: Vec<Answered>,
+        answers: Vec<TextPrediction>,
     },
     /// The run is over.
     Done(RunSummary),
@@ -279,7 +279,7 @@ pub struct PreviewExample {
 
 /// What a run on the loaded model and data would do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Outlook {
+pub struct RunPreview {
     /// What is learnt.
     pub task: Task,
     /// What is made small, as a run file writes it.
@@ -352,7 +352,7 @@ pub struct RunSummary {
     /// Mean training loss over the run.
     #[serde(with = "number")]
     pub train_loss: f64,
-    /// Validation loss of the untouched model.
+    /// Validation loss of the base model.
     #[serde(with = "number::optional", default)]
     pub eval_loss_before: Option<f64>,
     /// Validation loss at the end.

@@ -8,7 +8,7 @@ use std::fmt;
 /// A score of the validation split.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EvalInfo {
-    /// Optimizer steps done; 0 is the untouched model.
+    /// Optimizer steps done; 0 is the base model.
     pub step: usize,
     /// Mean loss a target token, in nats.
     #[serde(with = "number")]
@@ -41,7 +41,7 @@ pub enum BaselineKind {
     MajorityClass,
     /// The class whose mean vector is nearest.
     NearestCentroid,
-    /// A linear model on the untouched model's vectors.
+    /// A linear model on the base model's vectors.
     LinearProbe,
     /// The labels that most rows have.
     UsualLabels,
@@ -52,9 +52,9 @@ pub enum BaselineKind {
     /// Words in common.
     Bm25,
     /// The model as it was loaded.
-    UntouchedModel,
+    BaseModel,
     /// How likely an answer is to the model as it was loaded.
-    UntouchedLikelihood,
+    BaseLikelihood,
     /// The model with the adapter that the run goes on with.
     ModelBefore,
 }
@@ -70,8 +70,8 @@ impl BaselineKind {
             Self::LastValue => "the last value again",
             Self::TrainingMean => "mean of the training rows",
             Self::Bm25 => "BM25",
-            Self::UntouchedModel => "untouched model",
-            Self::UntouchedLikelihood => "untouched model's likelihood",
+            Self::BaseModel => "base model",
+            Self::BaseLikelihood => "base model's likelihood",
             Self::ModelBefore => "model before this run",
         }
     }
@@ -192,7 +192,7 @@ pub enum Verdict {
 
 /// What the model answers to a text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Answered {
+pub struct TextPrediction {
     /// The text.
     pub text: String,
     /// Probabilities of labels, the largest first; numbers by their targets' names; or the score of a document.
@@ -201,14 +201,14 @@ pub struct Answered {
 
 /// A table of answers, the worst errors first.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Predictions {
+pub struct PredictionTable {
     /// The columns' names.
     pub columns: Vec<String>,
     /// A field for each column.
     pub rows: Vec<Vec<String>>,
 }
 
-impl Predictions {
+impl PredictionTable {
     /// The table as csv (RFC 4180, lines ended by a line feed), the columns' names in the first line.
     ///
     /// A field that a spreadsheet would take for a formula, because it begins with `=`, `+`, `-`, `@`, a tab or a carriage return

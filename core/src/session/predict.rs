@@ -6,8 +6,8 @@ use crate::data::{Dataset, Example};
 use crate::error::{Error, Result};
 use crate::host::{Emit, Receiver};
 use crate::loaded_model::{LoadedModel, loaded};
-use crate::metrics::answers::Answers;
-use crate::protocol::{Answered, EvalInfo, Event, Metric, Predictions};
+use crate::metrics::answers::Predictions;
+use crate::protocol::{EvalInfo, Event, Metric, PredictionTable, TextPrediction};
 use crate::tasks::{Rows, Rules, TaskSpec, by_task};
 use crate::train::evaluation::{HeldOut, QUESTIONS, Scored, answer};
 use crate::train::report::{predictions, texts, written_answers};
@@ -42,7 +42,7 @@ impl Session {
         &mut self,
         config: &RunConfig,
         receiver: Receiver<'_>,
-    ) -> Result<(Predictions, Option<EvalInfo>)> {
+    ) -> Result<(PredictionTable, Option<EvalInfo>)> {
         let emit = &mut self.emit(receiver);
         let model = loaded(&self.model)?;
         let dataset = &self.data.as_ref().ok_or_else(no_data)?.rows;
@@ -114,7 +114,7 @@ async fn predicted(
     model: &LoadedModel,
     spec: &TaskSpec,
     emit: &mut Emit<'_>,
-) -> Result<Option<Answers>> {
+) -> Result<Option<Predictions>> {
     let (outputs, width) = answer(&model.model, &spec.objective, &held_out.batches, emit).await?;
     Ok(spec.answers(&held_out.examples, &outputs, width))
 }
@@ -162,8 +162,13 @@ pub(super) async fn answer_texts(
     Ok(Event::Predicted { task, answers })
 }
 
-/// Answers as a front end shows them: texts with named values, documents by their scores.
-fn answered(spec: &TaskSpec, answers: &Answers, examples: &[Example], model: &LoadedModel) -> Result<Vec<Answered>> {
+/// Predictions as a front end shows them: texts with named values, documents by their scores.
+fn answered(
+    spec: &TaskSpec,
+    answers: &Predictions,
+    examples: &[Example],
+    model: &LoadedModel,
+) -> Result<Vec<TextPrediction>> {
     let names = spec.answer.as_ref().map(|answer| answer.names.as_slice());
     let name = |place: usize| names.and_then(|names| names.get(place).cloned());
     let named = |values: &[f64]| -> Vec<Metric> {
@@ -175,28 +180,28 @@ fn answered(spec: &TaskSpec, answers: &Answers, examples: &[Example], model: &Lo
         values.map(metric).collect()
     };
     let (numbers, width, is_sorted) = match answers {
-        Answers::Classes {
+        Predictions::Classes {
             probabilities, classes, ..
         } => (probabilities, *classes, true),
-        Answers::Labels {
+        Predictions::Labels {
             probabilities, labels, ..
         } => (probabilities, *labels, true),
-        Answers::Numbers { predicted, targets, .. } => (predicted, *targets, false),
-        Answers::Lists(lists) => {
+        Predictions::Numbers { predicted, targets, .. } => (predicted, *targets, false),
+        Predictions::Lists(lists) => {
             let documents = by_task!(spec.task(), R => R::documents(examples));
             let scores = lists.iter().flat_map(|(scores, _)| scores.iter().copied());
-            let of = |(text, value)| Answered {
+            let of = |(text, value)| TextPrediction {
                 text,
                 values: vec![Metric {
                     name: SCORE.to_owned(),
                     value,
                 }],
             };
-            let mut ranked: Vec<Answered> = documents.into_iter().zip(scores).map(of).collect();
+            let mut ranked: Vec<TextPrediction> = documents.into_iter().zip(scores).map(of).collect();
             ranked.sort_by(|a, b| b.values[0].value.total_cmp(&a.values[0].value));
             return Ok(ranked);
         }
-        Answers::Pairs(_) => return Err(Error::internal("these are no rows of numbers")),
+        Predictions::Pairs(_) => return Err(Error::internal("these are no rows of numbers")),
     };
     let texts = texts(answers, examples, None, model.files.tokenizer.as_ref())?;
     let of = |((_, text), values): ((usize, String), &[f64])| {
@@ -204,7 +209,7 @@ fn answered(spec: &TaskSpec, answers: &Answers, examples: &[Example], model: &Lo
         if is_sorted {
             values.sort_by(|a, b| b.value.total_cmp(&a.value));
         }
-        Answered { text, values }
+        TextPrediction { text, values }
     };
     Ok(texts.into_iter().zip(numbers.chunks(width.max(1))).map(of).collect())
 }

@@ -5,11 +5,11 @@
 //! counted as they stand in the file.
 
 use crate::config::RunConfig;
-use crate::data::{self, Aim, Content, Dataset, LabelKind};
+use crate::data::{self, Content, Dataset, LabelKind, Target};
 use crate::error::Result;
 use crate::host::Emit;
 use crate::loaded_model::LoadedModel;
-use crate::protocol::{Event, Outlook, PreviewExample};
+use crate::protocol::{Event, PreviewExample, RunPreview};
 use crate::tasks::{Rows, TaskSpec};
 use std::cmp::Reverse;
 
@@ -56,7 +56,7 @@ pub(crate) async fn preview(
                     None => data::preview(example, loaded.tokenizer()?)?,
                 };
                 Ok(PreviewExample {
-                    label: spec.label(&example.aim),
+                    label: spec.label(&example.target),
                     ..shown
                 })
             });
@@ -68,7 +68,7 @@ pub(crate) async fn preview(
         Some((spec, validation)) => Some(check(spec, loaded, validation, config, progress).await),
         None => None,
     };
-    let outlook = spec.map(|spec| Outlook {
+    let outlook = spec.map(|spec| RunPreview {
         task: spec.task(),
         loss: spec.objective.loss.to_string(),
         metric: spec.metric.clone(),
@@ -140,12 +140,12 @@ async fn texts(
 }
 
 /// How often each label is the answer; none of numbers.
-fn counts(spec: &TaskSpec, aims: &[Aim]) -> Vec<(String, u64)> {
+fn counts(spec: &TaskSpec, aims: &[Target]) -> Vec<(String, u64)> {
     let Some(answer) = spec.answer.as_ref().filter(|answer| answer.kind != LabelKind::Numbers) else {
         return Vec::new();
     };
     let mut counts: Vec<(String, u64)> = answer.names.iter().map(|name| (name.clone(), 0)).collect();
-    for label in aims.iter().flat_map(|aim| spec.labels_of(aim)) {
+    for label in aims.iter().flat_map(|target| spec.labels_of(target)) {
         if let Some((_, rows)) = counts.get_mut(label) {
             *rows += 1;
         }

@@ -4,10 +4,10 @@
 use super::examples::collate;
 use super::{Rules, TaskSpec, by_task};
 use crate::baseline::probe::{Features, Probe};
-use crate::data::{Aim, Batch, Example};
+use crate::data::{Batch, Example, Target};
 use crate::error::Result;
 use crate::host::Emit;
-use crate::metrics::answers::Answers;
+use crate::metrics::answers::Predictions;
 use crate::models::{Model, read};
 use crate::protocol::{self, BaselineKind, Stage};
 use crate::task::Task;
@@ -22,18 +22,18 @@ const MOST_NUMBERS: usize = 1 << 24;
 /// Rows through the model at once.
 const ROWS: usize = 8;
 
-/// Answers and how they came about.
+/// Predictions and how they came about.
 #[derive(Debug, Clone)]
 pub(crate) struct Baseline {
     pub(crate) kind: BaselineKind,
-    pub(crate) answers: Answers,
+    pub(crate) answers: Predictions,
 }
 
 impl Baseline {
     /// The scores as a front end shows them.
     pub(crate) fn scores(&self, task: Task) -> protocol::Baseline {
         let mut metrics = self.answers.metrics(task);
-        if let Answers::Pairs(_) = self.answers {
+        if let Predictions::Pairs(_) = self.answers {
             // Likelihoods are no rewards: only which is the larger can be compared.
             metrics.retain(|metric| metric.name == "preference_accuracy");
         }
@@ -112,7 +112,7 @@ impl Probed<'_> {
         labels(self.held_out)
     }
 
-    /// Vectors of the rows' texts by the untouched model; `None` where a stop was asked for on the way.
+    /// Vectors of the rows' texts by the base model; `None` where a stop was asked for on the way.
     pub(super) async fn features(&self, emit: &mut Emit<'_>) -> Result<Option<ProbeFeatures>> {
         let total = (self.probed.len() + self.held_out.len()) as u64;
         let mut done = 0;
@@ -126,9 +126,9 @@ impl Probed<'_> {
 /// The answers under their name; where there can be none, a word on why: a run does not need them.
 pub(super) fn try_baseline(
     kind: BaselineKind,
-    answers: Result<Answers>,
+    answers: Result<Predictions>,
     emit: &mut Emit<'_>,
-) -> Option<(BaselineKind, Answers)> {
+) -> Option<(BaselineKind, Predictions)> {
     match answers {
         Ok(answers) => Some((kind, answers)),
         Err(error) => {
@@ -147,9 +147,9 @@ fn numeric_rows(width: usize) -> usize {
 
 /// The labels of all rows, row after row.
 fn labels(examples: &[Example]) -> Vec<f32> {
-    let of = |example: &Example| match &example.aim {
-        Aim::Row(labels) => labels.clone(),
-        Aim::Tokens(labels) => labels.iter().filter(|&&label| label >= 0).map(|&l| l as f32).collect(),
+    let of = |example: &Example| match &example.target {
+        Target::Row(labels) => labels.clone(),
+        Target::Tokens(labels) => labels.iter().filter(|&&label| label >= 0).map(|&l| l as f32).collect(),
         _ => Vec::new(),
     };
     examples.iter().flat_map(of).collect()
@@ -178,7 +178,7 @@ pub(super) fn probe_columns(features: &ProbeFeatures, labels: &[f32], width: usi
     Ok(answers)
 }
 
-/// The untouched model's vectors of the examples' texts, the mean over their tokens; of numbers, those themselves. `None` where
+/// The base model's vectors of the examples' texts, the mean over their tokens; of numbers, those themselves. `None` where
 /// a stop was asked for.
 async fn vectors(
     model: &Model,

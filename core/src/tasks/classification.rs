@@ -5,11 +5,11 @@ use super::predictions::{labels_of_rows, largest, softmax};
 use super::{Rules, TaskSpec};
 use crate::baseline::constant::majority_class;
 use crate::baseline::probe::{NearestCentroid, Probe};
-use crate::data::{Aim, Batch, Example, LabelKind};
+use crate::data::{Batch, Example, LabelKind, Target};
 use crate::error::Result;
 use crate::host::Emit;
 use crate::loss::{Compared, WeightedSum};
-use crate::metrics::answers::Answers;
+use crate::metrics::answers::Predictions;
 use crate::protocol::BaselineKind;
 use burn::tensor::Tensor;
 
@@ -20,8 +20,8 @@ impl Rules for Classification {
     const PROBLEM_TYPE: Option<&'static str> = Some("single_label_classification");
 
     fn class_of(example: &Example) -> Option<usize> {
-        Some(match &example.aim {
-            Aim::Row(labels) => labels.first().map_or(0, |class| *class as usize),
+        Some(match &example.target {
+            Target::Row(labels) => labels.first().map_or(0, |class| *class as usize),
             _ => 0,
         })
     }
@@ -33,9 +33,9 @@ impl Rules for Classification {
         })
     }
 
-    fn answers(_spec: &TaskSpec, examples: &[Example], outputs: &[f32], width: usize) -> Option<Answers> {
+    fn answers(_spec: &TaskSpec, examples: &[Example], outputs: &[f32], width: usize) -> Option<Predictions> {
         let probabilities = softmax(outputs, width);
-        Some(Answers::Classes {
+        Some(Predictions::Classes {
             classes: width,
             truth: labels_of_rows(examples).map(|class| class as usize).collect(),
             predicted: probabilities.chunks(width).map(largest).collect(),
@@ -43,13 +43,13 @@ impl Rules for Classification {
         })
     }
 
-    async fn baselines(probed: Probed<'_>, emit: &mut Emit<'_>) -> Result<Vec<(BaselineKind, Answers)>> {
+    async fn baselines(probed: Probed<'_>, emit: &mut Emit<'_>) -> Result<Vec<(BaselineKind, Predictions)>> {
         let Some(features) = probed.features(emit).await? else {
             return Ok(Vec::new());
         };
         let width = probed.width;
         let truth = column_of_classes(&probed.asked());
-        let classes = |predicted: Vec<usize>| Answers::Classes {
+        let classes = |predicted: Vec<usize>| Predictions::Classes {
             classes: width,
             truth: truth.clone(),
             predicted,

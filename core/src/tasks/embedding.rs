@@ -5,12 +5,12 @@ use super::baselines::Probed;
 use super::objective::{rows_of, texts};
 use super::{Rows, Rules, TaskSpec};
 use crate::baseline::lexical::Bm25;
-use crate::data::{self, Aim, Batch, Dataset, Example};
+use crate::data::{self, Batch, Dataset, Example, Target};
 use crate::error::Result;
 use crate::host::Emit;
 use crate::loss::contrastive::cosines_of_pairs;
 use crate::loss::{Compared, Loss, Term, WeightedSum};
-use crate::metrics::answers::{ALIKE, Answers};
+use crate::metrics::answers::{ALIKE, Predictions};
 use crate::models::{Leaves, Model, read};
 use crate::protocol::{BaselineKind, Stage};
 use burn::tensor::Tensor;
@@ -33,12 +33,12 @@ impl Rules for Embedding {
             let labelled = rows.dataset.labelled(&spec.columns)?;
             emit.warn_all(labelled.notes.clone());
             let turns = &mut emit.turns(Stage::Tokenize);
-            return data::alike_examples(&labelled, tokenizer, cutoff, rows.most, turns).await;
+            return data::similarity_examples(&labelled, tokenizer, cutoff, rows.most, turns).await;
         }
         let mut ranked = rows.dataset.ranked()?;
         emit.warn_all(std::mem::take(&mut ranked.notes));
         let turns = &mut emit.turns(Stage::Tokenize);
-        data::separate_examples(&ranked, tokenizer, cutoff, rows.most, turns).await
+        data::embedding_examples(&ranked, tokenizer, cutoff, rows.most, turns).await
     }
 
     fn knows_answers(_spec: &TaskSpec, _dataset: &Dataset) -> bool {
@@ -72,11 +72,11 @@ impl Rules for Embedding {
         })
     }
 
-    fn answers(spec: &TaskSpec, examples: &[Example], outputs: &[f32], width: usize) -> Option<Answers> {
+    fn answers(spec: &TaskSpec, examples: &[Example], outputs: &[f32], width: usize) -> Option<Predictions> {
         Some(of_vectors(&spec.objective.loss, examples, outputs, width))
     }
 
-    async fn baselines(probed: Probed<'_>, emit: &mut Emit<'_>) -> Result<Vec<(BaselineKind, Answers)>> {
+    async fn baselines(probed: Probed<'_>, emit: &mut Emit<'_>) -> Result<Vec<(BaselineKind, Predictions)>> {
         let (model, loss) = (probed.model, &probed.spec.objective.loss);
         let leaves = model.parameters.plain();
         let (mut values, mut width) = (Vec::new(), 1);
@@ -90,7 +90,7 @@ impl Rules for Embedding {
             (emit.host.yield_now)().await;
         }
         let untouched = (
-            BaselineKind::UntouchedModel,
+            BaselineKind::BaseModel,
             of_vectors(loss, probed.held_out, &values, width),
         );
         // Words rank documents; how alike two texts are is no number of theirs.
@@ -100,7 +100,7 @@ impl Rules for Embedding {
         })
     }
 
-    fn label(_spec: &TaskSpec, _target: &Aim) -> Vec<String> {
+    fn label(_spec: &TaskSpec, _target: &Target) -> Vec<String> {
         Vec::new()
     }
 
@@ -119,16 +119,16 @@ impl Rules for Embedding {
 }
 
 /// What vectors of all texts, `width` numbers each, say: cosines of pairs, or the order of documents.
-fn of_vectors(loss: &WeightedSum, examples: &[Example], vectors: &[f32], width: usize) -> Answers {
+fn of_vectors(loss: &WeightedSum, examples: &[Example], vectors: &[f32], width: usize) -> Predictions {
     if !loss.is_of_numbers() {
         return Corpus::of(examples).by_vectors(vectors, width);
     }
-    let truth = examples.iter().filter_map(|example| match &example.aim {
-        Aim::Row(likeness) => likeness.first().map(|&value| f64::from(value)),
+    let truth = examples.iter().filter_map(|example| match &example.target {
+        Target::Row(likeness) => likeness.first().map(|&value| f64::from(value)),
         _ => None,
     });
     let pairs = vectors.chunks_exact(2 * width).map(|pair| pair.split_at(width));
-    Answers::Numbers {
+    Predictions::Numbers {
         targets: 1,
         truth: truth.collect(),
         predicted: pairs.map(|(first, second)| cosine(first, second)).collect(),
@@ -189,7 +189,7 @@ impl<'a> Corpus<'a> {
                     continue;
                 };
                 corpus.rows.push(Text::Document(number));
-                if let Aim::Row(grades) = &document.aim
+                if let Target::Row(grades) = &document.target
                     && let Some(grade) = grades.first().filter(|grade| **grade > 0.0)
                 {
                     corpus.queries[place].grades.insert(number, f64::from(*grade));
@@ -200,7 +200,7 @@ impl<'a> Corpus<'a> {
     }
 
     /// Cosines of the vectors of all rows, `width` numbers each.
-    fn by_vectors(&self, vectors: &[f32], width: usize) -> Answers {
+    fn by_vectors(&self, vectors: &[f32], width: usize) -> Predictions {
         let mut of_queries: Vec<&[f32]> = vec![&[]; self.queries.len()];
         let mut of_documents: Vec<&[f32]> = vec![&[]; self.documents.len()];
         for (row, vector) in self.rows.iter().zip(vectors.chunks(width)) {
@@ -216,7 +216,7 @@ impl<'a> Corpus<'a> {
     }
 
     /// BM25's scores.
-    fn by_words(&self) -> Answers {
+    fn by_words(&self) -> Predictions {
         let words = Bm25::new(&self.documents);
         self.answers(|query| words.scores(self.queries[query].text))
     }
@@ -231,12 +231,12 @@ impl<'a> Corpus<'a> {
         &self.documents
     }
 
-    fn answers(&self, scores: impl Fn(usize) -> Vec<f64>) -> Answers {
+    fn answers(&self, scores: impl Fn(usize) -> Vec<f64>) -> Predictions {
         let of = |(place, query): (usize, &Query)| {
             let grade = |document: usize| query.grades.get(&document).copied().unwrap_or(0.0);
             (scores(place), (0..self.documents.len()).map(grade).collect())
         };
-        Answers::Lists(self.queries.iter().enumerate().map(of).collect())
+        Predictions::Lists(self.queries.iter().enumerate().map(of).collect())
     }
 }
 

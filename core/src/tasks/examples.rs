@@ -3,7 +3,7 @@
 use super::{Rows, Rules, TaskSpec, by_task};
 use crate::config::{RunConfig, ScaleInputs};
 use crate::data::{
-    self, Aim, Batch, Columns, Dataset, Example, InputScaling, LabelKind, Labelled, PaddingSide, Scaling, Shape,
+    self, Batch, Columns, Dataset, Example, InputScaling, LabelKind, Labelled, PaddingSide, Scaling, Shape, Target,
 };
 use crate::error::{Error, Result};
 use crate::host::Emit;
@@ -103,18 +103,18 @@ impl TaskSpec {
 
     /// What is right for each row of `dataset`, read without making tokens of it: the row's labels or, of words with classes,
     /// one for each word. None of tasks without labels.
-    pub(crate) fn aims(&self, dataset: &Dataset) -> Result<Vec<Aim>> {
+    pub(crate) fn aims(&self, dataset: &Dataset) -> Result<Vec<Target>> {
         let Some(answer) = &self.answer else {
             return Ok(Vec::new());
         };
         if answer.kind == LabelKind::Tags {
             let tagged = dataset.tagged(&self.columns)?;
-            let aim = |row| tagged.classes(row, answer).map(Aim::Tokens);
-            return tagged.rows.iter().map(aim).collect();
+            let target = |row| tagged.classes(row, answer).map(Target::Tokens);
+            return tagged.rows.iter().map(target).collect();
         }
         let labelled = self.labelled(dataset, false)?;
-        let aim = |row| labelled.targets(row, answer).map(Aim::Row);
-        labelled.rows.iter().map(aim).collect()
+        let target = |row| labelled.targets(row, answer).map(Target::Row);
+        labelled.rows.iter().map(target).collect()
     }
 
     /// Examples to train on and examples held out; those of one query stay together. Of classes, each has the same share in

@@ -4,12 +4,12 @@
 use super::baselines::Probed;
 use super::{Rows, Rules, TaskSpec};
 use crate::config::RunConfig;
-use crate::data::{self, Aim, Batch, Dataset, Example, Settings};
+use crate::data::{self, Batch, Dataset, Example, Settings, Target};
 use crate::error::{Error, Result};
 use crate::host::{Emit, Host};
 use crate::loaded_model::{LoadedModel, PretrainedHead};
 use crate::loss::{Compared, WeightedSum};
-use crate::metrics::answers::Answers;
+use crate::metrics::answers::Predictions;
 use crate::metrics::generation::Written;
 use crate::models::{self, Leaves, Model};
 use crate::protocol::{BaselineKind, GenerateOptions, Stage};
@@ -39,7 +39,7 @@ impl Rules for Generation {
         }
         let settings = Settings::new(rows.config, rows.dataset, rows.cutoff());
         let turns = &mut emit.turns(Stage::Tokenize);
-        data::answered_examples(rows.dataset, rows.model.tokenizer()?, &settings, turns).await
+        data::seq2seq_examples(rows.dataset, rows.model.tokenizer()?, &settings, turns).await
     }
 
     fn knows_answers(_spec: &TaskSpec, _dataset: &Dataset) -> bool {
@@ -54,11 +54,11 @@ impl Rules for Generation {
         Err(Error::internal("the loss over a vocabulary is the model's own"))
     }
 
-    fn answers(_spec: &TaskSpec, _examples: &[Example], _outputs: &[f32], _width: usize) -> Option<Answers> {
+    fn answers(_spec: &TaskSpec, _examples: &[Example], _outputs: &[f32], _width: usize) -> Option<Predictions> {
         None
     }
 
-    async fn baselines(_probed: Probed<'_>, _emit: &mut Emit<'_>) -> Result<Vec<(BaselineKind, Answers)>> {
+    async fn baselines(_probed: Probed<'_>, _emit: &mut Emit<'_>) -> Result<Vec<(BaselineKind, Predictions)>> {
         Ok(Vec::new())
     }
 }
@@ -76,8 +76,8 @@ pub(crate) struct Question {
 impl Question {
     /// The question of an example; `None` of a text that is learnt from its start, and of one whose answer was cut.
     fn of(example: &Example, tokenizer: &Tokenizer) -> Result<Option<Self>> {
-        let (prompt, answer) = match &example.aim {
-            Aim::Answer(answer) => (example.input_ids.as_slice(), answer.as_slice()),
+        let (prompt, answer) = match &example.target {
+            Target::Answer(answer) => (example.input_ids.as_slice(), answer.as_slice()),
             _ => {
                 let end = example
                     .labels

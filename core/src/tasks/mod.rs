@@ -27,12 +27,12 @@ pub(crate) use predictions::number;
 pub(crate) use spec::TaskSpec;
 
 use crate::config::RunConfig;
-use crate::data::{Aim, Batch, Dataset, Example, LabelKind};
+use crate::data::{Batch, Dataset, Example, LabelKind, Target};
 use crate::error::Result;
 use crate::host::Emit;
 use crate::loaded_model::{LoadedModel, PretrainedHead};
 use crate::loss::{Compared, WeightedSum};
-use crate::metrics::answers::Answers;
+use crate::metrics::answers::Predictions;
 use crate::models::{Leaves, Model};
 use crate::protocol::BaselineKind;
 use crate::task::Task;
@@ -124,13 +124,13 @@ pub(crate) trait Rules {
     fn compared<'b>(loss: &WeightedSum, outputs: Tensor<2>, batch: &'b Batch) -> Result<Compared<'b>>;
 
     /// What the model answered to `examples`, whose labels are right: its outputs, `width` numbers a row.
-    fn answers(spec: &TaskSpec, examples: &[Example], outputs: &[f32], width: usize) -> Option<Answers>;
+    fn answers(spec: &TaskSpec, examples: &[Example], outputs: &[f32], width: usize) -> Option<Predictions>;
 
     /// What can be had without training, under the names of the baselines.
-    async fn baselines(probed: Probed<'_>, emit: &mut Emit<'_>) -> Result<Vec<(BaselineKind, Answers)>>;
+    async fn baselines(probed: Probed<'_>, emit: &mut Emit<'_>) -> Result<Vec<(BaselineKind, Predictions)>>;
 
     /// What a row is answered with, in words.
-    fn label(spec: &TaskSpec, target: &Aim) -> Vec<String> {
+    fn label(spec: &TaskSpec, target: &Target) -> Vec<String> {
         let names = spec.answer.as_ref().map(|answer| answer.names.as_slice());
         let name = |label: usize| names.and_then(|names| names.get(label).cloned());
         let labels = spec.labels_of(target).into_iter();

@@ -4,11 +4,11 @@ use super::baselines::{Probed, column, probe_columns, try_baseline};
 use super::predictions::{labels_of_rows, sigmoid};
 use super::{Rules, TaskSpec};
 use crate::baseline::constant::mean;
-use crate::data::{Aim, Batch, Example, LabelKind};
+use crate::data::{Batch, Example, LabelKind, Target};
 use crate::error::Result;
 use crate::host::Emit;
 use crate::loss::{Compared, WeightedSum};
-use crate::metrics::answers::Answers;
+use crate::metrics::answers::Predictions;
 use crate::protocol::BaselineKind;
 use burn::tensor::Tensor;
 
@@ -20,8 +20,8 @@ impl Rules for MultiLabel {
 
     /// The first label that applies; one more for rows without any.
     fn class_of(example: &Example) -> Option<usize> {
-        Some(match &example.aim {
-            Aim::Row(labels) => labels.iter().position(|flag| *flag > 0.5).unwrap_or(labels.len()),
+        Some(match &example.target {
+            Target::Row(labels) => labels.iter().position(|flag| *flag > 0.5).unwrap_or(labels.len()),
             _ => 0,
         })
     }
@@ -33,9 +33,9 @@ impl Rules for MultiLabel {
         })
     }
 
-    fn answers(_spec: &TaskSpec, examples: &[Example], outputs: &[f32], width: usize) -> Option<Answers> {
+    fn answers(_spec: &TaskSpec, examples: &[Example], outputs: &[f32], width: usize) -> Option<Predictions> {
         let probabilities: Vec<f64> = outputs.iter().map(|&logit| sigmoid(logit)).collect();
-        Some(Answers::Labels {
+        Some(Predictions::Labels {
             labels: width,
             truth: labels_of_rows(examples).map(|flag| flag > 0.5).collect(),
             predicted: probabilities.iter().map(|p| *p > 0.5).collect(),
@@ -43,12 +43,12 @@ impl Rules for MultiLabel {
         })
     }
 
-    async fn baselines(probed: Probed<'_>, emit: &mut Emit<'_>) -> Result<Vec<(BaselineKind, Answers)>> {
+    async fn baselines(probed: Probed<'_>, emit: &mut Emit<'_>) -> Result<Vec<(BaselineKind, Predictions)>> {
         let Some(features) = probed.features(emit).await? else {
             return Ok(Vec::new());
         };
         let (width, asked, all) = (probed.width, probed.asked(), probed.all());
-        let flags = |predicted: Vec<bool>| Answers::Labels {
+        let flags = |predicted: Vec<bool>| Predictions::Labels {
             labels: width,
             truth: asked.iter().map(|&flag| flag > 0.5).collect(),
             predicted,

@@ -1,20 +1,20 @@
 //! What tasks share in reading a model's outputs and their rows' labels.
 
-use crate::data::{Aim, Example};
+use crate::data::{Example, Target};
 
 /// The labels of all rows, row after row.
 pub(super) fn labels_of_rows(examples: &[Example]) -> impl Iterator<Item = f32> + '_ {
-    let of = |example: &Example| match &example.aim {
-        Aim::Row(labels) => labels.clone(),
+    let of = |example: &Example| match &example.target {
+        Target::Row(labels) => labels.clone(),
         _ => Vec::new(),
     };
     examples.iter().flat_map(of)
 }
 
 /// The numbers that a row is answered with, in words.
-pub(super) fn numbers_of(target: &Aim) -> Vec<String> {
+pub(super) fn numbers_of(target: &Target) -> Vec<String> {
     match target {
-        Aim::Row(numbers) => numbers.iter().map(|&value| number(f64::from(value))).collect(),
+        Target::Row(numbers) => numbers.iter().map(|&value| number(f64::from(value))).collect(),
         _ => Vec::new(),
     }
 }
@@ -24,8 +24,8 @@ pub(super) fn lists(examples: &[Example], mut scores: impl FnMut(usize) -> Vec<f
     let of = |example: &Example| {
         let documents = std::iter::once(example).chain(&example.others);
         let grades: Vec<f64> = documents
-            .flat_map(|document| match &document.aim {
-                Aim::Row(grades) => grades.as_slice(),
+            .flat_map(|document| match &document.target {
+                Target::Row(grades) => grades.as_slice(),
                 _ => &[],
             })
             .map(|&grade| f64::from(grade))

@@ -6,12 +6,12 @@ use super::objective::{rows_of, texts};
 use super::predictions::lists;
 use super::{Rows, Rules, TaskSpec};
 use crate::config::RunConfig;
-use crate::data::{Aim, Batch, Dataset, Example};
+use crate::data::{Batch, Dataset, Example, Target};
 use crate::error::{Error, Result};
 use crate::host::Emit;
 use crate::loaded_model::PretrainedHead;
 use crate::loss::{Compared, Loss, WeightedSum};
-use crate::metrics::answers::Answers;
+use crate::metrics::answers::Predictions;
 use crate::models::{self, Leaves, Model, read};
 use crate::protocol::{BaselineKind, Stage};
 use crate::task::Task;
@@ -67,9 +67,9 @@ impl Rules for Preference {
                 return Err(Error::internal("a preference has two answers"));
             };
             for (example, [chosen, rejected]) in some.iter_mut().zip(pairs) {
-                example.aim = Aim::Row(vec![*chosen]);
+                example.target = Target::Row(vec![*chosen]);
                 for other in &mut example.others {
-                    other.aim = Aim::Row(vec![*rejected]);
+                    other.target = Target::Row(vec![*rejected]);
                 }
             }
             (emit.host.yield_now)().await;
@@ -95,7 +95,7 @@ impl Rules for Preference {
         })
     }
 
-    fn answers(spec: &TaskSpec, examples: &[Example], outputs: &[f32], _width: usize) -> Option<Answers> {
+    fn answers(spec: &TaskSpec, examples: &[Example], outputs: &[f32], _width: usize) -> Option<Predictions> {
         let beta = spec.objective.loss.terms().iter().find_map(|term| match term.loss {
             Loss::Dpo { beta, .. } => Some(beta),
             _ => None,
@@ -103,19 +103,19 @@ impl Rules for Preference {
         let reward = |(policy, reference): (&f32, f64)| beta.unwrap_or(0.1) * (f64::from(*policy) - reference);
         let rewards: Vec<f64> = outputs.iter().zip(references(examples)).map(reward).collect();
         let pairs = rewards.chunks(2).map(|pair| (pair[0], pair[pair.len() - 1]));
-        Some(Answers::Pairs(pairs.collect()))
+        Some(Predictions::Pairs(pairs.collect()))
     }
 
-    async fn baselines(probed: Probed<'_>, _emit: &mut Emit<'_>) -> Result<Vec<(BaselineKind, Answers)>> {
+    async fn baselines(probed: Probed<'_>, _emit: &mut Emit<'_>) -> Result<Vec<(BaselineKind, Predictions)>> {
         let both = references(probed.held_out);
         let pairs = both.chunks_exact(2).map(|pair| (pair[0], pair[1]));
         Ok(vec![(
-            BaselineKind::UntouchedLikelihood,
-            Answers::Pairs(pairs.collect()),
+            BaselineKind::BaseLikelihood,
+            Predictions::Pairs(pairs.collect()),
         )])
     }
 
-    fn label(_spec: &TaskSpec, _target: &Aim) -> Vec<String> {
+    fn label(_spec: &TaskSpec, _target: &Target) -> Vec<String> {
         Vec::new()
     }
 }

@@ -5,11 +5,11 @@ use super::objective::member;
 use super::predictions::{lists, numbers_of};
 use super::{Rows, Rules, TaskSpec};
 use crate::baseline::lexical::Bm25;
-use crate::data::{self, Aim, Batch, Dataset, Example};
+use crate::data::{self, Batch, Dataset, Example, Target};
 use crate::error::Result;
 use crate::host::Emit;
 use crate::loss::{Compared, WeightedSum, ranking::Lists};
-use crate::metrics::answers::Answers;
+use crate::metrics::answers::Predictions;
 use crate::protocol::{BaselineKind, Stage};
 use burn::tensor::Tensor;
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ impl Rules for Ranking {
         emit.warn_all(std::mem::take(&mut ranked.notes));
         ranked.queries.truncate(rows.most);
         let turns = &mut emit.turns(Stage::Tokenize);
-        data::paired_examples(&ranked, rows.model.tokenizer()?, rows.cutoff(), turns).await
+        data::ranking_examples(&ranked, rows.model.tokenizer()?, rows.cutoff(), turns).await
     }
 
     fn knows_answers(_spec: &TaskSpec, _dataset: &Dataset) -> bool {
@@ -41,13 +41,13 @@ impl Rules for Ranking {
         })
     }
 
-    fn answers(_spec: &TaskSpec, examples: &[Example], outputs: &[f32], _width: usize) -> Option<Answers> {
+    fn answers(_spec: &TaskSpec, examples: &[Example], outputs: &[f32], _width: usize) -> Option<Predictions> {
         let mut scores = outputs.iter().map(|&score| f64::from(score));
         let lists = lists(examples, |texts| scores.by_ref().take(texts).collect());
-        Some(Answers::Lists(lists))
+        Some(Predictions::Lists(lists))
     }
 
-    async fn baselines(probed: Probed<'_>, _emit: &mut Emit<'_>) -> Result<Vec<(BaselineKind, Answers)>> {
+    async fn baselines(probed: Probed<'_>, _emit: &mut Emit<'_>) -> Result<Vec<(BaselineKind, Predictions)>> {
         let documents = probed.held_out.iter().flat_map(|example| example.texts.iter().skip(1));
         let words = Bm25::new(&documents.map(String::as_str).collect::<Vec<_>>());
         let mut start = 0;
@@ -59,10 +59,10 @@ impl Rules for Ranking {
         };
         let mut scores = probed.held_out.iter().map(of).collect::<Vec<_>>().into_iter();
         let answered = lists(probed.held_out, |_| scores.next().unwrap_or_default());
-        Ok(vec![(BaselineKind::Bm25, Answers::Lists(answered))])
+        Ok(vec![(BaselineKind::Bm25, Predictions::Lists(answered))])
     }
 
-    fn label(_spec: &TaskSpec, target: &Aim) -> Vec<String> {
+    fn label(_spec: &TaskSpec, target: &Target) -> Vec<String> {
         numbers_of(target)
     }
 

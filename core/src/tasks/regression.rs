@@ -4,11 +4,11 @@ use super::baselines::{Probed, column, probe_columns, try_baseline};
 use super::predictions::labels_of_rows;
 use super::{Rules, TaskSpec};
 use crate::baseline::constant::mean;
-use crate::data::{Aim, Batch, Example, LabelKind};
+use crate::data::{Batch, Example, LabelKind, Target};
 use crate::error::Result;
 use crate::host::Emit;
 use crate::loss::{Compared, WeightedSum};
-use crate::metrics::answers::Answers;
+use crate::metrics::answers::Predictions;
 use crate::protocol::BaselineKind;
 use burn::tensor::Tensor;
 
@@ -26,22 +26,22 @@ impl Rules for Regression {
         })
     }
 
-    fn answers(spec: &TaskSpec, examples: &[Example], outputs: &[f32], width: usize) -> Option<Answers> {
+    fn answers(spec: &TaskSpec, examples: &[Example], outputs: &[f32], width: usize) -> Option<Predictions> {
         let unscaled = |(i, value): (usize, f32)| spec.scaling.unscaled(i % width, f64::from(value));
-        Some(Answers::Numbers {
+        Some(Predictions::Numbers {
             targets: width,
             truth: labels_of_rows(examples).enumerate().map(unscaled).collect(),
             predicted: outputs.iter().copied().enumerate().map(unscaled).collect(),
         })
     }
 
-    async fn baselines(probed: Probed<'_>, emit: &mut Emit<'_>) -> Result<Vec<(BaselineKind, Answers)>> {
+    async fn baselines(probed: Probed<'_>, emit: &mut Emit<'_>) -> Result<Vec<(BaselineKind, Predictions)>> {
         let Some(features) = probed.features(emit).await? else {
             return Ok(Vec::new());
         };
         let (spec, width, asked, all) = (probed.spec, probed.width, probed.asked(), probed.all());
         let unscaled = |(i, value): (usize, f64)| spec.scaling.unscaled(i % width, value);
-        let numbers = |predicted: Vec<f64>| Answers::Numbers {
+        let numbers = |predicted: Vec<f64>| Predictions::Numbers {
             targets: width,
             truth: asked.iter().map(|&v| f64::from(v)).enumerate().map(unscaled).collect(),
             predicted: predicted.into_iter().enumerate().map(unscaled).collect(),
@@ -63,7 +63,7 @@ impl Rules for Regression {
         Ok(found)
     }
 
-    fn label(_spec: &TaskSpec, target: &Aim) -> Vec<String> {
+    fn label(_spec: &TaskSpec, target: &Target) -> Vec<String> {
         super::predictions::numbers_of(target)
     }
 }

@@ -4,14 +4,14 @@
 use super::{Objective, Rules, by_task};
 use crate::config::{RunConfig, SMALL_MODELS};
 use crate::data::{
-    Aim, Answer, Columns, Dataset, Example, Form, InputScaling, LabelKind, Labelled, Scaling, Shape, note_of_alike,
+    Columns, Dataset, Example, Form, InputScaling, LabelKind, LabelSet, Labelled, Scaling, Shape, Target, note_of_alike,
 };
 use crate::error::{Error, Result};
 use crate::host::Emit;
 use crate::loaded_model::{LoadedModel, PretrainedHead, head_keys};
 use crate::loss::{WeightedSum, usual};
-use crate::metrics::answers::Answers;
-use crate::metrics::generation::OF_WRITTEN;
+use crate::metrics::answers::Predictions;
+use crate::metrics::generation::GENERATION_METRICS;
 use crate::models;
 use crate::models::head::{self, DROPOUT, HIDDEN_SIZE, RUN_KEY};
 use crate::spelling::nearest;
@@ -23,7 +23,7 @@ use serde_json::{Map, Value, json};
 pub(crate) struct TaskSpec {
     pub(crate) objective: Objective,
     /// Of tasks with labels, what they are.
-    pub(crate) answer: Option<Answer>,
+    pub(crate) answer: Option<LabelSet>,
     /// Of regressions, how the targets are scaled.
     pub(crate) scaling: Scaling,
     /// By which checkpoints are compared and the run is judged.
@@ -175,17 +175,17 @@ impl TaskSpec {
                     .file("config.json")
                     .field("id2label")
             })?;
-            assignment.answer = Some(Answer::new(kind, names));
+            assignment.answer = Some(LabelSet::new(kind, names));
             assignment.scaling = head.scaling();
         }
         Ok(assignment)
     }
 
-    /// Answers with the head that the model brings, or with a fresh one for the labels of the data, and says so where the former
+    /// Predictions with the head that the model brings, or with a fresh one for the labels of the data, and says so where the former
     /// was trained and is not used.
     fn take(
         &mut self,
-        kept: Result<Answer, Option<String>>,
+        kept: Result<LabelSet, Option<String>>,
         kind: LabelKind,
         names: impl FnOnce() -> Result<Vec<String>>,
     ) -> Result<()> {
@@ -193,7 +193,7 @@ impl TaskSpec {
         self.answer = Some(match kept {
             Ok(answer) => answer,
             Err(because) => {
-                let answer = Answer::new(kind, names()?);
+                let answer = LabelSet::new(kind, names()?);
                 let outputs = answer.names.len();
                 let replaced = |because| {
                     format!(
@@ -256,19 +256,19 @@ impl TaskSpec {
     }
 
     /// What the model answered to `examples`, whose labels are right: its outputs, `width` numbers a row.
-    pub(crate) fn answers(&self, examples: &[Example], outputs: &[f32], width: usize) -> Option<Answers> {
+    pub(crate) fn answers(&self, examples: &[Example], outputs: &[f32], width: usize) -> Option<Predictions> {
         by_task!(self.task(), R => R::answers(self, examples, outputs, width))
     }
 
     /// The numbers of the labels that a row is answered with; none of numbers.
-    pub(crate) fn labels_of(&self, target: &Aim) -> Vec<usize> {
+    pub(crate) fn labels_of(&self, target: &Target) -> Vec<usize> {
         match (target, self.answer.as_ref().map(|answer| answer.kind)) {
-            (Aim::Tokens(labels), _) => {
+            (Target::Tokens(labels), _) => {
                 let labels = labels.iter().filter(|&&label| label >= 0);
                 labels.map(|&label| label as usize).collect()
             }
-            (Aim::Row(labels), Some(LabelKind::Class)) => labels.iter().map(|&label| label as usize).collect(),
-            (Aim::Row(flags), Some(LabelKind::Labels)) => {
+            (Target::Row(labels), Some(LabelKind::Class)) => labels.iter().map(|&label| label as usize).collect(),
+            (Target::Row(flags), Some(LabelKind::Labels)) => {
                 let applying = flags.iter().enumerate().filter(|(_, flag)| **flag > 0.5);
                 applying.map(|(label, _)| label).collect()
             }
@@ -277,7 +277,7 @@ impl TaskSpec {
     }
 
     /// What a row is answered with, in words.
-    pub(crate) fn label(&self, target: &Aim) -> String {
+    pub(crate) fn label(&self, target: &Target) -> String {
         by_task!(self.task(), R => R::label(self, target)).join(", ")
     }
 
@@ -401,7 +401,7 @@ fn decide(
 }
 
 /// The answer, if it is one to all rows; else why it is not.
-fn fitting(labelled: &Labelled, answer: Answer) -> Result<Answer, Option<String>> {
+fn fitting(labelled: &Labelled, answer: LabelSet) -> Result<LabelSet, Option<String>> {
     let wrong = labelled
         .rows
         .iter()
@@ -424,7 +424,7 @@ fn metric(config: &RunConfig, objective: &Objective) -> Result<String> {
         return Ok(names[0].to_owned());
     };
     let name = given.strip_prefix("eval_").unwrap_or(given);
-    let writes = objective.learns_texts() && OF_WRITTEN.contains(&name);
+    let writes = objective.learns_texts() && GENERATION_METRICS.contains(&name);
     if writes && !config.predict_with_generate {
         let error = Error::config(format!("{name} is of answers that the model writes")).field("metric_for_best_model");
         return Err(error.remedy("Set predict_with_generate: true."));

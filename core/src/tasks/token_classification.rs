@@ -4,11 +4,11 @@ use super::baselines::{Probed, column_of_classes};
 use super::predictions::{largest, softmax};
 use super::{Rows, Rules, TaskSpec};
 use crate::baseline::constant::majority_class;
-use crate::data::{self, Aim, Batch, Dataset, Example, LabelKind};
+use crate::data::{self, Batch, Dataset, Example, LabelKind, Target};
 use crate::error::{Error, Result};
 use crate::host::Emit;
 use crate::loss::{Compared, WeightedSum};
-use crate::metrics::answers::Answers;
+use crate::metrics::answers::Predictions;
 use crate::protocol::{BaselineKind, Stage};
 use burn::tensor::Tensor;
 use serde_json::{Value, json};
@@ -33,7 +33,8 @@ impl Rules for TokenClassification {
         let mut notes = std::mem::take(&mut tagged.notes);
         let reader = (rows.model.tokenizer()?, rows.cutoff());
         let turns = &mut emit.turns(Stage::Tokenize);
-        let examples = data::tagged_examples(&tagged, answer, reader, rows.optional, &mut notes, turns).await?;
+        let examples =
+            data::token_classification_examples(&tagged, answer, reader, rows.optional, &mut notes, turns).await?;
         emit.warn_all(notes);
         Ok(examples)
     }
@@ -49,14 +50,14 @@ impl Rules for TokenClassification {
         })
     }
 
-    fn answers(_spec: &TaskSpec, examples: &[Example], outputs: &[f32], width: usize) -> Option<Answers> {
+    fn answers(_spec: &TaskSpec, examples: &[Example], outputs: &[f32], width: usize) -> Option<Predictions> {
         let probabilities = softmax(outputs, width);
-        let truth = examples.iter().flat_map(|example| match &example.aim {
-            Aim::Tokens(labels) => labels.as_slice(),
+        let truth = examples.iter().flat_map(|example| match &example.target {
+            Target::Tokens(labels) => labels.as_slice(),
             _ => &[],
         });
         let truth = truth.filter(|&&label| label >= 0).map(|&class| class as usize);
-        Some(Answers::Classes {
+        Some(Predictions::Classes {
             classes: width,
             truth: truth.collect(),
             predicted: probabilities.chunks(width).map(largest).collect(),
@@ -64,10 +65,10 @@ impl Rules for TokenClassification {
         })
     }
 
-    async fn baselines(probed: Probed<'_>, _emit: &mut Emit<'_>) -> Result<Vec<(BaselineKind, Answers)>> {
+    async fn baselines(probed: Probed<'_>, _emit: &mut Emit<'_>) -> Result<Vec<(BaselineKind, Predictions)>> {
         let truth = column_of_classes(&probed.asked());
         let most = majority_class(&column_of_classes(&probed.all()))?;
-        let answers = Answers::Classes {
+        let answers = Predictions::Classes {
             classes: probed.width,
             predicted: vec![most; truth.len()],
             truth,

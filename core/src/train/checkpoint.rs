@@ -255,8 +255,8 @@ pub struct Progress {
     /// Tokens seen, padding not counted.
     pub tokens_seen: u64,
     /// Losses since the last report: their sum and number.
-    pub unreported: (f64, usize),
-    /// Validation loss of the untouched model.
+    pub since_last_log: (f64, usize),
+    /// Validation loss of the base model.
     pub eval_loss_before: Option<f64>,
     /// Reports so far, as transformers logs them.
     pub log_history: Vec<BTreeMap<String, Value>>,
@@ -265,7 +265,7 @@ pub struct Progress {
     /// The best score so far by the run's metric, and how many scores since then were not better by enough, where that may
     /// end the run.
     pub patience: Option<(f64, usize)>,
-    /// Of generation, how the untouched model did on each validation text.
+    /// Of generation, how the base model did on each validation text.
     pub texts_before: Option<TextScores>,
 }
 
@@ -284,7 +284,7 @@ struct Own {
     patience: Option<(Exact, usize)>,
     #[serde(default)]
     scores_before: Option<Vec<(Exact, u64, u64)>>,
-    /// What the untouched model wrote: the right answer, its own.
+    /// What the base model wrote: the right answer, its own.
     #[serde(default)]
     written_before: Vec<(String, String)>,
     /// Whose past this is.
@@ -400,8 +400,8 @@ fn trainer_state(progress: &Progress, plan: &Plan, config: &RunConfig, fingerpri
         step: progress.step,
         tokens_seen: progress.tokens_seen,
         loss_sum: progress.loss_sum.into(),
-        unreported_sum: progress.unreported.0.into(),
-        unreported_count: progress.unreported.1,
+        unreported_sum: progress.since_last_log.0.into(),
+        unreported_count: progress.since_last_log.1,
         eval_loss_before: progress.eval_loss_before.map(Exact::from),
         best: progress.best.map(|(step, score)| (step, score.into())),
         patience: progress.patience.map(|(best, stale)| (best.into(), stale)),
@@ -594,7 +594,7 @@ fn read_state(bytes: &[u8]) -> Result<(Progress, Fingerprint, usize)> {
         step,
         loss_sum: own.loss_sum.number()?,
         tokens_seen: own.tokens_seen,
-        unreported: (own.unreported_sum.number()?, own.unreported_count),
+        since_last_log: (own.unreported_sum.number()?, own.unreported_count),
         eval_loss_before: own.eval_loss_before.map(|loss| loss.number()).transpose()?,
         log_history: serde_json::from_value(state["log_history"].take()).map_err(broken)?,
         best: match own.best {

@@ -6,7 +6,7 @@ use crate::error::{Error, Kind, Result};
 use crate::host::Emit;
 use crate::loaded_model::LoadedModel;
 use crate::loss::IGNORE_INDEX;
-use crate::metrics::answers::Answers;
+use crate::metrics::answers::Predictions;
 use crate::metrics::generation::{TextScore, TextScores};
 use crate::models::{Leaves, Model, read};
 use crate::protocol::{EvalInfo, Stage};
@@ -22,7 +22,7 @@ pub(crate) const QUESTIONS: usize = 32;
 pub(crate) struct Scored {
     pub(crate) info: EvalInfo,
     /// None of generation.
-    pub(crate) answers: Option<Answers>,
+    pub(crate) answers: Option<Predictions>,
     /// Of generation, the scores of each text.
     pub(crate) texts: TextScores,
 }
@@ -107,7 +107,7 @@ impl HeldOut {
         let loss = outputs.loss;
         if !loss.is_finite() {
             return Err(Error::new(Kind::Diverged, format!("the validation loss is {loss}"))
-                .remedy("Lower learning_rate; if the untouched model already gives this, its weights are broken."));
+                .remedy("Lower learning_rate; if the base model already gives this, its weights are broken."));
         }
         for (i, question) in self.questions.iter().enumerate() {
             let written = question.answered(model, config, emit.host, stopped).await?;

@@ -2,7 +2,7 @@
 //! to have the same, or it would be neither the old run nor a new one.
 
 use crate::config::{KNOBS, RunConfig};
-use crate::data::{Aim, Example};
+use crate::data::{Example, Target};
 use crate::error::{Error, Result};
 use crate::formats::{ModelFiles, peft::Adapter};
 use crate::store::Source;
@@ -196,9 +196,9 @@ fn shown(value: &str) -> &str {
 
 /// Tokens, and what is learnt of them; numbers that were computed from them are left out.
 fn add_tokens(hasher: &mut Sha256, example: &Example) {
-    let labels = match &example.aim {
-        Aim::Tokens(labels) | Aim::Answer(labels) => labels.as_slice(),
-        Aim::NextTokens | Aim::Row(_) => &[],
+    let labels = match &example.target {
+        Target::Tokens(labels) | Target::Answer(labels) => labels.as_slice(),
+        Target::NextTokens | Target::Row(_) => &[],
     };
     hasher.update(
         [example.input_ids.len(), labels.len(), example.others.len()]

@@ -1,13 +1,13 @@
 //! What a run comes to: the tuned model against what can be had without training, and its answers row by row.
 
 use super::evaluation::Scored;
-use crate::data::{Aim, Answer, Example};
+use crate::data::{Example, LabelSet, Target};
 use crate::error::Result;
-use crate::metrics::answers::{Answers, direction};
+use crate::metrics::answers::{Predictions, direction};
 use crate::metrics::bootstrap::{Bootstrap, Comparison, Direction, Verdict};
 use crate::metrics::classification::Confusion;
 use crate::metrics::generation::{TextScores, Written};
-use crate::protocol::{self, BaselineKind, CalibrationBin, ClassRow, Predictions, Report};
+use crate::protocol::{self, BaselineKind, CalibrationBin, ClassRow, PredictionTable, Report};
 use crate::task::Task;
 use crate::tasks::{Baseline, Corpus, Question, TaskSpec, number};
 use crate::tokenizer::Tokenizer;
@@ -79,7 +79,7 @@ pub(crate) fn baseline_of_texts(texts: &TextScores, kind: BaselineKind) -> proto
 }
 
 /// The answers that the model wrote, those least like the right ones first.
-pub(crate) fn written_answers(questions: &[Question], written: &[Written]) -> Predictions {
+pub(crate) fn written_answers(questions: &[Question], written: &[Written]) -> PredictionTable {
     let mut rows: Vec<(&Question, &Written)> = questions.iter().zip(written).collect();
     rows.sort_by(|a, b| a.1.rouge_l.total_cmp(&b.1.rouge_l));
     // A question ends its prompt; what a template puts in front of it is the same in every row.
@@ -87,7 +87,7 @@ pub(crate) fn written_answers(questions: &[Question], written: &[Written]) -> Pr
         let skipped = text.chars().count().saturating_sub(TEXT);
         text.chars().skip(skipped).collect::<String>()
     };
-    Predictions {
+    PredictionTable {
         columns: ["row", "label", "prediction", "rouge_l", "text"]
             .map(String::from)
             .to_vec(),
@@ -132,7 +132,7 @@ pub(crate) fn report(spec: &TaskSpec, baselines: &[Baseline], scored: &Scored, s
         ),
     };
     let labels = match (&spec.answer, answers) {
-        (Some(answer), Answers::Classes { .. }) => answer.names.clone(),
+        (Some(answer), Predictions::Classes { .. }) => answer.names.clone(),
         _ => Vec::new(),
     };
     let confusion = answers.confusion();
@@ -194,12 +194,12 @@ fn in_words(verdict: Verdict) -> &'static str {
 /// # Errors
 /// The tokenizer refuses a row's tokens.
 pub(crate) fn predictions(
-    answer: Option<&Answer>,
-    answers: &Answers,
+    answer: Option<&LabelSet>,
+    answers: &Predictions,
     right: bool,
     examples: &[Example],
     tokenizer: Option<&Tokenizer>,
-) -> Result<Predictions> {
+) -> Result<PredictionTable> {
     // A bi-encoder's queries may be fewer than its examples, and all documents are everyone's.
     let is_corpus = examples
         .iter()
@@ -211,7 +211,7 @@ pub(crate) fn predictions(
     // How wrong each row is, and its fields.
     let mut rows: Vec<(f64, Vec<String>)> = Vec::new();
     match answers {
-        Answers::Classes {
+        Predictions::Classes {
             classes,
             truth,
             predicted,
@@ -230,7 +230,7 @@ pub(crate) fn predictions(
                 rows.push((truth.map_or(0.0, |truth| 1.0 - of(truth)), fields));
             }
         }
-        Answers::Labels {
+        Predictions::Labels {
             labels,
             truth,
             predicted,
@@ -250,7 +250,7 @@ pub(crate) fn predictions(
                 rows.push((error, vec![listed(truth), listed(answered), number(error)]));
             }
         }
-        Answers::Numbers {
+        Predictions::Numbers {
             targets,
             truth,
             predicted,
@@ -277,7 +277,7 @@ pub(crate) fn predictions(
                 rows.push((error, fields));
             }
         }
-        Answers::Lists(lists) => {
+        Predictions::Lists(lists) => {
             columns.extend(["ndcg_at_10", "rank_of_first_relevant", "first_document"].map(String::from));
             for (query, (scores, _)) in lists.iter().enumerate() {
                 let one = answers.pick(&[query]);
@@ -292,7 +292,7 @@ pub(crate) fn predictions(
                 rows.push((1.0 - ndcg, vec![number(ndcg), rank, document.unwrap_or_default()]));
             }
         }
-        Answers::Pairs(pairs) => {
+        Predictions::Pairs(pairs) => {
             columns.extend(["reward_of_chosen", "reward_of_rejected", "margin"].map(String::from));
             for (chosen, rejected) in pairs {
                 let fields = vec![number(*chosen), number(*rejected), number(chosen - rejected)];
@@ -308,7 +308,7 @@ pub(crate) fn predictions(
     if right {
         order.sort_by(|a, b| rows[*b].0.total_cmp(&rows[*a].0));
     }
-    let mut table = Predictions {
+    let mut table = PredictionTable {
         columns: ["row".to_owned()]
             .into_iter()
             .chain(columns)
@@ -333,7 +333,7 @@ fn words_answered(
     rows: Vec<(f64, Vec<String>)>,
     (right, name): (bool, &dyn Fn(usize) -> String),
     examples: &[Example],
-) -> Predictions {
+) -> PredictionTable {
     let mut answered = rows.into_iter();
     let mut rows: Vec<(f64, Vec<String>)> = Vec::new();
     for example in examples {
@@ -356,7 +356,7 @@ fn words_answered(
         rows.sort_by(|a, b| b.0.total_cmp(&a.0));
     }
     let ends = ["word", "text"].map(String::from);
-    Predictions {
+    PredictionTable {
         columns: ["row".to_owned()].into_iter().chain(columns).chain(ends).collect(),
         rows: rows.into_iter().map(|(_, fields)| fields).collect(),
     }
@@ -364,7 +364,7 @@ fn words_answered(
 
 /// The row and the text of each answer.
 pub(crate) fn texts(
-    answers: &Answers,
+    answers: &Predictions,
     examples: &[Example],
     corpus: Option<&Corpus>,
     tokenizer: Option<&Tokenizer>,
@@ -378,8 +378,8 @@ pub(crate) fn texts(
         None => Ok(String::new()),
     };
     for example in examples {
-        match (&example.aim, example.texts.first()) {
-            (Aim::Tokens(_), _) => {
+        match (&example.target, example.texts.first()) {
+            (Target::Tokens(_), _) => {
                 let asked = example.words.iter().filter(|word| word.is_asked);
                 found.extend(asked.map(|word| (example.row, word.text.clone())));
             }

@@ -18,7 +18,7 @@ use crate::loaded_model::LoadedModel;
 use crate::metrics::answers::direction;
 use crate::metrics::bootstrap::Direction;
 use crate::models::read;
-use crate::protocol::{BaselineKind, Event, GenerateOptions, Predictions, Prompt, RunInfo, RunSummary, StepInfo};
+use crate::protocol::{BaselineKind, Event, GenerateOptions, PredictionTable, Prompt, RunInfo, RunSummary, StepInfo};
 use crate::store::Sink;
 use crate::task::Task;
 use crate::tasks::{Baseline, TaskSpec, collate};
@@ -80,7 +80,7 @@ impl<'a> Trainer<'a> {
             schedule: Schedule::new(config, &plan),
             optimizer: AdamW::new(&model.model.parameters, config),
             baselines: Vec::new(),
-            before: BaselineKind::UntouchedModel,
+            before: BaselineKind::BaseModel,
             sample_prompt: None,
             sink: None,
             fingerprint: Fingerprint::default(),
@@ -141,11 +141,11 @@ impl<'a> Trainer<'a> {
     /// Whether the run is over: its steps are done, its scores get no better, or a stop is asked for. Before it says so it serves
     /// what was asked for meanwhile, and holds while the run is paused.
     pub(crate) async fn is_done(&mut self, emit: &mut Emit<'_>) -> bool {
-        self.is_finished() || self.hold(emit).await
+        self.is_finished() || self.poll_control(emit).await
     }
 
     fn is_finished(&self) -> bool {
-        self.progress.step >= self.plan.max_steps || self.is_stale()
+        self.progress.step >= self.plan.max_steps || self.patience_exhausted()
     }
 
     /// Whether the validation rows are due to be scored after this step.
@@ -167,7 +167,7 @@ impl<'a> Trainer<'a> {
     /// Scores, samples and saves what came of it; gives the summary without its time.
     pub(crate) async fn finish(mut self, emit: &mut Emit<'_>) -> Result<RunSummary> {
         let (step, finished) = (self.progress.step, self.is_finished());
-        if self.is_stale() {
+        if self.patience_exhausted() {
             let (scores, metric) = (self.config.early_stopping_patience, &self.spec.metric);
             emit.warn(format!(
                 "The run ends early, after step {step}: {scores} scores brought no better {metric}."
@@ -236,10 +236,10 @@ impl<'a> Trainer<'a> {
         progress.step = step;
         progress.loss_sum += result.loss;
         progress.tokens_seen += tokens as u64;
-        progress.unreported.0 += result.loss;
-        progress.unreported.1 += 1;
+        progress.since_last_log.0 += result.loss;
+        progress.since_last_log.1 += 1;
         if self.config.logs_at(step, &self.plan) {
-            let (sum, count) = std::mem::take(&mut progress.unreported);
+            let (sum, count) = std::mem::take(&mut progress.since_last_log);
             let epoch = step as f64 / self.plan.steps_per_epoch as f64;
             let info = StepInfo {
                 step,
@@ -283,7 +283,7 @@ impl<'a> Trainer<'a> {
     }
 
     /// Serves what was asked for meanwhile, holds while the run is paused, and tells whether it is to end.
-    async fn hold(&mut self, emit: &mut Emit<'_>) -> bool {
+    async fn poll_control(&mut self, emit: &mut Emit<'_>) -> bool {
         let mut paused = false;
         loop {
             (emit.host.yield_now)().await;
@@ -356,7 +356,7 @@ impl<'a> Trainer<'a> {
     }
 
     /// Whether too many scores in a row brought nothing better.
-    fn is_stale(&self) -> bool {
+    fn patience_exhausted(&self) -> bool {
         let (patience, stale) = (self.config.early_stopping_patience, self.progress.patience);
         patience > 0 && stale.is_some_and(|(_, stale)| stale >= patience)
     }
@@ -421,7 +421,7 @@ impl<'a> Trainer<'a> {
         self.hand_over(table, emit).await
     }
 
-    async fn hand_over(&self, table: Predictions, emit: &mut Emit<'_>) -> Result<()> {
+    async fn hand_over(&self, table: PredictionTable, emit: &mut Emit<'_>) -> Result<()> {
         if let Some(sink) = &self.sink {
             sink.write("predictions.csv", table.to_csv().as_bytes()).await?;
         }

@@ -1,6 +1,6 @@
 //! What label columns mean: classes, any number of labels, numbers, and classes of words.
 
-use lorakeet_core::data::{Answer, Columns, Dataset, LabelKind, Labelled};
+use lorakeet_core::data::{Columns, Dataset, LabelKind, LabelSet, Labelled};
 use lorakeet_core::error::Error;
 use lorakeet_core::loss::IGNORE_INDEX;
 
@@ -25,14 +25,14 @@ fn cells(labels: &[&str]) -> Labelled {
     )
 }
 
-fn targets(labelled: &Labelled, answer: &Answer) -> Vec<Vec<f32>> {
+fn targets(labelled: &Labelled, answer: &LabelSet) -> Vec<Vec<f32>> {
     let of = |row| labelled.targets(row, answer).unwrap_or_else(|error| panic!("{error}"));
     labelled.rows.iter().map(of).collect()
 }
 
-fn fresh(labelled: &Labelled) -> Answer {
+fn fresh(labelled: &Labelled) -> LabelSet {
     let kind = labelled.kind().unwrap_or_else(|error| panic!("{error}"));
-    Answer::new(kind, labelled.names(kind).unwrap_or_else(|error| panic!("{error}")))
+    LabelSet::new(kind, labelled.names(kind).unwrap_or_else(|error| panic!("{error}")))
 }
 
 fn refused(labelled: &Labelled, kind: LabelKind) -> Error {
@@ -60,9 +60,9 @@ fn lists_of_zeros_and_ones_have_a_place_for_each_label() {
         assert_eq!(answer.names, ["LABEL_0", "LABEL_1", "LABEL_2"]);
         assert_eq!(targets(&labelled, &answer), wanted);
         // A head with names for as many outputs takes them as they are.
-        let head = Answer::new(LabelKind::Labels, ["fast", "loud", "cheap"].map(String::from).into());
+        let head = LabelSet::new(LabelKind::Labels, ["fast", "loud", "cheap"].map(String::from).into());
         assert_eq!(targets(&labelled, &head), wanted);
-        let wider = Answer::new(LabelKind::Labels, ["a", "b", "c", "d"].map(String::from).into());
+        let wider = LabelSet::new(LabelKind::Labels, ["a", "b", "c", "d"].map(String::from).into());
         let error = labelled.targets(&labelled.rows[0], &wider).unwrap_err();
         assert!(error.what.contains("3 places, and there are 4 labels"), "{error}");
     }
@@ -156,22 +156,22 @@ fn minus_one_hundred_is_no_class() {
     let tagged = Dataset::parse("a.jsonl", tokens.as_bytes()).unwrap();
     let tagged = tagged.tagged(&Columns::default()).unwrap();
     assert_eq!(tagged.names(), Ok(vec!["0".into(), "1".into()]));
-    let head = Answer::new(LabelKind::Tags, ["O", "B", "I"].map(String::from).into());
+    let head = LabelSet::new(LabelKind::Tags, ["O", "B", "I"].map(String::from).into());
     assert_eq!(tagged.stranger(&head), None, "label ids are those of the head");
     assert_eq!(tagged.classes(&tagged.rows[0], &head), Ok(vec![1, IGNORE_INDEX]));
-    let two = Answer::new(LabelKind::Tags, vec!["O".into()]);
+    let two = LabelSet::new(LabelKind::Tags, vec!["O".into()]);
     assert_eq!(tagged.stranger(&two).map(String::as_str), Some("1"));
 }
 
 #[test]
 fn label_ids_are_outputs_of_a_head_whose_names_are_no_numbers() {
     let ids = rows(&["0", "1.0", "\"2\""]);
-    let head = Answer::new(LabelKind::Class, ["bad", "fair", "good"].map(String::from).into());
+    let head = LabelSet::new(LabelKind::Class, ["bad", "fair", "good"].map(String::from).into());
     assert_eq!(targets(&ids, &head), [[0.0], [1.0], [2.0]]);
-    let stars = Answer::new(LabelKind::Class, ["1", "2", "3"].map(String::from).into());
+    let stars = LabelSet::new(LabelKind::Class, ["1", "2", "3"].map(String::from).into());
     assert_eq!(stars.place("3"), Some(2));
     assert!(ids.targets(&ids.rows[0], &stars).is_err());
-    let truth = Answer::new(LabelKind::Class, ["False", "True"].map(String::from).into());
+    let truth = LabelSet::new(LabelKind::Class, ["False", "True"].map(String::from).into());
     assert_eq!(targets(&rows(&["true", "false"]), &truth), [[1.0], [0.0]]);
 }
 
@@ -179,13 +179,13 @@ fn label_ids_are_outputs_of_a_head_whose_names_are_no_numbers() {
 fn targets_that_no_float_holds_say_so() {
     for label in ["1e300", "-1E400", "\"1e39\""] {
         let labelled = rows(&["0.5", label]);
-        let answer = Answer::new(LabelKind::Numbers, vec!["labels".into()]);
+        let answer = LabelSet::new(LabelKind::Numbers, vec!["labels".into()]);
         let error = labelled.targets(&labelled.rows[1], &answer).unwrap_err();
         assert!(error.what.contains("too large") && error.row == Some(2), "{error}");
         assert!(error.remedy.unwrap().contains("another unit"));
     }
     let comma = cells(&["1,5", "2"]);
-    let answer = Answer::new(LabelKind::Numbers, vec!["labels".into()]);
+    let answer = LabelSet::new(LabelKind::Numbers, vec!["labels".into()]);
     let error = comma.targets(&comma.rows[0], &answer).unwrap_err();
     assert!(error.remedy.unwrap().contains("decimal point"));
 }

@@ -2,9 +2,9 @@
 
 use lorakeet_core::Error;
 use lorakeet_core::protocol::{
-    Answered, Baseline, BaselineKind, CalibrationBin, ClassRow, Command, Comparison, DataInfo, DeviceInfo, DeviceKind,
-    EvalInfo, Event, MemoryEstimate, Metric, ModelInfo, Outlook, Predictions, PreviewExample, Report, RunInfo,
-    RunSummary, Stage, StepInfo, Verdict,
+    Baseline, BaselineKind, CalibrationBin, ClassRow, Command, Comparison, DataInfo, DeviceInfo, DeviceKind, EvalInfo,
+    Event, MemoryEstimate, Metric, ModelInfo, PredictionTable, PreviewExample, Report, RunInfo, RunPreview, RunSummary,
+    Stage, StepInfo, TextPrediction, Verdict,
 };
 use lorakeet_core::task::Task;
 use std::collections::BTreeSet;
@@ -57,7 +57,7 @@ fn events(number: f64) -> Vec<Event> {
                 truncated: false,
                 label: text(),
             }],
-            outlook: Some(Outlook {
+            outlook: Some(RunPreview {
                 task: Task::Classification,
                 loss: text(),
                 metric: text(),
@@ -131,13 +131,13 @@ fn events(number: f64) -> Vec<Event> {
                 accuracy: f64::INFINITY,
             }],
         })),
-        Event::Predictions(Predictions {
+        Event::Predictions(PredictionTable {
             columns: vec![text()],
             rows: vec![vec![text()]],
         }),
         Event::Predicted {
             task: Task::Ranking,
-            answers: vec![Answered {
+            answers: vec![TextPrediction {
                 text: text(),
                 values: vec![metric()],
             }],
@@ -315,7 +315,7 @@ fn a_summary_of_a_run_without_validation_reads_with_and_without_the_keys() {
 #[test]
 fn fields_of_a_table_are_quoted_where_csv_asks_for_it() {
     let fields = |fields: [&str; 2]| fields.map(String::from).to_vec();
-    let table = Predictions {
+    let table = PredictionTable {
         columns: fields(["row", "text"]),
         rows: vec![
             fields(["1", "plain"]),
@@ -341,7 +341,7 @@ fn no_field_of_a_table_is_a_formula_in_a_spreadsheet_and_numbers_stay_numbers() 
         "-",
     ];
     for field in formulas {
-        let table = Predictions {
+        let table = PredictionTable {
             columns: vec![field.to_owned()],
             rows: vec![vec![field.to_owned()]],
         };
@@ -355,7 +355,7 @@ fn no_field_of_a_table_is_a_formula_in_a_spreadsheet_and_numbers_stay_numbers() 
         }
     }
     let plain = ["-1.5", "+3", "-1e-5", "", "a = b", "'", "5-3"];
-    let table = Predictions {
+    let table = PredictionTable {
         columns: plain.map(String::from).to_vec(),
         rows: Vec::new(),
     };
@@ -364,13 +364,13 @@ fn no_field_of_a_table_is_a_formula_in_a_spreadsheet_and_numbers_stay_numbers() 
 
 #[test]
 fn a_baseline_has_its_kind_beside_the_name_that_reports_and_logs_give_it() {
-    let kind = BaselineKind::UntouchedLikelihood;
+    let kind = BaselineKind::BaseLikelihood;
     let baseline = Baseline {
         kind,
         name: kind.to_string(),
         metrics: Vec::new(),
     };
     let written = serde_json::to_value(&baseline).expect("a baseline can be written");
-    assert_eq!(written["kind"], "untouched_likelihood");
-    assert_eq!(written["name"], "untouched model's likelihood");
+    assert_eq!(written["kind"], "base_likelihood");
+    assert_eq!(written["name"], "base model's likelihood");
 }

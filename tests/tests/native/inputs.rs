@@ -2,7 +2,7 @@
 
 use lorakeet_core::{
     config::{FinetuningType, RunConfig},
-    protocol::{Command, DeviceChoice, Event, Predictions},
+    protocol::{Command, DeviceChoice, Event, PredictionTable},
     store::{MemoryFile, Source, read_all},
     task::Task,
 };
@@ -332,7 +332,7 @@ fn predictions_of_a_label_column_that_the_run_names_are_scored() {
     desk.summary();
     let (table, score) = block_on(desk.session.predict(&config, &mut |_, _| ())).expect("answers");
     assert!(score.is_some() && table.rows.len() == 12);
-    let csv = Predictions::to_csv(&table);
+    let csv = PredictionTable::to_csv(&table);
     assert!(csv.contains(",'=b,") && !csv.contains(",=b"), "{csv}");
 }
 

@@ -187,7 +187,7 @@ fn dropout_acts_while_training_and_not_while_scoring() {
     let (without, with) = (run(0.0, 42), run(0.5, 42));
     assert_eq!(without.numbers(), run(0.0, 42).numbers());
     assert_eq!(with.numbers(), run(0.5, 42).numbers());
-    assert_eq!(without.evals()[0], with.evals()[0], "the untouched model");
+    assert_eq!(without.evals()[0], with.evals()[0], "the base model");
     // A fresh adapter adds nothing whatever it drops, but what it learns depends on it.
     assert_eq!(without.steps()[0].loss, with.steps()[0].loss);
     assert_ne!(without.steps()[0].grad_norm, with.steps()[0].grad_norm);
@@ -322,7 +322,7 @@ impl Sink for Stubborn {
 #[test]
 fn the_data_seed_decides_split_and_order_and_the_seed_the_rest() {
     let run = |seed: u64, data_seed: Option<u64>| run(|config| (config.seed, config.data_seed) = (seed, data_seed));
-    // Rows have different lengths, so the tokens seen tell their order; the untouched model's score tells the split.
+    // Rows have different lengths, so the tokens seen tell their order; the base model's score tells the split.
     let data = |desk: &Desk| (column(desk, |step| step.num_input_tokens_seen), desk.evals()[0].clone());
     let (a, b) = (run(1, Some(5)), run(2, Some(5)));
     assert_eq!(data(&a), data(&b));
@@ -452,7 +452,7 @@ fn a_run_ends_early_where_its_scores_get_no_better() {
     };
     // It learns as long as it runs.
     assert_eq!(steps(early(|_| ())), (true, 12, 0));
-    // The untouched model's score is the first; the two after it do not count as better.
+    // The base model's score is the first; the two after it do not count as better.
     assert_eq!(
         steps(early(|config| config.early_stopping_threshold = 100.0)),
         (true, 4, 1)

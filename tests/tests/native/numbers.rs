@@ -5,7 +5,7 @@ mod readers;
 
 use lorakeet_core::{
     config::{FinetuningType, RunConfig, ScaleInputs},
-    protocol::{Command, DeviceChoice, EvalInfo, Event, Predictions, Verdict},
+    protocol::{Command, DeviceChoice, EvalInfo, Event, PredictionTable, Verdict},
     random::Generator,
     store::{MemoryFile, MemorySink, Source},
     task::Task,
@@ -118,7 +118,7 @@ fn scored(desk: &mut Desk) -> EvalInfo {
     block_on(desk.session.evaluate(&config("out"), &mut |_, _| ())).expect("a score")
 }
 
-fn answers(desk: &mut Desk) -> (Predictions, Option<EvalInfo>) {
+fn answers(desk: &mut Desk) -> (PredictionTable, Option<EvalInfo>) {
     block_on(desk.session.predict(&config("out"), &mut |_, _| ())).expect("answers")
 }
 

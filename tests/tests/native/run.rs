@@ -57,7 +57,7 @@ fn a_run_reports_scores_and_samples_in_order() {
     let sampled_before = desk.events[..first]
         .iter()
         .any(|event| matches!(event, Event::Sample { step: 0, .. }));
-    assert!(sampled_before, "the untouched model speaks first");
+    assert!(sampled_before, "the base model speaks first");
     assert!(
         desk.events
             .iter()
@@ -399,7 +399,7 @@ fn full_training_learns_and_its_folder_loads_as_a_model() {
     );
     assert_eq!(score(&mut other), trained);
 
-    // A LoRA run on the same session reads the untouched model again.
+    // A LoRA run on the same session reads the base model again.
     desk.train(config());
     assert!(desk.summary().finished);
 }

@@ -16,7 +16,7 @@ mod typed;
 
 use lorakeet_core::{
     config::RunConfig,
-    protocol::{Command, DeviceChoice, EvalInfo, Event, Predictions, Report},
+    protocol::{Command, DeviceChoice, EvalInfo, Event, PredictionTable, Report},
     store::{MemoryFile, Source},
 };
 use lorakeet_tests::{
@@ -51,7 +51,7 @@ fn bert(data: Source) -> Desk {
     Desk::with(DeviceChoice::Cpu, tiny::bert_files(), data)
 }
 
-fn predictions(desk: &Desk) -> Predictions {
+fn predictions(desk: &Desk) -> PredictionTable {
     find(desk, |event| match event {
         Event::Predictions(table) => Some(table.clone()),
         _ => None,

@@ -4,7 +4,7 @@
 use indicatif::{ProgressBar, ProgressStyle};
 use lorakeet_core::error::{Error, Result};
 use lorakeet_core::protocol::{
-    DataInfo, EvalInfo, Event, MemoryEstimate, Metric, ModelInfo, Predictions, Report, RunSummary, Stage, StepInfo,
+    DataInfo, EvalInfo, Event, MemoryEstimate, Metric, ModelInfo, PredictionTable, Report, RunSummary, Stage, StepInfo,
 };
 use lorakeet_core::task::Task;
 use std::borrow::Cow;
@@ -166,7 +166,7 @@ impl Screen {
     }
 
     /// Shows a table of answers as csv, or as an event.
-    pub fn show_table(&mut self, table: Predictions) {
+    pub fn show_table(&mut self, table: PredictionTable) {
         match self.json {
             true => self.show(&Event::Predictions(table)),
             false => self.keep(hand_out_data(&table.to_csv())),

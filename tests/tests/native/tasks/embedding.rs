@@ -36,7 +36,7 @@ fn a_bi_encoder_finds_what_shares_no_word_with_the_query() {
     let (ndcg, baseline) = (metric(&desk.evals()[3], "ndcg_at_10"), to_beat(&report, "ndcg_at_10"));
     assert!(ndcg > 0.7 && ndcg > baseline + 0.2, "{ndcg} over {baseline}");
     let names: Vec<&str> = report.baselines.iter().map(|baseline| baseline.name.as_str()).collect();
-    assert_eq!(names, ["BM25", "untouched model"]);
+    assert_eq!(names, ["BM25", "base model"]);
     assert_eq!(report.verdict, Some(Verdict::Better), "{}", report.sentence);
     let mut other = reloaded(&mut desk, DeviceChoice::Cpu, tiny::bert_files(), data());
     assert_eq!(scored(&mut desk), scored(&mut other));
@@ -100,7 +100,7 @@ fn a_bi_encoder_learns_how_alike_two_texts_are() {
     );
     let (pearson, baseline) = (metric(&desk.evals()[3], "pearson"), to_beat(&report, "pearson"));
     assert!(pearson > 0.5 && pearson > baseline + 0.2, "{pearson} over {baseline}");
-    assert_eq!(report.against, "untouched model");
+    assert_eq!(report.against, "base model");
     assert_eq!(report.verdict, Some(Verdict::Better), "{}", report.sentence);
 
     let rows = ["cd,hi,0.5".to_owned(), "cd,hi,4.5".to_owned()];

@@ -1,4 +1,4 @@
-//! Texts that go on: what is compared with the untouched model, and answers written before and after.
+//! Texts that go on: what is compared with the base model, and answers written before and after.
 
 use super::{config, predictions};
 use lorakeet_core::{
@@ -40,7 +40,7 @@ fn baselines(desk: &Desk) -> Vec<Baseline> {
 }
 
 #[test]
-fn a_run_on_texts_is_compared_with_the_untouched_model() {
+fn a_run_on_texts_is_compared_with_the_base_model() {
     for (device, files) in [
         (DeviceChoice::Cpu, tiny::model_files as fn() -> Vec<Source>),
         (DeviceChoice::Gpu, tiny::model_files),
@@ -68,7 +68,7 @@ fn a_run_on_texts_is_compared_with_the_untouched_model() {
         assert!(comparison.low <= comparison.difference && comparison.difference <= comparison.high);
         assert_eq!(report.verdict, Some(Verdict::Better), "{}", report.sentence);
         assert_eq!(report.baselines, baselines(&desk));
-        assert_eq!(report.against, "untouched model");
+        assert_eq!(report.against, "base model");
         let names = report.metrics.iter().map(|metric| metric.name.as_str());
         assert_eq!(names.collect::<Vec<_>>(), ["loss", "perplexity", "token_accuracy"]);
         let perplexity = format!(
@@ -76,7 +76,7 @@ fn a_run_on_texts_is_compared_with_the_untouched_model() {
             comparison.after.exp(),
             comparison.before.exp()
         );
-        let start = "Significant improvement over the untouched model: ";
+        let start = "Significant improvement over the base model: ";
         assert!(
             report.sentence.starts_with(&format!("{start}{perplexity}")),
             "{}",

@@ -83,9 +83,17 @@ async fn a_stop_ends_the_reading_of_rows_and_is_no_error() -> Result<()> {
     let script = "const press = (name) => document.querySelector(`[data-testid=\"${name}\"]`).click();\
                   press('train'); setTimeout(() => press('stop'), 500);";
     page.run(script, vec![]).await?;
-    page.wait_until("the run is called off", REACTION, &format!("return {STATUS} == 'ready'"))
-        .await?;
-    ensure!(page.run("return document.querySelector('[data-testid=\"error\"]')", vec![]).await?.is_null());
+    page.wait_until(
+        "the run is called off",
+        REACTION,
+        &format!("return {STATUS} == 'ready'"),
+    )
+    .await?;
+    ensure!(
+        page.run("return document.querySelector('[data-testid=\"error\"]')", vec![])
+            .await?
+            .is_null()
+    );
 
     let file = std::env::temp_dir().join(format!("lorakeet-few-rows-{}.txt", std::process::id()));
     std::fs::write(&file, "A row of a few words, said again and again.\n".repeat(40))?;

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use lorakeet_core::config::RunConfig;
-use lorakeet_core::protocol::{DeviceChoice, EvalInfo, Event, Predictions, Report};
+use lorakeet_core::protocol::{DeviceChoice, EvalInfo, Event, PredictionTable, Report};
 use lorakeet_core::store::{Source, read_all};
 use lorakeet_tests::browser::{Options, Page};
 use lorakeet_tests::desk::Desk;
@@ -133,7 +133,7 @@ pub(super) struct Native {
     pub(super) first: EvalInfo,
     pub(super) last: EvalInfo,
     pub(super) report: Option<Report>,
-    pub(super) predictions: Predictions,
+    pub(super) predictions: PredictionTable,
 }
 
 impl Native {
@@ -146,7 +146,7 @@ impl Native {
                 .with_context(|| format!("no score: {:?}", desk.events))?,
             first: evals[0].clone(),
             report: None,
-            predictions: Predictions::default(),
+            predictions: PredictionTable::default(),
         };
         for event in desk.events {
             match event {

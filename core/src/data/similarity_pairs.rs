@@ -1,7 +1,7 @@
 //! Pairs of texts and how alike they are: rows for a bi-encoder that is to put alike texts near to each other.
 
-use super::frame::Frame;
-use super::{Aim, Answer, Example, LabelKind, Labelled};
+use super::frame::PairTemplate;
+use super::{Example, LabelKind, LabelSet, Labelled, Target};
 use crate::error::{Error, Result};
 use crate::host::Turns;
 use crate::tokenizer::Tokenizer;
@@ -12,15 +12,15 @@ use crate::tokenizer::Tokenizer;
 /// # Errors
 /// Rows that are no pairs; a label that is no number from −1 to 1, between which cosines lie; a `cutoff_len` that leaves no
 /// room for text.
-pub async fn alike_examples(
+pub async fn similarity_examples(
     labelled: &Labelled,
     tokenizer: &Tokenizer,
     cutoff_len: usize,
     most: usize,
     turns: &mut Turns<'_, '_>,
 ) -> Result<Vec<Example>> {
-    let frame = Frame::of(tokenizer)?;
-    let answer = Answer::new(LabelKind::Numbers, labelled.names(LabelKind::Numbers)?);
+    let frame = PairTemplate::of(tokenizer)?;
+    let answer = LabelSet::new(LabelKind::Numbers, labelled.names(LabelKind::Numbers)?);
     let mut examples = Vec::with_capacity(most.min(labelled.rows.len()));
     let total = labelled.rows.len();
     for (index, row) in labelled.rows.iter().enumerate() {
@@ -47,7 +47,7 @@ pub async fn alike_examples(
         let read = |text: &str| {
             let example = frame.example(tokenizer, text, None, cutoff_len).map_err(here)?;
             Ok(Example {
-                aim: Aim::Row(likeness.clone()),
+                target: Target::Row(likeness.clone()),
                 row: row.number,
                 ..example
             })

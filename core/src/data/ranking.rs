@@ -4,10 +4,10 @@
 //! together.
 
 use super::form::{is_blank, required, text};
-use super::frame::Frame;
+use super::frame::PairTemplate;
 use super::parse::{Record, Skipped, listed, note_unused};
 use super::value::Value;
-use super::{Aim, Dataset, Example};
+use super::{Dataset, Example, Target};
 use crate::error::{Error, Result};
 use crate::host::Turns;
 use crate::tokenizer::Tokenizer;
@@ -201,13 +201,13 @@ fn texts(record: &Record, column: &str) -> Result<Vec<String>> {
 ///
 /// # Errors
 /// A `cutoff_len` that leaves no room for text.
-pub async fn paired_examples(
+pub async fn ranking_examples(
     ranked: &Ranked,
     tokenizer: &Tokenizer,
     cutoff_len: usize,
     turns: &mut Turns<'_, '_>,
 ) -> Result<Vec<Example>> {
-    let frame = Frame::of(tokenizer)?;
+    let frame = PairTemplate::of(tokenizer)?;
     let mut examples = Vec::with_capacity(ranked.queries.len());
     for (index, query) in ranked.queries.iter().enumerate() {
         turns.at(index, ranked.queries.len()).await?;
@@ -215,7 +215,7 @@ pub async fn paired_examples(
             let example = frame.example(tokenizer, &query.query, Some(document), cutoff_len);
             let example = example.map_err(|error| error.file(&ranked.file).row(query.number))?;
             Ok(Example {
-                aim: Aim::Row(vec![*grade]),
+                target: Target::Row(vec![*grade]),
                 row: query.number,
                 ..example
             })
@@ -231,14 +231,14 @@ pub async fn paired_examples(
 ///
 /// # Errors
 /// No query with a positive; a `cutoff_len` that leaves no room for text.
-pub async fn separate_examples(
+pub async fn embedding_examples(
     ranked: &Ranked,
     tokenizer: &Tokenizer,
     cutoff_len: usize,
     most: usize,
     turns: &mut Turns<'_, '_>,
 ) -> Result<Vec<Example>> {
-    let frame = Frame::of(tokenizer)?;
+    let frame = PairTemplate::of(tokenizer)?;
     let mut examples = Vec::new();
     for (index, query) in ranked.queries.iter().enumerate() {
         turns.at(index, ranked.queries.len()).await?;
@@ -246,7 +246,7 @@ pub async fn separate_examples(
             let example = frame.example(tokenizer, text, None, cutoff_len);
             let example = example.map_err(|error| error.file(&ranked.file).row(query.number))?;
             Ok(Example {
-                aim: Aim::Row(vec![grade]),
+                target: Target::Row(vec![grade]),
                 row: query.number,
                 ..example
             })

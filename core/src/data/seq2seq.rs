@@ -1,6 +1,6 @@
 //! Rows of an encoder-decoder: a text that goes in, and the text that is to come out.
 
-use super::examples::{Aim, Example, Settings, Specials};
+use super::examples::{Example, Settings, SpecialTokens, Target};
 use super::layout::{Layout, layout};
 use super::long_text::encode_long;
 use super::{Content, Dataset};
@@ -14,14 +14,14 @@ use crate::tokenizer::Tokenizer;
 ///
 /// # Errors
 /// A row that is one text without an answer; a tokenizer without an end of text.
-pub async fn answered_examples(
+pub async fn seq2seq_examples(
     dataset: &Dataset,
     tokenizer: &Tokenizer,
     settings: &Settings,
     turns: &mut Turns<'_, '_>,
 ) -> Result<Vec<Example>> {
     dataset.check_texts()?;
-    let specials = Specials::of(tokenizer)?;
+    let specials = SpecialTokens::of(tokenizer)?;
     let end = match (specials.after.as_slice(), tokenizer.eos_token_ids()) {
         ([], [end, ..]) => vec![*end],
         (after, _) => after.to_vec(),
@@ -50,7 +50,7 @@ pub async fn answered_examples(
             input_ids,
             row: row.number,
             truncated: source_cut || target_cut,
-            aim: Aim::Answer(answer.into_iter().map(|id| id as i32).collect()),
+            target: Target::Answer(answer.into_iter().map(|id| id as i32).collect()),
             ..Example::default()
         });
     }

@@ -7,7 +7,7 @@ use super::labelled::Columns;
 use super::labels::Names;
 use super::parse::{Record, Skipped, listed, note_unused, start};
 use super::value::{Value, list_in};
-use super::{Aim, Answer, Dataset, Example};
+use super::{Dataset, Example, LabelSet, Target};
 use crate::error::{Error, Result};
 use crate::host::Turns;
 use crate::loss::IGNORE_INDEX;
@@ -181,7 +181,7 @@ impl Tagged {
     }
 
     /// The number of a row's class; [`IGNORE_INDEX`] of a word that is marked so.
-    fn class(&self, row: &TaggedRow, tag: &str, answer: &Answer) -> Result<i32> {
+    fn class(&self, row: &TaggedRow, tag: &str, answer: &LabelSet) -> Result<i32> {
         if tag == IGNORED {
             return Ok(IGNORE_INDEX);
         }
@@ -195,13 +195,13 @@ impl Tagged {
     ///
     /// # Errors
     /// A file without classes; a class that is none of the answers.
-    pub fn classes(&self, row: &TaggedRow, answer: &Answer) -> Result<Vec<i32>> {
+    pub fn classes(&self, row: &TaggedRow, answer: &LabelSet) -> Result<Vec<i32>> {
         self.column_of_classes()?;
         row.tags.iter().map(|tag| self.class(row, tag, answer)).collect()
     }
 
     /// The first class that is none of the answers.
-    pub fn stranger(&self, answer: &Answer) -> Option<&String> {
+    pub fn stranger(&self, answer: &LabelSet) -> Option<&String> {
         let is_known = |tag: &String| tag == IGNORED || answer.place(tag).is_some();
         self.rows.iter().flat_map(|row| &row.tags).find(|tag| !is_known(tag))
     }
@@ -213,16 +213,16 @@ impl Tagged {
 ///
 /// # Errors
 /// A class that is none of the answers; no row is left.
-pub async fn tagged_examples(
+pub async fn token_classification_examples(
     tagged: &Tagged,
-    answer: &Answer,
+    answer: &LabelSet,
     (tokenizer, cutoff_len): (&Tokenizer, usize),
     keep_all: bool,
     notes: &mut Vec<String>,
     turns: &mut Turns<'_, '_>,
 ) -> Result<Vec<Example>> {
     let (mut unmarked, mut mute) = (Skipped::default(), Skipped::default());
-    let frame = super::examples::Specials::of(tokenizer)?;
+    let frame = super::examples::SpecialTokens::of(tokenizer)?;
     let room = cutoff_len.saturating_sub(frame.before.len() + frame.after.len());
     let total = tagged.rows.len();
     let mut examples = Vec::with_capacity(tagged.rows.len());
@@ -281,7 +281,7 @@ pub async fn tagged_examples(
             input_ids,
             row: row.number,
             truncated: kept < ids.len(),
-            aim: Aim::Tokens(labels),
+            target: Target::Tokens(labels),
             words,
             ..Example::default()
         });
