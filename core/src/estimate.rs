@@ -80,7 +80,7 @@ pub async fn estimate(
         };
         let adapter = outline.with_head(&adapter);
         if !adapter.target_modules.is_all_linear() {
-            paths.extend(outline.table_paths());
+            paths.extend(outline.embedding_paths());
         }
         let chosen = chosen_modules(&paths, &adapter)?;
         let mut ranks: BTreeMap<String, usize> = chosen.into_iter().map(|module| (module.path, module.r)).collect();
@@ -98,7 +98,7 @@ pub async fn estimate(
             }
         }
         // DoRA's norms and adapters on embeddings are not part of a dry run.
-        known = !adapter.use_dora && !outline.table_paths().any(|path| ranks.contains_key(path));
+        known = !adapter.use_dora && !outline.embedding_paths().any(|path| ranks.contains_key(path));
     }
     let trained_parameters = trained.iter().sum::<usize>() as u64;
     let moments = |numbers: &usize| moments_bytes(*numbers, config.optim);

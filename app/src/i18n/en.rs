@@ -72,8 +72,8 @@ pub static WORDS: Words = Words {
         change within a minute.",
     model_drop: "Drop a GGUF file here, or a Hugging Face folder",
     model_drop_hint: "A folder needs config.json, tokenizer.json and .safetensors files. Llama, SmolLM2, Qwen2, Qwen3, \
-        GPT-2, Mistral, Gemma 2 and 3, BERT, RoBERTa, DistilBERT, MiniLM, ModernBERT and T5 are supported. The files stay on this \
-        machine.",
+        GPT-2, Mistral, Gemma 2 and 3, BERT, RoBERTa, XLM-RoBERTa, DistilBERT, MiniLM, ModernBERT and T5 are supported. \
+        The files stay on this machine.",
     choose_files: "Choose files",
     choose_folder: "Choose a folder",
     architecture: "Architecture",

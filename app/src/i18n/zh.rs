@@ -70,7 +70,7 @@ pub static WORDS: Words = Words {
     model_bundled: "内置小模型",
     model_bundled_about: "Llama 结构，几百万参数，仅在简·奥斯汀的小说上预训练过。一分钟内就能看到它的变化。",
     model_drop: "把 GGUF 文件或 Hugging Face 文件夹拖到这里",
-    model_drop_hint: "文件夹需要 config.json、tokenizer.json 和 .safetensors 文件。支持 Llama、SmolLM2、Qwen2、Qwen3、GPT-2、Mistral、Gemma 2 与 3、BERT、RoBERTa、DistilBERT、MiniLM、ModernBERT 和 T5。文件不会离开这台电脑。",
+    model_drop_hint: "文件夹需要 config.json、tokenizer.json 和 .safetensors 文件。支持 Llama、SmolLM2、Qwen2、Qwen3、GPT-2、Mistral、Gemma 2 与 3、BERT、RoBERTa、XLM-RoBERTa、DistilBERT、MiniLM、ModernBERT 和 T5。文件不会离开这台电脑。",
     choose_files: "选择文件",
     choose_folder: "选择文件夹",
     architecture: "模型结构",

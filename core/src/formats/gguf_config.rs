@@ -5,6 +5,7 @@
 
 use super::gguf::{Metadata, Value};
 use super::safetensors::Placed;
+use crate::architectures::{Family, of_gguf};
 use crate::{Error, Result};
 use serde_json::{Map, Value as Json, json};
 
@@ -23,13 +24,18 @@ pub fn config(
         architecture,
         tensors,
     };
-    let mut config = match architecture {
-        "gpt2" => file.gpt2()?,
-        "bert" => file.bert()?,
-        "gemma2" | "gemma3" => file.gemma(rope_factors)?,
-        "t5" => file.t5()?,
-        _ => file.llama(rope_factors)?,
+    let known = of_gguf(architecture)?;
+    let mut config = match known.family {
+        Family::Llama => file.llama(rope_factors)?,
+        Family::Gemma => file.gemma(rope_factors)?,
+        Family::Gpt2 => file.gpt2()?,
+        Family::Bert => file.bert()?,
+        Family::T5 => file.t5()?,
+        Family::ModernBert | Family::Small => {
+            return Err(Error::internal(format!("no GGUF file holds a {}", known.name)));
+        }
     };
+    config.insert("model_type".into(), json!(known.model_type));
     config.insert("vocab_size".into(), json!(file.rows("token_embd.weight")?));
     for (name, from) in [("bos", "bos"), ("eos", "eos"), ("pad", "padding")] {
         if let Some(id) = metadata.integer(&format!("tokenizer.ggml.{from}_token_id")) {
@@ -102,7 +108,6 @@ impl File<'_> {
         let sizes = self.sizes()?;
         let epsilon = self.float("attention.layer_norm_epsilon")?.unwrap_or(1e-5);
         Ok(object(json!({
-            "model_type": "gpt2",
             "architectures": ["GPT2LMHeadModel"],
             "tie_word_embeddings": !self.has("output.weight"),
             "n_embd": sizes.width,
@@ -121,14 +126,9 @@ impl File<'_> {
 
     fn llama(&self, rope_factors: Option<&[f32]>) -> Result<Map<String, Json>> {
         let sizes = self.sizes()?;
-        let class = match self.architecture {
-            "qwen2" => "Qwen2ForCausalLM",
-            "qwen3" => "Qwen3ForCausalLM",
-            _ => "LlamaForCausalLM",
-        };
+        let class = format!("{}ForCausalLM", of_gguf(self.architecture)?.class);
         let head_dim = self.head_dim(&sizes);
         Ok(object(json!({
-            "model_type": self.architecture,
             "architectures": [class],
             "tie_word_embeddings": !self.has("output.weight"),
             "rope_theta": self.float("rope.freq_base")?.unwrap_or(10_000.0),
@@ -169,7 +169,6 @@ impl File<'_> {
             return Err(Error::model(what).field("token_types.weight").remedy(remedy));
         }
         Ok(object(json!({
-            "model_type": "bert",
             "architectures": ["BertModel"],
             "layer_norm_eps": self.epsilon("attention.layer_norm_epsilon")?,
             "hidden_act": "gelu",
@@ -200,7 +199,6 @@ impl File<'_> {
         };
         let scaling = rope_scaling(self.metadata, self.architecture, rope_factors, head_dim)?;
         let mut config = object(json!({
-            "model_type": if third { "gemma3_text" } else { "gemma2" },
             "architectures": [if third { "Gemma3ForCausalLM" } else { "Gemma2ForCausalLM" }],
             "tie_word_embeddings": !self.has("output.weight"),
             "num_key_value_heads": kv_heads(self.metadata, self.architecture, sizes.heads)?,
@@ -287,7 +285,6 @@ impl File<'_> {
         let pad = self.metadata.integer("tokenizer.ggml.padding_token_id").unwrap_or(0);
         let start = self.metadata.integer(&self.key("decoder_start_token_id"));
         Ok(object(json!({
-            "model_type": "t5",
             "architectures": ["T5ForConditionalGeneration"],
             "tie_word_embeddings": !self.has("output.weight"),
             "d_model": sizes.width,

@@ -10,6 +10,7 @@
 use super::gguf::Metadata;
 use super::gguf_config::kv_heads;
 use super::safetensors::Placed;
+use crate::architectures::{Family, of_gguf};
 use crate::{Error, Result};
 
 /// What must be done to a tensor's numbers after reading.
@@ -37,9 +38,6 @@ pub struct Renamed {
     pub change: Change,
 }
 
-/// The architectures that this engine runs.
-const ARCHITECTURES: [&str; 8] = ["llama", "qwen2", "qwen3", "gpt2", "bert", "gemma2", "gemma3", "t5"];
-
 /// `general.architecture`, if this engine runs it.
 ///
 /// # Errors
@@ -58,13 +56,8 @@ pub fn architecture(metadata: &Metadata) -> Result<&str> {
     let name = metadata
         .text(key)
         .ok_or_else(|| Error::format("is missing").field(key))?;
-    if ARCHITECTURES.contains(&name) {
-        return Ok(name);
-    }
-    let known = ARCHITECTURES.join(", ");
-    Err(Error::model(format!("is {name:?}, which is not supported"))
-        .field(key)
-        .remedy(format!("Use one of {known}.")))
+    of_gguf(name)?;
+    Ok(name)
 }
 
 /// GGUF's names and Hugging Face's.
@@ -214,12 +207,13 @@ const T5: Names = Names {
 
 /// Hugging Face's name of the GGUF tensor `name`; `None` for one that has no counterpart there.
 pub fn hugging_face_name(architecture: &str, name: &str) -> Option<String> {
-    let names = match architecture {
-        "gpt2" => GPT2,
-        "bert" => BERT,
-        "gemma2" | "gemma3" => GEMMA,
-        "t5" => T5,
-        _ => LLAMA,
+    let names = match of_gguf(architecture).ok()?.family {
+        Family::Llama => LLAMA,
+        Family::Gemma => GEMMA,
+        Family::Gpt2 => GPT2,
+        Family::Bert => BERT,
+        Family::T5 => T5,
+        Family::ModernBert | Family::Small => return None,
     };
     let (stem, kind) = name.rsplit_once('.')?;
     let found = |pairs: Pairs, name: &str| pairs.iter().find(|(from, _)| *from == name).map(|(_, to)| *to);

@@ -55,7 +55,7 @@ impl Model {
                 linear.lora = Some(lora);
             }
         }
-        for table in self.architecture.tables_mut() {
+        for table in self.architecture.embeddings_mut() {
             if is_saved_whole(&table.path, false, config) {
                 table.whole = Some(copy_matrix(&table.matrix, &table.path, &mut self.parameters));
             } else if let Some(module) = chosen.get(table.path.as_str()) {
@@ -79,7 +79,7 @@ impl Model {
             }
         }
         if has_output(&self.head) && is_saved_whole(OUTPUT, false, config) {
-            self.whole_output = Some(copy_matrix(self.architecture.head(), OUTPUT, &mut self.parameters));
+            self.whole_output = Some(copy_matrix(self.architecture.lm_head(), OUTPUT, &mut self.parameters));
         }
         self.adapter = Some(config.clone());
         Ok(())
@@ -112,7 +112,7 @@ impl Model {
             linear.lora = None;
             linear.whole = None;
         }
-        for table in self.architecture.tables_mut() {
+        for table in self.architecture.embeddings_mut() {
             table.lora = None;
             table.whole = None;
         }
@@ -123,7 +123,7 @@ impl Model {
     /// Holds that the adapter has the matrices that its settings speak of, before any of their size are made.
     fn check_ranks(&self, adapter: &Adapter) -> Result<()> {
         let config = &with_head(self.task, &self.head, &adapter.config);
-        let tables = self.architecture.tables();
+        let tables = self.architecture.embeddings();
         let shapes: HashMap<&str, &[usize]> = adapter
             .tensors
             .iter()
@@ -182,7 +182,7 @@ impl Model {
         let is_base = |name: &str| {
             let path = name.strip_prefix("base_model.model.").unwrap_or(name);
             let path = path.strip_suffix(".base_layer.weight");
-            let mut tables = self.architecture.tables().into_iter();
+            let mut tables = self.architecture.embeddings().into_iter();
             tables.any(|table| table.lora.is_some() && Some(table.path.as_str()) == path)
         };
         let known = |name: &String| is_base(name) || self.parameters.iter().any(|parameter| parameter.name == *name);
@@ -243,7 +243,7 @@ fn adaptable<'a>(architecture: &'a Architecture, head: &'a Head, config: &Adapte
     let mut paths: Vec<&str> = linears.map(|linear| linear.path.as_str()).collect();
     // all-linear means linears; names and patterns may mean embeddings too.
     if !config.target_modules.is_all_linear() {
-        paths.extend(architecture.tables().iter().map(|table| table.path.as_str()));
+        paths.extend(architecture.embeddings().iter().map(|table| table.path.as_str()));
     }
     paths
 }
@@ -263,7 +263,7 @@ fn check_modules(architecture: &Architecture, head: &Head, config: &AdapterConfi
         return Err(error.remedy("Name lm_head in modules_to_save, which trains all of it."));
     }
     let linears = architecture.linears().into_iter().map(|linear| &linear.path);
-    let tables = architecture.tables().into_iter().map(|table| &table.path);
+    let tables = architecture.embeddings().into_iter().map(|table| &table.path);
     let output = has_output(head).then_some(OUTPUT);
     let body: Vec<&str> = linears.chain(tables).map(String::as_str).chain(output).collect();
     let parts = head.linears();

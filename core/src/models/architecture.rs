@@ -1,10 +1,74 @@
-//! The architectures behind one face: their parts and their sizes.
+//! The architectures behind one face.
 
 use super::embedding::Embedding;
 use super::graph::{Graph, TensorGraph, Tokens};
+use super::head::Head;
+use super::load::Loader;
 use super::{Linear, Matrix, bert, gemma, gpt2, llama, modernbert, small, t5};
+use crate::architectures::{self, Family};
 use crate::data::Batch;
+use crate::error::Result;
 use burn::tensor::Tensor;
+
+/// What every architecture has: its layers between tokens (or numbers) and its head.
+pub(super) trait Body: Sized {
+    /// Reads the layers and the head of the task that config.json names; `model_type` is one of its family's.
+    async fn load(loader: &mut Loader<'_>, model_type: &str) -> Result<(Self, Head)>;
+
+    fn sizes(&self) -> Sizes;
+
+    /// The batch → what the head reads: hidden states \[B·T, C\], or \[B, C\] of models that judge whole rows themselves.
+    fn hidden<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows;
+
+    /// The hidden states of one row's next tokens, the last of which predicts the token after them; `None` where the model
+    /// continues no texts.
+    fn next<'a>(&self, _g: &TensorGraph<'a>, _input: Tokens<TensorGraph<'a>>) -> Option<Tensor<2>> {
+        None
+    }
+
+    /// The output matrix \[V, C\].
+    fn lm_head(&self) -> &Matrix;
+
+    fn linears(&self) -> Vec<&Linear>;
+    fn linears_mut(&mut self) -> Vec<&mut Linear>;
+
+    /// The embeddings that can carry an adapter.
+    fn embeddings(&self) -> Vec<&Embedding> {
+        Vec::new()
+    }
+    fn embeddings_mut(&mut self) -> Vec<&mut Embedding> {
+        Vec::new()
+    }
+
+    /// Pairs of keys and values that a cache holds.
+    fn cached_pairs(&self) -> usize {
+        self.sizes().layers
+    }
+
+    /// c of c·tanh(logit / c); 0 for none.
+    fn logit_cap(&self) -> f32 {
+        0.0
+    }
+
+    /// Tokens that a row can have; `usize::MAX` where positions are relative.
+    fn max_tokens(&self) -> usize {
+        self.sizes().max_positions
+    }
+
+    /// Rows of the table of token types; `None` without one.
+    fn token_types(&self) -> Option<usize> {
+        None
+    }
+}
+
+/// The sizes of an architecture.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sizes {
+    pub(super) vocab: usize,
+    pub(super) width: usize,
+    pub(super) layers: usize,
+    pub(super) max_positions: usize,
+}
 
 pub(super) enum Architecture {
     Llama(Box<llama::Llama>),
@@ -16,154 +80,89 @@ pub(super) enum Architecture {
     Small(Box<small::Small>),
 }
 
+/// `$what` of the model that `$self` is.
+macro_rules! of_each {
+    ($self:ident, $model:ident => $what:expr) => {
+        match $self {
+            Self::Llama($model) => $what,
+            Self::Gpt2($model) => $what,
+            Self::Bert($model) => $what,
+            Self::ModernBert($model) => $what,
+            Self::Gemma($model) => $what,
+            Self::T5($model) => $what,
+            Self::Small($model) => $what,
+        }
+    };
+}
+
 impl Architecture {
-    /// The batch → what the head reads: hidden states \[B·T, C\], or \[B, C\] of models that judge whole rows themselves.
+    /// The layers and the head of a model of the architecture `row`.
+    pub(super) async fn load(loader: &mut Loader<'_>, row: &architectures::Architecture) -> Result<(Self, Head)> {
+        async fn load<B: Body>(
+            loader: &mut Loader<'_>,
+            model_type: &str,
+            wrap: fn(Box<B>) -> Architecture,
+        ) -> Result<(Architecture, Head)> {
+            let (body, head) = B::load(loader, model_type).await?;
+            Ok((wrap(Box::new(body)), head))
+        }
+        let kind = row.model_type;
+        match row.family {
+            Family::Llama => load(loader, kind, Self::Llama).await,
+            Family::Gemma => load(loader, kind, Self::Gemma).await,
+            Family::Gpt2 => load(loader, kind, Self::Gpt2).await,
+            Family::Bert => load(loader, kind, Self::Bert).await,
+            Family::ModernBert => load(loader, kind, Self::ModernBert).await,
+            Family::T5 => load(loader, kind, Self::T5).await,
+            Family::Small => load(loader, kind, Self::Small).await,
+        }
+    }
+
+    pub(super) fn sizes(&self) -> Sizes {
+        of_each!(self, model => model.sizes())
+    }
+
     pub(super) fn hidden<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
-        let input = || Tokens {
-            ids: g.numbers(batch.rows * batch.tokens, || {
-                batch.input_ids.iter().map(|&id| id as f32).collect()
-            }),
-            mask: g.mask([batch.rows, batch.tokens], || batch.attention_mask.clone()),
-            batch: batch.rows,
-            tokens: batch.tokens,
-            start: 0,
-        };
-        match self {
-            Self::Llama(model) => model.hidden(g, input()),
-            Self::Gpt2(model) => model.hidden(g, input()),
-            Self::Bert(model) => model.hidden(g, input(), batch),
-            Self::ModernBert(model) => model.hidden(g, input()),
-            Self::Gemma(model) => model.hidden(g, input()),
-            Self::T5(model) => model.hidden(g, input(), batch),
-            Self::Small(model) => model.hidden(g, batch),
-        }
+        of_each!(self, model => model.hidden(g, batch))
     }
 
-    /// The hidden states of one row's next tokens, the last of which predicts the token after them; `None` where the
-    /// model continues no texts.
     pub(super) fn next<'a>(&self, g: &TensorGraph<'a>, input: Tokens<TensorGraph<'a>>) -> Option<Tensor<2>> {
-        match self {
-            Self::Llama(model) => Some(model.hidden(g, input)),
-            Self::Gpt2(model) => Some(model.hidden(g, input)),
-            Self::Gemma(model) => Some(model.hidden(g, input)),
-            Self::T5(model) => Some(model.next(g, input)),
-            Self::Small(model) => Some(model.next(g, input)),
-            Self::Bert(_) | Self::ModernBert(_) => None,
-        }
+        of_each!(self, model => model.next(g, input))
     }
 
-    pub(super) fn head(&self) -> &Matrix {
-        match self {
-            Self::Small(model) => model.head(),
-            Self::Llama(model) => model.head(),
-            Self::Gpt2(model) => model.head(),
-            Self::Bert(model) => model.embedding(),
-            Self::ModernBert(model) => model.embedding(),
-            Self::Gemma(model) => model.head(),
-            Self::T5(model) => model.head(),
-        }
+    pub(super) fn lm_head(&self) -> &Matrix {
+        of_each!(self, model => model.lm_head())
     }
+
     pub(super) fn linears(&self) -> Vec<&Linear> {
-        match self {
-            Self::Small(model) => model.linears(),
-            Self::Llama(model) => model.linears(),
-            Self::Gpt2(model) => model.linears(),
-            Self::Bert(model) => model.linears(),
-            Self::ModernBert(model) => model.linears(),
-            Self::Gemma(model) => model.linears(),
-            Self::T5(model) => model.linears(),
-        }
+        of_each!(self, model => model.linears())
     }
+
     pub(super) fn linears_mut(&mut self) -> Vec<&mut Linear> {
-        match self {
-            Self::Small(model) => model.linears_mut(),
-            Self::Llama(model) => model.linears_mut(),
-            Self::Gpt2(model) => model.linears_mut(),
-            Self::Bert(model) => model.linears_mut(),
-            Self::ModernBert(model) => model.linears_mut(),
-            Self::Gemma(model) => model.linears_mut(),
-            Self::T5(model) => model.linears_mut(),
-        }
+        of_each!(self, model => model.linears_mut())
     }
-    pub(super) fn tables(&self) -> Vec<&Embedding> {
-        match self {
-            Self::Small(model) => model.tables(),
-            Self::Llama(model) => model.tables(),
-            Self::Gpt2(model) => model.tables(),
-            Self::Bert(model) => model.tables(),
-            Self::ModernBert(model) => model.tables(),
-            Self::Gemma(model) => model.tables(),
-            // Its stacks share one table, of which PEFT adapts one stack's copy: there is no telling which is meant.
-            Self::T5(_) => Vec::new(),
-        }
+
+    pub(super) fn embeddings(&self) -> Vec<&Embedding> {
+        of_each!(self, model => model.embeddings())
     }
-    pub(super) fn tables_mut(&mut self) -> Vec<&mut Embedding> {
-        match self {
-            Self::Small(model) => model.tables_mut(),
-            Self::Llama(model) => model.tables_mut(),
-            Self::Gpt2(model) => model.tables_mut(),
-            Self::Bert(model) => model.tables_mut(),
-            Self::ModernBert(model) => model.tables_mut(),
-            Self::Gemma(model) => model.tables_mut(),
-            Self::T5(_) => Vec::new(),
-        }
+
+    pub(super) fn embeddings_mut(&mut self) -> Vec<&mut Embedding> {
+        of_each!(self, model => model.embeddings_mut())
     }
-    pub(super) fn layers(&self) -> usize {
-        match self {
-            Self::Small(model) => model.layers,
-            Self::Llama(model) => model.layers.len(),
-            Self::Gpt2(model) => model.layers.len(),
-            Self::Bert(model) => model.layers.len(),
-            Self::ModernBert(model) => model.layers.len(),
-            Self::Gemma(model) => model.layers.len(),
-            Self::T5(model) => model.layers(),
-        }
+
+    pub(super) fn cached_pairs(&self) -> usize {
+        of_each!(self, model => model.cached_pairs())
     }
-    /// Pairs of keys and values that a cache holds.
-    pub(super) fn kept_pairs(&self) -> usize {
-        match self {
-            Self::T5(model) => model.kept_pairs(),
-            other => other.layers(),
-        }
-    }
-    /// c of c·tanh(logit / c); 0 for none.
+
     pub(super) fn logit_cap(&self) -> f32 {
-        match self {
-            Self::Gemma(model) => model.logit_cap,
-            _ => 0.0,
-        }
+        of_each!(self, model => model.logit_cap())
     }
-    pub(super) fn vocab_size(&self) -> usize {
-        match self {
-            Self::Small(model) => model.vocab,
-            Self::Llama(model) => model.vocab,
-            Self::Gpt2(model) => model.vocab,
-            Self::Bert(model) => model.vocab,
-            Self::ModernBert(model) => model.vocab,
-            Self::Gemma(model) => model.vocab,
-            Self::T5(model) => model.vocab,
-        }
+
+    pub(super) fn max_tokens(&self) -> usize {
+        of_each!(self, model => model.max_tokens())
     }
-    pub(super) fn width(&self) -> usize {
-        match self {
-            Self::Small(model) => model.width,
-            Self::Llama(model) => model.width,
-            Self::Gpt2(model) => model.width,
-            Self::Bert(model) => model.width,
-            Self::ModernBert(model) => model.width,
-            Self::Gemma(model) => model.width,
-            Self::T5(model) => model.width,
-        }
-    }
-    pub(super) fn max_positions(&self) -> usize {
-        match self {
-            Self::Small(model) => model.max_positions,
-            Self::Llama(model) => model.max_positions,
-            Self::Gpt2(model) => model.max_positions,
-            Self::Bert(model) => model.max_positions,
-            Self::ModernBert(model) => model.max_positions,
-            Self::Gemma(model) => model.max_positions,
-            Self::T5(model) => model.max_positions,
-        }
+
+    pub(super) fn token_types(&self) -> Option<usize> {
+        of_each!(self, model => model.token_types())
     }
 }

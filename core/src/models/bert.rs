@@ -7,9 +7,10 @@
 use super::{
     Linear, Task,
     activation::Activation,
+    architecture::{Body, Sizes},
     embedding::Embedding,
     graph::{Graph, Tokens},
-    head::{Classifier, ClassifierNames, Head, MaskedLm, MaskedLmNames, Pooling},
+    head::{self, Classifier, ClassifierNames, Head, MaskedLm, MaskedLmNames, Pooling},
     load::Loader,
     matrix::Matrix,
     norm::LayerNorm,
@@ -21,10 +22,10 @@ use crate::{
 };
 
 pub(crate) struct Bert {
-    pub(crate) layers: Vec<Layer>,
-    pub(crate) vocab: usize,
-    pub(crate) width: usize,
-    pub(crate) max_positions: usize,
+    layers: Vec<Layer>,
+    vocab: usize,
+    width: usize,
+    max_positions: usize,
     kin: Kin,
     heads: usize,
     /// All tokens, or as a decoder those before.
@@ -39,7 +40,7 @@ pub(crate) struct Bert {
     pad_token_id: u32,
 }
 
-pub(crate) struct Layer {
+struct Layer {
     q: Linear,
     k: Linear,
     v: Linear,
@@ -122,9 +123,10 @@ impl Kin {
     }
 }
 
-impl Bert {
+impl Body for Bert {
     /// The encoder and the head of the loader's task.
-    pub(crate) async fn load(loader: &mut Loader<'_>, model_type: &str) -> Result<(Self, Head)> {
+    async fn load(loader: &mut Loader<'_>, model_type: &str) -> Result<(Self, Head)> {
+        loader.set_task(head::task(loader, Task::Features)?);
         let kin = match model_type {
             "distilbert" => Kin::Distilbert,
             "roberta" | "xlm-roberta" => Kin::Roberta,
@@ -213,11 +215,92 @@ impl Bert {
         Ok((model, head))
     }
 
-    /// Rows of the table of token types; `None` without one.
-    pub(super) fn token_types(&self) -> Option<usize> {
+    fn sizes(&self) -> Sizes {
+        Sizes {
+            vocab: self.vocab,
+            width: self.width,
+            layers: self.layers.len(),
+            max_positions: self.max_positions,
+        }
+    }
+
+    /// The batch → the last layer's hidden states \[B·T, C\].
+    fn hidden<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
+        let input = Tokens::of(g, batch);
+        let (rows, count, mask) = (input.batch, input.batch * input.tokens, input.mask);
+        let positions = g.numbers(count, || self.positions(batch));
+        let mut x = g.add(g.embed(&self.words, input.ids), g.embed(&self.positions, positions));
+        if let Some(table) = &self.token_types {
+            let types = g.numbers(count, || match batch.token_type_ids.is_empty() {
+                true => vec![0.0; count],
+                false => batch.token_type_ids.iter().map(|&id| id as f32).collect(),
+            });
+            x = g.add(x, g.embed(table, types));
+        }
+        x = g.layer_norm(&self.norm, x);
+        let scores = Scores::plain(self.width / self.heads, self.sight);
+        for layer in &self.layers {
+            // [B·T, C] → [B, H, T, D]
+            let split = |linear: &Linear| g.split_heads(g.linear(linear, x.clone()), [rows, self.heads]);
+            let (q, k, v) = (split(&layer.q), split(&layer.k), split(&layer.v));
+            let mixed = g.merge_heads(g.attention([q, k, v], None, mask.clone(), scores));
+            let sum = g.add(x, g.linear(&layer.attention_out, mixed));
+            x = g.layer_norm(&layer.attention_norm, sum);
+            let inner = g.activation(self.activation, g.linear(&layer.up, x.clone()));
+            let sum = g.add(x, g.linear(&layer.down, inner));
+            x = g.layer_norm(&layer.out_norm, sum);
+        }
+        x
+    }
+
+    fn token_types(&self) -> Option<usize> {
         self.token_types.as_ref().map(|table| table.matrix.rows)
     }
 
+    /// The word embedding, which masked language models share \[V, C\].
+    fn lm_head(&self) -> &Matrix {
+        &self.words.matrix
+    }
+
+    fn linears(&self) -> Vec<&Linear> {
+        self.layers
+            .iter()
+            .flat_map(|l| [&l.q, &l.k, &l.v, &l.attention_out, &l.up, &l.down])
+            .collect()
+    }
+
+    fn linears_mut(&mut self) -> Vec<&mut Linear> {
+        fn parts(l: &mut Layer) -> [&mut Linear; 6] {
+            let Layer {
+                q,
+                k,
+                v,
+                attention_out,
+                up,
+                down,
+                ..
+            } = l;
+            [q, k, v, attention_out, up, down]
+        }
+        self.layers.iter_mut().flat_map(parts).collect()
+    }
+
+    fn embeddings(&self) -> Vec<&Embedding> {
+        [&self.words, &self.positions]
+            .into_iter()
+            .chain(&self.token_types)
+            .collect()
+    }
+
+    fn embeddings_mut(&mut self) -> Vec<&mut Embedding> {
+        [&mut self.words, &mut self.positions]
+            .into_iter()
+            .chain(&mut self.token_types)
+            .collect()
+    }
+}
+
+impl Bert {
     async fn head(&self, loader: &mut Loader<'_>, prefix: &str) -> Result<Head> {
         let pooler = format!("{prefix}pooler.dense");
         let (dense, out) = match self.kin {
@@ -292,34 +375,6 @@ impl Bert {
         }
     }
 
-    /// The batch, its ids \[B·T\] and mask \[B, T\] → the last layer's hidden states \[B·T, C\].
-    pub(crate) fn hidden<G: Graph>(&self, g: &G, input: Tokens<G>, batch: &Batch) -> G::Rows {
-        let (rows, count, mask) = (input.batch, input.batch * input.tokens, input.mask);
-        let positions = g.numbers(count, || self.positions(batch));
-        let mut x = g.add(g.embed(&self.words, input.ids), g.embed(&self.positions, positions));
-        if let Some(table) = &self.token_types {
-            let types = g.numbers(count, || match batch.token_type_ids.is_empty() {
-                true => vec![0.0; count],
-                false => batch.token_type_ids.iter().map(|&id| id as f32).collect(),
-            });
-            x = g.add(x, g.embed(table, types));
-        }
-        x = g.layer_norm(&self.norm, x);
-        let scores = Scores::plain(self.width / self.heads, self.sight);
-        for layer in &self.layers {
-            // [B·T, C] → [B, H, T, D]
-            let split = |linear: &Linear| g.split_heads(g.linear(linear, x.clone()), [rows, self.heads]);
-            let (q, k, v) = (split(&layer.q), split(&layer.k), split(&layer.v));
-            let mixed = g.merge_heads(g.attention([q, k, v], None, mask.clone(), scores));
-            let sum = g.add(x, g.linear(&layer.attention_out, mixed));
-            x = g.layer_norm(&layer.attention_norm, sum);
-            let inner = g.activation(self.activation, g.linear(&layer.up, x.clone()));
-            let sum = g.add(x, g.linear(&layer.down, inner));
-            x = g.layer_norm(&layer.out_norm, sum);
-        }
-        x
-    }
-
     /// Each token's position. RoBERTa counts the tokens that are not padding, from the padding's id + 1; padding has that id.
     fn positions(&self, batch: &Batch) -> Vec<f32> {
         let pad = self.pad_token_id;
@@ -340,47 +395,5 @@ impl Bert {
                 .flat_map(|_| (0..batch.tokens).map(|t| t as f32))
                 .collect(),
         }
-    }
-
-    /// The word embedding, which masked language models share \[V, C\].
-    pub(crate) fn embedding(&self) -> &Matrix {
-        &self.words.matrix
-    }
-
-    pub(crate) fn tables(&self) -> Vec<&Embedding> {
-        [&self.words, &self.positions]
-            .into_iter()
-            .chain(&self.token_types)
-            .collect()
-    }
-
-    pub(crate) fn tables_mut(&mut self) -> Vec<&mut Embedding> {
-        [&mut self.words, &mut self.positions]
-            .into_iter()
-            .chain(&mut self.token_types)
-            .collect()
-    }
-
-    pub(crate) fn linears(&self) -> Vec<&Linear> {
-        self.layers
-            .iter()
-            .flat_map(|l| [&l.q, &l.k, &l.v, &l.attention_out, &l.up, &l.down])
-            .collect()
-    }
-
-    pub(crate) fn linears_mut(&mut self) -> Vec<&mut Linear> {
-        fn parts(l: &mut Layer) -> [&mut Linear; 6] {
-            let Layer {
-                q,
-                k,
-                v,
-                attention_out,
-                up,
-                down,
-                ..
-            } = l;
-            [q, k, v, attention_out, up, down]
-        }
-        self.layers.iter_mut().flat_map(parts).collect()
     }
 }

@@ -5,28 +5,31 @@
 //! has norms on q and k, and another theta in sliding layers. Reference: transformers' modeling_gemma2.py, modeling_gemma3.py.
 
 use super::{
-    Linear,
+    Linear, Task,
     activation::Activation,
+    architecture::{Body, Sizes},
     embedding::Embedding,
-    graph::{Graph, Tokens},
-    head::decoder_output,
+    graph::{Graph, TensorGraph, Tokens},
+    head::{self, Head, decoder_head, decoder_output},
     load::Loader,
     matrix::Matrix,
     norm::RmsNorm,
     rope::Rope,
 };
 use crate::{
+    data::Batch,
     error::{Error, Result},
     ops::{Scores, Sight},
 };
+use burn::tensor::Tensor;
 
 pub(crate) struct Gemma {
-    pub(crate) layers: Vec<Layer>,
-    pub(crate) vocab: usize,
-    pub(crate) width: usize,
-    pub(crate) max_positions: usize,
+    layers: Vec<Layer>,
+    vocab: usize,
+    width: usize,
+    max_positions: usize,
     /// c of c·tanh(logit / c); 0 for none.
-    pub(crate) logit_cap: f32,
+    logit_cap: f32,
     query_heads: usize,
     key_value_heads: usize,
     scale: f32,
@@ -35,14 +38,14 @@ pub(crate) struct Gemma {
     activation: Activation,
     embedding: Embedding,
     /// `None` where the head is the embedding.
-    head: Option<Matrix>,
+    lm_head: Option<Matrix>,
     norm: RmsNorm,
     rope: Rope,
     /// Of sliding layers, where they have their own.
     sliding_rope: Option<Rope>,
 }
 
-pub(crate) struct Layer {
+struct Layer {
     slides: bool,
     input_norm: RmsNorm,
     q: Linear,
@@ -59,8 +62,9 @@ pub(crate) struct Layer {
     mlp_norm: RmsNorm,
 }
 
-impl Gemma {
-    pub(crate) async fn load(loader: &mut Loader<'_>, model_type: &str) -> Result<Self> {
+impl Body for Gemma {
+    async fn load(loader: &mut Loader<'_>, model_type: &str) -> Result<(Self, Head)> {
+        loader.set_task(head::task(loader, Task::CausalLm)?);
         let third = model_type == "gemma3_text";
         let (width, inner) = (loader.size("hidden_size")?, loader.size("intermediate_size")?);
         let (vocab, count) = (loader.size("vocab_size")?, loader.layers("num_hidden_layers")?);
@@ -144,7 +148,7 @@ impl Gemma {
             });
         }
         let norm = RmsNorm::load_adding_one(loader, "model.norm", width, eps).await?;
-        let head = decoder_output(loader, "model.embed_tokens.weight", [vocab, width], true).await?;
+        let lm_head = decoder_output(loader, "model.embed_tokens.weight", [vocab, width], true).await?;
         let scalar = loader.positive("query_pre_attn_scalar", 256.0)?;
         // Gemma 2's class has caps where config.json says nothing; null is none.
         let cap = |key: &str, usual: f64| match third || loader.is_null(key) {
@@ -155,7 +159,7 @@ impl Gemma {
             cap("final_logit_softcapping", 30.0)?,
             cap("attn_logit_softcapping", 50.0)?,
         );
-        Ok(Self {
+        let model = Self {
             layers,
             vocab,
             width,
@@ -169,15 +173,77 @@ impl Gemma {
             window: window.unwrap_or_default(),
             activation,
             embedding,
-            head,
+            lm_head,
             norm,
             rope,
             sliding_rope,
-        })
+        };
+        let head = decoder_head(loader, width, "score").await?;
+        Ok((model, head))
     }
 
+    fn sizes(&self) -> Sizes {
+        Sizes {
+            vocab: self.vocab,
+            width: self.width,
+            layers: self.layers.len(),
+            max_positions: self.max_positions,
+        }
+    }
+
+    fn hidden<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
+        self.states(g, Tokens::of(g, batch))
+    }
+
+    fn next<'a>(&self, g: &TensorGraph<'a>, input: Tokens<TensorGraph<'a>>) -> Option<Tensor<2>> {
+        Some(self.states(g, input))
+    }
+
+    fn logit_cap(&self) -> f32 {
+        self.logit_cap
+    }
+
+    /// The output matrix \[V, C\]: the token embedding, unless the file holds another.
+    fn lm_head(&self) -> &Matrix {
+        self.lm_head.as_ref().unwrap_or(&self.embedding.matrix)
+    }
+
+    fn linears(&self) -> Vec<&Linear> {
+        self.layers
+            .iter()
+            .flat_map(|l| [&l.q, &l.k, &l.v, &l.o, &l.gate, &l.up, &l.down])
+            .collect()
+    }
+
+    fn linears_mut(&mut self) -> Vec<&mut Linear> {
+        fn parts(l: &mut Layer) -> [&mut Linear; 7] {
+            let Layer {
+                q,
+                k,
+                v,
+                o,
+                gate,
+                up,
+                down,
+                ..
+            } = l;
+            [q, k, v, o, gate, up, down]
+        }
+        self.layers.iter_mut().flat_map(parts).collect()
+    }
+
+    fn embeddings(&self) -> Vec<&Embedding> {
+        vec![&self.embedding]
+    }
+
+    fn embeddings_mut(&mut self) -> Vec<&mut Embedding> {
+        vec![&mut self.embedding]
+    }
+}
+
+impl Gemma {
     /// ids \[B·T\] → the last layer's normed hidden states \[B·T, C\].
-    pub(crate) fn hidden<G: Graph>(&self, g: &G, input: Tokens<G>) -> G::Rows {
+    fn states<G: Graph>(&self, g: &G, input: Tokens<G>) -> G::Rows {
         let (batch, mask) = (input.batch, input.mask);
         let (query, key_value) = (self.query_heads, self.key_value_heads);
         let angles = g.angles(&self.rope, input.start, input.tokens);
@@ -221,42 +287,5 @@ impl Gemma {
             x = g.add(x, g.rms_norm(&layer.mlp_norm, down));
         }
         g.rms_norm(&self.norm, x)
-    }
-
-    /// The output matrix \[V, C\]: the token embedding, unless the file holds another.
-    pub(crate) fn head(&self) -> &Matrix {
-        self.head.as_ref().unwrap_or(&self.embedding.matrix)
-    }
-
-    pub(crate) fn tables(&self) -> Vec<&Embedding> {
-        vec![&self.embedding]
-    }
-
-    pub(crate) fn tables_mut(&mut self) -> Vec<&mut Embedding> {
-        vec![&mut self.embedding]
-    }
-
-    pub(crate) fn linears(&self) -> Vec<&Linear> {
-        self.layers
-            .iter()
-            .flat_map(|l| [&l.q, &l.k, &l.v, &l.o, &l.gate, &l.up, &l.down])
-            .collect()
-    }
-
-    pub(crate) fn linears_mut(&mut self) -> Vec<&mut Linear> {
-        fn parts(l: &mut Layer) -> [&mut Linear; 7] {
-            let Layer {
-                q,
-                k,
-                v,
-                o,
-                gate,
-                up,
-                down,
-                ..
-            } = l;
-            [q, k, v, o, gate, up, down]
-        }
-        self.layers.iter_mut().flat_map(parts).collect()
     }
 }

@@ -6,34 +6,37 @@
 //! modeling_gpt2.py.
 
 use super::{
-    Linear,
+    Linear, Task,
     activation::Activation,
+    architecture::{Body, Sizes},
     embedding::Embedding,
-    graph::{Graph, Tokens},
-    head::decoder_output,
+    graph::{Graph, TensorGraph, Tokens},
+    head::{self, Head, decoder_head, decoder_output},
     load::Loader,
     matrix::Matrix,
     norm::LayerNorm,
 };
 use crate::{
+    data::Batch,
     error::{Error, Result},
     ops::{Scores, Sight},
 };
+use burn::tensor::Tensor;
 
 pub(crate) struct Gpt2 {
-    pub(crate) layers: Vec<Layer>,
-    pub(crate) vocab: usize,
-    pub(crate) width: usize,
-    pub(crate) max_positions: usize,
+    layers: Vec<Layer>,
+    vocab: usize,
+    width: usize,
+    max_positions: usize,
     heads: usize,
     activation: Activation,
     tokens: Embedding,
     positions: Embedding,
     norm: LayerNorm,
-    head: Option<Matrix>,
+    lm_head: Option<Matrix>,
 }
 
-pub(crate) struct Layer {
+struct Layer {
     /// What its scores are multiplied by.
     scale: f32,
     norm_1: LayerNorm,
@@ -44,8 +47,9 @@ pub(crate) struct Layer {
     down: Linear,
 }
 
-impl Gpt2 {
-    pub(crate) async fn load(loader: &mut Loader<'_>) -> Result<Self> {
+impl Body for Gpt2 {
+    async fn load(loader: &mut Loader<'_>, _model_type: &str) -> Result<(Self, Head)> {
+        loader.set_task(head::task(loader, Task::CausalLm)?);
         let width = loader.size("n_embd")?;
         let (vocab, heads) = (loader.size("vocab_size")?, loader.heads("n_head", width)?);
         let (count, max_positions) = (loader.layers("n_layer")?, loader.size("n_positions")?);
@@ -84,8 +88,8 @@ impl Gpt2 {
             });
         }
         let norm = LayerNorm::load(loader, &at("ln_f"), width, true, eps).await?;
-        let head = decoder_output(loader, "transformer.wte.weight", [vocab, width], true).await?;
-        Ok(Self {
+        let lm_head = decoder_output(loader, "transformer.wte.weight", [vocab, width], true).await?;
+        let model = Self {
             layers,
             vocab,
             width,
@@ -95,12 +99,67 @@ impl Gpt2 {
             tokens,
             positions,
             norm,
-            head,
-        })
+            lm_head,
+        };
+        let head = decoder_head(loader, width, "classifier").await?;
+        Ok((model, head))
     }
 
+    fn sizes(&self) -> Sizes {
+        Sizes {
+            vocab: self.vocab,
+            width: self.width,
+            layers: self.layers.len(),
+            max_positions: self.max_positions,
+        }
+    }
+
+    fn hidden<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
+        self.states(g, Tokens::of(g, batch))
+    }
+
+    fn next<'a>(&self, g: &TensorGraph<'a>, input: Tokens<TensorGraph<'a>>) -> Option<Tensor<2>> {
+        Some(self.states(g, input))
+    }
+
+    /// The output matrix \[V, C\]: the token embedding, unless the file holds another.
+    fn lm_head(&self) -> &Matrix {
+        self.lm_head.as_ref().unwrap_or(&self.tokens.matrix)
+    }
+
+    fn linears(&self) -> Vec<&Linear> {
+        self.layers
+            .iter()
+            .flat_map(|l| [&l.attention, &l.attention_out, &l.up, &l.down])
+            .collect()
+    }
+
+    fn linears_mut(&mut self) -> Vec<&mut Linear> {
+        fn parts(l: &mut Layer) -> [&mut Linear; 4] {
+            let Layer {
+                attention,
+                attention_out,
+                up,
+                down,
+                ..
+            } = l;
+            [attention, attention_out, up, down]
+        }
+        self.layers.iter_mut().flat_map(parts).collect()
+    }
+
+    fn embeddings(&self) -> Vec<&Embedding> {
+        vec![&self.tokens, &self.positions]
+    }
+
+    fn embeddings_mut(&mut self) -> Vec<&mut Embedding> {
+        vec![&mut self.tokens, &mut self.positions]
+    }
+}
+
+impl Gpt2 {
     /// ids \[B·T\] → the last layer's normed hidden states \[B·T, C\].
-    pub(crate) fn hidden<G: Graph>(&self, g: &G, input: Tokens<G>) -> G::Rows {
+    fn states<G: Graph>(&self, g: &G, input: Tokens<G>) -> G::Rows {
         let (batch, tokens, mask) = (input.batch, input.tokens, input.mask);
         let positions = g.numbers(batch * tokens, || {
             let of_row = input.start..input.start + tokens;
@@ -129,39 +188,5 @@ impl Gpt2 {
             x = g.add(x, g.linear(&layer.down, inner));
         }
         g.layer_norm(&self.norm, x)
-    }
-
-    /// The output matrix \[V, C\]: the token embedding, unless the file holds another.
-    pub(crate) fn head(&self) -> &Matrix {
-        self.head.as_ref().unwrap_or(&self.tokens.matrix)
-    }
-
-    pub(crate) fn tables(&self) -> Vec<&Embedding> {
-        vec![&self.tokens, &self.positions]
-    }
-
-    pub(crate) fn tables_mut(&mut self) -> Vec<&mut Embedding> {
-        vec![&mut self.tokens, &mut self.positions]
-    }
-
-    pub(crate) fn linears(&self) -> Vec<&Linear> {
-        self.layers
-            .iter()
-            .flat_map(|l| [&l.attention, &l.attention_out, &l.up, &l.down])
-            .collect()
-    }
-
-    pub(crate) fn linears_mut(&mut self) -> Vec<&mut Linear> {
-        fn parts(l: &mut Layer) -> [&mut Linear; 4] {
-            let Layer {
-                attention,
-                attention_out,
-                up,
-                down,
-                ..
-            } = l;
-            [attention, attention_out, up, down]
-        }
-        self.layers.iter_mut().flat_map(parts).collect()
     }
 }

@@ -17,6 +17,7 @@ use super::{
     rope::Rope,
 };
 use crate::{
+    data::Batch,
     ops::{self, Scores},
     random::mix,
 };
@@ -121,6 +122,21 @@ pub(crate) struct Tokens<G: Graph> {
     pub(crate) tokens: usize,
     /// Position of the first token.
     pub(crate) start: usize,
+}
+
+impl<G: Graph> Tokens<G> {
+    /// All tokens of `batch`.
+    pub(crate) fn of(g: &G, batch: &Batch) -> Self {
+        Self {
+            ids: g.numbers(batch.rows * batch.tokens, || {
+                batch.input_ids.iter().map(|&id| id as f32).collect()
+            }),
+            mask: g.mask([batch.rows, batch.tokens], || batch.attention_mask.clone()),
+            batch: batch.rows,
+            tokens: batch.tokens,
+            start: 0,
+        }
+    }
 }
 
 /// The operations on tensors.

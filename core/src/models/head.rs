@@ -42,6 +42,42 @@ pub(super) async fn decoder_output(
     }
 }
 
+/// The head of a decoder: its output matrix, or classes read from the last token (`score`, without bias) or from each
+/// (`of_tokens`).
+pub(super) async fn decoder_head(loader: &mut Loader<'_>, width: usize, of_tokens: &str) -> Result<Head> {
+    match loader.task() {
+        Task::SequenceClassification => linear_head(loader, width, (Pooling::Last, "score", false)).await,
+        Task::TokenClassification => linear_head(loader, width, (Pooling::None, of_tokens, true)).await,
+        _ => Ok(Head::Vocabulary),
+    }
+}
+
+/// The head of a small model: classes or numbers of a row or of each step, or none but the output matrix.
+pub(super) async fn small_head(loader: &mut Loader<'_>, width: usize) -> Result<Head> {
+    match loader.task() {
+        Task::SequenceClassification => linear_head(loader, width, (Pooling::Done, "classifier", true)).await,
+        Task::TokenClassification => linear_head(loader, width, (Pooling::None, "classifier", true)).await,
+        _ => Ok(Head::Vocabulary),
+    }
+}
+
+/// A classifier of one linear, with its name and whether it has a bias.
+async fn linear_head(
+    loader: &mut Loader<'_>,
+    width: usize,
+    (pooling, out, out_bias): (Pooling, &str, bool),
+) -> Result<Head> {
+    let names = ClassifierNames {
+        dense: None,
+        dense_bias: false,
+        dense_norm: None,
+        out,
+        out_bias,
+    };
+    let head = Classifier::load(loader, names, width, pooling).await?;
+    Ok(Head::Classifier(Box::new(head)))
+}
+
 /// What a model is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Task {

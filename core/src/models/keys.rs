@@ -3,7 +3,7 @@
 //! The keys are those of transformers' configuration classes (4 and 5) and the ones that published models carry besides. A key
 //! that is in no table is named in a note: nobody knows whether it changes a number.
 
-use super::small;
+use crate::config::SMALL_MODELS;
 use crate::error::{Error, Result};
 use serde_json::Value;
 
@@ -429,7 +429,7 @@ fn tables(kind: &str) -> &'static [Table] {
         "distilbert" => &[DISTILBERT, ALL],
         "modernbert" => &[MODERNBERT, ALL],
         "t5" => &[T5, ALL],
-        small if small::KINDS.contains(&small) => &[SMALL, ALL],
+        small if SMALL_MODELS.contains(&small) => &[SMALL, ALL],
         _ => &[ALL],
     }
 }
@@ -564,5 +564,18 @@ fn shortened(text: &str) -> String {
     match text.char_indices().nth(MOST) {
         None => text.to_owned(),
         Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::architectures::ARCHITECTURES;
+
+    #[test]
+    fn every_architecture_has_keys_of_its_own() {
+        for row in ARCHITECTURES {
+            assert!(tables(row.model_type).len() > 1, "{}", row.model_type);
+        }
     }
 }

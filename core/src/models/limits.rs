@@ -24,16 +24,9 @@ pub struct Limits {
 impl Architecture {
     pub(super) fn limits(&self) -> Limits {
         Limits {
-            tokens: match self {
-                // Relative positions: beyond `n_positions` all distances share the last bucket, as in transformers.
-                Self::T5(_) => usize::MAX,
-                other => other.max_positions(),
-            },
-            vocabulary: self.vocab_size(),
-            token_types: match self {
-                Self::Bert(model) => model.token_types(),
-                _ => None,
-            },
+            tokens: self.max_tokens(),
+            vocabulary: self.sizes().vocab,
+            token_types: self.token_types(),
         }
     }
 }

@@ -5,29 +5,32 @@
 //! Reference: transformers' modeling_llama.py, modeling_qwen2.py, modeling_qwen3.py.
 
 use super::{
-    Linear,
+    Linear, Task,
     activation::Activation,
+    architecture::{Body, Sizes},
     embedding::Embedding,
-    graph::{Graph, Tokens},
-    head::decoder_output,
+    graph::{Graph, TensorGraph, Tokens},
+    head::{self, Head, decoder_head, decoder_output},
     load::Loader,
     matrix::Matrix,
     norm::RmsNorm,
     rope::Rope,
 };
 use crate::{
+    data::Batch,
     error::{Error, Result},
     ops::{Scores, Sight},
 };
+use burn::tensor::Tensor;
 
 pub(crate) struct Llama {
-    pub(crate) layers: Vec<Layer>,
-    pub(crate) vocab: usize,
-    pub(crate) width: usize,
-    pub(crate) max_positions: usize,
+    layers: Vec<Layer>,
+    vocab: usize,
+    width: usize,
+    max_positions: usize,
     embedding: Embedding,
     /// `None` where the head is the embedding.
-    head: Option<Matrix>,
+    lm_head: Option<Matrix>,
     norm: RmsNorm,
     activation: Activation,
     heads: Heads,
@@ -41,7 +44,7 @@ struct Heads {
     dim: usize,
 }
 
-pub(crate) struct Layer {
+struct Layer {
     /// Tokens that it sees, itself included; all where there is none.
     window: Option<usize>,
     input_norm: RmsNorm,
@@ -91,8 +94,9 @@ fn windows(loader: &Loader<'_>, model_type: &str, count: usize) -> Result<Vec<Op
     Ok(slides.into_iter().map(|slides| window.filter(|_| slides)).collect())
 }
 
-impl Llama {
-    pub(crate) async fn load(loader: &mut Loader<'_>, model_type: &str) -> Result<Self> {
+impl Body for Llama {
+    async fn load(loader: &mut Loader<'_>, model_type: &str) -> Result<(Self, Head)> {
+        loader.set_task(head::task(loader, Task::CausalLm)?);
         let width = loader.size("hidden_size")?;
         let vocab = loader.size("vocab_size")?;
         let query = loader.heads("num_attention_heads", width)?;
@@ -165,23 +169,81 @@ impl Llama {
             });
         }
         let norm = RmsNorm::load(loader, "model.norm", width, eps).await?;
-        let head = decoder_output(loader, "model.embed_tokens.weight", [vocab, width], false).await?;
-        Ok(Self {
+        let lm_head = decoder_output(loader, "model.embed_tokens.weight", [vocab, width], false).await?;
+        let model = Self {
             layers,
             vocab,
             width,
             max_positions,
             embedding,
-            head,
+            lm_head,
             norm,
             activation,
             heads,
             rope,
-        })
+        };
+        let head = decoder_head(loader, width, "score").await?;
+        Ok((model, head))
     }
 
+    fn sizes(&self) -> Sizes {
+        Sizes {
+            vocab: self.vocab,
+            width: self.width,
+            layers: self.layers.len(),
+            max_positions: self.max_positions,
+        }
+    }
+
+    fn hidden<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
+        self.states(g, Tokens::of(g, batch))
+    }
+
+    fn next<'a>(&self, g: &TensorGraph<'a>, input: Tokens<TensorGraph<'a>>) -> Option<Tensor<2>> {
+        Some(self.states(g, input))
+    }
+
+    /// The output matrix \[V, C\].
+    fn lm_head(&self) -> &Matrix {
+        self.lm_head.as_ref().unwrap_or(&self.embedding.matrix)
+    }
+
+    fn linears(&self) -> Vec<&Linear> {
+        self.layers
+            .iter()
+            .flat_map(|l| [&l.q, &l.k, &l.v, &l.o, &l.gate, &l.up, &l.down])
+            .collect()
+    }
+
+    fn linears_mut(&mut self) -> Vec<&mut Linear> {
+        fn parts(l: &mut Layer) -> [&mut Linear; 7] {
+            let Layer {
+                q,
+                k,
+                v,
+                o,
+                gate,
+                up,
+                down,
+                ..
+            } = l;
+            [q, k, v, o, gate, up, down]
+        }
+        self.layers.iter_mut().flat_map(parts).collect()
+    }
+
+    fn embeddings(&self) -> Vec<&Embedding> {
+        vec![&self.embedding]
+    }
+
+    fn embeddings_mut(&mut self) -> Vec<&mut Embedding> {
+        vec![&mut self.embedding]
+    }
+}
+
+impl Llama {
     /// ids \[B·T\] → the last layer's normed hidden states \[B·T, C\].
-    pub(crate) fn hidden<G: Graph>(&self, g: &G, input: Tokens<G>) -> G::Rows {
+    fn states<G: Graph>(&self, g: &G, input: Tokens<G>) -> G::Rows {
         let Heads { query, key_value, dim } = self.heads;
         let (batch, mask) = (input.batch, input.mask);
         let angles = g.angles(&self.rope, input.start, input.tokens);
@@ -213,42 +275,5 @@ impl Llama {
             x = g.add(x, g.linear(&layer.down, inner));
         }
         g.rms_norm(&self.norm, x)
-    }
-
-    /// The output matrix \[V, C\].
-    pub(crate) fn head(&self) -> &Matrix {
-        self.head.as_ref().unwrap_or(&self.embedding.matrix)
-    }
-
-    pub(crate) fn tables(&self) -> Vec<&Embedding> {
-        vec![&self.embedding]
-    }
-
-    pub(crate) fn tables_mut(&mut self) -> Vec<&mut Embedding> {
-        vec![&mut self.embedding]
-    }
-
-    pub(crate) fn linears(&self) -> Vec<&Linear> {
-        self.layers
-            .iter()
-            .flat_map(|l| [&l.q, &l.k, &l.v, &l.o, &l.gate, &l.up, &l.down])
-            .collect()
-    }
-
-    pub(crate) fn linears_mut(&mut self) -> Vec<&mut Linear> {
-        fn parts(l: &mut Layer) -> [&mut Linear; 7] {
-            let Layer {
-                q,
-                k,
-                v,
-                o,
-                gate,
-                up,
-                down,
-                ..
-            } = l;
-            [q, k, v, o, gate, up, down]
-        }
-        self.layers.iter_mut().flat_map(parts).collect()
     }
 }

@@ -351,7 +351,7 @@ impl Model {
     fn output(&self, hidden: Tensor<2>, pass: &Pass) -> Output<'_> {
         let matrix = match &self.whole_output {
             Some(whole) if pass.use_adapter => whole,
-            _ => self.architecture.head(),
+            _ => self.architecture.lm_head(),
         };
         let Head::MaskedLm(head) = &self.head else {
             return Output {
@@ -415,7 +415,7 @@ impl Model {
 
     /// An empty cache for one row.
     pub fn new_cache(&self) -> KvCache {
-        let layers = vec![None; self.architecture.kept_pairs()];
+        let layers = vec![None; self.architecture.cached_pairs()];
         KvCache {
             layers,
             tokens: 0,

@@ -6,24 +6,26 @@
 use super::{
     Linear, Task,
     activation::Activation,
+    architecture::{Body, Sizes},
     embedding::Embedding,
     graph::{Graph, Tokens},
-    head::{Classifier, ClassifierNames, Head, MaskedLm, MaskedLmNames, Pooling},
+    head::{self, Classifier, ClassifierNames, Head, MaskedLm, MaskedLmNames, Pooling},
     load::{Loader, MOST_HEAD_WIDTH},
     matrix::Matrix,
     norm::LayerNorm,
     rope::Rope,
 };
 use crate::{
+    data::Batch,
     error::{Error, Result},
     ops::{Scores, Sight},
 };
 
 pub(crate) struct ModernBert {
-    pub(crate) layers: Vec<Layer>,
-    pub(crate) vocab: usize,
-    pub(crate) width: usize,
-    pub(crate) max_positions: usize,
+    layers: Vec<Layer>,
+    vocab: usize,
+    width: usize,
+    max_positions: usize,
     heads: usize,
     inner: usize,
     activation: Activation,
@@ -37,7 +39,7 @@ pub(crate) struct ModernBert {
     final_norm: LayerNorm,
 }
 
-pub(crate) struct Layer {
+struct Layer {
     is_local: bool,
     attention_norm: Option<LayerNorm>,
     qkv: Linear,
@@ -47,9 +49,10 @@ pub(crate) struct Layer {
     down: Linear,
 }
 
-impl ModernBert {
+impl Body for ModernBert {
     /// The encoder and the head of the loader's task.
-    pub(crate) async fn load(loader: &mut Loader<'_>) -> Result<(Self, Head)> {
+    async fn load(loader: &mut Loader<'_>, _model_type: &str) -> Result<(Self, Head)> {
+        loader.set_task(head::task(loader, Task::Features)?);
         let (width, inner) = (loader.size("hidden_size")?, loader.size("intermediate_size")?);
         let (vocab, heads) = (loader.size("vocab_size")?, loader.heads("num_attention_heads", width)?);
         let count = loader.layers("num_hidden_layers")?;
@@ -125,6 +128,88 @@ impl ModernBert {
         Ok((model, head))
     }
 
+    fn sizes(&self) -> Sizes {
+        Sizes {
+            vocab: self.vocab,
+            width: self.width,
+            layers: self.layers.len(),
+            max_positions: self.max_positions,
+        }
+    }
+
+    /// The batch → the last layer's normed hidden states \[B·T, C\].
+    fn hidden<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
+        let input = Tokens::of(g, batch);
+        let (width, heads, mask) = (self.width, self.heads, input.mask);
+        let global = g.angles(&self.global_rope, 0, input.tokens);
+        let local = g.angles(&self.local_rope, 0, input.tokens);
+        let mut x = g.layer_norm(&self.embedding_norm, g.embed(&self.embedding, input.ids));
+        for layer in &self.layers {
+            let normed = match &layer.attention_norm {
+                None => x.clone(),
+                Some(norm) => g.layer_norm(norm, x.clone()),
+            };
+            let qkv = g.linear(&layer.qkv, normed);
+            // [B·T, 3·C] → three of [B, H, T, D]
+            let part = |j: usize| {
+                let part = g.columns(&qkv, j * width..(j + 1) * width);
+                g.split_heads(part, [input.batch, heads])
+            };
+            let (angles, sight) = if layer.is_local {
+                (&local, Sight::Near(self.reach))
+            } else {
+                (&global, Sight::All)
+            };
+            let q = g.rope(part(0), angles);
+            let k = g.rope(part(1), angles);
+            let scores = Scores::plain(width / heads, sight);
+            let mixed = g.merge_heads(g.attention([q, k, part(2)], None, mask.clone(), scores));
+            x = g.add(x, g.linear(&layer.attention_out, mixed));
+            let normed = g.layer_norm(&layer.mlp_norm, x.clone());
+            let both = g.linear(&layer.up, normed);
+            let gate = g.activation(self.activation, g.columns(&both, 0..self.inner));
+            let inner = g.multiply(gate, g.columns(&both, self.inner..2 * self.inner));
+            x = g.add(x, g.linear(&layer.down, inner));
+        }
+        g.layer_norm(&self.final_norm, x)
+    }
+
+    /// The word embedding, which masked language models share \[V, C\].
+    fn lm_head(&self) -> &Matrix {
+        &self.embedding.matrix
+    }
+
+    fn linears(&self) -> Vec<&Linear> {
+        self.layers
+            .iter()
+            .flat_map(|l| [&l.qkv, &l.attention_out, &l.up, &l.down])
+            .collect()
+    }
+
+    fn linears_mut(&mut self) -> Vec<&mut Linear> {
+        fn parts(l: &mut Layer) -> [&mut Linear; 4] {
+            let Layer {
+                qkv,
+                attention_out,
+                up,
+                down,
+                ..
+            } = l;
+            [qkv, attention_out, up, down]
+        }
+        self.layers.iter_mut().flat_map(parts).collect()
+    }
+
+    fn embeddings(&self) -> Vec<&Embedding> {
+        vec![&self.embedding]
+    }
+
+    fn embeddings_mut(&mut self) -> Vec<&mut Embedding> {
+        vec![&mut self.embedding]
+    }
+}
+
+impl ModernBert {
     async fn head(&self, loader: &mut Loader<'_>) -> Result<Head> {
         let activation = loader.text_or("classifier_activation", "gelu")?;
         let activation = Activation::named(&activation, "classifier_activation")?;
@@ -165,75 +250,5 @@ impl ModernBert {
             }
             _ => Ok(Head::None),
         }
-    }
-
-    /// ids \[B·T\] and mask \[B, T\] → the last layer's normed hidden states \[B·T, C\].
-    pub(crate) fn hidden<G: Graph>(&self, g: &G, input: Tokens<G>) -> G::Rows {
-        let (width, heads, mask) = (self.width, self.heads, input.mask);
-        let global = g.angles(&self.global_rope, 0, input.tokens);
-        let local = g.angles(&self.local_rope, 0, input.tokens);
-        let mut x = g.layer_norm(&self.embedding_norm, g.embed(&self.embedding, input.ids));
-        for layer in &self.layers {
-            let normed = match &layer.attention_norm {
-                None => x.clone(),
-                Some(norm) => g.layer_norm(norm, x.clone()),
-            };
-            let qkv = g.linear(&layer.qkv, normed);
-            // [B·T, 3·C] → three of [B, H, T, D]
-            let part = |j: usize| {
-                let part = g.columns(&qkv, j * width..(j + 1) * width);
-                g.split_heads(part, [input.batch, heads])
-            };
-            let (angles, sight) = if layer.is_local {
-                (&local, Sight::Near(self.reach))
-            } else {
-                (&global, Sight::All)
-            };
-            let q = g.rope(part(0), angles);
-            let k = g.rope(part(1), angles);
-            let scores = Scores::plain(width / heads, sight);
-            let mixed = g.merge_heads(g.attention([q, k, part(2)], None, mask.clone(), scores));
-            x = g.add(x, g.linear(&layer.attention_out, mixed));
-            let normed = g.layer_norm(&layer.mlp_norm, x.clone());
-            let both = g.linear(&layer.up, normed);
-            let gate = g.activation(self.activation, g.columns(&both, 0..self.inner));
-            let inner = g.multiply(gate, g.columns(&both, self.inner..2 * self.inner));
-            x = g.add(x, g.linear(&layer.down, inner));
-        }
-        g.layer_norm(&self.final_norm, x)
-    }
-
-    /// The word embedding, which masked language models share \[V, C\].
-    pub(crate) fn embedding(&self) -> &Matrix {
-        &self.embedding.matrix
-    }
-
-    pub(crate) fn tables(&self) -> Vec<&Embedding> {
-        vec![&self.embedding]
-    }
-
-    pub(crate) fn tables_mut(&mut self) -> Vec<&mut Embedding> {
-        vec![&mut self.embedding]
-    }
-
-    pub(crate) fn linears(&self) -> Vec<&Linear> {
-        self.layers
-            .iter()
-            .flat_map(|l| [&l.qkv, &l.attention_out, &l.up, &l.down])
-            .collect()
-    }
-
-    pub(crate) fn linears_mut(&mut self) -> Vec<&mut Linear> {
-        fn parts(l: &mut Layer) -> [&mut Linear; 4] {
-            let Layer {
-                qkv,
-                attention_out,
-                up,
-                down,
-                ..
-            } = l;
-            [qkv, attention_out, up, down]
-        }
-        self.layers.iter_mut().flat_map(parts).collect()
     }
 }

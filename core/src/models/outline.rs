@@ -3,11 +3,12 @@
 
 use super::adapted::{check_adapter_names, with_head};
 use super::architecture::Architecture;
-use super::head::{self, Classifier, ClassifierNames, Head, Pooling};
+use super::head::Head;
 use super::load::{Finished, Loader};
-use super::{Limits, Linear, Parameters, Task, bert, gemma, gpt2, llama, modernbert, small, t5};
+use super::{Limits, Linear, Parameters, Task};
+use crate::architectures::of_model_type;
 use crate::data::Batch;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::formats::{ModelFiles, peft::AdapterConfig};
 use crate::models::memory::DryRun;
 use crate::protocol::ModelInfo;
@@ -35,57 +36,9 @@ impl Outline {
     }
 
     pub(super) async fn load(files: &ModelFiles, mut loader: Loader<'_>) -> Result<Self> {
-        let model_type = loader.text("model_type")?;
-        loader.set_kind(&model_type)?;
-        let (architecture, head) = match model_type.as_str() {
-            "llama" | "mistral" | "qwen2" | "qwen3" => {
-                loader.set_task(head::task(&loader, Task::CausalLm)?);
-                let model = llama::Llama::load(&mut loader, &model_type).await?;
-                let head = decoder_head(&mut loader, model.width, "score").await?;
-                (Architecture::Llama(Box::new(model)), head)
-            }
-            "gpt2" => {
-                loader.set_task(head::task(&loader, Task::CausalLm)?);
-                let model = gpt2::Gpt2::load(&mut loader).await?;
-                let head = decoder_head(&mut loader, model.width, "classifier").await?;
-                (Architecture::Gpt2(Box::new(model)), head)
-            }
-            "gemma2" | "gemma3_text" => {
-                loader.set_task(head::task(&loader, Task::CausalLm)?);
-                let model = gemma::Gemma::load(&mut loader, &model_type).await?;
-                let head = decoder_head(&mut loader, model.width, "score").await?;
-                (Architecture::Gemma(Box::new(model)), head)
-            }
-            "t5" => {
-                loader.set_task(Task::Seq2SeqLm);
-                let model = t5::T5::load(&mut loader).await?;
-                (Architecture::T5(Box::new(model)), Head::Vocabulary)
-            }
-            "bert" | "roberta" | "xlm-roberta" | "distilbert" => {
-                loader.set_task(head::task(&loader, Task::Features)?);
-                let (model, head) = bert::Bert::load(&mut loader, &model_type).await?;
-                (Architecture::Bert(Box::new(model)), head)
-            }
-            "modernbert" => {
-                loader.set_task(head::task(&loader, Task::Features)?);
-                let (model, head) = modernbert::ModernBert::load(&mut loader).await?;
-                (Architecture::ModernBert(Box::new(model)), head)
-            }
-            small if small::KINDS.contains(&small) => {
-                let model = small::Small::load(&mut loader, small).await?;
-                let head = small_head(&mut loader, model.width).await?;
-                (Architecture::Small(Box::new(model)), head)
-            }
-            other => {
-                return Err(Error::model(format!("the architecture {other:?} is not supported"))
-                    .field("model_type")
-                    .remedy(format!(
-                        "Supported here: {}, {}.",
-                        SUPPORTED.join(", "),
-                        small::KINDS.join(", ")
-                    )));
-            }
-        };
+        let row = of_model_type(&loader.text("model_type")?)?;
+        loader.set_kind(row.model_type)?;
+        let (architecture, head) = Architecture::load(&mut loader, row).await?;
         let task = loader.task();
         let Finished {
             parameters,
@@ -96,17 +49,18 @@ impl Outline {
         } = loader.finish()?;
         let linears = architecture.linears().into_iter().chain(head.linears());
         let linears: Vec<&str> = linears.map(|linear| linear.path.as_str()).collect();
+        let sizes = architecture.sizes();
         let info = ModelInfo {
             name: files.name.clone(),
-            model_type,
+            model_type: row.model_type.to_owned(),
             parameters: weights,
             weight_bytes,
             heap_bytes: None,
             formats: storage_bytes(files),
-            vocab_size: architecture.vocab_size(),
-            num_hidden_layers: architecture.layers(),
-            hidden_size: architecture.width(),
-            max_position_embeddings: architecture.max_positions(),
+            vocab_size: sizes.vocab,
+            num_hidden_layers: sizes.layers,
+            hidden_size: sizes.width,
+            max_position_embeddings: sizes.max_positions,
             has_chat_template: files.chat_template.is_some(),
             linear_modules: suffixes(&linears),
         };
@@ -139,8 +93,11 @@ impl Outline {
     }
 
     /// The paths of the embeddings.
-    pub(crate) fn table_paths(&self) -> impl Iterator<Item = &str> {
-        self.architecture.tables().into_iter().map(|table| table.path.as_str())
+    pub(crate) fn embedding_paths(&self) -> impl Iterator<Item = &str> {
+        self.architecture
+            .embeddings()
+            .into_iter()
+            .map(|table| table.path.as_str())
     }
 
     /// `config` as [`Model::attach_lora`] takes it.
@@ -174,7 +131,7 @@ impl Outline {
     /// A pass through the model and the losses of its head, in bytes; see [`super::Model::loss`].
     pub(crate) fn dry_run(&self, dry_run: &DryRun, batch: &Batch) {
         let hidden = self.architecture.hidden(dry_run, batch);
-        let matrix = self.architecture.head();
+        let matrix = self.architecture.lm_head();
         match &self.head {
             Head::Vocabulary => dry_run.vocabulary_loss(hidden, matrix, self.architecture.logit_cap() > 0.0),
             Head::MaskedLm(head) => {
@@ -185,58 +142,6 @@ impl Outline {
             Head::None => {}
         }
     }
-}
-
-/// The `model_type`s that are read.
-const SUPPORTED: [&str; 12] = [
-    "llama",
-    "mistral",
-    "qwen2",
-    "qwen3",
-    "gpt2",
-    "bert",
-    "roberta",
-    "distilbert",
-    "modernbert",
-    "gemma2",
-    "gemma3_text",
-    "t5",
-];
-
-/// The head of a decoder: its output matrix, or classes read from the last token (`score`, without bias) or from each (`of_tokens`).
-async fn decoder_head(loader: &mut Loader<'_>, width: usize, of_tokens: &str) -> Result<Head> {
-    let (pooling, out) = match loader.task() {
-        Task::SequenceClassification => (Pooling::Last, "score"),
-        Task::TokenClassification => (Pooling::None, of_tokens),
-        _ => return Ok(Head::Vocabulary),
-    };
-    let names = ClassifierNames {
-        dense: None,
-        dense_bias: false,
-        dense_norm: None,
-        out,
-        out_bias: pooling == Pooling::None,
-    };
-    let head = Classifier::load(loader, names, width, pooling).await?;
-    Ok(Head::Classifier(Box::new(head)))
-}
-
-/// The head of a small model: classes or numbers of a row or of each step, or none but the output matrix.
-async fn small_head(loader: &mut Loader<'_>, width: usize) -> Result<Head> {
-    let pooling = match loader.task() {
-        Task::SequenceClassification => Pooling::Done,
-        Task::TokenClassification => Pooling::None,
-        _ => return Ok(Head::Vocabulary),
-    };
-    let names = ClassifierNames {
-        dense: None,
-        dense_bias: false,
-        dense_norm: None,
-        out: "classifier",
-        out_bias: true,
-    };
-    let head = Classifier::load(loader, names, width, pooling).await?;
-    Ok(Head::Classifier(Box::new(head)))
 }
 
 /// Bytes of the files' tensors by storage type, largest first.

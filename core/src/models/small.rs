@@ -15,14 +15,14 @@ mod sizes;
 use super::{
     Linear, Task, Weight,
     activation::Activation,
+    architecture::{Body, Sizes},
     embedding::Embedding,
     graph::{Graph, TensorGraph, Tokens},
-    head,
+    head::{self, Head},
     load::{Loader, Role, Start},
     matrix::{Matrix, Stored},
 };
 use crate::{
-    config::SMALL_MODELS,
     data::Batch,
     error::{Error, Result},
 };
@@ -32,20 +32,17 @@ use patches::Patches;
 use recurrent::Recurrent;
 pub(crate) use sizes::{check, fit};
 
-/// The `model_type`s that are small models.
-pub(crate) const KINDS: [&str; 6] = SMALL_MODELS;
-
 pub(crate) struct Small {
-    pub(crate) vocab: usize,
-    pub(crate) width: usize,
-    pub(crate) layers: usize,
-    pub(crate) max_positions: usize,
+    vocab: usize,
+    width: usize,
+    layers: usize,
+    max_positions: usize,
     /// Share that is dropped behind each layer while training.
     pub(crate) dropout: f32,
     /// Where whole rows are judged, one state a row is what the head reads.
     pools: bool,
     input: Input,
-    body: Body,
+    body: Network,
     /// The output matrix \[V, C\]; of a model that continues no texts a row that nothing reads.
     output: Matrix,
 }
@@ -58,14 +55,14 @@ enum Input {
     Numbers(usize),
 }
 
-enum Body {
+enum Network {
     Mlp(Mlp),
     Patches(Box<Patches>),
     Recurrent(Recurrent),
 }
 
-impl Small {
-    pub(crate) async fn load(loader: &mut Loader<'_>, kind: &str) -> Result<Self> {
+impl Body for Small {
+    async fn load(loader: &mut Loader<'_>, kind: &str) -> Result<(Self, Head)> {
         let (width, layers) = (loader.size("hidden_size")?, loader.layers("num_hidden_layers")?);
         let dropout = loader.real("hidden_dropout_prob")?.unwrap_or(0.0);
         if !(0.0..1.0).contains(&dropout) {
@@ -111,9 +108,9 @@ impl Small {
             activation,
         };
         let body = match kind {
-            "small_mlp" => Body::Mlp(Mlp::load(loader, shape).await?),
-            "small_vit" | "small_series" => Body::Patches(Box::new(Patches::load(loader, kind, shape).await?)),
-            _ => Body::Recurrent(Recurrent::load(loader, kind, shape).await?),
+            "small_mlp" => Network::Mlp(Mlp::load(loader, shape).await?),
+            "small_vit" | "small_series" => Network::Patches(Box::new(Patches::load(loader, kind, shape).await?)),
+            _ => Network::Recurrent(Recurrent::load(loader, kind, shape).await?),
         };
         let untied = continues && !loader.flag_or("tie_word_embeddings", true)?;
         let output = match (&input, vocab) {
@@ -130,7 +127,7 @@ impl Small {
                 stored: Stored::Dense(Weight::Frozen(Box::new(Tensor::zeros([width], loader.device())))),
             },
         };
-        Ok(Self {
+        let model = Self {
             vocab: vocab.unwrap_or(0),
             width,
             layers,
@@ -142,16 +139,27 @@ impl Small {
             input,
             body,
             output,
-        })
+        };
+        let head = head::small_head(loader, width).await?;
+        Ok((model, head))
+    }
+
+    fn sizes(&self) -> Sizes {
+        Sizes {
+            vocab: self.vocab,
+            width: self.width,
+            layers: self.layers,
+            max_positions: self.max_positions,
+        }
     }
 
     /// The batch → what the head reads: one state a row \[B, C\] where whole rows are judged, else one a step \[B·T, C\].
-    pub(crate) fn hidden<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
+    fn hidden<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
         let rows = batch.rows;
         match &self.body {
-            Body::Mlp(model) => model.hidden(g, self.rows(g, batch), self.dropout),
-            Body::Patches(model) => model.hidden(g, batch, self.dropout),
-            Body::Recurrent(model) => {
+            Network::Mlp(model) => model.hidden(g, self.rows(g, batch), self.dropout),
+            Network::Patches(model) => model.hidden(g, batch, self.dropout),
+            Network::Recurrent(model) => {
                 let (x, steps) = (self.steps(g, batch), self.steps_of(batch));
                 let (hidden, _) = model.hidden(g, x, [rows, steps], vec![None; self.layers], self.dropout);
                 if !self.pools {
@@ -169,9 +177,9 @@ impl Small {
     }
 
     /// The states of one row's next tokens \[T, C\], after those that the cache has seen.
-    pub(crate) fn next<'a>(&self, g: &TensorGraph<'a>, input: Tokens<TensorGraph<'a>>) -> Tensor<2> {
-        let (Input::Tokens(table), Body::Recurrent(model)) = (&self.input, &self.body) else {
-            return g.constant([input.tokens, self.width], || vec![0.0; input.tokens * self.width]);
+    fn next<'a>(&self, g: &TensorGraph<'a>, input: Tokens<TensorGraph<'a>>) -> Option<Tensor<2>> {
+        let (Input::Tokens(table), Network::Recurrent(model)) = (&self.input, &self.body) else {
+            return None;
         };
         // A state \[1, C\] is kept as a key and a value of one token.
         let flat = |(h, c)| (g.merge_heads(h), g.merge_heads(c));
@@ -182,14 +190,52 @@ impl Small {
             let wide = |state| g.split_heads(state, [1, 1]);
             g.replace_cached(layer, wide(h), wide(c));
         }
-        hidden
+        Some(hidden)
     }
 
+    /// The output matrix \[V, C\].
+    fn lm_head(&self) -> &Matrix {
+        &self.output
+    }
+
+    /// Recurrent cells are no linears: they are trained in full training only.
+    fn linears(&self) -> Vec<&Linear> {
+        match &self.body {
+            Network::Mlp(model) => model.linears(),
+            Network::Patches(model) => model.linears(),
+            Network::Recurrent(_) => Vec::new(),
+        }
+    }
+
+    fn linears_mut(&mut self) -> Vec<&mut Linear> {
+        match &mut self.body {
+            Network::Mlp(model) => model.linears_mut(),
+            Network::Patches(model) => model.linears_mut(),
+            Network::Recurrent(_) => Vec::new(),
+        }
+    }
+
+    fn embeddings(&self) -> Vec<&Embedding> {
+        match &self.input {
+            Input::Tokens(table) => vec![table],
+            Input::Numbers(_) => Vec::new(),
+        }
+    }
+
+    fn embeddings_mut(&mut self) -> Vec<&mut Embedding> {
+        match &mut self.input {
+            Input::Tokens(table) => vec![table],
+            Input::Numbers(_) => Vec::new(),
+        }
+    }
+}
+
+impl Small {
     /// Whether a row may have so many numbers.
     pub(crate) fn takes(&self, numbers: usize) -> bool {
         match (&self.input, &self.body) {
             (Input::Tokens(_), _) => numbers == 0,
-            (Input::Numbers(step), Body::Recurrent(_)) => numbers > 0 && numbers.is_multiple_of(*step),
+            (Input::Numbers(step), Network::Recurrent(_)) => numbers > 0 && numbers.is_multiple_of(*step),
             (Input::Numbers(count), _) => numbers == *count,
         }
     }
@@ -206,7 +252,7 @@ impl Small {
     pub(crate) fn numbers_of_row(&self) -> Option<usize> {
         match (&self.input, &self.body) {
             (Input::Tokens(_), _) => Some(0),
-            (Input::Numbers(_), Body::Recurrent(_)) => None,
+            (Input::Numbers(_), Network::Recurrent(_)) => None,
             (Input::Numbers(count), _) => Some(*count),
         }
     }
@@ -242,42 +288,6 @@ impl Small {
         match self.input {
             Input::Numbers(_) => x,
             Input::Tokens(_) => head::mean_of_tokens(g, x, batch),
-        }
-    }
-
-    /// The output matrix \[V, C\].
-    pub(crate) fn head(&self) -> &Matrix {
-        &self.output
-    }
-
-    pub(crate) fn tables(&self) -> Vec<&Embedding> {
-        match &self.input {
-            Input::Tokens(table) => vec![table],
-            Input::Numbers(_) => Vec::new(),
-        }
-    }
-
-    pub(crate) fn tables_mut(&mut self) -> Vec<&mut Embedding> {
-        match &mut self.input {
-            Input::Tokens(table) => vec![table],
-            Input::Numbers(_) => Vec::new(),
-        }
-    }
-
-    /// Recurrent cells are no linears: they are trained in full training only.
-    pub(crate) fn linears(&self) -> Vec<&Linear> {
-        match &self.body {
-            Body::Mlp(model) => model.linears(),
-            Body::Patches(model) => model.linears(),
-            Body::Recurrent(_) => Vec::new(),
-        }
-    }
-
-    pub(crate) fn linears_mut(&mut self) -> Vec<&mut Linear> {
-        match &mut self.body {
-            Body::Mlp(model) => model.linears_mut(),
-            Body::Patches(model) => model.linears_mut(),
-            Body::Recurrent(_) => Vec::new(),
         }
     }
 }

@@ -6,9 +6,11 @@
 //! Reference: transformers' modeling_t5.py; Raffel et al. 2020, arXiv 1910.10683.
 
 use super::{
-    Linear,
+    Linear, Task,
     activation::Activation,
-    graph::{Graph, Tokens},
+    architecture::{Body, Sizes},
+    graph::{Graph, TensorGraph, Tokens},
+    head::Head,
     load::{Loader, Role, Start},
     matrix::Matrix,
     norm::RmsNorm,
@@ -18,11 +20,12 @@ use crate::{
     error::{Error, Result},
     ops::{Scores, Sight},
 };
+use burn::tensor::Tensor;
 
 pub(crate) struct T5 {
-    pub(crate) vocab: usize,
-    pub(crate) width: usize,
-    pub(crate) max_positions: usize,
+    vocab: usize,
+    width: usize,
+    max_positions: usize,
     heads: usize,
     buckets: usize,
     max_distance: usize,
@@ -31,9 +34,10 @@ pub(crate) struct T5 {
     output_scale: f32,
     start_token_id: u32,
     pad_token_id: u32,
+    /// Both stacks' embedding, of which PEFT adapts one stack's copy: there is no telling which is meant, so it takes none.
     shared: Matrix,
     /// `None` where the head is the embedding.
-    head: Option<Matrix>,
+    lm_head: Option<Matrix>,
     encoder: Stack,
     decoder: Stack,
 }
@@ -70,8 +74,9 @@ struct Encoded<G: Graph> {
     mask: G::Mask,
 }
 
-impl T5 {
-    pub(crate) async fn load(loader: &mut Loader<'_>) -> Result<Self> {
+impl Body for T5 {
+    async fn load(loader: &mut Loader<'_>, _model_type: &str) -> Result<(Self, Head)> {
+        loader.set_task(Task::Seq2SeqLm);
         if let Some(class) = loader.architecture()?
             && !class.ends_with("ForConditionalGeneration")
         {
@@ -170,7 +175,7 @@ impl T5 {
         // Of T5, tie_word_embeddings says whether the decoder's output is scaled, which transformers 5 says outright; whether
         // the embedding is shared, the files alone do.
         let tied = loader.flag_or("tie_word_embeddings", true)?;
-        let head = match loader.has("lm_head.weight") {
+        let lm_head = match loader.has("lm_head.weight") {
             true => {
                 loader
                     .output("lm_head.weight", "shared.weight", [vocab, width], tied)
@@ -193,7 +198,7 @@ impl T5 {
         let (Some(decoder), Some(encoder)) = (stacks.pop(), stacks.pop()) else {
             return Err(Error::internal("two stacks are loaded"));
         };
-        Ok(Self {
+        let model = Self {
             vocab,
             width,
             max_positions: loader.optional_number("n_positions")?.unwrap_or(512),
@@ -205,15 +210,25 @@ impl T5 {
             start_token_id,
             pad_token_id,
             shared,
-            head,
+            lm_head,
             encoder,
             decoder,
-        })
+        };
+        Ok((model, Head::Vocabulary))
+    }
+
+    fn sizes(&self) -> Sizes {
+        Sizes {
+            vocab: self.vocab,
+            width: self.width,
+            layers: self.encoder.blocks.len() + self.decoder.blocks.len(),
+            max_positions: self.max_positions,
+        }
     }
 
     /// The batch's tokens through the encoder and its labels through the decoder → the decoder's normed hidden states
     /// \[B·answer, C\], scaled for the output matrix. A batch without labels is answered by the start token's state.
-    pub(crate) fn hidden<G: Graph>(&self, g: &G, input: Tokens<G>, batch: &Batch) -> G::Rows {
+    fn hidden<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
         let answer = (batch.labels.len() / batch.rows.max(1)).max(1);
         let ids = g.numbers(batch.rows * answer, || {
             let mut ids = vec![self.start_token_id as f32; batch.rows * answer];
@@ -228,7 +243,7 @@ impl T5 {
             }
             ids
         });
-        let encoded = self.encode(g, input);
+        let encoded = self.encode(g, Tokens::of(g, batch));
         let answers = Tokens {
             ids,
             mask: ones(g, batch.rows, answer),
@@ -239,9 +254,56 @@ impl T5 {
         self.decode(g, answers, Some(encoded))
     }
 
+    fn next<'a>(&self, g: &TensorGraph<'a>, input: Tokens<TensorGraph<'a>>) -> Option<Tensor<2>> {
+        Some(self.next_states(g, input))
+    }
+
+    /// The decoder's, and then those that it reads of the encoder.
+    fn cached_pairs(&self) -> usize {
+        2 * self.decoder.blocks.len()
+    }
+
+    /// Relative positions: beyond `n_positions` all distances share the last bucket, as in transformers.
+    fn max_tokens(&self) -> usize {
+        usize::MAX
+    }
+
+    /// The output matrix \[V, C\]: the token embedding, unless the file holds another.
+    fn lm_head(&self) -> &Matrix {
+        self.lm_head.as_ref().unwrap_or(&self.shared)
+    }
+
+    fn linears(&self) -> Vec<&Linear> {
+        fn parts(block: &Block) -> impl Iterator<Item = &Linear> {
+            let attentions = [&block.attention]
+                .into_iter()
+                .chain(block.cross.iter().map(|(_, cross)| cross));
+            let attentions = attentions.flat_map(|a| [&a.q, &a.k, &a.v, &a.o]);
+            attentions.chain([&block.up]).chain(&block.gate).chain([&block.down])
+        }
+        let blocks = self.encoder.blocks.iter().chain(&self.decoder.blocks);
+        blocks.flat_map(parts).collect()
+    }
+
+    fn linears_mut(&mut self) -> Vec<&mut Linear> {
+        fn parts(block: &mut Block) -> impl Iterator<Item = &mut Linear> {
+            let cross = block.cross.iter_mut().map(|(_, cross)| cross);
+            let attentions = [&mut block.attention].into_iter().chain(cross);
+            let attentions = attentions.flat_map(|Attention { q, k, v, o }| [q, k, v, o]);
+            attentions
+                .chain([&mut block.up])
+                .chain(&mut block.gate)
+                .chain([&mut block.down])
+        }
+        let blocks = self.encoder.blocks.iter_mut().chain(&mut self.decoder.blocks);
+        blocks.flat_map(parts).collect()
+    }
+}
+
+impl T5 {
     /// The first call on a cache takes the whole input and gives the state that predicts the answer's first token; later ones
     /// take what was answered. One row → \[1, C\] at least, the last row of which predicts the next token.
-    pub(crate) fn next<G: Graph>(&self, g: &G, input: Tokens<G>) -> G::Rows {
+    fn next_states<G: Graph>(&self, g: &G, input: Tokens<G>) -> G::Rows {
         if input.start > 0 {
             return self.decode(g, input, None);
         }
@@ -344,47 +406,6 @@ impl T5 {
                 .collect()
         });
         g.score_bias(&stack.bias, buckets, [queries, keys])
-    }
-
-    /// The output matrix \[V, C\]: the token embedding, unless the file holds another.
-    pub(crate) fn head(&self) -> &Matrix {
-        self.head.as_ref().unwrap_or(&self.shared)
-    }
-
-    /// Layers of both stacks.
-    pub(crate) fn layers(&self) -> usize {
-        self.encoder.blocks.len() + self.decoder.blocks.len()
-    }
-
-    /// Pairs of keys and values that a cache holds.
-    pub(crate) fn kept_pairs(&self) -> usize {
-        2 * self.decoder.blocks.len()
-    }
-
-    pub(crate) fn linears(&self) -> Vec<&Linear> {
-        fn parts(block: &Block) -> impl Iterator<Item = &Linear> {
-            let attentions = [&block.attention]
-                .into_iter()
-                .chain(block.cross.iter().map(|(_, cross)| cross));
-            let attentions = attentions.flat_map(|a| [&a.q, &a.k, &a.v, &a.o]);
-            attentions.chain([&block.up]).chain(&block.gate).chain([&block.down])
-        }
-        let blocks = self.encoder.blocks.iter().chain(&self.decoder.blocks);
-        blocks.flat_map(parts).collect()
-    }
-
-    pub(crate) fn linears_mut(&mut self) -> Vec<&mut Linear> {
-        fn parts(block: &mut Block) -> impl Iterator<Item = &mut Linear> {
-            let cross = block.cross.iter_mut().map(|(_, cross)| cross);
-            let attentions = [&mut block.attention].into_iter().chain(cross);
-            let attentions = attentions.flat_map(|Attention { q, k, v, o }| [q, k, v, o]);
-            attentions
-                .chain([&mut block.up])
-                .chain(&mut block.gate)
-                .chain([&mut block.down])
-        }
-        let blocks = self.encoder.blocks.iter_mut().chain(&mut self.decoder.blocks);
-        blocks.flat_map(parts).collect()
     }
 }
 

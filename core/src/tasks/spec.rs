@@ -2,7 +2,8 @@
 //! and the head that the model needs for them.
 
 use super::{Objective, Rules, by_task};
-use crate::config::{RunConfig, SMALL_MODELS};
+use crate::architectures::of_model_type;
+use crate::config::RunConfig;
 use crate::data::{
     Columns, Dataset, Example, Form, InputScaling, LabelKind, LabelSet, Labelled, Scaling, Shape, Target, note_of_alike,
 };
@@ -290,15 +291,15 @@ impl TaskSpec {
     }
 
     /// config.json of the model that the task needs.
-    pub(crate) fn model_config(&self, own: &PretrainedHead, model_type: &str) -> Value {
+    pub(crate) fn model_config(&self, own: &PretrainedHead, model_type: &str) -> Result<Value> {
         let mut config = own.config.clone();
         let task = self.task();
-        let class = class_prefix(model_type);
+        let class = of_model_type(model_type)?.class;
         if task == Task::Embedding && own.is_encoder() {
             config["architectures"] = json!([format!("{class}Model")]);
         }
         if !task.has_head() {
-            return config;
+            return Ok(config);
         }
         let head = by_task!(task, R => R::HEAD);
         config["architectures"] = json!([format!("{class}For{head}")]);
@@ -342,7 +343,7 @@ impl TaskSpec {
             config["task_specific_params"] = json!({});
         }
         config["task_specific_params"][RUN_KEY] = Value::Object(run);
-        config
+        Ok(config)
     }
 }
 
@@ -443,23 +444,4 @@ fn metric(config: &RunConfig, objective: &Objective) -> Result<String> {
 fn names(objective: &Objective) -> &'static [&'static str] {
     let of_loss = by_task!(objective.task, R => R::metrics(&objective.loss));
     of_loss.unwrap_or(objective.task.metrics())
-}
-
-/// What transformers' classes of an architecture are called.
-fn class_prefix(model_type: &str) -> &'static str {
-    match model_type {
-        "bert" => "Bert",
-        "roberta" => "Roberta",
-        "xlm-roberta" => "XLMRoberta",
-        "distilbert" => "DistilBert",
-        "modernbert" => "ModernBert",
-        "mistral" => "Mistral",
-        "qwen2" => "Qwen2",
-        "qwen3" => "Qwen3",
-        "gpt2" => "GPT2",
-        "gemma2" => "Gemma2",
-        "gemma3_text" => "Gemma3Text",
-        small if SMALL_MODELS.contains(&small) => "Small",
-        _ => "Llama",
-    }
 }
