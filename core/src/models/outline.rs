@@ -114,16 +114,19 @@ impl Outline {
     /// does not say how large a batch's tensors are: of a recurrent network on numbers, whose steps are the data's, and
     /// without a head, where rows are several texts.
     pub(crate) fn full_batch(&self, rows: usize, tokens: usize) -> Option<Batch> {
-        let numbers = match &self.architecture {
+        /// More tokens than any batch has.
+        const MOST_TOKENS: usize = 1 << 22;
+        // The answers of an encoder-decoder are as long as their labels.
+        let labels = match &self.architecture {
             _ if matches!(self.head, Head::None) => return None,
-            Architecture::Small(model) => model.numbers_of_row()?,
+            Architecture::Small(model) if !model.has_rows_of_one_size() => return None,
+            Architecture::T5(_) => rows.checked_mul(tokens).filter(|count| *count <= MOST_TOKENS)?,
             _ => 0,
         };
         Some(Batch {
             rows,
             tokens,
-            labels: vec![0; rows * tokens],
-            numbers: vec![0.0; rows * numbers],
+            labels: vec![0; labels],
             ..Batch::default()
         })
     }

@@ -248,13 +248,9 @@ impl Small {
         }
     }
 
-    /// How many numbers a whole row has; `None` where the data say.
-    pub(crate) fn numbers_of_row(&self) -> Option<usize> {
-        match (&self.input, &self.body) {
-            (Input::Tokens(_), _) => Some(0),
-            (Input::Numbers(_), Network::Recurrent(_)) => None,
-            (Input::Numbers(count), _) => Some(*count),
-        }
+    /// Whether all batches of so many rows and tokens have tensors of one size; else the data say how many steps a row has.
+    pub(crate) fn has_rows_of_one_size(&self) -> bool {
+        !matches!((&self.input, &self.body), (Input::Numbers(_), Network::Recurrent(_)))
     }
 
     /// Steps of each row; 1 where there are none.
