@@ -112,21 +112,21 @@ impl Outline {
 
     /// A batch of `rows` of `tokens`, all of them targets, without its tokens: what a dry run is given. `None` where config.json
     /// does not say how large a batch's tensors are: of a recurrent network on numbers, whose steps are the data's, and
-    /// without a head, where rows are several texts.
+    /// without a head, where rows are several texts; and where they are larger than any device.
     pub(crate) fn full_batch(&self, rows: usize, tokens: usize) -> Option<Batch> {
-        /// More tokens than any batch has.
-        const MOST_TOKENS: usize = 1 << 22;
-        // The answers of an encoder-decoder are as long as their labels.
+        /// Of more tokens no device holds the hidden states.
+        const MOST_TARGETS: usize = 1 << 24;
         let labels = match &self.architecture {
             _ if matches!(self.head, Head::None) => return None,
-            Architecture::Small(model) if !model.has_rows_of_one_size() => return None,
-            Architecture::T5(_) => rows.checked_mul(tokens).filter(|count| *count <= MOST_TOKENS)?,
-            _ => 0,
+            Architecture::Small(model) if model.has_steps_of_numbers() => return None,
+            // The length of its answers.
+            Architecture::T5(_) => vec![0; rows.checked_mul(tokens).filter(|targets| *targets <= MOST_TARGETS)?],
+            _ => Vec::new(),
         };
         Some(Batch {
             rows,
             tokens,
-            labels: vec![0; labels],
+            labels,
             ..Batch::default()
         })
     }

@@ -248,9 +248,9 @@ impl Small {
         }
     }
 
-    /// Whether all batches of so many rows and tokens have tensors of one size; else the data say how many steps a row has.
-    pub(crate) fn has_rows_of_one_size(&self) -> bool {
-        !matches!((&self.input, &self.body), (Input::Numbers(_), Network::Recurrent(_)))
+    /// Whether a row has as many steps as the data have numbers.
+    pub(crate) fn has_steps_of_numbers(&self) -> bool {
+        matches!((&self.input, &self.body), (Input::Numbers(_), Network::Recurrent(_)))
     }
 
     /// Steps of each row; 1 where there are none.
@@ -258,7 +258,10 @@ impl Small {
         match &self.input {
             Input::Tokens(_) => batch.tokens,
             // What does not fill a step is filled up with zeros: as many steps for each row.
-            Input::Numbers(width) => (batch.numbers.len() / batch.rows.max(1)).div_ceil(*width).max(1),
+            Input::Numbers(width) if self.has_steps_of_numbers() => {
+                (batch.numbers.len() / batch.rows.max(1)).div_ceil(*width).max(1)
+            }
+            Input::Numbers(_) => 1,
         }
     }
 
