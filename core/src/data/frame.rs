@@ -12,8 +12,8 @@ use crate::tokenizer::Tokenizer;
 
 /// Tokenizes rows and puts their labels on them; a row keeps the start of its texts, of a pair the longer one is cut first.
 ///
-/// Numbers are as the file has them: [`Scaling`] comes later. Without `answer` the labels are not read: the rows are to be
-/// answered.
+/// Numbers are as the file has them: [`Scaling`](super::Scaling) comes later. Without `answer` the labels are not read: the
+/// rows are to be answered.
 ///
 /// # Errors
 /// As [`Labelled::targets`]; a `cutoff_len` that leaves no room for text.

@@ -379,7 +379,7 @@ mod tests {
         let mut budget = Budget::new();
         assert!(budget.take(super::super::value::MOST_FIELDS - 3).is_ok());
         assert!(json("[1, 2]", &mut budget).is_ok());
-        let broken = json("[1, 2]", &mut budget).err().expect("nothing is left");
+        let broken = json("[1, 2]", &mut budget).expect_err("nothing is left");
         assert!(broken.is_json());
     }
 }

@@ -1,5 +1,7 @@
 //! What front ends say to the engine.
 
+#[cfg(doc)]
+use super::Event;
 use crate::config::RunConfig;
 use serde::{Deserialize, Serialize};
 
