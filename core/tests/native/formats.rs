@@ -6,16 +6,9 @@ mod sinks;
 use crate::common::gguf::GgufWriter;
 use crate::common::{golden_folders, now};
 use lorakeet_core::Error;
-<<<<<<< ours
+use lorakeet_core::architectures::ARCHITECTURES;
 use lorakeet_core::formats::{ModelFiles, Storage};
 use lorakeet_core::store::{MemoryFile, Source};
-=======
-use lorakeet_core::architectures::ARCHITECTURES;
-use lorakeet_core::formats::{ModelFiles, Storage, blocks::decode};
-use lorakeet_core::store::{DirectorySink, LocalFuture, MemoryFile, MemorySink, ReadAt, Sink, Source};
-use std::cell::Cell;
-use std::rc::Rc;
->>>>>>> theirs
 
 const CONFIG: &str = r#"{"model_type":"llama","eos_token_id":[2,7]}"#;
 
