@@ -1,5 +1,5 @@
 //! What a front end talks to: commands come in, events go out. [`Session`] keeps what is loaded from one command to the next;
-//! a run itself is [`crate::finetune`].
+//! a run itself is `finetune.rs`.
 
 mod predict;
 mod preview;

@@ -1,8 +1,8 @@
 //! What a task decides, one file a task: its examples, what its loss compares, its predictions, what it is compared with, and
-//! its answers to texts that somebody typed. [`TaskSpec`] is a run's task with all that follows from settings, model and data;
+//! its answers to texts that somebody typed. `TaskSpec` is a run's task with all that follows from settings, model and data;
 //! [`Objective`] is its loss on a model's outputs.
 //!
-//! A task is one file that implements [`Rules`], a row of [`by_task`], and a row of [`crate::task`] with its names.
+//! A task is one file that implements `Rules`, a row of `by_task!`, and a row of [`crate::task`] with its names.
 
 mod baselines;
 pub(crate) mod classification;
