@@ -36,7 +36,7 @@ use crate::{
     },
     loaded_model::adapter_config,
     models::{
-        Outline, is_saved_whole,
+        ModelSkeleton, is_saved_whole,
         memory::{Adapters, Buffer, DryRun, MemoryLedger},
     },
     protocol::MemoryEstimate,
@@ -58,29 +58,29 @@ pub async fn estimate(
     largest_buffer_bytes: u64,
 ) -> Result<MemoryEstimate> {
     let full = config.finetuning_type == FinetuningType::Full;
-    let outline = Outline::read(files, (full, Base::from(config)), largest_buffer_bytes).await?;
+    let skeleton = ModelSkeleton::read(files, (full, Base::from(config)), largest_buffer_bytes).await?;
     let mut adapters = Adapters::default();
     // The numbers of each trained tensor.
     let mut trained: Vec<usize> = Vec::new();
     let mut known = true;
     if full {
-        let parameters = outline.parameters.iter();
+        let parameters = skeleton.parameters.iter();
         trained.extend(parameters.map(|parameter| parameter.shape.iter().product::<usize>()));
     } else {
-        let linears = outline.linears();
-        let body = linears.len() - outline.linears_in_head();
+        let linears = skeleton.linears();
+        let body = linears.len() - skeleton.linears_in_head();
         let mut paths: Vec<&str> = linears.iter().map(|linear| linear.path.as_str()).collect();
         let adapter = match adapter {
             Some(given) => given.clone(),
             None => {
-                let wanted = adapter_config(config, &outline.info);
-                outline.check_adapter_names(&wanted)?;
+                let wanted = adapter_config(config, &skeleton.info);
+                skeleton.check_adapter_names(&wanted)?;
                 wanted
             }
         };
-        let adapter = outline.with_head(&adapter);
+        let adapter = skeleton.with_head(&adapter);
         if !adapter.target_modules.is_all_linear() {
-            paths.extend(outline.embedding_paths());
+            paths.extend(skeleton.embedding_paths());
         }
         let chosen = chosen_modules(&paths, &adapter)?;
         let mut ranks: BTreeMap<String, usize> = chosen.into_iter().map(|module| (module.path, module.r)).collect();
@@ -98,21 +98,21 @@ pub async fn estimate(
             }
         }
         // DoRA's norms and adapters on embeddings are not part of a dry run.
-        known = !adapter.use_dora && !outline.embedding_paths().any(|path| ranks.contains_key(path));
+        known = !adapter.use_dora && !skeleton.embedding_paths().any(|path| ranks.contains_key(path));
     }
     let trained_parameters = trained.iter().sum::<usize>() as u64;
     let moments = |numbers: &usize| moments_bytes(*numbers, config.optim);
     let optimizer_bytes = trained.iter().map(moments).sum::<u64>();
     let adapter_bytes = if full { 0 } else { 4 * trained_parameters };
-    let lasting_bytes = outline.info.weight_bytes + outline.table_bytes + adapter_bytes + optimizer_bytes;
+    let lasting_bytes = skeleton.info.weight_bytes + skeleton.table_bytes + adapter_bytes + optimizer_bytes;
 
     let ledger = MemoryLedger::default();
     let _lasting = ledger.hold(lasting_bytes);
-    let limits = outline.limits();
+    let limits = skeleton.limits();
     let tokens = limits.padded(limits.cutoff(config.cutoff_len), PAD_TO_MULTIPLE_OF);
     let pass = |rows: usize, trains: bool| {
         let dry_run = DryRun::new(&ledger, &adapters, trains, trains && config.lora_dropout > 0.0);
-        outline.dry_run(&dry_run, &outline.full_batch(rows, tokens)?);
+        skeleton.dry_run(&dry_run, &skeleton.full_batch(rows, tokens)?);
         Some(dry_run)
     };
     let run = || {
@@ -144,8 +144,8 @@ pub async fn estimate(
     };
     let (activation_bytes, peak_bytes) = run().unzip();
     Ok(MemoryEstimate {
-        parameters: outline.info.parameters,
-        base_bytes: outline.info.weight_bytes,
+        parameters: skeleton.info.parameters,
+        base_bytes: skeleton.info.weight_bytes,
         trained_parameters,
         adapter_bytes,
         optimizer_bytes,

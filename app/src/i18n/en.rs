@@ -138,8 +138,7 @@ pub static WORDS: Words = Words {
             format!("Estimated peak memory: {peak}, of which {base} for the base model ({each} bytes per parameter).")
         }
         None => format!(
-            "The base model takes {base} of memory ({each} bytes per parameter). Peak memory cannot be estimated for this \
-             model."
+            "The base model takes {base} of memory ({each} bytes per parameter). Peak memory cannot be estimated for this run."
         ),
     },
     memory_too_much: |available| {

@@ -127,7 +127,7 @@ pub static WORDS: Words = Words {
 
     memory: |peak, base, each| match peak {
         Some(peak) => format!("预计显存峰值 {peak}，其中基座模型 {base}（每个参数 {each} 字节）。"),
-        None => format!("基座模型占用 {base} 显存（每个参数 {each} 字节）。无法预估此模型的训练峰值。"),
+        None => format!("基座模型占用 {base} 显存（每个参数 {each} 字节）。无法预估此次训练的峰值。"),
     },
     memory_too_much: |available| {
         format!("此设备只有 {available}。请减小 per_device_train_batch_size 或 cutoff_len，或换用更小的模型。")

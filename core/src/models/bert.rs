@@ -1,8 +1,9 @@
-//! BERT and its kin: BERT (and MiniLM, which is one), RoBERTa (positions counted by tokens that are not padding), DistilBERT.
+//! BERT and its variants: BERT (and MiniLM, which is one), RoBERTa (positions counted by tokens that are not padding),
+//! DistilBERT.
 //!
 //! x ← norm(word + token type + position); layer: x ← norm(x + out(attention(q x, k x, v x))); x ← norm(x + down(act(up x))).
-//! Every token sees every token that is not padding, or, with `is_decoder`, those up to itself. References: transformers' modeling_bert.py, modeling_roberta.py,
-//! modeling_distilbert.py.
+//! Every token sees every token that is not padding, or, with `is_decoder`, those up to itself. References: transformers'
+//! modeling_bert.py, modeling_roberta.py, modeling_distilbert.py.
 
 use super::{
     Linear, Task,
@@ -18,7 +19,7 @@ use super::{
 use crate::{
     data::Batch,
     error::{Error, Result},
-    ops::{Scores, Sight},
+    ops::{AttentionMask, AttentionScoring},
 };
 
 pub(crate) struct Bert {
@@ -26,10 +27,10 @@ pub(crate) struct Bert {
     vocab: usize,
     width: usize,
     max_positions: usize,
-    kin: Kin,
+    variant: Variant,
     heads: usize,
     /// All tokens, or as a decoder those before.
-    sight: Sight,
+    attention_mask: AttentionMask,
     activation: Activation,
     eps: f32,
     words: Embedding,
@@ -52,7 +53,7 @@ struct Layer {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kin {
+enum Variant {
     Bert,
     Roberta,
     Distilbert,
@@ -77,7 +78,7 @@ struct Names {
     activation: &'static str,
 }
 
-impl Kin {
+impl Variant {
     fn names(self) -> Names {
         let bert = Names {
             prefix: "bert.",
@@ -127,12 +128,12 @@ impl Body for Bert {
     /// The encoder and the head of the loader's task.
     async fn load(loader: &mut Loader<'_>, model_type: &str) -> Result<(Self, Head)> {
         loader.set_task(head::task(loader, Task::Features)?);
-        let kin = match model_type {
-            "distilbert" => Kin::Distilbert,
-            "roberta" | "xlm-roberta" => Kin::Roberta,
-            _ => Kin::Bert,
+        let variant = match model_type {
+            "distilbert" => Variant::Distilbert,
+            "roberta" | "xlm-roberta" => Variant::Roberta,
+            _ => Variant::Bert,
         };
-        let names = kin.names();
+        let names = variant.names();
         let width = loader.size(names.width)?;
         let (inner, heads) = (loader.size(names.inner)?, loader.heads(names.heads, width)?);
         let (vocab, count) = (loader.size("vocab_size")?, loader.layers(names.layers)?);
@@ -142,8 +143,8 @@ impl Body for Bert {
             return Err(Error::model(what).file("config.json").field(names.heads));
         }
         let activation = Activation::named(&loader.text_or(names.activation, "gelu")?, names.activation)?;
-        let eps = match kin {
-            Kin::Distilbert => 1e-12,
+        let eps = match variant {
+            Variant::Distilbert => 1e-12,
             _ => loader.not_negative("layer_norm_eps", 1e-12)?,
         };
         // PEFT names modules by the model's attributes, which have the prefix wherever there is a head, and only there.
@@ -155,7 +156,7 @@ impl Body for Bert {
         let at = |part: &str| format!("{prefix}{part}");
         let words = Embedding::load(loader, at("embeddings.word_embeddings"), [vocab, width]).await?;
         let positions = Embedding::load(loader, at("embeddings.position_embeddings"), [places, width]).await?;
-        let token_types = if kin == Kin::Distilbert {
+        let token_types = if variant == Variant::Distilbert {
             None
         } else {
             let rows = loader.size("type_vocab_size")?;
@@ -178,13 +179,13 @@ impl Body for Bert {
                 out_norm: LayerNorm::load(loader, &at(names.out_norm), width, true, eps).await?,
             });
         }
-        let pad_token_id = loader.token_id("pad_token_id")?.unwrap_or(match kin {
-            Kin::Roberta => 1,
+        let pad_token_id = loader.token_id("pad_token_id")?.unwrap_or(match variant {
+            Variant::Roberta => 1,
             _ => 0,
         });
         // RoBERTa's first token has the position after padding's.
-        let max_positions = match kin {
-            Kin::Roberta => places.saturating_sub((pad_token_id as usize).saturating_add(1)),
+        let max_positions = match variant {
+            Variant::Roberta => places.saturating_sub((pad_token_id as usize).saturating_add(1)),
             _ => places,
         };
         if max_positions == 0 {
@@ -197,11 +198,11 @@ impl Body for Bert {
             vocab,
             width,
             max_positions,
-            kin,
+            variant,
             heads,
-            sight: match kin != Kin::Distilbert && loader.flag("is_decoder")? {
-                true => Sight::Back,
-                false => Sight::All,
+            attention_mask: match variant != Variant::Distilbert && loader.flag("is_decoder")? {
+                true => AttentionMask::Causal,
+                false => AttentionMask::Full,
             },
             activation,
             eps,
@@ -238,12 +239,12 @@ impl Body for Bert {
             x = g.add(x, g.embed(table, types));
         }
         x = g.layer_norm(&self.norm, x);
-        let scores = Scores::plain(self.width / self.heads, self.sight);
+        let scoring = AttentionScoring::plain(self.width / self.heads, self.attention_mask);
         for layer in &self.layers {
             // [B·T, C] → [B, H, T, D]
             let split = |linear: &Linear| g.split_heads(g.linear(linear, x.clone()), [rows, self.heads]);
             let (q, k, v) = (split(&layer.q), split(&layer.k), split(&layer.v));
-            let mixed = g.merge_heads(g.attention([q, k, v], None, mask.clone(), scores));
+            let mixed = g.merge_heads(g.attention([q, k, v], None, mask.clone(), scoring));
             let sum = g.add(x, g.linear(&layer.attention_out, mixed));
             x = g.layer_norm(&layer.attention_norm, sum);
             let inner = g.activation(self.activation, g.linear(&layer.up, x.clone()));
@@ -303,10 +304,10 @@ impl Body for Bert {
 impl Bert {
     async fn head(&self, loader: &mut Loader<'_>, prefix: &str) -> Result<Head> {
         let pooler = format!("{prefix}pooler.dense");
-        let (dense, out) = match self.kin {
-            Kin::Bert => ((pooler.as_str(), Activation::Tanh), "classifier"),
-            Kin::Roberta => (("classifier.dense", Activation::Tanh), "classifier.out_proj"),
-            Kin::Distilbert => (("pre_classifier", Activation::Relu), "classifier"),
+        let (dense, out) = match self.variant {
+            Variant::Bert => ((pooler.as_str(), Activation::Tanh), "classifier"),
+            Variant::Roberta => (("classifier.dense", Activation::Tanh), "classifier.out_proj"),
+            Variant::Distilbert => (("pre_classifier", Activation::Relu), "classifier"),
         };
         match loader.task() {
             Task::SequenceClassification => {
@@ -333,8 +334,8 @@ impl Bert {
             }
             Task::MaskedLm => {
                 let embedding = &format!("{prefix}embeddings.word_embeddings.weight");
-                let names = match self.kin {
-                    Kin::Bert => MaskedLmNames {
+                let names = match self.variant {
+                    Variant::Bert => MaskedLmNames {
                         dense: "cls.predictions.transform.dense",
                         dense_bias: true,
                         norm: "cls.predictions.transform.LayerNorm",
@@ -343,7 +344,7 @@ impl Bert {
                         embedding,
                         bias: Some("cls.predictions.bias"),
                     },
-                    Kin::Roberta => MaskedLmNames {
+                    Variant::Roberta => MaskedLmNames {
                         dense: "lm_head.dense",
                         dense_bias: true,
                         norm: "lm_head.layer_norm",
@@ -352,7 +353,7 @@ impl Bert {
                         embedding,
                         bias: Some("lm_head.bias"),
                     },
-                    Kin::Distilbert => MaskedLmNames {
+                    Variant::Distilbert => MaskedLmNames {
                         dense: "vocab_transform",
                         dense_bias: true,
                         norm: "vocab_layer_norm",
@@ -363,8 +364,8 @@ impl Bert {
                     },
                 };
                 // RoBERTa's head has the exact GELU whatever its layers have.
-                let activation = match self.kin {
-                    Kin::Roberta => Activation::Gelu,
+                let activation = match self.variant {
+                    Variant::Roberta => Activation::Gelu,
                     _ => self.activation,
                 };
                 let shape = [self.vocab, self.width];
@@ -389,8 +390,8 @@ impl Bert {
             };
             row.iter().map(&mut next).collect::<Vec<f32>>()
         };
-        match self.kin {
-            Kin::Roberta => batch.input_ids.chunks(batch.tokens).flat_map(place).collect(),
+        match self.variant {
+            Variant::Roberta => batch.input_ids.chunks(batch.tokens).flat_map(place).collect(),
             _ => (0..batch.rows)
                 .flat_map(|_| (0..batch.tokens).map(|t| t as f32))
                 .collect(),

@@ -94,8 +94,8 @@ async fn four_bit(loader: &mut Loader<'_>, name: &str, state: &State) -> Result<
         rows,
         columns,
     };
-    if let Some(outline) = loader.outline_of(whole) {
-        return Ok(outline);
+    if let Some(skeleton) = loader.skeleton_of(whole) {
+        return Ok(skeleton);
     }
     let part = |part: &str| format!("{name}.{part}");
     let table = floats(loader, &part("quant_map")).await?;
@@ -153,8 +153,8 @@ async fn int8(loader: &mut Loader<'_>, name: &str, [rows, columns]: [usize; 2], 
         rows,
         columns,
     };
-    if let Some(outline) = loader.outline_of(whole) {
-        return Ok(outline);
+    if let Some(skeleton) = loader.skeleton_of(whole) {
+        return Ok(skeleton);
     }
     let absmax = floats(loader, scales).await?;
     if absmax.len() != rows {

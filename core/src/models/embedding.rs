@@ -4,7 +4,7 @@
 
 use super::{
     Pass,
-    load::{Loader, Role, Start},
+    load::{Init, Loader, Role},
     matrix::Matrix,
 };
 use crate::{error::Result, models::lora::Lora};
@@ -24,7 +24,7 @@ impl Embedding {
     /// Reads the table at `path`; `shape` is \[V, C\].
     pub(crate) async fn load(loader: &mut Loader<'_>, path: String, shape: [usize; 2]) -> Result<Self> {
         let matrix = loader
-            .matrix(&format!("{path}.weight"), shape, Start::Normal, Role::Table)
+            .matrix(&format!("{path}.weight"), shape, Init::Normal, Role::Table)
             .await?;
         Ok(Self {
             path,

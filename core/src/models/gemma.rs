@@ -19,7 +19,7 @@ use super::{
 use crate::{
     data::Batch,
     error::{Error, Result},
-    ops::{Scores, Sight},
+    ops::{AttentionMask, AttentionScoring},
 };
 use burn::tensor::Tensor;
 
@@ -268,16 +268,16 @@ impl Gemma {
             let v = g.split_heads(g.linear(&layer.v, normed), [batch, key_value]);
             let (q, k) = (g.rope(q, angles), g.rope(k, angles));
             let (k, v) = g.extend_cache(i, k, v);
-            let scores = Scores {
+            let scoring = AttentionScoring {
                 scale: self.scale,
                 soft_cap: self.score_cap,
-                sight: if layer.slides {
-                    Sight::BackWithin(self.window)
+                mask: if layer.slides {
+                    AttentionMask::SlidingWindow(self.window)
                 } else {
-                    Sight::Back
+                    AttentionMask::Causal
                 },
             };
-            let mixed = g.merge_heads(g.attention([q, k, v], None, mask.clone(), scores));
+            let mixed = g.merge_heads(g.attention([q, k, v], None, mask.clone(), scoring));
             let mixed = g.linear(&layer.o, mixed);
             x = g.add(x, g.rms_norm(&layer.attention_norm, mixed));
             let normed = g.rms_norm(&layer.mlp_input_norm, x.clone());

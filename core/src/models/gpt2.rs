@@ -19,7 +19,7 @@ use super::{
 use crate::{
     data::Batch,
     error::{Error, Result},
-    ops::{Scores, Sight},
+    ops::{AttentionMask, AttentionScoring},
 };
 use burn::tensor::Tensor;
 
@@ -176,12 +176,12 @@ impl Gpt2 {
             };
             let (q, k, v) = (part(0), part(1), part(2));
             let (k, v) = g.extend_cache(i, k, v);
-            let scores = Scores {
+            let scoring = AttentionScoring {
                 scale: layer.scale,
                 soft_cap: 0.0,
-                sight: Sight::Back,
+                mask: AttentionMask::Causal,
             };
-            let mixed = g.merge_heads(g.attention([q, k, v], None, mask.clone(), scores));
+            let mixed = g.merge_heads(g.attention([q, k, v], None, mask.clone(), scoring));
             x = g.add(x, g.linear(&layer.attention_out, mixed));
             let normed = g.layer_norm(&layer.norm_2, x.clone());
             let inner = g.activation(self.activation, g.linear(&layer.up, normed));

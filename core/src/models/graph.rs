@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     data::Batch,
-    ops::{self, Scores},
+    ops::{self, AttentionScoring},
     random::mix,
 };
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -101,7 +101,7 @@ pub(crate) trait Graph {
         qkv: [Self::Heads; 3],
         bias: Option<Self::Heads>,
         mask: Self::Mask,
-        scores: Scores,
+        scoring: AttentionScoring,
     ) -> Self::Heads;
 
     /// The keys and values of a layer with those that a cache holds before them.
@@ -334,9 +334,9 @@ impl Graph for TensorGraph<'_> {
         [q, k, v]: [Tensor<4>; 3],
         bias: Option<Tensor<4>>,
         mask: Tensor<2>,
-        scores: Scores,
+        scoring: AttentionScoring,
     ) -> Tensor<4> {
-        ops::attention_by(q, k, v, bias, mask, scores)
+        ops::attention_by(q, k, v, bias, mask, scoring)
     }
 
     fn extend_cache(&self, layer: usize, k: Tensor<4>, v: Tensor<4>) -> (Tensor<4>, Tensor<4>) {

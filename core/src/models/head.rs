@@ -8,7 +8,7 @@ use super::{
     Linear, Weight,
     activation::Activation,
     graph::Graph,
-    load::{Loader, Start},
+    load::{Init, Loader},
     matrix::Matrix,
     norm::LayerNorm,
 };
@@ -248,7 +248,7 @@ impl Classifier {
         width: usize,
         pooling: Pooling,
     ) -> Result<Self> {
-        loader.draw_what_lacks();
+        loader.init_missing();
         let form = Form::read(loader)?;
         let (names, pooling) = match (form.means, pooling) {
             (false, _) => (names, pooling),
@@ -406,7 +406,7 @@ impl MaskedLm {
         shape: [usize; 2],
         (activation, eps): (Activation, f32),
     ) -> Result<Self> {
-        loader.draw_what_lacks();
+        loader.init_missing();
         let [vocab, width] = shape;
         let tied = loader.flag_or("tie_word_embeddings", true)?;
         Ok(Self {
@@ -419,7 +419,7 @@ impl MaskedLm {
             },
             weight: loader.output(names.matrix, names.embedding, shape, tied).await?,
             bias: match names.bias {
-                Some(name) => loader.weight(name, &[vocab], Start::Zeros).await?,
+                Some(name) => loader.weight(name, &[vocab], Init::Zeros).await?,
                 None => Weight::Frozen(Box::new(Tensor::zeros([vocab], loader.device()))),
             },
         })

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     data::Batch,
     error::{Error, Result},
-    ops::{Scores, Sight},
+    ops::{AttentionMask, AttentionScoring},
 };
 use burn::tensor::Tensor;
 
@@ -262,8 +262,11 @@ impl Llama {
             let v = g.split_heads(g.linear(&layer.v, normed), [batch, key_value]);
             let (q, k) = (g.rope(q, &angles), g.rope(k, &angles));
             let (k, v) = g.extend_cache(i, k, v);
-            let scores = Scores::plain(dim, layer.window.map_or(Sight::Back, Sight::BackWithin));
-            let mixed = g.merge_heads(g.attention([q, k, v], None, mask.clone(), scores));
+            let scoring = AttentionScoring::plain(
+                dim,
+                layer.window.map_or(AttentionMask::Causal, AttentionMask::SlidingWindow),
+            );
+            let mixed = g.merge_heads(g.attention([q, k, v], None, mask.clone(), scoring));
             x = g.add(x, g.linear(&layer.o, mixed));
             let normed = g.rms_norm(&layer.post_norm, x.clone());
             let gate = g.linear(&layer.gate, normed.clone());

@@ -11,7 +11,7 @@
 use crate::{
     error::Result,
     formats::peft::{AdapterConfig, ChosenModule},
-    models::{Leaves, Linear, Matrix, Parameter, Parameters, Pass},
+    models::{Leaves, Linear, Matrix, Parameter, Parameters, Pass, embedding::Embedding},
     ops::{self, LoraForm},
     random::{Generator, mix},
 };
@@ -50,6 +50,32 @@ pub(crate) struct Place<'a> {
     pub(crate) transposed: bool,
     /// An embedding, whose inputs are tokens.
     pub(crate) is_table: bool,
+}
+
+impl<'a> From<&'a Linear> for Place<'a> {
+    fn from(linear: &'a Linear) -> Self {
+        Self {
+            path: &linear.path,
+            weight: &linear.weight,
+            inputs: linear.inputs,
+            outputs: linear.outputs,
+            transposed: linear.transposed,
+            is_table: false,
+        }
+    }
+}
+
+impl<'a> From<&'a Embedding> for Place<'a> {
+    fn from(table: &'a Embedding) -> Self {
+        Self {
+            path: &table.path,
+            weight: &table.matrix,
+            inputs: table.matrix.rows,
+            outputs: table.matrix.columns,
+            transposed: true,
+            is_table: true,
+        }
+    }
 }
 
 impl Lora {
@@ -342,18 +368,17 @@ mod tests {
             };
             for linear in linears(&w, &device) {
                 let mut parameters = Parameters::default();
-                let place = Place {
-                    path: &linear.path,
-                    weight: &linear.weight,
-                    inputs: INPUTS,
-                    outputs: OUTPUTS,
-                    transposed: linear.transposed,
-                    is_table: false,
-                };
                 let chosen = chosen_modules(&[&linear.path], &config).expect("it is chosen");
                 let (config, mut generator) = (&config, Generator::new(1, "init"));
-                let lora = Lora::fresh(place, &chosen[0], config, &mut generator, &mut parameters, &device)
-                    .expect("an adapter");
+                let lora = Lora::fresh(
+                    (&linear).into(),
+                    &chosen[0],
+                    config,
+                    &mut generator,
+                    &mut parameters,
+                    &device,
+                )
+                .expect("an adapter");
                 let plain = parameters.plain();
                 let x = tensor(&numbers.x, &device).reshape([ROWS, INPUTS]);
                 let pass = Pass {

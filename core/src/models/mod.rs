@@ -6,7 +6,7 @@
 //! touch the model's structure.
 
 mod activation;
-mod adapted;
+mod adapters;
 mod architecture;
 mod bert;
 mod bitsandbytes;
@@ -27,22 +27,22 @@ pub(crate) mod memory;
 mod modernbert;
 mod names;
 mod norm;
-mod outline;
 mod pack;
 mod parameters;
 mod rope;
+mod skeleton;
 pub(crate) mod small;
 mod t5;
 
-pub(crate) use adapted::is_saved_whole;
+pub(crate) use adapters::is_saved_whole;
 pub use cache::KvCache;
 pub use head::{Problem, Task};
 pub use limits::Limits;
 pub(crate) use linear::Linear;
 pub(crate) use matrix::{Matrix, Stored};
-pub(crate) use outline::Outline;
 pub(crate) use parameters::Weight;
 pub use parameters::{Leaves, Parameter, Parameters};
+pub(crate) use skeleton::ModelSkeleton;
 
 use crate::{
     data::{self, Batch},
@@ -116,10 +116,10 @@ impl Model {
     ) -> Result<Self> {
         if files.entries().is_empty() {
             // What fresh weights take is known before the first is drawn.
-            Outline::read(files, (full, base), u64::MAX).await?;
+            ModelSkeleton::read(files, (full, base), u64::MAX).await?;
         }
         let loader = Loader::new(files, (full, base), seed, device, progress);
-        let Outline {
+        let ModelSkeleton {
             info,
             architecture,
             head,
@@ -127,7 +127,7 @@ impl Model {
             parameters,
             notes,
             ..
-        } = Outline::load(files, loader).await?;
+        } = ModelSkeleton::load(files, loader).await?;
         // Padding is masked and never learnt: a pad token without a row, which many tokenizers add, gives way to token 0.
         let pad_token_id = files.tokenizer.as_ref().and_then(|t| t.pad_token_id());
         let pad_token_id = pad_token_id.filter(|&id| (id as usize) < info.vocab_size).unwrap_or(0);
@@ -463,7 +463,7 @@ impl Model {
 /// # Errors
 /// As [`Model::load`].
 pub async fn notes(files: &ModelFiles) -> Result<Vec<String>> {
-    Ok(Outline::read(files, (false, Base::Own), u64::MAX).await?.notes)
+    Ok(ModelSkeleton::read(files, (false, Base::Own), u64::MAX).await?.notes)
 }
 
 /// How a target token is foretold.

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     data::Batch,
     error::{Error, Result},
-    ops::{Scores, Sight},
+    ops::{AttentionMask, AttentionScoring},
 };
 
 pub(crate) struct ModernBert {
@@ -155,15 +155,15 @@ impl Body for ModernBert {
                 let part = g.columns(&qkv, j * width..(j + 1) * width);
                 g.split_heads(part, [input.batch, heads])
             };
-            let (angles, sight) = if layer.is_local {
-                (&local, Sight::Near(self.reach))
+            let (angles, attention_mask) = if layer.is_local {
+                (&local, AttentionMask::LocalWindow(self.reach))
             } else {
-                (&global, Sight::All)
+                (&global, AttentionMask::Full)
             };
             let q = g.rope(part(0), angles);
             let k = g.rope(part(1), angles);
-            let scores = Scores::plain(width / heads, sight);
-            let mixed = g.merge_heads(g.attention([q, k, part(2)], None, mask.clone(), scores));
+            let scoring = AttentionScoring::plain(width / heads, attention_mask);
+            let mixed = g.merge_heads(g.attention([q, k, part(2)], None, mask.clone(), scoring));
             x = g.add(x, g.linear(&layer.attention_out, mixed));
             let normed = g.layer_norm(&layer.mlp_norm, x.clone());
             let both = g.linear(&layer.up, normed);

@@ -2,7 +2,7 @@
 
 use super::{
     Weight,
-    load::{Loader, Start},
+    load::{Init, Loader},
 };
 use crate::error::Result;
 use burn::tensor::Tensor;
@@ -24,11 +24,9 @@ impl LayerNorm {
         } else {
             ("weight", "bias")
         };
-        let weight = loader.weight(&format!("{path}.{scale}"), &[width], Start::Ones).await?;
+        let weight = loader.weight(&format!("{path}.{scale}"), &[width], Init::Ones).await?;
         let bias = if bias {
-            loader
-                .weight(&format!("{path}.{shift}"), &[width], Start::Zeros)
-                .await?
+            loader.weight(&format!("{path}.{shift}"), &[width], Init::Zeros).await?
         } else {
             Weight::Frozen(Box::new(Tensor::zeros([width], loader.device())))
         };
@@ -54,18 +52,18 @@ pub(crate) struct RmsNorm {
 impl RmsNorm {
     /// Reads the norm at `path`.
     pub(crate) async fn load(loader: &mut Loader<'_>, path: &str, width: usize, eps: f32) -> Result<Self> {
-        Self::start(loader, path, (width, eps), false).await
+        Self::read(loader, path, (width, eps), false).await
     }
 
     /// The same of one that multiplies by 1 + w.
     pub(crate) async fn load_adding_one(loader: &mut Loader<'_>, path: &str, width: usize, eps: f32) -> Result<Self> {
-        Self::start(loader, path, (width, eps), true).await
+        Self::read(loader, path, (width, eps), true).await
     }
 
-    async fn start(loader: &mut Loader<'_>, path: &str, (width, eps): (usize, f32), adds_one: bool) -> Result<Self> {
-        let start = if adds_one { Start::Zeros } else { Start::Ones };
+    async fn read(loader: &mut Loader<'_>, path: &str, (width, eps): (usize, f32), adds_one: bool) -> Result<Self> {
+        let init = if adds_one { Init::Zeros } else { Init::Ones };
         Ok(Self {
-            weight: loader.weight(&format!("{path}.weight"), &[width], start).await?,
+            weight: loader.weight(&format!("{path}.weight"), &[width], init).await?,
             width,
             eps,
             adds_one,

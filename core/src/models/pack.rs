@@ -71,7 +71,7 @@ impl<'a> Source<'a> {
     /// The transpose of `self`, read whole: only GPT-2's linears are turned.
     pub(super) async fn turn(self, loader: &mut Loader<'_>) -> Result<Source<'a>> {
         let (rows, columns) = (self.columns, self.rows);
-        let numbers = match loader.is_outline() {
+        let numbers = match loader.is_skeleton() {
             true => None,
             false => {
                 let numbers = self.read(loader, 0..self.rows).await?;
@@ -141,8 +141,8 @@ pub(super) fn parts(whole: Packed, loader: &Loader<'_>) -> impl Iterator<Item = 
 /// A matrix in its file's own format.
 pub(super) async fn own(loader: &mut Loader<'_>, source: &Source<'_>, format: Format) -> Result<PackedMatrix> {
     let whole = source.packed_as(format);
-    if let Some(outline) = loader.outline_of(whole) {
-        return Ok(outline);
+    if let Some(skeleton) = loader.skeleton_of(whole) {
+        return Ok(skeleton);
     }
     let mut packed = PackedMatrix::new(source.columns);
     for (rows, matrix) in parts(whole, loader) {
@@ -169,8 +169,8 @@ pub(super) async fn encoded(loader: &mut Loader<'_>, source: &Source<'_>, base: 
         return Ok(None);
     };
     let whole = source.packed_as(format);
-    if let Some(outline) = loader.outline_of(whole) {
-        return Ok(Some(outline));
+    if let Some(skeleton) = loader.skeleton_of(whole) {
+        return Ok(Some(skeleton));
     }
     Ok(match base {
         Base::Own => None,

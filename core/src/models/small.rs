@@ -19,7 +19,7 @@ use super::{
     embedding::Embedding,
     graph::{Graph, TensorGraph, Tokens},
     head::{self, Head},
-    load::{Loader, Role, Start},
+    load::{Init, Loader, Role},
     matrix::{Matrix, Stored},
 };
 use crate::{
@@ -115,9 +115,9 @@ impl Body for Small {
         let untied = continues && !loader.flag_or("tie_word_embeddings", true)?;
         let output = match (&input, vocab) {
             (Input::Tokens(_), Some(vocab)) if untied => {
-                let start = Start::Within((width as f64).sqrt().recip());
+                let init = Init::Within((width as f64).sqrt().recip());
                 loader
-                    .matrix("lm_head.weight", [vocab, width], start, Role::Table)
+                    .matrix("lm_head.weight", [vocab, width], init, Role::Table)
                     .await?
             }
             (Input::Tokens(table), _) => table.matrix.clone(),
@@ -307,10 +307,10 @@ const FIRST_PLACE: u64 = 1 << 32;
 
 /// A linear with bias, both uniform in ±1/√in.
 async fn linear(loader: &mut Loader<'_>, path: String, inputs: usize, outputs: usize) -> Result<Linear> {
-    let start = Start::Within((inputs as f64).sqrt().recip());
+    let init = Init::Within((inputs as f64).sqrt().recip());
     let weight = format!("{path}.weight");
-    let weight = loader.matrix(&weight, [outputs, inputs], start, Role::Linear).await?;
-    let bias = Some(loader.weight(&format!("{path}.bias"), &[outputs], start).await?);
+    let weight = loader.matrix(&weight, [outputs, inputs], init, Role::Linear).await?;
+    let bias = Some(loader.weight(&format!("{path}.bias"), &[outputs], init).await?);
     Ok(Linear {
         path,
         inputs,

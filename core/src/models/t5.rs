@@ -11,14 +11,14 @@ use super::{
     architecture::{Body, Sizes},
     graph::{Graph, TensorGraph, Tokens},
     head::Head,
-    load::{Loader, Role, Start},
+    load::{Init, Loader, Role},
     matrix::Matrix,
     norm::RmsNorm,
 };
 use crate::{
     data::Batch,
     error::{Error, Result},
-    ops::{Scores, Sight},
+    ops::{AttentionMask, AttentionScoring},
 };
 use burn::tensor::Tensor;
 
@@ -114,7 +114,7 @@ impl Body for T5 {
         let activation = Activation::named(activation, "feed_forward_proj")?;
         loader.find_prefix("", "shared.weight")?;
         let shared = loader
-            .matrix("shared.weight", [vocab, width], Start::Normal, Role::Table)
+            .matrix("shared.weight", [vocab, width], Init::Normal, Role::Table)
             .await?;
         let layers = loader.layers("num_layers")?;
         let counts = [
@@ -167,7 +167,7 @@ impl Body for T5 {
             stacks.push(Stack {
                 blocks,
                 bias: loader
-                    .matrix(&bias, [buckets, heads], Start::Normal, Role::Table)
+                    .matrix(&bias, [buckets, heads], Init::Normal, Role::Table)
                     .await?,
                 norm: RmsNorm::load(loader, &format!("{stack}.final_layer_norm"), width, eps).await?,
             });
@@ -325,7 +325,7 @@ impl T5 {
         for block in &self.encoder.blocks {
             let normed = g.rms_norm(&block.attention_norm, x.clone());
             let qkv = self.heads_of(g, &block.attention, normed, input.batch);
-            let mixed = g.attention(qkv, Some(bias.clone()), mask.clone(), unscaled(Sight::All));
+            let mixed = g.attention(qkv, Some(bias.clone()), mask.clone(), unscaled(AttentionMask::Full));
             x = g.add(x, g.linear(&block.attention.o, g.merge_heads(mixed)));
             x = self.mlp(g, block, x);
         }
@@ -346,7 +346,7 @@ impl T5 {
             let [q, k, v] = self.heads_of(g, &block.attention, normed, batch);
             let (k, v) = g.extend_cache(i, k, v);
             let mask = input.mask.clone();
-            let mixed = g.attention([q, k, v], Some(bias.clone()), mask, unscaled(Sight::Back));
+            let mixed = g.attention([q, k, v], Some(bias.clone()), mask, unscaled(AttentionMask::Causal));
             x = g.add(x, g.linear(&block.attention.o, g.merge_heads(mixed)));
             if let Some((norm, cross)) = &block.cross {
                 let normed = g.rms_norm(norm, x.clone());
@@ -365,7 +365,7 @@ impl T5 {
                     }),
                 };
                 if let Some((k, v, mask)) = seen {
-                    let mixed = g.attention([q, k, v], None, mask, unscaled(Sight::All));
+                    let mixed = g.attention([q, k, v], None, mask, unscaled(AttentionMask::Full));
                     x = g.add(x, g.linear(&cross.o, g.merge_heads(mixed)));
                 }
             }
@@ -426,11 +426,11 @@ fn ones<G: Graph>(g: &G, batch: usize, tokens: usize) -> G::Mask {
 }
 
 /// Scores are q·kᵀ as they are.
-fn unscaled(sight: Sight) -> Scores {
-    Scores {
+fn unscaled(mask: AttentionMask) -> AttentionScoring {
+    AttentionScoring {
         scale: 1.0,
         soft_cap: 0.0,
-        sight,
+        mask,
     }
 }
 

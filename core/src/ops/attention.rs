@@ -1,6 +1,6 @@
 //! An attention's parts, which its gradient computes again: what it weighs by, and the weighing.
 
-use super::forms::{AttentionForm, Scores, Sight};
+use super::forms::{AttentionForm, AttentionMask, AttentionScoring};
 use super::forward::{Product, launch_one};
 use super::launch::Launch;
 use burn::backend::{Backend, Shape, tensor::FloatTensor};
@@ -14,17 +14,17 @@ pub(super) fn softmax_kernel(form: AttentionForm) -> kernels::MaskedSoftmax {
         group,
         queries,
         keys,
-        scores,
+        scoring,
         ..
     } = form;
-    let (offset, window) = match scores.sight {
-        Sight::Back => (keys.saturating_sub(queries), 0),
-        Sight::BackWithin(window) => (keys.saturating_sub(queries), window as u32),
-        Sight::All => (keys, 0),
-        Sight::Near(distance) => (distance, 2 * distance as u32 + 1),
+    let (offset, window) = match scoring.mask {
+        AttentionMask::Causal => (keys.saturating_sub(queries), 0),
+        AttentionMask::SlidingWindow(window) => (keys.saturating_sub(queries), window as u32),
+        AttentionMask::Full => (keys, 0),
+        AttentionMask::LocalWindow(distance) => (distance, 2 * distance as u32 + 1),
     };
     // Soft-capping scales the scores itself.
-    let scale = if scores.soft_cap > 0.0 { 1.0 } else { scores.scale };
+    let scale = if scoring.soft_cap > 0.0 { 1.0 } else { scoring.scale };
     kernels::MaskedSoftmax {
         batch,
         kv_heads,
@@ -39,7 +39,7 @@ pub(super) fn softmax_kernel(form: AttentionForm) -> kernels::MaskedSoftmax {
 
 /// The soft-capping of the scores, where there is one.
 pub(super) fn cap_kernel(form: AttentionForm) -> Option<kernels::SoftCap> {
-    let Scores { scale, soft_cap, .. } = form.scores;
+    let AttentionScoring { scale, soft_cap, .. } = form.scoring;
     (soft_cap > 0.0).then(|| kernels::SoftCap {
         len: form.batch * form.kv_heads * form.group * form.queries * form.keys,
         scale,

@@ -15,26 +15,26 @@ pub struct LoraForm {
 
 /// Which keys a query sees, padding aside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sight {
+pub enum AttentionMask {
     /// Itself and all before it.
-    Back,
+    Causal,
     /// Itself and those before it, this many in all.
-    BackWithin(usize),
+    SlidingWindow(usize),
     /// All.
-    All,
+    Full,
     /// Those at most this far away, on both sides.
-    Near(usize),
+    LocalWindow(usize),
 }
 
 /// How an attention makes its scores.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Scores {
+pub struct AttentionScoring {
     /// What multiplies q·kᵀ.
     pub scale: f32,
     /// c of c·tanh(score / c); 0 for none.
     pub soft_cap: f32,
     /// Which keys count.
-    pub sight: Sight,
+    pub mask: AttentionMask,
 }
 
 /// Shapes of one attention.
@@ -53,7 +53,7 @@ pub struct AttentionForm {
     /// D.
     pub head_dim: usize,
     /// How the scores are made.
-    pub scores: Scores,
+    pub scoring: AttentionScoring,
 }
 
 /// How a loss over a vocabulary is made.

@@ -12,7 +12,9 @@ mod launch;
 mod packed;
 mod vocabulary;
 
-pub use forms::{AdamWStep, AttentionForm, LoraForm, PackedForm, RopeForm, Scores, Sight, VocabularyForm};
+pub use forms::{
+    AdamWStep, AttentionForm, AttentionMask, AttentionScoring, LoraForm, PackedForm, RopeForm, VocabularyForm,
+};
 pub use packed::{PackedMatrix, packed_embedding, packed_linear, packed_lora, packed_squares, packed_vocabulary_loss};
 
 use burn::{backend::Dispatch, tensor::Tensor};
@@ -77,13 +79,13 @@ pub fn rope(x: Tensor<4>, cos: Tensor<2>, sin: Tensor<2>) -> Tensor<4> {
     ))
 }
 
-impl Scores {
+impl AttentionScoring {
     /// q·kᵀ/√D for heads of width `dim`, uncapped.
-    pub fn plain(dim: usize, sight: Sight) -> Self {
+    pub fn plain(dim: usize, mask: AttentionMask) -> Self {
         Self {
             scale: (dim as f32).sqrt().recip(),
             soft_cap: 0.0,
-            sight,
+            mask,
         }
     }
 }
@@ -91,7 +93,7 @@ impl Scores {
 /// Attention softmax(cap(scale·(q·kᵀ + bias)))·v with grouped key/value heads, cap(s) = c·tanh(s/c).
 ///
 /// q \[B, H, Tq, D\], k and v \[B, K, Tk, D\] with H a multiple of K, bias \[1, H, Tq, Tk\], mask \[B, Tk\] (1 for a token, 0 for
-/// padding). Causal sights put the last query on the last key: query q sees keys up to q + Tk − Tq. Scores live only inside
+/// padding). Causal masks put the last query on the last key: query q sees keys up to q + Tk − Tq. Scores live only inside
 /// the call, forward and backward. A row that sees no key gives zeros.
 pub fn attention_by(
     q: Tensor<4>,
@@ -99,7 +101,7 @@ pub fn attention_by(
     v: Tensor<4>,
     bias: Option<Tensor<4>>,
     mask: Tensor<2>,
-    scores: Scores,
+    scoring: AttentionScoring,
 ) -> Tensor<4> {
     let [batch, heads, queries, head_dim] = q.dims();
     let [_, kv_heads, keys, _] = k.dims();
@@ -110,7 +112,7 @@ pub fn attention_by(
         queries,
         keys,
         head_dim,
-        scores,
+        scoring,
     };
     let (q, k, v, mask) = (
         q.into_dispatch(),

@@ -58,17 +58,17 @@ impl PackedMatrix {
     }
 
     /// The same without its words, which `empty` stands in for: to be asked for its sizes only.
-    pub fn outline(parts: impl Iterator<Item = Packed>, columns: usize, empty: &Tensor<1>) -> Self {
-        let mut outline = Self::new(columns);
+    pub fn skeleton(parts: impl Iterator<Item = Packed>, columns: usize, empty: &Tensor<1>) -> Self {
+        let mut skeleton = Self::new(columns);
         for matrix in parts {
-            outline.parts.push(Part {
-                first_row: outline.rows,
+            skeleton.parts.push(Part {
+                first_row: skeleton.rows,
                 matrix,
                 words: empty.clone(),
             });
-            outline.rows += matrix.rows;
+            skeleton.rows += matrix.rows;
         }
-        outline
+        skeleton
     }
 
     /// Rows.

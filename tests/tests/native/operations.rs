@@ -5,7 +5,7 @@ use burn::tensor::{Bool, Device, Tensor, TensorData, activation};
 use lorakeet_core::{
     device,
     formats::Storage,
-    ops::{self, LoraForm, PackedMatrix, Scores, Sight, VocabularyForm},
+    ops::{self, AttentionMask, AttentionScoring, LoraForm, PackedMatrix, VocabularyForm},
     protocol::DeviceChoice,
     quant::packing,
     random::Generator,
@@ -49,14 +49,19 @@ fn capped<const D: usize>(x: Tensor<D>, cap: f32) -> Tensor<D> {
 fn attention_is_the_softmax_of_its_scores_whatever_a_query_sees() {
     let (batch, kv_heads, group, queries, keys, dim) = (2, 2, 3, 3, 5, 4);
     let heads = kv_heads * group;
-    let sights = [Sight::Back, Sight::BackWithin(2), Sight::All, Sight::Near(1)];
-    for (device, sight, soft_cap, biased) in devices().into_iter().flat_map(|device| {
+    let masks = [
+        AttentionMask::Causal,
+        AttentionMask::SlidingWindow(2),
+        AttentionMask::Full,
+        AttentionMask::LocalWindow(1),
+    ];
+    for (device, attention_mask, soft_cap, biased) in devices().into_iter().flat_map(|device| {
         let forms = [(0.0, false), (0.0, true), (1.5, false), (1.5, true)];
-        let with = move |sight| forms.map(|(cap, biased)| (sight, cap, biased));
-        sights
+        let with = move |attention_mask| forms.map(|(cap, biased)| (attention_mask, cap, biased));
+        masks
             .into_iter()
             .flat_map(with)
-            .map(move |(sight, cap, biased)| (device.clone(), sight, cap, biased))
+            .map(move |(attention_mask, cap, biased)| (device.clone(), attention_mask, cap, biased))
     }) {
         let mut generator = Generator::new(1, "attention");
         let q = leaf([batch, heads, queries, dim], &mut generator, &device);
@@ -68,13 +73,13 @@ fn attention_is_the_softmax_of_its_scores_whatever_a_query_sees() {
         mask[keys + 2] = 0.0;
         let seen = |example: usize, query: usize, key: usize| {
             let last = query + keys - queries;
-            let in_sight = match sight {
-                Sight::Back => key <= last,
-                Sight::BackWithin(window) => key <= last && key + window > last,
-                Sight::All => true,
-                Sight::Near(distance) => query.abs_diff(key) <= distance,
+            let is_seen = match attention_mask {
+                AttentionMask::Causal => key <= last,
+                AttentionMask::SlidingWindow(window) => key <= last && key + window > last,
+                AttentionMask::Full => true,
+                AttentionMask::LocalWindow(distance) => query.abs_diff(key) <= distance,
             };
-            in_sight && mask[example * keys + key] != 0.0
+            is_seen && mask[example * keys + key] != 0.0
         };
         let hidden: Vec<bool> = (0..batch * heads * queries * keys)
             .map(|place| {
@@ -84,10 +89,10 @@ fn attention_is_the_softmax_of_its_scores_whatever_a_query_sees() {
             .collect();
         let hidden = TensorData::new(hidden, [batch, heads, queries, keys]);
         let hidden = Tensor::<4, Bool>::from_data(hidden, &device);
-        let scores = Scores {
+        let scores = AttentionScoring {
             scale: 0.7,
             soft_cap,
-            sight,
+            mask: attention_mask,
         };
         let mask = Tensor::from_data(TensorData::new(mask, [batch, keys]), &device);
         let given = biased.then(|| bias.clone());

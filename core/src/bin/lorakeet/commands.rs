@@ -296,7 +296,7 @@ async fn info(task: Info, json: bool) -> Result<ExitCode> {
                 "a run at its peak",
                 match memory.peak_bytes.map(size) {
                     Some(peak) => format!("about {peak}, with {rows} rows of {tokens} tokens at a time, {kind}"),
-                    None => "not known for this model".to_owned(),
+                    None => "not known for this run".to_owned(),
                 },
             );
             for (part, bytes) in [

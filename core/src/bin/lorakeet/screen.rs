@@ -378,7 +378,7 @@ fn memory_line(memory: &MemoryEstimate) -> String {
     );
     match memory.peak_bytes {
         Some(peak) => format!("about {} at its peak, of which {base}", size(peak)),
-        None => format!("{base}; the peak of a run is not known for this model"),
+        None => format!("{base}; the peak of this run is not known"),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::models::{
     norm::{LayerNorm, RmsNorm},
     rope::Rope,
 };
-use crate::ops::Scores;
+use crate::ops::AttentionScoring;
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
 
@@ -508,7 +508,7 @@ impl Graph for DryRun<'_> {
 
     /// Keeps q, k, v and the bias, and makes the probabilities \[B, H, Tq, Tk\] twice: here and in the backward pass. Scores
     /// that are capped live as long as those.
-    fn attention(&self, [q, k, v]: [Heads; 3], bias: Option<Heads>, (): (), scores: Scores) -> Heads {
+    fn attention(&self, [q, k, v]: [Heads; 3], bias: Option<Heads>, (): (), scoring: AttentionScoring) -> Heads {
         let bias_node = bias.as_ref().map(|bias| bias.node);
         let inputs = [q.node, k.node, v.node].into_iter().chain(bias_node);
         let node = self.node(&inputs.collect::<Vec<Node>>(), false);
@@ -517,7 +517,7 @@ impl Graph for DryRun<'_> {
             bytes_of(&[batch, heads, queries, keys]),
             bytes_of(&[heads, queries, keys]),
         );
-        let (caps, shape) = (scores.soft_cap > 0.0, q.shape);
+        let (caps, shape) = (scoring.soft_cap > 0.0, q.shape);
         let ([q_node, k_node, v_node], [q, k, v]) = ([q.node, k.node, v.node], [q.view, k.view, v.view]);
         let mut scores = self.ledger.launch(scores_bytes, q.copied() + k.copied());
         if caps {

@@ -13,10 +13,10 @@ use crate::{
         Weight,
         activation::Activation,
         graph::Graph,
-        load::{Loader, Start},
+        load::{Init, Loader},
         norm::LayerNorm,
     },
-    ops::{Scores, Sight},
+    ops::{AttentionMask, AttentionScoring},
 };
 
 pub(super) struct Patches {
@@ -145,7 +145,7 @@ impl Patches {
         };
         let embedding = linear(loader, "embeddings.projection".into(), cut.numbers(), width).await?;
         let places = [cut.patches(), width];
-        let positions = loader.weight("embeddings.positions", &places, Start::Normal).await?;
+        let positions = loader.weight("embeddings.positions", &places, Init::Normal).await?;
         let mut layers = Vec::new();
         for i in 0..shape.layers {
             let at = |part: &str| format!("layers.{i}.{part}");
@@ -184,13 +184,13 @@ impl Patches {
         });
         let x = g.add_to_each(g.linear(&self.embedding, x), &self.positions, [count, self.width]);
         let mut x = drop(x, 0);
-        let scores = Scores::plain(self.width / heads, Sight::All);
+        let scoring = AttentionScoring::plain(self.width / heads, AttentionMask::Full);
         for (i, layer) in self.layers.iter().enumerate() {
             let normed = g.layer_norm(&layer.norm_1, x.clone());
             // [B·N, C] → [B, H, N, D]
             let split = |linear: &Linear| g.split_heads(g.linear(linear, normed.clone()), [rows, heads]);
             let (q, k, v) = (split(&layer.q), split(&layer.k), split(&layer.v));
-            let mixed = g.merge_heads(g.attention([q, k, v], None, mask.clone(), scores));
+            let mixed = g.merge_heads(g.attention([q, k, v], None, mask.clone(), scoring));
             x = g.add(x, drop(g.linear(&layer.o, mixed), 2 * i + 1));
             let normed = g.layer_norm(&layer.norm_2, x.clone());
             let inner = g.activation(self.activation, g.linear(&layer.up, normed));

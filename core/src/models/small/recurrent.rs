@@ -12,7 +12,7 @@ use crate::{
         Weight,
         activation::Activation,
         graph::Graph,
-        load::{Loader, Start},
+        load::{Init, Loader},
     },
 };
 
@@ -61,17 +61,17 @@ impl Recurrent {
         };
         let width = shape.width;
         let outputs = loader.product("hidden_size", &[cell.gates(), width])?;
-        let start = Start::Within((width as f64).sqrt().recip());
+        let init = Init::Within((width as f64).sqrt().recip());
         let mut layers = Vec::new();
         for i in 0..shape.layers {
             let at = |part: &str| format!("{name}.{part}_l{i}");
             let inputs = if i == 0 { shape.inputs } else { width };
             layers.push(Layer {
                 inputs,
-                of_input: loader.weight(&at("weight_ih"), &[outputs, inputs], start).await?,
-                of_state: loader.weight(&at("weight_hh"), &[outputs, width], start).await?,
-                input_bias: loader.weight(&at("bias_ih"), &[outputs], start).await?,
-                state_bias: loader.weight(&at("bias_hh"), &[outputs], start).await?,
+                of_input: loader.weight(&at("weight_ih"), &[outputs, inputs], init).await?,
+                of_state: loader.weight(&at("weight_hh"), &[outputs, width], init).await?,
+                input_bias: loader.weight(&at("bias_ih"), &[outputs], init).await?,
+                state_bias: loader.weight(&at("bias_hh"), &[outputs], init).await?,
             });
         }
         let activation = shape.activation;

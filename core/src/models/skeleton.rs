@@ -1,7 +1,7 @@
 //! A model without its device: which layers and which head a checkpoint has, read from its configuration and its tensors, or
 //! only their sizes.
 
-use super::adapted::{check_adapter_names, with_head};
+use super::adapters::{check_adapter_names, with_head};
 use super::architecture::Architecture;
 use super::head::Head;
 use super::load::{Finished, Loader};
@@ -15,7 +15,7 @@ use crate::protocol::ModelInfo;
 use crate::quant::Base;
 
 /// Layers, head and what they take: a model, or the sizes of one.
-pub(crate) struct Outline {
+pub(crate) struct ModelSkeleton {
     pub(crate) info: ModelInfo,
     pub(super) architecture: Architecture,
     pub(super) head: Head,
@@ -27,11 +27,11 @@ pub(crate) struct Outline {
     pub(super) notes: Vec<String>,
 }
 
-impl Outline {
+impl ModelSkeleton {
     /// What [`Model::load_base`] would make on a device with buffers of `largest_buffer_bytes`, without a number in it.
     pub(crate) async fn read(files: &ModelFiles, kind: (bool, Base), largest_buffer_bytes: u64) -> Result<Self> {
         let mut progress = |_, _| ();
-        let loader = Loader::outline(files, kind, largest_buffer_bytes, &mut progress);
+        let loader = Loader::skeleton(files, kind, largest_buffer_bytes, &mut progress);
         Self::load(files, loader).await
     }
 

@@ -5,7 +5,7 @@ use super::architecture::Architecture;
 use super::head::{HEADS, Head};
 use super::linear::copy_matrix;
 use super::lora::{Lora, Place};
-use super::outline::suffixes;
+use super::skeleton::suffixes;
 use super::{Model, Parameters, Task, read};
 use crate::config::TargetModules;
 use crate::error::{Error, Result};
@@ -36,14 +36,7 @@ impl Model {
             if is_saved_whole(&linear.path, i >= body, config) {
                 linear.copy_whole(&mut self.parameters);
             } else if let Some(module) = chosen.get(linear.path.as_str()) {
-                let place = Place {
-                    path: &linear.path,
-                    weight: &linear.weight,
-                    inputs: linear.inputs,
-                    outputs: linear.outputs,
-                    transposed: linear.transposed,
-                    is_table: false,
-                };
+                let place = Place::from(&*linear);
                 let lora = Lora::fresh(
                     place,
                     module,
@@ -59,14 +52,7 @@ impl Model {
             if is_saved_whole(&table.path, false, config) {
                 table.whole = Some(copy_matrix(&table.matrix, &table.path, &mut self.parameters));
             } else if let Some(module) = chosen.get(table.path.as_str()) {
-                let place = Place {
-                    path: &table.path,
-                    weight: &table.matrix,
-                    inputs: table.matrix.rows,
-                    outputs: table.matrix.columns,
-                    transposed: true,
-                    is_table: true,
-                };
+                let place = Place::from(&*table);
                 let lora = Lora::fresh(
                     place,
                     module,
