@@ -99,7 +99,7 @@ impl Model {
         device: &Device,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Self> {
-        Self::load_base(files, (full, Base::Own), seed, device, progress).await
+        Self::load_base(files, (full, Base::AsStored), seed, device, progress).await
     }
 
     /// Reads a model onto the device, tensor by tensor, with its frozen linears in the format `base`. `full` makes every weight a parameter; a folder without weights gives
@@ -463,7 +463,9 @@ impl Model {
 /// # Errors
 /// As [`Model::load`].
 pub async fn notes(files: &ModelFiles) -> Result<Vec<String>> {
-    Ok(ModelSkeleton::read(files, (false, Base::Own), u64::MAX).await?.notes)
+    Ok(ModelSkeleton::read(files, (false, Base::AsStored), u64::MAX)
+        .await?
+        .notes)
 }
 
 /// How a target token is foretold.

@@ -173,7 +173,7 @@ pub(super) async fn encoded(loader: &mut Loader<'_>, source: &Source<'_>, base: 
         return Ok(Some(skeleton));
     }
     Ok(match base {
-        Base::Own => None,
+        Base::AsStored => None,
         Base::FourBit { code, block, double } => Some(four_bit(loader, source, whole, (code, block, double)).await?),
         Base::Int8 => Some(int8(loader, source, whole).await?),
         Base::Fp8 { format, scale_of } => Some(fp8(loader, source, whole, (format, scale_of)).await?),

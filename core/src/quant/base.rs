@@ -12,7 +12,7 @@ const FP8_BLOCK: usize = 128;
 pub enum Base {
     /// The file's own: ggml's blocks and 16-bit floats stay packed, 32-bit floats are what they are.
     #[default]
-    Own,
+    AsStored,
     /// NF4 or FP4.
     FourBit {
         /// Which sixteen values.
@@ -60,7 +60,7 @@ impl From<&RunConfig> for Base {
                     },
                 },
             },
-            (None, None) => Self::Own,
+            (None, None) => Self::AsStored,
         }
     }
 }

@@ -52,7 +52,7 @@ pub fn own_format(storage: Storage) -> Option<Format> {
 /// How `base` holds a frozen linear of `rows` × `columns`; `None` where it keeps its file's format.
 pub fn format(base: Base, rows: usize, columns: usize) -> Option<Format> {
     Some(match base {
-        Base::Own => return None,
+        Base::AsStored => return None,
         Base::FourBit { block, double, .. } => Format::FourBit {
             block: block.elements(),
             double,

@@ -211,7 +211,7 @@ fn own_quantisation_is_its_numbers(case: &Case, choice: DeviceChoice) {
         MemoryFile::source("model.safetensors", write_f32(&decoded).expect("shapes fit")),
     ];
     let files = block_on(ModelFiles::open(files)).expect("the model's files open");
-    let dense = load(&files, Base::Own);
+    let dense = load(&files, Base::AsStored);
 
     let batch = whole_batch(case);
     let wanted: Vec<f64> = logits_of(&dense, &batch).into_iter().map(f64::from).collect();

@@ -192,7 +192,7 @@ impl Loader<'_> {
         // What came quantised is not quantised again.
         let floats = matches!(own, None | Some(Format::F16 | Format::Bf16));
         let is_linear = matches!(role, Role::Linear | Role::Conv1d);
-        if is_linear && floats && self.base != Base::Own {
+        if is_linear && floats && self.base != Base::AsStored {
             // bitsandbytes quantises Conv1D's weights as [out, in].
             let turn = role == Role::Conv1d && !flipped;
             let source = if turn { source.turn(self).await? } else { source };
