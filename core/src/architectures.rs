@@ -6,8 +6,8 @@
 
 use crate::{
     config::SMALL_MODELS,
+    did_you_mean::nearest,
     error::{Error, Result},
-    spelling::nearest,
 };
 
 /// What an architecture is.

@@ -6,12 +6,12 @@
 //! the models, and whether a path exists by whoever opens it.
 
 mod check;
-mod foreign;
 mod knob;
 mod knobs;
 mod plan;
 mod read;
 mod setting;
+mod unsupported_keys;
 mod values;
 mod write;
 
@@ -25,7 +25,7 @@ pub use values::{
 
 use crate::error::{Error, Result};
 use crate::loss::WeightedSum;
-use check::Meaning;
+use check::ParsedKey;
 use read::Node;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::SerializeMap};
 use serde_json::{Map, Value};
@@ -120,8 +120,8 @@ impl RunConfig {
                 continue;
             }
             let sets = match check::meaning(&key, &entry.value) {
-                Ok(Meaning::Sets(sets)) => sets,
-                Ok(Meaning::Nothing(warning)) => {
+                Ok(ParsedKey::Sets(sets)) => sets,
+                Ok(ParsedKey::Nothing(warning)) => {
                     resolved.notes.push(format!("line {line}: {warning}"));
                     continue;
                 }
@@ -414,7 +414,7 @@ impl Resolved {
             }
         })?;
         self.warnings = self.notes.clone();
-        self.warnings.extend(self.idle());
+        self.warnings.extend(self.ignored_settings());
         if self.follows_logging() && self.config.eval_steps == 0.0 {
             let warning =
                 "eval_strategy steps without eval_steps scores the validation split before and after the run only";
@@ -429,30 +429,30 @@ impl Resolved {
     }
 
     /// Sentences about knobs that were given and have no effect beside the others.
-    fn idle(&self) -> Vec<String> {
+    fn ignored_settings(&self) -> Vec<String> {
         use SchedulerType::{Constant, CosineWithRestarts, Polynomial};
         let config = &self.config;
         let schedule = config.lr_scheduler_type;
         let full = config.finetuning_type == FinetuningType::Full;
-        let mut idle: Vec<(&str, &str)> = Vec::new();
+        let mut ignored: Vec<(&str, &str)> = Vec::new();
         if schedule != CosineWithRestarts {
-            idle.push(("num_cycles", "only lr_scheduler_type cosine_with_restarts has waves"));
+            ignored.push(("num_cycles", "only lr_scheduler_type cosine_with_restarts has waves"));
         }
         if schedule != Polynomial {
-            idle.push(("power", "only lr_scheduler_type polynomial has a power"));
-            idle.push(("lr_end", "only lr_scheduler_type polynomial has a last rate"));
+            ignored.push(("power", "only lr_scheduler_type polynomial has a power"));
+            ignored.push(("lr_end", "only lr_scheduler_type polynomial has a last rate"));
         }
         if schedule == Constant {
             let reason = "lr_scheduler_type constant has no warm-up (constant_with_warmup has)";
-            idle.extend([("warmup_ratio", reason), ("warmup_steps", reason)]);
+            ignored.extend([("warmup_ratio", reason), ("warmup_steps", reason)]);
         } else if config.warmup_steps > 0 {
-            idle.push(("warmup_ratio", "warmup_steps replaces it"));
+            ignored.push(("warmup_ratio", "warmup_steps replaces it"));
         }
         if config.max_steps > 0 {
-            idle.push(("num_train_epochs", "max_steps replaces it"));
+            ignored.push(("num_train_epochs", "max_steps replaces it"));
         }
         if config.validation_file.is_some() {
-            idle.push(("val_size", "validation_file is given"));
+            ignored.push(("val_size", "validation_file is given"));
         }
         for (strategy, name, steps) in [
             (config.eval_strategy, "eval_strategy", "eval_steps"),
@@ -461,13 +461,13 @@ impl Resolved {
         ] {
             match (strategy, name) {
                 (Interval::Steps, _) => {}
-                (_, "eval_strategy") => idle.push((steps, "eval_strategy is not steps")),
-                (_, "save_strategy") => idle.push((steps, "save_strategy is not steps")),
-                _ => idle.push((steps, "logging_strategy is not steps")),
+                (_, "eval_strategy") => ignored.push((steps, "eval_strategy is not steps")),
+                (_, "save_strategy") => ignored.push((steps, "save_strategy is not steps")),
+                _ => ignored.push((steps, "logging_strategy is not steps")),
             }
         }
         if config.classifier_hidden_size == 0 {
-            idle.push((
+            ignored.push((
                 "classifier_activation",
                 "the head has no hidden layer (classifier_hidden_size is 0)",
             ));
@@ -479,21 +479,21 @@ impl Resolved {
         };
         if !scores_on_the_way {
             let reason = "the run is not scored on its way (eval_strategy, eval_steps)";
-            idle.push(("early_stopping_patience", reason));
+            ignored.push(("early_stopping_patience", reason));
         }
         if config.early_stopping_patience == 0 {
-            idle.push(("early_stopping_threshold", "early_stopping_patience is not given"));
+            ignored.push(("early_stopping_threshold", "early_stopping_patience is not given"));
         }
         if config.loraplus_lr_ratio.is_none() {
-            idle.push(("loraplus_lr_embedding", "loraplus_lr_ratio is not given"));
+            ignored.push(("loraplus_lr_embedding", "loraplus_lr_ratio is not given"));
         }
         if full {
             let adapters = KNOBS
                 .iter()
                 .filter(|knob| knob.group == Group::Adapter && knob.name != "finetuning_type");
-            idle.extend(adapters.map(|knob| (knob.name, "finetuning_type full has no adapters")));
+            ignored.extend(adapters.map(|knob| (knob.name, "finetuning_type full has no adapters")));
         }
-        let given = idle.into_iter().filter(|(name, _)| self.is_given(name));
+        let given = ignored.into_iter().filter(|(name, _)| self.is_given(name));
         given
             .map(|(name, reason)| format!("{name} has no effect: {reason}"))
             .collect()
@@ -506,8 +506,8 @@ const MOST_ERRORS: usize = 20;
 /// What a key from outside a file sets.
 fn setting(key: &str, node: &Node) -> Result<Vec<(&'static Knob, Value)>> {
     match check::meaning(key, node)? {
-        Meaning::Sets(sets) => Ok(sets),
-        Meaning::Nothing(_) => Ok(Vec::new()),
+        ParsedKey::Sets(sets) => Ok(sets),
+        ParsedKey::Nothing(_) => Ok(Vec::new()),
     }
 }
 

@@ -10,10 +10,10 @@
 
 pub mod architectures;
 pub mod config;
+mod did_you_mean;
 pub mod error;
 pub mod loss;
 pub mod protocol;
-mod spelling;
 pub mod task;
 
 #[cfg(feature = "files")]

@@ -171,7 +171,7 @@ impl LoadedModel {
 
     /// What the model continues where it is given `text` beside such data: in a conversation, a question.
     pub(crate) fn prompt(&self, text: String, dataset: &Dataset) -> Prompt {
-        if dataset.form == data::Form::Text || self.files.chat_template.is_none() {
+        if dataset.form == data::Schema::Text || self.files.chat_template.is_none() {
             return Prompt::Text(text);
         }
         Prompt::Messages(vec![Message {
@@ -297,7 +297,7 @@ pub(crate) async fn fit_inputs_to_data(
     if !has_unset_sizes(&model.files) || is_patched || has_inputs {
         return Ok(());
     }
-    let has_numbers = dataset.form == data::Form::Numbers || dataset.numeric(&Columns::of(config)).is_ok();
+    let has_numbers = dataset.form == data::Schema::Numbers || dataset.numeric(&Columns::of(config)).is_ok();
     if model.model.numbers().is_some() == has_numbers {
         return Ok(());
     }

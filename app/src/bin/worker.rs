@@ -31,13 +31,13 @@ const REPORT_BYTES: u64 = 200_000;
 fn main() {
     std::panic::set_hook(Box::new(last_words));
     let session = Session::new(Host { now_ms, yield_now });
-    let desk = Rc::new(Desk {
+    let queue = Rc::new(CommandQueue {
         control: session.control(),
         session: RefCell::new(Some(session)),
         waiting: RefCell::new(VecDeque::new()),
         trains: Cell::new(false),
     });
-    let receive = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| desk.receive(&event.data()));
+    let receive = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| queue.receive(&event.data()));
     scope().set_onmessage(Some(receive.as_ref().unchecked_ref()));
     // It listens as long as the worker lives.
     receive.forget();
@@ -45,7 +45,7 @@ fn main() {
 }
 
 /// Where commands arrive.
-struct Desk {
+struct CommandQueue {
     control: Control,
     /// Away while a command is being answered.
     session: RefCell<Option<Session>>,
@@ -54,7 +54,7 @@ struct Desk {
     trains: Cell<bool>,
 }
 
-impl Desk {
+impl CommandQueue {
     fn receive(self: &Rc<Self>, data: &JsValue) {
         let field = |name: &str| Reflect::get(data, &name.into()).unwrap_or(JsValue::UNDEFINED);
         let command = match serde_json::from_str(&field("message").as_string().unwrap_or_default()) {

@@ -1,15 +1,15 @@
 //! From a written value to a knob's value: typing, ranges, synonyms, and words for what is wrong.
 
-use super::foreign::{self, Treatment};
 use super::knob::{self, COUNT, Kind, Knob};
 use super::knobs::KNOBS;
 use super::read::Node;
 use super::setting::Setting;
+use super::unsupported_keys::{self, Treatment};
 use crate::error::{Error, Result};
 use serde_json::{Map, Value};
 
 /// What a line of a run file comes to.
-pub(super) enum Meaning {
+pub(super) enum ParsedKey {
     /// These knobs are set (most lines set one).
     Sets(Vec<(&'static Knob, Value)>),
     /// A known key that changes nothing, and why.
@@ -17,10 +17,10 @@ pub(super) enum Meaning {
 }
 
 /// What `key: node` means; errors name the key, the value and what is allowed.
-pub(super) fn meaning(key: &str, node: &Node) -> Result<Meaning> {
-    let one = |name: &str, node: &Node| -> Result<Meaning> {
+pub(super) fn meaning(key: &str, node: &Node) -> Result<ParsedKey> {
+    let one = |name: &str, node: &Node| -> Result<ParsedKey> {
         let knob = knob::find(name).ok_or_else(|| Error::internal(format!("no knob {name}")))?;
-        Ok(Meaning::Sets(vec![(
+        Ok(ParsedKey::Sets(vec![(
             knob,
             value(knob, node).map_err(|error| error.field(key))?,
         )]))
@@ -35,13 +35,13 @@ pub(super) fn meaning(key: &str, node: &Node) -> Result<Meaning> {
             if flag(node)? {
                 one("quantization_bit", &Node::Plain(bits.into()))
             } else {
-                Ok(Meaning::Sets(Vec::new()))
+                Ok(ParsedKey::Sets(Vec::new()))
             }
         }
         // LLaMA-Factory asks the opposite question.
         "train_on_prompt" => one("completion_only_loss", &Node::Plain((!flag(node)?).to_string())),
         "lr_scheduler_kwargs" => scheduler_arguments(node),
-        _ => match (knob::find(key).map(|knob| knob.kind), foreign::find(key)) {
+        _ => match (knob::find(key).map(|knob| knob.kind), unsupported_keys::find(key)) {
             // transformers' true: the newest checkpoint, whatever its name.
             (Some(Kind::PathOrNewest), _) => match as_flag(node) {
                 Some(true) => one(key, &Node::Quoted("true".into())),
@@ -55,17 +55,17 @@ pub(super) fn meaning(key: &str, node: &Node) -> Result<Meaning> {
                 one(ratio, node)
             }
             (Some(_), _) => one(key, node),
-            (None, Some(treatment)) => without_knob(key, node, treatment).map(Meaning::Nothing),
+            (None, Some(treatment)) => without_knob(key, node, treatment).map(ParsedKey::Nothing),
             (None, None) => Err(unknown(key, node)),
         },
     }
 }
 
-fn scheduler_arguments(node: &Node) -> Result<Meaning> {
+fn scheduler_arguments(node: &Node) -> Result<ParsedKey> {
     const KEY: &str = "lr_scheduler_kwargs";
     const KNOWN: [&str; 3] = ["num_cycles", "power", "lr_end"];
     if is_null(node) {
-        return Ok(Meaning::Sets(Vec::new()));
+        return Ok(ParsedKey::Sets(Vec::new()));
     }
     let Node::Map(entries) = node else {
         return Err(Error::config(format!("must be a map, as in {{num_cycles: 2}}, got {}", shown(node))).field(KEY));
@@ -81,14 +81,14 @@ fn scheduler_arguments(node: &Node) -> Result<Meaning> {
             value(knob, node).map_err(|error| error.field(format!("{KEY}.{name}")))?,
         ));
     }
-    Ok(Meaning::Sets(sets))
+    Ok(ParsedKey::Sets(sets))
 }
 
 /// The warning for a known key without a knob, or the error where its value asks for what is not there.
 fn without_knob(key: &str, node: &Node, treatment: &Treatment) -> Result<String> {
     let (neutral, reason) = match treatment {
-        Treatment::Unneeded(reason) => return Ok(format!("{key} has no effect: {reason}")),
-        Treatment::Only(neutral, reason) => (*neutral, *reason),
+        Treatment::Ignored(reason) => return Ok(format!("{key} has no effect: {reason}")),
+        Treatment::AllowedOnly(neutral, reason) => (*neutral, *reason),
     };
     let is = |word: &str| match (as_flag(node), as_number(node), node) {
         (Some(flag), ..) if word.parse() == Ok(flag) => true,
@@ -127,7 +127,7 @@ fn nearest(key: &str) -> Option<&'static str> {
     let names = KNOBS
         .iter()
         .flat_map(|knob| std::iter::once(knob.name).chain(knob.aliases.iter().copied()));
-    crate::spelling::nearest(key, names)
+    crate::did_you_mean::nearest(key, names)
 }
 
 /// The value of `knob` that `node` writes, in its one canonical form; errors do not name the key yet.

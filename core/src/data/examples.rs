@@ -2,7 +2,7 @@
 
 use super::layout::{Layout, Piece, layout};
 use super::long_text::{MOST_PIECE, encode_long, encode_pieces};
-use super::{Content, Dataset, Form, Row};
+use super::{Content, Dataset, Row, Schema};
 use crate::chat::{ChatTemplate, Conversation, assistant_mask};
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
@@ -30,7 +30,7 @@ impl Settings {
     pub fn new(config: &RunConfig, dataset: &Dataset, cutoff_len: usize) -> Self {
         Self {
             cutoff_len,
-            packing: config.packing.unwrap_or(dataset.form == Form::Text),
+            packing: config.packing.unwrap_or(dataset.form == Schema::Text),
             completion_only_loss: config.completion_only_loss,
             add_eos: true,
         }
@@ -172,10 +172,10 @@ pub async fn examples(
     if settings.add_eos && eos.is_none() {
         notes.push("The tokenizer has no end-of-text token: the model will not learn where a text ends.".to_string());
     }
-    if dataset.form != Form::Text && template.is_none() {
+    if dataset.form != Schema::Text && template.is_none() {
         notes.push("The model has no chat template: the rows are laid out as plain text.".to_string());
     }
-    if dataset.form != Form::Text && template.is_some_and(ChatTemplate::asks_for_date) {
+    if dataset.form != Schema::Text && template.is_some_and(ChatTemplate::asks_for_date) {
         notes.push(
             "The chat template can write the date: it is told 26 July 2024 on every day, so that a run can be repeated."
                 .to_string(),

@@ -3,7 +3,7 @@
 use super::parse::{Record, Records, Skipped, Table, key, kind, listed, note_unused};
 use super::table::is_unnamed;
 use super::value::Value;
-use super::{Content, Form, Instruction, Row, labelled, numeric, preference, token_classification};
+use super::{Content, Instruction, Row, Schema, labelled, numeric, preference, token_classification};
 use crate::chat::Conversation;
 use crate::error::{Error, Result};
 use serde_json::{Map, Value as Json, json};
@@ -46,7 +46,7 @@ enum Plan {
 
 /// A file's rows as texts to be continued or answered.
 pub(super) struct Texts {
-    pub form: Form,
+    pub form: Schema,
     /// None of numbers, and where there is a `problem`.
     pub rows: Vec<Row>,
     /// What is to be said where they are used so.
@@ -63,7 +63,7 @@ pub(super) fn texts(records: &Records) -> Result<Texts> {
     let table = match records {
         Records::Document(text) => {
             return Ok(Texts {
-                form: Form::Text,
+                form: Schema::Text,
                 rows: vec![Row {
                     number: 1,
                     content: Content::Text(text.clone()),
@@ -82,12 +82,12 @@ pub(super) fn texts(records: &Records) -> Result<Texts> {
         notes,
         problem: None,
     };
-    if matches!(form, Form::Numbers) {
+    if matches!(form, Schema::Numbers) {
         return Ok(texts);
     }
     match plan.rows(table, &mut texts.notes) {
         Ok(rows) => texts.rows = rows,
-        Err(error) if form == Form::Table || serves_other_tasks(table) => texts.problem = Some(error),
+        Err(error) if form == Schema::Table || serves_other_tasks(table) => texts.problem = Some(error),
         Err(error) => return Err(error),
     }
     Ok(texts)
@@ -113,57 +113,57 @@ pub(super) fn is_blank(value: &Value) -> bool {
 }
 
 /// Chooses the form by the columns' names; the order of the questions is the order of preference.
-fn plan(table: &Table, notes: &mut Vec<String>) -> Result<(Form, Plan)> {
+fn plan(table: &Table, notes: &mut Vec<String>) -> Result<(Schema, Plan)> {
     let keys: Vec<String> = table.columns().iter().map(|name| key(name)).collect();
     let has = |name: &str| keys.iter().any(|key| key == name);
     if has("messages") {
-        return Ok((Form::Messages, Plan::Conversation("messages".to_string())));
+        return Ok((Schema::Messages, Plan::Conversation("messages".to_string())));
     }
     if has("conversations") {
-        return Ok((Form::ShareGpt, Plan::Conversation("conversations".to_string())));
+        return Ok((Schema::ShareGpt, Plan::Conversation("conversations".to_string())));
     }
     if has("instruction")
         && let Some(output) = OUTPUTS.iter().find(|name| has(name))
     {
-        return Ok((Form::Alpaca, Plan::Alpaca(output.to_string())));
+        return Ok((Schema::Alpaca, Plan::Alpaca(output.to_string())));
     }
     if let Some((prompt, completion)) = PAIRS.iter().find(|(prompt, completion)| has(prompt) && has(completion)) {
         return Ok((
-            Form::PromptCompletion,
+            Schema::PromptCompletion,
             Plan::Pair(prompt.to_string(), completion.to_string()),
         ));
     }
     if let Some(text) = ["text", "content"].iter().find(|name| has(name)) {
-        return Ok((Form::Text, Plan::Text(text.to_string())));
+        return Ok((Schema::Text, Plan::Text(text.to_string())));
     }
     if has("chosen") && has("rejected") {
-        return Ok((Form::PromptCompletion, Plan::Preferred));
+        return Ok((Schema::PromptCompletion, Plan::Preferred));
     }
     if let Some(words) = token_classification::words(&keys) {
-        return Ok((Form::Text, Plan::Words(words)));
+        return Ok((Schema::Text, Plan::Words(words)));
     }
     // Files of other tasks: what a model that continues texts would learn from them.
     if let Some((prompt, completion)) = labelled::pair(&keys) {
-        return Ok((Form::PromptCompletion, Plan::Pair(prompt, completion)));
+        return Ok((Schema::PromptCompletion, Plan::Pair(prompt, completion)));
     }
     if let Some(text) = labelled::text(&keys) {
-        return Ok((Form::Text, Plan::Text(text)));
+        return Ok((Schema::Text, Plan::Text(text)));
     }
     if numeric::holds_numbers(table) {
-        return Ok((Form::Numbers, Plan::Numbers));
+        return Ok((Schema::Numbers, Plan::Numbers));
     }
     if table.ordered {
         let named = table.columns().iter().filter(|name| !is_unnamed(&key(name)));
         match named.collect::<Vec<_>>().as_slice() {
             [only] => {
                 notes.push(format!("The column '{only}' is taken as the text."));
-                return Ok((Form::Text, Plan::Text(key(only))));
+                return Ok((Schema::Text, Plan::Text(key(only))));
             }
             [first, second, ..] => {
                 notes.push(format!(
                     "No column has a known name: '{first}' is taken as the prompt and '{second}' as the completion."
                 ));
-                return Ok((Form::Table, Plan::Pair(key(first), key(second))));
+                return Ok((Schema::Table, Plan::Pair(key(first), key(second))));
             }
             [] => {}
         }

@@ -79,8 +79,8 @@ pub struct Dataset {
     /// File name.
     pub name: String,
     /// How its rows are laid out.
-    pub form: Form,
-    /// Its rows as texts, none of them empty; none at all of [`Form::Numbers`], and where the rows serve other tasks only.
+    pub form: Schema,
+    /// Its rows as texts, none of them empty; none at all of [`Schema::Numbers`], and where the rows serve other tasks only.
     pub rows: Vec<Row>,
     /// Columns or keys found, in the file's order.
     pub columns: Vec<String>,
@@ -99,7 +99,7 @@ pub struct Dataset {
 impl Dataset {
     /// Reads a .txt, .md, .json, .jsonl, .csv, .tsv or .ts file, or images in the IDX format.
     ///
-    /// The ending decides the format (of IDX the first bytes do), the columns decide the [`Form`]. Text is UTF-8, or UTF-16
+    /// The ending decides the format (of IDX the first bytes do), the columns decide the [`Schema`]. Text is UTF-8, or UTF-16
     /// with its mark. Errors name the row: the line of a .jsonl file, the record of a .json array, and the row of a table as a spreadsheet
     /// counts it (the header is row 1).
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Self> {
@@ -162,7 +162,7 @@ impl Dataset {
     fn of_numbers(mut read: Labelled) -> Self {
         Self {
             name: read.file.clone(),
-            form: Form::Numbers,
+            form: Schema::Numbers,
             rows: Vec::new(),
             columns: [&read.labels[..], &read.texts].concat(),
             notes: std::mem::take(&mut read.notes),
@@ -190,7 +190,7 @@ impl Dataset {
 
     /// Refuses a file whose rows are no texts to be continued or answered.
     fn check_texts(&self) -> Result<()> {
-        if self.form == Form::Numbers {
+        if self.form == Schema::Numbers {
             return Err(self.only_numbers());
         }
         self.text_problem.clone().map_or(Ok(()), Err)
@@ -214,7 +214,7 @@ impl Dataset {
 
 /// How the rows of a file are laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum Schema {
     /// Plain text: a whole .txt or .md file, or a column `text` or `content`.
     Text,
     /// `instruction`, `input`, `output` and perhaps `system`, `history`.
@@ -232,7 +232,7 @@ pub enum Form {
     Numbers,
 }
 
-impl Form {
+impl Schema {
     /// Its name in [`DataInfo`].
     pub fn name(self) -> &'static str {
         match self {

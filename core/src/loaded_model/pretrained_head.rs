@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 pub(crate) struct PretrainedHead {
     /// config.json as it was.
     pub(crate) config: Value,
-    pub(crate) task: models::Task,
+    pub(crate) task: models::HeadKind,
     problem: Option<Problem>,
     /// How many outputs it has.
     outputs: Option<usize>,
@@ -50,8 +50,8 @@ impl PretrainedHead {
         }
         let of_tokens = task_of_run(&config) == Some(Task::TokenClassification);
         let task = match (task_of_run(&config).is_some_and(Task::has_head), of_tokens) {
-            (true, true) => models::Task::TokenClassification,
-            (true, false) => models::Task::SequenceClassification,
+            (true, true) => models::HeadKind::TokenClassification,
+            (true, false) => models::HeadKind::SequenceClassification,
             (false, _) => self.task,
         };
         let problem = match adapter["problem_type"].as_str() {
@@ -71,10 +71,10 @@ impl PretrainedHead {
     /// The task of a model that brings its head.
     pub(crate) fn task(&self) -> Option<Task> {
         let own = match (self.task, self.problem) {
-            (models::Task::TokenClassification, _) => Some(Task::TokenClassification),
-            (models::Task::SequenceClassification, Some(Problem::MultiLabel)) => Some(Task::MultiLabel),
-            (models::Task::SequenceClassification, Some(Problem::Regression)) => Some(Task::Regression),
-            (models::Task::SequenceClassification, _) => Some(Task::Classification),
+            (models::HeadKind::TokenClassification, _) => Some(Task::TokenClassification),
+            (models::HeadKind::SequenceClassification, Some(Problem::MultiLabel)) => Some(Task::MultiLabel),
+            (models::HeadKind::SequenceClassification, Some(Problem::Regression)) => Some(Task::Regression),
+            (models::HeadKind::SequenceClassification, _) => Some(Task::Classification),
             _ => None,
         };
         let said = || match self.config["problem_type"].as_str().filter(|_| self.is_encoder())? {
@@ -166,7 +166,7 @@ impl PretrainedHead {
 
     /// Refuses a model on which no head for `task` can be put.
     pub(crate) fn check_takes_heads(&self, task: Task, model: &Model) -> Result<()> {
-        if self.task != models::Task::Seq2SeqLm {
+        if self.task != models::HeadKind::Seq2SeqLm {
             return Ok(());
         }
         let what = format!("a {} model has no head for {task}", model.info.model_type);
@@ -189,7 +189,7 @@ impl PretrainedHead {
     }
 
     pub(crate) fn is_encoder(&self) -> bool {
-        !matches!(self.task, models::Task::CausalLm | models::Task::Seq2SeqLm)
+        !matches!(self.task, models::HeadKind::CausalLm | models::HeadKind::Seq2SeqLm)
     }
 }
 

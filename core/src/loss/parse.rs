@@ -9,8 +9,8 @@
 //! Blanks may stand anywhere between these. Every error names the place, in characters from 1.
 
 use super::weighted_sum::{Loss, Term, WEIGHTS, WeightedSum, listed, written};
+use crate::did_you_mean::nearest;
 use crate::error::{Error, Result};
-use crate::spelling::nearest;
 
 /// The longest text, in bytes: a list of a thousand class weights fits.
 const MAX_BYTES: usize = 16_384;

@@ -6,7 +6,7 @@ use super::head::{HEADS, Head};
 use super::linear::copy_matrix;
 use super::lora::{Lora, Place};
 use super::skeleton::suffixes;
-use super::{Model, Parameters, Task, read};
+use super::{HeadKind, Model, Parameters, read};
 use crate::config::TargetModules;
 use crate::error::{Error, Result};
 use crate::formats::peft::{Adapter, AdapterConfig, ChosenModule, check_names, chosen_modules, key_a};
@@ -213,7 +213,7 @@ impl Model {
 
 /// [`Model::check_adapter_names`] of a model's parts.
 pub(super) fn check_adapter_names(
-    task: Task,
+    task: HeadKind,
     architecture: &Architecture,
     head: &Head,
     config: &AdapterConfig,
@@ -279,14 +279,14 @@ fn lacks(name: &str) -> Error {
 const OUTPUT: &str = "lm_head";
 
 /// `config` with what PEFT adds for a classifier: its task type and the head among the modules saved whole.
-pub(super) fn with_head(task: Task, head: &Head, config: &AdapterConfig) -> AdapterConfig {
+pub(super) fn with_head(task: HeadKind, head: &Head, config: &AdapterConfig) -> AdapterConfig {
     let mut config = config.clone();
     let task_type = match task {
-        Task::SequenceClassification => "SEQ_CLS",
-        Task::TokenClassification => "TOKEN_CLS",
-        Task::Seq2SeqLm => "SEQ_2_SEQ_LM",
-        Task::Features => "FEATURE_EXTRACTION",
-        Task::CausalLm | Task::MaskedLm => return config,
+        HeadKind::SequenceClassification => "SEQ_CLS",
+        HeadKind::TokenClassification => "TOKEN_CLS",
+        HeadKind::Seq2SeqLm => "SEQ_2_SEQ_LM",
+        HeadKind::Features => "FEATURE_EXTRACTION",
+        HeadKind::CausalLm | HeadKind::MaskedLm => return config,
     };
     config.task_type = Some(task_type.into());
     if !matches!(head, Head::Classifier(_)) {

@@ -6,7 +6,7 @@
 //! modeling_bert.py, modeling_roberta.py, modeling_distilbert.py.
 
 use super::{
-    Linear, Task,
+    HeadKind, Linear,
     activation::Activation,
     architecture::{Body, Sizes},
     embedding::Embedding,
@@ -127,7 +127,7 @@ impl Variant {
 impl Body for Bert {
     /// The encoder and the head of the loader's task.
     async fn load(loader: &mut Loader<'_>, model_type: &str) -> Result<(Self, Head)> {
-        loader.set_task(head::task(loader, Task::Features)?);
+        loader.set_task(head::task(loader, HeadKind::Features)?);
         let variant = match model_type {
             "distilbert" => Variant::Distilbert,
             "roberta" | "xlm-roberta" => Variant::Roberta,
@@ -149,7 +149,7 @@ impl Body for Bert {
         };
         // PEFT names modules by the model's attributes, which have the prefix wherever there is a head, and only there.
         let prefix = match loader.task() {
-            Task::Features => "",
+            HeadKind::Features => "",
             _ => names.prefix,
         };
         loader.find_prefix(prefix, "embeddings.word_embeddings.weight")?;
@@ -310,7 +310,7 @@ impl Bert {
             Variant::Distilbert => (("pre_classifier", Activation::Relu), "classifier"),
         };
         match loader.task() {
-            Task::SequenceClassification => {
+            HeadKind::SequenceClassification => {
                 let names = ClassifierNames {
                     dense: Some(dense),
                     dense_bias: true,
@@ -321,7 +321,7 @@ impl Bert {
                 let head = Classifier::load(loader, names, self.width, Pooling::First).await?;
                 Ok(Head::Classifier(Box::new(head)))
             }
-            Task::TokenClassification => {
+            HeadKind::TokenClassification => {
                 let names = ClassifierNames {
                     dense: None,
                     dense_bias: false,
@@ -332,7 +332,7 @@ impl Bert {
                 let head = Classifier::load(loader, names, self.width, Pooling::None).await?;
                 Ok(Head::Classifier(Box::new(head)))
             }
-            Task::MaskedLm => {
+            HeadKind::MaskedLm => {
                 let embedding = &format!("{prefix}embeddings.word_embeddings.weight");
                 let names = match self.variant {
                     Variant::Bert => MaskedLmNames {

@@ -5,7 +5,7 @@
 //! has norms on q and k, and another theta in sliding layers. Reference: transformers' modeling_gemma2.py, modeling_gemma3.py.
 
 use super::{
-    Linear, Task,
+    HeadKind, Linear,
     activation::Activation,
     architecture::{Body, Sizes},
     embedding::Embedding,
@@ -64,7 +64,7 @@ struct Layer {
 
 impl Body for Gemma {
     async fn load(loader: &mut Loader<'_>, model_type: &str) -> Result<(Self, Head)> {
-        loader.set_task(head::task(loader, Task::CausalLm)?);
+        loader.set_task(head::task(loader, HeadKind::CausalLm)?);
         let third = model_type == "gemma3_text";
         let (width, inner) = (loader.size("hidden_size")?, loader.size("intermediate_size")?);
         let (vocab, count) = (loader.size("vocab_size")?, loader.layers("num_hidden_layers")?);

@@ -6,7 +6,7 @@
 //! modeling_gpt2.py.
 
 use super::{
-    Linear, Task,
+    HeadKind, Linear,
     activation::Activation,
     architecture::{Body, Sizes},
     embedding::Embedding,
@@ -49,7 +49,7 @@ struct Layer {
 
 impl Body for Gpt2 {
     async fn load(loader: &mut Loader<'_>, _model_type: &str) -> Result<(Self, Head)> {
-        loader.set_task(head::task(loader, Task::CausalLm)?);
+        loader.set_task(head::task(loader, HeadKind::CausalLm)?);
         let width = loader.size("n_embd")?;
         let (vocab, heads) = (loader.size("vocab_size")?, loader.heads("n_head", width)?);
         let (count, max_positions) = (loader.layers("n_layer")?, loader.size("n_positions")?);

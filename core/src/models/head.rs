@@ -1,7 +1,7 @@
 //! What stands on the hidden states: nothing, a vocabulary, or classes for whole rows or for each token.
 //!
 //! The vocabulary's matrix belongs to the architecture, which mostly shares it with its embedding. The dropout of config.json
-//! (classifier_dropout) is not applied, as no dropout of the base is; a run's own is ([`Form`]). References: the `...For...`
+//! (classifier_dropout) is not applied, as no dropout of the base is; a run's own is ([`HeadSpec`]). References: the `...For...`
 //! classes of transformers' modeling files.
 
 use super::{
@@ -37,7 +37,7 @@ pub(super) async fn decoder_output(
 ) -> Result<Option<Matrix>> {
     let tied = loader.flag_or("tie_word_embeddings", usual)?;
     match loader.task() {
-        Task::CausalLm => loader.output("lm_head.weight", table, shape, tied).await,
+        HeadKind::CausalLm => loader.output("lm_head.weight", table, shape, tied).await,
         _ => Ok(None),
     }
 }
@@ -46,8 +46,8 @@ pub(super) async fn decoder_output(
 /// (`of_tokens`).
 pub(super) async fn decoder_head(loader: &mut Loader<'_>, width: usize, of_tokens: &str) -> Result<Head> {
     match loader.task() {
-        Task::SequenceClassification => linear_head(loader, width, (Pooling::Last, "score", false)).await,
-        Task::TokenClassification => linear_head(loader, width, (Pooling::None, of_tokens, true)).await,
+        HeadKind::SequenceClassification => linear_head(loader, width, (Pooling::Last, "score", false)).await,
+        HeadKind::TokenClassification => linear_head(loader, width, (Pooling::None, of_tokens, true)).await,
         _ => Ok(Head::Vocabulary),
     }
 }
@@ -55,8 +55,8 @@ pub(super) async fn decoder_head(loader: &mut Loader<'_>, width: usize, of_token
 /// The head of a small model: classes or numbers of a row or of each step, or none but the output matrix.
 pub(super) async fn small_head(loader: &mut Loader<'_>, width: usize) -> Result<Head> {
     match loader.task() {
-        Task::SequenceClassification => linear_head(loader, width, (Pooling::Done, "classifier", true)).await,
-        Task::TokenClassification => linear_head(loader, width, (Pooling::None, "classifier", true)).await,
+        HeadKind::SequenceClassification => linear_head(loader, width, (Pooling::Done, "classifier", true)).await,
+        HeadKind::TokenClassification => linear_head(loader, width, (Pooling::None, "classifier", true)).await,
         _ => Ok(Head::Vocabulary),
     }
 }
@@ -80,7 +80,7 @@ async fn linear_head(
 
 /// What a model is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Task {
+pub enum HeadKind {
     /// The next token.
     CausalLm,
     /// Tokens that were masked out.
@@ -173,7 +173,7 @@ pub(crate) struct Hidden {
 /// architecture reads its classes from, or the mean of a row's tokens. Written into config.json beside the run's task, since transformers has no place for
 /// it.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-struct Form {
+struct HeadSpec {
     /// Whether x is the mean of the tokens.
     means: bool,
     /// Width of the hidden layer; 0 for none.
@@ -182,7 +182,7 @@ struct Form {
     dropout: f32,
 }
 
-impl Form {
+impl HeadSpec {
     fn read(loader: &Loader) -> Result<Self> {
         let Some(run) = loader.run() else {
             return Ok(Self::default());
@@ -249,7 +249,7 @@ impl Classifier {
         pooling: Pooling,
     ) -> Result<Self> {
         loader.init_missing();
-        let form = Form::read(loader)?;
+        let form = HeadSpec::read(loader)?;
         let (names, pooling) = match (form.means, pooling) {
             (false, _) => (names, pooling),
             // The dense part was made for the token that it reads.
@@ -468,15 +468,15 @@ fn problem(loader: &Loader, labels: usize) -> Result<Problem> {
 }
 
 /// The task that config.json's `architectures` names; decoders predict the next token where it names none.
-pub(crate) fn task(loader: &Loader, otherwise: Task) -> Result<Task> {
+pub(crate) fn task(loader: &Loader, otherwise: HeadKind) -> Result<HeadKind> {
     let named = loader.architecture()?.unwrap_or_default();
     let is = |ending: &str| named.ends_with(ending);
     Ok(if is("ForSequenceClassification") {
-        Task::SequenceClassification
+        HeadKind::SequenceClassification
     } else if is("ForTokenClassification") {
-        Task::TokenClassification
+        HeadKind::TokenClassification
     } else if is("ForMaskedLM") || is("ForPreTraining") {
-        Task::MaskedLm
+        HeadKind::MaskedLm
     } else {
         otherwise
     })

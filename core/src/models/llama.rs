@@ -5,7 +5,7 @@
 //! Reference: transformers' modeling_llama.py, modeling_qwen2.py, modeling_qwen3.py.
 
 use super::{
-    Linear, Task,
+    HeadKind, Linear,
     activation::Activation,
     architecture::{Body, Sizes},
     embedding::Embedding,
@@ -96,7 +96,7 @@ fn windows(loader: &Loader<'_>, model_type: &str, count: usize) -> Result<Vec<Op
 
 impl Body for Llama {
     async fn load(loader: &mut Loader<'_>, model_type: &str) -> Result<(Self, Head)> {
-        loader.set_task(head::task(loader, Task::CausalLm)?);
+        loader.set_task(head::task(loader, HeadKind::CausalLm)?);
         let width = loader.size("hidden_size")?;
         let vocab = loader.size("vocab_size")?;
         let query = loader.heads("num_attention_heads", width)?;

@@ -9,7 +9,7 @@ pub(crate) use init::Init;
 pub(crate) use tensors::Role;
 
 use super::{
-    Parameters, Task, head, keys,
+    HeadKind, Parameters, head, keys,
     names::{Prefix, Unread},
     pack,
 };
@@ -52,7 +52,7 @@ pub(crate) struct Loader<'a> {
     unsettled_bytes: u64,
     table_bytes: u64,
     parameters: Parameters,
-    task: Task,
+    task: HeadKind,
     inits_missing: bool,
     /// A head of another number of outputs than the files' takes their place: a run's own labels.
     replaces_head: bool,
@@ -103,7 +103,7 @@ impl<'a> Loader<'a> {
             unsettled_bytes: 0,
             table_bytes: 0,
             parameters: Parameters::default(),
-            task: Task::CausalLm,
+            task: HeadKind::CausalLm,
             inits_missing: false,
             replaces_head: head::of_run(&files.config).is_some(),
         }
@@ -124,11 +124,11 @@ impl<'a> Loader<'a> {
     }
 
     /// What the model is made for, as its architecture reads config.json.
-    pub(crate) fn task(&self) -> Task {
+    pub(crate) fn task(&self) -> HeadKind {
         self.task
     }
 
-    pub(crate) fn set_task(&mut self, task: Task) {
+    pub(crate) fn set_task(&mut self, task: HeadKind) {
         self.task = task;
     }
 

@@ -36,7 +36,7 @@ mod t5;
 
 pub(crate) use adapters::is_saved_whole;
 pub use cache::KvCache;
-pub use head::{Problem, Task};
+pub use head::{HeadKind, Problem};
 pub use limits::Limits;
 pub(crate) use linear::Linear;
 pub(crate) use matrix::{Matrix, Stored};
@@ -81,7 +81,7 @@ pub struct Model {
     head: Head,
     /// The trained copy of the output matrix, where `modules_to_save` names it.
     whole_output: Option<Matrix>,
-    task: Task,
+    task: HeadKind,
     adapter: Option<AdapterConfig>,
     device: Device,
     pad_token_id: u32,
@@ -151,7 +151,7 @@ impl Model {
     }
 
     /// What its head is made for.
-    pub fn task(&self) -> Task {
+    pub fn task(&self) -> HeadKind {
         self.task
     }
 
@@ -243,7 +243,7 @@ impl Model {
     /// The hidden states that predict a target, their places among all of them, and the targets; all of them where none does.
     fn at_targets(&self, hidden: Tensor<2>, batch: &Batch) -> (Vec<usize>, Tensor<2>, Vec<f32>) {
         let (places, targets) = match &self.head {
-            Head::Vocabulary if self.task == Task::CausalLm => data::targets(batch),
+            Head::Vocabulary if self.task == HeadKind::CausalLm => data::targets(batch),
             _ => data::unshifted_targets(batch),
         };
         if places.len() == hidden.dims()[0] {
@@ -425,7 +425,7 @@ impl Model {
 
     /// Whether it continues or answers texts.
     pub fn generates(&self) -> bool {
-        matches!(self.task, Task::CausalLm | Task::Seq2SeqLm)
+        matches!(self.task, HeadKind::CausalLm | HeadKind::Seq2SeqLm)
     }
 
     /// Logits \[1, V\] of the token after `ids`, which follow what the cache holds; zeros where the model continues no texts. On an
@@ -439,7 +439,7 @@ impl Model {
         let (tokens, seen) = (ids.len(), cache.tokens);
         // What goes into an encoder takes no place in the answer, which begins with a token of its own.
         let answered = match self.task {
-            Task::Seq2SeqLm if seen == 0 => 1,
+            HeadKind::Seq2SeqLm if seen == 0 => 1,
             _ => tokens,
         };
         let g = &TensorGraph::with_cache(&pass, &self.device, cache);

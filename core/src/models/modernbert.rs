@@ -4,7 +4,7 @@
 //! has no n₁. Local layers see the tokens at most local_attention/2 away. Reference: transformers' modeling_modernbert.py.
 
 use super::{
-    Linear, Task,
+    HeadKind, Linear,
     activation::Activation,
     architecture::{Body, Sizes},
     embedding::Embedding,
@@ -52,7 +52,7 @@ struct Layer {
 impl Body for ModernBert {
     /// The encoder and the head of the loader's task.
     async fn load(loader: &mut Loader<'_>, _model_type: &str) -> Result<(Self, Head)> {
-        loader.set_task(head::task(loader, Task::Features)?);
+        loader.set_task(head::task(loader, HeadKind::Features)?);
         let (width, inner) = (loader.size("hidden_size")?, loader.size("intermediate_size")?);
         let (vocab, heads) = (loader.size("vocab_size")?, loader.heads("num_attention_heads", width)?);
         let count = loader.layers("num_hidden_layers")?;
@@ -83,7 +83,7 @@ impl Body for ModernBert {
         );
         // PEFT names modules by the model's attributes, which have the prefix wherever there is a head, and only there.
         let prefix = match loader.task() {
-            Task::Features => "",
+            HeadKind::Features => "",
             _ => "model.",
         };
         loader.find_prefix(prefix, "embeddings.tok_embeddings.weight")?;
@@ -215,9 +215,9 @@ impl ModernBert {
         let activation = Activation::named(&activation, "classifier_activation")?;
         let form = (activation, self.eps);
         match loader.task() {
-            task @ (Task::SequenceClassification | Task::TokenClassification) => {
+            task @ (HeadKind::SequenceClassification | HeadKind::TokenClassification) => {
                 let pooling = match (task, loader.text_or("classifier_pooling", "cls")?.as_str()) {
-                    (Task::TokenClassification, _) => Pooling::None,
+                    (HeadKind::TokenClassification, _) => Pooling::None,
                     (_, "cls") => Pooling::First,
                     (_, "mean") => Pooling::Mean,
                     (_, other) => {
@@ -235,7 +235,7 @@ impl ModernBert {
                 let head = Classifier::load(loader, names, self.width, pooling).await?;
                 Ok(Head::Classifier(Box::new(head)))
             }
-            Task::MaskedLm => {
+            HeadKind::MaskedLm => {
                 let names = MaskedLmNames {
                     dense: "head.dense",
                     dense_bias: loader.flag("classifier_bias")?,

@@ -5,7 +5,7 @@ use super::adapters::{check_adapter_names, with_head};
 use super::architecture::Architecture;
 use super::head::Head;
 use super::load::{Finished, Loader};
-use super::{Limits, Linear, Parameters, Task};
+use super::{HeadKind, Limits, Linear, Parameters};
 use crate::architectures::of_model_type;
 use crate::data::Batch;
 use crate::error::Result;
@@ -19,7 +19,7 @@ pub(crate) struct ModelSkeleton {
     pub(crate) info: ModelInfo,
     pub(super) architecture: Architecture,
     pub(super) head: Head,
-    pub(super) task: Task,
+    pub(super) task: HeadKind,
     pub(crate) parameters: Parameters,
     /// What tables of constants take on the device.
     pub(crate) table_bytes: u64,

@@ -13,7 +13,7 @@ mod recurrent;
 mod sizes;
 
 use super::{
-    Linear, Task, Weight,
+    HeadKind, Linear, Weight,
     activation::Activation,
     architecture::{Body, Sizes},
     embedding::Embedding,
@@ -76,13 +76,13 @@ impl Body for Small {
         let is_recurrent = matches!(kind, "small_rnn" | "small_lstm" | "small_gru");
         let continues = is_recurrent && loader.architecture()?.is_some_and(|name| name.ends_with("ForCausalLM"));
         loader.set_task(match continues {
-            true => Task::CausalLm,
-            false => head::task(loader, Task::SequenceClassification)?,
+            true => HeadKind::CausalLm,
+            false => head::task(loader, HeadKind::SequenceClassification)?,
         });
         let pools = match loader.task() {
-            Task::SequenceClassification => true,
-            Task::TokenClassification if is_recurrent => false,
-            Task::CausalLm if continues && vocab.is_some() => false,
+            HeadKind::SequenceClassification => true,
+            HeadKind::TokenClassification if is_recurrent => false,
+            HeadKind::CausalLm if continues && vocab.is_some() => false,
             _ => {
                 let what = format!("a {kind} model cannot do this task");
                 return Err(Error::model(what).file("config.json").field("architectures"));

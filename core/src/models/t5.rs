@@ -6,7 +6,7 @@
 //! Reference: transformers' modeling_t5.py; Raffel et al. 2020, arXiv 1910.10683.
 
 use super::{
-    Linear, Task,
+    HeadKind, Linear,
     activation::Activation,
     architecture::{Body, Sizes},
     graph::{Graph, TensorGraph, Tokens},
@@ -76,7 +76,7 @@ struct Encoded<G: Graph> {
 
 impl Body for T5 {
     async fn load(loader: &mut Loader<'_>, _model_type: &str) -> Result<(Self, Head)> {
-        loader.set_task(Task::Seq2SeqLm);
+        loader.set_task(HeadKind::Seq2SeqLm);
         if let Some(class) = loader.architecture()?
             && !class.ends_with("ForConditionalGeneration")
         {

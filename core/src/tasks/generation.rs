@@ -24,7 +24,7 @@ impl Rules for Generation {
     const ASK: Option<&'static str> = None;
 
     fn check_model(_task: Task, head: &PretrainedHead, model: &Model) -> Result<()> {
-        if matches!(head.task, models::Task::CausalLm | models::Task::Seq2SeqLm) {
+        if matches!(head.task, models::HeadKind::CausalLm | models::HeadKind::Seq2SeqLm) {
             return Ok(());
         }
         let kind = &model.info.model_type;
@@ -34,7 +34,7 @@ impl Rules for Generation {
     }
 
     async fn examples(_spec: &TaskSpec, rows: &Rows<'_>, emit: &mut Emit<'_>) -> Result<Vec<Example>> {
-        if rows.model.head.task != models::Task::Seq2SeqLm {
+        if rows.model.head.task != models::HeadKind::Seq2SeqLm {
             return rows.model.examples(rows.dataset, rows.config, emit).await;
         }
         let settings = Settings::new(rows.config, rows.dataset, rows.cutoff());

@@ -23,7 +23,7 @@ impl Rules for Preference {
     const ASK: Option<&'static str> = None;
 
     fn check_model(_task: Task, head: &PretrainedHead, model: &Model) -> Result<()> {
-        if head.task == models::Task::CausalLm {
+        if head.task == models::HeadKind::CausalLm {
             return Ok(());
         }
         let what = format!("a {} model of this kind does not continue texts", model.info.model_type);

@@ -5,8 +5,10 @@ use super::{Objective, Rules, by_task};
 use crate::architectures::of_model_type;
 use crate::config::RunConfig;
 use crate::data::{
-    Columns, Dataset, Example, Form, InputScaling, LabelKind, LabelSet, Labelled, Scaling, Shape, Target, note_of_alike,
+    Columns, Dataset, Example, InputScaling, LabelKind, LabelSet, Labelled, Scaling, Schema, Shape, Target,
+    note_of_alike,
 };
+use crate::did_you_mean::nearest;
 use crate::error::{Error, Result};
 use crate::host::Emit;
 use crate::loaded_model::{LoadedModel, PretrainedHead, head_keys};
@@ -15,7 +17,6 @@ use crate::metrics::answers::Predictions;
 use crate::metrics::generation::GENERATION_METRICS;
 use crate::models;
 use crate::models::head::{self, DROPOUT, HIDDEN_SIZE, RUN_KEY};
-use crate::spelling::nearest;
 use crate::task::Task;
 use serde_json::{Map, Value, json};
 
@@ -361,8 +362,8 @@ fn decide(
     if let Some(task) = said.or_else(|| own.task().filter(|_| !scores_pairs)) {
         return Ok(task);
     }
-    let continues = own.task == models::Task::CausalLm;
-    if own.task == models::Task::Seq2SeqLm {
+    let continues = own.task == models::HeadKind::CausalLm;
+    if own.task == models::HeadKind::Seq2SeqLm {
         return Ok(Task::Generation);
     }
     let by_data = if dataset.has_tags() {
@@ -383,7 +384,7 @@ fn decide(
         return Ok(task);
     }
     // Decoders learn texts unless a text stands beside a label, or the run names one.
-    let by_labels = own.is_encoder() || dataset.form == Form::Text || !columns.labels.is_empty();
+    let by_labels = own.is_encoder() || dataset.form == Schema::Text || !columns.labels.is_empty();
     if by_labels && dataset.has_labels(columns) {
         let labelled = dataset.labelled(columns)?;
         let task = match labelled.kind()? {

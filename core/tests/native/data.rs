@@ -3,7 +3,7 @@
 mod conversations;
 mod tables;
 
-use lorakeet_core::data::{Content, Dataset, Form, check_size};
+use lorakeet_core::data::{Content, Dataset, Schema, check_size};
 use lorakeet_core::error::{Error, Kind};
 use lorakeet_core::random::Generator;
 use tables::column;
@@ -37,7 +37,7 @@ fn text(row: &Content) -> &str {
 #[test]
 fn a_text_file_is_one_document_with_its_paragraphs() {
     let data = parse("a.txt", "One.\r\n\r\nTwo 🦜.\rThree");
-    assert_eq!((data.form, data.rows.len()), (Form::Text, 1));
+    assert_eq!((data.form, data.rows.len()), (Schema::Text, 1));
     assert_eq!(text(&data.rows[0].content), "One.\n\nTwo 🦜.\nThree");
     assert_eq!(data.info().form, "text");
 }

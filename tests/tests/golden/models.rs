@@ -10,7 +10,7 @@ use lorakeet_core::{
         ModelFiles,
         peft::{Adapter, AdapterConfig},
     },
-    models::{Model, Task},
+    models::{HeadKind, Model},
     protocol::DeviceChoice,
 };
 use lorakeet_tests::{
@@ -393,7 +393,7 @@ fn an_encoder_without_head_and_prefix_gives_the_same_hidden_states() {
         let folder = headless(&case, "bert.", "BertModel");
         let files = block_on(ModelFiles::open_path(&folder)).expect("the model's files open");
         let model = block_on(Model::load(&files, false, 0, &device, &mut |_, _| ())).expect("the model loads");
-        assert_eq!(model.task(), Task::Features);
+        assert_eq!(model.task(), HeadKind::Features);
         let (batch, expected) = (whole_batch(&case), case.tensors("expected.safetensors"));
         let hidden = values(model.hidden_states(&model.parameters.plain(), &batch, true));
         let wanted = &expected[&format!("hidden.{}", case.config()["num_hidden_layers"])].values;

@@ -4,7 +4,7 @@
 use lorakeet_core::{
     device,
     formats::ModelFiles,
-    models::{Model, Task, read},
+    models::{Model, HeadKind, read},
     protocol::DeviceChoice,
 };
 use lorakeet_tests::{
@@ -41,7 +41,7 @@ fn sentence_embeddings_match_the_reference() {
         let device = block_on(device::open(choice)).expect("the device opens").0;
         let files = block_on(ModelFiles::open_path(&path)).expect("the model's files open");
         let model = block_on(Model::load(&files, false, 0, &device, &mut |_, _| ())).expect("the model loads");
-        assert_eq!(model.task(), Task::Features);
+        assert_eq!(model.task(), HeadKind::Features);
         let hidden = model.hidden_states(&model.parameters.plain(), &batch, false);
         let hidden = block_on(read(hidden.reshape([-1]))).expect("the device answers");
         let found = embeddings(&hidden, &batch.attention_mask, batch.tokens);

@@ -5,7 +5,7 @@ use lorakeet_core::{
     data::Batch,
     device,
     formats::ModelFiles,
-    models::{Leaves, Model, Problem, Task},
+    models::{HeadKind, Leaves, Model, Problem},
     protocol::DeviceChoice,
 };
 use lorakeet_tests::golden::block_on;
@@ -53,9 +53,9 @@ fn batch(model: &Model) -> Batch {
         }
     };
     match (model.task(), model.problem()) {
-        (Task::SequenceClassification, Some(Problem::SingleLabel)) => batch.row_labels = vec![2.0, 0.0, 1.0],
-        (Task::SequenceClassification, _) => batch.row_labels = vec![1.0, 0.0, 1.0, 0.0, 0.0, 1.0, 1.0, 1.0, 0.0],
-        (Task::TokenClassification, _) => batch.labels = (0..count).map(|i| label(i, 3)).collect(),
+        (HeadKind::SequenceClassification, Some(Problem::SingleLabel)) => batch.row_labels = vec![2.0, 0.0, 1.0],
+        (HeadKind::SequenceClassification, _) => batch.row_labels = vec![1.0, 0.0, 1.0, 0.0, 0.0, 1.0, 1.0, 1.0, 0.0],
+        (HeadKind::TokenClassification, _) => batch.labels = (0..count).map(|i| label(i, 3)).collect(),
         _ => batch.labels = (0..count).map(|i| label(i, 40)).collect(),
     }
     let counted = batch.labels.iter().filter(|&&label| label != -100).count();

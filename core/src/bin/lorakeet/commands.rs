@@ -31,29 +31,29 @@ const INTERRUPTED: u8 = 130;
 
 /// Runs one subcommand.
 pub fn run(cli: Cli) -> Result<ExitCode> {
-    let mut desk = Desk {
+    let mut events = EventSink {
         screen: Screen::new(cli.json),
         log: None,
     };
     let device = cli.device.into();
     match cli.command {
-        Task::Train(train) => block_on(run_training(train, device, &mut desk)),
+        Task::Train(train) => block_on(run_training(train, device, &mut events)),
         Task::Check { run } => check(&run),
-        Task::Eval(eval) => block_on(score(eval, device, &mut desk)),
-        Task::Predict(predict) => block_on(answer(predict, device, &mut desk)),
-        Task::Generate(generate) => block_on(write_text(generate, device, &mut desk)),
+        Task::Eval(eval) => block_on(score(eval, device, &mut events)),
+        Task::Predict(predict) => block_on(answer(predict, device, &mut events)),
+        Task::Generate(generate) => block_on(write_text(generate, device, &mut events)),
         Task::Info(task) => block_on(info(task, cli.json)),
         Task::Devices => devices(cli.json),
     }
 }
 
 /// Where events arrive.
-struct Desk {
+struct EventSink {
     screen: Screen,
     log: Option<Log>,
 }
 
-impl Desk {
+impl EventSink {
     fn take(&mut self, event: &Event) {
         if let Some(log) = &mut self.log {
             log.add(event);
@@ -68,7 +68,7 @@ impl Desk {
     }
 }
 
-async fn run_training(train: Train, device: DeviceChoice, desk: &mut Desk) -> Result<ExitCode> {
+async fn run_training(train: Train, device: DeviceChoice, events: &mut EventSink) -> Result<ExitCode> {
     let mut resolved = resolve(&train.run)?;
     if let Some(from) = &train.resume_from_checkpoint {
         resolved.overlay([("resume_from_checkpoint", from.as_str())], &From::Flag)?;
@@ -77,7 +77,7 @@ async fn run_training(train: Train, device: DeviceChoice, desk: &mut Desk) -> Re
     config.require_paths()?;
     let output = Output::of(&config, &train.run.run)?;
     for message in resolved.warnings {
-        desk.take(&Event::Warning { message });
+        events.take(&Event::Warning { message });
     }
     let mut session = Session::new(HOST);
     let interrupted = stop_on_interrupt(session.control())?;
@@ -86,7 +86,7 @@ async fn run_training(train: Train, device: DeviceChoice, desk: &mut Desk) -> Re
         true => Some(output.claim().await?),
         false => None,
     };
-    let mut note = |message| desk.take(&Event::Warning { message });
+    let mut note = |message| events.take(&Event::Warning { message });
     session.resume = output.resumed(&mut note).await?;
     let resumed = session.resume.as_ref().map(|checkpoint| checkpoint.progress.step);
     if let (Some(step), Some(from)) = (resumed, &config.resume_from_checkpoint) {
@@ -94,7 +94,7 @@ async fn run_training(train: Train, device: DeviceChoice, desk: &mut Desk) -> Re
             "The run goes on after step {step} (resume_from_checkpoint: {from})."
         ));
     }
-    load(&mut session, &config, device, desk).await?;
+    load(&mut session, &config, device, events).await?;
 
     let sink = match early {
         Some(sink) => sink,
@@ -104,7 +104,7 @@ async fn run_training(train: Train, device: DeviceChoice, desk: &mut Desk) -> Re
     if resumed.is_none() {
         output.write_settings(&sink).await?;
     }
-    desk.log = Some(Log::open(Path::new(&config.output_dir), resumed)?);
+    events.log = Some(Log::open(Path::new(&config.output_dir), resumed)?);
     session.sink = Some(Rc::new(sink.clone()));
     let command = Command::Estimate {
         config: Box::new(config.clone()),
@@ -112,7 +112,7 @@ async fn run_training(train: Train, device: DeviceChoice, desk: &mut Desk) -> Re
     // The run itself says what keeps it from being estimated.
     let told = &mut |event: Event, _| {
         if !matches!(event, Event::Failed(_)) {
-            desk.take(&event);
+            events.take(&event);
         }
     };
     session.handle(command, Vec::new(), told).await;
@@ -120,20 +120,20 @@ async fn run_training(train: Train, device: DeviceChoice, desk: &mut Desk) -> Re
         config: Box::new(config.clone()),
         sample_prompt: train.prompt,
     };
-    let outcome = desk.ask(&mut session, command, Vec::new()).await;
-    let has_begun = desk.log.take().is_some_and(|log| log.has_begun);
+    let outcome = events.ask(&mut session, command, Vec::new()).await;
+    let has_begun = events.log.take().is_some_and(|log| log.has_begun);
     // A run that is not the one of its checkpoint was refused, and the settings of that one stay.
     if resumed.is_some() && has_begun {
         output.write_settings(&sink).await?;
     }
-    if let Err(error) = desk.screen.written() {
+    if let Err(error) = events.screen.written() {
         say(&format!("note     {error}"));
     }
     match outcome {
         Err(error) if error.kind == Kind::Stopped => say(&format!("{}: nothing was trained", error.what)),
         outcome => outcome?,
     }
-    let stopped = interrupted() || desk.screen.summary.as_ref().is_some_and(|summary| !summary.finished);
+    let stopped = interrupted() || events.screen.summary.as_ref().is_some_and(|summary| !summary.finished);
     Ok(if stopped {
         ExitCode::from(INTERRUPTED)
     } else {
@@ -148,35 +148,35 @@ fn check(run: &RunFile) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn score(eval: Eval, device: DeviceChoice, desk: &mut Desk) -> Result<ExitCode> {
-    let (mut session, config) = open(eval, device, desk).await?;
-    let scored = session.evaluate(&config, &mut |event, _| desk.take(&event)).await?;
-    desk.take(&Event::Eval(scored));
-    desk.screen.written()?;
+async fn score(eval: Eval, device: DeviceChoice, events: &mut EventSink) -> Result<ExitCode> {
+    let (mut session, config) = open(eval, device, events).await?;
+    let scored = session.evaluate(&config, &mut |event, _| events.take(&event)).await?;
+    events.take(&Event::Eval(scored));
+    events.screen.written()?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn answer(predict: Predict, device: DeviceChoice, desk: &mut Desk) -> Result<ExitCode> {
+async fn answer(predict: Predict, device: DeviceChoice, events: &mut EventSink) -> Result<ExitCode> {
     let Predict { eval, output } = predict;
-    let (mut session, config) = open(eval, device, desk).await?;
+    let (mut session, config) = open(eval, device, events).await?;
     if let Some(path) = &output {
         refuse_table(path, &config)?;
     }
-    let (table, scored) = session.predict(&config, &mut |event, _| desk.take(&event)).await?;
+    let (table, scored) = session.predict(&config, &mut |event, _| events.take(&event)).await?;
     if let Some(scored) = scored {
-        desk.take(&Event::Eval(scored));
+        events.take(&Event::Eval(scored));
     }
     if let Some(path) = output {
         fs::write(&path, table.to_csv()).map_err(|error| cannot("write", &path, &error))?;
         return Ok(ExitCode::SUCCESS);
     }
-    desk.screen.show_table(table);
-    desk.screen.written()?;
+    events.screen.show_table(table);
+    events.screen.written()?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// A session with the model, the adapter and the data that a scoring names.
-async fn open(eval: Eval, device: DeviceChoice, desk: &mut Desk) -> Result<(Session, RunConfig)> {
+async fn open(eval: Eval, device: DeviceChoice, events: &mut EventSink) -> Result<(Session, RunConfig)> {
     let mut config = resolve_any(eval.run, eval.set)?.config;
     let text = |path: PathBuf| path.display().to_string();
     if let Some(model) = eval.model {
@@ -189,11 +189,11 @@ async fn open(eval: Eval, device: DeviceChoice, desk: &mut Desk) -> Result<(Sess
     config.adapter_name_or_path = eval.adapter.map(text).or(config.adapter_name_or_path);
     config.require_paths()?;
     let mut session = Session::new(HOST);
-    load(&mut session, &config, device, desk).await?;
+    load(&mut session, &config, device, events).await?;
     Ok((session, config))
 }
 
-async fn write_text(generate: Generate, device: DeviceChoice, desk: &mut Desk) -> Result<ExitCode> {
+async fn write_text(generate: Generate, device: DeviceChoice, events: &mut EventSink) -> Result<ExitCode> {
     let options = generate.options();
     let mut session = Session::new(HOST);
     let control = session.control();
@@ -203,7 +203,7 @@ async fn write_text(generate: Generate, device: DeviceChoice, desk: &mut Desk) -
         (&generate.model, None),
         generate.adapter.as_deref(),
         device,
-        desk,
+        events,
     )
     .await?;
     let message = |role: &str, content: String| Message {
@@ -223,8 +223,8 @@ async fn write_text(generate: Generate, device: DeviceChoice, desk: &mut Desk) -
         options,
         adapter: generate.adapter.is_some(),
     };
-    desk.ask(&mut session, command, Vec::new()).await?;
-    desk.screen.written()?;
+    events.ask(&mut session, command, Vec::new()).await?;
+    events.screen.written()?;
     Ok(if interrupted() {
         ExitCode::from(INTERRUPTED)
     } else {
@@ -341,7 +341,7 @@ fn devices(json: bool) -> Result<ExitCode> {
 }
 
 /// Opens the device and loads model, adapter and data.
-async fn load(session: &mut Session, config: &RunConfig, device: DeviceChoice, desk: &mut Desk) -> Result<()> {
+async fn load(session: &mut Session, config: &RunConfig, device: DeviceChoice, events: &mut EventSink) -> Result<()> {
     // A missing data file should not cost a model's loading time.
     let data = data_sources(&config.train_file)?;
     let validation = config
@@ -351,18 +351,19 @@ async fn load(session: &mut Session, config: &RunConfig, device: DeviceChoice, d
         .transpose()?;
     let adapter = config.adapter_name_or_path.as_ref().map(Path::new);
     let path = Path::new(&config.model_name_or_path);
-    load_model(session, (path, Some(config)), adapter, device, desk).await?;
-    desk.ask(
-        session,
-        Command::LoadData {
-            file: config.train_file.clone(),
-        },
-        data,
-    )
-    .await?;
+    load_model(session, (path, Some(config)), adapter, device, events).await?;
+    events
+        .ask(
+            session,
+            Command::LoadData {
+                file: config.train_file.clone(),
+            },
+            data,
+        )
+        .await?;
     if let Some(files) = validation {
         let file = config.validation_file.clone();
-        desk.ask(session, Command::LoadValidation { file }, files).await?;
+        events.ask(session, Command::LoadValidation { file }, files).await?;
     }
     Ok(())
 }
@@ -372,27 +373,28 @@ async fn load_model(
     (path, config): (&Path, Option<&RunConfig>),
     adapter: Option<&Path>,
     device: DeviceChoice,
-    desk: &mut Desk,
+    events: &mut EventSink,
 ) -> Result<()> {
     let is_small = SMALL_MODELS.iter().any(|name| Path::new(name) == path) && !path.exists();
     let files = if is_small { Vec::new() } else { sources(path)? };
     let adapter = adapter.map(sources).transpose()?;
-    desk.ask(session, Command::Open { device }, Vec::new()).await?;
+    events.ask(session, Command::Open { device }, Vec::new()).await?;
     let names = files.iter().map(|file| file.name().to_owned()).collect();
-    desk.ask(
-        session,
-        Command::LoadModel {
-            files: names,
-            name: name_of(path),
-            config: config.map(|config| Box::new(config.clone())),
-        },
-        files,
-    )
-    .await?;
+    events
+        .ask(
+            session,
+            Command::LoadModel {
+                files: names,
+                name: name_of(path),
+                config: config.map(|config| Box::new(config.clone())),
+            },
+            files,
+        )
+        .await?;
     match adapter {
         Some(files) => {
             session
-                .load_adapter_files(files, &mut |event, _| desk.take(&event))
+                .load_adapter_files(files, &mut |event, _| events.take(&event))
                 .await
         }
         None => Ok(()),

@@ -104,7 +104,7 @@ fn last_names<'a>(paths: &[&'a str]) -> Vec<&'a str> {
 pub fn check_names(candidates: &[&str], config: &AdapterConfig) -> Result<()> {
     let nothing = |field: &str, written: &str, among: &[&str]| {
         let names = last_names(among);
-        let near = crate::spelling::nearest(written, names.iter().copied());
+        let near = crate::did_you_mean::nearest(written, names.iter().copied());
         let near = near.map(|name| format!("Did you mean {name}? ")).unwrap_or_default();
         Error::config(format!("{written:?} matches none of these modules"))
             .field(field)

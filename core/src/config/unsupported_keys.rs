@@ -3,14 +3,14 @@
 //! Each is reported: where it changes nothing, as a warning with the reason; where it asks for something that is not there,
 //! as an error. Nothing that would change a run is passed over in silence.
 
-use Treatment::{Only, Unneeded};
+use Treatment::{AllowedOnly, Ignored};
 
 /// How a known key without a knob is met.
 pub(super) enum Treatment {
     /// Whatever its value, the result is the same: a warning with this reason.
-    Unneeded(&'static str),
+    Ignored(&'static str),
     /// These values are what happens anyway (null always is); any other one is an error with this reason.
-    Only(&'static [&'static str], &'static str),
+    AllowedOnly(&'static [&'static str], &'static str),
 }
 
 /// How `key` is met, if it is known.
@@ -36,7 +36,7 @@ static FOREIGN: &[(&[&str], Treatment)] = &[
             "half_precision_backend",
             "fp16_opt_level",
         ],
-        Unneeded("the adapters are trained in 32 bits on every device"),
+        Ignored("the adapters are trained in 32 bits on every device"),
     ),
     (
         &[
@@ -45,12 +45,12 @@ static FOREIGN: &[(&[&str], Treatment)] = &[
             "disable_gradient_checkpointing",
             "use_cache",
         ],
-        Unneeded("it changes memory, not results, and is not used here"),
+        Ignored("it changes memory, not results, and is not used here"),
     ),
-    (&["auto_find_batch_size"], Only(OFF, LATER)),
+    (&["auto_find_batch_size"], AllowedOnly(OFF, LATER)),
     (
         &["upcast_layernorm", "upcast_lmhead_output"],
-        Unneeded("all of it is computed in 32 bits"),
+        Ignored("all of it is computed in 32 bits"),
     ),
     // Machines and processes.
     (
@@ -86,7 +86,7 @@ static FOREIGN: &[(&[&str], Treatment)] = &[
             "infer_dtype",
             "infer_backend",
         ],
-        Unneeded("a run uses one device, chosen when it starts, and its own kernels"),
+        Ignored("a run uses one device, chosen when it starts, and its own kernels"),
     ),
     (
         &[
@@ -103,12 +103,12 @@ static FOREIGN: &[(&[&str], Treatment)] = &[
             "data_shared_file_system",
             "dataset_num_proc",
         ],
-        Unneeded("data is read and tokenized anew for each run, without workers or a cache"),
+        Ignored("data is read and tokenized anew for each run, without workers or a cache"),
     ),
-    (&["dataloader_drop_last"], Only(OFF, LATER)),
+    (&["dataloader_drop_last"], AllowedOnly(OFF, LATER)),
     (
         &["trust_remote_code", "use_fast_tokenizer"],
-        Unneeded("no code from a model is ever run"),
+        Ignored("no code from a model is ever run"),
     ),
     // Reports.
     (
@@ -118,7 +118,7 @@ static FOREIGN: &[(&[&str], Treatment)] = &[
             "include_tokens_per_second",
             "include_effective_tokens_per_second",
         ],
-        Unneeded("losses, rates and tokens are always reported"),
+        Ignored("losses, rates and tokens are always reported"),
     ),
     (
         &[
@@ -137,7 +137,7 @@ static FOREIGN: &[(&[&str], Treatment)] = &[
             "project",
             "trackio_space_id",
         ],
-        Unneeded("a run reports to the screen and to its own log only"),
+        Ignored("a run reports to the screen and to its own log only"),
     ),
     (
         &[
@@ -153,43 +153,43 @@ static FOREIGN: &[(&[&str], Treatment)] = &[
             "hf_hub_token",
             "ms_hub_token",
         ],
-        Unneeded("nothing leaves this machine"),
+        Ignored("nothing leaves this machine"),
     ),
     // What a run is.
     (
         &["stage"],
-        Only(
+        AllowedOnly(
             &["sft", "pt"],
             "only sft and pt are known here; write task: preference for dpo",
         ),
     ),
     (
         &["do_train"],
-        Only(
+        AllowedOnly(
             ON,
             "cannot be switched off in a run file; use `lorakeet eval` to score a model",
         ),
     ),
     (
         &["do_eval"],
-        Unneeded("eval_strategy and val_size decide when and on what the model is scored"),
+        Ignored("eval_strategy and val_size decide when and on what the model is scored"),
     ),
     (
         &["do_predict"],
-        Only(OFF, "is not part of a run; use `lorakeet predict`"),
+        AllowedOnly(OFF, "is not part of a run; use `lorakeet predict`"),
     ),
     (
         &["task_type"],
-        Only(
+        AllowedOnly(
             &["CAUSAL_LM"],
             "follows from the task; write task: classification and the like",
         ),
     ),
-    (&["peft_type"], Only(&["LORA"], LATER)),
-    (&["template"], Unneeded("the model's own chat template is used")),
+    (&["peft_type"], AllowedOnly(&["LORA"], LATER)),
+    (&["template"], Ignored("the model's own chat template is used")),
     (
         &["dataset_dir", "media_dir"],
-        Unneeded("train_file is a path of its own"),
+        Ignored("train_file is a path of its own"),
     ),
     (
         &[
@@ -197,21 +197,21 @@ static FOREIGN: &[(&[&str], Treatment)] = &[
             "save_on_each_node",
             "restore_callback_states_from_checkpoint",
         ],
-        Unneeded("checkpoints are always safetensors, and each step's has a folder of its own"),
+        Ignored("checkpoints are always safetensors, and each step's has a folder of its own"),
     ),
-    (&["save_only_model"], Unneeded("checkpoints hold the adapter")),
+    (&["save_only_model"], Ignored("checkpoints hold the adapter")),
     (
         &["ignore_data_skip"],
-        Only(OFF, "a run goes on with the row that comes next"),
+        AllowedOnly(OFF, "a run goes on with the row that comes next"),
     ),
     (
         &["greater_is_better"],
-        Unneeded("whether more is better follows from the metric"),
+        Ignored("whether more is better follows from the metric"),
     ),
     // What would change the numbers.
     (
         &["label_smoothing_factor", "neftune_noise_alpha", "eval_delay"],
-        Only(&["0"], LATER),
+        AllowedOnly(&["0"], LATER),
     ),
     (
         &[
@@ -239,10 +239,10 @@ static FOREIGN: &[(&[&str], Treatment)] = &[
             "padding_free",
             "pretokenized",
         ],
-        Only(OFF, LATER),
+        AllowedOnly(OFF, LATER),
     ),
-    (&["bias"], Only(&["none"], LATER)),
-    (&["init_lora_weights"], Only(ON, LATER)),
+    (&["bias"], AllowedOnly(&["none"], LATER)),
+    (&["init_lora_weights"], AllowedOnly(ON, LATER)),
     (
         &[
             "trainable_token_indices",
@@ -263,9 +263,9 @@ static FOREIGN: &[(&[&str], Treatment)] = &[
             "eval_num_beams",
             "custom_loss",
         ],
-        Only(&[], LATER),
+        AllowedOnly(&[], LATER),
     ),
-    (&["mix_strategy"], Only(&["concat"], LATER)),
+    (&["mix_strategy"], AllowedOnly(&["concat"], LATER)),
     (
         &[
             "fan_in_fan_out",
@@ -275,7 +275,7 @@ static FOREIGN: &[(&[&str], Treatment)] = &[
             "peft_version",
             "model_revision",
         ],
-        Unneeded("it is read from the model"),
+        Ignored("it is read from the model"),
     ),
     (
         &[
@@ -286,21 +286,21 @@ static FOREIGN: &[(&[&str], Treatment)] = &[
             "eval_accumulation_steps",
             "prediction_loss_only",
         ],
-        Unneeded("columns are recognised by the data's form, and scoring yields the loss only"),
+        Ignored("columns are recognised by the data's form, and scoring yields the loss only"),
     ),
     (
         &["average_tokens_across_devices"],
-        Unneeded("the loss is always averaged over all target tokens of a step"),
+        Ignored("the loss is always averaged over all target tokens of a step"),
     ),
-    (&["quantization_method"], Only(&["bnb", "bitsandbytes"], LATER)),
+    (&["quantization_method"], AllowedOnly(&["bnb", "bitsandbytes"], LATER)),
     (
         &["bnb_4bit_compute_dtype", "quantization_device_map"],
-        Unneeded("products are computed in 32 bits"),
+        Ignored("products are computed in 32 bits"),
     ),
-    (&["full_determinism"], Unneeded("a run is repeatable from its seed")),
-    (&["disable_shuffling"], Only(OFF, LATER)),
+    (&["full_determinism"], Ignored("a run is repeatable from its seed")),
+    (&["disable_shuffling"], AllowedOnly(OFF, LATER)),
     (
         &["ignore_pad_token_for_loss", "dispatch_batches", "split_batches"],
-        Only(&["true", "false"], LATER),
+        AllowedOnly(&["true", "false"], LATER),
     ),
 ];
