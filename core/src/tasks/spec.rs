@@ -57,10 +57,10 @@ impl TaskSpec {
         let mut notes = Vec::new();
         let task = decide(config, own, dataset, &columns, &mut notes)?;
         by_task!(task, R => R::check_model(task, own, &loaded.model))?;
-        let mut assignment = Self::plain(config, task, dataset)?;
-        assignment.notes = notes;
+        let mut spec = Self::plain(config, task, dataset)?;
+        spec.notes = notes;
         if task == Task::TokenClassification {
-            let tagged = dataset.tagged(&assignment.columns)?;
+            let tagged = dataset.tagged(&spec.columns)?;
             tagged.column_of_classes()?;
             let is_trained = own.is_trained(loaded);
             let kept = own
@@ -69,38 +69,38 @@ impl TaskSpec {
                     None => Ok(answer),
                     Some(tag) => Err(Some(format!("they have the class '{tag}'"))),
                 });
-            assignment.take(kept, LabelKind::Tags, || tagged.names())?;
+            spec.take(kept, LabelKind::Tags, || tagged.names())?;
         } else if let Some(kind) = label_kind(task) {
-            let labelled = dataset.labelled(&assignment.columns)?;
+            let labelled = dataset.labelled(&spec.columns)?;
             labelled.check(kind)?;
             let is_trained = own.is_trained(loaded);
             let kept = own
                 .answer(kind, is_trained)
                 .and_then(|answer| fitting(&labelled, answer));
-            assignment.take(kept, kind, || labelled.names(kind))?;
-            if !assignment.fresh {
-                assignment.scaling = own.scaling();
+            spec.take(kept, kind, || labelled.names(kind))?;
+            if !spec.fresh {
+                spec.scaling = own.scaling();
             }
         }
-        let outputs = assignment.answer.as_ref().map(|answer| answer.names.len());
-        assignment.objective.loss.check(task, outputs)?;
+        let outputs = spec.answer.as_ref().map(|answer| answer.names.len());
+        spec.objective.loss.check(task, outputs)?;
         let is_kept = match task {
             Task::Ranking => own.scores_pairs(),
-            _ => !assignment.fresh,
+            _ => !spec.fresh,
         };
-        assignment.head = head_keys(config, own, is_kept && own.is_trained(loaded))?;
+        spec.head = head_keys(config, own, is_kept && own.is_trained(loaded))?;
         if task == Task::Generation {
-            assignment.notes.extend(dataset.text_notes.iter().cloned());
-            if assignment.columns != Columns::default() {
+            spec.notes.extend(dataset.text_notes.iter().cloned());
+            if spec.columns != Columns::default() {
                 let note = "text_columns and label_columns have no effect: the task is generation.";
-                assignment.notes.push(note.to_owned());
+                spec.notes.push(note.to_owned());
             }
         }
         if !task.has_head() && (config.classifier_hidden_size > 0 || config.classifier_dropout > 0.0) {
             let note = format!("{HIDDEN_SIZE} and {DROPOUT} have no effect: the task is {task}, which has no head.");
-            assignment.notes.push(note);
+            spec.notes.push(note);
         }
-        Ok(assignment)
+        Ok(spec)
     }
 
     /// What a run of a model that takes numbers is to do.
@@ -126,22 +126,22 @@ impl TaskSpec {
                 let error = Error::config(format!("a model that takes numbers cannot do {task}")).field("task");
                 error.remedy("It can do classification, multi_label and regression.")
             })?;
-        let mut assignment = Self::plain(config, task, dataset)?;
+        let mut spec = Self::plain(config, task, dataset)?;
         labelled.check(kind)?;
         let kept = own
             .answer(kind, is_trained)
             .and_then(|answer| fitting(&labelled, answer));
-        assignment.take(kept, kind, || labelled.names(kind))?;
-        (assignment.scaling, assignment.inputs) = (own.scaling(), own.inputs());
-        assignment.shape = labelled.shape;
-        assignment.columns = Columns {
+        spec.take(kept, kind, || labelled.names(kind))?;
+        (spec.scaling, spec.inputs) = (own.scaling(), own.inputs());
+        spec.shape = labelled.shape;
+        spec.columns = Columns {
             texts: labelled.texts,
             labels: labelled.labels,
             window: columns.window,
         };
-        let outputs = assignment.answer.as_ref().map(|answer| answer.names.len());
-        assignment.objective.loss.check(task, outputs)?;
-        Ok(assignment)
+        let outputs = spec.answer.as_ref().map(|answer| answer.names.len());
+        spec.objective.loss.check(task, outputs)?;
+        Ok(spec)
     }
 
     /// What the loaded head was trained for.
@@ -162,14 +162,14 @@ impl TaskSpec {
         let Some(task) = config.task.or_else(|| head.task()) else {
             return Self::resolve(config, loaded, dataset);
         };
-        let mut assignment = Self::plain(config, task, dataset)?;
+        let mut spec = Self::plain(config, task, dataset)?;
         if task == Task::Generation {
-            assignment.notes = dataset.text_notes.clone();
+            spec.notes = dataset.text_notes.clone();
         }
         if loaded.model.numbers().is_some() {
-            assignment.columns = head.columns(assignment.columns, dataset);
-            assignment.inputs = head.inputs();
-            assignment.shape = dataset.numeric(&assignment.columns)?.shape;
+            spec.columns = head.columns(spec.columns, dataset);
+            spec.inputs = head.inputs();
+            spec.shape = dataset.numeric(&spec.columns)?.shape;
         }
         if let Some(kind) = label_kind(task) {
             let names = head.names(true).ok_or_else(|| {
@@ -177,10 +177,10 @@ impl TaskSpec {
                     .file("config.json")
                     .field("id2label")
             })?;
-            assignment.answer = Some(LabelSet::new(kind, names));
-            assignment.scaling = head.scaling();
+            spec.answer = Some(LabelSet::new(kind, names));
+            spec.scaling = head.scaling();
         }
-        Ok(assignment)
+        Ok(spec)
     }
 
     /// Predictions with the head that the model brings, or with a fresh one for the labels of the data, and says so where the former

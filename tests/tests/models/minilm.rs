@@ -4,7 +4,7 @@
 use lorakeet_core::{
     device,
     formats::ModelFiles,
-    models::{Model, HeadKind, read},
+    models::{HeadKind, Model, read},
     protocol::DeviceChoice,
 };
 use lorakeet_tests::{
