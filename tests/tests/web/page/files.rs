@@ -72,10 +72,11 @@ async fn a_stop_ends_the_reading_of_rows_and_is_no_error() -> Result<()> {
     })
     .await?;
     page.wait_enabled("train", READY).await?;
-    let file = std::env::temp_dir().join(format!("lorakeet-many-rows-{}.txt", std::process::id()));
-    std::fs::write(&file, "A row of a few words, said again and again.\n".repeat(400_000))?;
+    let file = std::env::temp_dir().join(format!("lorakeet-many-rows-{}.jsonl", std::process::id()));
+    let row = "{\"text\": \"A row of a few words, said again and again.\"}\n";
+    std::fs::write(&file, row.repeat(200_000))?;
     page.upload("data-input", &[&file]).await?;
-    let read = "return document.querySelector('#data .step-summary').textContent.includes('400')";
+    let read = "return document.querySelector('#data .step-summary').textContent.includes('200')";
     page.wait_until("the rows are read", READY, read).await?;
     std::fs::remove_file(&file)?;
     page.wait_enabled("train", READY).await?;
@@ -95,10 +96,10 @@ async fn a_stop_ends_the_reading_of_rows_and_is_no_error() -> Result<()> {
             .is_null()
     );
 
-    let file = std::env::temp_dir().join(format!("lorakeet-few-rows-{}.txt", std::process::id()));
-    std::fs::write(&file, "A row of a few words, said again and again.\n".repeat(40))?;
+    let file = std::env::temp_dir().join(format!("lorakeet-few-rows-{}.jsonl", std::process::id()));
+    std::fs::write(&file, row.repeat(400))?;
     page.upload("data-input", &[&file]).await?;
-    let read = "return document.querySelector('#data .step-summary').textContent.includes('40 ')";
+    let read = "return document.querySelector('#data .step-summary').textContent.includes('400')";
     page.wait_until("the new rows are read", REACTION, read).await?;
     std::fs::remove_file(&file)?;
     page.wait_enabled("train", READY).await?;
