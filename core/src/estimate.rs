@@ -36,7 +36,7 @@ use crate::{
     },
     loaded_model::adapter_config,
     models::{
-        ModelSkeleton, is_saved_whole,
+        ModelSkeleton, has_trained_copy,
         memory::{Adapters, Buffer, DryRun, MemoryLedger},
     },
     protocol::MemoryEstimate,
@@ -85,7 +85,7 @@ pub async fn estimate(
         let chosen = chosen_modules(&paths, &adapter)?;
         let mut ranks: BTreeMap<String, usize> = chosen.into_iter().map(|module| (module.path, module.r)).collect();
         for (i, linear) in linears.into_iter().enumerate() {
-            if is_saved_whole(&linear.path, i >= body, &adapter) {
+            if has_trained_copy(&linear.path, i >= body, &adapter) {
                 trained.push(linear.inputs * linear.outputs);
                 trained.extend(linear.bias.as_ref().map(|_| linear.outputs));
                 adapters.whole.insert(linear.path.clone());

@@ -182,9 +182,9 @@ impl LoadedModel {
 
     /// Refuses rows of numbers that do not fit the model; all have one length.
     pub(crate) fn check_features(&self, examples: &[Example], dataset: &Dataset) -> Result<()> {
-        let first = examples.first().filter(|_| self.model.numbers().is_some());
+        let first = examples.first().filter(|_| self.model.input_features().is_some());
         first.map_or(Ok(()), |example| {
-            let checked = self.model.check_numbers(example.numbers.len());
+            let checked = self.model.check_features(example.features.len());
             checked.map_err(|error| error.file(&dataset.name).row(example.row))
         })
     }
@@ -298,7 +298,7 @@ pub(crate) async fn fit_inputs_to_data(
         return Ok(());
     }
     let has_numbers = dataset.form == data::Schema::Numbers || dataset.numeric(&Columns::of(config)).is_ok();
-    if model.model.numbers().is_some() == has_numbers {
+    if model.model.input_features().is_some() == has_numbers {
         return Ok(());
     }
     let mut wanted = model.head.config.clone();

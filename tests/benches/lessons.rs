@@ -189,8 +189,8 @@ fn neighbour(folder: &Path, lesson: &Lesson) -> Result<f64> {
 
 /// A series by its own mean and deviation.
 fn normed(row: &LabelledRow) -> Vec<f64> {
-    let numbers = || row.numbers.iter().map(|&number| f64::from(number));
-    let count = row.numbers.len() as f64;
+    let numbers = || row.features.iter().map(|&number| f64::from(number));
+    let count = row.features.len() as f64;
     let mean = numbers().sum::<f64>() / count;
     let deviation = (numbers().map(|number| (number - mean).powi(2)).sum::<f64>() / count).sqrt();
     numbers().map(|number| (number - mean) / deviation.max(1e-12)).collect()

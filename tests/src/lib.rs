@@ -15,12 +15,12 @@ pub mod golden;
 pub mod memory;
 #[path = "../../core/tests/common/mutations.rs"]
 pub mod mutations;
-pub mod person;
 pub mod rows;
 pub mod site;
 pub mod soak;
 pub mod tiny;
 pub mod trajectory;
+pub mod user_actions;
 
 /// The clone that this was compiled in: another one's build is not taken for this one's (`.cargo/config.toml`).
 const _: Option<&str> = option_env!("LORAKEET_CLONE");

@@ -168,7 +168,7 @@ pub struct Batch {
     /// BERT's segments, 0 or 1; empty where all are 0.
     pub token_type_ids: Vec<u32>,
     /// What goes into a model that takes numbers instead of tokens, as many of each row; else empty.
-    pub numbers: Vec<f32>,
+    pub features: Vec<f32>,
     /// What whole rows are labelled with, one or more numbers a row: a class, numbers, or 0 and 1 for each class; else empty.
     pub row_labels: Vec<f32>,
     /// Of rows that belong together, which example of the batch each is of, and which of its texts, from 0; else empty.
@@ -240,8 +240,8 @@ pub fn collate(examples: &[&Example], pad_id: u32, side: PaddingSide, padded: im
         if let Target::Row(labels) = &example.target {
             batch.row_labels.extend(labels);
         }
-        batch.numbers.extend_from_slice(&example.numbers);
-        batch.input_tokens += length + example.numbers.len();
+        batch.features.extend_from_slice(&example.features);
+        batch.input_tokens += length + example.features.len();
     }
     batch.target_tokens = examples.iter().map(|example| example.target_tokens()).sum();
     batch

@@ -74,7 +74,7 @@ pub struct Example {
     /// Of words with classes, all words of the row, those without a token, too.
     pub words: Vec<Word>,
     /// What goes into a model that takes numbers instead of tokens, which are then none.
-    pub numbers: Arc<[f32]>,
+    pub features: Arc<[f32]>,
 }
 
 /// A word of a row that has, or is to get, a class.
@@ -94,8 +94,8 @@ const SHOWN_NUMBERS: usize = 32;
 
 impl Example {
     /// The first of its numbers, with spaces between.
-    pub fn numbers_text(&self) -> String {
-        let first = self.numbers.iter().take(SHOWN_NUMBERS);
+    pub fn features_text(&self) -> String {
+        let first = self.features.iter().take(SHOWN_NUMBERS);
         first.map(|number| format!("{number:.4}")).collect::<Vec<_>>().join(" ")
     }
 

@@ -57,7 +57,7 @@ pub(super) fn read((name, bytes): (&str, &[u8]), labels: Option<(&str, &[u8])>) 
     let row = |(place, pixels): (usize, &[u8])| LabelledRow {
         number: place + 1,
         values: labels.iter().map(|labels| Value::from(labels[place])).collect(),
-        numbers: pixels.iter().map(|&pixel| f32::from(pixel) / 255.0).collect(),
+        features: pixels.iter().map(|&pixel| f32::from(pixel) / 255.0).collect(),
         ..LabelledRow::default()
     };
     Ok(Labelled {

@@ -101,7 +101,7 @@ pub struct LabelledRow {
     /// One value a label column; null where it is blank.
     pub values: Vec<Value>,
     /// What stands in place of a text.
-    pub numbers: Arc<[f32]>,
+    pub features: Arc<[f32]>,
 }
 
 /// The column of the text among `keys` (in small letters).

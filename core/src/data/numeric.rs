@@ -48,7 +48,7 @@ pub enum Shape {
 
 impl Shape {
     /// How many numbers that are.
-    pub fn numbers(self) -> usize {
+    pub fn features(self) -> usize {
         match self {
             Self::Columns(count) => count,
             Self::Image { height, width } => height * width,
@@ -119,7 +119,7 @@ pub(super) fn without_header(name: &str, text: &str) -> Result<Option<Labelled>>
                 Ok(_) => Value::Number(fields[0].into()),
                 Err(_) => Value::String(fields[0].to_owned()),
             }],
-            numbers: fields.iter().enumerate().skip(1).map(read).collect::<Result<_>>()?,
+            features: fields.iter().enumerate().skip(1).map(read).collect::<Result<_>>()?,
             ..LabelledRow::default()
         });
     }
@@ -254,7 +254,7 @@ impl Dataset {
             rows.push(LabelledRow {
                 number: record.number,
                 values: labels.iter().map(|name| of_record(&record, name)).collect(),
-                numbers: values.into(),
+                features: values.into(),
                 ..LabelledRow::default()
             });
         }
@@ -318,10 +318,10 @@ fn windows(read: Labelled, length: usize, target: Option<String>) -> Result<Labe
     }
     let row = |end: usize| LabelledRow {
         number: read.rows[end].number,
-        values: vec![Value::from(read.rows[end].numbers[place])],
-        numbers: read.rows[end - length..end]
+        values: vec![Value::from(read.rows[end].features[place])],
+        features: read.rows[end - length..end]
             .iter()
-            .flat_map(|row| row.numbers.iter().copied())
+            .flat_map(|row| row.features.iter().copied())
             .collect(),
         ..LabelledRow::default()
     };
@@ -346,7 +346,7 @@ fn no_table() -> Error {
 fn counted(shape: Shape) -> String {
     match shape {
         Shape::Series { steps, channels } if channels > 1 => format!("{steps} steps of {channels} numbers"),
-        other => format!("{} numbers", other.numbers()),
+        other => format!("{} numbers", other.features()),
     }
 }
 
@@ -411,7 +411,7 @@ fn read_list(items: &[Value], column: &str) -> Result<(Shape, Vec<f32>)> {
 pub fn numeric_examples(labelled: &Labelled, answer: Option<&super::LabelSet>) -> Result<Vec<Example>> {
     let example = |row: &LabelledRow| {
         Ok(Example {
-            numbers: row.numbers.clone(),
+            features: row.features.clone(),
             row: row.number,
             target: match answer {
                 Some(answer) => Target::Row(labelled.targets(row, answer)?),
@@ -443,8 +443,8 @@ impl InputScaling {
             (ScaleInputs::Rows, Shape::Series { channels, .. }) => Self::Rows(channels),
             (ScaleInputs::Rows, _) => Self::Rows(1),
             (ScaleInputs::Columns, _) => {
-                let column = |place: usize| moments(examples.iter().map(move |example| example.numbers.get(place)));
-                Self::Columns((0..shape.numbers()).map(column).collect())
+                let column = |place: usize| moments(examples.iter().map(move |example| example.features.get(place)));
+                Self::Columns((0..shape.features()).map(column).collect())
             }
         }
     }
@@ -452,7 +452,7 @@ impl InputScaling {
     /// Scales the numbers of `examples`.
     pub fn apply(&self, examples: &mut [Example]) {
         for example in examples {
-            let numbers = example.numbers.iter().enumerate();
+            let numbers = example.features.iter().enumerate();
             let all: Arc<[f32]> = match self {
                 Self::Plain => continue,
                 Self::Columns(columns) => numbers
@@ -461,12 +461,12 @@ impl InputScaling {
                 Self::Rows(channels) => {
                     let channels = (*channels).max(1);
                     let own: Vec<(f64, f64)> = (0..channels)
-                        .map(|channel| moments(example.numbers.iter().skip(channel).step_by(channels).map(Some)))
+                        .map(|channel| moments(example.features.iter().skip(channel).step_by(channels).map(Some)))
                         .collect();
                     numbers.map(|(place, &x)| scaled(x, own[place % channels])).collect()
                 }
             };
-            example.numbers = all;
+            example.features = all;
         }
     }
 }

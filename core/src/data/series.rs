@@ -41,7 +41,7 @@ pub(super) fn read(name: &str, text: &str) -> Result<Labelled> {
         rows.push(LabelledRow {
             number,
             values: label.into_iter().map(value).collect(),
-            numbers: numbers.into(),
+            features: numbers.into(),
             ..LabelledRow::default()
         });
     }

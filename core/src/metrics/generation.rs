@@ -22,7 +22,7 @@ pub struct TextScore {
 
 /// An answer that the model wrote, beside the right one.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Written {
+pub struct GeneratedAnswer {
     /// The right one.
     pub reference: String,
     /// The model's.
@@ -32,7 +32,7 @@ pub struct Written {
     grams: Grams,
 }
 
-impl Written {
+impl GeneratedAnswer {
     /// The two, compared.
     pub fn new(reference: String, text: String) -> Self {
         Self {
@@ -50,7 +50,7 @@ pub struct TextScores {
     /// Of each text.
     pub texts: Vec<TextScore>,
     /// Its answers to the questions among them; none where it did not have to write any.
-    pub written: Vec<Written>,
+    pub written: Vec<GeneratedAnswer>,
 }
 
 impl TextScores {
@@ -127,7 +127,7 @@ mod tests {
 
     fn scores() -> TextScores {
         let text = |loss, hits, targets| TextScore { loss, hits, targets };
-        let written = |reference: &str, text: &str| Written::new(reference.to_owned(), text.to_owned());
+        let written = |reference: &str, text: &str| GeneratedAnswer::new(reference.to_owned(), text.to_owned());
         TextScores {
             texts: vec![text(3.0, 1, 3), text(1.0, 1, 1)],
             written: vec![
@@ -165,7 +165,7 @@ mod tests {
     fn a_comparison_draws_answers_for_their_metrics_and_texts_for_the_others() {
         let (scores, bootstrap) = (scores(), Bootstrap::default());
         let mut better = scores.clone();
-        better.written[2] = Written::new("x".into(), "x".into());
+        better.written[2] = GeneratedAnswer::new("x".into(), "x".into());
         let by = |metric| better.against(&scores, metric, &bootstrap).expect("two scores");
         assert_eq!((by("rouge_l").rows, by("loss").rows), (3, 2));
         assert!(by("chrf").difference > 0.0 && by("loss").difference == 0.0);

@@ -33,7 +33,7 @@ impl Model {
         linears.extend(self.head.linears_mut());
         let body = linears.len() - in_head;
         for (i, linear) in linears.into_iter().enumerate() {
-            if is_saved_whole(&linear.path, i >= body, config) {
+            if has_trained_copy(&linear.path, i >= body, config) {
                 linear.copy_whole(&mut self.parameters);
             } else if let Some(module) = chosen.get(linear.path.as_str()) {
                 let place = Place::from(&*linear);
@@ -49,7 +49,7 @@ impl Model {
             }
         }
         for table in self.architecture.embeddings_mut() {
-            if is_saved_whole(&table.path, false, config) {
+            if has_trained_copy(&table.path, false, config) {
                 table.whole = Some(copy_matrix(&table.matrix, &table.path, &mut self.parameters));
             } else if let Some(module) = chosen.get(table.path.as_str()) {
                 let place = Place::from(&*table);
@@ -64,8 +64,8 @@ impl Model {
                 table.lora = Some(lora);
             }
         }
-        if has_output(&self.head) && is_saved_whole(OUTPUT, false, config) {
-            self.whole_output = Some(copy_matrix(self.architecture.lm_head(), OUTPUT, &mut self.parameters));
+        if has_output(&self.head) && has_trained_copy(OUTPUT, false, config) {
+            self.trained_output = Some(copy_matrix(self.architecture.lm_head(), OUTPUT, &mut self.parameters));
         }
         self.adapter = Some(config.clone());
         Ok(())
@@ -102,7 +102,7 @@ impl Model {
             table.lora = None;
             table.whole = None;
         }
-        self.whole_output = None;
+        self.trained_output = None;
         Ok(())
     }
 
@@ -115,7 +115,7 @@ impl Model {
             .iter()
             .map(|(name, shape, _)| (name.as_str(), &shape[..]))
             .collect();
-        let saved = |path: &str| is_saved_whole(path, false, config);
+        let saved = |path: &str| has_trained_copy(path, false, config);
         for module in chosen_modules(&adaptable(&self.architecture, &self.head, config), config)? {
             let path = module.path.as_str();
             // A head's parts that are saved whole are held against the model once it has them.
@@ -315,7 +315,7 @@ pub(super) fn with_head(task: HeadKind, head: &Head, config: &AdapterConfig) -> 
 
 /// PEFT's test for `modules_to_save`: the name of the module, or of a head that it is part of, ends with a name of the list
 /// (DistilBERT's pre_classifier does end with classifier).
-pub(crate) fn is_saved_whole(path: &str, in_head: bool, config: &AdapterConfig) -> bool {
+pub(crate) fn has_trained_copy(path: &str, in_head: bool, config: &AdapterConfig) -> bool {
     let saved = config.modules_to_save.as_deref().unwrap_or_default();
     let is_saved = |module: &str| saved.iter().any(|name| module.ends_with(name.as_str()));
     // Of a head all parts are linears. A whole layer has norms too, which are not trained beside an adapter.

@@ -17,12 +17,12 @@ pub(crate) struct Linear {
     pub(crate) bias: Option<Weight>,
     pub(crate) lora: Option<Lora>,
     /// A trained copy that stands in for weight and bias while the adapter takes part (PEFT's `modules_to_save`).
-    pub(crate) whole: Option<Whole>,
+    pub(crate) whole: Option<TrainedCopy>,
 }
 
 /// The trained copy of a linear, saved whole beside the adapter.
 #[derive(Debug)]
-pub(crate) struct Whole {
+pub(crate) struct TrainedCopy {
     weight: Matrix,
     bias: Option<Weight>,
 }
@@ -48,7 +48,7 @@ impl Linear {
             let value = bias.flat(&Leaves::default());
             push_copy(value, format!("{}.bias", self.path), vec![self.outputs], parameters)
         });
-        self.whole = Some(Whole { weight, bias });
+        self.whole = Some(TrainedCopy { weight, bias });
     }
 }
 

@@ -34,7 +34,7 @@ mod skeleton;
 pub(crate) mod small;
 mod t5;
 
-pub(crate) use adapters::is_saved_whole;
+pub(crate) use adapters::has_trained_copy;
 pub use cache::KvCache;
 pub use head::{HeadKind, Problem};
 pub use limits::Limits;
@@ -80,7 +80,7 @@ pub struct Model {
     architecture: Architecture,
     head: Head,
     /// The trained copy of the output matrix, where `modules_to_save` names it.
-    whole_output: Option<Matrix>,
+    trained_output: Option<Matrix>,
     task: HeadKind,
     adapter: Option<AdapterConfig>,
     device: Device,
@@ -137,7 +137,7 @@ impl Model {
             notes,
             architecture,
             head,
-            whole_output: None,
+            trained_output: None,
             task,
             adapter: None,
             device: device.clone(),
@@ -349,7 +349,7 @@ impl Model {
 
     /// What logits over the vocabulary are made of.
     fn output(&self, hidden: Tensor<2>, pass: &Pass) -> Output<'_> {
-        let matrix = match &self.whole_output {
+        let matrix = match &self.trained_output {
             Some(whole) if pass.use_adapter => whole,
             _ => self.architecture.lm_head(),
         };
@@ -368,9 +368,9 @@ impl Model {
     }
 
     /// How many numbers go into it for a row (of a recurrent network, for a step), where it takes no tokens.
-    pub fn numbers(&self) -> Option<usize> {
+    pub fn input_features(&self) -> Option<usize> {
         match &self.architecture {
-            Architecture::Small(model) => model.numbers(),
+            Architecture::Small(model) => model.input_features(),
             _ => None,
         }
     }
@@ -379,14 +379,14 @@ impl Model {
     ///
     /// # Errors
     /// It does.
-    pub(crate) fn check_numbers(&self, numbers: usize) -> Result<()> {
+    pub(crate) fn check_features(&self, numbers: usize) -> Result<()> {
         let Architecture::Small(model) = &self.architecture else {
             return Ok(());
         };
         if model.takes(numbers) {
             return Ok(());
         }
-        let what = match model.numbers() {
+        let what = match model.input_features() {
             Some(wanted) => format!("a row has {numbers} numbers, and the model takes {wanted}"),
             None => "the model reads texts, and the rows are numbers".to_owned(),
         };

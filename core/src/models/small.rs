@@ -241,7 +241,7 @@ impl Small {
     }
 
     /// How many numbers a row has; of a recurrent network, a step.
-    pub(crate) fn numbers(&self) -> Option<usize> {
+    pub(crate) fn input_features(&self) -> Option<usize> {
         match self.input {
             Input::Tokens(_) => None,
             Input::Numbers(count) => Some(count),
@@ -259,7 +259,7 @@ impl Small {
             Input::Tokens(_) => batch.tokens,
             // What does not fill a step is filled up with zeros: as many steps for each row.
             Input::Numbers(width) if self.has_steps_of_numbers() => {
-                (batch.numbers.len() / batch.rows.max(1)).div_ceil(*width).max(1)
+                (batch.features.len() / batch.rows.max(1)).div_ceil(*width).max(1)
             }
             Input::Numbers(_) => 1,
         }
@@ -274,7 +274,7 @@ impl Small {
                 g.embed(table, g.numbers(count, ids))
             }
             Input::Numbers(width) => g.constant([count, *width], || {
-                let mut numbers = batch.numbers.clone();
+                let mut numbers = batch.features.clone();
                 numbers.resize(count * width, 0.0);
                 numbers
             }),

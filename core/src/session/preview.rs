@@ -39,7 +39,7 @@ pub(crate) async fn preview(
     let (spec, problem) = match TaskSpec::resolve(config, loaded, dataset) {
         Ok(spec) => (Some(spec), None),
         // Rows of numbers are no texts that could be shown instead.
-        Err(error) if loaded.model.numbers().is_some() => return Err(error),
+        Err(error) if loaded.model.input_features().is_some() => return Err(error),
         Err(error) => (None, Some(error)),
     };
     let (examples, labels) = match &spec {
@@ -49,7 +49,7 @@ pub(crate) async fn preview(
             let shown = examples.iter().take(ROWS).map(|example| {
                 let shown = match spec.shape {
                     Some(_) => PreviewExample {
-                        tokens: vec![(example.numbers_text(), false)],
+                        tokens: vec![(example.features_text(), false)],
                         truncated: false,
                         label: String::new(),
                     },

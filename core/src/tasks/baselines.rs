@@ -78,7 +78,7 @@ impl TaskSpec {
             return Ok(Vec::new());
         }
         let most = match self.shape {
-            Some(shape) => numeric_rows(shape.numbers()),
+            Some(shape) => numeric_rows(shape.features()),
             None => seen.clamp(PROBE_ROWS, MOST_PROBE_ROWS),
         };
         let probed = Probed {
@@ -188,10 +188,10 @@ async fn vectors(
 ) -> Result<Option<Features>> {
     if let Some(width) = examples
         .first()
-        .map(|example| example.numbers.len())
+        .map(|example| example.features.len())
         .filter(|&width| width > 0)
     {
-        let values = examples.iter().flat_map(|example| example.numbers.iter().copied());
+        let values = examples.iter().flat_map(|example| example.features.iter().copied());
         *done += examples.len() as u64;
         emit.progress(Stage::Evaluate, *done, total);
         return Features::new(values.collect(), width).map(Some);

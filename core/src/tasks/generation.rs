@@ -10,7 +10,7 @@ use crate::host::{Emit, Host};
 use crate::loaded_model::{LoadedModel, PretrainedHead};
 use crate::loss::{Compared, WeightedSum};
 use crate::metrics::answers::Predictions;
-use crate::metrics::generation::Written;
+use crate::metrics::generation::GeneratedAnswer;
 use crate::models::{self, Leaves, Model};
 use crate::protocol::{BaselineKind, GenerateOptions, Stage};
 use crate::task::Task;
@@ -122,7 +122,7 @@ impl Question {
         config: &RunConfig,
         host: Host,
         stopped: &dyn Fn() -> bool,
-    ) -> Result<Written> {
+    ) -> Result<GeneratedAnswer> {
         let options = GenerateOptions {
             max_new_tokens: config.max_new_tokens,
             ..GenerateOptions::default()
@@ -130,6 +130,6 @@ impl Question {
         let made = model
             .continued(&self.prompt, &options, true, host, stopped, &mut |_| ())
             .await?;
-        Ok(Written::new(self.reference.clone(), made.text))
+        Ok(GeneratedAnswer::new(self.reference.clone(), made.text))
     }
 }

@@ -51,7 +51,7 @@ impl TaskSpec {
     pub(crate) fn resolve(config: &RunConfig, loaded: &LoadedModel, dataset: &Dataset) -> Result<Self> {
         let columns = Columns::of(config);
         let own = &loaded.head;
-        if loaded.model.numbers().is_some() {
+        if loaded.model.input_features().is_some() {
             return Self::of_numbers(config, (own, own.is_trained(loaded)), dataset, columns);
         }
         let mut notes = Vec::new();
@@ -154,7 +154,7 @@ impl TaskSpec {
             Some(_) => loaded.head.with(&loaded.files.config),
             None => loaded.head.clone(),
         };
-        if loaded.model.numbers().is_some() && head.is_default {
+        if loaded.model.input_features().is_some() && head.is_default {
             return Err(Error::model("the model has not been trained yet")
                 .file(&loaded.files.name)
                 .remedy("Train it, and then name the folder that the run wrote."));
@@ -166,7 +166,7 @@ impl TaskSpec {
         if task == Task::Generation {
             spec.notes = dataset.text_notes.clone();
         }
-        if loaded.model.numbers().is_some() {
+        if loaded.model.input_features().is_some() {
             spec.columns = head.columns(spec.columns, dataset);
             spec.inputs = head.inputs();
             spec.shape = dataset.numeric(&spec.columns)?.shape;

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::metrics::answers::{Predictions, direction};
 use crate::metrics::bootstrap::{Bootstrap, Comparison, Direction, Verdict};
 use crate::metrics::classification::Confusion;
-use crate::metrics::generation::{TextScores, Written};
+use crate::metrics::generation::{GeneratedAnswer, TextScores};
 use crate::protocol::{self, BaselineKind, CalibrationBin, ClassRow, PredictionTable, Report};
 use crate::task::Task;
 use crate::tasks::{Baseline, Corpus, Question, TaskSpec, number};
@@ -79,8 +79,8 @@ pub(crate) fn baseline_of_texts(texts: &TextScores, kind: BaselineKind) -> proto
 }
 
 /// The answers that the model wrote, those least like the right ones first.
-pub(crate) fn written_answers(questions: &[Question], written: &[Written]) -> PredictionTable {
-    let mut rows: Vec<(&Question, &Written)> = questions.iter().zip(written).collect();
+pub(crate) fn written_answers(questions: &[Question], written: &[GeneratedAnswer]) -> PredictionTable {
+    let mut rows: Vec<(&Question, &GeneratedAnswer)> = questions.iter().zip(written).collect();
     rows.sort_by(|a, b| a.1.rouge_l.total_cmp(&b.1.rouge_l));
     // A question ends its prompt; what a template puts in front of it is the same in every row.
     let end = |text: &str| {
@@ -384,7 +384,7 @@ pub(crate) fn texts(
                 found.extend(asked.map(|word| (example.row, word.text.clone())));
             }
             (_, Some(query)) => found.push((example.row, query.clone())),
-            _ if !example.numbers.is_empty() => found.push((example.row, example.numbers_text())),
+            _ if !example.features.is_empty() => found.push((example.row, example.features_text())),
             _ => found.push((example.row, decode(&example.input_ids)?)),
         }
     }

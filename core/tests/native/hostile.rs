@@ -178,9 +178,9 @@ fn broken_files_of_numbers_are_refused_or_read() {
         |name: &str, bytes: &[u8]| Dataset::parse(name, bytes).and_then(|read| read.numeric(&Columns::default()));
     // What is read is whole: rows of one length, each with its label.
     let is_whole = |read: Labelled| {
-        let count = read.shape.map_or(0, |shape| shape.numbers());
+        let count = read.shape.map_or(0, |shape| shape.features());
         for row in &read.rows {
-            assert!(row.numbers.len() == count && row.numbers.iter().all(|number| number.is_finite()));
+            assert!(row.features.len() == count && row.features.iter().all(|number| number.is_finite()));
             assert_eq!(row.values.len(), read.labels.len());
         }
         assert!(count > 0 && !read.rows.is_empty());

@@ -48,7 +48,7 @@ fn rows_of_numbers(rows: usize, count: usize) -> Batch {
     Batch {
         rows,
         tokens: 1,
-        numbers: (0..rows * count).map(|i| (i % 7) as f32 / 7.0).collect(),
+        features: (0..rows * count).map(|i| (i % 7) as f32 / 7.0).collect(),
         row_labels: vec![1.0; rows],
         target_tokens: rows,
         ..Batch::default()
@@ -85,7 +85,7 @@ fn check_within(tolerance: f64, device: &Device, what: &str, (files, vocab): (&M
         model.parameters.weights(),
         "{what}: trained weights"
     );
-    let batch_of = |model: &Model, rows: usize| match model.numbers() {
+    let batch_of = |model: &Model, rows: usize| match model.input_features() {
         Some(count) => rows_of_numbers(rows, count),
         None => full_batch(rows, config.cutoff_len, vocab),
     };

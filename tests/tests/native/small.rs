@@ -220,10 +220,10 @@ impl Reference<'_> {
             .expect("a name")
             .trim_start_matches("small_");
         let of_tokens = self.config.get("vocab_size").is_some();
-        let each = batch.numbers.len() / ROWS;
+        let each = batch.features.len() / ROWS;
         let mut sum = 0.0;
         for row in 0..ROWS {
-            let numbers: Vec<f64> = batch.numbers[row * each..(row + 1) * each]
+            let numbers: Vec<f64> = batch.features[row * each..(row + 1) * each]
                 .iter()
                 .map(|&x| f64::from(x))
                 .collect();
@@ -309,7 +309,7 @@ fn batch(config: &Value, numbers: usize) -> Batch {
         batch.input_ids = vec![1, 5, 2, 3, 4, 1, 6, 0];
         batch.attention_mask = vec![1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0];
     } else {
-        batch.numbers = (0..ROWS * numbers)
+        batch.features = (0..ROWS * numbers)
             .map(|i| ((i * 37 % 19) as f32 - 9.0) / 8.0)
             .collect();
     }

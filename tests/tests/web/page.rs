@@ -12,7 +12,7 @@ use lorakeet_core::store::{DiskFile, MemoryFile, Source};
 use lorakeet_tests::browser::{Options, Page};
 use lorakeet_tests::desk::Desk;
 use lorakeet_tests::golden::block_on;
-use lorakeet_tests::person::{REACTION, READY, RUN, SAME, STATUS, STEP, unpack};
+use lorakeet_tests::user_actions::{REACTION, READY, RUN, SAME, STATUS, STEP, unpack};
 use safetensors::SafeTensors;
 use serde_json::Value;
 use std::path::Path;

@@ -11,9 +11,9 @@ use lorakeet_core::random::Generator;
 use lorakeet_core::store::{MemoryFile, Source};
 use lorakeet_tests::browser::{Options, Page};
 use lorakeet_tests::desk::{Desk, value};
-use lorakeet_tests::person::{REACTION, READY, SAME, unpack};
 use lorakeet_tests::rows::{bars, classes, graded, prices, table};
 use lorakeet_tests::tiny;
+use lorakeet_tests::user_actions::{REACTION, READY, SAME, unpack};
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread")]

@@ -99,7 +99,7 @@ impl Cut {
     }
 
     /// Numbers of a patch.
-    fn numbers(self) -> usize {
+    fn features(self) -> usize {
         self.channels * self.height * self.width
     }
 
@@ -109,7 +109,7 @@ impl Cut {
         for row in rows.chunks(self.whole) {
             if self.down == 1 && self.channels == 1 && self.height == 1 {
                 patches.extend_from_slice(row);
-                patches.resize(patches.len() + self.patches() * self.numbers() - row.len(), 0.0);
+                patches.resize(patches.len() + self.patches() * self.features() - row.len(), 0.0);
                 continue;
             }
             // [channels, down, height, across, width] → [down, across, channels, height, width]
@@ -143,7 +143,7 @@ impl Patches {
             Some(inner) => inner,
             None => loader.product("hidden_size", &[4, width])?,
         };
-        let embedding = linear(loader, "embeddings.projection".into(), cut.numbers(), width).await?;
+        let embedding = linear(loader, "embeddings.projection".into(), cut.features(), width).await?;
         let places = [cut.patches(), width];
         let positions = loader.weight("embeddings.positions", &places, Init::Normal).await?;
         let mut layers = Vec::new();
@@ -177,8 +177,8 @@ impl Patches {
         let (rows, count, heads) = (batch.rows, self.cut.patches(), self.heads);
         let mask = g.mask([rows, count], || vec![1.0; rows * count]);
         let drop = |x, place: usize| g.dropout(x, dropout, FIRST_PLACE + place as u64);
-        let x = g.constant([rows * count, self.cut.numbers()], || {
-            let mut numbers = batch.numbers.clone();
+        let x = g.constant([rows * count, self.cut.features()], || {
+            let mut numbers = batch.features.clone();
             numbers.resize(rows * self.cut.whole, 0.0);
             self.cut.apply(&numbers)
         });

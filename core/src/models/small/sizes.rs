@@ -70,7 +70,7 @@ pub(crate) fn fit(config: &mut Value, knobs: &RunConfig, shape: Option<Shape>) -
             let steps = config["context_length"].as_u64().unwrap_or(1) as usize;
             add(config, patch, steps.div_ceil(PATCHES[1]).max(STEPS).min(steps));
         }
-        ("small_mlp", shape) => add(config, "input_size", shape.map_or(1, Shape::numbers)),
+        ("small_mlp", shape) => add(config, "input_size", shape.map_or(1, Shape::features)),
         (_, Some(Shape::Series { channels, .. })) => add(config, "input_size", channels),
         // An image is read row by row.
         (_, Some(Shape::Image { width, .. })) => add(config, "input_size", width),
@@ -116,7 +116,7 @@ fn wanted(knobs: &RunConfig) -> Vec<(&'static str, Value)> {
 
 /// The side of a square image.
 fn side(shape: Shape) -> Result<usize> {
-    let numbers = shape.numbers();
+    let numbers = shape.features();
     let side = numbers.isqrt();
     let is_square = match shape {
         Shape::Image { height, width } => height == width,

@@ -3,7 +3,7 @@
 
 use crate::config::{Plan, RunConfig};
 use crate::error::{Error, Result};
-use crate::metrics::generation::{TextScore, TextScores, Written};
+use crate::metrics::generation::{GeneratedAnswer, TextScore, TextScores};
 use crate::train::fingerprint::Fingerprint;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -197,7 +197,9 @@ pub(super) fn read_state(bytes: &[u8]) -> Result<(Progress, Fingerprint, usize)>
                 let written = own.written_before.into_iter();
                 Some(TextScores {
                     texts: texts.into_iter().map(text).collect::<Result<_>>()?,
-                    written: written.map(|(reference, text)| Written::new(reference, text)).collect(),
+                    written: written
+                        .map(|(reference, text)| GeneratedAnswer::new(reference, text))
+                        .collect(),
                 })
             }
             None => None,

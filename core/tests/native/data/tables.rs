@@ -72,7 +72,7 @@ fn columns_without_a_name_are_called_as_in_pandas_and_are_no_text_and_no_label()
     let numbers = parse("a.csv", ",x,y,label\n0,1,2,a\n1,3,4,b\n")
         .numeric(&Columns::default())
         .unwrap();
-    assert_eq!(numbers.rows[1].numbers.to_vec(), [3.0, 4.0]);
+    assert_eq!(numbers.rows[1].features.to_vec(), [3.0, 4.0]);
 }
 
 #[test]

@@ -20,7 +20,7 @@ fn read(name: &str, text: &str) -> Result<lorakeet_core::data::Labelled, Error> 
 
 #[test]
 fn every_format_gives_rows_of_numbers_with_labels() {
-    let numbers = |labelled: &lorakeet_core::data::Labelled, row: usize| labelled.rows[row].numbers.to_vec();
+    let numbers = |labelled: &lorakeet_core::data::Labelled, row: usize| labelled.rows[row].features.to_vec();
     let table = read("a.csv", "x;Label;y\n1;b;-2.5e1\n\n3;a;4\n").expect("a table");
     assert_eq!(
         (table.shape, table.texts.join(" ")),

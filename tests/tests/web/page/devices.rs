@@ -4,7 +4,7 @@ use super::files::smollm2;
 use super::{device, page_in_a_run, shorten, shown_error, step};
 use anyhow::{Result, ensure};
 use lorakeet_tests::browser::{Options, Page};
-use lorakeet_tests::person::{REACTION, READY};
+use lorakeet_tests::user_actions::{REACTION, READY};
 
 #[tokio::test(flavor = "multi_thread")]
 #[cfg(target_os = "linux")]

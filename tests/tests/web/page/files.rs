@@ -3,7 +3,7 @@
 use super::{loss, shorten, shown_error, step};
 use anyhow::{Context, Result, ensure};
 use lorakeet_tests::browser::{Options, Page};
-use lorakeet_tests::person::{REACTION, READY, STATUS};
+use lorakeet_tests::user_actions::{REACTION, READY, STATUS};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;

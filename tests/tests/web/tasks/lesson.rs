@@ -6,7 +6,7 @@ use lorakeet_core::protocol::{DeviceChoice, EvalInfo, Event, PredictionTable, Re
 use lorakeet_core::store::{Source, read_all};
 use lorakeet_tests::browser::{Options, Page};
 use lorakeet_tests::desk::Desk;
-use lorakeet_tests::person::{REACTION, READY, SAME};
+use lorakeet_tests::user_actions::{REACTION, READY, SAME};
 use std::path::{Path, PathBuf};
 
 /// Notes which step the page showed when the scores to beat appeared.
