@@ -10,7 +10,6 @@ use crate::metrics::answers::Predictions;
 use crate::metrics::generation::{TextScore, TextScores};
 use crate::models::{Leaves, Model, read};
 use crate::protocol::{EvalInfo, Stage};
-use crate::task::Task;
 use crate::tasks::{Objective, Question, TaskSpec, collate};
 use burn::tensor::Tensor;
 
@@ -189,7 +188,7 @@ async fn score_batch(
     counts: &[f64],
     found: &mut Outputs,
 ) -> Result<()> {
-    if objective.task == Task::Generation {
+    if objective.learns_texts() {
         let (weight, targets) = objective.of_target(counts);
         let mut texts = vec![TextScore::default(); batch.rows];
         for target in model.target_scores(leaves, batch).await? {
@@ -221,7 +220,7 @@ async fn score_batch(
 
 /// Takes what counts of a batch's outputs: of token classification, the words' first tokens.
 fn keep(values: &[f32], width: usize, objective: &Objective, batch: &Batch, kept: &mut Vec<f32>) {
-    if objective.task != Task::TokenClassification {
+    if !objective.is_of_tokens() {
         kept.extend_from_slice(values);
         return;
     }

@@ -20,7 +20,6 @@ use crate::metrics::bootstrap::Direction;
 use crate::models::read;
 use crate::protocol::{BaselineKind, Event, GenerateOptions, PredictionTable, Prompt, RunInfo, RunSummary, StepInfo};
 use crate::store::Sink;
-use crate::task::Task;
 use crate::tasks::{Baseline, TaskSpec, collate};
 use burn::tensor::{Tensor, TensorData};
 use std::rc::Rc;
@@ -124,7 +123,7 @@ impl<'a> Trainer<'a> {
         if is_new {
             self.evaluate(emit).await?;
             self.progress.eval_loss_before = self.last.as_ref().map(|eval| eval.info.loss);
-            if self.spec.task() == Task::Generation {
+            if self.spec.objective.learns_texts() {
                 self.progress.texts_before = self.last.as_ref().map(|eval| eval.texts.clone());
             }
         }
@@ -399,7 +398,7 @@ impl<'a> Trainer<'a> {
 
     /// Says what the run came to, and hands over the answers row by row.
     async fn report(&self, scored: &Scored, emit: &mut Emit<'_>) -> Result<()> {
-        if self.spec.task() == Task::Generation {
+        if self.spec.objective.learns_texts() {
             let (metric, before) = (self.spec.judged_by(), self.progress.texts_before.as_ref());
             let report = report_of_texts(metric, before, &scored.texts, self.before, self.config.seed);
             emit.event(Event::Report(Box::new(report)));

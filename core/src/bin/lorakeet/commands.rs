@@ -3,7 +3,7 @@
 use crate::log::{Log, cannot};
 use crate::output::{Output, refuse_table};
 use crate::screen::{Screen, count, hand_out, hand_out_json, say, size};
-use crate::{Cli, Eval, Generate, Info, Predict, RunFile, Task, Train};
+use crate::{Action, Cli, Eval, Generate, Info, Predict, RunFile, Train};
 use lorakeet_core::config::{FinetuningType, Resolved, RunConfig, SMALL_MODELS, Source as From};
 use lorakeet_core::data::labels_of;
 use lorakeet_core::error::{Error, Kind, Result};
@@ -37,13 +37,13 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
     };
     let device = cli.device.into();
     match cli.command {
-        Task::Train(train) => block_on(run_training(train, device, &mut events)),
-        Task::Check { run } => check(&run),
-        Task::Eval(eval) => block_on(score(eval, device, &mut events)),
-        Task::Predict(predict) => block_on(answer(predict, device, &mut events)),
-        Task::Generate(generate) => block_on(write_text(generate, device, &mut events)),
-        Task::Info(task) => block_on(info(task, cli.json)),
-        Task::Devices => devices(cli.json),
+        Action::Train(train) => block_on(run_training(train, device, &mut events)),
+        Action::Check { run } => check(&run),
+        Action::Eval(eval) => block_on(score(eval, device, &mut events)),
+        Action::Predict(predict) => block_on(answer(predict, device, &mut events)),
+        Action::Generate(generate) => block_on(write_text(generate, device, &mut events)),
+        Action::Info(task) => block_on(info(task, cli.json)),
+        Action::Devices => devices(cli.json),
     }
 }
 

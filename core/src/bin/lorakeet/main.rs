@@ -19,7 +19,7 @@ use std::process::ExitCode;
 #[command(name = "lorakeet", version, about, arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
-    command: Task,
+    command: Action,
     /// Print events as JSON, one a line, on standard output.
     #[arg(long, global = true)]
     json: bool,
@@ -29,7 +29,7 @@ struct Cli {
 }
 
 #[derive(Subcommand)]
-enum Task {
+enum Action {
     /// Run a training.
     Train(Train),
     /// Show the resolved run: every key, its value, where it came from, what it does.
@@ -206,7 +206,7 @@ mod tests {
     #[test]
     fn a_temperature_asks_for_sampling() {
         let parse = |words: &[&str]| match Cli::parse_from(words).command {
-            Task::Generate(generate) => generate.options(),
+            Action::Generate(generate) => generate.options(),
             _ => panic!("another command"),
         };
         assert!(!parse(&["lorakeet", "generate", "--model", "m", "Hello"]).do_sample);
