@@ -1,6 +1,6 @@
 //! Which name was meant: the known one that is nearest to what was written.
 
-/// The one of `names` that is nearest to `written`, if any is near enough to be a slip of the pen: at most one letter in
+/// The one of `names` that is nearest to `written`, if any is near enough to be a typing error: at most one letter in
 /// three. Hyphens, blanks and capitals do not count.
 pub(crate) fn nearest<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let wanted: Vec<char> = written

@@ -35,7 +35,7 @@ pub struct Generation<'a> {
     pub end: &'a [u32],
     /// Whether the adapter takes part.
     pub adapter: bool,
-    /// Clock and breathing space.
+    /// Clock and cooperative yielding.
     pub host: Host,
 }
 

@@ -66,7 +66,18 @@ impl<'a> Emit<'a> {
         let bytes = content.len() as u64;
         (self.receiver)(Event::File { name, bytes }, Some(content));
     }
-    /// What a loop over rows keeps to.
+    /// Yields to the host in a long loop of device work.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::Stopped`] where a stop was requested; `when` says what it ends.
+    pub async fn yield_or_stop(&self, when: &str) -> Result<()> {
+        (self.host.yield_now)().await;
+        match self.control.is_stopped() {
+            true => Err(Error::stopped(when)),
+            false => Ok(()),
+        }
+    }
+    /// Progress, yields and stops for a loop over rows.
     pub fn turns(&mut self, stage: Stage) -> Turns<'_, 'a> {
         Turns {
             emit: self,
@@ -76,10 +87,11 @@ impl<'a> Emit<'a> {
     }
 }
 
-/// How long a loop over rows goes on before it lets others run.
+/// How long a loop over rows goes on before it yields.
 const TURN_MS: f64 = 20.0;
 
-/// What a long loop over rows keeps to: now and then it says how far it is, lets others run, and ends where a stop is asked for.
+/// Cooperative scheduling of a long loop over rows: every 20 ms it reports progress, yields to the host, and ends with an error
+/// if a stop was requested.
 pub struct Turns<'e, 'a> {
     emit: &'e mut Emit<'a>,
     stage: Stage,
@@ -92,18 +104,13 @@ impl Turns<'_, '_> {
     /// # Errors
     /// [`crate::error::Kind::Stopped`] where a stop is asked for.
     pub async fn at(&mut self, done: usize, total: usize) -> Result<()> {
-        let host = self.emit.host;
-        let now_ms = (host.now_ms)();
+        let now_ms = (self.emit.host.now_ms)();
         if now_ms - self.last_ms < TURN_MS && done < total {
             return Ok(());
         }
         self.last_ms = now_ms;
         self.emit.progress(self.stage, done as u64, total as u64);
-        (host.yield_now)().await;
-        match self.emit.control.is_stopped() {
-            true => Err(Error::stopped("while the rows were prepared")),
-            false => Ok(()),
-        }
+        self.emit.yield_or_stop("while the rows were prepared").await
     }
 }
 
@@ -156,8 +163,8 @@ impl Control {
         }
     }
 
-    /// Sleeps while the run is held and nobody asks for anything. Who wakes it does so after the wish is written down, and here
-    /// the wishes are read after the name is left: none is missed.
+    /// Sleeps while the run is paused and there is no request. Requests are stored before the waker is called, and read here
+    /// after the waker is registered, so that none is missed.
     pub(crate) async fn wait(&self) {
         std::future::poll_fn(|context| {
             if let Ok(mut sleeper) = self.0.sleeper.lock() {
@@ -193,7 +200,7 @@ impl Control {
     pub(crate) fn next_request(&self) -> Option<Command> {
         self.0.requests.lock().ok()?.pop_front()
     }
-    /// Forgets wishes that belong to an earlier run. A stop stays: it may have come while the model was loading.
+    /// Forgets a pause of an earlier run. A stop stays: it may have come while the model was loading.
     pub(crate) fn begin_run(&self) {
         self.0.paused.store(false, SeqCst);
     }

@@ -67,7 +67,7 @@ pub(crate) fn companions(files: &[Source]) -> Vec<Source> {
 }
 
 impl LoadedModel {
-    /// Tokenizes `dataset` as `config` wants it; the model has a row for each token.
+    /// Tokenizes `dataset` as `config` wants it; [`Self::admit`] checks the ids.
     pub(crate) async fn examples(
         &self,
         dataset: &Dataset,
@@ -76,7 +76,7 @@ impl LoadedModel {
     ) -> Result<Vec<Example>> {
         let template = self.files.chat_template.as_ref();
         let settings = data::Settings::new(config, dataset, self.model.limits().cutoff(config.cutoff_len));
-        let mut made = data::examples(
+        let made = data::examples(
             dataset,
             self.tokenizer()?,
             template,
@@ -85,7 +85,6 @@ impl LoadedModel {
         )
         .await?;
         emit.warn_all(made.notes);
-        self.admit(&mut made.items, dataset, 0)?;
         Ok(made.items)
     }
 
@@ -103,7 +102,7 @@ impl LoadedModel {
         })
     }
 
-    /// Serves a wish that needs nothing but the model.
+    /// Serves a request that needs nothing but the model.
     pub(crate) async fn answer(&self, command: Command, emit: &mut Emit<'_>) -> Result<()> {
         match command {
             Command::Generate {

@@ -122,7 +122,7 @@ fn unknown(key: &str, node: &Node) -> Error {
     }
 }
 
-/// The known name nearest to `key`, if any is near enough to be a slip of the pen.
+/// The known name nearest to `key`, if any is near enough to be a typing error.
 fn nearest(key: &str) -> Option<&'static str> {
     let names = KNOBS
         .iter()

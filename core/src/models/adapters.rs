@@ -32,36 +32,22 @@ impl Model {
         let mut linears = self.architecture.linears_mut();
         linears.extend(self.head.linears_mut());
         let body = linears.len() - in_head;
+        let device = &self.device;
+        let mut fresh = |place: Place<'_>, module: &ChosenModule, parameters: &mut Parameters| {
+            Lora::fresh(place, module, config, &mut generator, parameters, device)
+        };
         for (i, linear) in linears.into_iter().enumerate() {
             if has_trained_copy(&linear.path, i >= body, config) {
                 linear.copy_whole(&mut self.parameters);
             } else if let Some(module) = chosen.get(linear.path.as_str()) {
-                let place = Place::from(&*linear);
-                let lora = Lora::fresh(
-                    place,
-                    module,
-                    config,
-                    &mut generator,
-                    &mut self.parameters,
-                    &self.device,
-                )?;
-                linear.lora = Some(lora);
+                linear.lora = Some(fresh(Place::from(&*linear), module, &mut self.parameters)?);
             }
         }
         for table in self.architecture.embeddings_mut() {
             if has_trained_copy(&table.path, false, config) {
                 table.whole = Some(copy_matrix(&table.matrix, &table.path, &mut self.parameters));
             } else if let Some(module) = chosen.get(table.path.as_str()) {
-                let place = Place::from(&*table);
-                let lora = Lora::fresh(
-                    place,
-                    module,
-                    config,
-                    &mut generator,
-                    &mut self.parameters,
-                    &self.device,
-                )?;
-                table.lora = Some(lora);
+                table.lora = Some(fresh(Place::from(&*table), module, &mut self.parameters)?);
             }
         }
         if has_output(&self.head) && has_trained_copy(OUTPUT, false, config) {

@@ -5,7 +5,7 @@ use super::Event;
 use crate::config::RunConfig;
 use serde::{Deserialize, Serialize};
 
-/// A front end's wish.
+/// A front end's request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Command {

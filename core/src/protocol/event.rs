@@ -87,7 +87,7 @@ pub enum Event {
         /// One entry a way.
         scores: Vec<Baseline>,
     },
-    /// What the training bought over that.
+    /// The trained model compared with the baselines.
     Report(Box<Report>),
     /// Row by row what the model answers, the worst errors first.
     Predictions(PredictionTable),

@@ -133,7 +133,9 @@ async fn texts(
     config: &RunConfig,
     emit: &mut Emit<'_>,
 ) -> Result<Vec<PreviewExample>> {
-    let made = loaded.examples(&first_texts(dataset), config, emit).await?;
+    let start = first_texts(dataset);
+    let mut made = loaded.examples(&start, config, emit).await?;
+    loaded.admit(&mut made, &start, 0)?;
     let tokenizer = loaded.tokenizer()?;
     let first = made.iter().take(ROWS);
     first.map(|example| data::preview(example, tokenizer)).collect()

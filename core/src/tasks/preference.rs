@@ -72,7 +72,7 @@ impl Rules for Preference {
                     other.target = Target::Row(vec![*rejected]);
                 }
             }
-            (emit.host.yield_now)().await;
+            emit.yield_or_stop("while the reference was computed").await?;
         }
         Ok(())
     }

@@ -34,7 +34,7 @@ pub(crate) struct TaskSpec {
     pub(crate) shape: Option<Shape>,
     /// How they are scaled.
     pub(super) inputs: InputScaling,
-    /// Worth knowing: what was decided, and why.
+    /// What was decided, and why.
     pub(crate) notes: Vec<String>,
     pub(super) columns: Columns,
     /// Whether the head is new.

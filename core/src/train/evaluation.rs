@@ -246,7 +246,7 @@ pub(crate) async fn answer(
         width = found;
         let numbers = read(outputs.reshape([rows * found])).await?;
         keep(&numbers, width, objective, batch, &mut values);
-        (emit.host.yield_now)().await;
+        emit.yield_or_stop("while the rows were answered").await?;
     }
     Ok((values, width))
 }

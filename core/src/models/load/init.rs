@@ -3,7 +3,7 @@
 use super::Loader;
 use crate::error::{Error, Kind, Result};
 
-/// What fresh weights may take: more is a slip of the pen in config.json, not a model that is trained from nothing.
+/// What fresh weights may take: more is an error in config.json, not a model that is trained from nothing.
 const MOST_INITIALISED_BYTES: u64 = if cfg!(target_pointer_width = "32") {
     3 << 30
 } else {

@@ -3,7 +3,8 @@
 use super::{config, lines, to_beat};
 use lorakeet_core::{
     config::{FinetuningType, RunConfig},
-    protocol::DeviceChoice,
+    error::Kind,
+    protocol::{Command, DeviceChoice, Event},
     random::Generator,
     store::Source,
     task::Task,
@@ -77,4 +78,25 @@ fn dpo_prefers_what_was_chosen_and_starts_from_the_model_itself() {
     let error = failure(&desk);
     let place = (error.file.as_deref(), error.row, error.field.as_deref());
     assert_eq!(place, (Some("rows.jsonl"), Some(2), Some("rejected")), "{error}");
+}
+
+#[test]
+fn a_stop_ends_the_scoring_of_the_reference() {
+    let mut desk = Desk::with(DeviceChoice::Cpu, tiny::model_files(), preferences());
+    let command = Command::Train {
+        // The model is read again in 4 bits, which tells the test that the rows are done and the reference comes next.
+        config: Box::new(RunConfig {
+            quantization_bit: Some(4),
+            ..config()
+        }),
+        sample_prompt: None,
+    };
+    desk.ask_and(command, Vec::new(), &mut |event, control| {
+        if matches!(event, Event::Model(_)) {
+            control.stop();
+        }
+    });
+    let error = failure(&desk);
+    assert_eq!(error.kind, Kind::Stopped);
+    assert!(error.what.contains("reference"), "{error}");
 }
