@@ -7,6 +7,8 @@
 use js_sys::{Array, ArrayBuffer, Object, Reflect};
 use lorakeet_core::Error;
 use lorakeet_core::protocol::{Command, Event};
+use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::page as msg;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use web_sys::{File, MessageEvent, Worker, WorkerOptions, WorkerType};
@@ -37,10 +39,8 @@ impl Client {
     pub fn start(receive: impl Fn(Incoming) + 'static) -> Result<Self, Error> {
         let options = WorkerOptions::new();
         options.set_type(WorkerType::Module);
-        let worker = Worker::new_with_options(SCRIPT, &options).map_err(|_| {
-            Error::device("this browser cannot start a module worker")
-                .remedy("Use a current Chrome, Edge, Firefox or Safari.")
-        })?;
+        let worker = Worker::new_with_options(SCRIPT, &options)
+            .map_err(|_| Error::device(msg::NoModuleWorker).remedy(msg::CurrentBrowser))?;
         let receive = Rc::new(receive);
         let on_message = Closure::new({
             let receive = receive.clone();
@@ -50,9 +50,9 @@ impl Client {
             event.prevent_default();
             // A script that could not be fetched is told by a plain event, which has no message.
             let message = Reflect::get(&event, &"message".into()).ok().and_then(|m| m.as_string());
-            let what = match message.filter(|message| !message.is_empty()) {
-                Some(message) => format!("the engine broke off ({message})"),
-                None => "the engine could not be loaded".to_owned(),
+            let what: Message = match message.filter(|message| !message.is_empty()) {
+                Some(error) => msg::BrokeOff { error }.into(),
+                None => msg::NotLoaded.into(),
             };
             receive(Incoming::Fatal(Error::internal(what)));
         });
@@ -70,9 +70,10 @@ impl Client {
     /// # Errors
     /// The browser refuses to pass the files on.
     pub fn send(&self, command: &Command, files: &[File]) -> Result<(), Error> {
-        let text = serde_json::to_string(command).map_err(|error| Error::internal(error.to_string()))?;
+        let text =
+            serde_json::to_string(command).map_err(|error| Error::internal(Message::verbatim(error.to_string())))?;
         let message = Object::new();
-        let refused = |_| Error::internal("the browser did not pass the command on to the engine");
+        let refused = |_| Error::internal(msg::CommandNotPassed);
         Reflect::set(&message, &"message".into(), &text.into()).map_err(refused)?;
         Reflect::set(&message, &"files".into(), &files.iter().collect::<Array>()).map_err(refused)?;
         self.worker.post_message(&message).map_err(refused)
@@ -90,14 +91,14 @@ impl Drop for Client {
 fn read(data: &JsValue) -> Incoming {
     let field = |name: &str| Reflect::get(data, &name.into()).unwrap_or(JsValue::UNDEFINED);
     let Some(text) = field("message").as_string() else {
-        return Incoming::Fatal(Error::internal("the engine sent a message without text"));
+        return Incoming::Fatal(Error::internal(msg::NoText));
     };
     match serde_json::from_str(&text) {
         Ok(Event::Failed(error)) if field("fatal").is_truthy() => Incoming::Fatal(error),
         Ok(event) => Incoming::Event(Box::new(event), field("bytes").dyn_into().ok()),
         // A number that is not finite arrives as null, say: worth knowing, and no reason to give the engine up.
         Err(error) => {
-            let message = format!("One message of the engine could not be read ({error}).");
+            let message = msg::EventUnreadable { error }.into();
             Incoming::Event(Box::new(Event::Warning { message }), None)
         }
     }

@@ -5,6 +5,8 @@ use crate::client::{Client, Incoming};
 use leptos::prelude::*;
 use lorakeet_core::Error;
 use lorakeet_core::protocol::{Command, DeviceInfo, Stage};
+use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::page as msg;
 use std::collections::VecDeque;
 use web_sys::File;
 
@@ -67,7 +69,7 @@ pub struct Conversation {
     /// What went wrong last, and with what.
     pub error: RwSignal<Option<(Job, Error)>>,
     /// Remarks of the engine.
-    pub notes: RwSignal<Vec<String>>,
+    pub notes: RwSignal<Vec<Message>>,
     next_id: StoredValue<u32>,
     queue: StoredValue<VecDeque<Request>, LocalStorage>,
     client: StoredValue<Option<Client>, LocalStorage>,
@@ -152,7 +154,7 @@ impl Conversation {
     pub fn send(self, command: &Command, files: &[File]) -> Result<(), Error> {
         self.client.with_value(|client| match client {
             Some(client) => client.send(command, files),
-            None => Err(Error::internal("the engine does not run")),
+            None => Err(Error::internal(msg::EngineNotRunning)),
         })
     }
 
@@ -192,7 +194,7 @@ impl Conversation {
     }
 
     /// Keeps a remark of the engine.
-    pub fn note(self, message: String) {
+    pub fn note(self, message: Message) {
         self.notes.update(|notes| {
             if !notes.contains(&message) && notes.len() < NOTES {
                 notes.push(message);

@@ -4,6 +4,7 @@ use crate::bundled;
 use leptos::prelude::*;
 use lorakeet_core::Error;
 use lorakeet_core::config::{Group, KNOBS, Knob, RunConfig};
+use lorakeet_i18n::Message;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -122,7 +123,7 @@ impl Settings {
         alone.or_else(|| {
             self.conflict
                 .get()
-                .filter(|error| error.field.as_deref() == Some(knob.name))
+                .filter(|error| error.field_name() == Some(knob.name))
         })
     }
 
@@ -159,7 +160,7 @@ impl Settings {
     ///
     /// # Errors
     /// What is wrong with it; the settings are then as they were.
-    pub fn read_run_file(self, text: &str, name: &str) -> Result<Vec<String>, Error> {
+    pub fn read_run_file(self, text: &str, name: &str) -> Result<Vec<Message>, Error> {
         let resolved = RunConfig::parse(text, name)?;
         self.refused.set(Refused::new());
         self.config.set(resolved.config);

@@ -3,7 +3,7 @@
 use crate::bundled;
 use crate::client::Incoming;
 use crate::conversation::{Conversation, Engine, Job};
-use crate::i18n::{Language, Words};
+use crate::i18n::{Language, Words, words};
 use crate::loaded::{DataSource, Loaded, ModelSource};
 use crate::playground::Answer;
 use crate::report::writes;
@@ -58,7 +58,7 @@ impl Lab {
 
     /// The words of the language in use.
     pub fn words(self) -> &'static Words {
-        self.language.get().words()
+        words(self.language.get())
     }
 
     /// One sentence, kept in the language in use.

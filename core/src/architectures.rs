@@ -9,6 +9,7 @@ use crate::{
     did_you_mean::nearest,
     error::{Error, Result},
 };
+use lorakeet_i18n::{Field, messages::models as msg};
 
 /// What an architecture is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,7 +151,10 @@ pub fn of_model_type(model_type: &str) -> Result<&'static Architecture> {
     found.ok_or_else(|| {
         let names: Vec<&str> = ARCHITECTURES.iter().map(|row| row.model_type).collect();
         unknown(
-            Error::model(format!("the architecture {model_type:?} is not supported")).field("model_type"),
+            Error::model(msg::UnknownArchitecture {
+                name: format!("{model_type:?}"),
+            })
+            .field("model_type"),
             model_type,
             &names,
         )
@@ -165,17 +169,19 @@ pub fn of_gguf(name: &str) -> Result<&'static Architecture> {
     let found = ARCHITECTURES.iter().find(|row| row.gguf == Some(name));
     found.ok_or_else(|| {
         let names: Vec<&str> = ARCHITECTURES.iter().filter_map(|row| row.gguf).collect();
-        let error = Error::model(format!("is {name:?}, which is not supported"));
-        unknown(error.field("general.architecture"), name, &names)
+        let what = msg::UnknownGgufArchitecture {
+            name: format!("{name:?}"),
+        };
+        unknown(Error::model(what).field("general.architecture"), name, &names)
     })
 }
 
 fn unknown(error: Error, name: &str, known: &[&str]) -> Error {
-    let list = format!("Supported here: {}.", known.join(", "));
-    error.remedy(match nearest(name, known.iter().copied()) {
-        Some(near) => format!("Did you mean {near}? {list}"),
-        None => list,
-    })
+    let names = Field::list(known);
+    match nearest(name, known.iter().copied()) {
+        Some(near) => error.remedy(msg::SupportedNear { near, names }),
+        None => error.remedy(msg::Supported { names }),
+    }
 }
 
 #[cfg(test)]
@@ -196,13 +202,13 @@ mod tests {
     #[test]
     fn an_unknown_architecture_is_refused_with_the_nearest_and_the_list() {
         let error = of_model_type("gpt_2").expect_err("it is none");
-        let remedy = error.remedy.unwrap_or_default();
+        let remedy = error.remedy.expect("a remedy").english();
         assert!(remedy.starts_with("Did you mean gpt2?"), "{remedy}");
         for row in ARCHITECTURES {
             assert!(remedy.contains(row.model_type), "{remedy}");
         }
         let error = of_gguf("gemma").expect_err("it is none");
-        let remedy = error.remedy.unwrap_or_default();
+        let remedy = error.remedy.expect("a remedy").english();
         assert!(remedy.starts_with("Did you mean gemma2?"), "{remedy}");
         assert!(of_gguf("gemma3").is_ok_and(|row| row.model_type == "gemma3_text"));
     }

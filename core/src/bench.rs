@@ -18,6 +18,7 @@ use crate::tasks::Objective;
 use crate::train::optim::{AdamW, GradientSum};
 use crate::train::step::{StepSettings, train_step};
 use burn::tensor::{Device, Tensor, TensorData, activation::relu};
+use lorakeet_i18n::{Field, messages::device as msg};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -115,10 +116,13 @@ impl Case {
 /// # Errors
 /// There is no such case or device.
 pub fn find(words: &str) -> Result<(Case, DeviceChoice)> {
-    let names: Vec<&str> = CASES.iter().map(|case| case.name).collect();
     let unknown = || {
-        let what = format!("{words:?} is not a case and a device");
-        Error::config(what).remedy(format!("Cases are {}; devices are gpu and cpu.", names.join(", ")))
+        let what = msg::UnknownCase {
+            words: format!("{words:?}"),
+        };
+        Error::config(what).remedy(msg::CasesAre {
+            names: Field::list(CASES.iter().map(|case| case.name)),
+        })
     };
     let (name, device) = words.split_once(' ').ok_or_else(unknown)?;
     let case = CASES.into_iter().find(|case| case.name == name).ok_or_else(unknown)?;
@@ -189,11 +193,12 @@ pub async fn measure(case: Case, choice: DeviceChoice, host: &Host, model: Optio
     }
     let (first_loss, last_loss) = (losses[0], losses[losses.len() - 1]);
     if last_loss >= first_loss || !last_loss.is_finite() {
-        let what = format!(
-            "the steps of {} took the loss from {first_loss} to {last_loss}",
-            case.name
-        );
-        return Err(Error::internal(what).remedy("Times of steps that do not train mean nothing."));
+        let what = msg::LossDidNotFall {
+            case: case.name,
+            first: first_loss,
+            last: last_loss,
+        };
+        return Err(Error::internal(what).remedy(msg::TimesMeanNothing));
     }
     let first_step_ms = times_ms[0];
     let mut measured = times_ms.split_off(WARM_UP_STEPS);
@@ -238,7 +243,7 @@ impl Training {
         };
         let fresh = decoder.map(|decoder| ModelFiles::from_config("decoder with fresh weights", decoder.config()));
         let files = fresh.as_ref().or(given);
-        let files = files.ok_or_else(|| Error::config("this case needs a model's files"))?;
+        let files = files.ok_or_else(|| Error::config(msg::CaseNeedsModel))?;
         Lora::new(files, r, rows, tokens, device)
             .await
             .map(Box::new)

@@ -13,11 +13,14 @@ mod watch;
 
 use crate::protocol::Message;
 use crate::{Error, Result};
+use lorakeet_i18n::Field;
+use lorakeet_i18n::messages::{formats, text as msg};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, ErrorKind, Value};
 use serde_json::{Map, Value as Json};
 use std::ops::Range;
 use std::sync::Arc;
+use texts::worded;
 use watch::{Turn, WATCH, Watch, Writer};
 
 /// What a template is called in errors and by minijinja.
@@ -98,10 +101,7 @@ fn part_text(part: &Json) -> &str {
 fn measure(json: &Json) -> Result<(u64, u64)> {
     let of_text = |text: &str| match text.contains(MARKS) {
         false => Ok((1, text.len() as u64)),
-        true => Err(
-            Error::data("a message contains U+FDD0 or U+FDD1, which are not characters")
-                .remedy("Remove them from the data."),
-        ),
+        true => Err(Error::data(msg::NoCharacters).remedy(msg::RemoveFromData)),
     };
     let (mut values, mut bytes) = (1, 0);
     let mut add = |(more_values, more_bytes): (u64, u64)| {
@@ -154,10 +154,9 @@ impl ChatTemplate {
     /// It is not Jinja.
     pub fn new(source: &str, bos_token: Option<&str>, eos_token: Option<&str>) -> Result<Self> {
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
-        let syntax = syntax.map_err(|error| Error::internal(error.to_string()))?;
+        let syntax = syntax.map_err(|error| Error::internal(lorakeet_i18n::Message::verbatim(error.to_string())))?;
         let unreadable = |error: minijinja::Error| {
-            let error = describe("is not a template that can be read", &error, source);
-            error.remedy("Use another chat_template, or plain text instead of conversations.")
+            describe(msg::UnreadableTemplate, &error, source).remedy(msg::UseAnotherOrPlainText)
         };
         let prepared = source::prepare(source, &syntax).map_err(unreadable)?;
         let mut environment = Environment::new();
@@ -305,7 +304,7 @@ impl ChatTemplate {
         let watch = Value::from_object(watch);
         let noted: Arc<Watch> = watch
             .downcast_object()
-            .ok_or_else(|| Error::internal("a value is not its own type"))?;
+            .ok_or_else(|| Error::internal(msg::NotItsOwnType))?;
         let mut environment = self.environment.clone();
         // A message of ordinary templates takes 100 to 500; each pays for 64 bytes, too.
         environment.set_fuel(Some(50_000 + 500 * values + bytes));
@@ -313,16 +312,14 @@ impl ChatTemplate {
         let names = Value::from_pairs(names.into_iter().chain([(WATCH, watch)]));
         let template = environment
             .get_template(NAME)
-            .map_err(|error| Error::internal(error.to_string()))?;
+            .map_err(|error| Error::internal(lorakeet_i18n::Message::verbatim(error.to_string())))?;
         match template.render_captured_to(names, Writer(noted.clone())) {
             Ok(_) => Ok(noted.take()),
             Err(error) if [ErrorKind::OutOfFuel, ErrorKind::WriteFailure].contains(&error.kind()) => {
-                let what = "does not end, or takes far too many steps, too much memory or too long a text";
-                Err(Error::model(what).field(NAME).remedy("Use another chat_template."))
+                let error = Error::model(msg::TemplateDoesNotEnd).field(NAME);
+                Err(error.remedy(msg::UseAnotherTemplate))
             }
-            Err(error) => Err(describe("refuses the conversation", &error, template.source()).remedy(
-                "Check the roles and their order (most templates want user and assistant in turns), or use another template.",
-            )),
+            Err(error) => Err(describe(msg::RefusesConversation, &error, template.source()).remedy(msg::CheckRoles)),
         }
     }
 
@@ -388,7 +385,7 @@ fn split_marks(marked: &str) -> Result<Rendered> {
     for piece in marked.split_inclusive(MARKS) {
         text.push_str(piece.trim_end_matches(MARKS));
         if piece.ends_with(MARKS[0]) && open.replace(text.len()).is_some() {
-            return Err(Error::model("has nested {% generation %} blocks").field(NAME));
+            return Err(Error::model(msg::NestedGeneration).field(NAME));
         }
         if piece.ends_with(MARKS[1]) {
             generation_spans.extend(open.take().map(|start| start..text.len()));
@@ -397,17 +394,25 @@ fn split_marks(marked: &str) -> Result<Rendered> {
     Ok(Rendered { text, generation_spans })
 }
 
-fn describe(what: &str, error: &minijinja::Error, source: &str) -> Error {
+/// The error for a refusal: in words of this program where it refused, else in minijinja's or the template's own.
+fn describe(what: impl Into<Field>, error: &minijinja::Error, source: &str) -> Error {
     const MOST_SHOWN: usize = 500;
-    let mut why = error.detail().map_or_else(|| error.kind().to_string(), str::to_string);
-    if error.kind() == ErrorKind::UndefinedError
-        && let Some(place) = error.range().and_then(|range| source.get(range))
-    {
-        why = format!("undefined value in '{place}'");
-    }
-    let why: String = why.chars().take(MOST_SHOWN).collect();
-    let line = error.line().map_or(String::new(), |line| format!(" (line {line})"));
-    Error::model(format!("{what}{line}: {why}")).field(NAME)
+    let shown = |text: &str| text.chars().take(MOST_SHOWN).collect::<String>();
+    let place = error.range().and_then(|range| source.get(range));
+    let why = match (worded(error), place, error.detail()) {
+        (Some(message), ..) => message.clone().into(),
+        (None, Some(place), _) if error.kind() == ErrorKind::UndefinedError => {
+            let place = shown(place);
+            msg::UndefinedIn { place }.into()
+        }
+        (None, _, Some(detail)) => shown(detail).into(),
+        (None, _, None) => Field::from(error.kind()),
+    };
+    let what = match error.line() {
+        Some(line) => msg::InLine { what, line }.into(),
+        None => what.into(),
+    };
+    Error::model(formats::Because { what, why }).field(NAME)
 }
 
 /// The one part of the text that was written for a message. Loops in loops write parts of the same round.
@@ -449,14 +454,9 @@ fn find_content(text: &str, content: &str) -> Option<Range<usize>> {
 }
 
 fn unclear(index: usize) -> Error {
-    Error::data(format!(
-        "message {} is the assistant's, but where it stands in the laid-out conversation cannot be told",
-        index + 1
-    ))
-    .field(NAME)
-    .remedy(
-        "Train on the whole conversation (completion_only_loss: false), or use a template with {% generation %} marks.",
-    )
+    Error::data(msg::AnswerUnclear { message: index + 1 })
+        .field(NAME)
+        .remedy(msg::UseWholeOrMarks)
 }
 
 /// Which tokens the assistant said: those with a part in a span; one that reaches across its edge has, as in transformers.

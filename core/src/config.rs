@@ -26,6 +26,9 @@ pub use values::{
 use crate::error::{Error, Result};
 use crate::loss::WeightedSum;
 use check::ParsedKey;
+use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::common::{At, Both, Line};
+use lorakeet_i18n::messages::config as msg;
 use read::Node;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::SerializeMap};
 use serde_json::{Map, Value};
@@ -39,9 +42,9 @@ pub struct Resolved {
     /// Where each knob's value came from, by its own name; a knob that is not in here has its default.
     pub sources: BTreeMap<&'static str, Source>,
     /// Sentences about keys that have no effect, and settings that do not go well together.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Message>,
     /// The warnings that stay whatever is put on top.
-    notes: Vec<String>,
+    notes: Vec<Message>,
     /// What to call the file in errors.
     file: Option<String>,
 }
@@ -112,17 +115,14 @@ impl RunConfig {
             }
             let (key, line) = (entry.key, entry.line);
             if let Some(first) = keys.insert(key.clone(), line) {
-                errors.push(
-                    Error::config(format!("stands here a second time, after line {first}"))
-                        .field(&key)
-                        .row(line),
-                );
+                errors.push(Error::config(msg::GivenTwice { first }).field(&key).row(line));
                 continue;
             }
             let sets = match check::meaning(&key, &entry.value) {
                 Ok(ParsedKey::Sets(sets)) => sets,
-                Ok(ParsedKey::Nothing(warning)) => {
-                    resolved.notes.push(format!("line {line}: {warning}"));
+                Ok(ParsedKey::Nothing(what)) => {
+                    let place = Line { line };
+                    resolved.notes.push(At { place, what }.into());
                     continue;
                 }
                 Err(error) => {
@@ -132,17 +132,17 @@ impl RunConfig {
             };
             for (knob, value) in sets {
                 match given.get(knob.name) {
-                    Some((other, spelling, first)) if *other != value => errors.push(
-                        Error::config(format!(
-                            "gives {} the value {}, but {spelling} in line {first} gives it {}",
-                            knob.name,
-                            write::written(&value),
-                            write::written(other)
-                        ))
-                        .field(&key)
-                        .row(line)
-                        .remedy("Keep one of the two."),
-                    ),
+                    Some((other, spelling, first)) if *other != value => {
+                        let differ = msg::ValuesDiffer {
+                            knob: knob.name,
+                            value: write::written(&value),
+                            spelling,
+                            line: first,
+                            other: write::written(other),
+                        };
+                        let error = Error::config(differ).field(&key).row(line);
+                        errors.push(error.remedy(msg::KeepOne));
+                    }
                     Some(_) => {}
                     None => {
                         given.insert(knob.name, (value, key.clone(), line));
@@ -224,19 +224,12 @@ impl RunConfig {
     /// # Errors
     /// Names what is missing.
     pub fn require_paths(&self) -> Result<()> {
-        for (name, path, example) in [
-            (
-                "model_name_or_path",
-                &self.model_name_or_path,
-                "a folder with config.json and safetensors, a GGUF file, or a small model's name such as small_mlp",
-            ),
-            ("train_file", &self.train_file, "a csv, tsv, jsonl, json or txt file"),
-        ] {
-            if path.is_empty() {
-                return Err(Error::config("is not given, and a run needs it")
-                    .field(name)
-                    .remedy(format!("Give {example}.")));
-            }
+        let missing = |name| Error::config(msg::NeededByRun).field(name);
+        if self.model_name_or_path.is_empty() {
+            return Err(missing("model_name_or_path").remedy(msg::GiveModel));
+        }
+        if self.train_file.is_empty() {
+            return Err(missing("train_file").remedy(msg::GiveTrainFile));
         }
         Ok(())
     }
@@ -255,10 +248,8 @@ impl RunConfig {
             }
         }
         if self.lr_scheduler_type == SchedulerType::Polynomial && self.lr_end >= self.learning_rate {
-            let rate = self.learning_rate;
-            return Err(
-                Error::config(format!("must be below learning_rate ({rate}), got {}", self.lr_end)).field("lr_end"),
-            );
+            let (rate, got) = (self.learning_rate, self.lr_end);
+            return Err(Error::config(msg::LastRateTooHigh { rate, got }).field("lr_end"));
         }
         let packs = [
             ("quantization_bit", self.quantization_bit.is_some()),
@@ -266,11 +257,9 @@ impl RunConfig {
         ];
         for (field, set) in packs {
             if self.finetuning_type == FinetuningType::Full && set {
-                return Err(Error::config(
-                    "cannot be trained with finetuning_type full: packed weights stay as they are",
-                )
-                .field(field)
-                .remedy(format!("Use finetuning_type lora, or take {field} out.")));
+                return Err(Error::config(msg::PackedWeightsFull)
+                    .field(field)
+                    .remedy(msg::UseLora { field }));
             }
         }
         if let Some(loss) = &self.loss {
@@ -282,19 +271,13 @@ impl RunConfig {
         if let (Some(task), Some(problem)) = (self.task, self.problem_type)
             && task != problem.task()
         {
-            return Err(Error::config(format!(
-                "says that labels are for {}, and task says {task}",
-                problem.task()
-            ))
-            .field("problem_type")
-            .remedy("Keep one of the two."));
+            let of_labels = problem.task();
+            return Err(Error::config(msg::TaskOfLabels { of_labels, task })
+                .field("problem_type")
+                .remedy(msg::KeepOne));
         }
         if self.quantization_bit.is_some() && self.fp8.is_some() {
-            return Err(
-                Error::config("the base is held in one format, and quantization_bit names another")
-                    .field("fp8")
-                    .remedy("Take one of the two out."),
-            );
+            return Err(Error::config(msg::TwoFormats).field("fp8").remedy(msg::TakeOneOut));
         }
         Ok(())
     }
@@ -352,7 +335,7 @@ impl Resolved {
     }
 
     fn put(&mut self, name: &'static str, value: Value, source: Source) -> Result<()> {
-        let knob = find(name).ok_or_else(|| Error::internal(format!("no knob {name}")))?;
+        let knob = find(name).ok_or_else(|| Error::internal(msg::NoKnob { name }))?;
         assign(&mut self.config, knob, value)?;
         self.sources.insert(name, source);
         Ok(())
@@ -403,7 +386,7 @@ impl Resolved {
                 .insert("eval_steps", Source::Derived { from: "logging_steps" });
         }
         self.config.validate().map_err(|error| {
-            let line = match error.field.as_deref().map(|name| self.source(name)) {
+            let line = match error.field_name().map(|name| self.source(name)) {
                 Some(Source::File { line } | Source::Alias { line, .. }) => Some(line),
                 _ => None,
             };
@@ -416,9 +399,7 @@ impl Resolved {
         self.warnings = self.notes.clone();
         self.warnings.extend(self.ignored_settings());
         if self.follows_logging() && self.config.eval_steps == 0.0 {
-            let warning =
-                "eval_strategy steps without eval_steps scores the validation split before and after the run only";
-            self.warnings.push(warning.into());
+            self.warnings.push(msg::EvalStepsMissing.into());
         }
         Ok(())
     }
@@ -429,48 +410,43 @@ impl Resolved {
     }
 
     /// Sentences about knobs that were given and have no effect beside the others.
-    fn ignored_settings(&self) -> Vec<String> {
+    fn ignored_settings(&self) -> Vec<Message> {
         use SchedulerType::{Constant, CosineWithRestarts, Polynomial};
         let config = &self.config;
         let schedule = config.lr_scheduler_type;
         let full = config.finetuning_type == FinetuningType::Full;
-        let mut ignored: Vec<(&str, &str)> = Vec::new();
+        let mut ignored: Vec<(&str, Message)> = Vec::new();
         if schedule != CosineWithRestarts {
-            ignored.push(("num_cycles", "only lr_scheduler_type cosine_with_restarts has waves"));
+            ignored.push(("num_cycles", msg::OnlyRestartsHaveWaves.into()));
         }
         if schedule != Polynomial {
-            ignored.push(("power", "only lr_scheduler_type polynomial has a power"));
-            ignored.push(("lr_end", "only lr_scheduler_type polynomial has a last rate"));
+            ignored.push(("power", msg::OnlyPolynomialHasPower.into()));
+            ignored.push(("lr_end", msg::OnlyPolynomialHasLastRate.into()));
         }
         if schedule == Constant {
-            let reason = "lr_scheduler_type constant has no warm-up (constant_with_warmup has)";
-            ignored.extend([("warmup_ratio", reason), ("warmup_steps", reason)]);
+            let knobs = ["warmup_ratio", "warmup_steps"];
+            ignored.extend(knobs.map(|name| (name, msg::ConstantHasNoWarmup.into())));
         } else if config.warmup_steps > 0 {
-            ignored.push(("warmup_ratio", "warmup_steps replaces it"));
+            ignored.push(("warmup_ratio", msg::ReplacedBy { name: "warmup_steps" }.into()));
         }
         if config.max_steps > 0 {
-            ignored.push(("num_train_epochs", "max_steps replaces it"));
+            ignored.push(("num_train_epochs", msg::ReplacedBy { name: "max_steps" }.into()));
         }
         if config.validation_file.is_some() {
-            ignored.push(("val_size", "validation_file is given"));
+            let name = "validation_file";
+            ignored.push(("val_size", msg::IsGiven { name }.into()));
         }
-        for (strategy, name, steps) in [
+        for (interval, strategy, steps) in [
             (config.eval_strategy, "eval_strategy", "eval_steps"),
             (config.save_strategy, "save_strategy", "save_steps"),
             (config.logging_strategy, "logging_strategy", "logging_steps"),
         ] {
-            match (strategy, name) {
-                (Interval::Steps, _) => {}
-                (_, "eval_strategy") => ignored.push((steps, "eval_strategy is not steps")),
-                (_, "save_strategy") => ignored.push((steps, "save_strategy is not steps")),
-                _ => ignored.push((steps, "logging_strategy is not steps")),
+            if interval != Interval::Steps {
+                ignored.push((steps, msg::IsNotSteps { strategy }.into()));
             }
         }
         if config.classifier_hidden_size == 0 {
-            ignored.push((
-                "classifier_activation",
-                "the head has no hidden layer (classifier_hidden_size is 0)",
-            ));
+            ignored.push(("classifier_activation", msg::NoHiddenLayer.into()));
         }
         let scores_on_the_way = match config.eval_strategy {
             Interval::Steps => config.eval_steps > 0.0,
@@ -478,24 +454,25 @@ impl Resolved {
             Interval::No => false,
         };
         if !scores_on_the_way {
-            let reason = "the run is not scored on its way (eval_strategy, eval_steps)";
-            ignored.push(("early_stopping_patience", reason));
+            ignored.push(("early_stopping_patience", msg::NotScoredOnTheWay.into()));
         }
         if config.early_stopping_patience == 0 {
-            ignored.push(("early_stopping_threshold", "early_stopping_patience is not given"));
+            let name = "early_stopping_patience";
+            ignored.push(("early_stopping_threshold", msg::IsNotGiven { name }.into()));
         }
         if config.loraplus_lr_ratio.is_none() {
-            ignored.push(("loraplus_lr_embedding", "loraplus_lr_ratio is not given"));
+            let name = "loraplus_lr_ratio";
+            ignored.push(("loraplus_lr_embedding", msg::IsNotGiven { name }.into()));
         }
         if full {
             let adapters = KNOBS
                 .iter()
                 .filter(|knob| knob.group == Group::Adapter && knob.name != "finetuning_type");
-            ignored.extend(adapters.map(|knob| (knob.name, "finetuning_type full has no adapters")));
+            ignored.extend(adapters.map(|knob| (knob.name, msg::FullHasNoAdapters.into())));
         }
         let given = ignored.into_iter().filter(|(name, _)| self.is_given(name));
         given
-            .map(|(name, reason)| format!("{name} has no effect: {reason}"))
+            .map(|(what, reason)| msg::NoEffect { what, reason }.into())
             .collect()
     }
 }
@@ -533,27 +510,19 @@ fn assign(config: &mut RunConfig, knob: &Knob, value: Value) -> Result<()> {
     if (knob.write)(config, value) {
         return Ok(());
     }
-    Err(Error::internal(format!(
-        "the table and the field of {} disagree",
-        knob.name
-    )))
+    Err(Error::internal(msg::TableDisagrees { name: knob.name }))
 }
 
-/// The first error, with the others told behind it.
+/// The first error, with the others told behind its remedy.
 fn all(errors: Vec<Error>) -> Result<()> {
     let mut errors = errors.into_iter();
     let Some(mut first) = errors.next() else {
         return Ok(());
     };
-    let more: Vec<String> = errors.map(|error| error.to_string()).collect();
-    if !more.is_empty() {
-        let remedy = first
-            .remedy
-            .take()
-            .map(|remedy| format!(" ({})", remedy.trim_end_matches('.')))
-            .unwrap_or_default();
-        first.what = format!("{}{remedy}. Also: {}", first.what, more.join(" "));
-    }
+    let both = |first: Message, second: Message| -> Message { Both { first, second }.into() };
+    let others = errors.map(|error| error.message()).reduce(both);
+    let also = others.map(|errors| Message::from(msg::Also { errors }));
+    first.remedy = first.remedy.into_iter().chain(also).reduce(both);
     Err(first)
 }
 

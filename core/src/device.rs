@@ -15,6 +15,7 @@ use burn::tensor::{
     Device,
     wgpu::{WgpuSetup, wgpu},
 };
+use lorakeet_i18n::{Message, messages::device as msg};
 use lorakeet_shaders::Tier;
 use std::sync::{
     Arc, Mutex, OnceLock, RwLock,
@@ -51,21 +52,11 @@ pub async fn open(choice: DeviceChoice) -> Result<(Device, DeviceInfo)> {
     }
     match (gpu().await, choice) {
         (Ok((_, info)), DeviceChoice::Auto) if tier() == Tier::Software => {
-            let note = format!(
-                "The only {} adapter here ({}) is a software one, which runs on the CPU; the engine's own code for the CPU \
-                 is faster.",
-                info.backend, info.name
-            );
-            Ok(cpu(Some(note)))
+            let DeviceInfo { backend, name, .. } = info;
+            Ok(cpu(Some(msg::OnlySoftwareAdapter { backend, name }.into())))
         }
         (Ok(gpu), _) => Ok(gpu),
-        (Err(error), DeviceChoice::Auto) => {
-            let note = format!(
-                "There is no GPU to use ({}), so everything runs on the CPU, more slowly.",
-                error.what
-            );
-            Ok(cpu(Some(note)))
-        }
+        (Err(error), DeviceChoice::Auto) => Ok(cpu(Some(msg::NoGpuSoCpu { why: error.what }.into()))),
         (Err(error), _) => Err(error),
     }
 }
@@ -79,15 +70,13 @@ pub fn check_size(limit: u64, name: &str, bytes: u64) -> Result<()> {
     if bytes <= limit {
         return Ok(());
     }
-    let megabytes = |bytes: u64| bytes.div_ceil(1 << 20);
-    let what = format!(
-        "the tensor takes {} MiB, and this GPU takes {} MiB in one buffer at most",
-        megabytes(bytes),
-        limit >> 20
-    );
+    let what = msg::TensorTooLarge {
+        size: bytes.div_ceil(1 << 20),
+        limit: limit >> 20,
+    };
     Err(Error::new(Kind::OutOfMemory, what)
         .field(name)
-        .remedy("Take a model with a smaller vocabulary, or choose the CPU as the device."))
+        .remedy(msg::TakeSmallerVocabulary))
 }
 
 /// The most bytes that a kernel can be given in one buffer of `device`.
@@ -154,24 +143,20 @@ pub fn failure(reason: &str) -> Error {
     if ["lost", "poisoned"].iter().any(|word| reason.contains(word)) {
         return lost();
     }
-    Error::device(format!("reading from the device failed: {reason}"))
+    Error::device(msg::ReadFailed { reason })
 }
 
 fn lost() -> Error {
-    Error::device("the GPU was lost: its driver restarted, or the browser or the system took it away")
-        .remedy("Start again; if it happens again, choose the CPU as the device.")
+    Error::device(msg::Lost).remedy(msg::StartAgain)
 }
 
 /// What an error that belongs to no call of ours means to the person.
-fn fault(message: &str) -> Error {
-    let what = format!("the GPU reported an error: {message}");
-    if message.to_lowercase().contains("memory") {
-        Error::new(Kind::OutOfMemory, what).remedy(
-            "Lower per_device_train_batch_size or cutoff_len, take a smaller model, or close other programs that use the \
-             GPU.",
-        )
+fn fault(error: &str) -> Error {
+    let what = msg::Reported { error };
+    if error.to_lowercase().contains("memory") {
+        Error::new(Kind::OutOfMemory, what).remedy(msg::LowerMemory)
     } else {
-        Error::device(what).remedy("Start again; if it happens again, choose the CPU as the device.")
+        Error::device(what).remedy(msg::StartAgain)
     }
 }
 
@@ -182,7 +167,7 @@ fn report(error: Error) {
     }
 }
 
-fn cpu(note: Option<String>) -> (Device, DeviceInfo) {
+fn cpu(note: Option<Message>) -> (Device, DeviceInfo) {
     let info = DeviceInfo {
         kind: DeviceKind::Cpu,
         name: "CPU".into(),
@@ -207,10 +192,10 @@ async fn gpu() -> Result<(Device, DeviceInfo)> {
 /// A GPU is open already, or this one cannot be computed with.
 pub fn adopt(setup: WgpuSetup) -> Result<()> {
     if GPU.get().is_some() {
-        return Err(Error::device("a GPU is open already").remedy("Hand one over before anything is computed."));
+        return Err(Error::device(msg::OpenAlready).remedy(msg::HandOverFirst));
     }
     let device = Device::wgpu_options().setup(setup.clone()).init();
-    let device = device.map_err(|error| Error::device(format!("this GPU cannot be used: {error}")))?;
+    let device = device.map_err(|error| Error::device(msg::UnusableGpu { error }))?;
     register(device, &setup);
     Ok(())
 }
@@ -233,8 +218,8 @@ fn register(device: Device, setup: &WgpuSetup) -> (Device, DeviceInfo) {
 #[cfg(not(target_family = "wasm"))]
 async fn setup() -> Result<(Device, WgpuSetup)> {
     // Tests open the device from several threads; the runtime must be made once.
-    static OPENING: Mutex<Option<std::result::Result<(Device, WgpuSetup), String>>> = Mutex::new(None);
-    let mut opening = OPENING.lock().map_err(|_| no_gpu("an earlier attempt failed"))?;
+    static OPENING: Mutex<Option<Result<(Device, WgpuSetup), Message>>> = Mutex::new(None);
+    let mut opening = OPENING.lock().map_err(|_| no_gpu(msg::EarlierAttemptFailed))?;
     let opened = opening.get_or_insert_with(|| open_native().map_err(|error| error.what));
     opened.clone().map_err(no_gpu)
 }
@@ -247,13 +232,13 @@ fn open_native() -> Result<(Device, WgpuSetup)> {
         .any(|adapter| adapter.kind == DeviceKind::Gpu && adapter.note.is_none());
     let any = adapters().iter().any(|adapter| adapter.kind == DeviceKind::Gpu);
     if !any {
-        return Err(no_gpu("no Vulkan, Metal or DX12 adapter was found"));
+        return Err(no_gpu(msg::NoNativeAdapter));
     }
     let kind = if hardware { Adapter::DefaultDevice } else { Adapter::Cpu };
     Device::wgpu_options()
         .device_kind(kind)
         .init_with_setup()
-        .map_err(|error| no_gpu(error.to_string()))
+        .map_err(|error| no_gpu(Message::verbatim(error.to_string())))
 }
 
 /// Runs the constructors by which cubecl's compiler registers its parts, once.
@@ -281,19 +266,20 @@ async fn setup() -> Result<(Device, WgpuSetup)> {
     opened.map_err(|error| {
         let reason = error.to_string();
         if reason.contains("adapter") {
-            no_gpu("this browser offers no WebGPU adapter")
+            no_gpu(msg::NoBrowserAdapter)
         } else {
-            no_gpu(reason)
+            no_gpu(Message::verbatim(reason))
         }
     })
 }
 
-fn no_gpu(why: impl Into<String>) -> Error {
-    Error::device(why).remedy(if cfg!(target_family = "wasm") {
-        "Use a browser with WebGPU (a current Chrome, Edge or Safari), or go on with the CPU."
+fn no_gpu(why: impl Into<Message>) -> Error {
+    let error = Error::device(why);
+    if cfg!(target_family = "wasm") {
+        error.remedy(msg::UseBrowserWithWebGpu)
     } else {
-        "Install a Vulkan, Metal or DX12 driver, or go on with the CPU (--device cpu)."
-    })
+        error.remedy(msg::InstallDriver)
+    }
 }
 
 fn describe(setup: &WgpuSetup) -> DeviceInfo {
@@ -346,7 +332,7 @@ fn describe_adapter(adapter: &wgpu::AdapterInfo, limits: &wgpu::Limits) -> Devic
         },
         backend: backend.into(),
         max_binding_bytes: limits.max_storage_buffer_binding_size,
-        note: is_software(adapter).then(|| "This adapter is a software one: it runs on the CPU, slowly.".into()),
+        note: is_software(adapter).then(|| msg::SoftwareAdapter.into()),
     }
 }
 
@@ -423,7 +409,8 @@ mod tests {
 
     #[test]
     fn a_lost_device_is_told_from_other_failures() {
-        assert!(failure("The device is poisoned").what.contains("was lost"));
-        assert!(failure("a buffer is gone").what.contains("a buffer is gone"));
+        let what = |reason: &str| failure(reason).what.english();
+        assert!(what("The device is poisoned").contains("was lost"));
+        assert!(what("a buffer is gone").contains("a buffer is gone"));
     }
 }

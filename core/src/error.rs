@@ -2,6 +2,8 @@
 //!
 //! It crosses the worker's boundary (see [`crate::protocol`]), so it is data: a front end can show its parts separately.
 
+use lorakeet_i18n::messages::common as msg;
+use lorakeet_i18n::{Field, Message};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -40,20 +42,20 @@ pub struct Error {
     /// What kind of thing went wrong.
     pub kind: Kind,
     /// What is wrong, as a clause without a full stop.
-    pub what: String,
+    pub what: Message,
     /// The file that it concerns.
     pub file: Option<String>,
     /// The row of that file, from 1; of a run file, the line.
     pub row: Option<usize>,
     /// The key, column or tensor that it concerns.
-    pub field: Option<String>,
+    pub field: Option<Field>,
     /// What the person can do, as a sentence.
-    pub remedy: Option<String>,
+    pub remedy: Option<Message>,
 }
 
 impl Error {
     /// An error of `kind`; say where with [`Error::file`], [`Error::row`], [`Error::field`], and what to do with [`Error::remedy`].
-    pub fn new(kind: Kind, what: impl Into<String>) -> Self {
+    pub fn new(kind: Kind, what: impl Into<Message>) -> Self {
         Self {
             kind,
             what: what.into(),
@@ -64,35 +66,35 @@ impl Error {
         }
     }
     /// A wrong setting.
-    pub fn config(what: impl Into<String>) -> Self {
+    pub fn config(what: impl Into<Message>) -> Self {
         Self::new(Kind::Config, what)
     }
     /// A file that cannot be read or written.
-    pub fn io(what: impl Into<String>) -> Self {
+    pub fn io(what: impl Into<Message>) -> Self {
         Self::new(Kind::File, what)
     }
     /// A file whose bytes break its format.
-    pub fn format(what: impl Into<String>) -> Self {
+    pub fn format(what: impl Into<Message>) -> Self {
         Self::new(Kind::Format, what)
     }
     /// Unusable training data.
-    pub fn data(what: impl Into<String>) -> Self {
+    pub fn data(what: impl Into<Message>) -> Self {
         Self::new(Kind::Data, what)
     }
-    /// What was under way `when` a stop was asked for.
-    pub fn stopped(when: &str) -> Self {
-        Self::new(Kind::Stopped, format!("stopped {when}"))
+    /// A stop was asked for; `what` says at what.
+    pub fn stopped(what: impl Into<Message>) -> Self {
+        Self::new(Kind::Stopped, what)
     }
     /// A model that cannot be used.
-    pub fn model(what: impl Into<String>) -> Self {
+    pub fn model(what: impl Into<Message>) -> Self {
         Self::new(Kind::Model, what)
     }
     /// A device that cannot be used.
-    pub fn device(what: impl Into<String>) -> Self {
+    pub fn device(what: impl Into<Message>) -> Self {
         Self::new(Kind::Device, what)
     }
     /// A defect of this program.
-    pub fn internal(what: impl Into<String>) -> Self {
+    pub fn internal(what: impl Into<Message>) -> Self {
         Self::new(Kind::Internal, what)
     }
     /// Names the file, unless one is named already.
@@ -106,37 +108,59 @@ impl Error {
         self
     }
     /// Names the key, column or tensor.
-    pub fn field(mut self, field: impl Into<String>) -> Self {
+    pub fn field(mut self, field: impl Into<Field>) -> Self {
         self.field.get_or_insert(field.into());
         self
     }
     /// Says what to do about it.
-    pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
+    pub fn remedy(mut self, remedy: impl Into<Message>) -> Self {
         self.remedy = Some(remedy.into());
         self
     }
 }
 
-impl fmt::Display for Error {
-    /// `run.yaml, line 3, learning_rate: must be above 0, got -1. Try 2e-4.`
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut place = Vec::new();
-        place.extend(self.file.clone());
-        let row = match self.kind {
-            Kind::Config => "line",
-            _ => "row",
+impl Error {
+    /// The key, column or tensor that it concerns, where it has a name.
+    pub fn field_name(&self) -> Option<&str> {
+        match &self.field {
+            Some(Field::Text(name)) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// All of it as one message: place, what is wrong, and what to do.
+    pub fn message(&self) -> Message {
+        let row = self.row.map(|row| match self.kind {
+            Kind::Config => Field::from(msg::Line { line: row }),
+            _ => Field::from(msg::Row { row }),
+        });
+        let names = [self.file.as_ref().map(Field::from), row, self.field.clone()];
+        let place: Vec<Field> = names.into_iter().flatten().collect();
+        let what = self.what.clone();
+        let clause = match place.is_empty() {
+            true => what,
+            false => msg::At {
+                place: Field::List(place),
+                what,
+            }
+            .into(),
         };
-        place.extend(self.row.map(|number| format!("{row} {number}")));
-        place.extend(self.field.clone());
-        if !place.is_empty() {
-            write!(f, "{}: ", place.join(", "))?;
+        let sentence = msg::Sentence { clause }.into();
+        match self.remedy.clone() {
+            None => sentence,
+            Some(second) => msg::Both {
+                first: sentence,
+                second,
+            }
+            .into(),
         }
-        f.write_str(self.what.trim_end_matches('.'))?;
-        f.write_str(".")?;
-        if let Some(remedy) = &self.remedy {
-            write!(f, " {remedy}")?;
-        }
-        Ok(())
+    }
+}
+
+impl fmt::Display for Error {
+    /// In English: `run.yaml, line 3, learning_rate: must be above 0, got -1. Try 2e-4.`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message().english())
     }
 }
 
@@ -148,26 +172,29 @@ mod tests {
 
     #[test]
     fn an_error_reads_as_place_what_remedy() {
-        let error = Error::config("must be above 0, got -1")
+        let error = Error::config(Message::verbatim("must be above 0, got -1"))
             .file("run.yaml")
             .field("learning_rate")
-            .remedy("Try 2e-4.");
+            .remedy(lorakeet_i18n::messages::run::TrainFirst);
         assert_eq!(
             error.to_string(),
-            "run.yaml, learning_rate: must be above 0, got -1. Try 2e-4."
+            "run.yaml, learning_rate: must be above 0, got -1. Train first."
         );
     }
 
     #[test]
     fn the_innermost_place_wins() {
-        let error = Error::data("empty row").file("a.csv").file("b.csv");
+        let error = Error::data(Message::verbatim("empty row")).file("a.csv").file("b.csv");
         assert_eq!(error.file.as_deref(), Some("a.csv"));
     }
 
     #[test]
     fn run_files_have_lines_and_data_has_rows() {
         let of = |error: Error| error.row(3).to_string();
-        assert_eq!(of(Error::config("is unknown")), "line 3: is unknown.");
-        assert_eq!(of(Error::data("is empty")), "row 3: is empty.");
+        assert_eq!(
+            of(Error::config(Message::verbatim("is unknown"))),
+            "line 3: is unknown."
+        );
+        assert_eq!(of(Error::data(Message::verbatim("is empty"))), "row 3: is empty.");
     }
 }

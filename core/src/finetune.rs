@@ -63,7 +63,7 @@ pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<RunSum
     let mut split = spec.datasets(config, model, data, validation, emit).await?;
 
     // The model: its head, and a fresh adapter, a given one, or every weight.
-    let head = spec.model_config(&model.head, &model.model.info.model_type)?;
+    let head = spec.head(&model.head);
     let model = prepare(job.model, head, spec.shape, job.adapter, config, emit).await?;
     model.check_features(&split.train, data)?;
 

@@ -11,6 +11,7 @@ use crate::models::{Leaves, Model, read};
 use crate::protocol::GenerateOptions;
 use crate::random::Generator;
 use crate::tokenizer::Tokenizer;
+use lorakeet_i18n::messages::{device as msg, models};
 
 /// A finished continuation.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,25 +55,21 @@ impl Generation<'_> {
     ) -> Result<Generated> {
         check(options)?;
         if !self.model.generates() {
-            let what = "this model answers with classes or hidden states, not with text";
-            return Err(Error::model(what).remedy("Load a model that continues texts, such as a Llama or a GPT-2."));
+            return Err(Error::model(msg::WritesNoText).remedy(msg::LoadTextModel));
         }
         let limits = self.model.limits();
         if prompt.is_empty() {
-            return Err(Error::config("the prompt is empty")
-                .field("prompt")
-                .remedy("Give the model at least one word."));
+            return Err(Error::config(msg::EmptyPrompt).field("prompt").remedy(msg::GiveAWord));
         }
         limits
             .check_tokens(prompt, self.tokenizer)
             .map_err(|error| error.field("prompt"))?;
         if prompt.len() >= limits.tokens {
-            let what = format!(
-                "the prompt has {} tokens, and the model has positions for {}, the answer's included",
-                prompt.len(),
-                limits.tokens
-            );
-            return Err(Error::config(what).field("prompt").remedy("Shorten it."));
+            let what = msg::PromptTooLong {
+                tokens: prompt.len(),
+                positions: limits.tokens,
+            };
+            return Err(Error::config(what).field("prompt").remedy(msg::ShortenPrompt));
         }
         let started_ms = (self.host.now_ms)();
         let limit = options.max_new_tokens.min(limits.tokens - prompt.len());
@@ -113,21 +110,18 @@ impl Generation<'_> {
 
 /// Refuses options that mean nothing.
 fn check(options: &GenerateOptions) -> Result<()> {
-    let wrong = |field: &str, what: String, remedy: &str| Err(Error::config(what).field(field).remedy(remedy));
     if options.max_new_tokens == 0 {
-        return wrong("max_new_tokens", "must be at least 1, got 0".into(), "Try 64.");
+        let error = Error::config(msg::NoNewTokens).field("max_new_tokens");
+        return Err(error.remedy(msg::Try64));
     }
     if options.do_sample && !(options.temperature > 0.0 && options.temperature.is_finite()) {
-        let what = format!("must be above 0, got {}", options.temperature);
-        return wrong(
-            "temperature",
-            what,
-            "Try 0.8, or switch sampling off for the likeliest text.",
-        );
+        let got = options.temperature;
+        let error = Error::config(models::NotAboveZero { got }).field("temperature");
+        return Err(error.remedy(msg::TryTemperature));
     }
     if options.do_sample && !(options.top_p > 0.0 && options.top_p <= 1.0) {
-        let what = format!("must be above 0 and at most 1, got {}", options.top_p);
-        return wrong("top_p", what, "Try 0.95.");
+        let error = Error::config(msg::NotTopP { got: options.top_p }).field("top_p");
+        return Err(error.remedy(msg::TryTopP));
     }
     Ok(())
 }
@@ -141,10 +135,7 @@ fn check(options: &GenerateOptions) -> Result<()> {
 /// Logits that are not finite numbers: the weights are broken.
 pub fn choose(logits: &[f32], options: &GenerateOptions, uniform: f64) -> Result<u32> {
     if logits.is_empty() || logits.iter().any(|logit| logit.is_nan() || *logit == f32::INFINITY) {
-        return Err(
-            Error::new(Kind::Diverged, "the model's next-token scores are not numbers")
-                .remedy("The weights are broken: load the model again, or train with a lower learning_rate."),
-        );
+        return Err(Error::new(Kind::Diverged, msg::ScoresNotNumbers).remedy(msg::WeightsAreBroken));
     }
     let descending = |a: &u32, b: &u32| logits[*b as usize].total_cmp(&logits[*a as usize]).then(a.cmp(b));
     let mut kept: Vec<u32> = (0..logits.len() as u32).collect();
@@ -153,7 +144,7 @@ pub fn choose(logits: &[f32], options: &GenerateOptions, uniform: f64) -> Result
         return kept
             .into_iter()
             .min_by(descending)
-            .ok_or_else(|| Error::internal("no logits"));
+            .ok_or_else(|| Error::internal(msg::NoLogits));
     }
     if options.top_k > 0 && options.top_k < kept.len() {
         let (_, &mut threshold, _) = kept.select_nth_unstable_by(options.top_k - 1, descending);
@@ -359,7 +350,7 @@ mod tests {
             ..sampling()
         })
         .expect_err("0");
-        assert_eq!(error.field.as_deref(), Some("temperature"));
+        assert_eq!(error.field_name(), Some("temperature"));
         assert!(
             check(&GenerateOptions {
                 temperature: 0.0,

@@ -3,6 +3,8 @@
 
 use crate::error::{Error, Result};
 use crate::protocol::{Command, Event, Stage};
+use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::run as msg;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
@@ -47,12 +49,12 @@ impl<'a> Emit<'a> {
         (self.receiver)(event, None);
     }
     /// Sends a note on what is done otherwise than one might expect.
-    pub fn warn(&mut self, message: impl Into<String>) {
+    pub fn warn(&mut self, message: impl Into<Message>) {
         let message = message.into();
         self.event(Event::Warning { message });
     }
     /// Sends each of the notes.
-    pub fn warn_all(&mut self, messages: impl IntoIterator<Item = String>) {
+    pub fn warn_all(&mut self, messages: impl IntoIterator<Item = Message>) {
         for message in messages {
             self.warn(message);
         }
@@ -69,11 +71,11 @@ impl<'a> Emit<'a> {
     /// Yields to the host in a long loop of device work.
     ///
     /// # Errors
-    /// [`crate::error::Kind::Stopped`] where a stop was requested; `when` says what it ends.
-    pub async fn yield_or_stop(&self, when: &str) -> Result<()> {
+    /// [`crate::error::Kind::Stopped`] where a stop was requested; `what` says what it ends.
+    pub async fn yield_or_stop(&self, what: impl Into<Message>) -> Result<()> {
         (self.host.yield_now)().await;
         match self.control.is_stopped() {
-            true => Err(Error::stopped(when)),
+            true => Err(Error::stopped(what)),
             false => Ok(()),
         }
     }
@@ -110,7 +112,7 @@ impl Turns<'_, '_> {
         }
         self.last_ms = now_ms;
         self.emit.progress(self.stage, done as u64, total as u64);
-        self.emit.yield_or_stop("while the rows were prepared").await
+        self.emit.yield_or_stop(msg::StoppedPreparingRows).await
     }
 }
 

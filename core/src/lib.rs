@@ -25,6 +25,8 @@ pub mod data;
 #[cfg(feature = "files")]
 pub mod formats;
 #[cfg(feature = "files")]
+pub mod head_spec;
+#[cfg(feature = "files")]
 pub mod host;
 #[cfg(feature = "files")]
 pub mod metrics;

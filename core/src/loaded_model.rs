@@ -3,7 +3,7 @@
 
 mod pretrained_head;
 
-pub(crate) use pretrained_head::{PretrainedHead, head_keys};
+pub(crate) use pretrained_head::{PretrainedHead, head_layers};
 
 use crate::config::{FinetuningType, RunConfig, SMALL_MODELS, TargetModules};
 use crate::data::{self, Columns, Dataset, Example, Shape};
@@ -13,14 +13,17 @@ use crate::formats::{
     peft::{Adapter, AdapterConfig, Patterns},
 };
 use crate::generate::{Generated, Generation};
+use crate::head_spec::{HeadRecord, HeadSpec};
 use crate::host::{Emit, Host};
-use crate::models::{Model, head, small};
+use crate::models::{Model, small};
 use crate::protocol::{Command, Event, GenerateOptions, Message, ModelInfo, Prompt, Stage};
 use crate::quant::Base;
 use crate::store::{MemoryFile, Source, read_all};
 use crate::tokenizer::Tokenizer;
 use burn::tensor::Device;
-use serde_json::json;
+use lorakeet_i18n::Message as Said;
+use lorakeet_i18n::messages::run as msg;
+use serde_json::{Value, json};
 
 /// Copied from the model that was trained to the one that it became.
 const COMPANIONS: [&str; 5] = [
@@ -96,9 +99,9 @@ impl LoadedModel {
 
     pub(crate) fn tokenizer(&self) -> Result<&Tokenizer> {
         self.files.tokenizer.as_ref().ok_or_else(|| {
-            Error::model("the model came without a tokenizer")
+            Error::model(msg::NoTokenizer)
                 .file(&self.files.name)
-                .remedy("Put its tokenizer.json beside it, or take a GGUF file, which holds one.")
+                .remedy(msg::AddTokenizer)
         })
     }
 
@@ -139,7 +142,7 @@ impl LoadedModel {
                     emit.file(name, bytes);
                 }
             }
-            _ => return Err(Error::config("this has to wait until the run is over").remedy("Stop the run first.")),
+            _ => return Err(Error::config(msg::WaitForRun).remedy(msg::StopRun)),
         }
         Ok(())
     }
@@ -158,9 +161,9 @@ impl LoadedModel {
             Prompt::Text(text) => tokenizer.encode(text, true)?,
             Prompt::Messages(messages) => {
                 let template = self.files.chat_template.as_ref().ok_or_else(|| {
-                    Error::config("the model has no chat template")
+                    Error::config(msg::NoChatTemplate)
                         .field("prompt")
-                        .remedy("Give it plain text to continue.")
+                        .remedy(msg::GivePlainText)
                 })?;
                 tokenizer.encode(&template.apply(messages, true)?, false)?
             }
@@ -217,20 +220,21 @@ impl LoadedModel {
                 .model
                 .adapter()
                 .await
-                .map_err(|error| error.remedy("Train first."))?;
+                .map_err(|error| error.remedy(msg::TrainFirst))?;
             let (config, tensors) = adapter.to_files()?;
             let mut files = vec![
                 ("adapter_config.json".into(), config.into_bytes()),
                 ("adapter_model.safetensors".into(), tensors),
             ];
             // PEFT's files do not say what a head's outputs mean.
-            if head::of_run(&self.files.config).is_some() {
-                files.push(("config.json".into(), self.config_file()?));
+            let config = self.files.config_with_head()?;
+            if HeadRecord::is_in(&config) {
+                files.push(("config.json".into(), config_file(&config)?));
             }
             return Ok(files);
         }
         let mut files = vec![
-            ("config.json".to_owned(), self.config_file()?),
+            ("config.json".to_owned(), config_file(&self.files.config_with_head()?)?),
             (
                 "model.safetensors".to_owned(),
                 formats::safetensors::write_f32(&self.model.trained().await?)?,
@@ -245,10 +249,22 @@ impl LoadedModel {
         Ok(files)
     }
 
-    fn config_file(&self) -> Result<Vec<u8>> {
-        let text = serde_json::to_string_pretty(&self.files.config).map_err(|e| Error::internal(e.to_string()))?;
-        Ok(text.into_bytes())
+    /// The head that it has now: the one that a run put on, or its own.
+    ///
+    /// # Errors
+    /// What a run wrote of it is broken.
+    pub(crate) fn current_head(&self) -> Result<PretrainedHead> {
+        match HeadRecord::is_in(&self.files.config) || self.files.head.is_some() {
+            true => self.head.with(&self.files.config_with_head()?),
+            false => Ok(self.head.clone()),
+        }
     }
+}
+
+fn config_file(config: &Value) -> Result<Vec<u8>> {
+    let text = serde_json::to_string_pretty(config);
+    let text = text.map_err(|error| Error::internal(Said::verbatim(error.to_string())))?;
+    Ok(text.into_bytes())
 }
 
 /// Reads a model's weights onto `device`, with progress.
@@ -278,7 +294,7 @@ pub(crate) fn loaded(slot: &Option<LoadedModel>) -> Result<&LoadedModel> {
 
 /// The error where a model is needed and none is loaded.
 pub(crate) fn no_model() -> Error {
-    Error::config("no model is loaded").remedy("Load a GGUF file, or a folder with config.json and safetensors.")
+    Error::config(msg::NoModel).remedy(msg::LoadModel)
 }
 
 /// Has a small model whose inputs are not set take what the data have: numbers, or texts byte by byte.
@@ -314,20 +330,21 @@ pub(crate) async fn fit_inputs_to_data(
         base: model.base,
         seed: config.seed,
     };
-    read_again(slot, wanted, weights, emit).await.map(drop)
+    read_again(slot, (wanted, None), weights, emit).await.map(drop)
 }
 
-/// Makes the model trainable: with `wanted` for its config.json, which names the task's head, and with every weight, an adapter
-/// that was given, or a fresh one.
+/// Makes the model trainable: with the task's `head`, or its own, and with every weight, an adapter that was given, or a fresh
+/// one.
 pub(crate) async fn prepare<'m>(
     slot: &'m mut Option<LoadedModel>,
-    mut wanted: serde_json::Value,
+    head: Option<HeadSpec>,
     shape: Option<Shape>,
     adapter: Option<&Adapter>,
     config: &RunConfig,
     emit: &mut Emit<'_>,
 ) -> Result<&'m mut LoadedModel> {
     let model = slot.as_ref().ok_or_else(no_model)?;
+    let mut wanted = model.head.config.clone();
     let weights = Weights {
         full: config.finetuning_type == FinetuningType::Full,
         base: Base::from(config),
@@ -335,8 +352,8 @@ pub(crate) async fn prepare<'m>(
     };
     if has_unset_sizes(&model.files) {
         if !weights.full {
-            let error = Error::config("lora leaves the weights as they are, and these are fresh");
-            return Err(error.field("finetuning_type").remedy("Set finetuning_type: full."));
+            let error = Error::config(msg::LoraOnFreshWeights);
+            return Err(error.field("finetuning_type").remedy(msg::SetFull));
         }
         if let (None, Some(tokenizer)) = (shape, &model.files.tokenizer) {
             wanted["vocab_size"] = json!(tokenizer.vocab_size());
@@ -346,8 +363,9 @@ pub(crate) async fn prepare<'m>(
         small::check(&wanted, config)?;
     }
     // A model is either frozen, in one format, or trained throughout.
-    let model = if weights.full || model.full || model.base != weights.base || model.files.config != wanted {
-        read_again(slot, wanted, weights, emit).await?
+    let is_other = model.files.config != wanted || model.files.head != head;
+    let model = if weights.full || model.full || model.base != weights.base || is_other {
+        read_again(slot, (wanted, head), weights, emit).await?
     } else {
         slot.as_mut().ok_or_else(no_model)?
     };
@@ -363,10 +381,11 @@ pub(crate) async fn prepare<'m>(
     Ok(model)
 }
 
-/// Reads the model's files again, with `config` for their config.json. The old model goes first, two may not fit.
+/// Reads the model's files again, with `config` for their config.json, and with another head where one is given. The old model
+/// goes first, two may not fit.
 pub(crate) async fn read_again<'m>(
     slot: &'m mut Option<LoadedModel>,
-    config: serde_json::Value,
+    (config, new_head): (Value, Option<HeadSpec>),
     weights: Weights,
     emit: &mut Emit<'_>,
 ) -> Result<&'m mut LoadedModel> {
@@ -377,7 +396,7 @@ pub(crate) async fn read_again<'m>(
         model,
         ..
     } = slot.take().ok_or_else(no_model)?;
-    files.config = config;
+    (files.config, files.head) = (config, new_head);
     let device = model.device().clone();
     drop(model);
     let model = read_weights(&files, weights, &device, emit).await?;

@@ -19,14 +19,16 @@ pub mod regression;
 pub mod text;
 
 use crate::error::{Error, Result};
+use lorakeet_i18n::messages::metrics as msg;
 
 /// Refuses nothing to score, and answers that are not one a row.
 fn check_rows(truth: usize, predicted: usize) -> Result<()> {
     if truth != predicted {
-        return Err(Error::data(format!("{predicted} answers for {truth} rows")));
+        let (answers, rows) = (predicted, truth);
+        return Err(Error::data(msg::AnswersForRows { answers, rows }));
     }
     if truth == 0 {
-        return Err(Error::data("there are no rows to score").remedy("Set val_size above 0."));
+        return Err(Error::data(msg::NoRowsToScore).remedy(msg::SetValSize));
     }
     Ok(())
 }

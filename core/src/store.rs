@@ -5,6 +5,7 @@
 //! [`Sink`] as one piece. Futures here stay on one thread: the browser's file objects cannot leave theirs.
 
 use crate::{Error, Result};
+use lorakeet_i18n::messages::formats as msg;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -64,11 +65,10 @@ pub trait Sink {
 pub async fn read_all(source: &dyn ReadAt, most_bytes: u64) -> Result<Vec<u8>> {
     let len_bytes = source.len_bytes();
     if len_bytes > most_bytes {
-        return Err(Error::format(format!(
-            "is {len_bytes} bytes long, which is more than the {most_bytes} that such a file may have"
-        ))
-        .file(source.name())
-        .remedy("Check that it is the right file."));
+        let (found, most) = (len_bytes, most_bytes);
+        return Err(Error::format(msg::FileTooLong { found, most })
+            .file(source.name())
+            .remedy(msg::CheckFile));
     }
     source.read_at(0, len_bytes as usize).await
 }
@@ -77,11 +77,13 @@ pub async fn read_all(source: &dyn ReadAt, most_bytes: u64) -> Result<Vec<u8>> {
 fn slice_bounds(name: &str, len_bytes: u64, offset: u64, len: usize) -> Result<std::ops::Range<u64>> {
     match offset.checked_add(len as u64) {
         Some(end) if end <= len_bytes => Ok(offset..end),
-        _ => Err(Error::format(format!(
-            "ends at byte {len_bytes}, but {len} bytes were wanted from byte {offset} on"
-        ))
+        _ => Err(Error::format(msg::EndsTooEarly {
+            end: len_bytes,
+            wanted: len,
+            start: offset,
+        })
         .file(name)
-        .remedy("The file is incomplete: download or copy it again.")),
+        .remedy(msg::FileIncomplete)),
     }
 }
 
@@ -166,7 +168,8 @@ impl Sink for MemorySink {
             let before = files.len();
             files.retain(|file, _| file.strip_prefix(path).is_none_or(|rest| !rest.starts_with('/')));
             if files.len() == before {
-                return Err(Error::io("cannot be removed: there is no such folder").file(path));
+                let (what, why) = (msg::CannotRemove, msg::NoSuchFolder);
+                return Err(Error::io(msg::Because { what, why }).file(path));
             }
             Ok(())
         })
@@ -178,7 +181,8 @@ impl Sink for MemorySink {
             let mut files = self.files.borrow_mut();
             let is_in = |file: &str, folder: &str| file.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
             if files.keys().any(|file| is_in(file, to)) {
-                return Err(Error::io("cannot be renamed: there is one of the new name already").file(from));
+                let (what, why) = (msg::CannotRename, msg::NewNameTaken);
+                return Err(Error::io(msg::Because { what, why }).file(from));
             }
             let (moved, kept): (BTreeMap<_, _>, BTreeMap<_, _>) = std::mem::take(&mut *files)
                 .into_iter()
@@ -188,10 +192,11 @@ impl Sink for MemorySink {
                 .into_iter()
                 .map(|(file, bytes)| (format!("{to}{}", &file[from.len()..]), bytes));
             *files = kept.into_iter().chain(renamed).collect();
-            match found {
-                true => Ok(()),
-                false => Err(Error::io("cannot be renamed: there is no such folder").file(from)),
+            if !found {
+                let (what, why) = (msg::CannotRename, msg::NoSuchFolder);
+                return Err(Error::io(msg::Because { what, why }).file(from));
             }
+            Ok(())
         })
     }
 }
@@ -202,7 +207,7 @@ fn check_relative(path: &str) -> Result<()> {
     if plain {
         return Ok(());
     }
-    Err(Error::internal("a file was to be written at a path that is not a plain relative one").file(path))
+    Err(Error::internal(msg::NotARelativePath).file(path))
 }
 
 #[cfg(not(target_arch = "wasm32"))]
@@ -212,6 +217,8 @@ pub use disk::{DirectorySink, DiskFile};
 mod disk {
     use super::{LocalFuture, ReadAt, Sink, Source, check_relative, slice_bounds};
     use crate::{Error, Result};
+    use lorakeet_i18n::messages::formats as msg;
+    use lorakeet_i18n::{Field, Message};
     use std::fs::{File, Metadata, OpenOptions, TryLockError};
     use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
     use std::path::{Path, PathBuf};
@@ -235,16 +242,16 @@ mod disk {
         /// There is no such file, it is a folder, a pipe or a device, or it may not be read.
         pub fn open(path: impl AsRef<Path>) -> Result<Self> {
             let path = path.as_ref();
-            let failed = |error: std::io::Error| describe(path, "cannot be opened", &error);
+            let failed = |error: std::io::Error| describe(path, msg::CannotOpen, &error);
             // Asked before it is opened: whoever opens a pipe waits for its other end.
             let metadata = std::fs::metadata(path).map_err(failed)?;
             if metadata.is_dir() {
-                return Err(Error::io("is a folder, not a file").file(path.display().to_string()));
+                return Err(Error::io(msg::IsAFolder).file(path.display().to_string()));
             }
             if !metadata.is_file() {
-                return Err(Error::io("is a pipe or a device, not a file")
+                return Err(Error::io(msg::IsAPipe)
                     .file(path.display().to_string())
-                    .remedy("Write what comes from it into a file, and name that."));
+                    .remedy(msg::WriteIntoFile));
             }
             let metadata = File::open(path).and_then(|file| file.metadata()).map_err(failed)?;
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
@@ -269,9 +276,9 @@ mod disk {
             if (metadata.len(), metadata.modified().ok()) == (self.len_bytes, self.modified) {
                 return Ok(());
             }
-            Err(Error::io("was changed while it was read")
+            Err(Error::io(msg::ChangedWhileRead)
                 .file(self.path.display().to_string())
-                .remedy("Do not change files during a run."))
+                .remedy(msg::LeaveFilesAlone))
         }
     }
 
@@ -285,7 +292,7 @@ mod disk {
         fn read_at(&self, offset: u64, len: usize) -> LocalFuture<'_, Result<Vec<u8>>> {
             Box::pin(async move {
                 slice_bounds(&self.name, self.len_bytes, offset, len)?;
-                let failed = |error: std::io::Error| describe(&self.path, "cannot be read", &error);
+                let failed = |error: std::io::Error| describe(&self.path, msg::CannotRead, &error);
                 let mut file = File::open(&self.path).map_err(failed)?;
                 self.check(&file.metadata().map_err(failed)?)?;
                 let mut bytes = vec![0; len];
@@ -326,7 +333,7 @@ mod disk {
         /// Another one has claimed it, or storage refuses.
         pub fn claim(root: impl Into<PathBuf>) -> Result<Self> {
             let root = root.into();
-            let failed = |error: std::io::Error| describe(&root, "cannot be written", &error);
+            let failed = |error: std::io::Error| describe(&root, msg::CannotWrite, &error);
             std::fs::create_dir_all(&root).map_err(failed)?;
             let mut options = OpenOptions::new();
             let lock = options.write(true).create(true).truncate(false).open(root.join(LOCK));
@@ -335,9 +342,9 @@ mod disk {
                 // Some network drives know no locks; there, unique names have to do.
                 Ok(()) | Err(TryLockError::Error(_)) => {}
                 Err(TryLockError::WouldBlock) => {
-                    return Err(Error::io("another run writes into this folder")
+                    return Err(Error::io(msg::FolderInUse)
                         .file(root.display().to_string())
-                        .remedy("Choose another output_dir, or wait until that run has ended."));
+                        .remedy(msg::ChooseAnotherOrWait));
                 }
             }
             for entry in std::fs::read_dir(&root).map_err(failed)? {
@@ -355,7 +362,7 @@ mod disk {
         fn write_now(&self, path: &str, bytes: &[u8]) -> Result<()> {
             check_relative(path)?;
             let target = self.root.join(path);
-            let failed = |error: std::io::Error| describe(&target, "cannot be written", &error);
+            let failed = |error: std::io::Error| describe(&target, msg::CannotWrite, &error);
             let folder = target.parent().unwrap_or(&self.root);
             std::fs::create_dir_all(folder).map_err(failed)?;
             let (part, mut file) = new_part(&target).map_err(failed)?;
@@ -378,7 +385,7 @@ mod disk {
         }
         fn folders(&self) -> LocalFuture<'_, Result<Vec<String>>> {
             Box::pin(async move {
-                let failed = |error: std::io::Error| describe(&self.root, "cannot be read", &error);
+                let failed = |error: std::io::Error| describe(&self.root, msg::CannotRead, &error);
                 let entries = match std::fs::read_dir(&self.root) {
                     Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
                     entries => entries.map_err(failed)?,
@@ -398,7 +405,7 @@ mod disk {
             Box::pin(async move {
                 check_relative(path)?;
                 let target = self.root.join(path);
-                std::fs::remove_dir_all(&target).map_err(|error| describe(&target, "cannot be removed", &error))
+                std::fs::remove_dir_all(&target).map_err(|error| describe(&target, msg::CannotRemove, &error))
             })
         }
         fn rename_folder<'a>(&'a self, from: &'a str, to: &'a str) -> LocalFuture<'a, Result<()>> {
@@ -406,7 +413,7 @@ mod disk {
                 check_relative(from)?;
                 check_relative(to)?;
                 let (from, to) = (self.root.join(from), self.root.join(to));
-                let failed = |error: std::io::Error| describe(&from, "cannot be renamed", &error);
+                let failed = |error: std::io::Error| describe(&from, msg::CannotRename, &error);
                 // An empty folder would give way.
                 if std::fs::symlink_metadata(&to).is_ok() {
                     return Err(failed(ErrorKind::AlreadyExists.into()));
@@ -458,25 +465,17 @@ mod disk {
     }
 
     /// The error for a refusal of the file system.
-    fn describe(path: &Path, what: &str, error: &std::io::Error) -> Error {
-        let (why, remedy) = match error.kind() {
-            ErrorKind::NotFound => ("there is no such file", "Check the path."),
-            ErrorKind::PermissionDenied => ("permission denied", "Check the file's and the folder's permissions."),
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-                ("the disk is full", "Free some space, or choose another output_dir.")
-            }
-            ErrorKind::ReadOnlyFilesystem => ("the disk is read-only", "Choose another output_dir."),
-            ErrorKind::UnexpectedEof => (
-                "it became shorter while it was read",
-                "Do not change files during a run.",
-            ),
-            _ => {
-                return Error::io(format!("{what}: {error}")).file(path.display().to_string());
-            }
+    fn describe(path: &Path, what: impl Into<Field>, error: &std::io::Error) -> Error {
+        let (why, remedy): (Field, Option<Message>) = match error.kind() {
+            ErrorKind::NotFound => (msg::NoSuchFile.into(), Some(msg::CheckPath.into())),
+            ErrorKind::PermissionDenied => (msg::PermissionDenied.into(), Some(msg::CheckPermissions.into())),
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => (msg::DiskFull.into(), Some(msg::FreeSpace.into())),
+            ErrorKind::ReadOnlyFilesystem => (msg::DiskReadOnly.into(), Some(msg::ChooseAnotherFolder.into())),
+            ErrorKind::UnexpectedEof => (msg::BecameShorter.into(), Some(msg::LeaveFilesAlone.into())),
+            _ => (error.into(), None),
         };
-        Error::io(format!("{what}: {why}"))
-            .file(path.display().to_string())
-            .remedy(remedy)
+        let described = Error::io(msg::Because { what, why }).file(path.display().to_string());
+        Error { remedy, ..described }
     }
 
     #[cfg(test)]
@@ -485,7 +484,7 @@ mod disk {
 
         #[test]
         fn a_full_disk_is_called_so() {
-            let error = describe(Path::new("out/x"), "cannot be written", &ErrorKind::StorageFull.into());
+            let error = describe(Path::new("out/x"), msg::CannotWrite, &ErrorKind::StorageFull.into());
             assert!(error.to_string().contains("the disk is full"), "{error}");
         }
 

@@ -8,6 +8,8 @@ mod structure;
 pub(crate) use structure::{CHARSMAP, MOST_MERGES, check_charsmap};
 
 use crate::{Error, Result};
+use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::{formats, text as msg};
 use serde_json::{Value, json};
 use std::ops::Range;
 
@@ -18,7 +20,7 @@ pub struct Tokenizer {
     pub(crate) bos_token_id: Option<u32>,
     pub(crate) eos_token_ids: Vec<u32>,
     pub(crate) pad_token_id: Option<u32>,
-    notes: Vec<String>,
+    notes: Vec<Message>,
 }
 
 impl Tokenizer {
@@ -29,7 +31,7 @@ impl Tokenizer {
     /// It breaks its format, or has parts that the library which reads it does not survive.
     pub fn from_json(bytes: &[u8]) -> Result<Self> {
         let mut json: Value = serde_json::from_slice(bytes)
-            .map_err(|error| Error::format(format!("is not JSON: {error}")).remedy("Download or copy it again."))?;
+            .map_err(|error| Error::format(formats::NotJson { error }).remedy(formats::DownloadAgain))?;
         if let Some(object) = json.as_object_mut() {
             object.insert("truncation".into(), Value::Null);
             object.insert("padding".into(), Value::Null);
@@ -49,19 +51,19 @@ impl Tokenizer {
             };
             let got = self.inner.token_to_id(content).map(u64::from);
             if got != Some(id) {
-                let got = got.map_or("none".to_owned(), |got| got.to_string());
-                let what = format!("the token {content:?} has the id {id}, but in this order of tokens it gets {got}");
-                return Err(Error::format(what).field("added_tokens").remedy(
-                    "Ids of added tokens follow those of the vocabulary without a gap: put the missing ones in, or save the \
-                     tokenizer again with transformers.",
-                ));
+                let token = format!("{content:?}");
+                let error = match got {
+                    Some(got) => Error::format(msg::GetsAnotherId { token, id, got }),
+                    None => Error::format(msg::GetsNoId { token, id }),
+                };
+                return Err(error.field("added_tokens").remedy(msg::FillIdGaps));
             }
         }
         Ok(())
     }
 
     /// What was changed of a tokenizer.json, as sentences.
-    pub fn notes(&self) -> &[String] {
+    pub fn notes(&self) -> &[Message] {
         &self.notes
     }
 
@@ -94,14 +96,12 @@ impl Tokenizer {
     /// It cannot be written down: a defect.
     pub fn to_json(&self) -> Result<String> {
         let json = self.inner.to_string(false);
-        json.map_err(|error| Error::internal(format!("the tokenizer is no JSON: {error}")))
+        json.map_err(|error| Error::internal(msg::NoTokenizerJson { error }))
     }
 
     pub(crate) fn from_value(json: &Value) -> Result<Self> {
-        let inner = tokenizers::Tokenizer::from_bytes(json.to_string()).map_err(|error| {
-            Error::format(format!("is not a tokenizer: {error}"))
-                .remedy("Use the tokenizer.json that belongs to the model.")
-        })?;
+        let inner = tokenizers::Tokenizer::from_bytes(json.to_string())
+            .map_err(|error| Error::format(formats::NotATokenizer { error }).remedy(msg::UseModelsTokenizer))?;
         Ok(Self {
             inner,
             bos_token_id: None,
@@ -124,10 +124,11 @@ impl Tokenizer {
             let Some(token) = named.filter(|token| !token.is_empty()) else {
                 return Ok(None);
             };
-            let found = self.token_id(token);
-            found
-                .map(Some)
-                .ok_or_else(|| Error::format(format!("names {token:?}, which is not in tokenizer.json")).field(key))
+            let found = self.token_id(token).map(Some);
+            found.ok_or_else(|| {
+                let token = format!("{token:?}");
+                Error::format(msg::NamesUnknownToken { token }).field(key)
+            })
         };
         let (bos, eos, pad) = (id("bos_token")?, id("eos_token")?, id("pad_token")?);
         self.bos_token_id = self.bos_token_id.or(bos);
@@ -294,5 +295,5 @@ impl StreamDecoder<'_> {
 }
 
 fn refused(error: tokenizers::Error) -> Error {
-    Error::model(format!("the tokenizer refuses: {error}"))
+    Error::model(msg::TokenizerRefuses { error })
 }

@@ -6,6 +6,7 @@ use lorakeet_core::Result;
 use lorakeet_core::bench::{find, measure};
 use lorakeet_core::error::Error;
 use lorakeet_core::host::Host;
+use lorakeet_i18n::Message;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::DedicatedWorkerGlobalScope;
@@ -28,7 +29,7 @@ async fn run(words: &str) -> Result<String> {
     let (case, device) = find(words)?;
     let mut measurement = measure(case, device, &HOST, None).await?;
     measurement.peak_bytes = Some(memory_bytes());
-    serde_json::to_string(&measurement).map_err(|error| Error::internal(format!("no JSON: {error}")))
+    serde_json::to_string(&measurement).map_err(|error| Error::internal(Message::verbatim(error.to_string())))
 }
 
 /// Nobody sends this worker messages, so there is nobody to give way to.

@@ -12,6 +12,8 @@ use lorakeet_core::host::{Control, Host};
 use lorakeet_core::protocol::{Command, Event, ModelInfo, Stage};
 use lorakeet_core::session::Session;
 use lorakeet_core::store::{LocalFuture, MemoryFile, ReadAt, Source};
+use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::page as msg;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::panic::PanicHookInfo;
@@ -60,7 +62,7 @@ impl CommandQueue {
         let command = match serde_json::from_str(&field("message").as_string().unwrap_or_default()) {
             Ok(command) => command,
             Err(error) => {
-                let error = Error::internal(format!("the engine does not understand the page ({error})"));
+                let error = Error::internal(msg::CommandUnreadable { error });
                 return post(&Event::Failed(error), None, false);
             }
         };
@@ -152,22 +154,15 @@ fn beside_the_page(path: &str) -> Option<String> {
 
 /// A file beside the page, with progress.
 async fn download(path: &str) -> Result<Vec<u8>, Error> {
-    let failed = |what: String| {
-        Error::io(what)
-            .file(path)
-            .remedy("Check the connection to the page's server and reload the page.")
-    };
-    let address =
-        beside_the_page(path).ok_or_else(|| Error::io("is not a file that comes with the page").file(path))?;
+    let failed = |what: Message| Error::io(what).file(path).remedy(msg::CheckConnection);
+    let address = beside_the_page(path).ok_or_else(|| Error::io(msg::NotOfPage).file(path))?;
     let response = JsFuture::from(scope().fetch_with_str(&address)).await;
     let response: Response = response
         .and_then(|response| response.dyn_into())
-        .map_err(|_| failed("could not be fetched".into()))?;
+        .map_err(|_| failed(msg::NotFetched.into()))?;
     if !response.ok() {
-        return Err(failed(format!(
-            "could not be fetched: the server answered {}",
-            response.status()
-        )));
+        let status = response.status();
+        return Err(failed(msg::ServerAnswered { status }.into()));
     }
     // With a content encoding the length is that of the packed bytes, which are not what the reader sees.
     let header = |name: &str| response.headers().get(name).ok().flatten();
@@ -177,14 +172,14 @@ async fn download(path: &str) -> Result<Vec<u8>, Error> {
             .and_then(|length| length.parse().ok())
             .unwrap_or(0),
     };
-    let body = response.body().ok_or_else(|| failed("came without contents".into()))?;
+    let body = response.body().ok_or_else(|| failed(msg::NoContents.into()))?;
     let reader: ReadableStreamDefaultReader = body.get_reader().unchecked_into();
     let mut bytes = Vec::new();
     let mut reported = 0;
     loop {
         let chunk = JsFuture::from(reader.read())
             .await
-            .map_err(|_| failed("broke off while it was fetched".into()))?;
+            .map_err(|_| failed(msg::FetchBrokeOff.into()))?;
         let field = |name: &str| Reflect::get(&chunk, &name.into()).unwrap_or(JsValue::UNDEFINED);
         if field("done").is_truthy() {
             return Ok(bytes);
@@ -235,18 +230,14 @@ impl ReadAt for DroppedFile {
                 .checked_add(len as u64)
                 .filter(|end| *end <= self.len_bytes())
                 .ok_or_else(|| {
-                    Error::format(format!(
-                        "ends at byte {}, but {len} bytes were wanted from byte {offset} on",
-                        self.len_bytes()
-                    ))
-                    .file(&self.name)
-                    .remedy("The file is incomplete: download or copy it again.")
+                    let what = msg::EndsEarly {
+                        end: self.len_bytes(),
+                        wanted: len,
+                        from: offset,
+                    };
+                    Error::format(what).file(&self.name).remedy(msg::FileIncomplete)
                 })?;
-            let unreadable = |_: JsValue| {
-                Error::io("cannot be read any more; it was moved, changed or deleted after it was chosen")
-                    .file(&self.name)
-                    .remedy("Choose the file again.")
-            };
+            let unreadable = |_: JsValue| Error::io(msg::FileGone).file(&self.name).remedy(msg::ChooseAgain);
             let blob: &Blob = self.file.unchecked_ref();
             let slice = blob
                 .slice_with_f64_and_f64(offset as f64, end as f64)
@@ -286,7 +277,8 @@ fn post(event: &Event, bytes: Option<Vec<u8>>, fatal: bool) {
     };
     let text = text.unwrap_or_else(|error| {
         // serde_json refuses nothing that an event holds but numbers that are not finite inside keys, which there are none of.
-        format!(r#"{{"type":"warning","message":"an event could not be written: {error}"}}"#)
+        let message = msg::EventUnwritable { error }.into();
+        serde_json::to_string(&Event::Warning { message }).unwrap_or_default()
     });
     let set = |name: &str, value: &JsValue| Reflect::set(&message, &name.into(), value);
     let mut complete = set("message", &text.into()).is_ok();
@@ -334,7 +326,7 @@ fn last_words(info: &PanicHookInfo) {
         .location()
         .map_or(String::new(), |place| format!(" ({}:{})", place.file(), place.line()));
     post(
-        &Event::Failed(Error::new(kind, format!("{first_line}{place}"))),
+        &Event::Failed(Error::new(kind, Message::verbatim(format!("{first_line}{place}")))),
         None,
         true,
     );

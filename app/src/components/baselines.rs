@@ -31,7 +31,7 @@ pub fn Baselines() -> impl IntoView {
 
 /// The ways to answer without training, in words.
 pub fn ways(lab: Lab, baselines: Vec<Baseline>) -> Vec<Way> {
-    let name = lab.words().tasks.baseline_name;
-    let way = |baseline: Baseline| (name(baseline.kind).to_owned(), baseline.metrics, false);
+    let language = lab.language.get();
+    let way = |baseline: Baseline| (baseline.kind.message().text(language), baseline.metrics, false);
     baselines.into_iter().map(way).collect()
 }

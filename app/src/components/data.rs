@@ -4,6 +4,7 @@ use super::data_file::{names, rows};
 use super::drop_zone::DropZone;
 use super::labels::Labels;
 use super::notice::Notice;
+use super::notice::worded;
 use super::preview::Preview;
 use super::step::{Step, StepStatus};
 use super::validation::Validation;
@@ -59,7 +60,7 @@ pub fn Data() -> impl IntoView {
                 <span>
                     <b>{move || set.title.get(lab.language.get())}</b>
                     <span class="hint">{move || set.about.get(lab.language.get())}</span>
-                    <span class="hint source">{lab.text(|w| w.source)} ": " {set.source}</span>
+                    <span class="hint source">{lab.text(|w| w.source)} {lab.text(|w| w.colon)} {set.source}</span>
                 </span>
             </label>
         }
@@ -93,7 +94,7 @@ fn Facts(
     let notes = info
         .notes
         .into_iter()
-        .map(|note| view! { <li>{note}</li> })
+        .map(|note| view! { <li>{worded(lab, note)}</li> })
         .collect_view();
     view! {
         <div data-testid="data-facts">

@@ -1,5 +1,6 @@
 //! The top of the page: the name, and the switches for device, language and theme; what the engine runs on.
 
+use super::notice::worded;
 use crate::conversation::Engine;
 use crate::format;
 use crate::i18n::Language;
@@ -138,7 +139,7 @@ fn DeviceLine() -> impl IntoView {
         <div class="device" data-testid="device" data-state=state>
             <p class="device-line"><span class="lamp" aria-hidden="true"></span>{line}</p>
             {move || share().map(|share| view! { <progress max="1" value=share></progress> })}
-            {move || note().map(|note| view! { <p class="hint">{note}</p> })}
+            {move || note().map(|note| view! { <p class="hint">{worded(lab, note)}</p> })}
         </div>
     }
 }

@@ -1,6 +1,6 @@
 //! One knob: its name, its field, and one line on how to choose it.
 
-use crate::i18n::Language;
+use super::notice::{sentence, worded};
 use crate::run::Phase;
 use crate::state::Lab;
 use leptos::prelude::*;
@@ -17,10 +17,7 @@ pub fn KnobField(
     let text = Memo::new(move |_| settings.text(knob));
     let error = Memo::new(move |_| settings.error(knob));
     let locked = move || lab.training.phase.with(Phase::is_under_way);
-    let guidance = move || match lab.language.get() {
-        Language::English => knob.guidance_en,
-        Language::Chinese => knob.guidance_zh,
-    };
+    let guidance = move || knob.guidance(lab.language.get());
     let start = move || {
         let start = settings.start_text(knob);
         (text.get() != start).then(|| {
@@ -60,17 +57,20 @@ pub fn KnobField(
     };
     view! {
         <div class="knob">
-            <label for=knob.name title=knob.what>
+            <label for=knob.name title=move || knob.what(lab.language.get())>
                 <code>{knob.name}</code>
-                {(!knob.unit.is_empty()).then(|| view! { <span class="unit">{knob.unit}</span> })}
+                {move || {
+                    let unit = knob.unit(lab.language.get());
+                    (!unit.is_empty()).then(|| view! { <span class="unit">{unit}</span> })
+                }}
             </label>
             {field}
             <p class="hint" id=hint>{guidance}</p>
             <Show when=move || idle.get()><p class="hint changed" data-testid="val-size-idle">{lab.text(|w| w.val_size_idle)}</p></Show>
             {move || start().map(|start| view! { <p class="hint changed">{start}</p> })}
             {move || error.get().map(|error| {
-                let remedy = error.remedy.unwrap_or_default();
-                view! { <p class="field-error" role="alert">{error.what} ". " {remedy}</p> }
+                let remedy = error.remedy.map(|remedy| worded(lab, remedy));
+                view! { <p class="field-error" role="alert">{sentence(lab, error.what)} " " {remedy}</p> }
             })}
         </div>
     }

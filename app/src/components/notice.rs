@@ -5,6 +5,8 @@ use crate::state::{Lab, asks_for_restart};
 use leptos::prelude::*;
 use lorakeet_core::Error;
 use lorakeet_core::error::Kind;
+use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::common::Sentence;
 
 /// The error of these jobs, where there is one.
 #[component]
@@ -21,6 +23,23 @@ pub fn Notice(
             .map(|(_, error)| error)
     });
     move || error.get().map(|error| view! { <ErrorBox error/> })
+}
+
+/// What is wrong, as a sentence in the language in use.
+pub fn sentence(lab: Lab, clause: Message) -> impl Fn() -> String {
+    let sentence = Message::from(Sentence { clause });
+    move || sentence.text(lab.language.get())
+}
+
+/// Where it is wrong: file, row and field.
+pub fn place(lab: Lab, error: &Error) -> String {
+    let field = error.field.as_ref().map(|field| field.text(lab.language.get()));
+    (lab.words().error_place)(error.file.as_deref(), error.row, field.as_deref(), error.kind)
+}
+
+/// A message in the language in use.
+pub fn worded(lab: Lab, message: Message) -> impl Fn() -> String {
+    move || message.text(lab.language.get())
 }
 
 /// One error.
@@ -40,15 +59,15 @@ pub fn ErrorBox(
         }
     };
     let place = {
-        let (file, row, field) = (error.file.clone(), error.row, error.field.clone());
-        move || (lab.words().error_place)(file.as_deref(), row, field.as_deref(), kind)
+        let error = error.clone();
+        move || place(lab, &error)
     };
     let remedy = {
         let remedy = error.remedy.clone();
         move || {
             let words = lab.words();
             match &remedy {
-                Some(remedy) => remedy.clone(),
+                Some(remedy) => remedy.text(lab.language.get()),
                 None if lab.worker.engine.get() == Engine::Failed && kind == Kind::OutOfMemory => {
                     format!("{} {}", words.engine_failed_remedy, (words.error_remedy)(kind))
                 }
@@ -66,8 +85,8 @@ pub fn ErrorBox(
         <div class="notice notice-error" role="alert" data-testid="error">
             <p class="notice-title">{title}</p>
             <p class="notice-what">
-                {placed.then(|| view! { <span class="place">{place}</span> ": " })}
-                {error.what.trim_end_matches('.').to_owned()} "."
+                {placed.then(|| view! { <span class="place">{place}</span> {lab.text(|w| w.colon)} })}
+                {sentence(lab, error.what)}
             </p>
             <p class="notice-remedy">{remedy}</p>
             <p class="buttons">

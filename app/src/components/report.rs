@@ -4,6 +4,7 @@ use super::baselines::ways;
 use super::calibration::Calibration;
 use super::classes::Classes;
 use super::confusion::Confusion;
+use super::notice::worded;
 use super::predictions::PredictionTable;
 use super::residuals::Residuals;
 use super::scores::Scores;
@@ -43,10 +44,7 @@ fn Shown(
         Some(Verdict::Worse) => "worse",
         _ => "open",
     };
-    let sentence = {
-        let report = report.clone();
-        move || (lab.words().tasks.sentence)(&report)
-    };
+    let sentence = worded(lab, report.sentence.clone());
     let scores = {
         let (baselines, metrics) = (report.baselines.clone(), report.metrics.clone());
         Signal::derive(move || {

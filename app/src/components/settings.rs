@@ -1,6 +1,7 @@
 //! Step 4: the few knobs that matter, the others behind a fold, and the run file.
 
 use super::knob::KnobField;
+use super::notice::worded;
 use super::step::{Step, StepStatus};
 use crate::bundled;
 use crate::download;
@@ -13,6 +14,7 @@ use leptos::html::{Input, Textarea};
 use leptos::prelude::*;
 use lorakeet_core::Error;
 use lorakeet_core::config::{FinetuningType, Group};
+use lorakeet_i18n::Message;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::File;
@@ -110,7 +112,7 @@ fn RunFile() -> impl IntoView {
     let lab = expect_context::<Lab>();
     let area = NodeRef::<Textarea>::new();
     let picker = NodeRef::<Input>::new();
-    let outcome = RwSignal::new(None::<Result<Vec<String>, Error>>);
+    let outcome = RwSignal::new(None::<Result<Vec<Message>, Error>>);
     let copied = RwSignal::new(false);
     let text = Memo::new(move |_| {
         let model = match lab.loaded.model_source.get() {
@@ -175,12 +177,12 @@ fn RunFile() -> impl IntoView {
         Some(Ok(warnings)) => {
             let warnings = warnings
                 .into_iter()
-                .map(|warning| view! { <li>{warning}</li> })
+                .map(|warning| view! { <li>{worded(lab, warning)}</li> })
                 .collect_view();
             view! { <p class="hint" role="status">{lab.text(|w| w.applied)}</p><ul class="hint">{warnings}</ul> {missing} }
                 .into_any()
         }
-        Some(Err(error)) => view! { <p class="field-error" role="alert">{error.to_string()}</p> }.into_any(),
+        Some(Err(error)) => view! { <p class="field-error" role="alert">{worded(lab, error.message())}</p> }.into_any(),
     };
     view! {
         <p class="hint">{lab.text(|w| w.run_file_hint)}</p>

@@ -1,6 +1,7 @@
 //! Step 1: what the model is to learn, with the knobs that belong to it.
 
 use super::knob::KnobField;
+use super::notice::{sentence, worded};
 use super::step::{Step, StepStatus};
 use crate::run::Phase;
 use crate::settings::{of_task, task as knob};
@@ -38,11 +39,11 @@ pub fn TaskChoice() -> impl IntoView {
     view! {
         <Step number=1 id="goal" title=Signal::derive(lab.text(|w| w.tasks.title)) summary standing>
             {move || problem.get().map(|error| {
-                let remedy = error.remedy.unwrap_or_default();
+                let remedy = error.remedy.map(|remedy| worded(lab, remedy));
                 view! {
                     <div class="notice" role="status" data-testid="task-problem">
                         <p class="notice-title">{lab.text(|w| w.tasks.problem)}</p>
-                        <p class="notice-what">{error.what.trim_end_matches('.').to_owned()} "."</p>
+                        <p class="notice-what">{sentence(lab, error.what)}</p>
                         <p>{remedy}</p>
                     </div>
                 }
@@ -52,7 +53,7 @@ pub fn TaskChoice() -> impl IntoView {
                 <Choice task=None/>
                 {Task::ALL.map(|task| view! { <Choice task=Some(task)/> })}
             </fieldset>
-            {move || error.get().map(|error| view! { <p class="field-error" role="alert">{error.to_string()}</p> })}
+            {move || error.get().map(|error| view! { <p class="field-error" role="alert">{worded(lab, error.message())}</p> })}
             <Plan/>
             <details class="fold" data-testid="task-settings">
                 <summary>{lab.text(|w| w.tasks.knobs)}</summary>
@@ -117,7 +118,9 @@ fn Plan() -> impl IntoView {
     let notes = move || {
         let notes = outlook.with(|outlook| outlook.as_ref().map(|outlook| outlook.notes.clone()));
         let notes = notes.unwrap_or_default().into_iter();
-        notes.map(|note| view! { <p class="hint">{note}</p> }).collect_view()
+        notes
+            .map(|note| view! { <p class="hint">{worded(lab, note)}</p> })
+            .collect_view()
     };
     view! {
         <div data-testid="task-plan">

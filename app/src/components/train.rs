@@ -4,6 +4,7 @@ use super::baselines::Baselines;
 use super::chart::{LossChart, SmallChart};
 use super::metric_curves::MetricCurves;
 use super::notice::Notice;
+use super::notice::worded;
 use super::report::RunReport;
 use super::samples::Samples;
 use super::step::{Number, StepStatus};
@@ -268,7 +269,7 @@ fn Notes() -> impl IntoView {
     move || {
         let notes = lab.worker.notes.get();
         (!notes.is_empty()).then(|| {
-            let notes = notes.into_iter().map(|note| view! { <li>{note}</li> }).collect_view();
+            let notes = notes.into_iter().map(|note| view! { <li>{worded(lab, note)}</li> }).collect_view();
             view! {
                 <div class="notice" data-testid="notes"><p class="notice-title">{lab.text(|w| w.note)}</p><ul>{notes}</ul></div>
             }

@@ -2,7 +2,7 @@
 
 use super::data_file::{names, rows};
 use super::drop_zone::DropZone;
-use super::notice::Notice;
+use super::notice::{Notice, place, sentence, worded};
 use crate::conversation::Job;
 use crate::run::Phase;
 use crate::state::Lab;
@@ -35,7 +35,7 @@ pub fn Validation() -> impl IntoView {
                     hint=Signal::derive(lab.text(|w| w.validation_hint)) disabled=locked take/>
             }>
                 <p class="validation-file">
-                    <span data-testid="validation-given"><b>{move || given.get()}</b> ": " {found}</span>
+                    <span data-testid="validation-given"><b>{move || given.get()}</b> {lab.text(|w| w.colon)} {found}</span>
                     <button type="button" data-testid="remove-validation" prop:disabled=locked
                         on:click=move |_| lab.choose_validation(Vec::new())>{lab.text(|w| w.remove)}</button>
                 </p>
@@ -55,13 +55,13 @@ fn Problem(
     error: Error,
 ) -> impl IntoView {
     let lab = expect_context::<Lab>();
-    let kind = error.kind;
-    let place = move || (lab.words().error_place)(error.file.as_deref(), error.row, error.field.as_deref(), kind);
+    let (what, remedy) = (error.what.clone(), error.remedy.clone());
+    let place = move || place(lab, &error);
     view! {
         <div class="notice" role="status" data-testid="validation-problem">
             <p class="notice-title">{lab.text(|w| w.validation_problem)}</p>
-            <p class="notice-what"><span class="place">{place}</span> ": " {error.what.trim_end_matches('.').to_owned()} "."</p>
-            <p>{error.remedy}</p>
+            <p class="notice-what"><span class="place">{place}</span> {lab.text(|w| w.colon)} {sentence(lab, what)}</p>
+            <p>{remedy.map(|remedy| worded(lab, remedy))}</p>
         </div>
     }
 }

@@ -288,6 +288,7 @@ pub static WORDS: Words = Words {
         Kind::Stopped => "Start it again when you are ready.",
         Kind::Internal => "Restart the engine. If it happens again, please report it with the text above.",
     },
+    colon: ": ",
     error_place: |file, row, field, kind| {
         let row = row.map(|row| match kind {
             Kind::Config => format!("line {row}"),

@@ -1,7 +1,7 @@
 //! Every word of the page, in every language, as one struct: a language that misses a sentence does not compile.
 //!
-//! Two kinds of text live elsewhere: the guidance beside a knob stands in the knob table of `lorakeet_core::config`, and what
-//! the engine says about one file or one row comes with its error.
+//! Two kinds of text live elsewhere, in all languages as well: the guidance beside a knob in the knob table of
+//! `lorakeet_core::config`, and what the engine says in the crate `lorakeet_i18n`.
 
 mod en;
 mod tasks;
@@ -11,50 +11,13 @@ use lorakeet_core::config::Group;
 use lorakeet_core::error::Kind;
 use lorakeet_core::protocol::DeviceChoice;
 
-/// The languages of the page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Language {
-    /// English.
-    English,
-    /// Simplified Chinese.
-    Chinese,
-}
+pub use lorakeet_i18n::Language;
 
-impl Language {
-    /// In the order of the switch.
-    pub const ALL: [Self; 2] = [Self::English, Self::Chinese];
-
-    /// The language of a BCP 47 tag such as `zh-Hans-CN`; English where it is none of ours.
-    pub fn from_tag(tag: &str) -> Self {
-        if tag.to_ascii_lowercase().starts_with("zh") {
-            Self::Chinese
-        } else {
-            Self::English
-        }
-    }
-
-    /// The tag for the `lang` attribute.
-    pub fn tag(self) -> &'static str {
-        match self {
-            Self::English => "en",
-            Self::Chinese => "zh-Hans",
-        }
-    }
-
-    /// Its own name for itself.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::English => "English",
-            Self::Chinese => "简体中文",
-        }
-    }
-
-    /// Its words.
-    pub fn words(self) -> &'static Words {
-        match self {
-            Self::English => &en::WORDS,
-            Self::Chinese => &zh::WORDS,
-        }
+/// The page's words in a language.
+pub fn words(language: Language) -> &'static Words {
+    match language {
+        Language::English => &en::WORDS,
+        Language::Chinese => &zh::WORDS,
     }
 }
 
@@ -440,6 +403,8 @@ pub struct Words {
     pub error_title: fn(Kind) -> &'static str,
     /// The way out where the error brings none, by kind.
     pub error_remedy: fn(Kind) -> &'static str,
+    /// Between a name and what is said of it.
+    pub colon: &'static str,
     /// In front of a file's name, a row (of a run file, a line) and a field.
     pub error_place: fn(Option<&str>, Option<usize>, Option<&str>, Kind) -> String,
     /// Closes a message.
@@ -455,14 +420,6 @@ pub struct Words {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_chinese_browser_gets_chinese_and_all_others_english() {
-        assert_eq!(Language::from_tag("zh-CN"), Language::Chinese);
-        assert_eq!(Language::from_tag("ZH"), Language::Chinese);
-        assert_eq!(Language::from_tag("de-AT"), Language::English);
-        assert_eq!(Language::from_tag(""), Language::English);
-    }
 
     #[test]
     fn durations_are_spelled_with_units_that_fit() {

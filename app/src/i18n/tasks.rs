@@ -1,6 +1,5 @@
 //! The words about tasks: choosing one, what there is to beat, what a run came to, and asking the trained model.
 
-use lorakeet_core::protocol::{BaselineKind, Report, Verdict};
 use lorakeet_core::task::Task;
 
 /// The words about tasks, in one language.
@@ -53,8 +52,6 @@ pub struct TaskWords {
     pub baselines_hint: &'static str,
     /// Before there are any.
     pub baselines_waiting: &'static str,
-    /// Who gave the answers.
-    pub baseline_name: fn(BaselineKind) -> &'static str,
     /// Column heading: who gave the answers.
     pub way: &'static str,
     /// The tuned model among them.
@@ -68,8 +65,6 @@ pub struct TaskWords {
 
     /// Heading of the report.
     pub report: &'static str,
-    /// The report in a sentence or two.
-    pub sentence: fn(&Report) -> String,
     /// Heading of the metrics.
     pub metrics: &'static str,
     /// Heading of the classes.
@@ -197,7 +192,6 @@ pub static ENGLISH: TaskWords = TaskWords {
     baselines_hint: "Scored on the held-out rows. Nearest centroid and linear probe use the embeddings of the base model. A fine-tuned \
         model should beat all of them.",
     baselines_waiting: "The baselines appear here before the first step.",
-    baseline_name: BaselineKind::name,
     way: "Model",
     tuned: "fine-tuned model",
     metric_curves: "Validation metrics during training",
@@ -205,7 +199,6 @@ pub static ENGLISH: TaskWords = TaskWords {
     metric_curve: |name, first, last| format!("{name} went from {first} to {last}."),
 
     report: "Report: fine-tuned model against the baselines",
-    sentence: |report| report.sentence.clone(),
     metrics: "Metrics on the held-out rows",
     classes: "Metrics by class",
     class_columns: ["Class", "Precision", "Recall", "F1", "Support"],
@@ -304,18 +297,6 @@ pub static CHINESE: TaskWords = TaskWords {
     baselines: "基线（无需训练）",
     baselines_hint: "在验证集上计算；最近类中心与线性探针使用基座模型的向量。微调后的模型应当超过所有基线。",
     baselines_waiting: "训练开始之前，这里会显示基线。",
-    baseline_name: |kind| match kind {
-        BaselineKind::MajorityClass => "多数类",
-        BaselineKind::NearestCentroid => "最近类中心",
-        BaselineKind::LinearProbe => "线性探针",
-        BaselineKind::UsualLabels => "多数标签",
-        BaselineKind::LastValue => "沿用上一个值",
-        BaselineKind::TrainingMean => "训练集均值",
-        BaselineKind::Bm25 => "BM25",
-        BaselineKind::BaseModel => "基座模型",
-        BaselineKind::BaseLikelihood => "基座模型的似然",
-        BaselineKind::ModelBefore => "本次训练前的模型",
-    },
     way: "模型",
     tuned: "微调后的模型",
     metric_curves: "训练中的验证指标",
@@ -323,7 +304,6 @@ pub static CHINESE: TaskWords = TaskWords {
     metric_curve: |name, first, last| format!("{name} 从 {first} 变为 {last}。"),
 
     report: "报告：微调后的模型与基线",
-    sentence: chinese_sentence,
     metrics: "验证集指标",
     classes: "各类别指标",
     class_columns: ["类别", "精确率", "召回率", "F1", "样本数"],
@@ -367,28 +347,3 @@ pub static CHINESE: TaskWords = TaskWords {
     asking: "正在预测…",
     answers: "预测结果",
 };
-
-/// The engine's sentence is English; this one is made of the same numbers.
-fn chinese_sentence(report: &Report) -> String {
-    let Some(comparison) = &report.comparison else {
-        return report.sentence.clone();
-    };
-    let best = report.baselines.iter().find(|baseline| baseline.name == report.against);
-    let against = best.map_or(report.against.as_str(), |best| (CHINESE.baseline_name)(best.kind));
-    let verdict = match report.verdict {
-        Some(Verdict::Better) => "显著优于基线",
-        Some(Verdict::Worse) => "显著差于基线",
-        _ => "没有显著提升",
-    };
-    format!(
-        "{verdict}：与最好的基线（{against}）相比，{} 从 {:.4} 变为 {:.4}，相差 {:+.4}，{}% 置信区间为 [{:+.4}, {:+.4}]（{} 条样本）。",
-        report.metric,
-        comparison.before,
-        comparison.after,
-        comparison.difference,
-        (comparison.confidence * 1e4).round() / 100.0,
-        comparison.low,
-        comparison.high,
-        comparison.rows
-    )
-}

@@ -274,6 +274,7 @@ pub static WORDS: Words = Words {
         Kind::Stopped => "需要时可以重新开始。",
         Kind::Internal => "请重新启动引擎。如果再次发生，请附上以上文字反馈。",
     },
+    colon: "：",
     error_place: |file, row, field, _| {
         let row = row.map(|row| format!("第 {row} 行"));
         let parts: Vec<&str> = [file, row.as_deref(), field].into_iter().flatten().collect();

@@ -1,6 +1,7 @@
 //! Predictions that do not look at the row.
 
 use crate::error::{Error, Result};
+use lorakeet_i18n::messages::metrics as msg;
 
 /// The class that most rows have; of several, the one with the lowest number.
 ///
@@ -27,7 +28,7 @@ pub fn mean(targets: &[f64]) -> Result<f64> {
 }
 
 fn no_rows() -> Error {
-    Error::data("there are no rows to learn from")
+    Error::data(msg::NoRowsToLearn)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What a frozen model's vectors know already: the nearest class mean, and a linear probe.
 
 use crate::error::{Error, Result};
+use lorakeet_i18n::messages::metrics as msg;
 
 /// One vector a row, all of one width, finite.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,12 +17,11 @@ impl Features {
     /// No numbers, no whole rows, or a number that is not finite.
     pub fn new(values: Vec<f32>, width: usize) -> Result<Self> {
         if width == 0 || values.is_empty() || !values.len().is_multiple_of(width) {
-            let what = format!("{} numbers are not rows of {width}", values.len());
-            return Err(Error::data(what));
+            let numbers = values.len();
+            return Err(Error::data(msg::NotRows { numbers, width }));
         }
         if let Some(at) = values.iter().position(|value| !value.is_finite()) {
-            let what = format!("the model's vector holds {}", values[at]);
-            return Err(Error::data(what).row(at / width + 1));
+            return Err(Error::data(msg::VectorNotFinite { got: values[at] }).row(at / width + 1));
         }
         Ok(Self { width, values })
     }
@@ -39,17 +39,16 @@ impl Features {
         if found == self.rows() {
             return Ok(());
         }
-        Err(Error::data(format!("{found} answers for {} vectors", self.rows())))
+        let (answers, vectors) = (found, self.rows());
+        Err(Error::data(msg::AnswersForVectors { answers, vectors }))
     }
 
     fn check_width(&self, wanted: usize) -> Result<()> {
         if self.width == wanted {
             return Ok(());
         }
-        Err(Error::data(format!(
-            "vectors of {} numbers, learnt from vectors of {wanted}",
-            self.width
-        )))
+        let (width, learnt) = (self.width, wanted);
+        Err(Error::data(msg::OtherWidthLearnt { width, learnt }))
     }
 }
 
@@ -147,12 +146,12 @@ impl Probe {
     /// Not one class a row, one that is not below `classes`, or more than 2²⁴ rows times classes.
     pub fn classes(features: &Features, labels: &[usize], classes: usize) -> Result<Self> {
         if labels.len().saturating_mul(classes) > MOST_TARGETS {
-            let what = format!("{} rows of {classes} classes are too many for a probe", labels.len());
-            return Err(Error::data(what));
+            let rows = labels.len();
+            return Err(Error::data(msg::TooMuchForProbe { rows, classes }));
         }
         if let Some(row) = labels.iter().position(|label| *label >= classes) {
-            let what = format!("class {}, and there are {classes}", labels[row]);
-            return Err(Error::data(what).row(row + 1));
+            let class = labels[row];
+            return Err(Error::data(msg::ClassTooHigh { class, classes }).row(row + 1));
         }
         let of = |class| {
             labels
@@ -204,13 +203,12 @@ impl Probe {
 
     fn fit(features: &Features, targets: Vec<Vec<f64>>) -> Result<Self> {
         if targets.is_empty() {
-            return Err(Error::data("there are no classes to learn"));
+            return Err(Error::data(msg::NoClassesToLearn));
         }
         for target in &targets {
             features.check_rows(target.len())?;
             if let Some(row) = target.iter().position(|value| !value.is_finite()) {
-                let what = format!("a target must be a finite number, got {}", target[row]);
-                return Err(Error::data(what).row(row + 1));
+                return Err(Error::data(msg::TargetNotFinite { got: target[row] }).row(row + 1));
             }
         }
         let all: Vec<usize> = (0..features.rows()).collect();
@@ -363,9 +361,7 @@ fn cholesky(matrix: &[Vec<f64>], penalty: f64) -> Result<Vec<Vec<f64>>> {
         }
         let rest = source[i] + penalty - dot(&row, &row);
         if rest.is_nan() || rest <= 0.0 {
-            return Err(Error::internal(format!(
-                "the probe's equations are not positive at {i}: {rest}"
-            )));
+            return Err(Error::internal(msg::EquationsNotPositive { place: i, rest }));
         }
         row.push(rest.sqrt());
         factor.push(row);

@@ -6,6 +6,7 @@ use super::date::strftime;
 use super::source::{CONCATENATE, GENERATION, KEEP, KEEP_IN, PERCENT, ROUND};
 use super::texts::{Bounded, MOST_LEVELS, Style, argument, entries, wrong};
 use super::watch::{Turn, WATCH, Watch};
+use lorakeet_i18n::messages::text as msg;
 use minijinja::formatting::{FormatStyle, format};
 use minijinja::value::{Kwargs, Rest, Tuple, ValueKind, ValueOrKwargs, from_args};
 use minijinja::{Environment, Error, ErrorKind, State, Value};
@@ -145,7 +146,7 @@ fn indent(state: &State, text: &str, places: Rest<Value>, names: Kwargs) -> Outc
 }
 
 fn raise_exception(state: &State, message: &Value) -> Outcome {
-    Err(wrong(text_of(state, message)?))
+    Err(Error::new(ErrorKind::InvalidOperation, text_of(state, message)?))
 }
 
 /// The body of a `{% generation %}` block between marks.
@@ -161,7 +162,7 @@ fn mark(state: &mut State, names: Kwargs) -> Outcome {
 
 fn watch(state: &State) -> Result<Arc<Watch>, Error> {
     let watch = state.lookup(WATCH).and_then(|watch| watch.downcast_object());
-    watch.ok_or_else(|| wrong(format!("takes the name {WATCH}")))
+    watch.ok_or_else(|| wrong(msg::TakesName { name: WATCH }))
 }
 
 fn note_round(state: &State, number: usize, value: Option<&Value>) -> Result<(), Error> {
@@ -187,10 +188,10 @@ fn count(value: &Value, left: &mut usize, level: usize) -> Result<bool, Error> {
         return Ok(true);
     };
     if level > MOST_LEVELS {
-        return Err(wrong("has values in values without end"));
+        return Err(wrong(msg::EndlessValue));
     }
     if level > 0 && object.type_name().ends_with("::Namespace") {
-        return Err(wrong("has a namespace in another value, which is not supported"));
+        return Err(wrong(msg::NestedNamespace));
     }
     let mut is_whole = value.kind() != ValueKind::Iterable;
     match value.kind() {
@@ -294,7 +295,7 @@ fn joined(state: &State, items: &Value, between: &str, takes_texts: bool) -> Out
         for (index, item) in items.enumerate() {
             let item = item?;
             if takes_texts && item.as_str().is_none() {
-                return Err(wrong(format!("joins a value of type {}", item.kind())));
+                return Err(wrong(msg::JoinsNoText { kind: item.kind() }));
             }
             text.push(if index > 0 { between } else { "" })?;
             text.shown(&item)?;
@@ -325,7 +326,7 @@ fn method(state: &mut State, value: &Value, name: &str, arguments: &[Value]) -> 
             };
             afford(state, (pieces as u64 + 1).saturating_mul(ITEM_BYTES))?;
             match (name, separator, arguments.get(1).and_then(Value::as_usize)) {
-                (_, Some(""), _) => Err(wrong("splits a text at nothing")),
+                (_, Some(""), _) => Err(wrong(msg::SplitsAtNothing)),
                 ("rsplit", Some(separator), Some(most)) => {
                     let mut pieces: Vec<Value> = text
                         .rsplitn(most.saturating_add(1), separator)

@@ -4,6 +4,9 @@
 //! minijinja's parser, compiler and trees recurse over expressions without a limit, and a template comes from a stranger;
 //! so the counting is done over tokens, which need no stack.
 
+use super::texts::refusal;
+use lorakeet_i18n::Field;
+use lorakeet_i18n::messages::text as msg;
 use minijinja::machinery::{Token, tokenize};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Error, ErrorKind};
@@ -75,18 +78,15 @@ fn is_keyword(name: &str) -> bool {
     ["if", "else", "and", "or", "not", "in", "is", "recursive"].contains(&name)
 }
 
-fn wrong(what: &str, line: usize) -> Error {
-    Error::new(ErrorKind::SyntaxError, format!("{what} (line {line})"))
+fn wrong(what: impl Into<Field>, line: usize) -> Error {
+    refusal(ErrorKind::SyntaxError, msg::InLine { what, line })
 }
 
 /// Reads a template's tokens and writes what minijinja is to parse.
 pub(super) fn prepare(source: &str, syntax: &SyntaxConfig) -> Result<Prepared, Error> {
     if source.len() > MOST_BYTES {
-        let what = format!(
-            "has {} bytes; at most {MOST_BYTES} are read of a template",
-            source.len()
-        );
-        return Err(Error::new(ErrorKind::SyntaxError, what));
+        let (bytes, most) = (source.len(), MOST_BYTES);
+        return Err(refusal(ErrorKind::SyntaxError, msg::TemplateTooLong { bytes, most }));
     }
     let mut pieces = Vec::new();
     for token in tokenize(source, false, syntax.clone()) {
@@ -251,7 +251,7 @@ impl<'s> Writer<'s> {
                     let closed = levels.pop();
                     chained = closed.map_or(0, |closed| closed.chained + 1);
                     if levels.is_empty() {
-                        return Err(wrong("a bracket is closed that was not opened", piece.line));
+                        return Err(wrong(msg::UnopenedBracket, piece.line));
                     }
                 }
                 _ => {
@@ -266,7 +266,7 @@ impl<'s> Writer<'s> {
                 }
             }
             if chained > MOST_CHAINED || levels.len() > MOST_BRACKETS {
-                return Err(wrong("has an expression that is far too long or too deep", piece.line));
+                return Err(wrong(msg::ExpressionTooLong, piece.line));
             }
             before = Some(piece);
         }
@@ -303,8 +303,7 @@ impl<'s> Writer<'s> {
         let Some(tag) = first.name() else { return Ok(()) };
         match tag {
             "include" | "import" | "from" | "extends" | "block" => {
-                let what = format!("has {{% {tag} %}}, which chat templates have no use for");
-                return Err(wrong(&what, first.line));
+                return Err(wrong(msg::UselessTag { tag }, first.line));
             }
             "generation" | "endgeneration" => {
                 self.has_generation = true;
@@ -350,7 +349,7 @@ impl<'s> Writer<'s> {
         let depth: usize = self.blocks.iter().map(|(_, levels, _)| levels).sum();
         match depth <= MOST_BLOCKS {
             true => Ok(()),
-            false => Err(wrong("has blocks in blocks in far too many blocks", first.line)),
+            false => Err(wrong(msg::BlocksTooDeep, first.line)),
         }
     }
 

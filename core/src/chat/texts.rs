@@ -1,15 +1,42 @@
 //! Values as Python writes them: `str`, `repr` and `json.dumps`, with what room there is.
 
+use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::text as msg;
 use minijinja::value::{Kwargs, ValueKind};
 use minijinja::{Error, ErrorKind, Value};
+use std::fmt;
 
 /// Values in values. A data file's JSON has at most 128.
 pub(super) const MOST_LEVELS: usize = 160;
 /// What a value costs of the room, besides its text.
 const VALUE_BYTES: usize = 4;
 
-pub(super) fn wrong(what: impl Into<String>) -> Error {
-    Error::new(ErrorKind::InvalidOperation, what.into())
+/// What this program says, inside of minijinja's error.
+#[derive(Debug)]
+struct Worded(Message);
+
+impl fmt::Display for Worded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.english())
+    }
+}
+
+impl std::error::Error for Worded {}
+
+/// A refusal of this program, as templates can meet it.
+pub(super) fn refusal(kind: ErrorKind, what: impl Into<Message>) -> Error {
+    let what = what.into();
+    Error::new(kind, what.english()).with_source(Worded(what))
+}
+
+/// What this program said, if it is its refusal.
+pub(super) fn worded(error: &Error) -> Option<&Message> {
+    let source = std::error::Error::source(error)?;
+    source.downcast_ref().map(|Worded(message)| message)
+}
+
+pub(super) fn wrong(what: impl Into<Message>) -> Error {
+    refusal(ErrorKind::InvalidOperation, what)
 }
 
 /// An argument by its place or name.
@@ -42,14 +69,14 @@ impl Style {
             Some(indent) => match (indent.as_str(), indent.as_i64()) {
                 (Some(text), _) if text.len() <= MOST_INDENT as usize => Some(text.to_string()),
                 (_, Some(count)) if count <= MOST_INDENT => Some(" ".repeat(count.max(0) as usize)),
-                _ => return Err(wrong(format!("tojson takes an indent of at most {MOST_INDENT}"))),
+                _ => return Err(wrong(msg::IndentTooLong { most: MOST_INDENT })),
             },
         };
         let separators = match argument(2, "separators")?.filter(|separators| !separators.is_none()) {
             None => indent.is_some().then(|| [",", ": "].map(String::from)),
             Some(value) => match [0, 1].map(|at| value.get_item_by_index(at).ok()?.as_str().map(String::from)) {
                 [Some(item), Some(key)] => Some([item, key]),
-                _ => return Err(wrong("tojson takes two texts as separators")),
+                _ => return Err(wrong(msg::SeparatorsAreTwo)),
             },
         };
         let sort_keys = truth(argument(3, "sort_keys")?);
@@ -118,7 +145,7 @@ impl Bounded {
     pub fn value(&mut self, value: &Value, style: &Style, level: usize) -> Result<(), Error> {
         self.pay(VALUE_BYTES)?;
         if level > MOST_LEVELS {
-            return Err(wrong("has values in values without end"));
+            return Err(wrong(msg::EndlessValue));
         }
         match value.kind() {
             ValueKind::Undefined if style.is_json => Err(ErrorKind::UndefinedError.into()),
@@ -138,7 +165,7 @@ impl Bounded {
                     let key = match (key.kind(), key.as_str()) {
                         (_, Some(text)) => text.to_string(),
                         (ValueKind::None | ValueKind::Bool | ValueKind::Number, _) => scalar(&key, style),
-                        (kind, _) => return Err(wrong(format!("a value of type {kind} is no key of JSON"))),
+                        (kind, _) => return Err(wrong(msg::NotAJsonKey { kind })),
                     };
                     items.push((key, item));
                 }
@@ -152,7 +179,7 @@ impl Bounded {
                 let items = entries(value).map(|(key, item)| Ok((Some(key), item)));
                 self.items(["{", "}"], items, style, level)
             }
-            kind if style.is_json => Err(wrong(format!("a value of type {kind} has no JSON"))),
+            kind if style.is_json => Err(wrong(msg::NotJson { kind })),
             _ => self.push("<function>"),
         }
     }

@@ -6,6 +6,8 @@ use super::read::Node;
 use super::setting::Setting;
 use super::unsupported_keys::{self, Treatment};
 use crate::error::{Error, Result};
+use lorakeet_i18n::messages::config as msg;
+use lorakeet_i18n::{Field, Message};
 use serde_json::{Map, Value};
 
 /// What a line of a run file comes to.
@@ -13,21 +15,19 @@ pub(super) enum ParsedKey {
     /// These knobs are set (most lines set one).
     Sets(Vec<(&'static Knob, Value)>),
     /// A known key that changes nothing, and why.
-    Nothing(String),
+    Nothing(Message),
 }
 
 /// What `key: node` means; errors name the key, the value and what is allowed.
 pub(super) fn meaning(key: &str, node: &Node) -> Result<ParsedKey> {
     let one = |name: &str, node: &Node| -> Result<ParsedKey> {
-        let knob = knob::find(name).ok_or_else(|| Error::internal(format!("no knob {name}")))?;
+        let knob = knob::find(name).ok_or_else(|| Error::internal(msg::NoKnob { name }))?;
         Ok(ParsedKey::Sets(vec![(
             knob,
             value(knob, node).map_err(|error| error.field(key))?,
         )]))
     };
-    let flag = |node: &Node| {
-        as_flag(node).ok_or_else(|| Error::config(format!("must be true or false, got {}", shown(node))).field(key))
-    };
+    let flag = |node: &Node| as_flag(node).ok_or_else(|| must_be(msg::TrueOrFalse, node).field(key));
     match key {
         // bitsandbytes' switches; `false` leaves the other one its say.
         "load_in_4bit" | "load_in_8bit" => {
@@ -68,13 +68,15 @@ fn scheduler_arguments(node: &Node) -> Result<ParsedKey> {
         return Ok(ParsedKey::Sets(Vec::new()));
     }
     let Node::Map(entries) = node else {
-        return Err(Error::config(format!("must be a map, as in {{num_cycles: 2}}, got {}", shown(node))).field(KEY));
+        let example = "{num_cycles: 2}";
+        return Err(must_be(msg::Map { example }, node).field(KEY));
     };
     let mut sets = Vec::new();
     for (name, node) in entries {
         let known = KNOWN.contains(&name.as_str()).then(|| knob::find(name)).flatten();
         let knob = known.ok_or_else(|| {
-            Error::config(format!("takes {}, got {name}: {}", KNOWN.join(", "), shown(node))).field(KEY)
+            let (known, key, value) = (Field::list(KNOWN), name, shown(node));
+            Error::config(msg::TakesKeys { known, key, value }).field(KEY)
         })?;
         sets.push((
             knob,
@@ -85,10 +87,10 @@ fn scheduler_arguments(node: &Node) -> Result<ParsedKey> {
 }
 
 /// The warning for a known key without a knob, or the error where its value asks for what is not there.
-fn without_knob(key: &str, node: &Node, treatment: &Treatment) -> Result<String> {
+fn without_knob(key: &str, node: &Node, treatment: Treatment) -> Result<Message> {
     let (neutral, reason) = match treatment {
-        Treatment::Ignored(reason) => return Ok(format!("{key} has no effect: {reason}")),
-        Treatment::AllowedOnly(neutral, reason) => (*neutral, *reason),
+        Treatment::Ignored(reason) => return Ok(msg::NoEffect { what: key, reason }.into()),
+        Treatment::AllowedOnly(neutral, reason) => (neutral, reason),
     };
     let is = |word: &str| match (as_flag(node), as_number(node), node) {
         (Some(flag), ..) if word.parse() == Ok(flag) => true,
@@ -97,28 +99,26 @@ fn without_knob(key: &str, node: &Node, treatment: &Treatment) -> Result<String>
         _ => false,
     };
     if is_null(node) || neutral.iter().any(|word| is(word)) {
-        return Ok(format!(
-            "{key}: {} has no effect: it is what happens anyway",
-            shown(node)
-        ));
+        let (value, reason) = (shown(node), msg::HappensAnyway);
+        let what = msg::Pair { key, value };
+        return Ok(msg::NoEffect { what, reason }.into());
     }
     let allowed = match neutral {
-        [] => "null".to_owned(),
-        words => words.join(", "),
+        [] => "null".into(),
+        words => Field::list(words),
     };
-    Err(
-        Error::config(format!("{reason}; allowed is only {allowed}, got {}", shown(node)))
-            .field(key)
-            .remedy("Take the line out."),
-    )
+    let got = shown(node);
+    Err(Error::config(msg::AllowedOnly { reason, allowed, got })
+        .field(key)
+        .remedy(msg::TakeLineOut))
 }
 
 /// An unknown key, and the known one that it is nearest to.
 fn unknown(key: &str, node: &Node) -> Error {
-    let error = Error::config(format!("there is no such key, got {}", shown(node))).field(key);
+    let error = Error::config(msg::UnknownKey { value: shown(node) }).field(key);
     match nearest(key) {
-        Some(known) => error.remedy(format!("Did you mean {known}?")),
-        None => error.remedy("`lorakeet check` with an empty file lists every key."),
+        Some(known) => error.remedy(msg::DidYouMean { known }),
+        None => error.remedy(msg::ListEveryKey),
     }
 }
 
@@ -130,12 +130,17 @@ fn nearest(key: &str) -> Option<&'static str> {
     crate::did_you_mean::nearest(key, names)
 }
 
+fn must_be(allowed: impl Into<Field>, node: &Node) -> Error {
+    let (allowed, got) = (allowed.into(), shown(node));
+    Error::config(msg::MustBe { allowed, got })
+}
+
 /// The value of `knob` that `node` writes, in its one canonical form; errors do not name the key yet.
 pub(super) fn value(knob: &Knob, node: &Node) -> Result<Value> {
     if is_null(node) && knob.optional() {
         return Ok(Value::Null);
     }
-    let wrong = || Error::config(format!("must be {}, got {}", knob.allowed(), shown(node)));
+    let wrong = || must_be(knob.allowed(), node);
     let value = match knob.kind {
         Kind::Integer { min, max } => {
             let number = as_whole_number(node).ok_or_else(wrong)?;
@@ -338,26 +343,32 @@ fn as_whole_number(node: &Node) -> Option<i64> {
 }
 
 /// The value for an error message, shortened.
-fn shown(node: &Node) -> String {
+fn shown(node: &Node) -> Field {
     match node {
         // The parser's word for a value that is not there is `~`.
-        Node::Plain(text) if matches!(text.trim(), "" | "~") => "nothing".into(),
-        Node::Plain(text) => shortened(text),
-        Node::Quoted(text) => format!("{:?}", shortened(text)),
-        Node::List(items) if items.is_empty() => "an empty list".into(),
+        Node::Plain(text) if matches!(text.trim(), "" | "~") => msg::Nothing.into(),
+        Node::Plain(text) => shortened(text).into(),
+        Node::Quoted(text) => format!("{:?}", shortened(text)).into(),
+        Node::List(items) if items.is_empty() => msg::EmptyList.into(),
         Node::List(items) => {
-            let items: Vec<_> = items.iter().take(6).map(shown).collect();
-            format!("[{}]", items.join(", "))
+            let items = joined(items.iter().map(shown));
+            msg::InBrackets { items }.into()
         }
         Node::Map(entries) => {
-            let entries: Vec<_> = entries
-                .iter()
-                .take(6)
-                .map(|(key, node)| format!("{key}: {}", shown(node)))
-                .collect();
-            format!("{{{}}}", entries.join(", "))
+            let pair = |(key, node): &(String, Node)| {
+                let value = shown(node);
+                msg::Pair { key, value }.into()
+            };
+            let items = joined(entries.iter().map(pair));
+            msg::InBraces { items }.into()
         }
     }
+}
+
+/// The first of them, with the commas of the notation and not of a language.
+fn joined(items: impl Iterator<Item = Field>) -> Field {
+    let joined = items.take(6).reduce(|before, item| msg::Then { before, item }.into());
+    joined.unwrap_or_else(|| "".into())
 }
 
 fn shortened(text: &str) -> String {

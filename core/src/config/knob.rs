@@ -1,6 +1,8 @@
 //! A knob: what it is called, what values it takes, and where it belongs. [`KNOBS`] has them all.
 
 use super::knobs::{KNOBS, RunConfig};
+use lorakeet_i18n::messages::config as msg;
+use lorakeet_i18n::{Field, Language, Message};
 use serde_json::Value;
 
 /// The part of a run that a knob belongs to, in the order of the table.
@@ -114,6 +116,38 @@ impl Kind {
     }
 }
 
+/// What a knob counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unit {
+    Batches,
+    Bits,
+    Checkpoints,
+    Examples,
+    Rows,
+    Scores,
+    Steps,
+    Tokens,
+}
+
+impl Unit {
+    fn name(self, language: Language) -> &'static str {
+        let (english, chinese) = match self {
+            Self::Batches => ("batches", "批次"),
+            Self::Bits => ("bits", "比特"),
+            Self::Checkpoints => ("checkpoints", "检查点"),
+            Self::Examples => ("examples", "条"),
+            Self::Rows => ("rows", "条"),
+            Self::Scores => ("scores", "次评估"),
+            Self::Steps => ("steps", "步"),
+            Self::Tokens => ("tokens", "token"),
+        };
+        match language {
+            Language::English => english,
+            Language::Chinese => chinese,
+        }
+    }
+}
+
 /// One knob of a run: what it is called, what it takes, what it does, and how to choose it.
 pub struct Knob {
     /// Its name in transformers or PEFT, and the field's name in [`RunConfig`].
@@ -122,10 +156,12 @@ pub struct Knob {
     pub aliases: &'static [&'static str],
     /// What values it takes.
     pub kind: Kind,
-    /// What it counts; empty where it has no unit.
-    pub unit: &'static str,
-    /// What it does, one line.
-    pub what: &'static str,
+    /// What it counts, where it counts anything.
+    pub(super) unit: Option<Unit>,
+    /// What it does, one line in English.
+    pub what_en: &'static str,
+    /// The same in Simplified Chinese.
+    pub what_zh: &'static str,
     /// What to choose and what to watch, in English.
     pub guidance_en: &'static str,
     /// The same in Simplified Chinese.
@@ -147,43 +183,65 @@ impl Knob {
     pub fn optional(&self) -> bool {
         self.default().is_null()
     }
+    /// What it counts; empty where it has no unit.
+    pub fn unit(&self, language: Language) -> &'static str {
+        self.unit.map_or("", |unit| unit.name(language))
+    }
+    /// What it does, one line.
+    pub fn what(&self, language: Language) -> &'static str {
+        match language {
+            Language::English => self.what_en,
+            Language::Chinese => self.what_zh,
+        }
+    }
+    /// What to choose and what to watch.
+    pub fn guidance(&self, language: Language) -> &'static str {
+        match language {
+            Language::English => self.guidance_en,
+            Language::Chinese => self.guidance_zh,
+        }
+    }
     /// What it takes, as a clause: `a whole number from 1 to 4096`.
-    pub fn allowed(&self) -> String {
+    pub fn allowed(&self) -> Message {
         match self.kind {
-            Kind::Integer { min, max: COUNT } => format!("a whole number from {min}"),
-            Kind::Integer { min, max } => format!("a whole number from {min} to {max}"),
+            Kind::Integer { min, max: COUNT } => msg::IntegerFrom { min }.into(),
+            Kind::Integer { min, max } => msg::IntegerBetween { min, max }.into(),
             Kind::Number { min, max, above, below } => {
-                let low = if above {
-                    format!("above {min}")
-                } else {
-                    format!("of at least {min}")
+                let low: Field = match above {
+                    true => msg::Above { bound: min }.into(),
+                    false => msg::AtLeast { bound: min }.into(),
                 };
-                let high = if below {
-                    format!("below {max}")
-                } else {
-                    format!("at most {max}")
+                let high: Field = match below {
+                    true => msg::Below { bound: max }.into(),
+                    false => msg::AtMost { bound: max }.into(),
                 };
-                if max >= COUNT as f64 {
-                    format!("a number {low}")
-                } else {
-                    format!("a number {low} and {high}")
+                match max >= COUNT as f64 {
+                    true => msg::NumberFrom { low }.into(),
+                    false => msg::NumberBetween { low, high }.into(),
                 }
             }
-            Kind::StepsOrNone => "a whole number from 1, or -1 for none".into(),
-            Kind::StepsOrShare { min } => {
-                format!("a whole number from {min}, or a share of the run above 0 and below 1")
+            Kind::StepsOrNone => msg::StepsOrNone.into(),
+            Kind::StepsOrShare { min } => msg::StepsOrShare { min }.into(),
+            Kind::StepsOrRatio(_) => msg::StepsOrShare { min: 0 }.into(),
+            Kind::ShareOrCount => msg::ShareOrCount.into(),
+            Kind::Choice { words, .. } => {
+                let words = Field::list(words);
+                msg::OneOf { words }.into()
             }
-            Kind::StepsOrRatio(_) => "a whole number from 0, or a share of the run above 0 and below 1".into(),
-            Kind::ShareOrCount => "a share of at least 0 and below 1, or a whole number from 1".into(),
-            Kind::Choice { words, .. } => format!("one of {}", words.join(", ")),
-            Kind::Flag => "true or false".into(),
-            Kind::Text | Kind::PathOrNewest => "text".into(),
-            Kind::Modules => "all-linear, a list of module names, or one pattern".into(),
-            Kind::ModuleNames => "a list of module names".into(),
-            Kind::List => "a list of whole numbers from 0".into(),
-            Kind::Names => "a name or a list of names".into(),
-            Kind::Patterns { whole: true } => "whole numbers from 1 by module pattern, as in {q_proj: 8}".into(),
-            Kind::Patterns { whole: false } => "numbers above 0 by module pattern, as in {q_proj: 16}".into(),
+            Kind::Flag => msg::TrueOrFalse.into(),
+            Kind::Text | Kind::PathOrNewest => msg::Text.into(),
+            Kind::Modules => msg::Modules.into(),
+            Kind::ModuleNames => msg::ModuleNames.into(),
+            Kind::List => msg::IntegersFrom0.into(),
+            Kind::Names => msg::Names.into(),
+            Kind::Patterns { whole: true } => {
+                let example = "{q_proj: 8}";
+                msg::IntegersByPattern { example }.into()
+            }
+            Kind::Patterns { whole: false } => {
+                let example = "{q_proj: 16}";
+                msg::NumbersByPattern { example }.into()
+            }
         }
     }
 }

@@ -6,6 +6,7 @@
 
 use crate::error::{Error, Result};
 use granit_parser::{Event, Parser, ScalarStyle, Span};
+use lorakeet_i18n::messages::config as msg;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use std::fmt;
@@ -36,12 +37,10 @@ pub(super) const MOST_BYTES: usize = 1 << 20;
 /// The keys of a run file, in order, doubled ones included. JSON is recognised by the file's ending or by its first `{`.
 pub(super) fn entries(text: &str, file_name: &str) -> Result<Vec<Entry>> {
     if text.len() > MOST_BYTES {
-        return Err(Error::config(format!(
-            "has {} bytes, and a run file has at most {MOST_BYTES}",
-            text.len()
-        ))
-        .file(file_name)
-        .remedy("Is this the training data? Give it as train_file."));
+        let (bytes, most) = (text.len(), MOST_BYTES);
+        return Err(Error::config(msg::RunFileTooLong { bytes, most })
+            .file(file_name)
+            .remedy(msg::IsItTrainingData));
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let named_json = file_name.to_ascii_lowercase().ends_with(".json");
@@ -61,7 +60,7 @@ pub(super) fn flow_value(text: &str) -> Result<Node> {
     let mut entries = yaml_entries(&format!("{{value: {text}}}"))?;
     match entries.len() {
         1 => Ok(entries.remove(0).value),
-        _ => Err(Error::config(format!("is not one list or map: {text}"))),
+        _ => Err(Error::config(msg::NotOneValue { text })),
     }
 }
 
@@ -87,16 +86,14 @@ impl<'a, I: Iterator<Item = std::result::Result<(Event<'a>, Span), granit_parser
                 // An empty document behind `---` is one empty scalar.
                 Event::Scalar(text, ScalarStyle::Plain, ..) if matches!(&*text, "" | "~") => {}
                 Event::Scalar(..) | Event::SequenceStart(..) => {
-                    return Err(Error::config("a run file holds lines of the form `key: value`").row(line));
+                    return Err(Error::config(msg::NotLinesOfKeys).row(line));
                 }
                 Event::DocumentStart(..) => {
                     documents += 1;
                     if documents > 1 {
-                        return Err(
-                            Error::config("a run file holds one document, and a second one starts here")
-                                .row(line)
-                                .remedy("Put each run into its own file."),
-                        );
+                        return Err(Error::config(msg::SecondDocument)
+                            .row(line)
+                            .remedy(msg::OneFileForEachRun));
                     }
                 }
                 _ => {}
@@ -111,9 +108,9 @@ impl<'a, I: Iterator<Item = std::result::Result<(Event<'a>, Span), granit_parser
             return Ok(None);
         };
         let (event, span) = event.map_err(|error| {
-            Error::config(format!("is not valid YAML: {}", error.info()))
+            Error::config(msg::InvalidYaml { error: error.info() })
                 .row(error.marker().line())
-                .remedy("Write one `key: value` a line, with a space behind the colon and no tabs in front.")
+                .remedy(msg::OneKeyEachLine)
         })?;
         let line = span.start.line();
         let refused = match &event {
@@ -123,11 +120,7 @@ impl<'a, I: Iterator<Item = std::result::Result<(Event<'a>, Span), granit_parser
             _ => false,
         };
         if refused {
-            return Err(
-                Error::config("YAML anchors (&name, *name) and tags (!name) are not read in run files")
-                    .row(line)
-                    .remedy("Write the value itself; put text that begins with & * or ! in quotes."),
-            );
+            return Err(Error::config(msg::AnchorOrTag).row(line).remedy(msg::WriteValueItself));
         }
         Ok(Some((event, line)))
     }
@@ -142,7 +135,7 @@ impl<'a, I: Iterator<Item = std::result::Result<(Event<'a>, Span), granit_parser
                     let value = self.value(0)?;
                     entries.push(Entry { key, line, value });
                 }
-                _ => return Err(Error::config("a key must be a word").row(line)),
+                _ => return Err(Error::config(msg::KeyNotWord).row(line)),
             }
         }
         Ok(entries)
@@ -158,7 +151,7 @@ impl<'a, I: Iterator<Item = std::result::Result<(Event<'a>, Span), granit_parser
     fn node(&mut self, event: Event<'a>, line: usize, depth: usize) -> Result<Node> {
         // Patterns are one map deep, the schedule's arguments as well.
         if depth > 4 {
-            return Err(Error::config("is nested too deeply").row(line));
+            return Err(Error::config(msg::NestedTooDeeply).row(line));
         }
         match event {
             Event::Scalar(text, ScalarStyle::Plain, ..) => Ok(Node::Plain(text.into_owned())),
@@ -182,12 +175,12 @@ impl<'a, I: Iterator<Item = std::result::Result<(Event<'a>, Span), granit_parser
                             let key = key.into_owned();
                             items.push((key, self.value(depth + 1)?));
                         }
-                        _ => return Err(Error::config("a key must be a word").row(line)),
+                        _ => return Err(Error::config(msg::KeyNotWord).row(line)),
                     }
                 }
                 Ok(Node::Map(items))
             }
-            _ => Err(Error::config("a value is missing").row(line)),
+            _ => Err(Error::config(msg::ValueMissing).row(line)),
         }
     }
 }
@@ -197,7 +190,7 @@ fn json_entries(text: &str) -> Result<Vec<Entry>> {
     let Entries(pairs) = serde_json::from_str(text).map_err(|error: serde_json::Error| {
         let what = error.to_string();
         let what = what.split(" at line ").next().unwrap_or_default();
-        Error::config(format!("is not valid JSON: {what}")).row(error.line().max(1))
+        Error::config(msg::InvalidJson { error: what }).row(error.line().max(1))
     })?;
     let entries = pairs.into_iter().zip(json_key_lines(text));
     Ok(entries

@@ -25,11 +25,16 @@ macro_rules! words {
                 words: &[$($word),*],
                 synonyms: &[$($(($other, $word),)*)*],
             };
+
+            /// Its word.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $word),* }
+            }
         }
 
         impl Setting for $type {
             fn to_value(&self) -> Value {
-                match self { $(Self::$variant => Value::from($word)),* }
+                self.name().into()
             }
             fn from_value(value: Value) -> Option<Self> {
                 match value.as_str()? { $($word => Some(Self::$variant),)* _ => None }

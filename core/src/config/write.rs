@@ -3,6 +3,7 @@
 use super::knob::Knob;
 use super::knobs::KNOBS;
 use super::{Resolved, RunConfig, Source};
+use lorakeet_i18n::Language::English;
 use serde_json::Value;
 use std::fmt::Write;
 
@@ -82,8 +83,8 @@ fn text_written(text: &str) -> String {
 
 const WIDTH: usize = 100;
 
-/// Every key with its value, its source and what it does, in groups; then the warnings. Lines stay within 100 columns
-/// unless a value (a path, a list) is longer.
+/// Every key with its value, its source and what it does, in groups; then the warnings; all in English. Lines stay within
+/// 100 columns unless a value (a path, a list) is longer.
 pub(super) fn explanation(resolved: &Resolved) -> String {
     let rows: Vec<_> = KNOBS
         .iter()
@@ -111,7 +112,7 @@ pub(super) fn explanation(resolved: &Resolved) -> String {
             let _ = writeln!(text, "{}", line.trim_end());
             line = " ".repeat(what_at);
         }
-        for word in knob.what.split(' ') {
+        for word in knob.what_en.split(' ') {
             if line.chars().count() + word.chars().count() > WIDTH {
                 let _ = writeln!(text, "{}", line.trim_end());
                 line = " ".repeat(what_at);
@@ -125,7 +126,7 @@ pub(super) fn explanation(resolved: &Resolved) -> String {
         text.push_str("\nWarnings\n");
         for warning in &resolved.warnings {
             let mut line = String::from("  -");
-            for word in warning.split(' ') {
+            for word in warning.english().split(' ') {
                 if line.chars().count() + 1 + word.chars().count() > WIDTH {
                     let _ = writeln!(text, "{line}");
                     line = String::from("   ");
@@ -152,8 +153,8 @@ fn shown(knob: &Knob, config: &RunConfig) -> String {
         Value::String(text) if text.is_empty() => "-".into(),
         Value::Object(map) if map.is_empty() => "-".into(),
         Value::Array(items) if items.is_empty() => "-".into(),
-        Value::Number(number) if !knob.unit.is_empty() && number.as_i64() > Some(1) => {
-            format!("{} {}", written(&value), knob.unit)
+        Value::Number(number) if knob.unit.is_some() && number.as_i64() > Some(1) => {
+            format!("{} {}", written(&value), knob.unit(English))
         }
         _ => written(&value),
     }

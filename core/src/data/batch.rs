@@ -4,6 +4,7 @@ use super::{Example, Target};
 use crate::error::{Error, Result};
 use crate::loss::IGNORE_INDEX;
 use crate::random::Generator;
+use lorakeet_i18n::messages::data as msg;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -83,11 +84,8 @@ pub fn split_by_class(classes: &[usize], val_size: f64, seed: u64) -> Result<(Ve
 
 /// How many of `n` examples are held out.
 fn held_out(n: usize, val_size: f64) -> Result<usize> {
-    let wrong = |what: String| Error::config(what).field("val_size");
     if !(val_size >= 0.0 && val_size.is_finite()) {
-        return Err(wrong(format!(
-            "must be 0, a share below 1, or a number of examples, got {val_size}"
-        )));
+        return Err(Error::config(msg::ValSizeUnusable { got: val_size }).field("val_size"));
     }
     if val_size < 1.0 {
         // 1e-9: 0.1 × 30 is a little more than 3, but nobody means 4.
@@ -95,10 +93,8 @@ fn held_out(n: usize, val_size: f64) -> Result<usize> {
     }
     let held_out = val_size.round() as usize;
     if held_out >= n {
-        return Err(
-            wrong(format!("{held_out} of {n} examples held out leave none to train on"))
-                .remedy("Give a share like 0.1, or more data."),
-        );
+        let error = Error::config(msg::NoneLeftToTrain { held_out, examples: n }).field("val_size");
+        return Err(error.remedy(msg::GiveShare));
     }
     Ok(held_out)
 }

@@ -9,6 +9,8 @@ use crate::error::{Error, Result};
 use crate::host::Turns;
 use crate::loss::IGNORE_INDEX;
 use crate::tokenizer::Tokenizer;
+use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::data as msg;
 use std::sync::Arc;
 
 /// What shapes examples.
@@ -117,7 +119,7 @@ pub struct Examples {
     /// At least one, in the order of the rows, each with something to learn.
     pub items: Vec<Example>,
     /// Things worth knowing, as sentences: what was cut or dropped.
-    pub notes: Vec<String>,
+    pub notes: Vec<Message>,
 }
 
 /// Tokens of a row before they are cut.
@@ -160,7 +162,8 @@ pub async fn examples(
     turns: &mut Turns<'_, '_>,
 ) -> Result<Examples> {
     if settings.cutoff_len < 2 {
-        return Err(Error::config(format!("must be at least 2, got {}", settings.cutoff_len)).field("cutoff_len"));
+        let got = settings.cutoff_len;
+        return Err(Error::config(msg::CutoffTooSmall { got }).field("cutoff_len"));
     }
     dataset.check_texts()?;
     let eos = if settings.add_eos {
@@ -170,16 +173,13 @@ pub async fn examples(
     };
     let mut notes = Vec::new();
     if settings.add_eos && eos.is_none() {
-        notes.push("The tokenizer has no end-of-text token: the model will not learn where a text ends.".to_string());
+        notes.push(msg::NoEndOfText.into());
     }
     if dataset.form != Schema::Text && template.is_none() {
-        notes.push("The model has no chat template: the rows are laid out as plain text.".to_string());
+        notes.push(msg::NoChatTemplate.into());
     }
     if dataset.form != Schema::Text && template.is_some_and(ChatTemplate::asks_for_date) {
-        notes.push(
-            "The chat template can write the date: it is told 26 July 2024 on every day, so that a run can be repeated."
-                .to_string(),
-        );
+        notes.push(msg::TemplateDate.into());
     }
     let specials = SpecialTokens::of(tokenizer)?;
     let total = dataset.rows.len();
@@ -313,60 +313,49 @@ impl Collector {
         }
     }
 
-    fn finish(mut self, notes: &mut Vec<String>) -> Result<Vec<Example>> {
+    fn finish(mut self, notes: &mut Vec<Message>) -> Result<Vec<Example>> {
         let left = self.open.ids.len();
         if self.open.seams > 0 {
-            notes.push(format!(
-                "Cuts within texts where the tokenizer allows none, because it is given {} MB at most: {}. A token or two at \
-                 each may be others.",
-                MOST_PIECE >> 20,
-                self.open.seams
-            ));
+            let (megabytes, cuts) = (MOST_PIECE >> 20, self.open.seams);
+            notes.push(msg::CutsWithinTexts { megabytes, cuts }.into());
         }
         if self.items.is_empty() && left >= 2 {
             let Tokens { ids, labels, .. } = std::mem::take(&mut self.open);
             let row = self.row_at(0);
             self.push_block(ids, labels, row);
         } else if left > 0 && !self.items.is_empty() {
-            notes.push(format!(
-                "Left out at the end: {left} of the {} tokens that a block takes.",
-                self.cutoff_len
-            ));
+            let block = self.cutoff_len;
+            notes.push(msg::LeftOutAtEnd { left, block }.into());
         }
         if self.items.is_empty() {
             return Err(self.nothing_left());
         }
         if self.cut > 0 {
-            notes.push(format!(
-                "Cut at {} tokens: {} of {} rows; the longest has {}.",
-                self.cutoff_len, self.cut, self.rows, self.longest
-            ));
+            notes.push(Message::from(msg::CutRows {
+                tokens: self.cutoff_len,
+                cut: self.cut,
+                rows: self.rows,
+                longest: self.longest,
+            }));
         }
         if self.dropped > 0 {
-            let what = if self.packing {
-                "blocks without a part of an answer"
-            } else {
-                "rows with nothing of the answer within cutoff_len"
-            };
             let (dropped, first) = (self.dropped, self.first_dropped);
-            notes.push(format!("Dropped {what}: {dropped}; the first is at row {first}."));
+            notes.push(if self.packing {
+                msg::DroppedBlocks { dropped, first }.into()
+            } else {
+                msg::DroppedRows { dropped, first }.into()
+            });
         }
         Ok(self.items)
     }
 
     fn nothing_left(&self) -> Error {
+        let (tokens, longest) = (self.cutoff_len, self.longest);
         match self.needed {
-            Some(needed) => Error::data(format!(
-                "in every row the answer starts beyond the first {} tokens",
-                self.cutoff_len
-            ))
-            .field("cutoff_len")
-            .remedy(format!(
-                "Raise cutoff_len to well above {needed}, or shorten the prompts; the longest row has {} tokens.",
-                self.longest
-            )),
-            None => Error::data("no token is left to train on")
-                .remedy("Check that the answers are not empty, or set completion_only_loss to false."),
+            Some(needed) => Error::data(msg::AnswersBeyond { tokens })
+                .field("cutoff_len")
+                .remedy(msg::RaiseCutoffAbove { needed, longest }),
+            None => Error::data(msg::NothingToTrain).remedy(msg::CheckAnswers),
         }
     }
 }
@@ -433,7 +422,7 @@ fn tokenize(
                 true,
             );
         }
-        (Layout::Chat(_), None) => return Err(Error::internal("a conversation was laid out without a template")),
+        (Layout::Chat(_), None) => return Err(Error::internal(msg::ChatWithoutTemplate)),
     }
     Ok(tokens)
 }

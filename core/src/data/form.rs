@@ -6,6 +6,8 @@ use super::value::Value;
 use super::{Content, Instruction, Row, Schema, labelled, numeric, preference, token_classification};
 use crate::chat::Conversation;
 use crate::error::{Error, Result};
+use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::data as msg;
 use serde_json::{Map, Value as Json, json};
 
 /// Pairs of columns that are a prompt and what should follow it.
@@ -50,7 +52,7 @@ pub(super) struct Texts {
     /// None of numbers, and where there is a `problem`.
     pub rows: Vec<Row>,
     /// What is to be said where they are used so.
-    pub notes: Vec<String>,
+    pub notes: Vec<Message>,
     /// Why the rows, which may serve other tasks, are no such texts.
     pub problem: Option<Error>,
 }
@@ -113,7 +115,7 @@ pub(super) fn is_blank(value: &Value) -> bool {
 }
 
 /// Chooses the form by the columns' names; the order of the questions is the order of preference.
-fn plan(table: &Table, notes: &mut Vec<String>) -> Result<(Schema, Plan)> {
+fn plan(table: &Table, notes: &mut Vec<Message>) -> Result<(Schema, Plan)> {
     let keys: Vec<String> = table.columns().iter().map(|name| key(name)).collect();
     let has = |name: &str| keys.iter().any(|key| key == name);
     if has("messages") {
@@ -156,28 +158,23 @@ fn plan(table: &Table, notes: &mut Vec<String>) -> Result<(Schema, Plan)> {
         let named = table.columns().iter().filter(|name| !is_unnamed(&key(name)));
         match named.collect::<Vec<_>>().as_slice() {
             [only] => {
-                notes.push(format!("The column '{only}' is taken as the text."));
+                notes.push(msg::TakenAsText { column: only }.into());
                 return Ok((Schema::Text, Plan::Text(key(only))));
             }
             [first, second, ..] => {
-                notes.push(format!(
-                    "No column has a known name: '{first}' is taken as the prompt and '{second}' as the completion."
-                ));
+                let (prompt, completion) = (first, second);
+                notes.push(msg::TakenAsPair { prompt, completion }.into());
                 return Ok((Schema::Table, Plan::Pair(key(first), key(second))));
             }
             [] => {}
         }
     }
-    Err(
-        Error::data(format!("no known columns among: {}", listed(table.columns()))).remedy(
-            "Name them text; or prompt and completion; or instruction, input and output; or messages (role, content); \
-         or conversations (from, value). Numbers go into a list called values.",
-        ),
-    )
+    let columns = listed(table.columns());
+    Err(Error::data(msg::NoKnownColumns { columns }).remedy(msg::NameColumns))
 }
 
 impl Plan {
-    fn rows(&self, table: &Table, notes: &mut Vec<String>) -> Result<Vec<Row>> {
+    fn rows(&self, table: &Table, notes: &mut Vec<Message>) -> Result<Vec<Row>> {
         let used = self.columns();
         note_unused(table.columns(), |key| used.contains(key), notes);
         let mut rows = Vec::with_capacity(table.len());
@@ -191,9 +188,9 @@ impl Plan {
             let content = self.content(&record).map_err(|error| error.row(number))?;
             rows.push(Row { number, content });
         }
-        skipped.note("empty row", notes);
+        skipped.note_rows(notes);
         if rows.is_empty() {
-            return Err(Error::data("every row is empty").remedy("Choose a file with text in its rows."));
+            return Err(Error::data(msg::EveryRowEmpty).remedy(msg::ChooseRowsOfText));
         }
         Ok(rows)
     }
@@ -228,7 +225,7 @@ impl Plan {
             },
             Self::Preferred => preference::content(record, "chosen")?,
             Self::Words(words) => Content::Text(token_classification::list(record, words)?.join(" ")),
-            Self::Numbers => return Err(Error::internal("a row of numbers is no text")),
+            Self::Numbers => return Err(Error::internal(msg::NumbersAsText)),
             Self::Alpaca(output) => Content::Instruction(Instruction {
                 system: optional(record, "system")?,
                 history: history(record)?,
@@ -255,12 +252,12 @@ pub(super) fn required(record: &Record, field: &str) -> Result<String> {
     if !text.trim().is_empty() {
         return Ok(text);
     }
-    let what = if record.fields.contains_key(field) {
-        "is empty"
+    let error = if record.fields.contains_key(field) {
+        Error::data(msg::IsEmpty)
     } else {
-        "is missing"
+        Error::data(msg::IsMissing)
     };
-    Err(Error::data(what).field(field).remedy("Fill it in, or delete the row."))
+    Err(error.field(field).remedy(msg::FillIn))
 }
 
 pub(super) fn text(value: &Value) -> Result<String> {
@@ -268,17 +265,16 @@ pub(super) fn text(value: &Value) -> Result<String> {
         Value::String(text) => Ok(text.clone()),
         Value::Number(number) => Ok(number.to_string()),
         Value::Bool(truth) => Ok(truth.to_string()),
-        other => Err(Error::data(format!("must be a text, but is {}", kind(other)))
-            .remedy("Conversations belong into a column named messages.")),
+        other => Err(Error::data(msg::NotText { kind: kind(other) }).remedy(msg::ConversationsElsewhere)),
     }
 }
 
 /// Alpaca's `history`: a list of [question, answer].
 fn history(record: &Record) -> Result<Vec<(String, String)>> {
     let wrong = || {
-        Error::data("must be a list of pairs [question, answer]")
+        Error::data(msg::NotPairs)
             .field("history")
-            .remedy("Correct it, or leave it out.")
+            .remedy(msg::CorrectOrLeaveOut)
     };
     let rounds = match record.fields.get("history") {
         None | Some(Value::Null) => return Ok(Vec::new()),
@@ -300,15 +296,14 @@ fn history(record: &Record) -> Result<Vec<(String, String)>> {
 fn conversation(record: &Record, column: &str) -> Result<Conversation> {
     let turns = match structured(record, column) {
         Ok(Some(Json::Array(turns))) => turns,
-        Ok(None) => return Err(Error::data("is missing").field(column).remedy(TURNS)),
+        Ok(None) => return Err(Error::data(msg::IsMissing).field(column).remedy(msg::ListOfTurns)),
         Ok(Some(other)) => {
-            return Err(Error::data(format!("is {}", json_kind(&other)))
-                .field(column)
-                .remedy(TURNS));
+            let kind = json_kind(&other);
+            return Err(Error::data(msg::Is { kind }).field(column).remedy(msg::ListOfTurns));
         }
         Err(_) => {
-            let error = Error::data("is a text, not a list of turns").field(column);
-            return Err(error.remedy(TURNS));
+            let error = Error::data(msg::IsTextNotTurns).field(column);
+            return Err(error.remedy(msg::ListOfTurns));
         }
     };
     let mut messages = Vec::with_capacity(turns.len() + 1);
@@ -318,8 +313,8 @@ fn conversation(record: &Record, column: &str) -> Result<Conversation> {
     }
     messages.extend(conversation_of(&turns, column)?);
     if !messages.iter().any(is_answer) {
-        let error = Error::data("the conversation has no answer of the assistant").field(column);
-        return Err(error.remedy("Add a turn with the role assistant, or delete the row."));
+        let error = Error::data(msg::NoAnswerOfAssistant).field(column);
+        return Err(error.remedy(msg::AddAnswer));
     }
     Ok(Conversation {
         messages,
@@ -343,9 +338,6 @@ pub(super) fn with(record: &Record) -> Result<Conversation> {
         names: names(record)?,
     })
 }
-
-/// What a list of turns looks like.
-const TURNS: &str = "It must be a list of turns, like [{\"role\": \"user\", \"content\": \"…\"}, …].";
 
 /// A message of plain text.
 pub(super) fn said(role: &str, content: &str) -> Map<String, Json> {
@@ -375,7 +367,7 @@ fn structured(record: &Record, field: &str) -> Result<Option<Json>> {
         Some(Value::String(text)) => {
             let read = serde_json::from_str::<Json>(text).ok();
             let read = read.filter(|value| value.is_array() || value.is_object());
-            read.map(Some).ok_or_else(|| Error::data("is no JSON").field(field))
+            read.map(Some).ok_or_else(|| Error::data(msg::IsNoJson).field(field))
         }
         Some(value) => Ok(Some(value.to_json())),
     }
@@ -385,8 +377,8 @@ fn structured(record: &Record, field: &str) -> Result<Option<Json>> {
 /// data sets have it, becomes a tool as chat templates know it.
 fn tools(record: &Record) -> Result<Option<Json>> {
     let wrong = || {
-        let error = Error::data("must be a list of functions, or its JSON text").field("tools");
-        error.remedy("Write them as JSON: [{\"type\": \"function\", \"function\": {\"name\": …}}].")
+        let error = Error::data(msg::NotFunctions).field("tools");
+        error.remedy(msg::WriteFunctions)
     };
     let tools = match structured(record, "tools").map_err(|_| wrong())? {
         None => return Ok(None),
@@ -411,8 +403,9 @@ fn names(record: &Record) -> Result<Map<String, Json>> {
         None => Ok(Map::new()),
         Some(Json::Object(names)) => Ok(names),
         Some(other) => {
-            let error = Error::data(format!("must be an object, but is {}", json_kind(&other))).field(FIELD);
-            Err(error.remedy("Write it like {\"enable_thinking\": false}."))
+            let kind = json_kind(&other);
+            let error = Error::data(msg::NotObject { kind }).field(FIELD);
+            Err(error.remedy(msg::WriteNames))
         }
     }
 }
@@ -428,7 +421,10 @@ pub(super) fn conversation_of(turns: &[Json], column: &str) -> Result<Vec<Map<St
 }
 
 fn message(turn: &Json, place: &str) -> Result<Map<String, Json>> {
-    let missing = |name: &str| Error::data("is missing").field(format!("{place}.{name}")).remedy(TURNS);
+    let missing = |name: &str| {
+        let error = Error::data(msg::IsMissing).field(format!("{place}.{name}"));
+        error.remedy(msg::ListOfTurns)
+    };
     let turn = turn.as_object().ok_or_else(|| missing("role"))?;
     let named = |names: [&'static str; 2]| names.into_iter().find(|name| turn.contains_key(*name));
     let role_key = named(["role", "from"]).ok_or_else(|| missing("role"))?;
@@ -469,32 +465,28 @@ fn content_of(value: &Json) -> Result<Json> {
         Json::Null => return Ok(Json::Null),
         Json::Array(parts) => parts,
         Json::Object(_) => {
-            return Err(Error::data("must be a text or a list of parts, but is an object").remedy(PARTS));
+            return Err(Error::data(msg::NotTextOrParts).remedy(msg::WriteParts));
         }
         value => return json_text(value).map(Json::String),
     };
-    for (index, part) in parts.iter().enumerate() {
+    for (number, part) in (1..).zip(parts) {
         let kind = part["type"].as_str().unwrap_or("text");
         let has_text = part.is_string() || part["text"].is_string();
         if kind != "text" {
-            let what = format!("part {} is of type '{kind}'; only texts can be learnt", index + 1);
-            return Err(Error::data(what).remedy(PARTS));
+            return Err(Error::data(msg::PartOfOtherType { part: number, kind }).remedy(msg::WriteParts));
         }
         if !has_text {
-            return Err(Error::data(format!("part {} has no text", index + 1)).remedy(PARTS));
+            return Err(Error::data(msg::PartWithoutText { part: number }).remedy(msg::WriteParts));
         }
     }
     Ok(value.clone())
 }
 
-/// What parts of a message look like.
-const PARTS: &str = "Write a text, or parts like [{\"type\": \"text\", \"text\": \"…\"}].";
-
 /// LLaMA-Factory's turn `function_call`: JSON of a function's name and arguments, or a list of such, as the assistant's calls.
 fn call(content: &Json, place: &str) -> Result<Map<String, Json>> {
     let wrong = || {
-        let error = Error::data("is no function call").field(place);
-        error.remedy("Write it as JSON: {\"name\": \"…\", \"arguments\": {…}}, or a list of such.")
+        let error = Error::data(msg::NoFunctionCall).field(place);
+        error.remedy(msg::WriteCall)
     };
     let read = match content {
         Json::String(text) => serde_json::from_str(text).map_err(|_| wrong())?,
@@ -520,7 +512,7 @@ fn call(content: &Json, place: &str) -> Result<Map<String, Json>> {
 }
 
 /// What a JSON value is, with its article.
-fn json_kind(value: &Json) -> &'static str {
+fn json_kind(value: &Json) -> Message {
     kind(&Value::from(value))
 }
 
@@ -540,10 +532,7 @@ fn role_name(role: &str) -> Result<String> {
         "system" | "developer" => "system",
         "tool" | "function" | "observation" => "tool",
         _ => {
-            return Err(Error::data(format!("the role '{role}' is unknown"))
-                .remedy(
-                "Roles are system, user, assistant and tool (sharegpt: system, human, gpt, function_call, observation).",
-            ));
+            return Err(Error::data(msg::UnknownRole { role }).remedy(msg::KnownRoles));
         }
     }
     .to_string())

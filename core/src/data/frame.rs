@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::host::Turns;
 use crate::loss::IGNORE_INDEX;
 use crate::tokenizer::Tokenizer;
+use lorakeet_i18n::messages::data as msg;
 
 /// Tokenizes rows and puts their labels on them; a row keeps the start of its texts, of a pair the longer one is cut first.
 ///
@@ -104,8 +105,8 @@ impl PairTemplate {
         };
         let room = cutoff_len.saturating_sub(frame);
         if room < 1 + usize::from(b.is_some()) {
-            let what = format!("{cutoff_len} tokens leave no room for text beside {frame} of the model's own");
-            return Err(Error::data(what).field("cutoff_len").remedy("Raise it."));
+            let error = Error::data(msg::NoRoomForText { cutoff_len, own: frame });
+            return Err(error.field("cutoff_len").remedy(msg::RaiseIt));
         }
         let whole = a.len() + b.as_ref().map_or(0, Vec::len);
         if let Some(b) = &mut b {

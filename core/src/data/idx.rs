@@ -9,10 +9,11 @@ use super::labelled::{Labelled, LabelledRow};
 use super::numeric::{NUMBERS_OF_A_FIELD, Shape};
 use super::value::{Budget, Value};
 use crate::error::{Error, Result};
+use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::data as msg;
 
 /// How an IDX file of bytes begins; the number of dimensions follows.
 const BYTES: [u8; 3] = [0, 0, 8];
-const REMEDY: &str = "Take images (idx3-ubyte) and their labels (idx1-ubyte), unpacked.";
 
 /// Whether a file is of this format.
 pub(super) fn is_idx(bytes: &[u8]) -> bool {
@@ -33,8 +34,8 @@ pub fn labels_of(name: &str) -> Option<String> {
 /// Images with the labels beside them, where there is such a file.
 pub(super) fn read((name, bytes): (&str, &[u8]), labels: Option<(&str, &[u8])>) -> Result<Labelled> {
     if is_labels(bytes) {
-        let error = Error::data("holds labels, and the images to which they belong are missing").file(name);
-        return Err(error.remedy("Give the file of the images (idx3-ubyte) together with it."));
+        let error = Error::data(msg::LabelsWithoutImages).file(name);
+        return Err(error.remedy(msg::GiveImages));
     }
     let ([count, height, width], pixels) = header::<3>(bytes).map_err(|error| error.file(name))?;
     let mut budget = Budget::new();
@@ -48,8 +49,8 @@ pub(super) fn read((name, bytes): (&str, &[u8]), labels: Option<(&str, &[u8])>) 
         Some((name, bytes)) => {
             let ([labels], values) = header::<1>(bytes).map_err(|error| error.file(name))?;
             if labels != count {
-                let what = format!("has {labels} labels for {count} images");
-                return Err(Error::data(what).file(name).remedy("Are both of one set?"));
+                let error = Error::data(msg::LabelsForImages { labels, images: count });
+                return Err(error.file(name).remedy(msg::OfOneSet));
             }
             Some(values)
         }
@@ -72,21 +73,18 @@ pub(super) fn read((name, bytes): (&str, &[u8]), labels: Option<(&str, &[u8])>) 
 
 /// The sizes of D dimensions, none of them 0, and as many bytes as they say.
 fn header<const D: usize>(bytes: &[u8]) -> Result<([usize; D], &[u8])> {
-    let wrong = |what: String| Error::format(what).remedy(REMEDY);
+    let wrong = |what: Message| Error::format(what).remedy(msg::TakeImages);
     if !bytes.starts_with(&BYTES) || usize::from(bytes.get(3).copied().unwrap_or(0)) != D {
         let start: Vec<String> = bytes.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-        let what = format!(
-            "begins with {}, where {D} dimensions of bytes begin with 00 00 08 {D:02x}",
-            start.join(" ")
-        );
-        return Err(wrong(what));
+        let (start, count, code) = (start.join(" "), D, format!("{D:02x}"));
+        return Err(wrong(msg::WrongStart { start, count, code }.into()));
     }
     let mut rest = &bytes[4..];
     let mut sizes = [0; D];
     for size in &mut sizes {
         let (number, behind) = rest
             .split_first_chunk::<4>()
-            .ok_or_else(|| wrong("ends within its header".into()))?;
+            .ok_or_else(|| wrong(msg::EndsInHeader.into()))?;
         *size = u32::from_be_bytes(*number) as usize;
         rest = behind;
     }
@@ -94,11 +92,11 @@ fn header<const D: usize>(bytes: &[u8]) -> Result<([usize; D], &[u8])> {
         .iter()
         .try_fold(1usize, |product, &size| product.checked_mul(size));
     if wanted == Some(0) {
-        return Err(wrong("holds nothing: one of its dimensions is 0".into()));
+        return Err(wrong(msg::DimensionOfZero.into()));
     }
     if wanted != Some(rest.len()) {
-        let what = format!("has {} bytes behind its header, which promises {sizes:?}", rest.len());
-        return Err(wrong(what));
+        let (bytes, sizes) = (rest.len(), format!("{sizes:?}"));
+        return Err(wrong(msg::BytesUnlikeHeader { bytes, sizes }.into()));
     }
     Ok((sizes, rest))
 }

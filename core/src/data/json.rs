@@ -7,6 +7,8 @@
 use super::value::{Budget, Value};
 use crate::error::{Error, Result};
 use json_event_parser::{JsonEvent, JsonSyntaxError, LowLevelJsonParser};
+use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::data as msg;
 use std::collections::HashSet;
 
 /// Lists and objects within each other at most.
@@ -21,7 +23,7 @@ pub(super) struct Broken {
 }
 
 enum Why {
-    Syntax(String),
+    Syntax(Message),
     Other(Box<Error>),
 }
 
@@ -29,18 +31,18 @@ impl Broken {
     /// As an error of a file whose rows are lines.
     pub(super) fn in_line(self, line: &str) -> Error {
         let column = place(line, self.at).1;
-        self.into_error(&format!("column {column}"))
+        self.into_error(msg::InColumn { column }.into())
     }
 
     /// As an error of a file of many lines.
     pub(super) fn in_text(self, text: &str) -> Error {
         let (line, column) = place(text, self.at);
-        self.into_error(&format!("line {line}, column {column}"))
+        self.into_error(msg::InLineAndColumn { line, column }.into())
     }
 
-    fn into_error(self, place: &str) -> Error {
+    fn into_error(self, place: Message) -> Error {
         match self.why {
-            Why::Syntax(reason) => Error::data(format!("this is not JSON: {reason}, at {place}")),
+            Why::Syntax(reason) => Error::data(msg::NotJson { reason, place }),
             Why::Other(error) => *error,
         }
     }
@@ -81,7 +83,7 @@ pub(super) fn json_items(
     let mut number = 1;
     let outcome = (|| {
         if reader.next()? != JsonEvent::StartArray {
-            return Err(reader.broken("expected ["));
+            return Err(reader.broken(msg::ExpectedBracket));
         }
         reader.depth += 1;
         loop {
@@ -119,9 +121,9 @@ impl<'a, 'b> Reader<'a, 'b> {
         }
     }
 
-    fn broken(&self, reason: &str) -> Broken {
+    fn broken(&self, reason: impl Into<Message>) -> Broken {
         Broken {
-            why: Why::Syntax(reason.to_owned()),
+            why: Why::Syntax(reason.into()),
             at: self.at,
         }
     }
@@ -140,7 +142,7 @@ impl<'a, 'b> Reader<'a, 'b> {
         match read.event {
             Some(Ok(event)) => Ok(event),
             Some(Err(error)) => Err(self.refused(&error)),
-            None => Err(self.broken(ENDS_EARLY)),
+            None => Err(self.broken(msg::EndsEarly)),
         }
     }
 
@@ -148,10 +150,10 @@ impl<'a, 'b> Reader<'a, 'b> {
         let at = usize::try_from(error.location().start.offset).unwrap_or(self.at);
         // Where the parser lacks text, it leaves that from the error on unread.
         if at >= self.at {
-            return self.broken(ENDS_EARLY);
+            return self.broken(msg::EndsEarly);
         }
         Broken {
-            why: Why::Syntax(within_a_sentence(error.message())),
+            why: Why::Syntax(Message::verbatim(within_a_sentence(error.message()))),
             at,
         }
     }
@@ -171,14 +173,14 @@ impl<'a, 'b> Reader<'a, 'b> {
             JsonEvent::StartArray => Value::Array(self.nested(Self::array)?),
             JsonEvent::StartObject => Value::Object(self.nested(Self::object)?),
             JsonEvent::EndArray | JsonEvent::EndObject | JsonEvent::ObjectKey(_) | JsonEvent::Eof => {
-                return Err(self.broken("expected a value"));
+                return Err(self.broken(msg::ExpectedValue));
             }
         })
     }
 
     fn nested<T>(&mut self, read: fn(&mut Self) -> Read<T>) -> Read<T> {
         if self.depth == MOST_DEPTH {
-            return Err(self.broken(&format!("more than {MOST_DEPTH} lists within each other")));
+            return Err(self.broken(msg::NestedTooDeep { most: MOST_DEPTH }));
         }
         self.depth += 1;
         let inside = read(self);
@@ -205,7 +207,7 @@ impl<'a, 'b> Reader<'a, 'b> {
             let key = match self.next()? {
                 JsonEvent::EndObject => break,
                 JsonEvent::ObjectKey(key) => key.into(),
-                _ => return Err(self.broken("expected a key in double quotes")),
+                _ => return Err(self.broken(msg::ExpectedKey)),
             };
             let behind_key = self.at;
             let first = self.next().map_err(|broken| self.without_colon(behind_key, broken))?;
@@ -213,8 +215,8 @@ impl<'a, 'b> Reader<'a, 'b> {
         }
         let mut seen = HashSet::with_capacity(fields.len());
         if let Some((twice, _)) = fields.iter().find(|(key, _)| !seen.insert(key.as_ref())) {
-            let error = Error::data("the key is there twice").field(twice.as_ref());
-            return Err(self.other(error.remedy("Take one of them out, or give it a name of its own.")));
+            let error = Error::data(msg::KeyTwice).field(twice.as_ref());
+            return Err(self.other(error.remedy(msg::TakeOneOut)));
         }
         fields.shrink_to_fit();
         Ok(fields)
@@ -224,7 +226,7 @@ impl<'a, 'b> Reader<'a, 'b> {
     fn without_colon(&self, behind_key: usize, mut broken: Broken) -> Broken {
         let between = self.text.get(behind_key..broken.at).unwrap_or_default();
         if broken.at < self.text.len() && !between.contains(':') {
-            broken.why = Why::Syntax("expected : behind the key".to_owned());
+            broken.why = Why::Syntax(msg::ExpectedColon.into());
         }
         broken
     }
@@ -233,17 +235,14 @@ impl<'a, 'b> Reader<'a, 'b> {
     fn end(&mut self) -> Read<()> {
         match self.next() {
             Ok(JsonEvent::Eof) => Ok(()),
-            Ok(_) => Err(self.broken(TEXT_BEHIND)),
+            Ok(_) => Err(self.broken(msg::TextBehindValue)),
             Err(Broken { at, .. }) => Err(Broken {
-                why: Why::Syntax(TEXT_BEHIND.to_owned()),
+                why: Why::Syntax(msg::TextBehindValue.into()),
                 at,
             }),
         }
     }
 }
-
-const ENDS_EARLY: &str = "it ends too early";
-const TEXT_BEHIND: &str = "more text behind the value";
 
 /// The parser's reason, which is a sentence and may quote a control character.
 fn within_a_sentence(message: &str) -> String {

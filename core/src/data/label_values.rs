@@ -2,9 +2,10 @@
 
 use super::form::is_blank;
 use super::numeric::comma;
-use super::parse::{Record, start};
+use super::parse::{Record, kind, start};
 use super::value::{Value, list_in};
 use crate::error::{Error, Result};
+use lorakeet_i18n::messages::data as msg;
 
 /// A class's name: a text, a number or a truth value. `1`, `1.0` and "1" are one class.
 pub(super) fn class_name(value: &Value) -> Result<String> {
@@ -20,12 +21,8 @@ pub(super) fn class_name(value: &Value) -> Result<String> {
         }
         Value::String(text) => Ok(canonical(text)),
         Value::Array(_) | Value::Object(_) => {
-            let what = format!(
-                "must be one class, but is {}: {}",
-                super::parse::kind(value),
-                shown(value)
-            );
-            Err(Error::data(what).remedy("Give each row one class, or set task: multi_label."))
+            let (kind, value) = (kind(value), shown(value));
+            Err(Error::data(msg::NotOneClass { kind, value }).remedy(msg::GiveOneClass))
         }
     }
 }
@@ -76,8 +73,7 @@ pub(super) fn is_ignored(value: &Value) -> bool {
 }
 
 pub(super) fn ignored() -> Error {
-    let error = Error::data("-100 marks what is not learnt, and is no class of a row");
-    error.remedy("Delete the row or give it its class; if -100 is a quantity, set task: regression.")
+    Error::data(msg::IgnoredAsClass).remedy(msg::DeleteOrGiveClass)
 }
 
 /// What stands in a label column, where lists that a table can only hold as text are lists; nothing where it is blank.
@@ -107,8 +103,7 @@ pub(super) fn several(value: &Value) -> Result<Vec<String>> {
 }
 
 fn no_list(text: &str) -> Error {
-    let what = format!("begins like a list, but is none: {}", start(text));
-    Error::data(what).remedy("Write labels like [\"a\", \"b\"] or ['a', 'b'], or with commas between and no brackets.")
+    Error::data(msg::NoListThough { text: start(text) }).remedy(msg::WriteLabels)
 }
 
 /// Whether these are numbers 0 and 1, or truth values.
@@ -144,14 +139,13 @@ pub(super) fn number_or_error(value: &Value) -> Result<f32> {
             Value::String(text) => comma(text.trim()),
             _ => None,
         };
-        let error = Error::data(format!("must be a number, got {}", shown(value)));
-        error.remedy(comma.unwrap_or("Correct it, or set task: classification."))
+        let error = Error::data(msg::NoNumber { got: shown(value) });
+        error.remedy(comma.unwrap_or_else(|| msg::CorrectOrClassify.into()))
     })?;
     if (number as f32).is_finite() {
         return Ok(number as f32);
     }
-    let what = format!("{} is too large for a number of 32 bits", shown(value));
-    Err(Error::data(what).remedy("Correct it, or write the column in another unit: the largest is 3.4e38."))
+    Err(Error::data(msg::TooLarge { value: shown(value) }).remedy(msg::OtherUnit))
 }
 
 pub(super) fn flag(value: &Value) -> Option<f32> {
@@ -164,7 +158,7 @@ pub(super) fn flag(value: &Value) -> Option<f32> {
 }
 
 pub(super) fn missing() -> Error {
-    Error::data("the label is missing").remedy("Fill it in, or delete the row.")
+    Error::data(msg::LabelMissing).remedy(msg::FillIn)
 }
 
 pub(super) fn shown(value: &Value) -> String {

@@ -12,6 +12,8 @@ use super::table::is_unnamed;
 use super::value::Value;
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
+use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::data as msg;
 use std::sync::Arc;
 
 /// Columns with a text.
@@ -84,7 +86,7 @@ pub struct Labelled {
     /// At least one.
     pub rows: Vec<LabelledRow>,
     /// What was skipped.
-    pub notes: Vec<String>,
+    pub notes: Vec<Message>,
     /// How the numbers of a row lie; none of texts.
     pub shape: Option<Shape>,
 }
@@ -157,16 +159,16 @@ impl Dataset {
             return Err(self.only_numbers());
         }
         self.table.as_deref().ok_or_else(|| {
-            Error::data("a text has no rows with labels")
+            Error::data(msg::TextWithoutRows)
                 .file(&self.name)
-                .remedy("Take a csv, tsv, json or jsonl file with a column text and a column label.")
+                .remedy(msg::TakeTextAndLabel)
         })
     }
 
     /// What a model that reads texts says to a file of numbers.
     pub(super) fn only_numbers(&self) -> Error {
-        let error = Error::data("the file holds numbers, and this model reads texts").file(&self.name);
-        error.remedy("Take a model of numbers, such as model: small_mlp, or name columns with text in text_columns.")
+        let error = Error::data(msg::NumbersForTexts).file(&self.name);
+        error.remedy(msg::TakeModelOfNumbers)
     }
 
     /// A column that the run names, in small letters.
@@ -175,12 +177,9 @@ impl Dataset {
         if self.keys().contains(&key) {
             return Ok(key);
         }
-        let what = format!(
-            "the file has no column '{}', only {}",
-            start(name),
-            listed(&self.columns)
-        );
-        Err(Error::data(what).field(name).remedy(format!("Correct {knob}.")))
+        let (column, columns) = (start(name), listed(&self.columns));
+        let error = Error::data(msg::NoSuchColumn { column, columns }).field(name);
+        Err(error.remedy(msg::Correct { key: knob }))
     }
 
     fn read_labelled(&self, table: &Table, columns: &Columns) -> Result<Labelled> {
@@ -202,26 +201,24 @@ impl Dataset {
                 match keys.iter().filter(is_other).collect::<Vec<_>>().as_slice() {
                     [only] if table.ordered && !labels.is_empty() => {
                         let place = keys.iter().position(|key| key == *only).unwrap_or(0);
-                        notes.push(format!(
-                            "The column '{}' is taken as the text.",
-                            start(&self.columns[place])
-                        ));
+                        let column = start(&self.columns[place]);
+                        notes.push(msg::TakenAsText { column }.into());
                         vec![(*only).clone()]
                     }
                     _ => {
-                        let what = format!("no column with a text among: {}", listed(&self.columns));
-                        return Err(Error::data(what).remedy("Name it text, or say which it is with text_columns."));
+                        let columns = listed(&self.columns);
+                        return Err(Error::data(msg::NoTextColumn { columns }).remedy(msg::NameText));
                     }
                 }
             }
             ([_] | [_, _], ..) => given(&columns.texts, "text_columns")?,
             (more, ..) => {
-                let what = format!("a row is one text or a pair of them, got {} columns", more.len());
-                return Err(Error::config(what).field("text_columns"));
+                let got = more.len();
+                return Err(Error::config(msg::NotOneOrTwoTexts { got }).field("text_columns"));
             }
         };
         if let Some(both) = texts.iter().find(|name| labels.contains(name)) {
-            return Err(Error::config("cannot be both the text and the label").field(both));
+            return Err(Error::config(msg::TextAndLabel).field(both));
         }
         let used: Vec<&String> = texts.iter().chain(&labels).collect();
         let mut skipped = Skipped::default();
@@ -240,9 +237,9 @@ impl Dataset {
             |key| texts.contains(key) || labels.contains(key),
             &mut notes,
         );
-        skipped.note("empty row", &mut notes);
+        skipped.note_rows(&mut notes);
         if rows.is_empty() {
-            return Err(Error::data("every row is empty").remedy("Choose a file with text in its rows."));
+            return Err(Error::data(msg::EveryRowEmpty).remedy(msg::ChooseRowsOfText));
         }
         Ok(Labelled {
             file: self.name.clone(),

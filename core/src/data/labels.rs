@@ -11,6 +11,8 @@ use super::parse::{listed, start};
 use super::value::Value;
 use super::{Example, Target};
 use crate::error::{Error, Result};
+use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::data as msg;
 use std::collections::{BTreeSet, HashMap};
 
 /// What is answered to a row.
@@ -121,12 +123,8 @@ impl LabelSet {
 
     pub(super) fn place_or_error(&self, name: &str) -> Result<usize> {
         self.place(name).ok_or_else(|| {
-            Error::data(format!(
-                "the class '{}' is none of those learnt: {}",
-                start(name),
-                listed(&self.names)
-            ))
-            .remedy("Correct it, or put rows of this class among the training data.")
+            let (class, known) = (start(name), listed(&self.names));
+            Error::data(msg::UnknownClass { class, known }).remedy(msg::CorrectOrTrain)
         })
     }
 }
@@ -161,20 +159,13 @@ impl Names {
         if let Some(meaning) = meaning(&name) {
             let known = self.meanings.entry(meaning).or_insert_with(|| name.clone());
             if *known != name {
-                let what = format!(
-                    "'{}' and '{}' are two spellings of one class",
-                    start(known),
-                    start(&name)
-                );
-                return Err(Error::data(what).remedy("Write it the same in every row."));
+                let (one, other) = (start(known), start(&name));
+                return Err(Error::data(msg::TwoSpellings { one, other }).remedy(msg::SpellAlike));
             }
         }
         self.found.insert(name);
         if self.found.len() > MOST_CLASSES {
-            let what = format!("there are more than {MOST_CLASSES} classes");
-            return Err(Error::data(what).remedy(
-                "Is it the right column? Name the one with the classes in label_columns, or, of numbers, set task: regression.",
-            ));
+            return Err(Error::data(msg::TooManyClasses { most: MOST_CLASSES }).remedy(msg::RightColumn));
         }
         Ok(())
     }
@@ -192,14 +183,14 @@ impl Names {
 }
 
 /// Names that differ in small and capital letters only, which are taken for different classes, as a note.
-pub fn note_of_alike(names: &[String]) -> Option<String> {
+pub fn note_of_alike(names: &[String]) -> Option<Message> {
     let mut seen: HashMap<String, &String> = HashMap::with_capacity(names.len());
     let pair = names.iter().find_map(|name| {
         let known = *seen.entry(name.to_lowercase()).or_insert(name);
         (known != name).then_some((known, name))
     })?;
     let (one, other) = (start(pair.0), start(pair.1));
-    Some(format!("'{one}' and '{other}' are taken for different classes."))
+    Some(msg::AlikeClasses { one, other }.into())
 }
 
 impl Labelled {
@@ -296,11 +287,8 @@ impl Labelled {
             let found = row.values[0].as_array().map_or(0, Vec::len);
             let wanted = *first.get_or_insert(found);
             if found != wanted {
-                let what = format!("has {found} places, and the first row {wanted}");
-                let error = Error::data(what).remedy(
-                    "A list of 0 and 1 has a place for each label; labels that apply can also be listed by their names.",
-                );
-                return Err(self.located(error, row, 0));
+                let error = Error::data(msg::OtherPlaces { found, first: wanted });
+                return Err(self.located(error.remedy(msg::PlacesOrNames), row, 0));
             }
         }
         Ok(first.unwrap_or(0))
@@ -345,46 +333,34 @@ impl Labelled {
                 names.sorted()
             }
         };
-        let wrong = |what: String| Error::data(what).file(&self.file).field(&self.labels[0]);
-        if names.len() < 2 && kind == LabelKind::Class {
-            let what = format!(
-                "every row has the class '{}', so there is nothing to learn",
-                start(&names.concat())
-            );
-            return Err(wrong(what));
+        let wrong = |what: Message| Error::data(what).file(&self.file).field(&self.labels[0]);
+        let (rows, labels) = (self.rows.len(), names.len());
+        if labels < 2 && kind == LabelKind::Class {
+            let class = start(&names.concat());
+            return Err(wrong(msg::OneClassOnly { class }.into()));
         }
-        if names.len() > MOST_CLASSES {
-            return Err(wrong(format!("there are more than {MOST_CLASSES} of them a row")));
+        if labels > MOST_CLASSES {
+            return Err(wrong(msg::TooManyInRow { most: MOST_CLASSES }.into()));
         }
-        if names.len().saturating_mul(self.rows.len()) > MOST_FLAGS && kind != LabelKind::Class {
-            let what = format!(
-                "{} rows times {} labels are more than fit into memory",
-                self.rows.len(),
-                names.len()
-            );
-            return Err(wrong(what).remedy("Take fewer rows, or fewer labels."));
+        if labels.saturating_mul(rows) > MOST_FLAGS && kind != LabelKind::Class {
+            let error = wrong(msg::LabelsBeyondMemory { rows, labels }.into());
+            return Err(error.remedy(msg::FewerRowsOrLabels));
         }
         if names.is_empty() {
-            return Err(wrong("no row has a label, so there is nothing to learn".to_owned()));
+            return Err(wrong(msg::NoLabels.into()));
         }
         Ok(names)
     }
 
     fn without_labels(&self) -> Error {
         if let Some(Shape::Image { .. }) = self.shape {
-            let error = Error::data("the images came without their labels").file(&self.file);
-            return error.remedy(match labels_of(&self.file) {
-                Some(labels) => {
-                    format!("Give {labels} together with them: choose both files at once, or put one beside the other.")
-                }
-                None => {
-                    "Give the file of their labels (idx1-ubyte) together with them: choose both at once.".to_owned()
-                }
-            });
+            let error = Error::data(msg::ImagesWithoutLabels).file(&self.file);
+            return match labels_of(&self.file) {
+                Some(labels) => error.remedy(msg::GiveLabels { labels }),
+                None => error.remedy(msg::GiveLabelsFile),
+            };
         }
-        Error::data("no column with labels")
-            .file(&self.file)
-            .remedy("Name it label, or say which it is with label_columns.")
+        Error::data(msg::NoLabelColumn).file(&self.file).remedy(msg::NameLabel)
     }
 
     fn located(&self, error: Error, row: &LabelledRow, column: usize) -> Error {
@@ -412,7 +388,7 @@ impl Labelled {
             LabelKind::Labels if by_columns => {
                 let mut flags = Vec::with_capacity(row.values.len());
                 for (column, value) in row.values.iter().enumerate() {
-                    let wrong = || Error::data(format!("must be 0 or 1, got {}", shown(value)));
+                    let wrong = || Error::data(msg::NoFlag { got: shown(value) });
                     flags.push(flag(value).ok_or_else(|| self.located(wrong(), row, column))?);
                 }
                 Ok(flags)
@@ -448,11 +424,11 @@ impl Labelled {
             names.len()
         };
         if found.len() != wanted {
-            let what = match answer.kind {
-                LabelKind::Numbers => format!("{} numbers, and there are {wanted} targets", found.len()),
-                _ => format!("{} places, and there are {wanted} labels", found.len()),
+            let error = match (answer.kind, found.len(), wanted) {
+                (LabelKind::Numbers, numbers, targets) => Error::data(msg::NumbersForTargets { numbers, targets }),
+                (_, places, labels) => Error::data(msg::PlacesForLabels { places, labels }),
             };
-            return Err(self.located(Error::data(what), row, 0));
+            return Err(self.located(error, row, 0));
         }
         Ok(found)
     }

@@ -47,6 +47,8 @@ pub use value::Value;
 use crate::chat::Conversation;
 use crate::error::{Error, Result};
 use crate::protocol::DataInfo;
+use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::data as msg;
 use std::sync::Arc;
 
 /// The largest file that is read: all of its text, its rows and its tokens are in memory at once (about six times its
@@ -56,19 +58,14 @@ pub const MAX_FILE_BYTES: u64 = 256 << 20;
 /// Refuses a file that is empty or too large to be read, from its length alone.
 pub fn check_size(name: &str, length: u64) -> Result<()> {
     if length == 0 {
-        return Err(Error::data("the file is empty")
-            .file(name)
-            .remedy("Choose a file with text in it."));
+        return Err(Error::data(msg::FileEmpty).file(name).remedy(msg::ChooseFileWithText));
     }
     if length > MAX_FILE_BYTES {
-        let error = Error::data(format!(
-            "the file is {:.1} GB; at most {} MB fit into memory",
-            length as f64 / 1e9,
-            MAX_FILE_BYTES >> 20
-        ));
-        return Err(error
-            .file(name)
-            .remedy("Choose a part of it: a few megabytes already teach a small model."));
+        let error = Error::data(msg::FileTooLarge {
+            gigabytes: format!("{:.1}", length as f64 / 1e9),
+            most: MAX_FILE_BYTES >> 20,
+        });
+        return Err(error.file(name).remedy(msg::ChoosePart));
     }
     Ok(())
 }
@@ -85,9 +82,9 @@ pub struct Dataset {
     /// Columns or keys found, in the file's order.
     pub columns: Vec<String>,
     /// Things worth knowing of how the file was read, as sentences: what was skipped, repaired or renamed.
-    pub notes: Vec<String>,
+    pub notes: Vec<Message>,
     /// What else is worth knowing where its rows are texts to be continued or answered: which columns those are.
-    pub text_notes: Vec<String>,
+    pub text_notes: Vec<Message>,
     /// Why its rows are none.
     text_problem: Option<Error>,
     /// All fields of a file with columns, for tasks whose rows are not texts alone; see [`Dataset::labelled`].
@@ -146,10 +143,8 @@ impl Dataset {
             check_size(name, bytes.len() as u64)?;
         }
         if !idx::is_idx(one.1) && !idx::is_idx(other.1) {
-            let what = format!("two files, {} and {}, are not images with their labels", one.0, other.0);
-            return Err(Error::data(what).remedy(
-                "Give one file of rows. Of images, give them (idx3-ubyte) and their labels (idx1-ubyte), unpacked.",
-            ));
+            let (one, other) = (one.0, other.0);
+            return Err(Error::data(msg::NotImages { one, other }).remedy(msg::OneFileOfRows));
         }
         let (images, labels) = if idx::is_labels(one.1) {
             (other, one)

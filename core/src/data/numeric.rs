@@ -13,6 +13,8 @@ use super::value::{Budget, Value, list_in};
 use super::{Dataset, Example, Target};
 use crate::config::ScaleInputs;
 use crate::error::{Error, Result};
+use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::data as msg;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -107,11 +109,12 @@ pub(super) fn without_header(name: &str, text: &str) -> Result<Option<Labelled>>
         budget.row(1 + width / NUMBERS_OF_A_FIELD).map_err(located)?;
         let fields: Vec<&str> = line.split(delimiter).map(str::trim).collect();
         if fields.len() != width {
-            let what = format!("the row has {} fields, the first one has {width}", fields.len());
-            return Err(located(Error::data(what).remedy("All rows must be of one length.")));
+            let (found, first) = (fields.len(), width);
+            let error = Error::data(msg::FieldsUnlikeFirst { found, first });
+            return Err(located(error.remedy(msg::RowsOfOneLength)));
         }
         let read = |(place, field): (usize, &&str)| {
-            written(field).map_err(|error| located(error.field(format!("column {}", place + 1))))
+            written(field).map_err(|error| located(error.field(msg::ColumnNumber { column: place + 1 })))
         };
         rows.push(LabelledRow {
             number: index + 1,
@@ -123,14 +126,12 @@ pub(super) fn without_header(name: &str, text: &str) -> Result<Option<Labelled>>
             ..LabelledRow::default()
         });
     }
-    let notes =
-        vec!["The first line is numbers, so there is no header: each row's first number is its label.".to_owned()];
     Ok(Some(Labelled {
         file: name.to_owned(),
         texts: vec!["values".to_owned()],
         labels: vec!["label".to_owned()],
         rows,
-        notes,
+        notes: vec![msg::NoHeader.into()],
         shape: Some(Shape::Series {
             steps: width - 1,
             channels: 1,
@@ -158,23 +159,23 @@ fn number(value: &Value) -> Result<f32> {
 fn finite(number: Option<f64>, written: &str) -> Result<f32> {
     let written: String = written.chars().take(40).collect();
     let number = number.ok_or_else(|| {
-        let error = Error::data(format!("must be a number, got {written}"));
-        error.remedy(comma(&written).unwrap_or("Correct it, or leave the column out with text_columns."))
+        let error = Error::data(msg::NoNumber { got: &written });
+        error.remedy(comma(&written).unwrap_or_else(|| msg::CorrectOrLeaveColumnOut.into()))
     })?;
     if (number as f32).is_finite() {
         return Ok(number as f32);
     }
-    Err(Error::data(format!("must be a finite number, got {written}")).remedy("Correct it, or delete the row."))
+    Err(Error::data(msg::NotFinite { got: written }).remedy(msg::CorrectOrDelete))
 }
 
 /// What to do about a number with a decimal comma, as spreadsheets of many countries write it: 1,234 may also be a thousand.
-pub(super) fn comma(written: &str) -> Option<&'static str> {
+pub(super) fn comma(written: &str) -> Option<Message> {
     let is_number = written.contains(',') && written.replacen(',', ".", 1).parse::<f64>().is_ok();
-    is_number.then_some("Write numbers with a decimal point, not a comma.")
+    is_number.then(|| msg::DecimalPoint.into())
 }
 
 fn missing() -> Error {
-    Error::data("the number is missing").remedy("Fill it in, or delete the row.")
+    Error::data(msg::NumberMissing).remedy(msg::FillIn)
 }
 
 impl Dataset {
@@ -200,10 +201,7 @@ impl Dataset {
             return Ok(read.as_ref().clone());
         }
         let Some(table) = self.table.as_deref() else {
-            let error = Error::data("the file is a text, and this model reads numbers");
-            return Err(error.remedy(
-                "Take a csv or tsv with columns of numbers, a jsonl with lists of them, IDX images, or a .ts.",
-            ));
+            return Err(Error::data(msg::TextForNumbers).remedy(msg::TakeNumbers));
         };
         let (mut keys, first) = (self.keys(), table.records().next());
         // Columns without a name number the rows, or are empty.
@@ -229,10 +227,10 @@ impl Dataset {
             (true, None) => keys.into_iter().filter(|key| !labels.contains(key)).collect(),
         };
         if numbers.is_empty() {
-            return Err(Error::data("there is no column beside the label").remedy("Give columns of numbers."));
+            return Err(Error::data(msg::OnlyLabelColumn).remedy(msg::GiveNumberColumns));
         }
         if let Some(both) = numbers.iter().find(|name| labels.contains(name)) {
-            return Err(Error::config("cannot be both a number that goes in and the label").field(both));
+            return Err(Error::config(msg::NumberAndLabel).field(both));
         }
         let (mut rows, mut shape, mut skipped) = (Vec::with_capacity(table.len()), None, Skipped::default());
         for record in table.records() {
@@ -245,11 +243,9 @@ impl Dataset {
             let (found, values) = read_row(&record, &numbers).map_err(located)?;
             let wanted = *shape.get_or_insert(found);
             if found != wanted {
-                let what = format!("the row has {}, the first one has {}", counted(found), counted(wanted));
-                let error = Error::data(what).field(&numbers[0]);
-                return Err(located(
-                    error.remedy("All rows must be of one length: cut them or fill them up."),
-                ));
+                let (found, first) = (counted(found), counted(wanted));
+                let error = Error::data(msg::SizeUnlikeFirst { found, first }).field(&numbers[0]);
+                return Err(located(error.remedy(msg::CutOrFillUp)));
             }
             rows.push(LabelledRow {
                 number: record.number,
@@ -264,9 +260,9 @@ impl Dataset {
             |key| numbers.contains(key) || labels.contains(key),
             &mut notes,
         );
-        skipped.note("empty row", &mut notes);
+        skipped.note_rows(&mut notes);
         if rows.is_empty() {
-            return Err(Error::data("every row is empty").remedy("Choose a file with numbers in its rows."));
+            return Err(Error::data(msg::EveryRowEmpty).remedy(msg::ChooseRowsOfNumbers));
         }
         let read = Labelled {
             file: self.name.clone(),
@@ -300,21 +296,18 @@ fn windows(read: Labelled, length: usize, target: Option<String>) -> Result<Labe
         None => channels.checked_sub(1),
     };
     let Some(place) = place else {
-        let error = Error::config("must be one of the columns that go in").field("label_columns");
-        return Err(error.remedy(format!("They are {}.", listed(&read.texts))));
+        let error = Error::config(msg::TargetGoesIn).field("label_columns");
+        let columns = listed(&read.texts);
+        return Err(error.remedy(msg::TheyAre { columns }));
     };
-    let count = read.rows.len();
-    if count <= length {
-        let what = format!("{count} rows hold no window of {length} with a row behind it");
-        return Err(Error::data(what)
-            .field("forecast_window")
-            .remedy("Take a shorter one, or more rows."));
+    let rows = read.rows.len();
+    if rows <= length {
+        let error = Error::data(msg::NoWindow { rows, length }).field("forecast_window");
+        return Err(error.remedy(msg::ShorterOrMoreRows));
     }
-    if (count - length).saturating_mul(length * channels) > MOST_NUMBERS {
-        let what = format!("windows of {length} out of {count} rows are more numbers than fit into memory");
-        return Err(Error::data(what)
-            .field("forecast_window")
-            .remedy("Take a shorter one, or fewer rows."));
+    if (rows - length).saturating_mul(length * channels) > MOST_NUMBERS {
+        let error = Error::data(msg::WindowsBeyondMemory { length, rows }).field("forecast_window");
+        return Err(error.remedy(msg::ShorterOrFewerRows));
     }
     let row = |end: usize| LabelledRow {
         number: read.rows[end].number,
@@ -327,7 +320,7 @@ fn windows(read: Labelled, length: usize, target: Option<String>) -> Result<Labe
     };
     Ok(Labelled {
         labels: vec![read.texts[place].clone()],
-        rows: (length..count).map(row).collect(),
+        rows: (length..rows).map(row).collect(),
         shape: Some(Shape::Series {
             steps: length,
             channels,
@@ -339,14 +332,15 @@ fn windows(read: Labelled, length: usize, target: Option<String>) -> Result<Labe
 }
 
 fn no_table() -> Error {
-    let error = Error::data("a forecast needs a table whose rows follow each other in time").field("forecast_window");
-    error.remedy("Take a csv or tsv with a header and columns of numbers, or take forecast_window out.")
+    let error = Error::data(msg::NoTimeTable).field("forecast_window");
+    error.remedy(msg::TakeTimeTable)
 }
 
-fn counted(shape: Shape) -> String {
+fn counted(shape: Shape) -> Message {
+    let count = shape.features();
     match shape {
-        Shape::Series { steps, channels } if channels > 1 => format!("{steps} steps of {channels} numbers"),
-        other => format!("{} numbers", other.features()),
+        Shape::Series { steps, channels } if channels > 1 => msg::StepsOfNumbers { steps, channels }.into(),
+        _ => msg::Numbers { count }.into(),
     }
 }
 
@@ -357,8 +351,8 @@ fn read_row(record: &Record, columns: &[String]) -> Result<(Shape, Vec<f32>)> {
         let items = match record.fields.get(column) {
             Some(Value::Array(items)) => Some(items),
             Some(Value::String(text)) if text.trim_start().starts_with('[') => {
-                let what = || format!("begins like a list, but is none: {}", start(text));
-                parsed = list_in(text).ok_or_else(|| Error::data(what()).field(column))?;
+                let wrong = || Error::data(msg::NoListThough { text: start(text) }).field(column);
+                parsed = list_in(text).ok_or_else(wrong)?;
                 Some(&parsed)
             }
             _ => None,
@@ -389,16 +383,11 @@ fn read_list(items: &[Value], column: &str) -> Result<(Shape, Vec<f32>)> {
                     values.push(number(value).map_err(located)?);
                 }
             }
-            _ => {
-                let what = "the steps of a list must be alike: numbers, or lists of so many of them";
-                return Err(located(Error::data(what)));
-            }
+            _ => return Err(located(Error::data(msg::UnlikeSteps))),
         }
     }
     if values.is_empty() {
-        return Err(Error::data("the list is empty")
-            .field(column)
-            .remedy("Fill it in, or delete the row."));
+        return Err(Error::data(msg::ListEmpty).field(column).remedy(msg::FillIn));
     }
     let steps = items.len();
     Ok((Shape::Series { steps, channels }, values))

@@ -5,6 +5,9 @@ use super::json::{Broken, json, json_items};
 use super::table;
 use super::value::{Budget, Value};
 use crate::error::{Error, Result};
+use lorakeet_i18n::messages::common::AndMore;
+use lorakeet_i18n::messages::data as msg;
+use lorakeet_i18n::{Field, Message};
 use std::collections::HashMap;
 
 /// What a file holds.
@@ -127,9 +130,8 @@ impl Table {
             Value::String(text) => vec![("text".into(), Value::String(text))],
             Value::Null => Vec::new(),
             other => {
-                return Err(Error::data(format!("the row is {}, not an object", kind(&other)))
-                    .row(number)
-                    .remedy("Every row must be an object with named fields, like {\"text\": \"…\"}."));
+                let error = Error::data(msg::RowIsNoObject { kind: kind(&other) }).row(number);
+                return Err(error.remedy(msg::RowsAreObjects));
             }
         };
         let mut cells = Vec::with_capacity(fields.len());
@@ -144,10 +146,9 @@ impl Table {
         }
         cells.sort_by_key(|(place, _)| *place);
         if let Some(twice) = cells.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-            let error =
-                Error::data("two keys of the row name this column, small and capital letters apart").row(number);
+            let error = Error::data(msg::TwoKeysOfColumn).row(number);
             let error = error.field(&self.names.shown[twice[0].0 as usize]);
-            return Err(error.remedy("Take one of them out, or give it a name of its own."));
+            return Err(error.remedy(msg::TakeOneOut));
         }
         let cells = cells.into();
         self.rows.push(Stored { number, cells });
@@ -164,12 +165,12 @@ pub(super) fn key(name: &str) -> String {
 }
 
 /// Names with commas between; of very many, the first.
-pub(super) fn listed<T: AsRef<str>>(names: &[T]) -> String {
+pub(super) fn listed<T: AsRef<str>>(names: &[T]) -> Field {
     const MOST: usize = 20;
-    let first: Vec<String> = names.iter().take(MOST).map(|name| start(name.as_ref())).collect();
+    let first = Field::list(names.iter().take(MOST).map(|name| start(name.as_ref())));
     match names.len().saturating_sub(MOST) {
-        0 => first.join(", "),
-        more => format!("{} and {more} more", first.join(", ")),
+        0 => first,
+        more => AndMore { names: first, more }.into(),
     }
 }
 
@@ -183,7 +184,7 @@ pub(super) fn start(text: &str) -> String {
 }
 
 /// Parses `text` (no byte order mark, `\n` line ends) by the ending of `name`.
-pub(super) fn parse(name: &str, text: String, notes: &mut Vec<String>) -> Result<Records> {
+pub(super) fn parse(name: &str, text: String, notes: &mut Vec<Message>) -> Result<Records> {
     let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_lowercase());
     let table = match ending.as_deref() {
         Some("txt" | "text" | "md" | "markdown") => return Ok(Records::Document(text)),
@@ -192,18 +193,17 @@ pub(super) fn parse(name: &str, text: String, notes: &mut Vec<String>) -> Result
         Some("csv") => table::csv(&text, notes)?,
         Some("tsv" | "tab") => table::tsv(&text, notes)?,
         _ => {
-            return Err(Error::data("the file's ending is none that is known")
-                .remedy("Rename it to .txt, .md, .jsonl, .json, .csv or .tsv, whichever it is."));
+            return Err(Error::data(msg::UnknownEnding).remedy(msg::RenameFile));
         }
     };
     if table.rows.is_empty() {
-        return Err(Error::data("the file has no rows").remedy("Choose a file with at least two rows."));
+        return Err(Error::data(msg::NoRows).remedy(msg::ChooseTwoRows));
     }
     Ok(Records::Table(table))
 }
 
 /// One object a line.
-fn json_lines(text: &str, notes: &mut Vec<String>) -> Result<Table> {
+fn json_lines(text: &str, notes: &mut Vec<Message>) -> Result<Table> {
     let (mut table, mut alike, mut blank) = (Table::default(), Vec::new(), Skipped::default());
     let mut budget = Budget::new();
     for (index, line) in text.lines().enumerate() {
@@ -217,28 +217,27 @@ fn json_lines(text: &str, notes: &mut Vec<String>) -> Result<Table> {
             if broken.is_json() {
                 return broken.in_line(line).row(number);
             }
-            let remedy = if text.trim_start().starts_with('[') {
-                "The file looks like one JSON array: rename it to .json."
+            let error = broken.in_line(line).row(number);
+            if text.trim_start().starts_with('[') {
+                error.remedy(msg::RenameToJson)
             } else {
-                "Every line must be one whole JSON object, like {\"prompt\": \"…\", \"completion\": \"…\"}."
-            };
-            broken.in_line(line).row(number).remedy(remedy)
+                error.remedy(msg::LinesAreObjects)
+            }
         })?;
         table.push(number, value, &mut alike)?;
     }
-    blank.note("empty line", notes);
+    blank.note_lines(notes);
     note_alike(&alike, notes);
     Ok(table)
 }
 
 /// An array of objects, an object that holds one such array, or lines of objects under the wrong ending.
-fn json_text(text: &str, notes: &mut Vec<String>) -> Result<Table> {
-    const REMEDY: &str = "The file must be one JSON array of objects: [{…}, {…}].";
+fn json_text(text: &str, notes: &mut Vec<Message>) -> Result<Table> {
     let located = |broken: Broken| {
         if broken.is_json() {
             return broken.in_text(text);
         }
-        broken.in_text(text).remedy(REMEDY)
+        broken.in_text(text).remedy(msg::OneArray)
     };
     let (mut table, mut alike, mut budget) = (Table::default(), Vec::new(), Budget::new());
     if text.trim_start().starts_with('[') {
@@ -255,20 +254,20 @@ fn json_text(text: &str, notes: &mut Vec<String>) -> Result<Table> {
             let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
             let is_line = json(first, &mut Budget::new()).is_ok_and(|value| value.is_object());
             if is_line && !broken.is_json() {
-                notes.push("The file holds one JSON object a line (.jsonl) and was read so.".to_string());
+                notes.push(msg::ReadAsLines.into());
                 return json_lines(text, notes);
             }
             return Err(located(broken));
         }
     };
     let Value::Object(mut fields) = value else {
-        return Err(Error::data("the file holds a single value, not rows").remedy(REMEDY));
+        return Err(Error::data(msg::SingleValue).remedy(msg::OneArray));
     };
     let mut holders = fields.iter().enumerate().filter(|(_, (_, value))| is_rows(value));
     let items = match (holders.next(), holders.next()) {
         // A lone conversation is a list of objects, too, but it is one row.
         (Some((place, (name, _))), None) if !matches!(name.as_ref(), "messages" | "conversations") => {
-            notes.push(format!("The rows are those of the key '{name}'."));
+            notes.push(msg::RowsOfKey { key: name }.into());
             match fields.swap_remove(place).1 {
                 Value::Array(items) => items,
                 _ => Vec::new(),
@@ -287,33 +286,35 @@ fn is_rows(value: &Value) -> bool {
     value.as_array().is_some_and(|items| items.iter().any(Value::is_object))
 }
 
-fn note_alike(alike: &[(String, String)], notes: &mut Vec<String>) {
-    let pair =
-        |(one, other): &(String, String)| format!("'{}' and '{}' are taken for one column.", start(one), start(other));
-    notes.extend(alike.iter().map(pair));
+fn note_alike(alike: &[(String, String)], notes: &mut Vec<Message>) {
+    for (one, other) in alike {
+        let (one, other) = (start(one), start(other));
+        notes.push(msg::AlikeColumns { one, other }.into());
+    }
 }
 
 /// What a value is, with its article.
-pub(super) fn kind(value: &Value) -> &'static str {
+pub(super) fn kind(value: &Value) -> Message {
     match value {
-        Value::Null => "nothing",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
+        Value::Null => msg::Nothing.into(),
+        Value::Bool(_) => msg::TrueOrFalse.into(),
+        Value::Number(_) => msg::ANumber.into(),
+        Value::String(_) => msg::AText.into(),
+        Value::Array(_) => msg::AList.into(),
+        Value::Object(_) => msg::AnObject.into(),
     }
 }
 
 /// Names the columns that a task does not use, as far as they have names.
-pub(super) fn note_unused(columns: &[String], is_used: impl Fn(&String) -> bool, notes: &mut Vec<String>) {
+pub(super) fn note_unused(columns: &[String], is_used: impl Fn(&String) -> bool, notes: &mut Vec<Message>) {
     let is_other = |name: &&String| {
         let key = key(name);
         !is_used(&key) && !table::is_unnamed(&key)
     };
     let unused: Vec<&String> = columns.iter().filter(is_other).collect();
     if !unused.is_empty() {
-        notes.push(format!("Not used: {}.", listed(&unused)));
+        let columns = listed(&unused);
+        notes.push(msg::NotUsed { columns }.into());
     }
 }
 
@@ -333,24 +334,33 @@ impl Skipped {
         self.count += 1;
     }
 
-    /// "The rows 3 and 2 more have", where there are any.
-    pub fn said(&self) -> Option<String> {
+    /// "Row 3 and 2 more have", the beginning of a sentence, where there are any.
+    pub fn said(&self) -> Option<Message> {
+        let row = self.first;
         match self.count {
             0 => None,
-            1 => Some(format!("Row {} has", self.first)),
-            count => Some(format!("Row {} and {} more have", self.first, count - 1)),
+            1 => Some(msg::RowHas { row }.into()),
+            count => Some(msg::RowsHave { row, more: count - 1 }.into()),
         }
     }
 
-    /// Adds "3 empty rows were skipped, the first is row 7." where there is something to say.
-    pub fn note(&self, what: &str, notes: &mut Vec<String>) {
+    /// Adds "3 empty rows were skipped; the first is number 7." where there is something to say.
+    pub fn note_rows(&self, notes: &mut Vec<Message>) {
+        let first = self.first;
         match self.count {
             0 => {}
-            1 => notes.push(format!("One {what} was skipped: number {}.", self.first)),
-            count => notes.push(format!(
-                "{count} {what}s were skipped; the first is number {}.",
-                self.first
-            )),
+            1 => notes.push(msg::EmptyRowSkipped { number: first }.into()),
+            count => notes.push(msg::EmptyRowsSkipped { count, first }.into()),
+        }
+    }
+
+    /// The same of lines.
+    pub fn note_lines(&self, notes: &mut Vec<Message>) {
+        let first = self.first;
+        match self.count {
+            0 => {}
+            1 => notes.push(msg::EmptyLineSkipped { number: first }.into()),
+            count => notes.push(msg::EmptyLinesSkipped { count, first }.into()),
         }
     }
 }

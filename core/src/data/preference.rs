@@ -9,6 +9,7 @@ use crate::chat::{ChatTemplate, Conversation};
 use crate::error::{Error, Result};
 use crate::host::Turns;
 use crate::tokenizer::Tokenizer;
+use lorakeet_i18n::messages::data as msg;
 use serde_json::{Map, Value as Json};
 
 impl Dataset {
@@ -37,10 +38,9 @@ impl Dataset {
     ) -> Result<(Vec<Example>, usize)> {
         let located = |error: Error| error.file(&self.name);
         if !self.has_preferences() {
-            let what = format!("no columns of preferences among: {}", listed(&self.columns));
-            return Err(located(
-                Error::data(what).remedy("Name them prompt, chosen and rejected."),
-            ));
+            let columns = listed(&self.columns);
+            let error = Error::data(msg::NoPreferences { columns });
+            return Err(located(error.remedy(msg::NamePreferences)));
         }
         let reader = Reader::new(tokenizer, template, settings)?;
         let (mut examples, mut dropped) = (Vec::new(), 0);
@@ -50,8 +50,8 @@ impl Dataset {
             let here = |error: Error| located(error.row(record.number));
             let contents = || -> Result<[Content; 2]> {
                 if record.fields.get("chosen") == record.fields.get("rejected") {
-                    let same = Error::data("is the same as the chosen answer").field("rejected");
-                    return Err(same.remedy("Delete the row."));
+                    let same = Error::data(msg::SameAsChosen).field("rejected");
+                    return Err(same.remedy(msg::DeleteRow));
                 }
                 Ok([content(&record, "chosen")?, content(&record, "rejected")?])
             };
@@ -70,10 +70,8 @@ impl Dataset {
             });
         }
         if examples.is_empty() {
-            let what = "in every row the answers start beyond cutoff_len";
-            return Err(located(
-                Error::data(what).field("cutoff_len").remedy("Raise cutoff_len."),
-            ));
+            let error = Error::data(msg::PreferencesBeyond).field("cutoff_len");
+            return Err(located(error.remedy(msg::RaiseCutoff)));
         }
         Ok((examples, dropped))
     }
@@ -110,7 +108,7 @@ pub(super) fn content(record: &Record, column: &str) -> Result<Content> {
     let mut messages = turns("prompt", "user")?;
     messages.extend(turns(column, "assistant")?);
     if messages.last().is_none_or(|message| message["role"] != "assistant") {
-        return Err(Error::data("the conversation does not end with an answer of the assistant").field(column));
+        return Err(Error::data(msg::NoAnswerAtEnd).field(column));
     }
     Ok(Content::Messages(Conversation {
         messages,

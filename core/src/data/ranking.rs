@@ -11,6 +11,8 @@ use super::{Dataset, Example, Target};
 use crate::error::{Error, Result};
 use crate::host::Turns;
 use crate::tokenizer::Tokenizer;
+use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::data as msg;
 use std::collections::HashMap;
 
 /// Documents of a query at most: they go through the model together.
@@ -30,7 +32,7 @@ pub struct Ranked {
     /// At least one.
     pub queries: Vec<RankedQuery>,
     /// What was left out.
-    pub notes: Vec<String>,
+    pub notes: Vec<Message>,
 }
 
 /// A query.
@@ -87,8 +89,8 @@ impl Dataset {
     fn read_ranked(&self) -> Result<Ranked> {
         let table = self.table()?;
         let plan = self.ranking().ok_or_else(|| {
-            Error::data(format!("no columns of a ranking among: {}", listed(&self.columns)))
-                .remedy("Name them query, positive and negative, or query, document and grade.")
+            let columns = listed(&self.columns);
+            Error::data(msg::NoRanking { columns }).remedy(msg::NameRanking)
         })?;
         let mut skipped = Skipped::default();
         let mut queries: Vec<RankedQuery> = Vec::new();
@@ -129,16 +131,13 @@ impl Dataset {
             query.documents.sort_by(|a, b| a.0.cmp(&b.0));
         }
         if queries.is_empty() {
-            return Err(Error::data("every row is empty").remedy("Choose a file with queries in its rows."));
+            return Err(Error::data(msg::EveryRowEmpty).remedy(msg::ChooseRowsOfQueries));
         }
-        let left_out = |rows| {
-            format!(
-                "{rows} a query with more than {MOST_DOCUMENTS} documents, those with the lowest grades are left out."
-            )
-        };
-        let mut notes: Vec<String> = crowded.said().map(left_out).into_iter().collect();
+        let most = MOST_DOCUMENTS;
+        let crowded = crowded.said().map(|rows| msg::CrowdedQueries { rows, most }.into());
+        let mut notes: Vec<Message> = crowded.into_iter().collect();
         note_unused(&self.columns, |key| plan.uses(key), &mut notes);
-        skipped.note("empty row", &mut notes);
+        skipped.note_rows(&mut notes);
         Ok(Ranked {
             file: self.name.clone(),
             queries,
@@ -176,7 +175,8 @@ impl Plan {
                     .ok()
                     .filter(|grade| grade.is_finite() && *grade >= 0.0);
                 let number = number.ok_or_else(|| {
-                    Error::data(format!("a grade must be a number from 0, got {value:?}")).field(grade)
+                    let got = format!("{value:?}");
+                    Error::data(msg::NoGrade { got }).field(grade)
                 })?;
                 Ok((required(record, query)?, vec![(required(record, document)?, number)]))
             }
@@ -263,7 +263,7 @@ pub async fn embedding_examples(
         }
     }
     if examples.is_empty() {
-        return Err(Error::data("no query has a document that belongs to it").file(&ranked.file));
+        return Err(Error::data(msg::NoPositive).file(&ranked.file));
     }
     Ok(examples)
 }

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::host::Turns;
 use crate::loss::IGNORE_INDEX;
 use crate::tokenizer::Tokenizer;
+use lorakeet_i18n::messages::data as msg;
 
 /// Tokenizes every row: all in front of its last answer goes in, that answer comes out; both keep their starts and end with
 /// the tokenizer's own end.
@@ -30,9 +31,8 @@ pub async fn seq2seq_examples(
     for (index, row) in dataset.rows.iter().enumerate() {
         turns.at(index, dataset.rows.len()).await?;
         let Some((source, target)) = parts(&row.content) else {
-            let error = Error::data("the row is one text, and this model answers a text with another");
-            let error = error.file(&dataset.name).row(row.number);
-            return Err(error.remedy("Give two columns, such as source and target."));
+            let error = Error::data(msg::OneTextForAnswer).file(&dataset.name).row(row.number);
+            return Err(error.remedy(msg::GiveTwoColumns));
         };
         let cut = |text: &str, frame: usize| -> Result<(Vec<u32>, bool)> {
             let mut ids = encode_long(tokenizer, text)?;

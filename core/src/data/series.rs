@@ -8,6 +8,7 @@ use super::labelled::{Labelled, LabelledRow};
 use super::numeric::{NUMBERS_OF_A_FIELD, Shape, written};
 use super::value::{Budget, Value};
 use crate::error::{Error, Result};
+use lorakeet_i18n::messages::data as msg;
 
 pub(super) fn read(name: &str, text: &str) -> Result<Labelled> {
     let mut lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
@@ -23,16 +24,15 @@ pub(super) fn read(name: &str, text: &str) -> Result<Labelled> {
         let mut channels: Vec<&str> = line.split(':').collect();
         let label = if is_labelled { channels.pop() } else { None };
         if channels.is_empty() {
-            return Err(located(
-                Error::data("the row has no label behind a colon").field("label"),
-            ));
+            return Err(located(Error::data(msg::NoLabelBehindColon).field("label")));
         }
         let (found, numbers) = read_channels(&channels).map_err(located)?;
         let wanted = *shape.get_or_insert(found);
         if found != wanted {
-            let sizes = |shape: (usize, usize)| format!("{} steps of {} channels", shape.0, shape.1);
-            let what = format!("the row has {}, the first one has {}", sizes(found), sizes(wanted));
-            return Err(located(Error::data(what).remedy("All series must be of one length.")));
+            let sizes = |(steps, channels): (usize, usize)| msg::StepsOfChannels { steps, channels };
+            let (found, first) = (sizes(found), sizes(wanted));
+            let error = Error::data(msg::SizeUnlikeFirst { found, first });
+            return Err(located(error.remedy(msg::SeriesOfOneLength)));
         }
         let value = |label: &str| match label.trim().parse::<f64>() {
             Ok(_) => Value::Number(label.trim().into()),
@@ -46,7 +46,7 @@ pub(super) fn read(name: &str, text: &str) -> Result<Labelled> {
         });
     }
     let Some((steps, channels)) = shape else {
-        return Err(Error::data("there is no series behind @data").remedy("Choose a file with rows in it."));
+        return Err(Error::data(msg::NoSeries).remedy(msg::ChooseRows));
     };
     Ok(Labelled {
         file: name.to_owned(),
@@ -74,18 +74,15 @@ fn header<'a>(lines: &mut impl Iterator<Item = (usize, &'a str)>) -> Result<bool
         match (words.next(), words.next()) {
             (Some("@data"), _) => return Ok(is_labelled),
             (Some("@timestamps"), Some("true")) => {
-                let error = Error::data("series with time stamps are not read")
-                    .row(number)
-                    .field("@timeStamps");
-                return Err(error.remedy("Save the numbers alone, at equal distances in time."));
+                let error = Error::data(msg::TimeStamps).row(number).field("@timeStamps");
+                return Err(error.remedy(msg::NumbersAlone));
             }
             (Some("@classlabel" | "@targetlabel"), Some("true")) => is_labelled = true,
             (Some(word), _) if word.starts_with('@') => {}
-            _ => return Err(Error::data("this stands in front of @data and is no line with @").row(number)),
+            _ => return Err(Error::data(msg::NoLineWithAt).row(number)),
         }
     }
-    Err(Error::data("the file has no line @data")
-        .remedy("Choose a .ts file of sktime or timeseriesclassification.com."))
+    Err(Error::data(msg::NoDataLine).remedy(msg::ChooseTs))
 }
 
 /// (Steps, channels) and the numbers, step after step.
@@ -93,14 +90,20 @@ fn read_channels(channels: &[&str]) -> Result<((usize, usize), Vec<f32>)> {
     let mut read = Vec::with_capacity(channels.len());
     for (channel, text) in channels.iter().enumerate() {
         let number = |(step, number): (usize, &str)| {
-            written(number).map_err(|error| error.field(format!("channel {}, step {}", channel + 1, step + 1)))
+            written(number).map_err(|error| {
+                error.field(msg::ChannelAndStep {
+                    channel: channel + 1,
+                    step: step + 1,
+                })
+            })
         };
         read.push(text.split(',').enumerate().map(number).collect::<Result<Vec<f32>>>()?);
     }
     let steps = read[0].len();
     if let Some(channel) = read.iter().position(|channel| channel.len() != steps) {
-        let what = format!("has {} steps, and the first channel has {steps}", read[channel].len());
-        return Err(Error::data(what).field(format!("channel {}", channel + 1)));
+        let (steps, first) = (read[channel].len(), steps);
+        let error = Error::data(msg::StepsUnlikeFirst { steps, first });
+        return Err(error.field(msg::Channel { channel: channel + 1 }));
     }
     let numbers = (0..steps)
         .flat_map(|step| read.iter().map(move |channel| channel[step]))

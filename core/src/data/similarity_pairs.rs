@@ -5,6 +5,7 @@ use super::{Example, LabelKind, LabelSet, Labelled, Target};
 use crate::error::{Error, Result};
 use crate::host::Turns;
 use crate::tokenizer::Tokenizer;
+use lorakeet_i18n::messages::data as msg;
 
 /// Each of the first `most` rows as an example of two texts, each on its own, with their likeness on both. The rows behind
 /// them are only checked.
@@ -27,15 +28,11 @@ pub async fn similarity_examples(
         turns.at(index, total).await?;
         let here = |error: Error| error.file(&labelled.file).row(row.number);
         let Some(second) = &row.second else {
-            let error = Error::data("a row is one text, and likeness is between two");
-            return Err(here(error).remedy("Name two columns sentence1 and sentence2, or say which they are."));
+            return Err(here(Error::data(msg::OneTextForTwo)).remedy(msg::NamePair));
         };
         let likeness = labelled.targets(row, &answer)?;
         if let Some(outside) = likeness.iter().find(|value| !(-1.0..=1.0).contains(*value)) {
-            let error = Error::data(format!(
-                "a likeness is compared with a cosine, from -1 to 1, got {outside}"
-            ));
-            let error = here(error).remedy("Divide the column by its largest value.");
+            let error = here(Error::data(msg::NoCosine { got: outside })).remedy(msg::DivideColumn);
             return Err(match labelled.labels.first() {
                 Some(column) => error.field(column),
                 None => error,

@@ -7,9 +7,11 @@ use super::parse::{Skipped, Table, key, listed, start};
 use super::value::{Budget, MOST_FIELDS, Value};
 use crate::error::{Error, Result};
 use csv::{Position, Reader, ReaderBuilder, StringRecord, Terminator};
+use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::data as msg;
 use std::collections::{HashMap, HashSet};
 
-const DELIMITERS: [(u8, &str); 3] = [(b',', "commas"), (b';', "semicolons"), (b'\t', "tabs")];
+const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
 
 /// Whether a column was given its name because it had none, by us or by pandas: it numbers rows, or it is empty.
 pub(super) fn is_unnamed(key: &str) -> bool {
@@ -20,10 +22,10 @@ pub(super) fn is_unnamed(key: &str) -> bool {
 }
 
 /// A table in a .csv.
-pub(super) fn csv(text: &str, notes: &mut Vec<String>) -> Result<Table> {
+pub(super) fn csv(text: &str, notes: &mut Vec<Message>) -> Result<Table> {
     let (text, first_line, delimiter) = match told_delimiter(text) {
         Some((delimiter, rest)) => {
-            notes.push("The first line, sep=, says what separates the columns.".to_owned());
+            notes.push(msg::SepLine.into());
             (rest, 2, delimiter)
         }
         None => (text, 1, guess_delimiter(text, notes)),
@@ -39,7 +41,7 @@ pub(super) fn csv(text: &str, notes: &mut Vec<String>) -> Result<Table> {
 }
 
 /// A table in a .tsv.
-pub(super) fn tsv(text: &str, notes: &mut Vec<String>) -> Result<Table> {
+pub(super) fn tsv(text: &str, notes: &mut Vec<Message>) -> Result<Table> {
     let source = Source {
         text,
         first_line: 1,
@@ -49,7 +51,7 @@ pub(super) fn tsv(text: &str, notes: &mut Vec<String>) -> Result<Table> {
     read(source, notes)
 }
 
-fn read(source: Source, notes: &mut Vec<String>) -> Result<Table> {
+fn read(source: Source, notes: &mut Vec<Message>) -> Result<Table> {
     source.check_width()?;
     let (mut table, mut budget) = (Table::default(), Budget::new());
     table.ordered = true;
@@ -74,16 +76,12 @@ fn read(source: Source, notes: &mut Vec<String>) -> Result<Table> {
             found -= 1;
         }
         if found > columns.len() {
-            let line = source.line_of(&record);
-            let what = format!(
-                "the row (line {line}) has {found} fields, the header has {}",
-                columns.len()
-            );
-            let remedy = match source.quotes {
-                true => "Put texts with commas, quotes or line breaks in double quotes.",
-                false => "A text cannot hold a tab or a line break here; save the table as .csv.",
-            };
-            return Err(Error::data(what).row(number).remedy(remedy));
+            let (line, header) = (source.line_of(&record), columns.len());
+            let error = Error::data(msg::TooManyFields { line, found, header }).row(number);
+            return Err(match source.quotes {
+                true => error.remedy(msg::QuoteFields),
+                false => error.remedy(msg::SaveAsCsv),
+            });
         }
         if found < columns.len() && !columns[found..].iter().all(|name| is_unnamed(&key(name))) {
             short.push(number);
@@ -96,25 +94,16 @@ fn read(source: Source, notes: &mut Vec<String>) -> Result<Table> {
         let empty = std::iter::repeat_with(|| Value::String(String::new()));
         table.push_whole(number, values.chain(empty).take(columns.len()));
     }
-    let said = |rows: &Skipped, what: &str| rows.said().map(|rows| format!("{rows} {what}"));
-    notes.extend(said(
-        &short,
-        "fewer fields than the header; those that are missing are empty.",
-    ));
-    notes.extend(said(
-        &quoted,
-        "texts in double quotes, which belong to the text in a .tsv; if they only enclose it, rename the file to .csv.",
-    ));
+    notes.extend(short.said().map(|rows| msg::FewerFields { rows }.into()));
+    notes.extend(quoted.said().map(|rows| msg::QuotedFields { rows }.into()));
     Ok(table)
 }
 
 /// The columns' names, each once. As in pandas, columns without one are called `Unnamed: 0` by their places from 0, and the
 /// second column called `a` is `a.1`.
-fn names(header: &StringRecord, notes: &mut Vec<String>) -> Result<Vec<String>> {
+fn names(header: &StringRecord, notes: &mut Vec<Message>) -> Result<Vec<String>> {
     if header.iter().all(|name| name.trim().is_empty()) {
-        return Err(Error::data("no column has a name")
-            .row(1)
-            .remedy("The first row must name the columns, like prompt,completion."));
+        return Err(Error::data(msg::NoColumnNames).row(1).remedy(msg::FirstRowNames));
     }
     let mut taken: HashMap<String, usize> = HashMap::with_capacity(header.len());
     let (mut unnamed, mut renamed) = (Vec::new(), Vec::new());
@@ -144,19 +133,15 @@ fn names(header: &StringRecord, notes: &mut Vec<String>) -> Result<Vec<String>> 
     }
     match unnamed.as_slice() {
         [] => {}
-        [one] => notes.push(format!(
-            "A column without a name is called '{one}', and is used only where a run names it."
-        )),
-        several => notes.push(format!(
-            "Columns without a name are called {}, and are used only where a run names them.",
-            listed(several)
-        )),
+        [column] => notes.push(msg::UnnamedColumn { column }.into()),
+        several => {
+            let columns = listed(several);
+            notes.push(msg::UnnamedColumns { columns }.into());
+        }
     }
     if !renamed.is_empty() {
-        notes.push(format!(
-            "Several columns have the same name, small and capital letters apart: the later ones are called {}.",
-            listed(&renamed)
-        ));
+        let columns = listed(&renamed);
+        notes.push(msg::SameNames { columns }.into());
     }
     Ok(names)
 }
@@ -187,8 +172,8 @@ impl<'a> Source<'a> {
     fn next(&self, reader: &mut Reader<&[u8]>, record: &mut StringRecord, number: usize) -> Result<bool> {
         loop {
             let read = reader.read_record(record).map_err(|error| {
-                let what = format!("the table cannot be read: {error}");
-                Error::data(what).row(number).remedy("Save it again as .csv in UTF-8.")
+                let error = Error::data(msg::TableUnreadable { error });
+                error.row(number).remedy(msg::SaveAgainAsCsv)
             })?;
             if !read || !is_blank_line(record) {
                 return Ok(read);
@@ -225,23 +210,16 @@ impl<'a> Source<'a> {
                     let (opened, close) = (line, closing_quote(bytes, at));
                     let place = |error: Error| self.place(error, row, column);
                     let Some(close) = close else {
-                        let what = format!("the quote opened in line {opened} is never closed");
-                        let error =
-                            Error::data(what).remedy("Close it; a quote inside a quoted text is written twice.");
-                        return Err(place(error));
+                        let error = Error::data(msg::QuoteNeverClosed { line: opened });
+                        return Err(place(error.remedy(msg::CloseQuote)));
                     };
                     line += bytes[at..close].iter().filter(|byte| **byte == b'\n').count();
                     let behind = bytes.get(close + 1);
                     if !behind.is_none_or(|byte| *byte == b'\n' || *byte == self.delimiter) {
                         let behind = self.text[close + 1..].lines().next().unwrap_or_default();
-                        let what = format!(
-                            "the quote opened in line {opened} is closed in line {line}, and text follows: {}",
-                            start(behind)
-                        );
-                        return Err(place(Error::data(what).remedy(
-                            "A text that begins with a quote stands in quotes as a whole, and quotes in it are written \
-                             twice: \"\"\"No\"\", she said\".",
-                        )));
+                        let (closed, text) = (line, start(behind));
+                        let error = Error::data(msg::TextBehindQuote { opened, closed, text });
+                        return Err(place(error.remedy(msg::QuoteWhole)));
                     }
                     at = close;
                     begins = false;
@@ -305,7 +283,7 @@ fn told_delimiter(text: &str) -> Option<(u8, &str)> {
 }
 
 /// Spreadsheets of many countries write `;` into a .csv: the delimiter that the header has most of, outside of quotes.
-fn guess_delimiter(text: &str, notes: &mut Vec<String>) -> u8 {
+fn guess_delimiter(text: &str, notes: &mut Vec<Message>) -> u8 {
     let header = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
     let outside = header.split('"').step_by(2);
     let count = |delimiter: u8| -> usize {
@@ -315,12 +293,12 @@ fn guess_delimiter(text: &str, notes: &mut Vec<String>) -> u8 {
         found.sum()
     };
     // Of equal ones `max_by_key` takes the last.
-    let most = DELIMITERS.iter().rev().max_by_key(|(delimiter, _)| count(*delimiter));
-    match most {
-        Some((delimiter, name)) if *delimiter != b',' && count(*delimiter) > 0 => {
-            notes.push(format!("The columns are separated by {name}."));
-            *delimiter
-        }
-        _ => b',',
+    let most = DELIMITERS.into_iter().rev().max_by_key(|delimiter| count(*delimiter));
+    let delimiter = most.unwrap_or(b',');
+    match delimiter {
+        b';' => notes.push(msg::SeparatedBySemicolons.into()),
+        b'\t' => notes.push(msg::SeparatedByTabs.into()),
+        _ => {}
     }
+    delimiter
 }

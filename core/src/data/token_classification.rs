@@ -5,13 +5,15 @@ use super::form::{is_blank, text};
 use super::label_values::{IGNORED, class_name};
 use super::labelled::Columns;
 use super::labels::Names;
-use super::parse::{Record, Skipped, listed, note_unused, start};
+use super::parse::{Record, Skipped, kind, listed, note_unused, start};
 use super::value::{Value, list_in};
 use super::{Dataset, Example, LabelSet, Target};
 use crate::error::{Error, Result};
 use crate::host::Turns;
 use crate::loss::IGNORE_INDEX;
 use crate::tokenizer::Tokenizer;
+use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::data as msg;
 
 /// Columns with the words.
 const WORDS: &[&str] = &["tokens", "words"];
@@ -28,7 +30,7 @@ pub struct Tagged {
     /// At least one.
     pub rows: Vec<TaggedRow>,
     /// What was skipped.
-    pub notes: Vec<String>,
+    pub notes: Vec<Message>,
 }
 
 /// One row.
@@ -73,8 +75,8 @@ impl Dataset {
         let of_words = given(&columns.texts, "text_columns")?
             .or_else(|| words(&keys))
             .ok_or_else(|| {
-                let what = format!("no column with words among: {}", listed(&self.columns));
-                Error::data(what).remedy("Name it tokens, or say which it is with text_columns.")
+                let columns = listed(&self.columns);
+                Error::data(msg::NoWords { columns }).remedy(msg::NameTokens)
             })?;
         let of_tags = given(&columns.labels, "label_columns")?.or_else(|| find(&keys, TAGS));
         let (mut rows, mut skipped) = (Vec::with_capacity(table.len()), Skipped::default());
@@ -89,9 +91,9 @@ impl Dataset {
         let mut notes = Vec::new();
         let is_used = |key: &String| *key == of_words || Some(key) == of_tags.as_ref();
         note_unused(&self.columns, is_used, &mut notes);
-        skipped.note("empty row", &mut notes);
+        skipped.note_rows(&mut notes);
         if rows.is_empty() {
-            return Err(Error::data("every row is empty").remedy("Choose a file with words in its rows."));
+            return Err(Error::data(msg::EveryRowEmpty).remedy(msg::ChooseRowsOfWords));
         }
         Ok(Tagged {
             file: self.name.clone(),
@@ -109,8 +111,9 @@ fn read_row(record: &Record, of_words: &str, of_tags: Option<&str>) -> Result<Ta
         .transpose()?
         .unwrap_or_default();
     if let (Some(column), true) = (of_tags, tags.len() != words.len()) {
-        let what = format!("{} classes for {} words", tags.len(), words.len());
-        return Err(Error::data(what).field(column).remedy("Give each word one class."));
+        let (classes, words) = (tags.len(), words.len());
+        let error = Error::data(msg::ClassesForWords { classes, words });
+        return Err(error.field(column).remedy(msg::GiveEachWordClass));
     }
     Ok(TaggedRow {
         number: record.number,
@@ -125,22 +128,17 @@ pub(super) fn list(record: &Record, column: &str) -> Result<Vec<String>> {
 }
 
 fn items(record: &Record, column: &str, of_item: fn(&Value) -> Result<String>) -> Result<Vec<String>> {
-    let wrong = |what: String| {
-        Error::data(what)
-            .field(column)
-            .remedy("It must be a list, like [\"a\", \"b\"].")
-    };
+    let wrong = |what: Message| Error::data(what).field(column).remedy(msg::NotAList);
     let parsed;
     let items = match record.fields.get(column) {
         Some(Value::Array(items)) => items,
         Some(Value::String(words)) if words.trim_start().starts_with('[') => {
-            parsed =
-                list_in(words).ok_or_else(|| wrong(format!("begins like a list, but is none: {}", start(words))))?;
+            parsed = list_in(words).ok_or_else(|| wrong(msg::NoListThough { text: start(words) }.into()))?;
             &parsed
         }
         Some(Value::String(words)) => return Ok(words.split_whitespace().map(str::to_owned).collect()),
-        Some(other) => return Err(wrong(format!("is {}", super::parse::kind(other)))),
-        None => return Err(wrong("is missing".into())),
+        Some(other) => return Err(wrong(msg::Is { kind: kind(other) }.into())),
+        None => return Err(wrong(msg::IsMissing.into())),
     };
     let located = |(place, error): (usize, Error)| error.field(format!("{column}[{place}]"));
     let item = |(place, item)| of_item(item).map_err(|error| located((place, error)));
@@ -163,8 +161,7 @@ impl Tagged {
         }
         let names = names.sorted();
         if names.len() < 2 {
-            let what = "every word has the same class, so there is nothing to learn";
-            return Err(located(Error::data(what)));
+            return Err(located(Error::data(msg::OneClassOfWords)));
         }
         Ok(names)
     }
@@ -174,10 +171,8 @@ impl Tagged {
     /// # Errors
     /// The file has none.
     pub fn column_of_classes(&self) -> Result<&String> {
-        self.columns.1.as_ref().ok_or_else(|| {
-            let error = Error::data("no column with the words' classes").file(&self.file);
-            error.remedy("Name it tags, or say which it is with label_columns.")
-        })
+        let missing = || Error::data(msg::NoTags).file(&self.file).remedy(msg::NameTags);
+        self.columns.1.as_ref().ok_or_else(missing)
     }
 
     /// The number of a row's class; [`IGNORE_INDEX`] of a word that is marked so.
@@ -218,7 +213,7 @@ pub async fn token_classification_examples(
     answer: &LabelSet,
     (tokenizer, cutoff_len): (&Tokenizer, usize),
     keep_all: bool,
-    notes: &mut Vec<String>,
+    notes: &mut Vec<Message>,
     turns: &mut Turns<'_, '_>,
 ) -> Result<Vec<Example>> {
     let (mut unmarked, mut mute) = (Skipped::default(), Skipped::default());
@@ -286,17 +281,11 @@ pub async fn token_classification_examples(
             ..Example::default()
         });
     }
-    let said = |rows: &Skipped, what: &str| rows.said().map(|rows| format!("{rows} {what}"));
-    notes.extend(said(
-        &mute,
-        "words of which the model reads no token within cutoff_len.",
-    ));
-    notes.extend(said(&unmarked, "no word with a class that the model reads: left out."));
+    notes.extend(mute.said().map(|rows| msg::WordsBeyond { rows }.into()));
+    notes.extend(unmarked.said().map(|rows| msg::RowsWithoutClasses { rows }.into()));
     if examples.is_empty() {
-        let error = Error::data("no row has a word with a class that the model reads").file(&tagged.file);
-        return Err(error
-            .field(&tagged.columns.0)
-            .remedy("Give words classes, or raise cutoff_len."));
+        let error = Error::data(msg::NoWordWithClass).file(&tagged.file);
+        return Err(error.field(&tagged.columns.0).remedy(msg::GiveWordsClasses));
     }
     turns.at(total, total).await?;
     Ok(examples)

@@ -6,6 +6,7 @@
 
 use super::json::json;
 use crate::error::{Error, Result};
+use lorakeet_i18n::messages::data as msg;
 
 /// What a field holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -143,12 +144,8 @@ impl Budget {
     /// They are more than are left.
     pub(super) fn take(&mut self, fields: usize) -> Result<()> {
         self.0 = self.0.checked_sub(fields).ok_or_else(|| {
-            let what = format!(
-                "the file has too many fields to fit into memory: more than {} million, a row counted as two more",
-                MOST_FIELDS / 1_000_000
-            );
-            Error::data(what)
-                .remedy("Choose a part of its rows, or leave out columns: a few megabytes already teach a small model.")
+            let millions = MOST_FIELDS / 1_000_000;
+            Error::data(msg::FieldsBeyondMemory { millions }).remedy(msg::ChooseRowsOrColumns)
         })?;
         Ok(())
     }

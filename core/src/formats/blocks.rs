@@ -5,6 +5,7 @@
 //! shown.
 
 use crate::{Error, Result};
+use lorakeet_i18n::messages::formats as msg;
 use std::fmt;
 
 /// How a tensor's numbers are stored.
@@ -120,14 +121,11 @@ impl fmt::Display for Storage {
 /// The storage is not one that is read here, or `bytes` are not whole blocks.
 pub fn decode(storage: Storage, bytes: &[u8]) -> Result<Vec<f32>> {
     if !storage.is_readable() {
-        return Err(Error::model(format!("is stored as {storage}, which is not read here"))
-            .remedy("Use a file in F32, F16, BF16, Q8_0, Q6_K, Q5_0, Q5_1, Q4_K, Q4_0 or Q4_1."));
+        return Err(Error::model(msg::StorageNotRead { storage }).remedy(msg::UseReadableFile));
     }
     if !bytes.len().is_multiple_of(storage.block_bytes()) {
-        return Err(Error::format(format!(
-            "{} bytes are not whole blocks of {storage}",
-            bytes.len()
-        )));
+        let bytes = bytes.len();
+        return Err(Error::format(msg::NotWholeBlocks { bytes, storage }));
     }
     let mut values = Vec::with_capacity(bytes.len() / storage.block_bytes() * storage.block_elements());
     let blocks = bytes.chunks_exact(storage.block_bytes());

@@ -4,6 +4,8 @@ use crate::chat::ChatTemplate;
 use crate::store::{ReadAt, Source, read_all};
 use crate::tokenizer::Tokenizer;
 use crate::{Error, Result};
+use lorakeet_i18n::messages::formats as msg;
+use lorakeet_i18n::{Field, Message};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -24,34 +26,32 @@ pub(super) enum Sniffed {
 pub(super) async fn sniff(source: &Source, is_tensors: bool) -> Result<Sniffed> {
     let length = source.len_bytes().min(256) as usize;
     if length == 0 {
-        return Err(Error::format("is empty (0 bytes)")
+        return Err(Error::format(msg::EmptyFile)
             .file(source.name())
-            .remedy("Download or copy it again."));
+            .remedy(msg::DownloadAgain));
     }
     let bytes = source.read_at(0, length).await?;
     if bytes.starts_with(b"GGUF") {
         return Ok(Sniffed::Gguf);
     }
     if bytes.starts_with(b"version https://git-lfs") {
-        return Err(Error::format("is a Git LFS pointer, not the file itself")
+        return Err(Error::format(msg::LfsPointer)
             .file(source.name())
-            .remedy("Run `git lfs pull`, or download the file from the model's page."));
+            .remedy(msg::PullFromLfs));
     }
     let text = String::from_utf8_lossy(&bytes).to_ascii_lowercase();
     let is_page = ["<!doctype", "<html", "<?xml"]
         .iter()
         .any(|start| text.trim_start().starts_with(start));
     if is_page {
-        return Err(
-            Error::format("is a web page, not a model file: its download was answered with a page")
-                .file(source.name())
-                .remedy("Download it again; if the model asks for a login, log in first."),
-        );
+        return Err(Error::format(msg::WebPage)
+            .file(source.name())
+            .remedy(msg::LogInToDownload));
     }
     if is_tensors && source.name().to_ascii_lowercase().ends_with(".gguf") {
-        return Err(Error::format("is not a GGUF file, whatever its name says")
+        return Err(Error::format(msg::NotGgufDespiteName)
             .file(source.name())
-            .remedy("Check that it is the right file, and download it again."));
+            .remedy(msg::CheckAndDownloadAgain));
     }
     Ok(Sniffed::Other)
 }
@@ -63,18 +63,16 @@ pub(super) fn choose_shards(
     takes_no_text: bool,
 ) -> Result<Vec<Source>> {
     if let Some(index) = index {
-        let wrong = |what: &str| {
+        let wrong = |what: Message| {
             Error::format(what)
                 .file("model.safetensors.index.json")
                 .field("weight_map")
         };
         let map = index.get("weight_map").and_then(Value::as_object);
-        let map = map.ok_or_else(|| wrong("is missing, or is not an object"))?;
+        let map = map.ok_or_else(|| wrong(msg::MissingOrNoObject.into()))?;
         let mut shards = BTreeMap::new();
         for shard in map.values() {
-            let shard = shard
-                .as_str()
-                .ok_or_else(|| wrong("maps a tensor to something that is not a file name"))?;
+            let shard = shard.as_str().ok_or_else(|| wrong(msg::ShardIsNoFileName.into()))?;
             shards.insert(shard, by_name.get(base_name(shard)));
         }
         let missing: Vec<&str> = shards
@@ -83,11 +81,10 @@ pub(super) fn choose_shards(
             .map(|(name, _)| *name)
             .collect();
         if !missing.is_empty() {
-            return Err(
-                Error::model(format!("names files that are not there: {}", missing.join(", ")))
-                    .file("model.safetensors.index.json")
-                    .remedy("Choose all parts of the model together."),
-            );
+            let files = Field::list(missing);
+            return Err(Error::model(msg::NamedFilesMissing { files })
+                .file("model.safetensors.index.json")
+                .remedy(msg::ChooseAllParts));
         }
         return Ok(shards.into_values().flatten().map(|source| (*source).clone()).collect());
     }
@@ -105,25 +102,20 @@ pub(super) fn choose_shards(
         .keys()
         .any(|name| name.ends_with(".bin") || name.ends_with(".pt") || name.ends_with(".pth"))
     {
-        return Err(
-            Error::model("the weights are in PyTorch's .bin format, which can hold programs and is not read")
-                .remedy("Convert them to safetensors."),
-        );
+        return Err(Error::model(msg::PytorchWeights).remedy(msg::ConvertToSafetensors));
     }
     if by_name.contains_key("config.json") && (takes_no_text || by_name.contains_key("tokenizer.json")) {
         // A model that does not exist yet: full training starts it from fresh weights.
         return Ok(Vec::new());
     }
-    let names: Vec<&str> = by_name.keys().copied().collect();
-    let found = if names.is_empty() {
-        "nothing".into()
-    } else {
-        names.join(", ")
+    let error = match by_name.is_empty() {
+        true => Error::model(msg::NoWeights),
+        false => {
+            let found = Field::list(by_name.keys());
+            Error::model(msg::NoWeightsAmong { found })
+        }
     };
-    Err(
-        Error::model(format!("there are no weights among the files (found: {found})"))
-            .remedy("Choose a GGUF file, or config.json, *.safetensors and tokenizer.json together."),
-    )
+    Err(error.remedy(msg::ChooseModelFiles))
 }
 
 /// The chat template that tokenizer_config.json carries: one text, or named ones, of which `default` counts.
@@ -162,13 +154,12 @@ pub(super) fn ids_at(object: &Value, key: &str, file: &str) -> Result<Vec<u32>> 
     let ids = ids.iter().filter(|id| id.as_i64().is_none_or(|id| id >= 0)).map(|id| {
         let known = id.as_u64().and_then(|id| u32::try_from(id).ok());
         known.ok_or_else(|| {
-            let wanted = if is_list {
-                "a list of token numbers has"
-            } else {
-                "must be a token's number, but is"
+            let found: String = id.to_string().chars().take(80).collect();
+            let error = match is_list {
+                true => Error::format(msg::ListHasNoTokenId { found }),
+                false => Error::format(msg::NotATokenId { found }),
             };
-            let shown: String = id.to_string().chars().take(80).collect();
-            Error::format(format!("{wanted} {shown}")).file(file).field(key)
+            error.file(file).field(key)
         })
     });
     ids.collect()
@@ -185,7 +176,7 @@ pub(super) fn base_name(path: &str) -> &str {
 /// It is too long or not UTF-8.
 pub(super) async fn read_text(source: &dyn ReadAt) -> Result<String> {
     let bytes = read_all(source, MOST_TEXT_BYTES).await?;
-    String::from_utf8(bytes).map_err(|_| Error::format("is not UTF-8 text").file(source.name()))
+    String::from_utf8(bytes).map_err(|_| Error::format(msg::NotUtf8).file(source.name()))
 }
 
 /// A small JSON file, whole.
@@ -196,8 +187,8 @@ pub(crate) async fn read_json(source: &dyn ReadAt) -> Result<Value> {
     let text = read_text(source).await?;
     let text = text.trim_start_matches('\u{feff}');
     serde_json::from_str(text).map_err(|error| {
-        Error::format(format!("is not JSON: {error}"))
+        Error::format(msg::NotJson { error })
             .file(source.name())
-            .remedy("Download or copy it again.")
+            .remedy(msg::DownloadAgain)
     })
 }

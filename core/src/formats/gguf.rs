@@ -8,6 +8,8 @@ use super::blocks::ggml_storage;
 use super::safetensors::{Placed, check_overlaps, cut_off};
 use crate::store::Source;
 use crate::{Error, Result};
+use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::formats as msg;
 use std::collections::{BTreeMap, HashSet};
 
 /// The largest header that is read; real ones with 260k tokens have about 15 MB.
@@ -117,8 +119,8 @@ pub async fn read_header(source: &Source) -> Result<Header> {
             Err(Stop::Wrong(error)) => return Err(located(*error)),
             Err(Stop::Short) if piece_bytes == len_bytes => return Err(located(cut_off(len_bytes, len_bytes + 1))),
             Err(Stop::Short) if piece_bytes >= MOST_HEADER_BYTES => {
-                let error = Error::format(format!("has metadata of more than {MOST_HEADER_BYTES} bytes"));
-                return Err(located(error));
+                let most = MOST_HEADER_BYTES;
+                return Err(located(Error::format(msg::MetadataTooLong { most })));
             }
             Err(Stop::Short) => piece_bytes = (piece_bytes * 4).min(MOST_HEADER_BYTES).min(len_bytes),
         }
@@ -193,7 +195,7 @@ impl<'a> Cursor<'a> {
             10 => Value::Integer(self.u64()?.min(i64::MAX as u64) as i64),
             11 => Value::Integer(i64::from_le_bytes(self.array()?)),
             12 => Value::Float(f64::from_le_bytes(self.array()?)),
-            _ => return Err(Error::format(format!("has a metadata value of unknown type {kind}")).into()),
+            _ => return Err(Error::format(msg::UnknownValueType { kind }).into()),
         })
     }
     fn values(&mut self) -> Result<Value, Stop> {
@@ -204,13 +206,13 @@ impl<'a> Cursor<'a> {
             2 | 3 => 2,
             4..=6 => 4,
             8 | 10..=12 => 8,
-            _ => return Err(Error::format(format!("has a metadata array of unsupported type {kind}")).into()),
+            _ => return Err(Error::format(msg::UnsupportedArrayType { kind }).into()),
         };
         self.fits(count, item_bytes)?;
         self.elements_left = self
             .elements_left
             .checked_sub(count)
-            .ok_or_else(|| Error::format(format!("has metadata arrays with more than {MOST_ELEMENTS} elements")))?;
+            .ok_or_else(|| Error::format(msg::TooManyElements { most: MOST_ELEMENTS }))?;
         // Nothing is set aside for `count` before its bytes are at hand.
         if (self.bytes.len() - self.at) as u64 / item_bytes < count {
             return Err(Stop::Short);
@@ -246,18 +248,16 @@ fn parse(bytes: &[u8], len_bytes: u64) -> Result<Header, Stop> {
         elements_left: MOST_ELEMENTS,
     };
     if &cursor.array::<4>()? != b"GGUF" {
-        return Err(Error::format("is not a GGUF file").into());
+        return Err(Error::format(msg::NotGguf).into());
     }
     let version = cursor.u32()?;
     if !matches!(version, 2 | 3) {
         let what = if version.swap_bytes() < 100 && version > 100 {
-            "is a big-endian GGUF file".to_string()
+            Message::from(msg::BigEndianGguf)
         } else {
-            format!("is a GGUF file of version {version}; versions 2 and 3 are read")
+            msg::UnknownGgufVersion { version }.into()
         };
-        return Err(Error::format(what)
-            .remedy("Convert the model again with a current llama.cpp.")
-            .into());
+        return Err(Error::format(what).remedy(msg::ConvertWithLlamaCpp).into());
     }
     let tensor_count = cursor.u64()?;
     let pair_count = cursor.u64()?;
@@ -273,7 +273,7 @@ fn parse(bytes: &[u8], len_bytes: u64) -> Result<Header, Stop> {
             Stop::Short => Stop::Short,
         })?;
         if metadata.insert(key.clone(), value).is_some() {
-            return Err(Error::format("is there twice").field(key).into());
+            return Err(Error::format(msg::IsThereTwice).field(key).into());
         }
     }
     let metadata = Metadata(metadata);
@@ -286,7 +286,8 @@ fn parse_tensors(cursor: &mut Cursor<'_>, metadata: &Metadata, tensor_count: u64
         None => 32,
         Some(Value::Integer(number)) if *number > 0 && *number <= 1 << 20 && number.count_ones() == 1 => *number as u64,
         Some(other) => {
-            let error = Error::format(format!("must be a power of two, got {other:?}"));
+            let found = format!("{other:?}");
+            let error = Error::format(msg::NotAPowerOfTwo { found });
             return Err(error.field("general.alignment").into());
         }
     };
@@ -294,10 +295,10 @@ fn parse_tensors(cursor: &mut Cursor<'_>, metadata: &Metadata, tensor_count: u64
     let mut names = HashSet::new();
     for _ in 0..tensor_count {
         let name = cursor.text()?;
-        let wrong = |what: String| Error::format(what).field(name.clone());
+        let wrong = |what: Message| Error::format(what).field(name.clone());
         let axes = cursor.u32()?;
         if axes > 4 {
-            return Err(wrong(format!("has {axes} axes; GGUF allows 4")).into());
+            return Err(wrong(msg::TooManyAxes { axes }.into()).into());
         }
         let mut shape = Vec::new();
         for _ in 0..axes {
@@ -306,22 +307,23 @@ fn parse_tensors(cursor: &mut Cursor<'_>, metadata: &Metadata, tensor_count: u64
         shape.reverse();
         let kind = cursor.u32()?;
         let offset = cursor.u64()?;
-        let storage = ggml_storage(kind).ok_or_else(|| {
-            wrong(format!("is stored as type {kind}, which is not known here")).remedy("Use a Q8_0 or Q4_1 file.")
+        let storage = ggml_storage(kind)
+            .ok_or_else(|| wrong(msg::UnknownStorageType { kind }.into()).remedy(msg::UseAnotherQuantization))?;
+        let bytes = storage.size_bytes(&shape).ok_or_else(|| {
+            let shape = format!("{shape:?}");
+            wrong(msg::ShapeNotOfStorage { shape, storage }.into())
         })?;
-        let bytes = storage
-            .size_bytes(&shape)
-            .ok_or_else(|| wrong(format!("has a shape {shape:?} that {storage} cannot have")))?;
         if !offset.is_multiple_of(alignment) {
-            return Err(wrong(format!("starts at {offset}, which is not a multiple of {alignment}")).into());
+            let start = offset;
+            return Err(wrong(msg::NotAligned { start, alignment }.into()).into());
         }
         let sizes = shape
             .iter()
             .map(|size| usize::try_from(*size))
             .collect::<Result<_, _>>();
-        let shape = sizes.map_err(|_| wrong("is too large for this machine".into()))?;
+        let shape = sizes.map_err(|_| wrong(msg::TooLargeForMachine.into()))?;
         if !names.insert(name.clone()) {
-            return Err(wrong("is there twice".into()).into());
+            return Err(wrong(msg::IsThereTwice.into()).into());
         }
         tensors.push(Placed {
             name,

@@ -7,6 +7,8 @@ use super::gguf::{Metadata, Value};
 use super::safetensors::Placed;
 use crate::architectures::{Family, of_gguf};
 use crate::{Error, Result};
+use lorakeet_i18n::Field;
+use lorakeet_i18n::messages::formats as msg;
 use serde_json::{Map, Value as Json, json};
 
 /// The config in Hugging Face's layout. `tensors` are the file's own; `rope_factors` is its tensor `rope_freqs.weight`.
@@ -32,7 +34,7 @@ pub fn config(
         Family::Bert => file.bert()?,
         Family::T5 => file.t5()?,
         Family::ModernBert | Family::Small => {
-            return Err(Error::internal(format!("no GGUF file holds a {}", known.name)));
+            return Err(Error::internal(msg::NoGgufOf { model: known.name }));
         }
     };
     config.insert("model_type".into(), json!(known.model_type));
@@ -68,9 +70,7 @@ impl File<'_> {
 
     fn integer(&self, name: &str) -> Result<u64> {
         let found = self.metadata.integer(&self.key(name)).filter(|number| *number > 0);
-        found.ok_or_else(|| {
-            Error::model("is missing from the metadata, or is not one positive number").field(self.key(name))
-        })
+        found.ok_or_else(|| Error::model(msg::NotAPositiveNumber).field(self.key(name)))
     }
 
     /// A number; JSON has no place for one that is none.
@@ -79,7 +79,7 @@ impl File<'_> {
     }
 
     fn epsilon(&self, name: &str) -> Result<f64> {
-        let missing = || Error::model("is missing from the metadata").field(self.key(name));
+        let missing = || Error::model(msg::MissingInMetadata).field(self.key(name));
         self.float(name)?.ok_or_else(missing)
     }
 
@@ -91,7 +91,7 @@ impl File<'_> {
     fn rows(&self, name: &str) -> Result<usize> {
         let tensor = self.tensors.iter().find(|tensor| tensor.name == name);
         let rows = tensor.and_then(|tensor| tensor.shape.first().copied());
-        rows.ok_or_else(|| Error::model("is missing").field(name))
+        rows.ok_or_else(|| Error::model(msg::IsMissing).field(name))
     }
 
     fn sizes(&self) -> Result<Sizes> {
@@ -151,22 +151,22 @@ impl File<'_> {
     fn bert(&self) -> Result<Map<String, Json>> {
         let sizes = self.sizes()?;
         if self.metadata.bool(&self.key("attention.causal")) == Some(true) {
-            let error = Error::model("is true, but of BERT only encoders are supported, which see both sides");
+            let error = Error::model(msg::OnlyEncoders);
             return Err(error.field(self.key("attention.causal")));
         }
-        let remedy = "Use the model's safetensors and tokenizer.json instead.";
         // RoBERTa's positions are stored without the rows of padding, DistilBERT has no segments.
         if let Some(kind) = self
             .metadata
             .text("tokenizer.ggml.model")
             .filter(|kind| *kind != "bert")
         {
-            let what = format!("is {kind:?}: of this architecture only BERT is read from GGUF, not RoBERTa");
-            return Err(Error::model(what).field("tokenizer.ggml.model").remedy(remedy));
+            let kind = format!("{kind:?}");
+            let error = Error::model(msg::NotRoberta { kind }).field("tokenizer.ggml.model");
+            return Err(error.remedy(msg::UseSafetensors));
         }
         if !self.has("token_types.weight") {
-            let what = "is missing: of this architecture only BERT is read from GGUF, not DistilBERT";
-            return Err(Error::model(what).field("token_types.weight").remedy(remedy));
+            let error = Error::model(msg::NotDistilBert).field("token_types.weight");
+            return Err(error.remedy(msg::UseSafetensors));
         }
         Ok(object(json!({
             "architectures": ["BertModel"],
@@ -189,9 +189,8 @@ impl File<'_> {
         // GGUF says nothing of the scale of scores but for models of other makers: it is 1/√D, but for the largest of each
         // family, which llama.cpp tells by its layers.
         let scalar = match self.float("attention.scale")? {
-            Some(scale) if scale <= 0.0 => {
-                let what = format!("must be above 0, got {scale}");
-                return Err(Error::model(what).field(self.key("attention.scale")));
+            Some(found) if found <= 0.0 => {
+                return Err(Error::model(msg::NotAboveZero { found }).field(self.key("attention.scale")));
             }
             Some(scale) => 1.0 / (scale * scale),
             None if sizes.layers == if third { 62 } else { 46 } => sizes.width as f64 / sizes.heads as f64,
@@ -255,11 +254,11 @@ impl File<'_> {
     fn layer_types(&self, sizes: &Sizes) -> Result<Vec<&'static str>> {
         // Each layer has tensors; no list is made of more.
         if sizes.layers > self.tensors.len() as u64 {
-            let what = format!("is {}, but the file has {} tensors", sizes.layers, self.tensors.len());
-            return Err(Error::model(what).field(self.key("block_count")));
+            let (layers, tensors) = (sizes.layers, self.tensors.len());
+            return Err(Error::model(msg::MoreLayersThanTensors { layers, tensors }).field(self.key("block_count")));
         }
         let key = self.key("attention.sliding_window_pattern");
-        let wrong = || Error::model("is neither a number nor one truth value a layer").field(key.clone());
+        let wrong = || Error::model(msg::WrongWindowPattern).field(key.clone());
         let has_window = self.window().is_some();
         let every = match self.metadata.0.get(&key) {
             None if self.architecture == "gemma2" => 2,
@@ -325,9 +324,10 @@ pub(super) fn kv_heads(metadata: &Metadata, architecture: &str, heads: u64) -> R
     let key = format!("{architecture}.attention.head_count_kv");
     match metadata.0.get(&key) {
         None => Ok(heads),
-        Some(_) => metadata.integer(&key).filter(|number| *number > 0).ok_or_else(|| {
-            Error::model("is not one positive number: models whose layers differ are not supported").field(key)
-        }),
+        Some(_) => metadata
+            .integer(&key)
+            .filter(|number| *number > 0)
+            .ok_or_else(|| Error::model(msg::LayersDiffer).field(key)),
     }
 }
 
@@ -340,19 +340,19 @@ fn finite(metadata: &Metadata, key: &str) -> Result<Option<f64>> {
         (None, _) => Ok(None),
         (_, Some(number)) if number.is_finite() => Ok(Some(number)),
         (Some(value), _) => {
-            let what = format!("must be a finite number, got {}", shown(value));
-            Err(Error::model(what).field(key))
+            let found = shown(value);
+            Err(Error::model(msg::NotFinite { found }).field(key))
         }
     }
 }
 
-fn shown(value: &Value) -> String {
+fn shown(value: &Value) -> Field {
     match value {
-        Value::Float(number) => number.to_string(),
-        Value::Integer(number) => number.to_string(),
-        Value::Bool(value) => value.to_string(),
-        Value::Text(_) => "a text".into(),
-        Value::Integers(_) | Value::Floats(_) | Value::Texts(_) => "a list".into(),
+        Value::Float(number) => number.into(),
+        Value::Integer(number) => number.into(),
+        Value::Bool(value) => value.into(),
+        Value::Text(_) => msg::AText.into(),
+        Value::Integers(_) | Value::Floats(_) | Value::Texts(_) => msg::AList.into(),
     }
 }
 
@@ -369,8 +369,8 @@ fn rope_scaling(metadata: &Metadata, architecture: &str, factors: Option<&[f32]>
         (rope("scale_linear"), 1.0),
         (format!("{architecture}.attention.value_length"), head_dim as f64),
     ] {
-        if let Some(number) = finite(metadata, &key)?.filter(|number| *number != plain) {
-            return Err(Error::model(format!("is {number}; only {plain} is supported")).field(key));
+        if let Some(found) = finite(metadata, &key)?.filter(|number| *number != plain) {
+            return Err(Error::model(msg::OnlyIsSupported { found, only: plain }).field(key));
         }
     }
     if let Some(factors) = factors {
@@ -393,7 +393,10 @@ fn rope_scaling(metadata: &Metadata, architecture: &str, factors: Option<&[f32]>
             Ok(scaling)
         }
         (None | Some("none" | "linear" | "yarn"), _) => Ok(Json::Null),
-        (Some(kind), _) => Err(Error::model(format!("is {kind:?}, which is not supported")).field(key("type"))),
+        (Some(kind), _) => {
+            let found = format!("{kind:?}");
+            Err(Error::model(msg::IsNotSupported { found }).field(key("type")))
+        }
     }
 }
 
@@ -403,8 +406,7 @@ fn rope_scaling(metadata: &Metadata, architecture: &str, factors: Option<&[f32]>
 fn llama3_scaling(factors: &[f32], theta: f64, head_dim: usize) -> Result<Json> {
     let factor = f64::from(factors.iter().copied().fold(1.0, f32::max));
     let (low, high, original) = (1.0, 4.0, 8192.0);
-    let unknown =
-        || Error::model("does not hold Llama 3's RoPE scaling, so it is not supported").field("rope_freqs.weight");
+    let unknown = || Error::model(msg::UnknownRopeFactors).field("rope_freqs.weight");
     if factors.len() != head_dim / 2 {
         return Err(unknown());
     }

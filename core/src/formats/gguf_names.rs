@@ -12,6 +12,7 @@ use super::gguf_config::kv_heads;
 use super::safetensors::Placed;
 use crate::architectures::{Family, of_gguf};
 use crate::{Error, Result};
+use lorakeet_i18n::messages::formats as msg;
 
 /// What must be done to a tensor's numbers after reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,17 +46,14 @@ pub struct Renamed {
 pub fn architecture(metadata: &Metadata) -> Result<&str> {
     let key = "general.architecture";
     if metadata.integer("split.count").is_some_and(|count| count > 1) {
-        return Err(
-            Error::model("is one part of a model that is split over several GGUF files")
-                .remedy("Join the parts with llama.cpp's llama-gguf-split --merge."),
-        );
+        return Err(Error::model(msg::SplitGguf).remedy(msg::JoinParts));
     }
     if metadata.text("general.type").is_some_and(|kind| kind == "adapter") {
-        return Err(Error::model("is an adapter, not a model").remedy("Choose the base model's GGUF file."));
+        return Err(Error::model(msg::AdapterNotModel).remedy(msg::ChooseBaseGguf));
     }
     let name = metadata
         .text(key)
-        .ok_or_else(|| Error::format("is missing").field(key))?;
+        .ok_or_else(|| Error::format(msg::IsMissing).field(key))?;
     of_gguf(name)?;
     Ok(name)
 }
@@ -253,10 +251,7 @@ pub fn rename(metadata: &Metadata, architecture: &str, tensors: Vec<Placed>) -> 
             continue;
         }
         let Some(name) = hugging_face_name(architecture, &placed.name) else {
-            return Err(Error::model(format!(
-                "has no counterpart in {architecture}, so this variant is not supported"
-            ))
-            .field(placed.name));
+            return Err(Error::model(msg::NoCounterpart { architecture }).field(placed.name));
         };
         let name = match is_gated {
             true => name.replace(".wi.", ".wi_1."),
@@ -271,9 +266,7 @@ pub fn rename(metadata: &Metadata, architecture: &str, tensors: Vec<Placed>) -> 
                     .checked_mul(2)
                     .is_none_or(|halves| halves == 0 || rows % halves != 0)
                 {
-                    return Err(
-                        Error::model(format!("has {rows} rows, which are not {heads} heads")).field(placed.name)
-                    );
+                    return Err(Error::model(msg::RowsAreNoHeads { rows, heads }).field(placed.name));
                 }
                 Change::Unpermute { heads }
             }

@@ -7,6 +7,7 @@ use super::gguf::Metadata;
 use crate::tokenizer::{CHARSMAP, MOST_MERGES, Tokenizer, check_charsmap};
 use crate::{Error, Result};
 use base64::prelude::{BASE64_STANDARD, Engine};
+use lorakeet_i18n::messages::formats as msg;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use tokenizers::AddedToken;
@@ -26,12 +27,7 @@ pub fn tokenizer(metadata: &Metadata) -> Result<Tokenizer> {
         Some("llama") => sentencepiece(metadata)?,
         Some("bert") => Tokenizer::from_value(&wordpiece_json(metadata)?)?,
         Some("t5") => Tokenizer::from_value(&unigram_json(metadata)?)?,
-        other => {
-            let what = format!("is {:?}, which is not supported", other.unwrap_or("missing"));
-            return Err(Error::model(what)
-                .field("tokenizer.ggml.model")
-                .remedy("Use the model's safetensors and tokenizer.json instead."));
-        }
+        other => return Err(unsupported(other, "tokenizer.ggml.model")),
     };
     let vocabulary = tokenizer.inner.get_vocab_size(true) as u64;
     let id = |name: &str| {
@@ -48,6 +44,18 @@ pub fn tokenizer(metadata: &Metadata) -> Result<Tokenizer> {
     Ok(tokenizer)
 }
 
+/// The error for a kind of tokenizer that is not read here, or for none at `key`.
+fn unsupported(kind: Option<&str>, key: &str) -> Error {
+    let error = match kind {
+        Some(kind) => {
+            let found = format!("{kind:?}");
+            Error::model(msg::IsNotSupported { found })
+        }
+        None => Error::model(msg::KindMissing),
+    };
+    error.field(key).remedy(msg::UseSafetensors)
+}
+
 /// How Qwen 2 and 3 cut a text into pieces before merging: contractions, words, single digits, signs, white space.
 const QWEN2_PIECES: &str =
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
@@ -59,7 +67,7 @@ fn vocabulary(metadata: &Metadata) -> Result<(&[String], HashMap<&str, u32>)> {
     let key = "tokenizer.ggml.tokens";
     let tokens = metadata
         .texts(key)
-        .ok_or_else(|| Error::format("is missing").field(key))?;
+        .ok_or_else(|| Error::format(msg::IsMissing).field(key))?;
     let mut numbers = HashMap::with_capacity(tokens.len());
     for (id, token) in tokens.iter().enumerate() {
         numbers.entry(token.as_str()).or_insert(id as u32);
@@ -123,7 +131,7 @@ fn byte_level_json(metadata: &Metadata) -> Result<Value> {
     let key = "tokenizer.ggml.merges";
     let merges = metadata
         .texts(key)
-        .ok_or_else(|| Error::format("is missing").field(key))?;
+        .ok_or_else(|| Error::format(msg::IsMissing).field(key))?;
     let mut pairs = Vec::with_capacity(merges.len());
     for (row, merge) in merges.iter().enumerate() {
         let known = merge.split_once(' ').filter(|(left, right)| {
@@ -133,11 +141,8 @@ fn byte_level_json(metadata: &Metadata) -> Result<Value> {
                 .all(|part| numbers.contains_key(part))
         });
         let (left, right) = known.ok_or_else(|| {
-            Error::format(format!(
-                "has a merge of tokens that are not in the vocabulary: {merge:?}"
-            ))
-            .row(row + 1)
-            .field(key)
+            let merge = format!("{merge:?}");
+            Error::format(msg::UnknownMerge { merge }).row(row + 1).field(key)
         })?;
         pairs.push([left, right]);
     }
@@ -162,12 +167,7 @@ fn byte_level_json(metadata: &Metadata) -> Result<Value> {
         }
         Some("qwen2" | "deepseek-r1-qwen") => (split(QWEN2_PIECES), json!({"type": "NFC"}), false),
         Some("llama-bpe" | "llama3" | "llama-v3") => (split(LLAMA3_PIECES), Value::Null, true),
-        other => {
-            let what = format!("is {:?}, which is not supported", other.unwrap_or("missing"));
-            return Err(Error::model(what)
-                .field("tokenizer.ggml.pre")
-                .remedy("Use the model's safetensors and tokenizer.json instead."));
-        }
+        other => return Err(unsupported(other, "tokenizer.ggml.pre")),
     };
     let model = json!({"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
         "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": is_llama3,
@@ -183,10 +183,10 @@ fn byte_level_json(metadata: &Metadata) -> Result<Value> {
 fn scores(metadata: &Metadata, count: usize) -> Result<&[f64]> {
     let key = "tokenizer.ggml.scores";
     let scores = metadata.floats(key).filter(|scores| scores.len() == count);
-    let scores = scores.ok_or_else(|| Error::format("is missing, or has not one score a token").field(key))?;
+    let scores = scores.ok_or_else(|| Error::format(msg::ScoresMissing).field(key))?;
     match scores.iter().position(|score| !score.is_finite()) {
         None => Ok(scores),
-        Some(row) => Err(Error::format("has a score that is no number").row(row + 1).field(key)),
+        Some(row) => Err(Error::format(msg::ScoreIsNoNumber).row(row + 1).field(key)),
     }
 }
 
@@ -209,10 +209,9 @@ fn sentencepiece(metadata: &Metadata) -> Result<Tokenizer> {
         let parts = cuts.filter(|(left, right)| numbers.contains_key(left) && numbers.contains_key(right));
         merges.extend(parts.map(|(left, right)| (*score, left, right)));
         if merges.len() > MOST_MERGES.saturating_mul(tokens.len()) {
-            let what = format!("can be merged in more than {MOST_MERGES} ways a token");
-            return Err(Error::format(what)
+            return Err(Error::format(msg::TooManyMergeWays { most: MOST_MERGES })
                 .field("tokenizer.ggml.tokens")
-                .remedy("Use the model's own file."));
+                .remedy(msg::UseModelsOwnFile));
         }
     }
     merges.sort_by(|a, b| b.0.total_cmp(&a.0).then(numbers[a.1].cmp(&numbers[b.1])));
@@ -251,7 +250,7 @@ fn sentencepiece(metadata: &Metadata) -> Result<Tokenizer> {
         Some(token) => builder.unk_token(token.clone()),
         None => builder,
     };
-    let unusable = |error| Error::format(format!("is not a tokenizer: {error}")).field("tokenizer.ggml.tokens");
+    let unusable = |error| Error::format(msg::NotATokenizer { error }).field("tokenizer.ggml.tokens");
     tokenizer.inner.with_model(builder.build().map_err(unusable)?);
     let kind = |id: usize| kinds.get(id).copied().unwrap_or(1);
     let added = tokens
@@ -285,7 +284,7 @@ fn wordpiece_json(metadata: &Metadata) -> Result<Value> {
         stated.or_else(|| pieces.iter().position(|piece| piece == text))
     };
     let token = |name: &str, text: &str| {
-        let missing = || Error::format(format!("has no {text}")).field("tokenizer.ggml.tokens");
+        let missing = || Error::format(msg::LacksToken { token: text }).field("tokenizer.ggml.tokens");
         id(name, text).map(|id| (id, &pieces[id])).ok_or_else(missing)
     };
     let unknown = token("unknown", "[UNK]")?.1;

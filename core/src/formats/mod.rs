@@ -17,8 +17,10 @@ mod sample;
 
 pub use blocks::Storage;
 
+use crate::architectures::of_model_type;
 use crate::chat::ChatTemplate;
 use crate::config::SMALL_MODELS;
+use crate::head_spec::HeadSpec;
 use crate::store::{Source, read_all};
 use crate::tokenizer::Tokenizer;
 use crate::{Error, Result};
@@ -27,6 +29,8 @@ use files::{
     template_in_settings,
 };
 use gguf_names::Change;
+use lorakeet_i18n::Field;
+use lorakeet_i18n::messages::formats as msg;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -71,6 +75,8 @@ pub struct ModelFiles {
     pub name: String,
     /// Hugging Face's config.json; for a GGUF file made from its metadata.
     pub config: Value,
+    /// The head that a run puts on, in place of config.json's.
+    pub(crate) head: Option<HeadSpec>,
     /// The tokenizer, where the files bring one.
     pub tokenizer: Option<Tokenizer>,
     /// The chat template, where the files bring one.
@@ -120,11 +126,8 @@ impl ModelFiles {
             [] => Self::open_set(files).await?,
             [only] => Self::open_gguf(only.clone()).await?,
             several => {
-                let names: Vec<&str> = several.iter().map(|source| source.name()).collect();
-                return Err(
-                    Error::config(format!("there are several GGUF files: {}", names.join(", ")))
-                        .remedy("Choose one of them."),
-                );
+                let files = Field::list(several.iter().map(|source| source.name()));
+                return Err(Error::config(msg::SeveralGgufFiles { files }).remedy(msg::ChooseOneFile));
             }
         };
         if model.eos_token_ids.is_empty() {
@@ -148,7 +151,10 @@ impl ModelFiles {
         if !path.is_dir() {
             return Self::open(vec![DiskFile::source(path)?]).await.map_err(located);
         }
-        let unreadable = |error: std::io::Error| located(Error::io(format!("cannot be read: {error}")));
+        let unreadable = |why: std::io::Error| {
+            let what = msg::CannotRead;
+            located(Error::io(msg::Because { what, why }))
+        };
         let mut files = Vec::new();
         for entry in std::fs::read_dir(path).map_err(unreadable)? {
             let file = entry.map_err(unreadable)?.path();
@@ -169,11 +175,25 @@ impl ModelFiles {
         Ok(model)
     }
 
+    /// config.json with the head that a run puts on.
+    ///
+    /// # Errors
+    /// The architecture is not supported.
+    pub(crate) fn config_with_head(&self) -> Result<Value> {
+        let mut config = self.config.clone();
+        if let Some(head) = &self.head {
+            let class = of_model_type(config["model_type"].as_str().unwrap_or_default())?.class;
+            head.write(&mut config, class);
+        }
+        Ok(config)
+    }
+
     /// A model that does not exist yet: a config.json alone, for fresh weights.
     pub fn from_config(name: impl Into<String>, config: Value) -> Self {
         Self {
             name: name.into(),
             config,
+            head: None,
             tokenizer: None,
             chat_template: None,
             eos_token_ids: Vec::new(),
@@ -206,9 +226,11 @@ impl ModelFiles {
         let (entry, place) = self.find(name)?;
         let located = |error: Error| error.file(place.source.name()).field(name);
         if !entry.storage.is_readable() {
-            return Err(located(blocks::decode(entry.storage, &[]).err().unwrap_or_else(|| {
-                Error::internal("storage that is not readable was decoded")
-            })));
+            return Err(located(
+                blocks::decode(entry.storage, &[])
+                    .err()
+                    .unwrap_or_else(|| Error::internal(msg::UnreadableDecoded)),
+            ));
         }
         let bytes = self.read_bytes(name).await?;
         let values = blocks::decode(entry.storage, &bytes).map_err(located)?;
@@ -222,8 +244,7 @@ impl ModelFiles {
     pub async fn read_bytes(&self, name: &str) -> Result<Vec<u8>> {
         let (entry, place) = self.find(name)?;
         let located = |error: Error| error.file(place.source.name()).field(name);
-        let length =
-            usize::try_from(entry.bytes).map_err(|_| located(Error::model("is too large for this machine")))?;
+        let length = usize::try_from(entry.bytes).map_err(|_| located(Error::model(msg::TooLargeForMachine)))?;
         place.source.read_at(place.offset, length).await.map_err(located)
     }
 
@@ -234,8 +255,10 @@ impl ModelFiles {
     pub fn stored_matrix(&self, name: &str) -> Result<StoredMatrix> {
         let (entry, place) = self.find(name)?;
         let [rows, columns] = entry.shape[..] else {
-            let what = format!("has shape {:?}, but only a matrix is read by rows", entry.shape);
-            return Err(Error::model(what).file(place.source.name()).field(name));
+            let shape = format!("{:?}", entry.shape);
+            return Err(Error::model(msg::NotAMatrix { shape })
+                .file(place.source.name())
+                .field(name));
         };
         let transposed = place.change == Change::Transpose;
         let (rows, columns) = if transposed { (columns, rows) } else { (rows, columns) };
@@ -260,9 +283,9 @@ impl ModelFiles {
         let (_, place) = self.find(name)?;
         let located = |error: Error| error.file(place.source.name()).field(name);
         if rows.start > rows.end || rows.end > matrix.rows {
-            let (start, end) = (rows.start, rows.end);
-            let what = format!("has {} rows, but rows {start} to {end} were wanted", matrix.rows);
-            return Err(located(Error::model(what)));
+            let Range { start, end } = rows;
+            let rows = matrix.rows;
+            return Err(located(Error::model(msg::NoSuchRows { rows, start, end })));
         }
         let wanted: Vec<usize> = rows.map(|row| place.change.file_row(matrix.rows, row)).collect();
         let (Some(&first), Some(&last)) = (wanted.iter().min(), wanted.iter().max()) else {
@@ -271,7 +294,7 @@ impl ModelFiles {
         let row_bytes = matrix.columns / matrix.storage.block_elements() * matrix.storage.block_bytes();
         // The table of the file was checked: the whole matrix fits into 64 bits, but not always into this machine.
         let length = row_bytes.checked_mul(last - first + 1);
-        let length = length.ok_or_else(|| located(Error::model("is too large for this machine")))?;
+        let length = length.ok_or_else(|| located(Error::model(msg::TooLargeForMachine)))?;
         let offset = place.offset + first as u64 * row_bytes as u64;
         let bytes = place.source.read_at(offset, length).await.map_err(located)?;
         if wanted.is_sorted() && wanted.len() == last - first + 1 {
@@ -293,9 +316,7 @@ impl ModelFiles {
 
     fn find(&self, name: &str) -> Result<(&TensorEntry, &Place)> {
         let Some(index) = self.by_name.get(name) else {
-            return Err(Error::model("the model's files have no such tensor")
-                .field(name)
-                .remedy("Check that the files belong to one model and are complete."));
+            return Err(Error::model(msg::NoSuchTensor).field(name).remedy(msg::FilesOfOneModel));
         };
         Ok((&self.entries[*index], &self.places[*index]))
     }
@@ -315,12 +336,10 @@ impl ModelFiles {
         let index = json("model.safetensors.index.json").await?;
         let shards = choose_shards(&by_name, index, takes_no_text)?;
         let Some(config) = config else {
-            return Err(Error::model("config.json is missing").remedy(
-                "Choose it together with the model's other files: config.json, *.safetensors, tokenizer.json.",
-            ));
+            return Err(Error::model(msg::ConfigMissing).remedy(msg::ChooseWithConfig));
         };
         if !config.is_object() {
-            return Err(Error::format("is not a JSON object").file("config.json"));
+            return Err(Error::format(msg::NotAnObject).file("config.json"));
         }
         let mut tensors = Vec::new();
         for source in shards {
@@ -361,6 +380,7 @@ impl ModelFiles {
         let model = Self {
             name,
             config,
+            head: None,
             tokenizer,
             chat_template,
             eos_token_ids,
@@ -404,6 +424,7 @@ impl ModelFiles {
         let model = Self {
             name: metadata.text("general.name").unwrap_or(file_stem).to_string(),
             config,
+            head: None,
             tokenizer,
             chat_template,
             eos_token_ids,
@@ -418,10 +439,10 @@ impl ModelFiles {
         tensors.sort_by(|left, right| left.0.name.cmp(&right.0.name));
         for (placed, change, source) in tensors {
             if self.by_name.insert(placed.name.clone(), self.entries.len()).is_some() {
-                return Err(Error::model("is in the files twice")
+                return Err(Error::model(msg::TwiceInFiles)
                     .file(source.name())
                     .field(placed.name)
-                    .remedy("Choose the files of one model only."));
+                    .remedy(msg::FilesOfOneModelOnly));
             }
             self.places.push(Place {
                 source,

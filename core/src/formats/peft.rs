@@ -18,6 +18,8 @@ use super::{
 use crate::config::TargetModules;
 use crate::store::Source;
 use crate::{Error, Result};
+use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::formats as msg;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -123,18 +125,16 @@ impl AdapterConfig {
     /// # Errors
     /// It is not a LoRA's, a value has the wrong type or range, or it asks for a variant that is not supported.
     pub fn from_json(json: &Value) -> Result<Self> {
-        let wrong = |key: &str, what: String| Error::format(what).file(CONFIG_FILE).field(key);
+        let wrong = |key: &str, what: Message| Error::format(what).file(CONFIG_FILE).field(key);
         match json.get("peft_type").and_then(Value::as_str) {
             Some("LORA") => {}
-            Some(other) => {
-                return Err(wrong("peft_type", format!("is {other}; only LORA is supported")));
+            Some(found) => {
+                return Err(wrong("peft_type", msg::OnlyIsSupported { found, only: "LORA" }.into()));
             }
-            None => {
-                return Err(wrong("peft_type", "is missing".into()).remedy("Choose the adapter_config.json of a LoRA."));
-            }
+            None => return Err(wrong("peft_type", msg::IsMissing.into()).remedy(msg::ChooseLoraConfig)),
         }
         if json.get("target_modules").is_none_or(Value::is_null) {
-            return Err(wrong("target_modules", "is missing".into()));
+            return Err(wrong("target_modules", msg::IsMissing.into()));
         }
         // Each of these adds tensors or changes the product, so an adapter that has it would be read wrongly without
         // it.
@@ -153,8 +153,8 @@ impl AdapterConfig {
             ("use_bdlora", Value::Null),
         ];
         for (key, usual) in plain {
-            if json.get(key).is_some_and(|found| !found.is_null() && *found != usual) {
-                return Err(wrong(key, format!("is {}; only {usual} is supported", json[key])));
+            if let Some(found) = json.get(key).filter(|found| !found.is_null() && **found != usual) {
+                return Err(wrong(key, msg::OnlyIsSupported { found, only: usual }.into()));
             }
         }
         // These begin by taking a part out of the base's weights, which the adapter then stands for.
@@ -162,16 +162,16 @@ impl AdapterConfig {
         if let Some(start) = json.get("init_lora_weights").and_then(Value::as_str)
             && changing.iter().any(|name| start.starts_with(name))
         {
-            let what = format!("is {start}, which changes the base's weights; this is not supported");
-            let remedy = "Convert it to a plain LoRA: save_pretrained with path_initial_model_for_weight_conversion.";
-            return Err(wrong("init_lora_weights", what).remedy(remedy));
+            let error = wrong("init_lora_weights", msg::ChangesBase { start }.into());
+            return Err(error.remedy(msg::ConvertToPlainLora));
         }
         let config: Self = serde_json::from_value(json.clone())
-            .map_err(|error| Error::format(format!("has a value of the wrong type: {error}")).file(CONFIG_FILE))?;
+            .map_err(|error| Error::format(msg::WrongType { error }).file(CONFIG_FILE))?;
         let ranks = config.rank_pattern.0.iter().map(|(_, rank)| ("rank_pattern", *rank));
-        for (key, rank) in ranks.chain([("r", config.r)]) {
-            if !(1..=MOST_RANK).contains(&rank) {
-                return Err(wrong(key, format!("must be from 1 to {MOST_RANK}, got {rank}")));
+        for (key, found) in ranks.chain([("r", config.r)]) {
+            if !(1..=MOST_RANK).contains(&found) {
+                let most = MOST_RANK;
+                return Err(wrong(key, msg::RankOutOfRange { most, found }.into()));
             }
         }
         let alphas = config
@@ -179,14 +179,14 @@ impl AdapterConfig {
             .0
             .iter()
             .map(|(_, alpha)| ("alpha_pattern", *alpha));
-        for (key, alpha) in alphas.chain([("lora_alpha", config.lora_alpha)]) {
-            if !(alpha as f32).is_finite() {
-                return Err(wrong(key, format!("must be a finite number, got {alpha}")));
+        for (key, found) in alphas.chain([("lora_alpha", config.lora_alpha)]) {
+            if !(found as f32).is_finite() {
+                return Err(wrong(key, msg::NotFinite { found }.into()));
             }
         }
-        if !(0.0..1.0).contains(&config.lora_dropout) {
-            let what = format!("must be at least 0 and below 1, got {}", config.lora_dropout);
-            return Err(wrong("lora_dropout", what));
+        let found = config.lora_dropout;
+        if !(0.0..1.0).contains(&found) {
+            return Err(wrong("lora_dropout", msg::NotAShare { found }.into()));
         }
         Ok(config)
     }
@@ -289,9 +289,10 @@ impl Adapter {
         let named = |name: &str| {
             let found = files.iter().find(|file| base_name(file.name()) == name);
             found.ok_or_else(|| {
-                Error::io("is missing")
+                let (config, tensors) = (CONFIG_FILE, TENSORS_FILE);
+                Error::io(msg::IsMissing)
                     .file(name)
-                    .remedy(format!("Choose {CONFIG_FILE} and {TENSORS_FILE} together."))
+                    .remedy(msg::ChooseBoth { config, tensors })
             })
         };
         let config = AdapterConfig::from_json(&read_json(named(CONFIG_FILE)?.as_ref()).await?)?;
@@ -300,13 +301,13 @@ impl Adapter {
         let mut tensors = Vec::new();
         for placed in safetensors::read_header(source).await? {
             let located = |error: Error| error.file(TENSORS_FILE).field(placed.name.clone());
-            let length = usize::try_from(placed.bytes).map_err(|_| located(Error::model("is too large")))?;
+            let length = usize::try_from(placed.bytes).map_err(|_| located(Error::model(msg::TooLarge)))?;
             let bytes = source.read_at(placed.offset, length).await.map_err(located)?;
             let values = blocks::decode(placed.storage, &bytes).map_err(located)?;
             tensors.push((placed.name, placed.shape, values));
         }
         if tensors.is_empty() {
-            return Err(Error::format("holds no tensors").file(TENSORS_FILE));
+            return Err(Error::format(msg::NoTensors).file(TENSORS_FILE));
         }
         tensors.sort_by(|left, right| left.0.cmp(&right.0));
         Ok(Self { config, tensors })

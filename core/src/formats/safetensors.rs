@@ -8,6 +8,8 @@ use super::blocks::{Storage, safetensors_storage};
 use crate::store::{ReadAt, Source};
 use crate::{Error, Result};
 use ::safetensors::Dtype;
+use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::formats as msg;
 use serde::Deserialize;
 use serde::de::{MapAccess, Visitor};
 use std::collections::HashSet;
@@ -48,49 +50,52 @@ async fn parse_header(source: &dyn ReadAt) -> Result<Vec<Placed>> {
     let start: [u8; 8] = source.read_at(0, 8).await?.try_into().unwrap_or_default();
     let header_bytes = u64::from_le_bytes(start);
     if header_bytes > MOST_HEADER_BYTES {
-        return Err(Error::format(format!(
-            "is not a safetensors file: it would start with a header of {header_bytes} bytes"
-        ))
-        .remedy("Check that it is the right file, and download it again."));
+        let bytes = header_bytes;
+        return Err(Error::format(msg::HeaderTooLong { bytes }).remedy(msg::CheckAndDownloadAgain));
     }
     let data_start = 8 + header_bytes;
     if data_start > len_bytes {
         return Err(cut_off(len_bytes, data_start));
     }
     let header = source.read_at(8, header_bytes as usize).await?;
-    let header: Header = serde_json::from_slice(&header).map_err(|error| {
-        Error::format(format!("has a header that is not safetensors' JSON: {error}"))
-            .remedy("Check that it is the right file, and download it again.")
-    })?;
+    let header: Header = serde_json::from_slice(&header)
+        .map_err(|error| Error::format(msg::HeaderIsNoJson { error }).remedy(msg::CheckAndDownloadAgain))?;
     let data_bytes = len_bytes - data_start;
     let mut names = HashSet::new();
     let mut placed = Vec::with_capacity(header.0.len());
     for (name, info) in header.0 {
         let (begin, end) = info.data_offsets;
-        let wrong = |what: String| Error::format(what).field(name.clone());
-        let storage = safetensors_storage(&info.dtype)
-            .ok_or_else(|| wrong(format!("is stored as {}, which is not known here", info.dtype)))?;
-        let bytes = storage
-            .size_bytes(&info.shape)
-            .ok_or_else(|| wrong(format!("has an impossible shape {:?}", info.shape)))?;
+        let wrong = |what: Message| Error::format(what).field(name.clone());
+        let storage = safetensors_storage(&info.dtype).ok_or_else(|| {
+            let storage = &info.dtype;
+            wrong(msg::UnknownStorage { storage }.into())
+        })?;
+        let shape = format!("{:?}", info.shape);
+        let Some(bytes) = storage.size_bytes(&info.shape) else {
+            return Err(wrong(msg::ImpossibleShape { shape }.into()));
+        };
         if end.checked_sub(begin) != Some(bytes) {
-            return Err(wrong(format!(
-                "lies at bytes {begin} to {end}, but {storage} {:?} takes {bytes} bytes",
-                info.shape
-            )));
+            let what = msg::WrongLength {
+                begin,
+                end,
+                storage,
+                shape,
+                bytes,
+            };
+            return Err(wrong(what.into()));
         }
         if end > data_bytes {
             return Err(cut_off(len_bytes, data_start.saturating_add(end)).field(name));
         }
         if !names.insert(name.clone()) {
-            return Err(wrong("is there twice".into()));
+            return Err(wrong(msg::IsThereTwice.into()));
         }
         let shape = info
             .shape
             .iter()
             .map(|size| usize::try_from(*size))
             .collect::<Result<_, _>>();
-        let shape = shape.map_err(|_| wrong("is too large for this machine".into()))?;
+        let shape = shape.map_err(|_| wrong(msg::TooLargeForMachine.into()))?;
         placed.push(Placed {
             name,
             shape,
@@ -109,21 +114,18 @@ pub(super) fn check_overlaps(placed: &[Placed]) -> Result<()> {
     order.sort_by_key(|tensor| tensor.offset);
     for pair in order.windows(2) {
         if pair[0].offset.saturating_add(pair[0].bytes) > pair[1].offset {
-            let what = format!("lies on bytes of {}", pair[0].name);
-            return Err(Error::format(what)
+            let other = &pair[0].name;
+            return Err(Error::format(msg::Overlaps { other })
                 .field(pair[1].name.clone())
-                .remedy("Download or convert it again."));
+                .remedy(msg::DownloadOrConvertAgain));
         }
     }
     Ok(())
 }
 
 /// The error for a file that ends too early.
-pub(super) fn cut_off(len_bytes: u64, needed_bytes: u64) -> Error {
-    Error::format(format!(
-        "is cut off: it has {len_bytes} bytes, but needs at least {needed_bytes}"
-    ))
-    .remedy("Download or copy it again.")
+pub(super) fn cut_off(found: u64, needed: u64) -> Error {
+    Error::format(msg::CutOff { found, needed }).remedy(msg::DownloadAgain)
 }
 
 /// The header in the order of the file; duplicate names are kept so that they can be refused.
@@ -194,11 +196,11 @@ fn write<'a>(tensors: impl Iterator<Item = (&'a String, &'a Vec<usize>, Dtype, &
     for (name, shape, dtype, bytes) in tensors {
         let view = ::safetensors::tensor::TensorView::new(dtype, shape.clone(), bytes);
         let view = view.map_err(|error| {
-            Error::internal(format!("{} bytes do not fill {shape:?}: {error}", bytes.len())).field(name.clone())
+            let (bytes, shape) = (bytes.len(), format!("{shape:?}"));
+            Error::internal(msg::ShapeNotFilled { bytes, shape, error }).field(name.clone())
         })?;
         views.push((name.as_str(), view));
     }
     let metadata = [("format".to_string(), "pt".to_string())].into_iter().collect();
-    ::safetensors::serialize(views, Some(metadata))
-        .map_err(|error| Error::internal(format!("the tensors cannot be written: {error}")))
+    ::safetensors::serialize(views, Some(metadata)).map_err(|error| Error::internal(msg::CannotWriteTensors { error }))
 }

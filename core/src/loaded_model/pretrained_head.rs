@@ -1,21 +1,26 @@
 //! The head that a model came with, or that an adapter brought, and what a run writes of its own into config.json.
 
 use super::LoadedModel;
-use crate::config::{RunConfig, SMALL_MODELS};
+use crate::config::{HeadPooling, RunConfig, SMALL_MODELS};
 use crate::data::{Columns, Dataset, InputScaling, LabelKind, LabelSet, Scaling};
 use crate::error::{Error, Result};
-use crate::models::head::{self, ACTIVATION, DROPOUT, HEADS, HIDDEN_SIZE, POOLING};
-use crate::models::{self, Model, Problem};
+use crate::head_spec::{ACTIVATION, HIDDEN_SIZE, HeadKind, HeadLayers, HeadRecord, NumberInputs, POOLING, Problem};
+use crate::models::Model;
+use crate::models::head::HEADS;
 use crate::task::Task;
-use serde_json::{Map, Value, json};
+use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::head as msg;
+use serde_json::{Map, Value};
 
 /// The head that a model came with, or that an adapter brought.
 #[derive(Debug, Clone)]
 pub(crate) struct PretrainedHead {
     /// config.json as it was.
     pub(crate) config: Value,
-    pub(crate) task: models::HeadKind,
+    pub(crate) task: HeadKind,
     problem: Option<Problem>,
+    /// What a run of this program wrote of it.
+    run: Option<HeadRecord>,
     /// How many outputs it has.
     outputs: Option<usize>,
     /// Whether nobody chose it: of a small model whose config.json says nothing of a head.
@@ -23,8 +28,11 @@ pub(crate) struct PretrainedHead {
 }
 
 impl PretrainedHead {
-    pub(crate) fn of(model: &Model, config: &Value) -> Self {
-        Self {
+    /// # Errors
+    /// What a run wrote of it is broken.
+    pub(crate) fn of(model: &Model, config: &Value) -> Result<Self> {
+        Ok(Self {
+            run: HeadRecord::read(config)?,
             config: config.clone(),
             task: model.task(),
             problem: model.problem(),
@@ -33,11 +41,15 @@ impl PretrainedHead {
                 && ["architectures", "id2label", "num_labels", "problem_type"]
                     .iter()
                     .all(|key| config[*key].is_null()),
-        }
+        })
     }
 
     /// The same with the head that an adapter was saved with.
-    pub(crate) fn with(&self, adapter: &Value) -> Self {
+    ///
+    /// # Errors
+    /// What a run wrote of it is broken.
+    pub(crate) fn with(&self, adapter: &Value) -> Result<Self> {
+        let run = HeadRecord::read(adapter)?;
         let mut config = self.config.clone();
         for key in [
             "architectures",
@@ -48,48 +60,47 @@ impl PretrainedHead {
         ] {
             config[key] = adapter[key].clone();
         }
-        let of_tokens = task_of_run(&config) == Some(Task::TokenClassification);
-        let task = match (task_of_run(&config).is_some_and(Task::has_head), of_tokens) {
-            (true, true) => models::HeadKind::TokenClassification,
-            (true, false) => models::HeadKind::SequenceClassification,
-            (false, _) => self.task,
+        let task = match run.as_ref().and_then(|run| run.task) {
+            Some(Task::TokenClassification) => HeadKind::TokenClassification,
+            Some(task) if task.has_head() => HeadKind::SequenceClassification,
+            _ => self.task,
         };
-        let problem = match adapter["problem_type"].as_str() {
-            Some("regression") => Some(Problem::Regression),
-            Some("multi_label_classification") => Some(Problem::MultiLabel),
-            _ => Some(Problem::SingleLabel),
-        };
-        Self {
+        let problem = adapter["problem_type"].as_str().and_then(Problem::named);
+        Ok(Self {
+            run,
             outputs: adapter["id2label"].as_object().map(Map::len),
             config,
             task,
-            problem,
+            problem: Some(problem.unwrap_or(Problem::SingleLabel)),
             is_default: false,
-        }
+        })
     }
 
     /// The task of a model that brings its head.
     pub(crate) fn task(&self) -> Option<Task> {
         let own = match (self.task, self.problem) {
-            (models::HeadKind::TokenClassification, _) => Some(Task::TokenClassification),
-            (models::HeadKind::SequenceClassification, Some(Problem::MultiLabel)) => Some(Task::MultiLabel),
-            (models::HeadKind::SequenceClassification, Some(Problem::Regression)) => Some(Task::Regression),
-            (models::HeadKind::SequenceClassification, _) => Some(Task::Classification),
+            (HeadKind::TokenClassification, _) => Some(Task::TokenClassification),
+            (HeadKind::SequenceClassification, Some(Problem::MultiLabel)) => Some(Task::MultiLabel),
+            (HeadKind::SequenceClassification, Some(Problem::Regression)) => Some(Task::Regression),
+            (HeadKind::SequenceClassification, _) => Some(Task::Classification),
             _ => None,
         };
-        let said = || match self.config["problem_type"].as_str().filter(|_| self.is_encoder())? {
-            "regression" => Some(Task::Regression),
-            "single_label_classification" => Some(Task::Classification),
-            "multi_label_classification" => Some(Task::MultiLabel),
-            _ => None,
+        let said = || {
+            let name = self.config["problem_type"].as_str().filter(|_| self.is_encoder())?;
+            Some(match Problem::named(name)? {
+                Problem::Regression => Task::Regression,
+                Problem::SingleLabel => Task::Classification,
+                Problem::MultiLabel => Task::MultiLabel,
+            })
         };
         let own = own.filter(|_| !self.is_default);
-        task_of_run(&self.config).or(own).or_else(said)
+        let of_run = self.run.as_ref().and_then(|run| run.task);
+        of_run.or(own).or_else(said)
     }
 
     /// What it answers, where that is of this kind; else, of one that was trained, why it does not do.
-    pub(crate) fn answer(&self, kind: LabelKind, is_trained: bool) -> Result<LabelSet, Option<String>> {
-        let refused = |because: String| Some(because).filter(|_| is_trained);
+    pub(crate) fn answer(&self, kind: LabelKind, is_trained: bool) -> Result<LabelSet, Option<Message>> {
+        let refused = |because: Message| Some(because).filter(|_| is_trained);
         let Some(task) = self.task().filter(|task| task.has_head()) else {
             return Err(None);
         };
@@ -100,9 +111,9 @@ impl PretrainedHead {
             LabelKind::Tags => task == Task::TokenClassification,
         };
         if !is_of_kind {
-            return Err(refused(format!("it is one for {task}")));
+            return Err(refused(msg::IsFor { task }.into()));
         }
-        let unnamed = || refused("its id2label does not name its outputs from 0 on".to_owned());
+        let unnamed = || refused(msg::NamesNotFromZero.into());
         self.names(is_trained)
             .map(|names| LabelSet::new(kind, names))
             .ok_or_else(unnamed)
@@ -119,58 +130,46 @@ impl PretrainedHead {
             .collect()
     }
 
-    pub(crate) fn list(&self, key: &str) -> impl Iterator<Item = &Value> {
-        let list = head::of_run(&self.config).and_then(|run| run[key].as_array());
-        list.into_iter().flatten()
-    }
-
-    pub(crate) fn pairs(&self, means: &str, deviations: &str) -> Vec<(f64, f64)> {
-        let of = |key| self.list(key).filter_map(Value::as_f64);
-        of(means).zip(of(deviations)).collect()
-    }
-
     pub(crate) fn scaling(&self) -> Scaling {
-        Scaling(self.pairs("target_mean", "target_std"))
+        let run = self.run.as_ref();
+        run.map(|run| run.targets.clone()).unwrap_or_default()
+    }
+
+    fn numbers(&self) -> Option<&NumberInputs> {
+        self.run.as_ref()?.numbers.as_ref()
     }
 
     pub(crate) fn inputs(&self) -> InputScaling {
-        let run = head::of_run(&self.config);
-        match run.and_then(|run| run["scale_inputs"].as_str()) {
-            Some("columns") => InputScaling::Columns(self.pairs("input_mean", "input_std")),
-            Some("rows") => {
-                let channels = run.and_then(|run| run["input_channels"].as_u64());
-                InputScaling::Rows(channels.map_or(1, |channels| channels as usize))
-            }
-            _ => InputScaling::Plain,
-        }
+        let numbers = self.numbers();
+        numbers.map(|numbers| numbers.scaling.clone()).unwrap_or_default()
     }
 
     /// The columns that a model of numbers was trained on, as far as the file has them; the run's go first.
     pub(crate) fn columns(&self, given: Columns, dataset: &Dataset) -> Columns {
-        let saved = |key| -> Vec<String> { self.list(key).filter_map(Value::as_str).map(str::to_owned).collect() };
-        let labels = saved("label_columns");
-        let window = head::of_run(&self.config).and_then(|run| run["forecast_window"].as_u64());
+        let Some(saved) = self.numbers().map(|numbers| numbers.columns.clone()) else {
+            return given;
+        };
         Columns {
-            texts: if given.texts.is_empty() {
-                saved("input_columns")
-            } else {
-                given.texts
+            texts: match given.texts.is_empty() {
+                true => saved.texts,
+                false => given.texts,
             },
-            labels: match given.labels.is_empty() && dataset.has_columns(&labels) {
-                true => labels,
+            labels: match given.labels.is_empty() && dataset.has_columns(&saved.labels) {
+                true => saved.labels,
                 false => given.labels,
             },
-            window: given.window.or(window.map(|rows| rows as usize)),
+            window: given.window.or(saved.window),
         }
     }
 
     /// Refuses a model on which no head for `task` can be put.
     pub(crate) fn check_takes_heads(&self, task: Task, model: &Model) -> Result<()> {
-        if self.task != models::HeadKind::Seq2SeqLm {
+        if self.task != HeadKind::Seq2SeqLm {
             return Ok(());
         }
-        let what = format!("a {} model has no head for {task}", model.info.model_type);
-        Err(Error::model(what).remedy("Load an encoder, such as a BERT, or a decoder, such as a Llama."))
+        let model_type = &model.info.model_type;
+        let what = lorakeet_i18n::messages::run::NoHead { model_type, task };
+        Err(Error::model(what).remedy(lorakeet_i18n::messages::run::LoadEncoder))
     }
 
     /// Whether its one output scores pairs of texts.
@@ -185,84 +184,56 @@ impl PretrainedHead {
     /// Whether it came with weights: an adapter's, or the model's own.
     pub(crate) fn is_trained(&self, loaded: &LoadedModel) -> bool {
         let in_files = |name: &str| HEADS.iter().any(|head| name.split('.').next() == Some(head));
-        head::of_run(&self.config).is_some() || loaded.files.entries().iter().any(|entry| in_files(&entry.name))
+        self.run.is_some() || loaded.files.entries().iter().any(|entry| in_files(&entry.name))
     }
 
     pub(crate) fn is_encoder(&self) -> bool {
-        !matches!(self.task, models::HeadKind::CausalLm | models::HeadKind::Seq2SeqLm)
+        !matches!(self.task, HeadKind::CausalLm | HeadKind::Seq2SeqLm)
     }
 }
 
-/// What config.json says of the head beside its task; `is_kept` where the model's own is trained on.
+/// What a run puts in front of the head's outputs; `is_kept` where the model's own head is trained on.
 ///
 /// # Errors
 /// The run wants another hidden layer than that head has.
-pub(crate) fn head_keys(config: &RunConfig, own: &PretrainedHead, is_kept: bool) -> Result<Map<String, Value>> {
-    let mut keys = Map::new();
-    let wanted = config.classifier_hidden_size;
-    let activation = config.get(ACTIVATION).unwrap_or_default();
-    let has = |key: &str| head::of_run(&own.config).map_or(Value::Null, |run| run[key].clone());
-    let held = has(HIDDEN_SIZE).as_u64().unwrap_or(0);
-    let pooling = config.get(POOLING).unwrap_or_default();
-    if is_kept {
-        let refused = |key: &str, what: String| {
-            let error = Error::config(what).field(key);
-            error.remedy("Take the line out to train that head on, or give other labels for a fresh one.")
+pub(crate) fn head_layers(config: &RunConfig, own: &PretrainedHead, is_kept: bool) -> Result<HeadLayers> {
+    let hidden_size = config.classifier_hidden_size;
+    let wanted = HeadLayers {
+        pooling: config.classifier_pooling,
+        hidden_size,
+        activation: (hidden_size > 0).then(|| config.classifier_activation.name().to_owned()),
+        dropout: config.classifier_dropout,
+    };
+    if !is_kept {
+        return Ok(wanted);
+    }
+    let held = own.run.as_ref().map(|run| run.layers.clone()).unwrap_or_default();
+    let refused = |key: &str, what: Message| Err(Error::config(what).field(key).remedy(msg::TakeLineOut));
+    if hidden_size > 0 && hidden_size != held.hidden_size {
+        let held: Message = match held.hidden_size {
+            0 => msg::NoHiddenLayer.into(),
+            size => msg::HiddenLayerOf { size }.into(),
         };
-        if wanted > 0 && wanted as u64 != held {
-            let has = match held {
-                0 => "no hidden layer".to_owned(),
-                held => format!("a hidden layer of {held}"),
-            };
-            return Err(refused(
-                HIDDEN_SIZE,
-                format!("is {wanted}, but the model brings a head with {has}"),
-            ));
-        }
-        if wanted > 0 && activation != has(ACTIVATION) {
-            let what = format!("is {activation}, but the model brings a head with {}", has(ACTIVATION));
-            return Err(refused(ACTIVATION, what));
-        }
-        let pooled = has(POOLING);
-        let read = pooled.as_str().unwrap_or("cls");
-        if pooling.as_str().is_some_and(|wanted| wanted != read) {
-            return Err(refused(
-                POOLING,
-                format!(
-                    "is {}, but the model brings a head for {read}",
-                    pooling.as_str().unwrap_or_default()
-                ),
-            ));
-        }
-        if pooled.is_string() {
-            keys.insert(POOLING.into(), pooled);
-        }
-        if held > 0 {
-            keys.extend([HIDDEN_SIZE, ACTIVATION].map(|key| (key.to_owned(), has(key))));
-        }
-    } else {
-        if pooling.is_string() {
-            keys.insert(POOLING.into(), pooling);
-        }
-        if wanted > 0 {
-            keys.insert(HIDDEN_SIZE.into(), json!(wanted));
-            keys.insert(ACTIVATION.into(), activation);
-        }
+        let wanted = hidden_size;
+        return refused(HIDDEN_SIZE, msg::OtherHidden { wanted, held }.into());
     }
-    if config.classifier_dropout > 0.0 {
-        keys.insert(DROPOUT.into(), json!(config.classifier_dropout));
+    if hidden_size > 0 && wanted.activation != held.activation {
+        let [wanted, held] = [wanted, held].map(|layers| format!("{:?}", layers.activation.unwrap_or_default()));
+        return refused(ACTIVATION, msg::OtherActivation { wanted, held }.into());
     }
-    Ok(keys)
+    let read = held.pooling.unwrap_or(HeadPooling::Cls);
+    if let Some(wanted) = wanted.pooling.filter(|wanted| *wanted != read) {
+        let (wanted, held) = (wanted.name(), read.name());
+        return refused(POOLING, msg::OtherPooling { wanted, held }.into());
+    }
+    Ok(HeadLayers {
+        dropout: wanted.dropout,
+        ..held
+    })
 }
 
 /// Whether it is the config.json of a small model.
 fn is_small(config: &Value) -> bool {
     let kind = config["model_type"].as_str();
     kind.is_some_and(|kind| SMALL_MODELS.contains(&kind))
-}
-
-/// The task that a run of this program wrote into config.json.
-fn task_of_run(config: &Value) -> Option<Task> {
-    let name = head::of_run(config)?["task"].as_str()?;
-    Task::ALL.into_iter().find(|task| task.name() == name)
 }

@@ -8,6 +8,7 @@ use super::IGNORE_INDEX;
 use super::regression::{Penalty, penalty};
 use crate::error::{Error, Result};
 use burn::tensor::{Device, Tensor, TensorData, activation::sigmoid};
+use lorakeet_i18n::messages::metrics as msg;
 
 /// Low enough that its exponential is 0, and far enough from f32's end to be multiplied.
 const NEVER: f32 = -1e30;
@@ -103,8 +104,7 @@ pub fn focal_of_labels(logits: Tensor<2>, targets: &[f32], alpha: &[f64], gamma:
     check_targets(targets, rows, labels)?;
     let alpha = for_each("alpha", alpha, labels)?;
     if let Some(at) = targets.iter().position(|target| *target != 0.0 && *target != 1.0) {
-        let what = format!("a label applies (1) or not (0) in a focal loss, got {}", targets[at]);
-        return Err(Error::data(what).row(at / labels + 1));
+        return Err(Error::data(msg::FocalTarget { got: targets[at] }).row(at / labels + 1));
     }
     let device = logits.device();
     let scales = targets.iter().enumerate().map(|(i, target)| {
@@ -234,31 +234,33 @@ fn check_list(name: &str, list: &[f64], outputs: usize) -> Result<()> {
     if list.is_empty() || list.len() == outputs {
         return Ok(());
     }
-    let what = format!("{name} has {} numbers, and there are {outputs} outputs", list.len());
-    Err(Error::config(what).field("loss"))
+    let found = list.len();
+    Err(Error::config(msg::ListLength { name, found, outputs }).field("loss"))
 }
 
 fn check_labels(labels: &[i32], rows: usize, classes: usize) -> Result<()> {
     if labels.len() != rows {
-        return Err(Error::data(format!("{} labels for {rows} rows", labels.len())));
+        let labels = labels.len();
+        return Err(Error::data(msg::LabelsForRows { labels, rows }));
     }
     let is_wrong =
         |label: &i32| *label != IGNORE_INDEX && usize::try_from(*label).map_or(true, |label| label >= classes);
     match labels.iter().position(is_wrong) {
-        Some(row) => Err(Error::data(format!("label {}, and there are {classes} classes", labels[row])).row(row + 1)),
+        Some(row) => {
+            let label = labels[row];
+            Err(Error::data(msg::LabelOutside { label, classes }).row(row + 1))
+        }
         None => Ok(()),
     }
 }
 
 fn check_targets(targets: &[f32], rows: usize, labels: usize) -> Result<()> {
     if targets.len() != rows * labels {
-        let what = format!("{} targets for {rows} rows of {labels} labels", targets.len());
-        return Err(Error::data(what));
+        let targets = targets.len();
+        return Err(Error::data(msg::TargetsForLabels { targets, rows, labels }));
     }
     match targets.iter().position(|target| !(0.0..=1.0).contains(target)) {
-        Some(at) => {
-            Err(Error::data(format!("a target from 0 to 1 is needed, got {}", targets[at])).row(at / labels + 1))
-        }
+        Some(at) => Err(Error::data(msg::TargetNotShare { got: targets[at] }).row(at / labels + 1)),
         None => Ok(()),
     }
 }

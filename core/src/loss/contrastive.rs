@@ -4,6 +4,7 @@ use super::Distance;
 use super::classification::cross_entropy;
 use crate::error::{Error, Result};
 use burn::tensor::Tensor;
+use lorakeet_i18n::messages::metrics as msg;
 
 /// The smallest length, squared, that a vector is divided by: 10⁻¹², as torch's `normalize` has it.
 const SMALLEST_SQUARE: f64 = 1e-24;
@@ -103,9 +104,9 @@ fn lengths(x: Tensor<2>) -> Tensor<2> {
 }
 
 fn check_shapes(a: &Tensor<2>, b: &Tensor<2>) -> Result<()> {
-    let ([rows, width], [found_rows, found_width]) = (a.dims(), b.dims());
-    if rows != found_rows {
-        return Err(Error::data(format!("{rows} rows against {found_rows}")));
+    let ([rows, width], [found, found_width]) = (a.dims(), b.dims());
+    if rows != found {
+        return Err(Error::data(msg::RowsAgainst { rows, found }));
     }
     check_width(width, found_width)
 }
@@ -114,7 +115,5 @@ fn check_width(wanted: usize, found: usize) -> Result<()> {
     if wanted == found {
         return Ok(());
     }
-    Err(Error::data(format!(
-        "vectors of {found} numbers against vectors of {wanted}"
-    )))
+    Err(Error::data(msg::WidthsDiffer { found, wanted }))
 }

@@ -10,6 +10,7 @@ use super::regression::{Penalty, regression};
 use super::{Loss, WeightedSum};
 use crate::error::{Error, Result};
 use burn::tensor::Tensor;
+use lorakeet_i18n::messages::metrics as msg;
 use std::borrow::Cow;
 
 /// What a head gave for a batch, and what it should have given: one variant a family of tasks.
@@ -91,7 +92,7 @@ impl WeightedSum {
                 None => value,
             });
         }
-        sum.ok_or_else(|| Error::internal("a loss without terms"))
+        sum.ok_or_else(|| Error::internal(msg::NoTermsInside))
     }
 }
 
@@ -169,9 +170,9 @@ impl Loss {
                 (Self::Triplet { margin, distance }, Some(negatives)) => {
                     triplet(queries, documents, negatives, *margin, *distance, scale)
                 }
-                (Self::Triplet { .. }, None) => Err(Error::data("a triplet needs a negative in every row")
+                (Self::Triplet { .. }, None) => Err(Error::data(msg::TripletWithoutNegative)
                     .field("loss")
-                    .remedy("Add a column of negatives to the data, or take infonce.")),
+                    .remedy(msg::AddNegatives)),
                 _ => Err(self.not_made_for_this()),
             },
             Compared::Answers { policy, reference } => match self {
@@ -188,6 +189,6 @@ impl Loss {
     }
 
     fn not_made_for_this(&self) -> Error {
-        Error::internal(format!("{self} is not made for what this head gives")).field("loss")
+        Error::internal(msg::LossOfOtherHead { loss: self }).field("loss")
     }
 }

@@ -8,9 +8,12 @@
 //! ```
 //! Blanks may stand anywhere between these. Every error names the place, in characters from 1.
 
-use super::weighted_sum::{Loss, Term, WEIGHTS, WeightedSum, listed, written};
+use super::weighted_sum::{Loss, Term, WEIGHTS, WeightedSum, written};
 use crate::did_you_mean::nearest;
 use crate::error::{Error, Result};
+use lorakeet_i18n::messages::config::DidYouMean;
+use lorakeet_i18n::messages::metrics as msg;
+use lorakeet_i18n::{Field, Message};
 
 /// The longest text, in bytes: a list of a thousand class weights fits.
 const MAX_BYTES: usize = 16_384;
@@ -26,20 +29,20 @@ impl WeightedSum {
     /// [`WeightedSum::check`].
     pub fn parse(text: &str) -> Result<Self> {
         if text.len() > MAX_BYTES {
-            let what = format!("has {} bytes, at most {MAX_BYTES} are read", text.len());
-            return Err(Error::config(what).field("loss"));
+            let (bytes, most) = (text.len(), MAX_BYTES);
+            return Err(Error::config(msg::TextTooLong { bytes, most }).field("loss"));
         }
         let mut reader = Reader { text, at: 0 };
         let mut terms = Vec::new();
         loop {
             if terms.len() == MAX_TERMS {
-                return Err(reader.error(reader.at, &format!("has more than {MAX_TERMS} terms")));
+                return Err(reader.error(reader.at, msg::TooManyTerms { most: MAX_TERMS }));
             }
             terms.push(reader.term()?);
             if reader.peek().is_none() {
                 return Self::new(terms);
             }
-            reader.symbol('+', "between two losses")?;
+            reader.symbol('+', msg::BetweenLosses)?;
         }
     }
 }
@@ -58,19 +61,17 @@ impl<'a> Reader<'a> {
                 let weight = self.number()?;
                 if !WEIGHTS.contains(&weight) {
                     let (low, high) = (written(*WEIGHTS.start()), written(*WEIGHTS.end()));
-                    let what = format!("a weight must be from {low} to {high}, got {}", written(weight));
-                    return Err(self.error(at, &what));
+                    let got = written(weight);
+                    return Err(self.error(at, msg::WeightOutOfRange { low, high, got }));
                 }
-                self.symbol('*', "between a weight and its loss, as in 0.7*focal")?;
+                self.symbol('*', msg::BetweenWeightAndLoss)?;
                 weight
             }
             _ => 1.0,
         };
         let at = self.skip();
         let Some(name) = self.word() else {
-            let all = Loss::all();
-            let error = self.unexpected("the name of a loss is missing");
-            return Err(error.remedy(format!("There are {}.", listed(all.iter().map(Loss::name)))));
+            return Err(self.unexpected(msg::LossNameMissing).remedy(known_losses()));
         };
         let Some(mut loss) = Loss::named(name) else {
             return Err(self.unknown_loss(at, name));
@@ -92,21 +93,21 @@ impl<'a> Reader<'a> {
         loop {
             let at = self.skip();
             let Some(written_name) = self.word() else {
-                return Err(self.unexpected("the name of a knob is missing").remedy(knobs_of(loss)));
+                return Err(self.unexpected(msg::KnobNameMissing).remedy(knobs_of(loss)));
             };
             let name = written_name.replace('-', "_").to_lowercase();
             if given.contains(&name) {
-                return Err(self.error(at, &format!("{name} is given twice")));
+                return Err(self.error(at, msg::GivenTwice { name }));
             }
             if !loss.knobs().iter().any(|(known, _)| *known == name) {
                 return Err(self.unknown_knob(at, written_name, loss));
             }
-            self.symbol('=', "between a knob and its value, as in gamma=2")?;
+            self.symbol('=', msg::BetweenKnobAndValue)?;
             self.value(&name, loss)?;
             given.push(name);
             match self.peek() {
                 Some(',') => self.at += 1,
-                _ => return self.symbol(')', "after a loss's knobs"),
+                _ => return self.symbol(')', msg::AfterKnobs),
             }
         }
     }
@@ -116,7 +117,8 @@ impl<'a> Reader<'a> {
         let at = self.skip();
         let loss_name = loss.name();
         let Some((_, field)) = loss.knobs().into_iter().find(|(known, _)| *known == name) else {
-            return Err(Error::internal(format!("{loss_name} has no {name}")));
+            let loss = loss_name;
+            return Err(Error::internal(msg::NoSuchKnob { loss, name }));
         };
         let allowed = field.allowed();
         let taken = match self.peek() {
@@ -127,17 +129,15 @@ impl<'a> Reader<'a> {
             Some(c) if starts_number(c) => field.set_numbers(vec![self.number()?], false),
             _ => match self.word() {
                 Some(word) => field.set_word(word),
-                None => return Err(self.unexpected(&format!("{name} needs a value, which must be {allowed}"))),
+                None => return Err(self.unexpected(msg::ValueNeeded { name, allowed })),
             },
         };
         if taken {
             return Ok(());
         }
         let got: String = self.text[at..self.at].chars().take(40).collect();
-        Err(self.error(
-            at,
-            &format!("{name} of {loss_name} must be {allowed}, got {}", got.trim()),
-        ))
+        let (knob, got) = (msg::KnobOf { name, loss: loss_name }, got.trim());
+        Err(self.error(at, msg::KnobMustBe { knob, allowed, got }))
     }
 
     /// The numbers of a list, whose opening bracket is read, and its closing one.
@@ -149,7 +149,7 @@ impl<'a> Reader<'a> {
             match self.peek() {
                 Some(',') => self.at += 1,
                 _ => {
-                    self.symbol(']', "after a list of numbers")?;
+                    self.symbol(']', msg::AfterNumbers)?;
                     return Ok(numbers);
                 }
             }
@@ -176,8 +176,8 @@ impl<'a> Reader<'a> {
             .ok()
             .filter(|number: &f64| number.is_finite());
         number.ok_or_else(|| match written {
-            "" => self.unexpected("a number is missing"),
-            _ => self.error(at, &format!("{written} is not a number")),
+            "" => self.unexpected(msg::NumberMissing),
+            _ => self.error(at, msg::NotANumber { text: written }),
         })
     }
 
@@ -189,12 +189,13 @@ impl<'a> Reader<'a> {
         (self.at > at).then(|| &self.text[at..self.at])
     }
 
-    fn symbol(&mut self, symbol: char, place: &str) -> Result<()> {
+    fn symbol(&mut self, symbol: char, place: impl Into<Field>) -> Result<()> {
         if self.peek() == Some(symbol) {
             self.at += 1;
             return Ok(());
         }
-        Err(self.unexpected(&format!("{symbol} is missing {place}")))
+        let place = place.into();
+        Err(self.unexpected(msg::Missing { symbol, place }))
     }
 
     /// The next character that is no blank.
@@ -219,33 +220,35 @@ impl<'a> Reader<'a> {
             all.iter()
                 .flat_map(|loss| [loss.name()].into_iter().chain(loss.other_names().iter().copied()))
         };
-        let error = self.error(at, &format!("there is no loss called {}", shortened(name)));
+        let error = self.error(at, msg::UnknownLoss { name: shortened(name) });
         match nearest(name, names()) {
-            Some(known) => error.remedy(format!("Did you mean {known}?")),
-            None => error.remedy(format!("There are {}.", listed(all.iter().map(Loss::name)))),
+            Some(known) => error.remedy(DidYouMean { known }),
+            None => error.remedy(known_losses()),
         }
     }
 
     fn unknown_knob(&self, at: usize, name: &str, loss: &mut Loss) -> Error {
-        let error = self.error(at, &format!("{} has no knob called {}", loss.name(), shortened(name)));
+        let (of, called) = (loss.name(), shortened(name));
+        let error = self.error(at, msg::UnknownKnob { loss: of, name: called });
         let known: Vec<&str> = loss.knobs().into_iter().map(|(name, _)| name).collect();
         match nearest(name, known.into_iter()) {
-            Some(known) => error.remedy(format!("Did you mean {known}?")),
+            Some(known) => error.remedy(DidYouMean { known }),
             None => error.remedy(knobs_of(loss)),
         }
     }
 
     /// What is missing where something else stands.
-    fn unexpected(&self, what: &str) -> Error {
+    fn unexpected(&self, what: impl Into<Field>) -> Error {
+        let what = what.into();
         match self.rest().chars().next() {
-            Some(found) => self.error(self.at, &format!("{what}, found {found}")),
-            None => self.error(self.at, &format!("{what}, found the end")),
+            Some(found) => self.error(self.at, msg::Found { what, found }),
+            None => self.error(self.at, msg::FoundEnd { what }),
         }
     }
 
-    fn error(&self, at: usize, what: &str) -> Error {
-        let character = self.text[..at].chars().count() + 1;
-        Error::config(format!("at character {character}, {what}")).field("loss")
+    fn error(&self, at: usize, what: impl Into<Field>) -> Error {
+        let (character, what) = (self.text[..at].chars().count() + 1, what.into());
+        Error::config(msg::AtCharacter { character, what }).field("loss")
     }
 }
 
@@ -253,13 +256,21 @@ fn starts_number(c: char) -> bool {
     c.is_ascii_digit() || matches!(c, '.' | '+' | '-')
 }
 
+/// The losses that there are, as a sentence.
+fn known_losses() -> Message {
+    let names = Field::list(Loss::all().iter().map(Loss::name));
+    msg::KnownLosses { names }.into()
+}
+
 /// The knobs that a loss has, as a sentence.
-fn knobs_of(loss: &mut Loss) -> String {
-    let name = loss.name();
-    let knobs = listed(loss.knobs().into_iter().map(|(name, _)| name));
-    match knobs.as_str() {
-        "" => format!("{name} has no knobs."),
-        _ => format!("It has {knobs}."),
+fn knobs_of(loss: &mut Loss) -> Message {
+    let names: Vec<&str> = loss.knobs().into_iter().map(|(name, _)| name).collect();
+    match names.is_empty() {
+        true => msg::NoKnobs { loss: loss.name() }.into(),
+        false => {
+            let names = Field::list(names);
+            msg::KnownKnobs { names }.into()
+        }
     }
 }
 

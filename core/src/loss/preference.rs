@@ -3,6 +3,7 @@
 use super::classification::{constant, softplus};
 use crate::error::{Error, Result};
 use burn::tensor::{Int, Tensor, TensorData};
+use lorakeet_i18n::messages::metrics as msg;
 
 /// DPO (Rafailov et al., 2023) with conservative smoothing (Mitchell, 2023), from log-probabilities of whole answers \[N\].
 ///
@@ -22,7 +23,7 @@ pub fn dpo(
     let rows = chosen.dims()[0];
     let lengths = [rejected.dims()[0], reference[0].len(), reference[1].len()];
     if let Some(found) = lengths.into_iter().find(|length| *length != rows) {
-        return Err(Error::data(format!("{rows} chosen answers against {found} numbers")));
+        return Err(Error::data(msg::AnswersAgainstNumbers { rows, found }));
     }
     let of_reference = reference[0]
         .iter()

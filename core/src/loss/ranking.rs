@@ -3,6 +3,7 @@
 use super::classification::{constant, log_softmax, softplus};
 use crate::error::{Error, Result};
 use burn::tensor::{Int, Tensor, TensorData};
+use lorakeet_i18n::messages::metrics as msg;
 use std::collections::HashMap;
 
 /// The items of a batch: how relevant each is, and which list (query) it belongs to.
@@ -22,12 +23,11 @@ impl Lists {
     /// Not as many names as grades, or a grade that is negative or not finite.
     pub fn new(relevance: Vec<f32>, lists: &[usize]) -> Result<Self> {
         if lists.len() != relevance.len() {
-            let what = format!("{} grades, and {} names of lists", relevance.len(), lists.len());
-            return Err(Error::data(what));
+            let (grades, lists) = (relevance.len(), lists.len());
+            return Err(Error::data(msg::GradesAndLists { grades, lists }));
         }
         if let Some(row) = relevance.iter().position(|grade| !(grade.is_finite() && *grade >= 0.0)) {
-            let what = format!("a grade must be a finite number from 0, got {}", relevance[row]);
-            return Err(Error::data(what).row(row + 1));
+            return Err(Error::data(msg::GradeInvalid { got: relevance[row] }).row(row + 1));
         }
         let mut places = HashMap::new();
         let mut items: Vec<Vec<usize>> = Vec::new();
@@ -115,10 +115,8 @@ impl Lists {
         if found == self.relevance.len() {
             return Ok(());
         }
-        Err(Error::data(format!(
-            "{found} scores for {} items",
-            self.relevance.len()
-        )))
+        let (scores, items) = (found, self.relevance.len());
+        Err(Error::data(msg::ScoresForItems { scores, items }))
     }
 }
 
@@ -185,9 +183,7 @@ enum Differences {
 fn differences(scores: Tensor<1>, pairs: &[(usize, usize)]) -> Result<Differences> {
     let [items] = scores.dims();
     if let Some((a, b)) = pairs.iter().find(|(a, b)| *a.max(b) >= items) {
-        return Err(Error::data(format!(
-            "a pair of items {a} and {b}, and there are {items}"
-        )));
+        return Err(Error::data(msg::PairOutside { a, b, items }));
     }
     if pairs.is_empty() {
         return Ok(Differences::None((scores * 0.0).sum()));

@@ -3,6 +3,7 @@
 use super::classification::constant;
 use crate::error::{Error, Result};
 use burn::tensor::Tensor;
+use lorakeet_i18n::messages::metrics as msg;
 
 /// What an error e = predicted − target costs.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -24,10 +25,11 @@ pub enum Penalty {
 pub fn regression(predicted: Tensor<1>, targets: &[f32], rho: Penalty, scale: f64) -> Result<Tensor<1>> {
     let [rows] = predicted.dims();
     if targets.len() != rows {
-        return Err(Error::data(format!("{} targets for {rows} rows", targets.len())));
+        let targets = targets.len();
+        return Err(Error::data(msg::TargetsForRows { targets, rows }));
     }
     if let Some(row) = targets.iter().position(|target| !target.is_finite()) {
-        return Err(Error::data(format!("a target must be a finite number, got {}", targets[row])).row(row + 1));
+        return Err(Error::data(msg::TargetNotFinite { got: targets[row] }).row(row + 1));
     }
     let targets = constant(targets.to_vec(), [rows], &predicted.device());
     Ok(penalty(predicted - targets, rho).sum() * scale)

@@ -5,6 +5,10 @@
 
 use crate::error::{Error, Result};
 use crate::task::Task;
+use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::common;
+use lorakeet_i18n::messages::config::TrueOrFalse;
+use lorakeet_i18n::messages::metrics as msg;
 use std::fmt;
 use std::ops::RangeInclusive;
 
@@ -270,19 +274,19 @@ impl Loss {
             } => {
                 // The loss over a vocabulary is computed in chunks, which know neither.
                 if task == Task::Generation && (*label_smoothing != 0.0 || !class_weights.is_empty()) {
-                    let what = format!("{self} has knobs that a generation run does not take");
-                    return Err(Error::config(what).remedy("Write cross_entropy without them."));
+                    let error = Error::config(msg::KnobsInGeneration { loss: self });
+                    return Err(error.remedy(msg::PlainCrossEntropy));
                 }
                 if !class_weights.is_empty() && class_weights.iter().all(|weight| *weight == 0.0) {
-                    return Err(Error::config(format!("{self} gives every class the weight 0")));
+                    return Err(Error::config(msg::AllWeightsZero { loss: self }));
                 }
                 self.check_length("class_weights", class_weights, outputs, false)
             }
             Self::Focal { alpha, .. } if task == Task::MultiLabel => {
                 // Labels that do not apply weigh 1 − alpha.
                 if let Some(above) = alpha.iter().find(|alpha| **alpha > 1.0) {
-                    let what = format!("alpha of {self} must be from 0 to 1 in a multi_label run, got {above}");
-                    return Err(Error::config(what).remedy("Try alpha=0.25."));
+                    let what = msg::AlphaAboveOne { loss: self, got: above };
+                    return Err(Error::config(what).remedy(msg::TryAlpha));
                 }
                 self.check_length("alpha", alpha, outputs, true)
             }
@@ -301,8 +305,13 @@ impl Loss {
         if found == 0 || found == wanted || (found == 1 && one_for_all) {
             return Ok(());
         }
-        let what = format!("{name} of {self} has {found} numbers, and there are {wanted} outputs");
-        Err(Error::config(what).remedy(format!("Write one number for each, as in {name}=[1, 2, 1].")))
+        let of_this = msg::KnobOf { name, loss: self };
+        let what = msg::ListLength {
+            name: of_this,
+            found,
+            outputs: wanted,
+        };
+        Err(Error::config(what).remedy(msg::OneNumberForEach { name }))
     }
 }
 
@@ -313,7 +322,7 @@ impl WeightedSum {
     /// No terms.
     pub fn new(terms: Vec<Term>) -> Result<Self> {
         if terms.is_empty() {
-            return Err(Error::config("a loss has at least one term").field("loss"));
+            return Err(Error::config(msg::NoTerms).field("loss"));
         }
         Ok(Self { terms })
     }
@@ -331,25 +340,22 @@ impl WeightedSum {
     pub fn check(&self, task: Task, outputs: Option<usize>) -> Result<()> {
         for (i, term) in self.terms.iter().enumerate() {
             let in_this_term = |error: Error| {
-                let what = format!("term {}: {}", i + 1, error.what);
+                let (term, what) = (i + 1, error.what);
+                let what = common::Term { term, what }.into();
                 Error { what, ..error }.field("loss")
             };
             if !term.loss.tasks().contains(&task) {
-                let for_what = listed(term.loss.tasks().iter().map(|task| task.name()));
-                let what = format!(
-                    "{} is a loss for {for_what}, and this is a {task} run",
-                    term.loss.name()
-                );
+                let (loss, tasks) = (term.loss.name(), lorakeet_i18n::Field::list(term.loss.tasks()));
+                let error = Error::config(msg::LossOfOtherTask { loss, tasks, task });
                 let all = Loss::all();
                 let fitting = all.iter().filter(|loss| loss.tasks().contains(&task)).map(Loss::name);
-                let remedy = format!("What fits: {}.", listed(fitting));
-                return Err(in_this_term(Error::config(what).remedy(remedy)));
+                let names = lorakeet_i18n::Field::list(fitting);
+                return Err(in_this_term(error.remedy(msg::WhatFits { names })));
             }
             term.loss.check(task, outputs).map_err(in_this_term)?;
             if task == Task::Embedding && term.loss.is_of_numbers() != self.is_of_numbers() {
-                let what = format!("{} compares other vectors than the terms before it", term.loss.name());
-                let remedy = "Cosines of pairs are compared with numbers (mse), or queries with documents (infonce).";
-                return Err(in_this_term(Error::config(what).remedy(remedy)));
+                let error = Error::config(msg::OtherVectors { loss: term.loss.name() });
+                return Err(in_this_term(error.remedy(msg::CosinesOrQueries)));
             }
         }
         Ok(())
@@ -368,11 +374,6 @@ pub fn usual(task: Task) -> WeightedSum {
     WeightedSum {
         terms: vec![Term { weight: 1.0, loss }],
     }
-}
-
-/// `a, b, c`.
-pub(super) fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    names.collect::<Vec<_>>().join(", ")
 }
 
 /// The shortest text that reads back as this number.
@@ -394,14 +395,19 @@ fn word<T: PartialEq>(words: &[(&'static str, T)], value: &T) -> &'static str {
 
 impl Field<'_> {
     /// What it may be, as a clause.
-    pub(super) fn allowed(&self) -> String {
-        let range =
-            |range: &RangeInclusive<f64>| format!("from {} to {}", written(*range.start()), written(*range.end()));
+    pub(super) fn allowed(&self) -> Message {
+        let ends = |range: &RangeInclusive<f64>| (written(*range.start()), written(*range.end()));
         match self {
-            Self::Number(_, allowed) => format!("a number {}", range(allowed)),
-            Self::Numbers(_, allowed) => format!("a number or a list of numbers {}", range(allowed)),
-            Self::Flag(_) => "true or false".into(),
-            Self::Distance(_) => "euclidean or cosine".into(),
+            Self::Number(_, allowed) => {
+                let (low, high) = ends(allowed);
+                msg::NumberFromTo { low, high }.into()
+            }
+            Self::Numbers(_, allowed) => {
+                let (low, high) = ends(allowed);
+                msg::NumbersFromTo { low, high }.into()
+            }
+            Self::Flag(_) => TrueOrFalse.into(),
+            Self::Distance(_) => msg::EuclideanOrCosine.into(),
         }
     }
 

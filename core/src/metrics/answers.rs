@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::metrics::bootstrap::{Bootstrap, Comparison, Direction};
 use crate::protocol::Metric;
 use crate::task::Task;
+use lorakeet_i18n::messages::metrics as msg;
 
 /// Bins of a calibration.
 pub const BINS: usize = 10;
@@ -150,7 +151,7 @@ impl Predictions {
     /// Other units, or a metric without a value for them.
     pub fn against(&self, before: &Self, name: &str, bootstrap: &Bootstrap) -> Result<Comparison> {
         if self.units() != before.units() {
-            return Err(Error::internal("answers to other rows cannot be compared"));
+            return Err(Error::internal(msg::AnswersToOtherRows));
         }
         if let (Some(before), Some(after)) = (before.each(name), self.each(name)) {
             return bootstrap.compare(&before, &after);

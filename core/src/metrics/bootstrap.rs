@@ -3,8 +3,9 @@
 use crate::error::{Error, Result};
 pub use crate::protocol::{Comparison, Verdict};
 use crate::random::Generator;
+use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::metrics as msg;
 use serde::{Deserialize, Serialize};
-use std::fmt;
 
 /// The paired bootstrap (Efron and Tibshirani, 1993; for text, Koehn, 2004): rows are drawn again with replacement, the same
 /// rows for both scorings, and the difference of the scores is looked at over many such draws.
@@ -48,10 +49,11 @@ impl Bootstrap {
     /// No rows, not as many of one as of the other, one that is not finite, or settings without sense.
     pub fn compare(&self, before: &[f64], after: &[f64]) -> Result<Comparison> {
         if before.len() != after.len() {
-            return Err(Error::data(format!("{} scores against {}", before.len(), after.len())));
+            let (before, after) = (before.len(), after.len());
+            return Err(Error::data(msg::ScoresAgainst { before, after }));
         }
         if let Some(row) = (0..before.len()).find(|row| !(before[*row].is_finite() && after[*row].is_finite())) {
-            return Err(Error::data("the score is not a finite number").row(row + 1));
+            return Err(Error::data(msg::ScoreNotFinite).row(row + 1));
         }
         let mean =
             |scores: &[f64], rows: &[usize]| rows.iter().map(|row| scores[*row]).sum::<f64>() / rows.len() as f64;
@@ -66,13 +68,11 @@ impl Bootstrap {
     /// No rows, no score for all rows or for most draws, or settings without sense.
     pub fn compare_by(&self, rows: usize, scores: impl Fn(&[usize]) -> (f64, f64)) -> Result<Comparison> {
         if rows == 0 {
-            return Err(Error::data("there are no rows to compare").remedy("Set val_size above 0."));
+            return Err(Error::data(msg::NoRowsToCompare).remedy(msg::SetValSize));
         }
         if self.resamples == 0 || !(self.confidence > 0.0 && self.confidence < 1.0) {
-            return Err(Error::config(format!(
-                "a comparison needs draws and a confidence between 0 and 1, got {} and {}",
-                self.resamples, self.confidence
-            )));
+            let (draws, confidence) = (self.resamples, self.confidence);
+            return Err(Error::config(msg::DrawsAndConfidence { draws, confidence }));
         }
         let all: Vec<usize> = (0..rows).collect();
         let (before, after) = scores(&all);
@@ -85,8 +85,7 @@ impl Bootstrap {
             differences.extend(Some(after - before).filter(|difference| difference.is_finite()));
         }
         if !(before.is_finite() && after.is_finite()) || 2 * differences.len() <= self.resamples {
-            return Err(Error::data("the score has no value for these rows")
-                .remedy("Take more validation rows, or another metric."));
+            return Err(Error::data(msg::ScoreWithoutValue).remedy(msg::MoreRowsOrOtherMetric));
         }
         differences.sort_by(f64::total_cmp);
         let tail = (1.0 - self.confidence) / 2.0;
@@ -123,38 +122,41 @@ impl Comparison {
     }
 
     /// The verdict as a sentence on `metric`, such as `accuracy`.
-    pub fn sentence(&self, metric: &str, direction: Direction) -> String {
+    pub fn sentence(&self, metric: &str, direction: Direction) -> Message {
         let verdict = self.verdict(direction);
-        let scores = format!("{metric} {:.4} against {:.4} is {verdict}", self.after, self.before);
+        let scores = msg::ScoresAre {
+            metric,
+            after: format!("{:.4}", self.after),
+            before: format!("{:.4}", self.before),
+            verdict: verdict.message(),
+        };
         if self.rows < FEWEST_ROWS {
-            return format!(
-                "{scores}: {} rows are too few to tell; at least {FEWEST_ROWS} are needed.",
-                self.rows
-            );
+            let (rows, needed) = (self.rows, FEWEST_ROWS);
+            return msg::TooFewRows { scores, rows, needed }.into();
         }
-        let interval = format!(
-            "the difference is {:+.4}, and with {}% confidence between {:+.4} and {:+.4} ({} rows)",
-            self.difference,
+        let interval = msg::Interval {
+            difference: format!("{:+.4}", self.difference),
             // 1 − 0.95 is not 0.05 to the last bit.
-            (self.confidence * 1e4).round() / 100.0,
-            self.low,
-            self.high,
-            self.rows
-        );
+            confidence: (self.confidence * 1e4).round() / 100.0,
+            low: format!("{:+.4}", self.low),
+            high: format!("{:+.4}", self.high),
+            rows: self.rows,
+        };
         match verdict {
-            Verdict::NotDistinguishable => format!("{scores}: {interval}, so it may be chance."),
-            Verdict::Better | Verdict::Worse => format!("{scores}: {interval}."),
+            Verdict::NotDistinguishable => msg::MayBeChance { scores, interval }.into(),
+            Verdict::Better | Verdict::Worse => msg::Significant { scores, interval }.into(),
         }
     }
 }
 
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Better => "better",
-            Self::NotDistinguishable => "not distinguishable",
-            Self::Worse => "worse",
-        })
+impl Verdict {
+    /// Its word, as in `accuracy 0.9 against 0.5 is better`.
+    fn message(self) -> Message {
+        match self {
+            Self::Better => msg::Better.into(),
+            Self::NotDistinguishable => msg::NotDistinguishable.into(),
+            Self::Worse => msg::Worse.into(),
+        }
     }
 }
 
@@ -185,7 +187,7 @@ mod tests {
             (comparison.verdict(UP), comparison.verdict(DOWN)),
             (Verdict::Better, Verdict::Worse)
         );
-        let sentence = comparison.sentence("accuracy", UP);
+        let sentence = comparison.sentence("accuracy", UP).english();
         let start =
             "accuracy 0.8000 against 0.5000 is better: the difference is +0.3000, and with 95% confidence between +0.2";
         assert!(sentence.starts_with(start), "{sentence}");
@@ -211,7 +213,8 @@ mod tests {
             .compare(&hits(50, 100), &hits(51, 100))
             .expect("scores");
         assert_eq!(comparison.verdict(UP), Verdict::NotDistinguishable);
-        assert!(comparison.sentence("accuracy", UP).ends_with("so it may be chance."));
+        let sentence = comparison.sentence("accuracy", UP).english();
+        assert!(sentence.ends_with("so it may be chance."));
         let same = Bootstrap::default()
             .compare(&hits(5, 10), &hits(5, 10))
             .expect("scores");
@@ -225,7 +228,8 @@ mod tests {
     fn nine_rows_decide_nothing() {
         let comparison = Bootstrap::default().compare(&[0.0; 9], &[1.0; 9]).expect("scores");
         assert_eq!(comparison.verdict(UP), Verdict::NotDistinguishable);
-        assert!(comparison.sentence("accuracy", UP).contains("9 rows are too few"));
+        let sentence = comparison.sentence("accuracy", UP).english();
+        assert!(sentence.contains("9 rows are too few"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::{check_rows, harmonic, mean, share};
 use crate::error::{Error, Result};
+use lorakeet_i18n::messages::metrics as msg;
 use std::collections::HashMap;
 
 /// How often each class was taken for each.
@@ -55,8 +56,8 @@ impl Confusion {
         let (mut support, mut answered) = (vec![0; classes], vec![0; classes]);
         for (row, (right, answer)) in truth.iter().zip(predicted).enumerate() {
             if *right.max(answer) >= classes {
-                let what = format!("class {}, and there are {classes}", right.max(answer));
-                return Err(Error::data(what).row(row + 1));
+                let class = right.max(answer);
+                return Err(Error::data(msg::ClassTooHigh { class, classes }).row(row + 1));
             }
             *counts.entry((*right, *answer)).or_insert(0) += 1;
             support[*right] += 1;

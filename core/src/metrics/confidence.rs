@@ -2,6 +2,7 @@
 
 use super::{check_rows, mean};
 use crate::error::{Error, Result};
+use lorakeet_i18n::messages::metrics as msg;
 use std::cmp::Ordering;
 
 /// The chance that a row that is positive scores above one that is not, ties counting one half: the area under the ROC
@@ -51,7 +52,7 @@ struct Tied {
 fn thresholds(truth: &[bool], scores: &[f64]) -> Result<Vec<Tied>> {
     check_rows(truth.len(), scores.len())?;
     if let Some(row) = scores.iter().position(|score| score.is_nan()) {
-        return Err(Error::data("the score is no number").row(row + 1));
+        return Err(Error::data(msg::ScoreNotANumber).row(row + 1));
     }
     let mut order: Vec<usize> = (0..scores.len()).collect();
     order.sort_by(|a, b| scores[*b].partial_cmp(&scores[*a]).unwrap_or(Ordering::Equal));
@@ -95,11 +96,10 @@ impl Calibration {
     pub fn new(right: &[bool], confidences: &[f64], bins: usize) -> Result<Self> {
         check_rows(right.len(), confidences.len())?;
         if bins == 0 {
-            return Err(Error::config("at least one bin is needed"));
+            return Err(Error::config(msg::NoBins));
         }
         if let Some(row) = confidences.iter().position(|c| !(0.0..=1.0).contains(c)) {
-            let what = format!("a probability must be from 0 to 1, got {}", confidences[row]);
-            return Err(Error::data(what).row(row + 1));
+            return Err(Error::data(msg::NotAProbability { got: confidences[row] }).row(row + 1));
         }
         let end = |bin: usize| bin as f64 / bins as f64;
         let mut sorted: Vec<Vec<(f64, bool)>> = vec![Vec::new(); bins];

@@ -6,6 +6,8 @@ use crate::error::{Error, Result};
 use crate::metrics::bootstrap::{Bootstrap, Comparison};
 use crate::protocol::Metric;
 use crate::task::Task;
+use lorakeet_i18n::messages::metrics as msg;
+
 /// The metrics of answers that the model writes.
 pub const GENERATION_METRICS: &[&str] = &["rouge_l", "chrf"];
 
@@ -85,7 +87,7 @@ impl TextScores {
     /// Other texts, or a metric without a value for them.
     pub fn against(&self, before: &Self, name: &str, bootstrap: &Bootstrap) -> Result<Comparison> {
         if self.units(name) != before.units(name) {
-            return Err(Error::internal("scores of other texts cannot be compared"));
+            return Err(Error::internal(msg::ScoresOfOtherTexts));
         }
         bootstrap.compare_by(self.units(name), |units| {
             (before.value_of(name, units), self.value_of(name, units))

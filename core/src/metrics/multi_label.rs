@@ -2,6 +2,7 @@
 
 use super::{check_rows, mean, share};
 use crate::error::{Error, Result};
+use lorakeet_i18n::messages::metrics as msg;
 
 /// Which labels apply, and which were answered: rows of `labels` flags, row-major.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,8 +62,8 @@ impl Labelled {
     pub fn new(truth: Vec<bool>, predicted: Vec<bool>, labels: usize) -> Result<Self> {
         check_rows(truth.len(), predicted.len())?;
         if labels == 0 || !truth.len().is_multiple_of(labels) {
-            let what = format!("{} flags are not rows of {labels} labels", truth.len());
-            return Err(Error::data(what));
+            let flags = truth.len();
+            return Err(Error::data(msg::FlagsNotRows { flags, labels }));
         }
         Ok(Self {
             labels,

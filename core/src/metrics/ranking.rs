@@ -2,6 +2,7 @@
 
 use super::{mean, share};
 use crate::error::{Error, Result};
+use lorakeet_i18n::messages::metrics as msg;
 use std::cmp::Ordering;
 
 /// One query's items: how they were scored, and how relevant they are.
@@ -38,16 +39,11 @@ impl Query {
     /// Not as many scores as grades, or a grade that is negative or not finite.
     pub fn new(scores: &[f64], grades: &[f64]) -> Result<Self> {
         if scores.len() != grades.len() {
-            return Err(Error::data(format!(
-                "{} scores for {} items",
-                scores.len(),
-                grades.len()
-            )));
+            let (scores, items) = (scores.len(), grades.len());
+            return Err(Error::data(msg::ScoresForItems { scores, items }));
         }
-        if let Some(grade) = grades.iter().find(|grade| !(grade.is_finite() && **grade >= 0.0)) {
-            return Err(Error::data(format!(
-                "a grade must be a finite number from 0, got {grade}"
-            )));
+        if let Some(got) = grades.iter().find(|grade| !(grade.is_finite() && **grade >= 0.0)) {
+            return Err(Error::data(msg::GradeInvalid { got }));
         }
         let score = |item: usize| {
             if scores[item].is_nan() {

@@ -2,6 +2,7 @@
 
 use super::{check_rows, mean};
 use crate::error::{Error, Result};
+use lorakeet_i18n::messages::metrics as msg;
 use std::cmp::Ordering;
 
 /// Mean (x − y)².
@@ -57,7 +58,7 @@ pub fn r2(truth: &[f64], predicted: &[f64]) -> Result<f64> {
 pub fn pearson(truth: &[f64], predicted: &[f64]) -> Result<f64> {
     check_rows(truth.len(), predicted.len())?;
     if truth.len() < 2 {
-        return Err(Error::data("a correlation needs at least two rows"));
+        return Err(Error::data(msg::CorrelationOfOneRow));
     }
     Ok(correlation(truth, predicted))
 }

@@ -2,6 +2,7 @@
 
 use super::{check_rows, harmonic, mean, share};
 use crate::error::{Error, Result};
+use lorakeet_i18n::messages::metrics as msg;
 use std::collections::HashMap;
 
 /// exp(Σ mean loss · tokens / Σ tokens) over batches, never the mean of perplexities. NaN where there are no tokens; it may be
@@ -11,11 +12,8 @@ use std::collections::HashMap;
 /// Not as many counts as losses.
 pub fn perplexity(mean_losses: &[f64], tokens: &[f64]) -> Result<f64> {
     if mean_losses.len() != tokens.len() {
-        return Err(Error::data(format!(
-            "{} losses for {} batches",
-            mean_losses.len(),
-            tokens.len()
-        )));
+        let (losses, batches) = (mean_losses.len(), tokens.len());
+        return Err(Error::data(msg::LossesForBatches { losses, batches }));
     }
     let sum: f64 = mean_losses.iter().zip(tokens).map(|(loss, tokens)| loss * tokens).sum();
     Ok((sum / tokens.iter().sum::<f64>()).exp())

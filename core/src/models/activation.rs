@@ -5,6 +5,7 @@ use crate::{
     ops,
 };
 use burn::tensor::{Tensor, activation};
+use lorakeet_i18n::messages::models as msg;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Activation {
@@ -31,7 +32,9 @@ impl Activation {
             "sigmoid" => Ok(Self::Sigmoid),
             "tanh" => Ok(Self::Tanh),
             other => {
-                let what = format!("the activation {other:?} is not supported for this architecture");
+                let what = msg::UnknownActivation {
+                    name: format!("{other:?}"),
+                };
                 Err(Error::model(what).file("config.json").field(field))
             }
         }

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::formats::peft::{Adapter, AdapterConfig, ChosenModule, check_names, chosen_modules, key_a};
 use crate::random::Generator;
 use burn::tensor::{Tensor, TensorData};
+use lorakeet_i18n::{Field, messages::models as msg};
 use std::collections::HashMap;
 
 impl Model {
@@ -71,7 +72,7 @@ impl Model {
     /// The model is in full training.
     pub fn detach_lora(&mut self) -> Result<()> {
         if self.adapter.is_none() && !self.parameters.is_empty() {
-            return Err(Error::config("a model in full training takes no adapter").field("finetuning_type"));
+            return Err(Error::config(msg::FullTrainingTakesNoAdapter).field("finetuning_type"));
         }
         self.parameters = Parameters::default();
         self.adapter = None;
@@ -116,13 +117,12 @@ impl Model {
                 return Err(lacks(&key));
             };
             if shape.first() != Some(&module.r) {
-                let what = format!(
-                    "has shape {shape:?}, but adapter_config.json gives {path} a rank of {}",
-                    module.r
-                );
-                return Err(Error::format(what)
-                    .field(key)
-                    .remedy("Is it an adapter of this very model?"));
+                let what = msg::OtherRank {
+                    shape: format!("{shape:?}"),
+                    module: path,
+                    rank: module.r,
+                };
+                return Err(Error::format(what).field(key).remedy(msg::IsItOfThisModel));
             }
         }
         Ok(())
@@ -142,10 +142,11 @@ impl Model {
                 return Err(lacks(&parameter.name));
             };
             if *shape != parameter.shape {
-                let what = format!("has shape {shape:?}, the model needs {:?}", parameter.shape);
-                return Err(Error::format(what)
-                    .field(name)
-                    .remedy("Is it an adapter of this very model?"));
+                let what = msg::OtherShape {
+                    shape: format!("{shape:?}"),
+                    needed: format!("{:?}", parameter.shape),
+                };
+                return Err(Error::format(what).field(name).remedy(msg::IsItOfThisModel));
             }
             let value = Tensor::from_data(TensorData::new(values.clone(), [values.len()]), &self.device);
             self.parameters.set(i, value);
@@ -159,8 +160,8 @@ impl Model {
         };
         let known = |name: &String| is_base(name) || self.parameters.iter().any(|parameter| parameter.name == *name);
         if let Some((name, ..)) = adapter.tensors.iter().find(|(name, ..)| !known(name)) {
-            let error = Error::format("the adapter has a tensor that this model has no place for").field(name);
-            return Err(error.remedy("Only LoRA on linear layers is read; is it an adapter of this very model?"));
+            let error = Error::format(msg::NoPlaceForTensor).field(name);
+            return Err(error.remedy(msg::OnlyLoraIsRead));
         }
         Ok(())
     }
@@ -170,10 +171,7 @@ impl Model {
     /// # Errors
     /// There is none, or the device failed.
     pub async fn adapter(&self) -> Result<Adapter> {
-        let config = self
-            .adapter
-            .clone()
-            .ok_or_else(|| Error::config("the model has no adapter"))?;
+        let config = self.adapter.clone().ok_or_else(|| Error::config(msg::NoAdapter))?;
         Ok(Adapter {
             config,
             tensors: self.trained().await?,
@@ -230,9 +228,8 @@ fn check_modules(architecture: &Architecture, head: &Head, config: &AdapterConfi
     if let TargetModules::Names(names) = &config.target_modules
         && names.iter().any(|name| name == OUTPUT)
     {
-        let what = "low-rank adapters on the output matrix lm_head are not supported";
-        let error = Error::config(what).field("target_modules");
-        return Err(error.remedy("Name lm_head in modules_to_save, which trains all of it."));
+        let error = Error::config(msg::NoLoraOnOutput).field("target_modules");
+        return Err(error.remedy(msg::SaveOutputWhole));
     }
     let linears = architecture.linears().into_iter().map(|linear| &linear.path);
     let tables = architecture.embeddings().into_iter().map(|table| &table.path);
@@ -246,19 +243,22 @@ fn check_modules(architecture: &Architecture, head: &Head, config: &AdapterConfi
                 .any(|linear| prefixes(&linear.path).any(|path| path.ends_with(name.as_str())));
         // PEFT saves the head of every classifier whole by both names, whichever it has.
         if !found && !HEADS.contains(&name.as_str()) {
-            let what = format!("{name:?} is no linear, embedding or head of this model");
-            let names = suffixes(&body).join(", ");
+            let what = msg::NoSuchModule {
+                name: format!("{name:?}"),
+            };
+            let names = Field::list(suffixes(&body));
             return Err(Error::config(what)
                 .field("modules_to_save")
-                .remedy(format!("It has: {names}.")));
+                .remedy(msg::ModelHas { names }));
         }
     }
     Ok(())
 }
 
 fn lacks(name: &str) -> Error {
-    let error = Error::format("the adapter lacks this tensor").field(name);
-    error.remedy("Is it an adapter of this very model?")
+    Error::format(msg::AdapterLacksTensor)
+        .field(name)
+        .remedy(msg::IsItOfThisModel)
 }
 
 /// The module of a decoder's output matrix.

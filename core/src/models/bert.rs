@@ -21,6 +21,7 @@ use crate::{
     error::{Error, Result},
     ops::{AttentionMask, AttentionScoring},
 };
+use lorakeet_i18n::messages::models as msg;
 
 pub(crate) struct Bert {
     layers: Vec<Layer>,
@@ -139,7 +140,7 @@ impl Body for Bert {
         let (vocab, count) = (loader.size("vocab_size")?, loader.layers(names.layers)?);
         let places = loader.size("max_position_embeddings")?;
         if width % heads != 0 {
-            let what = format!("{heads} heads do not divide a width of {width}");
+            let what = msg::HeadsDoNotDivide { heads, width };
             return Err(Error::model(what).file("config.json").field(names.heads));
         }
         let activation = Activation::named(&loader.text_or(names.activation, "gelu")?, names.activation)?;
@@ -189,8 +190,10 @@ impl Body for Bert {
             _ => places,
         };
         if max_positions == 0 {
-            let what =
-                format!("is {pad_token_id}, and positions count from the one after it: of {places} none is left");
+            let what = msg::NoPositionLeft {
+                id: pad_token_id,
+                places,
+            };
             return Err(Error::format(what).file("config.json").field("pad_token_id"));
         }
         let model = Self {

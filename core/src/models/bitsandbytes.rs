@@ -13,6 +13,7 @@ use crate::quant::{
     Block, Code, Map,
     packing::{self, Scales},
 };
+use lorakeet_i18n::{Field, messages::models as msg};
 use lorakeet_shaders::{Format, Packed};
 use serde_json::Value;
 
@@ -32,7 +33,10 @@ pub(super) async fn read(loader: &mut Loader<'_>, name: &str, shape: [usize; 2])
             let text = loader.bytes(&state_name).await?;
             let state = State::parse(code, &text).map_err(|error| error.field(&state_name))?;
             if state.shape != shape {
-                let what = format!("has shape {:?}, config.json promises {shape:?}", state.shape);
+                let what = msg::NotPromisedShape {
+                    shape: format!("{:?}", state.shape),
+                    promised: format!("{shape:?}"),
+                };
                 return Err(Error::model(what).field(name));
             }
             let read = four_bit(loader, name, &state).await;
@@ -57,22 +61,24 @@ fn located(error: Error, name: &str) -> Error {
 
 impl State {
     fn parse(code: Code, text: &[u8]) -> Result<Self> {
-        let wrong = |what: &str| Error::format(format!("is no quant_state of bitsandbytes: {what}"));
-        let json: Value = serde_json::from_slice(text).map_err(|error| wrong(&error.to_string()))?;
-        let block = json["blocksize"].as_u64().ok_or_else(|| wrong("no blocksize"))?;
+        fn wrong(why: impl Into<Field>) -> Error {
+            Error::format(msg::NoQuantState { why })
+        }
+        let json: Value = serde_json::from_slice(text).map_err(wrong)?;
+        let block = json["blocksize"].as_u64().ok_or_else(|| wrong(msg::NoBlocksize))?;
         let shape: Option<[usize; 2]> = serde_json::from_value(json["shape"].clone()).ok();
-        let shape = shape.ok_or_else(|| wrong("no shape of two sizes"))?;
+        let shape = shape.ok_or_else(|| wrong(msg::NoShape))?;
         let nested = json.get("nested_offset").filter(|offset| !offset.is_null());
         let nested_offset = match nested {
             None => None,
             Some(offset) => {
                 let offset = offset.as_f64().map(|offset| offset as f32);
                 let offset = offset.filter(|offset| offset.is_finite());
-                Some(offset.ok_or_else(|| wrong("nested_offset is no finite number"))?)
+                Some(offset.ok_or_else(|| wrong(msg::InfiniteNestedOffset))?)
             }
         };
         if nested_offset.is_some() && json["nested_blocksize"].as_u64() != Some(256) {
-            return Err(wrong("nested_blocksize is not 256"));
+            return Err(wrong(msg::OtherNestedBlocksize));
         }
         Ok(Self {
             code,
@@ -100,14 +106,14 @@ async fn four_bit(loader: &mut Loader<'_>, name: &str, state: &State) -> Result<
     let part = |part: &str| format!("{name}.{part}");
     let table = floats(loader, &part("quant_map")).await?;
     if table != state.code.table() {
-        return Err(Error::format("is not the table of its format").field(part("quant_map")));
+        return Err(Error::format(msg::OtherQuantMap).field(part("quant_map")));
     }
     let (scale_codes, scale_absmax) = match state.nested_offset {
         None => (Vec::new(), floats(loader, &part("absmax")).await?),
         Some(_) => {
             let map = floats(loader, &part("nested_quant_map")).await?;
             if map != Map::Signed.table() {
-                return Err(Error::format("is not the signed dynamic map").field(part("nested_quant_map")));
+                return Err(Error::format(msg::OtherNestedQuantMap).field(part("nested_quant_map")));
             }
             let codes = loader.bytes(&part("absmax")).await?;
             (codes, floats(loader, &part("nested_absmax")).await?)
@@ -123,8 +129,7 @@ async fn four_bit(loader: &mut Loader<'_>, name: &str, state: &State) -> Result<
     };
     for (list, found, wanted) in lists {
         if found != wanted {
-            let what = format!("has {found} scales, its shape and block size want {wanted}");
-            return Err(Error::format(what).field(part(list)));
+            return Err(Error::format(msg::ScalesOfBlocks { found, wanted }).field(part(list)));
         }
     }
     let mut packed = PackedMatrix::new(columns);
@@ -158,8 +163,8 @@ async fn int8(loader: &mut Loader<'_>, name: &str, [rows, columns]: [usize; 2], 
     }
     let absmax = floats(loader, scales).await?;
     if absmax.len() != rows {
-        let what = format!("has {} scales for {rows} rows", absmax.len());
-        return Err(Error::format(what).field(scales));
+        let found = absmax.len();
+        return Err(Error::format(msg::ScalesOfRows { found, rows }).field(scales));
     }
     let mut packed = PackedMatrix::new(columns);
     for (rows, _) in pack::parts(whole, loader) {
@@ -174,7 +179,7 @@ async fn int8(loader: &mut Loader<'_>, name: &str, [rows, columns]: [usize; 2], 
 /// A small tensor of floats.
 async fn floats(loader: &mut Loader<'_>, name: &str) -> Result<Vec<f32>> {
     if !loader.has(name) {
-        return Err(Error::model("the model's files lack this tensor").field(name));
+        return Err(Error::model(msg::MissingTensor).field(name));
     }
     let bytes = loader.bytes(name).await?;
     blocks::decode(Storage::F32, &bytes).map_err(|error| error.field(name))

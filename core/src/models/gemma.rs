@@ -22,6 +22,7 @@ use crate::{
     ops::{AttentionMask, AttentionScoring},
 };
 use burn::tensor::Tensor;
+use lorakeet_i18n::messages::models as msg;
 
 pub(crate) struct Gemma {
     layers: Vec<Layer>,
@@ -73,8 +74,11 @@ impl Body for Gemma {
         let dim = loader.head_width("head_dim", 256)?;
         let max_positions = loader.optional_number("max_position_embeddings")?.unwrap_or(8192);
         if query_heads % key_value_heads != 0 || dim % 2 != 0 {
-            let what =
-                format!("{query_heads} heads of width {dim} do not share {key_value_heads} key/value heads evenly");
+            let what = msg::HeadsNotShared {
+                heads: query_heads,
+                width: dim,
+                shared: key_value_heads,
+            };
             return Err(Error::model(what).file("config.json").field("num_key_value_heads"));
         }
         let activation = loader.text_or("hidden_activation", "gelu_pytorch_tanh")?;
@@ -91,10 +95,8 @@ impl Body for Gemma {
         };
         let window = loader.window(4096)?;
         if window.is_none() && slides.contains(&true) {
-            let error = Error::format("is null, but config.json has layers with a window").file("config.json");
-            return Err(error
-                .field("sliding_window")
-                .remedy("Call all layers full_attention in layer_types."));
+            let error = Error::format(msg::WindowIsNull).file("config.json");
+            return Err(error.field("sliding_window").remedy(msg::CallAllLayersFull));
         }
         let (q_out, kv_out) = (
             loader.product("num_attention_heads", &[query_heads, dim])?,

@@ -22,6 +22,7 @@ use crate::{
     ops::{AttentionMask, AttentionScoring},
 };
 use burn::tensor::Tensor;
+use lorakeet_i18n::messages::models as msg;
 
 pub(crate) struct Gpt2 {
     layers: Vec<Layer>,
@@ -66,7 +67,7 @@ impl Body for Gpt2 {
         };
         let by_layer = loader.flag("scale_attn_by_inverse_layer_idx")?;
         if width % heads != 0 {
-            let what = format!("{heads} heads do not divide a width of {width}");
+            let what = msg::HeadsDoNotDivide { heads, width };
             return Err(Error::model(what).file("config.json").field("n_head"));
         }
         loader.find_prefix("transformer.", "wte.weight")?;

@@ -4,6 +4,8 @@
 //! (classifier_dropout) is not applied, as no dropout of the base is; a run's own is ([`HeadSpec`]). References: the `...For...`
 //! classes of transformers' modeling files.
 
+pub use crate::head_spec::{HeadKind, Problem};
+
 use super::{
     Linear, Weight,
     activation::Activation,
@@ -13,15 +15,17 @@ use super::{
     norm::LayerNorm,
 };
 use crate::{
+    config::HeadPooling,
     data::Batch,
     error::{Error, Result},
+    head_spec::{ACTIVATION, POOLING},
     loss::{
         classification::{bce, cross_entropy},
         regression::{Penalty, regression},
     },
 };
 use burn::tensor::Tensor;
-use serde_json::Value;
+use lorakeet_i18n::messages::head as msg;
 
 /// The first of the head's places in [`Graph::dropout`]: adapters have the numbers from 0, the layers of small models those
 /// from 2³².
@@ -76,34 +80,6 @@ async fn linear_head(
     };
     let head = Classifier::load(loader, names, width, pooling).await?;
     Ok(Head::Classifier(Box::new(head)))
-}
-
-/// What a model is made for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HeadKind {
-    /// The next token.
-    CausalLm,
-    /// Tokens that were masked out.
-    MaskedLm,
-    /// An answer to a text.
-    Seq2SeqLm,
-    /// Classes or numbers of a row.
-    SequenceClassification,
-    /// A class of each token.
-    TokenClassification,
-    /// Hidden states: an encoder without a head.
-    Features,
-}
-
-/// What a row's numbers are, by config.json's `problem_type`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Problem {
-    /// Numbers; the loss is the squared error.
-    Regression,
-    /// One class of several; cross-entropy.
-    SingleLabel,
-    /// Any of the classes; binary cross-entropy with logits.
-    MultiLabel,
 }
 
 /// What stands on the hidden states.
@@ -167,68 +143,6 @@ pub(crate) struct Hidden {
     pub(crate) activation: Option<Activation>,
 }
 
-/// What a run makes of the heads that are put on a base: a hidden layer and dropout before the classes.
-///
-/// y = out(drop(act(hidden(drop(x))))), without a hidden layer y = out(drop(x)); x is what transformers' head of the
-/// architecture reads its classes from, or the mean of a row's tokens. Written into config.json beside the run's task, since transformers has no place for
-/// it.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-struct HeadSpec {
-    /// Whether x is the mean of the tokens.
-    means: bool,
-    /// Width of the hidden layer; 0 for none.
-    hidden_size: usize,
-    activation: Option<Activation>,
-    dropout: f32,
-}
-
-impl HeadSpec {
-    fn read(loader: &Loader) -> Result<Self> {
-        let Some(run) = loader.run() else {
-            return Ok(Self::default());
-        };
-        let wrong = |key: &str, what: &str| {
-            let what = format!("must be {what}, got {}", run[key]);
-            Error::format(what).file("config.json").field(key)
-        };
-        let means = match &run[POOLING] {
-            Value::Null => false,
-            name => match name.as_str() {
-                Some("cls") => false,
-                Some("mean") => true,
-                _ => return Err(wrong(POOLING, "cls or mean")),
-            },
-        };
-        let hidden_size = match &run[HIDDEN_SIZE] {
-            Value::Null => 0,
-            size => size
-                .as_u64()
-                .filter(|size| *size <= 1 << 16)
-                .ok_or_else(|| wrong(HIDDEN_SIZE, "a width"))? as usize,
-        };
-        let activation = match &run[ACTIVATION] {
-            Value::Null => None,
-            name => match name.as_str().ok_or_else(|| wrong(ACTIVATION, "a name"))? {
-                "none" => None,
-                name => Some(Activation::named(name, ACTIVATION)?),
-            },
-        };
-        let dropout = match &run[DROPOUT] {
-            Value::Null => 0.0,
-            share => {
-                let share = share.as_f64().filter(|share| (0.0..1.0).contains(share));
-                share.ok_or_else(|| wrong(DROPOUT, "at least 0 and below 1"))? as f32
-            }
-        };
-        Ok(Self {
-            means,
-            hidden_size,
-            activation,
-            dropout,
-        })
-    }
-}
-
 /// Names of a classifier's tensors in files.
 pub(crate) struct ClassifierNames<'a> {
     /// Linear and activation of the dense part.
@@ -249,16 +163,19 @@ impl Classifier {
         pooling: Pooling,
     ) -> Result<Self> {
         loader.init_missing();
-        let form = HeadSpec::read(loader)?;
-        let (names, pooling) = match (form.means, pooling) {
+        let layers = loader.head_layers()?;
+        let activation = match layers.activation.as_deref() {
+            None | Some("none") => None,
+            Some(name) => Some(Activation::named(name, ACTIVATION)?),
+        };
+        let (names, pooling) = match (layers.pooling == Some(HeadPooling::Mean), pooling) {
             (false, _) => (names, pooling),
             // The dense part was made for the token that it reads.
             (true, Pooling::First | Pooling::Last | Pooling::Mean) => {
                 (ClassifierNames { dense: None, ..names }, Pooling::Mean)
             }
             (true, Pooling::None | Pooling::Done) => {
-                let what = "must be cls: this model's head does not read one state of several";
-                return Err(Error::model(what).field(POOLING));
+                return Err(Error::model(msg::MustBeCls).field(POOLING));
             }
         };
         let fresh_dense = names.dense.is_some_and(|(path, _)| loader.lacks(path));
@@ -278,13 +195,12 @@ impl Classifier {
         let labels = loader.labels()?;
         // PEFT saves a head whole by its first name, so that both layers go with it.
         let head = names.out.split('.').next().unwrap_or(names.out);
-        let (hidden, inputs, out) = match form.hidden_size {
+        let (hidden, inputs, out) = match layers.hidden_size {
             0 => (None, width, names.out.to_owned()),
             size => {
                 let linear = loader
                     .linear(format!("{head}.hidden"), width, size, true, false)
                     .await?;
-                let activation = form.activation;
                 (Some(Hidden { linear, activation }), size, format!("{head}.out"))
             }
         };
@@ -293,7 +209,7 @@ impl Classifier {
             pooling,
             dense,
             hidden,
-            dropout: form.dropout,
+            dropout: layers.dropout as f32,
             out,
             problem: problem(loader, labels)?,
             pad_token_id: loader.token_id("pad_token_id")?,
@@ -461,14 +377,19 @@ fn problem(loader: &Loader, labels: usize) -> Result<Problem> {
         Some("regression") => Ok(Problem::Regression),
         Some("multi_label_classification") => Ok(Problem::MultiLabel),
         Some(other) => {
-            let what = format!("the problem type {other:?} is not known");
-            Err(Error::model(what).file("config.json").field("problem_type"))
+            let name = format!("{other:?}");
+            Err(Error::model(msg::UnknownProblem { name })
+                .file("config.json")
+                .field("problem_type"))
         }
     }
 }
 
-/// The task that config.json's `architectures` names; decoders predict the next token where it names none.
+/// What the run's head, or else config.json's `architectures`, is for; decoders predict the next token where it names none.
 pub(crate) fn task(loader: &Loader, otherwise: HeadKind) -> Result<HeadKind> {
+    if let Some(head) = loader.new_head() {
+        return Ok(head.kind);
+    }
     let named = loader.architecture()?.unwrap_or_default();
     let is = |ending: &str| named.ends_with(ending);
     Ok(if is("ForSequenceClassification") {
@@ -482,17 +403,5 @@ pub(crate) fn task(loader: &Loader, otherwise: HeadKind) -> Result<HeadKind> {
     })
 }
 
-/// Where config.json keeps what a run of this program knows of its head and transformers has no place for.
-pub(crate) const RUN_KEY: &str = "lorakeet";
-/// Its keys there.
-pub(crate) const POOLING: &str = "classifier_pooling";
-pub(crate) const HIDDEN_SIZE: &str = "classifier_hidden_size";
-pub(crate) const ACTIVATION: &str = "classifier_activation";
-pub(crate) const DROPOUT: &str = "classifier_dropout";
 /// The modules that hold the classes of all heads.
 pub(crate) const HEADS: [&str; 2] = ["classifier", "score"];
-
-/// What a run wrote of its head into config.json.
-pub(crate) fn of_run(config: &Value) -> Option<&Value> {
-    config.get("task_specific_params")?.get(RUN_KEY)
-}

@@ -5,6 +5,9 @@
 
 use crate::config::SMALL_MODELS;
 use crate::error::{Error, Result};
+use lorakeet_i18n::messages::common::AndMore;
+use lorakeet_i18n::messages::head as msg;
+use lorakeet_i18n::{Field, Message};
 use serde_json::Value;
 
 /// What is done with a key.
@@ -475,15 +478,17 @@ pub(super) fn rule(kind: &str, key: &str) -> Option<Rule> {
 ///
 /// # Errors
 /// The first key whose value is not computed, or that contradicts another one's.
-pub(super) fn check(config: &Value, kind: &str, fresh: bool) -> Result<Vec<String>> {
+pub(super) fn check(config: &Value, kind: &str, fresh: bool) -> Result<Vec<Message>> {
     let Some(config) = config.as_object() else {
-        return Err(Error::format("is not a JSON object").file("config.json"));
+        return Err(Error::format(msg::NotObject).file("config.json"));
     };
     let (mut unknown, mut dropouts) = (Vec::new(), Vec::new());
     for (key, value) in config {
         let refuse = |plain: Plain| {
-            let what = format!("is {}; only {} is supported for {kind}", bounded(value), plain.name());
-            Err(Error::model(what).file("config.json").field(key))
+            let (value, only) = (bounded(value), plain.name());
+            Err(Error::model(msg::OnlySupported { value, only, kind })
+                .file("config.json")
+                .field(key))
         };
         match rule(kind, key) {
             Some(Rule::Only(plain)) if !plain.is(value) => return refuse(plain),
@@ -497,27 +502,23 @@ pub(super) fn check(config: &Value, kind: &str, fresh: bool) -> Result<Vec<Strin
         if let (Some(one), Some(other)) = (config.get(*alias), config.get(*key))
             && one != other
         {
-            let what = format!(
-                "is {}, but {alias}, which is the same, is {}",
-                bounded(other),
-                bounded(one)
-            );
+            let (value, other) = (bounded(other), bounded(one));
+            let what = msg::AliasDiffers { value, alias, other };
             return Err(Error::format(what).file("config.json").field(*key));
         }
     }
     check_quantization(config.get("quantization_config"))?;
     let mut notes = Vec::new();
     if !unknown.is_empty() {
-        let (names, have) = (first_names(&unknown), if unknown.len() == 1 { "has" } else { "have" });
-        notes.push(format!(
-            "Keys of config.json that are not known here {have} no effect: {names}."
-        ));
+        let names = first_names(&unknown);
+        notes.push(match unknown.len() {
+            1 => msg::UnknownKey { names }.into(),
+            _ => msg::UnknownKeys { names }.into(),
+        });
     }
     if !dropouts.is_empty() {
-        notes.push(format!(
-            "The model's own dropout ({}) is not applied: only what a run asks for is.",
-            dropouts.join(", ")
-        ));
+        let dropouts = Field::list(dropouts);
+        notes.push(msg::OwnDropout { dropouts }.into());
     }
     Ok(notes)
 }
@@ -532,25 +533,26 @@ fn check_quantization(settings: Option<&Value>) -> Result<()> {
         Some("bitsandbytes") => Ok(()),
         None if is_true("load_in_4bit") || is_true("load_in_8bit") => Ok(()),
         method => {
-            let what = format!(
-                "weights quantised by {} are not read",
-                method.unwrap_or("an unknown method")
-            );
-            Err(Error::model(what)
+            let method = method.map_or_else(|| msg::UnknownMethod.into(), Field::from);
+            Err(Error::model(msg::NotReadQuantized { method })
                 .file("config.json")
                 .field("quantization_config")
-                .remedy("Take the model's own weights, a GGUF file, or what bitsandbytes quantised."))
+                .remedy(msg::TakeOwnWeights))
         }
     }
 }
 
 /// Some names, and how many there are besides.
-pub(super) fn first_names(names: &[&str]) -> String {
+pub(super) fn first_names(names: &[&str]) -> Field {
     const SHOWN: usize = 6;
-    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| shortened(name)).collect();
+    let names_shown = Field::list(names.iter().take(SHOWN).map(|name| shortened(name)));
     match names.len().saturating_sub(SHOWN) {
-        0 => shown.join(", "),
-        rest => format!("{} and {rest} more", shown.join(", ")),
+        0 => names_shown,
+        more => AndMore {
+            names: names_shown,
+            more,
+        }
+        .into(),
     }
 }
 

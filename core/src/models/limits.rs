@@ -9,6 +9,7 @@ use crate::data::{Example, Target};
 use crate::error::{Error, Result};
 use crate::loss::IGNORE_INDEX;
 use crate::tokenizer::Tokenizer;
+use lorakeet_i18n::{Message, messages::models as msg};
 
 /// What a model's tables hold; see [`Model::limits`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,13 +46,9 @@ impl Limits {
     }
 
     /// The note on a `cutoff_len` that the model cannot use in full.
-    pub fn cutoff_note(&self, cutoff_len: usize) -> Option<String> {
-        (cutoff_len > self.tokens).then(|| {
-            format!(
-                "cutoff_len is {cutoff_len}, but this model has positions for {} tokens: rows are cut there.",
-                self.tokens
-            )
-        })
+    pub fn cutoff_note(&self, cutoff_len: usize) -> Option<Message> {
+        let tokens = self.tokens;
+        (cutoff_len > tokens).then(|| msg::CutAtPositions { cutoff_len, tokens }.into())
     }
 
     /// How long rows of at most `longest` tokens are made: a multiple of `step`, unless the model has too few positions for it.
@@ -94,8 +91,7 @@ impl Limits {
                 let beyond =
                     |&&label: &&i32| label != IGNORE_INDEX && usize::try_from(label).map_or(true, |at| at >= classes);
                 if let Some(label) = labels.iter().find(beyond) {
-                    let what = format!("a token has class {label}, and there are {classes} classes, from 0");
-                    return Err(Error::data(what));
+                    return Err(Error::data(msg::ClassBeyond { label, classes }));
                 }
             }
             Target::NextTokens | Target::Row(_) => {}
@@ -115,23 +111,18 @@ impl Limits {
             return Ok(());
         };
         let token = tokenizer.token_text(*id).unwrap_or_default();
-        let what = format!(
-            "the tokenizer gives the token {token:?} the id {id}, and the model's word embedding has {} rows, from 0",
-            self.vocabulary
-        );
-        Err(Error::data(what).remedy(
-            "Take the tokenizer.json that belongs to the weights, or give the token a row: in transformers, \
-             model.resize_token_embeddings(len(tokenizer)), then save both again.",
-        ))
+        let what = msg::TokenBeyond {
+            token: format!("{token:?}"),
+            id,
+            rows: self.vocabulary,
+        };
+        Err(Error::data(what).remedy(msg::TakeTokenizerOrResize))
     }
 }
 
 fn check_types(ids: &[u32], types: usize) -> Result<()> {
     match ids.iter().find(|&&id| id as usize >= types) {
         None => Ok(()),
-        Some(id) => Err(Error::data(format!(
-            "the tokenizer gives a token the type {id}, and the model's table of token types has {types} rows, from 0"
-        ))
-        .remedy("Take the tokenizer.json that belongs to the weights.")),
+        Some(id) => Err(Error::data(msg::TypeBeyond { id, rows: types }).remedy(msg::TakeTokenizer)),
     }
 }

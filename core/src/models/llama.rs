@@ -22,6 +22,7 @@ use crate::{
     ops::{AttentionMask, AttentionScoring},
 };
 use burn::tensor::Tensor;
+use lorakeet_i18n::messages::models as msg;
 
 pub(crate) struct Llama {
     layers: Vec<Layer>,
@@ -85,11 +86,8 @@ fn windows(loader: &Loader<'_>, model_type: &str, count: usize) -> Result<Vec<Op
         }
     };
     if window.is_none() && slides.contains(&true) {
-        let error = Error::format("names layers with a window, but config.json has no window for them");
-        return Err(error
-            .file("config.json")
-            .field("layer_types")
-            .remedy("Set use_sliding_window: true and sliding_window in it, or call the layers full_attention."));
+        let error = Error::format(msg::NoWindowForLayers).file("config.json");
+        return Err(error.field("layer_types").remedy(msg::SetWindow));
     }
     Ok(slides.into_iter().map(|slides| window.filter(|_| slides)).collect())
 }
@@ -111,7 +109,11 @@ impl Body for Llama {
         let count = loader.layers("num_hidden_layers")?;
         let max_positions = loader.optional_number("max_position_embeddings")?.unwrap_or(2048);
         if query % key_value != 0 || dim % 2 != 0 {
-            let what = format!("{query} heads of width {dim} do not share {key_value} key/value heads evenly");
+            let what = msg::HeadsNotShared {
+                heads: query,
+                width: dim,
+                shared: key_value,
+            };
             return Err(Error::model(what).file("config.json").field("num_key_value_heads"));
         }
         let activation = Activation::named(&loader.text_or("hidden_act", "silu")?, "hidden_act")?;

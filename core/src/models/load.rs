@@ -9,7 +9,7 @@ pub(crate) use init::Init;
 pub(crate) use tensors::Role;
 
 use super::{
-    HeadKind, Parameters, head, keys,
+    HeadKind, Parameters, keys,
     names::{Prefix, Unread},
     pack,
 };
@@ -17,11 +17,13 @@ use crate::{
     device,
     error::Result,
     formats::{ModelFiles, TensorEntry},
+    head_spec::HeadRecord,
     ops::PackedMatrix,
     quant::Base,
     random::Generator,
 };
 use burn::tensor::{Device, Tensor, TensorData};
+use lorakeet_i18n::Message;
 use lorakeet_shaders::Packed;
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -34,7 +36,7 @@ pub(crate) struct Loader<'a> {
     prefix: Prefix,
     /// Names of the files' tensors that were read, as the files have them.
     read: HashSet<String>,
-    notes: Vec<String>,
+    notes: Vec<Message>,
     full: bool,
     base: Base,
     fresh: bool,
@@ -69,7 +71,7 @@ pub(crate) struct Finished {
     /// What tables of constants take there besides.
     pub(crate) table_bytes: u64,
     /// What of the files has no effect, in sentences.
-    pub(crate) notes: Vec<String>,
+    pub(crate) notes: Vec<Message>,
 }
 
 impl<'a> Loader<'a> {
@@ -105,7 +107,7 @@ impl<'a> Loader<'a> {
             parameters: Parameters::default(),
             task: HeadKind::CausalLm,
             inits_missing: false,
-            replaces_head: head::of_run(&files.config).is_some(),
+            replaces_head: files.head.is_some() || HeadRecord::is_in(&files.config),
         }
     }
 
@@ -228,8 +230,8 @@ impl<'a> Loader<'a> {
         }
     }
 
-    pub(crate) fn note(&mut self, note: String) {
-        self.notes.push(note);
+    pub(crate) fn note(&mut self, note: impl Into<Message>) {
+        self.notes.push(note.into());
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {

@@ -60,6 +60,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use graph::{Graph, TensorGraph, Tokens};
 use head::{Head, Pooling};
 use load::Loader;
+use lorakeet_i18n::{Message, messages::models as msg};
 
 /// What one forward pass is given besides tokens.
 pub(crate) struct Pass<'a> {
@@ -76,7 +77,7 @@ pub struct Model {
     /// What it is.
     pub info: ModelInfo,
     /// What of its files has no effect, in sentences.
-    pub notes: Vec<String>,
+    pub notes: Vec<Message>,
     architecture: Architecture,
     head: Head,
     /// The trained copy of the output matrix, where `modules_to_save` names it.
@@ -386,11 +387,11 @@ impl Model {
         if model.takes(numbers) {
             return Ok(());
         }
-        let what = match model.input_features() {
-            Some(wanted) => format!("a row has {numbers} numbers, and the model takes {wanted}"),
-            None => "the model reads texts, and the rows are numbers".to_owned(),
+        let error = match model.input_features() {
+            Some(wanted) => Error::data(msg::OtherFeatures { numbers, wanted }),
+            None => Error::data(msg::TextsWanted),
         };
-        Err(Error::data(what).remedy("Take data of the model's own size, or start a model of the data's."))
+        Err(error.remedy(msg::TakeDataOfModelsSize))
     }
 
     /// The largest share that its layers, which only small models do, and its head drop while training.
@@ -462,7 +463,7 @@ impl Model {
 ///
 /// # Errors
 /// As [`Model::load`].
-pub async fn notes(files: &ModelFiles) -> Result<Vec<String>> {
+pub async fn notes(files: &ModelFiles) -> Result<Vec<Message>> {
     Ok(ModelSkeleton::read(files, (false, Base::AsStored), u64::MAX)
         .await?
         .notes)
@@ -501,6 +502,8 @@ pub async fn read(tensor: Tensor<1>) -> Result<Vec<f32>> {
         return Err(fault);
     }
     let data = data.map_err(|error| device::failure(&error.to_string()))?;
-    data.try_into_vec::<f32>()
-        .map_err(|error| Error::internal(format!("unexpected element type: {error:?}")))
+    data.try_into_vec::<f32>().map_err(|error| {
+        let error = format!("{error:?}");
+        Error::internal(msg::UnexpectedElementType { error })
+    })
 }

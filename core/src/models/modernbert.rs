@@ -20,6 +20,7 @@ use crate::{
     error::{Error, Result},
     ops::{AttentionMask, AttentionScoring},
 };
+use lorakeet_i18n::messages::models as msg;
 
 pub(crate) struct ModernBert {
     layers: Vec<Layer>,
@@ -60,7 +61,7 @@ impl Body for ModernBert {
         let both = loader.product("intermediate_size", &[2, inner])?;
         let max_positions = loader.number("max_position_embeddings")?;
         if width % heads != 0 || width / heads % 2 != 0 {
-            let what = format!("{heads} heads do not divide a width of {width} evenly");
+            let what = msg::HeadsDoNotDivideEvenly { heads, width };
             return Err(Error::model(what).file("config.json").field("num_attention_heads"));
         }
         let activation = Activation::named(&loader.text_or("hidden_activation", "gelu")?, "hidden_activation")?;
@@ -69,7 +70,10 @@ impl Body for ModernBert {
         let local = local.unwrap_or_else(|| (0..count).map(|i| i % every != 0).collect());
         let dim = width / heads;
         if dim > MOST_HEAD_WIDTH {
-            let what = format!("makes heads of a width of {dim}; at most {MOST_HEAD_WIDTH} is supported");
+            let what = msg::HeadsTooWide {
+                width: dim,
+                most: MOST_HEAD_WIDTH,
+            };
             return Err(Error::model(what).file("config.json").field("num_attention_heads"));
         }
         // Both kinds of layers are scaled alike.
@@ -221,7 +225,8 @@ impl ModernBert {
                     (_, "cls") => Pooling::First,
                     (_, "mean") => Pooling::Mean,
                     (_, other) => {
-                        let error = Error::format(format!("must be cls or mean, got {other:?}")).file("config.json");
+                        let got = format!("{other:?}");
+                        let error = Error::format(msg::NotClsOrMean { got }).file("config.json");
                         return Err(error.field("classifier_pooling"));
                     }
                 };

@@ -6,6 +6,7 @@
 
 use super::keys::first_names;
 use crate::error::{Error, Result};
+use lorakeet_i18n::{Message, messages::models as msg};
 use std::borrow::Cow;
 use std::collections::HashSet;
 
@@ -68,12 +69,8 @@ impl Prefix {
 }
 
 fn two_models(one: &str, other: &str) -> Error {
-    Error::model(format!(
-        "{} and {} are both there",
-        first_names(&[one]),
-        first_names(&[other])
-    ))
-    .remedy("There is no telling which of them is meant. Keep the tensors of one model only.")
+    let (one, other) = (first_names(&[one]), first_names(&[other]));
+    Error::model(msg::TwoModels { one, other }).remedy(msg::KeepOneModel)
 }
 
 /// Tensors of the files that nothing read.
@@ -91,10 +88,8 @@ impl<'a> Unread<'a> {
                 continue;
             }
             if let Some(weight) = scaled(name, read) {
-                let error = Error::model(format!("scales {weight}, and weights of this form are not read"));
-                return Err(error
-                    .field(name)
-                    .remedy("Take the model's own weights, or a GGUF file."));
+                let error = Error::model(msg::ScalesWeight { weight });
+                return Err(error.field(name).remedy(msg::TakeOwnWeights));
             }
             if let Some(twin) = twin(name, read, prefix) {
                 return Err(two_models(&twin, name));
@@ -104,13 +99,11 @@ impl<'a> Unread<'a> {
         Ok(Self(left))
     }
 
-    pub(super) fn note(&self) -> Option<String> {
+    pub(super) fn note(&self) -> Option<Message> {
         let Self(names) = self;
         let shown = || {
-            format!(
-                "Tensors of the files that this model does not use: {}.",
-                first_names(names)
-            )
+            let names = first_names(names);
+            msg::UnusedTensors { names }.into()
         };
         (!names.is_empty()).then(shown)
     }
@@ -221,7 +214,7 @@ mod tests {
         };
         let unread = |names: &[&'static str]| {
             let unread = Unread::of(names.iter().copied(), &read, &prefix);
-            unread.map(|unread| unread.note().unwrap_or_default())
+            unread.map(|unread| unread.note().map(|note| note.english()).unwrap_or_default())
         };
         let known = [
             "layers.0.w.weight",

@@ -4,6 +4,7 @@ use super::keys::{bounded, first_names};
 use super::load::Loader;
 use crate::error::{Error, Result};
 use burn::tensor::{Tensor, TensorData};
+use lorakeet_i18n::{Message, messages::models as msg};
 use serde_json::{Map, Value};
 use std::ops::Range;
 
@@ -55,11 +56,8 @@ impl Rope {
             .flatten()
             .find(|(_, value)| !value.is_object() && !value.is_null())
         {
-            let what = format!(
-                "is {}: of this architecture each kind of layer has an object of its own",
-                bounded(value)
-            );
-            let error = Error::format(what).file("config.json");
+            let value = bounded(value);
+            let error = Error::format(msg::NeedsObjectPerLayerKind { value }).file("config.json");
             return Err(error.field(format!("rope_parameters.{name}")));
         }
         let nested = kinds.and_then(|kinds| kinds.get(kind));
@@ -85,8 +83,8 @@ impl Rope {
             .collect();
         let magnitude = parameters.scaling.apply(&mut frequencies, theta, positions);
         if frequencies.iter().any(|frequency| !frequency.is_finite()) {
-            let what = format!("a theta of {theta} gives angles that are no numbers");
-            return Err(Error::format(what).file("config.json").field("rope_theta"));
+            let error = Error::format(msg::ThetaTooExtreme { theta });
+            return Err(error.file("config.json").field("rope_theta"));
         }
         let angles = Angles { frequencies, magnitude };
         Ok(Self::build(loader, angles, positions))
@@ -136,10 +134,10 @@ impl Angles {
 }
 
 fn said_twice() -> Error {
-    Error::format("is there beside rope_parameters, which says the same")
+    Error::format(msg::RopeGivenTwice)
         .file("config.json")
         .field("rope_scaling")
-        .remedy("Keep one of the two.")
+        .remedy(msg::KeepOneOfTwo)
 }
 
 /// What `rope_parameters` or `rope_scaling` says.
@@ -182,14 +180,15 @@ enum Scaling {
 
 impl Parameters {
     fn read(object: Option<&Value>, key: &'static str) -> Result<Self> {
-        let wrong = |name: &str, what: String| Error::format(what).file("config.json").field(format!("{key}.{name}"));
+        let wrong = |name: &str, what: Message| Error::format(what).file("config.json").field(format!("{key}.{name}"));
         let empty = Map::new();
         let object = match object {
             None => &empty,
             Some(Value::Object(object)) => object,
             Some(other) => {
-                let what = format!("must be an object, got {}", bounded(other));
-                return Err(Error::format(what).file("config.json").field(key));
+                let got = bounded(other);
+                let error = Error::format(msg::NotObject { got });
+                return Err(error.file("config.json").field(key));
             }
         };
         let get = |name: &str| object.get(name).filter(|value| !value.is_null());
@@ -200,15 +199,19 @@ impl Parameters {
             let number = value
                 .as_f64()
                 .filter(|number| (*number as f32).is_finite() && *number as f32 > 0.0);
+            let got = bounded(value);
             number
-                .ok_or_else(|| wrong(name, format!("must be a number above 0, got {}", bounded(value))))
+                .ok_or_else(|| wrong(name, msg::NotNumberAboveZero { got }.into()))
                 .map(Some)
         };
-        let number = |name: &str| optional(name)?.ok_or_else(|| wrong(name, "this key is missing".into()));
+        let number = |name: &str| optional(name)?.ok_or_else(|| wrong(name, msg::MissingKey.into()));
         let kind = match get("rope_type").or_else(|| get("type")) {
             None => "default",
             Some(Value::String(kind)) => kind,
-            Some(other) => return Err(wrong("rope_type", format!("must be a name, got {}", bounded(other)))),
+            Some(other) => {
+                let got = bounded(other);
+                return Err(wrong("rope_type", msg::NotName { got }.into()));
+            }
         };
         let (scaling, own): (Scaling, &[&str]) = match kind {
             "default" => (Scaling::Default, &[]),
@@ -223,10 +226,7 @@ impl Parameters {
             "llama3" => {
                 let (low, high) = (number("low_freq_factor")?, number("high_freq_factor")?);
                 if low >= high {
-                    return Err(wrong(
-                        "high_freq_factor",
-                        format!("is {high}, not above low_freq_factor, {low}"),
-                    ));
+                    return Err(wrong("high_freq_factor", msg::HighNotAboveLow { high, low }.into()));
                 }
                 let scaling = Scaling::Llama3 {
                     factor: number("factor")?,
@@ -264,8 +264,8 @@ impl Parameters {
                     None => true,
                     Some(Value::Bool(whole)) => *whole,
                     Some(other) => {
-                        let what = format!("must be true or false, got {}", bounded(other));
-                        return Err(wrong("truncate", what));
+                        let got = bounded(other);
+                        return Err(wrong("truncate", msg::NotBoolean { got }.into()));
                     }
                 };
                 let scaling = Scaling::Yarn {
@@ -289,8 +289,9 @@ impl Parameters {
                 (scaling, own)
             }
             other => {
-                let what = format!("the rotary embedding {other:?} is not supported");
-                return Err(Error::model(what).file("config.json").field("rope_type"));
+                let name = format!("{other:?}");
+                let error = Error::model(msg::UnknownRope { name });
+                return Err(error.file("config.json").field("rope_type"));
             }
         };
         let mut unknown = Vec::new();
@@ -301,8 +302,9 @@ impl Parameters {
                 name if own.contains(&name) || value.is_null() => {}
                 // Each kind of layer has its own, which is known for some architectures only.
                 name if name == "partial_rotary_factor" || value.is_object() => {
-                    let what = format!("is {}, which is not supported for this architecture", bounded(value));
-                    return Err(Error::model(what).file("config.json").field(format!("{key}.{name}")));
+                    let value = bounded(value);
+                    let error = Error::model(msg::UnsupportedHere { value });
+                    return Err(error.file("config.json").field(format!("{key}.{name}")));
                 }
                 name => unknown.push(format!("{key}.{name}")),
             }
@@ -315,11 +317,11 @@ impl Parameters {
         })
     }
 
-    fn note(&self) -> Option<String> {
+    fn note(&self) -> Option<Message> {
         let names: Vec<&str> = self.unknown.iter().map(String::as_str).collect();
         let shown = || {
             let (key, names) = (self.key, first_names(&names));
-            format!("Keys of {key} in config.json that have no effect: {names}.")
+            msg::IdleRopeKeys { key, names }.into()
         };
         (!names.is_empty()).then(shown)
     }

@@ -13,6 +13,7 @@ use crate::formats::{ModelFiles, peft::AdapterConfig};
 use crate::models::memory::DryRun;
 use crate::protocol::ModelInfo;
 use crate::quant::Base;
+use lorakeet_i18n::Message;
 
 /// Layers, head and what they take: a model, or the sizes of one.
 pub(crate) struct ModelSkeleton {
@@ -24,7 +25,7 @@ pub(crate) struct ModelSkeleton {
     /// What tables of constants take on the device.
     pub(crate) table_bytes: u64,
     /// What of the files has no effect, in sentences.
-    pub(super) notes: Vec<String>,
+    pub(super) notes: Vec<Message>,
 }
 
 impl ModelSkeleton {

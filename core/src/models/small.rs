@@ -27,6 +27,7 @@ use crate::{
     error::{Error, Result},
 };
 use burn::tensor::Tensor;
+use lorakeet_i18n::messages::models as msg;
 use mlp::Mlp;
 use patches::Patches;
 use recurrent::Recurrent;
@@ -66,8 +67,8 @@ impl Body for Small {
         let (width, layers) = (loader.size("hidden_size")?, loader.layers("num_hidden_layers")?);
         let dropout = loader.real("hidden_dropout_prob")?.unwrap_or(0.0);
         if !(0.0..1.0).contains(&dropout) {
-            let what = format!("must be at least 0 and below 1, got {dropout}");
-            return Err(Error::format(what).file("config.json").field("hidden_dropout_prob"));
+            let error = Error::format(msg::NotShare { got: dropout });
+            return Err(error.file("config.json").field("hidden_dropout_prob"));
         }
         let vocab = match kind {
             "small_vit" | "small_series" => None,
@@ -84,8 +85,8 @@ impl Body for Small {
             HeadKind::TokenClassification if is_recurrent => false,
             HeadKind::CausalLm if continues && vocab.is_some() => false,
             _ => {
-                let what = format!("a {kind} model cannot do this task");
-                return Err(Error::model(what).file("config.json").field("architectures"));
+                let error = Error::model(msg::SmallCannotDoTask { kind });
+                return Err(error.file("config.json").field("architectures"));
             }
         };
         let default = if is_recurrent { "tanh" } else { "relu" };

@@ -21,6 +21,7 @@ use crate::{
     ops::{AttentionMask, AttentionScoring},
 };
 use burn::tensor::Tensor;
+use lorakeet_i18n::messages::models as msg;
 
 pub(crate) struct T5 {
     vocab: usize,
@@ -80,9 +81,8 @@ impl Body for T5 {
         if let Some(class) = loader.architecture()?
             && !class.ends_with("ForConditionalGeneration")
         {
-            let what = format!("{class} is not supported");
-            let error = Error::model(what).file("config.json").field("architectures");
-            return Err(error.remedy("Of T5, the whole encoder-decoder is read: T5ForConditionalGeneration."));
+            let error = Error::model(msg::UnsupportedClass { class }).file("config.json");
+            return Err(error.field("architectures").remedy(msg::OnlyWholeT5));
         }
         let (vocab, width) = (loader.size("vocab_size")?, loader.size("d_model")?);
         let (heads, dim) = (loader.size("num_heads")?, loader.size("d_kv")?);
@@ -94,8 +94,8 @@ impl Body for T5 {
         // Each side has half the encoder's buckets, and half of those, at least one, are for exact distances. The decoder's
         // one side has as many for exact ones as the encoder's two have together, and the largest distance lies beyond.
         if buckets < 4 || max_distance <= buckets / 2 {
-            let what = format!("{buckets} buckets do not cover distances up to {max_distance}");
-            let error = Error::model(what).file("config.json");
+            let distance = max_distance;
+            let error = Error::model(msg::BucketsDoNotCover { buckets, distance }).file("config.json");
             return Err(error.field("relative_attention_num_buckets"));
         }
         let form = loader.text_or("feed_forward_proj", "relu")?;
@@ -108,8 +108,9 @@ impl Body for T5 {
         // transformers writes both parts of the form besides, and computes with them where they differ.
         if loader.flag_or("is_gated_act", gated)? != gated || loader.text_or("dense_act_fn", activation)? != activation
         {
-            let what = format!("is {form:?}, which is_gated_act and dense_act_fn contradict");
-            return Err(Error::format(what).file("config.json").field("feed_forward_proj"));
+            let form = format!("{form:?}");
+            let error = Error::format(msg::FormContradicted { form });
+            return Err(error.file("config.json").field("feed_forward_proj"));
         }
         let activation = Activation::named(activation, "feed_forward_proj")?;
         loader.find_prefix("", "shared.weight")?;
@@ -191,12 +192,12 @@ impl Body for T5 {
             ("decoder_start_token_id", start_token_id),
         ] {
             if id as usize >= vocab {
-                let what = format!("is {id}, but the model has {vocab} tokens only, counted from 0");
-                return Err(Error::format(what).file("config.json").field(key));
+                let error = Error::format(msg::IdBeyondVocabulary { id, tokens: vocab });
+                return Err(error.file("config.json").field(key));
             }
         }
         let (Some(decoder), Some(encoder)) = (stacks.pop(), stacks.pop()) else {
-            return Err(Error::internal("two stacks are loaded"));
+            return Err(Error::internal(msg::NotTwoStacks));
         };
         let model = Self {
             vocab,

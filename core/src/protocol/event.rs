@@ -4,6 +4,7 @@ use super::number;
 use super::report::{Baseline, EvalInfo, PredictionTable, Report, TextPrediction};
 use crate::error::Error;
 use crate::task::Task;
+use lorakeet_i18n::Message;
 use serde::{Deserialize, Serialize};
 
 /// What the engine says.
@@ -128,8 +129,8 @@ pub enum Event {
     },
     /// Something to know that stops nothing.
     Warning {
-        /// A sentence.
-        message: String,
+        /// What.
+        message: Message,
     },
     /// What was asked for failed; the engine listens on.
     Failed(Error),
@@ -161,7 +162,7 @@ pub struct DeviceInfo {
     /// Largest buffer that may be bound.
     pub max_binding_bytes: u64,
     /// A plain sentence on what to expect: why it is the CPU, that the adapter is a software one.
-    pub note: Option<String>,
+    pub note: Option<Message>,
 }
 
 /// GPU or CPU.
@@ -262,7 +263,7 @@ pub struct DataInfo {
     /// Columns or keys found.
     pub columns: Vec<String>,
     /// Things worth knowing (skipped empty rows, repaired encodings).
-    pub notes: Vec<String>,
+    pub notes: Vec<Message>,
 }
 
 /// One example as the model will see it.
@@ -287,7 +288,7 @@ pub struct RunPreview {
     /// The metric by which the run is judged.
     pub metric: String,
     /// What was decided without being asked for, and why.
-    pub notes: Vec<String>,
+    pub notes: Vec<Message>,
     /// Rows of each label, the most frequent first; of words with classes, words.
     pub labels: Vec<(String, u64)>,
 }

@@ -2,6 +2,8 @@
 
 use super::number;
 use crate::task::Task;
+use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::run as msg;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -61,25 +63,25 @@ pub enum BaselineKind {
 
 impl BaselineKind {
     /// Its name in reports and logs.
-    pub fn name(self) -> &'static str {
+    pub fn message(self) -> Message {
         match self {
-            Self::MajorityClass => "majority class",
-            Self::NearestCentroid => "nearest centroid",
-            Self::LinearProbe => "linear probe",
-            Self::UsualLabels => "usual labels",
-            Self::LastValue => "the last value again",
-            Self::TrainingMean => "mean of the training rows",
-            Self::Bm25 => "BM25",
-            Self::BaseModel => "base model",
-            Self::BaseLikelihood => "base model's likelihood",
-            Self::ModelBefore => "model before this run",
+            Self::MajorityClass => msg::MajorityClass.into(),
+            Self::NearestCentroid => msg::NearestCentroid.into(),
+            Self::LinearProbe => msg::LinearProbe.into(),
+            Self::UsualLabels => msg::UsualLabels.into(),
+            Self::LastValue => msg::LastValue.into(),
+            Self::TrainingMean => msg::TrainingMean.into(),
+            Self::Bm25 => msg::Bm25.into(),
+            Self::BaseModel => msg::BaseModel.into(),
+            Self::BaseLikelihood => msg::BaseLikelihood.into(),
+            Self::ModelBefore => msg::ModelBefore.into(),
         }
     }
 }
 
 impl fmt::Display for BaselineKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        f.write_str(&self.message().english())
     }
 }
 
@@ -112,7 +114,7 @@ pub struct Report {
     /// Better, worse, or not to be told from chance.
     pub verdict: Option<Verdict>,
     /// What that means, in a sentence or two.
-    pub sentence: String,
+    pub sentence: Message,
     /// The classes by number; empty of other tasks.
     #[serde(default)]
     pub labels: Vec<String>,

@@ -8,6 +8,7 @@
 
 use super::{Block, check_finite, check_length, in_units_of, largest, midpoints, nearest};
 use crate::{Error, Result};
+use lorakeet_i18n::messages::formats as msg;
 use std::sync::LazyLock;
 
 /// Which numbers a code can be.
@@ -109,8 +110,7 @@ impl Blockwise {
         if map == Map::Unsigned
             && let Some(at) = values.iter().position(|value| *value < 0.0)
         {
-            let what = format!("is {} at {at}, but the unsigned map has no negative codes", values[at]);
-            return Err(Error::model(what).field("values"));
+            return Err(Error::model(msg::NoNegativeCodes { value: values[at], at }).field("values"));
         }
         let mut codes = Vec::with_capacity(values.len());
         let mut absmax = Vec::with_capacity(block.count(values.len()));

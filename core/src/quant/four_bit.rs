@@ -6,6 +6,7 @@
 
 use super::{Block, Blockwise, Map, check_finite, check_length, in_units_of, largest, midpoints, nearest};
 use crate::{Error, Result};
+use lorakeet_i18n::messages::formats as msg;
 use std::borrow::Cow;
 
 /// Which sixteen values an index stands for.
@@ -154,16 +155,11 @@ impl DoubleAbsmax {
     /// The codes are of another map or block than the format's, or a scale could be restored to what is not finite.
     pub fn new(codes: Blockwise, offset: f32) -> Result<Self> {
         if (codes.map(), codes.block()) != (Map::Signed, Block::Of256) {
-            let what = format!(
-                "must be blocks of 256 over the signed map, are {:?} {:?}",
-                codes.block(),
-                codes.map()
-            );
-            return Err(Error::format(what).field("absmax"));
+            let (block, map) = (format!("{:?}", codes.block()), format!("{:?}", codes.map()));
+            return Err(Error::format(msg::NotSignedBlocksOf256 { block, map }).field("absmax"));
         }
         if !(largest(codes.absmax()) + offset.abs()).is_finite() {
-            let what = format!("is {offset}, with which the scales are not finite");
-            return Err(Error::format(what).field("nested_offset"));
+            return Err(Error::format(msg::OffsetTooLarge { offset }).field("nested_offset"));
         }
         Ok(Self { codes, offset })
     }

@@ -6,6 +6,7 @@
 
 use super::{check_finite, check_length, check_matrix, largest};
 use crate::{Error, Result};
+use lorakeet_i18n::messages::formats as msg;
 
 /// An 8-bit float: a sign, an exponent, a fraction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -150,8 +151,8 @@ impl Grid {
     fn new(rows: usize, columns: usize, scale_of: ScaleOf) -> Result<Self> {
         let (block_rows, block_columns) = scale_of.tile(rows, columns);
         if block_rows == 0 || block_columns == 0 {
-            let what = format!("must be 1 by 1 or more, is {block_rows} by {block_columns}");
-            return Err(Error::format(what).field("block"));
+            let (rows, columns) = (block_rows, block_columns);
+            return Err(Error::format(msg::EmptyBlock { rows, columns }).field("block"));
         }
         let across = columns.div_ceil(block_columns);
         Ok(Self {
@@ -226,10 +227,11 @@ impl Fp8Matrix {
         let grid = Grid::new(rows, columns, scale_of)?;
         check_length("scale", scales.len(), grid.scales)?;
         if !(largest(&scales) * format.largest()).is_finite() || scales.iter().any(|scale| scale.is_nan()) {
-            return Err(Error::format("holds one from which no weights can be restored").field("scale"));
+            return Err(Error::format(msg::UnusableScale).field("scale"));
         }
         if let Some(at) = codes.iter().position(|code| !format.decode(*code).is_finite()) {
-            return Err(Error::format(format!("is {} at {at}", format.decode(codes[at]))).field("weight"));
+            let value = format.decode(codes[at]);
+            return Err(Error::format(msg::NoNumberAt { value, at }).field("weight"));
         }
         Ok(Self {
             format,

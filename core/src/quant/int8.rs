@@ -5,6 +5,7 @@
 
 use super::{check_finite, check_length, check_matrix, largest};
 use crate::{Error, Result};
+use lorakeet_i18n::messages::formats as msg;
 
 /// A row-major matrix as signed bytes, one absmax a row.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,7 +55,8 @@ impl Int8Rows {
         threshold: f32,
     ) -> Result<(Self, Vec<usize>)> {
         if threshold.is_nan() || threshold <= 0.0 {
-            return Err(Error::config(format!("must be above 0, got {threshold}")).field("threshold"));
+            let found = threshold;
+            return Err(Error::config(msg::NotAboveZero { found }).field("threshold"));
         }
         check_matrix("values", values.len(), rows, columns)?;
         check_finite("values", values)?;
@@ -80,8 +82,7 @@ impl Int8Rows {
         check_matrix("weight", codes.len(), rows, columns)?;
         check_length("absmax", absmax.len(), rows)?;
         if let Some(at) = absmax.iter().position(|absmax| !(absmax * 128.0).is_finite()) {
-            let what = format!("is {} at {at}, from which no weights can be restored", absmax[at]);
-            return Err(Error::format(what).field("absmax"));
+            return Err(Error::format(msg::UnusableScaleAt { value: absmax[at], at }).field("absmax"));
         }
         Ok(Self { columns, codes, absmax })
     }

@@ -18,6 +18,7 @@ pub mod int8;
 pub mod packing;
 
 use crate::{Error, Result};
+use lorakeet_i18n::messages::formats as msg;
 
 pub use base::Base;
 pub use dynamic_map::{Blockwise, Map};
@@ -61,7 +62,7 @@ impl TryFrom<u64> for Block {
             64 => Ok(Self::Of64),
             128 => Ok(Self::Of128),
             256 => Ok(Self::Of256),
-            other => Err(Error::format(format!("must be 64, 128 or 256, got {other}")).field("blocksize")),
+            found => Err(Error::format(msg::WrongBlockSize { found }).field("blocksize")),
         }
     }
 }
@@ -97,7 +98,7 @@ fn nearest(midpoints: &[f32], value: f32) -> usize {
 /// Refuses numbers that are not finite: no format here has a code for them.
 fn check_finite(field: &str, values: &[f32]) -> Result<()> {
     match values.iter().position(|value| !value.is_finite()) {
-        Some(at) => Err(Error::model(format!("is {} at {at}, which cannot be packed", values[at])).field(field)),
+        Some(at) => Err(Error::model(msg::CannotPack { value: values[at], at }).field(field)),
         None => Ok(()),
     }
 }
@@ -107,7 +108,7 @@ fn check_length(field: &str, found: usize, wanted: usize) -> Result<()> {
     if found == wanted {
         return Ok(());
     }
-    Err(Error::format(format!("has {found} entries, but {wanted} are needed")).field(field))
+    Err(Error::format(msg::WrongCount { found, wanted }).field(field))
 }
 
 /// Refuses a matrix whose `found` numbers are not `rows` rows of `columns`. Rows without columns are refused too: any
@@ -116,5 +117,5 @@ fn check_matrix(field: &str, found: usize, rows: usize, columns: usize) -> Resul
     if rows.checked_mul(columns) == Some(found) && (columns > 0 || rows == 0) {
         return Ok(());
     }
-    Err(Error::format(format!("has {found} entries, which are not {rows} rows of {columns}")).field(field))
+    Err(Error::format(msg::NotRowsOfColumns { found, rows, columns }).field(field))
 }

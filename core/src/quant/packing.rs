@@ -6,6 +6,7 @@
 use super::{Base, Code, Fp8, Map, ScaleOf, check_length};
 use crate::formats::Storage;
 use crate::{Error, Result};
+use lorakeet_i18n::messages::formats as msg;
 use lorakeet_shaders::{Format, Packed};
 
 /// A packed matrix on the host: its form, and the words that a kernel reads.
@@ -76,11 +77,9 @@ fn fp8_format(format: Fp8, scale_of: ScaleOf, (rows, columns): (usize, usize)) -
 /// # Errors
 /// The storage has no packed format, or the bytes are not so many rows.
 pub fn stored(storage: Storage, rows: usize, columns: usize, bytes: &[u8]) -> Result<PackedWords> {
-    let format =
-        own_format(storage).ok_or_else(|| Error::internal(format!("{storage} has no packed format on the device")))?;
+    let format = own_format(storage).ok_or_else(|| Error::internal(msg::NoPackedFormat { storage }))?;
     if !columns.is_multiple_of(format.row_multiple()) {
-        let what = format!("has rows of {columns}, which are not whole blocks of {storage}");
-        return Err(Error::format(what));
+        return Err(Error::format(msg::RowsAreNoBlocks { columns, storage }));
     }
     let blocks = rows * columns / storage.block_elements();
     check_length("bytes", bytes.len(), blocks * storage.block_bytes())?;

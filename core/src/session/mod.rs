@@ -11,18 +11,21 @@ use crate::error::{Error, Result};
 use crate::estimate::estimate;
 use crate::finetune::{Data, Job, finetune};
 use crate::formats::{ModelFiles, peft::Adapter};
+use crate::head_spec::HeadRecord;
 use crate::host::{Control, Emit, Host, Receiver};
 use crate::loaded_model::{
     LoadedModel, PretrainedHead, Weights, companions, fit_inputs_to_data, has_unset_sizes, loaded, no_model,
     read_again, read_weights,
 };
-use crate::models::{head, small};
+use crate::models::small;
 use crate::protocol::{Command, DeviceChoice, DeviceInfo, Event};
 use crate::quant::Base;
 use crate::store::{self, Sink, Source};
 use crate::train::checkpoint::Checkpoint;
 use crate::train::fingerprint::sha256;
 use burn::tensor::Device;
+use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::run as msg;
 use serde_json::json;
 use std::rc::Rc;
 
@@ -141,10 +144,7 @@ impl Session {
         if self.device.is_none() {
             self.open(DeviceChoice::Auto, emit).await?;
         }
-        let (device, _) = self
-            .device
-            .as_ref()
-            .ok_or_else(|| Error::internal("no device is open"))?;
+        let (device, _) = self.device.as_ref().ok_or_else(|| Error::internal(msg::NoDevice))?;
         // The old model goes first: two may not fit.
         self.model = None;
         let companions = companions(&files);
@@ -160,10 +160,7 @@ impl Session {
             small::fit(&mut files.config, &RunConfig::default(), None)?;
         }
         if files.entries().is_empty() {
-            emit.warn(
-                "There are no weights among the model's files, so it starts from fresh ones, which know nothing yet: train it \
-                 with finetuning_type: full.",
-            );
+            emit.warn(msg::FreshWeights);
         }
         let weights = Weights {
             full: false,
@@ -176,7 +173,7 @@ impl Session {
         emit.warn_all(model.notes.iter().chain(of_tokenizer).cloned());
         self.adapter = None;
         self.model = Some(LoadedModel {
-            head: PretrainedHead::of(&model, &own),
+            head: PretrainedHead::of(&model, &own)?,
             files,
             model,
             full: weights.full,
@@ -217,24 +214,25 @@ impl Session {
         let config = match config {
             Some(file) => {
                 let bytes = store::read_all(file.as_ref(), MOST_CONFIG_BYTES).await?;
-                let broken = |error: serde_json::Error| Error::format(error.to_string()).file("config.json");
+                let broken =
+                    |error: serde_json::Error| Error::format(Message::verbatim(error.to_string())).file("config.json");
                 Some(serde_json::from_slice::<serde_json::Value>(&bytes).map_err(broken)?)
             }
             None => None,
         };
         let adapter = Adapter::open(files).await?;
         if let Some(config) = config
-            && head::of_run(&config).is_some()
+            && HeadRecord::is_in(&config)
         {
             let loaded = self.model.as_mut().ok_or_else(no_model)?;
-            loaded.head = loaded.head.with(&config);
+            loaded.head = loaded.head.with(&config)?;
             let weights = Weights {
                 full: loaded.full,
                 base: loaded.base,
                 seed: 0,
             };
             let wanted = loaded.head.config.clone();
-            read_again(&mut self.model, wanted, weights, emit).await?;
+            read_again(&mut self.model, (wanted, None), weights, emit).await?;
         }
         self.load_adapter(adapter)
     }
@@ -293,15 +291,12 @@ async fn read_data(files: Vec<Source>) -> Result<Data> {
             })
         }
         _ => {
-            let what = format!(
-                "the data is one file, or images with their labels, got {} files",
-                files.len()
-            );
-            Err(Error::data(what).remedy("Give one file of rows, or two in the IDX format."))
+            let files = files.len();
+            Err(Error::data(msg::TooManyFiles { files }).remedy(msg::GiveOneFile))
         }
     }
 }
 
 fn no_data() -> Error {
-    Error::config("no training data is loaded").remedy("Load a txt, csv, json or jsonl file.")
+    Error::config(msg::NoData).remedy(msg::LoadData)
 }

@@ -11,6 +11,7 @@ use crate::protocol::{EvalInfo, Event, Metric, PredictionTable, TextPrediction};
 use crate::tasks::{Rows, Rules, TaskSpec, by_task};
 use crate::train::evaluation::{HeldOut, QUESTIONS, Scored, answer};
 use crate::train::report::{predictions, texts, written_answers};
+use lorakeet_i18n::messages::run as msg;
 use serde_json::Value;
 
 /// What a document's score is called.
@@ -66,7 +67,7 @@ impl Session {
         } else {
             (predicted(&held_out, model, &spec, emit).await?, None)
         };
-        let answers = answers.ok_or_else(|| Error::internal("the task has no answers row by row"))?;
+        let answers = answers.ok_or_else(|| Error::internal(msg::NoAnswersByRow))?;
         let tokenizer = model.files.tokenizer.as_ref();
         let table = predictions(spec.answer.as_ref(), &answers, right, &held_out.examples, tokenizer)?;
         Ok((table, info))
@@ -105,7 +106,7 @@ async fn score(
 ) -> Result<Scored> {
     let stopped = emit.control.stops_from_now_on();
     let scored = held_out.score(model, spec, config, &stopped, emit).await?;
-    scored.ok_or_else(|| Error::stopped("while the rows were scored"))
+    scored.ok_or_else(|| Error::stopped(msg::StoppedScoringRows))
 }
 
 /// What the model answers to rows without labels.
@@ -130,19 +131,17 @@ pub(super) async fn answer_texts(
     typed: &[Vec<String>],
     emit: &mut Emit<'_>,
 ) -> Result<Event> {
-    let task = config
-        .task
-        .ok_or_else(|| Error::config("has to say what the texts are to be answered with").field("task"))?;
-    let Some(ask) = by_task!(task, R => R::ASK) else {
-        return Err(Error::config(format!("a model of {task} continues texts")).remedy("Have it write instead."));
-    };
+    let task = config.task.ok_or_else(|| Error::config(msg::SayTask).field("task"))?;
+    if by_task!(task, R => R::CONTINUES_TEXTS) {
+        return Err(Error::config(msg::ContinuesTexts { task }).remedy(msg::HaveItWrite));
+    }
     let mut rows = Vec::new();
     for texts in typed {
         let texts: Vec<&String> = texts.iter().filter(|text| !text.trim().is_empty()).collect();
         rows.extend(by_task!(task, R => R::typed(&texts)));
     }
     if rows.is_empty() {
-        return Err(Error::data("there is no text to answer").remedy(ask));
+        return Err(Error::data(msg::NoText).remedy(by_task!(task, R => R::ask())));
     }
     let dataset = Dataset::parse("typed.json", Value::Array(rows).to_string().as_bytes())?;
     // The columns' names are those of this file, not of the one that was trained on.
@@ -157,7 +156,7 @@ pub(super) async fn answer_texts(
     let quiet = &mut Emit::new(&mut unheard, host, control);
     let held_out = held_out(&spec, model, &dataset, &config, true, quiet).await?;
     let answers = predicted(&held_out, model, &spec, quiet).await?;
-    let answers = answers.ok_or_else(|| Error::internal(format!("{task} has no answers row by row")))?;
+    let answers = answers.ok_or_else(|| Error::internal(msg::NoRowAnswers { task }))?;
     let answers = answered(&spec, &answers, &held_out.examples, model)?;
     Ok(Event::Predicted { task, answers })
 }
@@ -201,7 +200,7 @@ fn answered(
             ranked.sort_by(|a, b| b.values[0].value.total_cmp(&a.values[0].value));
             return Ok(ranked);
         }
-        Predictions::Pairs(_) => return Err(Error::internal("these are no rows of numbers")),
+        Predictions::Pairs(_) => return Err(Error::internal(msg::NotRowsOfNumbers)),
     };
     let texts = texts(answers, examples, None, model.files.tokenizer.as_ref())?;
     let of = |((_, text), values): ((usize, String), &[f64])| {

@@ -11,6 +11,7 @@ use crate::metrics::answers::Predictions;
 use crate::models::{Model, read};
 use crate::protocol::{self, BaselineKind, Stage};
 use crate::task::Task;
+use lorakeet_i18n::messages::run as msg;
 
 /// Training rows that a probe learns from where the run learns from fewer: each costs a forward pass.
 const PROBE_ROWS: usize = 1000;
@@ -132,7 +133,9 @@ pub(super) fn try_baseline(
     match answers {
         Ok(answers) => Some((kind, answers)),
         Err(error) => {
-            emit.warn(format!("There is no {kind} to compare with: {}.", error.what));
+            let kind = kind.message();
+            let because = error.what;
+            emit.warn(msg::NoBaseline { kind, because });
             None
         }
     }

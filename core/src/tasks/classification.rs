@@ -7,6 +7,7 @@ use crate::baseline::constant::majority_class;
 use crate::baseline::probe::{NearestCentroid, Probe};
 use crate::data::{Batch, Example, LabelKind, Target};
 use crate::error::Result;
+use crate::head_spec::Problem;
 use crate::host::Emit;
 use crate::loss::{Compared, WeightedSum};
 use crate::metrics::answers::Predictions;
@@ -17,7 +18,7 @@ pub(crate) struct Classification;
 
 impl Rules for Classification {
     const LABELS: Option<LabelKind> = Some(LabelKind::Class);
-    const PROBLEM_TYPE: Option<&'static str> = Some("single_label_classification");
+    const PROBLEM: Option<Problem> = Some(Problem::SingleLabel);
 
     fn class_of(example: &Example) -> Option<usize> {
         Some(match &example.target {

@@ -14,6 +14,8 @@ use crate::metrics::answers::{ALIKE, Predictions};
 use crate::models::{Leaves, Model, read};
 use crate::protocol::{BaselineKind, Stage};
 use burn::tensor::Tensor;
+use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::run as msg;
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashMap};
 
@@ -21,10 +23,13 @@ pub(crate) struct Embedding;
 
 impl Rules for Embedding {
     const KEEPS_ROWS_TOGETHER: bool = true;
-    const ASK: Option<&'static str> = Some("Write a query, and below it a document on each line.");
 
     fn metrics(loss: &WeightedSum) -> Option<&'static [&'static str]> {
         loss.is_of_numbers().then_some(ALIKE)
+    }
+
+    fn ask() -> Message {
+        msg::WriteQuery.into()
     }
 
     async fn examples(spec: &TaskSpec, rows: &Rows<'_>, emit: &mut Emit<'_>) -> Result<Vec<Example>> {

@@ -10,6 +10,7 @@ use crate::host::Emit;
 use crate::loaded_model::LoadedModel;
 use crate::models::Model;
 use crate::protocol::Stage;
+use lorakeet_i18n::messages::run as msg;
 use serde_json::{Value, json};
 
 /// Rows are filled up to a multiple of this many tokens: few shapes, so few first-shape costs on a GPU.
@@ -69,10 +70,9 @@ impl TaskSpec {
         labelled.rows.truncate(rows.most);
         emit.warn_all(std::mem::take(&mut labelled.notes));
         if labelled.shape != Some(shape) {
-            let what = "the rows of one file lie otherwise than those of the other";
-            return Err(Error::data(what)
+            return Err(Error::data(msg::OtherLayout)
                 .file(&labelled.file)
-                .remedy("Both must have as many numbers a row."));
+                .remedy(msg::SameNumbers));
         }
         let answer = self.answer.as_ref();
         let answer = answer.filter(|_| !labelled.labels.is_empty() || !rows.optional);
@@ -248,7 +248,8 @@ pub(super) async fn labelled(spec: &TaskSpec, rows: &Rows<'_>, emit: &mut Emit<'
     let examples = data::labelled_examples(&labelled, answer, tokenizer, cutoff, turns).await?;
     let cut = examples.iter().filter(|example| example.truncated).count();
     if cut > 0 {
-        emit.warn(format!("Cut at {cutoff} tokens: {cut} of {} rows.", examples.len()));
+        let rows = examples.len();
+        emit.warn(msg::CutRows { cutoff, cut, rows });
     }
     Ok(examples)
 }

@@ -16,21 +16,20 @@ use crate::protocol::{BaselineKind, GenerateOptions, Stage};
 use crate::task::Task;
 use crate::tokenizer::Tokenizer;
 use burn::tensor::Tensor;
+use lorakeet_i18n::messages::run as msg;
 
 pub(crate) struct Generation;
 
 impl Rules for Generation {
     const LEARNS_TEXTS: bool = true;
-    const ASK: Option<&'static str> = None;
+    const CONTINUES_TEXTS: bool = true;
 
     fn check_model(_task: Task, head: &PretrainedHead, model: &Model) -> Result<()> {
         if matches!(head.task, models::HeadKind::CausalLm | models::HeadKind::Seq2SeqLm) {
             return Ok(());
         }
         let kind = &model.info.model_type;
-        let what = format!("a {kind} model of this kind does not predict the next token");
-        Err(Error::model(what)
-            .remedy("Load a model that continues texts, such as a Llama or a GPT-2, or give the data a column label."))
+        Err(Error::model(msg::DoesNotPredict { model_type: kind }).remedy(msg::LoadGenerator))
     }
 
     async fn examples(_spec: &TaskSpec, rows: &Rows<'_>, emit: &mut Emit<'_>) -> Result<Vec<Example>> {
@@ -51,7 +50,7 @@ impl Rules for Generation {
     }
 
     fn compared<'b>(_loss: &WeightedSum, _outputs: Tensor<2>, _batch: &'b Batch) -> Result<Compared<'b>> {
-        Err(Error::internal("the loss over a vocabulary is the model's own"))
+        Err(Error::internal(msg::VocabularyLoss))
     }
 
     fn answers(_spec: &TaskSpec, _examples: &[Example], _outputs: &[f32], _width: usize) -> Option<Predictions> {

@@ -29,6 +29,7 @@ pub(crate) use spec::TaskSpec;
 use crate::config::RunConfig;
 use crate::data::{Batch, Dataset, Example, LabelKind, Target};
 use crate::error::Result;
+use crate::head_spec::{HeadKind, Problem};
 use crate::host::Emit;
 use crate::loaded_model::{LoadedModel, PretrainedHead};
 use crate::loss::{Compared, WeightedSum};
@@ -38,6 +39,8 @@ use crate::protocol::BaselineKind;
 use crate::task::Task;
 use baselines::Probed;
 use burn::tensor::Tensor;
+use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::run as msg;
 use serde_json::Value;
 
 /// Where examples come from.
@@ -68,12 +71,12 @@ pub(crate) trait Rules {
     const OF_TOKENS: bool = false;
     /// Whether the examples of a row stay together when rows are held out.
     const KEEPS_ROWS_TOGETHER: bool = false;
-    /// What transformers calls the head: the class is `…For{HEAD}`.
-    const HEAD: &'static str = "SequenceClassification";
+    /// Its head, where it has one.
+    const HEAD: HeadKind = HeadKind::SequenceClassification;
     /// `problem_type` of config.json.
-    const PROBLEM_TYPE: Option<&'static str> = None;
-    /// What to do where somebody typed nothing; `None` of a task that answers by continuing texts.
-    const ASK: Option<&'static str> = Some("Write one.");
+    const PROBLEM: Option<Problem> = None;
+    /// Whether it answers by continuing texts.
+    const CONTINUES_TEXTS: bool = false;
 
     /// Refuses a model that cannot learn it.
     fn check_model(task: Task, head: &PretrainedHead, model: &Model) -> Result<()> {
@@ -142,6 +145,11 @@ pub(crate) trait Rules {
     /// The documents that somebody typed below a query, in the order of their scores.
     fn documents(_examples: &[Example]) -> Vec<String> {
         Vec::new()
+    }
+
+    /// What to do where somebody typed nothing.
+    fn ask() -> Message {
+        msg::WriteOne.into()
     }
 
     /// Texts that somebody typed, none of them empty, as rows of a file.

@@ -6,6 +6,7 @@ use super::{Rules, TaskSpec};
 use crate::baseline::constant::mean;
 use crate::data::{Batch, Example, LabelKind, Target};
 use crate::error::Result;
+use crate::head_spec::Problem;
 use crate::host::Emit;
 use crate::loss::{Compared, WeightedSum};
 use crate::metrics::answers::Predictions;
@@ -16,7 +17,7 @@ pub(crate) struct MultiLabel;
 
 impl Rules for MultiLabel {
     const LABELS: Option<LabelKind> = Some(LabelKind::Labels);
-    const PROBLEM_TYPE: Option<&'static str> = Some("multi_label_classification");
+    const PROBLEM: Option<Problem> = Some(Problem::MultiLabel);
 
     /// The first label that applies; one more for rows without any.
     fn class_of(example: &Example) -> Option<usize> {

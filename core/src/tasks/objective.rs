@@ -10,6 +10,7 @@ use crate::loss::{Compared, WeightedSum, usual};
 use crate::models::{Leaves, Model};
 use crate::task::Task;
 use burn::tensor::{Int, Tensor, TensorData};
+use lorakeet_i18n::messages::run::ModelHasNoHead;
 
 /// A task and its loss.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,7 +70,7 @@ impl Objective {
     /// A model without the task's head.
     pub fn outputs(&self, model: &Model, leaves: &Leaves, batch: &Batch, seed: Option<u64>) -> Result<Tensor<2>> {
         let outputs = by_task!(self.task, R => R::outputs(model, leaves, batch, seed));
-        outputs.ok_or_else(|| Error::internal(format!("the model has no head for {}", self.task)))
+        outputs.ok_or_else(|| Error::internal(ModelHasNoHead { task: self.task }))
     }
 
     /// This batch's part of the loss of [`Objective::outputs`]; `counts` are those of the whole step.

@@ -16,18 +16,19 @@ use crate::models::{self, Leaves, Model, read};
 use crate::protocol::{BaselineKind, Stage};
 use crate::task::Task;
 use burn::tensor::Tensor;
+use lorakeet_i18n::messages::run as msg;
 
 pub(crate) struct Preference;
 
 impl Rules for Preference {
-    const ASK: Option<&'static str> = None;
+    const CONTINUES_TEXTS: bool = true;
 
     fn check_model(_task: Task, head: &PretrainedHead, model: &Model) -> Result<()> {
         if head.task == models::HeadKind::CausalLm {
             return Ok(());
         }
-        let what = format!("a {} model of this kind does not continue texts", model.info.model_type);
-        Err(Error::model(what).remedy("Load a Llama or a GPT-2."))
+        let model_type = &model.info.model_type;
+        Err(Error::model(msg::DoesNotContinue { model_type }).remedy(msg::LoadDecoder))
     }
 
     async fn examples(_spec: &TaskSpec, rows: &Rows<'_>, emit: &mut Emit<'_>) -> Result<Vec<Example>> {
@@ -40,9 +41,7 @@ impl Rules for Preference {
             .preferences(tokenizer, template, &settings, rows.most, turns)
             .await?;
         if dropped > 0 {
-            emit.warn(format!(
-                "Dropped rows whose answers start beyond cutoff_len: {dropped}."
-            ));
+            emit.warn(msg::DroppedBeyondCutoff { dropped });
         }
         Ok(examples)
     }
@@ -64,7 +63,7 @@ impl Rules for Preference {
             let found = model.answer_log_probs(&leaves, &batch, false, None);
             let found = read(found.reshape([batch.rows])).await?;
             let (pairs, []) = found.as_chunks::<2>() else {
-                return Err(Error::internal("a preference has two answers"));
+                return Err(Error::internal(msg::TwoAnswers));
             };
             for (example, [chosen, rejected]) in some.iter_mut().zip(pairs) {
                 example.target = Target::Row(vec![*chosen]);
@@ -72,7 +71,7 @@ impl Rules for Preference {
                     other.target = Target::Row(vec![*rejected]);
                 }
             }
-            emit.yield_or_stop("while the reference was computed").await?;
+            emit.yield_or_stop(msg::StoppedScoringReference).await?;
         }
         Ok(())
     }

@@ -7,18 +7,24 @@ use super::{Rows, Rules, TaskSpec};
 use crate::baseline::lexical::Bm25;
 use crate::data::{self, Batch, Dataset, Example, Target};
 use crate::error::Result;
+use crate::head_spec::Problem;
 use crate::host::Emit;
 use crate::loss::{Compared, WeightedSum, ranking::Lists};
 use crate::metrics::answers::Predictions;
 use crate::protocol::{BaselineKind, Stage};
 use burn::tensor::Tensor;
+use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::run as msg;
 use serde_json::{Value, json};
 
 pub(crate) struct Ranking;
 
 impl Rules for Ranking {
-    const PROBLEM_TYPE: Option<&'static str> = Some("regression");
-    const ASK: Option<&'static str> = Some("Write a query, and below it a document on each line.");
+    const PROBLEM: Option<Problem> = Some(Problem::Regression);
+
+    fn ask() -> Message {
+        msg::WriteQuery.into()
+    }
 
     async fn examples(_spec: &TaskSpec, rows: &Rows<'_>, emit: &mut Emit<'_>) -> Result<Vec<Example>> {
         let mut ranked = rows.dataset.ranked()?;

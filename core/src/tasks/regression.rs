@@ -6,6 +6,7 @@ use super::{Rules, TaskSpec};
 use crate::baseline::constant::mean;
 use crate::data::{Batch, Example, LabelKind, Target};
 use crate::error::Result;
+use crate::head_spec::Problem;
 use crate::host::Emit;
 use crate::loss::{Compared, WeightedSum};
 use crate::metrics::answers::Predictions;
@@ -16,7 +17,7 @@ pub(crate) struct Regression;
 
 impl Rules for Regression {
     const LABELS: Option<LabelKind> = Some(LabelKind::Numbers);
-    const PROBLEM_TYPE: Option<&'static str> = Some("regression");
+    const PROBLEM: Option<Problem> = Some(Problem::Regression);
 
     fn compared<'b>(_loss: &WeightedSum, outputs: Tensor<2>, batch: &'b Batch) -> Result<Compared<'b>> {
         let [rows, width] = outputs.dims();

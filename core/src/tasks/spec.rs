@@ -2,7 +2,6 @@
 //! and the head that the model needs for them.
 
 use super::{Objective, Rules, by_task};
-use crate::architectures::of_model_type;
 use crate::config::RunConfig;
 use crate::data::{
     Columns, Dataset, Example, InputScaling, LabelKind, LabelSet, Labelled, Scaling, Schema, Shape, Target,
@@ -10,15 +9,15 @@ use crate::data::{
 };
 use crate::did_you_mean::nearest;
 use crate::error::{Error, Result};
+use crate::head_spec::{DROPOUT, HIDDEN_SIZE, HeadKind, HeadLayers, HeadRecord, HeadSpec, NumberInputs};
 use crate::host::Emit;
-use crate::loaded_model::{LoadedModel, PretrainedHead, head_keys};
+use crate::loaded_model::{LoadedModel, PretrainedHead, head_layers};
 use crate::loss::{WeightedSum, usual};
 use crate::metrics::answers::Predictions;
 use crate::metrics::generation::GENERATION_METRICS;
-use crate::models;
-use crate::models::head::{self, DROPOUT, HIDDEN_SIZE, RUN_KEY};
 use crate::task::Task;
-use serde_json::{Map, Value, json};
+use lorakeet_i18n::messages::run as msg;
+use lorakeet_i18n::{Field, Message};
 
 /// A run's task with all that follows from it.
 #[derive(Debug, Clone)]
@@ -35,12 +34,12 @@ pub(crate) struct TaskSpec {
     /// How they are scaled.
     pub(super) inputs: InputScaling,
     /// What was decided, and why.
-    pub(crate) notes: Vec<String>,
+    pub(crate) notes: Vec<Message>,
     pub(super) columns: Columns,
     /// Whether the head is new.
     pub(super) fresh: bool,
-    /// What the run makes of its head, by config.json's keys.
-    head: Map<String, Value>,
+    /// What the run puts in front of the head's outputs.
+    layers: HeadLayers,
 }
 
 impl TaskSpec {
@@ -67,7 +66,7 @@ impl TaskSpec {
                 .answer(LabelKind::Tags, is_trained)
                 .and_then(|answer| match tagged.stranger(&answer) {
                     None => Ok(answer),
-                    Some(tag) => Err(Some(format!("they have the class '{tag}'"))),
+                    Some(class) => Err(Some(msg::HasClass { class }.into())),
                 });
             spec.take(kept, LabelKind::Tags, || tagged.names())?;
         } else if let Some(kind) = label_kind(task) {
@@ -88,17 +87,20 @@ impl TaskSpec {
             Task::Ranking => own.scores_pairs(),
             _ => !spec.fresh,
         };
-        spec.head = head_keys(config, own, is_kept && own.is_trained(loaded))?;
+        spec.layers = head_layers(config, own, is_kept && own.is_trained(loaded))?;
         if task == Task::Generation {
             spec.notes.extend(dataset.text_notes.iter().cloned());
             if spec.columns != Columns::default() {
-                let note = "text_columns and label_columns have no effect: the task is generation.";
-                spec.notes.push(note.to_owned());
+                spec.notes.push(msg::ColumnsWithoutEffect.into());
             }
         }
         if !task.has_head() && (config.classifier_hidden_size > 0 || config.classifier_dropout > 0.0) {
-            let note = format!("{HIDDEN_SIZE} and {DROPOUT} have no effect: the task is {task}, which has no head.");
-            spec.notes.push(note);
+            let note = msg::HeadKnobsWithoutEffect {
+                hidden_size: HIDDEN_SIZE,
+                dropout: DROPOUT,
+                task,
+            };
+            spec.notes.push(note.into());
         }
         Ok(spec)
     }
@@ -123,8 +125,8 @@ impl TaskSpec {
         let kind = label_kind(task)
             .filter(|kind| *kind != LabelKind::Tags)
             .ok_or_else(|| {
-                let error = Error::config(format!("a model that takes numbers cannot do {task}")).field("task");
-                error.remedy("It can do classification, multi_label and regression.")
+                let error = Error::config(msg::NotOnNumbers { task }).field("task");
+                error.remedy(msg::TasksOnNumbers)
             })?;
         let mut spec = Self::plain(config, task, dataset)?;
         labelled.check(kind)?;
@@ -149,15 +151,11 @@ impl TaskSpec {
     /// # Errors
     /// A metric that is not the task's; a head whose outputs have no names.
     pub(crate) fn from_checkpoint(config: &RunConfig, loaded: &LoadedModel, dataset: &Dataset) -> Result<Self> {
-        // The head that a run put on, or the model's own.
-        let head = match head::of_run(&loaded.files.config) {
-            Some(_) => loaded.head.with(&loaded.files.config),
-            None => loaded.head.clone(),
-        };
+        let head = loaded.current_head()?;
         if loaded.model.input_features().is_some() && head.is_default {
-            return Err(Error::model("the model has not been trained yet")
+            return Err(Error::model(msg::NotTrained)
                 .file(&loaded.files.name)
-                .remedy("Train it, and then name the folder that the run wrote."));
+                .remedy(msg::TrainAndName));
         }
         let Some(task) = config.task.or_else(|| head.task()) else {
             return Self::resolve(config, loaded, dataset);
@@ -173,7 +171,7 @@ impl TaskSpec {
         }
         if let Some(kind) = label_kind(task) {
             let names = head.names(true).ok_or_else(|| {
-                Error::model("the model's head has no names for its outputs")
+                Error::model(lorakeet_i18n::messages::head::NoNames)
                     .file("config.json")
                     .field("id2label")
             })?;
@@ -187,7 +185,7 @@ impl TaskSpec {
     /// was trained and is not used.
     fn take(
         &mut self,
-        kept: Result<LabelSet, Option<String>>,
+        kept: Result<LabelSet, Option<Message>>,
         kind: LabelKind,
         names: impl FnOnce() -> Result<Vec<String>>,
     ) -> Result<()> {
@@ -197,11 +195,7 @@ impl TaskSpec {
             Err(because) => {
                 let answer = LabelSet::new(kind, names()?);
                 let outputs = answer.names.len();
-                let replaced = |because| {
-                    format!(
-                        "The model's own head does not go with the data: {because}. A fresh one with {outputs} outputs takes its place."
-                    )
-                };
+                let replaced = |because| msg::HeadReplaced { because, outputs }.into();
                 self.notes.extend(because.map(replaced));
                 self.notes
                     .extend(note_of_alike(&answer.names).filter(|_| kind != LabelKind::Numbers));
@@ -233,7 +227,7 @@ impl TaskSpec {
             notes: Vec::new(),
             columns,
             fresh: false,
-            head: Map::new(),
+            layers: HeadLayers::default(),
         })
     }
 
@@ -291,60 +285,33 @@ impl TaskSpec {
         }
     }
 
-    /// config.json of the model that the task needs.
-    pub(crate) fn model_config(&self, own: &PretrainedHead, model_type: &str) -> Result<Value> {
-        let mut config = own.config.clone();
+    /// The head that the model needs, where it is another than its own.
+    pub(crate) fn head(&self, own: &PretrainedHead) -> Option<HeadSpec> {
         let task = self.task();
-        let class = of_model_type(model_type)?.class;
-        if task == Task::Embedding && own.is_encoder() {
-            config["architectures"] = json!([format!("{class}Model")]);
-        }
         if !task.has_head() {
-            return Ok(config);
+            // An encoder's vectors are those of the base alone.
+            return (task == Task::Embedding && own.is_encoder()).then(|| HeadSpec {
+                kind: HeadKind::Features,
+                labels: Vec::new(),
+                problem: None,
+                record: HeadRecord::default(),
+            });
         }
-        let head = by_task!(task, R => R::HEAD);
-        config["architectures"] = json!([format!("{class}For{head}")]);
-        let names = match &self.answer {
-            Some(answer) => answer.names.clone(),
-            None => vec!["LABEL_0".to_owned()],
-        };
-        let by_number = names.iter().enumerate().map(|(i, name)| (i.to_string(), json!(name)));
-        config["id2label"] = Value::Object(by_number.collect());
-        let by_name = names.iter().enumerate().map(|(i, name)| (name.clone(), json!(i)));
-        config["label2id"] = Value::Object(by_name.collect());
-        config["problem_type"] = json!(by_task!(task, R => R::PROBLEM_TYPE));
-        let mut run = Map::from_iter([("task".to_owned(), json!(task.name()))]);
-        if !self.scaling.0.is_empty() {
-            let (means, deviations): (Vec<f64>, Vec<f64>) = self.scaling.0.iter().copied().unzip();
-            run.insert("target_mean".into(), json!(means));
-            run.insert("target_std".into(), json!(deviations));
-        }
-        if self.shape.is_some() {
-            run.insert("input_columns".into(), json!(self.columns.texts));
-            run.insert("label_columns".into(), json!(self.columns.labels));
-            if let Some(window) = self.columns.window {
-                run.insert("forecast_window".into(), json!(window));
-            }
-            match &self.inputs {
-                InputScaling::Plain => drop(run.insert("scale_inputs".into(), json!("none"))),
-                InputScaling::Rows(channels) => {
-                    run.insert("scale_inputs".into(), json!("rows"));
-                    run.insert("input_channels".into(), json!(channels));
-                }
-                InputScaling::Columns(columns) => {
-                    let (means, deviations): (Vec<f64>, Vec<f64>) = columns.iter().copied().unzip();
-                    run.insert("scale_inputs".into(), json!("columns"));
-                    run.insert("input_mean".into(), json!(means));
-                    run.insert("input_std".into(), json!(deviations));
-                }
-            }
-        }
-        run.extend(self.head.clone());
-        if !config["task_specific_params"].is_object() {
-            config["task_specific_params"] = json!({});
-        }
-        config["task_specific_params"][RUN_KEY] = Value::Object(run);
-        Ok(config)
+        let names = self.answer.as_ref().map(|answer| answer.names.clone());
+        Some(HeadSpec {
+            kind: by_task!(task, R => R::HEAD),
+            labels: names.unwrap_or_else(|| vec!["LABEL_0".to_owned()]),
+            problem: by_task!(task, R => R::PROBLEM),
+            record: HeadRecord {
+                task: Some(task),
+                layers: self.layers.clone(),
+                targets: self.scaling.clone(),
+                numbers: self.shape.map(|_| NumberInputs {
+                    columns: self.columns.clone(),
+                    scaling: self.inputs.clone(),
+                }),
+            },
+        })
     }
 }
 
@@ -354,7 +321,7 @@ fn decide(
     own: &PretrainedHead,
     dataset: &Dataset,
     columns: &Columns,
-    notes: &mut Vec<String>,
+    notes: &mut Vec<Message>,
 ) -> Result<Task> {
     let said = config.task.or(config.problem_type.map(|problem| problem.task()));
     // A head with one output scores pairs where the data ranks.
@@ -362,25 +329,23 @@ fn decide(
     if let Some(task) = said.or_else(|| own.task().filter(|_| !scores_pairs)) {
         return Ok(task);
     }
-    let continues = own.task == models::HeadKind::CausalLm;
-    if own.task == models::HeadKind::Seq2SeqLm {
+    let continues = own.task == HeadKind::CausalLm;
+    if own.task == HeadKind::Seq2SeqLm {
         return Ok(Task::Generation);
     }
-    let by_data = if dataset.has_tags() {
-        Some((Task::TokenClassification, "words with classes"))
+    let by_data: Option<(Task, Message)> = if dataset.has_tags() {
+        Some((Task::TokenClassification, msg::WordsWithClasses.into()))
     } else if dataset.has_preferences() && continues {
-        Some((Task::Preference, "chosen and rejected answers"))
+        Some((Task::Preference, msg::ChosenAndRejected.into()))
     } else if dataset.names_positives() && !scores_pairs {
-        Some((Task::Embedding, "queries with positives"))
+        Some((Task::Embedding, msg::QueriesWithPositives.into()))
     } else if dataset.has_ranking() {
-        Some((Task::Ranking, "queries with graded documents"))
+        Some((Task::Ranking, msg::QueriesWithGrades.into()))
     } else {
         None
     };
     if let Some((task, because)) = by_data {
-        notes.push(format!(
-            "The task is {task}, because the data has {because}; set task to choose another."
-        ));
+        notes.push(msg::TaskByData { task, because }.into());
         return Ok(task);
     }
     // Decoders learn texts unless a text stands beside a label, or the run names one.
@@ -393,24 +358,26 @@ fn decide(
             LabelKind::Numbers => Task::Regression,
             LabelKind::Tags => Task::TokenClassification,
         };
-        notes.push(format!(
-            "The task is {task}, because the data has a column '{}'; set task to choose another.",
-            labelled.labels.join("', '")
-        ));
+        let columns = labelled.labels.join("', '");
+        let because = msg::Column { columns };
+        notes.push(msg::TaskByData { task, because }.into());
         return Ok(task);
     }
     Ok(Task::Generation)
 }
 
 /// The answer, if it is one to all rows; else why it is not.
-fn fitting(labelled: &Labelled, answer: LabelSet) -> Result<LabelSet, Option<String>> {
+fn fitting(labelled: &Labelled, answer: LabelSet) -> Result<LabelSet, Option<Message>> {
     let wrong = labelled
         .rows
         .iter()
         .find_map(|row| labelled.targets(row, &answer).err());
     wrong.map_or(Ok(answer), |error| {
-        let row = error.row.map(|row| format!("row {row}: ")).unwrap_or_default();
-        Err(Some(format!("{row}{}", error.what)))
+        let what = error.what;
+        Err(Some(match error.row {
+            Some(row) => msg::InRow { row, what }.into(),
+            None => what,
+        }))
     })
 }
 
@@ -428,16 +395,19 @@ fn metric(config: &RunConfig, objective: &Objective) -> Result<String> {
     let name = given.strip_prefix("eval_").unwrap_or(given);
     let writes = objective.learns_texts() && GENERATION_METRICS.contains(&name);
     if writes && !config.predict_with_generate {
-        let error = Error::config(format!("{name} is of answers that the model writes")).field("metric_for_best_model");
-        return Err(error.remedy("Set predict_with_generate: true."));
+        let error = Error::config(msg::MetricOfWritten { metric: name }).field("metric_for_best_model");
+        return Err(error.remedy(msg::SetPredictWithGenerate));
     }
     if name == "loss" || names.contains(&name) || writes {
         return Ok(name.to_owned());
     }
-    let error = Error::config(format!("a {task} run has no metric {name:?}")).field("metric_for_best_model");
+    let metric = format!("{name:?}");
+    let error = Error::config(msg::NoSuchMetric { task, metric }).field("metric_for_best_model");
     Err(match nearest(name, names.iter().copied()) {
-        Some(near) => error.remedy(format!("Did you mean {near}?")),
-        None => error.remedy(format!("It has loss, {}.", names.join(", "))),
+        Some(near) => error.remedy(msg::DidYouMean { name: near }),
+        None => error.remedy(msg::MetricsAre {
+            metrics: Field::list(names.iter().copied()),
+        }),
     })
 }
 

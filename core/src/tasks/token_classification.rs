@@ -6,11 +6,13 @@ use super::{Rows, Rules, TaskSpec};
 use crate::baseline::constant::majority_class;
 use crate::data::{self, Batch, Dataset, Example, LabelKind, Target};
 use crate::error::{Error, Result};
+use crate::head_spec::HeadKind;
 use crate::host::Emit;
 use crate::loss::{Compared, WeightedSum};
 use crate::metrics::answers::Predictions;
 use crate::protocol::{BaselineKind, Stage};
 use burn::tensor::Tensor;
+use lorakeet_i18n::messages::run as msg;
 use serde_json::{Value, json};
 
 pub(crate) struct TokenClassification;
@@ -18,7 +20,7 @@ pub(crate) struct TokenClassification;
 impl Rules for TokenClassification {
     const LABELS: Option<LabelKind> = Some(LabelKind::Tags);
     const OF_TOKENS: bool = true;
-    const HEAD: &'static str = "TokenClassification";
+    const HEAD: HeadKind = HeadKind::TokenClassification;
 
     async fn examples(spec: &TaskSpec, rows: &Rows<'_>, emit: &mut Emit<'_>) -> Result<Vec<Example>> {
         let mut tagged = rows.dataset.tagged(&spec.columns)?;
@@ -26,10 +28,7 @@ impl Rules for TokenClassification {
         if !rows.optional {
             tagged.column_of_classes()?;
         }
-        let answer = spec
-            .answer
-            .as_ref()
-            .ok_or_else(|| Error::internal("words are to get classes, and there are none"))?;
+        let answer = spec.answer.as_ref().ok_or_else(|| Error::internal(msg::NoClasses))?;
         let mut notes = std::mem::take(&mut tagged.notes);
         let reader = (rows.model.tokenizer()?, rows.cutoff());
         let turns = &mut emit.turns(Stage::Tokenize);

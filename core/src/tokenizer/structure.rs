@@ -3,6 +3,8 @@
 
 use crate::{Error, Result};
 use base64::prelude::{BASE64_STANDARD, Engine};
+use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::{formats, text as msg};
 use serde_json::Value;
 
 /// Merges for each token of a SentencePiece vocabulary; sound ones have two to three.
@@ -88,19 +90,17 @@ const PARTS: [Part; 4] = [
     },
 ];
 
-const REMEDY: &str = "Use the tokenizer.json that belongs to the model.";
-
-fn wrong(what: impl Into<String>, place: &str) -> Error {
-    Error::format(what).field(place).remedy(REMEDY)
+fn wrong(what: impl Into<Message>, place: &str) -> Error {
+    Error::format(what).field(place).remedy(msg::UseModelsTokenizer)
 }
 
 /// Checks a tokenizer.json and takes out what makes runs differ; says what that was.
 ///
 /// # Errors
 /// A part is of no known type, or has settings that its reader does not survive.
-pub(super) fn check(json: &mut Value) -> Result<Vec<String>> {
+pub(super) fn check(json: &mut Value) -> Result<Vec<Message>> {
     if !json.is_object() {
-        return Err(Error::format("is not a tokenizer: it is no object").remedy(REMEDY));
+        return Err(Error::format(msg::TokenizerIsNoObject).remedy(msg::UseModelsTokenizer));
     }
     let mut texts = Growth::default();
     let mut tokens = Growth::default();
@@ -128,25 +128,22 @@ fn walk(value: &Value, part: &Part, place: &str, depth: usize, growth: &mut Grow
     let object = match value {
         Value::Null => return Ok(()),
         Value::Object(object) => object,
-        _ => return Err(wrong("must be an object with a type", place)),
+        _ => return Err(wrong(msg::NotAnObjectWithType, place)),
     };
     let Some(kind) = object.get("type").and_then(Value::as_str) else {
-        return Err(wrong("has no type", place));
+        return Err(wrong(msg::HasNoType, place));
     };
     growth.parts += 1;
     if growth.parts > MOST_PARTS || depth > MOST_NESTED {
-        return Err(wrong(
-            format!("has more than {MOST_PARTS} parts, or nests them too deeply"),
-            place,
-        ));
+        return Err(wrong(msg::TooManyParts { most: MOST_PARTS }, place));
     }
     if kind == "Sequence" {
         let Some(parts) = object.get(part.parts).and_then(Value::as_array) else {
-            return Err(wrong(format!("is a Sequence without a list of {}", part.parts), place));
+            return Err(wrong(msg::SequenceWithoutList { parts: part.parts }, place));
         };
         for (index, inner) in parts.iter().enumerate() {
             if inner.is_null() {
-                return Err(wrong("is null", &format!("{place}.{}[{index}]", part.parts)));
+                return Err(wrong(msg::IsNull, &format!("{place}.{}[{index}]", part.parts)));
             }
             walk(
                 inner,
@@ -159,16 +156,14 @@ fn walk(value: &Value, part: &Part, place: &str, depth: usize, growth: &mut Grow
         return Ok(());
     }
     if !part.types.contains(&kind) {
-        return Err(wrong(format!("is of type {kind:?}, which is not known"), place));
+        let kind = format!("{kind:?}");
+        return Err(wrong(msg::UnknownType { kind }, place));
     }
     let times = check_part(value, kind, place)?;
     growth.times = growth.times.saturating_mul(times);
     match growth.times <= MOST_GROWTH {
         true => Ok(()),
-        false => Err(wrong(
-            format!("makes a text more than {MOST_GROWTH} times longer"),
-            place,
-        )),
+        false => Err(wrong(msg::GrowsTooMuch { most: MOST_GROWTH }, place)),
     }
 }
 
@@ -182,36 +177,31 @@ fn check_part(value: &Value, kind: &str, place: &str) -> Result<usize> {
         let longest = table
             .and_then(Value::as_str)
             .and_then(|text| BASE64_STANDARD.decode(text).ok());
-        let bytes = longest.ok_or_else(|| wrong("is not a text of base64", CHARSMAP))?;
-        let longest = check_charsmap(&bytes).map_err(|error| error.field(CHARSMAP).remedy(REMEDY))?;
+        let bytes = longest.ok_or_else(|| wrong(msg::NotBase64, CHARSMAP))?;
+        let longest = check_charsmap(&bytes).map_err(|error| error.field(CHARSMAP).remedy(msg::UseModelsTokenizer))?;
         return Ok(longest.div_ceil(LONGEST_REPLACEMENT).max(1));
     }
     match kind {
         "FixedLength" if value.get("length").is_some() && number("length").is_none_or(|length| length == 0) => {
-            Err(wrong("must be a number above 0", &format!("{place}.length")))
+            Err(wrong(msg::NotAboveZero, &format!("{place}.length")))
         }
         "Prepend" if length("prepend").is_none_or(|length| length > MOST_PREPENDED) => {
-            let what = format!("must be a text of at most {MOST_PREPENDED} characters");
-            Err(wrong(what, &format!("{place}.prepend")))
+            let most = MOST_PREPENDED;
+            Err(wrong(msg::NotAShortText { most }, &format!("{place}.prepend")))
         }
         // A token that is shorter than what is to be cut off its end is not expected there.
-        "Strip" if number("stop").is_some_and(|stop| stop > 0) => Err(wrong(
-            "must be 0: cutting the ends of tokens is not supported",
-            &format!("{place}.stop"),
-        )),
+        "Strip" if number("stop").is_some_and(|stop| stop > 0) => Err(wrong(msg::CutsEnds, &format!("{place}.stop"))),
         "Replace" => {
-            let content = length("content").ok_or_else(|| wrong("is missing", &format!("{place}.content")))?;
+            let content = length("content").ok_or_else(|| wrong(formats::IsMissing, &format!("{place}.content")))?;
             let pattern = &value["pattern"];
             let at = format!("{place}.pattern");
             match (pattern["String"].as_str(), pattern["Regex"].as_str()) {
-                (Some(""), _) => Err(wrong("must not be empty", &at)),
+                (Some(""), _) => Err(wrong(msg::MustNotBeEmpty, &at)),
                 (Some(text), _) => Ok(content.div_ceil(text.chars().count()).max(1)),
                 // Matches between two characters lead the reader out of its text.
-                (_, Some(regex)) if may_match_nothing(regex) => {
-                    Err(wrong("might match between two characters, which is not supported", &at))
-                }
+                (_, Some(regex)) if may_match_nothing(regex) => Err(wrong(msg::MightMatchNothing, &at)),
                 (_, Some(_)) => Ok(content.max(1)),
-                _ => Err(wrong("must be a String or a Regex", &at)),
+                _ => Err(wrong(msg::NotAPattern, &at)),
             }
         }
         // A character of two bytes becomes two.
@@ -229,21 +219,22 @@ fn check_template(template: &Value, place: &str) -> Result<()> {
             continue;
         };
         if pieces.len() > MOST_PIECES {
-            return Err(wrong(
-                format!("has more than {MOST_PIECES} pieces"),
-                &format!("{place}.{key}"),
-            ));
+            let most = MOST_PIECES;
+            return Err(wrong(msg::TooManyPieces { most }, &format!("{place}.{key}")));
         }
         // An id that is none is refused by the reader itself.
         let ids = pieces.iter().filter_map(|piece| piece["SpecialToken"]["id"].as_str());
         if let Some(id) = ids.into_iter().find(|id| tokens.get(id).is_none()) {
-            let what = format!("has the special token {id:?}, which is not among special_tokens");
-            return Err(wrong(what, &format!("{place}.{key}")));
+            let token = format!("{id:?}");
+            return Err(wrong(msg::UnknownSpecialToken { token }, &format!("{place}.{key}")));
         }
     }
     let has_many = |(_, token): &(&String, &Value)| token["ids"].as_array().is_some_and(|ids| ids.len() > MOST_PIECES);
     match tokens.as_object().into_iter().flatten().find(has_many) {
-        Some((id, _)) => Err(wrong(format!("has more than {MOST_PIECES} tokens for {id:?}"), place)),
+        Some((id, _)) => {
+            let (most, token) = (MOST_PIECES, format!("{id:?}"));
+            Err(wrong(msg::TooManyTokens { most, token }, place))
+        }
         None => Ok(()),
     }
 }
@@ -275,16 +266,16 @@ fn may_match_nothing(regex: &str) -> bool {
 }
 
 /// Checks the model, and makes it give the same tokens of a text each time.
-fn check_model(json: &mut Value) -> Result<Vec<String>> {
+fn check_model(json: &mut Value) -> Result<Vec<Message>> {
     const TYPES: [&str; 4] = ["BPE", "Unigram", "WordLevel", "WordPiece"];
     let Some(model) = json.get_mut("model").and_then(Value::as_object_mut) else {
-        return Err(wrong("must be an object", "model"));
+        return Err(wrong(msg::NotAnObject, "model"));
     };
     match model.get("type") {
         // GPT-2's file has no type.
         None => {}
         Some(Value::String(kind)) if TYPES.contains(&kind.as_str()) => {}
-        Some(other) => return Err(wrong(format!("is {other}, which is not known"), "model.type")),
+        Some(found) => return Err(wrong(msg::IsUnknown { found }, "model.type")),
     }
     let mut notes = Vec::new();
     if model
@@ -292,10 +283,7 @@ fn check_model(json: &mut Value) -> Result<Vec<String>> {
         .and_then(Value::as_f64)
         .is_some_and(|dropout| dropout > 0.0)
     {
-        notes.push(
-            "The tokenizer's dropout is switched off: a text has the same tokens each time, so that a run can be repeated."
-                .to_string(),
-        );
+        notes.push(msg::DropoutOff.into());
     }
     if model.contains_key("dropout") {
         model.insert("dropout".into(), Value::Null);
@@ -303,14 +291,14 @@ fn check_model(json: &mut Value) -> Result<Vec<String>> {
     let tokens = match model.get("vocab") {
         Some(Value::Object(tokens)) => tokens.len(),
         Some(Value::Array(tokens)) => tokens.len(),
-        _ => return Err(wrong("is missing", "model.vocab")),
+        _ => return Err(wrong(formats::IsMissing, "model.vocab")),
     };
     let Some(merges) = model.get("merges").and_then(Value::as_array) else {
         return Ok(notes);
     };
     if merges.len() > MOST_MERGES.saturating_mul(tokens) {
-        let what = format!("has {} merges for {tokens} tokens", merges.len());
-        return Err(wrong(what, "model.merges"));
+        let merges = merges.len();
+        return Err(wrong(msg::TooManyMerges { merges, tokens }, "model.merges"));
     }
     let prefix = model
         .get("continuing_subword_prefix")
@@ -324,8 +312,8 @@ fn check_model(json: &mut Value) -> Result<Vec<String>> {
     let lacks_prefix = |merge: &Value| right(merge).is_some_and(|right| !right.starts_with(prefix));
     match merges.iter().position(lacks_prefix) {
         Some(merge) => {
-            let what = format!("has a merge whose right part does not begin with {prefix:?}");
-            Err(wrong(what, "model.merges").row(merge + 1))
+            let prefix = format!("{prefix:?}");
+            Err(wrong(msg::MergeLacksPrefix { prefix }, "model.merges").row(merge + 1))
         }
         None => Ok(notes),
     }
@@ -340,7 +328,7 @@ pub(crate) const CHARSMAP: &str = "precompiled_charsmap";
 /// The table is the length of a double-array trie in bytes, the trie's units of 32 bits, and the replacements that its leaves
 /// point into. Reference: `normalizer.cc` of google/sentencepiece, `darts.h` of s-yata/darts-clone.
 pub(crate) fn check_charsmap(bytes: &[u8]) -> Result<usize> {
-    let wrong = || Error::format("is not a table of SentencePiece's normalizer");
+    let wrong = || Error::format(msg::NotACharsmap);
     let (length, rest) = bytes.split_first_chunk::<4>().ok_or_else(wrong)?;
     let length = u32::from_le_bytes(*length) as usize / 4 * 4;
     let (trie, replacements) = rest.split_at_checked(length).ok_or_else(wrong)?;
@@ -422,7 +410,7 @@ mod tests {
         let table = BASE64_STANDARD.encode([4, 0, 0, 0, 0, 0, 4, 0]);
         let alone = json!({"type": "Precompiled", CHARSMAP: table});
         let error = refused(alone.clone()).expect("it leads out of itself");
-        assert_eq!(error.field.as_deref(), Some(CHARSMAP));
+        assert_eq!(error.field_name(), Some(CHARSMAP));
         let inside = json!({"type": "Sequence", "normalizers": [{"type": "NFKC"}, alone]});
         assert_eq!(refused(inside), Some(error));
         assert!(refused(json!({"type": "Precompiled", CHARSMAP: "=!"})).is_some());

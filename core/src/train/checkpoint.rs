@@ -35,6 +35,8 @@ use crate::quant::{Block, Blockwise, Map};
 use crate::store::{Source, read_all};
 use burn::tensor::{Tensor, TensorData};
 use folder::{MANIFEST, MOST_MANIFEST_BYTES, Manifest, torn};
+use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::run as msg;
 use state::{STATE, read_state, trainer_state};
 
 /// Name, shape and numbers of each tensor of a file.
@@ -125,17 +127,14 @@ pub(crate) fn check(
 ) -> Result<()> {
     let Some(checkpoint) = resume else {
         if config.resume_from_checkpoint.is_some() {
-            emit.warn("resume_from_checkpoint has no effect here: no checkpoint was opened, and the run starts anew.");
+            emit.warn(msg::ResumeWithoutEffect);
         }
         return Ok(());
     };
     fingerprint.check(&checkpoint.fingerprint)?;
     if checkpoint.max_steps != plan.max_steps {
-        emit.warn(format!(
-            "The run has {} steps now, and had {} when its checkpoint was written: from here on the learning rate follows the \
-             new length.",
-            plan.max_steps, checkpoint.max_steps
-        ));
+        let (steps, before) = (plan.max_steps, checkpoint.max_steps);
+        emit.warn(msg::LengthChanged { steps, before });
     }
     Ok(())
 }
@@ -148,7 +147,7 @@ impl Checkpoint {
     pub async fn open(files: &[Source]) -> Result<Self> {
         let file = |name: &str| {
             let found = files.iter().find(|file| file.name() == name);
-            found.ok_or_else(|| torn("this file of the checkpoint is missing").file(name))
+            found.ok_or_else(|| torn(msg::FileMissing).file(name))
         };
         let manifest = read_all(file(MANIFEST)?.as_ref(), MOST_MANIFEST_BYTES).await?;
         let manifest = Manifest::read(&manifest).map_err(|error| error.file(MANIFEST))?;
@@ -158,7 +157,7 @@ impl Checkpoint {
         // What the manifest does not list was not written with the rest.
         let written = |name: &str| match manifest.files.contains_key(name) {
             true => file(name),
-            false => Err(torn("this file of the checkpoint is missing").file(name)),
+            false => Err(torn(msg::FileMissing).file(name)),
         };
         let weights = written("adapter_model.safetensors").or_else(|_| written("model.safetensors"))?;
         let optimizer = written(OPTIMIZER)?;
@@ -240,7 +239,7 @@ async fn read_tensors(source: &Source) -> Result<Tensors> {
     let mut tensors = Vec::new();
     for placed in safetensors::read_header(source).await? {
         let located = |error: Error| error.file(source.name()).field(&placed.name);
-        let length = usize::try_from(placed.bytes).map_err(|_| located(Error::io("is too large for this machine")))?;
+        let length = usize::try_from(placed.bytes).map_err(|_| located(Error::io(msg::TooLarge)))?;
         let bytes = source.read_at(placed.offset, length).await.map_err(located)?;
         let numbers = match placed.storage.name() {
             "U8" => Numbers::Bytes(bytes),
@@ -255,7 +254,7 @@ async fn read_tensors(source: &Source) -> Result<Tensors> {
 fn floats(tensors: &Tensors, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
     match find(tensors, name, shape)? {
         Numbers::Floats(values) => Ok(values.clone()),
-        Numbers::Bytes(_) => Err(of_another_run("holds bytes, the run needs floats", name)),
+        Numbers::Bytes(_) => Err(of_another_run(msg::HoldsBytes, name)),
     }
 }
 
@@ -263,23 +262,21 @@ fn floats(tensors: &Tensors, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
 fn bytes(tensors: &Tensors, name: &str, shape: &[usize]) -> Result<Vec<u8>> {
     match find(tensors, name, shape)? {
         Numbers::Bytes(bytes) => Ok(bytes.clone()),
-        Numbers::Floats(_) => Err(of_another_run("holds floats, the run needs bytes", name)),
+        Numbers::Floats(_) => Err(of_another_run(msg::HoldsFloats, name)),
     }
 }
 
 fn find<'a>(tensors: &'a Tensors, name: &str, shape: &[usize]) -> Result<&'a Numbers> {
     match tensors.iter().find(|(known, ..)| known == name) {
-        None => Err(of_another_run("the checkpoint lacks this tensor", name)),
+        None => Err(of_another_run(msg::LacksTensor, name)),
         Some((_, found, _)) if found != shape => {
-            let what = format!("has shape {found:?}, the run needs {shape:?}");
-            Err(of_another_run(what, name))
+            let (found, needed) = (format!("{found:?}"), format!("{shape:?}"));
+            Err(of_another_run(msg::WrongShape { found, needed }, name))
         }
         Some((.., numbers)) => Ok(numbers),
     }
 }
 
-fn of_another_run(what: impl Into<String>, name: &str) -> Error {
-    Error::format(what)
-        .field(name)
-        .remedy("Resume with the run file and the model that wrote the checkpoint.")
+fn of_another_run(what: impl Into<Message>, name: &str) -> Error {
+    Error::format(what).field(name).remedy(msg::ResumeSameRun)
 }

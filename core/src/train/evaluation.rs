@@ -12,6 +12,7 @@ use crate::models::{Leaves, Model, read};
 use crate::protocol::{EvalInfo, Stage};
 use crate::tasks::{Objective, Question, TaskSpec, collate};
 use burn::tensor::Tensor;
+use lorakeet_i18n::messages::run as msg;
 
 /// Questions of a run where it does not say how many: each costs as many passes as its answer has tokens.
 pub(crate) const QUESTIONS: usize = 32;
@@ -78,10 +79,8 @@ impl HeldOut {
         let most = config.max_predict_samples.unwrap_or(most);
         self.questions = Question::all(&self.examples, loaded.tokenizer()?, most)?;
         if self.questions.is_empty() {
-            let what = "no row has a question with a whole answer";
-            return Err(Error::config(what).field("predict_with_generate").remedy(
-                "It needs rows such as prompt and completion, completion_only_loss, and a cutoff_len above their length.",
-            ));
+            let error = Error::config(msg::NoQuestion).field("predict_with_generate");
+            return Err(error.remedy(msg::PredictWithGenerateNeeds));
         }
         Ok(())
     }
@@ -105,8 +104,7 @@ impl HeldOut {
         let Some(mut outputs) = found else { return Ok(None) };
         let loss = outputs.loss;
         if !loss.is_finite() {
-            return Err(Error::new(Kind::Diverged, format!("the validation loss is {loss}"))
-                .remedy("Lower learning_rate; if the base model already gives this, its weights are broken."));
+            return Err(Error::new(Kind::Diverged, msg::ValidationDiverged { loss }).remedy(msg::LowerRateOrBroken));
         }
         for (i, question) in self.questions.iter().enumerate() {
             let written = question.answered(model, config, emit.host, stopped).await?;
@@ -157,8 +155,7 @@ async fn outputs(
 ) -> Result<Option<Outputs>> {
     let tokens: usize = batches.iter().map(|batch| batch.target_tokens).sum();
     if tokens == 0 {
-        return Err(Error::data("the validation data has no token to score")
-            .remedy("Raise cutoff_len, or hold out more examples with val_size."));
+        return Err(Error::data(msg::NothingToScore).remedy(msg::RaiseCutoff));
     }
     let counts = objective.total(model, batches)?;
     let leaves = model.parameters.plain();
@@ -246,7 +243,7 @@ pub(crate) async fn answer(
         width = found;
         let numbers = read(outputs.reshape([rows * found])).await?;
         keep(&numbers, width, objective, batch, &mut values);
-        emit.yield_or_stop("while the rows were answered").await?;
+        emit.yield_or_stop(msg::StoppedAnsweringRows).await?;
     }
     Ok((values, width))
 }

@@ -6,6 +6,8 @@ use crate::data::{Example, Target};
 use crate::error::{Error, Result};
 use crate::formats::{ModelFiles, peft::Adapter};
 use crate::store::Source;
+use lorakeet_i18n::messages::run as msg;
+use lorakeet_i18n::{Field, Message};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -35,20 +37,10 @@ const FREE: [&str; 19] = [
     "early_stopping_threshold",
 ];
 
-/// The inputs, by the knob that names each, and what differs where their digests do. `rows` are the tokens that came of it all.
-const INPUTS: [(&str, &str); 5] = [
-    (
-        "model_name_or_path",
-        "names a model with other weights or another config.json",
-    ),
-    ("adapter_name_or_path", "names another adapter"),
-    ("train_file", "holds other data"),
-    ("validation_file", "holds other data"),
-    (
-        ROWS,
-        "the tokenizer or the chat template makes other tokens of the same rows",
-    ),
-];
+/// The inputs, by the knob that names each. `rows` are the tokens that came of it all.
+const INPUTS: [&str; 5] = [MODEL, ADAPTER, "train_file", "validation_file", ROWS];
+const MODEL: &str = "model_name_or_path";
+const ADAPTER: &str = "adapter_name_or_path";
 const ROWS: &str = "rows";
 
 /// SHA-256 of bytes, in hexadecimal digits.
@@ -157,41 +149,47 @@ impl Fingerprint {
             let default = knob.default().to_string();
             let [was, is] = [saved, self].map(|one| one.settings.get(knob.name).unwrap_or(&default));
             if was != is {
-                differences.push(format!("{} was {}, is {}", knob.name, shown(was), shown(is)));
+                differences.push(Message::from(msg::SettingWas {
+                    name: knob.name,
+                    was: shown(was),
+                    is: shown(is),
+                }));
             }
         }
         let inputs: BTreeSet<&String> = saved.inputs.keys().chain(self.inputs.keys()).collect();
-        for (name, difference) in INPUTS
-            .iter()
-            .filter(|(name, _)| inputs.iter().any(|known| known == name))
+        for name in INPUTS
+            .into_iter()
+            .filter(|name| inputs.iter().any(|known| known == name))
         {
-            match (saved.inputs.get(*name), self.inputs.get(*name)) {
+            match (saved.inputs.get(name), self.inputs.get(name)) {
                 (was, is) if was == is => {}
                 // Other rows are no news where something else explains them.
-                _ if *name == ROWS && !differences.is_empty() => {}
-                _ if *name == ROWS => differences.push((*difference).to_owned()),
-                (None, _) => differences.push(format!("{name} was not given")),
-                (_, None) => differences.push(format!("{name} was given, and is not")),
-                _ => differences.push(format!("{name} {difference}")),
+                _ if name == ROWS && !differences.is_empty() => {}
+                _ if name == ROWS => differences.push(msg::OtherTokens.into()),
+                (None, _) => differences.push(msg::WasNotGiven { name }.into()),
+                (_, None) => differences.push(msg::WasGiven { name }.into()),
+                _ => differences.push(match name {
+                    MODEL => msg::OtherModel { name }.into(),
+                    ADAPTER => msg::OtherAdapter { name }.into(),
+                    _ => msg::OtherData { name }.into(),
+                }),
             }
         }
-        if differences.is_empty() {
+        let then = |first, second| msg::Then { first, second }.into();
+        let Some(differences) = differences.into_iter().reduce(then) else {
             return Ok(());
-        }
-        let what = format!(
-            "this is not the run that wrote the checkpoint: {}",
-            differences.join("; ")
-        );
-        Err(Error::config(what).field("resume_from_checkpoint").remedy(
-            "Set it back as it was; or start a new run from the checkpoint's weights, by adapter_name_or_path (after full \
-             training, by model_name_or_path).",
-        ))
+        };
+        let error = Error::config(msg::OtherRun { differences }).field("resume_from_checkpoint");
+        Err(error.remedy(msg::SetBack))
     }
 }
 
 /// A value as an error tells it.
-fn shown(value: &str) -> &str {
-    if value == "null" { "not given" } else { value }
+fn shown(value: &str) -> Field {
+    match value {
+        "null" => msg::NotGiven.into(),
+        value => value.into(),
+    }
 }
 
 /// Tokens, and what is learnt of them; numbers that were computed from them are left out.

@@ -13,6 +13,7 @@ use crate::models::{Leaves, Parameter, Parameters, read};
 use crate::ops::{self, AdamWStep};
 use crate::quant::{Block, Blockwise, Map};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use lorakeet_i18n::messages::run as msg;
 use lorakeet_shaders::{AdamW8bit, Codes};
 
 /// The sums of the gradients of a step's micro-batches, one a trainable tensor; `None` where nothing depended on it.
@@ -233,10 +234,7 @@ impl AdamW {
             _ => false,
         };
         if moments.len() != self.states.len() || !self.states.iter().zip(&moments).all(fits) {
-            return Err(
-                Error::format("the optimizer's state belongs to another model, adapter or optim")
-                    .remedy("Resume with the run file that wrote the checkpoint."),
-            );
+            return Err(Error::format(msg::OtherOptimizer).remedy(msg::ResumeSameFile));
         }
         let tensor = |values: Vec<f32>| {
             let length = values.len();

@@ -4,13 +4,15 @@ use super::evaluation::Scored;
 use crate::data::{Example, LabelSet, Target};
 use crate::error::Result;
 use crate::metrics::answers::{Predictions, direction};
-use crate::metrics::bootstrap::{Bootstrap, Comparison, Direction, Verdict};
+use crate::metrics::bootstrap::{Bootstrap, Direction, Verdict};
 use crate::metrics::classification::Confusion;
 use crate::metrics::generation::{GeneratedAnswer, TextScores};
 use crate::protocol::{self, BaselineKind, CalibrationBin, ClassRow, PredictionTable, Report};
 use crate::task::Task;
 use crate::tasks::{Baseline, Corpus, Question, TaskSpec, number};
 use crate::tokenizer::Tokenizer;
+use lorakeet_i18n::messages::run as msg;
+use lorakeet_i18n::{Field, Message};
 
 /// Characters of a row's text that are shown.
 const TEXT: usize = 300;
@@ -33,22 +35,15 @@ pub(crate) fn report_of_texts(
     let direction = direction(metric);
     let sentence = match (&comparison, before) {
         (Some(comparison), Some(before)) => {
-            let verdict = in_words(comparison.verdict(direction));
-            let perplexity = match metric {
-                "loss" => format!(
-                    "perplexity {:.2} against {:.2}; ",
-                    after.value("perplexity"),
-                    before.value("perplexity")
-                ),
-                _ => String::new(),
-            };
-            let sentence = comparison.sentence(metric, direction);
-            format!("{verdict} the {against}: {perplexity}{sentence}")
+            let mut what = comparison.sentence(metric, direction);
+            if metric == "loss" {
+                let [after, before] = [after, before].map(|texts| format!("{:.2}", texts.value("perplexity")));
+                what = msg::Perplexity { after, before, what }.into();
+            }
+            let kind = against.message();
+            in_words(comparison.verdict(direction), msg::TheBaseline { kind }, what)
         }
-        _ => format!(
-            "{metric} {:.4}; there is nothing to compare it with.",
-            after.value(metric)
-        ),
+        _ => nothing_to_compare(metric, after.value(metric)),
     };
     Report {
         task: Task::Generation,
@@ -125,11 +120,12 @@ pub(crate) fn report(spec: &TaskSpec, baselines: &[Baseline], scored: &Scored, s
     let against = best.map(|best| best.kind.to_string()).unwrap_or_default();
     let verdict = comparison.map(|comparison| comparison.verdict(direction(metric)));
     let sentence = match &comparison {
-        Some(comparison) => said(metric, &against, comparison),
-        None => format!(
-            "{metric} {:.4}; there is nothing to compare it with.",
-            answers.value(metric)
-        ),
+        Some(comparison) => {
+            let kind = best.map_or(BaselineKind::BaseModel, |best| best.kind).message();
+            let what = comparison.sentence(metric, direction(metric));
+            in_words(comparison.verdict(direction(metric)), msg::BestBaseline { kind }, what)
+        }
+        None => nothing_to_compare(metric, answers.value(metric)),
     };
     let labels = match (&spec.answer, answers) {
         (Some(answer), Predictions::Classes { .. }) => answer.names.clone(),
@@ -174,19 +170,19 @@ pub(crate) fn report(spec: &TaskSpec, baselines: &[Baseline], scored: &Scored, s
     })
 }
 
-fn said(metric: &str, against: &str, comparison: &Comparison) -> String {
-    let verdict = in_words(comparison.verdict(direction(metric)));
-    let sentence = comparison.sentence(metric, direction(metric));
-    format!("{verdict} the best baseline ({against}): {sentence}")
+/// A verdict on the trained model, what it was compared with, and the numbers.
+fn in_words(verdict: Verdict, against: impl Into<Field>, what: Message) -> Message {
+    let against = against.into();
+    match verdict {
+        Verdict::Better => msg::Better { against, what }.into(),
+        Verdict::NotDistinguishable => msg::NotDistinguishable { against, what }.into(),
+        Verdict::Worse => msg::Worse { against, what }.into(),
+    }
 }
 
-/// A verdict on the trained model, in front of what it was compared with.
-fn in_words(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Better => "Significant improvement over",
-        Verdict::NotDistinguishable => "No significant improvement over",
-        Verdict::Worse => "Significantly worse than",
-    }
+fn nothing_to_compare(metric: &str, value: f64) -> Message {
+    let value = format!("{value:.4}");
+    msg::NothingToCompare { metric, value }.into()
 }
 
 /// The answers row by row, the worst errors first; `right` says whether the examples' labels are known.

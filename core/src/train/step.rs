@@ -12,6 +12,8 @@ use crate::models::{Model, read};
 use crate::random::Generator;
 use crate::tasks::Objective;
 use burn::tensor::Tensor;
+use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::run as msg;
 
 /// What a step is done with.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -78,22 +80,21 @@ pub async fn train_step(
 
 /// Refuses to go on from numbers that are none.
 fn check(result: StepResult, settings: StepSettings) -> Result<()> {
-    let (name, value) = match (result.loss.is_finite(), result.grad_norm.is_finite()) {
+    let (name, value): (Message, f64) = match (result.loss.is_finite(), result.grad_norm.is_finite()) {
         (true, true) => return Ok(()),
-        (false, _) => ("loss", result.loss),
-        (true, false) => ("gradient norm", result.grad_norm),
+        (false, _) => (msg::Loss.into(), result.loss),
+        (true, false) => (msg::GradientNorm.into(), result.grad_norm),
     };
     let StepSettings {
         step, learning_rate, ..
     } = settings;
-    Err(Error::new(
-        Kind::Diverged,
-        format!("the {name} became {value} at step {step}, at a learning rate of {learning_rate:e}"),
-    )
-    .remedy(
-        "Lower learning_rate (a third of it is a good next try), raise warmup_ratio, or set max_grad_norm to 1. \
-             The weights from before this step are kept.",
-    ))
+    let what = msg::Diverged {
+        name,
+        value,
+        step,
+        learning_rate: format!("{learning_rate:e}"),
+    };
+    Err(Error::new(Kind::Diverged, what).remedy(msg::LowerLearningRate))
 }
 
 /// The seed of one micro-batch's dropout masks, so that a resumed run draws the masks of one that never stopped.

@@ -4,6 +4,7 @@ use super::checkpoint::{self, Best, Checkpoint, Progress};
 use super::evaluation::{HeldOut, Scored};
 use super::fingerprint::Fingerprint;
 use super::optim::AdamW;
+use lorakeet_i18n::messages::run as msg;
 
 use super::report::{baseline_of_texts, predictions, report, report_of_texts, written_answers};
 use super::schedule::Schedule;
@@ -168,9 +169,7 @@ impl<'a> Trainer<'a> {
         let (step, finished) = (self.progress.step, self.is_finished());
         if self.patience_exhausted() {
             let (scores, metric) = (self.config.early_stopping_patience, &self.spec.metric);
-            emit.warn(format!(
-                "The run ends early, after step {step}: {scores} scores brought no better {metric}."
-            ));
+            emit.warn(msg::EndsEarly { step, scores, metric });
         }
         if !finished {
             self.save_checkpoint(emit).await?;
@@ -388,8 +387,7 @@ impl<'a> Trainer<'a> {
             self.model.model.parameters.set(i, value);
         }
         let metric = &self.spec.metric;
-        let message = format!("The weights of step {step} are kept: they have the best {metric}.");
-        emit.warn(message);
+        emit.warn(msg::BestKept { step, metric });
         if let Some(scored) = self.score(step, emit).await? {
             self.last = Some(scored);
         }
@@ -478,8 +476,7 @@ impl<'a> Trainer<'a> {
         });
         // The new one is safe; an old one too many is no reason to end a run.
         if let Err(error) = self.drop_old_checkpoints(sink.as_ref()).await {
-            let message = error.to_string();
-            emit.warn(message);
+            emit.warn(error.message());
         }
         Ok(())
     }
@@ -515,10 +512,7 @@ impl<'a> Trainer<'a> {
         self.progress = checkpoint.progress;
         if self.progress.step > self.plan.max_steps {
             let (step, steps) = (self.progress.step, self.plan.max_steps);
-            return Err(Error::config(format!(
-                "the checkpoint has done {step} steps, the run has only {steps}"
-            ))
-            .remedy("Raise max_steps or num_train_epochs."));
+            return Err(Error::config(msg::TooManySteps { step, steps }).remedy(msg::RaiseSteps));
         }
         let rows = self.config.per_device_train_batch_size * self.config.gradient_accumulation_steps;
         let steps_per_epoch = self.plan.steps_per_epoch;

@@ -141,7 +141,7 @@ fn what_a_run_names_and_the_model_has_not_is_told_with_the_nearest_name() {
         let mut config = config(names(&["q_proj", "up_proj"]));
         change(&mut config);
         let error = check_names(&LINEARS, &config).unwrap_err();
-        (error.field.clone().unwrap_or_default(), error.to_string())
+        (error.field_name().unwrap_or_default().to_owned(), error.to_string())
     };
     let told = |(field, text): (String, String), want: &str, parts: &[&str]| {
         assert_eq!(field, want, "{text}");
@@ -251,7 +251,7 @@ fn variants_that_would_be_read_wrongly_are_refused_by_name() {
         let mut json = serde_json::json!({"peft_type": "LORA", "target_modules": ["q_proj"]});
         json[key] = value;
         let error = AdapterConfig::from_json(&json).unwrap_err();
-        assert_eq!(error.field.as_deref(), Some(key));
+        assert_eq!(error.field_name(), Some(key));
         assert_eq!(error.file.as_deref(), Some("adapter_config.json"));
     }
 }
@@ -285,7 +285,7 @@ fn numbers_that_no_adapter_has_are_refused_by_name() {
         ("lora_dropout", serde_json::json!(-0.5)),
     ] {
         let error = read(key, value.clone()).expect_err("no adapter has it");
-        assert_eq!(error.field.as_deref(), Some(key), "{value}: {error}");
+        assert_eq!(error.field_name(), Some(key), "{value}: {error}");
     }
     assert!(read("r", serde_json::json!(65_536)).is_ok());
 }
@@ -311,7 +311,7 @@ fn many_patterns_are_compiled_once_and_names_not_at_all() {
     let chosen = chosen_modules(&linears, &dotted).unwrap();
     assert_eq!((chosen[0].r, chosen[1].r), (3, 5));
     let error = chosen_modules(&linears, &config((0..1001).map(|i| (format!("[a{i}]"), 1)).collect())).unwrap_err();
-    assert_eq!(error.field.as_deref(), Some("rank_pattern"));
+    assert_eq!(error.field_name(), Some("rank_pattern"));
     let expressions = config((0..1000).map(|i| (format!("layers\\.{i}\\..*"), i + 1)).collect());
     assert_eq!(chosen_modules(&linears, &expressions).unwrap()[150].r, 151);
 }

@@ -78,9 +78,9 @@ fn every_knob_has_a_valid_default_and_words_in_both_languages() {
             assert_eq!(config, RunConfig::default(), "{name}");
         }
         assert!(
-            knob.what.ends_with('.') && knob.what.len() <= 110,
+            knob.what_en.ends_with('.') && knob.what_en.len() <= 110,
             "{name}: {}",
-            knob.what.len()
+            knob.what_en.len()
         );
         assert!(
             knob.guidance_en.ends_with('.') && knob.guidance_en.len() <= 130,
@@ -92,7 +92,11 @@ fn every_knob_has_a_valid_default_and_words_in_both_languages() {
             "{name}"
         );
         assert!(
-            knob.guidance_zh != knob.guidance_en && !knob.allowed().is_empty(),
+            knob.what_zh.ends_with('。') && knob.what_zh.chars().count() <= 70,
+            "{name}"
+        );
+        assert!(
+            knob.guidance_zh != knob.guidance_en && !knob.allowed().english().is_empty(),
             "{name}"
         );
     }

@@ -6,10 +6,16 @@ mod tables;
 use lorakeet_core::data::{Content, Dataset, Schema, check_size};
 use lorakeet_core::error::{Error, Kind};
 use lorakeet_core::random::Generator;
+use lorakeet_i18n::Message;
 use tables::column;
 
 fn parse(name: &str, text: &str) -> Dataset {
     Dataset::parse(name, text.as_bytes()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Notes in English.
+fn said(notes: &[Message]) -> Vec<String> {
+    notes.iter().map(Message::english).collect()
 }
 
 fn refusal(name: &str, bytes: &[u8]) -> Error {
@@ -65,22 +71,23 @@ fn utf8_and_utf16_with_their_marks_read_the_same() {
 
 #[test]
 fn files_that_are_not_text_are_refused_with_a_way_out() {
-    assert!(refusal("a.txt", b"").what.contains("empty"));
-    assert!(refusal("a.txt", b" \r\n\t\n").what.contains("white space"));
-    assert!(refusal("a.csv", b"PK\x03\x04rest").what.contains("zip"));
-    assert!(refusal("a.txt", b"GGUF\x03\0\0\0").what.contains("GGUF"));
+    assert!(refusal("a.txt", b"").what.english().contains("empty"));
+    assert!(refusal("a.txt", b" \r\n\t\n").what.english().contains("white space"));
+    assert!(refusal("a.csv", b"PK\x03\x04rest").what.english().contains("zip"));
+    assert!(refusal("a.txt", b"GGUF\x03\0\0\0").what.english().contains("GGUF"));
     let nul = refusal("a.txt", b"one\ntwo\0");
-    assert!(nul.what.contains("NUL byte in line 2"));
+    assert!(nul.what.english().contains("NUL byte in line 2"));
     let latin1 = refusal("a.txt", b"one\nna\xefve\n");
-    assert!(latin1.what.contains("in line 2, is not UTF-8"));
-    assert!(refusal("a.txt", b"\xff\xfea").what.contains("odd"));
+    assert!(latin1.what.english().contains("in line 2, is not UTF-8"));
+    assert!(refusal("a.txt", b"\xff\xfea").what.english().contains("odd"));
     assert!(
         refusal("a.txt", b"\xff\xfe\x00\xd8a\0")
             .what
+            .english()
             .contains("half a character")
     );
-    assert!(refusal("a.docx", b"text").remedy.unwrap().contains(".csv"));
-    assert!(refusal("noending", b"text").remedy.unwrap().contains(".csv"));
+    assert!(refusal("a.docx", b"text").remedy.unwrap().english().contains(".csv"));
+    assert!(refusal("noending", b"text").remedy.unwrap().english().contains(".csv"));
 }
 
 #[test]
@@ -150,12 +157,11 @@ fn empty_rows_are_skipped_with_a_note() {
     );
     assert_eq!(data.rows.iter().map(|row| row.number).collect::<Vec<_>>(), [1, 4]);
     assert!(
-        data.notes
-            .contains(&"One empty line was skipped: number 2.".to_string()),
+        said(&data.notes).contains(&"One empty line was skipped: number 2.".to_string()),
         "{:?}",
         data.notes
     );
-    let of_texts = &data.text_notes;
+    let of_texts = said(&data.text_notes);
     assert!(
         of_texts.contains(&"One empty row was skipped: number 3.".to_string()),
         "{of_texts:?}"
@@ -246,7 +252,7 @@ fn a_bad_row_is_refused_with_its_number_and_field() {
     for (name, content, row, field) in cases {
         let error = refusal(name, content.as_bytes());
         assert_eq!(
-            (error.row, error.field.as_deref()),
+            (error.row, error.field_name()),
             (Some(*row), *field),
             "{content}: {error}"
         );
@@ -256,7 +262,7 @@ fn a_bad_row_is_refused_with_its_number_and_field() {
 #[test]
 fn a_json_array_under_the_name_jsonl_is_pointed_out() {
     let error = refusal("a.jsonl", b"[\n{\"text\": \"x\"}\n]");
-    assert!(error.remedy.unwrap().contains(".json"));
+    assert!(error.remedy.unwrap().english().contains(".json"));
 }
 
 #[test]
@@ -332,7 +338,9 @@ fn a_query_has_a_thousand_documents_at_most_the_best_of_them() {
     assert_eq!(ranked.queries[0].documents.len(), 1000);
     assert!(ranked.queries[0].documents.iter().all(|(_, grade)| *grade == 2.0));
     assert!(
-        ranked.notes[0].contains("Row 2 has a query with more than 1000"),
+        ranked.notes[0]
+            .english()
+            .contains("Row 2 has a query with more than 1000"),
         "{:?}",
         ranked.notes
     );

@@ -9,6 +9,7 @@ use lorakeet_core::error::Kind;
 use lorakeet_core::loss::IGNORE_INDEX;
 use lorakeet_core::random::Generator;
 use lorakeet_core::tokenizer::Tokenizer;
+use lorakeet_i18n::Message;
 
 fn parse(name: &str, text: &str) -> Dataset {
     Dataset::parse(name, text.as_bytes()).unwrap_or_else(|error| panic!("{error}"))
@@ -84,7 +85,7 @@ fn settings(cutoff_len: usize, packing: bool) -> Settings {
 fn made(data: &Dataset, template: Option<&ChatTemplate>, settings: &Settings) -> (Vec<Example>, Vec<String>) {
     let made =
         examples(data, &tokenizer(), template, settings, &mut |_, _| {}).unwrap_or_else(|error| panic!("{error}"));
-    (made.items, made.notes)
+    (made.items, made.notes.iter().map(Message::english).collect())
 }
 
 /// The text of the tokens that are trained on.
@@ -257,7 +258,7 @@ fn data_in_which_every_token_is_masked_is_refused_with_what_to_raise() {
         "{\"prompt\": \"12345678\", \"completion\": \" 9\"}\n{\"prompt\": \"1234567890\", \"completion\": \" 9\"}\n",
     );
     let error = examples(&data, &tokenizer(), None, &settings(8, false), &mut |_, _| {}).unwrap_err();
-    assert_eq!(error.field.as_deref(), Some("cutoff_len"));
+    assert_eq!(error.field_name(), Some("cutoff_len"));
     assert!(error.to_string().contains("above 9"), "{error}");
     let error = examples(&data, &tokenizer(), None, &settings(1, false), &mut |_, _| {}).unwrap_err();
     assert_eq!(error.kind, Kind::Config);

@@ -225,7 +225,7 @@ fn headers_that_contradict_themselves_are_refused_by_tensor() {
             file("model.safetensors", safetensors(&header, 8)),
         ]);
         assert!(error.to_string().contains(words), "{error}");
-        assert_eq!(error.field.as_deref(), Some("t"));
+        assert_eq!(error.field_name(), Some("t"));
     }
     let twice =
         r#"{"t":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"t":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}"#;
@@ -282,7 +282,7 @@ fn gguf_tables_that_contradict_themselves_are_refused() {
         let mut writer = tiny_gguf();
         let error = refused(vec![file("m.gguf", writer.without(key).bytes())]);
         assert!(error.to_string().contains("missing"), "{error}");
-        assert_eq!(error.field.as_deref(), Some(key));
+        assert_eq!(error.field_name(), Some(key));
     }
 }
 
@@ -389,7 +389,7 @@ fn numbers_of_gguf_that_are_none_or_not_computed_with_are_refused_by_name() {
         let mut writer = tiny_gguf();
         breaks(&mut writer);
         let error = refused(vec![file("m.gguf", writer.bytes())]);
-        assert_eq!(error.field.as_deref(), Some(key), "{error}");
+        assert_eq!(error.field_name(), Some(key), "{error}");
     }
 }
 
@@ -419,7 +419,7 @@ fn token_numbers_that_are_none_are_refused_by_name() {
             ("{}", &json, "generation_config.json"),
         ] {
             let error = open(config, generation).expect_err("it is no token");
-            let place = (error.file.as_deref(), error.field.as_deref());
+            let place = (error.file.as_deref(), error.field_name());
             assert_eq!(place, (Some(file), Some("eos_token_id")), "{error}");
             assert!(error.to_string().contains(named), "{error}");
         }

@@ -64,11 +64,14 @@ fn lists_of_zeros_and_ones_have_a_place_for_each_label() {
         assert_eq!(targets(&labelled, &head), wanted);
         let wider = LabelSet::new(LabelKind::Labels, ["a", "b", "c", "d"].map(String::from).into());
         let error = labelled.targets(&labelled.rows[0], &wider).unwrap_err();
-        assert!(error.what.contains("3 places, and there are 4 labels"), "{error}");
+        assert!(
+            error.what.english().contains("3 places, and there are 4 labels"),
+            "{error}"
+        );
     }
     let uneven = refused(&rows(&["[1, 0, 1]", "[0, 1]"]), LabelKind::Labels);
     assert_eq!(uneven.row, Some(2));
-    assert!(uneven.what.contains("2 places"), "{uneven}");
+    assert!(uneven.what.english().contains("2 places"), "{uneven}");
     assert_eq!(refused(&rows(&["[1, 0, 1]", "null"]), LabelKind::Labels).row, Some(2));
     // Other numbers are quantities, or the numbers of labels that apply.
     assert_eq!(rows(&["[0.5, 2]", "[1, 0]"]).kind(), Ok(LabelKind::Numbers));
@@ -93,7 +96,7 @@ fn lists_that_a_table_holds_as_text_are_the_names_in_them() {
         assert_eq!(targets(&labelled, &answer), wanted);
     }
     let broken = refused(&cells(&["['fast']", "[fast, loud]"]), LabelKind::Labels);
-    assert_eq!((broken.row, broken.field.as_deref()), (Some(3), Some("labels")));
+    assert_eq!((broken.row, broken.field_name()), (Some(3), Some("labels")));
     // Without another list beside it, it would be the name of a class.
     assert_eq!(refused(&cells(&["a", "[fast, loud]"]), LabelKind::Class).row, Some(3));
     assert_eq!(
@@ -101,7 +104,9 @@ fn lists_that_a_table_holds_as_text_are_the_names_in_them() {
         Ok(vec!["(b)".into(), "[CLS]".into()])
     );
     let list = refused(&cells(&["a", "['b', 'c']"]), LabelKind::Class);
-    assert!(list.what.contains("must be one class") && list.remedy.unwrap().contains("multi_label"));
+    assert!(
+        list.what.english().contains("must be one class") && list.remedy.unwrap().english().contains("multi_label")
+    );
     // Names with commas between are as they were.
     assert_eq!(
         cells(&["a, b", "c"]).names(LabelKind::Labels),
@@ -116,15 +121,15 @@ fn spellings_of_one_class_are_one_class_or_refused() {
     let classes: Vec<f32> = targets(&one, &fresh(&one)).concat();
     assert_eq!(classes, [1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 1.0]);
     let truth = refused(&rows(&["1", "\"1\"", "true", "\"0\""]), LabelKind::Class);
-    assert_eq!((truth.row, truth.field.as_deref()), (Some(3), Some("labels")));
-    assert!(truth.what.contains("'1' and 'true'"), "{truth}");
+    assert_eq!((truth.row, truth.field_name()), (Some(3), Some("labels")));
+    assert!(truth.what.english().contains("'1' and 'true'"), "{truth}");
     assert_eq!(
         refused(&rows(&["true", "\"True\"", "false"]), LabelKind::Class).row,
         Some(2)
     );
     // Texts in large and small letters may be different classes, and it is said.
     let note = lorakeet_core::data::note_of_alike(&["Spam".into(), "ham".into(), "spam".into()]);
-    assert!(note.is_some_and(|note| note.contains("'Spam' and 'spam'")));
+    assert!(note.is_some_and(|note| note.english().contains("'Spam' and 'spam'")));
     // Digits of codes stay.
     assert_eq!(
         cells(&["01", "2e", "12345678901234567890123"])
@@ -143,7 +148,7 @@ fn minus_one_hundred_is_no_class() {
         (rows(&["[1, 0]", "[0, -100]"]), LabelKind::Labels),
     ] {
         let error = refused(&labelled, kind);
-        assert!(error.what.contains("-100"), "{error}");
+        assert!(error.what.english().contains("-100"), "{error}");
         assert!(labelled.check(kind).is_err());
     }
     // Nor are flags with it quantities.
@@ -181,13 +186,16 @@ fn targets_that_no_float_holds_say_so() {
         let labelled = rows(&["0.5", label]);
         let answer = LabelSet::new(LabelKind::Numbers, vec!["labels".into()]);
         let error = labelled.targets(&labelled.rows[1], &answer).unwrap_err();
-        assert!(error.what.contains("too large") && error.row == Some(2), "{error}");
-        assert!(error.remedy.unwrap().contains("another unit"));
+        assert!(
+            error.what.english().contains("too large") && error.row == Some(2),
+            "{error}"
+        );
+        assert!(error.remedy.unwrap().english().contains("another unit"));
     }
     let comma = cells(&["1,5", "2"]);
     let answer = LabelSet::new(LabelKind::Numbers, vec!["labels".into()]);
     let error = comma.targets(&comma.rows[0], &answer).unwrap_err();
-    assert!(error.remedy.unwrap().contains("decimal point"));
+    assert!(error.remedy.unwrap().english().contains("decimal point"));
 }
 
 #[test]
@@ -198,8 +206,8 @@ fn very_many_classes_are_refused_with_the_column() {
     };
     assert_eq!(of(10_000).names(LabelKind::Class).map(|names| names.len()), Ok(10_000));
     let error = refused(&of(10_001), LabelKind::Class);
-    assert!(error.what.contains("more than 10000 classes"), "{error}");
-    assert_eq!(error.field.as_deref(), Some("labels"));
+    assert!(error.what.english().contains("more than 10000 classes"), "{error}");
+    assert_eq!(error.field_name(), Some("labels"));
     let flags = vec!["a|b"; 10];
     assert!(cells(&flags).names(LabelKind::Labels).is_ok());
 }

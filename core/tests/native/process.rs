@@ -366,7 +366,7 @@ fn two_runs_do_not_share_a_folder() {
     let clone = sink.clone();
     drop(sink);
     let error = DirectorySink::claim(&folder).expect_err("the clone has it");
-    assert!(error.what.contains("another run"), "{error}");
+    assert!(error.what.english().contains("another run"), "{error}");
     drop(clone);
     DirectorySink::claim(&folder).expect("nobody has it any more");
 }
@@ -379,7 +379,7 @@ fn what_is_no_file_is_refused_and_never_waited_for() {
     assert!(Command::new("mkfifo").arg(&pipe).status().expect("it runs").success());
     let error = DiskFile::open(&pipe).expect_err("a pipe");
     assert!(
-        error.what.contains("is a pipe or a device") && error.remedy.is_some(),
+        error.what.english().contains("is a pipe or a device") && error.remedy.is_some(),
         "{error}"
     );
     place.run("train_file: pipe.csv\noutput_dir: out\n");
@@ -407,7 +407,10 @@ fn a_folder_of_many_files_is_not_held_open() {
     std::thread::sleep(Duration::from_millis(20));
     fs::write(&names[7], "[]").expect("it is written");
     let error = crate::common::now(sources[7].read_at(0, 2)).expect_err("it is another one");
-    assert!(error.what.contains("was changed while it was read"), "{error}");
+    assert!(
+        error.what.english().contains("was changed while it was read"),
+        "{error}"
+    );
 }
 
 #[test]

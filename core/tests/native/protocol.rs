@@ -7,11 +7,18 @@ use lorakeet_core::protocol::{
     Stage, StepInfo, TextPrediction, Verdict,
 };
 use lorakeet_core::task::Task;
+use lorakeet_i18n::messages::formats as msg;
+use lorakeet_i18n::{Field, Message};
 use std::collections::BTreeSet;
 
 /// One event of each kind, with `number` wherever a number with a fraction stands.
 fn events(number: f64) -> Vec<Event> {
     let text = || "text \"in\" quotes\n".to_owned();
+    let said = || {
+        Message::from(msg::SeveralGgufFiles {
+            files: Field::list([text(), text()]),
+        })
+    };
     let metric = || Metric {
         name: text(),
         value: number,
@@ -23,7 +30,7 @@ fn events(number: f64) -> Vec<Event> {
             name: text(),
             backend: "WebGPU".into(),
             max_binding_bytes: u64::MAX,
-            note: Some(text()),
+            note: Some(said()),
         }),
         Event::Progress {
             stage: Stage::LoadModel,
@@ -49,7 +56,7 @@ fn events(number: f64) -> Vec<Event> {
             form: "text".into(),
             rows: 1,
             columns: vec![text()],
-            notes: vec![text()],
+            notes: vec![said()],
         }),
         Event::Preview {
             examples: vec![PreviewExample {
@@ -61,11 +68,11 @@ fn events(number: f64) -> Vec<Event> {
                 task: Task::Classification,
                 loss: text(),
                 metric: text(),
-                notes: vec![text()],
+                notes: vec![said()],
                 labels: vec![(text(), 3)],
             }),
-            problem: Some(Error::data("is wrong")),
-            validation_problem: Some(Error::data("is wrong").file("b.csv").row(3)),
+            problem: Some(Error::data(said())),
+            validation_problem: Some(Error::data(said()).file("b.csv").row(3)),
         },
         Event::Validation { data: None },
         Event::Estimate {
@@ -113,7 +120,7 @@ fn events(number: f64) -> Vec<Event> {
                 rows: 40,
             }),
             verdict: Some(Verdict::Better),
-            sentence: text(),
+            sentence: said(),
             labels: vec![text()],
             confusion: vec![(0, 1, 2)],
             classes: vec![ClassRow {
@@ -184,8 +191,8 @@ fn events(number: f64) -> Vec<Event> {
             tokens_per_second: number,
         },
         Event::File { name: text(), bytes: 1 },
-        Event::Warning { message: text() },
-        Event::Failed(Error::config("is wrong").field("lora_r").row(1).remedy("Change it.")),
+        Event::Warning { message: said() },
+        Event::Failed(Error::config(said()).field("lora_r").row(1).remedy(said())),
     ]
 }
 

@@ -197,7 +197,7 @@ fn every_finite_fp8_code_stands_for_itself() {
 #[track_caller]
 fn names<T>(result: Result<T, Error>, field: &str) {
     let error = result.err().expect("this must be refused");
-    assert_eq!(error.field.as_deref(), Some(field), "{error}");
+    assert_eq!(error.field_name(), Some(field), "{error}");
 }
 
 #[test]

@@ -441,7 +441,7 @@ fn parts_that_their_reader_does_not_survive_are_refused_by_name() {
         let mut json = small_json();
         *json.pointer_mut(pointer).unwrap() = value.clone();
         let error = Tokenizer::from_json(json.to_string().as_bytes()).unwrap_err();
-        assert_eq!(error.field.as_deref(), Some(place), "{pointer} {value}: {error}");
+        assert_eq!(error.field_name(), Some(place), "{pointer} {value}: {error}");
     }
     let sound = Tokenizer::from_json(small_json().to_string().as_bytes()).unwrap();
     assert_eq!(sound.encode("abcq", true).unwrap(), [5, 4, 0]);
@@ -455,7 +455,7 @@ fn dropout_is_switched_off_with_a_note() {
     for _ in 0..20 {
         assert_eq!(tokenizer.encode("abcabc", false).unwrap(), [4, 4]);
     }
-    assert!(tokenizer.notes()[0].contains("dropout"));
+    assert!(tokenizer.notes()[0].english().contains("dropout"));
     assert!(
         Tokenizer::from_json(small_json().to_string().as_bytes())
             .unwrap()
@@ -484,7 +484,7 @@ fn an_added_token_of_another_id_than_it_gets_is_refused() {
         panic!("there is a gap")
     };
     let told = error.to_string();
-    assert_eq!(error.field.as_deref(), Some("added_tokens"));
+    assert_eq!(error.field_name(), Some("added_tokens"));
     for part in ["<|new|>", &(next + 5).to_string(), &next.to_string()] {
         assert!(told.contains(part), "{part} is missing: {told}");
     }

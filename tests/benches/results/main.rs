@@ -169,7 +169,7 @@ fn print(desk: &Desk, seed: u64, seconds: f64) -> Result<()> {
         row(&baseline.name, &baseline.metrics);
     }
     row("tuned", metrics);
-    println!("\n{}\n", report.sentence);
+    println!("\n{}\n", report.sentence.english());
     Ok(())
 }
 

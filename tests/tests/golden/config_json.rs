@@ -10,6 +10,7 @@ use lorakeet_core::{
     protocol::DeviceChoice,
     store::{MemoryFile, Source},
 };
+use lorakeet_i18n::Message;
 use lorakeet_tests::{
     golden::{Case, block_on},
     trajectory,
@@ -54,7 +55,8 @@ fn loss(case: &Case, config: &Value, tensors: &Tensors, device: &Device) -> Resu
     let scale = 1.0 / batch.target_tokens as f32;
     let loss = model.loss(&model.parameters.plain(), &batch, scale, None)?;
     let loss = block_on(loss.into_data_async()).expect("the device answers");
-    Ok((loss.try_into_vec::<f32>().expect("f32")[0], model.notes))
+    let notes = model.notes.iter().map(Message::english).collect();
+    Ok((loss.try_into_vec::<f32>().expect("f32")[0], notes))
 }
 
 /// `config` with the keys of `changes`.

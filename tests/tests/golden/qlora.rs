@@ -340,6 +340,6 @@ fn scales_are_counted(case: &Case) {
         (&[("absmax", 1)], "absmax"),
     ] {
         let error = load(changes).expect_err("the lists do not fit");
-        assert_eq!(error.field, Some(format!("{matrix}.{field}")), "{error}");
+        assert_eq!(error.field, Some(format!("{matrix}.{field}").into()), "{error}");
     }
 }

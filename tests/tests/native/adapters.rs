@@ -446,7 +446,7 @@ fn modules_that_an_adapter_cannot_have_are_refused_by_name() {
             ..AdapterConfig::default()
         };
         let error = model.attach_lora(&config, 0).expect_err("refused");
-        assert_eq!(error.field.as_deref(), Some(field), "{error}");
+        assert_eq!(error.field_name(), Some(field), "{error}");
         assert!(error.to_string().contains(named), "{error}");
     }
 }

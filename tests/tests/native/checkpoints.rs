@@ -8,6 +8,7 @@ use lorakeet_core::{
     store::{LocalFuture, MemoryFile, MemorySink, Sink, Source, read_all},
     train::checkpoint::{self, Checkpoint},
 };
+use lorakeet_i18n::Message;
 use lorakeet_tests::{
     desk::{Desk, checkpoint as opened},
     golden::block_on,
@@ -92,7 +93,11 @@ impl Sink for Failing {
     fn write<'a>(&'a self, path: &'a str, bytes: &'a [u8]) -> LocalFuture<'a, Result<()>> {
         match self.may() {
             true => self.place.write(path, bytes),
-            false => Box::pin(async move { Err(Error::io("cannot be written: the disk is full").file(path)) }),
+            false => {
+                Box::pin(
+                    async move { Err(Error::io(Message::verbatim("cannot be written: the disk is full")).file(path)) },
+                )
+            }
         }
     }
     fn folders(&self) -> LocalFuture<'_, Result<Vec<String>>> {
@@ -111,13 +116,13 @@ impl Sink for Failing {
             for (file, bytes) in &files[1..] {
                 self.place.write(file, bytes).await?;
             }
-            Err(Error::io("cannot be removed").file(path))
+            Err(Error::io(Message::verbatim("cannot be removed")).file(path))
         })
     }
     fn rename_folder<'a>(&'a self, from: &'a str, to: &'a str) -> LocalFuture<'a, Result<()>> {
         match self.may() {
             true => self.place.rename_folder(from, to),
-            false => Box::pin(async move { Err(Error::io("cannot be renamed").file(from)) }),
+            false => Box::pin(async move { Err(Error::io(Message::verbatim("cannot be renamed")).file(from)) }),
         }
     }
 }
@@ -290,10 +295,10 @@ fn another_run_than_the_one_that_wrote_a_checkpoint_is_refused_by_the_names_of_w
         change(&mut config);
         let error = refusal(&goes_on(&sink, Desk::open(), config));
         assert!(
-            error.what.contains(difference) && error.remedy.is_some(),
+            error.what.english().contains(difference) && error.remedy.is_some(),
             "{difference}: {error}"
         );
-        assert!(!error.what.contains(';'), "one thing differs: {error}");
+        assert!(!error.what.english().contains(';'), "one thing differs: {error}");
     }
     let mut config = same();
     (config.seed, config.learning_rate) = (3, 0.2);
@@ -328,6 +333,7 @@ fn another_run_than_the_one_that_wrote_a_checkpoint_is_refused_by_the_names_of_w
     assert!(
         error
             .what
+            .english()
             .contains("model_name_or_path names a model with other weights"),
         "{error}"
     );
@@ -336,24 +342,30 @@ fn another_run_than_the_one_that_wrote_a_checkpoint_is_refused_by_the_names_of_w
         *bytes = text.replace("10000.0", "20000.0").into_bytes();
     });
     let error = refusal(&goes_on(&sink, with(theta, tiny::data_file()), same()));
-    assert!(error.what.contains("model_name_or_path"), "{error}");
+    assert!(error.what.english().contains("model_name_or_path"), "{error}");
     let mut rows = read(&tiny::data_file());
     let letter = rows.iter().rposition(u8::is_ascii_lowercase).expect("a letter");
     rows[letter] = if rows[letter] == b'a' { b'b' } else { b'a' };
     let data = MemoryFile::source(tiny::data_file().name(), rows);
     let error = refusal(&goes_on(&sink, with(tiny::model_files(), data), same()));
-    assert!(error.what.contains("train_file holds other data"), "{error}");
+    assert!(error.what.english().contains("train_file holds other data"), "{error}");
     let mut desk = Desk::open();
     block_on(desk.session.load_validation(vec![tiny::data_file()])).expect("it is read");
     let error = refusal(&goes_on(&sink, desk, same()));
-    assert!(error.what.contains("validation_file was not given"), "{error}");
+    assert!(
+        error.what.english().contains("validation_file was not given"),
+        "{error}"
+    );
     let mut desk = Desk::open();
     let adapter = in_folder(&sink, 4).into_iter();
     let adapter = adapter.map(|(name, bytes)| MemoryFile::source(name, bytes)).collect();
     let adapter = block_on(Adapter::open(adapter)).expect("an adapter");
     desk.session.load_adapter(adapter).expect("it fits");
     let error = refusal(&goes_on(&sink, desk, same()));
-    assert!(error.what.contains("adapter_name_or_path was not given"), "{error}");
+    assert!(
+        error.what.english().contains("adapter_name_or_path was not given"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -364,7 +376,7 @@ fn length_and_intervals_may_change_and_a_new_length_is_said() {
     assert!(desk.summary().finished && desk.steps().len() == 2);
     let told = |desk: &Desk| {
         let mut warnings = desk.events.iter();
-        warnings.any(|event| matches!(event, Event::Warning { message } if message.contains("had 4 when")))
+        warnings.any(|event| matches!(event, Event::Warning { message } if message.english().contains("had 4 when")))
     };
     assert!(!told(&desk));
     let longer = RunConfig {

@@ -84,7 +84,7 @@ fn more_fields_than_fit_into_memory_are_refused_with_the_row() {
     let csv = format!("a,b\n{}", "1,2\n".repeat(2_000_000));
     let error = refused("a.csv", csv.as_bytes());
     assert!(error.row.is_some_and(|row| row > 1_900_000), "{error}");
-    assert!(error.what.contains("8 million"), "{error}");
+    assert!(error.what.english().contains("8 million"), "{error}");
     let values = format!("[{}0]", "0,".repeat(9_000_000));
     for (name, file) in [
         ("a.jsonl", "{}\n".repeat(3_000_000)),
@@ -92,7 +92,10 @@ fn more_fields_than_fit_into_memory_are_refused_with_the_row() {
         ("a.jsonl", format!("{{\"text\": {values}}}\n")),
     ] {
         let error = refused(name, file.as_bytes());
-        assert!(error.what.contains("8 million") && error.row.is_some(), "{error}");
+        assert!(
+            error.what.english().contains("8 million") && error.row.is_some(),
+            "{error}"
+        );
     }
     let images = [
         &[0, 0, 8, 3][..],
@@ -101,7 +104,12 @@ fn more_fields_than_fit_into_memory_are_refused_with_the_row() {
         &vec![7; 3_000_000],
     ]
     .concat();
-    assert!(refused("images-idx3-ubyte", &images).what.contains("8 million"));
+    assert!(
+        refused("images-idx3-ubyte", &images)
+            .what
+            .english()
+            .contains("8 million")
+    );
 }
 
 #[test]
@@ -125,6 +133,9 @@ fn a_text_that_a_tokenizer_allows_no_cut_in_is_cut_with_a_note() {
         tokens, letters,
         "with the marks of both pieces in front, two are left over"
     );
-    let note = made.notes.iter().find(|note| note.contains("2 MB at most: 1."));
+    let note = made
+        .notes
+        .iter()
+        .find(|note| note.english().contains("2 MB at most: 1."));
     assert!(note.is_some(), "{:?}", made.notes);
 }

@@ -245,7 +245,7 @@ fn what_keeps_a_run_from_starting_keeps_it_from_being_estimated() {
     let files = block_on(ModelFiles::open(SHAPE.llama())).expect("the files open");
     let error = block_on(estimate(&files, &config, None, u64::MAX)).expect_err("no such module");
     assert_eq!(error.kind, Kind::Config);
-    assert_eq!(error.field.as_deref(), Some("target_modules"));
+    assert_eq!(error.field_name(), Some("target_modules"));
 }
 
 #[test]
@@ -279,7 +279,7 @@ fn names_of_an_adapter_that_match_nothing_keep_a_run_from_being_estimated() {
             refused(&|config| config.modules_to_save = Some(names(&["embeddings"]))),
         ),
     ] {
-        assert_eq!(error.field.as_deref(), Some(field), "{error}");
+        assert_eq!(error.field_name(), Some(field), "{error}");
     }
 }
 

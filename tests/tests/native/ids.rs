@@ -93,7 +93,7 @@ fn a_token_beyond_the_embedding_is_refused_with_its_row_and_harms_nobody_unused(
     desk.ask(generate, Vec::new());
     let error = failure(&desk);
     assert_names_token(&error, "", None);
-    assert_eq!(error.field.as_deref(), Some("prompt"));
+    assert_eq!(error.field_name(), Some("prompt"));
 
     let mut desk = Desk::with(DeviceChoice::Cpu, model(), used());
     desk.train(config.clone());
@@ -207,7 +207,7 @@ fn a_token_beyond_the_embedding_is_refused_by_every_task() {
             ..RunConfig::default()
         });
         let error = failure(&desk);
-        assert!(error.what.contains(word), "{name}: {error}");
+        assert!(error.what.english().contains(word), "{name}: {error}");
         assert_names_token(&error, &file, Some(2 + first));
     }
 }
@@ -285,7 +285,7 @@ fn token_types_beyond_their_table_are_refused_or_where_there_is_only_one_all_tha
     assert_ne!(run(roberta(2, 1)).numbers(), run(roberta(2, 0)).numbers());
     let error = failure(&run(roberta(2, 5)));
     assert!(
-        error.what.contains("type 5") && error.what.contains("2 rows"),
+        error.what.english().contains("type 5") && error.what.english().contains("2 rows"),
         "{error}"
     );
     assert_eq!(
@@ -370,10 +370,11 @@ fn no_cutoff_len_reads_a_position_that_the_model_does_not_have() {
                 let sample_prompt = None;
                 desk.ask(Command::Train { config, sample_prompt }, Vec::new());
                 let at = format!("{name} of {positions} positions at {cutoff_len}");
-                let note = desk.events.iter().find_map(|event| match event {
-                    Event::Warning { message } if message.starts_with("cutoff_len is") => Some(message.clone()),
+                let notes = desk.events.iter().filter_map(|event| match event {
+                    Event::Warning { message } => Some(message.english()),
                     _ => None,
                 });
+                let note = notes.into_iter().find(|note| note.starts_with("cutoff_len is"));
                 match desk.events.last() {
                     Some(Event::Done(_)) => {
                         let told = note.is_some_and(|note| note.contains(&format!("for {positions} tokens")));
@@ -382,7 +383,7 @@ fn no_cutoff_len_reads_a_position_that_the_model_does_not_have() {
                     // Too short for the frame of a text, or for an answer.
                     Some(Event::Failed(error)) => {
                         assert!(positions.min(cutoff_len) < 5, "{at}: {error}");
-                        assert_eq!(error.field.as_deref(), Some("cutoff_len"), "{at}: {error}");
+                        assert_eq!(error.field_name(), Some("cutoff_len"), "{at}: {error}");
                     }
                     other => panic!("{at}: {other:?}"),
                 }

@@ -56,7 +56,7 @@ fn bert(data: Source) -> Desk {
 /// What a run said of itself.
 fn notes(desk: &Desk) -> Vec<String> {
     let notes = desk.events.iter().filter_map(|event| match event {
-        Event::Warning { message } => Some(message.clone()),
+        Event::Warning { message } => Some(message.english()),
         _ => None,
     });
     notes.collect()

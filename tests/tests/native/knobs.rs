@@ -6,6 +6,7 @@ use lorakeet_core::{
     protocol::{Command, DeviceChoice, Event, RunInfo, StepInfo},
     store::{LocalFuture, MemoryFile, MemorySink, Sink, Source},
 };
+use lorakeet_i18n::Message;
 use lorakeet_tests::{
     desk::{Desk, checkpoint},
     golden::block_on,
@@ -47,7 +48,7 @@ fn started(desk: &Desk) -> &RunInfo {
 /// What the run warned of in these words.
 fn warnings(desk: &Desk, words: &str) -> Vec<String> {
     let messages = desk.events.iter().filter_map(|event| match event {
-        Event::Warning { message } if message.contains(words) => Some(message.clone()),
+        Event::Warning { message } if message.english().contains(words) => Some(message.english()),
         _ => None,
     });
     messages.collect()
@@ -312,7 +313,9 @@ impl Sink for Stubborn {
         self.0.folders()
     }
     fn remove_folder<'a>(&'a self, path: &'a str) -> LocalFuture<'a, lorakeet_core::Result<()>> {
-        Box::pin(async move { Err(lorakeet_core::Error::io("cannot be removed: permission denied").file(path)) })
+        Box::pin(async move {
+            Err(lorakeet_core::Error::io(Message::verbatim("cannot be removed: permission denied")).file(path))
+        })
     }
     fn rename_folder<'a>(&'a self, from: &'a str, to: &'a str) -> LocalFuture<'a, lorakeet_core::Result<()>> {
         self.0.rename_folder(from, to)

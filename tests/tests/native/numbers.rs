@@ -133,7 +133,7 @@ fn a_perceptron_learns_what_no_line_parts_and_answers_the_same_after_loading() {
     let report = report(&desk);
     let names: Vec<&str> = report.baselines.iter().map(|baseline| baseline.name.as_str()).collect();
     assert_eq!(names, ["majority class", "nearest centroid", "linear probe"]);
-    assert_eq!(report.verdict, Some(Verdict::Better), "{}", report.sentence);
+    assert_eq!(report.verdict, Some(Verdict::Better), "{}", report.sentence.english());
     assert_eq!(report.labels, ["other", "same"]);
     assert!(last(&desk, "accuracy") > 0.9, "{:?}", desk.evals());
 
@@ -176,7 +176,7 @@ fn a_vision_transformer_tells_lying_bars_from_standing_ones() {
     let mut unlabelled = reloaded(&mut desk, images);
     assert_eq!(answers(&mut unlabelled).0.rows.len(), 400);
     let error = block_on(unlabelled.session.evaluate(&config("out"), &mut |_, _| ())).expect_err("no labels");
-    assert!(error.what.contains("without their labels"), "{error}");
+    assert!(error.what.english().contains("without their labels"), "{error}");
     let mut desk = Desk::small("small_vit", vec![other[1].clone(), other[0].clone()]);
     desk.train(RunConfig {
         max_steps: 1,
@@ -249,9 +249,9 @@ fn the_next_value_of_a_table_is_forecast_from_those_before_it() {
     assert_eq!(table.rows.len(), 203);
     assert!(metric(&score.expect("numbers"), "rmse") < 1.5);
     let rows = trained("small_mlp", vec![data()], |config| config.forecast_window = Some(500));
-    assert_eq!(failure(&rows).field.as_deref(), Some("forecast_window"));
+    assert_eq!(failure(&rows).field_name(), Some("forecast_window"));
     let rows = trained("small_mlp", vec![waves(100)], |config| config.forecast_window = Some(5));
-    assert_eq!(failure(&rows).field.as_deref(), Some("forecast_window"));
+    assert_eq!(failure(&rows).field_name(), Some("forecast_window"));
 }
 
 #[test]
@@ -319,12 +319,7 @@ fn a_trained_model_goes_on_with_other_rows_and_keeps_its_sizes() {
         ..config("out")
     };
     other.train(resized);
-    assert_eq!(
-        failure(&other).field.as_deref(),
-        Some("hidden_size"),
-        "{}",
-        failure(&other)
-    );
+    assert_eq!(failure(&other).field_name(), Some("hidden_size"), "{}", failure(&other));
     let go_on = RunConfig {
         finetuning_type: FinetuningType::Full,
         max_steps: 50,
@@ -345,7 +340,7 @@ fn a_trained_model_goes_on_with_other_rows_and_keeps_its_sizes() {
         finetuning_type: FinetuningType::Lora,
         ..go_on
     });
-    assert_eq!(failure(&fresh).field.as_deref(), Some("finetuning_type"));
+    assert_eq!(failure(&fresh).field_name(), Some("finetuning_type"));
 }
 
 #[test]
@@ -376,7 +371,10 @@ fn a_folder_with_a_config_alone_is_a_small_model() {
     );
     desk.train(config);
     let error = failure(&desk);
-    assert!(error.what.contains("6 numbers") && error.what.contains('7'), "{error}");
+    assert!(
+        error.what.english().contains("6 numbers") && error.what.english().contains('7'),
+        "{error}"
+    );
     assert!(error.file.as_deref() == Some("products.ts") && desk.steps().is_empty());
 }
 
@@ -401,21 +399,25 @@ fn inputs_are_scaled_as_the_run_says() {
 fn text_models_and_models_of_numbers_refuse_each_others_files() {
     let mut desk = Desk::with(DeviceChoice::Cpu, tiny::model_files(), waves(20));
     desk.train(tiny::config());
-    assert!(failure(&desk).what.contains("numbers"), "{}", failure(&desk));
+    assert!(failure(&desk).what.english().contains("numbers"), "{}", failure(&desk));
     let mut desk = Desk::small("small_series", vec![tiny::data_file()]);
     desk.train(config("small_series"));
     let error = failure(&desk);
     assert!(
-        error.what.contains("must be a number") && error.row == Some(1),
+        error.what.english().contains("must be a number") && error.row == Some(1),
         "{error}"
     );
     let mut desk = Desk::small("small_series", vec![source("a.txt", "A text.")]);
     desk.train(config("small_series"));
-    assert!(failure(&desk).what.contains("a text"), "{}", failure(&desk));
+    assert!(failure(&desk).what.english().contains("a text"), "{}", failure(&desk));
     // A perceptron could read it, but has nothing to learn from it.
     let mut desk = Desk::small("small_mlp", vec![source("a.txt", "A text.")]);
     desk.train(config("small_mlp"));
-    assert!(failure(&desk).what.contains("next token"), "{}", failure(&desk));
+    assert!(
+        failure(&desk).what.english().contains("next token"),
+        "{}",
+        failure(&desk)
+    );
     // The preview says it before anything is trained, and shows the numbers of a file that can be learnt.
     let mut shown = |name: &str, text: &str| {
         let config = Box::new(config("small_mlp"));
@@ -435,10 +437,14 @@ fn text_models_and_models_of_numbers_refuse_each_others_files() {
     );
     let mut desk = Desk::small("small_vit", vec![waves(100)]);
     desk.train(config("small_vit"));
-    assert!(failure(&desk).what.contains("no square"), "{}", failure(&desk));
+    assert!(
+        failure(&desk).what.english().contains("no square"),
+        "{}",
+        failure(&desk)
+    );
     let mut desk = Desk::small("small_mlp", vec![waves(20)]);
     let error = block_on(desk.session.evaluate(&config("small_mlp"), &mut |_, _| ())).expect_err("untrained");
-    assert!(error.what.contains("not been trained"), "{error}");
+    assert!(error.what.english().contains("not been trained"), "{error}");
 }
 
 #[test]

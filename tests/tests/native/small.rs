@@ -510,6 +510,6 @@ fn configs_that_make_no_model_are_refused_by_key() {
         let device = block_on(device::open(DeviceChoice::Cpu)).expect("the device opens").0;
         let error = block_on(Model::load(&files, true, 0, &device, &mut |_, _| ())).err();
         let error = error.unwrap_or_else(|| panic!("{changes} makes a model"));
-        assert_eq!(error.field.as_deref(), Some(field), "{error}");
+        assert_eq!(error.field_name(), Some(field), "{error}");
     }
 }

@@ -3,6 +3,7 @@
 
 mod devices;
 mod files;
+mod languages;
 
 use anyhow::{Context, Result, ensure};
 use lorakeet_core::config::RunConfig;

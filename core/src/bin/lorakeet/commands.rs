@@ -1,6 +1,7 @@
 //! What each subcommand does: paths become commands to a [`Session`], its events go to the screen and the log.
 
-use crate::log::{Log, cannot};
+use crate::json;
+use crate::log::{Log, cannot_read, cannot_write};
 use crate::output::{Output, refuse_table};
 use crate::screen::{Screen, count, hand_out, hand_out_json, say, size};
 use crate::{Action, Cli, Eval, Generate, Info, Predict, RunFile, Train};
@@ -11,9 +12,11 @@ use lorakeet_core::estimate::estimate;
 use lorakeet_core::formats::ModelFiles;
 use lorakeet_core::host::{Control, Host};
 use lorakeet_core::models::notes;
-use lorakeet_core::protocol::{Command, DeviceChoice, Event, Message, Prompt};
+use lorakeet_core::protocol::{Command, DeviceChoice, Event, Message as ChatMessage, Prompt};
 use lorakeet_core::session::Session;
 use lorakeet_core::store::{DiskFile, Source};
+use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::command as msg;
 use std::collections::BTreeMap;
 use std::fs;
 use std::future::Future;
@@ -86,13 +89,11 @@ async fn run_training(train: Train, device: DeviceChoice, events: &mut EventSink
         true => Some(output.claim().await?),
         false => None,
     };
-    let mut note = |message| events.take(&Event::Warning { message });
+    let mut note = |message: Message| events.take(&Event::Warning { message });
     session.resume = output.resumed(&mut note).await?;
     let resumed = session.resume.as_ref().map(|checkpoint| checkpoint.progress.step);
     if let (Some(step), Some(from)) = (resumed, &config.resume_from_checkpoint) {
-        note(format!(
-            "The run goes on after step {step} (resume_from_checkpoint: {from})."
-        ));
+        note(msg::GoesOn { step, from }.into());
     }
     load(&mut session, &config, device, events).await?;
 
@@ -130,7 +131,7 @@ async fn run_training(train: Train, device: DeviceChoice, events: &mut EventSink
         say(&format!("note     {error}"));
     }
     match outcome {
-        Err(error) if error.kind == Kind::Stopped => say(&format!("{}: nothing was trained", error.what)),
+        Err(error) if error.kind == Kind::Stopped => say(&format!("{}: nothing was trained", error.what.english())),
         outcome => outcome?,
     }
     let stopped = interrupted() || events.screen.summary.as_ref().is_some_and(|summary| !summary.finished);
@@ -167,7 +168,7 @@ async fn answer(predict: Predict, device: DeviceChoice, events: &mut EventSink) 
         events.take(&Event::Eval(scored));
     }
     if let Some(path) = output {
-        fs::write(&path, table.to_csv()).map_err(|error| cannot("write", &path, &error))?;
+        fs::write(&path, table.to_csv()).map_err(|error| cannot_write(&path, &error))?;
         return Ok(ExitCode::SUCCESS);
     }
     events.screen.show_table(table);
@@ -206,7 +207,7 @@ async fn write_text(generate: Generate, device: DeviceChoice, events: &mut Event
         events,
     )
     .await?;
-    let message = |role: &str, content: String| Message {
+    let message = |role: &str, content: String| ChatMessage {
         role: role.into(),
         content,
     };
@@ -251,7 +252,7 @@ async fn info(task: Info, json: bool) -> Result<ExitCode> {
             "file_bytes": stored, "memory": memory.ok(), "notes": notes,
             "tokenizer": files.tokenizer.is_some(), "chat_template": files.chat_template.is_some(),
         });
-        hand_out_json(&value.to_string())?;
+        hand_out_json(&json::line(&value).map_err(unwritable)?)?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut text = String::new();
@@ -314,18 +315,21 @@ async fn info(task: Info, json: bool) -> Result<ExitCode> {
     line("tokenizer", yes_or_no(files.tokenizer.is_some()));
     line("chat template", yes_or_no(files.chat_template.is_some()));
     for note in notes {
-        line("note", note);
+        line("note", note.english());
     }
     hand_out(&text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn unwritable(error: serde_json::Error) -> Error {
+    Error::internal(Message::verbatim(error.to_string()))
 }
 
 fn devices(json: bool) -> Result<ExitCode> {
     let (_, cpu) = block_on(lorakeet_core::device::open(DeviceChoice::Cpu))?;
     for device in lorakeet_core::device::adapters().iter().chain([&cpu]) {
         if json {
-            let line = serde_json::to_string(device).map_err(|error| Error::internal(error.to_string()))?;
-            hand_out_json(&line)?;
+            hand_out_json(&json::line(device).map_err(unwritable)?)?;
             continue;
         }
         let limit = match device.max_binding_bytes {
@@ -334,7 +338,7 @@ fn devices(json: bool) -> Result<ExitCode> {
         };
         hand_out(&format!("{:<8}{}, {limit}\n", device.backend, device.name))?;
         if let Some(note) = &device.note {
-            hand_out(&format!("        {note}\n"))?;
+            hand_out(&format!("        {}\n", note.english()))?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -418,8 +422,8 @@ pub fn sources(path: &Path) -> Result<Vec<Source>> {
         return Ok(vec![DiskFile::source(path)?]);
     }
     let mut paths = Vec::new();
-    for entry in fs::read_dir(path).map_err(|error| cannot("read", path, &error))? {
-        let path = entry.map_err(|error| cannot("read", path, &error))?.path();
+    for entry in fs::read_dir(path).map_err(|error| cannot_read(path, &error))? {
+        let path = entry.map_err(|error| cannot_read(path, &error))?.path();
         if path.is_file() {
             paths.push(path);
         }
@@ -429,7 +433,7 @@ pub fn sources(path: &Path) -> Result<Vec<Source>> {
 }
 
 fn resolve(run: &RunFile) -> Result<Resolved> {
-    let unreadable = |error: std::io::Error| cannot("read", &run.run, &error);
+    let unreadable = |error: std::io::Error| cannot_read(&run.run, &error);
     // One byte more than a run file may have is enough to see that it is none; a device may never end.
     let mut bytes = Vec::new();
     let file = fs::File::open(&run.run).map_err(unreadable)?;
@@ -456,9 +460,10 @@ fn with_flags(mut resolved: Resolved, set: &[String]) -> Result<Resolved> {
         pair.split_once('=')
             .map(|(key, value)| (key.trim(), value.trim()))
             .ok_or_else(|| {
-                Error::config(format!("must have the form KEY=VALUE, got {pair:?}"))
+                let got = format!("{pair:?}");
+                Error::config(msg::KeyValue { got })
                     .field("--set")
-                    .remedy("For example --set learning_rate=1e-4.")
+                    .remedy(msg::ForExample)
             })
     });
     let pairs = pairs.collect::<Result<Vec<_>>>()?;
@@ -512,7 +517,7 @@ fn on_interrupt(first: impl Fn() + Send + 'static) -> Result<impl Fn() -> bool> 
         }
         first();
     })
-    .map_err(|error| Error::internal(format!("cannot listen for Ctrl-C: {error}")))?;
+    .map_err(|error| Error::internal(msg::CannotListen { error }))?;
     Ok(move || seen.load(Ordering::SeqCst))
 }
 

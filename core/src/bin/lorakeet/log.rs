@@ -1,7 +1,9 @@
 //! The log of a run on disk: `train_log.jsonl` in its output folder, one event a line.
 
+use crate::json;
 use lorakeet_core::error::{Error, Result};
 use lorakeet_core::protocol::Event;
+use lorakeet_i18n::messages::command as msg;
 use serde_json::Value;
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
@@ -22,11 +24,8 @@ impl Log {
     pub fn open(folder: &Path, resumed: Option<usize>) -> Result<Self> {
         let path = folder.join("train_log.jsonl");
         if fs::symlink_metadata(&path).is_ok_and(|found| found.is_symlink()) {
-            return Err(
-                Error::io("is a link, and the log would be written over what it leads to")
-                    .file(path.display().to_string())
-                    .remedy("Remove the link, or choose another output_dir."),
-            );
+            let error = Error::io(msg::LogIsLink).file(path.display().to_string());
+            return Err(error.remedy(msg::RemoveLink));
         }
         let opened = || {
             let mut options = OpenOptions::new();
@@ -46,7 +45,7 @@ impl Log {
                 has_begun: false,
             })
         };
-        opened().map_err(|error| cannot("write", &path, &error))
+        opened().map_err(|error| cannot_write(&path, &error))
     }
 
     /// Writes what is worth keeping: steps, scores, samples, checkpoints, the end.
@@ -73,7 +72,7 @@ impl Log {
             return;
         }
         // A full disk shows at the next checkpoint, with a message of its own; the run is worth more than its log.
-        if let Ok(line) = serde_json::to_string(event) {
+        if let Ok(line) = json::line(event) {
             let _ = self.file.write_all(format!("{line}\n").as_bytes());
         }
     }
@@ -95,7 +94,12 @@ fn bytes_until(log: &File, step: usize) -> std::io::Result<u64> {
     }
 }
 
+/// `cannot read: Permission denied`.
+pub fn cannot_read(path: &Path, error: &std::io::Error) -> Error {
+    Error::io(msg::CannotRead { error }).file(path.display().to_string())
+}
+
 /// `cannot write: No space left on device`.
-pub fn cannot(what: &str, path: &Path, error: &std::io::Error) -> Error {
-    Error::io(format!("cannot {what}: {error}")).file(path.display().to_string())
+pub fn cannot_write(path: &Path, error: &std::io::Error) -> Error {
+    Error::io(msg::CannotWrite { error }).file(path.display().to_string())
 }

@@ -4,6 +4,7 @@
 //! learnt is saved).
 
 mod commands;
+mod json;
 mod log;
 mod output;
 mod screen;

@@ -1,12 +1,15 @@
 //! The folder that a run writes into: without what the run reads, without another run, and for one writer at a time.
 
 use crate::commands::sources;
-use crate::log::cannot;
+use crate::log::cannot_read;
 use lorakeet_core::config::RunConfig;
 use lorakeet_core::data::labels_of;
 use lorakeet_core::error::{Error, Result};
 use lorakeet_core::store::{DirectorySink, Sink};
 use lorakeet_core::train::checkpoint::{self, Checkpoint};
+use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::command as msg;
+use lorakeet_i18n::messages::common::Both;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -63,7 +66,7 @@ impl<'a> Output<'a> {
     ///
     /// # Errors
     /// There is none, or it is not whole.
-    pub async fn resumed(&self, note: &mut dyn FnMut(String)) -> Result<Option<Checkpoint>> {
+    pub async fn resumed(&self, note: &mut dyn FnMut(Message)) -> Result<Option<Checkpoint>> {
         let Some(wanted) = &self.config.resume_from_checkpoint else {
             return Ok(None);
         };
@@ -73,7 +76,7 @@ impl<'a> Output<'a> {
         }
     }
 
-    async fn newest(&self, note: &mut dyn FnMut(String)) -> Result<Checkpoint> {
+    async fn newest(&self, note: &mut dyn FnMut(Message)) -> Result<Checkpoint> {
         let place = &self.config.output_dir;
         let mut passed_over = Vec::new();
         for step in checkpoint::steps(&DirectorySink::new(&self.folder)).await? {
@@ -83,16 +86,20 @@ impl<'a> Output<'a> {
                     passed_over.into_iter().for_each(note);
                     return Ok(found);
                 }
-                Err(error) => passed_over.push(format!("{} is passed over: {error}", folder.display())),
+                Err(error) => passed_over.push(Message::from(msg::PassedOver {
+                    folder: folder.display(),
+                    error: error.message(),
+                })),
             }
         }
-        let what = match passed_over.as_slice() {
-            [] => format!("there is no checkpoint in {place}"),
-            _ => format!("no checkpoint in {place} is whole: {}", passed_over.join(" ")),
+        let both = |first, second| Both { first, second }.into();
+        let what: Message = match passed_over.into_iter().reduce(both) {
+            None => msg::NoCheckpoint { place }.into(),
+            Some(passed_over) => msg::NoWholeCheckpoint { place, passed_over }.into(),
         };
         Err(Error::config(what)
             .field("resume_from_checkpoint")
-            .remedy("Take it out to start the run from the beginning."))
+            .remedy(msg::StartFromBeginning))
     }
 
     /// Whether there is such a folder already.
@@ -115,14 +122,9 @@ impl<'a> Output<'a> {
 
     fn refuse_other_run(&self) -> Result<()> {
         let Some(found) = self.found()? else { return Ok(()) };
-        let what = format!(
-            "{} holds {found} already, which this run would replace",
-            self.config.output_dir
-        );
-        Err(Error::config(what).field("output_dir").remedy(
-            "Choose a new folder. To go on with the run in it, set resume_from_checkpoint: true; to start it over, \
-             overwrite_output_dir: true.",
-        ))
+        let folder = &self.config.output_dir;
+        let error = Error::config(msg::HoldsRun { folder, found }).field("output_dir");
+        Err(error.remedy(msg::NewFolder))
     }
 
     /// What an earlier run, or a person, left in the folder that would be lost.
@@ -130,7 +132,7 @@ impl<'a> Output<'a> {
         if !self.exists() {
             return Ok(None);
         }
-        let failed = |error: std::io::Error| cannot("read", &self.folder, &error);
+        let failed = |error: std::io::Error| cannot_read(&self.folder, &error);
         let mut found = None;
         for entry in fs::read_dir(&self.folder).map_err(failed)? {
             let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
@@ -215,13 +217,13 @@ fn refuse_input(knob: &str, file: &Path, folder: &Path) -> Result<()> {
     let Some(place) = places(file).into_iter().find(|place| is_written(place, folder)) else {
         return Ok(());
     };
-    let what = match place == folder {
-        true => format!("is {knob}, too"),
-        false => format!("holds {}, which {knob} names", file.display()),
+    let file = file.display();
+    let what: Message = match place == folder {
+        true => msg::IsInput { knob }.into(),
+        false => msg::HoldsInput { file, knob }.into(),
     };
-    let what = format!("{what}: the run would write over what it reads");
     let error = Error::config(what).field("output_dir");
-    Err(error.remedy("Choose a folder of its own for what the run writes."))
+    Err(error.remedy(msg::FolderOfItsOwn))
 }
 
 /// Refuses to write a table over a file that it is made from.
@@ -235,9 +237,9 @@ pub fn refuse_table(table: &Path, config: &RunConfig) -> Result<()> {
         .find(|(_, file)| places(file).iter().any(|place| table.contains(place)))
     {
         None => Ok(()),
-        Some((knob, _)) => Err(Error::config(format!("is {knob}, too, which the table would replace"))
+        Some((knob, _)) => Err(Error::config(msg::TableReplaces { knob })
             .field("--output")
-            .remedy("Name a new file.")),
+            .remedy(msg::NameNewFile)),
     }
 }
 

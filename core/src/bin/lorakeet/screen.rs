@@ -1,12 +1,15 @@
 //! What a person sees of a run: a table of steps on standard output, bars and notes on standard error. With `--json`,
 //! standard output has the events instead, one a line.
 
+use crate::json;
 use indicatif::{ProgressBar, ProgressStyle};
 use lorakeet_core::error::{Error, Result};
 use lorakeet_core::protocol::{
     DataInfo, EvalInfo, Event, MemoryEstimate, Metric, ModelInfo, PredictionTable, Report, RunSummary, Stage, StepInfo,
 };
 use lorakeet_core::task::Task;
+use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::command as msg;
 use std::borrow::Cow;
 use std::io::{ErrorKind, IsTerminal, Write};
 
@@ -48,7 +51,7 @@ impl Screen {
             _ => {}
         }
         if self.json {
-            if let Ok(line) = serde_json::to_string(event) {
+            if let Ok(line) = json::line(event) {
                 self.keep(hand_out_json(&line));
             }
             return;
@@ -65,21 +68,26 @@ impl Screen {
 
     fn line(&mut self, event: &Event) {
         let note = |text: String| say(&text);
+        let tell = |notes: &[Message]| {
+            notes
+                .iter()
+                .for_each(|text| note(format!("         {}", text.english())))
+        };
         match event {
             Event::Device(device) => {
                 note(format!("device   {} ({})", device.name, device.backend));
                 if let Some(text) = &device.note {
-                    note(format!("         {text}"));
+                    note(format!("         {}", text.english()));
                 }
             }
             Event::Model(model) => note(format!("model    {}", model_line(model))),
             Event::Data(data) => {
                 note(format!("data     {}", data_line(data)));
-                data.notes.iter().for_each(|text| note(format!("         {text}")));
+                tell(&data.notes);
             }
             Event::Validation { data: Some(data) } => {
                 note(format!("held out {}", data_line(data)));
-                data.notes.iter().for_each(|text| note(format!("         {text}")));
+                tell(&data.notes);
             }
             Event::Estimate {
                 memory,
@@ -130,7 +138,7 @@ impl Screen {
             Event::Report(report) => self.print(&report_text(report)),
             Event::Checkpoint { path, .. } => note(format!("saved    {path}")),
             Event::Paused { step } => note(format!("paused   after step {step}")),
-            Event::Warning { message } => note(format!("note     {message}")),
+            Event::Warning { message } => note(format!("note     {}", message.english())),
             Event::Token { text, .. } => self.keep(hand_out_data(text)),
             Event::Generated {
                 tokens,
@@ -266,9 +274,7 @@ pub fn hand_out_json(line: &str) -> Result<()> {
 fn write(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Error::io(format!("standard output cannot be written: {error}")))
-        }
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::io(msg::StandardOutput { error })),
         _ => Ok(()),
     }
 }
@@ -319,7 +325,7 @@ fn report_text(report: &Report) -> String {
             ));
         }
     }
-    text.push_str(&report.sentence);
+    text.push_str(&report.sentence.english());
     text.push('\n');
     text
 }

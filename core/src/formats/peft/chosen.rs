@@ -4,6 +4,8 @@ use super::patterns::{Patterns, compile};
 use super::{AdapterConfig, scaling};
 use crate::config::TargetModules;
 use crate::{Error, Result};
+use lorakeet_i18n::messages::{common, formats as msg};
+use lorakeet_i18n::{Field, Message};
 use regex::Regex;
 
 /// A module that carries an adapter.
@@ -31,9 +33,9 @@ pub fn chosen_modules(candidates: &[&str], config: &AdapterConfig) -> Result<Vec
     let alphas = config.alpha_pattern.compiled("alpha_pattern")?;
     let layers = config.layers_to_transform.as_ref().filter(|layers| !layers.is_empty());
     if layers.is_some() && matches!(targets, Matcher::Pattern(_)) {
-        return Err(Error::config("cannot be combined with a pattern in target_modules")
+        return Err(Error::config(msg::LayersWithPattern)
             .field("layers_to_transform")
-            .remedy("Name the modules in a list, or put the layers into the pattern."));
+            .remedy(msg::ListModulesOrPutLayers));
     }
     let lists = layer_lists(config)?;
     let in_layers =
@@ -105,10 +107,18 @@ pub fn check_names(candidates: &[&str], config: &AdapterConfig) -> Result<()> {
     let nothing = |field: &str, written: &str, among: &[&str]| {
         let names = last_names(among);
         let near = crate::did_you_mean::nearest(written, names.iter().copied());
-        let near = near.map(|name| format!("Did you mean {name}? ")).unwrap_or_default();
-        Error::config(format!("{written:?} matches none of these modules"))
-            .field(field)
-            .remedy(format!("{near}There are: {}.", names.join(", ")))
+        let second = msg::ThereAre {
+            names: Field::list(&names),
+        };
+        let remedy = match near {
+            Some(name) => {
+                let first = msg::DidYouMean { name };
+                common::Both { first, second }.into()
+            }
+            None => Message::from(second),
+        };
+        let written = format!("{written:?}");
+        Error::config(msg::MatchesNone { written }).field(field).remedy(remedy)
     };
     let chosen = chosen_modules(candidates, config)?;
     for (field, modules) in [
@@ -148,11 +158,9 @@ pub fn check_names(candidates: &[&str], config: &AdapterConfig) -> Result<()> {
     let targeted = candidates.iter().filter(|path| targets.matches(path));
     for layer in config.layers_to_transform.iter().flatten() {
         if !targeted.clone().any(|path| layer_of(path, &lists) == Some(*layer)) {
-            return Err(
-                Error::config(format!("there is no layer {layer} with a module of target_modules"))
-                    .field("layers_to_transform")
-                    .remedy("Layers are counted from 0; leave out the numbers that the model does not have."),
-            );
+            return Err(Error::config(msg::NoSuchLayer { layer })
+                .field("layers_to_transform")
+                .remedy(msg::LayersFromZero));
         }
     }
     Ok(())
@@ -195,17 +203,17 @@ fn is_head(path: &str, config: &AdapterConfig) -> bool {
 }
 
 fn nothing_chosen(candidates: &[&str], config: &AdapterConfig, left_out: usize) -> Error {
-    let names = last_names(candidates);
+    let names = Field::list(last_names(candidates));
     let wanted = match &config.target_modules {
         TargetModules::Pattern(pattern) => format!("{pattern:?}"),
         TargetModules::Names(names) => format!("[{}]", names.join(", ")),
     };
     let error = if left_out > 0 {
-        Error::config(format!("leaves out everything that {wanted} chooses")).field("exclude_modules")
+        Error::config(msg::LeavesOutAll { wanted }).field("exclude_modules")
     } else if config.layers_to_transform.is_some() {
-        Error::config(format!("{wanted} matches no module in the chosen layers")).field("target_modules")
+        Error::config(msg::NoModuleInLayers { wanted }).field("target_modules")
     } else {
-        Error::config(format!("{wanted} matches no module of this model")).field("target_modules")
+        Error::config(msg::NoModule { wanted }).field("target_modules")
     };
-    error.remedy(format!("The model has: {}. Or use all-linear.", names.join(", ")))
+    error.remedy(msg::ModelHas { names })
 }

@@ -1,6 +1,7 @@
 //! Values by module pattern, as `rank_pattern` and `alpha_pattern` hold them.
 
 use crate::{Error, Result};
+use lorakeet_i18n::messages::formats as msg;
 use regex::Regex;
 use serde::de::{self, DeserializeOwned};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -23,12 +24,12 @@ impl<T> Default for Patterns<T> {
 impl<T: Copy> Patterns<T> {
     /// All patterns, ready to be matched; `field` is where they are written.
     pub(super) fn compiled(&self, field: &'static str) -> Result<CompiledPatterns<T>> {
-        let expressions = self.0.iter().filter(|(pattern, _)| !is_name(pattern)).count();
-        if expressions > MOST_EXPRESSIONS {
-            let what = format!("has {expressions} regular expressions; at most {MOST_EXPRESSIONS} are supported");
-            return Err(Error::config(what)
+        let found = self.0.iter().filter(|(pattern, _)| !is_name(pattern)).count();
+        if found > MOST_EXPRESSIONS {
+            let most = MOST_EXPRESSIONS;
+            return Err(Error::config(msg::TooManyExpressions { found, most })
                 .field(field)
-                .remedy("Name the modules, or match several with one expression."));
+                .remedy(msg::NameModules));
         }
         let compiled = self.0.iter().map(|(pattern, value)| {
             let pattern = match is_name(pattern) {
@@ -99,16 +100,10 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Patterns<T> {
 pub(super) fn compile(expression: &str, shown: &str, field: &'static str) -> Result<Regex> {
     Regex::new(expression).map_err(|error| {
         let why = error.to_string();
-        let why = why
-            .lines()
-            .last()
-            .unwrap_or_default()
-            .trim_start_matches("error: ")
-            .to_string();
-        Error::config(format!(
-            "{shown:?} is not a regular expression that can be used here: {why}"
-        ))
-        .field(field)
-        .remedy("Use names, as in [q_proj, v_proj], or a pattern without look-around.")
+        let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        let written = format!("{shown:?}");
+        Error::config(msg::UnusableExpression { written, why })
+            .field(field)
+            .remedy(msg::UseNamesOrPattern)
     })
 }

@@ -3,8 +3,10 @@
 use super::Loader;
 use crate::{
     error::{Error, Result},
-    models::{head, keys},
+    head_spec::{HeadLayers, HeadRecord, HeadSpec},
+    models::keys,
 };
+use lorakeet_i18n::{Message, messages::models as msg};
 use serde_json::Value;
 
 /// A width, a vocabulary, a number of classes at most: products of two fit 64 bits with room to spare.
@@ -63,8 +65,7 @@ impl Loader<'_> {
         };
         let tensors = self.files.entries().len();
         if !self.fresh && layers > tensors {
-            let what = format!("is {layers}, but the files have {tensors} tensors");
-            return Err(wrong(key, what));
+            return Err(wrong(key, msg::MoreLayersThanTensors { layers, tensors }));
         }
         Ok(Some(layers))
     }
@@ -74,10 +75,7 @@ impl Loader<'_> {
         let heads = self.size(key)?;
         match heads <= width {
             true => Ok(heads),
-            false => Err(wrong(
-                key,
-                format!("is {heads}, more than the width {width} that they divide"),
-            )),
+            false => Err(wrong(key, msg::MoreHeadsThanWidth { heads, width })),
         }
     }
 
@@ -96,11 +94,11 @@ impl Loader<'_> {
             return Ok(None);
         };
         let number = value.as_u64().filter(|number| *number > 0);
-        let shown = keys::bounded(value);
-        let number = number.ok_or_else(|| wrong(key, format!("must be a positive whole number, got {shown}")))?;
+        let got = keys::bounded(value);
+        let number = number.ok_or_else(|| wrong(key, msg::NotPositiveWhole { got }))?;
         match usize::try_from(number) {
             Ok(number) if number <= most => Ok(Some(number)),
-            _ => Err(wrong(key, format!("must be at most {most}, got {number}"))),
+            _ => Err(wrong(key, msg::AboveMost { most, got: number })),
         }
     }
 
@@ -112,13 +110,8 @@ impl Loader<'_> {
         let product = product.filter(|product| *product <= MOST_SIZE);
         product.ok_or_else(|| {
             let sizes: Vec<String> = sizes.iter().map(usize::to_string).collect();
-            wrong(
-                key,
-                format!(
-                    "makes a matrix with a side of {}, which is too large",
-                    sizes.join(" × ")
-                ),
-            )
+            let sizes = sizes.join(" × ");
+            wrong(key, msg::SideTooLarge { sizes })
         })
     }
 
@@ -128,10 +121,8 @@ impl Loader<'_> {
             return Ok(None);
         };
         let number = value.as_f64().filter(|number| (*number as f32).is_finite());
-        let shown = keys::bounded(value);
-        number
-            .ok_or_else(|| wrong(key, format!("must be a finite number, got {shown}")))
-            .map(Some)
+        let got = keys::bounded(value);
+        number.ok_or_else(|| wrong(key, msg::NotFinite { got })).map(Some)
     }
 
     /// A number above 0.
@@ -139,7 +130,7 @@ impl Loader<'_> {
         let number = self.real(key)?.unwrap_or(otherwise);
         match number as f32 > 0.0 {
             true => Ok(number),
-            false => Err(wrong(key, format!("must be above 0, got {number}"))),
+            false => Err(wrong(key, msg::NotAboveZero { got: number })),
         }
     }
 
@@ -148,7 +139,7 @@ impl Loader<'_> {
         let number = self.real(key)?.unwrap_or(otherwise) as f32;
         match number >= 0.0 {
             true => Ok(number),
-            false => Err(wrong(key, format!("must be 0 or above, got {number}"))),
+            false => Err(wrong(key, msg::BelowZero { got: number })),
         }
     }
 
@@ -160,16 +151,25 @@ impl Loader<'_> {
         match self.key(key) {
             None => Ok(otherwise),
             Some(Value::Bool(flag)) => Ok(*flag),
-            Some(value) => Err(wrong(
-                key,
-                format!("must be true or false, got {}", keys::bounded(value)),
-            )),
+            Some(value) => {
+                let got = keys::bounded(value);
+                Err(wrong(key, msg::NotBoolean { got }))
+            }
         }
     }
 
-    /// What a run wrote of its head.
-    pub(crate) fn run(&self) -> Option<&Value> {
-        head::of_run(&self.files.config)
+    /// The head that a run puts on, in place of config.json's.
+    pub(crate) fn new_head(&self) -> Option<&HeadSpec> {
+        self.files.head.as_ref()
+    }
+
+    /// What a run puts, or put, in front of the head's outputs.
+    pub(crate) fn head_layers(&self) -> Result<HeadLayers> {
+        if let Some(head) = self.new_head() {
+            return Ok(head.record.layers.clone());
+        }
+        let run = HeadRecord::read(&self.files.config)?;
+        Ok(run.map(|run| run.layers).unwrap_or_default())
     }
 
     /// A token's number, which may be 0; a negative one is none.
@@ -181,8 +181,8 @@ impl Loader<'_> {
             return Ok(None);
         }
         let id = value.as_u64().and_then(|id| u32::try_from(id).ok());
-        id.map(Some)
-            .ok_or_else(|| wrong(key, format!("must be a token's number, got {}", keys::bounded(value))))
+        let got = keys::bounded(value);
+        id.map(Some).ok_or_else(|| wrong(key, msg::NotTokenId { got }))
     }
 
     /// The class of transformers that the model was saved from.
@@ -196,14 +196,17 @@ impl Loader<'_> {
         let names = value.as_array().map(|names| names.iter().map(Value::as_str));
         let names: Option<Vec<&str>> = names.and_then(Iterator::collect);
         let names = names.ok_or_else(|| {
-            let shown = keys::bounded(value);
-            wrong("architectures", format!("must be a list of names, got {shown}"))
+            let got = keys::bounded(value);
+            wrong("architectures", msg::NotNames { got })
         })?;
         Ok(names.first().copied())
     }
 
     /// How many labels a classifier has; 2 where config.json does not say, as in transformers.
     pub(crate) fn labels(&self) -> Result<usize> {
+        if let Some(head) = self.new_head() {
+            return Ok(head.labels.len());
+        }
         let named = self
             .object("id2label")?
             .and_then(Value::as_object)
@@ -220,21 +223,20 @@ impl Loader<'_> {
         let Some(value) = self.key(KEY) else {
             return Ok(None);
         };
-        let types = value.as_array();
-        let types = types.ok_or_else(|| wrong(KEY, format!("must be a list, got {}", keys::bounded(value))))?;
+        let got = keys::bounded(value);
+        let types = value.as_array().ok_or_else(|| wrong(KEY, msg::NotList { got }))?;
         if types.len() != count {
-            return Err(wrong(
-                KEY,
-                format!("names {} layers, the model has {count}", types.len()),
-            ));
+            let (found, layers) = (types.len(), count);
+            return Err(wrong(KEY, msg::LayerTypesCount { found, layers }));
         }
         let slides = types.iter().map(|kind| match kind.as_str() {
             Some("full_attention") => Ok(false),
             Some("sliding_attention") => Ok(true),
             _ => {
-                let shown = keys::bounded(kind);
-                let what = format!("layers of the type {shown} are not supported for this architecture");
-                Err(Error::model(what).file("config.json").field(KEY))
+                let kind = keys::bounded(kind);
+                Err(Error::model(msg::UnknownLayerType { kind })
+                    .file("config.json")
+                    .field(KEY))
             }
         });
         slides.collect::<Result<_>>().map(Some)
@@ -257,7 +259,10 @@ impl Loader<'_> {
         match self.key(key) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.clone())),
-            Some(value) => Err(wrong(key, format!("must be a name, got {}", keys::bounded(value)))),
+            Some(value) => {
+                let got = keys::bounded(value);
+                Err(wrong(key, msg::NotName { got }))
+            }
         }
     }
 
@@ -268,7 +273,8 @@ impl Loader<'_> {
     pub(crate) fn object(&self, key: &str) -> Result<Option<&Value>> {
         match self.key(key) {
             Some(value) if !value.is_object() => {
-                Err(wrong(key, format!("must be an object, got {}", keys::bounded(value))))
+                let got = keys::bounded(value);
+                Err(wrong(key, msg::NotObject { got }))
             }
             other => Ok(other),
         }
@@ -276,9 +282,9 @@ impl Loader<'_> {
 }
 
 fn missing(key: &str) -> Error {
-    Error::format("this key is missing").file("config.json").field(key)
+    Error::format(msg::MissingKey).file("config.json").field(key)
 }
 
-fn wrong(key: &str, what: String) -> Error {
+fn wrong(key: &str, what: impl Into<Message>) -> Error {
     Error::format(what).file("config.json").field(key)
 }

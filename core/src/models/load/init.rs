@@ -2,6 +2,7 @@
 
 use super::Loader;
 use crate::error::{Error, Kind, Result};
+use lorakeet_i18n::messages::models as msg;
 
 /// What fresh weights may take: more is an error in config.json, not a model that is trained from nothing.
 const MOST_INITIALISED_BYTES: u64 = if cfg!(target_pointer_width = "32") {
@@ -48,13 +49,10 @@ impl Loader<'_> {
         if self.initialised_bytes <= MOST_INITIALISED_BYTES {
             return Ok(());
         }
-        let what = format!(
-            "config.json asks for fresh weights of more than {} GiB",
-            MOST_INITIALISED_BYTES >> 30
-        );
-        Err(Error::new(Kind::OutOfMemory, what)
+        let gib = MOST_INITIALISED_BYTES >> 30;
+        Err(Error::new(Kind::OutOfMemory, msg::FreshWeightsTooLarge { gib })
             .field(name)
-            .remedy("Are its sizes the ones that were meant? Else add the model's weights."))
+            .remedy(msg::AreSizesMeant))
     }
 
     pub(super) fn draw(&mut self, count: usize, init: Init) -> Result<Vec<f32>> {

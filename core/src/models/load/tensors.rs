@@ -17,6 +17,7 @@ use crate::{
     },
 };
 use burn::tensor::Tensor;
+use lorakeet_i18n::messages::models as msg;
 use lorakeet_shaders::Format;
 use std::ops::Range;
 
@@ -88,13 +89,14 @@ impl Loader<'_> {
     pub(crate) fn check(&mut self, name: &str, shape: &[usize]) -> Result<()> {
         let stored = self.stored(name).into_owned();
         let Some(entry) = self.files.entry(&stored) else {
-            let error = Error::model("the model's files lack this tensor")
-                .file(&self.files.name)
-                .field(stored);
-            return Err(error.remedy("Are all shards there, and does config.json belong to them?"));
+            let error = Error::model(msg::MissingTensor).file(&self.files.name).field(stored);
+            return Err(error.remedy(msg::AreAllShardsThere));
         };
         if entry.shape != shape {
-            let what = format!("has shape {:?}, config.json promises {shape:?}", entry.shape);
+            let what = msg::NotPromisedShape {
+                shape: format!("{:?}", entry.shape),
+                promised: format!("{shape:?}"),
+            };
             return Err(Error::model(what).file(&self.files.name).field(stored));
         }
         self.read.insert(stored);
@@ -234,23 +236,15 @@ impl Loader<'_> {
             return Ok(None);
         }
         if tied {
-            self.note(format!(
-                "The files hold an output matrix, {name}, that differs from the embedding, although config.json shares \
-                 the two (tie_word_embeddings): the files' own is computed with."
-            ));
+            self.note(msg::OutputDiffersFromEmbedding { name });
         }
         if !self.fresh && !self.inits_missing && !self.has(name) {
             if self.architecture()?.is_some_and(|class| class.ends_with("Model")) {
-                self.note(format!(
-                    "The model was saved without an output matrix ({name}), as those for embeddings are: its embedding \
-                     stands in where tokens are predicted. Classes and rankings do not need it."
-                ));
+                self.note(msg::EmbeddingStandsIn { name });
                 return Ok(None);
             }
-            let what = "the model's files lack the output matrix, and config.json says that it is not the embedding";
-            return Err(Error::model(what).file(&self.files.name).field(name).remedy(
-                "Are all shards there? tie_word_embeddings: true in config.json makes it predict by its embedding.",
-            ));
+            let error = Error::model(msg::MissingOutput).file(&self.files.name).field(name);
+            return Err(error.remedy(msg::AreAllShardsThereOrTie));
         }
         self.matrix(name, shape, Init::Normal, Role::Table).await.map(Some)
     }
@@ -322,7 +316,9 @@ fn elements(name: &str, shape: &[usize]) -> Result<usize> {
         .filter(|bytes| isize::try_from(*bytes).is_ok())
         .map(|bytes| bytes / 4)
         .ok_or_else(|| {
-            let what = format!("of shape {shape:?} is too large for this machine");
+            let what = msg::TensorTooLarge {
+                shape: format!("{shape:?}"),
+            };
             Error::new(Kind::OutOfMemory, what).field(name)
         })
 }

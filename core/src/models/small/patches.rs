@@ -18,6 +18,7 @@ use crate::{
     },
     ops::{AttentionMask, AttentionScoring},
 };
+use lorakeet_i18n::messages::models as msg;
 
 pub(super) struct Patches {
     cut: Cut,
@@ -70,7 +71,11 @@ impl Cut {
         };
         let (whole, part) = (loader.size(length)?, loader.size(patch)?);
         if kind == "small_vit" && !whole.is_multiple_of(part) {
-            let what = format!("patches of {part} do not fill {length} {whole}");
+            let what = msg::PatchesDoNotFill {
+                patch: part,
+                key: length,
+                length: whole,
+            };
             return Err(Error::format(what).file("config.json").field(patch));
         }
         let count = whole.div_ceil(part);
@@ -136,7 +141,7 @@ impl Patches {
         let width = shape.width;
         let heads = loader.heads("num_attention_heads", width)?;
         if !width.is_multiple_of(heads) {
-            let what = format!("{heads} heads do not divide a width of {width}");
+            let what = msg::HeadsDoNotDivide { heads, width };
             return Err(Error::model(what).file("config.json").field("num_attention_heads"));
         }
         let inner = match loader.optional_size("intermediate_size")? {

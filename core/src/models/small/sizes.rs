@@ -5,6 +5,7 @@ use crate::{
     data::Shape,
     error::{Error, Result},
 };
+use lorakeet_i18n::messages::models as msg;
 use serde_json::{Value, json};
 
 /// Patches of a side of an image, and of a series, at most.
@@ -91,9 +92,8 @@ pub(crate) fn check(config: &Value, knobs: &RunConfig) -> Result<()> {
             [name, name]
         };
         if keys.iter().all(|key| config[*key] != value) {
-            let what = format!("cannot be {value}: the model has weights already");
-            let error = Error::config(what).field(name);
-            return Err(error.remedy("Take it out, or start a small model by its name, such as model: small_mlp."));
+            let error = Error::config(msg::SizeIsGiven { value }).field(name);
+            return Err(error.remedy(msg::TakeItOutOrStartSmall));
         }
     }
     Ok(())
@@ -125,11 +125,11 @@ fn side(shape: Shape) -> Result<usize> {
     if is_square {
         return Ok(side);
     }
-    let what = match shape {
-        Shape::Image { height, width } => format!("the images are {height} × {width}, and small_vit takes squares"),
-        _ => format!("rows of {numbers} numbers are no square images, which small_vit takes"),
+    let error = match shape {
+        Shape::Image { height, width } => Error::data(msg::ImagesNotSquare { height, width }),
+        _ => Error::data(msg::RowsNotSquare { numbers }),
     };
-    Err(Error::data(what).remedy("Take small_mlp, small_series or small_lstm."))
+    Err(error.remedy(msg::TakeOtherSmall))
 }
 
 fn add(config: &mut Value, key: &str, value: usize) {

@@ -4,6 +4,8 @@
 use crate::error::{Error, Result};
 use crate::store::{Sink, Source};
 use crate::train::fingerprint::{sha256, sha256_of};
+use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::run as msg;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -162,10 +164,11 @@ impl Listed {
     /// Refuses a file that holds anything else.
     pub(super) async fn check(&self, source: &Source) -> Result<()> {
         let found = source.len_bytes();
-        let what = if found != self.bytes {
-            format!("is {found} bytes long, and {} were written", self.bytes)
+        let what: Message = if found != self.bytes {
+            let written = self.bytes;
+            msg::OtherLength { found, written }.into()
         } else if sha256_of(source).await? != self.sha256 {
-            "does not hold what was written into it".to_owned()
+            msg::OtherContent.into()
         } else {
             return Ok(());
         };
@@ -185,26 +188,24 @@ impl Manifest {
     fn text(&self) -> Result<String> {
         let text = serde_json::to_string_pretty(self);
         text.map(|text| text + "\n")
-            .map_err(|error| Error::internal(format!("{MANIFEST}: {error}")))
+            .map_err(|error| Error::internal(msg::CannotWrite { file: MANIFEST, error }))
     }
 
     /// Reads the manifest back, to the last bit.
     pub(super) fn read(bytes: &[u8]) -> Result<Self> {
-        let broken = |_| torn("is not the manifest that was written");
+        let broken = |_| torn(msg::NotManifest);
         let read: Self = serde_json::from_slice(bytes).map_err(broken)?;
         let whole = Self::of(read.files);
         match whole.sha256 == read.sha256 && whole.text()?.as_bytes() == bytes {
             true => Ok(whole),
-            false => Err(torn("is not the manifest that was written")),
+            false => Err(torn(msg::NotManifest)),
         }
     }
 }
 
 /// The error for a checkpoint that is not whole.
-pub(super) fn torn(what: impl Into<String>) -> Error {
-    Error::format(what).remedy(
-        "Name a folder checkpoint-N that is whole, or set resume_from_checkpoint: true, which takes the newest whole one.",
-    )
+pub(super) fn torn(what: impl Into<Message>) -> Error {
+    Error::format(what).remedy(msg::NameWholeCheckpoint)
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ use crate::config::{Plan, RunConfig};
 use crate::error::{Error, Result};
 use crate::metrics::generation::{GeneratedAnswer, TextScore, TextScores};
 use crate::train::fingerprint::Fingerprint;
+use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::run as msg;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -70,9 +72,11 @@ impl From<f64> for Exact {
 
 impl Exact {
     fn number(&self) -> Result<f64> {
-        self.0
-            .parse()
-            .map_err(|_| Error::format(format!("{:?} is not a number", self.0)))
+        self.0.parse().map_err(|_| {
+            Error::format(msg::NotNumber {
+                text: format!("{:?}", self.0),
+            })
+        })
     }
 }
 
@@ -95,7 +99,7 @@ pub(super) fn trainer_state(
     config: &RunConfig,
     fingerprint: &Fingerprint,
 ) -> Result<String> {
-    let broken = |error: serde_json::Error| Error::internal(format!("{STATE}: {error}"));
+    let broken = |error: serde_json::Error| Error::internal(msg::CannotWrite { file: STATE, error });
     let epoch = progress.step as f64 / plan.steps_per_epoch.max(1) as f64;
     let lowest = progress
         .log_history
@@ -154,24 +158,27 @@ pub(super) fn trainer_state(
 
 /// Past, fingerprint and length of a run, from its `trainer_state.json`.
 pub(super) fn read_state(bytes: &[u8]) -> Result<(Progress, Fingerprint, usize)> {
-    let unusable = |what: String| {
-        Error::format(format!("is not a state that a run can go on from: {what}"))
-            .remedy("Name a folder checkpoint-N that a run of this program wrote.")
-    };
-    let broken = |error: serde_json::Error| unusable(error.to_string());
+    let unusable = |because: Message| Error::format(msg::NotState { because }).remedy(msg::NameOwnCheckpoint);
+    let broken = |error: serde_json::Error| unusable(Message::verbatim(error.to_string()));
     let mut state: Value = serde_json::from_slice(bytes).map_err(broken)?;
     let own = state["stateful_callbacks"]["Lorakeet"].take();
     let own: Own = serde_json::from_value(own).map_err(broken)?;
     let count = |name: &str| {
         let number = state[name].as_u64().and_then(|number| usize::try_from(number).ok());
-        number.ok_or_else(|| unusable(format!("{name} is {}", state[name])))
+        number.ok_or_else(|| {
+            let value = &state[name];
+            unusable(msg::StateIs { name, value }.into())
+        })
     };
     let (step, max_steps) = (count("global_step")?, count("max_steps")?);
     if step != own.step {
-        return Err(unusable(format!(
-            "global_step is {step}, and the run's own count {}",
-            own.step
-        )));
+        return Err(unusable(
+            msg::StepsDiffer {
+                global_step: step,
+                own: own.step,
+            }
+            .into(),
+        ));
     }
     let progress = Progress {
         step,

@@ -6,9 +6,9 @@ use lorakeet_core::config::{Interval, Plan, RunConfig};
 #[test]
 fn paths_are_required_only_to_run() {
     let error = parse(REFERENCE).config.require_paths().expect_err("no model");
-    assert_eq!(error.field.as_deref(), Some("model_name_or_path"));
+    assert_eq!(error.field_name(), Some("model_name_or_path"));
     let error = parse("model: a.gguf").config.require_paths().expect_err("no data");
-    assert_eq!(error.field.as_deref(), Some("train_file"));
+    assert_eq!(error.field_name(), Some("train_file"));
 }
 
 #[test]

@@ -49,8 +49,8 @@ fn calls_of_functions_become_the_assistants_calls() {
     let row =
         r#"{"conversations": [{"from": "human", "value": "a"}, {"from": "function_call", "value": "warmth(Bath)"}]}"#;
     let error = refusal("a.jsonl", row.as_bytes());
-    assert_eq!(error.field.as_deref(), Some("conversations[1].content"));
-    assert!(error.remedy.unwrap().contains("arguments"));
+    assert_eq!(error.field_name(), Some("conversations[1].content"));
+    assert!(error.remedy.unwrap().english().contains("arguments"));
 }
 
 #[test]
@@ -102,11 +102,7 @@ fn messages_keep_all_their_keys_in_their_order() {
             "chat_template_kwargs",
         ),
     ] {
-        assert_eq!(
-            refusal("a.jsonl", row.as_bytes()).field.as_deref(),
-            Some(field),
-            "{row}"
-        );
+        assert_eq!(refusal("a.jsonl", row.as_bytes()).field_name(), Some(field), "{row}");
     }
 }
 
@@ -127,11 +123,13 @@ fn parts_of_texts_are_read_and_others_refused_by_their_type() {
         r#"{"role": "assistant", "content": "b"}]}"#
     );
     let error = refusal("a.jsonl", row.as_bytes());
-    assert_eq!(
-        (error.row, error.field.as_deref()),
-        (Some(1), Some("messages[0].content"))
-    );
-    assert!(error.what.contains("'image_url'"), "{error}");
+    assert_eq!((error.row, error.field_name()), (Some(1), Some("messages[0].content")));
+    assert!(error.what.english().contains("'image_url'"), "{error}");
     let blank = r#"{"messages": [{"role": "assistant", "content": [{"type": "text", "text": " "}]}]}"#;
-    assert!(refusal("a.jsonl", blank.as_bytes()).what.contains("no answer"));
+    assert!(
+        refusal("a.jsonl", blank.as_bytes())
+            .what
+            .english()
+            .contains("no answer")
+    );
 }

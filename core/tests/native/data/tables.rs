@@ -1,6 +1,6 @@
 //! Tables: csv and tsv as spreadsheets and pandas write them, and the names of their columns.
 
-use super::{pair, parse, refusal};
+use super::{pair, parse, refusal, said};
 use lorakeet_core::data::{Columns, Dataset};
 
 #[test]
@@ -24,7 +24,7 @@ fn unknown_columns_of_a_table_are_taken_as_pairs_with_a_note() {
         "{:?}",
         data.info()
     );
-    let notes = &data.text_notes;
+    let notes = said(&data.text_notes);
     assert!(
         notes
             .iter()
@@ -32,7 +32,7 @@ fn unknown_columns_of_a_table_are_taken_as_pairs_with_a_note() {
     );
     assert!(notes.contains(&"Not used: Quelle.".to_owned()), "{notes:?}");
     let error = refusal("a.jsonl", br#"{"frage": "q", "antwort": "a"}"#);
-    assert!(error.what.contains("frage, antwort"));
+    assert!(error.what.english().contains("frage, antwort"));
 }
 
 pub(super) fn column(data: &Dataset, name: &str) -> Vec<String> {
@@ -51,7 +51,7 @@ fn columns_without_a_name_are_called_as_in_pandas_and_are_no_text_and_no_label()
     // DataFrame.to_csv writes the index in front; a spreadsheet leaves separators behind.
     let pandas = parse("a.csv", ",text,label\n0,one,a\n1,two,b\n");
     assert_eq!(pandas.columns, ["Unnamed: 0", "text", "label"]);
-    assert!(pandas.notes[0].contains("'Unnamed: 0'"), "{:?}", pandas.notes);
+    assert!(pandas.notes[0].english().contains("'Unnamed: 0'"), "{:?}", pandas.notes);
     assert_eq!(column(&pandas, "Unnamed: 0"), ["0", "1"]);
     let excel = parse("a.csv", "text,label,,\none,a,,\ntwo,b,,\n");
     assert_eq!(excel.columns, ["text", "label", "Unnamed: 2", "Unnamed: 3"]);
@@ -68,7 +68,7 @@ fn columns_without_a_name_are_called_as_in_pandas_and_are_no_text_and_no_label()
         (labelled.texts, labelled.labels),
         (vec!["satz".to_owned()], vec!["category".to_owned()])
     );
-    assert_eq!(labelled.notes, ["The column 'Satz' is taken as the text."]);
+    assert_eq!(said(&labelled.notes), ["The column 'Satz' is taken as the text."]);
     let numbers = parse("a.csv", ",x,y,label\n0,1,2,a\n1,3,4,b\n")
         .numeric(&Columns::default())
         .unwrap();
@@ -79,11 +79,11 @@ fn columns_without_a_name_are_called_as_in_pandas_and_are_no_text_and_no_label()
 fn columns_of_one_name_are_told_apart_and_named() {
     let data = parse("a.csv", "text,Label,label,label.1,label\none,a,b,c,d\n");
     assert_eq!(data.columns, ["text", "Label", "label.2", "label.1", "label.3"]);
-    let note = &data.notes[0];
+    let note = data.notes[0].english();
     assert!(note.contains("'label.2', 'label.3'"), "{note}");
     assert_eq!(column(&data, "label.3"), ["d"]);
     let alike = parse("a.jsonl", "{\"Text\": \"x\"}\n{\"text\": \"y\"}\n");
-    assert_eq!(alike.notes, ["'Text' and 'text' are taken for one column."]);
+    assert_eq!(said(&alike.notes), ["'Text' and 'text' are taken for one column."]);
     assert_eq!(column(&alike, "text"), ["x", "y"]);
 }
 
@@ -106,7 +106,7 @@ fn tab_separated_values_know_no_quotes() {
     let data = parse("a.tsv", quoted);
     assert_eq!(column(&data, "text"), ["\"said \"\"no\"\"\""]);
     assert!(
-        data.notes[0].contains("Row 2") && data.notes[0].contains(".csv"),
+        data.notes[0].english().contains("Row 2") && data.notes[0].english().contains(".csv"),
         "{:?}",
         data.notes
     );
@@ -118,16 +118,16 @@ fn a_quote_is_closed_where_its_field_ends_or_the_row_is_named() {
     // Four rows would be one.
     let swallow = "label,text\na,plain\nb,\"Hello said he\na,plain two\na,she answered \"no\"\nb,last\n";
     let error = refusal("a.csv", swallow.as_bytes());
-    assert_eq!((error.row, error.field.as_deref()), (Some(3), Some("text")));
+    assert_eq!((error.row, error.field_name()), (Some(3), Some("text")));
     assert!(
-        error.what.contains("line 3") && error.what.contains("line 5"),
+        error.what.english().contains("line 3") && error.what.english().contains("line 5"),
         "{error}"
     );
     let behind = refusal("a.csv", b"label,text\na,\"Bye\" said she\n");
-    assert!(behind.what.contains("text follows:  said she"), "{behind}");
+    assert!(behind.what.english().contains("text follows:  said she"), "{behind}");
     let open = refusal("a.csv", b"label,text\na,x\nb,\"Hello\na,y\n");
-    assert_eq!((open.row, open.field.as_deref()), (Some(3), Some("text")));
-    assert!(open.what.contains("line 3 is never closed"), "{open}");
+    assert_eq!((open.row, open.field_name()), (Some(3), Some("text")));
+    assert!(open.what.english().contains("line 3 is never closed"), "{open}");
     // A quote within a text that does not begin with one is a letter.
     assert_eq!(
         column(&parse("a.csv", "text,n\n5' 9\" tall,1\n"), "text"),
@@ -161,11 +161,17 @@ fn what_spreadsheets_write_is_read_as_it_is() {
     let short = parse("a.csv", "text,label,remark\none,a\ntwo,b,x\nthree,c\n");
     assert_eq!(column(&short, "label"), ["a", "b", "c"]);
     assert_eq!(
-        short.notes,
+        said(&short.notes),
         ["Row 2 and 1 more have fewer fields than the header; those that are missing are empty."]
     );
     let without_mark: Vec<u8> = rows.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    assert!(refusal("a.csv", &without_mark).remedy.unwrap().contains("UTF-8"));
+    assert!(
+        refusal("a.csv", &without_mark)
+            .remedy
+            .unwrap()
+            .english()
+            .contains("UTF-8")
+    );
 }
 
 #[test]
@@ -192,10 +198,10 @@ fn errors_and_notes_name_no_more_columns_than_can_be_read() {
     let data = parse("a.csv", &file);
     let error = data.labelled(&Columns::default()).unwrap_err();
     assert!(
-        error.to_string().len() < 1000 && error.what.contains("99980 more"),
+        error.to_string().len() < 1000 && error.what.english().contains("99980 more"),
         "{error}"
     );
-    assert!(data.text_notes.iter().all(|note| note.len() < 1000));
+    assert!(said(&data.text_notes).iter().all(|note| note.len() < 1000));
     let missing = Columns {
         texts: vec!["text".into()],
         ..Columns::default()
@@ -207,19 +213,22 @@ fn errors_and_notes_name_no_more_columns_than_can_be_read() {
 fn columns_that_a_task_does_not_use_are_named_in_its_notes() {
     let data = parse("a.csv", ",id,text,label,remark\n0,7,one,a,x\n1,8,two,b,y\n");
     let labelled = data.labelled(&Columns::default()).unwrap();
-    assert_eq!(labelled.notes, ["Not used: id, remark."]);
-    assert_eq!(data.text_notes, ["Not used: id, label, remark."]);
+    assert_eq!(said(&labelled.notes), ["Not used: id, remark."]);
+    assert_eq!(said(&data.text_notes), ["Not used: id, label, remark."]);
     let ranked = parse("a.csv", "query,document,grade,source\nq,d,1,s\n")
         .ranked()
         .unwrap();
-    assert_eq!(ranked.notes, ["Not used: source."]);
+    assert_eq!(said(&ranked.notes), ["Not used: source."]);
     let words = parse("a.jsonl", r#"{"tokens": ["a"], "tags": ["x"], "id": 3}"#);
-    assert_eq!(words.tagged(&Columns::default()).unwrap().notes, ["Not used: id."]);
+    assert_eq!(
+        said(&words.tagged(&Columns::default()).unwrap().notes),
+        ["Not used: id."]
+    );
     let chosen = Columns {
         texts: vec!["x".into()],
         labels: vec!["z".into()],
         ..Columns::default()
     };
     let numbers = parse("a.csv", "x,y,z\n1,2,a\n3,4,b\n").numeric(&chosen).unwrap();
-    assert_eq!(numbers.notes, ["Not used: y."]);
+    assert_eq!(said(&numbers.notes), ["Not used: y."]);
 }

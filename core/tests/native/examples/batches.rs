@@ -23,7 +23,7 @@ fn splits_are_seeded_disjoint_and_complete() {
     }
     assert_ne!(split(100, 0.1, 1).unwrap(), split(100, 0.1, 2).unwrap());
     for wrong in [9.0, 10.0, -1.0, f64::NAN, f64::INFINITY] {
-        assert_eq!(split(9, wrong, 42).unwrap_err().field.as_deref(), Some("val_size"));
+        assert_eq!(split(9, wrong, 42).unwrap_err().field_name(), Some("val_size"));
     }
 }
 

@@ -8,6 +8,7 @@ use lorakeet_core::{
     protocol::{Command, Event},
     store::Source,
 };
+use lorakeet_i18n::Language;
 use lorakeet_tests::{
     desk::{Desk, failure, started},
     rows::{bars, idx},
@@ -144,9 +145,10 @@ fn what_is_no_row_of_numbers_is_refused_with_its_place() {
         ("a.ts", "@problemName a\n", None, None, "no line @data"),
     ] {
         let error = read(name, text).expect_err(text);
-        let place = (error.file.as_deref(), error.row, error.field.as_deref());
+        let told = error.field.as_ref().map(|field| field.text(Language::English));
+        let place = (error.file.as_deref(), error.row, told.as_deref());
         assert_eq!(place, (Some(name), row, field), "{text}: {error}");
-        assert!(error.what.contains(what), "{text}: {error}");
+        assert!(error.what.english().contains(what), "{text}: {error}");
     }
     for (images, labels, what) in [
         (idx(&[2, 1, 2], &[0; 4]), idx(&[3], &[0; 3]), "3 labels for 2 images"),
@@ -162,7 +164,7 @@ fn what_is_no_row_of_numbers_is_refused_with_its_place() {
         (b"PNG".to_vec(), idx(&[1], &[0]), "begins with"),
     ] {
         let error = Dataset::parse_images(("images", &images), ("labels", &labels)).expect_err(what);
-        assert!(error.what.contains(what) && error.file.is_some(), "{error}");
+        assert!(error.what.english().contains(what) && error.file.is_some(), "{error}");
     }
     assert!(Dataset::parse("labels", &idx(&[2], &[0, 1])).is_err());
     // Labels that are not there, and one that is missing.
@@ -180,7 +182,7 @@ fn what_is_no_row_of_numbers_is_refused_with_its_place() {
         let desk = trained("small_mlp", vec![source("a.jsonl", text)], |_| ());
         let error = failure(&desk);
         assert!(
-            error.what.contains(what) || what == "same class" && error.what.contains("every row"),
+            error.what.english().contains(what) || what == "same class" && error.what.english().contains("every row"),
             "{error}"
         );
         assert_eq!(error.file.as_deref(), Some("a.jsonl"));
@@ -233,22 +235,22 @@ fn images_and_their_labels_are_two_files_in_either_order_and_one_alone_says_whic
     load(&mut desk, vec![images.clone()]);
     desk.ask(preview, Vec::new());
     let error = failure(&desk);
-    assert!(error.what.contains("without their labels"), "{error}");
+    assert!(error.what.english().contains("without their labels"), "{error}");
     assert_eq!(error.file.as_deref(), Some("bars-images-idx3-ubyte"));
     assert!(
         error
             .remedy
-            .as_deref()
-            .is_some_and(|remedy| remedy.contains("bars-labels-idx1-ubyte")),
+            .as_ref()
+            .is_some_and(|remedy| remedy.english().contains("bars-labels-idx1-ubyte")),
         "{error}"
     );
     load(&mut desk, vec![labels.clone()]);
     let error = failure(&desk);
-    assert!(error.what.contains("images to which they belong"), "{error}");
+    assert!(error.what.english().contains("images to which they belong"), "{error}");
     let [one, other] = ["a.csv", "b.csv"].map(|name| source(name, "x,y\n1,2\n"));
     load(&mut desk, vec![one, other]);
     let error = failure(&desk);
-    assert!(error.what.contains("a.csv and b.csv"), "{error}");
+    assert!(error.what.english().contains("a.csv and b.csv"), "{error}");
     load(&mut desk, vec![images.clone(), labels, images]);
-    assert!(failure(&desk).what.contains("3 files"), "{}", failure(&desk));
+    assert!(failure(&desk).what.english().contains("3 files"), "{}", failure(&desk));
 }

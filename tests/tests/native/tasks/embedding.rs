@@ -37,7 +37,7 @@ fn a_bi_encoder_finds_what_shares_no_word_with_the_query() {
     assert!(ndcg > 0.7 && ndcg > baseline + 0.2, "{ndcg} over {baseline}");
     let names: Vec<&str> = report.baselines.iter().map(|baseline| baseline.name.as_str()).collect();
     assert_eq!(names, ["BM25", "base model"]);
-    assert_eq!(report.verdict, Some(Verdict::Better), "{}", report.sentence);
+    assert_eq!(report.verdict, Some(Verdict::Better), "{}", report.sentence.english());
     let mut other = reloaded(&mut desk, DeviceChoice::Cpu, tiny::bert_files(), data());
     assert_eq!(scored(&mut desk), scored(&mut other));
 
@@ -48,7 +48,7 @@ fn a_bi_encoder_finds_what_shares_no_word_with_the_query() {
     let mut desk = bert(none);
     desk.train(config());
     let error = failure(&desk);
-    let place = (error.file.as_deref(), error.row, error.field.as_deref());
+    let place = (error.file.as_deref(), error.row, error.field_name());
     assert_eq!(place, (Some("rows.csv"), Some(3), Some("grade")), "{error}");
 }
 
@@ -101,12 +101,12 @@ fn a_bi_encoder_learns_how_alike_two_texts_are() {
     let (pearson, baseline) = (metric(&desk.evals()[3], "pearson"), to_beat(&report, "pearson"));
     assert!(pearson > 0.5 && pearson > baseline + 0.2, "{pearson} over {baseline}");
     assert_eq!(report.against, "base model");
-    assert_eq!(report.verdict, Some(Verdict::Better), "{}", report.sentence);
+    assert_eq!(report.verdict, Some(Verdict::Better), "{}", report.sentence.english());
 
     let rows = ["cd,hi,0.5".to_owned(), "cd,hi,4.5".to_owned()];
     let mut desk = bert(table("sentence1,sentence2,score", rows.into_iter()));
     desk.train(of_pairs());
     let error = failure(&desk);
-    let place = (error.file.as_deref(), error.row, error.field.as_deref());
+    let place = (error.file.as_deref(), error.row, error.field_name());
     assert_eq!(place, (Some("rows.csv"), Some(3), Some("score")), "{error}");
 }

@@ -66,7 +66,7 @@ fn a_run_on_texts_is_compared_with_the_base_model() {
         assert!(near(comparison.before, summary.eval_loss_before), "{comparison:?}");
         assert!(near(comparison.after, summary.eval_loss_after), "{comparison:?}");
         assert!(comparison.low <= comparison.difference && comparison.difference <= comparison.high);
-        assert_eq!(report.verdict, Some(Verdict::Better), "{}", report.sentence);
+        assert_eq!(report.verdict, Some(Verdict::Better), "{}", report.sentence.english());
         assert_eq!(report.baselines, baselines(&desk));
         assert_eq!(report.against, "base model");
         let names = report.metrics.iter().map(|metric| metric.name.as_str());
@@ -78,9 +78,9 @@ fn a_run_on_texts_is_compared_with_the_base_model() {
         );
         let start = "Significant improvement over the base model: ";
         assert!(
-            report.sentence.starts_with(&format!("{start}{perplexity}")),
+            report.sentence.english().starts_with(&format!("{start}{perplexity}")),
             "{}",
-            report.sentence
+            report.sentence.english()
         );
 
         // A run that goes on says the same at its end.
@@ -142,7 +142,7 @@ fn answers_are_written_before_and_after_and_compared_with_the_right_ones() {
         }
         let comparison = report.comparison.expect("two scores");
         assert_eq!((report.metric.as_str(), comparison.rows), ("rouge_l", 12));
-        assert_eq!(report.verdict, Some(Verdict::Better), "{}", report.sentence);
+        assert_eq!(report.verdict, Some(Verdict::Better), "{}", report.sentence.english());
         let table = predictions(&desk);
         assert_eq!(table.columns, ["row", "label", "prediction", "rouge_l", "text"]);
         assert_eq!(table.rows.len(), 12);
@@ -186,8 +186,14 @@ fn who_asks_for_written_answers_is_told_what_they_need() {
         ..writing()
     };
     let error = refused(questions(), metric);
-    assert_eq!(error.field.as_deref(), Some("metric_for_best_model"));
-    assert!(error.remedy.expect("a way out").contains("predict_with_generate: true"));
+    assert_eq!(error.field_name(), Some("metric_for_best_model"));
+    assert!(
+        error
+            .remedy
+            .expect("a way out")
+            .english()
+            .contains("predict_with_generate: true")
+    );
     let text = MemoryFile::source(
         "text.txt",
         "a text that is learnt from its start. ".repeat(400).into_bytes(),
@@ -202,7 +208,7 @@ fn who_asks_for_written_answers_is_told_what_they_need() {
             },
         ),
     ] {
-        assert_eq!(refused(data, config).field.as_deref(), Some("predict_with_generate"));
+        assert_eq!(refused(data, config).field_name(), Some("predict_with_generate"));
     }
 }
 

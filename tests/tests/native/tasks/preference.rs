@@ -76,7 +76,7 @@ fn dpo_prefers_what_was_chosen_and_starts_from_the_model_itself() {
     let mut desk = Desk::with(DeviceChoice::Cpu, tiny::model_files(), lines(rows.into_iter()));
     desk.train(config());
     let error = failure(&desk);
-    let place = (error.file.as_deref(), error.row, error.field.as_deref());
+    let place = (error.file.as_deref(), error.row, error.field_name());
     assert_eq!(place, (Some("rows.jsonl"), Some(2), Some("rejected")), "{error}");
 }
 
@@ -98,5 +98,5 @@ fn a_stop_ends_the_scoring_of_the_reference() {
     });
     let error = failure(&desk);
     assert_eq!(error.kind, Kind::Stopped);
-    assert!(error.what.contains("reference"), "{error}");
+    assert!(error.what.english().contains("reference"), "{error}");
 }

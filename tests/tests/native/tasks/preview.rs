@@ -41,7 +41,11 @@ fn a_preview_says_which_task_was_found_and_how_many_rows_each_label_has() {
         (Task::Classification, "cross_entropy")
     );
     assert_eq!(outlook.metric, "accuracy");
-    assert!(outlook.notes[0].contains("a column 'label'"), "{:?}", outlook.notes);
+    assert!(
+        outlook.notes[0].english().contains("a column 'label'"),
+        "{:?}",
+        outlook.notes
+    );
     assert_eq!(outlook.labels.iter().map(|(_, rows)| rows).sum::<u64>(), 260);
     assert!(outlook.labels[0].1 >= outlook.labels[1].1);
     let (first, same) = &pairs_of_letters(1)[0];
@@ -67,6 +71,7 @@ fn a_preview_says_which_task_was_found_and_how_many_rows_each_label_has() {
         problem
             .expect("a reason")
             .what
+            .english()
             .contains("does not predict the next token")
     );
 }
@@ -111,7 +116,7 @@ fn a_preview_of_twenty_thousand_rows_makes_tokens_of_four_and_counts_the_labels_
         ..config()
     });
     let said = format!("Row {ROWS} has no word with a class that the model reads");
-    let is_said = |event: &Event| matches!(event, Event::Warning { message } if message.contains(&said));
+    let is_said = |event: &Event| matches!(event, Event::Warning { message } if message.english().contains(&said));
     assert!(desk.events.iter().any(is_said), "{:?}", desk.events.last());
 }
 

@@ -37,7 +37,7 @@ fn a_cross_encoder_ranks_by_points_by_pairs_and_by_lists() {
         let (ndcg, words) = (metric(&evals[3], "ndcg_at_10"), to_beat(&report, "ndcg_at_10"));
         assert_eq!(report.against, "BM25");
         assert!(ndcg > 0.95 && ndcg > words + 0.1, "{loss}: {ndcg} over {words}");
-        assert_eq!(report.verdict, Some(Verdict::Better), "{}", report.sentence);
+        assert_eq!(report.verdict, Some(Verdict::Better), "{}", report.sentence.english());
         let table = predictions(&desk);
         assert_eq!((table.rows.len(), table.columns[1].as_str()), (40, "ndcg_at_10"));
         let mut other = reloaded(&mut desk, device, tiny::bert_files(), graded(160));

@@ -16,7 +16,7 @@ fn bad_rows_are_named_by_file_row_and_field() {
         failure(&desk)
     };
     let place = |error: &Error| (error.file.clone(), error.row, error.field.clone());
-    let at = |row, field: &str| (Some("rows.csv".to_owned()), Some(row), Some(field.to_owned()));
+    let at = |row, field: &str| (Some("rows.csv".to_owned()), Some(row), Some(field.into()));
 
     let missing = refused("text,label", &["ab,x", "cd,", "ef,y"], config());
     assert_eq!(place(&missing), at(3, "label"), "{missing}");
@@ -36,13 +36,13 @@ fn bad_rows_are_named_by_file_row_and_field() {
     let flag = refused("text,x,y", &["ab,0,1", "cd,1,2"], flags);
     assert_eq!(place(&flag), at(3, "y"), "{flag}");
     let one = refused("text,label", &["ab,x", "cd,x"], config());
-    assert!(one.what.contains("nothing to learn"), "{one}");
+    assert!(one.what.english().contains("nothing to learn"), "{one}");
     let absent = RunConfig {
         label_columns: vec!["gold".into()],
         ..config()
     };
     let absent = refused("text,label", &["ab,x", "cd,y"], absent);
-    assert_eq!(absent.field.as_deref(), Some("gold"), "{absent}");
+    assert_eq!(absent.field_name(), Some("gold"), "{absent}");
 
     // A class that was never seen in training.
     let mut desk = bert(classes(40));
@@ -55,7 +55,7 @@ fn bad_rows_are_named_by_file_row_and_field() {
     let error = failure(&desk);
     assert_eq!(place(&error), at(3, "label"), "{error}");
     assert!(
-        error.what.contains("'new'") && error.what.contains("other, same"),
+        error.what.english().contains("'new'") && error.what.english().contains("other, same"),
         "{error}"
     );
 }

@@ -25,7 +25,7 @@ fn a_regression_is_learnt_in_the_units_of_its_targets_scaled_or_not() {
     let report = report(&desk);
     let (r2, baseline) = (metric(&desk.evals()[3], "r2"), to_beat(&report, "r2"));
     assert!(r2 > 0.8 && r2 > baseline + 0.3, "{r2} over {baseline}");
-    assert_eq!(report.verdict, Some(Verdict::Better), "{}", report.sentence);
+    assert_eq!(report.verdict, Some(Verdict::Better), "{}", report.sentence.english());
     let (rmse, mse) = (metric(&desk.evals()[3], "rmse"), metric(&desk.evals()[3], "mse"));
     assert!(
         (rmse * rmse / mse - 1.0).abs() < 1e-9 && rmse < 100.0,

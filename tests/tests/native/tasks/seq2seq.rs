@@ -73,7 +73,7 @@ fn answers_of_an_encoder_decoder_are_compared_too_and_no_rows_are_no_report() {
     let mut desk = Desk::with(DeviceChoice::Cpu, tiny::t5_files(), rows());
     desk.train(config(12.0));
     let report = report(&desk);
-    assert_eq!(report.verdict, Some(Verdict::Better), "{}", report.sentence);
+    assert_eq!(report.verdict, Some(Verdict::Better), "{}", report.sentence.english());
     let mut desk = Desk::with(DeviceChoice::Cpu, tiny::t5_files(), rows());
     desk.train(config(0.0));
     assert!(desk.summary().finished);

@@ -67,11 +67,7 @@ fn words_have_classes_on_their_first_tokens() {
     let mut desk = bert(lines(wrong.into_iter()));
     desk.train(config());
     let error = failure(&desk);
-    assert_eq!(
-        (error.row, error.field.as_deref()),
-        (Some(2), Some("ner_tags")),
-        "{error}"
-    );
+    assert_eq!((error.row, error.field_name()), (Some(2), Some("ner_tags")), "{error}");
 }
 
 #[test]
@@ -83,5 +79,5 @@ fn words_to_be_scored_need_their_classes() {
     desk.ask(Command::LoadValidation { file }, vec![words]);
     desk.train(config());
     let error = failure(&desk);
-    assert!(error.what.contains("the words' classes"), "{error}");
+    assert!(error.what.english().contains("the words' classes"), "{error}");
 }

@@ -57,7 +57,7 @@ fn typed_texts_are_answered_as_rows_are() {
         },
         Vec::new(),
     );
-    assert!(failure(&desk).what.contains("no text"), "{}", failure(&desk));
+    assert!(failure(&desk).what.english().contains("no text"), "{}", failure(&desk));
 
     let mut desk = bert(graded(160));
     desk.train(RunConfig {

@@ -1,0 +1,34 @@
+//! The command `lorakeet`: its arguments, its output folder, its log.
+
+use crate::message::messages;
+
+messages! { "command";
+    KeyValue { got } = "must have the form KEY=VALUE, got {got}", "必须写成 KEY=VALUE 的形式，收到了 {got}";
+    ForExample = "For example --set learning_rate=1e-4.", "例如 --set learning_rate=1e-4。";
+    CannotListen { error } = "cannot listen for Ctrl-C: {error}", "无法监听 Ctrl-C：{error}";
+    CannotRead { error } = "cannot read: {error}", "无法读取：{error}";
+    CannotWrite { error } = "cannot write: {error}", "无法写入：{error}";
+    CannotOpen { error } = "cannot open: {error}", "无法打开：{error}";
+    StandardOutput { error } = "standard output cannot be written: {error}", "无法写入标准输出：{error}";
+    LogIsLink = "is a link, and the log would be written over what it leads to", "是一个链接，日志会覆盖它所指向的文件";
+    RemoveLink = "Remove the link, or choose another output_dir.", "请删除该链接，或换一个 output_dir。";
+    GoesOn { step, from } = "The run goes on after step {step} (resume_from_checkpoint: {from}).",
+        "从第 {step} 步之后继续训练（resume_from_checkpoint: {from}）。";
+    PassedOver { folder, error } = "{folder} is passed over: {error}", "跳过 {folder}：{error}";
+    NoCheckpoint { place } = "there is no checkpoint in {place}", "{place} 中没有检查点";
+    NoWholeCheckpoint { place, passed_over } = "no checkpoint in {place} is whole: {passed_over}",
+        "{place} 中没有完整的检查点：{passed_over}";
+    StartFromBeginning = "Take it out to start the run from the beginning.", "请删去它以从头开始训练。";
+    HoldsRun { folder, found } = "{folder} holds {found} already, which this run would replace",
+        "{folder} 中已有 {found}，本次训练会覆盖它";
+    NewFolder =
+        "Choose a new folder. To go on with the run in it, set resume_from_checkpoint: true; to start it over, \
+         overwrite_output_dir: true.",
+        "请选择新的文件夹。要继续其中的训练，请设置 resume_from_checkpoint: true；要重新开始，请设置 overwrite_output_dir: true。";
+    IsInput { knob } = "is {knob}, too: the run would write over what it reads", "同时也是 {knob}：训练会覆盖它要读取的内容";
+    HoldsInput { file, knob } = "holds {file}, which {knob} names: the run would write over what it reads",
+        "其中有 {knob} 指定的 {file}：训练会覆盖它要读取的内容";
+    FolderOfItsOwn = "Choose a folder of its own for what the run writes.", "请为训练的输出选择一个单独的文件夹。";
+    TableReplaces { knob } = "is {knob}, too, which the table would replace", "同时也是 {knob}，表格会覆盖它";
+    NameNewFile = "Name a new file.", "请指定一个新文件。";
+}

@@ -1,0 +1,28 @@
+//! The page and its worker: the engine's own coming and going, and files that come with the page.
+
+use crate::message::messages;
+
+messages! { "page";
+    EngineNotRunning = "the engine does not run", "引擎没有运行";
+    NoModuleWorker = "this browser cannot start a module worker", "该浏览器不支持 module worker";
+    CurrentBrowser = "Use a current Chrome, Edge, Firefox or Safari.", "请使用最新版的 Chrome、Edge、Firefox 或 Safari。";
+    BrokeOff { error } = "the engine broke off ({error})", "引擎异常中止（{error}）";
+    NotLoaded = "the engine could not be loaded", "无法加载引擎";
+    CommandNotPassed = "the browser did not pass the command on to the engine", "浏览器没有把命令传给引擎";
+    NoText = "the engine sent a message without text", "引擎发来的消息没有内容";
+    EventUnreadable { error } = "One message of the engine could not be read ({error}).", "无法读取引擎的一条消息（{error}）。";
+    EventUnwritable { error } = "an event could not be written: {error}", "无法写出一个事件：{error}";
+    CommandUnreadable { error } = "the engine does not understand the page ({error})", "引擎无法理解页面的命令（{error}）";
+    NotFetched = "could not be fetched", "无法下载";
+    ServerAnswered { status } = "could not be fetched: the server answered {status}", "无法下载：服务器返回 {status}";
+    NoContents = "came without contents", "内容为空";
+    FetchBrokeOff = "broke off while it was fetched", "下载中断";
+    CheckConnection = "Check the connection to the page's server and reload the page.", "请检查与服务器的连接，然后刷新页面。";
+    NotOfPage = "is not a file that comes with the page", "不是本页面自带的文件";
+    EndsEarly { end, wanted, from } = "ends at byte {end}, but {wanted} bytes were wanted from byte {from} on",
+        "在第 {end} 字节处结束，但需要从第 {from} 字节起读取 {wanted} 字节";
+    FileIncomplete = "The file is incomplete: download or copy it again.", "文件不完整：请重新下载或复制。";
+    FileGone = "cannot be read any more; it was moved, changed or deleted after it was chosen",
+        "无法再读取：文件在选择之后被移动、修改或删除";
+    ChooseAgain = "Choose the file again.", "请重新选择该文件。";
+}

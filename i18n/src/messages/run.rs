@@ -1,0 +1,197 @@
+//! Runs: tasks, training, checkpoints, reports, predictions and answers.
+
+use crate::message::messages;
+
+messages! { "run";
+    // session
+    NoModel = "no model is loaded", "尚未加载模型";
+    LoadModel = "Load a GGUF file, or a folder with config.json and safetensors.",
+        "请加载一个 GGUF 文件，或包含 config.json 和 safetensors 的文件夹。";
+    NoData = "no training data is loaded", "尚未加载训练数据";
+    LoadData = "Load a txt, csv, json or jsonl file.", "请加载 txt、csv、json 或 jsonl 文件。";
+    NoDevice = "no device is open", "尚未打开设备";
+    WaitForRun = "this has to wait until the run is over", "要等训练结束后才能执行";
+    StopRun = "Stop the run first.", "请先停止训练。";
+    FreshWeights =
+        "There are no weights among the model's files, so it starts from fresh ones, which know nothing yet: train it with \
+         finetuning_type: full.",
+        "模型文件中没有权重，因此使用随机初始化的权重，模型还什么都不会：请用 finetuning_type: full 训练。";
+    TooManyFiles { files } = "the data is one file, or images with their labels, got {files} files",
+        "数据应为一个文件，或图像加标签两个文件，收到了 {files} 个文件";
+    GiveOneFile = "Give one file of rows, or two in the IDX format.", "请提供一个数据文件，或两个 IDX 格式的文件。";
+    NoTokenizer = "the model came without a tokenizer", "模型没有附带分词器";
+    AddTokenizer = "Put its tokenizer.json beside it, or take a GGUF file, which holds one.",
+        "请把它的 tokenizer.json 放在模型旁边，或使用自带分词器的 GGUF 文件。";
+    NoChatTemplate = "the model has no chat template", "模型没有对话模板";
+    GivePlainText = "Give it plain text to continue.", "请给它一段纯文本来续写。";
+    TrainFirst = "Train first.", "请先训练。";
+    LoraOnFreshWeights = "lora leaves the weights as they are, and these are fresh",
+        "lora 不改变基座权重，而这些权重是随机初始化的";
+    SetFull = "Set finetuning_type: full.", "请设置 finetuning_type: full。";
+    CannotWrite { file, error } = "{file}: {error}", "{file}：{error}";
+
+    // tasks
+    TaskByData { task, because } = "The task is {task}, because the data has {because}; set task to choose another.",
+        "任务为 {task}，因为数据中有{because}；如需其他任务，请设置 task。";
+    WordsWithClasses = "words with classes", "带类别的词";
+    ChosenAndRejected = "chosen and rejected answers", " chosen 和 rejected 回答";
+    QueriesWithPositives = "queries with positives", "带正例的查询";
+    QueriesWithGrades = "queries with graded documents", "带相关性分级文档的查询";
+    Column { columns } = "a column '{columns}'", "列 '{columns}'";
+    ColumnsWithoutEffect = "text_columns and label_columns have no effect: the task is generation.",
+        "text_columns 和 label_columns 不起作用：任务是 generation。";
+    HeadKnobsWithoutEffect { hidden_size, dropout, task } =
+        "{hidden_size} and {dropout} have no effect: the task is {task}, which has no head.",
+        "{hidden_size} 和 {dropout} 不起作用：任务是 {task}，它没有输出头。";
+    NotOnNumbers { task } = "a model that takes numbers cannot do {task}", "以数值为输入的模型不支持 {task}";
+    TasksOnNumbers = "It can do classification, multi_label and regression.",
+        "它支持 classification、multi_label 和 regression。";
+    NotTrained = "the model has not been trained yet", "模型尚未训练";
+    TrainAndName = "Train it, and then name the folder that the run wrote.", "请先训练，然后指定训练写出的文件夹。";
+    HeadReplaced { because, outputs } =
+        "The model's own head does not go with the data: {because}. A fresh one with {outputs} outputs takes its place.",
+        "模型自带的输出头与数据不符：{because}。已换成新的、有 {outputs} 个输出的输出头。";
+    HasClass { class } = "they have the class '{class}'", "数据中有类别 '{class}'";
+    InRow { row, what } = "row {row}: {what}", "第 {row} 行：{what}";
+    MetricOfWritten { metric } = "{metric} is of answers that the model writes", "{metric} 用于评价模型生成的回答";
+    SetPredictWithGenerate = "Set predict_with_generate: true.", "请设置 predict_with_generate: true。";
+    NoSuchMetric { task, metric } = "a {task} run has no metric {metric}", "{task} 任务没有指标 {metric}";
+    DidYouMean { name } = "Did you mean {name}?", "是否想写 {name}？";
+    MetricsAre { metrics } = "It has loss, {metrics}.", "可用的指标：loss、{metrics}。";
+    NoBaseline { kind, because } = "There is no {kind} to compare with: {because}.", "无法与{kind}比较：{because}。";
+    OtherLayout = "the rows of one file lie otherwise than those of the other", "两个文件的数据形状不同";
+    SameNumbers = "Both must have as many numbers a row.", "两个文件每条数据的数值个数必须相同。";
+    CutRows { cutoff, cut, rows } = "Cut at {cutoff} tokens: {cut} of {rows} rows.",
+        "有 {cut} 条数据（共 {rows} 条）在 {cutoff} 个 token 处截断。";
+    NoHead { model_type, task } = "a {model_type} model has no head for {task}", "{model_type} 模型没有用于 {task} 的输出头";
+    LoadEncoder = "Load an encoder, such as a BERT, or a decoder, such as a Llama.",
+        "请加载编码器（如 BERT）或解码器（如 Llama）。";
+    DoesNotContinue { model_type } = "a {model_type} model of this kind does not continue texts",
+        "这种 {model_type} 模型不能续写文本";
+    LoadDecoder = "Load a Llama or a GPT-2.", "请加载 Llama 或 GPT-2。";
+    DroppedBeyondCutoff { dropped } = "Dropped rows whose answers start beyond cutoff_len: {dropped}.",
+        "丢弃了回答起始位置超出 cutoff_len 的数据：{dropped} 条。";
+    TwoAnswers = "a preference has two answers", "一条偏好数据有两个回答";
+    DoesNotPredict { model_type } = "a {model_type} model of this kind does not predict the next token",
+        "这种 {model_type} 模型不预测下一个 token";
+    LoadGenerator = "Load a model that continues texts, such as a Llama or a GPT-2, or give the data a column label.",
+        "请加载能续写文本的模型（如 Llama 或 GPT-2），或给数据加上 label 列。";
+    ModelHasNoHead { task } = "the model has no head for {task}", "模型没有用于 {task} 的输出头";
+    VocabularyLoss = "the loss over a vocabulary is the model's own", "词表上的损失由模型自己计算";
+    NoClasses = "words are to get classes, and there are none", "要给词分类，却没有类别";
+
+    // baselines
+    MajorityClass = "majority class", "多数类";
+    NearestCentroid = "nearest centroid", "最近类中心";
+    LinearProbe = "linear probe", "线性探针";
+    UsualLabels = "usual labels", "多数标签";
+    LastValue = "the last value again", "沿用上一个值";
+    TrainingMean = "mean of the training rows", "训练集均值";
+    Bm25 = "BM25", "BM25";
+    BaseModel = "base model", "基座模型";
+    BaseLikelihood = "base model's likelihood", "基座模型的似然";
+    ModelBefore = "model before this run", "本次训练前的模型";
+
+    // typed texts
+    SayTask = "has to say what the texts are to be answered with", "必须指明用什么任务来回答这些文本";
+    ContinuesTexts { task } = "a model of {task} continues texts", "{task} 模型是续写文本的";
+    HaveItWrite = "Have it write instead.", "请改用文本生成。";
+    NoText = "there is no text to answer", "没有要回答的文本";
+    WriteOne = "Write one.", "请输入一段文本。";
+    WriteQuery = "Write a query, and below it a document on each line.", "请输入查询，并在下方每行输入一个文档。";
+    NoRowAnswers { task } = "{task} has no answers row by row", "{task} 没有逐条的预测";
+    NotRowsOfNumbers = "these are no rows of numbers", "这些不是数值数据";
+    NoAnswersByRow = "the task has no answers row by row", "该任务没有逐条的预测";
+
+    // training
+    StoppedPreparingRows = "stopped while the rows were prepared", "已停止（正在准备数据）";
+    StoppedScoringReference = "stopped while the reference was computed", "已停止（正在计算参考模型的得分）";
+    StoppedScoringRows = "stopped while the rows were scored", "已停止（正在评估数据）";
+    StoppedAnsweringRows = "stopped while the rows were answered", "已停止（正在预测数据）";
+    Diverged { name, value, step, learning_rate } =
+        "the {name} became {value} at step {step}, at a learning rate of {learning_rate}",
+        "第 {step} 步时{name}变为 {value}，当时学习率为 {learning_rate}";
+    Loss = "loss", "损失";
+    GradientNorm = "gradient norm", "梯度范数";
+    LowerLearningRate =
+        "Lower learning_rate (a third of it is a good next try), raise warmup_ratio, or set max_grad_norm to 1. The weights \
+         from before this step are kept.",
+        "请降低 learning_rate（可先试三分之一），提高 warmup_ratio，或把 max_grad_norm 设为 1。这一步之前的权重已保留。";
+    ValidationDiverged { loss } = "the validation loss is {loss}", "验证损失为 {loss}";
+    LowerRateOrBroken = "Lower learning_rate; if the base model already gives this, its weights are broken.",
+        "请降低 learning_rate；如果基座模型本身就是这样，说明它的权重已损坏。";
+    NothingToScore = "the validation data has no token to score", "验证数据中没有可评估的 token";
+    RaiseCutoff = "Raise cutoff_len, or hold out more examples with val_size.",
+        "请增大 cutoff_len，或用 val_size 留出更多验证数据。";
+    NoQuestion = "no row has a question with a whole answer", "没有一条数据同时有问题和完整的回答";
+    PredictWithGenerateNeeds =
+        "It needs rows such as prompt and completion, completion_only_loss, and a cutoff_len above their length.",
+        "它需要 prompt 和 completion 这样的数据、completion_only_loss，以及大于其长度的 cutoff_len。";
+    EndsEarly { step, scores, metric } = "The run ends early, after step {step}: {scores} scores brought no better {metric}.",
+        "训练在第 {step} 步后提前结束：连续 {scores} 次评估，{metric} 没有提升。";
+    BestKept { step, metric } = "The weights of step {step} are kept: they have the best {metric}.",
+        "保留第 {step} 步的权重：它的 {metric} 最好。";
+
+    // checkpoints
+    ResumeWithoutEffect =
+        "resume_from_checkpoint has no effect here: no checkpoint was opened, and the run starts anew.",
+        "resume_from_checkpoint 在此不起作用：没有打开检查点，训练从头开始。";
+    LengthChanged { steps, before } =
+        "The run has {steps} steps now, and had {before} when its checkpoint was written: from here on the learning rate \
+         follows the new length.",
+        "训练现在共 {steps} 步，写检查点时为 {before} 步：之后学习率按新的总步数变化。";
+    TooManySteps { step, steps } = "the checkpoint has done {step} steps, the run has only {steps}",
+        "检查点已训练 {step} 步，而本次训练只有 {steps} 步";
+    RaiseSteps = "Raise max_steps or num_train_epochs.", "请增大 max_steps 或 num_train_epochs。";
+    TooLarge = "is too large for this machine", "太大，本机无法处理";
+    WrongShape { found, needed } = "has shape {found}, the run needs {needed}", "形状为 {found}，而训练需要 {needed}";
+    HoldsBytes = "holds bytes, the run needs floats", "存的是字节，而训练需要浮点数";
+    HoldsFloats = "holds floats, the run needs bytes", "存的是浮点数，而训练需要字节";
+    LacksTensor = "the checkpoint lacks this tensor", "检查点中缺少该张量";
+    ResumeSameRun = "Resume with the run file and the model that wrote the checkpoint.",
+        "请用写出该检查点的配置文件和模型继续训练。";
+    OtherOptimizer = "the optimizer's state belongs to another model, adapter or optim",
+        "优化器状态属于其他模型、适配器或 optim";
+    ResumeSameFile = "Resume with the run file that wrote the checkpoint.", "请用写出该检查点的配置文件继续训练。";
+    OtherRun { differences } = "this is not the run that wrote the checkpoint: {differences}",
+        "这不是写出该检查点的训练：{differences}";
+    SetBack =
+        "Set it back as it was; or start a new run from the checkpoint's weights, by adapter_name_or_path (after full \
+         training, by model_name_or_path).",
+        "请改回原来的设置；或用 adapter_name_or_path（全量训练后用 model_name_or_path）从检查点的权重开始新的训练。";
+    Then { first, second } = "{first}; {second}", "{first}；{second}";
+    SettingWas { name, was, is } = "{name} was {was}, is {is}", "{name} 原为 {was}，现为 {is}";
+    WasNotGiven { name } = "{name} was not given", "当时没有给出 {name}";
+    WasGiven { name } = "{name} was given, and is not", "当时给出了 {name}，现在没有";
+    NotGiven = "not given", "未设置";
+    OtherModel { name } = "{name} names a model with other weights or another config.json",
+        "{name} 指向权重或 config.json 不同的模型";
+    OtherAdapter { name } = "{name} names another adapter", "{name} 指向另一个适配器";
+    OtherData { name } = "{name} holds other data", "{name} 中是不同的数据";
+    OtherTokens = "the tokenizer or the chat template makes other tokens of the same rows",
+        "分词器或对话模板对相同数据产生了不同的 token";
+    OtherLength { found, written } = "is {found} bytes long, and {written} were written", "有 {found} 字节，而写入的是 {written} 字节";
+    OtherContent = "does not hold what was written into it", "内容与写入时不一致";
+    FileMissing = "this file of the checkpoint is missing", "检查点中缺少这个文件";
+    NotManifest = "is not the manifest that was written", "不是写入时的清单";
+    NameWholeCheckpoint =
+        "Name a folder checkpoint-N that is whole, or set resume_from_checkpoint: true, which takes the newest whole one.",
+        "请指定完整的 checkpoint-N 文件夹，或设置 resume_from_checkpoint: true，它会使用最新的完整检查点。";
+    NotNumber { text } = "{text} is not a number", "{text} 不是数字";
+    NotState { because } = "is not a state that a run can go on from: {because}", "不是可以继续训练的状态：{because}";
+    NameOwnCheckpoint = "Name a folder checkpoint-N that a run of this program wrote.",
+        "请指定由本程序写出的 checkpoint-N 文件夹。";
+    StateIs { name, value } = "{name} is {value}", "{name} 为 {value}";
+    StepsDiffer { global_step, own } = "global_step is {global_step}, and the run's own count {own}",
+        "global_step 为 {global_step}，而训练自身的计数为 {own}";
+
+    // report
+    Better { against, what } = "Significant improvement over {against}: {what}", "显著优于{against}：{what}";
+    NotDistinguishable { against, what } = "No significant improvement over {against}: {what}", "相比{against}没有显著提升：{what}";
+    Worse { against, what } = "Significantly worse than {against}: {what}", "显著差于{against}：{what}";
+    TheBaseline { kind } = "the {kind}", "{kind}";
+    BestBaseline { kind } = "the best baseline ({kind})", "最佳基线（{kind}）";
+    Perplexity { after, before, what } = "perplexity {after} against {before}; {what}", "困惑度 {after}，对比 {before}；{what}";
+    NothingToCompare { metric, value } = "{metric} {value}; there is nothing to compare it with.",
+        "{metric} {value}；没有可比较的对象。";
+}
