@@ -9,7 +9,7 @@ use crate::components::task::TaskChoice;
 use crate::components::train::Train;
 use crate::components::try_it::TryIt;
 use crate::settings::shapes_examples;
-use crate::state::Lab;
+use crate::state::PageState;
 use crate::theme;
 use leptos::prelude::*;
 use lorakeet_core::config::KNOBS;
@@ -17,14 +17,14 @@ use lorakeet_core::config::KNOBS;
 /// The page.
 #[component]
 pub fn Page() -> impl IntoView {
-    let lab = Lab::new(theme::stored_language(), theme::stored_theme(), theme::wished_device());
-    provide_context(lab);
-    Effect::new(move || theme::apply_theme(lab.theme.get()));
-    Effect::new(move || theme::apply_language(lab.language.get()));
-    lab.start_engine();
+    let state = PageState::new(theme::stored_language(), theme::stored_theme(), theme::wished_device());
+    provide_context(state);
+    Effect::new(move || theme::apply_theme(state.theme.get()));
+    Effect::new(move || theme::apply_language(state.language.get()));
+    state.start_engine();
     // Whatever shapes the examples shapes their preview, too.
     let shaping = Memo::new(move |_| {
-        lab.settings.with(|config| {
+        state.settings.with(|config| {
             let knobs = KNOBS.iter().filter(|knob| shapes_examples(knob));
             knobs.map(|knob| config.get(knob.name)).collect::<Vec<_>>()
         })
@@ -33,14 +33,14 @@ pub fn Page() -> impl IntoView {
         // Tracking alone would not have it looked at, and what nobody looks at never changes.
         shaping.with(|_| ());
         if before.is_some() {
-            lab.ask_preview();
+            state.ask_preview();
         }
     });
     // And every knob that there is may change what a run takes.
     Effect::new(move |before: Option<()>| {
-        lab.settings.with(|_| ());
+        state.settings.with(|_| ());
         if before.is_some() {
-            lab.ask_estimate();
+            state.ask_estimate();
         }
     });
     view! {
@@ -55,8 +55,8 @@ pub fn Page() -> impl IntoView {
             <Home/>
         </main>
         <footer>
-            <p>{lab.text(|w| w.privacy)}</p>
-            <p>{lab.text(|w| w.credits)}</p>
+            <p>{state.text(|w| w.privacy)}</p>
+            <p>{state.text(|w| w.credits)}</p>
         </footer>
     }
 }

@@ -22,7 +22,7 @@ use web_sys::File;
 
 /// Everything that the page shows.
 #[derive(Clone, Copy)]
-pub struct Lab {
+pub struct PageState {
     /// Language of all words.
     pub language: RwSignal<Language>,
     /// Light, dark, or the system's.
@@ -41,7 +41,7 @@ pub struct Lab {
     pub training: Training,
 }
 
-impl Lab {
+impl PageState {
     /// A page without an engine yet.
     pub fn new(language: Language, theme: Theme, device: DeviceChoice) -> Self {
         Self {

@@ -11,7 +11,7 @@ mod source;
 mod texts;
 mod watch;
 
-use crate::protocol::Message;
+use crate::protocol::ChatMessage;
 use crate::{Error, Result};
 use lorakeet_i18n::Field;
 use lorakeet_i18n::messages::{formats, text as msg};
@@ -46,9 +46,9 @@ pub struct Conversation {
     pub names: Map<String, Json>,
 }
 
-impl From<&[Message]> for Conversation {
-    fn from(messages: &[Message]) -> Self {
-        let message = |message: &Message| {
+impl From<&[ChatMessage]> for Conversation {
+    fn from(messages: &[ChatMessage]) -> Self {
+        let message = |message: &ChatMessage| {
             let pairs = [("role", &message.role), ("content", &message.content)];
             Map::from_iter(pairs.map(|(key, value)| (key.to_string(), Json::String(value.clone()))))
         };
@@ -196,7 +196,7 @@ impl ChatTemplate {
     ///
     /// # Errors
     /// The template refuses the conversation, or does not end.
-    pub fn apply(&self, messages: &[Message], add_generation_prompt: bool) -> Result<String> {
+    pub fn apply(&self, messages: &[ChatMessage], add_generation_prompt: bool) -> Result<String> {
         self.lay_out(&messages.into(), add_generation_prompt)
     }
 
@@ -204,7 +204,7 @@ impl ChatTemplate {
     ///
     /// # Errors
     /// As there.
-    pub fn apply_with_spans(&self, messages: &[Message]) -> Result<Rendered> {
+    pub fn apply_with_spans(&self, messages: &[ChatMessage]) -> Result<Rendered> {
         self.lay_out_with_spans(&messages.into())
     }
 

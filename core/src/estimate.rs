@@ -40,7 +40,7 @@ use crate::{
         memory::{Adapters, Buffer, DryRun, MemoryLedger},
     },
     protocol::MemoryEstimate,
-    quant::Base,
+    quant::BaseFormat,
     tasks::PAD_TO_MULTIPLE_OF,
     train::optim::moments_bytes,
 };
@@ -58,7 +58,7 @@ pub async fn estimate(
     largest_buffer_bytes: u64,
 ) -> Result<MemoryEstimate> {
     let full = config.finetuning_type == FinetuningType::Full;
-    let skeleton = ModelSkeleton::read(files, (full, Base::from(config)), largest_buffer_bytes).await?;
+    let skeleton = ModelSkeleton::read(files, (full, BaseFormat::from(config)), largest_buffer_bytes).await?;
     let mut adapters = Adapters::default();
     // The numbers of each trained tensor.
     let mut trained: Vec<usize> = Vec::new();

@@ -16,12 +16,12 @@ use crate::generate::{Generated, Generation};
 use crate::head_spec::{HeadRecord, HeadSpec};
 use crate::host::{Emit, Host};
 use crate::models::{Model, small};
-use crate::protocol::{Command, Event, GenerateOptions, Message, ModelInfo, Prompt, Stage};
-use crate::quant::Base;
+use crate::protocol::{ChatMessage, Command, Event, GenerateOptions, ModelInfo, Prompt, Stage};
+use crate::quant::BaseFormat;
 use crate::store::{MemoryFile, Source, read_all};
 use crate::tokenizer::Tokenizer;
 use burn::tensor::Device;
-use lorakeet_i18n::Message as Said;
+use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::run as msg;
 use serde_json::{Value, json};
 
@@ -42,7 +42,7 @@ pub(crate) struct LoadedModel {
     /// Whether every weight is trained.
     pub(crate) full: bool,
     /// The format of its frozen linears.
-    pub(crate) base: Base,
+    pub(crate) base: BaseFormat,
     /// The small files that make a folder of weights a model again.
     pub(crate) companions: Vec<Source>,
     /// The head that it came with; a run may have put on another.
@@ -55,7 +55,7 @@ pub(crate) struct Weights {
     /// Whether all of them are trained.
     pub(crate) full: bool,
     /// The format of frozen linears.
-    pub(crate) base: Base,
+    pub(crate) base: BaseFormat,
     /// The seed of those that the files lack.
     pub(crate) seed: u64,
 }
@@ -176,7 +176,7 @@ impl LoadedModel {
         if dataset.form == data::Schema::Text || self.files.chat_template.is_none() {
             return Prompt::Text(text);
         }
-        Prompt::Messages(vec![Message {
+        Prompt::Messages(vec![ChatMessage {
             role: "user".into(),
             content: text,
         }])
@@ -263,7 +263,7 @@ impl LoadedModel {
 
 fn config_file(config: &Value) -> Result<Vec<u8>> {
     let text = serde_json::to_string_pretty(config);
-    let text = text.map_err(|error| Error::internal(Said::verbatim(error.to_string())))?;
+    let text = text.map_err(|error| Error::internal(Message::verbatim(error.to_string())))?;
     Ok(text.into_bytes())
 }
 
@@ -347,7 +347,7 @@ pub(crate) async fn prepare<'m>(
     let mut wanted = model.head.config.clone();
     let weights = Weights {
         full: config.finetuning_type == FinetuningType::Full,
-        base: Base::from(config),
+        base: BaseFormat::from(config),
         seed: config.seed,
     };
     if has_unset_sizes(&model.files) {

@@ -10,7 +10,7 @@ mod event;
 mod number;
 mod report;
 
-pub use command::{Command, DeviceChoice, GenerateOptions, Message, Prompt};
+pub use command::{ChatMessage, Command, DeviceChoice, GenerateOptions, Prompt};
 pub use event::{
     DataInfo, DeviceInfo, DeviceKind, Event, MemoryEstimate, ModelInfo, PreviewExample, RunInfo, RunPreview,
     RunSummary, Stage, StepInfo,

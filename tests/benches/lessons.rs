@@ -10,7 +10,7 @@ use lorakeet_core::config::RunConfig;
 use lorakeet_core::data::{Columns, Dataset, Labelled, LabelledRow, labels_of};
 use lorakeet_core::protocol::{Event, Metric, Report, RunInfo};
 use lorakeet_core::store::{DiskFile, Source};
-use lorakeet_tests::{desk::Desk, golden::block_on};
+use lorakeet_tests::{golden::block_on, test_session::TestSession};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -135,23 +135,23 @@ fn run(folder: &Path, lesson: &Lesson, model: &str, seed: u64) -> Result<Done> {
         lesson.train, lesson.settings
     );
     let config = RunConfig::parse(&text, "run.yaml")?.config;
-    let mut desk = Desk::small(model, sources(folder, lesson.train)?);
-    block_on(desk.session.load_validation(sources(folder, lesson.test)?))?;
-    desk.train(config);
+    let mut session = TestSession::small(model, sources(folder, lesson.train)?);
+    block_on(session.inner.load_validation(sources(folder, lesson.test)?))?;
+    session.train(config);
     ensure!(
-        matches!(desk.events.last(), Some(Event::Done(_))),
+        matches!(session.events.last(), Some(Event::Done(_))),
         "the run ended with {:?}",
-        desk.events.last()
+        session.events.last()
     );
     let mut done = (None, None);
-    for event in &desk.events {
+    for event in &session.events {
         match event {
             Event::Started(info) => done.0 = Some(info.clone()),
             Event::Report(report) => done.1 = Some(report.as_ref().clone()),
             _ => {}
         }
     }
-    let last = desk.evals().pop().context("no score")?.metrics;
+    let last = session.evals().pop().context("no score")?.metrics;
     let (info, report) = (done.0.context("no run")?, done.1.context("no report")?);
     Ok(Done { info, report, last })
 }

@@ -10,7 +10,7 @@ use lorakeet_core::config::{Fp8Format, Fp8Scale, QuantType, RunConfig};
 use lorakeet_core::formats::{ModelFiles, Storage, safetensors::write_f32};
 use lorakeet_core::protocol::{DeviceChoice, Event};
 use lorakeet_core::store::{DiskFile, MemoryFile, Source};
-use lorakeet_tests::{desk::Desk, ggml, golden::block_on};
+use lorakeet_tests::{ggml, golden::block_on, test_session::TestSession};
 use std::path::{Path, PathBuf};
 
 const MODEL: &str = "LORAKEET_SMOLLM2";
@@ -119,15 +119,15 @@ fn config() -> RunConfig {
 /// Bytes a parameter of the base, and the perplexity before and after.
 fn run(model: Vec<Source>, config: RunConfig) -> Result<(f64, f64, f64)> {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../public/data/austen.txt");
-    let mut desk = Desk::with(DeviceChoice::Cpu, model, DiskFile::source(data)?);
-    desk.train(config);
-    let mut models = desk.events.iter().rev().filter_map(|event| match event {
+    let mut session = TestSession::with(DeviceChoice::Cpu, model, DiskFile::source(data)?);
+    session.train(config);
+    let mut models = session.events.iter().rev().filter_map(|event| match event {
         Event::Model(info) => Some(info.weight_bytes as f64 / info.parameters as f64),
         _ => None,
     });
     let bytes = models.next().context("no model was loaded")?;
-    let evals = desk.evals();
-    ensure!(evals.len() >= 2, "the run was not scored: {:?}", desk.events.last());
+    let evals = session.evals();
+    ensure!(evals.len() >= 2, "the run was not scored: {:?}", session.events.last());
     Ok((bytes, evals[0].perplexity, evals[evals.len() - 1].perplexity))
 }
 

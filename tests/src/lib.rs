@@ -6,7 +6,6 @@
 
 pub mod alone;
 pub mod browser;
-pub mod desk;
 pub mod generated;
 pub mod ggml;
 #[path = "../../core/tests/common/gguf.rs"]
@@ -18,6 +17,7 @@ pub mod mutations;
 pub mod rows;
 pub mod site;
 pub mod soak;
+pub mod test_session;
 pub mod tiny;
 pub mod trajectory;
 pub mod user_actions;

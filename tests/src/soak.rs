@@ -3,8 +3,8 @@
 //! Dropout, clipping, rows of different lengths, scores and samples are all in it, so that whatever of them keeps memory
 //! shows. Rows are short, so that it ends in minutes on two cores.
 
-use crate::desk::Desk;
 use crate::memory::{STEPS, check_flat, resident_bytes};
+use crate::test_session::TestSession;
 use lorakeet_core::config::RunConfig;
 use lorakeet_core::protocol::{Command, DeviceChoice, Event};
 use lorakeet_core::store::{DiskFile, Source};
@@ -33,14 +33,14 @@ const DEVICE_ALLOWANCE_BYTES: u64 = 1 << 20;
 /// # Panics
 /// Where one of these does not hold.
 pub fn two_thousand_steps(device: DeviceChoice) {
-    let mut desk = Desk::with(device, MODEL.map(public).to_vec(), public(DATA));
+    let mut session = TestSession::with(device, MODEL.map(public).to_vec(), public(DATA));
     let command = Command::Train {
         config: Box::new(config()),
         sample_prompt: Some("LOVE, n.".into()),
     };
     let (mut host, mut on_device, mut losses) = (Vec::new(), Vec::new(), Vec::new());
     let start = Instant::now();
-    desk.ask_and(command, Vec::new(), &mut |event, _| {
+    session.ask_and(command, Vec::new(), &mut |event, _| {
         let Event::Step(step) = event else { return };
         host.extend(resident_bytes(std::process::id()).map(|bytes| (step.step, bytes)));
         on_device.extend(step.device_bytes.map(|bytes| (step.step, bytes)));
@@ -53,7 +53,7 @@ pub fn two_thousand_steps(device: DeviceChoice) {
             );
         }
     });
-    let summary = desk.summary();
+    let summary = session.summary();
     assert!(summary.finished && summary.steps == STEPS, "{summary:?}");
     println!("{device:?}: {STEPS} steps in {:.0} s", start.elapsed().as_secs_f64());
 

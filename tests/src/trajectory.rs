@@ -1,8 +1,8 @@
 //! The product's own step, optimizer and schedule over given batches: what tests against the reference's trajectories
 //! share.
 
-use crate::desk::HOST;
 use crate::golden::{Case, block_on, number};
+use crate::test_session::HOST;
 use lorakeet_core::{
     config::{RunConfig, SchedulerType},
     data::Batch,

@@ -4,7 +4,7 @@ use crate::conversation::Job;
 use crate::format;
 use crate::report::ranks;
 use crate::run::Phase;
-use crate::state::Lab;
+use crate::state::PageState;
 use leptos::prelude::*;
 use lorakeet_core::protocol::TextPrediction;
 use lorakeet_core::task::Task;
@@ -15,33 +15,33 @@ const LABELS: usize = 8;
 /// The texts, the button and the answers.
 #[component]
 pub fn Ask() -> impl IntoView {
-    let lab = expect_context::<Lab>();
+    let state = expect_context::<PageState>();
     let (first, second) = (RwSignal::new(String::new()), RwSignal::new(String::new()));
-    let task = Memo::new(move |_| lab.task());
+    let task = Memo::new(move |_| state.task());
     let ranking = move || ranks(task.get());
-    let busy = Memo::new(move |_| lab.training.phase.with(Phase::is_under_way));
-    let asking = Memo::new(move |_| lab.worker.job.get() == Some(Job::Predict));
-    let ready = move || lab.training.has_adapter.get() && !busy.get() && !asking.get();
+    let busy = Memo::new(move |_| state.training.phase.with(Phase::is_under_way));
+    let asking = Memo::new(move |_| state.worker.job.get() == Some(Job::Predict));
+    let ready = move || state.training.has_adapter.get() && !busy.get() && !asking.get();
     let ask = move |_| {
-        lab.worker.clear_error(&[Job::Predict]);
+        state.worker.clear_error(&[Job::Predict]);
         let mut texts = vec![first.get_untracked()];
         if ranks(task.get_untracked()) {
             texts.extend(second.get_untracked().lines().map(str::to_owned));
         } else {
             texts.push(second.get_untracked());
         }
-        lab.predict(vec![texts]);
+        state.predict(vec![texts]);
     };
     let first_label = move || {
-        let words = lab.words().tasks;
+        let words = state.words().tasks;
         if ranking() { words.query } else { words.text }
     };
     let second_label = move || {
-        let words = lab.words().tasks;
+        let words = state.words().tasks;
         if ranking() { words.documents } else { words.second_text }
     };
     let second_hint = move || {
-        let words = lab.words().tasks;
+        let words = state.words().tasks;
         if ranking() {
             words.documents_hint
         } else {
@@ -64,13 +64,13 @@ pub fn Ask() -> impl IntoView {
         </Show>
         <p class="buttons">
             <button type="button" class="primary" data-testid="ask" prop:disabled=move || !ready() on:click=ask>
-                {move || (lab.words().tasks.ask)(task.get())}
+                {move || (state.words().tasks.ask)(task.get())}
             </button>
-            <Show when=move || busy.get()><span class="hint">{lab.text(|w| w.try_busy)}</span></Show>
-            <Show when=move || !lab.training.has_adapter.get() && !busy.get()>
-                <span class="hint">{lab.text(|w| w.tasks.ask_none)}</span>
+            <Show when=move || busy.get()><span class="hint">{state.text(|w| w.try_busy)}</span></Show>
+            <Show when=move || !state.training.has_adapter.get() && !busy.get()>
+                <span class="hint">{state.text(|w| w.tasks.ask_none)}</span>
             </Show>
-            <Show when=move || asking.get()><span class="hint" role="status">{lab.text(|w| w.tasks.asking)}</span></Show>
+            <Show when=move || asking.get()><span class="hint" role="status">{state.text(|w| w.tasks.asking)}</span></Show>
         </p>
         <Answers/>
     }
@@ -79,10 +79,10 @@ pub fn Ask() -> impl IntoView {
 /// What was answered.
 #[component]
 fn Answers() -> impl IntoView {
-    let lab = expect_context::<Lab>();
-    let answers = lab.training.outcome.answers;
+    let state = expect_context::<PageState>();
+    let answers = state.training.outcome.answers;
     let shown = move || {
-        let task = lab.task();
+        let task = state.task();
         let answers = answers.get();
         if ranks(task) || task == Task::TokenClassification {
             return view! { <List answers/> }.into_any();
@@ -93,7 +93,7 @@ fn Answers() -> impl IntoView {
     view! {
         <Show when=move || answers.with(|answers| !answers.is_empty())>
             <section class="result" aria-live="polite" data-testid="answers">
-                <h3>{lab.text(|w| w.tasks.answers)}</h3>
+                <h3>{state.text(|w| w.tasks.answers)}</h3>
                 {shown}
             </section>
         </Show>
@@ -141,8 +141,8 @@ fn List(
     /// The answers.
     answers: Vec<TextPrediction>,
 ) -> impl IntoView {
-    let lab = expect_context::<Lab>();
-    let words = lab.task() == Task::TokenClassification;
+    let state = expect_context::<PageState>();
+    let words = state.task() == Task::TokenClassification;
     let row = move |answered: TextPrediction| {
         let best = answered.values.into_iter().next();
         let (name, value) = best.map_or((String::new(), f64::NAN), |metric| (metric.name, metric.value));

@@ -2,7 +2,7 @@
 
 use super::scatter_plot::{ScatterPlot, diagonal};
 use crate::curves::Axis;
-use crate::state::Lab;
+use crate::state::PageState;
 use leptos::prelude::*;
 use lorakeet_core::protocol::CalibrationBin;
 use std::fmt::Write;
@@ -13,7 +13,7 @@ pub fn Calibration(
     /// The answers by their certainty.
     bins: Vec<CalibrationBin>,
 ) -> impl IntoView {
-    let lab = expect_context::<Lab>();
+    let state = expect_context::<PageState>();
     let axis = share_axis();
     let bars = bins.iter().fold(String::new(), |mut text, bin| {
         let (left, right, top) = (1000.0 * bin.from, 1000.0 * bin.to, 1000.0 * (1.0 - bin.accuracy));
@@ -32,18 +32,18 @@ pub fn Calibration(
         }
     };
     let rows = bins.into_iter().map(cells).collect_view();
-    let column = move |place: usize| move || lab.words().tasks.calibration_columns[place];
+    let column = move |place: usize| move || state.words().tasks.calibration_columns[place];
     view! {
         <figure class="chart" data-testid="calibration">
-            <figcaption><span class="chart-title">{lab.text(|w| w.tasks.calibration)}</span></figcaption>
-            <p class="hint">{lab.text(|w| w.tasks.calibration_hint)}</p>
+            <figcaption><span class="chart-title">{state.text(|w| w.tasks.calibration)}</span></figcaption>
+            <p class="hint">{state.text(|w| w.tasks.calibration_hint)}</p>
             <ScatterPlot rows=axis.clone() columns=axis across=Signal::derive(column(0)) upwards=Signal::derive(column(1))
-                spoken=Signal::derive(move || lab.words().tasks.calibration.to_owned())>
+                spoken=Signal::derive(move || state.words().tasks.calibration.to_owned())>
                 <path class="calibration-bars" d=bars></path>
                 <path class="line-diagonal" d=line></path>
             </ScatterPlot>
             <details class="fold">
-                <summary>{lab.text(|w| w.tasks.as_table)}</summary>
+                <summary>{state.text(|w| w.tasks.as_table)}</summary>
                 <table>
                     <thead><tr>{[0, 1, 2].map(|place| view! { <th scope="col" class:number-cell={place > 0}>{column(place)}</th> })}</tr></thead>
                     <tbody>{rows}</tbody>

@@ -5,7 +5,7 @@
 
 use crate::curves::{Axis, Line};
 use crate::format;
-use crate::state::Lab;
+use crate::state::PageState;
 use leptos::html::Div;
 use leptos::prelude::*;
 use lorakeet_core::protocol::StepInfo;
@@ -32,12 +32,12 @@ struct Picture {
 /// The loss over the steps.
 #[component]
 pub fn LossChart() -> impl IntoView {
-    let lab = expect_context::<Lab>();
+    let state = expect_context::<PageState>();
     let plot = NodeRef::<Div>::new();
     let cursor = RwSignal::new(None::<f64>);
     let picture = Memo::new(move |_| {
-        lab.training.frame.track();
-        lab.training.run.with_value(|run| draw(&run.curves))
+        state.training.frame.track();
+        state.training.run.with_value(|run| draw(&run.curves))
     });
     let moved = move |event: PointerEvent| {
         if let Some(plot) = plot.get_untracked() {
@@ -50,16 +50,16 @@ pub fn LossChart() -> impl IntoView {
     // The step under the pointer, and where it is.
     let pointed = move || {
         let share = cursor.get()?;
-        lab.training.frame.track();
+        state.training.frame.track();
         let high = picture.with(|picture| picture.high);
-        lab.training.run.with_value(|run| {
+        state.training.run.with_value(|run| {
             run.curves
                 .nearest(share * high)
                 .map(|step| (step.step as f64 / high, step.clone()))
         })
     };
     let summary = move || {
-        let words = lab.words();
+        let words = state.words();
         picture.with(|p| match p.empty {
             true => words.chart_empty.to_owned(),
             false => {
@@ -89,9 +89,9 @@ pub fn LossChart() -> impl IntoView {
     view! {
         <figure class="chart" data-testid="chart">
             <figcaption>
-                <span class="chart-title">{lab.text(|w| w.chart)}</span>
-                <span class="legend"><span class="key key-train"></span>{lab.text(|w| w.training)}</span>
-                <span class="legend"><span class="key key-eval"></span>{lab.text(|w| w.validation)}</span>
+                <span class="chart-title">{state.text(|w| w.chart)}</span>
+                <span class="legend"><span class="key key-train"></span>{state.text(|w| w.training)}</span>
+                <span class="legend"><span class="key key-eval"></span>{state.text(|w| w.validation)}</span>
             </figcaption>
             <div class="plot" node_ref=plot on:pointermove=moved on:pointerleave=move |_| cursor.set(None)>
                 <div class="marks" aria-hidden="true">{rows}</div>
@@ -101,7 +101,7 @@ pub fn LossChart() -> impl IntoView {
                     <path class="line-eval" d=move || picture.with(|p| p.eval.clone())></path>
                     <path class="dots-eval" d=move || picture.with(|p| p.eval_points.clone())></path>
                 </svg>
-                <p class="chart-empty" class:gone=move || picture.with(|p| !p.empty)>{lab.text(|w| w.chart_empty)}</p>
+                <p class="chart-empty" class:gone=move || picture.with(|p| !p.empty)>{state.text(|w| w.chart_empty)}</p>
                 {move || pointed().map(|(place, step)| view! { <Pointed place step/> })}
             </div>
             <div class="columns" aria-hidden="true">{columns}</div>
@@ -117,16 +117,16 @@ fn Pointed(
     /// The step.
     step: StepInfo,
 ) -> impl IntoView {
-    let lab = expect_context::<Lab>();
+    let state = expect_context::<PageState>();
     let style = format!("left:{:.2}%", 100.0 * place);
     let side = if place > 0.6 { "pointed left" } else { "pointed" };
     view! {
         <div class=side style=style aria-hidden="true">
             <p>
-                <b>{lab.text(|w| w.step)} " " {step.step}</b><br/>
-                {lab.text(|w| w.loss)} " " {format::loss(step.loss)}<br/>
-                {lab.text(|w| w.learning_rate)} " " {format::rate(step.learning_rate)}<br/>
-                {lab.text(|w| w.grad_norm)} " " {format::loss(step.grad_norm)}
+                <b>{state.text(|w| w.step)} " " {step.step}</b><br/>
+                {state.text(|w| w.loss)} " " {format::loss(step.loss)}<br/>
+                {state.text(|w| w.learning_rate)} " " {format::rate(step.learning_rate)}<br/>
+                {state.text(|w| w.grad_norm)} " " {format::loss(step.grad_norm)}
             </p>
         </div>
     }
@@ -143,10 +143,10 @@ pub fn SmallChart(
     /// How the number is written.
     show: fn(f64) -> String,
 ) -> impl IntoView {
-    let lab = expect_context::<Lab>();
+    let state = expect_context::<PageState>();
     let drawn = Memo::new(move |_| {
-        lab.training.frame.track();
-        lab.training.run.with_value(|run| {
+        state.training.frame.track();
+        state.training.run.with_value(|run| {
             let line = run.curves.line(value);
             let high = line.iter().map(|point| point.1).fold(0.0, f64::max);
             let columns = Axis::steps(run.curves.max_steps.max(run.curves.steps.len()), 4);

@@ -1,7 +1,7 @@
 //! How good the answers of each class are.
 
 use crate::format;
-use crate::state::Lab;
+use crate::state::PageState;
 use leptos::prelude::*;
 use lorakeet_core::protocol::ClassRow;
 
@@ -11,7 +11,7 @@ pub fn Classes(
     /// The classes.
     classes: Vec<ClassRow>,
 ) -> impl IntoView {
-    let lab = expect_context::<Lab>();
+    let state = expect_context::<PageState>();
     let row = |class: ClassRow| {
         let cells = [class.precision, class.recall, class.f1].map(format::loss);
         view! {
@@ -22,12 +22,12 @@ pub fn Classes(
             </tr>
         }
     };
-    let head = (0..5).map(|place| view! { <th scope="col" class:number-cell={place > 0}>{move || lab.words().tasks.class_columns[place]}</th> });
+    let head = (0..5).map(|place| view! { <th scope="col" class:number-cell={place > 0}>{move || state.words().tasks.class_columns[place]}</th> });
     let head = head.collect_view();
     view! {
-        <div class="table-scroll" role="region" tabindex="0" aria-label=lab.text(|w| w.tasks.classes) data-testid="classes">
+        <div class="table-scroll" role="region" tabindex="0" aria-label=state.text(|w| w.tasks.classes) data-testid="classes">
             <table>
-                <caption>{lab.text(|w| w.tasks.classes)}</caption>
+                <caption>{state.text(|w| w.tasks.classes)}</caption>
                 <thead><tr>{head}</tr></thead>
                 <tbody>{classes.into_iter().map(row).collect_view()}</tbody>
             </table>

@@ -1,7 +1,7 @@
 //! Which class was taken for which.
 
 use crate::report::{matrix, mistakes};
-use crate::state::Lab;
+use crate::state::PageState;
 use leptos::prelude::*;
 use lorakeet_core::protocol::Report;
 
@@ -28,7 +28,7 @@ fn Matrix(
     /// The run's.
     report: Report,
 ) -> impl IntoView {
-    let lab = expect_context::<Lab>();
+    let state = expect_context::<PageState>();
     let columns = report
         .labels
         .iter()
@@ -43,17 +43,17 @@ fn Matrix(
         view! { <tr><th scope="row">{report.labels[truth].clone()}</th>{cells.collect_view()}</tr> }
     };
     let rows = matrix(&report).into_iter().enumerate().map(of_class).collect_view();
-    let corner = move || format!("{} ↓ {} →", lab.words().tasks.right_label, lab.words().tasks.answer);
+    let corner = move || format!("{} ↓ {} →", state.words().tasks.right_label, state.words().tasks.answer);
     view! {
         <div data-testid="confusion">
-            <div class="table-scroll" role="region" tabindex="0" aria-label=lab.text(|w| w.tasks.confusion)>
+            <div class="table-scroll" role="region" tabindex="0" aria-label=state.text(|w| w.tasks.confusion)>
                 <table class="confusion">
-                    <caption>{lab.text(|w| w.tasks.confusion)}</caption>
+                    <caption>{state.text(|w| w.tasks.confusion)}</caption>
                     <thead><tr><td class="corner">{corner}</td>{columns}</tr></thead>
                     <tbody>{rows}</tbody>
                 </table>
             </div>
-            <p class="hint">{lab.text(|w| w.tasks.confusion_hint)}</p>
+            <p class="hint">{state.text(|w| w.tasks.confusion_hint)}</p>
         </div>
     }
 }
@@ -63,7 +63,7 @@ fn Mistakes(
     /// The run's.
     report: Report,
 ) -> impl IntoView {
-    let lab = expect_context::<Lab>();
+    let state = expect_context::<PageState>();
     let classes = report.labels.len();
     let name = |class: usize| report.labels.get(class).cloned().unwrap_or_default();
     let row = |(truth, answer, count): (usize, usize, u64)| {
@@ -71,16 +71,16 @@ fn Mistakes(
     };
     let rows: Vec<_> = mistakes(&report).into_iter().take(MISTAKES).map(row).collect();
     if rows.is_empty() {
-        return view! { <p>{lab.text(|w| w.tasks.no_mistakes)}</p> }.into_any();
+        return view! { <p>{state.text(|w| w.tasks.no_mistakes)}</p> }.into_any();
     }
     view! {
         <table data-testid="confusion">
-            <caption>{move || (lab.words().tasks.mistakes)(classes)}</caption>
+            <caption>{move || (state.words().tasks.mistakes)(classes)}</caption>
             <thead>
                 <tr>
-                    <th scope="col">{lab.text(|w| w.tasks.right_label)}</th>
-                    <th scope="col">{lab.text(|w| w.tasks.answer)}</th>
-                    <th scope="col">{move || lab.words().tasks.class_columns[4]}</th>
+                    <th scope="col">{state.text(|w| w.tasks.right_label)}</th>
+                    <th scope="col">{state.text(|w| w.tasks.answer)}</th>
+                    <th scope="col">{move || state.words().tasks.class_columns[4]}</th>
                 </tr>
             </thead>
             <tbody>{rows}</tbody>

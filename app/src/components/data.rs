@@ -12,7 +12,7 @@ use crate::bundled::DATA;
 use crate::conversation::Job;
 use crate::loaded::DataSource;
 use crate::run::Phase;
-use crate::state::Lab;
+use crate::state::PageState;
 use leptos::prelude::*;
 use lorakeet_core::protocol::DataInfo;
 use web_sys::File;
@@ -20,62 +20,64 @@ use web_sys::File;
 /// The step of the data.
 #[component]
 pub fn Data() -> impl IntoView {
-    let lab = expect_context::<Lab>();
+    let state = expect_context::<PageState>();
     let failed = move || {
-        lab.worker
+        state
+            .worker
             .error
             .with(|error| matches!(error, Some((Job::Data | Job::Preview | Job::Validation, _))))
     };
-    let loading = move || lab.worker.job.get() == Some(Job::Data);
-    let title = move || match lab.loaded.data_source.get() {
-        DataSource::Bundled(set) => set.title.get(lab.language.get()).to_owned(),
+    let loading = move || state.worker.job.get() == Some(Job::Data);
+    let title = move || match state.loaded.data_source.get() {
+        DataSource::Bundled(set) => set.title.get(state.language.get()).to_owned(),
         DataSource::Own(files) => names(&files),
     };
     let summary = Signal::derive(move || {
-        let words = lab.words();
-        match lab.loaded.data.get() {
-            Some(info) => format!("{}: {}", title(), rows(lab, &info)),
+        let words = state.words();
+        match state.loaded.data.get() {
+            Some(info) => format!("{}: {}", title(), rows(state, &info)),
             None if failed() => words.step_failed.to_owned(),
             None if loading() => words.data_loading.to_owned(),
             None => words.data_none.to_owned(),
         }
     });
-    let standing = Signal::derive(move || match lab.loaded.data.with(Option::is_some) {
+    let standing = Signal::derive(move || match state.loaded.data.with(Option::is_some) {
         _ if failed() => StepStatus::Failed,
         true => StepStatus::Ready,
         false if loading() => StepStatus::Busy,
         false => StepStatus::Waiting,
     });
-    let locked = Signal::derive(move || lab.training.phase.with(Phase::is_under_way));
+    let locked = Signal::derive(move || state.training.phase.with(Phase::is_under_way));
     let sets = DATA.iter().map(move |set| {
         let chosen = move || {
-            lab.loaded
+            state
+                .loaded
                 .data_source
                 .with(|source| matches!(source, DataSource::Bundled(other) if *other == set))
         };
         view! {
             <label class="choice">
                 <input type="radio" name="data" value=set.file prop:checked=chosen prop:disabled=locked
-                    on:change=move |_| lab.choose_data(DataSource::Bundled(set))/>
+                    on:change=move |_| state.choose_data(DataSource::Bundled(set))/>
                 <span>
-                    <b>{move || set.title.get(lab.language.get())}</b>
-                    <span class="hint">{move || set.about.get(lab.language.get())}</span>
-                    <span class="hint source">{lab.text(|w| w.source)} {lab.text(|w| w.colon)} {set.source}</span>
+                    <b>{move || set.title.get(state.language.get())}</b>
+                    <span class="hint">{move || set.about.get(state.language.get())}</span>
+                    <span class="hint source">{state.text(|w| w.source)} {state.text(|w| w.colon)} {set.source}</span>
                 </span>
             </label>
         }
     });
-    let take = move |files: Vec<File>| lab.choose_data(DataSource::Own(files));
+    let take = move |files: Vec<File>| state.choose_data(DataSource::Own(files));
     view! {
-        <Step number=3 id="data" title=Signal::derive(lab.text(|w| w.data)) summary standing>
+        <Step number=3 id="data" title=Signal::derive(state.text(|w| w.data)) summary standing>
             <Notice jobs=&[Job::Data, Job::Preview]/>
             <fieldset class="choices">
-                <legend>{lab.text(|w| w.data_bundled)}</legend>
+                <legend>{state.text(|w| w.data_bundled)}</legend>
                 {sets.collect_view()}
             </fieldset>
-            <DropZone id="data-input" label=Signal::derive(lab.text(|w| w.data_drop))
-                hint=Signal::derive(lab.text(|w| w.data_drop_hint)) disabled=locked take/>
-            {move || lab.loaded.data.get().map(|info| view! { <Facts info/> })}
+            <DropZone id="data-input" label=Signal::derive(state.text(|w| w.data_drop))
+                hint=Signal::derive(state.text(|w| w.data_drop_hint)) disabled=locked take/>
+            {move || state.loaded.data.get().map(|info| view! { <Facts info/> })}
             <Labels/>
             <Validation/>
             <Preview/>
@@ -89,17 +91,17 @@ fn Facts(
     /// The data.
     info: DataInfo,
 ) -> impl IntoView {
-    let lab = expect_context::<Lab>();
+    let state = expect_context::<PageState>();
     let columns = info.columns.join(", ");
     let notes = info
         .notes
         .into_iter()
-        .map(|note| view! { <li>{worded(lab, note)}</li> })
+        .map(|note| view! { <li>{worded(state, note)}</li> })
         .collect_view();
     view! {
         <div data-testid="data-facts">
             {(!columns.is_empty()).then(|| view! {
-                <dl class="facts"><div><dt>{lab.text(|w| w.columns)}</dt><dd>{columns}</dd></div></dl>
+                <dl class="facts"><div><dt>{state.text(|w| w.columns)}</dt><dd>{columns}</dd></div></dl>
             })}
             <ul class="hint">{notes}</ul>
         </div>

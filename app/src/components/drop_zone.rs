@@ -1,6 +1,6 @@
 //! A place to drop files on, with a picker for those who do not drag. Which of them belong together is the engine's matter.
 
-use crate::state::Lab;
+use crate::state::PageState;
 use js_sys::{Array, Promise};
 use leptos::html::Input;
 use leptos::prelude::*;
@@ -63,7 +63,7 @@ pub fn DropZone(
     /// Receives the files.
     take: impl Fn(Vec<File>) + Copy + 'static,
 ) -> impl IntoView {
-    let lab = expect_context::<Lab>();
+    let state = expect_context::<PageState>();
     let over = RwSignal::new(false);
     let files = NodeRef::<Input>::new();
     let folder = NodeRef::<Input>::new();
@@ -100,13 +100,13 @@ pub fn DropZone(
                 <label class="button" class:disabled=disabled>
                     <input type="file" class="unseen" node_ref=files data-testid=id accept=accept multiple=true
                         prop:disabled=disabled on:change=move |_| picked(files)/>
-                    {lab.text(|w| w.choose_files)}
+                    {state.text(|w| w.choose_files)}
                 </label>
                 {folders.then(|| view! {
                     <label class="button" class:disabled=disabled>
                         <input type="file" class="unseen" node_ref=folder prop:webkitdirectory=true prop:disabled=disabled
                             on:change=move |_| picked(folder)/>
-                        {lab.text(|w| w.choose_folder)}
+                        {state.text(|w| w.choose_folder)}
                     </label>
                 })}
             </p>

@@ -5,7 +5,7 @@ use crate::conversation::Engine;
 use crate::format;
 use crate::i18n::Language;
 use crate::run::Phase;
-use crate::state::Lab;
+use crate::state::PageState;
 use crate::theme::{self, Theme};
 use leptos::prelude::*;
 use lorakeet_core::protocol::DeviceKind;
@@ -13,7 +13,7 @@ use lorakeet_core::protocol::DeviceKind;
 /// The page's head.
 #[component]
 pub fn Header() -> impl IntoView {
-    let lab = expect_context::<Lab>();
+    let state = expect_context::<PageState>();
     let choose_language = move |event| {
         let tag = event_target_value(&event);
         let language = Language::ALL
@@ -21,11 +21,11 @@ pub fn Header() -> impl IntoView {
             .find(|language| language.tag() == tag)
             .unwrap_or(Language::English);
         theme::keep_language(language);
-        lab.language.set(language);
+        state.language.set(language);
     };
     let choose_theme = move |event| {
         let name = event_target_value(&event);
-        lab.theme.set(
+        state.theme.set(
             Theme::ALL
                 .into_iter()
                 .find(|theme| theme.name() == name)
@@ -34,52 +34,52 @@ pub fn Header() -> impl IntoView {
     };
     let languages = Language::ALL.map(|language| {
         view! {
-            <option value=language.tag() lang=language.tag() prop:selected=move || lab.language.get() == language>
+            <option value=language.tag() lang=language.tag() prop:selected=move || state.language.get() == language>
                 {language.name()}
             </option>
         }
     });
     let themes = Theme::ALL.map(|theme| {
         let label = move || match theme {
-            Theme::Auto => lab.words().theme_auto,
-            Theme::Light => lab.words().theme_light,
-            Theme::Dark => lab.words().theme_dark,
+            Theme::Auto => state.words().theme_auto,
+            Theme::Light => state.words().theme_light,
+            Theme::Dark => state.words().theme_dark,
         };
-        view! { <option value=theme.name() prop:selected=move || lab.theme.get() == theme>{label}</option> }
+        view! { <option value=theme.name() prop:selected=move || state.theme.get() == theme>{label}</option> }
     });
     let choose_device = move |event| {
         let choice = theme::device_named(&event_target_value(&event));
         theme::keep_device(choice);
-        lab.choose_device(choice);
+        state.choose_device(choice);
     };
     let devices = theme::DEVICES.map(|(name, choice)| {
-        let label = move || (lab.words().device_choice)(choice);
-        view! { <option value=name prop:selected=move || lab.device_choice.get() == choice>{label}</option> }
+        let label = move || (state.words().device_choice)(choice);
+        view! { <option value=name prop:selected=move || state.device_choice.get() == choice>{label}</option> }
     });
     view! {
         <header class="top">
-            <a class="skip" href="#train">{lab.text(|w| w.skip_to_train)}</a>
+            <a class="skip" href="#train">{state.text(|w| w.skip_to_train)}</a>
             <div class="brand">
                 <Bird/>
                 <h1>"Lorakeet"</h1>
             </div>
             <div class="switches">
                 <label>
-                    <span class="unseen">{lab.text(|w| w.device_switch)}</span>
-                    <select data-testid="device-choice" on:change=choose_device title=lab.text(|w| w.device_switch)
-                        prop:disabled=move || lab.training.phase.with(Phase::is_under_way)>{devices}</select>
+                    <span class="unseen">{state.text(|w| w.device_switch)}</span>
+                    <select data-testid="device-choice" on:change=choose_device title=state.text(|w| w.device_switch)
+                        prop:disabled=move || state.training.phase.with(Phase::is_under_way)>{devices}</select>
                 </label>
                 <label>
-                    <span class="unseen">{lab.text(|w| w.language)}</span>
+                    <span class="unseen">{state.text(|w| w.language)}</span>
                     <select data-testid="language" on:change=choose_language>{languages}</select>
                 </label>
                 <label>
-                    <span class="unseen">{lab.text(|w| w.theme)}</span>
+                    <span class="unseen">{state.text(|w| w.theme)}</span>
                     <select data-testid="theme" on:change=choose_theme>{themes}</select>
                 </label>
             </div>
         </header>
-        <p class="tagline">{lab.text(|w| w.tagline)}</p>
+        <p class="tagline">{state.text(|w| w.tagline)}</p>
         <DeviceLine/>
     }
 }
@@ -99,13 +99,13 @@ fn Bird() -> impl IntoView {
 /// What the engine runs on, and what to expect of it.
 #[component]
 fn DeviceLine() -> impl IntoView {
-    let lab = expect_context::<Lab>();
-    let state = move || match lab.worker.engine.get() {
+    let state = expect_context::<PageState>();
+    let device_state = move || match state.worker.engine.get() {
         Engine::Loading(..) => "loading",
         Engine::Failed => "failed",
-        Engine::Ready if lab.worker.device.with(Option::is_none) => "loading",
+        Engine::Ready if state.worker.device.with(Option::is_none) => "loading",
         Engine::Ready
-            if lab
+            if state
                 .worker
                 .device
                 .with(|d| d.as_ref().is_some_and(|d| d.kind == DeviceKind::Cpu)) =>
@@ -115,8 +115,8 @@ fn DeviceLine() -> impl IntoView {
         Engine::Ready => "gpu",
     };
     let line = move || {
-        let words = lab.words();
-        match (lab.worker.engine.get(), lab.worker.device.get()) {
+        let words = state.words();
+        match (state.worker.engine.get(), state.worker.device.get()) {
             (Engine::Loading(0, _), _) => words.engine_starting.to_owned(),
             (Engine::Loading(done, total), _) if done == total => words.engine_starting.to_owned(),
             (Engine::Loading(done, total), _) => {
@@ -130,16 +130,16 @@ fn DeviceLine() -> impl IntoView {
             (Engine::Ready, Some(info)) => format!("{} {} · {}", words.device, info.backend, info.name),
         }
     };
-    let share = move || match lab.worker.engine.get() {
+    let share = move || match state.worker.engine.get() {
         Engine::Loading(done, total) if total > 0 && done < total => Some(done as f64 / total as f64),
         _ => None,
     };
-    let note = move || lab.worker.device.get().and_then(|info| info.note);
+    let note = move || state.worker.device.get().and_then(|info| info.note);
     view! {
-        <div class="device" data-testid="device" data-state=state>
+        <div class="device" data-testid="device" data-state=device_state>
             <p class="device-line"><span class="lamp" aria-hidden="true"></span>{line}</p>
             {move || share().map(|share| view! { <progress max="1" value=share></progress> })}
-            {move || note().map(|note| view! { <p class="hint">{worded(lab, note)}</p> })}
+            {move || note().map(|note| view! { <p class="hint">{worded(state, note)}</p> })}
         </div>
     }
 }

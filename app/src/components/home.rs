@@ -6,7 +6,7 @@ use crate::conversation::Job;
 use crate::download;
 use crate::format;
 use crate::run::Phase;
-use crate::state::Lab;
+use crate::state::PageState;
 use crate::training::is_adapter;
 use leptos::prelude::*;
 use lorakeet_core::task::Task;
@@ -32,39 +32,40 @@ fn snippet(task: Task) -> String {
 /// The step of taking it home.
 #[component]
 pub fn Home() -> impl IntoView {
-    let lab = expect_context::<Lab>();
+    let state = expect_context::<PageState>();
     let asked = RwSignal::new(false);
-    let exporting = move || lab.worker.job.get() == Some(Job::Export);
+    let exporting = move || state.worker.job.get() == Some(Job::Export);
     Effect::new(move || {
-        let complete = lab.training.exports.with(|files| is_adapter(files));
+        let complete = state.training.exports.with(|files| is_adapter(files));
         if complete && asked.get_untracked() {
             asked.set(false);
-            lab.training.exports.with_untracked(|files| download::archive(files));
+            state.training.exports.with_untracked(|files| download::archive(files));
         }
     });
     let take = move |_| {
-        lab.worker.clear_error(&[Job::Export]);
+        state.worker.clear_error(&[Job::Export]);
         asked.set(true);
-        lab.export();
+        state.export();
     };
     let summary = Signal::derive(move || {
-        let words = lab.words();
-        if lab.training.has_adapter.get() {
+        let words = state.words();
+        if state.training.has_adapter.get() {
             words.home_ready
         } else {
             words.home_none
         }
         .to_owned()
     });
-    let standing = Signal::derive(move || match lab.training.has_adapter.get() {
-        _ if lab.worker.error.with(|error| matches!(error, Some((Job::Export, _)))) => StepStatus::Failed,
+    let standing = Signal::derive(move || match state.training.has_adapter.get() {
+        _ if state.worker.error.with(|error| matches!(error, Some((Job::Export, _)))) => StepStatus::Failed,
         _ if exporting() => StepStatus::Busy,
         true => StepStatus::Ready,
         false => StepStatus::Waiting,
     });
-    let ready = move || lab.training.has_adapter.get() && !lab.training.phase.with(Phase::is_under_way) && !exporting();
+    let ready =
+        move || state.training.has_adapter.get() && !state.training.phase.with(Phase::is_under_way) && !exporting();
     let files = move || {
-        let files = lab.training.exports.get();
+        let files = state.training.exports.get();
         (!files.is_empty()).then(|| {
             let files = files.into_iter().map(|file| {
                 let label = format!("{} ({})", file.name, format::bytes(file.bytes.len() as u64));
@@ -73,22 +74,22 @@ pub fn Home() -> impl IntoView {
                 view! { <li><button type="button" class="quiet" data-file=id on:click=save>{label}</button></li> }
             });
             let files = files.collect_view();
-            view! { <p class="hint">{lab.text(|w| w.home_files)}</p><ul class="files" data-testid="adapter-files">{files}</ul> }
+            view! { <p class="hint">{state.text(|w| w.home_files)}</p><ul class="files" data-testid="adapter-files">{files}</ul> }
         })
     };
     view! {
-        <Step number=7 id="home" title=Signal::derive(lab.text(|w| w.take_home)) summary standing>
+        <Step number=7 id="home" title=Signal::derive(state.text(|w| w.take_home)) summary standing>
             <Notice jobs=&[Job::Export]/>
-            <p>{lab.text(|w| w.home_about)}</p>
+            <p>{state.text(|w| w.home_about)}</p>
             <p class="buttons">
                 <button type="button" class="primary" data-testid="download-adapter" prop:disabled=move || !ready() on:click=take>
-                    {lab.text(|w| w.download_adapter)}
+                    {state.text(|w| w.download_adapter)}
                 </button>
-                <Show when=exporting><span class="hint" role="status">{lab.text(|w| w.home_busy)}</span></Show>
+                <Show when=exporting><span class="hint" role="status">{state.text(|w| w.home_busy)}</span></Show>
             </p>
             {files}
-            <p class="hint">{lab.text(|w| w.home_use)}</p>
-            <pre><code>{move || snippet(lab.task())}</code></pre>
+            <p class="hint">{state.text(|w| w.home_use)}</p>
+            <pre><code>{move || snippet(state.task())}</code></pre>
         </Step>
     }
 }

@@ -2,7 +2,7 @@
 
 use super::notice::{sentence, worded};
 use crate::run::Phase;
-use crate::state::Lab;
+use crate::state::PageState;
 use leptos::prelude::*;
 use lorakeet_core::config::{Kind, Knob};
 
@@ -12,29 +12,35 @@ pub fn KnobField(
     /// Which.
     knob: &'static Knob,
 ) -> impl IntoView {
-    let lab = expect_context::<Lab>();
-    let settings = lab.settings;
+    let state = expect_context::<PageState>();
+    let settings = state.settings;
     let text = Memo::new(move |_| settings.text(knob));
     let error = Memo::new(move |_| settings.error(knob));
-    let locked = move || lab.training.phase.with(Phase::is_under_way);
-    let guidance = move || knob.guidance(lab.language.get());
+    let locked = move || state.training.phase.with(Phase::is_under_way);
+    let guidance = move || knob.guidance(state.language.get());
     let start = move || {
         let start = settings.start_text(knob);
         (text.get() != start).then(|| {
-            let words = lab.words();
+            let words = state.words();
             (words.default_value)(if start.is_empty() { words.not_set } else { &start })
         })
     };
     // A validation file takes the place of what is held out.
     let idle = Memo::new(move |_| {
-        knob.kind == Kind::ShareOrCount && lab.loaded.validation_files.with(|files| !files.is_empty())
+        knob.kind == Kind::ShareOrCount && state.loaded.validation_files.with(|files| !files.is_empty())
     });
     let hint = format!("{}-hint", knob.name);
     let changed = move |event| settings.set(knob, &event_target_value(&event));
     let field = match options(knob) {
         Some(choices) => {
             let choices = choices.into_iter().map(|choice| {
-                let label = move || if choice.is_empty() { lab.words().not_set } else { choice };
+                let label = move || {
+                    if choice.is_empty() {
+                        state.words().not_set
+                    } else {
+                        choice
+                    }
+                };
                 view! { <option value=choice prop:selected=move || text.get() == choice>{label}</option> }
             });
             view! {
@@ -50,27 +56,27 @@ pub fn KnobField(
                 <input type="text" id=knob.name data-testid=knob.name inputmode=mode aria-describedby=hint.clone()
                     autocomplete="off" spellcheck="false" prop:value=text prop:disabled=locked on:change=changed
                     aria-invalid=move || error.with(Option::is_some).then_some("true")
-                    placeholder=move || if knob.optional() { lab.words().not_set } else { "" }/>
+                    placeholder=move || if knob.optional() { state.words().not_set } else { "" }/>
             }
             .into_any()
         }
     };
     view! {
         <div class="knob">
-            <label for=knob.name title=move || knob.what(lab.language.get())>
+            <label for=knob.name title=move || knob.what(state.language.get())>
                 <code>{knob.name}</code>
                 {move || {
-                    let unit = knob.unit(lab.language.get());
+                    let unit = knob.unit(state.language.get());
                     (!unit.is_empty()).then(|| view! { <span class="unit">{unit}</span> })
                 }}
             </label>
             {field}
             <p class="hint" id=hint>{guidance}</p>
-            <Show when=move || idle.get()><p class="hint changed" data-testid="val-size-idle">{lab.text(|w| w.val_size_idle)}</p></Show>
+            <Show when=move || idle.get()><p class="hint changed" data-testid="val-size-idle">{state.text(|w| w.val_size_idle)}</p></Show>
             {move || start().map(|start| view! { <p class="hint changed">{start}</p> })}
             {move || error.get().map(|error| {
-                let remedy = error.remedy.map(|remedy| worded(lab, remedy));
-                view! { <p class="field-error" role="alert">{sentence(lab, error.what)} " " {remedy}</p> }
+                let remedy = error.remedy.map(|remedy| worded(state, remedy));
+                view! { <p class="field-error" role="alert">{sentence(state, error.what)} " " {remedy}</p> }
             })}
         </div>
     }

@@ -2,7 +2,7 @@
 
 use crate::format;
 use crate::report::writes;
-use crate::state::Lab;
+use crate::state::PageState;
 use leptos::prelude::*;
 
 /// Labels that are shown.
@@ -13,11 +13,12 @@ const UNEQUAL: u64 = 3;
 /// The labels of the data, the most frequent first.
 #[component]
 pub fn Labels() -> impl IntoView {
-    let lab = expect_context::<Lab>();
+    let state = expect_context::<PageState>();
     let labels = Memo::new(move |_| {
         let of =
             |outlook: &lorakeet_core::protocol::RunPreview| (!writes(outlook.task)).then(|| outlook.labels.clone());
-        lab.loaded
+        state
+            .loaded
             .outlook
             .with(|outlook| outlook.as_ref().and_then(of))
             .unwrap_or_default()
@@ -39,17 +40,17 @@ pub fn Labels() -> impl IntoView {
     };
     let more = move || {
         let hidden = labels.with(Vec::len).saturating_sub(SHOWN);
-        (hidden > 0).then(|| view! { <p class="hint">{(lab.words().tasks.more_labels)(hidden)}</p> })
+        (hidden > 0).then(|| view! { <p class="hint">{(state.words().tasks.more_labels)(hidden)}</p> })
     };
     let unequal = move || {
         let is = labels.with(|labels| matches!(&labels[..], [first, second, ..] if first.1 > UNEQUAL * second.1));
-        is.then(|| view! { <p class="hint">{lab.text(|w| w.tasks.unequal)}</p> })
+        is.then(|| view! { <p class="hint">{state.text(|w| w.tasks.unequal)}</p> })
     };
     view! {
         <Show when=move || labels.with(|labels| !labels.is_empty())>
             <div data-testid="label-counts">
                 <table class="bars">
-                    <caption>{lab.text(|w| w.tasks.labels)}</caption>
+                    <caption>{state.text(|w| w.tasks.labels)}</caption>
                     <tbody>{bars}</tbody>
                 </table>
                 {more}

@@ -4,16 +4,17 @@ use super::chart::path;
 use crate::curves::{Axis, Line};
 use crate::format;
 use crate::report::{metric_curves, value};
-use crate::state::Lab;
+use crate::state::PageState;
 use leptos::prelude::*;
 
 /// One small picture a metric.
 #[component]
 pub fn MetricCurves() -> impl IntoView {
-    let lab = expect_context::<Lab>();
+    let state = expect_context::<PageState>();
     let drawn = Memo::new(move |_| {
-        lab.training.frame.track();
-        lab.training
+        state.training.frame.track();
+        state
+            .training
             .run
             .with_value(|run| (metric_curves(&run.curves.evals), run.curves.max_steps))
     });
@@ -25,9 +26,9 @@ pub fn MetricCurves() -> impl IntoView {
     view! {
         <Show when=move || drawn.with(|(metric_curves, _)| !metric_curves.is_empty())>
             <section class="result" data-testid="metric-curves">
-                <h3>{lab.text(|w| w.tasks.metric_curves)}</h3>
+                <h3>{state.text(|w| w.tasks.metric_curves)}</h3>
                 <div class="small-charts">{pictures}</div>
-                <p class="hint">{lab.text(|w| w.tasks.metric_curves_hint)}</p>
+                <p class="hint">{state.text(|w| w.tasks.metric_curves_hint)}</p>
             </section>
         </Show>
     }
@@ -43,8 +44,8 @@ fn MetricCurve(
     /// Steps planned.
     steps: usize,
 ) -> impl IntoView {
-    let lab = expect_context::<Lab>();
-    let baselines: Vec<f64> = lab.training.outcome.baselines.with(|baselines| {
+    let state = expect_context::<PageState>();
+    let baselines: Vec<f64> = state.training.outcome.baselines.with(|baselines| {
         let of = |baseline: &lorakeet_core::protocol::Baseline| value(&baseline.metrics, &name);
         baselines
             .iter()
@@ -61,7 +62,7 @@ fn MetricCurve(
     let first = line.first().map_or("–".to_owned(), |point| format::loss(point.1));
     let spoken = {
         let (name, last) = (name.clone(), last.clone());
-        move || (lab.words().tasks.metric_curve)(&name, &first, &last)
+        move || (state.words().tasks.metric_curve)(&name, &first, &last)
     };
     view! {
         <figure class="small-chart" data-testid="metric-curve">

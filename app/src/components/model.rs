@@ -8,7 +8,7 @@ use crate::format;
 use crate::loaded::ModelSource;
 use crate::run::Phase;
 use crate::settings::Preset;
-use crate::state::Lab;
+use crate::state::PageState;
 use leptos::prelude::*;
 use lorakeet_core::config::SMALL_MODELS;
 use lorakeet_core::protocol::{ModelInfo, Stage};
@@ -20,16 +20,16 @@ const ENDINGS: [&str; 5] = [".gguf", ".safetensors", ".json", ".jinja", ".txt"];
 /// The step of the model.
 #[component]
 pub fn Model() -> impl IntoView {
-    let lab = expect_context::<Lab>();
-    let failed = move || lab.worker.error.with(|error| matches!(error, Some((Job::Model, _))));
-    let loading = move || lab.worker.job.get() == Some(Job::Model);
-    let share = move || match lab.worker.progress.get() {
+    let state = expect_context::<PageState>();
+    let failed = move || state.worker.error.with(|error| matches!(error, Some((Job::Model, _))));
+    let loading = move || state.worker.job.get() == Some(Job::Model);
+    let share = move || match state.worker.progress.get() {
         Some((Stage::LoadModel, done, total)) => format::percent(done, total),
         _ => None,
     };
     let summary = Signal::derive(move || {
-        let words = lab.words();
-        match lab.loaded.model.get() {
+        let words = state.words();
+        match state.loaded.model.get() {
             Some(info) => (words.model_summary)(
                 info.name,
                 format::count(info.parameters),
@@ -40,31 +40,32 @@ pub fn Model() -> impl IntoView {
             None => words.model_none.to_owned(),
         }
     });
-    let standing = Signal::derive(move || match lab.loaded.model.with(Option::is_some) {
+    let standing = Signal::derive(move || match state.loaded.model.with(Option::is_some) {
         true => StepStatus::Ready,
         false if failed() => StepStatus::Failed,
         false if loading() => StepStatus::Busy,
         false => StepStatus::Waiting,
     });
-    let locked = Signal::derive(move || lab.training.phase.with(Phase::is_under_way));
+    let locked = Signal::derive(move || state.training.phase.with(Phase::is_under_way));
     let is_bundled = move || {
-        lab.loaded
+        state
+            .loaded
             .model_source
             .with(|source| matches!(source, ModelSource::Bundled))
     };
     let take_bundled = move |_| {
-        lab.settings.start_for(Preset::Bundled);
-        lab.choose_model(ModelSource::Bundled);
+        state.settings.start_for(Preset::Bundled);
+        state.choose_model(ModelSource::Bundled);
     };
     let small = move || {
-        lab.loaded.model_source.with(|source| match source {
+        state.loaded.model_source.with(|source| match source {
             ModelSource::Small(name) => Some(*name),
             _ => None,
         })
     };
     let take_small = move |name: &'static str| {
-        lab.settings.start_for(Preset::Small);
-        lab.choose_model(ModelSource::Small(name));
+        state.settings.start_for(Preset::Small);
+        state.choose_model(ModelSource::Small(name));
     };
     let pick = move |event| {
         let value = event_target_value(&event);
@@ -74,7 +75,7 @@ pub fn Model() -> impl IntoView {
     };
     let names = SMALL_MODELS.map(|name| {
         view! {
-            <option value=name prop:selected=move || small() == Some(name)>{move || (lab.words().small_model)(name)}</option>
+            <option value=name prop:selected=move || small() == Some(name)>{move || (state.words().small_model)(name)}</option>
         }
     });
     let take_own = move |files: Vec<File>| {
@@ -83,38 +84,38 @@ pub fn Model() -> impl IntoView {
             ENDINGS.iter().any(|ending| name.ends_with(ending))
         };
         let (ours, others): (Vec<File>, Vec<File>) = files.into_iter().partition(belongs);
-        lab.settings.start_for(Preset::Own);
+        state.settings.start_for(Preset::Own);
         // Where nothing looks like a model, the engine says what it expects.
-        lab.choose_model(ModelSource::Own(if ours.is_empty() { others } else { ours }));
+        state.choose_model(ModelSource::Own(if ours.is_empty() { others } else { ours }));
     };
     view! {
-        <Step number=2 id="model" title=Signal::derive(lab.text(|w| w.model)) summary standing>
+        <Step number=2 id="model" title=Signal::derive(state.text(|w| w.model)) summary standing>
             <Notice jobs=&[Job::Model]/>
             <label class="choice">
                 <input type="radio" name="model" data-testid="model-bundled" prop:checked=is_bundled prop:disabled=locked
                     on:change=take_bundled/>
                 <span>
-                    <b>{lab.text(|w| w.model_bundled)}</b>
-                    <span class="hint">{lab.text(|w| w.model_bundled_about)}</span>
+                    <b>{state.text(|w| w.model_bundled)}</b>
+                    <span class="hint">{state.text(|w| w.model_bundled_about)}</span>
                 </span>
             </label>
             <label class="choice">
                 <input type="radio" name="model" data-testid="model-small" prop:checked=move || small().is_some()
                     prop:disabled=locked on:change=move |_| take_small(SMALL_MODELS[0])/>
                 <span>
-                    <b>{lab.text(|w| w.model_small)}</b>
-                    <span class="hint">{lab.text(|w| w.model_small_about)}</span>
+                    <b>{state.text(|w| w.model_small)}</b>
+                    <span class="hint">{state.text(|w| w.model_small_about)}</span>
                 </span>
             </label>
             <Show when=move || small().is_some()>
-                <select data-testid="small-model" aria-label=lab.text(|w| w.model_small) prop:disabled=locked on:change=pick>
+                <select data-testid="small-model" aria-label=state.text(|w| w.model_small) prop:disabled=locked on:change=pick>
                     {names.clone()}
                 </select>
             </Show>
-            <DropZone id="model-input" label=Signal::derive(lab.text(|w| w.model_drop))
-                hint=Signal::derive(lab.text(|w| w.model_drop_hint)) accept=".gguf,.safetensors,.json,.jinja,.txt" folders=true
+            <DropZone id="model-input" label=Signal::derive(state.text(|w| w.model_drop))
+                hint=Signal::derive(state.text(|w| w.model_drop_hint)) accept=".gguf,.safetensors,.json,.jinja,.txt" folders=true
                 disabled=locked take=take_own/>
-            {move || lab.loaded.model.get().map(|info| view! { <Facts info/> })}
+            {move || state.loaded.model.get().map(|info| view! { <Facts info/> })}
         </Step>
     }
 }
@@ -125,7 +126,7 @@ fn Facts(
     /// The model.
     info: ModelInfo,
 ) -> impl IntoView {
-    let lab = expect_context::<Lab>();
+    let state = expect_context::<PageState>();
     let all: u64 = info.formats.iter().map(|(_, bytes)| bytes).sum();
     let formats = info
         .formats
@@ -144,25 +145,25 @@ fn Facts(
     let longest = format::whole(info.max_position_embeddings as f64);
     view! {
         <dl class="facts" data-testid="model-facts">
-            <div><dt>{lab.text(|w| w.architecture)}</dt><dd>{info.model_type}</dd></div>
-            <div><dt>{lab.text(|w| w.parameters)}</dt><dd>{format::count(info.parameters)}</dd></div>
+            <div><dt>{state.text(|w| w.architecture)}</dt><dd>{info.model_type}</dd></div>
+            <div><dt>{state.text(|w| w.parameters)}</dt><dd>{format::count(info.parameters)}</dd></div>
             <div>
-                <dt>{lab.text(|w| w.weights_memory)}</dt>
-                <dd>{move || (lab.words().weights_memory_value)(memory.clone(), per_parameter.clone())}</dd>
+                <dt>{state.text(|w| w.weights_memory)}</dt>
+                <dd>{move || (state.words().weights_memory_value)(memory.clone(), per_parameter.clone())}</dd>
             </div>
             {info.heap_bytes.map(|bytes| view! {
                 <div>
-                    <dt>{lab.text(|w| w.tab_memory)}</dt>
+                    <dt>{state.text(|w| w.tab_memory)}</dt>
                     <dd data-testid="heap" data-bytes=bytes.to_string()>{format::bytes(bytes)}</dd>
                 </div>
             })}
-            <div><dt>{lab.text(|w| w.storage)}</dt><dd>{formats}</dd></div>
-            <div><dt>{lab.text(|w| w.shape)}</dt><dd>{move || (lab.words().shape_value)(layers, width)}</dd></div>
-            <div><dt>{lab.text(|w| w.vocabulary)}</dt><dd>{move || (lab.words().tokens)(vocabulary.clone())}</dd></div>
-            <div><dt>{lab.text(|w| w.longest_row)}</dt><dd>{move || (lab.words().tokens)(longest.clone())}</dd></div>
+            <div><dt>{state.text(|w| w.storage)}</dt><dd>{formats}</dd></div>
+            <div><dt>{state.text(|w| w.shape)}</dt><dd>{move || (state.words().shape_value)(layers, width)}</dd></div>
+            <div><dt>{state.text(|w| w.vocabulary)}</dt><dd>{move || (state.words().tokens)(vocabulary.clone())}</dd></div>
+            <div><dt>{state.text(|w| w.longest_row)}</dt><dd>{move || (state.words().tokens)(longest.clone())}</dd></div>
             <div>
-                <dt>{lab.text(|w| w.chat_template)}</dt>
-                <dd>{move || if info.has_chat_template { lab.words().yes } else { lab.words().no }}</dd>
+                <dt>{state.text(|w| w.chat_template)}</dt>
+                <dd>{move || if info.has_chat_template { state.words().yes } else { state.words().no }}</dd>
             </div>
         </dl>
     }

@@ -1,7 +1,7 @@
 //! What went wrong: what happened, why, and the way out.
 
 use crate::conversation::{Engine, Job};
-use crate::state::{Lab, asks_for_restart};
+use crate::state::{PageState, asks_for_restart};
 use leptos::prelude::*;
 use lorakeet_core::Error;
 use lorakeet_core::error::Kind;
@@ -14,9 +14,10 @@ pub fn Notice(
     /// Whose errors are shown here.
     jobs: &'static [Job],
 ) -> impl IntoView {
-    let lab = expect_context::<Lab>();
+    let state = expect_context::<PageState>();
     let error = Memo::new(move |_| {
-        lab.worker
+        state
+            .worker
             .error
             .get()
             .filter(|(job, _)| jobs.contains(job))
@@ -26,20 +27,20 @@ pub fn Notice(
 }
 
 /// What is wrong, as a sentence in the language in use.
-pub fn sentence(lab: Lab, clause: Message) -> impl Fn() -> String {
+pub fn sentence(state: PageState, clause: Message) -> impl Fn() -> String {
     let sentence = Message::from(Sentence { clause });
-    move || sentence.text(lab.language.get())
+    move || sentence.text(state.language.get())
 }
 
 /// Where it is wrong: file, row and field.
-pub fn place(lab: Lab, error: &Error) -> String {
-    let field = error.field.as_ref().map(|field| field.text(lab.language.get()));
-    (lab.words().error_place)(error.file.as_deref(), error.row, field.as_deref(), error.kind)
+pub fn place(state: PageState, error: &Error) -> String {
+    let field = error.field.as_ref().map(|field| field.text(state.language.get()));
+    (state.words().error_place)(error.file.as_deref(), error.row, field.as_deref(), error.kind)
 }
 
 /// A message in the language in use.
-pub fn worded(lab: Lab, message: Message) -> impl Fn() -> String {
-    move || message.text(lab.language.get())
+pub fn worded(state: PageState, message: Message) -> impl Fn() -> String {
+    move || message.text(state.language.get())
 }
 
 /// One error.
@@ -48,11 +49,11 @@ pub fn ErrorBox(
     /// What is wrong.
     error: Error,
 ) -> impl IntoView {
-    let lab = expect_context::<Lab>();
+    let state = expect_context::<PageState>();
     let kind = error.kind;
     let title = move || {
-        let words = lab.words();
-        if lab.worker.engine.get() == Engine::Failed {
+        let words = state.words();
+        if state.worker.engine.get() == Engine::Failed {
             words.engine_failed
         } else {
             (words.error_title)(kind)
@@ -60,44 +61,44 @@ pub fn ErrorBox(
     };
     let place = {
         let error = error.clone();
-        move || place(lab, &error)
+        move || place(state, &error)
     };
     let remedy = {
         let remedy = error.remedy.clone();
         move || {
-            let words = lab.words();
+            let words = state.words();
             match &remedy {
-                Some(remedy) => remedy.text(lab.language.get()),
-                None if lab.worker.engine.get() == Engine::Failed && kind == Kind::OutOfMemory => {
+                Some(remedy) => remedy.text(state.language.get()),
+                None if state.worker.engine.get() == Engine::Failed && kind == Kind::OutOfMemory => {
                     format!("{} {}", words.engine_failed_remedy, (words.error_remedy)(kind))
                 }
-                None if lab.worker.engine.get() == Engine::Failed => words.engine_failed_remedy.to_owned(),
+                None if state.worker.engine.get() == Engine::Failed => words.engine_failed_remedy.to_owned(),
                 None => (words.error_remedy)(kind).to_owned(),
             }
         }
     };
     let restart = {
         let wanted = asks_for_restart(&error);
-        move || wanted || lab.worker.engine.get() == Engine::Failed
+        move || wanted || state.worker.engine.get() == Engine::Failed
     };
     let placed = error.file.is_some() || error.row.is_some() || error.field.is_some();
     view! {
         <div class="notice notice-error" role="alert" data-testid="error">
             <p class="notice-title">{title}</p>
             <p class="notice-what">
-                {placed.then(|| view! { <span class="place">{place}</span> {lab.text(|w| w.colon)} })}
-                {sentence(lab, error.what)}
+                {placed.then(|| view! { <span class="place">{place}</span> {state.text(|w| w.colon)} })}
+                {sentence(state, error.what)}
             </p>
             <p class="notice-remedy">{remedy}</p>
             <p class="buttons">
                 <Show when=restart>
-                    <button type="button" class="primary" data-testid="restart" on:click=move |_| lab.start_engine()>
-                        {lab.text(|w| w.restart_engine)}
+                    <button type="button" class="primary" data-testid="restart" on:click=move |_| state.start_engine()>
+                        {state.text(|w| w.restart_engine)}
                     </button>
                 </Show>
-                <Show when=move || lab.worker.engine.get() != Engine::Failed>
-                    <button type="button" class="quiet" data-testid="dismiss" on:click=move |_| lab.worker.error.set(None)>
-                        {lab.text(|w| w.dismiss)}
+                <Show when=move || state.worker.engine.get() != Engine::Failed>
+                    <button type="button" class="quiet" data-testid="dismiss" on:click=move |_| state.worker.error.set(None)>
+                        {state.text(|w| w.dismiss)}
                     </button>
                 </Show>
             </p>

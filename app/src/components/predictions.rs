@@ -1,7 +1,7 @@
 //! The answers row by row, the worst errors first, a page at a time.
 
 use crate::download;
-use crate::state::Lab;
+use crate::state::PageState;
 use leptos::prelude::*;
 
 /// Rows of a page.
@@ -12,8 +12,8 @@ const FILE: &str = "predictions.csv";
 /// The table, and its file.
 #[component]
 pub fn PredictionTable() -> impl IntoView {
-    let lab = expect_context::<Lab>();
-    let table = lab.training.outcome.predictions;
+    let state = expect_context::<PageState>();
+    let table = state.training.outcome.predictions;
     let first = RwSignal::new(0);
     Effect::new(move || {
         table.track();
@@ -35,15 +35,16 @@ pub fn PredictionTable() -> impl IntoView {
         };
         shown.into_iter().map(row).collect_view()
     };
-    let shown = move || (lab.words().tasks.rows_shown)(first.get() + 1, (first.get() + ROWS).min(all.get()), all.get());
+    let shown =
+        move || (state.words().tasks.rows_shown)(first.get() + 1, (first.get() + ROWS).min(all.get()), all.get());
     let at_end = move || first.get() + ROWS >= all.get();
     let download = move |_| table.with_untracked(|table| download::save(FILE, table.to_csv().as_bytes(), "text/csv"));
     view! {
         <Show when=move || { all.get() > 0 }>
             <section class="result" data-testid="predictions">
-                <h3>{lab.text(|w| w.tasks.predictions)}</h3>
-                <p class="hint">{move || (lab.words().tasks.predictions_hint)(all.get())}</p>
-                <div class="table-scroll" role="region" tabindex="0" aria-label=lab.text(|w| w.tasks.predictions)>
+                <h3>{state.text(|w| w.tasks.predictions)}</h3>
+                <p class="hint">{move || (state.words().tasks.predictions_hint)(all.get())}</p>
+                <div class="table-scroll" role="region" tabindex="0" aria-label=state.text(|w| w.tasks.predictions)>
                     <table class="predictions">
                         <thead><tr>{head}</tr></thead>
                         <tbody>{rows}</tbody>
@@ -51,15 +52,15 @@ pub fn PredictionTable() -> impl IntoView {
                 </div>
                 <p class="buttons">
                     <button type="button" data-testid="download-predictions" on:click=download>
-                        {lab.text(|w| w.tasks.download_predictions)}
+                        {state.text(|w| w.tasks.download_predictions)}
                     </button>
                     <Show when=move || { all.get() > ROWS }>
                         <button type="button" class="quiet" data-testid="predictions-back" prop:disabled=move || first.get() == 0
-                            on:click=move |_| first.update(|first| *first = first.saturating_sub(ROWS))>{lab.text(|w| w.tasks.earlier)}</button>
+                            on:click=move |_| first.update(|first| *first = first.saturating_sub(ROWS))>{state.text(|w| w.tasks.earlier)}</button>
                         <span class="hint" role="status">{shown}</span>
                         <button type="button" class="quiet" data-testid="predictions-next"
                             prop:disabled=at_end
-                            on:click=move |_| first.update(|first| *first += ROWS)>{lab.text(|w| w.tasks.later)}</button>
+                            on:click=move |_| first.update(|first| *first += ROWS)>{state.text(|w| w.tasks.later)}</button>
                     </Show>
                 </p>
             </section>

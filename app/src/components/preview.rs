@@ -1,7 +1,7 @@
 //! The first examples, token by token: what is learnt from is underlined and coloured, what is only read is not.
 
 use crate::report::writes;
-use crate::state::Lab;
+use crate::state::PageState;
 use leptos::prelude::*;
 use lorakeet_core::protocol::PreviewExample;
 
@@ -13,11 +13,11 @@ const TOKENS: usize = 320;
 /// The examples.
 #[component]
 pub fn Preview() -> impl IntoView {
-    let lab = expect_context::<Lab>();
+    let state = expect_context::<PageState>();
     let examples = move || {
-        let examples = lab.loaded.preview.get();
+        let examples = state.loaded.preview.get();
         if examples.is_empty() {
-            return view! { <p class="hint">{lab.text(|w| w.preview_none)}</p> }.into_any();
+            return view! { <p class="hint">{state.text(|w| w.preview_none)}</p> }.into_any();
         }
         let shown = examples.into_iter().take(EXAMPLES).enumerate();
         shown
@@ -25,15 +25,15 @@ pub fn Preview() -> impl IntoView {
             .collect_view()
             .into_any()
     };
-    let texts = Memo::new(move |_| writes(lab.task()));
-    let answered = move || view! { <p class="hint">{lab.text(|w| w.tasks.preview_legend)}</p> };
+    let texts = Memo::new(move |_| writes(state.task()));
+    let answered = move || view! { <p class="hint">{state.text(|w| w.tasks.preview_legend)}</p> };
     view! {
         <section class="preview" data-testid="preview">
-            <h3>{lab.text(|w| w.preview)}</h3>
+            <h3>{state.text(|w| w.preview)}</h3>
             <Show when=move || texts.get() fallback=answered>
             <p class="hint">
-                <span class="token trained">{lab.text(|w| w.preview_trained)}</span> " "
-                <span class="token">{lab.text(|w| w.preview_read)}</span> " · " {lab.text(|w| w.preview_legend)}
+                <span class="token trained">{state.text(|w| w.preview_trained)}</span> " "
+                <span class="token">{state.text(|w| w.preview_read)}</span> " · " {state.text(|w| w.preview_legend)}
             </p>
             </Show>
             {examples}
@@ -49,13 +49,13 @@ fn Example(
     /// Its tokens.
     example: PreviewExample,
 ) -> impl IntoView {
-    let lab = expect_context::<Lab>();
+    let state = expect_context::<PageState>();
     let all = example.tokens.len();
     let trained = example.tokens.iter().filter(|token| token.1).count();
     let truncated = example.truncated;
     let label = example.label;
     let heading = move || {
-        let words = lab.words();
+        let words = state.words();
         let cut = if truncated {
             format!(" · {}", words.truncated)
         } else {

@@ -9,15 +9,15 @@ use super::predictions::PredictionTable;
 use super::residuals::Residuals;
 use super::scores::Scores;
 use crate::report::targets;
-use crate::state::Lab;
+use crate::state::PageState;
 use leptos::prelude::*;
 use lorakeet_core::protocol::{Report, Verdict};
 
 /// The report of the last run, where it has one.
 #[component]
 pub fn RunReport() -> impl IntoView {
-    let lab = expect_context::<Lab>();
-    let outcome = lab.training.outcome;
+    let state = expect_context::<PageState>();
+    let outcome = state.training.outcome;
     let report = move || outcome.report.get().map(|report| view! { <Shown report/> });
     let numbers = Memo::new(move |_| outcome.predictions.with(targets));
     let pictures = move || {
@@ -38,18 +38,18 @@ fn Shown(
     /// The run's.
     report: Report,
 ) -> impl IntoView {
-    let lab = expect_context::<Lab>();
+    let state = expect_context::<PageState>();
     let kind = match report.verdict {
         Some(Verdict::Better) => "better",
         Some(Verdict::Worse) => "worse",
         _ => "open",
     };
-    let sentence = worded(lab, report.sentence.clone());
+    let sentence = worded(state, report.sentence.clone());
     let scores = {
         let (baselines, metrics) = (report.baselines.clone(), report.metrics.clone());
         Signal::derive(move || {
-            let mut ways = ways(lab, baselines.clone());
-            ways.push((lab.words().tasks.tuned.to_owned(), metrics.clone(), true));
+            let mut ways = ways(state, baselines.clone());
+            ways.push((state.words().tasks.tuned.to_owned(), metrics.clone(), true));
             ways
         })
     };
@@ -57,11 +57,11 @@ fn Shown(
     let (classes, bins) = (report.classes.clone(), report.calibration.clone());
     view! {
         <section class="result" data-testid="report">
-            <h3>{lab.text(|w| w.tasks.report)}</h3>
+            <h3>{state.text(|w| w.tasks.report)}</h3>
             <p class="verdict" data-verdict=kind data-testid="report-sentence">
                 {sentence}
             </p>
-            <Scores caption=Signal::derive(lab.text(|w| w.tasks.metrics)) ways=scores judged=Signal::stored(judged)/>
+            <Scores caption=Signal::derive(state.text(|w| w.tasks.metrics)) ways=scores judged=Signal::stored(judged)/>
             <div class="pictures">
                 {(!classes.is_empty()).then(|| view! { <Classes classes/> })}
                 <Confusion report/>

@@ -3,7 +3,7 @@
 use super::chart::to_svg;
 use super::scatter_plot::{ScatterPlot, diagonal};
 use crate::curves::{Axis, Line};
-use crate::state::Lab;
+use crate::state::PageState;
 use leptos::prelude::*;
 use std::fmt::Write;
 
@@ -18,7 +18,7 @@ pub fn Residuals(
     /// What is right, and the answer.
     points: Line,
 ) -> impl IntoView {
-    let lab = expect_context::<Lab>();
+    let state = expect_context::<PageState>();
     let values = || points.iter().flat_map(|point| [point.0, point.1]);
     let axis = Axis::around(values(), 4);
     let dots = points.iter().take(POINTS).fold(String::new(), |mut text, point| {
@@ -27,14 +27,14 @@ pub fn Residuals(
         text
     });
     let line = diagonal(&axis, &axis);
-    let title = move || (lab.words().tasks.residuals)(&name);
+    let title = move || (state.words().tasks.residuals)(&name);
     let title = Signal::derive(title);
     view! {
         <figure class="chart" data-testid="residuals" data-points=points.len().to_string()>
             <figcaption><span class="chart-title">{title}</span></figcaption>
-            <p class="hint">{lab.text(|w| w.tasks.residuals_hint)}</p>
-            <ScatterPlot rows=axis.clone() columns=axis across=Signal::derive(lab.text(|w| w.tasks.right_number))
-                upwards=Signal::derive(lab.text(|w| w.tasks.answered_number)) spoken=title>
+            <p class="hint">{state.text(|w| w.tasks.residuals_hint)}</p>
+            <ScatterPlot rows=axis.clone() columns=axis across=Signal::derive(state.text(|w| w.tasks.right_number))
+                upwards=Signal::derive(state.text(|w| w.tasks.answered_number)) spoken=title>
                 <path class="line-diagonal" d=line></path>
                 <path class="dots" d=dots></path>
             </ScatterPlot>

@@ -1,18 +1,18 @@
 //! The text that changes: the same beginning continued by the base model and by the model as it is now.
 
 use crate::run::{Phase, Sample};
-use crate::state::Lab;
+use crate::state::PageState;
 use leptos::prelude::*;
 
 /// Before and now, side by side, with a slider through the steps.
 #[component]
 pub fn Samples() -> impl IntoView {
-    let lab = expect_context::<Lab>();
+    let state = expect_context::<PageState>();
     // None follows the newest sample.
     let chosen = RwSignal::new(None::<usize>);
     let samples = Memo::new(move |_| {
-        lab.training.frame.track();
-        lab.training.run.with_value(|run| run.samples.clone())
+        state.training.frame.track();
+        state.training.run.with_value(|run| run.samples.clone())
     });
     let later = Memo::new(move |_| samples.with(|all| all.iter().skip(1).cloned().collect::<Vec<Sample>>()));
     Effect::new(move || {
@@ -27,9 +27,9 @@ pub fn Samples() -> impl IntoView {
     let before = move || samples.with(|all| all.first().cloned());
     let present = move || later.with(|later| later.get(index()).cloned());
     let heading = move || {
-        let words = lab.words();
+        let words = state.words();
         let is_last = index() + 1 >= later.with(Vec::len);
-        match (present(), lab.training.phase.get()) {
+        match (present(), state.training.phase.get()) {
             (Some(sample), Phase::Done(_)) if is_last => (words.after)(sample.step),
             (Some(sample), _) if is_last => (words.now)(sample.step),
             (Some(sample), _) => (words.after)(sample.step),
@@ -43,19 +43,19 @@ pub fn Samples() -> impl IntoView {
     };
     view! {
         <section class="samples" data-testid="samples">
-            <h3>{lab.text(|w| w.samples)}</h3>
+            <h3>{state.text(|w| w.samples)}</h3>
             <div class="pair">
                 <article class="sample" data-testid="sample-before">
-                    <h4>{lab.text(|w| w.before)}</h4>
-                    <Written sample=before empty=Signal::derive(lab.text(|w| w.sample_none))/>
+                    <h4>{state.text(|w| w.before)}</h4>
+                    <Written sample=before empty=Signal::derive(state.text(|w| w.sample_none))/>
                 </article>
                 <article class="sample sample-now" data-testid="sample-now">
                     <h4>{heading}</h4>
-                    <Written sample=present empty=Signal::derive(lab.text(|w| w.sample_waiting))/>
+                    <Written sample=present empty=Signal::derive(state.text(|w| w.sample_waiting))/>
                 </article>
             </div>
             <label class="slider" class:gone=move || { later.with(Vec::len) < 2 }>
-                <span class="unseen">{lab.text(|w| w.sample_slider)}</span>
+                <span class="unseen">{state.text(|w| w.sample_slider)}</span>
                 <input type="range" min="0" max=move || later.with(Vec::len).saturating_sub(1) prop:value=index on:input=slide/>
             </label>
         </section>

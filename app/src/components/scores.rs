@@ -2,7 +2,7 @@
 
 use crate::format;
 use crate::report::value;
-use crate::state::Lab;
+use crate::state::PageState;
 use leptos::prelude::*;
 use lorakeet_core::protocol::Metric;
 
@@ -22,7 +22,7 @@ pub fn Scores(
     #[prop(into)]
     judged: Signal<Option<String>>,
 ) -> impl IntoView {
-    let lab = expect_context::<Lab>();
+    let state = expect_context::<PageState>();
     let names = Memo::new(move |_| {
         let mut names: Vec<String> = Vec::new();
         for metric in ways.get().iter().flat_map(|way| &way.1) {
@@ -57,7 +57,7 @@ pub fn Scores(
         <div class="table-scroll" role="region" tabindex="0" aria-label=caption>
             <table>
                 <caption>{caption}</caption>
-                <thead><tr><th scope="col">{lab.text(|w| w.tasks.way)}</th>{head}</tr></thead>
+                <thead><tr><th scope="col">{state.text(|w| w.tasks.way)}</th>{head}</tr></thead>
                 <tbody>{rows}</tbody>
             </table>
         </div>

@@ -9,7 +9,7 @@ use crate::format;
 use crate::loaded::{DataSource, ModelSource};
 use crate::run::Phase;
 use crate::settings::{essential, others};
-use crate::state::Lab;
+use crate::state::PageState;
 use leptos::html::{Input, Textarea};
 use leptos::prelude::*;
 use lorakeet_core::Error;
@@ -31,10 +31,10 @@ const GROUPS: [Group; 6] = [
 /// The step of the settings.
 #[component]
 pub fn Settings() -> impl IntoView {
-    let lab = expect_context::<Lab>();
+    let state = expect_context::<PageState>();
     let summary = Signal::derive(move || {
-        let words = lab.words();
-        lab.settings.with(|config| {
+        let words = state.words();
+        state.settings.with(|config| {
             let length = match config.max_steps {
                 steps if steps > 0 => (words.steps)(steps),
                 _ => (words.epochs)(config.num_train_epochs),
@@ -44,7 +44,7 @@ pub fn Settings() -> impl IntoView {
         })
     });
     let standing = Signal::derive(move || {
-        if lab.settings.is_valid() {
+        if state.settings.is_valid() {
             StepStatus::Ready
         } else {
             StepStatus::Failed
@@ -54,25 +54,25 @@ pub fn Settings() -> impl IntoView {
         let knobs: Vec<_> = others(group).map(|knob| view! { <KnobField knob/> }).collect();
         (!knobs.is_empty()).then(|| {
             view! {
-                <h3>{move || (lab.words().group)(group)}</h3>
+                <h3>{move || (state.words().group)(group)}</h3>
                 <div class="knobs">{knobs}</div>
             }
         })
     });
     view! {
-        <Step number=4 id="settings" title=Signal::derive(lab.text(|w| w.settings)) summary standing>
+        <Step number=4 id="settings" title=Signal::derive(state.text(|w| w.settings)) summary standing>
             <Memory/>
             <div class="knobs">{essential().map(|knob| view! { <KnobField knob/> }).collect_view()}</div>
             <p class="buttons">
-                <button type="button" class="quiet" data-testid="reset-settings" on:click=move |_| lab.settings.reset()
-                    prop:disabled=move || lab.training.phase.with(Phase::is_under_way)>{lab.text(|w| w.reset_settings)}</button>
+                <button type="button" class="quiet" data-testid="reset-settings" on:click=move |_| state.settings.reset()
+                    prop:disabled=move || state.training.phase.with(Phase::is_under_way)>{state.text(|w| w.reset_settings)}</button>
             </p>
             <details class="fold" data-testid="more-settings">
-                <summary>{lab.text(|w| w.more_settings)}</summary>
+                <summary>{state.text(|w| w.more_settings)}</summary>
                 {groups}
             </details>
             <details class="fold" data-testid="run-file-fold">
-                <summary>{lab.text(|w| w.run_file)}</summary>
+                <summary>{state.text(|w| w.run_file)}</summary>
                 <RunFile/>
             </details>
         </Step>
@@ -82,10 +82,10 @@ pub fn Settings() -> impl IntoView {
 /// What a run with these settings takes on the device.
 #[component]
 fn Memory() -> impl IntoView {
-    let lab = expect_context::<Lab>();
+    let state = expect_context::<PageState>();
     let text = move || {
-        let words = lab.words();
-        lab.loaded.estimate.get().map(|(memory, _)| {
+        let words = state.words();
+        state.loaded.estimate.get().map(|(memory, _)| {
             (words.memory)(
                 memory.peak_bytes.map(format::bytes),
                 format::bytes(memory.base_bytes),
@@ -94,8 +94,8 @@ fn Memory() -> impl IntoView {
         })
     };
     let too_much = move || {
-        let words = lab.words();
-        let (memory, available) = lab.loaded.estimate.get()?;
+        let words = state.words();
+        let (memory, available) = state.loaded.estimate.get()?;
         let available = available.filter(|&available| memory.is_above(available))?;
         let text = (words.memory_too_much)(format::bytes(available));
         Some(view! { <p class="field-error" role="status" data-testid="memory-too-much">{text}</p> })
@@ -109,13 +109,13 @@ fn Memory() -> impl IntoView {
 /// The run file: read it, copy it, save it, change it, bring one.
 #[component]
 fn RunFile() -> impl IntoView {
-    let lab = expect_context::<Lab>();
+    let state = expect_context::<PageState>();
     let area = NodeRef::<Textarea>::new();
     let picker = NodeRef::<Input>::new();
     let outcome = RwSignal::new(None::<Result<Vec<Message>, Error>>);
     let copied = RwSignal::new(false);
     let text = Memo::new(move |_| {
-        let model = match lab.loaded.model_source.get() {
+        let model = match state.loaded.model_source.get() {
             ModelSource::Bundled => bundled::MODEL_FOLDER.to_owned(),
             ModelSource::Small(name) => name.to_owned(),
             ModelSource::Own(files) => match &files[..] {
@@ -123,24 +123,24 @@ fn RunFile() -> impl IntoView {
                 _ => "model".to_owned(),
             },
         };
-        let data = match lab.loaded.data_source.get() {
+        let data = match state.loaded.data_source.get() {
             DataSource::Bundled(set) => set.file.to_owned(),
             // Of images with their labels it is the images' file that stands in a run file.
-            DataSource::Own(files) => match lab.loaded.data.get() {
+            DataSource::Own(files) => match state.loaded.data.get() {
                 Some(info) => info.name,
                 None => files.first().map(File::name).unwrap_or_default(),
             },
         };
-        let validation = lab.loaded.validation.get().map(|info| info.name);
-        lab.settings.run_file(&model, &data, validation)
+        let validation = state.loaded.validation.get().map(|info| info.name);
+        state.settings.run_file(&model, &data, validation)
     });
     Effect::new(move || {
         text.track();
         copied.set(false);
     });
     let read = move |text: String, name: &str| {
-        if !lab.training.phase.with_untracked(Phase::is_under_way) {
-            outcome.set(Some(lab.settings.read_run_file(&text, name)));
+        if !state.training.phase.with_untracked(Phase::is_under_way) {
+            outcome.set(Some(state.settings.read_run_file(&text, name)));
         }
     };
     let apply = move |_| {
@@ -168,38 +168,40 @@ fn RunFile() -> impl IntoView {
         copied.set(true);
     };
     let missing = move || {
-        let wanted = lab.settings.with(|config| config.validation_file.clone());
-        let wanted = wanted.filter(|_| lab.loaded.validation.with(Option::is_none));
-        wanted.map(|name| view! { <p class="hint">{move || (lab.words().validation_wanted)(&name)}</p> })
+        let wanted = state.settings.with(|config| config.validation_file.clone());
+        let wanted = wanted.filter(|_| state.loaded.validation.with(Option::is_none));
+        wanted.map(|name| view! { <p class="hint">{move || (state.words().validation_wanted)(&name)}</p> })
     };
     let remarks = move || match outcome.get() {
         None => ().into_any(),
         Some(Ok(warnings)) => {
             let warnings = warnings
                 .into_iter()
-                .map(|warning| view! { <li>{worded(lab, warning)}</li> })
+                .map(|warning| view! { <li>{worded(state, warning)}</li> })
                 .collect_view();
-            view! { <p class="hint" role="status">{lab.text(|w| w.applied)}</p><ul class="hint">{warnings}</ul> {missing} }
+            view! { <p class="hint" role="status">{state.text(|w| w.applied)}</p><ul class="hint">{warnings}</ul> {missing} }
                 .into_any()
         }
-        Some(Err(error)) => view! { <p class="field-error" role="alert">{worded(lab, error.message())}</p> }.into_any(),
+        Some(Err(error)) => {
+            view! { <p class="field-error" role="alert">{worded(state, error.message())}</p> }.into_any()
+        }
     };
     view! {
-        <p class="hint">{lab.text(|w| w.run_file_hint)}</p>
+        <p class="hint">{state.text(|w| w.run_file_hint)}</p>
         <textarea class="run-file" rows="10" spellcheck="false" data-testid="run-file" node_ref=area prop:value=text
-            aria-label=lab.text(|w| w.run_file)></textarea>
+            aria-label=state.text(|w| w.run_file)></textarea>
         <p class="buttons">
-            <button type="button" data-testid="apply-run-file" on:click=apply>{lab.text(|w| w.apply)}</button>
+            <button type="button" data-testid="apply-run-file" on:click=apply>{state.text(|w| w.apply)}</button>
             <button type="button" on:click=copy>
-                {move || if copied.get() { lab.words().copied } else { lab.words().copy }}
+                {move || if copied.get() { state.words().copied } else { state.words().copy }}
             </button>
             <button type="button" on:click=move |_| download::save("run.yaml", text.get_untracked().as_bytes(), "text/yaml")>
-                {lab.text(|w| w.save_file)}
+                {state.text(|w| w.save_file)}
             </button>
             <label class="button">
                 <input type="file" class="unseen" accept=".yaml,.yml,.json" data-testid="run-file-input" node_ref=picker
                     on:change=import/>
-                {lab.text(|w| w.import)}
+                {state.text(|w| w.import)}
             </label>
         </p>
         {remarks}

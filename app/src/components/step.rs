@@ -1,6 +1,6 @@
 //! One of the steps that a person walks down: a number, a title, what it comes to in one line, and the rest folded behind it.
 
-use crate::state::Lab;
+use crate::state::PageState;
 use leptos::prelude::*;
 
 /// Where a step stands.
@@ -81,12 +81,12 @@ pub fn Number(
     #[prop(into)]
     standing: Signal<StepStatus>,
 ) -> impl IntoView {
-    let lab = expect_context::<Lab>();
+    let state = expect_context::<PageState>();
     let spoken = move || match standing.get() {
-        StepStatus::Waiting => lab.words().step_waiting,
-        StepStatus::Busy => lab.words().step_busy,
-        StepStatus::Ready => lab.words().step_ready,
-        StepStatus::Failed => lab.words().step_failed,
+        StepStatus::Waiting => state.words().step_waiting,
+        StepStatus::Busy => state.words().step_busy,
+        StepStatus::Ready => state.words().step_ready,
+        StepStatus::Failed => state.words().step_failed,
     };
     view! {
         <span class="step-number" data-standing=move || standing.get().name()>

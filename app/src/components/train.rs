@@ -12,7 +12,7 @@ use crate::conversation::{Engine, Job};
 use crate::format;
 use crate::report::writes;
 use crate::run::Phase;
-use crate::state::Lab;
+use crate::state::PageState;
 use leptos::prelude::*;
 use lorakeet_core::protocol::{Stage, StepInfo};
 use lorakeet_core::task::Task;
@@ -20,23 +20,23 @@ use lorakeet_core::task::Task;
 /// The step of training.
 #[component]
 pub fn Train() -> impl IntoView {
-    let lab = expect_context::<Lab>();
-    let standing = Signal::derive(move || match lab.training.phase.get() {
-        _ if lab.worker.engine.get() == Engine::Failed => StepStatus::Failed,
+    let state = expect_context::<PageState>();
+    let standing = Signal::derive(move || match state.training.phase.get() {
+        _ if state.worker.engine.get() == Engine::Failed => StepStatus::Failed,
         Phase::Idle => StepStatus::Waiting,
         Phase::Done(_) => StepStatus::Ready,
         Phase::Failed => StepStatus::Failed,
         _ => StepStatus::Busy,
     });
-    let texts = Memo::new(move |_| writes(lab.task()));
+    let texts = Memo::new(move |_| writes(state.task()));
     let beaten =
-        Memo::new(move |_| texts.get() && lab.training.outcome.baselines.with(|baselines| !baselines.is_empty()));
-    let set_prompt = move |event| lab.sample_prompt.set(event_target_value(&event));
+        Memo::new(move |_| texts.get() && state.training.outcome.baselines.with(|baselines| !baselines.is_empty()));
+    let set_prompt = move |event| state.sample_prompt.set(event_target_value(&event));
     view! {
         <section class="step step-train" id="train" tabindex="-1">
             <div class="step-head">
                 <Number number=5 standing/>
-                <h2>{lab.text(|w| w.train)}</h2>
+                <h2>{state.text(|w| w.train)}</h2>
             </div>
             <div class="step-body">
                 <Notice jobs=&[Job::Open, Job::Train]/>
@@ -51,18 +51,18 @@ pub fn Train() -> impl IntoView {
                 </div>
                 <Show when=move || beaten.get()><Baselines/></Show>
                 <div class="small-charts">
-                    <SmallChart title=Signal::derive(lab.text(|w| w.learning_rate)) value=|step| step.learning_rate show=format::rate/>
-                    <SmallChart title=Signal::derive(lab.text(|w| w.grad_norm)) value=|step| step.grad_norm show=format::loss/>
-                    <SmallChart title=Signal::derive(lab.text(|w| w.speed)) value=|step| step.tokens_per_second show=speed/>
+                    <SmallChart title=Signal::derive(state.text(|w| w.learning_rate)) value=|step| step.learning_rate show=format::rate/>
+                    <SmallChart title=Signal::derive(state.text(|w| w.grad_norm)) value=|step| step.grad_norm show=format::loss/>
+                    <SmallChart title=Signal::derive(state.text(|w| w.speed)) value=|step| step.tokens_per_second show=speed/>
                 </div>
                 <MetricCurves/>
                 <RunReport/>
                 <Show when=move || texts.get()>
                     <label class="field">
-                        <span class="field-name">{lab.text(|w| w.sample_prompt)}</span>
-                        <input type="text" data-testid="sample-prompt" prop:value=lab.sample_prompt on:input=set_prompt
-                            prop:disabled=move || lab.training.phase.with(Phase::is_under_way)/>
-                        <span class="hint">{lab.text(|w| w.sample_prompt_hint)}</span>
+                        <span class="field-name">{state.text(|w| w.sample_prompt)}</span>
+                        <input type="text" data-testid="sample-prompt" prop:value=state.sample_prompt on:input=set_prompt
+                            prop:disabled=move || state.training.phase.with(Phase::is_under_way)/>
+                        <span class="hint">{state.text(|w| w.sample_prompt_hint)}</span>
                     </label>
                 </Show>
                 <Notes/>
@@ -78,13 +78,13 @@ fn speed(value: f64) -> String {
 /// Train, or pause, resume and stop.
 #[component]
 fn Buttons() -> impl IntoView {
-    let lab = expect_context::<Lab>();
-    let under_way = Memo::new(move |_| lab.training.phase.with(Phase::is_under_way));
-    let paused = Memo::new(move |_| lab.training.phase.with(|phase| matches!(phase, Phase::Paused(_))));
-    let running = Memo::new(move |_| lab.training.phase.get() == Phase::Running);
+    let state = expect_context::<PageState>();
+    let under_way = Memo::new(move |_| state.training.phase.with(Phase::is_under_way));
+    let paused = Memo::new(move |_| state.training.phase.with(|phase| matches!(phase, Phase::Paused(_))));
+    let running = Memo::new(move |_| state.training.phase.get() == Phase::Running);
     let label = move || {
-        let words = lab.words();
-        if matches!(lab.training.phase.get(), Phase::Done(_)) {
+        let words = state.words();
+        if matches!(state.training.phase.get(), Phase::Done(_)) {
             words.train_again
         } else {
             words.train_now
@@ -93,22 +93,22 @@ fn Buttons() -> impl IntoView {
     view! {
         <div class="buttons" role="group">
             <Show when=move || !under_way.get()>
-                <button type="button" class="primary large" data-testid="train" prop:disabled=move || !lab.can_train()
-                    on:click=move |_| lab.train()>{label}</button>
+                <button type="button" class="primary large" data-testid="train" prop:disabled=move || !state.can_train()
+                    on:click=move |_| state.train()>{label}</button>
             </Show>
             <Show when=move || under_way.get() && !paused.get()>
                 <button type="button" class="large" data-testid="pause" prop:disabled=move || !running.get()
-                    on:click=move |_| lab.pause()>{lab.text(|w| w.pause)}</button>
+                    on:click=move |_| state.pause()>{state.text(|w| w.pause)}</button>
             </Show>
             <Show when=move || paused.get()>
-                <button type="button" class="primary large" data-testid="resume" on:click=move |_| lab.resume()>
-                    {lab.text(|w| w.resume)}
+                <button type="button" class="primary large" data-testid="resume" on:click=move |_| state.resume()>
+                    {state.text(|w| w.resume)}
                 </button>
             </Show>
             <Show when=move || under_way.get()>
-                <button type="button" class="large" data-testid="stop" on:click=move |_| lab.stop()
-                    prop:disabled=move || matches!(lab.training.phase.get(), Phase::Stopping)>
-                    {lab.text(|w| w.stop)}
+                <button type="button" class="large" data-testid="stop" on:click=move |_| state.stop()
+                    prop:disabled=move || matches!(state.training.phase.get(), Phase::Stopping)>
+                    {state.text(|w| w.stop)}
                 </button>
             </Show>
         </div>
@@ -118,23 +118,25 @@ fn Buttons() -> impl IntoView {
 /// Where things stand, in words; spoken by screen readers, and only when it changes.
 #[component]
 fn Status() -> impl IntoView {
-    let lab = expect_context::<Lab>();
-    let evaluating = Memo::new(move |_| matches!(lab.worker.progress.get(), Some((Stage::Evaluate, ..))));
+    let state = expect_context::<PageState>();
+    let evaluating = Memo::new(move |_| matches!(state.worker.progress.get(), Some((Stage::Evaluate, ..))));
     let text = Memo::new(move |_| {
-        let words = lab.words();
-        match lab.training.phase.get() {
+        let words = state.words();
+        match state.training.phase.get() {
             Phase::Idle => match () {
-                () if lab.worker.engine.get() == Engine::Failed => words.engine_failed.to_owned(),
-                () if lab.worker.engine.get() != Engine::Ready => words.status_loading.to_owned(),
-                () if lab.worker.error.with(|e| matches!(e, Some((Job::Model, _)))) => {
+                () if state.worker.engine.get() == Engine::Failed => words.engine_failed.to_owned(),
+                () if state.worker.engine.get() != Engine::Ready => words.status_loading.to_owned(),
+                () if state.worker.error.with(|e| matches!(e, Some((Job::Model, _)))) => {
                     words.status_need_model.to_owned()
                 }
-                () if lab.worker.error.with(|e| matches!(e, Some((Job::Data, _)))) => words.status_need_data.to_owned(),
-                () if !lab.settings.is_valid() => words.status_bad_settings.to_owned(),
-                () if lab.loaded.problem.with(Option::is_some) => words.tasks.status_problem.to_owned(),
-                () if lab.worker.job.get() == Some(Job::Generate) => words.status_generating.to_owned(),
-                () if lab.worker.job.get() == Some(Job::Predict) => words.tasks.asking.to_owned(),
-                () if lab.can_train() => words.status_ready.to_owned(),
+                () if state.worker.error.with(|e| matches!(e, Some((Job::Data, _)))) => {
+                    words.status_need_data.to_owned()
+                }
+                () if !state.settings.is_valid() => words.status_bad_settings.to_owned(),
+                () if state.loaded.problem.with(Option::is_some) => words.tasks.status_problem.to_owned(),
+                () if state.worker.job.get() == Some(Job::Generate) => words.status_generating.to_owned(),
+                () if state.worker.job.get() == Some(Job::Predict) => words.tasks.asking.to_owned(),
+                () if state.can_train() => words.status_ready.to_owned(),
                 () => words.status_loading.to_owned(),
             },
             Phase::Starting if evaluating.get() => words.status_evaluating.to_owned(),
@@ -151,28 +153,28 @@ fn Status() -> impl IntoView {
             Phase::Failed => words.status_failed.to_owned(),
         }
     });
-    let phase = move || match lab.training.phase.get() {
-        Phase::Idle if lab.can_train() => "ready",
+    let phase = move || match state.training.phase.get() {
+        Phase::Idle if state.can_train() => "ready",
         other => other.name(),
     };
-    let change = move || match lab.training.phase.get() {
+    let change = move || match state.training.phase.get() {
         Phase::Done(summary) => match (summary.eval_loss_before, summary.eval_loss_after) {
-            (Some(before), Some(after)) => Some((lab.words().change)(format::loss(before), format::loss(after))),
+            (Some(before), Some(after)) => Some((state.words().change)(format::loss(before), format::loss(after))),
             _ => None,
         },
         _ => None,
     };
     let share = move || {
-        lab.training.frame.track();
-        lab.training.run.with_value(|run| {
+        state.training.frame.track();
+        state.training.run.with_value(|run| {
             let step = run.curves.steps.last().map_or(0, |step| step.step);
             step as f64 / run.curves.max_steps.max(1) as f64
         })
     };
     let extent = move || {
-        lab.training.frame.track();
-        let words = lab.words();
-        lab.training.run.with_value(|run| run.info.clone()).map(|info| {
+        state.training.frame.track();
+        let words = state.words();
+        state.training.run.with_value(|run| run.info.clone()).map(|info| {
             let weights = (words.trainable)(
                 format::count(info.trainable_parameters),
                 format::count(info.all_parameters),
@@ -185,7 +187,7 @@ fn Status() -> impl IntoView {
             <p role="status" aria-live="polite" data-testid="status" data-phase=phase>{text}</p>
             {move || change().map(|change| view! { <p class="change" data-testid="change">{change}</p> })}
             <p class="hint">{extent}</p>
-            <progress max="1" prop:value=share class:gone=move || !lab.training.phase.with(Phase::is_under_way) aria-hidden="true"></progress>
+            <progress max="1" prop:value=share class:gone=move || !state.training.phase.with(Phase::is_under_way) aria-hidden="true"></progress>
         </div>
     }
 }
@@ -193,15 +195,15 @@ fn Status() -> impl IntoView {
 /// The numbers of the newest step, each in a place of its own.
 #[component]
 fn Numbers() -> impl IntoView {
-    let lab = expect_context::<Lab>();
+    let state = expect_context::<PageState>();
     let last = Memo::new(move |_| {
-        lab.training.frame.track();
-        lab.training.run.with_value(|run| run.curves.steps.last().cloned())
+        state.training.frame.track();
+        state.training.run.with_value(|run| run.curves.steps.last().cloned())
     });
     let number = move |show: fn(&StepInfo) -> String| move || last.with(|last| last.as_ref().map_or("–".into(), show));
     let step = move || {
-        lab.training.frame.track();
-        lab.training.run.with_value(|run| {
+        state.training.frame.track();
+        state.training.run.with_value(|run| {
             let done = run.curves.steps.last().map_or(0, |step| step.step);
             (done, run.curves.max_steps)
         })
@@ -211,8 +213,8 @@ fn Numbers() -> impl IntoView {
         (done, all) => format!("{} / {}", format::whole(done as f64), format::whole(all as f64)),
     };
     let eval = move || {
-        lab.training.frame.track();
-        lab.training.run.with_value(|run| {
+        state.training.frame.track();
+        state.training.run.with_value(|run| {
             run.curves
                 .evals
                 .last()
@@ -220,44 +222,44 @@ fn Numbers() -> impl IntoView {
         })
     };
     let left = move || {
-        let words = lab.words();
+        let words = state.words();
         last.with(|last| match last {
-            Some(step) if lab.training.phase.with(Phase::is_under_way) => (words.duration)(step.eta_seconds),
+            Some(step) if state.training.phase.with(Phase::is_under_way) => (words.duration)(step.eta_seconds),
             _ => "–".into(),
         })
     };
     // The likelihood of next tokens and of classes is in nats; squares of prices and sums of losses have no such unit.
-    let unit = move || match lab.settings.with(|config| config.loss.is_some()) || lab.task() == Task::Regression {
+    let unit = move || match state.settings.with(|config| config.loss.is_some()) || state.task() == Task::Regression {
         true => "",
-        false => lab.words().nats,
+        false => state.words().nats,
     };
     view! {
         <dl class="numbers">
-            <div class="number wide"><dt>{lab.text(|w| w.step)}</dt><dd data-testid="step">{step}</dd></div>
+            <div class="number wide"><dt>{state.text(|w| w.step)}</dt><dd data-testid="step">{step}</dd></div>
             <div class="number">
-                <dt>{lab.text(|w| w.loss)}</dt>
+                <dt>{state.text(|w| w.loss)}</dt>
                 <dd><span data-testid="train-loss">{number(|step| format::loss(step.loss))}</span><i>{unit}</i></dd>
             </div>
             <div class="number">
-                <dt>{lab.text(|w| w.validation_loss)}</dt>
+                <dt>{state.text(|w| w.validation_loss)}</dt>
                 <dd><span data-testid="eval-loss">{eval}</span><i>{unit}</i></dd>
             </div>
             <div class="number">
-                <dt>{lab.text(|w| w.learning_rate)}</dt>
+                <dt>{state.text(|w| w.learning_rate)}</dt>
                 <dd data-testid="learning-rate">{number(|step| format::rate(step.learning_rate))}</dd>
             </div>
             <div class="number">
-                <dt>{lab.text(|w| w.grad_norm)}</dt>
+                <dt>{state.text(|w| w.grad_norm)}</dt>
                 <dd data-testid="grad-norm">{number(|step| format::loss(step.grad_norm))}</dd>
             </div>
             <div class="number">
-                <dt>{lab.text(|w| w.speed)}</dt>
+                <dt>{state.text(|w| w.speed)}</dt>
                 <dd>
                     <span data-testid="speed">{number(|step| format::speed(step.tokens_per_second))}</span>
-                    <i>{lab.text(|w| w.tokens_per_second)}</i>
+                    <i>{state.text(|w| w.tokens_per_second)}</i>
                 </dd>
             </div>
-            <div class="number"><dt>{lab.text(|w| w.time_left)}</dt><dd data-testid="eta">{left}</dd></div>
+            <div class="number"><dt>{state.text(|w| w.time_left)}</dt><dd data-testid="eta">{left}</dd></div>
         </dl>
     }
 }
@@ -265,13 +267,13 @@ fn Numbers() -> impl IntoView {
 /// Remarks of the engine.
 #[component]
 fn Notes() -> impl IntoView {
-    let lab = expect_context::<Lab>();
+    let state = expect_context::<PageState>();
     move || {
-        let notes = lab.worker.notes.get();
+        let notes = state.worker.notes.get();
         (!notes.is_empty()).then(|| {
-            let notes = notes.into_iter().map(|note| view! { <li>{worded(lab, note)}</li> }).collect_view();
+            let notes = notes.into_iter().map(|note| view! { <li>{worded(state, note)}</li> }).collect_view();
             view! {
-                <div class="notice" data-testid="notes"><p class="notice-title">{lab.text(|w| w.note)}</p><ul>{notes}</ul></div>
+                <div class="notice" data-testid="notes"><p class="notice-title">{state.text(|w| w.note)}</p><ul>{notes}</ul></div>
             }
         })
     }

@@ -6,25 +6,28 @@ use super::step::{Step, StepStatus};
 use super::write::Write;
 use crate::conversation::Job;
 use crate::report::writes;
-use crate::state::Lab;
+use crate::state::PageState;
 use leptos::prelude::*;
 
 /// The step of trying it.
 #[component]
 pub fn TryIt() -> impl IntoView {
-    let lab = expect_context::<Lab>();
-    let texts = Memo::new(move |_| writes(lab.task()));
+    let state = expect_context::<PageState>();
+    let texts = Memo::new(move |_| writes(state.task()));
     let writing = Memo::new(move |_| {
-        let grows = lab
+        let grows = state
             .training
             .answers
             .iter()
             .any(|answer| answer.with(|answer| answer.growing));
-        grows || lab.worker.job.get() == Some(Job::Predict)
+        grows || state.worker.job.get() == Some(Job::Predict)
     });
     let summary = Signal::derive(move || {
-        let words = lab.words();
-        match (lab.loaded.model.with(Option::is_some), lab.training.has_adapter.get()) {
+        let words = state.words();
+        match (
+            state.loaded.model.with(Option::is_some),
+            state.training.has_adapter.get(),
+        ) {
             _ if writing.get() && texts.get() => words.status_generating,
             _ if writing.get() => words.tasks.asking,
             (false, _) => words.try_none,
@@ -36,11 +39,12 @@ pub fn TryIt() -> impl IntoView {
         .to_owned()
     });
     let failed = move || {
-        lab.worker
+        state
+            .worker
             .error
             .with(|error| matches!(error, Some((Job::Generate | Job::Predict, _))))
     };
-    let standing = Signal::derive(move || match lab.training.has_adapter.get() {
+    let standing = Signal::derive(move || match state.training.has_adapter.get() {
         _ if failed() => StepStatus::Failed,
         _ if writing.get() => StepStatus::Busy,
         true => StepStatus::Ready,
@@ -51,7 +55,7 @@ pub fn TryIt() -> impl IntoView {
         false => view! { <Ask/> }.into_any(),
     };
     view! {
-        <Step number=6 id="try" title=Signal::derive(lab.text(|w| w.try_it)) summary standing>
+        <Step number=6 id="try" title=Signal::derive(state.text(|w| w.try_it)) summary standing>
             <Notice jobs=&[Job::Generate, Job::Predict]/>
             {part}
         </Step>

@@ -4,55 +4,57 @@ use crate::conversation::Job;
 use crate::format;
 use crate::playground::Answer;
 use crate::run::Phase;
-use crate::state::Lab;
+use crate::state::PageState;
 use leptos::prelude::*;
-use lorakeet_core::protocol::{Command, GenerateOptions, Message, Prompt};
+use lorakeet_core::protocol::{ChatMessage, Command, GenerateOptions, Prompt};
 
 /// The prompt, the button and both answers.
 #[component]
 pub fn Write() -> impl IntoView {
-    let lab = expect_context::<Lab>();
+    let state = expect_context::<PageState>();
     let prompt = RwSignal::new(None::<String>);
     let temperature = RwSignal::new("0.8".to_owned());
     let top_p = RwSignal::new("0.95".to_owned());
     let max_tokens = RwSignal::new("64".to_owned());
     let as_chat = RwSignal::new(None::<bool>);
     let can_chat = Memo::new(move |_| {
-        lab.loaded
+        state
+            .loaded
             .model
             .with(|model| model.as_ref().is_some_and(|model| model.has_chat_template))
     });
     let chat = move || can_chat.get() && as_chat.get().unwrap_or(true);
-    let prompt_text = move || prompt.get().unwrap_or_else(|| lab.sample_prompt.get());
+    let prompt_text = move || prompt.get().unwrap_or_else(|| state.sample_prompt.get());
 
-    let busy = Memo::new(move |_| lab.training.phase.with(Phase::is_under_way));
+    let busy = Memo::new(move |_| state.training.phase.with(Phase::is_under_way));
     let writing = Memo::new(move |_| {
-        lab.training
+        state
+            .training
             .answers
             .iter()
             .any(|answer| answer.with(|answer| answer.growing))
     });
-    let ready = move || lab.loaded.model.with(Option::is_some) && !busy.get() && !writing.get();
+    let ready = move || state.loaded.model.with(Option::is_some) && !busy.get() && !writing.get();
     let write = move |_| {
-        lab.worker.clear_error(&[Job::Generate]);
+        state.worker.clear_error(&[Job::Generate]);
         let text = prompt_text();
         let options = options(&temperature.get(), &top_p.get(), &max_tokens.get());
         let prompt = match chat() {
-            true => Prompt::Messages(vec![Message {
+            true => Prompt::Messages(vec![ChatMessage {
                 role: "user".into(),
                 content: text,
             }]),
             false => Prompt::Text(text),
         };
-        let sides: &[bool] = if lab.training.has_adapter.get() {
+        let sides: &[bool] = if state.training.has_adapter.get() {
             &[false, true]
         } else {
             &[false]
         };
         for adapter in sides {
-            let id = lab.worker.next_id();
-            lab.training.answers[usize::from(*adapter)].set(Answer::asked(id));
-            lab.generate(Command::Generate {
+            let id = state.worker.next_id();
+            state.training.answers[usize::from(*adapter)].set(Answer::asked(id));
+            state.generate(Command::Generate {
                 id,
                 prompt: prompt.clone(),
                 options: options.clone(),
@@ -61,8 +63,8 @@ pub fn Write() -> impl IntoView {
         }
     };
     let tuned_empty = Signal::derive(move || {
-        let words = lab.words();
-        if lab.training.has_adapter.get() {
+        let words = state.words();
+        if state.training.has_adapter.get() {
             words.tuned_ready
         } else {
             words.tuned_empty
@@ -71,16 +73,16 @@ pub fn Write() -> impl IntoView {
     let number = move |id: &'static str, value: RwSignal<String>, name: &'static str, label: Label, hint: Label| {
         view! {
             <label class="field">
-                <span class="field-name">{lab.text(label)}</span>
+                <span class="field-name">{state.text(label)}</span>
                 <input type="text" inputmode="decimal" class="short" id=id data-testid=id name=name prop:value=value
                     on:change=move |event| value.set(event_target_value(&event))/>
-                <span class="hint">{lab.text(hint)}</span>
+                <span class="hint">{state.text(hint)}</span>
             </label>
         }
     };
     view! {
             <label class="field">
-                <span class="field-name">{lab.text(|w| w.prompt)}</span>
+                <span class="field-name">{state.text(|w| w.prompt)}</span>
                 <textarea rows="3" data-testid="prompt" prop:value=prompt_text
                     on:input=move |event| prompt.set(Some(event_target_value(&event)))></textarea>
             </label>
@@ -91,26 +93,26 @@ pub fn Write() -> impl IntoView {
                 <Show when=move || can_chat.get()>
                     <label class="check">
                         <input type="checkbox" prop:checked=chat on:change=move |event| as_chat.set(Some(event_target_checked(&event)))/>
-                        {lab.text(|w| w.as_chat)}
+                        {state.text(|w| w.as_chat)}
                     </label>
                 </Show>
             </div>
             <p class="buttons">
                 <Show when=move || !writing.get()>
                     <button type="button" class="primary" data-testid="generate" prop:disabled=move || !ready() on:click=write>
-                        {lab.text(|w| w.generate)}
+                        {state.text(|w| w.generate)}
                     </button>
                 </Show>
                 <Show when=move || writing.get()>
-                    <button type="button" data-testid="cancel-generate" on:click=move |_| lab.cancel_generate()>
-                        {lab.text(|w| w.cancel)}
+                    <button type="button" data-testid="cancel-generate" on:click=move |_| state.cancel_generate()>
+                        {state.text(|w| w.cancel)}
                     </button>
                 </Show>
-                <Show when=move || busy.get()><span class="hint">{lab.text(|w| w.try_busy)}</span></Show>
+                <Show when=move || busy.get()><span class="hint">{state.text(|w| w.try_busy)}</span></Show>
             </p>
             <div class="pair">
-                <Pane id="answer-base" answer=lab.training.answers[0] title=|w| w.base_model empty=Signal::derive(lab.text(|w| w.base_empty))/>
-                <Pane id="answer-tuned" answer=lab.training.answers[1] title=|w| w.tuned_model empty=tuned_empty/>
+                <Pane id="answer-base" answer=state.training.answers[0] title=|w| w.base_model empty=Signal::derive(state.text(|w| w.base_empty))/>
+                <Pane id="answer-tuned" answer=state.training.answers[1] title=|w| w.tuned_model empty=tuned_empty/>
             </div>
     }
 }
@@ -129,10 +131,10 @@ fn Pane(
     /// Words while there is none.
     empty: Signal<&'static str>,
 ) -> impl IntoView {
-    let lab = expect_context::<Lab>();
+    let state = expect_context::<PageState>();
     let speed = move || {
         let speed = answer.with(|answer| answer.speed);
-        speed.map(|(tokens, speed)| (lab.words().generated)(tokens, format::speed(speed)))
+        speed.map(|(tokens, speed)| (state.words().generated)(tokens, format::speed(speed)))
     };
     let text = move || {
         match answer.get() {
@@ -145,7 +147,7 @@ fn Pane(
     };
     view! {
         <article class="sample" data-testid=id>
-            <h4>{lab.text(title)}</h4>
+            <h4>{state.text(title)}</h4>
             {text}
             <p class="hint">{speed}</p>
         </article>

@@ -19,7 +19,7 @@ use crate::{
     formats::{ModelFiles, TensorEntry},
     head_spec::HeadRecord,
     ops::PackedMatrix,
-    quant::Base,
+    quant::BaseFormat,
     random::Generator,
 };
 use burn::tensor::{Device, Tensor, TensorData};
@@ -38,7 +38,7 @@ pub(crate) struct Loader<'a> {
     read: HashSet<String>,
     notes: Vec<Message>,
     full: bool,
-    base: Base,
+    base: BaseFormat,
     fresh: bool,
     /// Whether everything is counted and nothing read.
     skeleton: bool,
@@ -77,7 +77,7 @@ pub(crate) struct Finished {
 impl<'a> Loader<'a> {
     pub(crate) fn new(
         files: &'a ModelFiles,
-        (full, base): (bool, Base),
+        (full, base): (bool, BaseFormat),
         seed: u64,
         device: &Device,
         progress: &'a mut dyn FnMut(u64, u64),
@@ -114,7 +114,7 @@ impl<'a> Loader<'a> {
     /// One that makes all layers without a number in them, as for a device with buffers of `largest_buffer_bytes`.
     pub(crate) fn skeleton(
         files: &'a ModelFiles,
-        kind: (bool, Base),
+        kind: (bool, BaseFormat),
         largest_buffer_bytes: u64,
         progress: &'a mut dyn FnMut(u64, u64),
     ) -> Self {

@@ -52,7 +52,7 @@ use crate::{
     loss::preference::answer_log_probabilities,
     ops::VocabularyForm,
     protocol::ModelInfo,
-    quant::Base,
+    quant::BaseFormat,
 };
 use activation::Activation;
 use architecture::Architecture;
@@ -100,7 +100,7 @@ impl Model {
         device: &Device,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Self> {
-        Self::load_base(files, (full, Base::AsStored), seed, device, progress).await
+        Self::load_base(files, (full, BaseFormat::AsStored), seed, device, progress).await
     }
 
     /// Reads a model onto the device, tensor by tensor, with its frozen linears in the format `base`. `full` makes every weight a parameter; a folder without weights gives
@@ -110,7 +110,7 @@ impl Model {
     /// An architecture that is not supported, a missing or misshapen tensor, an unreadable file.
     pub async fn load_base(
         files: &ModelFiles,
-        (full, base): (bool, Base),
+        (full, base): (bool, BaseFormat),
         seed: u64,
         device: &Device,
         progress: &mut dyn FnMut(u64, u64),
@@ -464,7 +464,7 @@ impl Model {
 /// # Errors
 /// As [`Model::load`].
 pub async fn notes(files: &ModelFiles) -> Result<Vec<Message>> {
-    Ok(ModelSkeleton::read(files, (false, Base::AsStored), u64::MAX)
+    Ok(ModelSkeleton::read(files, (false, BaseFormat::AsStored), u64::MAX)
         .await?
         .notes)
 }

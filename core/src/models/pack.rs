@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::formats::Storage;
 use crate::ops::PackedMatrix;
 use crate::quant::{
-    Absmax, Base, Block, Code, DoubleAbsmax, FourBit, Fp8, Fp8Matrix, Int8Rows, ScaleOf,
+    Absmax, BaseFormat, Block, Code, DoubleAbsmax, FourBit, Fp8, Fp8Matrix, Int8Rows, ScaleOf,
     packing::{self, PackedWords, Scales},
 };
 use lorakeet_shaders::{Format, Packed};
@@ -164,7 +164,11 @@ pub(super) async fn own(loader: &mut Loader<'_>, source: &Source<'_>, format: Fo
 }
 
 /// A matrix of floats, encoded as `base` says; `None` where that is the file's own format.
-pub(super) async fn encoded(loader: &mut Loader<'_>, source: &Source<'_>, base: Base) -> Result<Option<PackedMatrix>> {
+pub(super) async fn encoded(
+    loader: &mut Loader<'_>,
+    source: &Source<'_>,
+    base: BaseFormat,
+) -> Result<Option<PackedMatrix>> {
     let Some(format) = packing::format(base, source.rows, source.columns) else {
         return Ok(None);
     };
@@ -173,10 +177,12 @@ pub(super) async fn encoded(loader: &mut Loader<'_>, source: &Source<'_>, base: 
         return Ok(Some(skeleton));
     }
     Ok(match base {
-        Base::AsStored => None,
-        Base::FourBit { code, block, double } => Some(four_bit(loader, source, whole, (code, block, double)).await?),
-        Base::Int8 => Some(int8(loader, source, whole).await?),
-        Base::Fp8 { format, scale_of } => Some(fp8(loader, source, whole, (format, scale_of)).await?),
+        BaseFormat::AsStored => None,
+        BaseFormat::FourBit { code, block, double } => {
+            Some(four_bit(loader, source, whole, (code, block, double)).await?)
+        }
+        BaseFormat::Int8 => Some(int8(loader, source, whole).await?),
+        BaseFormat::Fp8 { format, scale_of } => Some(fp8(loader, source, whole, (format, scale_of)).await?),
     })
 }
 

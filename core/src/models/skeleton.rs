@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::formats::{ModelFiles, peft::AdapterConfig};
 use crate::models::memory::DryRun;
 use crate::protocol::ModelInfo;
-use crate::quant::Base;
+use crate::quant::BaseFormat;
 use lorakeet_i18n::Message;
 
 /// Layers, head and what they take: a model, or the sizes of one.
@@ -30,7 +30,7 @@ pub(crate) struct ModelSkeleton {
 
 impl ModelSkeleton {
     /// What [`Model::load_base`] would make on a device with buffers of `largest_buffer_bytes`, without a number in it.
-    pub(crate) async fn read(files: &ModelFiles, kind: (bool, Base), largest_buffer_bytes: u64) -> Result<Self> {
+    pub(crate) async fn read(files: &ModelFiles, kind: (bool, BaseFormat), largest_buffer_bytes: u64) -> Result<Self> {
         let mut progress = |_, _| ();
         let loader = Loader::skeleton(files, kind, largest_buffer_bytes, &mut progress);
         Self::load(files, loader).await

@@ -104,12 +104,12 @@ pub enum Prompt {
     /// Plain text, continued as it stands.
     Text(String),
     /// A conversation, laid out by the model's own chat template.
-    Messages(Vec<Message>),
+    Messages(Vec<ChatMessage>),
 }
 
 /// One turn of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Message {
+pub struct ChatMessage {
     /// `system`, `user` or `assistant`.
     pub role: String,
     /// What was said.

@@ -9,7 +9,7 @@ const FP8_BLOCK: usize = 128;
 /// The format of a base's frozen linears. Embeddings and heads always keep their file's: quantising them costs the most
 /// accuracy, and transformers leaves them alone too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Base {
+pub enum BaseFormat {
     /// The file's own: ggml's blocks and 16-bit floats stay packed, 32-bit floats are what they are.
     #[default]
     AsStored,
@@ -33,7 +33,7 @@ pub enum Base {
     },
 }
 
-impl From<&RunConfig> for Base {
+impl From<&RunConfig> for BaseFormat {
     /// `quantization_bit` with its `bnb_4bit_*` knobs, or `fp8` with `fp8_scale`; a run file names one of the two at most.
     fn from(config: &RunConfig) -> Self {
         match (config.quantization_bit, config.fp8) {

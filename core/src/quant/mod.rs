@@ -20,7 +20,7 @@ pub mod packing;
 use crate::{Error, Result};
 use lorakeet_i18n::messages::formats as msg;
 
-pub use base::Base;
+pub use base::BaseFormat;
 pub use dynamic_map::{Blockwise, Map};
 pub use four_bit::{Absmax, Code, DoubleAbsmax, FourBit};
 pub use fp8::{Fp8, Fp8Matrix, ScaleOf};

@@ -3,7 +3,7 @@
 //! Only the order of bits changes here: the layout is [`lorakeet_shaders::Packed::planes`]'s, and what a matrix decodes to
 //! is what its source decodes to, to the last bit.
 
-use super::{Base, Code, Fp8, Map, ScaleOf, check_length};
+use super::{BaseFormat, Code, Fp8, Map, ScaleOf, check_length};
 use crate::formats::Storage;
 use crate::{Error, Result};
 use lorakeet_i18n::messages::formats as msg;
@@ -51,15 +51,15 @@ pub fn own_format(storage: Storage) -> Option<Format> {
 }
 
 /// How `base` holds a frozen linear of `rows` × `columns`; `None` where it keeps its file's format.
-pub fn format(base: Base, rows: usize, columns: usize) -> Option<Format> {
+pub fn format(base: BaseFormat, rows: usize, columns: usize) -> Option<Format> {
     Some(match base {
-        Base::AsStored => return None,
-        Base::FourBit { block, double, .. } => Format::FourBit {
+        BaseFormat::AsStored => return None,
+        BaseFormat::FourBit { block, double, .. } => Format::FourBit {
             block: block.elements(),
             double,
         },
-        Base::Int8 => Format::Int8,
-        Base::Fp8 { format, scale_of } => fp8_format(format, scale_of, (rows, columns)),
+        BaseFormat::Int8 => Format::Int8,
+        BaseFormat::Fp8 { format, scale_of } => fp8_format(format, scale_of, (rows, columns)),
     })
 }
 

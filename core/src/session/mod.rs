@@ -19,7 +19,7 @@ use crate::loaded_model::{
 };
 use crate::models::small;
 use crate::protocol::{Command, DeviceChoice, DeviceInfo, Event};
-use crate::quant::Base;
+use crate::quant::BaseFormat;
 use crate::store::{self, Sink, Source};
 use crate::train::checkpoint::Checkpoint;
 use crate::train::fingerprint::sha256;
@@ -84,7 +84,7 @@ impl Session {
         match command {
             Command::Open { device } => self.open(device, emit).await,
             Command::LoadModel { name, config, .. } => {
-                let base = config.as_deref().map(Base::from).unwrap_or_default();
+                let base = config.as_deref().map(BaseFormat::from).unwrap_or_default();
                 self.load_model(name, base, files, emit).await
             }
             Command::LoadData { .. } => {
@@ -140,7 +140,13 @@ impl Session {
         Ok(())
     }
 
-    async fn load_model(&mut self, name: String, base: Base, files: Vec<Source>, emit: &mut Emit<'_>) -> Result<()> {
+    async fn load_model(
+        &mut self,
+        name: String,
+        base: BaseFormat,
+        files: Vec<Source>,
+        emit: &mut Emit<'_>,
+    ) -> Result<()> {
         if self.device.is_none() {
             self.open(DeviceChoice::Auto, emit).await?;
         }

@@ -6,7 +6,7 @@ use crate::common::{golden, json, now, numbers};
 use half::f16;
 use lorakeet_core::chat::assistant_mask;
 use lorakeet_core::formats::{ModelFiles, Storage};
-use lorakeet_core::protocol::Message;
+use lorakeet_core::protocol::ChatMessage;
 use sha2::{Digest, Sha256};
 
 fn model() -> ModelFiles {
@@ -70,7 +70,7 @@ fn golden_conversations_give_the_same_tokens_and_masks() {
     let chats = json(golden("F/smollm2_tokenizer/chats.json"));
     assert_eq!(template.source(), chats["chat_template"].as_str().unwrap());
     for case in chats["conversations"].as_array().unwrap() {
-        let messages: Vec<Message> = serde_json::from_value(case["messages"].clone()).unwrap();
+        let messages: Vec<ChatMessage> = serde_json::from_value(case["messages"].clone()).unwrap();
         let rendered = template.apply_with_spans(&messages).unwrap();
         assert_eq!(rendered.text, case["text"].as_str().unwrap());
         let (ids, offsets) = tokenizer.encode_with_offsets(&rendered.text, false).unwrap();

@@ -2,13 +2,13 @@
 
 use crate::common::{golden, json};
 use lorakeet_core::chat::{ChatTemplate, assistant_mask};
-use lorakeet_core::protocol::Message;
+use lorakeet_core::protocol::ChatMessage;
 
 const CHATML: &str = "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + \
     '<|im_end|>' + '\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
 
-fn messages(turns: &[(&str, &str)]) -> Vec<Message> {
-    let turn = |(role, content): &(&str, &str)| Message {
+fn messages(turns: &[(&str, &str)]) -> Vec<ChatMessage> {
+    let turn = |(role, content): &(&str, &str)| ChatMessage {
         role: (*role).into(),
         content: (*content).into(),
     };
@@ -35,7 +35,7 @@ fn golden_conversations_render_to_the_byte_with_and_without_marks() {
     for key in ["chat_template", "template_with_generation_marks"] {
         let template = template(chats[key].as_str().unwrap());
         for case in chats["conversations"].as_array().unwrap() {
-            let messages: Vec<Message> = serde_json::from_value(case["messages"].clone()).unwrap();
+            let messages: Vec<ChatMessage> = serde_json::from_value(case["messages"].clone()).unwrap();
             assert_eq!(
                 template.apply(&messages, false).unwrap(),
                 case["text"].as_str().unwrap(),

@@ -13,7 +13,7 @@ use lorakeet_core::estimate::estimate;
 use lorakeet_core::formats::ModelFiles;
 use lorakeet_core::formats::peft::Adapter;
 use lorakeet_core::models::Model;
-use lorakeet_core::protocol::Message;
+use lorakeet_core::protocol::ChatMessage;
 use lorakeet_core::store::MemoryFile;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -74,8 +74,8 @@ fn survive(name: &str, original: &[u8], count: usize, use_it: impl Fn(Vec<u8>) -
     );
 }
 
-fn message(content: &str) -> Message {
-    Message {
+fn message(content: &str) -> ChatMessage {
+    ChatMessage {
         role: "user".into(),
         content: content.into(),
     }
@@ -221,7 +221,7 @@ fn broken_templates_are_refused_or_rendered() {
         let Ok(template) = ChatTemplate::new(&source, Some("<s>"), None) else {
             return false;
         };
-        let answer = Message {
+        let answer = ChatMessage {
             role: "assistant".into(),
             content: "banana".into(),
         };
@@ -380,7 +380,7 @@ fn strangers_templates_end_in_little_memory_and_on_a_small_stack() {
             LARGEST.set(0);
             let start = std::time::Instant::now();
             let result = ChatTemplate::new(&source, Some("<s>"), Some("</s>")).and_then(|template| {
-                let answer = Message {
+                let answer = ChatMessage {
                     role: "assistant".into(),
                     content: "b".into(),
                 };

@@ -1,7 +1,7 @@
 //! Chat templates held to what jinja2 writes under transformers' settings, see `templates/make.py`; and strangers' templates.
 
 use lorakeet_core::chat::{ChatTemplate, Conversation};
-use lorakeet_core::protocol::Message;
+use lorakeet_core::protocol::ChatMessage;
 use serde_json::Value;
 
 const MADE: &str = include_str!("templates/templates.json");
@@ -118,8 +118,8 @@ fn an_error_names_the_line() {
 #[test]
 fn long_conversations_take_time_by_their_length() {
     let (template, _) = made("chatml");
-    let chat = |turns: usize| -> Vec<Message> {
-        let turn = |at: usize| Message {
+    let chat = |turns: usize| -> Vec<ChatMessage> {
+        let turn = |at: usize| ChatMessage {
             role: if at.is_multiple_of(2) { "user" } else { "assistant" }.into(),
             content: format!("Say {at}."),
         };

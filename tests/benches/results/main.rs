@@ -12,7 +12,7 @@ use corpora::Parts;
 use lorakeet_core::config::RunConfig;
 use lorakeet_core::protocol::{DeviceChoice, Event, Metric, Report};
 use lorakeet_core::store::{DiskFile, Source};
-use lorakeet_tests::{desk::Desk, golden::block_on};
+use lorakeet_tests::{golden::block_on, test_session::TestSession};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -83,8 +83,8 @@ impl Run {
             self.write_rows(&root, &folder, *seed)?;
             let config = self.config(&root, &folder, *seed)?;
             let started = Instant::now();
-            let desk = train(&config)?;
-            print(&desk, *seed, started.elapsed().as_secs_f64())?;
+            let session = train(&config)?;
+            print(&session, *seed, started.elapsed().as_secs_f64())?;
         }
         Ok(())
     }
@@ -131,30 +131,31 @@ impl Run {
     }
 }
 
-fn train(config: &RunConfig) -> Result<Desk> {
+fn train(config: &RunConfig) -> Result<TestSession> {
     let data = DiskFile::source(Path::new(&config.train_file))?;
-    let mut desk = Desk::with(DeviceChoice::Cpu, files(Path::new(&config.model_name_or_path))?, data);
+    let mut session = TestSession::with(DeviceChoice::Cpu, files(Path::new(&config.model_name_or_path))?, data);
     let validation = config.validation_file.as_ref().context("no validation_file")?;
     block_on(
-        desk.session
+        session
+            .inner
             .load_validation(vec![DiskFile::source(Path::new(validation))?]),
     )?;
-    desk.train(config.clone());
-    Ok(desk)
+    session.train(config.clone());
+    Ok(session)
 }
 
 /// The baselines, the model before and after, and what that means.
-fn print(desk: &Desk, seed: u64, seconds: f64) -> Result<()> {
+fn print(session: &TestSession, seed: u64, seconds: f64) -> Result<()> {
     let report = |event: &Event| match event {
         Event::Report(report) => Some((**report).clone()),
         _ => None,
     };
-    let Some(report) = desk.events.iter().rev().find_map(report) else {
-        bail!("the run came to no report: {:?}", desk.events.last());
+    let Some(report) = session.events.iter().rev().find_map(report) else {
+        bail!("the run came to no report: {:?}", session.events.last());
     };
     let Report { metrics, baselines, .. } = &report;
     let names: Vec<&str> = metrics.iter().map(|metric| metric.name.as_str()).collect();
-    println!("\nSeed {seed}, {seconds:.0} s, {}:\n", tokens(desk));
+    println!("\nSeed {seed}, {seconds:.0} s, {}:\n", tokens(session));
     println!("| | {} |", names.join(" | "));
     println!("| --- |{}", " ---: |".repeat(names.len()));
     let row = |name: &str, metrics: &[Metric]| {
@@ -174,8 +175,8 @@ fn print(desk: &Desk, seed: u64, seconds: f64) -> Result<()> {
 }
 
 /// How many tokens were learnt from, in how many steps.
-fn tokens(desk: &Desk) -> String {
-    desk.steps().last().map_or_else(String::new, |step| {
+fn tokens(session: &TestSession) -> String {
+    session.steps().last().map_or_else(String::new, |step| {
         format!("{} steps, {} tokens", step.step, step.num_input_tokens_seen)
     })
 }

@@ -10,7 +10,7 @@ use lorakeet_core::{
     formats::{ModelFiles, peft::Adapter, safetensors::write_f32},
     models::{Leaves, Model, read},
     protocol::DeviceChoice,
-    quant::{Base, Block, Code, FourBit},
+    quant::{BaseFormat, Block, Code, FourBit},
     store::MemoryFile,
 };
 use lorakeet_tests::{
@@ -42,7 +42,7 @@ fn model(case: &Case, choice: DeviceChoice) -> Model {
     // bitsandbytes' build for CPUs, with which the reference was made, searches the codes of scales only roughly: its codes
     // are taken from the checkpoint that it wrote.
     let files = block_on(ModelFiles::open_path(case.path.join("bnb4"))).expect("the model's files open");
-    let base = Base::from(&quantised());
+    let base = BaseFormat::from(&quantised());
     let mut model =
         block_on(Model::load_base(&files, (false, base), 0, &device, &mut |_, _| ())).expect("the model loads");
     let adapter = block_on(Adapter::open_path(case.path.join("adapter_init"))).expect("the adapter opens");
@@ -183,14 +183,14 @@ fn own_quantisation_is_its_numbers(case: &Case, choice: DeviceChoice) {
     let name = &case.name;
     let device = block_on(device::open(choice)).expect("the device opens").0;
     let adapter = block_on(Adapter::open_path(case.path.join("adapter_init"))).expect("the adapter opens");
-    let load = |files: &ModelFiles, base: Base| {
+    let load = |files: &ModelFiles, base: BaseFormat| {
         let loaded = block_on(Model::load_base(files, (false, base), 0, &device, &mut |_, _| ()));
         let mut model = loaded.expect("the model loads");
         model.load_adapter(&adapter).expect("the adapter fits");
         model
     };
     let files = block_on(ModelFiles::open_path(&case.path)).expect("the model's files open");
-    let own = load(&files, Base::from(&quantised()));
+    let own = load(&files, BaseFormat::from(&quantised()));
 
     // A head of a file that is not quantised stays as it is, BERT's pooler with it.
     let is_quantised = |name: &str| {
@@ -211,7 +211,7 @@ fn own_quantisation_is_its_numbers(case: &Case, choice: DeviceChoice) {
         MemoryFile::source("model.safetensors", write_f32(&decoded).expect("shapes fit")),
     ];
     let files = block_on(ModelFiles::open(files)).expect("the model's files open");
-    let dense = load(&files, Base::AsStored);
+    let dense = load(&files, BaseFormat::AsStored);
 
     let batch = whole_batch(case);
     let wanted: Vec<f64> = logits_of(&dense, &batch).into_iter().map(f64::from).collect();
@@ -270,7 +270,7 @@ fn a_base_that_is_quantised_here_computes_as_its_numbers_do() {
 #[test]
 fn what_a_quantised_base_takes_is_told_to_the_byte() {
     let device = block_on(device::open(DeviceChoice::Cpu)).expect("the device opens").0;
-    let base = Base::from(&quantised());
+    let base = BaseFormat::from(&quantised());
     for (case, part) in cases().iter().flat_map(|case| [(case, "bnb4"), (case, ".")]) {
         let files = block_on(ModelFiles::open_path(case.path.join(part))).expect("the model's files open");
         let said = block_on(estimate(&files, &quantised(), None, u64::MAX)).expect("an estimate");
@@ -328,7 +328,7 @@ fn scales_are_counted(case: &Case) {
             MemoryFile::source("model.safetensors", file),
         ];
         let files = block_on(ModelFiles::open(files)).expect("they open");
-        let base = Base::from(&quantised());
+        let base = BaseFormat::from(&quantised());
         let device = device::open(DeviceChoice::Cpu);
         let device = block_on(device).expect("the device opens").0;
         block_on(Model::load_base(&files, (false, base), 0, &device, &mut |_, _| ())).map(drop)

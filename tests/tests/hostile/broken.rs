@@ -3,12 +3,12 @@
 use crate::watched::name_case;
 use lorakeet_core::{
     config::{FinetuningType, RunConfig},
-    protocol::{Command, DeviceChoice, Event, GenerateOptions, Message, Prompt},
+    protocol::{ChatMessage, Command, DeviceChoice, Event, GenerateOptions, Prompt},
     store::{MemoryFile, MemorySink, Source, read_all},
     task::Task,
     train::checkpoint::{self, Checkpoint},
 };
-use lorakeet_tests::{desk::Desk, gguf::GgufWriter, golden::block_on, mutations::Mutations, tiny};
+use lorakeet_tests::{gguf::GgufWriter, golden::block_on, mutations::Mutations, test_session::TestSession, tiny};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -95,15 +95,15 @@ fn bytes_of(sources: Vec<Source>) -> Files {
 }
 
 /// What was refused on the way.
-fn failure(desk: &Desk) -> Option<String> {
-    desk.events.iter().find_map(|event| match event {
+fn failure(session: &TestSession) -> Option<String> {
+    session.events.iter().find_map(|event| match event {
         Event::Failed(error) => Some(error.to_string()),
         _ => None,
     })
 }
 
-fn end_of(desk: &Desk) -> End {
-    match desk.events.last() {
+fn end_of(session: &TestSession) -> End {
+    match session.events.last() {
         Some(Event::Failed(error)) => {
             let told = error.to_string();
             assert!(told.len() < 8000, "an error of {} bytes: {}…", told.len(), &told[..200]);
@@ -116,22 +116,22 @@ fn end_of(desk: &Desk) -> End {
 
 /// Loads a model and continues a text, or a conversation, by three tokens.
 fn written(files: &Files, chat: bool) -> End {
-    let mut desk = Desk::with(DeviceChoice::Cpu, sources(files), tiny::rows(4));
-    if let Some(error) = failure(&desk) {
+    let mut session = TestSession::with(DeviceChoice::Cpu, sources(files), tiny::rows(4));
+    if let Some(error) = failure(&session) {
         return End::Refused(error);
     }
-    continued(&mut desk, chat);
-    end_of(&desk)
+    continued(&mut session, chat);
+    end_of(&session)
 }
 
-fn continued(desk: &mut Desk, chat: bool) {
+fn continued(session: &mut TestSession, chat: bool) {
     let (id, adapter) = (1, true);
     let options = GenerateOptions {
         max_new_tokens: 3,
         ..GenerateOptions::default()
     };
     let prompt = if chat {
-        let said = |role: &str, content: &str| Message {
+        let said = |role: &str, content: &str| ChatMessage {
             role: role.into(),
             content: content.into(),
         };
@@ -143,7 +143,7 @@ fn continued(desk: &mut Desk, chat: bool) {
     } else {
         Prompt::Text("say a".into())
     };
-    desk.ask(
+    session.ask(
         Command::Generate {
             id,
             prompt,
@@ -253,23 +253,23 @@ fn short_run() -> RunConfig {
 
 #[test]
 fn adapters_with_a_broken_file() {
-    let mut desk = Desk::open();
-    desk.train(short_run());
-    desk.ask(Command::ExportAdapter, Vec::new());
-    let sound: Files = std::mem::take(&mut desk.exported);
+    let mut session = TestSession::open();
+    session.train(short_run());
+    session.ask(Command::ExportAdapter, Vec::new());
+    let sound: Files = std::mem::take(&mut session.exported);
     for (name, header) in [("adapter_config.json", usize::MAX), ("adapter_model.safetensors", 1500)] {
         let breaks = |files: &mut Files, mutations: &mut Mutations| {
             let file = files.get_mut(name).expect("the file");
             *file = mutations.of_start(file, header);
         };
         survive(name, &sound, breaks, |files| {
-            let mut desk = Desk::open();
-            let loaded = block_on(desk.session.load_adapter_files(sources(files), &mut |_, _| ()));
+            let mut session = TestSession::open();
+            let loaded = block_on(session.inner.load_adapter_files(sources(files), &mut |_, _| ()));
             if let Err(error) = loaded {
                 return End::Refused(error.to_string());
             }
-            continued(&mut desk, false);
-            end_of(&desk)
+            continued(&mut session, false);
+            end_of(&session)
         });
     }
 }
@@ -277,11 +277,11 @@ fn adapters_with_a_broken_file() {
 /// Not one broken byte of a checkpoint is gone on from.
 #[test]
 fn checkpoints_with_a_broken_file() {
-    let mut desk = Desk::open();
+    let mut session = TestSession::open();
     let sink = Rc::new(MemorySink::new());
-    desk.session.sink = Some(sink.clone());
-    desk.train(short_run());
-    desk.summary();
+    session.inner.sink = Some(sink.clone());
+    session.train(short_run());
+    session.summary();
     let saved = sink.files();
     let of = |(path, bytes): (&String, &Vec<u8>)| Some((path.strip_prefix("checkpoint-2/")?.to_owned(), bytes.clone()));
     let sound: Files = saved.iter().filter_map(of).collect();
@@ -311,10 +311,10 @@ fn checkpoints_with_a_broken_file() {
                 Ok(checkpoint) => checkpoint,
                 Err(error) => return End::Refused(error.to_string()),
             };
-            let mut desk = Desk::open();
-            desk.session.resume = Some(checkpoint);
-            desk.train(short_run());
-            end_of(&desk)
+            let mut session = TestSession::open();
+            session.inner.resume = Some(checkpoint);
+            session.train(short_run());
+            end_of(&session)
         });
     }
 }
@@ -458,12 +458,12 @@ fn broken_data_files() {
         };
         let sound = Files::from([(name.to_owned(), text.into_bytes())]);
         survive(name, &sound, breaks, |files| {
-            let mut desk = if takes_numbers {
-                Desk::small("small_mlp", sources(files))
+            let mut session = if takes_numbers {
+                TestSession::small("small_mlp", sources(files))
             } else {
-                Desk::with(DeviceChoice::Cpu, tiny::model_files(), sources(files).remove(0))
+                TestSession::with(DeviceChoice::Cpu, tiny::model_files(), sources(files).remove(0))
             };
-            if let Some(error) = failure(&desk) {
+            if let Some(error) = failure(&session) {
                 return End::Refused(error);
             }
             let config = Box::new(RunConfig {
@@ -474,14 +474,14 @@ fn broken_data_files() {
                 cutoff_len: 32,
                 ..RunConfig::default()
             });
-            desk.ask(
+            session.ask(
                 Command::Train {
                     config,
                     sample_prompt: None,
                 },
                 Vec::new(),
             );
-            end_of(&desk)
+            end_of(&session)
         });
     }
 }
@@ -504,8 +504,8 @@ fn broken_images() {
         *file = mutations.of_start(file, 16);
     };
     survive("images", &sound, breaks, |files| {
-        let mut desk = Desk::small("small_mlp", sources(files));
-        if let Some(error) = failure(&desk) {
+        let mut session = TestSession::small("small_mlp", sources(files));
+        if let Some(error) = failure(&session) {
             return End::Refused(error);
         }
         let config = Box::new(RunConfig {
@@ -514,13 +514,13 @@ fn broken_images() {
             max_steps: 1,
             ..RunConfig::default()
         });
-        desk.ask(
+        session.ask(
             Command::Train {
                 config,
                 sample_prompt: None,
             },
             Vec::new(),
         );
-        end_of(&desk)
+        end_of(&session)
     });
 }

@@ -12,7 +12,7 @@ use lorakeet_core::{
     },
     models::{Model, read},
     protocol::DeviceChoice,
-    quant::Base,
+    quant::BaseFormat,
     store::MemoryFile,
     tokenizer::Tokenizer,
 };
@@ -275,7 +275,7 @@ fn what_the_gguf_file_takes_is_told_to_the_byte() {
             quantization_bit,
             ..RunConfig::default()
         };
-        let kind = (false, Base::from(&config));
+        let kind = (false, BaseFormat::from(&config));
         let model = block_on(Model::load_base(&files, kind, 0, &device, &mut |_, _| ())).expect("the model loads");
         let said = block_on(estimate(&files, &config, None, u64::MAX)).expect("an estimate");
         assert_eq!(said.base_bytes, model.info.weight_bytes);

@@ -10,8 +10,8 @@ use lorakeet_core::{
 };
 use lorakeet_i18n::Message;
 use lorakeet_tests::{
-    desk::{Desk, checkpoint as opened},
     golden::block_on,
+    test_session::{TestSession, checkpoint as opened},
     tiny::{self, config},
 };
 use std::{cell::Cell, collections::BTreeMap, rc::Rc};
@@ -36,11 +36,11 @@ fn short() -> RunConfig {
 /// What a run of this seed leaves behind.
 fn run(seed: u64) -> MemorySink {
     let sink = Rc::new(MemorySink::new());
-    let mut desk = Desk::open();
-    desk.session.sink = Some(sink.clone());
-    desk.train(RunConfig { seed, ..short() });
-    assert!(desk.summary().finished);
-    drop(desk);
+    let mut session = TestSession::open();
+    session.inner.sink = Some(sink.clone());
+    session.train(RunConfig { seed, ..short() });
+    assert!(session.summary().finished);
+    drop(session);
     Rc::into_inner(sink).expect("the session is gone")
 }
 
@@ -247,14 +247,14 @@ fn a_file_that_is_missing_or_cut_off_or_has_a_flipped_bit_is_named() {
 }
 
 /// Goes on from a checkpoint of [`short`] after two steps.
-fn goes_on(sink: &MemorySink, mut desk: Desk, config: RunConfig) -> Desk {
-    desk.session.resume = Some(opened(sink, 2));
-    desk.train(config);
-    desk
+fn goes_on(sink: &MemorySink, mut session: TestSession, config: RunConfig) -> TestSession {
+    session.inner.resume = Some(opened(sink, 2));
+    session.train(config);
+    session
 }
 
-fn refusal(desk: &Desk) -> Error {
-    match desk.events.last() {
+fn refusal(session: &TestSession) -> Error {
+    match session.events.last() {
         Some(Event::Failed(error)) => error.clone(),
         other => panic!("the run went on: {other:?}"),
     }
@@ -293,7 +293,7 @@ fn another_run_than_the_one_that_wrote_a_checkpoint_is_refused_by_the_names_of_w
     for (difference, change) in table {
         let mut config = same();
         change(&mut config);
-        let error = refusal(&goes_on(&sink, Desk::open(), config));
+        let error = refusal(&goes_on(&sink, TestSession::open(), config));
         assert!(
             error.what.english().contains(difference) && error.remedy.is_some(),
             "{difference}: {error}"
@@ -302,14 +302,14 @@ fn another_run_than_the_one_that_wrote_a_checkpoint_is_refused_by_the_names_of_w
     }
     let mut config = same();
     (config.seed, config.learning_rate) = (3, 0.2);
-    let error = refusal(&goes_on(&sink, Desk::open(), config)).to_string();
+    let error = refusal(&goes_on(&sink, TestSession::open(), config)).to_string();
     assert!(
         error.contains("learning_rate was 0.1, is 0.2; seed was 1, is 3"),
         "{error}"
     );
 
     // Files that changed under their names.
-    let with = |model: Vec<Source>, data: Source| Desk::with(DeviceChoice::Cpu, model, data);
+    let with = |model: Vec<Source>, data: Source| TestSession::with(DeviceChoice::Cpu, model, data);
     let read = |source: &Source| block_on(read_all(source.as_ref(), u64::MAX)).expect("it is read");
     let changed = |name: &str, change: fn(&mut Vec<u8>)| {
         let files = tiny::model_files().into_iter();
@@ -349,19 +349,19 @@ fn another_run_than_the_one_that_wrote_a_checkpoint_is_refused_by_the_names_of_w
     let data = MemoryFile::source(tiny::data_file().name(), rows);
     let error = refusal(&goes_on(&sink, with(tiny::model_files(), data), same()));
     assert!(error.what.english().contains("train_file holds other data"), "{error}");
-    let mut desk = Desk::open();
-    block_on(desk.session.load_validation(vec![tiny::data_file()])).expect("it is read");
-    let error = refusal(&goes_on(&sink, desk, same()));
+    let mut session = TestSession::open();
+    block_on(session.inner.load_validation(vec![tiny::data_file()])).expect("it is read");
+    let error = refusal(&goes_on(&sink, session, same()));
     assert!(
         error.what.english().contains("validation_file was not given"),
         "{error}"
     );
-    let mut desk = Desk::open();
+    let mut session = TestSession::open();
     let adapter = in_folder(&sink, 4).into_iter();
     let adapter = adapter.map(|(name, bytes)| MemoryFile::source(name, bytes)).collect();
     let adapter = block_on(Adapter::open(adapter)).expect("an adapter");
-    desk.session.load_adapter(adapter).expect("it fits");
-    let error = refusal(&goes_on(&sink, desk, same()));
+    session.inner.load_adapter(adapter).expect("it fits");
+    let error = refusal(&goes_on(&sink, session, same()));
     assert!(
         error.what.english().contains("adapter_name_or_path was not given"),
         "{error}"
@@ -372,13 +372,13 @@ fn another_run_than_the_one_that_wrote_a_checkpoint_is_refused_by_the_names_of_w
 fn length_and_intervals_may_change_and_a_new_length_is_said() {
     let sink = run(1);
     let same = RunConfig { seed: 1, ..short() };
-    let desk = goes_on(&sink, Desk::open(), same.clone());
-    assert!(desk.summary().finished && desk.steps().len() == 2);
-    let told = |desk: &Desk| {
-        let mut warnings = desk.events.iter();
+    let session = goes_on(&sink, TestSession::open(), same.clone());
+    assert!(session.summary().finished && session.steps().len() == 2);
+    let told = |session: &TestSession| {
+        let mut warnings = session.events.iter();
         warnings.any(|event| matches!(event, Event::Warning { message } if message.english().contains("had 4 when")))
     };
-    assert!(!told(&desk));
+    assert!(!told(&session));
     let longer = RunConfig {
         max_steps: 6,
         num_train_epochs: 9.0,
@@ -388,7 +388,7 @@ fn length_and_intervals_may_change_and_a_new_length_is_said() {
         output_dir: "elsewhere".into(),
         ..same
     };
-    let desk = goes_on(&sink, Desk::open(), longer);
-    assert!(desk.summary().finished && desk.steps().len() == 4);
-    assert!(told(&desk));
+    let session = goes_on(&sink, TestSession::open(), longer);
+    assert!(session.summary().finished && session.steps().len() == 4);
+    assert!(told(&session));
 }

@@ -5,7 +5,7 @@ use lorakeet_core::data::{Dataset, Settings};
 use lorakeet_core::error::Error;
 use lorakeet_core::store::read_all;
 use lorakeet_core::tokenizer::Tokenizer;
-use lorakeet_tests::desk::examples;
+use lorakeet_tests::test_session::examples;
 use lorakeet_tests::{alone::alone, golden::block_on, memory, tiny};
 
 /// What `work` adds to the most that this process ever took; `None` where the system does not tell.

@@ -9,7 +9,7 @@ use lorakeet_core::{
     formats::{ModelFiles, peft::AdapterConfig},
     models::Model,
     protocol::DeviceChoice,
-    quant::Base,
+    quant::BaseFormat,
 };
 use lorakeet_tests::{
     alone::alone,
@@ -49,7 +49,7 @@ fn training_on_a_packed_base_never_holds_a_dense_matrix() {
             max_steps: 2,
             ..RunConfig::default()
         };
-        let base = Base::from(&config);
+        let base = BaseFormat::from(&config);
         let mut model =
             block_on(Model::load_base(&files, (false, base), 0, &device, &mut |_, _| ())).expect("it loads");
         let adapter = AdapterConfig {

@@ -9,10 +9,10 @@ use lorakeet_core::{
     formats::{ModelFiles, peft::AdapterConfig},
     models::Model,
     protocol::{Command, DeviceChoice, Event, MemoryEstimate},
-    quant::Base,
+    quant::BaseFormat,
     store::Source,
 };
-use lorakeet_tests::{desk::Desk, generated::Decoder, golden::block_on};
+use lorakeet_tests::{generated::Decoder, golden::block_on, test_session::TestSession};
 
 const SHAPE: Decoder = Decoder {
     layers: 2,
@@ -78,7 +78,7 @@ fn the_base_takes_what_is_said_to_the_byte() {
                     finetuning_type,
                     ..config.clone()
                 };
-                let base = Base::from(&config);
+                let base = BaseFormat::from(&config);
                 let said = said(files.clone(), &config);
                 let files = block_on(ModelFiles::open(files.clone())).expect("the files open");
                 let model = block_on(Model::load_base(&files, (full, base), 0, &device, &mut |_, _| ()));
@@ -114,7 +114,7 @@ fn every_architecture_has_a_base_and_all_with_a_head_have_a_peak() {
             let said = said_of(&files, &config);
             let loaded = block_on(Model::load_base(
                 &files,
-                (full, Base::AsStored),
+                (full, BaseFormat::AsStored),
                 0,
                 &device,
                 &mut |_, _| (),
@@ -285,14 +285,14 @@ fn names_of_an_adapter_that_match_nothing_keep_a_run_from_being_estimated() {
 
 #[test]
 fn a_session_tells_what_a_run_on_its_model_takes() {
-    let mut desk = Desk::open();
+    let mut session = TestSession::open();
     let config = lorakeet_tests::tiny::config();
     let command = Command::Estimate {
         config: Box::new(config.clone()),
     };
-    desk.ask(command, Vec::new());
-    let Some(Event::Estimate { memory, .. }) = desk.events.last() else {
-        panic!("no estimate: {:?}", desk.events.last());
+    session.ask(command, Vec::new());
+    let Some(Event::Estimate { memory, .. }) = session.events.last() else {
+        panic!("no estimate: {:?}", session.events.last());
     };
     assert_eq!(*memory, said(lorakeet_tests::tiny::model_files(), &config));
 }

@@ -12,10 +12,10 @@ use lorakeet_core::{
     task::Task,
 };
 use lorakeet_tests::{
-    desk::{Desk, failure},
     generated::Decoder,
     golden::block_on,
     rows::{classes, graded, table},
+    test_session::{TestSession, failure},
     tiny,
 };
 use serde_json::{Value, json};
@@ -81,43 +81,43 @@ fn a_token_beyond_the_embedding_is_refused_with_its_row_and_harms_nobody_unused(
     };
     let model = || with_token(tiny::model_files());
 
-    let mut desk = Desk::with(DeviceChoice::Cpu, model(), unused());
-    desk.train(config.clone());
-    desk.summary();
+    let mut session = TestSession::with(DeviceChoice::Cpu, model(), unused());
+    session.train(config.clone());
+    session.summary();
     let generate = Command::Generate {
         id: 1,
         prompt: Prompt::Text("say <|new|>".into()),
         options: GenerateOptions::default(),
         adapter: true,
     };
-    desk.ask(generate, Vec::new());
-    let error = failure(&desk);
+    session.ask(generate, Vec::new());
+    let error = failure(&session);
     assert_names_token(&error, "", None);
     assert_eq!(error.field_name(), Some("prompt"));
 
-    let mut desk = Desk::with(DeviceChoice::Cpu, model(), used());
-    desk.train(config.clone());
-    assert_names_token(&failure(&desk), "rows.jsonl", Some(3));
+    let mut session = TestSession::with(DeviceChoice::Cpu, model(), used());
+    session.train(config.clone());
+    assert_names_token(&failure(&session), "rows.jsonl", Some(3));
     let preview = Command::Preview {
         config: Box::new(config.clone()),
     };
-    desk.ask(preview, Vec::new());
-    assert_names_token(&failure(&desk), "rows.jsonl", Some(3));
+    session.ask(preview, Vec::new());
+    assert_names_token(&failure(&session), "rows.jsonl", Some(3));
     for scored in [
-        block_on(desk.session.evaluate(&config, &mut |_, _| ())).map(drop),
-        block_on(desk.session.predict(&config, &mut |_, _| ())).map(drop),
+        block_on(session.inner.evaluate(&config, &mut |_, _| ())).map(drop),
+        block_on(session.inner.predict(&config, &mut |_, _| ())).map(drop),
     ] {
         assert_names_token(&scored.expect_err("it was scored"), "rows.jsonl", Some(3));
     }
-    block_on(desk.session.load_validation(vec![used()])).expect("rows");
-    desk.ask(
+    block_on(session.inner.load_validation(vec![used()])).expect("rows");
+    session.ask(
         Command::LoadData {
             file: "rows.jsonl".into(),
         },
         vec![unused()],
     );
-    desk.train(config);
-    assert_names_token(&failure(&desk), "rows.jsonl", Some(3));
+    session.train(config);
+    assert_names_token(&failure(&session), "rows.jsonl", Some(3));
 }
 
 #[test]
@@ -198,15 +198,15 @@ fn a_token_beyond_the_embedding_is_refused_by_every_task() {
     for (name, task, model, data) in cases {
         let file = data.name().to_owned();
         let first = if file.ends_with(".csv") { 1 } else { 0 };
-        let mut desk = Desk::with(DeviceChoice::Cpu, model, data);
-        desk.train(RunConfig {
+        let mut session = TestSession::with(DeviceChoice::Cpu, model, data);
+        session.train(RunConfig {
             task: Some(task),
             val_size: 0.0,
             max_steps: 1,
             cutoff_len: 32,
             ..RunConfig::default()
         });
-        let error = failure(&desk);
+        let error = failure(&session);
         assert!(error.what.english().contains(word), "{name}: {error}");
         assert_names_token(&error, &file, Some(2 + first));
     }
@@ -226,10 +226,10 @@ fn a_pad_token_beyond_the_embedding_pads_as_another_does() {
         ..tiny::config()
     };
     let numbers = |model: Vec<Source>| {
-        let mut desk = Desk::with(DeviceChoice::Cpu, model, rows());
-        desk.train(config.clone());
-        desk.summary();
-        desk.numbers()
+        let mut session = TestSession::with(DeviceChoice::Cpu, model, rows());
+        session.train(config.clone());
+        session.summary();
+        session.numbers()
     };
     let beyond = altered(with_token(tiny::model_files()), "tokenizer_config.json", |names| {
         names["pad_token"] = json!("<|new|>");
@@ -274,9 +274,9 @@ fn token_types_beyond_their_table_are_refused_or_where_there_is_only_one_all_tha
         ..RunConfig::default()
     };
     let run = |model: Vec<Source>| {
-        let mut desk = Desk::with(DeviceChoice::Cpu, model, pairs());
-        desk.train(config.clone());
-        desk
+        let mut session = TestSession::with(DeviceChoice::Cpu, model, pairs());
+        session.train(config.clone());
+        session
     };
     let typed = run(roberta(1, 1));
     typed.summary();
@@ -357,7 +357,7 @@ fn no_cutoff_len_reads_a_position_that_the_model_does_not_have() {
                 ),
             };
             for cutoff_len in [2, 9, 1024] {
-                let mut desk = Desk::with(DeviceChoice::Cpu, model.clone(), data.clone());
+                let mut session = TestSession::with(DeviceChoice::Cpu, model.clone(), data.clone());
                 let config = Box::new(RunConfig {
                     task: Some(task),
                     val_size: 0.0,
@@ -368,14 +368,14 @@ fn no_cutoff_len_reads_a_position_that_the_model_does_not_have() {
                     ..RunConfig::default()
                 });
                 let sample_prompt = None;
-                desk.ask(Command::Train { config, sample_prompt }, Vec::new());
+                session.ask(Command::Train { config, sample_prompt }, Vec::new());
                 let at = format!("{name} of {positions} positions at {cutoff_len}");
-                let notes = desk.events.iter().filter_map(|event| match event {
+                let notes = session.events.iter().filter_map(|event| match event {
                     Event::Warning { message } => Some(message.english()),
                     _ => None,
                 });
                 let note = notes.into_iter().find(|note| note.starts_with("cutoff_len is"));
-                match desk.events.last() {
+                match session.events.last() {
                     Some(Event::Done(_)) => {
                         let told = note.is_some_and(|note| note.contains(&format!("for {positions} tokens")));
                         assert_eq!(told, cutoff_len > positions && name != "t5", "{at}");
@@ -394,7 +394,7 @@ fn no_cutoff_len_reads_a_position_that_the_model_does_not_have() {
                     };
                     let (id, adapter) = (1, false);
                     let prompt = Prompt::Text(words(1024));
-                    desk.ask(
+                    session.ask(
                         Command::Generate {
                             id,
                             prompt,
@@ -403,7 +403,7 @@ fn no_cutoff_len_reads_a_position_that_the_model_does_not_have() {
                         },
                         Vec::new(),
                     );
-                    let said = desk.events.last();
+                    let said = session.events.last();
                     match name {
                         "t5" => assert!(matches!(said, Some(Event::Generated { .. })), "{at}: {said:?}"),
                         _ => assert!(matches!(said, Some(Event::Failed(_))), "{at}: {said:?}"),
@@ -458,7 +458,7 @@ fn rotary_positions_beyond_the_kept_table_are_those_of_a_longer_one() {
 
 #[test]
 fn typed_texts_and_rankings_are_checked_as_files_are() {
-    let mut desk = Desk::with(DeviceChoice::Cpu, with_token(tiny::bert_files()), classes(12));
+    let mut session = TestSession::with(DeviceChoice::Cpu, with_token(tiny::bert_files()), classes(12));
     let config = RunConfig {
         task: Some(Task::Classification),
         val_size: 0.0,
@@ -466,22 +466,22 @@ fn typed_texts_and_rankings_are_checked_as_files_are() {
         cutoff_len: 32,
         ..RunConfig::default()
     };
-    desk.train(config.clone());
-    desk.summary();
+    session.train(config.clone());
+    session.summary();
     let command = Command::Predict {
         config: Box::new(config),
         texts: vec![vec!["ab".into()], vec!["a<|new|>".into()]],
     };
-    desk.ask(command, Vec::new());
-    assert_names_token(&failure(&desk), "typed.json", Some(2));
+    session.ask(command, Vec::new());
+    assert_names_token(&failure(&session), "typed.json", Some(2));
 
-    let mut desk = Desk::with(DeviceChoice::Cpu, with_token(tiny::bert_files()), graded(4));
-    desk.train(RunConfig {
+    let mut session = TestSession::with(DeviceChoice::Cpu, with_token(tiny::bert_files()), graded(4));
+    session.train(RunConfig {
         task: Some(Task::Ranking),
         val_size: 0.0,
         max_steps: 1,
         cutoff_len: 32,
         ..RunConfig::default()
     });
-    desk.summary();
+    session.summary();
 }

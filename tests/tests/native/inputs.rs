@@ -7,8 +7,8 @@ use lorakeet_core::{
     task::Task,
 };
 use lorakeet_tests::{
-    desk::{Desk, find, report, started},
     golden::block_on,
+    test_session::{TestSession, find, report, started},
     tiny,
 };
 use serde_json::{Value, json};
@@ -49,44 +49,44 @@ fn rows(labels: &[Value]) -> Source {
     file("rows.jsonl", &text)
 }
 
-fn bert(data: Source) -> Desk {
-    Desk::with(DeviceChoice::Cpu, tiny::bert_files(), data)
+fn bert(data: Source) -> TestSession {
+    TestSession::with(DeviceChoice::Cpu, tiny::bert_files(), data)
 }
 
 /// What a run said of itself.
-fn notes(desk: &Desk) -> Vec<String> {
-    let notes = desk.events.iter().filter_map(|event| match event {
+fn notes(session: &TestSession) -> Vec<String> {
+    let notes = session.events.iter().filter_map(|event| match event {
         Event::Warning { message } => Some(message.english()),
         _ => None,
     });
     notes.collect()
 }
 
-fn written(desk: &mut Desk, name: &str) -> Value {
-    desk.ask(Command::ExportAdapter, Vec::new());
-    serde_json::from_slice(&desk.exported[name]).expect("JSON")
+fn written(session: &mut TestSession, name: &str) -> Value {
+    session.ask(Command::ExportAdapter, Vec::new());
+    serde_json::from_slice(&session.exported[name]).expect("JSON")
 }
 
 /// The labels that a run's head has, in order.
-fn learnt(desk: &mut Desk) -> Vec<String> {
-    let config = written(desk, "config.json");
+fn learnt(session: &mut TestSession) -> Vec<String> {
+    let config = written(session, "config.json");
     let names = config["id2label"].as_object().expect("names");
     (0..names.len())
         .map(|label| names[&label.to_string()].as_str().expect("a name").to_owned())
         .collect()
 }
 
-/// A session on the model that full training of `desk` comes to, on other data; `change` sees its config.json.
-fn trained(labels: &[Value], task: Option<Task>, data: Source, change: impl Fn(&mut Value)) -> Desk {
-    let mut desk = bert(rows(labels));
-    desk.train(RunConfig {
+/// A session on the model that full training of `session` comes to, on other data; `change` sees its config.json.
+fn trained(labels: &[Value], task: Option<Task>, data: Source, change: impl Fn(&mut Value)) -> TestSession {
+    let mut session = bert(rows(labels));
+    session.train(RunConfig {
         finetuning_type: FinetuningType::Full,
         task,
         ..config()
     });
-    desk.summary();
-    desk.ask(Command::ExportAdapter, Vec::new());
-    let files = desk.exported.iter().map(|(name, bytes)| match name.as_str() {
+    session.summary();
+    session.ask(Command::ExportAdapter, Vec::new());
+    let files = session.exported.iter().map(|(name, bytes)| match name.as_str() {
         "config.json" => {
             let mut config: Value = serde_json::from_slice(bytes).expect("JSON");
             // As a model of somebody else's has it.
@@ -103,7 +103,7 @@ fn trained(labels: &[Value], task: Option<Task>, data: Source, change: impl Fn(&
             files.push(source);
         }
     }
-    Desk::with(DeviceChoice::Cpu, files, data)
+    TestSession::with(DeviceChoice::Cpu, files, data)
 }
 
 fn names(names: &[&str]) -> Vec<Value> {
@@ -113,45 +113,45 @@ fn names(names: &[&str]) -> Vec<Value> {
 #[test]
 fn rows_of_zeros_and_ones_are_learnt_label_by_label_and_keep_a_trained_head() {
     let vectors = [json!([1.0, 0.0, 1.0]), json!([0.0, 0.0, 0.0]), json!([0.0, 1.0, 0.0])];
-    let mut desk = bert(rows(&vectors));
-    desk.train(config());
-    assert_eq!(started(&desk).task, Task::MultiLabel);
-    assert_eq!(learnt(&mut desk), ["LABEL_0", "LABEL_1", "LABEL_2"]);
+    let mut session = bert(rows(&vectors));
+    session.train(config());
+    assert_eq!(started(&session).task, Task::MultiLabel);
+    assert_eq!(learnt(&mut session), ["LABEL_0", "LABEL_1", "LABEL_2"]);
 
     // The head of a model that was trained on names takes them by their places, whatever it was trained for.
     let head = [json!(["fast", "loud"]), json!(["cheap"])];
     for task in [None, Some(Task::MultiLabel)] {
-        let mut desk = trained(&head, None, rows(&vectors), |_| ());
-        desk.train(RunConfig { task, ..config() });
-        desk.summary();
-        assert_eq!(learnt(&mut desk), ["cheap", "fast", "loud"]);
+        let mut session = trained(&head, None, rows(&vectors), |_| ());
+        session.train(RunConfig { task, ..config() });
+        session.summary();
+        assert_eq!(learnt(&mut session), ["cheap", "fast", "loud"]);
         assert!(
-            !notes(&desk).iter().any(|note| note.contains("head")),
+            !notes(&session).iter().any(|note| note.contains("head")),
             "{:?}",
-            notes(&desk)
+            notes(&session)
         );
     }
     let single = names(&["a", "b", "c"]);
-    let mut desk = trained(&single, None, rows(&vectors), |_| ());
-    desk.train(RunConfig {
+    let mut session = trained(&single, None, rows(&vectors), |_| ());
+    session.train(RunConfig {
         task: Some(Task::MultiLabel),
         ..config()
     });
-    desk.summary();
-    assert_eq!(learnt(&mut desk), ["a", "b", "c"]);
+    session.summary();
+    assert_eq!(learnt(&mut session), ["a", "b", "c"]);
     // Names that config.json leaves out are those of transformers.
-    let mut desk = trained(&single, None, rows(&vectors), |config| {
+    let mut session = trained(&single, None, rows(&vectors), |config| {
         config["id2label"] = Value::Null;
         config["num_labels"] = json!(3);
         config["problem_type"] = json!("multi_label_classification");
     });
-    desk.train(config());
-    desk.summary();
-    assert_eq!(learnt(&mut desk), ["LABEL_0", "LABEL_1", "LABEL_2"]);
+    session.train(config());
+    session.summary();
+    assert_eq!(learnt(&mut session), ["LABEL_0", "LABEL_1", "LABEL_2"]);
     assert!(
-        !notes(&desk).iter().any(|note| note.contains("head")),
+        !notes(&session).iter().any(|note| note.contains("head")),
         "{:?}",
-        notes(&desk)
+        notes(&session)
     );
 }
 
@@ -172,24 +172,24 @@ fn a_trained_head_that_does_not_go_with_the_data_is_replaced_with_a_word_on_why(
         ),
     ];
     for (labels, task, because) in cases {
-        let mut desk = trained(&head, None, rows(&labels), |_| ());
-        desk.train(RunConfig { task, ..config() });
-        desk.summary();
-        let notes = notes(&desk);
+        let mut session = trained(&head, None, rows(&labels), |_| ());
+        session.train(RunConfig { task, ..config() });
+        session.summary();
+        let notes = notes(&session);
         let said = notes
             .iter()
             .any(|note| note.contains(because) && note.contains("fresh"));
         assert!(said, "{because}: {notes:?}");
     }
     // Its own ids are its own names.
-    let mut desk = trained(&head, None, rows(&[json!(0), json!(2), json!(1)]), |_| ());
-    desk.train(config());
-    desk.summary();
-    assert_eq!(learnt(&mut desk), ["a", "b", "c"]);
+    let mut session = trained(&head, None, rows(&[json!(0), json!(2), json!(1)]), |_| ());
+    session.train(config());
+    session.summary();
+    assert_eq!(learnt(&mut session), ["a", "b", "c"]);
     assert!(
-        !notes(&desk).iter().any(|note| note.contains("head")),
+        !notes(&session).iter().any(|note| note.contains("head")),
         "{:?}",
-        notes(&desk)
+        notes(&session)
     );
 }
 
@@ -224,11 +224,11 @@ fn every_word_has_a_row_in_the_table_and_words_without_a_class_teach_nothing() {
         let rows: Vec<Value> = data.iter().cycle().take(12).cloned().collect();
         tokens(&rows)
     };
-    let mut desk = Desk::with(DeviceChoice::Cpu, dropping(tiny::bert_files()), data());
-    desk.train(config());
-    desk.summary();
-    assert_eq!(learnt(&mut desk), ["0", "1", "2"], "-100 is no class");
-    let notes = notes(&desk);
+    let mut session = TestSession::with(DeviceChoice::Cpu, dropping(tiny::bert_files()), data());
+    session.train(config());
+    session.summary();
+    assert_eq!(learnt(&mut session), ["0", "1", "2"], "-100 is no class");
+    let notes = notes(&session);
     assert!(
         notes
             .iter()
@@ -240,7 +240,7 @@ fn every_word_has_a_row_in_the_table_and_words_without_a_class_teach_nothing() {
         "{notes:?}"
     );
 
-    let (table, score) = block_on(desk.session.predict(&config(), &mut |_, _| ())).expect("answers");
+    let (table, score) = block_on(session.inner.predict(&config(), &mut |_, _| ())).expect("answers");
     assert!(score.is_some());
     assert_eq!(table.rows.len(), 4 * (5 + 4 + 1));
     let place = |name: &str| {
@@ -285,37 +285,37 @@ fn notes_on_columns_are_of_the_task_that_the_run_has() {
         .map(|row| format!("{row},text {row},{}\n", ["a", "b"][row % 2]))
         .collect();
     let data = || file("rows.csv", &format!(",Message,Kind\n{lines}"));
-    let mut desk = Desk::with(DeviceChoice::Cpu, tiny::model_files(), data());
-    let info = find(&desk, |event| match event {
+    let mut session = TestSession::with(DeviceChoice::Cpu, tiny::model_files(), data());
+    let info = find(&session, |event| match event {
         Event::Data(info) => Some(info.clone()),
         _ => None,
     });
     assert_eq!((info.form.as_str(), info.notes.len()), ("table", 1), "{info:?}");
-    desk.train(config());
-    assert_eq!(started(&desk).task, Task::Generation);
-    let of_texts = |desk: &Desk| {
-        notes(desk)
+    session.train(config());
+    assert_eq!(started(&session).task, Task::Generation);
+    let of_texts = |session: &TestSession| {
+        notes(session)
             .iter()
             .any(|note| note.contains("'Message' is taken as the prompt"))
     };
-    assert!(of_texts(&desk), "{:?}", notes(&desk));
+    assert!(of_texts(&session), "{:?}", notes(&session));
 
     // A run that names the label wants it answered, also of a model that continues texts.
-    let mut desk = Desk::with(DeviceChoice::Cpu, tiny::model_files(), data());
-    desk.train(RunConfig {
+    let mut session = TestSession::with(DeviceChoice::Cpu, tiny::model_files(), data());
+    session.train(RunConfig {
         label_columns: vec!["Kind".into()],
         ..config()
     });
-    assert_eq!(started(&desk).task, Task::Classification);
-    assert!(!of_texts(&desk), "{:?}", notes(&desk));
+    assert_eq!(started(&session).task, Task::Classification);
+    assert!(!of_texts(&session), "{:?}", notes(&session));
     assert!(
-        notes(&desk)
+        notes(&session)
             .iter()
             .any(|note| note == "The column 'Message' is taken as the text."),
         "{:?}",
-        notes(&desk)
+        notes(&session)
     );
-    assert_eq!(report(&desk).labels, ["a", "b"]);
+    assert_eq!(report(&session).labels, ["a", "b"]);
 }
 
 #[test]
@@ -327,10 +327,10 @@ fn predictions_of_a_label_column_that_the_run_names_are_scored() {
         label_columns: vec!["Kind".into()],
         ..config()
     };
-    let mut desk = bert(file("rows.csv", &format!("Message,Kind\n{lines}")));
-    desk.train(config.clone());
-    desk.summary();
-    let (table, score) = block_on(desk.session.predict(&config, &mut |_, _| ())).expect("answers");
+    let mut session = bert(file("rows.csv", &format!("Message,Kind\n{lines}")));
+    session.train(config.clone());
+    session.summary();
+    let (table, score) = block_on(session.inner.predict(&config, &mut |_, _| ())).expect("answers");
     assert!(score.is_some() && table.rows.len() == 12);
     let csv = PredictionTable::to_csv(&table);
     assert!(csv.contains(",'=b,") && !csv.contains(",=b"), "{csv}");
@@ -340,23 +340,23 @@ fn predictions_of_a_label_column_that_the_run_names_are_scored() {
 fn a_baseline_that_cannot_be_had_is_a_note() {
     // As many classes as rows: their product is more than a probe takes.
     let lines: String = (0..4300).map(|row| format!("{row},{},c{row}\n", row % 7)).collect();
-    let mut desk = Desk::small("small_mlp", vec![file("rows.csv", &format!("x,y,label\n{lines}"))]);
-    desk.train(RunConfig {
+    let mut session = TestSession::small("small_mlp", vec![file("rows.csv", &format!("x,y,label\n{lines}"))]);
+    session.train(RunConfig {
         finetuning_type: FinetuningType::Full,
         model_name_or_path: "small_mlp".into(),
         ..config()
     });
-    desk.summary();
-    let notes = notes(&desk);
+    session.summary();
+    let notes = notes(&session);
     assert!(
         notes
             .iter()
             .any(|note| note.contains("no linear probe to compare with: 4296 rows")),
         "{notes:?}"
     );
-    let baselines: Vec<String> = report(&desk).baselines.into_iter().map(|one| one.name).collect();
+    let baselines: Vec<String> = report(&session).baselines.into_iter().map(|one| one.name).collect();
     assert_eq!(baselines, ["majority class", "nearest centroid"]);
-    let counted: BTreeMap<(usize, usize), u64> = report(&desk)
+    let counted: BTreeMap<(usize, usize), u64> = report(&session)
         .confusion
         .into_iter()
         .map(|(truth, answer, count)| ((truth, answer), count))

@@ -8,8 +8,8 @@ use lorakeet_core::{
 };
 use lorakeet_i18n::Message;
 use lorakeet_tests::{
-    desk::{Desk, checkpoint},
     golden::block_on,
+    test_session::{TestSession, checkpoint},
     tiny,
 };
 use std::{collections::BTreeSet, rc::Rc};
@@ -26,19 +26,19 @@ fn config(change: impl FnOnce(&mut RunConfig)) -> RunConfig {
     config
 }
 
-fn run(change: impl FnOnce(&mut RunConfig)) -> Desk {
-    let mut desk = Desk::open();
-    desk.train(config(change));
-    assert!(desk.summary().finished);
-    desk
+fn run(change: impl FnOnce(&mut RunConfig)) -> TestSession {
+    let mut session = TestSession::open();
+    session.train(config(change));
+    assert!(session.summary().finished);
+    session
 }
 
 fn names(names: &[&str]) -> TargetModules {
     TargetModules::Names(names.iter().map(ToString::to_string).collect())
 }
 
-fn started(desk: &Desk) -> &RunInfo {
-    let info = desk.events.iter().find_map(|event| match event {
+fn started(session: &TestSession) -> &RunInfo {
+    let info = session.events.iter().find_map(|event| match event {
         Event::Started(info) => Some(info),
         _ => None,
     });
@@ -46,22 +46,22 @@ fn started(desk: &Desk) -> &RunInfo {
 }
 
 /// What the run warned of in these words.
-fn warnings(desk: &Desk, words: &str) -> Vec<String> {
-    let messages = desk.events.iter().filter_map(|event| match event {
+fn warnings(session: &TestSession, words: &str) -> Vec<String> {
+    let messages = session.events.iter().filter_map(|event| match event {
         Event::Warning { message } if message.english().contains(words) => Some(message.english()),
         _ => None,
     });
     messages.collect()
 }
 
-fn column<T>(desk: &Desk, value: impl Fn(&StepInfo) -> T) -> Vec<T> {
-    desk.steps().iter().map(value).collect()
+fn column<T>(session: &TestSession, value: impl Fn(&StepInfo) -> T) -> Vec<T> {
+    session.steps().iter().map(value).collect()
 }
 
 /// The adapter as a person would get it.
-fn adapter(desk: &mut Desk) -> Adapter {
-    desk.ask(Command::ExportAdapter, Vec::new());
-    let files = desk.exported.iter();
+fn adapter(session: &mut TestSession) -> Adapter {
+    session.ask(Command::ExportAdapter, Vec::new());
+    let files = session.exported.iter();
     let files = files.map(|(name, bytes)| MemoryFile::source(name.clone(), bytes.clone()));
     block_on(Adapter::open(files.collect())).expect("PEFT's two files")
 }
@@ -110,9 +110,9 @@ fn only_the_chosen_layers_get_adapters_whether_modules_are_named_or_not() {
     let want = ["layers.0.self_attn.q_proj 4", "layers.0.self_attn.v_proj 4"];
     assert_eq!(carriers(&named), want.map(String::from).into());
 
-    let mut desk = Desk::open();
-    desk.train(config(|config| config.layers_to_transform = Some(vec![7])));
-    let refused = desk.events.last();
+    let mut session = TestSession::open();
+    session.train(config(|config| config.layers_to_transform = Some(vec![7])));
+    let refused = session.events.last();
     assert!(
         matches!(refused, Some(Event::Failed(error)) if error.to_string().contains("layers")),
         "{refused:?}"
@@ -121,7 +121,7 @@ fn only_the_chosen_layers_get_adapters_whether_modules_are_named_or_not() {
 
 #[test]
 fn the_first_pattern_that_matches_gives_a_module_its_rank_and_its_alpha() {
-    let mut desk = run(|config| {
+    let mut session = run(|config| {
         // In alphabetical order the last would be the first.
         config.rank_pattern = vec![
             ("q_proj".into(), 2),
@@ -130,7 +130,7 @@ fn the_first_pattern_that_matches_gives_a_module_its_rank_and_its_alpha() {
         ];
         config.alpha_pattern = vec![("q_proj".into(), 5.0), (".*_proj".into(), 2.5)];
     });
-    let written = adapter(&mut desk);
+    let written = adapter(&mut session);
     let carried = carriers(&written);
     for carrier in [
         "layers.0.self_attn.q_proj 2",
@@ -144,10 +144,10 @@ fn the_first_pattern_that_matches_gives_a_module_its_rank_and_its_alpha() {
     // The files keep the order, so that whoever reads them comes to the same ranks and scales.
     assert_eq!(written.config.rank_of("model.layers.0.mlp.up_proj"), Ok(3));
     assert_eq!(written.config.alpha_of("model.layers.0.self_attn.q_proj"), Ok(5.0));
-    let score = |desk: &mut Desk| block_on(desk.session.evaluate(&tiny::config(), &mut |_, _| ()));
-    let mut other = Desk::open();
-    other.session.load_adapter(written).expect("it fits");
-    assert_eq!(score(&mut other), score(&mut desk));
+    let score = |session: &mut TestSession| block_on(session.inner.evaluate(&tiny::config(), &mut |_, _| ()));
+    let mut other = TestSession::open();
+    other.inner.load_adapter(written).expect("it fits");
+    assert_eq!(score(&mut other), score(&mut session));
 
     // A pattern for everything is the same as the plain knob.
     let patterns = run(|config| {
@@ -167,7 +167,7 @@ fn the_first_pattern_that_matches_gives_a_module_its_rank_and_its_alpha() {
 fn max_samples_takes_the_first_examples_only() {
     let first_ten = run(|config| (config.max_samples, config.val_size) = (Some(10), 0.0));
     assert_eq!(started(&first_ten).train_examples, 10);
-    let mut ten = Desk::with(DeviceChoice::Cpu, tiny::model_files(), tiny::rows(10));
+    let mut ten = TestSession::with(DeviceChoice::Cpu, tiny::model_files(), tiny::rows(10));
     ten.train(config(|config| config.val_size = 0.0));
     assert_eq!(first_ten.numbers(), ten.numbers());
     // They are divided after that.
@@ -179,11 +179,11 @@ fn max_samples_takes_the_first_examples_only() {
 #[test]
 fn dropout_acts_while_training_and_not_while_scoring() {
     let run = |dropout: f64, seed: u64| {
-        let mut desk = run(|config| (config.lora_dropout, config.seed, config.data_seed) = (dropout, seed, Some(1)));
-        let scores = block_on(desk.session.evaluate(&tiny::config(), &mut |_, _| ())).expect("a score");
-        let again = block_on(desk.session.evaluate(&tiny::config(), &mut |_, _| ())).expect("a score");
+        let mut session = run(|config| (config.lora_dropout, config.seed, config.data_seed) = (dropout, seed, Some(1)));
+        let scores = block_on(session.inner.evaluate(&tiny::config(), &mut |_, _| ())).expect("a score");
+        let again = block_on(session.inner.evaluate(&tiny::config(), &mut |_, _| ())).expect("a score");
         assert_eq!(scores, again, "scoring drops nothing");
-        desk
+        session
     };
     let (without, with) = (run(0.0, 42), run(0.5, 42));
     assert_eq!(without.numbers(), run(0.0, 42).numbers());
@@ -197,11 +197,11 @@ fn dropout_acts_while_training_and_not_while_scoring() {
 #[test]
 fn validation_is_scored_at_its_steps_at_epochs_or_at_the_ends_only() {
     let scored = |change: fn(&mut RunConfig)| {
-        let desk = run(|config| {
+        let session = run(|config| {
             config.max_steps = 12;
             change(config);
         });
-        desk.evals().iter().map(|eval| eval.step).collect::<Vec<_>>()
+        session.evals().iter().map(|eval| eval.step).collect::<Vec<_>>()
     };
     assert_eq!(scored(|config| config.eval_steps = 5.0), [0, 5, 10, 12]);
     assert_eq!(scored(|config| config.eval_steps = 0.0), [0, 12]);
@@ -245,19 +245,19 @@ fn a_report_every_so_many_steps_gives_the_mean_loss_since_the_last() {
 #[test]
 fn checkpoints_come_at_their_steps_and_the_oldest_beyond_the_limit_go() {
     let train = |sink: Rc<dyn Sink>, change: fn(&mut RunConfig)| {
-        let mut desk = Desk::open();
-        desk.session.sink = Some(sink);
-        desk.train(config(|config| {
+        let mut session = TestSession::open();
+        session.inner.sink = Some(sink);
+        session.train(config(|config| {
             config.max_steps = 9;
             config.save_steps = 2.0;
             change(config);
         }));
-        assert!(desk.summary().finished);
-        let saved = desk.events.iter().filter_map(|event| match event {
+        assert!(session.summary().finished);
+        let saved = session.events.iter().filter_map(|event| match event {
             Event::Checkpoint { step, path } => Some((*step, path.clone())),
             _ => None,
         });
-        (saved.collect::<Vec<_>>(), warnings(&desk, "cannot be removed").len())
+        (saved.collect::<Vec<_>>(), warnings(&session, "cannot be removed").len())
     };
     let sink = Rc::new(MemorySink::new());
     let (saved, warnings) = train(sink.clone(), |_| ());
@@ -326,7 +326,12 @@ impl Sink for Stubborn {
 fn the_data_seed_decides_split_and_order_and_the_seed_the_rest() {
     let run = |seed: u64, data_seed: Option<u64>| run(|config| (config.seed, config.data_seed) = (seed, data_seed));
     // Rows have different lengths, so the tokens seen tell their order; the base model's score tells the split.
-    let data = |desk: &Desk| (column(desk, |step| step.num_input_tokens_seen), desk.evals()[0].clone());
+    let data = |session: &TestSession| {
+        (
+            column(session, |step| step.num_input_tokens_seen),
+            session.evals()[0].clone(),
+        )
+    };
     let (a, b) = (run(1, Some(5)), run(2, Some(5)));
     assert_eq!(data(&a), data(&b));
     assert_ne!(
@@ -346,13 +351,13 @@ fn the_data_seed_decides_split_and_order_and_the_seed_the_rest() {
 #[test]
 fn warmup_steps_replace_the_ratio() {
     let rates = |change: fn(&mut RunConfig)| {
-        let desk = run(|config| {
+        let session = run(|config| {
             config.lr_scheduler_type = SchedulerType::ConstantWithWarmup;
             config.learning_rate = 1e-3;
             config.max_steps = 8;
             change(config);
         });
-        column(&desk, |step| step.learning_rate)
+        column(&session, |step| step.learning_rate)
     };
     let quarters = [0.0, 0.25, 0.5, 0.75, 1.0, 1.0, 1.0, 1.0].map(|part| part * 1e-3);
     assert_eq!(
@@ -366,9 +371,9 @@ fn warmup_steps_replace_the_ratio() {
 #[test]
 fn max_steps_replace_the_epochs() {
     let steps = |max_steps: i64, epochs: f64| {
-        let desk = run(|config| (config.max_steps, config.num_train_epochs) = (max_steps, epochs));
-        assert_eq!(started(&desk).max_steps, desk.steps().len());
-        (desk.steps().len(), desk.steps().last().expect("steps").epoch)
+        let session = run(|config| (config.max_steps, config.num_train_epochs) = (max_steps, epochs));
+        assert_eq!(started(&session).max_steps, session.steps().len());
+        (session.steps().len(), session.steps().last().expect("steps").epoch)
     };
     // 20 examples, 4 a step.
     assert_eq!(steps(-1, 2.0), (10, 2.0));
@@ -379,16 +384,16 @@ fn max_steps_replace_the_epochs() {
 #[test]
 fn a_packed_base_takes_less_and_learns_alike() {
     let trained = |set: fn(&mut RunConfig)| {
-        let desk = run(|config| {
+        let session = run(|config| {
             config.lora_dropout = 0.0;
             set(config);
         });
-        let mut models = desk.events.iter().rev().filter_map(|event| match event {
+        let mut models = session.events.iter().rev().filter_map(|event| match event {
             Event::Model(model) => Some(model.weight_bytes),
             _ => None,
         });
         let bytes = models.next().expect("a model");
-        (bytes, desk.steps().last().expect("steps").loss)
+        (bytes, session.steps().last().expect("steps").loss)
     };
     let (dense_bytes, dense_loss) = trained(|_| ());
     for (format, most, set) in [
@@ -420,12 +425,12 @@ fn a_packed_base_takes_less_and_learns_alike() {
 fn the_files_of_a_run_on_a_folder_are_kept_to_the_limit_too() {
     let folder = std::env::temp_dir().join(format!("lorakeet-knobs-{}", std::process::id()));
     let sink: Rc<dyn Sink> = Rc::new(lorakeet_core::store::DirectorySink::new(&folder));
-    let mut desk = Desk::open();
-    desk.session.sink = Some(sink.clone());
-    desk.train(config(|config| {
+    let mut session = TestSession::open();
+    session.inner.sink = Some(sink.clone());
+    session.train(config(|config| {
         (config.save_steps, config.save_total_limit) = (1.0, Some(1))
     }));
-    assert!(desk.summary().finished);
+    assert!(session.summary().finished);
     assert_eq!(block_on(sink.folders()), Ok(vec!["checkpoint-4".to_owned()]));
     let files: Vec<Source> = std::fs::read_dir(folder.join("checkpoint-4"))
         .expect("it is there")
@@ -445,12 +450,12 @@ fn a_run_ends_early_where_its_scores_get_no_better() {
         })
     };
     let steps = |config: RunConfig| {
-        let mut desk = Desk::open();
-        desk.train(config);
+        let mut session = TestSession::open();
+        session.train(config);
         (
-            desk.summary().finished,
-            desk.summary().steps,
-            warnings(&desk, "ends early").len(),
+            session.summary().finished,
+            session.summary().steps,
+            warnings(&session, "ends early").len(),
         )
     };
     // It learns as long as it runs.
@@ -474,12 +479,12 @@ fn a_run_ends_early_where_its_scores_get_no_better() {
     assert_eq!(steps(early(patient)), (true, 8, 1));
 
     // A run that goes on remembers how patient it was.
-    let mut whole = Desk::open();
+    let mut whole = TestSession::open();
     let sink = Rc::new(MemorySink::new());
-    whole.session.sink = Some(sink.clone());
+    whole.inner.sink = Some(sink.clone());
     whole.train(early(patient));
-    let mut resumed = Desk::open();
-    resumed.session.resume = Some(checkpoint(&sink, 6));
+    let mut resumed = TestSession::open();
+    resumed.inner.resume = Some(checkpoint(&sink, 6));
     resumed.train(early(patient));
     assert_eq!(resumed.summary(), whole.summary());
     assert_eq!(resumed.numbers(), whole.numbers()[6..]);

@@ -13,7 +13,7 @@ use lorakeet_core::{
     formats::{ModelFiles, peft::AdapterConfig},
     models::{Model, read},
     protocol::DeviceChoice,
-    quant::Base,
+    quant::BaseFormat,
     store::Source,
     train::optim::AdamW,
 };
@@ -68,7 +68,7 @@ fn check_within(tolerance: f64, device: &Device, what: &str, (files, vocab): (&M
 
     let before = device::memory_bytes(device).expect("the device counts");
     let full = config.finetuning_type == FinetuningType::Full;
-    let kind = (full, Base::from(&config));
+    let kind = (full, BaseFormat::from(&config));
     let mut model = block_on(Model::load_base(files, kind, 0, device, &mut |_, _| ())).expect("it loads");
     assert_eq!(said.base_bytes, model.info.weight_bytes, "{what}: the base's bytes");
     if !full {

@@ -11,9 +11,9 @@ use lorakeet_core::{
     task::Task,
 };
 use lorakeet_tests::{
-    desk::{Desk, checkpoint, failure, metric, report, started},
     golden::block_on,
     rows::bars,
+    test_session::{TestSession, checkpoint, failure, metric, report, started},
     tiny,
 };
 use serde_json::{Value, json};
@@ -94,61 +94,61 @@ fn config(model: &str) -> RunConfig {
     }
 }
 
-fn trained(model: &str, data: Vec<Source>, change: impl FnOnce(&mut RunConfig)) -> Desk {
-    let mut desk = Desk::small(model, data);
+fn trained(model: &str, data: Vec<Source>, change: impl FnOnce(&mut RunConfig)) -> TestSession {
+    let mut session = TestSession::small(model, data);
     let mut config = config(model);
     change(&mut config);
-    desk.train(config);
-    desk
+    session.train(config);
+    session
 }
 
-fn last(desk: &Desk, name: &str) -> f64 {
-    metric(desk.evals().last().expect("a score"), name)
+fn last(session: &TestSession, name: &str) -> f64 {
+    metric(session.evals().last().expect("a score"), name)
 }
 
 /// The model that a run wrote, in a session of its own.
-fn reloaded(desk: &mut Desk, data: Source) -> Desk {
-    desk.ask(Command::ExportAdapter, Vec::new());
-    let files = desk.exported.iter();
+fn reloaded(session: &mut TestSession, data: Source) -> TestSession {
+    session.ask(Command::ExportAdapter, Vec::new());
+    let files = session.exported.iter();
     let files = files.map(|(name, bytes)| MemoryFile::source(name.clone(), bytes.clone()));
-    Desk::with(DeviceChoice::Cpu, files.collect(), data)
+    TestSession::with(DeviceChoice::Cpu, files.collect(), data)
 }
 
-fn scored(desk: &mut Desk) -> EvalInfo {
-    block_on(desk.session.evaluate(&config("out"), &mut |_, _| ())).expect("a score")
+fn scored(session: &mut TestSession) -> EvalInfo {
+    block_on(session.inner.evaluate(&config("out"), &mut |_, _| ())).expect("a score")
 }
 
-fn answers(desk: &mut Desk) -> (PredictionTable, Option<EvalInfo>) {
-    block_on(desk.session.predict(&config("out"), &mut |_, _| ())).expect("answers")
+fn answers(session: &mut TestSession) -> (PredictionTable, Option<EvalInfo>) {
+    block_on(session.inner.predict(&config("out"), &mut |_, _| ())).expect("answers")
 }
 
 #[test]
 fn a_perceptron_learns_what_no_line_parts_and_answers_the_same_after_loading() {
-    let mut desk = trained("small_mlp", vec![corners(400, true)], |_| ());
-    assert!(desk.summary().finished);
-    let info = started(&desk);
+    let mut session = trained("small_mlp", vec![corners(400, true)], |_| ());
+    assert!(session.summary().finished);
+    let info = started(&session);
     assert_eq!((info.task, info.loss.as_str()), (Task::Classification, "cross_entropy"));
     assert_eq!(info.trainable_parameters, info.all_parameters);
     assert_eq!(info.all_parameters, 3 * 128 + 129 * 128 + 129 * 2);
-    let report = report(&desk);
+    let report = report(&session);
     let names: Vec<&str> = report.baselines.iter().map(|baseline| baseline.name.as_str()).collect();
     assert_eq!(names, ["majority class", "nearest centroid", "linear probe"]);
     assert_eq!(report.verdict, Some(Verdict::Better), "{}", report.sentence.english());
     assert_eq!(report.labels, ["other", "same"]);
-    assert!(last(&desk, "accuracy") > 0.9, "{:?}", desk.evals());
+    assert!(last(&session, "accuracy") > 0.9, "{:?}", session.evals());
 
     // Its folder holds what scales the columns, so that the same rows are scored the same.
-    let mut other = reloaded(&mut desk, corners(400, true));
-    assert_eq!(scored(&mut other), scored(&mut desk));
+    let mut other = reloaded(&mut session, corners(400, true));
+    assert_eq!(scored(&mut other), scored(&mut session));
     assert!(metric(&scored(&mut other), "accuracy") > 0.9);
-    let written: Value = serde_json::from_slice(&desk.exported["config.json"]).expect("JSON");
+    let written: Value = serde_json::from_slice(&session.exported["config.json"]).expect("JSON");
     let run = &written["task_specific_params"]["lorakeet"];
     assert_eq!(run["input_columns"], json!(["height", "width"]));
     let mean = run["input_mean"][0].as_f64().expect("a mean");
     assert!((mean - 5000.0).abs() < 200.0, "{mean}");
 
     // Rows without labels, their columns in another order.
-    let mut asked = reloaded(&mut desk, corners(60, false));
+    let mut asked = reloaded(&mut session, corners(60, false));
     let (table, score) = answers(&mut asked);
     assert!(score.is_none() && table.rows.len() == 60);
     let right = table.rows.iter().zip(is_same(60));
@@ -158,10 +158,10 @@ fn a_perceptron_learns_what_no_line_parts_and_answers_the_same_after_loading() {
 
 #[test]
 fn a_vision_transformer_tells_lying_bars_from_standing_ones() {
-    let mut desk = trained("small_vit", bars(400), |config| config.hidden_size = Some(32));
-    assert!(last(&desk, "accuracy") > 0.9, "{:?}", desk.evals());
-    desk.ask(Command::ExportAdapter, Vec::new());
-    let written: Value = serde_json::from_slice(&desk.exported["config.json"]).expect("JSON");
+    let mut session = trained("small_vit", bars(400), |config| config.hidden_size = Some(32));
+    assert!(last(&session, "accuracy") > 0.9, "{:?}", session.evals());
+    session.ask(Command::ExportAdapter, Vec::new());
+    let written: Value = serde_json::from_slice(&session.exported["config.json"]).expect("JSON");
     for (key, value) in [
         ("image_size", 8),
         ("patch_size", 2),
@@ -173,41 +173,45 @@ fn a_vision_transformer_tells_lying_bars_from_standing_ones() {
     assert_eq!(written["architectures"][0], "SmallForSequenceClassification");
     let (images, other) = (bars(400).remove(0), bars(100));
     // Images alone have no labels: they can be answered, and neither learnt nor scored.
-    let mut unlabelled = reloaded(&mut desk, images);
+    let mut unlabelled = reloaded(&mut session, images);
     assert_eq!(answers(&mut unlabelled).0.rows.len(), 400);
-    let error = block_on(unlabelled.session.evaluate(&config("out"), &mut |_, _| ())).expect_err("no labels");
+    let error = block_on(unlabelled.inner.evaluate(&config("out"), &mut |_, _| ())).expect_err("no labels");
     assert!(error.what.english().contains("without their labels"), "{error}");
-    let mut desk = Desk::small("small_vit", vec![other[1].clone(), other[0].clone()]);
-    desk.train(RunConfig {
+    let mut session = TestSession::small("small_vit", vec![other[1].clone(), other[0].clone()]);
+    session.train(RunConfig {
         max_steps: 1,
         val_size: 20.0,
         ..config("small_vit")
     });
-    assert!(desk.summary().finished, "labels may come first");
+    assert!(session.summary().finished, "labels may come first");
 }
 
 #[test]
 fn series_are_told_apart_by_patches_and_by_recurrent_cells() {
     for model in ["small_series", "small_lstm", "small_gru", "small_rnn"] {
-        let mut desk = trained(model, vec![waves(320)], |config| {
+        let mut session = trained(model, vec![waves(320)], |config| {
             config.hidden_size = Some(24);
             config.max_steps = if model == "small_rnn" { 300 } else { 120 };
         });
-        assert!(last(&desk, "accuracy") > 0.9, "{model}: {:?}", desk.evals().last());
-        let mut other = reloaded(&mut desk, waves(100));
+        assert!(
+            last(&session, "accuracy") > 0.9,
+            "{model}: {:?}",
+            session.evals().last()
+        );
+        let mut other = reloaded(&mut session, waves(100));
         assert!(metric(&scored(&mut other), "accuracy") > 0.9, "{model}");
     }
 }
 
 #[test]
 fn a_regression_learns_numbers_and_gives_them_back_in_their_own_units() {
-    let mut desk = trained("small_mlp", vec![products(400)], |config| config.max_steps = 400);
-    assert_eq!(started(&desk).task, Task::Regression);
-    let report = report(&desk);
+    let mut session = trained("small_mlp", vec![products(400)], |config| config.max_steps = 400);
+    assert_eq!(started(&session).task, Task::Regression);
+    let report = report(&session);
     let names: Vec<&str> = report.baselines.iter().map(|baseline| baseline.name.as_str()).collect();
     assert_eq!(names, ["mean of the training rows", "linear probe"]);
-    assert!(last(&desk, "r2") > 0.8, "{:?}", desk.evals().last());
-    let mut other = reloaded(&mut desk, products(50));
+    assert!(last(&session, "r2") > 0.8, "{:?}", session.evals().last());
+    let mut other = reloaded(&mut session, products(50));
     let (table, score) = answers(&mut other);
     assert!(metric(&score.expect("labels"), "r2") > 0.8);
     let predicted: f64 = table.rows[20][2].parse().expect("a number");
@@ -223,28 +227,28 @@ fn the_next_value_of_a_table_is_forecast_from_those_before_it() {
         let _ = writeln!(text, "{day},{}", 100.0 + 0.05 * day as f64 + season);
     }
     let data = || source("visits.csv", text.clone());
-    let mut desk = trained("small_mlp", vec![data()], |config| {
+    let mut session = trained("small_mlp", vec![data()], |config| {
         (config.forecast_window, config.val_size) = (Some(7), 30.0);
         config.text_columns = vec!["visits".into()];
     });
-    let info = started(&desk);
+    let info = started(&session);
     assert_eq!(
         (info.task, info.train_examples, info.eval_examples),
         (Task::Regression, 173, 30)
     );
-    let report = report(&desk);
+    let report = report(&session);
     let names: Vec<&str> = report.baselines.iter().map(|baseline| baseline.name.as_str()).collect();
     assert_eq!(
         names,
         ["the last value again", "mean of the training rows", "linear probe"]
     );
-    let rmse = last(&desk, "rmse");
+    let rmse = last(&session, "rmse");
     let again = report.baselines[0].metrics.iter().find(|metric| metric.name == "rmse");
     let again = again.expect("a score").value;
     assert!(rmse < 1.5 && (8.0..12.0).contains(&again), "{rmse}, {again}");
 
     // The folder knows the window; what comes last is what was held out.
-    let mut other = reloaded(&mut desk, data());
+    let mut other = reloaded(&mut session, data());
     let (table, score) = answers(&mut other);
     assert_eq!(table.rows.len(), 203);
     assert!(metric(&score.expect("numbers"), "rmse") < 1.5);
@@ -265,22 +269,22 @@ fn texts_are_read_byte_by_byte_by_a_small_model_that_is_known_by_its_name() {
     }
     let data = || source("words.csv", text.clone());
     for model in ["small_gru", "small_mlp"] {
-        let mut desk = trained(model, vec![data()], |config| {
+        let mut session = trained(model, vec![data()], |config| {
             (config.hidden_size, config.max_steps) = (Some(24), 100);
         });
-        assert!(last(&desk, "accuracy") > 0.9, "{model}: {:?}", desk.events.last());
-        assert!(desk.exported.is_empty());
-        let mut other = reloaded(&mut desk, data());
-        assert!(desk.exported.contains_key("tokenizer.json"));
+        assert!(last(&session, "accuracy") > 0.9, "{model}: {:?}", session.events.last());
+        assert!(session.exported.is_empty());
+        let mut other = reloaded(&mut session, data());
+        assert!(session.exported.contains_key("tokenizer.json"));
         assert!(metric(&scored(&mut other), "accuracy") > 0.9);
 
         // The same session can go on with numbers.
-        desk.ask(Command::LoadData { file: "waves".into() }, vec![waves(100)]);
-        desk.train(RunConfig {
+        session.ask(Command::LoadData { file: "waves".into() }, vec![waves(100)]);
+        session.train(RunConfig {
             max_steps: 2,
             ..config(model)
         });
-        assert!(desk.summary().finished);
+        assert!(session.summary().finished);
     }
 }
 
@@ -290,8 +294,8 @@ fn a_run_goes_on_from_its_checkpoint_to_the_same_numbers() {
         (config.max_steps, config.hidden_dropout_prob, config.hidden_size) = (12, Some(0.2), Some(8));
     });
     let sink = Rc::new(MemorySink::new());
-    let mut desk = Desk::small("small_gru", vec![waves(120)]);
-    desk.session.sink = Some(sink.clone());
+    let mut session = TestSession::small("small_gru", vec![waves(120)]);
+    session.inner.sink = Some(sink.clone());
     let config = RunConfig {
         max_steps: 12,
         save_steps: 5.0,
@@ -299,10 +303,10 @@ fn a_run_goes_on_from_its_checkpoint_to_the_same_numbers() {
         hidden_size: Some(8),
         ..config("small_gru")
     };
-    desk.train(config.clone());
+    session.train(config.clone());
     let saved = checkpoint(&sink, 5);
-    let mut resumed = Desk::small("small_gru", vec![waves(120)]);
-    resumed.session.resume = Some(saved);
+    let mut resumed = TestSession::small("small_gru", vec![waves(120)]);
+    resumed.inner.resume = Some(saved);
     resumed.train(config);
     assert_eq!(resumed.numbers(), whole.numbers()[5..]);
     let files = sink.files();
@@ -311,9 +315,9 @@ fn a_run_goes_on_from_its_checkpoint_to_the_same_numbers() {
 
 #[test]
 fn a_trained_model_goes_on_with_other_rows_and_keeps_its_sizes() {
-    let mut desk = trained("small_mlp", vec![corners(300, true)], |config| config.max_steps = 50);
-    let before = last(&desk, "accuracy");
-    let mut other = reloaded(&mut desk, corners(300, true));
+    let mut session = trained("small_mlp", vec![corners(300, true)], |config| config.max_steps = 50);
+    let before = last(&session, "accuracy");
+    let mut other = reloaded(&mut session, corners(300, true));
     let resized = RunConfig {
         hidden_size: Some(16),
         ..config("out")
@@ -335,7 +339,7 @@ fn a_trained_model_goes_on_with_other_rows_and_keeps_its_sizes() {
         ..go_on.clone()
     });
     assert!(other.summary().finished);
-    let mut fresh = Desk::small("small_mlp", vec![corners(100, true)]);
+    let mut fresh = TestSession::small("small_mlp", vec![corners(100, true)]);
     fresh.train(RunConfig {
         finetuning_type: FinetuningType::Lora,
         ..go_on
@@ -346,7 +350,7 @@ fn a_trained_model_goes_on_with_other_rows_and_keeps_its_sizes() {
 #[test]
 fn a_folder_with_a_config_alone_is_a_small_model() {
     let model = json!({ "model_type": "small_lstm", "hidden_size": 12, "num_hidden_layers": 2, "input_size": 2 });
-    let mut desk = Desk::with(
+    let mut session = TestSession::with(
         DeviceChoice::Gpu,
         vec![source("config.json", model.to_string())],
         products(60),
@@ -357,34 +361,34 @@ fn a_folder_with_a_config_alone_is_a_small_model() {
         scale_inputs: Some(ScaleInputs::None),
         ..config("small_lstm")
     };
-    desk.train(config.clone());
-    assert!(desk.summary().finished);
+    session.train(config.clone());
+    assert!(session.summary().finished);
     let gates = |inputs: u64| 4 * 12 * (inputs + 12 + 2);
-    assert_eq!(started(&desk).all_parameters, gates(2) + gates(12) + 13);
+    assert_eq!(started(&session).all_parameters, gates(2) + gates(12) + 13);
 
     // One that does not fit the rows is refused before the first step, with both numbers.
     let model = json!({ "model_type": "small_mlp", "input_size": 7 });
-    let mut desk = Desk::with(
+    let mut session = TestSession::with(
         DeviceChoice::Cpu,
         vec![source("config.json", model.to_string())],
         products(60),
     );
-    desk.train(config);
-    let error = failure(&desk);
+    session.train(config);
+    let error = failure(&session);
     assert!(
         error.what.english().contains("6 numbers") && error.what.english().contains('7'),
         "{error}"
     );
-    assert!(error.file.as_deref() == Some("products.ts") && desk.steps().is_empty());
+    assert!(error.file.as_deref() == Some("products.ts") && session.steps().is_empty());
 }
 
 #[test]
 fn inputs_are_scaled_as_the_run_says() {
     for (how, shift) in [(ScaleInputs::Columns, 0.0), (ScaleInputs::None, 5000.0)] {
-        let mut desk = trained("small_mlp", vec![corners(100, true)], |config| {
+        let mut session = trained("small_mlp", vec![corners(100, true)], |config| {
             (config.max_steps, config.scale_inputs) = (1, Some(how));
         });
-        let (table, _) = answers(&mut desk);
+        let (table, _) = answers(&mut session);
         let text = table.rows[0].last().expect("the numbers");
         let first: f64 = text
             .split(' ')
@@ -397,33 +401,41 @@ fn inputs_are_scaled_as_the_run_says() {
 
 #[test]
 fn text_models_and_models_of_numbers_refuse_each_others_files() {
-    let mut desk = Desk::with(DeviceChoice::Cpu, tiny::model_files(), waves(20));
-    desk.train(tiny::config());
-    assert!(failure(&desk).what.english().contains("numbers"), "{}", failure(&desk));
-    let mut desk = Desk::small("small_series", vec![tiny::data_file()]);
-    desk.train(config("small_series"));
-    let error = failure(&desk);
+    let mut session = TestSession::with(DeviceChoice::Cpu, tiny::model_files(), waves(20));
+    session.train(tiny::config());
+    assert!(
+        failure(&session).what.english().contains("numbers"),
+        "{}",
+        failure(&session)
+    );
+    let mut session = TestSession::small("small_series", vec![tiny::data_file()]);
+    session.train(config("small_series"));
+    let error = failure(&session);
     assert!(
         error.what.english().contains("must be a number") && error.row == Some(1),
         "{error}"
     );
-    let mut desk = Desk::small("small_series", vec![source("a.txt", "A text.")]);
-    desk.train(config("small_series"));
-    assert!(failure(&desk).what.english().contains("a text"), "{}", failure(&desk));
-    // A perceptron could read it, but has nothing to learn from it.
-    let mut desk = Desk::small("small_mlp", vec![source("a.txt", "A text.")]);
-    desk.train(config("small_mlp"));
+    let mut session = TestSession::small("small_series", vec![source("a.txt", "A text.")]);
+    session.train(config("small_series"));
     assert!(
-        failure(&desk).what.english().contains("next token"),
+        failure(&session).what.english().contains("a text"),
         "{}",
-        failure(&desk)
+        failure(&session)
+    );
+    // A perceptron could read it, but has nothing to learn from it.
+    let mut session = TestSession::small("small_mlp", vec![source("a.txt", "A text.")]);
+    session.train(config("small_mlp"));
+    assert!(
+        failure(&session).what.english().contains("next token"),
+        "{}",
+        failure(&session)
     );
     // The preview says it before anything is trained, and shows the numbers of a file that can be learnt.
     let mut shown = |name: &str, text: &str| {
         let config = Box::new(config("small_mlp"));
-        desk.ask(Command::LoadData { file: name.into() }, vec![source(name, text)]);
-        desk.ask(Command::Preview { config }, Vec::new());
-        desk.events.last().cloned()
+        session.ask(Command::LoadData { file: name.into() }, vec![source(name, text)]);
+        session.ask(Command::Preview { config }, Vec::new());
+        session.events.last().cloned()
     };
     let broken = shown("a.csv", "x,y,label\n1,2,a\n3,tall,b\n");
     assert!(
@@ -435,15 +447,15 @@ fn text_models_and_models_of_numbers_refuse_each_others_files() {
         matches!(&sound, Some(Event::Preview { examples, .. }) if examples[1].tokens[0].0 == "3.0000 4.0000"),
         "{sound:?}"
     );
-    let mut desk = Desk::small("small_vit", vec![waves(100)]);
-    desk.train(config("small_vit"));
+    let mut session = TestSession::small("small_vit", vec![waves(100)]);
+    session.train(config("small_vit"));
     assert!(
-        failure(&desk).what.english().contains("no square"),
+        failure(&session).what.english().contains("no square"),
         "{}",
-        failure(&desk)
+        failure(&session)
     );
-    let mut desk = Desk::small("small_mlp", vec![waves(20)]);
-    let error = block_on(desk.session.evaluate(&config("small_mlp"), &mut |_, _| ())).expect_err("untrained");
+    let mut session = TestSession::small("small_mlp", vec![waves(20)]);
+    let error = block_on(session.inner.evaluate(&config("small_mlp"), &mut |_, _| ())).expect_err("untrained");
     assert!(error.what.english().contains("not been trained"), "{error}");
 }
 

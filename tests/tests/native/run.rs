@@ -10,8 +10,8 @@ use lorakeet_core::{
     store::{MemoryFile, MemorySink},
 };
 use lorakeet_tests::{
-    desk::{Desk, HOST, checkpoint, failure},
     golden::block_on,
+    test_session::{HOST, TestSession, checkpoint, failure},
     tiny::config,
 };
 use safetensors::{Dtype, SafeTensors};
@@ -24,8 +24,8 @@ use std::{
 
 #[test]
 fn a_run_reports_scores_and_samples_in_order() {
-    let mut desk = Desk::open();
-    desk.train(RunConfig {
+    let mut session = TestSession::open();
+    session.train(RunConfig {
         learning_rate: 1e-2,
         lora_r: 16,
         lora_alpha: 32.0,
@@ -33,14 +33,14 @@ fn a_run_reports_scores_and_samples_in_order() {
         eval_steps: 10.0,
         ..config()
     });
-    let summary = desk.summary();
+    let summary = session.summary();
     assert!(summary.finished && summary.steps == 40);
     assert_eq!(
-        desk.steps().iter().map(|step| step.step).collect::<Vec<_>>(),
+        session.steps().iter().map(|step| step.step).collect::<Vec<_>>(),
         (1..=40).collect::<Vec<_>>()
     );
     assert_eq!(
-        desk.evals().iter().map(|eval| eval.step).collect::<Vec<_>>(),
+        session.evals().iter().map(|eval| eval.step).collect::<Vec<_>>(),
         [0, 10, 20, 30, 40]
     );
     let (before, after) = (
@@ -48,32 +48,33 @@ fn a_run_reports_scores_and_samples_in_order() {
         summary.eval_loss_after.expect("scored"),
     );
     assert!(after < before - 0.1, "validation loss {before} -> {after}");
-    assert_eq!(before, desk.evals()[0].loss);
-    let first = desk
+    assert_eq!(before, session.evals()[0].loss);
+    let first = session
         .events
         .iter()
         .position(|event| matches!(event, Event::Step(_)))
         .expect("steps");
-    let sampled_before = desk.events[..first]
+    let sampled_before = session.events[..first]
         .iter()
         .any(|event| matches!(event, Event::Sample { step: 0, .. }));
     assert!(sampled_before, "the base model speaks first");
     assert!(
-        desk.events
+        session
+            .events
             .iter()
             .any(|event| matches!(event, Event::Sample { step: 40, .. })),
         "and the tuned one last"
     );
-    let tokens: Vec<u64> = desk.steps().iter().map(|step| step.num_input_tokens_seen).collect();
+    let tokens: Vec<u64> = session.steps().iter().map(|step| step.num_input_tokens_seen).collect();
     assert!(tokens.windows(2).all(|pair| pair[0] < pair[1]));
 }
 
 #[test]
 fn the_same_seed_gives_the_same_numbers() {
     let run = |seed| {
-        let mut desk = Desk::open();
-        desk.train(RunConfig { seed, ..config() });
-        desk.numbers()
+        let mut session = TestSession::open();
+        session.train(RunConfig { seed, ..config() });
+        session.numbers()
     };
     assert_eq!(run(7), run(7));
     assert_ne!(run(7), run(8));
@@ -92,9 +93,9 @@ fn eight_bits() -> RunConfig {
 
 #[test]
 fn resuming_with_moments_of_eight_bits_gives_the_same_losses_as_never_stopping() {
-    let mut whole = Desk::open();
+    let mut whole = TestSession::open();
     let sink = Rc::new(MemorySink::new());
-    whole.session.sink = Some(sink.clone());
+    whole.inner.sink = Some(sink.clone());
     whole.train(eight_bits());
     let state = &sink.files()["checkpoint-5/optimizer.safetensors"];
     let state = SafeTensors::deserialize(state).expect("safetensors");
@@ -108,10 +109,10 @@ fn resuming_with_moments_of_eight_bits_gives_the_same_losses_as_never_stopping()
     assert!(found("exp_avg_sq", &small).is_some(), "16 × 128 are fewer than 4096");
 
     let resume = |config: RunConfig| {
-        let mut desk = Desk::open();
-        desk.session.resume = Some(checkpoint(&sink, 5));
-        desk.train(config);
-        desk
+        let mut session = TestSession::open();
+        session.inner.resume = Some(checkpoint(&sink, 5));
+        session.train(config);
+        session
     };
     let resumed = resume(eight_bits());
     assert_eq!(resumed.numbers(), whole.numbers()[5..], "steps 6 to 12");
@@ -133,9 +134,9 @@ fn resuming_with_moments_of_eight_bits_gives_the_same_losses_as_never_stopping()
 #[test]
 fn moments_of_eight_bits_train_nearly_as_those_of_32() {
     let trained = |optim| {
-        let mut desk = Desk::open();
-        desk.train(RunConfig { optim, ..eight_bits() });
-        let summary = desk.summary();
+        let mut session = TestSession::open();
+        session.train(RunConfig { optim, ..eight_bits() });
+        let summary = session.summary();
         (
             summary.eval_loss_before.expect("scored"),
             summary.eval_loss_after.expect("scored"),
@@ -152,9 +153,9 @@ fn moments_of_eight_bits_train_nearly_as_those_of_32() {
 
 #[test]
 fn resuming_gives_the_same_losses_as_never_stopping() {
-    let mut whole = Desk::open();
+    let mut whole = TestSession::open();
     let sink = Rc::new(MemorySink::new());
-    whole.session.sink = Some(sink.clone());
+    whole.inner.sink = Some(sink.clone());
     whole.train(config());
     let files = sink.files();
     let saved: Vec<&str> = files
@@ -171,8 +172,8 @@ fn resuming_gives_the_same_losses_as_never_stopping() {
             "trainer_state.json"
         ]
     );
-    let mut resumed = Desk::open();
-    resumed.session.resume = Some(checkpoint(&sink, 5));
+    let mut resumed = TestSession::open();
+    resumed.inner.resume = Some(checkpoint(&sink, 5));
     resumed.train(config());
     assert_eq!(resumed.numbers(), whole.numbers()[5..], "steps 6 to 12");
     let (whole, resumed) = (whole.summary(), resumed.summary());
@@ -184,9 +185,9 @@ fn resuming_gives_the_same_losses_as_never_stopping() {
 
 #[test]
 fn a_pause_holds_the_run_and_changes_no_number() {
-    let mut plain = Desk::open();
+    let mut plain = TestSession::open();
     plain.train(config());
-    let mut paused = Desk::open();
+    let mut paused = TestSession::open();
     let waits = RefCell::new(0);
     let command = Command::Train {
         config: Box::new(config()),
@@ -229,13 +230,13 @@ fn a_pause_takes_no_time_of_the_processor() {
         ..HOST
     };
     for wish in [Control::resume as fn(&Control), Control::stop] {
-        let mut desk = Desk::open_on(host);
+        let mut session = TestSession::open_on(host);
         let (mut held, mut woken) = (0, None);
         let command = Command::Train {
             config: Box::new(config()),
             sample_prompt: None,
         };
-        desk.ask_and(command, Vec::new(), &mut |event, control| match event {
+        session.ask_and(command, Vec::new(), &mut |event, control| match event {
             Event::Step(step) if step.step == 3 => control.pause(),
             Event::Paused { .. } => {
                 held = TURNS.load(Ordering::SeqCst);
@@ -264,13 +265,13 @@ fn ticking() -> Host {
 
 #[test]
 fn a_stop_ends_the_reading_of_rows_and_not_the_run_after_it() {
-    let mut desk = Desk::open_on(ticking());
+    let mut session = TestSession::open_on(ticking());
     let command = || Command::Train {
         config: Box::new(config()),
         sample_prompt: None,
     };
     let mut read = 0;
-    desk.ask_and(command(), Vec::new(), &mut |event, control| {
+    session.ask_and(command(), Vec::new(), &mut |event, control| {
         if let Event::Progress {
             stage: Stage::Tokenize, ..
         } = event
@@ -282,36 +283,36 @@ fn a_stop_ends_the_reading_of_rows_and_not_the_run_after_it() {
         }
     });
     assert_eq!(read, 3, "it goes on to read rows");
-    assert_eq!(failure(&desk).kind, Kind::Stopped);
+    assert_eq!(failure(&session).kind, Kind::Stopped);
     assert!(
-        !desk
+        !session
             .events
             .iter()
             .any(|event| matches!(event, Event::Started(_) | Event::Done(_)))
     );
 
     // One that comes when nothing is under way is nobody's.
-    desk.ask(Command::Stop, Vec::new());
-    desk.events.clear();
-    desk.train(config());
-    assert!(desk.summary().finished);
+    session.ask(Command::Stop, Vec::new());
+    session.events.clear();
+    session.train(config());
+    assert!(session.summary().finished);
 }
 
 #[test]
 fn a_stop_keeps_what_was_learnt_and_the_next_run_starts_afresh() {
-    let mut desk = Desk::open();
+    let mut session = TestSession::open();
     let sink = Rc::new(MemorySink::new());
-    desk.session.sink = Some(sink.clone());
+    session.inner.sink = Some(sink.clone());
     let command = Command::Train {
         config: Box::new(config()),
         sample_prompt: None,
     };
-    desk.ask_and(command, Vec::new(), &mut |event, control| {
+    session.ask_and(command, Vec::new(), &mut |event, control| {
         if matches!(event, Event::Step(step) if step.step == 3) {
             control.stop();
         }
     });
-    let summary = desk.summary();
+    let summary = session.summary();
     assert!(!summary.finished);
     assert_eq!(summary.steps, 3);
     assert_ne!(summary.eval_loss_after, summary.eval_loss_before);
@@ -321,55 +322,55 @@ fn a_stop_keeps_what_was_learnt_and_the_next_run_starts_afresh() {
         "so that it can go on"
     );
 
-    desk.events.clear();
-    desk.train(config());
-    assert!(desk.summary().finished);
-    let mut fresh = Desk::open();
+    session.events.clear();
+    session.train(config());
+    assert!(session.summary().finished);
+    let mut fresh = TestSession::open();
     fresh.train(config());
-    assert_eq!(desk.numbers(), fresh.numbers());
+    assert_eq!(session.numbers(), fresh.numbers());
 }
 
 #[test]
 fn an_exported_adapter_scores_the_same_after_loading() {
-    let mut desk = Desk::open();
-    desk.train(config());
-    desk.ask(Command::ExportAdapter, Vec::new());
-    let files = desk
+    let mut session = TestSession::open();
+    session.train(config());
+    session.ask(Command::ExportAdapter, Vec::new());
+    let files = session
         .exported
         .iter()
         .map(|(name, bytes)| MemoryFile::source(name.clone(), bytes.clone()));
     let adapter = block_on(Adapter::open(files.collect())).expect("PEFT's two files");
 
-    let score = |desk: &mut Desk| {
-        block_on(desk.session.evaluate(&config(), &mut |_, _| ()))
+    let score = |session: &mut TestSession| {
+        block_on(session.inner.evaluate(&config(), &mut |_, _| ()))
             .expect("a score")
             .loss
     };
-    let trained = score(&mut desk);
-    let mut other = Desk::open();
+    let trained = score(&mut session);
+    let mut other = TestSession::open();
     let untouched = score(&mut other);
-    other.session.load_adapter(adapter).expect("it fits");
+    other.inner.load_adapter(adapter).expect("it fits");
     assert_eq!(score(&mut other), trained);
     assert!(untouched > trained + 0.1, "{untouched} before, {trained} after");
 }
 
 #[test]
 fn full_training_learns_and_its_folder_loads_as_a_model() {
-    let mut desk = Desk::open();
+    let mut session = TestSession::open();
     let full = RunConfig {
         finetuning_type: FinetuningType::Full,
         learning_rate: 3e-3,
         max_steps: 30,
         ..config()
     };
-    desk.train(full);
-    let summary = desk.summary();
+    session.train(full);
+    let summary = session.summary();
     assert!(
         summary.eval_loss_after < summary.eval_loss_before.map(|loss| loss - 0.3),
         "{summary:?}"
     );
-    desk.ask(Command::ExportAdapter, Vec::new());
-    let names: Vec<&str> = desk.exported.keys().map(String::as_str).collect();
+    session.ask(Command::ExportAdapter, Vec::new());
+    let names: Vec<&str> = session.exported.keys().map(String::as_str).collect();
     assert_eq!(
         names,
         [
@@ -379,19 +380,19 @@ fn full_training_learns_and_its_folder_loads_as_a_model() {
             "tokenizer_config.json"
         ]
     );
-    let files = desk
+    let files = session
         .exported
         .iter()
         .map(|(name, bytes)| MemoryFile::source(name.clone(), bytes.clone()))
         .collect();
 
-    let score = |desk: &mut Desk| {
-        block_on(desk.session.evaluate(&config(), &mut |_, _| ()))
+    let score = |session: &mut TestSession| {
+        block_on(session.inner.evaluate(&config(), &mut |_, _| ()))
             .expect("a score")
             .loss
     };
-    let trained = score(&mut desk);
-    let mut other = Desk::open();
+    let trained = score(&mut session);
+    let mut other = TestSession::open();
     other.ask(
         Command::LoadModel {
             files: Vec::new(),
@@ -403,26 +404,26 @@ fn full_training_learns_and_its_folder_loads_as_a_model() {
     assert_eq!(score(&mut other), trained);
 
     // A LoRA run on the same session reads the base model again.
-    desk.train(config());
-    assert!(desk.summary().finished);
+    session.train(config());
+    assert!(session.summary().finished);
 }
 
 #[test]
 fn a_diverging_run_says_so_and_leaves_the_engine_usable() {
-    let mut desk = Desk::open();
-    desk.train(RunConfig {
+    let mut session = TestSession::open();
+    session.train(RunConfig {
         learning_rate: 1e30,
         max_grad_norm: 0.0,
         ..config()
     });
-    let Some(Event::Failed(error)) = desk.events.last() else {
-        panic!("it cannot end well: {:?}", desk.events.last())
+    let Some(Event::Failed(error)) = session.events.last() else {
+        panic!("it cannot end well: {:?}", session.events.last())
     };
     assert_eq!(error.kind, lorakeet_core::error::Kind::Diverged);
     assert!(error.to_string().contains("learning_rate"), "{error}");
-    desk.events.clear();
-    desk.train(config());
-    assert!(desk.summary().finished);
+    session.events.clear();
+    session.train(config());
+    assert!(session.summary().finished);
 }
 
 #[test]
@@ -438,22 +439,24 @@ fn what_is_missing_is_named() {
         matches!(&said[..], [Event::Failed(error)] if error.what.english().contains("no model")),
         "{said:?}"
     );
-    let mut desk = Desk::open();
-    desk.ask(Command::ExportAdapter, Vec::new());
-    assert!(matches!(desk.events.last(), Some(Event::Failed(error)) if error.to_string().ends_with(" Train first.")));
+    let mut session = TestSession::open();
+    session.ask(Command::ExportAdapter, Vec::new());
+    assert!(
+        matches!(session.events.last(), Some(Event::Failed(error)) if error.to_string().ends_with(" Train first."))
+    );
 }
 
 #[test]
 fn a_preview_shows_what_is_trained_on() {
-    let mut desk = Desk::open();
-    desk.ask(
+    let mut session = TestSession::open();
+    session.ask(
         Command::Preview {
             config: Box::new(config()),
         },
         Vec::new(),
     );
-    let Some(Event::Preview { examples, .. }) = desk.events.last() else {
-        panic!("{:?}", desk.events.last())
+    let Some(Event::Preview { examples, .. }) = session.events.last() else {
+        panic!("{:?}", session.events.last())
     };
     let text = |trained: bool| -> String {
         examples[0]

@@ -20,8 +20,8 @@ use lorakeet_core::{
     store::{MemoryFile, Source},
 };
 use lorakeet_tests::{
-    desk::{Desk, find},
     golden::block_on,
+    test_session::{TestSession, find},
     tiny,
 };
 
@@ -47,12 +47,12 @@ fn config() -> RunConfig {
     }
 }
 
-fn bert(data: Source) -> Desk {
-    Desk::with(DeviceChoice::Cpu, tiny::bert_files(), data)
+fn bert(data: Source) -> TestSession {
+    TestSession::with(DeviceChoice::Cpu, tiny::bert_files(), data)
 }
 
-fn predictions(desk: &Desk) -> PredictionTable {
-    find(desk, |event| match event {
+fn predictions(session: &TestSession) -> PredictionTable {
+    find(session, |event| match event {
         Event::Predictions(table) => Some(table.clone()),
         _ => None,
     })
@@ -68,17 +68,17 @@ fn to_beat(report: &Report, name: &str) -> f64 {
 }
 
 /// What was exported, in another session on the same model.
-fn reloaded(desk: &mut Desk, device: DeviceChoice, model: Vec<Source>, data: Source) -> Desk {
-    desk.ask(Command::ExportAdapter, Vec::new());
-    let files = desk.exported.iter();
+fn reloaded(session: &mut TestSession, device: DeviceChoice, model: Vec<Source>, data: Source) -> TestSession {
+    session.ask(Command::ExportAdapter, Vec::new());
+    let files = session.exported.iter();
     let files = files.map(|(name, bytes)| MemoryFile::source(name.clone(), bytes.clone()));
-    let mut other = Desk::with(device, model, data);
-    block_on(other.session.load_adapter_files(files.collect(), &mut |_, _| ())).expect("the adapter loads");
+    let mut other = TestSession::with(device, model, data);
+    block_on(other.inner.load_adapter_files(files.collect(), &mut |_, _| ())).expect("the adapter loads");
     other
 }
 
-fn scored(desk: &mut Desk) -> EvalInfo {
-    block_on(desk.session.evaluate(&config(), &mut |_, _| ())).expect("a score")
+fn scored(session: &mut TestSession) -> EvalInfo {
+    block_on(session.inner.evaluate(&config(), &mut |_, _| ())).expect("a score")
 }
 
 /// One JSON object a line.

@@ -11,8 +11,8 @@ use lorakeet_core::formats::peft::Adapter;
 use lorakeet_core::protocol::DeviceChoice;
 use lorakeet_core::store::{DiskFile, MemoryFile, Source};
 use lorakeet_tests::browser::{Options, Page};
-use lorakeet_tests::desk::Desk;
 use lorakeet_tests::golden::block_on;
+use lorakeet_tests::test_session::TestSession;
 use lorakeet_tests::user_actions::{REACTION, READY, RUN, SAME, STATUS, STEP, unpack};
 use safetensors::SafeTensors;
 use serde_json::Value;
@@ -216,13 +216,13 @@ fn native_loss(run_file: &str, adapter: &[(String, Vec<u8>)]) -> Result<f64> {
         .iter()
         .map(|(name, bytes)| MemoryFile::source(name.clone(), bytes.clone()) as Source);
     let adapter = block_on(Adapter::open(files.collect()))?;
-    let mut desk = Desk::with(DeviceChoice::Cpu, model, data);
-    desk.session.load_adapter(adapter)?;
-    desk.train(config);
-    let scored = desk.evals();
+    let mut session = TestSession::with(DeviceChoice::Cpu, model, data);
+    session.inner.load_adapter(adapter)?;
+    session.train(config);
+    let scored = session.evals();
     let first = scored.first();
     Ok(first
-        .with_context(|| format!("the native run scored nothing: {:?}", desk.events))?
+        .with_context(|| format!("the native run scored nothing: {:?}", session.events))?
         .loss)
 }
 
@@ -281,9 +281,9 @@ async fn ten_steps_on_a_quantised_base_have_the_losses_of_a_native_run() -> Resu
 fn native_losses(run_file: &str) -> Result<Vec<f64>> {
     let config = RunConfig::parse(run_file, "run.yaml")?.config;
     let (model, data) = bundled(&config)?;
-    let mut desk = Desk::with(DeviceChoice::Cpu, model, data);
-    desk.train(config);
-    Ok(desk.steps().iter().map(|step| step.loss).collect())
+    let mut session = TestSession::with(DeviceChoice::Cpu, model, data);
+    session.train(config);
+    Ok(session.steps().iter().map(|step| step.loss).collect())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,8 +10,8 @@ use lorakeet_core::config::RunConfig;
 use lorakeet_core::random::Generator;
 use lorakeet_core::store::{MemoryFile, Source};
 use lorakeet_tests::browser::{Options, Page};
-use lorakeet_tests::desk::{Desk, value};
 use lorakeet_tests::rows::{bars, classes, graded, prices, table};
+use lorakeet_tests::test_session::{TestSession, value};
 use lorakeet_tests::tiny;
 use lorakeet_tests::user_actions::{REACTION, READY, SAME, unpack};
 use serde_json::{Value, json};
@@ -279,9 +279,9 @@ async fn a_small_model_by_its_name_learns_rows_of_numbers() -> Result<()> {
     ensure!(run_file.contains("model_name_or_path: small_mlp"), "{run_file}");
     let native = tokio::task::spawn_blocking(move || -> Result<Native> {
         let config = RunConfig::parse(&run_file, "run.yaml")?.config;
-        let mut desk = Desk::small(&config.model_name_or_path, vec![corners()]);
-        desk.train(config);
-        Native::of(desk)
+        let mut session = TestSession::small(&config.model_name_or_path, vec![corners()]);
+        session.train(config);
+        Native::of(session)
     });
     let native = native.await??;
     same_report(&page, &native).await?;

@@ -12,7 +12,7 @@ use lorakeet_core::estimate::estimate;
 use lorakeet_core::formats::ModelFiles;
 use lorakeet_core::host::{Control, Host};
 use lorakeet_core::models::notes;
-use lorakeet_core::protocol::{Command, DeviceChoice, Event, Message as ChatMessage, Prompt};
+use lorakeet_core::protocol::{ChatMessage, Command, DeviceChoice, Event, Prompt};
 use lorakeet_core::session::Session;
 use lorakeet_core::store::{DiskFile, Source};
 use lorakeet_i18n::Message;

@@ -12,7 +12,7 @@ use crate::{
     },
     ops::PackedMatrix,
     quant::{
-        Base,
+        BaseFormat,
         packing::{PackedWords, own_format},
     },
 };
@@ -194,7 +194,7 @@ impl Loader<'_> {
         // What came quantised is not quantised again.
         let floats = matches!(own, None | Some(Format::F16 | Format::Bf16));
         let is_linear = matches!(role, Role::Linear | Role::Conv1d);
-        if is_linear && floats && self.base != Base::AsStored {
+        if is_linear && floats && self.base != BaseFormat::AsStored {
             // bitsandbytes quantises Conv1D's weights as [out, in].
             let turn = role == Role::Conv1d && !flipped;
             let source = if turn { source.turn(self).await? } else { source };

@@ -10,8 +10,8 @@ use lorakeet_core::{
 };
 use lorakeet_i18n::Language;
 use lorakeet_tests::{
-    desk::{Desk, failure, started},
     rows::{bars, idx},
+    test_session::{TestSession, failure, started},
 };
 use serde_json::json;
 
@@ -179,8 +179,8 @@ fn what_is_no_row_of_numbers_is_refused_with_its_place() {
             "same class",
         ),
     ] {
-        let desk = trained("small_mlp", vec![source("a.jsonl", text)], |_| ());
-        let error = failure(&desk);
+        let session = trained("small_mlp", vec![source("a.jsonl", text)], |_| ());
+        let error = failure(&session);
         assert!(
             error.what.english().contains(what) || what == "same class" && error.what.english().contains("every row"),
             "{error}"
@@ -191,50 +191,50 @@ fn what_is_no_row_of_numbers_is_refused_with_its_place() {
 
 #[test]
 fn images_and_their_labels_are_two_files_in_either_order_and_one_alone_says_which_is_missing() {
-    let load = |desk: &mut Desk, files: Vec<Source>| {
+    let load = |session: &mut TestSession, files: Vec<Source>| {
         let file = files[0].name().to_owned();
-        desk.ask(Command::LoadData { file }, files);
+        session.ask(Command::LoadData { file }, files);
     };
-    let validate = |desk: &mut Desk, files: Vec<Source>| {
+    let validate = |session: &mut TestSession, files: Vec<Source>| {
         let file = Some(files[0].name().to_owned());
-        desk.ask(Command::LoadValidation { file }, files);
+        session.ask(Command::LoadValidation { file }, files);
     };
     let reversed = |count: usize| bars(count).into_iter().rev().collect::<Vec<_>>();
-    let mut desk = Desk::small("small_mlp", reversed(40));
-    validate(&mut desk, bars(12));
+    let mut session = TestSession::small("small_mlp", reversed(40));
+    validate(&mut session, bars(12));
     let preview = Command::Preview {
         config: Box::new(config("small_mlp")),
     };
-    desk.ask(preview.clone(), Vec::new());
+    session.ask(preview.clone(), Vec::new());
     assert!(
-        matches!(desk.events.last(), Some(Event::Preview { outlook: Some(outlook), validation_problem: None, .. })
+        matches!(session.events.last(), Some(Event::Preview { outlook: Some(outlook), validation_problem: None, .. })
             if outlook.labels.iter().all(|(_, rows)| *rows == 20)),
         "{:?}",
-        desk.events.last()
+        session.events.last()
     );
-    desk.train(RunConfig {
+    session.train(RunConfig {
         max_steps: 2,
         ..config("small_mlp")
     });
-    let run = started(&desk);
+    let run = started(&session);
     assert_eq!((run.train_examples, run.eval_examples), (40, 12));
 
     // Images of another size do not go with these, and the preview says so.
     let small = source("small-images-idx3-ubyte", idx(&[1, 1, 2], &[0, 255]));
     let labels = source("small-labels-idx1-ubyte", idx(&[1], &[1]));
-    validate(&mut desk, vec![labels, small]);
-    desk.ask(preview.clone(), Vec::new());
+    validate(&mut session, vec![labels, small]);
+    session.ask(preview.clone(), Vec::new());
     assert!(
-        matches!(desk.events.last(), Some(Event::Preview { validation_problem: Some(error), .. })
+        matches!(session.events.last(), Some(Event::Preview { validation_problem: Some(error), .. })
             if error.file.as_deref() == Some("small-images-idx3-ubyte")),
         "{:?}",
-        desk.events.last()
+        session.events.last()
     );
 
     let [images, labels] = [0, 1].map(|place| bars(40).remove(place));
-    load(&mut desk, vec![images.clone()]);
-    desk.ask(preview, Vec::new());
-    let error = failure(&desk);
+    load(&mut session, vec![images.clone()]);
+    session.ask(preview, Vec::new());
+    let error = failure(&session);
     assert!(error.what.english().contains("without their labels"), "{error}");
     assert_eq!(error.file.as_deref(), Some("bars-images-idx3-ubyte"));
     assert!(
@@ -244,13 +244,17 @@ fn images_and_their_labels_are_two_files_in_either_order_and_one_alone_says_whic
             .is_some_and(|remedy| remedy.english().contains("bars-labels-idx1-ubyte")),
         "{error}"
     );
-    load(&mut desk, vec![labels.clone()]);
-    let error = failure(&desk);
+    load(&mut session, vec![labels.clone()]);
+    let error = failure(&session);
     assert!(error.what.english().contains("images to which they belong"), "{error}");
     let [one, other] = ["a.csv", "b.csv"].map(|name| source(name, "x,y\n1,2\n"));
-    load(&mut desk, vec![one, other]);
-    let error = failure(&desk);
+    load(&mut session, vec![one, other]);
+    let error = failure(&session);
     assert!(error.what.english().contains("a.csv and b.csv"), "{error}");
-    load(&mut desk, vec![images.clone(), labels, images]);
-    assert!(failure(&desk).what.english().contains("3 files"), "{}", failure(&desk));
+    load(&mut session, vec![images.clone(), labels, images]);
+    assert!(
+        failure(&session).what.english().contains("3 files"),
+        "{}",
+        failure(&session)
+    );
 }

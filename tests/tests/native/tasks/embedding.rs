@@ -8,8 +8,8 @@ use lorakeet_core::{
     task::Task,
 };
 use lorakeet_tests::{
-    desk::{failure, metric, report, started},
     rows::table,
+    test_session::{failure, metric, report, started},
     tiny,
 };
 
@@ -24,30 +24,33 @@ fn a_bi_encoder_finds_what_shares_no_word_with_the_query() {
         });
         table("query,positive", rows)
     };
-    let mut desk = bert(data());
-    desk.train(RunConfig {
+    let mut session = bert(data());
+    session.train(RunConfig {
         val_size: 30.0,
         ..config()
     });
-    assert!(desk.summary().finished);
-    let info = started(&desk);
+    assert!(session.summary().finished);
+    let info = started(&session);
     assert_eq!((info.task, info.loss.as_str()), (Task::Embedding, "infonce"));
-    let report = report(&desk);
-    let (ndcg, baseline) = (metric(&desk.evals()[3], "ndcg_at_10"), to_beat(&report, "ndcg_at_10"));
+    let report = report(&session);
+    let (ndcg, baseline) = (
+        metric(&session.evals()[3], "ndcg_at_10"),
+        to_beat(&report, "ndcg_at_10"),
+    );
     assert!(ndcg > 0.7 && ndcg > baseline + 0.2, "{ndcg} over {baseline}");
     let names: Vec<&str> = report.baselines.iter().map(|baseline| baseline.name.as_str()).collect();
     assert_eq!(names, ["BM25", "base model"]);
     assert_eq!(report.verdict, Some(Verdict::Better), "{}", report.sentence.english());
-    let mut other = reloaded(&mut desk, DeviceChoice::Cpu, tiny::bert_files(), data());
-    assert_eq!(scored(&mut desk), scored(&mut other));
+    let mut other = reloaded(&mut session, DeviceChoice::Cpu, tiny::bert_files(), data());
+    assert_eq!(scored(&mut session), scored(&mut other));
 
     let none = table(
         "query,document,grade",
         ["ab,cd,1".to_owned(), "ab,ef,many".to_owned()].into_iter(),
     );
-    let mut desk = bert(none);
-    desk.train(config());
-    let error = failure(&desk);
+    let mut session = bert(none);
+    session.train(config());
+    let error = failure(&session);
     let place = (error.file.as_deref(), error.row, error.field_name());
     assert_eq!(place, (Some("rows.csv"), Some(3), Some("grade")), "{error}");
 }
@@ -87,26 +90,26 @@ fn a_bi_encoder_learns_how_alike_two_texts_are() {
         val_size: 100.0,
         ..config()
     };
-    let mut desk = bert(data());
-    desk.train(of_pairs());
-    assert!(desk.summary().finished, "{:?}", desk.events.last());
-    let info = started(&desk);
+    let mut session = bert(data());
+    session.train(of_pairs());
+    assert!(session.summary().finished, "{:?}", session.events.last());
+    let info = started(&session);
     assert_eq!((info.task, info.loss.as_str()), (Task::Embedding, "mse"));
-    let report = report(&desk);
+    let report = report(&session);
     let names: Vec<&str> = report.metrics.iter().map(|metric| metric.name.as_str()).collect();
     assert_eq!(
         (report.metric.as_str(), names.as_slice()),
         ("pearson", &["pearson", "spearman", "mse", "mae"][..])
     );
-    let (pearson, baseline) = (metric(&desk.evals()[3], "pearson"), to_beat(&report, "pearson"));
+    let (pearson, baseline) = (metric(&session.evals()[3], "pearson"), to_beat(&report, "pearson"));
     assert!(pearson > 0.5 && pearson > baseline + 0.2, "{pearson} over {baseline}");
     assert_eq!(report.against, "base model");
     assert_eq!(report.verdict, Some(Verdict::Better), "{}", report.sentence.english());
 
     let rows = ["cd,hi,0.5".to_owned(), "cd,hi,4.5".to_owned()];
-    let mut desk = bert(table("sentence1,sentence2,score", rows.into_iter()));
-    desk.train(of_pairs());
-    let error = failure(&desk);
+    let mut session = bert(table("sentence1,sentence2,score", rows.into_iter()));
+    session.train(of_pairs());
+    let error = failure(&session);
     let place = (error.file.as_deref(), error.row, error.field_name());
     assert_eq!(place, (Some("rows.csv"), Some(3), Some("score")), "{error}");
 }

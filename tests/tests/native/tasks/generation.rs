@@ -12,28 +12,28 @@ use lorakeet_core::{
     task::Task,
 };
 use lorakeet_tests::{
-    desk::{Desk, checkpoint, examples, failure, find, metric, report, started, value},
     golden::block_on,
     rows::classes,
+    test_session::{TestSession, checkpoint, examples, failure, find, metric, report, started, value},
     tiny,
 };
 use std::rc::Rc;
 
 #[test]
 fn a_text_beside_a_label_can_still_be_trained_on_as_text() {
-    let mut desk = Desk::with(DeviceChoice::Cpu, tiny::model_files(), classes(40));
-    desk.train(RunConfig {
+    let mut session = TestSession::with(DeviceChoice::Cpu, tiny::model_files(), classes(40));
+    session.train(RunConfig {
         task: Some(Task::Generation),
         max_steps: 2,
         val_size: 1.0,
         ..config()
     });
-    assert!(desk.summary().finished, "{:?}", desk.events.last());
-    assert_eq!(started(&desk).task, Task::Generation);
+    assert!(session.summary().finished, "{:?}", session.events.last());
+    assert_eq!(started(&session).task, Task::Generation);
 }
 
-fn baselines(desk: &Desk) -> Vec<Baseline> {
-    find(desk, |event| match event {
+fn baselines(session: &TestSession) -> Vec<Baseline> {
+    find(session, |event| match event {
         Event::Baseline { scores } => Some(scores.clone()),
         _ => None,
     })
@@ -54,11 +54,11 @@ fn a_run_on_texts_is_compared_with_the_base_model() {
             per_device_eval_batch_size: 5,
             ..tiny::config()
         };
-        let mut desk = Desk::with(device, files(), tiny::rows(60));
+        let mut session = TestSession::with(device, files(), tiny::rows(60));
         let sink = Rc::new(MemorySink::new());
-        desk.session.sink = Some(sink.clone());
-        desk.train(config());
-        let (summary, report) = (desk.summary(), report(&desk));
+        session.inner.sink = Some(sink.clone());
+        session.train(config());
+        let (summary, report) = (session.summary(), report(&session));
         let comparison = report.comparison.expect("two scores");
         assert_eq!((report.task, report.metric.as_str()), (Task::Generation, "loss"));
         assert_eq!(comparison.rows, 12);
@@ -67,7 +67,7 @@ fn a_run_on_texts_is_compared_with_the_base_model() {
         assert!(near(comparison.after, summary.eval_loss_after), "{comparison:?}");
         assert!(comparison.low <= comparison.difference && comparison.difference <= comparison.high);
         assert_eq!(report.verdict, Some(Verdict::Better), "{}", report.sentence.english());
-        assert_eq!(report.baselines, baselines(&desk));
+        assert_eq!(report.baselines, baselines(&session));
         assert_eq!(report.against, "base model");
         let names = report.metrics.iter().map(|metric| metric.name.as_str());
         assert_eq!(names.collect::<Vec<_>>(), ["loss", "perplexity", "token_accuracy"]);
@@ -84,8 +84,8 @@ fn a_run_on_texts_is_compared_with_the_base_model() {
         );
 
         // A run that goes on says the same at its end.
-        let mut resumed = Desk::with(device, files(), tiny::rows(60));
-        resumed.session.resume = Some(checkpoint(&sink, 12));
+        let mut resumed = TestSession::with(device, files(), tiny::rows(60));
+        resumed.inner.resume = Some(checkpoint(&sink, 12));
         resumed.train(config());
         assert_eq!(self::report(&resumed), report);
         assert_eq!(baselines(&resumed), report.baselines);
@@ -128,22 +128,22 @@ fn answers_are_written_before_and_after_and_compared_with_the_right_ones() {
             metric_for_best_model: Some("rouge_l".into()),
             ..writing()
         };
-        let mut desk = Desk::with(device, files(), questions());
+        let mut session = TestSession::with(device, files(), questions());
         let sink = Rc::new(MemorySink::new());
-        desk.session.sink = Some(sink.clone());
-        desk.train(config());
-        let report = report(&desk);
+        session.inner.sink = Some(sink.clone());
+        session.train(config());
+        let report = report(&session);
         let names: Vec<&str> = report.metrics.iter().map(|metric| metric.name.as_str()).collect();
         assert_eq!(names, ["loss", "perplexity", "token_accuracy", "rouge_l", "chrf"]);
         for name in ["token_accuracy", "rouge_l", "chrf"] {
             let before = value(&report.baselines[0].metrics, name);
             assert!(before < 0.6, "{name} before: {before}");
-            assert_eq!(value(&report.metrics, name), 1.0, "{name} {:?}", predictions(&desk));
+            assert_eq!(value(&report.metrics, name), 1.0, "{name} {:?}", predictions(&session));
         }
         let comparison = report.comparison.expect("two scores");
         assert_eq!((report.metric.as_str(), comparison.rows), ("rouge_l", 12));
         assert_eq!(report.verdict, Some(Verdict::Better), "{}", report.sentence.english());
-        let table = predictions(&desk);
+        let table = predictions(&session);
         assert_eq!(table.columns, ["row", "label", "prediction", "rouge_l", "text"]);
         assert_eq!(table.rows.len(), 12);
         assert_eq!(table.rows[0][2].trim(), "cd ef");
@@ -151,8 +151,8 @@ fn answers_are_written_before_and_after_and_compared_with_the_right_ones() {
         assert_eq!(sink.files()["predictions.csv"], table.to_csv().into_bytes());
 
         // A run that goes on knows what was written before it.
-        let mut resumed = Desk::with(device, files(), questions());
-        resumed.session.resume = Some(checkpoint(&sink, 20));
+        let mut resumed = TestSession::with(device, files(), questions());
+        resumed.inner.resume = Some(checkpoint(&sink, 20));
         resumed.train(config());
         assert_eq!(self::report(&resumed), report);
     }
@@ -160,13 +160,13 @@ fn answers_are_written_before_and_after_and_compared_with_the_right_ones() {
 
 #[test]
 fn every_row_is_answered_in_writing_where_rows_are_predicted() {
-    let mut desk = Desk::with(DeviceChoice::Cpu, tiny::model_files(), questions());
+    let mut session = TestSession::with(DeviceChoice::Cpu, tiny::model_files(), questions());
     let config = RunConfig {
         max_predict_samples: None,
         max_new_tokens: 4,
         ..tiny::config()
     };
-    let (table, info) = block_on(desk.session.predict(&config, &mut |_, _| ())).expect("answers");
+    let (table, info) = block_on(session.inner.predict(&config, &mut |_, _| ())).expect("answers");
     assert_eq!(table.rows.len(), 40);
     assert!(table.rows.iter().all(|row| row[2].chars().count() <= 4), "{table:?}");
     let info = info.expect("the answers are known");
@@ -176,9 +176,9 @@ fn every_row_is_answered_in_writing_where_rows_are_predicted() {
 #[test]
 fn who_asks_for_written_answers_is_told_what_they_need() {
     let refused = |data: Source, config: RunConfig| {
-        let mut desk = Desk::with(DeviceChoice::Cpu, tiny::model_files(), data);
-        desk.train(config);
-        failure(&desk)
+        let mut session = TestSession::with(DeviceChoice::Cpu, tiny::model_files(), data);
+        session.train(config);
+        failure(&session)
     };
     let metric = RunConfig {
         predict_with_generate: false,
@@ -221,13 +221,13 @@ fn the_token_accuracy_is_the_share_of_targets_with_the_largest_logit() {
             per_device_eval_batch_size: 4,
             ..tiny::config()
         };
-        let mut desk = Desk::with(choice, tiny::model_files(), tiny::rows(30));
+        let mut session = TestSession::with(choice, tiny::model_files(), tiny::rows(30));
         // A few steps, so that some tokens are foretold.
-        desk.train(config.clone());
-        desk.ask(Command::ExportAdapter, Vec::new());
-        let scored = block_on(desk.session.evaluate(&config, &mut |_, _| ())).expect("a score");
+        session.train(config.clone());
+        session.ask(Command::ExportAdapter, Vec::new());
+        let scored = block_on(session.inner.evaluate(&config, &mut |_, _| ())).expect("a score");
 
-        let files = std::mem::take(&mut desk.exported).into_iter();
+        let files = std::mem::take(&mut session.exported).into_iter();
         let files = files
             .map(|(name, bytes)| MemoryFile::source(name, bytes) as Source)
             .chain(

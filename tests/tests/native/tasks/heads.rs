@@ -8,9 +8,9 @@ use lorakeet_core::{
     task::Task,
 };
 use lorakeet_tests::{
-    desk::{Desk, checkpoint, failure, metric},
     golden::block_on,
     rows::{classes, pairs_of_letters, table},
+    test_session::{TestSession, checkpoint, failure, metric},
     tiny,
 };
 use safetensors::SafeTensors;
@@ -29,22 +29,22 @@ fn with_hidden(size: usize, activation: HeadActivation) -> RunConfig {
 fn a_head_with_a_hidden_layer_is_trained_saved_and_trained_on() {
     for files in [tiny::bert_files as fn() -> Vec<Source>, tiny::model_files] {
         let run = |dropout: f64| {
-            let mut desk = Desk::with(DeviceChoice::Cpu, files(), classes(260));
-            desk.train(RunConfig {
+            let mut session = TestSession::with(DeviceChoice::Cpu, files(), classes(260));
+            session.train(RunConfig {
                 classifier_dropout: dropout,
                 ..with_hidden(24, HeadActivation::Tanh)
             });
-            assert!(desk.summary().finished);
-            desk
+            assert!(session.summary().finished);
+            session
         };
-        let mut desk = run(0.1);
-        assert_eq!(desk.numbers(), run(0.1).numbers(), "one seed, one run");
-        assert_ne!(desk.numbers(), run(0.0).numbers(), "dropout acts");
-        let accuracy = metric(desk.evals().last().expect("a score"), "accuracy");
+        let mut session = run(0.1);
+        assert_eq!(session.numbers(), run(0.1).numbers(), "one seed, one run");
+        assert_ne!(session.numbers(), run(0.0).numbers(), "dropout acts");
+        let accuracy = metric(session.evals().last().expect("a score"), "accuracy");
         assert!(accuracy > 0.9, "{accuracy}");
 
-        let mut other = reloaded(&mut desk, DeviceChoice::Cpu, files(), classes(260));
-        let adapter = SafeTensors::deserialize(&desk.exported["adapter_model.safetensors"]).expect("tensors");
+        let mut other = reloaded(&mut session, DeviceChoice::Cpu, files(), classes(260));
+        let adapter = SafeTensors::deserialize(&session.exported["adapter_model.safetensors"]).expect("tensors");
         let head = ["classifier", "score"].into_iter().find_map(|head| {
             let layer = |part: &str| adapter.tensor(&format!("base_model.model.{head}.{part}"));
             Some([
@@ -53,10 +53,10 @@ fn a_head_with_a_hidden_layer_is_trained_saved_and_trained_on() {
             ])
         });
         assert_eq!(head, Some([vec![24, 32], vec![2, 24]]), "{:?}", adapter.names());
-        let saved = String::from_utf8(desk.exported["adapter_config.json"].clone()).expect("text");
+        let saved = String::from_utf8(session.exported["adapter_config.json"].clone()).expect("text");
         assert!(saved.contains("modules_to_save"), "{saved}");
-        assert_eq!(scored(&mut desk), scored(&mut other));
-        let (table, _) = block_on(other.session.predict(&config(), &mut |_, _| ())).expect("answers");
+        assert_eq!(scored(&mut session), scored(&mut other));
+        let (table, _) = block_on(other.inner.predict(&config(), &mut |_, _| ())).expect("answers");
         assert_eq!(table.rows.len(), 260);
 
         // The head that the adapter brought is trained on as it is, and is not given another form.
@@ -94,16 +94,16 @@ fn a_head_with_a_hidden_layer_is_trained_saved_and_trained_on() {
 #[test]
 fn a_head_on_the_mean_of_the_tokens_is_trained_and_loaded_again() {
     for files in [tiny::bert_files as fn() -> Vec<Source>, tiny::model_files] {
-        let mut desk = Desk::with(DeviceChoice::Cpu, files(), classes(260));
-        desk.train(RunConfig {
+        let mut session = TestSession::with(DeviceChoice::Cpu, files(), classes(260));
+        session.train(RunConfig {
             classifier_pooling: Some(HeadPooling::Mean),
             ..config()
         });
-        assert!(desk.summary().finished);
-        let accuracy = metric(desk.evals().last().expect("a score"), "accuracy");
+        assert!(session.summary().finished);
+        let accuracy = metric(session.evals().last().expect("a score"), "accuracy");
         assert!(accuracy > 0.8, "{accuracy}");
-        let mut other = reloaded(&mut desk, DeviceChoice::Cpu, files(), classes(260));
-        assert_eq!(scored(&mut desk), scored(&mut other));
+        let mut other = reloaded(&mut session, DeviceChoice::Cpu, files(), classes(260));
+        assert_eq!(scored(&mut session), scored(&mut other));
         // It is trained on as it is.
         other.train(RunConfig {
             max_steps: 2,
@@ -116,12 +116,12 @@ fn a_head_on_the_mean_of_the_tokens_is_trained_and_loaded_again() {
 
 #[test]
 fn a_head_that_a_model_brings_takes_dropout_but_no_hidden_layer() {
-    let mut desk = bert(classes(100));
-    desk.train(RunConfig {
+    let mut session = bert(classes(100));
+    session.train(RunConfig {
         max_steps: 2,
         ..config()
     });
-    let mut own = reloaded(&mut desk, DeviceChoice::Cpu, tiny::bert_files(), classes(100));
+    let mut own = reloaded(&mut session, DeviceChoice::Cpu, tiny::bert_files(), classes(100));
     own.train(RunConfig {
         max_steps: 2,
         ..with_hidden(8, HeadActivation::Relu)
@@ -130,7 +130,7 @@ fn a_head_that_a_model_brings_takes_dropout_but_no_hidden_layer() {
     assert_eq!(error.field_name(), Some("classifier_hidden_size"), "{error}");
     assert!(error.to_string().contains("no hidden layer"), "{error}");
     let mut run = |dropout: f64| {
-        let mut own = reloaded(&mut desk, DeviceChoice::Cpu, tiny::bert_files(), classes(100));
+        let mut own = reloaded(&mut session, DeviceChoice::Cpu, tiny::bert_files(), classes(100));
         own.train(RunConfig {
             max_steps: 2,
             classifier_dropout: dropout,
@@ -154,10 +154,10 @@ fn a_run_with_a_hidden_layer_goes_on_from_its_checkpoint() {
     };
     let mut whole = bert(classes(80));
     let sink = Rc::new(MemorySink::new());
-    whole.session.sink = Some(sink.clone());
+    whole.inner.sink = Some(sink.clone());
     whole.train(config());
     let mut resumed = bert(classes(80));
-    resumed.session.resume = Some(checkpoint(&sink, 3));
+    resumed.inner.resume = Some(checkpoint(&sink, 3));
     resumed.train(config());
     assert_eq!(resumed.numbers(), whole.numbers()[3..], "steps 4 to 6");
     assert_eq!(resumed.summary(), whole.summary());
@@ -184,19 +184,19 @@ fn regressions_rankings_and_taggers_take_a_hidden_layer_too() {
         (lists, Task::Ranking, Vec::new()),
         (tags, Task::TokenClassification, Vec::new()),
     ] {
-        let mut desk = bert(data);
-        desk.train(RunConfig {
+        let mut session = bert(data);
+        session.train(RunConfig {
             task: Some(task),
             label_columns: labels,
             ..short()
         });
-        assert!(desk.summary().finished, "{task}");
-        desk.ask(Command::ExportAdapter, Vec::new());
-        let adapter = SafeTensors::deserialize(&desk.exported["adapter_model.safetensors"]).expect("tensors");
+        assert!(session.summary().finished, "{task}");
+        session.ask(Command::ExportAdapter, Vec::new());
+        let adapter = SafeTensors::deserialize(&session.exported["adapter_model.safetensors"]).expect("tensors");
         let layer = adapter.tensor("base_model.model.classifier.hidden.weight");
         assert_eq!(layer.expect("a hidden layer").shape(), [6, 32], "{task}");
     }
-    let mut texts = Desk::open();
+    let mut texts = TestSession::open();
     texts.train(RunConfig {
         max_steps: 1,
         val_size: 4.0,

@@ -10,7 +10,7 @@ use lorakeet_core::{
     task::Task,
 };
 use lorakeet_tests::{
-    desk::{Desk, failure, metric, report, started},
+    test_session::{TestSession, failure, metric, report, started},
     tiny,
 };
 
@@ -41,16 +41,16 @@ fn dpo_prefers_what_was_chosen_and_starts_from_the_model_itself() {
         (FinetuningType::Lora, DeviceChoice::Gpu),
         (FinetuningType::Full, DeviceChoice::Cpu),
     ] {
-        let mut desk = Desk::with(device, tiny::model_files(), preferences());
-        desk.train(RunConfig {
+        let mut session = TestSession::with(device, tiny::model_files(), preferences());
+        session.train(RunConfig {
             finetuning_type: kind,
             learning_rate: if kind == FinetuningType::Full { 1e-3 } else { 5e-3 },
             ..config()
         });
-        assert!(desk.summary().finished);
-        let info = started(&desk);
+        assert!(session.summary().finished);
+        let info = started(&session);
         assert_eq!((info.task, info.loss.as_str()), (Task::Preference, "dpo"));
-        let evals = desk.evals();
+        let evals = session.evals();
         // Untouched, policy and reference are one: -log sigma(0).
         assert!(
             (evals[0].loss - std::f64::consts::LN_2).abs() < 1e-4,
@@ -62,7 +62,7 @@ fn dpo_prefers_what_was_chosen_and_starts_from_the_model_itself() {
             metric(&evals[2], "preference_accuracy"),
             metric(&evals[2], "reward_margin"),
         );
-        let before = to_beat(&report(&desk), "preference_accuracy");
+        let before = to_beat(&report(&session), "preference_accuracy");
         assert!(
             accuracy > 0.9 && accuracy > before + 0.2 && margin > 0.1,
             "{accuracy} over {before}, {margin}"
@@ -73,16 +73,16 @@ fn dpo_prefers_what_was_chosen_and_starts_from_the_model_itself() {
         serde_json::json!({ "prompt": "say a", "chosen": "a", "rejected": "b" }),
         serde_json::json!({ "prompt": "say b", "chosen": "b" }),
     ];
-    let mut desk = Desk::with(DeviceChoice::Cpu, tiny::model_files(), lines(rows.into_iter()));
-    desk.train(config());
-    let error = failure(&desk);
+    let mut session = TestSession::with(DeviceChoice::Cpu, tiny::model_files(), lines(rows.into_iter()));
+    session.train(config());
+    let error = failure(&session);
     let place = (error.file.as_deref(), error.row, error.field_name());
     assert_eq!(place, (Some("rows.jsonl"), Some(2), Some("rejected")), "{error}");
 }
 
 #[test]
 fn a_stop_ends_the_scoring_of_the_reference() {
-    let mut desk = Desk::with(DeviceChoice::Cpu, tiny::model_files(), preferences());
+    let mut session = TestSession::with(DeviceChoice::Cpu, tiny::model_files(), preferences());
     let command = Command::Train {
         // The model is read again in 4 bits, which tells the test that the rows are done and the reference comes next.
         config: Box::new(RunConfig {
@@ -91,12 +91,12 @@ fn a_stop_ends_the_scoring_of_the_reference() {
         }),
         sample_prompt: None,
     };
-    desk.ask_and(command, Vec::new(), &mut |event, control| {
+    session.ask_and(command, Vec::new(), &mut |event, control| {
         if matches!(event, Event::Model(_)) {
             control.stop();
         }
     });
-    let error = failure(&desk);
+    let error = failure(&session);
     assert_eq!(error.kind, Kind::Stopped);
     assert!(error.what.english().contains("reference"), "{error}");
 }

@@ -8,22 +8,22 @@ use lorakeet_core::{
     task::Task,
 };
 use lorakeet_tests::{
-    desk::{Desk, failure, started},
     rows::{classes, pairs_of_letters},
+    test_session::{TestSession, failure, started},
     tiny,
 };
 
 #[test]
 fn a_preview_says_which_task_was_found_and_how_many_rows_each_label_has() {
-    let mut desk = bert(classes(260));
-    let preview = |desk: &mut Desk, config: RunConfig| {
-        desk.ask(
+    let mut session = bert(classes(260));
+    let preview = |session: &mut TestSession, config: RunConfig| {
+        session.ask(
             Command::Preview {
                 config: Box::new(config),
             },
             Vec::new(),
         );
-        match desk.events.last() {
+        match session.events.last() {
             Some(Event::Preview {
                 examples,
                 outlook,
@@ -33,7 +33,7 @@ fn a_preview_says_which_task_was_found_and_how_many_rows_each_label_has() {
             other => panic!("no preview: {other:?}"),
         }
     };
-    let (examples, outlook, problem) = preview(&mut desk, config());
+    let (examples, outlook, problem) = preview(&mut session, config());
     let outlook = outlook.expect("a run can be made");
     assert!(problem.is_none());
     assert_eq!(
@@ -59,13 +59,13 @@ fn a_preview_says_which_task_was_found_and_how_many_rows_each_label_has() {
 
     // An encoder cannot be trained to continue texts: the preview says so, and still shows what there is.
     let text = MemoryFile::source("words.txt", b"some words and more".to_vec());
-    desk.ask(
+    session.ask(
         Command::LoadData {
             file: "words.txt".into(),
         },
         vec![text],
     );
-    let (examples, outlook, problem) = preview(&mut desk, config());
+    let (examples, outlook, problem) = preview(&mut session, config());
     assert!(!examples.is_empty() && outlook.is_none());
     assert!(
         problem
@@ -77,15 +77,15 @@ fn a_preview_says_which_task_was_found_and_how_many_rows_each_label_has() {
 }
 
 /// What a preview shows, and the most rows of which tokens were made for it.
-fn previewed(desk: &mut Desk, config: &RunConfig) -> (Event, u64) {
+fn previewed(session: &mut TestSession, config: &RunConfig) -> (Event, u64) {
     let config = Box::new(config.clone());
     let mut most = 0;
-    desk.ask_and(Command::Preview { config }, Vec::new(), &mut |event, _| {
+    session.ask_and(Command::Preview { config }, Vec::new(), &mut |event, _| {
         if let Event::Progress { total, .. } = event {
             most = most.max(*total);
         }
     });
-    (desk.events.last().cloned().expect("an answer"), most)
+    (session.events.last().cloned().expect("an answer"), most)
 }
 
 #[test]
@@ -99,8 +99,8 @@ fn a_preview_of_twenty_thousand_rows_makes_tokens_of_four_and_counts_the_labels_
         } if examples.len() == 4 => outlook.labels.iter().map(|(_, rows)| rows).sum::<u64>(),
         other => panic!("no preview: {other:?}"),
     };
-    let mut desk = bert(classes(ROWS));
-    let (shown, tokenized) = previewed(&mut desk, &config());
+    let mut session = bert(classes(ROWS));
+    let (shown, tokenized) = previewed(&mut session, &config());
     assert_eq!((counted(&shown), tokenized), (ROWS as u64, 4));
 
     // Of the last word no token can be made: the preview does not look, the run does and leaves the row out.
@@ -108,22 +108,22 @@ fn a_preview_of_twenty_thousand_rows_makes_tokens_of_four_and_counts_the_labels_
         _ if row + 1 == ROWS => serde_json::json!({ "tokens": [""], "tags": ["x"] }),
         _ => serde_json::json!({ "tokens": ["ab", "cd"], "tags": ["x", "y"] }),
     };
-    let mut desk = bert(lines((0..ROWS).map(row)));
-    let (shown, tokenized) = previewed(&mut desk, &config());
+    let mut session = bert(lines((0..ROWS).map(row)));
+    let (shown, tokenized) = previewed(&mut session, &config());
     assert_eq!((counted(&shown), tokenized), (2 * ROWS as u64 - 1, 4));
-    desk.train(RunConfig {
+    session.train(RunConfig {
         max_steps: 1,
         ..config()
     });
     let said = format!("Row {ROWS} has no word with a class that the model reads");
     let is_said = |event: &Event| matches!(event, Event::Warning { message } if message.english().contains(&said));
-    assert!(desk.events.iter().any(is_said), "{:?}", desk.events.last());
+    assert!(session.events.iter().any(is_said), "{:?}", session.events.last());
 }
 
 /// A model that can do the task, with these rows.
-fn suited(task: Task, data: Source) -> Desk {
+fn suited(task: Task, data: Source) -> TestSession {
     match task {
-        Task::Preference => Desk::with(DeviceChoice::Cpu, tiny::model_files(), data),
+        Task::Preference => TestSession::with(DeviceChoice::Cpu, tiny::model_files(), data),
         _ => bert(data),
     }
 }
@@ -162,9 +162,9 @@ fn the_preview_of_a_long_file_is_that_of_its_start_whatever_the_task() {
     ];
     for (task, row) in tasks {
         let shown = |rows: usize| {
-            let mut desk = suited(task, lines((0..rows).map(row)));
+            let mut session = suited(task, lines((0..rows).map(row)));
             let task = Some(task);
-            match previewed(&mut desk, &RunConfig { task, ..config() }).0 {
+            match previewed(&mut session, &RunConfig { task, ..config() }).0 {
                 Event::Preview {
                     examples,
                     outlook: Some(outlook),
@@ -185,9 +185,9 @@ fn a_preview_finds_what_is_wrong_with_a_row_far_behind_those_that_it_shows() {
     const ROWS: usize = 40;
     let failed = |task: Task, good: serde_json::Value, bad: serde_json::Value| {
         let rows = (0..ROWS).map(|row| if row + 1 == ROWS { bad.clone() } else { good.clone() });
-        let mut desk = suited(task, lines(rows));
+        let mut session = suited(task, lines(rows));
         let task = Some(task);
-        match previewed(&mut desk, &RunConfig { task, ..config() }).0 {
+        match previewed(&mut session, &RunConfig { task, ..config() }).0 {
             Event::Failed(error) => assert_eq!(error.row, Some(ROWS), "{error}"),
             other => panic!("no error: {other:?}"),
         }
@@ -202,61 +202,61 @@ fn a_preview_finds_what_is_wrong_with_a_row_far_behind_those_that_it_shows() {
 
 #[test]
 fn a_validation_file_is_scored_in_place_of_a_split_until_it_is_taken_away() {
-    let mut desk = bert(classes(60));
+    let mut session = bert(classes(60));
     let config = || RunConfig {
         max_steps: 2,
         val_size: 10.0,
         ..config()
     };
-    let give = |desk: &mut Desk, name: &str, text: &str| {
+    let give = |session: &mut TestSession, name: &str, text: &str| {
         let file = Some(name.to_owned());
         let source = MemoryFile::source(name, text.as_bytes().to_vec());
-        desk.ask(Command::LoadValidation { file }, vec![source]);
+        session.ask(Command::LoadValidation { file }, vec![source]);
     };
-    let split = |desk: &mut Desk| {
-        desk.train(config());
-        (started(desk).train_examples, started(desk).eval_examples)
+    let split = |session: &mut TestSession| {
+        session.train(config());
+        (started(session).train_examples, started(session).eval_examples)
     };
-    assert_eq!(split(&mut desk), (50, 10));
+    assert_eq!(split(&mut session), (50, 10));
     give(
-        &mut desk,
+        &mut session,
         "held.csv",
         "text,label\nabcda,same\nabcdb,other\nbcdeb,same\n",
     );
-    let told = desk.events.last().cloned();
+    let told = session.events.last().cloned();
     assert!(
         matches!(&told, Some(Event::Validation { data: Some(data) }) if data.name == "held.csv" && data.rows == 3),
         "{told:?}"
     );
-    assert_eq!(split(&mut desk), (60, 3));
+    assert_eq!(split(&mut session), (60, 3));
     // Other training data leaves it where it is.
     let file = "rows.csv".to_owned();
-    desk.ask(Command::LoadData { file }, vec![classes(40)]);
-    assert_eq!(split(&mut desk), (40, 3));
+    session.ask(Command::LoadData { file }, vec![classes(40)]);
+    assert_eq!(split(&mut session), (40, 3));
 
     // What does not go with the training data is said by the preview already, with its file and row.
-    let problem = |desk: &mut Desk| match previewed(desk, &config()).0 {
+    let problem = |session: &mut TestSession| match previewed(session, &config()).0 {
         Event::Preview { validation_problem, .. } => validation_problem,
         other => panic!("no preview: {other:?}"),
     };
-    assert_eq!(problem(&mut desk), None);
-    give(&mut desk, "other.csv", "text,label\nabcda,same\nabcdb,new\n");
-    let error = problem(&mut desk).expect("a class that is not learnt");
+    assert_eq!(problem(&mut session), None);
+    give(&mut session, "other.csv", "text,label\nabcda,same\nabcdb,new\n");
+    let error = problem(&mut session).expect("a class that is not learnt");
     assert_eq!(
         (error.file.as_deref(), error.row),
         (Some("other.csv"), Some(3)),
         "{error}"
     );
-    give(&mut desk, "words.txt", "some words");
-    let error = problem(&mut desk).expect("a text has no labels");
+    give(&mut session, "words.txt", "some words");
+    let error = problem(&mut session).expect("a text has no labels");
     assert_eq!(error.file.as_deref(), Some("words.txt"), "{error}");
 
     // A file that cannot be read takes the old one's place, and leaves none.
-    give(&mut desk, "empty.csv", "");
-    assert_eq!(failure(&desk).file.as_deref(), Some("empty.csv"));
-    assert_eq!(split(&mut desk), (30, 10));
-    give(&mut desk, "held.csv", "text,label\nabcda,same\n");
-    desk.ask(Command::LoadValidation { file: None }, Vec::new());
-    assert!(matches!(desk.events.last(), Some(Event::Validation { data: None })));
-    assert_eq!(split(&mut desk), (30, 10));
+    give(&mut session, "empty.csv", "");
+    assert_eq!(failure(&session).file.as_deref(), Some("empty.csv"));
+    assert_eq!(split(&mut session), (30, 10));
+    give(&mut session, "held.csv", "text,label\nabcda,same\n");
+    session.ask(Command::LoadValidation { file: None }, Vec::new());
+    assert!(matches!(session.events.last(), Some(Event::Validation { data: None })));
+    assert_eq!(split(&mut session), (30, 10));
 }

@@ -7,9 +7,9 @@ use lorakeet_core::{
     task::Task,
 };
 use lorakeet_tests::{
-    desk::{Desk, metric, report, started},
     golden::block_on,
     rows::graded,
+    test_session::{TestSession, metric, report, started},
     tiny,
 };
 
@@ -21,7 +21,7 @@ fn a_cross_encoder_ranks_by_points_by_pairs_and_by_lists() {
         ("margin", DeviceChoice::Cpu),
         ("listnet", DeviceChoice::Cpu),
     ] {
-        let mut desk = Desk::with(device, tiny::bert_files(), graded(160));
+        let mut session = TestSession::with(device, tiny::bert_files(), graded(160));
         let ranking = || RunConfig {
             loss: Some(loss.into()),
             val_size: 40.0,
@@ -29,19 +29,20 @@ fn a_cross_encoder_ranks_by_points_by_pairs_and_by_lists() {
             eval_steps: 100.0,
             ..config()
         };
-        desk.train(ranking());
-        assert!(desk.summary().finished);
-        assert_eq!(started(&desk).task, Task::Ranking);
-        let report = report(&desk);
-        let evals = desk.evals();
+        session.train(ranking());
+        assert!(session.summary().finished);
+        assert_eq!(started(&session).task, Task::Ranking);
+        let report = report(&session);
+        let evals = session.evals();
         let (ndcg, words) = (metric(&evals[3], "ndcg_at_10"), to_beat(&report, "ndcg_at_10"));
         assert_eq!(report.against, "BM25");
         assert!(ndcg > 0.95 && ndcg > words + 0.1, "{loss}: {ndcg} over {words}");
         assert_eq!(report.verdict, Some(Verdict::Better), "{}", report.sentence.english());
-        let table = predictions(&desk);
+        let table = predictions(&session);
         assert_eq!((table.rows.len(), table.columns[1].as_str()), (40, "ndcg_at_10"));
-        let mut other = reloaded(&mut desk, device, tiny::bert_files(), graded(160));
-        let score = |desk: &mut Desk| block_on(desk.session.evaluate(&ranking(), &mut |_, _| ())).expect("a score");
-        assert_eq!(score(&mut desk), score(&mut other));
+        let mut other = reloaded(&mut session, device, tiny::bert_files(), graded(160));
+        let score =
+            |session: &mut TestSession| block_on(session.inner.evaluate(&ranking(), &mut |_, _| ())).expect("a score");
+        assert_eq!(score(&mut session), score(&mut other));
     }
 }

@@ -3,17 +3,17 @@
 use super::{bert, config};
 use lorakeet_core::{config::RunConfig, error::Error, task::Task};
 use lorakeet_tests::{
-    desk::failure,
     golden::block_on,
     rows::{classes, table},
+    test_session::failure,
 };
 
 #[test]
 fn bad_rows_are_named_by_file_row_and_field() {
     let refused = |header: &str, rows: &[&str], config: RunConfig| {
-        let mut desk = bert(table(header, rows.iter().map(ToString::to_string)));
-        desk.train(config);
-        failure(&desk)
+        let mut session = bert(table(header, rows.iter().map(ToString::to_string)));
+        session.train(config);
+        failure(&session)
     };
     let place = |error: &Error| (error.file.clone(), error.row, error.field.clone());
     let at = |row, field: &str| (Some("rows.csv".to_owned()), Some(row), Some(field.into()));
@@ -45,14 +45,14 @@ fn bad_rows_are_named_by_file_row_and_field() {
     assert_eq!(absent.field_name(), Some("gold"), "{absent}");
 
     // A class that was never seen in training.
-    let mut desk = bert(classes(40));
+    let mut session = bert(classes(40));
     let validation = table(
         "text,label",
         ["abcda,same".to_owned(), "abcdb,new".to_owned()].into_iter(),
     );
-    block_on(desk.session.load_validation(vec![validation])).expect("rows");
-    desk.train(config());
-    let error = failure(&desk);
+    block_on(session.inner.load_validation(vec![validation])).expect("rows");
+    session.train(config());
+    let error = failure(&session);
     assert_eq!(place(&error), at(3, "label"), "{error}");
     assert!(
         error.what.english().contains("'new'") && error.what.english().contains("other, same"),

@@ -9,8 +9,8 @@ use lorakeet_core::{
     task::Task,
 };
 use lorakeet_tests::{
-    desk::{Desk, failure, find, report, started},
     rows::table,
+    test_session::{TestSession, failure, find, report, started},
     tiny,
 };
 
@@ -22,7 +22,7 @@ fn an_encoder_decoder_learns_to_answer_a_text_with_another() {
         let (first, last) = (letter(b"abc"), letter(b"def"));
         format!("{first}x{last},{last}{first}")
     });
-    let mut desk = Desk::with(DeviceChoice::Cpu, tiny::t5_files(), table("source,target", rows));
+    let mut session = TestSession::with(DeviceChoice::Cpu, tiny::t5_files(), table("source,target", rows));
     let command = Command::Train {
         config: Box::new(RunConfig {
             finetuning_type: FinetuningType::Full,
@@ -34,15 +34,15 @@ fn an_encoder_decoder_learns_to_answer_a_text_with_another() {
         }),
         sample_prompt: Some("axe".into()),
     };
-    desk.ask(command, Vec::new());
-    assert_eq!(started(&desk).task, Task::Generation);
-    let summary = desk.summary();
+    session.ask(command, Vec::new());
+    assert_eq!(started(&session).task, Task::Generation);
+    let summary = session.summary();
     let (before, after) = (
         summary.eval_loss_before.expect("scored"),
         summary.eval_loss_after.expect("scored"),
     );
     assert!(after < 0.3 && after < before - 1.0, "{before} -> {after}");
-    let sample = find(&desk, |event| match event {
+    let sample = find(&session, |event| match event {
         Event::Sample { text, .. } => Some(text.clone()),
         _ => None,
     });
@@ -50,9 +50,9 @@ fn an_encoder_decoder_learns_to_answer_a_text_with_another() {
 
     // A text alone is nothing that such a model answers.
     let alone = table("text", ["ab".to_owned()].into_iter());
-    let mut desk = Desk::with(DeviceChoice::Cpu, tiny::t5_files(), alone);
-    desk.train(config());
-    let error = failure(&desk);
+    let mut session = TestSession::with(DeviceChoice::Cpu, tiny::t5_files(), alone);
+    session.train(config());
+    let error = failure(&session);
     assert_eq!(
         (error.file.as_deref(), error.row),
         (Some("rows.csv"), Some(2)),
@@ -70,13 +70,13 @@ fn answers_of_an_encoder_decoder_are_compared_too_and_no_rows_are_no_report() {
         val_size,
         ..tiny::config()
     };
-    let mut desk = Desk::with(DeviceChoice::Cpu, tiny::t5_files(), rows());
-    desk.train(config(12.0));
-    let report = report(&desk);
+    let mut session = TestSession::with(DeviceChoice::Cpu, tiny::t5_files(), rows());
+    session.train(config(12.0));
+    let report = report(&session);
     assert_eq!(report.verdict, Some(Verdict::Better), "{}", report.sentence.english());
-    let mut desk = Desk::with(DeviceChoice::Cpu, tiny::t5_files(), rows());
-    desk.train(config(0.0));
-    assert!(desk.summary().finished);
+    let mut session = TestSession::with(DeviceChoice::Cpu, tiny::t5_files(), rows());
+    session.train(config(0.0));
+    assert!(session.summary().finished);
     let is_report = |event: &Event| matches!(event, Event::Report(_) | Event::Baseline { .. });
-    assert!(!desk.events.iter().any(is_report));
+    assert!(!session.events.iter().any(is_report));
 }

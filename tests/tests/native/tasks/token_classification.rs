@@ -8,8 +8,8 @@ use lorakeet_core::{
     task::Task,
 };
 use lorakeet_tests::{
-    desk::{failure, metric, report, started},
     golden::block_on,
+    test_session::{failure, metric, report, started},
     tiny,
 };
 
@@ -38,24 +38,24 @@ fn words_have_classes_on_their_first_tokens() {
         val_size: 30.0,
         ..config()
     };
-    let mut desk = bert(data());
-    desk.train(config());
-    assert!(desk.summary().finished);
-    assert_eq!(started(&desk).task, Task::TokenClassification);
-    let evals = desk.evals();
+    let mut session = bert(data());
+    session.train(config());
+    assert!(session.summary().finished);
+    assert_eq!(started(&session).task, Task::TokenClassification);
+    let evals = session.evals();
     assert_eq!(evals[0].tokens, 30 * 6, "one label a word, whatever its tokens");
-    let (f1, baseline) = (metric(&evals[2], "f1_macro"), to_beat(&report(&desk), "f1_macro"));
+    let (f1, baseline) = (metric(&evals[2], "f1_macro"), to_beat(&report(&session), "f1_macro"));
     assert!(f1 > 0.8 && f1 > baseline + 0.2, "{f1} over {baseline}");
-    assert_eq!(predictions(&desk).rows.len(), 180);
+    assert_eq!(predictions(&session).rows.len(), 180);
 
-    let mut other = reloaded(&mut desk, DeviceChoice::Cpu, tiny::bert_files(), data());
-    let adapter = String::from_utf8(desk.exported["adapter_config.json"].clone()).expect("text");
+    let mut other = reloaded(&mut session, DeviceChoice::Cpu, tiny::bert_files(), data());
+    let adapter = String::from_utf8(session.exported["adapter_config.json"].clone()).expect("text");
     assert!(adapter.contains("TOKEN_CLS"), "{adapter}");
-    assert_eq!(scored(&mut desk), scored(&mut other));
+    assert_eq!(scored(&mut session), scored(&mut other));
     let unlabelled = lines([serde_json::json!({ "tokens": ["ab", "ab", "cd"] })].into_iter());
     let file = unlabelled.name().to_owned();
     other.ask(Command::LoadData { file }, vec![unlabelled]);
-    let (table, score) = block_on(other.session.predict(&config(), &mut |_, _| ())).expect("answers");
+    let (table, score) = block_on(other.inner.predict(&config(), &mut |_, _| ())).expect("answers");
     assert!(score.is_none());
     let answers: Vec<&str> = table.rows.iter().map(|row| row[2].as_str()).collect();
     assert_eq!(answers, ["O", "AGAIN", "O"], "{table:?}");
@@ -64,20 +64,20 @@ fn words_have_classes_on_their_first_tokens() {
         serde_json::json!({ "tokens": ["ab", "cd"], "ner_tags": ["O", "AGAIN"] }),
         serde_json::json!({ "tokens": ["ab", "cd"], "ner_tags": ["O"] }),
     ];
-    let mut desk = bert(lines(wrong.into_iter()));
-    desk.train(config());
-    let error = failure(&desk);
+    let mut session = bert(lines(wrong.into_iter()));
+    session.train(config());
+    let error = failure(&session);
     assert_eq!((error.row, error.field_name()), (Some(2), Some("ner_tags")), "{error}");
 }
 
 #[test]
 fn words_to_be_scored_need_their_classes() {
     let row = || serde_json::json!({ "tokens": ["ab", "cd"], "tags": ["x", "y"] });
-    let mut desk = bert(lines((0..8).map(|_| row())));
+    let mut session = bert(lines((0..8).map(|_| row())));
     let words = lines([serde_json::json!({ "tokens": ["ab", "cd"] })].into_iter());
     let file = Some(words.name().to_owned());
-    desk.ask(Command::LoadValidation { file }, vec![words]);
-    desk.train(config());
-    let error = failure(&desk);
+    session.ask(Command::LoadValidation { file }, vec![words]);
+    session.train(config());
+    let error = failure(&session);
     assert!(error.what.english().contains("the words' classes"), "{error}");
 }

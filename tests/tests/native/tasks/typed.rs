@@ -7,12 +7,12 @@ use lorakeet_core::{
     task::Task,
 };
 use lorakeet_tests::{
-    desk::{Desk, failure},
     rows::{classes, graded, pairs_of_letters, table},
+    test_session::{TestSession, failure},
 };
 
 /// What the trained model answers to texts, value by value.
-fn asked(desk: &mut Desk, config: RunConfig, texts: &[&[&str]]) -> Vec<(String, Vec<(String, f64)>)> {
+fn asked(session: &mut TestSession, config: RunConfig, texts: &[&[&str]]) -> Vec<(String, Vec<(String, f64)>)> {
     let texts = texts
         .iter()
         .map(|texts| texts.iter().map(ToString::to_string).collect());
@@ -20,9 +20,9 @@ fn asked(desk: &mut Desk, config: RunConfig, texts: &[&[&str]]) -> Vec<(String, 
         config: Box::new(config),
         texts: texts.collect(),
     };
-    desk.ask(command, Vec::new());
-    let Some(Event::Predicted { answers, .. }) = desk.events.last() else {
-        panic!("no answer: {:?}", desk.events.last())
+    session.ask(command, Vec::new());
+    let Some(Event::Predicted { answers, .. }) = session.events.last() else {
+        panic!("no answer: {:?}", session.events.last())
     };
     let values = |values: &[Metric]| values.iter().map(|value| (value.name.clone(), value.value)).collect();
     answers
@@ -39,9 +39,13 @@ fn typed_texts_are_answered_as_rows_are() {
         text_columns: vec!["text".into()],
         ..config()
     };
-    let mut desk = bert(classes(260));
-    desk.train(config());
-    let answers = asked(&mut desk, of(Task::Classification), &[&["acdea"], &["  "], &["afgcb"]]);
+    let mut session = bert(classes(260));
+    session.train(config());
+    let answers = asked(
+        &mut session,
+        of(Task::Classification),
+        &[&["acdea"], &["  "], &["afgcb"]],
+    );
     let best: Vec<(&str, &str)> = answers
         .iter()
         .map(|(text, values)| (text.as_str(), values[0].0.as_str()))
@@ -50,23 +54,27 @@ fn typed_texts_are_answered_as_rows_are() {
     for (_, values) in &answers {
         assert!((values.iter().map(|value| value.1).sum::<f64>() - 1.0).abs() < 1e-6 && values[0].1 > 0.5);
     }
-    desk.ask(
+    session.ask(
         Command::Predict {
             config: Box::new(of(Task::Classification)),
             texts: vec![vec![" ".into()]],
         },
         Vec::new(),
     );
-    assert!(failure(&desk).what.english().contains("no text"), "{}", failure(&desk));
+    assert!(
+        failure(&session).what.english().contains("no text"),
+        "{}",
+        failure(&session)
+    );
 
-    let mut desk = bert(graded(160));
-    desk.train(RunConfig {
+    let mut session = bert(graded(160));
+    session.train(RunConfig {
         max_steps: 300,
         eval_steps: 0.0,
         val_size: 20.0,
         ..config()
     });
-    let answers = asked(&mut desk, of(Task::Ranking), &[&["acde", "bcd", "acd", "bfg"]]);
+    let answers = asked(&mut session, of(Task::Ranking), &[&["acde", "bcd", "acd", "bfg"]]);
     assert_eq!((answers.len(), answers[0].0.as_str()), (3, "acd"), "{answers:?}");
     assert!(answers[0].1[0].1 > answers[1].1[0].1 && answers[1].1[0].1 >= answers[2].1[0].1);
 
@@ -79,10 +87,10 @@ fn typed_texts_are_answered_as_rows_are() {
         label_columns: vec!["price".into()],
         ..config()
     };
-    let mut desk = bert(data);
-    desk.train(price.clone());
+    let mut session = bert(data);
+    session.train(price.clone());
     let asked = asked(
-        &mut desk,
+        &mut session,
         RunConfig {
             task: Some(Task::Regression),
             ..price

@@ -5,7 +5,7 @@ use lorakeet_core::config::RunConfig;
 use lorakeet_core::protocol::{DeviceChoice, EvalInfo, Event, PredictionTable, Report};
 use lorakeet_core::store::{Source, read_all};
 use lorakeet_tests::browser::{Options, Page};
-use lorakeet_tests::desk::Desk;
+use lorakeet_tests::test_session::TestSession;
 use lorakeet_tests::user_actions::{REACTION, READY, SAME};
 use std::path::{Path, PathBuf};
 
@@ -120,9 +120,9 @@ impl Lesson {
     pub(super) async fn natively(self, run_file: String) -> Result<Native> {
         let run = move || -> Result<Native> {
             let config = RunConfig::parse(&run_file, "run.yaml")?.config;
-            let mut desk = Desk::with(DeviceChoice::Cpu, (self.model)(), (self.data)());
-            desk.train(config);
-            Native::of(desk)
+            let mut session = TestSession::with(DeviceChoice::Cpu, (self.model)(), (self.data)());
+            session.train(config);
+            Native::of(session)
         };
         tokio::task::spawn_blocking(run).await?
     }
@@ -137,18 +137,18 @@ pub(super) struct Native {
 }
 
 impl Native {
-    pub(super) fn of(desk: Desk) -> Result<Self> {
-        let evals = desk.evals();
+    pub(super) fn of(session: TestSession) -> Result<Self> {
+        let evals = session.evals();
         let mut native = Self {
             last: evals
                 .last()
                 .cloned()
-                .with_context(|| format!("no score: {:?}", desk.events))?,
+                .with_context(|| format!("no score: {:?}", session.events))?,
             first: evals[0].clone(),
             report: None,
             predictions: PredictionTable::default(),
         };
-        for event in desk.events {
+        for event in session.events {
             match event {
                 Event::Report(report) => native.report = Some(*report),
                 Event::Predictions(table) => native.predictions = table,

@@ -32,9 +32,9 @@ pub fn examples(data: &Dataset, tokenizer: &Tokenizer, settings: &Settings) -> R
 }
 
 /// A session with model and data, and what it said so far.
-pub struct Desk {
-    /// The session.
-    pub session: Session,
+pub struct TestSession {
+    /// The engine's session.
+    pub inner: Session,
     /// What interrupts it.
     pub control: Control,
     /// All events but progress.
@@ -43,7 +43,7 @@ pub struct Desk {
     pub exported: BTreeMap<String, Vec<u8>>,
 }
 
-impl Desk {
+impl TestSession {
     /// A session on the CPU with the tiny model and its rows.
     pub fn open() -> Self {
         Self::with(DeviceChoice::Cpu, tiny::model_files(), tiny::data_file())
@@ -70,17 +70,17 @@ impl Desk {
     }
 
     fn loaded(host: Host, device: DeviceChoice, (name, model): (&str, Vec<Source>), data: Vec<Source>) -> Self {
-        let session = Session::new(host);
-        let control = session.control();
-        let mut desk = Self {
-            session,
+        let inner = Session::new(host);
+        let control = inner.control();
+        let mut session = Self {
+            inner,
             control,
             events: Vec::new(),
             exported: BTreeMap::new(),
         };
-        desk.ask(Command::Open { device }, Vec::new());
+        session.ask(Command::Open { device }, Vec::new());
         let (files, name) = (Vec::new(), name.to_owned());
-        desk.ask(
+        session.ask(
             Command::LoadModel {
                 files,
                 name,
@@ -89,8 +89,8 @@ impl Desk {
             model,
         );
         let file = data.first().map(|file| file.name().to_owned()).unwrap_or_default();
-        desk.ask(Command::LoadData { file }, data);
-        desk
+        session.ask(Command::LoadData { file }, data);
+        session
     }
 
     /// Has a command served.
@@ -101,12 +101,12 @@ impl Desk {
     /// `watch` sees each event as it comes, with the handle that interrupts.
     pub fn ask_and(&mut self, command: Command, files: Vec<Source>, watch: &mut dyn FnMut(&Event, &Control)) {
         let Self {
-            session,
+            inner,
             control,
             events,
             exported,
         } = self;
-        block_on(session.handle(command, files, &mut |event, bytes| {
+        block_on(inner.handle(command, files, &mut |event, bytes| {
             watch(&event, control);
             if let (Event::File { name, .. }, Some(bytes)) = (&event, bytes) {
                 exported.insert(name.clone(), bytes);
@@ -173,17 +173,17 @@ impl Desk {
 ///
 /// # Panics
 /// If there is none.
-pub fn find<T>(desk: &Desk, of: impl Fn(&Event) -> Option<T>) -> T {
-    let found = desk.events.iter().rev().find_map(of);
-    found.unwrap_or_else(|| panic!("it was not said: {:?}", desk.events.last()))
+pub fn find<T>(session: &TestSession, of: impl Fn(&Event) -> Option<T>) -> T {
+    let found = session.events.iter().rev().find_map(of);
+    found.unwrap_or_else(|| panic!("it was not said: {:?}", session.events.last()))
 }
 
 /// What the last command was refused with.
 ///
 /// # Panics
 /// If it was not refused.
-pub fn failure(desk: &Desk) -> Error {
-    match desk.events.last() {
+pub fn failure(session: &TestSession) -> Error {
+    match session.events.last() {
         Some(Event::Failed(error)) => error.clone(),
         other => panic!("it should have been refused: {other:?}"),
     }
@@ -207,8 +207,8 @@ pub fn checkpoint(sink: &MemorySink, step: usize) -> Checkpoint {
 ///
 /// # Panics
 /// If it came to nothing.
-pub fn report(desk: &Desk) -> Report {
-    find(desk, |event| match event {
+pub fn report(session: &TestSession) -> Report {
+    find(session, |event| match event {
         Event::Report(report) => Some(report.as_ref().clone()),
         _ => None,
     })
@@ -218,8 +218,8 @@ pub fn report(desk: &Desk) -> Report {
 ///
 /// # Panics
 /// If none did.
-pub fn started(desk: &Desk) -> RunInfo {
-    find(desk, |event| match event {
+pub fn started(session: &TestSession) -> RunInfo {
+    find(session, |event| match event {
         Event::Started(info) => Some(info.clone()),
         _ => None,
     })
