@@ -2,8 +2,11 @@
 // engine breaks in a way that Rust cannot report. Everything else is app/src/bin/worker.rs.
 const post = (event, fatal) => self.postMessage({ message: JSON.stringify(event), fatal });
 
-const fail = (kind, what, file) =>
+// `key` is a message of i18n/src/messages/page.rs that has a place {error}.
+const fail = (kind, key, error, file) => {
+  const what = { key, fields: [["error", error]] };
   post({ type: "failed", kind, what, file: file ?? null, row: null, field: null, remedy: null }, true);
+};
 
 const said = (error) => (error && error.message ? error.message : String(error));
 
@@ -13,13 +16,13 @@ const broke = (error) => {
   if (self.saidWhatBroke) return;
   const text = said(error);
   if (/call stack|too much recursion/i.test(text)) {
-    return fail("internal", `the engine broke off (${text}), most likely because a file is nested too deeply`);
+    return fail("internal", "page.NestedTooDeep", text);
   }
   const stopped = error instanceof WebAssembly.RuntimeError && /unreachable/i.test(text);
   if (stopped || error instanceof RangeError) {
-    return fail("out_of_memory", `the engine broke off (${text}), most likely because this tab's memory is full`);
+    return fail("out_of_memory", "page.MemoryFull", text);
   }
-  fail("internal", `the engine broke off: ${text}`);
+  fail("internal", "page.BrokeOff", text);
 };
 self.addEventListener("error", (event) => broke(event.error ?? event.message));
 self.addEventListener("unhandledrejection", (event) => broke(event.reason));
@@ -50,5 +53,5 @@ try {
   count(response.clone()).catch(() => {});
   await engine.default({ module_or_path: response });
 } catch (error) {
-  fail("file", `the engine's code could not be loaded: ${said(error)}`, "worker_bg.wasm");
+  fail("file", "page.CodeNotLoaded", said(error), "worker_bg.wasm");
 }

@@ -14,7 +14,8 @@ mod watch;
 use crate::protocol::ChatMessage;
 use crate::{Error, Result};
 use lorakeet_i18n::Field;
-use lorakeet_i18n::messages::{formats, text as msg};
+use lorakeet_i18n::messages::common;
+use lorakeet_i18n::messages::text as msg;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, ErrorKind, Value};
 use serde_json::{Map, Value as Json};
@@ -412,7 +413,7 @@ fn describe(what: impl Into<Field>, error: &minijinja::Error, source: &str) -> E
         Some(line) => msg::InLine { what, line }.into(),
         None => what.into(),
     };
-    Error::model(formats::Because { what, why }).field(NAME)
+    Error::model(common::At { place: what, what: why }).field(NAME)
 }
 
 /// The one part of the text that was written for a message. Loops in loops write parts of the same round.

@@ -27,6 +27,7 @@ use crate::error::{Error, Result};
 use crate::loss::WeightedSum;
 use check::ParsedKey;
 use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::common::{At, Both, Line};
 use lorakeet_i18n::messages::config as msg;
 use read::Node;
@@ -141,7 +142,7 @@ impl RunConfig {
                             other: write::written(other),
                         };
                         let error = Error::config(differ).field(&key).row(line);
-                        errors.push(error.remedy(msg::KeepOne));
+                        errors.push(error.remedy(common::KeepOne));
                     }
                     Some(_) => {}
                     None => {
@@ -274,7 +275,7 @@ impl RunConfig {
             let of_labels = problem.task();
             return Err(Error::config(msg::TaskOfLabels { of_labels, task })
                 .field("problem_type")
-                .remedy(msg::KeepOne));
+                .remedy(common::KeepOne));
         }
         if self.quantization_bit.is_some() && self.fp8.is_some() {
             return Err(Error::config(msg::TwoFormats).field("fp8").remedy(msg::TakeOneOut));

@@ -11,7 +11,8 @@ use crate::models::{Leaves, Model, read};
 use crate::protocol::GenerateOptions;
 use crate::random::Generator;
 use crate::tokenizer::Tokenizer;
-use lorakeet_i18n::messages::{device as msg, models};
+use lorakeet_i18n::messages::common;
+use lorakeet_i18n::messages::device as msg;
 
 /// A finished continuation.
 #[derive(Debug, Clone, PartialEq)]
@@ -116,7 +117,7 @@ fn check(options: &GenerateOptions) -> Result<()> {
     }
     if options.do_sample && !(options.temperature > 0.0 && options.temperature.is_finite()) {
         let got = options.temperature;
-        let error = Error::config(models::NotAboveZero { got }).field("temperature");
+        let error = Error::config(common::NotAboveZero { got }).field("temperature");
         return Err(error.remedy(msg::TryTemperature));
     }
     if options.do_sample && !(options.top_p > 0.0 && options.top_p <= 1.0) {

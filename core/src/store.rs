@@ -5,6 +5,7 @@
 //! [`Sink`] as one piece. Futures here stay on one thread: the browser's file objects cannot leave theirs.
 
 use crate::{Error, Result};
+use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::formats as msg;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -77,13 +78,13 @@ pub async fn read_all(source: &dyn ReadAt, most_bytes: u64) -> Result<Vec<u8>> {
 fn slice_bounds(name: &str, len_bytes: u64, offset: u64, len: usize) -> Result<std::ops::Range<u64>> {
     match offset.checked_add(len as u64) {
         Some(end) if end <= len_bytes => Ok(offset..end),
-        _ => Err(Error::format(msg::EndsTooEarly {
+        _ => Err(Error::format(common::EndsEarly {
             end: len_bytes,
             wanted: len,
-            start: offset,
+            from: offset,
         })
         .file(name)
-        .remedy(msg::FileIncomplete)),
+        .remedy(common::FileIncomplete)),
     }
 }
 
@@ -169,7 +170,7 @@ impl Sink for MemorySink {
             files.retain(|file, _| file.strip_prefix(path).is_none_or(|rest| !rest.starts_with('/')));
             if files.len() == before {
                 let (what, why) = (msg::CannotRemove, msg::NoSuchFolder);
-                return Err(Error::io(msg::Because { what, why }).file(path));
+                return Err(Error::io(common::At { place: what, what: why }).file(path));
             }
             Ok(())
         })
@@ -182,7 +183,7 @@ impl Sink for MemorySink {
             let is_in = |file: &str, folder: &str| file.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
             if files.keys().any(|file| is_in(file, to)) {
                 let (what, why) = (msg::CannotRename, msg::NewNameTaken);
-                return Err(Error::io(msg::Because { what, why }).file(from));
+                return Err(Error::io(common::At { place: what, what: why }).file(from));
             }
             let (moved, kept): (BTreeMap<_, _>, BTreeMap<_, _>) = std::mem::take(&mut *files)
                 .into_iter()
@@ -194,7 +195,7 @@ impl Sink for MemorySink {
             *files = kept.into_iter().chain(renamed).collect();
             if !found {
                 let (what, why) = (msg::CannotRename, msg::NoSuchFolder);
-                return Err(Error::io(msg::Because { what, why }).file(from));
+                return Err(Error::io(common::At { place: what, what: why }).file(from));
             }
             Ok(())
         })
@@ -217,7 +218,7 @@ pub use disk::{DirectorySink, DiskFile};
 mod disk {
     use super::{LocalFuture, ReadAt, Sink, Source, check_relative, slice_bounds};
     use crate::{Error, Result};
-    use lorakeet_i18n::messages::formats as msg;
+    use lorakeet_i18n::messages::{common, formats as msg};
     use lorakeet_i18n::{Field, Message};
     use std::fs::{File, Metadata, OpenOptions, TryLockError};
     use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
@@ -474,7 +475,7 @@ mod disk {
             ErrorKind::UnexpectedEof => (msg::BecameShorter.into(), Some(msg::LeaveFilesAlone.into())),
             _ => (error.into(), None),
         };
-        let described = Error::io(msg::Because { what, why }).file(path.display().to_string());
+        let described = Error::io(common::At { place: what, what: why }).file(path.display().to_string());
         Error { remedy, ..described }
     }
 

@@ -248,6 +248,18 @@ mod tests {
     }
 
     #[test]
+    fn the_messages_of_the_workers_first_lines_are_there() {
+        let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../public/engine.js");
+        let script = std::fs::read_to_string(script).expect("it is in the repository");
+        let keys: Vec<&str> = script.split('"').filter(|text| text.starts_with("page.")).collect();
+        assert!(keys.len() >= 4, "{keys:?}");
+        for key in keys {
+            let wording = template(key, Language::English).unwrap_or_else(|| panic!("there is no {key}"));
+            assert!(wording.contains("{error}"), "{wording}");
+        }
+    }
+
+    #[test]
     fn every_message_is_found_by_its_key_and_has_plain_places() {
         for (key, wordings) in AREAS.iter().flat_map(|(_, texts)| texts.iter()) {
             for (language, wording) in Language::ALL.into_iter().zip(wordings) {

@@ -13,6 +13,7 @@ use lorakeet_core::protocol::{Command, Event, ModelInfo, Stage};
 use lorakeet_core::session::Session;
 use lorakeet_core::store::{LocalFuture, MemoryFile, ReadAt, Source};
 use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::page as msg;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -230,12 +231,12 @@ impl ReadAt for DroppedFile {
                 .checked_add(len as u64)
                 .filter(|end| *end <= self.len_bytes())
                 .ok_or_else(|| {
-                    let what = msg::EndsEarly {
+                    let what = common::EndsEarly {
                         end: self.len_bytes(),
                         wanted: len,
                         from: offset,
                     };
-                    Error::format(what).file(&self.name).remedy(msg::FileIncomplete)
+                    Error::format(what).file(&self.name).remedy(common::FileIncomplete)
                 })?;
             let unreadable = |_: JsValue| Error::io(msg::FileGone).file(&self.name).remedy(msg::ChooseAgain);
             let blob: &Blob = self.file.unchecked_ref();

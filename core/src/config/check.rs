@@ -6,6 +6,7 @@ use super::read::Node;
 use super::setting::Setting;
 use super::unsupported_keys::{self, Treatment};
 use crate::error::{Error, Result};
+use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::config as msg;
 use lorakeet_i18n::{Field, Message};
 use serde_json::{Map, Value};
@@ -27,7 +28,7 @@ pub(super) fn meaning(key: &str, node: &Node) -> Result<ParsedKey> {
             value(knob, node).map_err(|error| error.field(key))?,
         )]))
     };
-    let flag = |node: &Node| as_flag(node).ok_or_else(|| must_be(msg::TrueOrFalse, node).field(key));
+    let flag = |node: &Node| as_flag(node).ok_or_else(|| must_be(common::TrueOrFalse, node).field(key));
     match key {
         // bitsandbytes' switches; `false` leaves the other one its say.
         "load_in_4bit" | "load_in_8bit" => {
@@ -117,7 +118,7 @@ fn without_knob(key: &str, node: &Node, treatment: Treatment) -> Result<Message>
 fn unknown(key: &str, node: &Node) -> Error {
     let error = Error::config(msg::UnknownKey { value: shown(node) }).field(key);
     match nearest(key) {
-        Some(known) => error.remedy(msg::DidYouMean { known }),
+        Some(known) => error.remedy(common::DidYouMean { name: known }),
         None => error.remedy(msg::ListEveryKey),
     }
 }
@@ -346,7 +347,7 @@ fn as_whole_number(node: &Node) -> Option<i64> {
 fn shown(node: &Node) -> Field {
     match node {
         // The parser's word for a value that is not there is `~`.
-        Node::Plain(text) if matches!(text.trim(), "" | "~") => msg::Nothing.into(),
+        Node::Plain(text) if matches!(text.trim(), "" | "~") => common::Nothing.into(),
         Node::Plain(text) => shortened(text).into(),
         Node::Quoted(text) => format!("{:?}", shortened(text)).into(),
         Node::List(items) if items.is_empty() => msg::EmptyList.into(),

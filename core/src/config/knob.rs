@@ -1,6 +1,7 @@
 //! A knob: what it is called, what values it takes, and where it belongs. [`KNOBS`] has them all.
 
 use super::knobs::{KNOBS, RunConfig};
+use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::config as msg;
 use lorakeet_i18n::{Field, Language, Message};
 use serde_json::Value;
@@ -228,7 +229,7 @@ impl Knob {
                 let words = Field::list(words);
                 msg::OneOf { words }.into()
             }
-            Kind::Flag => msg::TrueOrFalse.into(),
+            Kind::Flag => common::TrueOrFalse.into(),
             Kind::Text | Kind::PathOrNewest => msg::Text.into(),
             Kind::Modules => msg::Modules.into(),
             Kind::ModuleNames => msg::ModuleNames.into(),

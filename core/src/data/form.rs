@@ -7,6 +7,7 @@ use super::{Content, Instruction, Row, Schema, labelled, numeric, preference, to
 use crate::chat::Conversation;
 use crate::error::{Error, Result};
 use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::data as msg;
 use serde_json::{Map, Value as Json, json};
 
@@ -255,7 +256,7 @@ pub(super) fn required(record: &Record, field: &str) -> Result<String> {
     let error = if record.fields.contains_key(field) {
         Error::data(msg::IsEmpty)
     } else {
-        Error::data(msg::IsMissing)
+        Error::data(common::IsMissing)
     };
     Err(error.field(field).remedy(msg::FillIn))
 }
@@ -296,7 +297,7 @@ fn history(record: &Record) -> Result<Vec<(String, String)>> {
 fn conversation(record: &Record, column: &str) -> Result<Conversation> {
     let turns = match structured(record, column) {
         Ok(Some(Json::Array(turns))) => turns,
-        Ok(None) => return Err(Error::data(msg::IsMissing).field(column).remedy(msg::ListOfTurns)),
+        Ok(None) => return Err(Error::data(common::IsMissing).field(column).remedy(msg::ListOfTurns)),
         Ok(Some(other)) => {
             let kind = json_kind(&other);
             return Err(Error::data(msg::Is { kind }).field(column).remedy(msg::ListOfTurns));
@@ -422,7 +423,7 @@ pub(super) fn conversation_of(turns: &[Json], column: &str) -> Result<Vec<Map<St
 
 fn message(turn: &Json, place: &str) -> Result<Map<String, Json>> {
     let missing = |name: &str| {
-        let error = Error::data(msg::IsMissing).field(format!("{place}.{name}"));
+        let error = Error::data(common::IsMissing).field(format!("{place}.{name}"));
         error.remedy(msg::ListOfTurns)
     };
     let turn = turn.as_object().ok_or_else(|| missing("role"))?;

@@ -14,6 +14,7 @@ use super::{Dataset, Example, Target};
 use crate::config::ScaleInputs;
 use crate::error::{Error, Result};
 use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::data as msg;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -114,7 +115,7 @@ pub(super) fn without_header(name: &str, text: &str) -> Result<Option<Labelled>>
             return Err(located(error.remedy(msg::RowsOfOneLength)));
         }
         let read = |(place, field): (usize, &&str)| {
-            written(field).map_err(|error| located(error.field(msg::ColumnNumber { column: place + 1 })))
+            written(field).map_err(|error| located(error.field(msg::InColumn { column: place + 1 })))
         };
         rows.push(LabelledRow {
             number: index + 1,
@@ -165,7 +166,7 @@ fn finite(number: Option<f64>, written: &str) -> Result<f32> {
     if (number as f32).is_finite() {
         return Ok(number as f32);
     }
-    Err(Error::data(msg::NotFinite { got: written }).remedy(msg::CorrectOrDelete))
+    Err(Error::data(common::NotFinite { got: written }).remedy(msg::CorrectOrDelete))
 }
 
 /// What to do about a number with a decimal comma, as spreadsheets of many countries write it: 1,234 may also be a thousand.

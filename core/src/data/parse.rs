@@ -5,6 +5,7 @@ use super::json::{Broken, json, json_items};
 use super::table;
 use super::value::{Budget, Value};
 use crate::error::{Error, Result};
+use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::common::AndMore;
 use lorakeet_i18n::messages::data as msg;
 use lorakeet_i18n::{Field, Message};
@@ -296,8 +297,8 @@ fn note_alike(alike: &[(String, String)], notes: &mut Vec<Message>) {
 /// What a value is, with its article.
 pub(super) fn kind(value: &Value) -> Message {
     match value {
-        Value::Null => msg::Nothing.into(),
-        Value::Bool(_) => msg::TrueOrFalse.into(),
+        Value::Null => common::Nothing.into(),
+        Value::Bool(_) => common::TrueOrFalse.into(),
         Value::Number(_) => msg::ANumber.into(),
         Value::String(_) => msg::AText.into(),
         Value::Array(_) => msg::AList.into(),

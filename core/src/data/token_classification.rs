@@ -13,6 +13,7 @@ use crate::host::Turns;
 use crate::loss::IGNORE_INDEX;
 use crate::tokenizer::Tokenizer;
 use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::data as msg;
 
 /// Columns with the words.
@@ -138,7 +139,7 @@ fn items(record: &Record, column: &str, of_item: fn(&Value) -> Result<String>) -
         }
         Some(Value::String(words)) => return Ok(words.split_whitespace().map(str::to_owned).collect()),
         Some(other) => return Err(wrong(msg::Is { kind: kind(other) }.into())),
-        None => return Err(wrong(msg::IsMissing.into())),
+        None => return Err(wrong(common::IsMissing.into())),
     };
     let located = |(place, error): (usize, Error)| error.field(format!("{column}[{place}]"));
     let item = |(place, item)| of_item(item).map_err(|error| located((place, error)));

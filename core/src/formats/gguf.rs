@@ -9,6 +9,7 @@ use super::safetensors::{Placed, check_overlaps, cut_off};
 use crate::store::Source;
 use crate::{Error, Result};
 use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::formats as msg;
 use std::collections::{BTreeMap, HashSet};
 
@@ -321,7 +322,7 @@ fn parse_tensors(cursor: &mut Cursor<'_>, metadata: &Metadata, tensor_count: u64
             .iter()
             .map(|size| usize::try_from(*size))
             .collect::<Result<_, _>>();
-        let shape = sizes.map_err(|_| wrong(msg::TooLargeForMachine.into()))?;
+        let shape = sizes.map_err(|_| wrong(common::TooLargeForMachine.into()))?;
         if !names.insert(name.clone()) {
             return Err(wrong(msg::IsThereTwice.into()).into());
         }

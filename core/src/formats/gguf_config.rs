@@ -8,6 +8,7 @@ use super::safetensors::Placed;
 use crate::architectures::{Family, of_gguf};
 use crate::{Error, Result};
 use lorakeet_i18n::Field;
+use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::formats as msg;
 use serde_json::{Map, Value as Json, json};
 
@@ -91,7 +92,7 @@ impl File<'_> {
     fn rows(&self, name: &str) -> Result<usize> {
         let tensor = self.tensors.iter().find(|tensor| tensor.name == name);
         let rows = tensor.and_then(|tensor| tensor.shape.first().copied());
-        rows.ok_or_else(|| Error::model(msg::IsMissing).field(name))
+        rows.ok_or_else(|| Error::model(common::IsMissing).field(name))
     }
 
     fn sizes(&self) -> Result<Sizes> {
@@ -190,7 +191,7 @@ impl File<'_> {
         // family, which llama.cpp tells by its layers.
         let scalar = match self.float("attention.scale")? {
             Some(found) if found <= 0.0 => {
-                return Err(Error::model(msg::NotAboveZero { found }).field(self.key("attention.scale")));
+                return Err(Error::model(common::NotAboveZero { got: found }).field(self.key("attention.scale")));
             }
             Some(scale) => 1.0 / (scale * scale),
             None if sizes.layers == if third { 62 } else { 46 } => sizes.width as f64 / sizes.heads as f64,
@@ -341,7 +342,7 @@ fn finite(metadata: &Metadata, key: &str) -> Result<Option<f64>> {
         (_, Some(number)) if number.is_finite() => Ok(Some(number)),
         (Some(value), _) => {
             let found = shown(value);
-            Err(Error::model(msg::NotFinite { found }).field(key))
+            Err(Error::model(common::NotFinite { got: found }).field(key))
         }
     }
 }

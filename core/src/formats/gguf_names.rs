@@ -12,6 +12,7 @@ use super::gguf_config::kv_heads;
 use super::safetensors::Placed;
 use crate::architectures::{Family, of_gguf};
 use crate::{Error, Result};
+use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::formats as msg;
 
 /// What must be done to a tensor's numbers after reading.
@@ -53,7 +54,7 @@ pub fn architecture(metadata: &Metadata) -> Result<&str> {
     }
     let name = metadata
         .text(key)
-        .ok_or_else(|| Error::format(msg::IsMissing).field(key))?;
+        .ok_or_else(|| Error::format(common::IsMissing).field(key))?;
     of_gguf(name)?;
     Ok(name)
 }

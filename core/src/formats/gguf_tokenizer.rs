@@ -7,6 +7,7 @@ use super::gguf::Metadata;
 use crate::tokenizer::{CHARSMAP, MOST_MERGES, Tokenizer, check_charsmap};
 use crate::{Error, Result};
 use base64::prelude::{BASE64_STANDARD, Engine};
+use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::formats as msg;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -67,7 +68,7 @@ fn vocabulary(metadata: &Metadata) -> Result<(&[String], HashMap<&str, u32>)> {
     let key = "tokenizer.ggml.tokens";
     let tokens = metadata
         .texts(key)
-        .ok_or_else(|| Error::format(msg::IsMissing).field(key))?;
+        .ok_or_else(|| Error::format(common::IsMissing).field(key))?;
     let mut numbers = HashMap::with_capacity(tokens.len());
     for (id, token) in tokens.iter().enumerate() {
         numbers.entry(token.as_str()).or_insert(id as u32);
@@ -131,7 +132,7 @@ fn byte_level_json(metadata: &Metadata) -> Result<Value> {
     let key = "tokenizer.ggml.merges";
     let merges = metadata
         .texts(key)
-        .ok_or_else(|| Error::format(msg::IsMissing).field(key))?;
+        .ok_or_else(|| Error::format(common::IsMissing).field(key))?;
     let mut pairs = Vec::with_capacity(merges.len());
     for (row, merge) in merges.iter().enumerate() {
         let known = merge.split_once(' ').filter(|(left, right)| {

@@ -30,6 +30,7 @@ use files::{
 };
 use gguf_names::Change;
 use lorakeet_i18n::Field;
+use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::formats as msg;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
@@ -153,7 +154,7 @@ impl ModelFiles {
         }
         let unreadable = |why: std::io::Error| {
             let what = msg::CannotRead;
-            located(Error::io(msg::Because { what, why }))
+            located(Error::io(common::At { place: what, what: why }))
         };
         let mut files = Vec::new();
         for entry in std::fs::read_dir(path).map_err(unreadable)? {
@@ -244,7 +245,7 @@ impl ModelFiles {
     pub async fn read_bytes(&self, name: &str) -> Result<Vec<u8>> {
         let (entry, place) = self.find(name)?;
         let located = |error: Error| error.file(place.source.name()).field(name);
-        let length = usize::try_from(entry.bytes).map_err(|_| located(Error::model(msg::TooLargeForMachine)))?;
+        let length = usize::try_from(entry.bytes).map_err(|_| located(Error::model(common::TooLargeForMachine)))?;
         place.source.read_at(place.offset, length).await.map_err(located)
     }
 
@@ -294,7 +295,7 @@ impl ModelFiles {
         let row_bytes = matrix.columns / matrix.storage.block_elements() * matrix.storage.block_bytes();
         // The table of the file was checked: the whole matrix fits into 64 bits, but not always into this machine.
         let length = row_bytes.checked_mul(last - first + 1);
-        let length = length.ok_or_else(|| located(Error::model(msg::TooLargeForMachine)))?;
+        let length = length.ok_or_else(|| located(Error::model(common::TooLargeForMachine)))?;
         let offset = place.offset + first as u64 * row_bytes as u64;
         let bytes = place.source.read_at(offset, length).await.map_err(located)?;
         if wanted.is_sorted() && wanted.len() == last - first + 1 {
@@ -339,7 +340,7 @@ impl ModelFiles {
             return Err(Error::model(msg::ConfigMissing).remedy(msg::ChooseWithConfig));
         };
         if !config.is_object() {
-            return Err(Error::format(msg::NotAnObject).file("config.json"));
+            return Err(Error::format(common::NotJsonObject).file("config.json"));
         }
         let mut tensors = Vec::new();
         for source in shards {

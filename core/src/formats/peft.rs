@@ -19,6 +19,7 @@ use crate::config::TargetModules;
 use crate::store::Source;
 use crate::{Error, Result};
 use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::formats as msg;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
@@ -131,10 +132,10 @@ impl AdapterConfig {
             Some(found) => {
                 return Err(wrong("peft_type", msg::OnlyIsSupported { found, only: "LORA" }.into()));
             }
-            None => return Err(wrong("peft_type", msg::IsMissing.into()).remedy(msg::ChooseLoraConfig)),
+            None => return Err(wrong("peft_type", common::IsMissing.into()).remedy(msg::ChooseLoraConfig)),
         }
         if json.get("target_modules").is_none_or(Value::is_null) {
-            return Err(wrong("target_modules", msg::IsMissing.into()));
+            return Err(wrong("target_modules", common::IsMissing.into()));
         }
         // Each of these adds tensors or changes the product, so an adapter that has it would be read wrongly without
         // it.
@@ -181,12 +182,12 @@ impl AdapterConfig {
             .map(|(_, alpha)| ("alpha_pattern", *alpha));
         for (key, found) in alphas.chain([("lora_alpha", config.lora_alpha)]) {
             if !(found as f32).is_finite() {
-                return Err(wrong(key, msg::NotFinite { found }.into()));
+                return Err(wrong(key, common::NotFinite { got: found }.into()));
             }
         }
         let found = config.lora_dropout;
         if !(0.0..1.0).contains(&found) {
-            return Err(wrong("lora_dropout", msg::NotAShare { found }.into()));
+            return Err(wrong("lora_dropout", common::NotShare { got: found }.into()));
         }
         Ok(config)
     }
@@ -290,7 +291,7 @@ impl Adapter {
             let found = files.iter().find(|file| base_name(file.name()) == name);
             found.ok_or_else(|| {
                 let (config, tensors) = (CONFIG_FILE, TENSORS_FILE);
-                Error::io(msg::IsMissing)
+                Error::io(common::IsMissing)
                     .file(name)
                     .remedy(msg::ChooseBoth { config, tensors })
             })

@@ -9,6 +9,7 @@ use crate::store::{ReadAt, Source};
 use crate::{Error, Result};
 use ::safetensors::Dtype;
 use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::formats as msg;
 use serde::Deserialize;
 use serde::de::{MapAccess, Visitor};
@@ -95,7 +96,7 @@ async fn parse_header(source: &dyn ReadAt) -> Result<Vec<Placed>> {
             .iter()
             .map(|size| usize::try_from(*size))
             .collect::<Result<_, _>>();
-        let shape = shape.map_err(|_| wrong(msg::TooLargeForMachine.into()))?;
+        let shape = shape.map_err(|_| wrong(common::TooLargeForMachine.into()))?;
         placed.push(Placed {
             name,
             shape,

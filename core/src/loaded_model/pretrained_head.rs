@@ -10,6 +10,7 @@ use crate::models::head::HEADS;
 use crate::task::Task;
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::head as msg;
+use lorakeet_i18n::messages::run;
 use serde_json::{Map, Value};
 
 /// The head that a model came with, or that an adapter brought.
@@ -168,8 +169,8 @@ impl PretrainedHead {
             return Ok(());
         }
         let model_type = &model.info.model_type;
-        let what = lorakeet_i18n::messages::run::NoHead { model_type, task };
-        Err(Error::model(what).remedy(lorakeet_i18n::messages::run::LoadEncoder))
+        let what = run::NoHead { model_type, task };
+        Err(Error::model(what).remedy(run::LoadEncoder))
     }
 
     /// Whether its one output scores pairs of texts.

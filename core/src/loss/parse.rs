@@ -11,7 +11,8 @@
 use super::weighted_sum::{Loss, Term, WEIGHTS, WeightedSum, written};
 use crate::did_you_mean::nearest;
 use crate::error::{Error, Result};
-use lorakeet_i18n::messages::config::DidYouMean;
+use lorakeet_i18n::messages::common;
+use lorakeet_i18n::messages::common::DidYouMean;
 use lorakeet_i18n::messages::metrics as msg;
 use lorakeet_i18n::{Field, Message};
 
@@ -177,7 +178,7 @@ impl<'a> Reader<'a> {
             .filter(|number: &f64| number.is_finite());
         number.ok_or_else(|| match written {
             "" => self.unexpected(msg::NumberMissing),
-            _ => self.error(at, msg::NotANumber { text: written }),
+            _ => self.error(at, common::NotANumber { text: written }),
         })
     }
 
@@ -222,7 +223,7 @@ impl<'a> Reader<'a> {
         };
         let error = self.error(at, msg::UnknownLoss { name: shortened(name) });
         match nearest(name, names()) {
-            Some(known) => error.remedy(DidYouMean { known }),
+            Some(name) => error.remedy(DidYouMean { name }),
             None => error.remedy(known_losses()),
         }
     }
@@ -232,7 +233,7 @@ impl<'a> Reader<'a> {
         let error = self.error(at, msg::UnknownKnob { loss: of, name: called });
         let known: Vec<&str> = loss.knobs().into_iter().map(|(name, _)| name).collect();
         match nearest(name, known.into_iter()) {
-            Some(known) => error.remedy(DidYouMean { known }),
+            Some(name) => error.remedy(DidYouMean { name }),
             None => error.remedy(knobs_of(loss)),
         }
     }

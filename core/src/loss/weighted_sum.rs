@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::task::Task;
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::common;
-use lorakeet_i18n::messages::config::TrueOrFalse;
+use lorakeet_i18n::messages::common::TrueOrFalse;
 use lorakeet_i18n::messages::metrics as msg;
 use std::fmt;
 use std::ops::RangeInclusive;

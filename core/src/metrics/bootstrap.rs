@@ -121,14 +121,12 @@ impl Comparison {
         }
     }
 
-    /// The verdict as a sentence on `metric`, such as `accuracy`.
+    /// Both scores of `metric`, such as `accuracy`, and the interval of their difference, as a sentence.
     pub fn sentence(&self, metric: &str, direction: Direction) -> Message {
-        let verdict = self.verdict(direction);
         let scores = msg::ScoresAre {
             metric,
             after: format!("{:.4}", self.after),
             before: format!("{:.4}", self.before),
-            verdict: verdict.message(),
         };
         if self.rows < FEWEST_ROWS {
             let (rows, needed) = (self.rows, FEWEST_ROWS);
@@ -142,20 +140,9 @@ impl Comparison {
             high: format!("{:+.4}", self.high),
             rows: self.rows,
         };
-        match verdict {
+        match self.verdict(direction) {
             Verdict::NotDistinguishable => msg::MayBeChance { scores, interval }.into(),
             Verdict::Better | Verdict::Worse => msg::Significant { scores, interval }.into(),
-        }
-    }
-}
-
-impl Verdict {
-    /// Its word, as in `accuracy 0.9 against 0.5 is better`.
-    fn message(self) -> Message {
-        match self {
-            Self::Better => msg::Better.into(),
-            Self::NotDistinguishable => msg::NotDistinguishable.into(),
-            Self::Worse => msg::Worse.into(),
         }
     }
 }
@@ -188,8 +175,7 @@ mod tests {
             (Verdict::Better, Verdict::Worse)
         );
         let sentence = comparison.sentence("accuracy", UP).english();
-        let start =
-            "accuracy 0.8000 against 0.5000 is better: the difference is +0.3000, and with 95% confidence between +0.2";
+        let start = "accuracy 0.8000 against 0.5000: the difference is +0.3000, and with 95% confidence between +0.2";
         assert!(sentence.starts_with(start), "{sentence}");
     }
 

@@ -5,6 +5,7 @@
 
 use crate::config::SMALL_MODELS;
 use crate::error::{Error, Result};
+use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::common::AndMore;
 use lorakeet_i18n::messages::head as msg;
 use lorakeet_i18n::{Field, Message};
@@ -480,7 +481,7 @@ pub(super) fn rule(kind: &str, key: &str) -> Option<Rule> {
 /// The first key whose value is not computed, or that contradicts another one's.
 pub(super) fn check(config: &Value, kind: &str, fresh: bool) -> Result<Vec<Message>> {
     let Some(config) = config.as_object() else {
-        return Err(Error::format(msg::NotObject).file("config.json"));
+        return Err(Error::format(common::NotJsonObject).file("config.json"));
     };
     let (mut unknown, mut dropouts) = (Vec::new(), Vec::new());
     for (key, value) in config {

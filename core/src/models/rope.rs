@@ -4,6 +4,7 @@ use super::keys::{bounded, first_names};
 use super::load::Loader;
 use crate::error::{Error, Result};
 use burn::tensor::{Tensor, TensorData};
+use lorakeet_i18n::messages::common;
 use lorakeet_i18n::{Message, messages::models as msg};
 use serde_json::{Map, Value};
 use std::ops::Range;
@@ -137,7 +138,7 @@ fn said_twice() -> Error {
     Error::format(msg::RopeGivenTwice)
         .file("config.json")
         .field("rope_scaling")
-        .remedy(msg::KeepOneOfTwo)
+        .remedy(common::KeepOne)
 }
 
 /// What `rope_parameters` or `rope_scaling` says.

@@ -27,6 +27,7 @@ use crate::{
     error::{Error, Result},
 };
 use burn::tensor::Tensor;
+use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::models as msg;
 use mlp::Mlp;
 use patches::Patches;
@@ -67,7 +68,7 @@ impl Body for Small {
         let (width, layers) = (loader.size("hidden_size")?, loader.layers("num_hidden_layers")?);
         let dropout = loader.real("hidden_dropout_prob")?.unwrap_or(0.0);
         if !(0.0..1.0).contains(&dropout) {
-            let error = Error::format(msg::NotShare { got: dropout });
+            let error = Error::format(common::NotShare { got: dropout });
             return Err(error.file("config.json").field("hidden_dropout_prob"));
         }
         let vocab = match kind {

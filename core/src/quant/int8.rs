@@ -5,6 +5,7 @@
 
 use super::{check_finite, check_length, check_matrix, largest};
 use crate::{Error, Result};
+use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::formats as msg;
 
 /// A row-major matrix as signed bytes, one absmax a row.
@@ -56,7 +57,7 @@ impl Int8Rows {
     ) -> Result<(Self, Vec<usize>)> {
         if threshold.is_nan() || threshold <= 0.0 {
             let found = threshold;
-            return Err(Error::config(msg::NotAboveZero { found }).field("threshold"));
+            return Err(Error::config(common::NotAboveZero { got: found }).field("threshold"));
         }
         check_matrix("values", values.len(), rows, columns)?;
         check_finite("values", values)?;

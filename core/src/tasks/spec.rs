@@ -16,6 +16,8 @@ use crate::loss::{WeightedSum, usual};
 use crate::metrics::answers::Predictions;
 use crate::metrics::generation::GENERATION_METRICS;
 use crate::task::Task;
+use lorakeet_i18n::messages::common;
+use lorakeet_i18n::messages::head;
 use lorakeet_i18n::messages::run as msg;
 use lorakeet_i18n::{Field, Message};
 
@@ -170,11 +172,9 @@ impl TaskSpec {
             spec.shape = dataset.numeric(&spec.columns)?.shape;
         }
         if let Some(kind) = label_kind(task) {
-            let names = head.names(true).ok_or_else(|| {
-                Error::model(lorakeet_i18n::messages::head::NoNames)
-                    .file("config.json")
-                    .field("id2label")
-            })?;
+            let names = head
+                .names(true)
+                .ok_or_else(|| Error::model(head::NoNames).file("config.json").field("id2label"))?;
             spec.answer = Some(LabelSet::new(kind, names));
             spec.scaling = head.scaling();
         }
@@ -404,7 +404,7 @@ fn metric(config: &RunConfig, objective: &Objective) -> Result<String> {
     let metric = format!("{name:?}");
     let error = Error::config(msg::NoSuchMetric { task, metric }).field("metric_for_best_model");
     Err(match nearest(name, names.iter().copied()) {
-        Some(near) => error.remedy(msg::DidYouMean { name: near }),
+        Some(near) => error.remedy(common::DidYouMean { name: near }),
         None => error.remedy(msg::MetricsAre {
             metrics: Field::list(names.iter().copied()),
         }),

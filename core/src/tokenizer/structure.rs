@@ -4,7 +4,8 @@
 use crate::{Error, Result};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use lorakeet_i18n::Message;
-use lorakeet_i18n::messages::{formats, text as msg};
+use lorakeet_i18n::messages::common;
+use lorakeet_i18n::messages::text as msg;
 use serde_json::Value;
 
 /// Merges for each token of a SentencePiece vocabulary; sound ones have two to three.
@@ -192,7 +193,7 @@ fn check_part(value: &Value, kind: &str, place: &str) -> Result<usize> {
         // A token that is shorter than what is to be cut off its end is not expected there.
         "Strip" if number("stop").is_some_and(|stop| stop > 0) => Err(wrong(msg::CutsEnds, &format!("{place}.stop"))),
         "Replace" => {
-            let content = length("content").ok_or_else(|| wrong(formats::IsMissing, &format!("{place}.content")))?;
+            let content = length("content").ok_or_else(|| wrong(common::IsMissing, &format!("{place}.content")))?;
             let pattern = &value["pattern"];
             let at = format!("{place}.pattern");
             match (pattern["String"].as_str(), pattern["Regex"].as_str()) {
@@ -291,7 +292,7 @@ fn check_model(json: &mut Value) -> Result<Vec<Message>> {
     let tokens = match model.get("vocab") {
         Some(Value::Object(tokens)) => tokens.len(),
         Some(Value::Array(tokens)) => tokens.len(),
-        _ => return Err(wrong(formats::IsMissing, "model.vocab")),
+        _ => return Err(wrong(common::IsMissing, "model.vocab")),
     };
     let Some(merges) = model.get("merges").and_then(Value::as_array) else {
         return Ok(notes);

@@ -36,6 +36,7 @@ use crate::store::{Source, read_all};
 use burn::tensor::{Tensor, TensorData};
 use folder::{MANIFEST, MOST_MANIFEST_BYTES, Manifest, torn};
 use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::run as msg;
 use state::{STATE, read_state, trainer_state};
 
@@ -239,7 +240,7 @@ async fn read_tensors(source: &Source) -> Result<Tensors> {
     let mut tensors = Vec::new();
     for placed in safetensors::read_header(source).await? {
         let located = |error: Error| error.file(source.name()).field(&placed.name);
-        let length = usize::try_from(placed.bytes).map_err(|_| located(Error::io(msg::TooLarge)))?;
+        let length = usize::try_from(placed.bytes).map_err(|_| located(Error::io(common::TooLargeForMachine)))?;
         let bytes = source.read_at(placed.offset, length).await.map_err(located)?;
         let numbers = match placed.storage.name() {
             "U8" => Numbers::Bytes(bytes),

@@ -8,7 +8,6 @@ messages! { "config";
     ValuesDiffer { knob, value, spelling, line, other } =
         "gives {knob} the value {value}, but {spelling} in line {line} gives it {other}",
         "把 {knob} 设为 {value}，而第 {line} 行的 {spelling} 把它设为 {other}";
-    KeepOne = "Keep one of the two.", "请只保留其中一个。";
     NeededByRun = "is not given, and a run needs it", "没有设置，而训练需要它";
     GiveModel =
         "Give a folder with config.json and safetensors, a GGUF file, or a small model's name such as small_mlp.",
@@ -72,7 +71,6 @@ messages! { "config";
         "{reason}；只允许 {allowed}，实际值：{got}";
     TakeLineOut = "Take the line out.", "请去掉这一行。";
     UnknownKey { value } = "there is no such key, got {value}", "没有这个键，其值：{value}";
-    DidYouMean { known } = "Did you mean {known}?", "您是否想写 {known}？";
     ListEveryKey =
         "`lorakeet check` with an empty file lists every key.",
         "对空文件运行 `lorakeet check` 可列出所有键。";
@@ -81,7 +79,6 @@ messages! { "config";
     InBrackets { items } = "[{items}]", "[{items}]";
     InBraces { items } = "{{{items}}}", "{{{items}}}";
     Then { before, item } = "{before}, {item}", "{before}, {item}";
-    Nothing = "nothing", "空值";
     EmptyList = "an empty list", "空列表";
 
     // knob.rs: what a knob takes.
@@ -101,7 +98,6 @@ messages! { "config";
         "a share of at least 0 and below 1, or a whole number from 1",
         "不小于 0 且小于 1 的比例，或不小于 1 的整数";
     OneOf { words } = "one of {words}", "以下之一：{words}";
-    TrueOrFalse = "true or false", "布尔值 true 或 false";
     Text = "text", "文本";
     Modules = "all-linear, a list of module names, or one pattern", "模块名列表、单个匹配模式或 all-linear";
     ModuleNames = "a list of module names", "模块名列表";

@@ -99,7 +99,6 @@ messages! { "data";
     ChooseRowsOfText = "Choose a file with text in its rows.", "请选择数据中含有文本的文件。";
     NumbersAsText = "a row of numbers is no text", "由数字组成的数据不是文本";
     IsEmpty = "is empty", "为空";
-    IsMissing = "is missing", "缺失";
     FillIn = "Fill it in, or delete the row.", "请补上，或删除这条数据。";
     NotText { kind } = "must be a text, but is {kind}", "必须是文本，实际是{kind}";
     ConversationsElsewhere = "Conversations belong into a column named messages.", "对话请放在名为 messages 的列中。";
@@ -264,7 +263,6 @@ messages! { "data";
         "第一行是数字，因此没有表头：每行的第一个数字是其标签。";
     CorrectOrLeaveColumnOut = "Correct it, or leave the column out with text_columns.",
         "请改正，或用 text_columns 排除该列。";
-    NotFinite { got } = "must be a finite number, got {got}", "必须是有限的数字，实际为 {got}";
     CorrectOrDelete = "Correct it, or delete the row.", "请改正，或删除这条数据。";
     DecimalPoint = "Write numbers with a decimal point, not a comma.", "请使用小数点而不是逗号书写小数。";
     NumberMissing = "the number is missing", "缺少数字";
@@ -322,8 +320,6 @@ messages! { "data";
     RowsOfKey { key } = "The rows are those of the key '{key}'.", "数据取自键 '{key}'。";
     AlikeColumns { one, other } = "'{one}' and '{other}' are taken for one column.",
         "'{one}' 和 '{other}' 被视为同一列。";
-    Nothing = "nothing", "空值";
-    TrueOrFalse = "true or false", "布尔值";
     ANumber = "a number", "一个数字";
     AText = "a text", "一段文本";
     AList = "a list", "一个列表";
@@ -456,7 +452,6 @@ messages! { "data";
         "请选取部分数据，或去掉一些列：几 MB 数据就足以微调小模型。";
 
     // places of errors
-    ColumnNumber { column } = "column {column}", "第 {column} 列";
     Channel { channel } = "channel {channel}", "第 {channel} 个通道";
     ChannelAndStep { channel, step } = "channel {channel}, step {step}", "第 {channel} 个通道的第 {step} 步";
 }

@@ -4,16 +4,11 @@ use crate::message::messages;
 
 messages! { "formats";
     // Several files.
-    Because { what, why } = "{what}: {why}", "{what}：{why}";
-    IsMissing = "is missing", "缺失";
     IsThereTwice = "is there twice", "出现了两次";
     TooLarge = "is too large", "过大";
-    TooLargeForMachine = "is too large for this machine", "过大，本机无法处理";
     NotJson { error } = "is not JSON: {error}", "不是 JSON：{error}";
     IsNotSupported { found } = "is {found}, which is not supported", "为 {found}，不受支持";
     OnlyIsSupported { found, only } = "is {found}; only {only} is supported", "为 {found}；只支持 {only}";
-    NotFinite { found } = "must be a finite number, got {found}", "必须是有限的数，实际为 {found}";
-    NotAboveZero { found } = "must be above 0, got {found}", "必须大于 0，实际为 {found}";
     DownloadAgain = "Download or copy it again.", "请重新下载或复制该文件。";
     CheckAndDownloadAgain =
         "Check that it is the right file, and download it again.",
@@ -40,7 +35,6 @@ messages! { "formats";
     ChooseWithConfig =
         "Choose it together with the model's other files: config.json, *.safetensors, tokenizer.json.",
         "请将它与模型的其他文件一起选择：config.json、*.safetensors、tokenizer.json。";
-    NotAnObject = "is not a JSON object", "不是 JSON 对象";
     TwiceInFiles = "is in the files twice", "在所选文件中出现了两次";
     FilesOfOneModelOnly = "Choose the files of one model only.", "请只选择一个模型的文件。";
 
@@ -213,7 +207,6 @@ messages! { "formats";
         "请将其转换为普通 LoRA：调用 save_pretrained 时使用 path_initial_model_for_weight_conversion。";
     WrongType { error } = "has a value of the wrong type: {error}", "有一个值的类型不对：{error}";
     RankOutOfRange { most, found } = "must be from 1 to {most}, got {found}", "必须在 1 到 {most} 之间，实际为 {found}";
-    NotAShare { found } = "must be at least 0 and below 1, got {found}", "必须大于等于 0 且小于 1，实际为 {found}";
     ChooseBoth { config, tensors } = "Choose {config} and {tensors} together.", "请同时选择 {config} 和 {tensors}。";
     NoTensors = "holds no tensors", "不包含任何张量";
 
@@ -225,7 +218,6 @@ messages! { "formats";
         "Name the modules in a list, or put the layers into the pattern.",
         "请用列表列出模块，或把层号写进正则表达式。";
     MatchesNone { written } = "{written} matches none of these modules", "{written} 与这些模块都不匹配";
-    DidYouMean { name } = "Did you mean {name}?", "您是不是想写 {name}？";
     ThereAre { names } = "There are: {names}.", "可用的有：{names}。";
     NoSuchLayer { layer } =
         "there is no layer {layer} with a module of target_modules",
@@ -296,12 +288,6 @@ messages! { "formats";
         "is {found} bytes long, which is more than the {most} that such a file may have",
         "长 {found} 字节，超过此类文件允许的 {most} 字节";
     CheckFile = "Check that it is the right file.", "请确认选对了文件。";
-    EndsTooEarly { end, wanted, start } =
-        "ends at byte {end}, but {wanted} bytes were wanted from byte {start} on",
-        "在第 {end} 字节处结束，却要从第 {start} 字节起读取 {wanted} 字节";
-    FileIncomplete =
-        "The file is incomplete: download or copy it again.",
-        "文件不完整：请重新下载或复制。";
     CannotOpen = "cannot be opened", "无法打开";
     CannotRead = "cannot be read", "无法读取";
     CannotWrite = "cannot be written", "无法写入";

@@ -23,7 +23,6 @@ messages! { "head";
     UnknownProblem { name } = "the problem type {name} is not known", "未知的 problem_type {name}";
 
     // keys of config.json
-    NotObject = "is not a JSON object", "不是 JSON 对象";
     OnlySupported { value, only, kind } = "is {value}; only {only} is supported for {kind}", "为 {value}；{kind} 只支持 {only}";
     AliasDiffers { value, alias, other } = "is {value}, but {alias}, which is the same, is {other}",
         "为 {value}，但含义相同的 {alias} 为 {other}";

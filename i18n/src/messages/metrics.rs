@@ -61,7 +61,6 @@ messages! { "metrics";
     KnobMustBe { knob, allowed, got } =
         "{knob} must be {allowed}, got {got}",
         "{knob} 必须是{allowed}，实际为 {got}";
-    NotANumber { text } = "{text} is not a number", "{text} 不是数字";
     UnknownLoss { name } = "there is no loss called {name}", "没有名为 {name} 的损失";
     UnknownKnob { loss, name } = "{loss} has no knob called {name}", "{loss} 没有名为 {name} 的参数";
     KnownLosses { names } = "There are {names}.", "可用的损失有：{names}。";
@@ -167,20 +166,15 @@ messages! { "metrics";
         "有 {losses} 个损失，而批次有 {batches} 个";
 
     // metrics/bootstrap.rs: what a comparison comes to.
-    Better = "better", "结果更好";
-    Worse = "worse", "结果更差";
-    NotDistinguishable = "not distinguishable", "没有可分辨的差别";
-    ScoresAre { metric, after, before, verdict } =
-        "{metric} {after} against {before} is {verdict}",
-        "{metric} 为 {after}（对照为 {before}），{verdict}";
+    ScoresAre { metric, after, before } = "{metric} {after} against {before}", "{metric} 为 {after}，对照为 {before}";
     TooFewRows { scores, rows, needed } =
         "{scores}: {rows} rows are too few to tell; at least {needed} are needed.",
-        "{scores}：{rows} 条数据太少，无法判断，至少需要 {needed} 条。";
+        "{scores}；{rows} 条数据太少，无法判断，至少需要 {needed} 条。";
     Interval { difference, confidence, low, high, rows } =
         "the difference is {difference}, and with {confidence}% confidence between {low} and {high} ({rows} rows)",
         "相差 {difference}，{confidence}% 置信区间为 {low} 到 {high}（{rows} 条数据）";
-    Significant { scores, interval } = "{scores}: {interval}.", "{scores}：{interval}。";
+    Significant { scores, interval } = "{scores}: {interval}.", "{scores}，{interval}。";
     MayBeChance { scores, interval } =
         "{scores}: {interval}, so it may be chance.",
-        "{scores}：{interval}，因此可能只是偶然。";
+        "{scores}，{interval}，因此可能只是偶然。";
 }

@@ -128,8 +128,6 @@ messages! { "models";
     SideTooLarge { sizes } =
         "makes a matrix with a side of {sizes}, which is too large",
         "使矩阵的一边达到 {sizes}，过大";
-    NotFinite { got } = "must be a finite number, got {got}", "必须是有限数，实际为 {got}";
-    NotAboveZero { got } = "must be above 0, got {got}", "必须大于 0，实际为 {got}";
     BelowZero { got } = "must be 0 or above, got {got}", "不能小于 0，实际为 {got}";
     NotBoolean { got } = "must be true or false, got {got}", "必须是 true 或 false，实际为 {got}";
     NotTokenId { got } = "must be a token's number, got {got}", "必须是 token 的编号，实际为 {got}";
@@ -226,7 +224,6 @@ messages! { "models";
     RopeGivenTwice =
         "is there beside rope_parameters, which says the same",
         "与 rope_parameters 同时存在，而两者作用相同";
-    KeepOneOfTwo = "Keep one of the two.", "请只保留其中一个。";
     NotNumberAboveZero { got } = "must be a number above 0, got {got}", "必须是大于 0 的数，实际为 {got}";
     HighNotAboveLow { high, low } =
         "is {high}, not above low_freq_factor, {low}",
@@ -240,9 +237,6 @@ messages! { "models";
         "config.json 的 {key} 中有不起作用的键：{names}。";
 
     // models/small.rs
-    NotShare { got } =
-        "must be at least 0 and below 1, got {got}",
-        "必须不小于 0 且小于 1，实际为 {got}";
     SmallCannotDoTask { kind } = "a {kind} model cannot do this task", "{kind} 模型不能完成这个任务";
 
     // models/small/patches.rs

@@ -7,6 +7,11 @@ messages! { "page";
     NoModuleWorker = "this browser cannot start a module worker", "该浏览器不支持 module worker";
     CurrentBrowser = "Use a current Chrome, Edge, Firefox or Safari.", "请使用最新版的 Chrome、Edge、Firefox 或 Safari。";
     BrokeOff { error } = "the engine broke off ({error})", "引擎异常中止（{error}）";
+    MemoryFull { error } = "the engine broke off ({error}), most likely because this tab's memory is full",
+        "引擎异常中止（{error}），很可能是因为此标签页的内存已满";
+    NestedTooDeep { error } = "the engine broke off ({error}), most likely because a file is nested too deeply",
+        "引擎异常中止（{error}），很可能是因为文件嵌套过深";
+    CodeNotLoaded { error } = "the engine's code could not be loaded: {error}", "无法加载引擎代码：{error}";
     NotLoaded = "the engine could not be loaded", "无法加载引擎";
     CommandNotPassed = "the browser did not pass the command on to the engine", "浏览器没有把命令传给引擎";
     NoText = "the engine sent a message without text", "引擎发来的消息没有内容";
@@ -19,9 +24,6 @@ messages! { "page";
     FetchBrokeOff = "broke off while it was fetched", "下载中断";
     CheckConnection = "Check the connection to the page's server and reload the page.", "请检查与服务器的连接，然后刷新页面。";
     NotOfPage = "is not a file that comes with the page", "不是本页面自带的文件";
-    EndsEarly { end, wanted, from } = "ends at byte {end}, but {wanted} bytes were wanted from byte {from} on",
-        "在第 {end} 字节处结束，但需要从第 {from} 字节起读取 {wanted} 字节";
-    FileIncomplete = "The file is incomplete: download or copy it again.", "文件不完整：请重新下载或复制。";
     FileGone = "cannot be read any more; it was moved, changed or deleted after it was chosen",
         "无法再读取：文件在选择之后被移动、修改或删除";
     ChooseAgain = "Choose the file again.", "请重新选择该文件。";

@@ -28,7 +28,6 @@ messages! { "run";
     LoraOnFreshWeights = "lora leaves the weights as they are, and these are fresh",
         "lora 不改变基座权重，而这些权重是随机初始化的";
     SetFull = "Set finetuning_type: full.", "请设置 finetuning_type: full。";
-    CannotWrite { file, error } = "{file}: {error}", "{file}：{error}";
 
     // tasks
     TaskByData { task, because } = "The task is {task}, because the data has {because}; set task to choose another.",
@@ -56,7 +55,6 @@ messages! { "run";
     MetricOfWritten { metric } = "{metric} is of answers that the model writes", "{metric} 用于评价模型生成的回答";
     SetPredictWithGenerate = "Set predict_with_generate: true.", "请设置 predict_with_generate: true。";
     NoSuchMetric { task, metric } = "a {task} run has no metric {metric}", "{task} 任务没有指标 {metric}";
-    DidYouMean { name } = "Did you mean {name}?", "是否想写 {name}？";
     MetricsAre { metrics } = "It has loss, {metrics}.", "可用的指标：loss、{metrics}。";
     NoBaseline { kind, because } = "There is no {kind} to compare with: {because}.", "无法与{kind}比较：{because}。";
     OtherLayout = "the rows of one file lie otherwise than those of the other", "两个文件的数据形状不同";
@@ -143,7 +141,6 @@ messages! { "run";
     TooManySteps { step, steps } = "the checkpoint has done {step} steps, the run has only {steps}",
         "检查点已训练 {step} 步，而本次训练只有 {steps} 步";
     RaiseSteps = "Raise max_steps or num_train_epochs.", "请增大 max_steps 或 num_train_epochs。";
-    TooLarge = "is too large for this machine", "太大，本机无法处理";
     WrongShape { found, needed } = "has shape {found}, the run needs {needed}", "形状为 {found}，而训练需要 {needed}";
     HoldsBytes = "holds bytes, the run needs floats", "存的是字节，而训练需要浮点数";
     HoldsFloats = "holds floats, the run needs bytes", "存的是浮点数，而训练需要字节";
@@ -177,7 +174,6 @@ messages! { "run";
     NameWholeCheckpoint =
         "Name a folder checkpoint-N that is whole, or set resume_from_checkpoint: true, which takes the newest whole one.",
         "请指定完整的 checkpoint-N 文件夹，或设置 resume_from_checkpoint: true，它会使用最新的完整检查点。";
-    NotNumber { text } = "{text} is not a number", "{text} 不是数字";
     NotState { because } = "is not a state that a run can go on from: {because}", "不是可以继续训练的状态：{because}";
     NameOwnCheckpoint = "Name a folder checkpoint-N that a run of this program wrote.",
         "请指定由本程序写出的 checkpoint-N 文件夹。";

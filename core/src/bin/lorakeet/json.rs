@@ -27,7 +27,7 @@ fn word(value: &mut Value) {
 #[cfg(test)]
 mod tests {
     use lorakeet_core::Error;
-    use lorakeet_i18n::messages::run as msg;
+    use lorakeet_i18n::messages::{common, run as msg};
 
     #[test]
     fn messages_are_sentences() {
@@ -35,7 +35,7 @@ mod tests {
             task: "ranking",
             metric: "x",
         })
-        .remedy(msg::DidYouMean { name: "mrr" });
+        .remedy(common::DidYouMean { name: "mrr" });
         let line = super::line(&[error]).expect("JSON");
         assert!(line.contains(r#""what":"a ranking run has no metric x""#), "{line}");
         assert!(line.contains(r#""remedy":"Did you mean mrr?""#), "{line}");

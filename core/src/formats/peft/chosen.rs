@@ -112,7 +112,7 @@ pub fn check_names(candidates: &[&str], config: &AdapterConfig) -> Result<()> {
         };
         let remedy = match near {
             Some(name) => {
-                let first = msg::DidYouMean { name };
+                let first = common::DidYouMean { name };
                 common::Both { first, second }.into()
             }
             None => Message::from(second),

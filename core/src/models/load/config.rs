@@ -6,6 +6,7 @@ use crate::{
     head_spec::{HeadLayers, HeadRecord, HeadSpec},
     models::keys,
 };
+use lorakeet_i18n::messages::common;
 use lorakeet_i18n::{Message, messages::models as msg};
 use serde_json::Value;
 
@@ -122,7 +123,7 @@ impl Loader<'_> {
         };
         let number = value.as_f64().filter(|number| (*number as f32).is_finite());
         let got = keys::bounded(value);
-        number.ok_or_else(|| wrong(key, msg::NotFinite { got })).map(Some)
+        number.ok_or_else(|| wrong(key, common::NotFinite { got })).map(Some)
     }
 
     /// A number above 0.
@@ -130,7 +131,7 @@ impl Loader<'_> {
         let number = self.real(key)?.unwrap_or(otherwise);
         match number as f32 > 0.0 {
             true => Ok(number),
-            false => Err(wrong(key, msg::NotAboveZero { got: number })),
+            false => Err(wrong(key, common::NotAboveZero { got: number })),
         }
     }
 

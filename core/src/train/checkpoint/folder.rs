@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::store::{Sink, Source};
 use crate::train::fingerprint::{sha256, sha256_of};
 use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::run as msg;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -187,8 +188,12 @@ impl Manifest {
 
     fn text(&self) -> Result<String> {
         let text = serde_json::to_string_pretty(self);
-        text.map(|text| text + "\n")
-            .map_err(|error| Error::internal(msg::CannotWrite { file: MANIFEST, error }))
+        text.map(|text| text + "\n").map_err(|error| {
+            Error::internal(common::At {
+                place: MANIFEST,
+                what: error,
+            })
+        })
     }
 
     /// Reads the manifest back, to the last bit.

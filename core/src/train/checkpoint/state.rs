@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::metrics::generation::{GeneratedAnswer, TextScore, TextScores};
 use crate::train::fingerprint::Fingerprint;
 use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::run as msg;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -73,7 +74,7 @@ impl From<f64> for Exact {
 impl Exact {
     fn number(&self) -> Result<f64> {
         self.0.parse().map_err(|_| {
-            Error::format(msg::NotNumber {
+            Error::format(common::NotANumber {
                 text: format!("{:?}", self.0),
             })
         })
@@ -99,7 +100,12 @@ pub(super) fn trainer_state(
     config: &RunConfig,
     fingerprint: &Fingerprint,
 ) -> Result<String> {
-    let broken = |error: serde_json::Error| Error::internal(msg::CannotWrite { file: STATE, error });
+    let broken = |error: serde_json::Error| {
+        Error::internal(common::At {
+            place: STATE,
+            what: error,
+        })
+    };
     let epoch = progress.step as f64 / plan.steps_per_epoch.max(1) as f64;
     let lowest = progress
         .log_history

@@ -120,7 +120,7 @@ async fn a_run_is_told_in_chinese_from_its_plan_to_its_report() -> Result<()> {
     page.set_field("language", "zh-Hans").await?;
     page.wait_enabled("train", READY).await?;
     shorten(&page, "3").await?;
-    page.set_knob("learning_rate", "1000").await?;
+    page.set_knob("learning_rate", "1").await?;
     page.train_to_the_end().await?;
     is_chinese(&page, "after a run that learnt nothing").await?;
     page.screenshots("run-chinese-1440").await?;
