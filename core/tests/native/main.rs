@@ -16,8 +16,6 @@ mod gguf_blocks;
 mod hostile;
 mod labels;
 mod packing;
-#[cfg(feature = "cli")]
-mod process;
 mod protocol;
 mod quant;
 mod random;

@@ -3,6 +3,9 @@
 //! Exit status: 0 done, 1 failed, 2 a wrong flag or setting, 130 interrupted by Ctrl-C, SIGTERM or a closed terminal (what was
 //! learnt is saved).
 
+/// The clone that this was compiled in: another one's build is not taken for this one's (`.cargo/config.toml`).
+const _: Option<&str> = option_env!("LORAKEET_CLONE");
+
 mod commands;
 mod json;
 mod log;

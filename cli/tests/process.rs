@@ -4,8 +4,18 @@ use lorakeet_core::store::{DirectorySink, DiskFile, Source};
 use lorakeet_core::train::checkpoint::step_of;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::{Child, Command, Output, Stdio};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
+
+/// The value of a future that waits for nothing, as all are that read disk.
+fn now<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("the future waits for something"),
+    }
+}
 
 /// A folder of a test's own, with rows of numbers in two classes, that is removed in the end.
 struct Place(PathBuf);
@@ -406,7 +416,7 @@ fn a_folder_of_many_files_is_not_held_open() {
     // What takes a file's place on the way is not mixed with it.
     std::thread::sleep(Duration::from_millis(20));
     fs::write(&names[7], "[]").expect("it is written");
-    let error = crate::common::now(sources[7].read_at(0, 2)).expect_err("it is another one");
+    let error = now(sources[7].read_at(0, 2)).expect_err("it is another one");
     assert!(
         error.what.english().contains("was changed while it was read"),
         "{error}"
