@@ -70,6 +70,40 @@ pub(super) struct Sizes {
     pub(super) max_positions: usize,
 }
 
+/// Of a [`Body`] that is a stack of `layers`: its sizes, the linears of each layer by their fields, and the embeddings that can
+/// carry an adapter.
+macro_rules! stack {
+    (linears: [$($linear:ident),*] $(, embeddings: [$($embedding:ident),*])?) => {
+        fn sizes(&self) -> Sizes {
+            Sizes {
+                vocab: self.vocab,
+                width: self.width,
+                layers: self.layers.len(),
+                max_positions: self.max_positions,
+            }
+        }
+
+        fn linears(&self) -> Vec<&Linear> {
+            self.layers.iter().flat_map(|layer| [$(&layer.$linear),*]).collect()
+        }
+
+        fn linears_mut(&mut self) -> Vec<&mut Linear> {
+            self.layers.iter_mut().flat_map(|layer| [$(&mut layer.$linear),*]).collect()
+        }
+
+        $(
+            fn embeddings(&self) -> Vec<&Embedding> {
+                vec![$(&self.$embedding),*]
+            }
+
+            fn embeddings_mut(&mut self) -> Vec<&mut Embedding> {
+                vec![$(&mut self.$embedding),*]
+            }
+        )?
+    };
+}
+pub(super) use stack;
+
 pub(super) enum Architecture {
     Llama(Box<llama::Llama>),
     Gpt2(Box<gpt2::Gpt2>),

@@ -8,7 +8,7 @@
 use super::{
     HeadKind, Linear,
     activation::Activation,
-    architecture::{Body, Sizes},
+    architecture::{Body, Sizes, stack},
     embedding::Embedding,
     graph::{Graph, Tokens},
     head::{self, Classifier, ClassifierNames, Head, MaskedLm, MaskedLmNames, Pooling},
@@ -219,14 +219,7 @@ impl Body for Bert {
         Ok((model, head))
     }
 
-    fn sizes(&self) -> Sizes {
-        Sizes {
-            vocab: self.vocab,
-            width: self.width,
-            layers: self.layers.len(),
-            max_positions: self.max_positions,
-        }
-    }
+    stack!(linears: [q, k, v, attention_out, up, down]);
 
     /// The batch → the last layer's hidden states \[B·T, C\].
     fn hidden<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
@@ -264,29 +257,6 @@ impl Body for Bert {
     /// The word embedding, which masked language models share \[V, C\].
     fn lm_head(&self) -> &Matrix {
         &self.words.matrix
-    }
-
-    fn linears(&self) -> Vec<&Linear> {
-        self.layers
-            .iter()
-            .flat_map(|l| [&l.q, &l.k, &l.v, &l.attention_out, &l.up, &l.down])
-            .collect()
-    }
-
-    fn linears_mut(&mut self) -> Vec<&mut Linear> {
-        fn parts(l: &mut Layer) -> [&mut Linear; 6] {
-            let Layer {
-                q,
-                k,
-                v,
-                attention_out,
-                up,
-                down,
-                ..
-            } = l;
-            [q, k, v, attention_out, up, down]
-        }
-        self.layers.iter_mut().flat_map(parts).collect()
     }
 
     fn embeddings(&self) -> Vec<&Embedding> {

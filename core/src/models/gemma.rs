@@ -7,7 +7,7 @@
 use super::{
     HeadKind, Linear,
     activation::Activation,
-    architecture::{Body, Sizes},
+    architecture::{Body, Sizes, stack},
     embedding::Embedding,
     graph::{Graph, TensorGraph, Tokens},
     head::{self, Head, decoder_head, decoder_output},
@@ -184,14 +184,7 @@ impl Body for Gemma {
         Ok((model, head))
     }
 
-    fn sizes(&self) -> Sizes {
-        Sizes {
-            vocab: self.vocab,
-            width: self.width,
-            layers: self.layers.len(),
-            max_positions: self.max_positions,
-        }
-    }
+    stack!(linears: [q, k, v, o, gate, up, down], embeddings: [embedding]);
 
     fn hidden<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
         self.states(g, Tokens::of(g, batch))
@@ -208,38 +201,6 @@ impl Body for Gemma {
     /// The output matrix \[V, C\]: the token embedding, unless the file holds another.
     fn lm_head(&self) -> &Matrix {
         self.lm_head.as_ref().unwrap_or(&self.embedding.matrix)
-    }
-
-    fn linears(&self) -> Vec<&Linear> {
-        self.layers
-            .iter()
-            .flat_map(|l| [&l.q, &l.k, &l.v, &l.o, &l.gate, &l.up, &l.down])
-            .collect()
-    }
-
-    fn linears_mut(&mut self) -> Vec<&mut Linear> {
-        fn parts(l: &mut Layer) -> [&mut Linear; 7] {
-            let Layer {
-                q,
-                k,
-                v,
-                o,
-                gate,
-                up,
-                down,
-                ..
-            } = l;
-            [q, k, v, o, gate, up, down]
-        }
-        self.layers.iter_mut().flat_map(parts).collect()
-    }
-
-    fn embeddings(&self) -> Vec<&Embedding> {
-        vec![&self.embedding]
-    }
-
-    fn embeddings_mut(&mut self) -> Vec<&mut Embedding> {
-        vec![&mut self.embedding]
     }
 }
 

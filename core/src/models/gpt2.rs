@@ -8,7 +8,7 @@
 use super::{
     HeadKind, Linear,
     activation::Activation,
-    architecture::{Body, Sizes},
+    architecture::{Body, Sizes, stack},
     embedding::Embedding,
     graph::{Graph, TensorGraph, Tokens},
     head::{self, Head, decoder_head, decoder_output},
@@ -106,14 +106,7 @@ impl Body for Gpt2 {
         Ok((model, head))
     }
 
-    fn sizes(&self) -> Sizes {
-        Sizes {
-            vocab: self.vocab,
-            width: self.width,
-            layers: self.layers.len(),
-            max_positions: self.max_positions,
-        }
-    }
+    stack!(linears: [attention, attention_out, up, down], embeddings: [tokens, positions]);
 
     fn hidden<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
         self.states(g, Tokens::of(g, batch))
@@ -126,35 +119,6 @@ impl Body for Gpt2 {
     /// The output matrix \[V, C\]: the token embedding, unless the file holds another.
     fn lm_head(&self) -> &Matrix {
         self.lm_head.as_ref().unwrap_or(&self.tokens.matrix)
-    }
-
-    fn linears(&self) -> Vec<&Linear> {
-        self.layers
-            .iter()
-            .flat_map(|l| [&l.attention, &l.attention_out, &l.up, &l.down])
-            .collect()
-    }
-
-    fn linears_mut(&mut self) -> Vec<&mut Linear> {
-        fn parts(l: &mut Layer) -> [&mut Linear; 4] {
-            let Layer {
-                attention,
-                attention_out,
-                up,
-                down,
-                ..
-            } = l;
-            [attention, attention_out, up, down]
-        }
-        self.layers.iter_mut().flat_map(parts).collect()
-    }
-
-    fn embeddings(&self) -> Vec<&Embedding> {
-        vec![&self.tokens, &self.positions]
-    }
-
-    fn embeddings_mut(&mut self) -> Vec<&mut Embedding> {
-        vec![&mut self.tokens, &mut self.positions]
     }
 }
 

@@ -6,7 +6,7 @@
 use super::{
     HeadKind, Linear,
     activation::Activation,
-    architecture::{Body, Sizes},
+    architecture::{Body, Sizes, stack},
     embedding::Embedding,
     graph::{Graph, Tokens},
     head::{self, Classifier, ClassifierNames, Head, MaskedLm, MaskedLmNames, Pooling},
@@ -132,14 +132,7 @@ impl Body for ModernBert {
         Ok((model, head))
     }
 
-    fn sizes(&self) -> Sizes {
-        Sizes {
-            vocab: self.vocab,
-            width: self.width,
-            layers: self.layers.len(),
-            max_positions: self.max_positions,
-        }
-    }
+    stack!(linears: [qkv, attention_out, up, down], embeddings: [embedding]);
 
     /// The batch → the last layer's normed hidden states \[B·T, C\].
     fn hidden<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
@@ -181,35 +174,6 @@ impl Body for ModernBert {
     /// The word embedding, which masked language models share \[V, C\].
     fn lm_head(&self) -> &Matrix {
         &self.embedding.matrix
-    }
-
-    fn linears(&self) -> Vec<&Linear> {
-        self.layers
-            .iter()
-            .flat_map(|l| [&l.qkv, &l.attention_out, &l.up, &l.down])
-            .collect()
-    }
-
-    fn linears_mut(&mut self) -> Vec<&mut Linear> {
-        fn parts(l: &mut Layer) -> [&mut Linear; 4] {
-            let Layer {
-                qkv,
-                attention_out,
-                up,
-                down,
-                ..
-            } = l;
-            [qkv, attention_out, up, down]
-        }
-        self.layers.iter_mut().flat_map(parts).collect()
-    }
-
-    fn embeddings(&self) -> Vec<&Embedding> {
-        vec![&self.embedding]
-    }
-
-    fn embeddings_mut(&mut self) -> Vec<&mut Embedding> {
-        vec![&mut self.embedding]
     }
 }
 
