@@ -3,7 +3,7 @@
 //! Without the feature `engine` the crate holds only what a front end needs: [`protocol`] (commands in, events out),
 //! [`config`] (run files), [`architectures`] (which models are read), [`loss`] as run files write it, and [`error`]. `files` adds what reads and writes files (formats,
 //! tokenizer, data) and what scores with plain numbers (metrics, baselines), and `engine` adds everything that touches a
-//! tensor; `bench` adds what the benches measure.
+//! tensor.
 //!
 //! Shape letters used in all documentation: B batch rows, T tokens in a row, C width of the residual stream, H query heads,
 //! K key/value heads, D width of a head, V vocabulary, R rank of an adapter, N = B·T tokens of a batch.
@@ -39,8 +39,6 @@ pub mod store;
 #[cfg(feature = "files")]
 pub mod tokenizer;
 
-#[cfg(feature = "bench")]
-pub mod bench;
 #[cfg(feature = "engine")]
 pub mod device;
 #[cfg(feature = "engine")]

@@ -4,7 +4,7 @@
 //! a word behind it picks those whose name (`smollm2-2x64 cpu`) contains it.
 
 use anyhow::{Context, Result, bail};
-use lorakeet_core::bench::{CASES, find, measure};
+use lorakeet_bench::{CASES, find, measure};
 use lorakeet_core::formats::ModelFiles;
 use lorakeet_core::host::Host;
 use lorakeet_tests::golden::block_on;

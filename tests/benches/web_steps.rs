@@ -4,7 +4,7 @@
 //! builds the worker and runs all; a word behind it picks those whose name (`mlp gpu`) contains it.
 
 use anyhow::{Context, Result, bail};
-use lorakeet_core::bench::{CASES, Measurement};
+use lorakeet_bench::{CASES, Measurement};
 use lorakeet_tests::browser::{Options, Page};
 use serde_json::json;
 use std::time::Duration;

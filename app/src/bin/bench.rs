@@ -2,8 +2,8 @@
 //! text. It is no part of the page; `cargo xtask bench --browser` builds it and `app/bench/` starts it.
 
 use js_sys::{ArrayBuffer, WebAssembly::Memory};
+use lorakeet_bench::{find, measure};
 use lorakeet_core::Result;
-use lorakeet_core::bench::{find, measure};
 use lorakeet_core::error::Error;
 use lorakeet_core::host::Host;
 use lorakeet_i18n::Message;

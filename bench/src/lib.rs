@@ -4,23 +4,26 @@
 //! or workers, and writing numbers down, is left to whoever calls [`measure`]. The peers that a case stands beside are
 //! named where the case is.
 
-use crate::config::{RunConfig, TargetModules};
-use crate::data::Batch;
-use crate::device;
-use crate::error::{Error, Result};
-use crate::formats::{ModelFiles, peft::AdapterConfig};
-use crate::host::Host;
-use crate::models::{Model, Parameter, Parameters, read};
-use crate::ops;
-use crate::protocol::{DeviceChoice, DeviceInfo};
-use crate::random::Generator;
-use crate::tasks::Objective;
-use crate::train::optim::{AdamW, GradientSum};
-use crate::train::step::{StepSettings, train_step};
 use burn::tensor::{Device, Tensor, TensorData, activation::relu};
+use lorakeet_core::config::{RunConfig, TargetModules};
+use lorakeet_core::data::Batch;
+use lorakeet_core::device;
+use lorakeet_core::error::{Error, Result};
+use lorakeet_core::formats::{ModelFiles, peft::AdapterConfig};
+use lorakeet_core::host::Host;
+use lorakeet_core::models::{Model, Parameter, Parameters, read};
+use lorakeet_core::ops;
+use lorakeet_core::protocol::{DeviceChoice, DeviceInfo};
+use lorakeet_core::random::Generator;
+use lorakeet_core::tasks::Objective;
+use lorakeet_core::train::optim::{AdamW, GradientSum};
+use lorakeet_core::train::step::{StepSettings, train_step};
 use lorakeet_i18n::{Field, messages::device as msg};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+
+/// The clone that this was compiled in: another one's build is not taken for this one's (`.cargo/config.toml`).
+const _: Option<&str> = option_env!("LORAKEET_CLONE");
 
 /// Steps that are taken before any is measured: the first compile kernels and fill pools.
 pub const WARM_UP_STEPS: usize = 5;
