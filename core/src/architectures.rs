@@ -1,6 +1,6 @@
 //! The architectures that are read, one row each: what config.json, transformers' classes and GGUF files call them.
 //!
-//! Every list of supported architectures comes from [`ARCHITECTURES`] or is tested against it. A new one is a row here, a file in
+//! Every list of supported architectures comes from [`ARCHITECTURES`], or `cargo xtask test lint` compares it. A new one is a row here, a file in
 //! `models/` with its [`Family`], its keys in `models/keys.rs`, and, where GGUF has it, its names and metadata in
 //! `formats/gguf_names.rs` and `formats/gguf_config.rs`: the compiler asks for each.
 
@@ -211,36 +211,5 @@ mod tests {
         let remedy = error.remedy.expect("a remedy").english();
         assert!(remedy.starts_with("Did you mean gemma2?"), "{remedy}");
         assert!(of_gguf("gemma3").is_ok_and(|row| row.model_type == "gemma3_text"));
-    }
-
-    #[test]
-    fn readme_and_page_name_every_architecture() {
-        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let read = |path: &str| std::fs::read_to_string(root.join(path)).expect("it is in the repository");
-        let readme = read("README.md");
-        for (kind, row) in [
-            (Kind::Decoder, "| Decoders |"),
-            (Kind::Encoder, "| Encoders |"),
-            (Kind::EncoderDecoder, "| Encoder-decoders |"),
-            (Kind::Small, "| Trained from scratch |"),
-        ] {
-            let line = readme.lines().find(|line| line.starts_with(row)).expect("a row");
-            let named = ARCHITECTURES.iter().filter(|row| row.kind == kind);
-            for name in named.flat_map(|row| [&row.name].into_iter().chain(row.models)) {
-                assert!(line.contains(name), "README.md does not name {name} in {line}");
-            }
-        }
-        // The page lists what can be dropped on it.
-        for file in ["app/src/i18n/en.rs", "app/src/i18n/zh.rs"] {
-            let words = read(file);
-            let start = words.find("model_drop_hint:").expect("the page's list");
-            let end = words[start..].find("\",").expect("its end");
-            let list = &words[start..start + end];
-            for row in ARCHITECTURES.iter().filter(|row| row.kind != Kind::Small) {
-                // "Gemma 2 and 3".
-                let name = row.name.strip_suffix(" 3").unwrap_or(row.name);
-                assert!(list.contains(name), "{file} does not name {name} in {list}");
-            }
-        }
     }
 }

@@ -23,6 +23,7 @@ mod pypi;
 mod serve;
 mod setup;
 mod stage;
+mod supported;
 mod test;
 mod texts;
 mod tree;
