@@ -8,6 +8,7 @@ mod curves;
 mod download;
 mod format;
 mod i18n;
+mod link;
 mod loaded;
 mod page;
 mod playground;

@@ -8,6 +8,7 @@ use crate::components::settings::Settings;
 use crate::components::task::TaskChoice;
 use crate::components::train::Train;
 use crate::components::try_it::TryIt;
+use crate::link;
 use crate::settings::shapes_examples;
 use crate::state::PageState;
 use crate::theme;
@@ -21,6 +22,7 @@ pub fn Page() -> impl IntoView {
     provide_context(state);
     Effect::new(move || theme::apply_theme(state.theme.get()));
     Effect::new(move || theme::apply_language(state.language.get()));
+    link::open(state);
     state.start_engine();
     // Whatever shapes the examples shapes their preview, too.
     let shaping = Memo::new(move |_| {

@@ -3,7 +3,7 @@
 use crate::bundled;
 use leptos::prelude::*;
 use lorakeet_core::Error;
-use lorakeet_core::config::{Group, KNOBS, Knob, RunConfig};
+use lorakeet_core::config::{Group, KNOBS, Knob, PageQuery, RunConfig};
 use lorakeet_i18n::Message;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -154,6 +154,23 @@ impl Settings {
         config.train_file = data.to_owned();
         config.validation_file = validation;
         config.to_yaml()
+    }
+
+    /// Writes the settings into a link, for a model and data of these names.
+    pub fn put_link(self, query: &mut PageQuery, model: &str, data: &str, validation: Option<String>) {
+        let mut config = self.config.get();
+        config.model_name_or_path = model.to_owned();
+        config.train_file = data.to_owned();
+        config.validation_file = validation;
+        query.put_settings(&config, &self.start.get());
+    }
+
+    /// Takes the settings of a link; gives back what is wrong with it.
+    pub fn take_link(self, query: &PageQuery) -> Vec<Error> {
+        let (config, errors) = query.settings(&self.start.get_untracked());
+        self.refused.set(Refused::new());
+        self.config.set(config);
+        errors
     }
 
     /// Takes the settings of a run file; gives back its remarks.

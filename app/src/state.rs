@@ -14,7 +14,7 @@ use crate::training::Training;
 use js_sys::{ArrayBuffer, Uint8Array};
 use leptos::prelude::*;
 use lorakeet_core::Error;
-use lorakeet_core::config::RunConfig;
+use lorakeet_core::config::{PageQuery, RunConfig};
 use lorakeet_core::error::Kind;
 use lorakeet_core::protocol::{Command, DeviceChoice, Event};
 use lorakeet_core::task::Task;
@@ -31,6 +31,8 @@ pub struct PageState {
     pub device_choice: RwSignal<DeviceChoice>,
     /// Every knob.
     pub settings: Settings,
+    /// The link that the page was opened with: what is not known of it stays in the next.
+    pub link: RwSignal<PageQuery>,
     /// Text to continue while training.
     pub sample_prompt: RwSignal<String>,
     /// The conversation with the engine.
@@ -49,10 +51,35 @@ impl PageState {
             theme: RwSignal::new(theme),
             device_choice: RwSignal::new(device),
             settings: Settings::new(),
+            link: RwSignal::new(PageQuery::default()),
             sample_prompt: RwSignal::new(bundled::DATA[0].prompt.into()),
             worker: Conversation::new(),
             loaded: Loaded::new(),
             training: Training::new(),
+        }
+    }
+
+    /// What a run file and a link call the model.
+    pub fn model_name(self) -> String {
+        match self.loaded.model_source.get() {
+            ModelSource::Bundled => bundled::MODEL_FOLDER.to_owned(),
+            ModelSource::Small(name) => name.to_owned(),
+            ModelSource::Own(files) => match &files[..] {
+                [file] => file.name(),
+                _ => "own-model".to_owned(),
+            },
+        }
+    }
+
+    /// What they call the data.
+    pub fn data_name(self) -> String {
+        match self.loaded.data_source.get() {
+            DataSource::Bundled(set) => set.file.to_owned(),
+            // Of images with their labels it is the images' file.
+            DataSource::Own(files) => match self.loaded.data.get() {
+                Some(info) => info.name,
+                None => files.first().map(File::name).unwrap_or_default(),
+            },
         }
     }
 

@@ -8,6 +8,7 @@
 mod check;
 mod knob;
 mod knobs;
+mod page_query;
 mod plan;
 mod read;
 mod setting;
@@ -17,6 +18,7 @@ mod write;
 
 pub use knob::{Group, Kind, Knob, find};
 pub use knobs::{KNOBS, RunConfig};
+pub use page_query::PageQuery;
 pub use plan::Plan;
 pub use values::{
     FinetuningType, Fp8Format, Fp8Scale, HeadActivation, HeadPooling, Interval, Optimizer, ProblemType, QuantType,

@@ -2,18 +2,22 @@
 
 use super::notice::worded;
 use crate::conversation::Engine;
+use crate::download;
 use crate::format;
 use crate::i18n::Language;
+use crate::link;
 use crate::run::Phase;
 use crate::state::PageState;
 use crate::theme::{self, Theme};
 use leptos::prelude::*;
 use lorakeet_core::protocol::DeviceKind;
+use web_sys::HtmlInputElement;
 
 /// The page's head.
 #[component]
 pub fn Header() -> impl IntoView {
     let state = expect_context::<PageState>();
+    let shown = RwSignal::new(false);
     let choose_language = move |event| {
         let tag = event_target_value(&event);
         let language = Language::ALL
@@ -64,6 +68,8 @@ pub fn Header() -> impl IntoView {
                 <h1>"Lorakeet"</h1>
             </div>
             <div class="switches">
+                <button type="button" class="quiet" data-testid="share" aria-expanded=move || shown.get().to_string()
+                    on:click=move |_| shown.update(|shown| *shown = !*shown)>{state.text(|w| w.share)}</button>
                 <label>
                     <span class="unseen">{state.text(|w| w.device_switch)}</span>
                     <select data-testid="device-choice" on:change=choose_device title=state.text(|w| w.device_switch)
@@ -79,8 +85,53 @@ pub fn Header() -> impl IntoView {
                 </label>
             </div>
         </header>
+        <Share shown/>
         <p class="tagline">{state.text(|w| w.tagline)}</p>
         <DeviceLine/>
+    }
+}
+
+/// The link to the page as it stands.
+#[component]
+fn Share(
+    /// Whether it is unfolded.
+    shown: RwSignal<bool>,
+) -> impl IntoView {
+    let state = expect_context::<PageState>();
+    let copied = RwSignal::new(false);
+    let choose_all = |event: web_sys::FocusEvent| event_target::<HtmlInputElement>(&event).select();
+    let address = Memo::new(move |_| link::address(state));
+    Effect::new(move || {
+        address.track();
+        copied.set(false);
+    });
+    let link = move || match address.get() {
+        Ok(address) => {
+            let text = address.clone();
+            let copy = move |_| {
+                download::copy(&text);
+                copied.set(true);
+            };
+            view! {
+                <p class="share-link">
+                    <input type="text" readonly data-testid="share-link" aria-label=state.text(|w| w.share_link) value=address
+                        on:focus=choose_all/>
+                    <button type="button" on:click=copy>
+                        {move || if copied.get() { state.words().copied } else { state.words().copy }}
+                    </button>
+                </p>
+            }
+            .into_any()
+        }
+        Err(error) => view! { <p class="field-error" role="alert">{worded(state, error.message())}</p> }.into_any(),
+    };
+    view! {
+        <Show when=move || shown.get()>
+            <section class="share" data-testid="share-panel" aria-label=state.text(|w| w.share_link)>
+                {link}
+                <p class="hint">{state.text(|w| w.share_hint)}</p>
+            </section>
+        </Show>
     }
 }
 

@@ -3,10 +3,8 @@
 use super::knob::KnobField;
 use super::notice::worded;
 use super::step::{Step, StepStatus};
-use crate::bundled;
 use crate::download;
 use crate::format;
-use crate::loaded::{DataSource, ModelSource};
 use crate::run::Phase;
 use crate::settings::{essential, others};
 use crate::state::PageState;
@@ -17,7 +15,6 @@ use lorakeet_core::config::{FinetuningType, Group};
 use lorakeet_i18n::Message;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
-use web_sys::File;
 
 const GROUPS: [Group; 6] = [
     Group::Model,
@@ -115,24 +112,10 @@ fn RunFile() -> impl IntoView {
     let outcome = RwSignal::new(None::<Result<Vec<Message>, Error>>);
     let copied = RwSignal::new(false);
     let text = Memo::new(move |_| {
-        let model = match state.loaded.model_source.get() {
-            ModelSource::Bundled => bundled::MODEL_FOLDER.to_owned(),
-            ModelSource::Small(name) => name.to_owned(),
-            ModelSource::Own(files) => match &files[..] {
-                [file] => file.name(),
-                _ => "model".to_owned(),
-            },
-        };
-        let data = match state.loaded.data_source.get() {
-            DataSource::Bundled(set) => set.file.to_owned(),
-            // Of images with their labels it is the images' file that stands in a run file.
-            DataSource::Own(files) => match state.loaded.data.get() {
-                Some(info) => info.name,
-                None => files.first().map(File::name).unwrap_or_default(),
-            },
-        };
         let validation = state.loaded.validation.get().map(|info| info.name);
-        state.settings.run_file(&model, &data, validation)
+        state
+            .settings
+            .run_file(&state.model_name(), &state.data_name(), validation)
     });
     Effect::new(move || {
         text.track();

@@ -16,6 +16,10 @@ pub static WORDS: Words = Words {
     theme_dark: "Dark",
     skip_to_train: "Skip to training",
 
+    share: "Share",
+    share_link: "Link to this page",
+    share_hint: "Opens this page with the same task, model, data, settings, prompt and language. Your own files are not in it, only their names.",
+
     device_unknown: "Detecting the device…",
     device_switch: "Device",
     device_choice: |choice| match choice {

@@ -57,6 +57,13 @@ pub struct Words {
     /// First stop of the Tab key.
     pub skip_to_train: &'static str,
 
+    /// The button that shows the link to the page as it stands.
+    pub share: &'static str,
+    /// Name of that link's field.
+    pub share_link: &'static str,
+    /// What is in it and what is not.
+    pub share_hint: &'static str,
+
     /// The device line before the engine answers.
     pub device_unknown: &'static str,
     /// The switch between devices.

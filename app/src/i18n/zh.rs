@@ -16,6 +16,10 @@ pub static WORDS: Words = Words {
     theme_dark: "深色",
     skip_to_train: "跳到训练",
 
+    share: "分享",
+    share_link: "此页面的链接",
+    share_hint: "打开后任务、模型、数据、设置、提示词和语言都与现在相同。链接中不含你自己的文件，只有文件名。",
+
     device_unknown: "正在检测设备…",
     device_switch: "设备",
     device_choice: |choice| match choice {

@@ -372,7 +372,7 @@ fn joined(items: impl Iterator<Item = Field>) -> Field {
     joined.unwrap_or_else(|| "".into())
 }
 
-fn shortened(text: &str) -> String {
+pub(super) fn shortened(text: &str) -> String {
     const LETTERS: usize = 60;
     if text.chars().count() <= LETTERS {
         return text.to_owned();

@@ -1,7 +1,7 @@
 //! Run files, over the whole table of knobs and over random texts and settings.
 
 use lorakeet_core::Error;
-use lorakeet_core::config::{FinetuningType, KNOBS, Kind, Resolved, RunConfig, Source, find};
+use lorakeet_core::config::{FinetuningType, KNOBS, Kind, PageQuery, Resolved, RunConfig, Source, find};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -170,6 +170,7 @@ fn example(name: &str) -> String {
         Kind::Number { .. } | Kind::StepsOrShare { .. } | Kind::ShareOrCount => "0.25".into(),
         Kind::Choice { words, .. } => words[words.len() - 1].into(),
         Kind::Flag => (knob.default() != json!(true)).to_string(),
+        Kind::Text if name == "loss" => "focal(gamma=1)".into(),
         Kind::Text | Kind::PathOrNewest => "some/file.x".into(),
         Kind::Modules | Kind::ModuleNames => "[q_proj, v_proj]".into(),
         Kind::List => "[1, 3]".into(),
@@ -271,4 +272,62 @@ fn random_config(random: &mut Random) -> RunConfig {
     }
     config.validate().expect("valid");
     config
+}
+
+#[test]
+fn a_link_gives_back_the_settings_that_it_was_made_of() {
+    let start = RunConfig {
+        lora_r: 4,
+        per_device_train_batch_size: 4,
+        ..RunConfig::default()
+    };
+    for knob in KNOBS {
+        let config = parse(&format!("{}: {}", knob.name, example(knob.name))).config;
+        let mut query = PageQuery::default();
+        query.set("prompt", Some("Once upon & a time 🦜"));
+        query.put_settings(&config, &start);
+        let text = query.to_text().unwrap_or_else(|error| panic!("{}: {error}", knob.name));
+        assert!(
+            PageQuery::is_one(&text) && text.is_ascii() && !text.contains(' '),
+            "{text}"
+        );
+        let read = PageQuery::parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert_eq!(read, query, "{text}");
+        assert_eq!(read.settings(&start), (config, Vec::new()), "{text}");
+    }
+}
+
+#[test]
+fn a_link_keeps_what_it_does_not_know_and_names_what_is_wrong() {
+    let start = RunConfig::default();
+    let mut query = PageQuery::parse("lab=1&lora_r=-2&of_tomorrow=7&learning_rate=0.5&lr=x").expect("a link");
+    let (config, errors) = query.settings(&start);
+    assert_eq!((config.lora_r, config.learning_rate), (start.lora_r, 0.5));
+    let named: Vec<_> = errors.iter().filter_map(Error::field_name).collect();
+    assert_eq!(named, ["lora_r", "learning_rate"]);
+    query.put_settings(&config, &start);
+    let text = query.to_text().expect("it is short");
+    assert!(
+        text.contains("of_tomorrow=7") && text.contains("learning_rate=0.5"),
+        "{text}"
+    );
+    assert!(!text.contains("lora_r") && !text.contains("lr="), "{text}");
+    // Settings that do not go together are those of the start.
+    let together = PageQuery::parse("lab=1&finetuning_type=full&quantization_bit=4").expect("a link");
+    let (config, errors) = together.settings(&start);
+    assert_eq!((config, errors.len()), (start, 1));
+
+    for (text, what) in [
+        ("", "version"),
+        ("lora_r=4", "version"),
+        ("lab=2&lora_r=4", "version '2'"),
+        ("lab=1&a=1&a=2", "twice"),
+        (&format!("lab=1&a={}", "x".repeat(2048)), "2048"),
+    ] {
+        let error = PageQuery::parse(text).expect_err(text);
+        assert!(error.what.english().contains(what), "{text}: {error}");
+    }
+    let mut long = PageQuery::default();
+    long.set("prompt", Some(&"页".repeat(300)));
+    assert!(long.to_text().is_err() && !PageQuery::is_one("laboratory=1") && !PageQuery::is_one("train"));
 }

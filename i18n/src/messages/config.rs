@@ -194,4 +194,12 @@ messages! { "config";
         "损失总是对一步中的所有目标 token 取平均";
     ProductsIn32Bits = "products are computed in 32 bits", "乘积以 32 位精度计算";
     RepeatableFromSeed = "a run is repeatable from its seed", "相同的种子即可复现训练";
+
+    // page_query.rs
+    LinkTooLong { bytes, most } = "the link has {bytes} bytes, and at most {most} are read", "链接有 {bytes} 字节，最多读取 {most} 字节";
+    OtherLinkVersion { got, known } = "the link is of version '{got}', and this page knows {known}",
+        "链接的版本为 '{got}'，而本页面只支持 {known}";
+    CopyLinkAgain = "Copy the link again from a page of this version.", "请从相同版本的页面重新复制链接。";
+    TwiceInLink = "the link has it twice", "链接中出现了两次";
+    ShortenLink = "Shorten the prompt or the lists in the settings.", "请缩短提示词或设置中的列表。";
 }

@@ -4,6 +4,7 @@
 mod devices;
 mod files;
 mod languages;
+mod links;
 
 use anyhow::{Context, Result, ensure};
 use lorakeet_core::config::RunConfig;
@@ -331,6 +332,13 @@ async fn shown_error(page: &Page, limit: Duration) -> Result<String> {
     let there = "return !!document.querySelector('[data-testid=\"error\"]')";
     page.wait_until("an error is shown", limit, there).await?;
     page.text("error").await
+}
+
+/// The engine's and the page's remarks.
+async fn shown_notes(page: &Page) -> Result<String> {
+    let there = "return !!document.querySelector('[data-testid=\"notes\"]')";
+    page.wait_until("notes are shown", REACTION, there).await?;
+    page.text("notes").await
 }
 
 /// A run that a software adapter ends in time: small batches, few texts to score.
