@@ -35,7 +35,7 @@ pub fn Data() -> impl IntoView {
     let summary = Signal::derive(move || {
         let words = state.words();
         match state.loaded.data.get() {
-            Some(info) => format!("{}: {}", title(), rows(state, &info)),
+            Some(info) => [title().as_str(), words.colon, &rows(state, &info)].concat(),
             None if failed() => words.step_failed.to_owned(),
             None if loading() => words.data_loading.to_owned(),
             None => words.data_none.to_owned(),

@@ -60,6 +60,9 @@ async fn a_shared_link_opens_the_page_as_it_was() -> Result<()> {
     let before = RunConfig::parse(&page.run_file().await?, "run.yaml")?.config;
     let shared = link(&page).await?;
     println!("{shared}");
+    page.press("share").await?;
+    page.screenshots("share-chinese").await?;
+    page.press("share").await?;
     ensure!(
         shared.len() < 2048 && shared.is_ascii() && !shared.contains(' '),
         "{shared}"
@@ -92,6 +95,7 @@ async fn a_shared_link_opens_the_page_as_it_was() -> Result<()> {
 async fn what_is_wrong_in_a_link_is_named_and_what_is_unknown_stays() -> Result<()> {
     let page = Page::open(&Options {
         query: "?device=cpu#lab=1&lora_r=-3&of_tomorrow=7&train_file=mine.csv&model_name_or_path=small_mlp&device=cpu&lang=xx".into(),
+        width: 400,
         ..Options::default()
     })
     .await?;
@@ -106,6 +110,14 @@ async fn what_is_wrong_in_a_link_is_named_and_what_is_unknown_stays() -> Result<
     for word in ["lora_r", "-3", "mine.csv", "lang", "'xx'"] {
         ensure!(notes.contains(word), "no {word}: {notes}");
     }
+    page.press("share").await?;
+    page.screenshots("share-400").await?;
+    page.press("share").await?;
+    let wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
+    ensure!(
+        page.run(wide, vec![]).await? == json!(0),
+        "the page is wider than its window"
+    );
     let shared = link(&page).await?;
     ensure!(
         shared.contains("of_tomorrow=7") && shared.contains("model_name_or_path=small_mlp"),
