@@ -4,7 +4,7 @@ use crate::phase::{Phase, Plan};
 use crate::places::{PAGE_PACKAGE, Places, WASM_TARGET, say};
 use crate::process::{find, run};
 use crate::wasm::{self, Compiler};
-use crate::{imports, licences, packages, supported, tree, units};
+use crate::{imports, licences, messages, packages, supported, tree, units};
 use anyhow::{Context, Result};
 
 /// Debian's clippy for the compiler that builds wasm there.
@@ -13,11 +13,12 @@ const DEBIAN_CLIPPY: &str = "/usr/bin/clippy-driver";
 type Check = (&'static str, fn(&Places) -> Result<()>);
 
 /// What takes a second each.
-const CHECKS: [Check; 10] = [
+const CHECKS: [Check; 11] = [
     ("formatting", formatting),
     ("file map", |places| tree::check_map(&places.root)),
     ("machine paths", |places| tree::check_machine_paths(&places.root)),
     ("imports", |places| imports::check(&places.root)),
+    ("messages", |places| messages::check(&places.root)),
     ("supported architectures", |places| supported::check(&places.root)),
     ("commands in the documents", |places| tree::check_commands(&places.root)),
     ("pinned dependencies", licences::check_pins),

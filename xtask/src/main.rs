@@ -12,6 +12,7 @@ mod imports;
 mod lessons;
 mod licences;
 mod lint;
+mod messages;
 mod models;
 mod packages;
 mod page;
