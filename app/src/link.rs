@@ -10,6 +10,7 @@ use crate::theme;
 use leptos::prelude::*;
 use lorakeet_core::Error;
 use lorakeet_core::config::{PageQuery, SMALL_MODELS};
+use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::page as msg;
 
 /// Keys that are no knobs.
@@ -28,7 +29,7 @@ fn of_address() -> Option<String> {
     PageQuery::is_one(text).then(|| text.to_owned())
 }
 
-/// Takes what the page's address says, before anything is loaded. What cannot be used is told in notes, and is then as on a page
+/// Takes what the page's address says, before anything is loaded. What cannot be used is told above the steps, and is then as on a page
 /// without a link.
 pub fn open(state: PageState) {
     // Another link in the same tab opens the page anew.
@@ -41,7 +42,7 @@ pub fn open(state: PageState) {
     let Some(text) = of_address() else { return };
     match PageQuery::parse(&text) {
         Ok(query) => take(state, query),
-        Err(error) => state.worker.note(error.message()),
+        Err(error) => tell(state, error.message()),
     }
 }
 
@@ -67,7 +68,7 @@ fn take(state: PageState, query: PageQuery) {
             state.settings.start_for(Preset::Small);
         }
         (None | Some(bundled::MODEL_FOLDER), None) => {}
-        (Some(file), None) => state.worker.note(msg::LinkNamesModel { file }.into()),
+        (Some(file), None) => tell(state, msg::LinkNamesModel { file }),
     }
     if let Some(file) = query.get(DATA) {
         match bundled::DATA.iter().find(|set| set.file == file) {
@@ -75,21 +76,25 @@ fn take(state: PageState, query: PageQuery) {
                 state.loaded.data_source.set(DataSource::Bundled(set));
                 state.sample_prompt.set(set.prompt.into());
             }
-            None => state.worker.note(msg::LinkNamesData { file }.into()),
+            None => tell(state, msg::LinkNamesData { file }),
         }
     }
     if let Some(prompt) = query.get(PROMPT) {
         state.sample_prompt.set(prompt.to_owned());
     }
     for error in state.settings.take_link(&query) {
-        state.worker.note(error.message());
+        tell(state, error.message());
     }
     state.link.set(query);
 }
 
+fn tell(state: PageState, problem: impl Into<Message>) {
+    state.link_problems.update(|problems| problems.push(problem.into()));
+}
+
 fn unusable(state: PageState, key: &str, value: &str) {
     let error = Error::config(msg::LinkValueUnknown { value }).field(key);
-    state.worker.note(error.message());
+    tell(state, error.message());
 }
 
 /// The address of the page as it stands.

@@ -18,6 +18,7 @@ use lorakeet_core::config::{PageQuery, RunConfig};
 use lorakeet_core::error::Kind;
 use lorakeet_core::protocol::{Command, DeviceChoice, Event};
 use lorakeet_core::task::Task;
+use lorakeet_i18n::Message;
 use web_sys::File;
 
 /// Everything that the page shows.
@@ -33,6 +34,8 @@ pub struct PageState {
     pub settings: Settings,
     /// The link that the page was opened with: what is not known of it stays in the next.
     pub link: RwSignal<PageQuery>,
+    /// What of it cannot be used.
+    pub link_problems: RwSignal<Vec<Message>>,
     /// Text to continue while training.
     pub sample_prompt: RwSignal<String>,
     /// The conversation with the engine.
@@ -52,6 +55,7 @@ impl PageState {
             device_choice: RwSignal::new(device),
             settings: Settings::new(),
             link: RwSignal::new(PageQuery::default()),
+            link_problems: RwSignal::new(Vec::new()),
             sample_prompt: RwSignal::new(bundled::DATA[0].prompt.into()),
             worker: Conversation::new(),
             loaded: Loaded::new(),

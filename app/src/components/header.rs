@@ -86,6 +86,7 @@ pub fn Header() -> impl IntoView {
             </div>
         </header>
         <Share shown/>
+        <LinkProblems/>
         <p class="tagline">{state.text(|w| w.tagline)}</p>
         <DeviceLine/>
     }
@@ -131,6 +132,30 @@ fn Share(
                 {link}
                 <p class="hint">{state.text(|w| w.share_hint)}</p>
             </section>
+        </Show>
+    }
+}
+
+/// What cannot be used of the link that the page was opened with.
+#[component]
+fn LinkProblems() -> impl IntoView {
+    let state = expect_context::<PageState>();
+    let problems = state.link_problems;
+    let lines = move || {
+        let problems = problems.get().into_iter();
+        problems
+            .map(|problem| view! { <li>{worded(state, problem)}</li> })
+            .collect_view()
+    };
+    view! {
+        <Show when=move || !problems.with(Vec::is_empty)>
+            <div class="notice" role="status" data-testid="link-problems">
+                <p class="notice-title">{state.text(|w| w.link_problems)}</p>
+                <ul>{lines}</ul>
+                <p class="buttons">
+                    <button type="button" class="quiet" on:click=move |_| problems.set(Vec::new())>{state.text(|w| w.dismiss)}</button>
+                </p>
+            </div>
         </Show>
     }
 }

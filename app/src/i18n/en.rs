@@ -18,6 +18,7 @@ pub static WORDS: Words = Words {
 
     share: "Share",
     share_link: "Link to this page",
+    link_problems: "Not all of the link could be used",
     share_hint: "Opens this page with the same task, model, data, settings, prompt and language. Your own files are not in it, only their names.",
 
     device_unknown: "Detecting the device…",

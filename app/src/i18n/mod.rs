@@ -63,6 +63,8 @@ pub struct Words {
     pub share_link: &'static str,
     /// What is in it and what is not.
     pub share_hint: &'static str,
+    /// Above what of a link cannot be used.
+    pub link_problems: &'static str,
 
     /// The device line before the engine answers.
     pub device_unknown: &'static str,

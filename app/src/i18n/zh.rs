@@ -18,6 +18,7 @@ pub static WORDS: Words = Words {
 
     share: "分享",
     share_link: "此页面的链接",
+    link_problems: "链接中有无法使用的内容",
     share_hint: "打开后任务、模型、数据、设置、提示词和语言都与现在相同。链接中不含你自己的文件，只有文件名。",
 
     device_unknown: "正在检测设备…",

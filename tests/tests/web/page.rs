@@ -334,13 +334,6 @@ async fn shown_error(page: &Page, limit: Duration) -> Result<String> {
     page.text("error").await
 }
 
-/// The engine's and the page's remarks.
-async fn shown_notes(page: &Page) -> Result<String> {
-    let there = "return !!document.querySelector('[data-testid=\"notes\"]')";
-    page.wait_until("notes are shown", REACTION, there).await?;
-    page.text("notes").await
-}
-
 /// A run that a software adapter ends in time: small batches, few texts to score.
 async fn shorten(page: &Page, max_steps: &str) -> Result<()> {
     for (knob, value) in [

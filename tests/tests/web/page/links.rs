@@ -1,6 +1,5 @@
 //! The page as a link: what is shared is there when the link is opened.
 
-use super::shown_notes;
 use anyhow::{Result, ensure};
 use lorakeet_core::config::RunConfig;
 use lorakeet_tests::browser::{Options, Page};
@@ -105,7 +104,7 @@ async fn what_is_wrong_in_a_link_is_named_and_what_is_unknown_stays() -> Result<
         "return !!document.querySelector('[data-testid=\"train\"]')",
     )
     .await?;
-    let notes = shown_notes(&page).await?;
+    let notes = page.text("link-problems").await?;
     println!("{notes}");
     for word in ["lora_r", "-3", "mine.csv", "lang", "'xx'"] {
         ensure!(notes.contains(word), "no {word}: {notes}");
