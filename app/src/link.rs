@@ -29,8 +29,8 @@ fn of_address() -> Option<String> {
     PageQuery::is_one(text).then(|| text.to_owned())
 }
 
-/// Takes what the page's address says, before anything is loaded. What cannot be used is told above the steps, and is then as on a page
-/// without a link.
+/// Takes what the page's address says, before anything is loaded. What cannot be used is told above the steps, and is then as on
+/// a page without a link.
 pub fn open(state: PageState) {
     // Another link in the same tab opens the page anew.
     let renewed = window_event_listener(leptos::ev::hashchange, |_| {

@@ -169,7 +169,12 @@ impl Settings {
     pub fn take_link(self, query: &PageQuery) -> Vec<Error> {
         let (config, errors) = query.settings(&self.start.get_untracked());
         self.refused.set(Refused::new());
-        self.config.set(config);
+        // Which model and data they are is the page's to say.
+        self.config.set(RunConfig {
+            model_name_or_path: String::new(),
+            train_file: String::new(),
+            ..config
+        });
         errors
     }
 

@@ -13,9 +13,9 @@ mod watch;
 
 use crate::protocol::ChatMessage;
 use crate::{Error, Result};
-use lorakeet_i18n::Field;
 use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::text as msg;
+use lorakeet_i18n::{Field, Message};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, ErrorKind, Value};
 use serde_json::{Map, Value as Json};
@@ -155,7 +155,7 @@ impl ChatTemplate {
     /// It is not Jinja.
     pub fn new(source: &str, bos_token: Option<&str>, eos_token: Option<&str>) -> Result<Self> {
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
-        let syntax = syntax.map_err(|error| Error::internal(lorakeet_i18n::Message::verbatim(error.to_string())))?;
+        let syntax = syntax.map_err(|error| Error::internal(Message::verbatim(error.to_string())))?;
         let unreadable = |error: minijinja::Error| {
             describe(msg::UnreadableTemplate, &error, source).remedy(msg::UseAnotherOrPlainText)
         };
@@ -313,7 +313,7 @@ impl ChatTemplate {
         let names = Value::from_pairs(names.into_iter().chain([(WATCH, watch)]));
         let template = environment
             .get_template(NAME)
-            .map_err(|error| Error::internal(lorakeet_i18n::Message::verbatim(error.to_string())))?;
+            .map_err(|error| Error::internal(Message::verbatim(error.to_string())))?;
         match template.render_captured_to(names, Writer(noted.clone())) {
             Ok(_) => Ok(noted.take()),
             Err(error) if [ErrorKind::OutOfFuel, ErrorKind::WriteFailure].contains(&error.kind()) => {

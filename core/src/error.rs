@@ -128,22 +128,23 @@ impl Error {
         }
     }
 
-    /// All of it as one message: place, what is wrong, and what to do.
-    pub fn message(&self) -> Message {
+    /// Where it is: file, row (of a run file, line) and field, as far as they are known.
+    pub fn place(&self) -> Option<Field> {
         let row = self.row.map(|row| match self.kind {
             Kind::Config => Field::from(msg::Line { line: row }),
             _ => Field::from(msg::Row { row }),
         });
-        let names = [self.file.as_ref().map(Field::from), row, self.field.clone()];
-        let place: Vec<Field> = names.into_iter().flatten().collect();
+        let places = [self.file.as_ref().map(Field::from), row, self.field.clone()];
+        let within = |outer, inner| msg::Within { outer, inner }.into();
+        places.into_iter().flatten().reduce(within)
+    }
+
+    /// All of it as one message: place, what is wrong, and what to do.
+    pub fn message(&self) -> Message {
         let what = self.what.clone();
-        let clause = match place.is_empty() {
-            true => what,
-            false => msg::At {
-                place: Field::List(place),
-                what,
-            }
-            .into(),
+        let clause = match self.place() {
+            None => what,
+            Some(place) => msg::At { place, what }.into(),
         };
         let sentence = msg::Sentence { clause }.into();
         match self.remedy.clone() {

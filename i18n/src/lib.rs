@@ -2,7 +2,7 @@
 //!
 //! The engine makes a [`Message`]: a key and named fields. A front end words it with [`Message::text`]. The wordings stand in
 //! [`messages`], all languages of a message side by side, so that one that is missing does not compile. A further language is a
-//! variant of [`Language`] and one more wording in each entry; `cargo xtask test lint` finds messages that nobody says.
+//! variant of [`Language`] and one more wording in each entry; `cargo xtask test lint` finds messages that are not used.
 
 mod language;
 mod message;

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// How large the page may be in brotli before its engine; the wordings of the engine's messages are 28,000 of it.
+/// How large the page may be in brotli before its engine; it holds what the engine can say, in every language.
 const PAGE_BYTES: usize = 540_000;
 
 /// The parts of [`build`].

@@ -139,7 +139,8 @@ fn unknown_commands(text: &str) -> Vec<String> {
 }
 
 /// The files that git knows or would take, relative to the workspace, with `/` between folders.
-fn tracked_files(root: &Path) -> Result<Vec<String>> {
+/// The files of the repository, those that git does not know yet included.
+pub fn tracked_files(root: &Path) -> Result<Vec<String>> {
     let mut command = Command::new("git");
     command
         .current_dir(root)

@@ -32,10 +32,15 @@ pub fn sentence(state: PageState, clause: Message) -> impl Fn() -> String {
     move || sentence.text(state.language.get())
 }
 
-/// Where it is wrong: file, row and field.
-pub fn place(state: PageState, error: &Error) -> String {
-    let field = error.field.as_ref().map(|field| field.text(state.language.get()));
-    (state.words().error_place)(error.file.as_deref(), error.row, field.as_deref(), error.kind)
+/// Where it is wrong, in the language in use; empty where that is not known.
+pub fn place(state: PageState, error: &Error) -> impl Fn() -> String + use<> {
+    let place = error.place();
+    move || {
+        place
+            .as_ref()
+            .map(|place| place.text(state.language.get()))
+            .unwrap_or_default()
+    }
 }
 
 /// A message in the language in use.
@@ -59,10 +64,8 @@ pub fn ErrorBox(
             (words.error_title)(kind)
         }
     };
-    let place = {
-        let error = error.clone();
-        move || place(state, &error)
-    };
+    let placed = error.place().is_some();
+    let place = place(state, &error);
     let remedy = {
         let remedy = error.remedy.clone();
         move || {
@@ -81,7 +84,6 @@ pub fn ErrorBox(
         let wanted = asks_for_restart(&error);
         move || wanted || state.worker.engine.get() == Engine::Failed
     };
-    let placed = error.file.is_some() || error.row.is_some() || error.field.is_some();
     view! {
         <div class="notice notice-error" role="alert" data-testid="error">
             <p class="notice-title">{title}</p>

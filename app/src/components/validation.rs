@@ -56,8 +56,8 @@ fn Problem(
     error: Error,
 ) -> impl IntoView {
     let state = expect_context::<PageState>();
-    let (what, remedy) = (error.what.clone(), error.remedy.clone());
-    let place = move || place(state, &error);
+    let place = place(state, &error);
+    let Error { what, remedy, .. } = error;
     view! {
         <div class="notice" role="status" data-testid="validation-problem">
             <p class="notice-title">{state.text(|w| w.validation_problem)}</p>

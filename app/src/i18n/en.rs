@@ -294,14 +294,6 @@ pub static WORDS: Words = Words {
         Kind::Internal => "Restart the engine. If it happens again, please report it with the text above.",
     },
     colon: ": ",
-    error_place: |file, row, field, kind| {
-        let row = row.map(|row| match kind {
-            Kind::Config => format!("line {row}"),
-            _ => format!("row {row}"),
-        });
-        let parts: Vec<&str> = [file, row.as_deref(), field].into_iter().flatten().collect();
-        parts.join(", ")
-    },
     dismiss: "Dismiss",
     note: "Note",
     privacy: "Everything runs in this tab. Models, data and adapters never leave this machine.",

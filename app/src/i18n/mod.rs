@@ -414,8 +414,6 @@ pub struct Words {
     pub error_remedy: fn(Kind) -> &'static str,
     /// Between a name and what is said of it.
     pub colon: &'static str,
-    /// In front of a file's name, a row (of a run file, a line) and a field.
-    pub error_place: fn(Option<&str>, Option<usize>, Option<&str>, Kind) -> String,
     /// Closes a message.
     pub dismiss: &'static str,
     /// A remark of the engine.

@@ -280,11 +280,6 @@ pub static WORDS: Words = Words {
         Kind::Internal => "请重新启动引擎。如果再次发生，请附上以上文字反馈。",
     },
     colon: "：",
-    error_place: |file, row, field, _| {
-        let row = row.map(|row| format!("第 {row} 行"));
-        let parts: Vec<&str> = [file, row.as_deref(), field].into_iter().flatten().collect();
-        parts.join("，")
-    },
     dismiss: "关闭",
     note: "提示",
     privacy: "一切都在这个标签页里运行。模型、数据和适配器都不会离开这台电脑。",

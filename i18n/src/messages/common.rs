@@ -5,6 +5,7 @@ use crate::message::messages;
 messages! { "common";
     Line { line } = "line {line}", "第 {line} 行";
     Row { row } = "row {row}", "第 {row} 行";
+    Within { outer, inner } = "{outer}, {inner}", "{outer}，{inner}";
     At { place, what } = "{place}: {what}", "{place}：{what}";
     Sentence { clause } = "{clause}.", "{clause}。";
     Both { first, second } = "{first} {second}", "{first}{second}";

@@ -200,6 +200,6 @@ messages! { "config";
     OtherLinkVersion { got, known } = "the link is of version '{got}', and this page knows {known}",
         "链接的版本为 '{got}'，而本页面只支持 {known}";
     CopyLinkAgain = "Copy the link again from a page of this version.", "请从相同版本的页面重新复制链接。";
-    TwiceInLink = "the link has it twice", "链接中出现了两次";
+    TwiceInLink = "is in the link twice", "在链接中出现了两次";
     ShortenLink = "Shorten the prompt or the lists in the settings.", "请缩短提示词或设置中的列表。";
 }

@@ -22,10 +22,10 @@ messages! { "page";
     ServerAnswered { status } = "could not be fetched: the server answered {status}", "无法下载：服务器返回 {status}";
     NoContents = "came without contents", "内容为空";
     FetchBrokeOff = "broke off while it was fetched", "下载中断";
-    LinkNamesModel { file } = "The link is for a model of somebody's own, {file}: choose it in step 2.",
-        "该链接使用的是他人自己的模型 {file}：请在第 2 步中选择。";
-    LinkNamesData { file } = "The link is for data of somebody's own, {file}: choose it in step 3.",
-        "该链接使用的是他人自己的数据 {file}：请在第 3 步中选择。";
+    LinkNamesModel { file } = "The link names the model {file}, which does not come with the page: choose it in step 2.",
+        "链接指定的模型 {file} 不是本页面自带的：请在第 2 步中选择。";
+    LinkNamesData { file } = "The link names the data {file}, which does not come with the page: choose it in step 3.",
+        "链接指定的数据 {file} 不是本页面自带的：请在第 3 步中选择。";
     LinkValueUnknown { value } = "the link has the value '{value}', which is not known", "链接中的值 '{value}' 无法识别";
     CheckConnection = "Check the connection to the page's server and reload the page.", "请检查与服务器的连接，然后刷新页面。";
     NotOfPage = "is not a file that comes with the page", "不是本页面自带的文件";
