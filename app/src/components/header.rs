@@ -85,27 +85,24 @@ pub fn Header() -> impl IntoView {
                 </label>
             </div>
         </header>
-        <Share shown/>
+        <Show when=move || shown.get()><Share/></Show>
         <LinkProblems/>
         <p class="tagline">{state.text(|w| w.tagline)}</p>
         <DeviceLine/>
     }
 }
 
-/// The link to the page as it stands.
+/// The link to the page as it stands, made while it is shown.
 #[component]
-fn Share(
-    /// Whether it is unfolded.
-    shown: RwSignal<bool>,
-) -> impl IntoView {
+fn Share() -> impl IntoView {
     let state = expect_context::<PageState>();
     let copied = RwSignal::new(false);
-    let choose_all = |event: web_sys::FocusEvent| event_target::<HtmlInputElement>(&event).select();
     let address = Memo::new(move |_| link::address(state));
     Effect::new(move || {
         address.track();
         copied.set(false);
     });
+    let choose_all = |event: web_sys::FocusEvent| event_target::<HtmlInputElement>(&event).select();
     let link = move || match address.get() {
         Ok(address) => {
             let text = address.clone();
@@ -127,12 +124,10 @@ fn Share(
         Err(error) => view! { <p class="field-error" role="alert">{worded(state, error.message())}</p> }.into_any(),
     };
     view! {
-        <Show when=move || shown.get()>
-            <section class="share" data-testid="share-panel" aria-label=state.text(|w| w.share_link)>
-                {link}
-                <p class="hint">{state.text(|w| w.share_hint)}</p>
-            </section>
-        </Show>
+        <section class="share" data-testid="share-panel" aria-label=state.text(|w| w.share_link)>
+            {link}
+            <p class="hint">{state.text(|w| w.share_hint)}</p>
+        </section>
     }
 }
 
