@@ -67,6 +67,18 @@ pub struct Lesson {
     pub teacher: String,
 }
 
+/// A lesson in the list of lessons, `public/lessons/index.json`, which is in teaching order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListedLesson {
+    /// The name of its file.
+    pub id: String,
+    /// Its title.
+    pub title: Text,
+    /// How long it takes a pupil.
+    pub minutes: u32,
+}
+
 /// Plain text in every language. An empty line divides paragraphs, backticks enclose `code`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -7,7 +7,7 @@ use crate::golden::block_on;
 use anyhow::{Context, Result, bail, ensure};
 use lorakeet_core::error::Kind;
 use lorakeet_core::host::Host;
-use lorakeet_core::lesson::{BUNDLED_MODEL, Lesson, LessonRun, Recording, Results, RunResults};
+use lorakeet_core::lesson::{BUNDLED_MODEL, Lesson, LessonRun, ListedLesson, Recording, Results, RunResults};
 use lorakeet_core::protocol::{Command, DeviceChoice, Event};
 use lorakeet_core::session::Session;
 use lorakeet_core::store::{DiskFile, Source};
@@ -162,27 +162,22 @@ pub fn outcome(lesson: &Lesson, results: &Results) -> Result<String> {
     bail!("not exactly one of the choices holds of {measured:?}")
 }
 
-/// The list of lessons as it has to be: the ids of `known` first, in their order, then new ones, each with title and
-/// minutes.
+/// The list of lessons as it has to be: those of `old` first, in their order, then new ones, each with title and minutes.
 ///
 /// # Errors
 /// A lesson cannot be read, or the old list is none.
 pub fn index(page: &Path, old: &str) -> Result<String> {
     let ids = lesson_ids(page)?;
-    let old: Vec<Value> = serde_json::from_str(old).context("lessons/index.json is no list")?;
-    let mut order: Vec<&str> = old.iter().filter_map(|entry| entry["id"].as_str()).collect();
-    order.retain(|id| ids.iter().any(|known| known == id));
-    order.extend(
-        ids.iter()
-            .map(String::as_str)
-            .filter(|id| !old.iter().any(|entry| entry["id"] == *id)),
-    );
-    let entries = order.iter().map(|id| {
-        let lesson = lesson(page, id)?;
-        Ok(json!({ "id": lesson.id, "title": lesson.title, "minutes": lesson.minutes }))
+    let old: Vec<ListedLesson> = serde_json::from_str(old).context("lessons/index.json is no list of lessons")?;
+    let known = old.iter().map(|listed| &listed.id).filter(|id| ids.contains(id));
+    let is_new = |id: &&String| old.iter().all(|listed| listed.id != **id);
+    let order = known.chain(ids.iter().filter(is_new));
+    let listed = order.map(|id| {
+        let Lesson { id, title, minutes, .. } = lesson(page, id)?;
+        Ok(ListedLesson { id, title, minutes })
     });
-    let entries: Vec<Value> = entries.collect::<Result<_>>()?;
-    Ok(serde_json::to_string_pretty(&entries)? + "\n")
+    let listed: Vec<ListedLesson> = listed.collect::<Result<_>>()?;
+    Ok(serde_json::to_string_pretty(&listed)? + "\n")
 }
 
 struct Recorder<'a> {
