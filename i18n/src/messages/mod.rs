@@ -10,6 +10,7 @@ pub mod data;
 pub mod device;
 pub mod formats;
 pub mod head;
+pub mod lesson;
 pub mod metrics;
 pub mod models;
 pub mod page;
@@ -33,7 +34,7 @@ pub(crate) fn template(key: &str, language: Language) -> Option<&'static str> {
 /// An area's name and its messages.
 type Area = (&'static str, &'static [(&'static str, [&'static str; 2])]);
 
-pub(crate) static AREAS: [Area; 12] = [
+pub(crate) static AREAS: [Area; 13] = [
     ("command", command::TEXTS),
     ("common", common::TEXTS),
     ("config", config::TEXTS),
@@ -41,6 +42,7 @@ pub(crate) static AREAS: [Area; 12] = [
     ("device", device::TEXTS),
     ("formats", formats::TEXTS),
     ("head", head::TEXTS),
+    ("lesson", lesson::TEXTS),
     ("metrics", metrics::TEXTS),
     ("models", models::TEXTS),
     ("page", page::TEXTS),

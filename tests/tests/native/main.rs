@@ -10,6 +10,7 @@ mod heads;
 mod ids;
 mod inputs;
 mod knobs;
+mod lessons;
 mod losses;
 mod memory_estimate;
 mod numbers;
