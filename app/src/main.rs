@@ -1,5 +1,24 @@
 //! The page. It holds no engine: it drives one in a worker through `lorakeet_core::protocol` and draws what comes back.
 
+mod bundled;
+mod client;
+mod components;
+mod conversation;
+mod download;
+mod i18n;
+mod link;
+mod loaded;
+mod page;
+mod playground;
+mod report;
+mod run;
+mod settings;
+mod state;
+mod theme;
+mod training;
+
+use lorakeet_lab::{curves, format, zip};
+
 use leptos::mount::mount_to;
 use leptos::prelude::document;
 use wasm_bindgen::JsCast;
@@ -15,6 +34,6 @@ fn main() {
     // What stood there while this code loaded.
     root.set_inner_html("");
     if let Ok(root) = root.dyn_into() {
-        mount_to(root, lorakeet_app::page::Page).forget();
+        mount_to(root, page::Page).forget();
     }
 }
