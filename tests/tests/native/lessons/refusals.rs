@@ -4,7 +4,7 @@ use super::{SAMPLE, changed, parse, sample, schema};
 use lorakeet_core::lesson::Lesson;
 use lorakeet_i18n::Language;
 use lorakeet_tests::json_schema::faults;
-use serde_json::{Value, json};
+use serde_json::json;
 
 #[test]
 fn what_is_wrong_in_a_lesson_is_said_where_it_is_wrong() {
@@ -121,7 +121,11 @@ fn what_is_wrong_in_a_lesson_is_said_where_it_is_wrong() {
             json!([{ "kind": "report", "run": "wild" }]),
             "explain.pictures[0].run: the run wild is not trained by then",
         ),
-        ("/break_it/runs", json!(["few"]), "runs.wild: is trained in no part"),
+        (
+            "/break_it",
+            json!({ "text": { "en": "a", "zh": "甲" }, "runs": ["few"] }),
+            "runs.wild: is trained in no part",
+        ),
         (
             "/break_it/show",
             json!(["wild.f1"]),
