@@ -7,7 +7,7 @@ use crate::golden::block_on;
 use anyhow::{Context, Result, bail, ensure};
 use lorakeet_core::error::Kind;
 use lorakeet_core::host::Host;
-use lorakeet_core::lesson::{BUNDLED_MODEL, Lesson, LessonRun, ListedLesson, Recording, Results, RunResults};
+use lorakeet_core::lesson::{At, BUNDLED_MODEL, Lesson, LessonRun, ListedLesson, Recording, Results, RunResults};
 use lorakeet_core::protocol::{Command, DeviceChoice, Event};
 use lorakeet_core::session::Session;
 use lorakeet_core::store::{DiskFile, Source};
@@ -23,6 +23,9 @@ const MODEL_FILES: [&str; 4] = [
     "model/tokenizer_config.json",
     "model/model.safetensors",
 ];
+
+/// What the runs of the part 'train' may take together, so that they are over in a browser in half a minute.
+const MOST_SECONDS: f64 = 5.0;
 
 /// How many steps and samples of a run are kept: as many as fit.
 const KEPT: [(usize, usize); 4] = [(Recording::MOST_STEPS, 12), (40, 6), (25, 3), (15, 2)];
@@ -114,6 +117,16 @@ pub fn record(page: &Path, lesson: &Lesson, date: &str, host: Host, say: &mut dy
         say(&summary(name, &events));
         results.insert(name.to_owned(), result);
         runs.insert(name.to_owned(), events);
+    }
+    let seconds = |name: &String| results[name].value("seconds", At::End).unwrap_or_default();
+    let seconds: f64 = lesson.train.runs.iter().map(seconds).sum();
+    say(&format!(
+        "train: {seconds:.1} s, and a browser takes 4 to 6 times as long"
+    ));
+    if seconds > MOST_SECONDS {
+        say(&format!(
+            "train: more than {MOST_SECONDS} s; take fewer steps, rows or tokens if nothing else ran meanwhile"
+        ));
     }
     let outcome = outcome(lesson, &results)?;
     say(&format!("outcome: {outcome}"));
