@@ -8,6 +8,7 @@
 mod command;
 mod event;
 mod number;
+mod picture;
 mod report;
 
 pub use command::{ChatMessage, Command, DeviceChoice, GenerateOptions, Prompt};
@@ -15,6 +16,7 @@ pub use event::{
     DataInfo, DeviceInfo, DeviceKind, Event, MemoryEstimate, ModelInfo, PreviewExample, RunInfo, RunPreview,
     RunSummary, Stage, StepInfo,
 };
+pub use picture::{Picture, PictureRequest, TokenProbability};
 pub use report::{
     Baseline, BaselineKind, CalibrationBin, ClassRow, Comparison, EvalInfo, Metric, PredictionTable, Report,
     TextPrediction, Verdict,

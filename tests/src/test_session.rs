@@ -122,6 +122,7 @@ impl TestSession {
         let command = Command::Train {
             config: Box::new(config),
             sample_prompt: Some("say a".into()),
+            watch: Vec::new(),
         };
         self.ask(command, Vec::new());
     }

@@ -75,7 +75,9 @@ impl CommandQueue {
             Command::Stop => self.control.stop(),
             Command::CancelGenerate => self.control.cancel_generate(),
             // In the middle of a run these are served between two steps, and in a pause.
-            Command::Generate { .. } | Command::ExportAdapter if self.trains.get() => self.control.request(command),
+            Command::Generate { .. } | Command::Picture { .. } | Command::ExportAdapter if self.trains.get() => {
+                self.control.request(command);
+            }
             command => {
                 let files = Array::from(&field("files"))
                     .iter()

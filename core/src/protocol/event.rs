@@ -1,6 +1,7 @@
 //! What the engine says, while it loads and while it trains.
 
 use super::number;
+use super::picture::Picture;
 use super::report::{Baseline, EvalInfo, PredictionTable, Report, TextPrediction};
 use crate::error::Error;
 use crate::task::Task;
@@ -119,6 +120,15 @@ pub enum Event {
         /// Speed.
         #[serde(with = "number")]
         tokens_per_second: f64,
+    },
+    /// A picture.
+    Picture {
+        /// The request's number; `None` of a picture that the run was asked to watch.
+        id: Option<u32>,
+        /// Of a watched picture, optimizer steps done.
+        step: Option<usize>,
+        /// Its numbers.
+        picture: Picture,
     },
     /// A file to offer for download; its bytes travel beside the event.
     File {

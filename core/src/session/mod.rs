@@ -118,14 +118,20 @@ impl Session {
                 Ok(())
             }
             Command::Estimate { config } => self.estimate(&config, emit).await,
-            Command::Train { config, sample_prompt } => {
+            Command::Train {
+                config,
+                sample_prompt,
+                watch: _,
+            } => {
                 let outcome = self.train(*config, sample_prompt, emit).await;
                 self.control.end_run();
                 outcome
             }
             // Commands are served one after the other, so nothing is under way; what is, hears of it by [`Control`].
             Command::Pause | Command::Resume | Command::Stop | Command::CancelGenerate => Ok(()),
-            Command::Generate { .. } | Command::ExportAdapter => loaded(&self.model)?.answer(command, emit).await,
+            Command::Generate { .. } | Command::Picture { .. } | Command::ExportAdapter => {
+                loaded(&self.model)?.answer(command, emit).await
+            }
         }
     }
 
