@@ -237,6 +237,7 @@ impl Recorder<'_> {
         let train = Command::Train {
             config,
             sample_prompt: run.prompt.clone(),
+            watch: run.watch.clone(),
         };
         let mut events = ask(&mut session, train, Vec::new())?;
         // Where the run read the model again, that one counts.
@@ -267,6 +268,7 @@ fn is_kept(event: &Event) -> bool {
             | Event::Step(_)
             | Event::Eval(_)
             | Event::Sample { .. }
+            | Event::Picture { .. }
             | Event::Report(_)
             | Event::Warning { .. }
             | Event::Done(_)
@@ -387,7 +389,7 @@ fn shorten(value: &mut Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lorakeet_core::protocol::StepInfo;
+    use lorakeet_core::protocol::{Picture, StepInfo};
 
     fn step(step: usize) -> Event {
         Event::Step(StepInfo {
@@ -411,6 +413,37 @@ mod tests {
         assert!(lines[0].contains("\"step\":1,") && lines[59].contains("\"step\":1000,"));
         let short: Vec<Event> = (1..=59).map(step).collect();
         assert_eq!(super::lines(&short, 60, 3).expect("steps are JSON").len(), 59);
+    }
+
+    #[test]
+    fn the_first_and_last_picture_of_each_kind_are_kept() {
+        let tokens = Picture::Tokens { tokens: Vec::new() };
+        let attention = Picture::Attention {
+            layer: 0,
+            head: 0,
+            layers: 1,
+            heads: 1,
+            tokens: Vec::new(),
+            weights: vec![1.0 / 3.0],
+        };
+        let picture = |(step, picture): (usize, &Picture)| Event::Picture {
+            id: None,
+            step: Some(step),
+            picture: picture.clone(),
+        };
+        let pictures = (0..5)
+            .flat_map(|step| [(step, &tokens), (step, &attention)])
+            .map(picture);
+        let lines = lines(&pictures.collect::<Vec<_>>(), 60, 3).expect("pictures are JSON");
+        let has = |kind: &str, step: usize| {
+            let (kind, step) = (format!("\"kind\":\"{kind}\""), format!("\"step\":{step},"));
+            lines.iter().any(|line| line.contains(&kind) && line.contains(&step))
+        };
+        assert_eq!(lines.len(), 4, "{lines:?}");
+        for kind in ["tokens", "attention"] {
+            assert!(has(kind, 0) && has(kind, 4), "{lines:?}");
+        }
+        assert!(lines[1].contains("[0.3333]"), "{lines:?}");
     }
 
     #[test]

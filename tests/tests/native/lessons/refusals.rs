@@ -62,6 +62,12 @@ fn what_is_wrong_in_a_lesson_is_said_where_it_is_wrong() {
             "runs.few.settings.output_dir: has no effect in a lesson",
         ),
         (
+            "/runs/few/watch",
+            json!([{ "kind": "units" }, { "kind": "units", "layer": 1 }]),
+            "runs.few.watch[1]: asks for units a second time",
+        ),
+        ("/runs/few/watch", json!([{ "kind": "loss" }]), "unknown variant `loss`"),
+        (
             "/predict/choices",
             two("fwe.loss < 1"),
             "predict.choices[0].when: there is no run fwe. Did you mean few?",
@@ -112,8 +118,8 @@ fn what_is_wrong_in_a_lesson_is_said_where_it_is_wrong() {
         ),
         (
             "/train/pictures",
-            json!([{ "kind": "units", "run": "few" }]),
-            "train.pictures[0]: shows units of the run few, which does not watch it. Add a request of the kind units to",
+            json!([{ "kind": "units", "run": "many" }]),
+            "train.pictures[0]: shows units of the run many, which does not watch it. Add a request of the kind units to",
         ),
         ("/train/pictures", json!([{ "kind": "los" }]), "unknown variant `los`"),
         (
