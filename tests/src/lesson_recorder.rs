@@ -278,13 +278,14 @@ fn is_kept(event: &Event) -> bool {
 
 fn summary(name: &str, events: &[Event]) -> String {
     match events.last() {
-        Some(Event::Done(done)) => format!(
-            "{name}: {} steps in {:.1} s, validation loss {:.3} → {:.3}",
-            done.steps,
-            done.seconds,
-            done.eval_loss_before.unwrap_or(f64::NAN),
-            done.eval_loss_after.unwrap_or(f64::NAN)
-        ),
+        Some(Event::Done(done)) => {
+            let (steps, seconds) = (done.steps, done.seconds);
+            let loss = match (done.eval_loss_before, done.eval_loss_after) {
+                (Some(before), Some(after)) => format!("validation loss {before:.3} → {after:.3}"),
+                _ => format!("mean training loss {:.3}", done.train_loss),
+            };
+            format!("{name}: {steps} steps in {seconds:.1} s, {loss}")
+        }
         Some(Event::Failed(error)) => format!("{name}: {error}"),
         _ => format!("{name}: did not end"),
     }
