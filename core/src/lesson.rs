@@ -18,6 +18,7 @@ pub use results::{Results, RunResults};
 use crate::config::{KNOBS, RunConfig, find};
 use crate::did_you_mean::nearest;
 use crate::error::{Error, Result};
+use crate::protocol::PictureRequest;
 use lorakeet_i18n::messages::lesson as msg;
 use lorakeet_i18n::messages::{common, config};
 use lorakeet_i18n::{Field, Language, Message};
@@ -140,7 +141,7 @@ pub struct LessonRun {
     pub prompt: Option<String>,
     /// Pictures that the engine makes on the way.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub watch: Vec<Value>,
+    pub watch: Vec<PictureRequest>,
 }
 
 /// What the pupil commits to: one of `choices`, or a `number`.
@@ -298,6 +299,19 @@ impl PictureKind {
             Self::LossSurface => "loss_surface",
             Self::PackedWeights => "packed_weights",
             Self::Units => "units",
+        }
+    }
+}
+
+impl From<&PictureRequest> for PictureKind {
+    fn from(request: &PictureRequest) -> Self {
+        match request {
+            PictureRequest::Tokens { .. } => Self::Tokens,
+            PictureRequest::LoraUpdate { .. } => Self::LoraUpdate,
+            PictureRequest::Attention { .. } => Self::Attention,
+            PictureRequest::LossSurface { .. } => Self::LossSurface,
+            PictureRequest::PackedWeights { .. } => Self::PackedWeights,
+            PictureRequest::Units { .. } => Self::Units,
         }
     }
 }

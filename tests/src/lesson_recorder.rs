@@ -7,7 +7,7 @@ use crate::golden::block_on;
 use anyhow::{Context, Result, bail, ensure};
 use lorakeet_core::error::Kind;
 use lorakeet_core::host::Host;
-use lorakeet_core::lesson::{BUNDLED_MODEL, Lesson, LessonRun, ListedLesson, Recording, Results, RunResults};
+use lorakeet_core::lesson::{At, BUNDLED_MODEL, Lesson, LessonRun, ListedLesson, Recording, Results, RunResults};
 use lorakeet_core::protocol::{Command, DeviceChoice, Event};
 use lorakeet_core::session::Session;
 use lorakeet_core::store::{DiskFile, Source};
@@ -23,6 +23,9 @@ const MODEL_FILES: [&str; 4] = [
     "model/tokenizer_config.json",
     "model/model.safetensors",
 ];
+
+/// What the runs of the part 'train' may take together, so that they are over in a browser in half a minute.
+const MOST_SECONDS: f64 = 5.0;
 
 /// How many steps and samples of a run are kept: as many as fit.
 const KEPT: [(usize, usize); 4] = [(Recording::MOST_STEPS, 12), (40, 6), (25, 3), (15, 2)];
@@ -114,6 +117,16 @@ pub fn record(page: &Path, lesson: &Lesson, date: &str, host: Host, say: &mut dy
         say(&summary(name, &events));
         results.insert(name.to_owned(), result);
         runs.insert(name.to_owned(), events);
+    }
+    let seconds = |name: &String| results[name].value("seconds", At::End).unwrap_or_default();
+    let seconds: f64 = lesson.train.runs.iter().map(seconds).sum();
+    say(&format!(
+        "train: {seconds:.1} s, and a browser takes 4 to 6 times as long"
+    ));
+    if seconds > MOST_SECONDS {
+        say(&format!(
+            "train: more than {MOST_SECONDS} s; take fewer steps, rows or tokens if nothing else ran meanwhile"
+        ));
     }
     let outcome = outcome(lesson, &results)?;
     say(&format!("outcome: {outcome}"));
@@ -224,6 +237,7 @@ impl Recorder<'_> {
         let train = Command::Train {
             config,
             sample_prompt: run.prompt.clone(),
+            watch: run.watch.clone(),
         };
         let mut events = ask(&mut session, train, Vec::new())?;
         // Where the run read the model again, that one counts.
@@ -254,6 +268,7 @@ fn is_kept(event: &Event) -> bool {
             | Event::Step(_)
             | Event::Eval(_)
             | Event::Sample { .. }
+            | Event::Picture { .. }
             | Event::Report(_)
             | Event::Warning { .. }
             | Event::Done(_)
@@ -263,13 +278,14 @@ fn is_kept(event: &Event) -> bool {
 
 fn summary(name: &str, events: &[Event]) -> String {
     match events.last() {
-        Some(Event::Done(done)) => format!(
-            "{name}: {} steps in {:.1} s, validation loss {:.3} → {:.3}",
-            done.steps,
-            done.seconds,
-            done.eval_loss_before.unwrap_or(f64::NAN),
-            done.eval_loss_after.unwrap_or(f64::NAN)
-        ),
+        Some(Event::Done(done)) => {
+            let (steps, seconds) = (done.steps, done.seconds);
+            let loss = match (done.eval_loss_before, done.eval_loss_after) {
+                (Some(before), Some(after)) => format!("validation loss {before:.3} → {after:.3}"),
+                _ => format!("mean training loss {:.3}", done.train_loss),
+            };
+            format!("{name}: {steps} steps in {seconds:.1} s, {loss}")
+        }
         Some(Event::Failed(error)) => format!("{name}: {error}"),
         _ => format!("{name}: did not end"),
     }
@@ -374,7 +390,7 @@ fn shorten(value: &mut Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lorakeet_core::protocol::StepInfo;
+    use lorakeet_core::protocol::{Picture, StepInfo};
 
     fn step(step: usize) -> Event {
         Event::Step(StepInfo {
@@ -398,6 +414,37 @@ mod tests {
         assert!(lines[0].contains("\"step\":1,") && lines[59].contains("\"step\":1000,"));
         let short: Vec<Event> = (1..=59).map(step).collect();
         assert_eq!(super::lines(&short, 60, 3).expect("steps are JSON").len(), 59);
+    }
+
+    #[test]
+    fn the_first_and_last_picture_of_each_kind_are_kept() {
+        let tokens = Picture::Tokens { tokens: Vec::new() };
+        let attention = Picture::Attention {
+            layer: 0,
+            head: 0,
+            layers: 1,
+            heads: 1,
+            tokens: Vec::new(),
+            weights: vec![1.0 / 3.0],
+        };
+        let picture = |(step, picture): (usize, &Picture)| Event::Picture {
+            id: None,
+            step: Some(step),
+            picture: picture.clone(),
+        };
+        let pictures = (0..5)
+            .flat_map(|step| [(step, &tokens), (step, &attention)])
+            .map(picture);
+        let lines = lines(&pictures.collect::<Vec<_>>(), 60, 3).expect("pictures are JSON");
+        let has = |kind: &str, step: usize| {
+            let (kind, step) = (format!("\"kind\":\"{kind}\""), format!("\"step\":{step},"));
+            lines.iter().any(|line| line.contains(&kind) && line.contains(&step))
+        };
+        assert_eq!(lines.len(), 4, "{lines:?}");
+        for kind in ["tokens", "attention"] {
+            assert!(has(kind, 0) && has(kind, 4), "{lines:?}");
+        }
+        assert!(lines[1].contains("[0.3333]"), "{lines:?}");
     }
 
     #[test]

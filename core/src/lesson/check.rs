@@ -10,7 +10,6 @@ use crate::did_you_mean::nearest;
 use crate::error::{Error, Result};
 use lorakeet_i18n::messages::lesson as msg;
 use lorakeet_i18n::messages::{common, config};
-use serde_json::Value;
 
 /// A lesson fits into a school lesson.
 const MOST_MINUTES: u32 = 90;
@@ -74,7 +73,7 @@ fn run(field: &str, name: &str, run: &LessonRun) -> Result<()> {
     let mut kinds = Vec::new();
     for (place, request) in run.watch.iter().enumerate() {
         let field = format!("{field}.watch[{place}]");
-        let kind = watched(request).ok_or_else(|| Error::config(msg::NotWatched).field(&field))?;
+        let kind = PictureKind::from(request);
         if kinds.contains(&kind) {
             let kind = kind.name();
             return Err(Error::config(msg::WatchedTwice { kind }).field(&field));
@@ -175,18 +174,17 @@ fn pictures(lesson: &Lesson, field: &str, pictures: &[PartPicture]) -> Result<()
         if !lesson.train.runs.contains(name) {
             return Err(not_trained(name).field(format!("{field}.run")));
         }
-        if picture.kind.is_watched() && !run.watch.iter().any(|request| watched(request) == Some(picture.kind)) {
+        if picture.kind.is_watched()
+            && !run
+                .watch
+                .iter()
+                .any(|request| PictureKind::from(request) == picture.kind)
+        {
             let error = Error::config(msg::NoSuchWatch { kind, run: name }).field(field);
             return Err(error.remedy(msg::AddWatch { kind, run: name }));
         }
     }
     Ok(())
-}
-
-/// What a run's `watch` asks for.
-fn watched(request: &Value) -> Option<PictureKind> {
-    let kind: PictureKind = serde_json::from_value(request.get("kind")?.clone()).ok()?;
-    kind.is_watched().then_some(kind)
 }
 
 fn run_names(lesson: &Lesson, field: &str, names: &[String]) -> Result<()> {

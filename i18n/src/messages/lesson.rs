@@ -49,7 +49,6 @@ messages! { "lesson";
     NoRange = "needs a from below its to and a step above 0", "from 必须小于 to，且 step 必须大于 0";
 
     // Pictures and controls.
-    NotWatched = "asks for no picture that the engine makes", "所要求的图不是由引擎生成的";
     WatchedTwice { kind } = "asks for {kind} a second time", "重复要求了 {kind}";
     NeedsRun { kind } = "{kind} needs the run that it is of", "{kind} 需要指明属于哪次训练";
     LossIsOfAllRuns = "the loss is shown of all runs of the part", "损失图显示该部分的所有训练";

@@ -10,7 +10,7 @@ use lorakeet_core::lesson::{BUNDLED_MODEL, Lesson, PictureKind, setting_names};
 use lorakeet_i18n::Language;
 use lorakeet_tests::json_schema::faults;
 use lorakeet_tests::lesson_recorder as recorder;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 const SAMPLE: &str = include_str!("lessons/page/lessons/enough-steps.json");
@@ -126,4 +126,38 @@ fn the_schema_lists_what_the_engine_knows() {
         assert_eq!(known.name(), kind);
     }
     assert_eq!(kinds.len(), 10);
+}
+
+#[test]
+fn the_schema_takes_every_picture_that_the_engine_makes() {
+    let schema = schema();
+    let requests = json!([
+        { "kind": "tokens", "text": "a" },
+        { "kind": "lora_update", "module": "layers.0.self_attn.q_proj" },
+        { "kind": "attention", "text": "a", "layer": 0, "head": 0 },
+        { "kind": "loss_surface" },
+        { "kind": "packed_weights", "module": "layers.0.mlp.up_proj", "format": "nf4", "cells": 16 },
+        { "kind": "units", "layer": 0, "cells": 24 },
+    ]);
+    let lesson = changed("/runs/few/watch", requests);
+    assert_eq!(faults(&schema, &lesson), Vec::<String>::new());
+    let lesson = parse(&lesson).expect("a lesson");
+    let kinds: Vec<&str> = lesson.runs["few"]
+        .watch
+        .iter()
+        .map(|request| PictureKind::from(request).name())
+        .collect();
+    let mut known: Vec<&str> = Vec::new();
+    for kind in schema["$defs"]["watch"]["oneOf"].as_array().into_iter().flatten() {
+        known.extend(kind["properties"]["kind"]["const"].as_str());
+    }
+    assert_eq!(kinds, known);
+    for wrong in [
+        json!({ "kind": "units", "cells": 0 }),
+        json!({ "kind": "tokens" }),
+        json!({ "kind": "tokens", "text": "a", "cells": 3 }),
+    ] {
+        let lesson = changed("/runs/few/watch", json!([wrong]));
+        assert!(!faults(&schema, &lesson).is_empty(), "{wrong}");
+    }
 }

@@ -140,3 +140,23 @@ fn a_run_on_the_bundled_model_is_recorded_with_its_bytes() -> Result<()> {
     assert_eq!(recording.runs["whole"].iter().filter(samples).count(), 2);
     Ok(())
 }
+
+#[test]
+fn the_list_keeps_its_order_and_follows_the_lessons() -> Result<()> {
+    let page = sample_page();
+    let list = recorder::index(&page, "[]")?;
+    let wanted = json!([{ "id": "enough-steps", "title": sample()["title"], "minutes": 10 }]);
+    assert_eq!(serde_json::from_str::<Value>(&list)?, wanted);
+    let old = list
+        .replace("Enough steps", "An older title")
+        .replace("enough-steps", "gone");
+    assert_eq!(
+        recorder::index(&page, &old)?,
+        list,
+        "a lesson that is gone is taken out"
+    );
+    assert!(recorder::index(&page, "{}").is_err());
+    let ids = recorder::lesson_ids(&page)?;
+    assert_eq!(ids, ["enough-steps"]);
+    Ok(())
+}

@@ -4,7 +4,7 @@ use super::{SAMPLE, changed, parse, sample, schema};
 use lorakeet_core::lesson::Lesson;
 use lorakeet_i18n::Language;
 use lorakeet_tests::json_schema::faults;
-use serde_json::{Value, json};
+use serde_json::json;
 
 #[test]
 fn what_is_wrong_in_a_lesson_is_said_where_it_is_wrong() {
@@ -62,6 +62,12 @@ fn what_is_wrong_in_a_lesson_is_said_where_it_is_wrong() {
             "runs.few.settings.output_dir: has no effect in a lesson",
         ),
         (
+            "/runs/few/watch",
+            json!([{ "kind": "units" }, { "kind": "units", "layer": 1 }]),
+            "runs.few.watch[1]: asks for units a second time",
+        ),
+        ("/runs/few/watch", json!([{ "kind": "loss" }]), "unknown variant `loss`"),
+        (
             "/predict/choices",
             two("fwe.loss < 1"),
             "predict.choices[0].when: there is no run fwe. Did you mean few?",
@@ -112,8 +118,8 @@ fn what_is_wrong_in_a_lesson_is_said_where_it_is_wrong() {
         ),
         (
             "/train/pictures",
-            json!([{ "kind": "units", "run": "few" }]),
-            "train.pictures[0]: shows units of the run few, which does not watch it. Add a request of the kind units to",
+            json!([{ "kind": "units", "run": "many" }]),
+            "train.pictures[0]: shows units of the run many, which does not watch it. Add a request of the kind units to",
         ),
         ("/train/pictures", json!([{ "kind": "los" }]), "unknown variant `los`"),
         (
@@ -121,7 +127,11 @@ fn what_is_wrong_in_a_lesson_is_said_where_it_is_wrong() {
             json!([{ "kind": "report", "run": "wild" }]),
             "explain.pictures[0].run: the run wild is not trained by then",
         ),
-        ("/break_it/runs", json!(["few"]), "runs.wild: is trained in no part"),
+        (
+            "/break_it",
+            json!({ "text": { "en": "a", "zh": "甲" }, "runs": ["few"] }),
+            "runs.wild: is trained in no part",
+        ),
         (
             "/break_it/show",
             json!(["wild.f1"]),

@@ -125,8 +125,8 @@ fn outcome(lesson: &Lesson, few: Option<f64>, many: Option<f64>) -> Option<usize
             Some(loss) if loss.is_finite() => done(1, loss),
             Some(_) => Event::Failed(Error::new(Kind::Diverged, Message::verbatim("the loss is NaN"))),
         };
-        let loss = loss.unwrap_or_default();
-        measured.insert(name.to_owned(), results(&[step(1, 1.0), eval(1, loss, 0.5), ending]));
+        let scored = loss.filter(|loss| loss.is_finite()).unwrap_or(1.0);
+        measured.insert(name.to_owned(), results(&[step(1, 1.0), eval(1, scored, 0.5), ending]));
     }
     lesson.outcome(&measured)
 }
