@@ -114,6 +114,7 @@ function read(data) {
 const WORDS = {
   en: {
     start: "Start",
+    colon: ": ",
     retry: "Try again",
     loading: "Loading…",
     label: "Language model lab",
@@ -135,6 +136,7 @@ const WORDS = {
   },
   zh: {
     start: "开始",
+    colon: "：",
     retry: "重试",
     loading: "正在加载…",
     label: "语言模型实验",
@@ -176,13 +178,15 @@ const SHEET = `
 }
 .shell > * { grid-area: 1 / 1; min-inline-size: 0 }
 .cover { display: flex; flex-direction: column; gap: var(--space); padding: var(--space) }
-.poster { position: relative; flex: 1; min-block-size: 4rem; font-size: 1.125rem }
+.poster { position: relative; flex: 1; min-block-size: 4rem }
+.bar { display: flex; flex-wrap: wrap; align-items: center; gap: 0.5rem var(--space) }
 ::slotted(img[slot="poster"]) { position: absolute; inset: 0; inline-size: 100%; block-size: 100%; object-fit: contain }
 .error { border-inline-start: 4px solid light-dark(#a3262a, #ff8f8a); padding-inline-start: var(--space) }
 .error p, .status { margin: 0 }
+.status:empty { display: none }
 .error a { display: inline-block; min-block-size: 24px; color: inherit }
 .start {
-  align-self: start; min-block-size: 44px; min-inline-size: 44px; padding: 0.5rem 1.5rem; border: 2px solid transparent;
+  min-block-size: 44px; min-inline-size: 44px; padding: 0.5rem 1.5rem; border: 2px solid transparent;
   border-radius: var(--lorakeet-radius, 0.5rem); background: var(--accent); color: var(--surface);
   font: inherit; font-weight: 600; cursor: pointer;
 }
@@ -194,7 +198,7 @@ const SHEET = `
 [data-view="poster"] .frame { visibility: hidden }
 [data-view="loading"] .frame { opacity: 0; pointer-events: none }
 @media (forced-colors: active) { .start { border-color: ButtonBorder } }
-@container (inline-size < 20rem) { .start { align-self: stretch } }
+@container (inline-size < 20rem) { .start { flex: 1 } }
 `;
 
 // An element with attributes and children; attributes that are null or false are left out.
@@ -409,13 +413,14 @@ export class LorakeetLab extends (globalThis.HTMLElement ?? class {}) {
 
   #build() {
     const name = create("span", {});
-    const poster = create("div", { part: "poster", class: "poster" }, create("slot", { name: "poster" }, name));
+    const poster = create("div", { part: "poster", class: "poster" }, create("slot", { name: "poster" }));
     // Both live regions are there, empty, before there is something to say in them.
     const error = create("div", { part: "error", class: "error", role: "alert" });
     const fallback = create("div", {}, create("slot", {}));
     const start = create("button", { part: "start", class: "start", type: "button" });
     const status = create("p", { part: "status", class: "status", role: "status", "aria-live": "polite" });
-    const cover = create("div", { class: "cover" }, poster, error, fallback, start, status);
+    const bar = create("div", { class: "bar" }, start, status, name);
+    const cover = create("div", { class: "cover" }, poster, error, fallback, bar);
     const shell = create("div", { part: "shell", class: "shell", role: "group" }, cover);
     this.#parts = { name, poster, error, fallback, start, status, cover, shell };
     this.shadowRoot.append(create("slot", { name: "before" }), shell, create("slot", { name: "after" }));
@@ -440,7 +445,7 @@ export class LorakeetLab extends (globalThis.HTMLElement ?? class {}) {
     name.textContent = label;
     const action = view === "error" ? words.retry : words.start;
     start.textContent = action;
-    start.setAttribute("aria-label", `${action}: ${label}`);
+    start.setAttribute("aria-label", `${action}${words.colon}${label}`);
     status.textContent = view === "loading" ? words.loading : "";
     cover.hidden = view === "lab";
     poster.hidden = view === "error";

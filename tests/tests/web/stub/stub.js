@@ -2,7 +2,7 @@
 // test has it say. embed.html and lab_page.js here stand for the real ones.
 const PROTOCOL = { protocol: "lorakeet-lab", version: 1 };
 
-export const seen = { address: location.href, hellos: [], calls: [], destroyed: false };
+export const seen = { address: location.href, origin: self.origin, hellos: [], calls: [], destroyed: false };
 
 export function serve(port, hello) {
   seen.hellos.push(hello);
@@ -18,7 +18,7 @@ export function serve(port, hello) {
     step: (count) => count,
     reset: (options) => options,
     predict: (question) => `after ${question}`,
-    toURL: () => JSON.stringify(seen),
+    toURL: () => JSON.stringify({ ...seen, hasFocus: document.hasFocus() }),
     exportAdapter: (format) => {
       if (format !== "peft") throw { kind: "bad-file", message: `no ${format} here`, advice: "take peft" };
       return new Blob(["adapter"], { type: "application/zip" });
