@@ -181,7 +181,10 @@ const SHEET = `
 .poster { position: relative; flex: 1; min-block-size: 4rem }
 .bar { display: flex; flex-wrap: wrap; align-items: center; gap: 0.5rem var(--space) }
 ::slotted(img[slot="poster"]) { position: absolute; inset: 0; inline-size: 100%; block-size: 100%; object-fit: contain }
-.error { border-inline-start: 4px solid light-dark(#a3262a, #ff8f8a); padding-inline-start: var(--space) }
+.error {
+  border-inline-start: 4px solid light-dark(#a3262a, #ff8f8a); padding-inline-start: var(--space);
+  overflow-wrap: anywhere;
+}
 .error p, .status { margin: 0 }
 .status:empty { display: none }
 .error a { display: inline-block; min-block-size: 24px; color: inherit }
@@ -422,7 +425,7 @@ export class LorakeetLab extends (globalThis.HTMLElement ?? class {}) {
     const bar = create("div", { class: "bar" }, start, status, name);
     const cover = create("div", { class: "cover" }, poster, error, fallback, bar);
     const shell = create("div", { part: "shell", class: "shell", role: "group" }, cover);
-    this.#parts = { name, poster, error, fallback, start, status, cover, shell };
+    this.#parts = { poster, error, fallback, start, status, name, bar, cover, shell };
     this.shadowRoot.append(create("slot", { name: "before" }), shell, create("slot", { name: "after" }));
     start.addEventListener("click", () => this.#press(true));
     for (const type of ["pointerover", "focusin"]) start.addEventListener(type, () => warm(this.#folder().origin));
@@ -434,7 +437,7 @@ export class LorakeetLab extends (globalThis.HTMLElement ?? class {}) {
 
   // Puts words and visibility right, for the view and the attributes as they are now.
   #paint() {
-    const { name, poster, error, fallback, start, status, cover, shell } = this.#parts;
+    const { poster, error, fallback, start, status, name, bar, cover, shell } = this.#parts;
     const words = this.#words();
     const label = this.#label();
     const view = this.#view;
@@ -450,7 +453,8 @@ export class LorakeetLab extends (globalThis.HTMLElement ?? class {}) {
     cover.hidden = view === "lab";
     poster.hidden = view === "error";
     error.hidden = fallback.hidden = view !== "error";
-    start.hidden = view === "loading" || this.#isRefused();
+    start.hidden = view === "loading";
+    bar.hidden = view === "error" && this.#isRefused();
     if (this.#session?.frame) this.#session.frame.title = label;
   }
 
@@ -538,8 +542,9 @@ export class LorakeetLab extends (globalThis.HTMLElement ?? class {}) {
     addEventListener("message", heard, { signal });
     // A policy that forbids the frame says so at once; everything else that stops it shows only by its silence.
     const forbidden = (event) => {
-      const isFrame = /^(frame|child|default)-src/.test(event.effectiveDirective);
-      if (isFrame && event.blockedURI.startsWith(origin) && !this.#isReady) this.#fail("blocked");
+      const { effectiveDirective: directive, blockedURI: blocked } = event;
+      const isFrame = /^(frame|child|default)-src/.test(directive) && blocked.startsWith(origin);
+      if (isFrame && event.disposition === "enforce" && !this.#isReady) this.#fail("blocked");
     };
     document.addEventListener("securitypolicyviolation", forbidden, { signal });
     this.#timers.ready = setTimeout(() => this.#fail("blocked"), READY_MS);
@@ -654,10 +659,12 @@ export class LorakeetLab extends (globalThis.HTMLElement ?? class {}) {
   #tellChange() {
     if (!this.#isReady || this.#isHelloDue) return;
     this.#isHelloDue = true;
-    queueMicrotask(() => {
-      this.#isHelloDue = false;
-      if (this.#isReady) this.#session.port.postMessage(this.#hello());
-    });
+    queueMicrotask(() => this.#tellDue());
+  }
+
+  #tellDue() {
+    if (this.#isHelloDue && this.#isReady) this.#session.port.postMessage(this.#hello());
+    this.#isHelloDue = false;
   }
 
   // What the lab says over its port
@@ -755,6 +762,7 @@ export class LorakeetLab extends (globalThis.HTMLElement ?? class {}) {
   }
 
   #post(message) {
+    this.#tellDue(); // What was changed before the call counts for it.
     try {
       this.#session.port.postMessage(message);
     } catch (error) {

@@ -233,7 +233,10 @@ async fn attributes_reach_the_address_and_the_greeting_of_the_lab() -> Result<()
     course
         .run("lab.theme = 'light'; lab.maxSteps = 5; lab.locked = false; lab.height = '30rem'")
         .await?;
-    course.run("lab.state = 'lab=1&rank=8'").await?;
+    // What was changed before a call counts for it.
+    course.run("lab.state = 'lab=1&rank=8'; return lab.predict('a')").await?;
+    let order = course.seen("lab").await?["order"].clone();
+    ensure!(order == json!(["toURL", "hello", "hello", "predict", "toURL"]), "{order}");
     let hellos = course.seen("lab").await?["hellos"].clone();
     ensure!(hellos.as_array().is_some_and(|hellos| hellos.len() == 3), "{hellos}");
     let [second, third] = [&hellos[1], &hellos[2]];
