@@ -67,8 +67,11 @@ impl Course {
 
     /// Waits until the lab with this id has its button, and presses it as a person does.
     async fn press_start(&self, id: &str) -> Result<()> {
-        self.wait_until("the button is there", &format!("return !!{id}.shadowRoot?.querySelector('button')"))
-            .await?;
+        self.wait_until(
+            "the button is there",
+            &format!("return !!{id}.shadowRoot?.querySelector('button')"),
+        )
+        .await?;
         let lab = self.page.client.find(Locator::Css(&format!("#{id}"))).await?;
         let button = lab.shadow_root().await?.find(Locator::Css("button")).await?;
         button.click().await.context("Start cannot be pressed")
@@ -152,8 +155,16 @@ async fn nothing_is_requested_before_start() -> Result<()> {
         "the head has {links}"
     );
     tokio::time::sleep(Duration::from_secs(1)).await;
-    ensure!(course.lab.requests() == ["/record.js", "/lab.js"], "{:?}", course.lab.requests());
-    ensure!(course.host.requests() == ["/course.html"], "{:?}", course.host.requests());
+    ensure!(
+        course.lab.requests() == ["/record.js", "/lab.js"],
+        "{:?}",
+        course.lab.requests()
+    );
+    ensure!(
+        course.host.requests() == ["/course.html"],
+        "{:?}",
+        course.host.requests()
+    );
     let there = course
         .run("return [lab.phase, lab.shadowRoot.querySelectorAll('iframe').length, told.length]")
         .await?;
@@ -185,8 +196,14 @@ async fn start_by_keyboard_moves_the_focus_into_the_lab() -> Result<()> {
         button["tag"] == "button" && button["name"] == "Start: Tune it" && button["text"] == "Start",
         "{button}"
     );
-    ensure!(button["size"].as_f64() >= Some(24.0), "the button is too small: {button}");
-    ensure!(button["outline"] == json!(["solid", "3px"]), "the focus cannot be seen: {button}");
+    ensure!(
+        button["size"].as_f64() >= Some(24.0),
+        "the button is too small: {button}"
+    );
+    ensure!(
+        button["outline"] == json!(["solid", "3px"]),
+        "the focus cannot be seen: {button}"
+    );
 
     // As the driver types: to whatever has the focus.
     let keys = KeyActions::new("keyboard".into())
@@ -200,7 +217,10 @@ async fn start_by_keyboard_moves_the_focus_into_the_lab() -> Result<()> {
         .run("return [document.activeElement.id, lab.shadowRoot.activeElement?.localName]")
         .await?;
     ensure!(focus == json!(["lab", "iframe"]), "the focus is at {focus}");
-    ensure!(course.seen("lab").await?["hasFocus"] == true, "the lab's page has no focus");
+    ensure!(
+        course.seen("lab").await?["hasFocus"] == true,
+        "the lab's page has no focus"
+    );
     course.page.close().await
 }
 
@@ -220,7 +240,10 @@ async fn attributes_reach_the_address_and_the_greeting_of_the_lab() -> Result<()
         "seed": "7", "offscreen": "run", "lang": "zh", "theme": "dark", "label": "调一调", "locked": "1", "start": "1",
         "host": "shell",
     });
-    ensure!(address == json!([query, "#lab=1&rank=4"]), "the frame's address has {address}");
+    ensure!(
+        address == json!([query, "#lab=1&rank=4"]),
+        "the frame's address has {address}"
+    );
     let greeting = json!({
         "protocol": "lorakeet-lab", "version": 1, "type": "hello", "state": "lab=1&rank=4", "theme": "dark", "lang": "zh",
         "label": "调一调", "lesson": "one", "src": source, "controls": "rank data", "device": "cpu",
@@ -234,9 +257,14 @@ async fn attributes_reach_the_address_and_the_greeting_of_the_lab() -> Result<()
         .run("lab.theme = 'light'; lab.maxSteps = 5; lab.locked = false; lab.height = '30rem'")
         .await?;
     // What was changed before a call counts for it.
-    course.run("lab.state = 'lab=1&rank=8'; return lab.predict('a')").await?;
+    course
+        .run("lab.state = 'lab=1&rank=8'; return lab.predict('a')")
+        .await?;
     let order = course.seen("lab").await?["order"].clone();
-    ensure!(order == json!(["toURL", "hello", "hello", "predict", "toURL"]), "{order}");
+    ensure!(
+        order == json!(["toURL", "hello", "hello", "predict", "toURL"]),
+        "{order}"
+    );
     let hellos = course.seen("lab").await?["hellos"].clone();
     ensure!(hellos.as_array().is_some_and(|hellos| hellos.len() == 3), "{hellos}");
     let [second, third] = [&hellos[1], &hellos[2]];
@@ -244,7 +272,10 @@ async fn attributes_reach_the_address_and_the_greeting_of_the_lab() -> Result<()
         second["theme"] == "light" && second["caps"]["maxSteps"] == 5 && second["locked"] == false,
         "{second}"
     );
-    ensure!(second["state"] == "" && third["state"] == "lab=1&rank=8", "{second}\n{third}");
+    ensure!(
+        second["state"] == "" && third["state"] == "lab=1&rank=8",
+        "{second}\n{third}"
+    );
     course.page.close().await
 }
 
@@ -258,11 +289,25 @@ async fn attributes_are_properties_and_wrong_values_are_named() -> Result<()> {
         .wait_until("the labs are there", "return !!customElements.get('lorakeet-lab')")
         .await?;
     let warned = course.run("return warned").await?;
-    let warned: Vec<&str> = warned.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    ensure!(warned.len() == 12, "twelve values are wrong; the console says {warned:?}");
-    for (attribute, allowed) in [("device", "auto, gpu, cpu, replay"), ("max-steps", "whole numbers from 1 on")] {
+    let warned: Vec<&str> = warned
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    ensure!(
+        warned.len() == 12,
+        "twelve values are wrong; the console says {warned:?}"
+    );
+    for (attribute, allowed) in [
+        ("device", "auto, gpu, cpu, replay"),
+        ("max-steps", "whole numbers from 1 on"),
+    ] {
         let named = format!("{attribute} takes {allowed}");
-        ensure!(warned.iter().any(|text| text.contains(&named)), "{named} is not in {warned:?}");
+        ensure!(
+            warned.iter().any(|text| text.contains(&named)),
+            "{named} is not in {warned:?}"
+        );
     }
     let properties = "return ['lesson', 'src', 'controls', 'state', 'sync', 'loading', 'device', 'maxSteps', 'maxSeconds', 'seed',\
                       'offscreen', 'theme', 'label', 'height', 'locked', 'mode', 'opaque'].map((name) => arguments[0] ?\
@@ -273,13 +318,23 @@ async fn attributes_are_properties_and_wrong_values_are_named() -> Result<()> {
     ]);
     ensure!(of_fine == defaults, "without attributes the properties are {of_fine}");
     let of_wrong = course.page.run(properties, vec![json!("wrong")]).await?;
-    ensure!(of_wrong == defaults, "with wrong attributes the properties are {of_wrong}");
+    ensure!(
+        of_wrong == defaults,
+        "with wrong attributes the properties are {of_wrong}"
+    );
     let set = "fine.maxSteps = 5; fine.locked = true; fine.opaque = true; fine.theme = 'dark'; fine.opaque = false;\
                fine.device = 'gpu'; fine.label = 'Fine'; fine.label = null; fine.state = 'lab=1&x=1';\
                return [...fine.attributes].map(({ name, value }) => `${name}=${value}`).sort()";
     let set = course.run(set).await?;
     ensure!(
-        set == json!(["device=gpu", "id=fine", "locked=", "max-steps=5", "state=lab=1&x=1", "theme=dark"]),
+        set == json!([
+            "device=gpu",
+            "id=fine",
+            "locked=",
+            "max-steps=5",
+            "state=lab=1&x=1",
+            "theme=dark"
+        ]),
         "{set}"
     );
     // A framework may set properties before lab.js is there.
@@ -306,7 +361,9 @@ async fn the_shell_speaks_the_language_of_the_page_around_it() -> Result<()> {
         .wait_until("the buttons are there", &format!("return {all}.every(Boolean)"))
         .await?;
     let words = course
-        .run(&format!("return {all}.map((button) => [button.textContent, button.ariaLabel])"))
+        .run(&format!(
+            "return {all}.map((button) => [button.textContent, button.ariaLabel])"
+        ))
         .await?;
     let expected = json!([
         ["开始", "开始：标题"],

@@ -17,25 +17,35 @@ const SHOWN: &str = "const root = lab.shadowRoot; return { text: root.querySelec
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frame_that_says_nothing_is_taken_for_blocked() -> Result<()> {
     let course = Course::open(&lab("lab", "lesson='mute' label='Tune it'")).await?;
-    course.run("window.call = lab.predict('a').catch((error) => [error.kind, error.message])").await?;
+    course
+        .run("window.call = lab.predict('a').catch((error) => [error.kind, error.message])")
+        .await?;
     course.press_start("lab").await?;
     let status = "const status = lab.shadowRoot.querySelector('[part=status]');\
                   return [status.textContent, status.role, lab.phase, status.checkVisibility()]";
     let status = course.run(status).await?;
     ensure!(status == json!(["Loading…", "status", "loading", true]), "{status}");
     let is_error = format!("return {} === 'error'", view("lab"));
-    course.page.wait_until("the shell gives the frame up", SILENCE, &is_error).await?;
+    course
+        .page
+        .wait_until("the shell gives the frame up", SILENCE, &is_error)
+        .await?;
     let shown = course.run(SHOWN).await?;
     let link = shown["link"].as_str().unwrap_or_default();
     ensure!(
-        shown["text"].as_str().is_some_and(|text| text.contains("did not load") && text.contains("frame-src"))
+        shown["text"]
+            .as_str()
+            .is_some_and(|text| text.contains("did not load") && text.contains("frame-src"))
             && shown["role"] == "alert"
             && link.starts_with(&format!("{}/embed.html?lesson=mute", course.lab.origin()))
             && !link.contains("start"),
         "{shown}"
     );
     // The focus was in the frame, and is at the way out now.
-    ensure!(shown["button"] == "Try again: Tune it" && shown["focus"] == "button", "{shown}");
+    ensure!(
+        shown["button"] == "Try again: Tune it" && shown["focus"] == "button",
+        "{shown}"
+    );
     ensure!(
         shown["fallback"] == true && shown["frames"] == 0 && shown["phase"] == "error" && shown["isError"] == true,
         "{shown}"
@@ -43,8 +53,14 @@ async fn a_frame_that_says_nothing_is_taken_for_blocked() -> Result<()> {
     let errors = course.told("error").await?;
     ensure!(errors.len() == 1, "{errors:?}");
     let detail = &errors[0]["detail"];
-    ensure!(detail["kind"] == "blocked" && detail["fatal"] == true && detail["advice"].is_string(), "{detail}");
-    ensure!(course.run("return call").await?[0] == "blocked", "who waited for the lab is not told");
+    ensure!(
+        detail["kind"] == "blocked" && detail["fatal"] == true && detail["advice"].is_string(),
+        "{detail}"
+    );
+    ensure!(
+        course.run("return call").await?[0] == "blocked",
+        "who waited for the lab is not told"
+    );
 
     course.run("lab.lesson = 'one'").await?;
     course.start("lab").await?;
@@ -54,14 +70,20 @@ async fn a_frame_that_says_nothing_is_taken_for_blocked() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_policy_that_forbids_the_frame_is_told_at_once() -> Result<()> {
-    let policy = [("content-security-policy", "default-src 'none'; script-src LAB; img-src data:")];
+    let policy = [(
+        "content-security-policy",
+        "default-src 'none'; script-src LAB; img-src data:",
+    )];
     let course = Course::open_with(&lab("lab", ""), &policy, &Options::default()).await?;
     course.press_start("lab").await?;
     course
         .wait_until("the shell says so", &format!("return {} === 'error'", view("lab")))
         .await?;
     let errors = course.told("error").await?;
-    ensure!(errors.len() == 1 && errors[0]["detail"]["kind"] == "blocked", "{errors:?}");
+    ensure!(
+        errors.len() == 1 && errors[0]["detail"]["kind"] == "blocked",
+        "{errors:?}"
+    );
     course.page.close().await
 }
 
@@ -87,11 +109,16 @@ async fn a_lab_that_breaks_before_it_can_be_used_gives_way_to_the_fallback() -> 
     let course = Course::open(&lab("lab", "lesson='broken'")).await?;
     course.press_start("lab").await?;
     course
-        .wait_until("the shell shows the error", &format!("return {} === 'error'", view("lab")))
+        .wait_until(
+            "the shell shows the error",
+            &format!("return {} === 'error'", view("lab")),
+        )
         .await?;
     let shown = course.run(SHOWN).await?;
     ensure!(
-        shown["text"].as_str().is_some_and(|text| text.contains("the lesson is broken") && text.contains("mend it")),
+        shown["text"]
+            .as_str()
+            .is_some_and(|text| text.contains("the lesson is broken") && text.contains("mend it")),
         "{shown}"
     );
     ensure!(shown["fallback"] == true && shown["frames"] == 0, "{shown}");
@@ -108,7 +135,12 @@ async fn a_lab_that_breaks_before_it_can_be_used_gives_way_to_the_fallback() -> 
         { "type": "error", "kind": "lost", "message": "the device is gone", "fatal": true, "advice": null },
     ]);
     course.say("lab", &said).await?;
-    let shown = course.run(&format!("return [{}, lab.phase, lab.matches(':state(error)')]", view("lab"))).await?;
+    let shown = course
+        .run(&format!(
+            "return [{}, lab.phase, lab.matches(':state(error)')]",
+            view("lab")
+        ))
+        .await?;
     ensure!(shown == json!(["lab", "error", true]), "{shown}");
     course.page.close().await
 }
@@ -120,16 +152,24 @@ async fn a_program_that_is_missing_inside_the_page_is_an_error_with_a_way_out() 
     course.lab.serve("/lab_page.js", script, &anybody);
     course.press_start("lab").await?;
     course
-        .wait_until("the shell shows the error", &format!("return {} === 'error'", view("lab")))
+        .wait_until(
+            "the shell shows the error",
+            &format!("return {} === 'error'", view("lab")),
+        )
         .await?;
     let shown = course.run(SHOWN).await?;
     ensure!(
-        shown["text"].as_str().is_some_and(|text| text.contains("lab_page.js") && text.contains("未能加载")),
+        shown["text"]
+            .as_str()
+            .is_some_and(|text| text.contains("lab_page.js") && text.contains("未能加载")),
         "{shown}"
     );
     ensure!(shown["button"] == "重试：语言模型实验", "{shown}");
     let errors = course.told("error").await?;
-    ensure!(errors.len() == 1 && errors[0]["detail"]["kind"] == "network", "{errors:?}");
+    ensure!(
+        errors.len() == 1 && errors[0]["detail"]["kind"] == "network",
+        "{errors:?}"
+    );
     course.page.close().await
 }
 
@@ -144,7 +184,9 @@ async fn without_javascript_the_page_shows_what_stands_between_the_tags() -> Res
     ensure!(fallback.is_displayed().await? && fallback.text().await? == "What happens here.");
     let poster = course.page.client.find(fantoccini::Locator::Css("img")).await?;
     ensure!(poster.is_displayed().await?, "the picture is gone");
-    let is_defined = course.run("return document.querySelector('lorakeet-lab').matches(':defined')").await?;
+    let is_defined = course
+        .run("return document.querySelector('lorakeet-lab').matches(':defined')")
+        .await?;
     ensure!(is_defined == Value::Bool(false), "JavaScript was on after all");
     ensure!(course.lab.requests().is_empty(), "{:?}", course.lab.requests());
     course.page.close().await

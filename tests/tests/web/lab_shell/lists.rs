@@ -44,10 +44,12 @@ async fn types_manifest_and_document_list_what_the_element_has() -> Result<()> {
     let (properties, methods) = (names(&found["properties"]), names(&found["methods"]));
     let members: Vec<Value> = class["members"].as_array().cloned().unwrap_or_default();
     let of_kind = |kind: &str, is_static: bool| -> Names {
-        let wanted = members.iter().filter(|member| {
-            member["kind"] == kind && member["static"].as_bool().unwrap_or_default() == is_static
-        });
-        wanted.filter_map(|member| member["name"].as_str().map(str::to_owned)).collect()
+        let wanted = members
+            .iter()
+            .filter(|member| member["kind"] == kind && member["static"].as_bool().unwrap_or_default() == is_static);
+        wanted
+            .filter_map(|member| member["name"].as_str().map(str::to_owned))
+            .collect()
     };
     same("properties in the manifest", &properties, &of_kind("field", false))?;
     same("methods in the manifest", &methods, &of_kind("method", false))?;
@@ -65,25 +67,51 @@ async fn types_manifest_and_document_list_what_the_element_has() -> Result<()> {
     let statics = names(&found["statics"]);
     same("statics in the manifest", &statics, &of_kind("field", true))?;
 
-    same("slots in the manifest", &names(&found["slots"]), &listed(&class["slots"]))?;
+    same(
+        "slots in the manifest",
+        &names(&found["slots"]),
+        &listed(&class["slots"]),
+    )?;
     let mut slots = rows("Slots")?;
     slots.insert(String::new());
     same("slots in the document", &names(&found["slots"]), &slots)?;
 
     let parts = class["cssParts"].as_array().context("the manifest lists parts")?;
-    let (inline, shell): (Vec<&Value>, Vec<&Value>) = parts
-        .iter()
-        .partition(|part| part["description"].as_str().is_some_and(|text| text.starts_with(INLINE)));
-    let part_names = |parts: &[&Value]| -> Names { parts.iter().filter_map(|part| part["name"].as_str().map(str::to_owned)).collect() };
+    let (inline, shell): (Vec<&Value>, Vec<&Value>) = parts.iter().partition(|part| {
+        part["description"]
+            .as_str()
+            .is_some_and(|text| text.starts_with(INLINE))
+    });
+    let part_names = |parts: &[&Value]| -> Names {
+        parts
+            .iter()
+            .filter_map(|part| part["name"].as_str().map(str::to_owned))
+            .collect()
+    };
     same("parts in the manifest", &names(&found["parts"]), &part_names(&shell))?;
     let all: Names = part_names(&shell).union(&part_names(&inline)).cloned().collect();
     same("parts in the document", &all, &rows("Parts")?)?;
 
     let tokens = names(&found["tokens"]);
-    same("custom properties in the manifest", &tokens, &listed(&class["cssProperties"]))?;
-    same("custom properties in the document", &tokens, &rows("Custom properties")?)?;
-    for used in LAB_JS.split("var(").skip(1).filter(|rest| rest.starts_with("--lorakeet")) {
-        let name: String = used.chars().take_while(|letter| letter.is_ascii_alphanumeric() || *letter == '-').collect();
+    same(
+        "custom properties in the manifest",
+        &tokens,
+        &listed(&class["cssProperties"]),
+    )?;
+    same(
+        "custom properties in the document",
+        &tokens,
+        &rows("Custom properties")?,
+    )?;
+    for used in LAB_JS
+        .split("var(")
+        .skip(1)
+        .filter(|rest| rest.starts_with("--lorakeet"))
+    {
+        let name: String = used
+            .chars()
+            .take_while(|letter| letter.is_ascii_alphanumeric() || *letter == '-')
+            .collect();
         ensure!(tokens.contains(&name), "the style sheet uses {name}, which no list has");
     }
 
@@ -99,11 +127,20 @@ async fn types_manifest_and_document_list_what_the_element_has() -> Result<()> {
         let of = event["type"]["text"].as_str().unwrap_or_default();
         typed.insert(event["name"].as_str().unwrap_or_default().to_owned(), fields(of)?);
     }
-    ensure!(typed == events, "details in the manifest: {typed:?}, in the browser: {events:?}");
+    ensure!(
+        typed == events,
+        "details in the manifest: {typed:?}, in the browser: {events:?}"
+    );
     let typed = typed_events()?;
-    ensure!(typed == events, "details in the types: {typed:?}, in the browser: {events:?}");
+    ensure!(
+        typed == events,
+        "details in the types: {typed:?}, in the browser: {events:?}"
+    );
     let documented: Details = second_column("Events")?.into_iter().collect();
-    ensure!(documented == events, "details in the document: {documented:?}, in the browser: {events:?}");
+    ensure!(
+        documented == events,
+        "details in the document: {documented:?}, in the browser: {events:?}"
+    );
 
     let mut known = messages()?;
     known.extend(["hello", "call", "get"].map(str::to_owned));
@@ -125,12 +162,31 @@ const FOUND: &str = "const { LorakeetLab } = { LorakeetLab: customElements.get('
 
 /// The states that match in some phase or on some device, out of `listed` and those that the phases have.
 async fn states(course: &Course, listed: &Names) -> Result<Names> {
-    let phases = ["idle", "loading", "ready", "predicting", "training", "paused", "done", "error"];
+    let phases = [
+        "idle",
+        "loading",
+        "ready",
+        "predicting",
+        "training",
+        "paused",
+        "done",
+        "error",
+    ];
     let mut found = Names::new();
-    for (phase, device) in phases.iter().map(|phase| (*phase, "gpu")).chain([("done", "cpu"), ("done", "replay")]) {
-        course.say("lab", &json!({ "type": "phase", "phase": phase, "device": device })).await?;
+    for (phase, device) in phases
+        .iter()
+        .map(|phase| (*phase, "gpu"))
+        .chain([("done", "cpu"), ("done", "replay")])
+    {
+        course
+            .say("lab", &json!({ "type": "phase", "phase": phase, "device": device }))
+            .await?;
         let matching = "return arguments[0].filter((state) => lab.matches(`:state(${state})`))";
-        let asked: Vec<&str> = phases.iter().copied().chain(listed.iter().map(String::as_str)).collect();
+        let asked: Vec<&str> = phases
+            .iter()
+            .copied()
+            .chain(listed.iter().map(String::as_str))
+            .collect();
         found.extend(names(&course.page.run(matching, vec![json!(asked)]).await?));
     }
     Ok(found)
@@ -150,19 +206,29 @@ async fn events(course: &Course) -> Result<Details> {
     ]);
     course.say("lab", &said).await?;
     ensure!(course.run(&format!("return {}", view("lab"))).await? == "lab");
-    let told = course.run("return told.map(({ name, detail }) => [`lorakeet-${name}`, Object.keys(detail)])").await?;
+    let told = course
+        .run("return told.map(({ name, detail }) => [`lorakeet-${name}`, Object.keys(detail)])")
+        .await?;
     let mut details = Details::new();
     for event in told.as_array().context("events in a list")? {
         details.insert(event[0].as_str().unwrap_or_default().to_owned(), names(&event[1]));
     }
-    let dispatched = course.run("return [...dispatched].filter((name) => name.startsWith('lorakeet'))").await?;
-    same("events that the tests listen for", &names(&dispatched), &details.keys().cloned().collect())?;
+    let dispatched = course
+        .run("return [...dispatched].filter((name) => name.startsWith('lorakeet'))")
+        .await?;
+    same(
+        "events that the tests listen for",
+        &names(&dispatched),
+        &details.keys().cloned().collect(),
+    )?;
     Ok(details)
 }
 
 /// The types of messages in `lab.js`, one a line of its table.
 fn messages() -> Result<Names> {
-    let (_, table) = LAB_JS.split_once("const SHAPES = {\n").context("lab.js has a table of shapes")?;
+    let (_, table) = LAB_JS
+        .split_once("const SHAPES = {\n")
+        .context("lab.js has a table of shapes")?;
     let (table, _) = table.split_once("\n};").context("the table of shapes ends")?;
     let found: Names = table
         .lines()
@@ -174,7 +240,9 @@ fn messages() -> Result<Names> {
 
 /// Properties and methods of the class in `lab.d.ts`.
 fn typed_members() -> Result<(Names, Names)> {
-    let (_, class) = TYPES.split_once("class LorakeetLab extends HTMLElement {\n").context("the class is typed")?;
+    let (_, class) = TYPES
+        .split_once("class LorakeetLab extends HTMLElement {\n")
+        .context("the class is typed")?;
     let (class, _) = class.split_once("\n}\n").context("the class ends")?;
     let (mut properties, mut methods) = (Names::new(), Names::new());
     for line in class.lines().filter_map(|line| line.strip_prefix("  ")) {
@@ -185,7 +253,8 @@ fn typed_members() -> Result<(Names, Names)> {
         if name.is_empty() || is_listener || line.starts_with("static ") {
             continue;
         }
-        match rest.contains("): Promise") && rest.starts_with('(') && !rest.starts_with("(): Promise<LorakeetSupport>") {
+        match rest.contains("): Promise") && rest.starts_with('(') && !rest.starts_with("(): Promise<LorakeetSupport>")
+        {
             true => methods.insert(name),
             false => properties.insert(name),
         };
@@ -195,7 +264,9 @@ fn typed_members() -> Result<(Names, Names)> {
 
 /// The events in `lab.d.ts` with the fields of their details.
 fn typed_events() -> Result<Details> {
-    let (_, map) = TYPES.split_once("interface LorakeetLabEventMap {\n").context("events are typed")?;
+    let (_, map) = TYPES
+        .split_once("interface LorakeetLabEventMap {\n")
+        .context("events are typed")?;
     let (map, _) = map.split_once("\n}\n").context("the events end")?;
     map.lines()
         .map(|line| {
@@ -215,10 +286,16 @@ fn fields(of: &str) -> Result<Names> {
             .with_context(|| format!("{inner} is typed"))?;
         let (interface, _) = interface.split_once("\n}\n").context("the interface ends")?;
         let lines = interface.lines().filter(|line| !line.trim().starts_with("/**"));
-        return Ok(lines.filter_map(|line| line.split_once(':')).map(|(name, _)| name.trim().to_owned()).collect());
+        return Ok(lines
+            .filter_map(|line| line.split_once(':'))
+            .map(|(name, _)| name.trim().to_owned())
+            .collect());
     };
     let of_objects = object.trim_end_matches('}').split([';', ',']);
-    Ok(of_objects.filter_map(|field| field.split_once(':')).map(|(name, _)| name.trim().to_owned()).collect())
+    Ok(of_objects
+        .filter_map(|field| field.split_once(':'))
+        .map(|(name, _)| name.trim().to_owned())
+        .collect())
 }
 
 /// The names in the first column of the table under a heading of the document; of methods, what stands before the bracket.
@@ -261,13 +338,18 @@ fn code(text: &str) -> Vec<String> {
 
 fn names(list: &Value) -> Names {
     let texts = list.as_array().into_iter().flatten().filter_map(Value::as_str);
-    texts.filter(|name| !CALLBACKS.contains(name)).map(str::to_owned).collect()
+    texts
+        .filter(|name| !CALLBACKS.contains(name))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The names in a list of the manifest.
 fn listed(list: &Value) -> Names {
     let entries = list.as_array().into_iter().flatten();
-    entries.filter_map(|entry| entry["name"].as_str().map(str::to_owned)).collect()
+    entries
+        .filter_map(|entry| entry["name"].as_str().map(str::to_owned))
+        .collect()
 }
 
 fn camel(name: &str) -> String {

@@ -32,21 +32,37 @@ async fn calls_wait_for_start_and_are_answered() -> Result<()> {
     ensure!(calls == expected, "{calls}");
 
     // A button pressed by a person releases them as well, and asks for nothing by itself.
-    course.run("window.answer = null; late.predict('b').then((text) => { answer = text })").await?;
+    course
+        .run("window.answer = null; late.predict('b').then((text) => { answer = text })")
+        .await?;
     course.start("late").await?;
-    course.wait_until("the call is answered", "return answer === 'after b'").await?;
+    course
+        .wait_until("the call is answered", "return answer === 'after b'")
+        .await?;
     let seen = course.seen("late").await?;
-    ensure!(seen["calls"] == json!([["predict", "b"], ["toURL"]]), "{}", seen["calls"]);
+    ensure!(
+        seen["calls"] == json!([["predict", "b"], ["toURL"]]),
+        "{}",
+        seen["calls"]
+    );
 
     let files = "return (async () => { const [adapter, answers] = [await late.exportAdapter(), await late.exportAnswers()];\
         return [adapter.type, await adapter.text(), answers.type, await answers.text()] })()";
     let files = course.run(files).await?;
-    ensure!(files == json!(["application/zip", "adapter", "text/csv", "question,answer"]), "{files}");
+    ensure!(
+        files == json!(["application/zip", "adapter", "text/csv", "question,answer"]),
+        "{files}"
+    );
     let refused = "return late.exportAdapter('gguf').catch((error) =>\
         [error instanceof Error, error.message, error.kind, error.advice])";
     let refused = course.run(refused).await?;
-    ensure!(refused == json!([true, "no gguf here", "bad-file", "take peft"]), "{refused}");
-    let unsendable = course.run("return late.setKnob('x', () => 1).catch((error) => error.name)").await?;
+    ensure!(
+        refused == json!([true, "no gguf here", "bad-file", "take peft"]),
+        "{refused}"
+    );
+    let unsendable = course
+        .run("return late.setKnob('x', () => 1).catch((error) => error.name)")
+        .await?;
     ensure!(unsendable == "DataCloneError", "{unsendable}");
 
     // Nobody waits for ever for a lab that is gone.
@@ -57,7 +73,10 @@ async fn calls_wait_for_start_and_are_answered() -> Result<()> {
     ensure!(gone == json!(["lost", "idle", 0, "button"]), "{gone}");
     course.start("late").await?;
     let supported = course.run("return late.supported").await?;
-    ensure!(supported["wasm"] == true && supported["webgpu"].is_boolean(), "{supported}");
+    ensure!(
+        supported["wasm"] == true && supported["webgpu"].is_boolean(),
+        "{supported}"
+    );
     course.page.close().await
 }
 
@@ -80,7 +99,9 @@ async fn what_the_lab_says_becomes_events_and_properties() -> Result<()> {
         { "type": "state", "state": "lab=1&rank=2" },
     ]);
     course.say("lab", &said).await?;
-    let told = course.run("return told.map(({ name, lab, detail, composed }) => [name, lab, detail, composed])").await?;
+    let told = course
+        .run("return told.map(({ name, lab, detail, composed }) => [name, lab, detail, composed])")
+        .await?;
     let step = json!({ "step": 7, "loss": null, "lr": 0.1, "tokensPerSecond": 90.5 });
     let expected: Vec<Value> = [
         ("phase", json!({ "phase": "loading", "device": null })),
@@ -92,7 +113,10 @@ async fn what_the_lab_says_becomes_events_and_properties() -> Result<()> {
         ("lesson", json!({ "part": "train", "of": 5 })),
         ("step", step.clone()),
         ("done", json!({ "report": { "loss": 1.5 } })),
-        ("error", json!({ "kind": "lost", "message": "gone", "fatal": false, "advice": "again" })),
+        (
+            "error",
+            json!({ "kind": "lost", "message": "gone", "fatal": false, "advice": "again" }),
+        ),
         ("phase", json!({ "phase": "done", "device": "replay" })),
     ]
     .into_iter()
@@ -120,15 +144,34 @@ async fn at_most_ten_steps_a_second_are_told_and_the_last_always() -> Result<()>
         tokio::time::sleep(Duration::from_millis(45)).await;
     }
     course.say("lab", &json!({ "type": "done", "report": null })).await?;
-    let events = course.run("return told.filter(({ name }) => ['step', 'done'].includes(name))").await?;
+    let events = course
+        .run("return told.filter(({ name }) => ['step', 'done'].includes(name))")
+        .await?;
     let events = events.as_array().context("events in a list")?;
-    let last = events.iter().rposition(|event| event["name"] == "step").context("a step was told")?;
-    ensure!(events[last]["detail"]["step"] == 399 && events[last + 1]["name"] == "done", "{:?}", &events[last..]);
-    let times: Vec<f64> = events[..=last].iter().filter_map(|event| event["at"].as_f64()).collect();
-    ensure!(times.len() > 10, "of 400 steps in two seconds only {} were told", times.len());
+    let last = events
+        .iter()
+        .rposition(|event| event["name"] == "step")
+        .context("a step was told")?;
+    ensure!(
+        events[last]["detail"]["step"] == 399 && events[last + 1]["name"] == "done",
+        "{:?}",
+        &events[last..]
+    );
+    let times: Vec<f64> = events[..=last]
+        .iter()
+        .filter_map(|event| event["at"].as_f64())
+        .collect();
+    ensure!(
+        times.len() > 10,
+        "of 400 steps in two seconds only {} were told",
+        times.len()
+    );
     for (index, start) in times.iter().enumerate() {
         let in_a_second = times[index..].iter().filter(|time| **time < start + 1000.0).count();
-        ensure!(in_a_second <= 10, "{in_a_second} steps were told in one second: {times:?}");
+        ensure!(
+            in_a_second <= 10,
+            "{in_a_second} steps were told in one second: {times:?}"
+        );
     }
     course.page.close().await
 }
@@ -151,10 +194,15 @@ async fn forged_messages_change_nothing() -> Result<()> {
     let before = course.run("return [told.length, lab.phase, lab.state]").await?;
 
     // From windows that are no lab of this page, one of them of the lab's own origin.
-    course.wait_until("both windows have lied for a while", "return answers.length > 40").await?;
+    course
+        .wait_until("both windows have lied for a while", "return answers.length > 40")
+        .await?;
     // From the lab's window, but not over the port.
     let unasked = json!({ "protocol": "lorakeet-lab", "version": 1, "type": "done", "report": "over the window" });
-    course.page.run("return lab.setKnob('post', arguments[0])", vec![unasked]).await?;
+    course
+        .page
+        .run("return lab.setKnob('post', arguments[0])", vec![unasked])
+        .await?;
     // Over the port, but of no known shape.
     let wrong = json!([
         { "type": "done", "report": 1, "protocol": "other" },
@@ -181,15 +229,26 @@ async fn forged_messages_change_nothing() -> Result<()> {
     ]);
     course.say("lab", &wrong).await?;
     let after = course.run("return [told.length, lab.phase, lab.state]").await?;
-    ensure!(after == before, "before {before}, after {after}: {}", course.run("return told").await?);
-    let height = course.run("return lab.shadowRoot.querySelector('iframe').style.blockSize").await?;
+    ensure!(
+        after == before,
+        "before {before}, after {after}: {}",
+        course.run("return told").await?
+    );
+    let height = course
+        .run("return lab.shadowRoot.querySelector('iframe').style.blockSize")
+        .await?;
     ensure!(height == "", "the frame has taken the height {height}");
 
     // The lab's own window, when it shows a page of another origin.
     let navigate = "told.length = 0; answers.length = 0; beside.remove();\
                     lab.shadowRoot.querySelector('iframe').src = arguments[0];";
-    course.page.run(navigate, vec![json!(format!("{}/liar.html", lies.origin()))]).await?;
-    course.wait_until("the window has lied for a while", "return answers.length > 40").await?;
+    course
+        .page
+        .run(navigate, vec![json!(format!("{}/liar.html", lies.origin()))])
+        .await?;
+    course
+        .wait_until("the window has lied for a while", "return answers.length > 40")
+        .await?;
     let answers = course.run("return [...new Set(answers)]").await?;
     ensure!(answers == json!(["Liar"]), "a window that lied was answered: {answers}");
     let told = course.run("return told").await?;
@@ -203,40 +262,67 @@ async fn two_labs_on_a_page_do_not_hear_each_other() -> Result<()> {
     let course = Course::open(&body).await?;
     course.start("one").await?;
     course.start("two").await?;
-    course.say("two", &json!({ "type": "phase", "phase": "training", "device": "cpu" })).await?;
-    course.say("one", &json!({ "type": "state", "state": "lab=1&of=one" })).await?;
-    let both = course.run("return [one.phase, two.phase, one.state, two.state]").await?;
+    course
+        .say("two", &json!({ "type": "phase", "phase": "training", "device": "cpu" }))
+        .await?;
+    course
+        .say("one", &json!({ "type": "state", "state": "lab=1&of=one" }))
+        .await?;
+    let both = course
+        .run("return [one.phase, two.phase, one.state, two.state]")
+        .await?;
     ensure!(both == json!(["loading", "training", "lab=1&of=one", ""]), "{both}");
     let (first, second) = (course.seen("one").await?, course.seen("two").await?);
     ensure!(first["hellos"][0]["lesson"] == "one" && second["hellos"][0]["lesson"] == "two");
-    ensure!(first["hellos"].as_array().map(Vec::len) == Some(1), "{}", first["hellos"]);
+    ensure!(
+        first["hellos"].as_array().map(Vec::len) == Some(1),
+        "{}",
+        first["hellos"]
+    );
     course.page.close().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_state_is_kept_in_the_address_where_that_is_wanted() -> Result<()> {
-    let course = Course::open(&format!("{}{}", lab("lab", "sync='hash' state='lab=1&amp;rank=1'"), lab("other", ""))).await?;
+    let course = Course::open(&format!(
+        "{}{}",
+        lab("lab", "sync='hash' state='lab=1&amp;rank=1'"),
+        lab("other", "")
+    ))
+    .await?;
     let page = &course.page;
-    page.run("history.replaceState('kept', '', '#lab=1&rank=2')", vec![]).await?;
+    page.run("history.replaceState('kept', '', '#lab=1&rank=2')", vec![])
+        .await?;
     course.start("lab").await?;
     let told = course.seen("lab").await?["hellos"][0]["state"].clone();
-    ensure!(told == "lab=1&rank=2", "the address has rank=2, the lab was told {told}");
+    ensure!(
+        told == "lab=1&rank=2",
+        "the address has rank=2, the lab was told {told}"
+    );
     for rank in 3..200 {
-        course.page.run("lab.setKnob('say', arguments[0])", vec![
-            json!({ "type": "state", "state": format!("lab=1&rank={rank}") }),
-        ])
-        .await?;
+        course
+            .page
+            .run(
+                "lab.setKnob('say', arguments[0])",
+                vec![json!({ "type": "state", "state": format!("lab=1&rank={rank}") })],
+            )
+            .await?;
     }
     let written = "return location.hash === '#lab=1&rank=199' && history.state";
     ensure!(page.wait_until("the address has the state", REACTION, written).await? == "kept");
     course.start("other").await?;
-    course.say("other", &json!({ "type": "state", "state": "lab=1&rank=0" })).await?;
+    course
+        .say("other", &json!({ "type": "state", "state": "lab=1&rank=0" }))
+        .await?;
     tokio::time::sleep(Duration::from_secs(1)).await;
     let address = course.run("return location.href").await?;
     ensure!(
         address == format!("{}/course.html#lab=1&rank=199", course.host.origin()),
         "{address}"
     );
-    ensure!(course.run("return history.length").await?.as_u64() <= Some(2), "states are no history");
+    ensure!(
+        course.run("return history.length").await?.as_u64() <= Some(2),
+        "states are no history"
+    );
     course.page.close().await
 }
