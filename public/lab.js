@@ -162,46 +162,55 @@ const WORDS = {
 const languageOf = (tag) => /^(en|zh)\b/i.exec(tag)?.[1].toLowerCase();
 
 // The views: poster (Start is to be pressed), loading (it was; the poster stays until the lab is ready), lab, error.
+// With `mode="inline"` the lab lies in the same shadow root: rules are for `.shell` and `.cover` alone, and variables
+// have names that no lab uses.
 const SHEET = `
 :host { display: block; color-scheme: light dark; container-type: inline-size }
 :host([hidden]) { display: none }
 :host([theme="light"]) { color-scheme: light }
 :host([theme="dark"]) { color-scheme: dark }
 .shell {
-  --accent: var(--lorakeet-accent, light-dark(#15773a, #63d287));
-  --surface: var(--lorakeet-surface, light-dark(#ffffff, #171d19));
-  --space: var(--lorakeet-space, 1rem);
+  --shell-accent: var(--lorakeet-accent, light-dark(#15773a, #63d287));
+  --shell-surface: var(--lorakeet-surface, light-dark(#ffffff, #171d19));
+  --shell-space: var(--lorakeet-space, 1rem);
+  --shell-radius: var(--lorakeet-radius, 0.5rem);
   display: grid; box-sizing: border-box; min-block-size: 420px;
-  border: 1px solid var(--lorakeet-line, light-dark(#dbe1d8, #303a34)); border-radius: var(--lorakeet-radius, 0.5rem);
-  background: var(--surface); color: var(--lorakeet-ink, light-dark(#17211a, #e8efe9));
+  border: 1px solid var(--lorakeet-line, light-dark(#dbe1d8, #303a34)); border-radius: var(--shell-radius);
+  background: var(--shell-surface); color: var(--lorakeet-ink, light-dark(#17211a, #e8efe9));
   font: 1rem / 1.5 var(--lorakeet-font, system-ui, sans-serif);
 }
 .shell > * { grid-area: 1 / 1; min-inline-size: 0 }
-.cover { display: flex; flex-direction: column; gap: var(--space); padding: var(--space) }
-.poster { position: relative; flex: 1; min-block-size: 4rem }
-.bar { display: flex; flex-wrap: wrap; align-items: center; gap: 0.5rem var(--space) }
-::slotted(img[slot="poster"]) { position: absolute; inset: 0; inline-size: 100%; block-size: 100%; object-fit: contain }
-.error {
-  border-inline-start: 4px solid light-dark(#a3262a, #ff8f8a); padding-inline-start: var(--space);
+.cover { display: flex; flex-direction: column; gap: var(--shell-space); padding: var(--shell-space) }
+.cover[hidden], .cover [hidden] { display: none }
+.cover .poster { position: relative; flex: 1; min-block-size: 4rem }
+::slotted(img[slot="poster"]) {
+  position: absolute; inset: 0; inline-size: 100%; block-size: 100%; object-fit: contain;
+}
+.cover .error {
+  border-inline-start: 4px solid light-dark(#a3262a, #ff8f8a); padding-inline-start: var(--shell-space);
   overflow-wrap: anywhere;
 }
-.error p, .status { margin: 0 }
-.status:empty { display: none }
-.error a { display: inline-block; min-block-size: 24px; color: inherit }
-.start {
-  min-block-size: 44px; min-inline-size: 44px; padding: 0.5rem 1.5rem; border: 2px solid transparent;
-  border-radius: var(--lorakeet-radius, 0.5rem); background: var(--accent); color: var(--surface);
+.cover .error a { display: inline-block; min-block-size: 24px; color: inherit }
+.cover p { margin: 0 }
+.cover p:empty { display: none }
+.cover .bar { display: flex; flex-wrap: wrap; align-items: center; gap: 0.5rem var(--shell-space) }
+.cover .bar[hidden] { display: none }
+.cover button {
+  min-block-size: 44px; min-inline-size: 44px; padding: 0.5rem 1.5rem;
+  border: 2px solid transparent; border-radius: var(--shell-radius);
+  background: var(--shell-accent); color: var(--shell-surface);
   font: inherit; font-weight: 600; cursor: pointer;
 }
-:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px }
-.frame { box-sizing: border-box; inline-size: 100%; min-block-size: 100%; border: 0; border-radius: inherit }
-[hidden] { display: none }
+.cover :focus-visible, .shell > .frame:focus-visible { outline: 3px solid var(--shell-accent); outline-offset: 2px }
+.shell > .frame {
+  box-sizing: border-box; inline-size: 100%; min-block-size: 100%; border: 0; border-radius: var(--shell-radius);
+}
 /* A frame that is not shown keeps its size, so that it measures itself at the width that it will have. While it loads,
    it can already have the focus. */
-[data-view="poster"] .frame { visibility: hidden }
-[data-view="loading"] .frame { opacity: 0; pointer-events: none }
-@media (forced-colors: active) { .start { border-color: ButtonBorder } }
-@container (inline-size < 20rem) { .start { flex: 1 } }
+[data-view="poster"] > .frame { visibility: hidden }
+[data-view="loading"] > .frame { opacity: 0; pointer-events: none }
+@media (forced-colors: active) { .cover button { border-color: ButtonBorder } }
+@container (inline-size < 20rem) { .cover button { flex: 1 } }
 `;
 
 // An element with attributes and children; attributes that are null or false are left out.
@@ -304,6 +313,7 @@ export class LorakeetLab extends (globalThis.HTMLElement ?? class {}) {
     }
     if (this.#parts) {
       this.#paint();
+      this.#tellChange(); // Language and colours are those of the new place.
       return this.#load();
     }
     const build = () => this.isConnected && !this.#parts && this.#build();
@@ -420,8 +430,8 @@ export class LorakeetLab extends (globalThis.HTMLElement ?? class {}) {
     // Both live regions are there, empty, before there is something to say in them.
     const error = create("div", { part: "error", class: "error", role: "alert" });
     const fallback = create("div", {}, create("slot", {}));
-    const start = create("button", { part: "start", class: "start", type: "button" });
-    const status = create("p", { part: "status", class: "status", role: "status", "aria-live": "polite" });
+    const start = create("button", { part: "start", type: "button" });
+    const status = create("p", { part: "status", role: "status", "aria-live": "polite" });
     const bar = create("div", { class: "bar" }, start, status, name);
     const cover = create("div", { class: "cover" }, poster, error, fallback, bar);
     const shell = create("div", { part: "shell", class: "shell", role: "group" }, cover);
@@ -480,6 +490,7 @@ export class LorakeetLab extends (globalThis.HTMLElement ?? class {}) {
     if (this.#isRefused()) return this.#fail("inline");
     this.#show("loading");
     this.#enter("loading");
+    if (!this.#wanted) return; // Somebody who heard of it has closed the lab.
     if (this.#isReady) {
       this.#tellChange();
       this.#reveal();
@@ -490,7 +501,7 @@ export class LorakeetLab extends (globalThis.HTMLElement ?? class {}) {
 
   // The lab
 
-  #folder() { return new URL(LorakeetLab.folder, document.baseURI); }
+  #folder() { return new URL(LorakeetLab.folder.replace(/\/?$/, "/"), document.baseURI); }
 
   #open() {
     if (this.#session) return;
@@ -702,7 +713,9 @@ export class LorakeetLab extends (globalThis.HTMLElement ?? class {}) {
     this.#timers.hash ??= setTimeout(() => {
       this.#timers.hash = null;
       try {
-        history.replaceState(history.state, "", `#${this.#state}`);
+        const address = new URL(location.href); // Not `#…` alone, which would count from a <base>.
+        address.hash = this.#state;
+        history.replaceState(history.state, "", address);
       } catch {
         // A page without an address of its own keeps none.
       }
@@ -820,9 +833,9 @@ export class LorakeetLab extends (globalThis.HTMLElement ?? class {}) {
   #fail(kind, said = null) {
     const folder = this.#folder().href;
     const words = this.#words();
-    const own = (words[kind] ?? words.blocked).map((sentence) => sentence.replace("{folder}", folder));
-    const message = said?.message ?? own[0];
-    const advice = said?.message ? (said.advice ?? "") : own[1];
+    const own = words[["network", "inline"].includes(kind) ? kind : "blocked"];
+    const sentences = said?.message ? [said.message, said.advice ?? ""] : own;
+    const [message, advice] = sentences.map((sentence) => sentence.replace("{folder}", folder));
     const told = { kind: kind === "inline" ? "blocked" : kind, message, fatal: true, advice };
     this.#close(told, "error");
     const link = { href: `${folder}embed.html?${this.#query()}`, target: "_blank", rel: "noopener noreferrer" };
