@@ -195,6 +195,9 @@ const SHEET = `
 .cover p:empty { display: none }
 .cover .bar { display: flex; flex-wrap: wrap; align-items: center; gap: 0.5rem var(--shell-space) }
 .cover .bar[hidden] { display: none }
+.cover .action { display: grid; align-items: center }
+.cover .action > * { grid-area: 1 / 1 }
+[data-view="loading"] > .cover button { visibility: hidden }
 .cover button {
   min-block-size: 44px; min-inline-size: 44px; padding: 0.5rem 1.5rem;
   border: 2px solid transparent; border-radius: var(--shell-radius);
@@ -210,7 +213,7 @@ const SHEET = `
 [data-view="poster"] > .frame { visibility: hidden }
 [data-view="loading"] > .frame { opacity: 0; pointer-events: none }
 @media (forced-colors: active) { .cover button { border-color: ButtonBorder } }
-@container (inline-size < 20rem) { .cover button { flex: 1 } }
+@container (inline-size < 20rem) { .cover .action { flex: 1 } }
 `;
 
 // An element with attributes and children; attributes that are null or false are left out.
@@ -316,17 +319,8 @@ export class LorakeetLab extends (globalThis.HTMLElement ?? class {}) {
       this.#tellChange(); // Language and colours are those of the new place.
       return this.#load();
     }
-    const build = () => this.isConnected && !this.#parts && this.#build();
-    if (this.#wanted || this.#attribute("loading") === "eager" || !("IntersectionObserver" in self)) return build();
-    const near = (entries) => {
-      if (!entries.some((entry) => entry.isIntersecting)) return;
-      observer.disconnect();
-      build();
-    };
-    const observer = new IntersectionObserver(near, { rootMargin: "100%" });
-    observer.observe(this);
-    // Who walks the page by keyboard or screen reader has to find the button before it comes near.
-    (self.requestIdleCallback ?? ((later) => setTimeout(later, 500)))(build);
+    // Also far from the view: a keyboard has to find the button, and the space has to be kept.
+    this.#build();
   }
 
   // `moveBefore` leaves the frame as it is; without this method the two callbacks around it would be called.
@@ -432,7 +426,7 @@ export class LorakeetLab extends (globalThis.HTMLElement ?? class {}) {
     const fallback = create("div", {}, create("slot", {}));
     const start = create("button", { part: "start", type: "button" });
     const status = create("p", { part: "status", role: "status", "aria-live": "polite" });
-    const bar = create("div", { class: "bar" }, start, status, name);
+    const bar = create("div", { class: "bar" }, create("div", { class: "action" }, start, status), name);
     const cover = create("div", { class: "cover" }, poster, error, fallback, bar);
     const shell = create("div", { part: "shell", class: "shell", role: "group" }, cover);
     this.#parts = { poster, error, fallback, start, status, name, bar, cover, shell };
@@ -463,7 +457,6 @@ export class LorakeetLab extends (globalThis.HTMLElement ?? class {}) {
     cover.hidden = view === "lab";
     poster.hidden = view === "error";
     error.hidden = fallback.hidden = view !== "error";
-    start.hidden = view === "loading";
     bar.hidden = view === "error" && this.#isRefused();
     if (this.#session?.frame) this.#session.frame.title = label;
   }
@@ -480,8 +473,7 @@ export class LorakeetLab extends (globalThis.HTMLElement ?? class {}) {
   #press(byHand = false) {
     if (this.#wanted) return;
     this.#wanted = true;
-    if (this.#parts) this.#load(byHand);
-    else if (this.isConnected) this.#build();
+    if (this.#parts) this.#load(byHand); // Else once it is in a page.
   }
 
   // Shows that the lab is coming, and has it come, unless it is here.

@@ -379,7 +379,8 @@ async fn the_shell_speaks_the_language_of_the_page_around_it() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_moves_while_the_lab_is_loaded_and_shown() -> Result<()> {
     let body = format!(
-        "<style>lorakeet-lab:not(:defined) {{ display: block; min-height: 500px }}</style>{}",
+        "<style>lorakeet-lab:not(:defined) {{ display: block; min-height: 500px }}\
+         lorakeet-lab:not(:defined) > [slot='poster'] {{ max-height: 300px }}</style>{}",
         lab("lab", "height='500'")
     );
     let course = Course::open(&body).await?;
