@@ -10,6 +10,8 @@ use std::process::Command;
 
 /// How large the page may be in brotli before its engine; it holds what the engine can say, in every language.
 const PAGE_BYTES: usize = 540_000;
+/// The shell of the widget, all that a page with a lab loads before somebody presses Start, and how large it may be in brotli.
+const SHELL: (&str, usize) = ("lab.js", 12_000);
 
 /// The parts of [`build`].
 pub fn phases(places: &Places) -> Vec<Phase> {
@@ -81,19 +83,28 @@ pub fn check_size(dist: &Path) -> Result<()> {
         let of_page = [".html", ".js", ".css", ".wasm", ".svg"]
             .iter()
             .any(|ending| name.ends_with(ending));
-        if of_page && !name.starts_with("worker") {
-            let packed = Command::new("brotli")
-                .args(["--best", "--stdout", "--"])
-                .arg(&path)
-                .output()?;
-            total += packed.stdout.len();
+        if of_page && !name.starts_with("worker") && name != SHELL.0 {
+            total += packed_bytes(&path)?;
         }
     }
     say(format!("the page without its engine: {} KB in brotli", total / 1000));
     if total == 0 || total > PAGE_BYTES {
         bail!("the page without its engine is {total} bytes in brotli; it may be {PAGE_BYTES} at most");
     }
+    let (name, most) = SHELL;
+    let bytes = packed_bytes(&dist.join(name))?;
+    say(format!("{name}: {bytes} bytes in brotli"));
+    if bytes == 0 || bytes > most {
+        bail!("{name} is {bytes} bytes in brotli; it may be {most} at most");
+    }
     Ok(())
+}
+
+/// How large a file is in brotli; nothing where it is missing.
+fn packed_bytes(path: &Path) -> Result<usize> {
+    let mut brotli = Command::new("brotli");
+    let packed = brotli.args(["--best", "--stdout", "--"]).arg(path).output()?;
+    Ok(packed.stdout.len())
 }
 
 /// Where trunk and wasm-bindgen are on the PATH, builds the page with them, too, and holds that it is the same.
