@@ -13,6 +13,7 @@ pub mod head;
 pub mod metrics;
 pub mod models;
 pub mod page;
+pub mod pictures;
 pub mod run;
 pub mod text;
 
@@ -33,7 +34,7 @@ pub(crate) fn template(key: &str, language: Language) -> Option<&'static str> {
 /// An area's name and its messages.
 type Area = (&'static str, &'static [(&'static str, [&'static str; 2])]);
 
-pub(crate) static AREAS: [Area; 12] = [
+pub(crate) static AREAS: [Area; 13] = [
     ("command", command::TEXTS),
     ("common", common::TEXTS),
     ("config", config::TEXTS),
@@ -44,6 +45,7 @@ pub(crate) static AREAS: [Area; 12] = [
     ("metrics", metrics::TEXTS),
     ("models", models::TEXTS),
     ("page", page::TEXTS),
+    ("pictures", pictures::TEXTS),
     ("run", run::TEXTS),
     ("text", text::TEXTS),
 ];
