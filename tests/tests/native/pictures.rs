@@ -1,10 +1,11 @@
 //! Pictures that explain: each against what it is made from, computed plainly here; what cannot be drawn is refused by name;
 //! drawing changes nothing of a run.
 
-mod numbers;
+mod functions;
 mod refusals;
 mod texts;
 mod watched;
+mod weights;
 
 use lorakeet_core::{
     formats::{ModelFiles, peft::Adapter},
