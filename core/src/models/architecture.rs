@@ -45,6 +45,11 @@ pub(super) trait Body: Sized {
         self.sizes().layers
     }
 
+    /// Layers whose attention can be watched: those that a pass computes first; 0 without attention.
+    fn attention_layers(&self) -> usize {
+        self.sizes().layers
+    }
+
     /// c of c·tanh(logit / c); 0 for none.
     fn logit_cap(&self) -> f32 {
         0.0
@@ -186,6 +191,10 @@ impl Architecture {
 
     pub(super) fn cached_pairs(&self) -> usize {
         of_each!(self, model => model.cached_pairs())
+    }
+
+    pub(super) fn attention_layers(&self) -> usize {
+        of_each!(self, model => model.attention_layers())
     }
 
     pub(super) fn logit_cap(&self) -> f32 {

@@ -65,7 +65,12 @@ enum Network {
 
 impl Body for Small {
     async fn load(loader: &mut Loader<'_>, kind: &str) -> Result<(Self, Head)> {
-        let (width, layers) = (loader.size("hidden_size")?, loader.layers("num_hidden_layers")?);
+        let width = loader.size("hidden_size")?;
+        // A perceptron without hidden layers is a linear model.
+        let layers = match kind == "small_mlp" && loader.is_zero("num_hidden_layers") {
+            true => 0,
+            false => loader.layers("num_hidden_layers")?,
+        };
         let dropout = loader.real("hidden_dropout_prob")?.unwrap_or(0.0);
         if !(0.0..1.0).contains(&dropout) {
             let error = Error::format(common::NotShare { got: dropout });
@@ -109,6 +114,7 @@ impl Body for Small {
             layers,
             activation,
         };
+        let width = if layers == 0 { inputs } else { width };
         let body = match kind {
             "small_mlp" => Network::Mlp(Mlp::load(loader, shape).await?),
             "small_vit" | "small_series" => Network::Patches(Box::new(Patches::load(loader, kind, shape).await?)),
@@ -200,6 +206,13 @@ impl Body for Small {
         &self.output
     }
 
+    fn attention_layers(&self) -> usize {
+        match &self.body {
+            Network::Patches(_) => self.layers,
+            Network::Mlp(_) | Network::Recurrent(_) => 0,
+        }
+    }
+
     /// Recurrent cells are no linears: they are trained in full training only.
     fn linears(&self) -> Vec<&Linear> {
         match &self.body {
@@ -264,6 +277,19 @@ impl Small {
                 (batch.features.len() / batch.rows.max(1)).div_ceil(*width).max(1)
             }
             Input::Numbers(_) => 1,
+        }
+    }
+
+    /// Hidden layers of a perceptron; `None` of other networks.
+    pub(crate) fn hidden_layers(&self) -> Option<usize> {
+        matches!(self.body, Network::Mlp(_)).then_some(self.layers)
+    }
+
+    /// The activations of a perceptron's layer \[B, C\]; `None` of other networks and beyond the last layer.
+    pub(crate) fn units<G: Graph>(&self, g: &G, batch: &Batch, layer: usize) -> Option<G::Rows> {
+        match &self.body {
+            Network::Mlp(model) if layer < self.layers => Some(model.units(g, self.rows(g, batch), layer)),
+            _ => None,
         }
     }
 

@@ -3,8 +3,8 @@
 use lorakeet_core::Error;
 use lorakeet_core::protocol::{
     Baseline, BaselineKind, CalibrationBin, ClassRow, Command, Comparison, DataInfo, DeviceInfo, DeviceKind, EvalInfo,
-    Event, MemoryEstimate, Metric, ModelInfo, Picture, PictureRequest, PredictionTable, PreviewExample, Report, RunInfo,
-    RunPreview, RunSummary, Stage, StepInfo, TextPrediction, TokenProbability, Verdict,
+    Event, MemoryEstimate, Metric, ModelInfo, Picture, PictureRequest, PredictionTable, PreviewExample, Report,
+    RunInfo, RunPreview, RunSummary, Stage, StepInfo, TextPrediction, TokenProbability, Verdict,
 };
 use lorakeet_core::task::Task;
 use lorakeet_i18n::messages::formats as msg;

@@ -14,6 +14,7 @@ pub mod lesson;
 pub mod metrics;
 pub mod models;
 pub mod page;
+pub mod pictures;
 pub mod run;
 pub mod text;
 
@@ -46,6 +47,7 @@ pub(crate) static AREAS: [Area; 13] = [
     ("metrics", metrics::TEXTS),
     ("models", models::TEXTS),
     ("page", page::TEXTS),
+    ("pictures", pictures::TEXTS),
     ("run", run::TEXTS),
     ("text", text::TEXTS),
 ];

@@ -16,6 +16,7 @@ mod memory_estimate;
 mod numbers;
 mod operations;
 mod optim_memory;
+mod pictures;
 mod run;
 mod small;
 mod small_buffers;
