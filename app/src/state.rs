@@ -427,7 +427,8 @@ impl PageState {
                 training.each_answer(|answer| answer.complete(id, &text, tokens, tokens_per_second));
                 self.finish(Job::Generate);
             }
-            Event::Picture { .. } => {}
+            // The page has the table of knobs itself, and asks for no picture yet.
+            Event::Picture { .. } | Event::Knobs { .. } => {}
             Event::File { name, .. } => {
                 let bytes = bytes.map(|buffer| Uint8Array::new(&buffer).to_vec());
                 if training.exported(name, bytes.unwrap_or_default()) {

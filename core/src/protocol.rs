@@ -13,7 +13,7 @@ mod report;
 
 pub use command::{ChatMessage, Command, DeviceChoice, GenerateOptions, Prompt};
 pub use event::{
-    DataInfo, DeviceInfo, DeviceKind, Event, MemoryEstimate, ModelInfo, PreviewExample, RunInfo, RunPreview,
+    DataInfo, DeviceInfo, DeviceKind, Event, KnobInfo, MemoryEstimate, ModelInfo, PreviewExample, RunInfo, RunPreview,
     RunSummary, Stage, StepInfo,
 };
 pub use picture::{Picture, PictureRequest, TokenProbability};

@@ -42,12 +42,21 @@ impl Answers {
             Some(place) => (place == lesson.question.answer).to_string(),
         };
         let question = lesson.question.text.get(language).to_owned();
-        let mut rows = vec![row(words.parts[0], &question, &choice(self.before), &right(self.before))];
+        let mut rows = vec![row(
+            words.parts[0],
+            &question,
+            &choice(self.before),
+            &right(self.before),
+        )];
         let predicted = match self.predicted {
             None => String::new(),
             Some(Prediction::Number(number)) => number.to_string(),
             Some(Prediction::Choice(place)) => {
-                let text = lesson.predict.choices.get(place).map(|choice| choice.text.get(language));
+                let text = lesson
+                    .predict
+                    .choices
+                    .get(place)
+                    .map(|choice| choice.text.get(language));
                 text.unwrap_or_default().to_owned()
             }
         };
@@ -55,17 +64,29 @@ impl Answers {
             (Some(Prediction::Choice(place)), Some(outcome)) => (place == outcome).to_string(),
             _ => String::new(),
         };
-        rows.push(row(words.parts[1], lesson.predict.text.get(language), &predicted, &came_true));
+        rows.push(row(
+            words.parts[1],
+            lesson.predict.text.get(language),
+            &predicted,
+            &came_true,
+        ));
         rows.push(row(words.parts[4], words.own_words, &self.explanation, ""));
         for value in &lesson.compare.show {
-            let measured = results.get(&value.run).and_then(|run| run.value(&value.value, value.at));
+            let measured = results
+                .get(&value.run)
+                .and_then(|run| run.value(&value.value, value.at));
             let measured = measured.map_or(String::new(), |measured| measured.to_string());
             rows.push(row(words.parts[3], &value.to_string(), &measured, ""));
         }
         rows.push(row(words.parts[6], &question, &choice(self.after), &right(self.after)));
         PredictionTable {
-            columns: ["lesson", "part", "question", "answer", "correct"].map(str::to_owned).to_vec(),
-            rows: rows.into_iter().map(|fields| [vec![lesson.id.clone()], fields].concat()).collect(),
+            columns: ["lesson", "part", "question", "answer", "correct"]
+                .map(str::to_owned)
+                .to_vec(),
+            rows: rows
+                .into_iter()
+                .map(|fields| [vec![lesson.id.clone()], fields].concat())
+                .collect(),
         }
     }
 }

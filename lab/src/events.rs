@@ -4,8 +4,8 @@
 use lorakeet_core::Error;
 use lorakeet_core::error::Kind;
 use lorakeet_core::protocol::{
-    Baseline, BaselineKind, Comparison, EvalInfo, Event, Metric, ModelInfo, Picture, RunInfo, RunSummary, StepInfo, TokenProbability,
-    Verdict,
+    Baseline, BaselineKind, Comparison, EvalInfo, Event, Metric, ModelInfo, Picture, RunInfo, RunSummary, StepInfo,
+    TokenProbability, Verdict,
 };
 use lorakeet_core::task::Task;
 use lorakeet_i18n::Message;
@@ -162,7 +162,10 @@ pub fn read(event: &Value) -> Option<Heard> {
             prompt: of.text("prompt"),
             text: of.text("text"),
         }),
-        "picture" => Heard::Picture(event["step"].as_u64().map(|step| step as usize), picture(&event["picture"])?),
+        "picture" => Heard::Picture(
+            event["step"].as_u64().map(|step| step as usize),
+            picture(&event["picture"])?,
+        ),
         "report" => Heard::Report(Report {
             metric: of.text("metric"),
             metrics: metrics(of),
@@ -478,9 +481,16 @@ mod tests {
 
     #[test]
     fn a_failure_is_read_by_its_kind() {
-        for (kind, name) in [(Kind::Diverged, "diverged"), (Kind::Stopped, "stopped"), (Kind::Device, "device")] {
+        for (kind, name) in [
+            (Kind::Diverged, "diverged"),
+            (Kind::Stopped, "stopped"),
+            (Kind::Device, "device"),
+        ] {
             let event = Event::Failed(Error::new(kind, Message::verbatim("x")));
-            assert!(matches!(read(&written(&event)), Some(Heard::Failed(read)) if read == kind), "{name}");
+            assert!(
+                matches!(read(&written(&event)), Some(Heard::Failed(read)) if read == kind),
+                "{name}"
+            );
         }
     }
 

@@ -46,6 +46,10 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub fn unlock(this: &Host);
 
+    /// The address of the lab with this state.
+    #[wasm_bindgen(method)]
+    pub fn address(this: &Host, state: &str) -> String;
+
     /// Offers a text as a file.
     #[wasm_bindgen(method)]
     pub fn save(this: &Host, name: &str, text: &str);

@@ -159,7 +159,9 @@ impl Model {
 
     /// Is shown differently.
     pub fn set_options(&mut self, options: Options, browser_language: &str) {
-        let tag = options.text(options::LANGUAGE).unwrap_or_else(|| browser_language.to_owned());
+        let tag = options
+            .text(options::LANGUAGE)
+            .unwrap_or_else(|| browser_language.to_owned());
         self.language = Language::from_tag(&tag);
         self.options = options;
     }
@@ -241,7 +243,9 @@ impl Model {
 
     /// The answers as a table for the teacher.
     pub fn answers_csv(&self) -> String {
-        let Some(lesson) = &self.lesson else { return String::new() };
+        let Some(lesson) = &self.lesson else {
+            return String::new();
+        };
         self.answers.table(lesson, &self.results(), self.language).to_csv()
     }
 

@@ -92,7 +92,13 @@ impl Options {
         match text.trim() {
             "all" | "" => None,
             "none" => Some(Vec::new()),
-            names => Some(names.split([' ', ',']).filter(|name| !name.is_empty()).map(knob_name).collect()),
+            names => Some(
+                names
+                    .split([' ', ','])
+                    .filter(|name| !name.is_empty())
+                    .map(knob_name)
+                    .collect(),
+            ),
         }
     }
 }
@@ -130,7 +136,10 @@ mod tests {
     #[test]
     fn controls_are_written_as_attributes_are() {
         let of = |text: &str| Options::parse(&format!(r#"{{"controls":"{text}"}}"#)).controls();
-        assert_eq!(of("rank learning-rate"), Some(vec!["lora_r".into(), "learning_rate".into()]));
+        assert_eq!(
+            of("rank learning-rate"),
+            Some(vec!["lora_r".into(), "learning_rate".into()])
+        );
         assert_eq!((of("none"), of("all")), (Some(Vec::new()), None));
     }
 }

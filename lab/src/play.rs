@@ -40,6 +40,8 @@ struct Memory {
     told_ms: f64,
     spoke_ms: f64,
     exported: Vec<(String, Vec<u8>)>,
+    /// Steps until the run is to hold, where only some were asked for.
+    steps_left: Option<u64>,
     export_call: Option<f64>,
     text_call: Option<f64>,
 }
@@ -57,10 +59,15 @@ pub struct Lab {
 impl Lab {
     /// A lab in `root` with nothing loaded.
     pub fn new(root: HtmlElement, host: Host, options: &str) -> Self {
-        let regions: String = view::REGIONS.iter().map(|name| match *name {
-            "live" => "<p class=\"unseen\" role=\"status\" aria-live=\"polite\" data-region=\"live\"></p>".to_owned(),
-            name => format!("<div class=\"lab-{name}\" data-region=\"{name}\"></div>"),
-        }).collect();
+        let regions: String = view::REGIONS
+            .iter()
+            .map(|name| match *name {
+                "live" => {
+                    "<p class=\"unseen\" role=\"status\" aria-live=\"polite\" data-region=\"live\"></p>".to_owned()
+                }
+                name => format!("<div class=\"lab-{name}\" data-region=\"{name}\"></div>"),
+            })
+            .collect();
         root.set_inner_html(&regions);
         let lab = Self {
             root,
@@ -74,7 +81,9 @@ impl Lab {
                 let lab = lab.clone();
                 Closure::<dyn FnMut(web_sys::Event)>::new(move |event: web_sys::Event| lab.touched(&event))
             };
-            let _ = lab.root.add_event_listener_with_callback(kind, heard.as_ref().unchecked_ref());
+            let _ = lab
+                .root
+                .add_event_listener_with_callback(kind, heard.as_ref().unchecked_ref());
             // It listens as long as the root is there.
             heard.forget();
         }
@@ -273,7 +282,13 @@ impl Lab {
                 let no_engine = lab.model.borrow().words().no_engine;
                 return lab.fail("blocked", why.unwrap_or_else(|| no_engine.to_owned()), true);
             };
-            let text = |key: &str| recording.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let text = |key: &str| {
+                recording
+                    .get(key)
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+                    .to_owned()
+            };
             lab.change(|model| model.device = Device::Recording(text("device"), text("date")));
             lab.wire.borrow_mut().recording = recording.get("runs").and_then(|runs| runs.as_object().cloned());
             lab.set_phase(Phase::Ready);
@@ -287,7 +302,9 @@ impl Lab {
         let said = field("said").as_string();
         match serde_json::from_str(&text).ok().and_then(|event| events::read(&event)) {
             Some(Heard::Failed(kind)) => {
-                self.hear_failure(kind, said.unwrap_or_default(), field("fatal").is_truthy());
+                // What broke before the engine knew the language has no words yet.
+                let said = said.unwrap_or_else(|| self.model.borrow().words().engine_stopped.to_owned());
+                self.hear_failure(kind, said, field("fatal").is_truthy());
             }
             Some(heard) => self.hear(heard, said, field("bytes").dyn_into().ok()),
             None => {}
@@ -332,7 +349,9 @@ impl Lab {
 
     /// What a run says, of the engine or of a recording.
     fn take(&self, heard: Heard, said: Option<String>) {
-        let Some(name) = self.model.borrow().current.clone() else { return };
+        let Some(name) = self.model.borrow().current.clone() else {
+            return;
+        };
         let step = match &heard {
             Heard::Measured(Event::Step(step)) => Some(step.clone()),
             _ => None,
@@ -346,6 +365,7 @@ impl Lab {
         if let Some(step) = step {
             self.tell_step(&name, &step);
             self.keep_cap();
+            self.count_step();
         }
         if is_over {
             self.tell_done(&name);
@@ -394,7 +414,10 @@ impl Lab {
     fn fail(&self, kind: &str, text: String, restarts: bool) {
         self.host.unlock();
         let advice = self.model.borrow().words().restart;
-        self.post("error", &json!({ "kind": kind, "message": text, "fatal": !restarts, "advice": advice }));
+        self.post(
+            "error",
+            &json!({ "kind": kind, "message": text, "fatal": !restarts, "advice": advice }),
+        );
         self.change(|model| model.problem = Some(Problem { text, restarts }));
         self.set_phase(Phase::Failed);
     }
@@ -416,9 +439,16 @@ impl Lab {
     fn ask_first(&self) {
         let (lesson, controls, language, has_device) = {
             let model = self.model.borrow();
-            (model.lesson.clone(), model.controls(), model.language.tag(), model.device.name())
+            (
+                model.lesson.clone(),
+                model.controls(),
+                model.language.tag(),
+                model.device.name(),
+            )
         };
-        let (Some(lesson), "gpu" | "cpu") = (lesson, has_device) else { return };
+        let (Some(lesson), "gpu" | "cpu") = (lesson, has_device) else {
+            return;
+        };
         if let Some(run) = lesson.train.runs.first().and_then(|name| lesson.runs.get(name)) {
             self.ask_loaded(run, None);
         }
@@ -426,8 +456,17 @@ impl Lab {
             let command = json!({ "type": "knobs", "names": controls, "language": language });
             self.ask(command, None, "knobs");
         }
-        let has_rows = lesson.break_it.controls.iter().any(|name| name == lorakeet_core::lesson::BreakIt::DATA);
-        let data = lesson.break_it.runs.first().and_then(|name| lesson.runs.get(name)).map(|run| run.data.clone());
+        let has_rows = lesson
+            .break_it
+            .controls
+            .iter()
+            .any(|name| name == lorakeet_core::lesson::BreakIt::DATA);
+        let data = lesson
+            .break_it
+            .runs
+            .first()
+            .and_then(|name| lesson.runs.get(name))
+            .map(|run| run.data.clone());
         if let (Some(data), true) = (data, has_rows) {
             let lab = self.clone();
             spawn_local(async move {
@@ -441,8 +480,16 @@ impl Lab {
     fn ask_loaded(&self, run: &LessonRun, rows: Option<String>) {
         let loaded = self.wire.borrow().loaded.clone();
         if loaded.0 != run.model {
-            let files = if run.model == BUNDLED_MODEL { &bundled_model::MODEL_FILES[..] } else { &[] };
-            self.ask(json!({ "type": "load_model", "files": files, "name": run.model }), None, "model");
+            let files = if run.model == BUNDLED_MODEL {
+                &bundled_model::MODEL_FILES[..]
+            } else {
+                &[]
+            };
+            self.ask(
+                json!({ "type": "load_model", "files": files, "name": run.model }),
+                None,
+                "model",
+            );
         }
         let data = match &rows {
             None => run.data.clone(),
@@ -453,7 +500,11 @@ impl Lab {
             self.ask(json!({ "type": "load_data", "file": data }), file, "data");
         }
         if loaded.2 != run.validation {
-            self.ask(json!({ "type": "load_validation", "file": run.validation }), None, "data");
+            self.ask(
+                json!({ "type": "load_validation", "file": run.validation }),
+                None,
+                "data",
+            );
         }
         self.wire.borrow_mut().loaded = (run.model.clone(), data, run.validation.clone());
     }
@@ -463,7 +514,9 @@ impl Lab {
         let names = self.model.borrow().part_runs();
         let lab = self.clone();
         self.take_turn(false, move || {
-            let Some(lesson) = lab.model.borrow().lesson.clone() else { return };
+            let Some(lesson) = lab.model.borrow().lesson.clone() else {
+                return;
+            };
             lab.change(|model| model.seconds = 0.0);
             for name in names {
                 if let Some(run) = lesson.runs.get(&name) {
@@ -482,7 +535,10 @@ impl Lab {
                 let model = lab.model.borrow();
                 (model.lesson.clone(), model.settings.clone(), model.rows.clone())
             };
-            let run = lesson.as_ref().zip(first).and_then(|(lesson, name)| lesson.runs.get(&name));
+            let run = lesson
+                .as_ref()
+                .zip(first)
+                .and_then(|(lesson, name)| lesson.runs.get(&name));
             if let Some(run) = run {
                 lab.change(|model| model.seconds = 0.0);
                 lab.ask_run(OWN.into(), run, settings, rows);
@@ -516,7 +572,7 @@ impl Lab {
             let value = serde_json::from_str(&text).unwrap_or(Value::String(text));
             config.insert(knob, value);
         }
-        let command = json!({ "type": "train", "config": config, "sample_prompt": run.prompt, "watch": run.watch });
+        let command = json!({ "type": "train", "settings": config, "sample_prompt": run.prompt, "watch": run.watch });
         self.wire.borrow_mut().queue.push_back(Ask::Train { name, command });
         self.next();
     }
@@ -525,7 +581,9 @@ impl Lab {
     fn take_turn(&self, takes: bool, then: impl FnOnce() + 'static) {
         let lab = self.clone();
         spawn_local(async move {
-            let is_mine = JsFuture::from(lab.host.lock(takes)).await.is_ok_and(|mine| mine.is_truthy());
+            let is_mine = JsFuture::from(lab.host.lock(takes))
+                .await
+                .is_ok_and(|mine| mine.is_truthy());
             lab.change(|model| model.is_busy = !is_mine);
             if is_mine {
                 then();
@@ -587,9 +645,19 @@ impl Lab {
                     model.current = Some(name.clone());
                 });
                 self.set_phase(Phase::Training);
-                let recorded = self.wire.borrow().recording.as_ref().map(|runs| runs.get(&name).cloned());
+                let recorded = self
+                    .wire
+                    .borrow()
+                    .recording
+                    .as_ref()
+                    .map(|runs| runs.get(&name).cloned());
                 match recorded {
-                    Some(events) => self.replay(events.and_then(|events| events.as_array().cloned()).unwrap_or_default().into()),
+                    Some(events) => self.replay(
+                        events
+                            .and_then(|events| events.as_array().cloned())
+                            .unwrap_or_default()
+                            .into(),
+                    ),
                     None => self.wire.borrow().send(&command, None, &self.host),
                 }
             }
@@ -683,11 +751,26 @@ impl Lab {
         }
     }
 
+    /// Holds the run after the last of the steps that were asked for.
+    fn count_step(&self) {
+        let mut memory = self.memory.borrow_mut();
+        let left = memory.steps_left.map(|left| left.saturating_sub(1));
+        memory.steps_left = left.filter(|left| *left > 0);
+        drop(memory);
+        if left == Some(0) {
+            self.pause();
+        }
+    }
+
     /// The phase that follows from what is there.
     fn settle(&self) {
         let phase = {
             let (model, wire) = (self.model.borrow(), self.wire.borrow());
-            if matches!(model.phase, Phase::Idle | Phase::Failed) || wire.is_busy() || model.current.is_some() || !wire.is_there() {
+            if matches!(model.phase, Phase::Idle | Phase::Failed)
+                || wire.is_busy()
+                || model.current.is_some()
+                || !wire.is_there()
+            {
                 return;
             }
             match () {
@@ -775,7 +858,7 @@ impl Lab {
             "before" => self.change(|model| model.answers.before = place),
             "after" => self.change(|model| model.answers.after = place),
             _ => {
-                let (prediction, question) = self.change(|model| {
+                let (question, answer) = self.change(|model| {
                     let lesson = model.lesson.clone();
                     let number = lesson.as_ref().and_then(|lesson| lesson.predict.number.as_ref());
                     let prediction = match number {
@@ -786,14 +869,13 @@ impl Lab {
                         None => place.map(Prediction::Choice),
                     };
                     model.answers.predicted = prediction;
-                    let question = lesson.map(|lesson| lesson.predict.text.get(model.language).to_owned());
-                    (prediction, question)
+                    let question = lesson
+                        .as_ref()
+                        .map(|lesson| lesson.predict.text.get(model.language).to_owned());
+                    let choice = place.and_then(|place| lesson.as_ref()?.predict.choices.get(place));
+                    let answer = choice.map_or(value.clone(), |choice| choice.text.get(model.language).to_owned());
+                    (question, answer)
                 });
-                let answer = match prediction {
-                    Some(Prediction::Choice(place)) => json!(place),
-                    Some(Prediction::Number(number)) => json!(number),
-                    None => Value::Null,
-                };
                 self.post("predict", &json!({ "question": question, "answer": answer }));
                 self.settle();
             }
@@ -804,7 +886,9 @@ impl Lab {
     }
 
     fn explain(&self) {
-        let Some(area) = self.find("textarea[name=explanation]") else { return };
+        let Some(area) = self.find("textarea[name=explanation]") else {
+            return;
+        };
         let text = value_of(&area);
         if text.trim().is_empty() {
             return focus(Some(&area));
@@ -835,7 +919,11 @@ impl Lab {
 
     fn save_answers(&self) {
         let model = self.model.borrow();
-        let id = model.lesson.as_ref().map(|lesson| lesson.id.clone()).unwrap_or_default();
+        let id = model
+            .lesson
+            .as_ref()
+            .map(|lesson| lesson.id.clone())
+            .unwrap_or_default();
         // Spreadsheets take the mark in front as the sign of UTF-8.
         let text = format!("\u{feff}{}", model.answers_csv());
         self.host.save(&format!("answers-{id}.csv"), &text);
@@ -845,7 +933,10 @@ impl Lab {
         let now = now_ms();
         let (tells, speaks) = {
             let mut memory = self.memory.borrow_mut();
-            let (tells, speaks) = (now - memory.told_ms >= STEP_INTERVAL_MS, now - memory.spoke_ms >= LIVE_INTERVAL_MS);
+            let (tells, speaks) = (
+                now - memory.told_ms >= STEP_INTERVAL_MS,
+                now - memory.spoke_ms >= LIVE_INTERVAL_MS,
+            );
             if tells {
                 memory.told_ms = now;
             }
@@ -889,7 +980,9 @@ impl Lab {
     }
 
     fn keep_file(&self, name: String, bytes: Option<ArrayBuffer>) {
-        let bytes = bytes.map(|buffer| Uint8Array::new(&buffer).to_vec()).unwrap_or_default();
+        let bytes = bytes
+            .map(|buffer| Uint8Array::new(&buffer).to_vec())
+            .unwrap_or_default();
         let is_last = name.ends_with(".safetensors");
         let call = {
             let mut memory = self.memory.borrow_mut();
@@ -922,8 +1015,26 @@ impl Lab {
                 }
             }
             "pause" => self.pause(),
+            "step" => {
+                let count = arguments.first().and_then(Value::as_u64).unwrap_or(1).max(1);
+                self.memory.borrow_mut().steps_left = Some(count);
+                let phase = self.model.borrow().phase;
+                match phase {
+                    Phase::Paused => self.resume(),
+                    Phase::Ready | Phase::Done => self.train_part(),
+                    _ => {}
+                }
+            }
+            "toURL" => {
+                let state = self.model.borrow().state_text();
+                return self.host.reply(id, &json!(self.host.address(&state)).to_string(), None);
+            }
+            "destroy" => self.end(),
             "reset" => {
-                let seed = arguments.first().and_then(|options| options.get("seed")).and_then(Value::as_u64);
+                let seed = arguments
+                    .first()
+                    .and_then(|options| options.get("seed"))
+                    .and_then(Value::as_u64);
                 if let Some(seed) = seed {
                     self.change(|model| model.options.state.set(options::SEED, Some(&seed.to_string())));
                 }
@@ -946,7 +1057,8 @@ impl Lab {
             "predict" => {
                 self.memory.borrow_mut().text_call = Some(id);
                 let (prompt, options) = (json!({ "text": first() }), json!({ "max_new_tokens": 48 }));
-                let command = json!({ "type": "generate", "id": 1, "prompt": prompt, "options": options, "adapter": true });
+                let command =
+                    json!({ "type": "generate", "id": 1, "prompt": prompt, "options": options, "adapter": true });
                 return self.ask(command, None, "generated");
             }
             "exportAdapter" if matches!(first().as_str(), "" | "peft") => {
@@ -954,7 +1066,9 @@ impl Lab {
                 return self.ask(json!({ "type": "export_adapter" }), None, "file");
             }
             "exportAdapter" => {
-                return self.host.refuse(id, &format!("exportAdapter writes \"peft\", not \"{}\"", first()));
+                return self
+                    .host
+                    .refuse(id, &format!("exportAdapter writes \"peft\", not \"{}\"", first()));
             }
             "exportAnswers" => {
                 let text = self.model.borrow().answers_csv();
@@ -974,12 +1088,24 @@ impl Lab {
             "phase" => json!(model.phase.name()),
             "device" => json!(model.device.name()),
             "metrics" | "report" => {
-                const NAMES: [&str; 7] = ["loss", "eval_loss", "perplexity", "accuracy", "steps", "seconds", "diverged"];
+                const NAMES: [&str; 7] = [
+                    "loss",
+                    "eval_loss",
+                    "perplexity",
+                    "accuracy",
+                    "steps",
+                    "seconds",
+                    "diverged",
+                ];
                 let of = |results: &RunResults| -> Map<String, Value> {
                     let known = |name: &&str| Some(((*name).to_owned(), json!(results.value(name, At::End)?)));
                     NAMES.iter().filter_map(known).collect()
                 };
-                let all: Map<String, Value> = model.results().iter().map(|(name, run)| (name.clone(), of(run).into())).collect();
+                let all: Map<String, Value> = model
+                    .results()
+                    .iter()
+                    .map(|(name, run)| (name.clone(), of(run).into()))
+                    .collect();
                 all.into()
             }
             other => return self.host.refuse(id, &format!("there is no property {other}")),
@@ -992,10 +1118,17 @@ impl Lab {
 fn put(element: &Element, html: &str) {
     let opened = |element: &Element| {
         let all = element.query_selector_all("details").ok();
-        let places = all.into_iter().flat_map(|all| (0..all.length()).filter_map(move |place| all.item(place)));
-        places.filter_map(|node| node.dyn_into::<Element>().ok()).collect::<Vec<_>>()
+        let places = all
+            .into_iter()
+            .flat_map(|all| (0..all.length()).filter_map(move |place| all.item(place)));
+        places
+            .filter_map(|node| node.dyn_into::<Element>().ok())
+            .collect::<Vec<_>>()
     };
-    let open: Vec<bool> = opened(element).iter().map(|details| details.has_attribute("open")).collect();
+    let open: Vec<bool> = opened(element)
+        .iter()
+        .map(|details| details.has_attribute("open"))
+        .collect();
     let focused = element.query_selector(":focus").ok().flatten();
     let key = focused.map(|focused| {
         let attribute = |name: &str| focused.get_attribute(name).unwrap_or_default();
@@ -1027,7 +1160,9 @@ fn value_of(element: &Element) -> String {
     if let Some(area) = element.dyn_ref::<HtmlTextAreaElement>() {
         return area.value();
     }
-    element.dyn_ref::<HtmlSelectElement>().map_or(String::new(), HtmlSelectElement::value)
+    element
+        .dyn_ref::<HtmlSelectElement>()
+        .map_or(String::new(), HtmlSelectElement::value)
 }
 
 fn window() -> Window {

@@ -1,7 +1,7 @@
 //! One run of a lesson as the lab sees it: what it measured, its curves, its texts and its pictures.
 
-use crate::events::{Heard, Report, Sample, failure};
 use crate::curves::{Line, thinned};
+use crate::events::{Heard, Report, Sample, failure};
 use crate::pictures;
 use lorakeet_core::error::Kind;
 use lorakeet_core::lesson::RunResults;
@@ -88,7 +88,9 @@ impl RunRecord {
 
     /// The newest step, and the loss there.
     pub fn newest(&self) -> (usize, f64) {
-        self.losses.last().map_or((0, f64::NAN), |point| (point.0 as usize, point.1))
+        self.losses
+            .last()
+            .map_or((0, f64::NAN), |point| (point.0 as usize, point.1))
     }
 
     /// Whether the loss falls: the newest steps beside those before.
@@ -138,7 +140,9 @@ mod tests {
     #[test]
     fn a_falling_loss_is_told_from_a_rising_one() {
         let mut run = RunRecord {
-            losses: (0..20).map(|step| (f64::from(step), 4.0 - 0.1 * f64::from(step))).collect(),
+            losses: (0..20)
+                .map(|step| (f64::from(step), 4.0 - 0.1 * f64::from(step)))
+                .collect(),
             ..RunRecord::default()
         };
         assert!(run.falls());

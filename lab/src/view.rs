@@ -6,12 +6,12 @@
 
 use crate::answers::Prediction;
 use crate::events::Sample;
+use crate::format;
 use crate::model::{Device, Model, OWN, PARTS, Phase};
 use crate::options;
+use crate::pictures::{self, Series, chart, escaped, picture_words};
 use crate::record::RunRecord;
 use crate::words::LabWords;
-use crate::format;
-use crate::pictures::{self, Series, chart, escaped, picture_words};
 use lorakeet_core::lesson::{BreakIt, Lesson, PartPicture, PictureKind, RunValue, Text};
 use lorakeet_core::protocol::Metric;
 use serde_json::Value;
@@ -25,7 +25,9 @@ pub const REGIONS: [&str; 9] = [
 /// The lab's theme, for its element.
 pub fn theme(model: &Model) -> String {
     let theme = model.options.text(options::THEME);
-    theme.filter(|theme| theme == "light" || theme == "dark").unwrap_or_else(|| "auto".into())
+    theme
+        .filter(|theme| theme == "light" || theme == "dark")
+        .unwrap_or_else(|| "auto".into())
 }
 
 /// A region's HTML.
@@ -51,14 +53,20 @@ pub fn region(name: &str, model: &Model) -> String {
 fn button(action: &str, of: &str, label: &str, class: &str, is_open: bool) -> String {
     let disabled = if is_open { "" } else { " disabled" };
     let (of, label) = (escaped(of), escaped(label));
-    format!("<button type=\"button\" class=\"{class}\" data-do=\"{action}\" data-of=\"{of}\"{disabled}>{label}</button>")
+    format!(
+        "<button type=\"button\" class=\"{class}\" data-do=\"{action}\" data-of=\"{of}\"{disabled}>{label}</button>"
+    )
 }
 
 fn head(model: &Model, lesson: &Lesson) -> String {
     let words = model.words();
     let mut steps = String::new();
     for (place, name) in words.parts.iter().enumerate() {
-        let current = if place == model.part { " aria-current=\"step\"" } else { "" };
+        let current = if place == model.part {
+            " aria-current=\"step\""
+        } else {
+            ""
+        };
         // Parts that were reached can be shown again.
         let closed = if place > model.part { " disabled" } else { "" };
         let _ = write!(
@@ -96,10 +104,17 @@ fn problem(model: &Model) -> String {
     let words = model.words();
     let mut html = String::new();
     for (key, value) in &model.options.unusable {
-        let _ = write!(html, "<p class=\"notice\">{}</p>", escaped(&(words.unusable)(key, value)));
+        let _ = write!(
+            html,
+            "<p class=\"notice\">{}</p>",
+            escaped(&(words.unusable)(key, value))
+        );
     }
     if let Some((address, origin)) = &model.foreign {
-        let (text, fetch) = (escaped(&(words.foreign_file)(origin)), button("fetch", address, words.fetch_it, "", true));
+        let (text, fetch) = (
+            escaped(&(words.foreign_file)(origin)),
+            button("fetch", address, words.fetch_it, "", true),
+        );
         let _ = write!(html, "<div class=\"notice\"><p>{text}</p><p>{fetch}</p></div>");
     }
     if let Some(problem) = &model.problem {
@@ -124,7 +139,10 @@ fn lessons(model: &Model) -> String {
     }
     let mut items = String::new();
     for lesson in &model.lessons {
-        let (title, minutes) = (escaped(lesson.title.get(model.language)), (words.minutes)(lesson.minutes));
+        let (title, minutes) = (
+            escaped(lesson.title.get(model.language)),
+            (words.minutes)(lesson.minutes),
+        );
         let _ = write!(
             items,
             "<li><button type=\"button\" class=\"lesson\" data-do=\"choose\" data-of=\"{}\"><b>{title}</b> \
@@ -139,7 +157,10 @@ fn part(model: &Model, lesson: &Lesson) -> String {
     match model.part {
         0 => {
             let idea = escaped(lesson.idea.get(model.language));
-            format!("<p class=\"idea\">{idea}</p>{}", question(model, lesson, "before", model.answers.before))
+            format!(
+                "<p class=\"idea\">{idea}</p>{}",
+                question(model, lesson, "before", model.answers.before)
+            )
         }
         1 => predict(model, lesson),
         2 => paragraphs(model, &lesson.train.text),
@@ -192,14 +213,30 @@ fn commit(model: &Model, name: &str, is_done: bool) -> String {
 }
 
 fn question(model: &Model, lesson: &Lesson, name: &str, committed: Option<usize>) -> String {
-    let texts: Vec<&str> = lesson.question.choices.iter().map(|text| text.get(model.language)).collect();
-    choices(model, name, &paragraphs(model, &lesson.question.text), &texts, committed)
+    let texts: Vec<&str> = lesson
+        .question
+        .choices
+        .iter()
+        .map(|text| text.get(model.language))
+        .collect();
+    choices(
+        model,
+        name,
+        &paragraphs(model, &lesson.question.text),
+        &texts,
+        committed,
+    )
 }
 
 fn predict(model: &Model, lesson: &Lesson) -> String {
     let legend = paragraphs(model, &lesson.predict.text);
     let Some(estimate) = &lesson.predict.number else {
-        let texts: Vec<&str> = lesson.predict.choices.iter().map(|choice| choice.text.get(model.language)).collect();
+        let texts: Vec<&str> = lesson
+            .predict
+            .choices
+            .iter()
+            .map(|choice| choice.text.get(model.language))
+            .collect();
         let place = match model.answers.predicted {
             Some(Prediction::Choice(place)) => Some(place),
             _ => None,
@@ -233,7 +270,9 @@ fn panel(model: &Model) -> String {
     let words = model.words();
     let buttons = match model.phase {
         Phase::Training => button("pause", "", words.pause, "", true) + &button("stop", "", words.stop, "", true),
-        Phase::Paused => button("resume", "", words.resume, "primary", true) + &button("stop", "", words.stop, "", true),
+        Phase::Paused => {
+            button("resume", "", words.resume, "primary", true) + &button("stop", "", words.stop, "", true)
+        }
         Phase::Idle => button("start", "", words.train, "primary", true),
         phase => {
             let has_trained = model.part_runs().iter().any(|name| model.runs.contains_key(name));
@@ -264,6 +303,7 @@ fn device(model: &Model) -> String {
     match &model.device {
         Device::Unknown => String::new(),
         Device::Gpu(name) => (words.on_gpu)(name),
+        Device::Cpu if model.options.text(options::DEVICE).as_deref() == Some("cpu") => words.on_cpu_asked.to_owned(),
         Device::Cpu => words.on_cpu.to_owned(),
         Device::Recording(device, date) => (words.recording)(device, date),
     }
@@ -303,7 +343,10 @@ fn fields(model: &Model, lesson: &Lesson) -> String {
     let known = model.controls();
     let names: Vec<&String> = controls.iter().filter(|name| known.contains(name)).collect();
     let has_rows = controls.iter().any(|name| name == BreakIt::DATA);
-    let (Some(run), false) = (runs.first().and_then(|name| lesson.runs.get(name)), names.is_empty() && !has_rows) else {
+    let (Some(run), false) = (
+        runs.first().and_then(|name| lesson.runs.get(name)),
+        names.is_empty() && !has_rows,
+    ) else {
         return String::new();
     };
     let inside = if !model.can_change() {
@@ -317,7 +360,10 @@ fn fields(model: &Model, lesson: &Lesson) -> String {
             let text = model.settings.get(&knob.name).cloned().unwrap_or_else(given);
             let name = escaped(&knob.name);
             let field = match knob.choices.is_empty() {
-                true => format!("<input type=\"text\" class=\"short\" data-do=\"set\" data-of=\"{name}\" value=\"{}\">", escaped(&text)),
+                true => format!(
+                    "<input type=\"text\" class=\"short\" data-do=\"set\" data-of=\"{name}\" value=\"{}\">",
+                    escaped(&text)
+                ),
                 false => {
                     let option = |choice: &String| {
                         let chosen = if *choice == text { " selected" } else { "" };
@@ -328,12 +374,19 @@ fn fields(model: &Model, lesson: &Lesson) -> String {
                 }
             };
             let guidance = escaped(&knob.guidance);
-            let _ = write!(html, "<div class=\"knob\"><label><code>{name}</code> {field}</label><span class=\"hint\">{guidance}</span></div>");
+            let _ = write!(
+                html,
+                "<div class=\"knob\"><label><code>{name}</code> {field}</label><span class=\"hint\">{guidance}</span></div>"
+            );
         }
         html += "</div>";
         if has_rows {
             let given = model.given_rows.get(&run.data);
-            let rows = model.rows.as_ref().or(given).map_or(String::new(), |rows| escaped(rows));
+            let rows = model
+                .rows
+                .as_ref()
+                .or(given)
+                .map_or(String::new(), |rows| escaped(rows));
             let _ = write!(
                 html,
                 "<label class=\"field\"><span class=\"field-name\">{}</span><textarea rows=\"8\" data-do=\"rows\">{rows}</textarea>\
@@ -345,7 +398,10 @@ fn fields(model: &Model, lesson: &Lesson) -> String {
     };
     let is_open = matches!(model.phase, Phase::Ready | Phase::Done) && model.can_change() && model.has_predicted();
     let train = button("train-own", "", words.train_own, "", is_open);
-    format!("<details class=\"fold\"><summary>{}</summary>{inside}<p>{train}</p></details>", words.settings)
+    format!(
+        "<details class=\"fold\"><summary>{}</summary>{inside}<p>{train}</p></details>",
+        words.settings
+    )
 }
 
 /// A setting's value as a field shows it.
@@ -356,7 +412,11 @@ fn shown(value: &Value) -> String {
 fn compare(model: &Model, lesson: &Lesson) -> String {
     let words = model.words();
     let results = model.results();
-    let is_trained = lesson.train.runs.iter().all(|name| results.get(name).is_some_and(|run| run.is_over()));
+    let is_trained = lesson
+        .train
+        .runs
+        .iter()
+        .all(|name| results.get(name).is_some_and(|run| run.is_over()));
     let choice = |place: usize| {
         let choice = lesson.predict.choices.get(place);
         choice.map_or("–", |choice| choice.text.get(model.language)).to_owned()
@@ -389,7 +449,10 @@ fn compare(model: &Model, lesson: &Lesson) -> String {
         }
     };
     let one = |name: &str, text: &str, class: &str| {
-        format!("<div class=\"sample {class}\"><dt>{name}</dt><dd>{}</dd></div>", escaped(text))
+        format!(
+            "<div class=\"sample {class}\"><dt>{name}</dt><dd>{}</dd></div>",
+            escaped(text)
+        )
     };
     format!(
         "{}<dl class=\"pair outcome\">{}{}</dl><p class=\"outcome-verdict\" role=\"status\">{verdict}</p>",
@@ -404,7 +467,13 @@ fn explain(model: &Model, lesson: &Lesson) -> String {
     let is_explained = model.answers.is_explained;
     let (fixed, end) = match is_explained {
         true => (" disabled", paragraphs(model, &lesson.explain.text)),
-        false => ("", format!("<p>{}</p>", button("explain", "", words.show_explanation, "primary", true))),
+        false => (
+            "",
+            format!(
+                "<p>{}</p>",
+                button("explain", "", words.show_explanation, "primary", true)
+            ),
+        ),
     };
     format!(
         "<label class=\"field\"><span class=\"field-name\">{}</span><textarea rows=\"3\" name=\"explanation\"{fixed}>{}</textarea>\
@@ -427,7 +496,10 @@ fn question_again(model: &Model, lesson: &Lesson) -> String {
         true => words.right.to_owned(),
         false => (words.wrong)(&choice(lesson.question.answer)),
     };
-    let first = model.answers.before.map_or(String::new(), |place| (words.first_answer)(&choice(place)));
+    let first = model
+        .answers
+        .before
+        .map_or(String::new(), |place| (words.first_answer)(&choice(place)));
     format!(
         "{form}<p role=\"status\"><b>{}</b></p><p>{}</p>{}<p class=\"idea\">{}</p><p class=\"buttons\">{}{}</p>",
         escaped(&verdict),
@@ -466,7 +538,10 @@ fn values(model: &Model, lesson: &Lesson) -> String {
     let rows: Vec<Vec<String>> = shown.iter().map(row).collect();
     let heads = [words.run, words.value_head, words.measured_head].map(str::to_owned);
     let table = pictures::numbers(words.measured, &heads, &rows);
-    format!("<div class=\"table-scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{}\">{table}</div>", words.measured)
+    format!(
+        "<div class=\"table-scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{}\">{table}</div>",
+        words.measured
+    )
 }
 
 fn shown_pictures(model: &Model, lesson: &Lesson) -> String {
@@ -477,10 +552,16 @@ fn shown_pictures(model: &Model, lesson: &Lesson) -> String {
     let (shown, runs): (&[PartPicture], Vec<String>) = match model.part {
         2 => (&lesson.train.pictures, lesson.train.runs.clone()),
         4 if model.answers.is_explained => (&lesson.explain.pictures, lesson.train.runs.clone()),
-        5 => (&curves, [lesson.train.runs.clone(), lesson.break_it.runs.clone()].concat()),
+        5 => (
+            &curves,
+            [lesson.train.runs.clone(), lesson.break_it.runs.clone()].concat(),
+        ),
         _ => return String::new(),
     };
-    shown.iter().map(|picture| drawn(model, lesson, picture, &runs)).collect()
+    shown
+        .iter()
+        .map(|picture| drawn(model, lesson, picture, &runs))
+        .collect()
 }
 
 /// A picture as HTML.
@@ -502,7 +583,10 @@ fn drawn(model: &Model, lesson: &Lesson, picture: &PartPicture, part_runs: &[Str
         }
     });
     let body = body.unwrap_or_else(|| format!("<p class=\"waiting\">{}</p>", words.picture_later));
-    format!("<section class=\"lab-picture\"><h4>{}</h4>{body}</section>", escaped(label))
+    format!(
+        "<section class=\"lab-picture\"><h4>{}</h4>{body}</section>",
+        escaped(label)
+    )
 }
 
 /// The losses of the runs over one another: on the validation rows where they are scored on the way, and in training.
@@ -519,7 +603,12 @@ fn curves(model: &Model, part_runs: &[String]) -> String {
         };
         runs.iter().map(one).collect()
     };
-    let of_training = chart(words.training_curves, &series(RunRecord::loss_curve), steps, of_pictures);
+    let of_training = chart(
+        words.training_curves,
+        &series(RunRecord::loss_curve),
+        steps,
+        of_pictures,
+    );
     match runs.iter().any(|(_, run)| run.eval_losses.len() > 1) {
         true => chart(words.curves, &series(|run| run.eval_losses.clone()), steps, of_pictures) + &of_training,
         false => of_training,
@@ -536,8 +625,14 @@ fn samples(run: &RunRecord, words: &LabWords) -> Option<String> {
         format!("<article class=\"sample {class}\"><h5>{heading}</h5>{text}</article>")
     };
     let after = (last.step > 0).then_some(last);
-    let (before, after) = (one(words.before, Some(first), ""), one(words.after, after, "sample-now"));
-    Some(format!("<p>{}</p><div class=\"pair\">{before}{after}</div>", words.samples))
+    let (before, after) = (
+        one(words.before, Some(first), ""),
+        one(words.after, after, "sample-now"),
+    );
+    Some(format!(
+        "<p>{}</p><div class=\"pair\">{before}{after}</div>",
+        words.samples
+    ))
 }
 
 /// A table of scores: baselines, and the tuned model where the run has a report.
@@ -551,12 +646,22 @@ fn scores(run: &RunRecord, words: &LabWords, caption: &str) -> Option<String> {
         found.map_or("–".to_owned(), |entry| format::loss(entry.value))
     };
     let of_baseline = |baseline: &lorakeet_core::protocol::Baseline| {
-        vec![escaped(&baseline.kind.name().replace('_', " ")), value(&baseline.metrics)]
+        vec![
+            escaped(&baseline.kind.name().replace('_', " ")),
+            value(&baseline.metrics),
+        ]
     };
     let mut rows: Vec<Vec<String>> = run.baselines.iter().map(of_baseline).collect();
-    let of_tuned = run.report.as_ref().map(|report| vec![words.tuned.to_owned(), value(&report.metrics)]);
+    let of_tuned = run
+        .report
+        .as_ref()
+        .map(|report| vec![words.tuned.to_owned(), value(&report.metrics)]);
     rows.extend(of_tuned);
-    Some(pictures::numbers(caption, &[words.model_head.to_owned(), escaped(&metric)], &rows))
+    Some(pictures::numbers(
+        caption,
+        &[words.model_head.to_owned(), escaped(&metric)],
+        &rows,
+    ))
 }
 
 fn report(run: &RunRecord, words: &LabWords) -> Option<String> {
@@ -565,7 +670,10 @@ fn report(run: &RunRecord, words: &LabWords) -> Option<String> {
     let verdict = match (report.verdict, &report.comparison) {
         (Some(verdict), Some(comparison)) => {
             let (before, after) = (format::loss(comparison.before), format::loss(comparison.after));
-            format!("<p class=\"verdict\">{}</p>", escaped(&(words.verdict)(verdict, &report.metric, before, after)))
+            format!(
+                "<p class=\"verdict\">{}</p>",
+                escaped(&(words.verdict)(verdict, &report.metric, before, after))
+            )
         }
         _ => String::new(),
     };

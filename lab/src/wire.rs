@@ -50,7 +50,12 @@ pub struct Wire {
 
 impl Wire {
     /// Listens to a worker.
-    pub fn listen(&mut self, worker: Worker, heard: impl FnMut(MessageEvent) + 'static, mut broke: impl FnMut() + 'static) {
+    pub fn listen(
+        &mut self,
+        worker: Worker,
+        heard: impl FnMut(MessageEvent) + 'static,
+        mut broke: impl FnMut() + 'static,
+    ) {
         let heard = Closure::new(heard);
         let broke = Closure::new(move |event: Event| {
             event.prevent_default();
@@ -94,6 +99,7 @@ impl Wire {
         let Some(worker) = self.worker.clone() else { return };
         let message = Object::new();
         let _ = Reflect::set(&message, &"message".into(), &command.to_string().into());
+        let _ = Reflect::set(&message, &"files".into(), &Array::new());
         let named = match (&command["files"], &command["file"]) {
             (Value::Array(names), _) => names.iter().filter_map(Value::as_str).map(JsValue::from).collect(),
             (_, Value::String(name)) => Array::of1(&name.as_str().into()),

@@ -110,6 +110,8 @@ pub struct LabWords {
     pub on_gpu: fn(&str) -> String,
     /// The device: the CPU.
     pub on_cpu: &'static str,
+    /// The device: the CPU, as it was asked for.
+    pub on_cpu_asked: &'static str,
     /// No device: recorded runs, with device and date.
     pub recording: fn(&str, &str) -> String,
     /// Heading of an error.
@@ -182,7 +184,15 @@ pub fn lab_words(language: Language) -> &'static LabWords {
 }
 
 static ENGLISH: LabWords = LabWords {
-    parts: ["Question", "Predict", "Train", "Compare", "Explain", "Break it", "Question again"],
+    parts: [
+        "Question",
+        "Predict",
+        "Train",
+        "Compare",
+        "Explain",
+        "Break it",
+        "Question again",
+    ],
     parts_label: "Parts of the lesson",
     part_of: |part, of| format!("Part {part} of {of}"),
     back: "Back",
@@ -238,6 +248,7 @@ static ENGLISH: LabWords = LabWords {
         format!("{run}: step {step} of {of}, loss {loss}, {trend}")
     },
     on_gpu: |name| format!("Trains on the GPU: {name}"),
+    on_cpu_asked: "Trains on the CPU",
     on_cpu: "Trains on the CPU, because this browser offers no GPU; this is slower",
     recording: |device, date| {
         format!("This is a recording of real runs ({device}, {date}): this browser cannot train here")
@@ -359,6 +370,7 @@ static CHINESE: LabWords = LabWords {
         format!("{run}：第 {step} 步，共 {of} 步，损失 {loss}，{trend}")
     },
     on_gpu: |name| format!("在 GPU 上训练：{name}"),
+    on_cpu_asked: "在 CPU 上训练",
     on_cpu: "在 CPU 上训练，因为此浏览器没有可用的 GPU；速度较慢",
     recording: |device, date| format!("这是真实训练的录制（{device}，{date}）：此浏览器无法在此训练"),
     error: "出错了",

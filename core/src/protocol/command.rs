@@ -85,6 +85,13 @@ pub enum Command {
     },
     /// Stop generating.
     CancelGenerate,
+    /// Tell of knobs what a front end without their table needs to show them as fields: answered by [`Event::Knobs`].
+    Knobs {
+        /// Their names.
+        names: Vec<String>,
+        /// The tag of the language in which to tell it.
+        language: String,
+    },
     /// Compute a picture of the loaded model as it is now: answered by [`Event::Picture`].
     Picture {
         /// The front end's number for this request.

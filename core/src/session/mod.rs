@@ -4,7 +4,7 @@
 mod predict;
 mod preview;
 
-use crate::config::RunConfig;
+use crate::config::{RunConfig, find};
 use crate::data::{self, Columns, Dataset};
 use crate::device;
 use crate::error::{Error, Result};
@@ -19,14 +19,14 @@ use crate::loaded_model::{
 };
 use crate::models::small;
 use crate::pictures::{self, Scene};
-use crate::protocol::{Command, DeviceChoice, DeviceInfo, Event, PictureRequest};
+use crate::protocol::{Command, DeviceChoice, DeviceInfo, Event, KnobInfo, PictureRequest};
 use crate::quant::BaseFormat;
 use crate::store::{self, Sink, Source};
 use crate::train::checkpoint::Checkpoint;
 use crate::train::fingerprint::sha256;
 use burn::tensor::Device;
-use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::run as msg;
+use lorakeet_i18n::{Language, Message};
 use serde_json::json;
 use std::rc::Rc;
 
@@ -132,6 +132,13 @@ impl Session {
             // Commands are served one after the other, so nothing is under way; what is, hears of it by [`Control`].
             Command::Pause | Command::Resume | Command::Stop | Command::CancelGenerate => Ok(()),
             Command::Generate { .. } | Command::ExportAdapter => loaded(&self.model)?.answer(command, emit).await,
+            Command::Knobs { names, language } => {
+                let language = Language::from_tag(&language);
+                let knobs = names.iter().filter_map(|name| find(name));
+                let knobs = knobs.map(|knob| KnobInfo::new(knob, language)).collect();
+                emit.event(Event::Knobs { knobs });
+                Ok(())
+            }
             Command::Picture { id, request } => self.draw(id, &request, emit).await,
         }
     }

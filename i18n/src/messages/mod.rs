@@ -35,7 +35,7 @@ pub(crate) fn template(key: &str, language: Language) -> Option<&'static str> {
 /// An area's name and its messages.
 type Area = (&'static str, &'static [(&'static str, [&'static str; 2])]);
 
-pub(crate) static AREAS: [Area; 13] = [
+pub(crate) static AREAS: [Area; 14] = [
     ("command", command::TEXTS),
     ("common", common::TEXTS),
     ("config", config::TEXTS),

@@ -1,8 +1,8 @@
 //! Curves of several runs over one another: lines that differ in dash and colour, a legend with the last values, a table.
 
+use super::table::{numbers, rows_of};
 use super::words::PictureWords;
 use super::{escaped, folded};
-use super::table::{numbers, rows_of};
 use crate::curves::{Axis, Line};
 use crate::format;
 use std::fmt::Write;
@@ -23,7 +23,10 @@ const LINES: usize = 4;
 pub fn chart(title: &str, series: &[Series], max_steps: usize, words: &PictureWords) -> String {
     let points = || series.iter().flat_map(|series| &series.line);
     if points().next().is_none() {
-        return format!("<figure class=\"picture\"><figcaption><b>{title}</b></figcaption><p class=\"waiting\">{}</p></figure>", words.no_curve);
+        return format!(
+            "<figure class=\"picture\"><figcaption><b>{title}</b></figcaption><p class=\"waiting\">{}</p></figure>",
+            words.no_curve
+        );
     }
     let last = points().map(|point| point.0).fold(max_steps as f64, f64::max);
     let columns = Axis::steps(last.ceil() as usize, 2);
@@ -32,7 +35,11 @@ pub fn chart(title: &str, series: &[Series], max_steps: usize, words: &PictureWo
     let mut legend = String::new();
     for (place, Series { label, line }) in series.iter().enumerate() {
         let (class, label) = (place % LINES + 1, escaped(label));
-        let _ = write!(lines, "<path class=\"series series-{class}\" d=\"{}\"/>", path(line, &columns, &rows));
+        let _ = write!(
+            lines,
+            "<path class=\"series series-{class}\" d=\"{}\"/>",
+            path(line, &columns, &rows)
+        );
         let ends = line.first().zip(line.last());
         let ends = ends.map_or("–".to_owned(), |(first, last)| {
             format!("{} → {}", format::loss(first.1), format::loss(last.1))
@@ -42,7 +49,12 @@ pub fn chart(title: &str, series: &[Series], max_steps: usize, words: &PictureWo
             "<li><svg viewBox=\"0 0 30 6\" aria-hidden=\"true\"><path class=\"series series-{class}\" d=\"M0 3H30\"/></svg>{label}: {ends}</li>"
         );
     }
-    let marks: String = rows.ticks.iter().rev().map(|tick| format!("<span>{tick:.*}</span>", rows.decimals)).collect();
+    let marks: String = rows
+        .ticks
+        .iter()
+        .rev()
+        .map(|tick| format!("<span>{tick:.*}</span>", rows.decimals))
+        .collect();
     let middle = (columns.high / 2.0).round();
     format!(
         "<figure class=\"picture curves\"><figcaption><b>{title}</b></figcaption><ul class=\"curves-legend\">{legend}</ul>\
@@ -57,7 +69,10 @@ pub fn chart(title: &str, series: &[Series], max_steps: usize, words: &PictureWo
 
 /// The points of all curves by step.
 fn table(title: &str, series: &[Series], words: &PictureWords) -> String {
-    let mut steps: Vec<f64> = series.iter().flat_map(|series| series.line.iter().map(|point| point.0)).collect();
+    let mut steps: Vec<f64> = series
+        .iter()
+        .flat_map(|series| series.line.iter().map(|point| point.0))
+        .collect();
     steps.sort_by(f64::total_cmp);
     steps.dedup();
     let rows = rows_of(steps.into_iter(), 20, |step| {
@@ -65,7 +80,10 @@ fn table(title: &str, series: &[Series], words: &PictureWords) -> String {
             let point = series.line.iter().find(|point| point.0 == step);
             point.map_or("–".to_owned(), |point| format::loss(point.1))
         };
-        [format!("{step}")].into_iter().chain(series.iter().map(value)).collect()
+        [format!("{step}")]
+            .into_iter()
+            .chain(series.iter().map(value))
+            .collect()
     });
     let heads: Vec<String> = [words.step.to_owned()]
         .into_iter()
@@ -108,7 +126,10 @@ mod tests {
             },
         ];
         let text = chart("Loss", &series, 10, picture_words(Language::English));
-        assert!(text.contains("a &lt; b: 4.000 → 3.000") && text.contains("other: 4.000 → 5.000"), "{text}");
+        assert!(
+            text.contains("a &lt; b: 4.000 → 3.000") && text.contains("other: 4.000 → 5.000"),
+            "{text}"
+        );
         assert_eq!(text.matches("<th scope=\"row\">").count(), 3);
         assert!(!text.contains("style="));
     }

@@ -28,7 +28,9 @@ const HEAD: usize = 54;
 pub fn image(values: &[f32], rows: usize, columns: usize, scale: Scale, alt: &str) -> String {
     let data = STANDARD.encode(bitmap(&colours(values, scale), rows, columns));
     let alt = escaped(alt);
-    format!("<img class=\"cells\" width=\"{columns}\" height=\"{rows}\" alt=\"{alt}\" src=\"data:image/bmp;base64,{data}\">")
+    format!(
+        "<img class=\"cells\" width=\"{columns}\" height=\"{rows}\" alt=\"{alt}\" src=\"data:image/bmp;base64,{data}\">"
+    )
 }
 
 fn colours(values: &[f32], scale: Scale) -> Vec<[u8; 3]> {
@@ -87,13 +89,24 @@ mod tests {
         assert_eq!(bytes.len(), HEAD + 3 * 4);
         assert_eq!(&bytes[HEAD..HEAD + 4], &[9, 8, 7, 0]);
         assert_eq!(&bytes[bytes.len() - 4..], &[3, 2, 1, 0]);
-        assert_eq!(u32::from_le_bytes([bytes[2], bytes[3], bytes[4], bytes[5]]) as usize, bytes.len());
+        assert_eq!(
+            u32::from_le_bytes([bytes[2], bytes[3], bytes[4], bytes[5]]) as usize,
+            bytes.len()
+        );
     }
 
     #[test]
     fn zero_is_white_and_the_largest_is_full() {
         let drawn = colours(&[0.0, 2.0, -2.0, f32::NAN], Scale::Signed);
-        assert_eq!(drawn, [WHITE.map(|v| v as u8), GREEN.map(|v| v as u8), ORANGE.map(|v| v as u8), GREY]);
+        assert_eq!(
+            drawn,
+            [
+                WHITE.map(|v| v as u8),
+                GREEN.map(|v| v as u8),
+                ORANGE.map(|v| v as u8),
+                GREY
+            ]
+        );
     }
 
     #[test]

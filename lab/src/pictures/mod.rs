@@ -83,7 +83,11 @@ fn parts(picture: &Picture, words: &PictureWords) -> (&'static str, String, Stri
             let mut grid = Grid::plain(weights, count, count, ("", ""));
             grid.row_names.clone_from(&names);
             grid.column_names = names;
-            (words.attention, summary, drawn + &folded(words, &grid.table(words.attention_table)))
+            (
+                words.attention,
+                summary,
+                drawn + &folded(words, &grid.table(words.attention_table)),
+            )
         }
         Picture::LossSurface {
             names,
@@ -104,8 +108,17 @@ fn parts(picture: &Picture, words: &PictureWords) -> (&'static str, String, Stri
                 let number = |value: f64| format::loss(value);
                 vec![step.to_string(), number(place.0), number(place.1), number(place.2)]
             });
-            let heads = [words.step.to_owned(), escaped(&names.0), escaped(&names.1), words.loss.to_owned()];
-            (words.surface, summary, drawn + &folded(words, &numbers(words.surface_table, &heads, &steps)))
+            let heads = [
+                words.step.to_owned(),
+                escaped(&names.0),
+                escaped(&names.1),
+                words.loss.to_owned(),
+            ];
+            (
+                words.surface,
+                summary,
+                drawn + &folded(words, &numbers(words.surface_table, &heads, &steps)),
+            )
         }
         Picture::PackedWeights {
             module,
@@ -132,7 +145,11 @@ fn parts(picture: &Picture, words: &PictureWords) -> (&'static str, String, Stri
             });
             let heads = [words.original, words.decoded, words.difference].map(str::to_owned);
             let table = numbers(&(words.levels)(levels.len()), &heads, &weights);
-            let body = format!("<div class=\"picture-pair\">{}</div>{}", pair.concat(), folded(words, &table));
+            let body = format!(
+                "<div class=\"picture-pair\">{}</div>{}",
+                pair.concat(),
+                folded(words, &table)
+            );
             (words.packed, summary, body)
         }
         Picture::Units {
@@ -149,8 +166,13 @@ fn parts(picture: &Picture, words: &PictureWords) -> (&'static str, String, Stri
             let summary = (words.units_summary)(units.len(), (*layer, *layers), &escaped(&inputs.join(", ")));
             let mut drawn = String::new();
             let mut tables = String::new();
-            let of_units = units.iter().enumerate().map(|(place, unit)| ((words.unit)(place + 1), unit, Scale::Signed));
-            let of_output = output.iter().map(|values| (words.unit_output.to_owned(), values, Scale::Between));
+            let of_units = units
+                .iter()
+                .enumerate()
+                .map(|(place, unit)| ((words.unit)(place + 1), unit, Scale::Signed));
+            let of_output = output
+                .iter()
+                .map(|values| (words.unit_output.to_owned(), values, Scale::Between));
             for (name, values, scale) in of_units.chain(of_output) {
                 let picture = image(values, *rows, *columns, scale, &name);
                 let _ = write!(drawn, "<div><h4>{name}</h4>{picture}</div>");
@@ -195,7 +217,10 @@ fn token_row(tokens: &[TokenProbability]) -> String {
         };
         let (base, tuned) = (shade(token.base), shade(token.tuned));
         let shown = visible(&token.text);
-        let _ = write!(text, "<span class=\"chance\"><i class=\"shade-{base}\"></i>{shown}<i class=\"shade-{tuned}\"></i></span>");
+        let _ = write!(
+            text,
+            "<span class=\"chance\"><i class=\"shade-{base}\"></i>{shown}<i class=\"shade-{tuned}\"></i></span>"
+        );
     }
     text + "</p>"
 }
@@ -208,7 +233,11 @@ fn token_table(tokens: &[TokenProbability], words: &PictureWords) -> String {
             let share = |p: Option<f64>| p.map_or("–".to_owned(), format::share);
             let likeliest = match token.likeliest.is_empty() {
                 true => "–".to_owned(),
-                false => format!("{} {}", visible(&token.likeliest), format::share(token.likeliest_probability)),
+                false => format!(
+                    "{} {}",
+                    visible(&token.likeliest),
+                    format::share(token.likeliest_probability)
+                ),
             };
             vec![visible(&token.text), share(token.base), share(token.tuned), likeliest]
         })
@@ -293,7 +322,10 @@ mod tests {
     fn what_a_token_is_made_of_is_text_and_never_a_tag() {
         let tokens = vec![token("<script>", None, None), token(" a&b", Some(0.25), Some(0.5))];
         let text = html(&Picture::Tokens { tokens }, Some(3), Language::English);
-        assert!(text.contains("&lt;script&gt;") && text.contains("·a&amp;b") && text.contains("&lt;b&gt;"), "{text}");
+        assert!(
+            text.contains("&lt;script&gt;") && text.contains("·a&amp;b") && text.contains("&lt;b&gt;"),
+            "{text}"
+        );
         assert!(!text.contains("<script") && !text.contains("style="), "{text}");
         assert!(text.contains("25 %") && text.contains("50 %"), "{text}");
     }
@@ -371,7 +403,10 @@ mod tests {
         for picture in pictures {
             for language in Language::ALL {
                 let text = html(&picture, None, language);
-                assert!(text.contains("<img ") && text.contains("alt=\"") && text.contains("<table>"), "{text}");
+                assert!(
+                    text.contains("<img ") && text.contains("alt=\"") && text.contains("<table>"),
+                    "{text}"
+                );
             }
         }
     }

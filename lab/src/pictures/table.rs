@@ -64,7 +64,10 @@ pub fn numbers(caption: &str, heads: &[String], rows: &[Vec<String>]) -> String 
         for (place, field) in row.iter().enumerate() {
             let _ = match place {
                 0 => write!(text, "<th scope=\"row\">{field}</th>"),
-                _ => write!(text, "<td class=\"number-cell\">{field}</td>"),
+                _ if field.starts_with(|first: char| first.is_ascii_digit() || "-–".contains(first)) => {
+                    write!(text, "<td class=\"number-cell\">{field}</td>")
+                }
+                _ => write!(text, "<td>{field}</td>"),
             };
         }
         text += "</tr>";
@@ -79,7 +82,9 @@ pub fn rows_of<T>(
     row: impl Fn(T) -> Vec<String>,
 ) -> Vec<Vec<String>> {
     let (count, every) = (items.len(), items.len().div_ceil(most).max(1));
-    let kept = items.enumerate().filter(|(place, _)| place % every == 0 || place + 1 == count);
+    let kept = items
+        .enumerate()
+        .filter(|(place, _)| place % every == 0 || place + 1 == count);
     kept.map(|(_, item)| row(item)).collect()
 }
 

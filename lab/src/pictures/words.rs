@@ -166,7 +166,10 @@ static ENGLISH: PictureWords = PictureWords {
     difference: "Difference",
     units: "What the hidden units respond to",
     units_summary: |units, (layer, layers), inputs| {
-        format!("{units} units of hidden layer {} of {layers}, over {inputs}: green above 0, orange below.", layer + 1)
+        format!(
+            "{units} units of hidden layer {} of {layers}, over {inputs}: green above 0, orange below.",
+            layer + 1
+        )
     },
     unit: |place| format!("Unit {place}"),
     unit_output: "Output",
