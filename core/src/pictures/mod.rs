@@ -22,6 +22,7 @@ use crate::models::Leaves;
 use crate::protocol::{Picture, PictureRequest};
 use crate::tasks::Objective;
 use crate::tokenizer::Tokenizer;
+use burn::tensor::{Tensor, TensorData};
 use lorakeet_i18n::Field;
 use lorakeet_i18n::messages::{common, pictures as msg};
 
@@ -34,7 +35,7 @@ const LISTED: usize = 12;
 
 /// What pictures are made from besides the model.
 pub(crate) struct Scene<'a> {
-    /// Rows that show where the data lie, scaled as the model reads them; none where no fitting data are loaded.
+    /// Rows that show where the data lie, where nothing scales them; none where no fitting data are loaded.
     pub(crate) examples: &'a [Example],
     /// The run under way.
     pub(crate) run: Option<Run<'a>>,
@@ -150,7 +151,7 @@ fn leaves_at(loaded: &LoadedModel, values: Vec<Vec<f32>>) -> Leaves {
     let device = loaded.model.device();
     let tensor = |values: Vec<f32>| {
         let count = values.len();
-        burn::tensor::Tensor::from_data(burn::tensor::TensorData::new(values, [count]), device)
+        Tensor::from_data(TensorData::new(values, [count]), device)
     };
     loaded.model.parameters.at(values.into_iter().map(tensor).collect())
 }

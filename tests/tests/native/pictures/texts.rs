@@ -198,7 +198,7 @@ fn what_a_token_attends_to_adds_up_to_1_and_in_a_decoder_comes_before_it() {
         ),
         (
             "distilbert",
-            llama(json!({ "model_type": "distilbert", "activation": "gelu" })),
+            llama(json!({ "model_type": "distilbert", "activation": "gelu", "hidden_dim": 48 })),
             3,
         ),
         (
