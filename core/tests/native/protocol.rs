@@ -3,8 +3,8 @@
 use lorakeet_core::Error;
 use lorakeet_core::protocol::{
     Baseline, BaselineKind, CalibrationBin, ClassRow, Command, Comparison, DataInfo, DeviceInfo, DeviceKind, EvalInfo,
-    Event, MemoryEstimate, Metric, ModelInfo, Picture, PictureRequest, PredictionTable, PreviewExample, Report,
-    RunInfo, RunPreview, RunSummary, Stage, StepInfo, TextPrediction, TokenProbability, Verdict,
+    Event, KnobInfo, MemoryEstimate, Metric, ModelInfo, Picture, PictureRequest, PredictionTable, PreviewExample,
+    Report, RunInfo, RunPreview, RunSummary, Stage, StepInfo, TextPrediction, TokenProbability, Verdict,
 };
 use lorakeet_core::task::Task;
 use lorakeet_i18n::messages::formats as msg;
@@ -259,6 +259,13 @@ fn events(number: f64) -> Vec<Event> {
             tokens_per_second: number,
         },
         Event::File { name: text(), bytes: 1 },
+        Event::Knobs {
+            knobs: vec![KnobInfo {
+                name: text(),
+                guidance: text(),
+                choices: vec![text()],
+            }],
+        },
         Event::Warning { message: said() },
         Event::Failed(Error::config(said()).field("lora_r").row(1).remedy(said())),
     ];
@@ -300,6 +307,7 @@ fn kind(event: &Event) -> u32 {
         Event::Predicted { .. } => 23,
         Event::Validation { .. } => 24,
         Event::Picture { .. } => 25,
+        Event::Knobs { .. } => 26,
     }
 }
 
@@ -307,7 +315,7 @@ fn kind(event: &Event) -> u32 {
 fn every_event_comes_through_json_as_it_went_in_whatever_its_numbers() {
     for number in [0.0, -0.0, 3.0, 2.345e-4, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let events = events(number);
-        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 26);
+        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 27);
         for event in events {
             let written = serde_json::to_string(&event).expect("it is written");
             let read: Event = serde_json::from_str(&written).unwrap_or_else(|error| panic!("{written}: {error}"));
