@@ -64,8 +64,8 @@ fn an_update_is_the_product_of_the_exported_matrices() {
         let (high, wide) = (outputs / rows, inputs / columns);
         for (place, found) in values.iter().enumerate() {
             let (top, left) = (place / columns * high, place % columns * wide);
-            let cells = (top..top + high).flat_map(|i| (left..left + wide).map(move |j| (i, j)));
-            let mean = cells.map(|(i, j)| cell(i, j)).sum::<f64>() / (high * wide) as f64;
+            let block = (top..top + high).flat_map(|i| (left..left + wide).map(move |j| (i, j)));
+            let mean = block.map(|(i, j)| cell(i, j)).sum::<f64>() / (high * wide) as f64;
             assert!(
                 (f64::from(*found) - mean).abs() < 1e-6,
                 "{cells}: {place} is {found} instead of {mean}"
