@@ -26,7 +26,7 @@ const STEP_INTERVAL_MS: f64 = 100.0;
 /// Milliseconds between two lines for screen readers.
 const LIVE_INTERVAL_MS: f64 = 5000.0;
 /// Milliseconds between two events of a recording.
-const REPLAY_INTERVAL_MS: i32 = 33;
+const REPLAY_INTERVAL_MS: i32 = 16;
 
 /// What is remembered besides what is shown.
 #[derive(Default)]
@@ -1177,7 +1177,7 @@ fn now_ms() -> f64 {
     window().performance().map_or(0.0, |performance| performance.now())
 }
 
-/// Calls `step` some 30 times a second, until it says that it is done.
+/// Calls `step` some 60 times a second, until it says that it is done.
 fn repeat(mut step: impl FnMut() -> bool + 'static) {
     let next = Closure::once_into_js(move || {
         if !step() {

@@ -1,7 +1,7 @@
 //! Building the page, and showing it; building what measures the engine in a browser.
 
 use crate::phase::{Phase, Plan};
-use crate::places::{PAGE_PACKAGE, Places, WASM_TARGET, say};
+use crate::places::{LAB_PACKAGE, PAGE_PACKAGE, Places, WASM_TARGET, say};
 use crate::process::{find, run};
 use crate::{bundle, packages, serve, wasm};
 use anyhow::{Context, Result, bail};
@@ -10,8 +10,6 @@ use std::process::Command;
 
 /// How large the page may be in brotli before its engine; it holds what the engine can say, in every language.
 const PAGE_BYTES: usize = 540_000;
-/// The package of the lab.
-const LAB_PACKAGE: &str = "lorakeet-lab";
 /// What the lab loads before its engine, and how large that may be in brotli.
 const LAB: [&str; 8] = [
     "embed.html",
