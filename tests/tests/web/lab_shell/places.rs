@@ -93,7 +93,10 @@ async fn a_lab_can_be_inside_a_page_of_its_own_origin() -> Result<()> {
     ensure!(moved == json!(["after on the way", true, "training", 0]), "{moved}");
     // It is told once more what may be another at the new place.
     let hellos = course.seen("lab").await?["hellos"].clone();
-    ensure!(hellos.as_array().map(Vec::len) == Some(2) && hellos[1]["state"] == "", "{hellos}");
+    ensure!(
+        hellos.as_array().map(Vec::len) == Some(2) && hellos[1]["state"] == "",
+        "{hellos}"
+    );
 
     // Taken away for good, it ends.
     let gone = "return (async () => { lab.remove(); await new Promise((later) => setTimeout(later, 1200));\
