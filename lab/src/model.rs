@@ -140,30 +140,62 @@ pub struct Model {
 impl Model {
     /// A lab that is shown like this.
     pub fn new(options: Options, browser_language: &str) -> Self {
-        let part = options.number(options::PART).unwrap_or(1).clamp(1, PARTS as u64) as usize - 1;
-        let place = |key: &str| options.number(key).map(|place| place as usize);
-        let answers = Answers {
-            before: place(options::BEFORE),
-            predicted: options.text(options::PREDICTED).and_then(|text| prediction(&text)),
-            after: place(options::AFTER),
-            ..Answers::default()
-        };
-        let mut model = Self {
-            part,
-            answers,
-            ..Self::default()
-        };
+        let mut model = Self::default();
         model.set_options(options, browser_language);
         model
     }
 
-    /// Is shown differently.
-    pub fn set_options(&mut self, options: Options, browser_language: &str) {
+    /// Is shown differently. Without a state of their own the options leave the lab's as it is.
+    pub fn set_options(&mut self, mut options: Options, browser_language: &str) {
+        let has_state = options.has_state();
+        if !has_state {
+            options.state = std::mem::take(&mut self.options.state);
+        }
         let tag = options
             .text(options::LANGUAGE)
             .unwrap_or_else(|| browser_language.to_owned());
         self.language = Language::from_tag(&tag);
         self.options = options;
+        if has_state {
+            self.take_state();
+        }
+    }
+
+    /// Takes part and answers out of the state; what cannot be used of them is named.
+    fn take_state(&mut self) {
+        let state = self.options.state.clone();
+        let mut unusable = Vec::new();
+        let mut read = |key: &str, fits: &dyn Fn(&str) -> bool| {
+            let text = state.get(key)?.to_owned();
+            if fits(&text) {
+                return Some(text);
+            }
+            unusable.push((key.to_owned(), text));
+            None
+        };
+        let is_place = |text: &str| text.parse::<usize>().is_ok();
+        let is_part = |text: &str| text.parse::<usize>().is_ok_and(|part| (1..=PARTS).contains(&part));
+        let part = read(options::PART, &is_part);
+        let before = read(options::BEFORE, &is_place);
+        let predicted = read(options::PREDICTED, &|text| prediction(text).is_some());
+        let after = read(options::AFTER, &is_place);
+        self.options.unusable.extend(unusable);
+        let place = |text: Option<String>| text.and_then(|text| text.parse::<usize>().ok());
+        self.part = place(part).map_or(0, |part| part - 1);
+        self.answers.before = place(before);
+        self.answers.predicted = predicted.and_then(|text| prediction(&text));
+        self.answers.after = place(after);
+    }
+
+    /// Takes a lesson, and what the state says of its knobs.
+    pub fn set_lesson(&mut self, lesson: Lesson) {
+        self.lesson = Some(Rc::new(lesson));
+        self.foreign = None;
+        for name in self.controls() {
+            if let Some(text) = self.options.state.get(&name) {
+                self.settings.insert(name, text.to_owned());
+            }
+        }
     }
 
     /// The words of the language in use.
@@ -296,6 +328,23 @@ mod tests {
         assert_eq!((model.part, model.answers.before), (2, Some(1)));
         assert_eq!(model.answers.predicted, Some(Prediction::Choice(2)));
         assert_eq!(model.state_text(), state);
+    }
+
+    #[test]
+    fn new_options_without_a_state_leave_the_lab_where_it_is() {
+        let mut model = model(r#"{"state":"lab=1&part=4&before=0"}"#);
+        model.part = 5;
+        model.set_options(Options::parse(r#"{"theme":"dark","state":""}"#), "en");
+        assert_eq!((model.part, model.answers.before), (5, Some(0)));
+        model.set_options(Options::parse(r#"{"state":"lab=1&part=2"}"#), "en");
+        assert_eq!((model.part, model.answers.before), (1, None));
+    }
+
+    #[test]
+    fn a_part_that_there_is_none_of_is_named() {
+        let model = model(r#"{"state":"lab=1&part=9&before=x"}"#);
+        let named: Vec<&str> = model.options.unusable.iter().map(|(key, _)| key.as_str()).collect();
+        assert_eq!((model.part, named), (0, vec!["part", "before"]));
     }
 
     #[test]

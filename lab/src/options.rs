@@ -64,14 +64,22 @@ impl Options {
         options
     }
 
-    /// An option; of the state, where it is there.
+    /// Whether a state was given.
+    pub fn has_state(&self) -> bool {
+        self.values
+            .get("state")
+            .and_then(Value::as_str)
+            .is_some_and(|state| !state.is_empty())
+    }
+
+    /// An option; of the state, where it is there. An empty text is none.
     pub fn text(&self, name: &str) -> Option<String> {
         if let Some(value) = self.state.get(name) {
             return Some(value.to_owned());
         }
         match self.values.get(name)? {
             Value::Null | Value::Bool(false) => None,
-            Value::String(text) => Some(text.clone()),
+            Value::String(text) => Some(text.clone()).filter(|text| !text.is_empty()),
             other => Some(other.to_string()),
         }
     }

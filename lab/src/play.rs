@@ -168,10 +168,7 @@ impl Lab {
                 return lab.fail("network", said, false);
             };
             if let Ok(lesson) = serde_json::from_str::<Lesson>(&text) {
-                lab.change(|model| {
-                    model.lesson = Some(Rc::new(lesson));
-                    model.foreign = None;
-                });
+                lab.change(|model| model.set_lesson(lesson));
                 lab.tell_part();
                 lab.post("ready", &json!({}));
                 lab.ask_first();
