@@ -16,7 +16,7 @@ use std::fmt::Write;
 /// 24 rows on a line with noise, far from the origin of both axes.
 fn line() -> Source {
     let mut generator = Generator::new(8, "rows");
-    let mut text = String::from("size,price\n");
+    let mut text = String::from("size,target\n");
     for _ in 0..24 {
         let x = generator.normal();
         let _ = writeln!(
