@@ -318,9 +318,6 @@ fn one_input_is_drawn_over_a_line_and_a_number_in_its_own_unit() {
     assert!((0.0..5.0).contains(&x.0) && (15.0..20.0).contains(&x.1), "{x:?}");
     // A parabola around 10 that forty steps have half learnt: hundreds, not the units that the model reads.
     let [line] = &output[..] else { panic!("one output") };
-    assert!(
-        line[5] < 100.0 && line[10] > line[5] + 50.0,
-        "{line:?}"
-    );
+    assert!(line[5] < 100.0 && line[10] > line[5] + 50.0, "{line:?}");
     assert_ne!(watched[0].1, watched[watched.len() - 1].1);
 }
