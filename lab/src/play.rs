@@ -40,6 +40,8 @@ struct Memory {
     told_ms: f64,
     spoke_ms: f64,
     exported: Vec<(String, Vec<u8>)>,
+    /// Whether the recorded runs of the lesson that is being fetched are wanted.
+    wants_recording: bool,
     /// Steps until the run is to hold, where only some were asked for.
     steps_left: Option<u64>,
     export_call: Option<f64>,
@@ -171,7 +173,11 @@ impl Lab {
                 lab.change(|model| model.set_lesson(lesson));
                 lab.tell_part();
                 lab.post("ready", &json!({}));
-                lab.ask_first();
+                let wants_recording = std::mem::take(&mut lab.memory.borrow_mut().wants_recording);
+                match wants_recording {
+                    true => lab.open_recording(None),
+                    false => lab.ask_first(),
+                }
                 lab.settle();
             } else if let Ok(list) = serde_json::from_str::<Vec<ListedLesson>>(&text) {
                 lab.change(|model| model.lessons = list);
@@ -275,6 +281,11 @@ impl Lab {
                 None => None,
             };
             let recording: Option<Map<String, Value>> = text.and_then(|text| serde_json::from_str(&text).ok());
+            if lab.model.borrow().lesson.is_none() && lab.model.borrow().problem.is_none() {
+                // Its lesson is still on its way.
+                lab.memory.borrow_mut().wants_recording = true;
+                return;
+            }
             let Some(recording) = recording else {
                 let no_engine = lab.model.borrow().words().no_engine;
                 return lab.fail("blocked", why.unwrap_or_else(|| no_engine.to_owned()), true);
@@ -764,6 +775,7 @@ impl Lab {
         let phase = {
             let (model, wire) = (self.model.borrow(), self.wire.borrow());
             if matches!(model.phase, Phase::Idle | Phase::Failed)
+                || model.device == Device::Unknown
                 || wire.is_busy()
                 || model.current.is_some()
                 || !wire.is_there()
