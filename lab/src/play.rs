@@ -661,6 +661,7 @@ impl Lab {
                     .map(|runs| runs.get(&name).cloned());
                 match recorded {
                     Some(events) => self.replay(
+                        name,
                         events
                             .and_then(|events| events.as_array().cloned())
                             .unwrap_or_default()
@@ -673,11 +674,11 @@ impl Lab {
     }
 
     /// Shows a recorded run, faster than it was trained.
-    fn replay(&self, mut events: VecDeque<Value>) {
+    fn replay(&self, name: String, mut events: VecDeque<Value>) {
         let lab = self.clone();
         repeat(move || {
-            // A stop, or another run.
-            if lab.model.borrow().current.is_none() {
+            // It is over, or was stopped, and the next one may have begun.
+            if lab.model.borrow().current.as_ref() != Some(&name) {
                 return true;
             }
             if lab.model.borrow().phase == Phase::Paused {
