@@ -102,6 +102,7 @@ fn parts(picture: &Picture, words: &PictureWords) -> (&'static str, String, Stri
             let ends = ends.map(|(first, last)| (format::loss(first.2), format::loss(last.2), path.len() - 1));
             let summary = (words.surface_summary)(&escaped(&names.0), &escaped(&names.1), ends);
             let logs: Vec<f32> = losses.iter().map(|loss| loss.max(1e-6).ln()).collect();
+            let logs = upwards(&logs, *columns);
             let drawn = image(&logs, *rows, *columns, Scale::Between, &summary);
             let drawn = format!("<div class=\"surface\">{drawn}{}</div>", way(path, *x, *y));
             let steps = rows_of(path.iter().enumerate(), 12, |(step, place)| {
@@ -174,7 +175,7 @@ fn parts(picture: &Picture, words: &PictureWords) -> (&'static str, String, Stri
                 .iter()
                 .map(|values| (words.unit_output.to_owned(), values, Scale::Between));
             for (name, values, scale) in of_units.chain(of_output) {
-                let picture = image(values, *rows, *columns, scale, &name);
+                let picture = image(&upwards(values, *columns), *rows, *columns, scale, &name);
                 let _ = write!(drawn, "<div><h4>{name}</h4>{picture}</div>");
                 let mut grid = Grid::plain(values, *rows, *columns, ("", ""));
                 grid.column_names = places(*x, *columns);
@@ -277,6 +278,11 @@ fn way(path: &[(f64, f64, f64)], x: (f64, f64), y: (f64, f64)) -> String {
     )
 }
 
+/// The rows from the last to the first: the first one, the lowest of an axis that goes upwards, is then at the bottom.
+fn upwards(values: &[f32], columns: usize) -> Vec<f32> {
+    values.chunks(columns.max(1)).rev().flatten().copied().collect()
+}
+
 /// The places of cells along an axis.
 fn places((low, high): (f64, f64), cells: usize) -> Vec<String> {
     let step = (high - low) / (cells.max(2) - 1) as f64;
@@ -344,6 +350,11 @@ mod tests {
         let text = html(&picture, None, Language::English);
         assert!(text.contains("M0.00 100.00L100.00 0.00"), "{text}");
         assert!(text.contains("1.000") && text.contains("0.125"), "{text}");
+    }
+
+    #[test]
+    fn the_lowest_row_of_an_axis_that_goes_upwards_is_at_the_bottom() {
+        assert_eq!(upwards(&[1.0, 2.0, 3.0, 4.0], 2), [3.0, 4.0, 1.0, 2.0]);
     }
 
     #[test]
