@@ -166,7 +166,7 @@ fn a_surface_asked_for_in_the_middle_of_a_run_has_the_path_so_far() {
     let rows: String = (0..12).map(|i| format!("{i},{}\n", 3 * i + 1)).collect();
     let data = lorakeet_core::store::MemoryFile::source("line.csv", format!("x,target\n{rows}").into_bytes());
     let mut session = TestSession::small("small_mlp", vec![data]);
-    let text = "model: small_mlp\ntrain_file: rows\n";
+    let text = "model: small_mlp\ntrain_file: rows\ntask: regression\n";
     let config = RunConfig {
         num_hidden_layers: Some(0),
         max_steps: 8,
