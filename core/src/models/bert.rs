@@ -8,7 +8,7 @@
 use super::{
     HeadKind, Linear,
     activation::Activation,
-    architecture::{Body, Sizes, stack},
+    body::{Body, Sizes, stack},
     embedding::Embedding,
     graph::{Graph, Tokens},
     head::{self, Classifier, ClassifierNames, Head, MaskedLm, MaskedLmNames, Pooling},
@@ -125,7 +125,7 @@ impl Variant {
     }
 }
 
-impl Body for Bert {
+impl Bert {
     /// The encoder and the head of the loader's task.
     async fn load(loader: &mut Loader<'_>, model_type: &str) -> Result<(Self, Head)> {
         loader.set_task(head::task(loader, HeadKind::Features)?);
@@ -218,11 +218,38 @@ impl Body for Bert {
         let head = model.head(loader, prefix).await?;
         Ok((model, head))
     }
+}
 
+impl Body for Bert {
     stack!(linears: [q, k, v, attention_out, up, down]);
 
+    fn token_types(&self) -> Option<usize> {
+        self.token_types.as_ref().map(|table| table.matrix.rows)
+    }
+
+    /// The word embedding, which masked language models share \[V, C\].
+    fn lm_head(&self) -> &Matrix {
+        &self.words.matrix
+    }
+
+    fn embeddings(&self) -> Vec<&Embedding> {
+        [&self.words, &self.positions]
+            .into_iter()
+            .chain(&self.token_types)
+            .collect()
+    }
+
+    fn embeddings_mut(&mut self) -> Vec<&mut Embedding> {
+        [&mut self.words, &mut self.positions]
+            .into_iter()
+            .chain(&mut self.token_types)
+            .collect()
+    }
+}
+
+impl Bert {
     /// The batch → the last layer's hidden states \[B·T, C\].
-    fn hidden<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
+    fn forward<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
         let input = Tokens::of(g, batch);
         let (rows, count, mask) = (input.batch, input.batch * input.tokens, input.mask);
         let positions = g.numbers(count, || self.positions(batch));
@@ -250,31 +277,6 @@ impl Body for Bert {
         x
     }
 
-    fn token_types(&self) -> Option<usize> {
-        self.token_types.as_ref().map(|table| table.matrix.rows)
-    }
-
-    /// The word embedding, which masked language models share \[V, C\].
-    fn lm_head(&self) -> &Matrix {
-        &self.words.matrix
-    }
-
-    fn embeddings(&self) -> Vec<&Embedding> {
-        [&self.words, &self.positions]
-            .into_iter()
-            .chain(&self.token_types)
-            .collect()
-    }
-
-    fn embeddings_mut(&mut self) -> Vec<&mut Embedding> {
-        [&mut self.words, &mut self.positions]
-            .into_iter()
-            .chain(&mut self.token_types)
-            .collect()
-    }
-}
-
-impl Bert {
     async fn head(&self, loader: &mut Loader<'_>, prefix: &str) -> Result<Head> {
         let pooler = format!("{prefix}pooler.dense");
         let (dense, out) = match self.variant {

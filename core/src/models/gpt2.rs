@@ -8,7 +8,7 @@
 use super::{
     HeadKind, Linear,
     activation::Activation,
-    architecture::{Body, Sizes, stack},
+    body::{Body, Sizes, stack},
     embedding::Embedding,
     graph::{Graph, TensorGraph, Tokens},
     head::{self, Head, decoder_head, decoder_output},
@@ -48,7 +48,8 @@ struct Layer {
     down: Linear,
 }
 
-impl Body for Gpt2 {
+impl Gpt2 {
+    /// The layers and the head of the task that config.json names.
     async fn load(loader: &mut Loader<'_>, _model_type: &str) -> Result<(Self, Head)> {
         loader.set_task(head::task(loader, HeadKind::CausalLm)?);
         let width = loader.size("n_embd")?;
@@ -105,12 +106,10 @@ impl Body for Gpt2 {
         let head = decoder_head(loader, width, "classifier").await?;
         Ok((model, head))
     }
+}
 
+impl Body for Gpt2 {
     stack!(linears: [attention, attention_out, up, down], embeddings: [tokens, positions]);
-
-    fn hidden<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
-        self.states(g, Tokens::of(g, batch))
-    }
 
     fn next<'a>(&self, g: &TensorGraph<'a>, input: Tokens<TensorGraph<'a>>) -> Option<Tensor<2>> {
         Some(self.states(g, input))
@@ -123,6 +122,10 @@ impl Body for Gpt2 {
 }
 
 impl Gpt2 {
+    fn forward<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
+        self.states(g, Tokens::of(g, batch))
+    }
+
     /// ids \[B·T\] → the last layer's normed hidden states \[B·T, C\].
     fn states<G: Graph>(&self, g: &G, input: Tokens<G>) -> G::Rows {
         let (batch, tokens, mask) = (input.batch, input.tokens, input.mask);

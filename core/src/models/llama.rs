@@ -7,7 +7,7 @@
 use super::{
     HeadKind, Linear,
     activation::Activation,
-    architecture::{Body, Sizes, stack},
+    body::{Body, Sizes, stack},
     embedding::Embedding,
     graph::{Graph, TensorGraph, Tokens},
     head::{self, Head, decoder_head, decoder_output},
@@ -92,7 +92,8 @@ fn windows(loader: &Loader<'_>, model_type: &str, count: usize) -> Result<Vec<Op
     Ok(slides.into_iter().map(|slides| window.filter(|_| slides)).collect())
 }
 
-impl Body for Llama {
+impl Llama {
+    /// The layers and the head of the task that config.json names.
     async fn load(loader: &mut Loader<'_>, model_type: &str) -> Result<(Self, Head)> {
         loader.set_task(head::task(loader, HeadKind::CausalLm)?);
         let width = loader.size("hidden_size")?;
@@ -187,12 +188,10 @@ impl Body for Llama {
         let head = decoder_head(loader, width, "score").await?;
         Ok((model, head))
     }
+}
 
+impl Body for Llama {
     stack!(linears: [q, k, v, o, gate, up, down], embeddings: [embedding]);
-
-    fn hidden<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
-        self.states(g, Tokens::of(g, batch))
-    }
 
     fn next<'a>(&self, g: &TensorGraph<'a>, input: Tokens<TensorGraph<'a>>) -> Option<Tensor<2>> {
         Some(self.states(g, input))
@@ -205,6 +204,10 @@ impl Body for Llama {
 }
 
 impl Llama {
+    fn forward<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
+        self.states(g, Tokens::of(g, batch))
+    }
+
     /// ids \[B·T\] → the last layer's normed hidden states \[B·T, C\].
     fn states<G: Graph>(&self, g: &G, input: Tokens<G>) -> G::Rows {
         let Heads { query, key_value, dim } = self.heads;

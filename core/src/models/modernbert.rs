@@ -6,7 +6,7 @@
 use super::{
     HeadKind, Linear,
     activation::Activation,
-    architecture::{Body, Sizes, stack},
+    body::{Body, Sizes, stack},
     embedding::Embedding,
     graph::{Graph, Tokens},
     head::{self, Classifier, ClassifierNames, Head, MaskedLm, MaskedLmNames, Pooling},
@@ -50,7 +50,7 @@ struct Layer {
     down: Linear,
 }
 
-impl Body for ModernBert {
+impl ModernBert {
     /// The encoder and the head of the loader's task.
     async fn load(loader: &mut Loader<'_>, _model_type: &str) -> Result<(Self, Head)> {
         loader.set_task(head::task(loader, HeadKind::Features)?);
@@ -131,11 +131,20 @@ impl Body for ModernBert {
         let head = model.head(loader).await?;
         Ok((model, head))
     }
+}
 
+impl Body for ModernBert {
     stack!(linears: [qkv, attention_out, up, down], embeddings: [embedding]);
 
+    /// The word embedding, which masked language models share \[V, C\].
+    fn lm_head(&self) -> &Matrix {
+        &self.embedding.matrix
+    }
+}
+
+impl ModernBert {
     /// The batch → the last layer's normed hidden states \[B·T, C\].
-    fn hidden<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
+    fn forward<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
         let input = Tokens::of(g, batch);
         let (width, heads, mask) = (self.width, self.heads, input.mask);
         let global = g.angles(&self.global_rope, 0, input.tokens);
@@ -171,13 +180,6 @@ impl Body for ModernBert {
         g.layer_norm(&self.final_norm, x)
     }
 
-    /// The word embedding, which masked language models share \[V, C\].
-    fn lm_head(&self) -> &Matrix {
-        &self.embedding.matrix
-    }
-}
-
-impl ModernBert {
     async fn head(&self, loader: &mut Loader<'_>) -> Result<Head> {
         let activation = loader.text_or("classifier_activation", "gelu")?;
         let activation = Activation::named(&activation, "classifier_activation")?;

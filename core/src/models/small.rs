@@ -15,7 +15,7 @@ mod sizes;
 use super::{
     HeadKind, Linear, Weight,
     activation::Activation,
-    architecture::{Body, Sizes},
+    body::{Body, Sizes, passes},
     embedding::Embedding,
     graph::{Graph, TensorGraph, Tokens},
     head::{self, Head},
@@ -40,7 +40,7 @@ pub(crate) struct Small {
     layers: usize,
     max_positions: usize,
     /// Share that is dropped behind each layer while training.
-    pub(crate) dropout: f32,
+    dropout: f32,
     /// Where whole rows are judged, one state a row is what the head reads.
     pools: bool,
     input: Input,
@@ -63,7 +63,8 @@ enum Network {
     Recurrent(Recurrent),
 }
 
-impl Body for Small {
+impl Small {
+    /// The layers and the head of the task that config.json names.
     async fn load(loader: &mut Loader<'_>, kind: &str) -> Result<(Self, Head)> {
         let (width, layers) = (loader.size("hidden_size")?, loader.layers("num_hidden_layers")?);
         let dropout = loader.real("hidden_dropout_prob")?.unwrap_or(0.0);
@@ -145,6 +146,10 @@ impl Body for Small {
         let head = head::small_head(loader, width).await?;
         Ok((model, head))
     }
+}
+
+impl Body for Small {
+    passes!();
 
     fn sizes(&self) -> Sizes {
         Sizes {
@@ -152,29 +157,6 @@ impl Body for Small {
             width: self.width,
             layers: self.layers,
             max_positions: self.max_positions,
-        }
-    }
-
-    /// The batch → what the head reads: one state a row \[B, C\] where whole rows are judged, else one a step \[B·T, C\].
-    fn hidden<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
-        let rows = batch.rows;
-        match &self.body {
-            Network::Mlp(model) => model.hidden(g, self.rows(g, batch), self.dropout),
-            Network::Patches(model) => model.hidden(g, batch, self.dropout),
-            Network::Recurrent(model) => {
-                let (x, steps) = (self.steps(g, batch), self.steps_of(batch));
-                let (hidden, _) = model.hidden(g, x, [rows, steps], vec![None; self.layers], self.dropout);
-                if !self.pools {
-                    return hidden;
-                }
-                // The state behind the last step that is not padding.
-                let last = |row: usize| {
-                    let seen = batch.attention_mask.get(row * steps..(row + 1) * steps);
-                    let last = seen.and_then(|mask| mask.iter().rposition(|&mask| mask != 0.0));
-                    (row * steps + last.unwrap_or(steps - 1)) as i32
-                };
-                g.select(hidden, rows, || (0..rows).map(last).collect())
-            }
         }
     }
 
@@ -230,11 +212,9 @@ impl Body for Small {
             Input::Numbers(_) => Vec::new(),
         }
     }
-}
 
-impl Small {
     /// Whether a row may have so many numbers.
-    pub(crate) fn takes(&self, numbers: usize) -> bool {
+    fn takes(&self, numbers: usize) -> bool {
         match (&self.input, &self.body) {
             (Input::Tokens(_), _) => numbers == 0,
             (Input::Numbers(step), Network::Recurrent(_)) => numbers > 0 && numbers.is_multiple_of(*step),
@@ -243,7 +223,7 @@ impl Small {
     }
 
     /// How many numbers a row has; of a recurrent network, a step.
-    pub(crate) fn input_features(&self) -> Option<usize> {
+    fn input_features(&self) -> Option<usize> {
         match self.input {
             Input::Tokens(_) => None,
             Input::Numbers(count) => Some(count),
@@ -251,8 +231,37 @@ impl Small {
     }
 
     /// Whether a row has as many steps as the data have numbers.
-    pub(crate) fn has_steps_of_numbers(&self) -> bool {
+    fn has_steps_of_numbers(&self) -> bool {
         matches!((&self.input, &self.body), (Input::Numbers(_), Network::Recurrent(_)))
+    }
+
+    fn dropout(&self) -> f32 {
+        self.dropout
+    }
+}
+
+impl Small {
+    /// The batch → what the head reads: one state a row \[B, C\] where whole rows are judged, else one a step \[B·T, C\].
+    fn forward<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
+        let rows = batch.rows;
+        match &self.body {
+            Network::Mlp(model) => model.hidden(g, self.rows(g, batch), self.dropout),
+            Network::Patches(model) => model.hidden(g, batch, self.dropout),
+            Network::Recurrent(model) => {
+                let (x, steps) = (self.steps(g, batch), self.steps_of(batch));
+                let (hidden, _) = model.hidden(g, x, [rows, steps], vec![None; self.layers], self.dropout);
+                if !self.pools {
+                    return hidden;
+                }
+                // The state behind the last step that is not padding.
+                let last = |row: usize| {
+                    let seen = batch.attention_mask.get(row * steps..(row + 1) * steps);
+                    let last = seen.and_then(|mask| mask.iter().rposition(|&mask| mask != 0.0));
+                    (row * steps + last.unwrap_or(steps - 1)) as i32
+                };
+                g.select(hidden, rows, || (0..rows).map(last).collect())
+            }
+        }
     }
 
     /// Steps of each row; 1 where there are none.

@@ -8,7 +8,7 @@
 use super::{
     HeadKind, Linear,
     activation::Activation,
-    architecture::{Body, Sizes},
+    body::{Body, Sizes, passes},
     graph::{Graph, TensorGraph, Tokens},
     head::Head,
     load::{Init, Loader, Role},
@@ -75,7 +75,8 @@ struct Encoded<G: Graph> {
     mask: G::Mask,
 }
 
-impl Body for T5 {
+impl T5 {
+    /// The layers and the head of the task that config.json names.
     async fn load(loader: &mut Loader<'_>, _model_type: &str) -> Result<(Self, Head)> {
         loader.set_task(HeadKind::Seq2SeqLm);
         if let Some(class) = loader.architecture()?
@@ -217,6 +218,10 @@ impl Body for T5 {
         };
         Ok((model, Head::Vocabulary))
     }
+}
+
+impl Body for T5 {
+    passes!();
 
     fn sizes(&self) -> Sizes {
         Sizes {
@@ -225,34 +230,6 @@ impl Body for T5 {
             layers: self.encoder.blocks.len() + self.decoder.blocks.len(),
             max_positions: self.max_positions,
         }
-    }
-
-    /// The batch's tokens through the encoder and its labels through the decoder → the decoder's normed hidden states
-    /// \[B·answer, C\], scaled for the output matrix. A batch without labels is answered by the start token's state.
-    fn hidden<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
-        let answer = (batch.labels.len() / batch.rows.max(1)).max(1);
-        let ids = g.numbers(batch.rows * answer, || {
-            let mut ids = vec![self.start_token_id as f32; batch.rows * answer];
-            for (row, labels) in ids.chunks_mut(answer).zip(batch.labels.chunks(answer)) {
-                for (id, &label) in row.iter_mut().skip(1).zip(labels) {
-                    *id = if label < 0 {
-                        self.pad_token_id as f32
-                    } else {
-                        label as f32
-                    };
-                }
-            }
-            ids
-        });
-        let encoded = self.encode(g, Tokens::of(g, batch));
-        let answers = Tokens {
-            ids,
-            mask: ones(g, batch.rows, answer),
-            batch: batch.rows,
-            tokens: answer,
-            start: 0,
-        };
-        self.decode(g, answers, Some(encoded))
     }
 
     fn next<'a>(&self, g: &TensorGraph<'a>, input: Tokens<TensorGraph<'a>>) -> Option<Tensor<2>> {
@@ -302,6 +279,34 @@ impl Body for T5 {
 }
 
 impl T5 {
+    /// The batch's tokens through the encoder and its labels through the decoder → the decoder's normed hidden states
+    /// \[B·answer, C\], scaled for the output matrix. A batch without labels is answered by the start token's state.
+    fn forward<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
+        let answer = (batch.labels.len() / batch.rows.max(1)).max(1);
+        let ids = g.numbers(batch.rows * answer, || {
+            let mut ids = vec![self.start_token_id as f32; batch.rows * answer];
+            for (row, labels) in ids.chunks_mut(answer).zip(batch.labels.chunks(answer)) {
+                for (id, &label) in row.iter_mut().skip(1).zip(labels) {
+                    *id = if label < 0 {
+                        self.pad_token_id as f32
+                    } else {
+                        label as f32
+                    };
+                }
+            }
+            ids
+        });
+        let encoded = self.encode(g, Tokens::of(g, batch));
+        let answers = Tokens {
+            ids,
+            mask: ones(g, batch.rows, answer),
+            batch: batch.rows,
+            tokens: answer,
+            start: 0,
+        };
+        self.decode(g, answers, Some(encoded))
+    }
+
     /// The first call on a cache takes the whole input and gives the state that predicts the answer's first token; later ones
     /// take what was answered. One row → \[1, C\] at least, the last row of which predicts the next token.
     fn next_states<G: Graph>(&self, g: &G, input: Tokens<G>) -> G::Rows {
