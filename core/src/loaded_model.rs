@@ -425,7 +425,7 @@ pub(crate) fn adapter_config(config: &RunConfig, model: &ModelInfo) -> AdapterCo
         lora_dropout: config.lora_dropout,
         use_rslora: config.use_rslora,
         use_dora: config.use_dora,
-        fan_in_fan_out: model.model_type == "gpt2",
+        fan_in_fan_out: architecture.fan_in_fan_out,
         target_modules,
         exclude_modules: config.exclude_modules.clone(),
         layers_to_transform: config.layers_to_transform.clone(),

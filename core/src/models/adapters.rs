@@ -76,12 +76,7 @@ impl Model {
         }
         self.parameters = Parameters::default();
         self.adapter = None;
-        for linear in self
-            .body
-            .linears_mut()
-            .into_iter()
-            .chain(self.head.linears_mut())
-        {
+        for linear in self.body.linears_mut().into_iter().chain(self.head.linears_mut()) {
             linear.lora = None;
             linear.whole = None;
         }
@@ -196,12 +191,7 @@ impl Model {
 }
 
 /// [`Model::check_adapter_names`] of a model's parts.
-pub(super) fn check_adapter_names(
-    task: HeadKind,
-    body: &dyn Body,
-    head: &Head,
-    config: &AdapterConfig,
-) -> Result<()> {
+pub(super) fn check_adapter_names(task: HeadKind, body: &dyn Body, head: &Head, config: &AdapterConfig) -> Result<()> {
     let config = &with_head(task, head, config);
     check_modules(body, head, config)?;
     check_names(&adaptable(body, head, config), config)

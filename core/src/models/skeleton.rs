@@ -5,8 +5,8 @@ use super::adapters::{check_adapter_names, with_head};
 use super::body::Body;
 use super::head::Head;
 use super::load::{Finished, Loader};
+use super::registry::of_model_type;
 use super::{HeadKind, Limits, Linear, Parameters};
-use crate::architectures::of_model_type;
 use crate::data::Batch;
 use crate::error::Result;
 use crate::formats::{ModelFiles, peft::AdapterConfig};
@@ -38,8 +38,8 @@ impl ModelSkeleton {
 
     pub(super) async fn load(files: &ModelFiles, mut loader: Loader<'_>) -> Result<Self> {
         let row = of_model_type(&loader.text("model_type")?)?;
-        loader.set_kind(row.model_type)?;
-        let (body, head) = load(&mut loader, row).await?;
+        loader.set_architecture(row)?;
+        let (body, head) = (row.build)(&mut loader, row.model_type).await?;
         let task = loader.task();
         let Finished {
             parameters,

@@ -19,12 +19,15 @@ use super::{
     embedding::Embedding,
     graph::{Graph, TensorGraph, Tokens},
     head::{self, Head},
+    keys::Rule,
     load::{Init, Loader, Role},
     matrix::{Matrix, Stored},
+    registry::{Architecture, Kind, boxed},
 };
 use crate::{
     data::Batch,
     error::{Error, Result},
+    task::Task,
 };
 use burn::tensor::Tensor;
 use lorakeet_i18n::messages::common;
@@ -33,6 +36,71 @@ use mlp::Mlp;
 use patches::Patches;
 use recurrent::Recurrent;
 pub(crate) use sizes::{check, fit};
+
+/// On numbers; on texts it scores pairs, too.
+pub(super) const MLP: Architecture = Architecture {
+    model_type: "small_mlp",
+    name: "small_mlp",
+    models: &[],
+    class: "Small",
+    kind: Kind::Small,
+    tasks: &[Task::Classification, Task::MultiLabel, Task::Regression, Task::Ranking],
+    lora_targets: &[],
+    fan_in_fan_out: false,
+    keys: &[&[(
+        Rule::Computed,
+        &[
+            "hidden_size",
+            "num_hidden_layers",
+            "hidden_act",
+            "hidden_dropout_prob",
+            "input_size",
+            "num_channels",
+            "image_size",
+            "patch_size",
+            "context_length",
+            "patch_length",
+            "num_attention_heads",
+            "intermediate_size",
+            "max_position_embeddings",
+        ],
+    )]],
+    aliases: &[],
+    gguf: None,
+    build: |loader, kind| boxed(Small::load(loader, kind)),
+};
+
+pub(super) const VIT: Architecture = Architecture {
+    model_type: "small_vit",
+    name: "small_vit",
+    tasks: &[Task::Classification, Task::MultiLabel, Task::Regression],
+    ..MLP
+};
+
+pub(super) const SERIES: Architecture = Architecture {
+    model_type: "small_series",
+    name: "small_series",
+    ..VIT
+};
+
+pub(super) const RNN: Architecture = Architecture {
+    model_type: "small_rnn",
+    name: "small_rnn",
+    tasks: &Task::ALL,
+    ..MLP
+};
+
+pub(super) const LSTM: Architecture = Architecture {
+    model_type: "small_lstm",
+    name: "small_lstm",
+    ..RNN
+};
+
+pub(super) const GRU: Architecture = Architecture {
+    model_type: "small_gru",
+    name: "small_gru",
+    ..RNN
+};
 
 pub(crate) struct Small {
     vocab: usize,

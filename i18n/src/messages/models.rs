@@ -3,7 +3,7 @@
 use crate::message::messages;
 
 messages! { "models";
-    // architectures.rs
+    // models/registry.rs
     UnknownArchitecture { name } =
         "the architecture {name} is not supported",
         "不支持模型架构 {name}";
