@@ -11,7 +11,7 @@ use crate::{Error, Result};
 use lorakeet_i18n::Field;
 use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::formats as msg;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 
 /// An architecture that a GGUF file may hold.
 #[derive(Clone, Copy)]
@@ -79,14 +79,14 @@ impl<'a> GgufFile<'a> {
     /// A key or tensor that the architecture needs is missing, or says what this engine does not run.
     pub(crate) fn config(&self) -> Result<Json> {
         let mut config = (self.model.form.config)(self)?;
-        config.insert("model_type".into(), json!(self.model.model_type));
-        config.insert("vocab_size".into(), json!(self.rows("token_embd.weight")?));
+        config["model_type"] = json!(self.model.model_type);
+        config["vocab_size"] = json!(self.rows("token_embd.weight")?);
         for (name, from) in [("bos", "bos"), ("eos", "eos"), ("pad", "padding")] {
             if let Some(id) = self.metadata.integer(&format!("tokenizer.ggml.{from}_token_id")) {
-                config.insert(format!("{name}_token_id"), json!(id));
+                config[format!("{name}_token_id")] = json!(id);
             }
         }
-        Ok(Json::Object(config))
+        Ok(config)
     }
 
     /// The key `name` of the file's architecture.
@@ -195,14 +195,6 @@ impl<'a> GgufFile<'a> {
                 Err(Error::model(msg::IsNotSupported { found }).field(key("type")))
             }
         }
-    }
-}
-
-/// The members of a JSON object.
-pub(crate) fn object(json: Json) -> Map<String, Json> {
-    match json {
-        Json::Object(map) => map,
-        _ => Map::new(),
     }
 }
 

@@ -11,7 +11,7 @@ use super::gguf_config::GgufFile;
 use super::safetensors::Placed;
 use crate::{Error, Result};
 use lorakeet_i18n::messages::formats as msg;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// How GGUF files hold an architecture.
 #[derive(Clone, Copy)]
@@ -29,7 +29,7 @@ pub struct GgufForm {
     /// What must be done to the numbers of the tensor with Hugging Face's name and so many axes.
     pub change: fn(&str, usize, Heads) -> Change,
     /// config.json by the metadata, but for `model_type`, `vocab_size` and the ids of special tokens.
-    pub config: fn(&GgufFile<'_>) -> Result<Map<String, Value>>,
+    pub config: fn(&GgufFile<'_>) -> Result<Value>,
 }
 
 /// GGUF's names and Hugging Face's.

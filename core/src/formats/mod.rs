@@ -17,6 +17,8 @@ pub mod safetensors;
 mod sample;
 
 pub use blocks::Storage;
+pub use gguf_config::{GgufFile, GgufModel, OfGguf};
+pub use gguf_names::{Change, GgufForm};
 
 use crate::chat::ChatTemplate;
 use crate::config::SMALL_MODELS;
@@ -28,8 +30,6 @@ use files::{
     MOST_TEXT_BYTES, Sniffed, base_name, chat_template, choose_shards, ids_at, read_json, read_text, sniff,
     template_in_settings,
 };
-use gguf_config::{GgufFile, OfGguf};
-use gguf_names::Change;
 use lorakeet_i18n::Field;
 use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::formats as msg;

@@ -21,14 +21,11 @@ use super::{
 use crate::{
     data::Batch,
     error::{Error, Result},
-    formats::{
-        gguf_config::{GgufFile, object},
-        gguf_names::{Change, GgufForm},
-    },
+    formats::{Change, GgufFile, GgufForm},
     ops::{AttentionMask, AttentionScoring},
 };
 use lorakeet_i18n::messages::{formats, models as msg};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 pub(super) const BERT: Architecture = Architecture {
     model_type: "bert",
@@ -42,38 +39,19 @@ pub(super) const BERT: Architecture = Architecture {
     keys: &[&[
         (
             Rule::Computed,
-            &[
-                "hidden_size",
-                "intermediate_size",
-                "num_hidden_layers",
-                "num_attention_heads",
-                "hidden_act",
-                "max_position_embeddings",
-                "type_vocab_size",
-                "layer_norm_eps",
-                "is_decoder",
-            ],
+            "hidden_size intermediate_size num_hidden_layers num_attention_heads hidden_act max_position_embeddings \
+             type_vocab_size layer_norm_eps is_decoder",
         ),
         (
             Rule::Dropout,
-            &[
-                "hidden_dropout_prob",
-                "attention_probs_dropout_prob",
-                "classifier_dropout",
-            ],
+            "hidden_dropout_prob attention_probs_dropout_prob classifier_dropout",
         ),
-        (Rule::Only(Plain::Text("absolute")), &["position_embedding_type"]),
+        (Rule::Only(Plain::Text("absolute")), "position_embedding_type"),
+        // Of the first implementation's pooler.
         (
             Rule::Harmless,
-            &[
-                // Of the first implementation's pooler.
-                "directionality",
-                "pooler_fc_size",
-                "pooler_num_attention_heads",
-                "pooler_num_fc_layers",
-                "pooler_size_per_head",
-                "pooler_type",
-            ],
+            "directionality pooler_fc_size pooler_num_attention_heads pooler_num_fc_layers pooler_size_per_head \
+             pooler_type",
         ),
     ]],
     aliases: &[],
@@ -107,19 +85,12 @@ pub(super) const DISTILBERT: Architecture = Architecture {
     keys: &[&[
         (
             Rule::Computed,
-            &[
-                "dim",
-                "hidden_dim",
-                "n_heads",
-                "n_layers",
-                "activation",
-                "max_position_embeddings",
-            ],
+            "dim hidden_dim n_heads n_layers activation max_position_embeddings",
         ),
-        (Rule::Dropout, &["dropout", "attention_dropout", "seq_classif_dropout"]),
-        (Rule::Harmless, &["qa_dropout", "tie_weights_"]),
+        (Rule::Dropout, "dropout attention_dropout seq_classif_dropout"),
+        (Rule::Harmless, "qa_dropout tie_weights_"),
         // Saved weights have the sines in them.
-        (Rule::OnlyFresh(Plain::False), &["sinusoidal_pos_embds"]),
+        (Rule::OnlyFresh(Plain::False), "sinusoidal_pos_embds"),
     ]],
     aliases: &[
         ("hidden_size", "dim"),
@@ -508,14 +479,14 @@ const GGUF: GgufForm = GgufForm {
 };
 
 /// config.json of a GGUF file: an encoder's, as the converter leaves pooler and heads out.
-fn gguf_config(file: &GgufFile<'_>) -> Result<Map<String, Value>> {
+fn gguf_config(file: &GgufFile<'_>) -> Result<Value> {
     let sizes = file.sizes()?;
     if file.metadata.bool(&file.key("attention.causal")) == Some(true) {
         let error = Error::model(formats::OnlyEncoders);
         return Err(error.field(file.key("attention.causal")));
     }
     // RoBERTa's positions are stored without the rows of padding, DistilBERT has no segments.
-    if let Some(kind) = self
+    if let Some(kind) = file
         .metadata
         .text("tokenizer.ggml.model")
         .filter(|kind| *kind != "bert")
@@ -528,7 +499,7 @@ fn gguf_config(file: &GgufFile<'_>) -> Result<Map<String, Value>> {
         let error = Error::model(formats::NotDistilBert).field("token_types.weight");
         return Err(error.remedy(formats::UseSafetensors));
     }
-    Ok(object(json!({
+    Ok(json!({
         "architectures": ["BertModel"],
         "layer_norm_eps": file.epsilon("attention.layer_norm_epsilon")?,
         "hidden_act": "gelu",
@@ -538,5 +509,5 @@ fn gguf_config(file: &GgufFile<'_>) -> Result<Map<String, Value>> {
         "num_hidden_layers": sizes.layers,
         "num_attention_heads": sizes.heads,
         "intermediate_size": sizes.inner,
-    })))
+    }))
 }

@@ -7,8 +7,8 @@ use super::{Limits, Linear, Matrix};
 use crate::data::Batch;
 use burn::tensor::Tensor;
 
-/// The layers of a model. The forward pass is one function of the architecture, generic over [`super::graph::Graph`]; `hidden` and `dry_run`
-/// call it with tensors and with sizes.
+/// The layers of a model. The forward pass is one function of the architecture, generic over [`super::graph::Graph`]; `hidden`
+/// and `dry_run` call it with tensors and with sizes.
 pub(super) trait Body {
     fn sizes(&self) -> Sizes;
 

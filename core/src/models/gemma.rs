@@ -22,17 +22,13 @@ use super::{
 use crate::{
     data::Batch,
     error::{Error, Result},
-    formats::{
-        gguf::Value as Metadatum,
-        gguf_config::{GgufFile, object},
-        gguf_names::{Change, GgufForm},
-    },
+    formats::{Change, GgufFile, GgufForm, gguf::Value as Metadatum},
     ops::{AttentionMask, AttentionScoring},
     task::Task,
 };
 use burn::tensor::Tensor;
 use lorakeet_i18n::messages::{common, formats, models as msg};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 pub(super) const GEMMA2: Architecture = Architecture {
     model_type: "gemma2",
@@ -55,10 +51,10 @@ pub(super) const GEMMA3: Architecture = Architecture {
     class: "Gemma3Text",
     keys: &[
         &[
-            (Rule::Computed, &["sliding_window_pattern", "rope_local_base_freq"]),
-            (Rule::Harmless, &["_sliding_window_pattern"]),
+            (Rule::Computed, "sliding_window_pattern rope_local_base_freq"),
+            (Rule::Harmless, "_sliding_window_pattern"),
             // transformers has the key and does not compute with it.
-            (Rule::Only(Plain::Null), &["attn_logit_softcapping"]),
+            (Rule::Only(Plain::Null), "attn_logit_softcapping"),
         ],
         KEYS,
         ROTARY,
@@ -72,18 +68,12 @@ pub(super) const GEMMA3: Architecture = Architecture {
 const KEYS: Table = &[
     (
         Rule::Computed,
-        &[
-            "hidden_activation",
-            "query_pre_attn_scalar",
-            "attn_logit_softcapping",
-            "final_logit_softcapping",
-            "sliding_window",
-            "layer_types",
-        ],
+        "hidden_activation query_pre_attn_scalar attn_logit_softcapping final_logit_softcapping sliding_window \
+         layer_types",
     ),
     // Published beside hidden_activation and sliding_window, which are what transformers computes with.
-    (Rule::Harmless, &["hidden_act", "sliding_window_size"]),
-    (Rule::Only(Plain::False), &["use_bidirectional_attention"]),
+    (Rule::Harmless, "hidden_act sliding_window_size"),
+    (Rule::Only(Plain::False), "use_bidirectional_attention"),
 ];
 
 pub(crate) struct Gemma {
@@ -346,7 +336,7 @@ const GGUF_3: GgufForm = GgufForm {
 };
 
 /// config.json of a GGUF file.
-fn gguf_config(file: &GgufFile<'_>) -> Result<Map<String, Value>> {
+fn gguf_config(file: &GgufFile<'_>) -> Result<Value> {
     let sizes = file.sizes()?;
     let third = file.model.form.architecture == GGUF_3.architecture;
     let head_dim = file.head_dim(&sizes);
@@ -361,7 +351,7 @@ fn gguf_config(file: &GgufFile<'_>) -> Result<Map<String, Value>> {
         None => head_dim as f64,
     };
     let scaling = file.rope_scaling(head_dim)?;
-    let mut config = object(json!({
+    let mut config = json!({
         "architectures": [if third { "Gemma3ForCausalLM" } else { "Gemma2ForCausalLM" }],
         "tie_word_embeddings": !file.has("output.weight"),
         "num_key_value_heads": file.kv_heads(sizes.heads)?,
@@ -375,8 +365,8 @@ fn gguf_config(file: &GgufFile<'_>) -> Result<Map<String, Value>> {
         "num_attention_heads": sizes.heads,
         "intermediate_size": sizes.inner,
         "max_position_embeddings": sizes.positions,
-    }));
-    let mut set = |name: &str, value: Value| config.insert(name.to_string(), value);
+    });
+    let mut set = |name: &str, value: Value| config[name] = value;
     // Defaults of llama.cpp: Gemma 2's caps 50 and 30 and its window; Gemma 3 has neither caps nor, without a window's
     // width, windows.
     let or = |value: Option<f64>, default: f64| value.or((!third).then_some(default));

@@ -21,16 +21,13 @@ use super::{
 use crate::{
     data::Batch,
     error::{Error, Result},
-    formats::{
-        gguf_config::{GgufFile, object},
-        gguf_names::{Change, GgufForm},
-    },
+    formats::{Change, GgufFile, GgufForm},
     ops::{AttentionMask, AttentionScoring},
     task::Task,
 };
 use burn::tensor::Tensor;
 use lorakeet_i18n::messages::models as msg;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 pub(super) const GPT2: Architecture = Architecture {
     model_type: "gpt2",
@@ -44,32 +41,16 @@ pub(super) const GPT2: Architecture = Architecture {
     keys: &[&[
         (
             Rule::Computed,
-            &[
-                "n_embd",
-                "n_layer",
-                "n_head",
-                "n_positions",
-                "n_inner",
-                "activation_function",
-                "layer_norm_epsilon",
-                "scale_attn_weights",
-                "scale_attn_by_inverse_layer_idx",
-            ],
+            "n_embd n_layer n_head n_positions n_inner activation_function layer_norm_epsilon scale_attn_weights \
+             scale_attn_by_inverse_layer_idx",
         ),
-        (Rule::Dropout, &["attn_pdrop", "embd_pdrop", "resid_pdrop"]),
+        (Rule::Dropout, "attn_pdrop embd_pdrop resid_pdrop"),
+        // The order of two factors, for 16-bit floats.
+        (Rule::Harmless, "reorder_and_upcast_attn"),
+        // Of a head for multiple choice.
         (
             Rule::Harmless,
-            &[
-                // The order of two factors, for 16-bit floats.
-                "reorder_and_upcast_attn",
-                // Of a head for multiple choice.
-                "summary_type",
-                "summary_use_proj",
-                "summary_activation",
-                "summary_proj_to_labels",
-                "summary_first_dropout",
-                "n_ctx",
-            ],
+            "summary_type summary_use_proj summary_activation summary_proj_to_labels summary_first_dropout n_ctx",
         ),
     ]],
     aliases: &[
@@ -247,10 +228,10 @@ const GGUF: GgufForm = GgufForm {
 };
 
 /// config.json of a GGUF file.
-fn gguf_config(file: &GgufFile<'_>) -> Result<Map<String, Value>> {
+fn gguf_config(file: &GgufFile<'_>) -> Result<Value> {
     let sizes = file.sizes()?;
     let epsilon = file.float("attention.layer_norm_epsilon")?.unwrap_or(1e-5);
-    Ok(object(json!({
+    Ok(json!({
         "architectures": ["GPT2LMHeadModel"],
         "tie_word_embeddings": !file.has("output.weight"),
         "n_embd": sizes.width,
@@ -264,5 +245,5 @@ fn gguf_config(file: &GgufFile<'_>) -> Result<Map<String, Value>> {
         "num_hidden_layers": sizes.layers,
         "num_attention_heads": sizes.heads,
         "max_position_embeddings": sizes.positions,
-    })))
+    }))
 }

@@ -64,141 +64,65 @@ impl Plain {
     }
 }
 
-/// Keys by what is done with them.
-pub(super) type Table = &'static [(Rule, &'static [&'static str])];
+/// Keys, with spaces between, by what is done with them.
+pub(super) type Table = &'static [(Rule, &'static str)];
 
 /// Of every architecture; its own tables go first.
 const ALL: Table = &[
     (
         Rule::Computed,
-        &[
-            "model_type",
-            "architectures",
-            "vocab_size",
-            "tie_word_embeddings",
-            "initializer_range",
-            "pad_token_id",
-            "eos_token_id",
-            "id2label",
-            "num_labels",
-            "problem_type",
-            "task_specific_params",
-            "quantization_config",
-            "_name_or_path",
-            "name_or_path",
-        ],
+        "model_type architectures vocab_size tie_word_embeddings initializer_range pad_token_id eos_token_id id2label \
+         num_labels problem_type task_specific_params quantization_config _name_or_path name_or_path",
     ),
+    // What a model was saved with, and what transformers returns of it.
     (
         Rule::Harmless,
-        &[
-            // What a model was saved with, and what transformers returns of it.
-            "transformers_version",
-            "dtype",
-            "torch_dtype",
-            "use_bfloat16",
-            "torchscript",
-            "tf_legacy_loss",
-            "_commit_hash",
-            "label2id",
-            "finetuning_task",
-            "return_dict",
-            "output_hidden_states",
-            "output_attentions",
-            "output_past",
-            "use_cache",
-            "cache_implementation",
-            "tie_last_hidden_states",
-            "chunk_size_feed_forward",
-            "gradient_checkpointing",
-            "pretraining_tp",
-            "attn_implementation",
-            "_attn_implementation",
-            "_attn_implementation_autoset",
-            "_flash_attn_2_enabled",
-            "experts_implementation",
-            "transformers.js_config",
-            "unsloth_fixed",
-            "unsloth_version",
-            // The tokenizer's, which its own files say.
-            "bos_token_id",
-            "sep_token_id",
-            "cls_token_id",
-            "mask_token_id",
-            "unk_token_id",
-            "decoder_start_token_id",
-            "tokenizer_class",
-            "prefix",
-            "model_max_length",
-            // How transformers generates with it: the knobs of a run say how this program does.
-            "max_length",
-            "max_new_tokens",
-            "min_length",
-            "do_sample",
-            "early_stopping",
-            "num_beams",
-            "num_beam_groups",
-            "diversity_penalty",
-            "temperature",
-            "top_k",
-            "top_p",
-            "typical_p",
-            "repetition_penalty",
-            "length_penalty",
-            "no_repeat_ngram_size",
-            "encoder_no_repeat_ngram_size",
-            "bad_words_ids",
-            "num_return_sequences",
-            "output_scores",
-            "return_dict_in_generate",
-            "forced_bos_token_id",
-            "forced_eos_token_id",
-            "remove_invalid_values",
-            "exponential_decay_length_penalty",
-            "suppress_tokens",
-            "begin_suppress_tokens",
-        ],
+        "transformers_version dtype torch_dtype use_bfloat16 torchscript tf_legacy_loss _commit_hash label2id \
+         finetuning_task return_dict output_hidden_states output_attentions output_past use_cache \
+         cache_implementation tie_last_hidden_states chunk_size_feed_forward gradient_checkpointing pretraining_tp \
+         attn_implementation _attn_implementation _attn_implementation_autoset _flash_attn_2_enabled \
+         experts_implementation transformers.js_config unsloth_fixed unsloth_version",
+    ),
+    // The tokenizer's, which its own files say.
+    (
+        Rule::Harmless,
+        "bos_token_id sep_token_id cls_token_id mask_token_id unk_token_id decoder_start_token_id tokenizer_class \
+         prefix model_max_length",
+    ),
+    // How transformers generates with it: the knobs of a run say how this program does.
+    (
+        Rule::Harmless,
+        "max_length max_new_tokens min_length do_sample early_stopping num_beams num_beam_groups diversity_penalty \
+         temperature top_k top_p typical_p repetition_penalty length_penalty no_repeat_ngram_size \
+         encoder_no_repeat_ngram_size bad_words_ids num_return_sequences output_scores return_dict_in_generate \
+         forced_bos_token_id forced_eos_token_id remove_invalid_values exponential_decay_length_penalty \
+         suppress_tokens begin_suppress_tokens",
     ),
     (
         Rule::Only(Plain::False),
-        &[
-            "is_decoder",
-            "add_cross_attention",
-            "tie_encoder_decoder",
-            "is_encoder_decoder",
-        ],
+        "is_decoder add_cross_attention tie_encoder_decoder is_encoder_decoder",
     ),
-    (Rule::Only(Plain::Empty), &["pruned_heads", "per_layer_config"]),
-    (Rule::Only(Plain::Null), &["cross_attention_hidden_size"]),
+    (Rule::Only(Plain::Empty), "pruned_heads per_layer_config"),
+    (Rule::Only(Plain::Null), "cross_attention_hidden_size"),
 ];
 
 /// Of the decoders that count positions by turning them.
 pub(super) const ROTARY: Table = &[
     (
         Rule::Computed,
-        &[
-            "hidden_size",
-            "intermediate_size",
-            "num_hidden_layers",
-            "num_attention_heads",
-            "num_key_value_heads",
-            "head_dim",
-            "max_position_embeddings",
-            "rms_norm_eps",
-            "rope_theta",
-            "rope_scaling",
-            "rope_parameters",
-            "attention_bias",
-        ],
+        "hidden_size intermediate_size num_hidden_layers num_attention_heads num_key_value_heads head_dim \
+         max_position_embeddings rms_norm_eps rope_theta rope_scaling rope_parameters attention_bias",
     ),
-    (Rule::Dropout, &["attention_dropout"]),
-    (Rule::Only(Plain::One), &["partial_rotary_factor"]),
+    (Rule::Dropout, "attention_dropout"),
+    (Rule::Only(Plain::One), "partial_rotary_factor"),
 ];
 
 /// What is done with `key` of an architecture; `None` of a key that nobody knows.
 fn rule(architecture: &Architecture, key: &str) -> Option<Rule> {
     let tables = architecture.keys.iter().chain([&ALL]);
     let mut rows = tables.flat_map(|table| table.iter());
-    let known = rows.find(|(_, keys)| keys.contains(&key)).map(|(rule, _)| *rule);
+    let known = rows.find(|(_, keys)| keys.split_whitespace().any(|known| known == key));
+    let known = known.map(|(rule, _)| *rule);
     let is_alias = || architecture.aliases.iter().any(|(alias, _)| *alias == key);
     known.or_else(|| is_alias().then_some(Rule::Computed))
 }

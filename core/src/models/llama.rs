@@ -21,16 +21,13 @@ use super::{
 use crate::{
     data::Batch,
     error::{Error, Result},
-    formats::{
-        gguf_config::{GgufFile, object},
-        gguf_names::{Change, GgufForm, Pairs},
-    },
+    formats::{Change, GgufFile, GgufForm, gguf_names::Pairs},
     ops::{AttentionMask, AttentionScoring},
     task::Task,
 };
 use burn::tensor::Tensor;
 use lorakeet_i18n::messages::models as msg;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 pub(super) const LLAMA: Architecture = Architecture {
     model_type: "llama",
@@ -43,9 +40,9 @@ pub(super) const LLAMA: Architecture = Architecture {
     fan_in_fan_out: false,
     keys: &[
         &[
-            (Rule::Computed, &["hidden_act", "mlp_bias"]),
-            (Rule::Harmless, &["is_llama_config"]),
-            (Rule::Only(Plain::False), &["rope_interleaved"]),
+            (Rule::Computed, "hidden_act mlp_bias"),
+            (Rule::Harmless, "is_llama_config"),
+            (Rule::Only(Plain::False), "rope_interleaved"),
         ],
         ROTARY,
     ],
@@ -70,10 +67,7 @@ pub(super) const MISTRAL: Architecture = Architecture {
     name: "Mistral",
     models: &[],
     class: "Mistral",
-    keys: &[
-        &[(Rule::Computed, &["hidden_act", "mlp_bias", "sliding_window"])],
-        ROTARY,
-    ],
+    keys: &[&[(Rule::Computed, "hidden_act mlp_bias sliding_window")], ROTARY],
     gguf: None,
     build: |loader, _| boxed(Llama::load(loader, Variant::Mistral)),
     ..LLAMA
@@ -87,14 +81,7 @@ pub(super) const QWEN2: Architecture = Architecture {
     keys: &[
         &[(
             Rule::Computed,
-            &[
-                "hidden_act",
-                "mlp_bias",
-                "use_sliding_window",
-                "sliding_window",
-                "max_window_layers",
-                "layer_types",
-            ],
+            "hidden_act mlp_bias use_sliding_window sliding_window max_window_layers layer_types",
         )],
         ROTARY,
     ],
@@ -380,11 +367,11 @@ pub(super) const GGUF_LAYER: Pairs = &[
 ];
 
 /// config.json of a GGUF file.
-fn gguf_config(file: &GgufFile<'_>) -> Result<Map<String, Value>> {
+fn gguf_config(file: &GgufFile<'_>) -> Result<Value> {
     let sizes = file.sizes()?;
     let class = format!("{}ForCausalLM", file.model.class);
     let head_dim = file.head_dim(&sizes);
-    Ok(object(json!({
+    Ok(json!({
         "architectures": [class],
         "tie_word_embeddings": !file.has("output.weight"),
         "rope_theta": file.float("rope.freq_base")?.unwrap_or(10_000.0),
@@ -400,5 +387,5 @@ fn gguf_config(file: &GgufFile<'_>) -> Result<Map<String, Value>> {
         "num_attention_heads": sizes.heads,
         "intermediate_size": sizes.inner,
         "max_position_embeddings": sizes.positions,
-    })))
+    }))
 }

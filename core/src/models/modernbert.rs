@@ -36,54 +36,23 @@ pub(super) const MODERNBERT: Architecture = Architecture {
     keys: &[&[
         (
             Rule::Computed,
-            &[
-                "hidden_size",
-                "intermediate_size",
-                "num_hidden_layers",
-                "num_attention_heads",
-                "hidden_activation",
-                "max_position_embeddings",
-                "norm_eps",
-                "norm_bias",
-                "attention_bias",
-                "mlp_bias",
-                "decoder_bias",
-                "layer_types",
-                "global_attn_every_n_layers",
-                "local_attention",
-                "rope_parameters",
-                "rope_scaling",
-                "global_rope_theta",
-                "local_rope_theta",
-                "classifier_pooling",
-                "classifier_bias",
-                "classifier_activation",
-            ],
+            "hidden_size intermediate_size num_hidden_layers num_attention_heads hidden_activation \
+             max_position_embeddings norm_eps norm_bias attention_bias mlp_bias decoder_bias layer_types \
+             global_attn_every_n_layers local_attention rope_parameters rope_scaling global_rope_theta \
+             local_rope_theta classifier_pooling classifier_bias classifier_activation",
         ),
         (
             Rule::Dropout,
-            &[
-                "attention_dropout",
-                "embedding_dropout",
-                "mlp_dropout",
-                "classifier_dropout",
-            ],
+            "attention_dropout embedding_dropout mlp_dropout classifier_dropout",
         ),
+        (Rule::Harmless, "initializer_cutoff_factor deterministic_flash_attn"),
+        // Logits of the labelled tokens only, which are all that a loss is made of.
         (
             Rule::Harmless,
-            &[
-                "initializer_cutoff_factor",
-                "deterministic_flash_attn",
-                // Logits of the labelled tokens only, which are all that a loss is made of.
-                "sparse_prediction",
-                "sparse_pred_ignore_index",
-                "reference_compile",
-                "repad_logits_with_grad",
-                // The older forms of the settings above, which BERT had.
-                "position_embedding_type",
-                "layer_norm_eps",
-            ],
+            "sparse_prediction sparse_pred_ignore_index reference_compile repad_logits_with_grad",
         ),
+        // The older forms of the settings above, which BERT had.
+        (Rule::Harmless, "position_embedding_type layer_norm_eps"),
     ]],
     aliases: &[("rope_theta", "global_rope_theta")],
     gguf: None,

@@ -8,7 +8,7 @@ use super::{bert, body::Body, gemma, gpt2, head::Head, keys, llama, load::Loader
 use crate::{
     did_you_mean::nearest,
     error::{Error, Result},
-    formats::{gguf_config::GgufModel, gguf_names::GgufForm},
+    formats::{GgufForm, GgufModel},
     task::Task,
 };
 use lorakeet_i18n::{Field, messages::models as msg};
@@ -95,7 +95,7 @@ pub(super) const ENCODER_TASKS: &[Task] = &[
 
 /// What an architecture's own `load` reads, for its row.
 pub(super) fn boxed<'a, B: Body + 'static>(load: impl Future<Output = Result<(B, Head)>> + 'a) -> Built<'a> {
-    Box::pin(async {
+    Box::pin(async move {
         let (body, head) = load.await?;
         Ok((Box::new(body) as Box<dyn Body>, head))
     })
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn an_unknown_architecture_is_refused_with_the_nearest_and_the_list() {
-        let error = of_model_type("gpt_2").expect_err("it is none");
+        let error = of_model_type("gpt_2").err().expect("it is none");
         let remedy = error.remedy.expect("a remedy").english();
         assert!(remedy.starts_with("Did you mean gpt2?"), "{remedy}");
         for row in &ARCHITECTURES {

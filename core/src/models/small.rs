@@ -22,7 +22,7 @@ use super::{
     keys::Rule,
     load::{Init, Loader, Role},
     matrix::{Matrix, Stored},
-    registry::{Architecture, Kind, boxed},
+    registry::{Architecture, Kind, boxed, of_model_type},
 };
 use crate::{
     data::Batch,
@@ -30,6 +30,7 @@ use crate::{
     task::Task,
 };
 use burn::tensor::Tensor;
+use lorakeet_i18n::Field;
 use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::models as msg;
 use mlp::Mlp;
@@ -49,21 +50,8 @@ pub(super) const MLP: Architecture = Architecture {
     fan_in_fan_out: false,
     keys: &[&[(
         Rule::Computed,
-        &[
-            "hidden_size",
-            "num_hidden_layers",
-            "hidden_act",
-            "hidden_dropout_prob",
-            "input_size",
-            "num_channels",
-            "image_size",
-            "patch_size",
-            "context_length",
-            "patch_length",
-            "num_attention_heads",
-            "intermediate_size",
-            "max_position_embeddings",
-        ],
+        "hidden_size num_hidden_layers hidden_act hidden_dropout_prob input_size num_channels image_size patch_size \
+         context_length patch_length num_attention_heads intermediate_size max_position_embeddings",
     )]],
     aliases: &[],
     gguf: None,
@@ -155,7 +143,8 @@ impl Small {
             HeadKind::TokenClassification if is_recurrent => false,
             HeadKind::CausalLm if continues && vocab.is_some() => false,
             _ => {
-                let error = Error::model(msg::SmallCannotDoTask { kind });
+                let tasks = Field::list(of_model_type(kind)?.tasks.iter().copied());
+                let error = Error::model(msg::SmallCannotDoTask { kind }).remedy(msg::CanBeTrainedFor { tasks });
                 return Err(error.file("config.json").field("architectures"));
             }
         };

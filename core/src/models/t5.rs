@@ -22,17 +22,14 @@ use super::{
 use crate::{
     data::Batch,
     error::{Error, Result},
-    formats::{
-        gguf_config::{GgufFile, object},
-        gguf_names::{Change, GgufForm},
-    },
+    formats::{Change, GgufFile, GgufForm},
     ops::{AttentionMask, AttentionScoring},
     task::Task,
 };
 use buckets::bucket;
 use burn::tensor::Tensor;
 use lorakeet_i18n::messages::models as msg;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 pub(super) const T5: Architecture = Architecture {
     model_type: "t5",
@@ -46,34 +43,15 @@ pub(super) const T5: Architecture = Architecture {
     keys: &[&[
         (
             Rule::Computed,
-            &[
-                "d_model",
-                "d_kv",
-                "d_ff",
-                "num_layers",
-                "num_decoder_layers",
-                "num_heads",
-                "n_positions",
-                "relative_attention_num_buckets",
-                "relative_attention_max_distance",
-                "feed_forward_proj",
-                "dense_act_fn",
-                "is_gated_act",
-                "layer_norm_epsilon",
-                "decoder_start_token_id",
-                "scale_decoder_outputs",
-            ],
+            "d_model d_kv d_ff num_layers num_decoder_layers num_heads n_positions relative_attention_num_buckets \
+             relative_attention_max_distance feed_forward_proj dense_act_fn is_gated_act layer_norm_epsilon \
+             decoder_start_token_id scale_decoder_outputs",
         ),
-        (Rule::Dropout, &["dropout_rate"]),
+        (Rule::Dropout, "dropout_rate"),
         // The stacks have their own.
         (
             Rule::Harmless,
-            &[
-                "is_decoder",
-                "is_encoder_decoder",
-                "initializer_factor",
-                "classifier_dropout",
-            ],
+            "is_decoder is_encoder_decoder initializer_factor classifier_dropout",
         ),
     ]],
     aliases: &[
@@ -559,13 +537,13 @@ const GGUF: GgufForm = GgufForm {
 };
 
 /// config.json of a GGUF file.
-fn gguf_config(file: &GgufFile<'_>) -> Result<Map<String, Value>> {
+fn gguf_config(file: &GgufFile<'_>) -> Result<Value> {
     let sizes = file.sizes()?;
     let is_gated = file.has("enc.blk.0.ffn_gate.weight");
     let decoder_layers = file.metadata.integer(&file.key("decoder_block_count"));
     let pad = file.metadata.integer("tokenizer.ggml.padding_token_id").unwrap_or(0);
     let start = file.metadata.integer(&file.key("decoder_start_token_id"));
-    Ok(object(json!({
+    Ok(json!({
         "architectures": ["T5ForConditionalGeneration"],
         "tie_word_embeddings": !file.has("output.weight"),
         "d_model": sizes.width,
@@ -581,5 +559,5 @@ fn gguf_config(file: &GgufFile<'_>) -> Result<Map<String, Value>> {
         "layer_norm_epsilon": file.epsilon("attention.layer_norm_rms_epsilon")?,
         "feed_forward_proj": if is_gated { "gated-gelu" } else { "relu" },
         "decoder_start_token_id": start.unwrap_or(pad),
-    })))
+    }))
 }
