@@ -47,8 +47,14 @@ const count = async (response) => {
   post({ type: "progress", stage: "download", done, total: done });
 };
 
+// Where files beside the page are fetched from; a worker's own address may be a blob's.
+self.engineAddress = import.meta.url;
+
 try {
-  const [engine, response] = await Promise.all([import("./worker.js"), fetch("./worker_bg.wasm")]);
+  const [engine, response] = await Promise.all([
+    import("./worker.js"),
+    fetch(new URL("./worker_bg.wasm", import.meta.url)),
+  ]);
   if (!response.ok) throw new Error(`the server answered ${response.status}`);
   count(response.clone()).catch(() => {});
   await engine.default({ module_or_path: response });

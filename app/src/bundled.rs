@@ -3,18 +3,7 @@
 //! The files lie beside the page; the worker fetches them by these addresses.
 
 use crate::i18n::Localized;
-
-/// The tiny model's name.
-pub const MODEL_NAME: &str = "lorakeet-austen";
-/// Where it lies beside the page.
-pub const MODEL_FOLDER: &str = "model";
-/// Its files.
-pub const MODEL_FILES: [&str; 4] = [
-    "model/config.json",
-    "model/tokenizer.json",
-    "model/tokenizer_config.json",
-    "model/model.safetensors",
-];
+pub use lorakeet_lab::bundled_model::{MODEL_FILES, MODEL_FOLDER, MODEL_NAME};
 
 /// A text that comes with the page.
 #[derive(Debug, PartialEq)]

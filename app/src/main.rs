@@ -4,9 +4,7 @@ mod bundled;
 mod client;
 mod components;
 mod conversation;
-mod curves;
 mod download;
-mod format;
 mod i18n;
 mod link;
 mod loaded;
@@ -18,7 +16,8 @@ mod settings;
 mod state;
 mod theme;
 mod training;
-mod zip;
+
+use lorakeet_lab::{curves, format, zip};
 
 use leptos::mount::mount_to;
 use leptos::prelude::document;

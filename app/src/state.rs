@@ -224,7 +224,12 @@ impl PageState {
         let prompt = self.sample_prompt.get_untracked();
         let reads = !prompt.trim().is_empty() && writes(untrack(|| self.task()));
         let sample_prompt = reads.then_some(prompt);
-        self.ask(Job::Train, Command::Train { config, sample_prompt }, Vec::new());
+        let command = Command::Train {
+            config,
+            sample_prompt,
+            watch: Vec::new(),
+        };
+        self.ask(Job::Train, command, Vec::new());
     }
 
     /// Holds the run after its step.
@@ -422,6 +427,8 @@ impl PageState {
                 training.each_answer(|answer| answer.complete(id, &text, tokens, tokens_per_second));
                 self.finish(Job::Generate);
             }
+            // The page has the table of knobs itself, and asks for no picture yet.
+            Event::Picture { .. } | Event::Knobs { .. } => {}
             Event::File { name, .. } => {
                 let bytes = bytes.map(|buffer| Uint8Array::new(&buffer).to_vec());
                 if training.exported(name, bytes.unwrap_or_default()) {

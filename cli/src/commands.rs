@@ -120,6 +120,7 @@ async fn run_training(train: Train, device: DeviceChoice, events: &mut EventSink
     let command = Command::Train {
         config: Box::new(config.clone()),
         sample_prompt: train.prompt,
+        watch: Vec::new(),
     };
     let outcome = events.ask(&mut session, command, Vec::new()).await;
     let has_begun = events.log.take().is_some_and(|log| log.has_begun);

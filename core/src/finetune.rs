@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::formats::peft::Adapter;
 use crate::host::Emit;
 use crate::loaded_model::{LoadedModel, fit_inputs_to_data, loaded, prepare};
-use crate::protocol::{BaselineKind, RunSummary};
+use crate::protocol::{BaselineKind, PictureRequest, RunSummary};
 use crate::store::Sink;
 use crate::tasks::TaskSpec;
 use crate::train::checkpoint::{self, Checkpoint};
@@ -35,6 +35,8 @@ pub(crate) struct Job<'a> {
     pub(crate) adapter: Option<&'a Adapter>,
     /// What the model is to continue now and then.
     pub(crate) sample_prompt: Option<String>,
+    /// Pictures that are drawn now and then.
+    pub(crate) watch: Vec<PictureRequest>,
     /// Place for checkpoints and results.
     pub(crate) sink: Option<Rc<dyn Sink>>,
     /// Where the run goes on from; it is taken.
@@ -94,7 +96,7 @@ pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<RunSum
     let sample_prompt = job.sample_prompt.map(|prompt| model.prompt(prompt, data));
     let mut trainer = Trainer::new(config, plan, model, spec, split.train, held_out);
     (trainer.sink, trainer.fingerprint) = (job.sink, fingerprint);
-    (trainer.baselines, trainer.sample_prompt) = (baselines, sample_prompt);
+    (trainer.baselines, trainer.sample_prompt, trainer.watch) = (baselines, sample_prompt, job.watch);
     if job.adapter.is_some() {
         trainer.before = BaselineKind::ModelBefore;
     }
@@ -109,6 +111,7 @@ pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<RunSum
         }
         if trainer.samples() {
             trainer.sample(emit).await?;
+            trainer.draw_watched(emit).await;
         }
         if trainer.saves() {
             trainer.save_checkpoint(emit).await?;

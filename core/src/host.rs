@@ -149,8 +149,8 @@ impl Control {
     pub fn cancel_generate(&self) {
         self.0.cancelled.store(true, SeqCst);
     }
-    /// Asks for something in the middle of a run: `Generate` and `ExportAdapter` are served after the step under way, also
-    /// in a pause.
+    /// Asks for something in the middle of a run: `Generate`, `Picture` and `ExportAdapter` are served after the step under
+    /// way, also in a pause.
     pub fn request(&self, command: Command) {
         if let Ok(mut requests) = self.0.requests.lock() {
             requests.push_back(command);

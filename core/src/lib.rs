@@ -1,9 +1,9 @@
 //! Lorakeet's engine: fine-tuning of small language models on burn, in a browser tab and natively.
 //!
 //! Without the feature `engine` the crate holds only what a front end needs: [`protocol`] (commands in, events out),
-//! [`config`] (run files), [`loss`] as run files write it, and [`error`]. `files` adds what reads and writes files (formats,
-//! tokenizer, data) and what scores with plain numbers (metrics, baselines), and `engine` adds everything that touches a
-//! tensor.
+//! [`config`] (run files), [`loss`] as run files write it, [`lesson`]s, and [`error`]. `files` adds what reads and writes files
+//! (formats, tokenizer, data) and what scores with plain numbers (metrics, baselines), and `engine` adds everything that
+//! touches a tensor.
 //!
 //! Shape letters used in all documentation: B batch rows, T tokens in a row, C width of the residual stream, H query heads,
 //! K key/value heads, D width of a head, V vocabulary, R rank of an adapter, N = B·T tokens of a batch.
@@ -11,6 +11,7 @@
 pub mod config;
 mod did_you_mean;
 pub mod error;
+pub mod lesson;
 pub mod loss;
 pub mod protocol;
 pub mod task;
@@ -52,6 +53,8 @@ pub(crate) mod loaded_model;
 pub mod models;
 #[cfg(feature = "engine")]
 pub mod ops;
+#[cfg(feature = "engine")]
+pub(crate) mod pictures;
 #[cfg(feature = "engine")]
 pub mod session;
 #[cfg(feature = "engine")]

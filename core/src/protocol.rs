@@ -8,13 +8,15 @@
 mod command;
 mod event;
 mod number;
+mod picture;
 mod report;
 
 pub use command::{ChatMessage, Command, DeviceChoice, GenerateOptions, Prompt};
 pub use event::{
-    DataInfo, DeviceInfo, DeviceKind, Event, MemoryEstimate, ModelInfo, PreviewExample, RunInfo, RunPreview,
+    DataInfo, DeviceInfo, DeviceKind, Event, KnobInfo, MemoryEstimate, ModelInfo, PreviewExample, RunInfo, RunPreview,
     RunSummary, Stage, StepInfo,
 };
+pub use picture::{Picture, PictureRequest, TokenProbability};
 pub use report::{
     Baseline, BaselineKind, CalibrationBin, ClassRow, Comparison, EvalInfo, Metric, PredictionTable, Report,
     TextPrediction, Verdict,

@@ -27,6 +27,20 @@ pub enum Task {
     Preference,
 }
 
+/// The metrics of answers that the model writes.
+pub const GENERATION_METRICS: &[&str] = &["rouge_l", "chrf"];
+
+/// Every metric that a run may report; some more than once.
+pub fn metric_names() -> impl Iterator<Item = &'static str> + Clone {
+    let of_tasks = Task::ALL.iter().flat_map(|task| task.metrics());
+    of_tasks.chain(GENERATION_METRICS).copied()
+}
+
+/// Whether less of a metric is better.
+pub fn is_lower_better(metric: &str) -> bool {
+    matches!(metric, "loss" | "perplexity" | "mse" | "rmse" | "mae" | "ece")
+}
+
 impl Task {
     /// All of them.
     pub const ALL: [Self; 8] = [

@@ -1,9 +1,10 @@
 //! The languages.
 
 /// A language that everything is worded in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Language {
     /// English.
+    #[default]
     English,
     /// Simplified Chinese.
     Chinese,

@@ -77,7 +77,7 @@ impl Default for Options {
 pub struct Page {
     /// The WebDriver session.
     pub client: Client,
-    site: Site,
+    site: Option<Site>,
     driver: Driver,
     folder: PathBuf,
 }
@@ -89,6 +89,17 @@ impl Page {
     /// The page is not built, or the browser does not start.
     pub async fn open(options: &Options) -> Result<Self> {
         let site = Site::start(&dist()?, &options.missing).await?;
+        let url = format!("{}{}", site.url(), options.query);
+        let mut page = Self::open_at(&url, options).await?;
+        page.site = Some(site);
+        Ok(page)
+    }
+
+    /// Starts a browser with an empty profile and opens an address that somebody else serves.
+    ///
+    /// # Errors
+    /// The browser does not start, or the address does not open.
+    pub async fn open_at(url: &str, options: &Options) -> Result<Self> {
         let folder = fresh_folder()?;
         let driver = Driver::start(&folder.join("browser.log"))?;
         let mut builder = ClientBuilder::new(HttpConnector::new());
@@ -101,13 +112,12 @@ impl Page {
         })?;
         let page = Self {
             client,
-            site,
+            site: None,
             driver,
             folder,
         };
-        let url = format!("{}{}", page.site.url(), options.query);
         page.client
-            .goto(&url)
+            .goto(url)
             .await
             .with_context(|| format!("{url} did not open"))?;
         Ok(page)

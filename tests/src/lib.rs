@@ -1,16 +1,20 @@
 //! What the tests of Lorakeet have in common: a session to talk to, a tiny model and rows that it learns, models of any shape,
-//! golden cases and training steps on them, GGUF files and ggml's formats as they are written, broken copies of files, a real
-//! browser and what a person does in it, a server that shows it the built page, and a look at how much memory a process takes.
+//! golden cases and training steps on them, GGUF files and ggml's formats as they are written, broken copies of files, the
+//! recorder of lessons, a real browser and what a person does in it, servers that show it the built page or a test's own, and a
+//! look at how much memory a process takes.
 //!
 //! Integration tests are one program a stage of `cargo xtask test`: `native`, `golden`, `hostile`, `models`, `web` and `soak`.
 
 pub mod alone;
 pub mod browser;
+pub mod file_site;
 pub mod generated;
 pub mod ggml;
 #[path = "../../core/tests/common/gguf.rs"]
 pub mod gguf;
 pub mod golden;
+pub mod json_schema;
+pub mod lesson_recorder;
 pub mod memory;
 #[path = "../../core/tests/common/mutations.rs"]
 pub mod mutations;

@@ -16,6 +16,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 const OF_SCRIPTS: &str =
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; frame-ancestors 'none'";
 const OF_ALL: &str = "frame-ancestors 'none'";
+const OF_FRAMED: &str = "base-uri 'none'";
 
 /// A running server; it ends when dropped.
 #[derive(Debug)]
@@ -40,7 +41,12 @@ impl Site {
         let gate = move |request: Request, next: Next| {
             let name = request.uri().path().rsplit('/').next().unwrap_or_default();
             let hidden = missing.iter().any(|prefix| name.starts_with(prefix.as_str()));
-            let policy = if name.ends_with(".js") { OF_SCRIPTS } else { OF_ALL };
+            let policy = match name {
+                "embed.html" => OF_FRAMED,
+                name if name.ends_with(".js") => OF_SCRIPTS,
+                _ => OF_ALL,
+            };
+            let is_shell = name == "lab.js";
             async move {
                 if hidden {
                     return StatusCode::NOT_FOUND.into_response();
@@ -48,6 +54,10 @@ impl Site {
                 let mut response = next.run(request).await;
                 let policy = HeaderValue::from_static(policy);
                 response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+                if is_shell {
+                    let any = HeaderValue::from_static("*");
+                    response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, any);
+                }
                 response
             }
         };

@@ -37,6 +37,7 @@ pub fn two_thousand_steps(device: DeviceChoice) {
     let command = Command::Train {
         config: Box::new(config()),
         sample_prompt: Some("LOVE, n.".into()),
+        watch: Vec::new(),
     };
     let (mut host, mut on_device, mut losses) = (Vec::new(), Vec::new(), Vec::new());
     let start = Instant::now();

@@ -6,7 +6,10 @@ use lorakeet_core::{
     config::RunConfig,
     data::{Dataset, Examples, Settings},
     host::{Control, Emit, Host},
-    protocol::{Command, DeviceChoice, EvalInfo, Event, Metric, Report, RunInfo, RunSummary, Stage, StepInfo},
+    protocol::{
+        Command, DeviceChoice, EvalInfo, Event, Metric, Picture, PictureRequest, Report, RunInfo, RunSummary, Stage,
+        StepInfo,
+    },
     session::Session,
     store::{MemoryFile, MemorySink, Source},
     tokenizer::Tokenizer,
@@ -119,11 +122,46 @@ impl TestSession {
 
     /// Trains, and has `say a` continued on the way.
     pub fn train(&mut self, config: RunConfig) {
+        self.train_watching(config, Vec::new());
+    }
+
+    /// The same with pictures drawn on the way.
+    pub fn train_watching(&mut self, config: RunConfig, watch: Vec<PictureRequest>) {
         let command = Command::Train {
             config: Box::new(config),
             sample_prompt: Some("say a".into()),
+            watch,
         };
         self.ask(command, Vec::new());
+    }
+
+    /// A picture of the model as it is.
+    ///
+    /// # Panics
+    /// If it was refused.
+    pub fn picture(&mut self, request: PictureRequest) -> Picture {
+        self.ask(Command::Picture { id: 5, request }, Vec::new());
+        match self.events.last() {
+            Some(Event::Picture {
+                id: Some(5),
+                step: None,
+                picture,
+            }) => picture.clone(),
+            other => panic!("it was not drawn: {other:?}"),
+        }
+    }
+
+    /// The pictures that a run drew unasked, with their steps.
+    pub fn watched(&self) -> Vec<(usize, Picture)> {
+        let drawn = self.events.iter().filter_map(|event| match event {
+            Event::Picture {
+                id: None,
+                step: Some(step),
+                picture,
+            } => Some((*step, picture.clone())),
+            _ => None,
+        });
+        drawn.collect()
     }
 
     /// The steps reported so far.

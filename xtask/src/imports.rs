@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 
 /// The packages that are held to it, and how many components of a path make a module here.
-const PACKAGES: [(&str, usize); 3] = [("app", 2), ("core", 1), ("xtask", 1)];
+const PACKAGES: [(&str, usize); 4] = [("app", 2), ("core", 1), ("lab", 1), ("xtask", 1)];
 
 /// A module's path below the package's root.
 type Module = Vec<String>;

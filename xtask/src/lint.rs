@@ -1,7 +1,7 @@
 //! The stage `lint`: everything that reads the code without running it, the quickest checks first.
 
 use crate::phase::{Phase, Plan};
-use crate::places::{PAGE_PACKAGE, Places, WASM_TARGET, say};
+use crate::places::{LAB_PACKAGE, PAGE_PACKAGE, Places, WASM_TARGET, say};
 use crate::process::{find, run};
 use crate::wasm::{self, Compiler};
 use crate::{imports, licences, messages, packages, supported, tree, units};
@@ -100,7 +100,8 @@ pub fn clippy_for_wasm(places: &Places) -> Result<()> {
     compiler.apply(&mut command);
     command
         .args(["--quiet", "--locked", "--profile", "web", "--target", WASM_TARGET])
-        .args(["--package", PAGE_PACKAGE, "--features", "bench", "--bins"])
+        .args(["--package", PAGE_PACKAGE, "--package", LAB_PACKAGE, "--bins"])
+        .args(["--features", &format!("{PAGE_PACKAGE}/bench")])
         // What is handed out stays as the other commands compiled it.
         .env("CARGO_TARGET_DIR", places.target.join("clippy"))
         // This is how `cargo clippy` hands its driver the arguments.
@@ -112,7 +113,7 @@ pub fn clippy_for_wasm(places: &Places) -> Result<()> {
             Compiler::Debian => DEBIAN_CLIPPY,
         },
     );
-    for package in ["lorakeet-core", "lorakeet-shaders", PAGE_PACKAGE] {
+    for package in ["lorakeet-core", "lorakeet-shaders", LAB_PACKAGE, PAGE_PACKAGE] {
         command.args(["--config", &format!("profile.web.package.{package}.opt-level=0")]);
     }
     run(&mut command)

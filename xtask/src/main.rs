@@ -58,6 +58,9 @@ cargo xtask texts                make the bundled data sets again, and the text 
 cargo xtask pretrain [--steps N] [--out DIR]
                                  make the bundled model again: text, training, weights as f16, score and sample;
                                  a trial has few steps and a folder other than public/model
+cargo xtask record-lessons [ID...]
+                                 train the runs of the lessons on the CPU and write public/lessons/ID.recording.json, all or
+                                 the named ones; the list public/lessons/index.json gets their titles and minutes
 
 Environment:
     LORAKEET_CACHE     where fetched packages are kept (default: the user's cache folder + /lorakeet)
@@ -108,6 +111,7 @@ fn dispatch(words: &[String]) -> Result<ExitCode> {
             let options = pretrain::Options::read(&rest)?;
             pretrain::make_model(&Places::find()?, &options)?;
         }
+        "record-lessons" => record_lessons(&Places::find()?, &rest)?,
         "help" | "--help" | "-h" => print!("{USAGE}"),
         other => bail!("there is no command `{other}`\n\n{USAGE}"),
     }
@@ -124,6 +128,16 @@ fn write_texts(places: &Places) -> Result<()> {
     }
     println!("{}", texts::write_pretraining_rows(&packages)?.display());
     Ok(())
+}
+
+/// The runs of lessons go to `public/lessons`.
+fn record_lessons(places: &Places, ids: &[&str]) -> Result<()> {
+    if let Some(flag) = ids.iter().find(|id| id.starts_with('-')) {
+        bail!("`record-lessons` takes ids of lessons, not `{flag}`");
+    }
+    let mut command = places.cargo("run");
+    command.args(["--release", "--locked", "--example", "record_lessons", "--"]);
+    process::run(command.args(ids))
 }
 
 fn nothing_more(command: &str, rest: &[&str]) -> Result<()> {

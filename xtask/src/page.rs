@@ -1,7 +1,7 @@
 //! Building the page, and showing it; building what measures the engine in a browser.
 
 use crate::phase::{Phase, Plan};
-use crate::places::{PAGE_PACKAGE, Places, WASM_TARGET, say};
+use crate::places::{LAB_PACKAGE, PAGE_PACKAGE, Places, WASM_TARGET, say};
 use crate::process::{find, run};
 use crate::{bundle, packages, serve, wasm};
 use anyhow::{Context, Result, bail};
@@ -10,6 +10,20 @@ use std::process::Command;
 
 /// How large the page may be in brotli before its engine; it holds what the engine can say, in every language.
 const PAGE_BYTES: usize = 540_000;
+/// What the lab loads before its engine, and how large that may be in brotli.
+const LAB: [&str; 8] = [
+    "embed.html",
+    "embed.js",
+    "lab_page.js",
+    "lesson.js",
+    "lesson_bg.wasm",
+    "tokens.css",
+    "parts.css",
+    "lab.css",
+];
+const LAB_BYTES: usize = 200_000;
+/// The shell of the widget, all that a page with a lab loads before somebody presses Start, and how large it may be in brotli.
+const SHELL: (&str, usize) = ("lab.js", 12_000);
 
 /// The parts of [`build`].
 pub fn phases(places: &Places) -> Vec<Phase> {
@@ -21,6 +35,7 @@ pub fn phases(places: &Places) -> Vec<Phase> {
             ..Phase::new("compile the engine for the browser", if is_cold { 600 } else { 60 })
         },
         Phase::new("compile the page", 60),
+        Phase::new("compile the lab", 40),
         Phase::new("generate the JavaScript bindings", 20),
     ]
 }
@@ -29,18 +44,26 @@ pub fn phases(places: &Places) -> Vec<Phase> {
 pub fn build(places: &Places, plan: &mut Plan) -> Result<PathBuf> {
     let dist = places.dist();
     let compiler = plan.run(wasm::compiler)?;
-    plan.run(|| compile(places, compiler, "worker", Some("engine")))?;
-    plan.run(|| compile(places, compiler, "app", None))?;
+    plan.run(|| compile(places, compiler, PAGE_PACKAGE, "worker", Some("engine")))?;
+    plan.run(|| compile(places, compiler, PAGE_PACKAGE, "app", None))?;
+    plan.run(|| compile(places, compiler, LAB_PACKAGE, "lesson", None))?;
     plan.run(|| bundle::lay_out(&places.root, &programs(places), &dist))?;
     Ok(dist)
 }
 
-/// Compiles a program of the page, with a feature of the package or without. What they have in common is compiled once.
-fn compile(places: &Places, compiler: wasm::Compiler, program: &str, feature: Option<&str>) -> Result<()> {
+/// Compiles a program for the browser, with a feature of its package or without. What those of the page have in common is
+/// compiled once.
+fn compile(
+    places: &Places,
+    compiler: wasm::Compiler,
+    package: &str,
+    program: &str,
+    feature: Option<&str>,
+) -> Result<()> {
     let mut build = places.cargo("build");
     build
         .args(["--locked", "--profile", "web", "--target", WASM_TARGET])
-        .args(["--package", PAGE_PACKAGE, "--bin", program]);
+        .args(["--package", package, "--bin", program]);
     build.args(feature.into_iter().flat_map(|feature| ["--features", feature]));
     compiler.apply(&mut build);
     run(&mut build).with_context(|| format!("`{program}` could not be compiled"))
@@ -53,7 +76,7 @@ fn programs(places: &Places) -> PathBuf {
 
 /// Builds the worker of the browser's bench, which is no part of the page, and returns the folder that starts it.
 pub fn build_bench(places: &Places) -> Result<PathBuf> {
-    compile(places, wasm::compiler()?, "bench", Some("bench"))?;
+    compile(places, wasm::compiler()?, PAGE_PACKAGE, "bench", Some("bench"))?;
     let folder = places.target.join("bench");
     bundle::bind(&programs(places).join("bench.wasm"), "bench", &folder)?;
     for name in ["index.html", "worker.js"] {
@@ -81,19 +104,36 @@ pub fn check_size(dist: &Path) -> Result<()> {
         let of_page = [".html", ".js", ".css", ".wasm", ".svg"]
             .iter()
             .any(|ending| name.ends_with(ending));
-        if of_page && !name.starts_with("worker") {
-            let packed = Command::new("brotli")
-                .args(["--best", "--stdout", "--"])
-                .arg(&path)
-                .output()?;
-            total += packed.stdout.len();
+        if of_page && !name.starts_with("worker") && name != SHELL.0 && !LAB.contains(&&*name) {
+            total += packed_bytes(&path)?;
         }
     }
     say(format!("the page without its engine: {} KB in brotli", total / 1000));
     if total == 0 || total > PAGE_BYTES {
         bail!("the page without its engine is {total} bytes in brotli; it may be {PAGE_BYTES} at most");
     }
+    let mut lab = 0;
+    for name in LAB {
+        lab += packed_bytes(&dist.join(name))?;
+    }
+    say(format!("the lab without its engine: {} KB in brotli", lab / 1000));
+    if lab > LAB_BYTES {
+        bail!("the lab without its engine is {lab} bytes in brotli; it may be {LAB_BYTES} at most");
+    }
+    let (name, most) = SHELL;
+    let bytes = packed_bytes(&dist.join(name))?;
+    say(format!("{name}: {bytes} bytes in brotli"));
+    if bytes == 0 || bytes > most {
+        bail!("{name} is {bytes} bytes in brotli; it may be {most} at most");
+    }
     Ok(())
+}
+
+/// How large a file is in brotli; nothing where it is missing.
+fn packed_bytes(path: &Path) -> Result<usize> {
+    let mut brotli = Command::new("brotli");
+    let packed = brotli.args(["--best", "--stdout", "--"]).arg(path).output()?;
+    Ok(packed.stdout.len())
 }
 
 /// Where trunk and wasm-bindgen are on the PATH, builds the page with them, too, and holds that it is the same.

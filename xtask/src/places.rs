@@ -12,6 +12,8 @@ use std::process::Command;
 
 /// The package that is built for the browser; all others are native.
 pub const PAGE_PACKAGE: &str = "lorakeet-app";
+/// The package of the lab.
+pub const LAB_PACKAGE: &str = "lorakeet-lab";
 /// What it is compiled for.
 pub const WASM_TARGET: &str = "wasm32-unknown-unknown";
 

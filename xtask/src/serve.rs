@@ -62,12 +62,19 @@ fn answer(mut stream: TcpStream, folder: &Path) -> std::io::Result<()> {
     };
     let bytes = file.metadata()?.len();
     let kind = media_type(&path);
-    let policy = policy(kind);
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let policy = policy(name, kind);
+    // Modules of another site are loaded only where that site allows it.
+    let allowed = if name == SHELL {
+        "Access-Control-Allow-Origin: *\r\n"
+    } else {
+        ""
+    };
     // The page is rebuilt under the same names, so nothing may be kept without asking again.
     write!(
         stream,
         "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {bytes}\r\nCache-Control: no-cache\r\n\
-         X-Content-Type-Options: nosniff\r\nContent-Security-Policy: {policy}\r\nConnection: close\r\n\r\n"
+         X-Content-Type-Options: nosniff\r\nContent-Security-Policy: {policy}\r\n{allowed}Connection: close\r\n\r\n"
     )?;
     if method == "GET" {
         std::io::copy(&mut file, &mut stream)?;
@@ -114,9 +121,16 @@ fn decoded(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// What a file may do, besides what the page says of itself: no page of another's may frame it. A worker does not have its page's
+/// The widget's shell, which pages of other sites load, and the page that they frame.
+const SHELL: &str = "lab.js";
+const FRAMED: &str = "embed.html";
+
+/// What a file may do, besides what the page says of itself: no page of another's may frame it, but for the widget's. A worker does not have its page's
 /// policy but the one that its script comes with; the engine takes code and files from beside the page and from nowhere else.
-fn policy(kind: &str) -> &'static str {
+fn policy(name: &str, kind: &str) -> &'static str {
+    if name == FRAMED {
+        return "base-uri 'none'";
+    }
     match kind.starts_with("text/javascript") {
         true => "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; frame-ancestors 'none'",
         false => "frame-ancestors 'none'",

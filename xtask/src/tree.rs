@@ -19,7 +19,16 @@ const HOMES: [[&str; 2]; 5] = [
 ];
 
 /// Commands that documents may name after `cargo xtask`.
-const COMMANDS: [&str; 7] = ["demo", "test", "bench", "build", "setup", "texts", "pretrain"];
+const COMMANDS: [&str; 8] = [
+    "demo",
+    "test",
+    "bench",
+    "build",
+    "setup",
+    "texts",
+    "pretrain",
+    "record-lessons",
+];
 
 /// Every file is in the map, itself or by a folder that ends in `/`, and everything in the map exists.
 pub fn check_map(root: &Path) -> Result<()> {

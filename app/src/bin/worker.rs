@@ -7,14 +7,16 @@
 
 use js_sys::{Array, ArrayBuffer, Function, Object, Promise, Reflect, Uint8Array, WebAssembly::Memory};
 use lorakeet_core::Error;
+use lorakeet_core::config::RunConfig;
 use lorakeet_core::error::Kind;
 use lorakeet_core::host::{Control, Host};
 use lorakeet_core::protocol::{Command, Event, ModelInfo, Stage};
 use lorakeet_core::session::Session;
 use lorakeet_core::store::{LocalFuture, MemoryFile, ReadAt, Source};
-use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::page as msg;
+use lorakeet_i18n::{Language, Message};
+use serde_json::Value;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::panic::PanicHookInfo;
@@ -60,12 +62,13 @@ struct CommandQueue {
 impl CommandQueue {
     fn receive(self: &Rc<Self>, data: &JsValue) {
         let field = |name: &str| Reflect::get(data, &name.into()).unwrap_or(JsValue::UNDEFINED);
-        let command = match serde_json::from_str(&field("message").as_string().unwrap_or_default()) {
+        // A front end that has no wordings of its own says which language it wants them in.
+        if let Some(tag) = field("language").as_string() {
+            return LANGUAGE.set(Some(Language::from_tag(&tag)));
+        }
+        let command = match read_command(&field("message").as_string().unwrap_or_default()) {
             Ok(command) => command,
-            Err(error) => {
-                let error = Error::internal(msg::CommandUnreadable { error });
-                return post(&Event::Failed(error), None, false);
-            }
+            Err(error) => return post(&Event::Failed(error), None, false),
         };
         match command {
             Command::Pause => self.control.pause(),
@@ -75,7 +78,9 @@ impl CommandQueue {
             Command::Stop => self.control.stop(),
             Command::CancelGenerate => self.control.cancel_generate(),
             // In the middle of a run these are served between two steps, and in a pause.
-            Command::Generate { .. } | Command::ExportAdapter if self.trains.get() => self.control.request(command),
+            Command::Generate { .. } | Command::Picture { .. } | Command::ExportAdapter if self.trains.get() => {
+                self.control.request(command);
+            }
             command => {
                 let files = Array::from(&field("files"))
                     .iter()
@@ -113,6 +118,34 @@ impl CommandQueue {
     }
 }
 
+/// Reads a command. A front end without the table of knobs gives `settings` in place of `config`: they are read as a run file
+/// is, so that what is not given follows from what is.
+fn read_command(text: &str) -> Result<Command, Error> {
+    let unreadable = |error: serde_json::Error| Error::internal(msg::CommandUnreadable { error });
+    let mut command: Value = serde_json::from_str(text).map_err(unreadable)?;
+    if let Some(settings) = command.get("settings") {
+        let resolved = RunConfig::parse(&settings.to_string(), "settings.json");
+        let resolved = resolved.map_err(|error| Error {
+            // The text that was parsed is nobody's file.
+            file: None,
+            row: None,
+            ..error
+        })?;
+        command["config"] = serde_json::to_value(resolved.config).map_err(unreadable)?;
+    }
+    serde_json::from_value(command).map_err(unreadable)
+}
+
+/// The words of an event for a front end that has none itself.
+fn wording(event: &Event, language: Language) -> Option<String> {
+    match event {
+        Event::Failed(error) => Some(error.message().text(language)),
+        Event::Warning { message } => Some(message.text(language)),
+        Event::Device(device) => device.note.as_ref().map(|note| note.text(language)),
+        _ => None,
+    }
+}
+
 /// The files of a command: those that came along, else those that it names beside the page.
 async fn with_sources(mut command: Command, files: Vec<File>) -> Result<(Command, Vec<Source>), Error> {
     let names: Vec<&mut String> = match &mut command {
@@ -145,8 +178,10 @@ async fn with_sources(mut command: Command, files: Vec<File>) -> Result<(Command
 /// The address of a file that lies beside the page or in a folder there; `None` for any other, for this program asks no other
 /// machine for anything. The browser itself says where a name leads: it takes out tabs, and reads `%2e%2e` as two dots.
 fn beside_the_page(path: &str) -> Option<String> {
-    let location = Reflect::get(&js_sys::global(), &"location".into()).ok()?;
-    let own = Reflect::get(&location, &"href".into()).ok()?.as_string()?;
+    // A worker that was started from a blob has no folder of its own: engine.js knows where it lies.
+    let own = Reflect::get(&js_sys::global(), &"engineAddress".into())
+        .ok()?
+        .as_string()?;
     let folder = Url::new_with_base(".", &own).ok()?.href();
     let file = Url::new_with_base(path, &own).ok()?.href();
     // The folder's address begins with its origin and ends with a slash.
@@ -286,6 +321,9 @@ fn post(event: &Event, bytes: Option<Vec<u8>>, fatal: bool) {
     if fatal {
         complete &= set("fatal", &JsValue::TRUE).is_ok();
     }
+    if let Some(said) = LANGUAGE.get().and_then(|language| wording(event, language)) {
+        complete &= set("said", &said.into()).is_ok();
+    }
     if let Some(bytes) = bytes {
         let buffer: ArrayBuffer = Uint8Array::from(&bytes[..]).buffer();
         complete &= set("bytes", &buffer).is_ok();
@@ -339,6 +377,8 @@ fn now_ms() -> f64 {
 }
 
 thread_local! {
+    /// The language of words beside events, for a front end that has none itself.
+    static LANGUAGE: Cell<Option<Language>> = const { Cell::new(None) };
     static TURNS: Option<Rc<MacrotaskQueue>> = MacrotaskQueue::new();
 }
 

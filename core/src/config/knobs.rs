@@ -112,11 +112,11 @@ Model {
         "从零训练的小模型（small_mlp、small_vit、small_lstm 等）的隐藏层宽度。",
         "32 to 128 for a few thousand rows. Wider fits more and overfits sooner.",
         "几千行数据取 32 到 128。越宽拟合能力越强，也越早过拟合。";
-    num_hidden_layers: Option<usize> = None, Kind::Integer { min: 1, max: 64 },
+    num_hidden_layers: Option<usize> = None, Kind::Integer { min: 0, max: 64 },
         "Layers of a small model trained from scratch.",
         "从零训练的小模型的层数。",
-        "1 or 2 for a recurrent network, 2 to 4 for the others. Compare with the linear probe: no layer at all.",
-        "循环网络取 1 或 2，其余取 2 到 4。可与线性探针（没有隐藏层）比较。";
+        "1 or 2 for a recurrent network, 2 to 4 for the others. 0 makes small_mlp linear: compare with the linear probe.",
+        "循环网络取 1 或 2，其余取 2 到 4。small_mlp 取 0 时就是线性模型，可与线性探针比较。";
     hidden_act: Option<String> = None, choice(&["relu", "gelu", "silu", "tanh", "sigmoid"]),
         "Activation of a small model trained from scratch; fixed for small_lstm and small_gru.",
         "从零训练的小模型的激活函数；small_lstm 和 small_gru 的激活函数是固定的。",

@@ -146,6 +146,11 @@ impl PretrainedHead {
         numbers.map(|numbers| numbers.scaling.clone()).unwrap_or_default()
     }
 
+    /// The columns that a model of numbers was trained on; none of another, or of one that was not trained.
+    pub(crate) fn input_names(&self) -> &[String] {
+        self.numbers().map_or(&[], |numbers| &numbers.columns.texts)
+    }
+
     /// The columns that a model of numbers was trained on, as far as the file has them; the run's go first.
     pub(crate) fn columns(&self, given: Columns, dataset: &Dataset) -> Columns {
         let Some(saved) = self.numbers().map(|numbers| numbers.columns.clone()) else {

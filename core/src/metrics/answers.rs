@@ -8,7 +8,7 @@ use super::{preference, regression};
 use crate::error::{Error, Result};
 use crate::metrics::bootstrap::{Bootstrap, Comparison, Direction};
 use crate::protocol::Metric;
-use crate::task::Task;
+use crate::task::{Task, is_lower_better};
 use lorakeet_i18n::messages::metrics as msg;
 
 /// Bins of a calibration.
@@ -60,9 +60,9 @@ pub const ALIKE: &[&str] = &["pearson", "spearman", "mse", "mae"];
 
 /// Whether more of a metric is better.
 pub fn direction(metric: &str) -> Direction {
-    match metric {
-        "loss" | "perplexity" | "mse" | "rmse" | "mae" | "ece" => Direction::LowerIsBetter,
-        _ => Direction::HigherIsBetter,
+    match is_lower_better(metric) {
+        true => Direction::LowerIsBetter,
+        false => Direction::HigherIsBetter,
     }
 }
 

@@ -5,11 +5,8 @@ use super::text::{Grams, rouge_l};
 use crate::error::{Error, Result};
 use crate::metrics::bootstrap::{Bootstrap, Comparison};
 use crate::protocol::Metric;
-use crate::task::Task;
+use crate::task::{GENERATION_METRICS, Task};
 use lorakeet_i18n::messages::metrics as msg;
-
-/// The metrics of answers that the model writes.
-pub const GENERATION_METRICS: &[&str] = &["rouge_l", "chrf"];
 
 /// How the tokens of one text were foretold.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]

@@ -43,6 +43,11 @@ pub(super) trait Body {
         self.sizes().layers
     }
 
+    /// Layers whose attention can be watched: those that a pass computes first; 0 without attention.
+    fn attention_layers(&self) -> usize {
+        self.sizes().layers
+    }
+
     /// c of c·tanh(logit / c); 0 for none.
     fn logit_cap(&self) -> f32 {
         0.0
@@ -80,6 +85,16 @@ pub(super) trait Body {
     /// Whether a row has as many steps as the data have numbers.
     fn has_steps_of_numbers(&self) -> bool {
         false
+    }
+
+    /// Hidden layers of a perceptron; `None` of other models.
+    fn hidden_layers(&self) -> Option<usize> {
+        None
+    }
+
+    /// The activations of a perceptron's layer \[B, C\]; `None` of other models and beyond the last layer.
+    fn units(&self, _g: &TensorGraph<'_>, _batch: &Batch, _layer: usize) -> Option<Tensor<2>> {
+        None
     }
 
     /// The share that its layers drop while training; those of pretrained models drop none.

@@ -22,7 +22,10 @@ use crate::{
     random::mix,
 };
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use std::{cell::RefCell, ops::Range};
+use std::{
+    cell::{Cell, RefCell},
+    ops::Range,
+};
 
 /// The operations of a forward pass.
 ///
@@ -139,11 +142,55 @@ impl<G: Graph> Tokens<G> {
     }
 }
 
+/// What the attention of one layer is computed from, kept during a pass: see [`TensorGraph::watching`].
+pub(crate) struct AttentionWatch {
+    layer: usize,
+    /// Attentions so far.
+    seen: Cell<usize>,
+    kept: RefCell<Option<WatchedAttention>>,
+}
+
+/// q \[B, H, T, D\], k \[B, K, T, D\], a bias on scores \[1, H, T, T\], and how the scores are made.
+pub(crate) struct WatchedAttention {
+    pub(crate) q: Tensor<4>,
+    pub(crate) k: Tensor<4>,
+    pub(crate) bias: Option<Tensor<4>>,
+    pub(crate) scoring: AttentionScoring,
+}
+
+impl AttentionWatch {
+    /// A watch on the attention that is computed after `layer` others.
+    pub(crate) fn on(layer: usize) -> Self {
+        Self {
+            layer,
+            seen: Cell::new(0),
+            kept: RefCell::new(None),
+        }
+    }
+
+    fn see(&self, [q, k]: [&Tensor<4>; 2], bias: Option<&Tensor<4>>, scoring: AttentionScoring) {
+        if self.seen.replace(self.seen.get() + 1) == self.layer {
+            *self.kept.borrow_mut() = Some(WatchedAttention {
+                q: q.clone(),
+                k: k.clone(),
+                bias: bias.cloned(),
+                scoring,
+            });
+        }
+    }
+
+    /// What was kept; `None` where there were fewer attentions.
+    pub(crate) fn kept(self) -> Option<WatchedAttention> {
+        self.kept.into_inner()
+    }
+}
+
 /// The operations on tensors.
 pub(crate) struct TensorGraph<'a> {
     pass: &'a Pass<'a>,
     device: &'a Device,
     cache: Option<RefCell<&'a mut KvCache>>,
+    watch: Option<&'a AttentionWatch>,
 }
 
 impl<'a> TensorGraph<'a> {
@@ -152,13 +199,24 @@ impl<'a> TensorGraph<'a> {
             pass,
             device,
             cache: None,
+            watch: None,
+        }
+    }
+
+    /// One that hands `watch` what an attention is computed from.
+    pub(crate) fn watching(pass: &'a Pass<'a>, device: &'a Device, watch: &'a AttentionWatch) -> Self {
+        Self {
+            watch: Some(watch),
+            ..Self::new(pass, device)
         }
     }
 
     /// One that writes on where `cache` ends.
     pub(crate) fn with_cache(pass: &'a Pass<'a>, device: &'a Device, cache: &'a mut KvCache) -> Self {
-        let cache = Some(RefCell::new(cache));
-        Self { pass, device, cache }
+        Self {
+            cache: Some(RefCell::new(cache)),
+            ..Self::new(pass, device)
+        }
     }
 
     /// Puts others in the place of what a cache holds of a layer.
@@ -336,6 +394,9 @@ impl Graph for TensorGraph<'_> {
         mask: Tensor<2>,
         scoring: AttentionScoring,
     ) -> Tensor<4> {
+        if let Some(watch) = self.watch {
+            watch.see([&q, &k], bias.as_ref(), scoring);
+        }
         ops::attention_by(q, k, v, bias, mask, scoring)
     }
 

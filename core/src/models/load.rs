@@ -73,6 +73,8 @@ pub(crate) struct Finished {
     pub(crate) table_bytes: u64,
     /// What of the files has no effect, in sentences.
     pub(crate) notes: Vec<Message>,
+    /// What stands before the names of the files' tensors.
+    pub(crate) prefix: Prefix,
 }
 
 impl<'a> Loader<'a> {
@@ -195,6 +197,7 @@ impl<'a> Loader<'a> {
             weight_bytes,
             table_bytes,
             notes,
+            prefix,
         })
     }
 

@@ -11,7 +11,7 @@
 use crate::{
     error::Result,
     formats::peft::{AdapterConfig, ChosenModule},
-    models::{Leaves, Linear, Matrix, Parameter, Parameters, Pass, embedding::Embedding},
+    models::{Leaves, Linear, LowRank, Matrix, Parameter, Parameters, Pass, embedding::Embedding, read},
     ops::{self, LoraForm},
     random::{Generator, mix},
 };
@@ -177,6 +177,22 @@ impl Lora {
             None => adapted,
             Some(magnitude) => adapted * self.gain(magnitude, table, true, pass.leaves),
         }
+    }
+
+    /// A \[R, in\] and B \[out, R\] on the host, with the scale of their product.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub(super) async fn read(&self, parameters: &Parameters) -> Result<LowRank> {
+        let value = |number: usize| parameters.all[number].value.clone();
+        Ok(LowRank {
+            a: read(value(self.a)).await?,
+            b: read(value(self.b)).await?,
+            rank: self.rank,
+            inputs: self.inputs,
+            outputs: self.outputs,
+            scale: f64::from(self.scale),
+        })
     }
 
     fn a(&self, leaves: &Leaves) -> Tensor<2> {

@@ -16,6 +16,7 @@ mod gemma;
 mod gpt2;
 pub(crate) mod graph;
 pub(crate) mod head;
+mod insides;
 mod keys;
 mod limits;
 mod linear;
@@ -39,6 +40,7 @@ mod t5;
 pub(crate) use adapters::has_trained_copy;
 pub use cache::KvCache;
 pub use head::{HeadKind, Problem};
+pub(crate) use insides::{AttentionHead, Foretold, LowRank};
 pub use limits::Limits;
 pub(crate) use linear::Linear;
 pub(crate) use matrix::{Matrix, Stored};
@@ -63,6 +65,7 @@ use graph::{Graph, TensorGraph, Tokens};
 use head::{Head, Pooling};
 use load::Loader;
 use lorakeet_i18n::{Message, messages::models as msg};
+use names::Prefix;
 
 /// What one forward pass is given besides tokens.
 pub(crate) struct Pass<'a> {
@@ -88,6 +91,8 @@ pub struct Model {
     adapter: Option<AdapterConfig>,
     device: Device,
     pad_token_id: u32,
+    /// What stands before the names of its files' tensors.
+    prefix: Prefix,
 }
 
 impl Model {
@@ -129,6 +134,7 @@ impl Model {
             task,
             parameters,
             notes,
+            prefix,
             ..
         } = ModelSkeleton::load(files, loader).await?;
         // Padding is masked and never learnt: a pad token without a row, which many tokenizers add, gives way to token 0.
@@ -145,6 +151,7 @@ impl Model {
             adapter: None,
             device: device.clone(),
             pad_token_id,
+            prefix,
         })
     }
 

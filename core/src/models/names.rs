@@ -26,7 +26,7 @@ const WRAPPERS: [&str; 10] = [
 
 /// What stands before the names of a base's tensors.
 #[derive(Debug, Default)]
-pub(super) struct Prefix {
+pub(crate) struct Prefix {
     /// As they are asked for.
     wanted: &'static str,
     /// In the files.

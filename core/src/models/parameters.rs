@@ -57,6 +57,10 @@ impl Parameters {
         let values = self.all.iter().map(|parameter| &parameter.value);
         Leaves::new(values.map(|value| value.clone().autodiff().require_grad()).collect())
     }
+    /// Leaves of other values, in the parameters' order: what a loss would be there.
+    pub(crate) fn at(&self, values: Vec<Tensor<1>>) -> Leaves {
+        Leaves::new(values)
+    }
     /// Leaves for evaluation and generation.
     pub fn plain(&self) -> Leaves {
         Leaves::new(self.all.iter().map(|parameter| parameter.value.clone()).collect())

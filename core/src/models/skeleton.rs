@@ -5,6 +5,7 @@ use super::adapters::{check_adapter_names, with_head};
 use super::body::Body;
 use super::head::Head;
 use super::load::{Finished, Loader};
+use super::names::Prefix;
 use super::registry::of_model_type;
 use super::{HeadKind, Limits, Linear, Parameters};
 use crate::data::Batch;
@@ -26,6 +27,8 @@ pub(crate) struct ModelSkeleton {
     pub(crate) table_bytes: u64,
     /// What of the files has no effect, in sentences.
     pub(super) notes: Vec<Message>,
+    /// What stands before the names of the files' tensors.
+    pub(super) prefix: Prefix,
 }
 
 impl ModelSkeleton {
@@ -47,6 +50,7 @@ impl ModelSkeleton {
             weight_bytes,
             table_bytes,
             notes,
+            prefix,
         } = loader.finish()?;
         let linears = body.linears().into_iter().chain(head.linears());
         let linears: Vec<&str> = linears.map(|linear| linear.path.as_str()).collect();
@@ -73,6 +77,7 @@ impl ModelSkeleton {
             parameters,
             table_bytes,
             notes,
+            prefix,
         })
     }
 

@@ -122,7 +122,12 @@ enum Network {
 impl Small {
     /// The layers and the head of the task that config.json names.
     async fn load(loader: &mut Loader<'_>, kind: &str) -> Result<(Self, Head)> {
-        let (width, layers) = (loader.size("hidden_size")?, loader.layers("num_hidden_layers")?);
+        let width = loader.size("hidden_size")?;
+        // A perceptron without hidden layers is a linear model.
+        let layers = match kind == "small_mlp" && loader.is_zero("num_hidden_layers") {
+            true => 0,
+            false => loader.layers("num_hidden_layers")?,
+        };
         let dropout = loader.real("hidden_dropout_prob")?.unwrap_or(0.0);
         if !(0.0..1.0).contains(&dropout) {
             let error = Error::format(common::NotShare { got: dropout });
@@ -167,6 +172,7 @@ impl Small {
             layers,
             activation,
         };
+        let width = if layers == 0 { inputs } else { width };
         let body = match kind {
             "small_mlp" => Network::Mlp(Mlp::load(loader, shape).await?),
             "small_vit" | "small_series" => Network::Patches(Box::new(Patches::load(loader, kind, shape).await?)),
@@ -239,6 +245,13 @@ impl Body for Small {
         &self.output
     }
 
+    fn attention_layers(&self) -> usize {
+        match &self.body {
+            Network::Patches(_) => self.layers,
+            Network::Mlp(_) | Network::Recurrent(_) => 0,
+        }
+    }
+
     /// Recurrent cells are no linears: they are trained in full training only.
     fn linears(&self) -> Vec<&Linear> {
         match &self.body {
@@ -290,6 +303,17 @@ impl Body for Small {
     /// Whether a row has as many steps as the data have numbers.
     fn has_steps_of_numbers(&self) -> bool {
         matches!((&self.input, &self.body), (Input::Numbers(_), Network::Recurrent(_)))
+    }
+
+    fn hidden_layers(&self) -> Option<usize> {
+        matches!(self.body, Network::Mlp(_)).then_some(self.layers)
+    }
+
+    fn units(&self, g: &TensorGraph<'_>, batch: &Batch, layer: usize) -> Option<Tensor<2>> {
+        match &self.body {
+            Network::Mlp(model) if layer < self.layers => Some(model.units(g, self.rows(g, batch), layer)),
+            _ => None,
+        }
     }
 
     fn dropout(&self) -> f32 {

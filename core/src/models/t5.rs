@@ -282,6 +282,11 @@ impl Body for EncoderDecoder {
         2 * self.decoder.blocks.len()
     }
 
+    /// The encoder's.
+    fn attention_layers(&self) -> usize {
+        self.encoder.blocks.len()
+    }
+
     /// Relative positions: beyond `n_positions` all distances share the last bucket, as in transformers.
     fn max_tokens(&self) -> usize {
         usize::MAX

@@ -2,6 +2,7 @@
 
 #[cfg(doc)]
 use super::Event;
+use super::picture::PictureRequest;
 use crate::config::RunConfig;
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +61,10 @@ pub enum Command {
         config: Box<RunConfig>,
         /// Text to continue before, during and after, so that the change can be read.
         sample_prompt: Option<String>,
+        /// Pictures to draw before the first step, whenever a sample is written and at the end, each as an
+        /// [`Event::Picture`] without a request's number. A loss surface is drawn at the start and at the end only.
+        #[serde(default)]
+        watch: Vec<PictureRequest>,
     },
     /// Hold the run after the step under way.
     Pause,
@@ -80,6 +85,20 @@ pub enum Command {
     },
     /// Stop generating.
     CancelGenerate,
+    /// Tell of knobs what a front end without their table needs to show them as fields: answered by [`Event::Knobs`].
+    Knobs {
+        /// Their names.
+        names: Vec<String>,
+        /// The tag of the language in which to tell it.
+        language: String,
+    },
+    /// Compute a picture of the loaded model as it is now: answered by [`Event::Picture`].
+    Picture {
+        /// The front end's number for this request.
+        id: u32,
+        /// Which picture.
+        request: PictureRequest,
+    },
     /// Hand over the adapter as PEFT's two files: answered by [`Event::File`]s, the weights last.
     ExportAdapter,
 }

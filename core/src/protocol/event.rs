@@ -1,10 +1,12 @@
 //! What the engine says, while it loads and while it trains.
 
 use super::number;
+use super::picture::Picture;
 use super::report::{Baseline, EvalInfo, PredictionTable, Report, TextPrediction};
+use crate::config::{Kind, Knob};
 use crate::error::Error;
 use crate::task::Task;
-use lorakeet_i18n::Message;
+use lorakeet_i18n::{Language, Message};
 use serde::{Deserialize, Serialize};
 
 /// What the engine says.
@@ -46,6 +48,11 @@ pub enum Event {
         /// Why the validation data cannot be scored in it.
         #[serde(default)]
         validation_problem: Option<Error>,
+    },
+    /// Knobs as fields; names that are no knob's are left out.
+    Knobs {
+        /// In the order in which they were asked for.
+        knobs: Vec<KnobInfo>,
     },
     /// What a run would take.
     Estimate {
@@ -120,6 +127,15 @@ pub enum Event {
         #[serde(with = "number")]
         tokens_per_second: f64,
     },
+    /// A picture.
+    Picture {
+        /// The request's number; `None` of a picture that the run was asked to watch.
+        id: Option<u32>,
+        /// Of a watched picture, optimizer steps done.
+        step: Option<usize>,
+        /// Its numbers.
+        picture: Picture,
+    },
     /// A file to offer for download; its bytes travel beside the event.
     File {
         /// Its name.
@@ -134,6 +150,33 @@ pub enum Event {
     },
     /// What was asked for failed; the engine listens on.
     Failed(Error),
+}
+
+/// A knob as a field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnobInfo {
+    /// Its name in run files.
+    pub name: String,
+    /// How to choose it, in the language that was asked for.
+    pub guidance: String,
+    /// The words that it takes; empty where it takes numbers or texts.
+    pub choices: Vec<String>,
+}
+
+impl KnobInfo {
+    /// A knob as a field, in a language.
+    pub fn new(knob: &Knob, language: Language) -> Self {
+        let choices: Vec<String> = match knob.kind {
+            Kind::Choice { words, .. } => words.iter().map(|word| (*word).to_owned()).collect(),
+            Kind::Flag => ["true", "false"].map(str::to_owned).to_vec(),
+            _ => Vec::new(),
+        };
+        Self {
+            name: knob.name.to_owned(),
+            guidance: knob.guidance(language).to_owned(),
+            choices,
+        }
+    }
 }
 
 /// What long work is about.

@@ -62,6 +62,36 @@ pub enum BaselineKind {
 }
 
 impl BaselineKind {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::MajorityClass,
+        Self::NearestCentroid,
+        Self::LinearProbe,
+        Self::UsualLabels,
+        Self::LastValue,
+        Self::TrainingMean,
+        Self::Bm25,
+        Self::BaseModel,
+        Self::BaseLikelihood,
+        Self::ModelBefore,
+    ];
+
+    /// Its name in events.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::MajorityClass => "majority_class",
+            Self::NearestCentroid => "nearest_centroid",
+            Self::LinearProbe => "linear_probe",
+            Self::UsualLabels => "usual_labels",
+            Self::LastValue => "last_value",
+            Self::TrainingMean => "training_mean",
+            Self::Bm25 => "bm25",
+            Self::BaseModel => "base_model",
+            Self::BaseLikelihood => "base_likelihood",
+            Self::ModelBefore => "model_before",
+        }
+    }
+
     /// Its name in reports and logs.
     pub fn message(self) -> Message {
         match self {
@@ -232,5 +262,18 @@ fn as_text(field: &str) -> std::borrow::Cow<'_, str> {
     match field.starts_with(['=', '+', '-', '@', '\t', '\r']) && !is_number() {
         true => format!("'{field}").into(),
         false => field.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_of_baseline_is_written_as_it_is_named() {
+        for kind in BaselineKind::ALL {
+            let written = serde_json::to_string(&kind).expect("a kind can be written");
+            assert_eq!(written, format!("\"{}\"", kind.name()));
+        }
     }
 }

@@ -4,8 +4,8 @@
 mod predict;
 mod preview;
 
-use crate::config::RunConfig;
-use crate::data::{self, Dataset};
+use crate::config::{RunConfig, find};
+use crate::data::{self, Columns, Dataset};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::estimate::estimate;
@@ -18,14 +18,15 @@ use crate::loaded_model::{
     read_again, read_weights,
 };
 use crate::models::small;
-use crate::protocol::{Command, DeviceChoice, DeviceInfo, Event};
+use crate::pictures::{self, Scene};
+use crate::protocol::{Command, DeviceChoice, DeviceInfo, Event, KnobInfo, PictureRequest};
 use crate::quant::BaseFormat;
 use crate::store::{self, Sink, Source};
 use crate::train::checkpoint::Checkpoint;
 use crate::train::fingerprint::sha256;
 use burn::tensor::Device;
-use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::run as msg;
+use lorakeet_i18n::{Language, Message};
 use serde_json::json;
 use std::rc::Rc;
 
@@ -118,14 +119,27 @@ impl Session {
                 Ok(())
             }
             Command::Estimate { config } => self.estimate(&config, emit).await,
-            Command::Train { config, sample_prompt } => {
-                let outcome = self.train(*config, sample_prompt, emit).await;
+            Command::Train {
+                config,
+                sample_prompt,
+                watch,
+            } => {
+                let outcome = self.train(*config, sample_prompt, watch, emit).await;
                 self.control.end_run();
+                self.answer_left_over(emit).await;
                 outcome
             }
             // Commands are served one after the other, so nothing is under way; what is, hears of it by [`Control`].
             Command::Pause | Command::Resume | Command::Stop | Command::CancelGenerate => Ok(()),
             Command::Generate { .. } | Command::ExportAdapter => loaded(&self.model)?.answer(command, emit).await,
+            Command::Knobs { names, language } => {
+                let language = Language::from_tag(&language);
+                let knobs = names.iter().filter_map(|name| find(name));
+                let knobs = knobs.map(|knob| KnobInfo::new(knob, language)).collect();
+                emit.event(Event::Knobs { knobs });
+                Ok(())
+            }
+            Command::Picture { id, request } => self.draw(id, &request, emit).await,
         }
     }
 
@@ -255,7 +269,53 @@ impl Session {
         Ok(())
     }
 
-    async fn train(&mut self, config: RunConfig, sample_prompt: Option<String>, emit: &mut Emit<'_>) -> Result<()> {
+    /// Answers what was asked for while a run ended.
+    async fn answer_left_over(&self, emit: &mut Emit<'_>) {
+        while let Some(command) = self.control.next_request() {
+            let answered = match (command, loaded(&self.model)) {
+                (_, Err(error)) => Err(error),
+                (Command::Picture { id, request }, Ok(_)) => self.draw(id, &request, emit).await,
+                (command, Ok(model)) => model.answer(command, emit).await,
+            };
+            if let Err(error) = answered {
+                emit.event(Event::Failed(error));
+            }
+        }
+    }
+
+    /// A picture of the model outside of a run; the loaded data show where its inputs lie.
+    async fn draw(&self, id: u32, request: &PictureRequest, emit: &mut Emit<'_>) -> Result<()> {
+        let model = loaded(&self.model)?;
+        let rows = || {
+            let (head, data) = (model.current_head().ok()?, &self.data.as_ref()?.rows);
+            let columns = head.columns(Columns::default(), data);
+            data::numeric_examples(&data.numeric(&columns).ok()?, None).ok()
+        };
+        let examples = match model.model.input_features() {
+            Some(inputs) => rows().filter(|rows| rows.iter().all(|row| row.features.len() == inputs)),
+            None => None,
+        };
+        let scene = Scene {
+            examples: examples.as_deref().unwrap_or_default(),
+            run: None,
+            host: emit.host,
+        };
+        let picture = pictures::draw(request, model, &scene).await?;
+        emit.event(Event::Picture {
+            id: Some(id),
+            step: None,
+            picture,
+        });
+        Ok(())
+    }
+
+    async fn train(
+        &mut self,
+        config: RunConfig,
+        sample_prompt: Option<String>,
+        watch: Vec<PictureRequest>,
+        emit: &mut Emit<'_>,
+    ) -> Result<()> {
         self.control.begin_run();
         loaded(&self.model)?;
         let job = Job {
@@ -265,6 +325,7 @@ impl Session {
             validation: self.validation.as_ref(),
             adapter: self.adapter.as_ref(),
             sample_prompt,
+            watch,
             sink: self.sink.clone(),
             resume: &mut self.resume,
         };

@@ -1,5 +1,7 @@
 //! A run under way: its next step, its scores, samples and checkpoints, and what it comes to. [`crate::finetune`] is the loop.
 
+mod watched;
+
 use super::checkpoint::{self, Best, Checkpoint, Progress};
 use super::evaluation::{HeldOut, Scored};
 use super::fingerprint::Fingerprint;
@@ -19,7 +21,11 @@ use crate::loaded_model::LoadedModel;
 use crate::metrics::answers::direction;
 use crate::metrics::bootstrap::Direction;
 use crate::models::read;
-use crate::protocol::{BaselineKind, Event, GenerateOptions, PredictionTable, Prompt, RunInfo, RunSummary, StepInfo};
+use crate::pictures::OptimizerPath;
+use crate::protocol::{
+    BaselineKind, Command, Event, GenerateOptions, PictureRequest, PredictionTable, Prompt, RunInfo, RunSummary,
+    StepInfo,
+};
 use crate::store::Sink;
 use crate::tasks::{Baseline, TaskSpec, collate};
 use burn::tensor::{Tensor, TensorData};
@@ -52,6 +58,8 @@ pub(crate) struct Trainer<'a> {
     pub(crate) before: BaselineKind,
     /// What the model continues now and then.
     pub(crate) sample_prompt: Option<Prompt>,
+    /// Pictures that are drawn with the samples.
+    pub(crate) watch: Vec<PictureRequest>,
     /// Place for checkpoints and results.
     pub(crate) sink: Option<Rc<dyn Sink>>,
     /// By what its checkpoints know it again.
@@ -64,6 +72,8 @@ pub(crate) struct Trainer<'a> {
     cursor: Cursor,
     order: Vec<usize>,
     throughput: Throughput,
+    /// Where the weights stood after each step, of a run with two of them.
+    path: OptimizerPath,
 }
 
 impl<'a> Trainer<'a> {
@@ -82,6 +92,7 @@ impl<'a> Trainer<'a> {
             baselines: Vec::new(),
             before: BaselineKind::BaseModel,
             sample_prompt: None,
+            watch: Vec::new(),
             sink: None,
             fingerprint: Fingerprint::default(),
             progress: Progress::default(),
@@ -90,6 +101,7 @@ impl<'a> Trainer<'a> {
             cursor: Cursor::default(),
             order: Vec::new(),
             throughput: Throughput::default(),
+            path: OptimizerPath::default(),
             config,
             plan,
             model,
@@ -135,7 +147,9 @@ impl<'a> Trainer<'a> {
         if is_new {
             self.sample(emit).await?;
         }
-        Ok(())
+        self.path.add(&self.model.model).await?;
+        // What cannot be drawn is refused before there is anything to lose.
+        self.draw_first(emit).await
     }
 
     /// Whether the run is over: its steps are done, its scores get no better, or a stop is asked for. Before it says so it serves
@@ -182,6 +196,9 @@ impl<'a> Trainer<'a> {
             self.sample(emit).await?;
         }
         self.save_result().await?;
+        if step > 0 {
+            self.draw_last(emit).await;
+        }
         let last = self.last.take();
         if let Some(scored) = &last {
             self.report(scored, emit).await?;
@@ -227,6 +244,7 @@ impl<'a> Trainer<'a> {
         )
         .await;
         let result = result.inspect_err(|_| self.cursor = cursor)?;
+        self.path.add(&self.model.model).await?;
         let tokens: usize = batches.iter().map(|batch| batch.input_tokens).sum();
         self.throughput
             .add(((emit.host.now_ms)() - started_ms) / 1000.0, tokens as u64);
@@ -286,7 +304,11 @@ impl<'a> Trainer<'a> {
         loop {
             (emit.host.yield_now)().await;
             while let Some(command) = emit.control.next_request() {
-                if let Err(error) = self.model.answer(command, emit).await {
+                let answered = match command {
+                    Command::Picture { id, request } => self.answer_picture(id, &request, emit).await,
+                    command => self.model.answer(command, emit).await,
+                };
+                if let Err(error) = answered {
                     emit.event(Event::Failed(error));
                 }
             }

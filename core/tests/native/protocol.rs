@@ -3,13 +3,81 @@
 use lorakeet_core::Error;
 use lorakeet_core::protocol::{
     Baseline, BaselineKind, CalibrationBin, ClassRow, Command, Comparison, DataInfo, DeviceInfo, DeviceKind, EvalInfo,
-    Event, MemoryEstimate, Metric, ModelInfo, PredictionTable, PreviewExample, Report, RunInfo, RunPreview, RunSummary,
-    Stage, StepInfo, TextPrediction, Verdict,
+    Event, KnobInfo, MemoryEstimate, Metric, ModelInfo, Picture, PictureRequest, PredictionTable, PreviewExample,
+    Report, RunInfo, RunPreview, RunSummary, Stage, StepInfo, TextPrediction, TokenProbability, Verdict,
 };
 use lorakeet_core::task::Task;
 use lorakeet_i18n::messages::formats as msg;
 use lorakeet_i18n::{Field, Message};
 use std::collections::BTreeSet;
+
+/// One picture of each kind.
+fn pictures(number: f64) -> Vec<Picture> {
+    let text = || "a \"b\"\n".to_owned();
+    let cells = || vec![number as f32, 0.1, -2.5e-7];
+    vec![
+        Picture::Tokens {
+            tokens: vec![TokenProbability {
+                text: text(),
+                base: None,
+                tuned: Some(number),
+                likeliest: text(),
+                likeliest_probability: number,
+            }],
+        },
+        Picture::LoraUpdate {
+            module: text(),
+            rows: 1,
+            columns: 3,
+            shape: (64, 32),
+            rank: 4,
+            values: cells(),
+            largest: number,
+            norm: number,
+            weight_norm: Some(number),
+        },
+        Picture::Attention {
+            layer: 0,
+            head: 1,
+            layers: 2,
+            heads: 4,
+            tokens: vec![text()],
+            weights: cells(),
+        },
+        Picture::LossSurface {
+            names: (text(), text()),
+            x: (-1.0, 1.0),
+            y: (0.5, 2.5),
+            columns: 3,
+            rows: 1,
+            losses: cells(),
+            path: vec![(0.25, -0.5, number)],
+        },
+        Picture::PackedWeights {
+            module: text(),
+            format: "nf4".to_owned(),
+            rows: 1,
+            columns: 3,
+            original: cells(),
+            decoded: cells(),
+            levels: cells(),
+            root_mean_square_error: number,
+            original_bytes: u64::MAX,
+            packed_bytes: 1,
+        },
+        Picture::Units {
+            layer: 0,
+            layers: 1,
+            inputs: vec![text()],
+            x: (-1.0, 1.0),
+            y: None,
+            columns: 3,
+            rows: 1,
+            units: vec![cells(), cells()],
+            output: vec![cells()],
+        },
+    ]
+}
 
 /// One event of each kind, with `number` wherever a number with a fraction stands.
 fn events(number: f64) -> Vec<Event> {
@@ -23,7 +91,7 @@ fn events(number: f64) -> Vec<Event> {
         name: text(),
         value: number,
     };
-    vec![
+    let mut events = vec![
         Event::Ready,
         Event::Device(DeviceInfo {
             kind: DeviceKind::Gpu,
@@ -191,9 +259,23 @@ fn events(number: f64) -> Vec<Event> {
             tokens_per_second: number,
         },
         Event::File { name: text(), bytes: 1 },
+        Event::Knobs {
+            knobs: vec![KnobInfo {
+                name: text(),
+                guidance: text(),
+                choices: vec![text()],
+            }],
+        },
         Event::Warning { message: said() },
         Event::Failed(Error::config(said()).field("lora_r").row(1).remedy(said())),
-    ]
+    ];
+    let drawn = |picture| Event::Picture {
+        id: None,
+        step: Some(3),
+        picture,
+    };
+    events.extend(pictures(number).into_iter().map(drawn));
+    events
 }
 
 /// A new kind of event does not compile here until [`events`] has one.
@@ -224,6 +306,8 @@ fn kind(event: &Event) -> u32 {
         Event::Predictions(_) => 22,
         Event::Predicted { .. } => 23,
         Event::Validation { .. } => 24,
+        Event::Picture { .. } => 25,
+        Event::Knobs { .. } => 26,
     }
 }
 
@@ -231,7 +315,7 @@ fn kind(event: &Event) -> u32 {
 fn every_event_comes_through_json_as_it_went_in_whatever_its_numbers() {
     for number in [0.0, -0.0, 3.0, 2.345e-4, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let events = events(number);
-        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 25);
+        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 27);
         for event in events {
             let written = serde_json::to_string(&event).expect("it is written");
             let read: Event = serde_json::from_str(&written).unwrap_or_else(|error| panic!("{written}: {error}"));
@@ -283,6 +367,51 @@ fn data_of_both_roles_is_asked_for_and_told_of_by_name() {
             ..
         })
     ));
+}
+
+#[test]
+fn a_picture_is_asked_for_by_its_kind_and_what_is_left_out_has_a_size() {
+    let read = |line: &str| serde_json::from_str::<PictureRequest>(line);
+    let defaults = [
+        (
+            r#"{"kind":"lora_update","module":"q_proj"}"#,
+            PictureRequest::LoraUpdate {
+                module: "q_proj".to_owned(),
+                cells: 32,
+            },
+        ),
+        (r#"{"kind":"loss_surface"}"#, PictureRequest::LossSurface { cells: 33 }),
+        (
+            r#"{"kind":"packed_weights","module":"q_proj","format":"nf4"}"#,
+            PictureRequest::PackedWeights {
+                module: "q_proj".to_owned(),
+                format: "nf4".to_owned(),
+                cells: 16,
+            },
+        ),
+        (r#"{"kind":"units"}"#, PictureRequest::Units { layer: 0, cells: 24 }),
+    ];
+    for (line, request) in defaults {
+        assert_eq!(read(line).expect("it is read"), request);
+    }
+    for line in [
+        r#"{"kind":"units","layers":1}"#,
+        r#"{"kind":"attention","text":"a"}"#,
+        r#"{"kind":"portrait"}"#,
+    ] {
+        assert!(read(line).is_err(), "{line}");
+    }
+    // A front end of yesterday asks for no pictures.
+    let config = serde_json::to_value(lorakeet_core::config::RunConfig::default()).expect("it is written");
+    let train = serde_json::json!({ "type": "train", "config": config, "sample_prompt": null });
+    assert!(matches!(serde_json::from_value(train), Ok(Command::Train { watch, .. }) if watch.is_empty()));
+    let command = Command::Picture {
+        id: 7,
+        request: PictureRequest::LossSurface { cells: 3 },
+    };
+    let line = r#"{"type":"picture","id":7,"request":{"kind":"loss_surface","cells":3}}"#;
+    assert_eq!(serde_json::to_string(&command).expect("it is written"), line);
+    assert_eq!(serde_json::from_str::<Command>(line).expect("it is read"), command);
 }
 
 #[test]

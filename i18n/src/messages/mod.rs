@@ -10,9 +10,11 @@ pub mod data;
 pub mod device;
 pub mod formats;
 pub mod head;
+pub mod lesson;
 pub mod metrics;
 pub mod models;
 pub mod page;
+pub mod pictures;
 pub mod run;
 pub mod text;
 
@@ -33,7 +35,7 @@ pub(crate) fn template(key: &str, language: Language) -> Option<&'static str> {
 /// An area's name and its messages.
 type Area = (&'static str, &'static [(&'static str, [&'static str; 2])]);
 
-pub(crate) static AREAS: [Area; 12] = [
+pub(crate) static AREAS: [Area; 14] = [
     ("command", command::TEXTS),
     ("common", common::TEXTS),
     ("config", config::TEXTS),
@@ -41,9 +43,11 @@ pub(crate) static AREAS: [Area; 12] = [
     ("device", device::TEXTS),
     ("formats", formats::TEXTS),
     ("head", head::TEXTS),
+    ("lesson", lesson::TEXTS),
     ("metrics", metrics::TEXTS),
     ("models", models::TEXTS),
     ("page", page::TEXTS),
+    ("pictures", pictures::TEXTS),
     ("run", run::TEXTS),
     ("text", text::TEXTS),
 ];

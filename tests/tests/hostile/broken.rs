@@ -478,6 +478,7 @@ fn broken_data_files() {
                 Command::Train {
                     config,
                     sample_prompt: None,
+                    watch: Vec::new(),
                 },
                 Vec::new(),
             );
@@ -518,6 +519,7 @@ fn broken_images() {
             Command::Train {
                 config,
                 sample_prompt: None,
+                watch: Vec::new(),
             },
             Vec::new(),
         );

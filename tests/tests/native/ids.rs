@@ -368,7 +368,12 @@ fn no_cutoff_len_reads_a_position_that_the_model_does_not_have() {
                     ..RunConfig::default()
                 });
                 let sample_prompt = None;
-                session.ask(Command::Train { config, sample_prompt }, Vec::new());
+                let command = Command::Train {
+                    config,
+                    sample_prompt,
+                    watch: Vec::new(),
+                };
+                session.ask(command, Vec::new());
                 let at = format!("{name} of {positions} positions at {cutoff_len}");
                 let notes = session.events.iter().filter_map(|event| match event {
                     Event::Warning { message } => Some(message.english()),

@@ -192,6 +192,7 @@ fn a_pause_holds_the_run_and_changes_no_number() {
     let command = Command::Train {
         config: Box::new(config()),
         sample_prompt: None,
+        watch: Vec::new(),
     };
     paused.ask_and(command, Vec::new(), &mut |event, control| match event {
         Event::Step(step) if step.step == 3 => control.pause(),
@@ -235,6 +236,7 @@ fn a_pause_takes_no_time_of_the_processor() {
         let command = Command::Train {
             config: Box::new(config()),
             sample_prompt: None,
+            watch: Vec::new(),
         };
         session.ask_and(command, Vec::new(), &mut |event, control| match event {
             Event::Step(step) if step.step == 3 => control.pause(),
@@ -269,6 +271,7 @@ fn a_stop_ends_the_reading_of_rows_and_not_the_run_after_it() {
     let command = || Command::Train {
         config: Box::new(config()),
         sample_prompt: None,
+        watch: Vec::new(),
     };
     let mut read = 0;
     session.ask_and(command(), Vec::new(), &mut |event, control| {
@@ -306,6 +309,7 @@ fn a_stop_keeps_what_was_learnt_and_the_next_run_starts_afresh() {
     let command = Command::Train {
         config: Box::new(config()),
         sample_prompt: None,
+        watch: Vec::new(),
     };
     session.ask_and(command, Vec::new(), &mut |event, control| {
         if matches!(event, Event::Step(step) if step.step == 3) {
@@ -433,6 +437,7 @@ fn what_is_missing_is_named() {
     let command = Command::Train {
         config: Box::new(config()),
         sample_prompt: None,
+        watch: Vec::new(),
     };
     block_on(session.handle(command, Vec::new(), &mut |event, _| said.push(event)));
     assert!(

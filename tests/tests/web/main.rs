@@ -1,5 +1,7 @@
 //! The page in a real browser; `cargo xtask test web` builds the page and runs these.
 
 mod hostile;
+mod lab;
+mod lab_shell;
 mod page;
 mod tasks;

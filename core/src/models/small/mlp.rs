@@ -31,6 +31,12 @@ impl Mlp {
         x
     }
 
+    /// x \[B, in\] → the activations of a layer \[B, C\], nothing dropped.
+    pub(super) fn units<G: Graph>(&self, g: &G, x: G::Rows, layer: usize) -> G::Rows {
+        let layers = self.layers.iter().take(layer + 1);
+        layers.fold(x, |x, layer| g.activation(self.activation, g.linear(layer, x)))
+    }
+
     pub(super) fn linears(&self) -> Vec<&Linear> {
         self.layers.iter().collect()
     }

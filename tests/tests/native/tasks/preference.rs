@@ -90,6 +90,7 @@ fn a_stop_ends_the_scoring_of_the_reference() {
             ..config()
         }),
         sample_prompt: None,
+        watch: Vec::new(),
     };
     session.ask_and(command, Vec::new(), &mut |event, control| {
         if matches!(event, Event::Model(_)) {

@@ -33,6 +33,7 @@ fn an_encoder_decoder_learns_to_answer_a_text_with_another() {
             ..config()
         }),
         sample_prompt: Some("axe".into()),
+        watch: Vec::new(),
     };
     session.ask(command, Vec::new());
     assert_eq!(started(&session).task, Task::Generation);

@@ -68,6 +68,26 @@ pub fn hundredths(value: f64) -> String {
     format!("{value:.2}")
 }
 
+/// A weight or an error: three significant digits.
+pub fn small(value: f64) -> String {
+    match value.abs() {
+        _ if !value.is_finite() => "–".into(),
+        0.0 => "0".into(),
+        v if v < 1e-3 => format!("{value:.2e}"),
+        v if v < 1.0 => format!("{value:.4}"),
+        _ => format!("{value:.3}"),
+    }
+}
+
+/// A probability or another share in percent: `25 %`, `0.4 %`.
+pub fn share(value: f64) -> String {
+    match 100.0 * value {
+        _ if !value.is_finite() => "–".into(),
+        p if p < 9.95 && p > 0.0 => format!("{p:.1} %"),
+        p => format!("{p:.0} %"),
+    }
+}
+
 /// A share in percent, where the whole is known.
 pub fn percent(done: u64, total: u64) -> Option<u64> {
     (total > 0).then(|| (done.saturating_mul(100) / total).min(100))

@@ -55,7 +55,7 @@ impl Curves {
 }
 
 /// At most `limit` points: neighbours are replaced by their mean.
-fn thinned(line: &[(f64, f64)], limit: usize) -> Line {
+pub fn thinned(line: &[(f64, f64)], limit: usize) -> Line {
     if line.len() <= limit {
         return line.to_vec();
     }

@@ -1,0 +1,271 @@
+//! A model's insides as plain numbers, for pictures: how it foretells a text, what an adapter is made of, what an attention
+//! scores by, the rows of a weight matrix, the units of a perceptron. Reading them changes nothing of the model.
+
+use super::graph::{AttentionWatch, TensorGraph, WatchedAttention};
+use super::lora::{Lora, Place};
+use super::{HeadKind, Leaves, Linear, Matrix, Model, Output, Pass, Stored, numbers, read};
+use crate::data::Batch;
+use crate::error::{Error, Result};
+use crate::formats::ModelFiles;
+use crate::ops::{AttentionScoring, packed_embedding};
+use burn::tensor::{Tensor, TensorData};
+use lorakeet_i18n::messages::pictures as msg;
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// How a token of a text was foretold by those before it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Foretold {
+    /// Its cross-entropy, in nats.
+    pub(crate) loss: f64,
+    /// The likeliest token in its place.
+    pub(crate) likeliest: u32,
+    /// The cross-entropy of that one.
+    pub(crate) least_loss: f64,
+}
+
+/// An adapter's matrices: A \[R, in\], B \[out, R\]; it adds s·B·A to the weights.
+pub(crate) struct LowRank {
+    pub(crate) a: Vec<f32>,
+    pub(crate) b: Vec<f32>,
+    pub(crate) rank: usize,
+    pub(crate) inputs: usize,
+    pub(crate) outputs: usize,
+    /// s.
+    pub(crate) scale: f64,
+}
+
+/// What one attention head scores by: q and k \[T, D\] of one text, and the bias on its scores \[T, T\].
+pub(crate) struct AttentionHead {
+    pub(crate) q: Vec<f32>,
+    pub(crate) k: Vec<f32>,
+    pub(crate) bias: Option<Vec<f32>>,
+    /// D.
+    pub(crate) dim: usize,
+    pub(crate) scoring: AttentionScoring,
+}
+
+impl Batch {
+    /// One text, of which nothing is learnt.
+    pub(crate) fn of_text(ids: &[u32]) -> Self {
+        Self {
+            rows: 1,
+            tokens: ids.len(),
+            input_ids: ids.to_vec(),
+            attention_mask: vec![1.0; ids.len()],
+            input_tokens: ids.len(),
+            ..Self::default()
+        }
+    }
+}
+
+impl Model {
+    /// Whether there is an adapter on it.
+    pub(crate) fn has_adapter(&self) -> bool {
+        self.adapter.is_some()
+    }
+
+    /// Whether it predicts the next token of a text.
+    pub(crate) fn foretells(&self) -> bool {
+        self.task == HeadKind::CausalLm
+    }
+
+    /// How each token of a text but the first is foretold. No \[T, V\] matrix of logits is kept.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub(crate) async fn foretell(&self, leaves: &Leaves, ids: &[u32], use_adapter: bool) -> Result<Vec<Foretold>> {
+        if ids.len() < 2 {
+            return Ok(Vec::new());
+        }
+        let pass = &Pass {
+            leaves,
+            use_adapter,
+            dropout_seed: None,
+        };
+        let hidden = self.hidden(pass, &Batch::of_text(ids));
+        let count = ids.len() - 1;
+        let Output { hidden, matrix, bias } = self.output(hidden.narrow(0, 0, count), pass);
+        let cap = self.body.logit_cap();
+        let scores = |targets| matrix.vocabulary_scores(hidden.clone(), bias.clone(), targets, cap, leaves);
+        let next = numbers(ids.iter().skip(1).map(|&id| id as f32).collect(), &self.device);
+        let [losses, likeliest] = scores(next);
+        let [least, _] = scores(likeliest.clone());
+        let all = read(Tensor::cat(vec![losses, likeliest, least], 0)).await?;
+        let of = |place: usize| Foretold {
+            loss: f64::from(all[place]),
+            likeliest: all[count + place] as u32,
+            least_loss: f64::from(all[2 * count + place]),
+        };
+        Ok((0..count).map(of).collect())
+    }
+
+    /// The linears of the layers.
+    pub(crate) fn body_linears(&self) -> Vec<&Linear> {
+        self.body.linears()
+    }
+
+    /// The paths of the modules with an adapter on them, in the order of the layers; embeddings last.
+    pub(crate) fn adapted_paths(&self) -> Vec<&str> {
+        self.adapted().map(|(place, _)| place.path).collect()
+    }
+
+    fn adapted(&self) -> impl Iterator<Item = (Place<'_>, &Lora)> {
+        let linears = self.body.linears().into_iter().chain(self.head.linears());
+        let linears = linears.filter_map(|linear| Some((Place::from(linear), linear.lora.as_ref()?)));
+        let tables = self.body.embeddings().into_iter();
+        linears.chain(tables.filter_map(|table| Some((Place::from(table), table.lora.as_ref()?))))
+    }
+
+    /// The matrices of the adapter on the module at `path`, and ‖W‖² of that module's own weights; `None` without an adapter
+    /// there.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub(crate) async fn adapter_on(&self, path: &str) -> Result<Option<(LowRank, f64)>> {
+        let Some((place, lora)) = self.adapted().find(|(place, _)| place.path == path) else {
+            return Ok(None);
+        };
+        let squares = read(place.weight.squares(place.transposed, &self.parameters.plain())).await?;
+        let squares = squares.iter().map(|&square| f64::from(square)).sum();
+        Ok(Some((lora.read(&self.parameters).await?, squares)))
+    }
+
+    /// Layers whose attention can be looked at; 0 of a model without attention.
+    pub(crate) fn attention_layers(&self) -> usize {
+        self.body.attention_layers()
+    }
+
+    /// What the heads of one layer score by on one text, and how many heads there are; `None` beyond the last layer.
+    pub(crate) fn attention_of(&self, leaves: &Leaves, ids: &[u32], layer: usize) -> Option<(WatchedAttention, usize)> {
+        let pass = Pass {
+            leaves,
+            use_adapter: true,
+            dropout_seed: None,
+        };
+        let watch = AttentionWatch::on(layer);
+        // What the layers give is of no use here.
+        let graph = TensorGraph::watching(&pass, &self.device, &watch);
+        let _ = self.body.hidden(&graph, &Batch::of_text(ids));
+        let found = watch.kept()?;
+        let [_, heads, ..] = found.q.dims();
+        Some((found, heads))
+    }
+
+    /// A hidden layer's activations \[n, C\] for rows of numbers, as C lists of n; none of another network than a perceptron.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub(crate) async fn units(&self, leaves: &Leaves, batch: &Batch, layer: usize) -> Result<Vec<Vec<f32>>> {
+        let pass = Pass {
+            leaves,
+            use_adapter: true,
+            dropout_seed: None,
+        };
+        match self.body.units(&self.graph(&pass), batch, layer) {
+            Some(units) => columns(units).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// What a classifier's head gives for rows of numbers \[n, L\], as L lists of n; none of other models.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub(crate) async fn row_logits(&self, leaves: &Leaves, batch: &Batch) -> Result<Vec<Vec<f32>>> {
+        match self.class_logits(leaves, batch, None) {
+            Some(logits) => columns(logits).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Hidden layers of a perceptron; `None` of other models.
+    pub(crate) fn hidden_layers(&self) -> Option<usize> {
+        self.body.hidden_layers()
+    }
+
+    /// What the files call the tensor `name`.
+    pub(crate) fn stored_name<'n>(&self, name: &'n str, files: &ModelFiles) -> Cow<'n, str> {
+        self.prefix.stored(name, |stored| files.contains(stored))
+    }
+}
+
+impl WatchedAttention {
+    /// What one head of the first row scores by.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub(crate) async fn head(&self, head: usize) -> Result<AttentionHead> {
+        let [_, heads, queries, dim] = self.q.dims();
+        let [_, shared, keys, _] = self.k.dims();
+        let of_group = head / (heads / shared.max(1)).max(1);
+        let part = async |tensor: &Tensor<4>, head: usize| {
+            let [_, _, rows, columns] = tensor.dims();
+            let part = tensor.clone().slice([0..1, head..head + 1, 0..rows, 0..columns]);
+            read(part.reshape([rows * columns])).await
+        };
+        let (q, k) = (part(&self.q, head).await?, part(&self.k, of_group).await?);
+        let bias = match &self.bias {
+            Some(bias) => Some(part(bias, head).await?),
+            None => None,
+        };
+        if q.len() != queries * dim || k.len() != keys * dim || queries != keys {
+            return Err(Error::internal(msg::AttentionCut));
+        }
+        Ok(AttentionHead {
+            q,
+            k,
+            bias,
+            dim,
+            scoring: self.scoring,
+        })
+    }
+}
+
+impl Linear {
+    /// Whether its matrix lies on the device as \[in, out\].
+    pub(crate) fn is_turned(&self) -> bool {
+        match &self.weight.stored {
+            Stored::Dense(_) => self.transposed,
+            Stored::Packed { flipped, .. } => self.transposed != *flipped,
+        }
+    }
+}
+
+impl Matrix {
+    /// What it takes on the device.
+    pub(crate) fn bytes(&self) -> u64 {
+        match &self.stored {
+            Stored::Dense(_) => 4 * self.rows as u64 * self.columns as u64,
+            Stored::Packed { matrix, .. } => matrix.bytes(),
+        }
+    }
+
+    /// Rows of the matrix as it lies on the device, as 32-bit floats on the host. Of a packed one these rows alone are decoded.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub(crate) async fn read_rows(&self, rows: Range<usize>, leaves: &Leaves) -> Result<Vec<f32>> {
+        let numbers = match &self.stored {
+            Stored::Dense(weight) => {
+                let columns = self.columns;
+                weight.flat(leaves).slice([rows.start * columns..rows.end * columns])
+            }
+            Stored::Packed { matrix, .. } => {
+                let (count, columns) = (rows.len(), matrix.columns());
+                let ids: Vec<f32> = rows.map(|row| row as f32).collect();
+                let ids = Tensor::from_data(TensorData::new(ids, [count]), &matrix.device());
+                packed_embedding(ids, matrix).reshape([count * columns])
+            }
+        };
+        read(numbers).await
+    }
+}
+
+/// A matrix \[n, C\] as C lists.
+async fn columns(matrix: Tensor<2>) -> Result<Vec<Vec<f32>>> {
+    let [rows, width] = matrix.dims();
+    let values = read(matrix.reshape([rows * width])).await?;
+    let column = |column: usize| values.iter().skip(column).step_by(width.max(1)).copied().collect();
+    Ok((0..width).map(column).collect())
+}

@@ -1,0 +1,205 @@
+//! Pictures that explain, as plain numbers for a front end to draw: one file a picture, [`draw`] is their table.
+//!
+//! A picture is computed from the model as it is, between two steps of a run or outside of one, and leaves no trace in it: no
+//! weight, no random number and no loss of a run is another for it. Colours, axes and words are the front end's.
+
+mod attention;
+mod lora_update;
+mod loss_surface;
+mod packed_weights;
+mod tokens;
+mod units;
+
+pub(crate) use loss_surface::OptimizerPath;
+
+use crate::data::{self, Example};
+use crate::did_you_mean::nearest;
+use crate::error::{Error, Result};
+use crate::host::Host;
+use crate::loaded_model::LoadedModel;
+use crate::loss::IGNORE_INDEX;
+use crate::models::Leaves;
+use crate::protocol::{Picture, PictureRequest};
+use crate::tasks::Objective;
+use crate::tokenizer::Tokenizer;
+use burn::tensor::{Tensor, TensorData};
+use lorakeet_i18n::Field;
+use lorakeet_i18n::messages::{common, pictures as msg};
+
+/// Rows and columns of a picture at most.
+const MOST_CELLS: usize = 128;
+/// Tokens of a text that is drawn at most, whatever the model takes: an attention over them is as many numbers squared.
+const MOST_TOKENS: usize = 256;
+/// Names of modules that an error lists.
+const LISTED: usize = 12;
+
+/// What pictures are made from besides the model.
+pub(crate) struct Scene<'a> {
+    /// Rows that show where the data lie, where nothing scales them; none where no fitting data are loaded.
+    pub(crate) examples: &'a [Example],
+    /// The run under way.
+    pub(crate) run: Option<Run<'a>>,
+    pub(crate) host: Host,
+}
+
+/// A run under way.
+#[derive(Clone, Copy)]
+pub(crate) struct Run<'a> {
+    pub(crate) objective: &'a Objective,
+    pub(crate) train: &'a [Example],
+    pub(crate) path: &'a OptimizerPath,
+}
+
+/// Computes a picture of `loaded` as it is now.
+///
+/// # Errors
+/// A request that this model cannot answer, with the field and what it may be; the device failed.
+pub(crate) async fn draw(request: &PictureRequest, loaded: &LoadedModel, scene: &Scene<'_>) -> Result<Picture> {
+    let leaves = &loaded.model.parameters.plain();
+    match request {
+        PictureRequest::Tokens { text } => tokens::draw(loaded, leaves, text).await,
+        PictureRequest::LoraUpdate { module, cells } => lora_update::draw(loaded, module, checked(*cells)?).await,
+        PictureRequest::Attention { text, layer, head } => attention::draw(loaded, leaves, text, *layer, *head).await,
+        PictureRequest::LossSurface { cells } => loss_surface::draw(loaded, scene, checked(*cells)?).await,
+        PictureRequest::PackedWeights { module, format, cells } => {
+            packed_weights::draw(loaded, leaves, (module, format), checked(*cells)?, scene.host).await
+        }
+        PictureRequest::Units { layer, cells } => {
+            units::draw(loaded, leaves, *layer, checked(*cells)?, scene.examples).await
+        }
+    }
+}
+
+/// The number of cells, where it can be one.
+fn checked(cells: usize) -> Result<usize> {
+    match (1..=MOST_CELLS).contains(&cells) {
+        true => Ok(cells),
+        false => {
+            let what = msg::CellsBeyond {
+                got: cells,
+                most: MOST_CELLS,
+            };
+            Err(Error::config(what).field("cells"))
+        }
+    }
+}
+
+/// The tokens of a text in the model's own frame, each of which the model has a row and a position for.
+fn tokens_of(text: &str, loaded: &LoadedModel) -> Result<Vec<u32>> {
+    let (tokenizer, limits) = (loaded.tokenizer()?, loaded.model.limits());
+    if text.trim().is_empty() {
+        return Err(Error::config(msg::NoTokens).field("text").remedy(msg::WriteText));
+    }
+    let ids = tokenizer.encode(text, true)?;
+    if ids.is_empty() {
+        return Err(Error::config(msg::NoTokens).field("text").remedy(msg::WriteText));
+    }
+    let (tokens, most) = (ids.len(), limits.tokens.min(MOST_TOKENS));
+    if tokens > most {
+        let error = Error::config(msg::TooManyTokens { tokens, most }).field("text");
+        return Err(error.remedy(msg::ShortenText));
+    }
+    limits.check_tokens(&ids, tokenizer)?;
+    Ok(ids)
+}
+
+/// The text of each token; in a row they read as the text does.
+fn texts_of(ids: &[u32], tokenizer: &Tokenizer) -> Result<Vec<String>> {
+    let example = Example {
+        input_ids: ids.to_vec(),
+        labels: vec![IGNORE_INDEX; ids.len()],
+        ..Example::default()
+    };
+    let shown = data::preview(&example, tokenizer)?;
+    Ok(shown.tokens.into_iter().map(|(text, _)| text).collect())
+}
+
+/// The one of `paths` that `written` names: a whole path, or the end of one behind a dot, of which the first counts.
+fn find_module<'p>(written: &str, paths: &[&'p str]) -> Result<&'p str> {
+    let first = |is: &dyn Fn(&str) -> bool| paths.iter().copied().find(|path| is(path));
+    let ends_so = |path: &str| path.strip_suffix(written).is_some_and(|before| before.ends_with('.'));
+    let found = first(&|path| path == written).or_else(|| first(&ends_so).filter(|_| !written.is_empty()));
+    if let Some(path) = found {
+        return Ok(path);
+    }
+    let module = format!("{written:?}");
+    let error = Error::config(msg::UnknownModule { module }).field("module");
+    let ends = paths.iter().map(|path| path.rsplit('.').next().unwrap_or(path));
+    if let Some(name) = nearest(written, paths.iter().copied().chain(ends)) {
+        return Err(error.remedy(common::DidYouMean { name }));
+    }
+    let mut names = Field::list(paths.iter().take(LISTED));
+    if let Some(more) = paths.len().checked_sub(LISTED).filter(|more| *more > 0) {
+        names = Field::Message(common::AndMore { names, more }.into());
+    }
+    Err(error.remedy(msg::ModulesAre { names }))
+}
+
+/// Places along an axis: `count` of them from the first to the last, one in the middle where there is only one.
+fn places((first, last): (f64, f64), count: usize) -> impl Iterator<Item = f64> + Clone {
+    let step = (last - first) / count.saturating_sub(1).max(1) as f64;
+    let start = if count == 1 { (first + last) / 2.0 } else { first };
+    (0..count).map(move |place| match place + 1 == count && count > 1 {
+        // Not a rounding away from it.
+        true => last,
+        false => start + step * place as f64,
+    })
+}
+
+/// A fresh view of other values in the place of the trained ones.
+fn leaves_at(loaded: &LoadedModel, values: Vec<Vec<f32>>) -> Leaves {
+    let device = loaded.model.device();
+    let tensor = |values: Vec<f32>| {
+        let count = values.len();
+        Tensor::from_data(TensorData::new(values, [count]), device)
+    };
+    loaded.model.parameters.at(values.into_iter().map(tensor).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_module_is_found_by_its_path_or_its_end_and_a_slip_names_the_nearest() {
+        let paths = [
+            "model.layers.0.q_proj",
+            "model.layers.1.q_proj",
+            "model.layers.0.v_proj",
+        ];
+        assert_eq!(find_module("model.layers.1.q_proj", &paths).unwrap(), paths[1]);
+        assert_eq!(find_module("q_proj", &paths).unwrap(), paths[0]);
+        assert_eq!(find_module("1.q_proj", &paths).unwrap(), paths[1]);
+        let refused = |written: &str| find_module(written, &paths).unwrap_err().to_string();
+        assert!(
+            refused("qproj").ends_with("Did you mean q_proj?"),
+            "{}",
+            refused("qproj")
+        );
+        for written in ["", "proj", "embed_tokens"] {
+            let said = refused(written);
+            assert!(said.contains("module") && said.contains(paths[2]), "{said}");
+        }
+        let many: Vec<String> = (0..20).map(|layer| format!("layers.{layer}.dense")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let said = find_module("attention.output", &many).unwrap_err().to_string();
+        assert!(said.contains("layers.11.dense and 8 more"), "{said}");
+    }
+
+    #[test]
+    fn places_begin_and_end_where_the_axis_does() {
+        assert_eq!(places((-1.0, 2.0), 4).collect::<Vec<_>>(), [-1.0, 0.0, 1.0, 2.0]);
+        assert_eq!(places((-1.0, 2.0), 1).collect::<Vec<_>>(), [0.5]);
+        assert_eq!(places((0.1, 0.7), 4).last(), Some(0.7));
+    }
+
+    #[test]
+    fn a_picture_has_from_1_to_128_cells_a_side() {
+        assert_eq!(checked(1), Ok(1));
+        assert_eq!(checked(128), Ok(128));
+        for cells in [0, 129, usize::MAX] {
+            let said = checked(cells).unwrap_err().to_string();
+            assert_eq!(said, format!("cells: must be from 1 to 128, got {cells}."));
+        }
+    }
+}

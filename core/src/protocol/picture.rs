@@ -1,0 +1,218 @@
+//! Pictures that explain: what a front end asks for and the plain numbers that it draws.
+//!
+//! A request goes with [`Command::Picture`] or, to be answered again and again during a run, in the `watch` of
+//! [`Command::Train`]. How each picture is computed is told in `core/src/pictures/`; how it is drawn is the front end's business.
+
+#[cfg(doc)]
+use super::Command;
+use super::number;
+use serde::{Deserialize, Serialize};
+
+/// A picture to compute.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum PictureRequest {
+    /// The probability of each token of a text given those before it: base model and model with the adapter as it is now.
+    Tokens {
+        /// The text; a model's own frame of special tokens is put around it.
+        text: String,
+    },
+    /// ΔW = s·B·A of one adapted module, reduced to at most cells × cells by the means of blocks.
+    LoraUpdate {
+        /// The module's path, or the end of one behind a dot: the first adapted module that ends so.
+        module: String,
+        /// Rows and columns of the picture at most, from 1 to 128.
+        #[serde(default = "cells_of_update")]
+        cells: usize,
+    },
+    /// Attention weights of one layer and head on a text.
+    Attention {
+        /// The text; a model's own frame of special tokens is put around it.
+        text: String,
+        /// The layer, from 0; of an encoder-decoder, of the encoder.
+        layer: usize,
+        /// The head, from 0.
+        head: usize,
+    },
+    /// The loss of a model of two trained parameters over the plane of both, with the path of the optimizer. Of a run only.
+    LossSurface {
+        /// Rows and columns of the picture, from 1 to 128.
+        #[serde(default = "cells_of_surface")]
+        cells: usize,
+    },
+    /// The upper left corner of one weight matrix beside the same weights packed in `format` and decoded again.
+    PackedWeights {
+        /// The path of a linear, or the end of one behind a dot: the first linear that ends so.
+        module: String,
+        /// `nf4`, `fp4`, `int8`, `fp8_e4m3` or `fp8_e5m2`, with the scales that a run has by default.
+        format: String,
+        /// Rows and columns of the corner at most, from 1 to 128.
+        #[serde(default = "cells_of_weights")]
+        cells: usize,
+    },
+    /// What each hidden unit of a small MLP on one or two numbers says over the line or plane of its inputs, and the output.
+    Units {
+        /// The hidden layer, from 0.
+        #[serde(default)]
+        layer: usize,
+        /// Columns of the picture and, of two inputs, its rows, from 1 to 128.
+        #[serde(default = "cells_of_units")]
+        cells: usize,
+    },
+}
+
+fn cells_of_update() -> usize {
+    32
+}
+
+fn cells_of_surface() -> usize {
+    33
+}
+
+fn cells_of_weights() -> usize {
+    16
+}
+
+fn cells_of_units() -> usize {
+    24
+}
+
+/// A picture as numbers; lists of cells are row-major.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Picture {
+    /// How likely each token of a text is.
+    Tokens {
+        /// In the order of the text.
+        tokens: Vec<TokenProbability>,
+    },
+    /// What an adapter adds to one weight matrix.
+    LoraUpdate {
+        /// The module's whole path.
+        module: String,
+        /// Rows of the picture: outputs, or blocks of neighbouring ones.
+        rows: usize,
+        /// Columns of the picture: inputs, or blocks of neighbouring ones.
+        columns: usize,
+        /// Outputs and inputs of W; of an embedding, its inputs are tokens.
+        shape: (usize, usize),
+        /// R.
+        rank: usize,
+        /// The means of ΔW over the blocks.
+        #[serde(with = "number::list")]
+        values: Vec<f32>,
+        /// The largest |ΔW| before the means were taken.
+        #[serde(with = "number")]
+        largest: f64,
+        /// ‖ΔW‖, the root of its sum of squares.
+        #[serde(with = "number")]
+        norm: f64,
+        /// ‖W‖ of the base, for comparison.
+        #[serde(with = "number::optional", default)]
+        weight_norm: Option<f64>,
+    },
+    /// What one head of one layer attends to.
+    Attention {
+        /// The layer, from 0.
+        layer: usize,
+        /// The head, from 0.
+        head: usize,
+        /// Layers of the model; of an encoder-decoder, of its encoder.
+        layers: usize,
+        /// Heads of the layer.
+        heads: usize,
+        /// The text's tokens.
+        tokens: Vec<String>,
+        /// T × T: row t is what token t attends to, and its sum is 1.
+        #[serde(with = "number::list")]
+        weights: Vec<f32>,
+    },
+    /// The loss over the plane of two parameters.
+    LossSurface {
+        /// What the parameters are called: along x, along y.
+        names: (String, String),
+        /// x of the first and of the last column.
+        x: (f64, f64),
+        /// y of the first and of the last row.
+        y: (f64, f64),
+        /// Columns.
+        columns: usize,
+        /// Rows.
+        rows: usize,
+        /// The mean loss of the training rows at each place.
+        #[serde(with = "number::list")]
+        losses: Vec<f32>,
+        /// x, y and the loss there: where the run started, then one place a step.
+        #[serde(with = "number::path")]
+        path: Vec<(f64, f64, f64)>,
+    },
+    /// Weights beside what remains of them in fewer bits.
+    PackedWeights {
+        /// The module's whole path.
+        module: String,
+        /// The format's name.
+        format: String,
+        /// Rows of the corner: outputs.
+        rows: usize,
+        /// Columns of the corner: inputs.
+        columns: usize,
+        /// The weights.
+        #[serde(with = "number::list")]
+        original: Vec<f32>,
+        /// The same weights, packed and decoded.
+        #[serde(with = "number::list")]
+        decoded: Vec<f32>,
+        /// The values that a code of the first block can stand for, ascending.
+        #[serde(with = "number::list")]
+        levels: Vec<f32>,
+        /// Over the whole matrix.
+        #[serde(with = "number")]
+        root_mean_square_error: f64,
+        /// What the matrix takes as the model holds it, or in its file where the model holds it packed.
+        original_bytes: u64,
+        /// What it takes packed, scales included.
+        packed_bytes: u64,
+    },
+    /// What the units of a layer say.
+    Units {
+        /// The hidden layer, from 0.
+        layer: usize,
+        /// Hidden layers of the model.
+        layers: usize,
+        /// What the inputs are called: one, or two.
+        inputs: Vec<String>,
+        /// The first input in the first and in the last column, in the data's own units.
+        x: (f64, f64),
+        /// The second input in the first and in the last row.
+        #[serde(default)]
+        y: Option<(f64, f64)>,
+        /// Columns.
+        columns: usize,
+        /// Rows: 1 where there is one input.
+        rows: usize,
+        /// Of each unit, its activation at each place.
+        #[serde(with = "number::lists")]
+        units: Vec<Vec<f32>>,
+        /// Of each output, what is answered at each place: the probability of a class or a label, a number in its own unit.
+        #[serde(with = "number::lists")]
+        output: Vec<Vec<f32>>,
+    },
+}
+
+/// A token of a text and how likely it was.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TokenProbability {
+    /// The token's text. In a row they read as the text does.
+    pub text: String,
+    /// By the base model; `None` of the first token, which nothing precedes, and of a model whose every weight was trained.
+    #[serde(with = "number::optional", default)]
+    pub base: Option<f64>,
+    /// By the trained model; `None` of the first token and without an adapter.
+    #[serde(with = "number::optional", default)]
+    pub tuned: Option<f64>,
+    /// The likeliest token in this place, by the model as it is now; empty of the first token.
+    pub likeliest: String,
+    /// How likely that one was; 0 of the first token.
+    #[serde(with = "number")]
+    pub likeliest_probability: f64,
+}

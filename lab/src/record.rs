@@ -1,0 +1,152 @@
+//! One run of a lesson as the lab sees it: what it measured, its curves, its texts and its pictures.
+
+use crate::curves::{Line, thinned};
+use crate::events::{Heard, Report, Sample, failure};
+use crate::pictures;
+use lorakeet_core::error::Kind;
+use lorakeet_core::lesson::RunResults;
+use lorakeet_core::protocol::{Baseline, Event, Picture};
+
+/// Points of a curve at most.
+const POINTS: usize = 240;
+
+/// A run under way or over.
+#[derive(Default)]
+pub struct RunRecord {
+    /// What it measured.
+    pub results: RunResults,
+    /// Training losses.
+    pub losses: Line,
+    /// Losses on the validation rows.
+    pub eval_losses: Line,
+    /// Steps planned.
+    pub max_steps: usize,
+    /// The beginning continued, oldest first.
+    pub samples: Vec<Sample>,
+    /// Scores that need no training.
+    pub baselines: Vec<Baseline>,
+    /// What it comes to.
+    pub report: Option<Report>,
+    /// Its newest pictures, one of each kind, with their steps.
+    pub pictures: Vec<(Option<usize>, Picture)>,
+    /// What the engine remarked.
+    pub notes: Vec<String>,
+    /// The newest speed.
+    pub tokens_per_second: f64,
+    /// The newest learning rate.
+    pub learning_rate: f64,
+    /// Whether it was asked to stop.
+    pub is_stopped: bool,
+}
+
+impl RunRecord {
+    /// Takes what the engine said of this run; `said` is the engine's wording where there is one.
+    pub fn take(&mut self, heard: Heard, said: Option<String>) {
+        match heard {
+            Heard::Measured(event) => self.measure(event),
+            Heard::Sample(sample) => self.samples.push(sample),
+            Heard::Report(report) => self.report = Some(report),
+            Heard::Picture(step, picture) => {
+                let kind = pictures::kind(&picture);
+                self.pictures.retain(|(_, known)| pictures::kind(known) != kind);
+                self.pictures.push((step, picture));
+            }
+            Heard::Warning => {
+                let new = said.filter(|said| !self.notes.contains(said));
+                self.notes.extend(new);
+            }
+            _ => {}
+        }
+    }
+
+    fn measure(&mut self, event: Event) {
+        self.results.take(&event);
+        match event {
+            Event::Started(info) => self.max_steps = info.max_steps,
+            Event::Step(step) => {
+                if step.loss.is_finite() {
+                    self.losses.push((step.step as f64, step.loss));
+                }
+                (self.tokens_per_second, self.learning_rate) = (step.tokens_per_second, step.learning_rate);
+            }
+            Event::Eval(eval) if eval.loss.is_finite() => self.eval_losses.push((eval.step as f64, eval.loss)),
+            Event::Baseline { scores } => self.baselines = scores,
+            _ => {}
+        }
+    }
+
+    /// The run ended in an error; whether that is a result and no fault: it diverged.
+    pub fn fail(&mut self, kind: Kind) -> bool {
+        self.results.take(&failure(kind));
+        self.results.is_diverged()
+    }
+
+    /// Training losses, each the mean of its neighbours where there are many.
+    pub fn loss_curve(&self) -> Line {
+        thinned(&self.losses, POINTS)
+    }
+
+    /// The newest step, and the loss there.
+    pub fn newest(&self) -> (usize, f64) {
+        self.losses
+            .last()
+            .map_or((0, f64::NAN), |point| (point.0 as usize, point.1))
+    }
+
+    /// Whether the loss falls: the newest steps beside those before.
+    pub fn falls(&self) -> bool {
+        let count = (self.losses.len() / 4).max(1);
+        let mean = |points: &[(f64, f64)]| points.iter().map(|point| point.1).sum::<f64>() / points.len().max(1) as f64;
+        let (early, late) = self.losses.split_at(self.losses.len().saturating_sub(count));
+        !early.is_empty() && mean(late) < mean(&early[early.len().saturating_sub(count)..])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lorakeet_core::protocol::EvalInfo;
+
+    fn eval(step: usize, loss: f64) -> Heard {
+        Heard::Measured(Event::Eval(EvalInfo {
+            step,
+            loss,
+            perplexity: loss.exp(),
+            tokens: 1,
+            metrics: Vec::new(),
+        }))
+    }
+
+    #[test]
+    fn a_run_keeps_its_curves_and_the_newest_picture_of_a_kind() {
+        let mut run = RunRecord::default();
+        run.take(eval(0, 4.0), None);
+        run.take(eval(10, 3.0), None);
+        assert_eq!(run.eval_losses, [(0.0, 4.0), (10.0, 3.0)]);
+        for step in [0, 10] {
+            let picture = Picture::Tokens { tokens: Vec::new() };
+            run.take(Heard::Picture(Some(step), picture), None);
+        }
+        assert_eq!(run.pictures.len(), 1);
+        assert_eq!(run.pictures[0].0, Some(10));
+    }
+
+    #[test]
+    fn a_run_that_diverged_is_a_result_and_a_lost_device_is_not() {
+        assert!(RunRecord::default().fail(Kind::Diverged));
+        assert!(!RunRecord::default().fail(Kind::Device));
+    }
+
+    #[test]
+    fn a_falling_loss_is_told_from_a_rising_one() {
+        let mut run = RunRecord {
+            losses: (0..20)
+                .map(|step| (f64::from(step), 4.0 - 0.1 * f64::from(step)))
+                .collect(),
+            ..RunRecord::default()
+        };
+        assert!(run.falls());
+        run.losses.iter_mut().for_each(|point| point.1 = -point.1);
+        assert!(!run.falls());
+    }
+}

@@ -1,0 +1,681 @@
+//! What the lab shows, as HTML text: a head with the parts of the lesson, the part itself, and the way on.
+//!
+//! Each region is a text; `play.rs` puts it into the document where it has changed. An element with `data-do` is a button or a
+//! field: a press or a change calls [`crate::play::Lab::act`] with that word and the element's `data-of` or value. Written as text
+//! the lab takes a fifth of the bytes that components of the page's framework would take, and can be tested without a browser.
+
+use crate::answers::Prediction;
+use crate::events::Sample;
+use crate::format;
+use crate::model::{Device, Model, OWN, PARTS, Phase};
+use crate::options;
+use crate::pictures::{self, Series, chart, escaped, picture_words};
+use crate::record::RunRecord;
+use crate::words::LabWords;
+use lorakeet_core::lesson::{BreakIt, Lesson, PartPicture, PictureKind, RunValue, Text};
+use lorakeet_core::protocol::Metric;
+use serde_json::Value;
+use std::fmt::Write;
+
+/// The regions in the order in which they stand; each has an element of its own.
+pub const REGIONS: [&str; 9] = [
+    "head", "problem", "part", "panel", "fields", "pictures", "values", "foot", "live",
+];
+
+/// The lab's theme, for its element.
+pub fn theme(model: &Model) -> String {
+    let theme = model.options.text(options::THEME);
+    theme
+        .filter(|theme| theme == "light" || theme == "dark")
+        .unwrap_or_else(|| "auto".into())
+}
+
+/// A region's HTML.
+pub fn region(name: &str, model: &Model) -> String {
+    let lesson = model.lesson.as_deref();
+    match (name, lesson) {
+        ("problem", _) => problem(model),
+        ("live", _) => escaped(&model.live),
+        ("part", None) => lessons(model),
+        (_, None) => String::new(),
+        ("head", Some(lesson)) => head(model, lesson),
+        ("part", Some(lesson)) => part(model, lesson),
+        ("panel", Some(_)) => panel(model),
+        ("fields", Some(lesson)) => fields(model, lesson),
+        ("pictures", Some(lesson)) => shown_pictures(model, lesson),
+        ("values", Some(lesson)) => values(model, lesson),
+        ("foot", Some(_)) => foot(model),
+        _ => String::new(),
+    }
+}
+
+/// A button: what it does, of what, its label.
+fn button(action: &str, of: &str, label: &str, class: &str, is_open: bool) -> String {
+    let disabled = if is_open { "" } else { " disabled" };
+    let (of, label) = (escaped(of), escaped(label));
+    format!(
+        "<button type=\"button\" class=\"{class}\" data-do=\"{action}\" data-of=\"{of}\"{disabled}>{label}</button>"
+    )
+}
+
+fn head(model: &Model, lesson: &Lesson) -> String {
+    let words = model.words();
+    let mut steps = String::new();
+    for (place, name) in words.parts.iter().enumerate() {
+        let current = if place == model.part {
+            " aria-current=\"step\""
+        } else {
+            ""
+        };
+        // Parts that were reached can be shown again.
+        let closed = if place > model.part { " disabled" } else { "" };
+        let _ = write!(
+            steps,
+            "<li><button type=\"button\" class=\"part\" data-do=\"show\" data-of=\"{place}\"{current}{closed}>\
+             <span class=\"part-number\">{}</span><span class=\"part-name\">{name}</span></button></li>",
+            place + 1
+        );
+    }
+    let (title, label) = (escaped(lesson.title.get(model.language)), words.parts_label);
+    let here = (words.part_of)(model.part + 1, PARTS);
+    let name = words.parts[model.part];
+    format!(
+        "<h2>{title}</h2><nav aria-label=\"{label}\"><ol class=\"parts\">{steps}</ol></nav>\
+         <h3 class=\"part-here\" tabindex=\"-1\" data-focus=\"part\">{here} · {name}</h3>"
+    )
+}
+
+fn foot(model: &Model) -> String {
+    let words = model.words();
+    let blocked = !model.can_go_on();
+    let hint = match blocked && model.part < 2 {
+        true => format!("<span class=\"hint\">{}</span>", words.answer_first),
+        false => String::new(),
+    };
+    let (back, next) = (model.part.saturating_sub(1).to_string(), (model.part + 1).to_string());
+    let on = match model.part + 1 < PARTS {
+        true => button("show", &next, words.next, "primary", !blocked),
+        false => String::new(),
+    };
+    format!("{}{on}{hint}", button("show", &back, words.back, "", model.part > 0))
+}
+
+fn problem(model: &Model) -> String {
+    let words = model.words();
+    let mut html = String::new();
+    for (key, value) in &model.options.unusable {
+        let _ = write!(
+            html,
+            "<p class=\"notice\">{}</p>",
+            escaped(&(words.unusable)(key, value))
+        );
+    }
+    if let Some((address, origin)) = &model.foreign {
+        let (text, fetch) = (
+            escaped(&(words.foreign_file)(origin)),
+            button("fetch", address, words.fetch_it, "", true),
+        );
+        let _ = write!(html, "<div class=\"notice\"><p>{text}</p><p>{fetch}</p></div>");
+    }
+    if let Some(problem) = &model.problem {
+        let restart = match problem.restarts {
+            true => format!("<p>{}</p>", button("start", "", words.restart, "", true)),
+            false => String::new(),
+        };
+        let _ = write!(
+            html,
+            "<div class=\"notice notice-error\" role=\"alert\"><p class=\"notice-title\">{}</p><p class=\"notice-what\">{}</p>{restart}</div>",
+            words.error,
+            escaped(&problem.text),
+        );
+    }
+    html
+}
+
+fn lessons(model: &Model) -> String {
+    let words = model.words();
+    if model.lessons.is_empty() {
+        return String::new();
+    }
+    let mut items = String::new();
+    for lesson in &model.lessons {
+        let (title, minutes) = (
+            escaped(lesson.title.get(model.language)),
+            (words.minutes)(lesson.minutes),
+        );
+        let _ = write!(
+            items,
+            "<li><button type=\"button\" class=\"lesson\" data-do=\"choose\" data-of=\"{}\"><b>{title}</b> \
+             <span class=\"hint\">{minutes}</span></button></li>",
+            escaped(&lesson.id)
+        );
+    }
+    format!("<h2>{}</h2><ol class=\"lessons\">{items}</ol>", words.lessons)
+}
+
+fn part(model: &Model, lesson: &Lesson) -> String {
+    match model.part {
+        0 => {
+            let idea = escaped(lesson.idea.get(model.language));
+            format!(
+                "<p class=\"idea\">{idea}</p>{}",
+                question(model, lesson, "before", model.answers.before)
+            )
+        }
+        1 => predict(model, lesson),
+        2 => paragraphs(model, &lesson.train.text),
+        3 => compare(model, lesson),
+        4 => explain(model, lesson),
+        5 => paragraphs(model, &lesson.break_it.text),
+        _ => question_again(model, lesson),
+    }
+}
+
+/// A text of a lesson: paragraphs, with `code` between backticks.
+fn paragraphs(model: &Model, text: &Text) -> String {
+    let mut html = String::from("<div class=\"lesson-text\">");
+    for paragraph in text.paragraphs(model.language) {
+        html += "<p>";
+        for (place, piece) in paragraph.split('`').enumerate() {
+            let safe = escaped(piece);
+            let _ = match place % 2 {
+                0 => write!(html, "{safe}"),
+                _ => write!(html, "<code>{safe}</code>"),
+            };
+        }
+        html += "</p>";
+    }
+    html + "</div>"
+}
+
+/// Radio buttons, and a button that commits to one of them.
+fn choices(model: &Model, name: &str, legend: &str, texts: &[&str], committed: Option<usize>) -> String {
+    let mut options = String::new();
+    let fixed = if committed.is_some() { " disabled" } else { "" };
+    for (place, text) in texts.iter().enumerate() {
+        let checked = if committed == Some(place) { " checked" } else { "" };
+        let _ = write!(
+            options,
+            "<label class=\"choice\"><input type=\"radio\" name=\"{name}\" value=\"{place}\"{checked}{fixed}><span>{}</span></label>",
+            escaped(text)
+        );
+    }
+    let end = commit(model, name, committed.is_some());
+    format!("<fieldset class=\"choices\"><legend>{legend}</legend>{options}</fieldset>{end}")
+}
+
+fn commit(model: &Model, name: &str, is_done: bool) -> String {
+    let words = model.words();
+    match is_done {
+        true => format!("<p class=\"hint\">{}</p>", words.committed),
+        false => format!("<p>{}</p>", button("commit", name, words.commit, "primary", true)),
+    }
+}
+
+fn question(model: &Model, lesson: &Lesson, name: &str, committed: Option<usize>) -> String {
+    let texts: Vec<&str> = lesson
+        .question
+        .choices
+        .iter()
+        .map(|text| text.get(model.language))
+        .collect();
+    choices(
+        model,
+        name,
+        &paragraphs(model, &lesson.question.text),
+        &texts,
+        committed,
+    )
+}
+
+fn predict(model: &Model, lesson: &Lesson) -> String {
+    let legend = paragraphs(model, &lesson.predict.text);
+    let Some(estimate) = &lesson.predict.number else {
+        let texts: Vec<&str> = lesson
+            .predict
+            .choices
+            .iter()
+            .map(|choice| choice.text.get(model.language))
+            .collect();
+        let place = match model.answers.predicted {
+            Some(Prediction::Choice(place)) => Some(place),
+            _ => None,
+        };
+        return choices(model, "predict", &legend, &texts, place);
+    };
+    let scale = estimate_scale(&estimate.unit);
+    let (from, to, step) = (estimate.from * scale, estimate.to * scale, estimate.step * scale);
+    let (value, fixed) = match model.answers.predicted {
+        Some(Prediction::Number(number)) => ((number * scale).to_string(), " disabled"),
+        _ => (String::new(), ""),
+    };
+    let (unit, end) = (escaped(&estimate.unit), commit(model, "predict", model.has_predicted()));
+    format!(
+        "<fieldset class=\"choices\"><legend>{legend}</legend><label class=\"estimate\">{} <input type=\"number\" \
+         name=\"predict\" class=\"short\" min=\"{from}\" max=\"{to}\" step=\"{step}\" value=\"{value}\"{fixed}> {unit}</label></fieldset>{end}",
+        model.words().your_prediction
+    )
+}
+
+/// What a number is multiplied with where it is shown.
+pub fn estimate_scale(unit: &str) -> f64 {
+    if unit == "%" { 100.0 } else { 1.0 }
+}
+
+/// The buttons of training, the line that says where it stands, and the device.
+fn panel(model: &Model) -> String {
+    if !matches!(model.part, 2 | 5) {
+        return String::new();
+    }
+    let words = model.words();
+    let buttons = match model.phase {
+        Phase::Training => button("pause", "", words.pause, "", true) + &button("stop", "", words.stop, "", true),
+        Phase::Paused => {
+            button("resume", "", words.resume, "primary", true) + &button("stop", "", words.stop, "", true)
+        }
+        Phase::Idle => button("start", "", words.train, "primary", true),
+        phase => {
+            let has_trained = model.part_runs().iter().any(|name| model.runs.contains_key(name));
+            let label = if has_trained { words.train_again } else { words.train };
+            let is_open = model.has_predicted() && matches!(phase, Phase::Ready | Phase::Done);
+            button("train", "", label, "primary", is_open)
+        }
+    };
+    let busy = match model.is_busy {
+        true => format!(
+            "<div class=\"notice\" role=\"alert\"><p>{}</p><p>{}</p></div>",
+            words.busy_elsewhere,
+            button("take-over", "", words.take_over, "", true)
+        ),
+        false => String::new(),
+    };
+    format!(
+        "<div class=\"buttons\" role=\"group\">{buttons}</div><p class=\"lab-status\">{}</p>\
+         <p class=\"hint\" data-device=\"{}\">{}</p>{busy}",
+        escaped(&status(model)),
+        model.device.name(),
+        escaped(&device(model)),
+    )
+}
+
+fn device(model: &Model) -> String {
+    let words = model.words();
+    match &model.device {
+        Device::Unknown => String::new(),
+        Device::Gpu(name) => (words.on_gpu)(name),
+        Device::Cpu if model.options.text(options::DEVICE).as_deref() == Some("cpu") => words.on_cpu_asked.to_owned(),
+        Device::Cpu => words.on_cpu.to_owned(),
+        Device::Recording(device, date) => (words.recording)(device, date),
+    }
+}
+
+fn status(model: &Model) -> String {
+    let words = model.words();
+    match (model.phase, &model.current) {
+        (Phase::Idle, _) => words.idle.to_owned(),
+        (Phase::Loading, _) => (words.loading)(format::percent(model.progress.0, model.progress.1)),
+        (Phase::Predicting, _) => words.predict_first.to_owned(),
+        (Phase::Ready, _) if !model.has_predicted() => words.predict_first.to_owned(),
+        (Phase::Ready, _) => words.ready.to_owned(),
+        (Phase::Paused, _) if model.is_unseen => words.paused_unseen.to_owned(),
+        (Phase::Paused, _) => words.paused.to_owned(),
+        (Phase::Training, None) => String::new(),
+        (Phase::Training, Some(name)) => {
+            let label = model.label(name);
+            match model.runs.get(name) {
+                Some(run) if run.newest().0 > 0 => (words.training)(&label, run.newest().0, run.max_steps),
+                _ => (words.starting)(&label),
+            }
+        }
+        (Phase::Done, _) => (words.done)(format!("{:.1} s", model.seconds)),
+        (Phase::Failed, _) => words.error.to_owned(),
+    }
+}
+
+/// The fields of a part's knobs and rows, and the button that trains with them.
+fn fields(model: &Model, lesson: &Lesson) -> String {
+    let words = model.words();
+    let (controls, runs) = match model.part {
+        2 => (&lesson.train.controls, &lesson.train.runs),
+        5 => (&lesson.break_it.controls, &lesson.break_it.runs),
+        _ => return String::new(),
+    };
+    let known = model.controls();
+    let names: Vec<&String> = controls.iter().filter(|name| known.contains(name)).collect();
+    let has_rows = controls.iter().any(|name| name == BreakIt::DATA);
+    let (Some(run), false) = (
+        runs.first().and_then(|name| lesson.runs.get(name)),
+        names.is_empty() && !has_rows,
+    ) else {
+        return String::new();
+    };
+    let inside = if !model.can_change() {
+        format!("<p class=\"hint\">{}</p>", words.settings_fixed)
+    } else if model.knobs.is_empty() && !names.is_empty() {
+        format!("<p class=\"hint\">{}</p>", words.settings_later)
+    } else {
+        let mut html = String::from("<div class=\"knobs\">");
+        for knob in model.knobs.iter().filter(|knob| names.contains(&&knob.name)) {
+            let given = || run.settings.get(&knob.name).map_or(String::new(), shown);
+            let text = model.settings.get(&knob.name).cloned().unwrap_or_else(given);
+            let name = escaped(&knob.name);
+            let field = match knob.choices.is_empty() {
+                true => format!(
+                    "<input type=\"text\" class=\"short\" data-do=\"set\" data-of=\"{name}\" value=\"{}\">",
+                    escaped(&text)
+                ),
+                false => {
+                    let option = |choice: &String| {
+                        let chosen = if *choice == text { " selected" } else { "" };
+                        format!("<option{chosen}>{}</option>", escaped(choice))
+                    };
+                    let options: String = knob.choices.iter().map(option).collect();
+                    format!("<select data-do=\"set\" data-of=\"{name}\">{options}</select>")
+                }
+            };
+            let guidance = escaped(&knob.guidance);
+            let _ = write!(
+                html,
+                "<div class=\"knob\"><label><code>{name}</code> {field}</label><span class=\"hint\">{guidance}</span></div>"
+            );
+        }
+        html += "</div>";
+        if has_rows {
+            let given = model.given_rows.get(&run.data);
+            let rows = model
+                .rows
+                .as_ref()
+                .or(given)
+                .map_or(String::new(), |rows| escaped(rows));
+            let _ = write!(
+                html,
+                "<label class=\"field\"><span class=\"field-name\">{}</span><textarea rows=\"8\" data-do=\"rows\">{rows}</textarea>\
+                 <span class=\"hint\">{}</span></label>",
+                words.own_data, words.own_data_hint
+            );
+        }
+        html
+    };
+    let is_open = matches!(model.phase, Phase::Ready | Phase::Done) && model.can_change() && model.has_predicted();
+    let train = button("train-own", "", words.train_own, "", is_open);
+    format!(
+        "<details class=\"fold\"><summary>{}</summary>{inside}<p>{train}</p></details>",
+        words.settings
+    )
+}
+
+/// A setting's value as a field shows it.
+fn shown(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn compare(model: &Model, lesson: &Lesson) -> String {
+    let words = model.words();
+    let results = model.results();
+    let is_trained = lesson
+        .train
+        .runs
+        .iter()
+        .all(|name| results.get(name).is_some_and(|run| run.is_over()));
+    let choice = |place: usize| {
+        let choice = lesson.predict.choices.get(place);
+        choice.map_or("–", |choice| choice.text.get(model.language)).to_owned()
+    };
+    let unknown = || words.unknown.to_owned();
+    let (prediction, happened, verdict) = match (model.answers.predicted, &lesson.predict.number) {
+        (Some(Prediction::Number(number)), Some(estimate)) => {
+            let run = results.get(&estimate.of.run);
+            let value = run.and_then(|run| run.value(&estimate.of.value, estimate.of.at));
+            let written = |value: f64| match estimate.unit.as_str() {
+                "%" => format::share(value),
+                unit => format!("{} {unit}", format::loss(value)),
+            };
+            (written(number), value.map_or_else(unknown, written), "")
+        }
+        (predicted, _) => {
+            let place = match predicted {
+                Some(Prediction::Choice(place)) => Some(place),
+                _ => None,
+            };
+            let outcome = lesson.outcome(&results);
+            let verdict = match outcome {
+                _ if !is_trained => words.train_first,
+                None => words.no_outcome,
+                found if found == place => words.as_predicted,
+                _ => words.not_as_predicted,
+            };
+            let happened = outcome.filter(|_| is_trained).map_or_else(unknown, choice);
+            (place.map_or("–".to_owned(), choice), happened, verdict)
+        }
+    };
+    let one = |name: &str, text: &str, class: &str| {
+        format!(
+            "<div class=\"sample {class}\"><dt>{name}</dt><dd>{}</dd></div>",
+            escaped(text)
+        )
+    };
+    format!(
+        "{}<dl class=\"pair outcome\">{}{}</dl><p class=\"outcome-verdict\" role=\"status\">{verdict}</p>",
+        paragraphs(model, &lesson.compare.text),
+        one(words.your_prediction, &prediction, ""),
+        one(words.what_happened, &happened, "sample-now"),
+    )
+}
+
+fn explain(model: &Model, lesson: &Lesson) -> String {
+    let words = model.words();
+    let is_explained = model.answers.is_explained;
+    let (fixed, end) = match is_explained {
+        true => (" disabled", paragraphs(model, &lesson.explain.text)),
+        false => (
+            "",
+            format!(
+                "<p>{}</p>",
+                button("explain", "", words.show_explanation, "primary", true)
+            ),
+        ),
+    };
+    format!(
+        "<label class=\"field\"><span class=\"field-name\">{}</span><textarea rows=\"3\" name=\"explanation\"{fixed}>{}</textarea>\
+         <span class=\"hint\">{}</span></label>{end}",
+        words.own_words,
+        escaped(&model.answers.explanation),
+        words.own_words_hint,
+    )
+}
+
+fn question_again(model: &Model, lesson: &Lesson) -> String {
+    let words = model.words();
+    let choice = |place: usize| {
+        let choice = lesson.question.choices.get(place);
+        choice.map_or("–", |text| text.get(model.language)).to_owned()
+    };
+    let form = question(model, lesson, "after", model.answers.after);
+    let Some(after) = model.answers.after else { return form };
+    let verdict = match after == lesson.question.answer {
+        true => words.right.to_owned(),
+        false => (words.wrong)(&choice(lesson.question.answer)),
+    };
+    let first = model
+        .answers
+        .before
+        .map_or(String::new(), |place| (words.first_answer)(&choice(place)));
+    format!(
+        "{form}<p role=\"status\"><b>{}</b></p><p>{}</p>{}<p class=\"idea\">{}</p><p class=\"buttons\">{}{}</p>",
+        escaped(&verdict),
+        escaped(&first),
+        paragraphs(model, &lesson.question.why),
+        escaped(lesson.idea.get(model.language)),
+        button("save-answers", "", words.save_answers, "primary", true),
+        button("begin-again", "", words.begin_again, "", true),
+    )
+}
+
+/// A table of measured values: a row a value.
+fn values(model: &Model, lesson: &Lesson) -> String {
+    let shown: &[RunValue] = match model.part {
+        3 => &lesson.compare.show,
+        5 => &lesson.break_it.show,
+        _ => return String::new(),
+    };
+    if shown.is_empty() {
+        return String::new();
+    }
+    let words = model.words();
+    let results = model.results();
+    let row = |value: &RunValue| {
+        let run = results.get(&value.run);
+        let number = match run.and_then(|run| run.value(&value.value, value.at)) {
+            Some(number) if number.is_infinite() => words.diverged.to_owned(),
+            Some(number) if number.fract() == 0.0 && number.abs() >= 10.0 => format::whole(number),
+            Some(number) => format::loss(number),
+            None => words.unknown.to_owned(),
+        };
+        let written = value.to_string();
+        let name = written.split_once('.').map_or("", |(_, name)| name);
+        vec![escaped(&model.label(&value.run)), escaped(&(words.value)(name)), number]
+    };
+    let rows: Vec<Vec<String>> = shown.iter().map(row).collect();
+    let heads = [words.run, words.value_head, words.measured_head].map(str::to_owned);
+    let table = pictures::numbers(words.measured, &heads, &rows);
+    format!(
+        "<div class=\"table-scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{}\">{table}</div>",
+        words.measured
+    )
+}
+
+fn shown_pictures(model: &Model, lesson: &Lesson) -> String {
+    let curves = [PartPicture {
+        kind: PictureKind::Loss,
+        run: None,
+    }];
+    let (shown, runs): (&[PartPicture], Vec<String>) = match model.part {
+        2 => (&lesson.train.pictures, lesson.train.runs.clone()),
+        4 if model.answers.is_explained => (&lesson.explain.pictures, lesson.train.runs.clone()),
+        5 => (
+            &curves,
+            [lesson.train.runs.clone(), lesson.break_it.runs.clone()].concat(),
+        ),
+        _ => return String::new(),
+    };
+    shown
+        .iter()
+        .map(|picture| drawn(model, lesson, picture, &runs))
+        .collect()
+}
+
+/// A picture as HTML.
+fn drawn(model: &Model, lesson: &Lesson, picture: &PartPicture, part_runs: &[String]) -> String {
+    let words = model.words();
+    if picture.kind == PictureKind::Loss {
+        return curves(model, part_runs);
+    }
+    let name = picture.run.as_deref().unwrap_or_default();
+    let label = lesson.runs.get(name).map_or(name, |run| run.label.get(model.language));
+    let body = model.runs.get(name).and_then(|run| match picture.kind {
+        PictureKind::Samples => samples(run, words),
+        PictureKind::Baselines => scores(run, words, words.baselines),
+        PictureKind::Report => report(run, words),
+        _ => {
+            let kind = picture.kind.name();
+            let found = run.pictures.iter().find(|(_, picture)| pictures::kind(picture) == kind);
+            found.map(|(step, picture)| pictures::html(picture, *step, model.language))
+        }
+    });
+    let body = body.unwrap_or_else(|| format!("<p class=\"waiting\">{}</p>", words.picture_later));
+    format!(
+        "<section class=\"lab-picture\"><h4>{}</h4>{body}</section>",
+        escaped(label)
+    )
+}
+
+/// The losses of the runs over one another: on the validation rows where they are scored on the way, and in training.
+fn curves(model: &Model, part_runs: &[String]) -> String {
+    let (words, of_pictures) = (model.words(), picture_words(model.language));
+    let own = OWN.to_owned();
+    let names = part_runs.iter().chain([&own]);
+    let runs: Vec<(&String, &RunRecord)> = names.filter_map(|name| Some((name, model.runs.get(name)?))).collect();
+    let steps = runs.iter().map(|(_, run)| run.max_steps).max().unwrap_or(0);
+    let series = |line: fn(&RunRecord) -> crate::curves::Line| -> Vec<Series> {
+        let one = |(name, run): &(&String, &RunRecord)| Series {
+            label: model.label(name),
+            line: line(run),
+        };
+        runs.iter().map(one).collect()
+    };
+    let of_training = chart(
+        words.training_curves,
+        &series(RunRecord::loss_curve),
+        steps,
+        of_pictures,
+    );
+    match runs.iter().any(|(_, run)| run.eval_losses.len() > 1) {
+        true => chart(words.curves, &series(|run| run.eval_losses.clone()), steps, of_pictures) + &of_training,
+        false => of_training,
+    }
+}
+
+fn samples(run: &RunRecord, words: &LabWords) -> Option<String> {
+    let (first, last) = (run.samples.first()?, run.samples.last()?);
+    let one = |heading: &str, sample: Option<&Sample>, class: &str| {
+        let text = sample.map_or(String::new(), |sample| {
+            let (prompt, text) = (escaped(&sample.prompt), escaped(&sample.text));
+            format!("<p class=\"written\"><span class=\"given\">{prompt}</span>{text}</p>")
+        });
+        format!("<article class=\"sample {class}\"><h5>{heading}</h5>{text}</article>")
+    };
+    let after = (last.step > 0).then_some(last);
+    let (before, after) = (
+        one(words.before, Some(first), ""),
+        one(words.after, after, "sample-now"),
+    );
+    Some(format!(
+        "<p>{}</p><div class=\"pair\">{before}{after}</div>",
+        words.samples
+    ))
+}
+
+/// A table of scores: baselines, and the tuned model where the run has a report.
+fn scores(run: &RunRecord, words: &LabWords, caption: &str) -> Option<String> {
+    let metric = match &run.report {
+        Some(report) => report.metric.clone(),
+        None => run.baselines.first()?.metrics.first()?.name.clone(),
+    };
+    let value = |metrics: &[Metric]| {
+        let found = metrics.iter().find(|entry| entry.name == metric);
+        found.map_or("–".to_owned(), |entry| format::loss(entry.value))
+    };
+    let of_baseline = |baseline: &lorakeet_core::protocol::Baseline| {
+        vec![
+            escaped(&baseline.kind.name().replace('_', " ")),
+            value(&baseline.metrics),
+        ]
+    };
+    let mut rows: Vec<Vec<String>> = run.baselines.iter().map(of_baseline).collect();
+    let of_tuned = run
+        .report
+        .as_ref()
+        .map(|report| vec![words.tuned.to_owned(), value(&report.metrics)]);
+    rows.extend(of_tuned);
+    Some(pictures::numbers(
+        caption,
+        &[words.model_head.to_owned(), escaped(&metric)],
+        &rows,
+    ))
+}
+
+fn report(run: &RunRecord, words: &LabWords) -> Option<String> {
+    let report = run.report.as_ref()?;
+    let table = scores(run, words, words.report)?;
+    let verdict = match (report.verdict, &report.comparison) {
+        (Some(verdict), Some(comparison)) => {
+            let (before, after) = (format::loss(comparison.before), format::loss(comparison.after));
+            format!(
+                "<p class=\"verdict\">{}</p>",
+                escaped(&(words.verdict)(verdict, &report.metric, before, after))
+            )
+        }
+        _ => String::new(),
+    };
+    Some(verdict + &table)
+}

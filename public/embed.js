@@ -1,0 +1,33 @@
+// The lab in a frame: options from the address, then from the page around it, if that speaks (public/lab.js does).
+import { mountLab } from "./lab_page.js";
+
+const PROTOCOL = { protocol: "lorakeet-lab", version: 1 };
+const FLAGS = ["locked", "start"];
+
+const options = Object.fromEntries(new URLSearchParams(location.search));
+for (const name of FLAGS) {
+  if (name in options) options[name] = options[name] !== "false" && options[name] !== "0";
+}
+options.state = decodeURI(location.hash.replace(/^#/, "")) || null;
+
+// The lab speaks into a channel of its own; what it says is passed on once the page around it has answered.
+const { port1, port2 } = new MessageChannel();
+const waiting = [];
+let shell = null;
+port2.onmessage = ({ data }) => (shell ? shell.postMessage(data) : waiting.push(data));
+
+addEventListener("message", ({ data, source, ports }) => {
+  const isHello = data?.protocol === PROTOCOL.protocol && data.version === PROTOCOL.version && data.type === "hello";
+  // The first who answers is the one who is spoken with.
+  if (source !== parent || !isHello || !ports[0] || shell) return;
+  [shell] = ports;
+  shell.onmessage = (message) => port2.postMessage(message.data);
+  port2.postMessage(data);
+  for (const message of waiting.splice(0)) shell.postMessage(message);
+});
+
+await mountLab(document.getElementById("lab"), port1, options);
+if (parent !== window) {
+  const capabilities = ["lessons", "recordings", "export-peft", "export-answers"];
+  parent.postMessage({ ...PROTOCOL, type: "ready", capabilities }, "*");
+}

@@ -1,0 +1,153 @@
+// Types of lab.js: the element <lorakeet-lab>. docs/widget.md says what each name means.
+
+/** Where a lab stands. */
+export type LorakeetPhase = "idle" | "loading" | "ready" | "predicting" | "training" | "paused" | "done" | "error";
+
+/** What a lab is to run on: the best there is, a GPU, the CPU, or a recorded run. */
+export type LorakeetDevice = "auto" | "gpu" | "cpu" | "replay";
+
+/** What went wrong; a lab may name further kinds. */
+export type LorakeetErrorKind =
+  | "no-webgpu"
+  | "lost"
+  | "out-of-memory"
+  | "bad-file"
+  | "network"
+  | "blocked"
+  | (string & {});
+
+/** Numbers of one optimizer step; null where one cannot be told, such as a loss that is not finite. */
+export interface LorakeetStep {
+  step: number;
+  /** In nats a token, or what the lesson's task measures. */
+  loss: number | null;
+  /** Learning rate. */
+  lr: number | null;
+  tokensPerSecond: number | null;
+}
+
+/** What the browser can do. */
+export interface LorakeetSupport {
+  webgpu: boolean;
+  wasm: boolean;
+}
+
+/** What the promise of a method is rejected with. */
+export interface LorakeetCallError extends Error {
+  kind: LorakeetErrorKind | null;
+  advice: string | null;
+}
+
+/** The events of <lorakeet-lab>; all of them bubble and are composed. */
+export interface LorakeetLabEventMap {
+  "lorakeet-ready": CustomEvent<{ capabilities: string[] }>;
+  "lorakeet-progress": CustomEvent<{ what: string; loaded: number; total: number | null }>;
+  "lorakeet-phase": CustomEvent<{ phase: LorakeetPhase; device: string | null }>;
+  "lorakeet-step": CustomEvent<LorakeetStep>;
+  "lorakeet-predict": CustomEvent<{ question: string; answer: string }>;
+  "lorakeet-lesson": CustomEvent<{ part: string | number; of: number | null }>;
+  "lorakeet-done": CustomEvent<{ report: unknown }>;
+  "lorakeet-error": CustomEvent<{ kind: LorakeetErrorKind; message: string; fatal: boolean; advice: string | null }>;
+}
+
+/** The element <lorakeet-lab>. */
+export declare class LorakeetLab extends HTMLElement {
+  /** The folder of embed.html; to be set only where a bundler has moved lab.js away from it. */
+  static folder: string;
+  static readonly observedAttributes: string[];
+
+  // Attributes
+  /** Id of a bundled lesson. */
+  lesson: string;
+  /** Address of a lab file, same-origin or with CORS. */
+  src: string;
+  /** Names of the knobs that are shown, `none` or `all`; empty: the lesson's. */
+  controls: string;
+  /** Whether the state is kept in the page's address. */
+  sync: "none" | "hash";
+  /** When the frame is made: with Start, or at once. */
+  loading: "lazy" | "eager";
+  /** Most steps of a run. */
+  maxSteps: number | null;
+  /** Longest run in seconds. */
+  maxSeconds: number | null;
+  /** Seed of the random numbers. */
+  seed: number | null;
+  /** What a run does 30 s after the lab went out of view. */
+  offscreen: "pause" | "run";
+  theme: "auto" | "light" | "dark";
+  /** Accessible name. */
+  label: string;
+  /** Least height, kept free before anything is loaded. */
+  height: string;
+  /** Whether model and data cannot be changed. */
+  locked: boolean;
+  /** In a frame of its own, or inside the page. */
+  mode: "frame" | "inline";
+  /** Whether the frame gets an origin of its own that nothing else has. */
+  opaque: boolean;
+
+  // Properties
+  /** The newest state, a text that begins with `lab=1`; setting it sets the attribute, and the lab follows. */
+  get state(): string;
+  set state(value: string);
+  /** What the lab runs on; until it has told, the attribute, which setting this sets. */
+  get device(): LorakeetDevice | (string & {});
+  set device(value: LorakeetDevice);
+  get phase(): LorakeetPhase;
+  /** The newest step. */
+  get metrics(): LorakeetStep | null;
+  /** The report of the last finished run. */
+  get report(): unknown;
+  /** What this browser can do. */
+  get supported(): Promise<LorakeetSupport>;
+
+  // Methods; what is called before Start waits for it.
+  /** Presses Start, and trains once the lab allows it. */
+  start(): Promise<unknown>;
+  pause(): Promise<unknown>;
+  /** Trains for so many steps, by default one. */
+  step(count?: number): Promise<unknown>;
+  /** Goes back to untrained weights. */
+  reset(options?: { seed?: number }): Promise<unknown>;
+  /** What the model makes of a text. */
+  predict(question: string): Promise<unknown>;
+  setKnob(name: string, value: unknown): Promise<unknown>;
+  /** The lab as it is now, as a link. */
+  toURL(): Promise<string>;
+  /** The trained adapter, in PEFT's format or as GGUF. */
+  exportAdapter(format?: "peft" | "gguf"): Promise<Blob>;
+  /** The pupil's answers as CSV. */
+  exportAnswers(): Promise<Blob>;
+  /** Ends the lab and shows the poster again; the state is kept. */
+  destroy(): Promise<void>;
+
+  addEventListener<K extends keyof LorakeetLabEventMap>(
+    type: K,
+    listener: (this: LorakeetLab, event: LorakeetLabEventMap[K]) => unknown,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  removeEventListener<K extends keyof LorakeetLabEventMap>(
+    type: K,
+    listener: (this: LorakeetLab, event: LorakeetLabEventMap[K]) => unknown,
+    options?: boolean | EventListenerOptions,
+  ): void;
+  removeEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject,
+    options?: boolean | EventListenerOptions,
+  ): void;
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    "lorakeet-lab": LorakeetLab;
+  }
+  interface HTMLElementEventMap extends LorakeetLabEventMap {}
+  interface DocumentEventMap extends LorakeetLabEventMap {}
+}

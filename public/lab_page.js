@@ -1,0 +1,211 @@
+// Shows the lab: in a frame (embed.html) or inside another page (lab.js with `mode="inline"`). The lab's program is
+// lab/src/; this file starts it, and is what the program needs of the browser: fetching, the engine's worker, the turn to
+// train, messages to the shell. docs/widget.md lists the messages.
+
+const PROTOCOL = { protocol: "lorakeet-lab", version: 1 };
+const FOLDER = new URL("./", import.meta.url);
+// Of the page's own style sheets, in order.
+const SHEETS = ["tokens.css", "parts.css", "lab.css"];
+// One lab trains at a time, over all labs of this origin.
+const LOCK = "lorakeet-trainer";
+// A run goes on for so long while the lab is out of view.
+const UNSEEN_MS = 30_000;
+
+// The program is started once; later labs of the page use it, too.
+let program;
+const start = () =>
+  (program ??= import("./lesson.js").then(async (lesson) => {
+    await lesson.default({ module_or_path: new URL("./lesson_bg.wasm", import.meta.url) });
+    return lesson;
+  }));
+
+// The one lab of this page that trains where the browser has no locks (an opaque origin has none).
+let trainer = null;
+
+// Names of options that are no attributes: the shell's `hello` has `caps` and `start`.
+const optionsOf = ({ caps = {}, style, ...hello }) => ({
+  ...hello,
+  "max-steps": caps.maxSteps ?? hello["max-steps"] ?? null,
+  "max-seconds": caps.maxSeconds ?? hello["max-seconds"] ?? null,
+  seed: caps.seed ?? hello.seed ?? null,
+});
+
+const listOf = (value) => (Array.isArray(value) ? value.join(" ") : value);
+
+// Custom properties of the shell become those of the lab's style sheets.
+const STYLES = {
+  "--lorakeet-accent": "--accent",
+  "--lorakeet-ink": "--ink",
+  "--lorakeet-surface": "--surface",
+  "--lorakeet-line": "--line",
+  "--lorakeet-radius": "--radius",
+  "--lorakeet-font": "--font",
+  "--lorakeet-space": "--gap-m",
+  "--lorakeet-chart-height": "--chart-height",
+  "--lorakeet-series-1": "--series-1",
+  "--lorakeet-series-2": "--series-2",
+  "--lorakeet-series-3": "--series-3",
+  "--lorakeet-series-4": "--series-4",
+};
+
+// A frame's document has them already.
+const dress = (root) =>
+  root.getRootNode() instanceof ShadowRoot &&
+  Promise.all(
+    SHEETS.map((name) => {
+      const link = document.createElement("link");
+      link.rel = "stylesheet";
+      link.href = new URL(name, FOLDER).href;
+      root.append(link);
+      return new Promise((resolve) => {
+        link.onload = link.onerror = resolve;
+      });
+    }),
+  );
+
+// A worker from its own address; where the browser refuses that (an opaque origin), from a text that imports it.
+const worker = () => {
+  const address = new URL("engine.js", FOLDER).href;
+  const open = (from) => new Worker(from, { type: "module" });
+  try {
+    return open(address);
+  } catch {
+    const text = `import ${JSON.stringify(address)};`;
+    return open(URL.createObjectURL(new Blob([text], { type: "text/javascript" })));
+  }
+};
+
+const save = (name, text) => {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], { type: "text/csv;charset=utf-8" }));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+};
+
+// Shows a lab in `root`, which tells `port` what happens and does what it is told there.
+export const mountLab = async (root, port, hello) => {
+  const say = (type, fields) => port.postMessage({ ...PROTOCOL, type, ...fields });
+  let handle = null;
+  let release = null;
+
+  const host = {
+    post: (type, fields) => say(type, JSON.parse(fields)),
+    reply: (id, value, file) => say("reply", { id, value: file ?? JSON.parse(value) }),
+    refuse: (id, message) => say("reply", { id, error: { kind: "call", message } }),
+    foreign: (address) => {
+      const { origin } = new URL(address, FOLDER);
+      return [FOLDER.origin, location.origin].includes(origin) ? undefined : origin;
+    },
+    text: async (path) => {
+      const response = await fetch(new URL(path, FOLDER));
+      if (!response.ok) throw new Error(`${response.status}`);
+      return response.text();
+    },
+    // The engine fetches what a command names.
+    files: async () => null,
+    worker: async () => worker(),
+    lock: async (take) => {
+      if (trainer === handle) return true;
+      const taken = await requestTurn(take);
+      if (taken) trainer = handle;
+      return taken;
+    },
+    unlock: () => {
+      release?.();
+      release = null;
+      if (trainer === handle) trainer = null;
+    },
+    save,
+    address: (state) => {
+      const address = new URL("embed.html", FOLDER);
+      address.hash = state;
+      return address.href;
+    },
+  };
+
+  const requestTurn = (take) => {
+    if (!navigator.locks) return turnOfPage(take);
+    return new Promise((resolve) => {
+      const held = (lock) => {
+        resolve(Boolean(lock));
+        return lock && new Promise((done) => (release = done));
+      };
+      const options = take ? { steal: true } : { ifAvailable: true };
+      navigator.locks.request(LOCK, options, held).catch((error) => {
+        // Somebody has stolen it; an opaque origin may not ask at all.
+        if (release) {
+          release = null;
+          trainer = null;
+          handle?.lose_turn();
+        } else if (error.name === "SecurityError") {
+          resolve(turnOfPage(take));
+        } else {
+          resolve(false);
+        }
+      });
+    });
+  };
+
+  const turnOfPage = (take) => {
+    if (trainer && trainer !== handle && !take) return false;
+    if (trainer && trainer !== handle) trainer.lose_turn();
+    return true;
+  };
+
+  const tell = ({ state, controls, ...options }) =>
+    JSON.stringify({ ...optionsOf(options), controls: listOf(controls) ?? null, state: state ?? null });
+
+  const paint = (style = {}) => {
+    for (const [name, own] of Object.entries(STYLES)) {
+      if (style[name]) stage.style.setProperty(own, style[name]);
+      else stage.style.removeProperty(own);
+    }
+  };
+
+  const stage = document.createElement("div");
+  stage.className = "lab";
+  const [lesson] = await Promise.all([start(), dress(root)]);
+  root.append(stage);
+  paint(hello.style);
+  handle = lesson.mount_lab(stage, host, tell(hello));
+
+  port.onmessage = ({ data }) => {
+    if (data?.protocol !== PROTOCOL.protocol || data.version !== PROTOCOL.version) return;
+    if (data.type === "hello") {
+      paint(data.style);
+      handle.set_options(tell(data));
+    } else if (data.type === "call") {
+      handle.call(data.id, String(data.method), JSON.stringify(data.args ?? []));
+    } else if (data.type === "get") {
+      handle.get(data.id, String(data.what));
+    }
+  };
+
+  let told = 0;
+  const sizes = new ResizeObserver(() => {
+    const height = Math.ceil(stage.getBoundingClientRect().height);
+    if (Math.abs(height - told) < 2) return;
+    told = height;
+    say("size", { height });
+  });
+  sizes.observe(stage);
+
+  let unseen;
+  const views = new IntersectionObserver(([entry]) => {
+    clearTimeout(unseen);
+    if (entry.isIntersecting) handle.set_seen(true);
+    else unseen = setTimeout(() => handle.set_seen(false), UNSEEN_MS);
+  });
+  views.observe(stage);
+
+  return {
+    destroy: () => {
+      sizes.disconnect();
+      views.disconnect();
+      clearTimeout(unseen);
+      handle.destroy();
+      stage.remove();
+    },
+  };
+};
