@@ -164,7 +164,7 @@ fn a_picture_asked_for_in_the_middle_of_a_run_comes_between_two_steps_and_in_a_p
 #[test]
 fn a_surface_asked_for_in_the_middle_of_a_run_has_the_path_so_far() {
     let rows: String = (0..12).map(|i| format!("{i},{}\n", 3 * i + 1)).collect();
-    let data = lorakeet_core::store::MemoryFile::source("line.csv", format!("x,y\n{rows}").into_bytes());
+    let data = lorakeet_core::store::MemoryFile::source("line.csv", format!("x,target\n{rows}").into_bytes());
     let mut session = TestSession::small("small_mlp", vec![data]);
     let text = "model: small_mlp\ntrain_file: rows\n";
     let config = RunConfig {
