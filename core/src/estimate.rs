@@ -73,7 +73,7 @@ pub async fn estimate(
         let adapter = match adapter {
             Some(given) => given.clone(),
             None => {
-                let wanted = adapter_config(config, &skeleton.info);
+                let wanted = adapter_config(config, &skeleton.info)?;
                 skeleton.check_adapter_names(&wanted)?;
                 wanted
             }

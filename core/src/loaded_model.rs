@@ -15,7 +15,7 @@ use crate::formats::{
 use crate::generate::{Generated, Generation};
 use crate::head_spec::{HeadRecord, HeadSpec};
 use crate::host::{Emit, Host};
-use crate::models::{Model, small};
+use crate::models::{Model, registry::of_model_type, small};
 use crate::protocol::{ChatMessage, Command, Event, GenerateOptions, ModelInfo, Prompt, Stage};
 use crate::quant::BaseFormat;
 use crate::store::{MemoryFile, Source, read_all};
@@ -373,7 +373,7 @@ pub(crate) async fn prepare<'m>(
         _ if weights.full => {}
         Some(adapter) => model.model.load_adapter(adapter)?,
         None => {
-            let wanted = adapter_config(config, &model.model.info);
+            let wanted = adapter_config(config, &model.model.info)?;
             model.model.check_adapter_names(&wanted)?;
             model.model.attach_lora(&wanted, config.seed)?;
         }
@@ -412,20 +412,33 @@ pub(crate) async fn read_again<'m>(
 }
 
 /// PEFT's configuration of the adapter that a run asks for.
-pub(crate) fn adapter_config(config: &RunConfig, model: &ModelInfo) -> AdapterConfig {
-    // PEFT takes layers_to_transform beside names only: there, all-linear is a text like a pattern.
-    let target_modules = if config.layers_to_transform.is_some() && config.target_modules.is_all_linear() {
-        TargetModules::Names(model.linear_modules.clone())
-    } else {
-        config.target_modules.clone()
+///
+/// # Errors
+/// The run asks for the architecture's default modules, and PEFT has none.
+pub(crate) fn adapter_config(config: &RunConfig, model: &ModelInfo) -> Result<AdapterConfig> {
+    let architecture = of_model_type(&model.model_type)?;
+    let target_modules = match &config.target_modules {
+        word if word.is_default() => match architecture.lora_targets {
+            [] => {
+                let model_type = &model.model_type;
+                let error = Error::config(msg::NoDefaultModules { model_type }).field("target_modules");
+                return Err(error.remedy(msg::UseAllLinear));
+            }
+            names => TargetModules::Names(names.iter().copied().map(str::to_owned).collect()),
+        },
+        // PEFT takes layers_to_transform beside names only: there, all-linear is a text like a pattern.
+        word if word.is_all_linear() && config.layers_to_transform.is_some() => {
+            TargetModules::Names(model.linear_modules.clone())
+        }
+        modules => modules.clone(),
     };
-    AdapterConfig {
+    Ok(AdapterConfig {
         r: config.lora_r,
         lora_alpha: config.lora_alpha,
         lora_dropout: config.lora_dropout,
         use_rslora: config.use_rslora,
         use_dora: config.use_dora,
-        fan_in_fan_out: model.model_type == "gpt2",
+        fan_in_fan_out: architecture.fan_in_fan_out,
         target_modules,
         exclude_modules: config.exclude_modules.clone(),
         layers_to_transform: config.layers_to_transform.clone(),
@@ -438,5 +451,34 @@ pub(crate) fn adapter_config(config: &RunConfig, model: &ModelInfo) -> AdapterCo
         base_model_name_or_path: Some(config.model_name_or_path.clone()),
         task_type: Some("CAUSAL_LM".into()),
         ..AdapterConfig::default()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn default_modules_are_refused_where_peft_has_none() {
+        let config = RunConfig {
+            target_modules: TargetModules::Pattern("default".into()),
+            ..RunConfig::default()
+        };
+        let adapter = |model_type: &str| {
+            let info = json!({
+                "name": "m", "model_type": model_type, "parameters": 1, "weight_bytes": 4, "formats": [], "vocab_size": 1,
+                "num_hidden_layers": 1, "hidden_size": 1, "max_position_embeddings": 1, "has_chat_template": false,
+                "linear_modules": ["q_lin"]
+            });
+            adapter_config(&config, &serde_json::from_value(info).expect("a model"))
+        };
+        let names = |modules: &[&str]| TargetModules::Names(modules.iter().map(ToString::to_string).collect());
+        let modules = |model_type: &str| adapter(model_type).expect("PEFT has some").target_modules;
+        assert_eq!(modules("gpt2"), names(&["c_attn"]));
+        assert_eq!(modules("xlm-roberta"), names(&["query", "value"]));
+        for model_type in ["distilbert", "small_mlp"] {
+            let error = adapter(model_type).expect_err("PEFT has none").to_string();
+            assert!(error.contains(model_type) && error.contains("all-linear"), "{error}");
+        }
     }
 }

@@ -1,27 +1,35 @@
-//! The lists of supported architectures in README and on the page against the engine's table of them.
+//! The lists of supported architectures in README and on the page against the engine's registry of them.
 
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 
-/// The table, a row in the form `decoder("llama", "Llama", …)`, `encoder(…)`, or with its fields written out.
-const TABLE: &str = "core/src/architectures.rs";
-/// What a kind of architecture is called in README's table, by the function or the variant that makes its rows.
+/// The registry, which names the rows that stand beside the forward passes, as `llama::MISTRAL`.
+const REGISTRY: &str = "core/src/models/registry.rs";
+/// What a kind of architecture is called in README's table.
 const KINDS: [(&str, &str); 3] = [
-    ("decoder", "| Decoders |"),
-    ("encoder", "| Encoders |"),
+    ("Kind::Decoder", "| Decoders |"),
+    ("Kind::Encoder", "| Encoders |"),
     ("Kind::EncoderDecoder", "| Encoder-decoders |"),
 ];
+/// Whose rows have a list of their own.
+const FROM_SCRATCH: &str = "Kind::Small";
 /// The names of small models, and README's row of them.
 const SMALL: (&str, &str) = ("core/src/config.rs", "| Trained from scratch |");
 /// The page's words for what can be dropped on it.
 const PAGE: [&str; 2] = ["app/src/i18n/en.rs", "app/src/i18n/zh.rs"];
 
-/// README and the page name every architecture of the table, and the models that it is known for.
+/// README and the page name every architecture of the registry, and the models that it is known for.
 pub fn check(root: &Path) -> Result<()> {
     let read = |path: &str| std::fs::read_to_string(root.join(path)).with_context(|| format!("cannot read {path}"));
-    let rows = rows(&read(TABLE)?);
+    let mut rows = Vec::new();
+    for (file, name) in listed(&read(REGISTRY)?) {
+        let path = format!("core/src/models/{file}.rs");
+        let row = row(&read(&path)?, &name);
+        rows.push(row.with_context(|| format!("{path} has no row {name} of the form that is looked for"))?);
+    }
+    rows.retain(|row| row.kind != FROM_SCRATCH);
     if rows.len() < KINDS.len() {
-        bail!("{TABLE} has no rows of the form that is looked for");
+        bail!("{REGISTRY} has no list of the form that is looked for");
     }
     let readme = read("README.md")?;
     let mut faults = Vec::new();
@@ -64,43 +72,53 @@ pub fn check(root: &Path) -> Result<()> {
     if faults.is_empty() {
         Ok(())
     } else {
-        bail!("lists of architectures differ from {TABLE}:\n{}", faults.join("\n"))
+        bail!("lists of architectures differ from {REGISTRY}:\n{}", faults.join("\n"))
     }
 }
 
-/// A row of the table: its kind, and its name with those of models.
+/// A row of the registry: its kind, and its name with those of models.
 #[derive(Debug, PartialEq)]
 struct Row {
     kind: String,
     names: Vec<String>,
 }
 
-fn rows(text: &str) -> Vec<Row> {
-    let table = text.split_once("ARCHITECTURES: ").map_or("", |(_, table)| table);
-    let table = table.split_once("\n];").map_or(table, |(table, _)| table);
-    let (mut rows, mut models) = (Vec::new(), Vec::new());
-    let mut written = None;
-    for line in table.lines().map(str::trim) {
-        let texts: Vec<String> = line.split('"').skip(1).step_by(2).map(str::to_owned).collect();
-        let call = |kind: &str| line.trim_start_matches("..").starts_with(&format!("{kind}(")) && texts.len() == 3;
-        let mut row = |kind: &str, name: String, models: &mut Vec<String>| {
-            let names = std::iter::once(name).chain(models.drain(..)).collect();
-            rows.push(Row {
-                kind: kind.to_owned(),
-                names,
-            });
-        };
-        if line.starts_with("models:") {
-            models = texts;
-        } else if line.starts_with("name:") {
-            written = texts.into_iter().next();
-        } else if let (Some(kind), Some(name)) = (line.strip_prefix("kind: "), written.take()) {
-            row(kind.trim_end_matches(','), name, &mut models);
-        } else if let Some((kind, _)) = KINDS.iter().find(|(kind, _)| call(kind)) {
-            row(kind, texts[1].clone(), &mut models);
-        }
-    }
-    rows
+/// The file and the constant of each row that the registry lists.
+fn listed(text: &str) -> Vec<(String, String)> {
+    let list = text.split_once("pub static ARCHITECTURES").map_or("", |(_, list)| list);
+    let list = list.split_once("\n];").map_or(list, |(list, _)| list);
+    let paths = list
+        .lines()
+        .filter_map(|line| line.trim().trim_end_matches(',').split_once("::"));
+    paths.map(|(file, name)| (file.to_owned(), name.to_owned())).collect()
+}
+
+/// The row `const NAME: Architecture = Architecture { … };` of a file, with what it has of the row that it extends.
+fn row(text: &str, name: &str) -> Option<Row> {
+    let (_, body) = text.split_once(&format!("const {name}: Architecture = Architecture {{\n"))?;
+    let (body, _) = body.split_once("\n};")?;
+    let field = |name: &str| {
+        body.lines()
+            .find_map(|line| line.strip_prefix(&format!("    {name}: ")))
+    };
+    let texts = |line: &str| {
+        line.split('"')
+            .skip(1)
+            .step_by(2)
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let extended = || row(text, body.lines().find_map(|line| line.strip_prefix("    .."))?);
+    let kind = match field("kind") {
+        Some(kind) => kind.trim_end_matches(',').to_owned(),
+        None => extended()?.kind,
+    };
+    let models = match field("models") {
+        Some(models) => texts(models),
+        None => extended()?.names.split_off(1),
+    };
+    let names = texts(field("name")?).into_iter().chain(models).collect();
+    Some(Row { kind, names })
 }
 
 #[cfg(test)]
@@ -108,22 +126,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_are_found_in_each_of_their_forms() {
-        let text = "pub static ARCHITECTURES: &[Architecture] = &[\n    Architecture {\n        models: &[\"SmolLM2\"],\n        \
-            ..decoder(\"llama\", \"Llama\", \"Llama\", Family::Llama)\n    },\n    \
-            encoder(\"roberta\", \"RoBERTa\", \"Roberta\", Family::Bert),\n    Architecture {\n        \
-            model_type: \"t5\",\n        name: \"T5\",\n        kind: Kind::EncoderDecoder,\n    },\n];\n";
-        let row = |kind: &str, names: &[&str]| Row {
-            kind: kind.to_owned(),
+    fn rows_are_found_by_the_list_and_by_what_they_extend() {
+        let list =
+            "pub static ARCHITECTURES: [Architecture; 2] = [\n    llama::LLAMA,\n    llama::MISTRAL,\n];\nllama::X,\n";
+        let names = |name: &str| ("llama".to_owned(), name.to_owned());
+        assert_eq!(listed(list), [names("LLAMA"), names("MISTRAL")]);
+        let text = "pub(super) const LLAMA: Architecture = Architecture {\n    name: \"Llama\",\n    models: &[\"SmolLM2\"],\n    \
+            kind: Kind::Decoder,\n};\nconst MISTRAL: Architecture = Architecture {\n    name: \"Mistral\",\n    models: &[],\n    \
+            ..LLAMA\n};\n";
+        let row_of = |names: &[&str]| Row {
+            kind: "Kind::Decoder".to_owned(),
             names: names.iter().map(ToString::to_string).collect(),
         };
-        assert_eq!(
-            rows(text),
-            [
-                row("decoder", &["Llama", "SmolLM2"]),
-                row("encoder", &["RoBERTa"]),
-                row("Kind::EncoderDecoder", &["T5"]),
-            ]
-        );
+        assert_eq!(row(text, "LLAMA"), Some(row_of(&["Llama", "SmolLM2"])));
+        assert_eq!(row(text, "MISTRAL"), Some(row_of(&["Mistral"])));
+        assert_eq!(row(text, "QWEN2"), None);
     }
 }

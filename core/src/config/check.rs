@@ -214,8 +214,8 @@ fn share_or_count(node: &Node) -> Option<f64> {
     as_number(node).filter(|number| (0.0..=COUNT as f64).contains(number) && (*number < 1.0 || number.fract() == 0.0))
 }
 
-/// `all` is LLaMA-Factory's word for `all-linear`. A text of plain names, `q_proj, v_proj`, is a list; PEFT would take it as a
-/// pattern for a module's whole path, which it never matches.
+/// `all` is LLaMA-Factory's word for `all-linear`; `default` is what PEFT adapts where no modules are named. A text of plain
+/// names, `q_proj, v_proj`, is a list; PEFT would take it as a pattern for a module's whole path, which it never matches.
 fn modules(node: &Node) -> Option<Value> {
     let is_name = |name: &str| {
         !name.is_empty()
@@ -226,8 +226,10 @@ fn modules(node: &Node) -> Option<Value> {
     match node {
         Node::Plain(text) | Node::Quoted(text) => {
             let text = text.trim();
-            if matches!(text, "all" | "all-linear" | "all_linear") {
-                return Some(Value::from("all-linear"));
+            match text {
+                "all" | "all-linear" | "all_linear" => return Some(Value::from("all-linear")),
+                "default" => return Some(Value::from(text)),
+                _ => {}
             }
             // A dot between letters is part of a name; at the ends or beside a star it is a pattern.
             let names: Vec<&str> = text.split(',').map(str::trim).collect();

@@ -264,8 +264,8 @@ Adapter {
         "先用 0.05；短训练可取 0；若训练损失下降而验证损失上升，可取 0.1。";
     target_modules: TargetModules = TargetModules::Pattern("all-linear".into()), Kind::Modules,
         aliases: ["lora_target", "lora_target_modules"],
-        "Linear layers that get an adapter: all-linear, names, or one pattern.",
-        "添加适配器的线性层：all-linear、若干名称，或一个匹配模式。",
+        "Linear layers that get an adapter: all-linear, default (what PEFT adapts), names, or one pattern.",
+        "添加适配器的线性层：all-linear、default（PEFT 的默认模块）、若干名称，或一个匹配模式。",
         "all-linear: attention alone does worse even at a higher rank (torchtune: 0.508 at r 8 against 0.475 on q and v).",
         "建议 all-linear：只训练注意力层即使提高秩也更差（torchtune 实测 r=8：全部层 0.508，仅 q、v 0.475）。";
     exclude_modules: Option<TargetModules> = None, Kind::Modules,

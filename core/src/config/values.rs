@@ -189,7 +189,7 @@ impl ProblemType {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum TargetModules {
-    /// `all-linear`, or one regular expression that matches a module's whole path.
+    /// `all-linear`, `default`, or one regular expression that matches a module's whole path.
     Pattern(String),
     /// Names: a module is chosen if its path equals one or ends in `.` + one.
     Names(Vec<String>),
@@ -199,5 +199,10 @@ impl TargetModules {
     /// Whether it is PEFT's word for every linear but the output embedding.
     pub fn is_all_linear(&self) -> bool {
         matches!(self, Self::Pattern(pattern) if pattern.eq_ignore_ascii_case("all-linear"))
+    }
+
+    /// Whether it stands for the modules that PEFT adapts in a model of its type where none are named.
+    pub fn is_default(&self) -> bool {
+        matches!(self, Self::Pattern(pattern) if pattern == "default")
     }
 }

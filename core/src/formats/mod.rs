@@ -2,7 +2,8 @@
 //!
 //! [`ModelFiles`] is what the rest of the engine sees, whatever the files are: Hugging Face's names and shapes, a
 //! config in Hugging Face's layout, a tokenizer, a chat template. [`gguf`] and [`safetensors`] know the containers,
-//! [`blocks`] the number formats, [`peft`] adapters. Nothing here knows an architecture's arithmetic.
+//! [`blocks`] the number formats, [`peft`] adapters. Nothing here knows an architecture: what GGUF files call the parts of one
+//! comes with the call, and [`ModelFiles::open`] (`models/open.rs`) gives what `models/registry.rs` knows.
 
 pub mod blocks;
 mod files;
@@ -16,8 +17,9 @@ pub mod safetensors;
 mod sample;
 
 pub use blocks::Storage;
+pub use gguf_config::{GgufFile, GgufModel, OfGguf};
+pub use gguf_names::{Change, GgufForm};
 
-use crate::architectures::of_model_type;
 use crate::chat::ChatTemplate;
 use crate::config::SMALL_MODELS;
 use crate::head_spec::HeadSpec;
@@ -28,7 +30,6 @@ use files::{
     MOST_TEXT_BYTES, Sniffed, base_name, chat_template, choose_shards, ids_at, read_json, read_text, sniff,
     template_in_settings,
 };
-use gguf_names::Change;
 use lorakeet_i18n::Field;
 use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::formats as msg;
@@ -105,14 +106,15 @@ struct Place {
 }
 
 impl ModelFiles {
-    /// Opens one GGUF file, or a set with config.json and safetensors. Reads headers only.
+    /// Opens one GGUF file of an architecture that `of_gguf` finds, or a set with config.json and safetensors. Reads headers
+    /// only.
     ///
     /// A set may also hold tokenizer.json, tokenizer_config.json, special_tokens_map.json, generation_config.json,
     /// chat_template.jinja and model.safetensors.index.json; other files are not looked at.
     ///
     /// # Errors
     /// A file is missing, empty, cut off, a web page or a Git LFS pointer, or breaks its format.
-    pub async fn open(files: Vec<Source>) -> Result<Self> {
+    pub async fn open_with(files: Vec<Source>, of_gguf: OfGguf) -> Result<Self> {
         let mut gguf = Vec::new();
         for source in &files {
             let lower = source.name().to_ascii_lowercase();
@@ -125,7 +127,7 @@ impl ModelFiles {
         }
         let mut model = match gguf.as_slice() {
             [] => Self::open_set(files).await?,
-            [only] => Self::open_gguf(only.clone()).await?,
+            [only] => Self::open_gguf(only.clone(), of_gguf).await?,
             several => {
                 let files = Field::list(several.iter().map(|source| source.name()));
                 return Err(Error::config(msg::SeveralGgufFiles { files }).remedy(msg::ChooseOneFile));
@@ -143,14 +145,14 @@ impl ModelFiles {
     /// Opens a GGUF file or a folder in Hugging Face's layout.
     ///
     /// # Errors
-    /// As [`ModelFiles::open`]; and there is nothing at `path`.
+    /// As [`ModelFiles::open_with`]; and there is nothing at `path`.
     #[cfg(not(target_arch = "wasm32"))]
-    pub async fn open_path(path: impl AsRef<std::path::Path>) -> Result<Self> {
+    pub async fn open_path_with(path: &std::path::Path, of_gguf: OfGguf) -> Result<Self> {
         use crate::store::DiskFile;
-        let path = path.as_ref();
         let located = |error: Error| error.file(path.display().to_string());
         if !path.is_dir() {
-            return Self::open(vec![DiskFile::source(path)?]).await.map_err(located);
+            let files = vec![DiskFile::source(path)?];
+            return Self::open_with(files, of_gguf).await.map_err(located);
         }
         let unreadable = |why: std::io::Error| {
             let what = msg::CannotRead;
@@ -165,7 +167,7 @@ impl ModelFiles {
             }
         }
         files.sort_by(|left, right| left.name().cmp(right.name()));
-        let mut model = Self::open(files).await.map_err(located)?;
+        let mut model = Self::open_with(files, of_gguf).await.map_err(located)?;
         let folder = path.canonicalize().ok();
         if let (true, Some(name)) = (
             model.name == "model",
@@ -174,19 +176,6 @@ impl ModelFiles {
             model.name = name.to_string_lossy().into_owned();
         }
         Ok(model)
-    }
-
-    /// config.json with the head that a run puts on.
-    ///
-    /// # Errors
-    /// The architecture is not supported.
-    pub(crate) fn config_with_head(&self) -> Result<Value> {
-        let mut config = self.config.clone();
-        if let Some(head) = &self.head {
-            let class = of_model_type(config["model_type"].as_str().unwrap_or_default())?.class;
-            head.write(&mut config, class);
-        }
-        Ok(config)
     }
 
     /// A model that does not exist yet: a config.json alone, for fresh weights.
@@ -393,11 +382,11 @@ impl ModelFiles {
     }
 
     /// One GGUF file.
-    async fn open_gguf(source: Source) -> Result<Self> {
+    async fn open_gguf(source: Source, of_gguf: OfGguf) -> Result<Self> {
         let header = gguf::read_header(&source).await?;
         let located = |error: Error| error.file(source.name());
         let metadata = &header.metadata;
-        let architecture = gguf_names::architecture(metadata).map_err(located)?;
+        let architecture = gguf_config::model(metadata, of_gguf).map_err(located)?;
         let factors = match header.tensors.iter().find(|tensor| tensor.name == "rope_freqs.weight") {
             Some(tensor) if tensor.bytes <= 1 << 20 => {
                 let bytes = source.read_at(tensor.offset, tensor.bytes as usize).await?;
@@ -405,8 +394,8 @@ impl ModelFiles {
             }
             _ => None,
         };
-        let config =
-            gguf_config::config(metadata, architecture, &header.tensors, factors.as_deref()).map_err(located)?;
+        let file = GgufFile::new(&header, architecture, factors.as_deref());
+        let config = file.config().map_err(located)?;
         let tokenizer = match metadata.text("tokenizer.ggml.model") {
             Some(_) => Some(gguf_tokenizer::tokenizer(metadata).map_err(located)?),
             None => None,
@@ -418,10 +407,8 @@ impl ModelFiles {
             .as_ref()
             .map(|read| read.eos_token_ids().to_vec())
             .unwrap_or_default();
-        let renamed = gguf_names::rename(metadata, architecture, header.tensors.clone()).map_err(located)?;
-        let tensors = renamed
-            .into_iter()
-            .map(|tensor| (tensor.placed, tensor.change, source.clone()));
+        let renamed = file.renamed().map_err(located)?.into_iter();
+        let tensors = renamed.map(|tensor| (tensor.placed, tensor.change, source.clone()));
         let model = Self {
             name: metadata.text("general.name").unwrap_or(file_stem).to_string(),
             config,

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::head_spec::{ACTIVATION, HIDDEN_SIZE, HeadKind, HeadLayers, HeadRecord, NumberInputs, POOLING, Problem};
 use crate::models::Model;
 use crate::models::head::HEADS;
+use crate::models::registry::names_for;
 use crate::task::Task;
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::head as msg;
@@ -174,8 +175,8 @@ impl PretrainedHead {
             return Ok(());
         }
         let model_type = &model.info.model_type;
-        let what = run::NoHead { model_type, task };
-        Err(Error::model(what).remedy(run::LoadEncoder))
+        let (what, names) = (run::NoHead { model_type, task }, names_for(task));
+        Err(Error::model(what).remedy(run::LoadModelFor { task, names }))
     }
 
     /// Whether its one output scores pairs of texts.

@@ -1,7 +1,7 @@
 //! What is trained on a model beside its weights: adapters put on, taken off, read and handed out, and the modules that PEFT
 //! saves whole.
 
-use super::architecture::Architecture;
+use super::body::Body;
 use super::head::{HEADS, Head};
 use super::linear::copy_matrix;
 use super::lora::{Lora, Place};
@@ -25,12 +25,12 @@ impl Model {
     pub fn attach_lora(&mut self, config: &AdapterConfig, seed: u64) -> Result<()> {
         self.detach_lora()?;
         let config = &with_head(self.task, &self.head, config);
-        check_modules(&self.architecture, &self.head, config)?;
-        let chosen = chosen_modules(&adaptable(&self.architecture, &self.head, config), config)?;
+        check_modules(self.body.as_ref(), &self.head, config)?;
+        let chosen = chosen_modules(&adaptable(self.body.as_ref(), &self.head, config), config)?;
         let chosen: HashMap<&str, &ChosenModule> = chosen.iter().map(|module| (module.path.as_str(), module)).collect();
         let mut generator = Generator::new(seed, "init");
         let in_head = self.head.linears().len();
-        let mut linears = self.architecture.linears_mut();
+        let mut linears = self.body.linears_mut();
         linears.extend(self.head.linears_mut());
         let body = linears.len() - in_head;
         let device = &self.device;
@@ -44,7 +44,7 @@ impl Model {
                 linear.lora = Some(fresh(Place::from(&*linear), module, &mut self.parameters)?);
             }
         }
-        for table in self.architecture.embeddings_mut() {
+        for table in self.body.embeddings_mut() {
             if has_trained_copy(&table.path, false, config) {
                 table.whole = Some(copy_matrix(&table.matrix, &table.path, &mut self.parameters));
             } else if let Some(module) = chosen.get(table.path.as_str()) {
@@ -52,7 +52,7 @@ impl Model {
             }
         }
         if has_output(&self.head) && has_trained_copy(OUTPUT, false, config) {
-            self.trained_output = Some(copy_matrix(self.architecture.lm_head(), OUTPUT, &mut self.parameters));
+            self.trained_output = Some(copy_matrix(self.body.lm_head(), OUTPUT, &mut self.parameters));
         }
         self.adapter = Some(config.clone());
         Ok(())
@@ -63,7 +63,7 @@ impl Model {
     /// # Errors
     /// The first that does not.
     pub fn check_adapter_names(&self, config: &AdapterConfig) -> Result<()> {
-        check_adapter_names(self.task, &self.architecture, &self.head, config)
+        check_adapter_names(self.task, self.body.as_ref(), &self.head, config)
     }
 
     /// Takes the adapters off.
@@ -76,16 +76,11 @@ impl Model {
         }
         self.parameters = Parameters::default();
         self.adapter = None;
-        for linear in self
-            .architecture
-            .linears_mut()
-            .into_iter()
-            .chain(self.head.linears_mut())
-        {
+        for linear in self.body.linears_mut().into_iter().chain(self.head.linears_mut()) {
             linear.lora = None;
             linear.whole = None;
         }
-        for table in self.architecture.embeddings_mut() {
+        for table in self.body.embeddings_mut() {
             table.lora = None;
             table.whole = None;
         }
@@ -96,14 +91,14 @@ impl Model {
     /// Holds that the adapter has the matrices that its settings speak of, before any of their size are made.
     fn check_ranks(&self, adapter: &Adapter) -> Result<()> {
         let config = &with_head(self.task, &self.head, &adapter.config);
-        let tables = self.architecture.embeddings();
+        let tables = self.body.embeddings();
         let shapes: HashMap<&str, &[usize]> = adapter
             .tensors
             .iter()
             .map(|(name, shape, _)| (name.as_str(), &shape[..]))
             .collect();
         let saved = |path: &str| has_trained_copy(path, false, config);
-        for module in chosen_modules(&adaptable(&self.architecture, &self.head, config), config)? {
+        for module in chosen_modules(&adaptable(self.body.as_ref(), &self.head, config), config)? {
             let path = module.path.as_str();
             // A head's parts that are saved whole are held against the model once it has them.
             if saved(path) || self.head.linears().iter().any(|linear| linear.path == path) {
@@ -155,7 +150,7 @@ impl Model {
         let is_base = |name: &str| {
             let path = name.strip_prefix("base_model.model.").unwrap_or(name);
             let path = path.strip_suffix(".base_layer.weight");
-            let mut tables = self.architecture.embeddings().into_iter();
+            let mut tables = self.body.embeddings().into_iter();
             tables.any(|table| table.lora.is_some() && Some(table.path.as_str()) == path)
         };
         let known = |name: &String| is_base(name) || self.parameters.iter().any(|parameter| parameter.name == *name);
@@ -196,24 +191,19 @@ impl Model {
 }
 
 /// [`Model::check_adapter_names`] of a model's parts.
-pub(super) fn check_adapter_names(
-    task: HeadKind,
-    architecture: &Architecture,
-    head: &Head,
-    config: &AdapterConfig,
-) -> Result<()> {
+pub(super) fn check_adapter_names(task: HeadKind, body: &dyn Body, head: &Head, config: &AdapterConfig) -> Result<()> {
     let config = &with_head(task, head, config);
-    check_modules(architecture, head, config)?;
-    check_names(&adaptable(architecture, head, config), config)
+    check_modules(body, head, config)?;
+    check_names(&adaptable(body, head, config), config)
 }
 
 /// The paths of what can carry an adapter.
-fn adaptable<'a>(architecture: &'a Architecture, head: &'a Head, config: &AdapterConfig) -> Vec<&'a str> {
-    let linears = architecture.linears().into_iter().chain(head.linears());
+fn adaptable<'a>(body: &'a dyn Body, head: &'a Head, config: &AdapterConfig) -> Vec<&'a str> {
+    let linears = body.linears().into_iter().chain(head.linears());
     let mut paths: Vec<&str> = linears.map(|linear| linear.path.as_str()).collect();
     // all-linear means linears; names and patterns may mean embeddings too.
     if !config.target_modules.is_all_linear() {
-        paths.extend(architecture.embeddings().iter().map(|table| table.path.as_str()));
+        paths.extend(body.embeddings().iter().map(|table| table.path.as_str()));
     }
     paths
 }
@@ -224,20 +214,20 @@ fn has_output(head: &Head) -> bool {
 }
 
 /// Refuses names that ask for what this model has no place for.
-fn check_modules(architecture: &Architecture, head: &Head, config: &AdapterConfig) -> Result<()> {
+fn check_modules(body: &dyn Body, head: &Head, config: &AdapterConfig) -> Result<()> {
     if let TargetModules::Names(names) = &config.target_modules
         && names.iter().any(|name| name == OUTPUT)
     {
         let error = Error::config(msg::NoLoraOnOutput).field("target_modules");
         return Err(error.remedy(msg::SaveOutputWhole));
     }
-    let linears = architecture.linears().into_iter().map(|linear| &linear.path);
-    let tables = architecture.embeddings().into_iter().map(|table| &table.path);
+    let linears = body.linears().into_iter().map(|linear| &linear.path);
+    let tables = body.embeddings().into_iter().map(|table| &table.path);
     let output = has_output(head).then_some(OUTPUT);
-    let body: Vec<&str> = linears.chain(tables).map(String::as_str).chain(output).collect();
+    let parts_of_body: Vec<&str> = linears.chain(tables).map(String::as_str).chain(output).collect();
     let parts = head.linears();
     for name in config.modules_to_save.as_deref().unwrap_or_default() {
-        let found = body.iter().any(|path| path.ends_with(name.as_str()))
+        let found = parts_of_body.iter().any(|path| path.ends_with(name.as_str()))
             || parts
                 .iter()
                 .any(|linear| prefixes(&linear.path).any(|path| path.ends_with(name.as_str())));
@@ -246,7 +236,7 @@ fn check_modules(architecture: &Architecture, head: &Head, config: &AdapterConfi
             let what = msg::NoSuchModule {
                 name: format!("{name:?}"),
             };
-            let names = Field::list(suffixes(&body));
+            let names = Field::list(suffixes(&parts_of_body));
             return Err(Error::config(what)
                 .field("modules_to_save")
                 .remedy(msg::ModelHas { names }));

@@ -8,20 +8,99 @@
 use super::{
     HeadKind, Linear,
     activation::Activation,
-    architecture::{Body, Sizes, stack},
+    body::{Body, Sizes, stack},
     embedding::Embedding,
     graph::{Graph, Tokens},
     head::{self, Classifier, ClassifierNames, Head, MaskedLm, MaskedLmNames, Pooling},
+    keys::{Plain, Rule},
     load::Loader,
     matrix::Matrix,
     norm::LayerNorm,
+    registry::{Architecture, ENCODER_TASKS, Kind, boxed},
 };
 use crate::{
     data::Batch,
     error::{Error, Result},
+    formats::{Change, GgufFile, GgufForm},
     ops::{AttentionMask, AttentionScoring},
 };
-use lorakeet_i18n::messages::models as msg;
+use lorakeet_i18n::messages::{formats, models as msg};
+use serde_json::{Value, json};
+
+pub(super) const BERT: Architecture = Architecture {
+    model_type: "bert",
+    name: "BERT",
+    models: &["MiniLM"],
+    class: "Bert",
+    kind: Kind::Encoder,
+    tasks: ENCODER_TASKS,
+    lora_targets: &["query", "value"],
+    fan_in_fan_out: false,
+    keys: &[&[
+        (
+            Rule::Computed,
+            "hidden_size intermediate_size num_hidden_layers num_attention_heads hidden_act max_position_embeddings \
+             type_vocab_size layer_norm_eps is_decoder",
+        ),
+        (
+            Rule::Dropout,
+            "hidden_dropout_prob attention_probs_dropout_prob classifier_dropout",
+        ),
+        (Rule::Only(Plain::Text("absolute")), "position_embedding_type"),
+        // Of the first implementation's pooler.
+        (
+            Rule::Harmless,
+            "directionality pooler_fc_size pooler_num_attention_heads pooler_num_fc_layers pooler_size_per_head \
+             pooler_type",
+        ),
+    ]],
+    aliases: &[],
+    gguf: Some(GGUF),
+    build: |loader, _| boxed(Bert::load(loader, Variant::Bert)),
+};
+
+pub(super) const ROBERTA: Architecture = Architecture {
+    model_type: "roberta",
+    name: "RoBERTa",
+    models: &[],
+    class: "Roberta",
+    gguf: None,
+    build: |loader, _| boxed(Bert::load(loader, Variant::Roberta)),
+    ..BERT
+};
+
+pub(super) const XLM_ROBERTA: Architecture = Architecture {
+    model_type: "xlm-roberta",
+    name: "XLM-RoBERTa",
+    class: "XLMRoberta",
+    ..ROBERTA
+};
+
+pub(super) const DISTILBERT: Architecture = Architecture {
+    model_type: "distilbert",
+    name: "DistilBERT",
+    models: &[],
+    class: "DistilBert",
+    lora_targets: &[],
+    keys: &[&[
+        (
+            Rule::Computed,
+            "dim hidden_dim n_heads n_layers activation max_position_embeddings",
+        ),
+        (Rule::Dropout, "dropout attention_dropout seq_classif_dropout"),
+        (Rule::Harmless, "qa_dropout tie_weights_"),
+        // Saved weights have the sines in them.
+        (Rule::OnlyFresh(Plain::False), "sinusoidal_pos_embds"),
+    ]],
+    aliases: &[
+        ("hidden_size", "dim"),
+        ("num_attention_heads", "n_heads"),
+        ("num_hidden_layers", "n_layers"),
+    ],
+    gguf: None,
+    build: |loader, _| boxed(Bert::load(loader, Variant::Distilbert)),
+    ..BERT
+};
 
 pub(crate) struct Bert {
     layers: Vec<Layer>,
@@ -125,15 +204,10 @@ impl Variant {
     }
 }
 
-impl Body for Bert {
+impl Bert {
     /// The encoder and the head of the loader's task.
-    async fn load(loader: &mut Loader<'_>, model_type: &str) -> Result<(Self, Head)> {
+    async fn load(loader: &mut Loader<'_>, variant: Variant) -> Result<(Self, Head)> {
         loader.set_task(head::task(loader, HeadKind::Features)?);
-        let variant = match model_type {
-            "distilbert" => Variant::Distilbert,
-            "roberta" | "xlm-roberta" => Variant::Roberta,
-            _ => Variant::Bert,
-        };
         let names = variant.names();
         let width = loader.size(names.width)?;
         let (inner, heads) = (loader.size(names.inner)?, loader.heads(names.heads, width)?);
@@ -218,11 +292,38 @@ impl Body for Bert {
         let head = model.head(loader, prefix).await?;
         Ok((model, head))
     }
+}
 
+impl Body for Bert {
     stack!(linears: [q, k, v, attention_out, up, down]);
 
+    fn token_types(&self) -> Option<usize> {
+        self.token_types.as_ref().map(|table| table.matrix.rows)
+    }
+
+    /// The word embedding, which masked language models share \[V, C\].
+    fn lm_head(&self) -> &Matrix {
+        &self.words.matrix
+    }
+
+    fn embeddings(&self) -> Vec<&Embedding> {
+        [&self.words, &self.positions]
+            .into_iter()
+            .chain(&self.token_types)
+            .collect()
+    }
+
+    fn embeddings_mut(&mut self) -> Vec<&mut Embedding> {
+        [&mut self.words, &mut self.positions]
+            .into_iter()
+            .chain(&mut self.token_types)
+            .collect()
+    }
+}
+
+impl Bert {
     /// The batch → the last layer's hidden states \[B·T, C\].
-    fn hidden<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
+    fn forward<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
         let input = Tokens::of(g, batch);
         let (rows, count, mask) = (input.batch, input.batch * input.tokens, input.mask);
         let positions = g.numbers(count, || self.positions(batch));
@@ -250,31 +351,6 @@ impl Body for Bert {
         x
     }
 
-    fn token_types(&self) -> Option<usize> {
-        self.token_types.as_ref().map(|table| table.matrix.rows)
-    }
-
-    /// The word embedding, which masked language models share \[V, C\].
-    fn lm_head(&self) -> &Matrix {
-        &self.words.matrix
-    }
-
-    fn embeddings(&self) -> Vec<&Embedding> {
-        [&self.words, &self.positions]
-            .into_iter()
-            .chain(&self.token_types)
-            .collect()
-    }
-
-    fn embeddings_mut(&mut self) -> Vec<&mut Embedding> {
-        [&mut self.words, &mut self.positions]
-            .into_iter()
-            .chain(&mut self.token_types)
-            .collect()
-    }
-}
-
-impl Bert {
     async fn head(&self, loader: &mut Loader<'_>, prefix: &str) -> Result<Head> {
         let pooler = format!("{prefix}pooler.dense");
         let (dense, out) = match self.variant {
@@ -370,4 +446,68 @@ impl Bert {
                 .collect(),
         }
     }
+}
+
+/// An encoder that was saved without a head has no prefix.
+const GGUF: GgufForm = GgufForm {
+    architecture: "bert",
+    lists: &[(
+        "blk.",
+        "encoder.layer",
+        &[
+            ("attn_q", "attention.self.query"),
+            ("attn_k", "attention.self.key"),
+            ("attn_v", "attention.self.value"),
+            ("attn_output", "attention.output.dense"),
+            ("attn_output_norm", "attention.output.LayerNorm"),
+            ("ffn_up", "intermediate.dense"),
+            ("ffn_down", "output.dense"),
+            ("layer_output_norm", "output.LayerNorm"),
+        ],
+    )],
+    others: &[
+        ("token_embd", "embeddings.word_embeddings"),
+        ("position_embd", "embeddings.position_embeddings"),
+        ("token_types", "embeddings.token_type_embeddings"),
+        ("token_embd_norm", "embeddings.LayerNorm"),
+    ],
+    with_gate: None,
+    // The classes mean nothing without the pooler, which the converter leaves out.
+    is_left_out: |name| name.starts_with("cls."),
+    change: |_, _, _| Change::None,
+    config: gguf_config,
+};
+
+/// config.json of a GGUF file: an encoder's, as the converter leaves pooler and heads out.
+fn gguf_config(file: &GgufFile<'_>) -> Result<Value> {
+    let sizes = file.sizes()?;
+    if file.metadata.bool(&file.key("attention.causal")) == Some(true) {
+        let error = Error::model(formats::OnlyEncoders);
+        return Err(error.field(file.key("attention.causal")));
+    }
+    // RoBERTa's positions are stored without the rows of padding, DistilBERT has no segments.
+    if let Some(kind) = file
+        .metadata
+        .text("tokenizer.ggml.model")
+        .filter(|kind| *kind != "bert")
+    {
+        let kind = format!("{kind:?}");
+        let error = Error::model(formats::NotRoberta { kind }).field("tokenizer.ggml.model");
+        return Err(error.remedy(formats::UseSafetensors));
+    }
+    if !file.has("token_types.weight") {
+        let error = Error::model(formats::NotDistilBert).field("token_types.weight");
+        return Err(error.remedy(formats::UseSafetensors));
+    }
+    Ok(json!({
+        "architectures": ["BertModel"],
+        "layer_norm_eps": file.epsilon("attention.layer_norm_epsilon")?,
+        "hidden_act": "gelu",
+        "type_vocab_size": file.rows("token_types.weight")?,
+        "max_position_embeddings": file.rows("position_embd.weight")?,
+        "hidden_size": sizes.width,
+        "num_hidden_layers": sizes.layers,
+        "num_attention_heads": sizes.heads,
+        "intermediate_size": sizes.inner,
+    }))
 }

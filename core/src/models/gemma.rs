@@ -7,22 +7,74 @@
 use super::{
     HeadKind, Linear,
     activation::Activation,
-    architecture::{Body, Sizes, stack},
+    body::{Body, Sizes, stack},
     embedding::Embedding,
     graph::{Graph, TensorGraph, Tokens},
     head::{self, Head, decoder_head, decoder_output},
+    keys::{Plain, ROTARY, Rule, Table},
+    llama,
     load::Loader,
     matrix::Matrix,
     norm::RmsNorm,
+    registry::{Architecture, Kind, boxed},
     rope::Rope,
 };
 use crate::{
     data::Batch,
     error::{Error, Result},
+    formats::{Change, GgufFile, GgufForm, gguf::Value as Metadatum},
     ops::{AttentionMask, AttentionScoring},
+    task::Task,
 };
 use burn::tensor::Tensor;
-use lorakeet_i18n::messages::models as msg;
+use lorakeet_i18n::messages::{common, formats, models as msg};
+use serde_json::{Value, json};
+
+pub(super) const GEMMA2: Architecture = Architecture {
+    model_type: "gemma2",
+    name: "Gemma 2",
+    models: &[],
+    class: "Gemma2",
+    kind: Kind::Decoder,
+    tasks: &Task::ALL,
+    lora_targets: &["q_proj", "v_proj"],
+    fan_in_fan_out: false,
+    keys: &[KEYS, ROTARY],
+    aliases: &[],
+    gguf: Some(GGUF_2),
+    build: |loader, _| boxed(Gemma::load(loader, false)),
+};
+
+pub(super) const GEMMA3: Architecture = Architecture {
+    model_type: "gemma3_text",
+    name: "Gemma 3",
+    class: "Gemma3Text",
+    keys: &[
+        &[
+            (Rule::Computed, "sliding_window_pattern rope_local_base_freq"),
+            (Rule::Harmless, "_sliding_window_pattern"),
+            // transformers has the key and does not compute with it.
+            (Rule::Only(Plain::Null), "attn_logit_softcapping"),
+        ],
+        KEYS,
+        ROTARY,
+    ],
+    gguf: Some(GGUF_3),
+    build: |loader, _| boxed(Gemma::load(loader, true)),
+    ..GEMMA2
+};
+
+/// Of both.
+const KEYS: Table = &[
+    (
+        Rule::Computed,
+        "hidden_activation query_pre_attn_scalar attn_logit_softcapping final_logit_softcapping sliding_window \
+         layer_types",
+    ),
+    // Published beside hidden_activation and sliding_window, which are what transformers computes with.
+    (Rule::Harmless, "hidden_act sliding_window_size"),
+    (Rule::Only(Plain::False), "use_bidirectional_attention"),
+];
 
 pub(crate) struct Gemma {
     layers: Vec<Layer>,
@@ -63,10 +115,10 @@ struct Layer {
     mlp_norm: RmsNorm,
 }
 
-impl Body for Gemma {
-    async fn load(loader: &mut Loader<'_>, model_type: &str) -> Result<(Self, Head)> {
+impl Gemma {
+    /// The layers and the head of the task that config.json names.
+    async fn load(loader: &mut Loader<'_>, third: bool) -> Result<(Self, Head)> {
         loader.set_task(head::task(loader, HeadKind::CausalLm)?);
-        let third = model_type == "gemma3_text";
         let (width, inner) = (loader.size("hidden_size")?, loader.size("intermediate_size")?);
         let (vocab, count) = (loader.size("vocab_size")?, loader.layers("num_hidden_layers")?);
         let query_heads = loader.heads("num_attention_heads", width)?;
@@ -183,12 +235,10 @@ impl Body for Gemma {
         let head = decoder_head(loader, width, "score").await?;
         Ok((model, head))
     }
+}
 
+impl Body for Gemma {
     stack!(linears: [q, k, v, o, gate, up, down], embeddings: [embedding]);
-
-    fn hidden<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
-        self.states(g, Tokens::of(g, batch))
-    }
 
     fn next<'a>(&self, g: &TensorGraph<'a>, input: Tokens<TensorGraph<'a>>) -> Option<Tensor<2>> {
         Some(self.states(g, input))
@@ -205,6 +255,10 @@ impl Body for Gemma {
 }
 
 impl Gemma {
+    fn forward<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
+        self.states(g, Tokens::of(g, batch))
+    }
+
     /// ids \[B·T\] → the last layer's normed hidden states \[B·T, C\].
     fn states<G: Graph>(&self, g: &G, input: Tokens<G>) -> G::Rows {
         let (batch, mask) = (input.batch, input.mask);
@@ -250,5 +304,225 @@ impl Gemma {
             x = g.add(x, g.rms_norm(&layer.mlp_norm, down));
         }
         g.rms_norm(&self.norm, x)
+    }
+}
+
+/// A Llama's names but for the norms, of which it has twice as many.
+const GGUF_2: GgufForm = GgufForm {
+    architecture: "gemma2",
+    lists: &[
+        (
+            "blk.",
+            "model.layers",
+            &[
+                ("post_attention_norm", "post_attention_layernorm"),
+                ("ffn_norm", "pre_feedforward_layernorm"),
+                ("post_ffw_norm", "post_feedforward_layernorm"),
+            ],
+        ),
+        ("blk.", "model.layers", llama::GGUF_LAYER),
+    ],
+    change: |name, _, _| match name.ends_with("norm.weight") {
+        true => Change::MinusOne,
+        false => Change::None,
+    },
+    config: gguf_config,
+    ..llama::GGUF
+};
+
+const GGUF_3: GgufForm = GgufForm {
+    architecture: "gemma3",
+    ..GGUF_2
+};
+
+/// config.json of a GGUF file.
+fn gguf_config(file: &GgufFile<'_>) -> Result<Value> {
+    let sizes = file.sizes()?;
+    let third = file.model.form.architecture == GGUF_3.architecture;
+    let head_dim = file.head_dim(&sizes);
+    // GGUF says nothing of the scale of scores but for models of other makers: it is 1/√D, but for the largest of each
+    // family, which llama.cpp tells by its layers.
+    let scalar = match file.float("attention.scale")? {
+        Some(found) if found <= 0.0 => {
+            return Err(Error::model(common::NotAboveZero { got: found }).field(file.key("attention.scale")));
+        }
+        Some(scale) => 1.0 / (scale * scale),
+        None if sizes.layers == if third { 62 } else { 46 } => sizes.width as f64 / sizes.heads as f64,
+        None => head_dim as f64,
+    };
+    let scaling = file.rope_scaling(head_dim)?;
+    let mut config = json!({
+        "architectures": [if third { "Gemma3ForCausalLM" } else { "Gemma2ForCausalLM" }],
+        "tie_word_embeddings": !file.has("output.weight"),
+        "num_key_value_heads": file.kv_heads(sizes.heads)?,
+        "head_dim": head_dim,
+        "query_pre_attn_scalar": scalar,
+        "rms_norm_eps": file.epsilon("attention.layer_norm_rms_epsilon")?,
+        "hidden_activation": "gelu_pytorch_tanh",
+        "layer_types": gguf_layer_types(file, third, sizes.layers)?,
+        "hidden_size": sizes.width,
+        "num_hidden_layers": sizes.layers,
+        "num_attention_heads": sizes.heads,
+        "intermediate_size": sizes.inner,
+        "max_position_embeddings": sizes.positions,
+    });
+    let mut set = |name: &str, value: Value| config[name] = value;
+    // Defaults of llama.cpp: Gemma 2's caps 50 and 30 and its window; Gemma 3 has neither caps nor, without a window's
+    // width, windows.
+    let or = |value: Option<f64>, default: f64| value.or((!third).then_some(default));
+    set(
+        "attn_logit_softcapping",
+        json!(or(file.float("attn_logit_softcapping")?, 50.0)),
+    );
+    set(
+        "final_logit_softcapping",
+        json!(or(file.float("final_logit_softcapping")?, 30.0)),
+    );
+    if let Some(window) = gguf_window(file, third) {
+        set("sliding_window", json!(window));
+    }
+    if third {
+        // Layers with a window turn by a theta of their own and are not scaled.
+        set(
+            "rope_theta",
+            json!(file.float("rope.freq_base")?.unwrap_or(1_000_000.0)),
+        );
+        let sliding = file.float("rope.freq_base_swa")?.unwrap_or(10_000.0);
+        set("rope_local_base_freq", json!(sliding));
+    } else {
+        set("rope_theta", json!(file.float("rope.freq_base")?.unwrap_or(10_000.0)));
+    }
+    set("rope_scaling", scaling);
+    Ok(config)
+}
+
+/// Tokens that a layer with a window sees.
+fn gguf_window(file: &GgufFile<'_>, third: bool) -> Option<u64> {
+    let default = (!third).then_some(4096);
+    let found = file.metadata.integer(&file.key("attention.sliding_window")).or(default);
+    found.filter(|window| *window > 0)
+}
+
+/// Which layers have a window: by a list of truth values, or all but every so many-th; every second of Gemma 2, every
+/// sixth of Gemma 3.
+fn gguf_layer_types(file: &GgufFile<'_>, third: bool, count: u64) -> Result<Vec<&'static str>> {
+    // Each layer has tensors; no list is made of more.
+    if count > file.tensors.len() as u64 {
+        let (layers, tensors) = (count, file.tensors.len());
+        return Err(Error::model(formats::MoreLayersThanTensors { layers, tensors }).field(file.key("block_count")));
+    }
+    let key = file.key("attention.sliding_window_pattern");
+    let wrong = || Error::model(formats::WrongWindowPattern).field(key.clone());
+    let has_window = gguf_window(file, third).is_some();
+    let every = match file.metadata.0.get(&key) {
+        None if !third => 2,
+        None => 6,
+        Some(Metadatum::Integer(every)) => u64::try_from(*every).map_err(|_| wrong())?,
+        Some(Metadatum::Integers(slides)) if slides.len() as u64 == count => {
+            return Ok(slides
+                .iter()
+                .map(|slides| layer_type(has_window && *slides != 0))
+                .collect());
+        }
+        Some(_) => return Err(wrong()),
+    };
+    let slides = |layer: u64| has_window && every > 0 && !layer.is_multiple_of(every);
+    let types = (1..=count).map(|layer| layer_type(slides(layer)));
+    Ok(types.collect())
+}
+
+fn layer_type(slides: bool) -> &'static str {
+    if slides { "sliding_attention" } else { "full_attention" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::{
+        Storage,
+        gguf::{Header, Metadata},
+        safetensors::Placed,
+    };
+    use crate::models::registry::of_gguf;
+
+    /// Gemma's config from its metadata; the keys lack the architecture.
+    fn gemma(architecture: &str, layers: i64, more: &[(&str, Metadatum)]) -> Result<Value> {
+        let mut metadata = Metadata::default();
+        let mut set = |name: &str, value: Metadatum| metadata.0.insert(format!("{architecture}.{name}"), value);
+        for (name, value) in [
+            ("embedding_length", 64),
+            ("block_count", layers),
+            ("context_length", 128),
+            ("attention.head_count", 4),
+            ("attention.head_count_kv", 2),
+            ("attention.key_length", 32),
+            ("feed_forward_length", 96),
+        ] {
+            set(name, Metadatum::Integer(value));
+        }
+        set("attention.layer_norm_rms_epsilon", Metadatum::Float(1e-6));
+        for (name, value) in more {
+            set(name, value.clone());
+        }
+        let tensor = |name: String| Placed {
+            name,
+            shape: vec![8, 64],
+            storage: Storage::F32,
+            offset: 0,
+            bytes: 0,
+        };
+        let layers = (0..layers).map(|layer| tensor(format!("blk.{layer}.attn_q.weight")));
+        let tensors: Vec<Placed> = layers.chain([tensor("token_embd.weight".into())]).collect();
+        let header = Header { metadata, tensors };
+        GgufFile::new(&header, of_gguf(architecture)?, None).config()
+    }
+
+    #[test]
+    fn scores_of_gemma_are_scaled_by_the_heads_width_but_in_the_largest_models() {
+        let scalar = |architecture, layers, more: &[_]| {
+            let config = gemma(architecture, layers, more).unwrap();
+            config["query_pre_attn_scalar"].as_f64().unwrap()
+        };
+        assert_eq!(scalar("gemma2", 26, &[]), 32.0);
+        assert_eq!(scalar("gemma2", 46, &[]), 16.0);
+        assert_eq!(scalar("gemma3", 46, &[]), 32.0);
+        assert_eq!(scalar("gemma3", 62, &[]), 16.0);
+        assert_eq!(
+            scalar("gemma3", 2, &[("attention.scale", Metadatum::Float(0.25))]),
+            16.0
+        );
+    }
+
+    #[test]
+    fn windows_of_gemma_come_in_turn_or_by_a_list() {
+        let full = |architecture, more: &[_]| {
+            let config = gemma(architecture, 7, more).unwrap();
+            let types = config["layer_types"].as_array().unwrap().clone();
+            let full = types.iter().enumerate().filter(|(_, kind)| **kind == "full_attention");
+            full.map(|(layer, _)| layer).collect::<Vec<usize>>()
+        };
+        let window = ("attention.sliding_window", Metadatum::Integer(16));
+        let pattern = |value| [window.clone(), ("attention.sliding_window_pattern", value)];
+        assert_eq!(full("gemma2", &[]), [1, 3, 5]);
+        assert_eq!(full("gemma3", std::slice::from_ref(&window)), [5]);
+        assert_eq!(full("gemma3", &[]), [0, 1, 2, 3, 4, 5, 6]);
+        assert_eq!(full("gemma3", &pattern(Metadatum::Integer(3))), [2, 5]);
+        let list = Metadatum::Integers(vec![1, 0, 1, 1, 1, 1, 0]);
+        assert_eq!(full("gemma3", &pattern(list)), [1, 6]);
+        for wrong in [
+            Metadatum::Integer(-1),
+            Metadatum::Integers(vec![1]),
+            Metadatum::Bool(true),
+        ] {
+            let error = gemma("gemma3", 7, &pattern(wrong)).unwrap_err().to_string();
+            assert!(error.contains("gemma3.attention.sliding_window_pattern"), "{error}");
+        }
+    }
+
+    #[test]
+    fn more_layers_than_tensors_are_refused() {
+        let hostile = [("block_count", Metadatum::Integer(1 << 40))];
+        let error = gemma("gemma2", 2, &hostile).unwrap_err().to_string();
+        assert!(error.contains("gemma2.block_count"), "{error}");
     }
 }

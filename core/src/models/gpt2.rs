@@ -8,21 +8,60 @@
 use super::{
     HeadKind, Linear,
     activation::Activation,
-    architecture::{Body, Sizes, stack},
+    body::{Body, Sizes, stack},
     embedding::Embedding,
     graph::{Graph, TensorGraph, Tokens},
     head::{self, Head, decoder_head, decoder_output},
+    keys::Rule,
     load::Loader,
     matrix::Matrix,
     norm::LayerNorm,
+    registry::{Architecture, Kind, boxed},
 };
 use crate::{
     data::Batch,
     error::{Error, Result},
+    formats::{Change, GgufFile, GgufForm},
     ops::{AttentionMask, AttentionScoring},
+    task::Task,
 };
 use burn::tensor::Tensor;
 use lorakeet_i18n::messages::models as msg;
+use serde_json::{Value, json};
+
+pub(super) const GPT2: Architecture = Architecture {
+    model_type: "gpt2",
+    name: "GPT-2",
+    models: &[],
+    class: "GPT2",
+    kind: Kind::Decoder,
+    tasks: &Task::ALL,
+    lora_targets: &["c_attn"],
+    fan_in_fan_out: true,
+    keys: &[&[
+        (
+            Rule::Computed,
+            "n_embd n_layer n_head n_positions n_inner activation_function layer_norm_epsilon scale_attn_weights \
+             scale_attn_by_inverse_layer_idx",
+        ),
+        (Rule::Dropout, "attn_pdrop embd_pdrop resid_pdrop"),
+        // The order of two factors, for 16-bit floats.
+        (Rule::Harmless, "reorder_and_upcast_attn"),
+        // Of a head for multiple choice.
+        (
+            Rule::Harmless,
+            "summary_type summary_use_proj summary_activation summary_proj_to_labels summary_first_dropout n_ctx",
+        ),
+    ]],
+    aliases: &[
+        ("hidden_size", "n_embd"),
+        ("num_hidden_layers", "n_layer"),
+        ("num_attention_heads", "n_head"),
+        ("max_position_embeddings", "n_positions"),
+    ],
+    gguf: Some(GGUF),
+    build: |loader, _| boxed(Gpt2::load(loader)),
+};
 
 pub(crate) struct Gpt2 {
     layers: Vec<Layer>,
@@ -48,8 +87,9 @@ struct Layer {
     down: Linear,
 }
 
-impl Body for Gpt2 {
-    async fn load(loader: &mut Loader<'_>, _model_type: &str) -> Result<(Self, Head)> {
+impl Gpt2 {
+    /// The layers and the head of the task that config.json names.
+    async fn load(loader: &mut Loader<'_>) -> Result<(Self, Head)> {
         loader.set_task(head::task(loader, HeadKind::CausalLm)?);
         let width = loader.size("n_embd")?;
         let (vocab, heads) = (loader.size("vocab_size")?, loader.heads("n_head", width)?);
@@ -105,12 +145,10 @@ impl Body for Gpt2 {
         let head = decoder_head(loader, width, "classifier").await?;
         Ok((model, head))
     }
+}
 
+impl Body for Gpt2 {
     stack!(linears: [attention, attention_out, up, down], embeddings: [tokens, positions]);
-
-    fn hidden<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
-        self.states(g, Tokens::of(g, batch))
-    }
 
     fn next<'a>(&self, g: &TensorGraph<'a>, input: Tokens<TensorGraph<'a>>) -> Option<Tensor<2>> {
         Some(self.states(g, input))
@@ -123,6 +161,10 @@ impl Body for Gpt2 {
 }
 
 impl Gpt2 {
+    fn forward<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
+        self.states(g, Tokens::of(g, batch))
+    }
+
     /// ids \[B·T\] → the last layer's normed hidden states \[B·T, C\].
     fn states<G: Graph>(&self, g: &G, input: Tokens<G>) -> G::Rows {
         let (batch, tokens, mask) = (input.batch, input.tokens, input.mask);
@@ -154,4 +196,54 @@ impl Gpt2 {
         }
         g.layer_norm(&self.norm, x)
     }
+}
+
+const GGUF: GgufForm = GgufForm {
+    architecture: "gpt2",
+    lists: &[(
+        "blk.",
+        "transformer.h",
+        &[
+            ("attn_norm", "ln_1"),
+            ("attn_qkv", "attn.c_attn"),
+            ("attn_output", "attn.c_proj"),
+            ("ffn_norm", "ln_2"),
+            ("ffn_up", "mlp.c_fc"),
+            ("ffn_down", "mlp.c_proj"),
+        ],
+    )],
+    others: &[
+        ("token_embd", "transformer.wte"),
+        ("position_embd", "transformer.wpe"),
+        ("output_norm", "transformer.ln_f"),
+        ("output", "lm_head"),
+    ],
+    with_gate: None,
+    is_left_out: |_| false,
+    change: |name, axes, _| match name.contains(".c_") && axes == 2 {
+        true => Change::Transpose,
+        false => Change::None,
+    },
+    config: gguf_config,
+};
+
+/// config.json of a GGUF file.
+fn gguf_config(file: &GgufFile<'_>) -> Result<Value> {
+    let sizes = file.sizes()?;
+    let epsilon = file.float("attention.layer_norm_epsilon")?.unwrap_or(1e-5);
+    Ok(json!({
+        "architectures": ["GPT2LMHeadModel"],
+        "tie_word_embeddings": !file.has("output.weight"),
+        "n_embd": sizes.width,
+        "n_layer": sizes.layers,
+        "n_head": sizes.heads,
+        "n_positions": sizes.positions,
+        "n_inner": sizes.inner,
+        "layer_norm_epsilon": epsilon,
+        "activation_function": "gelu_new",
+        "hidden_size": sizes.width,
+        "num_hidden_layers": sizes.layers,
+        "num_attention_heads": sizes.heads,
+        "max_position_embeddings": sizes.positions,
+    }))
 }

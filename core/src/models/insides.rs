@@ -1,7 +1,6 @@
 //! A model's insides as plain numbers, for pictures: how it foretells a text, what an adapter is made of, what an attention
 //! scores by, the rows of a weight matrix, the units of a perceptron. Reading them changes nothing of the model.
 
-use super::architecture::Architecture;
 use super::graph::{AttentionWatch, TensorGraph, WatchedAttention};
 use super::lora::{Lora, Place};
 use super::{HeadKind, Leaves, Linear, Matrix, Model, Output, Pass, Stored, numbers, read};
@@ -87,7 +86,7 @@ impl Model {
         let hidden = self.hidden(pass, &Batch::of_text(ids));
         let count = ids.len() - 1;
         let Output { hidden, matrix, bias } = self.output(hidden.narrow(0, 0, count), pass);
-        let cap = self.architecture.logit_cap();
+        let cap = self.body.logit_cap();
         let scores = |targets| matrix.vocabulary_scores(hidden.clone(), bias.clone(), targets, cap, leaves);
         let next = numbers(ids.iter().skip(1).map(|&id| id as f32).collect(), &self.device);
         let [losses, likeliest] = scores(next);
@@ -103,7 +102,7 @@ impl Model {
 
     /// The linears of the layers.
     pub(crate) fn body_linears(&self) -> Vec<&Linear> {
-        self.architecture.linears()
+        self.body.linears()
     }
 
     /// The paths of the modules with an adapter on them, in the order of the layers; embeddings last.
@@ -112,9 +111,9 @@ impl Model {
     }
 
     fn adapted(&self) -> impl Iterator<Item = (Place<'_>, &Lora)> {
-        let linears = self.architecture.linears().into_iter().chain(self.head.linears());
+        let linears = self.body.linears().into_iter().chain(self.head.linears());
         let linears = linears.filter_map(|linear| Some((Place::from(linear), linear.lora.as_ref()?)));
-        let tables = self.architecture.embeddings().into_iter();
+        let tables = self.body.embeddings().into_iter();
         linears.chain(tables.filter_map(|table| Some((Place::from(table), table.lora.as_ref()?))))
     }
 
@@ -134,7 +133,7 @@ impl Model {
 
     /// Layers whose attention can be looked at; 0 of a model without attention.
     pub(crate) fn attention_layers(&self) -> usize {
-        self.architecture.attention_layers()
+        self.body.attention_layers()
     }
 
     /// What the heads of one layer score by on one text, and how many heads there are; `None` beyond the last layer.
@@ -147,7 +146,7 @@ impl Model {
         let watch = AttentionWatch::on(layer);
         // What the layers give is of no use here.
         let graph = TensorGraph::watching(&pass, &self.device, &watch);
-        let _ = self.architecture.hidden(&graph, &Batch::of_text(ids));
+        let _ = self.body.hidden(&graph, &Batch::of_text(ids));
         let found = watch.kept()?;
         let [_, heads, ..] = found.q.dims();
         Some((found, heads))
@@ -163,10 +162,7 @@ impl Model {
             use_adapter: true,
             dropout_seed: None,
         };
-        let Architecture::Small(model) = &self.architecture else {
-            return Ok(Vec::new());
-        };
-        match model.units(&self.graph(&pass), batch, layer) {
+        match self.body.units(&self.graph(&pass), batch, layer) {
             Some(units) => columns(units).await,
             None => Ok(Vec::new()),
         }
@@ -185,10 +181,7 @@ impl Model {
 
     /// Hidden layers of a perceptron; `None` of other models.
     pub(crate) fn hidden_layers(&self) -> Option<usize> {
-        match &self.architecture {
-            Architecture::Small(model) => model.hidden_layers(),
-            _ => None,
-        }
+        self.body.hidden_layers()
     }
 
     /// What the files call the tensor `name`.

@@ -4,7 +4,6 @@
 //! therefore checked here, on the host, once for all examples of a file and for every prompt.
 
 use super::Model;
-use super::architecture::Architecture;
 use crate::data::{Example, Target};
 use crate::error::{Error, Result};
 use crate::loss::IGNORE_INDEX;
@@ -22,20 +21,10 @@ pub struct Limits {
     pub token_types: Option<usize>,
 }
 
-impl Architecture {
-    pub(super) fn limits(&self) -> Limits {
-        Limits {
-            tokens: self.max_tokens(),
-            vocabulary: self.sizes().vocab,
-            token_types: self.token_types(),
-        }
-    }
-}
-
 impl Model {
     /// What it can be given.
     pub fn limits(&self) -> Limits {
-        self.architecture.limits()
+        self.body.limits()
     }
 }
 

@@ -7,22 +7,112 @@
 use super::{
     HeadKind, Linear,
     activation::Activation,
-    architecture::{Body, Sizes, stack},
+    body::{Body, Sizes, stack},
     embedding::Embedding,
     graph::{Graph, TensorGraph, Tokens},
     head::{self, Head, decoder_head, decoder_output},
+    keys::{Plain, ROTARY, Rule},
     load::Loader,
     matrix::Matrix,
     norm::RmsNorm,
+    registry::{Architecture, Kind, boxed},
     rope::Rope,
 };
 use crate::{
     data::Batch,
     error::{Error, Result},
+    formats::{Change, GgufFile, GgufForm, gguf_names::Pairs},
     ops::{AttentionMask, AttentionScoring},
+    task::Task,
 };
 use burn::tensor::Tensor;
 use lorakeet_i18n::messages::models as msg;
+use serde_json::{Value, json};
+
+pub(super) const LLAMA: Architecture = Architecture {
+    model_type: "llama",
+    name: "Llama",
+    models: &["SmolLM2"],
+    class: "Llama",
+    kind: Kind::Decoder,
+    tasks: &Task::ALL,
+    lora_targets: &["q_proj", "v_proj"],
+    fan_in_fan_out: false,
+    keys: &[
+        &[
+            (Rule::Computed, "hidden_act mlp_bias"),
+            (Rule::Harmless, "is_llama_config"),
+            (Rule::Only(Plain::False), "rope_interleaved"),
+        ],
+        ROTARY,
+    ],
+    aliases: &[],
+    gguf: Some(GgufForm {
+        change: |name, _, heads| {
+            if name.contains(".q_proj.") {
+                Change::Unpermute { heads: heads.query }
+            } else if name.contains(".k_proj.") {
+                Change::Unpermute { heads: heads.key_value }
+            } else {
+                Change::None
+            }
+        },
+        ..GGUF
+    }),
+    build: |loader, _| boxed(Llama::load(loader, Variant::Llama)),
+};
+
+pub(super) const MISTRAL: Architecture = Architecture {
+    model_type: "mistral",
+    name: "Mistral",
+    models: &[],
+    class: "Mistral",
+    keys: &[&[(Rule::Computed, "hidden_act mlp_bias sliding_window")], ROTARY],
+    gguf: None,
+    build: |loader, _| boxed(Llama::load(loader, Variant::Mistral)),
+    ..LLAMA
+};
+
+pub(super) const QWEN2: Architecture = Architecture {
+    model_type: "qwen2",
+    name: "Qwen2",
+    models: &[],
+    class: "Qwen2",
+    keys: &[
+        &[(
+            Rule::Computed,
+            "hidden_act mlp_bias use_sliding_window sliding_window max_window_layers layer_types",
+        )],
+        ROTARY,
+    ],
+    gguf: Some(GgufForm {
+        architecture: "qwen2",
+        ..GGUF
+    }),
+    build: |loader, _| boxed(Llama::load(loader, Variant::Qwen2)),
+    ..LLAMA
+};
+
+pub(super) const QWEN3: Architecture = Architecture {
+    model_type: "qwen3",
+    name: "Qwen3",
+    class: "Qwen3",
+    gguf: Some(GgufForm {
+        architecture: "qwen3",
+        ..GGUF
+    }),
+    build: |loader, _| boxed(Llama::load(loader, Variant::Qwen3)),
+    ..QWEN2
+};
+
+/// What sets one model of the family apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Variant {
+    Llama,
+    Mistral,
+    Qwen2,
+    Qwen3,
+}
 
 pub(crate) struct Llama {
     layers: Vec<Layer>,
@@ -63,13 +153,12 @@ struct Layer {
 
 /// The window of each layer. Mistral has one for all, and by its class's default where config.json has none; Qwen has them in
 /// the layers from `max_window_layers` on, or in those that `layer_types` names, where `use_sliding_window` wants them.
-fn windows(loader: &Loader<'_>, model_type: &str, count: usize) -> Result<Vec<Option<usize>>> {
+fn windows(loader: &Loader<'_>, variant: Variant, count: usize) -> Result<Vec<Option<usize>>> {
     const USUAL: usize = 4096;
-    if model_type == "mistral" {
-        return Ok(vec![loader.window(USUAL)?; count]);
-    }
-    if !model_type.starts_with("qwen") {
-        return Ok(vec![None; count]);
+    match variant {
+        Variant::Llama => return Ok(vec![None; count]),
+        Variant::Mistral => return Ok(vec![loader.window(USUAL)?; count]),
+        Variant::Qwen2 | Variant::Qwen3 => {}
     }
     let window = match loader.flag("use_sliding_window")? {
         true => loader.window(USUAL)?,
@@ -92,15 +181,16 @@ fn windows(loader: &Loader<'_>, model_type: &str, count: usize) -> Result<Vec<Op
     Ok(slides.into_iter().map(|slides| window.filter(|_| slides)).collect())
 }
 
-impl Body for Llama {
-    async fn load(loader: &mut Loader<'_>, model_type: &str) -> Result<(Self, Head)> {
+impl Llama {
+    /// The layers and the head of the task that config.json names.
+    async fn load(loader: &mut Loader<'_>, variant: Variant) -> Result<(Self, Head)> {
         loader.set_task(head::task(loader, HeadKind::CausalLm)?);
         let width = loader.size("hidden_size")?;
         let vocab = loader.size("vocab_size")?;
         let query = loader.heads("num_attention_heads", width)?;
         let key_value = loader.optional_size("num_key_value_heads")?.unwrap_or(query);
         // Qwen3's class has a width of its own where config.json has none.
-        let usual = match model_type == "qwen3" && !loader.is_null("head_dim") {
+        let usual = match variant == Variant::Qwen3 && !loader.is_null("head_dim") {
             true => 128,
             false => width / query,
         };
@@ -117,7 +207,7 @@ impl Body for Llama {
             return Err(Error::model(what).file("config.json").field("num_key_value_heads"));
         }
         let activation = Activation::named(&loader.text_or("hidden_act", "silu")?, "hidden_act")?;
-        let windows = windows(loader, model_type, count)?;
+        let windows = windows(loader, variant, count)?;
         let (q_out, kv_out) = (
             loader.product("num_attention_heads", &[query, dim])?,
             loader.product("num_key_value_heads", &[key_value, dim])?,
@@ -126,13 +216,13 @@ impl Body for Llama {
         let heads = Heads { query, key_value, dim };
         let rope = Rope::new(loader, dim, max_positions)?;
         let embedding = Embedding::load(loader, "model.embed_tokens".into(), [vocab, width]).await?;
-        let qkv_bias = if model_type == "qwen2" {
+        let qkv_bias = if variant == Variant::Qwen2 {
             true
         } else {
             loader.flag("attention_bias")?
         };
-        let o_bias = model_type != "qwen2" && loader.flag("attention_bias")?;
-        let (mlp_bias, qk_norm) = (loader.flag("mlp_bias")?, model_type == "qwen3");
+        let o_bias = variant != Variant::Qwen2 && loader.flag("attention_bias")?;
+        let (mlp_bias, qk_norm) = (loader.flag("mlp_bias")?, variant == Variant::Qwen3);
         let eps = loader.not_negative("rms_norm_eps", 1e-6)?;
         let mut layers = Vec::new();
         for (i, window) in windows.into_iter().enumerate() {
@@ -187,12 +277,10 @@ impl Body for Llama {
         let head = decoder_head(loader, width, "score").await?;
         Ok((model, head))
     }
+}
 
+impl Body for Llama {
     stack!(linears: [q, k, v, o, gate, up, down], embeddings: [embedding]);
-
-    fn hidden<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
-        self.states(g, Tokens::of(g, batch))
-    }
 
     fn next<'a>(&self, g: &TensorGraph<'a>, input: Tokens<TensorGraph<'a>>) -> Option<Tensor<2>> {
         Some(self.states(g, input))
@@ -205,6 +293,10 @@ impl Body for Llama {
 }
 
 impl Llama {
+    fn forward<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
+        self.states(g, Tokens::of(g, batch))
+    }
+
     /// ids \[B·T\] → the last layer's normed hidden states \[B·T, C\].
     fn states<G: Graph>(&self, g: &G, input: Tokens<G>) -> G::Rows {
         let Heads { query, key_value, dim } = self.heads;
@@ -242,4 +334,58 @@ impl Llama {
         }
         g.rms_norm(&self.norm, x)
     }
+}
+
+/// Of a Llama, but for the order of the rows of q and k, which it alone has.
+pub(super) const GGUF: GgufForm = GgufForm {
+    architecture: "llama",
+    lists: &[("blk.", "model.layers", GGUF_LAYER)],
+    others: &[
+        ("token_embd", "model.embed_tokens"),
+        ("output_norm", "model.norm"),
+        ("output", "lm_head"),
+    ],
+    with_gate: None,
+    is_left_out: |_| false,
+    change: |_, _, _| Change::None,
+    config: gguf_config,
+};
+
+/// The parts of a layer.
+pub(super) const GGUF_LAYER: Pairs = &[
+    ("attn_norm", "input_layernorm"),
+    ("attn_q", "self_attn.q_proj"),
+    ("attn_k", "self_attn.k_proj"),
+    ("attn_v", "self_attn.v_proj"),
+    ("attn_output", "self_attn.o_proj"),
+    ("attn_q_norm", "self_attn.q_norm"),
+    ("attn_k_norm", "self_attn.k_norm"),
+    ("ffn_norm", "post_attention_layernorm"),
+    ("ffn_gate", "mlp.gate_proj"),
+    ("ffn_up", "mlp.up_proj"),
+    ("ffn_down", "mlp.down_proj"),
+];
+
+/// config.json of a GGUF file.
+fn gguf_config(file: &GgufFile<'_>) -> Result<Value> {
+    let sizes = file.sizes()?;
+    let class = format!("{}ForCausalLM", file.model.class);
+    let head_dim = file.head_dim(&sizes);
+    Ok(json!({
+        "architectures": [class],
+        "tie_word_embeddings": !file.has("output.weight"),
+        "rope_theta": file.float("rope.freq_base")?.unwrap_or(10_000.0),
+        "rope_scaling": file.rope_scaling(head_dim)?,
+        "num_key_value_heads": file.kv_heads(sizes.heads)?,
+        "head_dim": head_dim,
+        "rms_norm_eps": file.epsilon("attention.layer_norm_rms_epsilon")?,
+        "hidden_act": "silu",
+        "attention_bias": file.has("blk.0.attn_q.bias"),
+        "mlp_bias": file.has("blk.0.ffn_up.bias"),
+        "hidden_size": sizes.width,
+        "num_hidden_layers": sizes.layers,
+        "num_attention_heads": sizes.heads,
+        "intermediate_size": sizes.inner,
+        "max_position_embeddings": sizes.positions,
+    }))
 }

@@ -12,6 +12,7 @@ use super::{
     HeadKind, Parameters, keys,
     names::{Prefix, Unread},
     pack,
+    registry::Architecture,
 };
 use crate::{
     device,
@@ -136,10 +137,11 @@ impl<'a> Loader<'a> {
         self.task = task;
     }
 
-    /// Learns the keys of the architecture `kind`, and refuses those whose values are not computed.
-    pub(crate) fn set_kind(&mut self, kind: &str) -> Result<()> {
-        self.aliases = keys::aliases(kind);
-        self.notes.extend(keys::check(&self.files.config, kind, self.fresh)?);
+    /// Learns the keys of `architecture`, and refuses those whose values are not computed.
+    pub(super) fn set_architecture(&mut self, architecture: &Architecture) -> Result<()> {
+        self.aliases = architecture.aliases;
+        let notes = keys::check(&self.files.config, architecture, self.fresh)?;
+        self.notes.extend(notes);
         // What only some heads read is of its type whatever the head.
         self.architecture()?;
         self.object("id2label")?;

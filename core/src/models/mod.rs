@@ -7,9 +7,9 @@
 
 mod activation;
 mod adapters;
-mod architecture;
 mod bert;
 mod bitsandbytes;
+mod body;
 mod cache;
 mod embedding;
 mod gemma;
@@ -28,8 +28,10 @@ pub(crate) mod memory;
 mod modernbert;
 mod names;
 mod norm;
+mod open;
 mod pack;
 mod parameters;
+pub mod registry;
 mod rope;
 mod skeleton;
 pub(crate) mod small;
@@ -57,7 +59,7 @@ use crate::{
     quant::BaseFormat,
 };
 use activation::Activation;
-use architecture::Architecture;
+use body::Body;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use graph::{Graph, TensorGraph, Tokens};
 use head::{Head, Pooling};
@@ -81,7 +83,7 @@ pub struct Model {
     pub info: ModelInfo,
     /// What of its files has no effect, in sentences.
     pub notes: Vec<Message>,
-    architecture: Architecture,
+    body: Box<dyn Body>,
     head: Head,
     /// The trained copy of the output matrix, where `modules_to_save` names it.
     trained_output: Option<Matrix>,
@@ -127,7 +129,7 @@ impl Model {
         let loader = Loader::new(files, (full, base), seed, device, progress);
         let ModelSkeleton {
             info,
-            architecture,
+            body,
             head,
             task,
             parameters,
@@ -142,7 +144,7 @@ impl Model {
             parameters,
             info,
             notes,
-            architecture,
+            body,
             head,
             trained_output: None,
             task,
@@ -209,7 +211,7 @@ impl Model {
         let (_, hidden, targets) = self.at_targets(hidden, batch);
         let form = VocabularyForm {
             scale,
-            soft_cap: self.architecture.logit_cap(),
+            soft_cap: self.body.logit_cap(),
         };
         let Output { hidden, matrix, bias } = self.output(hidden, pass);
         let targets = numbers(targets, &self.device);
@@ -235,7 +237,7 @@ impl Model {
         let (places, hidden, targets) = self.at_targets(hidden, batch);
         let Output { hidden, matrix, bias } = self.output(hidden, pass);
         let on_device = numbers(targets.clone(), &self.device);
-        let scores = matrix.vocabulary_scores(hidden, bias, on_device, self.architecture.logit_cap(), leaves);
+        let scores = matrix.vocabulary_scores(hidden, bias, on_device, self.body.logit_cap(), leaves);
         let scores = read(Tensor::cat(scores.to_vec(), 0)).await?;
         let (losses, largest) = scores.split_at(scores.len() / 2);
         let found = places.into_iter().zip(targets).zip(losses.iter().zip(largest));
@@ -328,7 +330,7 @@ impl Model {
         let hidden = self.hidden(pass, batch);
         let form = VocabularyForm {
             scale: 1.0,
-            soft_cap: self.architecture.logit_cap(),
+            soft_cap: self.body.logit_cap(),
         };
         answer_log_probabilities(&hidden, &batch.labels, batch.tokens, |hidden, targets| {
             let Output { hidden, matrix, bias } = self.output(hidden, pass);
@@ -349,7 +351,7 @@ impl Model {
     fn vocabulary_logits(&self, hidden: Tensor<2>, pass: &Pass) -> Tensor<2> {
         let Output { hidden, matrix, bias } = self.output(hidden, pass);
         let logits = matrix.multiply(hidden, bias, false, pass.leaves);
-        match self.architecture.logit_cap() {
+        match self.body.logit_cap() {
             cap if cap > 0.0 => Activation::Tanh.apply(logits / cap) * cap,
             _ => logits,
         }
@@ -359,7 +361,7 @@ impl Model {
     fn output(&self, hidden: Tensor<2>, pass: &Pass) -> Output<'_> {
         let matrix = match &self.trained_output {
             Some(whole) if pass.use_adapter => whole,
-            _ => self.architecture.lm_head(),
+            _ => self.body.lm_head(),
         };
         let Head::MaskedLm(head) = &self.head else {
             return Output {
@@ -377,10 +379,7 @@ impl Model {
 
     /// How many numbers go into it for a row (of a recurrent network, for a step), where it takes no tokens.
     pub fn input_features(&self) -> Option<usize> {
-        match &self.architecture {
-            Architecture::Small(model) => model.input_features(),
-            _ => None,
-        }
+        self.body.input_features()
     }
 
     /// Refuses a row of so many numbers where the model takes another number of them.
@@ -388,13 +387,10 @@ impl Model {
     /// # Errors
     /// It does.
     pub(crate) fn check_features(&self, numbers: usize) -> Result<()> {
-        let Architecture::Small(model) = &self.architecture else {
-            return Ok(());
-        };
-        if model.takes(numbers) {
+        if self.body.takes(numbers) {
             return Ok(());
         }
-        let error = match model.input_features() {
+        let error = match self.body.input_features() {
             Some(wanted) => Error::data(msg::OtherFeatures { numbers, wanted }),
             None => Error::data(msg::TextsWanted),
         };
@@ -403,10 +399,7 @@ impl Model {
 
     /// The largest share that its layers, which only small models do, and its head drop while training.
     pub fn dropout(&self) -> f32 {
-        let layers = match &self.architecture {
-            Architecture::Small(model) => model.dropout,
-            _ => 0.0,
-        };
+        let layers = self.body.dropout();
         match &self.head {
             Head::Classifier(head) => layers.max(head.dropout),
             _ => layers,
@@ -414,7 +407,7 @@ impl Model {
     }
 
     fn hidden(&self, pass: &Pass, batch: &Batch) -> Tensor<2> {
-        self.architecture.hidden(&self.graph(pass), batch)
+        self.body.hidden(&self.graph(pass), batch)
     }
 
     fn graph<'a>(&'a self, pass: &'a Pass) -> TensorGraph<'a> {
@@ -423,7 +416,7 @@ impl Model {
 
     /// An empty cache for one row.
     pub fn new_cache(&self) -> KvCache {
-        let layers = vec![None; self.architecture.cached_pairs()];
+        let layers = vec![None; self.body.cached_pairs()];
         KvCache {
             layers,
             tokens: 0,
@@ -458,7 +451,7 @@ impl Model {
             tokens,
             start: seen,
         };
-        let Some(hidden) = self.architecture.next(g, input) else {
+        let Some(hidden) = self.body.next(g, input) else {
             return Tensor::zeros([1, self.info.vocab_size], &self.device);
         };
         cache.tokens += answered;

@@ -6,13 +6,15 @@
 use super::{
     HeadKind, Linear,
     activation::Activation,
-    architecture::{Body, Sizes, stack},
+    body::{Body, Sizes, stack},
     embedding::Embedding,
     graph::{Graph, Tokens},
     head::{self, Classifier, ClassifierNames, Head, MaskedLm, MaskedLmNames, Pooling},
+    keys::Rule,
     load::{Loader, MOST_HEAD_WIDTH},
     matrix::Matrix,
     norm::LayerNorm,
+    registry::{Architecture, ENCODER_TASKS, Kind, boxed},
     rope::Rope,
 };
 use crate::{
@@ -21,6 +23,41 @@ use crate::{
     ops::{AttentionMask, AttentionScoring},
 };
 use lorakeet_i18n::messages::models as msg;
+
+pub(super) const MODERNBERT: Architecture = Architecture {
+    model_type: "modernbert",
+    name: "ModernBERT",
+    models: &[],
+    class: "ModernBert",
+    kind: Kind::Encoder,
+    tasks: ENCODER_TASKS,
+    lora_targets: &[],
+    fan_in_fan_out: false,
+    keys: &[&[
+        (
+            Rule::Computed,
+            "hidden_size intermediate_size num_hidden_layers num_attention_heads hidden_activation \
+             max_position_embeddings norm_eps norm_bias attention_bias mlp_bias decoder_bias layer_types \
+             global_attn_every_n_layers local_attention rope_parameters rope_scaling global_rope_theta \
+             local_rope_theta classifier_pooling classifier_bias classifier_activation",
+        ),
+        (
+            Rule::Dropout,
+            "attention_dropout embedding_dropout mlp_dropout classifier_dropout",
+        ),
+        (Rule::Harmless, "initializer_cutoff_factor deterministic_flash_attn"),
+        // Logits of the labelled tokens only, which are all that a loss is made of.
+        (
+            Rule::Harmless,
+            "sparse_prediction sparse_pred_ignore_index reference_compile repad_logits_with_grad",
+        ),
+        // The older forms of the settings above, which BERT had.
+        (Rule::Harmless, "position_embedding_type layer_norm_eps"),
+    ]],
+    aliases: &[("rope_theta", "global_rope_theta")],
+    gguf: None,
+    build: |loader, _| boxed(ModernBert::load(loader)),
+};
 
 pub(crate) struct ModernBert {
     layers: Vec<Layer>,
@@ -50,9 +87,9 @@ struct Layer {
     down: Linear,
 }
 
-impl Body for ModernBert {
+impl ModernBert {
     /// The encoder and the head of the loader's task.
-    async fn load(loader: &mut Loader<'_>, _model_type: &str) -> Result<(Self, Head)> {
+    async fn load(loader: &mut Loader<'_>) -> Result<(Self, Head)> {
         loader.set_task(head::task(loader, HeadKind::Features)?);
         let (width, inner) = (loader.size("hidden_size")?, loader.size("intermediate_size")?);
         let (vocab, heads) = (loader.size("vocab_size")?, loader.heads("num_attention_heads", width)?);
@@ -131,11 +168,20 @@ impl Body for ModernBert {
         let head = model.head(loader).await?;
         Ok((model, head))
     }
+}
 
+impl Body for ModernBert {
     stack!(linears: [qkv, attention_out, up, down], embeddings: [embedding]);
 
+    /// The word embedding, which masked language models share \[V, C\].
+    fn lm_head(&self) -> &Matrix {
+        &self.embedding.matrix
+    }
+}
+
+impl ModernBert {
     /// The batch → the last layer's normed hidden states \[B·T, C\].
-    fn hidden<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
+    fn forward<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
         let input = Tokens::of(g, batch);
         let (width, heads, mask) = (self.width, self.heads, input.mask);
         let global = g.angles(&self.global_rope, 0, input.tokens);
@@ -171,13 +217,6 @@ impl Body for ModernBert {
         g.layer_norm(&self.final_norm, x)
     }
 
-    /// The word embedding, which masked language models share \[V, C\].
-    fn lm_head(&self) -> &Matrix {
-        &self.embedding.matrix
-    }
-}
-
-impl ModernBert {
     async fn head(&self, loader: &mut Loader<'_>) -> Result<Head> {
         let activation = loader.text_or("classifier_activation", "gelu")?;
         let activation = Activation::named(&activation, "classifier_activation")?;

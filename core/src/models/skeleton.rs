@@ -2,12 +2,12 @@
 //! only their sizes.
 
 use super::adapters::{check_adapter_names, with_head};
-use super::architecture::Architecture;
+use super::body::Body;
 use super::head::Head;
 use super::load::{Finished, Loader};
 use super::names::Prefix;
+use super::registry::of_model_type;
 use super::{HeadKind, Limits, Linear, Parameters};
-use crate::architectures::of_model_type;
 use crate::data::Batch;
 use crate::error::Result;
 use crate::formats::{ModelFiles, peft::AdapterConfig};
@@ -19,7 +19,7 @@ use lorakeet_i18n::Message;
 /// Layers, head and what they take: a model, or the sizes of one.
 pub(crate) struct ModelSkeleton {
     pub(crate) info: ModelInfo,
-    pub(super) architecture: Architecture,
+    pub(super) body: Box<dyn Body>,
     pub(super) head: Head,
     pub(super) task: HeadKind,
     pub(crate) parameters: Parameters,
@@ -41,8 +41,8 @@ impl ModelSkeleton {
 
     pub(super) async fn load(files: &ModelFiles, mut loader: Loader<'_>) -> Result<Self> {
         let row = of_model_type(&loader.text("model_type")?)?;
-        loader.set_kind(row.model_type)?;
-        let (architecture, head) = Architecture::load(&mut loader, row).await?;
+        loader.set_architecture(row)?;
+        let (body, head) = (row.build)(&mut loader, row.model_type).await?;
         let task = loader.task();
         let Finished {
             parameters,
@@ -52,9 +52,9 @@ impl ModelSkeleton {
             notes,
             prefix,
         } = loader.finish()?;
-        let linears = architecture.linears().into_iter().chain(head.linears());
+        let linears = body.linears().into_iter().chain(head.linears());
         let linears: Vec<&str> = linears.map(|linear| linear.path.as_str()).collect();
-        let sizes = architecture.sizes();
+        let sizes = body.sizes();
         let info = ModelInfo {
             name: files.name.clone(),
             model_type: row.model_type.to_owned(),
@@ -71,7 +71,7 @@ impl ModelSkeleton {
         };
         Ok(Self {
             info,
-            architecture,
+            body,
             head,
             task,
             parameters,
@@ -83,12 +83,12 @@ impl ModelSkeleton {
 
     /// What the model can be given.
     pub(crate) fn limits(&self) -> Limits {
-        self.architecture.limits()
+        self.body.limits()
     }
 
     /// The linears of layers and head.
     pub(crate) fn linears(&self) -> Vec<&Linear> {
-        let mut linears = self.architecture.linears();
+        let mut linears = self.body.linears();
         linears.extend(self.head.linears());
         linears
     }
@@ -100,10 +100,7 @@ impl ModelSkeleton {
 
     /// The paths of the embeddings.
     pub(crate) fn embedding_paths(&self) -> impl Iterator<Item = &str> {
-        self.architecture
-            .embeddings()
-            .into_iter()
-            .map(|table| table.path.as_str())
+        self.body.embeddings().into_iter().map(|table| table.path.as_str())
     }
 
     /// `config` as [`Model::attach_lora`] takes it.
@@ -113,7 +110,7 @@ impl ModelSkeleton {
 
     /// [`Model::check_adapter_names`].
     pub(crate) fn check_adapter_names(&self, config: &AdapterConfig) -> Result<()> {
-        check_adapter_names(self.task, &self.architecture, &self.head, config)
+        check_adapter_names(self.task, self.body.as_ref(), &self.head, config)
     }
 
     /// A batch of `rows` of `tokens`, all of them targets, without its tokens: what a dry run is given. `None` where config.json
@@ -122,11 +119,10 @@ impl ModelSkeleton {
     pub(crate) fn full_batch(&self, rows: usize, tokens: usize) -> Option<Batch> {
         /// Of more tokens no device holds the hidden states.
         const MOST_TARGETS: usize = 1 << 24;
-        let labels = match &self.architecture {
-            _ if matches!(self.head, Head::None) => return None,
-            Architecture::Small(model) if model.has_steps_of_numbers() => return None,
+        let labels = match self.task {
+            _ if matches!(self.head, Head::None) || self.body.has_steps_of_numbers() => return None,
             // The length of its answers.
-            Architecture::T5(_) => vec![0; rows.checked_mul(tokens).filter(|targets| *targets <= MOST_TARGETS)?],
+            HeadKind::Seq2SeqLm => vec![0; rows.checked_mul(tokens).filter(|targets| *targets <= MOST_TARGETS)?],
             _ => Vec::new(),
         };
         Some(Batch {
@@ -139,10 +135,10 @@ impl ModelSkeleton {
 
     /// A pass through the model and the losses of its head, in bytes; see [`super::Model::loss`].
     pub(crate) fn dry_run(&self, dry_run: &DryRun, batch: &Batch) {
-        let hidden = self.architecture.hidden(dry_run, batch);
-        let matrix = self.architecture.lm_head();
+        let hidden = self.body.dry_run(dry_run, batch);
+        let matrix = self.body.lm_head();
         match &self.head {
-            Head::Vocabulary => dry_run.vocabulary_loss(hidden, matrix, self.architecture.logit_cap() > 0.0),
+            Head::Vocabulary => dry_run.vocabulary_loss(hidden, matrix, self.body.logit_cap() > 0.0),
             Head::MaskedLm(head) => {
                 let hidden = head.dense.forward(dry_run, hidden);
                 dry_run.vocabulary_loss(hidden, head.weight.as_ref().unwrap_or(matrix), false);

@@ -15,18 +15,22 @@ mod sizes;
 use super::{
     HeadKind, Linear, Weight,
     activation::Activation,
-    architecture::{Body, Sizes},
+    body::{Body, Sizes, passes},
     embedding::Embedding,
     graph::{Graph, TensorGraph, Tokens},
     head::{self, Head},
+    keys::Rule,
     load::{Init, Loader, Role},
     matrix::{Matrix, Stored},
+    registry::{Architecture, Kind, boxed, of_model_type},
 };
 use crate::{
     data::Batch,
     error::{Error, Result},
+    task::Task,
 };
 use burn::tensor::Tensor;
+use lorakeet_i18n::Field;
 use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::models as msg;
 use mlp::Mlp;
@@ -34,13 +38,65 @@ use patches::Patches;
 use recurrent::Recurrent;
 pub(crate) use sizes::{check, fit};
 
+/// On numbers; on texts it scores pairs, too.
+pub(super) const MLP: Architecture = Architecture {
+    model_type: "small_mlp",
+    name: "small_mlp",
+    models: &[],
+    class: "Small",
+    kind: Kind::Small,
+    tasks: &[Task::Classification, Task::MultiLabel, Task::Regression, Task::Ranking],
+    lora_targets: &[],
+    fan_in_fan_out: false,
+    keys: &[&[(
+        Rule::Computed,
+        "hidden_size num_hidden_layers hidden_act hidden_dropout_prob input_size num_channels image_size patch_size \
+         context_length patch_length num_attention_heads intermediate_size max_position_embeddings",
+    )]],
+    aliases: &[],
+    gguf: None,
+    build: |loader, kind| boxed(Small::load(loader, kind)),
+};
+
+pub(super) const VIT: Architecture = Architecture {
+    model_type: "small_vit",
+    name: "small_vit",
+    tasks: &[Task::Classification, Task::MultiLabel, Task::Regression],
+    ..MLP
+};
+
+pub(super) const SERIES: Architecture = Architecture {
+    model_type: "small_series",
+    name: "small_series",
+    ..VIT
+};
+
+pub(super) const RNN: Architecture = Architecture {
+    model_type: "small_rnn",
+    name: "small_rnn",
+    tasks: &Task::ALL,
+    ..MLP
+};
+
+pub(super) const LSTM: Architecture = Architecture {
+    model_type: "small_lstm",
+    name: "small_lstm",
+    ..RNN
+};
+
+pub(super) const GRU: Architecture = Architecture {
+    model_type: "small_gru",
+    name: "small_gru",
+    ..RNN
+};
+
 pub(crate) struct Small {
     vocab: usize,
     width: usize,
     layers: usize,
     max_positions: usize,
     /// Share that is dropped behind each layer while training.
-    pub(crate) dropout: f32,
+    dropout: f32,
     /// Where whole rows are judged, one state a row is what the head reads.
     pools: bool,
     input: Input,
@@ -63,7 +119,8 @@ enum Network {
     Recurrent(Recurrent),
 }
 
-impl Body for Small {
+impl Small {
+    /// The layers and the head of the task that config.json names.
     async fn load(loader: &mut Loader<'_>, kind: &str) -> Result<(Self, Head)> {
         let width = loader.size("hidden_size")?;
         // A perceptron without hidden layers is a linear model.
@@ -91,7 +148,8 @@ impl Body for Small {
             HeadKind::TokenClassification if is_recurrent => false,
             HeadKind::CausalLm if continues && vocab.is_some() => false,
             _ => {
-                let error = Error::model(msg::SmallCannotDoTask { kind });
+                let tasks = Field::list(of_model_type(kind)?.tasks.iter().copied());
+                let error = Error::model(msg::SmallCannotDoTask { kind }).remedy(msg::CanBeTrainedFor { tasks });
                 return Err(error.file("config.json").field("architectures"));
             }
         };
@@ -151,6 +209,10 @@ impl Body for Small {
         let head = head::small_head(loader, width).await?;
         Ok((model, head))
     }
+}
+
+impl Body for Small {
+    passes!();
 
     fn sizes(&self) -> Sizes {
         Sizes {
@@ -158,29 +220,6 @@ impl Body for Small {
             width: self.width,
             layers: self.layers,
             max_positions: self.max_positions,
-        }
-    }
-
-    /// The batch → what the head reads: one state a row \[B, C\] where whole rows are judged, else one a step \[B·T, C\].
-    fn hidden<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
-        let rows = batch.rows;
-        match &self.body {
-            Network::Mlp(model) => model.hidden(g, self.rows(g, batch), self.dropout),
-            Network::Patches(model) => model.hidden(g, batch, self.dropout),
-            Network::Recurrent(model) => {
-                let (x, steps) = (self.steps(g, batch), self.steps_of(batch));
-                let (hidden, _) = model.hidden(g, x, [rows, steps], vec![None; self.layers], self.dropout);
-                if !self.pools {
-                    return hidden;
-                }
-                // The state behind the last step that is not padding.
-                let last = |row: usize| {
-                    let seen = batch.attention_mask.get(row * steps..(row + 1) * steps);
-                    let last = seen.and_then(|mask| mask.iter().rposition(|&mask| mask != 0.0));
-                    (row * steps + last.unwrap_or(steps - 1)) as i32
-                };
-                g.select(hidden, rows, || (0..rows).map(last).collect())
-            }
         }
     }
 
@@ -243,11 +282,9 @@ impl Body for Small {
             Input::Numbers(_) => Vec::new(),
         }
     }
-}
 
-impl Small {
     /// Whether a row may have so many numbers.
-    pub(crate) fn takes(&self, numbers: usize) -> bool {
+    fn takes(&self, numbers: usize) -> bool {
         match (&self.input, &self.body) {
             (Input::Tokens(_), _) => numbers == 0,
             (Input::Numbers(step), Network::Recurrent(_)) => numbers > 0 && numbers.is_multiple_of(*step),
@@ -256,7 +293,7 @@ impl Small {
     }
 
     /// How many numbers a row has; of a recurrent network, a step.
-    pub(crate) fn input_features(&self) -> Option<usize> {
+    fn input_features(&self) -> Option<usize> {
         match self.input {
             Input::Tokens(_) => None,
             Input::Numbers(count) => Some(count),
@@ -264,8 +301,48 @@ impl Small {
     }
 
     /// Whether a row has as many steps as the data have numbers.
-    pub(crate) fn has_steps_of_numbers(&self) -> bool {
+    fn has_steps_of_numbers(&self) -> bool {
         matches!((&self.input, &self.body), (Input::Numbers(_), Network::Recurrent(_)))
+    }
+
+    fn hidden_layers(&self) -> Option<usize> {
+        matches!(self.body, Network::Mlp(_)).then_some(self.layers)
+    }
+
+    fn units(&self, g: &TensorGraph<'_>, batch: &Batch, layer: usize) -> Option<Tensor<2>> {
+        match &self.body {
+            Network::Mlp(model) if layer < self.layers => Some(model.units(g, self.rows(g, batch), layer)),
+            _ => None,
+        }
+    }
+
+    fn dropout(&self) -> f32 {
+        self.dropout
+    }
+}
+
+impl Small {
+    /// The batch → what the head reads: one state a row \[B, C\] where whole rows are judged, else one a step \[B·T, C\].
+    fn forward<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
+        let rows = batch.rows;
+        match &self.body {
+            Network::Mlp(model) => model.hidden(g, self.rows(g, batch), self.dropout),
+            Network::Patches(model) => model.hidden(g, batch, self.dropout),
+            Network::Recurrent(model) => {
+                let (x, steps) = (self.steps(g, batch), self.steps_of(batch));
+                let (hidden, _) = model.hidden(g, x, [rows, steps], vec![None; self.layers], self.dropout);
+                if !self.pools {
+                    return hidden;
+                }
+                // The state behind the last step that is not padding.
+                let last = |row: usize| {
+                    let seen = batch.attention_mask.get(row * steps..(row + 1) * steps);
+                    let last = seen.and_then(|mask| mask.iter().rposition(|&mask| mask != 0.0));
+                    (row * steps + last.unwrap_or(steps - 1)) as i32
+                };
+                g.select(hidden, rows, || (0..rows).map(last).collect())
+            }
+        }
     }
 
     /// Steps of each row; 1 where there are none.
@@ -277,19 +354,6 @@ impl Small {
                 (batch.features.len() / batch.rows.max(1)).div_ceil(*width).max(1)
             }
             Input::Numbers(_) => 1,
-        }
-    }
-
-    /// Hidden layers of a perceptron; `None` of other networks.
-    pub(crate) fn hidden_layers(&self) -> Option<usize> {
-        matches!(self.body, Network::Mlp(_)).then_some(self.layers)
-    }
-
-    /// The activations of a perceptron's layer \[B, C\]; `None` of other networks and beyond the last layer.
-    pub(crate) fn units<G: Graph>(&self, g: &G, batch: &Batch, layer: usize) -> Option<G::Rows> {
-        match &self.body {
-            Network::Mlp(model) if layer < self.layers => Some(model.units(g, self.rows(g, batch), layer)),
-            _ => None,
         }
     }
 

@@ -5,25 +5,66 @@
 //! once a stack and shared by its layers, and attention to the encoder has none. The decoder is fed the labels shifted right.
 //! Reference: transformers' modeling_t5.py; Raffel et al. 2020, arXiv 1910.10683.
 
+mod buckets;
+
 use super::{
     HeadKind, Linear,
     activation::Activation,
-    architecture::{Body, Sizes},
+    body::{Body, Sizes, passes},
     graph::{Graph, TensorGraph, Tokens},
     head::Head,
+    keys::Rule,
     load::{Init, Loader, Role},
     matrix::Matrix,
     norm::RmsNorm,
+    registry::{Architecture, Kind, boxed},
 };
 use crate::{
     data::Batch,
     error::{Error, Result},
+    formats::{Change, GgufFile, GgufForm},
     ops::{AttentionMask, AttentionScoring},
+    task::Task,
 };
+use buckets::bucket;
 use burn::tensor::Tensor;
 use lorakeet_i18n::messages::models as msg;
+use serde_json::{Value, json};
 
-pub(crate) struct T5 {
+pub(super) const T5: Architecture = Architecture {
+    model_type: "t5",
+    name: "T5",
+    models: &["Flan-T5"],
+    class: "T5",
+    kind: Kind::EncoderDecoder,
+    tasks: &[Task::Generation],
+    lora_targets: &["q", "v"],
+    fan_in_fan_out: false,
+    keys: &[&[
+        (
+            Rule::Computed,
+            "d_model d_kv d_ff num_layers num_decoder_layers num_heads n_positions relative_attention_num_buckets \
+             relative_attention_max_distance feed_forward_proj dense_act_fn is_gated_act layer_norm_epsilon \
+             decoder_start_token_id scale_decoder_outputs",
+        ),
+        (Rule::Dropout, "dropout_rate"),
+        // The stacks have their own.
+        (
+            Rule::Harmless,
+            "is_decoder is_encoder_decoder initializer_factor classifier_dropout",
+        ),
+    ]],
+    aliases: &[
+        ("hidden_size", "d_model"),
+        ("num_attention_heads", "num_heads"),
+        ("num_hidden_layers", "num_layers"),
+        ("head_dim", "d_kv"),
+    ],
+    gguf: Some(GGUF),
+    build: |loader, _| boxed(EncoderDecoder::load(loader)),
+};
+
+pub(crate) struct EncoderDecoder {
     vocab: usize,
     width: usize,
     max_positions: usize,
@@ -75,8 +116,9 @@ struct Encoded<G: Graph> {
     mask: G::Mask,
 }
 
-impl Body for T5 {
-    async fn load(loader: &mut Loader<'_>, _model_type: &str) -> Result<(Self, Head)> {
+impl EncoderDecoder {
+    /// The layers and the head of the task that config.json names.
+    async fn load(loader: &mut Loader<'_>) -> Result<(Self, Head)> {
         loader.set_task(HeadKind::Seq2SeqLm);
         if let Some(class) = loader.architecture()?
             && !class.ends_with("ForConditionalGeneration")
@@ -217,6 +259,10 @@ impl Body for T5 {
         };
         Ok((model, Head::Vocabulary))
     }
+}
+
+impl Body for EncoderDecoder {
+    passes!();
 
     fn sizes(&self) -> Sizes {
         Sizes {
@@ -225,34 +271,6 @@ impl Body for T5 {
             layers: self.encoder.blocks.len() + self.decoder.blocks.len(),
             max_positions: self.max_positions,
         }
-    }
-
-    /// The batch's tokens through the encoder and its labels through the decoder → the decoder's normed hidden states
-    /// \[B·answer, C\], scaled for the output matrix. A batch without labels is answered by the start token's state.
-    fn hidden<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
-        let answer = (batch.labels.len() / batch.rows.max(1)).max(1);
-        let ids = g.numbers(batch.rows * answer, || {
-            let mut ids = vec![self.start_token_id as f32; batch.rows * answer];
-            for (row, labels) in ids.chunks_mut(answer).zip(batch.labels.chunks(answer)) {
-                for (id, &label) in row.iter_mut().skip(1).zip(labels) {
-                    *id = if label < 0 {
-                        self.pad_token_id as f32
-                    } else {
-                        label as f32
-                    };
-                }
-            }
-            ids
-        });
-        let encoded = self.encode(g, Tokens::of(g, batch));
-        let answers = Tokens {
-            ids,
-            mask: ones(g, batch.rows, answer),
-            batch: batch.rows,
-            tokens: answer,
-            start: 0,
-        };
-        self.decode(g, answers, Some(encoded))
     }
 
     fn next<'a>(&self, g: &TensorGraph<'a>, input: Tokens<TensorGraph<'a>>) -> Option<Tensor<2>> {
@@ -306,7 +324,35 @@ impl Body for T5 {
     }
 }
 
-impl T5 {
+impl EncoderDecoder {
+    /// The batch's tokens through the encoder and its labels through the decoder → the decoder's normed hidden states
+    /// \[B·answer, C\], scaled for the output matrix. A batch without labels is answered by the start token's state.
+    fn forward<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
+        let answer = (batch.labels.len() / batch.rows.max(1)).max(1);
+        let ids = g.numbers(batch.rows * answer, || {
+            let mut ids = vec![self.start_token_id as f32; batch.rows * answer];
+            for (row, labels) in ids.chunks_mut(answer).zip(batch.labels.chunks(answer)) {
+                for (id, &label) in row.iter_mut().skip(1).zip(labels) {
+                    *id = if label < 0 {
+                        self.pad_token_id as f32
+                    } else {
+                        label as f32
+                    };
+                }
+            }
+            ids
+        });
+        let encoded = self.encode(g, Tokens::of(g, batch));
+        let answers = Tokens {
+            ids,
+            mask: ones(g, batch.rows, answer),
+            batch: batch.rows,
+            tokens: answer,
+            start: 0,
+        };
+        self.decode(g, answers, Some(encoded))
+    }
+
     /// The first call on a cache takes the whole input and gives the state that predicts the answer's first token; later ones
     /// take what was answered. One row → \[1, C\] at least, the last row of which predicts the next token.
     fn next_states<G: Graph>(&self, g: &G, input: Tokens<G>) -> G::Rows {
@@ -440,38 +486,83 @@ fn unscaled(mask: AttentionMask) -> AttentionScoring {
     }
 }
 
-/// The bucket of a key's distance from its query: one each for the near half, then logarithmically wider up to
-/// `max_distance`, one for all beyond. The decoder sees one side only and gives it all buckets. `_relative_position_bucket` of
-/// modeling_t5.py, in f32 as there.
-fn bucket(distance: i64, buckets: usize, max_distance: usize, both_sides: bool) -> usize {
-    let (buckets, first, distance) = if both_sides {
-        let half = buckets / 2;
-        let first = if distance > 0 { half } else { 0 };
-        (half, first, distance.unsigned_abs() as usize)
-    } else {
-        (buckets, 0, usize::try_from(-distance).unwrap_or(0))
-    };
-    let exact = buckets / 2;
-    if distance < exact {
-        return first + distance;
-    }
-    let share = (distance as f32 / exact as f32).ln() / (max_distance as f32 / exact as f32).ln();
-    first + (exact + (share * (buckets - exact) as f32) as usize).min(buckets - 1)
-}
+const GGUF: GgufForm = GgufForm {
+    architecture: "t5",
+    lists: &[
+        (
+            "enc.blk.",
+            "encoder.block",
+            &[
+                ("attn_norm", "layer.0.layer_norm"),
+                ("attn_q", "layer.0.SelfAttention.q"),
+                ("attn_k", "layer.0.SelfAttention.k"),
+                ("attn_v", "layer.0.SelfAttention.v"),
+                ("attn_o", "layer.0.SelfAttention.o"),
+                ("attn_rel_b", "layer.0.SelfAttention.relative_attention_bias"),
+                ("ffn_norm", "layer.1.layer_norm"),
+                ("ffn_gate", "layer.1.DenseReluDense.wi_0"),
+                ("ffn_up", "layer.1.DenseReluDense.wi"),
+                ("ffn_down", "layer.1.DenseReluDense.wo"),
+            ],
+        ),
+        (
+            "dec.blk.",
+            "decoder.block",
+            &[
+                ("attn_norm", "layer.0.layer_norm"),
+                ("attn_q", "layer.0.SelfAttention.q"),
+                ("attn_k", "layer.0.SelfAttention.k"),
+                ("attn_v", "layer.0.SelfAttention.v"),
+                ("attn_o", "layer.0.SelfAttention.o"),
+                ("attn_rel_b", "layer.0.SelfAttention.relative_attention_bias"),
+                ("cross_attn_norm", "layer.1.layer_norm"),
+                ("cross_attn_q", "layer.1.EncDecAttention.q"),
+                ("cross_attn_k", "layer.1.EncDecAttention.k"),
+                ("cross_attn_v", "layer.1.EncDecAttention.v"),
+                ("cross_attn_o", "layer.1.EncDecAttention.o"),
+                ("ffn_norm", "layer.2.layer_norm"),
+                ("ffn_gate", "layer.2.DenseReluDense.wi_0"),
+                ("ffn_up", "layer.2.DenseReluDense.wi"),
+                ("ffn_down", "layer.2.DenseReluDense.wo"),
+            ],
+        ),
+    ],
+    others: &[
+        ("token_embd", "shared"),
+        ("enc.output_norm", "encoder.final_layer_norm"),
+        ("dec.output_norm", "decoder.final_layer_norm"),
+        ("output", "lm_head"),
+    ],
+    // `ffn_up` is `wi` of the original T5, `wi_1` of the gated form.
+    with_gate: Some((".wi.", ".wi_1.")),
+    // Old checkpoints carry a bias on the attention to the encoder, which transformers does not read.
+    is_left_out: |name| name.ends_with(".cross_attn_rel_b.weight"),
+    change: |_, _, _| Change::None,
+    config: gguf_config,
+};
 
-#[cfg(test)]
-mod tests {
-    use super::bucket;
-
-    #[test]
-    fn near_distances_have_buckets_of_their_own_and_far_ones_share() {
-        let one_side: Vec<usize> = (0..20).map(|d| bucket(-d, 8, 16, false)).collect();
-        assert_eq!(one_side, [0, 1, 2, 3, 4, 4, 5, 5, 6, 6, 6, 6, 7, 7, 7, 7, 7, 7, 7, 7]);
-        assert_eq!(bucket(5, 8, 16, false), 0);
-        let both: Vec<usize> = (-3..=3).map(|d| bucket(d, 8, 16, true)).collect();
-        assert_eq!(both, [2, 2, 1, 0, 5, 6, 6]);
-        // What two sides cannot share evenly stays unused.
-        let uneven: Vec<usize> = (-6..=3).map(|d| bucket(d, 11, 16, true)).collect();
-        assert_eq!(uneven, [3, 3, 3, 2, 2, 1, 0, 6, 7, 7]);
-    }
+/// config.json of a GGUF file.
+fn gguf_config(file: &GgufFile<'_>) -> Result<Value> {
+    let sizes = file.sizes()?;
+    let is_gated = file.has("enc.blk.0.ffn_gate.weight");
+    let decoder_layers = file.metadata.integer(&file.key("decoder_block_count"));
+    let pad = file.metadata.integer("tokenizer.ggml.padding_token_id").unwrap_or(0);
+    let start = file.metadata.integer(&file.key("decoder_start_token_id"));
+    Ok(json!({
+        "architectures": ["T5ForConditionalGeneration"],
+        "tie_word_embeddings": !file.has("output.weight"),
+        "d_model": sizes.width,
+        "d_kv": file.head_dim(&sizes),
+        "d_ff": sizes.inner,
+        "num_layers": sizes.layers,
+        "num_decoder_layers": decoder_layers.unwrap_or(sizes.layers),
+        "num_heads": sizes.heads,
+        "n_positions": sizes.positions,
+        "relative_attention_num_buckets": file.integer("attention.relative_buckets_count")?,
+        // Not in the metadata; llama.cpp and every published model have 128.
+        "relative_attention_max_distance": 128,
+        "layer_norm_epsilon": file.epsilon("attention.layer_norm_rms_epsilon")?,
+        "feed_forward_proj": if is_gated { "gated-gelu" } else { "relu" },
+        "decoder_start_token_id": start.unwrap_or(pad),
+    }))
 }

@@ -4,9 +4,9 @@
 //! [`crate::ops::attention_by`].
 
 use super::{texts_of, tokens_of};
-use crate::architectures::{ARCHITECTURES, Kind};
 use crate::error::{Error, Result};
 use crate::loaded_model::LoadedModel;
+use crate::models::registry::{ARCHITECTURES, Kind};
 use crate::models::{AttentionHead, Leaves};
 use crate::ops::AttentionMask;
 use crate::protocol::Picture;

@@ -11,7 +11,7 @@ use crate::loaded_model::{LoadedModel, PretrainedHead};
 use crate::loss::{Compared, WeightedSum};
 use crate::metrics::answers::Predictions;
 use crate::metrics::generation::GeneratedAnswer;
-use crate::models::{self, Leaves, Model};
+use crate::models::{self, Leaves, Model, registry::names_for};
 use crate::protocol::{BaselineKind, GenerateOptions, Stage};
 use crate::task::Task;
 use crate::tokenizer::Tokenizer;
@@ -24,12 +24,12 @@ impl Rules for Generation {
     const LEARNS_TEXTS: bool = true;
     const CONTINUES_TEXTS: bool = true;
 
-    fn check_model(_task: Task, head: &PretrainedHead, model: &Model) -> Result<()> {
+    fn check_model(task: Task, head: &PretrainedHead, model: &Model) -> Result<()> {
         if matches!(head.task, models::HeadKind::CausalLm | models::HeadKind::Seq2SeqLm) {
             return Ok(());
         }
-        let kind = &model.info.model_type;
-        Err(Error::model(msg::DoesNotPredict { model_type: kind }).remedy(msg::LoadGenerator))
+        let (model_type, names) = (&model.info.model_type, names_for(task));
+        Err(Error::model(msg::DoesNotPredict { model_type }).remedy(msg::LoadGenerator { names }))
     }
 
     async fn examples(_spec: &TaskSpec, rows: &Rows<'_>, emit: &mut Emit<'_>) -> Result<Vec<Example>> {

@@ -198,3 +198,86 @@ macro_rules! by_task {
     };
 }
 pub(crate) use by_task;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::ModelFiles;
+    use crate::head_spec::{HeadRecord, HeadSpec};
+    use crate::models::registry::{ARCHITECTURES, Architecture, Kind};
+    use burn::tensor::Device;
+    use serde_json::json;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    /// A model of a few fresh weights that takes tokens where it can, of the class whose name ends so.
+    fn model(row: &Architecture, ending: &str, head: Option<HeadSpec>) -> Result<(Model, Value)> {
+        let mut config = json!({
+            "model_type": row.model_type, "architectures": [format!("{}{ending}", row.class)], "vocab_size": 20,
+            "type_vocab_size": 2, "pad_token_id": 0, "image_size": 8, "patch_size": 4, "context_length": 8, "patch_length": 4
+        });
+        for (value, keys) in [
+            (8, ["hidden_size", "n_embd", "dim", "d_model"]),
+            (12, ["intermediate_size", "n_inner", "hidden_dim", "d_ff"]),
+            (2, ["num_hidden_layers", "n_layer", "n_layers", "num_layers"]),
+            (2, ["num_attention_heads", "n_head", "n_heads", "num_heads"]),
+            (2, ["num_key_value_heads"; 4]),
+            (4, ["head_dim", "d_kv", "head_dim", "d_kv"]),
+            (
+                16,
+                ["max_position_embeddings", "n_positions", "n_positions", "n_positions"],
+            ),
+        ] {
+            for key in keys {
+                config[key] = json!(value);
+            }
+        }
+        let mut files = ModelFiles::from_config("test", config.clone());
+        files.head = head;
+        let (device, mut progress) = (Device::flex(), |_, _| ());
+        let load = pin!(Model::load(&files, false, 0, &device, &mut progress));
+        match load.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(model) => Ok((model?, config)),
+            Poll::Pending => panic!("the model waits for something"),
+        }
+    }
+
+    /// Whether a run can put what `task` needs on a model of the class whose name ends so.
+    fn can(row: &Architecture, ending: &str, task: Task) -> bool {
+        let Ok((model_of_class, config)) = model(row, ending, None) else {
+            return false;
+        };
+        let own = PretrainedHead::of(&model_of_class, &config).expect("no run wrote it");
+        let takes = by_task!(task, R => R::check_model(task, &own, &model_of_class)).is_ok();
+        let of_numbers = || by_task!(task, R => R::LABELS).is_some_and(|kind| kind != LabelKind::Tags);
+        let head = HeadSpec {
+            kind: match task {
+                Task::Embedding => HeadKind::Features,
+                _ => by_task!(task, R => R::HEAD),
+            },
+            labels: vec!["one".into(), "other".into()],
+            problem: by_task!(task, R => R::PROBLEM),
+            record: HeadRecord::default(),
+        };
+        let needs_head = task.has_head() || task == Task::Embedding && own.is_encoder();
+        takes
+            && (model_of_class.input_features().is_none() || of_numbers())
+            && (!needs_head || model(row, ending, Some(head)).is_ok())
+    }
+
+    #[test]
+    fn an_architecture_can_be_trained_for_the_tasks_of_its_row_and_no_others() {
+        for row in &ARCHITECTURES {
+            let endings: &[&str] = match row.kind {
+                Kind::Decoder => &["ForCausalLM"],
+                Kind::Encoder => &["Model", "ForMaskedLM"],
+                Kind::EncoderDecoder => &["ForConditionalGeneration"],
+                Kind::Small => &["ForSequenceClassification", "ForCausalLM"],
+            };
+            for task in Task::ALL {
+                let can = endings.iter().any(|ending| can(row, ending, task));
+                assert_eq!(can, row.tasks.contains(&task), "{} for {task}", row.model_type);
+            }
+        }
+    }
+}

@@ -12,7 +12,7 @@ use crate::host::Emit;
 use crate::loaded_model::PretrainedHead;
 use crate::loss::{Compared, Loss, WeightedSum};
 use crate::metrics::answers::Predictions;
-use crate::models::{self, Leaves, Model, read};
+use crate::models::{self, Leaves, Model, read, registry::names_for};
 use crate::protocol::{BaselineKind, Stage};
 use crate::task::Task;
 use burn::tensor::Tensor;
@@ -23,12 +23,12 @@ pub(crate) struct Preference;
 impl Rules for Preference {
     const CONTINUES_TEXTS: bool = true;
 
-    fn check_model(_task: Task, head: &PretrainedHead, model: &Model) -> Result<()> {
+    fn check_model(task: Task, head: &PretrainedHead, model: &Model) -> Result<()> {
         if head.task == models::HeadKind::CausalLm {
             return Ok(());
         }
-        let model_type = &model.info.model_type;
-        Err(Error::model(msg::DoesNotContinue { model_type }).remedy(msg::LoadDecoder))
+        let (model_type, names) = (&model.info.model_type, names_for(task));
+        Err(Error::model(msg::DoesNotContinue { model_type }).remedy(msg::LoadModelFor { task, names }))
     }
 
     async fn examples(_spec: &TaskSpec, rows: &Rows<'_>, emit: &mut Emit<'_>) -> Result<Vec<Example>> {

@@ -407,6 +407,10 @@ fn related_keys_mean_what_they_mean_elsewhere() {
         parse("lora_target: all").config.target_modules,
         TargetModules::Pattern("all-linear".into())
     );
+    assert_eq!(
+        parse("lora_target: default").config.target_modules,
+        TargetModules::Pattern("default".into())
+    );
     let pattern = r".*\.(q|v)_proj";
     let config = parse(&format!("target_modules: '{pattern}'")).config;
     assert_eq!(config.target_modules, TargetModules::Pattern(pattern.into()));

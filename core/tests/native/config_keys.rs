@@ -41,7 +41,7 @@ const SMALL: [(&str, usize); 24] = [
 ];
 
 /// The architectures with all keys of their classes, of a small model.
-fn classes() -> Vec<(String, Map<String, Value>)> {
+pub fn classes() -> Vec<(String, Map<String, Value>)> {
     let classes: Map<String, Value> = serde_json::from_str(CLASSES).expect("JSON");
     let every = classes["every"].as_object().expect("an object");
     let of = |(kind, own): (&String, &Value)| {

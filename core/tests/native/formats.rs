@@ -6,8 +6,8 @@ mod sinks;
 use crate::common::gguf::GgufWriter;
 use crate::common::{golden_folders, now};
 use lorakeet_core::Error;
-use lorakeet_core::architectures::ARCHITECTURES;
 use lorakeet_core::formats::{ModelFiles, Storage};
+use lorakeet_core::models::registry::ARCHITECTURES;
 use lorakeet_core::store::{MemoryFile, Source};
 
 const CONFIG: &str = r#"{"model_type":"llama","eos_token_id":[2,7]}"#;
@@ -294,7 +294,8 @@ fn an_unknown_architecture_names_those_that_work() {
         .text("general.architecture", "mamba");
     let error = refused(vec![file("m.gguf", writer.bytes())]).to_string();
     assert!(error.contains("mamba"), "{error}");
-    for name in ARCHITECTURES.iter().filter_map(|row| row.gguf) {
+    for form in ARCHITECTURES.iter().filter_map(|row| row.gguf) {
+        let name = form.architecture;
         assert!(error.contains(name), "{name} is not in {error}");
     }
 }

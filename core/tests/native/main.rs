@@ -4,6 +4,7 @@
 mod common;
 
 mod adapters;
+mod architectures;
 mod bundled;
 mod chat;
 mod config;

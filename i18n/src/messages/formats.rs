@@ -138,7 +138,6 @@ messages! { "formats";
         "起始于 {start}，不是 {alignment} 的整数倍";
 
     // gguf_config.rs
-    NoGgufOf { model } = "no GGUF file holds a {model}", "没有 GGUF 文件会包含 {model}";
     NotAPositiveNumber =
         "is missing from the metadata, or is not one positive number",
         "元数据中缺少该键，或其值不是单个正数";

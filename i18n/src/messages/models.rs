@@ -3,7 +3,7 @@
 use crate::message::messages;
 
 messages! { "models";
-    // architectures.rs
+    // models/registry.rs
     UnknownArchitecture { name } =
         "the architecture {name} is not supported",
         "不支持模型架构 {name}";
@@ -238,6 +238,7 @@ messages! { "models";
 
     // models/small.rs
     SmallCannotDoTask { kind } = "a {kind} model cannot do this task", "{kind} 模型不能完成这个任务";
+    CanBeTrainedFor { tasks } = "It can be trained for: {tasks}.", "它支持的任务：{tasks}。";
 
     // models/small/patches.rs
     PatchesDoNotFill { patch, key, length } =

@@ -61,19 +61,20 @@ messages! { "run";
     SameNumbers = "Both must have as many numbers a row.", "两个文件每条数据的数值个数必须相同。";
     CutRows { cutoff, cut, rows } = "Cut at {cutoff} tokens: {cut} of {rows} rows.",
         "有 {cut} 条数据（共 {rows} 条）在 {cutoff} 个 token 处截断。";
+    NoDefaultModules { model_type } = "is default, but PEFT has no default modules for {model_type}",
+        "为 default，但 PEFT 没有 {model_type} 的默认模块";
+    UseAllLinear = "Use all-linear.", "请使用 all-linear。";
     NoHead { model_type, task } = "a {model_type} model has no head for {task}", "{model_type} 模型没有用于 {task} 的输出头";
-    LoadEncoder = "Load an encoder, such as a BERT, or a decoder, such as a Llama.",
-        "请加载编码器（如 BERT）或解码器（如 Llama）。";
+    LoadModelFor { task, names } = "Load a model for {task}: {names}.", "请加载支持 {task} 的模型：{names}。";
     DoesNotContinue { model_type } = "a {model_type} model of this kind does not continue texts",
         "这种 {model_type} 模型不能续写文本";
-    LoadDecoder = "Load a Llama or a GPT-2.", "请加载 Llama 或 GPT-2。";
     DroppedBeyondCutoff { dropped } = "Dropped rows whose answers start beyond cutoff_len: {dropped}.",
         "丢弃了回答起始位置超出 cutoff_len 的数据：{dropped} 条。";
     TwoAnswers = "a preference has two answers", "一条偏好数据有两个回答";
     DoesNotPredict { model_type } = "a {model_type} model of this kind does not predict the next token",
         "这种 {model_type} 模型不预测下一个 token";
-    LoadGenerator = "Load a model that continues texts, such as a Llama or a GPT-2, or give the data a column label.",
-        "请加载能续写文本的模型（如 Llama 或 GPT-2），或给数据加上 label 列。";
+    LoadGenerator { names } = "Load a model that continues texts ({names}), or give the data a column label.",
+        "请加载能续写文本的模型（{names}），或给数据加上 label 列。";
     ModelHasNoHead { task } = "the model has no head for {task}", "模型没有用于 {task} 的输出头";
     VocabularyLoss = "the loss over a vocabulary is the model's own", "词表上的损失由模型自己计算";
     NoClasses = "words are to get classes, and there are none", "要给词分类，却没有类别";

@@ -91,6 +91,25 @@ fn excluded_modules_get_no_adapter() {
 }
 
 #[test]
+fn default_modules_are_those_that_peft_adapts_where_none_are_named() {
+    let adapter = adapter(&mut run(|config| {
+        config.target_modules = TargetModules::Pattern("default".into())
+    }));
+    let carriers = carriers(&adapter);
+    let expected = [
+        "0.self_attn.q_proj",
+        "0.self_attn.v_proj",
+        "1.self_attn.q_proj",
+        "1.self_attn.v_proj",
+    ];
+    assert!(
+        carriers.iter().eq(&expected.map(|path| format!("layers.{path} 4"))),
+        "{carriers:?}"
+    );
+    assert_eq!(adapter.config.target_modules, names(&["q_proj", "v_proj"]));
+}
+
+#[test]
 fn only_the_chosen_layers_get_adapters_whether_modules_are_named_or_not() {
     let all = adapter(&mut run(|config| config.layers_to_transform = Some(vec![1])));
     assert_eq!(carriers(&all).len(), 7);

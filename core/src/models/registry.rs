@@ -1,0 +1,224 @@
+//! The architectures that are read, one row each: what config.json, transformers' classes, PEFT and GGUF files call them and
+//! their parts, what they can be used for, and what computes them.
+//!
+//! A new architecture is one file beside this one, with its forward pass and its row, and one line in [`ARCHITECTURES`]. Every
+//! list of supported architectures comes from here; those of README and the page are compared by `cargo xtask test lint`.
+
+use super::{bert, body::Body, gemma, gpt2, head::Head, keys, llama, load::Loader, modernbert, small, t5};
+use crate::{
+    did_you_mean::nearest,
+    error::{Error, Result},
+    formats::{GgufForm, GgufModel},
+    task::Task,
+};
+use lorakeet_i18n::{Field, messages::models as msg};
+use std::pin::Pin;
+
+/// What an architecture is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Predicts the next token; with heads of its own, classes, numbers and embeddings.
+    Decoder,
+    /// Reads whole texts: classes, numbers, embeddings, masked tokens.
+    Encoder,
+    /// Answers a text with another.
+    EncoderDecoder,
+    /// Starts from fresh weights: tables, images, series, short texts.
+    Small,
+}
+
+/// One architecture.
+#[derive(Clone, Copy)]
+pub struct Architecture {
+    /// `model_type` of config.json.
+    pub model_type: &'static str,
+    /// What people call it.
+    pub name: &'static str,
+    /// Well-known models of this architecture that have names of their own.
+    pub models: &'static [&'static str],
+    /// What the names of transformers' classes begin with.
+    pub class: &'static str,
+    /// What it is.
+    pub kind: Kind,
+    /// What it can be trained for.
+    pub tasks: &'static [Task],
+    /// The modules that PEFT puts adapters on where none are named
+    /// (`TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING`); empty where it has none.
+    pub lora_targets: &'static [&'static str],
+    /// Whether its linears are stored \[in, out\], as PEFT writes it into an adapter's settings.
+    pub fan_in_fan_out: bool,
+    /// How GGUF files hold it, where those are read.
+    pub gguf: Option<GgufForm>,
+    /// The keys of its config.json beside those of all; the first table that has a key counts.
+    pub(super) keys: &'static [keys::Table],
+    /// Other names of its keys: `attribute_map` of its configuration class.
+    pub(super) aliases: &'static [(&'static str, &'static str)],
+    /// Reads layers and head, given its `model_type`.
+    pub(super) build: for<'a, 'f> fn(&'a mut Loader<'f>, &'static str) -> Built<'a>,
+}
+
+/// The layers and the head of a model, once they are read.
+pub(super) type Built<'a> = Pin<Box<dyn Future<Output = Result<(Box<dyn Body>, Head)>> + 'a>>;
+
+/// All of them.
+pub static ARCHITECTURES: [Architecture; 19] = [
+    llama::LLAMA,
+    llama::MISTRAL,
+    llama::QWEN2,
+    llama::QWEN3,
+    gemma::GEMMA2,
+    gemma::GEMMA3,
+    gpt2::GPT2,
+    bert::BERT,
+    bert::ROBERTA,
+    bert::XLM_ROBERTA,
+    bert::DISTILBERT,
+    modernbert::MODERNBERT,
+    t5::T5,
+    small::MLP,
+    small::VIT,
+    small::SERIES,
+    small::RNN,
+    small::LSTM,
+    small::GRU,
+];
+
+/// What encoders can be trained for: they continue no texts.
+pub(super) const ENCODER_TASKS: &[Task] = &[
+    Task::Classification,
+    Task::MultiLabel,
+    Task::TokenClassification,
+    Task::Regression,
+    Task::Ranking,
+    Task::Embedding,
+];
+
+/// What an architecture's own `load` reads, for its row.
+pub(super) fn boxed<'a, B: Body + 'static>(load: impl Future<Output = Result<(B, Head)>> + 'a) -> Built<'a> {
+    Box::pin(async move {
+        let (body, head) = load.await?;
+        Ok((Box::new(body) as Box<dyn Body>, head))
+    })
+}
+
+/// The architecture of a `model_type`.
+///
+/// # Errors
+/// It is not supported.
+pub fn of_model_type(model_type: &str) -> Result<&'static Architecture> {
+    let found = ARCHITECTURES.iter().find(|row| row.model_type == model_type);
+    found.ok_or_else(|| {
+        let names: Vec<&str> = ARCHITECTURES.iter().map(|row| row.model_type).collect();
+        unknown(
+            Error::model(msg::UnknownArchitecture {
+                name: format!("{model_type:?}"),
+            })
+            .field("model_type"),
+            model_type,
+            &names,
+        )
+    })
+}
+
+/// The architecture that GGUF files call `name`.
+///
+/// # Errors
+/// It is not supported.
+pub fn of_gguf(name: &str) -> Result<GgufModel> {
+    let forms = || ARCHITECTURES.iter().filter_map(|row| Some((row, row.gguf.as_ref()?)));
+    let found = forms().find(|(_, form)| form.architecture == name);
+    let model = found.map(|(row, form)| GgufModel {
+        model_type: row.model_type,
+        class: row.class,
+        form,
+    });
+    model.ok_or_else(|| {
+        let names: Vec<&str> = forms().map(|(_, form)| form.architecture).collect();
+        let what = msg::UnknownGgufArchitecture {
+            name: format!("{name:?}"),
+        };
+        unknown(Error::model(what).field("general.architecture"), name, &names)
+    })
+}
+
+/// The names of the architectures that can be trained for `task`.
+pub(crate) fn names_for(task: Task) -> Field {
+    let rows = ARCHITECTURES.iter().filter(|row| row.tasks.contains(&task));
+    Field::list(rows.map(|row| row.name))
+}
+
+fn unknown(error: Error, name: &str, known: &[&str]) -> Error {
+    let names = Field::list(known);
+    match nearest(name, known.iter().copied()) {
+        Some(near) => error.remedy(msg::SupportedNear { near, names }),
+        None => error.remedy(msg::Supported { names }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::SMALL_MODELS;
+    use std::collections::HashSet;
+
+    #[test]
+    fn each_name_is_of_one_architecture() {
+        let types: HashSet<&str> = ARCHITECTURES.iter().map(|row| row.model_type).collect();
+        assert_eq!(types.len(), ARCHITECTURES.len());
+        let gguf: Vec<&str> = ARCHITECTURES
+            .iter()
+            .filter_map(|row| Some(row.gguf?.architecture))
+            .collect();
+        assert_eq!(gguf.iter().collect::<HashSet<_>>().len(), gguf.len());
+        let small = ARCHITECTURES.iter().filter(|row| row.kind == Kind::Small);
+        assert!(small.map(|row| row.model_type).eq(SMALL_MODELS));
+    }
+
+    #[test]
+    fn an_unknown_architecture_is_refused_with_the_nearest_and_the_list() {
+        let error = of_model_type("gpt_2").err().expect("it is none");
+        let remedy = error.remedy.expect("a remedy").english();
+        assert!(remedy.starts_with("Did you mean gpt2?"), "{remedy}");
+        for row in &ARCHITECTURES {
+            assert!(remedy.contains(row.model_type), "{remedy}");
+        }
+        let error = of_gguf("gemma").err().expect("it is none");
+        let remedy = error.remedy.expect("a remedy").english();
+        assert!(remedy.starts_with("Did you mean gemma2?"), "{remedy}");
+        assert!(of_gguf("gemma3").is_ok_and(|model| model.model_type == "gemma3_text"));
+    }
+
+    #[test]
+    fn gguf_names_map_to_hugging_faces() {
+        let name = |architecture, name| of_gguf(architecture).unwrap().form.hugging_face_name(name);
+        for (architecture, from, to) in [
+            (
+                "llama",
+                "blk.12.attn_k.weight",
+                "model.layers.12.self_attn.k_proj.weight",
+            ),
+            ("qwen2", "blk.0.attn_q.bias", "model.layers.0.self_attn.q_proj.bias"),
+            ("gpt2", "blk.3.ffn_up.weight", "transformer.h.3.mlp.c_fc.weight"),
+            ("gpt2", "output.weight", "lm_head.weight"),
+            (
+                "bert",
+                "blk.1.layer_output_norm.bias",
+                "encoder.layer.1.output.LayerNorm.bias",
+            ),
+            (
+                "gemma3",
+                "blk.2.ffn_norm.weight",
+                "model.layers.2.pre_feedforward_layernorm.weight",
+            ),
+            (
+                "t5",
+                "dec.blk.0.cross_attn_o.weight",
+                "decoder.block.0.layer.1.EncDecAttention.o.weight",
+            ),
+        ] {
+            assert_eq!(name(architecture, from).as_deref(), Some(to));
+        }
+        assert_eq!(name("llama", "blk.0.ffn_gate_exps.weight"), None);
+        assert_eq!(name("t5", "blk.0.attn_q.weight"), None);
+    }
+}
