@@ -4,7 +4,7 @@
 //! another profile or another set of packages would compile burn a second time (`lint` holds them together).
 
 use crate::phase::{Phase, Plan, spoken};
-use crate::places::{Places, say};
+use crate::places::{LAB_PACKAGE, Places, say};
 use crate::process::{Tally, run, run_counted};
 use crate::stage::Stage;
 use crate::{lint, models, page, setup, wasm};
@@ -70,7 +70,10 @@ impl Stage {
                     native_environment(&mut documentation, places)?;
                     run_counted(&mut documentation, tally)?;
                     let mut own = places.cargo("test");
-                    run_counted(own.args(["--locked", "--quiet", "--package", "xtask"]), tally)
+                    run_counted(
+                        own.args(["--locked", "--quiet", "--package", "xtask", "--package", LAB_PACKAGE]),
+                        tally,
+                    )
                 });
             }
             Self::Hostile if is_named => {

@@ -249,7 +249,9 @@ impl Matrix {
         let numbers = match &self.stored {
             Stored::Dense(weight) => {
                 let columns = self.columns;
-                weight.flat(leaves).slice([rows.start * columns..rows.end * columns])
+                weight
+                    .flat(leaves)
+                    .narrow(0, rows.start * columns, rows.len() * columns)
             }
             Stored::Packed { matrix, .. } => {
                 let (count, columns) = (rows.len(), matrix.columns());

@@ -144,7 +144,7 @@ mod tests {
             },
         };
         let cap = |score: f64| 2.0 * (score / 2.0).tanh();
-        let [first, second] = [cap(0.5 * 3.5), cap(0.5 * -1.0)];
+        let [first, second] = [cap(0.5 * 3.5), cap(-0.5)];
         let wanted = first.exp() / (first.exp() + second.exp());
         assert!((f64::from(head.weights(2)[0]) - wanted).abs() < 1e-6);
     }
