@@ -153,8 +153,9 @@ export const mountLab = async (root, port, hello) => {
     return true;
   };
 
+  const framed = !(root.getRootNode() instanceof ShadowRoot);
   const tell = ({ state, controls, ...options }) =>
-    JSON.stringify({ ...optionsOf(options), controls: listOf(controls) ?? null, state: state ?? null });
+    JSON.stringify({ ...optionsOf(options), controls: listOf(controls) ?? null, state: state ?? null, framed });
 
   const paint = (style = {}) => {
     for (const [name, own] of Object.entries(STYLES)) {

@@ -25,6 +25,8 @@ pub const SEED: &str = "seed";
 pub const OFFSCREEN: &str = "offscreen";
 /// Nothing can be changed.
 pub const LOCKED: &str = "locked";
+/// The lab is a document of its own: its title is the document's first heading.
+pub const FRAMED: &str = "framed";
 /// Whether Start was pressed already.
 pub const START: &str = "start";
 /// In a state: the part that is shown, from 1.

@@ -172,7 +172,6 @@ impl Lab {
             if let Ok(lesson) = serde_json::from_str::<Lesson>(&text) {
                 lab.change(|model| model.set_lesson(lesson));
                 lab.tell_part();
-                lab.post("ready", &json!({}));
                 let wants_recording = std::mem::take(&mut lab.memory.borrow_mut().wants_recording);
                 match wants_recording {
                     true => lab.open_recording(None),
@@ -587,6 +586,10 @@ impl Lab {
 
     /// Does something once this lab is the one that trains.
     fn take_turn(&self, takes: bool, then: impl FnOnce() + 'static) {
+        // Recorded runs take nobody's processor.
+        if self.is_recorded() {
+            return then();
+        }
         let lab = self.clone();
         spawn_local(async move {
             let is_mine = JsFuture::from(lab.host.lock(takes))

@@ -79,8 +79,9 @@ fn head(model: &Model, lesson: &Lesson) -> String {
     let (title, label) = (escaped(lesson.title.get(model.language)), words.parts_label);
     let here = (words.part_of)(model.part + 1, PARTS);
     let name = words.parts[model.part];
+    let level = if model.options.is_set(options::FRAMED) { "h1" } else { "h2" };
     format!(
-        "<h2>{title}</h2><nav aria-label=\"{label}\"><ol class=\"parts\">{steps}</ol></nav>\
+        "<{level} class=\"lab-title\">{title}</{level}><nav aria-label=\"{label}\"><ol class=\"parts\">{steps}</ol></nav>\
          <h3 class=\"part-here\" tabindex=\"-1\" data-focus=\"part\">{here} · {name}</h3>"
     )
 }
@@ -150,7 +151,8 @@ fn lessons(model: &Model) -> String {
             escaped(&lesson.id)
         );
     }
-    format!("<h2>{}</h2><ol class=\"lessons\">{items}</ol>", words.lessons)
+    let level = if model.options.is_set(options::FRAMED) { "h1" } else { "h2" };
+    format!("<{level} class=\"lab-title\">{}</{level}><ol class=\"lessons\">{items}</ol>", words.lessons)
 }
 
 fn part(model: &Model, lesson: &Lesson) -> String {
@@ -305,7 +307,10 @@ fn device(model: &Model) -> String {
         Device::Gpu(name) => (words.on_gpu)(name),
         Device::Cpu if model.options.text(options::DEVICE).as_deref() == Some("cpu") => words.on_cpu_asked.to_owned(),
         Device::Cpu => words.on_cpu.to_owned(),
-        Device::Recording(device, date) => (words.recording)(device, date),
+        Device::Recording(device, date) => {
+            let is_asked = model.options.text(options::DEVICE).as_deref() == Some("replay");
+            (words.recording)(device, date, is_asked)
+        }
     }
 }
 

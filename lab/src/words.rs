@@ -112,8 +112,8 @@ pub struct LabWords {
     pub on_cpu: &'static str,
     /// The device: the CPU, as it was asked for.
     pub on_cpu_asked: &'static str,
-    /// No device: recorded runs, with device and date.
-    pub recording: fn(&str, &str) -> String,
+    /// Recorded runs, with device and date, and whether they were asked for: else there is no device.
+    pub recording: fn(&str, &str, bool) -> String,
     /// Heading of an error.
     pub error: &'static str,
     /// Starts the engine again.
@@ -250,8 +250,9 @@ static ENGLISH: LabWords = LabWords {
     on_gpu: |name| format!("Trains on the GPU: {name}"),
     on_cpu_asked: "Trains on the CPU",
     on_cpu: "Trains on the CPU, because this browser offers no GPU; this is slower",
-    recording: |device, date| {
-        format!("This is a recording of real runs ({device}, {date}): this browser cannot train here")
+    recording: |device, date, is_asked| {
+        let why = if is_asked { "" } else { "; this browser cannot train here" };
+        format!("This is a recording of real runs ({device}, {date}){why}")
     },
     error: "Something went wrong",
     restart: "Start the engine again",
@@ -372,7 +373,10 @@ static CHINESE: LabWords = LabWords {
     on_gpu: |name| format!("在 GPU 上训练：{name}"),
     on_cpu_asked: "在 CPU 上训练",
     on_cpu: "在 CPU 上训练，因为此浏览器没有可用的 GPU；速度较慢",
-    recording: |device, date| format!("这是真实训练的录制（{device}，{date}）：此浏览器无法在此训练"),
+    recording: |device, date, is_asked| {
+        let why = if is_asked { "" } else { "；此浏览器无法在此训练" };
+        format!("这是真实训练的录制（{device}，{date}）{why}")
+    },
     error: "出错了",
     restart: "重新启动引擎",
     no_engine: "引擎无法在此启动。",
