@@ -49,6 +49,11 @@ pub fn region(name: &str, model: &Model) -> String {
     }
 }
 
+/// The level of the lab's own heading: the first in a document of its own, the second inside another's page.
+fn level(model: &Model) -> u8 {
+    if model.options.is_set(options::FRAMED) { 1 } else { 2 }
+}
+
 /// A button: what it does, of what, its label.
 fn button(action: &str, of: &str, label: &str, class: &str, is_open: bool) -> String {
     let disabled = if is_open { "" } else { " disabled" };
@@ -79,10 +84,10 @@ fn head(model: &Model, lesson: &Lesson) -> String {
     let (title, label) = (escaped(lesson.title.get(model.language)), words.parts_label);
     let here = (words.part_of)(model.part + 1, PARTS);
     let name = words.parts[model.part];
-    let level = if model.options.is_set(options::FRAMED) { "h1" } else { "h2" };
+    let (level, below) = (level(model), level(model) + 1);
     format!(
-        "<{level} class=\"lab-title\">{title}</{level}><nav aria-label=\"{label}\"><ol class=\"parts\">{steps}</ol></nav>\
-         <h3 class=\"part-here\" tabindex=\"-1\" data-focus=\"part\">{here} · {name}</h3>"
+        "<h{level} class=\"lab-title\">{title}</h{level}><nav aria-label=\"{label}\"><ol class=\"parts\">{steps}</ol></nav>\
+         <h{below} class=\"part-here\" tabindex=\"-1\" data-focus=\"part\">{here} · {name}</h{below}>"
     )
 }
 
@@ -151,8 +156,11 @@ fn lessons(model: &Model) -> String {
             escaped(&lesson.id)
         );
     }
-    let level = if model.options.is_set(options::FRAMED) { "h1" } else { "h2" };
-    format!("<{level} class=\"lab-title\">{}</{level}><ol class=\"lessons\">{items}</ol>", words.lessons)
+    let level = level(model);
+    format!(
+        "<h{level} class=\"lab-title\">{}</h{level}><ol class=\"lessons\">{items}</ol>",
+        words.lessons
+    )
 }
 
 fn part(model: &Model, lesson: &Lesson) -> String {
@@ -588,8 +596,9 @@ fn drawn(model: &Model, lesson: &Lesson, picture: &PartPicture, part_runs: &[Str
         }
     });
     let body = body.unwrap_or_else(|| format!("<p class=\"waiting\">{}</p>", words.picture_later));
+    let below = level(model) + 2;
     format!(
-        "<section class=\"lab-picture\"><h4>{}</h4>{body}</section>",
+        "<section class=\"lab-picture\"><h{below} class=\"picture-name\">{}</h{below}>{body}</section>",
         escaped(label)
     )
 }
@@ -627,7 +636,7 @@ fn samples(run: &RunRecord, words: &LabWords) -> Option<String> {
             let (prompt, text) = (escaped(&sample.prompt), escaped(&sample.text));
             format!("<p class=\"written\"><span class=\"given\">{prompt}</span>{text}</p>")
         });
-        format!("<article class=\"sample {class}\"><h5>{heading}</h5>{text}</article>")
+        format!("<article class=\"sample {class}\"><p class=\"picture-name\">{heading}</p>{text}</article>")
     };
     let after = (last.step > 0).then_some(last);
     let (before, after) = (

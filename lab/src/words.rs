@@ -251,7 +251,11 @@ static ENGLISH: LabWords = LabWords {
     on_cpu_asked: "Trains on the CPU",
     on_cpu: "Trains on the CPU, because this browser offers no GPU; this is slower",
     recording: |device, date, is_asked| {
-        let why = if is_asked { "" } else { "; this browser cannot train here" };
+        let why = if is_asked {
+            ""
+        } else {
+            "; this browser cannot train here"
+        };
         format!("This is a recording of real runs ({device}, {date}){why}")
     },
     error: "Something went wrong",
@@ -374,7 +378,11 @@ static CHINESE: LabWords = LabWords {
     on_cpu_asked: "在 CPU 上训练",
     on_cpu: "在 CPU 上训练，因为此浏览器没有可用的 GPU；速度较慢",
     recording: |device, date, is_asked| {
-        let why = if is_asked { "" } else { "；此浏览器无法在此训练" };
+        let why = if is_asked {
+            ""
+        } else {
+            "；此浏览器无法在此训练"
+        };
         format!("这是真实训练的录制（{device}，{date}）{why}")
     },
     error: "出错了",

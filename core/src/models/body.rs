@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 
 /// The layers of a model. The forward pass is one function of the architecture, generic over [`super::graph::Graph`]; `hidden`
 /// and `dry_run` call it with tensors and with sizes.
-pub(super) trait Body {
+pub(super) trait Body: Send {
     fn sizes(&self) -> Sizes;
 
     /// The batch → what the head reads: hidden states \[B·T, C\], or \[B, C\] of models that judge whole rows themselves.

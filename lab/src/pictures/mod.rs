@@ -138,7 +138,7 @@ fn parts(picture: &Picture, words: &PictureWords) -> (&'static str, String, Stri
             let summary = (words.packed_summary)(&escaped(module), &escaped(format), sizes, error);
             let pair = [(words.original, original), (words.decoded, decoded)].map(|(name, values)| {
                 let drawn = image(values, *rows, *columns, Scale::Signed, &format!("{name}: {summary}"));
-                format!("<div><h4>{name}</h4>{drawn}</div>")
+                format!("<div><p class=\"picture-name\">{name}</p>{drawn}</div>")
             });
             let weights = rows_of(original.iter().zip(decoded), 24, |(before, after)| {
                 let number = |value: f32| format::small(f64::from(value));
@@ -176,7 +176,7 @@ fn parts(picture: &Picture, words: &PictureWords) -> (&'static str, String, Stri
                 .map(|values| (words.unit_output.to_owned(), values, Scale::Between));
             for (name, values, scale) in of_units.chain(of_output) {
                 let picture = image(&upwards(values, *columns), *rows, *columns, scale, &name);
-                let _ = write!(drawn, "<div><h4>{name}</h4>{picture}</div>");
+                let _ = write!(drawn, "<div><p class=\"picture-name\">{name}</p>{picture}</div>");
                 let mut grid = Grid::plain(values, *rows, *columns, ("", ""));
                 grid.column_names = places(*x, *columns);
                 grid.row_names = y.map_or(vec![String::new(); *rows], |y| places(y, *rows));
