@@ -434,10 +434,8 @@ impl Lab {
             let model = self.model.borrow();
             (model.language.tag(), model.options.text(options::DEVICE))
         };
-        let device = match wished.as_deref() {
-            Some(device @ ("gpu" | "cpu")) => device,
-            _ => "auto",
-        };
+        let known = wished.as_deref().filter(|device| ["gpu", "cpu"].contains(device));
+        let device = known.unwrap_or("auto");
         self.wire.borrow().speak(language);
         self.ask(json!({ "type": "open", "device": device }), None, "device");
     }

@@ -29,6 +29,9 @@ pub enum Ask {
     },
 }
 
+/// What hears the worker, and what hears that it broke.
+type Listeners = (Closure<dyn FnMut(MessageEvent)>, Closure<dyn FnMut(Event)>);
+
 /// What is loaded: model, data, validation data.
 pub type Loaded = (String, String, Option<String>);
 
@@ -37,7 +40,7 @@ pub type Loaded = (String, String, Option<String>);
 pub struct Wire {
     worker: Option<Worker>,
     /// They listen as long as the worker is there.
-    listeners: Option<(Closure<dyn FnMut(MessageEvent)>, Closure<dyn FnMut(Event)>)>,
+    listeners: Option<Listeners>,
     /// What is to be asked.
     pub queue: VecDeque<Ask>,
     /// What ends the command under way.

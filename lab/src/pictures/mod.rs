@@ -11,6 +11,7 @@ mod words;
 
 pub use chart::{Series, chart};
 pub use table::numbers;
+use words::Pair;
 pub use words::{PictureWords, picture_words};
 
 use crate::format;
@@ -247,7 +248,7 @@ fn token_table(tokens: &[TokenProbability], words: &PictureWords) -> String {
 }
 
 /// The pair of tokens with the largest weight off the diagonal.
-fn strongest<'a>(tokens: &'a [String], weights: &[f32]) -> Option<(String, String, String)> {
+fn strongest(tokens: &[String], weights: &[f32]) -> Pair {
     let count = tokens.len();
     let places = (0..count).flat_map(|row| (0..count).map(move |column| (row, column)));
     let apart = places.filter(|(row, column)| row != column);

@@ -2,6 +2,18 @@
 
 use lorakeet_i18n::Language;
 
+/// One of so many, from 0: a layer of a model, a head of a layer.
+pub type Of = (usize, usize);
+
+/// Outputs and inputs of a matrix.
+pub type Shape = (usize, usize);
+
+/// The pair of tokens with the largest weight: from, to, weight.
+pub type Pair = Option<(String, String, String)>;
+
+/// The loss at the start and at the end of a path, and its steps.
+pub type Ends = Option<(String, String, usize)>;
+
 /// The words of pictures; fields that take numbers are functions. Texts are HTML.
 pub struct PictureWords {
     /// Behind a title: at which step of a run.
@@ -33,7 +45,7 @@ pub struct PictureWords {
     /// Title.
     pub update: &'static str,
     /// Module, shape of W, rank, norm of the update, its share of the norm of W.
-    pub update_summary: fn(&str, (usize, usize), usize, f64, Option<f64>) -> String,
+    pub update_summary: fn(&str, Shape, usize, f64, Option<f64>) -> String,
     /// Caption: the largest change of a weight.
     pub largest: fn(String) -> String,
     /// Row.
@@ -44,14 +56,14 @@ pub struct PictureWords {
     /// Title.
     pub attention: &'static str,
     /// Layer of layers, head of heads (from 0), and the strongest pair: from, to, weight.
-    pub attention_summary: fn((usize, usize), (usize, usize), Option<(String, String, String)>) -> String,
+    pub attention_summary: fn(Of, Of, Pair) -> String,
     /// Caption.
     pub attention_table: &'static str,
 
     /// Title.
     pub surface: &'static str,
     /// The parameters' names; the loss at the start and at the end, and the steps between.
-    pub surface_summary: fn(&str, &str, Option<(String, String, usize)>) -> String,
+    pub surface_summary: fn(&str, &str, Ends) -> String,
     /// Caption.
     pub surface_table: &'static str,
 
