@@ -111,7 +111,7 @@ pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<RunSum
         }
         if trainer.samples() {
             trainer.sample(emit).await?;
-            trainer.draw_watched(emit).await;
+            trainer.draw_watched(false, emit).await;
         }
         if trainer.saves() {
             trainer.save_checkpoint(emit).await?;

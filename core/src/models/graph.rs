@@ -1,7 +1,7 @@
 //! What a forward pass is written in: one set of operations, computed with tensors or counted in bytes.
 //!
 //! A model's `hidden` is one function, generic over [`Graph`]. [`TensorGraph`] runs it on burn tensors; the dry run of
-//! [`super::memory`] goes through the same operations with sizes alone and so foretells what they take on the device. Operations
+//! [`super::memory`] goes through the same operations with sizes alone and so estimates what they take on the device. Operations
 //! take `&self` so that calls nest like formulas.
 //!
 //! Shape letters as in the crate's documentation; rows are \[n, C\], heads \[B, H, T, D\].

@@ -1,4 +1,4 @@
-//! A model's insides as plain numbers, for pictures: how it foretells a text, what an adapter is made of, what an attention
+//! A model's insides as plain numbers, for pictures: the probability of each token of a text, what an adapter is made of, what an attention
 //! scores by, the rows of a weight matrix, the units of a perceptron. Reading them changes nothing of the model.
 
 use super::graph::{AttentionWatch, TensorGraph, WatchedAttention};
@@ -13,15 +13,15 @@ use lorakeet_i18n::messages::pictures as msg;
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// How a token of a text was foretold by those before it.
+/// The score of one token of a text given those before it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Foretold {
-    /// Its cross-entropy, in nats.
+pub(crate) struct TokenScore {
+    /// −log p of the token, in nats.
     pub(crate) loss: f64,
     /// The likeliest token in its place.
     pub(crate) likeliest: u32,
-    /// The cross-entropy of that one.
-    pub(crate) least_loss: f64,
+    /// −log p of the likeliest token.
+    pub(crate) likeliest_loss: f64,
 }
 
 /// An adapter's matrices: A \[R, in\], B \[out, R\]; it adds s·B·A to the weights.
@@ -66,15 +66,20 @@ impl Model {
     }
 
     /// Whether it predicts the next token of a text.
-    pub(crate) fn foretells(&self) -> bool {
+    pub(crate) fn predicts_next_token(&self) -> bool {
         self.task == HeadKind::CausalLm
     }
 
-    /// How each token of a text but the first is foretold. No \[T, V\] matrix of logits is kept.
+    /// The score of each token of a text but the first. No \[T, V\] matrix of logits is kept.
     ///
     /// # Errors
     /// The device failed.
-    pub(crate) async fn foretell(&self, leaves: &Leaves, ids: &[u32], use_adapter: bool) -> Result<Vec<Foretold>> {
+    pub(crate) async fn score_tokens(
+        &self,
+        leaves: &Leaves,
+        ids: &[u32],
+        use_adapter: bool,
+    ) -> Result<Vec<TokenScore>> {
         if ids.len() < 2 {
             return Ok(Vec::new());
         }
@@ -92,10 +97,10 @@ impl Model {
         let [losses, likeliest] = scores(next);
         let [least, _] = scores(likeliest.clone());
         let all = read(Tensor::cat(vec![losses, likeliest, least], 0)).await?;
-        let of = |place: usize| Foretold {
+        let of = |place: usize| TokenScore {
             loss: f64::from(all[place]),
             likeliest: all[count + place] as u32,
-            least_loss: f64::from(all[2 * count + place]),
+            likeliest_loss: f64::from(all[2 * count + place]),
         };
         Ok((0..count).map(of).collect())
     }
@@ -168,15 +173,16 @@ impl Model {
         }
     }
 
-    /// What a classifier's head gives for rows of numbers \[n, L\], as L lists of n; none of other models.
+    /// The logits \[n, L\] of a classifier's head for rows of numbers, row-major, and L; `None` of other models.
     ///
     /// # Errors
     /// The device failed.
-    pub(crate) async fn row_logits(&self, leaves: &Leaves, batch: &Batch) -> Result<Vec<Vec<f32>>> {
-        match self.class_logits(leaves, batch, None) {
-            Some(logits) => columns(logits).await,
-            None => Ok(Vec::new()),
-        }
+    pub(crate) async fn row_logits(&self, leaves: &Leaves, batch: &Batch) -> Result<Option<(Vec<f32>, usize)>> {
+        let Some(logits) = self.class_logits(leaves, batch, None) else {
+            return Ok(None);
+        };
+        let [rows, labels] = logits.dims();
+        Ok(Some((read(logits.reshape([rows * labels])).await?, labels)))
     }
 
     /// Hidden layers of a perceptron; `None` of other models.
@@ -224,7 +230,7 @@ impl WatchedAttention {
 
 impl Linear {
     /// Whether its matrix lies on the device as \[in, out\].
-    pub(crate) fn is_turned(&self) -> bool {
+    pub(crate) fn lies_transposed(&self) -> bool {
         match &self.weight.stored {
             Stored::Dense(_) => self.transposed,
             Stored::Packed { flipped, .. } => self.transposed != *flipped,

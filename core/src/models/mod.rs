@@ -40,7 +40,7 @@ mod t5;
 pub(crate) use adapters::has_trained_copy;
 pub use cache::KvCache;
 pub use head::{HeadKind, Problem};
-pub(crate) use insides::{AttentionHead, Foretold, LowRank};
+pub(crate) use insides::{AttentionHead, LowRank, TokenScore};
 pub use limits::Limits;
 pub(crate) use linear::Linear;
 pub(crate) use matrix::{Matrix, Stored};
@@ -218,7 +218,7 @@ impl Model {
         Ok(matrix.vocabulary_loss(hidden, bias, targets, form, pass.leaves))
     }
 
-    /// How each target token of the batch is foretold: what [`Model::loss`] adds up, for evaluation. Empty where the batch has no
+    /// The score of each target token of the batch: what [`Model::loss`] adds up, for evaluation. Empty where the batch has no
     /// target, or the model no vocabulary.
     ///
     /// # Errors
@@ -469,7 +469,7 @@ pub async fn notes(files: &ModelFiles) -> Result<Vec<Message>> {
         .notes)
 }
 
-/// How a target token is foretold.
+/// The score of one target token.
 pub(crate) struct TargetScore {
     /// The row of the batch that it is of.
     pub(crate) row: usize,

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::formats::Storage;
 use crate::ops::PackedMatrix;
 use crate::quant::{
-    Absmax, BaseFormat, Block, Code, DoubleAbsmax, FourBit, Fp8, Fp8Matrix, Int8Rows, ScaleOf,
+    Absmax, BaseFormat, Block, Code, DoubleAbsmax, FourBit, Fp8, Fp8Matrix, Int8Rows, PartRows, ScaleOf,
     packing::{self, PackedWords, Scales},
 };
 use lorakeet_shaders::{Format, Packed};
@@ -30,34 +30,6 @@ pub(super) struct Source<'a> {
     pub(super) numbers: Option<Vec<f32>>,
 }
 
-/// How the rows of a matrix are cut.
-struct PartRows {
-    rows: usize,
-    columns: usize,
-}
-
-impl PartRows {
-    fn new(rows: usize, columns: usize) -> Self {
-        Self { rows, columns }
-    }
-
-    /// Row ranges of at most `numbers` numbers, borders at multiples of `step` rows.
-    fn ranges(&self, numbers: usize, step: usize) -> impl Iterator<Item = Range<usize>> + use<> {
-        let rows = self.rows;
-        let height = (numbers / self.columns.max(1) / step).max(1) * step;
-        (0..rows).step_by(height).map(move |top| top..(top + height).min(rows))
-    }
-
-    /// The fewest rows that hold a multiple of `numbers` numbers.
-    fn rows_of_multiple(&self, numbers: usize) -> usize {
-        let (mut a, mut b) = (numbers, self.columns.max(1));
-        while b != 0 {
-            (a, b) = (b, a % b);
-        }
-        numbers / a
-    }
-}
-
 impl<'a> Source<'a> {
     fn parts(&self) -> PartRows {
         PartRows::new(self.rows, self.columns)
@@ -68,15 +40,15 @@ impl<'a> Source<'a> {
         Packed { format, rows, columns }
     }
 
-    /// The transpose of `self`, read whole: only GPT-2's linears are turned.
-    pub(super) async fn turn(self, loader: &mut Loader<'_>) -> Result<Source<'a>> {
+    /// The transpose of `self`, read whole: only GPT-2's linears are transposed.
+    pub(super) async fn transposed(self, loader: &mut Loader<'_>) -> Result<Source<'a>> {
         let (rows, columns) = (self.columns, self.rows);
         let numbers = match loader.is_skeleton() {
             true => None,
             false => {
                 let numbers = self.read(loader, 0..self.rows).await?;
-                let turned = (0..rows).flat_map(|row| numbers.iter().skip(row).step_by(rows).copied());
-                Some(turned.collect())
+                let transposed = (0..rows).flat_map(|row| numbers.iter().skip(row).step_by(rows).copied());
+                Some(transposed.collect())
             }
         };
         Ok(Source {

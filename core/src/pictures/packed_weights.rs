@@ -13,7 +13,7 @@ use crate::host::Host;
 use crate::loaded_model::LoadedModel;
 use crate::models::{Leaves, Linear, Matrix};
 use crate::protocol::Picture;
-use crate::quant::{Absmax, BaseFormat, DoubleAbsmax, FourBit, Fp8, Fp8Matrix, Int8Rows, ScaleOf, packing};
+use crate::quant::{Absmax, BaseFormat, DoubleAbsmax, FourBit, Fp8, Fp8Matrix, Int8Rows, PartRows, ScaleOf, packing};
 use lorakeet_i18n::Field;
 use lorakeet_i18n::messages::pictures as msg;
 use lorakeet_shaders::Packed;
@@ -116,7 +116,7 @@ struct Numbers<'a> {
 enum Place<'a> {
     Device(&'a Matrix, &'a Leaves),
     File(&'a ModelFiles, String),
-    /// Turned on the host: what lies as [in, out].
+    /// Transposed on the host, of a matrix that lies as [in, out].
     Host(Vec<f32>),
 }
 
@@ -129,20 +129,20 @@ impl<'a> Numbers<'a> {
             bytes: matrix.bytes(),
             place: Place::Device(matrix, leaves),
         };
-        let is_turned = match Self::file_of(linear, loaded) {
-            None => linear.is_turned(),
+        let lies_transposed = match Self::file_of(linear, loaded) {
+            None => linear.lies_transposed(),
             Some((name, bytes)) => {
-                let is_turned = linear.transposed != files.stored_matrix(&name)?.transposed;
+                let lies_transposed = linear.transposed != files.stored_matrix(&name)?.transposed;
                 let place = Place::File(files, name);
                 let whole = Self { bytes, place, ..own };
-                return match is_turned {
-                    true => whole.turned().await,
+                return match lies_transposed {
+                    true => whole.transposed().await,
                     false => Ok(whole),
                 };
             }
         };
-        match is_turned {
-            true => own.turned().await,
+        match lies_transposed {
+            true => own.transposed().await,
             false => Ok(own),
         }
     }
@@ -159,29 +159,27 @@ impl<'a> Numbers<'a> {
         (is_float && entry.shape.len() == 2).then(|| (name.into_owned(), entry.bytes))
     }
 
-    /// The same read whole and turned from [in, out].
-    async fn turned(self) -> Result<Self> {
+    /// The same matrix, read whole and transposed from [in, out].
+    async fn transposed(self) -> Result<Self> {
         let (rows, columns) = (self.rows, self.columns);
         let lying = Self {
             rows: columns,
             columns: rows,
             ..self
         };
-        let mut turned = vec![0.0; rows * columns];
-        let height = (SLICE / rows.max(1)).max(1);
-        for top in (0..columns).step_by(height) {
-            let range = top..(top + height).min(columns);
+        let mut transposed = vec![0.0; rows * columns];
+        for range in lying.slices(1) {
             let numbers = lying.read(range.clone()).await?;
             for (input, row) in range.zip(numbers.chunks(rows.max(1))) {
                 for (output, number) in row.iter().enumerate() {
-                    turned[output * columns + input] = *number;
+                    transposed[output * columns + input] = *number;
                 }
             }
         }
         Ok(Self {
             rows,
             columns,
-            place: Place::Host(turned),
+            place: Place::Host(transposed),
             ..lying
         })
     }
@@ -194,11 +192,13 @@ impl<'a> Numbers<'a> {
         }
     }
 
+    fn parts(&self) -> PartRows {
+        PartRows::new(self.rows, self.columns)
+    }
+
     /// Row ranges of about [`SLICE`] numbers, borders at multiples of `step` rows.
     fn slices(&self, step: usize) -> impl Iterator<Item = Range<usize>> + use<> {
-        let rows = self.rows;
-        let height = (SLICE / self.columns.max(1) / step).max(1) * step;
-        (0..rows).step_by(height).map(move |top| top..(top + height).min(rows))
+        self.parts().ranges(SLICE, step)
     }
 }
 
@@ -217,7 +217,7 @@ impl Coded {
     async fn encode(source: &Numbers<'_>, base: BaseFormat, host: Host) -> Result<Self> {
         let columns = source.columns;
         let step = match base {
-            BaseFormat::FourBit { block, .. } => rows_of_blocks(block.elements(), columns),
+            BaseFormat::FourBit { block, .. } => source.parts().rows_of_multiple(block.elements()),
             BaseFormat::Fp8 { scale_of, .. } if scale_of != ScaleOf::Tensor => scale_of.tile(1, columns).0,
             _ => 1,
         };
@@ -250,15 +250,6 @@ impl Numbers<'_> {
         }
         Ok(largest)
     }
-}
-
-/// The fewest rows of `columns` numbers that are whole blocks.
-fn rows_of_blocks(block: usize, columns: usize) -> usize {
-    let (mut a, mut b) = (block, columns.max(1));
-    while b != 0 {
-        (a, b) = (b, a % b);
-    }
-    block / a
 }
 
 /// Puts the scales of all blocks in the place of their 8-bit codes' values: those are made around the mean of them all.

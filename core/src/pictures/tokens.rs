@@ -3,13 +3,13 @@
 use super::{texts_of, tokens_of};
 use crate::error::{Error, Result};
 use crate::loaded_model::LoadedModel;
-use crate::models::{Foretold, Leaves};
+use crate::models::{Leaves, TokenScore};
 use crate::protocol::{Picture, TokenProbability};
 use lorakeet_i18n::messages::pictures as msg;
 
 pub(super) async fn draw(loaded: &LoadedModel, leaves: &Leaves, text: &str) -> Result<Picture> {
     let model = &loaded.model;
-    if !model.foretells() {
+    if !model.predicts_next_token() {
         let error = Error::model(msg::PredictsNoToken {
             model: &model.info.model_type,
         });
@@ -19,17 +19,17 @@ pub(super) async fn draw(loaded: &LoadedModel, leaves: &Leaves, text: &str) -> R
     // Where every weight was trained, those of the base are gone.
     let (is_base_there, is_tuned) = (!loaded.full, loaded.full || model.has_adapter());
     let base = match is_base_there {
-        true => Some(model.foretell(leaves, &ids, false).await?),
+        true => Some(model.score_tokens(leaves, &ids, false).await?),
         false => None,
     };
     let tuned = match is_tuned {
-        true => Some(model.foretell(leaves, &ids, true).await?),
+        true => Some(model.score_tokens(leaves, &ids, true).await?),
         false => None,
     };
     let now = tuned.as_ref().or(base.as_ref()).map_or(&[][..], Vec::as_slice);
     let tokenizer = loaded.tokenizer()?;
-    let probability = |foretold: &Option<Vec<Foretold>>, place: usize| {
-        let found = foretold.as_ref().and_then(|all| all.get(place));
+    let probability = |scores: &Option<Vec<TokenScore>>, place: usize| {
+        let found = scores.as_ref().and_then(|all| all.get(place));
         found.map(|found| (-found.loss).exp())
     };
     let mut tokens = Vec::with_capacity(ids.len());
@@ -53,7 +53,7 @@ pub(super) async fn draw(loaded: &LoadedModel, leaves: &Leaves, text: &str) -> R
             base: probability(&base, place),
             tuned: probability(&tuned, place),
             likeliest: behind.into_iter().next_back().unwrap_or_default(),
-            likeliest_probability: (-found.least_loss).exp(),
+            likeliest_probability: (-found.likeliest_loss).exp(),
         });
     }
     Ok(Picture::Tokens { tokens })

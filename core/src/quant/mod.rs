@@ -16,6 +16,8 @@ pub mod fp8;
 pub mod int8;
 #[cfg(feature = "engine")]
 pub mod packing;
+#[cfg(feature = "engine")]
+mod part_rows;
 
 use crate::{Error, Result};
 use lorakeet_i18n::messages::formats as msg;
@@ -25,6 +27,8 @@ pub use dynamic_map::{Blockwise, Map};
 pub use four_bit::{Absmax, Code, DoubleAbsmax, FourBit};
 pub use fp8::{Fp8, Fp8Matrix, ScaleOf};
 pub use int8::Int8Rows;
+#[cfg(feature = "engine")]
+pub(crate) use part_rows::PartRows;
 
 /// How many neighbours of the flattened tensor share a scale; the last block may be short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

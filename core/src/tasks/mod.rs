@@ -23,7 +23,7 @@ pub(crate) use embedding::Corpus;
 pub(crate) use examples::{PAD_TO_MULTIPLE_OF, collate};
 pub(crate) use generation::Question;
 pub use objective::Objective;
-pub(crate) use predictions::number;
+pub(crate) use predictions::{number, sigmoid, softmax};
 pub(crate) use spec::TaskSpec;
 
 use crate::config::RunConfig;

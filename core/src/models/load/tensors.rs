@@ -197,7 +197,7 @@ impl Loader<'_> {
         if is_linear && floats && self.base != BaseFormat::AsStored {
             // bitsandbytes quantises Conv1D's weights as [out, in].
             let turn = role == Role::Conv1d && !flipped;
-            let source = if turn { source.turn(self).await? } else { source };
+            let source = if turn { source.transposed(self).await? } else { source };
             let packed = pack::encoded(self, &source, self.base).await?;
             return Ok(packed.map(|matrix| self.hold(matrix, turn || flipped)));
         }
