@@ -5,9 +5,8 @@
 //! that is in no table is named in a note: nobody knows whether it changes a number.
 
 use super::registry::Architecture;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shortened};
 use lorakeet_i18n::messages::common;
-use lorakeet_i18n::messages::common::AndMore;
 use lorakeet_i18n::messages::head as msg;
 use lorakeet_i18n::{Field, Message};
 use serde_json::Value;
@@ -196,29 +195,16 @@ fn check_quantization(settings: Option<&Value>) -> Result<()> {
     }
 }
 
+/// Letters of a name or a value that a message shows.
+const MOST_LETTERS: usize = 80;
+
 /// Some names, and how many there are besides.
 pub(super) fn first_names(names: &[&str]) -> Field {
     const SHOWN: usize = 6;
-    let names_shown = Field::list(names.iter().take(SHOWN).map(|name| shortened(name)));
-    match names.len().saturating_sub(SHOWN) {
-        0 => names_shown,
-        more => AndMore {
-            names: names_shown,
-            more,
-        }
-        .into(),
-    }
+    Field::first(SHOWN, names.iter().map(|name| shortened(name, MOST_LETTERS)))
 }
 
 /// A value as it is written, unless it is long.
 pub(super) fn bounded(value: &Value) -> String {
-    shortened(&value.to_string())
-}
-
-fn shortened(text: &str) -> String {
-    const MOST: usize = 80;
-    match text.char_indices().nth(MOST) {
-        None => text.to_owned(),
-        Some((end, _)) => format!("{}…", &text[..end]),
-    }
+    shortened(&value.to_string(), MOST_LETTERS)
 }

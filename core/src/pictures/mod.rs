@@ -75,9 +75,9 @@ fn checked(cells: usize) -> Result<usize> {
     match (1..=MOST_CELLS).contains(&cells) {
         true => Ok(cells),
         false => {
-            let what = msg::CellsBeyond {
-                got: cells,
+            let what = common::NotFromOneTo {
                 most: MOST_CELLS,
+                got: cells,
             };
             Err(Error::config(what).field("cells"))
         }
@@ -128,10 +128,7 @@ fn find_module<'p>(written: &str, paths: &[&'p str]) -> Result<&'p str> {
     if let Some(name) = nearest(written, paths.iter().copied().chain(ends)) {
         return Err(error.remedy(common::DidYouMean { name }));
     }
-    let mut names = Field::list(paths.iter().take(LISTED));
-    if let Some(more) = paths.len().checked_sub(LISTED).filter(|more| *more > 0) {
-        names = Field::Message(common::AndMore { names, more }.into());
-    }
+    let names = Field::first(LISTED, paths.iter());
     Err(error.remedy(msg::ModulesAre { names }))
 }
 

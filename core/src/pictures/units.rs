@@ -102,11 +102,12 @@ fn range(scaling: &InputScaling, examples: &[Example], place: usize) -> (f64, f6
 
 /// What logits [n, L] answer: probabilities of classes or labels, else numbers in the targets' own units.
 fn answers(logits: &[f32], labels: usize, problem: Option<Problem>, targets: &Scaling) -> Vec<f64> {
-    let numbered = logits.iter().enumerate();
     match problem {
         Some(Problem::SingleLabel) => softmax(logits, labels),
         Some(Problem::MultiLabel) => logits.iter().map(|&logit| sigmoid(logit)).collect(),
-        Some(Problem::Regression) | None => numbered
+        Some(Problem::Regression) | None => logits
+            .iter()
+            .enumerate()
             .map(|(place, &value)| targets.unscaled(place % labels, f64::from(value)))
             .collect(),
     }

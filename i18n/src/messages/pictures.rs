@@ -4,7 +4,6 @@ use crate::message::messages;
 
 messages! { "pictures";
     // pictures/mod.rs
-    CellsBeyond { got, most } = "must be from 1 to {most}, got {got}", "必须为 1 到 {most}，实际为 {got}";
     NoTokens = "has no tokens", "分词后没有任何 token";
     WriteText = "Write a sentence.", "请输入一句话。";
     TooManyTokens { tokens, most } = "has {tokens} tokens, {most} can be drawn", "共 {tokens} 个 token，最多只能绘制 {most} 个";
