@@ -56,7 +56,7 @@ pub(super) const BERT: Architecture = Architecture {
     ]],
     aliases: &[],
     gguf: Some(GGUF),
-    build: |loader, _| boxed(Bert::load(loader, Variant::Bert)),
+    build: |loader| boxed(Bert::load(loader, Variant::Bert)),
 };
 
 pub(super) const ROBERTA: Architecture = Architecture {
@@ -65,7 +65,7 @@ pub(super) const ROBERTA: Architecture = Architecture {
     models: &[],
     class: "Roberta",
     gguf: None,
-    build: |loader, _| boxed(Bert::load(loader, Variant::Roberta)),
+    build: |loader| boxed(Bert::load(loader, Variant::Roberta)),
     ..BERT
 };
 
@@ -98,7 +98,7 @@ pub(super) const DISTILBERT: Architecture = Architecture {
         ("num_hidden_layers", "n_layers"),
     ],
     gguf: None,
-    build: |loader, _| boxed(Bert::load(loader, Variant::Distilbert)),
+    build: |loader| boxed(Bert::load(loader, Variant::Distilbert)),
     ..BERT
 };
 

@@ -60,7 +60,7 @@ pub(super) const GPT2: Architecture = Architecture {
         ("max_position_embeddings", "n_positions"),
     ],
     gguf: Some(GGUF),
-    build: |loader, _| boxed(Gpt2::load(loader)),
+    build: |loader| boxed(Gpt2::load(loader)),
 };
 
 pub(crate) struct Gpt2 {

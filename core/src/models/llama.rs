@@ -59,7 +59,7 @@ pub(super) const LLAMA: Architecture = Architecture {
         },
         ..GGUF
     }),
-    build: |loader, _| boxed(Llama::load(loader, Variant::Llama)),
+    build: |loader| boxed(Llama::load(loader, Variant::Llama)),
 };
 
 pub(super) const MISTRAL: Architecture = Architecture {
@@ -69,7 +69,7 @@ pub(super) const MISTRAL: Architecture = Architecture {
     class: "Mistral",
     keys: &[&[(Rule::Computed, "hidden_act mlp_bias sliding_window")], ROTARY],
     gguf: None,
-    build: |loader, _| boxed(Llama::load(loader, Variant::Mistral)),
+    build: |loader| boxed(Llama::load(loader, Variant::Mistral)),
     ..LLAMA
 };
 
@@ -89,7 +89,7 @@ pub(super) const QWEN2: Architecture = Architecture {
         architecture: "qwen2",
         ..GGUF
     }),
-    build: |loader, _| boxed(Llama::load(loader, Variant::Qwen2)),
+    build: |loader| boxed(Llama::load(loader, Variant::Qwen2)),
     ..LLAMA
 };
 
@@ -101,7 +101,7 @@ pub(super) const QWEN3: Architecture = Architecture {
         architecture: "qwen3",
         ..GGUF
     }),
-    build: |loader, _| boxed(Llama::load(loader, Variant::Qwen3)),
+    build: |loader| boxed(Llama::load(loader, Variant::Qwen3)),
     ..QWEN2
 };
 

@@ -56,7 +56,7 @@ pub(super) const MODERNBERT: Architecture = Architecture {
     ]],
     aliases: &[("rope_theta", "global_rope_theta")],
     gguf: None,
-    build: |loader, _| boxed(ModernBert::load(loader)),
+    build: |loader| boxed(ModernBert::load(loader)),
 };
 
 pub(crate) struct ModernBert {

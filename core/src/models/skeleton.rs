@@ -42,7 +42,7 @@ impl ModelSkeleton {
     pub(super) async fn load(files: &ModelFiles, mut loader: Loader<'_>) -> Result<Self> {
         let row = of_model_type(&loader.text("model_type")?)?;
         loader.set_architecture(row)?;
-        let (body, head) = (row.build)(&mut loader, row.model_type).await?;
+        let (body, head) = (row.build)(&mut loader).await?;
         let task = loader.task();
         let Finished {
             parameters,

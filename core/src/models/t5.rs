@@ -61,7 +61,7 @@ pub(super) const T5: Architecture = Architecture {
         ("head_dim", "d_kv"),
     ],
     gguf: Some(GGUF),
-    build: |loader, _| boxed(EncoderDecoder::load(loader)),
+    build: |loader| boxed(EncoderDecoder::load(loader)),
 };
 
 pub(crate) struct EncoderDecoder {

@@ -3,6 +3,7 @@
 use super::{texts_of, tokens_of};
 use crate::error::{Error, Result};
 use crate::loaded_model::LoadedModel;
+use crate::models::registry::{self, Kind};
 use crate::models::{Leaves, TokenScore};
 use crate::protocol::{Picture, TokenProbability};
 use lorakeet_i18n::messages::pictures as msg;
@@ -13,7 +14,8 @@ pub(super) async fn draw(loaded: &LoadedModel, leaves: &Leaves, text: &str) -> R
         let error = Error::model(msg::PredictsNoToken {
             model: &model.info.model_type,
         });
-        return Err(error.remedy(msg::LoadDecoder));
+        let names = registry::names_of(|row| row.kind == Kind::Decoder);
+        return Err(error.remedy(msg::LoadDecoder { names }));
     }
     let ids = tokens_of(text, loaded)?;
     // Where every weight was trained, those of the base are gone.

@@ -15,9 +15,7 @@ messages! { "pictures";
     PredictsNoToken { model } =
         "{model} does not predict the next token of a text",
         "{model} 不预测文本的下一个 token";
-    LoadDecoder =
-        "Load a language model that continues texts, such as a Llama or a GPT-2.",
-        "请加载能续写文本的语言模型，例如 Llama 或 GPT-2。";
+    LoadDecoder { names } = "Load a decoder: {names}.", "请加载 decoder 模型：{names}。";
 
     // pictures/lora_update.rs
     NoAdapterToDraw = "the model has no adapter to draw", "模型没有可绘制的适配器";
