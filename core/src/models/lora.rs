@@ -303,9 +303,9 @@ mod tests {
         values.into_iter().map(f64::from).collect()
     }
 
-    /// W as a linear may hold it: dense, turned, packed in 16 bits.
+    /// W as a linear may hold it: dense, transposed, packed in 16 bits.
     fn linears(w: &[f64], device: &Device) -> Vec<Linear> {
-        let turned: Vec<f64> = (0..INPUTS * OUTPUTS)
+        let transposed: Vec<f64> = (0..INPUTS * OUTPUTS)
             .map(|k| w[k % OUTPUTS * INPUTS + k / OUTPUTS])
             .collect();
         let bytes: Vec<u8> = w
@@ -320,7 +320,7 @@ mod tests {
         let dense = |w: &[f64]| Stored::Dense(Weight::Frozen(Box::new(tensor(w, device))));
         let forms = [
             (dense(w), false),
-            (dense(&turned), true),
+            (dense(&transposed), true),
             (
                 Stored::Packed {
                     matrix: packed.clone(),

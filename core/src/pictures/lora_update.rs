@@ -32,7 +32,7 @@ pub(super) async fn draw(loaded: &LoadedModel, module: &str, cells: usize) -> Re
         values: update.means(rows, columns),
         largest: update.largest(),
         norm: update.norm(),
-        weight_norm: Some(squares.sqrt()),
+        weight_norm: squares.sqrt(),
     })
 }
 

@@ -108,8 +108,8 @@ pub enum Picture {
         #[serde(with = "number")]
         norm: f64,
         /// ‖W‖ of the base, for comparison.
-        #[serde(with = "number::optional", default)]
-        weight_norm: Option<f64>,
+        #[serde(with = "number")]
+        weight_norm: f64,
     },
     /// What one head of one layer attends to.
     Attention {
