@@ -117,9 +117,12 @@ impl Model {
 
     fn adapted(&self) -> impl Iterator<Item = (Place<'_>, &Lora)> {
         let linears = self.body.linears().into_iter().chain(self.head.linears());
-        let linears = linears.filter_map(|linear| Some((Place::from(linear), linear.lora.as_ref()?)));
+        let linears = linears.map(|linear| (Place::from(linear), linear.lora.as_ref()));
         let tables = self.body.embeddings().into_iter();
-        linears.chain(tables.filter_map(|table| Some((Place::from(table), table.lora.as_ref()?))))
+        let tables = tables.map(|table| (Place::from(table), table.lora.as_ref()));
+        linears
+            .chain(tables)
+            .filter_map(|(place, lora)| Some((place, lora?)))
     }
 
     /// The matrices of the adapter on the module at `path`, and ‖W‖² of that module's own weights; `None` without an adapter
