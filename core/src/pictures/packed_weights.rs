@@ -1,9 +1,9 @@
-//! A weight matrix beside what remains of it in 4 or 8 bits: a corner of both, the values that a code can stand for, and the
-//! error over the whole.
+//! A weight matrix beside its quantization to 4 or 8 bits: a corner of both, the quantization levels, and the error over the
+//! whole matrix.
 //!
-//! The matrix is read, encoded and decoded slice by slice on the host with the codecs that pack a base ([`crate::quant`]), so
-//! that the numbers are those of a run in that format. A base that is packed already is read from its file where that has the
-//! floats, else the rows of a slice are decoded; no dense copy of it is made.
+//! The matrix is read, encoded and decoded slice by slice on the host with the codecs that quantize a base ([`crate::quant`]), so
+//! that the numbers are those of a run in that format. A base that is quantized already is read from its file where that has the
+//! floats, else the rows of a slice are dequantized; no dense copy is made.
 
 use super::find_module;
 use crate::config::{Fp8Format, QuantType, RunConfig};
@@ -19,7 +19,7 @@ use lorakeet_i18n::messages::pictures as msg;
 use lorakeet_shaders::Packed;
 use std::ops::Range;
 
-/// The formats by their words.
+/// The names of the formats.
 const FORMATS: [&str; 5] = ["nf4", "fp4", "int8", "fp8_e4m3", "fp8_e5m2"];
 /// Numbers that are read and encoded at a time.
 const SLICE: usize = 1 << 18;
@@ -72,7 +72,7 @@ pub(super) async fn draw(
     })
 }
 
-/// The format that a run has by this word, its other knobs as they are by default.
+/// The format named `word`, with a run's default settings.
 fn base_format(word: &str) -> Result<BaseFormat> {
     let four_bit = |code| RunConfig {
         quantization_bit: Some(4),
@@ -107,12 +107,12 @@ fn base_format(word: &str) -> Result<BaseFormat> {
 struct Numbers<'a> {
     rows: usize,
     columns: usize,
-    /// What the matrix takes where it lies.
+    /// Size of the matrix on the device or in the file.
     bytes: u64,
     place: Place<'a>,
 }
 
-/// Where they are read.
+/// Where the numbers are read from.
 enum Place<'a> {
     Device(&'a Matrix, &'a Leaves),
     File(&'a ModelFiles, String),
@@ -147,7 +147,7 @@ impl<'a> Numbers<'a> {
         }
     }
 
-    /// The file's tensor and its bytes, where the run packed its floats: the device has lost them.
+    /// The file's tensor and its size, where the run quantized floats: the device no longer has them.
     fn file_of(linear: &Linear, loaded: &LoadedModel) -> Option<(String, u64)> {
         if loaded.full || loaded.base == BaseFormat::AsStored {
             return None;
@@ -252,7 +252,7 @@ impl Numbers<'_> {
     }
 }
 
-/// Puts the scales of all blocks in the place of their 8-bit codes' values: those are made around the mean of them all.
+/// Replaces the scales of all blocks by their double quantization, which takes the mean over all blocks.
 fn double_scales(parts: &mut [(Range<usize>, Part)]) -> Result<()> {
     let mut scales = Vec::new();
     for (_, part) in parts.iter() {
@@ -289,7 +289,7 @@ impl Part {
                     Fp8Matrix::new(rows, columns, format, scale_of, codes, vec![scale])?
                 }
             }),
-            // No word stands for the file's own format.
+            // `base_format` never gives the file's own format.
             BaseFormat::Int8 | BaseFormat::AsStored => Self::Int8(Int8Rows::encode(numbers, rows, columns)?),
         })
     }
@@ -302,7 +302,7 @@ impl Part {
         }
     }
 
-    /// The values that a code of the first block can stand for, ascending, each once.
+    /// The distinct quantization levels of the first block, ascending.
     fn levels(&self) -> Vec<f32> {
         let mut levels: Vec<f32> = match self {
             Self::FourBit(part) => {
@@ -326,7 +326,7 @@ impl Part {
             }
         };
         levels.sort_by(f32::total_cmp);
-        // The two zeros are one.
+        // 0 and -0 are one level.
         levels.dedup_by(|a, b| a == b);
         levels
     }
@@ -354,7 +354,7 @@ mod tests {
             now_ms: || 0.0,
             yield_now: || Box::pin(std::future::ready(())),
         };
-        // Nothing here waits for a device.
+        // No future here waits for a device.
         let encoding = pin!(Coded::encode(source, base, host));
         let Poll::Ready(coded) = encoding.poll(&mut Context::from_waker(Waker::noop())) else {
             panic!("it waits")
@@ -366,7 +366,7 @@ mod tests {
 
     #[test]
     fn a_matrix_in_slices_is_to_the_bit_what_it_is_as_a_whole() {
-        // Blocks of 64 go over the ends of such rows.
+        // Blocks of 64 do not end where these rows end.
         let source = numbers(600, 1001);
         let Place::Host(all) = &source.place else {
             unreachable!("it is on the host")
@@ -406,7 +406,7 @@ mod tests {
             let part = Part::encode(all, (2, 64), base_format(word).expect("known"), None).expect("finite");
             let (levels, decoded) = (part.levels(), part.decode());
             assert!(levels.is_sorted() && levels.len() <= 256, "{word}");
-            // The first block, or of FP8 and INT8 the first row, holds these and no other values.
+            // The first block (FP8 and INT8: the first row) has no other values.
             assert!(decoded[..64].iter().all(|value| levels.contains(value)), "{word}");
             levels.len()
         };

@@ -1,4 +1,4 @@
-//! How likely each token of a text is given those before it: p = exp(−loss), by the base model and with the adapter on it.
+//! The probability of each token of a text given those before it, p = exp(−loss), by the base model and with the adapter.
 
 use super::{texts_of, tokens_of};
 use crate::error::{Error, Result};
@@ -18,7 +18,7 @@ pub(super) async fn draw(loaded: &LoadedModel, leaves: &Leaves, text: &str) -> R
         return Err(error.remedy(msg::LoadDecoder { names }));
     }
     let ids = tokens_of(text, loaded)?;
-    // Where every weight was trained, those of the base are gone.
+    // After full training the base's weights are no longer there.
     let (is_base_there, is_tuned) = (!loaded.full, loaded.full || model.has_adapter());
     let base = match is_base_there {
         true => Some(model.score_tokens(leaves, &ids, false).await?),
@@ -48,7 +48,7 @@ pub(super) async fn draw(loaded: &LoadedModel, leaves: &Leaves, text: &str) -> R
             });
             continue;
         };
-        // As it reads behind the token before it: with its space.
+        // Decoded after the token before it, so that a leading space is kept.
         let behind = texts_of(&[ids[place], found.likeliest], tokenizer)?;
         tokens.push(TokenProbability {
             text,

@@ -1,4 +1,4 @@
-//! What each hidden unit of a small perceptron says over the line or plane of its inputs, and what the model answers there.
+//! The activation of each hidden unit of a small MLP over the line or plane of its inputs, and the model's outputs there.
 
 use super::places;
 use crate::data::{Example, InputScaling, Scaling};
@@ -9,9 +9,9 @@ use crate::protocol::Picture;
 use crate::tasks::{collate, sigmoid, softmax};
 use lorakeet_i18n::messages::pictures as msg;
 
-/// Deviations from the mean that are drawn on both sides of it.
+/// Standard deviations that are drawn on both sides of the mean.
 const DEVIATIONS: f64 = 2.5;
-/// What is drawn beyond the data on both sides, as a share of their extent.
+/// The margin that is drawn beyond the data on both sides, as a share of their range.
 const MARGIN: f64 = 0.1;
 
 pub(super) async fn draw(
@@ -31,7 +31,7 @@ pub(super) async fn draw(
     if inputs > 2 {
         return Err(Error::model(msg::TooManyInputs { inputs }).remedy(msg::ChooseTwoColumns));
     }
-    // Of a model without hidden layers there is still the output to be seen.
+    // A model without hidden layers still has an output to draw.
     if layer >= layers.max(1) {
         let most = layers.saturating_sub(1);
         return Err(Error::config(msg::Beyond { got: layer, most }).field("layer"));
@@ -78,7 +78,8 @@ fn row(numbers: &[f64]) -> Example {
     }
 }
 
-/// What is drawn of an input, in the data's own units: around the mean where it is scaled by that, else where the data lie.
+/// The range of an input that is drawn, in the data's own units: around the mean where the input is standardized, else the range
+/// of the data with a margin.
 fn range(scaling: &InputScaling, examples: &[Example], place: usize) -> (f64, f64) {
     if let InputScaling::Columns(pairs) = scaling
         && let Some((mean, deviation)) = pairs.get(place)
@@ -100,7 +101,7 @@ fn range(scaling: &InputScaling, examples: &[Example], place: usize) -> (f64, f6
     (least - reach, most + reach)
 }
 
-/// What logits [n, L] answer: probabilities of classes or labels, else numbers in the targets' own units.
+/// The outputs of logits [n, L]: probabilities of classes or labels, else numbers in the targets' own units.
 fn answers(logits: &[f32], labels: usize, problem: Option<Problem>, targets: &Scaling) -> Vec<f64> {
     match problem {
         Some(Problem::SingleLabel) => softmax(logits, labels),

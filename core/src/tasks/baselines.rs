@@ -1,5 +1,5 @@
-//! What can be had without training: the answers that a tuned model has to beat, on the same validation rows. Here is what tasks
-//! share of it; which baselines a task has is its own to say.
+//! Baselines: predictions without training that a tuned model has to beat, on the same validation rows. This is the part that
+//! tasks share; each task's file says which baselines it has.
 
 use super::examples::collate;
 use super::{Rules, TaskSpec, by_task};
@@ -15,7 +15,7 @@ use lorakeet_i18n::messages::run as msg;
 
 /// Training rows that a probe learns from where the run learns from fewer: each costs a forward pass.
 const PROBE_ROWS: usize = 1000;
-/// And at most: a probe on fewer rows than the run's own flatters the run, but its equation takes time and memory, too.
+/// Training rows of a probe at most. Fewer rows than the run's make the baseline too weak, but the probe takes time and memory.
 const MOST_PROBE_ROWS: usize = 4000;
 /// Of rows of numbers, which are vectors already, what a probe's time and memory allow: products, and numbers in all.
 const MOST_PRODUCTS: f64 = 1e10;
@@ -23,7 +23,7 @@ const MOST_NUMBERS: usize = 1 << 24;
 /// Rows through the model at once.
 const ROWS: usize = 8;
 
-/// Predictions and how they came about.
+/// Predictions and how they were made.
 #[derive(Debug, Clone)]
 pub(crate) struct Baseline {
     pub(crate) kind: BaselineKind,
@@ -35,7 +35,7 @@ impl Baseline {
     pub(crate) fn scores(&self, task: Task) -> protocol::Baseline {
         let mut metrics = self.answers.metrics(task);
         if let Predictions::Pairs(_) = self.answers {
-            // Likelihoods are no rewards: only which is the larger can be compared.
+            // Likelihoods are not rewards: only their order can be compared.
             metrics.retain(|metric| metric.name == "preference_accuracy");
         }
         protocol::Baseline {
@@ -46,7 +46,7 @@ impl Baseline {
     }
 }
 
-/// What baselines are made from.
+/// The inputs of baselines.
 pub(crate) struct Probed<'a> {
     pub(super) model: &'a Model,
     pub(super) spec: &'a TaskSpec,
@@ -59,7 +59,7 @@ pub(crate) struct Probed<'a> {
     pub(super) width: usize,
 }
 
-/// Vectors of the rows that a probe learns from, and of those that it is asked.
+/// Vectors of the rows that a probe is fitted to, and of those that it predicts.
 pub(super) struct ProbeFeatures {
     pub(super) learnt: Features,
     pub(super) asked: Features,
@@ -124,7 +124,7 @@ impl Probed<'_> {
     }
 }
 
-/// The answers under their name; where there can be none, a word on why: a run does not need them.
+/// The predictions of the baseline `kind`; where it fails, a warning says why, since a run does not need it.
 pub(super) fn try_baseline(
     kind: BaselineKind,
     answers: Result<Predictions>,

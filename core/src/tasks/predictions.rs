@@ -11,7 +11,7 @@ pub(super) fn labels_of_rows(examples: &[Example]) -> impl Iterator<Item = f32> 
     examples.iter().flat_map(of)
 }
 
-/// The numbers that a row is answered with, in words.
+/// The numbers of a row's target as text.
 pub(super) fn numbers_of(target: &Target) -> Vec<String> {
     match target {
         Target::Row(numbers) => numbers.iter().map(|&value| number(f64::from(value))).collect(),

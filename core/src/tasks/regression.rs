@@ -53,7 +53,7 @@ impl Rules for Regression {
         }
         let mut found = Vec::new();
         if spec.is_forecast() && width == 1 {
-            // Rows follow each other, so that the last number that goes into one is the answer to the one before.
+            // Rows are consecutive windows, so the last input of a row is the target of the row before.
             let before = all.last().into_iter().chain(&asked).take(asked.len());
             let before = before.map(|&value| f64::from(value));
             found.push((BaselineKind::LastValue, numbers(before.collect())));
