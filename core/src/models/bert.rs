@@ -89,7 +89,7 @@ pub(super) const DISTILBERT: Architecture = Architecture {
         ),
         (Rule::Dropout, "dropout attention_dropout seq_classif_dropout"),
         (Rule::Harmless, "qa_dropout tie_weights_"),
-        // Saved weights have the sines in them.
+        // Saved weights include the sinusoidal positions.
         (Rule::OnlyFresh(Plain::False), "sinusoidal_pos_embds"),
     ]],
     aliases: &[
@@ -109,7 +109,7 @@ pub(crate) struct Bert {
     max_positions: usize,
     variant: Variant,
     heads: usize,
-    /// All tokens, or as a decoder those before.
+    /// Full attention, or causal attention with `is_decoder`.
     attention_mask: AttentionMask,
     activation: Activation,
     eps: f32,
@@ -139,7 +139,7 @@ enum Variant {
     Distilbert,
 }
 
-/// What an architecture calls its parts, in files and in config.json.
+/// The names of an architecture's parts in files and in config.json.
 struct Names {
     prefix: &'static str,
     layer: &'static str,

@@ -1,8 +1,9 @@
 //! Gemma 2 and Gemma 3 (text): norms on both sides of each sublayer, sliding and full attention in turn, a gated tanh GELU.
 //!
-//! x ← √C·embedding; layer: x ← x + n₂(o(attention(rope(q n₁x), rope(k n₁x), v n₁x))); x ← x + n₄(down(gelu(gate n₃x) · up n₃x)), with
-//! RMS norms n that multiply by 1 + w. Scores are scaled by 1/√query_pre_attn_scalar. Gemma 2 soft-caps scores and logits; Gemma 3
-//! has norms on q and k, and another theta in sliding layers. Reference: transformers' modeling_gemma2.py, modeling_gemma3.py.
+//! x ← √C·embedding; layer: x ← x + n₂(o(attention(rope(q n₁x), rope(k n₁x), v n₁x))); x ← x + n₄(down(gelu(gate n₃x) · up
+//! n₃x)), with RMS norms n that multiply by 1 + w. Scores are scaled by 1/√query_pre_attn_scalar. Gemma 2 soft-caps scores
+//! and logits; Gemma 3 has norms on q and k, and another theta in sliding layers. Reference: transformers'
+//! modeling_gemma2.py, modeling_gemma3.py.
 
 use super::{
     HeadKind, Linear,
@@ -53,7 +54,7 @@ pub(super) const GEMMA3: Architecture = Architecture {
         &[
             (Rule::Computed, "sliding_window_pattern rope_local_base_freq"),
             (Rule::Harmless, "_sliding_window_pattern"),
-            // transformers has the key and does not compute with it.
+            // transformers has the key and does not use it.
             (Rule::Only(Plain::Null), "attn_logit_softcapping"),
         ],
         KEYS,
@@ -64,14 +65,14 @@ pub(super) const GEMMA3: Architecture = Architecture {
     ..GEMMA2
 };
 
-/// Of both.
+/// The keys of both generations.
 const KEYS: Table = &[
     (
         Rule::Computed,
         "hidden_activation query_pre_attn_scalar attn_logit_softcapping final_logit_softcapping sliding_window \
          layer_types",
     ),
-    // Published beside hidden_activation and sliding_window, which are what transformers computes with.
+    // Published besides hidden_activation and sliding_window, which transformers uses.
     (Rule::Harmless, "hidden_act sliding_window_size"),
     (Rule::Only(Plain::False), "use_bidirectional_attention"),
 ];
@@ -210,7 +211,7 @@ impl Gemma {
         let norm = RmsNorm::load_adding_one(loader, "model.norm", width, eps).await?;
         let lm_head = decoder_output(loader, "model.embed_tokens.weight", [vocab, width], true).await?;
         let scalar = loader.positive("query_pre_attn_scalar", 256.0)?;
-        // Gemma 2's class has caps where config.json says nothing; null is none.
+        // Gemma 2's class has default caps; null is none.
         let cap = |key: &str, usual: f64| match variant {
             Variant::Gemma2 if !loader.is_null(key) => loader.not_negative(key, usual),
             Variant::Gemma2 | Variant::Gemma3 => loader.not_negative(key, 0.0),
@@ -229,7 +230,7 @@ impl Gemma {
             key_value_heads,
             scale: scalar.sqrt().recip() as f32,
             score_cap,
-            // Not asked for where no layer has one.
+            // Not used where no layer has a window.
             window: window.unwrap_or_default(),
             activation,
             embedding,
@@ -313,7 +314,7 @@ impl Gemma {
     }
 }
 
-/// A Llama's names but for the norms, of which it has twice as many.
+/// Llama's names, except for the norms, of which a layer has twice as many.
 const GGUF_2: GgufForm = GgufForm {
     architecture: "gemma2",
     lists: &[
@@ -350,8 +351,8 @@ fn gguf_config(file: &GgufFile<'_>, variant: Variant) -> Result<Value> {
         Variant::Gemma3 => ("Gemma3ForCausalLM", 62, 1_000_000.0),
     };
     let head_dim = file.head_dim(&sizes);
-    // GGUF says nothing of the scale of scores but for models of other makers: it is 1/√D, but for the largest of each
-    // family, which llama.cpp tells by its layers.
+    // GGUF has the scale of scores only for some models. Without it the scale is 1/√D, except in the largest model of each
+    // generation, which llama.cpp recognizes by its number of layers.
     let scalar = match file.float("attention.scale")? {
         Some(found) if found <= 0.0 => {
             return Err(Error::model(common::NotAboveZero { got: found }).field(file.key("attention.scale")));
@@ -377,8 +378,8 @@ fn gguf_config(file: &GgufFile<'_>, variant: Variant) -> Result<Value> {
         "max_position_embeddings": sizes.positions,
     });
     let mut set = |name: &str, value: Value| config[name] = value;
-    // Defaults of llama.cpp: Gemma 2's caps 50 and 30 and its window; Gemma 3 has neither caps nor, without a window's
-    // width, windows.
+    // llama.cpp's defaults: Gemma 2 has caps 50 and 30 and a window; Gemma 3 has no caps, and windows only where the file has
+    // their width.
     let cap = |key: &str, default: f64| -> Result<Value> {
         let found = file.float(key)?;
         Ok(match variant {
@@ -405,7 +406,7 @@ fn gguf_config(file: &GgufFile<'_>, variant: Variant) -> Result<Value> {
     Ok(config)
 }
 
-/// Tokens that a layer with a window sees.
+/// Tokens in the window of a sliding layer.
 fn gguf_window(file: &GgufFile<'_>, variant: Variant) -> Option<u64> {
     let default = match variant {
         Variant::Gemma2 => Some(4096),
@@ -415,10 +416,9 @@ fn gguf_window(file: &GgufFile<'_>, variant: Variant) -> Option<u64> {
     found.filter(|window| *window > 0)
 }
 
-/// Which layers have a window: by a list of truth values, or all but every so many-th; every second of Gemma 2, every
-/// sixth of Gemma 3.
+/// Which layers have a window: by a list of booleans, or all but every n-th layer (n = 2 in Gemma 2, 6 in Gemma 3).
 fn gguf_layer_types(file: &GgufFile<'_>, variant: Variant, count: u64) -> Result<Vec<&'static str>> {
-    // Each layer has tensors; no list is made of more.
+    // Each layer has tensors, so a larger count is wrong; the list is not allocated.
     if count > file.tensors.len() as u64 {
         let (layers, tensors) = (count, file.tensors.len());
         return Err(Error::model(formats::MoreLayersThanTensors { layers, tensors }).field(file.key("block_count")));

@@ -1,5 +1,6 @@
-//! A model's insides as plain numbers, for pictures: the probability of each token of a text, what an adapter is made of, what an attention
-//! scores by, the rows of a weight matrix, the units of a perceptron. Reading them changes nothing of the model.
+//! A model's internals as plain numbers, for pictures: the probability of each token of a text, an adapter's matrices,
+//! queries and keys of an attention head, rows of a weight matrix, hidden units of an MLP. Reading them does not change the
+//! model.
 
 use super::graph::{AttentionWatch, TensorGraph, WatchedAttention};
 use super::lora::{Lora, Place};
@@ -35,7 +36,7 @@ pub(crate) struct LowRank {
     pub(crate) scale: f64,
 }
 
-/// What one attention head scores by: q and k \[T, D\] of one text, and the bias on its scores \[T, T\].
+/// The inputs of one attention head: q and k \[T, D\] of one text, and the bias on its scores \[T, T\].
 pub(crate) struct AttentionHead {
     pub(crate) q: Vec<f32>,
     pub(crate) k: Vec<f32>,
@@ -46,7 +47,7 @@ pub(crate) struct AttentionHead {
 }
 
 impl Batch {
-    /// One text, of which nothing is learnt.
+    /// One text without targets.
     pub(crate) fn of_text(ids: &[u32]) -> Self {
         Self {
             rows: 1,
@@ -60,7 +61,7 @@ impl Batch {
 }
 
 impl Model {
-    /// Whether there is an adapter on it.
+    /// Whether it has an adapter.
     pub(crate) fn has_adapter(&self) -> bool {
         self.adapter.is_some()
     }
@@ -110,7 +111,7 @@ impl Model {
         self.body.linears()
     }
 
-    /// The paths of the modules with an adapter on them, in the order of the layers; embeddings last.
+    /// The paths of the modules with an adapter, in the order of the layers; embeddings last.
     pub(crate) fn adapted_paths(&self) -> Vec<&str> {
         self.adapted().map(|(place, _)| place.path).collect()
     }
@@ -120,9 +121,7 @@ impl Model {
         let linears = linears.map(|linear| (Place::from(linear), linear.lora.as_ref()));
         let tables = self.body.embeddings().into_iter();
         let tables = tables.map(|table| (Place::from(table), table.lora.as_ref()));
-        linears
-            .chain(tables)
-            .filter_map(|(place, lora)| Some((place, lora?)))
+        linears.chain(tables).filter_map(|(place, lora)| Some((place, lora?)))
     }
 
     /// The matrices of the adapter on the module at `path`, and ‖W‖² of that module's own weights; `None` without an adapter
@@ -139,12 +138,12 @@ impl Model {
         Ok(Some((lora.read(&self.parameters).await?, squares)))
     }
 
-    /// Layers whose attention can be looked at; 0 of a model without attention.
+    /// Layers whose attention can be drawn; 0 of a model without attention.
     pub(crate) fn attention_layers(&self) -> usize {
         self.body.attention_layers()
     }
 
-    /// What the heads of one layer score by on one text, and how many heads there are; `None` beyond the last layer.
+    /// The inputs of one layer's attention on a text, and its number of heads; `None` beyond the last layer.
     pub(crate) fn attention_of(&self, leaves: &Leaves, ids: &[u32], layer: usize) -> Option<(WatchedAttention, usize)> {
         let pass = Pass {
             leaves,
@@ -152,7 +151,7 @@ impl Model {
             dropout_seed: None,
         };
         let watch = AttentionWatch::on(layer);
-        // What the layers give is of no use here.
+        // Only what `watch` keeps is needed.
         let graph = TensorGraph::watching(&pass, &self.device, &watch);
         let _ = self.body.hidden(&graph, &Batch::of_text(ids));
         let found = watch.kept()?;
@@ -160,7 +159,7 @@ impl Model {
         Some((found, heads))
     }
 
-    /// A hidden layer's activations \[n, C\] for rows of numbers, as C lists of n; none of another network than a perceptron.
+    /// A hidden layer's activations \[n, C\] for rows of numbers, as C lists of n; empty of models other than MLPs.
     ///
     /// # Errors
     /// The device failed.
@@ -188,19 +187,19 @@ impl Model {
         Ok(Some((read(logits.reshape([rows * labels])).await?, labels)))
     }
 
-    /// Hidden layers of a perceptron; `None` of other models.
+    /// Hidden layers of an MLP; `None` of other models.
     pub(crate) fn hidden_layers(&self) -> Option<usize> {
         self.body.hidden_layers()
     }
 
-    /// What the files call the tensor `name`.
+    /// The name of the tensor `name` in the files.
     pub(crate) fn stored_name<'n>(&self, name: &'n str, files: &ModelFiles) -> Cow<'n, str> {
         self.prefix.stored(name, |stored| files.contains(stored))
     }
 }
 
 impl WatchedAttention {
-    /// What one head of the first row scores by.
+    /// The inputs of one head, of the first row.
     ///
     /// # Errors
     /// The device failed.
@@ -232,7 +231,7 @@ impl WatchedAttention {
 }
 
 impl Linear {
-    /// Whether its matrix lies on the device as \[in, out\].
+    /// Whether its matrix is stored on the device as \[in, out\].
     pub(crate) fn lies_transposed(&self) -> bool {
         match &self.weight.stored {
             Stored::Dense(_) => self.transposed,
@@ -242,7 +241,7 @@ impl Linear {
 }
 
 impl Matrix {
-    /// What it takes on the device.
+    /// Its size on the device.
     pub(crate) fn bytes(&self) -> u64 {
         match &self.stored {
             Stored::Dense(_) => 4 * self.rows as u64 * self.columns as u64,
@@ -250,7 +249,8 @@ impl Matrix {
         }
     }
 
-    /// Rows of the matrix as it lies on the device, as 32-bit floats on the host. Of a packed one these rows alone are decoded.
+    /// Rows of the matrix as it is stored on the device, as 32-bit floats on the host. Of a packed matrix only these are
+    /// decoded.
     ///
     /// # Errors
     /// The device failed.

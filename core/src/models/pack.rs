@@ -1,8 +1,8 @@
-//! From a file's matrix to a packed one on the device, slice by slice: what is held on the way is a slice in 32-bit floats
-//! and the codes of one matrix.
+//! From a file's matrix to a packed one on the device, slice by slice: the host holds a slice in 32-bit floats and the codes of
+//! one matrix.
 //!
-//! A large matrix becomes several buffers of whole rows ([`parts`]), because a GPU limits what one may hold. Their borders
-//! lie where no block and no group of 256 blocks is cut, so that the numbers are those of the undivided matrix.
+//! A large matrix becomes several buffers of whole rows ([`parts`]), because a GPU limits the size of a buffer. No border
+//! cuts a block or a group of 256 blocks, so that the numbers are those of the undivided matrix.
 
 use super::load::Loader;
 use crate::error::Result;
@@ -20,13 +20,13 @@ const MOST_PART_BYTES: u64 = 64 << 20;
 /// Numbers that are read and encoded at a time.
 const SLICE: usize = 4 << 20;
 
-/// A matrix of the files: its name, and how it lies there.
+/// A matrix of the files: its name and its storage.
 pub(super) struct Source<'a> {
     pub(super) name: &'a str,
     pub(super) storage: Storage,
     pub(super) rows: usize,
     pub(super) columns: usize,
-    /// Its numbers, where they are not the file's in the file's order.
+    /// Its numbers, where they are not in the file's order.
     pub(super) numbers: Option<Vec<f32>>,
 }
 
@@ -68,7 +68,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// The buffers that a matrix becomes on a device: which rows each has, and how it is packed.
+/// The buffers of a matrix on the device: the rows of each, and their packing.
 pub(super) fn parts(whole: Packed, loader: &Loader<'_>) -> impl Iterator<Item = (Range<usize>, Packed)> + use<> {
     let Packed { format, rows, columns } = whole;
     let cut = PartRows::new(rows, columns);

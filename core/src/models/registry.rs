@@ -1,5 +1,5 @@
-//! The architectures that are read, one row each: what config.json, transformers' classes, PEFT and GGUF files call them and
-//! their parts, what they can be used for, and what computes them.
+//! The supported architectures, one row each: their names in config.json, transformers, PEFT and GGUF files, the tasks that
+//! they can be trained for, and the function that loads them.
 //!
 //! A new architecture is one file beside this one, with its forward pass and its row, and one line in [`ARCHITECTURES`]. Every
 //! list of supported architectures comes from here; those of README and the page are compared by `cargo xtask test lint`.

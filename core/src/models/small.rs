@@ -2,10 +2,10 @@
 //! or of a time series, recurrent networks.
 //!
 //! Their config.json has `model_type` small_mlp, small_vit, small_series, small_rnn, small_lstm or small_gru, and the keys
-//! hidden_size (width), num_hidden_layers (depth), hidden_act (relu, gelu, silu, tanh, sigmoid) and hidden_dropout_prob. What
-//! goes in is numbers ([`Batch::numbers`]) or, where there is a vocab_size, tokens. What stands on it is a head as on any other
-//! model. Weights begin uniform in ±1/√in, as PyTorch's linears and recurrent cells do. (A transformer over text of any size is
-//! a Llama or GPT-2 without weights.) Sizes that config.json leaves out are the data's and the run's: see [`fit`].
+//! hidden_size (width), num_hidden_layers (depth), hidden_act (relu, gelu, silu, tanh, sigmoid) and hidden_dropout_prob. The
+//! inputs are numbers ([`Batch::numbers`]) or, with a vocab_size, tokens. The head is that of any other model. Weights start
+//! uniform in ±1/√in, like PyTorch's linears and recurrent cells. (A transformer over text of any size is a Llama or GPT-2
+//! without weights.) Sizes that config.json leaves out come from the run and the data: see [`fit`].
 
 mod mlp;
 mod patches;
@@ -146,25 +146,25 @@ pub(crate) struct Small {
     width: usize,
     layers: usize,
     max_positions: usize,
-    /// Share that is dropped behind each layer while training.
+    /// Dropout after each layer in training.
     dropout: f32,
-    /// Where whole rows are judged, one state a row is what the head reads.
+    /// Whether the head reads one state a row.
     pools: bool,
     input: Input,
     body: Network,
-    /// The output matrix \[V, C\]; of a model that continues no texts a row that nothing reads.
+    /// The output matrix \[V, C\]; of a model that generates no text a row that is not used.
     output: Matrix,
 }
 
-/// What goes in.
+/// The inputs.
 enum Input {
-    /// Tokens, by their rows of the table.
+    /// Tokens, with their embedding.
     Tokens(Box<Embedding>),
-    /// Numbers, so many a step: of a recurrent network a time step, else the whole row.
+    /// Numbers of a step: of a recurrent network a time step, else the whole row.
     Numbers(usize),
 }
 
-/// What config.json says of a network besides its [`Shape`].
+/// The network's settings in config.json besides its [`Shape`].
 enum Plan {
     Mlp,
     Patches(Cut),
@@ -319,7 +319,7 @@ impl Body for Small {
         }
     }
 
-    /// Recurrent cells are no linears: they are trained in full training only.
+    /// Recurrent cells have no linears: they are trained in full training only.
     fn linears(&self) -> Vec<&Linear> {
         match &self.body {
             Network::Mlp(model) => model.linears(),
@@ -389,7 +389,7 @@ impl Body for Small {
 }
 
 impl Small {
-    /// The batch → what the head reads: one state a row \[B, C\] where whole rows are judged, else one a step \[B·T, C\].
+    /// The batch → the head's input: one state a row \[B, C\] where it pools, else one a step \[B·T, C\].
     fn forward<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
         let rows = batch.rows;
         match &self.body {
@@ -401,7 +401,7 @@ impl Small {
                 if !self.pools {
                     return hidden;
                 }
-                // The state behind the last step that is not padding.
+                // The state after the last step that is not padding.
                 let last = |row: usize| {
                     let seen = batch.attention_mask.get(row * steps..(row + 1) * steps);
                     let last = seen.and_then(|mask| mask.iter().rposition(|&mask| mask != 0.0));
@@ -416,7 +416,7 @@ impl Small {
     fn steps_of(&self, batch: &Batch) -> usize {
         match &self.input {
             Input::Tokens(_) => batch.tokens,
-            // What does not fill a step is filled up with zeros: as many steps for each row.
+            // The last step is padded with zeros; all rows have the same number of steps.
             Input::Numbers(width) if self.has_steps_of_numbers() => {
                 (batch.features.len() / batch.rows.max(1)).div_ceil(*width).max(1)
             }
@@ -424,7 +424,7 @@ impl Small {
         }
     }
 
-    /// What goes in, one row of numbers for each step: \[B·T, in\], or \[B, in\] where there are no steps.
+    /// The inputs, one row of numbers for each step: \[B·T, in\], or \[B, in\] where there are no steps.
     fn steps<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
         let count = batch.rows * self.steps_of(batch);
         match &self.input {
@@ -440,7 +440,7 @@ impl Small {
         }
     }
 
-    /// What goes in, one row of numbers for each row: of tokens the mean of those that are not padding \[B, in\].
+    /// The inputs, one row of numbers for each row \[B, in\]: of tokens the mean of the embeddings, without padding.
     fn rows<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
         let x = self.steps(g, batch);
         match self.input {
@@ -450,10 +450,10 @@ impl Small {
     }
 }
 
-/// Tokens or steps of a row where config.json does not say how many are too many.
+/// Tokens or steps of a row at most, without max_position_embeddings in config.json.
 const MOST_TOKENS: usize = 4096;
 
-/// What all bodies are made from.
+/// The sizes that all networks have.
 struct Shape {
     inputs: usize,
     width: usize,

@@ -1,7 +1,7 @@
 //! Pictures of a model as plain numbers that a front end draws: one file a picture; [`draw`] dispatches.
 //!
-//! A picture is computed from the model as it is, between two steps of a run or outside of one, and does not change the run: its
-//! weights, random numbers and losses stay the same. Colours, axes and words are the front end's.
+//! A picture is computed from the model as it is, between two steps of a run or outside of one, and does not change the run:
+//! its weights, random numbers and losses stay the same. Colours, axes and words are the front end's.
 
 mod attention;
 mod lora_update;

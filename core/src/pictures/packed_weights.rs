@@ -1,9 +1,9 @@
 //! A weight matrix beside its quantization to 4 or 8 bits: a corner of both, the quantization levels, and the error over the
 //! whole matrix.
 //!
-//! The matrix is read, encoded and decoded slice by slice on the host with the codecs that quantize a base ([`crate::quant`]), so
-//! that the numbers are those of a run in that format. A base that is quantized already is read from its file where that has the
-//! floats, else the rows of a slice are dequantized; no dense copy is made.
+//! The matrix is read, encoded and decoded slice by slice on the host with the codecs that quantize a base
+//! ([`crate::quant`]), so that the numbers are those of a run in that format. A base that is quantized already is read from
+//! its file where that has the floats, else the rows of a slice are dequantized; no dense copy is made.
 
 use super::find_module;
 use crate::config::{Fp8Format, QuantType, RunConfig};

@@ -78,8 +78,8 @@ fn row(numbers: &[f64]) -> Example {
     }
 }
 
-/// The range of an input that is drawn, in the data's own units: around the mean where the input is standardized, else the range
-/// of the data with a margin.
+/// The range of an input that is drawn, in the data's own units: around the mean where the input is standardized, else the
+/// range of the data with a margin.
 fn range(scaling: &InputScaling, examples: &[Example], place: usize) -> (f64, f64) {
     if let InputScaling::Columns(pairs) = scaling
         && let Some((mean, deviation)) = pairs.get(place)
@@ -141,7 +141,10 @@ mod tests {
         let of = |problem, targets: &Scaling| lists(&answers(&logits, 2, problem, targets), 2);
         let near = |found: &[Vec<f32>], wanted: [[f32; 2]; 2]| {
             let pairs = found.iter().flatten().zip(wanted.iter().flatten());
-            assert!(found.len() == 2 && found.iter().all(|list| list.len() == 2), "{found:?}");
+            assert!(
+                found.len() == 2 && found.iter().all(|list| list.len() == 2),
+                "{found:?}"
+            );
             pairs.for_each(|(found, wanted)| assert!((found - wanted).abs() < 1e-5, "{found} {wanted}"));
         };
         let plain = Scaling::default();

@@ -2,7 +2,7 @@
 //!
 //! This stands between the files ([`crate::formats`]) and the device: kernels read the bytes that are made here, and are
 //! held against these functions. One file a family: [`four_bit`] (NF4, FP4), [`int8`], [`fp8`], and [`dynamic_map`] for
-//! the state of 8-bit optimizers and for the scales of double quantisation. GGUF's blocks are decoded in
+//! the state of 8-bit optimizers and for the scales of double quantization. GGUF's blocks are decoded in
 //! [`crate::formats::blocks`], and [`packing`] puts the bits of all of them in the order that kernels read; products with packed
 //! weights and optimizers are no business of this module.
 //!

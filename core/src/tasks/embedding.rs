@@ -1,5 +1,5 @@
-//! A vector for a text, near to the vectors of texts that belong to it or are like it (bi-encoder). Runs on queries are scored on
-//! every held-out query against every held-out document, runs on pairs by the cosine of each.
+//! A vector for a text, near to the vectors of texts that belong to it or are like it (bi-encoder). Runs on queries are
+//! scored on every held-out query against every held-out document, runs on pairs by the cosine of each.
 
 use super::baselines::Probed;
 use super::objective::{rows_of, texts};

@@ -1,5 +1,5 @@
-//! The tasks, one file each: examples, targets of the loss, predictions, baselines, and predictions for texts that are typed in.
-//! `TaskSpec` is a run's task with all that follows from settings, model and data; [`Objective`] is its loss on a model's
+//! The tasks, one file each: examples, targets of the loss, predictions, baselines, and predictions for texts that are typed
+//! in. `TaskSpec` is a run's task with all that follows from settings, model and data; [`Objective`] is its loss on a model's
 //! outputs.
 //!
 //! A task is one file that implements `Rules`, a row of `by_task!`, and a row of [`crate::task`] with its names.

@@ -63,8 +63,8 @@ impl Objective {
         Ok(total)
     }
 
-    /// What the model gives for `batch`, from which [`Objective::value`] follows: logits \[B, L\] of rows or \[B·T, L\] of tokens,
-    /// vectors \[B, C\], or log-probabilities of answers \[B, 1\].
+    /// What the model gives for `batch`, from which [`Objective::value`] follows: logits \[B, L\] of rows or \[B·T, L\] of
+    /// tokens, vectors \[B, C\], or log-probabilities of answers \[B, 1\].
     ///
     /// # Errors
     /// A model without the task's head.

@@ -180,8 +180,8 @@ impl TaskSpec {
         Ok(spec)
     }
 
-    /// Predictions with the model's own head, or with a fresh one for the labels of the data. A note says so where the model's head
-    /// was trained and is not used.
+    /// Predictions with the model's own head, or with a fresh one for the labels of the data. A note says so where the
+    /// model's head was trained and is not used.
     fn take(
         &mut self,
         kept: Result<LabelSet, Option<Message>>,

@@ -42,7 +42,7 @@ pub(super) struct Cut {
     height: usize,
     /// And from left to right; of a series, times its channels.
     width: usize,
-    /// Of an image; 1 of a series, whose channels lie beside each other.
+    /// Channels of an image; 1 of a series, whose channels are interleaved.
     channels: usize,
     /// Numbers of a row; what is left of a series' last patch is zeros.
     whole: usize,

@@ -87,8 +87,8 @@ impl Recurrent {
         })
     }
 
-    /// Steps \[B·T, in\] from each layer's state (zeros where there is none) → the last layer's states \[B·T, C\], and each layer's
-    /// last one.
+    /// Steps \[B·T, in\] from each layer's state (zeros where there is none) → the last layer's states \[B·T, C\], and each
+    /// layer's last one.
     pub(super) fn hidden<G: Graph>(
         &self,
         g: &G,

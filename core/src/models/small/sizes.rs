@@ -1,4 +1,4 @@
-//! Sizes that a small model's config.json leaves open: the run's knobs give them, then the data, then what is usual.
+//! Sizes that a small model's config.json leaves out: from the run's knobs, else the data, else defaults.
 
 use super::Variant;
 use crate::{
@@ -15,12 +15,12 @@ const MOST_HEADS: usize = 4;
 /// Steps of a series' patch at least: one alone has no form.
 const STEPS: usize = 4;
 
-/// Puts the run's knobs into the config.json of a model without weights, and what it still lacks from the rows' shape. Without
-/// a shape the inputs are as small as can be, so that the model can be made before the data are known. Nothing is done to the
-/// config.json of other models.
+/// Sets the run's knobs in the config.json of a small model without weights, and missing sizes from the rows' shape. Without a
+/// shape the inputs are as small as possible, so that the model can be made before the data are known. The config.json of other
+/// models is not changed.
 ///
 /// # Errors
-/// Rows that are no square where an image is wanted.
+/// Rows that are not square images, for small_vit.
 pub(crate) fn fit(config: &mut Value, knobs: &RunConfig, shape: Option<Shape>) -> Result<()> {
     let Some(variant) = config["model_type"].as_str().and_then(Variant::named) else {
         return Ok(());
@@ -87,7 +87,7 @@ pub(crate) fn fit(config: &mut Value, knobs: &RunConfig, shape: Option<Shape>) -
     Ok(())
 }
 
-/// Refuses knobs that want another size than a model with weights has.
+/// Refuses knobs that differ from the sizes of a model with weights.
 ///
 /// # Errors
 /// The first that does.

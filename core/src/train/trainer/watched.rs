@@ -16,8 +16,8 @@ impl Trainer<'_> {
         Ok(())
     }
 
-    /// Draws what the run was asked to watch, between steps or after the last one. A loss surface, which is about a thousand losses,
-    /// is drawn after the last one only. A picture that fails is a warning and does not end the run.
+    /// Draws what the run was asked to watch, between steps or after the last one. A loss surface, which is about a thousand
+    /// losses, is drawn after the last one only. A picture that fails is a warning and does not end the run.
     pub(crate) async fn draw_watched(&self, is_last: bool, emit: &mut Emit<'_>) {
         let is_due = |request: &&PictureRequest| is_last || !matches!(request, PictureRequest::LossSurface { .. });
         for request in self.watch.iter().filter(is_due) {
