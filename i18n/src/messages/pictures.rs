@@ -15,7 +15,9 @@ messages! { "pictures";
     PredictsNoToken { model } =
         "{model} does not predict the next token of a text",
         "{model} 不预测文本的下一个 token";
-    LoadDecoder { names } = "Load a decoder: {names}.", "请加载 decoder 模型：{names}。";
+    LoadDecoder { names } =
+        "Load a decoder-only language model: {names}.",
+        "请加载自回归（decoder-only）语言模型：{names}。";
 
     // pictures/lora_update.rs
     NoAdapterToDraw = "the model has no adapter to draw", "模型没有可绘制的适配器";
