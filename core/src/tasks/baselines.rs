@@ -51,7 +51,7 @@ pub(crate) struct Probed<'a> {
     pub(super) model: &'a Model,
     pub(super) spec: &'a TaskSpec,
     train: &'a [Example],
-    /// The first of `train`, of which a probe learns.
+    /// The first of `train`, which a probe is fitted to.
     probed: &'a [Example],
     pub(super) held_out: &'a [Example],
     pub(super) batches: &'a [Batch],
@@ -61,8 +61,8 @@ pub(crate) struct Probed<'a> {
 
 /// Vectors of the rows that a probe is fitted to, and of those that it predicts.
 pub(super) struct ProbeFeatures {
-    pub(super) learnt: Features,
-    pub(super) asked: Features,
+    pub(super) train: Features,
+    pub(super) held_out: Features,
 }
 
 impl TaskSpec {
@@ -98,18 +98,18 @@ impl TaskSpec {
 }
 
 impl Probed<'_> {
-    /// The labels of the rows that a probe learns from.
-    pub(super) fn learnt(&self) -> Vec<f32> {
+    /// The labels of the rows that a probe is fitted to.
+    pub(super) fn probe_labels(&self) -> Vec<f32> {
         labels(self.probed)
     }
 
     /// The labels of all training rows.
-    pub(super) fn all(&self) -> Vec<f32> {
+    pub(super) fn train_labels(&self) -> Vec<f32> {
         labels(self.train)
     }
 
     /// The labels of the rows held out.
-    pub(super) fn asked(&self) -> Vec<f32> {
+    pub(super) fn held_out_labels(&self) -> Vec<f32> {
         labels(self.held_out)
     }
 
@@ -117,10 +117,10 @@ impl Probed<'_> {
     pub(super) async fn features(&self, emit: &mut Emit<'_>) -> Result<Option<ProbeFeatures>> {
         let total = (self.probed.len() + self.held_out.len()) as u64;
         let mut done = 0;
-        let learnt = vectors(self.model, self.probed, (&mut done, total), emit).await?;
-        let asked = vectors(self.model, self.held_out, (&mut done, total), emit).await?;
-        let both = learnt.zip(asked);
-        Ok(both.map(|(learnt, asked)| ProbeFeatures { learnt, asked }))
+        let train = vectors(self.model, self.probed, (&mut done, total), emit).await?;
+        let held_out = vectors(self.model, self.held_out, (&mut done, total), emit).await?;
+        let both = train.zip(held_out);
+        Ok(both.map(|(train, held_out)| ProbeFeatures { train, held_out }))
     }
 }
 
@@ -171,10 +171,10 @@ pub(super) fn column(labels: &[f32], place: usize, width: usize) -> Vec<f64> {
 
 /// What a probe for each column answers, row after row.
 pub(super) fn probe_columns(features: &ProbeFeatures, labels: &[f32], width: usize) -> Result<Vec<f64>> {
-    let mut answers = vec![0.0; features.asked.rows() * width];
+    let mut answers = vec![0.0; features.held_out.rows() * width];
     for place in 0..width {
-        let probe = Probe::numbers(&features.learnt, &column(labels, place, width))?;
-        for (row, value) in probe.predict(&features.asked)?.into_iter().enumerate() {
+        let probe = Probe::numbers(&features.train, &column(labels, place, width))?;
+        for (row, value) in probe.predict(&features.held_out)?.into_iter().enumerate() {
             answers[row * width + place] = value;
         }
     }

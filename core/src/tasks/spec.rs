@@ -237,7 +237,7 @@ impl TaskSpec {
     }
 
     /// Emits the notes on what was decided, and why.
-    pub(crate) fn tell_notes(&mut self, emit: &mut Emit<'_>) {
+    pub(crate) fn emit_notes(&mut self, emit: &mut Emit<'_>) {
         emit.warn_all(self.notes.drain(..));
     }
 
