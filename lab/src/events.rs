@@ -251,7 +251,7 @@ fn picture(value: &Value) -> Option<Picture> {
             values: numbers(&value["values"]),
             largest: of.number("largest"),
             norm: of.number("norm"),
-            weight_norm: of.optional("weight_norm"),
+            weight_norm: of.number("weight_norm"),
         },
         "attention" => Picture::Attention {
             layer: of.size("layer"),
@@ -423,7 +423,7 @@ mod tests {
                 values: grid.clone(),
                 largest: 1.0,
                 norm: 2.0,
-                weight_norm: None,
+                weight_norm: 4.0,
             },
             Picture::Attention {
                 layer: 1,

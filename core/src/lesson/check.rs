@@ -22,7 +22,7 @@ pub(super) fn check(lesson: &Lesson) -> Result<()> {
     name("id", &lesson.id)?;
     if !(1..=MOST_MINUTES).contains(&lesson.minutes) {
         let (most, got) = (MOST_MINUTES, lesson.minutes);
-        return Err(Error::config(msg::NotFromOneTo { most, got }).field("minutes"));
+        return Err(Error::config(common::NotFromOneTo { most, got }).field("minutes"));
     }
     text("title", &lesson.title)?;
     text("idea", &lesson.idea)?;

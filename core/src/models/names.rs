@@ -1,8 +1,8 @@
-//! What the files call the tensors of a model: the prefix that stands before all of them, and what of them nothing reads.
+//! The names of a model's tensors in files: their common prefix, and the tensors that are not read.
 //!
-//! Models are asked for their tensors by the names that transformers gives them in a model with a head. An encoder or decoder that
-//! was saved on its own lacks the first part of them (`layers.0…` instead of `model.layers.0…`), and who wraps a model puts
-//! others before it (`module.`, `_orig_mod.`, `language_model.`).
+//! Architectures use transformers' names of a model with a head. A base model that was saved on its own has no first part
+//! (`layers.0…` instead of `model.layers.0…`), and wrapped models have additional ones (`module.`, `_orig_mod.`,
+//! `language_model.`).
 
 use super::keys::first_names;
 use crate::error::{Error, Result};
@@ -10,7 +10,7 @@ use lorakeet_i18n::{Message, messages::models as msg};
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-/// Parts of prefixes that say nothing but that a model was wrapped.
+/// Parts of prefixes that come from wrapping a model.
 const WRAPPERS: [&str; 10] = [
     "model",
     "transformer",
@@ -24,10 +24,10 @@ const WRAPPERS: [&str; 10] = [
     "text_model",
 ];
 
-/// What stands before the names of a base's tensors.
+/// The prefixes of the names of a base's tensors.
 #[derive(Debug, Default)]
 pub(crate) struct Prefix {
-    /// As they are asked for.
+    /// In transformers' names.
     wanted: &'static str,
     /// In the files.
     stored: String,
@@ -53,7 +53,7 @@ impl Prefix {
         }
     }
 
-    /// What the files call the tensor `name`: of the base with their prefix, of a head with as much of the prefix as `exists`.
+    /// The files' name of the tensor `name`: of the base with their prefix, of a head with as much of the prefix as `exists`.
     pub(super) fn stored<'n>(&self, name: &'n str, exists: impl Fn(&str) -> bool) -> Cow<'n, str> {
         if let Some(part) = name.strip_prefix(self.wanted) {
             return match self.wanted == self.stored {
@@ -73,11 +73,11 @@ fn two_models(one: &str, other: &str) -> Error {
     Error::model(msg::TwoModels { one, other }).remedy(msg::KeepOneModel)
 }
 
-/// Tensors of the files that nothing read.
+/// Tensors of the files that were not read.
 pub(super) struct Unread<'a>(Vec<&'a str>);
 
 impl<'a> Unread<'a> {
-    /// Of `names`, those that are not `read` and whose absence says something.
+    /// Those of `names` that were not `read`, except constants and second names of tensors.
     ///
     /// # Errors
     /// One is the counterpart of a tensor that was read, under another prefix, or scales one.
@@ -144,7 +144,7 @@ fn scaled(name: &str, read: &HashSet<String>) -> Option<String> {
     (scales && read.contains(&weight)).then_some(weight)
 }
 
-/// What was read in the place of `name`, which has another prefix.
+/// The tensor that was read instead of `name`, under another prefix.
 fn twin(name: &str, read: &HashSet<String>, prefix: &Prefix) -> Option<String> {
     let mut rest = name;
     loop {

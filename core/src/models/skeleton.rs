@@ -1,5 +1,4 @@
-//! A model without its device: which layers and which head a checkpoint has, read from its configuration and its tensors, or
-//! only their sizes.
+//! A model's layers and head, read from a checkpoint's configuration and tensors, or only their sizes.
 
 use super::adapters::{check_adapter_names, with_head};
 use super::body::Body;
@@ -16,23 +15,23 @@ use crate::protocol::ModelInfo;
 use crate::quant::BaseFormat;
 use lorakeet_i18n::Message;
 
-/// Layers, head and what they take: a model, or the sizes of one.
+/// Layers and head with their sizes: a model, or its sizes alone.
 pub(crate) struct ModelSkeleton {
     pub(crate) info: ModelInfo,
     pub(super) body: Box<dyn Body>,
     pub(super) head: Head,
     pub(super) task: HeadKind,
     pub(crate) parameters: Parameters,
-    /// What tables of constants take on the device.
+    /// The size of tables of constants on the device.
     pub(crate) table_bytes: u64,
-    /// What of the files has no effect, in sentences.
+    /// Notes on parts of the files without effect.
     pub(super) notes: Vec<Message>,
-    /// What stands before the names of the files' tensors.
+    /// The prefix of the names of the files' tensors.
     pub(super) prefix: Prefix,
 }
 
 impl ModelSkeleton {
-    /// What [`Model::load_base`] would make on a device with buffers of `largest_buffer_bytes`, without a number in it.
+    /// The result of [`Model::load_base`] on a device with buffers of `largest_buffer_bytes`, without its numbers.
     pub(crate) async fn read(files: &ModelFiles, kind: (bool, BaseFormat), largest_buffer_bytes: u64) -> Result<Self> {
         let mut progress = |_, _| ();
         let loader = Loader::skeleton(files, kind, largest_buffer_bytes, &mut progress);
@@ -42,7 +41,7 @@ impl ModelSkeleton {
     pub(super) async fn load(files: &ModelFiles, mut loader: Loader<'_>) -> Result<Self> {
         let row = of_model_type(&loader.text("model_type")?)?;
         loader.set_architecture(row)?;
-        let (body, head) = (row.build)(&mut loader, row.model_type).await?;
+        let (body, head) = (row.build)(&mut loader).await?;
         let task = loader.task();
         let Finished {
             parameters,
@@ -81,7 +80,7 @@ impl ModelSkeleton {
         })
     }
 
-    /// What the model can be given.
+    /// The limits of the model's inputs.
     pub(crate) fn limits(&self) -> Limits {
         self.body.limits()
     }
@@ -113,9 +112,9 @@ impl ModelSkeleton {
         check_adapter_names(self.task, self.body.as_ref(), &self.head, config)
     }
 
-    /// A batch of `rows` of `tokens`, all of them targets, without its tokens: what a dry run is given. `None` where config.json
-    /// does not say how large a batch's tensors are: of a recurrent network on numbers, whose steps are the data's, and
-    /// without a head, where rows are several texts; and where they are larger than any device.
+    /// A batch of `rows` of `tokens`, all of them targets, without its tokens: what a dry run is given. `None` where
+    /// config.json does not say how large a batch's tensors are: of a recurrent network on numbers, whose steps are the
+    /// data's, and without a head, where rows are several texts; and where they are larger than any device.
     pub(crate) fn full_batch(&self, rows: usize, tokens: usize) -> Option<Batch> {
         /// Of more tokens no device holds the hidden states.
         const MOST_TARGETS: usize = 1 << 24;

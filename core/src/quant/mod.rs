@@ -2,7 +2,7 @@
 //!
 //! This stands between the files ([`crate::formats`]) and the device: kernels read the bytes that are made here, and are
 //! held against these functions. One file a family: [`four_bit`] (NF4, FP4), [`int8`], [`fp8`], and [`dynamic_map`] for
-//! the state of 8-bit optimizers and for the scales of double quantisation. GGUF's blocks are decoded in
+//! the state of 8-bit optimizers and for the scales of double quantization. GGUF's blocks are decoded in
 //! [`crate::formats::blocks`], and [`packing`] puts the bits of all of them in the order that kernels read; products with packed
 //! weights and optimizers are no business of this module.
 //!
@@ -16,6 +16,8 @@ pub mod fp8;
 pub mod int8;
 #[cfg(feature = "engine")]
 pub mod packing;
+#[cfg(feature = "engine")]
+mod part_rows;
 
 use crate::{Error, Result};
 use lorakeet_i18n::messages::formats as msg;
@@ -25,6 +27,8 @@ pub use dynamic_map::{Blockwise, Map};
 pub use four_bit::{Absmax, Code, DoubleAbsmax, FourBit};
 pub use fp8::{Fp8, Fp8Matrix, ScaleOf};
 pub use int8::Int8Rows;
+#[cfg(feature = "engine")]
+pub(crate) use part_rows::PartRows;
 
 /// How many neighbours of the flattened tensor share a scale; the last block may be short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

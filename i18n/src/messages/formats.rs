@@ -205,7 +205,6 @@ messages! { "formats";
         "Convert it to a plain LoRA: save_pretrained with path_initial_model_for_weight_conversion.",
         "请将其转换为普通 LoRA：调用 save_pretrained 时使用 path_initial_model_for_weight_conversion。";
     WrongType { error } = "has a value of the wrong type: {error}", "有一个值的类型不对：{error}";
-    RankOutOfRange { most, found } = "must be from 1 to {most}, got {found}", "必须在 1 到 {most} 之间，实际为 {found}";
     ChooseBoth { config, tensors } = "Choose {config} and {tensors} together.", "请同时选择 {config} 和 {tensors}。";
     NoTensors = "holds no tensors", "不包含任何张量";
 

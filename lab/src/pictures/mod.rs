@@ -62,7 +62,7 @@ fn parts(picture: &Picture, words: &PictureWords) -> (&'static str, String, Stri
             norm,
             weight_norm,
         } => {
-            let share = weight_norm.map(|weight| norm / weight);
+            let share = norm / weight_norm;
             let summary = (words.update_summary)(&escaped(module), *shape, *rank, *norm, share);
             let drawn = image(values, *rows, *columns, Scale::Signed, &summary);
             let grid = Grid::plain(values, *rows, *columns, (words.output, words.input));
@@ -378,7 +378,7 @@ mod tests {
                 values: grid.clone(),
                 largest: 2.0,
                 norm: 0.5,
-                weight_norm: Some(5.0),
+                weight_norm: 5.0,
             },
             Picture::Attention {
                 layer: 0,

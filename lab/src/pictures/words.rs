@@ -45,7 +45,7 @@ pub struct PictureWords {
     /// Title.
     pub update: &'static str,
     /// Module, shape of W, rank, norm of the update, its share of the norm of W.
-    pub update_summary: fn(&str, Shape, usize, f64, Option<f64>) -> String,
+    pub update_summary: fn(&str, Shape, usize, f64, f64) -> String,
     /// Caption: the largest change of a weight.
     pub largest: fn(String) -> String,
     /// Row.
@@ -135,11 +135,11 @@ static ENGLISH: PictureWords = PictureWords {
     likeliest: "Most likely here",
     update: "What LoRA adds to one weight matrix",
     update_summary: |module, (outputs, inputs), rank, size, part| {
-        let part = part.map_or(String::new(), |part| format!(", {} of the norm of W", share(part)));
         format!(
-            "ΔW = s·B·A of <code>{module}</code> ({outputs} × {inputs}, rank {rank}): norm {}{part}. Green adds, orange \
-             subtracts; each cell is the mean of a block.",
-            norm(size)
+            "ΔW = s·B·A of <code>{module}</code> ({outputs} × {inputs}, rank {rank}): norm {}, {} of the norm of W. Green adds, \
+             orange subtracts; each cell is the mean of a block.",
+            norm(size),
+            share(part)
         )
     },
     largest: |value| format!("Means of blocks of ΔW; the largest change of a single weight is {value}"),
@@ -213,10 +213,10 @@ static CHINESE: PictureWords = PictureWords {
     likeliest: "此处概率最高",
     update: "LoRA 给一个权重矩阵加上了什么",
     update_summary: |module, (outputs, inputs), rank, size, part| {
-        let part = part.map_or(String::new(), |part| format!("，为 W 的范数的 {}", share(part)));
         format!(
-            "<code>{module}</code>（{outputs} × {inputs}，秩 {rank}）的 ΔW = s·B·A：范数 {}{part}。绿色为增加，橙色为减少；每格是一块权重的平均值。",
-            norm(size)
+            "<code>{module}</code>（{outputs} × {inputs}，秩 {rank}）的 ΔW = s·B·A：范数 {}，为 W 的范数的 {}。绿色为增加，橙色为减少；每格是一块权重的平均值。",
+            norm(size),
+            share(part)
         )
     },
     largest: |value| format!("ΔW 各块的平均值；单个权重的最大变化为 {value}"),

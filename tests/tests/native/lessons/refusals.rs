@@ -178,6 +178,10 @@ fn an_estimate_takes_the_place_of_choices() {
     let lesson = changed("/predict", number("many.accuracy", 1.0));
     assert_eq!(faults(&schema(), &lesson), Vec::<String>::new());
     parse(&lesson).expect("an estimate is a prediction");
+    let mut rows = lesson.clone();
+    rows["predict"]["number"]["unit"] = json!("rows");
+    assert_eq!(faults(&schema(), &rows), Vec::<String>::new());
+    parse(&rows).expect("any text is a unit");
     for (of, to, said) in [
         (
             "wild.accuracy",
@@ -203,6 +207,7 @@ fn the_schema_refuses_what_no_lesson_may_have() {
         ("/runs/few/settings", json!({ "learning_rat": 1 })),
         ("/runs/few/data", json!("../secret.csv")),
         ("/predict/choices/0/when", json!(["few.loss = 1"])),
+        ("/predict/choices/0/when", json!(["few.loss < -0.5 * many.loss"])),
         ("/train/pictures", json!([{ "kind": "loss", "colour": "red" }])),
         ("/compare/show", json!(["few"])),
     ] {
