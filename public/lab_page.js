@@ -3,7 +3,9 @@
 // train, messages to the shell. docs/widget.md lists the messages.
 
 const PROTOCOL = { protocol: "lorakeet-lab", version: 1 };
-const FOLDER = new URL("./", import.meta.url);
+// Addresses of the folder's files by path, where they are not beside this one: a page that has them inside itself sets it.
+const FILES = globalThis.lorakeetFiles;
+const FOLDER = new URL("./", FILES ? location.href : import.meta.url);
 // Of the page's own style sheets, in order.
 const SHEETS = ["tokens.css", "parts.css", "lab.css"];
 // One lab trains at a time, over all labs of this origin.
@@ -11,11 +13,14 @@ const LOCK = "lorakeet-trainer";
 // A run goes on for so long while the lab is out of view.
 const UNSEEN_MS = 30_000;
 
+// The address of a file of the folder; everything that is loaded is loaded from here.
+const addressOf = (path) => FILES?.[path] ?? new URL(path, FOLDER).href;
+
 // The program is started once; later labs of the page use it, too.
 let program;
 const start = () =>
-  (program ??= import("./lesson.js").then(async (lesson) => {
-    await lesson.default({ module_or_path: new URL("./lesson_bg.wasm", import.meta.url) });
+  (program ??= import(addressOf("lesson.js")).then(async (lesson) => {
+    await lesson.default({ module_or_path: addressOf("lesson_bg.wasm") });
     return lesson;
   }));
 
@@ -55,7 +60,7 @@ const dress = (root) =>
     SHEETS.map((name) => {
       const link = document.createElement("link");
       link.rel = "stylesheet";
-      link.href = new URL(name, FOLDER).href;
+      link.href = addressOf(name);
       root.append(link);
       return new Promise((resolve) => {
         link.onload = link.onerror = resolve;
@@ -65,7 +70,7 @@ const dress = (root) =>
 
 // A worker from its own address; where the browser refuses that (an opaque origin), from a text that imports it.
 const worker = () => {
-  const address = new URL("engine.js", FOLDER).href;
+  const address = addressOf("engine.js");
   const open = (from) => new Worker(from, { type: "module" });
   try {
     return open(address);
@@ -98,7 +103,7 @@ export const mountLab = async (root, port, hello) => {
       return [FOLDER.origin, location.origin].includes(origin) ? undefined : origin;
     },
     text: async (path) => {
-      const response = await fetch(new URL(path, FOLDER));
+      const response = await fetch(addressOf(path));
       if (!response.ok) throw new Error(`${response.status}`);
       return response.text();
     },
@@ -118,7 +123,7 @@ export const mountLab = async (root, port, hello) => {
     },
     save,
     address: (state) => {
-      const address = new URL("embed.html", FOLDER);
+      const address = new URL(addressOf("embed.html"));
       address.hash = state;
       return address.href;
     },
