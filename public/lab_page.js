@@ -3,7 +3,7 @@
 // train, messages to the shell. docs/widget.md lists the messages.
 
 const PROTOCOL = { protocol: "lorakeet-lab", version: 1 };
-// Addresses of the folder's files by path, where they are not beside this one: a page that has them inside itself sets it.
+// Addresses of the folder's files by path (blob URLs), where a page has them inside itself: lorakeetFiles["engine.js"].
 const FILES = globalThis.lorakeetFiles;
 const FOLDER = new URL("./", FILES ? location.href : import.meta.url);
 // Of the page's own style sheets, in order.
@@ -68,6 +68,8 @@ const dress = (root) =>
     }),
   );
 
+const fileOf = async (path) => new File([await (await fetch(addressOf(path))).blob()], path.split("/").pop());
+
 // A worker from its own address; where the browser refuses that (an opaque origin), from a text that imports it.
 const worker = () => {
   const address = addressOf("engine.js");
@@ -107,8 +109,8 @@ export const mountLab = async (root, port, hello) => {
       if (!response.ok) throw new Error(`${response.status}`);
       return response.text();
     },
-    // The engine fetches what a command names.
-    files: async () => null,
+    // The engine fetches what a command names, where it can.
+    files: async (paths) => FILES && Promise.all(paths.map(fileOf)),
     worker: async () => worker(),
     lock: async (take) => {
       if (trainer === handle) return true;
