@@ -3,12 +3,11 @@
 
 use super::one_of;
 use super::results::Results;
-use super::unique::through_serde;
 use crate::error::{Error, Result};
 use crate::protocol::BaselineKind;
 use crate::task;
 use lorakeet_i18n::messages::lesson as msg;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 use std::fmt;
 
 /// How much two values may differ and still be alike, as a share of the larger.
@@ -235,24 +234,17 @@ impl fmt::Display for Condition {
     }
 }
 
-/// Written and read as text.
-macro_rules! as_text {
-    ($($type:ty),*) => { $(
-        impl Serialize for $type {
-            fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $type {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-                let text = String::deserialize(deserializer)?;
-                Self::parse(&text).map_err(|error| through_serde(&error))
-            }
-        }
-    )* };
+impl Serialize for RunValue {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
-as_text!(RunValue, Condition);
+
+impl Serialize for Condition {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
 
 #[cfg(test)]
 mod tests {
