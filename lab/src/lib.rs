@@ -11,6 +11,7 @@
 pub mod answers;
 pub mod bundled_model;
 pub mod curves;
+mod document;
 pub mod events;
 pub mod format;
 pub mod host;
