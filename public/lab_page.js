@@ -24,6 +24,9 @@ const start = () =>
     return lesson;
   }));
 
+// What a lab can do, beside what it was asked for: `ready` tells it.
+const CAPABILITIES = ["lessons", "recordings", "export-peft", "export-answers"];
+
 // The one lab of this page that trains where the browser has no locks (an opaque origin has none).
 let trainer = null;
 
@@ -101,6 +104,7 @@ export const mountLab = async (root, port, hello) => {
     reply: (id, value, file) => say("reply", { id, value: file ?? JSON.parse(value) }),
     refuse: (id, message) => say("reply", { id, error: { kind: "call", message } }),
     foreign: (address) => {
+      if (!URL.canParse(address, FOLDER)) return undefined; // Fetching it fails, and says so.
       const { origin } = new URL(address, FOLDER);
       return [FOLDER.origin, location.origin].includes(origin) ? undefined : origin;
     },
@@ -112,12 +116,7 @@ export const mountLab = async (root, port, hello) => {
     // The engine fetches what a command names, where it can.
     files: async (paths) => FILES && Promise.all(paths.map(fileOf)),
     worker: async () => worker(),
-    lock: async (take) => {
-      if (trainer === handle) return true;
-      const taken = await requestTurn(take);
-      if (taken) trainer = handle;
-      return taken;
-    },
+    lock: async (take) => Boolean(release) || trainer === handle || requestTurn(take),
     unlock: () => {
       release?.();
       release = null;
@@ -134,17 +133,18 @@ export const mountLab = async (root, port, hello) => {
   const requestTurn = (take) => {
     if (!navigator.locks) return turnOfPage(take);
     return new Promise((resolve) => {
+      let mine = null;
       const held = (lock) => {
+        const turn = lock && new Promise((done) => (mine = release = done));
         resolve(Boolean(lock));
-        return lock && new Promise((done) => (release = done));
+        return turn;
       };
       const options = take ? { steal: true } : { ifAvailable: true };
       navigator.locks.request(LOCK, options, held).catch((error) => {
-        // Somebody has stolen it; an opaque origin may not ask at all.
-        if (release) {
-          release = null;
-          trainer = null;
-          handle?.lose_turn();
+        // Another lab has stolen it; an opaque origin may not ask at all.
+        if (mine) {
+          if (mine === release) release = null;
+          handle.lose_turn();
         } else if (error.name === "SecurityError") {
           resolve(turnOfPage(take));
         } else {
@@ -155,8 +155,10 @@ export const mountLab = async (root, port, hello) => {
   };
 
   const turnOfPage = (take) => {
-    if (trainer && trainer !== handle && !take) return false;
-    if (trainer && trainer !== handle) trainer.lose_turn();
+    const other = trainer;
+    if (other && !take) return false;
+    trainer = handle;
+    other?.lose_turn();
     return true;
   };
 
@@ -168,6 +170,8 @@ export const mountLab = async (root, port, hello) => {
     for (const [name, own] of Object.entries(STYLES)) {
       if (style[name]) stage.style.setProperty(own, style[name]);
       else stage.style.removeProperty(own);
+      // Colours that follow from this one are in lab.css.
+      stage.toggleAttribute(`data-own${own.slice(1)}`, Boolean(style[name]));
     }
   };
 
@@ -208,6 +212,7 @@ export const mountLab = async (root, port, hello) => {
   views.observe(stage);
 
   return {
+    capabilities: CAPABILITIES,
     destroy: () => {
       sizes.disconnect();
       views.disconnect();
