@@ -80,7 +80,7 @@ fn head(model: &Model, lesson: &Lesson) -> String {
         let _ = write!(
             steps,
             "<li><button type=\"button\" class=\"part\" data-do=\"show\" data-of=\"{place}\"{current}{closed}>\
-             <span class=\"part-number\">{}</span><span class=\"part-name\">{name}</span></button></li>",
+             <span>{}</span><span class=\"part-name\">{name}</span></button></li>",
             place + 1
         );
     }

@@ -29,7 +29,7 @@ pub fn html(picture: &Picture, step: Option<usize>, language: Language) -> Strin
     let at = step.map(|step| (words.at_step)(step)).unwrap_or_default();
     let name = PictureKind::from(picture).name();
     format!(
-        "<figure class=\"picture picture-{name}\" data-picture=\"{name}\"><figcaption><b>{title}</b> {at}\
+        "<figure class=\"picture\" data-picture=\"{name}\"><figcaption><b>{title}</b> {at}\
          <span class=\"picture-summary\">{summary}</span></figcaption>{body}</figure>"
     )
 }
