@@ -256,16 +256,20 @@ impl Model {
     /// The knobs of the lesson's fields, as far as the page around the lab shows them.
     pub fn controls(&self) -> Vec<String> {
         let Some(lesson) = &self.lesson else { return Vec::new() };
-        let shown = self.options.controls();
         let all = lesson.train.controls.iter().chain(&lesson.break_it.controls);
         let mut names: Vec<String> = Vec::new();
         for name in all {
-            let is_wanted = shown.as_ref().is_none_or(|shown| shown.contains(name));
-            if name != BreakIt::DATA && is_wanted && !names.contains(name) {
+            if name != BreakIt::DATA && self.is_wanted(name) && !names.contains(name) {
                 names.push(name.clone());
             }
         }
         names
+    }
+
+    /// Whether the page around the lab shows this field of the lesson.
+    pub fn is_wanted(&self, name: &str) -> bool {
+        let shown = self.options.controls();
+        shown.is_none_or(|shown| shown.iter().any(|known| known == name))
     }
 
     /// Why settings and rows cannot be changed, where that is so.

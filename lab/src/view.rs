@@ -301,7 +301,7 @@ fn panel(model: &Model) -> String {
         ),
         false => String::new(),
     };
-    let note = model.device_note.as_deref().map(|note| hint(note)).unwrap_or_default();
+    let note = model.device_note.as_deref().map(hint).unwrap_or_default();
     format!(
         "<div class=\"buttons\" part=\"toolbar\" role=\"group\">{buttons}</div><p class=\"lab-status\">{}</p>\
          <p class=\"hint\" data-device=\"{}\">{}</p>{note}{busy}",
@@ -360,7 +360,7 @@ fn fields(model: &Model, lesson: &Lesson) -> String {
     };
     let known = model.controls();
     let names: Vec<&String> = controls.iter().filter(|name| known.contains(name)).collect();
-    let has_rows = controls.iter().any(|name| name == BreakIt::DATA);
+    let has_rows = controls.iter().any(|name| name == BreakIt::DATA) && model.is_wanted(BreakIt::DATA);
     let (Some(run), false) = (
         runs.first().and_then(|name| lesson.runs.get(name)),
         names.is_empty() && !has_rows,

@@ -21,12 +21,13 @@ pub(super) fn lesson(value: &Value) -> Result<Lesson> {
         "$schema", "format", "id", "minutes", "title", "idea", "question", "runs", "predict", "train", "compare",
         "explain", "break_it", "teacher",
     ];
-    let of = Place::root(value).fields(&names)?;
+    let root = Place::root(value);
+    let of = root.fields(&names)?;
     Ok(Lesson {
-        schema: of.optional("$schema", Place::string)?,
-        format: of.get("format", Place::whole)? as u32,
-        id: of.get("id", Place::string)?,
-        minutes: of.get("minutes", Place::whole)? as u32,
+        schema: of.optional("$schema", string)?,
+        format: of.get("format", whole)? as u32,
+        id: of.get("id", string)?,
+        minutes: of.get("minutes", whole)? as u32,
         title: of.get("title", text)?,
         idea: of.get("idea", text)?,
         question: of.get("question", question)?,
@@ -36,7 +37,7 @@ pub(super) fn lesson(value: &Value) -> Result<Lesson> {
         compare: of.get("compare", compare)?,
         explain: of.get("explain", explain)?,
         break_it: of.get("break_it", break_it)?,
-        teacher: of.get("teacher", Place::string)?,
+        teacher: of.get("teacher", string)?,
     })
 }
 
@@ -45,9 +46,9 @@ pub(super) fn listed(value: &Value) -> Result<Vec<ListedLesson>> {
     Place::root(value).list(|place| {
         let of = place.fields(&["id", "title", "minutes"])?;
         Ok(ListedLesson {
-            id: of.get("id", Place::string)?,
+            id: of.get("id", string)?,
             title: of.get("title", text)?,
-            minutes: of.get("minutes", Place::whole)? as u32,
+            minutes: of.get("minutes", whole)? as u32,
         })
     })
 }
@@ -55,8 +56,8 @@ pub(super) fn listed(value: &Value) -> Result<Vec<ListedLesson>> {
 fn text(place: &Place) -> Result<Text> {
     let of = place.fields(&["en", "zh"])?;
     Ok(Text {
-        en: of.get("en", Place::string)?,
-        zh: of.get("zh", Place::string)?,
+        en: of.get("en", string)?,
+        zh: of.get("zh", string)?,
     })
 }
 
@@ -65,7 +66,7 @@ fn question(place: &Place) -> Result<Question> {
     Ok(Question {
         text: of.get("text", text)?,
         choices: of.get("choices", |place| place.list(text))?,
-        answer: of.get("answer", Place::whole)? as usize,
+        answer: of.get("answer", whole)? as usize,
         why: of.get("why", text)?,
     })
 }
@@ -75,13 +76,13 @@ fn run(place: &Place) -> Result<LessonRun> {
     let of = place.fields(&names)?;
     Ok(LessonRun {
         label: of.get("label", text)?,
-        model: of.get("model", Place::string)?,
-        data: of.get("data", Place::string)?,
-        validation: of.optional("validation", Place::string)?,
+        model: of.get("model", string)?,
+        data: of.get("data", string)?,
+        validation: of.optional("validation", string)?,
         settings: of
             .given("settings", |place| place.map(|place| Ok(place.value.clone())))?
             .unwrap_or_default(),
-        prompt: of.optional("prompt", Place::string)?,
+        prompt: of.optional("prompt", string)?,
         watch: of.list("watch", |place| Ok(place.value.clone()))?,
     })
 }
@@ -107,10 +108,10 @@ fn estimate(place: &Place) -> Result<Estimate> {
     let of = place.fields(&["of", "from", "to", "step", "unit"])?;
     Ok(Estimate {
         of: of.get("of", run_value)?,
-        from: of.get("from", Place::number)?,
-        to: of.get("to", Place::number)?,
-        step: of.get("step", Place::number)?,
-        unit: of.given("unit", Place::string)?.unwrap_or_default(),
+        from: of.get("from", number)?,
+        to: of.get("to", number)?,
+        step: of.get("step", number)?,
+        unit: of.given("unit", string)?.unwrap_or_default(),
     })
 }
 
@@ -118,8 +119,8 @@ fn train(place: &Place) -> Result<Train> {
     let of = place.fields(&["text", "runs", "controls", "pictures"])?;
     Ok(Train {
         text: of.get("text", text)?,
-        runs: of.get("runs", |place| place.list(Place::string))?,
-        controls: of.list("controls", Place::string)?,
+        runs: of.get("runs", |place| place.list(string))?,
+        controls: of.list("controls", string)?,
         pictures: of.list("pictures", picture)?,
     })
 }
@@ -144,8 +145,8 @@ fn break_it(place: &Place) -> Result<BreakIt> {
     let of = place.fields(&["text", "runs", "controls", "show"])?;
     Ok(BreakIt {
         text: of.get("text", text)?,
-        runs: of.get("runs", |place| place.list(Place::string))?,
-        controls: of.list("controls", Place::string)?,
+        runs: of.get("runs", |place| place.list(string))?,
+        controls: of.list("controls", string)?,
         show: of.list("show", run_value)?,
     })
 }
@@ -154,19 +155,34 @@ fn picture(place: &Place) -> Result<PartPicture> {
     let of = place.fields(&["kind", "run"])?;
     Ok(PartPicture {
         kind: of.get("kind", |place| {
-            let name = place.string()?;
+            let name = string(place)?;
             let kind = PictureKind::ALL.into_iter().find(|kind| kind.name() == name);
             kind.ok_or_else(|| {
                 let names = PictureKind::ALL.map(PictureKind::name).join("`, `");
                 place.refused(&format!("unknown variant `{name}`, expected one of `{names}`"))
             })
         })?,
-        run: of.optional("run", Place::string)?,
+        run: of.optional("run", string)?,
     })
 }
 
 fn run_value(place: &Place) -> Result<RunValue> {
     place.parsed(RunValue::parse)
+}
+
+fn string(place: &Place) -> Result<String> {
+    let text = place.value.as_str().map(str::to_owned);
+    text.ok_or_else(|| place.wrong_type("a string"))
+}
+
+/// A whole number from 0 that fits into 32 bits.
+fn whole(place: &Place) -> Result<u64> {
+    let number = place.value.as_u64().filter(|number| *number <= u64::from(u32::MAX));
+    number.ok_or_else(|| place.wrong_type("a whole number"))
+}
+
+fn number(place: &Place) -> Result<f64> {
+    place.value.as_f64().ok_or_else(|| place.wrong_type("a number"))
 }
 
 /// A value and the path to it.
@@ -204,24 +220,9 @@ impl<'a> Place<'a> {
         self.refused(&format!("invalid type: {got}, expected {expected}"))
     }
 
-    fn string(&self) -> Result<String> {
-        let text = self.value.as_str().map(str::to_owned);
-        text.ok_or_else(|| self.wrong_type("a string"))
-    }
-
-    /// A whole number from 0 that fits into 32 bits.
-    fn whole(&self) -> Result<u64> {
-        let number = self.value.as_u64().filter(|number| *number <= u64::from(u32::MAX));
-        number.ok_or_else(|| self.wrong_type("a whole number"))
-    }
-
-    fn number(&self) -> Result<f64> {
-        self.value.as_f64().ok_or_else(|| self.wrong_type("a number"))
-    }
-
     /// A text that says something in a form of its own.
     fn parsed<T>(&self, parse: impl FnOnce(&str) -> Result<T>) -> Result<T> {
-        parse(&self.string()?).map_err(|error| error.field(&self.path))
+        parse(&string(self)?).map_err(|error| error.field(&self.path))
     }
 
     fn list<T>(&self, read: impl Fn(&Place) -> Result<T>) -> Result<Vec<T>> {

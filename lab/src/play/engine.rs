@@ -371,7 +371,7 @@ impl Lab {
         });
         self.set_phase(Phase::Training);
         let recorded = |runs: &Map<String, Value>| match runs.get(&name) {
-            Some(Value::Array(events)) => events.clone().into(),
+            Some(Value::Array(events)) => VecDeque::from(events.clone()),
             _ => VecDeque::new(),
         };
         let recorded = self.wire.borrow().recording.as_ref().map(recorded);

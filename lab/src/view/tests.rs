@@ -64,7 +64,9 @@ fn done(id: &str, language: &str) -> Model {
         let mut run = RunRecord::default();
         for event in events.as_array().into_iter().flatten() {
             match events::read(event) {
-                Some(Heard::Failed(kind)) => drop(run.fail(kind, "The loss is not a number.")),
+                Some(Heard::Failed(kind)) => {
+                    run.fail(kind, "The loss is not a number.");
+                }
                 Some(heard) => run.take(heard, None),
                 None => {}
             }
@@ -175,9 +177,9 @@ fn every_picture_of_a_lesson_is_there_once_its_runs_are_recorded() {
 fn classes_and_parts_are_those_of_the_style_sheets_and_of_the_guide() {
     let sheets = public("parts.css") + &public("lab.css");
     let is_styled = |class: &str| {
-        let uses = sheets.split(&format!(".{class}")).skip(1);
-        uses.into_iter()
-            .any(|rest| !rest.starts_with(|next: char| next.is_ascii_alphanumeric() || next == '-'))
+        let selector = format!(".{class}");
+        let mut uses = sheets.split(&selector).skip(1);
+        uses.any(|rest| !rest.starts_with(|next: char| next.is_ascii_alphanumeric() || next == '-'))
     };
     let (mut classes, mut parts) = (BTreeSet::new(), BTreeSet::new());
     for (_, html) in all_shown() {
