@@ -100,8 +100,8 @@ export const mountLab = async (root, port, hello) => {
   let release = null;
 
   const host = {
-    post: (type, fields) => say(type, JSON.parse(fields)),
-    reply: (id, value, file) => say("reply", { id, value: file ?? JSON.parse(value) }),
+    post: say,
+    reply: (id, value) => say("reply", { id, value }),
     refuse: (id, message) => say("reply", { id, error: { kind: "call", message } }),
     foreign: (address) => {
       if (!URL.canParse(address, FOLDER)) return undefined; // Fetching it fails, and says so.

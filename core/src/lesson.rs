@@ -12,7 +12,7 @@ mod read;
 mod recording;
 mod results;
 
-pub use condition::{At, Comparison, Condition, Operand, RunValue};
+pub use condition::{At, Comparison, Condition, Operand, RunValue, decimal};
 pub use recording::Recording;
 pub use results::{Results, RunResults};
 

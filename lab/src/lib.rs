@@ -15,6 +15,7 @@ mod document;
 pub mod events;
 pub mod format;
 pub mod host;
+mod json;
 pub mod model;
 pub mod options;
 pub mod pictures;

@@ -6,7 +6,7 @@ use crate::events::KnobField;
 use crate::options::{self, Options};
 use crate::record::RunRecord;
 use crate::words::{LabWords, lab_words};
-use lorakeet_core::lesson::{BreakIt, Lesson, ListedLesson, Results};
+use lorakeet_core::lesson::{BreakIt, Lesson, ListedLesson, Results, decimal};
 use lorakeet_i18n::Language;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -369,7 +369,7 @@ impl Model {
 
 fn prediction(text: &str) -> Option<Prediction> {
     match text.strip_prefix('=') {
-        Some(number) => serde_json::from_str(number).ok().map(Prediction::Number),
+        Some(number) => decimal(number).map(Prediction::Number),
         None => text.parse().ok().map(Prediction::Choice),
     }
 }

@@ -1,5 +1,6 @@
 //! How the lab is shown: what the page around it, its address and its state say. One table of names for all three.
 
+use crate::format;
 use lorakeet_core::config::PageQuery;
 use serde_json::{Map, Value};
 
@@ -63,11 +64,13 @@ pub struct Options {
 }
 
 impl Options {
-    /// Of the JSON object that `lab_page.js` makes of the address or of the page's attributes.
-    pub fn parse(json: &str) -> Self {
-        let values: Map<String, Value> = serde_json::from_str(json).unwrap_or_default();
+    /// Of the object that `lab_page.js` makes of the address or of the page's attributes.
+    pub fn read(values: Value) -> Self {
         let mut options = Self {
-            values,
+            values: match values {
+                Value::Object(values) => values,
+                _ => Map::new(),
+            },
             ..Self::default()
         };
         let state = options.text("state").unwrap_or_default();
@@ -90,6 +93,12 @@ impl Options {
         options
     }
 
+    /// The same of JSON text.
+    #[cfg(test)]
+    pub fn parse(json: &str) -> Self {
+        Self::read(serde_json::from_str(json).expect("options are JSON"))
+    }
+
     /// Whether a state was given.
     pub fn has_state(&self) -> bool {
         self.values
@@ -104,9 +113,8 @@ impl Options {
             return Some(value.to_owned());
         }
         match self.values.get(name)? {
-            Value::Null | Value::Bool(false) => None,
-            Value::String(text) => Some(text.clone()).filter(|text| !text.is_empty()),
-            other => Some(other.to_string()),
+            Value::Bool(false) => None,
+            value => Some(plain_text(value)).filter(|text| !text.is_empty()),
         }
     }
 
@@ -139,6 +147,20 @@ impl Options {
                     .collect(),
             ),
         }
+    }
+}
+
+/// A value as a field shows it: a text or a number as it is; nothing of what has several.
+pub fn plain_text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Bool(flag) => flag.to_string(),
+        Value::Number(number) => match (number.as_u64(), number.as_f64()) {
+            (Some(whole), _) => whole.to_string(),
+            (None, Some(number)) => format::plain(number),
+            (None, None) => String::new(),
+        },
+        Value::Null | Value::Array(_) | Value::Object(_) => String::new(),
     }
 }
 

@@ -8,6 +8,7 @@ mod runs;
 
 use crate::document::{at_next_frame, browser_language, put};
 use crate::host::Host;
+use crate::json;
 use crate::model::{Device, Model, Phase, Problem};
 use crate::options::{self, Options};
 use crate::view;
@@ -74,7 +75,10 @@ impl Lab {
         let lab = Self {
             root,
             host: Rc::new(host),
-            model: Rc::new(RefCell::new(Model::new(Options::parse(options), &browser_language()))),
+            model: Rc::new(RefCell::new(Model::new(
+                Options::read(json::parse(options)),
+                &browser_language(),
+            ))),
             wire: Rc::default(),
             memory: Rc::new(RefCell::new(memory)),
         };
@@ -132,7 +136,7 @@ impl Lab {
 
     /// Tells the page around the lab.
     fn post(&self, kind: &str, fields: &Value) {
-        self.host.post(kind, &fields.to_string());
+        self.host.post(kind, &json::to_js(fields));
     }
 
     /// Fetches the lesson; starts the engine where Start was pressed before.
@@ -173,7 +177,7 @@ impl Lab {
                 let said = (lab.model.borrow().words().not_fetched)(&path);
                 return lab.fail("network", said, false);
             };
-            let value: Value = serde_json::from_str(&text).unwrap_or_default();
+            let value = json::parse(&text);
             if let Ok(lesson) = Lesson::read(&value) {
                 lab.change(|model| model.set_lesson(lesson));
                 lab.tell_part();
@@ -198,7 +202,7 @@ impl Lab {
 
     /// New options of the page around the lab.
     pub fn set_options(&self, text: &str) {
-        let next = Options::parse(text);
+        let next = Options::read(json::parse(text));
         let (starts, language) = (next.is_set(options::START), self.model.borrow().language);
         let is_other = self.change(|model| model.set_options(next, &browser_language()));
         if self.model.borrow().language != language {

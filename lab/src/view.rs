@@ -14,7 +14,6 @@ use crate::model::{Device, Model, PARTS, Phase};
 use crate::options;
 use crate::pictures::{escaped, numbers};
 use lorakeet_core::lesson::{BreakIt, Lesson, RunValue, Text};
-use serde_json::Value;
 use std::fmt::Write;
 
 /// The regions in the order in which they stand; each has an element of its own.
@@ -374,7 +373,7 @@ fn fields(model: &Model, lesson: &Lesson) -> String {
     } else {
         let mut html = String::from("<div class=\"knobs\">");
         for knob in model.knobs.iter().filter(|knob| names.contains(&&knob.name)) {
-            let given = || run.settings.get(&knob.name).map_or(String::new(), shown);
+            let given = || run.settings.get(&knob.name).map_or(String::new(), options::plain_text);
             let text = model.settings.get(&knob.name).cloned().unwrap_or_else(given);
             let name = escaped(&knob.name);
             let field = match knob.choices.is_empty() {
@@ -420,11 +419,6 @@ fn fields(model: &Model, lesson: &Lesson) -> String {
         "<details class=\"fold\"><summary>{}</summary>{inside}<p>{train}</p></details>",
         words.settings
     )
-}
-
-/// A setting's value as a field shows it.
-fn shown(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn compare(model: &Model, lesson: &Lesson) -> String {

@@ -1,6 +1,7 @@
 //! The lab's end of the wire to the engine: what is asked, one after the other, and what waits.
 
 use crate::host::Host;
+use crate::json;
 use js_sys::{Array, Object, Reflect};
 use serde_json::{Map, Value};
 use std::collections::VecDeque;
@@ -136,7 +137,7 @@ impl Wire {
     pub fn send(&self, command: &Value, file: Option<File>, host: &Rc<Host>) {
         let Some(worker) = self.worker.clone() else { return };
         let message = Object::new();
-        let _ = Reflect::set(&message, &"message".into(), &command.to_string().into());
+        let _ = Reflect::set(&message, &"message".into(), &json::text(command).into());
         let _ = Reflect::set(&message, &"files".into(), &Array::new());
         let named = match (&command["files"], &command["file"]) {
             (Value::Array(names), _) => names.iter().filter_map(Value::as_str).map(JsValue::from).collect(),

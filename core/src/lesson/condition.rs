@@ -165,12 +165,12 @@ impl Operand {
     fn parse(text: &str) -> Result<Self> {
         let text = text.trim();
         if let Some((factor, value)) = text.split_once('*') {
-            let number = finite(factor).filter(|factor| *factor > 0.0);
+            let number = decimal(factor).filter(|factor| *factor > 0.0);
             let factor = number.ok_or_else(|| Error::config(msg::NotAFactor { text: factor.trim() }))?;
             let value = RunValue::parse(value)?;
             return Ok(Self::Value { factor, value });
         }
-        if let Some(number) = finite(text) {
+        if let Some(number) = decimal(text) {
             return Ok(Self::Number(number));
         }
         let value = RunValue::parse(text)?;
@@ -178,11 +178,33 @@ impl Operand {
     }
 }
 
-fn finite(text: &str) -> Option<f64> {
-    // As JSON writes numbers. (`f64::from_str` brings a table of 10 kB into the lab's program.)
-    serde_json::from_str(text.trim())
-        .ok()
-        .filter(|number: &f64| number.is_finite())
+/// A decimal number such as `0.9`, `-2` or `1e-3`; none where the text is another, or has more than 19 digits.
+///
+/// (The standard library's reader of floats brings a table of 10 kB into the lab's program, and serde_json's more.)
+pub fn decimal(text: &str) -> Option<f64> {
+    let text = text.trim();
+    let (text, sign) = text.strip_prefix('-').map_or((text, 1.0), |rest| (rest, -1.0));
+    let (digits, exponent) = match text.split_once(['e', 'E']) {
+        Some((digits, exponent)) => (digits, exponent.parse::<i16>().ok()?),
+        None => (text, 0),
+    };
+    let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
+    if whole.is_empty() {
+        return None;
+    }
+    let mut mantissa = 0u64;
+    for digit in whole.bytes().chain(part.bytes()) {
+        let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
+        mantissa = mantissa.checked_mul(10)?.checked_add(digit)?;
+    }
+    // Both numbers are exact up to 2^53 and 10^22, and the division rounds once.
+    let power = i32::from(exponent) - part.len() as i32;
+    let scale = 10f64.powi(power.abs());
+    let number = match power < 0 {
+        true => mantissa as f64 / scale,
+        false => mantissa as f64 * scale,
+    };
+    Some(sign * number).filter(|number| number.is_finite())
 }
 
 fn is_metric(name: &str) -> bool {
@@ -263,6 +285,28 @@ mod tests {
         ] {
             let value = RunValue::parse(text).expect(text);
             assert_eq!((value.at, value.to_string().as_str()), (at, text));
+        }
+    }
+
+    #[test]
+    fn decimal_numbers_are_read_as_rust_reads_them() {
+        for text in [
+            "0",
+            "0.9",
+            "-2",
+            "1e-3",
+            "12.5E+2",
+            "0.05",
+            "100000",
+            "-0.000123",
+            "123456789.123",
+        ] {
+            assert_eq!(decimal(text), text.parse().ok(), "{text}");
+        }
+        for text in [
+            "", "-", ".5", "nan", "inf", "1.2.3", "1e", "0x10", "1e999", "--1", "1,5",
+        ] {
+            assert_eq!(decimal(text), None, "{text}");
         }
     }
 

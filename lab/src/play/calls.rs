@@ -2,10 +2,11 @@
 
 use super::Lab;
 use crate::model::Phase;
-use crate::{options, zip};
+use crate::{json, options, zip};
 use js_sys::{Array, ArrayBuffer, Uint8Array};
 use lorakeet_core::lesson::{At, RunResults};
 use serde_json::{Map, Value, json};
+use wasm_bindgen::JsValue;
 use web_sys::Blob;
 
 /// The most tokens that `predict` adds to a text.
@@ -14,7 +15,7 @@ const PREDICTED_TOKENS: u32 = 48;
 impl Lab {
     /// A method of the element.
     pub fn call(&self, id: f64, method: &str, arguments: &str) {
-        let arguments: Value = serde_json::from_str(arguments).unwrap_or_default();
+        let arguments = json::parse(arguments);
         let first = || arguments[0].as_str().unwrap_or_default().to_owned();
         let phase = self.model.borrow().phase;
         match method {
@@ -36,7 +37,7 @@ impl Lab {
             }
             "toURL" => {
                 let state = self.model.borrow().state_text();
-                return self.host.reply(id, &json!(self.host.address(&state)).to_string(), None);
+                return self.host.reply(id, &self.host.address(&state).into());
             }
             "destroy" => self.end(),
             "reset" => {
@@ -50,9 +51,8 @@ impl Lab {
                     return self.host.refuse(id, reason);
                 }
                 let value = match &arguments[1] {
-                    Value::Null => String::new(),
-                    Value::String(text) => text.clone(),
-                    value => value.to_string(),
+                    value @ (Value::Array(_) | Value::Object(_)) => json::text(value),
+                    value => options::plain_text(value),
                 };
                 let knob = options::knob_name(&first());
                 self.change(|model| drop(model.settings.insert(knob, value)));
@@ -76,12 +76,12 @@ impl Lab {
             }
             "exportAnswers" => {
                 let text = self.model.borrow().answers_csv();
-                let blob = Blob::new_with_str_sequence(&Array::of1(&text.into()));
-                return self.host.reply(id, "null", blob.ok());
+                let blob = Blob::new_with_str_sequence(&Array::of1(&text.into())).map(JsValue::from);
+                return self.host.reply(id, &blob.unwrap_or(JsValue::NULL));
             }
             other => return self.host.refuse(id, &format!("there is no method {other}")),
         }
-        self.host.reply(id, "null", None);
+        self.host.reply(id, &JsValue::NULL);
     }
 
     /// Asks the engine for something that a call waits for. It is served at once, also within a run.
@@ -107,7 +107,7 @@ impl Lab {
     pub(super) fn keep_text(&self, text: &str) {
         let call = self.wire.borrow_mut().answered_call("generated");
         if let Some(id) = call {
-            self.host.reply(id, &json!(text).to_string(), None);
+            self.host.reply(id, &text.into());
         }
     }
 
@@ -126,8 +126,8 @@ impl Lab {
         let call = self.wire.borrow_mut().answered_call("file");
         if let Some(id) = call {
             let packed = Uint8Array::from(&zip::pack(&files)[..]);
-            let blob = Blob::new_with_u8_array_sequence(&Array::of1(&packed));
-            self.host.reply(id, "null", blob.ok());
+            let blob = Blob::new_with_u8_array_sequence(&Array::of1(&packed)).map(JsValue::from);
+            self.host.reply(id, &blob.unwrap_or(JsValue::NULL));
         }
     }
 
@@ -147,7 +147,7 @@ impl Lab {
                 return self.host.refuse(id, &said);
             }
         };
-        self.host.reply(id, &value.to_string(), None);
+        self.host.reply(id, &json::to_js(&value));
     }
 }
 

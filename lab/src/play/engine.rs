@@ -3,6 +3,7 @@
 use super::Lab;
 use crate::bundled_model;
 use crate::events::{self, Heard};
+use crate::json;
 use crate::model::{Device, OWN, Phase};
 use crate::options;
 use crate::record::RunRecord;
@@ -88,9 +89,7 @@ impl Lab {
                 return;
             };
             let text = lab.text(&format!("lessons/{}.recording.json", lesson.id)).await;
-            let recording: Value = text
-                .and_then(|text| serde_json::from_str(&text).ok())
-                .unwrap_or_default();
+            let recording = text.map_or(Value::Null, |text| json::parse(&text));
             let Some(runs) = recording["runs"].as_object() else {
                 let no_engine = lab.model.borrow().words().no_engine;
                 return lab.fail("blocked", why.unwrap_or_else(|| no_engine.to_owned()), true);
@@ -110,7 +109,7 @@ impl Lab {
         let field = |name: &str| Reflect::get(data, &name.into()).unwrap_or(JsValue::UNDEFINED);
         let text = field("message").as_string().unwrap_or_default();
         let said = field("said").as_string();
-        match serde_json::from_str(&text).ok().and_then(|event| events::read(&event)) {
+        match events::read(&json::parse(&text)) {
             Some(Heard::Failed(kind)) => {
                 // What broke before the engine knew the language has no words yet.
                 let said = said.unwrap_or_else(|| self.model.borrow().words().engine_stopped.to_owned());

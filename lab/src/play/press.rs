@@ -5,6 +5,7 @@ use crate::answers::Prediction;
 use crate::document::{focus, value_of};
 use crate::model::PARTS;
 use crate::{options, view};
+use lorakeet_core::lesson::decimal;
 use serde_json::json;
 use wasm_bindgen::prelude::*;
 use web_sys::{Element, HtmlButtonElement};
@@ -87,7 +88,7 @@ impl Lab {
         let language = self.model.borrow().language;
         let prediction = match &lesson.predict.number {
             Some(estimate) => {
-                let number = serde_json::from_str::<f64>(value).ok();
+                let number = decimal(value);
                 number.map(|number| Prediction::Number(number / view::estimate_scale(&estimate.unit)))
             }
             None => place.map(Prediction::Choice),

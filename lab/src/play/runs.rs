@@ -2,10 +2,10 @@
 
 use super::Lab;
 use crate::document::now_ms;
-use crate::format;
 use crate::model::{OWN, Phase};
 use crate::options;
 use crate::wire::Ask;
+use crate::{format, json};
 use lorakeet_core::lesson::{At, LessonRun};
 use lorakeet_core::protocol::StepInfo;
 use serde_json::{Value, json};
@@ -81,7 +81,10 @@ impl Lab {
         let mut settings = run.settings_with_paths();
         for (knob, text) in changed {
             // As a run file would read it: a number, a word, or nothing.
-            let value = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone()));
+            let value = match json::parse(text) {
+                Value::Null => Value::String(text.clone()),
+                value => value,
+            };
             settings.insert(knob.clone(), value);
         }
         let (cap, seed) = {
