@@ -1,7 +1,7 @@
 //! What the lab shows, as HTML text: a head with the parts of the lesson, the part itself, and the way on.
 //!
 //! Each region is a text; `play.rs` puts it into the document where it has changed. An element with `data-do` is a button or a
-//! field: a press or a change calls [`crate::play::Lab::act`] with that word and the element's `data-of` or value. Written as text
+//! field: a press or a change hands that word and the element's `data-of` or value to `play/press.rs`. Written as text
 //! the lab takes a fifth of the bytes that components of the page's framework would take, and can be tested without a browser.
 
 mod pictures;

@@ -211,8 +211,10 @@ impl<'a> Place<'a> {
         let got = match self.value {
             Value::Null => "null".to_owned(),
             Value::Bool(value) => format!("boolean `{value}`"),
-            Value::Number(number) if number.is_f64() => format!("floating point `{number}`"),
-            Value::Number(number) => format!("integer `{number}`"),
+            Value::Number(number) if number.is_f64() => {
+                format!("floating point `{}`", number.as_f64().unwrap_or(f64::NAN))
+            }
+            Value::Number(number) => format!("integer `{}`", number.as_i64().unwrap_or(i64::MAX)),
             Value::String(text) => format!("string \"{text}\""),
             Value::Array(_) => "list".to_owned(),
             Value::Object(_) => "object".to_owned(),
