@@ -7,7 +7,7 @@ use crate::golden::block_on;
 use anyhow::{Context, Result, bail, ensure};
 use lorakeet_core::error::Kind;
 use lorakeet_core::host::Host;
-use lorakeet_core::lesson::{At, BUNDLED_MODEL, Lesson, LessonRun, ListedLesson, Recording, Results, RunResults};
+use lorakeet_core::lesson::{At, BUNDLED_MODEL, Lesson, LessonRun, ListedLesson, Recording, Results};
 use lorakeet_core::protocol::{Command, DeviceChoice, Event};
 use lorakeet_core::session::Session;
 use lorakeet_core::store::{DiskFile, Source};
@@ -83,7 +83,7 @@ pub fn digest(page: &Path, lesson: &Lesson) -> Result<String> {
     let mut sha = Sha256::new();
     let mut files = BTreeSet::new();
     for (name, run) in &lesson.runs {
-        sha.update(format!("{name} {}\n", run.inputs()));
+        sha.update(format!("{name} {}\n", run.inputs()?));
         files.extend(std::iter::once(run.data.as_str()).chain(run.validation.as_deref()));
         if run.model == BUNDLED_MODEL {
             files.extend(MODEL_FILES);
@@ -112,10 +112,8 @@ pub fn record(page: &Path, lesson: &Lesson, date: &str, host: Host, say: &mut dy
         let events = recorder
             .train(&lesson.runs[name])
             .with_context(|| format!("the run {name}"))?;
-        let mut result = RunResults::default();
-        events.iter().for_each(|event| result.take(event));
         say(&summary(name, &events));
-        results.insert(name.to_owned(), result);
+        results.insert(name.to_owned(), events.iter().collect());
         runs.insert(name.to_owned(), events);
     }
     let seconds = |name: &String| results[name].value("seconds", At::End).unwrap_or_default();
@@ -181,7 +179,8 @@ pub fn outcome(lesson: &Lesson, results: &Results) -> Result<String> {
 /// A lesson cannot be read, or the old list is none.
 pub fn index(page: &Path, old: &str) -> Result<String> {
     let ids = lesson_ids(page)?;
-    let old: Vec<ListedLesson> = serde_json::from_str(old).context("lessons/index.json is no list of lessons")?;
+    let old = serde_json::from_str(old).context("lessons/index.json is not JSON")?;
+    let old = ListedLesson::list(&old).context("lessons/index.json is no list of lessons")?;
     let known = old.iter().map(|listed| &listed.id).filter(|id| ids.contains(id));
     let is_new = |id: &&String| old.iter().all(|listed| listed.id != **id);
     let order = known.chain(ids.iter().filter(is_new));
@@ -237,7 +236,7 @@ impl Recorder<'_> {
         let train = Command::Train {
             config,
             sample_prompt: run.prompt.clone(),
-            watch: run.watch.clone(),
+            watch: run.requests()?,
         };
         let mut events = ask(&mut session, train, Vec::new())?;
         // Where the run read the model again, that one counts.

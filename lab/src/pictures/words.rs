@@ -196,7 +196,7 @@ static CHINESE: PictureWords = PictureWords {
     no_curve: "训练开始后，曲线会显示在这里。",
     step: "步",
     loss: "损失",
-    tokens: "每个词元的概率",
+    tokens: "每个 token 的概率",
     tokens_summary: |(base, tuned)| match (base, tuned) {
         (Some(base), Some(tuned)) => format!(
             "上方色条为基座模型，下方为微调后的模型；颜色越深，概率越高。几何平均：基座模型 {}，微调后 {}。",
@@ -206,8 +206,8 @@ static CHINESE: PictureWords = PictureWords {
         (Some(mean), None) | (None, Some(mean)) => format!("颜色越深，概率越高。几何平均：{}。", share(*mean)),
         (None, None) => String::new(),
     },
-    tokens_table: "在前文给定时每个词元的概率",
-    token: "词元",
+    tokens_table: "在前文给定时每个 token 的概率",
+    token: "token",
     base: "基座模型",
     tuned: "微调后",
     likeliest: "此处概率最高",
@@ -222,13 +222,13 @@ static CHINESE: PictureWords = PictureWords {
     largest: |value| format!("ΔW 各块的平均值；单个权重的最大变化为 {value}"),
     output: "输出",
     input: "输入",
-    attention: "每个词元关注什么",
+    attention: "每个 token 关注什么",
     attention_summary: |(layer, layers), (head, heads), strongest| {
         let pair = strongest.map_or(String::new(), |(from, to, weight)| {
             format!("最强的一对：“{from}”把 {weight} 的注意力给了“{to}”。")
         });
         format!(
-            "第 {} 层（共 {layers} 层），第 {} 个头（共 {heads} 个）。每行是一个词元，每列是它所关注的词元。{pair}",
+            "第 {} 层（共 {layers} 层），第 {} 个注意力头（共 {heads} 个）。每行是一个 token，每列是它所关注的 token。{pair}",
             layer + 1,
             head + 1
         )
