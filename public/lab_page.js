@@ -80,8 +80,9 @@ const worker = () => {
   try {
     return open(address);
   } catch {
-    const text = `import ${JSON.stringify(address)};`;
-    return open(URL.createObjectURL(new Blob([text], { type: "text/javascript" })));
+    // The text is no module: Chromium starts none from a blob of such an origin.
+    const text = `import(${JSON.stringify(address)}).catch((error) => setTimeout(() => { throw error; }));`;
+    return new Worker(URL.createObjectURL(new Blob([text], { type: "text/javascript" })));
   }
 };
 

@@ -107,9 +107,10 @@ impl Options {
             .is_some_and(|state| !state.is_empty())
     }
 
-    /// An option; of the state, where it is there. An empty text is none.
+    /// An option; of the state, where it is there and not the page's alone. An empty text is none.
     pub fn text(&self, name: &str) -> Option<String> {
-        if let Some(value) = self.state.get(name) {
+        const OF_PAGE: [&str; 4] = [LOCKED, MAX_STEPS, MAX_SECONDS, START];
+        if let Some(value) = self.state.get(name).filter(|_| !OF_PAGE.contains(&name)) {
             return Some(value.to_owned());
         }
         match self.values.get(name)? {
@@ -186,6 +187,13 @@ mod tests {
         assert_eq!(options.text(LESSON).as_deref(), Some("lora"));
         assert_eq!(options.number(MAX_STEPS), Some(20));
         assert_eq!(options.state.get("other"), Some("x"));
+    }
+
+    #[test]
+    fn a_state_lifts_no_cap_and_no_lock() {
+        let options = Options::parse(r#"{"locked":true,"max-steps":20,"state":"lab=1&locked=false&max-steps=900"}"#);
+        assert!(options.is_set(LOCKED));
+        assert_eq!(options.number(MAX_STEPS), Some(20));
     }
 
     #[test]
