@@ -33,7 +33,11 @@ pub fn fetch_list(state: PageState) {
 }
 
 async fn list() -> Option<Vec<ListedLesson>> {
-    let response: Response = JsFuture::from(window().fetch_with_str(LIST)).await.ok()?.dyn_into().ok()?;
+    let response: Response = JsFuture::from(window().fetch_with_str(LIST))
+        .await
+        .ok()?
+        .dyn_into()
+        .ok()?;
     let text = JsFuture::from(response.text().ok()?).await.ok()?.as_string()?;
     serde_json::from_str(&text).ok()
 }

@@ -64,7 +64,10 @@ fn take(state: PageState, query: PageQuery) {
     if let Some(tag) = query.get(LANGUAGE) {
         // A lab takes `zh` and `zh-CN`, too.
         let of_tag = |tag: &str| tag.split('-').next().unwrap_or_default().to_ascii_lowercase();
-        match Language::ALL.into_iter().find(|language| of_tag(language.tag()) == of_tag(tag)) {
+        match Language::ALL
+            .into_iter()
+            .find(|language| of_tag(language.tag()) == of_tag(tag))
+        {
             Some(language) => state.language.set(language),
             None => unusable(state, LANGUAGE, tag),
         }
@@ -193,7 +196,9 @@ fn lesson_state(state: PageState, id: &str) -> PageQuery {
     let is_opened = opened.get(LESSON) == Some(id);
     if !is_opened {
         // They answer another lesson's questions.
-        [PART, BEFORE, PREDICTED, AFTER].iter().for_each(|key| query.set(key, None));
+        [PART, BEFORE, PREDICTED, AFTER]
+            .iter()
+            .for_each(|key| query.set(key, None));
     }
     query.set(LESSON, Some(id));
     let given = if is_opened { opened } else { PageQuery::default() };

@@ -244,7 +244,9 @@ pub fn applies(state: PageState, kind: Kind) -> bool {
     let is_small = model_type.starts_with("small_");
     match kind {
         Kind::Tokens => !is_small && model_type != "t5" && writes(state.task()),
-        Kind::LoraUpdate => state.settings.with(|config| config.finetuning_type == FinetuningType::Lora),
+        Kind::LoraUpdate => state
+            .settings
+            .with(|config| config.finetuning_type == FinetuningType::Lora),
         Kind::Attention => !is_small,
         Kind::LossSurface => {
             model_type == "small_mlp" && state.settings.with(|config| config.num_hidden_layers == Some(0))

@@ -69,7 +69,7 @@ impl RunResult {
         for letters in LETTERS {
             let mut texts = self.samples.iter().map(|sample| cut(&sample.text, letters));
             query.set(BEFORE, texts.next().filter(|_| letters > 0).as_deref());
-            query.set(AFTER, texts.last().filter(|_| letters > 0).as_deref());
+            query.set(AFTER, texts.next_back().filter(|_| letters > 0).as_deref());
             if query.to_text().is_ok() {
                 return;
             }
@@ -88,7 +88,12 @@ impl RunResult {
     pub fn read(query: &PageQuery, prompt: &str) -> Result<Option<Self>, (&'static str, String)> {
         let Some(numbers) = query.get(RUN) else { return Ok(None) };
         let wrong = |key: &'static str| (key, query.get(key).unwrap_or_default().to_owned());
-        let line = |key| query.get(key).map_or(Some(Line::new()), read_points).ok_or_else(|| wrong(key));
+        let line = |key| {
+            query
+                .get(key)
+                .map_or(Some(Line::new()), read_points)
+                .ok_or_else(|| wrong(key))
+        };
         let (device, info, summary) = read_numbers(numbers).ok_or_else(|| wrong(RUN))?;
         let report = match query.get(SCORES) {
             Some(text) => Some(read_scores(text, info.task).ok_or_else(|| wrong(SCORES))?),
@@ -171,7 +176,21 @@ impl RunResult {
 
 fn read_numbers(text: &str) -> Option<(DeviceKind, RunInfo, RunSummary)> {
     let fields: [&str; 13] = text.split('*').collect::<Vec<_>>().try_into().ok()?;
-    let [task, device, planned, steps, finished, seconds, train, eval, trained, all, loss, before, after] = fields;
+    let [
+        task,
+        device,
+        planned,
+        steps,
+        finished,
+        seconds,
+        train,
+        eval,
+        trained,
+        all,
+        loss,
+        before,
+        after,
+    ] = fields;
     let optional = |text: &str| match text.is_empty() {
         true => Some(None),
         false => number(text).map(Some),
@@ -205,7 +224,10 @@ fn read_numbers(text: &str) -> Option<(DeviceKind, RunInfo, RunSummary)> {
 fn scores(report: &Report) -> String {
     let of = |metrics: &[Metric]| short(value(metrics, &report.metric).unwrap_or(f64::NAN));
     let verdict = VERDICTS.iter().find(|(_, verdict)| *verdict == report.verdict);
-    let mut fields = vec![report.metric.clone(), verdict.map_or("none", |(name, _)| *name).to_owned()];
+    let mut fields = vec![
+        report.metric.clone(),
+        verdict.map_or("none", |(name, _)| *name).to_owned(),
+    ];
     fields.push(of(&report.metrics));
     let is_best = |one: &&Baseline| one.kind.to_string() == report.against;
     let best = report.baselines.iter().filter(is_best);
@@ -253,13 +275,7 @@ fn read_scores(text: &str, task: Task) -> Option<Report> {
 }
 
 /// The verdict in words, as a run's own report has it, without the interval.
-fn sentence(
-    metric: &str,
-    verdict: Option<Verdict>,
-    after: &str,
-    scores: &[&str],
-    baselines: &[Baseline],
-) -> Message {
+fn sentence(metric: &str, verdict: Option<Verdict>, after: &str, scores: &[&str], baselines: &[Baseline]) -> Message {
     let (Some(verdict), Some(best), Some(before)) = (verdict, baselines.first(), scores.get(1)) else {
         return msg::NothingToCompare { metric, value: after }.into();
     };
@@ -397,7 +413,9 @@ mod tests {
         run.put(&mut query);
         let text = query.to_text().expect("it fits");
         let read = PageQuery::parse(&text).expect("it is a link");
-        let shown = RunResult::read(&read, "And").expect("it is whole").expect("it is there");
+        let shown = RunResult::read(&read, "And")
+            .expect("it is whole")
+            .expect("it is there");
         assert_eq!((&shown.info, &shown.summary), (&run.info, &run.summary));
         assert_eq!(shown.samples, run.samples);
         assert!(shown.losses.len() <= STEPS && shown.evals.len() <= EVALS + 1);
@@ -405,7 +423,10 @@ mod tests {
         let report = shown.report.as_ref().expect("it has scores");
         assert_eq!(report.against, BaselineKind::BaseModel.to_string());
         let said = report.sentence.english();
-        assert!(said.contains("2.5") && said.contains("3.5") && said.contains("Significant improvement"), "{said}");
+        assert!(
+            said.contains("2.5") && said.contains("3.5") && said.contains("Significant improvement"),
+            "{said}"
+        );
         // And once more, from what was shown.
         let mut again = PageQuery::default();
         shown.put(&mut again);
@@ -442,7 +463,12 @@ mod tests {
 
     #[test]
     fn numbers_keep_four_digits() {
-        for (value, text) in [(3.251_49, "3.251"), (0.000_123_456, "0.0001235"), (12_345.6, "12350"), (0.0, "0")] {
+        for (value, text) in [
+            (3.251_49, "3.251"),
+            (0.000_123_456, "0.0001235"),
+            (12_345.6, "12350"),
+            (0.0, "0"),
+        ] {
             assert_eq!(short(value), text);
         }
         assert!(number(&short(f64::NAN)).is_some_and(f64::is_nan));

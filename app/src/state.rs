@@ -290,7 +290,10 @@ impl PageState {
     pub fn draw(self, kind: PictureKind) {
         self.worker.clear_error(&[Job::Picture]);
         self.pictures.asked.set(Some(kind));
-        let (id, request) = (self.worker.next_id(), untrack(|| self.pictures.panel(kind).request(self)));
+        let (id, request) = (
+            self.worker.next_id(),
+            untrack(|| self.pictures.panel(kind).request(self)),
+        );
         self.ask(Job::Picture, Command::Picture { id, request }, Vec::new());
     }
 

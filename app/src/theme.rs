@@ -47,7 +47,9 @@ impl Theme {
 
 /// The theme that was chosen last.
 pub fn stored_theme() -> Theme {
-    read(THEME_KEY).and_then(|name| Theme::named(&name)).unwrap_or(Theme::Auto)
+    read(THEME_KEY)
+        .and_then(|name| Theme::named(&name))
+        .unwrap_or(Theme::Auto)
 }
 
 /// The language that was chosen last, else the browser's.

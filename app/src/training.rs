@@ -109,7 +109,11 @@ impl Training {
         self.frame.track();
         self.run.with_value(|run| {
             let last = run.samples.len().saturating_sub(1);
-            let ends = run.samples.iter().enumerate().filter(|(place, _)| [0, last].contains(place));
+            let ends = run
+                .samples
+                .iter()
+                .enumerate()
+                .filter(|(place, _)| [0, last].contains(place));
             let samples = ends.map(|(_, sample)| sample.clone()).collect();
             Some(RunResult {
                 device,

@@ -41,9 +41,8 @@ fn PicturePanel(
 
     let is_under_way = Memo::new(move |_| state.training.phase.with(Phase::is_under_way));
     let is_applicable = Memo::new(move |_| applies(state, kind));
-    let is_drawing = Memo::new(move |_| {
-        state.worker.job.get() == Some(Job::Picture) && state.pictures.asked.get() == Some(kind)
-    });
+    let is_drawing =
+        Memo::new(move |_| state.worker.job.get() == Some(Job::Picture) && state.pictures.asked.get() == Some(kind));
     let can_draw = Memo::new(move |_| {
         let is_there = match kind {
             Kind::LoraUpdate => state.training.has_adapter.get(),
@@ -79,9 +78,7 @@ fn PicturePanel(
             </label>
         }
     });
-    let errors = move || {
-        (state.pictures.asked.get() == Some(kind)).then(|| view! { <Notice jobs=&[Job::Picture]/> })
-    };
+    let errors = move || (state.pictures.asked.get() == Some(kind)).then(|| view! { <Notice jobs=&[Job::Picture]/> });
     view! {
         <details class="fold" data-testid=format!("inside-{}", kind.name()) on:toggle=toggle>
             <summary>{move || (state.words().inside.name)(kind)}</summary>
@@ -125,7 +122,10 @@ fn Choices(
             let names = model.as_ref().map(|model| model.linear_modules.clone());
             names.unwrap_or_default()
         });
-        modules.into_iter().map(|module| view! { <option value=module></option> }).collect_view()
+        modules
+            .into_iter()
+            .map(|module| view! { <option value=module></option> })
+            .collect_view()
     };
     let module = kind.has_module().then(|| {
         let list = format!("modules-{name}");
@@ -140,7 +140,10 @@ fn Choices(
         }
     });
     let layers = move || {
-        let layers = state.loaded.model.with(|model| model.as_ref().map_or(1, |model| model.num_hidden_layers));
+        let layers = state
+            .loaded
+            .model
+            .with(|model| model.as_ref().map_or(1, |model| model.num_hidden_layers));
         layers.max(1)
     };
     let layer = kind.has_layer().then(|| {
@@ -231,7 +234,9 @@ fn Drawn(
         let (language, place) = (state.language.get(), place());
         let html = panel.drawn.with(|drawn| {
             let shown = drawn.get(place);
-            shown.map_or(String::new(), |(step, picture)| pictures::html(picture, *step, language))
+            shown.map_or(String::new(), |(step, picture)| {
+                pictures::html(picture, *step, language)
+            })
         });
         put(&frame, &html);
     });

@@ -55,7 +55,13 @@ pub fn Share(
         title.unwrap_or_else(|| state.words().sharing.frame_title.to_owned())
     };
     let address = move |compact: bool| match is_page.get() {
-        true => link::address(state, Sharing { results: wants_results.get(), compact }),
+        true => link::address(
+            state,
+            Sharing {
+                results: wants_results.get(),
+                compact,
+            },
+        ),
         false => link::lesson_address(state, &chosen.get()),
     };
     let link = Memo::new(move |_| Some(address(false)));
@@ -152,12 +158,14 @@ fn Copied(
             }
             .into_any()
         }
-        Some(Err(error)) => view! { <p class="field-error" role="alert">{worded(state, error.message())}</p> }.into_any(),
+        Some(Err(error)) => {
+            view! { <p class="field-error" role="alert">{worded(state, error.message())}</p> }.into_any()
+        }
         None => ().into_any(),
     };
     view! {
         <div class="share-part">
-            <h3>{label}</h3>
+            <p class="field-name">{label}</p>
             {shown}
             <p class="hint" id=hint_id>{hint}</p>
         </div>

@@ -61,7 +61,9 @@ pub static ENGLISH: InsideWords = InsideWords {
     about: |kind| match kind {
         Kind::Tokens => "How likely each token of a sentence is given those before it: base model against tuned model.",
         Kind::LoraUpdate => "What the adapter adds to one weight matrix, ΔW = s·B·A. It is zero before training.",
-        Kind::Attention => "How much each token of a sentence attends to the tokens before it, in one head of one layer.",
+        Kind::Attention => {
+            "How much each token of a sentence attends to the tokens before it, in one head of one layer."
+        }
         Kind::LossSurface => "The loss over the two weights of a model, and the path of the optimizer.",
         Kind::PackedWeights => "A corner of a weight matrix beside the same weights in fewer bits.",
         Kind::Units => "The activation of each hidden unit over the inputs.",
@@ -70,8 +72,10 @@ pub static ENGLISH: InsideWords = InsideWords {
         Kind::Tokens => "Needs a decoder that generates text, such as the bundled model.",
         Kind::LoraUpdate => "Needs finetuning_type: lora.",
         Kind::Attention => "Needs a language model; the small models have no attention over a text.",
-        Kind::LossSurface => "Needs a model of exactly two weights: small_mlp with num_hidden_layers: 0, on one column of numbers \
-            with one number to predict.",
+        Kind::LossSurface => {
+            "Needs a model of exactly two weights: small_mlp with num_hidden_layers: 0, on one column of numbers \
+            with one number to predict."
+        }
         Kind::PackedWeights => "The loaded model has no linear layers.",
         Kind::Units => "Needs small_mlp with a hidden layer, on one or two columns of numbers.",
     },
@@ -120,7 +124,9 @@ pub static CHINESE: InsideWords = InsideWords {
         Kind::Tokens => "需要能生成文本的解码器模型，例如自带的模型。",
         Kind::LoraUpdate => "需要 finetuning_type: lora。",
         Kind::Attention => "需要语言模型；小模型没有对文本的注意力。",
-        Kind::LossSurface => "需要恰好只有两个权重的模型：num_hidden_layers: 0 的 small_mlp，数据为一列数字，预测一个数字。",
+        Kind::LossSurface => {
+            "需要恰好只有两个权重的模型：num_hidden_layers: 0 的 small_mlp，数据为一列数字，预测一个数字。"
+        }
         Kind::PackedWeights => "已加载的模型没有线性层。",
         Kind::Units => "需要带隐藏层的 small_mlp，数据为一列或两列数字。",
     },

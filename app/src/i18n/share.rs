@@ -85,8 +85,12 @@ pub static ENGLISH: ShareWords = ShareWords {
     open_lesson: "Open the lesson",
     whole_page: "Open the full page",
     shown: |device| match device {
-        DeviceKind::Cpu => "These are the results of a shared run, trained on a CPU. Train runs it again in your browser.",
-        DeviceKind::Gpu => "These are the results of a shared run, trained on a GPU. Train runs it again in your browser.",
+        DeviceKind::Cpu => {
+            "These are the results of a shared run, trained on a CPU. Train runs it again in your browser."
+        }
+        DeviceKind::Gpu => {
+            "These are the results of a shared run, trained on a GPU. Train runs it again in your browser."
+        }
     },
 };
 
