@@ -3,8 +3,10 @@
 
 mod devices;
 mod files;
+mod inside;
 mod languages;
 mod links;
+mod sharing;
 
 use anyhow::{Context, Result, ensure};
 use lorakeet_core::config::RunConfig;
