@@ -5,8 +5,10 @@
 //!
 //! Integration tests are one program a stage of `cargo xtask test`: `native`, `golden`, `hostile`, `models`, `web` and `soak`.
 
+pub mod accessibility;
 pub mod alone;
 pub mod browser;
+pub mod driver;
 pub mod file_site;
 pub mod generated;
 pub mod ggml;
@@ -14,7 +16,9 @@ pub mod ggml;
 pub mod gguf;
 pub mod golden;
 pub mod json_schema;
+pub mod lab_walk;
 pub mod lesson_recorder;
+pub mod marionette;
 pub mod memory;
 #[path = "../../core/tests/common/mutations.rs"]
 pub mod mutations;
