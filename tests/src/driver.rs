@@ -164,7 +164,7 @@ impl Driver {
         let (screen, display) = screen()?;
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let mut command = Command::new(program);
-        command.args(["--port", &port.to_string()]);
+        command.arg(format!("--port={port}"));
         command
             .env("DISPLAY", format!(":{display}"))
             .env("LIBGL_ALWAYS_SOFTWARE", "1");
