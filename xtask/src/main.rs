@@ -5,9 +5,11 @@
 //! is the largest), so that it compiles in half a minute. It knows no tensor and no browser protocol: those live in `core`
 //! and `tests`.
 
+mod axe;
 mod bench;
 mod bundle;
 mod datasets;
+mod hosts;
 mod imports;
 mod lessons;
 mod licences;
@@ -47,6 +49,8 @@ cargo xtask test [STAGE...]      run the stages lint to web, or only the named o
     hostile    whole sessions on broken files; when named, each file is broken 3000 times (LORAKEET_HOSTILE_ROUNDS)
     models     SmolLM2-135M and all-MiniLM-L6-v2 from their packages
     web        the page in a real Chromium, with WebGPU on its software adapter and without
+    browsers   a lesson and the page in Firefox ESR and WebKitGTK (only when named)
+    hosts      the lab in a page of another site, an mdBook, a Jupyter notebook and a Vite app (only when named)
     soak       two thousand steps on the CPU, on Vulkan and in Chromium, with memory watched (only when named)
 cargo xtask bench [--browser] [WORD]
                                  measure training steps natively or in a real Chromium, all or those whose name contains

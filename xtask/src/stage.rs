@@ -16,19 +16,25 @@ pub enum Stage {
     Models,
     /// The page in a real browser.
     Web,
+    /// A lesson and the page in other browsers.
+    Browsers,
+    /// The lab in pages that others make.
+    Hosts,
     /// Two thousand steps with memory watched.
     Soak,
 }
 
 impl Stage {
     /// Every stage, in the order in which they run: the quickest to fail first.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Lint,
         Self::Native,
         Self::Golden,
         Self::Hostile,
         Self::Models,
         Self::Web,
+        Self::Browsers,
+        Self::Hosts,
         Self::Soak,
     ];
 
@@ -41,7 +47,14 @@ impl Stage {
             Self::Hostile => "hostile",
             Self::Models => "models",
             Self::Web => "web",
+            Self::Browsers => "browsers",
+            Self::Hosts => "hosts",
             Self::Soak => "soak",
         }
+    }
+
+    /// Whether a plain `cargo xtask test` leaves it out: it takes long, or needs much that the others do not.
+    pub fn is_only_named(self) -> bool {
+        matches!(self, Self::Browsers | Self::Hosts | Self::Soak)
     }
 }

@@ -1,5 +1,6 @@
 //! The page in a real browser; `cargo xtask test web` builds the page and runs these.
 
+mod accessibility;
 mod hostile;
 mod lab;
 mod lab_shell;
