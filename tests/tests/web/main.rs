@@ -3,5 +3,6 @@
 mod hostile;
 mod lab;
 mod lab_shell;
+mod package;
 mod page;
 mod tasks;
