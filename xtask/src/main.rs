@@ -97,17 +97,16 @@ fn dispatch(words: &[String]) -> Result<ExitCode> {
             let wish = bench::Wish::read(&rest)?;
             bench::run_all(&Places::find()?, wish)?;
         }
-        "build" => {
+        "build" | "package" => {
             nothing_more(command, &rest)?;
             let places = Places::find()?;
             let dist = page::build(&places, &mut phase::Plan::start(&places, page::phases(&places)))?;
-            println!("{}", dist.display());
-        }
-        "package" => {
-            nothing_more(command, &rest)?;
-            let places = Places::find()?;
-            let dist = page::build(&places, &mut phase::Plan::start(&places, page::phases(&places)))?;
-            println!("{}", package::folder(&dist).display());
+            let folder = if command == "build" {
+                dist
+            } else {
+                package::folder(&dist)
+            };
+            println!("{}", folder.display());
         }
         "setup" => {
             nothing_more(command, &rest)?;
