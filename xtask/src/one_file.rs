@@ -115,8 +115,9 @@ fn archive(files: &Files) -> Result<(String, String)> {
         inside.insert(path.clone(), bytes.clone());
     }
     let index: Vec<(&String, usize)> = inside.iter().map(|(path, bytes)| (path, bytes.len())).collect();
-    let whole: Vec<u8> = inside.values().flatten().copied().collect();
-    Ok((serde_json::to_string(&index)?, base64(&gzip(&whole)?)))
+    let index = serde_json::to_string(&index)?;
+    let whole = inside.into_values().collect::<Vec<_>>().concat();
+    Ok((index, base64(&gzip(&whole)?)))
 }
 
 fn text_or_bytes<'a>(files: &'a Files, path: &str) -> Result<&'a [u8]> {
@@ -199,7 +200,7 @@ mod tests {
         }
         files.insert("worker.js".into(), GLUED.into());
         files.insert("lesson.js".into(), "export { initSync, __wbg_init as default };".into());
-        for name in ["worker_bg.wasm", "lesson_bg.wasm"] {
+        for name in ["worker_bg.wasm", "lesson_bg.wasm", "model/model.safetensors"] {
             files.insert(name.into(), b"\0asm\x01\0\0\0".to_vec());
         }
         files
