@@ -73,7 +73,8 @@ const dress = (root) =>
 
 const fileOf = async (path) => new File([await (await fetch(addressOf(path))).blob()], path.split("/").pop());
 
-// A worker from its own address; where the browser refuses that (an opaque origin), from a text that imports it.
+// A worker from its own address; where the browser refuses that (an opaque origin), from a text that imports it. A page that has
+// the files inside itself makes its own: lorakeetWorker().
 const worker = () => {
   const address = addressOf("engine.js");
   const open = (from) => new Worker(from, { type: "module" });
@@ -116,7 +117,7 @@ export const mountLab = async (root, port, hello) => {
     },
     // The engine fetches what a command names, where it can.
     files: async (paths) => FILES && Promise.all(paths.map(fileOf)),
-    worker: async () => worker(),
+    worker: async () => globalThis.lorakeetWorker?.() ?? worker(),
     lock: async (take) => Boolean(release) || trainer === handle || requestTurn(take),
     unlock: () => {
       release?.();

@@ -16,6 +16,9 @@ mod licences;
 mod lint;
 mod messages;
 mod models;
+mod npm;
+mod one_file;
+mod package;
 mod packages;
 mod page;
 mod phase;
@@ -57,6 +60,7 @@ cargo xtask bench [--browser] [WORD]
                                  the word (`mlp gpu`, `smollm2-2x64 cpu`); JSON on standard output, one object a line;
                                  `quality` and `results` print the tables of docs/quality.md and docs/results.md
 cargo xtask build                build the page in release and say where it lies
+cargo xtask package              the same, and say where the npm package and the lab as one file lie
 cargo xtask setup                install what the commands above need, and nothing else
 cargo xtask texts                make the bundled data sets again, and the text that the bundled model is trained on
 cargo xtask pretrain [--steps N] [--out DIR]
@@ -97,11 +101,16 @@ fn dispatch(words: &[String]) -> Result<ExitCode> {
             let wish = bench::Wish::read(&rest)?;
             bench::run_all(&Places::find()?, wish)?;
         }
-        "build" => {
+        "build" | "package" => {
             nothing_more(command, &rest)?;
             let places = Places::find()?;
             let dist = page::build(&places, &mut phase::Plan::start(&places, page::phases(&places)))?;
-            println!("{}", dist.display());
+            let folder = if command == "build" {
+                dist
+            } else {
+                package::folder(&dist)
+            };
+            println!("{}", folder.display());
         }
         "setup" => {
             nothing_more(command, &rest)?;

@@ -4,5 +4,6 @@ mod accessibility;
 mod hostile;
 mod lab;
 mod lab_shell;
+mod package;
 mod page;
 mod tasks;
