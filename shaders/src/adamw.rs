@@ -37,6 +37,13 @@ pub struct SumSquares {
     pub len: usize,
 }
 
+/// Σ x² of seven tensors: as many as a kernel can be given beside its output. Inputs x \[len\] each; output \[7\].
+#[derive(Debug, Clone, PartialEq)]
+pub struct SumSquaresOfSeven {
+    /// Elements of each.
+    pub lens: [usize; 7],
+}
+
 impl AdamW {
     /// Step `step` = 1, 2, … with the corrections that belong to it, and gradients as they are.
     pub fn step(len: usize, step: u32, lr: f64, betas: (f64, f64), eps: f64, weight_decay: f64) -> Self {
@@ -135,10 +142,47 @@ impl Kernel for SumSquares {
     }
 
     fn twin(&self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) {
-        let total: f64 = inputs[0]
-            .chunks(4096)
-            .map(|part| f64::from(sum_of(part, |x| x * x)))
-            .sum();
-        outputs[0][0] = total as f32;
+        outputs[0][0] = sum_squares(inputs[0]);
     }
+}
+
+impl Kernel for SumSquaresOfSeven {
+    fn key(&self, _tier: Tier) -> String {
+        "sum_squares_of_seven".to_owned()
+    }
+
+    fn wgsl(&self, _tier: Tier) -> String {
+        concat!(include_str!("rows_gpu.wgsl"), include_str!("sum_squares_of_seven.wgsl")).to_owned()
+    }
+
+    fn workgroup_size(&self, _tier: Tier) -> [u32; 3] {
+        [256, 1, 1]
+    }
+
+    fn workgroups(&self, _tier: Tier) -> [u32; 3] {
+        grid(self.lens.len())
+    }
+
+    fn info(&self) -> Vec<u32> {
+        info_words(&self.lens.map(|len| len as u32))
+    }
+
+    fn input_lens(&self) -> Vec<usize> {
+        self.lens.to_vec()
+    }
+
+    fn output_lens(&self) -> Vec<usize> {
+        vec![self.lens.len()]
+    }
+
+    fn twin(&self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) {
+        for (x, total) in inputs.iter().zip(outputs[0].iter_mut()) {
+            *total = sum_squares(x);
+        }
+    }
+}
+
+fn sum_squares(x: &[f32]) -> f32 {
+    let parts = x.chunks(4096).map(|part| f64::from(sum_of(part, |x| x * x)));
+    parts.sum::<f64>() as f32
 }

@@ -376,6 +376,19 @@ impl<B: Launch, C: CheckpointStrategy> Ops for Autodiff<B, C> {
     fn sum_squares(x: FloatTensor<Self>) -> FloatTensor<Self> {
         Self::from_inner(B::sum_squares(x.into_primitive()))
     }
+
+    fn sum_squares_of_seven(
+        x0: FloatTensor<Self>,
+        x1: FloatTensor<Self>,
+        x2: FloatTensor<Self>,
+        x3: FloatTensor<Self>,
+        x4: FloatTensor<Self>,
+        x5: FloatTensor<Self>,
+        x6: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let [x0, x1, x2, x3, x4, x5, x6] = [x0, x1, x2, x3, x4, x5, x6].map(|x| x.into_primitive());
+        Self::from_inner(B::sum_squares_of_seven(x0, x1, x2, x3, x4, x5, x6))
+    }
 }
 
 #[derive(Debug)]

@@ -126,6 +126,15 @@ pub trait Ops: Backend {
         step: AdamWStep,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
     fn sum_squares(x: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn sum_squares_of_seven(
+        x0: FloatTensor<Self>,
+        x1: FloatTensor<Self>,
+        x2: FloatTensor<Self>,
+        x3: FloatTensor<Self>,
+        x4: FloatTensor<Self>,
+        x5: FloatTensor<Self>,
+        x6: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
 }
 
 impl<B: Launch> Ops for B {
@@ -368,6 +377,24 @@ impl<B: Launch> Ops for B {
             },
             vec![x],
             Shape::new([1]),
+        )
+    }
+
+    fn sum_squares_of_seven(
+        x0: FloatTensor<B>,
+        x1: FloatTensor<B>,
+        x2: FloatTensor<B>,
+        x3: FloatTensor<B>,
+        x4: FloatTensor<B>,
+        x5: FloatTensor<B>,
+        x6: FloatTensor<B>,
+    ) -> FloatTensor<B> {
+        let all = [x0, x1, x2, x3, x4, x5, x6];
+        let lens = all.each_ref().map(|x| x.shape().num_elements());
+        launch_one::<B>(
+            kernels::SumSquaresOfSeven { lens },
+            all.into(),
+            Shape::new([lens.len()]),
         )
     }
 }

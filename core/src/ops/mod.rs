@@ -230,3 +230,9 @@ pub fn adamw_8bit(
 pub fn sum_squares(x: Tensor<1>) -> Tensor<1> {
     Tensor::from_dispatch(Dispatch::sum_squares(x.into_dispatch()))
 }
+
+/// Σ x² of each → \[7\], in one launch.
+pub fn sum_squares_of_seven(tensors: [Tensor<1>; 7]) -> Tensor<1> {
+    let [x0, x1, x2, x3, x4, x5, x6] = tensors.map(Tensor::into_dispatch);
+    Tensor::from_dispatch(Dispatch::sum_squares_of_seven(x0, x1, x2, x3, x4, x5, x6))
+}

@@ -37,13 +37,14 @@ impl GradientSum {
         }
     }
 
-    /// Σ g² of each gathered tensor, each \[1\], left on the device so that one read fetches them all.
+    /// Σ g² of the gathered tensors, in their order, left on the device so that one read fetches them all. Seven at a time, in
+    /// one tensor: each launch and each tensor that is read costs the host as much, however small it is.
     pub fn sums_of_squares(&self) -> Vec<Tensor<1>> {
-        self.0
-            .iter()
-            .flatten()
-            .map(|gradient| ops::sum_squares(gradient.clone()))
-            .collect()
+        let gradients: Vec<Tensor<1>> = self.0.iter().flatten().cloned().collect();
+        let (sevens, rest) = gradients.as_chunks::<7>();
+        let of_sevens = sevens.iter().map(|seven| ops::sum_squares_of_seven(seven.clone()));
+        let of_rest = rest.iter().map(|gradient| ops::sum_squares(gradient.clone()));
+        of_sevens.chain(of_rest).collect()
     }
 }
 

@@ -253,6 +253,8 @@ pub fn training() -> Vec<Case> {
         cases.push(case(SumSquares { len }, 1.0, 1e-5));
         cases.push(case(Axpy { len, alpha: -0.3 }, 1.0, 1e-6));
     }
+    let lens = [1, 5, 64, 300, 4096, 70_000, 17];
+    cases.push(case(SumSquaresOfSeven { lens }, 1.0, 1e-5));
     // More than 256 elements an invocation, and more than one row of workgroups.
     cases.push(case(SumSquares { len: 200_000 }, 1.0, 1e-5));
     cases.push(case(
