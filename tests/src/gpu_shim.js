@@ -1,7 +1,7 @@
 // Runs in the page's worker before engine.js (tests/src/gpu_shim.rs): takes features and limits from the adapter, counts what is
 // asked of WebGPU, and makes the device fail on request. A test talks to it over a channel, between two steps of a run.
 if (self.GPUAdapter) {
-  const { hides_features: hidesFeatures, lowest_limits: lowestLimits } = SHIM;
+  const { hides_features: hidesFeatures, lowest_limits: lowestLimits, refused } = SHIM;
   // The defaults of the WebGPU specification, which every adapter has.
   const LOWEST = {
     maxBindGroups: 4,
@@ -68,6 +68,14 @@ if (self.GPUAdapter) {
       return lowered;
     });
   }
+  // Workers come and go; what they count lies in the page's cache.
+  method(GPU, "requestAdapter", async function (original, given) {
+    const cache = await caches.open("lorakeet-gpu-shim");
+    const before = await cache.match("/requests");
+    const request = 1 + (before ? await before.json() : 0);
+    await cache.put("/requests", new Response(JSON.stringify(request)));
+    return refused.includes(request) ? null : original.apply(this, given);
+  });
   method(GPUAdapter, "requestDevice", async function (original, given) {
     device = await original.apply(this, given);
     return device;

@@ -21,6 +21,8 @@ pub struct GpuShim {
     pub hides_features: bool,
     /// Its limits are those that the WebGPU specification gives every adapter.
     pub lowest_limits: bool,
+    /// The requests for an adapter that get none, counted from 1 over all workers of the page.
+    pub refused: &'static [u32],
 }
 
 /// How the worker's device fails.

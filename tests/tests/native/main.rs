@@ -12,6 +12,7 @@ mod inputs;
 mod knobs;
 mod lessons;
 mod losses;
+mod lowest_gpu;
 mod memory_estimate;
 mod numbers;
 mod operations;

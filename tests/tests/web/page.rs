@@ -3,6 +3,7 @@
 
 mod devices;
 mod files;
+mod gpus;
 mod languages;
 mod links;
 
