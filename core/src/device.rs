@@ -84,6 +84,11 @@ pub fn check_size(limit: u64, name: &str, bytes: u64) -> Result<()> {
         .remedy(msg::TakeSmallerVocabulary))
 }
 
+/// Whether `device` is the GPU of this process.
+pub(crate) fn is_gpu(device: &Device) -> bool {
+    GPU.get().is_some_and(|(gpu, _)| gpu == device)
+}
+
 /// The most bytes that a kernel can be given in one buffer of `device`.
 pub fn largest_buffer_bytes(device: &Device) -> u64 {
     match GPU.get() {
@@ -95,8 +100,7 @@ pub fn largest_buffer_bytes(device: &Device) -> u64 {
 /// The most bytes that the device can give, where that is known: [`memory_limit`], and WebAssembly has an address space of
 /// 4 GiB, in which the CPU's tensors are. What a GPU has, WebGPU does not tell.
 pub fn available_bytes(device: &Device) -> Option<u64> {
-    let is_gpu = GPU.get().is_some_and(|(gpu, _)| gpu == device);
-    let of_address_space = (cfg!(target_pointer_width = "32") && !is_gpu).then_some(1 << 32);
+    let of_address_space = (cfg!(target_pointer_width = "32") && !is_gpu(device)).then_some(1 << 32);
     [of_address_space, memory_limit()].into_iter().flatten().min()
 }
 

@@ -46,7 +46,7 @@ use crate::{
     protocol::MemoryEstimate,
     quant::BaseFormat,
     tasks::PAD_TO_MULTIPLE_OF,
-    train::optim::moments_bytes,
+    train::optim::{groups, moments_bytes},
 };
 use burn::tensor::Device;
 use lorakeet_i18n::{Message, messages::device as msg};
@@ -229,10 +229,24 @@ async fn forecast(
             gradients.get_or_insert(made);
         }
         largest_of_step = ledger.take_largest();
-        // The optimizer makes one tensor after the other anew, with its moments, and lets the old ones and the gradient go.
+        // The optimizer makes one tensor after the other anew, with its moments, and lets the old ones and the gradient go; on a
+        // GPU five small ones at a time, which it gathers at the first step.
         drop(gradients);
         let mut left = trained_parameters;
-        for numbers in &trained {
+        let mut alone = trained.clone();
+        if largest_buffer_bytes < u64::MAX {
+            let groups = groups(&trained, config.optim);
+            let numbers_of = |members: &[usize]| members.iter().map(|&i| trained[i] as u64).sum::<u64>();
+            let mut copied: u64 = groups.iter().map(|members| numbers_of(members)).sum();
+            for members in groups {
+                let numbers = numbers_of(&members);
+                drop(ledger.hold(4 * (left + copied + 3 * numbers)));
+                copied -= numbers;
+                left -= numbers;
+                members.iter().for_each(|&i| alone[i] = 0);
+            }
+        }
+        for numbers in &alone {
             drop(ledger.hold(4 * (left + *numbers as u64) + moments(numbers)));
             left -= *numbers as u64;
         }

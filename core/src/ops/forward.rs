@@ -125,6 +125,15 @@ pub trait Ops: Backend {
         tables: FloatTensor<Self>,
         step: AdamWStep,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
+    fn adamw_of_five(
+        state: FloatTensor<Self>,
+        g0: FloatTensor<Self>,
+        g1: FloatTensor<Self>,
+        g2: FloatTensor<Self>,
+        g3: FloatTensor<Self>,
+        g4: FloatTensor<Self>,
+        steps: [AdamWStep; 5],
+    ) -> FloatTensor<Self>;
     fn sum_squares(x: FloatTensor<Self>) -> FloatTensor<Self>;
     fn sum_squares_of_seven(
         x0: FloatTensor<Self>,
@@ -368,6 +377,21 @@ impl<B: Launch> Ops for B {
         let step = step.kernel(shapes[0].num_elements());
         let [p, state] = B::launch(kernels::AdamW8bit { step }, vec![p, g, state, tables], shapes);
         (p, state)
+    }
+
+    fn adamw_of_five(
+        state: FloatTensor<B>,
+        g0: FloatTensor<B>,
+        g1: FloatTensor<B>,
+        g2: FloatTensor<B>,
+        g3: FloatTensor<B>,
+        g4: FloatTensor<B>,
+        steps: [AdamWStep; 5],
+    ) -> FloatTensor<B> {
+        let inputs = [state, g0, g1, g2, g3, g4];
+        let shape = inputs[0].shape();
+        let steps = std::array::from_fn(|i| steps[i].kernel(inputs[i + 1].shape().num_elements()));
+        launch_one::<B>(kernels::AdamWOfFive { steps }, inputs.into(), shape)
     }
 
     fn sum_squares(x: FloatTensor<B>) -> FloatTensor<B> {

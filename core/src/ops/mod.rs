@@ -226,6 +226,22 @@ pub fn adamw_8bit(
     (Tensor::from_dispatch(p), Tensor::from_dispatch(state))
 }
 
+/// The steps of five tensors in one launch → state.
+///
+/// `state` holds p, m and v of the first tensor, then of the second, …; `gradients` \[n\] each.
+pub fn adamw_of_five(state: Tensor<1>, gradients: [Tensor<1>; 5], steps: [AdamWStep; 5]) -> Tensor<1> {
+    let [g0, g1, g2, g3, g4] = gradients.map(Tensor::into_dispatch);
+    Tensor::from_dispatch(Dispatch::adamw_of_five(
+        state.into_dispatch(),
+        g0,
+        g1,
+        g2,
+        g3,
+        g4,
+        steps,
+    ))
+}
+
 /// Σ x² → \[1\].
 pub fn sum_squares(x: Tensor<1>) -> Tensor<1> {
     Tensor::from_dispatch(Dispatch::sum_squares(x.into_dispatch()))

@@ -16,6 +16,7 @@ mod lowest_gpu;
 mod memory_estimate;
 mod numbers;
 mod operations;
+mod optim_groups;
 mod optim_memory;
 mod pictures;
 mod run;
