@@ -54,6 +54,7 @@ try {
   const [engine, response] = await Promise.all([
     import("./worker.js"),
     fetch(new URL("./worker_bg.wasm", import.meta.url)),
+    import("./webgpu.js"),
   ]);
   if (!response.ok) throw new Error(`the server answered ${response.status}`);
   count(response.clone()).catch(() => {});

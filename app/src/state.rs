@@ -18,10 +18,16 @@ use lorakeet_core::Error;
 use lorakeet_core::config::{PageQuery, RunConfig};
 use lorakeet_core::error::Kind;
 use lorakeet_core::lesson::ListedLesson;
-use lorakeet_core::protocol::{Command, DeviceChoice, Event};
+use lorakeet_core::protocol::{Command, DeviceChoice, DeviceInfo, DeviceKind, Event};
 use lorakeet_core::task::Task;
 use lorakeet_i18n::Message;
+use std::time::Duration;
 use web_sys::File;
+
+/// Engines that ask for a GPU after one was lost.
+const MOST_GPU_TRIES: u32 = 3;
+/// The wait between the first two, and more between the next.
+const BETWEEN_GPU_TRIES: Duration = Duration::from_secs(1);
 
 /// Everything that the page shows.
 #[derive(Clone, Copy)]
@@ -48,6 +54,8 @@ pub struct PageState {
     pub sample_prompt: RwSignal<String>,
     /// The conversation with the engine.
     pub worker: Conversation,
+    /// How often a new engine was started since a GPU was lost; 0 where none was.
+    gpu_tries: StoredValue<u32>,
     /// Model and data.
     pub loaded: Loaded,
     /// The run.
@@ -71,6 +79,7 @@ impl PageState {
             lessons: RwSignal::new(Vec::new()),
             sample_prompt: RwSignal::new(bundled::DATA[0].prompt.into()),
             worker: Conversation::new(),
+            gpu_tries: StoredValue::new(0),
             loaded: Loaded::new(),
             training: Training::new(),
             pictures: Pictures::new(),
@@ -138,6 +147,7 @@ impl PageState {
 
     /// Takes another device: a new engine, for a GPU that broke is not to be had twice in one.
     pub fn choose_device(self, choice: DeviceChoice) {
+        self.gpu_tries.set_value(0);
         self.device_choice.set(choice);
         self.start_engine();
     }
@@ -359,8 +369,30 @@ impl PageState {
             Job::Open => self.worker.drop_all(),
             Job::Model | Job::Data | Job::Validation | Job::Predict | Job::Picture | Job::Export => {}
         }
+        if error.kind == Kind::Device {
+            self.look_for_gpu_again(job);
+        }
         self.worker.error.set(Some((job, error)));
         self.finish(job);
+    }
+
+    /// After a GPU was lost the browser may have no adapter for a while: another engine asks again a little later.
+    fn look_for_gpu_again(self, job: Job) {
+        let on_gpu = |device: &Option<DeviceInfo>| device.as_ref().is_some_and(|info| info.kind == DeviceKind::Gpu);
+        let tries = self.gpu_tries.get_value();
+        if job != Job::Open {
+            if self.worker.device.with_untracked(on_gpu) {
+                self.gpu_tries.set_value(1);
+            }
+        } else if (1..MOST_GPU_TRIES).contains(&tries) {
+            self.gpu_tries.set_value(tries + 1);
+            let again = move || {
+                if self.gpu_tries.get_value() == tries + 1 {
+                    self.start_engine();
+                }
+            };
+            set_timeout(again, BETWEEN_GPU_TRIES * tries);
+        }
     }
 
     fn lose_engine(self, error: Error) {
@@ -380,6 +412,7 @@ impl PageState {
         match event {
             Event::Ready => self.open(),
             Event::Device(info) => {
+                self.gpu_tries.set_value(0);
                 worker.device.set(Some(info));
                 self.finish(Job::Open);
             }

@@ -31,6 +31,11 @@ static FAULT: Mutex<Option<Error>> = Mutex::new(None);
 /// Whether somebody watches the memory, and the most that was in use.
 static WATCHED: AtomicBool = AtomicBool::new(false);
 static PEAK_BYTES: AtomicU64 = AtomicU64::new(0);
+/// The most bytes that a run may take, as [`limit_memory`] set it.
+static MEMORY_LIMIT: AtomicU64 = AtomicU64::new(u64::MAX);
+
+/// How many lines of a driver's report are shown.
+const REPORT_LINES: usize = 3;
 
 /// What kernels are tuned for on the GPU of this process.
 pub fn tier() -> Tier {
@@ -79,6 +84,11 @@ pub fn check_size(limit: u64, name: &str, bytes: u64) -> Result<()> {
         .remedy(msg::TakeSmallerVocabulary))
 }
 
+/// Whether `device` is the GPU of this process.
+pub(crate) fn is_gpu(device: &Device) -> bool {
+    GPU.get().is_some_and(|(gpu, _)| gpu == device)
+}
+
 /// The most bytes that a kernel can be given in one buffer of `device`.
 pub fn largest_buffer_bytes(device: &Device) -> u64 {
     match GPU.get() {
@@ -87,11 +97,22 @@ pub fn largest_buffer_bytes(device: &Device) -> u64 {
     }
 }
 
-/// The most bytes that the device can give, where that is known: WebAssembly has an address space of 4 GiB, in which the
-/// CPU's tensors are. What a GPU has, WebGPU does not tell.
+/// The most bytes that the device can give, where that is known: [`memory_limit`], and WebAssembly has an address space of
+/// 4 GiB, in which the CPU's tensors are. What a GPU has, WebGPU does not tell.
 pub fn available_bytes(device: &Device) -> Option<u64> {
-    let is_gpu = GPU.get().is_some_and(|(gpu, _)| gpu == device);
-    (cfg!(target_pointer_width = "32") && !is_gpu).then_some(1 << 32)
+    let of_address_space = (cfg!(target_pointer_width = "32") && !is_gpu(device)).then_some(1 << 32);
+    [of_address_space, memory_limit()].into_iter().flatten().min()
+}
+
+/// Sets the most bytes that a run may take in this process: runs whose estimate is above it are refused. For hosts that end
+/// a program without a word when it takes more, as the browsers of phones do.
+pub fn limit_memory(bytes: u64) {
+    MEMORY_LIMIT.store(bytes, Ordering::Relaxed);
+}
+
+/// What [`limit_memory`] set, if anything.
+pub fn memory_limit() -> Option<u64> {
+    Some(MEMORY_LIMIT.load(Ordering::Relaxed)).filter(|&bytes| bytes < u64::MAX)
 }
 
 /// Bytes that live tensors take on the device, where it counts them.
@@ -139,11 +160,14 @@ pub fn take_fault() -> Option<Error> {
 
 /// What to say of a read that failed for `reason`, where the GPU itself reported nothing.
 pub fn failure(reason: &str) -> Error {
-    // A device that was lost poisons what waited for it; its own report may come later than that.
-    if ["lost", "poisoned"].iter().any(|word| reason.contains(word)) {
+    // A device that was lost poisons what waited for it, and its buffers cannot be mapped; its own report may come later than
+    // that, and never comes of a device that hangs.
+    let of_lost = ["lost", "poisoned", "could not be mapped", "map never completed"];
+    if of_lost.iter().any(|words| reason.contains(words)) {
         return lost();
     }
-    Error::device(msg::ReadFailed { reason })
+    let reason = first_lines(reason);
+    Error::device(msg::ReadFailed { reason }).remedy(msg::StartAgain)
 }
 
 fn lost() -> Error {
@@ -151,13 +175,26 @@ fn lost() -> Error {
 }
 
 /// What an error that belongs to no call of ours means to the person.
-fn fault(error: &str) -> Error {
-    let what = msg::Reported { error };
+fn fault(error: &wgpu::Error) -> Error {
+    let description = match error {
+        wgpu::Error::OutOfMemory { .. } => {
+            return Error::new(Kind::OutOfMemory, msg::GpuMemoryFull).remedy(msg::LowerMemory);
+        }
+        wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. } => description,
+    };
+    let error = first_lines(description);
+    // Drivers report a lack of memory as errors of other classes, too.
     if error.to_lowercase().contains("memory") {
-        Error::new(Kind::OutOfMemory, what).remedy(msg::LowerMemory)
+        Error::new(Kind::OutOfMemory, msg::Reported { error }).remedy(msg::LowerMemory)
     } else {
-        Error::device(what).remedy(msg::StartAgain)
+        Error::device(msg::Reported { error }).remedy(msg::StartAgain)
     }
+}
+
+/// The first lines of a report, without those of a backtrace behind them.
+fn first_lines(report: &str) -> String {
+    let lines = report.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.take(REPORT_LINES).collect::<Vec<_>>().join(" ")
 }
 
 /// Keeps the first error until the work that it broke is looked at.
@@ -205,7 +242,7 @@ fn register(device: Device, setup: &WgpuSetup) -> (Device, DeviceInfo) {
     let info = describe(setup);
     setup
         .device
-        .on_uncaptured_error(Arc::new(|error: wgpu::Error| report(fault(&error.to_string()))));
+        .on_uncaptured_error(Arc::new(|error: wgpu::Error| report(fault(&error))));
     setup.device.set_device_lost_callback(|reason, _| {
         // A device that is destroyed in good order is missed by nobody.
         if reason != wgpu::DeviceLostReason::Destroyed {
@@ -331,7 +368,7 @@ fn describe_adapter(adapter: &wgpu::AdapterInfo, limits: &wgpu::Limits) -> Devic
             adapter.name.clone()
         },
         backend: backend.into(),
-        max_binding_bytes: limits.max_storage_buffer_binding_size,
+        max_binding_bytes: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size),
         note: is_software(adapter).then(|| msg::SoftwareAdapter.into()),
     }
 }
@@ -411,6 +448,44 @@ mod tests {
     fn a_lost_device_is_told_from_other_failures() {
         let what = |reason: &str| failure(reason).what.english();
         assert!(what("The device is poisoned").contains("was lost"));
+        assert!(what("Caused by:\nthe staging buffer could not be mapped: error").contains("was lost"));
         assert!(what("a buffer is gone").contains("a buffer is gone"));
+    }
+
+    #[test]
+    fn every_class_of_error_has_a_way_out() {
+        let source = || Box::<dyn std::error::Error + Send + Sync>::from("none");
+        let description = |text: &str| text.to_owned();
+        let errors = [
+            (wgpu::Error::OutOfMemory { source: source() }, Kind::OutOfMemory),
+            (
+                wgpu::Error::Validation {
+                    source: source(),
+                    description: description("In create_buffer\n  Not enough memory left."),
+                },
+                Kind::OutOfMemory,
+            ),
+            (
+                wgpu::Error::Validation {
+                    source: source(),
+                    description: description("no such binding"),
+                },
+                Kind::Device,
+            ),
+            (
+                wgpu::Error::Internal {
+                    source: source(),
+                    description: description("a pipeline\n\nfailed\n 0: main\n 1: start"),
+                },
+                Kind::Device,
+            ),
+        ];
+        for (error, kind) in errors {
+            let fault = fault(&error);
+            assert_eq!(fault.kind, kind, "{error:?}");
+            assert!(fault.remedy.is_some(), "{error:?}");
+            assert!(!fault.to_string().contains("1: start"), "{fault}");
+        }
+        assert!(failure("a buffer is gone").remedy.is_some());
     }
 }

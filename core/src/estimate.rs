@@ -25,11 +25,15 @@
 //! Without a head, with adapters on embeddings or with DoRA, and of a recurrent network on numbers, the last two and the peak
 //! are not told.
 //!
+//! `check` refuses a run whose passes make a tensor that the device cannot give a kernel in one buffer, or that takes more
+//! memory than the host allows.
+//!
 //! Left out are what the allocator reserves beyond what is in use, sampling, and whatever other programs hold.
 
 use crate::{
     config::{FinetuningType, RunConfig},
-    error::Result,
+    device,
+    error::{Error, Kind, Result},
     formats::{
         ModelFiles,
         peft::{AdapterConfig, chosen_modules},
@@ -37,13 +41,15 @@ use crate::{
     loaded_model::adapter_config,
     models::{
         ModelSkeleton, has_trained_copy,
-        memory::{Adapters, Buffer, DryRun, MemoryLedger},
+        memory::{Adapters, Buffer, DryRun, LargestTensor, MemoryLedger, TensorKind},
     },
     protocol::MemoryEstimate,
     quant::BaseFormat,
     tasks::PAD_TO_MULTIPLE_OF,
-    train::optim::moments_bytes,
+    train::optim::{groups, moments_bytes},
 };
+use burn::tensor::Device;
+use lorakeet_i18n::{Message, messages::device as msg};
 use std::collections::BTreeMap;
 
 /// What the run `config` on the model `files` takes on a device with buffers of `largest_buffer_bytes` at most
@@ -57,6 +63,96 @@ pub async fn estimate(
     adapter: Option<&AdapterConfig>,
     largest_buffer_bytes: u64,
 ) -> Result<MemoryEstimate> {
+    Ok(forecast(files, config, adapter, largest_buffer_bytes).await?.memory)
+}
+
+/// Refuses the run `config` where `device` cannot take it: where a tensor of its passes is larger than what a kernel can be
+/// given in one buffer, or the run than [`device::memory_limit`]. Where neither is limited, nothing is estimated.
+///
+/// # Errors
+/// [`Kind::OutOfMemory`] with the tensor's name and the settings that would fit; as of [`estimate`].
+pub(crate) async fn check(
+    files: &ModelFiles,
+    config: &RunConfig,
+    adapter: Option<&AdapterConfig>,
+    device: &Device,
+) -> Result<()> {
+    let (limit, memory_limit) = (device::largest_buffer_bytes(device), device::memory_limit());
+    if limit == u64::MAX && memory_limit.is_none() {
+        return Ok(());
+    }
+    let forecast = forecast(files, config, adapter, limit).await?;
+    for (largest, knob, rows) in forecast.largest_tensors(config) {
+        if largest.bytes > limit {
+            return Err(too_large(largest, limit, (knob, rows), forecast.tokens));
+        }
+    }
+    let memory = forecast.memory;
+    let lasting_bytes = memory.base_bytes + memory.adapter_bytes + memory.optimizer_bytes;
+    let bytes = memory.peak_bytes.unwrap_or(lasting_bytes);
+    match memory_limit.filter(|&limit| bytes > limit) {
+        None => Ok(()),
+        Some(limit) => {
+            let what = msg::RunTooLarge {
+                size: bytes >> 20,
+                limit: limit >> 20,
+            };
+            Err(Error::new(Kind::OutOfMemory, what).remedy(msg::LowerRun))
+        }
+    }
+}
+
+/// The refusal of a tensor, with the most rows and tokens for which it would fit.
+fn too_large(tensor: &LargestTensor, limit: u64, (knob, rows): (&'static str, usize), tokens: Option<usize>) -> Error {
+    let share = limit as f64 / tensor.bytes as f64;
+    let shape = format!("{:?}", tensor.shape);
+    let (name, share_of_tokens): (Message, f64) = match tensor.kind {
+        TensorKind::Activations => (msg::Activations { shape }.into(), share),
+        TensorKind::Scores => (msg::AttentionScores { shape }.into(), share.sqrt()),
+    };
+    let rows = (rows as f64 * share) as usize;
+    let tokens = tokens.map_or(0, |tokens| (tokens as f64 * share_of_tokens) as usize);
+    let tokens = tokens / PAD_TO_MULTIPLE_OF * PAD_TO_MULTIPLE_OF;
+    let remedy: Message = match (rows, tokens) {
+        (0, 0) => msg::LowerRun.into(),
+        (rows, 0) => msg::LowerRows { knob, rows }.into(),
+        (0, tokens) => msg::LowerTokens { tokens }.into(),
+        (rows, tokens) => msg::LowerRowsOrTokens { knob, rows, tokens }.into(),
+    };
+    let what = msg::TensorTooLarge {
+        size: tensor.bytes.div_ceil(1 << 20),
+        limit: limit >> 20,
+    };
+    Error::new(Kind::OutOfMemory, what).field(name).remedy(remedy)
+}
+
+/// What is known of a run before it is started.
+struct Forecast {
+    memory: MemoryEstimate,
+    /// The largest tensors of a score and of a step, where they are known.
+    largest_of_score: Option<LargestTensor>,
+    largest_of_step: Option<LargestTensor>,
+    /// Tokens of a row, where rows hold tokens.
+    tokens: Option<usize>,
+}
+
+impl Forecast {
+    /// The largest tensor of each pass, with the knob that sets its rows and that knob's value.
+    fn largest_tensors(&self, config: &RunConfig) -> impl Iterator<Item = (&LargestTensor, &'static str, usize)> {
+        let of_step = ("per_device_train_batch_size", config.per_device_train_batch_size);
+        let of_score = ("per_device_eval_batch_size", config.per_device_eval_batch_size);
+        [(&self.largest_of_step, of_step), (&self.largest_of_score, of_score)]
+            .into_iter()
+            .filter_map(|(largest, (knob, rows))| Some((largest.as_ref()?, knob, rows)))
+    }
+}
+
+async fn forecast(
+    files: &ModelFiles,
+    config: &RunConfig,
+    adapter: Option<&AdapterConfig>,
+    largest_buffer_bytes: u64,
+) -> Result<Forecast> {
     let full = config.finetuning_type == FinetuningType::Full;
     let skeleton = ModelSkeleton::read(files, (full, BaseFormat::from(config)), largest_buffer_bytes).await?;
     let mut adapters = Adapters::default();
@@ -115,13 +211,12 @@ pub async fn estimate(
         skeleton.dry_run(&dry_run, &skeleton.full_batch(rows, tokens)?);
         Some(dry_run)
     };
-    let run = || {
-        if !known {
-            return None;
-        }
+    let (mut largest_of_score, mut largest_of_step) = (None, None);
+    let mut run = || {
         // The base model is scored before the first step.
         if config.val_size > 0.0 || config.validation_file.is_some() {
             drop(pass(config.per_device_eval_batch_size, false)?);
+            largest_of_score = ledger.take_largest();
         }
         let mut gradients: Option<Vec<Buffer>> = None;
         let mut activation_bytes = 0;
@@ -133,24 +228,44 @@ pub async fn estimate(
             let made = dry_run.backward();
             gradients.get_or_insert(made);
         }
-        // The optimizer makes one tensor after the other anew, with its moments, and lets the old ones and the gradient go.
+        largest_of_step = ledger.take_largest();
+        // The optimizer makes one tensor after the other anew, with its moments, and lets the old ones and the gradient go; on a
+        // GPU five small ones at a time, which it gathers at the first step.
         drop(gradients);
         let mut left = trained_parameters;
-        for numbers in &trained {
+        let mut alone = trained.clone();
+        if largest_buffer_bytes < u64::MAX {
+            let groups = groups(&trained, config.optim);
+            let numbers_of = |members: &[usize]| members.iter().map(|&i| trained[i] as u64).sum::<u64>();
+            let mut copied: u64 = groups.iter().map(|members| numbers_of(members)).sum();
+            for members in groups {
+                let numbers = numbers_of(&members);
+                drop(ledger.hold(4 * (left + copied + 3 * numbers)));
+                copied -= numbers;
+                left -= numbers;
+                members.iter().for_each(|&i| alone[i] = 0);
+            }
+        }
+        for numbers in &alone {
             drop(ledger.hold(4 * (left + *numbers as u64) + moments(numbers)));
             left -= *numbers as u64;
         }
         Some((activation_bytes, ledger.peak()))
     };
-    let (activation_bytes, peak_bytes) = run().unzip();
-    Ok(MemoryEstimate {
-        parameters: skeleton.info.parameters,
-        base_bytes: skeleton.info.weight_bytes,
-        trained_parameters,
-        adapter_bytes,
-        optimizer_bytes,
-        gradient_bytes: 4 * trained_parameters,
-        activation_bytes,
-        peak_bytes,
+    let (activation_bytes, peak_bytes) = run().filter(|_| known).unzip();
+    Ok(Forecast {
+        memory: MemoryEstimate {
+            parameters: skeleton.info.parameters,
+            base_bytes: skeleton.info.weight_bytes,
+            trained_parameters,
+            adapter_bytes,
+            optimizer_bytes,
+            gradient_bytes: 4 * trained_parameters,
+            activation_bytes,
+            peak_bytes,
+        },
+        largest_of_score,
+        largest_of_step,
+        tokens: (skeleton.info.vocab_size > 0).then_some(tokens),
     })
 }

@@ -5,6 +5,7 @@
 use crate::config::RunConfig;
 use crate::data::Dataset;
 use crate::error::Result;
+use crate::estimate;
 use crate::formats::peft::Adapter;
 use crate::host::Emit;
 use crate::loaded_model::{LoadedModel, fit_inputs_to_data, loaded, prepare};
@@ -68,6 +69,17 @@ pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<RunSum
     let head = spec.head(&model.head);
     let model = prepare(job.model, head, spec.shape, job.adapter, config, emit).await?;
     model.check_features(&split.train, data)?;
+    // A run that its device cannot take is refused before it computes anything. Its batches have no more rows than there are,
+    // and no more tokens than the longest of them.
+    let longest = split.longest_row().unwrap_or(config.cutoff_len);
+    let planned = RunConfig {
+        cutoff_len: longest.min(config.cutoff_len),
+        per_device_train_batch_size: config.per_device_train_batch_size.min(split.train.len()),
+        per_device_eval_batch_size: config.per_device_eval_batch_size.min(split.held_out.len().max(1)),
+        ..config.clone()
+    };
+    let adapter = job.adapter.map(|adapter| &adapter.config);
+    estimate::check(&model.files, &planned, adapter, model.model.device()).await?;
 
     // Where it goes on from, and by what its checkpoints know it again: only those need a look at the model's files.
     let plan = config.plan(split.train.len());

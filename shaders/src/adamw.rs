@@ -30,11 +30,26 @@ pub struct AdamW {
     pub grad_scale: f64,
 }
 
+/// The steps of five tensors at once: as many as a kernel can be given beside what they have in common. Input state holds p, m
+/// and v of the first, then of the second, … \[3 · Σ len\], g of each \[len\]; output state' in the order of state.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AdamWOfFive {
+    /// The step of each.
+    pub steps: [AdamW; 5],
+}
+
 /// Σ x². Input x \[len\]; output \[1\].
 #[derive(Debug, Clone, PartialEq)]
 pub struct SumSquares {
     /// Elements.
     pub len: usize,
+}
+
+/// Σ x² of seven tensors: as many as a kernel can be given beside its output. Inputs x \[len\] each; output \[7\].
+#[derive(Debug, Clone, PartialEq)]
+pub struct SumSquaresOfSeven {
+    /// Elements of each.
+    pub lens: [usize; 7],
 }
 
 impl AdamW {
@@ -105,6 +120,51 @@ impl Kernel for AdamW {
     }
 }
 
+impl AdamWOfFive {
+    fn len(&self) -> usize {
+        self.steps.iter().map(|step| step.len).sum()
+    }
+}
+
+impl Kernel for AdamWOfFive {
+    by_element!("adamw_of_five", |kernel| kernel.len());
+
+    fn info(&self) -> Vec<u32> {
+        let mut words = Vec::new();
+        let mut end = 0;
+        for step in &self.steps {
+            end += step.len;
+            words.push(end as u32);
+            words.extend(step.factors().map(f32::to_bits));
+            words.resize(words.len().next_multiple_of(4), 0);
+        }
+        words
+    }
+
+    fn input_lens(&self) -> Vec<usize> {
+        let gradients = self.steps.iter().map(|step| step.len);
+        std::iter::once(3 * self.len()).chain(gradients).collect()
+    }
+
+    fn output_lens(&self) -> Vec<usize> {
+        vec![3 * self.len()]
+    }
+
+    fn twin(&self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) {
+        let (mut state, mut new_state) = (inputs[0], &mut *outputs[0]);
+        for (step, g) in self.steps.iter().zip(&inputs[1..]) {
+            let (of_step, rest) = state.split_at(3 * step.len);
+            let (new_of_step, new_rest) = new_state.split_at_mut(3 * step.len);
+            (state, new_state) = (rest, new_rest);
+            let (p, moments) = of_step.split_at(step.len);
+            let (m, v) = moments.split_at(step.len);
+            let (new_p, new_moments) = new_of_step.split_at_mut(step.len);
+            let (new_m, new_v) = new_moments.split_at_mut(step.len);
+            step.twin(&[p, g, m, v], &mut [new_p, new_m, new_v]);
+        }
+    }
+}
+
 impl Kernel for SumSquares {
     fn key(&self, _tier: Tier) -> String {
         "sum_squares".to_owned()
@@ -135,10 +195,47 @@ impl Kernel for SumSquares {
     }
 
     fn twin(&self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) {
-        let total: f64 = inputs[0]
-            .chunks(4096)
-            .map(|part| f64::from(sum_of(part, |x| x * x)))
-            .sum();
-        outputs[0][0] = total as f32;
+        outputs[0][0] = sum_squares(inputs[0]);
     }
+}
+
+impl Kernel for SumSquaresOfSeven {
+    fn key(&self, _tier: Tier) -> String {
+        "sum_squares_of_seven".to_owned()
+    }
+
+    fn wgsl(&self, _tier: Tier) -> String {
+        concat!(include_str!("rows_gpu.wgsl"), include_str!("sum_squares_of_seven.wgsl")).to_owned()
+    }
+
+    fn workgroup_size(&self, _tier: Tier) -> [u32; 3] {
+        [256, 1, 1]
+    }
+
+    fn workgroups(&self, _tier: Tier) -> [u32; 3] {
+        grid(self.lens.len())
+    }
+
+    fn info(&self) -> Vec<u32> {
+        info_words(&self.lens.map(|len| len as u32))
+    }
+
+    fn input_lens(&self) -> Vec<usize> {
+        self.lens.to_vec()
+    }
+
+    fn output_lens(&self) -> Vec<usize> {
+        vec![self.lens.len()]
+    }
+
+    fn twin(&self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) {
+        for (x, total) in inputs.iter().zip(outputs[0].iter_mut()) {
+            *total = sum_squares(x);
+        }
+    }
+}
+
+fn sum_squares(x: &[f32]) -> f32 {
+    let parts = x.chunks(4096).map(|part| f64::from(sum_of(part, |x| x * x)));
+    parts.sum::<f64>() as f32
 }

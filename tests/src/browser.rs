@@ -4,6 +4,7 @@
 //! Chromium's WebGPU runs on SwiftShader, its software adapter, so that the same tests run on machines without a GPU.
 
 use crate::driver::{Browser, Driver};
+use crate::gpu_shim::GpuShim;
 use crate::memory;
 use crate::site::{Site, dist};
 use anyhow::{Context, Result, bail};
@@ -57,6 +58,8 @@ pub struct Options {
     pub flags: Vec<&'static str>,
     /// What stands behind the address; `?device=gpu` by default.
     pub query: String,
+    /// What WebGPU is without in the page's worker; with a shim it can be counted and broken.
+    pub gpu_shim: Option<GpuShim>,
 }
 
 impl Default for Options {
@@ -70,6 +73,7 @@ impl Default for Options {
             flags: Vec::new(),
             // Left to choose, the engine would take the CPU before a software adapter.
             query: "?device=gpu".into(),
+            gpu_shim: None,
         }
     }
 }
@@ -91,7 +95,8 @@ impl Page {
     /// # Errors
     /// The page is not built, or the browser does not start.
     pub async fn open(options: &Options) -> Result<Self> {
-        let site = Site::start(&dist()?, &options.missing).await?;
+        let before_engine = options.gpu_shim.map(GpuShim::script).unwrap_or_default();
+        let site = Site::start_with(&dist()?, &options.missing, &before_engine).await?;
         let url = format!("{}{}", site.url(), options.query);
         let mut page = Self::open_at(&url, options).await?;
         page.site = Some(site);

@@ -1,7 +1,7 @@
 //! What the tests of Lorakeet have in common: a session to talk to, a tiny model and rows that it learns, models of any shape,
 //! golden cases and training steps on them, GGUF files and ggml's formats as they are written, broken copies of files, the
-//! recorder of lessons, real browsers and what a person does in the page and in the lab, servers that show them the built page or
-//! a test's own, and a look at how much memory a process takes.
+//! recorder of lessons, GPUs with less than others, real browsers and what a person does in the page and in the lab, servers that
+//! show them the built page or a test's own, and a look at how much memory a process takes.
 //!
 //! Integration tests are one program a stage of `cargo xtask test`: `native`, `golden`, `hostile`, `models`, `web`, `browsers`,
 //! `hosts` and `soak`.
@@ -16,6 +16,7 @@ pub mod ggml;
 #[path = "../../core/tests/common/gguf.rs"]
 pub mod gguf;
 pub mod golden;
+pub mod gpu_shim;
 pub mod json_schema;
 pub mod lab_walk;
 pub mod lesson_recorder;
@@ -26,6 +27,7 @@ pub mod mutations;
 pub mod rows;
 pub mod site;
 pub mod soak;
+pub mod software_gpu;
 pub mod test_session;
 pub mod tiny;
 pub mod trajectory;

@@ -8,6 +8,7 @@ use axum::middleware::{Next, from_fn};
 use axum::response::IntoResponse;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -31,12 +32,27 @@ impl Site {
     /// # Errors
     /// The folder holds no `index.html`, or no port can be had.
     pub async fn start(folder: &Path, missing: &[&str]) -> Result<Self> {
+        Self::start_with(folder, missing, "").await
+    }
+
+    /// The same with a script that the page's worker runs before `engine.js`.
+    ///
+    /// # Errors
+    /// As of [`Site::start`]; there is no `engine.js`.
+    pub async fn start_with(folder: &Path, missing: &[&str], before_engine: &str) -> Result<Self> {
         if !folder.join("index.html").is_file() {
             bail!(
                 "{} holds no index.html; `cargo xtask build` builds the page",
                 folder.display()
             );
         }
+        let engine: Option<Arc<str>> = match before_engine {
+            "" => None,
+            script => {
+                let engine = std::fs::read_to_string(folder.join("engine.js")).context("the page has no engine.js")?;
+                Some(format!("{script}\n{engine}").into())
+            }
+        };
         let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
         let gate = move |request: Request, next: Next| {
             let name = request.uri().path().rsplit('/').next().unwrap_or_default();
@@ -47,11 +63,15 @@ impl Site {
                 _ => OF_ALL,
             };
             let is_shell = name == "lab.js";
+            let engine = engine.clone().filter(|_| name == "engine.js");
             async move {
                 if hidden {
                     return StatusCode::NOT_FOUND.into_response();
                 }
-                let mut response = next.run(request).await;
+                let mut response = match engine {
+                    Some(engine) => ([(header::CONTENT_TYPE, "text/javascript")], engine.to_string()).into_response(),
+                    None => next.run(request).await,
+                };
                 let policy = HeaderValue::from_static(policy);
                 response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
                 if is_shell {

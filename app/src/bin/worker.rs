@@ -8,6 +8,7 @@
 use js_sys::{Array, ArrayBuffer, Function, Object, Promise, Reflect, Uint8Array, WebAssembly::Memory};
 use lorakeet_core::Error;
 use lorakeet_core::config::RunConfig;
+use lorakeet_core::device;
 use lorakeet_core::error::Kind;
 use lorakeet_core::host::{Control, Host};
 use lorakeet_core::protocol::{Command, Event, ModelInfo, Stage};
@@ -30,11 +31,17 @@ use web_sys::{
 /// The clone that this was compiled in: another one's build is not taken for this one's (`.cargo/config.toml`).
 const _: Option<&str> = option_env!("LORAKEET_CLONE");
 
+/// What a run may take on a phone, whose browser ends the page without a word at about 1.4 GB.
+const PHONE_BYTES: u64 = 1 << 30;
+
 /// Bytes between two reports of a download.
 const REPORT_BYTES: u64 = 200_000;
 
 fn main() {
     std::panic::set_hook(Box::new(last_words));
+    if is_phone(&scope().navigator().user_agent().unwrap_or_default()) {
+        device::limit_memory(PHONE_BYTES);
+    }
     let session = Session::new(Host { now_ms, yield_now });
     let queue = Rc::new(CommandQueue {
         control: session.control(),
@@ -47,6 +54,12 @@ fn main() {
     // It listens as long as the worker lives.
     receive.forget();
     post(&Event::Ready, None, false);
+}
+
+/// Whether a browser that calls itself so runs on a phone.
+fn is_phone(user_agent: &str) -> bool {
+    let has = |word| user_agent.contains(word);
+    has("iPhone") || has("iPod") || has("Android") && has("Mobile")
 }
 
 /// Where commands arrive.

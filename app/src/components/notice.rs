@@ -5,6 +5,7 @@ use crate::state::{PageState, asks_for_restart};
 use leptos::prelude::*;
 use lorakeet_core::Error;
 use lorakeet_core::error::Kind;
+use lorakeet_core::protocol::DeviceChoice;
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::common::Sentence;
 
@@ -84,6 +85,7 @@ pub fn ErrorBox(
         let wanted = asks_for_restart(&error);
         move || wanted || state.worker.engine.get() == Engine::Failed
     };
+    let offers_cpu = move || kind == Kind::Device && state.device_choice.get() != DeviceChoice::Cpu;
     view! {
         <div class="notice notice-error" role="alert" data-testid="error">
             <p class="notice-title">{title}</p>
@@ -96,6 +98,11 @@ pub fn ErrorBox(
                 <Show when=restart>
                     <button type="button" class="primary" data-testid="restart" on:click=move |_| state.start_engine()>
                         {state.text(|w| w.restart_engine)}
+                    </button>
+                </Show>
+                <Show when=offers_cpu>
+                    <button type="button" data-testid="use-cpu" on:click=move |_| state.choose_device(DeviceChoice::Cpu)>
+                        {state.text(|w| w.use_cpu)}
                     </button>
                 </Show>
                 <Show when=move || state.worker.engine.get() != Engine::Failed>

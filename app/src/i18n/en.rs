@@ -37,6 +37,7 @@ pub static WORDS: Words = Words {
     engine_failed: "The engine stopped",
     engine_failed_remedy: "Restart it: the model and the data are loaded again. An adapter that was not downloaded is lost.",
     restart_engine: "Restart the engine",
+    use_cpu: "Use the CPU",
 
     tasks: &tasks::ENGLISH,
 

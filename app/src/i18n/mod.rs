@@ -88,6 +88,8 @@ pub struct Words {
     pub engine_failed_remedy: &'static str,
     /// The way out.
     pub restart_engine: &'static str,
+    /// Button after a lost GPU.
+    pub use_cpu: &'static str,
 
     /// What is said about tasks and what runs come to.
     pub tasks: &'static tasks::TaskWords,

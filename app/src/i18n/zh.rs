@@ -37,6 +37,7 @@ pub static WORDS: Words = Words {
     engine_failed: "引擎已停止",
     engine_failed_remedy: "请重新启动：模型和数据会重新加载。尚未下载的适配器会丢失。",
     restart_engine: "重新启动引擎",
+    use_cpu: "改用 CPU",
 
     tasks: &tasks::CHINESE,
 

@@ -15,7 +15,7 @@ mod losses;
 
 pub(crate) use dry_run::DryRun;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -30,6 +30,24 @@ pub(crate) struct MemoryLedger(Rc<Totals>);
 struct Totals {
     in_use: Cell<u64>,
     peak: Cell<u64>,
+    largest: RefCell<Option<LargestTensor>>,
+}
+
+/// The largest tensor that a pass makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LargestTensor {
+    pub(crate) kind: TensorKind,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) bytes: u64,
+}
+
+/// What a tensor of a pass is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TensorKind {
+    /// \[N, …\]: grows with rows and with tokens.
+    Activations,
+    /// \[B, H, Tq, Tk\]: grows with the square of tokens.
+    Scores,
 }
 
 impl MemoryLedger {
@@ -48,6 +66,21 @@ impl MemoryLedger {
         totals.peak.set(totals.peak.get().max(totals.in_use.get()));
         let ledger = self.clone();
         Buffer(Rc::new(Allocation { bytes, ledger }))
+    }
+
+    /// Keeps a tensor of `shape` if it is the largest so far.
+    fn note(&self, kind: TensorKind, shape: &[usize]) {
+        let bytes = bytes_of(shape);
+        let mut largest = self.0.largest.borrow_mut();
+        if largest.as_ref().is_none_or(|largest| largest.bytes < bytes) {
+            let shape = shape.to_vec();
+            *largest = Some(LargestTensor { kind, shape, bytes });
+        }
+    }
+
+    /// The largest tensor since the last call.
+    pub(crate) fn take_largest(&self) -> Option<LargestTensor> {
+        self.0.largest.take()
     }
 
     /// What a kernel makes: `bytes`, while copies of `copied` bytes, of inputs that are not contiguous, are alive.

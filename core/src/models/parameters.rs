@@ -20,6 +20,8 @@ pub struct Parameter {
 #[derive(Debug, Clone, Default)]
 pub struct Parameters {
     pub(super) all: Vec<Parameter>,
+    /// How often a value was set by others than the optimizer.
+    replaced: u64,
 }
 
 impl Parameters {
@@ -45,6 +47,15 @@ impl Parameters {
     /// Replaces the values of number `i`.
     pub fn set(&mut self, i: usize, value: Tensor<1>) {
         self.all[i].value = value;
+        self.replaced += 1;
+    }
+    /// Takes what the optimizer made of the values of number `i`.
+    pub(crate) fn update(&mut self, i: usize, value: Tensor<1>) {
+        self.all[i].value = value;
+    }
+    /// Changes whenever a value is replaced, and not when the optimizer moves it.
+    pub(crate) fn replaced(&self) -> u64 {
+        self.replaced
     }
     /// Adds a parameter and gives its number.
     pub fn push(&mut self, parameter: Parameter) -> usize {

@@ -373,8 +373,34 @@ impl<B: Launch, C: CheckpointStrategy> Ops for Autodiff<B, C> {
         (Self::from_inner(p), Self::from_inner(state))
     }
 
+    fn adamw_of_five(
+        state: FloatTensor<Self>,
+        g0: FloatTensor<Self>,
+        g1: FloatTensor<Self>,
+        g2: FloatTensor<Self>,
+        g3: FloatTensor<Self>,
+        g4: FloatTensor<Self>,
+        steps: [AdamWStep; 5],
+    ) -> FloatTensor<Self> {
+        let [state, g0, g1, g2, g3, g4] = [state, g0, g1, g2, g3, g4].map(|x| x.into_primitive());
+        Self::from_inner(B::adamw_of_five(state, g0, g1, g2, g3, g4, steps))
+    }
+
     fn sum_squares(x: FloatTensor<Self>) -> FloatTensor<Self> {
         Self::from_inner(B::sum_squares(x.into_primitive()))
+    }
+
+    fn sum_squares_of_seven(
+        x0: FloatTensor<Self>,
+        x1: FloatTensor<Self>,
+        x2: FloatTensor<Self>,
+        x3: FloatTensor<Self>,
+        x4: FloatTensor<Self>,
+        x5: FloatTensor<Self>,
+        x6: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let [x0, x1, x2, x3, x4, x5, x6] = [x0, x1, x2, x3, x4, x5, x6].map(|x| x.into_primitive());
+        Self::from_inner(B::sum_squares_of_seven(x0, x1, x2, x3, x4, x5, x6))
     }
 }
 

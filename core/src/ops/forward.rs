@@ -125,7 +125,25 @@ pub trait Ops: Backend {
         tables: FloatTensor<Self>,
         step: AdamWStep,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
+    fn adamw_of_five(
+        state: FloatTensor<Self>,
+        g0: FloatTensor<Self>,
+        g1: FloatTensor<Self>,
+        g2: FloatTensor<Self>,
+        g3: FloatTensor<Self>,
+        g4: FloatTensor<Self>,
+        steps: [AdamWStep; 5],
+    ) -> FloatTensor<Self>;
     fn sum_squares(x: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn sum_squares_of_seven(
+        x0: FloatTensor<Self>,
+        x1: FloatTensor<Self>,
+        x2: FloatTensor<Self>,
+        x3: FloatTensor<Self>,
+        x4: FloatTensor<Self>,
+        x5: FloatTensor<Self>,
+        x6: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
 }
 
 impl<B: Launch> Ops for B {
@@ -361,6 +379,21 @@ impl<B: Launch> Ops for B {
         (p, state)
     }
 
+    fn adamw_of_five(
+        state: FloatTensor<B>,
+        g0: FloatTensor<B>,
+        g1: FloatTensor<B>,
+        g2: FloatTensor<B>,
+        g3: FloatTensor<B>,
+        g4: FloatTensor<B>,
+        steps: [AdamWStep; 5],
+    ) -> FloatTensor<B> {
+        let inputs = [state, g0, g1, g2, g3, g4];
+        let shape = inputs[0].shape();
+        let steps = std::array::from_fn(|i| steps[i].kernel(inputs[i + 1].shape().num_elements()));
+        launch_one::<B>(kernels::AdamWOfFive { steps }, inputs.into(), shape)
+    }
+
     fn sum_squares(x: FloatTensor<B>) -> FloatTensor<B> {
         launch_one::<B>(
             kernels::SumSquares {
@@ -368,6 +401,24 @@ impl<B: Launch> Ops for B {
             },
             vec![x],
             Shape::new([1]),
+        )
+    }
+
+    fn sum_squares_of_seven(
+        x0: FloatTensor<B>,
+        x1: FloatTensor<B>,
+        x2: FloatTensor<B>,
+        x3: FloatTensor<B>,
+        x4: FloatTensor<B>,
+        x5: FloatTensor<B>,
+        x6: FloatTensor<B>,
+    ) -> FloatTensor<B> {
+        let all = [x0, x1, x2, x3, x4, x5, x6];
+        let lens = all.each_ref().map(|x| x.shape().num_elements());
+        launch_one::<B>(
+            kernels::SumSquaresOfSeven { lens },
+            all.into(),
+            Shape::new([lens.len()]),
         )
     }
 }

@@ -226,7 +226,29 @@ pub fn adamw_8bit(
     (Tensor::from_dispatch(p), Tensor::from_dispatch(state))
 }
 
+/// The steps of five tensors in one launch → state.
+///
+/// `state` holds p, m and v of the first tensor, then of the second, …; `gradients` \[n\] each.
+pub fn adamw_of_five(state: Tensor<1>, gradients: [Tensor<1>; 5], steps: [AdamWStep; 5]) -> Tensor<1> {
+    let [g0, g1, g2, g3, g4] = gradients.map(Tensor::into_dispatch);
+    Tensor::from_dispatch(Dispatch::adamw_of_five(
+        state.into_dispatch(),
+        g0,
+        g1,
+        g2,
+        g3,
+        g4,
+        steps,
+    ))
+}
+
 /// Σ x² → \[1\].
 pub fn sum_squares(x: Tensor<1>) -> Tensor<1> {
     Tensor::from_dispatch(Dispatch::sum_squares(x.into_dispatch()))
+}
+
+/// Σ x² of each → \[7\], in one launch.
+pub fn sum_squares_of_seven(tensors: [Tensor<1>; 7]) -> Tensor<1> {
+    let [x0, x1, x2, x3, x4, x5, x6] = tensors.map(Tensor::into_dispatch);
+    Tensor::from_dispatch(Dispatch::sum_squares_of_seven(x0, x1, x2, x3, x4, x5, x6))
 }

@@ -22,6 +22,16 @@ pub(crate) struct Split {
     pub(crate) held_out: Vec<Example>,
 }
 
+impl Split {
+    /// The most tokens of a text or of an answer; `None` where rows hold numbers.
+    pub(crate) fn longest_row(&self) -> Option<usize> {
+        let rows = self.train.iter().chain(&self.held_out);
+        let texts = rows.flat_map(|row| std::iter::once(row).chain(&row.others));
+        let lengths = texts.map(|text| text.input_ids.len().max(text.labels.len()));
+        lengths.max().filter(|&tokens| tokens > 0)
+    }
+}
+
 impl TaskSpec {
     /// The examples of a run on `dataset`, with validation rows of a file of their own or split off, all of them scaled.
     pub(crate) async fn datasets(

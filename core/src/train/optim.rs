@@ -8,6 +8,7 @@
 //! [`Parameter::decay`]: crate::models::Parameter::decay
 
 use crate::config::{FinetuningType, Optimizer, RunConfig};
+use crate::device;
 use crate::error::{Error, Result};
 use crate::models::{Leaves, Parameter, Parameters, read};
 use crate::ops::{self, AdamWStep};
@@ -15,6 +16,7 @@ use crate::quant::{Block, Blockwise, Map};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use lorakeet_i18n::messages::run as msg;
 use lorakeet_shaders::{AdamW8bit, Codes};
+use std::collections::BTreeMap;
 
 /// The sums of the gradients of a step's micro-batches, one a trainable tensor; `None` where nothing depended on it.
 pub struct GradientSum(Vec<Option<Tensor<1>>>);
@@ -37,13 +39,14 @@ impl GradientSum {
         }
     }
 
-    /// Σ g² of each gathered tensor, each \[1\], left on the device so that one read fetches them all.
+    /// Σ g² of the gathered tensors, in their order, left on the device so that one read fetches them all. Seven at a time, in
+    /// one tensor: each launch and each tensor that is read costs the host as much, however small it is.
     pub fn sums_of_squares(&self) -> Vec<Tensor<1>> {
-        self.0
-            .iter()
-            .flatten()
-            .map(|gradient| ops::sum_squares(gradient.clone()))
-            .collect()
+        let gradients: Vec<Tensor<1>> = self.0.iter().flatten().cloned().collect();
+        let (sevens, rest) = gradients.as_chunks::<7>();
+        let of_sevens = sevens.iter().map(|seven| ops::sum_squares_of_seven(seven.clone()));
+        let of_rest = rest.iter().map(|gradient| ops::sum_squares(gradient.clone()));
+        of_sevens.chain(of_rest).collect()
     }
 }
 
@@ -69,6 +72,9 @@ pub struct AdamW {
     /// How many times the run's rate each tensor learns at.
     rates: Vec<f64>,
     states: Vec<State>,
+    groups: Vec<Group>,
+    /// What [`Parameters::replaced`] said when the groups took their values.
+    replaced: u64,
 }
 
 /// The moments of one trainable tensor on the device, flat.
@@ -77,12 +83,72 @@ enum State {
         m: Tensor<1>,
         v: Tensor<1>,
     },
+    /// In one of the optimizer's groups.
+    Grouped {
+        elements: usize,
+    },
     /// The words of [`AdamW8bit`], and the values of their codes, which all tensors share.
     EightBits {
         words: Tensor<1>,
         tables: Tensor<1>,
         elements: usize,
     },
+}
+
+/// Tensors that are moved by one launch, as long as all of them have gradients: on a GPU, where a launch costs the host more
+/// than the arithmetic of a small tensor.
+const GROUP: usize = 5;
+/// The elements of a tensor in a group are a multiple of this: its values are then a slice of the group's that begins where a
+/// GPU's binding may begin, and no copy.
+const GROUPED_MULTIPLE: usize = 64;
+/// A larger tensor is moved alone: a group exists twice while it is moved.
+const MOST_GROUPED: usize = 1 << 18;
+
+/// Five tensors with their moments, in one tensor: p, m and v of the first, then of the second, …
+struct Group {
+    members: [usize; GROUP],
+    lens: [usize; GROUP],
+    words: Tensor<1>,
+}
+
+/// What of a member lies in a group's words, in this order.
+#[derive(Clone, Copy)]
+enum Part {
+    Value,
+    M,
+    V,
+}
+
+impl Group {
+    /// Where a part of member `k` lies.
+    fn range(&self, k: usize, part: Part) -> std::ops::Range<usize> {
+        let start = 3 * self.lens[..k].iter().sum::<usize>() + part as usize * self.lens[k];
+        start..start + self.lens[k]
+    }
+
+    fn part(&self, k: usize, part: Part) -> Tensor<1> {
+        self.words.clone().slice([self.range(k, part)])
+    }
+
+    /// Takes the members' values anew.
+    fn take_values(&mut self, parameters: &Parameters) {
+        let values = self.members.map(|i| parameters.iter().nth(i).map(|p| p.value.clone()));
+        let mut parts = Vec::with_capacity(3 * GROUP);
+        for (k, value) in values.into_iter().enumerate() {
+            let value = value.unwrap_or_else(|| self.part(k, Part::Value));
+            parts.extend([value, self.part(k, Part::M), self.part(k, Part::V)]);
+        }
+        self.words = Tensor::cat(parts, 0);
+    }
+}
+
+/// Which of tensors with these numbers of elements are moved together, by their places: neighbours in the order of lengths, so
+/// that most groups are alike. Those with moments of eight bits are in none.
+pub(crate) fn groups(elements: &[usize], optim: Optimizer) -> Vec<[usize; GROUP]> {
+    let fits = |n: usize| n > 0 && n.is_multiple_of(GROUPED_MULTIPLE) && n <= MOST_GROUPED && !in_eight_bits(n, optim);
+    let mut places: Vec<usize> = (0..elements.len()).filter(|&i| fits(elements[i])).collect();
+    places.sort_by_key(|&i| elements[i]);
+    places.as_chunks::<GROUP>().0.to_vec()
 }
 
 /// The moments of one trainable tensor on the host.
@@ -148,6 +214,52 @@ impl AdamW {
             steps: 0,
             rates: parameters.iter().map(|parameter| rate(parameter, config)).collect(),
             states,
+            groups: Vec::new(),
+            replaced: parameters.replaced(),
+        }
+    }
+
+    /// Makes groups of the tensors that stand alone, where `gradients` has a gradient for each; refreshes the values of those
+    /// that there are where somebody else set some.
+    fn group(&mut self, parameters: &Parameters, gradients: &[Option<Tensor<1>>]) {
+        if self.replaced != parameters.replaced() {
+            self.replaced = parameters.replaced();
+            self.groups.iter_mut().for_each(|group| group.take_values(parameters));
+        }
+        let on_gpu = parameters
+            .iter()
+            .next()
+            .is_some_and(|p| device::is_gpu(&p.value.device()));
+        if !on_gpu || !self.groups.is_empty() {
+            return;
+        }
+        let values: Vec<&Tensor<1>> = parameters.iter().map(|parameter| &parameter.value).collect();
+        let alone = |i: usize| match (&self.states[i], &gradients[i]) {
+            (State::Floats { .. }, Some(_)) => values[i].dims()[0],
+            _ => 0,
+        };
+        let elements: Vec<usize> = (0..values.len()).map(alone).collect();
+        // Whose moments have eight bits is known by their states.
+        for members in groups(&elements, Optimizer::AdamwTorch) {
+            let lens = members.map(|i| elements[i]);
+            let mut parts = Vec::with_capacity(3 * GROUP);
+            for i in members {
+                let grouped = State::Grouped { elements: elements[i] };
+                if let State::Floats { m, v } = std::mem::replace(&mut self.states[i], grouped) {
+                    parts.extend([values[i].clone(), m, v]);
+                }
+            }
+            let words = Tensor::cat(parts, 0);
+            self.groups.push(Group { members, lens, words });
+        }
+    }
+
+    /// Takes group number `place` apart.
+    fn ungroup(&mut self, place: usize) {
+        let group = self.groups.swap_remove(place);
+        for (k, i) in group.members.into_iter().enumerate() {
+            let (m, v) = (group.part(k, Part::M), group.part(k, Part::V));
+            self.states[i] = State::Floats { m, v };
         }
     }
 
@@ -158,34 +270,55 @@ impl AdamW {
     pub fn step(&mut self, parameters: &mut Parameters, gradients: GradientSum, lr: f64, gradient_scale: f64) {
         self.steps += 1;
         let t = self.steps as f64;
-        for (i, gradient) in gradients.0.into_iter().enumerate() {
-            let (Some(gradient), Some(parameter)) = (gradient, parameters.iter().nth(i)) else {
+        let decays: Vec<bool> = parameters.iter().map(|parameter| parameter.decay).collect();
+        let (beta1, beta2, eps, weight_decay) = (self.beta1, self.beta2, self.eps, self.weight_decay);
+        let rates = self.rates.clone();
+        let step_of = |i: usize| AdamWStep {
+            lr: lr * rates[i],
+            beta1,
+            beta2,
+            eps,
+            weight_decay: if decays[i] { weight_decay } else { 0.0 },
+            bias_correction1: 1.0 - beta1.powf(t),
+            bias_correction2: 1.0 - beta2.powf(t),
+            grad_scale: gradient_scale,
+        };
+        let mut gradients = gradients.0;
+        let lacks_one = |group: &Group| group.members.iter().any(|&i| gradients[i].is_none());
+        while let Some(place) = self.groups.iter().position(lacks_one) {
+            self.ungroup(place);
+        }
+        self.group(parameters, &gradients);
+        for group in &mut self.groups {
+            let of_group: Vec<Tensor<1>> = group.members.iter().filter_map(|&i| gradients[i].take()).collect();
+            let Ok(of_group) = <[Tensor<1>; GROUP]>::try_from(of_group) else {
                 continue;
             };
-            let step = AdamWStep {
-                lr: lr * self.rates[i],
-                beta1: self.beta1,
-                beta2: self.beta2,
-                eps: self.eps,
-                weight_decay: if parameter.decay { self.weight_decay } else { 0.0 },
-                bias_correction1: 1.0 - self.beta1.powf(t),
-                bias_correction2: 1.0 - self.beta2.powf(t),
-                grad_scale: gradient_scale,
+            group.words = ops::adamw_of_five(group.words.clone(), of_group, group.members.map(step_of));
+            for (k, i) in group.members.into_iter().enumerate() {
+                parameters.update(i, group.part(k, Part::Value));
+            }
+        }
+        for (i, gradient) in gradients.into_iter().enumerate() {
+            let (Some(gradient), Some(parameter)) = (gradient, parameters.iter().nth(i)) else {
+                continue;
             };
             let value = parameter.value.clone();
             let value = match &mut self.states[i] {
                 State::Floats { m, v } => {
-                    let (value, moved_m, moved_v) = ops::adamw(value, gradient, m.clone(), v.clone(), step);
+                    let (value, moved_m, moved_v) = ops::adamw(value, gradient, m.clone(), v.clone(), step_of(i));
                     (*m, *v) = (moved_m, moved_v);
                     value
                 }
                 State::EightBits { words, tables, .. } => {
-                    let (value, moved) = ops::adamw_8bit(value, gradient, words.clone(), tables.clone(), step);
+                    let (value, moved) = ops::adamw_8bit(value, gradient, words.clone(), tables.clone(), step_of(i));
                     *words = moved;
                     value
                 }
+                // Moved above.
+                State::Grouped { .. } => value,
             };
-            parameters.set(i, value);
+            parameters.update(i, value);
         }
     }
 
@@ -200,11 +333,24 @@ impl AdamW {
     /// A lost device; a scale of 8-bit moments that is not finite.
     pub async fn moments(&self) -> Result<Vec<Moments>> {
         let mut all = Vec::with_capacity(self.states.len());
-        for state in &self.states {
+        let mut grouped = BTreeMap::new();
+        for group in &self.groups {
+            let words = read(group.words.clone()).await?;
+            for (k, i) in group.members.into_iter().enumerate() {
+                let part = |part| words[group.range(k, part)].to_vec();
+                let (m, v) = (part(Part::M), part(Part::V));
+                grouped.insert(i, Moments::Floats { m, v });
+            }
+        }
+        for (i, state) in self.states.iter().enumerate() {
             all.push(match state {
                 State::Floats { m, v } => Moments::Floats {
                     m: read(m.clone()).await?,
                     v: read(v.clone()).await?,
+                },
+                State::Grouped { .. } => match grouped.remove(&i) {
+                    Some(moments) => moments,
+                    None => return Err(Error::internal(msg::OtherOptimizer)),
                 },
                 State::EightBits { words, elements, .. } => {
                     let (m, v) = AdamW8bit::unpack(&read(words.clone()).await?, *elements);
@@ -226,6 +372,7 @@ impl AdamW {
     pub fn restore(&mut self, steps: usize, moments: Vec<Moments>, device: &Device) -> Result<()> {
         let fits = |(own, saved): (&State, &Moments)| match (own, saved) {
             (State::Floats { m: own, .. }, Moments::Floats { m, v }) => [m.len(), v.len()] == [own.dims()[0]; 2],
+            (State::Grouped { elements }, Moments::Floats { m, v }) => [m.len(), v.len()] == [*elements; 2],
             (State::EightBits { elements, .. }, Moments::EightBits { m, v }) => {
                 [m.codes().len(), v.codes().len()] == [*elements; 2]
                     && [m.map(), v.map()] == [Map::Signed, Map::Unsigned]
@@ -241,10 +388,13 @@ impl AdamW {
             Tensor::from_data(TensorData::new(values, [length]), device)
         };
         self.steps = steps;
+        // The next step makes groups of what was restored.
+        self.groups.clear();
         for (own, saved) in self.states.iter_mut().zip(moments) {
             match (own, saved) {
-                (State::Floats { m: own_m, v: own_v }, Moments::Floats { m, v }) => {
-                    (*own_m, *own_v) = (tensor(m), tensor(v));
+                (own @ (State::Floats { .. } | State::Grouped { .. }), Moments::Floats { m, v }) => {
+                    let (m, v) = (tensor(m), tensor(v));
+                    *own = State::Floats { m, v };
                 }
                 (State::EightBits { words, .. }, Moments::EightBits { m, v }) => {
                     let codes = |moment: Blockwise| (moment.codes().to_vec(), moment.absmax().to_vec());

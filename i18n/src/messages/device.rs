@@ -24,11 +24,29 @@ messages! { "device";
     StartAgain =
         "Start again; if it happens again, choose the CPU as the device.",
         "请重新开始；如果再次发生，请选择 CPU 作为设备。";
+    GpuMemoryFull = "the GPU's memory is full", "GPU 内存已满";
     Reported { error } = "the GPU reported an error: {error}", "GPU 报告了错误：{error}";
     LowerMemory =
         "Lower per_device_train_batch_size or cutoff_len, take a smaller model, or close other programs that use the \
          GPU.",
         "请调低 per_device_train_batch_size 或 cutoff_len，换用更小的模型，或关闭其他占用 GPU 的程序。";
+    AttentionScores { shape } = "attention scores {shape}", "注意力分数 {shape}";
+    Activations { shape } = "activations {shape}", "激活值 {shape}";
+    LowerRowsOrTokens { knob, rows, tokens } =
+        "Lower {knob} to {rows} or cutoff_len to {tokens}, or choose the CPU as the device.",
+        "请将 {knob} 调低到 {rows}，或将 cutoff_len 调低到 {tokens}，或选择 CPU 作为设备。";
+    LowerRows { knob, rows } =
+        "Lower {knob} to {rows}, or choose the CPU as the device.",
+        "请将 {knob} 调低到 {rows}，或选择 CPU 作为设备。";
+    LowerTokens { tokens } =
+        "Lower cutoff_len to {tokens}, or choose the CPU as the device.",
+        "请将 cutoff_len 调低到 {tokens}，或选择 CPU 作为设备。";
+    RunTooLarge { size, limit } =
+        "the run takes about {size} MiB, and a browser on this device allows about {limit} MiB before it ends the page",
+        "该训练约需 {size} MiB，而此设备上的浏览器最多允许约 {limit} MiB，超过后会关闭页面";
+    LowerRun =
+        "Lower cutoff_len or per_device_train_batch_size, take a smaller model, or use another computer.",
+        "请调低 cutoff_len 或 per_device_train_batch_size，换用更小的模型，或使用其他电脑。";
     OpenAlready = "a GPU is open already", "已经打开了一个 GPU";
     HandOverFirst =
         "Hand one over before anything is computed.",

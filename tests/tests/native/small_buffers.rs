@@ -3,7 +3,7 @@
 //!
 //! In a process of its own, because the GPU is opened once a process.
 
-use burn::tensor::wgpu::{WgpuSetup, wgpu};
+use burn::tensor::wgpu::wgpu;
 use lorakeet_core::{
     config::{RunConfig, TargetModules},
     device,
@@ -16,41 +16,13 @@ use lorakeet_core::{
 use lorakeet_tests::{
     alone::alone,
     golden::block_on,
+    software_gpu,
     trajectory::{batch, take_steps},
 };
 use serde_json::{Value, json};
 
 /// WebGPU's default for maxStorageBufferBindingSize.
 const LIMIT: u64 = 128 << 20;
-
-/// The first software adapter, opened with WebGPU's floor for a buffer's size.
-fn open_small() -> WgpuSetup {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
-    let adapters = block_on(instance.enumerate_adapters(wgpu::Backends::VULKAN));
-    let adapter = adapters
-        .into_iter()
-        .find(|adapter| adapter.get_info().device_type == wgpu::DeviceType::Cpu)
-        .expect("a software Vulkan driver");
-    let required_limits = wgpu::Limits {
-        max_storage_buffer_binding_size: LIMIT,
-        max_buffer_size: 2 * LIMIT,
-        ..adapter.limits()
-    };
-    let descriptor = wgpu::DeviceDescriptor {
-        required_features: adapter.features() & !wgpu::Features::all_experimental_mask(),
-        required_limits,
-        ..Default::default()
-    };
-    let (device, queue) = block_on(adapter.request_device(&descriptor)).expect("a device");
-    let backend = adapter.get_info().backend;
-    WgpuSetup {
-        instance,
-        adapter,
-        device,
-        queue,
-        backend,
-    }
-}
 
 /// A model of one thin layer under a vocabulary of `vocab` × `width`, stored in 16 bits (BF16) or 32.
 fn files(vocab: usize, width: usize, halves: bool) -> Vec<Source> {
@@ -140,7 +112,15 @@ fn trained(files: &[Source], vocab: usize, choice: DeviceChoice) -> Vec<f64> {
 #[test]
 fn vocabularies_larger_than_a_buffer_train_where_buffers_hold_128_mib() {
     alone(|| {
-        device::adopt(open_small()).expect("a GPU");
+        let opened = software_gpu::open(|adapter| {
+            let limits = wgpu::Limits {
+                max_storage_buffer_binding_size: LIMIT,
+                max_buffer_size: 2 * LIMIT,
+                ..adapter.limits()
+            };
+            (adapter.features(), limits)
+        });
+        device::adopt(opened).expect("a GPU");
         let (_, info) = block_on(device::open(DeviceChoice::Gpu)).expect("the GPU");
         assert_eq!(info.max_binding_bytes, LIMIT);
         for (name, vocab, width, halves) in [

@@ -4,6 +4,7 @@
 mod devices;
 mod files;
 mod inside;
+mod gpus;
 mod languages;
 mod links;
 mod sharing;

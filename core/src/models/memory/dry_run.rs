@@ -1,7 +1,7 @@
 //! The operations of a forward pass in bytes.
 
 use super::backward::{Backward, Recorded, Trained};
-use super::{Adapters, Buffer, MemoryLedger, Node, SymbolicTensor, View, bytes_of};
+use super::{Adapters, Buffer, MemoryLedger, Node, SymbolicTensor, TensorKind, View, bytes_of};
 use crate::models::{
     Linear, Matrix, Stored, Weight,
     activation::Activation,
@@ -69,6 +69,7 @@ impl<'a> DryRun<'a> {
     /// What a kernel makes of inputs of which `copied` bytes are not contiguous.
     fn made<const D: usize>(&self, node: Node, shape: [usize; D], copied: u64) -> SymbolicTensor<D> {
         let bytes = bytes_of(&shape);
+        self.ledger.note(TensorKind::Activations, &shape);
         let view = View::whole(self.ledger.launch(bytes, copied), bytes);
         SymbolicTensor { view, shape, node }
     }
@@ -513,6 +514,7 @@ impl Graph for DryRun<'_> {
         let inputs = [q.node, k.node, v.node].into_iter().chain(bias_node);
         let node = self.node(&inputs.collect::<Vec<Node>>(), false);
         let ([batch, heads, queries, _], [_, _, keys, _]) = (q.shape, k.shape);
+        self.ledger.note(TensorKind::Scores, &[batch, heads, queries, keys]);
         let (scores_bytes, bias_bytes) = (
             bytes_of(&[batch, heads, queries, keys]),
             bytes_of(&[heads, queries, keys]),

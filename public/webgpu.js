@@ -1,0 +1,87 @@
+// What the engine's GPU runtime does not expect of browsers, handled in the worker before it starts.
+
+// Without timestamp queries the runtime would stop at its first tensor, although the engine never asks for times. An adapter
+// that has none claims to have them, and they are taken out of what is asked of it.
+const TIMESTAMPS = "timestamp-query";
+// A GPU that has finished no submit for so long has hung. Software adapters take up to a minute for the submits of one sign.
+const SILENCE_MS = 180_000;
+// Submits between two signs of life.
+const SUBMITS_A_SIGN = 4;
+
+let lastSign = 0;
+let submits = 0;
+
+const sign = () => {
+  lastSign = performance.now();
+};
+
+// The promise, or an error once the GPU has been silent for too long.
+const answered = (promise) =>
+  new Promise((resolve, reject) => {
+    let timer;
+    const look = () => {
+      const left = lastSign + SILENCE_MS - performance.now();
+      if (left > 0) timer = setTimeout(look, left);
+      else reject(new DOMException("the GPU does not answer", "TimeoutError"));
+    };
+    sign();
+    timer = setTimeout(look, SILENCE_MS);
+    const settle = (end) => (value) => {
+      clearTimeout(timer);
+      sign();
+      end(value);
+    };
+    promise.then(settle(resolve), settle(reject));
+  });
+
+// The runtime knows errors of validation and of memory, and panics at others.
+const known = (error) =>
+  self.GPUInternalError && error instanceof GPUInternalError
+    ? new GPUValidationError(`internal error: ${error.message}`)
+    : error;
+
+const pretendTimestamps = (adapter) => {
+  Object.defineProperty(adapter, "features", { value: new Set(adapter.features).add(TIMESTAMPS) });
+  adapter.requestDevice = (descriptor) => {
+    const requiredFeatures = descriptor.requiredFeatures.filter((name) => name !== TIMESTAMPS);
+    return GPUAdapter.prototype.requestDevice.call(adapter, { ...descriptor, requiredFeatures });
+  };
+};
+
+if (self.GPUAdapter) {
+  const { requestAdapter } = GPU.prototype;
+  GPU.prototype.requestAdapter = async function (options) {
+    const adapter = await answered(requestAdapter.call(this, options));
+    if (adapter && !adapter.features.has(TIMESTAMPS)) pretendTimestamps(adapter);
+    return adapter;
+  };
+
+  const { requestDevice } = GPUAdapter.prototype;
+  GPUAdapter.prototype.requestDevice = async function (descriptor) {
+    const device = await answered(requestDevice.call(this, descriptor));
+    device.addEventListener("uncapturederror", (event) => {
+      const error = known(event.error);
+      if (error === event.error) return;
+      event.stopImmediatePropagation();
+      device.dispatchEvent(new GPUUncapturedErrorEvent("uncapturederror", { error, cancelable: true }));
+    });
+    return device;
+  };
+
+  const { popErrorScope } = GPUDevice.prototype;
+  GPUDevice.prototype.popErrorScope = async function () {
+    return known(await popErrorScope.call(this));
+  };
+
+  const { submit } = GPUQueue.prototype;
+  GPUQueue.prototype.submit = function (commands) {
+    submit.call(this, commands);
+    submits += 1;
+    if (submits % SUBMITS_A_SIGN === 0) this.onSubmittedWorkDone().then(sign, () => {});
+  };
+
+  const { mapAsync } = GPUBuffer.prototype;
+  GPUBuffer.prototype.mapAsync = function (...range) {
+    return answered(mapAsync.apply(this, range));
+  };
+}

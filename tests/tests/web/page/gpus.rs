@@ -1,0 +1,157 @@
+//! GPUs that have less than others, and GPUs that fail: how the page trains on the ones, and what it says of the others.
+
+use super::{device, shorten, shown_error};
+use anyhow::{Context, Result, ensure};
+use lorakeet_tests::browser::{Options, Page};
+use lorakeet_tests::gpu_shim::{GpuFault, GpuShim};
+use lorakeet_tests::user_actions::{REACTION, READY, STEP};
+
+/// Launches of a step of the page's own model, all linears with adapters and dropout. It may go down, never up.
+const MOST_LAUNCHES: u64 = 625;
+/// Submits of such a step.
+const MOST_SUBMITS: u64 = 24;
+
+async fn open(shim: GpuShim) -> Result<Page> {
+    let page = Page::open(&Options {
+        gpu_shim: Some(shim),
+        ..Options::default()
+    })
+    .await?;
+    page.wait_enabled("train", READY).await?;
+    ensure!(device(&page).await? == "gpu", "the engine does not run on the GPU");
+    Ok(page)
+}
+
+/// The same in a run that has taken two of its many steps.
+async fn open_in_a_run(shim: GpuShim) -> Result<Page> {
+    let page = open(shim).await?;
+    shorten(&page, "500").await?;
+    page.click("train").await?;
+    page.wait_until("the second step", READY, &format!("return {STEP} >= 2"))
+        .await?;
+    Ok(page)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_adapter_without_features_and_with_the_lowest_limits_trains() -> Result<()> {
+    let page = open(GpuShim {
+        hides_features: true,
+        lowest_limits: true,
+        ..GpuShim::default()
+    })
+    .await?;
+    let answer = page.gpu().await?;
+    for feature in ["timestamp-query", "shader-f16", "subgroups"] {
+        ensure!(
+            !answer.features.iter().any(|name| name == feature),
+            "{feature} is there"
+        );
+    }
+    for (limit, value) in [
+        ("maxStorageBuffersPerShaderStage", 8),
+        ("maxComputeWorkgroupStorageSize", 16_384),
+        ("maxComputeInvocationsPerWorkgroup", 256),
+        ("maxStorageBufferBindingSize", 128 << 20),
+        ("maxBufferSize", 256 << 20),
+    ] {
+        ensure!(answer.limits.get(limit) == Some(&value), "{limit}: {:?}", answer.limits);
+    }
+    shorten(&page, "3").await?;
+    page.train_to_the_end().await?;
+    page.no_panic()?;
+    page.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_takes_no_more_launches_than_it_did() -> Result<()> {
+    let page = open(GpuShim::default()).await?;
+    shorten(&page, "8").await?;
+    page.train_to_the_end().await?;
+    let step = page.gpu().await?.of_a_step().context("steps that are alike")?;
+    println!("{step:?}");
+    ensure!(step.launches <= MOST_LAUNCHES, "{} launches", step.launches);
+    ensure!(step.submits <= MOST_SUBMITS, "{} submits", step.submits);
+    ensure!(step.maps == 1, "{} maps", step.maps);
+    page.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_way_in_which_a_gpu_fails_ends_the_run_in_a_message_and_a_restart() -> Result<()> {
+    for (fault, said) in [
+        (GpuFault::Validation, "a fake validation error"),
+        (GpuFault::Internal, "a fake internal error"),
+        (GpuFault::Memory, "memory is full"),
+        (GpuFault::Destroyed, "the GPU was lost"),
+        (GpuFault::Silent, "the GPU was lost"),
+    ] {
+        let page = open_in_a_run(GpuShim::default()).await?;
+        page.break_gpu(fault).await?;
+        let message = shown_error(&page, REACTION).await?;
+        println!("{fault:?}: {message}");
+        ensure!(message.contains(said), "{fault:?}: {message}");
+        page.no_panic()?;
+        page.click("restart").await?;
+        page.wait_enabled("train", READY).await?;
+        page.close().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_loss_the_page_asks_three_times_for_a_gpu_and_then_offers_the_cpu() -> Result<()> {
+    // The third engine that asks gets one.
+    let page = open_in_a_run(GpuShim {
+        refused: &[2, 3],
+        ..GpuShim::default()
+    })
+    .await?;
+    page.break_gpu(GpuFault::Destroyed).await?;
+    shown_error(&page, REACTION).await?;
+    page.click("restart").await?;
+    page.wait_enabled("train", READY).await?;
+    ensure!(device(&page).await? == "gpu");
+    page.close().await?;
+
+    // None does.
+    let page = open_in_a_run(GpuShim {
+        refused: &[2, 3, 4],
+        ..GpuShim::default()
+    })
+    .await?;
+    page.break_gpu(GpuFault::Destroyed).await?;
+    shown_error(&page, REACTION).await?;
+    page.click("restart").await?;
+    let no_adapter =
+        "return document.querySelector('[data-testid=\"error\"]')?.textContent.includes('no WebGPU adapter')";
+    page.wait_until("the last try fails", READY, no_adapter).await?;
+    // It does not ask for ever: were there a fourth try, it would get an adapter.
+    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    page.click("use-cpu").await?;
+    page.wait_enabled("train", READY).await?;
+    ensure!(device(&page).await? == "cpu");
+    shorten(&page, "3").await?;
+    page.train_to_the_end().await?;
+    page.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phone_is_told_what_would_end_its_page() -> Result<()> {
+    let page = Page::open(&Options {
+        flags: vec![
+            "--user-agent=Mozilla/5.0 (iPhone; CPU iPhone OS 26_0 like Mac OS X) AppleWebKit/605.1.15 Mobile Safari",
+        ],
+        ..Options::default()
+    })
+    .await?;
+    page.wait_enabled("train", READY).await?;
+    for (knob, value) in [("per_device_train_batch_size", "512"), ("max_steps", "3")] {
+        page.set_knob(knob, value).await?;
+    }
+    page.click("train").await?;
+    let message = shown_error(&page, REACTION).await?;
+    println!("{message}");
+    ensure!(message.contains("1024 MiB"), "{message}");
+    shorten(&page, "3").await?;
+    page.train_to_the_end().await?;
+    page.close().await
+}
