@@ -9,6 +9,7 @@ mod bench;
 mod bundle;
 mod datasets;
 mod imports;
+mod interop;
 mod lessons;
 mod licences;
 mod lint;
@@ -48,6 +49,7 @@ cargo xtask test [STAGE...]      run the stages lint to web, or only the named o
     models     SmolLM2-135M and all-MiniLM-L6-v2 from their packages
     web        the page in a real Chromium, with WebGPU on its software adapter and without
     soak       two thousand steps on the CPU, on Vulkan and in Chromium, with memory watched (only when named)
+    interop    exports in transformers, PEFT, llama.cpp and MLX, which it installs in the cache, 6 GB (only when named)
 cargo xtask bench [--browser] [WORD]
                                  measure training steps natively or in a real Chromium, all or those whose name contains
                                  the word (`mlp gpu`, `smollm2-2x64 cpu`); JSON on standard output, one object a line;

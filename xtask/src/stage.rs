@@ -18,11 +18,13 @@ pub enum Stage {
     Web,
     /// Two thousand steps with memory watched.
     Soak,
+    /// Exports in the programs that they are for.
+    Interop,
 }
 
 impl Stage {
     /// Every stage, in the order in which they run: the quickest to fail first.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Lint,
         Self::Native,
         Self::Golden,
@@ -30,6 +32,7 @@ impl Stage {
         Self::Models,
         Self::Web,
         Self::Soak,
+        Self::Interop,
     ];
 
     /// Its name on the command line, and that of its test programs.
@@ -42,6 +45,7 @@ impl Stage {
             Self::Models => "models",
             Self::Web => "web",
             Self::Soak => "soak",
+            Self::Interop => "interop",
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::phase::{Phase, Plan, spoken};
 use crate::places::{LAB_PACKAGE, Places, say};
 use crate::process::{Tally, run, run_counted};
 use crate::stage::Stage;
-use crate::{lint, models, page, setup, wasm};
+use crate::{interop, lint, models, page, setup, wasm};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -22,6 +22,7 @@ impl Stage {
     fn targets(self) -> Vec<&'static str> {
         match self {
             Self::Lint => Vec::new(),
+            Self::Interop => vec!["--bins"],
             Self::Native => vec!["--lib", "--bins", "--test", self.name()],
             _ => vec!["--test", self.name()],
         }
@@ -48,6 +49,7 @@ impl Stage {
                 Phase::new("web: the page in Chromium", 300),
             ],
             Self::Soak => vec![Phase::new("soak: two thousand steps, three times", 1700)],
+            Self::Interop => vec![Phase::new("interop: exports in other programs", 600)],
         }
     }
 
@@ -60,6 +62,10 @@ impl Stage {
         plan: &mut Plan,
         tally: &mut Tally,
     ) -> Result<()> {
+        if self == Self::Interop {
+            let golden = golden_folder(places)?;
+            return plan.run(|| interop::check(places, &golden));
+        }
         let mut command = native_cargo_test(places, &self.targets());
         native_environment(&mut command, places)?;
         match self {
@@ -81,7 +87,7 @@ impl Stage {
                     command.env(HOSTILE_ROUNDS, MANY_ROUNDS);
                 }
             }
-            Self::Lint | Self::Golden | Self::Hostile => {}
+            Self::Lint | Self::Golden | Self::Hostile | Self::Interop => {}
             Self::Models => {
                 let lost = "these tests could not run";
                 command.env("LORAKEET_SMOLLM2", models::smollm2(places).context(lost)?);
@@ -113,7 +119,7 @@ impl Stage {
     }
 }
 
-/// Runs the named stages, or all but `soak`, up to the first that fails.
+/// Runs the named stages, or all but `soak` and `interop`, up to the first that fails.
 pub fn run_stages(places: &Places, names: &[&str]) -> Result<ExitCode> {
     let stages = choose(names)?;
     let native: Vec<Stage> = stages.iter().copied().filter(|stage| *stage != Stage::Lint).collect();
@@ -218,7 +224,10 @@ fn compile(places: &Places, stages: &[Stage]) -> Result<()> {
 
 fn choose(names: &[&str]) -> Result<Vec<Stage>> {
     if names.is_empty() {
-        return Ok(Stage::ALL.into_iter().filter(|stage| *stage != Stage::Soak).collect());
+        return Ok(Stage::ALL
+            .into_iter()
+            .filter(|stage| !matches!(stage, Stage::Soak | Stage::Interop))
+            .collect());
     }
     for name in names {
         if !Stage::ALL.iter().any(|stage| stage.name() == *name) {
