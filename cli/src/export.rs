@@ -129,10 +129,8 @@ fn find(path: &Path) -> Result<Found> {
 }
 
 fn holds_gguf(folder: &Path) -> bool {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries
-        .into_iter()
-        .any(|entry| entry.path().extension().is_some_and(|ending| ending == "gguf"))
+    let mut entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.any(|entry| entry.path().extension().is_some_and(|ending| ending == "gguf"))
 }
 
 fn settings_in(path: &Path) -> Result<RunConfig> {

@@ -111,10 +111,15 @@ fn storage(tensor: &MergedTensor, wanted: Option<Storage>) -> Result<Storage> {
 
 /// The tensors, divided into files.
 fn shards<'m>(merged: &'m Merged<'_>, settings: Settings) -> Result<Vec<Shard<'m>>> {
+    let mut tensors = Vec::with_capacity(merged.tensors.len());
+    for tensor in &merged.tensors {
+        tensors.push((tensor, storage(tensor, settings.dtype)?));
+    }
+    // Numbers of eight bytes go first, then those of four and so on: readers map them where they lie.
+    tensors.sort_by_key(|(_, storage)| std::cmp::Reverse(storage.block_bytes()));
     let mut shards = vec![Vec::new()];
     let mut filled = 0;
-    for tensor in &merged.tensors {
-        let storage = storage(tensor, settings.dtype)?;
+    for (tensor, storage) in tensors {
         let bytes = size(tensor, storage);
         let last = shards.len() - 1;
         if filled > 0 && filled + bytes > settings.shard_bytes {

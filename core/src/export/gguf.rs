@@ -127,7 +127,7 @@ pub(super) async fn write(
     let mut writer = GgufWriter::default();
     writer.u32("general.file_type", file_type(dtype));
     writer.u32("general.quantization_version", QUANTIZATION_VERSION);
-    let mut planned = plan(merged, &names, dtype)?;
+    let mut planned = plan(merged, &names, dtype).await?;
     match base {
         Some(file) => {
             for pair in read_pairs(file).await? {
@@ -175,11 +175,11 @@ pub(super) async fn write(
     let mut pieces = sink.create(FILE).await?;
     pieces.append(&writer.header(&table)?).await?;
     for tensor in &planned {
-        let written = append(merged, base, tensor, pieces.as_mut(), &mut |bytes| {
+        let mut wrote = |bytes| {
             done += bytes;
             progress(done, total);
-        });
-        let written = written.await?;
+        };
+        let written = append(merged, base, tensor, pieces.as_mut(), &mut wrote).await?;
         let padding = written.next_multiple_of(ALIGNMENT) - written;
         pieces.append(&vec![0; padding as usize]).await?;
     }
@@ -188,57 +188,70 @@ pub(super) async fn write(
 }
 
 /// The tensors of the file by name.
-fn plan<'m>(merged: &'m Merged<'_>, names: &Names, dtype: Storage) -> Result<Vec<Planned<'m>>> {
-    if merged.architecture.kind != Kind::Decoder
-        && let Some(head) = merged.tensors.iter().find(|tensor| is_class_head(&tensor.name))
-    {
-        return Err(no_head(&head.name));
-    }
+async fn plan<'m>(merged: &'m Merged<'_>, names: &Names, dtype: Storage) -> Result<Vec<Planned<'m>>> {
     let mut planned = Vec::new();
-    let is_tied = merged.config["tie_word_embeddings"] == json!(true);
-    for tensor in &merged.tensors {
-        let is_second_output = is_tied && tensor.name.ends_with("lm_head.weight");
-        if merged.is_idle(tensor) || is_second_output {
-            continue;
-        }
+    for tensor in merged.tensors.iter().filter(|tensor| !merged.is_idle(tensor)) {
         if is_class_head(&tensor.name) {
-            return Err(no_head(&tensor.name));
+            let error = Error::model(msg::NoHeadInGguf).field(&tensor.name);
+            return Err(error.remedy(msg::ExportMergedModel));
         }
         // The converter leaves the head of masked language models out.
         let is_mlm_head = merged.architecture.kind == Kind::Encoder && tensor.name.starts_with("cls.");
         if is_mlm_head && matches!(tensor.change, Trained::None) {
             continue;
         }
-        let name = names.gguf_name(merged, tensor)?;
-        if name == "output.weight" && names.form.architecture == "gemma2" {
-            let error = Error::model(msg::OnlyTied { architecture: "gemma2" }).field(&tensor.name);
-            return Err(error.remedy(msg::ExportMergedModel));
-        }
         let change = names.change(tensor);
         let mut shape = tensor.shape.clone();
         if change == Change::Transpose {
             shape.reverse();
         }
-        planned.push(Planned {
-            storage: storage(&name, &shape, dtype, is_tied || merged.is_tied),
-            name,
-            shape,
-            content: Content::Merged(tensor, change),
-        });
+        planned.push((names.gguf_name(merged, tensor)?, shape, tensor, change));
     }
-    Ok(planned)
+    let find = |wanted: &str| planned.iter().position(|(name, ..)| name == wanted);
+    // Some folders hold an output matrix that is the embedding.
+    if let (Some(output), Some(table)) = (find(OUTPUT), find(TABLE))
+        && merged.config["tie_word_embeddings"] == json!(true)
+        && are_equal(merged, planned[output].2, planned[table].2).await?
+    {
+        planned.remove(output);
+    }
+    let output = planned.iter().find(|(name, ..)| name == OUTPUT);
+    if let (Some((_, _, tensor, _)), "gemma2") = (output, names.form.architecture) {
+        let error = Error::model(msg::OnlyTied { architecture: "gemma2" }).field(&tensor.name);
+        return Err(error.remedy(msg::ExportMergedModel));
+    }
+    let is_tied = output.is_none();
+    let planned = planned.into_iter().map(|(name, shape, tensor, change)| Planned {
+        storage: storage(&name, &shape, dtype, is_tied),
+        name,
+        shape,
+        content: Content::Merged(tensor, change),
+    });
+    Ok(planned.collect())
+}
+
+/// The output matrix and the embedding.
+const OUTPUT: &str = "output.weight";
+const TABLE: &str = "token_embd.weight";
+
+/// Whether two tensors hold the same numbers.
+async fn are_equal(merged: &Merged<'_>, one: &MergedTensor, other: &MergedTensor) -> Result<bool> {
+    if one.shape != other.shape {
+        return Ok(false);
+    }
+    let (one, other) = (Reader::open(merged, one).await?, Reader::open(merged, other).await?);
+    for rows in one.chunks() {
+        if one.rows(rows.clone()).await? != other.rows(rows).await? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn is_class_head(name: &str) -> bool {
     ["classifier.", "score.", "pre_classifier."]
         .iter()
         .any(|head| name.starts_with(head))
-}
-
-fn no_head(name: &str) -> Error {
-    Error::model(msg::NoHeadInGguf)
-        .field(name)
-        .remedy(msg::ExportMergedModel)
 }
 
 /// How a tensor is stored. As llama.cpp's converter has it, vectors, positions and token types are F32, and rows that are no
@@ -251,7 +264,7 @@ fn storage(name: &str, shape: &[usize], dtype: Storage, is_tied: bool) -> Storag
     if is_plain || !name.ends_with(".weight") || name.ends_with("_norm.weight") {
         return Storage::F32;
     }
-    let is_output = name == "output.weight" || is_tied && name == "token_embd.weight";
+    let is_output = name == OUTPUT || is_tied && name == TABLE;
     let dtype = match dtype {
         Storage::Q4_0 | Storage::Q4_1 if is_output => Storage::Q8_0,
         dtype => dtype,

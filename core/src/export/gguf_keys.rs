@@ -62,14 +62,18 @@ impl Keys<'_> {
         self.config[key].as_f64().unwrap_or(usual)
     }
 
+    /// The error for a key of config.json whose value llama.cpp does not compute with.
+    fn refused(&self, key: &'static str) -> Error {
+        let found: String = self.config[key].to_string().chars().take(80).collect();
+        let architecture = self.architecture;
+        let error = Error::model(msg::NotInLlamaCpp { found, architecture });
+        error.file("config.json").field(key).remedy(msg::ExportMergedModel)
+    }
+
     /// Refuses another value of config.json than those that llama.cpp computes with.
-    fn only(&self, key: &str, known: &[&str]) -> Result<()> {
+    fn only(&self, key: &'static str, known: &[&str]) -> Result<()> {
         match self.config[key].as_str() {
-            Some(found) if !known.contains(&found) => {
-                let architecture = self.architecture;
-                let error = Error::model(msg::NotInLlamaCpp { found, architecture });
-                Err(error.file("config.json").field(key).remedy(msg::ExportMergedModel))
-            }
+            Some(found) if !known.contains(&found) => Err(self.refused(key)),
             _ => Ok(()),
         }
     }
@@ -130,9 +134,7 @@ fn rotary(keys: &mut Keys<'_>) -> Result<Option<Vec<f32>>> {
         keys.integer("vocab_size", &["vocab_size"], None)?;
     }
     if config["use_sliding_window"] == Value::Bool(true) {
-        let (found, architecture) = ("use_sliding_window", keys.architecture);
-        let error = Error::model(msg::NotInLlamaCpp { found, architecture });
-        return Err(error.file("config.json").field(found).remedy(msg::ExportMergedModel));
+        return Err(keys.refused("use_sliding_window"));
     }
     if is_gemma {
         gemma(keys, layers, (width, heads, head_dim))?;
@@ -144,11 +146,6 @@ fn rotary(keys: &mut Keys<'_>) -> Result<Option<Vec<f32>>> {
 fn gemma(keys: &mut Keys<'_>, layers: u64, (width, heads, head_dim): (u64, u64, u64)) -> Result<()> {
     let config = keys.config;
     let third = keys.architecture == "gemma3";
-    let refuse = |key: &'static str| {
-        let (found, architecture) = (key, keys.architecture);
-        let error = Error::model(msg::NotInLlamaCpp { found, architecture });
-        Err(error.file("config.json").field(key).remedy(msg::ExportMergedModel))
-    };
     // llama.cpp knows the scale of scores of each size.
     let largest = layers == if third { 62 } else { 46 };
     let known = if largest {
@@ -157,7 +154,11 @@ fn gemma(keys: &mut Keys<'_>, layers: u64, (width, heads, head_dim): (u64, u64, 
         head_dim as f64
     };
     if keys.number("query_pre_attn_scalar", 256.0) != known {
-        return refuse("query_pre_attn_scalar");
+        return Err(keys.refused("query_pre_attn_scalar"));
+    }
+    let local = config["rope_parameters"]["sliding_attention"]["rope_theta"].as_f64();
+    if third && local.unwrap_or(keys.number("rope_local_base_freq", 1e4)) != 1e4 {
+        return Err(keys.refused("rope_local_base_freq"));
     }
     let every = if third { 6 } else { 2 };
     if let Some(types) = config["layer_types"].as_array() {
@@ -169,7 +170,7 @@ fn gemma(keys: &mut Keys<'_>, layers: u64, (width, heads, head_dim): (u64, u64, 
             }
         };
         if (1..=types.len() as u64).any(|layer| types[layer as usize - 1] != slides(layer)) {
-            return refuse("layer_types");
+            return Err(keys.refused("layer_types"));
         }
     }
     let window = config["sliding_window"].as_u64().unwrap_or(4096);
@@ -182,11 +183,7 @@ fn gemma(keys: &mut Keys<'_>, layers: u64, (width, heads, head_dim): (u64, u64, 
         match cap {
             Some(cap) => keys.float(name, cap),
             // Without the key llama.cpp has Gemma 2's usual cap.
-            None if !third => {
-                let (found, architecture) = (name, keys.architecture);
-                let error = Error::model(msg::NotInLlamaCpp { found, architecture });
-                return Err(error.file("config.json").field(name).remedy(msg::ExportMergedModel));
-            }
+            None if !third => return Err(keys.refused(name)),
             None => {}
         }
     }
@@ -245,14 +242,7 @@ fn rope(keys: &mut Keys<'_>, head_dim: u64) -> Result<Option<Vec<f32>>> {
             };
             Ok(Some((0..head_dim / 2).map(divisor).collect()))
         }
-        Some(found) => {
-            let architecture = keys.architecture;
-            let error = Error::model(msg::NotInLlamaCpp { found, architecture });
-            Err(error
-                .file("config.json")
-                .field("rope_scaling")
-                .remedy(msg::ExportMergedModel))
-        }
+        Some(_) => Err(keys.refused("rope_scaling")),
     }
 }
 
@@ -284,6 +274,10 @@ fn bert(keys: &mut Keys<'_>) -> Result<()> {
 
 fn t5(keys: &mut Keys<'_>) -> Result<()> {
     keys.only("feed_forward_proj", &["relu", "gated-gelu"])?;
+    let distance = "relative_attention_max_distance";
+    if keys.number(distance, 128.0) != 128.0 {
+        return Err(keys.refused(distance));
+    }
     let layers = keys.integer("block_count", &["num_layers"], None)?;
     keys.integer("decoder_block_count", &["num_decoder_layers"], Some(layers))?;
     keys.integer("context_length", &["n_positions"], Some(512))?;

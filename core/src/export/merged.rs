@@ -529,9 +529,9 @@ impl<'m> Reader<'m> {
             (_, None, None) => Vec::new(),
         };
         if let Some(Factors { left, right, rank }) = &self.factors {
-            for (row, numbers) in rows.zip(values.chunks_exact_mut(self.columns)) {
+            for (row, numbers) in rows.zip(values.chunks_exact_mut(self.columns.max(1))) {
                 let left = &left[row * rank..][..*rank];
-                for (factor, right) in left.iter().zip(right.chunks_exact(self.columns)) {
+                for (factor, right) in left.iter().zip(right.chunks_exact(self.columns.max(1))) {
                     numbers
                         .iter_mut()
                         .zip(right)

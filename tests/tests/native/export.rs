@@ -97,7 +97,29 @@ fn tokenizer(model_type: &str, count: usize) -> Value {
 
 /// A case's model with a tokenizer.
 fn files_of(case: &Case) -> Vec<Source> {
-    let config = case.config();
+    files_with(case, case.config())
+}
+
+/// The same with such settings as llama.cpp computes with, where it leaves no choice.
+fn gguf_files_of(case: &Case) -> Vec<Source> {
+    let mut config = case.config();
+    match config["model_type"].as_str().expect("a type") {
+        "llama" if config["rope_parameters"]["rope_type"] == "llama3" => {
+            config["rope_parameters"]["original_max_position_embeddings"] = json!(8192);
+        }
+        "gemma2" => config["query_pre_attn_scalar"] = config["head_dim"].clone(),
+        "gemma3_text" => {
+            config["query_pre_attn_scalar"] = config["head_dim"].clone();
+            let layers = config["num_hidden_layers"].as_u64().expect("layers") as usize;
+            config["layer_types"] = json!(vec!["sliding_attention"; layers]);
+        }
+        "t5" => config["relative_attention_max_distance"] = json!(128),
+        _ => {}
+    }
+    files_with(case, config)
+}
+
+fn files_with(case: &Case, config: Value) -> Vec<Source> {
     let vocabulary = config["vocab_size"].as_u64().expect("a size") as usize;
     let tokenizer = tokenizer(config["model_type"].as_str().expect("a type"), vocabulary);
     let weights = fs::read(case.path.join("model.safetensors")).expect("weights");
@@ -317,7 +339,7 @@ const IN_GGUF: [&str; 9] = [
 fn a_gguf_file_of_a_merged_model_computes_what_base_and_adapter_do() {
     for name in IN_GGUF {
         let case = Case::open(name);
-        let (base, adapter) = (files_of(&case), adapter_of(&case.below("adapters")[0]));
+        let (base, adapter) = (gguf_files_of(&case), adapter_of(&case.below("adapters")[0]));
         let written = exported(&base, Some(&adapter), settings(Form::Gguf, Some(Storage::F32)));
         let mut model = load(&open(&base));
         model.load_adapter(&adapter).expect("it fits");
@@ -429,7 +451,7 @@ fn an_adapter_for_llama_cpp_adds_to_its_base_what_the_merged_file_has() {
     let adapter = random_adapter(&llama, &rs);
     names.push((llama, adapter));
     for (case, adapter) in names {
-        let base = files_of(&case);
+        let base = gguf_files_of(&case);
         let numbers = |adapter, form| gguf_numbers(&exported(&base, adapter, settings(form, Some(Storage::F32)))[0]);
         let (_, plain) = numbers(None, Form::Gguf);
         let (_, merged) = numbers(Some(&adapter), Form::Gguf);
