@@ -2,7 +2,8 @@
 //!
 //! A model can be larger than memory, so formats read the slices that they need through [`ReadAt`]; in the page that is
 //! a dropped `File`, natively a file on disk. What is written (adapters, checkpoints, logs) is small and goes to a
-//! [`Sink`] as one piece; exported models go to a [`StreamSink`]. Futures here stay on one thread: the browser's file objects cannot leave theirs.
+//! [`Sink`] as one piece; exported models go to a [`StreamSink`]. Futures here stay on one thread: the browser's file objects
+//! cannot leave theirs.
 
 use crate::{Error, Result};
 use lorakeet_i18n::messages::common;

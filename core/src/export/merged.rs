@@ -136,21 +136,31 @@ impl<'a> AdapterTensors<'a> {
         Ok(i)
     }
 
+    /// Refuses a head that the model has no place for: it is described in a file of its own.
+    fn check_head(&self, kind: HeadKind) -> Result<()> {
+        let is_classifier = matches!(kind, HeadKind::SequenceClassification | HeadKind::TokenClassification);
+        let is_head = |name: &&str| {
+            let first = name.strip_prefix(PEFT_PREFIX).and_then(|name| name.split('.').next());
+            matches!(first, Some("classifier" | "score"))
+        };
+        match self.by_name.keys().copied().find(is_head).filter(|_| !is_classifier) {
+            Some(name) => Err(Error::format(models::NoPlaceForTensor)
+                .field(name)
+                .remedy(msg::HeadNeedsConfig)),
+            None => Ok(()),
+        }
+    }
+
     /// Refuses tensors without a place, but for the copy of the base's embedding that PEFT writes beside an adapter on it.
     fn check_left(&self) -> Result<()> {
-        let left = self.by_name.iter().find(|(name, i)| {
-            let is_copy = name.ends_with(".base_layer.weight");
-            !self.used.contains(i) && !is_copy
-        });
-        let Some((name, _)) = left else { return Ok(()) };
-        let has_head = HEAD_NAMES
-            .iter()
-            .any(|head| name.starts_with(&format!("{PEFT_PREFIX}{head}.")));
-        let error = Error::format(models::NoPlaceForTensor).field(*name);
-        Err(match has_head {
-            true => error.remedy(msg::HeadNeedsConfig),
-            false => error.remedy(models::OnlyLoraIsRead),
-        })
+        let is_left = |(name, i): &(&&str, &usize)| !self.used.contains(i) && !name.ends_with(".base_layer.weight");
+        match self.by_name.iter().find(is_left) {
+            Some((name, _)) => {
+                let error = Error::format(models::NoPlaceForTensor).field(*name);
+                Err(error.remedy(models::OnlyLoraIsRead))
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -196,6 +206,7 @@ impl<'a> Merged<'a> {
         };
         let skeleton = &self.skeleton;
         let mut tensors = AdapterTensors::new(adapter);
+        tensors.check_head(self.kind)?;
         let chosen = skeleton.chosen(config)?;
         let chosen: BTreeMap<&str, &ChosenModule> =
             chosen.iter().map(|module| (module.path.as_str(), module)).collect();
