@@ -11,6 +11,7 @@ mod bundle;
 mod datasets;
 mod hosts;
 mod imports;
+mod interop;
 mod lessons;
 mod licences;
 mod lint;
@@ -55,6 +56,7 @@ cargo xtask test [STAGE...]      run the stages lint to web, or only the named o
     browsers   a lesson and the page in Firefox ESR and WebKitGTK (only when named)
     hosts      the lab in a page of another site, an mdBook, a Jupyter notebook and a Vite app (only when named)
     soak       two thousand steps on the CPU, on Vulkan and in Chromium, with memory watched (only when named)
+    interop    exports in transformers, PEFT, llama.cpp and MLX, which it installs in the cache, 6 GB (only when named)
 cargo xtask bench [--browser] [WORD]
                                  measure training steps natively or in a real Chromium, all or those whose name contains
                                  the word (`mlp gpu`, `smollm2-2x64 cpu`); JSON on standard output, one object a line;

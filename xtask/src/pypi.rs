@@ -102,7 +102,7 @@ pub fn sha256(path: &Path) -> Result<String> {
     Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Python 3.
+/// The machine's Python.
 pub fn python() -> Result<PathBuf> {
     find("python3")
         .or_else(|| find("python"))

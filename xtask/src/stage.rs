@@ -22,11 +22,13 @@ pub enum Stage {
     Hosts,
     /// Two thousand steps with memory watched.
     Soak,
+    /// Exports in the programs that they are for.
+    Interop,
 }
 
 impl Stage {
     /// Every stage, in the order in which they run: the quickest to fail first.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Lint,
         Self::Native,
         Self::Golden,
@@ -36,6 +38,7 @@ impl Stage {
         Self::Browsers,
         Self::Hosts,
         Self::Soak,
+        Self::Interop,
     ];
 
     /// Its name on the command line, and that of its test programs.
@@ -50,11 +53,12 @@ impl Stage {
             Self::Browsers => "browsers",
             Self::Hosts => "hosts",
             Self::Soak => "soak",
+            Self::Interop => "interop",
         }
     }
 
     /// Whether a plain `cargo xtask test` leaves it out: it takes long, or needs much that the others do not.
     pub fn is_only_named(self) -> bool {
-        matches!(self, Self::Browsers | Self::Hosts | Self::Soak)
+        matches!(self, Self::Browsers | Self::Hosts | Self::Soak | Self::Interop)
     }
 }

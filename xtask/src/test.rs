@@ -8,7 +8,7 @@ use crate::phase::{Phase, Plan, spoken};
 use crate::places::{LAB_PACKAGE, Places, say};
 use crate::process::{Tally, run, run_counted};
 use crate::stage::Stage;
-use crate::{axe, lint, models, page, setup, wasm};
+use crate::{axe, interop, lint, models, page, setup, wasm};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -23,6 +23,7 @@ impl Stage {
     fn targets(self) -> Vec<&'static str> {
         match self {
             Self::Lint => Vec::new(),
+            Self::Interop => vec!["--bins"],
             Self::Native => vec!["--lib", "--bins", "--test", self.name()],
             _ => vec!["--test", self.name()],
         }
@@ -51,6 +52,7 @@ impl Stage {
             Self::Browsers => vec![Phase::new("browsers: Firefox ESR and WebKitGTK", 200)],
             Self::Hosts => vec![Phase::new("hosts: the lab in pages of other makers", 100)],
             Self::Soak => vec![Phase::new("soak: two thousand steps, three times", 1700)],
+            Self::Interop => vec![Phase::new("interop: exports in other programs", 600)],
         }
     }
 
@@ -63,6 +65,10 @@ impl Stage {
         plan: &mut Plan,
         tally: &mut Tally,
     ) -> Result<()> {
+        if self == Self::Interop {
+            let golden = golden_folder(places)?;
+            return plan.run(|| interop::check(places, &golden));
+        }
         let mut command = native_cargo_test(places, &self.targets());
         native_environment(&mut command, places)?;
         match self {
@@ -84,7 +90,7 @@ impl Stage {
                     command.env(HOSTILE_ROUNDS, MANY_ROUNDS);
                 }
             }
-            Self::Lint | Self::Golden | Self::Hostile => {}
+            Self::Lint | Self::Golden | Self::Hostile | Self::Interop => {}
             Self::Models => {
                 let lost = "these tests could not run";
                 command.env("LORAKEET_SMOLLM2", models::smollm2(places).context(lost)?);

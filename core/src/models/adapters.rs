@@ -199,7 +199,7 @@ pub(super) fn check_adapter_names(task: HeadKind, body: &dyn Body, head: &Head, 
 }
 
 /// The paths of the modules that can have an adapter.
-fn adaptable<'a>(body: &'a dyn Body, head: &'a Head, config: &AdapterConfig) -> Vec<&'a str> {
+pub(super) fn adaptable<'a>(body: &'a dyn Body, head: &'a Head, config: &AdapterConfig) -> Vec<&'a str> {
     let linears = body.linears().into_iter().chain(head.linears());
     let mut paths: Vec<&str> = linears.map(|linear| linear.path.as_str()).collect();
     // all-linear means linears; names and patterns may mean embeddings too.

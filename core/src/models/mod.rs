@@ -44,6 +44,7 @@ pub(crate) use insides::{AttentionHead, LowRank, TokenScore};
 pub use limits::Limits;
 pub(crate) use linear::Linear;
 pub(crate) use matrix::{Matrix, Stored};
+pub(crate) use names::is_idle;
 pub(crate) use parameters::Weight;
 pub use parameters::{Leaves, Parameter, Parameters};
 pub(crate) use skeleton::ModelSkeleton;

@@ -66,6 +66,14 @@ impl Prefix {
         let found = candidates.find(|candidate| exists(candidate));
         found.map_or(Cow::Borrowed(name), Cow::Owned)
     }
+
+    /// The inverse for a tensor of the base: the name that it is asked for by.
+    pub(super) fn usual<'n>(&self, stored: &'n str) -> Cow<'n, str> {
+        match stored.strip_prefix(self.stored.as_str()) {
+            Some(part) if self.wanted != self.stored => Cow::Owned(format!("{}{part}", self.wanted)),
+            _ => Cow::Borrowed(stored),
+        }
+    }
 }
 
 fn two_models(one: &str, other: &str) -> Error {
@@ -118,7 +126,7 @@ fn is_part(name: &str, read: &HashSet<String>) -> bool {
 
 /// Whether `name` is a constant that old checkpoints carry, a second name of a shared tensor, or the pooler of an encoder,
 /// which only its classifiers read.
-fn is_idle(name: &str) -> bool {
+pub(crate) fn is_idle(name: &str) -> bool {
     const ENDS: [&str; 12] = [
         "position_ids",
         "embeddings.token_type_ids",
@@ -178,6 +186,8 @@ mod tests {
         let bare = ["embed_tokens.weight", "norm.weight", "lm_head.weight"];
         assert_eq!(of(&bare, "model.norm.weight"), "norm.weight");
         assert_eq!(of(&bare, "lm_head.weight"), "lm_head.weight");
+        let prefix = Prefix::find(bare.into_iter(), "model.", "embed_tokens.weight").unwrap();
+        assert_eq!(prefix.usual("norm.weight"), "model.norm.weight");
         let wrapped = ["module.model.embed_tokens.weight", "module.lm_head.weight"];
         assert_eq!(of(&wrapped, "model.norm.weight"), "module.model.norm.weight");
         assert_eq!(of(&wrapped, "lm_head.weight"), "module.lm_head.weight");

@@ -1,6 +1,6 @@
 //! A model's layers and head, read from a checkpoint's configuration and tensors, or only their sizes.
 
-use super::adapters::{check_adapter_names, with_head};
+use super::adapters::{adaptable, check_adapter_names, with_head};
 use super::body::Body;
 use super::head::Head;
 use super::load::{Finished, Loader};
@@ -9,11 +9,13 @@ use super::registry::of_model_type;
 use super::{HeadKind, Limits, Linear, Parameters};
 use crate::data::Batch;
 use crate::error::Result;
-use crate::formats::{ModelFiles, peft::AdapterConfig};
+use crate::formats::ModelFiles;
+use crate::formats::peft::{AdapterConfig, ChosenModule, chosen_modules};
 use crate::models::memory::DryRun;
 use crate::protocol::ModelInfo;
 use crate::quant::BaseFormat;
 use lorakeet_i18n::Message;
+use std::borrow::Cow;
 
 /// Layers and head with their sizes: a model, or its sizes alone.
 pub(crate) struct ModelSkeleton {
@@ -100,6 +102,32 @@ impl ModelSkeleton {
     /// The paths of the embeddings.
     pub(crate) fn embedding_paths(&self) -> impl Iterator<Item = &str> {
         self.body.embeddings().into_iter().map(|table| table.path.as_str())
+    }
+
+    /// The paths of the embeddings with their sizes \[V, C\].
+    pub(crate) fn tables(&self) -> impl Iterator<Item = (&str, [usize; 2])> {
+        let tables = self.body.embeddings().into_iter();
+        tables.map(|table| (table.path.as_str(), [table.matrix.rows, table.matrix.columns]))
+    }
+
+    /// What its head is made for.
+    pub(crate) fn kind(&self) -> HeadKind {
+        self.task
+    }
+
+    /// The name that the files have for the tensor `name`.
+    pub(crate) fn stored<'n>(&self, files: &ModelFiles, name: &'n str) -> Cow<'n, str> {
+        self.prefix.stored(name, |stored| files.contains(stored))
+    }
+
+    /// The name that transformers has, in a model with a head, for the tensor of the base that the files call `stored`.
+    pub(crate) fn usual<'n>(&self, stored: &'n str) -> Cow<'n, str> {
+        self.prefix.usual(stored)
+    }
+
+    /// Which linears and embeddings carry the adapter that `config` describes; `config` is [`ModelSkeleton::with_head`]'s.
+    pub(crate) fn chosen(&self, config: &AdapterConfig) -> Result<Vec<ChosenModule>> {
+        chosen_modules(&adaptable(self.body.as_ref(), &self.head, config), config)
     }
 
     /// `config` as [`Model::attach_lora`] takes it.
