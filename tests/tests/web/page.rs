@@ -3,8 +3,8 @@
 
 mod devices;
 mod files;
-mod inside;
 mod gpus;
+mod inside;
 mod languages;
 mod links;
 mod sharing;
