@@ -12,6 +12,7 @@ use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -40,6 +41,8 @@ const POLL: Duration = Duration::from_millis(100);
 /// Windows cannot be made narrower than this; narrower pages are emulated.
 const NARROWEST_WINDOW: u32 = 600;
 const CONSOLE_LINES: usize = 60;
+/// How often chromedriver is started before it counts as broken.
+const STARTS: usize = 5;
 
 /// How to open the page.
 #[derive(Debug, Clone)]
@@ -359,6 +362,13 @@ pub fn selector(testid: &str) -> String {
     format!("[data-testid=\"{testid}\"]")
 }
 
+/// What came of starting chromedriver.
+enum Start {
+    Listening(Driver),
+    /// It ended before it listened; what it wrote.
+    Ended(String),
+}
+
 /// A running chromedriver.
 #[derive(Debug)]
 struct Driver {
@@ -369,14 +379,35 @@ struct Driver {
 
 impl Driver {
     /// Starts chromedriver on a port of its own choice; the browser's messages go to `log`.
+    ///
+    /// chromedriver takes a port that is free on IPv4 and ends when the same port is taken on IPv6. It is then started again.
     fn start(log: &Path) -> Result<Self> {
         let program = std::env::var_os("LORAKEET_CHROMEDRIVER").unwrap_or_else(|| "chromedriver".into());
-        let mut command = Command::new(&program);
+        Self::start_program(&program, log)
+    }
+
+    fn start_program(program: &OsStr, log: &Path) -> Result<Self> {
+        let mut said = String::new();
+        for _ in 0..STARTS {
+            match Self::start_once(program, log)? {
+                Start::Listening(driver) => return Ok(driver),
+                Start::Ended(output) => said = output,
+            }
+        }
+        bail!(
+            "chromedriver ended {STARTS} times before it listened; at last it wrote:\n{said}\nthe browser's log:\n{}",
+            last_lines(log, |_| true)
+        )
+    }
+
+    fn start_once(program: &OsStr, log: &Path) -> Result<Start> {
+        let errors = log.with_extension("errors");
+        let mut command = Command::new(program);
         command
             .arg("--port=0")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null());
+            .stderr(File::create(&errors)?);
         // chromedriver hides what the browser says; the browser writes it to this file instead.
         File::create(log)?;
         command.env("CHROME_LOG_FILE", log);
@@ -399,6 +430,7 @@ impl Driver {
             log: log.to_path_buf(),
         };
         let mut lines = BufReader::new(stdout).lines();
+        let mut said = Vec::new();
         for line in lines.by_ref() {
             let line = line?;
             if let Some((_, port)) = line.split_once("successfully on port ") {
@@ -409,14 +441,16 @@ impl Driver {
                     .context("chromedriver's port is no number")?;
                 break;
             }
+            said.push(line);
         }
         if driver.port == 0 {
             driver.end();
-            bail!("chromedriver ended before it listened: {}", last_lines(log, |_| true));
+            said.push(last_lines(&errors, |_| true));
+            return Ok(Start::Ended(said.join("\n")));
         }
         // A full pipe would stop chromedriver.
         std::thread::spawn(move || lines.for_each(drop));
-        Ok(driver)
+        Ok(Start::Listening(driver))
     }
 
     fn url(&self) -> String {
@@ -496,4 +530,46 @@ fn last_lines(log: &Path, wanted: impl Fn(&str) -> bool) -> String {
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<&str> = text.lines().filter(|line| wanted(line)).collect();
     lines[lines.len().saturating_sub(CONSOLE_LINES)..].join("\n")
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    /// A program that writes why it ends, and on its `good`th start the line of a chromedriver that listens.
+    fn stand_in(folder: &Path, good: usize) -> Result<PathBuf> {
+        let path = folder.join("chromedriver");
+        let script = format!(
+            "#!/bin/sh\ncd \"$(dirname \"$0\")\" && echo >> starts\n\
+             if [ \"$(wc -l < starts)\" -ge {good} ]; then\n\
+             echo 'ChromeDriver was started successfully on port 4321.'; exec sleep 60\nfi\n\
+             echo 'IPv6 port not available. Exiting...'; echo 'to stderr' >&2; exit 1\n"
+        );
+        std::fs::write(&path, script)?;
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755))?;
+        Ok(path)
+    }
+
+    // One test: a script that is executed while another thread forks with it open for writing is "busy".
+    #[test]
+    fn a_chromedriver_that_ends_before_it_listens_is_started_again() -> Result<()> {
+        let folder = fresh_folder()?;
+        let log = folder.join("browser.log");
+        let starts = folder.join("starts");
+        let program = stand_in(&folder, 3)?;
+        let mut driver = Driver::start_program(program.as_os_str(), &log)?;
+        driver.end();
+        assert_eq!(driver.url(), "http://127.0.0.1:4321");
+        assert_eq!(std::fs::read_to_string(&starts)?.lines().count(), 3);
+
+        std::fs::remove_file(&starts)?;
+        let program = stand_in(&folder, STARTS + 1)?;
+        let started = Driver::start_program(program.as_os_str(), &log);
+        let error = started.err().context("it was taken for listening")?.to_string();
+        assert!(error.contains("IPv6 port") && error.contains("to stderr"), "{error}");
+        assert_eq!(std::fs::read_to_string(&starts)?.lines().count(), STARTS);
+        std::fs::remove_dir_all(folder)?;
+        Ok(())
+    }
 }
