@@ -203,7 +203,12 @@ impl Lab {
     /// New options of the page around the lab.
     pub fn set_options(&self, text: &str) {
         let next = Options::read(json::parse(text));
-        let (starts, language) = (next.is_set(options::START), self.model.borrow().language);
+        let (starts, language) = {
+            let model = self.model.borrow();
+            // Every greeting says that Start was pressed; a lab that failed since is started by its own button.
+            let starts = next.is_set(options::START) && !model.options.is_set(options::START);
+            (starts, model.language)
+        };
         let is_other = self.change(|model| model.set_options(next, &browser_language()));
         if self.model.borrow().language != language {
             self.speak();
