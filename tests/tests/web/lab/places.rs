@@ -97,7 +97,7 @@ async fn inside_a_page_that_forbids_webassembly_the_fallback_says_so() -> Result
 async fn inside_a_page_a_run_goes_on_through_a_move() -> Result<()> {
     let body = lab(
         "lab",
-        &format!("mode='inline' device='cpu' max-steps='6' state='{LONG}'"),
+        &format!("mode='inline' device='cpu' max-steps='9' state='{LONG}'"),
     );
     let course = Course::inline(&format!("<div id='elsewhere'></div>{body}")).await?;
     course.make_ready("lab").await?;
@@ -108,13 +108,13 @@ async fn inside_a_page_a_run_goes_on_through_a_move() -> Result<()> {
     let end = course
         .run("return [lab.report.steps, told.filter(({ name }) => name === 'error')]")
         .await?;
-    ensure!(end == json!([6, []]), "{end}");
+    ensure!(end == json!([9, []]), "{end}");
     course.page.close().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frame_that_is_moved_in_a_run_says_that_it_has_ended_and_trains_again() -> Result<()> {
-    let body = lab("lab", &format!("device='cpu' max-steps='2' state='{LONG}'"));
+    let body = lab("lab", &format!("device='cpu' state='{LONG}'"));
     let course = Course::frames(&format!("<div id='elsewhere'></div>{body}")).await?;
     course.make_ready("lab").await?;
     course.hold_a_run("lab").await?;
@@ -133,6 +133,7 @@ async fn a_frame_that_is_moved_in_a_run_says_that_it_has_ended_and_trains_again(
     course
         .wait_long("the lab is back", "return lab.phase === 'ready'")
         .await?;
+    course.run("lab.maxSteps = 2").await?;
     course.train("lab").await?;
     let end = course
         .run("return [lab.report.steps, lab.shadowRoot.querySelector('.moved').innerText]")

@@ -33,7 +33,7 @@ async fn a_frame_that_says_nothing_is_taken_for_blocked() -> Result<()> {
         .run("window.call = lab.predict('a').catch((error) => [error.kind, error.message])")
         .await?;
     course.press_start("lab").await?;
-    let status = "const status = lab.shadowRoot.querySelector('[part=status]');\
+    let status = "const status = lab.shadowRoot.querySelector('.cover [part=status]');\
                   return [status.textContent, status.role, lab.phase, status.checkVisibility()]";
     let status = course.run(status).await?;
     ensure!(status == json!(["Loading…", "status", "loading", true]), "{status}");
