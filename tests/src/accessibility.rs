@@ -6,10 +6,12 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// axe-core's violations as lines of text: the rule, the element, what is wrong with it.
+/// axe-core's violations as lines of text: the rule, the element, what is wrong with it. Tables of pictures are regions with the
+/// same name, which the figures around them tell apart.
 const VIOLATIONS: &str = "const done = arguments[arguments.length - 1];\
     const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];\
-    const options = { runOnly: { type: 'tag', values: tags }, rules: { 'target-size': { enabled: true } },\
+    const options = { runOnly: { type: 'tag', values: tags }, rules: { 'target-size': { enabled: true },\
+                        'landmark-unique': { enabled: false } },\
                       resultTypes: ['violations'] };\
     axe.run(document, options).then(({ violations }) => done(violations.flatMap(({ id, nodes }) =>\
       nodes.map(({ target, failureSummary }) => `${id}: ${target.flat().join(' ')}: ${failureSummary}`))),\
@@ -34,22 +36,31 @@ const THEME: &str = "const [theme, done] = arguments;\
     for (const element of document.querySelectorAll(':root, .lab')) element.dataset.theme = theme;\
     requestAnimationFrame(() => Promise.allSettled(document.getAnimations().map(({ finished }) => finished)).then(() => done(null)));";
 
+const UNFOLD: &str = "window.unfolded = [...document.querySelectorAll('details:not([open])')];\
+                      for (const fold of unfolded) fold.open = true;";
+const FOLD: &str = "for (const fold of unfolded) fold.open = false;";
+
+/// Light and dark.
+pub const THEMES: [&str; 2] = ["light", "dark"];
+
 impl Page {
-    /// What of the page, as it is shown, breaks a rule of axe-core in one of both themes, scrolls sideways, or is too small to be
-    /// pressed.
+    /// What of the page, as it is shown with everything unfolded, breaks a rule of axe-core in one of the themes, scrolls
+    /// sideways, or is too small to be pressed.
     ///
     /// # Errors
     /// axe-core is missing, or the browser does not answer.
-    pub async fn accessibility_faults(&self) -> Result<Vec<String>> {
+    pub async fn accessibility_faults(&self, themes: &[&str]) -> Result<Vec<String>> {
+        self.run(UNFOLD, Vec::new()).await?;
         let mut faults = self.layout_faults().await?;
         if self.run("return typeof axe", Vec::new()).await? == "undefined" {
             self.run(&axe_core()?, Vec::new()).await?;
         }
-        for theme in ["light", "dark"] {
+        for theme in themes {
             self.client.execute_async(THEME, vec![json!(theme)]).await?;
             let found = self.client.execute_async(VIOLATIONS, Vec::new()).await?;
             faults.extend(lines(&found).map(|line| format!("{theme}: {line}")));
         }
+        self.run(FOLD, Vec::new()).await?;
         Ok(faults)
     }
 
@@ -57,7 +68,7 @@ impl Page {
     ///
     /// # Errors
     /// The browser does not answer.
-    pub async fn layout_faults(&self) -> Result<Vec<String>> {
+    async fn layout_faults(&self) -> Result<Vec<String>> {
         let wide = self.run(WIDE, Vec::new()).await?;
         let small = self.run(SMALL, Vec::new()).await?;
         let wide = lines(&wide).map(|line| format!("wider than the window: {line}"));

@@ -5,6 +5,7 @@ use crate::site::dist;
 use anyhow::{Context, Result, bail, ensure};
 use fantoccini::actions::{InputSource, KeyAction, KeyActions};
 use serde_json::{Value, json};
+use std::fmt::{self, Display, Formatter};
 use std::time::{Duration, Instant};
 
 /// A change in the lab without training.
@@ -27,6 +28,12 @@ pub struct Stop {
     pub part: usize,
     /// Whether what the part asks for was done.
     pub is_done: bool,
+}
+
+impl Display for Stop {
+    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        write!(f, "part {}{}", self.part + 1, if self.is_done { ", done" } else { "" })
+    }
 }
 
 /// What a walk measured.
