@@ -230,7 +230,7 @@ pub fn adamw_8bit(
 ///
 /// `state` holds p, m and v of the first tensor, then of the second, …; `gradients` \[n\] each.
 pub fn adamw_of_five(state: Tensor<1>, gradients: [Tensor<1>; 5], steps: [AdamWStep; 5]) -> Tensor<1> {
-    let [g0, g1, g2, g3, g4] = gradients.map(Tensor::into_dispatch);
+    let [g0, g1, g2, g3, g4] = gradients.map(|gradient| gradient.into_dispatch());
     Tensor::from_dispatch(Dispatch::adamw_of_five(
         state.into_dispatch(),
         g0,
@@ -249,6 +249,6 @@ pub fn sum_squares(x: Tensor<1>) -> Tensor<1> {
 
 /// Σ x² of each → \[7\], in one launch.
 pub fn sum_squares_of_seven(tensors: [Tensor<1>; 7]) -> Tensor<1> {
-    let [x0, x1, x2, x3, x4, x5, x6] = tensors.map(Tensor::into_dispatch);
+    let [x0, x1, x2, x3, x4, x5, x6] = tensors.map(|tensor| tensor.into_dispatch());
     Tensor::from_dispatch(Dispatch::sum_squares_of_seven(x0, x1, x2, x3, x4, x5, x6))
 }
