@@ -76,6 +76,7 @@ const fileOf = async (path) => new File([await (await fetch(addressOf(path))).bl
 // A worker from its own address; where the browser refuses that (an opaque origin), from a text that imports it. A page that has
 // the files inside itself makes its own: lorakeetWorker().
 const worker = () => {
+  if (globalThis.lorakeetWorker) return lorakeetWorker();
   const address = addressOf("engine.js");
   const open = (from) => new Worker(from, { type: "module" });
   try {
@@ -117,7 +118,7 @@ export const mountLab = async (root, port, hello) => {
     },
     // The engine fetches what a command names, where it can.
     files: async (paths) => FILES && Promise.all(paths.map(fileOf)),
-    worker: async () => globalThis.lorakeetWorker?.() ?? worker(),
+    worker: async () => worker(),
     lock: async (take) => Boolean(release) || trainer === handle || requestTurn(take),
     unlock: () => {
       release?.();

@@ -1,7 +1,7 @@
 // The lab in one file: takes the files of the folder out of this page, lists the lessons, and opens one. Behind the address's #
 // stands the lab's state with the language, so that a reload or a bookmark comes back to it.
-// Pages of `file:` may import modules from blob URLs; their workers may not, and cannot fetch one either (Chromium). The engine's
-// worker is therefore a classic script, and its WebAssembly is sent to it.
+// Pages of `file:` may import modules from blob URLs; their workers may not, nor fetch one (Chromium), nor read a blob (WebKit). The
+// engine's worker is therefore a classic script, and all that it needs is sent to it as bytes.
 
 const PROTOCOL = { protocol: "lorakeet-lab", version: 1 };
 const TYPES = { js: "text/javascript", json: "application/json", wasm: "application/wasm" };
@@ -38,11 +38,12 @@ const create = (name, fields, ...children) => {
   return element;
 };
 
-// Files by path. #index is a list of path and bytes, #files their contents one after the other, as gzip in base64.
+// Files by path. #index is a list of path and bytes; the texts of .files together are the contents one after the other, as gzip in
+// base64.
 const unpack = async () => {
-  const packed = document.getElementById("files");
-  const letters = atob(packed.textContent);
-  packed.remove();
+  const packed = [...document.querySelectorAll(".files")];
+  const letters = atob(packed.map((part) => part.textContent).join(""));
+  for (const part of packed) part.remove();
   const bytes = new Uint8Array(letters.length);
   for (let place = 0; place < bytes.length; place += 1) bytes[place] = letters.charCodeAt(place);
   const whole = await new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).blob();
@@ -54,6 +55,20 @@ const unpack = async () => {
   }
   if (start !== whole.size) throw new Error(`${whole.size} bytes in place of ${start}`);
   return files;
+};
+
+// A worker with the engine, whose messages have bytes in place of files.
+const openWorker = async (files) => {
+  const program = await files["worker_bg.wasm"].arrayBuffer();
+  const worker = new Worker(lorakeetFiles["engine.js"]);
+  const post = worker.postMessage.bind(worker);
+  const held = async (file) => ({ name: file.name, bytes: await file.arrayBuffer().catch(() => new ArrayBuffer()) });
+  let last = Promise.resolve();
+  worker.postMessage = (message) => {
+    last = last.then(async () => post({ ...message, files: await Promise.all((message.files ?? []).map(held)) }));
+  };
+  post({ program }, [program]);
+  return worker;
 };
 
 const openLab = async (state, language) => {
@@ -137,11 +152,7 @@ next(async () => {
   const files = await unpack();
   const addresses = Object.entries(files).map(([path, file]) => [path, URL.createObjectURL(file)]);
   globalThis.lorakeetFiles = { ...Object.fromEntries(addresses), "embed.html": location.href.replace(/#.*/, "") };
-  globalThis.lorakeetWorker = () => {
-    const worker = new Worker(lorakeetFiles["engine.js"]);
-    worker.postMessage(files["worker_bg.wasm"]);
-    return worker;
-  };
+  globalThis.lorakeetWorker = () => openWorker(files);
   ({ mountLab } = await import(lorakeetFiles["lab_page.js"]));
   lessons = JSON.parse(await files["lessons/index.json"].text());
   await route();

@@ -106,7 +106,7 @@ fn dispatch(words: &[String]) -> Result<ExitCode> {
         "build" | "package" => {
             nothing_more(command, &rest)?;
             let places = Places::find()?;
-            let dist = page::build(&places, &mut phase::Plan::start(&places, page::phases(&places)))?;
+            let dist = package::build(&places, &mut phase::Plan::start(&places, package::phases(&places)))?;
             let folder = if command == "build" {
                 dist
             } else {

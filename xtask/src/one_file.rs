@@ -21,6 +21,8 @@ const PROGRAM: [&str; 4] = ["lab_page.js", "lesson.js", "lesson_bg.wasm", "worke
 /// The engine's worker, and the JavaScript of its WebAssembly.
 const ENGINE: &str = "engine.js";
 const GLUE: &str = "worker.js";
+/// Letters of an element.
+const PART_BYTES: usize = 1 << 20;
 const LESSONS: &str = "lessons/";
 const MODEL: [&str; 4] = [
     "model/config.json",
@@ -56,7 +58,14 @@ pub fn page(root: &Path, files: &Files) -> Result<String> {
         hash(&script),
         hash(&style)
     );
-    let (index, packed) = archive(files)?;
+    let (index, packed) = archive(files, &own(ENGINE)?)?;
+    // WebKit takes half a minute for an element of 12 MB.
+    let mut parts = String::new();
+    for part in packed.as_bytes().chunks(PART_BYTES) {
+        parts.push_str("<script type=\"text/plain\" class=\"files\">");
+        parts.push_str(std::str::from_utf8(part)?);
+        parts.push_str("</script>\n");
+    }
     fill(
         &own("page.html")?,
         &[
@@ -64,7 +73,7 @@ pub fn page(root: &Path, files: &Files) -> Result<String> {
             ("icon", &base64(text(files, "icon.svg")?.as_bytes())),
             ("style", &style),
             ("index", &index),
-            ("files", &packed),
+            ("files", &parts),
             ("script", &script),
         ],
     )
@@ -86,8 +95,9 @@ fn fill(template: &str, values: &[(&str, &str)]) -> Result<String> {
     Ok(filled)
 }
 
-/// What the lab needs of the folder: the list of paths and bytes as JSON, and the contents as gzip in base64.
-fn archive(files: &Files) -> Result<(String, String)> {
+/// What the lab needs of the folder, with the engine's worker in its frame: the list of paths and bytes as JSON, and the contents
+/// as gzip in base64.
+fn archive(files: &Files, frame: &str) -> Result<(String, String)> {
     let mut inside = Files::new();
     for path in PROGRAM.into_iter().chain(MODEL) {
         inside.insert(path.into(), text_or_bytes(files, path)?.to_vec());
@@ -99,7 +109,7 @@ fn archive(files: &Files) -> Result<(String, String)> {
     }
     inside.insert(
         ENGINE.into(),
-        classic(text(files, ENGINE)?, text(files, GLUE)?)?.into_bytes(),
+        classic(frame, text(files, ENGINE)?, text(files, GLUE)?)?.into_bytes(),
     );
     for (path, bytes) in files.iter().filter(|(path, _)| path.starts_with(LESSONS)) {
         // The schema and the notes on sources are for authors.
@@ -145,29 +155,24 @@ fn imported(module: &str) -> Option<&str> {
     Some(line.split(['"', '\'']).nth(1).unwrap_or(line))
 }
 
-/// The engine's worker as one script that is no module: it waits for its WebAssembly, a blob, as its first message.
-fn classic(engine: &str, glue: &str) -> Result<String> {
+/// The engine's worker as one script that is no module: `frame` with the two in their places.
+fn classic(frame: &str, engine: &str, glue: &str) -> Result<String> {
     const EXPORT: &str = "export { initSync, __wbg_init as default };";
     const LOADED: &str = "import(\"./worker.js\"),\n    fetch(new URL(\"./worker_bg.wasm\", import.meta.url)),";
-    const OWN_ADDRESS: &str = "import.meta.url";
     if let Some(name) = imported(glue) {
         bail!("{GLUE} imports {name}, which has no address in one file");
     }
-    let glue = once(glue, EXPORT, "return { default: __wbg_init };", GLUE)?.replace(OWN_ADDRESS, "self.location.href");
-    let engine = once(engine, LOADED, "glue,\n    program,", ENGINE)?.replace(OWN_ADDRESS, "self.location.href");
-    for (name, text) in [(GLUE, &glue), (ENGINE, &engine)] {
+    let glue = once(glue, EXPORT, "return { default: __wbg_init };", GLUE)?;
+    let engine = once(engine, LOADED, "glue,\n    program,", ENGINE)?;
+    let mut script = frame.to_owned();
+    for (name, place, module) in [(GLUE, "/* glue */", glue), (ENGINE, "/* engine */", engine)] {
+        let text = module.replace("import.meta.url", "self.location.href");
         if text.contains("import.meta") || text.lines().any(|line| line.starts_with("export ")) {
             bail!("{name} is still a module");
         }
+        script = once(&script, place, &text, "the frame of the engine's worker")?;
     }
-    Ok(format!(
-        "\"use strict\";\nconst glue = (() => {{\n{glue}\n}})();\n\
-         self.onmessage = async ({{ data }}) => {{\n\
-         self.onmessage = null;\n\
-         const headers = {{ \"content-type\": \"application/wasm\", \"content-length\": data.size }};\n\
-         const program = new Response(data, {{ headers }});\n\
-         {engine}}};\n"
-    ))
+    Ok(script)
 }
 
 /// Replaces what stands in a text exactly once.
@@ -235,7 +240,9 @@ mod tests {
         let page = page(&root(), &files).unwrap();
         let index: Vec<(String, usize)> = serde_json::from_str(between(&page, "id=\"index\">", "</script>")).unwrap();
         let mut whole = Vec::new();
-        let packed = decoded(between(&page, "id=\"files\">", "</script>"));
+        let parts = page.split("class=\"files\">").skip(1);
+        let packed: String = parts.map(|part| part.split_once('<').unwrap().0).collect();
+        let packed = decoded(&packed);
         GzDecoder::new(packed.as_slice()).read_to_end(&mut whole).unwrap();
         assert_eq!(whole.len(), index.iter().map(|(_, bytes)| bytes).sum::<usize>());
         let mut start = 0;
@@ -281,12 +288,23 @@ mod tests {
 
     #[test]
     fn the_engine_s_worker_is_one_script() {
-        let engine = std::fs::read_to_string(root().join("public/engine.js")).unwrap();
-        let script = classic(&engine, GLUED).unwrap();
-        assert!(!script.contains("import") && !script.contains("export"), "{script}");
-        assert!(classic(&engine, "let wasm;").is_err());
-        assert!(classic(&engine, &format!("import {{ a }} from './snippets/a.js';\n{GLUED}")).is_err());
-        assert!(classic("fetch()", GLUED).is_err());
+        let read = |path: &str| std::fs::read_to_string(root().join("public").join(path)).unwrap();
+        let (frame, engine) = (read("one_file/engine.js"), read("engine.js"));
+        let script = classic(&frame, &engine, GLUED).unwrap();
+        assert!(!script.contains("import(") && !script.contains("import.meta") && !script.contains("export {"));
+        assert!(script.contains("let wasm;") && script.contains("page.CodeNotLoaded"));
+        for (frame, engine, glue) in [
+            (&*frame, &*engine, "let wasm;"),
+            (
+                &frame,
+                &engine,
+                &format!("import {{ a }} from './snippets/a.js';\n{GLUED}"),
+            ),
+            (&frame, "fetch()", GLUED),
+            ("/* glue */", &engine, GLUED),
+        ] {
+            assert!(classic(frame, engine, glue).is_err(), "{glue}");
+        }
     }
 
     #[test]

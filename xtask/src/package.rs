@@ -1,8 +1,9 @@
 //! What is handed out besides the folder: the npm package, and the lab as one file.
 
 use crate::bundle::files_in;
+use crate::phase::{Phase, Plan};
 use crate::places::{PAGE_PACKAGE, Places, say};
-use crate::{npm, one_file};
+use crate::{npm, one_file, page};
 use anyhow::{Context, Result};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -14,11 +15,25 @@ use std::path::{Path, PathBuf};
 /// Contents by path, with `/` between its parts.
 pub type Files = BTreeMap<String, Vec<u8>>;
 
+/// The parts of [`build`].
+pub fn phases(places: &Places) -> Vec<Phase> {
+    let mut phases = page::phases(places);
+    phases.push(Phase::new("pack the npm package and the lab as one file", 10));
+    phases
+}
+
+/// Builds the page and packs it; returns the page's folder.
+pub fn build(places: &Places, plan: &mut Plan) -> Result<PathBuf> {
+    let dist = page::build(places, plan)?;
+    plan.run(|| make(places, &dist))?;
+    Ok(dist)
+}
+
 /// Packs a built page into the folder `package` beside it. The same page gives the same bytes.
 ///
 /// # Errors
 /// A file that is missing, or a program that is not as the packer expects it.
-pub fn make(places: &Places, dist: &Path) -> Result<()> {
+fn make(places: &Places, dist: &Path) -> Result<()> {
     let files = read(dist)?;
     let of_workspace = workspace_package(places)?;
     let page = one_file::page(&places.root, &files)?;

@@ -3,7 +3,7 @@
 use crate::phase::{Phase, Plan};
 use crate::places::{LAB_PACKAGE, PAGE_PACKAGE, Places, WASM_TARGET, say};
 use crate::process::{find, run};
-use crate::{bundle, package, packages, serve, wasm};
+use crate::{bundle, packages, serve, wasm};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -37,11 +37,10 @@ pub fn phases(places: &Places) -> Vec<Phase> {
         Phase::new("compile the page", 60),
         Phase::new("compile the lab", 40),
         Phase::new("generate the JavaScript bindings", 20),
-        Phase::new("pack the npm package and the lab as one file", 10),
     ]
 }
 
-/// Builds the page in release, packs it, and returns its folder.
+/// Builds the page in release and returns its folder.
 pub fn build(places: &Places, plan: &mut Plan) -> Result<PathBuf> {
     let dist = places.dist();
     let compiler = plan.run(wasm::compiler)?;
@@ -54,7 +53,6 @@ pub fn build(places: &Places, plan: &mut Plan) -> Result<PathBuf> {
         std::fs::copy(&lesson, beside).with_context(|| format!("{} cannot be copied", lesson.display()))?;
         bundle::lay_out(&places.root, &programs(places), &dist)
     })?;
-    plan.run(|| package::make(places, &dist))?;
     Ok(dist)
 }
 

@@ -8,7 +8,7 @@ use crate::phase::{Phase, Plan, spoken};
 use crate::places::{LAB_PACKAGE, Places, say};
 use crate::process::{Tally, run, run_counted};
 use crate::stage::Stage;
-use crate::{axe, interop, lint, models, page, setup, wasm};
+use crate::{axe, interop, lint, models, package, page, setup, wasm};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -156,7 +156,7 @@ pub fn run_stages(places: &Places, names: &[&str]) -> Result<ExitCode> {
         phases.push(compile_phase(places));
     }
     if needs_page {
-        phases.extend(page::phases(places));
+        phases.extend(package::phases(places));
     }
     phases.extend(stages.iter().flat_map(|stage| stage.phases()));
     let mut plan = Plan::start(places, phases);
@@ -182,7 +182,7 @@ pub fn run_stages(places: &Places, names: &[&str]) -> Result<ExitCode> {
         let mut dist = None;
         if needs_page {
             timed("page", &mut || {
-                dist = Some(page::build(places, &mut plan)?);
+                dist = Some(package::build(places, &mut plan)?);
                 Ok(())
             })?;
         }

@@ -18,14 +18,14 @@ struct OneFile {
 }
 
 impl OneFile {
-    async fn open(state: &str) -> Result<Self> {
+    async fn open(state: &str, webgpu: bool) -> Result<Self> {
         let file = dist()?.with_file_name("package").join("lorakeet-lab.html");
         let file = file
             .canonicalize()
             .with_context(|| format!("{} is missing; `cargo xtask package` makes it", file.display()))?;
         let address = format!("file://{}", file.display());
         let options = Options {
-            webgpu: false,
+            webgpu,
             width: 400,
             flags: vec!["--host-resolver-rules=MAP * ~NOTFOUND", "--lang=en"],
             ..Options::default()
@@ -48,6 +48,26 @@ impl OneFile {
         self.page.run(&format!("{enabled}.click()"), Vec::new()).await.map(drop)
     }
 
+    /// Starts the engine and trains the runs of the part that is shown.
+    async fn train(&self, device: &str) -> Result<()> {
+        self.press("[data-do=start]").await?;
+        self.press("[data-do=train]").await?;
+        let phase = "document.querySelector('.lab').dataset.phase";
+        self.wait(
+            "the runs are over",
+            RUNS,
+            &format!("['done', 'error'].includes({phase})"),
+        )
+        .await?;
+        let text = self.read("document.body.innerText").await?;
+        ensure!(self.read(phase).await? == "done", "{text}");
+        let trained_on = self
+            .read("document.querySelector('[data-device]')?.dataset.device")
+            .await?;
+        ensure!(trained_on == device, "{text}");
+        Ok(())
+    }
+
     async fn read(&self, expression: &str) -> Result<Value> {
         self.page.run(&format!("return {expression}"), Vec::new()).await
     }
@@ -65,7 +85,7 @@ impl OneFile {
 
 #[tokio::test]
 async fn a_lesson_is_found_in_the_file_and_trained_from_the_disk() -> Result<()> {
-    let one = OneFile::open("").await?;
+    let one = OneFile::open("", false).await?;
     one.wait(
         "the list is there",
         REACTION,
@@ -108,27 +128,7 @@ async fn a_lesson_is_found_in_the_file_and_trained_from_the_disk() -> Result<()>
         "document.querySelector('[aria-current]')?.dataset.of === '2'",
     )
     .await?;
-    one.press("[data-do=start]").await?;
-    one.press("[data-do=train]").await?;
-    one.wait(
-        "the runs are under way",
-        RUNS,
-        "document.querySelector('.lab').dataset.phase === 'training'",
-    )
-    .await?;
-    let over = "['done', 'error'].includes(document.querySelector('.lab').dataset.phase)";
-    one.wait("the runs are over", RUNS, over).await?;
-    let text = one.read("document.body.innerText").await?;
-    ensure!(
-        one.read("document.querySelector('.lab').dataset.phase").await? == "done",
-        "{text}"
-    );
-    ensure!(
-        one.read("document.querySelector('[data-device]')?.dataset.device")
-            .await?
-            == "cpu",
-        "{text}"
-    );
+    one.train("cpu").await?;
     // The other language, in the middle of a lesson: what was done stays.
     one.press(".file-bar button").await?;
     let chinese = "document.querySelector('.lab').lang.startsWith('zh') && location.hash.includes('lang=zh')";
@@ -143,8 +143,17 @@ async fn a_lesson_is_found_in_the_file_and_trained_from_the_disk() -> Result<()>
 }
 
 #[tokio::test]
+async fn a_lesson_is_trained_on_the_gpu_from_the_disk() -> Result<()> {
+    let state = "lab=1&lesson=activations&lang=en&part=3&before=0&predicted=0&device=gpu";
+    let one = OneFile::open(state, true).await?;
+    one.train("gpu").await?;
+    one.asked_for_nothing().await
+}
+
+#[tokio::test]
 async fn a_state_in_the_file_s_address_is_kept_over_a_reload_and_leads_to_recorded_runs() -> Result<()> {
-    let one = OneFile::open("lab=1&lesson=loss&lang=zh&part=3&before=0&predicted=0&device=replay").await?;
+    let state = "lab=1&lesson=loss&lang=zh&part=3&before=0&predicted=0&device=replay";
+    let one = OneFile::open(state, false).await?;
     one.press("[data-do=start]").await?;
     one.press("[data-do=train]").await?;
     one.wait(
