@@ -459,10 +459,6 @@ fn what_a_run_learnt_is_exported_with_a_card_and_not_over_anything() {
     place.run("train_file: rows.csv\noutput_dir: out\nmax_steps: 10\nsave_steps: 5\n");
     place.says(0, FIRST);
     place.says(0, &["export", "run.yaml", "--to", "merged", "--output_dir", "merged"]);
-    assert_eq!(
-        place.read("merged/model.safetensors").len(),
-        place.read("out/model.safetensors").len()
-    );
     let card = String::from_utf8(place.read("merged/README.md")).expect("text");
     for words in [
         "base_model:",

@@ -171,11 +171,11 @@ pub(super) async fn write(
         tensor.storage.size_bytes(&shape).unwrap_or(0)
     };
     let total: u64 = planned.iter().map(bytes_of).sum();
-    let mut done = 0;
+    let mut done = 0u64;
     let mut pieces = sink.create(FILE).await?;
     pieces.append(&writer.header(&table)?).await?;
     for tensor in &planned {
-        let mut wrote = |bytes| {
+        let mut wrote = |bytes: u64| {
             done += bytes;
             progress(done, total);
         };

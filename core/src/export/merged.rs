@@ -153,7 +153,7 @@ impl<'a> AdapterTensors<'a> {
 
     /// Refuses tensors without a place, but for the copy of the base's embedding that PEFT writes beside an adapter on it.
     fn check_left(&self) -> Result<()> {
-        let is_left = |(name, i): &(&&str, &usize)| !self.used.contains(i) && !name.ends_with(".base_layer.weight");
+        let is_left = |(name, i): &(&&str, &usize)| !self.used.contains(*i) && !name.ends_with(".base_layer.weight");
         match self.by_name.iter().find(is_left) {
             Some((name, _)) => {
                 let error = Error::format(models::NoPlaceForTensor).field(*name);

@@ -22,7 +22,7 @@ pub struct GgufWriter {
 
 impl GgufWriter {
     fn pair(&mut self, key: &str, kind: u32, value: &[u8]) {
-        self.stored(key, &[&kind.to_le_bytes(), value].concat());
+        self.stored(key, &[&kind.to_le_bytes()[..], value].concat());
     }
 
     fn stored(&mut self, key: &str, value: &[u8]) {

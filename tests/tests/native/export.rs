@@ -435,8 +435,8 @@ fn an_adapter_for_llama_cpp_adds_to_its_base_what_the_merged_file_has() {
     let mut names: Vec<(Case, Adapter)> = Vec::new();
     for name in IN_GGUF {
         let case = Case::open(name);
-        let below = case.below("adapters");
-        let adapters = below.iter().map(adapter_of).filter(|adapter| !adapter.config.use_dora);
+        let cases = case.below("adapters");
+        let adapters = cases.iter().map(adapter_of).filter(|adapter| !adapter.config.use_dora);
         names.extend(adapters.map(|adapter| (Case::open(name), adapter)));
     }
     // rsLoRA with ranks that differ.
