@@ -3,8 +3,9 @@
 use crate::link;
 use crate::state::PageState;
 use leptos::prelude::*;
-use lorakeet_core::lesson::ListedLesson;
+use lorakeet_core::lesson::{ListedLesson, Text};
 use lorakeet_i18n::messages::page as msg;
+use serde_json::Value;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::Response;
@@ -39,5 +40,19 @@ async fn list() -> Option<Vec<ListedLesson>> {
         .dyn_into()
         .ok()?;
     let text = JsFuture::from(response.text().ok()?).await.ok()?.as_string()?;
-    serde_json::from_str(&text).ok()
+    let lessons: Vec<Value> = serde_json::from_str(&text).ok()?;
+    lessons.iter().map(listed).collect()
+}
+
+fn listed(lesson: &Value) -> Option<ListedLesson> {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let title = lesson.get("title")?;
+    Some(ListedLesson {
+        id: text(lesson.get("id")?)?,
+        title: Text {
+            en: text(title.get("en")?)?,
+            zh: text(title.get("zh")?)?,
+        },
+        minutes: u32::try_from(lesson.get("minutes")?.as_u64()?).ok()?,
+    })
 }

@@ -161,9 +161,8 @@ impl Pictures {
     pub fn take(self, step: Option<usize>, picture: Picture) {
         let panel = self.panel(Kind::of(&picture));
         panel.drawn.update(|drawn| {
-            if step.is_none() {
-                drawn.retain(|(step, _)| step.is_some());
-            }
+            // One of each step, and one that was asked for.
+            drawn.retain(|(drawn, _)| *drawn != step);
             drawn.push((step, picture));
         });
     }

@@ -94,6 +94,8 @@ async fn a_run_is_followed_and_its_model_is_drawn_before_and_after() -> Result<(
     );
     let last = shown(&page, "lora_update").await?;
     page.write("slide-lora_update", "0").await?;
+    let slid = "return document.querySelector('[data-testid=picture-lora_update] figcaption').textContent.includes('before training')";
+    page.wait_until("the first picture is shown", REACTION, slid).await?;
     let first = shown(&page, "lora_update").await?;
     ensure!(
         first != last && first.contains("norm 0,") && first.contains("before training"),
@@ -114,6 +116,8 @@ async fn a_run_is_followed_and_its_model_is_drawn_before_and_after() -> Result<(
     page.set_field("layer-attention", "1").await?;
     let attention = draw(&page, "attention").await?;
     ensure!(attention.contains("Layer 2"), "{attention}");
+    let heads = "return document.querySelector('[data-testid=head-attention]').options.length > 1";
+    page.wait_until("the heads are known", REACTION, heads).await?;
     page.set_field("head-attention", "1").await?;
     let script = "document.querySelector('[data-testid=picture-attention] details').open = true";
     page.run(script, vec![]).await?;

@@ -84,16 +84,8 @@ async fn a_run_is_shared_with_its_results_and_copied_by_keyboard() -> Result<()>
     page.wait_until("it is told", REACTION, &told).await?;
     page.screenshots("share-results").await?;
     page.client.active_element().await?.send_keys("\u{e00c}").await?;
-    page.wait_until(
-        "Escape closes the panel",
-        REACTION,
-        &format!(
-            "return {focused_share}",
-            focused_share =
-                "!document.querySelector('#share-panel') && document.activeElement.dataset.testid === 'share'"
-        ),
-    )
-    .await?;
+    let closed = "return !document.querySelector('#share-panel') && document.activeElement.dataset.testid === 'share'";
+    page.wait_until("Escape closes the panel", REACTION, closed).await?;
 
     // In another tab's place: all of it is there without training.
     page.run("window.isOld = true; location.href = arguments[0];", vec![json!(link)])
