@@ -16,6 +16,7 @@ use leptos::prelude::*;
 use lorakeet_core::Error;
 use lorakeet_core::config::{PageQuery, RunConfig};
 use lorakeet_core::error::Kind;
+use lorakeet_core::lesson::ListedLesson;
 use lorakeet_core::protocol::{Command, DeviceChoice, Event};
 use lorakeet_core::task::Task;
 use lorakeet_i18n::Message;
@@ -36,6 +37,12 @@ pub struct PageState {
     pub link: RwSignal<PageQuery>,
     /// What of it cannot be used.
     pub link_problems: RwSignal<Vec<Message>>,
+    /// The lesson that it names.
+    pub lesson: RwSignal<Option<String>>,
+    /// All but training is left out, for a frame in another page.
+    pub is_compact: RwSignal<bool>,
+    /// The lessons beside the page, once they were asked for.
+    pub lessons: RwSignal<Vec<ListedLesson>>,
     /// Text to continue while training.
     pub sample_prompt: RwSignal<String>,
     /// The conversation with the engine.
@@ -56,6 +63,9 @@ impl PageState {
             settings: Settings::new(),
             link: RwSignal::new(PageQuery::default()),
             link_problems: RwSignal::new(Vec::new()),
+            lesson: RwSignal::new(None),
+            is_compact: RwSignal::new(false),
+            lessons: RwSignal::new(Vec::new()),
             sample_prompt: RwSignal::new(bundled::DATA[0].prompt.into()),
             worker: Conversation::new(),
             loaded: Loaded::new(),

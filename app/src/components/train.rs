@@ -40,6 +40,9 @@ pub fn Train() -> impl IntoView {
             </div>
             <div class="step-body">
                 <Notice jobs=&[Job::Open, Job::Train]/>
+                {move || state.training.shared.get().map(|device| view! {
+                    <p class="notice" data-testid="shared-run">{move || (state.words().sharing.shown)(device)}</p>
+                })}
                 <div class="controls">
                     <Buttons/>
                     <Status/>

@@ -5,6 +5,7 @@ mod devices;
 mod files;
 mod languages;
 mod links;
+mod sharing;
 
 use anyhow::{Context, Result, ensure};
 use lorakeet_core::config::RunConfig;
