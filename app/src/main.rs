@@ -10,6 +10,7 @@ mod lessons;
 mod link;
 mod loaded;
 mod page;
+mod pictures;
 mod playground;
 mod report;
 mod results;

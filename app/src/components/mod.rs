@@ -14,6 +14,7 @@ pub mod home;
 pub mod knob;
 pub mod labels;
 pub mod lesson_offer;
+pub mod look_inside;
 pub mod metric_curves;
 pub mod model;
 pub mod notice;

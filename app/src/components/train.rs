@@ -2,6 +2,7 @@
 
 use super::baselines::Baselines;
 use super::chart::{LossChart, SmallChart};
+use super::look_inside::LookInside;
 use super::metric_curves::MetricCurves;
 use super::notice::Notice;
 use super::notice::worded;
@@ -60,6 +61,7 @@ pub fn Train() -> impl IntoView {
                 </div>
                 <MetricCurves/>
                 <RunReport/>
+                <LookInside/>
                 <Show when=move || texts.get()>
                     <label class="field">
                         <span class="field-name">{state.text(|w| w.sample_prompt)}</span>

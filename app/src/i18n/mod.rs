@@ -4,6 +4,7 @@
 //! `lorakeet_core::config`, and what the engine says in the crate `lorakeet_i18n`.
 
 mod en;
+pub mod inside;
 pub mod share;
 mod tasks;
 mod zh;
@@ -62,6 +63,8 @@ pub struct Words {
     pub share: &'static str,
     /// What is said about sharing.
     pub sharing: &'static share::ShareWords,
+    /// What is said about pictures.
+    pub inside: &'static inside::InsideWords,
     /// Above what of a link cannot be used.
     pub link_problems: &'static str,
 

@@ -3,6 +3,7 @@
 
 mod devices;
 mod files;
+mod inside;
 mod languages;
 mod links;
 mod sharing;
