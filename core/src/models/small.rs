@@ -41,7 +41,7 @@ pub(crate) use sizes::{check, fit};
 /// On numbers; on texts it scores pairs, too.
 pub(super) const MLP: Architecture = Architecture {
     model_type: Variant::Mlp.model_type(),
-    name: Variant::Mlp.model_type(),
+    name: "small_mlp",
     models: &[],
     class: "Small",
     kind: Kind::Small,
@@ -60,7 +60,7 @@ pub(super) const MLP: Architecture = Architecture {
 
 pub(super) const VIT: Architecture = Architecture {
     model_type: Variant::Vit.model_type(),
-    name: Variant::Vit.model_type(),
+    name: "small_vit",
     build: |loader| boxed(Small::load(loader, Variant::Vit)),
     tasks: &[Task::Classification, Task::MultiLabel, Task::Regression],
     ..MLP
@@ -68,14 +68,14 @@ pub(super) const VIT: Architecture = Architecture {
 
 pub(super) const SERIES: Architecture = Architecture {
     model_type: Variant::Series.model_type(),
-    name: Variant::Series.model_type(),
+    name: "small_series",
     build: |loader| boxed(Small::load(loader, Variant::Series)),
     ..VIT
 };
 
 pub(super) const RNN: Architecture = Architecture {
     model_type: Variant::Rnn.model_type(),
-    name: Variant::Rnn.model_type(),
+    name: "small_rnn",
     build: |loader| boxed(Small::load(loader, Variant::Rnn)),
     tasks: &Task::ALL,
     ..MLP
@@ -83,14 +83,14 @@ pub(super) const RNN: Architecture = Architecture {
 
 pub(super) const LSTM: Architecture = Architecture {
     model_type: Variant::Lstm.model_type(),
-    name: Variant::Lstm.model_type(),
+    name: "small_lstm",
     build: |loader| boxed(Small::load(loader, Variant::Lstm)),
     ..RNN
 };
 
 pub(super) const GRU: Architecture = Architecture {
     model_type: Variant::Gru.model_type(),
-    name: Variant::Gru.model_type(),
+    name: "small_gru",
     build: |loader| boxed(Small::load(loader, Variant::Gru)),
     ..RNN
 };
