@@ -6,7 +6,7 @@ pub(crate) fn nearest<'a>(written: &str, names: impl Iterator<Item = &'a str>) -
     let wanted: Vec<char> = written
         .trim()
         .replace(['-', ' '], "_")
-        .to_lowercase()
+        .to_ascii_lowercase()
         .chars()
         .take(64)
         .collect();
