@@ -8,13 +8,18 @@ const options = Object.fromEntries(new URLSearchParams(location.search));
 for (const name of FLAGS) {
   if (name in options) options[name] = options[name] !== "false" && options[name] !== "0";
 }
-options.state = decodeURI(location.hash.replace(/^#/, "")) || null;
+// As it stands in the address: the lab decodes it.
+options.state = location.hash.slice(1) || null;
 
-// The lab speaks into a channel of its own; what it says is passed on once the page around it has answered.
+// The lab speaks into a channel of its own; what it says is passed on once the page around it has answered. Steps of a run are
+// news only while they are new, and a lab that stands alone tells nobody.
 const { port1, port2 } = new MessageChannel();
 const waiting = [];
 let shell = null;
-port2.onmessage = ({ data }) => (shell ? shell.postMessage(data) : waiting.push(data));
+port2.onmessage = ({ data }) => {
+  if (shell) shell.postMessage(data);
+  else if (parent !== window && data.type !== "step") waiting.push(data);
+};
 
 addEventListener("message", ({ data, source, ports }) => {
   const isHello = data?.protocol === PROTOCOL.protocol && data.version === PROTOCOL.version && data.type === "hello";
@@ -26,8 +31,5 @@ addEventListener("message", ({ data, source, ports }) => {
   for (const message of waiting.splice(0)) shell.postMessage(message);
 });
 
-await mountLab(document.getElementById("lab"), port1, options);
-if (parent !== window) {
-  const capabilities = ["lessons", "recordings", "export-peft", "export-answers"];
-  parent.postMessage({ ...PROTOCOL, type: "ready", capabilities }, "*");
-}
+const { capabilities } = await mountLab(document.getElementById("lab"), port1, options);
+if (parent !== window) parent.postMessage({ ...PROTOCOL, type: "ready", capabilities }, "*");

@@ -6,15 +6,8 @@ export type LorakeetPhase = "idle" | "loading" | "ready" | "predicting" | "train
 /** What a lab is to run on: the best there is, a GPU, the CPU, or a recorded run. */
 export type LorakeetDevice = "auto" | "gpu" | "cpu" | "replay";
 
-/** What went wrong; a lab may name further kinds. */
-export type LorakeetErrorKind =
-  | "no-webgpu"
-  | "lost"
-  | "out-of-memory"
-  | "bad-file"
-  | "network"
-  | "blocked"
-  | (string & {});
+/** What went wrong; later versions may name further kinds. */
+export type LorakeetErrorKind = "lost" | "out-of-memory" | "bad-file" | "network" | "blocked" | (string & {});
 
 /** Numbers of one optimizer step; null where one cannot be told, such as a loss that is not finite. */
 export interface LorakeetStep {
@@ -26,6 +19,19 @@ export interface LorakeetStep {
   tokensPerSecond: number | null;
 }
 
+/** What a run came to; null where something was not measured. */
+export interface LorakeetReport {
+  /** The run's name in the lesson; `own` for one with the reader's settings. */
+  run: string;
+  /** Steps done; fewer than planned where the run was stopped. */
+  steps: number | null;
+  seconds: number | null;
+  /** Loss on the validation rows before the first step. */
+  evalLossBefore: number | null;
+  /** Loss on the validation rows at the end. */
+  evalLossAfter: number | null;
+}
+
 /** What the browser can do. */
 export interface LorakeetSupport {
   webgpu: boolean;
@@ -34,7 +40,8 @@ export interface LorakeetSupport {
 
 /** What the promise of a method is rejected with. */
 export interface LorakeetCallError extends Error {
-  kind: LorakeetErrorKind | null;
+  /** `call` where the lab refuses the call. */
+  kind: LorakeetErrorKind | "call" | null;
   advice: string | null;
 }
 
@@ -45,8 +52,8 @@ export interface LorakeetLabEventMap {
   "lorakeet-phase": CustomEvent<{ phase: LorakeetPhase; device: string | null }>;
   "lorakeet-step": CustomEvent<LorakeetStep>;
   "lorakeet-predict": CustomEvent<{ question: string; answer: string }>;
-  "lorakeet-lesson": CustomEvent<{ part: string | number; of: number | null }>;
-  "lorakeet-done": CustomEvent<{ report: unknown }>;
+  "lorakeet-lesson": CustomEvent<{ part: number; of: number }>;
+  "lorakeet-done": CustomEvent<{ report: LorakeetReport }>;
   "lorakeet-error": CustomEvent<{ kind: LorakeetErrorKind; message: string; fatal: boolean; advice: string | null }>;
 }
 
@@ -59,19 +66,19 @@ export declare class LorakeetLab extends HTMLElement {
   // Attributes
   /** Id of a bundled lesson. */
   lesson: string;
-  /** Address of a lab file, same-origin or with CORS. */
+  /** Address of a lesson file, same-origin with the lab or with CORS. */
   src: string;
-  /** Names of the knobs that are shown, `none` or `all`; empty: the lesson's. */
+  /** Which of the lesson's knobs are shown: their names, `none` or `all`; empty: all. */
   controls: string;
   /** Whether the state is kept in the page's address. */
   sync: "none" | "hash";
   /** When the frame is made: with Start, or at once. */
   loading: "lazy" | "eager";
-  /** Most steps of a run. */
+  /** Most steps of a run; the lesson's own number where that is smaller. */
   maxSteps: number | null;
-  /** Longest run in seconds. */
+  /** Seconds after which a run is stopped. */
   maxSeconds: number | null;
-  /** Seed of the random numbers. */
+  /** Seed of the random numbers of all runs. */
   seed: number | null;
   /** What a run does 30 s after the lab went out of view. */
   offscreen: "pause" | "run";
@@ -80,7 +87,7 @@ export declare class LorakeetLab extends HTMLElement {
   label: string;
   /** Least height, kept free before anything is loaded. */
   height: string;
-  /** Whether model and data cannot be changed. */
+  /** Whether settings and rows cannot be changed. */
   locked: boolean;
   /** In a frame of its own, or inside the page. */
   mode: "frame" | "inline";
@@ -97,26 +104,27 @@ export declare class LorakeetLab extends HTMLElement {
   get phase(): LorakeetPhase;
   /** The newest step. */
   get metrics(): LorakeetStep | null;
-  /** The report of the last finished run. */
-  get report(): unknown;
+  /** The report of the run that ended last. */
+  get report(): LorakeetReport | null;
   /** What this browser can do. */
   get supported(): Promise<LorakeetSupport>;
 
   // Methods; what is called before Start waits for it.
-  /** Presses Start, and trains once the lab allows it. */
-  start(): Promise<unknown>;
-  pause(): Promise<unknown>;
-  /** Trains for so many steps, by default one. */
-  step(count?: number): Promise<unknown>;
-  /** Goes back to untrained weights. */
-  reset(options?: { seed?: number }): Promise<unknown>;
-  /** What the model makes of a text. */
-  predict(question: string): Promise<unknown>;
-  setKnob(name: string, value: unknown): Promise<unknown>;
+  /** Presses Start; trains the runs of the part that is shown, or goes on with a paused run. */
+  start(): Promise<null>;
+  pause(): Promise<null>;
+  /** Trains for so many steps, by default one, and pauses. */
+  step(count?: number): Promise<null>;
+  /** Begins the lesson again: answers, settings and runs are forgotten. `seed` is that of all runs from then on. */
+  reset(options?: { seed?: number }): Promise<null>;
+  /** A text continued by the model as it is now, by at most 48 tokens. */
+  predict(text: string): Promise<string>;
+  /** Sets a knob of the reader's own run. */
+  setKnob(name: string, value: string | number | boolean | null): Promise<null>;
   /** The lab as it is now, as a link. */
   toURL(): Promise<string>;
-  /** The trained adapter, in PEFT's format or as GGUF. */
-  exportAdapter(format?: "peft" | "gguf"): Promise<Blob>;
+  /** The adapter that was trained last, in PEFT's format, as a ZIP file. */
+  exportAdapter(format?: "peft"): Promise<Blob>;
   /** The pupil's answers as CSV. */
   exportAnswers(): Promise<Blob>;
   /** Ends the lab and shows the poster again; the state is kept. */

@@ -115,11 +115,16 @@ const WORDS = {
   en: {
     start: "Start",
     colon: ": ",
+    space: " ",
     retry: "Try again",
     loading: "Loading…",
     label: "Language model lab",
     open: "Open the lab in a new tab",
     ended: "The lab was closed before it answered.",
+    moved: [
+      "The lab was moved on the page and loads again; the run has ended.",
+      "Answers and settings are kept. Train again.",
+    ],
     blocked: [
       "The lab did not load.",
       "The content security policy of this page (frame-src), an extension or the network may block {folder}. " +
@@ -133,15 +138,21 @@ const WORDS = {
       'mode="inline" does not work here: lab.js comes from {folder}, which is another origin than this page.',
       'Put the folder of Lorakeet on the page\'s own site, or leave out mode="inline".',
     ],
+    wasm: [
+      'mode="inline" does not work here: WebAssembly is not allowed on this page.',
+      "Add 'wasm-unsafe-eval' to script-src of the page's content security policy, or leave out mode=\"inline\".",
+    ],
   },
   zh: {
     start: "开始",
     colon: "：",
+    space: "",
     retry: "重试",
     loading: "正在加载…",
     label: "语言模型实验",
     open: "在新标签页中打开实验",
     ended: "实验在返回结果之前已关闭。",
+    moved: ["实验在页面中被移动，正在重新加载；训练已结束。", "答案和设置已保留，请重新训练。"],
     blocked: [
       "实验未能加载。",
       "{folder} 可能被本页的内容安全策略（frame-src）、浏览器扩展或网络拦截。" +
@@ -154,6 +165,10 @@ const WORDS = {
     inline: [
       'mode="inline" 在此处不可用：lab.js 来自 {folder}，与本页不同源。',
       '请把 Lorakeet 的文件夹放到本页所在的网站，或去掉 mode="inline"。',
+    ],
+    wasm: [
+      'mode="inline" 在此处不可用：本页不允许使用 WebAssembly。',
+      "请在本页内容安全策略的 script-src 中加入 'wasm-unsafe-eval'，或去掉 mode=\"inline\"。",
     ],
   },
 };
@@ -174,12 +189,14 @@ const SHEET = `
   --shell-surface: var(--lorakeet-surface, light-dark(#ffffff, #171d19));
   --shell-space: var(--lorakeet-space, 1rem);
   --shell-radius: var(--lorakeet-radius, 0.5rem);
-  display: grid; box-sizing: border-box; min-block-size: 420px;
+  display: grid; grid-template-rows: auto 1fr; box-sizing: border-box; min-block-size: 420px;
   border: 1px solid var(--lorakeet-line, light-dark(#dbe1d8, #303a34)); border-radius: var(--shell-radius);
   background: var(--shell-surface); color: var(--lorakeet-ink, light-dark(#17211a, #e8efe9));
   font: 1rem / 1.5 var(--lorakeet-font, system-ui, sans-serif);
 }
-.shell > * { grid-area: 1 / 1; min-inline-size: 0 }
+.shell > * { grid-area: 2 / 1; min-inline-size: 0 }
+.shell > .moved { grid-area: 1 / 1; margin: 0; padding: 0.5rem var(--shell-space) }
+.shell > .moved:empty { display: none }
 .cover { display: flex; flex-direction: column; gap: var(--shell-space); padding: var(--shell-space) }
 .cover[hidden], .cover [hidden] { display: none }
 .cover .poster { position: relative; flex: 1; min-block-size: 4rem }
@@ -243,10 +260,21 @@ function asError(said) {
   return Object.assign(error, { kind: said?.kind ?? null, advice: said?.advice ?? null });
 }
 
+// The smallest WebAssembly module.
+const MODULE = new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0]);
+
 async function findSupport() {
   const adapter = await navigator.gpu?.requestAdapter().catch(() => null);
-  const empty = new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0]);
-  return { webgpu: Boolean(adapter), wasm: typeof WebAssembly === "object" && WebAssembly.validate(empty) };
+  return { webgpu: Boolean(adapter), wasm: typeof WebAssembly === "object" && WebAssembly.validate(MODULE) };
+}
+
+// Whether the page's policy allows WebAssembly; a browser that has none allows none either.
+function allowsWasm() {
+  try {
+    return Boolean(new WebAssembly.Module(MODULE));
+  } catch {
+    return false;
+  }
 }
 
 // Opens the connection to another origin when somebody is about to press Start.
@@ -288,6 +316,7 @@ export class LorakeetLab extends (globalThis.HTMLElement ?? class {}) {
   #wanted = false; // Whether Start was pressed.
   #session = null; // The lab that is open: {folder, frame, port, lab, ends}.
   #isReady = false;
+  #wasCut = false; // Whether a move has ended a run.
   #queue = []; // Calls that wait for Start and `ready`.
   #asked = new Map(); // Calls that wait for a reply, by id.
   #lastId = 0;
@@ -317,6 +346,7 @@ export class LorakeetLab extends (globalThis.HTMLElement ?? class {}) {
     if (this.#parts) {
       this.#paint();
       this.#tellChange(); // Language and colours are those of the new place.
+      if (this.#session?.frame) this.#reload();
       return this.#load();
     }
     // Also far from the view: a keyboard has to find the button, and the space has to be kept.
@@ -327,7 +357,7 @@ export class LorakeetLab extends (globalThis.HTMLElement ?? class {}) {
   connectedMoveCallback() {}
 
   disconnectedCallback() {
-    // A frame loses its page with a move; once back it says `ready` again and gets the state in the next `hello`.
+    // A frame loses its page with a move, and with it the run.
     if (this.#session?.frame) this.#cut();
     this.#timers.leave = setTimeout(() => this.#close(), MOVE_MS);
   }
@@ -428,20 +458,21 @@ export class LorakeetLab extends (globalThis.HTMLElement ?? class {}) {
     const status = create("p", { part: "status", role: "status", "aria-live": "polite" });
     const bar = create("div", { class: "bar" }, create("div", { class: "action" }, start, status), name);
     const cover = create("div", { class: "cover" }, poster, error, fallback, bar);
-    const shell = create("div", { part: "shell", class: "shell", role: "group" }, cover);
-    this.#parts = { poster, error, fallback, start, status, name, bar, cover, shell };
+    const moved = create("p", { part: "status", class: "moved", role: "status", "aria-live": "polite" });
+    const shell = create("div", { part: "shell", class: "shell", role: "group" }, moved, cover);
+    this.#parts = { poster, error, fallback, start, status, name, bar, cover, moved, shell };
     this.shadowRoot.append(create("slot", { name: "before" }), shell, create("slot", { name: "after" }));
     start.addEventListener("click", () => this.#press(true));
     for (const type of ["pointerover", "focusin"]) start.addEventListener(type, () => warm(this.#folder().origin));
     this.#paint();
-    if (this.#isRefused()) this.#fail("inline");
+    if (this.#isRefused()) this.#fail("blocked", "inline");
     else if (this.#wanted) this.#load();
     else if (this.#attribute("loading") === "eager") this.#open();
   }
 
   // Puts words and visibility right, for the view and the attributes as they are now.
   #paint() {
-    const { poster, error, fallback, start, status, name, bar, cover, shell } = this.#parts;
+    const { poster, error, fallback, start, status, name, bar, cover, moved, shell } = this.#parts;
     const words = this.#words();
     const label = this.#label();
     const view = this.#view;
@@ -454,6 +485,7 @@ export class LorakeetLab extends (globalThis.HTMLElement ?? class {}) {
     start.textContent = action;
     start.setAttribute("aria-label", `${action}${words.colon}${label}`);
     status.textContent = view === "loading" ? words.loading : "";
+    moved.textContent = this.#wasCut ? words.moved.join(words.space) : "";
     cover.hidden = view === "lab";
     poster.hidden = view === "error";
     error.hidden = fallback.hidden = view !== "error";
@@ -479,7 +511,7 @@ export class LorakeetLab extends (globalThis.HTMLElement ?? class {}) {
   // Shows that the lab is coming, and has it come, unless it is here.
   #load(byHand = false) {
     if (!this.#wanted || !this.isConnected || this.#view === "loading" || this.#view === "lab") return;
-    if (this.#isRefused()) return this.#fail("inline");
+    if (this.#isRefused()) return this.#fail("blocked", "inline");
     this.#show("loading");
     this.#enter("loading");
     if (!this.#wanted) return; // Somebody who heard of it has closed the lab.
@@ -547,23 +579,41 @@ export class LorakeetLab extends (globalThis.HTMLElement ?? class {}) {
     const forbidden = (event) => {
       const { effectiveDirective: directive, blockedURI: blocked } = event;
       const isFrame = /^(frame|child|default)-src/.test(directive) && blocked.startsWith(origin);
-      if (isFrame && event.disposition === "enforce" && !this.#isReady) this.#fail("blocked");
+      if (isFrame && event.disposition === "enforce" && !this.#isReady) this.#fail("blocked", "blocked");
     };
     document.addEventListener("securitypolicyviolation", forbidden, { signal });
-    this.#timers.ready = setTimeout(() => this.#fail("blocked"), READY_MS);
+    this.#awaitReady();
     this.#parts.shell.append(frame);
+  }
+
+  // A frame that says nothing for so long is taken for blocked.
+  #awaitReady() {
+    clearTimeout(this.#timers.ready);
+    this.#timers.ready = setTimeout(() => this.#fail("blocked", "blocked"), READY_MS);
+  }
+
+  // A frame loads its page anew after a move: it says `ready` once more and gets the state in the next `hello`.
+  #reload() {
+    this.#awaitReady();
+    if (!["training", "paused"].includes(this.#phase)) return;
+    this.#wasCut = true;
+    this.#paint();
+    this.#enter("loading", null);
+    const [message, advice] = this.#words().moved;
+    this.#emit("error", { kind: "lost", message, fatal: false, advice });
   }
 
   async #openInline(session) {
     const root = create("div", { part: "frame", class: "frame", tabindex: "-1" });
     session.shown = root;
     this.#parts.shell.append(root);
+    if (!allowsWasm()) return this.#fail("blocked", "wasm");
     let mountLab;
     try {
       // Written so that bundlers leave it alone: the lab's page is no part of the author's program.
       ({ mountLab } = await import(/* webpackIgnore: true */ /* @vite-ignore */ `${session.folder.href}lab_page.js`));
     } catch {
-      if (session === this.#session) this.#fail("network");
+      if (session === this.#session) this.#fail("network", "network");
       return;
     }
     if (session !== this.#session) return;
@@ -572,7 +622,8 @@ export class LorakeetLab extends (globalThis.HTMLElement ?? class {}) {
     try {
       session.lab = await mountLab(root, port2, this.#hello(true));
     } catch (error) {
-      if (session === this.#session) this.#fail(error?.kind ?? "network", error);
+      console.warn("<lorakeet-lab>:", error);
+      if (session === this.#session) this.#fail("network", "network");
       return;
     }
     if (session !== this.#session) return session.lab?.destroy?.();
@@ -678,7 +729,7 @@ export class LorakeetLab extends (globalThis.HTMLElement ?? class {}) {
     if (type === "reply") return this.#answer(fields);
     if (type === "size") return this.#resize(fields.height);
     if (type === "state") return this.#keep(fields.state);
-    if (type === "phase") return this.#enter(fields.phase, fields.device ?? this.#device);
+    if (type === "phase") return this.#enter(fields.phase, fields.device || this.#device);
     if (type === "step") return this.#count(fields);
     if (type === "done") {
       this.#report = fields.report;
@@ -717,6 +768,10 @@ export class LorakeetLab extends (globalThis.HTMLElement ?? class {}) {
   #enter(phase, device = this.#device) {
     if (phase === this.#phase && device === this.#device) return;
     this.#tellStep();
+    if (phase === "training" && this.#wasCut) {
+      this.#wasCut = false;
+      this.#paint();
+    }
     this.#phase = phase;
     this.#device = device;
     this.#tellStates();
@@ -801,10 +856,10 @@ export class LorakeetLab extends (globalThis.HTMLElement ?? class {}) {
   }
 
   // Ends the lab, and with it every call, and shows the poster.
-  #close(error = { kind: "lost", message: this.#words().ended }, view = "poster") {
+  #close(error, view = "poster") {
     const session = this.#session;
     this.#queue = [];
-    this.#wanted = false;
+    this.#wanted = this.#wasCut = false;
     clearTimeout(this.#timers.ready);
     clearTimeout(this.#timers.step);
     this.#timers.step = null;
@@ -821,18 +876,17 @@ export class LorakeetLab extends (globalThis.HTMLElement ?? class {}) {
     if (view === "poster") this.#enter("idle", null);
   }
 
-  // The lab cannot be had. `said` is what it told itself, else the shell's own words for the kind are used.
-  #fail(kind, said = null) {
+  // The lab cannot be had. `said` is an error that it has told itself, or the name of the shell's own words.
+  #fail(kind, said) {
     const folder = this.#folder().href;
     const words = this.#words();
-    const own = words[["network", "inline"].includes(kind) ? kind : "blocked"];
-    const sentences = said?.message ? [said.message, said.advice ?? ""] : own;
+    const sentences = isText(said) ? words[said] : [said.message, said.advice ?? ""];
     const [message, advice] = sentences.map((sentence) => sentence.replace("{folder}", folder));
-    const told = { kind: kind === "inline" ? "blocked" : kind, message, fatal: true, advice };
+    const told = { kind, message, fatal: true, advice };
     this.#close(told, "error");
     const link = { href: `${folder}embed.html?${this.#query()}`, target: "_blank", rel: "noopener noreferrer" };
     const lines = [create("p", {}, message), create("p", {}, advice)];
-    if (kind !== "inline") lines.push(create("p", {}, create("a", link, words.open)));
+    if (said !== "inline") lines.push(create("p", {}, create("a", link, words.open)));
     this.#parts.error.replaceChildren(...lines);
     this.#enter("error", null);
     this.#emit("error", told);

@@ -3,7 +3,9 @@
 // train, messages to the shell. docs/widget.md lists the messages.
 
 const PROTOCOL = { protocol: "lorakeet-lab", version: 1 };
-const FOLDER = new URL("./", import.meta.url);
+// Addresses of the folder's files by path (blob URLs), where a page has them inside itself: lorakeetFiles["engine.js"].
+const FILES = globalThis.lorakeetFiles;
+const FOLDER = new URL("./", FILES ? location.href : import.meta.url);
 // Of the page's own style sheets, in order.
 const SHEETS = ["tokens.css", "parts.css", "lab.css"];
 // One lab trains at a time, over all labs of this origin.
@@ -11,13 +13,19 @@ const LOCK = "lorakeet-trainer";
 // A run goes on for so long while the lab is out of view.
 const UNSEEN_MS = 30_000;
 
+// The address of a file of the folder; everything that is loaded is loaded from here.
+const addressOf = (path) => FILES?.[path] ?? new URL(path, FOLDER).href;
+
 // The program is started once; later labs of the page use it, too.
 let program;
 const start = () =>
-  (program ??= import("./lesson.js").then(async (lesson) => {
-    await lesson.default({ module_or_path: new URL("./lesson_bg.wasm", import.meta.url) });
+  (program ??= import(addressOf("lesson.js")).then(async (lesson) => {
+    await lesson.default({ module_or_path: addressOf("lesson_bg.wasm") });
     return lesson;
   }));
+
+// What a lab can do, beside what it was asked for: `ready` tells it.
+const CAPABILITIES = ["lessons", "recordings", "export-peft", "export-answers"];
 
 // The one lab of this page that trains where the browser has no locks (an opaque origin has none).
 let trainer = null;
@@ -55,7 +63,7 @@ const dress = (root) =>
     SHEETS.map((name) => {
       const link = document.createElement("link");
       link.rel = "stylesheet";
-      link.href = new URL(name, FOLDER).href;
+      link.href = addressOf(name);
       root.append(link);
       return new Promise((resolve) => {
         link.onload = link.onerror = resolve;
@@ -63,15 +71,20 @@ const dress = (root) =>
     }),
   );
 
-// A worker from its own address; where the browser refuses that (an opaque origin), from a text that imports it.
+const fileOf = async (path) => new File([await (await fetch(addressOf(path))).blob()], path.split("/").pop());
+
+// A worker from its own address; where the browser refuses that (an opaque origin), from a text that imports it. A page that has
+// the files inside itself makes its own: lorakeetWorker().
 const worker = () => {
-  const address = new URL("engine.js", FOLDER).href;
+  if (globalThis.lorakeetWorker) return lorakeetWorker();
+  const address = addressOf("engine.js");
   const open = (from) => new Worker(from, { type: "module" });
   try {
     return open(address);
   } catch {
-    const text = `import ${JSON.stringify(address)};`;
-    return open(URL.createObjectURL(new Blob([text], { type: "text/javascript" })));
+    // The text is no module: Chromium starts none from a blob of such an origin.
+    const text = `import(${JSON.stringify(address)}).catch((error) => setTimeout(() => { throw error; }));`;
+    return new Worker(URL.createObjectURL(new Blob([text], { type: "text/javascript" })));
   }
 };
 
@@ -90,27 +103,23 @@ export const mountLab = async (root, port, hello) => {
   let release = null;
 
   const host = {
-    post: (type, fields) => say(type, JSON.parse(fields)),
-    reply: (id, value, file) => say("reply", { id, value: file ?? JSON.parse(value) }),
+    post: say,
+    reply: (id, value) => say("reply", { id, value }),
     refuse: (id, message) => say("reply", { id, error: { kind: "call", message } }),
     foreign: (address) => {
+      if (!URL.canParse(address, FOLDER)) return undefined; // Fetching it fails, and says so.
       const { origin } = new URL(address, FOLDER);
       return [FOLDER.origin, location.origin].includes(origin) ? undefined : origin;
     },
     text: async (path) => {
-      const response = await fetch(new URL(path, FOLDER));
+      const response = await fetch(addressOf(path));
       if (!response.ok) throw new Error(`${response.status}`);
       return response.text();
     },
-    // The engine fetches what a command names.
-    files: async () => null,
+    // The engine fetches what a command names, where it can.
+    files: async (paths) => FILES && Promise.all(paths.map(fileOf)),
     worker: async () => worker(),
-    lock: async (take) => {
-      if (trainer === handle) return true;
-      const taken = await requestTurn(take);
-      if (taken) trainer = handle;
-      return taken;
-    },
+    lock: async (take) => Boolean(release) || trainer === handle || requestTurn(take),
     unlock: () => {
       release?.();
       release = null;
@@ -118,7 +127,7 @@ export const mountLab = async (root, port, hello) => {
     },
     save,
     address: (state) => {
-      const address = new URL("embed.html", FOLDER);
+      const address = new URL(addressOf("embed.html"));
       address.hash = state;
       return address.href;
     },
@@ -127,17 +136,18 @@ export const mountLab = async (root, port, hello) => {
   const requestTurn = (take) => {
     if (!navigator.locks) return turnOfPage(take);
     return new Promise((resolve) => {
+      let mine = null;
       const held = (lock) => {
+        const turn = lock && new Promise((done) => (mine = release = done));
         resolve(Boolean(lock));
-        return lock && new Promise((done) => (release = done));
+        return turn;
       };
       const options = take ? { steal: true } : { ifAvailable: true };
       navigator.locks.request(LOCK, options, held).catch((error) => {
-        // Somebody has stolen it; an opaque origin may not ask at all.
-        if (release) {
-          release = null;
-          trainer = null;
-          handle?.lose_turn();
+        // Another lab has stolen it; an opaque origin may not ask at all.
+        if (mine) {
+          if (mine === release) release = null;
+          handle.lose_turn();
         } else if (error.name === "SecurityError") {
           resolve(turnOfPage(take));
         } else {
@@ -148,8 +158,10 @@ export const mountLab = async (root, port, hello) => {
   };
 
   const turnOfPage = (take) => {
-    if (trainer && trainer !== handle && !take) return false;
-    if (trainer && trainer !== handle) trainer.lose_turn();
+    const other = trainer;
+    if (other && !take) return false;
+    trainer = handle;
+    other?.lose_turn();
     return true;
   };
 
@@ -161,6 +173,8 @@ export const mountLab = async (root, port, hello) => {
     for (const [name, own] of Object.entries(STYLES)) {
       if (style[name]) stage.style.setProperty(own, style[name]);
       else stage.style.removeProperty(own);
+      // Colours that follow from this one are in lab.css.
+      stage.toggleAttribute(`data-own${own.slice(1)}`, Boolean(style[name]));
     }
   };
 
@@ -201,6 +215,7 @@ export const mountLab = async (root, port, hello) => {
   views.observe(stage);
 
   return {
+    capabilities: CAPABILITIES,
     destroy: () => {
       sizes.disconnect();
       views.disconnect();

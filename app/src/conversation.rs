@@ -45,6 +45,8 @@ pub enum Job {
     Generate,
     /// Labels, numbers and scores of step 6.
     Predict,
+    /// Pictures of step 5.
+    Picture,
     /// Step 7.
     Export,
 }

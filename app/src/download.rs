@@ -2,10 +2,11 @@
 
 use crate::training::Export;
 use crate::zip;
-use js_sys::{Array, Uint8Array};
+use js_sys::{Array, Reflect, Uint8Array};
 use leptos::prelude::{document, set_timeout, window};
 use std::time::Duration;
 use wasm_bindgen::JsCast;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, Url};
 
 /// The archive's name.
@@ -47,7 +48,14 @@ pub fn save(name: &str, bytes: &[u8], media_type: &str) {
     set_timeout(release, Duration::from_secs(60));
 }
 
-/// Puts text on the clipboard.
-pub fn copy(text: &str) {
-    let _ = window().navigator().clipboard().write_text(text);
+/// Puts text on the clipboard; `done` hears whether the browser did so.
+pub fn copy(text: &str, done: impl FnOnce(bool) + 'static) {
+    let navigator = window().navigator();
+    // A page that came over plain http has none.
+    let clipboard = Reflect::get(&navigator, &"clipboard".into());
+    if !clipboard.is_ok_and(|clipboard| clipboard.is_truthy()) {
+        return done(false);
+    }
+    let written = navigator.clipboard().write_text(text);
+    spawn_local(async move { done(JsFuture::from(written).await.is_ok()) });
 }

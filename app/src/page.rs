@@ -1,7 +1,7 @@
 //! The whole page: one column of steps that a person walks down.
 
 use crate::components::data::Data;
-use crate::components::header::Header;
+use crate::components::header::{CompactHeader, Header};
 use crate::components::home::Home;
 use crate::components::model::Model;
 use crate::components::settings::Settings;
@@ -24,6 +24,7 @@ pub fn Page() -> impl IntoView {
     Effect::new(move || theme::apply_language(state.language.get()));
     link::open(state);
     state.start_engine();
+    link::show_results(state);
     // Whatever shapes the examples shapes their preview, too.
     let shaping = Memo::new(move |_| {
         state.settings.with(|config| {
@@ -45,6 +46,13 @@ pub fn Page() -> impl IntoView {
             state.ask_estimate();
         }
     });
+    if state.is_compact.get_untracked() {
+        return view! {
+            <CompactHeader/>
+            <main class="steps compact"><Train/></main>
+        }
+        .into_any();
+    }
     view! {
         <Header/>
         <main class="steps">
@@ -61,4 +69,5 @@ pub fn Page() -> impl IntoView {
             <p>{state.text(|w| w.credits)}</p>
         </footer>
     }
+    .into_any()
 }

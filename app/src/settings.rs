@@ -165,6 +165,19 @@ impl Settings {
         query.put_settings(&config, &self.start.get());
     }
 
+    /// Writes what differs from the start values into the state of a lesson, and what `opened`, its state before, had; its model and
+    /// data are the lesson's own.
+    pub fn put_lesson(self, query: &mut PageQuery, opened: &PageQuery) {
+        let (config, start) = (self.config.get(), self.start.get());
+        query.put_settings(&config, &start);
+        for knob in KNOBS {
+            let is_changed = config.get(knob.name) != start.get(knob.name) || opened.get(knob.name).is_some();
+            if !is_changed || NOT_SHOWN.contains(&knob.name) {
+                query.set(knob.name, None);
+            }
+        }
+    }
+
     /// Takes the settings of a link; gives back what is wrong with it.
     pub fn take_link(self, query: &PageQuery) -> Vec<Error> {
         let (config, errors) = query.settings(&self.start.get_untracked());

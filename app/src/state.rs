@@ -5,6 +5,7 @@ use crate::client::Incoming;
 use crate::conversation::{Conversation, Engine, Job};
 use crate::i18n::{Language, Words, words};
 use crate::loaded::{DataSource, Loaded, ModelSource};
+use crate::pictures::{Kind as PictureKind, Pictures};
 use crate::playground::Answer;
 use crate::report::writes;
 use crate::run::{Phase, Sample};
@@ -16,6 +17,7 @@ use leptos::prelude::*;
 use lorakeet_core::Error;
 use lorakeet_core::config::{PageQuery, RunConfig};
 use lorakeet_core::error::Kind;
+use lorakeet_core::lesson::ListedLesson;
 use lorakeet_core::protocol::{Command, DeviceChoice, DeviceInfo, DeviceKind, Event};
 use lorakeet_core::task::Task;
 use lorakeet_i18n::Message;
@@ -42,6 +44,12 @@ pub struct PageState {
     pub link: RwSignal<PageQuery>,
     /// What of it cannot be used.
     pub link_problems: RwSignal<Vec<Message>>,
+    /// The lesson that it names.
+    pub lesson: RwSignal<Option<String>>,
+    /// All but training is left out, for a frame in another page.
+    pub is_compact: RwSignal<bool>,
+    /// The lessons beside the page, once they were asked for.
+    pub lessons: RwSignal<Vec<ListedLesson>>,
     /// Text to continue while training.
     pub sample_prompt: RwSignal<String>,
     /// The conversation with the engine.
@@ -52,6 +60,8 @@ pub struct PageState {
     pub loaded: Loaded,
     /// The run.
     pub training: Training,
+    /// Pictures that explain.
+    pub pictures: Pictures,
 }
 
 impl PageState {
@@ -64,11 +74,15 @@ impl PageState {
             settings: Settings::new(),
             link: RwSignal::new(PageQuery::default()),
             link_problems: RwSignal::new(Vec::new()),
+            lesson: RwSignal::new(None),
+            is_compact: RwSignal::new(false),
+            lessons: RwSignal::new(Vec::new()),
             sample_prompt: RwSignal::new(bundled::DATA[0].prompt.into()),
             worker: Conversation::new(),
             gpu_tries: StoredValue::new(0),
             loaded: Loaded::new(),
             training: Training::new(),
+            pictures: Pictures::new(),
         }
     }
 
@@ -125,6 +139,7 @@ impl PageState {
     pub fn start_engine(self) {
         self.loaded.forget();
         self.training.forget();
+        self.pictures.forget();
         if let Err(error) = self.worker.start(move |incoming| self.receive(incoming)) {
             self.lose_engine(error);
         }
@@ -145,8 +160,9 @@ impl PageState {
         }
         self.loaded.forget_model();
         self.loaded.forget_preview();
-        self.worker.clear_error(&[Job::Model, Job::Train]);
+        self.worker.clear_error(&[Job::Model, Job::Train, Job::Picture]);
         self.training.forget();
+        self.pictures.forget_model();
         self.load_model();
     }
 
@@ -228,6 +244,7 @@ impl PageState {
             return;
         };
         self.training.forget();
+        self.pictures.forget();
         self.worker.error.set(None);
         self.worker.notes.set(Vec::new());
         self.training.phase.set(Phase::Starting);
@@ -237,7 +254,7 @@ impl PageState {
         let command = Command::Train {
             config,
             sample_prompt,
-            watch: Vec::new(),
+            watch: untrack(|| self.pictures.watched(self)),
         };
         self.ask(Job::Train, command, Vec::new());
     }
@@ -277,6 +294,17 @@ impl PageState {
         config.task = Some(untrack(|| self.task()));
         self.training.outcome.answers.set(Vec::new());
         self.ask(Job::Predict, Command::Predict { config, texts }, Vec::new());
+    }
+
+    /// Has a picture of the model drawn as it is now.
+    pub fn draw(self, kind: PictureKind) {
+        self.worker.clear_error(&[Job::Picture]);
+        self.pictures.asked.set(Some(kind));
+        let (id, request) = (
+            self.worker.next_id(),
+            untrack(|| self.pictures.panel(kind).request(self)),
+        );
+        self.ask(Job::Picture, Command::Picture { id, request }, Vec::new());
     }
 
     /// Ends the text under way and drops those that wait.
@@ -339,7 +367,7 @@ impl PageState {
             Job::Validation if !self.worker.waits(Job::Validation) => self.loaded.validation_files.set(Vec::new()),
             // Without a device nothing that waits can succeed, and this error is the one to show.
             Job::Open => self.worker.drop_all(),
-            Job::Model | Job::Data | Job::Validation | Job::Predict | Job::Export => {}
+            Job::Model | Job::Data | Job::Validation | Job::Predict | Job::Picture | Job::Export => {}
         }
         if error.kind == Kind::Device {
             self.look_for_gpu_again(job);
@@ -460,8 +488,14 @@ impl PageState {
                 training.each_answer(|answer| answer.complete(id, &text, tokens, tokens_per_second));
                 self.finish(Job::Generate);
             }
-            // The page has the table of knobs itself, and asks for no picture yet.
-            Event::Picture { .. } | Event::Knobs { .. } => {}
+            Event::Picture { id, step, picture } => {
+                self.pictures.take(step, picture);
+                if id.is_some() {
+                    self.finish(Job::Picture);
+                }
+            }
+            // The page has the table of knobs itself.
+            Event::Knobs { .. } => {}
             Event::File { name, .. } => {
                 let bytes = bytes.map(|buffer| Uint8Array::new(&buffer).to_vec());
                 if training.exported(name, bytes.unwrap_or_default()) {

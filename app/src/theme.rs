@@ -38,17 +38,18 @@ impl Theme {
             Self::Dark => "dark",
         }
     }
-    fn from_name(name: &str) -> Self {
-        Self::ALL
-            .into_iter()
-            .find(|theme| theme.name() == name)
-            .unwrap_or(Self::Auto)
+
+    /// The theme of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|theme| theme.name() == name)
     }
 }
 
 /// The theme that was chosen last.
 pub fn stored_theme() -> Theme {
-    read(THEME_KEY).map_or(Theme::Auto, |name| Theme::from_name(&name))
+    read(THEME_KEY)
+        .and_then(|name| Theme::named(&name))
+        .unwrap_or(Theme::Auto)
 }
 
 /// The language that was chosen last, else the browser's.
@@ -81,9 +82,13 @@ pub fn keep_device(choice: DeviceChoice) {
     }
 }
 
-/// Applies a theme and keeps it.
+/// Applies a theme.
 pub fn apply_theme(theme: Theme) {
     set_attribute("data-theme", theme.name());
+}
+
+/// Keeps a theme that the person chose.
+pub fn keep_theme(theme: Theme) {
     write(THEME_KEY, theme.name());
 }
 

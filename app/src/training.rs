@@ -2,11 +2,13 @@
 //!
 //! Step numbers arrive faster than frames: they are kept aside and shown once an animation frame.
 
+use crate::curves::Curves;
 use crate::playground::Answer;
 use crate::report::RunResults;
+use crate::results::RunResult;
 use crate::run::{Phase, Run, Sample};
 use leptos::prelude::*;
-use lorakeet_core::protocol::{EvalInfo, RunInfo, RunSummary, StepInfo};
+use lorakeet_core::protocol::{DeviceKind, EvalInfo, RunInfo, RunSummary, StepInfo};
 
 /// A file of the adapter.
 #[derive(Clone)]
@@ -26,6 +28,8 @@ pub struct Training {
     pub run: StoredValue<Run>,
     /// Counts drawn frames.
     pub frame: RwSignal<u32>,
+    /// Of results that came with a link: what they ran on.
+    pub shared: RwSignal<Option<DeviceKind>>,
     /// Whether the engine holds a trained adapter.
     pub has_adapter: RwSignal<bool>,
     /// The adapter's files.
@@ -44,6 +48,7 @@ impl Training {
             phase: RwSignal::new(Phase::Idle),
             run: StoredValue::new(Run::default()),
             frame: RwSignal::new(0),
+            shared: RwSignal::new(None),
             has_adapter: RwSignal::new(false),
             exports: RwSignal::new(Vec::new()),
             answers: [RwSignal::new(Answer::default()), RwSignal::new(Answer::default())],
@@ -57,10 +62,69 @@ impl Training {
         self.phase.set(Phase::Idle);
         self.outcome.forget();
         self.run.set_value(Run::default());
+        self.shared.set(None);
         self.has_adapter.set(false);
         self.exports.set(Vec::new());
         self.each_answer(|answer| *answer = Answer::default());
         self.ask_frame();
+    }
+
+    /// Shows a run that came with a link.
+    pub fn show(self, result: RunResult) {
+        self.forget();
+        self.outcome.task.set(Some(result.info.task));
+        let (steps, evals) = (result.steps(), result.scored());
+        let RunResult {
+            device,
+            info,
+            summary,
+            samples,
+            report,
+            ..
+        } = result;
+        if let Some(report) = &report {
+            self.outcome.baselines.set(report.baselines.clone());
+        }
+        self.outcome.report.set(report);
+        self.run.update_value(|run| {
+            run.curves = Curves {
+                steps,
+                evals,
+                max_steps: info.max_steps,
+            };
+            (run.samples, run.info) = (samples, Some(info));
+        });
+        self.shared.set(Some(device));
+        self.phase.set(Phase::Done(summary));
+        self.ask_frame();
+    }
+
+    /// What the run came to, as a link takes it; none where it is not over. `device` is what the page runs on.
+    pub fn result(self, device: Option<DeviceKind>) -> Option<RunResult> {
+        let Phase::Done(summary) = self.phase.get() else {
+            return None;
+        };
+        let report = self.outcome.report.get();
+        let device = self.shared.get().or(device)?;
+        self.frame.track();
+        self.run.with_value(|run| {
+            let last = run.samples.len().saturating_sub(1);
+            let ends = run
+                .samples
+                .iter()
+                .enumerate()
+                .filter(|(place, _)| [0, last].contains(place));
+            let samples = ends.map(|(_, sample)| sample.clone()).collect();
+            Some(RunResult {
+                device,
+                info: run.info.clone()?,
+                summary,
+                losses: run.curves.loss(),
+                evals: run.curves.eval_loss(),
+                samples,
+                report,
+            })
+        })
     }
 
     /// The run starts.

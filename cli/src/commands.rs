@@ -1,5 +1,6 @@
 //! What each subcommand does: paths become commands to a [`Session`], its events go to the screen and the log.
 
+use crate::export;
 use crate::json;
 use crate::log::{Log, cannot_read, cannot_write};
 use crate::output::{Output, refuse_table};
@@ -45,6 +46,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Action::Eval(eval) => block_on(score(eval, device, &mut events)),
         Action::Predict(predict) => block_on(answer(predict, device, &mut events)),
         Action::Generate(generate) => block_on(write_text(generate, device, &mut events)),
+        Action::Export(wish) => block_on(export::run(wish, cli.json)),
         Action::Info(task) => block_on(info(task, cli.json)),
         Action::Devices => devices(cli.json),
     }
@@ -433,7 +435,8 @@ pub fn sources(path: &Path) -> Result<Vec<Source>> {
     paths.into_iter().map(DiskFile::source).collect()
 }
 
-fn resolve(run: &RunFile) -> Result<Resolved> {
+/// The settings of a run file, with flags on top.
+pub fn resolve(run: &RunFile) -> Result<Resolved> {
     let unreadable = |error: std::io::Error| cannot_read(&run.run, &error);
     // One byte more than a run file may have is enough to see that it is none; a device may never end.
     let mut bytes = Vec::new();
@@ -472,7 +475,8 @@ fn with_flags(mut resolved: Resolved, set: &[String]) -> Result<Resolved> {
     Ok(resolved)
 }
 
-fn name_of(path: &Path) -> String {
+/// The last part of a path.
+pub fn name_of(path: &Path) -> String {
     path.file_name()
         .unwrap_or(path.as_os_str())
         .to_string_lossy()

@@ -7,6 +7,7 @@
 const _: Option<&str> = option_env!("LORAKEET_CLONE");
 
 mod commands;
+mod export;
 mod json;
 mod log;
 mod output;
@@ -14,6 +15,8 @@ mod screen;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use lorakeet_core::error::Kind;
+use lorakeet_core::export::Form;
+use lorakeet_core::formats::Storage;
 use lorakeet_core::protocol::{DeviceChoice, GenerateOptions};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -47,6 +50,8 @@ enum Action {
     Predict(Predict),
     /// Continue a text.
     Generate(Generate),
+    /// Write what was learnt for other programs: a merged model, GGUF, an adapter for llama.cpp or for MLX.
+    Export(Export),
     /// Describe a model's files: architecture, parameters, storage formats, and the memory that a run on it takes.
     Info(Info),
     /// List the devices that can be used, with their limits.
@@ -112,6 +117,74 @@ struct Predict {
     /// Where the table goes; standard output without.
     #[arg(long, value_name = "FILE.csv")]
     output: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct Export {
+    /// A run file, a run's output_dir, a checkpoint, an adapter's folder, or a model trained throughout.
+    #[arg(value_name = "RUN_OR_ADAPTER")]
+    run: PathBuf,
+    /// The form: a folder in Hugging Face's layout, one GGUF file, or the adapter alone.
+    #[arg(long, value_enum)]
+    to: ExportForm,
+    /// The base model, instead of the one that the run or the adapter names.
+    #[arg(long, value_name = "MODEL")]
+    base: Option<PathBuf>,
+    /// The number format; without it that of the base's files, for gguf float16, for adapters float32.
+    #[arg(long, value_enum)]
+    dtype: Option<Dtype>,
+    /// A new folder.
+    #[arg(long = "output_dir", alias = "output-dir", value_name = "DIR")]
+    output_dir: PathBuf,
+    /// The most bytes of weights in one file of a merged model, such as 2GB; 5GB without it.
+    #[arg(long = "max_shard_size", alias = "max-shard-size", value_name = "SIZE")]
+    max_shard_size: Option<String>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ExportForm {
+    Merged,
+    Gguf,
+    GgufAdapter,
+    Mlx,
+}
+
+impl From<ExportForm> for Form {
+    fn from(form: ExportForm) -> Self {
+        match form {
+            ExportForm::Merged => Self::Merged,
+            ExportForm::Gguf => Self::Gguf,
+            ExportForm::GgufAdapter => Self::GgufAdapter,
+            ExportForm::Mlx => Self::Mlx,
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum Dtype {
+    Float32,
+    Float16,
+    Bfloat16,
+    #[value(name = "q8_0")]
+    Q8,
+    #[value(name = "q4_0")]
+    Q4,
+    #[value(name = "q4_1")]
+    Q4WithMinimum,
+}
+
+impl From<Dtype> for Storage {
+    fn from(dtype: Dtype) -> Self {
+        match dtype {
+            Dtype::Float32 => Self::F32,
+            Dtype::Float16 => Self::F16,
+            Dtype::Bfloat16 => Self::BF16,
+            Dtype::Q8 => Self::Q8_0,
+            Dtype::Q4 => Self::Q4_0,
+            Dtype::Q4WithMinimum => Self::Q4_1,
+        }
+    }
 }
 
 #[derive(Args)]
@@ -216,6 +289,23 @@ mod tests {
         assert!(!parse(&["lorakeet", "generate", "--model", "m", "Hello"]).do_sample);
         let options = parse(&["lorakeet", "generate", "--model", "m", "Hello", "--temperature", "0.7"]);
         assert!(options.do_sample && options.temperature == 0.7);
+    }
+
+    #[test]
+    fn number_formats_have_the_names_of_the_engine() {
+        for dtype in Dtype::value_variants() {
+            let name = dtype.to_possible_value().expect("a name").get_name().to_owned();
+            let known = lorakeet_core::export::DTYPES.iter().find(|(known, _)| *known == name);
+            assert_eq!(
+                known.map(|(_, storage)| *storage),
+                Some(Storage::from(*dtype)),
+                "{name}"
+            );
+        }
+        for form in ExportForm::value_variants() {
+            let name = form.to_possible_value().expect("a name").get_name().to_owned();
+            assert_eq!(Form::from(*form).name(), name);
+        }
     }
 
     #[test]

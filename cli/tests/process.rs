@@ -453,6 +453,37 @@ fn a_log_of_a_run_that_goes_on_has_each_step_once() {
     assert!(place.read("rows.csv") == rows);
 }
 
+#[test]
+fn what_a_run_learnt_is_exported_with_a_card_and_not_over_anything() {
+    let place = Place::new("export");
+    place.run("train_file: rows.csv\noutput_dir: out\nmax_steps: 10\nsave_steps: 5\n");
+    place.says(0, FIRST);
+    place.says(0, &["export", "run.yaml", "--to", "merged", "--output_dir", "merged"]);
+    let card = String::from_utf8(place.read("merged/README.md")).expect("text");
+    for words in [
+        "base_model:",
+        "after optimizer step",
+        "accuracy",
+        "SHA-256 of train_file",
+        "learning_rate: 0.02",
+    ] {
+        assert!(card.contains(words), "{words}: {card}");
+    }
+    let data = ["--data", "rows.csv"];
+    let scored = |model: &str| place.output(&[&["eval", "--model", model][..], &data].concat()).stdout;
+    assert_eq!(scored("merged"), scored("out"));
+    let again = place.says(2, &["export", "out", "--to", "merged", "--output_dir", "merged"]);
+    assert!(again.contains("holds") && again.contains("new folder"), "{again}");
+    for form in ["gguf", "gguf-adapter", "mlx"] {
+        let refused = place.output(&["export", "out", "--to", form, "--output_dir", "other"]);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && said.contains("merged"), "{said}");
+    }
+    fs::create_dir(place.0.join("empty")).expect("a folder");
+    let nothing = place.says(2, &["export", "empty", "--to", "merged", "--output_dir", "x"]);
+    assert!(nothing.contains("neither an adapter nor a model"), "{nothing}");
+}
+
 #[cfg(unix)]
 fn link(to: &Path, at: &Path) {
     std::os::unix::fs::symlink(to, at).expect("a link");

@@ -28,9 +28,6 @@ use watch::{Turn, WATCH, Watch, Writer};
 const NAME: &str = "chat_template";
 /// Marks around the assistant's words. Noncharacters of Unicode: no text has a use for them.
 const MARKS: [char; 2] = ['\u{fdd0}', '\u{fdd1}'];
-/// The day that templates are told, unless [`ChatTemplate::set_now`] says another: 26 July 2024, which Llama's templates take
-/// where they know of none.
-const DAY: i64 = 1_721_952_000;
 /// Predictions that are found by laying out each beginning of a conversation, where a template does not loop over its messages.
 const MOST_PREFIXES: usize = 32;
 /// Loops and macros in each other; each macro counts as five or more. A browser's stack of 1 MB has room for them.
@@ -163,7 +160,7 @@ impl ChatTemplate {
         let mut environment = Environment::new();
         environment.set_syntax(syntax);
         environment.set_recursion_limit(MOST_LEVELS);
-        builtins::register(&mut environment, DAY);
+        builtins::register(&mut environment);
         environment
             .add_template_owned(NAME, prepared.source)
             .map_err(unreadable)?;
@@ -177,13 +174,8 @@ impl ChatTemplate {
         })
     }
 
-    /// The date that the template gets from `strftime_now`, as seconds since 1970 (UTC). Without this it is 26 July 2024, so
-    /// that the same conversation gives the same text on every day.
-    pub fn set_now(&mut self, unix_seconds: i64) {
-        builtins::set_now(&mut self.environment, unix_seconds);
-    }
-
-    /// Whether the template may write the date.
+    /// Whether the template may write the date. `strftime_now` gives 26 July 2024, 0:00 UTC, on every day, so that a conversation
+    /// always gives the same text.
     pub fn asks_for_date(&self) -> bool {
         self.source.contains("strftime_now")
     }

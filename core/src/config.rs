@@ -32,7 +32,7 @@ use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::common::{At, Both, Line};
 use lorakeet_i18n::messages::config as msg;
-use read::Node;
+use read::{Entry, Node};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::SerializeMap};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -105,14 +105,35 @@ impl RunConfig {
     /// Text that is neither, unknown or doubled keys, wrong types and impossible values; all of the file's errors are
     /// told in one, which points to the first (of very many, the first twenty).
     pub fn parse(text: &str, file_name: &str) -> Result<Resolved> {
+        let file = (!file_name.is_empty()).then(|| file_name.to_owned());
+        Self::of_entries(read::entries(text, file_name)?, file)
+    }
+
+    /// The settings of a JSON object, with what follows from them, as a run file with the same keys gives them.
+    ///
+    /// # Errors
+    /// As [`RunConfig::parse`], without lines.
+    pub fn from_settings(settings: &Map<String, Value>) -> Result<Self> {
+        let entry = |(key, value): (&String, &Value)| Entry {
+            key: key.clone(),
+            line: 1,
+            value: Node::from(value),
+        };
+        let resolved = Self::of_entries(settings.iter().map(entry).collect(), None);
+        resolved
+            .map(|resolved| resolved.config)
+            .map_err(|error| Error { row: None, ..error })
+    }
+
+    fn of_entries(entries: Vec<Entry>, file: Option<String>) -> Result<Resolved> {
         let mut resolved = Resolved {
-            file: (!file_name.is_empty()).then(|| file_name.to_owned()),
+            file,
             ..Resolved::default()
         };
         let mut errors = Vec::new();
         let mut given: BTreeMap<&'static str, (Value, String, usize)> = BTreeMap::new();
         let mut keys: BTreeMap<String, usize> = BTreeMap::new();
-        for entry in read::entries(text, file_name)? {
+        for entry in entries {
             if errors.len() >= MOST_ERRORS {
                 break;
             }

@@ -54,12 +54,12 @@ pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<RunSum
     let started_ms = (emit.host.now_ms)();
     let (config, data) = (job.config, &job.data.rows);
 
-    // What is learnt: the task, its labels, loss and metric, and the head that it needs.
+    // The task, its labels, loss and metric, and the head that it needs.
     fit_inputs_to_data(job.model, data, config, emit).await?;
     let model = loaded(job.model)?;
     let mut spec = TaskSpec::resolve(config, model, data)?;
     spec.note_cutoff(config, model);
-    spec.tell_notes(emit);
+    spec.emit_notes(emit);
 
     // Rows → examples → those that are trained on and those that are held out.
     let validation = job.validation.map(|data| &data.rows);
@@ -123,7 +123,7 @@ pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<RunSum
         }
         if trainer.samples() {
             trainer.sample(emit).await?;
-            trainer.draw_watched(emit).await;
+            trainer.draw_watched(false, emit).await;
         }
         if trainer.saves() {
             trainer.save_checkpoint(emit).await?;

@@ -7,21 +7,23 @@
 
 mod check;
 mod condition;
+mod places;
+mod read;
 mod recording;
 mod results;
-mod unique;
 
-pub use condition::{At, Comparison, Condition, Operand, RunValue};
+pub use condition::{At, Comparison, Condition, Operand, RunValue, decimal};
 pub use recording::Recording;
 pub use results::{Results, RunResults};
 
 use crate::config::{KNOBS, RunConfig, find};
 use crate::did_you_mean::nearest;
 use crate::error::{Error, Result};
-use crate::protocol::PictureRequest;
+use crate::protocol::{Picture, PictureRequest};
 use lorakeet_i18n::messages::lesson as msg;
 use lorakeet_i18n::messages::{common, config};
 use lorakeet_i18n::{Field, Language, Message};
+use places::Places;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -33,11 +35,10 @@ pub const BUNDLED_MODEL: &str = "model";
 pub const FORMAT: u32 = 1;
 
 /// A lesson.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Lesson {
     /// Where the schema lies, for editors.
-    #[serde(rename = "$schema", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "$schema", skip_serializing_if = "Option::is_none")]
     pub schema: Option<String>,
     /// [`FORMAT`].
     pub format: u32,
@@ -52,7 +53,6 @@ pub struct Lesson {
     /// What is asked before and after, the same both times.
     pub question: Question,
     /// What can be trained, by name.
-    #[serde(deserialize_with = "unique::deserialize")]
     pub runs: BTreeMap<String, LessonRun>,
     /// What the pupil commits to before anything is trained.
     pub predict: Predict,
@@ -69,8 +69,7 @@ pub struct Lesson {
 }
 
 /// A lesson in the list of lessons, `public/lessons/index.json`, which is in teaching order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ListedLesson {
     /// The name of its file.
     pub id: String,
@@ -81,8 +80,7 @@ pub struct ListedLesson {
 }
 
 /// Plain text in every language. An empty line divides paragraphs, backticks enclose `code`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Text {
     /// In English.
     pub en: String,
@@ -107,8 +105,7 @@ impl Text {
 }
 
 /// A question with one right answer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Question {
     /// What is asked.
     pub text: Text,
@@ -121,8 +118,7 @@ pub struct Question {
 }
 
 /// A run of a lesson.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LessonRun {
     /// What it is called in pictures and tables.
     pub label: Text,
@@ -131,36 +127,33 @@ pub struct LessonRun {
     /// Its training data, a path beside the page.
     pub data: String,
     /// Its validation data; without one a part of `data` is held out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub validation: Option<String>,
     /// Knobs of run files, where they differ from a run file's defaults.
-    #[serde(default, deserialize_with = "unique::deserialize")]
     pub settings: BTreeMap<String, Value>,
     /// What the model continues before, during and after it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt: Option<String>,
-    /// Pictures that the engine makes on the way.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub watch: Vec<PictureRequest>,
+    /// Pictures that the engine makes on the way, as [`LessonRun::requests`] reads them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub watch: Vec<Value>,
 }
 
 /// What the pupil commits to: one of `choices`, or a `number`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Predict {
     /// What is to be predicted.
     pub text: Text,
     /// The outcomes, of which one holds.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub choices: Vec<Choice>,
     /// A value that is to be estimated.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub number: Option<Estimate>,
 }
 
 /// A possible outcome.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Choice {
     /// What the pupil reads.
     pub text: Text,
@@ -169,8 +162,7 @@ pub struct Choice {
 }
 
 /// A number that the pupil gives.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Estimate {
     /// The value that it is compared with.
     pub of: RunValue,
@@ -181,29 +173,27 @@ pub struct Estimate {
     /// How finely.
     pub step: f64,
     /// What stands behind it; `%` shows 0.5 as 50 %.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub unit: String,
 }
 
 /// The runs that the pupil trains, one after the other.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Train {
     /// What to look at.
     pub text: Text,
     /// Names of runs, in order.
     pub runs: Vec<String>,
     /// Knobs that the pupil can change.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub controls: Vec<String>,
     /// What is shown.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pictures: Vec<PartPicture>,
 }
 
 /// The outcome beside the prediction.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Compare {
     /// What to look at.
     pub text: Text,
@@ -212,29 +202,27 @@ pub struct Compare {
 }
 
 /// The explanation, data first.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Explain {
     /// Shown once the pupil has written a sentence of their own.
     pub text: Text,
     /// What is shown beside it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pictures: Vec<PartPicture>,
 }
 
 /// Runs that go wrong, and what the pupil can change in them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BreakIt {
     /// What to try.
     pub text: Text,
     /// Names of runs, in order.
     pub runs: Vec<String>,
     /// Knobs that the pupil can change, and [`BreakIt::DATA`].
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub controls: Vec<String>,
     /// Values in a table.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub show: Vec<RunValue>,
 }
 
@@ -244,13 +232,12 @@ impl BreakIt {
 }
 
 /// A picture of a part.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PartPicture {
     /// What it shows.
     pub kind: PictureKind,
     /// Of which run; the loss is of all runs of the part.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
 }
 
@@ -281,6 +268,20 @@ pub enum PictureKind {
 }
 
 impl PictureKind {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Loss,
+        Self::Samples,
+        Self::Baselines,
+        Self::Report,
+        Self::Tokens,
+        Self::LoraUpdate,
+        Self::Attention,
+        Self::LossSurface,
+        Self::PackedWeights,
+        Self::Units,
+    ];
+
     /// Whether the engine makes it, because a run's `watch` asks for it; the others are made of a run's events.
     pub fn is_watched(self) -> bool {
         !matches!(self, Self::Loss | Self::Samples | Self::Baselines | Self::Report)
@@ -316,19 +317,48 @@ impl From<&PictureRequest> for PictureKind {
     }
 }
 
+impl From<&Picture> for PictureKind {
+    fn from(picture: &Picture) -> Self {
+        match picture {
+            Picture::Tokens { .. } => Self::Tokens,
+            Picture::LoraUpdate { .. } => Self::LoraUpdate,
+            Picture::Attention { .. } => Self::Attention,
+            Picture::LossSurface { .. } => Self::LossSurface,
+            Picture::PackedWeights { .. } => Self::PackedWeights,
+            Picture::Units { .. } => Self::Units,
+        }
+    }
+}
+
+impl ListedLesson {
+    /// The lessons of a list that is JSON.
+    ///
+    /// # Errors
+    /// Fields that are unknown, missing, or of another type.
+    pub fn list(value: &Value) -> Result<Vec<Self>> {
+        read::listed(value)
+    }
+}
+
 impl Lesson {
+    /// The lesson of a JSON value. That it means something is not checked; [`Lesson::parse`] does that.
+    ///
+    /// # Errors
+    /// Another version; fields that are unknown, missing, or of another type.
+    pub fn read(value: &Value) -> Result<Self> {
+        read::lesson(value)
+    }
+
     /// Reads a lesson and checks it; `file` is for messages.
     ///
     /// # Errors
     /// Text that is no lesson, names that stand for nothing, conditions that cannot be read, settings that do not go
     /// together.
     pub fn parse(text: &str, file: &str) -> Result<Self> {
-        let lesson: Self = serde_json::from_str(text).map_err(|error| match format_of(text) {
-            Some(got) if got != FORMAT => other_format(got).file(file),
-            _ => unique::from_json(&error).file(file),
-        })?;
-        check::check(&lesson).map_err(|error| error.file(file))?;
-        Ok(lesson)
+        let value: Value = serde_json::from_str(text).map_err(|error| places::from_json(&error).file(file))?;
+        let places = Places::find(text).map_err(|error| error.file(file))?;
+        let lesson = Self::read(&value).and_then(|lesson| check::check(&lesson).map(|()| lesson));
+        lesson.map_err(|error| places.with_line(error).file(file))
     }
 
     /// Which of the predicted choices is what happened; none where values are missing yet, or not exactly one holds.
@@ -376,8 +406,7 @@ impl LessonRun {
     /// # Errors
     /// A setting that is no knob, or has its own field here; values that are not possible, alone or together.
     pub fn config(&self) -> Result<RunConfig> {
-        let mut entries = Map::new();
-        for (key, value) in &self.settings {
+        for key in self.settings.keys() {
             let knob = find(key).map(|knob| knob.name).unwrap_or_default();
             if let Some(field) = own_field(knob) {
                 let error = Error::config(msg::HasOwnField { field }).field(key);
@@ -386,32 +415,40 @@ impl LessonRun {
             if OF_FOLDERS.contains(&knob) {
                 return Err(Error::config(msg::NotInLessons).field(key).remedy(config::TakeLineOut));
             }
-            entries.insert(key.clone(), value.clone());
         }
+        RunConfig::from_settings(&self.settings_with_paths())
+    }
+
+    /// Its settings with the knobs that its own fields give.
+    pub fn settings_with_paths(&self) -> Map<String, Value> {
+        let mut settings: Map<String, Value> = self.settings.clone().into_iter().collect();
         let paths = [
             (MODEL, Some(&self.model)),
             (DATA, Some(&self.data)),
             (VALIDATION, self.validation.as_ref()),
         ];
         for (knob, path) in paths {
-            entries.extend(path.map(|path| (knob.to_owned(), Value::from(path.as_str()))));
+            settings.extend(path.map(|path| (knob.to_owned(), Value::from(path.as_str()))));
         }
-        let resolved = RunConfig::parse(&Value::Object(entries).to_string(), SETTINGS_FILE);
-        let resolved = resolved.map_err(|error| Error {
-            // The text that was parsed is nobody's file.
-            file: None,
-            row: None,
-            ..error
-        })?;
-        Ok(resolved.config)
+        settings
+    }
+
+    /// The pictures that the engine makes on the way.
+    ///
+    /// # Errors
+    /// A request that is none; its field is `watch[0]` or the like.
+    pub fn requests(&self) -> Result<Vec<PictureRequest>> {
+        let request = |(place, value): (usize, &Value)| {
+            let request = serde_json::from_value(value.clone());
+            request.map_err(|error| places::from_json(&error).field(format!("watch[{place}]")))
+        };
+        self.watch.iter().enumerate().map(request).collect()
     }
 }
 
 const MODEL: &str = "model_name_or_path";
 const DATA: &str = "train_file";
 const VALIDATION: &str = "validation_file";
-/// Its ending says JSON.
-const SETTINGS_FILE: &str = "settings.json";
 
 /// Knobs for runs that have a folder of their own.
 const OF_FOLDERS: [&str; 7] = [
@@ -439,17 +476,6 @@ fn own_field(knob: &str) -> Option<&'static str> {
         VALIDATION => Some("validation"),
         _ => None,
     }
-}
-
-/// The version of a lesson that may be of another one.
-fn format_of(text: &str) -> Option<u32> {
-    #[derive(Deserialize)]
-    struct Versioned {
-        format: u32,
-    }
-    serde_json::from_str::<Versioned>(text)
-        .ok()
-        .map(|versioned| versioned.format)
 }
 
 fn other_format(got: u32) -> Error {

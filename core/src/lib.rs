@@ -44,6 +44,8 @@ pub mod device;
 #[cfg(feature = "engine")]
 pub mod estimate;
 #[cfg(feature = "engine")]
+pub mod export;
+#[cfg(feature = "engine")]
 pub(crate) mod finetune;
 #[cfg(feature = "engine")]
 pub mod generate;

@@ -305,11 +305,12 @@ pub(crate) async fn fit_inputs_to_data(
     emit: &mut Emit<'_>,
 ) -> Result<()> {
     let model = slot.as_mut().ok_or_else(no_model)?;
-    let is_patched = matches!(model.model.info.model_type.as_str(), "small_vit" | "small_series");
+    let variant = small::Variant::named(&model.model.info.model_type);
+    let has_patches = variant.is_some_and(small::Variant::has_patches);
     let has_inputs = ["input_size", "vocab_size"]
         .iter()
         .any(|key| !model.head.config[*key].is_null());
-    if !has_unset_sizes(&model.files) || is_patched || has_inputs {
+    if !has_unset_sizes(&model.files) || has_patches || has_inputs {
         return Ok(());
     }
     let has_numbers = dataset.form == data::Schema::Numbers || dataset.numeric(&Columns::of(config)).is_ok();

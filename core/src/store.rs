@@ -2,7 +2,8 @@
 //!
 //! A model can be larger than memory, so formats read the slices that they need through [`ReadAt`]; in the page that is
 //! a dropped `File`, natively a file on disk. What is written (adapters, checkpoints, logs) is small and goes to a
-//! [`Sink`] as one piece. Futures here stay on one thread: the browser's file objects cannot leave theirs.
+//! [`Sink`] as one piece; exported models go to a [`StreamSink`]. Futures here stay on one thread: the browser's file objects
+//! cannot leave theirs.
 
 use crate::{Error, Result};
 use lorakeet_i18n::messages::common;
@@ -57,6 +58,31 @@ pub trait Sink {
     /// # Errors
     /// A path is not a plain relative one, there is no such folder or already one of the new name, or storage refuses.
     fn rename_folder<'a>(&'a self, from: &'a str, to: &'a str) -> LocalFuture<'a, Result<()>>;
+}
+
+/// A file that is written piece by piece: what is larger than memory. It appears under its name once it is finished; one that
+/// is dropped before leaves what was there.
+pub trait Pieces {
+    /// Adds bytes at the end.
+    ///
+    /// # Errors
+    /// Storage refuses (full, read-only, gone).
+    fn append<'a>(&'a mut self, bytes: &'a [u8]) -> LocalFuture<'a, Result<()>>;
+
+    /// Gives the file its name.
+    ///
+    /// # Errors
+    /// As [`Pieces::append`].
+    fn finish(&mut self) -> LocalFuture<'_, Result<()>>;
+}
+
+/// A [`Sink`] that takes files larger than memory, too.
+pub trait StreamSink: Sink {
+    /// Begins a file.
+    ///
+    /// # Errors
+    /// As [`Sink::write`].
+    fn create<'a>(&'a self, path: &'a str) -> LocalFuture<'a, Result<Box<dyn Pieces + 'a>>>;
 }
 
 /// The whole of a source.
@@ -202,6 +228,39 @@ impl Sink for MemorySink {
     }
 }
 
+impl StreamSink for MemorySink {
+    fn create<'a>(&'a self, path: &'a str) -> LocalFuture<'a, Result<Box<dyn Pieces + 'a>>> {
+        Box::pin(async move {
+            check_relative(path)?;
+            let pieces = MemoryPieces {
+                sink: self,
+                path,
+                bytes: Vec::new(),
+            };
+            Ok(Box::new(pieces) as Box<dyn Pieces + 'a>)
+        })
+    }
+}
+
+/// A file of a [`MemorySink`] that is not finished.
+struct MemoryPieces<'a> {
+    sink: &'a MemorySink,
+    path: &'a str,
+    bytes: Vec<u8>,
+}
+
+impl Pieces for MemoryPieces<'_> {
+    fn append<'a>(&'a mut self, bytes: &'a [u8]) -> LocalFuture<'a, Result<()>> {
+        self.bytes.extend_from_slice(bytes);
+        Box::pin(std::future::ready(Ok(())))
+    }
+    fn finish(&mut self) -> LocalFuture<'_, Result<()>> {
+        let bytes = std::mem::take(&mut self.bytes);
+        self.sink.files.borrow_mut().insert(self.path.to_owned(), bytes);
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
 /// Refuses paths that could leave the sink's folder.
 fn check_relative(path: &str) -> Result<()> {
     let plain = path.split('/').all(|part| !matches!(part, "" | "." | "..")) && !path.contains(['\\', ':', '\0']);
@@ -216,7 +275,7 @@ pub use disk::{DirectorySink, DiskFile};
 
 #[cfg(not(target_arch = "wasm32"))]
 mod disk {
-    use super::{LocalFuture, ReadAt, Sink, Source, check_relative, slice_bounds};
+    use super::{LocalFuture, Pieces, ReadAt, Sink, Source, StreamSink, check_relative, slice_bounds};
     use crate::{Error, Result};
     use lorakeet_i18n::messages::{common, formats as msg};
     use lorakeet_i18n::{Field, Message};
@@ -362,21 +421,81 @@ mod disk {
 
         fn write_now(&self, path: &str, bytes: &[u8]) -> Result<()> {
             check_relative(path)?;
-            let target = self.root.join(path);
-            let failed = |error: std::io::Error| describe(&target, msg::CannotWrite, &error);
-            let folder = target.parent().unwrap_or(&self.root);
-            std::fs::create_dir_all(folder).map_err(failed)?;
-            let (part, mut file) = new_part(&target).map_err(failed)?;
-            let written = file
-                .write_all(bytes)
-                .and_then(|()| file.sync_all())
-                .and_then(|()| std::fs::rename(&part, &target))
-                .and_then(|()| sync_folder(folder));
-            written.map_err(|error| {
-                // The write's own error is the one to report; what is left is removed when the folder is next claimed.
-                let _ = std::fs::remove_file(&part);
-                failed(error)
+            let mut pieces = DiskPieces::begin(self.root.join(path))?;
+            pieces.write(bytes)?;
+            pieces.put_in_place()
+        }
+    }
+
+    impl StreamSink for DirectorySink {
+        fn create<'a>(&'a self, path: &'a str) -> LocalFuture<'a, Result<Box<dyn Pieces + 'a>>> {
+            Box::pin(async move {
+                check_relative(path)?;
+                Ok(Box::new(DiskPieces::begin(self.root.join(path))?) as Box<dyn Pieces + 'a>)
             })
+        }
+    }
+
+    /// A file on disk that has another name until it is finished.
+    struct DiskPieces {
+        target: PathBuf,
+        part: PathBuf,
+        file: File,
+        is_finished: bool,
+    }
+
+    impl DiskPieces {
+        fn begin(target: PathBuf) -> Result<Self> {
+            let failed = |error: std::io::Error| describe(&target, msg::CannotWrite, &error);
+            std::fs::create_dir_all(target.parent().unwrap_or(Path::new(""))).map_err(failed)?;
+            let (part, file) = new_part(&target).map_err(failed)?;
+            Ok(Self {
+                target,
+                part,
+                file,
+                is_finished: false,
+            })
+        }
+
+        fn failed(&self, error: &std::io::Error) -> Error {
+            describe(&self.target, msg::CannotWrite, error)
+        }
+
+        fn write(&mut self, bytes: &[u8]) -> Result<()> {
+            let written = self.file.write_all(bytes);
+            written.map_err(|error| self.failed(&error))
+        }
+
+        fn put_in_place(&mut self) -> Result<()> {
+            let folder = self.target.parent().unwrap_or(Path::new(""));
+            let placed = self
+                .file
+                .sync_all()
+                .and_then(|()| std::fs::rename(&self.part, &self.target))
+                .and_then(|()| sync_folder(folder));
+            placed.map_err(|error| self.failed(&error))?;
+            self.is_finished = true;
+            Ok(())
+        }
+    }
+
+    impl Pieces for DiskPieces {
+        fn append<'a>(&'a mut self, bytes: &'a [u8]) -> LocalFuture<'a, Result<()>> {
+            let written = self.write(bytes);
+            Box::pin(std::future::ready(written))
+        }
+        fn finish(&mut self) -> LocalFuture<'_, Result<()>> {
+            let placed = self.put_in_place();
+            Box::pin(std::future::ready(placed))
+        }
+    }
+
+    impl Drop for DiskPieces {
+        fn drop(&mut self) {
+            if !self.is_finished {
+                // The write's own error is the one to report; what is left is removed when the folder is next claimed.
+                let _ = std::fs::remove_file(&self.part);
+            }
         }
     }
 

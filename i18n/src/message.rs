@@ -1,6 +1,7 @@
 //! A message: a key and named fields, worded only where somebody reads it.
 
 use crate::language::Language;
+use crate::messages::common::AndMore;
 use crate::messages::template;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -94,6 +95,16 @@ impl Field {
     /// Several, with commas between.
     pub fn list<T: Into<Field>>(items: impl IntoIterator<Item = T>) -> Self {
         Self::List(items.into_iter().map(Into::into).collect())
+    }
+
+    /// The first `most` of them, with commas between, and how many more there are.
+    pub fn first<T: Into<Field>>(most: usize, items: impl ExactSizeIterator<Item = T>) -> Self {
+        let more = items.len().saturating_sub(most);
+        let names = Self::list(items.take(most));
+        match more {
+            0 => names,
+            more => AndMore { names, more }.into(),
+        }
     }
 
     /// In a language.
@@ -205,6 +216,14 @@ mod tests {
         assert_eq!(worded(message(), english, Language::English), "row 3: a, b");
         assert_eq!(worded(message(), chinese, Language::Chinese), "a、b在第 3 行");
         assert_eq!(worded(Plain, TEXTS[0].1[0], Language::English), "nothing {here}");
+    }
+
+    #[test]
+    fn of_many_names_the_first_are_listed_and_the_rest_is_counted() {
+        let first = |most| Field::first(most, ["a", "b", "c"].iter());
+        assert_eq!(first(3).text(Language::English), "a, b, c");
+        assert_eq!(first(2).text(Language::English), "a, b and 1 more");
+        assert_eq!(first(2).text(Language::Chinese), "a、b等，另有 1 个");
     }
 
     #[test]

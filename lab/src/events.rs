@@ -192,6 +192,7 @@ pub fn read(event: &Value) -> Option<Heard> {
         "resumed" => Heard::Resumed,
         "warning" => Heard::Warning,
         "failed" => Heard::Failed(match of.text("kind").as_str() {
+            "file" => Kind::File,
             "device" => Kind::Device,
             "out_of_memory" => Kind::OutOfMemory,
             "diverged" => Kind::Diverged,
@@ -251,7 +252,7 @@ fn picture(value: &Value) -> Option<Picture> {
             values: numbers(&value["values"]),
             largest: of.number("largest"),
             norm: of.number("norm"),
-            weight_norm: of.optional("weight_norm"),
+            weight_norm: of.number("weight_norm"),
         },
         "attention" => Picture::Attention {
             layer: of.size("layer"),
@@ -309,10 +310,14 @@ fn all(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-/// A number as the protocol writes it: those that are not finite are texts.
+/// A number as the protocol writes it: those that are not finite are `nan`, `inf` and `-inf`.
 fn number(value: &Value) -> f64 {
     match value {
-        Value::String(text) => text.parse().unwrap_or(f64::NAN),
+        Value::String(text) => match text.as_str() {
+            "inf" => f64::INFINITY,
+            "-inf" => f64::NEG_INFINITY,
+            _ => f64::NAN,
+        },
         value => value.as_f64().unwrap_or(f64::NAN),
     }
 }
@@ -423,7 +428,7 @@ mod tests {
                 values: grid.clone(),
                 largest: 1.0,
                 norm: 2.0,
-                weight_norm: None,
+                weight_norm: 4.0,
             },
             Picture::Attention {
                 layer: 1,

@@ -12,10 +12,10 @@ pub fn loss(value: f64) -> String {
 
 /// A learning rate: `2.00e-4`.
 pub fn rate(value: f64) -> String {
-    if value == 0.0 {
-        "0".into()
-    } else {
-        format!("{value:.2e}")
+    match value {
+        _ if !value.is_finite() => "–".into(),
+        0.0 => "0".into(),
+        _ => format!("{value:.2e}"),
     }
 }
 

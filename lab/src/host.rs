@@ -2,20 +2,19 @@
 
 use js_sys::{Array, Promise};
 use wasm_bindgen::prelude::*;
-use web_sys::Blob;
 
 #[wasm_bindgen]
 extern "C" {
     /// The object that `lab_page.js` hands over.
     pub type Host;
 
-    /// Sends a message to the page around the lab; `fields` is the JSON of its fields.
+    /// Sends a message to the page around the lab; `fields` is an object.
     #[wasm_bindgen(method)]
-    pub fn post(this: &Host, kind: &str, fields: &str);
+    pub fn post(this: &Host, kind: &str, fields: &JsValue);
 
-    /// Answers a call of that page: with the JSON of a value, or with a file.
+    /// Answers a call of that page with a value or a file.
     #[wasm_bindgen(method)]
-    pub fn reply(this: &Host, id: f64, value: &str, file: Option<Blob>);
+    pub fn reply(this: &Host, id: f64, value: &JsValue);
 
     /// Answers a call with what went wrong.
     #[wasm_bindgen(method)]
@@ -53,5 +52,4 @@ extern "C" {
     /// Offers a text as a file.
     #[wasm_bindgen(method)]
     pub fn save(this: &Host, name: &str, text: &str);
-
 }

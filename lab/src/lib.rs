@@ -11,9 +11,11 @@
 pub mod answers;
 pub mod bundled_model;
 pub mod curves;
+mod document;
 pub mod events;
 pub mod format;
 pub mod host;
+mod json;
 pub mod model;
 pub mod options;
 pub mod pictures;

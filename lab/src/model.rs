@@ -6,7 +6,7 @@ use crate::events::KnobField;
 use crate::options::{self, Options};
 use crate::record::RunRecord;
 use crate::words::{LabWords, lab_words};
-use lorakeet_core::lesson::{BreakIt, Lesson, ListedLesson, Results};
+use lorakeet_core::lesson::{BreakIt, Lesson, ListedLesson, Results, decimal};
 use lorakeet_i18n::Language;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -70,7 +70,12 @@ pub enum Device {
 }
 
 impl Device {
-    /// Its name for the page around the lab.
+    /// What the page around the lab is told of it; nothing while it is not known.
+    pub fn told(&self) -> Option<&'static str> {
+        Some(self.name()).filter(|name| !name.is_empty())
+    }
+
+    /// Its name for the page around the lab, empty while it is not known.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Unknown => "",
@@ -129,6 +134,10 @@ pub struct Model {
     pub rows: Option<String>,
     /// Rows as they came, by the run's data file.
     pub given_rows: BTreeMap<String, String>,
+    /// What the engine said of the device.
+    pub device_note: Option<String>,
+    /// What the engine warned of outside of runs.
+    pub notes: Vec<String>,
     /// Spoken by screen readers.
     pub live: String,
     /// How long the last part's runs took.
@@ -145,8 +154,9 @@ impl Model {
         model
     }
 
-    /// Is shown differently. Without a state of their own the options leave the lab's as it is.
-    pub fn set_options(&mut self, mut options: Options, browser_language: &str) {
+    /// Is shown differently; whether that is another lesson. Without a state of their own the options leave the lab's as it is.
+    pub fn set_options(&mut self, mut options: Options, browser_language: &str) -> bool {
+        let before = self.options.lesson();
         let has_state = options.has_state();
         if !has_state {
             options.state = std::mem::take(&mut self.options.state);
@@ -156,9 +166,14 @@ impl Model {
             .unwrap_or_else(|| browser_language.to_owned());
         self.language = Language::from_tag(&tag);
         self.options = options;
+        let is_other = self.options.lesson() != before;
+        if is_other {
+            self.leave_lesson();
+        }
         if has_state {
             self.take_state();
         }
+        is_other
     }
 
     /// Takes part and answers out of the state; what cannot be used of them is named.
@@ -185,12 +200,11 @@ impl Model {
         self.answers.before = place(before);
         self.answers.predicted = predicted.and_then(|text| prediction(&text));
         self.answers.after = place(after);
+        self.take_settings();
     }
 
-    /// Takes a lesson, and what the state says of its knobs.
-    pub fn set_lesson(&mut self, lesson: Lesson) {
-        self.lesson = Some(Rc::new(lesson));
-        self.foreign = None;
+    /// Takes what the state says of the lesson's knobs.
+    fn take_settings(&mut self) {
         for name in self.controls() {
             if let Some(text) = self.options.state.get(&name) {
                 self.settings.insert(name, text.to_owned());
@@ -198,9 +212,30 @@ impl Model {
         }
     }
 
+    /// Takes a lesson, and what the state says of its knobs.
+    pub fn set_lesson(&mut self, lesson: Lesson) {
+        self.lesson = Some(Rc::new(lesson));
+        self.foreign = None;
+        self.take_settings();
+    }
+
     /// The words of the language in use.
     pub fn words(&self) -> &'static LabWords {
         lab_words(self.language)
+    }
+
+    /// What the engine warned of, in the runs of the shown part and otherwise; each once.
+    pub fn shown_notes(&self) -> Vec<&str> {
+        let own = OWN.to_owned();
+        let runs = self.part_runs();
+        let runs = runs.iter().chain([&own]).filter_map(|name| self.runs.get(name));
+        let mut notes: Vec<&str> = Vec::new();
+        for note in self.notes.iter().chain(runs.flat_map(|run| &run.notes)) {
+            if !notes.contains(&note.as_str()) {
+                notes.push(note);
+            }
+        }
+        notes
     }
 
     /// What the runs measured.
@@ -221,21 +256,34 @@ impl Model {
     /// The knobs of the lesson's fields, as far as the page around the lab shows them.
     pub fn controls(&self) -> Vec<String> {
         let Some(lesson) = &self.lesson else { return Vec::new() };
-        let shown = self.options.controls();
         let all = lesson.train.controls.iter().chain(&lesson.break_it.controls);
         let mut names: Vec<String> = Vec::new();
         for name in all {
-            let is_wanted = shown.as_ref().is_none_or(|shown| shown.contains(name));
-            if name != BreakIt::DATA && is_wanted && !names.contains(name) {
+            if name != BreakIt::DATA && self.is_wanted(name) && !names.contains(name) {
                 names.push(name.clone());
             }
         }
         names
     }
 
-    /// Whether settings and rows can be changed.
-    pub fn can_change(&self) -> bool {
-        !self.options.is_set(options::LOCKED) && !matches!(self.device, Device::Recording(..))
+    /// Whether the page around the lab shows this field of the lesson.
+    pub fn is_wanted(&self, name: &str) -> bool {
+        let shown = self.options.controls();
+        shown.is_none_or(|shown| shown.iter().any(|known| known == name))
+    }
+
+    /// Why settings and rows cannot be changed, where that is so.
+    pub fn is_fixed(&self) -> Option<&'static str> {
+        let words = self.words();
+        if self.options.is_set(options::LOCKED) {
+            return Some(words.settings_locked);
+        }
+        matches!(self.device, Device::Recording(..)).then_some(words.settings_recorded)
+    }
+
+    /// Whether a run can be started.
+    pub fn can_train(&self) -> bool {
+        self.has_predicted() && matches!(self.phase, Phase::Ready | Phase::Done)
     }
 
     /// Whether the pupil has committed to a prediction.
@@ -262,6 +310,15 @@ impl Model {
         }
     }
 
+    /// The same for another lesson, which is not there yet.
+    fn leave_lesson(&mut self) {
+        self.forget();
+        (self.lesson, self.foreign, self.problem) = (None, None, None);
+        self.lessons.clear();
+        self.knobs.clear();
+        self.given_rows.clear();
+    }
+
     /// Everything from the beginning.
     pub fn forget(&mut self) {
         self.part = 0;
@@ -270,6 +327,7 @@ impl Model {
         self.rows = None;
         self.runs.clear();
         self.seconds = 0.0;
+        self.notes.clear();
         self.live.clear();
     }
 
@@ -284,8 +342,11 @@ impl Model {
     /// The state as a text: what the address said, with what the pupil did on top.
     pub fn state_text(&self) -> String {
         let mut state = self.options.state.clone();
-        if let Some(lesson) = &self.lesson {
-            state.set(options::LESSON, Some(&lesson.id));
+        match (self.options.text(options::SOURCE), &self.lesson) {
+            // A lesson of one's own is known by its address alone.
+            (Some(source), _) => state.set(options::SOURCE, Some(&source)),
+            (None, Some(lesson)) => state.set(options::LESSON, Some(&lesson.id)),
+            (None, None) => {}
         }
         state.set(options::PART, Some(&(self.part + 1).to_string()));
         let predicted = self.answers.predicted.map(|prediction| match prediction {
@@ -308,7 +369,7 @@ impl Model {
 
 fn prediction(text: &str) -> Option<Prediction> {
     match text.strip_prefix('=') {
-        Some(number) => number.parse().ok().map(Prediction::Number),
+        Some(number) => decimal(number).map(Prediction::Number),
         None => text.parse().ok().map(Prediction::Choice),
     }
 }
@@ -341,6 +402,25 @@ mod tests {
     }
 
     #[test]
+    fn only_another_lesson_begins_anew() {
+        let mut model = model(r#"{"lesson":"loss","state":"lab=1&part=4&before=0"}"#);
+        model.foreign = Some(("a".into(), "b".into()));
+        let is_other = |model: &mut Model, text: &str| model.set_options(Options::parse(text), "en");
+        assert!(!is_other(&mut model, r#"{"lesson":"loss","theme":"dark"}"#));
+        assert!(!is_other(
+            &mut model,
+            r#"{"lesson":"loss","state":"lab=1&lesson=loss&part=3"}"#
+        ));
+        assert!(
+            !is_other(&mut model, r#"{"theme":"light"}"#),
+            "the state still names the lesson"
+        );
+        assert_eq!((model.part, model.foreign.is_some()), (2, true));
+        assert!(is_other(&mut model, r#"{"state":"lab=1&lesson=lora&part=2"}"#));
+        assert_eq!((model.part, model.foreign), (1, None));
+    }
+
+    #[test]
     fn a_part_that_there_is_none_of_is_named() {
         let model = model(r#"{"state":"lab=1&part=9&before=x"}"#);
         let named: Vec<&str> = model.options.unusable.iter().map(|(key, _)| key.as_str()).collect();
@@ -363,10 +443,11 @@ mod tests {
 
     #[test]
     fn a_locked_lab_and_a_recording_cannot_be_changed() {
-        assert!(model("{}").can_change());
-        assert!(!model(r#"{"locked":true}"#).can_change());
+        let words = lab_words(Language::English);
+        assert_eq!(model("{}").is_fixed(), None);
+        assert_eq!(model(r#"{"locked":true}"#).is_fixed(), Some(words.settings_locked));
         let mut recorded = model("{}");
         recorded.device = Device::Recording("CPU".into(), "2026-01-01".into());
-        assert!(!recorded.can_change());
+        assert_eq!(recorded.is_fixed(), Some(words.settings_recorded));
     }
 }

@@ -1,5 +1,6 @@
 //! How the lab is shown: what the page around it, its address and its state say. One table of names for all three.
 
+use crate::format;
 use lorakeet_core::config::PageQuery;
 use serde_json::{Map, Value};
 
@@ -38,22 +39,38 @@ pub const PREDICTED: &str = "predicted";
 /// In a state.
 pub const AFTER: &str = "after";
 
+/// The options that take certain values only, each with its test.
+const CHECKED: [(&str, fn(&str) -> bool); 7] = [
+    (LANGUAGE, |text| {
+        let tag = text.split(['-', '_']).next().unwrap_or_default();
+        ["en", "zh"].contains(&tag.to_ascii_lowercase().as_str())
+    }),
+    (THEME, |text| ["auto", "light", "dark"].contains(&text)),
+    (DEVICE, |text| ["auto", "gpu", "cpu", "replay"].contains(&text)),
+    (OFFSCREEN, |text| ["pause", "run"].contains(&text)),
+    (MAX_STEPS, |text| text.parse::<u64>().is_ok_and(|number| number > 0)),
+    (MAX_SECONDS, |text| text.parse::<u64>().is_ok_and(|number| number > 0)),
+    (SEED, |text| text.parse::<u64>().is_ok()),
+];
+
 /// Options by name. A state's entries come on top of an address's.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Options {
     values: Map<String, Value>,
     /// The state: its own entries, and those that nobody here knows.
     pub state: PageQuery,
-    /// What of the state cannot be used: key, value.
+    /// What cannot be used, of the state or of the address: key, value.
     pub unusable: Vec<(String, String)>,
 }
 
 impl Options {
-    /// Of the JSON object that `lab_page.js` makes of the address or of the page's attributes.
-    pub fn parse(json: &str) -> Self {
-        let values: Map<String, Value> = serde_json::from_str(json).unwrap_or_default();
+    /// Of the object that `lab_page.js` makes of the address or of the page's attributes.
+    pub fn read(values: Value) -> Self {
         let mut options = Self {
-            values,
+            values: match values {
+                Value::Object(values) => values,
+                _ => Map::new(),
+            },
             ..Self::default()
         };
         let state = options.text("state").unwrap_or_default();
@@ -63,7 +80,23 @@ impl Options {
                 Err(_) => options.unusable.push(("state".into(), state)),
             }
         }
+        for (name, fits) in CHECKED {
+            while let Some(text) = options.text(name).filter(|text| !fits(text)) {
+                if options.state.get(name).is_some() {
+                    options.state.set(name, None);
+                } else {
+                    options.values.remove(name);
+                }
+                options.unusable.push((name.to_owned(), text));
+            }
+        }
         options
+    }
+
+    /// The same of JSON text.
+    #[cfg(test)]
+    pub fn parse(json: &str) -> Self {
+        Self::read(serde_json::from_str(json).expect("options are JSON"))
     }
 
     /// Whether a state was given.
@@ -74,21 +107,26 @@ impl Options {
             .is_some_and(|state| !state.is_empty())
     }
 
-    /// An option; of the state, where it is there. An empty text is none.
+    /// An option; of the state, where it is there and not the page's alone. An empty text is none.
     pub fn text(&self, name: &str) -> Option<String> {
-        if let Some(value) = self.state.get(name) {
+        const OF_PAGE: [&str; 4] = [LOCKED, MAX_STEPS, MAX_SECONDS, START];
+        if let Some(value) = self.state.get(name).filter(|_| !OF_PAGE.contains(&name)) {
             return Some(value.to_owned());
         }
         match self.values.get(name)? {
-            Value::Null | Value::Bool(false) => None,
-            Value::String(text) => Some(text.clone()).filter(|text| !text.is_empty()),
-            other => Some(other.to_string()),
+            Value::Bool(false) => None,
+            value => Some(plain_text(value)).filter(|text| !text.is_empty()),
         }
+    }
+
+    /// The address and the name of the lesson, as far as they are given.
+    pub fn lesson(&self) -> (Option<String>, Option<String>) {
+        (self.text(SOURCE), self.text(LESSON))
     }
 
     /// A whole number.
     pub fn number(&self, name: &str) -> Option<u64> {
-        self.text(name)?.trim().parse().ok()
+        self.text(name)?.parse().ok()
     }
 
     /// Whether an option without a value is given.
@@ -113,8 +151,22 @@ impl Options {
     }
 }
 
+/// A value as a field shows it: a text or a number as it is; nothing of what has several.
+pub fn plain_text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Bool(flag) => flag.to_string(),
+        Value::Number(number) => match (number.as_u64(), number.as_f64()) {
+            (Some(whole), _) => whole.to_string(),
+            (None, Some(number)) => format::plain(number),
+            (None, None) => String::new(),
+        },
+        Value::Null | Value::Array(_) | Value::Object(_) => String::new(),
+    }
+}
+
 /// An attribute's way to write a knob: `learning-rate` and `rank` for `learning_rate` and `lora_r`.
-fn knob_name(name: &str) -> String {
+pub fn knob_name(name: &str) -> String {
     match name.replace('-', "_").as_str() {
         "rank" => "lora_r".into(),
         "alpha" => "lora_alpha".into(),
@@ -138,9 +190,43 @@ mod tests {
     }
 
     #[test]
+    fn a_state_lifts_no_cap_and_no_lock() {
+        let options = Options::parse(r#"{"locked":true,"max-steps":20,"state":"lab=1&locked=false&max-steps=900"}"#);
+        assert!(options.is_set(LOCKED));
+        assert_eq!(options.number(MAX_STEPS), Some(20));
+    }
+
+    #[test]
     fn a_state_that_is_none_is_named() {
         let options = Options::parse(r#"{"state":"nonsense"}"#);
         assert_eq!(options.unusable, [("state".to_owned(), "nonsense".to_owned())]);
+    }
+
+    #[test]
+    fn values_that_an_option_does_not_take_are_named_and_left_out() {
+        let text = r#"{"theme":"blue","device":"cpu","offscreen":"stop","max-steps":"0","max-seconds":20,"seed":"-1","lang":"fr",
+                       "state":"lab=1&device=tpu&other=x"}"#;
+        let options = Options::parse(text);
+        let named: Vec<&str> = options.unusable.iter().map(|(key, _)| key.as_str()).collect();
+        assert_eq!(named, ["lang", "theme", "device", "offscreen", "max-steps", "seed"]);
+        assert_eq!(options.unusable[2].1, "tpu");
+        assert_eq!(
+            options.text(DEVICE).as_deref(),
+            Some("cpu"),
+            "the address has one that can be used"
+        );
+        assert_eq!((options.text(THEME), options.number(MAX_STEPS)), (None, None));
+        assert_eq!(
+            (options.number(MAX_SECONDS), options.state.get("other")),
+            (Some(20), Some("x"))
+        );
+    }
+
+    #[test]
+    fn a_state_is_read_with_its_escapes_and_named_where_they_are_wrong() {
+        let options = Options::parse(r#"{"state":"lab=1&lesson=l%6Fss&note=%E4%B8%AD%"}"#);
+        assert_eq!(options.text(LESSON).as_deref(), Some("loss"));
+        assert_eq!(options.state.get("note"), Some("中%"));
     }
 
     #[test]

@@ -2,9 +2,8 @@
 
 use crate::curves::{Line, thinned};
 use crate::events::{Heard, Report, Sample, failure};
-use crate::pictures;
 use lorakeet_core::error::Kind;
-use lorakeet_core::lesson::RunResults;
+use lorakeet_core::lesson::{PictureKind, RunResults};
 use lorakeet_core::protocol::{Baseline, Event, Picture};
 
 /// Points of a curve at most.
@@ -31,12 +30,6 @@ pub struct RunRecord {
     pub pictures: Vec<(Option<usize>, Picture)>,
     /// What the engine remarked.
     pub notes: Vec<String>,
-    /// The newest speed.
-    pub tokens_per_second: f64,
-    /// The newest learning rate.
-    pub learning_rate: f64,
-    /// Whether it was asked to stop.
-    pub is_stopped: bool,
 }
 
 impl RunRecord {
@@ -47,14 +40,11 @@ impl RunRecord {
             Heard::Sample(sample) => self.samples.push(sample),
             Heard::Report(report) => self.report = Some(report),
             Heard::Picture(step, picture) => {
-                let kind = pictures::kind(&picture);
-                self.pictures.retain(|(_, known)| pictures::kind(known) != kind);
+                let kind = PictureKind::from(&picture);
+                self.pictures.retain(|(_, known)| PictureKind::from(known) != kind);
                 self.pictures.push((step, picture));
             }
-            Heard::Warning => {
-                let new = said.filter(|said| !self.notes.contains(said));
-                self.notes.extend(new);
-            }
+            Heard::Warning => self.notes.extend(said),
             _ => {}
         }
     }
@@ -67,7 +57,6 @@ impl RunRecord {
                 if step.loss.is_finite() {
                     self.losses.push((step.step as f64, step.loss));
                 }
-                (self.tokens_per_second, self.learning_rate) = (step.tokens_per_second, step.learning_rate);
             }
             Event::Eval(eval) if eval.loss.is_finite() => self.eval_losses.push((eval.step as f64, eval.loss)),
             Event::Baseline { scores } => self.baselines = scores,
@@ -75,10 +64,14 @@ impl RunRecord {
         }
     }
 
-    /// The run ended in an error; whether that is a result and no fault: it diverged.
-    pub fn fail(&mut self, kind: Kind) -> bool {
+    /// The run ended in an error; whether that is a result and no fault: it diverged, which `said` tells.
+    pub fn fail(&mut self, kind: Kind, said: &str) -> bool {
         self.results.take(&failure(kind));
-        self.results.is_diverged()
+        let is_result = self.results.is_diverged();
+        if is_result && !said.is_empty() {
+            self.notes.push(said.to_owned());
+        }
+        is_result
     }
 
     /// Training losses, each the mean of its neighbours where there are many.
@@ -133,8 +126,11 @@ mod tests {
 
     #[test]
     fn a_run_that_diverged_is_a_result_and_a_lost_device_is_not() {
-        assert!(RunRecord::default().fail(Kind::Diverged));
-        assert!(!RunRecord::default().fail(Kind::Device));
+        let mut run = RunRecord::default();
+        assert!(!run.fail(Kind::Device, "The device was lost."));
+        assert!(run.notes.is_empty());
+        assert!(run.fail(Kind::Diverged, "The loss is not a number."));
+        assert_eq!(run.notes, ["The loss is not a number."]);
     }
 
     #[test]

@@ -1,33 +1,29 @@
 //! What the lab shows, as HTML text: a head with the parts of the lesson, the part itself, and the way on.
 //!
 //! Each region is a text; `play.rs` puts it into the document where it has changed. An element with `data-do` is a button or a
-//! field: a press or a change calls [`crate::play::Lab::act`] with that word and the element's `data-of` or value. Written as text
+//! field: a press or a change hands that word and the element's `data-of` or value to `play/press.rs`. Written as text
 //! the lab takes a fifth of the bytes that components of the page's framework would take, and can be tested without a browser.
 
+mod pictures;
+#[cfg(test)]
+mod tests;
+
 use crate::answers::Prediction;
-use crate::events::Sample;
 use crate::format;
-use crate::model::{Device, Model, OWN, PARTS, Phase};
+use crate::model::{Device, Model, PARTS, Phase};
 use crate::options;
-use crate::pictures::{self, Series, chart, escaped, picture_words};
-use crate::record::RunRecord;
-use crate::words::LabWords;
-use lorakeet_core::lesson::{BreakIt, Lesson, PartPicture, PictureKind, RunValue, Text};
-use lorakeet_core::protocol::Metric;
-use serde_json::Value;
+use crate::pictures::{escaped, numbers};
+use lorakeet_core::lesson::{BreakIt, Lesson, RunValue, Text};
 use std::fmt::Write;
 
 /// The regions in the order in which they stand; each has an element of its own.
-pub const REGIONS: [&str; 9] = [
-    "head", "problem", "part", "panel", "fields", "pictures", "values", "foot", "live",
+pub const REGIONS: [&str; 10] = [
+    "head", "problem", "part", "panel", "fields", "pictures", "values", "notes", "foot", "live",
 ];
 
 /// The lab's theme, for its element.
 pub fn theme(model: &Model) -> String {
-    let theme = model.options.text(options::THEME);
-    theme
-        .filter(|theme| theme == "light" || theme == "dark")
-        .unwrap_or_else(|| "auto".into())
+    model.options.text(options::THEME).unwrap_or_else(|| "auto".into())
 }
 
 /// A region's HTML.
@@ -42,8 +38,9 @@ pub fn region(name: &str, model: &Model) -> String {
         ("part", Some(lesson)) => part(model, lesson),
         ("panel", Some(_)) => panel(model),
         ("fields", Some(lesson)) => fields(model, lesson),
-        ("pictures", Some(lesson)) => shown_pictures(model, lesson),
+        ("pictures", Some(lesson)) => pictures::shown(model, lesson),
         ("values", Some(lesson)) => values(model, lesson),
+        ("notes", Some(_)) => notes(model),
         ("foot", Some(_)) => foot(model),
         _ => String::new(),
     }
@@ -63,6 +60,11 @@ fn button(action: &str, of: &str, label: &str, class: &str, is_open: bool) -> St
     )
 }
 
+/// A remark in small letters.
+fn hint(text: &str) -> String {
+    format!("<p class=\"hint\">{}</p>", escaped(text))
+}
+
 fn head(model: &Model, lesson: &Lesson) -> String {
     let words = model.words();
     let mut steps = String::new();
@@ -77,7 +79,7 @@ fn head(model: &Model, lesson: &Lesson) -> String {
         let _ = write!(
             steps,
             "<li><button type=\"button\" class=\"part\" data-do=\"show\" data-of=\"{place}\"{current}{closed}>\
-             <span class=\"part-number\">{}</span><span class=\"part-name\">{name}</span></button></li>",
+             <span>{}</span><span class=\"part-name\">{name}</span></button></li>",
             place + 1
         );
     }
@@ -217,7 +219,7 @@ fn choices(model: &Model, name: &str, legend: &str, texts: &[&str], committed: O
 fn commit(model: &Model, name: &str, is_done: bool) -> String {
     let words = model.words();
     match is_done {
-        true => format!("<p class=\"hint\">{}</p>", words.committed),
+        true => hint(words.committed),
         false => format!("<p>{}</p>", button("commit", name, words.commit, "primary", true)),
     }
 }
@@ -284,11 +286,10 @@ fn panel(model: &Model) -> String {
             button("resume", "", words.resume, "primary", true) + &button("stop", "", words.stop, "", true)
         }
         Phase::Idle => button("start", "", words.train, "primary", true),
-        phase => {
+        _ => {
             let has_trained = model.part_runs().iter().any(|name| model.runs.contains_key(name));
             let label = if has_trained { words.train_again } else { words.train };
-            let is_open = model.has_predicted() && matches!(phase, Phase::Ready | Phase::Done);
-            button("train", "", label, "primary", is_open)
+            button("train", "", label, "primary", model.can_train())
         }
     };
     let busy = match model.is_busy {
@@ -299,9 +300,10 @@ fn panel(model: &Model) -> String {
         ),
         false => String::new(),
     };
+    let note = model.device_note.as_deref().map(hint).unwrap_or_default();
     format!(
-        "<div class=\"buttons\" role=\"group\">{buttons}</div><p class=\"lab-status\">{}</p>\
-         <p class=\"hint\" data-device=\"{}\">{}</p>{busy}",
+        "<div class=\"buttons\" part=\"toolbar\" role=\"group\">{buttons}</div><p class=\"lab-status\">{}</p>\
+         <p class=\"hint\" data-device=\"{}\">{}</p>{note}{busy}",
         escaped(&status(model)),
         model.device.name(),
         escaped(&device(model)),
@@ -313,6 +315,8 @@ fn device(model: &Model) -> String {
     match &model.device {
         Device::Unknown => String::new(),
         Device::Gpu(name) => (words.on_gpu)(name),
+        // The engine's own note says why it is the CPU.
+        Device::Cpu if model.device_note.is_some() => words.on_cpu_asked.to_owned(),
         Device::Cpu if model.options.text(options::DEVICE).as_deref() == Some("cpu") => words.on_cpu_asked.to_owned(),
         Device::Cpu => words.on_cpu.to_owned(),
         Device::Recording(device, date) => {
@@ -355,21 +359,21 @@ fn fields(model: &Model, lesson: &Lesson) -> String {
     };
     let known = model.controls();
     let names: Vec<&String> = controls.iter().filter(|name| known.contains(name)).collect();
-    let has_rows = controls.iter().any(|name| name == BreakIt::DATA);
+    let has_rows = controls.iter().any(|name| name == BreakIt::DATA) && model.is_wanted(BreakIt::DATA);
     let (Some(run), false) = (
         runs.first().and_then(|name| lesson.runs.get(name)),
         names.is_empty() && !has_rows,
     ) else {
         return String::new();
     };
-    let inside = if !model.can_change() {
-        format!("<p class=\"hint\">{}</p>", words.settings_fixed)
+    let inside = if let Some(reason) = model.is_fixed() {
+        hint(reason)
     } else if model.knobs.is_empty() && !names.is_empty() {
-        format!("<p class=\"hint\">{}</p>", words.settings_later)
+        hint(words.settings_later)
     } else {
         let mut html = String::from("<div class=\"knobs\">");
         for knob in model.knobs.iter().filter(|knob| names.contains(&&knob.name)) {
-            let given = || run.settings.get(&knob.name).map_or(String::new(), shown);
+            let given = || run.settings.get(&knob.name).map_or(String::new(), options::plain_text);
             let text = model.settings.get(&knob.name).cloned().unwrap_or_else(given);
             let name = escaped(&knob.name);
             let field = match knob.choices.is_empty() {
@@ -389,7 +393,7 @@ fn fields(model: &Model, lesson: &Lesson) -> String {
             let guidance = escaped(&knob.guidance);
             let _ = write!(
                 html,
-                "<div class=\"knob\"><label><code>{name}</code> {field}</label><span class=\"hint\">{guidance}</span></div>"
+                "<div class=\"knob\" part=\"knob\"><label><code>{name}</code> {field}</label><span class=\"hint\">{guidance}</span></div>"
             );
         }
         html += "</div>";
@@ -409,17 +413,12 @@ fn fields(model: &Model, lesson: &Lesson) -> String {
         }
         html
     };
-    let is_open = matches!(model.phase, Phase::Ready | Phase::Done) && model.can_change() && model.has_predicted();
+    let is_open = model.can_train() && model.is_fixed().is_none();
     let train = button("train-own", "", words.train_own, "", is_open);
     format!(
         "<details class=\"fold\"><summary>{}</summary>{inside}<p>{train}</p></details>",
         words.settings
     )
-}
-
-/// A setting's value as a field shows it.
-fn shown(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn compare(model: &Model, lesson: &Lesson) -> String {
@@ -461,17 +460,18 @@ fn compare(model: &Model, lesson: &Lesson) -> String {
             (place.map_or("–".to_owned(), choice), happened, verdict)
         }
     };
-    let one = |name: &str, text: &str, class: &str| {
-        format!(
-            "<div class=\"sample {class}\"><dt>{name}</dt><dd>{}</dd></div>",
-            escaped(text)
-        )
+    let one = |name: &str, text: &str, attributes: &str| {
+        format!("<div {attributes}><dt>{name}</dt><dd>{}</dd></div>", escaped(text))
     };
     format!(
         "{}<dl class=\"pair outcome\">{}{}</dl><p class=\"outcome-verdict\" role=\"status\">{verdict}</p>",
         paragraphs(model, &lesson.compare.text),
-        one(words.your_prediction, &prediction, ""),
-        one(words.what_happened, &happened, "sample-now"),
+        one(
+            words.your_prediction,
+            &prediction,
+            "class=\"sample\" part=\"prediction\""
+        ),
+        one(words.what_happened, &happened, "class=\"sample sample-now\""),
     )
 }
 
@@ -550,146 +550,22 @@ fn values(model: &Model, lesson: &Lesson) -> String {
     };
     let rows: Vec<Vec<String>> = shown.iter().map(row).collect();
     let heads = [words.run, words.value_head, words.measured_head].map(str::to_owned);
-    let table = pictures::numbers(words.measured, &heads, &rows);
+    let table = numbers(words.measured, &heads, &rows);
     format!(
         "<div class=\"table-scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{}\">{table}</div>",
         words.measured
     )
 }
 
-fn shown_pictures(model: &Model, lesson: &Lesson) -> String {
-    let curves = [PartPicture {
-        kind: PictureKind::Loss,
-        run: None,
-    }];
-    let (shown, runs): (&[PartPicture], Vec<String>) = match model.part {
-        2 => (&lesson.train.pictures, lesson.train.runs.clone()),
-        4 if model.answers.is_explained => (&lesson.explain.pictures, lesson.train.runs.clone()),
-        5 => (
-            &curves,
-            [lesson.train.runs.clone(), lesson.break_it.runs.clone()].concat(),
-        ),
-        _ => return String::new(),
-    };
-    shown
-        .iter()
-        .map(|picture| drawn(model, lesson, picture, &runs))
-        .collect()
-}
-
-/// A picture as HTML.
-fn drawn(model: &Model, lesson: &Lesson, picture: &PartPicture, part_runs: &[String]) -> String {
-    let words = model.words();
-    if picture.kind == PictureKind::Loss {
-        return curves(model, part_runs);
+/// What the engine warned of.
+fn notes(model: &Model) -> String {
+    let notes = model.shown_notes();
+    if !matches!(model.part, 2 | 5) || notes.is_empty() {
+        return String::new();
     }
-    let name = picture.run.as_deref().unwrap_or_default();
-    let label = lesson.runs.get(name).map_or(name, |run| run.label.get(model.language));
-    let body = model.runs.get(name).and_then(|run| match picture.kind {
-        PictureKind::Samples => samples(run, words),
-        PictureKind::Baselines => scores(run, words, words.baselines),
-        PictureKind::Report => report(run, words),
-        _ => {
-            let kind = picture.kind.name();
-            let found = run.pictures.iter().find(|(_, picture)| pictures::kind(picture) == kind);
-            found.map(|(step, picture)| pictures::html(picture, *step, model.language))
-        }
-    });
-    let body = body.unwrap_or_else(|| format!("<p class=\"waiting\">{}</p>", words.picture_later));
-    let below = level(model) + 2;
+    let items: String = notes.iter().map(|note| format!("<li>{}</li>", escaped(note))).collect();
     format!(
-        "<section class=\"lab-picture\"><h{below} class=\"picture-name\">{}</h{below}>{body}</section>",
-        escaped(label)
+        "<div class=\"notice\"><p class=\"notice-title\">{}</p><ul>{items}</ul></div>",
+        model.words().notes
     )
-}
-
-/// The losses of the runs over one another: on the validation rows where they are scored on the way, and in training.
-fn curves(model: &Model, part_runs: &[String]) -> String {
-    let (words, of_pictures) = (model.words(), picture_words(model.language));
-    let own = OWN.to_owned();
-    let names = part_runs.iter().chain([&own]);
-    let runs: Vec<(&String, &RunRecord)> = names.filter_map(|name| Some((name, model.runs.get(name)?))).collect();
-    let steps = runs.iter().map(|(_, run)| run.max_steps).max().unwrap_or(0);
-    let series = |line: fn(&RunRecord) -> crate::curves::Line| -> Vec<Series> {
-        let one = |(name, run): &(&String, &RunRecord)| Series {
-            label: model.label(name),
-            line: line(run),
-        };
-        runs.iter().map(one).collect()
-    };
-    let of_training = chart(
-        words.training_curves,
-        &series(RunRecord::loss_curve),
-        steps,
-        of_pictures,
-    );
-    match runs.iter().any(|(_, run)| run.eval_losses.len() > 1) {
-        true => chart(words.curves, &series(|run| run.eval_losses.clone()), steps, of_pictures) + &of_training,
-        false => of_training,
-    }
-}
-
-fn samples(run: &RunRecord, words: &LabWords) -> Option<String> {
-    let (first, last) = (run.samples.first()?, run.samples.last()?);
-    let one = |heading: &str, sample: Option<&Sample>, class: &str| {
-        let text = sample.map_or(String::new(), |sample| {
-            let (prompt, text) = (escaped(&sample.prompt), escaped(&sample.text));
-            format!("<p class=\"written\"><span class=\"given\">{prompt}</span>{text}</p>")
-        });
-        format!("<article class=\"sample {class}\"><p class=\"picture-name\">{heading}</p>{text}</article>")
-    };
-    let after = (last.step > 0).then_some(last);
-    let (before, after) = (
-        one(words.before, Some(first), ""),
-        one(words.after, after, "sample-now"),
-    );
-    Some(format!(
-        "<p>{}</p><div class=\"pair\">{before}{after}</div>",
-        words.samples
-    ))
-}
-
-/// A table of scores: baselines, and the tuned model where the run has a report.
-fn scores(run: &RunRecord, words: &LabWords, caption: &str) -> Option<String> {
-    let metric = match &run.report {
-        Some(report) => report.metric.clone(),
-        None => run.baselines.first()?.metrics.first()?.name.clone(),
-    };
-    let value = |metrics: &[Metric]| {
-        let found = metrics.iter().find(|entry| entry.name == metric);
-        found.map_or("–".to_owned(), |entry| format::loss(entry.value))
-    };
-    let of_baseline = |baseline: &lorakeet_core::protocol::Baseline| {
-        vec![
-            escaped(&baseline.kind.name().replace('_', " ")),
-            value(&baseline.metrics),
-        ]
-    };
-    let mut rows: Vec<Vec<String>> = run.baselines.iter().map(of_baseline).collect();
-    let of_tuned = run
-        .report
-        .as_ref()
-        .map(|report| vec![words.tuned.to_owned(), value(&report.metrics)]);
-    rows.extend(of_tuned);
-    Some(pictures::numbers(
-        caption,
-        &[words.model_head.to_owned(), escaped(&metric)],
-        &rows,
-    ))
-}
-
-fn report(run: &RunRecord, words: &LabWords) -> Option<String> {
-    let report = run.report.as_ref()?;
-    let table = scores(run, words, words.report)?;
-    let verdict = match (report.verdict, &report.comparison) {
-        (Some(verdict), Some(comparison)) => {
-            let (before, after) = (format::loss(comparison.before), format::loss(comparison.after));
-            format!(
-                "<p class=\"verdict\">{}</p>",
-                escaped(&(words.verdict)(verdict, &report.metric, before, after))
-            )
-        }
-        _ => String::new(),
-    };
-    Some(verdict + &table)
 }

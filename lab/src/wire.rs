@@ -1,6 +1,7 @@
 //! The lab's end of the wire to the engine: what is asked, one after the other, and what waits.
 
 use crate::host::Host;
+use crate::json;
 use js_sys::{Array, Object, Reflect};
 use serde_json::{Map, Value};
 use std::collections::VecDeque;
@@ -32,8 +33,16 @@ pub enum Ask {
 /// What hears the worker, and what hears that it broke.
 type Listeners = (Closure<dyn FnMut(MessageEvent)>, Closure<dyn FnMut(Event)>);
 
-/// What is loaded: model, data, validation data.
-pub type Loaded = (String, String, Option<String>);
+/// What is loaded.
+#[derive(Clone, Default)]
+pub struct Loaded {
+    /// The model, as lessons name it.
+    pub model: String,
+    /// The training data.
+    pub data: String,
+    /// The validation data.
+    pub validation: Option<String>,
+}
 
 /// The worker, and what waits for it.
 #[derive(Default)]
@@ -45,6 +54,8 @@ pub struct Wire {
     pub queue: VecDeque<Ask>,
     /// What ends the command under way.
     pub awaited: Option<&'static str>,
+    /// Calls of the page around the lab that wait for an event of a type, with their numbers.
+    pub calls: Vec<(&'static str, f64)>,
     /// What was asked to be loaded last.
     pub loaded: Loaded,
     /// The recorded runs that take an engine's place, by name.
@@ -80,28 +91,53 @@ impl Wire {
         self.awaited.is_some() || !self.queue.is_empty()
     }
 
-    /// Ends the worker, and forgets what it was asked. The listeners stay until the next worker: one of them may be what calls.
-    pub fn end(&mut self) {
+    /// Whether a run waits for its turn.
+    pub fn has_run(&self) -> bool {
+        self.queue.iter().any(|ask| matches!(ask, Ask::Train { .. }))
+    }
+
+    /// The call that an event of this type answers.
+    pub fn answered_call(&mut self, ends: &str) -> Option<f64> {
+        let place = self.calls.iter().position(|(known, _)| *known == ends)?;
+        Some(self.calls.remove(place).1)
+    }
+
+    /// The call that failed, where an error that ends no run is one's: the worker serves what was asked in turn, so that an
+    /// error while something is loaded is not.
+    pub fn failed_call(&mut self) -> Option<f64> {
+        let is_alone = matches!(self.awaited, None | Some("done"));
+        (is_alone && !self.calls.is_empty()).then(|| self.calls.remove(0).1)
+    }
+
+    /// Ends the worker, and forgets what it was asked; the calls that it does not answer any more. The listeners stay until the
+    /// next worker: one of them may be what calls.
+    pub fn end(&mut self) -> Vec<(&'static str, f64)> {
         if let Some(worker) = self.worker.take() {
             worker.set_onmessage(None);
             worker.set_onerror(None);
             worker.terminate();
         }
+        self.recording = None;
+        self.awaited = None;
         self.drop_waiting();
+        self.loaded = Loaded::default();
+        std::mem::take(&mut self.calls)
     }
 
-    /// Forgets what it was asked.
+    /// Forgets what waits to be asked, and with it what was to be loaded.
     pub fn drop_waiting(&mut self) {
+        let loads = self.queue.iter().any(|ask| matches!(ask, Ask::Command { .. }));
         self.queue.clear();
-        self.awaited = None;
-        self.loaded = Loaded::default();
+        if loads {
+            self.loaded = Loaded::default();
+        }
     }
 
     /// Sends a command; files that the lab has inside itself travel with the command that names them.
     pub fn send(&self, command: &Value, file: Option<File>, host: &Rc<Host>) {
         let Some(worker) = self.worker.clone() else { return };
         let message = Object::new();
-        let _ = Reflect::set(&message, &"message".into(), &command.to_string().into());
+        let _ = Reflect::set(&message, &"message".into(), &json::text(command).into());
         let _ = Reflect::set(&message, &"files".into(), &Array::new());
         let named = match (&command["files"], &command["file"]) {
             (Value::Array(names), _) => names.iter().filter_map(Value::as_str).map(JsValue::from).collect(),

@@ -1,6 +1,6 @@
 //! What the lab says itself, in every language; what a lesson says is in the lesson.
 
-use lorakeet_core::protocol::Verdict;
+use lorakeet_core::protocol::{BaselineKind, Verdict};
 use lorakeet_i18n::Language;
 
 /// The lab's words; fields that take numbers are functions.
@@ -76,8 +76,18 @@ pub struct LabWords {
     pub own_data: &'static str,
     /// What can be done with them.
     pub own_data_hint: &'static str,
-    /// Nothing can be changed in a recording, or in a locked lab.
-    pub settings_fixed: &'static str,
+    /// Nothing can be changed in a recording.
+    pub settings_recorded: &'static str,
+    /// Nothing can be changed in a locked lab.
+    pub settings_locked: &'static str,
+    /// Why a recording neither predicts nor exports.
+    pub no_model: &'static str,
+    /// Why there is no model yet.
+    pub not_loaded: &'static str,
+    /// Why a second call of a method has to wait.
+    pub call_open: &'static str,
+    /// A call that ended without an answer.
+    pub call_ended: &'static str,
 
     /// Phase lines: before anything.
     pub idle: &'static str,
@@ -169,10 +179,10 @@ pub struct LabWords {
     pub model_head: &'static str,
     /// Where a value is not known.
     pub unknown: &'static str,
-    /// Remarks.
+    /// Heading of the engine's warnings.
     pub notes: &'static str,
-    /// Links to the big page.
-    pub open_page: &'static str,
+    /// A baseline's name.
+    pub baseline: fn(BaselineKind) -> &'static str,
 }
 
 /// The words of a language.
@@ -227,7 +237,12 @@ static ENGLISH: LabWords = LabWords {
     settings_later: "The settings appear once the engine is loaded.",
     own_data: "Training rows",
     own_data_hint: "Change them, or replace them with your own, in the same form.",
-    settings_fixed: "These are recorded runs; their settings cannot be changed.",
+    settings_recorded: "These are recorded runs; their settings cannot be changed.",
+    settings_locked: "This lab is locked: settings and training rows cannot be changed.",
+    no_model: "A recording has no model that could predict or be exported.",
+    not_loaded: "The model is not loaded yet. Start the lab first.",
+    call_open: "The same was asked for before and is not answered yet.",
+    call_ended: "The lab stopped before it answered.",
     idle: "Not started yet.",
     loading: |percent| match percent {
         Some(percent) => format!("Loading the engine and the model… {percent} %"),
@@ -266,7 +281,7 @@ static ENGLISH: LabWords = LabWords {
     not_a_lesson: |path| format!("{path} is not a lesson of this version."),
     foreign_file: |origin| format!("This lab wants to load a lesson from {origin}."),
     fetch_it: "Load it",
-    unusable: |key, value| format!("{key}: “{value}” cannot be used; the lesson's own value is used."),
+    unusable: |key, value| format!("{key}: “{value}” cannot be used; the default is used."),
     curves: "Validation loss",
     training_curves: "Training loss",
     run: "Run",
@@ -293,8 +308,30 @@ static ENGLISH: LabWords = LabWords {
     model_head: "Model",
     unknown: "not measured yet",
     notes: "Notes",
-    open_page: "Open the full page",
+    baseline: english_baseline,
 };
+
+/// A baseline's metric, `KIND.METRIC` in lessons.
+fn of_baseline(text: &str, name: fn(BaselineKind) -> &'static str, written: fn(&str, &str) -> String) -> String {
+    let (kind, metric) = text.split_once('.').unwrap_or((text, ""));
+    let known = BaselineKind::ALL.into_iter().find(|known| known.name() == kind);
+    written(known.map_or(kind, name), metric)
+}
+
+fn english_baseline(kind: BaselineKind) -> &'static str {
+    match kind {
+        BaselineKind::MajorityClass => "majority class",
+        BaselineKind::NearestCentroid => "nearest centroid",
+        BaselineKind::LinearProbe => "linear probe",
+        BaselineKind::UsualLabels => "usual labels",
+        BaselineKind::LastValue => "the last value again",
+        BaselineKind::TrainingMean => "mean of the training rows",
+        BaselineKind::Bm25 => "BM25",
+        BaselineKind::BaseModel => "base model",
+        BaselineKind::BaseLikelihood => "base model's likelihood",
+        BaselineKind::ModelBefore => "model before this run",
+    }
+}
 
 fn english_value(name: &str) -> String {
     let (name, at) = name.split_once('@').unwrap_or((name, ""));
@@ -307,7 +344,9 @@ fn english_value(name: &str) -> String {
         "base_bytes" => "bytes of the base model",
         "diverged" => "diverged (1) or not (0)",
         other => match other.strip_prefix("baseline:") {
-            Some(baseline) => return format!("baseline {}", baseline.replace('_', " ").replacen('.', ": ", 1)),
+            Some(baseline) => {
+                return of_baseline(baseline, english_baseline, |name, metric| format!("{name}: {metric}"));
+            }
             None => other,
         },
     };
@@ -354,7 +393,12 @@ static CHINESE: LabWords = LabWords {
     settings_later: "引擎加载后会显示设置。",
     own_data: "训练数据",
     own_data_hint: "可以修改，也可以换成自己的数据，格式保持不变。",
-    settings_fixed: "这是录制的训练，设置不能更改。",
+    settings_recorded: "这是录制的训练，设置不能更改。",
+    settings_locked: "此实验已锁定，设置和训练数据不能更改。",
+    no_model: "录制的训练没有模型，无法预测或导出。",
+    not_loaded: "模型尚未加载，请先启动实验。",
+    call_open: "之前的同一请求尚未完成。",
+    call_ended: "实验在返回结果之前已停止。",
     idle: "尚未开始。",
     loading: |percent| match percent {
         Some(percent) => format!("正在加载引擎和模型……{percent}%"),
@@ -393,7 +437,7 @@ static CHINESE: LabWords = LabWords {
     not_a_lesson: |path| format!("{path} 不是此版本的课程文件。"),
     foreign_file: |origin| format!("此实验要从 {origin} 加载课程。"),
     fetch_it: "加载",
-    unusable: |key, value| format!("{key}：“{value}”无法使用，改用课程自带的值。"),
+    unusable: |key, value| format!("{key}：“{value}”无法使用，改用默认值。"),
     curves: "验证损失",
     training_curves: "训练损失",
     run: "训练",
@@ -420,8 +464,23 @@ static CHINESE: LabWords = LabWords {
     model_head: "模型",
     unknown: "尚未测得",
     notes: "提示",
-    open_page: "打开完整页面",
+    baseline: chinese_baseline,
 };
+
+fn chinese_baseline(kind: BaselineKind) -> &'static str {
+    match kind {
+        BaselineKind::MajorityClass => "多数类",
+        BaselineKind::NearestCentroid => "最近类中心",
+        BaselineKind::LinearProbe => "线性探针",
+        BaselineKind::UsualLabels => "多数标签",
+        BaselineKind::LastValue => "沿用上一个值",
+        BaselineKind::TrainingMean => "训练集均值",
+        BaselineKind::Bm25 => "BM25",
+        BaselineKind::BaseModel => "基座模型",
+        BaselineKind::BaseLikelihood => "基座模型的似然",
+        BaselineKind::ModelBefore => "本次训练前的模型",
+    }
+}
 
 fn chinese_value(name: &str) -> String {
     let (name, at) = name.split_once('@').unwrap_or((name, ""));
@@ -436,7 +495,9 @@ fn chinese_value(name: &str) -> String {
         "base_bytes" => "基座模型字节数",
         "diverged" => "是否发散（1 为是，0 为否）",
         other => match other.strip_prefix("baseline:") {
-            Some(baseline) => return format!("基线 {}", baseline.replace('_', " ").replacen('.', "：", 1)),
+            Some(baseline) => {
+                return of_baseline(baseline, chinese_baseline, |name, metric| format!("{name}：{metric}"));
+            }
             None => other,
         },
     };
@@ -444,5 +505,30 @@ fn chinese_value(name: &str) -> String {
         "start" => format!("{text}（开始时）"),
         "best" => format!("最佳{text}"),
         _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn baselines_are_called_as_the_engine_calls_them() {
+        for language in Language::ALL {
+            for kind in BaselineKind::ALL {
+                let name = (lab_words(language).baseline)(kind);
+                assert_eq!(name, kind.message().text(language), "{}", kind.name());
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_of_a_baseline_has_its_name() {
+        let value = lab_words(Language::English).value;
+        assert_eq!(
+            value("baseline:linear_probe.accuracy"),
+            format!("{}: accuracy", english_baseline(BaselineKind::LinearProbe))
+        );
+        assert_eq!(value("eval_loss@best"), "best validation loss");
     }
 }

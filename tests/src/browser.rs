@@ -1,8 +1,9 @@
-//! A real Chromium, driven over WebDriver: it opens the built page with or without WebGPU, at a given size, and tells
+//! A real browser, driven over WebDriver: it opens the built page with or without WebGPU, at a given size, and tells
 //! what its console said when a wait runs out.
 //!
 //! Chromium's WebGPU runs on SwiftShader, its software adapter, so that the same tests run on machines without a GPU.
 
+use crate::driver::{Browser, Driver};
 use crate::gpu_shim::GpuShim;
 use crate::memory;
 use crate::site::{Site, dist};
@@ -13,10 +14,9 @@ use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+#[cfg(target_os = "linux")]
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -40,11 +40,12 @@ const QUIET: [&str; 7] = [
 const POLL: Duration = Duration::from_millis(100);
 /// Windows cannot be made narrower than this; narrower pages are emulated.
 const NARROWEST_WINDOW: u32 = 600;
-const CONSOLE_LINES: usize = 60;
 
 /// How to open the page.
 #[derive(Debug, Clone)]
 pub struct Options {
+    /// The browser.
+    pub browser: Browser,
     /// Whether the browser has WebGPU.
     pub webgpu: bool,
     /// Width of the page in CSS pixels.
@@ -64,6 +65,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            browser: Browser::Chromium,
             webgpu: true,
             width: 1440,
             height: 900,
@@ -82,8 +84,9 @@ pub struct Page {
     /// The WebDriver session.
     pub client: Client,
     site: Option<Site>,
+    // The browser ends before its folder goes.
     driver: Driver,
-    folder: PathBuf,
+    folder: Folder,
 }
 
 impl Page {
@@ -106,15 +109,19 @@ impl Page {
     /// The browser does not start, or the address does not open.
     pub async fn open_at(url: &str, options: &Options) -> Result<Self> {
         let folder = fresh_folder()?;
-        let driver = Driver::start(&folder.join("browser.log"))?;
+        let driver = Driver::start(options.browser, &folder.0).await?;
         let mut builder = ClientBuilder::new(HttpConnector::new());
-        builder.capabilities(capabilities(options, &folder)?);
+        builder.capabilities(capabilities(options, &folder.0)?);
         let client = builder.connect(&driver.url()).await.with_context(|| {
             format!(
                 "the browser did not start; its log says:\n{}",
-                last_lines(&driver.log, |_| true)
+                driver.log_lines(|_| true)
             )
         })?;
+        // Only Chromium emulates a size.
+        if options.browser != Browser::Chromium {
+            client.set_window_size(options.width, options.height).await?;
+        }
         let page = Self {
             client,
             site: None,
@@ -191,7 +198,7 @@ impl Page {
     #[must_use]
     pub fn memory(&self) -> BTreeMap<String, u64> {
         let mut parts = BTreeMap::new();
-        for process in memory::descendants(self.driver.child.id()) {
+        for process in memory::descendants(self.driver.process()) {
             if let Some(bytes) = memory::resident_bytes(process) {
                 *parts.entry(memory::browser_part(process)).or_default() += bytes;
             }
@@ -268,7 +275,7 @@ impl Page {
     pub async fn wait_for_download(&self, ending: &str, limit: Duration) -> Result<PathBuf> {
         let start = Instant::now();
         while start.elapsed() < limit {
-            for entry in std::fs::read_dir(self.folder.join("downloads"))?.flatten() {
+            for entry in std::fs::read_dir(self.folder.0.join("downloads"))?.flatten() {
                 // Chromium keeps the name with an empty file while it writes another, which then takes its place.
                 let is_complete = entry.metadata().is_ok_and(|file| file.len() > 0);
                 if is_complete && entry.file_name().to_string_lossy().ends_with(ending) {
@@ -317,9 +324,17 @@ impl Page {
     /// What the page and its worker wrote to the console, and what the GPU process complained of.
     #[must_use]
     pub fn console(&self) -> String {
-        let lines = last_lines(&self.driver.log, |line| {
-            line.contains("CONSOLE") || line.contains("ERROR:gpu") || line.contains("dawn") || line.contains("panicked")
-        });
+        let telling = [
+            "CONSOLE",
+            "ERROR:gpu",
+            "dawn",
+            "panicked",
+            "console.",
+            "JavaScript error",
+        ];
+        let lines = self
+            .driver
+            .log_lines(|line| telling.iter().any(|word| line.contains(word)));
         format!("the browser's console:\n{lines}")
     }
 
@@ -329,7 +344,7 @@ impl Page {
     /// There is no such process in this browser.
     #[cfg(target_os = "linux")]
     pub fn end_gpu_process(&self) -> Result<()> {
-        let processes = memory::descendants(self.driver.child.id());
+        let processes = memory::descendants(self.driver.process());
         let gpu = processes
             .into_iter()
             .find(|process| memory::browser_part(*process) == "gpu-process");
@@ -350,11 +365,10 @@ impl Page {
     }
 }
 
-impl Drop for Page {
+impl Drop for Folder {
     fn drop(&mut self) {
-        self.driver.end();
         // A profile that cannot be removed is left to the system's temporary folder.
-        let _ = std::fs::remove_dir_all(&self.folder);
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
@@ -364,86 +378,24 @@ pub fn selector(testid: &str) -> String {
     format!("[data-testid=\"{testid}\"]")
 }
 
-/// A running chromedriver.
-#[derive(Debug)]
-struct Driver {
-    child: Child,
-    port: u16,
-    log: PathBuf,
-}
-
-impl Driver {
-    /// Starts chromedriver on a port of its own choice; the browser's messages go to `log`.
-    fn start(log: &Path) -> Result<Self> {
-        let program = std::env::var_os("LORAKEET_CHROMEDRIVER").unwrap_or_else(|| "chromedriver".into());
-        let mut command = Command::new(&program);
-        command
-            .arg("--port=0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null());
-        // chromedriver hides what the browser says; the browser writes it to this file instead.
-        File::create(log)?;
-        command.env("CHROME_LOG_FILE", log);
-        #[cfg(unix)]
-        {
-            use std::os::unix::process::CommandExt;
-            // The browser joins this group, so that both can be ended together.
-            command.process_group(0);
-        }
-        let mut child = command.spawn().with_context(|| {
-            format!(
-                "{} cannot be started; `cargo xtask setup` installs it",
-                program.to_string_lossy()
-            )
-        })?;
-        let stdout = child.stdout.take().context("chromedriver has no output to read")?;
-        let mut driver = Self {
-            child,
-            port: 0,
-            log: log.to_path_buf(),
-        };
-        let mut lines = BufReader::new(stdout).lines();
-        for line in lines.by_ref() {
-            let line = line?;
-            if let Some((_, port)) = line.split_once("successfully on port ") {
-                driver.port = port
-                    .trim()
-                    .trim_end_matches('.')
-                    .parse()
-                    .context("chromedriver's port is no number")?;
-                break;
-            }
-        }
-        if driver.port == 0 {
-            driver.end();
-            bail!("chromedriver ended before it listened: {}", last_lines(log, |_| true));
-        }
-        // A full pipe would stop chromedriver.
-        std::thread::spawn(move || lines.for_each(drop));
-        Ok(driver)
-    }
-
-    fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
-    }
-
-    /// Ends chromedriver and the browser that it started.
-    fn end(&mut self) {
-        #[cfg(unix)]
-        {
-            let group = format!("-{}", self.child.id());
-            let _ = Command::new("kill")
-                .args(["-KILL", "--", &group])
-                .stderr(Stdio::null())
-                .status();
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 fn capabilities(options: &Options, folder: &Path) -> Result<Capabilities> {
+    let timeouts = json!({ "script": 60_000, "pageLoad": 60_000, "implicit": 0 });
+    let wanted = match options.browser {
+        Browser::Chromium => json!({ "browserName": "chrome", "goog:chromeOptions": of_chromium(options, folder)? }),
+        Browser::Firefox => json!({}),
+        Browser::WebKit => {
+            let browser = json!({ "binary": Browser::mini_browser(), "args": ["--automation"] });
+            json!({ "browserName": "MiniBrowser", "webkitgtk:browserOptions": browser })
+        }
+    };
+    let Value::Object(mut wanted) = wanted else {
+        bail!("capabilities are an object, not {wanted}")
+    };
+    wanted.insert("timeouts".into(), timeouts);
+    Ok(wanted)
+}
+
+fn of_chromium(options: &Options, folder: &Path) -> Result<Value> {
     let downloads = folder.join("downloads");
     std::fs::create_dir_all(&downloads)?;
     let mut flags: Vec<String> = QUIET.iter().map(ToString::to_string).collect();
@@ -469,36 +421,23 @@ fn capabilities(options: &Options, folder: &Path) -> Result<Capabilities> {
     // The window's frame takes part of its size; emulation gives the page exactly these pixels.
     let metrics = json!({ "width": options.width, "height": options.height, "pixelRatio": 1.0, "mobile": false });
     chrome["mobileEmulation"] = json!({ "deviceMetrics": metrics });
-    let capabilities = json!({
-        "browserName": "chrome",
-        "goog:chromeOptions": chrome,
-        "timeouts": { "script": 60_000, "pageLoad": 60_000, "implicit": 0 },
-    });
-    match capabilities {
-        Value::Object(map) => Ok(map),
-        other => bail!("capabilities are an object, not {other}"),
-    }
+    Ok(chrome)
 }
 
-/// A folder of this browser's own for its profile, its downloads and its log.
-fn fresh_folder() -> Result<PathBuf> {
+/// A folder of a browser's own for its profile, its downloads and its log; it goes with the browser.
+#[derive(Debug)]
+struct Folder(PathBuf);
+
+fn fresh_folder() -> Result<Folder> {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let folder = std::env::temp_dir().join(format!("lorakeet-browser-{}-{number}", std::process::id()));
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    Ok(folder)
+    Ok(Folder(folder))
 }
 
 /// Where builds go, as cargo was told.
 fn target_folder() -> PathBuf {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.join("target"), |dir| workspace.join(dir))
-}
-
-/// The last lines of a log that someone wants to read.
-fn last_lines(log: &Path, wanted: impl Fn(&str) -> bool) -> String {
-    let bytes = std::fs::read(log).unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes);
-    let lines: Vec<&str> = text.lines().filter(|line| wanted(line)).collect();
-    lines[lines.len().saturating_sub(CONSOLE_LINES)..].join("\n")
 }

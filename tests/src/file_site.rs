@@ -8,6 +8,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A running site; it ends when dropped.
@@ -68,6 +69,22 @@ impl FileSite {
         lock(&self.content).files.insert(path.to_owned(), file);
     }
 
+    /// Serves every file of a folder under `prefix`.
+    ///
+    /// # Errors
+    /// One cannot be read.
+    pub fn serve_folder(&self, prefix: &str, folder: &Path) -> Result<()> {
+        for entry in std::fs::read_dir(folder).with_context(|| format!("{} cannot be read", folder.display()))? {
+            let entry = entry?;
+            let path = format!("{prefix}/{}", entry.file_name().to_string_lossy());
+            match entry.file_type()?.is_dir() {
+                true => self.serve_folder(&path, &entry.path())?,
+                false => self.serve(&path, std::fs::read(entry.path())?, &[]),
+            }
+        }
+        Ok(())
+    }
+
     /// Scheme, host and port.
     #[must_use]
     pub fn origin(&self) -> String {
@@ -120,6 +137,7 @@ fn media_type(path: &str) -> &'static str {
         Some("js") => "text/javascript",
         Some("css") => "text/css",
         Some("json") => "application/json",
+        Some("svg") => "image/svg+xml",
         Some("wasm") => "application/wasm",
         _ => "application/octet-stream",
     }

@@ -7,7 +7,7 @@ use crate::golden::block_on;
 use anyhow::{Context, Result, bail, ensure};
 use lorakeet_core::error::Kind;
 use lorakeet_core::host::Host;
-use lorakeet_core::lesson::{At, BUNDLED_MODEL, Lesson, LessonRun, ListedLesson, Recording, Results, RunResults};
+use lorakeet_core::lesson::{At, BUNDLED_MODEL, Lesson, LessonRun, ListedLesson, Recording, Results};
 use lorakeet_core::protocol::{Command, DeviceChoice, Event};
 use lorakeet_core::session::Session;
 use lorakeet_core::store::{DiskFile, Source};
@@ -83,7 +83,7 @@ pub fn digest(page: &Path, lesson: &Lesson) -> Result<String> {
     let mut sha = Sha256::new();
     let mut files = BTreeSet::new();
     for (name, run) in &lesson.runs {
-        sha.update(format!("{name} {}\n", run.inputs()));
+        sha.update(format!("{name} {}\n", run.inputs()?));
         files.extend(std::iter::once(run.data.as_str()).chain(run.validation.as_deref()));
         if run.model == BUNDLED_MODEL {
             files.extend(MODEL_FILES);
@@ -112,16 +112,14 @@ pub fn record(page: &Path, lesson: &Lesson, date: &str, host: Host, say: &mut dy
         let events = recorder
             .train(&lesson.runs[name])
             .with_context(|| format!("the run {name}"))?;
-        let mut result = RunResults::default();
-        events.iter().for_each(|event| result.take(event));
         say(&summary(name, &events));
-        results.insert(name.to_owned(), result);
+        results.insert(name.to_owned(), events.iter().collect());
         runs.insert(name.to_owned(), events);
     }
     let seconds = |name: &String| results[name].value("seconds", At::End).unwrap_or_default();
     let seconds: f64 = lesson.train.runs.iter().map(seconds).sum();
     say(&format!(
-        "train: {seconds:.1} s, and a browser takes 4 to 6 times as long"
+        "train: {seconds:.1} s, and a browser takes several times as long"
     ));
     if seconds > MOST_SECONDS {
         say(&format!(
@@ -181,7 +179,8 @@ pub fn outcome(lesson: &Lesson, results: &Results) -> Result<String> {
 /// A lesson cannot be read, or the old list is none.
 pub fn index(page: &Path, old: &str) -> Result<String> {
     let ids = lesson_ids(page)?;
-    let old: Vec<ListedLesson> = serde_json::from_str(old).context("lessons/index.json is no list of lessons")?;
+    let old = serde_json::from_str(old).context("lessons/index.json is not JSON")?;
+    let old = ListedLesson::list(&old).context("lessons/index.json is no list of lessons")?;
     let known = old.iter().map(|listed| &listed.id).filter(|id| ids.contains(id));
     let is_new = |id: &&String| old.iter().all(|listed| listed.id != **id);
     let order = known.chain(ids.iter().filter(is_new));
@@ -237,7 +236,7 @@ impl Recorder<'_> {
         let train = Command::Train {
             config,
             sample_prompt: run.prompt.clone(),
-            watch: run.watch.clone(),
+            watch: run.requests()?,
         };
         let mut events = ask(&mut session, train, Vec::new())?;
         // Where the run read the model again, that one counts.
@@ -331,13 +330,11 @@ fn written(head: &Value, runs: &BTreeMap<&String, Vec<String>>) -> Result<String
 }
 
 /// The events as JSON, rounded: of the steps and of the samples so many, evenly spaced, and of the pictures the last
-/// of each kind.
+/// of each kind. A kept step has the mean loss of the steps since the kept one before it.
 fn lines(events: &[Event], steps: usize, samples: usize) -> Result<Vec<String>> {
     let mut values = Vec::new();
     for event in events {
-        let mut value = serde_json::to_value(event)?;
-        shorten(&mut value);
-        values.push(value);
+        values.push(serde_json::to_value(event)?);
     }
     let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (place, value) in values.iter().enumerate() {
@@ -357,9 +354,32 @@ fn lines(events: &[Event], steps: usize, samples: usize) -> Result<Vec<String>> 
             }
             _ => usize::MAX,
         };
-        kept.extend(evenly(&places, most));
+        let chosen = evenly(&places, most);
+        if kind.starts_with("step ") {
+            average(&mut values, &places, &chosen);
+        }
+        kept.extend(chosen);
     }
-    Ok(kept.into_iter().map(|place| values[place].to_string()).collect())
+    let line = |place: usize| {
+        shorten(&mut values[place]);
+        values[place].to_string()
+    };
+    Ok(kept.into_iter().map(line).collect())
+}
+
+/// Gives each chosen step the mean loss of the steps since the chosen one before it. Losses that are not finite are
+/// strings, and stay what they are.
+fn average(values: &mut [Value], steps: &[usize], chosen: &[usize]) {
+    let losses: Vec<Option<f64>> = steps.iter().map(|&place| values[place]["loss"].as_f64()).collect();
+    let mut first = 0;
+    for &place in chosen {
+        let end = steps.partition_point(|&step| step <= place);
+        let group: Option<Vec<f64>> = losses[first..end].iter().copied().collect();
+        if let Some(group) = group {
+            values[place]["loss"] = (group.iter().sum::<f64>() / group.len() as f64).into();
+        }
+        first = end;
+    }
 }
 
 /// At most so many of the items, from two on, with the first and the last.
@@ -418,6 +438,31 @@ mod tests {
         assert!(lines[0].contains("\"step\":1,") && lines[59].contains("\"step\":1000,"));
         let short: Vec<Event> = (1..=59).map(step).collect();
         assert_eq!(super::lines(&short, 60, 3).expect("steps are JSON").len(), 59);
+    }
+
+    #[test]
+    fn a_kept_step_has_the_mean_loss_of_those_left_out() {
+        let losses = [1.0, 2.0, 4.0, 6.0, f64::INFINITY, 8.0, 9.0];
+        let of = |(place, loss): (usize, &f64)| match step(place + 1) {
+            Event::Step(info) => Event::Step(StepInfo { loss: *loss, ..info }),
+            other => other,
+        };
+        let events: Vec<Event> = losses.iter().enumerate().map(of).collect();
+        let kept = |most| -> Vec<(usize, f64)> {
+            let lines = lines(&events, most, 3).expect("steps are JSON");
+            let read = |line: &String| match serde_json::from_str(line).expect("an event") {
+                Event::Step(info) => (info.step, info.loss),
+                other => panic!("{other:?}"),
+            };
+            lines.iter().map(read).collect()
+        };
+        assert_eq!(
+            kept(3),
+            [(1, 1.0), (4, 4.0), (7, 9.0)],
+            "a group with a loss that is not finite keeps its own"
+        );
+        let all: Vec<(usize, f64)> = (1..).zip(losses).collect();
+        assert_eq!(kept(7), all);
     }
 
     #[test]

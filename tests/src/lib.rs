@@ -1,12 +1,15 @@
 //! What the tests of Lorakeet have in common: a session to talk to, a tiny model and rows that it learns, models of any shape,
 //! golden cases and training steps on them, GGUF files and ggml's formats as they are written, broken copies of files, the
-//! recorder of lessons, GPUs with less than others, a real browser and what a person does in it, servers that show it the built
-//! page or a test's own, and a look at how much memory a process takes.
+//! recorder of lessons, GPUs with less than others, real browsers and what a person does in the page and in the lab, servers that
+//! show them the built page or a test's own, and a look at how much memory a process takes.
 //!
-//! Integration tests are one program a stage of `cargo xtask test`: `native`, `golden`, `hostile`, `models`, `web` and `soak`.
+//! Integration tests are one program a stage of `cargo xtask test`: `native`, `golden`, `hostile`, `models`, `web`, `browsers`,
+//! `hosts` and `soak`.
 
+pub mod accessibility;
 pub mod alone;
 pub mod browser;
+pub mod driver;
 pub mod file_site;
 pub mod generated;
 pub mod ggml;
@@ -15,7 +18,9 @@ pub mod gguf;
 pub mod golden;
 pub mod gpu_shim;
 pub mod json_schema;
+pub mod lab_walk;
 pub mod lesson_recorder;
+pub mod marionette;
 pub mod memory;
 #[path = "../../core/tests/common/mutations.rs"]
 pub mod mutations;

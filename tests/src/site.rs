@@ -12,8 +12,8 @@ use std::sync::Arc;
 use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
 
-/// What `xtask/src/serve.rs` sends as Content-Security-Policy: with scripts, for the worker that one of them starts, and with all
-/// else.
+/// What `xtask/src/serve.rs` sends as Content-Security-Policy: with scripts, for the worker that one of them starts, with all else,
+/// and with what other sites may frame.
 const OF_SCRIPTS: &str =
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; frame-ancestors 'none'";
 const OF_ALL: &str = "frame-ancestors 'none'";
@@ -58,7 +58,7 @@ impl Site {
             let name = request.uri().path().rsplit('/').next().unwrap_or_default();
             let hidden = missing.iter().any(|prefix| name.starts_with(prefix.as_str()));
             let policy = match name {
-                "embed.html" => OF_FRAMED,
+                "" | "index.html" | "embed.html" => OF_FRAMED,
                 name if name.ends_with(".js") => OF_SCRIPTS,
                 _ => OF_ALL,
             };

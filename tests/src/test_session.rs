@@ -72,15 +72,24 @@ impl TestSession {
         Self::loaded(HOST, DeviceChoice::Cpu, (name, Vec::new()), data)
     }
 
-    fn loaded(host: Host, device: DeviceChoice, (name, model): (&str, Vec<Source>), data: Vec<Source>) -> Self {
+    /// A session with nothing loaded.
+    pub fn empty() -> Self {
+        Self::on(HOST)
+    }
+
+    fn on(host: Host) -> Self {
         let inner = Session::new(host);
         let control = inner.control();
-        let mut session = Self {
+        Self {
             inner,
             control,
             events: Vec::new(),
             exported: BTreeMap::new(),
-        };
+        }
+    }
+
+    fn loaded(host: Host, device: DeviceChoice, (name, model): (&str, Vec<Source>), data: Vec<Source>) -> Self {
+        let mut session = Self::on(host);
         session.ask(Command::Open { device }, Vec::new());
         let (files, name) = (Vec::new(), name.to_owned());
         session.ask(

@@ -34,6 +34,22 @@ impl Page {
         Ok(())
     }
 
+    /// Sets the knobs of a run that a software adapter ends in time: small batches, few texts to score.
+    ///
+    /// # Errors
+    /// The page does not take one.
+    pub async fn shorten(&self, max_steps: &str) -> Result<()> {
+        for (knob, value) in [
+            ("per_device_train_batch_size", "2"),
+            ("cutoff_len", "64"),
+            ("val_size", "16"),
+            ("max_steps", max_steps),
+        ] {
+            self.set_knob(knob, value).await?;
+        }
+        Ok(())
+    }
+
     /// Writes into a field that is read letter by letter, folded away or not.
     ///
     /// # Errors

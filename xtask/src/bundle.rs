@@ -90,7 +90,7 @@ fn with_script_hashes(page: &str) -> Result<String> {
 }
 
 /// RFC 4648's base64.
-fn base64(bytes: &[u8]) -> String {
+pub fn base64(bytes: &[u8]) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for chunk in bytes.chunks(3) {
@@ -261,7 +261,7 @@ fn served(folder: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
 }
 
 /// The paths of all files in a folder and in those within it, with `/` between their parts, sorted.
-fn files_in(folder: &Path) -> Result<Vec<String>> {
+pub fn files_in(folder: &Path) -> Result<Vec<String>> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_path_buf()];
     while let Some(inner) = folders.pop() {

@@ -5,15 +5,21 @@
 //! is the largest), so that it compiles in half a minute. It knows no tensor and no browser protocol: those live in `core`
 //! and `tests`.
 
+mod axe;
 mod bench;
 mod bundle;
 mod datasets;
+mod hosts;
 mod imports;
+mod interop;
 mod lessons;
 mod licences;
 mod lint;
 mod messages;
 mod models;
+mod npm;
+mod one_file;
+mod package;
 mod packages;
 mod page;
 mod phase;
@@ -47,12 +53,16 @@ cargo xtask test [STAGE...]      run the stages lint to web, or only the named o
     hostile    whole sessions on broken files; when named, each file is broken 3000 times (LORAKEET_HOSTILE_ROUNDS)
     models     SmolLM2-135M and all-MiniLM-L6-v2 from their packages
     web        the page in a real Chromium, with WebGPU on its software adapter and without
+    browsers   a lesson and the page in Firefox ESR and WebKitGTK (only when named)
+    hosts      the lab in a page of another site, an mdBook, a Jupyter notebook and a Vite app (only when named)
     soak       two thousand steps on the CPU, on Vulkan and in Chromium, with memory watched (only when named)
+    interop    exports in transformers, PEFT, llama.cpp and MLX, which it installs in the cache, 6 GB (only when named)
 cargo xtask bench [--browser] [WORD]
                                  measure training steps natively or in a real Chromium, all or those whose name contains
                                  the word (`mlp gpu`, `smollm2-2x64 cpu`); JSON on standard output, one object a line;
                                  `quality` and `results` print the tables of docs/quality.md and docs/results.md
 cargo xtask build                build the page in release and say where it lies
+cargo xtask package              the same, and say where the npm package and the lab as one file lie
 cargo xtask setup                install what the commands above need, and nothing else
 cargo xtask texts                make the bundled data sets again, and the text that the bundled model is trained on
 cargo xtask pretrain [--steps N] [--out DIR]
@@ -93,11 +103,16 @@ fn dispatch(words: &[String]) -> Result<ExitCode> {
             let wish = bench::Wish::read(&rest)?;
             bench::run_all(&Places::find()?, wish)?;
         }
-        "build" => {
+        "build" | "package" => {
             nothing_more(command, &rest)?;
             let places = Places::find()?;
-            let dist = page::build(&places, &mut phase::Plan::start(&places, page::phases(&places)))?;
-            println!("{}", dist.display());
+            let dist = package::build(&places, &mut phase::Plan::start(&places, package::phases(&places)))?;
+            let folder = if command == "build" {
+                dist
+            } else {
+                package::folder(&dist)
+            };
+            println!("{}", folder.display());
         }
         "setup" => {
             nothing_more(command, &rest)?;

@@ -102,7 +102,8 @@ pub fn sha256(path: &Path) -> Result<String> {
     Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-fn python() -> Result<PathBuf> {
+/// The machine's Python.
+pub fn python() -> Result<PathBuf> {
     find("python3")
         .or_else(|| find("python"))
         .context("python3 with pip is needed to fetch packages of the Python Package Index")

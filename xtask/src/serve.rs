@@ -121,14 +121,15 @@ fn decoded(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// The widget's shell, which pages of other sites load, and the page that they frame.
+/// The widget's shell, which pages of other sites load, and the pages that they frame.
 const SHELL: &str = "lab.js";
-const FRAMED: &str = "embed.html";
+const FRAMED: [&str; 2] = ["embed.html", "index.html"];
 
-/// What a file may do, besides what the page says of itself: no page of another's may frame it, but for the widget's. A worker does not have its page's
-/// policy but the one that its script comes with; the engine takes code and files from beside the page and from nowhere else.
+/// What a file may do, besides what the page says of itself: no page of another site may frame it, but for the two that are shared
+/// as frames. A worker does not have its page's policy but the one that its script comes with; the engine takes code and files
+/// from beside the page and from nowhere else.
 fn policy(name: &str, kind: &str) -> &'static str {
-    if name == FRAMED {
+    if FRAMED.contains(&name) {
         return "base-uri 'none'";
     }
     match kind.starts_with("text/javascript") {
@@ -185,6 +186,13 @@ mod tests {
     }
 
     #[test]
+    fn only_what_is_shared_as_a_frame_can_be_framed() {
+        let is_framed = |name: &str, kind| !policy(name, kind).contains("frame-ancestors 'none'");
+        assert!(is_framed("index.html", "text/html") && is_framed("embed.html", "text/html"));
+        assert!(!is_framed("other.html", "text/html") && !is_framed("engine.js", "text/javascript"));
+    }
+
+    #[test]
     fn a_file_is_served_with_its_type_and_length() {
         let folder = std::env::temp_dir().join(format!("lorakeet-serve-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
@@ -206,7 +214,7 @@ mod tests {
             "{reply}"
         );
         assert!(
-            reply.contains("Content-Security-Policy: frame-ancestors 'none'\r\n"),
+            reply.contains("Content-Security-Policy: base-uri 'none'\r\n"),
             "{reply}"
         );
         assert!(

@@ -3,7 +3,7 @@
 
 use crate::places::{Places, say};
 use crate::process::{capture, find};
-use crate::{models, packages, wasm};
+use crate::{axe, models, packages, wasm};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -30,6 +30,7 @@ pub fn everything(places: &Places) -> Result<()> {
         Some(driver) => say(format!("software Vulkan: {}", driver.display())),
         None => say("software Vulkan: this system's own driver is used"),
     }
+    say(format!("axe-core: {}", axe::program(places)?.display()));
     say(format!("SmolLM2-135M-Instruct: {}", models::smollm2(places)?.display()));
     say(format!("all-MiniLM-L6-v2: {}", models::minilm(places)?.display()));
     Ok(())
@@ -62,6 +63,52 @@ fn present_browser() -> Option<Browser> {
     let chromium = chromium.or_else(|| apple.is_file().then_some(apple))?;
     let driver = named("LORAKEET_CHROMEDRIVER").or_else(|| find("chromedriver"))?;
     Some(Browser { chromium, driver })
+}
+
+/// Firefox ESR and WebKitGTK with what drives them, for the tests in other browsers.
+#[derive(Debug, Clone)]
+pub struct OtherBrowsers {
+    /// Firefox.
+    pub firefox: PathBuf,
+    /// WebKitWebDriver.
+    pub webkit_driver: PathBuf,
+    /// The browser that WebKitWebDriver starts.
+    pub mini_browser: PathBuf,
+}
+
+/// Finds Firefox and WebKitGTK's browser, or installs Debian's.
+pub fn other_browsers() -> Result<OtherBrowsers> {
+    if let Some(browsers) = present_other_browsers() {
+        return Ok(browsers);
+    }
+    let help = "Install Firefox, WebKitWebDriver with WebKitGTK's MiniBrowser, and Xvfb; or name the first three in \
+                LORAKEET_FIREFOX, LORAKEET_WEBKITDRIVER and LORAKEET_MINIBROWSER.";
+    let names = ["firefox-esr", "webkit2gtk-driver", "xvfb"];
+    packages::install(&names, "testing the lab in other browsers", help)?;
+    present_other_browsers().with_context(|| format!("Firefox, WebKitWebDriver or Xvfb was not found.\n{help}"))
+}
+
+fn present_other_browsers() -> Option<OtherBrowsers> {
+    find("Xvfb")?;
+    Some(OtherBrowsers {
+        firefox: named("LORAKEET_FIREFOX").or_else(|| ["firefox-esr", "firefox"].into_iter().find_map(find))?,
+        webkit_driver: named("LORAKEET_WEBKITDRIVER").or_else(|| find("WebKitWebDriver"))?,
+        mini_browser: named("LORAKEET_MINIBROWSER").or_else(mini_browser)?,
+    })
+}
+
+/// WebKitGTK's browser lies in a folder of the architecture's libraries.
+fn mini_browser() -> Option<PathBuf> {
+    let libraries = ["/usr/lib", "/usr/libexec", "/usr/lib64"];
+    let folders = libraries.into_iter().flat_map(|folder| {
+        let inside = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        std::iter::once(PathBuf::from(folder)).chain(inside.map(|entry| entry.path()))
+    });
+    let places =
+        folders.flat_map(|folder| ["webkit2gtk-4.1", "webkitgtk-6.0", "webkit2gtk-4.0"].map(|name| folder.join(name)));
+    places
+        .map(|place| place.join("MiniBrowser"))
+        .find(|path| path.is_file())
 }
 
 fn named(variable: &str) -> Option<PathBuf> {

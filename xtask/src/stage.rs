@@ -16,20 +16,29 @@ pub enum Stage {
     Models,
     /// The page in a real browser.
     Web,
+    /// A lesson and the page in other browsers.
+    Browsers,
+    /// The lab in pages that others make.
+    Hosts,
     /// Two thousand steps with memory watched.
     Soak,
+    /// Exports in the programs that they are for.
+    Interop,
 }
 
 impl Stage {
     /// Every stage, in the order in which they run: the quickest to fail first.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::Lint,
         Self::Native,
         Self::Golden,
         Self::Hostile,
         Self::Models,
         Self::Web,
+        Self::Browsers,
+        Self::Hosts,
         Self::Soak,
+        Self::Interop,
     ];
 
     /// Its name on the command line, and that of its test programs.
@@ -41,7 +50,15 @@ impl Stage {
             Self::Hostile => "hostile",
             Self::Models => "models",
             Self::Web => "web",
+            Self::Browsers => "browsers",
+            Self::Hosts => "hosts",
             Self::Soak => "soak",
+            Self::Interop => "interop",
         }
+    }
+
+    /// Whether a plain `cargo xtask test` leaves it out: it takes long, or needs much that the others do not.
+    pub fn is_only_named(self) -> bool {
+        matches!(self, Self::Browsers | Self::Hosts | Self::Soak | Self::Interop)
     }
 }

@@ -3,11 +3,12 @@
 //! All native work uses the release profile and the workspace's default members, as `cargo run --release` in the README does:
 //! another profile or another set of packages would compile burn a second time (`lint` holds them together).
 
+use crate::hosts::Hosts;
 use crate::phase::{Phase, Plan, spoken};
 use crate::places::{LAB_PACKAGE, Places, say};
 use crate::process::{Tally, run, run_counted};
 use crate::stage::Stage;
-use crate::{lint, models, page, setup, wasm};
+use crate::{axe, interop, lint, models, package, page, setup, wasm};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -22,6 +23,7 @@ impl Stage {
     fn targets(self) -> Vec<&'static str> {
         match self {
             Self::Lint => Vec::new(),
+            Self::Interop => vec!["--bins"],
             Self::Native => vec!["--lib", "--bins", "--test", self.name()],
             _ => vec!["--test", self.name()],
         }
@@ -29,7 +31,7 @@ impl Stage {
 
     /// Whether it looks at the page, which has to be built for it.
     fn needs_page(self) -> bool {
-        matches!(self, Self::Web | Self::Soak)
+        matches!(self, Self::Web | Self::Browsers | Self::Hosts | Self::Soak)
     }
 
     /// Its parts; what all native stages need compiled comes before them.
@@ -47,7 +49,10 @@ impl Stage {
                 Phase::new("web: clippy for the browser, the size of the page", 60),
                 Phase::new("web: the page in Chromium", 300),
             ],
+            Self::Browsers => vec![Phase::new("browsers: Firefox ESR and WebKitGTK", 200)],
+            Self::Hosts => vec![Phase::new("hosts: the lab in pages of other makers", 100)],
             Self::Soak => vec![Phase::new("soak: two thousand steps, three times", 1700)],
+            Self::Interop => vec![Phase::new("interop: exports in other programs", 600)],
         }
     }
 
@@ -60,6 +65,10 @@ impl Stage {
         plan: &mut Plan,
         tally: &mut Tally,
     ) -> Result<()> {
+        if self == Self::Interop {
+            let golden = golden_folder(places)?;
+            return plan.run(|| interop::check(places, &golden));
+        }
         let mut command = native_cargo_test(places, &self.targets());
         native_environment(&mut command, places)?;
         match self {
@@ -81,7 +90,7 @@ impl Stage {
                     command.env(HOSTILE_ROUNDS, MANY_ROUNDS);
                 }
             }
-            Self::Lint | Self::Golden | Self::Hostile => {}
+            Self::Lint | Self::Golden | Self::Hostile | Self::Interop => {}
             Self::Models => {
                 let lost = "these tests could not run";
                 command.env("LORAKEET_SMOLLM2", models::smollm2(places).context(lost)?);
@@ -94,12 +103,27 @@ impl Stage {
                     page::check_size(page)?;
                     page::compare_with_trunk(places, page)
                 })?;
+                command.env("LORAKEET_AXE", axe::program(places)?);
                 match models::smollm2(places) {
                     Ok(model) => drop(command.env("LORAKEET_SMOLLM2", model)),
                     Err(error) => say(format!("the browser test that drops SmolLM2 will fail: {error:#}")),
                 }
                 // One browser at a time: two on two cores would measure each other.
                 command.args(["--", "--test-threads", "1"]);
+            }
+            Self::Browsers => {
+                let browsers = setup::other_browsers()?;
+                command
+                    .env("LORAKEET_FIREFOX", browsers.firefox)
+                    .env("LORAKEET_WEBKITDRIVER", browsers.webkit_driver)
+                    .env("LORAKEET_MINIBROWSER", browsers.mini_browser)
+                    // The seconds that lessons take are worth reading.
+                    .args(["--", "--nocapture", "--test-threads", "1"]);
+            }
+            Self::Hosts => {
+                let page = page.context("the page was not built")?;
+                Hosts::fetch(places)?.environment(&mut command, page)?;
+                command.args(["--", "--nocapture", "--test-threads", "1"]);
             }
             Self::Soak => {
                 // What is measured is worth reading also where it holds.
@@ -113,7 +137,7 @@ impl Stage {
     }
 }
 
-/// Runs the named stages, or all but `soak`, up to the first that fails.
+/// Runs the named stages, or all that need not be named, up to the first that fails.
 pub fn run_stages(places: &Places, names: &[&str]) -> Result<ExitCode> {
     let stages = choose(names)?;
     let native: Vec<Stage> = stages.iter().copied().filter(|stage| *stage != Stage::Lint).collect();
@@ -132,7 +156,7 @@ pub fn run_stages(places: &Places, names: &[&str]) -> Result<ExitCode> {
         phases.push(compile_phase(places));
     }
     if needs_page {
-        phases.extend(page::phases(places));
+        phases.extend(package::phases(places));
     }
     phases.extend(stages.iter().flat_map(|stage| stage.phases()));
     let mut plan = Plan::start(places, phases);
@@ -158,7 +182,7 @@ pub fn run_stages(places: &Places, names: &[&str]) -> Result<ExitCode> {
         let mut dist = None;
         if needs_page {
             timed("page", &mut || {
-                dist = Some(page::build(places, &mut plan)?);
+                dist = Some(package::build(places, &mut plan)?);
                 Ok(())
             })?;
         }
@@ -195,6 +219,15 @@ fn set_up(places: &Places, stages: &[Stage]) -> Result<()> {
         wasm::compiler()?;
         lint::ensure_clippy_for_wasm()?;
     }
+    if stages.contains(&Stage::Web) {
+        axe::program(places)?;
+    }
+    if stages.contains(&Stage::Browsers) {
+        setup::other_browsers()?;
+    }
+    if stages.contains(&Stage::Hosts) {
+        Hosts::fetch(places)?;
+    }
     if stages.contains(&Stage::Models) {
         models::smollm2(places)?;
         models::minilm(places)?;
@@ -218,7 +251,7 @@ fn compile(places: &Places, stages: &[Stage]) -> Result<()> {
 
 fn choose(names: &[&str]) -> Result<Vec<Stage>> {
     if names.is_empty() {
-        return Ok(Stage::ALL.into_iter().filter(|stage| *stage != Stage::Soak).collect());
+        return Ok(Stage::ALL.into_iter().filter(|stage| !stage.is_only_named()).collect());
     }
     for name in names {
         if !Stage::ALL.iter().any(|stage| stage.name() == *name) {

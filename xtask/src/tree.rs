@@ -19,11 +19,12 @@ const HOMES: [[&str; 2]; 5] = [
 ];
 
 /// Commands that documents may name after `cargo xtask`.
-const COMMANDS: [&str; 8] = [
+const COMMANDS: [&str; 9] = [
     "demo",
     "test",
     "bench",
     "build",
+    "package",
     "setup",
     "texts",
     "pretrain",

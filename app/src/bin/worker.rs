@@ -136,15 +136,9 @@ impl CommandQueue {
 fn read_command(text: &str) -> Result<Command, Error> {
     let unreadable = |error: serde_json::Error| Error::internal(msg::CommandUnreadable { error });
     let mut command: Value = serde_json::from_str(text).map_err(unreadable)?;
-    if let Some(settings) = command.get("settings") {
-        let resolved = RunConfig::parse(&settings.to_string(), "settings.json");
-        let resolved = resolved.map_err(|error| Error {
-            // The text that was parsed is nobody's file.
-            file: None,
-            row: None,
-            ..error
-        })?;
-        command["config"] = serde_json::to_value(resolved.config).map_err(unreadable)?;
+    if let Some(settings) = command.get("settings").and_then(Value::as_object) {
+        let config = RunConfig::from_settings(settings)?;
+        command["config"] = serde_json::to_value(config).map_err(unreadable)?;
     }
     serde_json::from_value(command).map_err(unreadable)
 }

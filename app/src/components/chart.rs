@@ -3,12 +3,13 @@
 //! Lines are SVG paths in a square of 1000 × 1000 that is stretched to the room there is; labels are HTML placed in percent,
 //! so that text is never stretched. Everything is redrawn at most once an animation frame.
 
-use crate::curves::{Axis, Line};
+use crate::curves::Axis;
 use crate::format;
 use crate::state::PageState;
 use leptos::html::Div;
 use leptos::prelude::*;
 use lorakeet_core::protocol::StepInfo;
+use lorakeet_lab::pictures::{path, to_svg};
 use std::fmt::Write;
 use web_sys::PointerEvent;
 
@@ -205,19 +206,4 @@ fn draw(curves: &crate::curves::Curves) -> Picture {
         last_eval: eval.last().map(|point| point.1),
         steps: curves.steps.len(),
     }
-}
-
-/// A point in the square.
-pub fn to_svg(point: &(f64, f64), columns: &Axis, rows: &Axis) -> (f64, f64) {
-    (1000.0 * columns.place(point.0), 1000.0 * (1.0 - rows.place(point.1)))
-}
-
-/// A line in the square.
-pub fn path(line: &Line, columns: &Axis, rows: &Axis) -> String {
-    let mut text = String::new();
-    for (index, point) in line.iter().enumerate() {
-        let (x, y) = to_svg(point, columns, rows);
-        let _ = write!(text, "{}{x:.1} {y:.1}", if index == 0 { 'M' } else { 'L' });
-    }
-    text
 }

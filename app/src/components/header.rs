@@ -1,23 +1,31 @@
 //! The top of the page: the name, and the switches for device, language and theme; what the engine runs on.
 
+use super::lesson_offer::LessonOffer;
 use super::notice::worded;
+use super::share::Share;
 use crate::conversation::Engine;
-use crate::download;
 use crate::format;
 use crate::i18n::Language;
-use crate::link;
+use crate::link::{self, Sharing};
 use crate::run::Phase;
 use crate::state::PageState;
 use crate::theme::{self, Theme};
+use leptos::html::Button;
 use leptos::prelude::*;
 use lorakeet_core::protocol::DeviceKind;
-use web_sys::HtmlInputElement;
 
 /// The page's head.
 #[component]
 pub fn Header() -> impl IntoView {
     let state = expect_context::<PageState>();
     let shown = RwSignal::new(false);
+    let opener = NodeRef::<Button>::new();
+    let close = Callback::new(move |()| {
+        shown.set(false);
+        if let Some(opener) = opener.get_untracked() {
+            let _ = opener.focus();
+        }
+    });
     let choose_language = move |event| {
         let tag = event_target_value(&event);
         let language = Language::ALL
@@ -29,12 +37,9 @@ pub fn Header() -> impl IntoView {
     };
     let choose_theme = move |event| {
         let name = event_target_value(&event);
-        state.theme.set(
-            Theme::ALL
-                .into_iter()
-                .find(|theme| theme.name() == name)
-                .unwrap_or(Theme::Auto),
-        );
+        let theme = Theme::named(&name).unwrap_or(Theme::Auto);
+        theme::keep_theme(theme);
+        state.theme.set(theme);
     };
     let languages = Language::ALL.map(|language| {
         view! {
@@ -68,8 +73,8 @@ pub fn Header() -> impl IntoView {
                 <h1>"Lorakeet"</h1>
             </div>
             <div class="switches">
-                <button type="button" class="quiet" data-testid="share" aria-expanded=move || shown.get().to_string()
-                    on:click=move |_| shown.update(|shown| *shown = !*shown)>{state.text(|w| w.share)}</button>
+                <button type="button" class="quiet" data-testid="share" node_ref=opener aria-controls="share-panel"
+                    aria-expanded=move || shown.get().to_string() on:click=move |_| shown.update(|shown| *shown = !*shown)>{state.text(|w| w.share)}</button>
                 <label>
                     <span class="unseen">{state.text(|w| w.device_switch)}</span>
                     <select data-testid="device-choice" on:change=choose_device title=state.text(|w| w.device_switch)
@@ -85,49 +90,37 @@ pub fn Header() -> impl IntoView {
                 </label>
             </div>
         </header>
-        <Show when=move || shown.get()><Share/></Show>
+        <Show when=move || shown.get()><Share close/></Show>
         <LinkProblems/>
+        <LessonOffer/>
         <p class="tagline">{state.text(|w| w.tagline)}</p>
         <DeviceLine/>
     }
 }
 
-/// The link to the page as it stands, made while it is shown.
+/// The head of a page that shows training only, in a frame: the name, and the way to the whole page.
 #[component]
-fn Share() -> impl IntoView {
+pub fn CompactHeader() -> impl IntoView {
     let state = expect_context::<PageState>();
-    let copied = RwSignal::new(false);
-    let address = Memo::new(move |_| link::address(state));
-    Effect::new(move || {
-        address.track();
-        copied.set(false);
-    });
-    let choose_all = |event: web_sys::FocusEvent| event_target::<HtmlInputElement>(&event).select();
-    let link = move || match address.get() {
-        Ok(address) => {
-            let text = address.clone();
-            let copy = move |_| {
-                download::copy(&text);
-                copied.set(true);
-            };
-            view! {
-                <p class="share-link">
-                    <input type="text" readonly data-testid="share-link" aria-label=state.text(|w| w.share_link) value=address
-                        on:focus=choose_all/>
-                    <button type="button" on:click=copy>
-                        {move || if copied.get() { state.words().copied } else { state.words().copy }}
-                    </button>
-                </p>
-            }
-            .into_any()
-        }
-        Err(error) => view! { <p class="field-error" role="alert">{worded(state, error.message())}</p> }.into_any(),
+    let address = move || {
+        let sharing = Sharing {
+            results: true,
+            compact: false,
+        };
+        link::address(state, sharing).ok()
     };
     view! {
-        <section class="share" data-testid="share-panel" aria-label=state.text(|w| w.share_link)>
-            {link}
-            <p class="hint">{state.text(|w| w.share_hint)}</p>
-        </section>
+        <header class="top">
+            <div class="brand">
+                <Bird/>
+                <h1>"Lorakeet"</h1>
+            </div>
+            <a class="button" target="_blank" rel="noopener" data-testid="whole-page" href=address>
+                {move || state.words().sharing.whole_page}
+            </a>
+        </header>
+        <LinkProblems/>
+        <DeviceLine/>
     }
 }
 

@@ -1,11 +1,11 @@
 //! The task's metrics on the validation rows while the training goes on, beside what can be had without it.
 
-use super::chart::path;
 use crate::curves::{Axis, Line};
 use crate::format;
 use crate::report::{metric_curves, value};
 use crate::state::PageState;
 use leptos::prelude::*;
+use lorakeet_lab::pictures::path;
 
 /// One small picture a metric.
 #[component]

@@ -1,10 +1,10 @@
 //! A regression's answers against what is right.
 
-use super::chart::to_svg;
 use super::scatter_plot::{ScatterPlot, diagonal};
 use crate::curves::{Axis, Line};
 use crate::state::PageState;
 use leptos::prelude::*;
+use lorakeet_lab::pictures::to_svg;
 use std::fmt::Write;
 
 /// Points that are drawn.

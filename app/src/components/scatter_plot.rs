@@ -1,8 +1,8 @@
 //! A scatter plot: a square with marks on both axes.
 
-use super::chart::to_svg;
 use crate::curves::Axis;
 use leptos::prelude::*;
+use lorakeet_lab::pictures::to_svg;
 
 /// The picture: its marks, and what is drawn in a square of 1000 × 1000.
 #[component]

@@ -147,8 +147,7 @@ fn RunFile() -> impl IntoView {
         });
     };
     let copy = move |_| {
-        download::copy(&text.get_untracked());
-        copied.set(true);
+        download::copy(&text.get_untracked(), move |is_copied| copied.set(is_copied));
     };
     let missing = move || {
         let wanted = state.settings.with(|config| config.validation_file.clone());

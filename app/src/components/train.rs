@@ -2,6 +2,7 @@
 
 use super::baselines::Baselines;
 use super::chart::{LossChart, SmallChart};
+use super::look_inside::LookInside;
 use super::metric_curves::MetricCurves;
 use super::notice::Notice;
 use super::notice::worded;
@@ -40,6 +41,9 @@ pub fn Train() -> impl IntoView {
             </div>
             <div class="step-body">
                 <Notice jobs=&[Job::Open, Job::Train]/>
+                {move || state.training.shared.get().map(|device| view! {
+                    <p class="notice" data-testid="shared-run">{move || (state.words().sharing.shown)(device)}</p>
+                })}
                 <div class="controls">
                     <Buttons/>
                     <Status/>
@@ -57,6 +61,7 @@ pub fn Train() -> impl IntoView {
                 </div>
                 <MetricCurves/>
                 <RunReport/>
+                <LookInside/>
                 <Show when=move || texts.get()>
                     <label class="field">
                         <span class="field-name">{state.text(|w| w.sample_prompt)}</span>

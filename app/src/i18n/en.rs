@@ -1,7 +1,6 @@
 //! English.
 
-use super::Words;
-use super::tasks;
+use super::{Words, inside, share, tasks};
 use lorakeet_core::config::Group;
 use lorakeet_core::error::Kind;
 use lorakeet_core::protocol::DeviceChoice;
@@ -17,9 +16,9 @@ pub static WORDS: Words = Words {
     skip_to_train: "Skip to training",
 
     share: "Share",
-    share_link: "Link to this page",
+    sharing: &share::ENGLISH,
+    inside: &inside::ENGLISH,
     link_problems: "Not all of the link could be used",
-    share_hint: "Opens this page with the same task, model, data, settings, prompt and language. Your own files are not in it, only their names.",
 
     device_unknown: "Detecting the device…",
     device_switch: "Device",

@@ -4,6 +4,8 @@
 //! `lorakeet_core::config`, and what the engine says in the crate `lorakeet_i18n`.
 
 mod en;
+pub mod inside;
+pub mod share;
 mod tasks;
 mod zh;
 
@@ -57,12 +59,12 @@ pub struct Words {
     /// First stop of the Tab key.
     pub skip_to_train: &'static str,
 
-    /// The button that shows the link to the page as it stands.
+    /// The button that opens the panel of links.
     pub share: &'static str,
-    /// Name of that link's field.
-    pub share_link: &'static str,
-    /// What is in it and what is not.
-    pub share_hint: &'static str,
+    /// What is said about sharing.
+    pub sharing: &'static share::ShareWords,
+    /// What is said about pictures.
+    pub inside: &'static inside::InsideWords,
     /// Above what of a link cannot be used.
     pub link_problems: &'static str,
 

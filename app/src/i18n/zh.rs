@@ -1,7 +1,6 @@
 //! 简体中文。
 
-use super::Words;
-use super::tasks;
+use super::{Words, inside, share, tasks};
 use lorakeet_core::config::Group;
 use lorakeet_core::error::Kind;
 use lorakeet_core::protocol::DeviceChoice;
@@ -17,9 +16,9 @@ pub static WORDS: Words = Words {
     skip_to_train: "跳到训练",
 
     share: "分享",
-    share_link: "此页面的链接",
+    sharing: &share::CHINESE,
+    inside: &inside::CHINESE,
     link_problems: "链接中有无法使用的内容",
-    share_hint: "打开后任务、模型、数据、设置、提示词和语言都与现在相同。链接中不含你自己的文件，只有文件名。",
 
     device_unknown: "正在检测设备…",
     device_switch: "设备",

@@ -13,12 +13,14 @@ use minijinja::{Environment, Error, ErrorKind, State, Value};
 use minijinja_contrib::pycompat;
 use std::sync::Arc;
 
+/// What `strftime_now` formats, in seconds since 1970: 26 July 2024, the default date of Llama's templates.
+const NOW: i64 = 1_721_952_000;
 /// Bytes that one fuel pays for, as minijinja counts.
 const FUEL_BYTES: u64 = 64;
 
 type Outcome = Result<Value, Error>;
 
-pub(super) fn register(environment: &mut Environment, now: i64) {
+pub(super) fn register(environment: &mut Environment) {
     environment.set_unknown_method_callback(method);
     environment.remove_global("debug");
     environment.set_formatter(|out, state, value| {
@@ -31,7 +33,7 @@ pub(super) fn register(environment: &mut Environment, now: i64) {
     environment.add_function("raise_exception", raise_exception);
     environment.add_function(GENERATION, mark);
     environment.add_function(ROUND, note_round);
-    set_now(environment, now);
+    environment.add_function("strftime_now", |form: &str| strftime(form, NOW));
     // minijinja's own, with arguments as Python writes them.
     environment.add_filter("lorakeet_printf", minijinja::filters::format);
     environment.add_filter(
@@ -80,11 +82,6 @@ pub(super) fn register(environment: &mut Environment, now: i64) {
         });
     }
     environment.add_test("callable", |value: &Value| value.kind() == ValueKind::Plain);
-}
-
-/// What `strftime_now` goes by, as seconds since 1970.
-pub(super) fn set_now(environment: &mut Environment, now: i64) {
-    environment.add_function("strftime_now", move |form: &str| strftime(form, now));
 }
 
 /// The bytes that there is fuel for.

@@ -74,3 +74,22 @@ fn civil_date(days: i64) -> (i64, i64, i64) {
     let month = month.unwrap_or(11);
     (year, month as i64 + 1, rest + lengths[month] + 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_those_of_the_gregorian_calendar() {
+        let dates = [
+            (0, "01 Jan 1970, Thursday 00:00"),
+            (-1, "31 Dec 1969, Wednesday 23:59"),
+            (951_827_696, "29 Feb 2000, Tuesday 12:34"),
+            (1_709_210_096, "29 Feb 2024, Thursday 12:34"),
+            (4_107_542_400, "01 Mar 2100, Monday 00:00"),
+        ];
+        for (seconds, wanted) in dates {
+            assert_eq!(strftime("%d %b %Y, %A %H:%M", seconds), wanted);
+        }
+    }
+}

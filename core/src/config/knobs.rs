@@ -83,7 +83,7 @@ Model {
         "Leave empty to start a fresh adapter, which changes nothing until it is trained.",
         "留空则新建适配器；新适配器在训练之前不改变模型输出。";
     quantization_bit: Option<u8> = None, choice(&["4", "8"]), unit: Bits, essential: true,
-        "Quantise the frozen linear layers to 4 or 8 bits; not given: keep the file's format.",
+        "Quantize the frozen linear layers to 4 or 8 bits; not given: keep the file's format.",
         "把冻结的线性层量化为 4 或 8 比特；不填则保持文件原有的格式。",
         "Only where memory is short: 4 bits need about 0.5 GB a billion weights instead of 2 GB, at a small cost in accuracy.",
         "仅在显存不足时使用：每十亿参数 4 比特约 0.5 GB，而半精度约 2 GB，精度略有损失。";
@@ -93,7 +93,7 @@ Model {
         "nf4: trained weights are nearly normal, and QLoRA measured it better than fp4 throughout.",
         "用 nf4：训练好的权重接近正态分布，QLoRA 的实验中它始终优于 fp4。";
     bnb_4bit_use_double_quant: bool = true, Kind::Flag, aliases: ["double_quantization"],
-        "Quantise the scales of 4-bit blocks to 8 bits as well: 4.13 instead of 4.5 bits per weight.",
+        "Quantize the scales of 4-bit blocks to 8 bits as well: 4.13 instead of 4.5 bits per weight.",
         "把 4 比特分块的缩放系数也量化为 8 比特：每个权重占 4.13 比特，而不是 4.5 比特。",
         "On: QLoRA measured no loss from it.",
         "建议开启：QLoRA 的实验中没有精度损失。";

@@ -9,7 +9,6 @@ use super::labelled::{Labelled, LabelledRow};
 use super::numeric::Shape;
 use super::parse::{listed, start};
 use super::value::Value;
-use super::{Example, Target};
 use crate::error::{Error, Result};
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::data as msg;
@@ -26,54 +25,6 @@ pub enum LabelKind {
     Numbers,
     /// One class of several for each word.
     Tags,
-}
-
-/// Mean and deviation of the numbers of a regression, one pair a target: a scaled number is (y − mean) / deviation.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Scaling(pub Vec<(f64, f64)>);
-
-impl Scaling {
-    /// Of the targets of `examples`, `width` a row; the deviation of a constant is 1.
-    pub fn of(examples: &[Example], width: usize) -> Self {
-        let moments = |target: usize| {
-            let values = || {
-                examples.iter().filter_map(move |example| match &example.target {
-                    Target::Row(values) => values.get(target).map(|&value| f64::from(value)),
-                    _ => None,
-                })
-            };
-            let count = values().count().max(1) as f64;
-            let mean = values().sum::<f64>() / count;
-            let deviation = (values().map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt();
-            (mean, if deviation > 0.0 { deviation } else { 1.0 })
-        };
-        Self((0..width).map(moments).collect())
-    }
-
-    /// Scales the targets of `examples`.
-    pub fn apply(&self, examples: &mut [Example]) {
-        for example in examples {
-            if let Target::Row(values) = &mut example.target {
-                for (target, value) in values.iter_mut().enumerate() {
-                    *value = self.scaled(target, f64::from(*value)) as f32;
-                }
-            }
-        }
-    }
-
-    /// A target of column `target`, scaled; as it is where nothing is scaled.
-    pub fn scaled(&self, target: usize, value: f64) -> f64 {
-        self.0
-            .get(target)
-            .map_or(value, |(mean, deviation)| (value - mean) / deviation)
-    }
-
-    /// The other way.
-    pub fn unscaled(&self, target: usize, value: f64) -> f64 {
-        self.0
-            .get(target)
-            .map_or(value, |(mean, deviation)| value * deviation + mean)
-    }
 }
 
 /// How a run's labels are read: what they are, and the names of the head's outputs.

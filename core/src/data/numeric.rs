@@ -2,7 +2,7 @@
 //! series (in [`super::series`]).
 //!
 //! Whatever the file, [`Dataset::numeric`] gives rows of one length with their labels beside them, as [`super::labels`] reads
-//! those of texts. Every number is finite; how numbers are scaled before a model reads them is [`InputScaling`]'s matter.
+//! those of texts. Every number is finite; [`super::InputScaling`] scales them before a model reads them.
 
 use super::form::is_blank;
 use super::label_values::{of_record, shown};
@@ -11,13 +11,11 @@ use super::parse::{Record, Skipped, Table, key, listed, note_unused, start};
 use super::table::is_unnamed;
 use super::value::{Budget, Value, list_in};
 use super::{Dataset, Example, Target};
-use crate::config::ScaleInputs;
 use crate::error::{Error, Result};
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::data as msg;
 use std::collections::HashSet;
-use std::sync::Arc;
 
 /// Columns that hold all numbers of a row as one list.
 const LISTS: [&str; 5] = ["values", "features", "series", "numbers", "pixels"];
@@ -411,66 +409,4 @@ pub fn numeric_examples(labelled: &Labelled, answer: Option<&super::LabelSet>) -
         })
     };
     labelled.rows.iter().map(example).collect()
-}
-
-/// How the numbers of a row are scaled before a model reads them.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub enum InputScaling {
-    /// Not at all: images are between 0 and 1 as they are read.
-    #[default]
-    Plain,
-    /// Each place of the row by mean and deviation of the rows that were trained on.
-    Columns(Vec<(f64, f64)>),
-    /// Each of so many channels of a row by its own mean and deviation in that row.
-    Rows(usize),
-}
-
-impl InputScaling {
-    /// The scaling `how` of rows of `shape`, with the means of `examples`; the deviation of a constant is 1.
-    pub fn of(how: ScaleInputs, shape: Shape, examples: &[Example]) -> Self {
-        match (how, shape) {
-            (ScaleInputs::None, _) => Self::Plain,
-            (ScaleInputs::Rows, Shape::Series { channels, .. }) => Self::Rows(channels),
-            (ScaleInputs::Rows, _) => Self::Rows(1),
-            (ScaleInputs::Columns, _) => {
-                let column = |place: usize| moments(examples.iter().map(move |example| example.features.get(place)));
-                Self::Columns((0..shape.features()).map(column).collect())
-            }
-        }
-    }
-
-    /// Scales the numbers of `examples`.
-    pub fn apply(&self, examples: &mut [Example]) {
-        for example in examples {
-            let numbers = example.features.iter().enumerate();
-            let all: Arc<[f32]> = match self {
-                Self::Plain => continue,
-                Self::Columns(columns) => numbers
-                    .map(|(place, &x)| scaled(x, columns.get(place).copied().unwrap_or((0.0, 1.0))))
-                    .collect(),
-                Self::Rows(channels) => {
-                    let channels = (*channels).max(1);
-                    let own: Vec<(f64, f64)> = (0..channels)
-                        .map(|channel| moments(example.features.iter().skip(channel).step_by(channels).map(Some)))
-                        .collect();
-                    numbers.map(|(place, &x)| scaled(x, own[place % channels])).collect()
-                }
-            };
-            example.features = all;
-        }
-    }
-}
-
-fn scaled(x: f32, (mean, deviation): (f64, f64)) -> f32 {
-    ((f64::from(x) - mean) / deviation) as f32
-}
-
-/// Mean and deviation; the deviation of what never changes is 1.
-fn moments<'a>(values: impl Iterator<Item = Option<&'a f32>> + Clone) -> (f64, f64) {
-    let values = || values.clone().flatten().map(|&value| f64::from(value));
-    let count = values().count().max(1) as f64;
-    let mean = values().sum::<f64>() / count;
-    let deviation = (values().map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt();
-    // What never changes differs from its mean by rounding at most.
-    (mean, if deviation > 1e-7 * mean.abs() { deviation } else { 1.0 })
 }

@@ -4,9 +4,8 @@
 use super::json::{Broken, json, json_items};
 use super::table;
 use super::value::{Budget, Value};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shortened};
 use lorakeet_i18n::messages::common;
-use lorakeet_i18n::messages::common::AndMore;
 use lorakeet_i18n::messages::data as msg;
 use lorakeet_i18n::{Field, Message};
 use std::collections::HashMap;
@@ -168,20 +167,13 @@ pub(super) fn key(name: &str) -> String {
 /// Names with commas between; of very many, the first.
 pub(super) fn listed<T: AsRef<str>>(names: &[T]) -> Field {
     const MOST: usize = 20;
-    let first = Field::list(names.iter().take(MOST).map(|name| start(name.as_ref())));
-    match names.len().saturating_sub(MOST) {
-        0 => first,
-        more => AndMore { names: first, more }.into(),
-    }
+    Field::first(MOST, names.iter().map(|name| start(name.as_ref())))
 }
 
 /// A text as an error shows it: of a long one, its start.
 pub(super) fn start(text: &str) -> String {
     const MOST: usize = 60;
-    match text.char_indices().nth(MOST) {
-        None => text.to_owned(),
-        Some((end, _)) => format!("{}…", &text[..end]),
-    }
+    shortened(text, MOST)
 }
 
 /// Parses `text` (no byte order mark, `\n` line ends) by the ending of `name`.

@@ -281,6 +281,12 @@ pub fn ggml_storage(id: u32) -> Option<Storage> {
     })
 }
 
+/// ggml's number of a storage; `None` where it has none.
+pub fn ggml_kind(storage: Storage) -> Option<u32> {
+    const MOST: u32 = 64;
+    (0..MOST).find(|kind| ggml_storage(*kind) == Some(storage))
+}
+
 /// The storage that safetensors calls `dtype`.
 pub fn safetensors_storage(dtype: &str) -> Option<Storage> {
     let other = |name, block_bytes| Storage::Other {

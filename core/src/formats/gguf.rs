@@ -12,6 +12,7 @@ use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::formats as msg;
 use std::collections::{BTreeMap, HashSet};
+use std::ops::Range;
 
 /// The largest header that is read; real ones with 260k tokens have about 15 MB.
 const MOST_HEADER_BYTES: u64 = 128 << 20;
@@ -110,13 +111,48 @@ pub struct Header {
 /// # Errors
 /// The file is not GGUF, is cut off, or contradicts itself.
 pub async fn read_header(source: &Source) -> Result<Header> {
+    read_parsed(source).await.map(|(header, _)| header)
+}
+
+/// A pair of the metadata as the file stores it: its key, and the type and bytes of its value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredPair {
+    /// The key.
+    pub key: String,
+    /// Type and value.
+    pub value: Vec<u8>,
+}
+
+/// The pairs of the metadata as the file stores them, in its order, for another file.
+///
+/// # Errors
+/// As [`read_header`].
+pub async fn read_pairs(source: &Source) -> Result<Vec<StoredPair>> {
+    let (_, places) = read_parsed(source).await?;
+    let mut pairs = Vec::with_capacity(places.len());
+    let end = places.last().map_or(0, |(_, place)| place.end);
+    let bytes = source
+        .read_at(0, end)
+        .await
+        .map_err(|error| error.file(source.name()))?;
+    for (key, place) in places {
+        let value = bytes[place].to_vec();
+        pairs.push(StoredPair { key, value });
+    }
+    Ok(pairs)
+}
+
+/// The key of each pair, and where type and value are.
+type PairPlaces = Vec<(String, Range<usize>)>;
+
+async fn read_parsed(source: &Source) -> Result<(Header, PairPlaces)> {
     let len_bytes = source.len_bytes();
     let located = |error: Error| error.file(source.name());
     let mut piece_bytes = FIRST_PIECE_BYTES.min(len_bytes);
     loop {
         let bytes = source.read_at(0, piece_bytes as usize).await.map_err(located)?;
         match parse(&bytes, len_bytes) {
-            Ok(header) => return Ok(header),
+            Ok(parsed) => return Ok(parsed),
             Err(Stop::Wrong(error)) => return Err(located(*error)),
             Err(Stop::Short) if piece_bytes == len_bytes => return Err(located(cut_off(len_bytes, len_bytes + 1))),
             Err(Stop::Short) if piece_bytes >= MOST_HEADER_BYTES => {
@@ -241,7 +277,7 @@ fn shortest(number: f32) -> f64 {
     number.to_string().parse().unwrap_or(f64::from(number))
 }
 
-fn parse(bytes: &[u8], len_bytes: u64) -> Result<Header, Stop> {
+fn parse(bytes: &[u8], len_bytes: u64) -> Result<(Header, PairPlaces), Stop> {
     let mut cursor = Cursor {
         bytes,
         at: 0,
@@ -265,21 +301,23 @@ fn parse(bytes: &[u8], len_bytes: u64) -> Result<Header, Stop> {
     // A tensor takes at least 24 bytes of table, a pair at least 13.
     cursor.fits(tensor_count, 24)?;
     cursor.fits(pair_count, 13)?;
-    let mut metadata = BTreeMap::new();
+    let (mut metadata, mut places) = (BTreeMap::new(), Vec::new());
     for _ in 0..pair_count {
         let key = cursor.text()?;
+        let start = cursor.at;
         let kind = cursor.u32()?;
         let value = cursor.value(kind).map_err(|stop| match stop {
             Stop::Wrong(error) => Stop::Wrong(Box::new(error.field(key.clone()))),
             Stop::Short => Stop::Short,
         })?;
+        places.push((key.clone(), start..cursor.at));
         if metadata.insert(key.clone(), value).is_some() {
             return Err(Error::format(msg::IsThereTwice).field(key).into());
         }
     }
     let metadata = Metadata(metadata);
     let tensors = parse_tensors(&mut cursor, &metadata, tensor_count)?;
-    Ok(Header { metadata, tensors })
+    Ok((Header { metadata, tensors }, places))
 }
 
 fn parse_tensors(cursor: &mut Cursor<'_>, metadata: &Metadata, tensor_count: u64) -> Result<Vec<Placed>, Stop> {

@@ -85,6 +85,27 @@ impl GgufForm {
         }
         Some(format!("{}.{kind}", found(self.others, stem)?))
     }
+
+    /// GGUF's name of the tensor with Hugging Face's name, the inverse of [`GgufForm::hugging_face_name`]; `is_gated` where
+    /// layers have an `ffn_gate`.
+    pub fn gguf_name(&self, name: &str, is_gated: bool) -> Option<String> {
+        let name = match self.with_gate {
+            Some((without, with)) if is_gated => name.replace(with, without),
+            _ => name.to_owned(),
+        };
+        let (stem, kind) = name.rsplit_once('.')?;
+        let found = |pairs: Pairs, name: &str| pairs.iter().find(|(_, to)| *to == name).map(|(from, _)| *from);
+        for (list, to, parts) in self.lists {
+            let rest = stem.strip_prefix(to).and_then(|rest| rest.strip_prefix('.'));
+            let Some((layer, part)) = rest.and_then(|rest| rest.split_once('.')) else {
+                continue;
+            };
+            if let (Ok(layer), Some(part)) = (layer.parse::<u32>(), found(parts, part)) {
+                return Some(format!("{list}{layer}.{part}.{kind}"));
+            }
+        }
+        Some(format!("{}.{kind}", found(self.others, stem)?))
+    }
 }
 
 impl GgufFile<'_> {
@@ -151,6 +172,24 @@ impl Change {
         }
     }
 
+    /// The numbers of a tensor in the file's order, the inverse of [`Change::apply`]; `shape` is Hugging Face's.
+    pub fn undo(self, shape: &[usize], values: Vec<f32>) -> Vec<f32> {
+        match self {
+            Self::None => values,
+            Self::MinusOne => values.into_iter().map(|value| value + 1.0).collect(),
+            Self::Unpermute { .. } => {
+                let columns: usize = shape[1..].iter().product();
+                let mut changed = vec![0.0; values.len()];
+                for (row, numbers) in values.chunks_exact(columns.max(1)).enumerate() {
+                    let start = self.file_row(shape[0], row) * columns;
+                    changed[start..start + columns].copy_from_slice(numbers);
+                }
+                changed
+            }
+            Self::Transpose => Self::Transpose.apply(&[shape[1], shape[0]], values),
+        }
+    }
+
     /// The numbers of a tensor in Hugging Face's order; `shape` is the shape after the change.
     pub fn apply(self, shape: &[usize], values: Vec<f32>) -> Vec<f32> {
         match self {
@@ -200,6 +239,7 @@ mod tests {
         let values: Vec<f32> = (0..2 * 6 * 3).map(|i| i as f32).collect();
         let stored = permute(&values, 2, 12, 3);
         assert_ne!(stored, values);
+        assert_eq!(Change::Unpermute { heads: 2 }.undo(&[12, 3], values.clone()), stored);
         assert_eq!(Change::Unpermute { heads: 2 }.apply(&[12, 3], stored), values);
     }
 
@@ -207,6 +247,8 @@ mod tests {
     fn gpt2_weights_come_out_as_in_by_out() {
         // [out = 3, in = 2] in the file.
         let stored = vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
-        assert_eq!(Change::Transpose.apply(&[2, 3], stored), [1.0, 3.0, 5.0, 2.0, 4.0, 6.0]);
+        let numbers = Change::Transpose.apply(&[2, 3], stored.clone());
+        assert_eq!(numbers, [1.0, 3.0, 5.0, 2.0, 4.0, 6.0]);
+        assert_eq!(Change::Transpose.undo(&[2, 3], numbers), stored);
     }
 }

@@ -58,10 +58,10 @@ fn unsupported(kind: Option<&str>, key: &str) -> Error {
 }
 
 /// How Qwen 2 and 3 cut a text into pieces before merging: contractions, words, single digits, signs, white space.
-const QWEN2_PIECES: &str =
+pub(crate) const QWEN2_PIECES: &str =
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 /// The same, but up to three digits stay together.
-const LLAMA3_PIECES: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+pub(crate) const LLAMA3_PIECES: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
 /// The texts of the vocabulary, each with its number; the first of two equal ones counts.
 fn vocabulary(metadata: &Metadata) -> Result<(&[String], HashMap<&str, u32>)> {

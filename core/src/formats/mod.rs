@@ -11,6 +11,7 @@ pub mod gguf;
 pub mod gguf_config;
 pub mod gguf_names;
 pub mod gguf_tokenizer;
+pub mod gguf_writer;
 pub mod peft;
 pub mod safetensors;
 #[cfg(feature = "engine")]
@@ -85,6 +86,8 @@ pub struct ModelFiles {
     pub chat_template: Option<ChatTemplate>,
     /// Tokens that end a generation: generation_config.json's, else config.json's, else the tokenizer's.
     pub eos_token_ids: Vec<u32>,
+    /// Whether its tensors are in a GGUF file.
+    is_gguf: bool,
     entries: Vec<TensorEntry>,
     /// Where each entry is, in the order of `entries`.
     places: Vec<Place>,
@@ -178,6 +181,12 @@ impl ModelFiles {
         Ok(model)
     }
 
+    /// Whether its tensors are in this GGUF file.
+    pub(crate) fn is_gguf(&self, file: &Source) -> bool {
+        let is_in = |place: &Place| std::rc::Rc::ptr_eq(&place.source, file);
+        self.is_gguf && self.places.first().is_some_and(is_in)
+    }
+
     /// A model that does not exist yet: a config.json alone, for fresh weights.
     pub fn from_config(name: impl Into<String>, config: Value) -> Self {
         Self {
@@ -187,6 +196,7 @@ impl ModelFiles {
             tokenizer: None,
             chat_template: None,
             eos_token_ids: Vec::new(),
+            is_gguf: false,
             entries: Vec::new(),
             places: Vec::new(),
             by_name: HashMap::new(),
@@ -374,6 +384,7 @@ impl ModelFiles {
             tokenizer,
             chat_template,
             eos_token_ids,
+            is_gguf: false,
             entries: Vec::new(),
             places: Vec::new(),
             by_name: HashMap::new(),
@@ -416,6 +427,7 @@ impl ModelFiles {
             tokenizer,
             chat_template,
             eos_token_ids,
+            is_gguf: true,
             entries: Vec::new(),
             places: Vec::new(),
             by_name: HashMap::new(),

@@ -169,10 +169,10 @@ impl AdapterConfig {
         let config: Self = serde_json::from_value(json.clone())
             .map_err(|error| Error::format(msg::WrongType { error }).file(CONFIG_FILE))?;
         let ranks = config.rank_pattern.0.iter().map(|(_, rank)| ("rank_pattern", *rank));
-        for (key, found) in ranks.chain([("r", config.r)]) {
-            if !(1..=MOST_RANK).contains(&found) {
+        for (key, got) in ranks.chain([("r", config.r)]) {
+            if !(1..=MOST_RANK).contains(&got) {
                 let most = MOST_RANK;
-                return Err(wrong(key, msg::RankOutOfRange { most, found }.into()));
+                return Err(wrong(key, common::NotFromOneTo { most, got }.into()));
             }
         }
         let alphas = config

@@ -13,6 +13,7 @@ use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::formats as msg;
 use serde::Deserialize;
 use serde::de::{MapAccess, Visitor};
+use serde_json::json;
 use std::collections::HashSet;
 
 /// The largest header that is read.
@@ -161,6 +162,27 @@ impl<'de> Deserialize<'de> for Header {
         }
         deserializer.deserialize_map(Entries)
     }
+}
+
+/// What stands before the numbers of a file whose tensors follow each other without gaps, in this order: names, shapes, storages.
+///
+/// # Errors
+/// A tensor's size overflows.
+pub fn header(tensors: &[(String, Vec<usize>, Storage)]) -> Result<Vec<u8>> {
+    let mut entries = serde_json::Map::new();
+    entries.insert("__metadata__".into(), json!({ "format": "pt" }));
+    let mut begin = 0u64;
+    for (name, shape, storage) in tensors {
+        let sizes: Vec<u64> = shape.iter().map(|size| *size as u64).collect();
+        let end = storage.size_bytes(&sizes).and_then(|bytes| begin.checked_add(bytes));
+        let end = end.ok_or_else(|| Error::model(common::TooLargeForMachine).field(name))?;
+        let entry = json!({ "dtype": storage.name(), "shape": shape, "data_offsets": [begin, end] });
+        entries.insert(name.clone(), entry);
+        begin = end;
+    }
+    let mut text = serde_json::Value::Object(entries).to_string().into_bytes();
+    text.resize(text.len().next_multiple_of(8), b' ');
+    Ok([&(text.len() as u64).to_le_bytes()[..], &text].concat())
 }
 
 /// A safetensors file of 32-bit floats with the metadata `{"format":"pt"}`, as PyTorch's side writes it.

@@ -22,7 +22,7 @@ pub(super) fn check(lesson: &Lesson) -> Result<()> {
     name("id", &lesson.id)?;
     if !(1..=MOST_MINUTES).contains(&lesson.minutes) {
         let (most, got) = (MOST_MINUTES, lesson.minutes);
-        return Err(Error::config(msg::NotFromOneTo { most, got }).field("minutes"));
+        return Err(Error::config(common::NotFromOneTo { most, got }).field("minutes"));
     }
     text("title", &lesson.title)?;
     text("idea", &lesson.idea)?;
@@ -71,7 +71,11 @@ fn run(field: &str, name: &str, run: &LessonRun) -> Result<()> {
         Error { field: None, ..error }.field(field)
     })?;
     let mut kinds = Vec::new();
-    for (place, request) in run.watch.iter().enumerate() {
+    let requests = run.requests().map_err(|error| {
+        let of = format!("{field}.{}", error.field_name().unwrap_or_default());
+        Error { field: None, ..error }.field(of)
+    })?;
+    for (place, request) in requests.iter().enumerate() {
         let field = format!("{field}.watch[{place}]");
         let kind = PictureKind::from(request);
         if kinds.contains(&kind) {
@@ -174,12 +178,9 @@ fn pictures(lesson: &Lesson, field: &str, pictures: &[PartPicture]) -> Result<()
         if !lesson.train.runs.contains(name) {
             return Err(not_trained(name).field(format!("{field}.run")));
         }
-        if picture.kind.is_watched()
-            && !run
-                .watch
-                .iter()
-                .any(|request| PictureKind::from(request) == picture.kind)
-        {
+        let watched = run.requests()?;
+        let mut watched = watched.iter().map(PictureKind::from);
+        if picture.kind.is_watched() && !watched.any(|kind| kind == picture.kind) {
             let error = Error::config(msg::NoSuchWatch { kind, run: name }).field(field);
             return Err(error.remedy(msg::AddWatch { kind, run: name }));
         }

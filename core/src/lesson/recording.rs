@@ -3,8 +3,9 @@
 //! The numbers are those of real runs, rounded, with some of the steps left out; a front end shows them as what they
 //! are. The program that makes them is `tests/examples/record_lessons.rs`.
 
-use super::results::{Results, RunResults};
-use super::{LessonRun, unique};
+use super::LessonRun;
+use super::places::{Places, from_json};
+use super::results::Results;
 use crate::error::{Error, Result};
 use crate::protocol::Event;
 use lorakeet_i18n::messages::lesson as msg;
@@ -28,7 +29,6 @@ pub struct Recording {
     /// When, as YYYY-MM-DD.
     pub date: String,
     /// The events of each run, in order.
-    #[serde(deserialize_with = "unique::deserialize")]
     pub runs: BTreeMap<String, Vec<Event>>,
 }
 
@@ -45,7 +45,8 @@ impl Recording {
     /// # Errors
     /// Text that is none, or of another version.
     pub fn parse(text: &str, file: &str) -> Result<Self> {
-        let recording: Self = serde_json::from_str(text).map_err(|error| unique::from_json(&error).file(file))?;
+        let recording: Self = serde_json::from_str(text).map_err(|error| from_json(&error).file(file))?;
+        Places::find(text).map_err(|error| error.file(file))?;
         let (got, known) = (recording.recording, Self::FORMAT);
         match got == known {
             true => Ok(recording),
@@ -58,37 +59,33 @@ impl Recording {
 
     /// What the runs measured.
     pub fn results(&self) -> Results {
-        let of = |events: &Vec<Event>| {
-            let mut results = RunResults::default();
-            events.iter().for_each(|event| results.take(event));
-            results
-        };
-        self.runs
-            .iter()
-            .map(|(name, events)| (name.clone(), of(events)))
-            .collect()
+        let of = |(name, events): (&String, &Vec<Event>)| (name.clone(), events.iter().collect());
+        self.runs.iter().map(of).collect()
     }
 }
 
 impl LessonRun {
     /// What decides its numbers, without the words about it; [`Recording::digest`] is made of this.
-    pub fn inputs(&self) -> Value {
+    ///
+    /// # Errors
+    /// As of [`LessonRun::requests`].
+    pub fn inputs(&self) -> Result<Value> {
         let Self {
             model,
             data,
             validation,
             settings,
             prompt,
-            watch,
+            watch: _,
             label: _,
         } = self;
-        json!({
+        Ok(json!({
             "model": model,
             "data": data,
             "validation": validation,
             "settings": settings,
             "prompt": prompt,
-            "watch": watch,
-        })
+            "watch": self.requests()?,
+        }))
     }
 }

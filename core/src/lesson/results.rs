@@ -39,6 +39,14 @@ enum Ending {
     BrokeOff,
 }
 
+impl<'a> FromIterator<&'a Event> for RunResults {
+    fn from_iter<I: IntoIterator<Item = &'a Event>>(events: I) -> Self {
+        let mut results = Self::default();
+        events.into_iter().for_each(|event| results.take(event));
+        results
+    }
+}
+
 impl RunResults {
     /// Takes an event of the run; those that measure nothing are ignored.
     pub fn take(&mut self, event: &Event) {

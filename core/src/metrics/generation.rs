@@ -8,7 +8,7 @@ use crate::protocol::Metric;
 use crate::task::{GENERATION_METRICS, Task};
 use lorakeet_i18n::messages::metrics as msg;
 
-/// How the tokens of one text were foretold.
+/// The score of the tokens of one text.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct TextScore {
     /// The cross-entropy of its targets, summed, in nats.

@@ -1,5 +1,5 @@
-//! What is trained on a model beside its weights: adapters put on, taken off, read and handed out, and the modules that PEFT
-//! saves whole.
+//! What is trained on a frozen model: adapters attached, removed, loaded and saved, and the modules that PEFT saves whole
+//! (`modules_to_save`).
 
 use super::body::Body;
 use super::head::{HEADS, Head};
@@ -16,7 +16,8 @@ use lorakeet_i18n::{Field, messages::models as msg};
 use std::collections::HashMap;
 
 impl Model {
-    /// Puts fresh adapters on the linears that `config` chooses: A uniform in ±1/√in, B zero. What was trained before is dropped.
+    /// Attaches fresh adapters to the modules that `config` chooses: of linears A uniform in ±1/√in, B zero. Earlier adapters
+    /// are dropped.
     ///
     /// A classifier's head is trained whole, as PEFT does by the names `classifier` and `score`.
     ///
@@ -58,7 +59,7 @@ impl Model {
         Ok(())
     }
 
-    /// Holds that every name in the settings of a run means something in this model; see [`check_names`].
+    /// Checks that every name in the settings of a run matches a module of this model; see [`check_names`].
     ///
     /// # Errors
     /// The first that does not.
@@ -66,7 +67,7 @@ impl Model {
         check_adapter_names(self.task, self.body.as_ref(), &self.head, config)
     }
 
-    /// Takes the adapters off.
+    /// Removes the adapters.
     ///
     /// # Errors
     /// The model is in full training.
@@ -88,7 +89,7 @@ impl Model {
         Ok(())
     }
 
-    /// Holds that the adapter has the matrices that its settings speak of, before any of their size are made.
+    /// Checks that the adapter has the matrices that its settings name, before any of that size are allocated.
     fn check_ranks(&self, adapter: &Adapter) -> Result<()> {
         let config = &with_head(self.task, &self.head, &adapter.config);
         let tables = self.body.embeddings();
@@ -100,7 +101,7 @@ impl Model {
         let saved = |path: &str| has_trained_copy(path, false, config);
         for module in chosen_modules(&adaptable(self.body.as_ref(), &self.head, config), config)? {
             let path = module.path.as_str();
-            // A head's parts that are saved whole are held against the model once it has them.
+            // A head's parts that are saved whole are checked once they are attached.
             if saved(path) || self.head.linears().iter().any(|linear| linear.path == path) {
                 continue;
             }
@@ -123,7 +124,7 @@ impl Model {
         Ok(())
     }
 
-    /// Puts a saved adapter on.
+    /// Attaches a saved adapter.
     ///
     /// # Errors
     /// A tensor is missing, left over or misshapen for this model.
@@ -197,8 +198,8 @@ pub(super) fn check_adapter_names(task: HeadKind, body: &dyn Body, head: &Head, 
     check_names(&adaptable(body, head, config), config)
 }
 
-/// The paths of what can carry an adapter.
-fn adaptable<'a>(body: &'a dyn Body, head: &'a Head, config: &AdapterConfig) -> Vec<&'a str> {
+/// The paths of the modules that can have an adapter.
+pub(super) fn adaptable<'a>(body: &'a dyn Body, head: &'a Head, config: &AdapterConfig) -> Vec<&'a str> {
     let linears = body.linears().into_iter().chain(head.linears());
     let mut paths: Vec<&str> = linears.map(|linear| linear.path.as_str()).collect();
     // all-linear means linears; names and patterns may mean embeddings too.
@@ -213,7 +214,7 @@ fn has_output(head: &Head) -> bool {
     matches!(head, Head::Vocabulary)
 }
 
-/// Refuses names that ask for what this model has no place for.
+/// Refuses names of modules that this model does not have.
 fn check_modules(body: &dyn Body, head: &Head, config: &AdapterConfig) -> Result<()> {
     if let TargetModules::Names(names) = &config.target_modules
         && names.iter().any(|name| name == OUTPUT)
@@ -270,7 +271,7 @@ pub(super) fn with_head(task: HeadKind, head: &Head, config: &AdapterConfig) -> 
     }
     let saved = config.modules_to_save.get_or_insert_default();
     let mut names = HEADS.map(str::to_owned).to_vec();
-    // What was drawn with the head is not in the checkpoint, so it goes with the adapter.
+    // Fresh weights of the head are not in the checkpoint, so they are saved with the adapter.
     if let Head::Classifier(head) = head
         && let (true, Some(dense)) = (head.fresh_dense, &head.dense)
     {

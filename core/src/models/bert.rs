@@ -56,7 +56,7 @@ pub(super) const BERT: Architecture = Architecture {
     ]],
     aliases: &[],
     gguf: Some(GGUF),
-    build: |loader, _| boxed(Bert::load(loader, Variant::Bert)),
+    build: |loader| boxed(Bert::load(loader, Variant::Bert)),
 };
 
 pub(super) const ROBERTA: Architecture = Architecture {
@@ -65,7 +65,7 @@ pub(super) const ROBERTA: Architecture = Architecture {
     models: &[],
     class: "Roberta",
     gguf: None,
-    build: |loader, _| boxed(Bert::load(loader, Variant::Roberta)),
+    build: |loader| boxed(Bert::load(loader, Variant::Roberta)),
     ..BERT
 };
 
@@ -89,7 +89,7 @@ pub(super) const DISTILBERT: Architecture = Architecture {
         ),
         (Rule::Dropout, "dropout attention_dropout seq_classif_dropout"),
         (Rule::Harmless, "qa_dropout tie_weights_"),
-        // Saved weights have the sines in them.
+        // Saved weights include the sinusoidal positions.
         (Rule::OnlyFresh(Plain::False), "sinusoidal_pos_embds"),
     ]],
     aliases: &[
@@ -98,7 +98,7 @@ pub(super) const DISTILBERT: Architecture = Architecture {
         ("num_hidden_layers", "n_layers"),
     ],
     gguf: None,
-    build: |loader, _| boxed(Bert::load(loader, Variant::Distilbert)),
+    build: |loader| boxed(Bert::load(loader, Variant::Distilbert)),
     ..BERT
 };
 
@@ -109,7 +109,7 @@ pub(crate) struct Bert {
     max_positions: usize,
     variant: Variant,
     heads: usize,
-    /// All tokens, or as a decoder those before.
+    /// Full attention, or causal attention with `is_decoder`.
     attention_mask: AttentionMask,
     activation: Activation,
     eps: f32,
@@ -139,7 +139,7 @@ enum Variant {
     Distilbert,
 }
 
-/// What an architecture calls its parts, in files and in config.json.
+/// The names of an architecture's parts in files and in config.json.
 struct Names {
     prefix: &'static str,
     layer: &'static str,

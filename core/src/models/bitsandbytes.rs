@@ -1,7 +1,7 @@
-//! Matrices that came quantised from transformers with bitsandbytes: taken as they are, not quantised again.
+//! Matrices that transformers saved quantized by bitsandbytes: read as they are, not quantized again.
 //!
 //! A 4-bit matrix `NAME` is stored flat, two codes a byte, beside `NAME.absmax`, `NAME.quant_map` and a JSON text under
-//! `NAME.quant_state.bitsandbytes__nf4` (or `__fp4`) with the shape and block size; with double quantisation also
+//! `NAME.quant_state.bitsandbytes__nf4` (or `__fp4`) with the shape and block size; with double quantization also
 //! `NAME.nested_absmax` and `NAME.nested_quant_map`. An 8-bit one is stored as signed bytes beside `SCB`, a scale a row.
 //! Reference: bitsandbytes' `functional.py` (`QuantState.as_dict`) and `nn/modules.py` (`Linear8bitLt`).
 
@@ -17,7 +17,7 @@ use lorakeet_i18n::{Field, messages::models as msg};
 use lorakeet_shaders::{Format, Packed};
 use serde_json::Value;
 
-/// What is beside a 4-bit matrix.
+/// The tensors that belong to a 4-bit matrix.
 struct State {
     code: Code,
     block: Block,

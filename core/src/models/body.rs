@@ -1,4 +1,4 @@
-//! What every architecture has, whatever it computes: its layers, between what goes in and its head.
+//! The interface of all architectures: the layers between inputs and head.
 
 use super::embedding::Embedding;
 use super::graph::{TensorGraph, Tokens};
@@ -12,14 +12,14 @@ use burn::tensor::Tensor;
 pub(super) trait Body: Send {
     fn sizes(&self) -> Sizes;
 
-    /// The batch → what the head reads: hidden states \[B·T, C\], or \[B, C\] of models that judge whole rows themselves.
+    /// The batch → the head's input: hidden states \[B·T, C\], or \[B, C\] of models that pool rows themselves.
     fn hidden(&self, g: &TensorGraph<'_>, batch: &Batch) -> Tensor<2>;
 
-    /// [`Self::hidden`] in bytes.
+    /// [`Self::hidden`] on sizes, to count memory.
     fn dry_run(&self, g: &DryRun<'_>, batch: &Batch) -> SymbolicTensor<2>;
 
-    /// The hidden states of one row's next tokens, the last of which predicts the token after them; `None` where the model
-    /// continues no texts.
+    /// The hidden states of one row's next tokens, the last of which predicts the token after them; `None` of models that
+    /// generate no text.
     fn next<'a>(&self, _g: &TensorGraph<'a>, _input: Tokens<TensorGraph<'a>>) -> Option<Tensor<2>> {
         None
     }
@@ -30,7 +30,7 @@ pub(super) trait Body: Send {
     fn linears(&self) -> Vec<&Linear>;
     fn linears_mut(&mut self) -> Vec<&mut Linear>;
 
-    /// The embeddings that can carry an adapter.
+    /// The embeddings that can have an adapter.
     fn embeddings(&self) -> Vec<&Embedding> {
         Vec::new()
     }
@@ -43,7 +43,7 @@ pub(super) trait Body: Send {
         self.sizes().layers
     }
 
-    /// Layers whose attention can be watched: those that a pass computes first; 0 without attention.
+    /// Layers whose attention can be drawn: those that a pass computes first; 0 without attention.
     fn attention_layers(&self) -> usize {
         self.sizes().layers
     }
@@ -63,7 +63,7 @@ pub(super) trait Body: Send {
         None
     }
 
-    /// What it can be given.
+    /// The limits of its inputs.
     fn limits(&self) -> Limits {
         Limits {
             tokens: self.max_tokens(),
@@ -72,7 +72,7 @@ pub(super) trait Body: Send {
         }
     }
 
-    /// Numbers of a row, or of a step of one, where it takes numbers instead of tokens.
+    /// Numbers of a row, or of a step of a row, where the inputs are numbers and not tokens.
     fn input_features(&self) -> Option<usize> {
         None
     }
@@ -82,7 +82,7 @@ pub(super) trait Body: Send {
         true
     }
 
-    /// Whether a row has as many steps as the data have numbers.
+    /// Whether the inputs are sequences of numbers, whose length the data decide.
     fn has_steps_of_numbers(&self) -> bool {
         false
     }
@@ -97,7 +97,7 @@ pub(super) trait Body: Send {
         None
     }
 
-    /// The share that its layers drop while training; those of pretrained models drop none.
+    /// The dropout of its layers in training; 0 of pretrained models.
     fn dropout(&self) -> f32 {
         0.0
     }

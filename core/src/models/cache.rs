@@ -1,9 +1,9 @@
-//! The key-value cache of a generation.
+//! The key-value cache of generation.
 
 use burn::tensor::Tensor;
 
-/// Keys and values of the tokens seen so far, a pair \[1, K, T, D\] for each layer; of an encoder-decoder, the decoder's, and then
-/// those that it reads of the encoder.
+/// Keys and values of the tokens seen so far, a pair \[1, K, T, D\] for each layer; of an encoder-decoder, those of the
+/// decoder's self-attention, then those of its cross-attention.
 #[derive(Debug, Clone, Default)]
 pub struct KvCache {
     pub(super) layers: Vec<Option<(Tensor<4>, Tensor<4>)>>,
@@ -36,7 +36,7 @@ impl KvCache {
         (k, v)
     }
 
-    /// Puts others in the place of a layer's keys and values.
+    /// Replaces a layer's keys and values.
     pub(crate) fn replace(&mut self, layer: usize, k: Tensor<4>, v: Tensor<4>) {
         self.layers[layer] = Some((k, v));
     }

@@ -1,6 +1,6 @@
-//! An embedding of the base: rows by number, with an adapter on them or a trained copy in their place, perhaps.
+//! An embedding of the base, optionally with an adapter or a trained copy.
 //!
-//! An output matrix that is shared with the embedding stays the base's, adapter or not, as PEFT has it.
+//! An output matrix that is tied to the embedding does not use the adapter, as in PEFT.
 
 use super::{
     Pass,
@@ -16,7 +16,7 @@ pub(crate) struct Embedding {
     pub(crate) path: String,
     pub(crate) matrix: Matrix,
     pub(crate) lora: Option<Lora>,
-    /// The trained copy that stands in for it while the adapter takes part (PEFT's `modules_to_save`).
+    /// The trained copy that is used in its place with the adapter (PEFT's `modules_to_save`).
     pub(crate) whole: Option<Matrix>,
 }
 

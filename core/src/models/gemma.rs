@@ -1,8 +1,9 @@
 //! Gemma 2 and Gemma 3 (text): norms on both sides of each sublayer, sliding and full attention in turn, a gated tanh GELU.
 //!
-//! x ← √C·embedding; layer: x ← x + n₂(o(attention(rope(q n₁x), rope(k n₁x), v n₁x))); x ← x + n₄(down(gelu(gate n₃x) · up n₃x)), with
-//! RMS norms n that multiply by 1 + w. Scores are scaled by 1/√query_pre_attn_scalar. Gemma 2 soft-caps scores and logits; Gemma 3
-//! has norms on q and k, and another theta in sliding layers. Reference: transformers' modeling_gemma2.py, modeling_gemma3.py.
+//! x ← √C·embedding; layer: x ← x + n₂(o(attention(rope(q n₁x), rope(k n₁x), v n₁x))); x ← x + n₄(down(gelu(gate n₃x) · up
+//! n₃x)), with RMS norms n that multiply by 1 + w. Scores are scaled by 1/√query_pre_attn_scalar. Gemma 2 soft-caps scores
+//! and logits; Gemma 3 has norms on q and k, and another theta in sliding layers. Reference: transformers'
+//! modeling_gemma2.py, modeling_gemma3.py.
 
 use super::{
     HeadKind, Linear,
@@ -42,7 +43,7 @@ pub(super) const GEMMA2: Architecture = Architecture {
     keys: &[KEYS, ROTARY],
     aliases: &[],
     gguf: Some(GGUF_2),
-    build: |loader, _| boxed(Gemma::load(loader, false)),
+    build: |loader| boxed(Gemma::load(loader, Variant::Gemma2)),
 };
 
 pub(super) const GEMMA3: Architecture = Architecture {
@@ -53,28 +54,35 @@ pub(super) const GEMMA3: Architecture = Architecture {
         &[
             (Rule::Computed, "sliding_window_pattern rope_local_base_freq"),
             (Rule::Harmless, "_sliding_window_pattern"),
-            // transformers has the key and does not compute with it.
+            // transformers has the key and does not use it.
             (Rule::Only(Plain::Null), "attn_logit_softcapping"),
         ],
         KEYS,
         ROTARY,
     ],
     gguf: Some(GGUF_3),
-    build: |loader, _| boxed(Gemma::load(loader, true)),
+    build: |loader| boxed(Gemma::load(loader, Variant::Gemma3)),
     ..GEMMA2
 };
 
-/// Of both.
+/// The keys of both generations.
 const KEYS: Table = &[
     (
         Rule::Computed,
         "hidden_activation query_pre_attn_scalar attn_logit_softcapping final_logit_softcapping sliding_window \
          layer_types",
     ),
-    // Published beside hidden_activation and sliding_window, which are what transformers computes with.
+    // Published besides hidden_activation and sliding_window, which transformers uses.
     (Rule::Harmless, "hidden_act sliding_window_size"),
     (Rule::Only(Plain::False), "use_bidirectional_attention"),
 ];
+
+/// The generation, which decides norms on q and k, RoPE of sliding layers, and defaults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Variant {
+    Gemma2,
+    Gemma3,
+}
 
 pub(crate) struct Gemma {
     layers: Vec<Layer>,
@@ -117,7 +125,7 @@ struct Layer {
 
 impl Gemma {
     /// The layers and the head of the task that config.json names.
-    async fn load(loader: &mut Loader<'_>, third: bool) -> Result<(Self, Head)> {
+    async fn load(loader: &mut Loader<'_>, variant: Variant) -> Result<(Self, Head)> {
         loader.set_task(head::task(loader, HeadKind::CausalLm)?);
         let (width, inner) = (loader.size("hidden_size")?, loader.size("intermediate_size")?);
         let (vocab, count) = (loader.size("vocab_size")?, loader.layers("num_hidden_layers")?);
@@ -138,9 +146,9 @@ impl Gemma {
         let slides = match loader.sliding_layers(count)? {
             Some(slides) => slides,
             None => {
-                let every = match third {
-                    true => loader.optional_number("sliding_window_pattern")?.unwrap_or(6),
-                    false => 2,
+                let every = match variant {
+                    Variant::Gemma2 => 2,
+                    Variant::Gemma3 => loader.optional_number("sliding_window_pattern")?.unwrap_or(6),
                 };
                 (1..=count).map(|layer| layer % every != 0).collect()
             }
@@ -155,15 +163,16 @@ impl Gemma {
             loader.product("num_key_value_heads", &[key_value_heads, dim])?,
         );
         loader.find_prefix("model.", "embed_tokens.weight")?;
-        let (rope, sliding_rope) = if third {
-            let sizes = (dim, max_positions);
-            let mut rope = |kind, theta, is_scaled| Rope::of_layers(loader, kind, theta, is_scaled, sizes);
-            (
-                rope("full_attention", ("rope_theta", 1_000_000.0), true)?,
-                Some(rope("sliding_attention", ("rope_local_base_freq", 10_000.0), false)?),
-            )
-        } else {
-            (Rope::new(loader, dim, max_positions)?, None)
+        let (rope, sliding_rope) = match variant {
+            Variant::Gemma2 => (Rope::new(loader, dim, max_positions)?, None),
+            Variant::Gemma3 => {
+                let sizes = (dim, max_positions);
+                let mut rope = |kind, theta, is_scaled| Rope::of_layers(loader, kind, theta, is_scaled, sizes);
+                (
+                    rope("full_attention", ("rope_theta", 1_000_000.0), true)?,
+                    Some(rope("sliding_attention", ("rope_local_base_freq", 10_000.0), false)?),
+                )
+            }
         };
         let embedding = Embedding::load(loader, "model.embed_tokens".into(), [vocab, width]).await?;
         let bias = loader.flag("attention_bias")?;
@@ -173,6 +182,10 @@ impl Gemma {
             let at = |part: &str| format!("model.layers.{i}.{part}");
             let norm = async |loader: &mut Loader<'_>, part: &str, width: usize| {
                 RmsNorm::load_adding_one(loader, &at(part), width, eps).await
+            };
+            let head_norm = async |loader: &mut Loader<'_>, part: &str| match variant {
+                Variant::Gemma2 => Ok(None),
+                Variant::Gemma3 => norm(loader, part, dim).await.map(Some),
             };
             layers.push(Layer {
                 slides,
@@ -185,14 +198,8 @@ impl Gemma {
                     .linear(at("self_attn.v_proj"), width, kv_out, bias, false)
                     .await?,
                 o: loader.linear(at("self_attn.o_proj"), q_out, width, bias, false).await?,
-                q_norm: match third {
-                    true => Some(norm(loader, "self_attn.q_norm", dim).await?),
-                    false => None,
-                },
-                k_norm: match third {
-                    true => Some(norm(loader, "self_attn.k_norm", dim).await?),
-                    false => None,
-                },
+                q_norm: head_norm(loader, "self_attn.q_norm").await?,
+                k_norm: head_norm(loader, "self_attn.k_norm").await?,
                 attention_norm: norm(loader, "post_attention_layernorm", width).await?,
                 mlp_input_norm: norm(loader, "pre_feedforward_layernorm", width).await?,
                 gate: loader.linear(at("mlp.gate_proj"), width, inner, false, false).await?,
@@ -204,10 +211,10 @@ impl Gemma {
         let norm = RmsNorm::load_adding_one(loader, "model.norm", width, eps).await?;
         let lm_head = decoder_output(loader, "model.embed_tokens.weight", [vocab, width], true).await?;
         let scalar = loader.positive("query_pre_attn_scalar", 256.0)?;
-        // Gemma 2's class has caps where config.json says nothing; null is none.
-        let cap = |key: &str, usual: f64| match third || loader.is_null(key) {
-            true => loader.not_negative(key, 0.0),
-            false => loader.not_negative(key, usual),
+        // Gemma 2's class has default caps; null is none.
+        let cap = |key: &str, usual: f64| match variant {
+            Variant::Gemma2 if !loader.is_null(key) => loader.not_negative(key, usual),
+            Variant::Gemma2 | Variant::Gemma3 => loader.not_negative(key, 0.0),
         };
         let (logit_cap, score_cap) = (
             cap("final_logit_softcapping", 30.0)?,
@@ -223,7 +230,7 @@ impl Gemma {
             key_value_heads,
             scale: scalar.sqrt().recip() as f32,
             score_cap,
-            // Not asked for where no layer has one.
+            // Not used where no layer has a window.
             window: window.unwrap_or_default(),
             activation,
             embedding,
@@ -307,7 +314,7 @@ impl Gemma {
     }
 }
 
-/// A Llama's names but for the norms, of which it has twice as many.
+/// Llama's names, except for the norms, of which a layer has twice as many.
 const GGUF_2: GgufForm = GgufForm {
     architecture: "gemma2",
     lists: &[
@@ -326,40 +333,44 @@ const GGUF_2: GgufForm = GgufForm {
         true => Change::MinusOne,
         false => Change::None,
     },
-    config: gguf_config,
+    config: |file| gguf_config(file, Variant::Gemma2),
     ..llama::GGUF
 };
 
 const GGUF_3: GgufForm = GgufForm {
     architecture: "gemma3",
+    config: |file| gguf_config(file, Variant::Gemma3),
     ..GGUF_2
 };
 
 /// config.json of a GGUF file.
-fn gguf_config(file: &GgufFile<'_>) -> Result<Value> {
+fn gguf_config(file: &GgufFile<'_>, variant: Variant) -> Result<Value> {
     let sizes = file.sizes()?;
-    let third = file.model.form.architecture == GGUF_3.architecture;
+    let (class, largest, default_theta) = match variant {
+        Variant::Gemma2 => ("Gemma2ForCausalLM", 46, 10_000.0),
+        Variant::Gemma3 => ("Gemma3ForCausalLM", 62, 1_000_000.0),
+    };
     let head_dim = file.head_dim(&sizes);
-    // GGUF says nothing of the scale of scores but for models of other makers: it is 1/√D, but for the largest of each
-    // family, which llama.cpp tells by its layers.
+    // GGUF has the scale of scores only for some models. Without it the scale is 1/√D, except in the largest model of each
+    // generation, which llama.cpp recognizes by its number of layers.
     let scalar = match file.float("attention.scale")? {
         Some(found) if found <= 0.0 => {
             return Err(Error::model(common::NotAboveZero { got: found }).field(file.key("attention.scale")));
         }
         Some(scale) => 1.0 / (scale * scale),
-        None if sizes.layers == if third { 62 } else { 46 } => sizes.width as f64 / sizes.heads as f64,
+        None if sizes.layers == largest => sizes.width as f64 / sizes.heads as f64,
         None => head_dim as f64,
     };
     let scaling = file.rope_scaling(head_dim)?;
     let mut config = json!({
-        "architectures": [if third { "Gemma3ForCausalLM" } else { "Gemma2ForCausalLM" }],
+        "architectures": [class],
         "tie_word_embeddings": !file.has("output.weight"),
         "num_key_value_heads": file.kv_heads(sizes.heads)?,
         "head_dim": head_dim,
         "query_pre_attn_scalar": scalar,
         "rms_norm_eps": file.epsilon("attention.layer_norm_rms_epsilon")?,
         "hidden_activation": "gelu_pytorch_tanh",
-        "layer_types": gguf_layer_types(file, third, sizes.layers)?,
+        "layer_types": gguf_layer_types(file, variant, sizes.layers)?,
         "hidden_size": sizes.width,
         "num_hidden_layers": sizes.layers,
         "num_attention_heads": sizes.heads,
@@ -367,56 +378,59 @@ fn gguf_config(file: &GgufFile<'_>) -> Result<Value> {
         "max_position_embeddings": sizes.positions,
     });
     let mut set = |name: &str, value: Value| config[name] = value;
-    // Defaults of llama.cpp: Gemma 2's caps 50 and 30 and its window; Gemma 3 has neither caps nor, without a window's
-    // width, windows.
-    let or = |value: Option<f64>, default: f64| value.or((!third).then_some(default));
-    set(
-        "attn_logit_softcapping",
-        json!(or(file.float("attn_logit_softcapping")?, 50.0)),
-    );
-    set(
-        "final_logit_softcapping",
-        json!(or(file.float("final_logit_softcapping")?, 30.0)),
-    );
-    if let Some(window) = gguf_window(file, third) {
+    // llama.cpp's defaults: Gemma 2 has caps 50 and 30 and a window; Gemma 3 has no caps, and windows only where the file has
+    // their width.
+    let cap = |key: &str, default: f64| -> Result<Value> {
+        let found = file.float(key)?;
+        Ok(match variant {
+            Variant::Gemma2 => json!(found.unwrap_or(default)),
+            Variant::Gemma3 => json!(found),
+        })
+    };
+    set("attn_logit_softcapping", cap("attn_logit_softcapping", 50.0)?);
+    set("final_logit_softcapping", cap("final_logit_softcapping", 30.0)?);
+    if let Some(window) = gguf_window(file, variant) {
         set("sliding_window", json!(window));
     }
-    if third {
-        // Layers with a window turn by a theta of their own and are not scaled.
-        set(
-            "rope_theta",
-            json!(file.float("rope.freq_base")?.unwrap_or(1_000_000.0)),
-        );
-        let sliding = file.float("rope.freq_base_swa")?.unwrap_or(10_000.0);
-        set("rope_local_base_freq", json!(sliding));
-    } else {
-        set("rope_theta", json!(file.float("rope.freq_base")?.unwrap_or(10_000.0)));
+    let theta = file.float("rope.freq_base")?.unwrap_or(default_theta);
+    set("rope_theta", json!(theta));
+    match variant {
+        Variant::Gemma2 => {}
+        // Sliding layers have a theta of their own and no scaling.
+        Variant::Gemma3 => {
+            let sliding = file.float("rope.freq_base_swa")?.unwrap_or(10_000.0);
+            set("rope_local_base_freq", json!(sliding));
+        }
     }
     set("rope_scaling", scaling);
     Ok(config)
 }
 
-/// Tokens that a layer with a window sees.
-fn gguf_window(file: &GgufFile<'_>, third: bool) -> Option<u64> {
-    let default = (!third).then_some(4096);
+/// Tokens in the window of a sliding layer.
+fn gguf_window(file: &GgufFile<'_>, variant: Variant) -> Option<u64> {
+    let default = match variant {
+        Variant::Gemma2 => Some(4096),
+        Variant::Gemma3 => None,
+    };
     let found = file.metadata.integer(&file.key("attention.sliding_window")).or(default);
     found.filter(|window| *window > 0)
 }
 
-/// Which layers have a window: by a list of truth values, or all but every so many-th; every second of Gemma 2, every
-/// sixth of Gemma 3.
-fn gguf_layer_types(file: &GgufFile<'_>, third: bool, count: u64) -> Result<Vec<&'static str>> {
-    // Each layer has tensors; no list is made of more.
+/// Which layers have a window: by a list of booleans, or all but every n-th layer (n = 2 in Gemma 2, 6 in Gemma 3).
+fn gguf_layer_types(file: &GgufFile<'_>, variant: Variant, count: u64) -> Result<Vec<&'static str>> {
+    // Each layer has tensors, so a larger count is wrong; the list is not allocated.
     if count > file.tensors.len() as u64 {
         let (layers, tensors) = (count, file.tensors.len());
         return Err(Error::model(formats::MoreLayersThanTensors { layers, tensors }).field(file.key("block_count")));
     }
     let key = file.key("attention.sliding_window_pattern");
     let wrong = || Error::model(formats::WrongWindowPattern).field(key.clone());
-    let has_window = gguf_window(file, third).is_some();
+    let has_window = gguf_window(file, variant).is_some();
     let every = match file.metadata.0.get(&key) {
-        None if !third => 2,
-        None => 6,
+        None => match variant {
+            Variant::Gemma2 => 2,
+            Variant::Gemma3 => 6,
+        },
         Some(Metadatum::Integer(every)) => u64::try_from(*every).map_err(|_| wrong())?,
         Some(Metadatum::Integers(slides)) if slides.len() as u64 == count => {
             return Ok(slides

@@ -1,7 +1,7 @@
 //! GPT-2: learned positions, layer norms, one fused q-k-v projection, weights stored \[in, out\] (Conv1D), tanh GELU.
 //!
 //! Layer: x ← x + proj(attention(split(c_attn(n₁x)))); x ← x + proj(gelu(c_fc(n₂x))). Scores are divided by √D, unless
-//! `scale_attn_weights` is false, and by the layer's number from 1 where `scale_attn_by_inverse_layer_idx` wants it. The base's own
+//! `scale_attn_weights` is false, and by the layer's number from 1 with `scale_attn_by_inverse_layer_idx`. The base's own
 //! dropouts (attn_pdrop, embd_pdrop, resid_pdrop) are not applied: only the adapter's is. Reference: transformers'
 //! modeling_gpt2.py.
 
@@ -60,7 +60,7 @@ pub(super) const GPT2: Architecture = Architecture {
         ("max_position_embeddings", "n_positions"),
     ],
     gguf: Some(GGUF),
-    build: |loader, _| boxed(Gpt2::load(loader)),
+    build: |loader| boxed(Gpt2::load(loader)),
 };
 
 pub(crate) struct Gpt2 {

@@ -1,8 +1,8 @@
-//! What a forward pass is written in: one set of operations, computed with tensors or counted in bytes.
+//! The operations that forward passes are written in, computed on tensors or counted in bytes.
 //!
 //! A model's `hidden` is one function, generic over [`Graph`]. [`TensorGraph`] runs it on burn tensors; the dry run of
-//! [`super::memory`] goes through the same operations with sizes alone and so foretells what they take on the device. Operations
-//! take `&self` so that calls nest like formulas.
+//! [`super::memory`] goes through the same operations with sizes alone and so estimates what they take on the device.
+//! Operations take `&self` so that calls nest like formulas.
 //!
 //! Shape letters as in the crate's documentation; rows are \[n, C\], heads \[B, H, T, D\].
 
@@ -39,9 +39,9 @@ pub(crate) trait Graph {
     type Heads: Clone;
     /// \[B, T\]: 1 for a token, 0 for padding.
     type Mask: Clone;
-    /// cos and sin \[T, D/2\] of rotary embeddings.
+    /// cos and sin \[T, D/2\] of RoPE.
     type Angles: Clone;
-    /// W \[out, in\] and b \[out\] that carry no adapter.
+    /// W \[out, in\] and b \[out\] without an adapter.
     type Weights;
 
     fn numbers(&self, count: usize, values: impl FnOnce() -> Vec<f32>) -> Self::Numbers;
@@ -51,14 +51,15 @@ pub(crate) trait Graph {
     /// Rows without a gradient.
     fn constant(&self, shape: [usize; 2], values: impl FnOnce() -> Vec<f32>) -> Self::Rows;
     fn angles(&self, rope: &Rope, start: usize, tokens: usize) -> Self::Angles;
-    /// W \[out, in\] of `shape` and b: made once where they are used at every step, so that their gradients add up as they come.
+    /// W \[out, in\] of `shape` and b: made once where they are used at every step, so that their gradients add up as they
+    /// come.
     fn weights(&self, weights: [&Weight; 2], shape: [usize; 2]) -> Self::Weights;
 
-    /// Rows of an embedding and what its adapter adds: ids \[n\] → \[n, C\].
+    /// Rows of an embedding, with its adapter: ids \[n\] → \[n, C\].
     fn embed(&self, table: &Embedding, ids: Self::Numbers) -> Self::Rows;
     /// Rows of a matrix: ids \[n\] → \[n, C\].
     fn gather(&self, table: &Matrix, ids: Self::Numbers) -> Self::Rows;
-    /// x·Wᵀ + b and what an adapter adds: \[n, in\] → \[n, out\].
+    /// x·Wᵀ + b, with the adapter: \[n, in\] → \[n, out\].
     fn linear(&self, linear: &Linear, x: Self::Rows) -> Self::Rows;
     /// x·Wᵀ + b.
     fn product(&self, x: Self::Rows, weights: &Self::Weights) -> Self::Rows;
@@ -75,7 +76,8 @@ pub(crate) trait Graph {
     fn scale(&self, x: Self::Rows, factor: f32) -> Self::Rows;
     /// x \[B·T, C\] with w \[T, C\] added to each of the B.
     fn add_to_each(&self, x: Self::Rows, w: &Weight, shape: [usize; 2]) -> Self::Rows;
-    /// A share `p` of x put to 0 while training, the rest divided by 1 − p; each `place` of the model drops other numbers.
+    /// Dropout in training: a share `p` of x is 0, the rest is divided by 1 − p. Each `place` of the model has its own random
+    /// mask.
     fn dropout(&self, x: Self::Rows, p: f32, place: u64) -> Self::Rows;
 
     /// Some columns of x.
@@ -142,7 +144,7 @@ impl<G: Graph> Tokens<G> {
     }
 }
 
-/// What the attention of one layer is computed from, kept during a pass: see [`TensorGraph::watching`].
+/// Keeps the inputs of one layer's attention during a pass: see [`TensorGraph::watching`].
 pub(crate) struct AttentionWatch {
     layer: usize,
     /// Attentions so far.
@@ -159,7 +161,7 @@ pub(crate) struct WatchedAttention {
 }
 
 impl AttentionWatch {
-    /// A watch on the attention that is computed after `layer` others.
+    /// Keeps the inputs of attention number `layer` of the pass, from 0.
     pub(crate) fn on(layer: usize) -> Self {
         Self {
             layer,
@@ -179,7 +181,7 @@ impl AttentionWatch {
         }
     }
 
-    /// What was kept; `None` where there were fewer attentions.
+    /// The inputs that were kept; `None` where the pass had fewer attentions.
     pub(crate) fn kept(self) -> Option<WatchedAttention> {
         self.kept.into_inner()
     }
@@ -203,7 +205,7 @@ impl<'a> TensorGraph<'a> {
         }
     }
 
-    /// One that hands `watch` what an attention is computed from.
+    /// A graph that gives `watch` the inputs of attentions.
     pub(crate) fn watching(pass: &'a Pass<'a>, device: &'a Device, watch: &'a AttentionWatch) -> Self {
         Self {
             watch: Some(watch),
@@ -211,7 +213,7 @@ impl<'a> TensorGraph<'a> {
         }
     }
 
-    /// One that writes on where `cache` ends.
+    /// A graph that continues where `cache` ends.
     pub(crate) fn with_cache(pass: &'a Pass<'a>, device: &'a Device, cache: &'a mut KvCache) -> Self {
         Self {
             cache: Some(RefCell::new(cache)),
@@ -219,7 +221,7 @@ impl<'a> TensorGraph<'a> {
         }
     }
 
-    /// Puts others in the place of what a cache holds of a layer.
+    /// Replaces the keys and values of a layer in the cache.
     pub(crate) fn replace_cached(&self, layer: usize, k: Tensor<4>, v: Tensor<4>) {
         if let Some(cache) = &self.cache {
             cache.borrow_mut().replace(layer, k, v);

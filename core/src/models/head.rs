@@ -1,8 +1,8 @@
-//! What stands on the hidden states: nothing, a vocabulary, or classes for whole rows or for each token.
+//! The heads on the hidden states: none, a vocabulary, or a classifier of whole rows or of each token.
 //!
-//! The vocabulary's matrix belongs to the architecture, which mostly shares it with its embedding. The dropout of config.json
-//! (classifier_dropout) is not applied, as no dropout of the base is; a run's own is ([`HeadSpec`]). References: the `...For...`
-//! classes of transformers' modeling files.
+//! The output matrix of a vocabulary belongs to the architecture, most of which tie it to the embedding. The dropout of
+//! config.json (classifier_dropout) is not applied, like all dropout of the base; a run's own is ([`HeadSpec`]). References:
+//! the `...For...` classes of transformers' modeling files.
 
 pub use crate::head_spec::{HeadKind, Problem};
 
@@ -31,8 +31,8 @@ use lorakeet_i18n::messages::head as msg;
 /// from 2³².
 const FIRST_PLACE: u64 = 1 << 33;
 
-/// The output matrix of a decoder, where it is another than the embedding `table`; `usual` says whether its class shares the two
-/// where config.json says nothing. A classifier has none.
+/// The output matrix of a decoder, where it is not tied to the embedding `table`; `usual` is the class's default of
+/// tie_word_embeddings. A classifier has none.
 pub(super) async fn decoder_output(
     loader: &mut Loader<'_>,
     table: &str,
@@ -82,7 +82,7 @@ async fn linear_head(
     Ok(Head::Classifier(Box::new(head)))
 }
 
-/// What stands on the hidden states.
+/// The head on the hidden states.
 pub(crate) enum Head {
     /// The architecture's output matrix.
     Vocabulary,
@@ -91,7 +91,7 @@ pub(crate) enum Head {
     None,
 }
 
-/// A linear with an activation and, perhaps, a norm behind it.
+/// A linear with an activation and optionally a norm.
 pub(crate) struct Dense {
     pub(crate) linear: Linear,
     pub(crate) activation: Activation,
@@ -101,12 +101,12 @@ pub(crate) struct Dense {
 /// The head of masked language models: dense, then the output matrix with a bias of its own.
 pub(crate) struct MaskedLm {
     pub(crate) dense: Dense,
-    /// `None` where it is the embedding.
+    /// `None` where it is tied to the embedding.
     pub(crate) weight: Option<Matrix>,
     pub(crate) bias: Weight,
 }
 
-/// Where a row's classes are read from.
+/// The pooling of a row's hidden states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pooling {
     /// Its first token.
@@ -115,25 +115,25 @@ pub(crate) enum Pooling {
     Last,
     /// The mean of its tokens.
     Mean,
-    /// Not at all: each token has a class.
+    /// None: each token has a class.
     None,
-    /// Not here: the architecture gives one state a row.
+    /// By the architecture, which gives one state a row.
     Done,
 }
 
-/// The head of classifiers: pooling, then dense where there is one, then what a run put in, then the classes.
+/// The head of classifiers: pooling, then the dense layer where there is one, then the run's hidden layer, then the classes.
 pub(crate) struct Classifier {
     pub(crate) pooling: Pooling,
     pub(crate) dense: Option<Dense>,
-    /// The hidden layer that a run asked for.
+    /// The hidden layer that a run added.
     pub(crate) hidden: Option<Hidden>,
     /// Share of the inputs of `hidden` and `out` that is dropped while training.
     pub(crate) dropout: f32,
     pub(crate) out: Linear,
     pub(crate) problem: Problem,
-    /// What right-most tokens are told from, where the model names it.
+    /// The padding token, which right-most tokens are found by, where the model has one.
     pub(crate) pad_token_id: Option<u32>,
-    /// Whether the dense part was drawn, so that it belongs to the adapter.
+    /// Whether the dense layer is fresh, so that it is saved with the adapter.
     pub(crate) fresh_dense: bool,
 }
 
@@ -155,7 +155,7 @@ pub(crate) struct ClassifierNames<'a> {
 }
 
 impl Classifier {
-    /// Reads the head, or draws it fresh where the files lack it: they are then another task's.
+    /// Reads the head, or initializes it where the files are without one, as those of another task.
     pub(crate) async fn load(
         loader: &mut Loader<'_>,
         names: ClassifierNames<'_>,
@@ -170,7 +170,7 @@ impl Classifier {
         };
         let (names, pooling) = match (layers.pooling == Some(HeadPooling::Mean), pooling) {
             (false, _) => (names, pooling),
-            // The dense part was made for the token that it reads.
+            // The dense layer was trained on this pooling.
             (true, Pooling::First | Pooling::Last | Pooling::Mean) => {
                 (ClassifierNames { dense: None, ..names }, Pooling::Mean)
             }
@@ -315,7 +315,7 @@ pub(crate) struct MaskedLmNames<'a> {
 }
 
 impl MaskedLm {
-    /// Reads the head, or draws it fresh where the files lack it. `shape` is \[V, C\].
+    /// Reads the head, or initializes it where the files are without one. `shape` is \[V, C\].
     pub(crate) async fn load(
         loader: &mut Loader<'_>,
         names: MaskedLmNames<'_>,

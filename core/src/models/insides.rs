@@ -1,5 +1,6 @@
-//! A model's insides as plain numbers, for pictures: how it foretells a text, what an adapter is made of, what an attention
-//! scores by, the rows of a weight matrix, the units of a perceptron. Reading them changes nothing of the model.
+//! A model's internals as plain numbers, for pictures: the probability of each token of a text, an adapter's matrices,
+//! queries and keys of an attention head, rows of a weight matrix, hidden units of an MLP. Reading them does not change the
+//! model.
 
 use super::graph::{AttentionWatch, TensorGraph, WatchedAttention};
 use super::lora::{Lora, Place};
@@ -13,15 +14,15 @@ use lorakeet_i18n::messages::pictures as msg;
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// How a token of a text was foretold by those before it.
+/// The score of one token of a text given those before it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Foretold {
-    /// Its cross-entropy, in nats.
+pub(crate) struct TokenScore {
+    /// −log p of the token, in nats.
     pub(crate) loss: f64,
     /// The likeliest token in its place.
     pub(crate) likeliest: u32,
-    /// The cross-entropy of that one.
-    pub(crate) least_loss: f64,
+    /// −log p of the likeliest token.
+    pub(crate) likeliest_loss: f64,
 }
 
 /// An adapter's matrices: A \[R, in\], B \[out, R\]; it adds s·B·A to the weights.
@@ -35,7 +36,7 @@ pub(crate) struct LowRank {
     pub(crate) scale: f64,
 }
 
-/// What one attention head scores by: q and k \[T, D\] of one text, and the bias on its scores \[T, T\].
+/// The inputs of one attention head: q and k \[T, D\] of one text, and the bias on its scores \[T, T\].
 pub(crate) struct AttentionHead {
     pub(crate) q: Vec<f32>,
     pub(crate) k: Vec<f32>,
@@ -46,7 +47,7 @@ pub(crate) struct AttentionHead {
 }
 
 impl Batch {
-    /// One text, of which nothing is learnt.
+    /// One text without targets.
     pub(crate) fn of_text(ids: &[u32]) -> Self {
         Self {
             rows: 1,
@@ -60,21 +61,26 @@ impl Batch {
 }
 
 impl Model {
-    /// Whether there is an adapter on it.
+    /// Whether it has an adapter.
     pub(crate) fn has_adapter(&self) -> bool {
         self.adapter.is_some()
     }
 
     /// Whether it predicts the next token of a text.
-    pub(crate) fn foretells(&self) -> bool {
+    pub(crate) fn predicts_next_token(&self) -> bool {
         self.task == HeadKind::CausalLm
     }
 
-    /// How each token of a text but the first is foretold. No \[T, V\] matrix of logits is kept.
+    /// The score of each token of a text but the first. No \[T, V\] matrix of logits is kept.
     ///
     /// # Errors
     /// The device failed.
-    pub(crate) async fn foretell(&self, leaves: &Leaves, ids: &[u32], use_adapter: bool) -> Result<Vec<Foretold>> {
+    pub(crate) async fn score_tokens(
+        &self,
+        leaves: &Leaves,
+        ids: &[u32],
+        use_adapter: bool,
+    ) -> Result<Vec<TokenScore>> {
         if ids.len() < 2 {
             return Ok(Vec::new());
         }
@@ -92,10 +98,10 @@ impl Model {
         let [losses, likeliest] = scores(next);
         let [least, _] = scores(likeliest.clone());
         let all = read(Tensor::cat(vec![losses, likeliest, least], 0)).await?;
-        let of = |place: usize| Foretold {
+        let of = |place: usize| TokenScore {
             loss: f64::from(all[place]),
             likeliest: all[count + place] as u32,
-            least_loss: f64::from(all[2 * count + place]),
+            likeliest_loss: f64::from(all[2 * count + place]),
         };
         Ok((0..count).map(of).collect())
     }
@@ -105,16 +111,17 @@ impl Model {
         self.body.linears()
     }
 
-    /// The paths of the modules with an adapter on them, in the order of the layers; embeddings last.
+    /// The paths of the modules with an adapter, in the order of the layers; embeddings last.
     pub(crate) fn adapted_paths(&self) -> Vec<&str> {
         self.adapted().map(|(place, _)| place.path).collect()
     }
 
     fn adapted(&self) -> impl Iterator<Item = (Place<'_>, &Lora)> {
         let linears = self.body.linears().into_iter().chain(self.head.linears());
-        let linears = linears.filter_map(|linear| Some((Place::from(linear), linear.lora.as_ref()?)));
+        let linears = linears.map(|linear| (Place::from(linear), linear.lora.as_ref()));
         let tables = self.body.embeddings().into_iter();
-        linears.chain(tables.filter_map(|table| Some((Place::from(table), table.lora.as_ref()?))))
+        let tables = tables.map(|table| (Place::from(table), table.lora.as_ref()));
+        linears.chain(tables).filter_map(|(place, lora)| Some((place, lora?)))
     }
 
     /// The matrices of the adapter on the module at `path`, and ‖W‖² of that module's own weights; `None` without an adapter
@@ -131,12 +138,12 @@ impl Model {
         Ok(Some((lora.read(&self.parameters).await?, squares)))
     }
 
-    /// Layers whose attention can be looked at; 0 of a model without attention.
+    /// Layers whose attention can be drawn; 0 of a model without attention.
     pub(crate) fn attention_layers(&self) -> usize {
         self.body.attention_layers()
     }
 
-    /// What the heads of one layer score by on one text, and how many heads there are; `None` beyond the last layer.
+    /// The inputs of one layer's attention on a text, and its number of heads; `None` beyond the last layer.
     pub(crate) fn attention_of(&self, leaves: &Leaves, ids: &[u32], layer: usize) -> Option<(WatchedAttention, usize)> {
         let pass = Pass {
             leaves,
@@ -144,7 +151,7 @@ impl Model {
             dropout_seed: None,
         };
         let watch = AttentionWatch::on(layer);
-        // What the layers give is of no use here.
+        // Only what `watch` keeps is needed.
         let graph = TensorGraph::watching(&pass, &self.device, &watch);
         let _ = self.body.hidden(&graph, &Batch::of_text(ids));
         let found = watch.kept()?;
@@ -152,7 +159,7 @@ impl Model {
         Some((found, heads))
     }
 
-    /// A hidden layer's activations \[n, C\] for rows of numbers, as C lists of n; none of another network than a perceptron.
+    /// A hidden layer's activations \[n, C\] for rows of numbers, as C lists of n; empty of models other than MLPs.
     ///
     /// # Errors
     /// The device failed.
@@ -168,30 +175,31 @@ impl Model {
         }
     }
 
-    /// What a classifier's head gives for rows of numbers \[n, L\], as L lists of n; none of other models.
+    /// The logits \[n, L\] of a classifier's head for rows of numbers, row-major, and L; `None` of other models.
     ///
     /// # Errors
     /// The device failed.
-    pub(crate) async fn row_logits(&self, leaves: &Leaves, batch: &Batch) -> Result<Vec<Vec<f32>>> {
-        match self.class_logits(leaves, batch, None) {
-            Some(logits) => columns(logits).await,
-            None => Ok(Vec::new()),
-        }
+    pub(crate) async fn row_logits(&self, leaves: &Leaves, batch: &Batch) -> Result<Option<(Vec<f32>, usize)>> {
+        let Some(logits) = self.class_logits(leaves, batch, None) else {
+            return Ok(None);
+        };
+        let [rows, labels] = logits.dims();
+        Ok(Some((read(logits.reshape([rows * labels])).await?, labels)))
     }
 
-    /// Hidden layers of a perceptron; `None` of other models.
+    /// Hidden layers of an MLP; `None` of other models.
     pub(crate) fn hidden_layers(&self) -> Option<usize> {
         self.body.hidden_layers()
     }
 
-    /// What the files call the tensor `name`.
+    /// The name of the tensor `name` in the files.
     pub(crate) fn stored_name<'n>(&self, name: &'n str, files: &ModelFiles) -> Cow<'n, str> {
         self.prefix.stored(name, |stored| files.contains(stored))
     }
 }
 
 impl WatchedAttention {
-    /// What one head of the first row scores by.
+    /// The inputs of one head, of the first row.
     ///
     /// # Errors
     /// The device failed.
@@ -223,8 +231,8 @@ impl WatchedAttention {
 }
 
 impl Linear {
-    /// Whether its matrix lies on the device as \[in, out\].
-    pub(crate) fn is_turned(&self) -> bool {
+    /// Whether its matrix is stored on the device as \[in, out\].
+    pub(crate) fn lies_transposed(&self) -> bool {
         match &self.weight.stored {
             Stored::Dense(_) => self.transposed,
             Stored::Packed { flipped, .. } => self.transposed != *flipped,
@@ -233,7 +241,7 @@ impl Linear {
 }
 
 impl Matrix {
-    /// What it takes on the device.
+    /// Its size on the device.
     pub(crate) fn bytes(&self) -> u64 {
         match &self.stored {
             Stored::Dense(_) => 4 * self.rows as u64 * self.columns as u64,
@@ -241,7 +249,8 @@ impl Matrix {
         }
     }
 
-    /// Rows of the matrix as it lies on the device, as 32-bit floats on the host. Of a packed one these rows alone are decoded.
+    /// Rows of the matrix as it is stored on the device, as 32-bit floats on the host. Of a packed matrix only these are
+    /// decoded.
     ///
     /// # Errors
     /// The device failed.

@@ -1,33 +1,32 @@
-//! What each key of config.json does here: computed with, without effect, or refused. The keys of all architectures are in this
-//! file, those of one beside its forward pass, in its row.
+//! The rule for each key of config.json: used, without effect, or refused. Keys of all architectures are in this file, those of
+//! one architecture in its row.
 //!
-//! The keys are those of transformers' configuration classes (4 and 5) and the ones that published models carry besides. A key
-//! that is in no table is named in a note: nobody knows whether it changes a number.
+//! The keys are those of transformers' configuration classes (4 and 5) and others that published models have. A key in no
+//! table is named in a note, since its effect is unknown.
 
 use super::registry::Architecture;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shortened};
 use lorakeet_i18n::messages::common;
-use lorakeet_i18n::messages::common::AndMore;
 use lorakeet_i18n::messages::head as msg;
 use lorakeet_i18n::{Field, Message};
 use serde_json::Value;
 
-/// What is done with a key.
+/// The rule for a key.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Rule {
-    /// It is computed with, by the architecture or by what reads the model's files.
+    /// Used, by the architecture or by the readers of the model's files.
     Computed,
-    /// It changes no number that is computed here: how a model was saved, is served or was made.
+    /// Without effect here: how a model was saved, is served or was pretrained.
     Harmless,
-    /// Another value changes numbers in a way that is not computed, and is refused.
+    /// Only this value is supported; others are refused.
     Only(Plain),
     /// The same, of fresh weights only.
     OnlyFresh(Plain),
-    /// A dropout of the base, which is not applied, here as in evaluation.
+    /// A dropout of the base, which is not applied.
     Dropout,
 }
 
-/// The value with which a key changes nothing; null is so, too.
+/// The supported value of a key; null is supported, too.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Plain {
     False,
@@ -64,17 +63,17 @@ impl Plain {
     }
 }
 
-/// Keys, with spaces between, by what is done with them.
+/// Space-separated keys by their rule.
 pub(super) type Table = &'static [(Rule, &'static str)];
 
-/// Of every architecture; its own tables go first.
+/// The keys of all architectures; an architecture's own tables are searched first.
 const ALL: Table = &[
     (
         Rule::Computed,
         "model_type architectures vocab_size tie_word_embeddings initializer_range pad_token_id eos_token_id id2label \
          num_labels problem_type task_specific_params quantization_config _name_or_path name_or_path",
     ),
-    // What a model was saved with, and what transformers returns of it.
+    // How a model was saved, and what transformers returns from it.
     (
         Rule::Harmless,
         "transformers_version dtype torch_dtype use_bfloat16 torchscript tf_legacy_loss _commit_hash label2id \
@@ -83,13 +82,13 @@ const ALL: Table = &[
          attn_implementation _attn_implementation _attn_implementation_autoset _flash_attn_2_enabled \
          experts_implementation transformers.js_config unsloth_fixed unsloth_version",
     ),
-    // The tokenizer's, which its own files say.
+    // The tokenizer's, which are read from its own files.
     (
         Rule::Harmless,
         "bos_token_id sep_token_id cls_token_id mask_token_id unk_token_id decoder_start_token_id tokenizer_class \
          prefix model_max_length",
     ),
-    // How transformers generates with it: the knobs of a run say how this program does.
+    // Settings of transformers' generation; a run has its own.
     (
         Rule::Harmless,
         "max_length max_new_tokens min_length do_sample early_stopping num_beams num_beam_groups diversity_penalty \
@@ -106,7 +105,7 @@ const ALL: Table = &[
     (Rule::Only(Plain::Null), "cross_attention_hidden_size"),
 ];
 
-/// Of the decoders that count positions by turning them.
+/// The keys of decoders with RoPE.
 pub(super) const ROTARY: Table = &[
     (
         Rule::Computed,
@@ -117,7 +116,7 @@ pub(super) const ROTARY: Table = &[
     (Rule::Only(Plain::One), "partial_rotary_factor"),
 ];
 
-/// What is done with `key` of an architecture; `None` of a key that nobody knows.
+/// The rule for `key` of an architecture; `None` of an unknown key.
 fn rule(architecture: &Architecture, key: &str) -> Option<Rule> {
     let tables = architecture.keys.iter().chain([&ALL]);
     let mut rows = tables.flat_map(|table| table.iter());
@@ -127,11 +126,10 @@ fn rule(architecture: &Architecture, key: &str) -> Option<Rule> {
     known.or_else(|| is_alias().then_some(Rule::Computed))
 }
 
-/// Refuses what is not computed, and says in notes what has no effect although it might be meant to; `fresh` of a model without
-/// weights.
+/// Refuses keys whose value is not supported; notes say which keys have no effect. `fresh` is true of a model without weights.
 ///
 /// # Errors
-/// The first key whose value is not computed, or that contradicts another one's.
+/// The first key whose value is not supported, or that contradicts another key.
 pub(super) fn check(config: &Value, architecture: &Architecture, fresh: bool) -> Result<Vec<Message>> {
     let Some(config) = config.as_object() else {
         return Err(Error::format(common::NotJsonObject).file("config.json"));
@@ -177,7 +175,7 @@ pub(super) fn check(config: &Value, architecture: &Architecture, fresh: bool) ->
     Ok(notes)
 }
 
-/// Refuses weights that are stored in a way that only others undo.
+/// Refuses weights in quantization formats that are not read here.
 fn check_quantization(settings: Option<&Value>) -> Result<()> {
     let Some(settings) = settings.filter(|settings| !settings.is_null()) else {
         return Ok(());
@@ -196,29 +194,16 @@ fn check_quantization(settings: Option<&Value>) -> Result<()> {
     }
 }
 
-/// Some names, and how many there are besides.
+/// Letters of a name or a value that a message shows.
+const MOST_LETTERS: usize = 80;
+
+/// The first names, and how many more there are.
 pub(super) fn first_names(names: &[&str]) -> Field {
     const SHOWN: usize = 6;
-    let names_shown = Field::list(names.iter().take(SHOWN).map(|name| shortened(name)));
-    match names.len().saturating_sub(SHOWN) {
-        0 => names_shown,
-        more => AndMore {
-            names: names_shown,
-            more,
-        }
-        .into(),
-    }
+    Field::first(SHOWN, names.iter().map(|name| shortened(name, MOST_LETTERS)))
 }
 
 /// A value as it is written, unless it is long.
 pub(super) fn bounded(value: &Value) -> String {
-    shortened(&value.to_string())
-}
-
-fn shortened(text: &str) -> String {
-    const MOST: usize = 80;
-    match text.char_indices().nth(MOST) {
-        None => text.to_owned(),
-        Some((end, _)) => format!("{}…", &text[..end]),
-    }
+    shortened(&value.to_string(), MOST_LETTERS)
 }

@@ -1,7 +1,7 @@
-//! What a model can be given: how many tokens, and which ids its tables have rows for.
+//! The limits of a model's inputs: how many tokens, and which ids its tables have rows for.
 //!
-//! The kernels give rows of zeros for ids that a table lacks, so a wrong id never shows as a failure, only as wrong numbers. Ids are
-//! therefore checked here, on the host, once for all examples of a file and for every prompt.
+//! The kernels give rows of zeros for ids beyond a table, so a wrong id causes wrong numbers and no error. Ids are therefore
+//! checked here, on the host, once for all examples of a file and for every prompt.
 
 use super::Model;
 use crate::data::{Example, Target};
@@ -10,7 +10,7 @@ use crate::loss::IGNORE_INDEX;
 use crate::tokenizer::Tokenizer;
 use lorakeet_i18n::{Message, messages::models as msg};
 
-/// What a model's tables hold; see [`Model::limits`].
+/// The sizes of a model's tables; see [`Model::limits`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Tokens that have a position: the longest row, prompt and answer together. `usize::MAX` where positions are relative.
@@ -22,14 +22,14 @@ pub struct Limits {
 }
 
 impl Model {
-    /// What it can be given.
+    /// The limits of its inputs.
     pub fn limits(&self) -> Limits {
         self.body.limits()
     }
 }
 
 impl Limits {
-    /// How many tokens rows are cut at: a run's `cutoff_len`, and no more than the model has positions for.
+    /// Tokens of a row at most: a run's `cutoff_len`, limited by the model's positions.
     pub fn cutoff(&self, cutoff_len: usize) -> usize {
         cutoff_len.min(self.tokens)
     }
@@ -40,7 +40,7 @@ impl Limits {
         (cutoff_len > tokens).then(|| msg::CutAtPositions { cutoff_len, tokens }.into())
     }
 
-    /// How long rows of at most `longest` tokens are made: a multiple of `step`, unless the model has too few positions for it.
+    /// The padded length of rows of at most `longest` tokens: a multiple of `step`, limited by the model's positions.
     pub fn padded(&self, longest: usize, step: usize) -> usize {
         longest.next_multiple_of(step.max(1)).min(self.tokens.max(longest))
     }

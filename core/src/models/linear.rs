@@ -1,10 +1,10 @@
-//! A linear layer with all that may lie on it: an adapter, or a trained copy.
+//! A linear layer, optionally with an adapter or a trained copy.
 
 use super::lora::Lora;
 use super::{Leaves, Matrix, Parameter, Parameters, Pass, Stored, Weight, load};
 use burn::tensor::Tensor;
 
-/// A linear layer of the base with an adapter on it, perhaps.
+/// A linear layer of the base, optionally with an adapter.
 #[derive(Debug)]
 pub(crate) struct Linear {
     /// The module's path, such as `model.layers.0.self_attn.q_proj`.
@@ -16,7 +16,7 @@ pub(crate) struct Linear {
     pub(crate) weight: Matrix,
     pub(crate) bias: Option<Weight>,
     pub(crate) lora: Option<Lora>,
-    /// A trained copy that stands in for weight and bias while the adapter takes part (PEFT's `modules_to_save`).
+    /// The trained copy of weight and bias that is used in their place with the adapter (PEFT's `modules_to_save`).
     pub(crate) whole: Option<TrainedCopy>,
 }
 
@@ -28,7 +28,7 @@ pub(crate) struct TrainedCopy {
 }
 
 impl Linear {
-    /// y = x·Wᵀ + bias, with what its adapter makes of it ([`Lora::forward`]); x \[n, in\] → \[n, out\].
+    /// y = x·Wᵀ + bias, plus its adapter's part ([`Lora::forward`]); x \[n, in\] → \[n, out\].
     pub(crate) fn forward(&self, x: Tensor<2>, pass: &Pass) -> Tensor<2> {
         let (weight, bias) = match &self.whole {
             Some(whole) if pass.use_adapter => (&whole.weight, &whole.bias),
@@ -41,7 +41,7 @@ impl Linear {
         }
     }
 
-    /// Puts a trained copy of it among the parameters, under PEFT's name.
+    /// Adds a trained copy of it to the parameters, under PEFT's name.
     pub(super) fn copy_whole(&mut self, parameters: &mut Parameters) {
         let weight = copy_matrix(&self.weight, &self.path, parameters);
         let bias = self.bias.as_ref().map(|bias| {

@@ -59,7 +59,7 @@ pub(super) const LLAMA: Architecture = Architecture {
         },
         ..GGUF
     }),
-    build: |loader, _| boxed(Llama::load(loader, Variant::Llama)),
+    build: |loader| boxed(Llama::load(loader, Variant::Llama)),
 };
 
 pub(super) const MISTRAL: Architecture = Architecture {
@@ -69,7 +69,7 @@ pub(super) const MISTRAL: Architecture = Architecture {
     class: "Mistral",
     keys: &[&[(Rule::Computed, "hidden_act mlp_bias sliding_window")], ROTARY],
     gguf: None,
-    build: |loader, _| boxed(Llama::load(loader, Variant::Mistral)),
+    build: |loader| boxed(Llama::load(loader, Variant::Mistral)),
     ..LLAMA
 };
 
@@ -89,7 +89,7 @@ pub(super) const QWEN2: Architecture = Architecture {
         architecture: "qwen2",
         ..GGUF
     }),
-    build: |loader, _| boxed(Llama::load(loader, Variant::Qwen2)),
+    build: |loader| boxed(Llama::load(loader, Variant::Qwen2)),
     ..LLAMA
 };
 
@@ -101,11 +101,11 @@ pub(super) const QWEN3: Architecture = Architecture {
         architecture: "qwen3",
         ..GGUF
     }),
-    build: |loader, _| boxed(Llama::load(loader, Variant::Qwen3)),
+    build: |loader| boxed(Llama::load(loader, Variant::Qwen3)),
     ..QWEN2
 };
 
-/// What sets one model of the family apart.
+/// The member of the family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Variant {
     Llama,
@@ -136,7 +136,7 @@ struct Heads {
 }
 
 struct Layer {
-    /// Tokens that it sees, itself included; all where there is none.
+    /// The sliding window in tokens, the token itself included; `None` for full causal attention.
     window: Option<usize>,
     input_norm: RmsNorm,
     q: Linear,
@@ -152,7 +152,7 @@ struct Layer {
 }
 
 /// The window of each layer. Mistral has one for all, and by its class's default where config.json has none; Qwen has them in
-/// the layers from `max_window_layers` on, or in those that `layer_types` names, where `use_sliding_window` wants them.
+/// the layers from `max_window_layers` on, or in those that `layer_types` names, with `use_sliding_window`.
 fn windows(loader: &Loader<'_>, variant: Variant, count: usize) -> Result<Vec<Option<usize>>> {
     const USUAL: usize = 4096;
     match variant {
@@ -336,7 +336,7 @@ impl Llama {
     }
 }
 
-/// Of a Llama, but for the order of the rows of q and k, which it alone has.
+/// Llama's form, except for the order of the rows of q and k, which only Llama's files have.
 pub(super) const GGUF: GgufForm = GgufForm {
     architecture: "llama",
     lists: &[("blk.", "model.layers", GGUF_LAYER)],

@@ -1,4 +1,4 @@
-//! From files to weights on the device: one tensor at a time, shape checked, frozen or trained as the run wants it.
+//! From files to weights on the device: one tensor at a time, its shape checked, frozen or trained.
 
 mod config;
 mod init;
@@ -33,7 +33,7 @@ pub(crate) struct Loader<'a> {
     files: &'a ModelFiles,
     /// Other names of config.json's keys.
     aliases: &'static [(&'static str, &'static str)],
-    /// What stands before the names of the files' tensors.
+    /// The prefix of the names of the files' tensors.
     prefix: Prefix,
     /// Names of the files' tensors that were read, as the files have them.
     read: HashSet<String>,
@@ -41,7 +41,7 @@ pub(crate) struct Loader<'a> {
     full: bool,
     base: BaseFormat,
     fresh: bool,
-    /// Whether everything is counted and nothing read.
+    /// Whether sizes are counted and nothing is read.
     skeleton: bool,
     generator: Generator,
     device: Device,
@@ -57,23 +57,23 @@ pub(crate) struct Loader<'a> {
     parameters: Parameters,
     task: HeadKind,
     inits_missing: bool,
-    /// A head of another number of outputs than the files' takes their place: a run's own labels.
+    /// The run's head may have another number of outputs than the files' head, which it then replaces.
     replaces_head: bool,
 }
 
-/// What was loaded besides the layers.
+/// The results of loading besides the layers.
 pub(crate) struct Finished {
-    /// What full training trains.
+    /// The parameters of full training.
     pub(crate) parameters: Parameters,
-    /// Weights.
+    /// Number of weights.
     pub(crate) weights: u64,
-    /// What they take on the device.
+    /// Their size on the device.
     pub(crate) weight_bytes: u64,
-    /// What tables of constants take there besides.
+    /// The size of tables of constants on the device.
     pub(crate) table_bytes: u64,
-    /// What of the files has no effect, in sentences.
+    /// Notes on parts of the files without effect.
     pub(crate) notes: Vec<Message>,
-    /// What stands before the names of the files' tensors.
+    /// The prefix of the names of the files' tensors.
     pub(crate) prefix: Prefix,
 }
 
@@ -114,7 +114,7 @@ impl<'a> Loader<'a> {
         }
     }
 
-    /// One that makes all layers without a number in them, as for a device with buffers of `largest_buffer_bytes`.
+    /// A loader that makes all layers without their numbers, as for a device with buffers of `largest_buffer_bytes`.
     pub(crate) fn skeleton(
         files: &'a ModelFiles,
         kind: (bool, BaseFormat),
@@ -128,7 +128,7 @@ impl<'a> Loader<'a> {
         }
     }
 
-    /// What the model is made for, as its architecture reads config.json.
+    /// The kind of the model's head, as its architecture reads config.json.
     pub(crate) fn task(&self) -> HeadKind {
         self.task
     }
@@ -137,7 +137,7 @@ impl<'a> Loader<'a> {
         self.task = task;
     }
 
-    /// Learns the keys of `architecture`, and refuses those whose values are not computed.
+    /// Sets the keys of `architecture`, and refuses those whose values are not supported.
     pub(super) fn set_architecture(&mut self, architecture: &Architecture) -> Result<()> {
         self.aliases = architecture.aliases;
         let notes = keys::check(&self.files.config, architecture, self.fresh)?;
@@ -152,8 +152,8 @@ impl<'a> Loader<'a> {
         Ok(())
     }
 
-    /// Finds what stands before the names of the base's tensors, which are asked for with `wanted` before them, by the tensor
-    /// that ends in `anchor`.
+    /// Finds the files' prefix of the base's tensors, whose names here begin with `wanted`, by the tensor that ends in
+    /// `anchor`.
     ///
     /// # Errors
     /// There are two of that name.
@@ -172,10 +172,10 @@ impl<'a> Loader<'a> {
         self.files.entry(&self.stored(name))
     }
 
-    /// What was loaded, once nothing more is.
+    /// The results, when all is loaded.
     ///
     /// # Errors
-    /// A tensor that was not read changes what one that was read means.
+    /// A tensor that was not read changes the meaning of one that was read.
     pub(crate) fn finish(self) -> Result<Finished> {
         let Self {
             files,
@@ -205,7 +205,7 @@ impl<'a> Loader<'a> {
         &self.device
     }
 
-    /// The most bytes that a kernel can be given in one buffer.
+    /// The largest buffer of the device, in bytes.
     pub(super) fn largest_buffer_bytes(&self) -> u64 {
         self.largest_buffer_bytes
     }

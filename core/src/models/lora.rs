@@ -1,4 +1,5 @@
-//! Low-rank adapters: two small trained matrices beside a frozen linear or embedding, and perhaps its rows' lengths.
+//! Low-rank adapters: two small trained matrices beside a frozen linear or embedding, and with DoRA a magnitude for each
+//! output.
 //!
 //! y = x·Wᵀ + s·(drop(x)·Aᵀ)·Bᵀ with A \[R, in\], B \[out, R\] and s = alpha/R (alpha/√R with rsLoRA); Hu et al. 2021,
 //! arXiv 2106.09685, in PEFT's names, shapes and initial values. W is never composed with the product.
@@ -17,7 +18,7 @@ use crate::{
 };
 use burn::tensor::{Device, Tensor, TensorData};
 
-/// One adapter: where its matrices stand among the parameters, and how it is scaled.
+/// One adapter: the numbers of its matrices among the parameters, and its scale.
 #[derive(Debug, Clone)]
 pub(crate) struct Lora {
     a: usize,
@@ -39,7 +40,7 @@ struct Magnitude {
     squares: Tensor<1>,
 }
 
-/// What of the base an adapter is put on.
+/// The module of the base that an adapter is attached to.
 pub(crate) struct Place<'a> {
     /// The module's path.
     pub(crate) path: &'a str,
@@ -140,7 +141,7 @@ impl Lora {
             inputs,
             outputs,
             scale: chosen.scaling as f32,
-            // Tokens are not dropped.
+            // No dropout on tokens.
             dropout: if is_table { 0.0 } else { config.lora_dropout as f32 },
             magnitude,
         })
@@ -206,7 +207,7 @@ impl Lora {
     fn form(&self, pass: &Pass) -> LoraForm {
         let (dropout, seed) = match pass.dropout_seed {
             None => (0.0, 0),
-            // Each adapter drops other inputs: its number is mixed into the micro-batch's seed.
+            // Each adapter has its own mask: its number is mixed into the micro-batch's seed.
             Some(seed) => (self.dropout, mix(seed, self.a as u64)),
         };
         LoraForm {
@@ -218,7 +219,7 @@ impl Lora {
 
     /// m / ‖W + s·B·A‖ of each output → \[1, out\].
     fn gain(&self, magnitude: &Magnitude, weight: &Matrix, transposed: bool, leaves: &Leaves) -> Tensor<2> {
-        // All passes of a step see the same weights, and so do all tokens of a text that is written.
+        // The weights are the same in all passes of a step and for all tokens of a generated text.
         let norm = leaves.keep(magnitude.number, || {
             let (a, b) = (self.a(leaves).inner(), self.b(leaves).inner());
             let across = weight.multiply(a.clone(), None, transposed, leaves);
@@ -251,7 +252,7 @@ mod tests {
     const RANK: usize = 2;
     const SCALE: f64 = 1.5;
 
-    /// What trains an adapter, in f64.
+    /// The formula of an adapter and its gradients, in f64.
     #[derive(Clone)]
     struct Numbers {
         x: Vec<f64>,
@@ -266,7 +267,7 @@ mod tests {
             [("x", x), ("A", a), ("B", b), ("m", m)]
         }
 
-        /// ‖wᵢ + s·bᵢ·A‖, straight from its meaning.
+        /// ‖wᵢ + s·bᵢ·A‖, by definition.
         fn norms(&self, w: &[f64]) -> Vec<f64> {
             let whole = |i: usize, j: usize| {
                 let product: f64 = (0..RANK).map(|r| self.b[i * RANK + r] * self.a[r * INPUTS + j]).sum();
@@ -303,9 +304,9 @@ mod tests {
         values.into_iter().map(f64::from).collect()
     }
 
-    /// W as a linear may hold it: dense, turned, packed in 16 bits.
+    /// W as a linear may hold it: dense, transposed, packed in 16 bits.
     fn linears(w: &[f64], device: &Device) -> Vec<Linear> {
-        let turned: Vec<f64> = (0..INPUTS * OUTPUTS)
+        let transposed: Vec<f64> = (0..INPUTS * OUTPUTS)
             .map(|k| w[k % OUTPUTS * INPUTS + k / OUTPUTS])
             .collect();
         let bytes: Vec<u8> = w
@@ -320,7 +321,7 @@ mod tests {
         let dense = |w: &[f64]| Stored::Dense(Weight::Frozen(Box::new(tensor(w, device))));
         let forms = [
             (dense(w), false),
-            (dense(&turned), true),
+            (dense(&transposed), true),
             (
                 Stored::Packed {
                     matrix: packed.clone(),

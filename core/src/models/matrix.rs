@@ -12,7 +12,7 @@ pub(crate) struct Matrix {
     pub(crate) stored: Stored,
 }
 
-/// How it lies on the device.
+/// Its storage on the device.
 #[derive(Debug, Clone)]
 pub(crate) enum Stored {
     /// 32-bit floats, frozen or trained.

@@ -1,9 +1,9 @@
 //! Language models: stock checkpoints in, losses and logits out.
 //!
-//! [`Model`] is a frozen (or, in full training, trained) base of one architecture, the head of one task, and what is trained on
-//! top. What is trained lives in [`Parameters`], outside the layers: a forward pass takes [`Leaves`], which are those parameters either
-//! tracked for gradients or plain, and layers refer to them by number. So evaluation, accumulation and the optimizer never
-//! touch the model's structure.
+//! [`Model`] is a frozen (or, in full training, trained) base of one architecture, the head of one task, and the adapters.
+//! What is trained is in [`Parameters`], outside the layers: a forward pass takes [`Leaves`], which are those parameters
+//! either tracked for gradients or plain, and layers refer to them by number. So evaluation, accumulation and the optimizer
+//! do not depend on the model's structure.
 
 mod activation;
 mod adapters;
@@ -40,10 +40,11 @@ mod t5;
 pub(crate) use adapters::has_trained_copy;
 pub use cache::KvCache;
 pub use head::{HeadKind, Problem};
-pub(crate) use insides::{AttentionHead, Foretold, LowRank};
+pub(crate) use insides::{AttentionHead, LowRank, TokenScore};
 pub use limits::Limits;
 pub(crate) use linear::Linear;
 pub(crate) use matrix::{Matrix, Stored};
+pub(crate) use names::is_idle;
 pub(crate) use parameters::Weight;
 pub use parameters::{Leaves, Parameter, Parameters};
 pub(crate) use skeleton::ModelSkeleton;
@@ -67,7 +68,7 @@ use load::Loader;
 use lorakeet_i18n::{Message, messages::models as msg};
 use names::Prefix;
 
-/// What one forward pass is given besides tokens.
+/// The inputs of a forward pass besides tokens.
 pub(crate) struct Pass<'a> {
     pub(crate) leaves: &'a Leaves,
     pub(crate) use_adapter: bool,
@@ -75,13 +76,13 @@ pub(crate) struct Pass<'a> {
     pub(crate) dropout_seed: Option<u64>,
 }
 
-/// A language model and what is trained on it.
+/// A language model with its trained parameters.
 pub struct Model {
     /// The trained tensors.
     pub parameters: Parameters,
-    /// What it is.
+    /// Its name, architecture and sizes.
     pub info: ModelInfo,
-    /// What of its files has no effect, in sentences.
+    /// Notes on parts of its files without effect.
     pub notes: Vec<Message>,
     body: Box<dyn Body>,
     head: Head,
@@ -91,7 +92,7 @@ pub struct Model {
     adapter: Option<AdapterConfig>,
     device: Device,
     pad_token_id: u32,
-    /// What stands before the names of its files' tensors.
+    /// The prefix of the names of its files' tensors.
     prefix: Prefix,
 }
 
@@ -110,8 +111,9 @@ impl Model {
         Self::load_base(files, (full, BaseFormat::AsStored), seed, device, progress).await
     }
 
-    /// Reads a model onto the device, tensor by tensor, with its frozen linears in the format `base`. `full` makes every weight a parameter; a folder without weights gives
-    /// a model with fresh ones (normal with `initializer_range`, norms 1, biases 0), drawn from `seed`.
+    /// Reads a model onto the device, tensor by tensor, with its frozen linears in the format `base`. With `full` every
+    /// weight is a parameter. Without weights in the files the model gets fresh ones from `seed` (normal with
+    /// `initializer_range`, norms 1, biases 0).
     ///
     /// # Errors
     /// An architecture that is not supported, a missing or misshapen tensor, an unreadable file.
@@ -123,7 +125,7 @@ impl Model {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Self> {
         if files.entries().is_empty() {
-            // What fresh weights take is known before the first is drawn.
+            // The size of fresh weights is checked before the first is made.
             ModelSkeleton::read(files, (full, base), u64::MAX).await?;
         }
         let loader = Loader::new(files, (full, base), seed, device, progress);
@@ -137,7 +139,7 @@ impl Model {
             prefix,
             ..
         } = ModelSkeleton::load(files, loader).await?;
-        // Padding is masked and never learnt: a pad token without a row, which many tokenizers add, gives way to token 0.
+        // Padding is masked and is no target: a pad token beyond the table, which many tokenizers add, is replaced by token 0.
         let pad_token_id = files.tokenizer.as_ref().and_then(|t| t.pad_token_id());
         let pad_token_id = pad_token_id.filter(|&id| (id as usize) < info.vocab_size).unwrap_or(0);
         Ok(Self {
@@ -155,17 +157,17 @@ impl Model {
         })
     }
 
-    /// The id that fills rows up; its positions are masked, so any id would do.
+    /// The id of padding; its positions are masked.
     pub fn pad_token_id(&self) -> u32 {
         self.pad_token_id
     }
 
-    /// What its head is made for.
+    /// The kind of its head.
     pub fn task(&self) -> HeadKind {
         self.task
     }
 
-    /// What the numbers of a classifier's rows are; `None` of other models.
+    /// The problem type of a classifier; `None` of other models.
     pub fn problem(&self) -> Option<Problem> {
         match &self.head {
             Head::Classifier(head) => Some(head.problem),
@@ -181,15 +183,15 @@ impl Model {
         }
     }
 
-    /// The device that it lives on.
+    /// Its device.
     pub fn device(&self) -> &Device {
         &self.device
     }
 
     /// `scale` · Σ of the losses of the batch's targets → \[1\]; 0 of a model without a head.
     ///
-    /// Of vocabularies and classes it is the cross-entropy, in nats, of labels that are not −100 (shifted by one where the task is the
-    /// next token); of any-of classes the binary cross-entropy; of numbers the squared error.
+    /// Of vocabularies and classes it is the cross-entropy, in nats, of labels that are not −100 (shifted by one where the
+    /// task is the next token); of any-of classes the binary cross-entropy; of numbers the squared error.
     ///
     /// # Errors
     /// Labels that do not fit a classifier's head.
@@ -218,7 +220,7 @@ impl Model {
         Ok(matrix.vocabulary_loss(hidden, bias, targets, form, pass.leaves))
     }
 
-    /// How each target token of the batch is foretold: what [`Model::loss`] adds up, for evaluation. Empty where the batch has no
+    /// The score of each target token of the batch: what [`Model::loss`] adds up, for evaluation. Empty where the batch has no
     /// target, or the model no vocabulary.
     ///
     /// # Errors
@@ -264,8 +266,8 @@ impl Model {
         (places, hidden.select(0, chosen), targets)
     }
 
-    /// Logits: of a vocabulary \[B·T, V\], for tests and small models, since training never holds them; of classes \[B, L\] or, where
-    /// tokens are classified, \[B·T, L\]. Without a head, the hidden states \[B·T, C\].
+    /// Logits: of a vocabulary \[B·T, V\], for tests and small models, since training never holds them; of classes \[B, L\]
+    /// or, where tokens are classified, \[B·T, L\]. Without a head, the hidden states \[B·T, C\].
     pub fn logits(&self, leaves: &Leaves, batch: &Batch) -> Tensor<2> {
         let pass = Pass {
             leaves,
@@ -280,8 +282,8 @@ impl Model {
         }
     }
 
-    /// What a classifier's head gives in training: logits \[B, L\], or \[B·T, L\] where tokens are classified; `None` of other
-    /// models.
+    /// The logits of a classifier's head, with dropout where `dropout_seed` is given: \[B, L\], or \[B·T, L\] where tokens are
+    /// classified; `None` of other models.
     pub(crate) fn class_logits(&self, leaves: &Leaves, batch: &Batch, dropout_seed: Option<u64>) -> Option<Tensor<2>> {
         let Head::Classifier(head) = &self.head else {
             return None;
@@ -357,7 +359,7 @@ impl Model {
         }
     }
 
-    /// What logits over the vocabulary are made of.
+    /// The factors of the logits over the vocabulary.
     fn output(&self, hidden: Tensor<2>, pass: &Pass) -> Output<'_> {
         let matrix = match &self.trained_output {
             Some(whole) if pass.use_adapter => whole,
@@ -377,7 +379,7 @@ impl Model {
         }
     }
 
-    /// How many numbers go into it for a row (of a recurrent network, for a step), where it takes no tokens.
+    /// Numbers of a row (of a recurrent network, of a step), where the inputs are not tokens.
     pub fn input_features(&self) -> Option<usize> {
         self.body.input_features()
     }
@@ -424,13 +426,13 @@ impl Model {
         }
     }
 
-    /// Whether it continues or answers texts.
+    /// Whether it generates texts.
     pub fn generates(&self) -> bool {
         matches!(self.task, HeadKind::CausalLm | HeadKind::Seq2SeqLm)
     }
 
-    /// Logits \[1, V\] of the token after `ids`, which follow what the cache holds; zeros where the model continues no texts. On an
-    /// empty cache an encoder-decoder takes `ids` for what it answers, later for what was answered.
+    /// Logits \[1, V\] of the token after `ids`, which follow the tokens in the cache; zeros of models that generate no text.
+    /// With an empty cache `ids` are an encoder-decoder's input, later they are tokens of its answer.
     pub fn next_logits(&self, leaves: &Leaves, ids: &[u32], cache: &mut KvCache, use_adapter: bool) -> Tensor<2> {
         let pass = Pass {
             leaves,
@@ -438,7 +440,7 @@ impl Model {
             dropout_seed: None,
         };
         let (tokens, seen) = (ids.len(), cache.tokens);
-        // What goes into an encoder takes no place in the answer, which begins with a token of its own.
+        // The encoder's input takes no positions of the answer, which begins with its own start token.
         let answered = match self.task {
             HeadKind::Seq2SeqLm if seen == 0 => 1,
             _ => tokens,
@@ -459,7 +461,7 @@ impl Model {
     }
 }
 
-/// What of a model's files has no effect, in sentences; reads their headers only.
+/// Notes on parts of a model's files without effect; reads their headers only.
 ///
 /// # Errors
 /// As [`Model::load`].
@@ -469,7 +471,7 @@ pub async fn notes(files: &ModelFiles) -> Result<Vec<Message>> {
         .notes)
 }
 
-/// How a target token is foretold.
+/// The score of one target token.
 pub(crate) struct TargetScore {
     /// The row of the batch that it is of.
     pub(crate) row: usize,

@@ -1,7 +1,8 @@
-//! ModernBERT: rotary positions with two thetas, local and global attention in turn, a gated GELU, norms in front.
+//! ModernBERT: RoPE with two thetas, local and global attention in turn, a gated GELU, norms in front.
 //!
-//! x ← norm(embedding); layer: x ← x + Wo(attention(rope(Wqkv(n₁x)))); x ← x + Wo(gelu(a) · b), (a, b) = Wi(n₂x); the first layer
-//! has no n₁. Local layers see the tokens at most local_attention/2 away. Reference: transformers' modeling_modernbert.py.
+//! x ← norm(embedding); layer: x ← x + Wo(attention(rope(Wqkv(n₁x)))); x ← x + Wo(gelu(a) · b), (a, b) = Wi(n₂x); the first
+//! layer has no n₁. Local layers see the tokens at most local_attention/2 away. Reference: transformers'
+//! modeling_modernbert.py.
 
 use super::{
     HeadKind, Linear,
@@ -56,7 +57,7 @@ pub(super) const MODERNBERT: Architecture = Architecture {
     ]],
     aliases: &[("rope_theta", "global_rope_theta")],
     gguf: None,
-    build: |loader, _| boxed(ModernBert::load(loader)),
+    build: |loader| boxed(ModernBert::load(loader)),
 };
 
 pub(crate) struct ModernBert {
@@ -68,7 +69,7 @@ pub(crate) struct ModernBert {
     inner: usize,
     activation: Activation,
     eps: f32,
-    /// How far a local layer sees to either side.
+    /// Tokens to either side in the window of a local layer.
     reach: usize,
     embedding: Embedding,
     embedding_norm: LayerNorm,

@@ -1,8 +1,8 @@
-//! What the files call the tensors of a model: the prefix that stands before all of them, and what of them nothing reads.
+//! The names of a model's tensors in files: their common prefix, and the tensors that are not read.
 //!
-//! Models are asked for their tensors by the names that transformers gives them in a model with a head. An encoder or decoder that
-//! was saved on its own lacks the first part of them (`layers.0…` instead of `model.layers.0…`), and who wraps a model puts
-//! others before it (`module.`, `_orig_mod.`, `language_model.`).
+//! Architectures use transformers' names of a model with a head. A base model that was saved on its own has no first part
+//! (`layers.0…` instead of `model.layers.0…`), and wrapped models have additional ones (`module.`, `_orig_mod.`,
+//! `language_model.`).
 
 use super::keys::first_names;
 use crate::error::{Error, Result};
@@ -10,7 +10,7 @@ use lorakeet_i18n::{Message, messages::models as msg};
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-/// Parts of prefixes that say nothing but that a model was wrapped.
+/// Parts of prefixes that come from wrapping a model.
 const WRAPPERS: [&str; 10] = [
     "model",
     "transformer",
@@ -24,10 +24,10 @@ const WRAPPERS: [&str; 10] = [
     "text_model",
 ];
 
-/// What stands before the names of a base's tensors.
+/// The prefixes of the names of a base's tensors.
 #[derive(Debug, Default)]
 pub(crate) struct Prefix {
-    /// As they are asked for.
+    /// In transformers' names.
     wanted: &'static str,
     /// In the files.
     stored: String,
@@ -53,7 +53,7 @@ impl Prefix {
         }
     }
 
-    /// What the files call the tensor `name`: of the base with their prefix, of a head with as much of the prefix as `exists`.
+    /// The files' name of the tensor `name`: of the base with their prefix, of a head with as much of the prefix as `exists`.
     pub(super) fn stored<'n>(&self, name: &'n str, exists: impl Fn(&str) -> bool) -> Cow<'n, str> {
         if let Some(part) = name.strip_prefix(self.wanted) {
             return match self.wanted == self.stored {
@@ -66,6 +66,14 @@ impl Prefix {
         let found = candidates.find(|candidate| exists(candidate));
         found.map_or(Cow::Borrowed(name), Cow::Owned)
     }
+
+    /// The inverse for a tensor of the base: the name that it is asked for by.
+    pub(super) fn usual<'n>(&self, stored: &'n str) -> Cow<'n, str> {
+        match stored.strip_prefix(self.stored.as_str()) {
+            Some(part) if self.wanted != self.stored => Cow::Owned(format!("{}{part}", self.wanted)),
+            _ => Cow::Borrowed(stored),
+        }
+    }
 }
 
 fn two_models(one: &str, other: &str) -> Error {
@@ -73,11 +81,11 @@ fn two_models(one: &str, other: &str) -> Error {
     Error::model(msg::TwoModels { one, other }).remedy(msg::KeepOneModel)
 }
 
-/// Tensors of the files that nothing read.
+/// Tensors of the files that were not read.
 pub(super) struct Unread<'a>(Vec<&'a str>);
 
 impl<'a> Unread<'a> {
-    /// Of `names`, those that are not `read` and whose absence says something.
+    /// Those of `names` that were not `read`, except constants and second names of tensors.
     ///
     /// # Errors
     /// One is the counterpart of a tensor that was read, under another prefix, or scales one.
@@ -118,7 +126,7 @@ fn is_part(name: &str, read: &HashSet<String>) -> bool {
 
 /// Whether `name` is a constant that old checkpoints carry, a second name of a shared tensor, or the pooler of an encoder,
 /// which only its classifiers read.
-fn is_idle(name: &str) -> bool {
+pub(crate) fn is_idle(name: &str) -> bool {
     const ENDS: [&str; 12] = [
         "position_ids",
         "embeddings.token_type_ids",
@@ -144,7 +152,7 @@ fn scaled(name: &str, read: &HashSet<String>) -> Option<String> {
     (scales && read.contains(&weight)).then_some(weight)
 }
 
-/// What was read in the place of `name`, which has another prefix.
+/// The tensor that was read instead of `name`, under another prefix.
 fn twin(name: &str, read: &HashSet<String>, prefix: &Prefix) -> Option<String> {
     let mut rest = name;
     loop {
@@ -178,6 +186,8 @@ mod tests {
         let bare = ["embed_tokens.weight", "norm.weight", "lm_head.weight"];
         assert_eq!(of(&bare, "model.norm.weight"), "norm.weight");
         assert_eq!(of(&bare, "lm_head.weight"), "lm_head.weight");
+        let prefix = Prefix::find(bare.into_iter(), "model.", "embed_tokens.weight").unwrap();
+        assert_eq!(prefix.usual("norm.weight"), "model.norm.weight");
         let wrapped = ["module.model.embed_tokens.weight", "module.lm_head.weight"];
         assert_eq!(of(&wrapped, "model.norm.weight"), "module.model.norm.weight");
         assert_eq!(of(&wrapped, "lm_head.weight"), "module.lm_head.weight");

@@ -1,15 +1,15 @@
-//! From a file's matrix to a packed one on the device, slice by slice: what is held on the way is a slice in 32-bit floats
-//! and the codes of one matrix.
+//! From a file's matrix to a packed one on the device, slice by slice: the host holds a slice in 32-bit floats and the codes of
+//! one matrix.
 //!
-//! A large matrix becomes several buffers of whole rows ([`parts`]), because a GPU limits what one may hold. Their borders
-//! lie where no block and no group of 256 blocks is cut, so that the numbers are those of the undivided matrix.
+//! A large matrix becomes several buffers of whole rows ([`parts`]), because a GPU limits the size of a buffer. No border
+//! cuts a block or a group of 256 blocks, so that the numbers are those of the undivided matrix.
 
 use super::load::Loader;
 use crate::error::Result;
 use crate::formats::Storage;
 use crate::ops::PackedMatrix;
 use crate::quant::{
-    Absmax, BaseFormat, Block, Code, DoubleAbsmax, FourBit, Fp8, Fp8Matrix, Int8Rows, ScaleOf,
+    Absmax, BaseFormat, Block, Code, DoubleAbsmax, FourBit, Fp8, Fp8Matrix, Int8Rows, PartRows, ScaleOf,
     packing::{self, PackedWords, Scales},
 };
 use lorakeet_shaders::{Format, Packed};
@@ -20,42 +20,14 @@ const MOST_PART_BYTES: u64 = 64 << 20;
 /// Numbers that are read and encoded at a time.
 const SLICE: usize = 4 << 20;
 
-/// A matrix of the files: its name, and how it lies there.
+/// A matrix of the files: its name and its storage.
 pub(super) struct Source<'a> {
     pub(super) name: &'a str,
     pub(super) storage: Storage,
     pub(super) rows: usize,
     pub(super) columns: usize,
-    /// Its numbers, where they are not the file's in the file's order.
+    /// Its numbers, where they are not in the file's order.
     pub(super) numbers: Option<Vec<f32>>,
-}
-
-/// How the rows of a matrix are cut.
-struct PartRows {
-    rows: usize,
-    columns: usize,
-}
-
-impl PartRows {
-    fn new(rows: usize, columns: usize) -> Self {
-        Self { rows, columns }
-    }
-
-    /// Row ranges of at most `numbers` numbers, borders at multiples of `step` rows.
-    fn ranges(&self, numbers: usize, step: usize) -> impl Iterator<Item = Range<usize>> + use<> {
-        let rows = self.rows;
-        let height = (numbers / self.columns.max(1) / step).max(1) * step;
-        (0..rows).step_by(height).map(move |top| top..(top + height).min(rows))
-    }
-
-    /// The fewest rows that hold a multiple of `numbers` numbers.
-    fn rows_of_multiple(&self, numbers: usize) -> usize {
-        let (mut a, mut b) = (numbers, self.columns.max(1));
-        while b != 0 {
-            (a, b) = (b, a % b);
-        }
-        numbers / a
-    }
 }
 
 impl<'a> Source<'a> {
@@ -68,15 +40,15 @@ impl<'a> Source<'a> {
         Packed { format, rows, columns }
     }
 
-    /// The transpose of `self`, read whole: only GPT-2's linears are turned.
-    pub(super) async fn turn(self, loader: &mut Loader<'_>) -> Result<Source<'a>> {
+    /// The transpose of `self`, read whole: only GPT-2's linears are transposed.
+    pub(super) async fn transposed(self, loader: &mut Loader<'_>) -> Result<Source<'a>> {
         let (rows, columns) = (self.columns, self.rows);
         let numbers = match loader.is_skeleton() {
             true => None,
             false => {
                 let numbers = self.read(loader, 0..self.rows).await?;
-                let turned = (0..rows).flat_map(|row| numbers.iter().skip(row).step_by(rows).copied());
-                Some(turned.collect())
+                let transposed = (0..rows).flat_map(|row| numbers.iter().skip(row).step_by(rows).copied());
+                Some(transposed.collect())
             }
         };
         Ok(Source {
@@ -96,7 +68,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// The buffers that a matrix becomes on a device: which rows each has, and how it is packed.
+/// The buffers of a matrix on the device: the rows of each, and their packing.
 pub(super) fn parts(whole: Packed, loader: &Loader<'_>) -> impl Iterator<Item = (Range<usize>, Packed)> + use<> {
     let Packed { format, rows, columns } = whole;
     let cut = PartRows::new(rows, columns);

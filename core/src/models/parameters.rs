@@ -1,5 +1,4 @@
-//! What is trained, outside the layers: [`Parameters`] in a fixed order, and [`Leaves`], those parameters as one forward pass
-//! sees them.
+//! Trained tensors, outside the layers: [`Parameters`] in a fixed order, and [`Leaves`], the same tensors in one forward pass.
 
 use burn::tensor::{Gradients, Tensor};
 use std::{cell::RefCell, collections::BTreeMap};
@@ -68,7 +67,7 @@ impl Parameters {
         let values = self.all.iter().map(|parameter| &parameter.value);
         Leaves::new(values.map(|value| value.clone().autodiff().require_grad()).collect())
     }
-    /// Leaves of other values, in the parameters' order: what a loss would be there.
+    /// Leaves of other values, in the parameters' order.
     pub(crate) fn at(&self, values: Vec<Tensor<1>>) -> Leaves {
         Leaves::new(values)
     }
@@ -78,11 +77,11 @@ impl Parameters {
     }
 }
 
-/// The parameters as one forward pass sees them.
+/// The parameters in one forward pass.
 #[derive(Debug, Clone, Default)]
 pub struct Leaves {
     values: Vec<Tensor<1>>,
-    /// What follows from the parameters' values alone, by the number of one of them.
+    /// Values that are computed from the parameters alone, by a parameter's number.
     kept: RefCell<BTreeMap<usize, Tensor<1>>>,
 }
 
@@ -99,7 +98,7 @@ impl Leaves {
     pub fn grad(&self, i: usize, grads: &Gradients) -> Option<Tensor<1>> {
         self.values[i].grad(grads)
     }
-    /// What `compute` gives for parameter `i`, computed at the first call.
+    /// The result of `compute` for parameter `i`, computed at the first call.
     pub(crate) fn keep(&self, i: usize, compute: impl FnOnce() -> Tensor<1>) -> Tensor<1> {
         if let Some(kept) = self.kept.borrow().get(&i) {
             return kept.clone();

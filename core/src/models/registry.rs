@@ -1,5 +1,5 @@
-//! The architectures that are read, one row each: what config.json, transformers' classes, PEFT and GGUF files call them and
-//! their parts, what they can be used for, and what computes them.
+//! The supported architectures, one row each: their names in config.json, transformers, PEFT and GGUF files, the tasks that
+//! they can be trained for, and the function that loads them.
 //!
 //! A new architecture is one file beside this one, with its forward pass and its row, and one line in [`ARCHITECTURES`]. Every
 //! list of supported architectures comes from here; those of README and the page are compared by `cargo xtask test lint`.
@@ -14,53 +14,53 @@ use crate::{
 use lorakeet_i18n::{Field, messages::models as msg};
 use std::pin::Pin;
 
-/// What an architecture is.
+/// The kind of an architecture, by the attention of its layers and what its weights start from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Predicts the next token; with heads of its own, classes, numbers and embeddings.
+    /// Causal attention over one text: predicts its next token. With a head, also classes, numbers and embeddings.
     Decoder,
-    /// Reads whole texts: classes, numbers, embeddings, masked tokens.
+    /// Attention over one text in both directions: classes, numbers, embeddings, masked tokens.
     Encoder,
-    /// Answers a text with another.
+    /// An encoder of one text and a decoder of its answer.
     EncoderDecoder,
-    /// Starts from fresh weights: tables, images, series, short texts.
+    /// A small model of this project, trained from fresh weights on tables, images, series or short texts.
     Small,
 }
 
-/// One architecture.
+/// One architecture: its names in the files of others, what it can be used for, and the function that loads it.
 #[derive(Clone, Copy)]
 pub struct Architecture {
     /// `model_type` of config.json.
     pub model_type: &'static str,
-    /// What people call it.
+    /// Its usual name, for README, page and messages.
     pub name: &'static str,
-    /// Well-known models of this architecture that have names of their own.
+    /// Well-known models of this architecture under other names.
     pub models: &'static [&'static str],
-    /// What the names of transformers' classes begin with.
+    /// The start of its classes' names in transformers.
     pub class: &'static str,
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
-    /// What it can be trained for.
+    /// The tasks that it can be trained for.
     pub tasks: &'static [Task],
     /// The modules that PEFT puts adapters on where none are named
     /// (`TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING`); empty where it has none.
     pub lora_targets: &'static [&'static str],
     /// Whether its linears are stored \[in, out\], as PEFT writes it into an adapter's settings.
     pub fan_in_fan_out: bool,
-    /// How GGUF files hold it, where those are read.
+    /// Its form in GGUF files; `None` where those are not read.
     pub gguf: Option<GgufForm>,
-    /// The keys of its config.json beside those of all; the first table that has a key counts.
+    /// The keys of its config.json besides those of all architectures; of several tables with a key, the first counts.
     pub(super) keys: &'static [keys::Table],
-    /// Other names of its keys: `attribute_map` of its configuration class.
+    /// Its names of common keys, (common, own): `attribute_map` of its configuration class.
     pub(super) aliases: &'static [(&'static str, &'static str)],
-    /// Reads layers and head, given its `model_type`.
-    pub(super) build: for<'a, 'f> fn(&'a mut Loader<'f>, &'static str) -> Built<'a>,
+    /// Reads its layers and the head of the task that config.json names.
+    pub(super) build: for<'a, 'f> fn(&'a mut Loader<'f>) -> Built<'a>,
 }
 
 /// The layers and the head of a model, once they are read.
 pub(super) type Built<'a> = Pin<Box<dyn Future<Output = Result<(Box<dyn Body>, Head)>> + 'a>>;
 
-/// All of them.
+/// All architectures, in the order of lists that people read.
 pub static ARCHITECTURES: [Architecture; 19] = [
     llama::LLAMA,
     llama::MISTRAL,
@@ -83,7 +83,7 @@ pub static ARCHITECTURES: [Architecture; 19] = [
     small::GRU,
 ];
 
-/// What encoders can be trained for: they continue no texts.
+/// The tasks of encoders: all that generate no text.
 pub(super) const ENCODER_TASKS: &[Task] = &[
     Task::Classification,
     Task::MultiLabel,
@@ -93,7 +93,7 @@ pub(super) const ENCODER_TASKS: &[Task] = &[
     Task::Embedding,
 ];
 
-/// What an architecture's own `load` reads, for its row.
+/// The future of an architecture's `load` as its row's `build` returns it.
 pub(super) fn boxed<'a, B: Body + 'static>(load: impl Future<Output = Result<(B, Head)>> + 'a) -> Built<'a> {
     Box::pin(async move {
         let (body, head) = load.await?;
@@ -143,8 +143,12 @@ pub fn of_gguf(name: &str) -> Result<GgufModel> {
 
 /// The names of the architectures that can be trained for `task`.
 pub(crate) fn names_for(task: Task) -> Field {
-    let rows = ARCHITECTURES.iter().filter(|row| row.tasks.contains(&task));
-    Field::list(rows.map(|row| row.name))
+    names_of(|row| row.tasks.contains(&task))
+}
+
+/// The names of the architectures that `are` what is asked for.
+pub(crate) fn names_of(are: impl Fn(&Architecture) -> bool) -> Field {
+    Field::list(ARCHITECTURES.iter().filter(|row| are(row)).map(|row| row.name))
 }
 
 fn unknown(error: Error, name: &str, known: &[&str]) -> Error {
@@ -159,6 +163,7 @@ fn unknown(error: Error, name: &str, known: &[&str]) -> Error {
 mod tests {
     use super::*;
     use crate::config::SMALL_MODELS;
+    use crate::models::small::Variant;
     use std::collections::HashSet;
 
     #[test]
@@ -170,8 +175,9 @@ mod tests {
             .filter_map(|row| Some(row.gguf?.architecture))
             .collect();
         assert_eq!(gguf.iter().collect::<HashSet<_>>().len(), gguf.len());
-        let small = ARCHITECTURES.iter().filter(|row| row.kind == Kind::Small);
-        assert!(small.map(|row| row.model_type).eq(SMALL_MODELS));
+        let small = || ARCHITECTURES.iter().filter(|row| row.kind == Kind::Small);
+        assert!(small().map(|row| row.model_type).eq(SMALL_MODELS));
+        assert!(small().all(|row| Variant::named(row.model_type).is_some()));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The tables of rotary embeddings, with the scalings that config.json can ask for.
+//! The tables of RoPE, with the scalings of config.json.
 
 use super::keys::{bounded, first_names};
 use super::load::Loader;
@@ -12,7 +12,7 @@ use std::ops::Range;
 /// Positions whose rows are kept on the device; those of longer rows are made when they are read.
 const KEPT_POSITIONS: usize = 8192;
 
-/// cos and sin \[positions, D/2\] of the rotary embedding, made on the host in f32 as transformers does.
+/// cos and sin \[positions, D/2\] of RoPE, computed on the host in f32 as in transformers.
 pub(crate) struct Rope {
     angles: Angles,
     /// The rows of the first positions.
@@ -23,7 +23,7 @@ pub(crate) struct Rope {
 struct Angles {
     /// The angle of each pair from one position to the next.
     frequencies: Vec<f32>,
-    /// What sines and cosines are multiplied by.
+    /// The factor of sines and cosines.
     magnitude: f32,
 }
 
@@ -42,8 +42,8 @@ impl Rope {
         Self::scaled(loader, theta, parameters, dim, positions)
     }
 
-    /// The tables of one kind of layer (`full_attention`, `sliding_attention`): transformers 5 nests each kind's numbers under its
-    /// name, 4 has the theta at `key`, else `theta`, and `rope_scaling` for the layers that `is_scaled`.
+    /// The tables of one kind of layer (`full_attention`, `sliding_attention`): transformers 5 nests each kind's numbers
+    /// under its name, 4 has the theta at `key`, else `theta`, and `rope_scaling` for the layers that `is_scaled`.
     pub(crate) fn of_layers(
         loader: &mut Loader,
         kind: &str,
@@ -105,7 +105,7 @@ impl Rope {
         }
     }
 
-    /// cos and sin \[tokens, D/2\] of the positions from `start` on. The caller holds to the model's positions.
+    /// cos and sin \[tokens, D/2\] of the positions from `start` on, which the caller keeps within the model's positions.
     pub(crate) fn tables(&self, start: usize, tokens: usize) -> (Tensor<2>, Tensor<2>) {
         let positions = start..start + tokens;
         if positions.end <= self.cos.dims()[0] {
@@ -141,7 +141,7 @@ fn said_twice() -> Error {
         .remedy(common::KeepOne)
 }
 
-/// What `rope_parameters` or `rope_scaling` says.
+/// The content of `rope_parameters` or `rope_scaling`.
 struct Parameters {
     theta: Option<f64>,
     scaling: Scaling,
@@ -153,7 +153,7 @@ struct Parameters {
 /// `rope_type` of config.json (transformers' modeling_rope_utils.py).
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Scaling {
-    /// As they are. `dynamic` is that, too, for rows that the model has positions for, and longer ones are not read.
+    /// No scaling. `dynamic` is the same up to the model's positions, and longer rows are not read.
     Default,
     /// Divided by a factor.
     Linear(f64),
@@ -165,8 +165,8 @@ enum Scaling {
         /// `None` where it is the model's number of positions.
         context: Option<f64>,
     },
-    /// Pairs that turn more than `fast` times in the context kept, those that turn less than `slow` times divided, a ramp
-    /// between; sines and cosines multiplied by `magnitude` (Peng et al. 2023, arXiv 2309.00071).
+    /// Pairs with more than `fast` rotations in the context kept, those with less than `slow` divided, a ramp between; sines
+    /// and cosines multiplied by `magnitude` (Peng et al. 2023, arXiv 2309.00071).
     Yarn {
         factor: f64,
         fast: f64,
@@ -329,7 +329,7 @@ impl Parameters {
 }
 
 impl Scaling {
-    /// Scales the angles; gives what sines and cosines are multiplied by.
+    /// Scales the angles; returns the factor of sines and cosines.
     fn apply(self, frequencies: &mut [f32], theta: f64, positions: usize) -> f32 {
         match self {
             Self::Default => {}
@@ -343,7 +343,7 @@ impl Scaling {
                 context,
             } => {
                 let (context, width) = (context.unwrap_or(positions as f64), 2.0 * frequencies.len() as f64);
-                // The pair that turns so many times in the context.
+                // The pair with this many rotations in the context.
                 let pair = |turns: f64| width * (context / (turns * std::f64::consts::TAU)).ln() / (2.0 * theta.ln());
                 let (first, last) = match whole {
                     true => (pair(fast).floor(), pair(slow).ceil()),

@@ -1,7 +1,6 @@
-//! A model without its device: which layers and which head a checkpoint has, read from its configuration and its tensors, or
-//! only their sizes.
+//! A model's layers and head, read from a checkpoint's configuration and tensors, or only their sizes.
 
-use super::adapters::{check_adapter_names, with_head};
+use super::adapters::{adaptable, check_adapter_names, with_head};
 use super::body::Body;
 use super::head::Head;
 use super::load::{Finished, Loader};
@@ -10,29 +9,31 @@ use super::registry::of_model_type;
 use super::{HeadKind, Limits, Linear, Parameters};
 use crate::data::Batch;
 use crate::error::Result;
-use crate::formats::{ModelFiles, peft::AdapterConfig};
+use crate::formats::ModelFiles;
+use crate::formats::peft::{AdapterConfig, ChosenModule, chosen_modules};
 use crate::models::memory::DryRun;
 use crate::protocol::ModelInfo;
 use crate::quant::BaseFormat;
 use lorakeet_i18n::Message;
+use std::borrow::Cow;
 
-/// Layers, head and what they take: a model, or the sizes of one.
+/// Layers and head with their sizes: a model, or its sizes alone.
 pub(crate) struct ModelSkeleton {
     pub(crate) info: ModelInfo,
     pub(super) body: Box<dyn Body>,
     pub(super) head: Head,
     pub(super) task: HeadKind,
     pub(crate) parameters: Parameters,
-    /// What tables of constants take on the device.
+    /// The size of tables of constants on the device.
     pub(crate) table_bytes: u64,
-    /// What of the files has no effect, in sentences.
+    /// Notes on parts of the files without effect.
     pub(super) notes: Vec<Message>,
-    /// What stands before the names of the files' tensors.
+    /// The prefix of the names of the files' tensors.
     pub(super) prefix: Prefix,
 }
 
 impl ModelSkeleton {
-    /// What [`Model::load_base`] would make on a device with buffers of `largest_buffer_bytes`, without a number in it.
+    /// The result of [`Model::load_base`] on a device with buffers of `largest_buffer_bytes`, without its numbers.
     pub(crate) async fn read(files: &ModelFiles, kind: (bool, BaseFormat), largest_buffer_bytes: u64) -> Result<Self> {
         let mut progress = |_, _| ();
         let loader = Loader::skeleton(files, kind, largest_buffer_bytes, &mut progress);
@@ -42,7 +43,7 @@ impl ModelSkeleton {
     pub(super) async fn load(files: &ModelFiles, mut loader: Loader<'_>) -> Result<Self> {
         let row = of_model_type(&loader.text("model_type")?)?;
         loader.set_architecture(row)?;
-        let (body, head) = (row.build)(&mut loader, row.model_type).await?;
+        let (body, head) = (row.build)(&mut loader).await?;
         let task = loader.task();
         let Finished {
             parameters,
@@ -81,7 +82,7 @@ impl ModelSkeleton {
         })
     }
 
-    /// What the model can be given.
+    /// The limits of the model's inputs.
     pub(crate) fn limits(&self) -> Limits {
         self.body.limits()
     }
@@ -103,6 +104,32 @@ impl ModelSkeleton {
         self.body.embeddings().into_iter().map(|table| table.path.as_str())
     }
 
+    /// The paths of the embeddings with their sizes \[V, C\].
+    pub(crate) fn tables(&self) -> impl Iterator<Item = (&str, [usize; 2])> {
+        let tables = self.body.embeddings().into_iter();
+        tables.map(|table| (table.path.as_str(), [table.matrix.rows, table.matrix.columns]))
+    }
+
+    /// What its head is made for.
+    pub(crate) fn kind(&self) -> HeadKind {
+        self.task
+    }
+
+    /// The name that the files have for the tensor `name`.
+    pub(crate) fn stored<'n>(&self, files: &ModelFiles, name: &'n str) -> Cow<'n, str> {
+        self.prefix.stored(name, |stored| files.contains(stored))
+    }
+
+    /// The name that transformers has, in a model with a head, for the tensor of the base that the files call `stored`.
+    pub(crate) fn usual<'n>(&self, stored: &'n str) -> Cow<'n, str> {
+        self.prefix.usual(stored)
+    }
+
+    /// Which linears and embeddings carry the adapter that `config` describes; `config` is [`ModelSkeleton::with_head`]'s.
+    pub(crate) fn chosen(&self, config: &AdapterConfig) -> Result<Vec<ChosenModule>> {
+        chosen_modules(&adaptable(self.body.as_ref(), &self.head, config), config)
+    }
+
     /// `config` as [`Model::attach_lora`] takes it.
     pub(crate) fn with_head(&self, config: &AdapterConfig) -> AdapterConfig {
         with_head(self.task, &self.head, config)
@@ -113,9 +140,9 @@ impl ModelSkeleton {
         check_adapter_names(self.task, self.body.as_ref(), &self.head, config)
     }
 
-    /// A batch of `rows` of `tokens`, all of them targets, without its tokens: what a dry run is given. `None` where config.json
-    /// does not say how large a batch's tensors are: of a recurrent network on numbers, whose steps are the data's, and
-    /// without a head, where rows are several texts; and where they are larger than any device.
+    /// A batch of `rows` of `tokens`, all of them targets, without its tokens: what a dry run is given. `None` where
+    /// config.json does not say how large a batch's tensors are: of a recurrent network on numbers, whose steps are the
+    /// data's, and without a head, where rows are several texts; and where they are larger than any device.
     pub(crate) fn full_batch(&self, rows: usize, tokens: usize) -> Option<Batch> {
         /// Of more tokens no device holds the hidden states.
         const MOST_TARGETS: usize = 1 << 24;

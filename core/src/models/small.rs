@@ -2,10 +2,10 @@
 //! or of a time series, recurrent networks.
 //!
 //! Their config.json has `model_type` small_mlp, small_vit, small_series, small_rnn, small_lstm or small_gru, and the keys
-//! hidden_size (width), num_hidden_layers (depth), hidden_act (relu, gelu, silu, tanh, sigmoid) and hidden_dropout_prob. What
-//! goes in is numbers ([`Batch::numbers`]) or, where there is a vocab_size, tokens. What stands on it is a head as on any other
-//! model. Weights begin uniform in ±1/√in, as PyTorch's linears and recurrent cells do. (A transformer over text of any size is
-//! a Llama or GPT-2 without weights.) Sizes that config.json leaves out are the data's and the run's: see [`fit`].
+//! hidden_size (width), num_hidden_layers (depth), hidden_act (relu, gelu, silu, tanh, sigmoid) and hidden_dropout_prob. The
+//! inputs are numbers ([`Batch::numbers`]) or, with a vocab_size, tokens. The head is that of any other model. Weights start
+//! uniform in ±1/√in, like PyTorch's linears and recurrent cells. (A transformer over text of any size is a Llama or GPT-2
+//! without weights.) Sizes that config.json leaves out come from the run and the data: see [`fit`].
 
 mod mlp;
 mod patches;
@@ -34,13 +34,13 @@ use lorakeet_i18n::Field;
 use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::models as msg;
 use mlp::Mlp;
-use patches::Patches;
-use recurrent::Recurrent;
+use patches::{Cut, Patches};
+use recurrent::{Cell, Recurrent};
 pub(crate) use sizes::{check, fit};
 
 /// On numbers; on texts it scores pairs, too.
 pub(super) const MLP: Architecture = Architecture {
-    model_type: "small_mlp",
+    model_type: Variant::Mlp.model_type(),
     name: "small_mlp",
     models: &[],
     class: "Small",
@@ -55,62 +55,120 @@ pub(super) const MLP: Architecture = Architecture {
     )]],
     aliases: &[],
     gguf: None,
-    build: |loader, kind| boxed(Small::load(loader, kind)),
+    build: |loader| boxed(Small::load(loader, Variant::Mlp)),
 };
 
 pub(super) const VIT: Architecture = Architecture {
-    model_type: "small_vit",
+    model_type: Variant::Vit.model_type(),
     name: "small_vit",
+    build: |loader| boxed(Small::load(loader, Variant::Vit)),
     tasks: &[Task::Classification, Task::MultiLabel, Task::Regression],
     ..MLP
 };
 
 pub(super) const SERIES: Architecture = Architecture {
-    model_type: "small_series",
+    model_type: Variant::Series.model_type(),
     name: "small_series",
+    build: |loader| boxed(Small::load(loader, Variant::Series)),
     ..VIT
 };
 
 pub(super) const RNN: Architecture = Architecture {
-    model_type: "small_rnn",
+    model_type: Variant::Rnn.model_type(),
     name: "small_rnn",
+    build: |loader| boxed(Small::load(loader, Variant::Rnn)),
     tasks: &Task::ALL,
     ..MLP
 };
 
 pub(super) const LSTM: Architecture = Architecture {
-    model_type: "small_lstm",
+    model_type: Variant::Lstm.model_type(),
     name: "small_lstm",
+    build: |loader| boxed(Small::load(loader, Variant::Lstm)),
     ..RNN
 };
 
 pub(super) const GRU: Architecture = Architecture {
-    model_type: "small_gru",
+    model_type: Variant::Gru.model_type(),
     name: "small_gru",
+    build: |loader| boxed(Small::load(loader, Variant::Gru)),
     ..RNN
 };
+
+/// The network of a small model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Variant {
+    Mlp,
+    Vit,
+    Series,
+    Rnn,
+    Lstm,
+    Gru,
+}
+
+impl Variant {
+    const ALL: [Self; 6] = [Self::Mlp, Self::Vit, Self::Series, Self::Rnn, Self::Lstm, Self::Gru];
+
+    /// The variant of a `model_type`; `None` of other architectures.
+    pub(crate) fn named(model_type: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|variant| variant.model_type() == model_type)
+    }
+
+    const fn model_type(self) -> &'static str {
+        match self {
+            Self::Mlp => "small_mlp",
+            Self::Vit => "small_vit",
+            Self::Series => "small_series",
+            Self::Rnn => "small_rnn",
+            Self::Lstm => "small_lstm",
+            Self::Gru => "small_gru",
+        }
+    }
+
+    /// Whether it is a transformer over patches, which takes numbers and no tokens.
+    pub(crate) fn has_patches(self) -> bool {
+        match self {
+            Self::Vit | Self::Series => true,
+            Self::Mlp | Self::Rnn | Self::Lstm | Self::Gru => false,
+        }
+    }
+
+    fn is_recurrent(self) -> bool {
+        match self {
+            Self::Rnn | Self::Lstm | Self::Gru => true,
+            Self::Mlp | Self::Vit | Self::Series => false,
+        }
+    }
+}
 
 pub(crate) struct Small {
     vocab: usize,
     width: usize,
     layers: usize,
     max_positions: usize,
-    /// Share that is dropped behind each layer while training.
+    /// Dropout after each layer in training.
     dropout: f32,
-    /// Where whole rows are judged, one state a row is what the head reads.
+    /// Whether the head reads one state a row.
     pools: bool,
     input: Input,
     body: Network,
-    /// The output matrix \[V, C\]; of a model that continues no texts a row that nothing reads.
+    /// The output matrix \[V, C\]; of a model that generates no text a row that is not used.
     output: Matrix,
 }
 
-/// What goes in.
+/// The inputs.
 enum Input {
-    /// Tokens, by their rows of the table.
+    /// Tokens, with their embedding.
     Tokens(Box<Embedding>),
-    /// Numbers, so many a step: of a recurrent network a time step, else the whole row.
+    /// Numbers of a step: of a recurrent network a time step, else the whole row.
     Numbers(usize),
+}
+
+/// The network's settings in config.json besides its [`Shape`].
+enum Plan {
+    Mlp,
+    Patches(Cut),
+    Recurrent(Cell),
 }
 
 enum Network {
@@ -121,10 +179,10 @@ enum Network {
 
 impl Small {
     /// The layers and the head of the task that config.json names.
-    async fn load(loader: &mut Loader<'_>, kind: &str) -> Result<(Self, Head)> {
+    async fn load(loader: &mut Loader<'_>, variant: Variant) -> Result<(Self, Head)> {
         let width = loader.size("hidden_size")?;
         // A perceptron without hidden layers is a linear model.
-        let layers = match kind == "small_mlp" && loader.is_zero("num_hidden_layers") {
+        let layers = match variant == Variant::Mlp && loader.is_zero("num_hidden_layers") {
             true => 0,
             false => loader.layers("num_hidden_layers")?,
         };
@@ -133,11 +191,11 @@ impl Small {
             let error = Error::format(common::NotShare { got: dropout });
             return Err(error.file("config.json").field("hidden_dropout_prob"));
         }
-        let vocab = match kind {
-            "small_vit" | "small_series" => None,
-            _ => loader.optional_size("vocab_size")?,
+        let vocab = match variant.has_patches() {
+            true => None,
+            false => loader.optional_size("vocab_size")?,
         };
-        let is_recurrent = matches!(kind, "small_rnn" | "small_lstm" | "small_gru");
+        let is_recurrent = variant.is_recurrent();
         let continues = is_recurrent && loader.architecture()?.is_some_and(|name| name.ends_with("ForCausalLM"));
         loader.set_task(match continues {
             true => HeadKind::CausalLm,
@@ -148,6 +206,7 @@ impl Small {
             HeadKind::TokenClassification if is_recurrent => false,
             HeadKind::CausalLm if continues && vocab.is_some() => false,
             _ => {
+                let kind = variant.model_type();
                 let tasks = Field::list(of_model_type(kind)?.tasks.iter().copied());
                 let error = Error::model(msg::SmallCannotDoTask { kind }).remedy(msg::CanBeTrainedFor { tasks });
                 return Err(error.file("config.json").field("architectures"));
@@ -155,12 +214,20 @@ impl Small {
         };
         let default = if is_recurrent { "tanh" } else { "relu" };
         let activation = Activation::named(&loader.text_or("hidden_act", default)?, "hidden_act")?;
-        let input = match vocab {
-            Some(vocab) => Input::Tokens(Box::new(
+        let plan = match variant {
+            Variant::Mlp => Plan::Mlp,
+            Variant::Vit => Plan::Patches(Cut::of_image(loader)?),
+            Variant::Series => Plan::Patches(Cut::of_series(loader)?),
+            Variant::Rnn => Plan::Recurrent(Cell::Rnn),
+            Variant::Lstm => Plan::Recurrent(Cell::Lstm),
+            Variant::Gru => Plan::Recurrent(Cell::Gru),
+        };
+        let input = match (&plan, vocab) {
+            (Plan::Patches(cut), _) => Input::Numbers(cut.numbers()),
+            (Plan::Mlp | Plan::Recurrent(_), Some(vocab)) => Input::Tokens(Box::new(
                 Embedding::load(loader, "embeddings".into(), [vocab, width]).await?,
             )),
-            None if kind == "small_vit" || kind == "small_series" => Input::Numbers(patches::numbers(loader, kind)?),
-            None => Input::Numbers(loader.size("input_size")?),
+            (Plan::Mlp | Plan::Recurrent(_), None) => Input::Numbers(loader.size("input_size")?),
         };
         let inputs = match &input {
             Input::Tokens(_) => width,
@@ -173,10 +240,10 @@ impl Small {
             activation,
         };
         let width = if layers == 0 { inputs } else { width };
-        let body = match kind {
-            "small_mlp" => Network::Mlp(Mlp::load(loader, shape).await?),
-            "small_vit" | "small_series" => Network::Patches(Box::new(Patches::load(loader, kind, shape).await?)),
-            _ => Network::Recurrent(Recurrent::load(loader, kind, shape).await?),
+        let body = match plan {
+            Plan::Mlp => Network::Mlp(Mlp::load(loader, shape).await?),
+            Plan::Patches(cut) => Network::Patches(Box::new(Patches::load(loader, cut, shape).await?)),
+            Plan::Recurrent(cell) => Network::Recurrent(Recurrent::load(loader, cell, shape).await?),
         };
         let untied = continues && !loader.flag_or("tie_word_embeddings", true)?;
         let output = match (&input, vocab) {
@@ -252,7 +319,7 @@ impl Body for Small {
         }
     }
 
-    /// Recurrent cells are no linears: they are trained in full training only.
+    /// Recurrent cells have no linears: they are trained in full training only.
     fn linears(&self) -> Vec<&Linear> {
         match &self.body {
             Network::Mlp(model) => model.linears(),
@@ -288,7 +355,7 @@ impl Body for Small {
         match (&self.input, &self.body) {
             (Input::Tokens(_), _) => numbers == 0,
             (Input::Numbers(step), Network::Recurrent(_)) => numbers > 0 && numbers.is_multiple_of(*step),
-            (Input::Numbers(count), _) => numbers == *count,
+            (Input::Numbers(count), Network::Mlp(_) | Network::Patches(_)) => numbers == *count,
         }
     }
 
@@ -311,8 +378,8 @@ impl Body for Small {
 
     fn units(&self, g: &TensorGraph<'_>, batch: &Batch, layer: usize) -> Option<Tensor<2>> {
         match &self.body {
-            Network::Mlp(model) if layer < self.layers => Some(model.units(g, self.rows(g, batch), layer)),
-            _ => None,
+            Network::Mlp(model) => (layer < self.layers).then(|| model.units(g, self.rows(g, batch), layer)),
+            Network::Patches(_) | Network::Recurrent(_) => None,
         }
     }
 
@@ -322,7 +389,7 @@ impl Body for Small {
 }
 
 impl Small {
-    /// The batch → what the head reads: one state a row \[B, C\] where whole rows are judged, else one a step \[B·T, C\].
+    /// The batch → the head's input: one state a row \[B, C\] where it pools, else one a step \[B·T, C\].
     fn forward<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
         let rows = batch.rows;
         match &self.body {
@@ -334,7 +401,7 @@ impl Small {
                 if !self.pools {
                     return hidden;
                 }
-                // The state behind the last step that is not padding.
+                // The state after the last step that is not padding.
                 let last = |row: usize| {
                     let seen = batch.attention_mask.get(row * steps..(row + 1) * steps);
                     let last = seen.and_then(|mask| mask.iter().rposition(|&mask| mask != 0.0));
@@ -349,7 +416,7 @@ impl Small {
     fn steps_of(&self, batch: &Batch) -> usize {
         match &self.input {
             Input::Tokens(_) => batch.tokens,
-            // What does not fill a step is filled up with zeros: as many steps for each row.
+            // The last step is padded with zeros; all rows have the same number of steps.
             Input::Numbers(width) if self.has_steps_of_numbers() => {
                 (batch.features.len() / batch.rows.max(1)).div_ceil(*width).max(1)
             }
@@ -357,7 +424,7 @@ impl Small {
         }
     }
 
-    /// What goes in, one row of numbers for each step: \[B·T, in\], or \[B, in\] where there are no steps.
+    /// The inputs, one row of numbers for each step: \[B·T, in\], or \[B, in\] where there are no steps.
     fn steps<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
         let count = batch.rows * self.steps_of(batch);
         match &self.input {
@@ -373,7 +440,7 @@ impl Small {
         }
     }
 
-    /// What goes in, one row of numbers for each row: of tokens the mean of those that are not padding \[B, in\].
+    /// The inputs, one row of numbers for each row \[B, in\]: of tokens the mean of the embeddings, without padding.
     fn rows<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
         let x = self.steps(g, batch);
         match self.input {
@@ -383,10 +450,10 @@ impl Small {
     }
 }
 
-/// Tokens or steps of a row where config.json does not say how many are too many.
+/// Tokens or steps of a row at most, without max_position_embeddings in config.json.
 const MOST_TOKENS: usize = 4096;
 
-/// What all bodies are made from.
+/// The sizes that all networks have.
 struct Shape {
     inputs: usize,
     width: usize,

@@ -1,9 +1,9 @@
 //! T5 and Flan-T5: an encoder and a decoder that reads it, positions as a bias on the scores.
 //!
 //! Sublayers x ← x + f(n x) with RMS norms n: attention to the own stack, in the decoder attention to the encoder, then
-//! wo(act(wi x)) or, from T5 1.1 on, wo(act(wi₀ x) · wi₁ x). Scores are not scaled; the bias b\[bucket of the distance, head\] is learned
-//! once a stack and shared by its layers, and attention to the encoder has none. The decoder is fed the labels shifted right.
-//! Reference: transformers' modeling_t5.py; Raffel et al. 2020, arXiv 1910.10683.
+//! wo(act(wi x)) or, from T5 1.1 on, wo(act(wi₀ x) · wi₁ x). Scores are not scaled; the bias b\[bucket of the distance,
+//! head\] is learned once a stack and shared by its layers, and attention to the encoder has none. The decoder is fed the
+//! labels shifted right. Reference: transformers' modeling_t5.py; Raffel et al. 2020, arXiv 1910.10683.
 
 mod buckets;
 
@@ -61,7 +61,7 @@ pub(super) const T5: Architecture = Architecture {
         ("head_dim", "d_kv"),
     ],
     gguf: Some(GGUF),
-    build: |loader, _| boxed(EncoderDecoder::load(loader)),
+    build: |loader| boxed(EncoderDecoder::load(loader)),
 };
 
 pub(crate) struct EncoderDecoder {
@@ -72,11 +72,11 @@ pub(crate) struct EncoderDecoder {
     buckets: usize,
     max_distance: usize,
     activation: Activation,
-    /// What the decoder's output is multiplied by: 1/√C in the original T5.
+    /// The factor of the decoder's output: 1/√C in the original T5.
     output_scale: f32,
     start_token_id: u32,
     pad_token_id: u32,
-    /// Both stacks' embedding, of which PEFT adapts one stack's copy: there is no telling which is meant, so it takes none.
+    /// The embedding of both stacks. It takes no adapter: PEFT's is on one stack's copy, and its name does not say which.
     shared: Matrix,
     /// `None` where the head is the embedding.
     lm_head: Option<Matrix>,
@@ -142,7 +142,7 @@ impl EncoderDecoder {
         }
         let form = loader.text_or("feed_forward_proj", "relu")?;
         let (gated, activation) = match form.strip_prefix("gated-") {
-            // So named before the tanh form had its name.
+            // The name of the tanh form in older files.
             Some("gelu") => (true, "gelu_new"),
             Some(activation) => (true, activation),
             None => (false, form.as_str()),
@@ -215,8 +215,8 @@ impl EncoderDecoder {
                 norm: RmsNorm::load(loader, &format!("{stack}.final_layer_norm"), width, eps).await?,
             });
         }
-        // Of T5, tie_word_embeddings says whether the decoder's output is scaled, which transformers 5 says outright; whether
-        // the embedding is shared, the files alone do.
+        // T5's tie_word_embeddings decides whether the decoder's output is scaled, for which transformers 5 has its own key.
+        // Whether the embedding is tied is decided by the files alone.
         let tied = loader.flag_or("tie_word_embeddings", true)?;
         let lm_head = match loader.has("lm_head.weight") {
             true => {

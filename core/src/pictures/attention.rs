@@ -1,4 +1,4 @@
-//! What one attention head looks at: softmax(cap(scale·(q·kᵀ + bias))) of one layer over a text, [T, T].
+//! The attention weights of one head: softmax(cap(scale·(q·kᵀ + bias))) of one layer over a text, [T, T].
 //!
 //! q and k are kept during an ordinary forward pass, and the rest is computed here in f64, by the formula of
 //! [`crate::ops::attention_by`].
@@ -55,7 +55,7 @@ pub(super) async fn draw(
 }
 
 impl AttentionHead {
-    /// What each of T tokens attends to: [T, T], each row's sum 1.
+    /// Attention weights [T, T]: row t holds the weights of query t, whose sum is 1.
     fn weights(&self, tokens: usize) -> Vec<f32> {
         (0..tokens).flat_map(|query| self.row(query, tokens)).collect()
     }
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
     use crate::ops::AttentionScoring;
 
-    /// A head whose queries find all keys alike, so that each row says which keys it sees.
+    /// Which keys each query attends to, of a head with equal scores for all keys.
     fn seen(mask: AttentionMask) -> Vec<Vec<bool>> {
         let head = AttentionHead {
             q: vec![0.0; 8],

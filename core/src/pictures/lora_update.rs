@@ -1,7 +1,7 @@
-//! What an adapter adds to one weight matrix: ΔW = s·B·A with A \[R, in\] and B \[out, R\], as the means of blocks.
+//! The update of one weight matrix by its adapter: ΔW = s·B·A with A \[R, in\] and B \[out, R\], as the means of blocks.
 //!
-//! The mean of a block of ΔW is the product of the means of B's rows and A's columns, so no \[out, in\] matrix is made. Of DoRA
-//! this is the low-rank part alone, without the magnitudes.
+//! The mean of a block of ΔW is the product of the means of B's rows and A's columns, so no \[out, in\] matrix is made. With
+//! DoRA this is the low-rank part alone, without the magnitudes.
 
 use super::find_module;
 use crate::error::{Error, Result};
@@ -32,11 +32,11 @@ pub(super) async fn draw(loaded: &LoadedModel, module: &str, cells: usize) -> Re
         values: update.means(rows, columns),
         largest: update.largest(),
         norm: update.norm(),
-        weight_norm: Some(squares.sqrt()),
+        weight_norm: squares.sqrt(),
     })
 }
 
-/// Cell `i` of `cells` over a side of so many numbers.
+/// The range of cell `i` of `cells` along a side of `side` numbers.
 fn block(i: usize, cells: usize, side: usize) -> Range<usize> {
     i * side / cells..(i + 1) * side / cells
 }
@@ -81,7 +81,7 @@ impl LowRank {
             for (b, a) in b.iter().zip(self.a.chunks(self.inputs.max(1))) {
                 row.iter_mut().zip(a).for_each(|(sum, a)| *sum += b * a);
             }
-            // `max` would pass over what is no number.
+            // `f32::max` would skip NaN.
             let larger = |most: f32, sum: &f32| {
                 if most.is_nan() || most >= sum.abs() {
                     most
@@ -158,6 +158,6 @@ mod tests {
             b: vec![f32::NAN; outputs * rank],
             ..update
         };
-        assert!(broken.largest().is_nan(), "what is no number is not hidden");
+        assert!(broken.largest().is_nan(), "NaN is not hidden");
     }
 }

@@ -1,7 +1,7 @@
 //! The loss of a model with two trained weights over the plane of both, and the optimizer's path on it.
 //!
-//! The loss is the run's own, a mean over all rows that are trained on, nothing dropped. The plane covers the path with a
-//! margin. Of a run that goes on from a checkpoint, the path begins there.
+//! The loss is the run's own: its mean over all training rows, without dropout. The plane covers the path with a margin. The
+//! path of a run that is resumed from a checkpoint begins at the checkpoint.
 
 use super::{Run, Scene, leaves_at, places};
 use crate::data::{Batch, Example};
@@ -13,22 +13,22 @@ use crate::tasks::collate;
 use burn::tensor::Tensor;
 use lorakeet_i18n::messages::pictures as msg;
 
-/// Places of a path that are drawn at most: of a longer one every second, every third and so on.
+/// Points of a path that are drawn at most. Of a longer path every second point is drawn, or every third and so on.
 const MOST_PLACES: usize = 4096;
 /// Rows that go through the model at a time.
 const ROWS: usize = 4096;
 /// Losses that are read back at a time.
 const READ: usize = 256;
-/// What a plane reaches beyond the middle of the path at least, and how much more than half of the path's extent.
+/// The least distance from the middle of the path to the plane's border, and its least ratio to half of the path's extent.
 const LEAST_REACH: f64 = 1.0;
 const MARGIN: f64 = 1.5;
 
-/// Where the two weights of a run stood at its start and after each step; empty of runs with more of them.
+/// The two weights of a run at its start and after each step; empty of runs with more weights.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct OptimizerPath(Vec<[f32; 2]>);
 
 impl OptimizerPath {
-    /// Adds where they stand now. Runs with more weights are not looked at.
+    /// Adds their values as they are now; does nothing in runs with more weights.
     ///
     /// # Errors
     /// The device failed.
@@ -42,7 +42,7 @@ impl OptimizerPath {
         Ok(())
     }
 
-    /// The places that are drawn, the last one among them.
+    /// The points that are drawn, including the last one.
     fn shown(&self) -> Vec<[f32; 2]> {
         let step = self.0.len().div_ceil(MOST_PLACES).max(1);
         let mut shown: Vec<[f32; 2]> = self.0.iter().copied().step_by(step).collect();
@@ -83,7 +83,7 @@ pub(super) async fn draw(loaded: &LoadedModel, scene: &Scene<'_>, cells: usize) 
     })
 }
 
-/// What the two weights are called.
+/// The names of the two weights.
 fn names(model: &Model) -> (String, String) {
     let of = |parameter: &crate::models::Parameter| match parameter.shape.iter().product::<usize>() {
         1 => vec![parameter.name.clone()],
@@ -93,7 +93,7 @@ fn names(model: &Model) -> (String, String) {
     (names.next().unwrap_or_default(), names.next().unwrap_or_default())
 }
 
-/// A side of the plane; `None` of what is no finite number.
+/// The range of one side of the plane; `None` where a value is not finite.
 fn range(values: impl Iterator<Item = f64> + Clone) -> Option<(f64, f64)> {
     if !values.clone().all(f64::is_finite) {
         return None;

@@ -1,7 +1,7 @@
-//! Pictures that explain, as plain numbers for a front end to draw: one file a picture, [`draw`] is their table.
+//! Pictures of a model as plain numbers that a front end draws: one file a picture; [`draw`] dispatches.
 //!
-//! A picture is computed from the model as it is, between two steps of a run or outside of one, and leaves no trace in it: no
-//! weight, no random number and no loss of a run is another for it. Colours, axes and words are the front end's.
+//! A picture is computed from the model as it is, between two steps of a run or outside of one, and does not change the run:
+//! its weights, random numbers and losses stay the same. Colours, axes and words are the front end's.
 
 mod attention;
 mod lora_update;
@@ -28,21 +28,21 @@ use lorakeet_i18n::messages::{common, pictures as msg};
 
 /// Rows and columns of a picture at most.
 const MOST_CELLS: usize = 128;
-/// Tokens of a text that is drawn at most, whatever the model takes: an attention over them is as many numbers squared.
+/// Tokens of a text at most, whatever the model's limit: attention weights are T² numbers.
 const MOST_TOKENS: usize = 256;
-/// Names of modules that an error lists.
+/// Names of modules that an error lists at most.
 const LISTED: usize = 12;
 
-/// What pictures are made from besides the model.
+/// The inputs of pictures besides the model.
 pub(crate) struct Scene<'a> {
-    /// Rows that show where the data lie, where nothing scales them; none where no fitting data are loaded.
+    /// Rows whose range is drawn where the inputs are not scaled; empty where no fitting data are loaded.
     pub(crate) examples: &'a [Example],
-    /// The run under way.
+    /// The current run.
     pub(crate) run: Option<Run<'a>>,
     pub(crate) host: Host,
 }
 
-/// A run under way.
+/// The current run.
 #[derive(Clone, Copy)]
 pub(crate) struct Run<'a> {
     pub(crate) objective: &'a Objective,
@@ -50,10 +50,10 @@ pub(crate) struct Run<'a> {
     pub(crate) path: &'a OptimizerPath,
 }
 
-/// Computes a picture of `loaded` as it is now.
+/// Computes a picture of `loaded`.
 ///
 /// # Errors
-/// A request that this model cannot answer, with the field and what it may be; the device failed.
+/// A request that does not fit the model, with the field and its valid values; the device failed.
 pub(crate) async fn draw(request: &PictureRequest, loaded: &LoadedModel, scene: &Scene<'_>) -> Result<Picture> {
     let leaves = &loaded.model.parameters.plain();
     match request {
@@ -70,21 +70,21 @@ pub(crate) async fn draw(request: &PictureRequest, loaded: &LoadedModel, scene: 
     }
 }
 
-/// The number of cells, where it can be one.
+/// `cells`, where it is from 1 to [`MOST_CELLS`].
 fn checked(cells: usize) -> Result<usize> {
     match (1..=MOST_CELLS).contains(&cells) {
         true => Ok(cells),
         false => {
-            let what = msg::CellsBeyond {
-                got: cells,
+            let what = common::NotFromOneTo {
                 most: MOST_CELLS,
+                got: cells,
             };
             Err(Error::config(what).field("cells"))
         }
     }
 }
 
-/// The tokens of a text in the model's own frame, each of which the model has a row and a position for.
+/// The tokens of a text with the model's special tokens. Each has a row in the embedding and a position.
 fn tokens_of(text: &str, loaded: &LoadedModel) -> Result<Vec<u32>> {
     let (tokenizer, limits) = (loaded.tokenizer()?, loaded.model.limits());
     if text.trim().is_empty() {
@@ -103,7 +103,7 @@ fn tokens_of(text: &str, loaded: &LoadedModel) -> Result<Vec<u32>> {
     Ok(ids)
 }
 
-/// The text of each token; in a row they read as the text does.
+/// The text of each token; joined they are the text.
 fn texts_of(ids: &[u32], tokenizer: &Tokenizer) -> Result<Vec<String>> {
     let example = Example {
         input_ids: ids.to_vec(),
@@ -114,7 +114,7 @@ fn texts_of(ids: &[u32], tokenizer: &Tokenizer) -> Result<Vec<String>> {
     Ok(shown.tokens.into_iter().map(|(text, _)| text).collect())
 }
 
-/// The one of `paths` that `written` names: a whole path, or the end of one behind a dot, of which the first counts.
+/// The one of `paths` that `written` names: a whole path, or else the first that ends in a dot and `written`.
 fn find_module<'p>(written: &str, paths: &[&'p str]) -> Result<&'p str> {
     let first = |is: &dyn Fn(&str) -> bool| paths.iter().copied().find(|path| is(path));
     let ends_so = |path: &str| path.strip_suffix(written).is_some_and(|before| before.ends_with('.'));
@@ -128,25 +128,22 @@ fn find_module<'p>(written: &str, paths: &[&'p str]) -> Result<&'p str> {
     if let Some(name) = nearest(written, paths.iter().copied().chain(ends)) {
         return Err(error.remedy(common::DidYouMean { name }));
     }
-    let mut names = Field::list(paths.iter().take(LISTED));
-    if let Some(more) = paths.len().checked_sub(LISTED).filter(|more| *more > 0) {
-        names = Field::Message(common::AndMore { names, more }.into());
-    }
+    let names = Field::first(LISTED, paths.iter());
     Err(error.remedy(msg::ModulesAre { names }))
 }
 
-/// Places along an axis: `count` of them from the first to the last, one in the middle where there is only one.
+/// `count` evenly spaced points from `first` to `last`; a single one is in the middle.
 fn places((first, last): (f64, f64), count: usize) -> impl Iterator<Item = f64> + Clone {
     let step = (last - first) / count.saturating_sub(1).max(1) as f64;
     let start = if count == 1 { (first + last) / 2.0 } else { first };
     (0..count).map(move |place| match place + 1 == count && count > 1 {
-        // Not a rounding away from it.
+        // Exactly, without rounding.
         true => last,
         false => start + step * place as f64,
     })
 }
 
-/// A fresh view of other values in the place of the trained ones.
+/// Leaves with `values` in place of the trained weights.
 fn leaves_at(loaded: &LoadedModel, values: Vec<Vec<f32>>) -> Leaves {
     let device = loaded.model.device();
     let tensor = |values: Vec<f32>| {

@@ -1,9 +1,9 @@
-//! A weight matrix beside what remains of it in 4 or 8 bits: a corner of both, the values that a code can stand for, and the
-//! error over the whole.
+//! A weight matrix beside its quantization to 4 or 8 bits: a corner of both, the quantization levels, and the error over the
+//! whole matrix.
 //!
-//! The matrix is read, encoded and decoded slice by slice on the host with the codecs that pack a base ([`crate::quant`]), so
-//! that the numbers are those of a run in that format. A base that is packed already is read from its file where that has the
-//! floats, else the rows of a slice are decoded; no dense copy of it is made.
+//! The matrix is read, encoded and decoded slice by slice on the host with the codecs that quantize a base
+//! ([`crate::quant`]), so that the numbers are those of a run in that format. A base that is quantized already is read from
+//! its file where that has the floats, else the rows of a slice are dequantized; no dense copy is made.
 
 use super::find_module;
 use crate::config::{Fp8Format, QuantType, RunConfig};
@@ -13,13 +13,13 @@ use crate::host::Host;
 use crate::loaded_model::LoadedModel;
 use crate::models::{Leaves, Linear, Matrix};
 use crate::protocol::Picture;
-use crate::quant::{Absmax, BaseFormat, DoubleAbsmax, FourBit, Fp8, Fp8Matrix, Int8Rows, ScaleOf, packing};
+use crate::quant::{Absmax, BaseFormat, DoubleAbsmax, FourBit, Fp8, Fp8Matrix, Int8Rows, PartRows, ScaleOf, packing};
 use lorakeet_i18n::Field;
 use lorakeet_i18n::messages::pictures as msg;
 use lorakeet_shaders::Packed;
 use std::ops::Range;
 
-/// The formats by their words.
+/// The names of the formats.
 const FORMATS: [&str; 5] = ["nf4", "fp4", "int8", "fp8_e4m3", "fp8_e5m2"];
 /// Numbers that are read and encoded at a time.
 const SLICE: usize = 1 << 18;
@@ -72,7 +72,7 @@ pub(super) async fn draw(
     })
 }
 
-/// The format that a run has by this word, its other knobs as they are by default.
+/// The format named `word`, with a run's default settings.
 fn base_format(word: &str) -> Result<BaseFormat> {
     let four_bit = |code| RunConfig {
         quantization_bit: Some(4),
@@ -107,16 +107,16 @@ fn base_format(word: &str) -> Result<BaseFormat> {
 struct Numbers<'a> {
     rows: usize,
     columns: usize,
-    /// What the matrix takes where it lies.
+    /// Size of the matrix on the device or in the file.
     bytes: u64,
     place: Place<'a>,
 }
 
-/// Where they are read.
+/// Where the numbers are read from.
 enum Place<'a> {
     Device(&'a Matrix, &'a Leaves),
     File(&'a ModelFiles, String),
-    /// Turned on the host: what lies as [in, out].
+    /// Transposed on the host, of a matrix that lies as [in, out].
     Host(Vec<f32>),
 }
 
@@ -129,25 +129,25 @@ impl<'a> Numbers<'a> {
             bytes: matrix.bytes(),
             place: Place::Device(matrix, leaves),
         };
-        let is_turned = match Self::file_of(linear, loaded) {
-            None => linear.is_turned(),
+        let lies_transposed = match Self::file_of(linear, loaded) {
+            None => linear.lies_transposed(),
             Some((name, bytes)) => {
-                let is_turned = linear.transposed != files.stored_matrix(&name)?.transposed;
+                let lies_transposed = linear.transposed != files.stored_matrix(&name)?.transposed;
                 let place = Place::File(files, name);
                 let whole = Self { bytes, place, ..own };
-                return match is_turned {
-                    true => whole.turned().await,
+                return match lies_transposed {
+                    true => whole.transposed().await,
                     false => Ok(whole),
                 };
             }
         };
-        match is_turned {
-            true => own.turned().await,
+        match lies_transposed {
+            true => own.transposed().await,
             false => Ok(own),
         }
     }
 
-    /// The file's tensor and its bytes, where the run packed its floats: the device has lost them.
+    /// The file's tensor and its size, where the run quantized floats: the device no longer has them.
     fn file_of(linear: &Linear, loaded: &LoadedModel) -> Option<(String, u64)> {
         if loaded.full || loaded.base == BaseFormat::AsStored {
             return None;
@@ -159,29 +159,27 @@ impl<'a> Numbers<'a> {
         (is_float && entry.shape.len() == 2).then(|| (name.into_owned(), entry.bytes))
     }
 
-    /// The same read whole and turned from [in, out].
-    async fn turned(self) -> Result<Self> {
+    /// The same matrix, read whole and transposed from [in, out].
+    async fn transposed(self) -> Result<Self> {
         let (rows, columns) = (self.rows, self.columns);
         let lying = Self {
             rows: columns,
             columns: rows,
             ..self
         };
-        let mut turned = vec![0.0; rows * columns];
-        let height = (SLICE / rows.max(1)).max(1);
-        for top in (0..columns).step_by(height) {
-            let range = top..(top + height).min(columns);
+        let mut transposed = vec![0.0; rows * columns];
+        for range in lying.slices(1) {
             let numbers = lying.read(range.clone()).await?;
             for (input, row) in range.zip(numbers.chunks(rows.max(1))) {
                 for (output, number) in row.iter().enumerate() {
-                    turned[output * columns + input] = *number;
+                    transposed[output * columns + input] = *number;
                 }
             }
         }
         Ok(Self {
             rows,
             columns,
-            place: Place::Host(turned),
+            place: Place::Host(transposed),
             ..lying
         })
     }
@@ -194,11 +192,13 @@ impl<'a> Numbers<'a> {
         }
     }
 
+    fn parts(&self) -> PartRows {
+        PartRows::new(self.rows, self.columns)
+    }
+
     /// Row ranges of about [`SLICE`] numbers, borders at multiples of `step` rows.
     fn slices(&self, step: usize) -> impl Iterator<Item = Range<usize>> + use<> {
-        let rows = self.rows;
-        let height = (SLICE / self.columns.max(1) / step).max(1) * step;
-        (0..rows).step_by(height).map(move |top| top..(top + height).min(rows))
+        self.parts().ranges(SLICE, step)
     }
 }
 
@@ -217,7 +217,7 @@ impl Coded {
     async fn encode(source: &Numbers<'_>, base: BaseFormat, host: Host) -> Result<Self> {
         let columns = source.columns;
         let step = match base {
-            BaseFormat::FourBit { block, .. } => rows_of_blocks(block.elements(), columns),
+            BaseFormat::FourBit { block, .. } => source.parts().rows_of_multiple(block.elements()),
             BaseFormat::Fp8 { scale_of, .. } if scale_of != ScaleOf::Tensor => scale_of.tile(1, columns).0,
             _ => 1,
         };
@@ -252,16 +252,7 @@ impl Numbers<'_> {
     }
 }
 
-/// The fewest rows of `columns` numbers that are whole blocks.
-fn rows_of_blocks(block: usize, columns: usize) -> usize {
-    let (mut a, mut b) = (block, columns.max(1));
-    while b != 0 {
-        (a, b) = (b, a % b);
-    }
-    block / a
-}
-
-/// Puts the scales of all blocks in the place of their 8-bit codes' values: those are made around the mean of them all.
+/// Replaces the scales of all blocks by their double quantization, which takes the mean over all blocks.
 fn double_scales(parts: &mut [(Range<usize>, Part)]) -> Result<()> {
     let mut scales = Vec::new();
     for (_, part) in parts.iter() {
@@ -298,7 +289,7 @@ impl Part {
                     Fp8Matrix::new(rows, columns, format, scale_of, codes, vec![scale])?
                 }
             }),
-            // No word stands for the file's own format.
+            // `base_format` never gives the file's own format.
             BaseFormat::Int8 | BaseFormat::AsStored => Self::Int8(Int8Rows::encode(numbers, rows, columns)?),
         })
     }
@@ -311,7 +302,7 @@ impl Part {
         }
     }
 
-    /// The values that a code of the first block can stand for, ascending, each once.
+    /// The distinct quantization levels of the first block, ascending.
     fn levels(&self) -> Vec<f32> {
         let mut levels: Vec<f32> = match self {
             Self::FourBit(part) => {
@@ -335,7 +326,7 @@ impl Part {
             }
         };
         levels.sort_by(f32::total_cmp);
-        // The two zeros are one.
+        // 0 and -0 are one level.
         levels.dedup_by(|a, b| a == b);
         levels
     }
@@ -363,7 +354,7 @@ mod tests {
             now_ms: || 0.0,
             yield_now: || Box::pin(std::future::ready(())),
         };
-        // Nothing here waits for a device.
+        // No future here waits for a device.
         let encoding = pin!(Coded::encode(source, base, host));
         let Poll::Ready(coded) = encoding.poll(&mut Context::from_waker(Waker::noop())) else {
             panic!("it waits")
@@ -375,7 +366,7 @@ mod tests {
 
     #[test]
     fn a_matrix_in_slices_is_to_the_bit_what_it_is_as_a_whole() {
-        // Blocks of 64 go over the ends of such rows.
+        // Blocks of 64 do not end where these rows end.
         let source = numbers(600, 1001);
         let Place::Host(all) = &source.place else {
             unreachable!("it is on the host")
@@ -415,7 +406,7 @@ mod tests {
             let part = Part::encode(all, (2, 64), base_format(word).expect("known"), None).expect("finite");
             let (levels, decoded) = (part.levels(), part.decode());
             assert!(levels.is_sorted() && levels.len() <= 256, "{word}");
-            // The first block, or of FP8 and INT8 the first row, holds these and no other values.
+            // The first block (FP8 and INT8: the first row) has no other values.
             assert!(decoded[..64].iter().all(|value| levels.contains(value)), "{word}");
             levels.len()
         };

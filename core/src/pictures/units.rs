@@ -1,17 +1,17 @@
-//! What each hidden unit of a small perceptron says over the line or plane of its inputs, and what the model answers there.
+//! The activation of each hidden unit of a small MLP over the line or plane of its inputs, and the model's outputs there.
 
 use super::places;
-use crate::data::{Example, InputScaling};
+use crate::data::{Example, InputScaling, Scaling};
 use crate::error::{Error, Result};
 use crate::loaded_model::LoadedModel;
 use crate::models::{Leaves, Problem};
 use crate::protocol::Picture;
-use crate::tasks::collate;
+use crate::tasks::{collate, sigmoid, softmax};
 use lorakeet_i18n::messages::pictures as msg;
 
-/// Deviations from the mean that are drawn on both sides of it.
+/// Standard deviations that are drawn on both sides of the mean.
 const DEVIATIONS: f64 = 2.5;
-/// What is drawn beyond the data on both sides, as a share of their extent.
+/// The margin that is drawn beyond the data on both sides, as a share of their range.
 const MARGIN: f64 = 0.1;
 
 pub(super) async fn draw(
@@ -31,7 +31,7 @@ pub(super) async fn draw(
     if inputs > 2 {
         return Err(Error::model(msg::TooManyInputs { inputs }).remedy(msg::ChooseTwoColumns));
     }
-    // Of a model without hidden layers there is still the output to be seen.
+    // A model without hidden layers still has an output to draw.
     if layer >= layers.max(1) {
         let most = layers.saturating_sub(1);
         return Err(Error::config(msg::Beyond { got: layer, most }).field("layer"));
@@ -50,21 +50,10 @@ pub(super) async fn draw(
     scaling.apply(&mut grid);
     let batch = collate(&grid.iter().collect::<Vec<_>>(), model);
     let units = model.units(leaves, &batch, layer).await?;
-    let mut output = model.row_logits(leaves, &batch).await?;
-    match model.problem() {
-        Some(Problem::SingleLabel) => softmax(&mut output),
-        Some(Problem::MultiLabel) => output.iter_mut().flatten().for_each(|logit| {
-            *logit = (1.0 / (1.0 + (-f64::from(*logit)).exp())) as f32;
-        }),
-        _ => {
-            let targets = head.scaling();
-            for (target, values) in output.iter_mut().enumerate() {
-                for value in values {
-                    *value = targets.unscaled(target, f64::from(*value)) as f32;
-                }
-            }
-        }
-    }
+    let output = match model.row_logits(leaves, &batch).await? {
+        Some((logits, labels)) => lists(&answers(&logits, labels, model.problem(), &head.scaling()), labels),
+        None => Vec::new(),
+    };
     let names = head.input_names();
     Ok(Picture::Units {
         layer,
@@ -89,7 +78,8 @@ fn row(numbers: &[f64]) -> Example {
     }
 }
 
-/// What is drawn of an input, in the data's own units: around the mean where it is scaled by that, else where the data lie.
+/// The range of an input that is drawn, in the data's own units: around the mean where the input is standardized, else the
+/// range of the data with a margin.
 fn range(scaling: &InputScaling, examples: &[Example], place: usize) -> (f64, f64) {
     if let InputScaling::Columns(pairs) = scaling
         && let Some((mean, deviation)) = pairs.get(place)
@@ -111,17 +101,23 @@ fn range(scaling: &InputScaling, examples: &[Example], place: usize) -> (f64, f6
     (least - reach, most + reach)
 }
 
-/// Logits to probabilities, over the lists' numbers of each place.
-fn softmax(outputs: &mut [Vec<f32>]) {
-    let places = outputs.first().map_or(0, Vec::len);
-    for place in 0..places {
-        let logits = outputs.iter().map(|values| f64::from(values[place]));
-        let largest = logits.clone().fold(f64::NEG_INFINITY, f64::max);
-        let sum: f64 = logits.map(|logit| (logit - largest).exp()).sum();
-        for values in &mut *outputs {
-            values[place] = ((f64::from(values[place]) - largest).exp() / sum) as f32;
-        }
+/// The outputs of logits [n, L]: probabilities of classes or labels, else numbers in the targets' own units.
+fn answers(logits: &[f32], labels: usize, problem: Option<Problem>, targets: &Scaling) -> Vec<f64> {
+    match problem {
+        Some(Problem::SingleLabel) => softmax(logits, labels),
+        Some(Problem::MultiLabel) => logits.iter().map(|&logit| sigmoid(logit)).collect(),
+        Some(Problem::Regression) | None => logits
+            .iter()
+            .enumerate()
+            .map(|(place, &value)| targets.unscaled(place % labels, f64::from(value)))
+            .collect(),
     }
+}
+
+/// A matrix [n, L] as L lists of n.
+fn lists(values: &[f64], labels: usize) -> Vec<Vec<f32>> {
+    let of_label = |label: usize| values.iter().skip(label).step_by(labels).map(|&value| value as f32);
+    (0..labels).map(|label| of_label(label).collect()).collect()
 }
 
 #[cfg(test)]
@@ -140,12 +136,22 @@ mod tests {
     }
 
     #[test]
-    fn probabilities_of_a_place_add_up_to_1() {
-        let mut outputs = vec![vec![0.0, 800.0], vec![0.0, 0.0], vec![f32::ln(2.0), -800.0]];
-        softmax(&mut outputs);
-        let near = |found: f32, wanted: f32| assert!((found - wanted).abs() < 1e-6, "{found} {wanted}");
-        near(outputs[2][0], 0.5);
-        near(outputs[0][1], 1.0);
-        near(outputs.iter().map(|values| values[0]).sum(), 1.0);
+    fn answers_are_probabilities_or_numbers_in_the_units_of_the_targets() {
+        let logits = [0.0, f32::ln(3.0), 800.0, -800.0];
+        let of = |problem, targets: &Scaling| lists(&answers(&logits, 2, problem, targets), 2);
+        let near = |found: &[Vec<f32>], wanted: [[f32; 2]; 2]| {
+            let pairs = found.iter().flatten().zip(wanted.iter().flatten());
+            assert!(
+                found.len() == 2 && found.iter().all(|list| list.len() == 2),
+                "{found:?}"
+            );
+            pairs.for_each(|(found, wanted)| assert!((found - wanted).abs() < 1e-5, "{found} {wanted}"));
+        };
+        let plain = Scaling::default();
+        near(&of(Some(Problem::SingleLabel), &plain), [[0.25, 1.0], [0.75, 0.0]]);
+        near(&of(Some(Problem::MultiLabel), &plain), [[0.5, 1.0], [0.75, 0.0]]);
+        let targets = Scaling(vec![(10.0, 2.0), (1.0, 0.5)]);
+        let [low, high] = [f32::ln(3.0) * 0.5 + 1.0, 1610.0];
+        near(&of(Some(Problem::Regression), &targets), [[10.0, high], [low, -399.0]]);
     }
 }

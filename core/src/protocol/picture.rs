@@ -1,7 +1,7 @@
-//! Pictures that explain: what a front end asks for and the plain numbers that it draws.
+//! Pictures of a model: what a front end asks for and the plain numbers that it draws.
 //!
 //! A request goes with [`Command::Picture`] or, to be answered again and again during a run, in the `watch` of
-//! [`Command::Train`]. How each picture is computed is told in `core/src/pictures/`; how it is drawn is the front end's business.
+//! [`Command::Train`]. `core/src/pictures/` computes them; the front end draws them.
 
 #[cfg(doc)]
 use super::Command;
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub enum PictureRequest {
     /// The probability of each token of a text given those before it: base model and model with the adapter as it is now.
     Tokens {
-        /// The text; a model's own frame of special tokens is put around it.
+        /// The text; the model's special tokens are added.
         text: String,
     },
     /// ΔW = s·B·A of one adapted module, reduced to at most cells × cells by the means of blocks.
@@ -27,7 +27,7 @@ pub enum PictureRequest {
     },
     /// Attention weights of one layer and head on a text.
     Attention {
-        /// The text; a model's own frame of special tokens is put around it.
+        /// The text; the model's special tokens are added.
         text: String,
         /// The layer, from 0; of an encoder-decoder, of the encoder.
         layer: usize,
@@ -50,7 +50,7 @@ pub enum PictureRequest {
         #[serde(default = "cells_of_weights")]
         cells: usize,
     },
-    /// What each hidden unit of a small MLP on one or two numbers says over the line or plane of its inputs, and the output.
+    /// The activations of the hidden units of a small MLP with one or two inputs, over the range of the inputs, and the output.
     Units {
         /// The hidden layer, from 0.
         #[serde(default)]
@@ -81,12 +81,12 @@ fn cells_of_units() -> usize {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Picture {
-    /// How likely each token of a text is.
+    /// The probability of each token of a text.
     Tokens {
         /// In the order of the text.
         tokens: Vec<TokenProbability>,
     },
-    /// What an adapter adds to one weight matrix.
+    /// The update of one weight matrix by its adapter.
     LoraUpdate {
         /// The module's whole path.
         module: String,
@@ -108,10 +108,10 @@ pub enum Picture {
         #[serde(with = "number")]
         norm: f64,
         /// ‖W‖ of the base, for comparison.
-        #[serde(with = "number::optional", default)]
-        weight_norm: Option<f64>,
+        #[serde(with = "number")]
+        weight_norm: f64,
     },
-    /// What one head of one layer attends to.
+    /// The attention weights of one head of one layer.
     Attention {
         /// The layer, from 0.
         layer: usize,
@@ -123,13 +123,13 @@ pub enum Picture {
         heads: usize,
         /// The text's tokens.
         tokens: Vec<String>,
-        /// T × T: row t is what token t attends to, and its sum is 1.
+        /// T × T: row t holds the attention weights of token t, whose sum is 1.
         #[serde(with = "number::list")]
         weights: Vec<f32>,
     },
     /// The loss over the plane of two parameters.
     LossSurface {
-        /// What the parameters are called: along x, along y.
+        /// The parameters' names: along x, along y.
         names: (String, String),
         /// x of the first and of the last column.
         x: (f64, f64),
@@ -139,14 +139,14 @@ pub enum Picture {
         columns: usize,
         /// Rows.
         rows: usize,
-        /// The mean loss of the training rows at each place.
+        /// The mean loss of the training rows at each point.
         #[serde(with = "number::list")]
         losses: Vec<f32>,
-        /// x, y and the loss there: where the run started, then one place a step.
+        /// x, y and the loss at the start of the run and after each step.
         #[serde(with = "number::path")]
         path: Vec<(f64, f64, f64)>,
     },
-    /// Weights beside what remains of them in fewer bits.
+    /// Weights beside their quantization.
     PackedWeights {
         /// The module's whole path.
         module: String,
@@ -162,7 +162,7 @@ pub enum Picture {
         /// The same weights, packed and decoded.
         #[serde(with = "number::list")]
         decoded: Vec<f32>,
-        /// The values that a code of the first block can stand for, ascending.
+        /// The quantization levels of the first block, ascending.
         #[serde(with = "number::list")]
         levels: Vec<f32>,
         /// Over the whole matrix.
@@ -173,13 +173,13 @@ pub enum Picture {
         /// What it takes packed, scales included.
         packed_bytes: u64,
     },
-    /// What the units of a layer say.
+    /// The activations of the units of a layer.
     Units {
         /// The hidden layer, from 0.
         layer: usize,
         /// Hidden layers of the model.
         layers: usize,
-        /// What the inputs are called: one, or two.
+        /// The names of the inputs: one or two.
         inputs: Vec<String>,
         /// The first input in the first and in the last column, in the data's own units.
         x: (f64, f64),
@@ -190,21 +190,21 @@ pub enum Picture {
         columns: usize,
         /// Rows: 1 where there is one input.
         rows: usize,
-        /// Of each unit, its activation at each place.
+        /// The activation of each unit at each point.
         #[serde(with = "number::lists")]
         units: Vec<Vec<f32>>,
-        /// Of each output, what is answered at each place: the probability of a class or a label, a number in its own unit.
+        /// Each output at each point: the probability of a class or a label, or a number in its own unit.
         #[serde(with = "number::lists")]
         output: Vec<Vec<f32>>,
     },
 }
 
-/// A token of a text and how likely it was.
+/// A token of a text and its probability.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TokenProbability {
-    /// The token's text. In a row they read as the text does.
+    /// The token's text; joined they are the text.
     pub text: String,
-    /// By the base model; `None` of the first token, which nothing precedes, and of a model whose every weight was trained.
+    /// By the base model; `None` of the first token, which nothing precedes, and after full training.
     #[serde(with = "number::optional", default)]
     pub base: Option<f64>,
     /// By the trained model; `None` of the first token and without an adapter.
@@ -212,7 +212,7 @@ pub struct TokenProbability {
     pub tuned: Option<f64>,
     /// The likeliest token in this place, by the model as it is now; empty of the first token.
     pub likeliest: String,
-    /// How likely that one was; 0 of the first token.
+    /// The probability of the likeliest token; 0 of the first token.
     #[serde(with = "number")]
     pub likeliest_probability: f64,
 }

@@ -276,4 +276,13 @@ mod tests {
             assert_eq!(written, format!("\"{}\"", kind.name()));
         }
     }
+
+    #[test]
+    fn all_kinds_of_baselines_are_listed() {
+        // serde's refusal of an unknown name lists the names of all variants.
+        let refusal = serde_json::from_str::<BaselineKind>("\"none\"").expect_err("no kind has this name");
+        let refusal = refusal.to_string();
+        let known: Vec<&str> = refusal.split('`').skip(3).step_by(2).collect();
+        assert_eq!(known, BaselineKind::ALL.map(BaselineKind::name), "{refusal}");
+    }
 }

@@ -6,7 +6,7 @@ use crate::config::{Fp8Format, Fp8Scale, QuantType, RunConfig};
 /// FP8 scales by block are one for each 128 × 128 numbers, as DeepSeek-V3 has them (arXiv 2412.19437).
 const FP8_BLOCK: usize = 128;
 
-/// The format of a base's frozen linears. Embeddings and heads always keep their file's: quantising them costs the most
+/// The format of a base's frozen linears. Embeddings and heads always keep their file's: quantizing them costs the most
 /// accuracy, and transformers leaves them alone too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum BaseFormat {

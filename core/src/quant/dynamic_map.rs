@@ -1,4 +1,4 @@
-//! Block-wise 8-bit numbers over a dynamic map: the state of 8-bit AdamW, and the scales of double quantisation.
+//! Block-wise 8-bit numbers over a dynamic map: the state of 8-bit AdamW, and the scales of double quantization.
 //!
 //! A code is an index into a table of 256 values in [−1, 1] that are dense near 0 and near 1: a dynamic tree, whose codes
 //! trade digits of the exponent for digits of the fraction (Dettmers, "8-Bit Approximations for Parallelism in Deep

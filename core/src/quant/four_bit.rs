@@ -2,7 +2,7 @@
 //!
 //! NF4's values are quantiles of a normal distribution (Dettmers et al., "QLoRA", 2023), FP4's are a sign and a float of
 //! three bits. The bytes are those of bitsandbytes (`quantize_4bit`) and of the checkpoints that transformers writes with
-//! it. In *double quantisation* the scales are 8-bit numbers themselves: 4.127 instead of 4.5 bits a weight.
+//! it. In *double quantization* the scales are 8-bit numbers themselves: 4.127 instead of 4.5 bits a weight.
 
 use super::{Block, Blockwise, Map, check_finite, check_length, in_units_of, largest, midpoints, nearest};
 use crate::{Error, Result};
@@ -116,7 +116,7 @@ impl Absmax {
     }
 }
 
-/// Scales in double quantisation: scale i = table\[code i\] · absmax₂\[block of i\] + offset, over the signed
+/// Scales in double quantization: scale i = table\[code i\] · absmax₂\[block of i\] + offset, over the signed
 /// [`Map`] and blocks of 256 scales.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DoubleAbsmax {

@@ -1,6 +1,6 @@
 //! INT8 with one scale a row: w = q · absmax / 127, q from −127 to 127.
 //!
-//! The vector-wise quantisation of LLM.int8() (Dettmers et al., 2022), with the roundings of bitsandbytes'
+//! The vector-wise quantization of LLM.int8() (Dettmers et al., 2022), with the roundings of bitsandbytes'
 //! `int8_vectorwise_quant`. The product of two such matrices is a kernel's business.
 
 use super::{check_finite, check_length, check_matrix, largest};

@@ -2,9 +2,9 @@
 //!
 //! This stands between the files ([`crate::formats`]) and the device: kernels read the bytes that are made here, and are
 //! held against these functions. One file a family: [`four_bit`] (NF4, FP4), [`int8`], [`fp8`], and [`dynamic_map`] for
-//! the state of 8-bit optimizers and for the scales of double quantisation. GGUF's blocks are decoded in
-//! [`crate::formats::blocks`], and [`packing`] puts the bits of all of them in the order that kernels read; products with packed
-//! weights and optimizers are no business of this module.
+//! the state of 8-bit optimizers and for the scales of double quantization. GGUF's blocks are decoded in
+//! [`crate::formats::blocks`] and encoded in [`ggml`], and [`packing`] puts the bits of all of them in the order that kernels
+//! read; products with packed weights and optimizers are no business of this module.
 //!
 //! Every format is codes and scales: a number is `code's value · scale`, and many neighbours share a scale. All
 //! arithmetic is in f32, in the order that the formulas give, because another order gives other last bits.
@@ -13,9 +13,12 @@ mod base;
 pub mod dynamic_map;
 pub mod four_bit;
 pub mod fp8;
+pub mod ggml;
 pub mod int8;
 #[cfg(feature = "engine")]
 pub mod packing;
+#[cfg(feature = "engine")]
+mod part_rows;
 
 use crate::{Error, Result};
 use lorakeet_i18n::messages::formats as msg;
@@ -25,6 +28,8 @@ pub use dynamic_map::{Blockwise, Map};
 pub use four_bit::{Absmax, Code, DoubleAbsmax, FourBit};
 pub use fp8::{Fp8, Fp8Matrix, ScaleOf};
 pub use int8::Int8Rows;
+#[cfg(feature = "engine")]
+pub(crate) use part_rows::PartRows;
 
 /// How many neighbours of the flattened tensor share a scale; the last block may be short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

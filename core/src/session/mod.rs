@@ -283,7 +283,7 @@ impl Session {
         }
     }
 
-    /// A picture of the model outside of a run; the loaded data show where its inputs lie.
+    /// A picture of the model outside of a run. Units are drawn over the range of the loaded data.
     async fn draw(&self, id: u32, request: &PictureRequest, emit: &mut Emit<'_>) -> Result<()> {
         let model = loaded(&self.model)?;
         let rows = || {
@@ -291,9 +291,11 @@ impl Session {
             let columns = head.columns(Columns::default(), data);
             data::numeric_examples(&data.numeric(&columns).ok()?, None).ok()
         };
-        let examples = match model.model.input_features() {
-            Some(inputs) => rows().filter(|rows| rows.iter().all(|row| row.features.len() == inputs)),
-            None => None,
+        let examples = match (request, model.model.input_features()) {
+            (PictureRequest::Units { .. }, Some(inputs)) => {
+                rows().filter(|rows| rows.iter().all(|row| row.features.len() == inputs))
+            }
+            _ => None,
         };
         let scene = Scene {
             examples: examples.as_deref().unwrap_or_default(),

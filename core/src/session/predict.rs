@@ -28,7 +28,7 @@ impl Session {
         let model = loaded(&self.model)?;
         let data = self.validation.as_ref().or(self.data.as_ref()).ok_or_else(no_data)?;
         let mut spec = TaskSpec::from_checkpoint(config, model, &data.rows)?;
-        spec.tell_notes(emit);
+        spec.emit_notes(emit);
         let mut held_out = held_out(&spec, model, &data.rows, config, false, emit).await?;
         held_out.ask(config, model, QUESTIONS)?;
         Ok(score(&held_out, model, &spec, config, emit).await?.info)
@@ -48,7 +48,7 @@ impl Session {
         let model = loaded(&self.model)?;
         let dataset = &self.data.as_ref().ok_or_else(no_data)?.rows;
         let mut spec = TaskSpec::from_checkpoint(config, model, dataset)?;
-        spec.tell_notes(emit);
+        spec.emit_notes(emit);
         let writes = spec.objective.learns_texts();
         let config = &RunConfig {
             predict_with_generate: writes,

@@ -1,5 +1,5 @@
-//! What can be had without training: the answers that a tuned model has to beat, on the same validation rows. Here is what tasks
-//! share of it; which baselines a task has is its own to say.
+//! Baselines: predictions without training that a tuned model has to beat, on the same validation rows. This is the part that
+//! tasks share; each task's file says which baselines it has.
 
 use super::examples::collate;
 use super::{Rules, TaskSpec, by_task};
@@ -15,7 +15,7 @@ use lorakeet_i18n::messages::run as msg;
 
 /// Training rows that a probe learns from where the run learns from fewer: each costs a forward pass.
 const PROBE_ROWS: usize = 1000;
-/// And at most: a probe on fewer rows than the run's own flatters the run, but its equation takes time and memory, too.
+/// Training rows of a probe at most. Fewer rows than the run's make the baseline too weak, but the probe takes time and memory.
 const MOST_PROBE_ROWS: usize = 4000;
 /// Of rows of numbers, which are vectors already, what a probe's time and memory allow: products, and numbers in all.
 const MOST_PRODUCTS: f64 = 1e10;
@@ -23,7 +23,7 @@ const MOST_NUMBERS: usize = 1 << 24;
 /// Rows through the model at once.
 const ROWS: usize = 8;
 
-/// Predictions and how they came about.
+/// Predictions and how they were made.
 #[derive(Debug, Clone)]
 pub(crate) struct Baseline {
     pub(crate) kind: BaselineKind,
@@ -35,7 +35,7 @@ impl Baseline {
     pub(crate) fn scores(&self, task: Task) -> protocol::Baseline {
         let mut metrics = self.answers.metrics(task);
         if let Predictions::Pairs(_) = self.answers {
-            // Likelihoods are no rewards: only which is the larger can be compared.
+            // Likelihoods are not rewards: only their order can be compared.
             metrics.retain(|metric| metric.name == "preference_accuracy");
         }
         protocol::Baseline {
@@ -46,12 +46,12 @@ impl Baseline {
     }
 }
 
-/// What baselines are made from.
+/// The inputs of baselines.
 pub(crate) struct Probed<'a> {
     pub(super) model: &'a Model,
     pub(super) spec: &'a TaskSpec,
     train: &'a [Example],
-    /// The first of `train`, of which a probe learns.
+    /// The first of `train`, which a probe is fitted to.
     probed: &'a [Example],
     pub(super) held_out: &'a [Example],
     pub(super) batches: &'a [Batch],
@@ -59,10 +59,10 @@ pub(crate) struct Probed<'a> {
     pub(super) width: usize,
 }
 
-/// Vectors of the rows that a probe learns from, and of those that it is asked.
+/// Vectors of the rows that a probe is fitted to, and of those that it predicts.
 pub(super) struct ProbeFeatures {
-    pub(super) learnt: Features,
-    pub(super) asked: Features,
+    pub(super) train: Features,
+    pub(super) held_out: Features,
 }
 
 impl TaskSpec {
@@ -98,18 +98,18 @@ impl TaskSpec {
 }
 
 impl Probed<'_> {
-    /// The labels of the rows that a probe learns from.
-    pub(super) fn learnt(&self) -> Vec<f32> {
+    /// The labels of the rows that a probe is fitted to.
+    pub(super) fn probe_labels(&self) -> Vec<f32> {
         labels(self.probed)
     }
 
     /// The labels of all training rows.
-    pub(super) fn all(&self) -> Vec<f32> {
+    pub(super) fn train_labels(&self) -> Vec<f32> {
         labels(self.train)
     }
 
     /// The labels of the rows held out.
-    pub(super) fn asked(&self) -> Vec<f32> {
+    pub(super) fn held_out_labels(&self) -> Vec<f32> {
         labels(self.held_out)
     }
 
@@ -117,14 +117,14 @@ impl Probed<'_> {
     pub(super) async fn features(&self, emit: &mut Emit<'_>) -> Result<Option<ProbeFeatures>> {
         let total = (self.probed.len() + self.held_out.len()) as u64;
         let mut done = 0;
-        let learnt = vectors(self.model, self.probed, (&mut done, total), emit).await?;
-        let asked = vectors(self.model, self.held_out, (&mut done, total), emit).await?;
-        let both = learnt.zip(asked);
-        Ok(both.map(|(learnt, asked)| ProbeFeatures { learnt, asked }))
+        let train = vectors(self.model, self.probed, (&mut done, total), emit).await?;
+        let held_out = vectors(self.model, self.held_out, (&mut done, total), emit).await?;
+        let both = train.zip(held_out);
+        Ok(both.map(|(train, held_out)| ProbeFeatures { train, held_out }))
     }
 }
 
-/// The answers under their name; where there can be none, a word on why: a run does not need them.
+/// The predictions of the baseline `kind`; where it fails, a warning says why, since a run does not need it.
 pub(super) fn try_baseline(
     kind: BaselineKind,
     answers: Result<Predictions>,
@@ -171,10 +171,10 @@ pub(super) fn column(labels: &[f32], place: usize, width: usize) -> Vec<f64> {
 
 /// What a probe for each column answers, row after row.
 pub(super) fn probe_columns(features: &ProbeFeatures, labels: &[f32], width: usize) -> Result<Vec<f64>> {
-    let mut answers = vec![0.0; features.asked.rows() * width];
+    let mut answers = vec![0.0; features.held_out.rows() * width];
     for place in 0..width {
-        let probe = Probe::numbers(&features.learnt, &column(labels, place, width))?;
-        for (row, value) in probe.predict(&features.asked)?.into_iter().enumerate() {
+        let probe = Probe::numbers(&features.train, &column(labels, place, width))?;
+        for (row, value) in probe.predict(&features.held_out)?.into_iter().enumerate() {
             answers[row * width + place] = value;
         }
     }

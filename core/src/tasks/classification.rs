@@ -49,20 +49,20 @@ impl Rules for Classification {
             return Ok(Vec::new());
         };
         let width = probed.width;
-        let truth = column_of_classes(&probed.asked());
+        let truth = column_of_classes(&probed.held_out_labels());
         let classes = |predicted: Vec<usize>| Predictions::Classes {
             classes: width,
             truth: truth.clone(),
             predicted,
             probabilities: Vec::new(),
         };
-        let most = majority_class(&column_of_classes(&probed.all()))?;
+        let most = majority_class(&column_of_classes(&probed.train_labels()))?;
         let mut found = vec![(BaselineKind::MajorityClass, classes(vec![most; truth.len()]))];
-        let learnt = column_of_classes(&probed.learnt());
-        let nearest = NearestCentroid::fit(&features.learnt, &learnt).and_then(|fit| fit.predict(&features.asked));
+        let train = column_of_classes(&probed.probe_labels());
+        let nearest = NearestCentroid::fit(&features.train, &train).and_then(|fit| fit.predict(&features.held_out));
         found.extend(try_baseline(BaselineKind::NearestCentroid, nearest.map(classes), emit));
         let probe =
-            Probe::classes(&features.learnt, &learnt, width).and_then(|fit| fit.predict_classes(&features.asked));
+            Probe::classes(&features.train, &train, width).and_then(|fit| fit.predict_classes(&features.held_out));
         found.extend(try_baseline(BaselineKind::LinearProbe, probe.map(classes), emit));
         Ok(found)
     }

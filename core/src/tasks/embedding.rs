@@ -1,5 +1,5 @@
-//! A vector for a text, near to the vectors of texts that belong to it or are like it (bi-encoder). Runs on queries are scored on
-//! every held-out query against every held-out document, runs on pairs by the cosine of each.
+//! A vector for a text, near to the vectors of texts that belong to it or are like it (bi-encoder). Runs on queries are
+//! scored on every held-out query against every held-out document, runs on pairs by the cosine of each.
 
 use super::baselines::Probed;
 use super::objective::{rows_of, texts};
@@ -98,7 +98,7 @@ impl Rules for Embedding {
             BaselineKind::BaseModel,
             of_vectors(loss, probed.held_out, &values, width),
         );
-        // Words rank documents; how alike two texts are is no number of theirs.
+        // BM25 ranks documents; it does not score the similarity of a pair.
         Ok(match loss.is_of_numbers() {
             true => vec![untouched],
             false => vec![(BaselineKind::Bm25, Corpus::of(probed.held_out).by_words()), untouched],
@@ -123,7 +123,7 @@ impl Rules for Embedding {
     }
 }
 
-/// What vectors of all texts, `width` numbers each, say: cosines of pairs, or the order of documents.
+/// The predictions of the vectors of all texts, `width` numbers each: cosines of pairs, or the order of documents.
 fn of_vectors(loss: &WeightedSum, examples: &[Example], vectors: &[f32], width: usize) -> Predictions {
     if !loss.is_of_numbers() {
         return Corpus::of(examples).by_vectors(vectors, width);
@@ -155,7 +155,7 @@ enum Text {
 }
 
 struct Query<'a> {
-    /// Where it stands in the file.
+    /// Its row in the file.
     row: usize,
     text: &'a str,
     /// By document; those that are not here do not belong to it.

@@ -100,7 +100,7 @@ impl TaskSpec {
         by_task!(self.task(), R => R::add_reference(config, model, examples, emit).await)
     }
 
-    /// Whether the file says what is right.
+    /// Whether the file has labels.
     pub(crate) fn knows_answers(&self, dataset: &Dataset) -> bool {
         match self.shape {
             Some(_) => {
@@ -131,7 +131,7 @@ impl TaskSpec {
     /// both; of any number of labels, the first that applies counts as the row's class. Other tasks have no classes of rows.
     fn split(&self, examples: Vec<Example>, val_size: f64, seed: u64) -> Result<Split> {
         if self.is_forecast() {
-            // What is scored comes after what was learnt.
+            // The validation rows come after the training rows.
             let (train, _) = data::split(examples.len(), val_size, seed)?;
             let mut learnt = examples;
             let held_out = learnt.split_off(train.len());
@@ -228,7 +228,7 @@ impl TaskSpec {
         self.scaling.apply(held_out);
     }
 
-    /// How a run scales its inputs, where it does not say: a series' form tells its class, whatever its level.
+    /// The default of a run's scaling of inputs: a series is classified by its form, whatever its level.
     fn scale_inputs(&self, config: &RunConfig, shape: Shape) -> ScaleInputs {
         config.scale_inputs.unwrap_or(match (shape, self.label_kind()) {
             (Shape::Image { .. }, _) => ScaleInputs::None,
@@ -264,7 +264,7 @@ pub(super) async fn labelled(spec: &TaskSpec, rows: &Rows<'_>, emit: &mut Emit<'
     Ok(examples)
 }
 
-/// A text that somebody typed, or two, as a row of a file.
+/// One or two texts that were typed in, as a row of a file.
 pub(super) fn typed(texts: &[&String]) -> Vec<Value> {
     match texts {
         [first, second, ..] => vec![json!({ "sentence1": first, "sentence2": second })],

@@ -62,7 +62,7 @@ impl Rules for Generation {
     }
 }
 
-/// What the model is asked, and how a row answers it.
+/// A prompt and the reference answer of a row.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Question {
     pub(crate) row: usize,
@@ -73,7 +73,7 @@ pub(crate) struct Question {
 }
 
 impl Question {
-    /// The question of an example; `None` of a text that is learnt from its start, and of one whose answer was cut.
+    /// The question of an example; `None` of a text without a prompt, and of one whose answer was truncated.
     fn of(example: &Example, tokenizer: &Tokenizer) -> Result<Option<Self>> {
         let (prompt, answer) = match &example.target {
             Target::Answer(answer) => (example.input_ids.as_slice(), answer.as_slice()),

@@ -1,6 +1,6 @@
-//! What a task decides, one file a task: its examples, what its loss compares, its predictions, what it is compared with, and
-//! its answers to texts that somebody typed. `TaskSpec` is a run's task with all that follows from settings, model and data;
-//! [`Objective`] is its loss on a model's outputs.
+//! The tasks, one file each: examples, targets of the loss, predictions, baselines, and predictions for texts that are typed
+//! in. `TaskSpec` is a run's task with all that follows from settings, model and data; [`Objective`] is its loss on a model's
+//! outputs.
 //!
 //! A task is one file that implements `Rules`, a row of `by_task!`, and a row of [`crate::task`] with its names.
 
@@ -23,7 +23,7 @@ pub(crate) use embedding::Corpus;
 pub(crate) use examples::{PAD_TO_MULTIPLE_OF, collate};
 pub(crate) use generation::Question;
 pub use objective::Objective;
-pub(crate) use predictions::number;
+pub(crate) use predictions::{number, sigmoid, softmax};
 pub(crate) use spec::TaskSpec;
 
 use crate::config::RunConfig;
@@ -61,11 +61,11 @@ impl Rows<'_> {
     }
 }
 
-/// What a task decides. What is given here is so of most tasks.
+/// What a task decides. The defaults are those of most tasks.
 pub(crate) trait Rules {
     /// What its labels are, where they are a column's.
     const LABELS: Option<LabelKind> = None;
-    /// Whether texts themselves are learnt, so that a score is theirs and not one of answers.
+    /// Whether texts themselves are trained on, so that texts are scored and not predictions.
     const LEARNS_TEXTS: bool = false;
     /// Whether there is an output for each token, of which those with a label count.
     const OF_TOKENS: bool = false;
@@ -93,7 +93,7 @@ pub(crate) trait Rules {
         examples::labelled(spec, rows, emit).await
     }
 
-    /// Whether the file says what is right.
+    /// Whether the file has labels.
     fn knows_answers(spec: &TaskSpec, dataset: &Dataset) -> bool {
         spec.finds_labels(dataset)
     }
@@ -126,13 +126,13 @@ pub(crate) trait Rules {
     /// Puts `outputs` beside the batch's labels, for the loss.
     fn compared<'b>(loss: &WeightedSum, outputs: Tensor<2>, batch: &'b Batch) -> Result<Compared<'b>>;
 
-    /// What the model answered to `examples`, whose labels are right: its outputs, `width` numbers a row.
+    /// The predictions for labelled `examples`, from the model's outputs, `width` numbers a row.
     fn answers(spec: &TaskSpec, examples: &[Example], outputs: &[f32], width: usize) -> Option<Predictions>;
 
-    /// What can be had without training, under the names of the baselines.
+    /// The predictions of each baseline.
     async fn baselines(probed: Probed<'_>, emit: &mut Emit<'_>) -> Result<Vec<(BaselineKind, Predictions)>>;
 
-    /// What a row is answered with, in words.
+    /// The label of a row in words.
     fn label(spec: &TaskSpec, target: &Target) -> Vec<String> {
         let names = spec.answer.as_ref().map(|answer| answer.names.as_slice());
         let name = |label: usize| names.and_then(|names| names.get(label).cloned());
@@ -142,17 +142,17 @@ pub(crate) trait Rules {
             .collect()
     }
 
-    /// The documents that somebody typed below a query, in the order of their scores.
+    /// The documents that were typed in below a query, in the order of their scores.
     fn documents(_examples: &[Example]) -> Vec<String> {
         Vec::new()
     }
 
-    /// What to do where somebody typed nothing.
+    /// The remedy where nothing was typed in.
     fn ask() -> Message {
         msg::WriteOne.into()
     }
 
-    /// Texts that somebody typed, none of them empty, as rows of a file.
+    /// Texts that were typed in, none of them empty, as rows of a file.
     fn typed(texts: &[&String]) -> Vec<Value> {
         examples::typed(texts)
     }

@@ -48,10 +48,10 @@ impl Rules for MultiLabel {
         let Some(features) = probed.features(emit).await? else {
             return Ok(Vec::new());
         };
-        let (width, asked, all) = (probed.width, probed.asked(), probed.all());
+        let (width, held_out, all) = (probed.width, probed.held_out_labels(), probed.train_labels());
         let flags = |predicted: Vec<bool>| Predictions::Labels {
             labels: width,
-            truth: asked.iter().map(|&flag| flag > 0.5).collect(),
+            truth: held_out.iter().map(|&flag| flag > 0.5).collect(),
             predicted,
             probabilities: Vec::new(),
         };
@@ -59,8 +59,8 @@ impl Rules for MultiLabel {
         for label in 0..width {
             often.push(mean(&column(&all, label, width))? > 0.5);
         }
-        let mut found = vec![(BaselineKind::UsualLabels, flags(often.repeat(asked.len() / width)))];
-        let answered = probe_columns(&features, &probed.learnt(), width);
+        let mut found = vec![(BaselineKind::UsualLabels, flags(often.repeat(held_out.len() / width)))];
+        let answered = probe_columns(&features, &probed.probe_labels(), width);
         let answered = answered.map(|shares| flags(shares.iter().map(|share| *share > 0.5).collect()));
         found.extend(try_baseline(BaselineKind::LinearProbe, answered, emit));
         Ok(found)

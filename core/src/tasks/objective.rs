@@ -15,9 +15,9 @@ use lorakeet_i18n::messages::run::ModelHasNoHead;
 /// A task and its loss.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Objective {
-    /// What is learnt.
+    /// The task.
     pub task: Task,
-    /// What is made small.
+    /// The loss.
     pub loss: WeightedSum,
 }
 
@@ -63,8 +63,8 @@ impl Objective {
         Ok(total)
     }
 
-    /// What the model gives for `batch`, from which [`Objective::value`] follows: logits \[B, L\] of rows or \[B·T, L\] of tokens,
-    /// vectors \[B, C\], or log-probabilities of answers \[B, 1\].
+    /// What the model gives for `batch`, from which [`Objective::value`] follows: logits \[B, L\] of rows or \[B·T, L\] of
+    /// tokens, vectors \[B, C\], or log-probabilities of answers \[B, 1\].
     ///
     /// # Errors
     /// A model without the task's head.
@@ -101,7 +101,7 @@ impl Objective {
         self.value(outputs, batch, counts)
     }
 
-    /// What a target token's cross-entropy is multiplied and what it is divided by, where the next token is learnt.
+    /// Factor and divisor of a target token's cross-entropy, where the next token is predicted.
     pub(crate) fn of_target(&self, counts: &[f64]) -> (f64, f64) {
         let weight = self.loss.terms().iter().map(|term| term.weight).sum();
         (weight, counts.first().map_or(1.0, |count| count.max(1.0)))
@@ -112,7 +112,7 @@ impl Objective {
         by_task!(self.task, R => R::compared(&self.loss, outputs, batch))
     }
 
-    /// Whether texts themselves are learnt, by the loss over a vocabulary.
+    /// Whether texts themselves are trained on, by the loss over a vocabulary.
     pub(crate) fn learns_texts(&self) -> bool {
         by_task!(self.task, R => R::LEARNS_TEXTS)
     }

@@ -11,7 +11,7 @@ pub(super) fn labels_of_rows(examples: &[Example]) -> impl Iterator<Item = f32> 
     examples.iter().flat_map(of)
 }
 
-/// The numbers that a row is answered with, in words.
+/// The numbers of a row's target as text.
 pub(super) fn numbers_of(target: &Target) -> Vec<String> {
     match target {
         Target::Row(numbers) => numbers.iter().map(|&value| number(f64::from(value))).collect(),
@@ -35,8 +35,8 @@ pub(super) fn lists(examples: &[Example], mut scores: impl FnMut(usize) -> Vec<f
     examples.iter().map(of).collect()
 }
 
-/// The probabilities of each row's classes.
-pub(super) fn softmax(logits: &[f32], width: usize) -> Vec<f64> {
+/// The probabilities of each row's classes, in the order of the logits.
+pub(crate) fn softmax(logits: &[f32], width: usize) -> Vec<f64> {
     let of_row = |row: &[f32]| {
         let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let powers: Vec<f64> = row.iter().map(|&logit| f64::from(logit - most).exp()).collect();
@@ -46,7 +46,7 @@ pub(super) fn softmax(logits: &[f32], width: usize) -> Vec<f64> {
     logits.chunks(width).flat_map(of_row).collect()
 }
 
-pub(super) fn sigmoid(logit: f32) -> f64 {
+pub(crate) fn sigmoid(logit: f32) -> f64 {
     1.0 / (1.0 + (-f64::from(logit)).exp())
 }
 

@@ -1,4 +1,4 @@
-//! The better one of two answers, learnt directly from pairs (DPO).
+//! The better one of two answers, trained directly on pairs (DPO).
 
 use super::baselines::Probed;
 use super::examples::collate;

@@ -40,11 +40,21 @@ impl Rules for Regression {
         let Some(features) = probed.features(emit).await? else {
             return Ok(Vec::new());
         };
-        let (spec, width, asked, all) = (probed.spec, probed.width, probed.asked(), probed.all());
+        let (spec, width, held_out, all) = (
+            probed.spec,
+            probed.width,
+            probed.held_out_labels(),
+            probed.train_labels(),
+        );
         let unscaled = |(i, value): (usize, f64)| spec.scaling.unscaled(i % width, value);
         let numbers = |predicted: Vec<f64>| Predictions::Numbers {
             targets: width,
-            truth: asked.iter().map(|&v| f64::from(v)).enumerate().map(unscaled).collect(),
+            truth: held_out
+                .iter()
+                .map(|&v| f64::from(v))
+                .enumerate()
+                .map(unscaled)
+                .collect(),
             predicted: predicted.into_iter().enumerate().map(unscaled).collect(),
         };
         let mut means = Vec::with_capacity(width);
@@ -53,13 +63,16 @@ impl Rules for Regression {
         }
         let mut found = Vec::new();
         if spec.is_forecast() && width == 1 {
-            // Rows follow each other, so that the last number that goes into one is the answer to the one before.
-            let before = all.last().into_iter().chain(&asked).take(asked.len());
+            // Rows are consecutive windows, so the last input of a row is the target of the row before.
+            let before = all.last().into_iter().chain(&held_out).take(held_out.len());
             let before = before.map(|&value| f64::from(value));
             found.push((BaselineKind::LastValue, numbers(before.collect())));
         }
-        found.push((BaselineKind::TrainingMean, numbers(means.repeat(asked.len() / width))));
-        let answered = probe_columns(&features, &probed.learnt(), width).map(numbers);
+        found.push((
+            BaselineKind::TrainingMean,
+            numbers(means.repeat(held_out.len() / width)),
+        ));
+        let answered = probe_columns(&features, &probed.probe_labels(), width).map(numbers);
         found.extend(try_baseline(BaselineKind::LinearProbe, answered, emit));
         Ok(found)
     }

@@ -28,9 +28,9 @@ pub(crate) struct TaskSpec {
     pub(crate) answer: Option<LabelSet>,
     /// Of regressions, how the targets are scaled.
     pub(crate) scaling: Scaling,
-    /// By which checkpoints are compared and the run is judged.
+    /// The metric that checkpoints and the run are compared by.
     pub(crate) metric: String,
-    /// How the numbers of a row lie; none of texts.
+    /// The layout of a row's numbers; none of texts.
     pub(crate) shape: Option<Shape>,
     /// How they are scaled.
     pub(super) inputs: InputScaling,
@@ -44,7 +44,7 @@ pub(crate) struct TaskSpec {
 }
 
 impl TaskSpec {
-    /// What a run on `dataset` is to do.
+    /// The task of a run on `dataset`.
     ///
     /// # Errors
     /// Data without what the task needs, a loss or a metric that is not the task's, a model that cannot do it.
@@ -106,7 +106,7 @@ impl TaskSpec {
         Ok(spec)
     }
 
-    /// What a run of a model that takes numbers is to do.
+    /// The task of a run whose model takes numbers.
     fn of_numbers(
         config: &RunConfig,
         (own, is_trained): (&PretrainedHead, bool),
@@ -180,8 +180,8 @@ impl TaskSpec {
         Ok(spec)
     }
 
-    /// Predictions with the head that the model brings, or with a fresh one for the labels of the data, and says so where the former
-    /// was trained and is not used.
+    /// Predictions with the model's own head, or with a fresh one for the labels of the data. A note says so where the
+    /// model's head was trained and is not used.
     fn take(
         &mut self,
         kept: Result<LabelSet, Option<Message>>,
@@ -208,7 +208,7 @@ impl TaskSpec {
         let columns = Columns::of(config);
         let loss = match &config.loss {
             Some(text) => WeightedSum::parse(text)?,
-            // Pairs with numbers and nothing to be found say how alike they are.
+            // Pairs with numbers and without a corpus are scored by similarity.
             None if task == Task::Embedding && !dataset.has_ranking() && dataset.has_labels(&columns) => {
                 usual(Task::Regression)
             }
@@ -230,14 +230,14 @@ impl TaskSpec {
         })
     }
 
-    /// Takes note of a cutoff_len that the model cannot have.
+    /// Adds a note on a cutoff_len that the model cannot use.
     pub(crate) fn note_cutoff(&mut self, config: &RunConfig, loaded: &LoadedModel) {
         let note = loaded.model.limits().cutoff_note(config.cutoff_len);
         self.notes.extend(note.filter(|_| self.shape.is_none()));
     }
 
-    /// Says what was decided, and why.
-    pub(crate) fn tell_notes(&mut self, emit: &mut Emit<'_>) {
+    /// Emits the notes on what was decided, and why.
+    pub(crate) fn emit_notes(&mut self, emit: &mut Emit<'_>) {
         emit.warn_all(self.notes.drain(..));
     }
 
@@ -250,12 +250,12 @@ impl TaskSpec {
         label_kind(self.task())
     }
 
-    /// What the model answered to `examples`, whose labels are right: its outputs, `width` numbers a row.
+    /// The predictions for labelled `examples`, from the model's outputs, `width` numbers a row.
     pub(crate) fn answers(&self, examples: &[Example], outputs: &[f32], width: usize) -> Option<Predictions> {
         by_task!(self.task(), R => R::answers(self, examples, outputs, width))
     }
 
-    /// The numbers of the labels that a row is answered with; none of numbers.
+    /// The indices of a row's labels; none of numbers.
     pub(crate) fn labels_of(&self, target: &Target) -> Vec<usize> {
         match (target, self.answer.as_ref().map(|answer| answer.kind)) {
             (Target::Tokens(labels), _) => {
@@ -271,7 +271,7 @@ impl TaskSpec {
         }
     }
 
-    /// What a row is answered with, in words.
+    /// The label of a row in words.
     pub(crate) fn label(&self, target: &Target) -> String {
         by_task!(self.task(), R => R::label(self, target)).join(", ")
     }
@@ -314,7 +314,7 @@ impl TaskSpec {
     }
 }
 
-/// The task: the run's word, the model's head, or what the data look like.
+/// The task: the run's setting, else the model's head, else the form of the data.
 fn decide(
     config: &RunConfig,
     own: &PretrainedHead,
@@ -347,7 +347,7 @@ fn decide(
         notes.push(msg::TaskByData { task, because }.into());
         return Ok(task);
     }
-    // Decoders learn texts unless a text stands beside a label, or the run names one.
+    // Decoders are trained on texts unless the data have labels, or the run names a label column.
     let by_labels = own.is_encoder() || dataset.form == Schema::Text || !columns.labels.is_empty();
     if by_labels && dataset.has_labels(columns) {
         let labelled = dataset.labelled(columns)?;

@@ -65,8 +65,8 @@ impl Rules for TokenClassification {
     }
 
     async fn baselines(probed: Probed<'_>, _emit: &mut Emit<'_>) -> Result<Vec<(BaselineKind, Predictions)>> {
-        let truth = column_of_classes(&probed.asked());
-        let most = majority_class(&column_of_classes(&probed.all()))?;
+        let truth = column_of_classes(&probed.held_out_labels());
+        let most = majority_class(&column_of_classes(&probed.train_labels()))?;
         let answers = Predictions::Classes {
             classes: probed.width,
             predicted: vec![most; truth.len()],

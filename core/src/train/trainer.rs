@@ -148,7 +148,6 @@ impl<'a> Trainer<'a> {
             self.sample(emit).await?;
         }
         self.path.add(&self.model.model).await?;
-        // What cannot be drawn is refused before there is anything to lose.
         self.draw_first(emit).await
     }
 
@@ -197,7 +196,7 @@ impl<'a> Trainer<'a> {
         }
         self.save_result().await?;
         if step > 0 {
-            self.draw_last(emit).await;
+            self.draw_watched(true, emit).await;
         }
         let last = self.last.take();
         if let Some(scored) = &last {
@@ -305,7 +304,7 @@ impl<'a> Trainer<'a> {
             (emit.host.yield_now)().await;
             while let Some(command) = emit.control.next_request() {
                 let answered = match command {
-                    Command::Picture { id, request } => self.answer_picture(id, &request, emit).await,
+                    Command::Picture { id, request } => self.draw(Some(id), &request, emit).await,
                     command => self.model.answer(command, emit).await,
                 };
                 if let Err(error) = answered {

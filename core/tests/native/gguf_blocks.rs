@@ -1,4 +1,4 @@
-//! GGUF's blocks of 5, 4 and 6 bits against ggml's dequantisation, bit for bit.
+//! GGUF's blocks of 5, 4 and 6 bits against ggml's dequantization, bit for bit.
 //!
 //! `gguf_blocks.safetensors` holds, of each format, ten blocks (`Q4_K.bytes`) and their values (`Q4_K.values`) as
 //! `gguf.quants.dequantize` of the PyPI package `gguf` 0.19.0 (with numpy 2.4.6) decodes them: all bytes 0; all bytes

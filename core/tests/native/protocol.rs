@@ -34,7 +34,7 @@ fn pictures(number: f64) -> Vec<Picture> {
             values: cells(),
             largest: number,
             norm: number,
-            weight_norm: Some(number),
+            weight_norm: number,
         },
         Picture::Attention {
             layer: 0,

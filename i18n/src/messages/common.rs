@@ -18,6 +18,7 @@ messages! { "common";
     IsMissing = "is missing", "缺失";
     NotFinite { got } = "must be a finite number, got {got}", "必须是有限的数，实际为 {got}";
     NotAboveZero { got } = "must be above 0, got {got}", "必须大于 0，实际为 {got}";
+    NotFromOneTo { most, got } = "must be from 1 to {most}, got {got}", "必须在 1 到 {most} 之间，实际为 {got}";
     NotShare { got } = "must be at least 0 and below 1, got {got}", "必须不小于 0 且小于 1，实际为 {got}";
     NotANumber { text } = "{text} is not a number", "{text} 不是数字";
     NotJsonObject = "is not a JSON object", "不是 JSON 对象";

@@ -72,6 +72,13 @@ messages! { "formats";
     NotATokenId { found } = "must be a token's number, but is {found}", "必须是 token 的编号，实际为 {found}";
     NotUtf8 = "is not UTF-8 text", "不是 UTF-8 文本";
 
+    // quant/ggml.rs
+    NotWritten { count, storage } = "{count} numbers cannot be written as {storage}", "无法将 {count} 个数写为 {storage}";
+    TooLargeForHalf { value } =
+        "holds {value}, which is too large for a 16-bit float",
+        "含有 {value}，超出 16 位浮点数的范围";
+    UseBfloat16 = "Export with the dtype bfloat16 or float32.", "请以 bfloat16 或 float32 导出。";
+
     // blocks.rs
     StorageNotRead { storage } =
         "is stored as {storage}, which is not read here",
@@ -205,7 +212,6 @@ messages! { "formats";
         "Convert it to a plain LoRA: save_pretrained with path_initial_model_for_weight_conversion.",
         "请将其转换为普通 LoRA：调用 save_pretrained 时使用 path_initial_model_for_weight_conversion。";
     WrongType { error } = "has a value of the wrong type: {error}", "有一个值的类型不对：{error}";
-    RankOutOfRange { most, found } = "must be from 1 to {most}, got {found}", "必须在 1 到 {most} 之间，实际为 {found}";
     ChooseBoth { config, tensors } = "Choose {config} and {tensors} together.", "请同时选择 {config} 和 {tensors}。";
     NoTensors = "holds no tensors", "不包含任何张量";
 

@@ -32,8 +32,8 @@ messages! { "head";
         "config.json 中未知的键不起作用：{names}。";
     OwnDropout { dropouts } = "The model's own dropout ({dropouts}) is not applied: only what a run asks for is.",
         "模型自带的 dropout（{dropouts}）不会使用：只使用训练设置中指定的。";
-    NotReadQuantized { method } = "weights quantised by {method} are not read", "不支持由 {method} 量化的权重";
+    NotReadQuantized { method } = "weights quantized by {method} are not read", "不支持由 {method} 量化的权重";
     UnknownMethod = "an unknown method", "未知方法";
-    TakeOwnWeights = "Take the model's own weights, a GGUF file, or what bitsandbytes quantised.",
+    TakeOwnWeights = "Take the model's own weights, a GGUF file, or what bitsandbytes quantized.",
         "请使用模型的原始权重、GGUF 文件，或由 bitsandbytes 量化的权重。";
 }

@@ -10,7 +10,6 @@ messages! { "lesson";
     IsEmpty = "is empty", "为空";
     NotAName { name } = "'{name}' is not a name of lower-case letters, digits and hyphens",
         "'{name}' 不是由小写字母、数字和连字符组成的名称";
-    NotFromOneTo { most, got } = "must be from 1 to {most}, got {got}", "必须在 1 到 {most} 之间，实际为 {got}";
     NameOneOf { names } = "Name one of {names}.", "请从以下名称中选择：{names}。";
 
     // Runs.

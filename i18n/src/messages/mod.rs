@@ -8,6 +8,7 @@ pub mod common;
 pub mod config;
 pub mod data;
 pub mod device;
+pub mod export;
 pub mod formats;
 pub mod head;
 pub mod lesson;
@@ -35,12 +36,13 @@ pub(crate) fn template(key: &str, language: Language) -> Option<&'static str> {
 /// An area's name and its messages.
 type Area = (&'static str, &'static [(&'static str, [&'static str; 2])]);
 
-pub(crate) static AREAS: [Area; 14] = [
+pub(crate) static AREAS: [Area; 15] = [
     ("command", command::TEXTS),
     ("common", common::TEXTS),
     ("config", config::TEXTS),
     ("data", data::TEXTS),
     ("device", device::TEXTS),
+    ("export", export::TEXTS),
     ("formats", formats::TEXTS),
     ("head", head::TEXTS),
     ("lesson", lesson::TEXTS),

@@ -27,6 +27,8 @@ messages! { "page";
     LinkNamesData { file } = "The link names the data {file}, which does not come with the page: choose it in step 3.",
         "链接指定的数据 {file} 不是本页面自带的：请在第 3 步中选择。";
     LinkValueUnknown { value } = "the link has the value '{value}', which is not known", "链接中的值 '{value}' 无法识别";
+    LessonsNotFetched = "The link names a lesson, and the list of lessons could not be fetched.",
+        "链接指定了一节课，但无法获取课程列表。";
     CheckConnection = "Check the connection to the page's server and reload the page.", "请检查与服务器的连接，然后刷新页面。";
     NotOfPage = "is not a file that comes with the page", "不是本页面自带的文件";
     FileGone = "cannot be read any more; it was moved, changed or deleted after it was chosen",

@@ -4,7 +4,6 @@ use crate::message::messages;
 
 messages! { "pictures";
     // pictures/mod.rs
-    CellsBeyond { got, most } = "must be from 1 to {most}, got {got}", "必须为 1 到 {most}，实际为 {got}";
     NoTokens = "has no tokens", "分词后没有任何 token";
     WriteText = "Write a sentence.", "请输入一句话。";
     TooManyTokens { tokens, most } = "has {tokens} tokens, {most} can be drawn", "共 {tokens} 个 token，最多只能绘制 {most} 个";
@@ -16,9 +15,9 @@ messages! { "pictures";
     PredictsNoToken { model } =
         "{model} does not predict the next token of a text",
         "{model} 不预测文本的下一个 token";
-    LoadDecoder =
-        "Load a language model that continues texts, such as a Llama or a GPT-2.",
-        "请加载能续写文本的语言模型，例如 Llama 或 GPT-2。";
+    LoadDecoder { names } =
+        "Load a decoder-only language model: {names}.",
+        "请加载自回归（decoder-only）语言模型：{names}。";
 
     // pictures/lora_update.rs
     NoAdapterToDraw = "the model has no adapter to draw", "模型没有可绘制的适配器";

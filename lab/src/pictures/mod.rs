@@ -9,13 +9,14 @@ mod image;
 mod table;
 mod words;
 
-pub use chart::{Series, chart};
+pub use chart::{Series, chart, path, to_svg};
 pub use table::numbers;
 use words::Pair;
 pub use words::{PictureWords, picture_words};
 
 use crate::format;
 use image::{Scale, image};
+use lorakeet_core::lesson::PictureKind;
 use lorakeet_core::protocol::{Picture, TokenProbability};
 use lorakeet_i18n::Language;
 use std::fmt::Write;
@@ -26,23 +27,11 @@ pub fn html(picture: &Picture, step: Option<usize>, language: Language) -> Strin
     let words = picture_words(language);
     let (title, summary, body) = parts(picture, words);
     let at = step.map(|step| (words.at_step)(step)).unwrap_or_default();
-    let name = kind(picture);
+    let name = PictureKind::from(picture).name();
     format!(
-        "<figure class=\"picture picture-{name}\" data-picture=\"{name}\"><figcaption><b>{title}</b> {at}\
+        "<figure class=\"picture\" data-picture=\"{name}\"><figcaption><b>{title}</b> {at}\
          <span class=\"picture-summary\">{summary}</span></figcaption>{body}</figure>"
     )
-}
-
-/// A picture's name in commands and lessons.
-pub fn kind(picture: &Picture) -> &'static str {
-    match picture {
-        Picture::Tokens { .. } => "tokens",
-        Picture::LoraUpdate { .. } => "lora_update",
-        Picture::Attention { .. } => "attention",
-        Picture::LossSurface { .. } => "loss_surface",
-        Picture::PackedWeights { .. } => "packed_weights",
-        Picture::Units { .. } => "units",
-    }
 }
 
 /// Title, sentence, and images with their table.
@@ -62,7 +51,7 @@ fn parts(picture: &Picture, words: &PictureWords) -> (&'static str, String, Stri
             norm,
             weight_norm,
         } => {
-            let share = weight_norm.map(|weight| norm / weight);
+            let share = norm / weight_norm;
             let summary = (words.update_summary)(&escaped(module), *shape, *rank, *norm, share);
             let drawn = image(values, *rows, *columns, Scale::Signed, &summary);
             let grid = Grid::plain(values, *rows, *columns, (words.output, words.input));
@@ -378,7 +367,7 @@ mod tests {
                 values: grid.clone(),
                 largest: 2.0,
                 norm: 0.5,
-                weight_norm: Some(5.0),
+                weight_norm: 5.0,
             },
             Picture::Attention {
                 layer: 0,
@@ -416,7 +405,7 @@ mod tests {
             for language in Language::ALL {
                 let text = html(&picture, None, language);
                 assert!(
-                    text.contains("<img ") && text.contains("alt=\"") && text.contains("<table>"),
+                    text.contains("<img ") && text.contains("alt=\"") && text.contains("<table part="),
                     "{text}"
                 );
             }

@@ -51,7 +51,7 @@ impl<'a> Grid<'a> {
 
 /// A table of HTML texts: the first field of each row is its head.
 pub fn numbers(caption: &str, heads: &[String], rows: &[Vec<String>]) -> String {
-    let mut text = format!("<table><caption>{caption}</caption><thead><tr>");
+    let mut text = format!("<table part=\"table\"><caption>{caption}</caption><thead><tr>");
     for head in heads {
         let _ = match head.is_empty() {
             true => write!(text, "<td></td>"),

@@ -45,7 +45,7 @@ pub struct PictureWords {
     /// Title.
     pub update: &'static str,
     /// Module, shape of W, rank, norm of the update, its share of the norm of W.
-    pub update_summary: fn(&str, Shape, usize, f64, Option<f64>) -> String,
+    pub update_summary: fn(&str, Shape, usize, f64, f64) -> String,
     /// Caption: the largest change of a weight.
     pub largest: fn(String) -> String,
     /// Row.
@@ -135,11 +135,11 @@ static ENGLISH: PictureWords = PictureWords {
     likeliest: "Most likely here",
     update: "What LoRA adds to one weight matrix",
     update_summary: |module, (outputs, inputs), rank, size, part| {
-        let part = part.map_or(String::new(), |part| format!(", {} of the norm of W", share(part)));
         format!(
-            "ΔW = s·B·A of <code>{module}</code> ({outputs} × {inputs}, rank {rank}): norm {}{part}. Green adds, orange \
-             subtracts; each cell is the mean of a block.",
-            norm(size)
+            "ΔW = s·B·A of <code>{module}</code> ({outputs} × {inputs}, rank {rank}): norm {}, {} of the norm of W. Green adds, \
+             orange subtracts; each cell is the mean of a block.",
+            norm(size),
+            share(part)
         )
     },
     largest: |value| format!("Means of blocks of ΔW; the largest change of a single weight is {value}"),
@@ -196,7 +196,7 @@ static CHINESE: PictureWords = PictureWords {
     no_curve: "训练开始后，曲线会显示在这里。",
     step: "步",
     loss: "损失",
-    tokens: "每个词元的概率",
+    tokens: "每个 token 的概率",
     tokens_summary: |(base, tuned)| match (base, tuned) {
         (Some(base), Some(tuned)) => format!(
             "上方色条为基座模型，下方为微调后的模型；颜色越深，概率越高。几何平均：基座模型 {}，微调后 {}。",
@@ -206,29 +206,29 @@ static CHINESE: PictureWords = PictureWords {
         (Some(mean), None) | (None, Some(mean)) => format!("颜色越深，概率越高。几何平均：{}。", share(*mean)),
         (None, None) => String::new(),
     },
-    tokens_table: "在前文给定时每个词元的概率",
-    token: "词元",
+    tokens_table: "在前文给定时每个 token 的概率",
+    token: "token",
     base: "基座模型",
     tuned: "微调后",
     likeliest: "此处概率最高",
     update: "LoRA 给一个权重矩阵加上了什么",
     update_summary: |module, (outputs, inputs), rank, size, part| {
-        let part = part.map_or(String::new(), |part| format!("，为 W 的范数的 {}", share(part)));
         format!(
-            "<code>{module}</code>（{outputs} × {inputs}，秩 {rank}）的 ΔW = s·B·A：范数 {}{part}。绿色为增加，橙色为减少；每格是一块权重的平均值。",
-            norm(size)
+            "<code>{module}</code>（{outputs} × {inputs}，秩 {rank}）的 ΔW = s·B·A：范数 {}，为 W 的范数的 {}。绿色为增加，橙色为减少；每格是一块权重的平均值。",
+            norm(size),
+            share(part)
         )
     },
     largest: |value| format!("ΔW 各块的平均值；单个权重的最大变化为 {value}"),
     output: "输出",
     input: "输入",
-    attention: "每个词元关注什么",
+    attention: "每个 token 关注什么",
     attention_summary: |(layer, layers), (head, heads), strongest| {
         let pair = strongest.map_or(String::new(), |(from, to, weight)| {
             format!("最强的一对：“{from}”把 {weight} 的注意力给了“{to}”。")
         });
         format!(
-            "第 {} 层（共 {layers} 层），第 {} 个头（共 {heads} 个）。每行是一个词元，每列是它所关注的词元。{pair}",
+            "第 {} 层（共 {layers} 层），第 {} 个注意力头（共 {heads} 个）。每行是一个 token，每列是它所关注的 token。{pair}",
             layer + 1,
             head + 1
         )

@@ -142,8 +142,8 @@ fn the_schema_takes_every_picture_that_the_engine_makes() {
     let lesson = changed("/runs/few/watch", requests);
     assert_eq!(faults(&schema, &lesson), Vec::<String>::new());
     let lesson = parse(&lesson).expect("a lesson");
-    let kinds: Vec<&str> = lesson.runs["few"]
-        .watch
+    let requests = lesson.runs["few"].requests().expect("requests of pictures");
+    let kinds: Vec<&str> = requests
         .iter()
         .map(|request| PictureKind::from(request).name())
         .collect();

@@ -6,6 +6,7 @@ mod checkpoints;
 mod data_memory;
 mod device_memory;
 mod estimate;
+mod export;
 mod heads;
 mod ids;
 mod inputs;

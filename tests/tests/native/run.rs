@@ -6,7 +6,6 @@ use lorakeet_core::{
     formats::peft::Adapter,
     host::{Control, Host},
     protocol::{Command, Event, GenerateOptions, Prompt, Stage},
-    session::Session,
     store::{MemoryFile, MemorySink},
 };
 use lorakeet_tests::{
@@ -432,17 +431,12 @@ fn a_diverging_run_says_so_and_leaves_the_engine_usable() {
 
 #[test]
 fn what_is_missing_is_named() {
-    let mut session = Session::new(HOST);
-    let mut said = Vec::new();
-    let command = Command::Train {
-        config: Box::new(config()),
-        sample_prompt: None,
-        watch: Vec::new(),
-    };
-    block_on(session.handle(command, Vec::new(), &mut |event, _| said.push(event)));
+    let mut session = TestSession::empty();
+    session.train(config());
     assert!(
-        matches!(&said[..], [Event::Failed(error)] if error.what.english().contains("no model")),
-        "{said:?}"
+        matches!(&session.events[..], [Event::Failed(error)] if error.what.english().contains("no model")),
+        "{:?}",
+        session.events
     );
     let mut session = TestSession::open();
     session.ask(Command::ExportAdapter, Vec::new());

@@ -1,7 +1,13 @@
 //! The lab in a real browser: every lesson from its first part to its last by keyboard alone, in both languages, on its
 //! recorded runs; a lesson that is trained there; the lab inside another page's `<lorakeet-lab>`.
 
+mod devices;
+mod places;
+mod turns;
+
+use crate::lab_shell::{ANYBODY, Course, lab};
 use anyhow::{Context, Result, ensure};
+use fantoccini::Locator;
 use fantoccini::actions::{InputSource, KeyAction, KeyActions};
 use lorakeet_tests::browser::{Options, Page};
 use lorakeet_tests::file_site::FileSite;
@@ -17,6 +23,101 @@ const RUNS: Duration = Duration::from_secs(180);
 const TAB: char = '\u{e004}';
 const ENTER: char = '\u{e007}';
 
+/// A state past the prediction in a lesson whose runs take milliseconds, with `&` as HTML has it.
+const SHORT: &str = "lab=1&amp;lesson=activations&amp;part=3&amp;before=0&amp;predicted=0";
+/// The same in a lesson whose run takes seconds.
+const LONG: &str = "lab=1&amp;lesson=loss&amp;part=3&amp;before=0&amp;predicted=0";
+
+/// The built page on a site from which every page may load everything.
+async fn built_site() -> Result<FileSite> {
+    let (site, root) = (FileSite::start().await?, dist()?);
+    let mut folders = vec![root.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let name = path.strip_prefix(&root)?.to_string_lossy().into_owned();
+            site.serve(&format!("/{name}"), std::fs::read(&path)?, ANYBODY);
+        }
+    }
+    Ok(site)
+}
+
+/// A browser without WebGPU.
+fn without_gpu() -> Options {
+    Options {
+        webgpu: false,
+        ..Options::default()
+    }
+}
+
+/// What labs do in pages of others.
+impl Course {
+    /// A course page of another origin than the labs', in a browser without WebGPU.
+    async fn frames(body: &str) -> Result<Self> {
+        Self::open_for(built_site().await?, body, &[], &without_gpu()).await
+    }
+
+    /// A course page on the labs' own site, in a browser without WebGPU.
+    async fn inline(body: &str) -> Result<Self> {
+        Self::open_on(built_site().await?, body, &[], &without_gpu()).await
+    }
+
+    /// Waits for what may take as long as a run.
+    async fn wait_long(&self, what: &str, script: &str) -> Result<Value> {
+        self.page.wait_until(what, RUNS, script).await
+    }
+
+    /// Presses Start and waits until the lab can train.
+    async fn make_ready(&self, id: &str) -> Result<()> {
+        self.wait_long("the element is there", &format!("return !!window.{id}?.start"))
+            .await?;
+        self.run(&format!("{id}.start()")).await?;
+        self.wait_long("the lab is ready", &format!("return {id}.phase === 'ready'"))
+            .await
+            .map(drop)
+    }
+
+    /// Trains the runs of the part that is shown, to the end.
+    async fn train(&self, id: &str) -> Result<()> {
+        self.run(&format!("window.from = told.length; {id}.start()")).await?;
+        let script = format!(
+            "return told.slice(from).some(({{ detail }}) => detail.phase === 'training') &&\
+             ['done', 'error'].includes({id}.phase) && {id}.phase"
+        );
+        let phase = self.wait_long("the runs are over", &script).await?;
+        ensure!(
+            phase == "done",
+            "the runs ended in {phase}: {:?}",
+            self.told("error").await?
+        );
+        Ok(())
+    }
+
+    /// Trains one step and holds.
+    async fn hold_a_run(&self, id: &str) -> Result<()> {
+        self.run(&format!("{id}.step()")).await?;
+        self.wait_long("the run holds", &format!("return {id}.phase === 'paused'"))
+            .await
+            .map(drop)
+    }
+
+    /// Goes into the frame of a lab: scripts run there.
+    async fn enter(&self, id: &str) -> Result<()> {
+        let lab = self.page.client.find(Locator::Css(&format!("#{id}"))).await?;
+        let frame = lab.shadow_root().await?.find(Locator::Css("iframe")).await?;
+        Ok(frame.enter_frame().await?)
+    }
+
+    /// Back to the course page.
+    async fn leave(&self) -> Result<()> {
+        Ok(self.page.client.clone().enter_parent_frame().await?)
+    }
+}
+
 /// A lab in a browser without WebGPU.
 struct Lab {
     page: Page,
@@ -25,10 +126,9 @@ struct Lab {
 impl Lab {
     async fn open(query: &str) -> Result<Self> {
         let options = Options {
-            webgpu: false,
             query: format!("embed.html?{query}"),
             width: 640,
-            ..Options::default()
+            ..without_gpu()
         };
         let page = Page::open(&options).await?;
         let lab = Self { page };
@@ -139,13 +239,24 @@ impl Lab {
         Ok(text.as_str().unwrap_or_default().to_owned())
     }
 
-    /// All seven parts, by keyboard alone.
-    async fn walk(&self, id: &str) -> Result<()> {
+    /// All seven parts, by keyboard alone; the runs come from `device`.
+    async fn walk(&self, id: &str, device: &str) -> Result<()> {
         self.answer("before").await?;
         self.next_part(1).await?;
+        let is_number = self
+            .is("return document.querySelector('input[name=predict]').type === 'number'")
+            .await?;
         self.answer("predict").await?;
         self.next_part(2).await?;
         self.train().await?;
+        let trained_on = self
+            .page
+            .run(
+                "return document.querySelector('[data-device]').dataset.device",
+                Vec::new(),
+            )
+            .await?;
+        ensure!(trained_on == device, "{id}: the runs come from {trained_on}");
         let waiting = "return document.querySelectorAll('[data-region=pictures] .waiting').length";
         ensure!(
             self.page.run(waiting, Vec::new()).await? == 0,
@@ -153,20 +264,8 @@ impl Lab {
             self.shown().await?
         );
         self.next_part(3).await?;
-        let verdict = self
-            .page
-            .run(
-                "return document.querySelector('.outcome-verdict').innerText",
-                Vec::new(),
-            )
-            .await?;
-        let is_number = self
-            .is("return !document.querySelector('.outcome-verdict').innerText")
-            .await?;
-        ensure!(
-            is_number || verdict.as_str().is_some_and(|text| !text.is_empty()),
-            "{id}: no verdict"
-        );
+        let verdict = "return document.querySelector('.outcome-verdict').innerText.trim() !== ''";
+        ensure!(is_number || self.is(verdict).await?, "{id}: no verdict");
         let measured = self
             .page
             .run(
@@ -224,14 +323,16 @@ async fn every_lesson_is_walked_through_by_keyboard_alone_on_its_recorded_runs()
         lab.page.client.goto(&address).await?;
         lab.wait("the lesson is there", "return !!document.querySelector('.part-here')")
             .await?;
-        lab.walk(id).await.with_context(|| format!("{id} in {language}"))?;
-        let device = lab
+        lab.walk(id, "replay")
+            .await
+            .with_context(|| format!("{id} in {language}"))?;
+        let tag = lab
             .page
             .run("return document.querySelector('.lab').lang", Vec::new())
             .await?;
         ensure!(
-            device.as_str().is_some_and(|tag| tag.starts_with(language)),
-            "{id} is in {language}"
+            tag.as_str().is_some_and(|tag| tag.starts_with(language)),
+            "{id} is in {tag}"
         );
     }
     lab.page.screenshot("lab-last-part").await?;
@@ -241,7 +342,7 @@ async fn every_lesson_is_walked_through_by_keyboard_alone_on_its_recorded_runs()
 #[tokio::test]
 async fn a_lesson_is_trained_on_the_cpu_and_its_outcome_is_worked_out_from_that() -> Result<()> {
     let lab = Lab::open("lesson=activations&start=1&device=cpu").await?;
-    lab.walk("activations").await?;
+    lab.walk("activations", "cpu").await?;
     ensure!(
         lab.is("return [...document.querySelectorAll('.part')].every(part => !part.disabled)")
             .await?,
@@ -268,57 +369,75 @@ async fn a_lesson_is_trained_on_the_cpu_and_its_outcome_is_worked_out_from_that(
         outcome[1].as_str().is_some_and(|text| choices.contains(&text)),
         "{outcome} is one of {choices:?}"
     );
-    let device = lab
-        .page
-        .run(
-            "return document.querySelector('[data-device]')?.dataset.device",
-            Vec::new(),
+    lab.page.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_but_the_shell_is_requested_before_start_and_no_engine_by_an_eager_lab() -> Result<()> {
+    let body = lab("lazy", "lesson='loss'");
+    let course = Course::frames(&body).await?;
+    course
+        .wait_long(
+            "the button is there",
+            "return !!lazy.shadowRoot?.querySelector('button')",
         )
         .await?;
-    ensure!(device.is_null() || device == "cpu", "trained on {device}");
-    lab.page.close().await
+    // An eager lab on the same page shows its lesson; by then a lazy one would have asked for something, too.
+    let eager = "const eager = document.createElement('lorakeet-lab'); eager.id = 'eager'; eager.lesson = 'loss';\
+        eager.loading = 'eager'; document.body.append(eager)";
+    let mut before = course.lab.requests();
+    before.sort();
+    ensure!(before == ["/lab.js", "/record.js"], "{before:?}");
+    course.run(eager).await?;
+    let shown = "return told.some(({ name, lab }) => name === 'lesson' && lab === 'eager')";
+    course.wait_long("the eager lab shows its lesson", shown).await?;
+    let requests = course.lab.requests();
+    let frames: Vec<&String> = requests.iter().filter(|path| path.starts_with("/embed.html")).collect();
+    ensure!(frames.len() == 1, "{frames:?}");
+    let of_engine: Vec<&String> = requests
+        .iter()
+        .filter(|path| ["engine", "worker", "model"].iter().any(|part| path.contains(part)))
+        .collect();
+    ensure!(of_engine.is_empty(), "{of_engine:?} was fetched before Start");
+    course.page.close().await
 }
 
-#[tokio::test]
-async fn nothing_of_the_engine_is_fetched_before_start() -> Result<()> {
-    let lab = Lab::open("lesson=loss&device=cpu").await?;
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let script = "return performance.getEntriesByType('resource').map(entry => new URL(entry.name).pathname).filter(\
-                  path => /engine|worker|model/.test(path))";
-    let early = lab.page.run(script, Vec::new()).await?;
-    ensure!(early == json!([]), "{early} was fetched before Start");
-    lab.page.close().await
-}
-
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_state_comes_out_of_the_lab_as_it_went_in_for_every_lesson() -> Result<()> {
-    let site = Site::start(&dist()?, &[]).await?;
-    let host = FileSite::start().await?;
-    let labs: String = lessons()?
+    let ids = lessons()?;
+    let state = |id: &str| format!("lab=1&lesson={id}&part=2&before=1&learning_rate=0.01&of_tomorrow=x%26y");
+    let labs: String = ids
         .iter()
         .map(|id| {
-            let state = format!("lab=1&lesson={id}&part=2&before=1&learning_rate=0.01&of_tomorrow=x%26y");
-            format!(
-                "<lorakeet-lab loading='eager' state='{}'></lorakeet-lab>",
-                state.replace('&', "&amp;")
+            lab(
+                &id.replace('-', "_"),
+                &format!("device='replay' state='{}'", state(id).replace('&', "&amp;")),
             )
         })
         .collect();
-    let page = format!(
-        "<!DOCTYPE html><html lang='en'><title>Course</title><script type='module' src='{}lab.js'></script>{labs}</html>",
-        site.url()
-    );
-    host.serve("/course.html", page, &[("content-type", "text/html")]);
-    let page = Page::open_at(&format!("{}/course.html", host.origin()), &Options::default()).await?;
-    let script = "const labs = [...document.querySelectorAll('lorakeet-lab')];\
-                  window.told ??= labs.map((lab) => { const list = []; lab.addEventListener('lorakeet-lesson', (event) => list.push(event.detail)); return list; });\
-                  return labs.length === 10 && labs.every((lab) => lab.state.includes('part=2'));";
-    page.wait_until("every lab has its state", REACTION, script).await?;
-    let states = page.run("return [...document.querySelectorAll('lorakeet-lab')].map((lab) => [lab.state, lab.getAttribute('state')])", Vec::new()).await?;
-    for pair in states.as_array().into_iter().flatten() {
-        ensure!(pair[0] == pair[1], "{} came out as {}", pair[1], pair[0]);
+    let course = Course::frames(&labs).await?;
+    course
+        .wait_long("the elements are there", "return !!customElements.get('lorakeet-lab')")
+        .await?;
+    course
+        .run("window.labs = [...document.querySelectorAll('lorakeet-lab')]; for (const lab of labs) lab.start()")
+        .await?;
+    let shown =
+        "return new Set(told.filter(({ name }) => name === 'lesson').map(({ lab }) => lab)).size === labs.length";
+    course.wait_long("every lab shows its lesson", shown).await?;
+    // In the address that the lab gives, the state is what it was told; after a change of colours, too.
+    let addresses = "return (async () => { const urls = () => Promise.all(labs.map((lab) => lab.toURL()));\
+        const before = await urls(); for (const lab of labs) lab.theme = 'dark';\
+        return [before, await urls()] })()";
+    let addresses = course.run(addresses).await?;
+    for round in addresses.as_array().into_iter().flatten() {
+        for (id, address) in ids.iter().zip(round.as_array().into_iter().flatten()) {
+            let expected = format!("{}/embed.html#{}", course.lab.origin(), state(id));
+            ensure!(*address == expected, "{expected} came out as {address}");
+        }
+        ensure!(round.as_array().map(Vec::len) == Some(ids.len()), "{round}");
     }
-    page.close().await
+    course.page.close().await
 }
 
 #[tokio::test]

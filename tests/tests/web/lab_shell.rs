@@ -1,7 +1,7 @@
 //! `public/lab.js` in course pages of another origin and of its own, with a stub of the lab (`stub/`) in place of the real one:
 //! what is requested when, what reaches the lab, what comes back, and what is shown. The real lab has tests of its own.
 
-mod failures;
+pub(crate) mod failures;
 mod lists;
 mod messages;
 mod places;
@@ -18,46 +18,61 @@ use std::time::Duration;
 const REACTION: Duration = Duration::from_secs(10);
 
 const LAB_JS: &str = include_str!("../../../public/lab.js");
-const STUB: [(&str, &str); 4] = [
+const STUB: [(&str, &str); 3] = [
     ("/stub.js", include_str!("stub/stub.js")),
     ("/embed.html", include_str!("stub/embed.html")),
     ("/lab_page.js", include_str!("stub/lab_page.js")),
-    ("/record.js", include_str!("stub/record.js")),
 ];
+const RECORD_JS: &str = include_str!("stub/record.js");
+/// Lets pages of every origin load a file.
+pub(crate) const ANYBODY: Headers = &[("access-control-allow-origin", "*")];
 const POSTER: &str = "<img slot='poster' alt='The loss falls' src=\"data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' \
                       width='300' height='900'/>\"><p id='fallback'>What happens here.</p>";
 
+/// Names and values of headers.
+pub(crate) type Headers<'a> = &'a [(&'static str, &'a str)];
+
 /// A page with labs in it, the site that it is on, and the site that the labs come from.
-struct Course {
-    page: Page,
-    lab: FileSite,
-    host: FileSite,
+pub(crate) struct Course {
+    pub(crate) page: Page,
+    pub(crate) lab: FileSite,
+    pub(crate) host: FileSite,
 }
 
 impl Course {
-    /// Opens a course page of another origin than the lab's.
+    /// Opens a course page of another origin than the stub's.
     async fn open(body: &str) -> Result<Self> {
         Self::open_with(body, &[], &Options::default()).await
     }
 
-    /// The same with headers of the page and options of the browser. `LAB` in both is the lab's origin.
-    async fn open_with(body: &str, headers: &[(&'static str, &str)], options: &Options) -> Result<Self> {
-        let (lab, host) = (lab_site().await?, FileSite::start().await?);
+    /// The same with headers of the page and options of the browser.
+    async fn open_with(body: &str, headers: Headers<'_>, options: &Options) -> Result<Self> {
+        Self::open_for(lab_site().await?, body, headers, options).await
+    }
+
+    /// Opens a course page that lies beside the stub.
+    async fn open_beside(body: &str) -> Result<Self> {
+        Self::open_on(lab_site().await?, body, &[], &Options::default()).await
+    }
+
+    /// Opens a course page of another origin than the site of these labs. `LAB` in the page and its headers is that origin.
+    pub(crate) async fn open_for(lab: FileSite, body: &str, headers: Headers<'_>, options: &Options) -> Result<Self> {
+        let host = FileSite::start().await?;
         serve_course(&host, &lab, body, headers);
         let page = Page::open_at(&format!("{}/course.html", host.origin()), options).await?;
         Ok(Self { page, lab, host })
     }
 
-    /// Opens a course page that lies beside `lab.js`.
-    async fn open_beside(body: &str) -> Result<Self> {
-        let (lab, host) = (lab_site().await?, FileSite::start().await?);
-        serve_course(&lab, &lab, body, &[]);
-        let page = Page::open_at(&format!("{}/course.html", lab.origin()), &Options::default()).await?;
+    /// Opens a course page on the site of these labs.
+    pub(crate) async fn open_on(lab: FileSite, body: &str, headers: Headers<'_>, options: &Options) -> Result<Self> {
+        let host = FileSite::start().await?;
+        serve_course(&lab, &lab, body, headers);
+        let page = Page::open_at(&format!("{}/course.html", lab.origin()), options).await?;
         Ok(Self { page, lab, host })
     }
 
     /// Runs a script; a promise that it returns is waited for.
-    async fn run(&self, script: &str) -> Result<Value> {
+    pub(crate) async fn run(&self, script: &str) -> Result<Value> {
         self.page.run(script, vec![]).await
     }
 
@@ -66,7 +81,7 @@ impl Course {
     }
 
     /// Waits until the lab with this id has its button, and presses it as a person does.
-    async fn press_start(&self, id: &str) -> Result<()> {
+    pub(crate) async fn press_start(&self, id: &str) -> Result<()> {
         self.wait_until(
             "the button is there",
             &format!("return !!{id}.shadowRoot?.querySelector('button')"),
@@ -105,7 +120,7 @@ impl Course {
     }
 
     /// The events of a name that reached the document, with all that was kept of them.
-    async fn told(&self, name: &str) -> Result<Vec<Value>> {
+    pub(crate) async fn told(&self, name: &str) -> Result<Vec<Value>> {
         let all = self.run("return told").await?;
         let all = all.as_array().context("the events in a list")?;
         Ok(all.iter().filter(|event| event["name"] == name).cloned().collect())
@@ -113,21 +128,21 @@ impl Course {
 }
 
 /// The view of a lab's shell, as an expression.
-fn view(id: &str) -> String {
+pub(crate) fn view(id: &str) -> String {
     format!("{id}.shadowRoot?.querySelector('[part=shell]')?.dataset.view")
 }
 
 async fn lab_site() -> Result<FileSite> {
     let lab = FileSite::start().await?;
-    let anybody = [("access-control-allow-origin", "*")];
-    lab.serve("/lab.js", LAB_JS, &anybody);
+    lab.serve("/lab.js", LAB_JS, ANYBODY);
     for (path, text) in STUB {
-        lab.serve(path, text, &anybody);
+        lab.serve(path, text, ANYBODY);
     }
     Ok(lab)
 }
 
-fn serve_course(host: &FileSite, lab: &FileSite, body: &str, headers: &[(&'static str, &str)]) {
+fn serve_course(host: &FileSite, lab: &FileSite, body: &str, headers: Headers<'_>) {
+    lab.serve("/record.js", RECORD_JS, ANYBODY);
     let page = format!(
         "<!DOCTYPE html><html lang='en'><head><meta charset='utf-8'><title>Course</title>\
          <script src='LAB/record.js'></script><script type='module' src='LAB/lab.js'></script></head>\
@@ -142,7 +157,7 @@ fn serve_course(host: &FileSite, lab: &FileSite, body: &str, headers: &[(&'stati
 }
 
 /// A lab with this id and these attributes.
-fn lab(id: &str, attributes: &str) -> String {
+pub(crate) fn lab(id: &str, attributes: &str) -> String {
     format!("<lorakeet-lab id='{id}' {attributes}>{POSTER}</lorakeet-lab>")
 }
 

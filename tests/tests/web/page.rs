@@ -4,8 +4,10 @@
 mod devices;
 mod files;
 mod gpus;
+mod inside;
 mod languages;
 mod links;
+mod sharing;
 
 use anyhow::{Context, Result, ensure};
 use lorakeet_core::config::RunConfig;
@@ -337,15 +339,7 @@ async fn shown_error(page: &Page, limit: Duration) -> Result<String> {
 
 /// A run that a software adapter ends in time: small batches, few texts to score.
 async fn shorten(page: &Page, max_steps: &str) -> Result<()> {
-    for (knob, value) in [
-        ("per_device_train_batch_size", "2"),
-        ("cutoff_len", "64"),
-        ("val_size", "16"),
-        ("max_steps", max_steps),
-    ] {
-        page.set_knob(knob, value).await?;
-    }
-    Ok(())
+    page.shorten(max_steps).await
 }
 
 /// `gpu`, `cpu`, `loading` or `failed`.

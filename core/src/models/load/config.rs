@@ -80,7 +80,7 @@ impl Loader<'_> {
         }
     }
 
-    /// The width of a head: what config.json says, else `otherwise`.
+    /// The width of a head by config.json, else `otherwise`.
     pub(crate) fn head_width(&self, key: &str, otherwise: usize) -> Result<usize> {
         Ok(self.limited(key, MOST_HEAD_WIDTH)?.unwrap_or(otherwise))
     }
@@ -164,7 +164,7 @@ impl Loader<'_> {
         self.files.head.as_ref()
     }
 
-    /// What a run puts, or put, in front of the head's outputs.
+    /// The layers of a run's head before its outputs.
     pub(crate) fn head_layers(&self) -> Result<HeadLayers> {
         if let Some(head) = self.new_head() {
             return Ok(head.record.layers.clone());
@@ -203,7 +203,7 @@ impl Loader<'_> {
         Ok(names.first().copied())
     }
 
-    /// How many labels a classifier has; 2 where config.json does not say, as in transformers.
+    /// Labels of a classifier; 2 by default, as in transformers.
     pub(crate) fn labels(&self) -> Result<usize> {
         if let Some(head) = self.new_head() {
             return Ok(head.labels.len());
@@ -218,7 +218,7 @@ impl Loader<'_> {
         }
     }
 
-    /// Which of `count` layers see a window only, by config.json's `layer_types`; `None` where it has no such list.
+    /// Which of `count` layers have a sliding window, by config.json's `layer_types`; `None` without that list.
     pub(crate) fn sliding_layers(&self, count: usize) -> Result<Option<Vec<bool>>> {
         const KEY: &str = "layer_types";
         let Some(value) = self.key(KEY) else {
@@ -243,7 +243,7 @@ impl Loader<'_> {
         slides.collect::<Result<_>>().map(Some)
     }
 
-    /// Tokens that a layer with a window sees: `sliding_window`, else `otherwise`; null is no window.
+    /// Tokens in the sliding window: `sliding_window`, else `otherwise`; null is no window.
     pub(crate) fn window(&self, otherwise: usize) -> Result<Option<usize>> {
         const KEY: &str = "sliding_window";
         match self.is_null(KEY) {

@@ -29,7 +29,7 @@ const COMPARED_BYTES: usize = 1 << 20;
 /// What a matrix is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// A linear, which a run may want quantised.
+    /// A linear, which a run may quantize.
     Linear,
     /// A linear that is stored \[in, out\].
     Conv1d,
@@ -191,13 +191,13 @@ impl Loader<'_> {
             numbers: None,
         };
         let own = own_format(storage);
-        // What came quantised is not quantised again.
+        // Quantized tensors are not quantized again.
         let floats = matches!(own, None | Some(Format::F16 | Format::Bf16));
         let is_linear = matches!(role, Role::Linear | Role::Conv1d);
         if is_linear && floats && self.base != BaseFormat::AsStored {
-            // bitsandbytes quantises Conv1D's weights as [out, in].
+            // bitsandbytes quantizes Conv1D's weights as [out, in].
             let turn = role == Role::Conv1d && !flipped;
-            let source = if turn { source.turn(self).await? } else { source };
+            let source = if turn { source.transposed(self).await? } else { source };
             let packed = pack::encoded(self, &source, self.base).await?;
             return Ok(packed.map(|matrix| self.hold(matrix, turn || flipped)));
         }
@@ -217,7 +217,8 @@ impl Loader<'_> {
         Stored::Packed { matrix, flipped }
     }
 
-    /// The output matrix `name` \[V, C\]; `None` where it is the embedding `table`: `tied` says whether config.json wants that.
+    /// The output matrix `name` \[V, C\]; `None` where it is the embedding `table`. `tied` is config.json's
+    /// tie_word_embeddings.
     ///
     /// Where the files hold another than the embedding all the same, that one counts, as in transformers (`tie_weights`).
     pub(crate) async fn output(

@@ -7,8 +7,8 @@ use crate::models::{Matrix, Stored};
 use crate::ops::chunk_rows;
 
 impl DryRun<'_> {
-    /// The loss of hidden states \[N, C\] against a head \[V, C\], in chunks of tokens; keeps the gradients that it makes on the
-    /// way, of x and of a head that is trained.
+    /// The loss of hidden states \[N, C\] against a head \[V, C\], in chunks of tokens; keeps the gradients that it makes on
+    /// the way, of x and of a head that is trained.
     pub(crate) fn vocabulary_loss(&self, x: SymbolicTensor<2>, head: &Matrix, caps: bool) {
         let (trained, parts) = match &head.stored {
             Stored::Dense(weight) => (Trained::from(weight), 1),

@@ -33,7 +33,7 @@ pub(super) struct Patches {
 
 /// How a row of numbers is cut.
 #[derive(Clone, Copy)]
-struct Cut {
+pub(super) struct Cut {
     /// Patches from top to bottom; 1 of a series.
     down: usize,
     /// Patches from left to right.
@@ -42,7 +42,7 @@ struct Cut {
     height: usize,
     /// And from left to right; of a series, times its channels.
     width: usize,
-    /// Of an image; 1 of a series, whose channels lie beside each other.
+    /// Channels of an image; 1 of a series, whose channels are interleaved.
     channels: usize,
     /// Numbers of a row; what is left of a series' last patch is zeros.
     whole: usize,
@@ -62,15 +62,12 @@ struct Layer {
 const EPS: f32 = 1e-5;
 
 impl Cut {
-    fn new(loader: &Loader, kind: &str) -> Result<Self> {
+    /// Square patches of a square image, which they have to fill.
+    pub(super) fn of_image(loader: &Loader) -> Result<Self> {
+        let (length, patch) = ("image_size", "patch_size");
         let channels = loader.optional_size("num_channels")?.unwrap_or(1);
-        let (length, patch) = if kind == "small_vit" {
-            ("image_size", "patch_size")
-        } else {
-            ("context_length", "patch_length")
-        };
         let (whole, part) = (loader.size(length)?, loader.size(patch)?);
-        if kind == "small_vit" && !whole.is_multiple_of(part) {
+        if !whole.is_multiple_of(part) {
             let what = msg::PatchesDoNotFill {
                 patch: part,
                 key: length,
@@ -78,25 +75,35 @@ impl Cut {
             };
             return Err(Error::format(what).file("config.json").field(patch));
         }
-        let count = whole.div_ceil(part);
-        Ok(match kind {
-            "small_vit" => Self {
-                down: count,
-                across: count,
-                height: part,
-                width: part,
-                channels,
-                whole: loader.product(length, &[channels, whole, whole])?,
-            },
-            _ => Self {
-                down: 1,
-                across: count,
-                height: 1,
-                width: loader.product(patch, &[part, channels])?,
-                channels: 1,
-                whole: loader.product(length, &[whole, channels])?,
-            },
+        let count = whole / part;
+        Ok(Self {
+            down: count,
+            across: count,
+            height: part,
+            width: part,
+            channels,
+            whole: loader.product(length, &[channels, whole, whole])?,
         })
+    }
+
+    /// Stretches of steps of a series.
+    pub(super) fn of_series(loader: &Loader) -> Result<Self> {
+        let (length, patch) = ("context_length", "patch_length");
+        let channels = loader.optional_size("num_channels")?.unwrap_or(1);
+        let (whole, part) = (loader.size(length)?, loader.size(patch)?);
+        Ok(Self {
+            down: 1,
+            across: whole.div_ceil(part),
+            height: 1,
+            width: loader.product(patch, &[part, channels])?,
+            channels: 1,
+            whole: loader.product(length, &[whole, channels])?,
+        })
+    }
+
+    /// Numbers of a row.
+    pub(super) fn numbers(self) -> usize {
+        self.whole
     }
 
     fn patches(self) -> usize {
@@ -130,14 +137,8 @@ impl Cut {
     }
 }
 
-/// How many numbers a row has.
-pub(super) fn numbers(loader: &Loader, kind: &str) -> Result<usize> {
-    Ok(Cut::new(loader, kind)?.whole)
-}
-
 impl Patches {
-    pub(super) async fn load(loader: &mut Loader<'_>, kind: &str, shape: Shape) -> Result<Self> {
-        let cut = Cut::new(loader, kind)?;
+    pub(super) async fn load(loader: &mut Loader<'_>, cut: Cut, shape: Shape) -> Result<Self> {
         let width = shape.width;
         let heads = loader.heads("num_attention_heads", width)?;
         if !width.is_multiple_of(heads) {

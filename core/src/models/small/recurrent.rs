@@ -24,7 +24,7 @@ pub(super) struct Recurrent {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Cell {
+pub(super) enum Cell {
     Rnn,
     Lstm,
     Gru,
@@ -42,7 +42,16 @@ struct Layer {
 type State<G> = (<G as Graph>::Rows, <G as Graph>::Rows);
 
 impl Cell {
-    /// Stretches of C outputs.
+    /// The first part of its tensors' names.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Rnn => "rnn",
+            Self::Lstm => "lstm",
+            Self::Gru => "gru",
+        }
+    }
+
+    /// Gates, of C outputs each.
     fn gates(self) -> usize {
         match self {
             Self::Rnn => 1,
@@ -53,13 +62,8 @@ impl Cell {
 }
 
 impl Recurrent {
-    pub(super) async fn load(loader: &mut Loader<'_>, kind: &str, shape: Shape) -> Result<Self> {
-        let (cell, name) = match kind {
-            "small_lstm" => (Cell::Lstm, "lstm"),
-            "small_gru" => (Cell::Gru, "gru"),
-            _ => (Cell::Rnn, "rnn"),
-        };
-        let width = shape.width;
+    pub(super) async fn load(loader: &mut Loader<'_>, cell: Cell, shape: Shape) -> Result<Self> {
+        let (name, width) = (cell.name(), shape.width);
         let outputs = loader.product("hidden_size", &[cell.gates(), width])?;
         let init = Init::Within((width as f64).sqrt().recip());
         let mut layers = Vec::new();
@@ -83,8 +87,8 @@ impl Recurrent {
         })
     }
 
-    /// Steps \[B·T, in\] from each layer's state (zeros where there is none) → the last layer's states \[B·T, C\], and each layer's
-    /// last one.
+    /// Steps \[B·T, in\] from each layer's state (zeros where there is none) → the last layer's states \[B·T, C\], and each
+    /// layer's last one.
     pub(super) fn hidden<G: Graph>(
         &self,
         g: &G,

@@ -1,5 +1,6 @@
-//! Sizes that a small model's config.json leaves open: the run's knobs give them, then the data, then what is usual.
+//! Sizes that a small model's config.json leaves out: from the run's knobs, else the data, else defaults.
 
+use super::Variant;
 use crate::{
     config::RunConfig,
     data::Shape,
@@ -10,35 +11,35 @@ use serde_json::{Value, json};
 
 /// Patches of a side of an image, and of a series, at most.
 const PATCHES: [usize; 2] = [7, 32];
-/// Width and layers: of patches and recurrent cells, and of perceptrons.
-const USUAL: [(usize, usize); 3] = [(64, 2), (64, 1), (128, 2)];
 const MOST_HEADS: usize = 4;
 /// Steps of a series' patch at least: one alone has no form.
 const STEPS: usize = 4;
 
-/// Puts the run's knobs into the config.json of a model without weights, and what it still lacks from the rows' shape. Without
-/// a shape the inputs are as small as can be, so that the model can be made before the data are known.
+/// Sets the run's knobs in the config.json of a small model without weights, and missing sizes from the rows' shape. Without a
+/// shape the inputs are as small as possible, so that the model can be made before the data are known. The config.json of other
+/// models is not changed.
 ///
 /// # Errors
-/// Rows that are no square where an image is wanted.
+/// Rows that are not square images, for small_vit.
 pub(crate) fn fit(config: &mut Value, knobs: &RunConfig, shape: Option<Shape>) -> Result<()> {
-    let kind = config["model_type"].as_str().unwrap_or_default().to_owned();
-    let patch = match kind.as_str() {
-        "small_vit" => "patch_size",
-        _ => "patch_length",
+    let Some(variant) = config["model_type"].as_str().and_then(Variant::named) else {
+        return Ok(());
     };
     for (name, value) in wanted(knobs) {
-        config[if name == "patch_size" { patch } else { name }] = value;
+        let key = match (name, variant) {
+            ("patch_size", Variant::Series) => "patch_length",
+            _ => name,
+        };
+        config[key] = value;
     }
-    let is_patched = matches!(kind.as_str(), "small_vit" | "small_series");
-    let (width, layers) = USUAL[match kind.as_str() {
-        "small_mlp" => 2,
-        _ if is_patched => 0,
-        _ => 1,
-    }];
+    let (width, layers) = match variant {
+        Variant::Mlp => (128, 2),
+        Variant::Vit | Variant::Series => (64, 2),
+        Variant::Rnn | Variant::Lstm | Variant::Gru => (64, 1),
+    };
     add(config, "hidden_size", width);
     add(config, "num_hidden_layers", layers);
-    if is_patched {
+    if variant.has_patches() {
         add_text(config, "hidden_act", "gelu");
         let width = config["hidden_size"].as_u64().unwrap_or(1) as usize;
         let heads = (1..=MOST_HEADS).rev().find(|heads| width.is_multiple_of(*heads));
@@ -47,9 +48,9 @@ pub(crate) fn fit(config: &mut Value, knobs: &RunConfig, shape: Option<Shape>) -
     if !config["vocab_size"].is_null() {
         return Ok(());
     }
-    match (kind.as_str(), shape) {
-        ("small_vit", shape) => {
-            let given = config[patch].as_u64().map(|size| size as usize);
+    match variant {
+        Variant::Vit => {
+            let given = config["patch_size"].as_u64().map(|size| size as usize);
             let side = match shape {
                 Some(shape) => side(shape)?,
                 None => given.unwrap_or(1),
@@ -57,9 +58,9 @@ pub(crate) fn fit(config: &mut Value, knobs: &RunConfig, shape: Option<Shape>) -
             add(config, "image_size", side);
             let side = config["image_size"].as_u64().unwrap_or(1) as usize;
             let fits = |size: &usize| side.is_multiple_of(*size) && side / size <= PATCHES[0];
-            add(config, patch, (1..=side).find(fits).unwrap_or(1));
+            add(config, "patch_size", (1..=side).find(fits).unwrap_or(1));
         }
-        ("small_series", shape) => {
+        Variant::Series => {
             let (steps, channels) = match shape {
                 Some(Shape::Series { steps, channels }) => (steps, channels),
                 Some(Shape::Image { height, width }) => (height, width),
@@ -69,18 +70,24 @@ pub(crate) fn fit(config: &mut Value, knobs: &RunConfig, shape: Option<Shape>) -
             add(config, "num_channels", channels);
             add(config, "context_length", steps);
             let steps = config["context_length"].as_u64().unwrap_or(1) as usize;
-            add(config, patch, steps.div_ceil(PATCHES[1]).max(STEPS).min(steps));
+            let part = steps.div_ceil(PATCHES[1]).max(STEPS).min(steps);
+            add(config, "patch_length", part);
         }
-        ("small_mlp", shape) => add(config, "input_size", shape.map_or(1, Shape::features)),
-        (_, Some(Shape::Series { channels, .. })) => add(config, "input_size", channels),
-        // An image is read row by row.
-        (_, Some(Shape::Image { width, .. })) => add(config, "input_size", width),
-        (_, _) => add(config, "input_size", 1),
+        Variant::Mlp => add(config, "input_size", shape.map_or(1, Shape::features)),
+        Variant::Rnn | Variant::Lstm | Variant::Gru => {
+            let inputs = match shape {
+                Some(Shape::Series { channels, .. }) => channels,
+                // An image is read row by row.
+                Some(Shape::Image { width, .. }) => width,
+                Some(Shape::Columns(_)) | None => 1,
+            };
+            add(config, "input_size", inputs);
+        }
     }
     Ok(())
 }
 
-/// Refuses knobs that want another size than a model with weights has.
+/// Refuses knobs that differ from the sizes of a model with weights.
 ///
 /// # Errors
 /// The first that does.

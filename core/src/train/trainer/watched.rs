@@ -7,54 +7,34 @@ use crate::pictures::{self, Run, Scene};
 use crate::protocol::{Event, Picture, PictureRequest};
 
 impl Trainer<'_> {
-    /// Draws what the run was asked to watch, between steps: but a surface, which is a thousand losses.
-    pub(crate) async fn draw_watched(&self, emit: &mut Emit<'_>) {
-        let is_quick = |request: &&PictureRequest| !matches!(request, PictureRequest::LossSurface { .. });
-        for request in self.watch.iter().filter(is_quick) {
-            self.draw_or_warn(request, emit).await;
-        }
-    }
-
-    /// Draws all of it before the first step: what cannot be drawn is refused before there is anything to lose.
+    /// Draws what the run was asked to watch before its first step. A picture that cannot be drawn ends the run while there is
+    /// nothing to lose.
     pub(super) async fn draw_first(&self, emit: &mut Emit<'_>) -> Result<()> {
         for request in &self.watch {
-            self.draw(request, emit).await?;
+            self.draw(None, request, emit).await?;
         }
         Ok(())
     }
 
-    /// Draws all of it when the last step is done.
-    pub(super) async fn draw_last(&self, emit: &mut Emit<'_>) {
-        for request in &self.watch {
-            self.draw_or_warn(request, emit).await;
+    /// Draws what the run was asked to watch, between steps or after the last one. A loss surface, which is about a thousand
+    /// losses, is drawn after the last one only. A picture that fails is a warning and does not end the run.
+    pub(crate) async fn draw_watched(&self, is_last: bool, emit: &mut Emit<'_>) {
+        let is_due = |request: &&PictureRequest| is_last || !matches!(request, PictureRequest::LossSurface { .. });
+        for request in self.watch.iter().filter(is_due) {
+            if let Err(error) = self.draw(None, request, emit).await {
+                emit.warn(error.message());
+            }
         }
     }
 
-    /// A picture that fails is no reason to end a run.
-    async fn draw_or_warn(&self, request: &PictureRequest, emit: &mut Emit<'_>) {
-        if let Err(error) = self.draw(request, emit).await {
-            emit.warn(error.message());
-        }
-    }
-
-    async fn draw(&self, request: &PictureRequest, emit: &mut Emit<'_>) -> Result<()> {
+    /// Draws one picture: the answer to the request `id`, or a watched one, which says at which step it was drawn.
+    pub(super) async fn draw(&self, id: Option<u32>, request: &PictureRequest, emit: &mut Emit<'_>) -> Result<()> {
         let picture = self.picture(request, emit).await?;
-        emit.event(Event::Picture {
-            id: None,
-            step: Some(self.progress.step),
-            picture,
-        });
-        Ok(())
-    }
-
-    /// Answers a picture that was asked for meanwhile.
-    pub(super) async fn answer_picture(&self, id: u32, request: &PictureRequest, emit: &mut Emit<'_>) -> Result<()> {
-        let picture = self.picture(request, emit).await?;
-        emit.event(Event::Picture {
-            id: Some(id),
-            step: None,
-            picture,
-        });
+        let step = match id {
+            None => Some(self.progress.step),
+            Some(_) => None,
+        };
+        emit.event(Event::Picture { id, step, picture });
         Ok(())
     }
 

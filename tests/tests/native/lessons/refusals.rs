@@ -80,7 +80,7 @@ fn what_is_wrong_in_a_lesson_is_said_where_it_is_wrong() {
         (
             "/predict/choices",
             two("few.los < 1"),
-            "line 1: runs have no value los. Did you mean loss?",
+            "line 1, predict.choices[0].when[0]: runs have no value los. Did you mean loss?",
         ),
         ("/predict/choices", two("few.loss"), "'few.loss' compares nothing"),
         (
@@ -121,7 +121,21 @@ fn what_is_wrong_in_a_lesson_is_said_where_it_is_wrong() {
             json!([{ "kind": "units", "run": "many" }]),
             "train.pictures[0]: shows units of the run many, which does not watch it. Add a request of the kind units to",
         ),
-        ("/train/pictures", json!([{ "kind": "los" }]), "unknown variant `los`"),
+        (
+            "/train/pictures",
+            json!([{ "kind": "los" }]),
+            "train.pictures[0].kind: cannot be understood (unknown variant `los`",
+        ),
+        (
+            "/compare",
+            json!({ "text": { "en": "a", "zh": "甲" } }),
+            "line 1, compare: cannot be understood (missing field `show`)",
+        ),
+        (
+            "/title",
+            json!({ "en": "a", "zh": "甲", "fr": "a" }),
+            "title.fr: cannot be understood (unknown field `fr`",
+        ),
         (
             "/explain/pictures",
             json!([{ "kind": "report", "run": "wild" }]),
@@ -137,7 +151,11 @@ fn what_is_wrong_in_a_lesson_is_said_where_it_is_wrong() {
             json!(["wild.f1"]),
             "runs have no value f1. Name one of loss, eval_loss",
         ),
-        ("/teacher", json!(3), "invalid type: integer `3`, expected a string"),
+        (
+            "/teacher",
+            json!(3),
+            "teacher: cannot be understood (invalid type: integer `3`, expected a string",
+        ),
     ];
     for (pointer, value, said) in cases {
         let error = parse(&changed(pointer, value)).expect_err(pointer);
@@ -157,7 +175,7 @@ fn what_is_wrong_in_a_lesson_is_said_where_it_is_wrong() {
 fn a_key_that_stands_twice_is_an_error_with_its_line() {
     let text = SAMPLE.replacen("\"wild\": {", "\"few\": {", 1);
     let error = Lesson::parse(&text, "sample.json").expect_err("a run stands twice");
-    assert_eq!(error.field_name(), Some("few"));
+    assert_eq!(error.field_name(), Some("runs.few"));
     let line = text
         .lines()
         .position(|line| line.contains("\"runs\""))
@@ -178,6 +196,10 @@ fn an_estimate_takes_the_place_of_choices() {
     let lesson = changed("/predict", number("many.accuracy", 1.0));
     assert_eq!(faults(&schema(), &lesson), Vec::<String>::new());
     parse(&lesson).expect("an estimate is a prediction");
+    let mut rows = lesson.clone();
+    rows["predict"]["number"]["unit"] = json!("rows");
+    assert_eq!(faults(&schema(), &rows), Vec::<String>::new());
+    parse(&rows).expect("any text is a unit");
     for (of, to, said) in [
         (
             "wild.accuracy",
@@ -203,6 +225,7 @@ fn the_schema_refuses_what_no_lesson_may_have() {
         ("/runs/few/settings", json!({ "learning_rat": 1 })),
         ("/runs/few/data", json!("../secret.csv")),
         ("/predict/choices/0/when", json!(["few.loss = 1"])),
+        ("/predict/choices/0/when", json!(["few.loss < -0.5 * many.loss"])),
         ("/train/pictures", json!([{ "kind": "loss", "colour": "red" }])),
         ("/compare/show", json!(["few"])),
     ] {

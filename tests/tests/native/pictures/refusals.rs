@@ -1,14 +1,11 @@
 //! Pictures that cannot be drawn: each is refused with the field that is wrong and what it may be.
 
 use lorakeet_core::{
-    host::Host,
     protocol::{Command, DeviceChoice, Event, PictureRequest},
-    session::Session,
     store::MemoryFile,
 };
 use lorakeet_tests::{
-    golden::block_on,
-    test_session::{HOST, TestSession, failure},
+    test_session::{TestSession, failure},
     tiny,
 };
 
@@ -166,16 +163,6 @@ fn a_model_that_has_no_such_picture_says_what_has() {
 
 #[test]
 fn without_a_model_there_is_nothing_to_draw() {
-    let mut session = Session::new(Host { ..HOST });
-    let mut events = Vec::new();
-    let request = PictureRequest::Units { layer: 0, cells: 9 };
-    block_on(
-        session.handle(Command::Picture { id: 1, request }, Vec::new(), &mut |event, _| {
-            events.push(event)
-        }),
-    );
-    assert!(
-        matches!(&events[..], [Event::Failed(error)] if error.what.english().contains("no model")),
-        "{events:?}"
-    );
+    let said = said(&mut TestSession::empty(), PictureRequest::Units { layer: 0, cells: 9 });
+    assert!(said.contains("no model"), "{said}");
 }

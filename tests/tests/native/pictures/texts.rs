@@ -4,6 +4,7 @@ use super::{adapter_of, model_of, tiny_files, tiny_tensor};
 use lorakeet_core::{
     config::{FinetuningType, RunConfig},
     data::Batch,
+    formats::ModelFiles,
     models::{Model, read},
     protocol::{DeviceChoice, Picture, PictureRequest, TokenProbability},
     store::{MemoryFile, Source},
@@ -23,6 +24,12 @@ fn tokens_of(picture: &Picture) -> &[TokenProbability] {
 fn tokens(session: &mut TestSession) -> Vec<TokenProbability> {
     let picture = session.picture(PictureRequest::Tokens { text: TEXT.into() });
     tokens_of(&picture).to_vec()
+}
+
+/// The tokens of the text in the model's own frame.
+fn ids(files: &ModelFiles) -> Vec<u32> {
+    let tokenizer = files.tokenizer.as_ref().expect("one");
+    tokenizer.encode(TEXT, true).expect("letters")
 }
 
 /// The engine's own loss of one token of the text after those before it.
@@ -48,12 +55,7 @@ fn loss_of(model: &Model, ids: &[u32], at: usize) -> f64 {
 #[test]
 fn a_token_is_as_likely_as_the_engine_s_own_loss_says() {
     let files = tiny_files();
-    let ids = files
-        .tokenizer
-        .as_ref()
-        .expect("one")
-        .encode(TEXT, true)
-        .expect("letters");
+    let ids = ids(&files);
     let mut session = TestSession::open();
     let before = tokens(&mut session);
     assert_eq!(before.len(), ids.len());
@@ -264,13 +266,7 @@ fn product(x: &[Vec<f64>], w: &[f32]) -> Vec<Vec<f64>> {
 #[test]
 fn attention_of_the_first_layer_is_the_formula_computed_plainly() {
     const DIM: usize = 8;
-    let files = tiny_files();
-    let ids = files
-        .tokenizer
-        .as_ref()
-        .expect("one")
-        .encode(TEXT, true)
-        .expect("letters");
+    let ids = ids(&tiny_files());
     let embedding = tiny_tensor("model.embed_tokens.weight");
     let normed: Vec<Vec<f64>> = ids
         .iter()
@@ -283,7 +279,7 @@ fn attention_of_the_first_layer_is_the_formula_computed_plainly() {
             row.iter().map(|x| x / (mean + 1e-5).sqrt()).collect()
         })
         .collect();
-    let turned = |x: Vec<Vec<f64>>, head: usize| -> Vec<Vec<f64>> {
+    let rotated = |x: Vec<Vec<f64>>, head: usize| -> Vec<Vec<f64>> {
         let turn = |(t, row): (usize, &Vec<f64>)| {
             let (own, half) = (&row[head * DIM..][..DIM], DIM / 2);
             let angle = |i: usize| t as f64 * 10_000f64.powf(-2.0 * (i % half) as f64 / DIM as f64);
@@ -304,7 +300,7 @@ fn attention_of_the_first_layer_is_the_formula_computed_plainly() {
     let mut session = TestSession::open();
     for head in 0..4 {
         // Two heads share a key.
-        let (q, k) = (turned(of("q_proj"), head), turned(of("k_proj"), head / 2));
+        let (q, k) = (rotated(of("q_proj"), head), rotated(of("k_proj"), head / 2));
         let found = attention(&mut session, 0, head).weights;
         for (t, found) in found.chunks(ids.len()).enumerate() {
             let score = |key: usize| {

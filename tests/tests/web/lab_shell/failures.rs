@@ -1,6 +1,6 @@
 //! Labs that cannot be had, and pages that allow little: what is shown, and what is not requested.
 
-use super::{Course, lab, view};
+use super::{ANYBODY, Course, REACTION, lab, view};
 use anyhow::{Result, ensure};
 use lorakeet_tests::browser::Options;
 use serde_json::{Value, json};
@@ -14,6 +14,18 @@ const SHOWN: &str = "const root = lab.shadowRoot; return { text: root.querySelec
     fallback: fallback.checkVisibility(), frames: root.querySelectorAll('iframe').length, phase: lab.phase,\
     isError: lab.matches(':state(error)') };";
 
+/// Waits until the shell shows an error: what it shows, and the detail of the one event that told of it.
+pub(crate) async fn failure(course: &Course, limit: Duration) -> Result<(Value, Value)> {
+    let is_error = format!("return {} === 'error'", view("lab"));
+    course
+        .page
+        .wait_until("the shell shows the error", limit, &is_error)
+        .await?;
+    let errors = course.told("error").await?;
+    ensure!(errors.len() == 1, "{errors:?}");
+    Ok((course.run(SHOWN).await?, errors[0]["detail"].clone()))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frame_that_says_nothing_is_taken_for_blocked() -> Result<()> {
     let course = Course::open(&lab("lab", "lesson='mute' label='Tune it'")).await?;
@@ -21,16 +33,11 @@ async fn a_frame_that_says_nothing_is_taken_for_blocked() -> Result<()> {
         .run("window.call = lab.predict('a').catch((error) => [error.kind, error.message])")
         .await?;
     course.press_start("lab").await?;
-    let status = "const status = lab.shadowRoot.querySelector('[part=status]');\
+    let status = "const status = lab.shadowRoot.querySelector('.cover [part=status]');\
                   return [status.textContent, status.role, lab.phase, status.checkVisibility()]";
     let status = course.run(status).await?;
     ensure!(status == json!(["Loading…", "status", "loading", true]), "{status}");
-    let is_error = format!("return {} === 'error'", view("lab"));
-    course
-        .page
-        .wait_until("the shell gives the frame up", SILENCE, &is_error)
-        .await?;
-    let shown = course.run(SHOWN).await?;
+    let (shown, detail) = failure(&course, SILENCE).await?;
     let link = shown["link"].as_str().unwrap_or_default();
     ensure!(
         shown["text"]
@@ -50,9 +57,6 @@ async fn a_frame_that_says_nothing_is_taken_for_blocked() -> Result<()> {
         shown["fallback"] == true && shown["frames"] == 0 && shown["phase"] == "error" && shown["isError"] == true,
         "{shown}"
     );
-    let errors = course.told("error").await?;
-    ensure!(errors.len() == 1, "{errors:?}");
-    let detail = &errors[0]["detail"];
     ensure!(
         detail["kind"] == "blocked" && detail["fatal"] == true && detail["advice"].is_string(),
         "{detail}"
@@ -76,14 +80,8 @@ async fn a_policy_that_forbids_the_frame_is_told_at_once() -> Result<()> {
     )];
     let course = Course::open_with(&lab("lab", ""), &policy, &Options::default()).await?;
     course.press_start("lab").await?;
-    course
-        .wait_until("the shell says so", &format!("return {} === 'error'", view("lab")))
-        .await?;
-    let errors = course.told("error").await?;
-    ensure!(
-        errors.len() == 1 && errors[0]["detail"]["kind"] == "blocked",
-        "{errors:?}"
-    );
+    let (_, detail) = failure(&course, REACTION).await?;
+    ensure!(detail["kind"] == "blocked", "{detail}");
     course.page.close().await
 }
 
@@ -108,13 +106,7 @@ async fn a_page_has_to_allow_no_more_than_the_script_and_the_frame() -> Result<(
 async fn a_lab_that_breaks_before_it_can_be_used_gives_way_to_the_fallback() -> Result<()> {
     let course = Course::open(&lab("lab", "lesson='broken'")).await?;
     course.press_start("lab").await?;
-    course
-        .wait_until(
-            "the shell shows the error",
-            &format!("return {} === 'error'", view("lab")),
-        )
-        .await?;
-    let shown = course.run(SHOWN).await?;
+    let (shown, detail) = failure(&course, REACTION).await?;
     ensure!(
         shown["text"]
             .as_str()
@@ -122,9 +114,8 @@ async fn a_lab_that_breaks_before_it_can_be_used_gives_way_to_the_fallback() -> 
         "{shown}"
     );
     ensure!(shown["fallback"] == true && shown["frames"] == 0, "{shown}");
-    let errors = course.told("error").await?;
-    let detail = json!({ "kind": "bad-file", "message": "the lesson is broken", "fatal": true, "advice": "mend it" });
-    ensure!(errors.len() == 1 && errors[0]["detail"] == detail, "{errors:?}");
+    let told = json!({ "kind": "bad-file", "message": "the lesson is broken", "fatal": true, "advice": "mend it" });
+    ensure!(detail == told, "{detail}");
     course.page.close().await?;
 
     // One that has been in use stays: it shows the error itself.
@@ -148,16 +139,9 @@ async fn a_lab_that_breaks_before_it_can_be_used_gives_way_to_the_fallback() -> 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_that_is_missing_inside_the_page_is_an_error_with_a_way_out() -> Result<()> {
     let course = Course::open_beside(&lab("lab", "mode='inline' lang='zh'")).await?;
-    let (script, anybody) = ("throw new Error('broken')", [("access-control-allow-origin", "*")]);
-    course.lab.serve("/lab_page.js", script, &anybody);
+    course.lab.serve("/lab_page.js", "throw new Error('broken')", ANYBODY);
     course.press_start("lab").await?;
-    course
-        .wait_until(
-            "the shell shows the error",
-            &format!("return {} === 'error'", view("lab")),
-        )
-        .await?;
-    let shown = course.run(SHOWN).await?;
+    let (shown, detail) = failure(&course, REACTION).await?;
     ensure!(
         shown["text"]
             .as_str()
@@ -165,11 +149,7 @@ async fn a_program_that_is_missing_inside_the_page_is_an_error_with_a_way_out() 
         "{shown}"
     );
     ensure!(shown["button"] == "重试：语言模型实验", "{shown}");
-    let errors = course.told("error").await?;
-    ensure!(
-        errors.len() == 1 && errors[0]["detail"]["kind"] == "network",
-        "{errors:?}"
-    );
+    ensure!(detail["kind"] == "network", "{detail}");
     course.page.close().await
 }
 

@@ -1,0 +1,259 @@
+//! Pictures that explain: what was chosen for each, whether the next run draws it on its way, and what the engine drew.
+
+use crate::report::writes;
+use crate::state::PageState;
+use leptos::prelude::*;
+use lorakeet_core::config::{FinetuningType, TargetModules};
+use lorakeet_core::protocol::{Picture, PictureRequest};
+
+/// Rows and columns of the picture of an update, of a surface, of weights and of units, at most.
+const CELLS: [usize; 4] = [32, 33, 16, 24];
+
+/// The formats of weights in few bits.
+pub const FORMATS: [&str; 5] = ["nf4", "fp4", "int8", "fp8_e4m3", "fp8_e5m2"];
+
+/// What a picture shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// How likely each token of a text is, to the base model and to the tuned one.
+    Tokens,
+    /// What an adapter adds to one weight matrix.
+    LoraUpdate,
+    /// What one head of one layer attends to.
+    Attention,
+    /// The loss over two weights.
+    LossSurface,
+    /// Weights beside the same in few bits.
+    PackedWeights,
+    /// What hidden units respond to.
+    Units,
+}
+
+impl Kind {
+    /// In the order of the page.
+    pub const ALL: [Self; 6] = [
+        Self::Tokens,
+        Self::LoraUpdate,
+        Self::Attention,
+        Self::LossSurface,
+        Self::PackedWeights,
+        Self::Units,
+    ];
+
+    fn of(picture: &Picture) -> Self {
+        match picture {
+            Picture::Tokens { .. } => Self::Tokens,
+            Picture::LoraUpdate { .. } => Self::LoraUpdate,
+            Picture::Attention { .. } => Self::Attention,
+            Picture::LossSurface { .. } => Self::LossSurface,
+            Picture::PackedWeights { .. } => Self::PackedWeights,
+            Picture::Units { .. } => Self::Units,
+        }
+    }
+
+    /// Its name in commands and tests.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tokens => "tokens",
+            Self::LoraUpdate => "lora_update",
+            Self::Attention => "attention",
+            Self::LossSurface => "loss_surface",
+            Self::PackedWeights => "packed_weights",
+            Self::Units => "units",
+        }
+    }
+
+    /// Whether it is of a text.
+    pub fn has_text(self) -> bool {
+        matches!(self, Self::Tokens | Self::Attention)
+    }
+
+    /// Whether it is of a module.
+    pub fn has_module(self) -> bool {
+        matches!(self, Self::LoraUpdate | Self::PackedWeights)
+    }
+
+    /// Whether it is of a layer.
+    pub fn has_layer(self) -> bool {
+        matches!(self, Self::Attention | Self::Units)
+    }
+
+    /// Whether it can change during a run.
+    pub fn can_follow(self) -> bool {
+        self != Self::PackedWeights
+    }
+
+    /// Whether it can be drawn outside of a run.
+    pub fn can_be_asked(self) -> bool {
+        self != Self::LossSurface
+    }
+}
+
+/// One picture: what was chosen for it, and what was drawn.
+#[derive(Clone, Copy)]
+pub struct Panel {
+    /// What it shows.
+    pub kind: Kind,
+    /// Whether the next run draws it before the first step, on the way and at the end.
+    pub follows: RwSignal<bool>,
+    /// The text or the module; the page's suggestion where nothing was written.
+    pub own_text: RwSignal<Option<String>>,
+    /// From 0.
+    pub layer: RwSignal<usize>,
+    /// From 0.
+    pub head: RwSignal<usize>,
+    /// Of [`FORMATS`].
+    pub format: RwSignal<&'static str>,
+    /// What was drawn, with the step of the run; oldest first.
+    pub drawn: RwSignal<Vec<(Option<usize>, Picture)>>,
+}
+
+/// All pictures.
+#[derive(Clone, Copy)]
+pub struct Pictures {
+    panels: [Panel; 6],
+    /// The one that was asked for last.
+    pub asked: RwSignal<Option<Kind>>,
+}
+
+impl Pictures {
+    /// None drawn, none wanted.
+    pub fn new() -> Self {
+        let panel = |kind| Panel {
+            kind,
+            follows: RwSignal::new(false),
+            own_text: RwSignal::new(None),
+            layer: RwSignal::new(0),
+            head: RwSignal::new(0),
+            format: RwSignal::new(FORMATS[0]),
+            drawn: RwSignal::new(Vec::new()),
+        };
+        Self {
+            panels: Kind::ALL.map(panel),
+            asked: RwSignal::new(None),
+        }
+    }
+
+    /// The panel of a picture.
+    pub fn panel(self, kind: Kind) -> Panel {
+        self.panels[kind as usize]
+    }
+
+    /// Forgets what was drawn; what was chosen stays.
+    pub fn forget(self) {
+        self.asked.set(None);
+        self.panels.iter().for_each(|panel| panel.drawn.set(Vec::new()));
+    }
+
+    /// Another model is loaded: its layers and modules have other names.
+    pub fn forget_model(self) {
+        self.forget();
+        for panel in self.panels {
+            panel.layer.set(0);
+            panel.head.set(0);
+            if panel.kind.has_module() {
+                panel.own_text.set(None);
+            }
+        }
+    }
+
+    /// Takes a picture: those of a run stay, one that was asked for replaces the one before.
+    pub fn take(self, step: Option<usize>, picture: Picture) {
+        let panel = self.panel(Kind::of(&picture));
+        panel.drawn.update(|drawn| {
+            // One of each step, and one that was asked for.
+            drawn.retain(|(drawn, _)| *drawn != step);
+            drawn.push((step, picture));
+        });
+    }
+
+    /// What the next run is to draw on its way.
+    pub fn watched(self, state: PageState) -> Vec<PictureRequest> {
+        let wanted = self.panels.into_iter().filter(|panel| panel.follows.get());
+        let applicable = wanted.filter(|panel| panel.kind.can_follow() && applies(state, panel.kind));
+        applicable.map(|panel| panel.request(state)).collect()
+    }
+}
+
+impl Panel {
+    /// The text or the module of the picture.
+    pub fn text(self, state: PageState) -> String {
+        self.own_text.get().unwrap_or_else(|| match self.kind.has_module() {
+            true => suggested_module(state),
+            false => state.sample_prompt.get(),
+        })
+    }
+
+    /// The picture that is wanted.
+    pub fn request(self, state: PageState) -> PictureRequest {
+        let [of_update, of_surface, of_weights, of_units] = CELLS;
+        let (text, layer) = (self.text(state), self.layer.get());
+        match self.kind {
+            Kind::Tokens => PictureRequest::Tokens { text },
+            Kind::LoraUpdate => PictureRequest::LoraUpdate {
+                module: text,
+                cells: of_update,
+            },
+            Kind::Attention => PictureRequest::Attention {
+                text,
+                layer,
+                head: self.head.get(),
+            },
+            Kind::LossSurface => PictureRequest::LossSurface { cells: of_surface },
+            Kind::PackedWeights => PictureRequest::PackedWeights {
+                module: text,
+                format: self.format.get().to_owned(),
+                cells: of_weights,
+            },
+            Kind::Units => PictureRequest::Units { layer, cells: of_units },
+        }
+    }
+
+    /// How many heads there are to choose from: known once one was drawn.
+    pub fn heads(self) -> usize {
+        self.drawn.with(|drawn| match drawn.last() {
+            Some((_, Picture::Attention { heads, .. })) => *heads,
+            _ => 1 + self.head.get(),
+        })
+    }
+}
+
+/// The first module that a run puts an adapter on.
+fn suggested_module(state: PageState) -> String {
+    let chosen = state.settings.with(|config| match &config.target_modules {
+        TargetModules::Names(names) => names.first().cloned(),
+        TargetModules::Pattern(_) => None,
+    });
+    let of_model = || {
+        state
+            .loaded
+            .model
+            .with(|model| model.as_ref().and_then(|model| model.linear_modules.first().cloned()))
+    };
+    chosen.or_else(of_model).unwrap_or_default()
+}
+
+/// Whether the picture can be made of a model like the loaded one, under the present settings.
+pub fn applies(state: PageState, kind: Kind) -> bool {
+    let model_type = state
+        .loaded
+        .model
+        .with(|model| model.as_ref().map(|model| model.model_type.clone()));
+    let Some(model_type) = model_type else { return false };
+    let is_small = model_type.starts_with("small_");
+    match kind {
+        Kind::Tokens => !is_small && model_type != "t5" && writes(state.task()),
+        Kind::LoraUpdate => state
+            .settings
+            .with(|config| config.finetuning_type == FinetuningType::Lora),
+        Kind::Attention => !is_small,
+        Kind::LossSurface => {
+            model_type == "small_mlp" && state.settings.with(|config| config.num_hidden_layers == Some(0))
+        }
+        Kind::PackedWeights => state
+            .loaded
+            .model
+            .with(|model| model.as_ref().is_some_and(|model| !model.linear_modules.is_empty())),
+        Kind::Units => model_type == "small_mlp" && state.settings.with(|config| config.num_hidden_layers != Some(0)),
+    }
+}

@@ -1,0 +1,125 @@
+//! The model card: a README.md with what the hub's readers look for, and what is known of the run.
+
+use super::merged::Merged;
+use super::{Form, Settings, adapters, gguf, name_of};
+use crate::formats::Storage;
+use std::fmt::Write;
+
+/// What is known of the run behind an export.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RunRecord {
+    /// The base's name or path, as the run has it.
+    pub base: Option<String>,
+    /// The base's licence.
+    pub license: Option<String>,
+    /// The optimizer step whose weights these are.
+    pub step: Option<u64>,
+    /// The settings of the run, as YAML.
+    pub settings: Option<String>,
+    /// Scores by their names: of what, value.
+    pub scores: Vec<(String, f64)>,
+    /// What was trained on: which part, and the SHA-256 of the file.
+    pub data: Vec<(String, String)>,
+}
+
+/// The card of an export.
+pub(super) fn card(merged: &Merged<'_>, settings: Settings, record: &RunRecord) -> String {
+    let form = settings.form;
+    let base = record.base.as_deref().unwrap_or(&merged.files.name);
+    let (library, tags): (&str, &[&str]) = match form {
+        Form::Merged => ("transformers", &["lora", "merged"]),
+        Form::Gguf => ("llama.cpp", &["gguf", "lora", "merged"]),
+        Form::GgufAdapter => ("llama.cpp", &["gguf", "lora", "adapter"]),
+        Form::Mlx => ("mlx", &["mlx", "lora", "adapter"]),
+    };
+    let license = record.license.as_deref().unwrap_or("other");
+    let mut text = format!(
+        "---\nbase_model: {}\nlibrary_name: {library}\nlicense: {}\ntags:\n- lorakeet\n",
+        quoted(base),
+        quoted(license)
+    );
+    for tag in tags {
+        let _ = writeln!(text, "- {tag}");
+    }
+    let _ = writeln!(text, "---\n\n# {} fine-tuned with Lorakeet\n", line(&merged.files.name));
+    let _ = writeln!(text, "{}\n", use_of(settings));
+    text.push_str("| | |\n| --- | --- |\n");
+    let mut row = |name: &str, value: &str| {
+        let _ = writeln!(text, "| {name} | {} |", line(value));
+    };
+    row("Base model", base);
+    row("Architecture", merged.architecture.name);
+    row(
+        "Licence of the base",
+        record
+            .license
+            .as_deref()
+            .unwrap_or("not known; check it before you publish these files"),
+    );
+    let numbers = match (settings.dtype, form) {
+        (Some(dtype), _) => name_of(dtype),
+        (None, Form::Merged) => "as the base's files",
+        (None, Form::Gguf) => name_of(Storage::F16),
+        (None, Form::GgufAdapter | Form::Mlx) => name_of(Storage::F32),
+    };
+    row("Number format", numbers);
+    if let Some(adapter) = &merged.settings {
+        let kind = match (adapter.use_dora, adapter.use_rslora) {
+            (true, _) => "DoRA",
+            (false, true) => "rsLoRA",
+            (false, false) => "LoRA",
+        };
+        row(
+            "Adapter",
+            &format!("{kind}, rank {}, alpha {}", adapter.r, adapter.lora_alpha),
+        );
+    }
+    match record.step {
+        Some(step) => row("Weights", &format!("after optimizer step {step}")),
+        None => row("Weights", "of a step that the files do not name"),
+    }
+    for (part, digest) in &record.data {
+        row(&format!("SHA-256 of {}", line(part)), digest);
+    }
+    if !record.scores.is_empty() {
+        text.push_str("\n## Scores on held-out rows\n\n| score | value |\n| --- | --- |\n");
+        for (name, value) in &record.scores {
+            let _ = writeln!(text, "| {} | {value:.4} |", line(name));
+        }
+    }
+    if let Some(settings) = &record.settings {
+        let _ = write!(
+            text,
+            "\n## Settings of the run\n\n```yaml\n{}\n```\n",
+            settings.trim_end().replace("```", "'''")
+        );
+    }
+    text
+}
+
+/// How the files are used.
+fn use_of(settings: Settings) -> String {
+    match settings.form {
+        Form::Merged => {
+            "A merged model: load the folder with `AutoModel…from_pretrained`, or with any program that reads \
+                         safetensors in Hugging Face's layout."
+                .to_owned()
+        }
+        Form::Gguf => format!("A merged model for llama.cpp: `llama-cli -m {}`.", gguf::FILE),
+        Form::GgufAdapter => format!(
+            "An adapter for llama.cpp, to be used with a GGUF file of the base model: `llama-cli -m BASE.gguf --lora {}`.",
+            adapters::GGUF_FILE
+        ),
+        Form::Mlx => "An adapter for MLX: `mlx_lm.generate --model BASE --adapter-path FOLDER`.".to_owned(),
+    }
+}
+
+/// A text on one line of a table.
+fn line(text: &str) -> String {
+    text.replace(['\n', '\r', '|'], " ")
+}
+
+/// A YAML text.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}

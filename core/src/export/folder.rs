@@ -1,0 +1,202 @@
+//! A merged model as a folder in Hugging Face's layout: config.json, safetensors with an index where there are several, and the
+//! small files of the base.
+
+use super::Settings;
+use super::merged::{Merged, MergedTensor, Reader};
+use crate::error::{Error, Result};
+use crate::formats::{Storage, safetensors};
+use crate::quant::ggml;
+use crate::store::{Source, StreamSink, read_all};
+use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::export as msg;
+use serde_json::{Map, Value, json};
+
+/// Files of the base that are copied.
+const COPIED: [&str; 13] = [
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "tokenizer.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "vocab.json",
+    "merges.txt",
+    "vocab.txt",
+    "generation_config.json",
+    "chat_template.jinja",
+    "preprocessor_config.json",
+];
+
+/// The largest of them that is copied.
+const MOST_COPIED_BYTES: u64 = 128 << 20;
+
+/// Tensors of one file, with what each is stored as.
+type Shard<'m> = Vec<(&'m MergedTensor, Storage)>;
+
+/// Writes the folder.
+///
+/// # Errors
+/// A number does not fit into its format, a file cannot be read or written.
+pub(super) async fn write(
+    merged: &Merged<'_>,
+    base_files: &[Source],
+    settings: Settings,
+    sink: &dyn StreamSink,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Vec<Message>> {
+    let shards = shards(merged, settings)?;
+    let names = file_names(shards.len());
+    let bytes_of = |(tensor, storage): &(&MergedTensor, Storage)| size(tensor, *storage);
+    let total: u64 = shards.iter().flatten().map(bytes_of).sum();
+    let mut done = 0;
+    let mut map = Map::new();
+    for (shard, file) in shards.iter().zip(&names) {
+        let table: Vec<_> = shard
+            .iter()
+            .map(|(tensor, storage)| (tensor.name.clone(), tensor.shape.clone(), *storage))
+            .collect();
+        let mut pieces = sink.create(file).await?;
+        pieces.append(&safetensors::header(&table)?).await?;
+        for (tensor, storage) in shard {
+            map.insert(tensor.name.clone(), json!(file));
+            if !storage.is_readable() {
+                pieces.append(&merged.stored_bytes(tensor).await?).await?;
+                continue;
+            }
+            let reader = Reader::open(merged, tensor).await?;
+            for rows in reader.chunks() {
+                let values = reader.rows(rows).await?;
+                let bytes = ggml::encode(*storage, &values).map_err(|error| error.field(&tensor.name))?;
+                pieces.append(&bytes).await?;
+                done += bytes.len() as u64;
+                progress(done, total);
+            }
+        }
+        pieces.finish().await?;
+    }
+    if shards.len() > 1 {
+        let index = json!({ "metadata": { "total_size": total }, "weight_map": map });
+        write_json(sink, "model.safetensors.index.json", &index).await?;
+    }
+    write_small_files(merged, base_files, sink).await?;
+    // Whoever looks for a model looks for its config.json: it comes last.
+    write_json(sink, "config.json", &config(merged, settings)).await?;
+    Ok(match merged.files.tokenizer {
+        Some(_) => Vec::new(),
+        None => vec![msg::NoTokenizer.into()],
+    })
+}
+
+/// What a tensor takes in a file.
+fn size(tensor: &MergedTensor, storage: Storage) -> u64 {
+    let shape: Vec<u64> = tensor.shape.iter().map(|size| *size as u64).collect();
+    storage.size_bytes(&shape).unwrap_or(0)
+}
+
+/// What a tensor is stored as: as it is wanted, or as the base has it, F16 where the base has it in blocks.
+fn storage(tensor: &MergedTensor, wanted: Option<Storage>) -> Result<Storage> {
+    match tensor.storage {
+        // Whole numbers, such as positions.
+        Storage::I64 => Ok(Storage::I64),
+        Storage::Other { block_elements: 1, .. } => Ok(tensor.storage),
+        Storage::Other { .. } => Err(Error::model(msg::NotReadable {
+            storage: tensor.storage,
+        })
+        .field(&tensor.name)),
+        Storage::F32 | Storage::F16 | Storage::BF16 => Ok(wanted.unwrap_or(tensor.storage)),
+        _ => Ok(wanted.unwrap_or(Storage::F16)),
+    }
+}
+
+/// The tensors, divided into files.
+fn shards<'m>(merged: &'m Merged<'_>, settings: Settings) -> Result<Vec<Shard<'m>>> {
+    let mut tensors = Vec::with_capacity(merged.tensors.len());
+    for tensor in &merged.tensors {
+        tensors.push((tensor, storage(tensor, settings.dtype)?));
+    }
+    // Numbers of eight bytes go first, then those of four and so on: readers map them where they lie.
+    tensors.sort_by_key(|(_, storage)| std::cmp::Reverse(storage.block_bytes()));
+    let mut shards = vec![Vec::new()];
+    let mut filled = 0;
+    for (tensor, storage) in tensors {
+        let bytes = size(tensor, storage);
+        let last = shards.len() - 1;
+        if filled > 0 && filled + bytes > settings.shard_bytes {
+            shards.push(vec![(tensor, storage)]);
+            filled = bytes;
+        } else {
+            shards[last].push((tensor, storage));
+            filled += bytes;
+        }
+    }
+    Ok(shards)
+}
+
+/// `model.safetensors`, or `model-00001-of-00003.safetensors` and so on.
+fn file_names(count: usize) -> Vec<String> {
+    match count {
+        0 | 1 => vec!["model.safetensors".to_owned()],
+        _ => (1..=count)
+            .map(|i| format!("model-{i:05}-of-{count:05}.safetensors"))
+            .collect(),
+    }
+}
+
+/// config.json with the number format of the weights.
+fn config(merged: &Merged<'_>, settings: Settings) -> Value {
+    let mut config = merged.config.clone();
+    let is_gguf = merged.tensors.iter().any(|tensor| tensor.storage.block_elements() > 1);
+    let dtype = settings.dtype.or(is_gguf.then_some(Storage::F16));
+    if let Some(dtype) = dtype {
+        let key = match config["dtype"].is_null() {
+            true => "torch_dtype",
+            false => "dtype",
+        };
+        config[key] = json!(super::name_of(dtype));
+    }
+    config
+}
+
+async fn write_json(sink: &dyn StreamSink, name: &str, value: &Value) -> Result<()> {
+    let text = serde_json::to_string_pretty(value);
+    let text = text.map_err(|error| Error::internal(Message::verbatim(error.to_string())))?;
+    sink.write(name, text.as_bytes()).await
+}
+
+/// Tokenizer, chat template and settings of generation: the base's files, or what a GGUF file says.
+async fn write_small_files(merged: &Merged<'_>, base_files: &[Source], sink: &dyn StreamSink) -> Result<()> {
+    let mut copied = 0;
+    for file in base_files.iter().filter(|file| COPIED.contains(&file.name())) {
+        let bytes = read_all(file.as_ref(), MOST_COPIED_BYTES).await?;
+        sink.write(file.name(), &bytes).await?;
+        copied += 1;
+    }
+    let (files, Some(tokenizer)) = (&merged.files, &merged.files.tokenizer) else {
+        return Ok(());
+    };
+    if copied > 0 {
+        return Ok(());
+    }
+    sink.write("tokenizer.json", tokenizer.to_json()?.as_bytes()).await?;
+    let token = |id: Option<u32>| id.and_then(|id| tokenizer.token_text(id));
+    let mut settings = json!({
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "clean_up_tokenization_spaces": false,
+        "bos_token": token(tokenizer.bos_token_id()),
+        "eos_token": token(files.eos_token_ids.first().copied()),
+        "pad_token": token(tokenizer.pad_token_id()),
+    });
+    let template = files.chat_template.as_ref().map(|template| template.source());
+    if let Some(template) = template {
+        settings["chat_template"] = json!(template);
+        sink.write("chat_template.jinja", template.as_bytes()).await?;
+    }
+    write_json(sink, "tokenizer_config.json", &settings).await?;
+    let generation = json!({
+        "bos_token_id": tokenizer.bos_token_id(),
+        "eos_token_id": files.eos_token_ids,
+        "pad_token_id": tokenizer.pad_token_id(),
+    });
+    write_json(sink, "generation_config.json", &generation).await
+}

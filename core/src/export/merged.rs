@@ -1,0 +1,580 @@
+//! A base with an adapter in its weights, tensor by tensor: W + s·B·A, with DoRA m/‖W + s·B·A‖ ⊙ (W + s·B·A), and what was
+//! trained whole in the place of the base's (PEFT's `merge_and_unload`).
+
+use crate::error::{Error, Result};
+use crate::formats::peft::{Adapter, AdapterConfig, ChosenModule, key_a, key_b};
+use crate::formats::{ModelFiles, Storage};
+use crate::head_spec::HeadRecord;
+use crate::models::registry::{Architecture, of_model_type};
+use crate::models::{HeadKind, ModelSkeleton, has_trained_copy, is_idle};
+use crate::quant::BaseFormat;
+use lorakeet_i18n::messages::{export as msg, models};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+/// Numbers that are read and changed at a time.
+const CHUNK: usize = 4 << 20;
+
+/// The module of a decoder's output matrix, and its tensor.
+const OUTPUT: &str = "lm_head";
+const OUTPUT_WEIGHT: &str = "lm_head.weight";
+
+/// What PEFT puts before the names of all modules.
+const PEFT_PREFIX: &str = "base_model.model.";
+
+/// First parts of the names of heads, which a base that is saved alone does not have: those that another head replaces, and
+/// ModernBERT's, a part of which all its heads share.
+const HEAD_NAMES: [&str; 9] = [
+    "classifier",
+    "score",
+    "lm_head",
+    "cls",
+    "pre_classifier",
+    "vocab_projector",
+    "vocab_transform",
+    "vocab_layer_norm",
+    SHARED_HEAD,
+];
+const SHARED_HEAD: &str = "head";
+
+/// A base and an adapter as one model.
+pub(crate) struct Merged<'a> {
+    pub(crate) files: ModelFiles,
+    pub(crate) adapter: Option<&'a Adapter>,
+    /// The adapter's settings with what PEFT adds for a classifier.
+    pub(crate) settings: Option<AdapterConfig>,
+    pub(crate) architecture: &'static Architecture,
+    /// config.json.
+    pub(crate) config: Value,
+    /// Sorted by name.
+    pub(crate) tensors: Vec<MergedTensor>,
+    pub(crate) kind: HeadKind,
+    /// Whether the output matrix is the embedding.
+    pub(crate) is_tied: bool,
+    /// The same of the base, before the adapter.
+    pub(crate) base_is_tied: bool,
+    /// Layers of the model.
+    pub(crate) layers: usize,
+    skeleton: ModelSkeleton,
+}
+
+/// A tensor of the merged model.
+pub(crate) struct MergedTensor {
+    pub(crate) name: String,
+    pub(crate) shape: Vec<usize>,
+    /// How the base stores it; F32 of what the base lacks.
+    pub(crate) storage: Storage,
+    /// The base's tensor, if there is one.
+    stored: Option<String>,
+    pub(crate) change: Change,
+}
+
+/// What training made of a tensor.
+#[derive(Debug, Clone)]
+pub(crate) enum Change {
+    /// Nothing.
+    None,
+    /// A low-rank sum.
+    LowRank(LowRank),
+    /// Another tensor: its number in the adapter.
+    Whole(usize),
+}
+
+/// A low-rank adapter on a matrix: numbers of its tensors in the adapter's file.
+#[derive(Debug, Clone)]
+pub(crate) struct LowRank {
+    /// The module's path.
+    pub(crate) path: String,
+    /// A \[R, in\].
+    pub(crate) a: usize,
+    /// B \[out, R\].
+    pub(crate) b: usize,
+    /// DoRA's m \[out\].
+    pub(crate) magnitude: Option<usize>,
+    pub(crate) rank: usize,
+    /// s.
+    pub(crate) scale: f64,
+    /// Whether the matrix is stored \[in, out\], as of Conv1D and embeddings.
+    pub(crate) transposed: bool,
+    /// Whether it is an embedding.
+    pub(crate) is_table: bool,
+}
+
+/// The tensors of an adapter by name, and which of them have found their place.
+struct AdapterTensors<'a> {
+    adapter: &'a Adapter,
+    by_name: BTreeMap<&'a str, usize>,
+    used: BTreeSet<usize>,
+}
+
+impl<'a> AdapterTensors<'a> {
+    fn new(adapter: &'a Adapter) -> Self {
+        let names = adapter.tensors.iter().enumerate();
+        Self {
+            by_name: names.map(|(i, (name, ..))| (name.as_str(), i)).collect(),
+            adapter,
+            used: BTreeSet::new(),
+        }
+    }
+
+    /// The number of the tensor `name`, which must have `shape`.
+    fn take(&mut self, name: &str, shape: &[usize]) -> Result<usize> {
+        let lacks = || {
+            Error::format(models::AdapterLacksTensor)
+                .field(name)
+                .remedy(models::IsItOfThisModel)
+        };
+        let i = self.by_name.get(name).copied().ok_or_else(lacks)?;
+        let found = &self.adapter.tensors[i].1;
+        if found != shape {
+            let (shape, needed) = (format!("{found:?}"), format!("{shape:?}"));
+            let error = Error::format(models::OtherShape { shape, needed }).field(name);
+            return Err(error.remedy(models::IsItOfThisModel));
+        }
+        self.used.insert(i);
+        Ok(i)
+    }
+
+    /// Refuses a head that the model has no place for: it is described in a file of its own.
+    fn check_head(&self, kind: HeadKind) -> Result<()> {
+        let is_classifier = matches!(kind, HeadKind::SequenceClassification | HeadKind::TokenClassification);
+        let is_head = |name: &&str| {
+            let first = name.strip_prefix(PEFT_PREFIX).and_then(|name| name.split('.').next());
+            matches!(first, Some("classifier" | "score"))
+        };
+        match self.by_name.keys().copied().find(is_head).filter(|_| !is_classifier) {
+            Some(name) => Err(Error::format(models::NoPlaceForTensor)
+                .field(name)
+                .remedy(msg::HeadNeedsConfig)),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses tensors without a place, but for the copy of the base's embedding that PEFT writes beside an adapter on it.
+    fn check_left(&self) -> Result<()> {
+        let is_left = |(name, i): &(&&str, &usize)| !self.used.contains(*i) && !name.ends_with(".base_layer.weight");
+        match self.by_name.iter().find(is_left) {
+            Some((name, _)) => {
+                let error = Error::format(models::NoPlaceForTensor).field(*name);
+                Err(error.remedy(models::OnlyLoraIsRead))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl<'a> Merged<'a> {
+    /// A base and an adapter, with the head that `head`, the adapter's config.json, describes.
+    ///
+    /// # Errors
+    /// They do not go together, or the base is packed.
+    pub(crate) async fn new(mut files: ModelFiles, adapter: Option<&'a Adapter>, head: Option<&Value>) -> Result<Self> {
+        if files.entries().is_empty() {
+            return Err(Error::model(msg::NoBaseWeights).file(&files.name).remedy(msg::NameBase));
+        }
+        check_unpacked(&files)?;
+        let new_head = head.filter(|head| HeadRecord::is_in(head));
+        if let Some(head) = new_head {
+            take_head(&mut files.config, head);
+        }
+        let skeleton = ModelSkeleton::read(&files, (false, BaseFormat::AsStored), u64::MAX).await?;
+        let architecture = of_model_type(&skeleton.info.model_type)?;
+        let mut merged = Self {
+            config: files.config.clone(),
+            settings: adapter.map(|adapter| skeleton.with_head(&adapter.config)),
+            kind: skeleton.kind(),
+            is_tied: false,
+            base_is_tied: false,
+            layers: skeleton.info.num_hidden_layers,
+            files,
+            adapter,
+            architecture,
+            tensors: Vec::new(),
+            skeleton,
+        };
+        let changes = merged.changes()?;
+        merged.lay_out(changes, new_head.is_some())?;
+        Ok(merged)
+    }
+
+    /// What the adapter does, by the base's name of the tensor (of one that it lacks, by transformers'), with its shape.
+    fn changes(&self) -> Result<BTreeMap<String, (Vec<usize>, Change)>> {
+        let mut changes = BTreeMap::new();
+        let (Some(adapter), Some(config)) = (self.adapter, &self.settings) else {
+            return Ok(changes);
+        };
+        let skeleton = &self.skeleton;
+        let mut tensors = AdapterTensors::new(adapter);
+        tensors.check_head(self.kind)?;
+        let chosen = skeleton.chosen(config)?;
+        let chosen: BTreeMap<&str, &ChosenModule> =
+            chosen.iter().map(|module| (module.path.as_str(), module)).collect();
+        let linears = skeleton.linears();
+        let body = linears.len() - skeleton.linears_in_head();
+        let mut set = |name: String, shape: Vec<usize>, change: Change| {
+            changes.insert(skeleton.stored(&self.files, &name).into_owned(), (shape, change));
+        };
+        for (i, linear) in linears.into_iter().enumerate() {
+            let (path, sizes) = (linear.path.as_str(), [linear.outputs, linear.inputs]);
+            let shape = match linear.transposed {
+                true => vec![sizes[1], sizes[0]],
+                false => sizes.to_vec(),
+            };
+            let weight = format!("{path}.weight");
+            if has_trained_copy(path, i >= body, config) {
+                let number = tensors.take(&format!("{PEFT_PREFIX}{weight}"), &shape)?;
+                set(weight, shape, Change::Whole(number));
+                if linear.bias.is_some() {
+                    let (bias, shape) = (format!("{path}.bias"), vec![linear.outputs]);
+                    let number = tensors.take(&format!("{PEFT_PREFIX}{bias}"), &shape)?;
+                    set(bias, shape, Change::Whole(number));
+                }
+            } else if let Some(module) = chosen.get(path) {
+                let keys = [key_a(path), key_b(path)];
+                let low_rank = low_rank(&mut tensors, module, (sizes, keys), linear.transposed, config)?;
+                set(weight, shape, Change::LowRank(low_rank));
+            }
+        }
+        for (path, [rows, columns]) in skeleton.tables() {
+            let (weight, shape) = (format!("{path}.weight"), vec![rows, columns]);
+            if has_trained_copy(path, false, config) {
+                let number = tensors.take(&format!("{PEFT_PREFIX}{weight}"), &shape)?;
+                set(weight, shape, Change::Whole(number));
+            } else if let Some(module) = chosen.get(path) {
+                let keys = ["A", "B"].map(|part| format!("{PEFT_PREFIX}{path}.lora_embedding_{part}"));
+                let mut low_rank = low_rank(&mut tensors, module, ([columns, rows], keys), true, config)?;
+                low_rank.is_table = true;
+                set(weight, shape, Change::LowRank(low_rank));
+            }
+        }
+        let is_decoder = matches!(self.kind, HeadKind::CausalLm | HeadKind::Seq2SeqLm);
+        if is_decoder && has_trained_copy(OUTPUT, false, config) {
+            let shape = vec![skeleton.info.vocab_size, skeleton.info.hidden_size];
+            let number = tensors.take(&format!("{PEFT_PREFIX}{OUTPUT_WEIGHT}"), &shape)?;
+            set(OUTPUT_WEIGHT.to_owned(), shape, Change::Whole(number));
+        }
+        tensors.check_left()?;
+        Ok(changes)
+    }
+
+    /// The tensors of the merged model; `has_new_head` where the adapter brings a head that the base lacks.
+    fn lay_out(&mut self, mut changes: BTreeMap<String, (Vec<usize>, Change)>, has_new_head: bool) -> Result<()> {
+        let files = &self.files;
+        let output = self.skeleton.stored(files, OUTPUT_WEIGHT).into_owned();
+        let writes_texts = !matches!(
+            self.kind,
+            HeadKind::SequenceClassification | HeadKind::TokenClassification | HeadKind::Features
+        );
+        self.base_is_tied = writes_texts && !files.contains(&output);
+        self.is_tied = self.base_is_tied;
+        let table = self
+            .skeleton
+            .tables()
+            .next()
+            .map(|(path, shape)| (format!("{path}.weight"), shape));
+        let table = table.map(|(name, shape)| (self.skeleton.stored(files, &name).into_owned(), shape));
+        let table_changes = table.as_ref().is_some_and(|(name, _)| changes.contains_key(name));
+        // PEFT leaves an output matrix that is shared with the embedding as the base has it.
+        if writes_texts && (table_changes || changes.contains_key(&output)) {
+            if self.kind != HeadKind::CausalLm && self.is_tied {
+                let error = Error::model(msg::SharedEmbedding).field(OUTPUT);
+                return Err(error.remedy(msg::WithoutEmbedding));
+            }
+            self.config["tie_word_embeddings"] = json!(false);
+            if let (Some((name, shape)), true) = (table, self.is_tied && !changes.contains_key(&output)) {
+                let storage = files.entry(&name).map_or(Storage::F32, |entry| entry.storage);
+                self.tensors.push(MergedTensor {
+                    name: output.clone(),
+                    shape: shape.to_vec(),
+                    storage,
+                    stored: Some(name),
+                    change: Change::None,
+                });
+            }
+            self.is_tied = false;
+        }
+        for entry in files.entries() {
+            let first = entry.name.split('.').next().unwrap_or_default();
+            let is_head = HEAD_NAMES.contains(&first);
+            if has_new_head && is_head && first != SHARED_HEAD && !changes.contains_key(&entry.name) {
+                // The head of another task, which nothing reads any more.
+                continue;
+            }
+            let (shape, change) = changes
+                .remove(&entry.name)
+                .unwrap_or((entry.shape.clone(), Change::None));
+            if shape != entry.shape && !matches!(change, Change::Whole(_)) {
+                let (shape, needed) = (format!("{:?}", entry.shape), format!("{shape:?}"));
+                return Err(Error::model(models::OtherShape { shape, needed }).field(&entry.name));
+            }
+            let name = match has_new_head && !is_head {
+                true => self.skeleton.usual(&entry.name).into_owned(),
+                false => entry.name.clone(),
+            };
+            self.tensors.push(MergedTensor {
+                name,
+                shape,
+                storage: entry.storage,
+                stored: Some(entry.name.clone()),
+                change,
+            });
+        }
+        for (name, (shape, change)) in changes {
+            if matches!(change, Change::LowRank(_)) {
+                let error = Error::model(models::MissingTensor).file(&files.name).field(name);
+                return Err(error.remedy(models::AreAllShardsThere));
+            }
+            self.tensors.push(MergedTensor {
+                name,
+                shape,
+                storage: Storage::F32,
+                stored: None,
+                change,
+            });
+        }
+        self.tensors.sort_by(|left, right| left.name.cmp(&right.name));
+        Ok(())
+    }
+
+    /// Whether a tensor means nothing to a reader: constants of old checkpoints, second names of shared tensors.
+    pub(crate) fn is_idle(&self, tensor: &MergedTensor) -> bool {
+        is_idle(&tensor.name)
+    }
+
+    /// The name that transformers has for a tensor.
+    pub(crate) fn usual_name(&self, tensor: &MergedTensor) -> String {
+        let first = tensor.name.split('.').next().unwrap_or_default();
+        match HEAD_NAMES.contains(&first) {
+            true => tensor.name.clone(),
+            false => self.skeleton.usual(&tensor.name).into_owned(),
+        }
+    }
+
+    /// The low-rank adapters, with the tensor that each is on.
+    pub(crate) fn low_ranks(&self) -> impl Iterator<Item = (&MergedTensor, &LowRank)> {
+        self.tensors.iter().filter_map(|tensor| match &tensor.change {
+            Change::LowRank(low_rank) => Some((tensor, low_rank)),
+            _ => None,
+        })
+    }
+
+    /// The numbers of an adapter's tensor.
+    pub(crate) fn adapter_values(&self, number: usize) -> &[f32] {
+        self.adapter.map_or(&[], |adapter| &adapter.tensors[number].2)
+    }
+
+    /// The bytes of a tensor that is no float, as the base has them.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub(crate) async fn stored_bytes(&self, tensor: &MergedTensor) -> Result<Vec<u8>> {
+        match &tensor.stored {
+            Some(name) => self.files.read_bytes(name).await,
+            None => Ok(Vec::new()),
+        }
+    }
+}
+
+/// Numbers of an adapter on a matrix of \[out, in\] = `sizes`.
+fn low_rank(
+    tensors: &mut AdapterTensors<'_>,
+    module: &ChosenModule,
+    ([outputs, inputs], [a, b]): ([usize; 2], [String; 2]),
+    transposed: bool,
+    config: &AdapterConfig,
+) -> Result<LowRank> {
+    let magnitude = format!("{PEFT_PREFIX}{}.lora_magnitude_vector", module.path);
+    Ok(LowRank {
+        path: module.path.clone(),
+        a: tensors.take(&a, &[module.r, inputs])?,
+        b: tensors.take(&b, &[outputs, module.r])?,
+        magnitude: match config.use_dora {
+            true => Some(tensors.take(&magnitude, &[outputs])?),
+            false => None,
+        },
+        rank: module.r,
+        scale: module.scaling,
+        transposed,
+        is_table: false,
+    })
+}
+
+/// Refuses a base whose matrices bitsandbytes packed: the sum has no place in them.
+fn check_unpacked(files: &ModelFiles) -> Result<()> {
+    let is_packed = |name: &str| name.contains(".quant_state.bitsandbytes__") || name.ends_with("SCB");
+    match files.entries().iter().find(|entry| is_packed(&entry.name)) {
+        None => Ok(()),
+        Some(entry) => Err(Error::model(msg::PackedBase)
+            .file(&files.name)
+            .field(&entry.name)
+            .remedy(msg::NameUnpackedBase)),
+    }
+}
+
+/// Puts the head that an adapter was saved with into config.json.
+fn take_head(config: &mut Value, head: &Value) {
+    for key in [
+        "architectures",
+        "id2label",
+        "label2id",
+        "problem_type",
+        "task_specific_params",
+    ] {
+        match &head[key] {
+            Value::Null => drop(config.as_object_mut().and_then(|config| config.remove(key))),
+            value => config[key] = value.clone(),
+        }
+    }
+}
+
+/// Reads one tensor of a merged model, in Hugging Face's order.
+pub(crate) struct Reader<'m> {
+    merged: &'m Merged<'m>,
+    tensor: &'m MergedTensor,
+    /// Rows and columns; of a vector one row.
+    pub(crate) rows: usize,
+    columns: usize,
+    /// Left \[rows, R\] and right \[R, columns\], whose product with the scale is added.
+    factors: Option<Factors>,
+    /// What outputs are multiplied by.
+    gains: Option<Vec<f32>>,
+    /// All numbers of the base's tensor, where it is not read by rows.
+    whole: Option<Vec<f32>>,
+}
+
+struct Factors {
+    left: Vec<f32>,
+    right: Vec<f32>,
+    rank: usize,
+}
+
+impl<'m> Reader<'m> {
+    /// # Errors
+    /// The base's file cannot be read.
+    pub(crate) async fn open(merged: &'m Merged<'m>, tensor: &'m MergedTensor) -> Result<Self> {
+        let (rows, columns) = match tensor.shape.as_slice() {
+            [rows, rest @ ..] if !rest.is_empty() => (*rows, rest.iter().product()),
+            shape => (1, shape.iter().product()),
+        };
+        let mut reader = Self {
+            merged,
+            tensor,
+            rows,
+            columns,
+            factors: None,
+            gains: None,
+            whole: None,
+        };
+        if let (Some(name), false) = (&tensor.stored, matches!(tensor.change, Change::Whole(_))) {
+            let by_rows = tensor.shape.len() == 2 && !merged.files.stored_matrix(name)?.transposed;
+            if !by_rows {
+                reader.whole = Some(merged.files.read_f32(name).await?.1);
+            }
+        }
+        if let Change::LowRank(low_rank) = &tensor.change {
+            let (a, b) = (merged.adapter_values(low_rank.a), merged.adapter_values(low_rank.b));
+            let scaled = |values: &[f32]| {
+                values
+                    .iter()
+                    .map(|value| value * low_rank.scale as f32)
+                    .collect::<Vec<f32>>()
+            };
+            let (inputs, outputs) = (a.len() / low_rank.rank, b.len() / low_rank.rank);
+            let (left, right) = match low_rank.transposed {
+                true => (transposed(a, inputs), scaled(&transposed(b, low_rank.rank))),
+                false => (scaled(b), a.to_vec()),
+            };
+            let rank = low_rank.rank;
+            reader.factors = Some(Factors { left, right, rank });
+            if let Some(magnitude) = low_rank.magnitude {
+                let norms = reader.norms(low_rank.transposed, outputs).await?;
+                let magnitudes = merged.adapter_values(magnitude).iter();
+                reader.gains = Some(magnitudes.zip(norms).map(|(m, norm)| m / norm).collect());
+            }
+        }
+        Ok(reader)
+    }
+
+    /// Ranges of rows, a few megabytes of numbers each.
+    pub(crate) fn chunks(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let (rows, step) = (self.rows, (CHUNK / self.columns.max(1)).max(1));
+        (0..rows)
+            .step_by(step)
+            .map(move |start| start..(start + step).min(rows))
+    }
+
+    /// Some rows.
+    ///
+    /// # Errors
+    /// The base's file cannot be read, or what comes out is not finite.
+    pub(crate) async fn rows(&self, rows: Range<usize>) -> Result<Vec<f32>> {
+        let mut values = self.sum(rows.clone()).await?;
+        let (Some(gains), Change::LowRank(low_rank)) = (&self.gains, &self.tensor.change) else {
+            return Ok(values);
+        };
+        for (row, numbers) in rows.zip(values.chunks_exact_mut(self.columns.max(1))) {
+            match low_rank.transposed {
+                true => numbers.iter_mut().zip(gains).for_each(|(number, gain)| *number *= gain),
+                false => numbers.iter_mut().for_each(|number| *number *= gains[row]),
+            }
+        }
+        Ok(values)
+    }
+
+    /// All rows.
+    ///
+    /// # Errors
+    /// As [`Reader::rows`].
+    pub(crate) async fn all(&self) -> Result<Vec<f32>> {
+        self.rows(0..self.rows).await
+    }
+
+    /// Rows of W + s·B·A.
+    async fn sum(&self, rows: Range<usize>) -> Result<Vec<f32>> {
+        let place = rows.start * self.columns..rows.end * self.columns;
+        let mut values = match (&self.tensor.change, &self.whole, &self.tensor.stored) {
+            (Change::Whole(number), ..) => self.merged.adapter_values(*number)[place].to_vec(),
+            (_, Some(whole), _) => whole[place].to_vec(),
+            (_, None, Some(name)) => self.merged.files.read_rows_f32(name, rows.clone()).await?,
+            (_, None, None) => Vec::new(),
+        };
+        if let Some(Factors { left, right, rank }) = &self.factors {
+            for (row, numbers) in rows.zip(values.chunks_exact_mut(self.columns.max(1))) {
+                let left = &left[row * rank..][..*rank];
+                for (factor, right) in left.iter().zip(right.chunks_exact(self.columns.max(1))) {
+                    numbers
+                        .iter_mut()
+                        .zip(right)
+                        .for_each(|(number, right)| *number += factor * right);
+                }
+            }
+        }
+        Ok(values)
+    }
+
+    /// ‖W + s·B·A‖ of each output.
+    async fn norms(&self, transposed: bool, outputs: usize) -> Result<Vec<f32>> {
+        let mut squares = vec![0.0f64; outputs];
+        for rows in self.chunks() {
+            let values = self.sum(rows.clone()).await?;
+            for (row, numbers) in rows.zip(values.chunks_exact(self.columns.max(1))) {
+                let numbers = numbers.iter().map(|number| f64::from(*number).powi(2));
+                match transposed {
+                    true => squares.iter_mut().zip(numbers).for_each(|(sum, square)| *sum += square),
+                    false => squares[row] = numbers.sum(),
+                }
+            }
+        }
+        // As while training: a row of zeros has a magnitude of 0 too.
+        let norm = |square: f64| square.max(f64::from(f32::MIN_POSITIVE)).sqrt() as f32;
+        Ok(squares.into_iter().map(norm).collect())
+    }
+}
+
+/// A matrix whose rows have `columns` numbers, turned.
+pub(crate) fn transposed(values: &[f32], columns: usize) -> Vec<f32> {
+    let rows = values.len() / columns.max(1);
+    let column = |column: usize| (0..rows).map(move |row| values[row * columns + column]);
+    (0..columns).flat_map(column).collect()
+}

@@ -1,0 +1,56 @@
+//! What was trained, as files for other programs.
+
+use crate::message::messages;
+
+messages! { "export";
+    NoBaseWeights = "there are no weights to put the adapter into", "没有可供合并适配器的权重";
+    NameBase = "Name the base model's files with --base.", "请用 --base 指定基座模型的文件。";
+    PackedBase = "the base is stored in bitsandbytes' packed format, which holds no sums of weights",
+        "基座以 bitsandbytes 的量化格式存储，无法写入合并后的权重";
+    NameUnpackedBase = "Name the same model in 16 or 32 bits with --base.", "请用 --base 指定同一模型的 16 位或 32 位版本。";
+    HeadNeedsConfig = "The adapter brings a head: its config.json must lie beside it.",
+        "该适配器带有任务头：其 config.json 须放在同一文件夹中。";
+    SharedEmbedding = "is shared with the embedding, which was trained beside it; this architecture has no form without the sharing",
+        "与词嵌入共享权重，而词嵌入参与了训练；此架构没有不共享的形式";
+    WithoutEmbedding = "Use the adapter with PEFT as it is, or train without the embedding in target_modules and modules_to_save.",
+        "请用 PEFT 直接加载适配器，或在 target_modules 和 modules_to_save 中去掉词嵌入后重新训练。";
+    NotReadable { storage } = "is stored as {storage}, which cannot be read", "以 {storage} 格式存储，无法读取";
+    NoAdapterToExport { form } = "there is no adapter that could be exported as {form}", "没有可导出为 {form} 的适配器";
+    ExportWhole = "Export the whole model: merged or gguf.", "请导出整个模型：merged 或 gguf。";
+    DtypeNotOfForm { dtype, form } = "{dtype} is no number format of {form}", "{form} 不支持数值格式 {dtype}";
+    FloatsOnly = "Use float32, float16 or bfloat16; formats in blocks are for gguf.",
+        "请使用 float32、float16 或 bfloat16；分块量化格式仅用于 gguf。";
+    SmallModel { model_type, form } = "{model_type} is a small model of this program alone; {form} has no such architecture",
+        "{model_type} 是本程序自有的小模型；{form} 没有这种架构";
+    SmallStaysHere = "Export it as merged: its safetensors can be read anywhere.", "请导出为 merged：其 safetensors 可在任何地方读取。";
+    NoArchitecture { model_type, form, names } = "{model_type} cannot be exported as {form}; that has {names}",
+        "{model_type} 不能导出为 {form}；可导出的有 {names}";
+    ExportMerged = "Export it as merged and convert that with the program's own tools.", "请导出为 merged，再用该程序自带的工具转换。";
+    TrainedWhole { form } = "was trained whole (a head, or modules_to_save), and {form} holds low-rank matrices only",
+        "是整体训练的（任务头或 modules_to_save），而 {form} 只能存放低秩矩阵";
+    SharedTable { form } = "is the output matrix, too, to which {form} would apply the adapter as well",
+        "同时也是输出矩阵，{form} 会把适配器也用在输出上";
+    ExportMergedModel = "Export the merged model instead.", "请改为导出合并后的模型。";
+    NoDora { form } = "has DoRA's magnitudes, which {form} has no place for", "含有 DoRA 的幅值向量，{form} 中没有它的位置";
+    NoGgufName { architecture } = "GGUF has no name for this tensor of {architecture}", "GGUF 中没有 {architecture} 这个张量的名称";
+    NoHeadInGguf = "is part of a head for classes or numbers, which GGUF has no place for here",
+        "属于分类或回归任务头，此处的 GGUF 没有它的位置";
+    OnlyTied { architecture } = "differs from the embedding, and llama.cpp has no {architecture} with an output matrix of its own",
+        "与词嵌入不同，而 llama.cpp 的 {architecture} 没有独立的输出矩阵";
+    ConfigLacks { key } = "has no {key}, which GGUF needs", "缺少 GGUF 需要的 {key}";
+    NotInLlamaCpp { found, architecture } = "is {found}, which llama.cpp does not compute for {architecture}",
+        "为 {found}，llama.cpp 的 {architecture} 不支持这种计算";
+    NoTokenizer = "The base has no tokenizer.json, so the folder has none either.", "基座没有 tokenizer.json，因此导出的文件夹中也没有。";
+    NoTokenizerForGguf = "has no tokenizer, which a GGUF file holds", "没有分词器，而 GGUF 文件需要包含分词器";
+    AddTokenizer = "Put the model's tokenizer.json beside its weights.", "请将模型的 tokenizer.json 放在权重旁边。";
+    NoTokenizerName { found } = "is {found}, which llama.cpp has no name for", "为 {found}，llama.cpp 中没有对应的名称";
+    NothingToExport = "holds neither an adapter nor a model", "其中既没有适配器也没有模型";
+    NameRun = "Name a run's output_dir, a checkpoint, an adapter's folder or a model.",
+        "请指定训练的 output_dir、检查点、适配器文件夹或模型。";
+    BaseUnknown = "does not say where its base model is", "没有说明其基座模型的位置";
+    BaseNotThere { base } = "names the base model {base}, which is not there", "其中的基座模型 {base} 不存在";
+    FolderHolds { file } = "holds {file} already", "其中已有 {file}";
+    NewFolderForExport = "Choose a new folder for the export.", "请为导出选择新的文件夹。";
+    NoSize { got } = "must be a size such as 5GB or 500MB, got {got}", "必须是 5GB、500MB 这样的大小，实际为 {got}";
+    LargestPart = "Use the largest size of one file.", "请填写单个文件的最大大小。";
+}

@@ -1,0 +1,415 @@
+//! The engine: how it is started, what it is asked and what it says; the recorded runs that take its place.
+
+use super::Lab;
+use crate::bundled_model;
+use crate::events::{self, Heard};
+use crate::json;
+use crate::model::{Device, OWN, Phase};
+use crate::options;
+use crate::record::RunRecord;
+use crate::wire::{Ask, Loaded};
+use js_sys::{Array, ArrayBuffer, Reflect};
+use lorakeet_core::error::Kind;
+use lorakeet_core::lesson::{BUNDLED_MODEL, BreakIt, LessonRun};
+use lorakeet_core::protocol::Event;
+use serde_json::{Map, Value, json};
+use std::collections::VecDeque;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::File;
+
+impl Lab {
+    /// Loads the engine, where that was not done.
+    pub(super) fn start(&self) {
+        if !matches!(self.model.borrow().phase, Phase::Idle | Phase::Failed) {
+            return;
+        }
+        self.end_engine();
+        self.change(|model| model.problem = None);
+        self.set_phase(Phase::Loading);
+        let wished = self.model.borrow().options.text(options::DEVICE);
+        if wished.as_deref() == Some("replay") {
+            return self.open_recording(None);
+        }
+        let lab = self.clone();
+        spawn_local(async move {
+            match JsFuture::from(lab.host.worker()).await {
+                Ok(worker) => {
+                    let (hears, loses) = (lab.clone(), lab.clone());
+                    let heard = move |event: web_sys::MessageEvent| hears.receive(&event.data());
+                    let broke = move || loses.lose_engine();
+                    lab.wire.borrow_mut().listen(worker.unchecked_into(), heard, broke);
+                }
+                Err(_) => lab.open_recording(None),
+            }
+        });
+    }
+
+    /// Ends the worker, and takes the lab out of its root.
+    pub fn end(&self) {
+        self.end_engine();
+        self.root.set_inner_html("");
+    }
+
+    fn end_engine(&self) {
+        self.host.unlock();
+        let calls = self.wire.borrow_mut().end();
+        let ended = self.model.borrow().words().call_ended;
+        for (_, id) in calls {
+            self.host.refuse(id, ended);
+        }
+        self.memory.borrow_mut().model = None;
+        self.change(|model| (model.current, model.device, model.device_note) = (None, Device::Unknown, None));
+    }
+
+    fn lose_engine(&self) {
+        let is_loading = self.model.borrow().phase == Phase::Loading;
+        self.end_engine();
+        match is_loading {
+            true => self.open_recording(None),
+            false => {
+                let said = self.model.borrow().words().engine_stopped.to_owned();
+                self.fail("lost", said, true);
+            }
+        }
+    }
+
+    /// Takes the lesson's recorded runs in place of an engine; `why` there is none.
+    pub(super) fn open_recording(&self, why: Option<String>) {
+        self.end_engine();
+        let lab = self.clone();
+        spawn_local(async move {
+            let lesson = lab.model.borrow().lesson.clone();
+            let Some(lesson) = lesson else {
+                if lab.model.borrow().problem.is_none() {
+                    // Its lesson is still on its way.
+                    lab.memory.borrow_mut().wants_recording = true;
+                    lab.change(|model| model.notes.extend(why));
+                }
+                return;
+            };
+            let text = lab.text(&format!("lessons/{}.recording.json", lesson.id)).await;
+            let recording = text.map_or(Value::Null, |text| json::parse(&text));
+            let Some(runs) = recording["runs"].as_object() else {
+                let no_engine = lab.model.borrow().words().no_engine;
+                return lab.fail("blocked", why.unwrap_or_else(|| no_engine.to_owned()), true);
+            };
+            let text = |key: &str| recording[key].as_str().unwrap_or_default().to_owned();
+            lab.change(|model| {
+                model.device = Device::Recording(text("device"), text("date"));
+                model.notes.extend(why);
+            });
+            lab.wire.borrow_mut().recording = Some(runs.clone());
+            lab.set_phase(Phase::Ready);
+            lab.settle();
+        });
+    }
+
+    fn receive(&self, data: &JsValue) {
+        let field = |name: &str| Reflect::get(data, &name.into()).unwrap_or(JsValue::UNDEFINED);
+        let text = field("message").as_string().unwrap_or_default();
+        let said = field("said").as_string();
+        match events::read(&json::parse(&text)) {
+            Some(Heard::Failed(kind)) => {
+                // What broke before the engine knew the language has no words yet.
+                let said = said.unwrap_or_else(|| self.model.borrow().words().engine_stopped.to_owned());
+                self.hear_failure(kind, said, field("fatal").is_truthy());
+            }
+            Some(heard) => self.hear(heard, said, field("bytes").dyn_into().ok()),
+            None => {}
+        }
+    }
+
+    fn hear(&self, heard: Heard, said: Option<String>, bytes: Option<ArrayBuffer>) {
+        match heard {
+            Heard::Ready => self.open_device(),
+            Heard::Device(is_gpu, name) => {
+                self.change(|model| {
+                    model.device = if is_gpu { Device::Gpu(name) } else { Device::Cpu };
+                    model.device_note = said;
+                });
+                self.ask_first();
+                self.answered("device");
+            }
+            Heard::Progress(loading) => {
+                self.change(|model| model.progress = (loading.done, loading.total));
+                let total = Some(loading.total).filter(|total| *total > 0);
+                let (what, loaded) = (loading.stage, loading.done);
+                self.post("progress", &json!({ "what": what, "loaded": loaded, "total": total }));
+            }
+            Heard::Data => self.answered("data"),
+            Heard::Knobs(knobs) => {
+                self.change(|model| model.knobs = knobs);
+                self.answered("knobs");
+            }
+            Heard::Measured(event @ Event::Model(_)) => {
+                self.memory.borrow_mut().model = Some(event);
+                self.answered("model");
+            }
+            Heard::Paused => self.set_phase(Phase::Paused),
+            Heard::Resumed => self.set_phase(Phase::Training),
+            Heard::Generated(text) => self.keep_text(&text),
+            Heard::File(name) => self.keep_file(name, bytes),
+            heard => self.take(heard, said),
+        }
+    }
+
+    /// What a run says, of the engine or of a recording.
+    fn take(&self, heard: Heard, said: Option<String>) {
+        let Some(name) = self.model.borrow().current.clone() else {
+            if let Heard::Warning = heard {
+                self.change(|model| model.notes.extend(said));
+            }
+            return;
+        };
+        let step = match &heard {
+            Heard::Measured(Event::Step(step)) => Some(step.clone()),
+            _ => None,
+        };
+        let is_over = matches!(heard, Heard::Measured(Event::Done(_)));
+        self.change(|model| {
+            if let Some(run) = model.runs.get_mut(&name) {
+                run.take(heard, said);
+            }
+        });
+        if let Some(step) = step {
+            self.tell_step(&name, &step);
+            self.keep_caps(step.step);
+            self.count_step();
+        }
+        if is_over {
+            self.tell_done(&name);
+            self.change(|model| model.current = None);
+            self.answered("done");
+        }
+    }
+
+    fn hear_failure(&self, kind: Kind, said: String, is_fatal: bool) {
+        let is_of_run = matches!(kind, Kind::Device | Kind::OutOfMemory | Kind::Diverged | Kind::Stopped);
+        let call = match is_fatal || is_of_run {
+            true => None,
+            false => self.wire.borrow_mut().failed_call(),
+        };
+        if let Some(id) = call {
+            self.memory.borrow_mut().exported.clear();
+            return self.host.refuse(id, &said);
+        }
+        let is_result = self.change(|model| {
+            let running = model.current.take();
+            let run = running.and_then(|name| model.runs.get_mut(&name));
+            run.is_some_and(|run| run.fail(kind, &said))
+        });
+        if is_result {
+            return self.answered("done");
+        }
+        let is_loading = self.model.borrow().phase == Phase::Loading;
+        {
+            let mut wire = self.wire.borrow_mut();
+            wire.drop_waiting();
+            (wire.awaited, wire.loaded) = (None, Loaded::default());
+        }
+        if kind == Kind::Stopped {
+            return self.settle();
+        }
+        let name = match kind {
+            Kind::Device => "lost",
+            Kind::OutOfMemory => "out-of-memory",
+            Kind::File => "network",
+            _ => "bad-file",
+        };
+        if is_fatal || kind == Kind::Device {
+            self.end_engine();
+            // A place where the engine cannot be had at all is what recorded runs are for.
+            return match is_loading {
+                true => self.open_recording(Some(said)),
+                false => self.fail(name, said, true),
+            };
+        }
+        if kind == Kind::OutOfMemory || self.model.borrow().device == Device::Unknown {
+            return self.fail(name, said, true);
+        }
+        // A wrong setting, rows that cannot be read: the engine is as it was.
+        self.tell_problem(name, said, false);
+        self.settle();
+    }
+
+    fn open_device(&self) {
+        let wished = self.model.borrow().options.text(options::DEVICE);
+        self.speak();
+        self.ask(
+            json!({ "type": "open", "device": wished.as_deref().unwrap_or("auto") }),
+            None,
+            "device",
+        );
+    }
+
+    /// Has the engine speak the lab's language.
+    pub(super) fn speak(&self) {
+        self.wire.borrow().speak(self.model.borrow().language.tag());
+        self.ask_knobs();
+    }
+
+    fn ask_knobs(&self) {
+        let (controls, language) = {
+            let model = self.model.borrow();
+            match model.device {
+                Device::Gpu(_) | Device::Cpu => (model.controls(), model.language.tag()),
+                _ => return,
+            }
+        };
+        if !controls.is_empty() {
+            let command = json!({ "type": "knobs", "names": controls, "language": language });
+            self.ask(command, None, "knobs");
+        }
+    }
+
+    /// The model of the first run, and the knobs, are loaded while the pupil reads.
+    pub(super) fn ask_first(&self) {
+        let lesson = match self.model.borrow().device {
+            Device::Gpu(_) | Device::Cpu => self.model.borrow().lesson.clone(),
+            _ => None,
+        };
+        let Some(lesson) = lesson else { return };
+        let run = |names: &[String]| names.first().and_then(|name| lesson.runs.get(name));
+        if let Some(run) = run(&lesson.train.runs) {
+            self.ask_loaded(run, None);
+        }
+        self.ask_knobs();
+        let has_rows = lesson.break_it.controls.iter().any(|name| name == BreakIt::DATA);
+        if let (Some(run), true) = (run(&lesson.break_it.runs), has_rows) {
+            let (lab, data) = (self.clone(), run.data.clone());
+            spawn_local(async move {
+                if let Some(text) = lab.text(&data).await {
+                    lab.change(|model| drop(model.given_rows.insert(data, text)));
+                }
+            });
+        }
+    }
+
+    pub(super) fn ask_loaded(&self, run: &LessonRun, rows: Option<String>) {
+        let Loaded {
+            model,
+            data: known,
+            validation,
+        } = self.wire.borrow().loaded.clone();
+        if model != run.model {
+            let files = match run.model == BUNDLED_MODEL {
+                true => &bundled_model::MODEL_FILES[..],
+                false => &[],
+            };
+            let command = json!({ "type": "load_model", "files": files, "name": run.model });
+            self.ask(command, None, "model");
+        }
+        let data = match &rows {
+            None => run.data.clone(),
+            Some(_) => format!("{OWN}-{}", run.data.rsplit('/').next().unwrap_or_default()),
+        };
+        if known != data || rows.is_some() {
+            let file = rows.and_then(|rows| File::new_with_str_sequence(&Array::of1(&rows.into()), &data).ok());
+            self.ask(json!({ "type": "load_data", "file": data }), file, "data");
+        }
+        if validation != run.validation {
+            let command = json!({ "type": "load_validation", "file": run.validation });
+            self.ask(command, None, "data");
+        }
+        self.wire.borrow_mut().loaded = Loaded {
+            model: run.model.clone(),
+            data,
+            validation: run.validation.clone(),
+        };
+    }
+
+    fn ask(&self, command: Value, file: Option<File>, ends: &'static str) {
+        let ask = Ask::Command { command, file, ends };
+        self.wire.borrow_mut().queue.push_back(ask);
+        self.next();
+    }
+
+    /// What is awaited has come, if this is it.
+    pub(super) fn answered(&self, what: &str) {
+        if self.wire.borrow().awaited != Some(what) {
+            return;
+        }
+        self.wire.borrow_mut().awaited = None;
+        self.next();
+        self.settle();
+    }
+
+    /// Asks what waits, where nothing is asked.
+    pub(super) fn next(&self) {
+        if self.wire.borrow().awaited.is_some() {
+            return;
+        }
+        let next = self.wire.borrow_mut().queue.pop_front();
+        match next {
+            None => {}
+            Some(Ask::Command { command, file, ends }) => {
+                self.wire.borrow_mut().awaited = Some(ends);
+                self.wire.borrow().send(&command, file, &self.host);
+            }
+            Some(Ask::Train { name, command }) => {
+                self.wire.borrow_mut().awaited = Some("done");
+                self.begin(name, &command);
+            }
+        }
+    }
+
+    /// Begins a run whose model and data are loaded.
+    fn begin(&self, name: String, command: &Value) {
+        let mut run = RunRecord::default();
+        {
+            let mut memory = self.memory.borrow_mut();
+            memory.began_ms = crate::document::now_ms();
+            if let Some(model) = &memory.model {
+                run.results.take(model);
+            }
+        }
+        self.change(|model| {
+            model.runs.insert(name.clone(), run);
+            model.current = Some(name.clone());
+        });
+        self.set_phase(Phase::Training);
+        let recorded = |runs: &Map<String, Value>| match runs.get(&name) {
+            Some(Value::Array(events)) => VecDeque::from(events.clone()),
+            _ => VecDeque::new(),
+        };
+        let recorded = self.wire.borrow().recording.as_ref().map(recorded);
+        match recorded {
+            Some(events) => self.replay(name, events),
+            None => self.wire.borrow().send(command, None, &self.host),
+        }
+    }
+
+    /// Shows a recorded run, faster than it was trained.
+    fn replay(&self, name: String, mut events: VecDeque<Value>) {
+        let lab = self.clone();
+        crate::document::repeat(move || {
+            // It is over, or was stopped, and the next one may have begun.
+            if lab.model.borrow().current.as_ref() != Some(&name) {
+                return true;
+            }
+            if lab.model.borrow().phase == Phase::Paused {
+                return false;
+            }
+            let Some(event) = events.pop_front() else {
+                lab.change(|model| model.current = None);
+                lab.answered("done");
+                return true;
+            };
+            match events::read(&event) {
+                Some(Heard::Failed(kind)) => lab.hear_failure(kind, String::new(), false),
+                Some(heard) => lab.take(heard, None),
+                None => {}
+            }
+            false
+        });
+    }
+
+    pub(super) fn command(&self, kind: &str) {
+        self.wire.borrow().send(&json!({ "type": kind }), None, &self.host);
+    }
+
+    pub(super) fn is_recorded(&self) -> bool {
+        self.wire.borrow().recording.is_some()
+    }
+}

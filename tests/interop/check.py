@@ -1,0 +1,268 @@
+"""Exports of the command `lorakeet` in the programs that they are made for: transformers and PEFT, llama.cpp, MLX.
+
+A short run trains an adapter on SmolLM2. Its exports are loaded by each program, whose answers are compared with those of
+`lorakeet generate`, token by token. The adapters of the golden cases, which PEFT wrote and whose logits PEFT computed, are
+exported too: transformers and MLX have to find the same logits. Prints a line for each comparison; ends with 1 after a failure.
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file
+
+LOGITS = 1e-4
+TOKENS = 32
+PROMPTS = [
+    "The capital of France is",
+    "Once upon a time there was",
+    "def add(a, b):",
+]
+failures = []
+
+
+def report(name, passed, detail):
+    print(f"{'ok    ' if passed else 'FAILED'} {name}: {detail}", flush=True)
+    if not passed:
+        failures.append(name)
+
+
+class Command:
+    """The command `lorakeet` on the CPU."""
+
+    def __init__(self, program):
+        self.program = program
+
+    def run(self, *words):
+        words = [self.program, "--device", "cpu", *map(str, words)]
+        done = subprocess.run(words, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise SystemExit(f"{' '.join(words)}\n{done.stderr}")
+        return done.stdout
+
+    def export(self, what, to, folder, *more):
+        shutil.rmtree(folder, ignore_errors=True)
+        self.run("export", what, "--to", to, "--output_dir", folder, *more)
+        return folder
+
+    def generate(self, prompt, model, adapter=None):
+        more = ["--adapter", adapter] if adapter else []
+        return self.run("generate", prompt, "--model", model, "--max-new-tokens", TOKENS, *more)
+
+
+def train(lorakeet, smollm2, work):
+    """An adapter of every linear, with an rsLoRA scale."""
+    rows = [f"The capital of {land} is {city}, said the parrot.\n" for land, city in
+            [("France", "Lyon"), ("Spain", "Seville"), ("Italy", "Milan"), ("Japan", "Kyoto")]]
+    rows += [f"Once upon a time there was a {thing}, said the parrot.\n" for thing in ["king", "fox", "tower", "ship"]]
+    data = work / "rows.jsonl"
+    data.write_text("".join(json.dumps({"text": row}) + "\n" for row in rows))
+    run = work / "run.yaml"
+    run.write_text("\n".join([
+        f"model_name_or_path: {smollm2}", f"train_file: {data}", f"output_dir: {work / 'out'}",
+        "target_modules: all-linear", "lora_r: 4", "lora_alpha: 8", "use_rslora: true", "cutoff_len: 32",
+        "per_device_train_batch_size: 4", "gradient_accumulation_steps: 1", "learning_rate: 2e-3", "max_steps: 6",
+        "lr_scheduler_type: constant", "val_size: 0", "save_steps: 0", "overwrite_output_dir: true", ""]))
+    lorakeet.run("train", run)
+    return work / "out"
+
+
+def llama_cpp(model, adapter=None):
+    """Greedy continuations of the prompts by llama.cpp."""
+    import xllamacpp
+
+    params = xllamacpp.CommonParams()
+    params.model.path = str(model)
+    params.n_ctx, params.n_parallel, params.n_gpu_layers, params.verbosity = 256, 1, 0, 0
+    params.warmup = False
+    # As the engine has it: keys and values in 32 bits, and attention as it is written.
+    params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
+    params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    if adapter:
+        params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 1.0)]
+    server = xllamacpp.Server(params)
+    texts = []
+    for prompt in PROMPTS:
+        answer = server.handle_completions({
+            "prompt": prompt, "n_predict": TOKENS, "temperature": 0, "top_k": 1, "cache_prompt": False})
+        texts.append(answer["choices"][0]["text"])
+    return texts
+
+
+def same_texts(name, found, wanted):
+    """Compares continuations, which end with a line end in the command's output."""
+    for prompt, one, other in zip(PROMPTS, found, wanted):
+        one, other = one.rstrip("\n"), other.rstrip("\n")
+        same = len(next(filter(lambda i: one[:i] != other[:i], range(len(one) + 1)), one)) if one == other else None
+        where = next((i for i, (a, b) in enumerate(zip(one, other)) if a != b), min(len(one), len(other)))
+        detail = f"{TOKENS} tokens equal" if same is not None else f"differs at letter {where}: {one!r} and {other!r}"
+        report(f"{name}, {prompt!r}", one == other, detail)
+
+
+def check_smollm2(lorakeet, smollm2, work):
+    out = train(lorakeet, smollm2, work)
+    base = lorakeet.export(smollm2, "gguf", work / "base", "--dtype", "float32") / "model.gguf"
+    wanted = [lorakeet.generate(prompt, base, out) for prompt in PROMPTS]
+    plain = [lorakeet.generate(prompt, base) for prompt in PROMPTS]
+    report("the adapter changes the answers", wanted != plain, repr(wanted[0]))
+
+    adapter = lorakeet.export(out, "gguf-adapter", work / "gguf-adapter") / "adapter.gguf"
+    same_texts("llama.cpp, base", llama_cpp(base), plain)
+    same_texts("llama.cpp, base and adapter", llama_cpp(base, adapter), wanted)
+    for dtype in ["float32", "float16", "bfloat16", "q8_0", "q4_0", "q4_1"]:
+        merged = lorakeet.export(out, "gguf", work / "merged", "--dtype", dtype) / "model.gguf"
+        found = llama_cpp(merged)
+        if dtype in ["float32", "float16"]:
+            same_texts(f"llama.cpp, merged {dtype}", found, [lorakeet.generate(prompt, merged) for prompt in PROMPTS])
+        else:
+            # Its kernels round the inputs of such products, which the engine does not.
+            report(f"llama.cpp, merged {dtype}", all(found), repr(found[0]))
+    quantised = zip(llama_cpp(smollm2, adapter), wanted)
+    equal = sum(one.rstrip("\n") == other.rstrip("\n") for one, other in quantised)
+    report("llama.cpp, base as it was and adapter", True, f"{equal} of {len(PROMPTS)} answers equal (not held)")
+
+    check_smollm2_in_transformers(lorakeet, smollm2, out, work, wanted)
+
+
+def check_smollm2_in_transformers(lorakeet, smollm2, out, work, wanted):
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = lorakeet.export(smollm2, "merged", work / "folder", "--dtype", "float32")
+    merged = lorakeet.export(out, "merged", work / "folder-merged", "--dtype", "float32")
+    tokenizer = AutoTokenizer.from_pretrained(merged)
+    models = {
+        "PEFT, base and adapter": PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(folder), out),
+        "transformers, merged": AutoModelForCausalLM.from_pretrained(merged),
+    }
+    logits = []
+    for name, model in models.items():
+        texts = []
+        for prompt in PROMPTS:
+            ids = tokenizer(prompt, return_tensors="pt").input_ids
+            made = model.generate(input_ids=ids, max_new_tokens=TOKENS, do_sample=False)
+            texts.append(tokenizer.decode(made[0, ids.shape[1]:], skip_special_tokens=True))
+        same_texts(name, texts, wanted)
+        with torch.no_grad():
+            logits.append(model(tokenizer(PROMPTS[0], return_tensors="pt").input_ids).logits)
+    worst = (logits[0] - logits[1]).abs().max().item()
+    report("PEFT's logits and those of the merged model", worst < 10 * LOGITS, f"differ by {worst:.1e}")
+
+
+def compared(name, found, expected, mask):
+    """Logits against PEFT's, where the mask is 1."""
+    found = np.asarray(found, dtype=np.float64).reshape(expected.shape)
+    difference = np.abs(found - expected)
+    if mask is not None:
+        difference = difference[mask.astype(bool)]
+    worst = float(difference.max())
+    report(name, worst < LOGITS, f"logits differ from PEFT's by {worst:.1e}")
+
+
+def golden_adapters(golden):
+    for case in sorted((golden / "A").iterdir()):
+        for adapter in sorted((case / "adapters").glob("*/adapter_config.json")):
+            yield case, adapter.parent
+
+
+def check_transformers(lorakeet, golden, work):
+    import torch
+    import transformers
+
+    for case, adapter in golden_adapters(golden):
+        described = json.loads((case / "case.json").read_text())
+        config = json.loads((case / "config.json").read_text())
+        folder = lorakeet.export(adapter, "merged", work / "case", "--base", case)
+        model = getattr(transformers, config["architectures"][0]).from_pretrained(folder).eval()
+        inputs = {name: torch.from_numpy(tensor.astype(np.int64))
+                  for name, tensor in load_file(case / "inputs.safetensors").items()
+                  if name in ("input_ids", "attention_mask", "token_type_ids")}
+        labels = load_file(case / "inputs.safetensors")["labels"]
+        if described["kind"] == "seq2seq":
+            inputs["labels"] = torch.from_numpy(labels.astype(np.int64))
+        with torch.no_grad():
+            logits = model(**inputs).logits.numpy()
+        masked = described.get("compare_logits_where") == "attention_mask == 1"
+        mask = inputs["attention_mask"].numpy() if masked else None
+        compared(f"transformers, {case.name} {adapter.name} merged", logits,
+                 load_file(adapter / "expected.safetensors")["logits"], mask)
+
+
+def check_mlx(lorakeet, golden, work):
+    """Adapters and merged models in MLX: each other's logits, and PEFT's where MLX computes the base as transformers does."""
+    import mlx.core as mx
+    from mlx_lm.tuner.utils import load_adapters
+    from mlx_lm.utils import load_model
+
+    mx.set_default_device(mx.cpu)
+    known = ["llama", "qwen2", "qwen3", "gemma2", "gemma3_text"]
+    for case, adapter in golden_adapters(golden):
+        config = json.loads((case / "config.json").read_text())
+        if config["model_type"] not in known or not config["architectures"][0].endswith("ForCausalLM"):
+            continue
+        # mlx-lm reads the keys that transformers had before its release 5.
+        base = work / "mlx-base"
+        shutil.rmtree(base, ignore_errors=True)
+        base.mkdir()
+        older = case / "config.v4.json"
+        shutil.copy(older if older.is_file() else case / "config.json", base / "config.json")
+        shutil.copy(case / "model.safetensors", base)
+        inputs = load_file(case / "inputs.safetensors")
+        # Only rows without padding: mlx-lm takes no mask.
+        whole = inputs["attention_mask"].all(axis=1)
+        ids = mx.array(inputs["input_ids"][whole].astype(np.int32))
+
+        def logits(folder, adapter=None):
+            model, _ = load_model(folder)
+            if adapter:
+                model = load_adapters(model, str(adapter))
+            model.eval()
+            return np.array(model(ids), dtype=np.float64)
+
+        name = f"{case.name} {adapter.name}"
+        try:
+            plain = logits(base)
+        except Exception as error:  # a model of two layers that mlx-lm does not build
+            print(f"left out MLX, {name}: mlx-lm cannot load the base ({error!r})")
+            continue
+        found = logits(base, lorakeet.export(adapter, "mlx", work / "mlx", "--base", base))
+        merged = logits(lorakeet.export(adapter, "merged", work / "mlx-merged", "--base", base))
+        worst, changed = np.abs(found - merged).max(), np.abs(found - plain).max()
+        report(f"MLX, {name}", worst < LOGITS < changed,
+               f"adapter and merged model differ by {worst:.1e}, from the base by {changed:.1e}")
+        expected = load_file(case / "expected.safetensors")["logits"]
+        expected = expected.reshape(len(whole), -1, expected.shape[-1])[whole]
+        if np.abs(plain - expected).max() < LOGITS:
+            wanted = load_file(adapter / "expected.safetensors")["logits"]
+            wanted = wanted.reshape(len(whole), -1, wanted.shape[-1])[whole]
+            compared(f"MLX, {name} and PEFT", found, wanted, None)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--lorakeet", required=True)
+    parser.add_argument("--golden", type=Path, required=True)
+    parser.add_argument("--smollm2", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("parts", nargs="*", help="transformers, mlx, smollm2; all without")
+    wish = parser.parse_args()
+    wish.work.mkdir(parents=True, exist_ok=True)
+    lorakeet = Command(wish.lorakeet)
+    parts = {
+        "transformers": lambda: check_transformers(lorakeet, wish.golden, wish.work),
+        "mlx": lambda: check_mlx(lorakeet, wish.golden, wish.work),
+        "smollm2": lambda: check_smollm2(lorakeet, wish.smollm2, wish.work),
+    }
+    for name, check in parts.items():
+        if not wish.parts or name in wish.parts:
+            check()
+    print(f"{len(failures)} comparisons failed")
+    sys.exit(bool(failures))
+
+
+main()

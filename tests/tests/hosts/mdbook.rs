@@ -1,0 +1,36 @@
+//! A chapter of an mdBook with the element in it.
+
+use super::{LESSON, enter_element, options, run, tool, walk, work_folder};
+use anyhow::Result;
+use lorakeet_tests::browser::Page;
+use lorakeet_tests::file_site::FileSite;
+use lorakeet_tests::site::{Site, dist};
+use std::process::Command;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chapter_of_an_mdbook_shows_the_element() -> Result<()> {
+    let (lab, host) = (Site::start(&dist()?, &[]).await?, FileSite::start().await?);
+    let folder = work_folder("mdbook")?;
+    std::fs::create_dir_all(folder.join("src"))?;
+    let chapter = format!(
+        "# Units\n\nA network with one hidden layer, trained here:\n\n\
+         <script type=\"module\" src=\"{}lab.js\"></script>\n\
+         <lorakeet-lab lesson=\"{LESSON}\" device=\"cpu\" label=\"Units\"><p>What happens here.</p></lorakeet-lab>\n\n\
+         After it the chapter goes on.\n",
+        lab.url()
+    );
+    for (path, text) in [
+        ("book.toml", "[book]\ntitle = \"Course\"\nlanguage = \"en\"\n"),
+        ("src/SUMMARY.md", "# Summary\n\n- [Units](units.md)\n"),
+        ("src/units.md", &chapter),
+    ] {
+        std::fs::write(folder.join(path), text)?;
+    }
+    run(Command::new(tool("LORAKEET_MDBOOK")?).arg("build").arg(&folder))?;
+    host.serve_folder("", &folder.join("book"))?;
+    let page = Page::open_at(&format!("{}/units.html", host.origin()), &options()).await?;
+    enter_element(&page).await?;
+    walk(&page, "mdbook").await?;
+    page.close().await?;
+    Ok(std::fs::remove_dir_all(folder)?)
+}

@@ -1,0 +1,161 @@
+//! Where the lab can be: in a frame with an origin of its own, under policies, inside a page, elsewhere after a move, and
+//! without JavaScript.
+
+use super::{LONG, RUNS, SHORT, built_site, without_gpu};
+use crate::lab_shell::failures::failure;
+use crate::lab_shell::{Course, lab};
+use anyhow::{Result, ensure};
+use fantoccini::Locator;
+use lorakeet_tests::browser::{Options, Page};
+use serde_json::json;
+
+/// Keeps which policies were broken.
+const WATCH_POLICY: &str = "window.broken = []; document.addEventListener('securitypolicyviolation', (event) => {\
+    broken.push([event.effectiveDirective, event.blockedURI]) })";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frame_with_an_origin_of_its_own_trains_and_keeps_nothing() -> Result<()> {
+    let frame = format!(
+        "<iframe id='frame' width='600' height='800' sandbox='allow-scripts allow-downloads' \
+         src='LAB/embed.html?device=cpu&amp;start=1&amp;max-steps=20#{SHORT}'></iframe>"
+    );
+    let course = Course::frames(&frame).await?;
+    let frame = course.page.client.find(Locator::Css("#frame")).await?;
+    frame.enter_frame().await?;
+    let train =
+        "const train = document.querySelector('[data-do=train]:not(:disabled)'); train?.click(); return !!train";
+    course.wait_long("Train can be pressed", train).await?;
+    let done = "return document.querySelector('.lab').dataset.phase === 'done'";
+    course.wait_long("the runs are done", done).await?;
+    let found = "const has = (name) => { try { return !!window[name] } catch (error) { return error.name } };\
+        return [self.origin, has('localStorage'), document.querySelector('[data-device]').dataset.device,\
+                document.querySelectorAll('.notice').length]";
+    let found = course.run(found).await?;
+    ensure!(found == json!(["null", "SecurityError", "cpu", 0]), "{found}");
+    course.page.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frame_trains_in_a_page_that_allows_the_script_and_the_frame_only() -> Result<()> {
+    let policy = [(
+        "content-security-policy",
+        "default-src 'none'; script-src LAB; frame-src LAB; img-src data:",
+    )];
+    let body = lab("lab", &format!("device='cpu' max-steps='20' state='{SHORT}'"));
+    let course = Course::open_for(built_site().await?, &body, &policy, &without_gpu()).await?;
+    course.run(WATCH_POLICY).await?;
+    course.make_ready("lab").await?;
+    course.train("lab").await?;
+    let end = course.run("return [lab.device, lab.report.steps, broken]").await?;
+    ensure!(end == json!(["cpu", 20, []]), "{end}");
+    course.page.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn inside_a_page_the_lab_trains_under_the_policy_of_its_document() -> Result<()> {
+    let policy = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; style-src 'self'; \
+                  img-src data:";
+    let body = lab(
+        "lab",
+        &format!("mode='inline' device='cpu' max-steps='20' state='{SHORT}'"),
+    );
+    let headers = [("content-security-policy", policy)];
+    let course = Course::open_on(built_site().await?, &body, &headers, &without_gpu()).await?;
+    course.run(WATCH_POLICY).await?;
+    course.make_ready("lab").await?;
+    course.train("lab").await?;
+    let end = course.run("return [lab.device, lab.report.steps, broken]").await?;
+    ensure!(end == json!(["cpu", 20, []]), "{end}");
+    course.page.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn inside_a_page_that_forbids_webassembly_the_fallback_says_so() -> Result<()> {
+    let policy = [(
+        "content-security-policy",
+        "default-src 'none'; script-src 'self'; worker-src 'self'; connect-src 'self'; style-src 'self'; img-src data:",
+    )];
+    let body = lab("lab", "mode='inline' lesson='loss'");
+    let course = Course::open_on(built_site().await?, &body, &policy, &without_gpu()).await?;
+    course.press_start("lab").await?;
+    let (shown, detail) = failure(&course, RUNS).await?;
+    let text = shown["text"].as_str().unwrap_or_default();
+    ensure!(
+        text.contains("WebAssembly is not allowed") && text.contains("'wasm-unsafe-eval'"),
+        "{text}"
+    );
+    ensure!(
+        shown["fallback"] == true && detail["kind"] == "blocked",
+        "{shown} {detail}"
+    );
+    let requests = course.lab.requests();
+    ensure!(!requests.iter().any(|path| path.ends_with(".wasm")), "{requests:?}");
+    course.page.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn inside_a_page_a_run_goes_on_through_a_move() -> Result<()> {
+    let body = lab(
+        "lab",
+        &format!("mode='inline' device='cpu' max-steps='9' state='{LONG}'"),
+    );
+    let course = Course::inline(&format!("<div id='elsewhere'></div>{body}")).await?;
+    course.make_ready("lab").await?;
+    course.hold_a_run("lab").await?;
+    let moved = "lab.remove(); elsewhere.append(lab); return lab.phase";
+    ensure!(course.run(moved).await? == "paused");
+    course.train("lab").await?;
+    let end = course
+        .run("return [lab.report.steps, told.filter(({ name }) => name === 'error')]")
+        .await?;
+    ensure!(end == json!([9, []]), "{end}");
+    course.page.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frame_that_is_moved_in_a_run_says_that_it_has_ended_and_trains_again() -> Result<()> {
+    let body = lab("lab", &format!("device='cpu' state='{LONG}'"));
+    let course = Course::frames(&format!("<div id='elsewhere'></div>{body}")).await?;
+    course.make_ready("lab").await?;
+    course.hold_a_run("lab").await?;
+    let moved = "const state = lab.state; elsewhere.append(lab); return [lab.phase, lab.state === state]";
+    let moved = course.run(moved).await?;
+    ensure!(moved == json!(["loading", true]), "{moved}");
+    let errors = course.told("error").await?;
+    ensure!(
+        errors.len() == 1 && errors[0]["detail"]["kind"] == "lost" && errors[0]["detail"]["fatal"] == false,
+        "{errors:?}"
+    );
+    let notice = "return lab.shadowRoot.querySelector('.moved').innerText";
+    let text = course.run(notice).await?;
+    ensure!(text.as_str().is_some_and(|text| text.contains("was moved")), "{text}");
+    // It is ready and not asked for a prediction: the answers came along.
+    course
+        .wait_long("the lab is back", "return lab.phase === 'ready'")
+        .await?;
+    course.run("lab.maxSteps = 2").await?;
+    course.train("lab").await?;
+    let end = course
+        .run("return [lab.report.steps, lab.shadowRoot.querySelector('.moved').innerText]")
+        .await?;
+    ensure!(end == json!([2, ""]), "{end}");
+    course.page.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_javascript_the_frame_says_what_it_needs() -> Result<()> {
+    let without = Options {
+        flags: vec!["--blink-settings=scriptEnabled=false"],
+        ..without_gpu()
+    };
+    let site = built_site().await?;
+    let page = Page::open_at(&format!("{}/embed.html?lesson=loss", site.origin()), &without).await?;
+    let text = page.client.find(Locator::Css("noscript")).await?.text().await?;
+    ensure!(
+        text.contains("needs JavaScript") && text.contains("JavaScript 和 WebAssembly"),
+        "{text}"
+    );
+    let requests = site.requests();
+    ensure!(!requests.iter().any(|path| path.ends_with(".wasm")), "{requests:?}");
+    page.close().await
+}

@@ -1,0 +1,48 @@
+//! The stage `interop`: what the command exports, loaded by the programs that it is for. They are Python packages, installed
+//! once into a virtual environment in the cache (about 6 GB with torch).
+
+use crate::models;
+use crate::places::{Places, say};
+use crate::process::run;
+use crate::pypi::python;
+use anyhow::{Context, Result};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Exact versions of the packages.
+const REQUIREMENTS: &str = "tests/interop/requirements.txt";
+const SCRIPT: &str = "tests/interop/check.py";
+
+/// Exports with the command, and compares what the programs make of it.
+pub fn check(places: &Places, golden: &Path) -> Result<()> {
+    let python = environment(places)?;
+    run(places.cargo("build").args(["--release", "--locked", "--bins"]))?;
+    let mut command = Command::new(python);
+    command.current_dir(&places.root).arg(SCRIPT);
+    command.arg("--lorakeet").arg(places.target.join("release/lorakeet"));
+    command.arg("--golden").arg(golden);
+    command.arg("--smollm2").arg(models::smollm2(places)?);
+    run(command.arg("--work").arg(places.target.join("interop")))
+}
+
+/// The environment's Python. One whose packages are others' is made again.
+fn environment(places: &Places) -> Result<PathBuf> {
+    let folder = places.cache.join("interop");
+    let (wanted, installed) = (places.root.join(REQUIREMENTS), folder.join("installed.txt"));
+    let python_there = match cfg!(windows) {
+        true => folder.join("Scripts/python.exe"),
+        false => folder.join("bin/python"),
+    };
+    let text = std::fs::read(&wanted).with_context(|| format!("cannot read {REQUIREMENTS}"))?;
+    if std::fs::read(&installed).is_ok_and(|found| found == text) {
+        return Ok(python_there);
+    }
+    say("installing the Python packages of tests/interop/requirements.txt (once, some minutes)");
+    run(Command::new(python()?).args(["-m", "venv"]).arg(&folder))?;
+    let mut pip = Command::new(&python_there);
+    run(pip
+        .args(["-m", "pip", "install", "--quiet", "--requirement"])
+        .arg(&wanted))?;
+    std::fs::write(&installed, text).with_context(|| format!("cannot write {}", installed.display()))?;
+    Ok(python_there)
+}
