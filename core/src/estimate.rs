@@ -230,7 +230,7 @@ async fn forecast(
         }
         largest_of_step = ledger.take_largest();
         // The optimizer makes one tensor after the other anew, with its moments, and lets the old ones and the gradient go; on a
-        // GPU five small ones at a time, which it gathers at the first step.
+        // GPU four small ones at a time, which it gathers at the first step.
         drop(gradients);
         let mut left = trained_parameters;
         let mut alone = trained.clone();

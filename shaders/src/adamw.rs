@@ -30,12 +30,12 @@ pub struct AdamW {
     pub grad_scale: f64,
 }
 
-/// The steps of five tensors at once: as many as a kernel can be given beside what they have in common. Input state holds p, m
-/// and v of the first, then of the second, … \[3 · Σ len\], g of each \[len\]; output state' in the order of state.
+/// The steps of four tensors at once: as many as a kernel can be given beside what they have in common. Inputs values, p of one
+/// after the other \[Σ len\], moments, m and v of one after the other \[2 · Σ len\], g of each \[len\]; outputs values', moments'.
 #[derive(Debug, Clone, PartialEq)]
-pub struct AdamWOfFive {
+pub struct AdamWOfFour {
     /// The step of each.
-    pub steps: [AdamW; 5],
+    pub steps: [AdamW; 4],
 }
 
 /// Σ x². Input x \[len\]; output \[1\].
@@ -120,14 +120,14 @@ impl Kernel for AdamW {
     }
 }
 
-impl AdamWOfFive {
+impl AdamWOfFour {
     fn len(&self) -> usize {
         self.steps.iter().map(|step| step.len).sum()
     }
 }
 
-impl Kernel for AdamWOfFive {
-    by_element!("adamw_of_five", |kernel| kernel.len());
+impl Kernel for AdamWOfFour {
+    by_element!("adamw_of_four", |kernel| kernel.len());
 
     fn info(&self) -> Vec<u32> {
         let mut words = Vec::new();
@@ -143,24 +143,23 @@ impl Kernel for AdamWOfFive {
 
     fn input_lens(&self) -> Vec<usize> {
         let gradients = self.steps.iter().map(|step| step.len);
-        std::iter::once(3 * self.len()).chain(gradients).collect()
+        [self.len(), 2 * self.len()].into_iter().chain(gradients).collect()
     }
 
     fn output_lens(&self) -> Vec<usize> {
-        vec![3 * self.len()]
+        vec![self.len(), 2 * self.len()]
     }
 
     fn twin(&self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) {
-        let (mut state, mut new_state) = (inputs[0], &mut *outputs[0]);
-        for (step, g) in self.steps.iter().zip(&inputs[1..]) {
-            let (of_step, rest) = state.split_at(3 * step.len);
-            let (new_of_step, new_rest) = new_state.split_at_mut(3 * step.len);
-            (state, new_state) = (rest, new_rest);
-            let (p, moments) = of_step.split_at(step.len);
+        let [new_values, new_moments] = outputs else { return };
+        let mut start = 0;
+        for (step, g) in self.steps.iter().zip(&inputs[2..]) {
+            let end = start + step.len;
+            let (p, moments) = (&inputs[0][start..end], &inputs[1][2 * start..2 * end]);
             let (m, v) = moments.split_at(step.len);
-            let (new_p, new_moments) = new_of_step.split_at_mut(step.len);
-            let (new_m, new_v) = new_moments.split_at_mut(step.len);
-            step.twin(&[p, g, m, v], &mut [new_p, new_m, new_v]);
+            let (new_m, new_v) = new_moments[2 * start..2 * end].split_at_mut(step.len);
+            step.twin(&[p, g, m, v], &mut [&mut new_values[start..end], new_m, new_v]);
+            start = end;
         }
     }
 }

@@ -373,17 +373,18 @@ impl<B: Launch, C: CheckpointStrategy> Ops for Autodiff<B, C> {
         (Self::from_inner(p), Self::from_inner(state))
     }
 
-    fn adamw_of_five(
-        state: FloatTensor<Self>,
+    fn adamw_of_four(
+        values: FloatTensor<Self>,
+        moments: FloatTensor<Self>,
         g0: FloatTensor<Self>,
         g1: FloatTensor<Self>,
         g2: FloatTensor<Self>,
         g3: FloatTensor<Self>,
-        g4: FloatTensor<Self>,
-        steps: [AdamWStep; 5],
-    ) -> FloatTensor<Self> {
-        let [state, g0, g1, g2, g3, g4] = [state, g0, g1, g2, g3, g4].map(|x| x.into_primitive());
-        Self::from_inner(B::adamw_of_five(state, g0, g1, g2, g3, g4, steps))
+        steps: [AdamWStep; 4],
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let [values, moments, g0, g1, g2, g3] = [values, moments, g0, g1, g2, g3].map(|x| x.into_primitive());
+        let (values, moments) = B::adamw_of_four(values, moments, g0, g1, g2, g3, steps);
+        (Self::from_inner(values), Self::from_inner(moments))
     }
 
     fn sum_squares(x: FloatTensor<Self>) -> FloatTensor<Self> {

@@ -125,15 +125,15 @@ pub trait Ops: Backend {
         tables: FloatTensor<Self>,
         step: AdamWStep,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
-    fn adamw_of_five(
-        state: FloatTensor<Self>,
+    fn adamw_of_four(
+        values: FloatTensor<Self>,
+        moments: FloatTensor<Self>,
         g0: FloatTensor<Self>,
         g1: FloatTensor<Self>,
         g2: FloatTensor<Self>,
         g3: FloatTensor<Self>,
-        g4: FloatTensor<Self>,
-        steps: [AdamWStep; 5],
-    ) -> FloatTensor<Self>;
+        steps: [AdamWStep; 4],
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
     fn sum_squares(x: FloatTensor<Self>) -> FloatTensor<Self>;
     fn sum_squares_of_seven(
         x0: FloatTensor<Self>,
@@ -379,19 +379,20 @@ impl<B: Launch> Ops for B {
         (p, state)
     }
 
-    fn adamw_of_five(
-        state: FloatTensor<B>,
+    fn adamw_of_four(
+        values: FloatTensor<B>,
+        moments: FloatTensor<B>,
         g0: FloatTensor<B>,
         g1: FloatTensor<B>,
         g2: FloatTensor<B>,
         g3: FloatTensor<B>,
-        g4: FloatTensor<B>,
-        steps: [AdamWStep; 5],
-    ) -> FloatTensor<B> {
-        let inputs = [state, g0, g1, g2, g3, g4];
-        let shape = inputs[0].shape();
-        let steps = std::array::from_fn(|i| steps[i].kernel(inputs[i + 1].shape().num_elements()));
-        launch_one::<B>(kernels::AdamWOfFive { steps }, inputs.into(), shape)
+        steps: [AdamWStep; 4],
+    ) -> (FloatTensor<B>, FloatTensor<B>) {
+        let shapes = [values.shape(), moments.shape()];
+        let inputs = [values, moments, g0, g1, g2, g3];
+        let steps = std::array::from_fn(|i| steps[i].kernel(inputs[i + 2].shape().num_elements()));
+        let [values, moments] = B::launch(kernels::AdamWOfFour { steps }, inputs.into(), shapes);
+        (values, moments)
     }
 
     fn sum_squares(x: FloatTensor<B>) -> FloatTensor<B> {

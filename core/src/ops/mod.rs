@@ -226,20 +226,19 @@ pub fn adamw_8bit(
     (Tensor::from_dispatch(p), Tensor::from_dispatch(state))
 }
 
-/// The steps of five tensors in one launch → state.
+/// The steps of four tensors in one launch → (values, moments).
 ///
-/// `state` holds p, m and v of the first tensor, then of the second, …; `gradients` \[n\] each.
-pub fn adamw_of_five(state: Tensor<1>, gradients: [Tensor<1>; 5], steps: [AdamWStep; 5]) -> Tensor<1> {
-    let [g0, g1, g2, g3, g4] = gradients.map(|gradient| gradient.into_dispatch());
-    Tensor::from_dispatch(Dispatch::adamw_of_five(
-        state.into_dispatch(),
-        g0,
-        g1,
-        g2,
-        g3,
-        g4,
-        steps,
-    ))
+/// `values` holds p of one tensor after the other, `moments` m and v of one after the other; `gradients` \[n\] each.
+pub fn adamw_of_four(
+    values: Tensor<1>,
+    moments: Tensor<1>,
+    gradients: [Tensor<1>; 4],
+    steps: [AdamWStep; 4],
+) -> (Tensor<1>, Tensor<1>) {
+    let [g0, g1, g2, g3] = gradients.map(|gradient| gradient.into_dispatch());
+    let (values, moments) = (values.into_dispatch(), moments.into_dispatch());
+    let (values, moments) = Dispatch::adamw_of_four(values, moments, g0, g1, g2, g3, steps);
+    (Tensor::from_dispatch(values), Tensor::from_dispatch(moments))
 }
 
 /// Σ x² → \[1\].

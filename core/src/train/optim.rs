@@ -17,6 +17,7 @@ use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use lorakeet_i18n::messages::run as msg;
 use lorakeet_shaders::{AdamW8bit, Codes};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// The sums of the gradients of a step's micro-batches, one a trainable tensor; `None` where nothing depended on it.
 pub struct GradientSum(Vec<Option<Tensor<1>>>);
@@ -97,48 +98,43 @@ enum State {
 
 /// Tensors that are moved by one launch, as long as all of them have gradients: on a GPU, where a launch costs the host more
 /// than the arithmetic of a small tensor.
-const GROUP: usize = 5;
+const GROUP: usize = 4;
 /// The elements of a tensor in a group are a multiple of this: its values are then a slice of the group's that begins where a
 /// GPU's binding may begin, and no copy.
 const GROUPED_MULTIPLE: usize = 64;
 /// A larger tensor is moved alone: a group exists twice while it is moved.
 const MOST_GROUPED: usize = 1 << 18;
 
-/// Five tensors with their moments, in one tensor: p, m and v of the first, then of the second, …
+/// Four tensors: their values one after the other, and m and v of one after the other. Values are apart from moments, since the
+/// parameters hold them longer than the optimizer lives.
 struct Group {
     members: [usize; GROUP],
     lens: [usize; GROUP],
-    words: Tensor<1>,
-}
-
-/// What of a member lies in a group's words, in this order.
-#[derive(Clone, Copy)]
-enum Part {
-    Value,
-    M,
-    V,
+    values: Tensor<1>,
+    moments: Tensor<1>,
 }
 
 impl Group {
-    /// Where a part of member `k` lies.
-    fn range(&self, k: usize, part: Part) -> std::ops::Range<usize> {
-        let start = 3 * self.lens[..k].iter().sum::<usize>() + part as usize * self.lens[k];
-        start..start + self.lens[k]
+    /// Elements of the members before number `k`.
+    fn start(&self, k: usize) -> usize {
+        self.lens[..k].iter().sum()
     }
 
-    fn part(&self, k: usize, part: Part) -> Tensor<1> {
-        self.words.clone().slice([self.range(k, part)])
+    fn value(&self, k: usize) -> Tensor<1> {
+        let start = self.start(k);
+        self.values.clone().slice([start..start + self.lens[k]])
+    }
+
+    /// Where m and v of member `k` lie.
+    fn moments_of(&self, k: usize) -> [Range<usize>; 2] {
+        let (start, len) = (2 * self.start(k), self.lens[k]);
+        [start..start + len, start + len..start + 2 * len]
     }
 
     /// Takes the members' values anew.
     fn take_values(&mut self, parameters: &Parameters) {
-        let values = self.members.map(|i| parameters.iter().nth(i).map(|p| p.value.clone()));
-        let mut parts = Vec::with_capacity(3 * GROUP);
-        for (k, value) in values.into_iter().enumerate() {
-            let value = value.unwrap_or_else(|| self.part(k, Part::Value));
-            parts.extend([value, self.part(k, Part::M), self.part(k, Part::V)]);
-        }
-        self.words = Tensor::cat(parts, 0);
+        let members = self.members.iter().filter_map(|&i| parameters.iter().nth(i));
+        self.values = Tensor::cat(members.map(|parameter| parameter.value.clone()).collect(), 0);
     }
 }
 
@@ -241,16 +237,19 @@ impl AdamW {
         let elements: Vec<usize> = (0..values.len()).map(alone).collect();
         // Whose moments have eight bits is known by their states.
         for members in groups(&elements, Optimizer::AdamwTorch) {
-            let lens = members.map(|i| elements[i]);
-            let mut parts = Vec::with_capacity(3 * GROUP);
+            let mut moments = Vec::with_capacity(2 * GROUP);
             for i in members {
                 let grouped = State::Grouped { elements: elements[i] };
                 if let State::Floats { m, v } = std::mem::replace(&mut self.states[i], grouped) {
-                    parts.extend([values[i].clone(), m, v]);
+                    moments.extend([m, v]);
                 }
             }
-            let words = Tensor::cat(parts, 0);
-            self.groups.push(Group { members, lens, words });
+            self.groups.push(Group {
+                members,
+                lens: members.map(|i| elements[i]),
+                values: Tensor::cat(members.map(|i| values[i].clone()).to_vec(), 0),
+                moments: Tensor::cat(moments, 0),
+            });
         }
     }
 
@@ -258,7 +257,7 @@ impl AdamW {
     fn ungroup(&mut self, place: usize) {
         let group = self.groups.swap_remove(place);
         for (k, i) in group.members.into_iter().enumerate() {
-            let (m, v) = (group.part(k, Part::M), group.part(k, Part::V));
+            let [m, v] = group.moments_of(k).map(|range| group.moments.clone().slice([range]));
             self.states[i] = State::Floats { m, v };
         }
     }
@@ -294,9 +293,11 @@ impl AdamW {
             let Ok(of_group) = <[Tensor<1>; GROUP]>::try_from(of_group) else {
                 continue;
             };
-            group.words = ops::adamw_of_five(group.words.clone(), of_group, group.members.map(step_of));
+            let (values, moments) = (group.values.clone(), group.moments.clone());
+            let moved = ops::adamw_of_four(values, moments, of_group, group.members.map(step_of));
+            (group.values, group.moments) = moved;
             for (k, i) in group.members.into_iter().enumerate() {
-                parameters.update(i, group.part(k, Part::Value));
+                parameters.update(i, group.value(k));
             }
         }
         for (i, gradient) in gradients.into_iter().enumerate() {
@@ -335,10 +336,9 @@ impl AdamW {
         let mut all = Vec::with_capacity(self.states.len());
         let mut grouped = BTreeMap::new();
         for group in &self.groups {
-            let words = read(group.words.clone()).await?;
+            let moments = read(group.moments.clone()).await?;
             for (k, i) in group.members.into_iter().enumerate() {
-                let part = |part| words[group.range(k, part)].to_vec();
-                let (m, v) = (part(Part::M), part(Part::V));
+                let [m, v] = group.moments_of(k).map(|range| moments[range].to_vec());
                 grouped.insert(i, Moments::Floats { m, v });
             }
         }

@@ -1,4 +1,4 @@
-//! The optimizer's groups of five on a GPU beside the CPU, which moves each tensor alone: values that somebody else sets, tensors
+//! The optimizer's groups of four on a GPU beside the CPU, which moves each tensor alone: values that somebody else sets, tensors
 //! that lack a gradient, and moments that are saved and restored.
 
 use burn::tensor::{Device, Tensor, TensorData};
@@ -12,7 +12,7 @@ use lorakeet_core::{
 };
 use lorakeet_tests::golden::block_on;
 
-/// Two groups and three tensors that are in none: one of an odd length, and two that are left over.
+/// Three groups, and a tensor of an odd length that is in none.
 const LENGTHS: [usize; 13] = [64, 128, 64, 192, 64, 256, 10, 640, 128, 64, 320, 4096, 192];
 
 fn numbers(seed: &str, count: usize, device: &Device) -> Tensor<1> {

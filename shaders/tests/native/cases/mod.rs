@@ -258,15 +258,15 @@ pub fn training() -> Vec<Case> {
         grad_scale: 0.3,
         ..AdamW::step(len, 3, 1e-2 * i as f64, (0.9, 0.999), 1e-8, 0.1 / i as f64)
     };
-    let steps = [step(1, 64), step(2, 1), step(3, 300), step(4, 1000), step(5, 70)];
+    let steps = [step(1, 64), step(2, 1), step(3, 300), step(4, 1000)];
     let mut start = 0;
-    let of_five = AdamWOfFive { steps };
-    let lens = of_five.steps.each_ref().map(|step| step.len);
-    let mut steps = case(of_five, 1.0, 1e-5);
+    let of_four = AdamWOfFour { steps };
+    let lens = of_four.steps.each_ref().map(|step| step.len);
+    let mut steps = case(of_four, 1.0, 1e-5);
     for len in lens {
-        let v = start + 2 * len..start + 3 * len;
-        steps.inputs[0][v].iter_mut().for_each(|v| *v = v.abs());
-        start += 3 * len;
+        let v = start + len..start + 2 * len;
+        steps.inputs[1][v].iter_mut().for_each(|v| *v = v.abs());
+        start += 2 * len;
     }
     cases.push(steps);
     let lens = [1, 5, 64, 300, 4096, 70_000, 17];
