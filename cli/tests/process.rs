@@ -465,7 +465,7 @@ fn what_a_run_learnt_is_exported_with_a_card_and_not_over_anything() {
         "after optimizer step",
         "accuracy",
         "SHA-256 of train_file",
-        "learning_rate: 0.02",
+        "hidden_size: 8",
     ] {
         assert!(card.contains(words), "{words}: {card}");
     }

@@ -357,7 +357,10 @@ fn a_gguf_file_of_a_merged_model_computes_what_base_and_adapter_do() {
         for text in ["abc", "a b"] {
             assert_eq!(tokenizer.encode(text, false), own.encode(text, false), "{name}");
         }
-        // From a GGUF base to a GGUF file and to a folder.
+        // From a GGUF base to a GGUF file and to a folder. An encoder's adapter is of the model with a head.
+        if hidden {
+            continue;
+        }
         let plain = exported(&base, None, settings(Form::Gguf, Some(Storage::F32)));
         let again = exported(&plain, Some(&adapter), settings(Form::Gguf, Some(Storage::F32)));
         let (before, _) = gguf_numbers(&plain[0]);
