@@ -55,6 +55,6 @@ impl Stage {
 
     /// Whether a plain `cargo xtask test` leaves it out: it takes long, or needs much that the others do not.
     pub fn is_only_named(self) -> bool {
-        matches!(self, Self::Browsers | Self::Hosts | Self::Soak)
+        matches!(self, Self::Hosts | Self::Soak)
     }
 }
