@@ -49,7 +49,7 @@ impl Stage {
                 Phase::new("web: clippy for the browser, the size of the page", 60),
                 Phase::new("web: the page in Chromium", 300),
             ],
-            Self::Browsers => vec![Phase::new("browsers: Firefox ESR and WebKitGTK", 200)],
+            Self::Browsers => vec![Phase::new("browsers: Firefox ESR and WebKitGTK", 90)],
             Self::Hosts => vec![Phase::new("hosts: the lab in pages of other makers", 100)],
             Self::Soak => vec![Phase::new("soak: two thousand steps, three times", 1700)],
             Self::Interop => vec![Phase::new("interop: exports in other programs", 600)],
@@ -117,8 +117,10 @@ impl Stage {
                     .env("LORAKEET_FIREFOX", browsers.firefox)
                     .env("LORAKEET_WEBKITDRIVER", browsers.webkit_driver)
                     .env("LORAKEET_MINIBROWSER", browsers.mini_browser)
-                    // The seconds that lessons take are worth reading.
                     .args(["--", "--nocapture", "--test-threads", "1"]);
+                if !is_named {
+                    command.args(["--skip", "seconds_are_told"]);
+                }
             }
             Self::Hosts => {
                 let page = page.context("the page was not built")?;
@@ -316,7 +318,10 @@ mod tests {
     #[test]
     fn plain_test_leaves_out_what_runs_only_when_named() {
         let names: Vec<&str> = choose(&[]).unwrap().into_iter().map(Stage::name).collect();
-        assert_eq!(names, ["lint", "native", "golden", "hostile", "models", "web"]);
+        assert_eq!(
+            names,
+            ["lint", "native", "golden", "hostile", "models", "web", "browsers"]
+        );
     }
 
     #[test]

@@ -27,7 +27,8 @@ fn options() -> Options {
     }
 }
 
-/// Presses Start of the page's `<lorakeet-lab>` as a reader does, and goes into its frame.
+/// Presses Start of the page's `<lorakeet-lab>` as a reader does, and goes into its frame. What stands in the element, for readers
+/// without JavaScript, is not shown.
 async fn enter_element(page: &Page) -> Result<()> {
     let button = "return !!document.querySelector('lorakeet-lab')?.shadowRoot?.querySelector('button')";
     page.wait_until("the button is there", REACTION, button).await?;
@@ -41,6 +42,12 @@ async fn enter_element(page: &Page) -> Result<()> {
         "return document.querySelector('lorakeet-lab').shadowRoot.querySelector('[part=shell]').dataset.view === 'lab'";
     page.wait_until("the lab is shown", REACTION, view).await?;
     fits(page).await?;
+    let fallback = "const texts = [...document.querySelectorAll('p')].filter((p) => p.textContent === 'What happens here.');\
+                    return texts.length > 0 && !texts.some((p) => p.checkVisibility())";
+    ensure!(
+        page.run(fallback, Vec::new()).await? == json!(true),
+        "the fallback is shown beside the lab"
+    );
     shadow()
         .await?
         .find(Locator::Css("iframe"))

@@ -14,8 +14,8 @@ async fn a_chapter_of_an_mdbook_shows_the_element() -> Result<()> {
     std::fs::create_dir_all(folder.join("src"))?;
     let chapter = format!(
         "# Units\n\nA network with one hidden layer, trained here:\n\n\
-         <script type=\"module\" src=\"{}lab.js\"></script>\n\
-         <lorakeet-lab lesson=\"{LESSON}\" device=\"cpu\" label=\"Units\"><p>What happens here.</p></lorakeet-lab>\n\n\
+         <script type=\"module\" src=\"{}lab.js\"></script>\n\n\
+         <lorakeet-lab lesson=\"{LESSON}\" device=\"cpu\" label=\"Units\">\n<p>What happens here.</p>\n</lorakeet-lab>\n\n\
          After it the chapter goes on.\n",
         lab.url()
     );
