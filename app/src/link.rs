@@ -18,6 +18,7 @@ use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::page as msg;
 pub use lorakeet_lab::options::LESSON;
 use lorakeet_lab::options::{AFTER, BEFORE, DEVICE, LANGUAGE, PART, PREDICTED, THEME};
+use wasm_bindgen_futures::spawn_local;
 use web_sys::Url;
 
 /// Keys that are no knobs, besides those of a lab.
@@ -117,7 +118,7 @@ fn take(state: PageState, query: PageQuery) {
     }
     if let Some(id) = query.get(LESSON) {
         state.lesson.set(Some(id.to_owned()));
-        lessons::fetch_list(state);
+        fetch_lessons(state);
     }
     state.link.set(query);
 }
@@ -260,4 +261,24 @@ fn place() -> String {
 /// The address of a file beside the page.
 fn beside(file: &str) -> String {
     Url::new_with_base(file, &place()).map_or_else(|_| file.to_owned(), |url| url.href())
+}
+
+/// Fetches the list of lessons where it is not there yet. A lesson that the page's link names and that is not in it is told above the steps.
+pub fn fetch_lessons(state: PageState) {
+    if state.lessons.with_untracked(|lessons| !lessons.is_empty()) {
+        return;
+    }
+    spawn_local(async move {
+        let lessons = lessons::list().await.unwrap_or_default();
+        let wanted = state.lesson.get_untracked();
+        let unknown = wanted.filter(|id| !lessons.iter().any(|lesson| lesson.id == *id));
+        if let Some(id) = unknown {
+            state.lesson.set(None);
+            match lessons.is_empty() {
+                true => tell(state, msg::LessonsNotFetched),
+                false => unusable(state, LESSON, &id),
+            }
+        }
+        state.lessons.set(lessons);
+    });
 }

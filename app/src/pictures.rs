@@ -1,13 +1,28 @@
 //! Pictures that explain: what was chosen for each, whether the next run draws it on its way, and what the engine drew.
 
+use crate::loaded::Loaded;
 use crate::report::writes;
-use crate::state::PageState;
+use crate::settings::Settings;
 use leptos::prelude::*;
 use lorakeet_core::config::{FinetuningType, TargetModules};
 use lorakeet_core::protocol::{Picture, PictureRequest};
+use lorakeet_core::task::Task;
 
 /// Rows and columns of the picture of an update, of a surface, of weights and of units, at most.
 const CELLS: [usize; 4] = [32, 33, 16, 24];
+
+/// What pictures are made of.
+#[derive(Clone, Copy)]
+pub struct Subject {
+    /// The model.
+    pub loaded: Loaded,
+    /// The knobs.
+    pub settings: Settings,
+    /// The task of the run.
+    pub task: Task,
+    /// The text that is continued while training.
+    pub sample_prompt: RwSignal<String>,
+}
 
 /// The formats of weights in few bits.
 pub const FORMATS: [&str; 5] = ["nf4", "fp4", "int8", "fp8_e4m3", "fp8_e5m2"];
@@ -168,26 +183,26 @@ impl Pictures {
     }
 
     /// What the next run is to draw on its way.
-    pub fn watched(self, state: PageState) -> Vec<PictureRequest> {
+    pub fn watched(self, subject: Subject) -> Vec<PictureRequest> {
         let wanted = self.panels.into_iter().filter(|panel| panel.follows.get());
-        let applicable = wanted.filter(|panel| panel.kind.can_follow() && applies(state, panel.kind));
-        applicable.map(|panel| panel.request(state)).collect()
+        let applicable = wanted.filter(|panel| panel.kind.can_follow() && applies(subject, panel.kind));
+        applicable.map(|panel| panel.request(subject)).collect()
     }
 }
 
 impl Panel {
     /// The text or the module of the picture.
-    pub fn text(self, state: PageState) -> String {
+    pub fn text(self, subject: Subject) -> String {
         self.own_text.get().unwrap_or_else(|| match self.kind.has_module() {
-            true => suggested_module(state),
-            false => state.sample_prompt.get(),
+            true => suggested_module(subject),
+            false => subject.sample_prompt.get(),
         })
     }
 
     /// The picture that is wanted.
-    pub fn request(self, state: PageState) -> PictureRequest {
+    pub fn request(self, subject: Subject) -> PictureRequest {
         let [of_update, of_surface, of_weights, of_units] = CELLS;
-        let (text, layer) = (self.text(state), self.layer.get());
+        let (text, layer) = (self.text(subject), self.layer.get());
         match self.kind {
             Kind::Tokens => PictureRequest::Tokens { text },
             Kind::LoraUpdate => PictureRequest::LoraUpdate {
@@ -219,13 +234,13 @@ impl Panel {
 }
 
 /// The first module that a run puts an adapter on.
-fn suggested_module(state: PageState) -> String {
-    let chosen = state.settings.with(|config| match &config.target_modules {
+fn suggested_module(subject: Subject) -> String {
+    let chosen = subject.settings.with(|config| match &config.target_modules {
         TargetModules::Names(names) => names.first().cloned(),
         TargetModules::Pattern(_) => None,
     });
     let of_model = || {
-        state
+        subject
             .loaded
             .model
             .with(|model| model.as_ref().and_then(|model| model.linear_modules.first().cloned()))
@@ -234,26 +249,26 @@ fn suggested_module(state: PageState) -> String {
 }
 
 /// Whether the picture can be made of a model like the loaded one, under the present settings.
-pub fn applies(state: PageState, kind: Kind) -> bool {
-    let model_type = state
+pub fn applies(subject: Subject, kind: Kind) -> bool {
+    let model_type = subject
         .loaded
         .model
         .with(|model| model.as_ref().map(|model| model.model_type.clone()));
     let Some(model_type) = model_type else { return false };
     let is_small = model_type.starts_with("small_");
     match kind {
-        Kind::Tokens => !is_small && model_type != "t5" && writes(state.task()),
-        Kind::LoraUpdate => state
+        Kind::Tokens => !is_small && model_type != "t5" && writes(subject.task),
+        Kind::LoraUpdate => subject
             .settings
             .with(|config| config.finetuning_type == FinetuningType::Lora),
         Kind::Attention => !is_small,
         Kind::LossSurface => {
-            model_type == "small_mlp" && state.settings.with(|config| config.num_hidden_layers == Some(0))
+            model_type == "small_mlp" && subject.settings.with(|config| config.num_hidden_layers == Some(0))
         }
-        Kind::PackedWeights => state
+        Kind::PackedWeights => subject
             .loaded
             .model
             .with(|model| model.as_ref().is_some_and(|model| !model.linear_modules.is_empty())),
-        Kind::Units => model_type == "small_mlp" && state.settings.with(|config| config.num_hidden_layers != Some(0)),
+        Kind::Units => model_type == "small_mlp" && subject.settings.with(|config| config.num_hidden_layers != Some(0)),
     }
 }

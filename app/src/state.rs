@@ -5,7 +5,7 @@ use crate::client::Incoming;
 use crate::conversation::{Conversation, Engine, Job};
 use crate::i18n::{Language, Words, words};
 use crate::loaded::{DataSource, Loaded, ModelSource};
-use crate::pictures::{Kind as PictureKind, Pictures};
+use crate::pictures::{Kind as PictureKind, Pictures, Subject};
 use crate::playground::Answer;
 use crate::report::writes;
 use crate::run::{Phase, Sample};
@@ -135,6 +135,16 @@ impl PageState {
         of_run.or_else(chosen).or_else(found).unwrap_or_default()
     }
 
+    /// What pictures are made of now.
+    pub fn subject(self) -> Subject {
+        Subject {
+            loaded: self.loaded,
+            settings: self.settings,
+            task: self.task(),
+            sample_prompt: self.sample_prompt,
+        }
+    }
+
     /// Starts the engine, or starts it anew: the device, the model and the data follow by themselves.
     pub fn start_engine(self) {
         self.loaded.forget();
@@ -254,7 +264,7 @@ impl PageState {
         let command = Command::Train {
             config,
             sample_prompt,
-            watch: untrack(|| self.pictures.watched(self)),
+            watch: untrack(|| self.pictures.watched(self.subject())),
         };
         self.ask(Job::Train, command, Vec::new());
     }
@@ -302,7 +312,7 @@ impl PageState {
         self.pictures.asked.set(Some(kind));
         let (id, request) = (
             self.worker.next_id(),
-            untrack(|| self.pictures.panel(kind).request(self)),
+            untrack(|| self.pictures.panel(kind).request(self.subject())),
         );
         self.ask(Job::Picture, Command::Picture { id, request }, Vec::new());
     }

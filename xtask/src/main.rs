@@ -9,6 +9,7 @@ mod axe;
 mod bench;
 mod bundle;
 mod datasets;
+mod files;
 mod hosts;
 mod imports;
 mod interop;

@@ -1,6 +1,6 @@
 //! The npm package `lorakeet`: the folder as it is served, with a manifest. `npm publish FILE` takes it.
 
-use crate::package::{Files, gzip};
+use crate::files::{Files, gzip};
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;

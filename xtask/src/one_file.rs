@@ -4,7 +4,7 @@
 //! no modules and load nothing, so the engine's two scripts become one that is sent its WebAssembly.
 
 use crate::bundle::base64;
-use crate::package::{Files, gzip, text};
+use crate::files::{Files, gzip, text};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use sha2::{Digest, Sha256};

@@ -1,19 +1,13 @@
 //! What is handed out besides the folder: the npm package, and the lab as one file.
 
 use crate::bundle::files_in;
+use crate::files::Files;
 use crate::phase::{Phase, Plan};
 use crate::places::{PAGE_PACKAGE, Places, say};
 use crate::{npm, one_file, page};
 use anyhow::{Context, Result};
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use serde_json::Value;
-use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-
-/// Contents by path, with `/` between its parts.
-pub type Files = BTreeMap<String, Vec<u8>>;
 
 /// The parts of [`build`].
 pub fn phases(places: &Places) -> Vec<Phase> {
@@ -72,17 +66,4 @@ fn workspace_package(places: &Places) -> Result<Value> {
     packages
         .find(|package| package["name"] == PAGE_PACKAGE)
         .with_context(|| format!("the workspace has no package {PAGE_PACKAGE}"))
-}
-
-/// The text of a file.
-pub fn text<'a>(files: &'a Files, path: &str) -> Result<&'a str> {
-    let bytes = files.get(path).with_context(|| format!("{path} is missing"))?;
-    std::str::from_utf8(bytes).with_context(|| format!("{path} is no text"))
-}
-
-/// gzip without a time.
-pub fn gzip(bytes: &[u8]) -> Result<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(bytes)?;
-    Ok(encoder.finish()?)
 }

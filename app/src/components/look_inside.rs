@@ -40,7 +40,7 @@ fn PicturePanel(
     let toggle = move |event: web_sys::Event| is_open.set(event_target::<HtmlDetailsElement>(&event).open());
 
     let is_under_way = Memo::new(move |_| state.training.phase.with(Phase::is_under_way));
-    let is_applicable = Memo::new(move |_| applies(state, kind));
+    let is_applicable = Memo::new(move |_| applies(state.subject(), kind));
     let is_drawing =
         Memo::new(move |_| state.worker.job.get() == Some(Job::Picture) && state.pictures.asked.get() == Some(kind));
     let can_draw = Memo::new(move |_| {
@@ -107,7 +107,7 @@ fn Choices(
     let word = move |pick: Label| move || pick(state.words().inside);
     let name = kind.name();
     let is_locked = move || state.training.phase.with(Phase::is_under_way);
-    let text = move || panel.text(state);
+    let text = move || panel.text(state.subject());
     let write = move |event| panel.own_text.set(Some(event_target_value(&event)));
     let sentence = kind.has_text().then(|| {
         view! {

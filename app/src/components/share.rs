@@ -3,7 +3,6 @@
 use super::notice::worded;
 use crate::download;
 use crate::i18n::share::ShareWords;
-use crate::lessons;
 use crate::link::{self, Sharing};
 use crate::state::PageState;
 use leptos::html::Select;
@@ -28,7 +27,7 @@ pub fn Share(
     let chosen = RwSignal::new(state.lesson.get_untracked().unwrap_or_default());
     let wants_results = RwSignal::new(false);
     let told: Told = RwSignal::new(None);
-    lessons::fetch_list(state);
+    link::fetch_lessons(state);
 
     let first = NodeRef::<Select>::new();
     Effect::new(move || {

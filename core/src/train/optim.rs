@@ -121,8 +121,7 @@ impl Group {
     }
 
     fn value(&self, k: usize) -> Tensor<1> {
-        let start = self.start(k);
-        self.values.clone().slice([start..start + self.lens[k]])
+        self.values.clone().narrow(0, self.start(k), self.lens[k])
     }
 
     /// Where m and v of member `k` lie.

@@ -323,9 +323,8 @@ fn gguf_numbers(file: &Source) -> (Header, BTreeMap<String, (Vec<usize>, Vec<f32
 }
 
 /// The models that GGUF files hold, one of each architecture.
-const IN_GGUF: [&str; 9] = [
+const IN_GGUF: [&str; 8] = [
     "A/llama_tied",
-    "A/llama3_rope",
     "A/qwen2",
     "A/qwen3",
     "A/gemma2",

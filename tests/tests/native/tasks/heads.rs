@@ -43,7 +43,10 @@ fn a_head_with_a_hidden_layer_is_trained_saved_and_trained_on() {
         assert_ne!(session.numbers(), run(42, 0.0).numbers(), "dropout acts");
         // That two letters are the same is not found from every start, and CPUs add in different orders.
         let learns = |session: &TestSession| metric(session.evals().last().expect("a score"), "accuracy") > 0.9;
-        assert!(learns(&session) || (43..48).any(|seed| learns(&run(seed, 0.1))));
+        let mut seeds = 43..48;
+        while !learns(&session) {
+            session = run(seeds.next().expect("a start from which it is found"), 0.1);
+        }
 
         let mut other = reloaded(&mut session, DeviceChoice::Cpu, files(), classes(260));
         let adapter = SafeTensors::deserialize(&session.exported["adapter_model.safetensors"]).expect("tensors");
