@@ -39,8 +39,11 @@ pub const PREDICTED: &str = "predicted";
 /// In a state.
 pub const AFTER: &str = "after";
 
+/// Whether an option can have a value.
+type Takes = fn(&str) -> bool;
+
 /// The options that take certain values only, each with its test.
-const CHECKED: [(&str, fn(&str) -> bool); 7] = [
+const CHECKED: [(&str, Takes); 7] = [
     (LANGUAGE, |text| {
         let tag = text.split(['-', '_']).next().unwrap_or_default();
         ["en", "zh"].contains(&tag.to_ascii_lowercase().as_str())

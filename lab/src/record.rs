@@ -53,11 +53,7 @@ impl RunRecord {
         self.results.take(&event);
         match event {
             Event::Started(info) => self.max_steps = info.max_steps,
-            Event::Step(step) => {
-                if step.loss.is_finite() {
-                    self.losses.push((step.step as f64, step.loss));
-                }
-            }
+            Event::Step(step) if step.loss.is_finite() => self.losses.push((step.step as f64, step.loss)),
             Event::Eval(eval) if eval.loss.is_finite() => self.eval_losses.push((eval.step as f64, eval.loss)),
             Event::Baseline { scores } => self.baselines = scores,
             _ => {}

@@ -309,8 +309,11 @@ fn number_formats_and_the_size_of_files_are_as_wanted() {
     assert!(merged.tokenizer.is_some());
 }
 
+/// Shape and numbers of each tensor.
+type Numbers = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+
 /// The numbers of a GGUF file by name.
-fn gguf_numbers(file: &Source) -> (Header, BTreeMap<String, (Vec<usize>, Vec<f32>)>) {
+fn gguf_numbers(file: &Source) -> (Header, Numbers) {
     let header = block_on(read_header(file)).expect("a header");
     let read = |offset, bytes| block_on(file.read_at(offset, bytes as usize)).expect("bytes");
     let numbers = header.tensors.iter().map(|tensor| {
@@ -550,7 +553,7 @@ fn an_adapter_for_mlx_adds_to_its_base_what_the_merged_model_has() {
 fn what_another_program_has_no_place_for_is_refused_with_the_way_out() {
     let refused = |case: &Case, adapter: Option<&Adapter>, form, dtype| {
         let written = try_export(&files_of(case), adapter, None, settings(form, dtype));
-        written.err().expect("it is refused").to_string()
+        written.map(drop).expect_err("it is refused").to_string()
     };
     let (llama, bert) = (Case::open("A/llama_tied"), Case::open("A/bert_seqcls"));
     let dora = AdapterConfig {
@@ -602,7 +605,7 @@ fn an_adapter_that_does_not_fit_its_base_is_refused_by_the_tensor() {
     let whole = random_adapter(&case, &config(&["q_proj"], &[]));
     let refused = |adapter: &Adapter| {
         let written = try_export(&base, Some(adapter), None, settings(Form::Merged, None));
-        written.err().expect("it is refused").to_string()
+        written.map(drop).expect_err("it is refused").to_string()
     };
     let mut less = whole.clone();
     let lost = less.tensors.remove(0).0;
@@ -656,7 +659,7 @@ fn a_head_that_a_run_put_on_becomes_part_of_the_model() {
     });
     let adapter = adapter_of(&case.below("adapters")[0]);
     let without = try_export(&base, Some(&adapter), None, settings(Form::Merged, None));
-    let said = without.err().expect("it has no head").to_string();
+    let said = without.map(drop).expect_err("it has no head").to_string();
     assert!(said.contains("classifier") && said.contains("config.json"), "{said}");
     let files = try_export(&base, Some(&adapter), Some(&head), settings(Form::Merged, None)).expect("it is written");
     let merged = open(&sources(files));
