@@ -57,7 +57,7 @@ pub fn chart(title: &str, series: &[Series], max_steps: usize, words: &PictureWo
         .collect();
     let middle = (columns.high / 2.0).round();
     format!(
-        "<figure class=\"picture curves\" part=\"chart\"><figcaption><b>{title}</b></figcaption><ul class=\"curves-legend\" part=\"legend\">{legend}</ul>\
+        "<figure class=\"picture\" part=\"chart\"><figcaption><b>{title}</b></figcaption><ul class=\"curves-legend\" part=\"legend\">{legend}</ul>\
          <div class=\"curves-plot\"><div class=\"curves-rows\" aria-hidden=\"true\">{marks}</div>\
          <svg viewBox=\"0 0 1000 1000\" preserveAspectRatio=\"none\" aria-hidden=\"true\">{lines}</svg>\
          <div class=\"curves-columns\" aria-hidden=\"true\"><span>0</span><span>{middle}</span><span>{} {}</span></div></div>{}</figure>",
