@@ -1,5 +1,6 @@
 "use strict";
-// The engine's worker as a classic script: xtask/src/one_file.rs puts the JavaScript of its WebAssembly and engine.js in their places.
+// The engine's worker as a classic script: xtask/src/one_file.rs puts the JavaScript of its WebAssembly, webgpu.js and
+// engine.js in their places.
 // Everything comes in messages, as bytes: first the WebAssembly, then commands with their files.
 
 const glue = (() => {
@@ -21,6 +22,10 @@ class HeldFile extends File {
   async arrayBuffer() {
     return this.bytes;
   }
+}
+
+{
+/* webgpu */
 }
 
 const start = async (program) => {

@@ -21,6 +21,8 @@ const PROGRAM: [&str; 4] = ["lab_page.js", "lesson.js", "lesson_bg.wasm", "worke
 /// The engine's worker, and the JavaScript of its WebAssembly.
 const ENGINE: &str = "engine.js";
 const GLUE: &str = "worker.js";
+/// What the worker does for its GPU runtime.
+const WEBGPU: &str = "webgpu.js";
 /// Letters of an element.
 const PART_BYTES: usize = 1 << 20;
 const LESSONS: &str = "lessons/";
@@ -109,7 +111,7 @@ fn archive(files: &Files, frame: &str) -> Result<(String, String)> {
     }
     inside.insert(
         ENGINE.into(),
-        classic(frame, text(files, ENGINE)?, text(files, GLUE)?)?.into_bytes(),
+        classic(frame, text(files, ENGINE)?, text(files, GLUE)?, text(files, WEBGPU)?)?.into_bytes(),
     );
     for (path, bytes) in files.iter().filter(|(path, _)| path.starts_with(LESSONS)) {
         // The schema and the notes on sources are for authors.
@@ -155,17 +157,24 @@ fn imported(module: &str) -> Option<&str> {
     Some(line.split(['"', '\'']).nth(1).unwrap_or(line))
 }
 
-/// The engine's worker as one script that is no module: `frame` with the two in their places.
-fn classic(frame: &str, engine: &str, glue: &str) -> Result<String> {
+/// The engine's worker as one script that is no module: `frame` with the three in their places.
+fn classic(frame: &str, engine: &str, glue: &str, webgpu: &str) -> Result<String> {
     const EXPORT: &str = "export { initSync, __wbg_init as default };";
-    const LOADED: &str = "import(\"./worker.js\"),\n    fetch(new URL(\"./worker_bg.wasm\", import.meta.url)),";
-    if let Some(name) = imported(glue) {
-        bail!("{GLUE} imports {name}, which has no address in one file");
+    const LOADED: &str = "import(\"./worker.js\"),\n    fetch(new URL(\"./worker_bg.wasm\", import.meta.url)),\n    import(\"./webgpu.js\"),";
+    for (name, module) in [(GLUE, glue), (WEBGPU, webgpu)] {
+        if let Some(imported) = imported(module) {
+            bail!("{name} imports {imported}, which has no address in one file");
+        }
     }
     let glue = once(glue, EXPORT, "return { default: __wbg_init };", GLUE)?;
     let engine = once(engine, LOADED, "glue,\n    program,", ENGINE)?;
     let mut script = frame.to_owned();
-    for (name, place, module) in [(GLUE, "/* glue */", glue), (ENGINE, "/* engine */", engine)] {
+    let parts = [
+        (GLUE, "/* glue */", glue.as_str()),
+        (WEBGPU, "/* webgpu */", webgpu),
+        (ENGINE, "/* engine */", engine.as_str()),
+    ];
+    for (name, place, module) in parts {
         let text = module.replace("import.meta.url", "self.location.href");
         if text.contains("import.meta") || text.lines().any(|line| line.starts_with("export ")) {
             bail!("{name} is still a module");
@@ -289,10 +298,12 @@ mod tests {
     #[test]
     fn the_engine_s_worker_is_one_script() {
         let read = |path: &str| std::fs::read_to_string(root().join("public").join(path)).unwrap();
-        let (frame, engine) = (read("one_file/engine.js"), read("engine.js"));
-        let script = classic(&frame, &engine, GLUED).unwrap();
+        let (frame, engine, webgpu) = (read("one_file/engine.js"), read("engine.js"), read("webgpu.js"));
+        let script = classic(&frame, &engine, GLUED, &webgpu).unwrap();
         assert!(!script.contains("import(") && !script.contains("import.meta") && !script.contains("export {"));
-        assert!(script.contains("let wasm;") && script.contains("page.CodeNotLoaded"));
+        for part in ["let wasm;", "timestamp-query", "page.CodeNotLoaded"] {
+            assert!(script.contains(part), "{part}");
+        }
         for (frame, engine, glue) in [
             (&*frame, &*engine, "let wasm;"),
             (
@@ -303,7 +314,7 @@ mod tests {
             (&frame, "fetch()", GLUED),
             ("/* glue */", &engine, GLUED),
         ] {
-            assert!(classic(frame, engine, glue).is_err(), "{glue}");
+            assert!(classic(frame, engine, glue, &webgpu).is_err(), "{glue}");
         }
     }
 
