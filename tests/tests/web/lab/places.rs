@@ -29,7 +29,7 @@ async fn a_frame_with_an_origin_of_its_own_trains_and_keeps_nothing() -> Result<
     course.wait_long("the runs are done", done).await?;
     let found = "const has = (name) => { try { return !!window[name] } catch (error) { return error.name } };\
         return [self.origin, has('localStorage'), document.querySelector('[data-device]').dataset.device,\
-                document.querySelectorAll('.notice').length]";
+                document.querySelectorAll('p.notice, .notice-error').length]";
     let found = course.run(found).await?;
     ensure!(found == json!(["null", "SecurityError", "cpu", 0]), "{found}");
     course.page.close().await
