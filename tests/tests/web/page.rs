@@ -28,7 +28,7 @@ const FALL: f64 = 0.5;
 
 /// The longest that the page may stand still between the press and the first step, and between two steps: kernels of a new
 /// shape are compiled then. Autotuned ones were seen to take 25 s each on the software adapter.
-const STALL: Duration = Duration::from_secs(20);
+const STALL: Duration = Duration::from_secs(60);
 
 /// Keeps the longest time between two changes of the step, from the press on.
 const WATCH_STEPS: &str = "const step = document.querySelector('[data-testid=\"step\"]');\
