@@ -96,13 +96,13 @@ enum State {
     },
 }
 
-/// Tensors that are moved by one launch, as long as all of them have gradients: on a GPU, where a launch costs the host more
+/// Tensors that one launch updates, as long as all of them have gradients: on a GPU, where a launch costs the host more
 /// than the arithmetic of a small tensor.
 const GROUP: usize = 4;
 /// The elements of a tensor in a group are a multiple of this: its values are then a slice of the group's that begins where a
 /// GPU's binding may begin, and no copy.
 const GROUPED_MULTIPLE: usize = 64;
-/// A larger tensor is moved alone: a group exists twice while it is moved.
+/// A larger tensor is updated alone: a group exists twice while it is updated.
 const MOST_GROUPED: usize = 1 << 18;
 
 /// Four tensors: their values one after the other, and m and v of one after the other. Values are apart from moments, since the
@@ -137,7 +137,7 @@ impl Group {
     }
 }
 
-/// Which of tensors with these numbers of elements are moved together, by their places: neighbours in the order of lengths, so
+/// Which of tensors with these numbers of elements are updated together, by their places: neighbours in the order of lengths, so
 /// that most groups are alike. Those with moments of eight bits are in none.
 pub(crate) fn groups(elements: &[usize], optim: Optimizer) -> Vec<[usize; GROUP]> {
     let fits = |n: usize| n > 0 && n.is_multiple_of(GROUPED_MULTIPLE) && n <= MOST_GROUPED && !in_eight_bits(n, optim);
@@ -293,8 +293,8 @@ impl AdamW {
                 continue;
             };
             let (values, moments) = (group.values.clone(), group.moments.clone());
-            let moved = ops::adamw_of_four(values, moments, of_group, group.members.map(step_of));
-            (group.values, group.moments) = moved;
+            let updated = ops::adamw_of_four(values, moments, of_group, group.members.map(step_of));
+            (group.values, group.moments) = updated;
             for (k, i) in group.members.into_iter().enumerate() {
                 parameters.update(i, group.value(k));
             }
@@ -306,16 +306,16 @@ impl AdamW {
             let value = parameter.value.clone();
             let value = match &mut self.states[i] {
                 State::Floats { m, v } => {
-                    let (value, moved_m, moved_v) = ops::adamw(value, gradient, m.clone(), v.clone(), step_of(i));
-                    (*m, *v) = (moved_m, moved_v);
+                    let (value, new_m, new_v) = ops::adamw(value, gradient, m.clone(), v.clone(), step_of(i));
+                    (*m, *v) = (new_m, new_v);
                     value
                 }
                 State::EightBits { words, tables, .. } => {
-                    let (value, moved) = ops::adamw_8bit(value, gradient, words.clone(), tables.clone(), step_of(i));
-                    *words = moved;
+                    let (value, updated) = ops::adamw_8bit(value, gradient, words.clone(), tables.clone(), step_of(i));
+                    *words = updated;
                     value
                 }
-                // Moved above.
+                // Updated above.
                 State::Grouped { .. } => value,
             };
             parameters.update(i, value);
