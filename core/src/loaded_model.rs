@@ -468,8 +468,8 @@ mod tests {
         let adapter = |model_type: &str| {
             let info = json!({
                 "name": "m", "model_type": model_type, "parameters": 1, "weight_bytes": 4, "formats": [], "vocab_size": 1,
-                "num_hidden_layers": 1, "hidden_size": 1, "max_position_embeddings": 1, "has_chat_template": false,
-                "linear_modules": ["q_lin"]
+                "num_hidden_layers": 1, "num_attention_heads": 1, "hidden_size": 1, "max_position_embeddings": 1,
+                "has_chat_template": false, "linear_modules": ["q_lin"]
             });
             adapter_config(&config, &serde_json::from_value(info).expect("a model"))
         };

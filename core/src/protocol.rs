@@ -16,7 +16,7 @@ pub use event::{
     DataInfo, DeviceInfo, DeviceKind, Event, KnobInfo, MemoryEstimate, ModelInfo, PreviewExample, RunInfo, RunPreview,
     RunSummary, Stage, StepInfo,
 };
-pub use picture::{Picture, PictureRequest, TokenProbability};
+pub use picture::{Picture, PictureKind, PictureRequest, TokenProbability};
 pub use report::{
     Baseline, BaselineKind, CalibrationBin, ClassRow, Comparison, EvalInfo, Metric, PredictionTable, Report,
     TextPrediction, Verdict,

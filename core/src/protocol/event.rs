@@ -239,6 +239,9 @@ pub struct ModelInfo {
     pub vocab_size: usize,
     /// Layers.
     pub num_hidden_layers: usize,
+    /// Attention heads of a layer; 0 of the small models, whose attention is not drawn.
+    #[serde(default)]
+    pub num_attention_heads: usize,
     /// C.
     pub hidden_size: usize,
     /// Longest row that it knows positions for.

@@ -114,6 +114,7 @@ fn events(number: f64) -> Vec<Event> {
             formats: vec![("F32".into(), 4)],
             vocab_size: 1,
             num_hidden_layers: 1,
+            num_attention_heads: 1,
             hidden_size: 1,
             max_position_embeddings: 1,
             has_chat_template: true,
