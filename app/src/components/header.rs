@@ -66,35 +66,37 @@ pub fn Header() -> impl IntoView {
         view! { <option value=name prop:selected=move || state.device_choice.get() == choice>{label}</option> }
     });
     view! {
-        <header class="top">
-            <a class="skip" href="#train">{state.text(|w| w.skip_to_train)}</a>
-            <div class="brand">
-                <Bird/>
-                <h1>"Lorakeet"</h1>
+        <header>
+            <div class="top">
+                <a class="skip" href="#train">{state.text(|w| w.skip_to_train)}</a>
+                <div class="brand">
+                    <Bird/>
+                    <h1>"Lorakeet"</h1>
+                </div>
+                <div class="switches">
+                    <button type="button" class="quiet" data-testid="share" node_ref=opener aria-controls="share-panel"
+                        aria-expanded=move || shown.get().to_string() on:click=move |_| shown.update(|shown| *shown = !*shown)>{state.text(|w| w.share)}</button>
+                    <label>
+                        <span class="unseen">{state.text(|w| w.device_switch)}</span>
+                        <select data-testid="device-choice" on:change=choose_device title=state.text(|w| w.device_switch)
+                            prop:disabled=move || state.training.phase.with(Phase::is_under_way)>{devices}</select>
+                    </label>
+                    <label>
+                        <span class="unseen">{state.text(|w| w.language)}</span>
+                        <select data-testid="language" on:change=choose_language>{languages}</select>
+                    </label>
+                    <label>
+                        <span class="unseen">{state.text(|w| w.theme)}</span>
+                        <select data-testid="theme" on:change=choose_theme>{themes}</select>
+                    </label>
+                </div>
             </div>
-            <div class="switches">
-                <button type="button" class="quiet" data-testid="share" node_ref=opener aria-controls="share-panel"
-                    aria-expanded=move || shown.get().to_string() on:click=move |_| shown.update(|shown| *shown = !*shown)>{state.text(|w| w.share)}</button>
-                <label>
-                    <span class="unseen">{state.text(|w| w.device_switch)}</span>
-                    <select data-testid="device-choice" on:change=choose_device title=state.text(|w| w.device_switch)
-                        prop:disabled=move || state.training.phase.with(Phase::is_under_way)>{devices}</select>
-                </label>
-                <label>
-                    <span class="unseen">{state.text(|w| w.language)}</span>
-                    <select data-testid="language" on:change=choose_language>{languages}</select>
-                </label>
-                <label>
-                    <span class="unseen">{state.text(|w| w.theme)}</span>
-                    <select data-testid="theme" on:change=choose_theme>{themes}</select>
-                </label>
-            </div>
+            <Show when=move || shown.get()><Share close/></Show>
+            <LinkProblems/>
+            <LessonOffer/>
+            <p class="tagline">{state.text(|w| w.tagline)}</p>
+            <DeviceLine/>
         </header>
-        <Show when=move || shown.get()><Share close/></Show>
-        <LinkProblems/>
-        <LessonOffer/>
-        <p class="tagline">{state.text(|w| w.tagline)}</p>
-        <DeviceLine/>
     }
 }
 
@@ -110,17 +112,19 @@ pub fn CompactHeader() -> impl IntoView {
         link::address(state, sharing).ok()
     };
     view! {
-        <header class="top">
-            <div class="brand">
-                <Bird/>
-                <h1>"Lorakeet"</h1>
+        <header>
+            <div class="top">
+                <div class="brand">
+                    <Bird/>
+                    <h1>"Lorakeet"</h1>
+                </div>
+                <a class="button" target="_blank" rel="noopener" data-testid="whole-page" href=address>
+                    {move || state.words().sharing.whole_page}
+                </a>
             </div>
-            <a class="button" target="_blank" rel="noopener" data-testid="whole-page" href=address>
-                {move || state.words().sharing.whole_page}
-            </a>
+            <LinkProblems/>
+            <DeviceLine/>
         </header>
-        <LinkProblems/>
-        <DeviceLine/>
     }
 }
 
