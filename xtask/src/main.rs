@@ -47,14 +47,14 @@ const _: Option<&str> = option_env!("LORAKEET_CLONE");
 
 const USAGE: &str = "\
 cargo xtask demo [--port N]      build the page in release and serve it on loopback (port 8080 or the next free one)
-cargo xtask test [STAGE...]      run the stages lint to browsers, or only the named ones:
+cargo xtask test [STAGE...]      run the stages lint to web, or only the named ones:
     lint       formatting, clippy, documentation, licences, the file map, stray machine paths
     native     unit and integration tests on the CPU and on Vulkan
     golden     numbers of the reference stack (folder: LORAKEET_GOLDEN, else tests/golden)
     hostile    whole sessions on broken files; when named, each file is broken 3000 times (LORAKEET_HOSTILE_ROUNDS)
     models     SmolLM2-135M and all-MiniLM-L6-v2 from their packages
     web        the page in a real Chromium, with WebGPU on its software adapter and without
-    browsers   a lesson and the page in Firefox ESR and WebKitGTK; when named, the seconds of every lesson's runs
+    browsers   every lesson in Firefox ESR, WebKitGTK and Chromium, an hour and more (only when named)
     hosts      the lab in a page of another site, an mdBook, a Jupyter notebook and a Vite app (only when named; needs npm)
     soak       two thousand steps on the CPU, on Vulkan and in Chromium, with memory watched (only when named)
     interop    exports in transformers, PEFT, llama.cpp and MLX, which it installs in the cache, 6 GB (only when named)

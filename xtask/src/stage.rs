@@ -16,7 +16,7 @@ pub enum Stage {
     Models,
     /// The page in a real browser.
     Web,
-    /// A lesson and the page in other browsers.
+    /// Every lesson in every browser, and the page in those without WebGPU.
     Browsers,
     /// The lab in pages that others make.
     Hosts,

@@ -1,13 +1,16 @@
-//! A lesson by keyboard, and the page, in Firefox ESR and WebKitGTK, which train on the CPU; in Chromium what every lesson's runs
-//! take there. `cargo xtask test browsers` installs the browsers and runs these.
+//! Every lesson from its first part to its last, trained and by keyboard alone: on the CPU in Firefox ESR, WebKitGTK and
+//! Chromium in both languages, on WebGPU in Chromium. The seconds that the runs take are printed, for docs/log.md. And the page,
+//! in the browsers that have no WebGPU. `cargo xtask test browsers` installs the browsers and runs these (an hour and more).
 
 use anyhow::{Context, Result, ensure};
 use lorakeet_tests::browser::{Options, Page};
 use lorakeet_tests::driver::Browser;
 use lorakeet_tests::lab_walk::{OPENED, Stop, lessons};
 use lorakeet_tests::site::{Site, dist};
-use lorakeet_tests::user_actions::{REACTION, READY, STEP};
+use lorakeet_tests::user_actions::{READY, STEP};
 use serde_json::json;
+
+const LANGUAGES: [&str; 2] = ["en", "zh"];
 
 fn options(browser: Browser, query: String) -> Options {
     Options {
@@ -19,34 +22,48 @@ fn options(browser: Browser, query: String) -> Options {
     }
 }
 
-/// All parts of a lesson, trained on the CPU, by keyboard.
-async fn walk(browser: Browser) -> Result<()> {
-    let options = options(
-        browser,
-        "embed.html?lesson=activations&device=cpu&start=1&lang=en".into(),
-    );
-    let page = Page::open(&options).await?;
+/// All parts of every lesson in the languages that `languages` gives for the lesson's place in the list.
+async fn walk(options: &Options, device: &str, languages: impl Fn(usize) -> &'static [&'static str]) -> Result<()> {
+    let site = Site::start(&dist()?, &[]).await?;
+    let page = Page::open_at(&site.url(), options).await?;
+    for (place, id) in lessons()?.into_iter().enumerate() {
+        for language in languages(place) {
+            let name = format!("{:?}-{id}-{device}-{language}", options.browser).to_lowercase();
+            walk_one(&page, &site.url(), &id, device, language)
+                .await
+                .with_context(|| name.clone())?;
+            page.screenshot(&name).await?;
+        }
+    }
+    page.no_panic()?;
+    page.close().await
+}
+
+async fn walk_one(page: &Page, site: &str, id: &str, device: &str, language: &str) -> Result<()> {
+    let query = format!("lesson={id}&device={device}&start=1&lang={language}");
+    page.client.goto(&format!("{site}embed.html?{query}")).await?;
     page.wait_until("the lesson is there", READY, OPENED).await?;
+    let tag = page
+        .run("return document.querySelector('.lab').lang", Vec::new())
+        .await?;
+    ensure!(
+        tag.as_str().is_some_and(|tag| tag.starts_with(language)),
+        "it is in {tag}"
+    );
     // The first key goes to the page, not to the browser around it.
     page.run("document.querySelector('.part-here').focus()", Vec::new())
         .await?;
     let look = async |Stop { part, is_done }| {
-        if part == 2 && is_done {
-            let device = "return document.querySelector('[data-device]').dataset.device";
-            ensure!(page.run(device, Vec::new()).await? == "cpu");
-        }
-        if (part, is_done) == (3, true) {
-            page.screenshot(&format!("{browser:?}-lab").to_lowercase()).await?;
+        if (part, is_done) == (2, true) {
+            let trained_on = "return document.querySelector('[data-device]').dataset.device";
+            ensure!(page.run(trained_on, Vec::new()).await? == device);
         }
         Ok(())
     };
     let walked = page.walk_lesson(look).await?;
-    println!(
-        "activations in {browser:?}: {:.1} s and {:.1} s",
-        walked.train.as_secs_f64(),
-        walked.break_it.as_secs_f64()
-    );
-    page.close().await
+    let (train, break_it) = (walked.train.as_secs_f64(), walked.break_it.as_secs_f64());
+    println!("{id} in {language} on the {device}: the training part {train:.1} s, breaking it {break_it:.1} s");
+    Ok(())
 }
 
 /// The page trains its bundled model on its bundled data.
@@ -65,13 +82,28 @@ async fn train(browser: Browser) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn firefox_walks_through_a_lesson_by_keyboard() -> Result<()> {
-    walk(Browser::Firefox).await
+async fn firefox_walks_through_every_lesson_in_both_languages() -> Result<()> {
+    walk(&options(Browser::Firefox, String::new()), "cpu", |_| &LANGUAGES).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn webkit_walks_through_a_lesson_by_keyboard() -> Result<()> {
-    walk(Browser::WebKit).await
+async fn webkit_walks_through_every_lesson_in_both_languages() -> Result<()> {
+    walk(&options(Browser::WebKit, String::new()), "cpu", |_| &LANGUAGES).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chromium_walks_through_every_lesson_in_both_languages() -> Result<()> {
+    walk(&options(Browser::Chromium, String::new()), "cpu", |_| &LANGUAGES).await
+}
+
+/// In one language each: what is said of a lesson does not depend on where it is trained.
+#[tokio::test(flavor = "multi_thread")]
+async fn chromium_walks_through_every_lesson_on_its_gpu() -> Result<()> {
+    let options = Options {
+        webgpu: true,
+        ..options(Browser::Chromium, String::new())
+    };
+    walk(&options, "gpu", |place| &LANGUAGES[place % 2..=place % 2]).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,20 +114,4 @@ async fn firefox_trains_the_page_s_example() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn webkit_trains_the_page_s_example() -> Result<()> {
     train(Browser::WebKit).await
-}
-
-/// Not a test of time: what it prints is for docs/log.md.
-#[tokio::test(flavor = "multi_thread")]
-async fn every_lesson_s_runs_are_trained_on_the_cpu_and_their_seconds_are_told() -> Result<()> {
-    let site = Site::start(&dist()?, &[]).await?;
-    let page = Page::open_at(&site.url(), &options(Browser::Chromium, String::new())).await?;
-    for id in lessons()? {
-        let query = format!("lesson={id}&device=cpu&start=1&lang=en");
-        page.client.goto(&format!("{}embed.html?{query}", site.url())).await?;
-        page.wait_until("the lesson is there", REACTION, OPENED).await?;
-        let walked = page.walk_lesson(async |_| Ok(())).await.with_context(|| id.clone())?;
-        let (train, break_it) = (walked.train.as_secs_f64(), walked.break_it.as_secs_f64());
-        println!("{id}: the training part {train:.1} s, breaking it {break_it:.1} s");
-    }
-    page.close().await
 }
