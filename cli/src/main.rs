@@ -262,7 +262,10 @@ impl From<OnDevice> for DeviceChoice {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match commands::run(cli) {
-        Ok(status) => status,
+        Ok(status) => {
+            lorakeet_core::device::finish();
+            status
+        }
         Err(error) => {
             screen::say(&format!("error: {error}"));
             ExitCode::from(if error.kind == Kind::Config { 2 } else { 1 })

@@ -152,6 +152,16 @@ pub(crate) fn note_memory(in_use: impl FnOnce() -> u64) {
     }
 }
 
+/// Waits until the GPU of this process, where one is open, has done all that it was given: for the end of a program, which
+/// has failed if it ends by a signal. A driver is unloaded at that end, and crashes if another thread still hands it work.
+#[cfg(not(target_family = "wasm"))]
+pub fn finish() {
+    if let Some((gpu, _)) = GPU.get() {
+        // No number is read any more, so that an error changes no result.
+        let _ = gpu.sync();
+    }
+}
+
 /// What the GPU reported on its own account since the last call, if anything: it was lost, it refused a shader, its memory
 /// is full. Numbers that it gives after that are not to be trusted.
 pub fn take_fault() -> Option<Error> {

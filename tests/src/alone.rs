@@ -16,7 +16,8 @@ const TEST: &str = "LORAKEET_TEST_ALONE";
 pub fn alone<F: FnOnce()>(body: F) {
     let test = test_of(std::any::type_name::<F>());
     if std::env::var(TEST).is_ok_and(|started| started == test) {
-        return body();
+        body();
+        return lorakeet_core::device::finish();
     }
     let program = std::env::current_exe().expect("a test knows its program");
     let mut child = Command::new(program)
