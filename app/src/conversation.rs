@@ -49,6 +49,8 @@ pub enum Job {
     Picture,
     /// Step 7.
     Export,
+    /// Runs in the browser's storage.
+    Runs,
 }
 
 struct Request {

@@ -123,6 +123,7 @@ async fn run_training(train: Train, device: DeviceChoice, events: &mut EventSink
         config: Box::new(config.clone()),
         sample_prompt: train.prompt,
         watch: Vec::new(),
+        keep: None,
     };
     let outcome = events.ask(&mut session, command, Vec::new()).await;
     let has_begun = events.log.take().is_some_and(|log| log.has_begun);

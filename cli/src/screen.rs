@@ -194,6 +194,7 @@ impl Screen {
                 Stage::Download => ("downloading", true),
                 Stage::LoadModel => ("loading", true),
                 Stage::Tokenize => ("tokenizing", false),
+                Stage::Copy => ("copying", true),
                 Stage::Evaluate => ("scoring", false),
             };
             let template = if bytes {

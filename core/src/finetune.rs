@@ -40,6 +40,8 @@ pub(crate) struct Job<'a> {
     pub(crate) watch: Vec<PictureRequest>,
     /// Place for checkpoints and results.
     pub(crate) sink: Option<Rc<dyn Sink>>,
+    /// Of a run that is kept in case it is interrupted: milliseconds between two checkpoints.
+    pub(crate) save_interval_ms: Option<f64>,
     /// Where the run goes on from; it is taken.
     pub(crate) resume: &'a mut Option<Checkpoint>,
 }
@@ -107,7 +109,7 @@ pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<RunSum
 
     let sample_prompt = job.sample_prompt.map(|prompt| model.prompt(prompt, data));
     let mut trainer = Trainer::new(config, plan, model, spec, split.train, held_out);
-    (trainer.sink, trainer.fingerprint) = (job.sink, fingerprint);
+    (trainer.sink, trainer.save_interval_ms, trainer.fingerprint) = (job.sink, job.save_interval_ms, fingerprint);
     (trainer.baselines, trainer.sample_prompt, trainer.watch) = (baselines, sample_prompt, job.watch);
     if job.adapter.is_some() {
         trainer.before = BaselineKind::ModelBefore;
@@ -125,7 +127,7 @@ pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<RunSum
             trainer.sample(emit).await?;
             trainer.draw_watched(false, emit).await;
         }
-        if trainer.saves() {
+        if trainer.saves(emit) {
             trainer.save_checkpoint(emit).await?;
         }
     }

@@ -7,6 +7,7 @@
 
 mod command;
 mod event;
+mod kept_run;
 mod number;
 mod picture;
 mod report;
@@ -16,6 +17,7 @@ pub use event::{
     DataInfo, DeviceInfo, DeviceKind, Event, KnobInfo, MemoryEstimate, ModelInfo, PreviewExample, RunInfo, RunPreview,
     RunSummary, Stage, StepInfo,
 };
+pub use kept_run::{InputFile, Keep, RunInput, RunRecord, RunState, StoredRun};
 pub use picture::{Picture, PictureRequest, TokenProbability};
 pub use report::{
     Baseline, BaselineKind, CalibrationBin, ClassRow, Comparison, EvalInfo, Metric, PredictionTable, Report,

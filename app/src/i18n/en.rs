@@ -1,6 +1,6 @@
 //! English.
 
-use super::{Words, inside, share, tasks};
+use super::{Words, inside, runs, share, tasks};
 use lorakeet_core::config::Group;
 use lorakeet_core::error::Kind;
 use lorakeet_core::protocol::DeviceChoice;
@@ -17,6 +17,7 @@ pub static WORDS: Words = Words {
 
     share: "Share",
     sharing: &share::ENGLISH,
+    runs: &runs::ENGLISH,
     inside: &inside::ENGLISH,
     link_problems: "Not all of the link could be used",
 

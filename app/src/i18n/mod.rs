@@ -5,7 +5,8 @@
 
 mod en;
 pub mod inside;
-pub mod share;
+pub mod runs;
+mod share;
 mod tasks;
 mod zh;
 
@@ -63,6 +64,8 @@ pub struct Words {
     pub share: &'static str,
     /// What is said about sharing.
     pub sharing: &'static share::ShareWords,
+    /// What is said about stored runs.
+    pub runs: &'static runs::RunWords,
     /// What is said about pictures.
     pub inside: &'static inside::InsideWords,
     /// Above what of a link cannot be used.

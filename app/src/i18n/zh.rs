@@ -1,6 +1,6 @@
 //! 简体中文。
 
-use super::{Words, inside, share, tasks};
+use super::{Words, inside, runs, share, tasks};
 use lorakeet_core::config::Group;
 use lorakeet_core::error::Kind;
 use lorakeet_core::protocol::DeviceChoice;
@@ -17,6 +17,7 @@ pub static WORDS: Words = Words {
 
     share: "分享",
     sharing: &share::CHINESE,
+    runs: &runs::CHINESE,
     inside: &inside::CHINESE,
     link_problems: "链接中有无法使用的内容",
 

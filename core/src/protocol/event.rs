@@ -1,5 +1,6 @@
 //! What the engine says, while it loads and while it trains.
 
+use super::kept_run::StoredRun;
 use super::number;
 use super::picture::Picture;
 use super::report::{Baseline, EvalInfo, PredictionTable, Report, TextPrediction};
@@ -89,6 +90,20 @@ pub enum Event {
         step: usize,
         /// Where.
         path: String,
+    },
+    /// A run goes on from a checkpoint: what it had said until then.
+    Continued {
+        /// Optimizer steps done.
+        step: usize,
+        /// The steps that were reported; speed and memory are not written down and are 0.
+        steps: Vec<StepInfo>,
+        /// The scores.
+        evals: Vec<EvalInfo>,
+    },
+    /// The runs in the session's store, the newest first.
+    Runs {
+        /// One entry a run.
+        runs: Vec<StoredRun>,
     },
     /// What can be had without training: the scores to beat.
     Baseline {
@@ -189,6 +204,8 @@ pub enum Stage {
     LoadModel,
     /// Rows are tokenized (rows).
     Tokenize,
+    /// The person's files are copied into the store of a run that is kept (bytes).
+    Copy,
     /// The validation split is scored (batches).
     Evaluate,
 }

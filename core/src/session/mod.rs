@@ -3,11 +3,12 @@
 
 mod predict;
 mod preview;
+mod runs;
 
 use crate::config::{RunConfig, find};
 use crate::data::{self, Columns, Dataset};
 use crate::device;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::estimate::estimate;
 use crate::finetune::{Data, Job, finetune};
 use crate::formats::{ModelFiles, peft::Adapter};
@@ -19,16 +20,20 @@ use crate::loaded_model::{
 };
 use crate::models::small;
 use crate::pictures::{self, Scene};
-use crate::protocol::{Command, DeviceChoice, DeviceInfo, Event, KnobInfo, PictureRequest};
+use crate::protocol::{Command, DeviceChoice, DeviceInfo, Event, Keep, KnobInfo, PictureRequest};
 use crate::quant::BaseFormat;
-use crate::store::{self, Sink, Source};
+use crate::store::{self, Shelf, Sink, Source};
 use crate::train::checkpoint::Checkpoint;
 use crate::train::fingerprint::sha256;
 use burn::tensor::Device;
 use lorakeet_i18n::messages::run as msg;
 use lorakeet_i18n::{Language, Message};
+use runs::KeptRun;
 use serde_json::json;
 use std::rc::Rc;
+
+/// Half a minute of training is the most that an interruption costs.
+const SAVE_INTERVAL_MS: f64 = 30_000.0;
 
 /// The longest config.json that is read.
 const MOST_CONFIG_BYTES: u64 = 16 << 20;
@@ -39,6 +44,10 @@ pub struct Session {
     pub sink: Option<Rc<dyn Sink>>,
     /// Where the next run goes on from.
     pub resume: Option<Checkpoint>,
+    /// Place for runs that outlive the program, of front ends that ask for them ([`Command::Runs`]).
+    pub shelf: Option<Rc<dyn Shelf>>,
+    /// Milliseconds between two checkpoints of a run that is kept there.
+    pub save_interval_ms: f64,
     host: Host,
     control: Control,
     device: Option<(Device, DeviceInfo)>,
@@ -46,6 +55,15 @@ pub struct Session {
     data: Option<Data>,
     validation: Option<Data>,
     adapter: Option<Adapter>,
+    inputs: Inputs,
+}
+
+/// The files that model and data were read from.
+#[derive(Default)]
+struct Inputs {
+    model: Vec<Source>,
+    data: Vec<Source>,
+    validation: Vec<Source>,
 }
 
 impl Session {
@@ -54,6 +72,9 @@ impl Session {
         Self {
             sink: None,
             resume: None,
+            shelf: None,
+            save_interval_ms: SAVE_INTERVAL_MS,
+            inputs: Inputs::default(),
             host,
             control: Control::default(),
             device: None,
@@ -89,6 +110,7 @@ impl Session {
                 self.load_model(name, base, files, emit).await
             }
             Command::LoadData { .. } => {
+                self.inputs.data = files.clone();
                 let data = read_data(files).await?;
                 emit.event(Event::Data(data.rows.info()));
                 self.data = Some(data);
@@ -97,6 +119,7 @@ impl Session {
             Command::LoadValidation { file } => {
                 // What took its place and cannot be read leaves none, not the old one under a new name.
                 self.validation = None;
+                self.inputs.validation = files.clone();
                 if file.is_some() {
                     self.load_validation(files).await?;
                 }
@@ -123,14 +146,22 @@ impl Session {
                 config,
                 sample_prompt,
                 watch,
+                keep,
             } => {
-                let outcome = self.train(*config, sample_prompt, watch, emit).await;
+                let outcome = self.train(*config, sample_prompt, watch, keep, emit).await;
                 self.control.end_run();
                 self.answer_left_over(emit).await;
                 outcome
             }
+            Command::Runs => self.tell_runs(emit).await,
+            Command::ForgetRun { id } => {
+                if let Some(shelf) = &self.shelf {
+                    runs::forget(shelf, id.as_deref()).await?;
+                }
+                self.tell_runs(emit).await
+            }
             // Commands are served one after the other, so nothing is under way; what is, hears of it by [`Control`].
-            Command::Pause | Command::Resume | Command::Stop | Command::CancelGenerate => Ok(()),
+            Command::Pause | Command::Resume | Command::Stop | Command::CancelGenerate | Command::SaveRun => Ok(()),
             Command::Generate { .. } | Command::ExportAdapter => loaded(&self.model)?.answer(command, emit).await,
             Command::Knobs { names, language } => {
                 let language = Language::from_tag(&language);
@@ -167,6 +198,7 @@ impl Session {
         let (device, _) = self.device.as_ref().ok_or_else(|| Error::internal(msg::NoDevice))?;
         // The old model goes first: two may not fit.
         self.model = None;
+        self.inputs.model = files.clone();
         let companions = companions(&files);
         let mut files = match files.is_empty() && crate::config::SMALL_MODELS.contains(&name.as_str()) {
             true => ModelFiles::from_config(name.as_str(), json!({ "model_type": name })),
@@ -273,6 +305,8 @@ impl Session {
     async fn answer_left_over(&self, emit: &mut Emit<'_>) {
         while let Some(command) = self.control.next_request() {
             let answered = match (command, loaded(&self.model)) {
+                // Of a run that has ended, all that it came to is written.
+                (Command::SaveRun, _) => Ok(()),
                 (_, Err(error)) => Err(error),
                 (Command::Picture { id, request }, Ok(_)) => self.draw(id, &request, emit).await,
                 (command, Ok(model)) => model.answer(command, emit).await,
@@ -316,10 +350,19 @@ impl Session {
         config: RunConfig,
         sample_prompt: Option<String>,
         watch: Vec<PictureRequest>,
+        keep: Option<Keep>,
         emit: &mut Emit<'_>,
     ) -> Result<()> {
         self.control.begin_run();
         loaded(&self.model)?;
+        let kept = match keep {
+            Some(keep) => self.keep(keep, emit).await?,
+            None => None,
+        };
+        let sink = match &kept {
+            Some(run) => Some(run.sink.clone() as Rc<dyn Sink>),
+            None => self.sink.clone(),
+        };
         let job = Job {
             config: &config,
             model: &mut self.model,
@@ -328,11 +371,50 @@ impl Session {
             adapter: self.adapter.as_ref(),
             sample_prompt,
             watch,
-            sink: self.sink.clone(),
+            sink,
+            save_interval_ms: kept.as_ref().map(|_| self.save_interval_ms),
             resume: &mut self.resume,
         };
-        let summary = finetune(job, emit).await?;
-        emit.event(Event::Done(summary));
+        let outcome = finetune(job, emit).await;
+        if let Some(run) = kept
+            && let Err(error) = run.end(&outcome).await
+        {
+            emit.warn(error.message());
+        }
+        emit.event(Event::Done(outcome?));
+        Ok(())
+    }
+
+    /// Opens the folder of a run that is kept. A new one that cannot be kept trains all the same, and it is said so.
+    async fn keep(&mut self, keep: Keep, emit: &mut Emit<'_>) -> Result<Option<KeptRun>> {
+        let Some(shelf) = self.shelf.clone() else {
+            emit.warn(msg::NoStore);
+            return Ok(None);
+        };
+        let is_new = matches!(keep, Keep::New(_));
+        match KeptRun::open(&shelf, keep, &self.inputs, emit).await {
+            Ok((run, checkpoint)) => {
+                if !is_new && checkpoint.is_none() {
+                    emit.warn(msg::StartsAnew);
+                }
+                self.resume = checkpoint;
+                Ok(Some(run))
+            }
+            Err(error) if is_new && error.kind == Kind::File => {
+                let why = error.message();
+                emit.warn(msg::NotKept { why });
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn tell_runs(&self, emit: &mut Emit<'_>) -> Result<()> {
+        let runs = match &self.shelf {
+            Some(shelf) => runs::list(shelf, emit).await?,
+            None => Vec::new(),
+        };
+        emit.event(Event::Runs { runs });
         Ok(())
     }
 }

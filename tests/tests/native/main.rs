@@ -10,6 +10,7 @@ mod export;
 mod heads;
 mod ids;
 mod inputs;
+mod kept_runs;
 mod knobs;
 mod lessons;
 mod losses;

@@ -5,6 +5,7 @@ mod devices;
 mod files;
 mod gpus;
 mod inside;
+mod kept_runs;
 mod languages;
 mod links;
 mod sharing;
