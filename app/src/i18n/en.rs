@@ -36,7 +36,7 @@ pub static WORDS: Words = Words {
     },
     engine_starting: "Starting the engine…",
     engine_failed: "The engine stopped",
-    engine_failed_remedy: "Restart it: the model and the data are loaded again. An adapter that was not downloaded is lost.",
+    engine_failed_remedy: "Restart it: the model and the data are loaded again, and an interrupted run can be continued from its last checkpoint.",
     restart_engine: "Restart the engine",
     use_cpu: "Use the CPU",
 

@@ -36,7 +36,7 @@ pub static WORDS: Words = Words {
     },
     engine_starting: "正在启动引擎…",
     engine_failed: "引擎已停止",
-    engine_failed_remedy: "请重新启动：模型和数据会重新加载。尚未下载的适配器会丢失。",
+    engine_failed_remedy: "请重新启动：模型和数据会重新加载，中断的训练可以从最近的检查点继续。",
     restart_engine: "重新启动引擎",
     use_cpu: "改用 CPU",
 
