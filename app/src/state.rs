@@ -239,13 +239,22 @@ impl PageState {
         }
     }
 
+    /// Has the device measured.
+    pub fn measure(self) {
+        self.worker.clear_error(&[Job::Probe]);
+        self.ask(Job::Probe, Command::Probe, Vec::new());
+    }
+
     /// Whether Train can be pressed.
     pub fn can_train(self) -> bool {
         self.worker.engine.get() == Engine::Ready
             && self.loaded.is_complete()
             && self.settings.is_valid()
             && !self.training.phase.with(Phase::is_under_way)
-            && matches!(self.worker.job.get(), None | Some(Job::Preview | Job::Estimate))
+            && matches!(
+                self.worker.job.get(),
+                None | Some(Job::Preview | Job::Estimate | Job::Probe)
+            )
     }
 
     /// Starts a run.
@@ -369,7 +378,7 @@ impl PageState {
             Job::Generate => self.training.each_answer(Answer::end),
             // What is wrong is said where the run is started.
             Job::Estimate => {
-                self.loaded.estimate.set(None);
+                self.loaded.forget_estimate();
                 return self.finish(job);
             }
             Job::Preview => self.loaded.forget_preview(),
@@ -377,7 +386,7 @@ impl PageState {
             Job::Validation if !self.worker.waits(Job::Validation) => self.loaded.validation_files.set(Vec::new()),
             // Without a device nothing that waits can succeed, and this error is the one to show.
             Job::Open => self.worker.drop_all(),
-            Job::Model | Job::Data | Job::Validation | Job::Predict | Job::Picture | Job::Export => {}
+            Job::Probe | Job::Model | Job::Data | Job::Validation | Job::Predict | Job::Picture | Job::Export => {}
         }
         if error.kind == Kind::Device {
             self.look_for_gpu_again(job);
@@ -426,6 +435,11 @@ impl PageState {
                 worker.device.set(Some(info));
                 self.finish(Job::Open);
             }
+            Event::Probe(probe) => {
+                worker.probe.set(Some(probe));
+                self.finish(Job::Probe);
+                self.ask_estimate();
+            }
             Event::Progress { stage, done, total } => worker.go_on(stage, done, total),
             Event::Warning { message } => worker.note(message),
             Event::Failed(error) => self.fail(error),
@@ -458,8 +472,10 @@ impl PageState {
             Event::Estimate {
                 memory,
                 available_bytes,
+                seconds_per_step,
             } => {
                 loaded.estimate.set(Some((memory, available_bytes)));
+                loaded.seconds_per_step.set(seconds_per_step);
                 self.finish(Job::Estimate);
             }
 

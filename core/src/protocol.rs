@@ -13,8 +13,8 @@ mod report;
 
 pub use command::{ChatMessage, Command, DeviceChoice, GenerateOptions, Prompt};
 pub use event::{
-    DataInfo, DeviceInfo, DeviceKind, Event, KnobInfo, MemoryEstimate, ModelInfo, PreviewExample, RunInfo, RunPreview,
-    RunSummary, Stage, StepInfo,
+    DataInfo, DeviceInfo, DeviceKind, Event, KnobInfo, MemoryEstimate, ModelInfo, PreviewExample, Probe, RunInfo,
+    RunPreview, RunSummary, Stage, StepInfo,
 };
 pub use picture::{Picture, PictureRequest, TokenProbability};
 pub use report::{

@@ -40,7 +40,7 @@ pub fn Train() -> impl IntoView {
                 <h2>{state.text(|w| w.train)}</h2>
             </div>
             <div class="step-body">
-                <Notice jobs=&[Job::Open, Job::Train]/>
+                <Notice jobs=&[Job::Open, Job::Probe, Job::Train]/>
                 {move || state.training.shared.get().map(|device| view! {
                     <p class="notice" data-testid="shared-run">{move || (state.words().sharing.shown)(device)}</p>
                 })}

@@ -29,6 +29,11 @@ pub static WORDS: Words = Words {
     },
     device: "Device",
     device_cpu: "CPU",
+    measure: "Measure its speed",
+    measuring: "Measuring…",
+    measured: |[gflops, gigabytes, read, launch]| {
+        format!("Measured: {gflops} GFLOP/s, {gigabytes} GB/s, {read} ms per read, {launch} µs per launch")
+    },
     engine_loading: |share, bytes| match share {
         Some(share) => format!("Downloading the engine: {share}%"),
         None => format!("Downloading the engine: {bytes}"),
@@ -151,6 +156,7 @@ pub static WORDS: Words = Words {
             "This device has only {available}. Lower per_device_train_batch_size or cutoff_len, or use a smaller model."
         )
     },
+    step_time: |time| format!("Estimated time of a step on this device: {time}."),
     settings_summary: |rate, rank, length| match rank {
         Some(rank) => format!("learning rate {rate}, rank {rank}, {length}"),
         None => format!("learning rate {rate}, all weights, {length}"),

@@ -29,6 +29,11 @@ pub static WORDS: Words = Words {
     },
     device: "设备",
     device_cpu: "CPU",
+    measure: "测量速度",
+    measuring: "正在测量…",
+    measured: |[gflops, gigabytes, read, launch]| {
+        format!("实测：{gflops} GFLOP/s，{gigabytes} GB/s，每次读回 {read} 毫秒，每次启动内核 {launch} 微秒")
+    },
     engine_loading: |share, bytes| match share {
         Some(share) => format!("正在下载引擎：{share}%"),
         None => format!("正在下载引擎：{bytes}"),
@@ -137,6 +142,7 @@ pub static WORDS: Words = Words {
     memory_too_much: |available| {
         format!("此设备只有 {available}。请减小 per_device_train_batch_size 或 cutoff_len，或换用更小的模型。")
     },
+    step_time: |time| format!("预计在此设备上每步耗时 {time}。"),
     settings_summary: |rate, rank, length| match rank {
         Some(rank) => format!("学习率 {rate}，LoRA 秩 {rank}，{length}"),
         None => format!("学习率 {rate}，全参数，{length}"),

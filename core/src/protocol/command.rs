@@ -15,6 +15,8 @@ pub enum Command {
         /// `auto` takes the GPU where there is one, else the CPU.
         device: DeviceChoice,
     },
+    /// Measure the device, which takes about half a second: answered by [`Event::Probe`].
+    Probe,
     /// Load the model whose files travel with this command (a GGUF file, or config.json + safetensors + tokenizer.json).
     LoadModel {
         /// File names, in the order of the files beside the command; native front ends give paths instead.

@@ -17,6 +17,8 @@ pub enum Event {
     Ready,
     /// The device in use.
     Device(DeviceInfo),
+    /// What was measured on it.
+    Probe(Probe),
     /// Long work under way.
     Progress {
         /// What is being done.
@@ -60,6 +62,9 @@ pub enum Event {
         memory: MemoryEstimate,
         /// The most that the device can give, where that is known.
         available_bytes: Option<u64>,
+        /// About how long one of its steps takes, where the device was measured and the run's work is known.
+        #[serde(default)]
+        seconds_per_step: Option<f64>,
     },
     /// The run starts.
     Started(RunInfo),
@@ -206,6 +211,19 @@ pub struct DeviceInfo {
     pub max_binding_bytes: u64,
     /// A plain sentence on what to expect: why it is the CPU, that the adapter is a software one.
     pub note: Option<Message>,
+}
+
+/// What a device does, as `lorakeet_core::probe` measures it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Probe {
+    /// Billions of operations a second in a square product of matrices of f32.
+    pub gflops: f64,
+    /// Billions of bytes a second, read and written, in a sum of two tensors.
+    pub gbytes_per_s: f64,
+    /// Milliseconds from asking for four bytes to having them.
+    pub await_ms: f64,
+    /// Microseconds for each of many launches of a kernel with next to nothing to do.
+    pub launch_us: f64,
 }
 
 /// GPU or CPU.

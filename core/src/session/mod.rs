@@ -8,7 +8,7 @@ use crate::config::{RunConfig, find};
 use crate::data::{self, Columns, Dataset};
 use crate::device;
 use crate::error::{Error, Result};
-use crate::estimate::estimate;
+use crate::estimate::estimate_with_work;
 use crate::finetune::{Data, Job, finetune};
 use crate::formats::{ModelFiles, peft::Adapter};
 use crate::head_spec::HeadRecord;
@@ -19,7 +19,8 @@ use crate::loaded_model::{
 };
 use crate::models::small;
 use crate::pictures::{self, Scene};
-use crate::protocol::{Command, DeviceChoice, DeviceInfo, Event, KnobInfo, PictureRequest};
+use crate::probe::probe;
+use crate::protocol::{Command, DeviceChoice, DeviceInfo, Event, KnobInfo, PictureRequest, Probe};
 use crate::quant::BaseFormat;
 use crate::store::{self, Sink, Source};
 use crate::train::checkpoint::Checkpoint;
@@ -42,6 +43,8 @@ pub struct Session {
     host: Host,
     control: Control,
     device: Option<(Device, DeviceInfo)>,
+    /// What was measured on it.
+    probe: Option<Probe>,
     model: Option<LoadedModel>,
     data: Option<Data>,
     validation: Option<Data>,
@@ -57,6 +60,7 @@ impl Session {
             host,
             control: Control::default(),
             device: None,
+            probe: None,
             model: None,
             data: None,
             validation: None,
@@ -84,6 +88,7 @@ impl Session {
     async fn serve(&mut self, command: Command, files: Vec<Source>, emit: &mut Emit<'_>) -> Result<()> {
         match command {
             Command::Open { device } => self.open(device, emit).await,
+            Command::Probe => self.measure(emit).await,
             Command::LoadModel { name, config, .. } => {
                 let base = config.as_deref().map(BaseFormat::from).unwrap_or_default();
                 self.load_model(name, base, files, emit).await
@@ -149,8 +154,26 @@ impl Session {
         // What lives on another device is of no use any more.
         if self.device.as_ref().is_some_and(|old| old.1 != opened.1) {
             self.model = None;
+            self.probe = None;
         }
         self.device = Some(opened);
+        Ok(())
+    }
+
+    /// Opens the best device, unless one is open.
+    async fn open_any(&mut self, emit: &mut Emit<'_>) -> Result<&Device> {
+        if self.device.is_none() {
+            self.open(DeviceChoice::Auto, emit).await?;
+        }
+        let (device, _) = self.device.as_ref().ok_or_else(|| Error::internal(msg::NoDevice))?;
+        Ok(device)
+    }
+
+    async fn measure(&mut self, emit: &mut Emit<'_>) -> Result<()> {
+        let host = self.host;
+        let measured = probe(self.open_any(emit).await?, &host).await?;
+        self.probe = Some(measured);
+        emit.event(Event::Probe(measured));
         Ok(())
     }
 
@@ -161,10 +184,7 @@ impl Session {
         files: Vec<Source>,
         emit: &mut Emit<'_>,
     ) -> Result<()> {
-        if self.device.is_none() {
-            self.open(DeviceChoice::Auto, emit).await?;
-        }
-        let (device, _) = self.device.as_ref().ok_or_else(|| Error::internal(msg::NoDevice))?;
+        let device = self.open_any(emit).await?.clone();
         // The old model goes first: two may not fit.
         self.model = None;
         let companions = companions(&files);
@@ -187,7 +207,7 @@ impl Session {
             base,
             seed: 0,
         };
-        let model = read_weights(&files, weights, device, emit).await?;
+        let model = read_weights(&files, weights, &device, emit).await?;
         emit.event(Event::Model(model.info.clone()));
         let of_tokenizer = files.tokenizer.iter().flat_map(|tokenizer| tokenizer.notes());
         emit.warn_all(model.notes.iter().chain(of_tokenizer).cloned());
@@ -261,10 +281,13 @@ impl Session {
         let loaded = loaded(&self.model)?;
         let device = loaded.model.device();
         let adapter = self.adapter.as_ref().map(|adapter| &adapter.config);
-        let memory = estimate(&loaded.files, config, adapter, device::largest_buffer_bytes(device)).await?;
+        let limit = device::largest_buffer_bytes(device);
+        let (memory, work) = estimate_with_work(&loaded.files, config, adapter, limit).await?;
+        let seconds_per_step = self.probe.zip(work).map(|(probe, work)| work.seconds(&probe));
         emit.event(Event::Estimate {
             memory,
             available_bytes: device::available_bytes(device),
+            seconds_per_step,
         });
         Ok(())
     }

@@ -4,7 +4,7 @@ use lorakeet_core::Error;
 use lorakeet_core::protocol::{
     Baseline, BaselineKind, CalibrationBin, ClassRow, Command, Comparison, DataInfo, DeviceInfo, DeviceKind, EvalInfo,
     Event, KnobInfo, MemoryEstimate, Metric, ModelInfo, Picture, PictureRequest, PredictionTable, PreviewExample,
-    Report, RunInfo, RunPreview, RunSummary, Stage, StepInfo, TextPrediction, TokenProbability, Verdict,
+    Probe, Report, RunInfo, RunPreview, RunSummary, Stage, StepInfo, TextPrediction, TokenProbability, Verdict,
 };
 use lorakeet_core::task::Task;
 use lorakeet_i18n::messages::formats as msg;
@@ -155,6 +155,7 @@ fn events(number: f64) -> Vec<Event> {
                 peak_bytes: Some(8),
             },
             available_bytes: Some(9),
+            seconds_per_step: Some(0.125),
         },
         Event::Started(RunInfo {
             max_steps: 1,
@@ -266,6 +267,12 @@ fn events(number: f64) -> Vec<Event> {
                 choices: vec![text()],
             }],
         },
+        Event::Probe(Probe {
+            gflops: 123.5,
+            gbytes_per_s: 12.25,
+            await_ms: 0.125,
+            launch_us: 7.5,
+        }),
         Event::Warning { message: said() },
         Event::Failed(Error::config(said()).field("lora_r").row(1).remedy(said())),
     ];
@@ -308,6 +315,7 @@ fn kind(event: &Event) -> u32 {
         Event::Validation { .. } => 24,
         Event::Picture { .. } => 25,
         Event::Knobs { .. } => 26,
+        Event::Probe(_) => 27,
     }
 }
 
@@ -315,7 +323,7 @@ fn kind(event: &Event) -> u32 {
 fn every_event_comes_through_json_as_it_went_in_whatever_its_numbers() {
     for number in [0.0, -0.0, 3.0, 2.345e-4, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let events = events(number);
-        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 27);
+        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 28);
         for event in events {
             let written = serde_json::to_string(&event).expect("it is written");
             let read: Event = serde_json::from_str(&written).unwrap_or_else(|error| panic!("{written}: {error}"));

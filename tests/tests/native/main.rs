@@ -20,6 +20,7 @@ mod operations;
 mod optim_groups;
 mod optim_memory;
 mod pictures;
+mod probe;
 mod run;
 mod small;
 mod small_buffers;
