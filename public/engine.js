@@ -58,7 +58,8 @@ try {
   ]);
   if (!response.ok) throw new Error(`the server answered ${response.status}`);
   count(response.clone()).catch(() => {});
-  await engine.default({ module_or_path: response });
+  // webgpu.js finds there which buffers the engine holds.
+  self.engineExports = await engine.default({ module_or_path: response });
 } catch (error) {
   fail("file", "page.CodeNotLoaded", said(error), "worker_bg.wasm");
 }

@@ -45,7 +45,7 @@ use crate::{
     },
     protocol::MemoryEstimate,
     quant::BaseFormat,
-    tasks::PAD_TO_MULTIPLE_OF,
+    tasks::length_step,
     train::optim::{groups, moments_bytes},
 };
 use burn::tensor::Device;
@@ -67,7 +67,8 @@ pub async fn estimate(
 }
 
 /// Refuses the run `config` where `device` cannot take it: where a tensor of its passes is larger than what a kernel can be
-/// given in one buffer, or the run than [`device::memory_limit`]. Where neither is limited, nothing is estimated.
+/// given in one buffer, or the run than [`device::memory_limit`]. Gives what the run takes at its peak, where that is known;
+/// where neither is limited, nothing is estimated.
 ///
 /// # Errors
 /// [`Kind::OutOfMemory`] with the tensor's name and the settings that would fit; as of [`estimate`].
@@ -76,10 +77,10 @@ pub(crate) async fn check(
     config: &RunConfig,
     adapter: Option<&AdapterConfig>,
     device: &Device,
-) -> Result<()> {
+) -> Result<Option<u64>> {
     let (limit, memory_limit) = (device::largest_buffer_bytes(device), device::memory_limit());
     if limit == u64::MAX && memory_limit.is_none() {
-        return Ok(());
+        return Ok(None);
     }
     let forecast = forecast(files, config, adapter, limit).await?;
     for (largest, knob, rows) in forecast.largest_tensors(config) {
@@ -91,7 +92,7 @@ pub(crate) async fn check(
     let lasting_bytes = memory.base_bytes + memory.adapter_bytes + memory.optimizer_bytes;
     let bytes = memory.peak_bytes.unwrap_or(lasting_bytes);
     match memory_limit.filter(|&limit| bytes > limit) {
-        None => Ok(()),
+        None => Ok(memory.peak_bytes),
         Some(limit) => {
             let what = msg::RunTooLarge {
                 size: bytes >> 20,
@@ -112,7 +113,9 @@ fn too_large(tensor: &LargestTensor, limit: u64, (knob, rows): (&'static str, us
     };
     let rows = (rows as f64 * share) as usize;
     let tokens = tokens.map_or(0, |tokens| (tokens as f64 * share_of_tokens) as usize);
-    let tokens = tokens / PAD_TO_MULTIPLE_OF * PAD_TO_MULTIPLE_OF;
+    // Only a GPU has such limits.
+    let step = length_step(tokens, true);
+    let tokens = tokens / step * step;
     let remedy: Message = match (rows, tokens) {
         (0, 0) => msg::LowerRun.into(),
         (rows, 0) => msg::LowerRows { knob, rows }.into(),
@@ -205,7 +208,8 @@ async fn forecast(
     let ledger = MemoryLedger::default();
     let _lasting = ledger.hold(lasting_bytes);
     let limits = skeleton.limits();
-    let tokens = limits.padded(limits.cutoff(config.cutoff_len), PAD_TO_MULTIPLE_OF);
+    let longest = limits.cutoff(config.cutoff_len);
+    let tokens = limits.padded(longest, length_step(longest, largest_buffer_bytes < u64::MAX));
     let pass = |rows: usize, trains: bool| {
         let dry_run = DryRun::new(&ledger, &adapters, trains, trains && config.lora_dropout > 0.0);
         skeleton.dry_run(&dry_run, &skeleton.full_batch(rows, tokens)?);

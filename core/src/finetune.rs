@@ -4,6 +4,7 @@
 
 use crate::config::RunConfig;
 use crate::data::Dataset;
+use crate::device;
 use crate::error::Result;
 use crate::estimate;
 use crate::formats::peft::Adapter;
@@ -79,7 +80,10 @@ pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<RunSum
         ..config.clone()
     };
     let adapter = job.adapter.map(|adapter| &adapter.config);
-    estimate::check(&model.files, &planned, adapter, model.model.device()).await?;
+    let device = model.model.device();
+    let peak_bytes = estimate::check(&model.files, &planned, adapter, device).await?;
+    device::try_memory(device, peak_bytes.unwrap_or(0)).await?;
+    let _expected = device::expect_memory(peak_bytes.unwrap_or(0));
 
     // Where it goes on from, and by what its checkpoints know it again: only those need a look at the model's files.
     let plan = config.plan(split.train.len());

@@ -7,6 +7,7 @@ pub(crate) use pretrained_head::{PretrainedHead, head_layers};
 
 use crate::config::{FinetuningType, RunConfig, SMALL_MODELS, TargetModules};
 use crate::data::{self, Columns, Dataset, Example, Shape};
+use crate::device;
 use crate::error::{Error, Result};
 use crate::formats::{
     self, ModelFiles,
@@ -400,6 +401,7 @@ pub(crate) async fn read_again<'m>(
     (files.config, files.head) = (config, new_head);
     let device = model.device().clone();
     drop(model);
+    device::release(&device);
     let model = read_weights(&files, weights, &device, emit).await?;
     emit.event(Event::Model(model.info.clone()));
     Ok(slot.insert(LoadedModel {

@@ -79,6 +79,9 @@ impl Session {
         if let Err(error) = self.serve(command, files, emit).await {
             emit.event(Event::Failed(error));
         }
+        if let Some((device, _)) = &self.device {
+            device::trim(device);
+        }
     }
 
     async fn serve(&mut self, command: Command, files: Vec<Source>, emit: &mut Emit<'_>) -> Result<()> {
@@ -167,6 +170,7 @@ impl Session {
         let (device, _) = self.device.as_ref().ok_or_else(|| Error::internal(msg::NoDevice))?;
         // The old model goes first: two may not fit.
         self.model = None;
+        device::release(device);
         let companions = companions(&files);
         let mut files = match files.is_empty() && crate::config::SMALL_MODELS.contains(&name.as_str()) {
             true => ModelFiles::from_config(name.as_str(), json!({ "model_type": name })),

@@ -6,6 +6,7 @@
 
 use super::optim::{AdamW, GradientSum, clip_scale};
 use crate::data::Batch;
+use crate::device::{Pass, make_room};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::models::{Model, read};
@@ -55,6 +56,7 @@ pub async fn train_step(
     let mut gradients = GradientSum::new(model.parameters.len());
     let mut losses = Vec::with_capacity(batches.len());
     for (i, batch) in batches.iter().enumerate() {
+        make_room(model.device(), Pass::over(batch, true));
         let seed = settings.dropout_seed.map(|seed| dropout_seed(seed, settings.step, i));
         let loss = objective.loss(model, &leaves, batch, &counts, seed)?;
         gradients.add(&leaves, &loss.backward());

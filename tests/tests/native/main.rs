@@ -20,6 +20,7 @@ mod operations;
 mod optim_groups;
 mod optim_memory;
 mod pictures;
+mod reserved_memory;
 mod run;
 mod small;
 mod small_buffers;

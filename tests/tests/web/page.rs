@@ -7,6 +7,7 @@ mod gpus;
 mod inside;
 mod languages;
 mod links;
+mod memory;
 mod sharing;
 
 use anyhow::{Context, Result, ensure};
