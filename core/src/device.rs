@@ -10,7 +10,7 @@
 mod memory;
 
 pub use memory::{ExpectedMemory, MemoryWatch, expect_memory, reserved_bytes, watch_memory};
-pub(crate) use memory::{Pass, make_room, note_memory, release, trim, try_memory};
+pub(crate) use memory::{Pass, make_room, make_room_for, note_memory, release, trim, try_memory};
 
 use crate::{
     error::{Error, Kind, Result},

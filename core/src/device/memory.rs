@@ -36,10 +36,11 @@ static PEAK_BYTES: AtomicU64 = AtomicU64::new(0);
 static PEAK_RESERVED_BYTES: AtomicU64 = AtomicU64::new(0);
 static LARGEST_BYTES: AtomicU64 = AtomicU64::new(0);
 
-/// How much may be reserved, of what is said to be taken: a twentieth is left for the pages that the allocator's other pools
-/// hold, since what is promised is 1.3.
+/// How much may be reserved, of what is said to be taken. What is promised is 1.3: the rest is for buffers of the runtime's own,
+/// and for a pass whose buffers come to more than its peak, as they are not all of its tensors' sizes at once.
 const RESERVED: f64 = 1.2;
-/// What may be reserved besides, where nobody said what is taken.
+/// What may be reserved whatever a run takes, and beyond what is in use where nobody said what it takes: buffers that are given
+/// back cost time when they are made anew, and nobody lacks so little.
 const SLACK_BYTES: u64 = 8 << 20;
 /// A run that is said to take less is not tried: any GPU has as much, and small runs shall start at once.
 const TRIED_BYTES: u64 = 256 << 20;
@@ -120,39 +121,49 @@ impl Drop for ExpectedMemory {
 /// A pass over a batch is about to begin on `device`: gives back what passes of other shapes left, where it would come to too
 /// much with this one's buffers. A pass like one before it finds its buffers there, and costs nothing here.
 pub(crate) fn make_room(device: &Device, pass: Pass) {
-    if !is_gpu(device) {
-        return;
-    }
     let Ok(mut held) = HELD.lock() else { return };
     held.largest = held.largest.max(pass.positions());
     if held.passes.contains(&pass) {
         return;
     }
-    let Some(usage) = device.memory_pool_usage() else {
+    let Some((reserved, in_use)) = usage_of_gpu(device) else {
         return;
     };
     let expected = EXPECTED_BYTES.load(Ordering::Relaxed);
     let share = pass.positions() as f64 / held.largest as f64;
-    let wanted = expected.saturating_sub(usage.bytes_in_use) as f64 * share;
-    if usage.bytes_reserved as f64 + wanted > RESERVED * expected as f64 {
+    let wanted = expected.saturating_sub(in_use) as f64 * share;
+    if is_too_much(reserved + wanted as u64, expected) {
         give_back(device);
         held.passes.clear();
     }
     held.passes.push(pass);
 }
 
-/// Gives back what is reserved on `device` and not used, where it is too much: between operations whose tensors grow, as those
-/// of a text that is generated do.
-pub(crate) fn trim(device: &Device) {
-    if !is_gpu(device) {
-        return;
-    }
-    let Some(usage) = device.memory_pool_usage() else {
-        return;
-    };
+/// An operation is about to begin on `device` that takes `bytes` in tensors of sizes that no pass has: gives back what passes
+/// left, where it would come to too much.
+pub(crate) fn make_room_for(device: &Device, bytes: u64) {
     let expected = EXPECTED_BYTES.load(Ordering::Relaxed);
-    let due = expected.max(usage.bytes_in_use + SLACK_BYTES);
-    if usage.bytes_reserved as f64 > RESERVED * due as f64 {
+    if usage_of_gpu(device).is_some_and(|(reserved, _)| is_too_much(reserved + bytes, expected)) {
+        release(device);
+    }
+}
+
+fn is_too_much(reserved: u64, due: u64) -> bool {
+    reserved > SLACK_BYTES.max((RESERVED * due as f64) as u64)
+}
+
+/// Bytes that are reserved and bytes in use, where `device` is the GPU.
+fn usage_of_gpu(device: &Device) -> Option<(u64, u64)> {
+    let usage = is_gpu(device).then(|| device.memory_pool_usage()).flatten()?;
+    Some((usage.bytes_reserved, usage.bytes_in_use))
+}
+
+/// Gives back what is reserved on `device` and not used, where it is too much: between operations whose tensors grow, as those
+/// of a text that is generated do, and after those that are done once.
+pub(crate) fn trim(device: &Device) {
+    let expected = EXPECTED_BYTES.load(Ordering::Relaxed);
+    let is_due = |(reserved, in_use)| is_too_much(reserved, expected.max(in_use + SLACK_BYTES));
+    if usage_of_gpu(device).is_some_and(is_due) {
         release(device);
     }
 }

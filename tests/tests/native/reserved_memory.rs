@@ -65,13 +65,12 @@ fn rows_of(rows: usize, tokens: usize, counted: usize) -> Batch {
     batch(tokens, &ids, &vec![1.0; ids.len()], &labels)
 }
 
-/// Runs `config` on batches of `lengths`, one after the other, and gives what was reserved after each step, in shares of what the
-/// run is said to take; the most that was ever reserved comes last.
-fn reserved(device: &Device, files: &[Source], config: &RunConfig, batch_of: impl Fn(usize) -> Batch) -> Vec<f64> {
-    let files = block_on(ModelFiles::open(files.to_vec())).expect("the files open");
+/// Runs `config` on a batch a step, and gives what the run is said to take and what was reserved after each step.
+fn train(device: &Device, config: &RunConfig, batch_of: &dyn Fn(usize) -> Batch) -> (u64, Vec<u64>) {
+    let files = block_on(ModelFiles::open(SMALL.llama())).expect("the files open");
     let limit = device::largest_buffer_bytes(device);
     let said = block_on(estimate(&files, config, None, limit)).expect("an estimate");
-    let expected = said.peak_bytes.expect("a peak");
+    let said = said.peak_bytes.expect("a peak");
     let full = config.finetuning_type == FinetuningType::Full;
     let kind = (full, BaseFormat::from(config));
     let mut model = block_on(Model::load_base(&files, kind, 0, device, &mut |_, _| ())).expect("it loads");
@@ -83,10 +82,8 @@ fn reserved(device: &Device, files: &[Source], config: &RunConfig, batch_of: imp
         };
         model.attach_lora(&adapter, 0).expect("the modules are there");
     }
-    let _run = device::expect_memory(expected);
-    let watch = device::watch_memory();
-    let share = |bytes: u64| bytes as f64 / expected as f64;
-    let found = RefCell::new(Vec::new());
+    let _run = device::expect_memory(said);
+    let reserved = RefCell::new(Vec::new());
     take_steps(
         &mut model,
         config,
@@ -94,52 +91,48 @@ fn reserved(device: &Device, files: &[Source], config: &RunConfig, batch_of: imp
         |_, _, done, _| {
             assert!(done.loss.is_finite());
             let now = device::reserved_bytes(device).expect("the device counts");
-            found.borrow_mut().push(share(now));
+            reserved.borrow_mut().push(now);
         },
     );
-    let mut found = found.into_inner();
-    found.push(share(watch.peak_reserved_bytes()));
-    println!(
-        "said {} KiB, used {:.3}, reserved {:.3} after the first step, {:.3} after the last, {:.3} at most",
-        expected >> 10,
-        share(watch.peak_bytes()),
-        found[0],
-        found[found.len() - 2],
-        found[found.len() - 1]
-    );
-    found
-}
-
-fn check(found: &[f64]) {
-    let most = found.last().expect("steps");
-    assert!(*most <= MOST, "{most} of what was said was reserved: {found:?}");
+    (said, reserved.into_inner())
 }
 
 #[test]
 fn a_run_reserves_little_more_than_it_is_said_to_take() {
     alone(|| {
         let (device, _) = block_on(device::open(DeviceChoice::Gpu)).expect("a Vulkan driver");
-        let steps = |config: RunConfig| RunConfig {
-            max_steps: LENGTHS.len() as i64,
-            ..config
+        let packed = RunConfig {
+            quantization_bit: Some(4),
+            ..lora()
         };
-        for config in [
-            steps(lora()),
-            steps(RunConfig {
-                quantization_bit: Some(4),
-                ..lora()
-            }),
-            steps(RunConfig {
-                finetuning_type: FinetuningType::Full,
-                ..lora()
-            }),
-        ] {
-            let files = SMALL.llama();
-            check(&reserved(&device, &files, &config, |_| rows_of(4, 64, 8)));
-            check(&reserved(&device, &files, &config, |step| rows_of(4, LENGTHS[step], 8)));
-            check(&reserved(&device, &files, &config, |step| {
-                rows_of(4, LENGTHS[step], 1 + step % 8)
-            }));
+        let full = RunConfig {
+            finetuning_type: FinetuningType::Full,
+            ..lora()
+        };
+        let of_one_length = |_| rows_of(4, 64, 8);
+        let of_many = |step: usize| rows_of(4, LENGTHS[step], 8);
+        let of_many_targets = |step: usize| rows_of(4, LENGTHS[step], 1 + step % 8);
+        for (name, config) in [("LoRA", lora()), ("4 bit", packed), ("full", full)] {
+            let config = RunConfig {
+                max_steps: LENGTHS.len() as i64,
+                ..config
+            };
+            for (batches, batch_of) in [
+                ("one length", &of_one_length as &dyn Fn(usize) -> Batch),
+                ("many lengths", &of_many),
+                ("many lengths, few targets", &of_many_targets),
+            ] {
+                let watch = device::watch_memory();
+                let (said, after) = train(&device, &config, batch_of);
+                let share = |bytes: u64| bytes as f64 / said as f64;
+                let most = share(watch.peak_reserved_bytes());
+                println!(
+                    "{name}, {batches}: {said} bytes said, {:.3} of that used, {most:.3} reserved, after steps {:.3?}",
+                    share(watch.peak_bytes()),
+                    after.iter().map(|bytes| share(*bytes)).collect::<Vec<_>>()
+                );
+                assert!(most <= MOST, "{name}, {batches}: {most}");
+            }
         }
     });
 }
@@ -152,21 +145,13 @@ fn two_hundred_steps_reserve_no_more_than_the_first() {
             max_steps: 200,
             ..lora()
         };
-        let tiny = Decoder {
-            layers: 1,
-            vocab: 1024,
-            ..SMALL
-        };
         let of_step = |step: usize| rows_of(1 + step % 4, LENGTHS[step % LENGTHS.len()], 8 - step % 3);
-        let mut found = reserved(&device, &tiny.llama(), &config, of_step);
-        found.pop();
-        let most = |shares: &[f64]| shares.iter().copied().fold(0.0, f64::max);
-        // All shapes and orders of them have come by step 100.
-        let (early, late) = (most(&found[..100]), most(&found[100..]));
-        assert!(
-            late <= early,
-            "{early} of what was said in the first hundred steps, {late} in the second"
-        );
+        let (said, reserved) = train(&device, &config, &of_step);
+        // All shapes, one after any other, have come by step 100.
+        let (early, late) = reserved.split_at(100);
+        let (early, late) = (early.iter().max(), late.iter().max());
+        println!("{said} bytes said, {early:?} reserved in the first hundred steps, {late:?} in the second");
+        assert!(late <= early, "{early:?} bytes, then {late:?}");
     });
 }
 
@@ -249,10 +234,10 @@ fn limit_addresses(bytes: Option<u64>) {
 fn a_run_that_the_gpu_has_no_memory_for_is_refused_before_its_first_step() {
     alone(|| {
         let row = json!({ "prompt": "say a", "completion": "b".repeat(200) });
-        let data = MemoryFile::source("rows.jsonl", format!("{row}\n").repeat(640).into_bytes());
+        let data = MemoryFile::source("rows.jsonl", format!("{row}\n").repeat(480).into_bytes());
         let mut session = TestSession::with(DeviceChoice::Gpu, tiny::model_files(), data);
         let config = RunConfig {
-            per_device_train_batch_size: 640,
+            per_device_train_batch_size: 480,
             cutoff_len: 128,
             val_size: 0.0,
             max_steps: 1,
