@@ -140,10 +140,11 @@ pub(crate) fn make_room(device: &Device, pass: Pass) {
 }
 
 /// An operation is about to begin on `device` that takes `bytes` in tensors of sizes that no pass has: gives back what passes
-/// left, where it would come to too much.
+/// left, where it would come to too much. Does nothing where nobody said what the run takes: its passes need what they left.
 pub(crate) fn make_room_for(device: &Device, bytes: u64) {
     let expected = EXPECTED_BYTES.load(Ordering::Relaxed);
-    if usage_of_gpu(device).is_some_and(|(reserved, _)| is_too_much(reserved + bytes, expected)) {
+    let is_due = |(reserved, _)| expected > 0 && is_too_much(reserved + bytes, expected);
+    if usage_of_gpu(device).is_some_and(is_due) {
         release(device);
     }
 }

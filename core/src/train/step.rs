@@ -6,7 +6,7 @@
 
 use super::optim::{AdamW, GradientSum, clip_scale};
 use crate::data::Batch;
-use crate::device::{Pass, make_room, make_room_for, trim};
+use crate::device::{Pass, make_room, make_room_for};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::models::{Model, read};
@@ -81,7 +81,7 @@ pub async fn train_step(
     make_room_for(model.device(), 3 * 4 * largest.unwrap_or(0) as u64);
     optimizer.step(&mut model.parameters, gradients, settings.learning_rate, clip);
     // What the first step gathers, it leaves.
-    trim(model.device());
+    make_room_for(model.device(), 0);
     Ok(result)
 }
 
