@@ -1,8 +1,24 @@
 // The lab in a frame: options from the address, then from the page around it, if that speaks (public/lab.js does).
-import { mountLab } from "./lab_page.js";
 
 const PROTOCOL = { protocol: "lorakeet-lab", version: 1 };
 const FLAGS = ["locked", "start"];
+// For a lab that cannot be shown: its own words are in the program that is missing.
+const WORDS = {
+  en: {
+    message: "The lab's program did not start.",
+    advice:
+      "Check the connection, and that lab_page.js and the files beside it lie in the folder of this page. " +
+      "The browser has to allow WebAssembly. Then try again.",
+    retry: "Try again",
+  },
+  zh: {
+    message: "实验的程序未能启动。",
+    advice:
+      "请检查网络连接，确认本页所在文件夹中有 lab_page.js 及其他文件，" +
+      "并确认浏览器允许使用 WebAssembly，然后重试。",
+    retry: "重试",
+  },
+};
 
 const options = Object.fromEntries(new URLSearchParams(location.search));
 for (const name of FLAGS) {
@@ -31,5 +47,44 @@ addEventListener("message", ({ data, source, ports }) => {
   for (const message of waiting.splice(0)) shell.postMessage(message);
 });
 
-const { capabilities } = await mountLab(document.getElementById("lab"), port1, options);
+const create = (name, fields, ...children) => {
+  const element = Object.assign(document.createElement(name), fields);
+  element.append(...children);
+  return element;
+};
+
+// Says that there is no lab, here and to the page around it, once that has pressed Start.
+const fail = (root, error) => {
+  console.error(error);
+  const language = /^zh\b/i.test(options.lang ?? navigator.language) ? "zh" : "en";
+  const { message, advice, retry } = WORDS[language];
+  const button = create("button", { type: "button", onclick: () => location.reload() }, retry);
+  const notice = create(
+    "div",
+    { className: "notice notice-error", role: "alert" },
+    create("h1", { className: "notice-title" }, message),
+    create("p", { className: "notice-what" }, advice),
+    create("p", {}, button),
+  );
+  document.documentElement.lang = language;
+  root.replaceChildren(create("div", { className: "lab" }, notice));
+  port1.onmessage = ({ data }) => {
+    if (data.type !== "hello" || !data.start) return;
+    port1.postMessage({ ...PROTOCOL, type: "error", kind: "network", message, fatal: true, advice });
+  };
+  return [];
+};
+
+// Not imported above: a file that is missing there would leave nobody to say so.
+const mount = async (root) => {
+  try {
+    const { mountLab } = await import("./lab_page.js");
+    const { capabilities } = await mountLab(root, port1, options);
+    return capabilities;
+  } catch (error) {
+    return fail(root, error);
+  }
+};
+
+const capabilities = await mount(document.getElementById("lab"));
 if (parent !== window) parent.postMessage({ ...PROTOCOL, type: "ready", capabilities }, "*");

@@ -1,5 +1,5 @@
 // The worker's first lines: load the engine's WebAssembly with progress, start it, and tell the page if that fails or if the
-// engine breaks in a way that Rust cannot report. Everything else is app/src/bin/worker.rs.
+// engine breaks in a way that Rust cannot report. Everything else is app/src/bin/worker/main.rs.
 const post = (event, fatal) => self.postMessage({ message: JSON.stringify(event), fatal });
 
 // `key` is a message of i18n/src/messages/page.rs that has a place {error}.
@@ -50,6 +50,9 @@ const count = async (response) => {
 // Where files beside the page are fetched from; a worker's own address may be a blob's.
 self.engineAddress = import.meta.url;
 
+// What keeps runs; fetched when one is to be kept.
+self.openShelf = async () => (await import("./shelf.js")).openShelf();
+
 try {
   const [engine, response] = await Promise.all([
     import("./worker.js"),
@@ -58,7 +61,8 @@ try {
   ]);
   if (!response.ok) throw new Error(`the server answered ${response.status}`);
   count(response.clone()).catch(() => {});
-  await engine.default({ module_or_path: response });
+  // webgpu.js finds there which buffers the engine holds.
+  self.engineExports = await engine.default({ module_or_path: response });
 } catch (error) {
   fail("file", "page.CodeNotLoaded", said(error), "worker_bg.wasm");
 }

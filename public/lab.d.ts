@@ -7,7 +7,14 @@ export type LorakeetPhase = "idle" | "loading" | "ready" | "predicting" | "train
 export type LorakeetDevice = "auto" | "gpu" | "cpu" | "replay";
 
 /** What went wrong; later versions may name further kinds. */
-export type LorakeetErrorKind = "lost" | "out-of-memory" | "bad-file" | "network" | "blocked" | (string & {});
+export type LorakeetErrorKind =
+  | "lost"
+  | "out-of-memory"
+  | "bad-file"
+  | "network"
+  | "blocked"
+  | "busy"
+  | (string & {});
 
 /** Numbers of one optimizer step; null where one cannot be told, such as a loss that is not finite. */
 export interface LorakeetStep {
@@ -110,16 +117,19 @@ export declare class LorakeetLab extends HTMLElement {
   get supported(): Promise<LorakeetSupport>;
 
   // Methods; what is called before Start waits for it.
-  /** Presses Start; trains the runs of the part that is shown, or goes on with a paused run. */
+  /**
+   * Presses Start; trains the lesson's own runs of the part that is shown, or goes on with a paused run. Where another lab trains,
+   * `lorakeet-error` of kind `busy` says so.
+   */
   start(): Promise<null>;
   pause(): Promise<null>;
-  /** Trains for so many steps, by default one, and pauses. */
+  /** Trains for at least so many optimizer steps, by default one, and pauses where the run tells the next one. */
   step(count?: number): Promise<null>;
   /** Begins the lesson again: answers, settings and runs are forgotten. `seed` is that of all runs from then on. */
   reset(options?: { seed?: number }): Promise<null>;
   /** A text continued by the model as it is now, by at most 48 tokens. */
   predict(text: string): Promise<string>;
-  /** Sets a knob of the reader's own run. */
+  /** Sets a knob of the reader's own run ("Train with my settings"); the lesson's runs, which start() trains, keep theirs. */
   setKnob(name: string, value: string | number | boolean | null): Promise<null>;
   /** The lab as it is now, as a link. */
   toURL(): Promise<string>;

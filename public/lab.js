@@ -6,7 +6,9 @@
 // over that port. What the lab shows, trains and says is not known here.
 
 const PROTOCOL = { protocol: "lorakeet-lab", version: 1 };
-const BESIDE = new URL("./", import.meta.url).href;
+// By way of a name: bundlers take `new URL("…", import.meta.url)` for a file to copy, and this file is what they would copy.
+const SELF = import.meta.url;
+const BESIDE = new URL("./", SELF).href;
 
 const READY_MS = 20_000; // After this a frame that has not said `ready` is taken for blocked.
 const MOVE_MS = 1000; // An element that is back in the page within this time was moved, not removed.

@@ -40,6 +40,33 @@ const known = (error) =>
     ? new GPUValidationError(`internal error: ${error.message}`)
     : error;
 
+// Buffers that were made and not destroyed. The runtime lets a buffer go by forgetting it, and the garbage collector, which
+// does not know how much memory is behind it, may find it minutes later. What the engine does not forget stands in a table of
+// its WebAssembly instance (engine.js puts its exports into self.engineExports).
+const made = new Set();
+
+const held = () => {
+  const tables = Object.values(self.engineExports ?? {}).filter((one) => one instanceof WebAssembly.Table);
+  const found = new Set();
+  for (const table of tables) {
+    // The other table is of functions.
+    if (typeof table.get(1) === "function") continue;
+    for (let i = 0; i < table.length; i += 1) {
+      const value = table.get(i);
+      if (value instanceof GPUBuffer) found.add(value);
+    }
+  }
+  return found;
+};
+
+// Destroys the buffers that nobody holds. Nothing that uses one may be recorded and not submitted.
+const destroyForgotten = () => {
+  const kept = held();
+  // Without one it is not known where the engine keeps them.
+  if (kept.size === 0) return;
+  for (const buffer of made) if (!kept.has(buffer)) buffer.destroy();
+};
+
 const pretendTimestamps = (adapter) => {
   Object.defineProperty(adapter, "features", { value: new Set(adapter.features).add(TIMESTAMPS) });
   adapter.requestDevice = (descriptor) => {
@@ -76,11 +103,24 @@ if (self.GPUAdapter) {
   const { submit } = GPUQueue.prototype;
   GPUQueue.prototype.submit = function (commands) {
     submit.call(this, commands);
+    // Core's device/memory.rs submits nothing once it has submitted all and given memory back.
+    if (commands.length === 0) destroyForgotten();
     submits += 1;
     if (submits % SUBMITS_A_SIGN === 0) this.onSubmittedWorkDone().then(sign, () => {});
   };
 
-  const { mapAsync } = GPUBuffer.prototype;
+  const { createBuffer } = GPUDevice.prototype;
+  GPUDevice.prototype.createBuffer = function (descriptor) {
+    const buffer = createBuffer.call(this, descriptor);
+    made.add(buffer);
+    return buffer;
+  };
+
+  const { destroy, mapAsync } = GPUBuffer.prototype;
+  GPUBuffer.prototype.destroy = function () {
+    made.delete(this);
+    destroy.call(this);
+  };
   GPUBuffer.prototype.mapAsync = function (...range) {
     return answered(mapAsync.apply(this, range));
   };

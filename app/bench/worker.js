@@ -1,4 +1,5 @@
 // The bench's worker: its program (app/src/bin/bench.rs) reads from the worker's name what to measure.
+import "./count.js";
 import start from "./bench.js";
 
 try {

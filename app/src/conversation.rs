@@ -4,7 +4,7 @@
 use crate::client::{Client, Incoming};
 use leptos::prelude::*;
 use lorakeet_core::Error;
-use lorakeet_core::protocol::{Command, DeviceInfo, Stage};
+use lorakeet_core::protocol::{Command, DeviceInfo, Probe, Stage};
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::page as msg;
 use std::collections::VecDeque;
@@ -29,6 +29,8 @@ pub enum Engine {
 pub enum Job {
     /// The engine and its device.
     Open,
+    /// What the device does.
+    Probe,
     /// Step 2.
     Model,
     /// Step 3.
@@ -49,6 +51,8 @@ pub enum Job {
     Picture,
     /// Step 7.
     Export,
+    /// Runs in the browser's storage.
+    Runs,
 }
 
 struct Request {
@@ -64,6 +68,8 @@ pub struct Conversation {
     pub engine: RwSignal<Engine>,
     /// The device in use.
     pub device: RwSignal<Option<DeviceInfo>>,
+    /// What was measured on it.
+    pub probe: RwSignal<Option<Probe>>,
     /// Long work under way.
     pub progress: RwSignal<Option<(Stage, u64, u64)>>,
     /// What the engine is asked right now.
@@ -83,6 +89,7 @@ impl Conversation {
         Self {
             engine: RwSignal::new(Engine::Loading(0, 0)),
             device: RwSignal::new(None),
+            probe: RwSignal::new(None),
             progress: RwSignal::new(None),
             job: RwSignal::new(None),
             error: RwSignal::new(None),
@@ -101,6 +108,7 @@ impl Conversation {
         self.hang_up();
         self.engine.set(Engine::Loading(0, 0));
         self.device.set(None);
+        self.probe.set(None);
         self.error.set(None);
         self.client.set_value(Some(Client::start(receive)?));
         Ok(())

@@ -45,6 +45,8 @@ pub struct Loaded {
     pub preview: RwSignal<Vec<PreviewExample>>,
     /// What a run would take under the present settings, and the most that the device can give where that is known.
     pub estimate: RwSignal<Option<(MemoryEstimate, Option<u64>)>>,
+    /// About how long a step of it would take, where the device was measured.
+    pub seconds_per_step: RwSignal<Option<f64>>,
     /// What a run on the loaded model and data would do.
     pub outlook: RwSignal<Option<RunPreview>>,
     /// Why there can be none.
@@ -65,6 +67,7 @@ impl Loaded {
             validation: RwSignal::new(None),
             preview: RwSignal::new(Vec::new()),
             estimate: RwSignal::new(None),
+            seconds_per_step: RwSignal::new(None),
             outlook: RwSignal::new(None),
             problem: RwSignal::new(None),
             validation_problem: RwSignal::new(None),
@@ -87,7 +90,13 @@ impl Loaded {
     /// Forgets the model and what it takes.
     pub fn forget_model(self) {
         self.model.set(None);
+        self.forget_estimate();
+    }
+
+    /// Forgets what a run would take.
+    pub fn forget_estimate(self) {
         self.estimate.set(None);
+        self.seconds_per_step.set(None);
     }
 
     /// Forgets what a run would make of model and data.

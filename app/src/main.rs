@@ -17,6 +17,7 @@ mod results;
 mod run;
 mod settings;
 mod state;
+mod stored_runs;
 mod theme;
 mod training;
 

@@ -15,6 +15,21 @@ use crate::theme;
 use leptos::prelude::*;
 use lorakeet_core::config::KNOBS;
 
+/// Has the run saved when the page is hidden or closed; a page is hidden before it is frozen.
+fn save_when_left(state: PageState) {
+    let hides = move |_: web_sys::Event| {
+        if document().hidden() {
+            state.save_run();
+        }
+    };
+    let hidden = window_event_listener_untyped("visibilitychange", hides);
+    let left = window_event_listener_untyped("pagehide", move |_| state.save_run());
+    on_cleanup(move || {
+        hidden.remove();
+        left.remove();
+    });
+}
+
 /// The page.
 #[component]
 pub fn Page() -> impl IntoView {
@@ -46,6 +61,7 @@ pub fn Page() -> impl IntoView {
             state.ask_estimate();
         }
     });
+    save_when_left(state);
     if state.is_compact.get_untracked() {
         return view! {
             <CompactHeader/>

@@ -5,7 +5,7 @@ use crate::report::writes;
 use crate::settings::Settings;
 use leptos::prelude::*;
 use lorakeet_core::config::{FinetuningType, TargetModules};
-use lorakeet_core::protocol::{Picture, PictureRequest};
+use lorakeet_core::protocol::{Picture, PictureKind, PictureRequest};
 use lorakeet_core::task::Task;
 
 /// Rows and columns of the picture of an update, of a surface, of weights and of units, at most.
@@ -27,88 +27,36 @@ pub struct Subject {
 /// The formats of weights in few bits.
 pub const FORMATS: [&str; 5] = ["nf4", "fp4", "int8", "fp8_e4m3", "fp8_e5m2"];
 
-/// What a picture shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// How likely each token of a text is, to the base model and to the tuned one.
-    Tokens,
-    /// What an adapter adds to one weight matrix.
-    LoraUpdate,
-    /// What one head of one layer attends to.
-    Attention,
-    /// The loss over two weights.
-    LossSurface,
-    /// Weights beside the same in few bits.
-    PackedWeights,
-    /// What hidden units respond to.
-    Units,
+/// Whether it is of a text.
+pub fn has_text(kind: PictureKind) -> bool {
+    matches!(kind, PictureKind::Tokens | PictureKind::Attention)
 }
 
-impl Kind {
-    /// In the order of the page.
-    pub const ALL: [Self; 6] = [
-        Self::Tokens,
-        Self::LoraUpdate,
-        Self::Attention,
-        Self::LossSurface,
-        Self::PackedWeights,
-        Self::Units,
-    ];
+/// Whether it is of a module.
+pub fn has_module(kind: PictureKind) -> bool {
+    matches!(kind, PictureKind::LoraUpdate | PictureKind::PackedWeights)
+}
 
-    fn of(picture: &Picture) -> Self {
-        match picture {
-            Picture::Tokens { .. } => Self::Tokens,
-            Picture::LoraUpdate { .. } => Self::LoraUpdate,
-            Picture::Attention { .. } => Self::Attention,
-            Picture::LossSurface { .. } => Self::LossSurface,
-            Picture::PackedWeights { .. } => Self::PackedWeights,
-            Picture::Units { .. } => Self::Units,
-        }
-    }
+/// Whether it is of a layer.
+pub fn has_layer(kind: PictureKind) -> bool {
+    matches!(kind, PictureKind::Attention | PictureKind::Units)
+}
 
-    /// Its name in commands and tests.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Tokens => "tokens",
-            Self::LoraUpdate => "lora_update",
-            Self::Attention => "attention",
-            Self::LossSurface => "loss_surface",
-            Self::PackedWeights => "packed_weights",
-            Self::Units => "units",
-        }
-    }
+/// Whether it can change during a run.
+pub fn can_follow(kind: PictureKind) -> bool {
+    kind != PictureKind::PackedWeights
+}
 
-    /// Whether it is of a text.
-    pub fn has_text(self) -> bool {
-        matches!(self, Self::Tokens | Self::Attention)
-    }
-
-    /// Whether it is of a module.
-    pub fn has_module(self) -> bool {
-        matches!(self, Self::LoraUpdate | Self::PackedWeights)
-    }
-
-    /// Whether it is of a layer.
-    pub fn has_layer(self) -> bool {
-        matches!(self, Self::Attention | Self::Units)
-    }
-
-    /// Whether it can change during a run.
-    pub fn can_follow(self) -> bool {
-        self != Self::PackedWeights
-    }
-
-    /// Whether it can be drawn outside of a run.
-    pub fn can_be_asked(self) -> bool {
-        self != Self::LossSurface
-    }
+/// Whether it can be drawn outside of a run.
+pub fn can_be_asked(kind: PictureKind) -> bool {
+    kind != PictureKind::LossSurface
 }
 
 /// One picture: what was chosen for it, and what was drawn.
 #[derive(Clone, Copy)]
 pub struct Panel {
     /// What it shows.
-    pub kind: Kind,
+    pub kind: PictureKind,
     /// Whether the next run draws it before the first step, on the way and at the end.
     pub follows: RwSignal<bool>,
     /// The text or the module; the page's suggestion where nothing was written.
@@ -128,7 +76,7 @@ pub struct Panel {
 pub struct Pictures {
     panels: [Panel; 6],
     /// The one that was asked for last.
-    pub asked: RwSignal<Option<Kind>>,
+    pub asked: RwSignal<Option<PictureKind>>,
 }
 
 impl Pictures {
@@ -144,13 +92,13 @@ impl Pictures {
             drawn: RwSignal::new(Vec::new()),
         };
         Self {
-            panels: Kind::ALL.map(panel),
+            panels: PictureKind::ALL.map(panel),
             asked: RwSignal::new(None),
         }
     }
 
-    /// The panel of a picture.
-    pub fn panel(self, kind: Kind) -> Panel {
+    /// The panel of a picture; they stand in the order of `PictureKind::ALL`, which is that of the kinds.
+    pub fn panel(self, kind: PictureKind) -> Panel {
         self.panels[kind as usize]
     }
 
@@ -166,7 +114,7 @@ impl Pictures {
         for panel in self.panels {
             panel.layer.set(0);
             panel.head.set(0);
-            if panel.kind.has_module() {
+            if has_module(panel.kind) {
                 panel.own_text.set(None);
             }
         }
@@ -174,7 +122,7 @@ impl Pictures {
 
     /// Takes a picture: those of a run stay, one that was asked for replaces the one before.
     pub fn take(self, step: Option<usize>, picture: Picture) {
-        let panel = self.panel(Kind::of(&picture));
+        let panel = self.panel(PictureKind::from(&picture));
         panel.drawn.update(|drawn| {
             // One of each step, and one that was asked for.
             drawn.retain(|(drawn, _)| *drawn != step);
@@ -185,7 +133,7 @@ impl Pictures {
     /// What the next run is to draw on its way.
     pub fn watched(self, subject: Subject) -> Vec<PictureRequest> {
         let wanted = self.panels.into_iter().filter(|panel| panel.follows.get());
-        let applicable = wanted.filter(|panel| panel.kind.can_follow() && applies(subject, panel.kind));
+        let applicable = wanted.filter(|panel| can_follow(panel.kind) && applies(subject, panel.kind));
         applicable.map(|panel| panel.request(subject)).collect()
     }
 }
@@ -193,7 +141,7 @@ impl Pictures {
 impl Panel {
     /// The text or the module of the picture.
     pub fn text(self, subject: Subject) -> String {
-        self.own_text.get().unwrap_or_else(|| match self.kind.has_module() {
+        self.own_text.get().unwrap_or_else(|| match has_module(self.kind) {
             true => suggested_module(subject),
             false => subject.sample_prompt.get(),
         })
@@ -204,32 +152,24 @@ impl Panel {
         let [of_update, of_surface, of_weights, of_units] = CELLS;
         let (text, layer) = (self.text(subject), self.layer.get());
         match self.kind {
-            Kind::Tokens => PictureRequest::Tokens { text },
-            Kind::LoraUpdate => PictureRequest::LoraUpdate {
+            PictureKind::Tokens => PictureRequest::Tokens { text },
+            PictureKind::LoraUpdate => PictureRequest::LoraUpdate {
                 module: text,
                 cells: of_update,
             },
-            Kind::Attention => PictureRequest::Attention {
+            PictureKind::Attention => PictureRequest::Attention {
                 text,
                 layer,
                 head: self.head.get(),
             },
-            Kind::LossSurface => PictureRequest::LossSurface { cells: of_surface },
-            Kind::PackedWeights => PictureRequest::PackedWeights {
+            PictureKind::LossSurface => PictureRequest::LossSurface { cells: of_surface },
+            PictureKind::PackedWeights => PictureRequest::PackedWeights {
                 module: text,
                 format: self.format.get().to_owned(),
                 cells: of_weights,
             },
-            Kind::Units => PictureRequest::Units { layer, cells: of_units },
+            PictureKind::Units => PictureRequest::Units { layer, cells: of_units },
         }
-    }
-
-    /// How many heads there are to choose from: known once one was drawn.
-    pub fn heads(self) -> usize {
-        self.drawn.with(|drawn| match drawn.last() {
-            Some((_, Picture::Attention { heads, .. })) => *heads,
-            _ => 1 + self.head.get(),
-        })
     }
 }
 
@@ -249,7 +189,7 @@ fn suggested_module(subject: Subject) -> String {
 }
 
 /// Whether the picture can be made of a model like the loaded one, under the present settings.
-pub fn applies(subject: Subject, kind: Kind) -> bool {
+pub fn applies(subject: Subject, kind: PictureKind) -> bool {
     let model_type = subject
         .loaded
         .model
@@ -257,18 +197,20 @@ pub fn applies(subject: Subject, kind: Kind) -> bool {
     let Some(model_type) = model_type else { return false };
     let is_small = model_type.starts_with("small_");
     match kind {
-        Kind::Tokens => !is_small && model_type != "t5" && writes(subject.task),
-        Kind::LoraUpdate => subject
+        PictureKind::Tokens => !is_small && model_type != "t5" && writes(subject.task),
+        PictureKind::LoraUpdate => subject
             .settings
             .with(|config| config.finetuning_type == FinetuningType::Lora),
-        Kind::Attention => !is_small,
-        Kind::LossSurface => {
+        PictureKind::Attention => !is_small,
+        PictureKind::LossSurface => {
             model_type == "small_mlp" && subject.settings.with(|config| config.num_hidden_layers == Some(0))
         }
-        Kind::PackedWeights => subject
+        PictureKind::PackedWeights => subject
             .loaded
             .model
             .with(|model| model.as_ref().is_some_and(|model| !model.linear_modules.is_empty())),
-        Kind::Units => model_type == "small_mlp" && subject.settings.with(|config| config.num_hidden_layers != Some(0)),
+        PictureKind::Units => {
+            model_type == "small_mlp" && subject.settings.with(|config| config.num_hidden_layers != Some(0))
+        }
     }
 }

@@ -178,6 +178,18 @@ impl Settings {
         }
     }
 
+    /// Takes the settings of a stored run.
+    pub fn take(self, config: RunConfig) {
+        self.refused.set(Refused::new());
+        // Which model and data they are is the page's to say.
+        self.config.set(RunConfig {
+            model_name_or_path: String::new(),
+            train_file: String::new(),
+            validation_file: None,
+            ..config
+        });
+    }
+
     /// Takes the settings of a link; gives back what is wrong with it.
     pub fn take_link(self, query: &PageQuery) -> Vec<Error> {
         let (config, errors) = query.settings(&self.start.get_untracked());

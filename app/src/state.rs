@@ -5,11 +5,12 @@ use crate::client::Incoming;
 use crate::conversation::{Conversation, Engine, Job};
 use crate::i18n::{Language, Words, words};
 use crate::loaded::{DataSource, Loaded, ModelSource};
-use crate::pictures::{Kind as PictureKind, Pictures, Subject};
+use crate::pictures::{Pictures, Subject};
 use crate::playground::Answer;
 use crate::report::writes;
 use crate::run::{Phase, Sample};
 use crate::settings::Settings;
+use crate::stored_runs::{self, StoredRuns};
 use crate::theme::Theme;
 use crate::training::Training;
 use js_sys::{ArrayBuffer, Uint8Array};
@@ -18,10 +19,15 @@ use lorakeet_core::Error;
 use lorakeet_core::config::{PageQuery, RunConfig};
 use lorakeet_core::error::Kind;
 use lorakeet_core::lesson::ListedLesson;
-use lorakeet_core::protocol::{Command, DeviceChoice, DeviceInfo, DeviceKind, Event};
+use lorakeet_core::protocol::{
+    Command, DeviceChoice, DeviceInfo, DeviceKind, Event, InputFile, Keep, PictureKind, RunInput, RunRecord, RunState,
+    StoredRun,
+};
 use lorakeet_core::task::Task;
 use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::{device as device_msg, page as msg};
 use std::time::Duration;
+use wasm_bindgen_futures::spawn_local;
 use web_sys::File;
 
 /// Engines that ask for a GPU after one was lost.
@@ -62,6 +68,8 @@ pub struct PageState {
     pub training: Training,
     /// Pictures that explain.
     pub pictures: Pictures,
+    /// Runs that outlive the page.
+    pub stored: StoredRuns,
 }
 
 impl PageState {
@@ -83,6 +91,7 @@ impl PageState {
             loaded: Loaded::new(),
             training: Training::new(),
             pictures: Pictures::new(),
+            stored: StoredRuns::new(),
         }
     }
 
@@ -239,13 +248,22 @@ impl PageState {
         }
     }
 
+    /// Has the device measured.
+    pub fn measure(self) {
+        self.worker.clear_error(&[Job::Probe]);
+        self.ask(Job::Probe, Command::Probe, Vec::new());
+    }
+
     /// Whether Train can be pressed.
     pub fn can_train(self) -> bool {
         self.worker.engine.get() == Engine::Ready
             && self.loaded.is_complete()
             && self.settings.is_valid()
             && !self.training.phase.with(Phase::is_under_way)
-            && matches!(self.worker.job.get(), None | Some(Job::Preview | Job::Estimate))
+            && matches!(
+                self.worker.job.get(),
+                None | Some(Job::Preview | Job::Estimate | Job::Probe)
+            )
     }
 
     /// Starts a run.
@@ -261,12 +279,164 @@ impl PageState {
         let prompt = self.sample_prompt.get_untracked();
         let reads = !prompt.trim().is_empty() && writes(untrack(|| self.task()));
         let sample_prompt = reads.then_some(prompt);
+        let (id, started_ms) = stored_runs::new_id();
+        let validation = self.loaded.validation_files.get_untracked();
+        let record = RunRecord {
+            id: id.clone(),
+            started_ms,
+            config: config.clone(),
+            task: untrack(|| self.task()),
+            sample_prompt: sample_prompt.clone(),
+            model: self.loaded.model_source.with_untracked(stored_runs::of_model),
+            data: self.loaded.data_source.with_untracked(stored_runs::of_data),
+            validation: (!validation.is_empty()).then(|| stored_runs::of_files(&validation)),
+            state: RunState::Open,
+            summary: None,
+        };
+        self.stored.begin(record.clone());
+        stored_runs::ask_to_persist();
         let command = Command::Train {
             config,
             sample_prompt,
             watch: untrack(|| self.pictures.watched(self.subject())),
+            keep: Some(Keep::New(record)),
         };
         self.ask(Job::Train, command, Vec::new());
+    }
+
+    /// Goes on with a run of the browser's storage; where files are missing that the person has to choose, they are named.
+    pub fn go_on(self, run: StoredRun) {
+        spawn_local(async move {
+            let mut missing = Vec::new();
+            let unknown = |name: &str| InputFile {
+                name: name.to_owned(),
+                bytes: 0,
+                copy: None,
+            };
+            let chosen_model = match self.loaded.model_source.get_untracked() {
+                ModelSource::Own(files) => files,
+                _ => Vec::new(),
+            };
+            let model = match &run.record.model {
+                RunInput::Bundled(name) => stored_runs::bundled_model(name).ok_or_else(|| vec![unknown(name)]),
+                RunInput::Files(files) => stored_runs::files_of(files, &chosen_model).await.map(ModelSource::Own),
+            };
+            let chosen_data = match self.loaded.data_source.get_untracked() {
+                DataSource::Own(files) => files,
+                DataSource::Bundled(_) => Vec::new(),
+            };
+            let data = match &run.record.data {
+                RunInput::Bundled(name) => stored_runs::bundled_data(name).ok_or_else(|| vec![unknown(name)]),
+                RunInput::Files(files) => stored_runs::files_of(files, &chosen_data).await.map(DataSource::Own),
+            };
+            let chosen = self.loaded.validation_files.get_untracked();
+            let validation = match &run.record.validation {
+                Some(RunInput::Files(files)) => stored_runs::files_of(files, &chosen).await,
+                _ => Ok(Vec::new()),
+            };
+            let (model, data, validation) = match (model, data, validation) {
+                (Ok(model), Ok(data), Ok(validation)) => (model, data, validation),
+                (model, data, validation) => {
+                    missing.extend(model.err().into_iter().flatten());
+                    missing.extend(data.err().into_iter().flatten());
+                    missing.extend(validation.err().into_iter().flatten());
+                    return self.stored.missing.set(missing);
+                }
+            };
+            self.loaded.model_source.set(model);
+            self.loaded.data_source.set(data);
+            self.loaded.validation_files.set(validation);
+            self.begin_again(run);
+        });
+    }
+
+    /// Loads what was chosen for a stored run, and goes on with it.
+    fn begin_again(self, run: StoredRun) {
+        self.stored.missing.set(Vec::new());
+        self.training.forget();
+        self.pictures.forget();
+        self.worker.notes.set(Vec::new());
+        self.training.phase.set(Phase::Starting);
+        self.settings.take((*run.record.config).clone());
+        self.sample_prompt
+            .set(run.record.sample_prompt.clone().unwrap_or_default());
+        self.stored.go_on(run);
+        if self.worker.engine.get_untracked() == Engine::Failed {
+            return self.start_engine();
+        }
+        self.worker.error.set(None);
+        self.loaded.forget();
+        self.worker.drop_all();
+        self.load_chosen();
+    }
+
+    /// Loads model and data, and goes on with the run that waits for them.
+    fn load_chosen(self) {
+        self.load_model();
+        self.load_data();
+        let goes_on = self.stored.goes_on.get_value();
+        // Another run's validation data may be in the engine.
+        if goes_on.is_some() || self.loaded.validation_files.with_untracked(|files| !files.is_empty()) {
+            self.load_validation();
+        }
+        if let Some(run) = goes_on {
+            self.training.phase.set(Phase::Starting);
+            let command = Command::Train {
+                config: run.record.config,
+                sample_prompt: run.record.sample_prompt,
+                watch: untrack(|| self.pictures.watched(self.subject())),
+                keep: Some(Keep::GoOn(run.record.id)),
+            };
+            self.ask(Job::Train, command, Vec::new());
+        }
+    }
+
+    /// Removes a stored run after a while in which it can be had back.
+    pub fn forget_run(self, id: String) {
+        self.stored.leaving.update(|leaving| leaving.push(id.clone()));
+        set_timeout(move || self.forget_now(&id), stored_runs::UNDO);
+    }
+
+    /// Takes back that a run is removed.
+    pub fn keep_run(self, id: &str) {
+        self.stored
+            .leaving
+            .update(|leaving| leaving.retain(|other| other != id));
+    }
+
+    fn forget_now(self, id: &str) {
+        if self
+            .stored
+            .leaving
+            .with_untracked(|leaving| leaving.iter().any(|other| other == id))
+        {
+            self.keep_run(id);
+            let id = Some(id.to_owned());
+            self.ask(Job::Runs, Command::ForgetRun { id }, Vec::new());
+        }
+    }
+
+    /// Removes all stored runs.
+    pub fn forget_all_runs(self) {
+        self.ask(Job::Runs, Command::ForgetRun { id: None }, Vec::new());
+    }
+
+    /// The page is hidden or closed: nobody knows whether it comes back, so the run is saved as it is, and what is to be removed
+    /// is removed.
+    pub fn save_run(self) {
+        if self.training.phase.with_untracked(Phase::is_under_way)
+            && self.stored.current.with_untracked(Option::is_some)
+        {
+            self.send_now(&Command::SaveRun);
+        }
+        for id in self.stored.leaving.get_untracked() {
+            self.forget_now(&id);
+        }
+    }
+
+    fn ask_runs(self) {
+        self.worker.drop_waiting(Job::Runs);
+        self.ask(Job::Runs, Command::Runs, Vec::new());
     }
 
     /// Holds the run after its step.
@@ -359,17 +529,21 @@ impl PageState {
 
     fn fail(self, error: Error) {
         let job = self.worker.job.get_untracked().unwrap_or(Job::Open);
+        if job == Job::Train && error.what == Message::from(device_msg::Lost) && self.goes_on_after_loss() {
+            return;
+        }
         match job {
             // It was asked for.
             Job::Train if error.kind == Kind::Stopped => {
                 self.training.phase.set(Phase::Idle);
-                return self.finish(job);
+                self.finish(job);
+                return self.ask_runs();
             }
             Job::Train => self.training.broke_off(),
             Job::Generate => self.training.each_answer(Answer::end),
             // What is wrong is said where the run is started.
             Job::Estimate => {
-                self.loaded.estimate.set(None);
+                self.loaded.forget_estimate();
                 return self.finish(job);
             }
             Job::Preview => self.loaded.forget_preview(),
@@ -377,13 +551,48 @@ impl PageState {
             Job::Validation if !self.worker.waits(Job::Validation) => self.loaded.validation_files.set(Vec::new()),
             // Without a device nothing that waits can succeed, and this error is the one to show.
             Job::Open => self.worker.drop_all(),
-            Job::Model | Job::Data | Job::Validation | Job::Predict | Job::Picture | Job::Export => {}
+            Job::Probe
+            | Job::Model
+            | Job::Data
+            | Job::Validation
+            | Job::Predict
+            | Job::Picture
+            | Job::Export
+            | Job::Runs => {}
+        }
+        // Without what it needs a run cannot go on.
+        if matches!(job, Job::Model | Job::Data | Job::Validation) && self.stored.end_waiting() {
+            self.worker.drop_waiting(Job::Train);
+            self.training.phase.set(Phase::Idle);
         }
         if error.kind == Kind::Device {
             self.look_for_gpu_again(job);
         }
         self.worker.error.set(Some((job, error)));
         self.finish(job);
+        if job == Job::Train {
+            self.ask_runs();
+        }
+    }
+
+    /// A GPU that was lost is not to be had again in the same engine: a run that is kept goes on with a new one, as long as it
+    /// gets ahead.
+    fn goes_on_after_loss(self) -> bool {
+        let Some(run) = self.stored.retry(MOST_GPU_TRIES) else {
+            return false;
+        };
+        let step = self
+            .training
+            .run
+            .with_value(|run| run.curves.steps.last().map_or(0, |step| step.step));
+        self.stored.go_on(run);
+        self.gpu_tries.set_value(1);
+        let again = move || {
+            self.start_engine();
+            self.worker.note(msg::GpuLostGoesOn { step }.into());
+        };
+        set_timeout(again, BETWEEN_GPU_TRIES);
+        true
     }
 
     /// After a GPU was lost the browser may have no adapter for a while: another engine asks again a little later.
@@ -406,6 +615,8 @@ impl PageState {
     }
 
     fn lose_engine(self, error: Error) {
+        // What breaks the engine may do so again: it is offered, and not tried by itself.
+        self.stored.end_waiting();
         self.worker.lose(error);
         self.training.lose_engine();
     }
@@ -425,6 +636,11 @@ impl PageState {
                 self.gpu_tries.set_value(0);
                 worker.device.set(Some(info));
                 self.finish(Job::Open);
+            }
+            Event::Probe(probe) => {
+                worker.probe.set(Some(probe));
+                self.finish(Job::Probe);
+                self.ask_estimate();
             }
             Event::Progress { stage, done, total } => worker.go_on(stage, done, total),
             Event::Warning { message } => worker.note(message),
@@ -458,13 +674,24 @@ impl PageState {
             Event::Estimate {
                 memory,
                 available_bytes,
+                seconds_per_step,
             } => {
                 loaded.estimate.set(Some((memory, available_bytes)));
+                loaded.seconds_per_step.set(seconds_per_step);
                 self.finish(Job::Estimate);
             }
 
-            Event::Started(info) => training.started(info),
+            Event::Started(info) => {
+                self.stored.end_waiting();
+                training.started(info);
+            }
+            Event::Continued { steps, evals, .. } => training.continued(steps, evals),
+            Event::Runs { runs } => {
+                self.stored.runs.set(runs);
+                self.finish(Job::Runs);
+            }
             Event::Step(step) => {
+                self.stored.tries.set_value(0);
                 worker.progress.set(None);
                 training.stepped(step);
             }
@@ -482,6 +709,12 @@ impl PageState {
             Event::Done(summary) => {
                 training.done(summary);
                 self.finish(Job::Train);
+                self.ask_runs();
+                // A run that went on came before them.
+                if loaded.preview.with_untracked(Vec::is_empty) {
+                    self.ask_preview();
+                    self.ask_estimate();
+                }
             }
 
             Event::Predicted { answers, .. } => {
@@ -520,11 +753,8 @@ impl PageState {
         self.worker.engine.set(Engine::Ready);
         let device = self.device_choice.get_untracked();
         self.ask(Job::Open, Command::Open { device }, Vec::new());
-        self.load_model();
-        self.load_data();
-        if self.loaded.validation_files.with_untracked(|files| !files.is_empty()) {
-            self.load_validation();
-        }
+        self.load_chosen();
+        self.ask_runs();
     }
 
     /// What was loaded changes what a run takes and what it makes of the data.

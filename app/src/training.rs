@@ -140,6 +140,13 @@ impl Training {
         self.ask_frame();
     }
 
+    /// The run goes on: what it had said before.
+    pub fn continued(self, steps: Vec<StepInfo>, evals: Vec<EvalInfo>) {
+        self.run
+            .update_value(|run| (run.curves.steps, run.curves.evals) = (steps, evals));
+        self.ask_frame();
+    }
+
     /// A step is done.
     pub fn stepped(self, step: StepInfo) {
         self.run.update_value(|run| run.curves.steps.push(step));

@@ -9,11 +9,13 @@ use lorakeet_core::config::{RunConfig, TargetModules};
 use lorakeet_core::data::Batch;
 use lorakeet_core::device;
 use lorakeet_core::error::{Error, Result};
+use lorakeet_core::estimate::{StepWork, estimate_with_work};
 use lorakeet_core::formats::{ModelFiles, peft::AdapterConfig};
 use lorakeet_core::host::Host;
 use lorakeet_core::models::{Model, Parameter, Parameters, read};
 use lorakeet_core::ops;
-use lorakeet_core::protocol::{DeviceChoice, DeviceInfo};
+use lorakeet_core::probe::probe;
+use lorakeet_core::protocol::{DeviceChoice, DeviceInfo, Probe};
 use lorakeet_core::random::Generator;
 use lorakeet_core::tasks::Objective;
 use lorakeet_core::train::optim::{AdamW, GradientSum};
@@ -21,6 +23,10 @@ use lorakeet_core::train::step::{StepSettings, train_step};
 use lorakeet_i18n::{Field, messages::device as msg};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+
+mod gpu_work;
+
+pub use gpu_work::{GpuCounts, GpuWork};
 
 /// The clone that this was compiled in: another one's build is not taken for this one's (`.cargo/config.toml`).
 const _: Option<&str> = option_env!("LORAKEET_CLONE");
@@ -35,6 +41,8 @@ const LEARNING_RATE: f64 = 1e-3;
 /// In and out of each of the perceptron's layers, and its batch.
 const MLP_WIDTH: usize = 256;
 const MLP_ROWS: usize = 128;
+/// Two products forward and three back: x wants no gradient.
+const MLP_OPERATIONS: u64 = 5 * 2 * (MLP_ROWS * MLP_WIDTH * MLP_WIDTH) as u64;
 
 /// Something to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,6 +162,16 @@ pub struct Measurement {
     pub trained_weights: u64,
     /// Where it ran.
     pub device: DeviceInfo,
+    /// What was measured on it after the steps.
+    pub probe: Probe,
+    /// Billions of multiplications and additions in a step's products.
+    pub gflop: f64,
+    /// The rate of the median step, as a share of the rate of large square products on this device.
+    pub share_of_peak: f64,
+    /// What `lorakeet_core::estimate` makes of a step's work and what was measured, where it knows the run.
+    pub forecast_ms: Option<f64>,
+    /// What a step asks of WebGPU; filled in by the caller, in a browser.
+    pub gpu: Option<GpuWork>,
     /// Steps that were measured, after [`WARM_UP_STEPS`].
     pub steps: usize,
     /// The median of the measured steps: forward, backward, update, all read back.
@@ -177,19 +195,28 @@ pub struct Measurement {
     pub last_loss: f64,
 }
 
-/// Measures `case` on the device of that choice; `model` is the one that the case is given where it needs one.
+/// Measures `case` on the device of that choice; `model` is the one that the case is given where it needs one. `stepped` is
+/// called before the first step and after each.
 ///
 /// # Errors
 /// No such device or no model, whatever the device reports, and steps that did not lower the loss: a kernel that a browser
 /// refused leaves old numbers in place, and those would be quick.
-pub async fn measure(case: Case, choice: DeviceChoice, host: &Host, model: Option<&ModelFiles>) -> Result<Measurement> {
+pub async fn measure(
+    case: Case,
+    choice: DeviceChoice,
+    host: &Host,
+    model: Option<&ModelFiles>,
+    stepped: &mut dyn FnMut(),
+) -> Result<Measurement> {
     let (device, info) = device::open(choice).await?;
-    let mut training = Training::new(case.work, &device, model).await?;
+    let (mut training, work) = Training::new(case.work, &device, model).await?;
     let (mut times_ms, mut losses) = (Vec::new(), Vec::new());
+    stepped();
     for step in 1..=WARM_UP_STEPS + STEPS {
         let start_ms = (host.now_ms)();
         losses.push(training.step(step, host).await?);
         times_ms.push((host.now_ms)() - start_ms);
+        stepped();
     }
     if let Some(fault) = device::take_fault() {
         return Err(fault);
@@ -211,6 +238,9 @@ pub async fn measure(case: Case, choice: DeviceChoice, host: &Host, model: Optio
         Work::Mlp => (MLP_ROWS, None),
         Work::Lora { rows, tokens, .. } => (rows, Some(tokens)),
     };
+    let device_bytes = device::memory_bytes(&device);
+    let probe = probe(&device, host).await?;
+    let gflop = 1e-9 * work.as_ref().map_or(MLP_OPERATIONS, StepWork::operations) as f64;
     Ok(Measurement {
         case: case.name.into(),
         model: training.words(),
@@ -219,13 +249,18 @@ pub async fn measure(case: Case, choice: DeviceChoice, host: &Host, model: Optio
         weights: training.weights(),
         trained_weights: training.parameters().weights(),
         device: info,
+        probe,
+        gflop,
+        share_of_peak: 1e3 * gflop / median_ms / probe.gflops,
+        forecast_ms: work.map(|work| 1e3 * work.seconds(&probe)),
+        gpu: None,
         steps: STEPS,
         median_ms,
         min_ms: measured[0],
         max_ms: measured[STEPS - 1],
         first_step_ms,
         tokens_per_second: tokens.map(|tokens| (rows * tokens) as f64 / median_ms * 1000.0),
-        device_bytes: device::memory_bytes(&device),
+        device_bytes,
         peak_bytes: None,
         first_loss,
         last_loss,
@@ -239,18 +274,26 @@ enum Training {
 }
 
 impl Training {
-    async fn new(work: Work, device: &Device, given: Option<&ModelFiles>) -> Result<Self> {
+    /// It, and what there is to do in a step of it, where that is known.
+    async fn new(work: Work, device: &Device, given: Option<&ModelFiles>) -> Result<(Self, Option<StepWork>)> {
         let (decoder, r, rows, tokens) = match work {
-            Work::Mlp => return Ok(Self::Mlp(Box::new(Mlp::new(device)))),
+            Work::Mlp => return Ok((Self::Mlp(Box::new(Mlp::new(device))), None)),
             Work::Lora { fresh, r, rows, tokens } => (fresh, r, rows, tokens),
         };
         let fresh = decoder.map(|decoder| ModelFiles::from_config("decoder with fresh weights", decoder.config()));
         let files = fresh.as_ref().or(given);
         let files = files.ok_or_else(|| Error::config(msg::CaseNeedsModel))?;
-        Lora::new(files, r, rows, tokens, device)
-            .await
-            .map(Box::new)
-            .map(Self::Lora)
+        let config = RunConfig {
+            lora_r: r,
+            target_modules: TargetModules::Pattern("all-linear".into()),
+            per_device_train_batch_size: rows,
+            gradient_accumulation_steps: 1,
+            cutoff_len: tokens,
+            ..RunConfig::default()
+        };
+        let (_, work) = estimate_with_work(files, &config, None, device::largest_buffer_bytes(device)).await?;
+        let lora = Lora::new(files, r, rows, tokens, device).await?;
+        Ok((Self::Lora(Box::new(lora)), work))
     }
 
     /// One training step, waited for; gives the loss before it.

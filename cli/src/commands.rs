@@ -1,5 +1,6 @@
 //! What each subcommand does: paths become commands to a [`Session`], its events go to the screen and the log.
 
+use crate::devices;
 use crate::export;
 use crate::json;
 use crate::log::{Log, cannot_read, cannot_write};
@@ -9,7 +10,7 @@ use crate::{Action, Cli, Eval, Generate, Info, Predict, RunFile, Train};
 use lorakeet_core::config::{FinetuningType, Resolved, RunConfig, SMALL_MODELS, Source as From};
 use lorakeet_core::data::labels_of;
 use lorakeet_core::error::{Error, Kind, Result};
-use lorakeet_core::estimate::estimate;
+use lorakeet_core::estimate::estimate_with_work;
 use lorakeet_core::formats::ModelFiles;
 use lorakeet_core::host::{Control, Host};
 use lorakeet_core::models::notes;
@@ -47,8 +48,8 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Action::Predict(predict) => block_on(answer(predict, device, &mut events)),
         Action::Generate(generate) => block_on(write_text(generate, device, &mut events)),
         Action::Export(wish) => block_on(export::run(wish, cli.json)),
-        Action::Info(task) => block_on(info(task, cli.json)),
-        Action::Devices => devices(cli.json),
+        Action::Info(task) => block_on(info(task, device, cli.json)),
+        Action::Devices { no_probe } => block_on(devices::list(device, !no_probe, cli.json)),
     }
 }
 
@@ -123,6 +124,7 @@ async fn run_training(train: Train, device: DeviceChoice, events: &mut EventSink
         config: Box::new(config.clone()),
         sample_prompt: train.prompt,
         watch: Vec::new(),
+        keep: None,
     };
     let outcome = events.ask(&mut session, command, Vec::new()).await;
     let has_begun = events.log.take().is_some_and(|log| log.has_begun);
@@ -236,11 +238,19 @@ async fn write_text(generate: Generate, device: DeviceChoice, events: &mut Event
     })
 }
 
-async fn info(task: Info, json: bool) -> Result<ExitCode> {
+async fn info(task: Info, device: DeviceChoice, json: bool) -> Result<ExitCode> {
     let config = resolve_any(task.run, task.set)?.config;
     let files = ModelFiles::open_path(&task.model).await?;
     // A model that cannot be trained is described all the same.
-    let memory = estimate(&files, &config, None, u64::MAX).await;
+    let (memory, work) = match estimate_with_work(&files, &config, None, u64::MAX).await {
+        Ok((memory, work)) => (Ok(memory), work),
+        Err(error) => (Err(error), None),
+    };
+    // Nothing is measured for a run that is not known.
+    let timed = match work.filter(|_| task.time) {
+        Some(work) => Some(devices::time(device, &work).await?),
+        None => None,
+    };
     let notes = notes(&files).await.unwrap_or_default();
     let weights: u64 = files.entries().iter().map(|entry| entry.elements() as u64).sum();
     let mut formats: BTreeMap<&str, u64> = BTreeMap::new();
@@ -253,7 +263,7 @@ async fn info(task: Info, json: bool) -> Result<ExitCode> {
         let value = serde_json::json!({
             "name": files.name, "config": files.config, "parameters": weights, "formats": formats,
             "file_bytes": stored, "memory": memory.ok(), "notes": notes,
-            "tokenizer": files.tokenizer.is_some(), "chat_template": files.chat_template.is_some(),
+            "tokenizer": files.tokenizer.is_some(), "chat_template": files.chat_template.is_some(), "time": timed,
         });
         hand_out_json(&json::line(&value).map_err(unwritable)?)?;
         return Ok(ExitCode::SUCCESS);
@@ -315,6 +325,11 @@ async fn info(task: Info, json: bool) -> Result<ExitCode> {
         }
         Err(error) => line("memory of a run", format!("unknown: {error}")),
     }
+    match timed {
+        Some(timed) => line("a step", timed.words()),
+        None if task.time => line("a step", "not known for this run".to_owned()),
+        None => {}
+    }
     line("tokenizer", yes_or_no(files.tokenizer.is_some()));
     line("chat template", yes_or_no(files.chat_template.is_some()));
     for note in notes {
@@ -324,27 +339,8 @@ async fn info(task: Info, json: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn unwritable(error: serde_json::Error) -> Error {
+pub fn unwritable(error: serde_json::Error) -> Error {
     Error::internal(Message::verbatim(error.to_string()))
-}
-
-fn devices(json: bool) -> Result<ExitCode> {
-    let (_, cpu) = block_on(lorakeet_core::device::open(DeviceChoice::Cpu))?;
-    for device in lorakeet_core::device::adapters().iter().chain([&cpu]) {
-        if json {
-            hand_out_json(&json::line(device).map_err(unwritable)?)?;
-            continue;
-        }
-        let limit = match device.max_binding_bytes {
-            u64::MAX => "no limit on a tensor".to_owned(),
-            bytes => format!("tensors up to {}", size(bytes)),
-        };
-        hand_out(&format!("{:<8}{}, {limit}\n", device.backend, device.name))?;
-        if let Some(note) = &device.note {
-            hand_out(&format!("        {}\n", note.english()))?;
-        }
-    }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Opens the device and loads model, adapter and data.
@@ -540,7 +536,7 @@ fn has_terminal() -> bool {
 }
 
 /// The command's clock; it has nobody to give way to.
-const HOST: Host = Host {
+pub const HOST: Host = Host {
     now_ms,
     yield_now: || Box::pin(std::future::ready(())),
 };

@@ -7,6 +7,7 @@
 const _: Option<&str> = option_env!("LORAKEET_CLONE");
 
 mod commands;
+mod devices;
 mod export;
 mod json;
 mod log;
@@ -54,8 +55,12 @@ enum Action {
     Export(Export),
     /// Describe a model's files: architecture, parameters, storage formats, and the memory that a run on it takes.
     Info(Info),
-    /// List the devices that can be used, with their limits.
-    Devices,
+    /// List the devices that can be used, with their limits, and measure those that can be opened: half a second each.
+    Devices {
+        /// Measure nothing.
+        #[arg(long)]
+        no_probe: bool,
+    },
 }
 
 #[derive(Args)]
@@ -89,6 +94,9 @@ struct Info {
     /// Override a key of the run; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// Measure the device, and say about how long a step of the run takes on it.
+    #[arg(long)]
+    time: bool,
 }
 
 #[derive(Args)]

@@ -5,7 +5,8 @@ use crate::json;
 use indicatif::{ProgressBar, ProgressStyle};
 use lorakeet_core::error::{Error, Result};
 use lorakeet_core::protocol::{
-    DataInfo, EvalInfo, Event, MemoryEstimate, Metric, ModelInfo, PredictionTable, Report, RunSummary, Stage, StepInfo,
+    DataInfo, EvalInfo, Event, MemoryEstimate, Metric, ModelInfo, PredictionTable, Probe, Report, RunSummary, Stage,
+    StepInfo,
 };
 use lorakeet_core::task::Task;
 use lorakeet_i18n::Message;
@@ -89,11 +90,16 @@ impl Screen {
                 note(format!("held out {}", data_line(data)));
                 tell(&data.notes);
             }
+            Event::Probe(probe) => note(format!("measured {}", measured(probe))),
             Event::Estimate {
                 memory,
                 available_bytes,
+                seconds_per_step,
             } => {
                 note(format!("memory   {}", memory_line(memory)));
+                if let Some(seconds) = seconds_per_step {
+                    note(format!("time     about {} a step", duration(*seconds)));
+                }
                 if let Some(available) = available_bytes.filter(|&available| memory.is_above(available)) {
                     note(format!(
                         "         That is more than the {} of this device.",
@@ -194,6 +200,7 @@ impl Screen {
                 Stage::Download => ("downloading", true),
                 Stage::LoadModel => ("loading", true),
                 Stage::Tokenize => ("tokenizing", false),
+                Stage::Copy => ("copying", true),
                 Stage::Evaluate => ("scoring", false),
             };
             let template = if bytes {
@@ -408,6 +415,37 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
+/// `12.3 GFLOP/s, 8.21 GB/s, 0.050 ms a read, 6.30 µs a launch`.
+pub fn measured(probe: &Probe) -> String {
+    format!(
+        "{} GFLOP/s, {} GB/s, {} ms a read, {} µs a launch",
+        three_digits(probe.gflops),
+        three_digits(probe.gbytes_per_s),
+        three_digits(probe.await_ms),
+        three_digits(probe.launch_us)
+    )
+}
+
+/// A number of any size in three digits, of those below 1 three behind the point.
+fn three_digits(number: f64) -> String {
+    let digits = match number {
+        n if n >= 99.95 => 0,
+        n if n >= 9.995 => 1,
+        n if n >= 1.0 => 2,
+        _ => 3,
+    };
+    format!("{number:.digits$}")
+}
+
+/// `85.3 ms`, `1.35 s`, `2:05`.
+pub fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 1.0 => format!("{} ms", three_digits(s * 1e3)),
+        s if s < 100.0 => format!("{} s", three_digits(s)),
+        s => time(s),
+    }
+}
+
 /// `8s`, `2:05`, `1:02:05`.
 fn time(seconds: f64) -> String {
     let s = seconds.max(0.0).round() as u64;
@@ -421,6 +459,20 @@ fn time(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_measured_has_three_digits_and_units() {
+        let probe = Probe {
+            gflops: 1234.5,
+            gbytes_per_s: 99.96,
+            await_ms: 0.0512,
+            launch_us: 6.299,
+        };
+        let line = "1234 GFLOP/s, 100 GB/s, 0.051 ms a read, 6.30 µs a launch";
+        assert_eq!(measured(&probe), line);
+        let durations = [0.0853, 1.349, 13.49, 125.0].map(duration);
+        assert_eq!(durations, ["85.3 ms", "1.35 s", "13.5 s", "2:05"]);
+    }
 
     #[test]
     fn step_lines_stand_under_their_headings() {

@@ -493,3 +493,22 @@ fn link(to: &Path, at: &Path) {
 fn link(to: &Path, at: &Path) {
     std::os::windows::fs::symlink_file(to, at).expect("a link");
 }
+
+#[test]
+fn devices_are_listed_with_what_was_measured_on_them() {
+    let place = Place::new("devices");
+    let listed = |words: &[&str]| String::from_utf8(place.output(words).stdout).expect("UTF-8");
+    let lines = listed(&["devices", "--json"]);
+    let devices: Vec<serde_json::Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    // The place asks for the CPU, so that no GPU is opened.
+    for device in &devices {
+        let measured = device["probe"]["gflops"].as_f64().is_some_and(|gflops| gflops > 0.0);
+        assert_eq!(measured, device["kind"] == "cpu", "{device}");
+    }
+    assert!(devices.iter().any(|device| device["kind"] == "cpu"), "{lines}");
+    assert!(listed(&["devices"]).contains("GFLOP/s"));
+    assert!(!listed(&["devices", "--no-probe"]).contains("GFLOP/s"));
+}

@@ -7,6 +7,11 @@
 //! the device by a handle that carries nothing else (so a launch has to find the tier here), and wgpu reports errors to a
 //! callback that knows no session.
 
+mod memory;
+
+pub use memory::{ExpectedMemory, MemoryWatch, expect_memory, reserved_bytes, watch_memory};
+pub(crate) use memory::{Pass, make_room, make_room_for, note_memory, release, trim, try_memory};
+
 use crate::{
     error::{Error, Kind, Result},
     protocol::{DeviceChoice, DeviceInfo, DeviceKind},
@@ -19,23 +24,27 @@ use lorakeet_i18n::{Message, messages::device as msg};
 use lorakeet_shaders::Tier;
 use std::sync::{
     Arc, Mutex, OnceLock, RwLock,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+    atomic::{AtomicU64, Ordering},
 };
 
 /// The GPU is opened once a process: burn's runtime cannot be opened twice.
-static GPU: OnceLock<(Device, DeviceInfo)> = OnceLock::new();
+static GPU: OnceLock<Gpu> = OnceLock::new();
 /// What [`tier`] says.
 static TIER: RwLock<Tier> = RwLock::new(Tier::Software);
 /// The first error that the GPU reported on its own account.
 static FAULT: Mutex<Option<Error>> = Mutex::new(None);
-/// Whether somebody watches the memory, and the most that was in use.
-static WATCHED: AtomicBool = AtomicBool::new(false);
-static PEAK_BYTES: AtomicU64 = AtomicU64::new(0);
 /// The most bytes that a run may take, as [`limit_memory`] set it.
 static MEMORY_LIMIT: AtomicU64 = AtomicU64::new(u64::MAX);
 
 /// How many lines of a driver's report are shown.
 const REPORT_LINES: usize = 3;
+
+/// The GPU of this process, as burn and as wgpu know it.
+struct Gpu {
+    device: Device,
+    info: DeviceInfo,
+    setup: WgpuSetup,
+}
 
 /// What kernels are tuned for on the GPU of this process.
 pub fn tier() -> Tier {
@@ -86,13 +95,13 @@ pub fn check_size(limit: u64, name: &str, bytes: u64) -> Result<()> {
 
 /// Whether `device` is the GPU of this process.
 pub(crate) fn is_gpu(device: &Device) -> bool {
-    GPU.get().is_some_and(|(gpu, _)| gpu == device)
+    GPU.get().is_some_and(|gpu| gpu.device == *device)
 }
 
 /// The most bytes that a kernel can be given in one buffer of `device`.
 pub fn largest_buffer_bytes(device: &Device) -> u64 {
     match GPU.get() {
-        Some((gpu, info)) if gpu == device => info.max_binding_bytes,
+        Some(gpu) if gpu.device == *device => gpu.info.max_binding_bytes,
         _ => u64::MAX,
     }
 }
@@ -118,38 +127,6 @@ pub fn memory_limit() -> Option<u64> {
 /// Bytes that live tensors take on the device, where it counts them.
 pub fn memory_bytes(device: &Device) -> Option<u64> {
     device.memory_pool_usage().map(|usage| usage.bytes_in_use)
-}
-
-/// Keeps the most memory that was in use whenever a kernel was launched, as long as it lives: for the tests of
-/// [`crate::estimate`]. Asking at each launch is slow, so that nobody is asked where nobody watches.
-#[derive(Debug)]
-pub struct MemoryWatch(());
-
-/// Starts watching. The books are the process's: two watches at a time are one.
-pub fn watch_memory() -> MemoryWatch {
-    PEAK_BYTES.store(0, Ordering::Relaxed);
-    WATCHED.store(true, Ordering::Relaxed);
-    MemoryWatch(())
-}
-
-impl MemoryWatch {
-    /// The most bytes so far.
-    pub fn peak_bytes(&self) -> u64 {
-        PEAK_BYTES.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for MemoryWatch {
-    fn drop(&mut self) {
-        WATCHED.store(false, Ordering::Relaxed);
-    }
-}
-
-/// A kernel was launched; `in_use` tells the bytes that live tensors take, the kernel's own included.
-pub(crate) fn note_memory(in_use: impl FnOnce() -> u64) {
-    if WATCHED.load(Ordering::Relaxed) {
-        PEAK_BYTES.fetch_max(in_use(), Ordering::Relaxed);
-    }
 }
 
 /// Waits until the GPU of this process, where one is open, has done all that it was given: for the end of a program, which
@@ -226,11 +203,12 @@ fn cpu(note: Option<Message>) -> (Device, DeviceInfo) {
 }
 
 async fn gpu() -> Result<(Device, DeviceInfo)> {
-    if let Some(open) = GPU.get() {
-        return Ok(open.clone());
+    if let Some(gpu) = GPU.get() {
+        return Ok((gpu.device.clone(), gpu.info.clone()));
     }
+    memory::exact_pages();
     let (device, setup) = setup().await?;
-    Ok(register(device, &setup))
+    Ok(register(device, setup))
 }
 
 /// Takes a GPU that the host program opened itself, with the limits of its choosing: what [`open`] gives from then on.
@@ -241,15 +219,16 @@ pub fn adopt(setup: WgpuSetup) -> Result<()> {
     if GPU.get().is_some() {
         return Err(Error::device(msg::OpenAlready).remedy(msg::HandOverFirst));
     }
+    memory::exact_pages();
     let device = Device::wgpu_options().setup(setup.clone()).init();
     let device = device.map_err(|error| Error::device(msg::UnusableGpu { error }))?;
-    register(device, &setup);
+    register(device, setup);
     Ok(())
 }
 
 /// Keeps the GPU of this process, and listens to what it reports on its own account.
-fn register(device: Device, setup: &WgpuSetup) -> (Device, DeviceInfo) {
-    let info = describe(setup);
+fn register(device: Device, setup: WgpuSetup) -> (Device, DeviceInfo) {
+    let info = describe(&setup);
     setup
         .device
         .on_uncaptured_error(Arc::new(|error: wgpu::Error| report(fault(&error))));
@@ -259,7 +238,8 @@ fn register(device: Device, setup: &WgpuSetup) -> (Device, DeviceInfo) {
             report(lost());
         }
     });
-    GPU.get_or_init(|| (device, info)).clone()
+    let gpu = GPU.get_or_init(|| Gpu { device, info, setup });
+    (gpu.device.clone(), gpu.info.clone())
 }
 
 #[cfg(not(target_family = "wasm"))]

@@ -28,7 +28,14 @@
 //! `check` refuses a run whose passes make a tensor that the device cannot give a kernel in one buffer, or that takes more
 //! memory than the host allows.
 //!
+//! The same passes count what there is to compute ([`StepWork`]); with what a device was measured to do, that gives about the
+//! time of a step.
+//!
 //! Left out are what the allocator reserves beyond what is in use, sampling, and whatever other programs hold.
+
+mod work;
+
+pub use work::StepWork;
 
 use crate::{
     config::{FinetuningType, RunConfig},
@@ -45,12 +52,19 @@ use crate::{
     },
     protocol::MemoryEstimate,
     quant::BaseFormat,
-    tasks::PAD_TO_MULTIPLE_OF,
+    tasks::length_step,
     train::optim::{groups, moments_bytes},
 };
 use burn::tensor::Device;
 use lorakeet_i18n::{Message, messages::device as msg};
 use std::collections::BTreeMap;
+
+/// Bytes of a number.
+const F32: u64 = 4;
+/// Gradients whose squares one kernel sums.
+const SQUARES_AT_A_TIME: usize = 7;
+/// What the optimizer writes of a weight: it, and its two moments.
+const WRITTEN_A_WEIGHT: u64 = 3 * F32;
 
 /// What the run `config` on the model `files` takes on a device with buffers of `largest_buffer_bytes` at most
 /// ([`crate::device::largest_buffer_bytes`]), with fresh adapters or those of an `adapter` that was given.
@@ -66,8 +80,23 @@ pub async fn estimate(
     Ok(forecast(files, config, adapter, largest_buffer_bytes).await?.memory)
 }
 
+/// The same, and what there is to do in a step, where the run's passes are known.
+///
+/// # Errors
+/// As of [`estimate`].
+pub async fn estimate_with_work(
+    files: &ModelFiles,
+    config: &RunConfig,
+    adapter: Option<&AdapterConfig>,
+    largest_buffer_bytes: u64,
+) -> Result<(MemoryEstimate, Option<StepWork>)> {
+    let forecast = forecast(files, config, adapter, largest_buffer_bytes).await?;
+    Ok((forecast.memory, forecast.work))
+}
+
 /// Refuses the run `config` where `device` cannot take it: where a tensor of its passes is larger than what a kernel can be
-/// given in one buffer, or the run than [`device::memory_limit`]. Where neither is limited, nothing is estimated.
+/// given in one buffer, or the run than [`device::memory_limit`]. Gives what the run takes at its peak, where that is known;
+/// where neither is limited, nothing is estimated.
 ///
 /// # Errors
 /// [`Kind::OutOfMemory`] with the tensor's name and the settings that would fit; as of [`estimate`].
@@ -76,10 +105,10 @@ pub(crate) async fn check(
     config: &RunConfig,
     adapter: Option<&AdapterConfig>,
     device: &Device,
-) -> Result<()> {
+) -> Result<Option<u64>> {
     let (limit, memory_limit) = (device::largest_buffer_bytes(device), device::memory_limit());
     if limit == u64::MAX && memory_limit.is_none() {
-        return Ok(());
+        return Ok(None);
     }
     let forecast = forecast(files, config, adapter, limit).await?;
     for (largest, knob, rows) in forecast.largest_tensors(config) {
@@ -91,7 +120,7 @@ pub(crate) async fn check(
     let lasting_bytes = memory.base_bytes + memory.adapter_bytes + memory.optimizer_bytes;
     let bytes = memory.peak_bytes.unwrap_or(lasting_bytes);
     match memory_limit.filter(|&limit| bytes > limit) {
-        None => Ok(()),
+        None => Ok(memory.peak_bytes),
         Some(limit) => {
             let what = msg::RunTooLarge {
                 size: bytes >> 20,
@@ -112,7 +141,9 @@ fn too_large(tensor: &LargestTensor, limit: u64, (knob, rows): (&'static str, us
     };
     let rows = (rows as f64 * share) as usize;
     let tokens = tokens.map_or(0, |tokens| (tokens as f64 * share_of_tokens) as usize);
-    let tokens = tokens / PAD_TO_MULTIPLE_OF * PAD_TO_MULTIPLE_OF;
+    // Only a GPU has such limits.
+    let step = length_step(tokens, true);
+    let tokens = tokens / step * step;
     let remedy: Message = match (rows, tokens) {
         (0, 0) => msg::LowerRun.into(),
         (rows, 0) => msg::LowerRows { knob, rows }.into(),
@@ -129,6 +160,7 @@ fn too_large(tensor: &LargestTensor, limit: u64, (knob, rows): (&'static str, us
 /// What is known of a run before it is started.
 struct Forecast {
     memory: MemoryEstimate,
+    work: Option<StepWork>,
     /// The largest tensors of a score and of a step, where they are known.
     largest_of_score: Option<LargestTensor>,
     largest_of_step: Option<LargestTensor>,
@@ -205,7 +237,8 @@ async fn forecast(
     let ledger = MemoryLedger::default();
     let _lasting = ledger.hold(lasting_bytes);
     let limits = skeleton.limits();
-    let tokens = limits.padded(limits.cutoff(config.cutoff_len), PAD_TO_MULTIPLE_OF);
+    let longest = limits.cutoff(config.cutoff_len);
+    let tokens = limits.padded(longest, length_step(longest, largest_buffer_bytes < u64::MAX));
     let pass = |rows: usize, trains: bool| {
         let dry_run = DryRun::new(&ledger, &adapters, trains, trains && config.lora_dropout > 0.0);
         skeleton.dry_run(&dry_run, &skeleton.full_batch(rows, tokens)?);
@@ -220,6 +253,8 @@ async fn forecast(
         }
         let mut gradients: Option<Vec<Buffer>> = None;
         let mut activation_bytes = 0;
+        drop(ledger.take_work());
+        let mut micro_batch = None;
         // From the second micro-batch on, all are alike.
         for _ in 0..config.gradient_accumulation_steps.min(2) {
             let before = ledger.in_use();
@@ -227,6 +262,7 @@ async fn forecast(
             activation_bytes = ledger.in_use() - before;
             let made = dry_run.backward();
             gradients.get_or_insert(made);
+            micro_batch.get_or_insert_with(|| ledger.take_work());
         }
         largest_of_step = ledger.take_largest();
         // The optimizer makes one tensor after the other anew, with its moments, and lets the old ones and the gradient go; on a
@@ -234,6 +270,7 @@ async fn forecast(
         drop(gradients);
         let mut left = trained_parameters;
         let mut alone = trained.clone();
+        let mut updates = vec![F32; trained.len().div_ceil(SQUARES_AT_A_TIME)];
         if largest_buffer_bytes < u64::MAX {
             let groups = groups(&trained, config.optim);
             let numbers_of = |members: &[usize]| members.iter().map(|&i| trained[i] as u64).sum::<u64>();
@@ -241,6 +278,7 @@ async fn forecast(
             for members in groups {
                 let numbers = numbers_of(&members);
                 drop(ledger.hold(4 * (left + copied + 3 * numbers)));
+                updates.push(WRITTEN_A_WEIGHT * numbers);
                 copied -= numbers;
                 left -= numbers;
                 members.iter().for_each(|&i| alone[i] = 0);
@@ -250,9 +288,21 @@ async fn forecast(
             drop(ledger.hold(4 * (left + *numbers as u64) + moments(numbers)));
             left -= *numbers as u64;
         }
-        Some((activation_bytes, ledger.peak()))
+        updates.extend(
+            alone
+                .iter()
+                .filter(|&&numbers| numbers > 0)
+                .map(|&numbers| WRITTEN_A_WEIGHT * numbers as u64),
+        );
+        let work = StepWork {
+            micro_batch: micro_batch.unwrap_or_default(),
+            micro_batches: config.gradient_accumulation_steps,
+            updates,
+        };
+        Some(((activation_bytes, ledger.peak()), work))
     };
-    let (activation_bytes, peak_bytes) = run().filter(|_| known).unzip();
+    let (bytes, work) = run().filter(|_| known).unzip();
+    let (activation_bytes, peak_bytes) = bytes.unzip();
     Ok(Forecast {
         memory: MemoryEstimate {
             parameters: skeleton.info.parameters,
@@ -264,6 +314,7 @@ async fn forecast(
             activation_bytes,
             peak_bytes,
         },
+        work,
         largest_of_score,
         largest_of_step,
         tokens: (skeleton.info.vocab_size > 0).then_some(tokens),

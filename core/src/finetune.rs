@@ -4,6 +4,7 @@
 
 use crate::config::RunConfig;
 use crate::data::Dataset;
+use crate::device;
 use crate::error::Result;
 use crate::estimate;
 use crate::formats::peft::Adapter;
@@ -40,6 +41,8 @@ pub(crate) struct Job<'a> {
     pub(crate) watch: Vec<PictureRequest>,
     /// Place for checkpoints and results.
     pub(crate) sink: Option<Rc<dyn Sink>>,
+    /// Of a run that is kept in case it is interrupted: milliseconds between two checkpoints.
+    pub(crate) save_interval_ms: Option<f64>,
     /// Where the run goes on from; it is taken.
     pub(crate) resume: &'a mut Option<Checkpoint>,
 }
@@ -79,7 +82,10 @@ pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<RunSum
         ..config.clone()
     };
     let adapter = job.adapter.map(|adapter| &adapter.config);
-    estimate::check(&model.files, &planned, adapter, model.model.device()).await?;
+    let device = model.model.device();
+    let peak_bytes = estimate::check(&model.files, &planned, adapter, device).await?;
+    device::try_memory(device, peak_bytes.unwrap_or(0)).await?;
+    let _expected = device::expect_memory(peak_bytes.unwrap_or(0));
 
     // Where it goes on from, and by what its checkpoints know it again: only those need a look at the model's files.
     let plan = config.plan(split.train.len());
@@ -107,7 +113,7 @@ pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<RunSum
 
     let sample_prompt = job.sample_prompt.map(|prompt| model.prompt(prompt, data));
     let mut trainer = Trainer::new(config, plan, model, spec, split.train, held_out);
-    (trainer.sink, trainer.fingerprint) = (job.sink, fingerprint);
+    (trainer.sink, trainer.save_interval_ms, trainer.fingerprint) = (job.sink, job.save_interval_ms, fingerprint);
     (trainer.baselines, trainer.sample_prompt, trainer.watch) = (baselines, sample_prompt, job.watch);
     if job.adapter.is_some() {
         trainer.before = BaselineKind::ModelBefore;
@@ -125,7 +131,7 @@ pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<RunSum
             trainer.sample(emit).await?;
             trainer.draw_watched(false, emit).await;
         }
-        if trainer.saves() {
+        if trainer.saves(emit) {
             trainer.save_checkpoint(emit).await?;
         }
     }

@@ -5,6 +5,7 @@
 //! model's end-of-text set, at a stop text, after `max_new_tokens`, at the end of the model's positions, or when it is
 //! cancelled. Beams, penalties and batches of prompts are left out.
 
+use crate::device;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::models::{Leaves, Model, read};
@@ -94,6 +95,8 @@ impl Generation<'_> {
                 break;
             }
             input = vec![token];
+            // A token more, and keys, values and scores of other sizes.
+            device::trim(self.model.device());
             (self.host.yield_now)().await;
         }
         if let (false, Some(piece)) = (text.ended, decoder.finish()?) {

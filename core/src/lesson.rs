@@ -19,12 +19,12 @@ pub use results::{Results, RunResults};
 use crate::config::{KNOBS, RunConfig, find};
 use crate::did_you_mean::nearest;
 use crate::error::{Error, Result};
-use crate::protocol::{Picture, PictureRequest};
+use crate::protocol::{PictureKind, PictureRequest};
 use lorakeet_i18n::messages::lesson as msg;
 use lorakeet_i18n::messages::{common, config};
 use lorakeet_i18n::{Field, Language, Message};
 use places::Places;
-use serde::{Deserialize, Serialize};
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -235,16 +235,15 @@ impl BreakIt {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PartPicture {
     /// What it shows.
-    pub kind: PictureKind,
+    pub kind: PartPictureKind,
     /// Of which run; the loss is of all runs of the part.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
 }
 
 /// What a picture of a part shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PictureKind {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PartPictureKind {
     /// The loss curves of all runs of the part.
     Loss,
     /// The prompt continued before and after.
@@ -253,38 +252,15 @@ pub enum PictureKind {
     Baselines,
     /// What the run comes to.
     Report,
-    /// How likely each token of a text is.
-    Tokens,
-    /// What an adapter changes in a weight.
-    LoraUpdate,
-    /// Who looks at whom in an attention layer.
-    Attention,
-    /// The loss over two parameters.
-    LossSurface,
-    /// A weight in few bits beside the weight.
-    PackedWeights,
-    /// What hidden units say.
-    Units,
+    /// What the engine makes, because a run's `watch` asks for it; the others are made of a run's events.
+    Watched(PictureKind),
 }
 
-impl PictureKind {
+impl PartPictureKind {
     /// All of them.
-    pub const ALL: [Self; 10] = [
-        Self::Loss,
-        Self::Samples,
-        Self::Baselines,
-        Self::Report,
-        Self::Tokens,
-        Self::LoraUpdate,
-        Self::Attention,
-        Self::LossSurface,
-        Self::PackedWeights,
-        Self::Units,
-    ];
-
-    /// Whether the engine makes it, because a run's `watch` asks for it; the others are made of a run's events.
-    pub fn is_watched(self) -> bool {
-        !matches!(self, Self::Loss | Self::Samples | Self::Baselines | Self::Report)
+    pub fn all() -> impl Iterator<Item = Self> {
+        let of_events = [Self::Loss, Self::Samples, Self::Baselines, Self::Report];
+        of_events.into_iter().chain(PictureKind::ALL.map(Self::Watched))
     }
 
     /// Its name in lessons.
@@ -294,39 +270,14 @@ impl PictureKind {
             Self::Samples => "samples",
             Self::Baselines => "baselines",
             Self::Report => "report",
-            Self::Tokens => "tokens",
-            Self::LoraUpdate => "lora_update",
-            Self::Attention => "attention",
-            Self::LossSurface => "loss_surface",
-            Self::PackedWeights => "packed_weights",
-            Self::Units => "units",
+            Self::Watched(kind) => kind.name(),
         }
     }
 }
 
-impl From<&PictureRequest> for PictureKind {
-    fn from(request: &PictureRequest) -> Self {
-        match request {
-            PictureRequest::Tokens { .. } => Self::Tokens,
-            PictureRequest::LoraUpdate { .. } => Self::LoraUpdate,
-            PictureRequest::Attention { .. } => Self::Attention,
-            PictureRequest::LossSurface { .. } => Self::LossSurface,
-            PictureRequest::PackedWeights { .. } => Self::PackedWeights,
-            PictureRequest::Units { .. } => Self::Units,
-        }
-    }
-}
-
-impl From<&Picture> for PictureKind {
-    fn from(picture: &Picture) -> Self {
-        match picture {
-            Picture::Tokens { .. } => Self::Tokens,
-            Picture::LoraUpdate { .. } => Self::LoraUpdate,
-            Picture::Attention { .. } => Self::Attention,
-            Picture::LossSurface { .. } => Self::LossSurface,
-            Picture::PackedWeights { .. } => Self::PackedWeights,
-            Picture::Units { .. } => Self::Units,
-        }
+impl Serialize for PartPictureKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
     }
 }
 

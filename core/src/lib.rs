@@ -58,6 +58,8 @@ pub mod ops;
 #[cfg(feature = "engine")]
 pub(crate) mod pictures;
 #[cfg(feature = "engine")]
+pub mod probe;
+#[cfg(feature = "engine")]
 pub mod session;
 #[cfg(feature = "engine")]
 pub mod tasks;

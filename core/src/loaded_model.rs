@@ -7,6 +7,7 @@ pub(crate) use pretrained_head::{PretrainedHead, head_layers};
 
 use crate::config::{FinetuningType, RunConfig, SMALL_MODELS, TargetModules};
 use crate::data::{self, Columns, Dataset, Example, Shape};
+use crate::device;
 use crate::error::{Error, Result};
 use crate::formats::{
     self, ModelFiles,
@@ -400,6 +401,7 @@ pub(crate) async fn read_again<'m>(
     (files.config, files.head) = (config, new_head);
     let device = model.device().clone();
     drop(model);
+    device::release(&device);
     let model = read_weights(&files, weights, &device, emit).await?;
     emit.event(Event::Model(model.info.clone()));
     Ok(slot.insert(LoadedModel {
@@ -468,8 +470,8 @@ mod tests {
         let adapter = |model_type: &str| {
             let info = json!({
                 "name": "m", "model_type": model_type, "parameters": 1, "weight_bytes": 4, "formats": [], "vocab_size": 1,
-                "num_hidden_layers": 1, "hidden_size": 1, "max_position_embeddings": 1, "has_chat_template": false,
-                "linear_modules": ["q_lin"]
+                "num_hidden_layers": 1, "num_attention_heads": 1, "hidden_size": 1, "max_position_embeddings": 1,
+                "has_chat_template": false, "linear_modules": ["q_lin"]
             });
             adapter_config(&config, &serde_json::from_value(info).expect("a model"))
         };

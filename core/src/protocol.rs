@@ -7,16 +7,18 @@
 
 mod command;
 mod event;
+mod kept_run;
 mod number;
 mod picture;
 mod report;
 
 pub use command::{ChatMessage, Command, DeviceChoice, GenerateOptions, Prompt};
 pub use event::{
-    DataInfo, DeviceInfo, DeviceKind, Event, KnobInfo, MemoryEstimate, ModelInfo, PreviewExample, RunInfo, RunPreview,
-    RunSummary, Stage, StepInfo,
+    DataInfo, DeviceInfo, DeviceKind, Event, KnobInfo, MemoryEstimate, ModelInfo, PreviewExample, Probe, RunInfo,
+    RunPreview, RunSummary, Stage, StepInfo,
 };
-pub use picture::{Picture, PictureRequest, TokenProbability};
+pub use kept_run::{InputFile, Keep, RunInput, RunRecord, RunState, StoredRun};
+pub use picture::{Picture, PictureKind, PictureRequest, TokenProbability};
 pub use report::{
     Baseline, BaselineKind, CalibrationBin, ClassRow, Comparison, EvalInfo, Metric, PredictionTable, Report,
     TextPrediction, Verdict,

@@ -5,6 +5,16 @@
 //! [`Sink`] as one piece; exported models go to a [`StreamSink`]. Futures here stay on one thread: the browser's file objects
 //! cannot leave theirs.
 
+#[cfg(feature = "engine")]
+mod indexed;
+#[cfg(feature = "engine")]
+mod shelf;
+
+#[cfg(feature = "engine")]
+pub use indexed::IndexedSink;
+#[cfg(feature = "engine")]
+pub use shelf::{Claim, Shelf};
+
 use crate::{Error, Result};
 use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::formats as msg;

@@ -217,6 +217,7 @@ fn model(of: Fields) -> ModelInfo {
         formats: Vec::new(),
         vocab_size: of.size("vocab_size"),
         num_hidden_layers: of.size("num_hidden_layers"),
+        num_attention_heads: of.size("num_attention_heads"),
         hidden_size: of.size("hidden_size"),
         max_position_embeddings: of.size("max_position_embeddings"),
         has_chat_template: false,

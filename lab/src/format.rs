@@ -79,6 +79,17 @@ pub fn small(value: f64) -> String {
     }
 }
 
+/// A figure of a machine of any size: three digits, of those below 1 three behind the point.
+pub fn figure(value: f64) -> String {
+    match value {
+        _ if !value.is_finite() => "–".into(),
+        v if v >= 99.95 => whole(v),
+        v if v >= 9.995 => format!("{v:.1}"),
+        v if v >= 1.0 => format!("{v:.2}"),
+        v => format!("{v:.3}"),
+    }
+}
+
 /// A probability or another share in percent: `25 %`, `0.4 %`.
 pub fn share(value: f64) -> String {
     match 100.0 * value {
@@ -114,6 +125,12 @@ mod tests {
         assert_eq!(count(134_515_008), "135 M");
         assert_eq!(count(512), "512");
         assert_eq!(bytes(5_240_000), "5.2 MB");
+    }
+
+    #[test]
+    fn figures_have_three_digits() {
+        let figures = [1234.5, 99.96, 12.345, 6.299, 0.0512].map(figure);
+        assert_eq!(figures, ["1\u{202f}234", "100", "12.3", "6.30", "0.051"]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod calls;
 mod engine;
 mod press;
 mod runs;
+mod steps;
 
 use crate::document::{at_next_frame, browser_language, put};
 use crate::host::Host;
@@ -18,6 +19,7 @@ use lorakeet_core::protocol::Event;
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::rc::Rc;
+use steps::StepLimit;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{Element, HtmlElement};
@@ -41,8 +43,8 @@ struct Memory {
     waits_for_turn: bool,
     /// Whether the last training that was asked for is with the pupil's own settings.
     is_own: bool,
-    /// Steps until the run is to hold, where only some were asked for.
-    steps_left: Option<u64>,
+    /// After which steps the run is to hold.
+    step_limit: StepLimit,
 }
 
 /// A lab that is shown.
@@ -281,7 +283,7 @@ impl Lab {
             }
         };
         self.host.unlock();
-        self.memory.borrow_mut().steps_left = None;
+        self.memory.borrow_mut().step_limit.lift();
         self.set_phase(phase);
     }
 

@@ -3,8 +3,8 @@
 use crate::curves::{Line, thinned};
 use crate::events::{Heard, Report, Sample, failure};
 use lorakeet_core::error::Kind;
-use lorakeet_core::lesson::{PictureKind, RunResults};
-use lorakeet_core::protocol::{Baseline, Event, Picture};
+use lorakeet_core::lesson::RunResults;
+use lorakeet_core::protocol::{Baseline, Event, Picture, PictureKind};
 
 /// Points of a curve at most.
 const POINTS: usize = 240;

@@ -118,22 +118,29 @@ fn problem(model: &Model) -> String {
             escaped(&(words.unusable)(key, value))
         );
     }
+    // Where no lesson has a title, the first of these is the heading.
+    let has_heading = model.lesson.is_some() || !model.lessons.is_empty();
+    let title = |text: &str, is_heading: bool| {
+        let tag = match is_heading {
+            true => format!("h{}", level(model)),
+            false => "p".to_owned(),
+        };
+        format!("<{tag} class=\"notice-title\">{text}</{tag}>")
+    };
     if let Some((address, origin)) = &model.foreign {
-        let (text, fetch) = (
-            escaped(&(words.foreign_file)(origin)),
-            button("fetch", address, words.fetch_it, "", true),
-        );
-        let _ = write!(html, "<div class=\"notice\"><p>{text}</p><p>{fetch}</p></div>");
+        let asks = title(&escaped(&(words.foreign_file)(origin)), !has_heading);
+        let fetch = button("fetch", address, words.fetch_it, "", true);
+        let _ = write!(html, "<div class=\"notice\">{asks}<p>{fetch}</p></div>");
     }
     if let Some(problem) = &model.problem {
         let restart = match problem.restarts {
             true => format!("<p>{}</p>", button("start", "", words.restart, "", true)),
             false => String::new(),
         };
+        let error = title(words.error, !has_heading && model.foreign.is_none());
         let _ = write!(
             html,
-            "<div class=\"notice notice-error\" role=\"alert\"><p class=\"notice-title\">{}</p><p class=\"notice-what\">{}</p>{restart}</div>",
-            words.error,
+            "<div class=\"notice notice-error\" role=\"alert\">{error}<p class=\"notice-what\">{}</p>{restart}</div>",
             escaped(&problem.text),
         );
     }
@@ -552,7 +559,7 @@ fn values(model: &Model, lesson: &Lesson) -> String {
     let heads = [words.run, words.value_head, words.measured_head].map(str::to_owned);
     let table = numbers(words.measured, &heads, &rows);
     format!(
-        "<div class=\"table-scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{}\">{table}</div>",
+        "<div class=\"table-scroll\" tabindex=\"0\" role=\"group\" aria-label=\"{}\">{table}</div>",
         words.measured
     )
 }

@@ -19,7 +19,12 @@ async fn main() -> Result<()> {
     // cargo itself passes `--bench`.
     let filter = std::env::args().skip(1).find(|word| !word.starts_with('-'));
     let filter = filter.unwrap_or_default();
-    let page = Page::open(&Options::default()).await?;
+    let hardware = std::env::var_os("LORAKEET_HARDWARE").is_some();
+    let page = Page::open(&Options {
+        hardware,
+        ..Options::default()
+    })
+    .await?;
     let mut failed = Vec::new();
     for device in ["gpu", "cpu"] {
         for case in CASES.iter().filter(|case| !case.needs_model()) {

@@ -6,12 +6,13 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// axe-core's violations of WCAG 2.2 AA as lines of text: the rule, the element, what is wrong with it. Of the
-/// page's previews, each of hundreds of tokens, it looks at the first.
+/// axe-core's violations of WCAG 2.2 AA, and of its rules on headings and landmarks, as lines of text: the rule, the element, what
+/// is wrong with it. Of the page's previews, each of hundreds of tokens, it looks at the first.
 const VIOLATIONS: &str = "const done = arguments[arguments.length - 1];\
     const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];\
-    const options = { runOnly: { type: 'tag', values: tags }, rules: { 'target-size': { enabled: true } },\
-                      resultTypes: ['violations'] };\
+    const more = ['target-size', 'heading-order', 'page-has-heading-one', 'landmark-unique', 'region'];\
+    const rules = Object.fromEntries(more.map((rule) => [rule, { enabled: true }]));\
+    const options = { runOnly: { type: 'tag', values: tags }, rules, resultTypes: ['violations'] };\
     axe.run({ exclude: ['.example ~ .example'] }, options).then(({ violations }) => done(violations.flatMap(({ id, nodes }) =>\
       nodes.map(({ target, failureSummary }) => `${id}: ${target.flat().join(' ')}: ${failureSummary}`))),\
       (error) => done([`axe-core failed: ${error.message}`]));";

@@ -27,6 +27,12 @@ const WEBGPU: [&str; 4] = [
     "--enable-features=Vulkan",
     "--disable-gpu-sandbox",
 ];
+/// WebGPU on the machine's own GPU, also where the browser does not know it for a good one.
+const OWN_WEBGPU: [&str; 3] = [
+    "--enable-unsafe-webgpu",
+    "--enable-features=Vulkan",
+    "--ignore-gpu-blocklist",
+];
 const NO_WEBGPU: [&str; 1] = ["--disable-blink-features=WebGPU"];
 const QUIET: [&str; 7] = [
     "--headless=new",
@@ -48,6 +54,8 @@ pub struct Options {
     pub browser: Browser,
     /// Whether the browser has WebGPU.
     pub webgpu: bool,
+    /// Whether that is the machine's own GPU, in place of the software adapter.
+    pub hardware: bool,
     /// Width of the page in CSS pixels.
     pub width: u32,
     /// Height of the page in CSS pixels.
@@ -67,6 +75,7 @@ impl Default for Options {
         Self {
             browser: Browser::Chromium,
             webgpu: true,
+            hardware: false,
             width: 1440,
             height: 900,
             missing: Vec::new(),
@@ -399,7 +408,11 @@ fn of_chromium(options: &Options, folder: &Path) -> Result<Value> {
     let downloads = folder.join("downloads");
     std::fs::create_dir_all(&downloads)?;
     let mut flags: Vec<String> = QUIET.iter().map(ToString::to_string).collect();
-    let gpu: &[&str] = if options.webgpu { &WEBGPU } else { &NO_WEBGPU };
+    let gpu: &[&str] = match (options.webgpu, options.hardware) {
+        (true, false) => &WEBGPU,
+        (true, true) => &OWN_WEBGPU,
+        (false, _) => &NO_WEBGPU,
+    };
     flags.extend(gpu.iter().chain(&options.flags).map(ToString::to_string));
     flags.push(format!("--user-data-dir={}", folder.join("profile").display()));
     flags.push(format!(

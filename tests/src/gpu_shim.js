@@ -1,7 +1,7 @@
 // Runs in the page's worker before engine.js (tests/src/gpu_shim.rs): takes features and limits from the adapter, counts what is
 // asked of WebGPU, and makes the device fail on request. A test talks to it over a channel, between two steps of a run.
 if (self.GPUAdapter) {
-  const { hides_features: hidesFeatures, lowest_limits: lowestLimits, refused } = SHIM;
+  const { hides_features: hidesFeatures, lowest_limits: lowestLimits, refused, memory_bytes: memoryBytes } = SHIM;
   // The defaults of the WebGPU specification, which every adapter has.
   const LOWEST = {
     maxBindGroups: 4,
@@ -84,21 +84,52 @@ if (self.GPUAdapter) {
   counted(GPUComputePassEncoder, "dispatchWorkgroups", () => (counts.launches += 1));
   counted(GPUDevice, "createComputePipeline", () => (counts.pipelines += 1));
   counted(GPUDevice, "createBindGroup", () => (counts.bind_groups += 1));
-  counted(GPUDevice, "createBuffer", ({ size }) => {
+  // What was made and not destroyed, and the most of it since the last map; what the collector found does not count as gone.
+  const alive = new Map();
+  let aliveBytes = 0;
+  let mostBytes = 0;
+  let lacksMemory = false;
+  method(GPUDevice, "createBuffer", function (original, [descriptor]) {
+    const { size } = descriptor;
+    if (aliveBytes + size > (memoryBytes ?? Infinity)) {
+      lacksMemory = true;
+      return original.call(this, { ...descriptor, size: 16 });
+    }
+    const buffer = original.call(this, descriptor);
     counts.buffers_created += 1;
     counts.bytes_created += size;
+    alive.set(buffer, size);
+    aliveBytes += size;
+    mostBytes = Math.max(mostBytes, aliveBytes);
+    return buffer;
   });
-  counted(GPUBuffer, "destroy", function () {
-    counts.buffers_destroyed += 1;
-    counts.bytes_destroyed += this.size;
+  method(GPUBuffer, "destroy", function (original, given) {
+    const size = alive.get(this);
+    if (size !== undefined) {
+      counts.buffers_destroyed += 1;
+      counts.bytes_destroyed += size;
+      alive.delete(this);
+      aliveBytes -= size;
+    }
+    return original.apply(this, given);
+  });
+  method(GPUDevice, "popErrorScope", async function (original, given) {
+    const lacked = lacksMemory;
+    lacksMemory = false;
+    const error = await original.apply(this, given);
+    return lacked ? new GPUOutOfMemoryError("a fake lack of memory") : error;
   });
   counted(GPUQueue, "submit", () => (counts.submits += 1));
   counted(GPUQueue, "writeBuffer", (_buffer, _offset, data, _from, size) => (counts.bytes_written += size ?? data.byteLength));
   const never = new Promise(() => {});
   method(GPUBuffer, "mapAsync", function (original, given) {
     counts.maps += 1;
-    between.push(Object.fromEntries(Object.entries(counts).map(([name, count]) => [name, count - seen[name]])));
+    between.push({
+      ...Object.fromEntries(Object.entries(counts).map(([name, count]) => [name, count - seen[name]])),
+      most_bytes: mostBytes,
+    });
     seen = { ...counts };
+    mostBytes = aliveBytes;
     return silent ? never : original.apply(this, given);
   });
   method(GPUQueue, "onSubmittedWorkDone", function (original, given) {
@@ -131,7 +162,7 @@ if (self.GPUAdapter) {
   channel.onmessage = ({ data }) => {
     faults[data]?.();
     channel.postMessage({
-      counts,
+      counts: { ...counts, most_bytes: aliveBytes },
       between,
       features: device && [...device.features],
       limits: device && Object.fromEntries(Object.keys(LOWEST).map((name) => [name, device.limits[name]])),

@@ -23,6 +23,8 @@ pub struct GpuShim {
     pub lowest_limits: bool,
     /// The requests for an adapter that get none, counted from 1 over all workers of the page.
     pub refused: &'static [u32],
+    /// The most bytes of buffers that the device gives.
+    pub memory_bytes: Option<u64>,
 }
 
 /// How the worker's device fails.
@@ -63,6 +65,9 @@ pub struct GpuCounts {
     pub buffers_destroyed: u64,
     /// Their bytes.
     pub bytes_destroyed: u64,
+    /// The most bytes of buffers that were made and not destroyed, in the time of which these are the counts; of those since the
+    /// worker started, what there is now.
+    pub most_bytes: u64,
 }
 
 /// The script's answer.

@@ -17,7 +17,8 @@ pub const OPENED: &str = "return !!document.querySelector('.part-here, .lesson, 
 const PHASE: &str = "document.querySelector('.lab').dataset.phase";
 
 const TAB: char = '\u{e004}';
-const ENTER: char = '\u{e007}';
+/// The key, as the driver takes it.
+pub const ENTER: char = '\u{e007}';
 /// More than there are places that take the focus in any part.
 const TABS: usize = 150;
 
@@ -72,7 +73,11 @@ impl Page {
         bail!("the Tab key does not come to {css}\n{}", self.console())
     }
 
-    async fn tab_to_and_press(&self, css: &str) -> Result<()> {
+    /// Goes to an element with the Tab key and presses Enter.
+    ///
+    /// # Errors
+    /// The Tab key does not come to it.
+    pub async fn tab_to_and_press(&self, css: &str) -> Result<()> {
         self.tab_to(css).await?;
         self.press_key(ENTER).await
     }
@@ -81,25 +86,30 @@ impl Page {
         self.wait_until(what, REACTION, script).await
     }
 
-    /// Chooses the first answer, or writes a number, and commits to it.
-    async fn answer_in_lab(&self, name: &str) -> Result<()> {
+    /// Chooses the first answer, or writes a number, and commits to it; whether it was a number.
+    async fn answer_in_lab(&self, name: &str) -> Result<bool> {
         self.tab_to(&format!("input[name={name}]")).await?;
         let is_number = "return document.activeElement.type === 'number'";
-        let key = if self.run(is_number, Vec::new()).await? == json!(true) {
-            '1'
-        } else {
-            ' '
-        };
-        self.press_key(key).await?;
+        let is_number = self.run(is_number, Vec::new()).await? == json!(true);
+        self.press_key(if is_number { '1' } else { ' ' }).await?;
         self.tab_to_and_press("[data-do=commit]").await?;
         let kept = format!("return document.querySelector('input[name={name}]').disabled");
-        self.wait_in_lab("the answer is kept", &kept).await.map(drop)
+        self.wait_in_lab("the answer is kept", &kept).await?;
+        Ok(is_number)
     }
 
+    /// Goes to the next part, which takes the focus.
     async fn go_to_part(&self, part: usize) -> Result<()> {
         self.tab_to_and_press("[data-region=foot] .primary").await?;
         let shown = format!("return document.querySelector('[aria-current]')?.dataset.of === '{part}'");
-        self.wait_in_lab("the next part is shown", &shown).await.map(drop)
+        self.wait_in_lab("the next part is shown", &shown).await?;
+        let focused = "return document.activeElement.matches('[data-focus=part]')";
+        ensure!(
+            self.run(focused, Vec::new()).await? == json!(true),
+            "part {} has no focus",
+            part + 1
+        );
+        Ok(())
     }
 
     /// Trains the runs of the part that is shown.
@@ -146,7 +156,7 @@ impl Page {
         look(stop(0, true)).await?;
         self.go_to_part(1).await?;
         look(stop(1, false)).await?;
-        self.answer_in_lab("predict").await?;
+        let is_number = self.answer_in_lab("predict").await?;
         look(stop(1, true)).await?;
         self.go_to_part(2).await?;
         look(stop(2, false)).await?;
@@ -156,6 +166,11 @@ impl Page {
         let values = "return document.querySelectorAll('[data-region=values] td').length";
         let values = self.run(values, Vec::new()).await?;
         ensure!(values.as_u64() > Some(1), "nothing was measured");
+        let verdict = "return document.querySelector('.outcome-verdict').innerText.trim() !== ''";
+        ensure!(
+            is_number || self.run(verdict, Vec::new()).await? == json!(true),
+            "there is no verdict on the prediction"
+        );
         look(stop(3, true)).await?;
         Ok(train)
     }

@@ -237,6 +237,7 @@ impl Recorder<'_> {
             config,
             sample_prompt: run.prompt.clone(),
             watch: run.requests()?,
+            keep: None,
         };
         let mut events = ask(&mut session, train, Vec::new())?;
         // Where the run read the model again, that one counts.

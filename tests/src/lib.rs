@@ -22,6 +22,7 @@ pub mod lab_walk;
 pub mod lesson_recorder;
 pub mod marionette;
 pub mod memory;
+pub mod memory_shelf;
 #[path = "../../core/tests/common/mutations.rs"]
 pub mod mutations;
 pub mod rows;

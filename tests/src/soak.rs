@@ -38,6 +38,7 @@ pub fn two_thousand_steps(device: DeviceChoice) {
         config: Box::new(config()),
         sample_prompt: Some("LOVE, n.".into()),
         watch: Vec::new(),
+        keep: None,
     };
     let (mut host, mut on_device, mut losses) = (Vec::new(), Vec::new(), Vec::new());
     let start = Instant::now();

@@ -140,6 +140,7 @@ impl TestSession {
             config: Box::new(config),
             sample_prompt: Some("say a".into()),
             watch,
+            keep: None,
         };
         self.ask(command, Vec::new());
     }

@@ -11,20 +11,35 @@ use anyhow::{Result, bail};
 pub struct Wish<'a> {
     /// The programs whose names start with `web`, which measure in a browser, in place of the native ones.
     browser: bool,
+    /// On this machine's own GPU, in place of the software driver and the software adapter that tests take.
+    hardware: bool,
     /// Only measurements whose names contain this.
     word: Option<&'a str>,
 }
 
 impl<'a> Wish<'a> {
-    /// Reads `[--browser] [WORD]`.
+    /// Reads `[--browser] [--hardware] [WORD]`.
     pub fn read(words: &[&'a str]) -> Result<Self> {
-        let browser = words.first() == Some(&"--browser");
-        let word = match &words[usize::from(browser)..] {
+        let mut rest = words;
+        let mut take = |flag: &str| {
+            let is_there = rest.first() == Some(&flag);
+            rest = &rest[usize::from(is_there)..];
+            is_there
+        };
+        let (browser, hardware) = (take("--browser"), take("--hardware"));
+        let word = match rest {
             [] => None,
             [word] if !word.starts_with('-') => Some(*word),
-            _ => bail!("`bench` takes [--browser] [WORD], not `{}`", words.join(" ")),
+            _ => bail!(
+                "`bench` takes [--browser] [--hardware] [WORD], not `{}`",
+                words.join(" ")
+            ),
         };
-        Ok(Self { browser, word })
+        Ok(Self {
+            browser,
+            hardware,
+            word,
+        })
     }
 }
 
@@ -34,7 +49,11 @@ const ONLY_WHEN_NAMED: [&str; 3] = ["quality", "results", "lessons"];
 
 /// Runs the bench programs; of a word that is the name of one, that one alone.
 pub fn run_all(places: &Places, wish: Wish) -> Result<()> {
-    let Wish { browser, word } = wish;
+    let Wish {
+        browser,
+        hardware,
+        word,
+    } = wish;
     let named = |name: &str| {
         let is_slow = ONLY_WHEN_NAMED.contains(&name);
         word.is_some_and(|word| word == name || is_slow && word.starts_with(name))
@@ -61,11 +80,16 @@ pub fn run_all(places: &Places, wish: Wish) -> Result<()> {
     if let Some(word) = word {
         command.args(["--", word]);
     }
+    if hardware {
+        command.env("LORAKEET_HARDWARE", "1");
+    }
     if browser {
         let folder = page::build_bench(places)?;
         web_environment(&mut command, &folder)?;
     } else {
-        native_environment(&mut command, places)?;
+        if !hardware {
+            native_environment(&mut command, places)?;
+        }
         match models::smollm2(places) {
             Ok(model) => drop(command.env("LORAKEET_SMOLLM2", model)),
             Err(error) => say(format!("benches of SmolLM2 cannot run: {error:#}")),
@@ -107,11 +131,17 @@ mod tests {
 
     #[test]
     fn a_word_picks_measurements_with_and_without_the_browser() {
-        let wish = |browser, word| Wish { browser, word };
-        assert_eq!(Wish::read(&[]).unwrap(), wish(false, None));
-        assert_eq!(Wish::read(&["mlp"]).unwrap(), wish(false, Some("mlp")));
-        assert_eq!(Wish::read(&["--browser"]).unwrap(), wish(true, None));
-        assert_eq!(Wish::read(&["--browser", "mlp"]).unwrap(), wish(true, Some("mlp")));
+        let wish = |browser, hardware, word| Wish {
+            browser,
+            hardware,
+            word,
+        };
+        let read = |words: &[&'static str]| Wish::read(words).unwrap();
+        assert_eq!(read(&[]), wish(false, false, None));
+        assert_eq!(read(&["mlp"]), wish(false, false, Some("mlp")));
+        assert_eq!(read(&["--browser"]), wish(true, false, None));
+        assert_eq!(read(&["--hardware", "mlp"]), wish(false, true, Some("mlp")));
+        assert_eq!(read(&["--browser", "--hardware"]), wish(true, true, None));
     }
 
     #[test]

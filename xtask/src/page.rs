@@ -85,7 +85,7 @@ pub fn build_bench(places: &Places) -> Result<PathBuf> {
     compile(places, wasm::compiler()?, "web", PAGE_PACKAGE, "bench", Some("bench"))?;
     let folder = places.target.join("bench");
     bundle::bind(&programs(places).join("bench.wasm"), "bench", &folder)?;
-    for name in ["index.html", "worker.js"] {
+    for name in ["index.html", "worker.js", "count.js"] {
         let from = places.root.join("app/bench").join(name);
         std::fs::copy(&from, folder.join(name)).with_context(|| format!("{} cannot be copied", from.display()))?;
     }

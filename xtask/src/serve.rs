@@ -193,6 +193,21 @@ mod tests {
     }
 
     #[test]
+    fn the_site_of_the_tests_sends_the_same_policies() {
+        let site = include_str!("../../tests/src/site.rs");
+        for (name, kind) in [
+            ("index.html", "text/html"),
+            ("a.css", "text/css"),
+            ("a.js", "text/javascript"),
+        ] {
+            let policy = policy(name, kind);
+            assert!(site.contains(&format!("\"{policy}\"")), "{name}: {policy}");
+        }
+        let framed = FRAMED.map(|name| format!("\"{name}\""));
+        assert!(framed.iter().all(|name| site.contains(name)), "{framed:?}");
+    }
+
+    #[test]
     fn a_file_is_served_with_its_type_and_length() {
         let folder = std::env::temp_dir().join(format!("lorakeet-serve-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();

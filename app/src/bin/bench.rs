@@ -1,8 +1,8 @@
 //! The browser's bench: measures the one case that the worker's name says (`mlp gpu`) and posts its JSON, or an error's
 //! text. It is no part of the page; `cargo xtask bench --browser` builds it and `app/bench/` starts it.
 
-use js_sys::{ArrayBuffer, WebAssembly::Memory};
-use lorakeet_bench::{find, measure};
+use js_sys::{ArrayBuffer, Function, Reflect, WebAssembly::Memory};
+use lorakeet_bench::{GpuCounts, GpuWork, STEPS, find, measure};
 use lorakeet_core::Result;
 use lorakeet_core::error::Error;
 use lorakeet_core::host::Host;
@@ -27,7 +27,9 @@ fn main() {
 
 async fn run(words: &str) -> Result<String> {
     let (case, device) = find(words)?;
-    let mut measurement = measure(case, device, &HOST, None).await?;
+    let mut counts = Vec::new();
+    let mut measurement = measure(case, device, &HOST, None, &mut || counts.extend(gpu_counts())).await?;
+    measurement.gpu = GpuWork::of(&counts, STEPS);
     measurement.peak_bytes = Some(memory_bytes());
     serde_json::to_string(&measurement).map_err(|error| Error::internal(Message::verbatim(error.to_string())))
 }
@@ -37,6 +39,13 @@ const HOST: Host = Host {
     now_ms: || scope().performance().map_or(0.0, |performance| performance.now()),
     yield_now: || Box::pin(std::future::ready(())),
 };
+
+/// What `app/bench/count.js` has counted so far.
+fn gpu_counts() -> Option<GpuCounts> {
+    let count = Reflect::get(&scope(), &"gpuCounts".into()).ok()?;
+    let text = count.dyn_into::<Function>().ok()?.call0(&JsValue::NULL).ok()?;
+    serde_json::from_str(&text.as_string()?).ok()
+}
 
 /// WebAssembly's memory grows and never shrinks.
 fn memory_bytes() -> u64 {

@@ -25,7 +25,7 @@ pub fn Classes(
     let head = (0..5).map(|place| view! { <th scope="col" class:number-cell={place > 0}>{move || state.words().tasks.class_columns[place]}</th> });
     let head = head.collect_view();
     view! {
-        <div class="table-scroll" role="region" tabindex="0" aria-label=state.text(|w| w.tasks.classes) data-testid="classes">
+        <div class="table-scroll" role="group" tabindex="0" aria-label=state.text(|w| w.tasks.classes) data-testid="classes">
             <table>
                 <caption>{state.text(|w| w.tasks.classes)}</caption>
                 <thead><tr>{head}</tr></thead>

@@ -46,7 +46,7 @@ fn Matrix(
     let corner = move || format!("{} ↓ {} →", state.words().tasks.right_label, state.words().tasks.answer);
     view! {
         <div data-testid="confusion">
-            <div class="table-scroll" role="region" tabindex="0" aria-label=state.text(|w| w.tasks.confusion)>
+            <div class="table-scroll" role="group" tabindex="0" aria-label=state.text(|w| w.tasks.confusion)>
                 <table class="confusion">
                     <caption>{state.text(|w| w.tasks.confusion)}</caption>
                     <thead><tr><td class="corner">{corner}</td>{columns}</tr></thead>

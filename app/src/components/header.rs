@@ -3,7 +3,7 @@
 use super::lesson_offer::LessonOffer;
 use super::notice::worded;
 use super::share::Share;
-use crate::conversation::Engine;
+use crate::conversation::{Engine, Job};
 use crate::format;
 use crate::i18n::Language;
 use crate::link::{self, Sharing};
@@ -66,35 +66,37 @@ pub fn Header() -> impl IntoView {
         view! { <option value=name prop:selected=move || state.device_choice.get() == choice>{label}</option> }
     });
     view! {
-        <header class="top">
-            <a class="skip" href="#train">{state.text(|w| w.skip_to_train)}</a>
-            <div class="brand">
-                <Bird/>
-                <h1>"Lorakeet"</h1>
+        <header>
+            <div class="top">
+                <a class="skip" href="#train">{state.text(|w| w.skip_to_train)}</a>
+                <div class="brand">
+                    <Bird/>
+                    <h1>"Lorakeet"</h1>
+                </div>
+                <div class="switches">
+                    <button type="button" class="quiet" data-testid="share" node_ref=opener aria-controls="share-panel"
+                        aria-expanded=move || shown.get().to_string() on:click=move |_| shown.update(|shown| *shown = !*shown)>{state.text(|w| w.share)}</button>
+                    <label>
+                        <span class="unseen">{state.text(|w| w.device_switch)}</span>
+                        <select data-testid="device-choice" on:change=choose_device title=state.text(|w| w.device_switch)
+                            prop:disabled=move || state.training.phase.with(Phase::is_under_way)>{devices}</select>
+                    </label>
+                    <label>
+                        <span class="unseen">{state.text(|w| w.language)}</span>
+                        <select data-testid="language" on:change=choose_language>{languages}</select>
+                    </label>
+                    <label>
+                        <span class="unseen">{state.text(|w| w.theme)}</span>
+                        <select data-testid="theme" on:change=choose_theme>{themes}</select>
+                    </label>
+                </div>
             </div>
-            <div class="switches">
-                <button type="button" class="quiet" data-testid="share" node_ref=opener aria-controls="share-panel"
-                    aria-expanded=move || shown.get().to_string() on:click=move |_| shown.update(|shown| *shown = !*shown)>{state.text(|w| w.share)}</button>
-                <label>
-                    <span class="unseen">{state.text(|w| w.device_switch)}</span>
-                    <select data-testid="device-choice" on:change=choose_device title=state.text(|w| w.device_switch)
-                        prop:disabled=move || state.training.phase.with(Phase::is_under_way)>{devices}</select>
-                </label>
-                <label>
-                    <span class="unseen">{state.text(|w| w.language)}</span>
-                    <select data-testid="language" on:change=choose_language>{languages}</select>
-                </label>
-                <label>
-                    <span class="unseen">{state.text(|w| w.theme)}</span>
-                    <select data-testid="theme" on:change=choose_theme>{themes}</select>
-                </label>
-            </div>
+            <Show when=move || shown.get()><Share close/></Show>
+            <LinkProblems/>
+            <LessonOffer/>
+            <p class="tagline">{state.text(|w| w.tagline)}</p>
+            <DeviceLine measurable=true/>
         </header>
-        <Show when=move || shown.get()><Share close/></Show>
-        <LinkProblems/>
-        <LessonOffer/>
-        <p class="tagline">{state.text(|w| w.tagline)}</p>
-        <DeviceLine/>
     }
 }
 
@@ -110,17 +112,19 @@ pub fn CompactHeader() -> impl IntoView {
         link::address(state, sharing).ok()
     };
     view! {
-        <header class="top">
-            <div class="brand">
-                <Bird/>
-                <h1>"Lorakeet"</h1>
+        <header>
+            <div class="top">
+                <div class="brand">
+                    <Bird/>
+                    <h1>"Lorakeet"</h1>
+                </div>
+                <a class="button" target="_blank" rel="noopener" data-testid="whole-page" href=address>
+                    {move || state.words().sharing.whole_page}
+                </a>
             </div>
-            <a class="button" target="_blank" rel="noopener" data-testid="whole-page" href=address>
-                {move || state.words().sharing.whole_page}
-            </a>
+            <LinkProblems/>
+            <DeviceLine measurable=false/>
         </header>
-        <LinkProblems/>
-        <DeviceLine/>
     }
 }
 
@@ -162,7 +166,10 @@ fn Bird() -> impl IntoView {
 
 /// What the engine runs on, and what to expect of it.
 #[component]
-fn DeviceLine() -> impl IntoView {
+fn DeviceLine(
+    /// Whether it can be measured here.
+    measurable: bool,
+) -> impl IntoView {
     let state = expect_context::<PageState>();
     let device_state = move || match state.worker.engine.get() {
         Engine::Loading(..) => "loading",
@@ -204,6 +211,40 @@ fn DeviceLine() -> impl IntoView {
             <p class="device-line"><span class="lamp" aria-hidden="true"></span>{line}</p>
             {move || share().map(|share| view! { <progress max="1" value=share></progress> })}
             {move || note().map(|note| view! { <p class="hint">{worded(state, note)}</p> })}
+            {measurable.then(|| view! { <Speed/> })}
         </div>
+    }
+}
+
+/// What the device was measured to do, or the button that measures it.
+#[component]
+fn Speed() -> impl IntoView {
+    let state = expect_context::<PageState>();
+    let worker = state.worker;
+    let is_under_way = Memo::new(move |_| worker.job.get() == Some(Job::Probe));
+    let is_busy = move || is_under_way.get() || state.training.phase.with(Phase::is_under_way);
+    let label = move || match is_under_way.get() {
+        true => state.words().measuring,
+        false => state.words().measure,
+    };
+    let button = move || {
+        let is_open = worker.device.with(Option::is_some) && worker.engine.get() == Engine::Ready;
+        (is_open && worker.probe.get().is_none()).then(|| {
+            view! {
+                <p class="buttons">
+                    <button type="button" class="quiet" data-testid="measure" on:click=move |_| state.measure()
+                        prop:disabled=is_busy>{label}</button>
+                </p>
+            }
+        })
+    };
+    let text = move || {
+        let probe = worker.probe.get()?;
+        let figures = [probe.gflops, probe.gbytes_per_s, probe.await_ms, probe.launch_us];
+        Some((state.words().measured)(figures.map(format::figure)))
+    };
+    view! {
+        <p class="hint" role="status" data-testid="measured">{text}</p>
+        {button}
     }
 }

@@ -4,11 +4,12 @@
 use super::notice::Notice;
 use crate::conversation::Job;
 use crate::i18n::inside::InsideWords;
-use crate::pictures::{FORMATS, Kind, applies};
+use crate::pictures::{FORMATS, applies, can_be_asked, can_follow, has_layer, has_module, has_text};
 use crate::run::Phase;
 use crate::state::PageState;
 use leptos::html::Div;
 use leptos::prelude::*;
+use lorakeet_core::protocol::{ModelInfo, PictureKind};
 use lorakeet_lab::pictures;
 use web_sys::{Element, HtmlDetailsElement};
 
@@ -23,7 +24,7 @@ pub fn LookInside() -> impl IntoView {
         <details class="fold inside" data-testid="inside">
             <summary>{move || state.words().inside.title}</summary>
             <p class="hint">{move || state.words().inside.hint}</p>
-            {Kind::ALL.map(|kind| view! { <PicturePanel kind/> })}
+            {PictureKind::ALL.map(|kind| view! { <PicturePanel kind/> })}
         </details>
     }
 }
@@ -31,7 +32,7 @@ pub fn LookInside() -> impl IntoView {
 #[component]
 fn PicturePanel(
     /// What it shows.
-    kind: Kind,
+    kind: PictureKind,
 ) -> impl IntoView {
     let state = expect_context::<PageState>();
     let panel = state.pictures.panel(kind);
@@ -45,7 +46,7 @@ fn PicturePanel(
         Memo::new(move |_| state.worker.job.get() == Some(Job::Picture) && state.pictures.asked.get() == Some(kind));
     let can_draw = Memo::new(move |_| {
         let is_there = match kind {
-            Kind::LoraUpdate => state.training.has_adapter.get(),
+            PictureKind::LoraUpdate => state.training.has_adapter.get(),
             _ => is_applicable.get(),
         };
         is_there && !is_under_way.get() && state.worker.job.get() != Some(Job::Picture)
@@ -57,18 +58,18 @@ fn PicturePanel(
             () if state.loaded.model.with(Option::is_none) => Some(words.no_model),
             () if is_under_way.get() => Some(words.under_way),
             () if !is_applicable.get() && !can_draw.get() => Some((words.condition)(kind)),
-            () if !kind.can_be_asked() => Some(words.run_only),
-            () if kind == Kind::LoraUpdate && !state.training.has_adapter.get() => Some(words.no_adapter),
+            () if !can_be_asked(kind) => Some(words.run_only),
+            () if kind == PictureKind::LoraUpdate && !state.training.has_adapter.get() => Some(words.no_adapter),
             () => None,
         }
     };
-    let draw = kind.can_be_asked().then(|| {
+    let draw = can_be_asked(kind).then(|| {
         view! {
             <button type="button" data-testid=format!("draw-{}", kind.name()) prop:disabled=move || !can_draw.get()
                 on:click=move |_| state.draw(kind)>{word(|w| w.draw)}</button>
         }
     });
-    let follow = kind.can_follow().then(|| {
+    let follow = can_follow(kind).then(|| {
         view! {
             <label class="check">
                 <input type="checkbox" data-testid=format!("follow-{}", kind.name()) prop:checked=panel.follows
@@ -100,7 +101,7 @@ fn PicturePanel(
 #[component]
 fn Choices(
     /// Which.
-    kind: Kind,
+    kind: PictureKind,
 ) -> impl IntoView {
     let state = expect_context::<PageState>();
     let panel = state.pictures.panel(kind);
@@ -109,7 +110,7 @@ fn Choices(
     let is_locked = move || state.training.phase.with(Phase::is_under_way);
     let text = move || panel.text(state.subject());
     let write = move |event| panel.own_text.set(Some(event_target_value(&event)));
-    let sentence = kind.has_text().then(|| {
+    let sentence = has_text(kind).then(|| {
         view! {
             <label class="field">
                 <span class="field-name">{word(|w| w.text)}</span>
@@ -127,7 +128,7 @@ fn Choices(
             .map(|module| view! { <option value=module></option> })
             .collect_view()
     };
-    let module = kind.has_module().then(|| {
+    let module = has_module(kind).then(|| {
         let list = format!("modules-{name}");
         view! {
             <label class="field">
@@ -139,21 +140,18 @@ fn Choices(
             </label>
         }
     });
-    let layers = move || {
-        let layers = state
-            .loaded
-            .model
-            .with(|model| model.as_ref().map_or(1, |model| model.num_hidden_layers));
-        layers.max(1)
+    let count = move |of: fn(&ModelInfo) -> usize| {
+        Signal::derive(move || state.loaded.model.with(|model| model.as_ref().map_or(1, of)).max(1))
     };
-    let layer = kind.has_layer().then(|| {
-        view! { <Place id=format!("layer-{name}") label=|w| w.layer count=Signal::derive(layers) value=panel.layer/> }
+    let layer = has_layer(kind).then(|| {
+        let layers = count(|model| model.num_hidden_layers);
+        view! { <Place id=format!("layer-{name}") label=|w| w.layer count=layers value=panel.layer/> }
     });
-    let head = (kind == Kind::Attention).then(|| {
-        let heads = Signal::derive(move || panel.heads());
+    let head = (kind == PictureKind::Attention).then(|| {
+        let heads = count(|model| model.num_attention_heads);
         view! { <Place id=format!("head-{name}") label=|w| w.head count=heads value=panel.head/> }
     });
-    let format = (kind == Kind::PackedWeights).then(|| {
+    let format = (kind == PictureKind::PackedWeights).then(|| {
         let choose = move |event| {
             let name = event_target_value(&event);
             let known = FORMATS.into_iter().find(|known| *known == name);
@@ -208,7 +206,7 @@ fn Place(
 #[component]
 fn Drawn(
     /// Which.
-    kind: Kind,
+    kind: PictureKind,
     /// Whether it can be seen; it is made only then.
     is_open: RwSignal<bool>,
 ) -> impl IntoView {

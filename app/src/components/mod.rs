@@ -28,6 +28,7 @@ pub mod scores;
 pub mod settings;
 pub mod share;
 pub mod step;
+pub mod stored_runs;
 pub mod task;
 pub mod train;
 pub mod try_it;

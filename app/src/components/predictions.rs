@@ -44,7 +44,7 @@ pub fn PredictionTable() -> impl IntoView {
             <section class="result" data-testid="predictions">
                 <h3>{state.text(|w| w.tasks.predictions)}</h3>
                 <p class="hint">{move || (state.words().tasks.predictions_hint)(all.get())}</p>
-                <div class="table-scroll" role="region" tabindex="0" aria-label=state.text(|w| w.tasks.predictions)>
+                <div class="table-scroll" role="group" tabindex="0" aria-label=state.text(|w| w.tasks.predictions)>
                     <table class="predictions">
                         <thead><tr>{head}</tr></thead>
                         <tbody>{rows}</tbody>

@@ -79,8 +79,8 @@ fn Example(
     let tokens = tokens.collect_view();
     view! {
         <article class="example">
-            <h4>{heading}</h4>
-            <p class="tokens">{tokens}{(all > TOKENS).then_some("…")}</p>
+            <h4>{heading.clone()}</h4>
+            <p class="tokens" tabindex="0" role="group" aria-label=heading>{tokens}{(all > TOKENS).then_some("…")}</p>
         </article>
     }
 }

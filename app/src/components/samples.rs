@@ -47,11 +47,12 @@ pub fn Samples() -> impl IntoView {
             <div class="pair">
                 <article class="sample" data-testid="sample-before">
                     <h4>{state.text(|w| w.before)}</h4>
-                    <Written sample=before empty=Signal::derive(state.text(|w| w.sample_none))/>
+                    <Written sample=before name=Signal::derive(move || state.words().before.to_owned())
+                        empty=Signal::derive(state.text(|w| w.sample_none))/>
                 </article>
                 <article class="sample sample-now" data-testid="sample-now">
                     <h4>{heading}</h4>
-                    <Written sample=present empty=Signal::derive(state.text(|w| w.sample_waiting))/>
+                    <Written sample=present name=Signal::derive(heading) empty=Signal::derive(state.text(|w| w.sample_waiting))/>
                 </article>
             </div>
             <label class="slider" class:gone=move || { later.with(Vec::len) < 2 }>
@@ -62,19 +63,23 @@ pub fn Samples() -> impl IntoView {
     }
 }
 
-/// A sample, or what will be there.
+/// A sample, or what will be there. A long one is scrolled in its place, by the keyboard, too.
 #[component]
 fn Written(
     /// The sample.
     sample: impl Fn() -> Option<Sample> + Send + Sync + Copy + 'static,
+    /// Its name.
+    name: Signal<String>,
     /// Words for none.
     empty: Signal<&'static str>,
 ) -> impl IntoView {
     move || match sample() {
-        Some(sample) => {
-            view! { <p class="written"><span class="given">{sample.prompt}</span><span>{sample.text}</span></p> }
-                .into_any()
+        Some(sample) => view! {
+            <p class="written" tabindex="0" role="group" aria-label=name>
+                <span class="given">{sample.prompt}</span><span>{sample.text}</span>
+            </p>
         }
+        .into_any(),
         None => view! { <p class="written empty">{empty}</p> }.into_any(),
     }
 }

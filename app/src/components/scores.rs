@@ -54,7 +54,7 @@ pub fn Scores(
         ways.get().into_iter().map(row).collect_view()
     };
     view! {
-        <div class="table-scroll" role="region" tabindex="0" aria-label=caption>
+        <div class="table-scroll" role="group" tabindex="0" aria-label=caption>
             <table>
                 <caption>{caption}</caption>
                 <thead><tr><th scope="col">{state.text(|w| w.tasks.way)}</th>{head}</tr></thead>

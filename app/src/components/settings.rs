@@ -97,9 +97,21 @@ fn Memory() -> impl IntoView {
         let text = (words.memory_too_much)(format::bytes(available));
         Some(view! { <p class="field-error" role="status" data-testid="memory-too-much">{text}</p> })
     };
+    let time = move || {
+        let seconds = state.loaded.seconds_per_step.get()?;
+        let words = state.words();
+        let time = match seconds {
+            s if s < 1.0 => format!("{} ms", format::figure(1e3 * s)),
+            s if s < 100.0 => format!("{} s", format::figure(s)),
+            s => (words.duration)(s),
+        };
+        let text = (words.step_time)(time);
+        Some(view! { <p class="hint" role="status" data-testid="step-time">{text}</p> })
+    };
     view! {
         <p class="hint" data-testid="memory">{text}</p>
         {too_much}
+        {time}
     }
 }
 

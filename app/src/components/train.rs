@@ -9,6 +9,7 @@ use super::notice::worded;
 use super::report::RunReport;
 use super::samples::Samples;
 use super::step::{Number, StepStatus};
+use super::stored_runs::{Interrupted, StoredRuns};
 use crate::conversation::{Engine, Job};
 use crate::format;
 use crate::report::writes;
@@ -40,7 +41,8 @@ pub fn Train() -> impl IntoView {
                 <h2>{state.text(|w| w.train)}</h2>
             </div>
             <div class="step-body">
-                <Notice jobs=&[Job::Open, Job::Train]/>
+                <Notice jobs=&[Job::Open, Job::Probe, Job::Train]/>
+                <Interrupted/>
                 {move || state.training.shared.get().map(|device| view! {
                     <p class="notice" data-testid="shared-run">{move || (state.words().sharing.shown)(device)}</p>
                 })}
@@ -71,6 +73,7 @@ pub fn Train() -> impl IntoView {
                     </label>
                 </Show>
                 <Notes/>
+                <StoredRuns/>
             </div>
         </section>
     }

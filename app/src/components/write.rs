@@ -147,7 +147,7 @@ fn Pane(
     };
     view! {
         <article class="sample" data-testid=id>
-            <h4>{state.text(title)}</h4>
+            <h3>{state.text(title)}</h3>
             {text}
             <p class="hint">{speed}</p>
         </article>

@@ -1,6 +1,6 @@
 //! English.
 
-use super::{Words, inside, share, tasks};
+use super::{Words, inside, runs, share, tasks};
 use lorakeet_core::config::Group;
 use lorakeet_core::error::Kind;
 use lorakeet_core::protocol::DeviceChoice;
@@ -17,6 +17,7 @@ pub static WORDS: Words = Words {
 
     share: "Share",
     sharing: &share::ENGLISH,
+    runs: &runs::ENGLISH,
     inside: &inside::ENGLISH,
     link_problems: "Not all of the link could be used",
 
@@ -29,13 +30,18 @@ pub static WORDS: Words = Words {
     },
     device: "Device",
     device_cpu: "CPU",
+    measure: "Measure its speed",
+    measuring: "Measuring…",
+    measured: |[gflops, gigabytes, read, launch]| {
+        format!("Measured: {gflops} GFLOP/s, {gigabytes} GB/s, {read} ms per read, {launch} µs per launch")
+    },
     engine_loading: |share, bytes| match share {
         Some(share) => format!("Downloading the engine: {share}%"),
         None => format!("Downloading the engine: {bytes}"),
     },
     engine_starting: "Starting the engine…",
     engine_failed: "The engine stopped",
-    engine_failed_remedy: "Restart it: the model and the data are loaded again. An adapter that was not downloaded is lost.",
+    engine_failed_remedy: "Restart it: the model and the data are loaded again, and an interrupted run can be continued from its last checkpoint.",
     restart_engine: "Restart the engine",
     use_cpu: "Use the CPU",
 
@@ -151,6 +157,7 @@ pub static WORDS: Words = Words {
             "This device has only {available}. Lower per_device_train_batch_size or cutoff_len, or use a smaller model."
         )
     },
+    step_time: |time| format!("Estimated time of a step on this device: {time}."),
     settings_summary: |rate, rank, length| match rank {
         Some(rank) => format!("learning rate {rate}, rank {rank}, {length}"),
         None => format!("learning rate {rate}, all weights, {length}"),

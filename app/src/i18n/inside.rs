@@ -1,6 +1,6 @@
 //! The words about pictures that explain; their titles, sentences and tables are `lorakeet_lab::pictures`'.
 
-use crate::pictures::Kind;
+use lorakeet_core::protocol::PictureKind;
 
 /// The words about pictures, in one language.
 pub struct InsideWords {
@@ -9,11 +9,11 @@ pub struct InsideWords {
     /// What is there.
     pub hint: &'static str,
     /// A picture's name.
-    pub name: fn(Kind) -> &'static str,
+    pub name: fn(PictureKind) -> &'static str,
     /// What it shows.
-    pub about: fn(Kind) -> &'static str,
+    pub about: fn(PictureKind) -> &'static str,
     /// When it can be made.
-    pub condition: fn(Kind) -> &'static str,
+    pub condition: fn(PictureKind) -> &'static str,
     /// There is no model yet.
     pub no_model: &'static str,
     /// There is no adapter yet.
@@ -51,33 +51,37 @@ pub static ENGLISH: InsideWords = InsideWords {
     title: "Look inside",
     hint: "Pictures of what the model computes and of what training changes. Nothing is computed until you ask for it.",
     name: |kind| match kind {
-        Kind::Tokens => "Token probabilities",
-        Kind::LoraUpdate => "LoRA update",
-        Kind::Attention => "Attention",
-        Kind::LossSurface => "Loss surface",
-        Kind::PackedWeights => "Quantized weights",
-        Kind::Units => "Hidden units",
+        PictureKind::Tokens => "Token probabilities",
+        PictureKind::LoraUpdate => "LoRA update",
+        PictureKind::Attention => "Attention",
+        PictureKind::LossSurface => "Loss surface",
+        PictureKind::PackedWeights => "Quantized weights",
+        PictureKind::Units => "Hidden units",
     },
     about: |kind| match kind {
-        Kind::Tokens => "How likely each token of a sentence is given those before it: base model against tuned model.",
-        Kind::LoraUpdate => "What the adapter adds to one weight matrix, ΔW = s·B·A. It is zero before training.",
-        Kind::Attention => {
+        PictureKind::Tokens => {
+            "How likely each token of a sentence is given those before it: base model against tuned model."
+        }
+        PictureKind::LoraUpdate => {
+            "What the adapter adds to one weight matrix, ΔW = s·B·A. It is zero before training."
+        }
+        PictureKind::Attention => {
             "How much each token of a sentence attends to the tokens before it, in one head of one layer."
         }
-        Kind::LossSurface => "The loss over the two weights of a model, and the path of the optimizer.",
-        Kind::PackedWeights => "A corner of a weight matrix beside the same weights in fewer bits.",
-        Kind::Units => "The activation of each hidden unit over the inputs.",
+        PictureKind::LossSurface => "The loss over the two weights of a model, and the path of the optimizer.",
+        PictureKind::PackedWeights => "A corner of a weight matrix beside the same weights in fewer bits.",
+        PictureKind::Units => "The activation of each hidden unit over the inputs.",
     },
     condition: |kind| match kind {
-        Kind::Tokens => "Needs a decoder that generates text, such as the bundled model.",
-        Kind::LoraUpdate => "Needs finetuning_type: lora.",
-        Kind::Attention => "Needs a language model; the small models have no attention over a text.",
-        Kind::LossSurface => {
+        PictureKind::Tokens => "Needs a decoder that generates text, such as the bundled model.",
+        PictureKind::LoraUpdate => "Needs finetuning_type: lora.",
+        PictureKind::Attention => "Needs a language model; the small models have no attention over a text.",
+        PictureKind::LossSurface => {
             "Needs a model of exactly two weights: small_mlp with num_hidden_layers: 0, on one column of numbers \
             with one number to predict."
         }
-        Kind::PackedWeights => "The loaded model has no linear layers.",
-        Kind::Units => "Needs small_mlp with a hidden layer, on one or two columns of numbers.",
+        PictureKind::PackedWeights => "The loaded model has no linear layers.",
+        PictureKind::Units => "Needs small_mlp with a hidden layer, on one or two columns of numbers.",
     },
     no_model: "Load a model first.",
     no_adapter: "Train first: there is no adapter yet.",
@@ -105,30 +109,30 @@ pub static CHINESE: InsideWords = InsideWords {
     title: "观察模型内部",
     hint: "用图展示模型的计算过程，以及训练改变了什么。只有在你要求时才会计算。",
     name: |kind| match kind {
-        Kind::Tokens => "token 概率",
-        Kind::LoraUpdate => "LoRA 更新量",
-        Kind::Attention => "注意力",
-        Kind::LossSurface => "损失曲面",
-        Kind::PackedWeights => "量化权重",
-        Kind::Units => "隐藏单元",
+        PictureKind::Tokens => "token 概率",
+        PictureKind::LoraUpdate => "LoRA 更新量",
+        PictureKind::Attention => "注意力",
+        PictureKind::LossSurface => "损失曲面",
+        PictureKind::PackedWeights => "量化权重",
+        PictureKind::Units => "隐藏单元",
     },
     about: |kind| match kind {
-        Kind::Tokens => "给定前文时，句子中每个 token 的概率：基座模型与微调后的模型对比。",
-        Kind::LoraUpdate => "适配器给一个权重矩阵加上了什么：ΔW = s·B·A。训练前为零。",
-        Kind::Attention => "在某一层的某个注意力头中，句子里的每个 token 对前面各 token 的注意力权重。",
-        Kind::LossSurface => "模型的两个权重上的损失，以及优化器走过的路径。",
-        Kind::PackedWeights => "权重矩阵的一角，以及同样的权重用更少位数表示的结果。",
-        Kind::Units => "每个隐藏单元在不同输入下的激活值。",
+        PictureKind::Tokens => "给定前文时，句子中每个 token 的概率：基座模型与微调后的模型对比。",
+        PictureKind::LoraUpdate => "适配器给一个权重矩阵加上了什么：ΔW = s·B·A。训练前为零。",
+        PictureKind::Attention => "在某一层的某个注意力头中，句子里的每个 token 对前面各 token 的注意力权重。",
+        PictureKind::LossSurface => "模型的两个权重上的损失，以及优化器走过的路径。",
+        PictureKind::PackedWeights => "权重矩阵的一角，以及同样的权重用更少位数表示的结果。",
+        PictureKind::Units => "每个隐藏单元在不同输入下的激活值。",
     },
     condition: |kind| match kind {
-        Kind::Tokens => "需要能生成文本的解码器模型，例如自带的模型。",
-        Kind::LoraUpdate => "需要 finetuning_type: lora。",
-        Kind::Attention => "需要语言模型；小模型没有对文本的注意力。",
-        Kind::LossSurface => {
+        PictureKind::Tokens => "需要能生成文本的解码器模型，例如自带的模型。",
+        PictureKind::LoraUpdate => "需要 finetuning_type: lora。",
+        PictureKind::Attention => "需要语言模型；小模型没有对文本的注意力。",
+        PictureKind::LossSurface => {
             "需要恰好只有两个权重的模型：num_hidden_layers: 0 的 small_mlp，数据为一列数字，预测一个数字。"
         }
-        Kind::PackedWeights => "已加载的模型没有线性层。",
-        Kind::Units => "需要带隐藏层的 small_mlp，数据为一列或两列数字。",
+        PictureKind::PackedWeights => "已加载的模型没有线性层。",
+        PictureKind::Units => "需要带隐藏层的 small_mlp，数据为一列或两列数字。",
     },
     no_model: "请先加载模型。",
     no_adapter: "请先训练：目前还没有适配器。",

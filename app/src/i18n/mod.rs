@@ -5,6 +5,7 @@
 
 mod en;
 pub mod inside;
+mod runs;
 pub mod share;
 mod tasks;
 mod zh;
@@ -63,6 +64,8 @@ pub struct Words {
     pub share: &'static str,
     /// What is said about sharing.
     pub sharing: &'static share::ShareWords,
+    /// What is said about stored runs.
+    pub runs: &'static runs::RunWords,
     /// What is said about pictures.
     pub inside: &'static inside::InsideWords,
     /// Above what of a link cannot be used.
@@ -78,6 +81,12 @@ pub struct Words {
     pub device: &'static str,
     /// The CPU, said plainly.
     pub device_cpu: &'static str,
+    /// The button that measures the device.
+    pub measure: &'static str,
+    /// It is being measured.
+    pub measuring: &'static str,
+    /// What was measured: GFLOP/s, GB/s, milliseconds of a read, microseconds of a launch.
+    pub measured: fn([String; 4]) -> String,
     /// The engine's code is loading; share done in percent where known, and bytes so far.
     pub engine_loading: fn(Option<u64>, String) -> String,
     /// The engine's code starts.
@@ -223,6 +232,8 @@ pub struct Words {
     pub memory: fn(Option<String>, String, String) -> String,
     /// The peak is above what the device can give.
     pub memory_too_much: fn(String) -> String,
+    /// About how long a step takes on the device that was measured.
+    pub step_time: fn(String) -> String,
     /// One line on the settings.
     pub settings_summary: fn(&str, Option<usize>, &str) -> String,
     /// Heading of a group of knobs.

@@ -54,7 +54,15 @@ pub struct ShareWords {
     /// From a frame to the whole page.
     pub whole_page: &'static str,
     /// Results that came with the link: what they ran on.
-    pub shown: fn(DeviceKind) -> &'static str,
+    pub shown: fn(DeviceKind) -> String,
+}
+
+/// What a device is called in both languages.
+fn short(device: DeviceKind) -> &'static str {
+    match device {
+        DeviceKind::Cpu => "CPU",
+        DeviceKind::Gpu => "GPU",
+    }
 }
 
 /// The English words.
@@ -84,13 +92,9 @@ pub static ENGLISH: ShareWords = ShareWords {
     offer_hint: "Its settings were filled in here as well.",
     open_lesson: "Open the lesson",
     whole_page: "Open the full page",
-    shown: |device| match device {
-        DeviceKind::Cpu => {
-            "These are the results of a shared run, trained on a CPU. Train runs it again in your browser."
-        }
-        DeviceKind::Gpu => {
-            "These are the results of a shared run, trained on a GPU. Train runs it again in your browser."
-        }
+    shown: |device| {
+        let device = short(device);
+        format!("These are the results of a shared run, trained on a {device}. Train runs it again in your browser.")
     },
 };
 
@@ -121,8 +125,8 @@ pub static CHINESE: ShareWords = ShareWords {
     offer_hint: "其中的设置也已填入本页。",
     open_lesson: "打开课程",
     whole_page: "打开完整页面",
-    shown: |device| match device {
-        DeviceKind::Cpu => "以下是他人分享的训练结果，在 CPU 上训练得到。点击“训练”可在你的浏览器中重新训练。",
-        DeviceKind::Gpu => "以下是他人分享的训练结果，在 GPU 上训练得到。点击“训练”可在你的浏览器中重新训练。",
+    shown: |device| {
+        let device = short(device);
+        format!("以下是他人分享的训练结果，在 {device} 上训练得到。点击“训练”可在你的浏览器中重新训练。")
     },
 };

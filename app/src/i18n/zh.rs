@@ -1,6 +1,6 @@
 //! 简体中文。
 
-use super::{Words, inside, share, tasks};
+use super::{Words, inside, runs, share, tasks};
 use lorakeet_core::config::Group;
 use lorakeet_core::error::Kind;
 use lorakeet_core::protocol::DeviceChoice;
@@ -17,6 +17,7 @@ pub static WORDS: Words = Words {
 
     share: "分享",
     sharing: &share::CHINESE,
+    runs: &runs::CHINESE,
     inside: &inside::CHINESE,
     link_problems: "链接中有无法使用的内容",
 
@@ -29,13 +30,18 @@ pub static WORDS: Words = Words {
     },
     device: "设备",
     device_cpu: "CPU",
+    measure: "测量速度",
+    measuring: "正在测量…",
+    measured: |[gflops, gigabytes, read, launch]| {
+        format!("实测：{gflops} GFLOP/s，{gigabytes} GB/s，每次读回 {read} 毫秒，每次启动内核 {launch} 微秒")
+    },
     engine_loading: |share, bytes| match share {
         Some(share) => format!("正在下载引擎：{share}%"),
         None => format!("正在下载引擎：{bytes}"),
     },
     engine_starting: "正在启动引擎…",
     engine_failed: "引擎已停止",
-    engine_failed_remedy: "请重新启动：模型和数据会重新加载。尚未下载的适配器会丢失。",
+    engine_failed_remedy: "请重新启动：模型和数据会重新加载，中断的训练可以从最近的检查点继续。",
     restart_engine: "重新启动引擎",
     use_cpu: "改用 CPU",
 
@@ -137,6 +143,7 @@ pub static WORDS: Words = Words {
     memory_too_much: |available| {
         format!("此设备只有 {available}。请减小 per_device_train_batch_size 或 cutoff_len，或换用更小的模型。")
     },
+    step_time: |time| format!("预计在此设备上每步耗时 {time}。"),
     settings_summary: |rate, rank, length| match rank {
         Some(rank) => format!("学习率 {rate}，LoRA 秩 {rank}，{length}"),
         None => format!("学习率 {rate}，全参数，{length}"),

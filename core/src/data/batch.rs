@@ -245,7 +245,8 @@ pub fn collate(examples: &[&Example], pad_id: u32, side: PaddingSide, padded: im
 
 /// Rows of the hidden states that predict a target, and those targets: token t predicts label t + 1 of its row.
 ///
-/// Where more than 7 of 8 rows count, all rows are given, the others with the target −100: a gather would cost more.
+/// Where more than 7 of 8 rows count, all rows are given, the others with the target −100: a gather would cost more. Else those
+/// that count come first, and others fill them up to [`TARGET_PARTS`] of all.
 pub fn targets(batch: &Batch) -> (Vec<usize>, Vec<f32>) {
     let mut all = Vec::with_capacity(batch.rows * batch.tokens);
     for labels in batch.labels.chunks(batch.tokens) {
@@ -260,11 +261,18 @@ pub fn unshifted_targets(batch: &Batch) -> (Vec<usize>, Vec<f32>) {
     counted(batch.labels.iter().map(|&label| label as f32).collect())
 }
 
+/// Rows that count are filled up to so many parts of all: few shapes, for which a GPU holds its buffers.
+pub const TARGET_PARTS: usize = 8;
+
 fn counted(all: Vec<f32>) -> (Vec<usize>, Vec<f32>) {
-    let counted: Vec<usize> = (0..all.len()).filter(|&row| all[row] != IGNORE_INDEX as f32).collect();
-    if counted.is_empty() || counted.len() * 8 > all.len() * 7 {
+    let counts = |row: &usize| all[*row] != IGNORE_INDEX as f32;
+    let mut counted: Vec<usize> = (0..all.len()).filter(counts).collect();
+    if counted.is_empty() || counted.len() * TARGET_PARTS > all.len() * (TARGET_PARTS - 1) {
         return ((0..all.len()).collect(), all);
     }
+    let filled = counted.len().next_multiple_of(all.len().div_ceil(TARGET_PARTS));
+    let others = (0..all.len()).filter(|row| !counts(row));
+    counted.extend(others.take(filled - counted.len()).collect::<Vec<_>>());
     let targets = counted.iter().map(|&row| all[row]).collect();
     (counted, targets)
 }
@@ -292,6 +300,23 @@ mod tests {
         let (rows, targets) = targets(&batch(vec![-100, 5, 6, -100, -100, -100, -100, 7], 2));
         assert_eq!(rows, [0, 1, 6]);
         assert_eq!(targets, [5.0, 6.0, 7.0]);
+    }
+
+    #[test]
+    fn rows_that_count_come_to_eighths_of_all() {
+        let sizes = (1..=32).map(|counting| {
+            let all: Vec<f32> = (0..32).map(|row| if row < counting { 1.0 } else { -100.0 }).collect();
+            let (rows, targets) = counted(all);
+            assert_eq!(
+                targets.iter().filter(|&&target| target == 1.0).count(),
+                counting as usize
+            );
+            assert!(rows.is_sorted());
+            rows.len()
+        });
+        let mut sizes: Vec<usize> = sizes.collect();
+        sizes.dedup();
+        assert_eq!(sizes, [4, 8, 12, 16, 20, 24, 28, 32]);
     }
 
     #[test]

@@ -30,7 +30,9 @@ mod table;
 mod token_classification;
 mod value;
 
-pub use batch::{Batch, Cursor, PaddingSide, collate, order, split, split_by_class, targets, unshifted_targets};
+pub use batch::{
+    Batch, Cursor, PaddingSide, TARGET_PARTS, collate, order, split, split_by_class, targets, unshifted_targets,
+};
 pub use examples::{Example, Examples, Settings, Target, Word, examples};
 pub use frame::labelled_examples;
 pub use idx::labels_of;

@@ -2,12 +2,13 @@
 //! then.
 
 use super::{
-    BUNDLED_MODEL, BreakIt, Estimate, Lesson, LessonRun, PartPicture, PictureKind, Predict, Question, RunValue, Text,
-    one_of, other_format, setting_names,
+    BUNDLED_MODEL, BreakIt, Estimate, Lesson, LessonRun, PartPicture, PartPictureKind, Predict, Question, RunValue,
+    Text, one_of, other_format, setting_names,
 };
 use crate::config::SMALL_MODELS;
 use crate::did_you_mean::nearest;
 use crate::error::{Error, Result};
+use crate::protocol::PictureKind;
 use lorakeet_i18n::messages::lesson as msg;
 use lorakeet_i18n::messages::{common, config};
 
@@ -166,11 +167,11 @@ fn pictures(lesson: &Lesson, field: &str, pictures: &[PartPicture]) -> Result<()
         let kind = picture.kind.name();
         let Some(name) = &picture.run else {
             match picture.kind {
-                PictureKind::Loss => continue,
+                PartPictureKind::Loss => continue,
                 _ => return Err(Error::config(msg::NeedsRun { kind }).field(field)),
             }
         };
-        if picture.kind == PictureKind::Loss {
+        if picture.kind == PartPictureKind::Loss {
             let error = Error::config(msg::LossIsOfAllRuns).field(format!("{field}.run"));
             return Err(error.remedy(config::TakeLineOut));
         }
@@ -179,8 +180,8 @@ fn pictures(lesson: &Lesson, field: &str, pictures: &[PartPicture]) -> Result<()
             return Err(not_trained(name).field(format!("{field}.run")));
         }
         let watched = run.requests()?;
-        let mut watched = watched.iter().map(PictureKind::from);
-        if picture.kind.is_watched() && !watched.any(|kind| kind == picture.kind) {
+        let mut watched = watched.iter().map(|request| PartPictureKind::Watched(request.into()));
+        if matches!(picture.kind, PartPictureKind::Watched(_)) && !watched.any(|kind| kind == picture.kind) {
             let error = Error::config(msg::NoSuchWatch { kind, run: name }).field(field);
             return Err(error.remedy(msg::AddWatch { kind, run: name }));
         }

@@ -4,7 +4,7 @@
 
 use super::{
     BreakIt, Choice, Compare, Condition, Estimate, Explain, FORMAT, Lesson, LessonRun, ListedLesson, PartPicture,
-    PictureKind, Predict, Question, RunValue, Text, Train, other_format,
+    PartPictureKind, Predict, Question, RunValue, Text, Train, other_format,
 };
 use crate::error::{Error, Result};
 use lorakeet_i18n::Message;
@@ -156,9 +156,10 @@ fn picture(place: &Place) -> Result<PartPicture> {
     Ok(PartPicture {
         kind: of.get("kind", |place| {
             let name = string(place)?;
-            let kind = PictureKind::ALL.into_iter().find(|kind| kind.name() == name);
+            let kind = PartPictureKind::all().find(|kind| kind.name() == name);
             kind.ok_or_else(|| {
-                let names = PictureKind::ALL.map(PictureKind::name).join("`, `");
+                let names: Vec<&str> = PartPictureKind::all().map(PartPictureKind::name).collect();
+                let names = names.join("`, `");
                 place.refused(&format!("unknown variant `{name}`, expected one of `{names}`"))
             })
         })?,

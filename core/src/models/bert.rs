@@ -295,7 +295,7 @@ impl Bert {
 }
 
 impl Body for Bert {
-    stack!(linears: [q, k, v, attention_out, up, down]);
+    stack!(heads: heads, linears: [q, k, v, attention_out, up, down]);
 
     fn token_types(&self) -> Option<usize> {
         self.token_types.as_ref().map(|table| table.matrix.rows)

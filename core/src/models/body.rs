@@ -109,6 +109,8 @@ pub(super) struct Sizes {
     pub(super) vocab: usize,
     pub(super) width: usize,
     pub(super) layers: usize,
+    /// Attention heads of a layer; 0 of small models, whose attention nobody asks for.
+    pub(super) heads: usize,
     pub(super) max_positions: usize,
 }
 
@@ -134,10 +136,10 @@ macro_rules! passes {
 }
 pub(super) use passes;
 
-/// Of a [`Body`] that is a stack of `layers`: its sizes, its passes, the linears of each layer by their fields, and the
-/// embeddings that can carry an adapter.
+/// Of a [`Body`] that is a stack of `layers`, with the field that counts the heads of a layer: its sizes, its passes, the
+/// linears of each layer by their fields, and the embeddings that can carry an adapter.
 macro_rules! stack {
-    (linears: [$($linear:ident),*] $(, embeddings: [$($embedding:ident),*])?) => {
+    (heads: $($heads:ident).+, linears: [$($linear:ident),*] $(, embeddings: [$($embedding:ident),*])?) => {
         $crate::models::body::passes!();
 
         fn sizes(&self) -> Sizes {
@@ -145,6 +147,7 @@ macro_rules! stack {
                 vocab: self.vocab,
                 width: self.width,
                 layers: self.layers.len(),
+                heads: self.$($heads).+,
                 max_positions: self.max_positions,
             }
         }

@@ -245,7 +245,7 @@ impl Gemma {
 }
 
 impl Body for Gemma {
-    stack!(linears: [q, k, v, o, gate, up, down], embeddings: [embedding]);
+    stack!(heads: query_heads, linears: [q, k, v, o, gate, up, down], embeddings: [embedding]);
 
     fn next<'a>(&self, g: &TensorGraph<'a>, input: Tokens<TensorGraph<'a>>) -> Option<Tensor<2>> {
         Some(self.states(g, input))

@@ -148,7 +148,7 @@ impl Gpt2 {
 }
 
 impl Body for Gpt2 {
-    stack!(linears: [attention, attention_out, up, down], embeddings: [tokens, positions]);
+    stack!(heads: heads, linears: [attention, attention_out, up, down], embeddings: [tokens, positions]);
 
     fn next<'a>(&self, g: &TensorGraph<'a>, input: Tokens<TensorGraph<'a>>) -> Option<Tensor<2>> {
         Some(self.states(g, input))

@@ -280,7 +280,7 @@ impl Llama {
 }
 
 impl Body for Llama {
-    stack!(linears: [q, k, v, o, gate, up, down], embeddings: [embedding]);
+    stack!(heads: heads.query, linears: [q, k, v, o, gate, up, down], embeddings: [embedding]);
 
     fn next<'a>(&self, g: &TensorGraph<'a>, input: Tokens<TensorGraph<'a>>) -> Option<Tensor<2>> {
         Some(self.states(g, input))

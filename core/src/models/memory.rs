@@ -1,4 +1,5 @@
-//! A forward and a backward pass in bytes: what each operation makes, what its backward pass keeps, and when it is let go.
+//! A forward and a backward pass in bytes: what each operation makes, what its backward pass keeps, and when it is let go; and
+//! what there is to compute in them.
 //!
 //! [`DryRun`] is the second implementation of [`super::graph::Graph`], so that every model has a forecast by its forward pass
 //! alone. Each of its operations mirrors the functions of that name in `ops::forward` and `ops::backward`, or burn's own: an
@@ -31,6 +32,16 @@ struct Totals {
     in_use: Cell<u64>,
     peak: Cell<u64>,
     largest: RefCell<Option<LargestTensor>>,
+    work: RefCell<Work>,
+}
+
+/// What the kernels of a pass do: a kernel for each buffer that is made or written over.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Work {
+    /// Multiplications and additions of matrix products.
+    pub(crate) operations: u64,
+    /// Bytes that each kernel writes.
+    pub(crate) written: Vec<u64>,
 }
 
 /// The largest tensor that a pass makes.
@@ -64,6 +75,7 @@ impl MemoryLedger {
         let totals = &self.0;
         totals.in_use.set(totals.in_use.get() + bytes);
         totals.peak.set(totals.peak.get().max(totals.in_use.get()));
+        self.write(bytes);
         let ledger = self.clone();
         Buffer(Rc::new(Allocation { bytes, ledger }))
     }
@@ -83,6 +95,28 @@ impl MemoryLedger {
         self.0.largest.take()
     }
 
+    /// Notes a kernel that writes `bytes`.
+    fn write(&self, bytes: u64) {
+        if bytes > 0 {
+            self.0.work.borrow_mut().written.push(bytes);
+        }
+    }
+
+    /// Notes products of matrices \[rows, inner\] and \[inner, columns\].
+    fn multiply(&self, products: usize, [rows, inner, columns]: [usize; 3]) {
+        let sizes = [2, products, rows, inner, columns];
+        let operations = sizes
+            .iter()
+            .fold(1u64, |product, size| product.saturating_mul(*size as u64));
+        let work = &mut self.0.work.borrow_mut().operations;
+        *work = work.saturating_add(operations);
+    }
+
+    /// What was done since the last call.
+    pub(crate) fn take_work(&self) -> Work {
+        self.0.work.take()
+    }
+
     /// What a kernel makes: `bytes`, while copies of `copied` bytes, of inputs that are not contiguous, are alive.
     fn launch(&self, bytes: u64, copied: u64) -> Buffer {
         let _copies = self.hold(copied);
@@ -92,17 +126,17 @@ impl MemoryLedger {
     /// What an element-wise operation makes of x: written over x where nobody else holds it.
     fn unary(&self, x: View) -> View {
         match x.is_reusable() {
-            true => x,
+            true => {
+                self.write(x.bytes);
+                x
+            }
             false => View::whole(self.hold(x.bytes), x.bytes),
         }
     }
 
     /// The same of x and y of one shape: written over x, over y, or a buffer of its own.
     fn binary(&self, x: View, y: View) -> View {
-        match x.is_reusable() {
-            true => x,
-            false => self.unary(y),
-        }
+        self.unary(if x.is_reusable() { x } else { y })
     }
 }
 

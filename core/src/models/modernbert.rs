@@ -172,7 +172,7 @@ impl ModernBert {
 }
 
 impl Body for ModernBert {
-    stack!(linears: [qkv, attention_out, up, down], embeddings: [embedding]);
+    stack!(heads: heads, linears: [qkv, attention_out, up, down], embeddings: [embedding]);
 
     /// The word embedding, which masked language models share \[V, C\].
     fn lm_head(&self) -> &Matrix {

@@ -65,6 +65,7 @@ impl ModelSkeleton {
             formats: storage_bytes(files),
             vocab_size: sizes.vocab,
             num_hidden_layers: sizes.layers,
+            num_attention_heads: sizes.heads,
             hidden_size: sizes.width,
             max_position_embeddings: sizes.max_positions,
             has_chat_template: files.chat_template.is_some(),

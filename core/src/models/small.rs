@@ -286,6 +286,7 @@ impl Body for Small {
             vocab: self.vocab,
             width: self.width,
             layers: self.layers,
+            heads: 0,
             max_positions: self.max_positions,
         }
     }

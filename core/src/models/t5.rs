@@ -269,6 +269,7 @@ impl Body for EncoderDecoder {
             vocab: self.vocab,
             width: self.width,
             layers: self.encoder.blocks.len() + self.decoder.blocks.len(),
+            heads: self.heads,
             max_positions: self.max_positions,
         }
     }

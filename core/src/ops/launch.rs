@@ -98,7 +98,7 @@ impl Launch for CubeBackend {
         arguments.info = MetadataBindingInfo::custom(words(&kernel.info()));
         let [x, y, z] = kernel.workgroups(tier);
         client.launch(Box::new(Source { kernel, tier }), CubeCount::Static(x, y, z), arguments);
-        device::note_memory(|| client.memory_report(MemoryScope::Device).usage().bytes_in_use);
+        device::note_memory(|| client.memory_report(MemoryScope::Device));
         outputs
     }
 }

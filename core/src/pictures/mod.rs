@@ -13,6 +13,7 @@ mod units;
 pub(crate) use loss_surface::OptimizerPath;
 
 use crate::data::{self, Example};
+use crate::device;
 use crate::did_you_mean::nearest;
 use crate::error::{Error, Result};
 use crate::host::Host;
@@ -56,7 +57,7 @@ pub(crate) struct Run<'a> {
 /// A request that does not fit the model, with the field and its valid values; the device failed.
 pub(crate) async fn draw(request: &PictureRequest, loaded: &LoadedModel, scene: &Scene<'_>) -> Result<Picture> {
     let leaves = &loaded.model.parameters.plain();
-    match request {
+    let drawn = match request {
         PictureRequest::Tokens { text } => tokens::draw(loaded, leaves, text).await,
         PictureRequest::LoraUpdate { module, cells } => lora_update::draw(loaded, module, checked(*cells)?).await,
         PictureRequest::Attention { text, layer, head } => attention::draw(loaded, leaves, text, *layer, *head).await,
@@ -67,7 +68,9 @@ pub(crate) async fn draw(request: &PictureRequest, loaded: &LoadedModel, scene: 
         PictureRequest::Units { layer, cells } => {
             units::draw(loaded, leaves, *layer, checked(*cells)?, scene.examples).await
         }
-    }
+    };
+    device::trim(loaded.model.device());
+    drawn
 }
 
 /// `cells`, where it is from 1 to [`MOST_CELLS`].

@@ -2,6 +2,7 @@
 
 #[cfg(doc)]
 use super::Event;
+use super::kept_run::Keep;
 use super::picture::PictureRequest;
 use crate::config::RunConfig;
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,8 @@ pub enum Command {
         /// `auto` takes the GPU where there is one, else the CPU.
         device: DeviceChoice,
     },
+    /// Measure the device, which takes about half a second: answered by [`Event::Probe`].
+    Probe,
     /// Load the model whose files travel with this command (a GGUF file, or config.json + safetensors + tokenizer.json).
     LoadModel {
         /// File names, in the order of the files beside the command; native front ends give paths instead.
@@ -65,7 +68,20 @@ pub enum Command {
         /// [`Event::Picture`] without a request's number. A loss surface is drawn at the start and at the end only.
         #[serde(default)]
         watch: Vec<PictureRequest>,
+        /// Keep the run in the session's store, or go on with one that is kept there. Where the store cannot take it, the run is
+        /// told of by a [`Event::Warning`] and trains all the same.
+        #[serde(default)]
+        keep: Option<Keep>,
     },
+    /// Tell which runs the session's store keeps: answered by [`Event::Runs`].
+    Runs,
+    /// Remove a run from the store, with copies of files that no other run needs: answered by [`Event::Runs`].
+    ForgetRun {
+        /// Its id; none removes all of them.
+        id: Option<String>,
+    },
+    /// Write a checkpoint of a kept run after the step under way; nothing where none is under way.
+    SaveRun,
     /// Hold the run after the step under way.
     Pause,
     /// Go on after a pause.

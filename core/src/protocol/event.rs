@@ -1,5 +1,6 @@
 //! What the engine says, while it loads and while it trains.
 
+use super::kept_run::StoredRun;
 use super::number;
 use super::picture::Picture;
 use super::report::{Baseline, EvalInfo, PredictionTable, Report, TextPrediction};
@@ -17,6 +18,8 @@ pub enum Event {
     Ready,
     /// The device in use.
     Device(DeviceInfo),
+    /// What was measured on it.
+    Probe(Probe),
     /// Long work under way.
     Progress {
         /// What is being done.
@@ -60,6 +63,9 @@ pub enum Event {
         memory: MemoryEstimate,
         /// The most that the device can give, where that is known.
         available_bytes: Option<u64>,
+        /// About how long one of its steps takes, where the device was measured and the run's work is known.
+        #[serde(default)]
+        seconds_per_step: Option<f64>,
     },
     /// The run starts.
     Started(RunInfo),
@@ -89,6 +95,20 @@ pub enum Event {
         step: usize,
         /// Where.
         path: String,
+    },
+    /// A run goes on from a checkpoint: what it had said until then.
+    Continued {
+        /// Optimizer steps done.
+        step: usize,
+        /// The steps that were reported; speed and memory are not written down and are 0.
+        steps: Vec<StepInfo>,
+        /// The scores.
+        evals: Vec<EvalInfo>,
+    },
+    /// The runs in the session's store, the newest first.
+    Runs {
+        /// One entry a run.
+        runs: Vec<StoredRun>,
     },
     /// What can be had without training: the scores to beat.
     Baseline {
@@ -189,6 +209,8 @@ pub enum Stage {
     LoadModel,
     /// Rows are tokenized (rows).
     Tokenize,
+    /// The person's files are copied into the store of a run that is kept (bytes).
+    Copy,
     /// The validation split is scored (batches).
     Evaluate,
 }
@@ -206,6 +228,19 @@ pub struct DeviceInfo {
     pub max_binding_bytes: u64,
     /// A plain sentence on what to expect: why it is the CPU, that the adapter is a software one.
     pub note: Option<Message>,
+}
+
+/// What a device does, as `lorakeet_core::probe` measures it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Probe {
+    /// Billions of operations a second in a square product of matrices of f32.
+    pub gflops: f64,
+    /// Billions of bytes a second, read and written, in a sum of two tensors.
+    pub gbytes_per_s: f64,
+    /// Milliseconds from asking for four bytes to having them.
+    pub await_ms: f64,
+    /// Microseconds for each of many launches of a kernel with next to nothing to do.
+    pub launch_us: f64,
 }
 
 /// GPU or CPU.
@@ -239,6 +274,9 @@ pub struct ModelInfo {
     pub vocab_size: usize,
     /// Layers.
     pub num_hidden_layers: usize,
+    /// Attention heads of a layer; 0 of the small models, whose attention is not drawn.
+    #[serde(default)]
+    pub num_attention_heads: usize,
     /// C.
     pub hidden_size: usize,
     /// Longest row that it knows positions for.

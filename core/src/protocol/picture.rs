@@ -199,6 +199,73 @@ pub enum Picture {
     },
 }
 
+/// What a picture shows, asked for or drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PictureKind {
+    /// How likely each token of a text is.
+    Tokens,
+    /// What an adapter changes in a weight.
+    LoraUpdate,
+    /// What one head of one layer attends to.
+    Attention,
+    /// The loss over two parameters.
+    LossSurface,
+    /// Weights beside the same in few bits.
+    PackedWeights,
+    /// What hidden units respond to.
+    Units,
+}
+
+impl PictureKind {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Tokens,
+        Self::LoraUpdate,
+        Self::Attention,
+        Self::LossSurface,
+        Self::PackedWeights,
+        Self::Units,
+    ];
+
+    /// Its name, which is `kind` in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tokens => "tokens",
+            Self::LoraUpdate => "lora_update",
+            Self::Attention => "attention",
+            Self::LossSurface => "loss_surface",
+            Self::PackedWeights => "packed_weights",
+            Self::Units => "units",
+        }
+    }
+}
+
+impl From<&PictureRequest> for PictureKind {
+    fn from(request: &PictureRequest) -> Self {
+        match request {
+            PictureRequest::Tokens { .. } => Self::Tokens,
+            PictureRequest::LoraUpdate { .. } => Self::LoraUpdate,
+            PictureRequest::Attention { .. } => Self::Attention,
+            PictureRequest::LossSurface { .. } => Self::LossSurface,
+            PictureRequest::PackedWeights { .. } => Self::PackedWeights,
+            PictureRequest::Units { .. } => Self::Units,
+        }
+    }
+}
+
+impl From<&Picture> for PictureKind {
+    fn from(picture: &Picture) -> Self {
+        match picture {
+            Picture::Tokens { .. } => Self::Tokens,
+            Picture::LoraUpdate { .. } => Self::LoraUpdate,
+            Picture::Attention { .. } => Self::Attention,
+            Picture::LossSurface { .. } => Self::LossSurface,
+            Picture::PackedWeights { .. } => Self::PackedWeights,
+            Picture::Units { .. } => Self::Units,
+        }
+    }
+}
+
 /// A token of a text and its probability.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TokenProbability {

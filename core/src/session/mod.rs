@@ -3,12 +3,13 @@
 
 mod predict;
 mod preview;
+mod runs;
 
 use crate::config::{RunConfig, find};
 use crate::data::{self, Columns, Dataset};
 use crate::device;
-use crate::error::{Error, Result};
-use crate::estimate::estimate;
+use crate::error::{Error, Kind, Result};
+use crate::estimate::estimate_with_work;
 use crate::finetune::{Data, Job, finetune};
 use crate::formats::{ModelFiles, peft::Adapter};
 use crate::head_spec::HeadRecord;
@@ -19,16 +20,21 @@ use crate::loaded_model::{
 };
 use crate::models::small;
 use crate::pictures::{self, Scene};
-use crate::protocol::{Command, DeviceChoice, DeviceInfo, Event, KnobInfo, PictureRequest};
+use crate::probe::probe;
+use crate::protocol::{Command, DeviceChoice, DeviceInfo, Event, Keep, KnobInfo, PictureRequest, Probe};
 use crate::quant::BaseFormat;
-use crate::store::{self, Sink, Source};
+use crate::store::{self, Shelf, Sink, Source};
 use crate::train::checkpoint::Checkpoint;
 use crate::train::fingerprint::sha256;
 use burn::tensor::Device;
 use lorakeet_i18n::messages::run as msg;
 use lorakeet_i18n::{Language, Message};
+use runs::KeptRun;
 use serde_json::json;
 use std::rc::Rc;
+
+/// Half a minute of training is the most that an interruption costs.
+const SAVE_INTERVAL_MS: f64 = 30_000.0;
 
 /// The longest config.json that is read.
 const MOST_CONFIG_BYTES: u64 = 16 << 20;
@@ -39,13 +45,28 @@ pub struct Session {
     pub sink: Option<Rc<dyn Sink>>,
     /// Where the next run goes on from.
     pub resume: Option<Checkpoint>,
+    /// Place for runs that outlive the program, of front ends that ask for them ([`Command::Runs`]).
+    pub shelf: Option<Rc<dyn Shelf>>,
+    /// Milliseconds between two checkpoints of a run that is kept there.
+    pub save_interval_ms: f64,
     host: Host,
     control: Control,
     device: Option<(Device, DeviceInfo)>,
+    /// What was measured on it.
+    probe: Option<Probe>,
     model: Option<LoadedModel>,
     data: Option<Data>,
     validation: Option<Data>,
     adapter: Option<Adapter>,
+    inputs: Inputs,
+}
+
+/// The files that model and data were read from.
+#[derive(Default)]
+struct Inputs {
+    model: Vec<Source>,
+    data: Vec<Source>,
+    validation: Vec<Source>,
 }
 
 impl Session {
@@ -54,9 +75,13 @@ impl Session {
         Self {
             sink: None,
             resume: None,
+            shelf: None,
+            save_interval_ms: SAVE_INTERVAL_MS,
+            inputs: Inputs::default(),
             host,
             control: Control::default(),
             device: None,
+            probe: None,
             model: None,
             data: None,
             validation: None,
@@ -79,16 +104,21 @@ impl Session {
         if let Err(error) = self.serve(command, files, emit).await {
             emit.event(Event::Failed(error));
         }
+        if let Some((device, _)) = &self.device {
+            device::trim(device);
+        }
     }
 
     async fn serve(&mut self, command: Command, files: Vec<Source>, emit: &mut Emit<'_>) -> Result<()> {
         match command {
             Command::Open { device } => self.open(device, emit).await,
+            Command::Probe => self.measure(emit).await,
             Command::LoadModel { name, config, .. } => {
                 let base = config.as_deref().map(BaseFormat::from).unwrap_or_default();
                 self.load_model(name, base, files, emit).await
             }
             Command::LoadData { .. } => {
+                self.inputs.data = files.clone();
                 let data = read_data(files).await?;
                 emit.event(Event::Data(data.rows.info()));
                 self.data = Some(data);
@@ -97,6 +127,7 @@ impl Session {
             Command::LoadValidation { file } => {
                 // What took its place and cannot be read leaves none, not the old one under a new name.
                 self.validation = None;
+                self.inputs.validation = files.clone();
                 if file.is_some() {
                     self.load_validation(files).await?;
                 }
@@ -123,14 +154,22 @@ impl Session {
                 config,
                 sample_prompt,
                 watch,
+                keep,
             } => {
-                let outcome = self.train(*config, sample_prompt, watch, emit).await;
+                let outcome = self.train(*config, sample_prompt, watch, keep, emit).await;
                 self.control.end_run();
                 self.answer_left_over(emit).await;
                 outcome
             }
+            Command::Runs => self.tell_runs(emit).await,
+            Command::ForgetRun { id } => {
+                if let Some(shelf) = &self.shelf {
+                    runs::forget(shelf, id.as_deref()).await?;
+                }
+                self.tell_runs(emit).await
+            }
             // Commands are served one after the other, so nothing is under way; what is, hears of it by [`Control`].
-            Command::Pause | Command::Resume | Command::Stop | Command::CancelGenerate => Ok(()),
+            Command::Pause | Command::Resume | Command::Stop | Command::CancelGenerate | Command::SaveRun => Ok(()),
             Command::Generate { .. } | Command::ExportAdapter => loaded(&self.model)?.answer(command, emit).await,
             Command::Knobs { names, language } => {
                 let language = Language::from_tag(&language);
@@ -149,8 +188,26 @@ impl Session {
         // What lives on another device is of no use any more.
         if self.device.as_ref().is_some_and(|old| old.1 != opened.1) {
             self.model = None;
+            self.probe = None;
         }
         self.device = Some(opened);
+        Ok(())
+    }
+
+    /// Opens the best device, unless one is open.
+    async fn open_any(&mut self, emit: &mut Emit<'_>) -> Result<&Device> {
+        if self.device.is_none() {
+            self.open(DeviceChoice::Auto, emit).await?;
+        }
+        let (device, _) = self.device.as_ref().ok_or_else(|| Error::internal(msg::NoDevice))?;
+        Ok(device)
+    }
+
+    async fn measure(&mut self, emit: &mut Emit<'_>) -> Result<()> {
+        let host = self.host;
+        let measured = probe(self.open_any(emit).await?, &host).await?;
+        self.probe = Some(measured);
+        emit.event(Event::Probe(measured));
         Ok(())
     }
 
@@ -161,12 +218,11 @@ impl Session {
         files: Vec<Source>,
         emit: &mut Emit<'_>,
     ) -> Result<()> {
-        if self.device.is_none() {
-            self.open(DeviceChoice::Auto, emit).await?;
-        }
-        let (device, _) = self.device.as_ref().ok_or_else(|| Error::internal(msg::NoDevice))?;
+        let device = self.open_any(emit).await?.clone();
         // The old model goes first: two may not fit.
         self.model = None;
+        self.inputs.model = files.clone();
+        device::release(&device);
         let companions = companions(&files);
         let mut files = match files.is_empty() && crate::config::SMALL_MODELS.contains(&name.as_str()) {
             true => ModelFiles::from_config(name.as_str(), json!({ "model_type": name })),
@@ -187,7 +243,7 @@ impl Session {
             base,
             seed: 0,
         };
-        let model = read_weights(&files, weights, device, emit).await?;
+        let model = read_weights(&files, weights, &device, emit).await?;
         emit.event(Event::Model(model.info.clone()));
         let of_tokenizer = files.tokenizer.iter().flat_map(|tokenizer| tokenizer.notes());
         emit.warn_all(model.notes.iter().chain(of_tokenizer).cloned());
@@ -261,10 +317,13 @@ impl Session {
         let loaded = loaded(&self.model)?;
         let device = loaded.model.device();
         let adapter = self.adapter.as_ref().map(|adapter| &adapter.config);
-        let memory = estimate(&loaded.files, config, adapter, device::largest_buffer_bytes(device)).await?;
+        let limit = device::largest_buffer_bytes(device);
+        let (memory, work) = estimate_with_work(&loaded.files, config, adapter, limit).await?;
+        let seconds_per_step = self.probe.zip(work).map(|(probe, work)| work.seconds(&probe));
         emit.event(Event::Estimate {
             memory,
             available_bytes: device::available_bytes(device),
+            seconds_per_step,
         });
         Ok(())
     }
@@ -273,6 +332,8 @@ impl Session {
     async fn answer_left_over(&self, emit: &mut Emit<'_>) {
         while let Some(command) = self.control.next_request() {
             let answered = match (command, loaded(&self.model)) {
+                // Of a run that has ended, all that it came to is written.
+                (Command::SaveRun, _) => Ok(()),
                 (_, Err(error)) => Err(error),
                 (Command::Picture { id, request }, Ok(_)) => self.draw(id, &request, emit).await,
                 (command, Ok(model)) => model.answer(command, emit).await,
@@ -316,10 +377,19 @@ impl Session {
         config: RunConfig,
         sample_prompt: Option<String>,
         watch: Vec<PictureRequest>,
+        keep: Option<Keep>,
         emit: &mut Emit<'_>,
     ) -> Result<()> {
         self.control.begin_run();
         loaded(&self.model)?;
+        let kept = match keep {
+            Some(keep) => self.keep(keep, emit).await?,
+            None => None,
+        };
+        let sink = match &kept {
+            Some(run) => Some(run.sink.clone() as Rc<dyn Sink>),
+            None => self.sink.clone(),
+        };
         let job = Job {
             config: &config,
             model: &mut self.model,
@@ -328,11 +398,50 @@ impl Session {
             adapter: self.adapter.as_ref(),
             sample_prompt,
             watch,
-            sink: self.sink.clone(),
+            sink,
+            save_interval_ms: kept.as_ref().map(|_| self.save_interval_ms),
             resume: &mut self.resume,
         };
-        let summary = finetune(job, emit).await?;
-        emit.event(Event::Done(summary));
+        let outcome = finetune(job, emit).await;
+        if let Some(run) = kept
+            && let Err(error) = run.end(&outcome).await
+        {
+            emit.warn(error.message());
+        }
+        emit.event(Event::Done(outcome?));
+        Ok(())
+    }
+
+    /// Opens the folder of a run that is kept. A new one that cannot be kept trains all the same, and it is said so.
+    async fn keep(&mut self, keep: Keep, emit: &mut Emit<'_>) -> Result<Option<KeptRun>> {
+        let Some(shelf) = self.shelf.clone() else {
+            emit.warn(msg::NoStore);
+            return Ok(None);
+        };
+        let is_new = matches!(keep, Keep::New(_));
+        match KeptRun::open(&shelf, keep, &self.inputs, emit).await {
+            Ok((run, checkpoint)) => {
+                if !is_new && checkpoint.is_none() {
+                    emit.warn(msg::StartsAnew);
+                }
+                self.resume = checkpoint;
+                Ok(Some(run))
+            }
+            Err(error) if is_new && error.kind == Kind::File => {
+                let why = error.message();
+                emit.warn(msg::NotKept { why });
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn tell_runs(&self, emit: &mut Emit<'_>) -> Result<()> {
+        let runs = match &self.shelf {
+            Some(shelf) => runs::list(shelf, emit).await?,
+            None => Vec::new(),
+        };
+        emit.event(Event::Runs { runs });
         Ok(())
     }
 }

@@ -5,6 +5,7 @@ use super::examples::collate;
 use super::{Rules, TaskSpec, by_task};
 use crate::baseline::probe::{Features, Probe};
 use crate::data::{Batch, Example, Target};
+use crate::device::{Pass, make_room};
 use crate::error::Result;
 use crate::host::Emit;
 use crate::metrics::answers::Predictions;
@@ -206,6 +207,7 @@ async fn vectors(
             return Ok(None);
         }
         let batch = collate(&rows.iter().collect::<Vec<_>>(), model);
+        make_room(model.device(), Pass::over(&batch, false));
         let vectors = model.vectors(&leaves, &batch, false, None);
         width = vectors.dims()[1];
         values.extend(read(vectors.reshape([batch.rows * width])).await?);

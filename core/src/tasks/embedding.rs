@@ -6,6 +6,7 @@ use super::objective::{rows_of, texts};
 use super::{Rows, Rules, TaskSpec};
 use crate::baseline::lexical::Bm25;
 use crate::data::{self, Batch, Dataset, Example, Target};
+use crate::device::{Pass, make_room};
 use crate::error::Result;
 use crate::host::Emit;
 use crate::loss::contrastive::cosines_of_pairs;
@@ -89,6 +90,7 @@ impl Rules for Embedding {
             if emit.control.is_stopped() {
                 return Ok(Vec::new());
             }
+            make_room(model.device(), Pass::over(batch, false));
             let vectors = model.vectors(&leaves, batch, false, None);
             width = vectors.dims()[1];
             values.extend(read(vectors.reshape([batch.rows * width])).await?);

@@ -5,6 +5,7 @@ use crate::config::{RunConfig, ScaleInputs};
 use crate::data::{
     self, Batch, Columns, Dataset, Example, InputScaling, LabelKind, Labelled, PaddingSide, Scaling, Shape, Target,
 };
+use crate::device;
 use crate::error::{Error, Result};
 use crate::host::Emit;
 use crate::loaded_model::LoadedModel;
@@ -13,8 +14,20 @@ use crate::protocol::Stage;
 use lorakeet_i18n::messages::run as msg;
 use serde_json::{Value, json};
 
-/// Rows are filled up to a multiple of this many tokens: few shapes, so few first-shape costs on a GPU.
-pub(crate) const PAD_TO_MULTIPLE_OF: usize = 8;
+/// Rows are filled up to a multiple of this many tokens.
+const PAD_TO_MULTIPLE_OF: usize = 8;
+/// Lengths of rows on a GPU from a number of tokens to twice that number: each has costs of its own there, a step's buffers
+/// above all.
+const LENGTHS: usize = 4;
+
+/// What the padded length of rows of about `tokens` tokens is a multiple of: 8 up to 64 tokens; on a GPU 16 up to 128, 32 up to
+/// 256, and so on.
+pub(crate) fn length_step(tokens: usize, on_gpu: bool) -> usize {
+    match on_gpu {
+        true => PAD_TO_MULTIPLE_OF.max(tokens.next_power_of_two() / (2 * LENGTHS)),
+        false => PAD_TO_MULTIPLE_OF,
+    }
+}
 
 /// Examples to train on, and those that are held out.
 pub(crate) struct Split {
@@ -275,7 +288,25 @@ pub(super) fn typed(texts: &[&String]) -> Vec<Value> {
 
 /// Rows as a batch for `model`.
 pub(crate) fn collate(rows: &[&Example], model: &Model) -> Batch {
-    let limits = model.limits();
-    let padded = |longest| limits.padded(longest, PAD_TO_MULTIPLE_OF);
+    let (limits, on_gpu) = (model.limits(), device::is_gpu(model.device()));
+    let padded = |longest| limits.padded(longest, length_step(longest, on_gpu));
     data::collate(rows, model.pad_token_id(), PaddingSide::Right, padded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::length_step;
+
+    #[test]
+    fn rows_have_few_lengths_on_a_gpu_and_little_padding() {
+        let padded = |longest: usize, on_gpu| longest.next_multiple_of(length_step(longest, on_gpu));
+        let mut lengths: Vec<usize> = (33..=512).map(|longest| padded(longest, true)).collect();
+        lengths.dedup();
+        assert_eq!(
+            lengths,
+            [40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512]
+        );
+        assert!((33..=512).all(|longest| padded(longest, true) * 4 < longest * 5));
+        assert_eq!(padded(137, false), 144);
+    }
 }

@@ -7,6 +7,7 @@ use super::predictions::lists;
 use super::{Rows, Rules, TaskSpec};
 use crate::config::RunConfig;
 use crate::data::{Batch, Dataset, Example, Target};
+use crate::device::{Pass, make_room};
 use crate::error::{Error, Result};
 use crate::host::Emit;
 use crate::loaded_model::PretrainedHead;
@@ -60,6 +61,7 @@ impl Rules for Preference {
         let leaves = model.parameters.plain();
         for some in examples.chunks_mut(config.per_device_eval_batch_size) {
             let batch = collate(&some.iter().collect::<Vec<_>>(), model);
+            make_room(model.device(), Pass::over(&batch, false));
             let found = model.answer_log_probs(&leaves, &batch, false, None);
             let found = read(found.reshape([batch.rows])).await?;
             let (pairs, []) = found.as_chunks::<2>() else {

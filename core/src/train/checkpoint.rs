@@ -16,6 +16,7 @@
 //! the random state.
 
 mod folder;
+mod history;
 mod state;
 
 pub use folder::{folder, remove, step_of, steps, sweep, write};
@@ -38,7 +39,8 @@ use folder::{MANIFEST, MOST_MANIFEST_BYTES, Manifest, torn};
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::run as msg;
-use state::{STATE, read_state, trainer_state};
+pub(crate) use state::STATE;
+use state::{read_state, trainer_state};
 
 /// Name, shape and numbers of each tensor of a file.
 type Tensors = Vec<(String, Vec<usize>, Numbers)>;
@@ -113,6 +115,15 @@ pub async fn state_files(
         files.push((BEST.to_owned(), safetensors::write_f32(&named.collect::<Vec<_>>())?));
     }
     Ok(files)
+}
+
+/// How many steps a run was to have, by a checkpoint's `trainer_state.json`.
+///
+/// # Errors
+/// It cannot be read.
+pub(crate) async fn max_steps(state: &Source) -> Result<usize> {
+    let state = read_all(state.as_ref(), MOST_STATE_BYTES).await?;
+    Ok(read_state(&state)?.2)
 }
 
 /// Refuses a checkpoint of another run, and says what goes on otherwise than its run began.

@@ -2,6 +2,7 @@
 
 use crate::config::RunConfig;
 use crate::data::{Batch, Example};
+use crate::device::{Pass, make_room};
 use crate::error::{Error, Kind, Result};
 use crate::host::Emit;
 use crate::loaded_model::LoadedModel;
@@ -185,6 +186,7 @@ async fn score_batch(
     counts: &[f64],
     found: &mut Outputs,
 ) -> Result<()> {
+    make_room(model.device(), Pass::over(batch, false));
     if objective.learns_texts() {
         let (weight, targets) = objective.of_target(counts);
         let mut texts = vec![TextScore::default(); batch.rows];
@@ -238,6 +240,7 @@ pub(crate) async fn answer(
     let leaves = model.parameters.plain();
     let (mut values, mut width) = (Vec::new(), 1);
     for batch in batches {
+        make_room(model.device(), Pass::over(batch, false));
         let outputs = objective.outputs(model, &leaves, batch, None)?;
         let [rows, found] = outputs.dims();
         width = found;

@@ -6,6 +6,7 @@
 
 use super::optim::{AdamW, GradientSum, clip_scale};
 use crate::data::Batch;
+use crate::device::{Pass, make_room, make_room_for};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::models::{Model, read};
@@ -55,6 +56,7 @@ pub async fn train_step(
     let mut gradients = GradientSum::new(model.parameters.len());
     let mut losses = Vec::with_capacity(batches.len());
     for (i, batch) in batches.iter().enumerate() {
+        make_room(model.device(), Pass::over(batch, true));
         let seed = settings.dropout_seed.map(|seed| dropout_seed(seed, settings.step, i));
         let loss = objective.loss(model, &leaves, batch, &counts, seed)?;
         gradients.add(&leaves, &loss.backward());
@@ -74,7 +76,12 @@ pub async fn train_step(
     let clip = clip_scale(result.grad_norm, settings.max_grad_norm);
     // They hold the old weights, which go one by one as the new ones come.
     drop(leaves);
+    // A tensor and its moments are there twice while it is updated.
+    let largest = model.parameters.iter().map(|parameter| parameter.value.dims()[0]).max();
+    make_room_for(model.device(), 3 * 4 * largest.unwrap_or(0) as u64);
     optimizer.step(&mut model.parameters, gradients, settings.learning_rate, clip);
+    // What the first step gathers, it leaves.
+    make_room_for(model.device(), 0);
     Ok(result)
 }
 

@@ -15,7 +15,7 @@ use super::throughput::Throughput;
 use crate::config::{FinetuningType, Plan, RunConfig};
 use crate::data::{self, Batch, Cursor, Example};
 use crate::device;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::host::Emit;
 use crate::loaded_model::LoadedModel;
 use crate::metrics::answers::direction;
@@ -41,6 +41,9 @@ const SAMPLE_TOKENS: usize = 48;
 const SAMPLE_TEMPERATURE: f64 = 0.7;
 const SAMPLE_TOP_P: f64 = 0.9;
 
+/// Checkpoints of a run that is kept: the one before the newest is there in case that one is damaged.
+const CHECKPOINTS_OF_KEPT: usize = 2;
+
 /// A run under way.
 pub(crate) struct Trainer<'a> {
     config: &'a RunConfig,
@@ -62,6 +65,12 @@ pub(crate) struct Trainer<'a> {
     pub(crate) watch: Vec<PictureRequest>,
     /// Place for checkpoints and results.
     pub(crate) sink: Option<Rc<dyn Sink>>,
+    /// Of a run that is kept in case it is interrupted: milliseconds between two checkpoints. Storage that refuses does not end it.
+    pub(crate) save_interval_ms: Option<f64>,
+    /// When the last one was written, or the run began.
+    saved_ms: f64,
+    /// Whether storage has refused, which is told once.
+    is_refused: bool,
     /// By what its checkpoints know it again.
     pub(crate) fingerprint: Fingerprint,
     progress: Progress,
@@ -94,6 +103,9 @@ impl<'a> Trainer<'a> {
             sample_prompt: None,
             watch: Vec::new(),
             sink: None,
+            save_interval_ms: None,
+            saved_ms: 0.0,
+            is_refused: false,
             fingerprint: Fingerprint::default(),
             progress: Progress::default(),
             last: None,
@@ -113,6 +125,7 @@ impl<'a> Trainer<'a> {
 
     /// Says what the run is, and scores what it starts from.
     pub(crate) async fn start(&mut self, emit: &mut Emit<'_>) -> Result<()> {
+        self.saved_ms = (emit.host.now_ms)();
         let trainable = self.model.model.parameters.weights();
         let of_model = self.model.model.info.parameters;
         emit.event(Event::Started(RunInfo {
@@ -127,6 +140,11 @@ impl<'a> Trainer<'a> {
             task: self.spec.task(),
             loss: self.spec.objective.loss.to_string(),
         }));
+        if self.progress.step > 0 {
+            let (steps, evals) = self.progress.history();
+            let step = self.progress.step;
+            emit.event(Event::Continued { step, steps, evals });
+        }
         if !self.baselines.is_empty() {
             let scores = self.baselines.iter().map(|one| one.scores(self.spec.task()));
             let scores = scores.collect();
@@ -172,9 +190,11 @@ impl<'a> Trainer<'a> {
         self.progress.step < self.plan.max_steps && self.progress.step.is_multiple_of(rhythm)
     }
 
-    /// Whether a checkpoint is due after this step.
-    pub(crate) fn saves(&self) -> bool {
+    /// Whether a checkpoint is due after this step, or by the clock.
+    pub(crate) fn saves(&self, emit: &Emit<'_>) -> bool {
+        let since_last = (emit.host.now_ms)() - self.saved_ms;
         self.config.saves_at(self.progress.step, &self.plan)
+            || self.save_interval_ms.is_some_and(|interval| since_last >= interval)
     }
 
     /// Scores, samples and saves what came of it; gives the summary without its time.
@@ -194,7 +214,8 @@ impl<'a> Trainer<'a> {
         if step > 0 {
             self.sample(emit).await?;
         }
-        self.save_result().await?;
+        let saved = self.save_result().await;
+        self.unless_kept(saved, emit)?;
         if step > 0 {
             self.draw_watched(true, emit).await;
         }
@@ -305,6 +326,7 @@ impl<'a> Trainer<'a> {
             while let Some(command) = emit.control.next_request() {
                 let answered = match command {
                     Command::Picture { id, request } => self.draw(Some(id), &request, emit).await,
+                    Command::SaveRun => self.save_checkpoint(emit).await,
                     command => self.model.answer(command, emit).await,
                 };
                 if let Err(error) = answered {
@@ -416,7 +438,7 @@ impl<'a> Trainer<'a> {
     }
 
     /// Says what the run came to, and hands over the answers row by row.
-    async fn report(&self, scored: &Scored, emit: &mut Emit<'_>) -> Result<()> {
+    async fn report(&mut self, scored: &Scored, emit: &mut Emit<'_>) -> Result<()> {
         if self.spec.objective.learns_texts() {
             let (metric, before) = (self.spec.judged_by(), self.progress.texts_before.as_ref());
             let report = report_of_texts(metric, before, &scored.texts, self.before, self.config.seed);
@@ -439,9 +461,10 @@ impl<'a> Trainer<'a> {
         self.hand_over(table, emit).await
     }
 
-    async fn hand_over(&self, table: PredictionTable, emit: &mut Emit<'_>) -> Result<()> {
-        if let Some(sink) = &self.sink {
-            sink.write("predictions.csv", table.to_csv().as_bytes()).await?;
+    async fn hand_over(&mut self, table: PredictionTable, emit: &mut Emit<'_>) -> Result<()> {
+        if let Some(sink) = self.sink.clone() {
+            let written = sink.write("predictions.csv", table.to_csv().as_bytes()).await;
+            self.unless_kept(written, emit)?;
         }
         emit.event(Event::Predictions(table));
         Ok(())
@@ -475,10 +498,33 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
+    /// What storage refused, unless the run is kept only in case it is interrupted: it goes on then, and tells of it once.
+    fn unless_kept(&mut self, outcome: Result<()>, emit: &mut Emit<'_>) -> Result<()> {
+        match outcome {
+            Err(error) if error.kind == Kind::File && self.save_interval_ms.is_some() => {
+                if !std::mem::replace(&mut self.is_refused, true) {
+                    let why = error.message();
+                    emit.warn(msg::NotKept { why });
+                }
+                Ok(())
+            }
+            outcome => outcome,
+        }
+    }
+
     /// Writes `checkpoint-N`, and then removes what is beyond save_total_limit.
     pub(crate) async fn save_checkpoint(&mut self, emit: &mut Emit<'_>) -> Result<()> {
+        self.saved_ms = (emit.host.now_ms)();
+        let written = self.write_checkpoint(emit).await;
+        self.unless_kept(written, emit)
+    }
+
+    async fn write_checkpoint(&mut self, emit: &mut Emit<'_>) -> Result<()> {
         let Some(sink) = self.sink.clone() else { return Ok(()) };
         let step = self.progress.step;
+        if step == 0 {
+            return Ok(());
+        }
         let folder = checkpoint::folder(step);
         let mut files = self.model.export().await?;
         let state = checkpoint::state_files(
@@ -506,7 +552,8 @@ impl<'a> Trainer<'a> {
     /// included. Checkpoints of later steps are another run's and stay.
     async fn drop_old_checkpoints(&self, sink: &dyn Sink) -> Result<()> {
         checkpoint::sweep(sink).await?;
-        let Some(limit) = self.config.save_total_limit else {
+        let of_kept = self.save_interval_ms.map(|_| CHECKPOINTS_OF_KEPT);
+        let Some(limit) = self.config.save_total_limit.or(of_kept) else {
             return Ok(());
         };
         let steps = checkpoint::steps(sink).await?;

@@ -3,8 +3,9 @@
 use lorakeet_core::Error;
 use lorakeet_core::protocol::{
     Baseline, BaselineKind, CalibrationBin, ClassRow, Command, Comparison, DataInfo, DeviceInfo, DeviceKind, EvalInfo,
-    Event, KnobInfo, MemoryEstimate, Metric, ModelInfo, Picture, PictureRequest, PredictionTable, PreviewExample,
-    Report, RunInfo, RunPreview, RunSummary, Stage, StepInfo, TextPrediction, TokenProbability, Verdict,
+    Event, InputFile, KnobInfo, MemoryEstimate, Metric, ModelInfo, Picture, PictureRequest, PredictionTable,
+    PreviewExample, Probe, Report, RunInfo, RunInput, RunPreview, RunRecord, RunState, RunSummary, Stage, StepInfo,
+    StoredRun, TextPrediction, TokenProbability, Verdict,
 };
 use lorakeet_core::task::Task;
 use lorakeet_i18n::messages::formats as msg;
@@ -91,6 +92,32 @@ fn events(number: f64) -> Vec<Event> {
         name: text(),
         value: number,
     };
+    let step = StepInfo {
+        step: 1,
+        epoch: number,
+        loss: number,
+        learning_rate: number,
+        grad_norm: number,
+        tokens_per_second: number,
+        num_input_tokens_seen: 1,
+        eta_seconds: number,
+        device_bytes: Some(1),
+    };
+    let eval = EvalInfo {
+        step: 0,
+        loss: number,
+        perplexity: number,
+        tokens: 1,
+        metrics: vec![metric()],
+    };
+    let summary = RunSummary {
+        finished: true,
+        steps: 1,
+        train_loss: number,
+        eval_loss_before: None,
+        eval_loss_after: Some(number),
+        seconds: number,
+    };
     let mut events = vec![
         Event::Ready,
         Event::Device(DeviceInfo {
@@ -114,6 +141,7 @@ fn events(number: f64) -> Vec<Event> {
             formats: vec![("F32".into(), 4)],
             vocab_size: 1,
             num_hidden_layers: 1,
+            num_attention_heads: 1,
             hidden_size: 1,
             max_position_embeddings: 1,
             has_chat_template: true,
@@ -155,6 +183,7 @@ fn events(number: f64) -> Vec<Event> {
                 peak_bytes: Some(8),
             },
             available_bytes: Some(9),
+            seconds_per_step: Some(0.125),
         },
         Event::Started(RunInfo {
             max_steps: 1,
@@ -217,24 +246,8 @@ fn events(number: f64) -> Vec<Event> {
                 values: vec![metric()],
             }],
         },
-        Event::Step(StepInfo {
-            step: 1,
-            epoch: number,
-            loss: number,
-            learning_rate: number,
-            grad_norm: number,
-            tokens_per_second: number,
-            num_input_tokens_seen: 1,
-            eta_seconds: number,
-            device_bytes: Some(1),
-        }),
-        Event::Eval(EvalInfo {
-            step: 0,
-            loss: number,
-            perplexity: number,
-            tokens: 1,
-            metrics: vec![metric()],
-        }),
+        Event::Step(step.clone()),
+        Event::Eval(eval.clone()),
         Event::Sample {
             step: 0,
             prompt: text(),
@@ -243,14 +256,7 @@ fn events(number: f64) -> Vec<Event> {
         Event::Paused { step: 1 },
         Event::Resumed,
         Event::Checkpoint { step: 1, path: text() },
-        Event::Done(RunSummary {
-            finished: true,
-            steps: 1,
-            train_loss: number,
-            eval_loss_before: None,
-            eval_loss_after: Some(number),
-            seconds: number,
-        }),
+        Event::Done(summary.clone()),
         Event::Token { id: 1, text: text() },
         Event::Generated {
             id: 1,
@@ -266,9 +272,44 @@ fn events(number: f64) -> Vec<Event> {
                 choices: vec![text()],
             }],
         },
+        Event::Probe(Probe {
+            gflops: 123.5,
+            gbytes_per_s: 12.25,
+            await_ms: 0.125,
+            launch_us: 7.5,
+        }),
         Event::Warning { message: said() },
         Event::Failed(Error::config(said()).field("lora_r").row(1).remedy(said())),
     ];
+    events.push(Event::Continued {
+        step: 1,
+        steps: vec![step],
+        evals: vec![eval],
+    });
+    events.push(Event::Runs {
+        runs: vec![StoredRun {
+            record: RunRecord {
+                id: text(),
+                started_ms: number,
+                config: Box::default(),
+                task: Task::Generation,
+                sample_prompt: Some(text()),
+                model: RunInput::Bundled(text()),
+                data: RunInput::Files(vec![InputFile {
+                    name: text(),
+                    bytes: 1,
+                    copy: Some(text()),
+                }]),
+                validation: None,
+                state: RunState::Stopped,
+                summary: Some(summary),
+            },
+            step: Some(1),
+            max_steps: 2,
+            bytes: 3,
+            is_under_way: true,
+        }],
+    });
     let drawn = |picture| Event::Picture {
         id: None,
         step: Some(3),
@@ -308,6 +349,9 @@ fn kind(event: &Event) -> u32 {
         Event::Validation { .. } => 24,
         Event::Picture { .. } => 25,
         Event::Knobs { .. } => 26,
+        Event::Continued { .. } => 27,
+        Event::Runs { .. } => 28,
+        Event::Probe(_) => 29,
     }
 }
 
@@ -315,7 +359,7 @@ fn kind(event: &Event) -> u32 {
 fn every_event_comes_through_json_as_it_went_in_whatever_its_numbers() {
     for number in [0.0, -0.0, 3.0, 2.345e-4, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let events = events(number);
-        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 27);
+        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 30);
         for event in events {
             let written = serde_json::to_string(&event).expect("it is written");
             let read: Event = serde_json::from_str(&written).unwrap_or_else(|error| panic!("{written}: {error}"));

@@ -3,6 +3,14 @@
 use crate::message::messages;
 
 messages! { "page";
+    GpuLostGoesOn { step } =
+        "The GPU was lost after step {step}; the run continues from its last checkpoint.",
+        "第 {step} 步之后 GPU 已断开；训练从最近的检查点继续。";
+    StorageFull = "the browser's storage is full", "浏览器存储空间已满";
+    RemoveStoredRuns = "Delete stored runs, or free space on the disk.", "请删除已保存的训练，或清理磁盘空间。";
+    StorageFailed { error } = "the browser's storage refused: {error}", "浏览器存储拒绝了操作：{error}";
+    TryAgainLater = "Try again; in another tab of this page the same file may be in use.",
+        "请重试；该文件可能正被此页面的另一个标签页使用。";
     EngineNotRunning = "the engine does not run", "引擎没有运行";
     NoModuleWorker = "this browser cannot start a module worker", "该浏览器不支持 module worker";
     CurrentBrowser = "Use a current Chrome, Edge, Firefox or Safari.", "请使用最新版的 Chrome、Edge、Firefox 或 Safari。";

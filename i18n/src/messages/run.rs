@@ -135,6 +135,23 @@ messages! { "run";
     ResumeWithoutEffect =
         "resume_from_checkpoint has no effect here: no checkpoint was opened, and the run starts anew.",
         "resume_from_checkpoint 在此不起作用：没有打开检查点，训练从头开始。";
+    RunIsUnderWay = "this run is under way in another tab or window", "这次训练正在另一个标签页或窗口中进行";
+    UseTheOtherTab = "Go on there, or stop it there first.", "请在那里继续，或先在那里停止它。";
+    NoSuchRun { id } = "there is no run '{id}'", "没有训练 '{id}'";
+    RunUnreadable { run, why } = "The stored run {run} cannot be read and is not listed: {why}",
+        "已保存的训练 {run} 无法读取，未列出：{why}";
+    CheckpointPassedOver { folder, why } = "{folder} is damaged and is passed over: {why}", "{folder} 已损坏，将被跳过：{why}";
+    StartsAnew = "The run has no checkpoint yet, so it starts from the beginning.", "这次训练还没有检查点，因此从头开始。";
+    NoRoomForCopy { file, size } =
+        "{file} ({size} MiB) is not copied into the browser's storage, which has no room for it: to go on with this run after the \
+         page was closed, choose the file again.",
+        "{file}（{size} MiB）未复制到浏览器存储中，因为空间不足：关闭页面后要继续这次训练，需要重新选择该文件。";
+    NotKept { why } =
+        "The run trains on, but what it has learnt since the last checkpoint would be lost with the page: {why}",
+        "训练会继续，但如果关闭页面，上一个检查点之后学到的内容会丢失：{why}";
+    NoStore =
+        "This browser gives the page no storage here (a private window, say), so the run is lost when the page is closed.",
+        "浏览器在此不提供存储（例如隐私窗口），因此关闭页面后这次训练会丢失。";
     LengthChanged { steps, before } =
         "The run has {steps} steps now, and had {before} when its checkpoint was written: from here on the learning rate \
          follows the new length.",

@@ -16,8 +16,7 @@ pub use words::{PictureWords, picture_words};
 
 use crate::format;
 use image::{Scale, image};
-use lorakeet_core::lesson::PictureKind;
-use lorakeet_core::protocol::{Picture, TokenProbability};
+use lorakeet_core::protocol::{Picture, PictureKind, TokenProbability};
 use lorakeet_i18n::Language;
 use std::fmt::Write;
 use table::{Grid, rows_of};
@@ -178,12 +177,12 @@ fn parts(picture: &Picture, words: &PictureWords) -> (&'static str, String, Stri
     }
 }
 
-/// The numbers of a picture, folded.
+/// The numbers of a picture, folded. Scrollers are no landmarks: all pictures have one of this name.
 fn folded(words: &PictureWords, tables: &str) -> String {
     let name = words.as_table;
     format!(
         "<details class=\"fold\"><summary>{name}</summary>\
-         <div class=\"table-scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{name}\">{tables}</div></details>"
+         <div class=\"table-scroll\" tabindex=\"0\" role=\"group\" aria-label=\"{name}\">{tables}</div></details>"
     )
 }
 

@@ -28,7 +28,7 @@ impl Lab {
             "step" => {
                 let count = arguments[0].as_u64().unwrap_or(1).max(1);
                 if phase == Phase::Paused || self.model.borrow().can_train() {
-                    self.memory.borrow_mut().steps_left = Some(count);
+                    self.memory.borrow_mut().step_limit.ask(count);
                 }
                 match phase {
                     Phase::Paused => self.resume(),

@@ -175,7 +175,10 @@ impl Lab {
         if let Some(step) = step {
             self.tell_step(&name, &step);
             self.keep_caps(step.step);
-            self.count_step();
+            let holds = self.memory.borrow_mut().step_limit.is_reached(step.step);
+            if holds {
+                self.pause();
+            }
         }
         if is_over {
             self.tell_done(&name);
@@ -360,6 +363,7 @@ impl Lab {
         {
             let mut memory = self.memory.borrow_mut();
             memory.began_ms = crate::document::now_ms();
+            memory.step_limit.begin_run();
             if let Some(model) = &memory.model {
                 run.results.take(model);
             }

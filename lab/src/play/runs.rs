@@ -38,9 +38,21 @@ impl Lab {
             lab.change(|model| model.is_busy = !is_mine);
             if is_mine {
                 lab.ask_runs(is_own);
+            } else {
+                let said = lab.model.borrow().words().busy_elsewhere;
+                lab.tell_busy(said);
             }
             lab.settle();
         });
+    }
+
+    /// Tells the page around the lab that another lab trains in place of this one; the lab itself shows it beside its buttons.
+    fn tell_busy(&self, message: &str) {
+        let advice = self.model.borrow().words().take_over;
+        self.post(
+            "error",
+            &json!({ "kind": "busy", "message": message, "fatal": false, "advice": advice }),
+        );
     }
 
     /// Stops the other lab, and does here what was asked for.
@@ -106,10 +118,12 @@ impl Lab {
     /// Another lab trains now.
     pub fn lose_turn(&self) {
         self.stop();
+        let said = self.model.borrow().words().taken_over;
         self.change(|model| {
-            model.live = model.words().taken_over.into();
+            model.live = said.into();
             model.is_busy = true;
         });
+        self.tell_busy(said);
     }
 
     pub(super) fn pause(&self) {
@@ -174,17 +188,6 @@ impl Lab {
             steps.is_some_and(|cap| step as u64 >= cap) || seconds.is_some_and(|cap| took_ms > 1000.0 * cap as f64);
         if is_over {
             self.command("stop");
-        }
-    }
-
-    /// Holds the run after the last of the steps that were asked for.
-    pub(super) fn count_step(&self) {
-        let mut memory = self.memory.borrow_mut();
-        let left = memory.steps_left.map(|left| left.saturating_sub(1));
-        memory.steps_left = left.filter(|left| *left > 0);
-        drop(memory);
-        if left == Some(0) {
-            self.pause();
         }
     }
 

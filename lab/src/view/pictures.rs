@@ -8,13 +8,13 @@ use crate::model::{Model, OWN};
 use crate::pictures::{self, Series, chart, escaped, picture_words};
 use crate::record::RunRecord;
 use crate::words::LabWords;
-use lorakeet_core::lesson::{Lesson, PartPicture, PictureKind};
-use lorakeet_core::protocol::{Baseline, Metric};
+use lorakeet_core::lesson::{Lesson, PartPicture, PartPictureKind};
+use lorakeet_core::protocol::{Baseline, Metric, PictureKind};
 
 /// All of the shown part.
 pub(super) fn shown(model: &Model, lesson: &Lesson) -> String {
     let curves = [PartPicture {
-        kind: PictureKind::Loss,
+        kind: PartPictureKind::Loss,
         run: None,
     }];
     let (shown, runs): (&[PartPicture], Vec<String>) = match model.part {
@@ -35,17 +35,17 @@ pub(super) fn shown(model: &Model, lesson: &Lesson) -> String {
 /// A picture as HTML.
 fn drawn(model: &Model, lesson: &Lesson, picture: &PartPicture, part_runs: &[String]) -> String {
     let words = model.words();
-    if picture.kind == PictureKind::Loss {
+    if picture.kind == PartPictureKind::Loss {
         return curves(model, part_runs);
     }
     let name = picture.run.as_deref().unwrap_or_default();
     let label = lesson.runs.get(name).map_or(name, |run| run.label.get(model.language));
     let body = model.runs.get(name).and_then(|run| match picture.kind {
-        PictureKind::Samples => samples(run, words),
-        PictureKind::Baselines => scores(run, words, words.baselines),
-        PictureKind::Report => report(run, words),
-        _ => {
-            let kind = picture.kind;
+        PartPictureKind::Loss => None,
+        PartPictureKind::Samples => samples(run, words),
+        PartPictureKind::Baselines => scores(run, words, words.baselines),
+        PartPictureKind::Report => report(run, words),
+        PartPictureKind::Watched(kind) => {
             let found = run
                 .pictures
                 .iter()

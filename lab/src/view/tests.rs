@@ -3,7 +3,7 @@
 use super::{REGIONS, region};
 use crate::answers::Prediction;
 use crate::events::{self, Heard, KnobField};
-use crate::model::{Device, Model, OWN, PARTS, Phase};
+use crate::model::{Device, Model, OWN, PARTS, Phase, Problem};
 use crate::options::Options;
 use crate::record::RunRecord;
 use lorakeet_core::lesson::Lesson;
@@ -159,6 +159,37 @@ fn every_part_is_shown_in_both_languages_without_a_style_that_a_policy_would_sto
             assert!(has_chinese(&html), "{what}");
         }
     }
+}
+
+#[test]
+fn of_two_landmarks_each_has_a_name_of_its_own() {
+    for (what, html) in all_shown() {
+        let regions = html.split("role=\"region\" aria-label=\"").skip(1);
+        let names: Vec<&str> = regions.filter_map(|rest| rest.split('"').next()).collect();
+        let different: BTreeSet<&str> = names.iter().copied().collect();
+        assert_eq!(different.len(), names.len(), "{what}: {names:?}");
+    }
+}
+
+#[test]
+fn a_lab_without_a_lesson_has_a_heading_all_the_same() {
+    let headings = |model: &Model| html(model).matches("<h1 ").count();
+    let mut model = Model::new(Options::parse(r#"{"framed":true}"#), "en");
+    assert_eq!(headings(&model), 0, "nothing is there yet");
+    model.problem = Some(Problem {
+        text: "It was not fetched.".into(),
+        restarts: false,
+    });
+    assert!(
+        html(&model).contains("<h1 class=\"notice-title\">Something went wrong</h1>"),
+        "{}",
+        html(&model)
+    );
+    model.foreign = Some(("https://other.example/a.json".into(), "https://other.example".into()));
+    assert_eq!(headings(&model), 1, "{}", html(&model));
+    model.set_lesson(Lesson::read(&json("lessons/loss.json")).expect("a lesson"));
+    assert!(!html(&model).contains("<h1 class=\"notice-title\""));
+    assert_eq!(headings(&model), 1, "{}", html(&model));
 }
 
 #[test]

@@ -479,6 +479,7 @@ fn broken_data_files() {
                     config,
                     sample_prompt: None,
                     watch: Vec::new(),
+                    keep: None,
                 },
                 Vec::new(),
             );
@@ -520,6 +521,7 @@ fn broken_images() {
                 config,
                 sample_prompt: None,
                 watch: Vec::new(),
+                keep: None,
             },
             Vec::new(),
         );

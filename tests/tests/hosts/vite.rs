@@ -22,6 +22,12 @@ async fn an_app_of_vite_and_typescript_shows_the_element() -> Result<()> {
     // As docs/widget.md says: the folder is served as it is.
     copy(&app.join("node_modules/lorakeet"), &app.join("public/lorakeet"))?;
     run(&mut npm(&["run", "build"]))?;
+    // The app's own program, into which lab.js went: nothing of the package was copied beside it.
+    let assets = std::fs::read_dir(app.join("dist/assets"))?;
+    let assets: Vec<_> = assets
+        .map(|entry| entry.map(|entry| entry.file_name()))
+        .collect::<Result<_, _>>()?;
+    ensure!(assets.len() == 1, "Vite made {assets:?}");
     host.serve_folder("", &app.join("dist"))?;
 
     let page = Page::open_at(&format!("{}/index.html", host.origin()), &options()).await?;

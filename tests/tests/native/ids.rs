@@ -372,6 +372,7 @@ fn no_cutoff_len_reads_a_position_that_the_model_does_not_have() {
                     config,
                     sample_prompt,
                     watch: Vec::new(),
+                    keep: None,
                 };
                 session.ask(command, Vec::new());
                 let at = format!("{name} of {positions} positions at {cutoff_len}");

@@ -156,7 +156,7 @@ fn a_run_with_a_tensor_that_no_buffer_can_hold_is_refused_by_its_name_with_what_
             "2 MiB",
             "1 MiB",
             "per_device_train_batch_size to 4",
-            "cutoff_len to 88",
+            "cutoff_len to 80",
         ] {
             assert!(text.contains(part), "{part} is missing: {text}");
         }
@@ -164,7 +164,7 @@ fn a_run_with_a_tensor_that_no_buffer_can_hold_is_refused_by_its_name_with_what_
         session.train(run_of(4));
         session.summary();
         session.train(RunConfig {
-            cutoff_len: 88,
+            cutoff_len: 80,
             ..run_of(8)
         });
         session.summary();

@@ -192,6 +192,7 @@ fn a_pause_holds_the_run_and_changes_no_number() {
         config: Box::new(config()),
         sample_prompt: None,
         watch: Vec::new(),
+        keep: None,
     };
     paused.ask_and(command, Vec::new(), &mut |event, control| match event {
         Event::Step(step) if step.step == 3 => control.pause(),
@@ -236,6 +237,7 @@ fn a_pause_takes_no_time_of_the_processor() {
             config: Box::new(config()),
             sample_prompt: None,
             watch: Vec::new(),
+            keep: None,
         };
         session.ask_and(command, Vec::new(), &mut |event, control| match event {
             Event::Step(step) if step.step == 3 => control.pause(),
@@ -271,6 +273,7 @@ fn a_stop_ends_the_reading_of_rows_and_not_the_run_after_it() {
         config: Box::new(config()),
         sample_prompt: None,
         watch: Vec::new(),
+        keep: None,
     };
     let mut read = 0;
     session.ask_and(command(), Vec::new(), &mut |event, control| {
@@ -309,6 +312,7 @@ fn a_stop_keeps_what_was_learnt_and_the_next_run_starts_afresh() {
         config: Box::new(config()),
         sample_prompt: None,
         watch: Vec::new(),
+        keep: None,
     };
     session.ask_and(command, Vec::new(), &mut |event, control| {
         if matches!(event, Event::Step(step) if step.step == 3) {

@@ -8,9 +8,9 @@ mod turns;
 use crate::lab_shell::{ANYBODY, Course, lab};
 use anyhow::{Context, Result, ensure};
 use fantoccini::Locator;
-use fantoccini::actions::{InputSource, KeyAction, KeyActions};
 use lorakeet_tests::browser::{Options, Page};
 use lorakeet_tests::file_site::FileSite;
+use lorakeet_tests::lab_walk::{OPENED, Stop, lessons};
 use lorakeet_tests::site::{Site, dist};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -19,9 +19,6 @@ use std::time::Duration;
 const REACTION: Duration = Duration::from_secs(20);
 /// The runs of a part, replayed or trained on a slow machine.
 const RUNS: Duration = Duration::from_secs(180);
-
-const TAB: char = '\u{e004}';
-const ENTER: char = '\u{e007}';
 
 /// A state past the prediction in a lesson whose runs take milliseconds, with `&` as HTML has it.
 const SHORT: &str = "lab=1&amp;lesson=activations&amp;part=3&amp;before=0&amp;predicted=0";
@@ -118,194 +115,29 @@ impl Course {
     }
 }
 
-/// A lab in a browser without WebGPU.
-struct Lab {
-    page: Page,
+/// A lab on a page of its own, in a browser without WebGPU.
+async fn open_lab(query: &str) -> Result<Page> {
+    let options = Options {
+        query: format!("embed.html?{query}"),
+        width: 640,
+        ..without_gpu()
+    };
+    let page = Page::open(&options).await?;
+    page.wait_until("the lab is there", REACTION, OPENED).await?;
+    Ok(page)
 }
 
-impl Lab {
-    async fn open(query: &str) -> Result<Self> {
-        let options = Options {
-            query: format!("embed.html?{query}"),
-            width: 640,
-            ..without_gpu()
-        };
-        let page = Page::open(&options).await?;
-        let lab = Self { page };
-        lab.wait(
-            "the lab is there",
-            "return !!document.querySelector('.part-here, .lesson, .notice-error')",
-        )
-        .await?;
-        Ok(lab)
-    }
-
-    async fn wait(&self, what: &str, script: &str) -> Result<Value> {
-        self.page.wait_until(what, REACTION, script).await
-    }
-
-    async fn is(&self, script: &str) -> Result<bool> {
-        Ok(self.page.run(script, Vec::new()).await? == json!(true))
-    }
-
-    async fn press(&self, key: char) -> Result<()> {
-        let keys = KeyActions::new("keyboard".into())
-            .then(KeyAction::Down { value: key })
-            .then(KeyAction::Up { value: key });
-        self.page
-            .client
-            .perform_actions(keys)
-            .await
-            .context("a key was not pressed")
-    }
-
-    async fn write(&self, text: &str) -> Result<()> {
-        for letter in text.chars() {
-            self.press(letter).await?;
+/// All seven parts of the lesson that is shown; the runs come from `device`.
+async fn walk(page: &Page, device: &str) -> Result<()> {
+    let trained_on = "return document.querySelector('[data-device]').dataset.device";
+    let look = async |stop: Stop| {
+        if (stop.part, stop.is_done) == (2, true) {
+            let trained_on = page.run(trained_on, Vec::new()).await?;
+            ensure!(trained_on == device, "the runs come from {trained_on}");
         }
         Ok(())
-    }
-
-    /// Goes on with the Tab key until an element has the focus.
-    async fn tab_to(&self, selector: &str) -> Result<()> {
-        let focused = format!(
-            "return !!document.activeElement && document.activeElement.matches({})",
-            json!(selector)
-        );
-        for _ in 0..120 {
-            if self.is(&focused).await? {
-                return Ok(());
-            }
-            self.press(TAB).await?;
-        }
-        anyhow::bail!("the Tab key does not come to {selector}\n{}", self.page.console())
-    }
-
-    async fn next_part(&self, part: usize) -> Result<()> {
-        self.tab_to("[data-region=foot] .primary").await?;
-        self.press(ENTER).await?;
-        let shown = format!("return document.querySelector('[aria-current]')?.dataset.of === '{part}'");
-        self.wait("the next part is shown", &shown).await?;
-        ensure!(
-            self.is("return document.activeElement.matches('[data-focus=part]')")
-                .await?,
-            "the next part has the focus"
-        );
-        Ok(())
-    }
-
-    /// Chooses the first answer and commits to it.
-    async fn answer(&self, name: &str) -> Result<()> {
-        self.tab_to(&format!("input[name={name}]")).await?;
-        match self.is("return document.activeElement.type === 'number'").await? {
-            true => self.write("1").await?,
-            false => self.press(' ').await?,
-        }
-        self.tab_to("[data-do=commit]").await?;
-        self.press(ENTER).await?;
-        let kept = format!("return document.querySelector('input[name={name}]').disabled");
-        self.wait("the answer is kept", &kept).await.map(drop)
-    }
-
-    /// Trains the runs of the part that is shown.
-    async fn train(&self) -> Result<()> {
-        self.wait(
-            "Train can be pressed",
-            "return !!document.querySelector('[data-do=train]:not(:disabled)')",
-        )
-        .await?;
-        self.tab_to("[data-do=train]").await?;
-        self.page
-            .run(
-                "window.phases = [];\
-            new MutationObserver(() => window.phases.push(document.querySelector('.lab').dataset.phase))\
-            .observe(document.querySelector('.lab'), { attributes: true, attributeFilter: ['data-phase'] })",
-                Vec::new(),
-            )
-            .await?;
-        self.press(ENTER).await?;
-        let script = "return window.phases.includes('training') && ['done', 'error'].includes(window.phases.at(-1))";
-        self.page.wait_until("the runs are over", RUNS, script).await?;
-        let phase = self
-            .page
-            .run("return document.querySelector('.lab').dataset.phase", Vec::new())
-            .await?;
-        ensure!(phase == "done", "the runs ended in {phase}: {}", self.shown().await?);
-        Ok(())
-    }
-
-    async fn shown(&self) -> Result<String> {
-        let text = self.page.run("return document.body.innerText", Vec::new()).await?;
-        Ok(text.as_str().unwrap_or_default().to_owned())
-    }
-
-    /// All seven parts, by keyboard alone; the runs come from `device`.
-    async fn walk(&self, id: &str, device: &str) -> Result<()> {
-        self.answer("before").await?;
-        self.next_part(1).await?;
-        let is_number = self
-            .is("return document.querySelector('input[name=predict]').type === 'number'")
-            .await?;
-        self.answer("predict").await?;
-        self.next_part(2).await?;
-        self.train().await?;
-        let trained_on = self
-            .page
-            .run(
-                "return document.querySelector('[data-device]').dataset.device",
-                Vec::new(),
-            )
-            .await?;
-        ensure!(trained_on == device, "{id}: the runs come from {trained_on}");
-        let waiting = "return document.querySelectorAll('[data-region=pictures] .waiting').length";
-        ensure!(
-            self.page.run(waiting, Vec::new()).await? == 0,
-            "{id}: a picture is missing: {}",
-            self.shown().await?
-        );
-        self.next_part(3).await?;
-        let verdict = "return document.querySelector('.outcome-verdict').innerText.trim() !== ''";
-        ensure!(is_number || self.is(verdict).await?, "{id}: no verdict");
-        let measured = self
-            .page
-            .run(
-                "return document.querySelectorAll('[data-region=values] td').length",
-                Vec::new(),
-            )
-            .await?;
-        ensure!(measured.as_u64() > Some(1), "{id}: nothing was measured");
-        self.next_part(4).await?;
-        self.tab_to("textarea[name=explanation]").await?;
-        self.write("The rows repeat.").await?;
-        self.tab_to("[data-do=explain]").await?;
-        self.press(ENTER).await?;
-        self.wait(
-            "the explanation is shown",
-            "return !!document.querySelector('[data-region=part] .lesson-text')",
-        )
-        .await?;
-        self.next_part(5).await?;
-        self.train().await?;
-        self.next_part(6).await?;
-        self.answer("after").await?;
-        self.wait(
-            "the answers can be saved",
-            "return !!document.querySelector('[data-do=save-answers]')",
-        )
-        .await?;
-        Ok(())
-    }
-}
-
-fn lessons() -> Result<Vec<String>> {
-    let list = std::fs::read_to_string(dist()?.join("lessons/index.json"))?;
-    let list: Value = serde_json::from_str(&list)?;
-    let ids = list
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|lesson| lesson["id"].as_str());
-    Ok(ids.map(str::to_owned).collect())
+    };
+    page.walk_lesson(look).await.map(drop)
 }
 
 #[tokio::test]
@@ -313,21 +145,20 @@ async fn every_lesson_is_walked_through_by_keyboard_alone_on_its_recorded_runs()
     let ids = lessons()?;
     ensure!(ids.len() == 10, "ten lessons are listed");
     let site = Site::start(&dist()?, &[]).await?;
-    let lab = Lab::open("device=replay").await?;
+    let page = open_lab("device=replay").await?;
     for (place, id) in ids.iter().enumerate() {
         let language = ["en", "zh"][place % 2];
         let address = format!(
             "{}embed.html?lesson={id}&device=replay&start=1&lang={language}",
             site.url()
         );
-        lab.page.client.goto(&address).await?;
-        lab.wait("the lesson is there", "return !!document.querySelector('.part-here')")
-            .await?;
-        lab.walk(id, "replay")
+        page.client.goto(&address).await?;
+        let shown = "return !!document.querySelector('.part-here')";
+        page.wait_until("the lesson is there", REACTION, shown).await?;
+        walk(&page, "replay")
             .await
             .with_context(|| format!("{id} in {language}"))?;
-        let tag = lab
-            .page
+        let tag = page
             .run("return document.querySelector('.lab').lang", Vec::new())
             .await?;
         ensure!(
@@ -335,29 +166,25 @@ async fn every_lesson_is_walked_through_by_keyboard_alone_on_its_recorded_runs()
             "{id} is in {tag}"
         );
     }
-    lab.page.screenshot("lab-last-part").await?;
-    lab.page.close().await
+    page.screenshot("lab-last-part").await?;
+    page.close().await
 }
 
 #[tokio::test]
 async fn a_lesson_is_trained_on_the_cpu_and_its_outcome_is_worked_out_from_that() -> Result<()> {
-    let lab = Lab::open("lesson=activations&start=1&device=cpu").await?;
-    lab.walk("activations", "cpu").await?;
+    let page = open_lab("lesson=activations&start=1&device=cpu").await?;
+    walk(&page, "cpu").await?;
+    let reached = "return [...document.querySelectorAll('.part')].every(part => !part.disabled)";
     ensure!(
-        lab.is("return [...document.querySelectorAll('.part')].every(part => !part.disabled)")
-            .await?,
+        page.run(reached, Vec::new()).await? == json!(true),
         "all parts were reached"
     );
     // Back to the comparison: what happened is one of the choices, and was measured here.
-    lab.tab_to(".part[data-of='3']").await?;
-    lab.press(ENTER).await?;
-    lab.wait(
-        "the comparison is shown",
-        "return document.querySelectorAll('.outcome dd').length === 2",
-    )
-    .await?;
+    page.tab_to_and_press(".part[data-of='3']").await?;
+    let shown = "return document.querySelectorAll('.outcome dd').length === 2";
+    page.wait_until("the comparison is shown", REACTION, shown).await?;
     let script = "return [...document.querySelectorAll('.outcome dd')].map(dd => dd.innerText)";
-    let outcome = lab.page.run(script, Vec::new()).await?;
+    let outcome = page.run(script, Vec::new()).await?;
     let lesson: Value = serde_json::from_str(&std::fs::read_to_string(dist()?.join("lessons/activations.json"))?)?;
     let choices: Vec<&str> = lesson["predict"]["choices"]
         .as_array()
@@ -369,7 +196,7 @@ async fn a_lesson_is_trained_on_the_cpu_and_its_outcome_is_worked_out_from_that(
         outcome[1].as_str().is_some_and(|text| choices.contains(&text)),
         "{outcome} is one of {choices:?}"
     );
-    lab.page.close().await
+    page.close().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -496,12 +323,14 @@ async fn a_lab_in_another_sites_page_trains_and_tells_that_page_of_it() -> Resul
 
 #[tokio::test]
 async fn a_lesson_that_is_not_there_and_a_value_that_cannot_be_used_are_named() -> Result<()> {
-    let lab = Lab::open("lesson=losss").await?;
-    let shown = lab.shown().await?;
+    let page = open_lab("lesson=losss").await?;
+    let shown = page.content("#lab").await?;
     ensure!(shown.contains("lessons/losss.json"), "{shown}");
-    lab.page.close().await?;
-    let lab = Lab::open("lesson=loss#lab=2&lesson=lora").await?;
-    let shown = lab.shown().await?;
+    let heading = page.content("h1").await?;
+    ensure!(heading == "Something went wrong", "the heading is {heading}");
+    page.close().await?;
+    let page = open_lab("lesson=loss#lab=2&lesson=lora").await?;
+    let shown = page.content("#lab").await?;
     ensure!(shown.contains("lab=2"), "{shown}");
-    lab.page.close().await
+    page.close().await
 }

@@ -8,9 +8,9 @@ mod places;
 
 use anyhow::{Context, Result, ensure};
 use fantoccini::Locator;
-use fantoccini::actions::{InputSource, KeyAction, KeyActions};
 use lorakeet_tests::browser::{Options, Page};
 use lorakeet_tests::file_site::FileSite;
+use lorakeet_tests::lab_walk::ENTER;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -226,10 +226,7 @@ async fn start_by_keyboard_moves_the_focus_into_the_lab() -> Result<()> {
     );
 
     // As the driver types: to whatever has the focus.
-    let keys = KeyActions::new("keyboard".into())
-        .then(KeyAction::Down { value: '\u{e007}' })
-        .then(KeyAction::Up { value: '\u{e007}' });
-    course.page.client.perform_actions(keys).await?;
+    course.page.press_key(ENTER).await?;
     course
         .wait_until("the lab is shown", &format!("return {} === 'lab'", view("lab")))
         .await?;

@@ -5,8 +5,10 @@ mod devices;
 mod files;
 mod gpus;
 mod inside;
+mod kept_runs;
 mod languages;
 mod links;
+mod memory;
 mod sharing;
 
 use anyhow::{Context, Result, ensure};

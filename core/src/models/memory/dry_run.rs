@@ -92,7 +92,12 @@ impl<'a> DryRun<'a> {
         let copy_bytes = weight_bytes + if linear.bias.is_some() { bias_bytes } else { 0 };
         let dense = whole || matches!(linear.weight.stored, Stored::Dense(_));
         let (kept, x_node, x_bytes) = (dense.then(|| x.view.clone()), x.node, x.view.bytes);
+        let sizes = [x.shape[0], linear.inputs, linear.outputs];
+        self.ledger.multiply(1, sizes);
         self.record(node, move |backward, dy| {
+            backward
+                .ledger
+                .multiply(product_gradients(x_node, whole || weight.is_some()), sizes);
             backward.weight(weight, node.id, weight_bytes);
             backward.weight(bias, node.id, bias_bytes);
             if whole {
@@ -116,8 +121,13 @@ impl<'a> DryRun<'a> {
         let h = self.ledger.launch(h_bytes, if drops { x.view.bytes } else { 0 });
         let (a_bytes, b_bytes) = (bytes_of(&[rank, inputs]), bytes_of(&[rank, outputs]));
         let (used, y_node, kept, x_node) = (h.clone(), y.node, x.view, x.node);
+        let (into, out_of) = ([rows, inputs, rank], [rows, rank, outputs]);
+        self.ledger.multiply(1, into);
+        self.ledger.multiply(1, out_of);
         self.record(node, move |backward, dy| {
             let ledger = backward.ledger.clone();
+            ledger.multiply(product_gradients(x_node, true), into);
+            ledger.multiply(2, out_of);
             let dropped = if drops { kept.bytes } else { 0 };
             let db = ledger.hold(b_bytes);
             backward.adapters.push(db);
@@ -159,6 +169,11 @@ impl<'a> DryRun<'a> {
         });
         output
     }
+}
+
+/// How many products the backward pass of one takes.
+fn product_gradients(x: Node, of_weights: bool) -> usize {
+    usize::from(x.tracked) + usize::from(of_weights)
 }
 
 impl Graph for DryRun<'_> {
@@ -223,7 +238,12 @@ impl Graph for DryRun<'_> {
         } = *weights;
         let node = self.node(&[x.node], weight.is_some() || bias.is_some());
         let (x_node, kept) = (x.node, x.view.clone());
+        let sizes = [x.shape[0], inputs, outputs];
+        self.ledger.multiply(1, sizes);
         self.record(node, move |backward, dy| {
+            backward
+                .ledger
+                .multiply(product_gradients(x_node, weight.is_some()), sizes);
             backward.weight(weight, of_use, bytes_of(&[outputs, inputs]));
             backward.weight(bias, of_use, bytes_of(&[outputs]));
             if x_node.tracked {
@@ -513,7 +533,9 @@ impl Graph for DryRun<'_> {
         let bias_node = bias.as_ref().map(|bias| bias.node);
         let inputs = [q.node, k.node, v.node].into_iter().chain(bias_node);
         let node = self.node(&inputs.collect::<Vec<Node>>(), false);
-        let ([batch, heads, queries, _], [_, _, keys, _]) = (q.shape, k.shape);
+        let ([batch, heads, queries, dim], [_, _, keys, _]) = (q.shape, k.shape);
+        let sizes = [queries, dim, keys];
+        self.ledger.multiply(2 * batch * heads, sizes);
         self.ledger.note(TensorKind::Scores, &[batch, heads, queries, keys]);
         let (scores_bytes, bias_bytes) = (
             bytes_of(&[batch, heads, queries, keys]),
@@ -528,6 +550,8 @@ impl Graph for DryRun<'_> {
         let v_used = v.clone();
         self.record(node, move |backward, dy| {
             let ledger = backward.ledger.clone();
+            // The scores again, and the gradients of v, of the probabilities, of k and of q.
+            ledger.multiply(5 * batch * heads, sizes);
             let mut scores = ledger.launch(scores_bytes, q.copied() + k.copied());
             if caps {
                 scores = ledger.hold(scores_bytes);

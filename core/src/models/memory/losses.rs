@@ -21,6 +21,8 @@ impl DryRun<'_> {
             let count = chunk_rows(head.rows).min(rows - done);
             done += count;
             let chunk_bytes = bytes_of(&[count, head.rows]);
+            let gradients = usize::from(x.node.tracked) + usize::from(trained.is_some());
+            self.ledger.multiply(1 + gradients, [count, width, head.rows]);
             // The columns of several parts are joined.
             let mut logits = self.ledger.launch(chunk_bytes, if parts > 1 { chunk_bytes } else { 0 });
             if caps {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// The file.
-pub(super) const STATE: &str = "trainer_state.json";
+pub(crate) const STATE: &str = "trainer_state.json";
 
 /// What a run knows of its past; all that the next step depends on besides weights, moments, configuration and data.
 #[derive(Debug, Clone, Default, PartialEq)]

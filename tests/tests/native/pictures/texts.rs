@@ -6,10 +6,14 @@ use lorakeet_core::{
     data::Batch,
     formats::ModelFiles,
     models::{Model, read},
-    protocol::{DeviceChoice, Picture, PictureRequest, TokenProbability},
+    protocol::{DeviceChoice, Event, Picture, PictureRequest, TokenProbability},
     store::{MemoryFile, Source},
 };
-use lorakeet_tests::{golden::block_on, test_session::TestSession, tiny};
+use lorakeet_tests::{
+    golden::block_on,
+    test_session::{TestSession, find},
+    tiny,
+};
 use serde_json::{Value, json};
 
 const TEXT: &str = "say a. say c, say z.";
@@ -213,6 +217,11 @@ fn what_a_token_attends_to_adds_up_to_1_and_in_a_decoder_comes_before_it() {
     let all = decoders.into_iter().map(|case| (case, true));
     for ((name, files, layers), is_causal) in all.chain(encoders.into_iter().map(|case| (case, false))) {
         let mut session = TestSession::with(DeviceChoice::Cpu, files, tiny::data_file());
+        let told = find(&session, |event| match event {
+            Event::Model(model) => Some(model.num_attention_heads),
+            _ => None,
+        });
+        assert_eq!(told, 4, "{name} tells its heads before one is drawn");
         let mut seen = Vec::new();
         for layer in 0..layers {
             for head in [0, 3] {

@@ -90,6 +90,7 @@ fn watched_pictures_come_with_the_samples_and_in_the_order_of_the_list() {
         config: Box::new(tiny::config()),
         sample_prompt: None,
         watch: all_of_a_text(),
+        keep: None,
     };
     session.ask(command, Vec::new());
     assert_eq!(session.watched(), watched);
@@ -121,6 +122,7 @@ fn a_picture_asked_for_in_the_middle_of_a_run_comes_between_two_steps_and_in_a_p
         config: Box::new(tiny::config()),
         sample_prompt: Some("say a".into()),
         watch: Vec::new(),
+        keep: None,
     };
     let request = |id: u32, request: &PictureRequest| Command::Picture {
         id,
@@ -177,6 +179,7 @@ fn a_surface_asked_for_in_the_middle_of_a_run_has_the_path_so_far() {
         config: Box::new(config),
         sample_prompt: None,
         watch: Vec::new(),
+        keep: None,
     };
     session.ask_and(command, Vec::new(), &mut |event, control| match event {
         Event::Step(step) if step.step == 5 => control.request(Command::Picture {

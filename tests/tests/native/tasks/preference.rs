@@ -91,6 +91,7 @@ fn a_stop_ends_the_scoring_of_the_reference() {
         }),
         sample_prompt: None,
         watch: Vec::new(),
+        keep: None,
     };
     session.ask_and(command, Vec::new(), &mut |event, control| {
         if matches!(event, Event::Model(_)) {

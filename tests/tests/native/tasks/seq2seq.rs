@@ -34,6 +34,7 @@ fn an_encoder_decoder_learns_to_answer_a_text_with_another() {
         }),
         sample_prompt: Some("axe".into()),
         watch: Vec::new(),
+        keep: None,
     };
     session.ask(command, Vec::new());
     assert_eq!(started(&session).task, Task::Generation);

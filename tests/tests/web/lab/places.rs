@@ -1,12 +1,14 @@
 //! Where the lab can be: in a frame with an origin of its own, under policies, inside a page, elsewhere after a move, and
 //! without JavaScript.
 
-use super::{LONG, RUNS, SHORT, built_site, without_gpu};
+use super::{LONG, REACTION, RUNS, SHORT, built_site, without_gpu};
 use crate::lab_shell::failures::failure;
-use crate::lab_shell::{Course, lab};
+use crate::lab_shell::{ANYBODY, Course, lab};
 use anyhow::{Result, ensure};
 use fantoccini::Locator;
 use lorakeet_tests::browser::{Options, Page};
+use lorakeet_tests::lab_walk::OPENED;
+use lorakeet_tests::site::dist;
 use serde_json::json;
 
 /// Keeps which policies were broken.
@@ -36,37 +38,26 @@ async fn a_frame_with_an_origin_of_its_own_trains_and_keeps_nothing() -> Result<
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_frame_trains_in_a_page_that_allows_the_script_and_the_frame_only() -> Result<()> {
-    let policy = [(
-        "content-security-policy",
-        "default-src 'none'; script-src LAB; frame-src LAB; img-src data:",
-    )];
-    let body = lab("lab", &format!("device='cpu' max-steps='20' state='{SHORT}'"));
-    let course = Course::open_for(built_site().await?, &body, &policy, &without_gpu()).await?;
-    course.run(WATCH_POLICY).await?;
-    course.make_ready("lab").await?;
-    course.train("lab").await?;
-    let end = course.run("return [lab.device, lab.report.steps, broken]").await?;
-    ensure!(end == json!(["cpu", 20, []]), "{end}");
-    course.page.close().await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn inside_a_page_the_lab_trains_under_the_policy_of_its_document() -> Result<()> {
-    let policy = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; style-src 'self'; \
-                  img-src data:";
-    let body = lab(
-        "lab",
-        &format!("mode='inline' device='cpu' max-steps='20' state='{SHORT}'"),
-    );
-    let headers = [("content-security-policy", policy)];
-    let course = Course::open_on(built_site().await?, &body, &headers, &without_gpu()).await?;
-    course.run(WATCH_POLICY).await?;
-    course.make_ready("lab").await?;
-    course.train("lab").await?;
-    let end = course.run("return [lab.device, lab.report.steps, broken]").await?;
-    ensure!(end == json!(["cpu", 20, []]), "{end}");
-    course.page.close().await
+async fn a_lab_trains_in_pages_with_the_policies_of_its_document() -> Result<()> {
+    let of_frame = "default-src 'none'; script-src LAB; frame-src LAB; img-src data:";
+    let of_inline = "default-src 'none'; script-src LAB 'wasm-unsafe-eval'; worker-src LAB; connect-src LAB; style-src LAB; \
+                     img-src data:";
+    for (mode, policy) in [("frame", of_frame), ("inline", of_inline)] {
+        let attributes = format!("mode='{mode}' device='cpu' max-steps='20' state='{SHORT}'");
+        let (body, headers) = (lab("lab", &attributes), [("content-security-policy", policy)]);
+        let site = built_site().await?;
+        let course = match mode {
+            "frame" => Course::open_for(site, &body, &headers, &without_gpu()).await?,
+            _ => Course::open_on(site, &body, &headers, &without_gpu()).await?,
+        };
+        course.run(WATCH_POLICY).await?;
+        course.make_ready("lab").await?;
+        course.train("lab").await?;
+        let end = course.run("return [lab.device, lab.report.steps, broken]").await?;
+        ensure!(end == json!(["cpu", 20, []]), "{mode}: {end}");
+        course.page.close().await?;
+    }
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -139,6 +130,59 @@ async fn a_frame_that_is_moved_in_a_run_says_that_it_has_ended_and_trains_again(
         .run("return [lab.report.steps, lab.shadowRoot.querySelector('.moved').innerText]")
         .await?;
     ensure!(end == json!([2, ""]), "{end}");
+    course.page.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frame_whose_program_is_missing_says_so_and_can_be_loaded_again() -> Result<()> {
+    // The JavaScript of the frame, and the WebAssembly behind it.
+    for path in ["lab_page.js", "lesson_bg.wasm"] {
+        let site = built_site().await?;
+        site.serve(&format!("/{path}"), "?", ANYBODY);
+        let address = format!("{}/embed.html?lesson=loss&lang=zh", site.origin());
+        let page = Page::open_at(&address, &without_gpu()).await?;
+        page.wait_until("the lab is there", RUNS, OPENED).await?;
+        let shown = "const notice = document.querySelector('.notice-error');\
+            return [notice.role, notice.querySelector('h1').innerText, notice.querySelector('.notice-what').innerText,\
+                    notice.querySelector('button').innerText, document.documentElement.lang]";
+        let shown = page.run(shown, Vec::new()).await?;
+        ensure!(
+            shown[2].as_str().is_some_and(|text| text.contains("lab_page.js")),
+            "{path}: {shown}"
+        );
+        let rest = [&shown[0], &shown[1], &shown[3], &shown[4]];
+        ensure!(
+            rest == ["alert", "实验的程序未能启动。", "重试", "zh"],
+            "{path}: {shown}"
+        );
+        site.serve(&format!("/{path}"), std::fs::read(dist()?.join(path))?, ANYBODY);
+        page.run("document.querySelector('.notice-error button').click()", Vec::new())
+            .await?;
+        let lesson = "return !!document.querySelector('.part-here')";
+        page.wait_until("the lesson is there", RUNS, lesson).await?;
+        page.close().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_is_told_that_the_program_of_its_frame_is_missing() -> Result<()> {
+    let site = built_site().await?;
+    site.serve("/lesson_bg.wasm", "?", ANYBODY);
+    let body = lab("lab", "lesson='loss' loading='eager'");
+    let course = Course::open_for(site, &body, &[], &without_gpu()).await?;
+    let told = "return told.some(({ name }) => name === 'ready')";
+    course.wait_long("the frame is there", told).await?;
+    // Nobody has pressed Start, so there is nothing to say yet.
+    ensure!(course.told("error").await?.is_empty());
+    course.press_start("lab").await?;
+    let (shown, detail) = failure(&course, REACTION).await?;
+    let text = shown["text"].as_str().unwrap_or_default();
+    ensure!(text.contains("did not start") && text.contains("try again"), "{text}");
+    ensure!(
+        shown["fallback"] == true && detail["kind"] == "network" && detail["fatal"] == true,
+        "{shown} {detail}"
+    );
     course.page.close().await
 }
 

@@ -32,6 +32,7 @@ async fn take_turns(prepare: &str) -> Result<()> {
         .await?;
     let waiting = course.run("return [one.phase, two.phase, two.metrics]").await?;
     ensure!(waiting == json!(["paused", "ready", null]), "{waiting}");
+    ensure!(told_busy(&course).await? == ["two"]);
 
     course
         .run(&format!("two.shadowRoot.querySelector('{TAKE_OVER}').click()"))
@@ -47,7 +48,22 @@ async fn take_turns(prepare: &str) -> Result<()> {
         .await?;
     let steps = course.run("return [one.report.steps < 40, two.report.steps]").await?;
     ensure!(steps == json!([true, 3]), "{steps}");
+    ensure!(told_busy(&course).await? == ["two", "one"]);
     course.page.close().await
+}
+
+/// The labs that have told of another one that trains, in order; they have told of nothing worse.
+async fn told_busy(course: &Course) -> Result<Vec<String>> {
+    let mut labs = Vec::new();
+    for event in course.told("error").await? {
+        let detail = &event["detail"];
+        ensure!(
+            detail["kind"] == "busy" && detail["fatal"] == false && detail["advice"] == "Stop it and train here",
+            "{detail}"
+        );
+        labs.push(event["lab"].as_str().unwrap_or_default().to_owned());
+    }
+    Ok(labs)
 }
 
 #[tokio::test(flavor = "multi_thread")]

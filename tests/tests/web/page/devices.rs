@@ -71,6 +71,27 @@ async fn left_to_choose_the_engine_takes_the_cpu_before_a_software_adapter_and_s
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_is_measured_tells_its_figures_and_the_time_of_a_step() -> Result<()> {
+    for query in ["?device=gpu", "?device=cpu"] {
+        let page = Page::open(&Options {
+            query: query.into(),
+            ..Options::default()
+        })
+        .await?;
+        page.wait_enabled("train", READY).await?;
+        page.click("measure").await?;
+        let told = "return document.querySelector('[data-testid=step-time]')?.textContent";
+        let time = page.wait_until("the time of a step is told", REACTION, told).await?;
+        let figures = page.text("measured").await?;
+        println!("{query}: {figures} {time}");
+        ensure!(figures.contains("GFLOP/s"), "{query}: {figures}");
+        page.no_panic()?;
+        page.close().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_full_memory_ends_in_a_message_and_the_page_goes_on() -> Result<()> {
     // 64 MiB for the engine: enough for the page's own model, too little for the largest tensor of SmolLM2.
     let page = Page::open(&Options {

@@ -3,6 +3,7 @@
 use super::shorten;
 use anyhow::{Context, Result, ensure};
 use lorakeet_tests::browser::{Options, Page, selector};
+use lorakeet_tests::site::dist;
 use lorakeet_tests::user_actions::{REACTION, READY};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -111,13 +112,15 @@ async fn a_run_is_followed_and_its_model_is_drawn_before_and_after() -> Result<(
         "attention was drawn unasked"
     );
 
+    // All heads of the model can be chosen before one was drawn.
+    let config: Value = serde_json::from_slice(&std::fs::read(dist()?.join("model/config.json"))?)?;
+    let heads = "return document.querySelector('[data-testid=head-attention]').options.length";
+    ensure!(page.run(heads, vec![]).await? == config["num_attention_heads"]);
     // Of one's own sentence, in another layer.
     page.write("text-attention", "The lady <b>saw</b> him.").await?;
     page.set_field("layer-attention", "1").await?;
     let attention = draw(&page, "attention").await?;
     ensure!(attention.contains("Layer 2"), "{attention}");
-    let heads = "return document.querySelector('[data-testid=head-attention]').options.length > 1";
-    page.wait_until("the heads are known", REACTION, heads).await?;
     page.set_field("head-attention", "1").await?;
     let script = "document.querySelector('[data-testid=picture-attention] details').open = true";
     page.run(script, vec![]).await?;

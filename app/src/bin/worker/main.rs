@@ -2,8 +2,11 @@
 //!
 //! Commands are answered one after the other by a [`Session`]; pause, resume, stop and cancel reach a run under way at once,
 //! because the engine yields between steps and this file's message handler runs in between. Files arrive as the browser's
-//! `File` objects and are read in slices; the page's own model and texts are fetched from beside the page. `public/engine.js`
-//! loads this code, and sees to what even a panic cannot report.
+//! `File` objects and are read in slices; the page's own model and texts are fetched from beside the page. Runs that outlive the
+//! page are kept in the browser's private file system (`shelf.rs`). `public/engine.js` loads this code, and sees to what even a
+//! panic cannot report.
+
+mod shelf;
 
 use js_sys::{Array, ArrayBuffer, Function, Object, Promise, Reflect, Uint8Array, WebAssembly::Memory};
 use lorakeet_core::Error;
@@ -48,6 +51,7 @@ fn main() {
         session: RefCell::new(Some(session)),
         waiting: RefCell::new(VecDeque::new()),
         trains: Cell::new(false),
+        is_shelf_open: Cell::new(false),
     });
     let receive = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| queue.receive(&event.data()));
     scope().set_onmessage(Some(receive.as_ref().unchecked_ref()));
@@ -70,6 +74,8 @@ struct CommandQueue {
     waiting: RefCell<VecDeque<(Command, Vec<File>)>>,
     /// Whether a run is under way.
     trains: Cell<bool>,
+    /// Whether the private file system was asked for, which is done when it is needed.
+    is_shelf_open: Cell<bool>,
 }
 
 impl CommandQueue {
@@ -91,9 +97,13 @@ impl CommandQueue {
             Command::Stop => self.control.stop(),
             Command::CancelGenerate => self.control.cancel_generate(),
             // In the middle of a run these are served between two steps, and in a pause.
-            Command::Generate { .. } | Command::Picture { .. } | Command::ExportAdapter if self.trains.get() => {
+            Command::Generate { .. } | Command::Picture { .. } | Command::ExportAdapter | Command::SaveRun
+                if self.trains.get() =>
+            {
                 self.control.request(command);
             }
+            // All that a run came to is written when it ends.
+            Command::SaveRun => {}
             command => {
                 let files = Array::from(&field("files"))
                     .iter()
@@ -119,6 +129,9 @@ impl CommandQueue {
             let Some((command, files)) = next else { break };
             match with_sources(command, files).await {
                 Ok((command, sources)) => {
+                    if needs_shelf(&command) && !self.is_shelf_open.replace(true) {
+                        session.shelf = shelf::open().await;
+                    }
                     let mut emit = |event: Event, bytes: Option<Vec<u8>>| post(&event, bytes, false);
                     self.trains.set(matches!(command, Command::Train { .. }));
                     session.handle(command, sources, &mut emit).await;
@@ -128,6 +141,14 @@ impl CommandQueue {
             }
         }
         *self.session.borrow_mut() = Some(session);
+    }
+}
+
+/// Whether a command is about runs that outlive the page.
+fn needs_shelf(command: &Command) -> bool {
+    match command {
+        Command::Train { keep, .. } => keep.is_some(),
+        command => matches!(command, Command::Runs | Command::ForgetRun { .. }),
     }
 }
 
@@ -254,7 +275,7 @@ fn heap_bytes() -> u64 {
     buffer.byte_length().into()
 }
 
-/// A file that the person dropped; it stays on disk and is read in slices.
+/// A file of the browser: one that the person dropped, or of the private file system. It stays on disk and is read in slices.
 struct DroppedFile {
     name: String,
     file: File,

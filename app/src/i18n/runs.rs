@@ -1,0 +1,81 @@
+//! The words about runs in the browser's storage.
+
+/// The words about stored runs, in one language.
+pub struct RunWords {
+    /// A run that was interrupted: what it is, when it was started, the step of its newest checkpoint, and how many there are.
+    pub interrupted: fn(&str, &str, usize, usize) -> String,
+    /// The button that goes on with it.
+    pub go_on: &'static str,
+    /// The button that removes a run.
+    pub delete: &'static str,
+    /// Removes all.
+    pub delete_all: &'static str,
+    /// After a press on it.
+    pub deleted: &'static str,
+    /// Takes that back.
+    pub undo: &'static str,
+    /// Files that have to be chosen, by name and size.
+    pub choose_again: fn(&str) -> String,
+    /// Title of the list: how many runs, and what they take.
+    pub title: fn(usize, &str) -> String,
+    /// What is stored and what for.
+    pub hint: &'static str,
+    /// Of a run that trains in this tab or in another one.
+    pub under_way: &'static str,
+    /// Of one that has ended after this step.
+    pub finished: fn(usize) -> String,
+    /// Of one that was stopped after a step of so many.
+    pub stopped: fn(usize, usize) -> String,
+    /// Of one that was interrupted: the step of its newest checkpoint, if there is one, and how many there are.
+    pub open: fn(Option<usize>, usize) -> String,
+}
+
+/// The English words.
+pub static ENGLISH: RunWords = RunWords {
+    interrupted: |what, when, step, steps| {
+        format!("A run was interrupted: {what}, started {when}, saved at step {step} of {steps}.")
+    },
+    go_on: "Continue the run",
+    delete: "Delete",
+    delete_all: "Delete all",
+    deleted: "Deleted.",
+    undo: "Undo",
+    choose_again: |files| {
+        format!("Its files were too large to be stored. Choose them again in steps 2 and 3, then continue: {files}")
+    },
+    title: |runs, size| match runs {
+        1 => format!("1 stored run ({size})"),
+        runs => format!("{runs} stored runs ({size})"),
+    },
+    hint: "Runs are saved in this browser every 30 seconds of training, with copies of your files, so that they survive a closed tab. \
+           Nothing is uploaded.",
+    under_way: "training",
+    finished: |step| format!("finished, {step} steps"),
+    stopped: |step, steps| format!("stopped at step {step} of {steps}"),
+    open: |step, steps| match step {
+        Some(step) => format!("interrupted, saved at step {step} of {steps}"),
+        None => "interrupted before anything was saved".to_owned(),
+    },
+};
+
+/// The Chinese words.
+pub static CHINESE: RunWords = RunWords {
+    interrupted: |what, when, step, steps| {
+        format!("有一次训练中断了：{what}，开始于 {when}，已保存到第 {step} 步（共 {steps} 步）。")
+    },
+    go_on: "继续训练",
+    delete: "删除",
+    delete_all: "全部删除",
+    deleted: "已删除。",
+    undo: "撤销",
+    choose_again: |files| format!("文件太大，未能保存。请在第 2、3 步重新选择，然后继续：{files}"),
+    title: |runs, size| format!("已保存的训练：{runs} 个（{size}）"),
+    hint: "训练每 30 秒自动保存到此浏览器中，并附带所用文件的副本，因此关闭标签页也不会丢失。不会上传任何内容。",
+    under_way: "训练中",
+    finished: |step| format!("已完成，{step} 步"),
+    stopped: |step, steps| format!("停止于第 {step} 步（共 {steps} 步）"),
+    open: |step, steps| match step {
+        Some(step) => format!("已中断，保存到第 {step} 步（共 {steps} 步）"),
+        None => "在保存之前已中断".to_owned(),
+    },
+};

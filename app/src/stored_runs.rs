@@ -1,0 +1,231 @@
+//! Runs that outlive the page: what the store holds, which of them is this page's own, and how one goes on.
+
+use crate::bundled;
+use crate::loaded::{DataSource, ModelSource};
+use js_sys::{Array, Date, Math, Reflect};
+use leptos::prelude::*;
+use lorakeet_core::config::SMALL_MODELS;
+use lorakeet_core::protocol::{InputFile, RunInput, RunRecord, RunState, StoredRun};
+use std::time::Duration;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{File, FileSystemDirectoryHandle, FileSystemFileHandle};
+
+/// How long a removed run can be had back.
+pub const UNDO: Duration = Duration::from_secs(8);
+
+/// Where the worker keeps copies of the person's files: `public/shelf.js` and the engine's store name these folders.
+const COPIES: [&str; 2] = ["lorakeet", "inputs"];
+
+/// The runs in the browser's storage.
+#[derive(Clone, Copy)]
+pub struct StoredRuns {
+    /// The newest first.
+    pub runs: RwSignal<Vec<StoredRun>>,
+    /// The run that this page trains or trained last.
+    pub current: RwSignal<Option<String>>,
+    /// The same, to be gone on with.
+    own: StoredValue<Option<StoredRun>>,
+    /// Those that are about to be removed.
+    pub leaving: RwSignal<Vec<String>>,
+    /// The current run goes on as soon as an engine has loaded what it needs.
+    pub goes_on: StoredValue<Option<StoredRun>>,
+    /// How often it was tried since its last step.
+    pub tries: StoredValue<u32>,
+    /// The person's files that have to be chosen before a run can go on.
+    pub missing: RwSignal<Vec<InputFile>>,
+}
+
+impl StoredRuns {
+    /// None is known yet.
+    pub fn new() -> Self {
+        Self {
+            runs: RwSignal::new(Vec::new()),
+            current: RwSignal::new(None),
+            own: StoredValue::new(None),
+            leaving: RwSignal::new(Vec::new()),
+            goes_on: StoredValue::new(None),
+            tries: StoredValue::new(0),
+            missing: RwSignal::new(Vec::new()),
+        }
+    }
+
+    /// The newest run that nobody ended and nobody trains, as far as it was told.
+    pub fn interrupted(self) -> Option<StoredRun> {
+        let leaving = self.leaving.get();
+        let is_interrupted = |run: &&StoredRun| {
+            run.record.state == RunState::Open
+                && !run.is_under_way
+                && run.step.is_some()
+                && !leaving.contains(&run.record.id)
+        };
+        self.runs.with(|runs| runs.iter().find(is_interrupted).cloned())
+    }
+
+    /// A new run begins.
+    pub fn begin(self, record: RunRecord) {
+        self.current.set(Some(record.id.clone()));
+        self.tries.set_value(0);
+        self.own.set_value(Some(StoredRun {
+            record,
+            step: None,
+            max_steps: 0,
+            bytes: 0,
+            is_under_way: true,
+        }));
+    }
+
+    /// A stored run goes on, as soon as what it needs is loaded.
+    pub fn go_on(self, run: StoredRun) {
+        self.current.set(Some(run.record.id.clone()));
+        self.own.set_value(Some(run.clone()));
+        self.goes_on.set_value(Some(run));
+    }
+
+    /// Nothing waits any more; whether something did.
+    pub fn end_waiting(self) -> bool {
+        let waits = self.goes_on.with_value(Option::is_some);
+        self.goes_on.set_value(None);
+        waits
+    }
+
+    /// The run of this page to be tried again; none after `most` times without a step.
+    pub fn retry(self, most: u32) -> Option<StoredRun> {
+        let tries = self.tries.get_value() + 1;
+        self.tries.set_value(tries);
+        (tries <= most).then(|| self.own.get_value()).flatten()
+    }
+}
+
+/// A name for a new run, and the moment: milliseconds since 1970.
+pub fn new_id() -> (String, f64) {
+    let now = Date::now();
+    let tail = (Math::random() * f64::from(1 << 16)) as u32;
+    (format!("{:x}-{tail:04x}", now as u64), now)
+}
+
+/// What a record says of the model.
+pub fn of_model(source: &ModelSource) -> RunInput {
+    match source {
+        ModelSource::Bundled => RunInput::Bundled(bundled::MODEL_FOLDER.to_owned()),
+        ModelSource::Small(name) => RunInput::Bundled((*name).to_owned()),
+        ModelSource::Own(files) => of_files(files),
+    }
+}
+
+/// What a record says of the data.
+pub fn of_data(source: &DataSource) -> RunInput {
+    match source {
+        DataSource::Bundled(set) => RunInput::Bundled(set.file.to_owned()),
+        DataSource::Own(files) => of_files(files),
+    }
+}
+
+/// What a record says of the person's files.
+pub fn of_files(files: &[File]) -> RunInput {
+    let file = |file: &File| InputFile {
+        name: file.name(),
+        bytes: file.size() as u64,
+        copy: None,
+    };
+    RunInput::Files(files.iter().map(file).collect())
+}
+
+/// The files of an input: those that are chosen already, else their copies.
+///
+/// # Errors
+/// Those that the person has to choose.
+pub async fn files_of(files: &[InputFile], chosen: &[File]) -> Result<Vec<File>, Vec<InputFile>> {
+    let is_it = |file: &InputFile, chosen: &File| chosen.name() == file.name && chosen.size() as u64 == file.bytes;
+    let (mut found, mut missing) = (Vec::new(), Vec::new());
+    for file in files {
+        let of_person = chosen.iter().find(|chosen| is_it(file, chosen)).cloned();
+        let of_store = match &of_person {
+            None => copy_of(file).await,
+            Some(_) => None,
+        };
+        match of_person.or(of_store) {
+            Some(one) => found.push(one),
+            None => missing.push(file.clone()),
+        }
+    }
+    match missing.is_empty() {
+        true => Ok(found),
+        false => Err(missing),
+    }
+}
+
+/// The copy of a file, under the file's own name.
+async fn copy_of(file: &InputFile) -> Option<File> {
+    let name = file.copy.as_ref()?;
+    let navigator = window().navigator();
+    if Reflect::get(&navigator, &"storage".into()).ok()?.is_undefined() {
+        return None;
+    }
+    let mut folder: FileSystemDirectoryHandle = JsFuture::from(navigator.storage().get_directory())
+        .await
+        .ok()?
+        .unchecked_into();
+    for name in COPIES {
+        folder = JsFuture::from(folder.get_directory_handle(name))
+            .await
+            .ok()?
+            .unchecked_into();
+    }
+    let handle: FileSystemFileHandle = JsFuture::from(folder.get_file_handle(name))
+        .await
+        .ok()?
+        .unchecked_into();
+    let stored: File = JsFuture::from(handle.get_file()).await.ok()?.unchecked_into();
+    // One that was not written to its end.
+    if stored.size() as u64 != file.bytes {
+        return None;
+    }
+    File::new_with_blob_sequence(&Array::of1(&stored), &file.name).ok()
+}
+
+/// The model of a record, where it comes with the page.
+pub fn bundled_model(name: &str) -> Option<ModelSource> {
+    if name == bundled::MODEL_FOLDER {
+        return Some(ModelSource::Bundled);
+    }
+    SMALL_MODELS
+        .iter()
+        .find(|known| **known == name)
+        .map(|name| ModelSource::Small(name))
+}
+
+/// The data of a record, where it comes with the page.
+pub fn bundled_data(name: &str) -> Option<DataSource> {
+    bundled::DATA
+        .iter()
+        .find(|set| set.file == name)
+        .map(DataSource::Bundled)
+}
+
+/// What an input is called.
+pub fn name_of(input: &RunInput) -> String {
+    match input {
+        RunInput::Bundled(name) if name == bundled::MODEL_FOLDER => bundled::MODEL_NAME.to_owned(),
+        RunInput::Bundled(name) => name.rsplit('/').next().unwrap_or(name).to_owned(),
+        RunInput::Files(files) => match &files[..] {
+            [file] => file.name.clone(),
+            files => {
+                let weights = files.iter().find(|file| file.name.ends_with(".safetensors"));
+                weights
+                    .or(files.first())
+                    .map(|file| file.name.clone())
+                    .unwrap_or_default()
+            }
+        },
+    }
+}
+
+/// Asks the browser not to clear what is stored when the disk gets full; what it answers changes nothing here.
+pub fn ask_to_persist() {
+    let navigator = window().navigator();
+    let has_storage = Reflect::get(&navigator, &"storage".into()).is_ok_and(|storage| !storage.is_undefined());
+    if has_storage {
+        let _ = navigator.storage().persist();
+    }
+}

@@ -1,0 +1,94 @@
+//! Runs that outlive the program: what is written down of each, and how a front end asks for them.
+
+use super::{RunSummary, number};
+use crate::config::RunConfig;
+use crate::task::Task;
+use serde::{Deserialize, Serialize};
+
+/// What a run is made of, as far as it is needed to begin it again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// Names the run in its store: letters, digits and hyphens.
+    pub id: String,
+    /// When it was started: milliseconds since 1970 in UTC.
+    #[serde(with = "number")]
+    pub started_ms: f64,
+    /// Every knob.
+    pub config: Box<RunConfig>,
+    /// What it learns.
+    pub task: Task,
+    /// What the model continues while it trains.
+    pub sample_prompt: Option<String>,
+    /// The model.
+    pub model: RunInput,
+    /// The training data.
+    pub data: RunInput,
+    /// The validation data, where it is in files of its own.
+    pub validation: Option<RunInput>,
+    /// Where the run stands.
+    #[serde(default)]
+    pub state: RunState,
+    /// What it came to, once it has ended.
+    #[serde(default)]
+    pub summary: Option<RunSummary>,
+}
+
+/// Where a run gets its model or its data from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunInput {
+    /// What the front end brings along, by its name.
+    Bundled(String),
+    /// The person's own files.
+    Files(Vec<InputFile>),
+}
+
+/// A file of the person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputFile {
+    /// Its name.
+    pub name: String,
+    /// Its length.
+    pub bytes: u64,
+    /// What it is called in the store, where a copy is kept there.
+    #[serde(default)]
+    pub copy: Option<String>,
+}
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    /// It was begun, and nobody ended it: it is under way, or was interrupted.
+    #[default]
+    Open,
+    /// The person stopped it.
+    Stopped,
+    /// All its steps are done, or its scores ended it.
+    Finished,
+}
+
+/// A run in the store.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoredRun {
+    /// What it is.
+    pub record: RunRecord,
+    /// The step of its newest checkpoint; none where there is none yet.
+    pub step: Option<usize>,
+    /// The steps that it was to have.
+    pub max_steps: usize,
+    /// What its own files take in the store.
+    pub bytes: u64,
+    /// Whether it is under way, here or in another tab.
+    pub is_under_way: bool,
+}
+
+/// Whether and how a run is kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Keep {
+    /// A new run, with checkpoints as time goes by.
+    New(RunRecord),
+    /// The kept run of this id goes on from its newest checkpoint that is whole.
+    GoOn(String),
+}

@@ -1,0 +1,330 @@
+//! Runs that outlive the program: a folder each on the session's shelf, and copies of the person's files beside them.
+//!
+//! | file of `run-ID` | content |
+//! | --- | --- |
+//! | `run.json` | the [`RunRecord`] |
+//! | `checkpoint-N/` | as [`checkpoint`] writes them, the two newest |
+//! | the rest | what the run came to, as in an `output_dir` |
+//!
+//! A copy of a file is named after its contents, so that runs on the same file share it. It is there whole when it has the file's
+//! length, for it is written from front to back.
+
+use super::Inputs;
+use crate::error::{Error, Kind, Result};
+use crate::host::Emit;
+use crate::protocol::{InputFile, Keep, RunInput, RunRecord, RunState, RunSummary, Stage, StoredRun};
+use crate::store::{Claim, IndexedSink, Shelf, Sink, Source, read_all};
+use crate::train::checkpoint::{self, Checkpoint};
+use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::common;
+use lorakeet_i18n::messages::run as msg;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+/// The record of a run.
+const RECORD: &str = "run.json";
+/// The longest that is read.
+const MOST_RECORD_BYTES: u64 = 16 << 20;
+/// What stands before the id in the name of a run's folder.
+const RUN: &str = "run-";
+/// The folder of copies.
+const INPUTS: &str = "inputs";
+/// What is copied at a time.
+const PIECE_BYTES: u64 = 4 << 20;
+/// What is looked at of each of three places of a file to tell it from another of the same length.
+const SAMPLE_BYTES: u64 = 1 << 20;
+
+/// A run under way that is kept.
+pub(super) struct KeptRun {
+    pub(super) sink: Rc<IndexedSink>,
+    shelf: Rc<dyn Shelf>,
+    record: RunRecord,
+    _claim: Claim,
+}
+
+impl KeptRun {
+    /// A new run's folder, or that of one that goes on, with the newest checkpoint that is whole. Of those that are not, it tells.
+    ///
+    /// # Errors
+    /// There is no such run, it is under way elsewhere, or storage refuses.
+    pub(super) async fn open(
+        shelf: &Rc<dyn Shelf>,
+        keep: Keep,
+        inputs: &Inputs,
+        emit: &mut Emit<'_>,
+    ) -> Result<(Self, Option<Checkpoint>)> {
+        let id = match &keep {
+            Keep::New(record) => record.id.clone(),
+            Keep::GoOn(id) => id.clone(),
+        };
+        let folder = folder(&id)?;
+        let claim = shelf.claim(&folder).await?;
+        let claim = claim.ok_or_else(|| Error::config(msg::RunIsUnderWay).remedy(msg::UseTheOtherTab))?;
+        let (record, newest) = match keep {
+            Keep::New(record) => (record, None),
+            Keep::GoOn(_) => {
+                let files = IndexedSink::read(shelf, &folder).await?;
+                let newest = newest_checkpoint(&files, emit).await?;
+                (read_record(&files).await?, newest)
+            }
+        };
+        let sink = Rc::new(IndexedSink::open(shelf.clone(), folder).await?);
+        let mut run = Self {
+            sink,
+            shelf: shelf.clone(),
+            record: RunRecord {
+                state: RunState::Open,
+                summary: None,
+                ..record
+            },
+            _claim: claim,
+        };
+        run.write_record().await?;
+        run.copy_inputs(shelf.as_ref(), inputs, emit).await?;
+        run.write_record().await?;
+        Ok((run, newest))
+    }
+
+    /// Writes down how it ended. One whose device or engine failed stays open, to go on elsewhere; one that failed by itself
+    /// before its first checkpoint leaves nothing.
+    ///
+    /// # Errors
+    /// Storage refuses.
+    pub(super) async fn end(mut self, outcome: &Result<RunSummary>) -> Result<()> {
+        let may_go_on = |kind| matches!(kind, Kind::Device | Kind::OutOfMemory | Kind::Internal | Kind::File);
+        self.record.state = match outcome {
+            Ok(summary) if summary.finished => RunState::Finished,
+            Err(error) if may_go_on(error.kind) => RunState::Open,
+            _ => RunState::Stopped,
+        };
+        if outcome.is_err() && self.record.state == RunState::Stopped && self.sink.folders().await?.is_empty() {
+            return self.shelf.remove_folder(&folder(&self.record.id)?).await;
+        }
+        self.record.summary = outcome.as_ref().ok().cloned();
+        self.write_record().await
+    }
+
+    async fn write_record(&self) -> Result<()> {
+        let broken = |error: serde_json::Error| {
+            Error::internal(common::At {
+                place: RECORD,
+                what: error,
+            })
+        };
+        let text = serde_json::to_string_pretty(&self.record).map_err(broken)?;
+        self.sink.write(RECORD, text.as_bytes()).await
+    }
+
+    /// Copies the person's files, so that the run can go on without being given them again. What does not fit is told of.
+    async fn copy_inputs(&mut self, shelf: &dyn Shelf, inputs: &Inputs, emit: &mut Emit<'_>) -> Result<()> {
+        let of_record = [
+            Some(&mut self.record.model),
+            Some(&mut self.record.data),
+            self.record.validation.as_mut(),
+        ];
+        let given = [&inputs.model, &inputs.data, &inputs.validation];
+        for (input, sources) in of_record.into_iter().zip(given) {
+            let Some(RunInput::Files(files)) = input else { continue };
+            for file in files {
+                let source = sources
+                    .iter()
+                    .find(|source| source.name() == file.name && source.len_bytes() == file.bytes);
+                if let Some(source) = source
+                    && file.copy.is_none()
+                {
+                    file.copy = copy(shelf, source, emit).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Copies a file and gives back the copy's name; none where there is no room for it.
+async fn copy(shelf: &dyn Shelf, source: &Source, emit: &mut Emit<'_>) -> Result<Option<String>> {
+    let name = copy_name(source).await?;
+    if shelf.files(INPUTS).await?.contains(&name) && shelf.open(INPUTS, &name).await?.len_bytes() == source.len_bytes()
+    {
+        return Ok(Some(name));
+    }
+    let bytes = source.len_bytes();
+    let available = shelf.available_bytes().await;
+    // What trains needs room, too.
+    if available.is_some_and(|available| bytes > available / 2) {
+        emit.warn(no_room(source));
+        return Ok(None);
+    }
+    match write_copy(shelf, &name, source, emit).await {
+        Ok(()) => Ok(Some(name)),
+        Err(error) if error.kind == Kind::File => {
+            let _ = shelf.remove(INPUTS, &name).await;
+            emit.warn(no_room(source));
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn write_copy(shelf: &dyn Shelf, name: &str, source: &Source, emit: &mut Emit<'_>) -> Result<()> {
+    let mut file = shelf.create(INPUTS, name).await?;
+    let length = source.len_bytes();
+    let mut offset = 0;
+    while offset < length {
+        let piece = PIECE_BYTES.min(length - offset);
+        file.append(&source.read_at(offset, piece as usize).await?).await?;
+        offset += piece;
+        emit.progress(Stage::Copy, offset, length);
+        emit.yield_or_stop(msg::StoppedPreparingRows).await?;
+    }
+    file.finish().await
+}
+
+fn no_room(source: &Source) -> Message {
+    let (file, size) = (source.name().to_owned(), source.len_bytes().div_ceil(1 << 20));
+    msg::NoRoomForCopy { file, size }.into()
+}
+
+/// A name for a file after its length and three pieces of it.
+async fn copy_name(source: &Source) -> Result<String> {
+    let length = source.len_bytes();
+    let mut hasher = Sha256::new();
+    hasher.update(length.to_le_bytes());
+    let piece = SAMPLE_BYTES.min(length);
+    for offset in [0, (length - piece) / 2, length - piece] {
+        hasher.update(source.read_at(offset, piece as usize).await?);
+    }
+    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// The folder of a run, where its id is one that can name a folder.
+fn folder(id: &str) -> Result<String> {
+    let is_plain = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    match is_plain {
+        true => Ok(format!("{RUN}{id}")),
+        false => Err(Error::internal(msg::NoSuchRun { id })),
+    }
+}
+
+async fn read_record(files: &[(String, Source)]) -> Result<RunRecord> {
+    let broken = |error: serde_json::Error| Error::format(Message::verbatim(error.to_string())).file(RECORD);
+    let file = files.iter().find(|(path, _)| path == RECORD);
+    let (_, source) = file.ok_or_else(|| Error::format(msg::FileMissing).file(RECORD))?;
+    let bytes = read_all(source.as_ref(), MOST_RECORD_BYTES).await?;
+    serde_json::from_slice(&bytes).map_err(broken)
+}
+
+/// The steps of a run's checkpoints, the newest first.
+fn steps(files: &[(String, Source)]) -> Vec<usize> {
+    let step = |(path, _): &(String, Source)| checkpoint::step_of(path.split_once('/')?.0);
+    let steps: BTreeSet<usize> = files.iter().filter_map(step).collect();
+    steps.into_iter().rev().collect()
+}
+
+async fn newest_checkpoint(files: &[(String, Source)], emit: &mut Emit<'_>) -> Result<Option<Checkpoint>> {
+    for step in steps(files) {
+        let folder = checkpoint::folder(step);
+        let of_it = files
+            .iter()
+            .filter(|(path, _)| path.split_once('/').is_some_and(|(first, _)| first == folder));
+        let sources: Vec<Source> = of_it.map(|(_, source)| source.clone()).collect();
+        match Checkpoint::open(&sources).await {
+            Ok(checkpoint) => return Ok(Some(checkpoint)),
+            Err(error) => {
+                let why = error.message();
+                emit.warn(msg::CheckpointPassedOver { folder, why });
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// All runs on the shelf, the newest first, and what is wrong with those that cannot be read.
+pub(super) async fn list(shelf: &Rc<dyn Shelf>, emit: &mut Emit<'_>) -> Result<Vec<StoredRun>> {
+    let claimed = shelf.claimed().await?;
+    let mut runs = Vec::new();
+    for name in shelf.folders().await?.iter().filter(|name| name.starts_with(RUN)) {
+        match read_run(shelf, name, claimed.contains(name)).await {
+            Ok(run) => runs.push(run),
+            // One that begins elsewhere has no record for a moment.
+            Err(_) if claimed.contains(name) => {}
+            Err(error) => {
+                let (run, why) = (name.clone(), error.message());
+                emit.warn(msg::RunUnreadable { run, why });
+            }
+        }
+    }
+    runs.sort_by(|a, b| b.record.started_ms.total_cmp(&a.record.started_ms));
+    Ok(runs)
+}
+
+async fn read_run(shelf: &Rc<dyn Shelf>, folder: &str, is_under_way: bool) -> Result<StoredRun> {
+    let files = IndexedSink::read(shelf, folder).await?;
+    let record = read_record(&files).await?;
+    let step = steps(&files).first().copied();
+    // Both are only known where the rows are; the checkpoint has the number of steps that came of them.
+    let of_checkpoint = match step {
+        Some(step) => {
+            let path = format!("{}/{}", checkpoint::folder(step), checkpoint::STATE);
+            let state = files.iter().find(|(known, _)| *known == path);
+            match state {
+                Some((_, source)) => checkpoint::max_steps(source).await.ok(),
+                None => None,
+            }
+        }
+        None => None,
+    };
+    Ok(StoredRun {
+        max_steps: of_checkpoint.unwrap_or_default(),
+        step: record.summary.as_ref().map(|summary| summary.steps).or(step),
+        bytes: files.iter().map(|(_, source)| source.len_bytes()).sum(),
+        record,
+        is_under_way,
+    })
+}
+
+/// Removes a run, or all that are not under way, and the copies that no run needs any more.
+///
+/// # Errors
+/// It is under way, or storage refuses.
+pub(super) async fn forget(shelf: &Rc<dyn Shelf>, id: Option<&str>) -> Result<()> {
+    let claimed = shelf.claimed().await?;
+    let folders = match id {
+        Some(id) => vec![folder(id)?],
+        None => {
+            let all = shelf.folders().await?;
+            all.into_iter()
+                .filter(|name| name.starts_with(RUN) && !claimed.contains(name))
+                .collect()
+        }
+    };
+    for name in &folders {
+        if claimed.contains(name) {
+            return Err(Error::config(msg::RunIsUnderWay).remedy(msg::UseTheOtherTab));
+        }
+        shelf.remove_folder(name).await?;
+    }
+    remove_unused_copies(shelf).await
+}
+
+async fn remove_unused_copies(shelf: &Rc<dyn Shelf>) -> Result<()> {
+    let mut needed = BTreeSet::new();
+    for name in shelf.folders().await?.iter().filter(|name| name.starts_with(RUN)) {
+        // A record that cannot be read may name any of them.
+        let Ok(record) = read_record(&IndexedSink::read(shelf, name).await?).await else {
+            return Ok(());
+        };
+        let inputs = [Some(record.model), Some(record.data), record.validation];
+        for input in inputs.into_iter().flatten() {
+            if let RunInput::Files(files) = input {
+                needed.extend(files.into_iter().filter_map(|file: InputFile| file.copy));
+            }
+        }
+    }
+    for copy in shelf.files(INPUTS).await? {
+        if !needed.contains(&copy) {
+            shelf.remove(INPUTS, &copy).await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,433 @@
+//! Runs that outlive the program: wherever it is cut off, the run goes on to the numbers that it would have come to.
+
+use lorakeet_core::config::RunConfig;
+use lorakeet_core::error::Kind;
+use lorakeet_core::protocol::{
+    Command, DeviceChoice, Event, InputFile, Keep, RunInput, RunRecord, RunState, StepInfo, StoredRun,
+};
+use lorakeet_core::store::{IndexedSink, Shelf, Sink, Source};
+use lorakeet_core::task::Task;
+use lorakeet_tests::golden::block_on;
+use lorakeet_tests::memory_shelf::{Disk, MemoryShelf};
+use lorakeet_tests::test_session::{TestSession, failure, find};
+use lorakeet_tests::tiny::{self, config};
+use std::rc::Rc;
+
+const FOLDER: &str = "run-first";
+
+/// Four steps with scores, whose best weights are kept.
+fn short() -> RunConfig {
+    RunConfig {
+        max_steps: 4,
+        eval_steps: 2.0,
+        load_best_model_at_end: true,
+        lora_dropout: 0.1,
+        ..config()
+    }
+}
+
+fn files(sources: &[Source]) -> RunInput {
+    let file = |source: &Source| InputFile {
+        name: source.name().to_owned(),
+        bytes: source.len_bytes(),
+        copy: None,
+    };
+    RunInput::Files(sources.iter().map(file).collect())
+}
+
+fn record(id: &str, started_ms: f64) -> RunRecord {
+    RunRecord {
+        id: id.to_owned(),
+        started_ms,
+        config: Box::new(short()),
+        task: Task::Generation,
+        sample_prompt: None,
+        model: files(&tiny::model_files()),
+        data: files(&[tiny::data_file()]),
+        validation: None,
+        state: RunState::Open,
+        summary: None,
+    }
+}
+
+/// A session that saves after every step.
+fn session(shelf: &Rc<MemoryShelf>) -> TestSession {
+    let mut session = TestSession::open();
+    session.inner.shelf = Some(shelf.clone());
+    session.inner.save_interval_ms = 0.0;
+    session
+}
+
+fn train(session: &mut TestSession, config: RunConfig, keep: Keep) {
+    let command = Command::Train {
+        config: Box::new(config),
+        sample_prompt: None,
+        watch: Vec::new(),
+        keep: Some(keep),
+    };
+    session.ask(command, Vec::new());
+}
+
+fn runs(session: &mut TestSession) -> Vec<StoredRun> {
+    session.ask(Command::Runs, Vec::new());
+    match session.events.last() {
+        Some(Event::Runs { runs }) => runs.clone(),
+        other => panic!("the runs were not told: {other:?}"),
+    }
+}
+
+/// The keys of the engine's remarks.
+fn remarks(session: &TestSession) -> Vec<String> {
+    let warnings = session.events.iter().filter_map(|event| match event {
+        Event::Warning { message } => Some(message.english()),
+        _ => None,
+    });
+    warnings.collect()
+}
+
+fn adapter(session: &mut TestSession) -> Vec<u8> {
+    session.ask(Command::ExportAdapter, Vec::new());
+    session.exported["adapter_model.safetensors"].clone()
+}
+
+#[test]
+fn a_run_that_is_cut_off_anywhere_goes_on_to_the_same_numbers() {
+    let mut whole = TestSession::open();
+    whole.ask(
+        Command::Train {
+            config: Box::new(short()),
+            sample_prompt: None,
+            watch: Vec::new(),
+            keep: None,
+        },
+        Vec::new(),
+    );
+    let (losses, weights) = (whole.numbers(), adapter(&mut whole));
+    assert_eq!(losses.len(), 4);
+    let mut went_on_from = [0; 5];
+    for changes in (0..).step_by(3) {
+        let disk = Disk::default();
+        let mut cut = session(&disk.open(Some(changes)));
+        train(&mut cut, short(), Keep::New(record("first", 1.0)));
+        assert_eq!(
+            cut.numbers(),
+            losses,
+            "a run trains on where storage refuses, {changes}"
+        );
+        let shelf = disk.open(None);
+        let mut next = session(&shelf);
+        let Some(run) = runs(&mut next).pop() else {
+            assert!(changes < 6, "the record is written first");
+            continue;
+        };
+        assert!(!run.is_under_way);
+        if run.record.state == RunState::Finished {
+            assert!(
+                !remarks(&cut).iter().any(|text| text.contains("would be lost")),
+                "{:?}",
+                remarks(&cut)
+            );
+            assert!(went_on_from.iter().all(|times| *times > 0), "{went_on_from:?}");
+            return;
+        }
+        train(&mut next, short(), Keep::GoOn("first".into()));
+        let told = next.numbers();
+        let from = losses.len() - told.len();
+        went_on_from[from] += 1;
+        assert_eq!(run.step.unwrap_or(0), from, "{changes}");
+        assert_eq!(told, losses[from..], "{changes}");
+        assert_eq!(adapter(&mut next), weights, "{changes}");
+        if from > 0 {
+            let past: Vec<StepInfo> = find(&next, |event| match event {
+                Event::Continued { step, steps, .. } if *step == from => Some(steps.clone()),
+                _ => None,
+            });
+            let past: Vec<u64> = past.iter().map(|step| step.loss.to_bits()).collect();
+            let before: Vec<u64> = losses[..from].iter().map(|step| step.1).collect();
+            assert_eq!(past, before, "{changes}");
+        }
+        let run = runs(&mut next).pop().expect("it is there");
+        assert_eq!(
+            (run.record.state, run.step, run.max_steps),
+            (RunState::Finished, Some(4), 4)
+        );
+    }
+}
+
+#[test]
+fn a_folder_on_a_shelf_holds_each_change_whole_or_not_at_all() {
+    type Files = Vec<(String, Vec<u8>)>;
+    let look = |disk: &Disk| -> Files {
+        let shelf: Rc<dyn Shelf> = disk.open(None);
+        // Whoever opens it removes what no index names.
+        drop(block_on(IndexedSink::open(shelf.clone(), "place")).expect("it opens"));
+        let numbered = disk.change("place", |files| {
+            files.keys().filter(|name| !name.starts_with("index")).count()
+        });
+        let read = block_on(IndexedSink::read(&shelf, "place")).expect("it is read");
+        assert_eq!(numbered, read.len());
+        let bytes = |source: &Source| block_on(source.read_at(0, source.len_bytes() as usize)).expect("bytes");
+        read.iter()
+            .map(|(path, source)| (path.clone(), bytes(source)))
+            .collect()
+    };
+    let change = async |sink: &IndexedSink, number: usize| match number {
+        0 => sink.write("a/one", b"1").await,
+        1 => sink.write("a/two", b"22").await,
+        2 => sink.write("a/one", b"111").await,
+        3 => sink.rename_folder("a", "b").await,
+        4 => sink.write("a/one", b"1111").await,
+        _ => sink.remove_folder("b").await,
+    };
+    let states: [Vec<(&str, &str)>; 7] = [
+        vec![],
+        vec![("a/one", "1")],
+        vec![("a/one", "1"), ("a/two", "22")],
+        vec![("a/one", "111"), ("a/two", "22")],
+        vec![("b/one", "111"), ("b/two", "22")],
+        vec![("a/one", "1111"), ("b/one", "111"), ("b/two", "22")],
+        vec![("a/one", "1111")],
+    ];
+    let state = |done: usize| -> Files {
+        let files = states[done].iter();
+        files
+            .map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec()))
+            .collect()
+    };
+    for changes in 1.. {
+        let disk = Disk::default();
+        let sink = block_on(IndexedSink::open(disk.open(Some(changes)), "place")).expect("it opens");
+        let mut done = 0;
+        while done < 6 && block_on(change(&sink, done)).is_ok() {
+            done += 1;
+        }
+        let found = look(&disk);
+        // One that was refused may yet have been written to its last byte.
+        assert!(
+            found == state(done) || done < 6 && found == state(done + 1),
+            "{changes}: {done} changes, {found:?}"
+        );
+        if done == 6 {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_damaged_checkpoint_is_named_and_the_one_before_is_taken() {
+    let disk = Disk::default();
+    // Until the third step is saved.
+    let mut cut = session(&disk.open(None));
+    let stop = RunConfig {
+        max_steps: 3,
+        ..short()
+    };
+    train(&mut cut, stop, Keep::New(record("first", 1.0)));
+    let weights = |files: &[(String, Source)], step: usize| {
+        let path = format!("checkpoint-{step}/optimizer.safetensors");
+        let file = files.iter().find(|(known, _)| *known == path);
+        block_on(file.expect("it is kept").1.read_at(0, 8)).expect("bytes")
+    };
+    let shelf: Rc<dyn Shelf> = disk.open(None);
+    let files = block_on(IndexedSink::read(&shelf, FOLDER)).expect("files");
+    assert_eq!(weights(&files, 2).len(), 8, "two checkpoints are kept");
+    let broken = files
+        .iter()
+        .find(|(path, _)| path == "checkpoint-3/optimizer.safetensors");
+    let length = broken.expect("the newest").1.len_bytes() as usize;
+    disk.change(FOLDER, |files| {
+        let of_optimizer = files.iter_mut().filter(|(_, bytes)| bytes.len() == length);
+        // Both have the same length: the later one has the higher number.
+        let last = of_optimizer.max_by_key(|(name, _)| name.parse::<u64>().unwrap_or(0));
+        last.expect("it is there").1[length - 1] ^= 1;
+    });
+    let mut next = session(&disk.open(None));
+    train(&mut next, short(), Keep::GoOn("first".into()));
+    assert_eq!(next.steps().first().map(|step| step.step), Some(3));
+    let told = remarks(&next);
+    assert!(
+        told.iter().any(|text| text.contains("checkpoint-3 is damaged")),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn copies_of_files_are_shared_by_runs_and_go_with_the_last_of_them() {
+    let disk = Disk::default();
+    let mut session = session(&disk.open(None));
+    for (id, started_ms) in [("first", 1.0), ("second", 2.0)] {
+        train(&mut session, short(), Keep::New(record(id, started_ms)));
+    }
+    let copies = |disk: &Disk| disk.change("inputs", |files| files.len());
+    let (found, inputs) = (runs(&mut session), tiny::model_files().len() + 1);
+    assert_eq!(
+        found.iter().map(|run| run.record.id.as_str()).collect::<Vec<_>>(),
+        ["second", "first"]
+    );
+    assert_eq!(copies(&disk), inputs);
+    let RunInput::Files(kept) = &found[0].record.data else {
+        panic!("a file")
+    };
+    let copy = kept[0].copy.clone().expect("a copy");
+    let original = tiny::data_file();
+    let bytes = block_on(original.read_at(0, original.len_bytes() as usize)).expect("bytes");
+    assert_eq!(disk.change("inputs", |files| files[&copy].clone()), bytes);
+    let forget = |id: Option<&str>| Command::ForgetRun {
+        id: id.map(str::to_owned),
+    };
+    session.ask(forget(Some("first")), Vec::new());
+    assert_eq!((copies(&disk), disk.folders().len()), (inputs, 2));
+    session.ask(forget(None), Vec::new());
+    assert_eq!((copies(&disk), disk.folders()), (0, vec!["inputs".to_owned()]));
+}
+
+#[test]
+fn a_file_for_which_there_is_no_room_is_told_of_and_not_copied() {
+    let disk = Disk::default();
+    let shelf = disk.open(None);
+    shelf.available_bytes.set(Some(10));
+    let mut session = session(&shelf);
+    train(&mut session, short(), Keep::New(record("first", 1.0)));
+    assert!(session.summary().finished);
+    let told = remarks(&session);
+    assert!(
+        told.iter().any(|text| text.contains("choose the file again")),
+        "{told:?}"
+    );
+    let run = runs(&mut session).pop().expect("the run is kept");
+    let RunInput::Files(files) = run.record.data else {
+        panic!("a file")
+    };
+    assert_eq!(files[0].copy, None);
+}
+
+#[test]
+fn a_run_that_is_under_way_elsewhere_is_neither_gone_on_with_nor_removed() {
+    let disk = Disk::default();
+    let shelf = disk.open(None);
+    let mut session = session(&shelf);
+    train(&mut session, short(), Keep::New(record("first", 1.0)));
+    let claim = block_on(shelf.claim(FOLDER)).expect("it answers");
+    assert!(claim.is_some(), "a run that has ended holds nothing");
+    assert!(runs(&mut session)[0].is_under_way);
+    train(&mut session, short(), Keep::GoOn("first".into()));
+    assert_eq!(failure(&session).kind, Kind::Config);
+    session.ask(
+        Command::ForgetRun {
+            id: Some("first".into()),
+        },
+        Vec::new(),
+    );
+    assert!(failure(&session).to_string().contains("another tab"));
+    session.ask(Command::ForgetRun { id: None }, Vec::new());
+    assert_eq!(runs(&mut session).len(), 1);
+    drop(claim);
+    session.ask(Command::ForgetRun { id: None }, Vec::new());
+    assert!(runs(&mut session).is_empty());
+}
+
+#[test]
+fn a_stopped_run_is_saved_and_can_be_gone_on_with() {
+    let disk = Disk::default();
+    let mut first = session(&disk.open(None));
+    first.inner.save_interval_ms = f64::INFINITY;
+    let command = Command::Train {
+        config: Box::new(short()),
+        sample_prompt: None,
+        watch: Vec::new(),
+        keep: Some(Keep::New(record("first", 1.0))),
+    };
+    first.ask_and(command, Vec::new(), &mut |event, control| {
+        if matches!(event, Event::Step(step) if step.step == 2) {
+            control.stop();
+        }
+    });
+    let mut next = session(&disk.open(None));
+    let run = runs(&mut next).pop().expect("it is there");
+    assert_eq!(
+        (run.record.state, run.step, run.max_steps),
+        (RunState::Stopped, Some(2), 4)
+    );
+    train(&mut next, short(), Keep::GoOn("first".into()));
+    assert_eq!(next.steps().iter().map(|step| step.step).collect::<Vec<_>>(), [3, 4]);
+}
+
+#[test]
+fn a_checkpoint_is_written_when_it_is_asked_for() {
+    let disk = Disk::default();
+    let mut session = session(&disk.open(None));
+    session.inner.save_interval_ms = f64::INFINITY;
+    let command = Command::Train {
+        config: Box::new(short()),
+        sample_prompt: None,
+        watch: Vec::new(),
+        keep: Some(Keep::New(record("first", 1.0))),
+    };
+    session.ask_and(command, Vec::new(), &mut |event, control| {
+        if matches!(event, Event::Step(step) if step.step == 2) {
+            control.request(Command::SaveRun);
+        }
+    });
+    let saved = session.events.iter().filter_map(|event| match event {
+        Event::Checkpoint { step, .. } => Some(*step),
+        _ => None,
+    });
+    assert_eq!(saved.collect::<Vec<_>>(), [2]);
+}
+
+#[test]
+fn without_a_store_a_run_trains_and_it_is_said_that_it_is_not_kept() {
+    let mut session = TestSession::with(DeviceChoice::Cpu, tiny::model_files(), tiny::data_file());
+    train(&mut session, short(), Keep::New(record("first", 1.0)));
+    assert!(session.summary().finished);
+    assert!(remarks(&session).iter().any(|text| text.contains("no storage")));
+    assert!(runs(&mut session).is_empty());
+}
+
+#[test]
+fn a_run_that_was_refused_leaves_nothing() {
+    let disk = Disk::default();
+    let mut session = session(&disk.open(None));
+    // More rows are to be held out than there are.
+    train(
+        &mut session,
+        RunConfig {
+            val_size: 1000.0,
+            ..short()
+        },
+        Keep::New(record("first", 1.0)),
+    );
+    let _ = failure(&session);
+    assert!(runs(&mut session).is_empty(), "{:?}", disk.folders());
+}
+
+#[test]
+fn other_settings_do_not_go_on_with_a_run() {
+    let disk = Disk::default();
+    let mut first = session(&disk.open(None));
+    train(
+        &mut first,
+        RunConfig {
+            max_steps: 2,
+            ..short()
+        },
+        Keep::New(record("first", 1.0)),
+    );
+    let mut next = session(&disk.open(None));
+    train(
+        &mut next,
+        RunConfig {
+            learning_rate: 0.5,
+            ..short()
+        },
+        Keep::GoOn("first".into()),
+    );
+    assert!(
+        failure(&next).to_string().contains("learning_rate"),
+        "{}",
+        failure(&next)
+    );
+    // It can still be gone on with as it was, and for longer.
+    train(&mut next, short(), Keep::GoOn("first".into()));
+    assert_eq!(next.summary().steps, 4);
+}

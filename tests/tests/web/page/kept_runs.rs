@@ -1,0 +1,128 @@
+//! Runs that outlive the page: closed and opened again it goes on with them, from the person's own files, too.
+
+use super::shorten;
+use anyhow::{Context, Result, ensure};
+use lorakeet_tests::browser::{Options, Page};
+use lorakeet_tests::user_actions::{REACTION, READY, STATUS, STEP};
+use serde_json::{Value, json};
+
+/// The checkpoints that the indexes of the private file system name.
+const CHECKPOINTS: &str = "return (async () => {
+    const found = new Set();
+    const root = await (await navigator.storage.getDirectory()).getDirectoryHandle('lorakeet').catch(() => null);
+    if (!root) return [];
+    for await (const [name, folder] of root.entries()) {
+        if (!name.startsWith('run-')) continue;
+        for (const slot of ['index-0.json', 'index-1.json']) {
+            const file = await folder.getFileHandle(slot).then((handle) => handle.getFile()).catch(() => null);
+            for (const [step] of ((await file?.text()) ?? '').matchAll(/checkpoint-[0-9]+/g)) found.add(step);
+        }
+    }
+    return [...found];
+})()";
+
+const IS_OFFERED: &str = "return !!document.querySelector('[data-testid=\"interrupted-run\"]')";
+
+async fn open() -> Result<Page> {
+    let page = Page::open(&Options {
+        webgpu: false,
+        query: "?device=cpu".into(),
+        ..Options::default()
+    })
+    .await?;
+    page.wait_enabled("train", READY).await?;
+    Ok(page)
+}
+
+/// Trains until a checkpoint was written as the page was left, and leaves it; gives back the step of the checkpoint.
+async fn leave_in_a_run(page: &Page) -> Result<u64> {
+    shorten(page, "2000").await?;
+    page.click("train").await?;
+    page.wait_until("the third step", READY, &format!("return {STEP} >= 3"))
+        .await?;
+    ensure!(
+        page.run(CHECKPOINTS, Vec::new()).await? == json!([]),
+        "nothing is due yet"
+    );
+    // As a browser does it when its tab is closed; here the page stays until the checkpoint is written.
+    page.run("window.dispatchEvent(new Event('pagehide'))", Vec::new())
+        .await?;
+    let written = format!(
+        "return ({}).then((found) => found.length > 0 && found)",
+        &CHECKPOINTS["return ".len()..]
+    );
+    let found = page.wait_until("a checkpoint is written", REACTION, &written).await?;
+    let step = found[0].as_str().and_then(|name| name.strip_prefix("checkpoint-"));
+    let step = step.and_then(|step| step.parse().ok()).context("a checkpoint's name")?;
+    page.client.refresh().await?;
+    page.wait_enabled("train", READY).await?;
+    page.wait_until("the run is offered", REACTION, IS_OFFERED).await?;
+    Ok(step)
+}
+
+/// Goes on with the run that is offered; the steps that the chart has then.
+async fn go_on(page: &Page, from: u64) -> Result<()> {
+    let text = page.text("interrupted-run").await?;
+    ensure!(text.contains(&format!("step {from} of 2000")), "{text}");
+    page.screenshot("interrupted-run").await?;
+    page.click("go-on").await?;
+    let goes_on = format!("return {STATUS} === 'running' && {STEP} > {from} && {STEP}");
+    let step = page.wait_until("the run goes on", READY, &goes_on).await?;
+    ensure!(
+        step.as_u64() < Some(from + 200),
+        "it begins at step {step}, saved was {from}"
+    );
+    ensure!(page.run(IS_OFFERED, Vec::new()).await? == Value::Bool(false));
+    page.click("stop").await?;
+    page.wait_enabled("train", READY).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_goes_on_after_the_page_was_closed() -> Result<()> {
+    let page = open().await?;
+    page.set_knob("learning_rate", "0.0007").await?;
+    let step = leave_in_a_run(&page).await?;
+    let rate = "return document.querySelector('[data-testid=\"learning_rate\"]').value";
+    go_on(&page, step).await?;
+    ensure!(
+        page.run(rate, Vec::new()).await? == "0.0007",
+        "the run's settings are shown"
+    );
+    let stored = page.text("stored-runs").await?;
+    ensure!(stored.contains("1 stored run"), "{stored}");
+    // Removed, and had back, and removed for good.
+    let open_list = "document.querySelector('[data-testid=\"stored-runs\"]').open = true";
+    page.run(open_list, Vec::new()).await?;
+    page.screenshot("stored-runs").await?;
+    page.click("forget").await?;
+    page.click("undo-forget").await?;
+    page.click("forget-all").await?;
+    let gone = "return !document.querySelector('[data-testid=\"stored-runs\"]')";
+    page.wait_until("no run is stored", REACTION, gone).await?;
+    ensure!(page.run(CHECKPOINTS, Vec::new()).await? == json!([]));
+    page.no_panic()?;
+    page.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_on_the_person_s_own_file_goes_on_without_it() -> Result<()> {
+    let page = open().await?;
+    let rows: String = (0..60)
+        .map(|row| format!("{{\"text\": \"Row {row} says that parrots repeat.\"}}\n"))
+        .collect();
+    let file = std::env::temp_dir().join(format!("parrots-{}.jsonl", std::process::id()));
+    std::fs::write(&file, rows)?;
+    page.upload("data-input", &[&file]).await?;
+    let is_read = "return document.querySelector('#data .step-summary').textContent.includes('60 rows')";
+    page.wait_until("the rows are read", REACTION, is_read).await?;
+    page.wait_enabled("train", READY).await?;
+    let step = leave_in_a_run(&page).await?;
+    // What goes on is the copy in the browser.
+    std::fs::remove_file(&file)?;
+    go_on(&page, step).await?;
+    let shown = page.text("interrupted-run").await;
+    ensure!(shown.is_err(), "a run that was stopped is not called interrupted");
+    page.no_panic()?;
+    page.close().await
+}
