@@ -121,7 +121,8 @@ fn parts<'m>(merged: &'m Merged<'_>, low_rank: &LowRank) -> (&'m [f32], &'m [f32
 
 /// Writes an adapter for mlx-lm: `PATH.lora_a` \[in, R\] and `PATH.lora_b` \[R, out\], with DoRA `PATH.m`.
 ///
-/// mlx-lm adds scale · x·A·B, with one scale for all; where modules differ, the rest goes into their B.
+/// mlx-lm adds scale · x·A·B, with one scale and one rank for all: where modules differ, the rest of the scale goes into their B,
+/// and smaller ranks are filled up with zeros.
 ///
 /// # Errors
 /// mlx-lm has no place for a part of the adapter, or not this architecture.
@@ -142,16 +143,23 @@ pub(super) async fn write_mlx(merged: &Merged<'_>, settings: Settings, sink: &dy
         .map(|(_, low_rank)| low_rank.scale)
         .find(|scale| *scale != 0.0);
     let scale = scale.unwrap_or(1.0);
-    let (mut tensors, mut keys, mut ranks): (Vec<Named>, BTreeSet<&str>, Vec<usize>) = Default::default();
+    let largest = merged.low_ranks().map(|(_, low_rank)| low_rank.rank).max();
+    let largest = largest.unwrap_or_else(|| merged.settings.as_ref().map_or(8, |settings| settings.r));
+    let (mut tensors, mut keys): (Vec<Named>, BTreeSet<&str>) = Default::default();
     let mut is_dora = false;
     for (_, low_rank) in merged.low_ranks() {
         let (path, rank) = (low_rank.path.as_str(), low_rank.rank);
         let (a, b) = parts(merged, low_rank);
         let (inputs, outputs) = (a.len() / rank, b.len() / rank);
         let factor = (low_rank.scale / scale) as f32;
-        let b = transposed(b, rank).into_iter().map(|value| value * factor).collect();
-        tensors.push((format!("{path}.lora_a"), vec![inputs, rank], transposed(a, inputs)));
-        tensors.push((format!("{path}.lora_b"), vec![rank, outputs], b));
+        let a: Vec<f32> = transposed(a, inputs)
+            .chunks(rank)
+            .flat_map(|row| row.iter().copied().chain(std::iter::repeat_n(0.0, largest - rank)))
+            .collect();
+        let mut b: Vec<f32> = transposed(b, rank).into_iter().map(|value| value * factor).collect();
+        b.resize(largest * outputs, 0.0);
+        tensors.push((format!("{path}.lora_a"), vec![inputs, largest], a));
+        tensors.push((format!("{path}.lora_b"), vec![largest, outputs], b));
         if let Some(magnitude) = low_rank.magnitude {
             is_dora = true;
             let m = merged.adapter_values(magnitude).to_vec();
@@ -162,7 +170,6 @@ pub(super) async fn write_mlx(merged: &Merged<'_>, settings: Settings, sink: &dy
                 .and_then(|rest| Some(rest.split_once('.')?.1))
                 .unwrap_or(path),
         );
-        ranks.push(rank);
     }
     tensors.sort_by(|left, right| left.0.cmp(&right.0));
     let table: Vec<_> = tensors
@@ -173,12 +180,11 @@ pub(super) async fn write_mlx(merged: &Merged<'_>, settings: Settings, sink: &dy
     for (name, _, values) in &tensors {
         file.extend(ggml::encode(dtype, values).map_err(|error| error.field(name))?);
     }
-    let rank = merged.settings.as_ref().map_or(8, |settings| settings.r);
     let config = json!({
         "fine_tune_type": if is_dora { "dora" } else { "lora" },
         "num_layers": merged.layers,
         "lora_parameters": {
-            "rank": if ranks.contains(&rank) { rank } else { ranks.first().copied().unwrap_or(rank) },
+            "rank": largest,
             "scale": scale,
             "dropout": merged.settings.as_ref().map_or(0.0, |settings| settings.lora_dropout),
             "keys": keys,

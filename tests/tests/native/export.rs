@@ -527,6 +527,8 @@ fn an_adapter_for_mlx_adds_to_its_base_what_the_merged_model_has() {
                 let (b_shape, b) = part(format!("{path}.lora_b")).expect("B");
                 let rank = a_shape[1];
                 assert_eq!(b_shape[0], rank);
+                // mlx-lm makes all parts of one rank.
+                assert_eq!(parameters["rank"], rank);
                 // x·A·B adds (A·B)ᵀ to a linear's [out, in], and A·B to a table.
                 let sum = product(&a, &b, rank, scale);
                 let columns = b_shape[1];
