@@ -133,9 +133,9 @@ pub fn memory_bytes(device: &Device) -> Option<u64> {
 /// has failed if it ends by a signal. A driver is unloaded at that end, and crashes if another thread still hands it work.
 #[cfg(not(target_family = "wasm"))]
 pub fn finish() {
-    if let Some((gpu, _)) = GPU.get() {
+    if let Some(gpu) = GPU.get() {
         // No number is read any more, so that an error changes no result.
-        let _ = gpu.sync();
+        let _ = gpu.device.sync();
     }
 }
 
