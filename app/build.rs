@@ -10,5 +10,7 @@ fn main() {
     if std::env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "wasm32") {
         println!("cargo::rustc-link-arg-bins=--strip-all");
         println!("cargo::rustc-link-arg-bins=--keep-section=target_features");
+        // The views of the page are one nested value, which is built on the stack; 1 MiB is what there is without this.
+        println!("cargo::rustc-link-arg-bins=-zstack-size=4194304");
     }
 }

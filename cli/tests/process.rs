@@ -497,7 +497,10 @@ fn link(to: &Path, at: &Path) {
 #[test]
 fn devices_are_listed_with_what_was_measured_on_them() {
     let place = Place::new("devices");
-    let listed = |words: &[&str]| String::from_utf8(place.output(words).stdout).expect("UTF-8");
+    let listed = |words: &[&str]| {
+        let output = place.command(words).stdout(Stdio::piped()).output().expect("it runs");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
     let lines = listed(&["devices", "--json"]);
     let devices: Vec<serde_json::Value> = lines
         .lines()
