@@ -66,6 +66,8 @@ fn check_within(tolerance: f64, device: &Device, what: &str, (files, vocab): (&M
     let limit = device::largest_buffer_bytes(device);
     let said = block_on(estimate(files, &config, None, limit)).expect("an estimate");
 
+    // What the runtime remembers of the run before is among what is in use, and goes when buffers are given back.
+    device.memory_cleanup();
     let before = device::memory_bytes(device).expect("the device counts");
     let full = config.finetuning_type == FinetuningType::Full;
     let kind = (full, BaseFormat::from(&config));
