@@ -114,7 +114,7 @@ async fn a_run_on_the_person_s_own_file_goes_on_without_it() -> Result<()> {
     let file = std::env::temp_dir().join(format!("parrots-{}.jsonl", std::process::id()));
     std::fs::write(&file, rows)?;
     page.upload("data-input", &[&file]).await?;
-    let is_read = "return document.querySelector('#data .step-summary').textContent.includes('60 rows')";
+    let is_read = "return document.querySelector('#data .step-summary').textContent.includes('600 rows')";
     page.wait_until("the rows are read", REACTION, is_read).await?;
     page.wait_enabled("train", READY).await?;
     let step = leave_in_a_run(&page).await?;

@@ -7,7 +7,6 @@ use lorakeet_core::estimate::estimate;
 use lorakeet_core::formats::ModelFiles;
 use lorakeet_core::store::{DiskFile, Source};
 use lorakeet_tests::browser::{Options, Page};
-use lorakeet_tests::golden::block_on;
 use lorakeet_tests::gpu_shim::GpuShim;
 use std::path::Path;
 
@@ -30,7 +29,7 @@ async fn open(shim: GpuShim) -> Result<Page> {
 }
 
 /// What the run of these settings on the page's own model is said to take.
-fn said_bytes(run_file: &str) -> Result<u64> {
+async fn said_bytes(run_file: &str) -> Result<u64> {
     let config = RunConfig::parse(run_file, "run.yaml")?.config;
     let public = Path::new(env!("CARGO_MANIFEST_DIR")).join("../public/model");
     let names = [
@@ -41,8 +40,8 @@ fn said_bytes(run_file: &str) -> Result<u64> {
     ];
     let files = names.map(|name| DiskFile::source(public.join(name)));
     let files = files.into_iter().collect::<Result<Vec<Source>, _>>()?;
-    let files = block_on(ModelFiles::open(files))?;
-    let memory = block_on(estimate(&files, &config, None, 1 << 30))?;
+    let files = ModelFiles::open(files).await?;
+    let memory = estimate(&files, &config, None, 1 << 30).await?;
     memory.peak_bytes.context("the peak of this run is known")
 }
 
