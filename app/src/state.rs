@@ -299,7 +299,7 @@ impl PageState {
             config,
             sample_prompt,
             watch: untrack(|| self.pictures.watched(self.subject())),
-            keep: Some(Keep::New(record)),
+            keep: Some(Keep::New(Box::new(record))),
         };
         self.ask(Job::Train, command, Vec::new());
     }

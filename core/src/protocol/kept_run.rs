@@ -88,7 +88,7 @@ pub struct StoredRun {
 #[serde(rename_all = "snake_case")]
 pub enum Keep {
     /// A new run, with checkpoints as time goes by.
-    New(RunRecord),
+    New(Box<RunRecord>),
     /// The kept run of this id goes on from its newest checkpoint that is whole.
     GoOn(String),
 }

@@ -62,7 +62,7 @@ impl KeptRun {
         let claim = shelf.claim(&folder).await?;
         let claim = claim.ok_or_else(|| Error::config(msg::RunIsUnderWay).remedy(msg::UseTheOtherTab))?;
         let (record, newest) = match keep {
-            Keep::New(record) => (record, None),
+            Keep::New(record) => (*record, None),
             Keep::GoOn(_) => {
                 let files = IndexedSink::read(shelf, &folder).await?;
                 let newest = newest_checkpoint(&files, emit).await?;

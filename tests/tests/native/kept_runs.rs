@@ -108,7 +108,7 @@ fn a_run_that_is_cut_off_anywhere_goes_on_to_the_same_numbers() {
     for changes in (0..).step_by(3) {
         let disk = Disk::default();
         let mut cut = session(&disk.open(Some(changes)));
-        train(&mut cut, short(), Keep::New(record("first", 1.0)));
+        train(&mut cut, short(), Keep::New(Box::new(record("first", 1.0))));
         assert_eq!(
             cut.numbers(),
             losses,
@@ -222,7 +222,7 @@ fn a_damaged_checkpoint_is_named_and_the_one_before_is_taken() {
         max_steps: 3,
         ..short()
     };
-    train(&mut cut, stop, Keep::New(record("first", 1.0)));
+    train(&mut cut, stop, Keep::New(Box::new(record("first", 1.0))));
     let weights = |files: &[(String, Source)], step: usize| {
         let path = format!("checkpoint-{step}/optimizer.safetensors");
         let file = files.iter().find(|(known, _)| *known == path);
@@ -256,7 +256,7 @@ fn copies_of_files_are_shared_by_runs_and_go_with_the_last_of_them() {
     let disk = Disk::default();
     let mut session = session(&disk.open(None));
     for (id, started_ms) in [("first", 1.0), ("second", 2.0)] {
-        train(&mut session, short(), Keep::New(record(id, started_ms)));
+        train(&mut session, short(), Keep::New(Box::new(record(id, started_ms))));
     }
     let copies = |disk: &Disk| disk.change("inputs", |files| files.len());
     let (found, inputs) = (runs(&mut session), tiny::model_files().len() + 1);
@@ -287,7 +287,7 @@ fn a_file_for_which_there_is_no_room_is_told_of_and_not_copied() {
     let shelf = disk.open(None);
     shelf.available_bytes.set(Some(10));
     let mut session = session(&shelf);
-    train(&mut session, short(), Keep::New(record("first", 1.0)));
+    train(&mut session, short(), Keep::New(Box::new(record("first", 1.0))));
     assert!(session.summary().finished);
     let told = remarks(&session);
     assert!(
@@ -306,7 +306,7 @@ fn a_run_that_is_under_way_elsewhere_is_neither_gone_on_with_nor_removed() {
     let disk = Disk::default();
     let shelf = disk.open(None);
     let mut session = session(&shelf);
-    train(&mut session, short(), Keep::New(record("first", 1.0)));
+    train(&mut session, short(), Keep::New(Box::new(record("first", 1.0))));
     let claim = block_on(shelf.claim(FOLDER)).expect("it answers");
     assert!(claim.is_some(), "a run that has ended holds nothing");
     assert!(runs(&mut session)[0].is_under_way);
@@ -335,7 +335,7 @@ fn a_stopped_run_is_saved_and_can_be_gone_on_with() {
         config: Box::new(short()),
         sample_prompt: None,
         watch: Vec::new(),
-        keep: Some(Keep::New(record("first", 1.0))),
+        keep: Some(Keep::New(Box::new(record("first", 1.0)))),
     };
     first.ask_and(command, Vec::new(), &mut |event, control| {
         if matches!(event, Event::Step(step) if step.step == 2) {
@@ -361,7 +361,7 @@ fn a_checkpoint_is_written_when_it_is_asked_for() {
         config: Box::new(short()),
         sample_prompt: None,
         watch: Vec::new(),
-        keep: Some(Keep::New(record("first", 1.0))),
+        keep: Some(Keep::New(Box::new(record("first", 1.0)))),
     };
     session.ask_and(command, Vec::new(), &mut |event, control| {
         if matches!(event, Event::Step(step) if step.step == 2) {
@@ -378,7 +378,7 @@ fn a_checkpoint_is_written_when_it_is_asked_for() {
 #[test]
 fn without_a_store_a_run_trains_and_it_is_said_that_it_is_not_kept() {
     let mut session = TestSession::with(DeviceChoice::Cpu, tiny::model_files(), tiny::data_file());
-    train(&mut session, short(), Keep::New(record("first", 1.0)));
+    train(&mut session, short(), Keep::New(Box::new(record("first", 1.0))));
     assert!(session.summary().finished);
     assert!(remarks(&session).iter().any(|text| text.contains("no storage")));
     assert!(runs(&mut session).is_empty());
@@ -395,7 +395,7 @@ fn a_run_that_was_refused_leaves_nothing() {
             val_size: 1000.0,
             ..short()
         },
-        Keep::New(record("first", 1.0)),
+        Keep::New(Box::new(record("first", 1.0))),
     );
     let _ = failure(&session);
     assert!(runs(&mut session).is_empty(), "{:?}", disk.folders());
@@ -411,7 +411,7 @@ fn other_settings_do_not_go_on_with_a_run() {
             max_steps: 2,
             ..short()
         },
-        Keep::New(record("first", 1.0)),
+        Keep::New(Box::new(record("first", 1.0))),
     );
     let mut next = session(&disk.open(None));
     train(

@@ -52,7 +52,7 @@ async fn shares(knobs: &[(&str, &str)]) -> Result<Vec<f64>> {
     for (knob, value) in knobs {
         page.set_knob(knob, value).await?;
     }
-    let said = said_bytes(&page.run_file().await?)?;
+    let said = said_bytes(&page.run_file().await?).await?;
     page.train_to_the_end().await?;
     let answer = page.gpu().await?;
     page.no_panic()?;
@@ -101,7 +101,7 @@ async fn a_run_that_the_gpu_has_no_memory_for_is_refused_before_its_first_step()
     for (knob, value) in [("per_device_train_batch_size", LARGE), ("max_steps", "3")] {
         page.set_knob(knob, value).await?;
     }
-    ensure!(said_bytes(&page.run_file().await?)? > SMALL_GPU_BYTES.max(256 << 20));
+    ensure!(said_bytes(&page.run_file().await?).await? > SMALL_GPU_BYTES.max(256 << 20));
     page.click("train").await?;
     let message = shown_error(&page, READY).await?;
     println!("{message}");
