@@ -14,7 +14,13 @@ pub fn Samples() -> impl IntoView {
         state.training.frame.track();
         state.training.run.with_value(|run| run.samples.clone())
     });
-    let later = Memo::new(move |_| samples.with(|all| all.iter().skip(1).cloned().collect::<Vec<Sample>>()));
+    // A run that goes on has none of before its first step.
+    let later = Memo::new(move |_| {
+        samples.with(|all| {
+            let later = all.iter().filter(|sample| sample.step > 0);
+            later.cloned().collect::<Vec<Sample>>()
+        })
+    });
     Effect::new(move || {
         if later.with(Vec::is_empty) {
             chosen.set(None);
@@ -24,7 +30,7 @@ pub fn Samples() -> impl IntoView {
         let last = later.with(Vec::len).saturating_sub(1);
         chosen.get().map_or(last, |index| index.min(last))
     };
-    let before = move || samples.with(|all| all.first().cloned());
+    let before = move || samples.with(|all| all.iter().find(|sample| sample.step == 0).cloned());
     let present = move || later.with(|later| later.get(index()).cloned());
     let heading = move || {
         let words = state.words();
