@@ -161,6 +161,9 @@ fn imported(module: &str) -> Option<&str> {
 fn classic(frame: &str, engine: &str, glue: &str, webgpu: &str) -> Result<String> {
     const EXPORT: &str = "export { initSync, __wbg_init as default };";
     const LOADED: &str = "import(\"./worker.js\"),\n    fetch(new URL(\"./worker_bg.wasm\", import.meta.url)),\n    import(\"./webgpu.js\"),";
+    // A lab keeps no runs.
+    const SHELF: &str = "(await import(\"./shelf.js\")).openShelf()";
+    const NO_SHELF: &str = "Promise.reject(new Error(\"there is no storage here\"))";
     for (name, module) in [(GLUE, glue), (WEBGPU, webgpu)] {
         if let Some(imported) = imported(module) {
             bail!("{name} imports {imported}, which has no address in one file");
@@ -168,6 +171,7 @@ fn classic(frame: &str, engine: &str, glue: &str, webgpu: &str) -> Result<String
     }
     let glue = once(glue, EXPORT, "return { default: __wbg_init };", GLUE)?;
     let engine = once(engine, LOADED, "glue,\n    program,", ENGINE)?;
+    let engine = once(&engine, SHELF, NO_SHELF, ENGINE)?;
     let mut script = frame.to_owned();
     let parts = [
         (GLUE, "/* glue */", glue.as_str()),
