@@ -284,7 +284,7 @@ impl PageState {
         let record = RunRecord {
             id: id.clone(),
             started_ms,
-            config: config.clone(),
+            settings: RunRecord::settings_of(&config),
             task: untrack(|| self.task()),
             sample_prompt: sample_prompt.clone(),
             model: self.loaded.model_source.with_untracked(stored_runs::of_model),
@@ -352,12 +352,16 @@ impl PageState {
 
     /// Loads what was chosen for a stored run, and goes on with it.
     fn begin_again(self, run: StoredRun) {
+        let config = match run.record.config() {
+            Ok(config) => config,
+            Err(error) => return self.worker.error.set(Some((Job::Runs, error))),
+        };
         self.stored.missing.set(Vec::new());
         self.training.forget();
         self.pictures.forget();
         self.worker.notes.set(Vec::new());
         self.training.phase.set(Phase::Starting);
-        self.settings.take((*run.record.config).clone());
+        self.settings.take(config);
         self.sample_prompt
             .set(run.record.sample_prompt.clone().unwrap_or_default());
         self.stored.go_on(run);
@@ -379,10 +383,10 @@ impl PageState {
         if goes_on.is_some() || self.loaded.validation_files.with_untracked(|files| !files.is_empty()) {
             self.load_validation();
         }
-        if let Some(run) = goes_on {
+        if let Some((run, config)) = goes_on.and_then(|run| run.record.config().ok().map(|config| (run, config))) {
             self.training.phase.set(Phase::Starting);
             let command = Command::Train {
-                config: run.record.config,
+                config: Box::new(config),
                 sample_prompt: run.record.sample_prompt,
                 watch: untrack(|| self.pictures.watched(self.subject())),
                 keep: Some(Keep::GoOn(run.record.id)),

@@ -1,9 +1,11 @@
 //! Runs that outlive the program: what is written down of each, and how a front end asks for them.
 
 use super::{RunSummary, number};
-use crate::config::RunConfig;
+use crate::config::{KNOBS, RunConfig};
+use crate::error::Result;
 use crate::task::Task;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// What a run is made of, as far as it is needed to begin it again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -13,8 +15,8 @@ pub struct RunRecord {
     /// When it was started: milliseconds since 1970 in UTC.
     #[serde(with = "number")]
     pub started_ms: f64,
-    /// Every knob.
-    pub config: Box<RunConfig>,
+    /// Every knob, by its name: [`RunRecord::config`] reads them.
+    pub settings: Map<String, Value>,
     /// What it learns.
     pub task: Task,
     /// What the model continues while it trains.
@@ -31,6 +33,28 @@ pub struct RunRecord {
     /// What it came to, once it has ended.
     #[serde(default)]
     pub summary: Option<RunSummary>,
+}
+
+impl RunRecord {
+    /// Every knob of `config`, as a record has them.
+    pub fn settings_of(config: &RunConfig) -> Map<String, Value> {
+        let knobs = KNOBS
+            .iter()
+            .filter_map(|knob| Some((knob.name.to_owned(), config.get(knob.name)?)));
+        knobs.collect()
+    }
+
+    /// The settings.
+    ///
+    /// # Errors
+    /// A knob that is not known here, or has another type: another release wrote the record.
+    pub fn config(&self) -> Result<RunConfig> {
+        let mut config = RunConfig::default();
+        for (name, value) in &self.settings {
+            config.set(name, value)?;
+        }
+        Ok(config)
+    }
 }
 
 /// Where a run gets its model or its data from.

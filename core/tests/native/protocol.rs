@@ -1,6 +1,7 @@
 //! The words between the engine and its front ends: every event comes through JSON as it went in.
 
 use lorakeet_core::Error;
+use lorakeet_core::config::RunConfig;
 use lorakeet_core::protocol::{
     Baseline, BaselineKind, CalibrationBin, ClassRow, Command, Comparison, DataInfo, DeviceInfo, DeviceKind, EvalInfo,
     Event, InputFile, KnobInfo, MemoryEstimate, Metric, ModelInfo, Picture, PictureRequest, PredictionTable,
@@ -11,6 +12,25 @@ use lorakeet_core::task::Task;
 use lorakeet_i18n::messages::formats as msg;
 use lorakeet_i18n::{Field, Message};
 use std::collections::BTreeSet;
+
+fn record(id: &str) -> RunRecord {
+    RunRecord {
+        id: id.to_owned(),
+        started_ms: 1.0,
+        settings: RunRecord::settings_of(&RunConfig::default()),
+        task: Task::Generation,
+        sample_prompt: Some("a".to_owned()),
+        model: RunInput::Bundled("b".to_owned()),
+        data: RunInput::Files(vec![InputFile {
+            name: "c".to_owned(),
+            bytes: 1,
+            copy: Some("d".to_owned()),
+        }]),
+        validation: None,
+        state: RunState::Stopped,
+        summary: None,
+    }
+}
 
 /// One picture of each kind.
 fn pictures(number: f64) -> Vec<Picture> {
@@ -289,20 +309,9 @@ fn events(number: f64) -> Vec<Event> {
     events.push(Event::Runs {
         runs: vec![StoredRun {
             record: RunRecord {
-                id: text(),
                 started_ms: number,
-                config: Box::default(),
-                task: Task::Generation,
-                sample_prompt: Some(text()),
-                model: RunInput::Bundled(text()),
-                data: RunInput::Files(vec![InputFile {
-                    name: text(),
-                    bytes: 1,
-                    copy: Some(text()),
-                }]),
-                validation: None,
-                state: RunState::Stopped,
                 summary: Some(summary),
+                ..record("a \"b\"\n")
             },
             step: Some(1),
             max_steps: 2,
@@ -553,4 +562,29 @@ fn a_baseline_has_its_kind_beside_the_name_that_reports_and_logs_give_it() {
     let written = serde_json::to_value(&baseline).expect("a baseline can be written");
     assert_eq!(written["kind"], "base_likelihood");
     assert_eq!(written["name"], "base model's likelihood");
+}
+
+#[test]
+fn a_record_gives_back_the_settings_of_its_run() {
+    let mut config = RunConfig::default();
+    for (knob, text) in [
+        ("learning_rate", "2.5e-4"),
+        ("target_modules", "q_proj,v_proj"),
+        ("rank_pattern", "{k_proj: 2}"),
+        ("save_total_limit", "3"),
+        ("lr_scheduler_type", "constant"),
+        ("validation_file", "held-out.jsonl"),
+        ("task", "classification"),
+    ] {
+        config.set_text(knob, text).expect("a knob");
+    }
+    for config in [config, RunConfig::default()] {
+        let record = RunRecord {
+            settings: RunRecord::settings_of(&config),
+            ..record("first")
+        };
+        let written = serde_json::to_string(&record).expect("it is written");
+        let read: RunRecord = serde_json::from_str(&written).expect("it is read");
+        assert_eq!(read.config(), Ok(config));
+    }
 }

@@ -39,7 +39,7 @@ fn record(id: &str, started_ms: f64) -> RunRecord {
     RunRecord {
         id: id.to_owned(),
         started_ms,
-        config: Box::new(short()),
+        settings: RunRecord::settings_of(&short()),
         task: Task::Generation,
         sample_prompt: None,
         model: files(&tiny::model_files()),
