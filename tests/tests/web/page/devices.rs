@@ -1,6 +1,7 @@
 //! Devices that the page finds, does not find, or loses.
 
 use super::files::smollm2;
+use super::gpus::went_on;
 use super::{device, page_in_a_run, shorten, shown_error, step};
 use anyhow::{Result, ensure};
 use lorakeet_tests::browser::{Options, Page};
@@ -8,16 +9,11 @@ use lorakeet_tests::user_actions::{REACTION, READY};
 
 #[tokio::test(flavor = "multi_thread")]
 #[cfg(target_os = "linux")]
-async fn a_lost_gpu_ends_in_a_message_and_a_restart_trains_again() -> Result<()> {
+async fn a_run_goes_on_after_the_end_of_the_gpu_process() -> Result<()> {
     let page = page_in_a_run().await?;
     page.end_gpu_process()?;
-    let message = shown_error(&page, REACTION).await?;
-    println!("{message}");
+    went_on(&page).await?;
     page.screenshots("lost-gpu-1440").await?;
-    page.click("restart").await?;
-    page.wait_enabled("train", READY).await?;
-    shorten(&page, "3").await?;
-    page.train_to_the_end().await?;
     page.close().await
 }
 

@@ -96,7 +96,7 @@ async fn what_a_gpu_reports_ends_the_run_in_a_message_and_a_restart() -> Result<
 }
 
 /// The run that was under way has gone on by itself, which the page says.
-async fn went_on(page: &Page) -> Result<()> {
+pub(super) async fn went_on(page: &Page) -> Result<()> {
     let goes_on = format!(
         "return document.querySelector('[data-testid=\"notes\"]')?.textContent.includes('the run continues') && {STEP} >= 3"
     );
