@@ -32,6 +32,8 @@ use web_sys::File;
 
 /// Engines that ask for a GPU after one was lost.
 const MOST_GPU_TRIES: u32 = 3;
+/// How often it is looked whether a run is still under way in another tab.
+const BETWEEN_LOOKS_AT_RUNS: Duration = Duration::from_secs(3);
 /// The wait between the first two, and more between the next.
 const BETWEEN_GPU_TRIES: Duration = Duration::from_secs(1);
 
@@ -438,6 +440,12 @@ impl PageState {
         }
     }
 
+    fn ask_runs_when_free(self) {
+        if self.is_free() && self.worker.engine.get_untracked() == Engine::Ready {
+            self.ask_runs();
+        }
+    }
+
     fn ask_runs(self) {
         self.worker.drop_waiting(Job::Runs);
         self.ask(Job::Runs, Command::Runs, Vec::new());
@@ -691,6 +699,10 @@ impl PageState {
             }
             Event::Continued { steps, evals, .. } => training.continued(steps, evals),
             Event::Runs { runs } => {
+                // The worker of a page that was just closed holds its run a little longer.
+                if runs.iter().any(|run| run.is_under_way) {
+                    set_timeout(move || self.ask_runs_when_free(), BETWEEN_LOOKS_AT_RUNS);
+                }
                 self.stored.runs.set(runs);
                 self.finish(Job::Runs);
             }
