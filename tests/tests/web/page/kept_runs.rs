@@ -108,7 +108,7 @@ async fn a_run_goes_on_after_the_page_was_closed() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_on_the_person_s_own_file_goes_on_without_it() -> Result<()> {
     let page = open().await?;
-    let rows: String = (0..60)
+    let rows: String = (0..600)
         .map(|row| format!("{{\"text\": \"Row {row} says that parrots repeat.\"}}\n"))
         .collect();
     let file = std::env::temp_dir().join(format!("parrots-{}.jsonl", std::process::id()));
