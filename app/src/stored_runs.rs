@@ -5,7 +5,7 @@ use crate::loaded::{DataSource, ModelSource};
 use js_sys::{Array, Date, Math, Reflect};
 use leptos::prelude::*;
 use lorakeet_core::config::SMALL_MODELS;
-use lorakeet_core::protocol::{InputFile, RunInput, RunRecord, RunState, StoredRun};
+use lorakeet_core::protocol::{COPIES, InputFile, RunInput, RunRecord, RunState, StoredRun};
 use std::time::Duration;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
@@ -14,8 +14,8 @@ use web_sys::{File, FileSystemDirectoryHandle, FileSystemFileHandle};
 /// How long a removed run can be had back.
 pub const UNDO: Duration = Duration::from_secs(8);
 
-/// Where the worker keeps copies of the person's files: `public/shelf.js` and the engine's store name these folders.
-const COPIES: [&str; 2] = ["lorakeet", "inputs"];
+/// The worker's folder in the private file system, as `public/shelf.js` names it.
+const FOLDER: &str = "lorakeet";
 
 /// The runs in the browser's storage.
 #[derive(Clone, Copy)]
@@ -166,7 +166,7 @@ async fn copy_of(file: &InputFile) -> Option<File> {
         .await
         .ok()?
         .unchecked_into();
-    for name in COPIES {
+    for name in [FOLDER, COPIES] {
         folder = JsFuture::from(folder.get_directory_handle(name))
             .await
             .ok()?

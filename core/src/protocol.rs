@@ -17,7 +17,7 @@ pub use event::{
     DataInfo, DeviceInfo, DeviceKind, Event, KnobInfo, MemoryEstimate, ModelInfo, PreviewExample, Probe, RunInfo,
     RunPreview, RunSummary, Stage, StepInfo,
 };
-pub use kept_run::{InputFile, Keep, RunInput, RunRecord, RunState, StoredRun};
+pub use kept_run::{COPIES, InputFile, Keep, RunInput, RunRecord, RunState, StoredRun};
 pub use picture::{Picture, PictureKind, PictureRequest, TokenProbability};
 pub use report::{
     Baseline, BaselineKind, CalibrationBin, ClassRow, Comparison, EvalInfo, Metric, PredictionTable, Report,

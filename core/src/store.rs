@@ -6,10 +6,15 @@
 //! cannot leave theirs.
 
 #[cfg(feature = "engine")]
+mod digest;
+#[cfg(feature = "engine")]
 mod indexed;
 #[cfg(feature = "engine")]
 mod shelf;
 
+#[cfg(feature = "engine")]
+pub(crate) use digest::hexadecimal;
+pub use digest::{sha256, sha256_of};
 #[cfg(feature = "engine")]
 pub use indexed::IndexedSink;
 #[cfg(feature = "engine")]

@@ -7,6 +7,9 @@ use crate::task::Task;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+/// The folder of a store with copies of the person's files; each has the name that [`InputFile::copy`] gives.
+pub const COPIES: &str = "inputs";
+
 /// What a run is made of, as far as it is needed to begin it again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {

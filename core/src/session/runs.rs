@@ -12,13 +12,12 @@
 use super::Inputs;
 use crate::error::{Error, Kind, Result};
 use crate::host::Emit;
-use crate::protocol::{InputFile, Keep, RunInput, RunRecord, RunState, RunSummary, Stage, StoredRun};
-use crate::store::{Claim, IndexedSink, Shelf, Sink, Source, read_all};
+use crate::protocol::{COPIES, InputFile, Keep, RunInput, RunRecord, RunState, RunSummary, Stage, StoredRun};
+use crate::store::{Claim, IndexedSink, Shelf, Sink, Source, read_all, sha256};
 use crate::train::checkpoint::{self, Checkpoint};
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::run as msg;
-use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
@@ -28,8 +27,6 @@ const RECORD: &str = "run.json";
 const MOST_RECORD_BYTES: u64 = 16 << 20;
 /// What stands before the id in the name of a run's folder.
 const RUN: &str = "run-";
-/// The folder of copies.
-const INPUTS: &str = "inputs";
 /// What is copied at a time.
 const PIECE_BYTES: u64 = 4 << 20;
 /// What is looked at of each of three places of a file to tell it from another of the same length.
@@ -144,7 +141,7 @@ impl KeptRun {
 /// Copies a file and gives back the copy's name; none where there is no room for it.
 async fn copy(shelf: &dyn Shelf, source: &Source, emit: &mut Emit<'_>) -> Result<Option<String>> {
     let name = copy_name(source).await?;
-    if shelf.files(INPUTS).await?.contains(&name) && shelf.open(INPUTS, &name).await?.len_bytes() == source.len_bytes()
+    if shelf.files(COPIES).await?.contains(&name) && shelf.open(COPIES, &name).await?.len_bytes() == source.len_bytes()
     {
         return Ok(Some(name));
     }
@@ -158,7 +155,7 @@ async fn copy(shelf: &dyn Shelf, source: &Source, emit: &mut Emit<'_>) -> Result
     match write_copy(shelf, &name, source, emit).await {
         Ok(()) => Ok(Some(name)),
         Err(error) if error.kind == Kind::File => {
-            let _ = shelf.remove(INPUTS, &name).await;
+            let _ = shelf.remove(COPIES, &name).await;
             emit.warn(no_room(source));
             Ok(None)
         }
@@ -167,7 +164,7 @@ async fn copy(shelf: &dyn Shelf, source: &Source, emit: &mut Emit<'_>) -> Result
 }
 
 async fn write_copy(shelf: &dyn Shelf, name: &str, source: &Source, emit: &mut Emit<'_>) -> Result<()> {
-    let mut file = shelf.create(INPUTS, name).await?;
+    let mut file = shelf.create(COPIES, name).await?;
     let length = source.len_bytes();
     let mut offset = 0;
     while offset < length {
@@ -188,13 +185,12 @@ fn no_room(source: &Source) -> Message {
 /// A name for a file after its length and three pieces of it.
 async fn copy_name(source: &Source) -> Result<String> {
     let length = source.len_bytes();
-    let mut hasher = Sha256::new();
-    hasher.update(length.to_le_bytes());
     let piece = SAMPLE_BYTES.min(length);
+    let mut sampled = length.to_le_bytes().to_vec();
     for offset in [0, (length - piece) / 2, length - piece] {
-        hasher.update(source.read_at(offset, piece as usize).await?);
+        sampled.extend(source.read_at(offset, piece as usize).await?);
     }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(sha256(&sampled))
 }
 
 /// The folder of a run, where its id is one that can name a folder.
@@ -321,9 +317,9 @@ async fn remove_unused_copies(shelf: &Rc<dyn Shelf>) -> Result<()> {
             }
         }
     }
-    for copy in shelf.files(INPUTS).await? {
+    for copy in shelf.files(COPIES).await? {
         if !needed.contains(&copy) {
-            shelf.remove(INPUTS, &copy).await?;
+            shelf.remove(COPIES, &copy).await?;
         }
     }
     Ok(())

@@ -5,12 +5,11 @@
 //! by its checksum. So every change is there whole or not at all, and a folder is renamed by one write. What no index names is
 //! removed when the folder is opened.
 
-use super::{LocalFuture, ReadAt, Shelf, Sink, Source, check_relative, read_all};
+use super::{LocalFuture, ReadAt, Shelf, Sink, Source, check_relative, read_all, sha256};
 use crate::{Error, Result};
 use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::formats as msg;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -46,14 +45,17 @@ impl Index {
             })
         };
         let index = serde_json::to_string(self).map_err(broken)?;
-        let sha256 = digest(index.as_bytes());
-        serde_json::to_vec(&Slot { index, sha256 }).map_err(broken)
+        let slot = Slot {
+            sha256: sha256(index.as_bytes()),
+            index,
+        };
+        serde_json::to_vec(&slot).map_err(broken)
     }
 
     /// `None` of one that was not written to its end.
     fn read(bytes: &[u8]) -> Option<Self> {
         let slot: Slot = serde_json::from_slice(bytes).ok()?;
-        let is_whole = digest(slot.index.as_bytes()) == slot.sha256;
+        let is_whole = sha256(slot.index.as_bytes()) == slot.sha256;
         is_whole.then(|| serde_json::from_str(&slot.index).ok()).flatten()
     }
 
@@ -65,10 +67,6 @@ impl Index {
         self.files = kept;
         taken
     }
-}
-
-fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn is_in(path: &str, folder: &str) -> bool {

@@ -5,7 +5,8 @@ use crate::config::{KNOBS, RunConfig};
 use crate::data::{Example, Target};
 use crate::error::{Error, Result};
 use crate::formats::{ModelFiles, peft::Adapter};
-use crate::store::Source;
+use crate::store::hexadecimal;
+pub use crate::store::{sha256, sha256_of};
 use lorakeet_i18n::messages::run as msg;
 use lorakeet_i18n::{Field, Message};
 use serde::{Deserialize, Serialize};
@@ -42,31 +43,6 @@ const INPUTS: [&str; 5] = [MODEL, ADAPTER, "train_file", "validation_file", ROWS
 const MODEL: &str = "model_name_or_path";
 const ADAPTER: &str = "adapter_name_or_path";
 const ROWS: &str = "rows";
-
-/// SHA-256 of bytes, in hexadecimal digits.
-pub fn sha256(bytes: &[u8]) -> String {
-    written(Sha256::digest(bytes).as_slice())
-}
-
-/// SHA-256 of a whole file, in hexadecimal digits.
-///
-/// # Errors
-/// It cannot be read.
-pub async fn sha256_of(source: &Source) -> Result<String> {
-    const PIECE_BYTES: u64 = 4 << 20;
-    let mut hasher = Sha256::new();
-    let mut offset = 0;
-    while offset < source.len_bytes() {
-        let length = PIECE_BYTES.min(source.len_bytes() - offset);
-        hasher.update(source.read_at(offset, length as usize).await?);
-        offset += length;
-    }
-    Ok(written(hasher.finalize().as_slice()))
-}
-
-fn written(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 /// Settings and digests of a run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -106,7 +82,7 @@ impl Fingerprint {
         let mut hasher = Sha256::new();
         hasher.update(config.to_string());
         files.sample(&mut |bytes| hasher.update(bytes)).await?;
-        self.add("model_name_or_path", Some(written(hasher.finalize().as_slice())));
+        self.add("model_name_or_path", Some(hexadecimal(hasher.finalize().as_slice())));
         Ok(())
     }
 
@@ -135,7 +111,7 @@ impl Fingerprint {
             hasher.update(part.len().to_le_bytes());
             part.iter().for_each(|example| add_tokens(&mut hasher, example));
         }
-        self.add(ROWS, Some(written(hasher.finalize().as_slice())));
+        self.add(ROWS, Some(hexadecimal(hasher.finalize().as_slice())));
     }
 
     /// Refuses to go on from a checkpoint of `saved` where this run is another one.

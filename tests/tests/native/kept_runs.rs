@@ -58,14 +58,17 @@ fn session(shelf: &Rc<MemoryShelf>) -> TestSession {
     session
 }
 
-fn train(session: &mut TestSession, config: RunConfig, keep: Keep) {
-    let command = Command::Train {
+fn command(config: RunConfig, keep: Option<Keep>) -> Command {
+    Command::Train {
         config: Box::new(config),
         sample_prompt: None,
         watch: Vec::new(),
-        keep: Some(keep),
-    };
-    session.ask(command, Vec::new());
+        keep,
+    }
+}
+
+fn train(session: &mut TestSession, config: RunConfig, keep: Keep) {
+    session.ask(command(config, Some(keep)), Vec::new());
 }
 
 fn runs(session: &mut TestSession) -> Vec<StoredRun> {
@@ -93,15 +96,7 @@ fn adapter(session: &mut TestSession) -> Vec<u8> {
 #[test]
 fn a_run_that_is_cut_off_anywhere_goes_on_to_the_same_numbers() {
     let mut whole = TestSession::open();
-    whole.ask(
-        Command::Train {
-            config: Box::new(short()),
-            sample_prompt: None,
-            watch: Vec::new(),
-            keep: None,
-        },
-        Vec::new(),
-    );
+    whole.ask(command(short(), None), Vec::new());
     let (losses, weights) = (whole.numbers(), adapter(&mut whole));
     assert_eq!(losses.len(), 4);
     let mut went_on_from = [0; 5];
@@ -331,12 +326,7 @@ fn a_stopped_run_is_saved_and_can_be_gone_on_with() {
     let disk = Disk::default();
     let mut first = session(&disk.open(None));
     first.inner.save_interval_ms = f64::INFINITY;
-    let command = Command::Train {
-        config: Box::new(short()),
-        sample_prompt: None,
-        watch: Vec::new(),
-        keep: Some(Keep::New(Box::new(record("first", 1.0)))),
-    };
+    let command = command(short(), Some(Keep::New(Box::new(record("first", 1.0)))));
     first.ask_and(command, Vec::new(), &mut |event, control| {
         if matches!(event, Event::Step(step) if step.step == 2) {
             control.stop();
@@ -357,12 +347,7 @@ fn a_checkpoint_is_written_when_it_is_asked_for() {
     let disk = Disk::default();
     let mut session = session(&disk.open(None));
     session.inner.save_interval_ms = f64::INFINITY;
-    let command = Command::Train {
-        config: Box::new(short()),
-        sample_prompt: None,
-        watch: Vec::new(),
-        keep: Some(Keep::New(Box::new(record("first", 1.0)))),
-    };
+    let command = command(short(), Some(Keep::New(Box::new(record("first", 1.0)))));
     session.ask_and(command, Vec::new(), &mut |event, control| {
         if matches!(event, Event::Step(step) if step.step == 2) {
             control.request(Command::SaveRun);

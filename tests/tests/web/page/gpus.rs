@@ -11,7 +11,7 @@ const MOST_LAUNCHES: u64 = 500;
 /// Submits of such a step.
 const MOST_SUBMITS: u64 = 22;
 
-async fn open(shim: GpuShim) -> Result<Page> {
+pub(super) async fn open(shim: GpuShim) -> Result<Page> {
     let page = Page::open(&Options {
         gpu_shim: Some(shim),
         ..Options::default()

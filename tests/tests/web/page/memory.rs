@@ -1,12 +1,12 @@
 //! The GPU's memory as Chromium gives it: what a run makes of buffers, and what it destroys.
 
-use super::{READY, device, shown_error};
+use super::gpus::open;
+use super::{READY, shown_error};
 use anyhow::{Context, Result, ensure};
 use lorakeet_core::config::RunConfig;
 use lorakeet_core::estimate::estimate;
 use lorakeet_core::formats::ModelFiles;
 use lorakeet_core::store::{DiskFile, Source};
-use lorakeet_tests::browser::{Options, Page};
 use lorakeet_tests::gpu_shim::GpuShim;
 use std::path::Path;
 
@@ -16,17 +16,6 @@ const MOST: f64 = 1.3;
 const SMALL_GPU_BYTES: u64 = 200 << 20;
 /// Rows of a run that takes more.
 const LARGE: &str = "64";
-
-async fn open(shim: GpuShim) -> Result<Page> {
-    let page = Page::open(&Options {
-        gpu_shim: Some(shim),
-        ..Options::default()
-    })
-    .await?;
-    page.wait_enabled("train", READY).await?;
-    ensure!(device(&page).await? == "gpu", "the engine does not run on the GPU");
-    Ok(page)
-}
 
 /// What the run of these settings on the page's own model is said to take.
 async fn said_bytes(run_file: &str) -> Result<u64> {
