@@ -1,5 +1,7 @@
 //! The page's state: what the person chose, what is loaded, what runs; and what each event of the engine changes in it.
 
+mod runs;
+
 use crate::bundled;
 use crate::client::Incoming;
 use crate::conversation::{Conversation, Engine, Job};
@@ -20,14 +22,12 @@ use lorakeet_core::config::{PageQuery, RunConfig};
 use lorakeet_core::error::Kind;
 use lorakeet_core::lesson::ListedLesson;
 use lorakeet_core::protocol::{
-    Command, DeviceChoice, DeviceInfo, DeviceKind, Event, InputFile, Keep, PictureKind, RunInput, RunRecord, RunState,
-    StoredRun,
+    Command, DeviceChoice, DeviceInfo, DeviceKind, Event, Keep, PictureKind, RunRecord, RunState,
 };
 use lorakeet_core::task::Task;
 use lorakeet_i18n::Message;
-use lorakeet_i18n::messages::{device as device_msg, page as msg};
+use lorakeet_i18n::messages::device as device_msg;
 use std::time::Duration;
-use wasm_bindgen_futures::spawn_local;
 use web_sys::File;
 
 /// Engines that ask for a GPU after one was lost.
@@ -306,151 +306,6 @@ impl PageState {
         self.ask(Job::Train, command, Vec::new());
     }
 
-    /// Goes on with a run of the browser's storage; where files are missing that the person has to choose, they are named.
-    pub fn go_on(self, run: StoredRun) {
-        spawn_local(async move {
-            let mut missing = Vec::new();
-            let unknown = |name: &str| InputFile {
-                name: name.to_owned(),
-                bytes: 0,
-                copy: None,
-            };
-            let chosen_model = match self.loaded.model_source.get_untracked() {
-                ModelSource::Own(files) => files,
-                _ => Vec::new(),
-            };
-            let model = match &run.record.model {
-                RunInput::Bundled(name) => stored_runs::bundled_model(name).ok_or_else(|| vec![unknown(name)]),
-                RunInput::Files(files) => stored_runs::files_of(files, &chosen_model).await.map(ModelSource::Own),
-            };
-            let chosen_data = match self.loaded.data_source.get_untracked() {
-                DataSource::Own(files) => files,
-                DataSource::Bundled(_) => Vec::new(),
-            };
-            let data = match &run.record.data {
-                RunInput::Bundled(name) => stored_runs::bundled_data(name).ok_or_else(|| vec![unknown(name)]),
-                RunInput::Files(files) => stored_runs::files_of(files, &chosen_data).await.map(DataSource::Own),
-            };
-            let chosen = self.loaded.validation_files.get_untracked();
-            let validation = match &run.record.validation {
-                Some(RunInput::Files(files)) => stored_runs::files_of(files, &chosen).await,
-                _ => Ok(Vec::new()),
-            };
-            let (model, data, validation) = match (model, data, validation) {
-                (Ok(model), Ok(data), Ok(validation)) => (model, data, validation),
-                (model, data, validation) => {
-                    missing.extend(model.err().into_iter().flatten());
-                    missing.extend(data.err().into_iter().flatten());
-                    missing.extend(validation.err().into_iter().flatten());
-                    return self.stored.missing.set(missing);
-                }
-            };
-            self.loaded.model_source.set(model);
-            self.loaded.data_source.set(data);
-            self.loaded.validation_files.set(validation);
-            self.begin_again(run);
-        });
-    }
-
-    /// Loads what was chosen for a stored run, and goes on with it.
-    fn begin_again(self, run: StoredRun) {
-        let config = match run.record.config() {
-            Ok(config) => config,
-            Err(error) => return self.worker.error.set(Some((Job::Runs, error))),
-        };
-        self.stored.missing.set(Vec::new());
-        self.training.forget();
-        self.pictures.forget();
-        self.worker.notes.set(Vec::new());
-        self.training.phase.set(Phase::Starting);
-        self.settings.take(config);
-        self.sample_prompt
-            .set(run.record.sample_prompt.clone().unwrap_or_default());
-        self.stored.go_on(run);
-        if self.worker.engine.get_untracked() == Engine::Failed {
-            return self.start_engine();
-        }
-        self.worker.error.set(None);
-        self.loaded.forget();
-        self.worker.drop_all();
-        self.load_chosen();
-    }
-
-    /// Loads model and data, and goes on with the run that waits for them.
-    fn load_chosen(self) {
-        self.load_model();
-        self.load_data();
-        let goes_on = self.stored.goes_on.get_value();
-        // Another run's validation data may be in the engine.
-        if goes_on.is_some() || self.loaded.validation_files.with_untracked(|files| !files.is_empty()) {
-            self.load_validation();
-        }
-        if let Some((run, config)) = goes_on.and_then(|run| run.record.config().ok().map(|config| (run, config))) {
-            self.training.phase.set(Phase::Starting);
-            let command = Command::Train {
-                config: Box::new(config),
-                sample_prompt: run.record.sample_prompt,
-                watch: untrack(|| self.pictures.watched(self.subject())),
-                keep: Some(Keep::GoOn(run.record.id)),
-            };
-            self.ask(Job::Train, command, Vec::new());
-        }
-    }
-
-    /// Removes a stored run after a while in which it can be had back.
-    pub fn forget_run(self, id: String) {
-        self.stored.leaving.update(|leaving| leaving.push(id.clone()));
-        set_timeout(move || self.forget_now(&id), stored_runs::UNDO);
-    }
-
-    /// Takes back that a run is removed.
-    pub fn keep_run(self, id: &str) {
-        self.stored
-            .leaving
-            .update(|leaving| leaving.retain(|other| other != id));
-    }
-
-    fn forget_now(self, id: &str) {
-        if self
-            .stored
-            .leaving
-            .with_untracked(|leaving| leaving.iter().any(|other| other == id))
-        {
-            self.keep_run(id);
-            let id = Some(id.to_owned());
-            self.ask(Job::Runs, Command::ForgetRun { id }, Vec::new());
-        }
-    }
-
-    /// Removes all stored runs.
-    pub fn forget_all_runs(self) {
-        self.ask(Job::Runs, Command::ForgetRun { id: None }, Vec::new());
-    }
-
-    /// The page is hidden or closed: nobody knows whether it comes back, so the run is saved as it is, and what is to be removed
-    /// is removed.
-    pub fn save_run(self) {
-        if self.training.phase.with_untracked(Phase::is_under_way)
-            && self.stored.current.with_untracked(Option::is_some)
-        {
-            self.send_now(&Command::SaveRun);
-        }
-        for id in self.stored.leaving.get_untracked() {
-            self.forget_now(&id);
-        }
-    }
-
-    fn ask_runs_when_free(self) {
-        if self.is_free() && self.worker.engine.get_untracked() == Engine::Ready {
-            self.ask_runs();
-        }
-    }
-
-    fn ask_runs(self) {
-        self.worker.drop_waiting(Job::Runs);
-        self.ask(Job::Runs, Command::Runs, Vec::new());
-    }
-
     /// Holds the run after its step.
     pub fn pause(self) {
         self.training.phase.set(Phase::Pausing);
@@ -585,26 +440,6 @@ impl PageState {
         if job == Job::Train {
             self.ask_runs();
         }
-    }
-
-    /// A GPU that was lost is not to be had again in the same engine: a run that is kept goes on with a new one, as long as it
-    /// gets ahead.
-    fn goes_on_after_loss(self) -> bool {
-        let Some(run) = self.stored.retry(MOST_GPU_TRIES) else {
-            return false;
-        };
-        let step = self
-            .training
-            .run
-            .with_value(|run| run.curves.steps.last().map_or(0, |step| step.step));
-        self.stored.go_on(run);
-        self.gpu_tries.set_value(1);
-        let again = move || {
-            self.start_engine();
-            self.worker.note(msg::GpuLostGoesOn { step }.into());
-        };
-        set_timeout(again, BETWEEN_GPU_TRIES);
-        true
     }
 
     /// After a GPU was lost the browser may have no adapter for a while: another engine asks again a little later.
