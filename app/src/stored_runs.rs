@@ -23,13 +23,11 @@ pub struct StoredRuns {
     /// The newest first.
     pub runs: RwSignal<Vec<StoredRun>>,
     /// The run that this page trains or trained last.
-    pub current: RwSignal<Option<String>>,
-    /// The same, to be gone on with.
-    own: StoredValue<Option<StoredRun>>,
+    own: StoredValue<Option<RunRecord>>,
+    /// Whether it goes on as soon as an engine has loaded what it needs.
+    waits: StoredValue<bool>,
     /// Those that are about to be removed.
     pub leaving: RwSignal<Vec<String>>,
-    /// The current run goes on as soon as an engine has loaded what it needs.
-    pub goes_on: StoredValue<Option<StoredRun>>,
     /// How often it was tried since its last step.
     pub tries: StoredValue<u32>,
     /// The person's files that have to be chosen before a run can go on.
@@ -41,10 +39,9 @@ impl StoredRuns {
     pub fn new() -> Self {
         Self {
             runs: RwSignal::new(Vec::new()),
-            current: RwSignal::new(None),
             own: StoredValue::new(None),
+            waits: StoredValue::new(false),
             leaving: RwSignal::new(Vec::new()),
-            goes_on: StoredValue::new(None),
             tries: StoredValue::new(0),
             missing: RwSignal::new(Vec::new()),
         }
@@ -64,36 +61,42 @@ impl StoredRuns {
 
     /// A new run begins.
     pub fn begin(self, record: RunRecord) {
-        self.current.set(Some(record.id.clone()));
         self.tries.set_value(0);
-        self.own.set_value(Some(StoredRun {
-            record,
-            step: None,
-            max_steps: 0,
-            bytes: 0,
-            is_under_way: true,
-        }));
+        self.own.set_value(Some(record));
     }
 
     /// A stored run goes on, as soon as what it needs is loaded.
-    pub fn go_on(self, run: StoredRun) {
-        self.current.set(Some(run.record.id.clone()));
-        self.own.set_value(Some(run.clone()));
-        self.goes_on.set_value(Some(run));
+    pub fn go_on(self, record: RunRecord) {
+        self.own.set_value(Some(record));
+        self.waits.set_value(true);
+    }
+
+    /// Whether this page has a run of its own.
+    pub fn has_own(self) -> bool {
+        self.own.with_value(Option::is_some)
+    }
+
+    /// The run that goes on as soon as what it needs is loaded.
+    pub fn waiting(self) -> Option<RunRecord> {
+        self.waits.get_value().then(|| self.own.get_value()).flatten()
     }
 
     /// Nothing waits any more; whether something did.
     pub fn end_waiting(self) -> bool {
-        let waits = self.goes_on.with_value(Option::is_some);
-        self.goes_on.set_value(None);
+        let waits = self.waits.get_value();
+        self.waits.set_value(false);
         waits
     }
 
-    /// The run of this page to be tried again; none after `most` times without a step.
-    pub fn retry(self, most: u32) -> Option<StoredRun> {
+    /// The run of this page is to be tried again; not after `most` times without a step, and where there is none.
+    pub fn retry(self, most: u32) -> bool {
         let tries = self.tries.get_value() + 1;
         self.tries.set_value(tries);
-        (tries <= most).then(|| self.own.get_value()).flatten()
+        let is_tried = tries <= most && self.has_own();
+        if is_tried {
+            self.waits.set_value(true);
+        }
+        is_tried
     }
 }
 

@@ -6,7 +6,7 @@ use crate::loaded::{DataSource, ModelSource};
 use crate::run::Phase;
 use crate::stored_runs;
 use leptos::prelude::*;
-use lorakeet_core::protocol::{Command, InputFile, Keep, RunInput, StoredRun};
+use lorakeet_core::protocol::{Command, InputFile, Keep, RunInput, RunRecord, StoredRun};
 use lorakeet_i18n::messages::page as msg;
 use wasm_bindgen_futures::spawn_local;
 
@@ -14,7 +14,6 @@ impl PageState {
     /// Goes on with a run of the browser's storage; where files are missing that the person has to choose, they are named.
     pub fn go_on(self, run: StoredRun) {
         spawn_local(async move {
-            let mut missing = Vec::new();
             let unknown = |name: &str| InputFile {
                 name: name.to_owned(),
                 bytes: 0,
@@ -44,22 +43,23 @@ impl PageState {
             let (model, data, validation) = match (model, data, validation) {
                 (Ok(model), Ok(data), Ok(validation)) => (model, data, validation),
                 (model, data, validation) => {
-                    missing.extend(model.err().into_iter().flatten());
-                    missing.extend(data.err().into_iter().flatten());
-                    missing.extend(validation.err().into_iter().flatten());
-                    return self.stored.missing.set(missing);
+                    let missing = [model.err(), data.err(), validation.err()];
+                    return self
+                        .stored
+                        .missing
+                        .set(missing.into_iter().flatten().flatten().collect());
                 }
             };
             self.loaded.model_source.set(model);
             self.loaded.data_source.set(data);
             self.loaded.validation_files.set(validation);
-            self.begin_again(run);
+            self.begin_again(run.record);
         });
     }
 
     /// Loads what was chosen for a stored run, and goes on with it.
-    fn begin_again(self, run: StoredRun) {
-        let config = match run.record.config() {
+    fn begin_again(self, record: RunRecord) {
+        let config = match record.config() {
             Ok(config) => config,
             Err(error) => return self.worker.error.set(Some((Job::Runs, error))),
         };
@@ -69,9 +69,8 @@ impl PageState {
         self.worker.notes.set(Vec::new());
         self.training.phase.set(Phase::Starting);
         self.settings.take(config);
-        self.sample_prompt
-            .set(run.record.sample_prompt.clone().unwrap_or_default());
-        self.stored.go_on(run);
+        self.sample_prompt.set(record.sample_prompt.clone().unwrap_or_default());
+        self.stored.go_on(record);
         if self.worker.engine.get_untracked() == Engine::Failed {
             return self.start_engine();
         }
@@ -85,18 +84,20 @@ impl PageState {
     pub(super) fn load_chosen(self) {
         self.load_model();
         self.load_data();
-        let goes_on = self.stored.goes_on.get_value();
+        let waiting = self.stored.waiting();
         // Another run's validation data may be in the engine.
-        if goes_on.is_some() || self.loaded.validation_files.with_untracked(|files| !files.is_empty()) {
+        if waiting.is_some() || self.loaded.validation_files.with_untracked(|files| !files.is_empty()) {
             self.load_validation();
         }
-        if let Some((run, config)) = goes_on.and_then(|run| run.record.config().ok().map(|config| (run, config))) {
+        if let Some(record) = waiting
+            && let Ok(config) = record.config()
+        {
             self.training.phase.set(Phase::Starting);
             let command = Command::Train {
                 config: Box::new(config),
-                sample_prompt: run.record.sample_prompt,
+                sample_prompt: record.sample_prompt,
                 watch: untrack(|| self.pictures.watched(self.subject())),
-                keep: Some(Keep::GoOn(run.record.id)),
+                keep: Some(Keep::GoOn(record.id)),
             };
             self.ask(Job::Train, command, Vec::new());
         }
@@ -135,9 +136,7 @@ impl PageState {
     /// The page is hidden or closed: nobody knows whether it comes back, so the run is saved as it is, and what is to be removed
     /// is removed.
     pub fn save_run(self) {
-        if self.training.phase.with_untracked(Phase::is_under_way)
-            && self.stored.current.with_untracked(Option::is_some)
-        {
+        if self.training.phase.with_untracked(Phase::is_under_way) && self.stored.has_own() {
             self.send_now(&Command::SaveRun);
         }
         for id in self.stored.leaving.get_untracked() {
@@ -159,14 +158,13 @@ impl PageState {
     /// A GPU that was lost is not to be had again in the same engine: a run that is kept goes on with a new one, as long as it
     /// gets ahead.
     pub(super) fn goes_on_after_loss(self) -> bool {
-        let Some(run) = self.stored.retry(MOST_GPU_TRIES) else {
+        if !self.stored.retry(MOST_GPU_TRIES) {
             return false;
-        };
+        }
         let step = self
             .training
             .run
             .with_value(|run| run.curves.steps.last().map_or(0, |step| step.step));
-        self.stored.go_on(run);
         self.gpu_tries.set_value(1);
         let again = move || {
             self.start_engine();
