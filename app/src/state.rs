@@ -1,39 +1,33 @@
-//! The page's state: what the person chose, what is loaded, what runs; and what each event of the engine changes in it.
+//! The page's state: what the person chose, what is loaded, what runs; and what a person can have done with it.
 
+mod events;
 mod runs;
 
 use crate::bundled;
-use crate::client::Incoming;
 use crate::conversation::{Conversation, Engine, Job};
 use crate::i18n::{Language, Words, words};
 use crate::loaded::{DataSource, Loaded, ModelSource};
 use crate::pictures::{Pictures, Subject};
 use crate::playground::Answer;
 use crate::report::writes;
-use crate::run::{Phase, Sample};
+use crate::run::Phase;
 use crate::settings::Settings;
 use crate::stored_runs::{self, StoredRuns};
 use crate::theme::Theme;
 use crate::training::Training;
-use js_sys::{ArrayBuffer, Uint8Array};
 use leptos::prelude::*;
 use lorakeet_core::Error;
 use lorakeet_core::config::{PageQuery, RunConfig};
 use lorakeet_core::error::Kind;
 use lorakeet_core::lesson::ListedLesson;
-use lorakeet_core::protocol::{
-    Command, DeviceChoice, DeviceInfo, DeviceKind, Event, Keep, PictureKind, RunRecord, RunState,
-};
+use lorakeet_core::protocol::{Command, DeviceChoice, Keep, PictureKind, RunRecord, RunState};
 use lorakeet_core::task::Task;
 use lorakeet_i18n::Message;
-use lorakeet_i18n::messages::device as device_msg;
 use std::time::Duration;
 use web_sys::File;
 
 /// Engines that ask for a GPU after one was lost.
 const MOST_GPU_TRIES: u32 = 3;
-/// How often it is looked whether a run is still under way in another tab.
-const BETWEEN_LOOKS_AT_RUNS: Duration = Duration::from_secs(3);
 /// The wait between the first two, and more between the next.
 const BETWEEN_GPU_TRIES: Duration = Duration::from_secs(1);
 
@@ -392,227 +386,6 @@ impl PageState {
         if let Some(error) = self.worker.finish(job) {
             self.fail(error);
         }
-    }
-
-    fn fail(self, error: Error) {
-        let job = self.worker.job.get_untracked().unwrap_or(Job::Open);
-        if job == Job::Train && error.what == Message::from(device_msg::Lost) && self.goes_on_after_loss() {
-            return;
-        }
-        match job {
-            // It was asked for.
-            Job::Train if error.kind == Kind::Stopped => {
-                self.training.phase.set(Phase::Idle);
-                self.finish(job);
-                return self.ask_runs();
-            }
-            Job::Train => self.training.broke_off(),
-            Job::Generate => self.training.each_answer(Answer::end),
-            // What is wrong is said where the run is started.
-            Job::Estimate => {
-                self.loaded.forget_estimate();
-                return self.finish(job);
-            }
-            Job::Preview => self.loaded.forget_preview(),
-            // The engine has none now, unless the next one is on its way.
-            Job::Validation if !self.worker.waits(Job::Validation) => self.loaded.validation_files.set(Vec::new()),
-            // Without a device nothing that waits can succeed, and this error is the one to show.
-            Job::Open => self.worker.drop_all(),
-            Job::Probe
-            | Job::Model
-            | Job::Data
-            | Job::Validation
-            | Job::Predict
-            | Job::Picture
-            | Job::Export
-            | Job::Runs => {}
-        }
-        // Without what it needs a run cannot go on.
-        if matches!(job, Job::Model | Job::Data | Job::Validation) && self.stored.end_waiting() {
-            self.worker.drop_waiting(Job::Train);
-            self.training.phase.set(Phase::Idle);
-        }
-        if error.kind == Kind::Device {
-            self.look_for_gpu_again(job);
-        }
-        self.worker.error.set(Some((job, error)));
-        self.finish(job);
-        if job == Job::Train {
-            self.ask_runs();
-        }
-    }
-
-    /// After a GPU was lost the browser may have no adapter for a while: another engine asks again a little later.
-    fn look_for_gpu_again(self, job: Job) {
-        let on_gpu = |device: &Option<DeviceInfo>| device.as_ref().is_some_and(|info| info.kind == DeviceKind::Gpu);
-        let tries = self.gpu_tries.get_value();
-        if job != Job::Open {
-            if self.worker.device.with_untracked(on_gpu) {
-                self.gpu_tries.set_value(1);
-            }
-        } else if (1..MOST_GPU_TRIES).contains(&tries) {
-            self.gpu_tries.set_value(tries + 1);
-            let again = move || {
-                if self.gpu_tries.get_value() == tries + 1 {
-                    self.start_engine();
-                }
-            };
-            set_timeout(again, BETWEEN_GPU_TRIES * tries);
-        }
-    }
-
-    fn lose_engine(self, error: Error) {
-        // What breaks the engine may do so again: it is offered, and not tried by itself.
-        self.stored.end_waiting();
-        self.worker.lose(error);
-        self.training.lose_engine();
-    }
-
-    fn receive(self, incoming: Incoming) {
-        match incoming {
-            Incoming::Event(event, bytes) => self.handle(*event, bytes),
-            Incoming::Fatal(error) => self.lose_engine(error),
-        }
-    }
-
-    fn handle(self, event: Event, bytes: Option<ArrayBuffer>) {
-        let (worker, loaded, training) = (self.worker, self.loaded, self.training);
-        match event {
-            Event::Ready => self.open(),
-            Event::Device(info) => {
-                self.gpu_tries.set_value(0);
-                worker.device.set(Some(info));
-                self.finish(Job::Open);
-            }
-            Event::Probe(probe) => {
-                worker.probe.set(Some(probe));
-                self.finish(Job::Probe);
-                self.ask_estimate();
-            }
-            Event::Progress { stage, done, total } => worker.go_on(stage, done, total),
-            Event::Warning { message } => worker.note(message),
-            Event::Failed(error) => self.fail(error),
-
-            Event::Model(info) => {
-                loaded.model.set(Some(info));
-                self.look_anew(Job::Model);
-            }
-            Event::Data(info) => {
-                loaded.data.set(Some(info));
-                self.finish(Job::Data);
-                self.ask_preview();
-            }
-            Event::Validation { data } => {
-                loaded.validation.set(data);
-                self.look_anew(Job::Validation);
-            }
-            Event::Preview {
-                examples,
-                outlook,
-                problem,
-                validation_problem,
-            } => {
-                loaded.preview.set(examples);
-                loaded.outlook.set(outlook);
-                loaded.problem.set(problem);
-                loaded.validation_problem.set(validation_problem);
-                self.finish(Job::Preview);
-            }
-            Event::Estimate {
-                memory,
-                available_bytes,
-                seconds_per_step,
-            } => {
-                loaded.estimate.set(Some((memory, available_bytes)));
-                loaded.seconds_per_step.set(seconds_per_step);
-                self.finish(Job::Estimate);
-            }
-
-            Event::Started(info) => {
-                self.stored.end_waiting();
-                training.started(info);
-            }
-            Event::Continued { steps, evals, .. } => training.continued(steps, evals),
-            Event::Runs { runs } => {
-                // The worker of a page that was just closed holds its run a little longer.
-                if runs.iter().any(|run| run.is_under_way) {
-                    set_timeout(move || self.ask_runs_when_free(), BETWEEN_LOOKS_AT_RUNS);
-                }
-                self.stored.runs.set(runs);
-                self.finish(Job::Runs);
-            }
-            Event::Step(step) => {
-                self.stored.tries.set_value(0);
-                worker.progress.set(None);
-                training.stepped(step);
-            }
-            Event::Eval(eval) => {
-                worker.progress.set(None);
-                training.scored(eval);
-            }
-            Event::Sample { step, prompt, text } => training.sampled(Sample { step, prompt, text }),
-            Event::Paused { step } => training.phase.set(Phase::Paused(step)),
-            Event::Resumed => training.phase.set(Phase::Running),
-            Event::Checkpoint { .. } => {}
-            Event::Baseline { scores } => training.outcome.baselines.set(scores),
-            Event::Report(report) => training.outcome.report.set(Some(*report)),
-            Event::Predictions(table) => training.outcome.predictions.set(table),
-            Event::Done(summary) => {
-                training.done(summary);
-                self.finish(Job::Train);
-                self.ask_runs();
-                // A run that went on came before them.
-                if loaded.preview.with_untracked(Vec::is_empty) {
-                    self.ask_preview();
-                    self.ask_estimate();
-                }
-            }
-
-            Event::Predicted { answers, .. } => {
-                training.outcome.answers.set(answers);
-                self.finish(Job::Predict);
-            }
-            Event::Token { id, text } => training.each_answer(|answer| answer.append(id, &text)),
-            Event::Generated {
-                id,
-                text,
-                tokens,
-                tokens_per_second,
-            } => {
-                training.each_answer(|answer| answer.complete(id, &text, tokens, tokens_per_second));
-                self.finish(Job::Generate);
-            }
-            Event::Picture { id, step, picture } => {
-                self.pictures.take(step, picture);
-                if id.is_some() {
-                    self.finish(Job::Picture);
-                }
-            }
-            // The page has the table of knobs itself.
-            Event::Knobs { .. } => {}
-            Event::File { name, .. } => {
-                let bytes = bytes.map(|buffer| Uint8Array::new(&buffer).to_vec());
-                if training.exported(name, bytes.unwrap_or_default()) {
-                    self.finish(Job::Export);
-                }
-            }
-        }
-    }
-
-    /// The engine listens: it gets a device, and whatever was chosen.
-    fn open(self) {
-        self.worker.engine.set(Engine::Ready);
-        let device = self.device_choice.get_untracked();
-        self.ask(Job::Open, Command::Open { device }, Vec::new());
-        self.load_chosen();
-        self.ask_runs();
-    }
-
-    /// What was loaded changes what a run takes and what it makes of the data.
-    fn look_anew(self, job: Job) {
-        self.finish(job);
-        self.ask_estimate();
-        self.ask_preview();
     }
 }
 
