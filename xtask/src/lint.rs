@@ -13,9 +13,10 @@ const DEBIAN_CLIPPY: &str = "/usr/bin/clippy-driver";
 type Check = (&'static str, fn(&Places) -> Result<()>);
 
 /// What takes a second each.
-const CHECKS: [Check; 11] = [
+const CHECKS: [Check; 12] = [
     ("formatting", formatting),
     ("file map", |places| tree::check_map(&places.root)),
+    ("long files", |places| tree::check_lengths(&places.root)),
     ("machine paths", |places| tree::check_machine_paths(&places.root)),
     ("imports", |places| imports::check(&places.root)),
     ("messages", |places| messages::check(&places.root)),

@@ -48,7 +48,7 @@ const _: Option<&str> = option_env!("LORAKEET_CLONE");
 const USAGE: &str = "\
 cargo xtask demo [--port N]      build the page in release and serve it on loopback (port 8080 or the next free one)
 cargo xtask test [STAGE...]      run the stages lint to web, or only the named ones:
-    lint       formatting, clippy, documentation, licences, the file map, stray machine paths
+    lint       formatting, clippy, documentation, licences, the file map, long files, stray machine paths
     native     unit and integration tests on the CPU and on Vulkan
     golden     numbers of the reference stack (folder: LORAKEET_GOLDEN, else tests/golden)
     hostile    whole sessions on broken files; when named, each file is broken 3000 times (LORAKEET_HOSTILE_ROUNDS)

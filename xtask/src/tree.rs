@@ -1,5 +1,5 @@
 //! The tree against its documents: the file map of ARCHITECTURE.md, paths of somebody's own machine, commands that the
-//! documents name.
+//! documents name; and files that are longer than they say.
 
 use crate::process::capture;
 use crate::stage::Stage;
@@ -8,6 +8,9 @@ use std::path::Path;
 use std::process::Command;
 
 const MAP: &str = "ARCHITECTURE.md";
+
+/// Lines of a source that need no reason.
+const MOST_LINES: usize = 600;
 
 /// Folders of machines that made a file, in halves so that this file passes its own check.
 const HOMES: [[&str; 2]; 5] = [
@@ -60,6 +63,26 @@ pub fn check_machine_paths(root: &Path) -> Result<()> {
         Ok(())
     } else {
         bail!("these lines name a folder of one machine:\n{}", faults.join("\n"))
+    }
+}
+
+/// Every source of more than [`MOST_LINES`] lines says in its first documentation why it is that long.
+pub fn check_lengths(root: &Path) -> Result<()> {
+    let mut faults = Vec::new();
+    for path in tracked_files(root)?.iter().filter(|path| path.ends_with(".rs")) {
+        let text = std::fs::read_to_string(root.join(path)).with_context(|| format!("cannot read {path}"))?;
+        if let Some(lines) = unexplained_lines(&text) {
+            faults.push(format!("{path}: {lines} lines"));
+        }
+    }
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        bail!(
+            "divide these by subject; where a file is read as one, say so in its first documentation (\"One file of … lines, \
+             because …\"):\n{}",
+            faults.join("\n")
+        )
     }
 }
 
@@ -125,6 +148,15 @@ fn names_home(line: &str) -> bool {
             !before.is_some_and(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '~' | '}' | '*'))
         })
     })
+}
+
+/// How many lines a source has, where they are too many and the `//!` at its beginning do not speak of lines.
+fn unexplained_lines(text: &str) -> Option<usize> {
+    let lines = text.lines().count();
+    let mut documentation = text.lines().map_while(|line| line.strip_prefix("//!"));
+    let is_word = |word: &str| word.trim_matches(|c: char| !c.is_alphanumeric()) == "lines";
+    let is_explained = documentation.any(|line| line.split_whitespace().any(is_word));
+    (lines > MOST_LINES && !is_explained).then_some(lines)
 }
 
 fn unknown_commands(text: &str) -> Vec<String> {
@@ -194,6 +226,21 @@ mod tests {
         let home = HOMES[1].concat();
         assert!(names_home(&format!("see {home}anna/notes")));
         assert!(!names_home(&format!("https://example.org{home}page")));
+    }
+
+    #[test]
+    fn a_long_source_says_why_it_is_long() {
+        let code = "x\n".repeat(600);
+        let found = |documentation: &str| unexplained_lines(&format!("{documentation}\n{code}"));
+        assert_eq!(unexplained_lines(&code), None);
+        assert_eq!(found("//! A kernel."), Some(601));
+        assert_eq!(found("//! It underlines."), Some(601));
+        assert_eq!(
+            found("//! A kernel.\n//!\n//! One file of 600 lines, because it is read at once."),
+            None
+        );
+        // Only the documentation at the very beginning counts.
+        assert_eq!(found("//! A kernel.\n\n//! One file of 600 lines."), Some(603));
     }
 
     #[test]
