@@ -128,6 +128,11 @@ fn parts<'m>(merged: &'m Merged<'_>, low_rank: &LowRank) -> (&'m [f32], &'m [f32
 /// mlx-lm has no place for a part of the adapter, or not this architecture.
 pub(super) async fn write_mlx(merged: &Merged<'_>, settings: Settings, sink: &dyn StreamSink) -> Result<Vec<Message>> {
     check_plain(merged, Form::Mlx)?;
+    if merged.files.text_part.is_some() {
+        let form = Form::Mlx.name();
+        let error = Error::model(msg::OtherNamesOfPart { form }).file(&merged.files.name);
+        return Err(error.remedy(msg::ExportMerged));
+    }
     if !MLX.contains(&merged.architecture.model_type) {
         return Err(no_architecture(merged, Form::Mlx, MLX.into_iter()));
     }

@@ -25,8 +25,11 @@ const COPIED: [&str; 13] = [
     "vocab.txt",
     "generation_config.json",
     "chat_template.jinja",
-    "preprocessor_config.json",
+    OF_OTHER_PARTS,
 ];
+
+/// What makes images and sounds ready: a text part alone has none.
+const OF_OTHER_PARTS: &str = "preprocessor_config.json";
 
 /// The largest of them that is copied.
 const MOST_COPIED_BYTES: u64 = 128 << 20;
@@ -167,7 +170,9 @@ async fn write_json(sink: &dyn StreamSink, name: &str, value: &Value) -> Result<
 /// Tokenizer, chat template and settings of generation: the base's files, or what a GGUF file says.
 async fn write_small_files(merged: &Merged<'_>, base_files: &[Source], sink: &dyn StreamSink) -> Result<()> {
     let mut copied = 0;
-    for file in base_files.iter().filter(|file| COPIED.contains(&file.name())) {
+    let is_copied =
+        |name: &str| COPIED.contains(&name) && !(name == OF_OTHER_PARTS && merged.files.text_part.is_some());
+    for file in base_files.iter().filter(|file| is_copied(file.name())) {
         let bytes = read_all(file.as_ref(), MOST_COPIED_BYTES).await?;
         sink.write(file.name(), &bytes).await?;
         copied += 1;

@@ -294,7 +294,12 @@ impl<'a> Merged<'a> {
             }
             self.is_tied = false;
         }
+        let is_part = files.text_part.is_some();
         for entry in files.entries() {
+            if is_part && !self.skeleton.reads(&entry.name) {
+                // Of another part.
+                continue;
+            }
             let first = entry.name.split('.').next().unwrap_or_default();
             let is_head = HEAD_NAMES.contains(&first);
             if has_new_head && is_head && first != SHARED_HEAD && !changes.contains_key(&entry.name) {
@@ -308,9 +313,10 @@ impl<'a> Merged<'a> {
                 let (shape, needed) = (format!("{:?}", entry.shape), format!("{shape:?}"));
                 return Err(Error::model(models::OtherShape { shape, needed }).field(&entry.name));
             }
-            let name = match has_new_head && !is_head {
-                true => self.skeleton.usual(&entry.name).into_owned(),
-                false => entry.name.clone(),
+            let name = match (is_head, is_part, has_new_head) {
+                (false, true, _) => self.skeleton.name_alone(&entry.name).into_owned(),
+                (false, false, true) => self.skeleton.usual(&entry.name).into_owned(),
+                _ => entry.name.clone(),
             };
             self.tensors.push(MergedTensor {
                 name,
@@ -345,7 +351,7 @@ impl<'a> Merged<'a> {
     /// The name that transformers has for a tensor.
     pub(crate) fn usual_name(&self, tensor: &MergedTensor) -> String {
         let first = tensor.name.split('.').next().unwrap_or_default();
-        match HEAD_NAMES.contains(&first) {
+        match HEAD_NAMES.contains(&first) || self.files.text_part.is_some() {
             true => tensor.name.clone(),
             false => self.skeleton.usual(&tensor.name).into_owned(),
         }

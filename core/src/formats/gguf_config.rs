@@ -18,7 +18,7 @@ use serde_json::{Value as Json, json};
 pub struct GgufModel {
     /// `model_type` of config.json.
     pub model_type: &'static str,
-    /// What the names of transformers' classes begin with.
+    /// Its class in transformers.
     pub class: &'static str,
     /// How the file holds it.
     pub form: &'static GgufForm,
@@ -80,6 +80,7 @@ impl<'a> GgufFile<'a> {
     pub(crate) fn config(&self) -> Result<Json> {
         let mut config = (self.model.form.config)(self)?;
         config["model_type"] = json!(self.model.model_type);
+        config["architectures"] = json!([self.model.class]);
         config["vocab_size"] = json!(self.rows("token_embd.weight")?);
         for (name, from) in [("bos", "bos"), ("eos", "eos"), ("pad", "padding")] {
             if let Some(id) = self.metadata.integer(&format!("tokenizer.ggml.{from}_token_id")) {

@@ -3,7 +3,7 @@
 //! [`ModelFiles`] is what the rest of the engine sees, whatever the files are: Hugging Face's names and shapes, a
 //! config in Hugging Face's layout, a tokenizer, a chat template. [`gguf`] and [`safetensors`] know the containers,
 //! [`blocks`] the number formats, [`peft`] adapters. Nothing here knows an architecture: what GGUF files call the parts of one
-//! comes with the call, and [`ModelFiles::open`] (`models/open.rs`) gives what `models/registry.rs` knows.
+//! comes with the call ([`Registry`]), and [`ModelFiles::open`] (`models/open.rs`) gives what `models/registry.rs` knows.
 
 pub mod blocks;
 mod files;
@@ -31,12 +31,24 @@ use files::{
     MOST_TEXT_BYTES, Sniffed, base_name, chat_template, choose_shards, ids_at, read_json, read_text, sniff,
     template_in_settings,
 };
-use lorakeet_i18n::Field;
 use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::formats as msg;
+use lorakeet_i18n::{Field, Message};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
+
+/// What is asked of the registry of architectures.
+#[derive(Clone, Copy)]
+pub struct Registry {
+    /// The architecture of a GGUF file.
+    pub of_gguf: OfGguf,
+    /// What is read of a model of several parts.
+    pub text_part: TextPart,
+}
+
+/// From config.json of a model of several parts that of the one that is read, and the note that says so; `None` of others.
+pub type TextPart = fn(&Value) -> Result<Option<(Value, Message)>>;
 
 /// A tensor as its file declares it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,8 +88,10 @@ pub struct StoredMatrix {
 pub struct ModelFiles {
     /// What the files say the model is called, else the first file's name without its ending.
     pub name: String,
-    /// Hugging Face's config.json; for a GGUF file made from its metadata.
+    /// Hugging Face's config.json, of a model of several parts that of its text part; for a GGUF file made from its metadata.
     pub config: Value,
+    /// Of a model of several parts, the note on what is read of it.
+    pub text_part: Option<Message>,
     /// The head that a run puts on, in place of config.json's.
     pub(crate) head: Option<HeadSpec>,
     /// The tokenizer, where the files bring one.
@@ -109,7 +123,7 @@ struct Place {
 }
 
 impl ModelFiles {
-    /// Opens one GGUF file of an architecture that `of_gguf` finds, or a set with config.json and safetensors. Reads headers
+    /// Opens one GGUF file of an architecture that `registry` knows, or a set with config.json and safetensors. Reads headers
     /// only.
     ///
     /// A set may also hold tokenizer.json, tokenizer_config.json, special_tokens_map.json, generation_config.json,
@@ -117,7 +131,7 @@ impl ModelFiles {
     ///
     /// # Errors
     /// A file is missing, empty, cut off, a web page or a Git LFS pointer, or breaks its format.
-    pub async fn open_with(files: Vec<Source>, of_gguf: OfGguf) -> Result<Self> {
+    pub async fn open_with(files: Vec<Source>, registry: Registry) -> Result<Self> {
         let mut gguf = Vec::new();
         for source in &files {
             let lower = source.name().to_ascii_lowercase();
@@ -129,8 +143,8 @@ impl ModelFiles {
             }
         }
         let mut model = match gguf.as_slice() {
-            [] => Self::open_set(files).await?,
-            [only] => Self::open_gguf(only.clone(), of_gguf).await?,
+            [] => Self::open_set(files, registry.text_part).await?,
+            [only] => Self::open_gguf(only.clone(), registry.of_gguf).await?,
             several => {
                 let files = Field::list(several.iter().map(|source| source.name()));
                 return Err(Error::config(msg::SeveralGgufFiles { files }).remedy(msg::ChooseOneFile));
@@ -150,12 +164,12 @@ impl ModelFiles {
     /// # Errors
     /// As [`ModelFiles::open_with`]; and there is nothing at `path`.
     #[cfg(not(target_arch = "wasm32"))]
-    pub async fn open_path_with(path: &std::path::Path, of_gguf: OfGguf) -> Result<Self> {
+    pub async fn open_path_with(path: &std::path::Path, registry: Registry) -> Result<Self> {
         use crate::store::DiskFile;
         let located = |error: Error| error.file(path.display().to_string());
         if !path.is_dir() {
             let files = vec![DiskFile::source(path)?];
-            return Self::open_with(files, of_gguf).await.map_err(located);
+            return Self::open_with(files, registry).await.map_err(located);
         }
         let unreadable = |why: std::io::Error| {
             let what = msg::CannotRead;
@@ -170,7 +184,7 @@ impl ModelFiles {
             }
         }
         files.sort_by(|left, right| left.name().cmp(right.name()));
-        let mut model = Self::open_with(files, of_gguf).await.map_err(located)?;
+        let mut model = Self::open_with(files, registry).await.map_err(located)?;
         let folder = path.canonicalize().ok();
         if let (true, Some(name)) = (
             model.name == "model",
@@ -192,6 +206,7 @@ impl ModelFiles {
         Self {
             name: name.into(),
             config,
+            text_part: None,
             head: None,
             tokenizer: None,
             chat_template: None,
@@ -322,13 +337,18 @@ impl ModelFiles {
     }
 
     /// A set in Hugging Face's layout.
-    async fn open_set(files: Vec<Source>) -> Result<Self> {
+    async fn open_set(files: Vec<Source>, text_part: TextPart) -> Result<Self> {
         let by_name: BTreeMap<&str, &Source> = files.iter().map(|file| (base_name(file.name()), file)).collect();
         let json = async |name: &str| match by_name.get(name) {
             Some(source) => read_json(source.as_ref()).await.map(Some),
             None => Ok(None),
         };
-        let config = json("config.json").await?;
+        let whole = json("config.json").await?;
+        let part = whole.as_ref().map(text_part).transpose()?.flatten();
+        let (config, text_part) = match part {
+            Some((config, note)) => (Some(config), Some(note)),
+            None => (whole, None),
+        };
         let takes_no_text = config.as_ref().is_some_and(|config| {
             let kind = config["model_type"].as_str();
             kind.is_some_and(|kind| SMALL_MODELS.contains(&kind)) && config["vocab_size"].is_null()
@@ -380,6 +400,7 @@ impl ModelFiles {
         let model = Self {
             name,
             config,
+            text_part,
             head: None,
             tokenizer,
             chat_template,
@@ -423,6 +444,7 @@ impl ModelFiles {
         let model = Self {
             name: metadata.text("general.name").unwrap_or(file_stem).to_string(),
             config,
+            text_part: None,
             head: None,
             tokenizer,
             chat_template,

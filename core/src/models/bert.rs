@@ -32,6 +32,7 @@ pub(super) const BERT: Architecture = Architecture {
     name: "BERT",
     models: &["MiniLM"],
     class: "Bert",
+    plain_class: "BertModel",
     kind: Kind::Encoder,
     tasks: ENCODER_TASKS,
     lora_targets: &["query", "value"],
@@ -55,6 +56,15 @@ pub(super) const BERT: Architecture = Architecture {
         ),
     ]],
     aliases: &[],
+    defaults: &[
+        ("hidden_size", 768),
+        ("intermediate_size", 3072),
+        ("max_position_embeddings", 512),
+        ("num_attention_heads", 12),
+        ("num_hidden_layers", 12),
+        ("type_vocab_size", 2),
+        ("vocab_size", 30522),
+    ],
     gguf: Some(GGUF),
     build: |loader| boxed(Bert::load(loader, Variant::Bert)),
 };
@@ -64,6 +74,16 @@ pub(super) const ROBERTA: Architecture = Architecture {
     name: "RoBERTa",
     models: &[],
     class: "Roberta",
+    plain_class: "RobertaModel",
+    defaults: &[
+        ("hidden_size", 768),
+        ("intermediate_size", 3072),
+        ("max_position_embeddings", 512),
+        ("num_attention_heads", 12),
+        ("num_hidden_layers", 12),
+        ("type_vocab_size", 2),
+        ("vocab_size", 50265),
+    ],
     gguf: None,
     build: |loader| boxed(Bert::load(loader, Variant::Roberta)),
     ..BERT
@@ -73,6 +93,8 @@ pub(super) const XLM_ROBERTA: Architecture = Architecture {
     model_type: "xlm-roberta",
     name: "XLM-RoBERTa",
     class: "XLMRoberta",
+    plain_class: "XLMRobertaModel",
+    defaults: BERT.defaults,
     ..ROBERTA
 };
 
@@ -81,6 +103,7 @@ pub(super) const DISTILBERT: Architecture = Architecture {
     name: "DistilBERT",
     models: &[],
     class: "DistilBert",
+    plain_class: "DistilBertModel",
     lora_targets: &[],
     keys: &[&[
         (
@@ -96,6 +119,14 @@ pub(super) const DISTILBERT: Architecture = Architecture {
         ("hidden_size", "dim"),
         ("num_attention_heads", "n_heads"),
         ("num_hidden_layers", "n_layers"),
+    ],
+    defaults: &[
+        ("dim", 768),
+        ("hidden_dim", 3072),
+        ("max_position_embeddings", 512),
+        ("n_heads", 12),
+        ("n_layers", 6),
+        ("vocab_size", 30522),
     ],
     gguf: None,
     build: |loader| boxed(Bert::load(loader, Variant::Distilbert)),
@@ -500,7 +531,6 @@ fn gguf_config(file: &GgufFile<'_>) -> Result<Value> {
         return Err(error.remedy(formats::UseSafetensors));
     }
     Ok(json!({
-        "architectures": ["BertModel"],
         "layer_norm_eps": file.epsilon("attention.layer_norm_epsilon")?,
         "hidden_act": "gelu",
         "type_vocab_size": file.rows("token_types.weight")?,

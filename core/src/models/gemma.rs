@@ -36,12 +36,22 @@ pub(super) const GEMMA2: Architecture = Architecture {
     name: "Gemma 2",
     models: &[],
     class: "Gemma2",
+    plain_class: "Gemma2ForCausalLM",
     kind: Kind::Decoder,
     tasks: &Task::ALL,
     lora_targets: &["q_proj", "v_proj"],
     fan_in_fan_out: false,
     keys: &[KEYS, ROTARY],
     aliases: &[],
+    defaults: &[
+        ("hidden_size", 2304),
+        ("intermediate_size", 9216),
+        ("max_position_embeddings", 8192),
+        ("num_attention_heads", 8),
+        ("num_hidden_layers", 26),
+        ("num_key_value_heads", 4),
+        ("vocab_size", 256_000),
+    ],
     gguf: Some(GGUF_2),
     build: |loader| boxed(Gemma::load(loader, Variant::Gemma2)),
 };
@@ -50,6 +60,7 @@ pub(super) const GEMMA3: Architecture = Architecture {
     model_type: "gemma3_text",
     name: "Gemma 3",
     class: "Gemma3Text",
+    plain_class: "Gemma3ForCausalLM",
     keys: &[
         &[
             (Rule::Computed, "sliding_window_pattern rope_local_base_freq"),
@@ -59,6 +70,15 @@ pub(super) const GEMMA3: Architecture = Architecture {
         ],
         KEYS,
         ROTARY,
+    ],
+    defaults: &[
+        ("hidden_size", 2304),
+        ("intermediate_size", 9216),
+        ("max_position_embeddings", 131_072),
+        ("num_attention_heads", 8),
+        ("num_hidden_layers", 26),
+        ("num_key_value_heads", 4),
+        ("vocab_size", 262_208),
     ],
     gguf: Some(GGUF_3),
     build: |loader| boxed(Gemma::load(loader, Variant::Gemma3)),
@@ -346,9 +366,9 @@ const GGUF_3: GgufForm = GgufForm {
 /// config.json of a GGUF file.
 fn gguf_config(file: &GgufFile<'_>, variant: Variant) -> Result<Value> {
     let sizes = file.sizes()?;
-    let (class, largest, default_theta) = match variant {
-        Variant::Gemma2 => ("Gemma2ForCausalLM", 46, 10_000.0),
-        Variant::Gemma3 => ("Gemma3ForCausalLM", 62, 1_000_000.0),
+    let (largest, default_theta) = match variant {
+        Variant::Gemma2 => (46, 10_000.0),
+        Variant::Gemma3 => (62, 1_000_000.0),
     };
     let head_dim = file.head_dim(&sizes);
     // GGUF has the scale of scores only for some models. Without it the scale is 1/√D, except in the largest model of each
@@ -363,7 +383,6 @@ fn gguf_config(file: &GgufFile<'_>, variant: Variant) -> Result<Value> {
     };
     let scaling = file.rope_scaling(head_dim)?;
     let mut config = json!({
-        "architectures": [class],
         "tie_word_embeddings": !file.has("output.weight"),
         "num_key_value_heads": file.kv_heads(sizes.heads)?,
         "head_dim": head_dim,

@@ -34,6 +34,7 @@ pub(super) const GPT2: Architecture = Architecture {
     name: "GPT-2",
     models: &[],
     class: "GPT2",
+    plain_class: "GPT2LMHeadModel",
     kind: Kind::Decoder,
     tasks: &Task::ALL,
     lora_targets: &["c_attn"],
@@ -58,6 +59,13 @@ pub(super) const GPT2: Architecture = Architecture {
         ("num_hidden_layers", "n_layer"),
         ("num_attention_heads", "n_head"),
         ("max_position_embeddings", "n_positions"),
+    ],
+    defaults: &[
+        ("n_embd", 768),
+        ("n_head", 12),
+        ("n_layer", 12),
+        ("n_positions", 1024),
+        ("vocab_size", 50257),
     ],
     gguf: Some(GGUF),
     build: |loader| boxed(Gpt2::load(loader)),
@@ -232,7 +240,6 @@ fn gguf_config(file: &GgufFile<'_>) -> Result<Value> {
     let sizes = file.sizes()?;
     let epsilon = file.float("attention.layer_norm_epsilon")?.unwrap_or(1e-5);
     Ok(json!({
-        "architectures": ["GPT2LMHeadModel"],
         "tie_word_embeddings": !file.has("output.weight"),
         "n_embd": sizes.width,
         "n_layer": sizes.layers,

@@ -126,6 +126,11 @@ fn rule(architecture: &Architecture, key: &str) -> Option<Rule> {
     known.or_else(|| is_alias().then_some(Rule::Computed))
 }
 
+/// Whether `key` has no effect on an architecture.
+pub(super) fn is_harmless(architecture: &Architecture, key: &str) -> bool {
+    rule(architecture, key) == Some(Rule::Harmless)
+}
+
 /// Refuses keys whose value is not supported; notes say which keys have no effect. `fresh` is true of a model without weights.
 ///
 /// # Errors
@@ -200,7 +205,12 @@ const MOST_LETTERS: usize = 80;
 /// The first names, and how many more there are.
 pub(super) fn first_names(names: &[&str]) -> Field {
     const SHOWN: usize = 6;
-    Field::first(SHOWN, names.iter().map(|name| shortened(name, MOST_LETTERS)))
+    Field::first(SHOWN, names.iter().map(|name| shown(name)))
+}
+
+/// A name, shortened where it is long.
+pub(super) fn shown(name: &str) -> String {
+    shortened(name, MOST_LETTERS)
 }
 
 /// A value as it is written, unless it is long.

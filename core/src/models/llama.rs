@@ -34,6 +34,7 @@ pub(super) const LLAMA: Architecture = Architecture {
     name: "Llama",
     models: &["SmolLM2"],
     class: "Llama",
+    plain_class: "LlamaForCausalLM",
     kind: Kind::Decoder,
     tasks: &Task::ALL,
     lora_targets: &["q_proj", "v_proj"],
@@ -47,6 +48,14 @@ pub(super) const LLAMA: Architecture = Architecture {
         ROTARY,
     ],
     aliases: &[],
+    defaults: &[
+        ("hidden_size", 4096),
+        ("intermediate_size", 11008),
+        ("max_position_embeddings", 2048),
+        ("num_attention_heads", 32),
+        ("num_hidden_layers", 32),
+        ("vocab_size", 32000),
+    ],
     gguf: Some(GgufForm {
         change: |name, _, heads| {
             if name.contains(".q_proj.") {
@@ -67,7 +76,17 @@ pub(super) const MISTRAL: Architecture = Architecture {
     name: "Mistral",
     models: &[],
     class: "Mistral",
+    plain_class: "MistralForCausalLM",
     keys: &[&[(Rule::Computed, "hidden_act mlp_bias sliding_window")], ROTARY],
+    defaults: &[
+        ("hidden_size", 4096),
+        ("intermediate_size", 14336),
+        ("max_position_embeddings", 131_072),
+        ("num_attention_heads", 32),
+        ("num_hidden_layers", 32),
+        ("num_key_value_heads", 8),
+        ("vocab_size", 32000),
+    ],
     gguf: None,
     build: |loader| boxed(Llama::load(loader, Variant::Mistral)),
     ..LLAMA
@@ -78,12 +97,22 @@ pub(super) const QWEN2: Architecture = Architecture {
     name: "Qwen2",
     models: &[],
     class: "Qwen2",
+    plain_class: "Qwen2ForCausalLM",
     keys: &[
         &[(
             Rule::Computed,
             "hidden_act mlp_bias use_sliding_window sliding_window max_window_layers layer_types",
         )],
         ROTARY,
+    ],
+    defaults: &[
+        ("hidden_size", 4096),
+        ("intermediate_size", 22016),
+        ("max_position_embeddings", 32768),
+        ("num_attention_heads", 32),
+        ("num_hidden_layers", 32),
+        ("num_key_value_heads", 32),
+        ("vocab_size", 151_936),
     ],
     gguf: Some(GgufForm {
         architecture: "qwen2",
@@ -97,6 +126,7 @@ pub(super) const QWEN3: Architecture = Architecture {
     model_type: "qwen3",
     name: "Qwen3",
     class: "Qwen3",
+    plain_class: "Qwen3ForCausalLM",
     gguf: Some(GgufForm {
         architecture: "qwen3",
         ..GGUF
@@ -369,10 +399,8 @@ pub(super) const GGUF_LAYER: Pairs = &[
 /// config.json of a GGUF file.
 fn gguf_config(file: &GgufFile<'_>) -> Result<Value> {
     let sizes = file.sizes()?;
-    let class = format!("{}ForCausalLM", file.model.class);
     let head_dim = file.head_dim(&sizes);
     Ok(json!({
-        "architectures": [class],
         "tie_word_embeddings": !file.has("output.weight"),
         "rope_theta": file.float("rope.freq_base")?.unwrap_or(10_000.0),
         "rope_scaling": file.rope_scaling(head_dim)?,

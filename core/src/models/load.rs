@@ -75,6 +75,8 @@ pub(crate) struct Finished {
     pub(crate) notes: Vec<Message>,
     /// The prefix of the names of the files' tensors.
     pub(crate) prefix: Prefix,
+    /// The files' tensors that were read, by their names there.
+    pub(crate) read: HashSet<String>,
 }
 
 impl<'a> Loader<'a> {
@@ -140,6 +142,7 @@ impl<'a> Loader<'a> {
     /// Sets the keys of `architecture`, and refuses those whose values are not supported.
     pub(super) fn set_architecture(&mut self, architecture: &Architecture) -> Result<()> {
         self.aliases = architecture.aliases;
+        self.notes.extend(self.files.text_part.clone());
         let notes = keys::check(&self.files.config, architecture, self.fresh)?;
         self.notes.extend(notes);
         // What only some heads read is of its type whatever the head.
@@ -198,6 +201,7 @@ impl<'a> Loader<'a> {
             table_bytes,
             notes,
             prefix,
+            read,
         })
     }
 

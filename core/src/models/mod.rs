@@ -36,6 +36,7 @@ mod rope;
 mod skeleton;
 pub(crate) mod small;
 mod t5;
+mod text_part;
 
 pub(crate) use adapters::has_trained_copy;
 pub use cache::KvCache;

@@ -30,6 +30,7 @@ pub(super) const MODERNBERT: Architecture = Architecture {
     name: "ModernBERT",
     models: &[],
     class: "ModernBert",
+    plain_class: "ModernBertModel",
     kind: Kind::Encoder,
     tasks: ENCODER_TASKS,
     lora_targets: &[],
@@ -56,6 +57,14 @@ pub(super) const MODERNBERT: Architecture = Architecture {
         (Rule::Harmless, "position_embedding_type layer_norm_eps"),
     ]],
     aliases: &[("rope_theta", "global_rope_theta")],
+    defaults: &[
+        ("hidden_size", 768),
+        ("intermediate_size", 1152),
+        ("max_position_embeddings", 8192),
+        ("num_attention_heads", 12),
+        ("num_hidden_layers", 22),
+        ("vocab_size", 50368),
+    ],
     gguf: None,
     build: |loader| boxed(ModernBert::load(loader)),
 };

@@ -1,8 +1,9 @@
 //! The names of a model's tensors in files: their common prefix, and the tensors that are not read.
 //!
 //! Architectures use transformers' names of a model with a head. A base model that was saved on its own has no first part
-//! (`layers.0…` instead of `model.layers.0…`), and wrapped models have additional ones (`module.`, `_orig_mod.`,
-//! `language_model.`).
+//! (`layers.0…` instead of `model.layers.0…`), and wrapped models have additional ones (`module.`, `_orig_mod.`). The text part
+//! of a model of several has those of its place: `language_model.model.layers.0…` with transformers 4,
+//! `model.language_model.layers.0…` with 5.
 
 use super::keys::first_names;
 use crate::error::{Error, Result};
@@ -61,8 +62,7 @@ impl Prefix {
                 false => Cow::Owned(format!("{}{part}", self.stored)),
             };
         }
-        let dots = self.stored.rmatch_indices('.').map(|(dot, _)| &self.stored[..=dot]);
-        let mut candidates = dots.map(|before| format!("{before}{name}"));
+        let mut candidates = self.starts().map(|before| format!("{before}{name}"));
         let found = candidates.find(|candidate| exists(candidate));
         found.map_or(Cow::Borrowed(name), Cow::Owned)
     }
@@ -73,6 +73,23 @@ impl Prefix {
             Some(part) if self.wanted != self.stored => Cow::Owned(format!("{}{part}", self.wanted)),
             _ => Cow::Borrowed(stored),
         }
+    }
+
+    /// The inverse for any tensor, of a head with as much of the prefix as it has.
+    pub(super) fn alone<'n>(&self, stored: &'n str) -> Cow<'n, str> {
+        if stored.starts_with(self.stored.as_str()) {
+            return self.usual(stored);
+        }
+        Cow::Borrowed(
+            self.starts()
+                .find_map(|before| stored.strip_prefix(before))
+                .unwrap_or(stored),
+        )
+    }
+
+    /// The prefix with fewer and fewer of its parts.
+    fn starts(&self) -> impl Iterator<Item = &str> {
+        self.stored.rmatch_indices('.').map(|(dot, _)| &self.stored[..=dot])
     }
 }
 
@@ -201,6 +218,34 @@ mod tests {
             stored(&encoder, "bert.", anchor, "bert.pooler.x").unwrap(),
             "roberta.pooler.x"
         );
+    }
+
+    #[test]
+    fn a_text_part_is_found_beside_other_parts_which_are_named() {
+        let anchor = "embed_tokens.weight";
+        for (inner, outer, head) in [
+            ("language_model.model.", "", "language_model.lm_head.weight"),
+            ("model.language_model.", "model.", "lm_head.weight"),
+        ] {
+            let base = ["embed_tokens.weight", "layers.0.self_attn.q_proj.weight"].map(|name| format!("{inner}{name}"));
+            let others = [
+                "vision_tower.vision_model.encoder.layers.0.self_attn.q_proj.weight",
+                "vision_tower.vision_model.embeddings.patch_embedding.weight",
+                "multi_modal_projector.mm_input_projection_weight",
+            ];
+            let others = others.map(|name| format!("{outer}{name}"));
+            let names: Vec<&str> = base.iter().chain(&others).map(String::as_str).chain([head]).collect();
+            let prefix = Prefix::find(names.iter().copied(), "model.", anchor).unwrap();
+            let stored = |name| prefix.stored(name, |name| names.contains(&name)).into_owned();
+            assert_eq!(stored("model.layers.0.self_attn.q_proj.weight"), base[1]);
+            assert_eq!(stored("lm_head.weight"), head);
+            assert_eq!(prefix.alone(&base[1]), "model.layers.0.self_attn.q_proj.weight");
+            assert_eq!(prefix.alone(head), "lm_head.weight");
+            let read: HashSet<String> = base.iter().cloned().chain([head.to_owned()]).collect();
+            let note = Unread::of(names.iter().copied(), &read, &prefix).unwrap().note();
+            let note = note.expect("there are others").english();
+            assert!(others.iter().all(|name| note.contains(name)), "{note}");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::{
     task::Task,
 };
 use lorakeet_i18n::{Field, messages::models as msg};
+use serde_json::Value;
 use std::pin::Pin;
 
 /// The kind of an architecture, by the attention of its layers and what its weights start from.
@@ -38,6 +39,8 @@ pub struct Architecture {
     pub models: &'static [&'static str],
     /// The start of its classes' names in transformers.
     pub class: &'static str,
+    /// The class of transformers that it is of without a task's head; of small models, which are none of transformers', empty.
+    pub plain_class: &'static str,
     /// Its kind.
     pub kind: Kind,
     /// The tasks that it can be trained for.
@@ -47,6 +50,9 @@ pub struct Architecture {
     pub lora_targets: &'static [&'static str],
     /// Whether its linears are stored \[in, out\], as PEFT writes it into an adapter's settings.
     pub fan_in_fan_out: bool,
+    /// Sizes by their keys in config.json that transformers' configuration class has where the text part of a larger model
+    /// leaves them out.
+    pub defaults: &'static [(&'static str, u64)],
     /// Its form in GGUF files; `None` where those are not read.
     pub gguf: Option<GgufForm>,
     /// The keys of its config.json besides those of all architectures; of several tables with a key, the first counts.
@@ -120,6 +126,22 @@ pub fn of_model_type(model_type: &str) -> Result<&'static Architecture> {
     })
 }
 
+/// The architecture of the text part, of the `model_type` `part`, of a model of another one.
+///
+/// # Errors
+/// It is not supported.
+pub(super) fn of_text_part(part: &Value, whole: &str) -> Result<&'static Architecture> {
+    let rows = || ARCHITECTURES.iter().filter(|row| row.kind != Kind::Small);
+    let found = rows().find(|row| *part == row.model_type);
+    found.ok_or_else(|| {
+        let names: Vec<&str> = rows().map(|row| row.model_type).collect();
+        let (name, whole) = (keys::bounded(part), keys::shown(whole));
+        let error = Error::model(msg::UnknownTextPart { name, whole }).file("config.json");
+        let part = part.as_str().unwrap_or_default();
+        unknown(error.field("text_config.model_type"), part, &names)
+    })
+}
+
 /// The architecture that GGUF files call `name`.
 ///
 /// # Errors
@@ -129,7 +151,7 @@ pub fn of_gguf(name: &str) -> Result<GgufModel> {
     let found = forms().find(|(_, form)| form.architecture == name);
     let model = found.map(|(row, form)| GgufModel {
         model_type: row.model_type,
-        class: row.class,
+        class: row.plain_class,
         form,
     });
     model.ok_or_else(|| {
@@ -178,6 +200,9 @@ mod tests {
         let small = || ARCHITECTURES.iter().filter(|row| row.kind == Kind::Small);
         assert!(small().map(|row| row.model_type).eq(SMALL_MODELS));
         assert!(small().all(|row| Variant::named(row.model_type).is_some()));
+        let others = || ARCHITECTURES.iter().filter(|row| row.kind != Kind::Small);
+        let classes: HashSet<&str> = others().map(|row| row.plain_class).collect();
+        assert_eq!(classes.len(), others().count());
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::protocol::ModelInfo;
 use crate::quant::BaseFormat;
 use lorakeet_i18n::Message;
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 /// Layers and head with their sizes: a model, or its sizes alone.
 pub(crate) struct ModelSkeleton {
@@ -30,6 +31,8 @@ pub(crate) struct ModelSkeleton {
     pub(super) notes: Vec<Message>,
     /// The prefix of the names of the files' tensors.
     pub(super) prefix: Prefix,
+    /// The files' tensors that it is made of, by their names there.
+    read: HashSet<String>,
 }
 
 impl ModelSkeleton {
@@ -52,6 +55,7 @@ impl ModelSkeleton {
             table_bytes,
             notes,
             prefix,
+            read,
         } = loader.finish()?;
         let linears = body.linears().into_iter().chain(head.linears());
         let linears: Vec<&str> = linears.map(|linear| linear.path.as_str()).collect();
@@ -80,6 +84,7 @@ impl ModelSkeleton {
             table_bytes,
             notes,
             prefix,
+            read,
         })
     }
 
@@ -124,6 +129,16 @@ impl ModelSkeleton {
     /// The name that transformers has, in a model with a head, for the tensor of the base that the files call `stored`.
     pub(crate) fn usual<'n>(&self, stored: &'n str) -> Cow<'n, str> {
         self.prefix.usual(stored)
+    }
+
+    /// The name that transformers has for a tensor of the base or of its head in a model of this part alone.
+    pub(crate) fn name_alone<'n>(&self, stored: &'n str) -> Cow<'n, str> {
+        self.prefix.alone(stored)
+    }
+
+    /// Whether the files' tensor `stored` is a part of it.
+    pub(crate) fn reads(&self, stored: &str) -> bool {
+        self.read.contains(stored)
     }
 
     /// Which linears and embeddings carry the adapter that `config` describes; `config` is [`ModelSkeleton::with_head`]'s.

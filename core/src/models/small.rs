@@ -44,6 +44,7 @@ pub(super) const MLP: Architecture = Architecture {
     name: "small_mlp",
     models: &[],
     class: "Small",
+    plain_class: "",
     kind: Kind::Small,
     tasks: &[Task::Classification, Task::MultiLabel, Task::Regression, Task::Ranking],
     lora_targets: &[],
@@ -54,6 +55,7 @@ pub(super) const MLP: Architecture = Architecture {
          context_length patch_length num_attention_heads intermediate_size max_position_embeddings",
     )]],
     aliases: &[],
+    defaults: &[],
     gguf: None,
     build: |loader| boxed(Small::load(loader, Variant::Mlp)),
 };

@@ -36,6 +36,7 @@ pub(super) const T5: Architecture = Architecture {
     name: "T5",
     models: &["Flan-T5"],
     class: "T5",
+    plain_class: "T5ForConditionalGeneration",
     kind: Kind::EncoderDecoder,
     tasks: &[Task::Generation],
     lora_targets: &["q", "v"],
@@ -59,6 +60,14 @@ pub(super) const T5: Architecture = Architecture {
         ("num_attention_heads", "num_heads"),
         ("num_hidden_layers", "num_layers"),
         ("head_dim", "d_kv"),
+    ],
+    defaults: &[
+        ("d_ff", 2048),
+        ("d_kv", 64),
+        ("d_model", 512),
+        ("num_heads", 8),
+        ("num_layers", 6),
+        ("vocab_size", 32128),
     ],
     gguf: Some(GGUF),
     build: |loader| boxed(EncoderDecoder::load(loader)),
@@ -550,7 +559,6 @@ fn gguf_config(file: &GgufFile<'_>) -> Result<Value> {
     let pad = file.metadata.integer("tokenizer.ggml.padding_token_id").unwrap_or(0);
     let start = file.metadata.integer(&file.key("decoder_start_token_id"));
     Ok(json!({
-        "architectures": ["T5ForConditionalGeneration"],
         "tie_word_embeddings": !file.has("output.weight"),
         "d_model": sizes.width,
         "d_kv": file.head_dim(&sizes),

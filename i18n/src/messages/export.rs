@@ -32,6 +32,8 @@ messages! { "export";
         "同时也是输出矩阵，{form} 会把适配器也用在输出上";
     ExportMergedModel = "Export the merged model instead.", "请改为导出合并后的模型。";
     NoDora { form } = "has DoRA's magnitudes, which {form} has no place for", "含有 DoRA 的幅值向量，{form} 中没有它的位置";
+    OtherNamesOfPart { form } = "is the text part of a larger model, whose modules {form} calls by other names",
+        "是更大模型的文本部分，{form} 对其中模块的命名不同";
     NoGgufName { architecture } = "GGUF has no name for this tensor of {architecture}", "GGUF 中没有 {architecture} 这个张量的名称";
     NoHeadInGguf = "is part of a head for classes or numbers, which GGUF has no place for here",
         "属于分类或回归任务头，此处的 GGUF 没有它的位置";

@@ -15,6 +15,20 @@ messages! { "models";
         "Did you mean {near}? Supported here: {names}.",
         "你是不是想写 {near}？支持的架构：{names}。";
 
+    // models/text_part.rs
+    UnknownTextPart { name, whole } =
+        "the text part of {whole} is {name}, an architecture that is not supported",
+        "{whole} 的文本部分为 {name}，不支持这种架构";
+    TextPart { whole, name, class } =
+        "The model, {whole}, has several parts: only its text part, {name}, is read, trained and exported. transformers reads \
+         that part, and adapters on it, as {class}.",
+        "模型 {whole} 由多个部分组成：只读取、训练和导出其中的文本部分 {name}。在 transformers 中，该部分及其适配器以 {class} 加载。";
+    TextPartOnly { whole, name, class, left } =
+        "The model, {whole}, has several parts: only its text part, {name}, is read, trained and exported. transformers reads \
+         that part, and adapters on it, as {class}. Not used of config.json: {left}.",
+        "模型 {whole} 由多个部分组成：只读取、训练和导出其中的文本部分 {name}。在 transformers 中，该部分及其适配器以 {class} 加载。\
+         config.json 中未使用：{left}。";
+
     // models/activation.rs
     UnknownActivation { name } =
         "the activation {name} is not supported for this architecture",
