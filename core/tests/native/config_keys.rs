@@ -5,6 +5,7 @@ use crate::common::now;
 use burn::tensor::Device;
 use lorakeet_core::formats::{ModelFiles, safetensors::write_f32};
 use lorakeet_core::models::Model;
+use lorakeet_core::models::registry::{ARCHITECTURES, Kind};
 use lorakeet_core::store::MemoryFile;
 use lorakeet_core::{Error, Result};
 use serde_json::{Map, Value, json};
@@ -100,6 +101,18 @@ fn every_key_of_transformers_classes_is_known() {
                 "{kind}: {:?}",
                 model.notes
             );
+        }
+    }
+}
+
+#[test]
+fn the_sizes_that_a_text_part_leaves_out_are_those_of_transformers_classes() {
+    let classes: Map<String, Value> = serde_json::from_str(CLASSES).expect("JSON");
+    for row in ARCHITECTURES.iter().filter(|row| row.kind != Kind::Small) {
+        let class = &classes[row.model_type];
+        assert!(!row.defaults.is_empty(), "{}", row.model_type);
+        for (key, size) in row.defaults {
+            assert_eq!(class[*key], *size, "{}: {key}", row.model_type);
         }
     }
 }
