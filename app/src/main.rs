@@ -20,6 +20,7 @@ mod state;
 mod stored_runs;
 mod theme;
 mod training;
+mod turn;
 
 use lorakeet_lab::{curves, format, zip};
 

@@ -62,6 +62,7 @@ pub fn Page() -> impl IntoView {
         }
     });
     save_when_left(state);
+    state.watch_turn();
     if state.is_compact.get_untracked() {
         return view! {
             <CompactHeader/>

@@ -2,6 +2,7 @@
 
 mod events;
 mod runs;
+mod turns;
 
 use crate::bundled;
 use crate::conversation::{Conversation, Engine, Job};
@@ -13,8 +14,9 @@ use crate::report::writes;
 use crate::run::Phase;
 use crate::settings::Settings;
 use crate::stored_runs::{self, StoredRuns};
-use crate::theme::Theme;
+use crate::theme::{self, Theme};
 use crate::training::Training;
+use crate::turn::Wanted;
 use leptos::prelude::*;
 use lorakeet_core::Error;
 use lorakeet_core::config::{PageQuery, RunConfig};
@@ -66,6 +68,10 @@ pub struct PageState {
     pub pictures: Pictures,
     /// Runs that outlive the page.
     pub stored: StoredRuns,
+    /// Whether the screen stays on while a run is under way.
+    pub keeps_awake: RwSignal<bool>,
+    /// What waits for the turn of another tab to end.
+    pub elsewhere: RwSignal<Option<Wanted>>,
 }
 
 impl PageState {
@@ -88,6 +94,8 @@ impl PageState {
             training: Training::new(),
             pictures: Pictures::new(),
             stored: StoredRuns::new(),
+            keeps_awake: RwSignal::new(theme::keeps_awake()),
+            elsewhere: RwSignal::new(None),
         }
     }
 
@@ -262,8 +270,8 @@ impl PageState {
             )
     }
 
-    /// Starts a run.
-    pub fn train(self) {
+    /// Starts a run, now that it is this page's turn.
+    fn train_now(self) {
         let Some(config) = self.config() else {
             return;
         };

@@ -1,4 +1,4 @@
-//! What the page remembers in the browser's storage: light, dark or as the system says; the language; the device.
+//! What the page remembers in the browser's storage: light, dark or as the system says; the language; the device; whether the screen stays on.
 
 use crate::i18n::Language;
 use leptos::prelude::{document, window};
@@ -8,6 +8,7 @@ use web_sys::UrlSearchParams;
 const THEME_KEY: &str = "lorakeet.theme";
 const LANGUAGE_KEY: &str = "lorakeet.language";
 const DEVICE_KEY: &str = "lorakeet.device";
+const AWAKE_KEY: &str = "lorakeet.awake";
 /// The devices by their names in storage, in the address and in the switch.
 pub const DEVICES: [(&str, DeviceChoice); 3] = [
     ("auto", DeviceChoice::Auto),
@@ -100,6 +101,16 @@ pub fn apply_language(language: Language) {
 /// Keeps a language that the person chose.
 pub fn keep_language(language: Language) {
     write(LANGUAGE_KEY, language.tag());
+}
+
+/// Whether the screen is to stay on while a run is under way: unless the person said otherwise.
+pub fn keeps_awake() -> bool {
+    read(AWAKE_KEY).as_deref() != Some("off")
+}
+
+/// Keeps what the person said of that.
+pub fn keep_awake(wanted: bool) {
+    write(AWAKE_KEY, if wanted { "on" } else { "off" });
 }
 
 // Storage can be switched off in the browser; the page then forgets, which is what was asked for.

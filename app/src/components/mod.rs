@@ -9,6 +9,7 @@ pub mod confusion;
 pub mod data;
 pub mod data_file;
 pub mod drop_zone;
+pub mod elsewhere;
 pub mod header;
 pub mod home;
 pub mod knob;

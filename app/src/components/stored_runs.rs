@@ -18,7 +18,8 @@ fn moment(state: PageState, started_ms: f64) -> String {
     text.into()
 }
 
-fn what(run: &StoredRun) -> String {
+/// What a run trains, and on what.
+pub fn what(run: &StoredRun) -> String {
     format!("{} · {}", name_of(&run.record.model), name_of(&run.record.data))
 }
 

@@ -2,6 +2,7 @@
 
 use super::baselines::Baselines;
 use super::chart::{LossChart, SmallChart};
+use super::elsewhere::{Elsewhere, KeepAwake};
 use super::look_inside::LookInside;
 use super::metric_curves::MetricCurves;
 use super::notice::Notice;
@@ -42,6 +43,7 @@ pub fn Train() -> impl IntoView {
             </div>
             <div class="step-body">
                 <Notice jobs=&[Job::Open, Job::Probe, Job::Train]/>
+                <Elsewhere/>
                 <Interrupted/>
                 {move || state.training.shared.get().map(|device| view! {
                     <p class="notice" data-testid="shared-run">{move || (state.words().sharing.shown)(device)}</p>
@@ -73,6 +75,7 @@ pub fn Train() -> impl IntoView {
                     </label>
                 </Show>
                 <Notes/>
+                <KeepAwake/>
                 <StoredRuns/>
             </div>
         </section>

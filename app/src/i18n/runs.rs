@@ -6,6 +6,14 @@ pub struct RunWords {
     pub interrupted: fn(&str, &str, usize, usize) -> String,
     /// The button that goes on with it.
     pub go_on: &'static str,
+    /// Another tab, or a lab, trains; what it trains, where that is known.
+    pub elsewhere: fn(Option<&str>) -> String,
+    /// The button that ends that run and starts one here.
+    pub take_over: &'static str,
+    /// What the button does.
+    pub take_over_hint: &'static str,
+    /// The switch that keeps the screen on.
+    pub keep_awake: &'static str,
     /// The button that removes a run.
     pub delete: &'static str,
     /// Removes all.
@@ -36,6 +44,13 @@ pub static ENGLISH: RunWords = RunWords {
         format!("A run was interrupted: {what}, started {when}, saved at step {step} of {steps}.")
     },
     go_on: "Continue the run",
+    elsewhere: |what| match what {
+        Some(what) => format!("Another tab is training: {what}. One run at a time gets the whole device."),
+        None => "Another tab, or a lab of this site, is training. One run at a time gets the whole device.".to_owned(),
+    },
+    take_over: "Train here instead",
+    take_over_hint: "The other run is saved and stopped, and can be continued later.",
+    keep_awake: "Keep the screen on while training",
     delete: "Delete",
     delete_all: "Delete all",
     deleted: "Deleted.",
@@ -64,6 +79,13 @@ pub static CHINESE: RunWords = RunWords {
         format!("有一次训练中断了：{what}，开始于 {when}，已保存到第 {step} 步（共 {steps} 步）。")
     },
     go_on: "继续训练",
+    elsewhere: |what| match what {
+        Some(what) => format!("另一个标签页正在训练：{what}。同一时间只进行一个训练，以便用上整个设备。"),
+        None => "另一个标签页或本站的课程正在训练。同一时间只进行一个训练，以便用上整个设备。".to_owned(),
+    },
+    take_over: "改在此处训练",
+    take_over_hint: "另一个训练会先保存再停止，之后可以继续。",
+    keep_awake: "训练时保持屏幕常亮",
     delete: "删除",
     delete_all: "全部删除",
     deleted: "已删除。",

@@ -5,6 +5,7 @@ use crate::conversation::{Engine, Job};
 use crate::loaded::{DataSource, ModelSource};
 use crate::run::Phase;
 use crate::stored_runs;
+use crate::turn;
 use leptos::prelude::*;
 use lorakeet_core::protocol::{Command, InputFile, Keep, RunInput, RunRecord, StoredRun};
 use lorakeet_i18n::messages::page as msg;
@@ -12,7 +13,10 @@ use wasm_bindgen_futures::spawn_local;
 
 impl PageState {
     /// Goes on with a run of the browser's storage; where files are missing that the person has to choose, they are named.
-    pub fn go_on(self, run: StoredRun) {
+    pub(super) fn go_on_now(self, run: StoredRun) {
+        let before = self.training.phase.get_untracked();
+        // Nothing else can be started until its files are there.
+        self.training.phase.set(Phase::Starting);
         spawn_local(async move {
             let unknown = |name: &str| InputFile {
                 name: name.to_owned(),
@@ -44,6 +48,7 @@ impl PageState {
                 (Ok(model), Ok(data), Ok(validation)) => (model, data, validation),
                 (model, data, validation) => {
                     let missing = [model.err(), data.err(), validation.err()];
+                    self.training.phase.set(before);
                     return self
                         .stored
                         .missing
@@ -61,7 +66,10 @@ impl PageState {
     fn begin_again(self, record: RunRecord) {
         let config = match record.config() {
             Ok(config) => config,
-            Err(error) => return self.worker.error.set(Some((Job::Runs, error))),
+            Err(error) => {
+                self.training.phase.set(Phase::Idle);
+                return self.worker.error.set(Some((Job::Runs, error)));
+            }
         };
         self.stored.missing.set(Vec::new());
         self.training.forget();
@@ -93,6 +101,8 @@ impl PageState {
             && let Ok(config) = record.config()
         {
             self.training.phase.set(Phase::Starting);
+            // After a lost GPU it was this page's turn already, and is still but for a tab that was quicker.
+            spawn_local(async move { drop(turn::take(self, false).await) });
             let command = Command::Train {
                 config: Box::new(config),
                 sample_prompt: record.sample_prompt,

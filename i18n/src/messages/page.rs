@@ -6,6 +6,9 @@ messages! { "page";
     GpuLostGoesOn { step } =
         "The GPU was lost after step {step}; the run continues from its last checkpoint.",
         "第 {step} 步之后 GPU 已断开；训练从最近的检查点继续。";
+    TurnTaken =
+        "Another tab has started to train. The run here was saved and stopped; continue it from the list of stored runs.",
+        "另一个标签页已开始训练。这里的训练已保存并停止；可从已保存的训练列表中继续。";
     StorageFull = "the browser's storage is full", "浏览器存储空间已满";
     RemoveStoredRuns = "Delete stored runs, or free space on the disk.", "请删除已保存的训练，或清理磁盘空间。";
     StorageFailed { error } = "the browser's storage refused: {error}", "浏览器存储拒绝了操作：{error}";

@@ -10,6 +10,7 @@ mod languages;
 mod links;
 mod memory;
 mod sharing;
+mod turns;
 
 use anyhow::{Context, Result, ensure};
 use lorakeet_core::config::RunConfig;

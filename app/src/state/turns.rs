@@ -1,0 +1,70 @@
+//! Whose turn it is to train: this page's, or another tab's until that ends or this one takes over.
+
+use super::PageState;
+use crate::run::Phase;
+use crate::turn::{self, Wanted};
+use leptos::prelude::*;
+use lorakeet_core::protocol::StoredRun;
+use lorakeet_i18n::messages::page as msg;
+use wasm_bindgen_futures::spawn_local;
+
+impl PageState {
+    /// Starts a run.
+    pub fn train(self) {
+        self.begin(Wanted::Run, false);
+    }
+
+    /// Goes on with a run of the browser's storage.
+    pub fn go_on(self, run: StoredRun) {
+        self.begin(Wanted::Stored(Box::new(run)), false);
+    }
+
+    /// Ends the other tab's run, which is saved, and starts what waits here.
+    pub fn take_over(self) {
+        if let Some(wanted) = self.elsewhere.get_untracked() {
+            self.begin(wanted, true);
+        }
+    }
+
+    fn begin(self, wanted: Wanted, steal: bool) {
+        let before = self.training.phase.get_untracked();
+        // Nothing else can be started until it is known whose turn it is.
+        self.training.phase.set(Phase::Starting);
+        self.elsewhere.set(None);
+        spawn_local(async move {
+            let is_mine = turn::take(self, steal).await;
+            self.training.phase.set(before);
+            match wanted {
+                wanted if !is_mine => {
+                    self.elsewhere.set(Some(wanted));
+                    // They say what the other tab trains.
+                    self.ask_runs_when_free();
+                }
+                Wanted::Run => self.train_now(),
+                Wanted::Stored(run) => self.go_on_now(*run),
+            }
+        });
+    }
+
+    /// Another tab has taken over: the run ends here, and can be continued.
+    pub fn lose_turn(self) {
+        if self.is_free() {
+            return;
+        }
+        self.save_run();
+        self.stop();
+        self.worker.note(msg::TurnTaken.into());
+    }
+
+    /// Lets another tab train and the screen go off once no run is under way, and keeps the screen on while one is.
+    pub fn watch_turn(self) {
+        Effect::new(move |was: Option<bool>| {
+            let is_under_way = self.training.phase.with(Phase::is_under_way);
+            if was == Some(true) && !is_under_way {
+                turn::end();
+            }
+            turn::keep_awake(is_under_way && self.keeps_awake.get());
+            is_under_way
+        });
+    }
+}

@@ -1,0 +1,35 @@
+//! One trainer at a time over all tabs and labs of this site, and a screen that stays on while it trains (`turn.js`).
+
+use crate::state::PageState;
+use lorakeet_core::protocol::StoredRun;
+use wasm_bindgen::prelude::*;
+
+#[wasm_bindgen(module = "/src/turn.js")]
+extern "C" {
+    #[wasm_bindgen(js_name = takeTurn)]
+    async fn take_turn(steal: bool, lost: &JsValue) -> JsValue;
+    /// Lets another tab train.
+    #[wasm_bindgen(js_name = endTurn)]
+    pub fn end();
+    /// Whether the browser can keep the screen on.
+    #[wasm_bindgen(js_name = canKeepAwake)]
+    pub fn can_keep_awake() -> bool;
+    /// Keeps the screen on, or lets it go off.
+    #[wasm_bindgen(js_name = keepAwake)]
+    pub fn keep_awake(wanted: bool);
+}
+
+/// What is started once it is this page's turn.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Wanted {
+    /// A run with the settings of the page.
+    Run,
+    /// A stored run.
+    Stored(Box<StoredRun>),
+}
+
+/// Whether it is this page's turn to train now; `steal` takes it from another tab, which then stops.
+pub async fn take(state: PageState, steal: bool) -> bool {
+    let lost = Closure::once_into_js(move || state.lose_turn());
+    take_turn(steal, &lost).await.as_bool().unwrap_or(true)
+}
