@@ -69,7 +69,12 @@ impl FileSite {
         lock(&self.content).files.insert(path.to_owned(), file);
     }
 
-    /// Serves every file of a folder under `prefix`.
+    /// Has nothing any more, as if it could not be reached.
+    pub fn empty(&self) {
+        lock(&self.content).files.clear();
+    }
+
+    /// Serves every file of a folder under `prefix`, and its `index.html` for the folder itself.
     ///
     /// # Errors
     /// One cannot be read.
@@ -80,6 +85,9 @@ impl FileSite {
             match entry.file_type()?.is_dir() {
                 true => self.serve_folder(&path, &entry.path())?,
                 false => self.serve(&path, std::fs::read(entry.path())?, &[]),
+            }
+            if entry.file_name() == "index.html" {
+                self.serve(&format!("{prefix}/"), std::fs::read(entry.path())?, &[]);
             }
         }
         Ok(())
@@ -133,8 +141,11 @@ fn lock(content: &Mutex<Content>) -> MutexGuard<'_, Content> {
 
 fn media_type(path: &str) -> &'static str {
     match path.rsplit('.').next() {
+        _ if path.ends_with('/') => "text/html; charset=utf-8",
         Some("html") => "text/html; charset=utf-8",
         Some("js") => "text/javascript",
+        Some("png") => "image/png",
+        Some("webmanifest") => "application/manifest+json",
         Some("css") => "text/css",
         Some("json") => "application/json",
         Some("svg") => "image/svg+xml",

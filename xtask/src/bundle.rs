@@ -52,10 +52,42 @@ pub fn lay_out(root: &Path, programs: &Path, dist: &Path) -> Result<()> {
     }
     let path = next.join("index.html");
     std::fs::write(&path, with_script_hashes(&laid)?).with_context(|| format!("cannot write {}", path.display()))?;
+    list_files(&next)?;
     if dist.exists() {
         std::fs::remove_dir_all(dist).with_context(|| format!("cannot replace {}", dist.display()))?;
     }
     std::fs::rename(&next, dist).with_context(|| format!("cannot make {}", dist.display()))
+}
+
+/// The service worker, and its lines that take the list of files.
+const SERVICE_WORKER: &str = "sw.js";
+const LIST: &str = "const FILES = null;\nconst VERSION = \"\";\n";
+
+/// Tells the service worker of `dist` which files there are and what their contents are.
+fn list_files(dist: &Path) -> Result<()> {
+    let mut files = BTreeMap::new();
+    for name in files_in(dist)? {
+        let bytes = std::fs::read(dist.join(&name)).with_context(|| format!("cannot read {name}"))?;
+        let contents = format!("sha256-{}", base64(&Sha256::digest(&bytes)));
+        match name.as_str() {
+            SERVICE_WORKER => {}
+            // Some hosts answer the name with a redirect, which a browser does not take for a page.
+            "index.html" => drop(files.insert("./".to_owned(), contents)),
+            _ => drop(files.insert(name, contents)),
+        }
+    }
+    let list = serde_json::to_string(&files)?;
+    let path = dist.join(SERVICE_WORKER);
+    let script = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    if !script.contains(LIST) {
+        bail!("{SERVICE_WORKER} has no place for the list of files: {LIST}");
+    }
+    let version = digest(list.as_bytes());
+    let filled = script.replace(
+        LIST,
+        &format!("const FILES = {list};\nconst VERSION = \"{version}\";\n"),
+    );
+    std::fs::write(&path, filled).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Makes the JavaScript beside a program in `folder`, under `name`, as `wasm-bindgen --target web` does.
@@ -84,6 +116,9 @@ fn with_script_hashes(page: &str) -> Result<String> {
     for script in page.split("<script").skip(1) {
         let (_, text) = script.split_once('>').context("a script's tag does not end")?;
         let (text, _) = text.split_once("</script>").context("a script does not end")?;
+        if text.is_empty() {
+            continue;
+        }
         allowed.push_str(&format!(" 'sha256-{}'", base64(&Sha256::digest(text.as_bytes()))));
     }
     Ok(page.replace(ANY, &allowed))
@@ -252,6 +287,11 @@ fn served(folder: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
         let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let bytes = match std::str::from_utf8(&bytes) {
             Ok(text) if name.ends_with(".html") => asked_for(text).into_bytes(),
+            // Only ours has the list of files.
+            Ok(text) if name == SERVICE_WORKER => {
+                let others = text.lines().filter(|line| !line.starts_with("const "));
+                others.collect::<Vec<_>>().join("\n").into_bytes()
+            }
             Ok(text) if name.ends_with(".js") => without_hashes(text).into_bytes(),
             _ => bytes,
         };

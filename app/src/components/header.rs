@@ -1,6 +1,7 @@
 //! The top of the page: the name, and the switches for device, language and theme; what the engine runs on.
 
 use super::lesson_offer::LessonOffer;
+use super::new_version::NewVersion;
 use super::notice::worded;
 use super::share::Share;
 use crate::conversation::{Engine, Job};
@@ -92,6 +93,7 @@ pub fn Header() -> impl IntoView {
                 </div>
             </div>
             <Show when=move || shown.get()><Share close/></Show>
+            <NewVersion/>
             <LinkProblems/>
             <LessonOffer/>
             <p class="tagline">{state.text(|w| w.tagline)}</p>

@@ -18,6 +18,7 @@ pub mod lesson_offer;
 pub mod look_inside;
 pub mod metric_curves;
 pub mod model;
+pub mod new_version;
 pub mod notice;
 pub mod predictions;
 pub mod preview;

@@ -17,6 +17,9 @@ pub static WORDS: Words = Words {
 
     share: "Share",
     sharing: &share::ENGLISH,
+    newer_version: "A newer version of this page is ready.",
+    take_version: "Update now",
+    version_elsewhere: "This page is open in another tab or frame. Close it there, then update.",
     runs: &runs::ENGLISH,
     inside: &inside::ENGLISH,
     link_problems: "Not all of the link could be used",

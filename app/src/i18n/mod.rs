@@ -64,6 +64,12 @@ pub struct Words {
     pub share: &'static str,
     /// What is said about sharing.
     pub sharing: &'static share::ShareWords,
+    /// A newer version of the page is stored and can be taken.
+    pub newer_version: &'static str,
+    /// The button that takes it.
+    pub take_version: &'static str,
+    /// Why it cannot be taken while another tab has the page open.
+    pub version_elsewhere: &'static str,
     /// What is said about stored runs.
     pub runs: &'static runs::RunWords,
     /// What is said about pictures.

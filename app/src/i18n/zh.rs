@@ -17,6 +17,9 @@ pub static WORDS: Words = Words {
 
     share: "分享",
     sharing: &share::CHINESE,
+    newer_version: "本页的新版本已就绪。",
+    take_version: "立即更新",
+    version_elsewhere: "本页还在另一个标签页或框架中打开。请先将其关闭，再更新。",
     runs: &runs::CHINESE,
     inside: &inside::CHINESE,
     link_problems: "链接中有无法使用的内容",

@@ -9,6 +9,7 @@ mod kept_runs;
 mod languages;
 mod links;
 mod memory;
+mod offline;
 mod sharing;
 mod turns;
 
