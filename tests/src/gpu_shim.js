@@ -120,14 +120,21 @@ if (self.GPUAdapter) {
     return lacked ? new GPUOutOfMemoryError("a fake lack of memory") : error;
   });
   counted(GPUQueue, "submit", () => (counts.submits += 1));
-  counted(GPUQueue, "writeBuffer", (_buffer, _offset, data, _from, size) => (counts.bytes_written += size ?? data.byteLength));
+  let mostWritten = 0;
+  counted(GPUQueue, "writeBuffer", (_buffer, _offset, data, _from, size) => {
+    const bytes = size ?? data.byteLength;
+    counts.bytes_written += bytes;
+    mostWritten = Math.max(mostWritten, bytes);
+  });
   const never = new Promise(() => {});
   method(GPUBuffer, "mapAsync", function (original, given) {
     counts.maps += 1;
     between.push({
       ...Object.fromEntries(Object.entries(counts).map(([name, count]) => [name, count - seen[name]])),
       most_bytes: mostBytes,
+      most_written: mostWritten,
     });
+    mostWritten = 0;
     seen = { ...counts };
     mostBytes = aliveBytes;
     return silent ? never : original.apply(this, given);
@@ -162,7 +169,7 @@ if (self.GPUAdapter) {
   channel.onmessage = ({ data }) => {
     faults[data]?.();
     channel.postMessage({
-      counts: { ...counts, most_bytes: aliveBytes },
+      counts: { ...counts, most_bytes: aliveBytes, most_written: mostWritten },
       between,
       features: device && [...device.features],
       limits: device && Object.fromEntries(Object.keys(LOWEST).map((name) => [name, device.limits[name]])),

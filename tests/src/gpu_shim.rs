@@ -57,6 +57,8 @@ pub struct GpuCounts {
     pub bind_groups: u64,
     /// Bytes uploaded by `writeBuffer`.
     pub bytes_written: u64,
+    /// The most bytes of one call of it.
+    pub most_written: u64,
     /// Buffers made.
     pub buffers_created: u64,
     /// Their bytes.

@@ -6,7 +6,7 @@ use super::head::{HEADS, Head};
 use super::linear::copy_matrix;
 use super::lora::{Lora, Place};
 use super::skeleton::suffixes;
-use super::{HeadKind, Model, Parameters, read};
+use super::{HeadKind, Model, Parameters, read_all};
 use crate::config::TargetModules;
 use crate::error::{Error, Result};
 use crate::formats::peft::{Adapter, AdapterConfig, ChosenModule, check_names, chosen_modules, key_a};
@@ -179,15 +179,11 @@ impl Model {
     /// # Errors
     /// The device failed.
     pub async fn trained(&self) -> Result<Vec<(String, Vec<usize>, Vec<f32>)>> {
-        let mut tensors = Vec::with_capacity(self.parameters.len());
-        for parameter in self.parameters.iter() {
-            tensors.push((
-                parameter.name.clone(),
-                parameter.shape.clone(),
-                read(parameter.value.clone()).await?,
-            ));
-        }
-        Ok(tensors)
+        let values = read_all(self.parameters.iter().map(|parameter| parameter.value.clone())).await?;
+        let named = self.parameters.iter().zip(values);
+        Ok(named
+            .map(|(parameter, values)| (parameter.name.clone(), parameter.shape.clone(), values))
+            .collect())
     }
 }
 

@@ -13,6 +13,7 @@ use super::{
     names::{Prefix, Unread},
     pack,
     registry::Architecture,
+    transfer::Uploads,
 };
 use crate::{
     device,
@@ -52,7 +53,7 @@ pub(crate) struct Loader<'a> {
     weights: u64,
     weight_bytes: u64,
     initialised_bytes: u64,
-    unsettled_bytes: u64,
+    uploads: Uploads,
     table_bytes: u64,
     parameters: Parameters,
     task: HeadKind,
@@ -107,7 +108,7 @@ impl<'a> Loader<'a> {
             weights: 0,
             weight_bytes: 0,
             initialised_bytes: 0,
-            unsettled_bytes: 0,
+            uploads: Uploads::new(device),
             table_bytes: 0,
             parameters: Parameters::default(),
             task: HeadKind::CausalLm,

@@ -37,6 +37,7 @@ mod skeleton;
 pub(crate) mod small;
 mod t5;
 mod text_part;
+mod transfer;
 
 pub(crate) use adapters::has_trained_copy;
 pub use cache::KvCache;
@@ -49,10 +50,10 @@ pub(crate) use names::is_idle;
 pub(crate) use parameters::Weight;
 pub use parameters::{Leaves, Parameter, Parameters};
 pub(crate) use skeleton::ModelSkeleton;
+pub use transfer::{read, read_all};
 
 use crate::{
     data::{self, Batch},
-    device,
     error::{Error, Result},
     formats::{ModelFiles, peft::AdapterConfig},
     loss::preference::answer_log_probabilities,
@@ -493,20 +494,4 @@ struct Output<'a> {
 fn numbers(values: Vec<f32>, device: &Device) -> Tensor<1> {
     let count = values.len();
     Tensor::from_data(TensorData::new(values, [count]), device)
-}
-
-/// Reads a flat tensor back.
-///
-/// # Errors
-/// The device failed; the reason that the GPU gave, where it gave one.
-pub async fn read(tensor: Tensor<1>) -> Result<Vec<f32>> {
-    let data = tensor.into_data_async().await;
-    if let Some(fault) = device::take_fault() {
-        return Err(fault);
-    }
-    let data = data.map_err(|error| device::failure(&error.to_string()))?;
-    data.try_into_vec::<f32>().map_err(|error| {
-        let error = format!("{error:?}");
-        Error::internal(msg::UnexpectedElementType { error })
-    })
 }

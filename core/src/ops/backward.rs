@@ -387,6 +387,10 @@ impl<B: Launch, C: CheckpointStrategy> Ops for Autodiff<B, C> {
         (Self::from_inner(values), Self::from_inner(moments))
     }
 
+    fn write(tensor: FloatTensor<Self>, start: usize, numbers: Vec<f32>) -> FloatTensor<Self> {
+        Self::from_inner(B::write(tensor.into_primitive(), start, numbers))
+    }
+
     fn sum_squares(x: FloatTensor<Self>) -> FloatTensor<Self> {
         Self::from_inner(B::sum_squares(x.into_primitive()))
     }

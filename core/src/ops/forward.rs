@@ -134,6 +134,7 @@ pub trait Ops: Backend {
         g3: FloatTensor<Self>,
         steps: [AdamWStep; 4],
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
+    fn write(tensor: FloatTensor<Self>, start: usize, numbers: Vec<f32>) -> FloatTensor<Self>;
     fn sum_squares(x: FloatTensor<Self>) -> FloatTensor<Self>;
     fn sum_squares_of_seven(
         x0: FloatTensor<Self>,
@@ -393,6 +394,10 @@ impl<B: Launch> Ops for B {
         let steps = std::array::from_fn(|i| steps[i].kernel(inputs[i + 2].shape().num_elements()));
         let [values, moments] = B::launch(kernels::AdamWOfFour { steps }, inputs.into(), shapes);
         (values, moments)
+    }
+
+    fn write(tensor: FloatTensor<B>, start: usize, numbers: Vec<f32>) -> FloatTensor<B> {
+        B::write(tensor, start, numbers)
     }
 
     fn sum_squares(x: FloatTensor<B>) -> FloatTensor<B> {

@@ -31,6 +31,9 @@ pub trait Launch: Backend {
         inputs: Vec<FloatTensor<Self>>,
         shapes: [Shape; N],
     ) -> [FloatTensor<Self>; N];
+
+    /// Writes `numbers` into `tensor`, which is contiguous and nobody else's, from its number `start` on.
+    fn write(tensor: FloatTensor<Self>, start: usize, numbers: Vec<f32>) -> FloatTensor<Self>;
 }
 
 fn check_lengths(kernel: &impl Kernel, inputs: &[usize], outputs: &[usize]) {
@@ -39,6 +42,19 @@ fn check_lengths(kernel: &impl Kernel, inputs: &[usize], outputs: &[usize]) {
 }
 
 impl Launch for Flex {
+    fn write(tensor: FlexTensor, start: usize, numbers: Vec<f32>) -> FlexTensor {
+        let tensor = tensor.to_contiguous();
+        let shape = tensor.shape();
+        let mut all = tensor.storage::<f32>()[tensor.layout().start_offset()..].to_vec();
+        all.truncate(shape.num_elements());
+        all[start..start + numbers.len()].copy_from_slice(&numbers);
+        FlexTensor::new(
+            burn::tensor::Bytes::from_elems(all),
+            Layout::contiguous(shape),
+            DType::F32,
+        )
+    }
+
     fn launch<const N: usize>(kernel: impl Kernel, inputs: Vec<FlexTensor>, shapes: [Shape; N]) -> [FlexTensor; N] {
         let inputs: Vec<FlexTensor> = inputs.into_iter().map(|tensor| tensor.to_contiguous()).collect();
         let slices: Vec<&[f32]> = inputs
@@ -69,6 +85,14 @@ impl Launch for Flex {
 }
 
 impl Launch for CubeBackend {
+    fn write(tensor: CubeTensor, start: usize, numbers: Vec<f32>) -> CubeTensor {
+        let (start, length) = (4 * start as u64, 4 * numbers.len() as u64);
+        let after = tensor.handle.size_in_used() - start - length;
+        let place = tensor.handle.clone().offset_start(start).offset_end(after);
+        tensor.client.write(&place, burn::tensor::Bytes::from_elems(numbers));
+        tensor
+    }
+
     fn launch<const N: usize>(kernel: impl Kernel, inputs: Vec<CubeTensor>, shapes: [Shape; N]) -> [CubeTensor; N] {
         let mut contiguous: Vec<CubeTensor> = Vec::with_capacity(inputs.len());
         for tensor in inputs {

@@ -241,6 +241,11 @@ pub fn adamw_of_four(
     (Tensor::from_dispatch(values), Tensor::from_dispatch(moments))
 }
 
+/// `tensor` \[n\], whose numbers from `start` on are `numbers` now. The tensor is written to in place: nobody else may hold it.
+pub(crate) fn write(tensor: Tensor<1>, start: usize, numbers: Vec<f32>) -> Tensor<1> {
+    Tensor::from_dispatch(Dispatch::write(tensor.into_dispatch(), start, numbers))
+}
+
 /// Σ x² → \[1\].
 pub fn sum_squares(x: Tensor<1>) -> Tensor<1> {
     Tensor::from_dispatch(Dispatch::sum_squares(x.into_dispatch()))

@@ -46,13 +46,18 @@ impl PackedMatrix {
     /// If they have another number of columns: a defect of the caller.
     pub fn push(&mut self, part: PackedWords, device: &Device) {
         let PackedWords { matrix, words } = part;
-        assert_eq!(matrix.columns, self.columns, "columns of a part");
         let words: Vec<f32> = words.into_iter().map(f32::from_bits).collect();
         let count = words.len();
+        self.push_sent(matrix, Tensor::from_data(TensorData::new(words, [count]), device));
+    }
+
+    /// Appends rows whose words are on the device already, as the bits of f32.
+    pub(crate) fn push_sent(&mut self, matrix: Packed, words: Tensor<1>) {
+        assert_eq!(matrix.columns, self.columns, "columns of a part");
         self.parts.push(Part {
             first_row: self.rows,
             matrix,
-            words: Tensor::from_data(TensorData::new(words, [count]), device),
+            words,
         });
         self.rows += matrix.rows;
     }

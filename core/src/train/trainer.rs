@@ -19,7 +19,7 @@ use crate::host::Emit;
 use crate::loaded_model::LoadedModel;
 use crate::metrics::answers::direction;
 use crate::metrics::bootstrap::Direction;
-use crate::models::read;
+use crate::models::read_all;
 use crate::pictures::OptimizerPath;
 use crate::protocol::{
     BaselineKind, Command, Event, GenerateOptions, PictureRequest, PredictionTable, Prompt, RunInfo, RunSummary,
@@ -376,11 +376,8 @@ impl<'a> Trainer<'a> {
         let is_best = || self.progress.best.is_none_or(|(_, old)| better(old));
         if self.config.load_best_model_at_end && value.is_finite() && is_best() {
             self.progress.best = Some((self.progress.step, value));
-            let mut weights = Vec::with_capacity(self.model.model.parameters.len());
-            for parameter in self.model.model.parameters.iter() {
-                weights.push(read(parameter.value.clone()).await?);
-            }
-            self.best = Some(weights);
+            let parameters = self.model.model.parameters.iter();
+            self.best = Some(read_all(parameters.map(|parameter| parameter.value.clone())).await?);
         }
         self.last = Some(scored);
         Ok(())

@@ -20,6 +20,7 @@ use lorakeet_core::protocol::DeviceChoice;
 use lorakeet_core::store::{DiskFile, MemoryFile, Source};
 use lorakeet_tests::browser::{Options, Page};
 use lorakeet_tests::golden::block_on;
+use lorakeet_tests::gpu_shim::GpuShim;
 use lorakeet_tests::test_session::TestSession;
 use lorakeet_tests::user_actions::{REACTION, READY, RUN, SAME, STATUS, STEP, unpack};
 use safetensors::SafeTensors;
@@ -158,14 +159,17 @@ async fn a_paused_run_holds_still_goes_on_and_can_be_stopped() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_downloaded_adapter_has_peft_s_form_and_scores_the_same_natively() -> Result<()> {
-    let page = Page::open(&Options::default()).await?;
-    page.wait_enabled("train", READY).await?;
+    let page = gpus::open(GpuShim::default()).await?;
     shorten(&page, "10").await?;
     page.train_to_the_end().await?;
     page.run("document.getElementById('home').open = true", vec![]).await?;
     page.wait_enabled("download-adapter", REACTION).await?;
+    let before = page.gpu().await?.counts.maps;
     page.click("download-adapter").await?;
     let archive = page.wait_for_download(".zip", REACTION).await?;
+    // In Firefox each costs a tenth of a second.
+    let maps = page.gpu().await?.counts.maps - before;
+    ensure!(maps <= 3, "{maps} buffers were read for an export");
     let files = unpack(&std::fs::read(&archive)?)?;
     let file = |name: &str| -> Result<&Vec<u8>> {
         let found = files.iter().find(|(found, _)| found == name).map(|(_, bytes)| bytes);

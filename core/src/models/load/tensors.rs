@@ -8,7 +8,7 @@ use crate::{
     models::{
         Linear, Parameter, Weight, bitsandbytes,
         matrix::{Matrix, Stored},
-        pack, read,
+        pack,
     },
     ops::PackedMatrix,
     quant::{
@@ -21,8 +21,6 @@ use lorakeet_i18n::messages::models as msg;
 use lorakeet_shaders::Format;
 use std::ops::Range;
 
-/// What may wait for the device on the host while a model is loaded.
-const MOST_UNSETTLED_BYTES: u64 = 32 << 20;
 /// Bytes that are compared at a time.
 const COMPARED_BYTES: usize = 1 << 20;
 
@@ -60,10 +58,7 @@ impl Loader<'_> {
         };
         self.weights += count as u64;
         self.weight_bytes += 4 * count as u64;
-        let tensor = self.tensor(values);
-        if !self.skeleton {
-            self.settle(4 * count as u64).await?;
-        }
+        let tensor = self.uploads.send(values).await?;
         if !self.full {
             return Ok(Weight::Frozen(Box::new(tensor)));
         }
@@ -105,19 +100,9 @@ impl Loader<'_> {
 
     /// Puts the next rows of a matrix on the device.
     pub(crate) async fn put(&mut self, matrix: &mut PackedMatrix, part: PackedWords) -> Result<()> {
-        let bytes = 4 * part.words.len() as u64;
-        matrix.push(part, &self.device);
-        self.settle(bytes).await
-    }
-
-    /// Waits until the device has taken what was sent to it, every so many bytes: uploads that only queue up are on the host
-    /// until then, in a browser twice.
-    async fn settle(&mut self, bytes: u64) -> Result<()> {
-        self.unsettled_bytes += bytes;
-        if self.unsettled_bytes >= MOST_UNSETTLED_BYTES {
-            self.unsettled_bytes = 0;
-            read(Tensor::zeros([1], &self.device)).await?;
-        }
+        let PackedWords { matrix: packed, words } = part;
+        let words = words.into_iter().map(f32::from_bits).collect();
+        matrix.push_sent(packed, self.uploads.send(words).await?);
         Ok(())
     }
 

@@ -1,8 +1,9 @@
 //! Models and data of one's own: chosen, dropped, refused, and as large as they come.
 
-use super::{loss, shorten, shown_error, step};
+use super::{gpus, loss, shorten, shown_error, step};
 use anyhow::{Context, Result, ensure};
 use lorakeet_tests::browser::{Options, Page};
+use lorakeet_tests::gpu_shim::{GpuCounts, GpuShim};
 use lorakeet_tests::user_actions::{REACTION, READY, STATUS};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -133,15 +134,27 @@ async fn a_dropped_folder_is_read_as_the_files_in_it() -> Result<()> {
     page.close().await
 }
 
+/// What is sent to the GPU at once at most; it is waited for after twice as much.
+const PIECE_BYTES: u64 = 2 << 20;
+/// What may be sent besides: tables of angles, and the numbers of a wait.
+const SMALL_BYTES: u64 = 1 << 20;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn smollm2_dropped_into_the_page_trains_three_steps() -> Result<()> {
     let model = smollm2()?;
-    let page = Page::open(&Options::default()).await?;
-    page.wait_enabled("train", READY).await?;
+    let page = gpus::open(GpuShim::default()).await?;
     page.upload("model-input", &[&model]).await?;
     let loaded = "return /llama/.test(document.querySelector('[data-testid=\"model-facts\"]')?.textContent ?? '') \
                   && document.querySelector('#model .step-summary').textContent.includes('SmolLM2')";
     page.wait_until("SmolLM2 is loaded", READY, loaded).await?;
+    let between = page.gpu().await?.between;
+    let most = |bytes: fn(&GpuCounts) -> u64| between.iter().map(bytes).max().unwrap_or(0);
+    let (piece, unsettled) = (most(|counts| counts.most_written), most(|counts| counts.bytes_written));
+    println!(
+        "at most {piece} bytes at once, {unsettled} without a wait, {} waits",
+        between.len()
+    );
+    ensure!(piece <= PIECE_BYTES && unsettled <= 2 * PIECE_BYTES + SMALL_BYTES);
     for (knob, value) in [("max_steps", "3"), ("cutoff_len", "32"), ("val_size", "0")] {
         page.set_knob(knob, value).await?;
     }
