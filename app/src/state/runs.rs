@@ -102,7 +102,9 @@ impl PageState {
         {
             self.training.phase.set(Phase::Starting);
             // After a lost GPU it was this page's turn already, and is still but for a tab that was quicker.
-            spawn_local(async move { drop(turn::take(self, false).await) });
+            spawn_local(async move {
+                turn::take(self, false).await;
+            });
             let command = Command::Train {
                 config: Box::new(config),
                 sample_prompt: record.sample_prompt,

@@ -16,7 +16,6 @@ use crate::{
         packing::{PackedWords, own_format},
     },
 };
-use burn::tensor::Tensor;
 use lorakeet_i18n::messages::models as msg;
 use lorakeet_shaders::Format;
 use std::ops::Range;
