@@ -23,9 +23,9 @@ fn main(
         for (var top = 0u; top < queries; top += ROWS) {
 $START
             for (var half = 0u; half < 2u; half++) {
-                // Before key 0 it is a number beyond all keys, as are those that follow up to key 0.
+                // A key before key 0 has a number beyond all keys.
                 let first = top + low + 32u * half - (queries - 1u);
-                if first >= info[0].y && first + 31u >= info[0].y {
+                if i32(first) >= i32(info[0].y) || i32(first) < -31 {
                     continue;
                 }
 $PRODUCTS
