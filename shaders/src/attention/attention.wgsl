@@ -1,5 +1,5 @@
 // What all texts of attention share: shapes, scores, and who sees what.
-// queries, keys, heads, heads a key head; offset, window, examples, -; scale, cap
+// queries, keys, heads, heads a key head; offset, window, examples, vectors of four in a head's row; scale, cap
 @group(0) @binding($INFO) var<uniform> info: array<vec4<u32>, 3>;
 
 // Width of a head, and vectors of four in its row; the last is filled up with zeros.

@@ -180,7 +180,7 @@ impl Attention {
             self.offset as u32,
             self.window as u32,
             self.batch as u32,
-            0,
+            self.vectors() as u32,
             self.scale.to_bits(),
             self.cap.to_bits(),
         ])

@@ -23,12 +23,7 @@ fn main(
             if sees(example, query, key) {
                 let here = query_place(example, head, query);
                 let there = key_place(example, shared_head, key);
-                var product = vec4<f32>(0.0);
-                var dp = vec4<f32>(0.0);
-                for (var c = 0u; c < VECTORS; c++) {
-                    product += q_at(here, c) * k_at(there, c);
-                    dp += dout_at(here, c) * v_at(there, c);
-                }
+$PRODUCTS
                 let s = score(dot(product, vec4<f32>(1.0)), head, query, key);
                 part += gradient(s, dot(dp, vec4<f32>(1.0)), notes_of(example, head, query)).y;
             }

@@ -136,7 +136,9 @@ pub(super) fn forward(form: &Attention, tier: Tier) -> String {
             + &include_str!("forward_software.wgsl")
                 .replace(
                     "$START\n",
-                    &(each(vectors, &["let q# = q_at(here, #u);"], 1) + &zeros(vectors, "o", 1)),
+                    &(arrays(vectors, &["q"])
+                        + &each(vectors, &["let q# = q_at(here, #u);"], 1)
+                        + &zeros(vectors, "o")),
                 )
                 .replace("$PRODUCT\n", &dots(vectors, &[("product", "q#", "k_at(there, #u)")], 3))
                 .replace("$MIX\n", &each(vectors, &["o# = o# * fade + p * v_at(there, #u);"], 3))
@@ -192,7 +194,10 @@ pub(super) fn of_queries(form: &Attention, tier: Tier) -> String {
         let products = each(vectors, &["let k# = k_at(there, #u);"], 3) + &dots(vectors, &products, 3);
         return head
             + &include_str!("of_queries_software.wgsl")
-                .replace("$START\n", &(each(vectors, &start, 1) + &zeros(vectors, "o", 1)))
+                .replace(
+                    "$START\n",
+                    &(arrays(vectors, &["q", "d", "k"]) + &each(vectors, &start, 1) + &zeros(vectors, "o")),
+                )
                 .replace("$PRODUCTS\n", &products)
                 .replace("$MIX\n", &each(vectors, &["o# += g * k#;"], 3))
                 .replace("$STORE\n", &each(vectors, &["dq_store(here, #u, o#);"], 1));
@@ -223,7 +228,8 @@ pub(super) fn of_keys(form: &Attention, tier: Tier) -> String {
         let start = ["let k# = k_at(here, #u);", "let v# = v_at(here, #u);"];
         let rows = ["let q# = q_at(there, #u);", "let d# = dout_at(there, #u);"];
         let products = [("product", "k#", "q#"), ("dp", "v#", "d#")];
-        let start = each(vectors, &start, 1) + &zeros(vectors, "dk", 1) + &zeros(vectors, "dv", 1);
+        let start = arrays(vectors, &["k", "v", "q", "d"]) + &each(vectors, &start, 1);
+        let start = start + &zeros(vectors, "dk") + &zeros(vectors, "dv");
         return head
             + &include_str!("of_keys_software.wgsl")
                 .replace("$START\n", &start)
@@ -273,7 +279,12 @@ pub(super) fn of_keys(form: &Attention, tier: Tier) -> String {
 pub(super) fn of_bias(form: &Attention, tier: Tier) -> String {
     let head = head(form, BACKWARD, &[("dbias", Holds::Numbers)]);
     if tier == Tier::Software {
-        return head + include_str!("of_bias_software.wgsl");
+        let products = [
+            ("product", "q_at(here, #u)", "k_at(there, #u)"),
+            ("dp", "dout_at(here, #u)", "v_at(there, #u)"),
+        ];
+        let products = dots(form.vectors(), &products, 4);
+        return head + &include_str!("of_bias_software.wgsl").replace("$PRODUCTS\n", &products);
     }
     let tile = Tile {
         tall: BIAS_TALL,
@@ -286,17 +297,55 @@ pub(super) fn of_bias(form: &Attention, tier: Tier) -> String {
             .replace("$GRADIENTS\n", &tile.gradients())
 }
 
-/// Each line for every vector of a row, whose number stands for `#`.
+/// Vectors of a row up to which each is a variable. Beyond, they are arrays, and a turn of a loop takes [`TURN`] of them: LLVM
+/// takes minutes for a thousand variables (or for a loop whose turns it can count), and lavapipe ends all loops of an invocation
+/// after 65535 turns together.
+const MOST_VARIABLES: usize = 32;
+const TURN: usize = 8;
+
+/// Each line for every vector of a row: `x#` is the vector of x, and `#u` its number.
 fn each(vectors: usize, all: &[&str], depth: usize) -> String {
     let margin = "    ".repeat(depth);
-    lines(vectors, |c| {
-        let own: Vec<String> = all.iter().map(|line| line.replace('#', &c.to_string())).collect();
-        format!("{margin}{}", own.join(&format!("\n{margin}")))
-    })
+    let written = |line: &str, margin: &str| format!("{margin}{line}\n");
+    if vectors <= MOST_VARIABLES {
+        let own = |c: usize| -> String {
+            let line = |line: &&str| written(&line.replace('#', &c.to_string()), &margin);
+            all.iter().map(line).collect()
+        };
+        return (0..vectors).map(own).collect();
+    }
+    let own = |i: usize| -> String {
+        let (number, element) = (format!("c + {i}u"), format!("[c + {i}u]"));
+        let line = |line: &&str| {
+            let line = line
+                .trim_start_matches("let ")
+                .replace("#u", &number)
+                .replace('#', &element);
+            written(&line, &format!("{margin}    "))
+        };
+        all.iter().map(line).collect()
+    };
+    let body: String = (0..TURN).map(own).collect();
+    format!("{margin}for (var c = 0u; c < info[1].w; c += {TURN}u) {{\n{body}{margin}}}\n")
 }
 
-fn zeros(vectors: usize, name: &str, depth: usize) -> String {
-    each(vectors, &[&format!("var {name}# = vec4<f32>(0.0);")], depth)
+/// Where the vectors of a row are arrays: those of these names.
+fn arrays(vectors: usize, names: &[&str]) -> String {
+    let size = vectors.next_multiple_of(TURN);
+    match vectors {
+        ..=MOST_VARIABLES => String::new(),
+        _ => lines(names.len(), |i| {
+            format!("    var {}: array<vec4<f32>, {size}>;", names[i])
+        }),
+    }
+}
+
+/// Sums of rows, from zero.
+fn zeros(vectors: usize, name: &str) -> String {
+    match vectors {
+        ..=MOST_VARIABLES => each(vectors, &[&format!("var {name}# = vec4<f32>(0.0);")], 1),
+        _ => arrays(vectors, &[name]),
+    }
 }
 
 /// Sums of products of vectors, each by its name and what is multiplied.
