@@ -13,10 +13,10 @@
 //! - gradients: as many numbers as are trained, once a micro-batch is through; a second micro-batch's come on top of the
 //!   first's sum.
 //! - activations: what the operations keep for their backward pass. For a layer of Llama with adapters on all linears that
-//!   is N·(4·C + 2·H·D + 2·K·D + 3·I + Σ R) numbers, I the width of the MLP, N = B·T; for one of GPT-2
+//!   is N·(4·C + 2·H·D + 2·K·D + H + 3·I + Σ R) numbers, I the width of the MLP, N = B·T; for one of GPT-2
 //!   N·(8·C + 2·I + Σ R). A packed linear without an adapter keeps nothing, a dense one its input.
-//! - working: what lives inside one operation; the largest are a chunk of logits and its gradient (2 · 32 MiB at most),
-//!   the probabilities of attention (3 · B·H·T² numbers in the backward pass), and the gradients of the MLP (3·N·I).
+//! - working: what lives inside one operation; the largest are a chunk of logits and its gradient (2 · 32 MiB at most), and
+//!   the gradients of the MLP (3·N·I). Attention makes no matrix of its scores.
 //!
 //! The last three do not peak together, so they are not added up: the model's own forward pass and its backward pass run once
 //! with sizes instead of tensors (`models/memory.rs`). Rows are taken to be as long as `cutoff_len`, answers of an
@@ -48,7 +48,7 @@ use crate::{
     loaded_model::adapter_config,
     models::{
         ModelSkeleton, has_trained_copy,
-        memory::{Adapters, Buffer, DryRun, LargestTensor, MemoryLedger, TensorKind},
+        memory::{Adapters, Buffer, DryRun, LargestTensor, MemoryLedger},
     },
     protocol::MemoryEstimate,
     quant::BaseFormat,
@@ -135,12 +135,8 @@ pub(crate) async fn check(
 fn too_large(tensor: &LargestTensor, limit: u64, (knob, rows): (&'static str, usize), tokens: Option<usize>) -> Error {
     let share = limit as f64 / tensor.bytes as f64;
     let shape = format!("{:?}", tensor.shape);
-    let (name, share_of_tokens): (Message, f64) = match tensor.kind {
-        TensorKind::Activations => (msg::Activations { shape }.into(), share),
-        TensorKind::Scores => (msg::AttentionScores { shape }.into(), share.sqrt()),
-    };
     let rows = (rows as f64 * share) as usize;
-    let tokens = tokens.map_or(0, |tokens| (tokens as f64 * share_of_tokens) as usize);
+    let tokens = tokens.map_or(0, |tokens| (tokens as f64 * share) as usize);
     // Only a GPU has such limits.
     let step = length_step(tokens, true);
     let tokens = tokens / step * step;
@@ -154,7 +150,9 @@ fn too_large(tensor: &LargestTensor, limit: u64, (knob, rows): (&'static str, us
         size: tensor.bytes.div_ceil(1 << 20),
         limit: limit >> 20,
     };
-    Error::new(Kind::OutOfMemory, what).field(name).remedy(remedy)
+    Error::new(Kind::OutOfMemory, what)
+        .field(Message::from(msg::Activations { shape }))
+        .remedy(remedy)
 }
 
 /// What is known of a run before it is started.

@@ -13,6 +13,7 @@
 
 mod adamw;
 mod adamw_8bit;
+mod attention;
 mod axpy;
 mod cross_entropy;
 mod dropout;
@@ -21,7 +22,6 @@ mod gelu;
 mod gelu_new;
 mod launch;
 mod layer_norm;
-mod masked_softmax;
 mod math;
 mod matmul;
 mod packed;
@@ -32,6 +32,7 @@ mod soft_cap;
 
 pub use adamw::{AdamW, AdamWOfFour, SumSquares, SumSquaresOfSeven};
 pub use adamw_8bit::{AdamW8bit, Codes};
+pub use attention::{Attention, AttentionNotes, AttentionOfBias, AttentionOfKeys, AttentionOfQueries};
 pub use axpy::Axpy;
 pub use cross_entropy::{CrossEntropy, CrossEntropyBackward};
 pub use dropout::Dropout;
@@ -39,7 +40,6 @@ pub use embedding::{EmbeddingBackward, EmbeddingGather};
 pub use gelu::{Gelu, GeluBackward};
 pub use gelu_new::{GeluNew, GeluNewBackward};
 pub use layer_norm::{LayerNorm, LayerNormBackward, LayerNormWeightBackward};
-pub use masked_softmax::{MaskedSoftmax, MaskedSoftmaxBackward};
 pub use matmul::{Add, MatMul};
 pub use packed::{Format, Packed, PackedGather, PackedMatMul, Planes, decode};
 pub use rms_norm::{RmsNorm, RmsNormBackward, RmsNormWeightBackward};

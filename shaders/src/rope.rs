@@ -4,37 +4,29 @@ use crate::Kernel;
 use crate::launch::{by_element, info_words};
 use crate::math::for_each_row;
 
-/// Rotates the pairs (i, i + dim/2) of every head: y1 = x1·cos − x2·sin, y2 = x2·cos + x1·sin. The inverse, which is the
-/// backward too, rotates the other way. Inputs x \[batch, heads, tokens, dim\], cos and sin \[tables, tokens, dim/2\];
-/// output y like x.
+/// Rotates the pairs (i, i + dim/2) of every head of queries and of keys: y1 = x1·cos − x2·sin, y2 = x2·cos + x1·sin. The
+/// inverse, which is the backward too, rotates the other way. Inputs q \[rows, heads·dim\], k \[rows, kv_heads·dim\], cos and sin
+/// \[tokens, dim/2\]; outputs like q and k.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rope {
-    /// Examples.
-    pub batch: usize,
-    /// Heads.
-    pub heads: usize,
+    /// Tokens of all examples.
+    pub rows: usize,
     /// Tokens an example.
     pub tokens: usize,
+    /// Heads of queries.
+    pub heads: usize,
+    /// Heads of keys.
+    pub kv_heads: usize,
     /// Width of a head; even.
     pub dim: usize,
-    /// Examples in cos and sin: 1 (shared by all) or `batch`.
-    pub tables: usize,
     /// Rotate back.
     pub inverse: bool,
 }
 
 impl Rope {
-    fn pairs(&self) -> usize {
-        self.batch * self.heads * self.tokens * self.dim / 2
-    }
-
-    /// Elements between two examples' tables.
-    fn table_step(&self) -> usize {
-        if self.tables == 1 {
-            0
-        } else {
-            self.tokens * self.dim / 2
-        }
+    /// Pairs of queries and of keys.
+    fn pairs(&self) -> [usize; 2] {
+        [self.heads, self.kv_heads].map(|heads| self.rows * heads * self.dim / 2)
     }
 
     fn direction(&self) -> f32 {
@@ -43,43 +35,48 @@ impl Rope {
 }
 
 impl Kernel for Rope {
-    by_element!("rope", |kernel| kernel.pairs());
+    by_element!("rope", |kernel| kernel.pairs().iter().sum());
 
     fn info(&self) -> Vec<u32> {
+        let [of_q, of_k] = self.pairs();
         info_words(&[
-            self.pairs() as u32,
+            of_q as u32,
+            of_k as u32,
             self.dim as u32 / 2,
             self.tokens as u32,
-            (self.tokens * self.heads) as u32,
-            self.table_step() as u32,
+            self.heads as u32,
+            self.kv_heads as u32,
             self.direction().to_bits(),
         ])
     }
 
     fn input_lens(&self) -> Vec<usize> {
-        let table = self.tables * self.tokens * self.dim / 2;
-        vec![self.pairs() * 2, table, table]
+        let [of_q, of_k] = self.pairs();
+        let table = self.tokens * self.dim / 2;
+        vec![of_q * 2, of_k * 2, table, table]
     }
 
     fn output_lens(&self) -> Vec<usize> {
-        vec![self.pairs() * 2]
+        self.pairs().map(|pairs| pairs * 2).into()
     }
 
     fn twin(&self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) {
-        let (x, cosines, sines) = (inputs[0], inputs[1], inputs[2]);
+        let (cosines, sines) = (inputs[2], inputs[3]);
         let half = self.dim / 2;
         let direction = self.direction();
-        for_each_row(outputs[0], self.dim, |row, y| {
-            let example = row / (self.tokens * self.heads);
-            let table = example * self.table_step() + row % self.tokens * half;
-            let (x1, x2) = x[row * self.dim..][..self.dim].split_at(half);
-            let (y1, y2) = y.split_at_mut(half);
-            let (cosines, sines) = (&cosines[table..][..half], &sines[table..][..half]);
-            for i in 0..half {
-                let (c, s) = (cosines[i], sines[i] * direction);
-                y1[i] = x1[i] * c - x2[i] * s;
-                y2[i] = x2[i] * c + x1[i] * s;
-            }
-        });
+        for (which, heads) in [self.heads, self.kv_heads].into_iter().enumerate() {
+            let x = inputs[which];
+            for_each_row(outputs[which], self.dim, |row, y| {
+                let table = row / heads % self.tokens * half;
+                let (x1, x2) = x[row * self.dim..][..self.dim].split_at(half);
+                let (y1, y2) = y.split_at_mut(half);
+                let (cosines, sines) = (&cosines[table..][..half], &sines[table..][..half]);
+                for i in 0..half {
+                    let (c, s) = (cosines[i], sines[i] * direction);
+                    y1[i] = x1[i] * c - x2[i] * s;
+                    y2[i] = x2[i] * c + x1[i] * s;
+                }
+            });
+        }
     }
 }

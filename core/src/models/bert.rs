@@ -10,7 +10,7 @@ use super::{
     activation::Activation,
     body::{Body, Sizes, stack},
     embedding::Embedding,
-    graph::{Graph, Tokens},
+    graph::{Attention, Graph, Tokens},
     head::{self, Classifier, ClassifierNames, Head, MaskedLm, MaskedLmNames, Pooling},
     keys::{Plain, Rule},
     load::Loader,
@@ -356,7 +356,7 @@ impl Bert {
     /// The batch → the last layer's hidden states \[B·T, C\].
     fn forward<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
         let input = Tokens::of(g, batch);
-        let (rows, count, mask) = (input.batch, input.batch * input.tokens, input.mask);
+        let (count, mask) = (input.batch * input.tokens, input.mask);
         let positions = g.numbers(count, || self.positions(batch));
         let mut x = g.add(g.embed(&self.words, input.ids), g.embed(&self.positions, positions));
         if let Some(table) = &self.token_types {
@@ -369,10 +369,8 @@ impl Bert {
         x = g.layer_norm(&self.norm, x);
         let scoring = AttentionScoring::plain(self.width / self.heads, self.attention_mask);
         for layer in &self.layers {
-            // [B·T, C] → [B, H, T, D]
-            let split = |linear: &Linear| g.split_heads(g.linear(linear, x.clone()), [rows, self.heads]);
-            let (q, k, v) = (split(&layer.q), split(&layer.k), split(&layer.v));
-            let mixed = g.merge_heads(g.attention([q, k, v], None, mask.clone(), scoring));
+            let qkv = [&layer.q, &layer.k, &layer.v].map(|linear| g.linear(linear, x.clone()));
+            let mixed = g.attention(qkv, Attention::plain(self.heads, &mask, scoring));
             let sum = g.add(x, g.linear(&layer.attention_out, mixed));
             x = g.layer_norm(&layer.attention_norm, sum);
             let inner = g.activation(self.activation, g.linear(&layer.up, x.clone()));

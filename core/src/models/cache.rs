@@ -2,11 +2,11 @@
 
 use burn::tensor::Tensor;
 
-/// Keys and values of the tokens seen so far, a pair \[1, K, T, D\] for each layer; of an encoder-decoder, those of the
+/// Keys and values of the tokens seen so far, a pair \[T, K·D\] for each layer; of an encoder-decoder, those of the
 /// decoder's self-attention, then those of its cross-attention.
 #[derive(Debug, Clone, Default)]
 pub struct KvCache {
-    pub(super) layers: Vec<Option<(Tensor<4>, Tensor<4>)>>,
+    pub(super) layers: Vec<Option<(Tensor<2>, Tensor<2>)>>,
     pub(super) tokens: usize,
     pub(super) max_tokens: usize,
 }
@@ -26,23 +26,23 @@ impl KvCache {
     }
 
     /// Appends a layer's new keys and values and gives all of them.
-    pub(crate) fn extend(&mut self, layer: usize, k: Tensor<4>, v: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
+    pub(crate) fn extend(&mut self, layer: usize, k: Tensor<2>, v: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
         let slot = &mut self.layers[layer];
         let (k, v) = match slot.take() {
             None => (k, v),
-            Some((old_k, old_v)) => (Tensor::cat(vec![old_k, k], 2), Tensor::cat(vec![old_v, v], 2)),
+            Some((old_k, old_v)) => (Tensor::cat(vec![old_k, k], 0), Tensor::cat(vec![old_v, v], 0)),
         };
         *slot = Some((k.clone(), v.clone()));
         (k, v)
     }
 
     /// Replaces a layer's keys and values.
-    pub(crate) fn replace(&mut self, layer: usize, k: Tensor<4>, v: Tensor<4>) {
+    pub(crate) fn replace(&mut self, layer: usize, k: Tensor<2>, v: Tensor<2>) {
         self.layers[layer] = Some((k, v));
     }
 
     /// A layer's keys and values as they are.
-    pub(crate) fn kept(&self, layer: usize) -> Option<(Tensor<4>, Tensor<4>)> {
+    pub(crate) fn kept(&self, layer: usize) -> Option<(Tensor<2>, Tensor<2>)> {
         self.layers.get(layer)?.clone()
     }
 }

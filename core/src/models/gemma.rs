@@ -10,7 +10,7 @@ use super::{
     activation::Activation,
     body::{Body, Sizes, stack},
     embedding::Embedding,
-    graph::{Graph, TensorGraph, Tokens},
+    graph::{Attention, Graph, TensorGraph, Tokens},
     head::{self, Head, decoder_head, decoder_output},
     keys::{Plain, ROTARY, Rule, Table},
     llama,
@@ -288,7 +288,7 @@ impl Gemma {
 
     /// ids \[B·T\] → the last layer's normed hidden states \[B·T, C\].
     fn states<G: Graph>(&self, g: &G, input: Tokens<G>) -> G::Rows {
-        let (batch, mask) = (input.batch, input.mask);
+        let mask = input.mask;
         let (query, key_value) = (self.query_heads, self.key_value_heads);
         let angles = g.angles(&self.rope, input.start, input.tokens);
         let sliding_rope = self.sliding_rope.as_ref();
@@ -304,14 +304,9 @@ impl Gemma {
                 Some(angles) if layer.slides => angles,
                 _ => &angles,
             };
-            // [B·T, heads·D] → [B, heads, T, D]
             let q = norm(&layer.q_norm, g.linear(&layer.q, normed.clone()));
-            let q = g.split_heads(q, [batch, query]);
             let k = norm(&layer.k_norm, g.linear(&layer.k, normed.clone()));
-            let k = g.split_heads(k, [batch, key_value]);
-            let v = g.split_heads(g.linear(&layer.v, normed), [batch, key_value]);
-            let (q, k) = (g.rope(q, angles), g.rope(k, angles));
-            let (k, v) = g.extend_cache(i, k, v);
+            let v = g.linear(&layer.v, normed);
             let scoring = AttentionScoring {
                 scale: self.scale,
                 soft_cap: self.score_cap,
@@ -321,8 +316,15 @@ impl Gemma {
                     AttentionMask::Causal
                 },
             };
-            let mixed = g.merge_heads(g.attention([q, k, v], None, mask.clone(), scoring));
-            let mixed = g.linear(&layer.o, mixed);
+            let attention = Attention {
+                heads: [query, key_value],
+                angles: Some(angles),
+                bias: None,
+                mask: &mask,
+                scoring,
+                cached: Some(i),
+            };
+            let mixed = g.linear(&layer.o, g.attention([q, k, v], attention));
             x = g.add(x, g.rms_norm(&layer.attention_norm, mixed));
             let normed = g.rms_norm(&layer.mlp_input_norm, x.clone());
             let gate = g.activation(self.activation, g.linear(&layer.gate, normed.clone()));

@@ -10,7 +10,7 @@ use super::{
     activation::Activation,
     body::{Body, Sizes, stack},
     embedding::Embedding,
-    graph::{Graph, TensorGraph, Tokens},
+    graph::{Attention, Graph, TensorGraph, Tokens},
     head::{self, Head, decoder_head, decoder_output},
     keys::Rule,
     load::Loader,
@@ -184,19 +184,18 @@ impl Gpt2 {
         for (i, layer) in self.layers.iter().enumerate() {
             let normed = g.layer_norm(&layer.norm_1, x.clone());
             let qkv = g.linear(&layer.attention, normed);
-            // [B·T, 3·C] → three of [B, H, T, D]
-            let part = |j: usize| {
-                let part = g.columns(&qkv, j * self.width..(j + 1) * self.width);
-                g.split_heads(part, [batch, self.heads])
-            };
-            let (q, k, v) = (part(0), part(1), part(2));
-            let (k, v) = g.extend_cache(i, k, v);
+            // [B·T, 3·C] → three of [B·T, C]
+            let part = |j: usize| g.columns(&qkv, j * self.width..(j + 1) * self.width);
             let scoring = AttentionScoring {
                 scale: layer.scale,
                 soft_cap: 0.0,
                 mask: AttentionMask::Causal,
             };
-            let mixed = g.merge_heads(g.attention([q, k, v], None, mask.clone(), scoring));
+            let attention = Attention {
+                cached: Some(i),
+                ..Attention::plain(self.heads, &mask, scoring)
+            };
+            let mixed = g.attention([part(0), part(1), part(2)], attention);
             x = g.add(x, g.linear(&layer.attention_out, mixed));
             let normed = g.layer_norm(&layer.norm_2, x.clone());
             let inner = g.activation(self.activation, g.linear(&layer.up, normed));

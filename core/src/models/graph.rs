@@ -4,7 +4,8 @@
 //! [`super::memory`] goes through the same operations with sizes alone and so estimates what they take on the device.
 //! Operations take `&self` so that calls nest like formulas.
 //!
-//! Shape letters as in the crate's documentation; rows are \[n, C\], heads \[B, H, T, D\].
+//! Shape letters as in the crate's documentation; rows are \[n, C\]. Heads lie side by side in them, \[B·T, H·D\], from the linears
+//! that make them to the one that reads what attention mixed.
 
 use super::{
     KvCache, Pass, Weight,
@@ -18,7 +19,7 @@ use super::{
 };
 use crate::{
     data::Batch,
-    ops::{self, AttentionScoring},
+    ops::{self, AttentionScoring, Positions},
     random::mix,
 };
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -35,8 +36,6 @@ pub(crate) trait Graph {
     type Numbers: Clone;
     /// \[n, C\].
     type Rows: Clone;
-    /// \[B, H, T, D\].
-    type Heads: Clone;
     /// \[B, T\]: 1 for a token, 0 for padding.
     type Mask: Clone;
     /// cos and sin \[T, D/2\] of RoPE.
@@ -46,8 +45,8 @@ pub(crate) trait Graph {
 
     fn numbers(&self, count: usize, values: impl FnOnce() -> Vec<f32>) -> Self::Numbers;
     fn mask(&self, shape: [usize; 2], values: impl FnOnce() -> Vec<f32>) -> Self::Mask;
-    /// A mask of ones for all of `keys`.
-    fn all_seen(&self, keys: &Self::Heads) -> Self::Mask;
+    /// A mask of ones for all of `keys` \[B·T, C\].
+    fn all_seen(&self, keys: &Self::Rows, batch: usize) -> Self::Mask;
     /// Rows without a gradient.
     fn constant(&self, shape: [usize; 2], values: impl FnOnce() -> Vec<f32>) -> Self::Rows;
     fn angles(&self, rope: &Rope, start: usize, tokens: usize) -> Self::Angles;
@@ -93,29 +92,46 @@ pub(crate) trait Graph {
     /// The sum of each sequence's states times their weights \[B·T\]: \[B·T, C\] → \[B, C\].
     fn weighted_sum(&self, x: Self::Rows, batch: usize, weights: Self::Numbers) -> Self::Rows;
 
-    /// \[B·T, H·D\] → \[B, H, T, D\].
-    fn split_heads(&self, x: Self::Rows, shape: [usize; 2]) -> Self::Heads;
-    /// \[B, H, T, D\] → \[B·T, H·D\].
-    fn merge_heads(&self, x: Self::Heads) -> Self::Rows;
-    fn rope(&self, x: Self::Heads, angles: &Self::Angles) -> Self::Heads;
-    /// A bias on scores \[1, H, Tq, Tk\] from a table \[buckets, H\] and the bucket of each pair \[Tq·Tk\].
-    fn score_bias(&self, table: &Matrix, buckets: Self::Numbers, shape: [usize; 2]) -> Self::Heads;
-    /// softmax(q·kᵀ + bias)·v, see [`ops::attention_by`].
-    fn attention(
-        &self,
-        qkv: [Self::Heads; 3],
-        bias: Option<Self::Heads>,
-        mask: Self::Mask,
-        scoring: AttentionScoring,
-    ) -> Self::Heads;
+    /// softmax(q·kᵀ + bias)·v of q \[B·Tq, H·D\], k and v \[B·Tk, K·D\] → \[B·Tq, H·D\], see [`ops::attention_by`].
+    fn attention(&self, qkv: [Self::Rows; 3], of: Attention<'_, Self>) -> Self::Rows
+    where
+        Self: Sized;
 
     /// The keys and values of a layer with those that a cache holds before them.
-    fn extend_cache(&self, _layer: usize, k: Self::Heads, v: Self::Heads) -> (Self::Heads, Self::Heads) {
+    fn extend_cache(&self, _layer: usize, k: Self::Rows, v: Self::Rows) -> (Self::Rows, Self::Rows) {
         (k, v)
     }
     /// The keys and values of a layer that a cache holds.
-    fn cached(&self, _layer: usize) -> Option<(Self::Heads, Self::Heads)> {
+    fn cached(&self, _layer: usize) -> Option<(Self::Rows, Self::Rows)> {
         None
+    }
+}
+
+/// An attention besides what it mixes.
+pub(crate) struct Attention<'a, G: Graph> {
+    /// H and K.
+    pub(crate) heads: [usize; 2],
+    /// Rotates queries and keys.
+    pub(crate) angles: Option<&'a G::Angles>,
+    /// A bias on products \[Tq + Tk − 1, H\] by distance, see [`Positions::Bias`]; none where angles are given.
+    pub(crate) bias: Option<&'a G::Rows>,
+    pub(crate) mask: &'a G::Mask,
+    pub(crate) scoring: AttentionScoring,
+    /// The layer of a cache whose keys and values come before these, and which keeps all of them.
+    pub(crate) cached: Option<usize>,
+}
+
+impl<'a, G: Graph> Attention<'a, G> {
+    /// With as many heads of keys as of queries, and no positions of its own.
+    pub(crate) fn plain(heads: usize, mask: &'a G::Mask, scoring: AttentionScoring) -> Self {
+        Self {
+            heads: [heads; 2],
+            angles: None,
+            bias: None,
+            mask,
+            scoring,
+            cached: None,
+        }
     }
 }
 
@@ -152,11 +168,13 @@ pub(crate) struct AttentionWatch {
     kept: RefCell<Option<WatchedAttention>>,
 }
 
-/// q \[B, H, T, D\], k \[B, K, T, D\], a bias on scores \[1, H, T, T\], and how the scores are made.
+/// q \[B·T, H·D\] and k \[B·T, K·D\], rotated if they are, a bias by distance \[2T − 1, H\], and how the scores are made.
 pub(crate) struct WatchedAttention {
-    pub(crate) q: Tensor<4>,
-    pub(crate) k: Tensor<4>,
-    pub(crate) bias: Option<Tensor<4>>,
+    pub(crate) q: Tensor<2>,
+    pub(crate) k: Tensor<2>,
+    pub(crate) bias: Option<Tensor<2>>,
+    /// H and K.
+    pub(crate) heads: [usize; 2],
     pub(crate) scoring: AttentionScoring,
 }
 
@@ -170,13 +188,14 @@ impl AttentionWatch {
         }
     }
 
-    fn see(&self, [q, k]: [&Tensor<4>; 2], bias: Option<&Tensor<4>>, scoring: AttentionScoring) {
+    fn see(&self, [q, k]: [&Tensor<2>; 2], of: &Attention<'_, TensorGraph<'_>>) {
         if self.seen.replace(self.seen.get() + 1) == self.layer {
             *self.kept.borrow_mut() = Some(WatchedAttention {
                 q: q.clone(),
                 k: k.clone(),
-                bias: bias.cloned(),
-                scoring,
+                bias: of.bias.cloned(),
+                heads: of.heads,
+                scoring: of.scoring,
             });
         }
     }
@@ -222,7 +241,7 @@ impl<'a> TensorGraph<'a> {
     }
 
     /// Replaces the keys and values of a layer in the cache.
-    pub(crate) fn replace_cached(&self, layer: usize, k: Tensor<4>, v: Tensor<4>) {
+    pub(crate) fn replace_cached(&self, layer: usize, k: Tensor<2>, v: Tensor<2>) {
         if let Some(cache) = &self.cache {
             cache.borrow_mut().replace(layer, k, v);
         }
@@ -232,7 +251,6 @@ impl<'a> TensorGraph<'a> {
 impl Graph for TensorGraph<'_> {
     type Numbers = Tensor<1>;
     type Rows = Tensor<2>;
-    type Heads = Tensor<4>;
     type Mask = Tensor<2>;
     type Angles = (Tensor<2>, Tensor<2>);
     type Weights = (Tensor<2>, Tensor<1>);
@@ -245,9 +263,9 @@ impl Graph for TensorGraph<'_> {
         Tensor::from_data(TensorData::new(values(), shape), self.device)
     }
 
-    fn all_seen(&self, keys: &Tensor<4>) -> Tensor<2> {
-        let [batch, _, keys, _] = keys.dims();
-        Tensor::ones([batch, keys], self.device)
+    fn all_seen(&self, keys: &Tensor<2>, batch: usize) -> Tensor<2> {
+        let [rows, _] = keys.dims();
+        Tensor::ones([batch, rows / batch.max(1)], self.device)
     }
 
     fn constant(&self, shape: [usize; 2], values: impl FnOnce() -> Vec<f32>) -> Tensor<2> {
@@ -367,49 +385,35 @@ impl Graph for TensorGraph<'_> {
         x.sum_dim(1).reshape([batch, width])
     }
 
-    fn split_heads(&self, x: Tensor<2>, [batch, heads]: [usize; 2]) -> Tensor<4> {
-        let [rows, columns] = x.dims();
-        let x = x.reshape([batch, rows / batch.max(1), heads, columns / heads.max(1)]);
-        x.swap_dims(1, 2)
-    }
-
-    fn merge_heads(&self, x: Tensor<4>) -> Tensor<2> {
-        let [batch, heads, tokens, dim] = x.dims();
-        x.swap_dims(1, 2).reshape([batch * tokens, heads * dim])
-    }
-
-    fn rope(&self, x: Tensor<4>, (cos, sin): &Self::Angles) -> Tensor<4> {
-        ops::rope(x, cos.clone(), sin.clone())
-    }
-
-    fn score_bias(&self, table: &Matrix, buckets: Tensor<1>, [queries, keys]: [usize; 2]) -> Tensor<4> {
-        let bias = table.gather(buckets, self.pass.leaves);
-        let [_, heads] = bias.dims();
-        // [Tq·Tk, H] → [1, H, Tq, Tk]
-        bias.swap_dims(0, 1).reshape([1, heads, queries, keys])
-    }
-
-    fn attention(
-        &self,
-        [q, k, v]: [Tensor<4>; 3],
-        bias: Option<Tensor<4>>,
-        mask: Tensor<2>,
-        scoring: AttentionScoring,
-    ) -> Tensor<4> {
-        if let Some(watch) = self.watch {
-            watch.see([&q, &k], bias.as_ref(), scoring);
+    fn attention(&self, [q, k, v]: [Tensor<2>; 3], of: Attention<'_, Self>) -> Tensor<2> {
+        let mut positions = match (of.angles, of.bias) {
+            (Some((cos, sin)), _) => Positions::Rotary(cos.clone(), sin.clone()),
+            (None, Some(bias)) => Positions::Bias(bias.clone()),
+            (None, None) => Positions::None,
+        };
+        let (mut q, mut k, mut v) = (q, k, v);
+        // What is kept of keys is rotated. Neither cache nor watch wants gradients.
+        if let (true, Some((cos, sin))) = (self.cache.is_some() || self.watch.is_some(), of.angles) {
+            [q, k] = ops::rotate([q, k], (cos.clone(), sin.clone()));
+            positions = Positions::None;
         }
-        ops::attention_by(q, k, v, bias, mask, scoring)
+        if let Some(layer) = of.cached {
+            (k, v) = self.extend_cache(layer, k, v);
+        }
+        if let Some(watch) = self.watch {
+            watch.see([&q, &k], &of);
+        }
+        ops::attention_by([q, k, v], of.heads, positions, of.mask.clone(), of.scoring)
     }
 
-    fn extend_cache(&self, layer: usize, k: Tensor<4>, v: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
+    fn extend_cache(&self, layer: usize, k: Tensor<2>, v: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
         match &self.cache {
             Some(cache) => cache.borrow_mut().extend(layer, k, v),
             None => (k, v),
         }
     }
 
-    fn cached(&self, layer: usize) -> Option<(Tensor<4>, Tensor<4>)> {
+    fn cached(&self, layer: usize) -> Option<(Tensor<2>, Tensor<2>)> {
         self.cache.as_ref()?.borrow().kept(layer)
     }
 }

@@ -36,7 +36,7 @@ pub(crate) struct LowRank {
     pub(crate) scale: f64,
 }
 
-/// The inputs of one attention head: q and k \[T, D\] of one text, and the bias on its scores \[T, T\].
+/// The inputs of one attention head: q and k \[T, D\] of one text, and the bias on its products by distance \[2T − 1\].
 pub(crate) struct AttentionHead {
     pub(crate) q: Vec<f32>,
     pub(crate) k: Vec<f32>,
@@ -155,7 +155,7 @@ impl Model {
         let graph = TensorGraph::watching(&pass, &self.device, &watch);
         let _ = self.body.hidden(&graph, &Batch::of_text(ids));
         let found = watch.kept()?;
-        let [_, heads, ..] = found.q.dims();
+        let [heads, _] = found.heads;
         Some((found, heads))
     }
 
@@ -199,22 +199,22 @@ impl Model {
 }
 
 impl WatchedAttention {
-    /// The inputs of one head, of the first row.
+    /// The inputs of one head.
     ///
     /// # Errors
     /// The device failed.
     pub(crate) async fn head(&self, head: usize) -> Result<AttentionHead> {
-        let [_, heads, queries, dim] = self.q.dims();
-        let [_, shared, keys, _] = self.k.dims();
-        let of_group = head / (heads / shared.max(1)).max(1);
-        let part = async |tensor: &Tensor<4>, head: usize| {
-            let [_, _, rows, columns] = tensor.dims();
-            let part = tensor.clone().slice([0..1, head..head + 1, 0..rows, 0..columns]);
+        let [heads, shared] = self.heads;
+        let ([queries, width], [keys, _]) = (self.q.dims(), self.k.dims());
+        let (dim, of_group) = (width / heads.max(1), head / (heads / shared.max(1)).max(1));
+        let part = async |tensor: &Tensor<2>, head: usize, columns: usize| {
+            let [rows, _] = tensor.dims();
+            let part = tensor.clone().slice([0..rows, head * columns..(head + 1) * columns]);
             read(part.reshape([rows * columns])).await
         };
-        let (q, k) = (part(&self.q, head).await?, part(&self.k, of_group).await?);
+        let (q, k) = (part(&self.q, head, dim).await?, part(&self.k, of_group, dim).await?);
         let bias = match &self.bias {
-            Some(bias) => Some(part(bias, head).await?),
+            Some(bias) => Some(part(bias, head, 1).await?),
             None => None,
         };
         if q.len() != queries * dim || k.len() != keys * dim || queries != keys {

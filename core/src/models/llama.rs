@@ -9,7 +9,7 @@ use super::{
     activation::Activation,
     body::{Body, Sizes, stack},
     embedding::Embedding,
-    graph::{Graph, TensorGraph, Tokens},
+    graph::{Attention, Graph, TensorGraph, Tokens},
     head::{self, Head, decoder_head, decoder_output},
     keys::{Plain, ROTARY, Rule},
     load::Loader,
@@ -330,7 +330,7 @@ impl Llama {
     /// ids \[B·T\] → the last layer's normed hidden states \[B·T, C\].
     fn states<G: Graph>(&self, g: &G, input: Tokens<G>) -> G::Rows {
         let Heads { query, key_value, dim } = self.heads;
-        let (batch, mask) = (input.batch, input.mask);
+        let mask = input.mask;
         let angles = g.angles(&self.rope, input.start, input.tokens);
         let mut x = g.embed(&self.embedding, input.ids);
         for (i, layer) in self.layers.iter().enumerate() {
@@ -339,19 +339,21 @@ impl Llama {
                 None => y,
                 Some(norm) => g.rms_norm(norm, y),
             };
-            // [B·T, heads·D] → [B, heads, T, D]
             let q = norm(&layer.q_norm, g.linear(&layer.q, normed.clone()));
-            let q = g.split_heads(q, [batch, query]);
             let k = norm(&layer.k_norm, g.linear(&layer.k, normed.clone()));
-            let k = g.split_heads(k, [batch, key_value]);
-            let v = g.split_heads(g.linear(&layer.v, normed), [batch, key_value]);
-            let (q, k) = (g.rope(q, &angles), g.rope(k, &angles));
-            let (k, v) = g.extend_cache(i, k, v);
-            let scoring = AttentionScoring::plain(
-                dim,
-                layer.window.map_or(AttentionMask::Causal, AttentionMask::SlidingWindow),
-            );
-            let mixed = g.merge_heads(g.attention([q, k, v], None, mask.clone(), scoring));
+            let v = g.linear(&layer.v, normed);
+            let attention = Attention {
+                heads: [query, key_value],
+                angles: Some(&angles),
+                bias: None,
+                mask: &mask,
+                scoring: AttentionScoring::plain(
+                    dim,
+                    layer.window.map_or(AttentionMask::Causal, AttentionMask::SlidingWindow),
+                ),
+                cached: Some(i),
+            };
+            let mixed = g.attention([q, k, v], attention);
             x = g.add(x, g.linear(&layer.o, mixed));
             let normed = g.rms_norm(&layer.post_norm, x.clone());
             let gate = g.linear(&layer.gate, normed.clone());

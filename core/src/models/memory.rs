@@ -44,21 +44,11 @@ pub(crate) struct Work {
     pub(crate) written: Vec<u64>,
 }
 
-/// The largest tensor that a pass makes.
+/// The largest tensor that a pass makes: \[N, …\], which grows with rows and with tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LargestTensor {
-    pub(crate) kind: TensorKind,
     pub(crate) shape: Vec<usize>,
     pub(crate) bytes: u64,
-}
-
-/// What a tensor of a pass is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TensorKind {
-    /// \[N, …\]: grows with rows and with tokens.
-    Activations,
-    /// \[B, H, Tq, Tk\]: grows with the square of tokens.
-    Scores,
 }
 
 impl MemoryLedger {
@@ -81,12 +71,12 @@ impl MemoryLedger {
     }
 
     /// Keeps a tensor of `shape` if it is the largest so far.
-    fn note(&self, kind: TensorKind, shape: &[usize]) {
+    fn note(&self, shape: &[usize]) {
         let bytes = bytes_of(shape);
         let mut largest = self.0.largest.borrow_mut();
         if largest.as_ref().is_none_or(|largest| largest.bytes < bytes) {
             let shape = shape.to_vec();
-            *largest = Some(LargestTensor { kind, shape, bytes });
+            *largest = Some(LargestTensor { shape, bytes });
         }
     }
 
@@ -132,6 +122,12 @@ impl MemoryLedger {
             }
             false => View::whole(self.hold(x.bytes), x.bytes),
         }
+    }
+
+    /// Queries and keys rotated in one kernel.
+    fn rotate(&self, all: [&View; 2]) -> [View; 2] {
+        let _copies = self.hold(all.iter().map(|x| x.copied()).sum());
+        all.map(|x| View::whole(self.hold(x.bytes), x.bytes))
     }
 
     /// The same of x and y of one shape: written over x, over y, or a buffer of its own.

@@ -9,7 +9,7 @@ use super::{
     activation::Activation,
     body::{Body, Sizes, stack},
     embedding::Embedding,
-    graph::{Graph, Tokens},
+    graph::{Attention, Graph, Tokens},
     head::{self, Classifier, ClassifierNames, Head, MaskedLm, MaskedLmNames, Pooling},
     keys::Rule,
     load::{Loader, MOST_HEAD_WIDTH},
@@ -203,20 +203,19 @@ impl ModernBert {
                 Some(norm) => g.layer_norm(norm, x.clone()),
             };
             let qkv = g.linear(&layer.qkv, normed);
-            // [B·T, 3·C] → three of [B, H, T, D]
-            let part = |j: usize| {
-                let part = g.columns(&qkv, j * width..(j + 1) * width);
-                g.split_heads(part, [input.batch, heads])
-            };
+            // [B·T, 3·C] → three of [B·T, C]
+            let part = |j: usize| g.columns(&qkv, j * width..(j + 1) * width);
             let (angles, attention_mask) = if layer.is_local {
                 (&local, AttentionMask::LocalWindow(self.reach))
             } else {
                 (&global, AttentionMask::Full)
             };
-            let q = g.rope(part(0), angles);
-            let k = g.rope(part(1), angles);
             let scoring = AttentionScoring::plain(width / heads, attention_mask);
-            let mixed = g.merge_heads(g.attention([q, k, part(2)], None, mask.clone(), scoring));
+            let attention = Attention {
+                angles: Some(angles),
+                ..Attention::plain(heads, &mask, scoring)
+            };
+            let mixed = g.attention([part(0), part(1), part(2)], attention);
             x = g.add(x, g.linear(&layer.attention_out, mixed));
             let normed = g.layer_norm(&layer.mlp_norm, x.clone());
             let both = g.linear(&layer.up, normed);

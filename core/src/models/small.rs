@@ -299,13 +299,11 @@ impl Body for Small {
             return None;
         };
         // A state \[1, C\] is kept as a key and a value of one token.
-        let flat = |(h, c)| (g.merge_heads(h), g.merge_heads(c));
-        let states = (0..self.layers).map(|layer| g.cached(layer).map(flat)).collect();
+        let states = (0..self.layers).map(|layer| g.cached(layer)).collect();
         let x = g.embed(table, input.ids);
         let (hidden, states) = model.hidden(g, x, [1, input.tokens], states, self.dropout);
         for (layer, (h, c)) in states.into_iter().enumerate() {
-            let wide = |state| g.split_heads(state, [1, 1]);
-            g.replace_cached(layer, wide(h), wide(c));
+            g.replace_cached(layer, h, c);
         }
         Some(hidden)
     }

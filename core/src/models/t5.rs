@@ -11,7 +11,7 @@ use super::{
     HeadKind, Linear,
     activation::Activation,
     body::{Body, Sizes, passes},
-    graph::{Graph, TensorGraph, Tokens},
+    graph::{Attention, Graph, TensorGraph, Tokens},
     head::Head,
     keys::Rule,
     load::{Init, Loader, Role},
@@ -102,9 +102,9 @@ struct Stack {
 
 struct Block {
     attention_norm: RmsNorm,
-    attention: Attention,
+    attention: Projections,
     /// To the encoder, in the decoder only.
-    cross: Option<(RmsNorm, Attention)>,
+    cross: Option<(RmsNorm, Projections)>,
     mlp_norm: RmsNorm,
     up: Linear,
     /// Of the gated form.
@@ -112,7 +112,7 @@ struct Block {
     down: Linear,
 }
 
-struct Attention {
+struct Projections {
     q: Linear,
     k: Linear,
     v: Linear,
@@ -190,11 +190,11 @@ impl EncoderDecoder {
                 let wi = if gated { "wi_0" } else { "wi" };
                 blocks.push(Block {
                     attention_norm: norm(loader, 0).await?,
-                    attention: Attention::load(loader, &at(0, "SelfAttention"), width, mixed).await?,
+                    attention: Projections::load(loader, &at(0, "SelfAttention"), width, mixed).await?,
                     cross: match stack {
                         "decoder" => Some((
                             norm(loader, 1).await?,
-                            Attention::load(loader, &at(1, "EncDecAttention"), width, mixed).await?,
+                            Projections::load(loader, &at(1, "EncDecAttention"), width, mixed).await?,
                         )),
                         _ => None,
                     },
@@ -323,7 +323,7 @@ impl Body for EncoderDecoder {
         fn parts(block: &mut Block) -> impl Iterator<Item = &mut Linear> {
             let cross = block.cross.iter_mut().map(|(_, cross)| cross);
             let attentions = [&mut block.attention].into_iter().chain(cross);
-            let attentions = attentions.flat_map(|Attention { q, k, v, o }| [q, k, v, o]);
+            let attentions = attentions.flat_map(|Projections { q, k, v, o }| [q, k, v, o]);
             attentions
                 .chain([&mut block.up])
                 .chain(&mut block.gate)
@@ -386,9 +386,12 @@ impl EncoderDecoder {
         let mut x = g.gather(&self.shared, input.ids);
         for block in &self.encoder.blocks {
             let normed = g.rms_norm(&block.attention_norm, x.clone());
-            let qkv = self.heads_of(g, &block.attention, normed, input.batch);
-            let mixed = g.attention(qkv, Some(bias.clone()), mask.clone(), unscaled(AttentionMask::Full));
-            x = g.add(x, g.linear(&block.attention.o, g.merge_heads(mixed)));
+            let attention = Attention {
+                bias: Some(&bias),
+                ..Attention::plain(self.heads, &mask, unscaled(AttentionMask::Full))
+            };
+            let mixed = g.attention(block.attention.qkv(g, normed), attention);
+            x = g.add(x, g.linear(&block.attention.o, mixed));
             x = self.mlp(g, block, x);
         }
         Encoded {
@@ -405,30 +408,31 @@ impl EncoderDecoder {
         let mut x = g.gather(&self.shared, input.ids);
         for (i, block) in self.decoder.blocks.iter().enumerate() {
             let normed = g.rms_norm(&block.attention_norm, x.clone());
-            let [q, k, v] = self.heads_of(g, &block.attention, normed, batch);
-            let (k, v) = g.extend_cache(i, k, v);
-            let mask = input.mask.clone();
-            let mixed = g.attention([q, k, v], Some(bias.clone()), mask, unscaled(AttentionMask::Causal));
-            x = g.add(x, g.linear(&block.attention.o, g.merge_heads(mixed)));
+            let attention = Attention {
+                bias: Some(&bias),
+                cached: Some(i),
+                ..Attention::plain(self.heads, &input.mask, unscaled(AttentionMask::Causal))
+            };
+            let mixed = g.attention(block.attention.qkv(g, normed), attention);
+            x = g.add(x, g.linear(&block.attention.o, mixed));
             if let Some((norm, cross)) = &block.cross {
                 let normed = g.rms_norm(norm, x.clone());
-                let q = g.split_heads(g.linear(&cross.q, normed), [batch, self.heads]);
+                let q = g.linear(&cross.q, normed);
                 // A cache keeps the encoder's keys and values behind the decoder's own.
                 let seen = match &encoded {
                     Some(Encoded { hidden, mask }) => {
-                        let part = |linear| g.split_heads(g.linear(linear, hidden.clone()), [batch, self.heads]);
-                        let (k, v) = (part(&cross.k), part(&cross.v));
+                        let (k, v) = (g.linear(&cross.k, hidden.clone()), g.linear(&cross.v, hidden.clone()));
                         let (k, v) = g.extend_cache(count + i, k, v);
                         Some((k, v, mask.clone()))
                     }
                     None => g.cached(count + i).map(|(k, v)| {
-                        let mask = g.all_seen(&k);
+                        let mask = g.all_seen(&k, batch);
                         (k, v, mask)
                     }),
                 };
                 if let Some((k, v, mask)) = seen {
-                    let mixed = g.attention([q, k, v], None, mask, unscaled(AttentionMask::Full));
-                    x = g.add(x, g.linear(&cross.o, g.merge_heads(mixed)));
+                    let attention = Attention::plain(self.heads, &mask, unscaled(AttentionMask::Full));
+                    x = g.add(x, g.linear(&cross.o, g.attention([q, k, v], attention)));
                 }
             }
             x = self.mlp(g, block, x);
@@ -446,13 +450,7 @@ impl EncoderDecoder {
         g.add(x, g.linear(&block.down, inner))
     }
 
-    /// q, k and v \[B, H, T, D\].
-    fn heads_of<G: Graph>(&self, g: &G, attention: &Attention, x: G::Rows, batch: usize) -> [G::Heads; 3] {
-        let of = |linear| g.split_heads(g.linear(linear, x.clone()), [batch, self.heads]);
-        [&attention.q, &attention.k, &attention.v].map(of)
-    }
-
-    /// The bias \[1, H, Tq, Tk\] of the queries at `start..start + queries` on the keys from 0.
+    /// The bias on products of the queries at `start..start + queries` and the keys from 0, by distance: \[Tq + Tk − 1, H\].
     fn bias<G: Graph>(
         &self,
         g: &G,
@@ -460,18 +458,25 @@ impl EncoderDecoder {
         (start, queries): (usize, usize),
         keys: usize,
         both_sides: bool,
-    ) -> G::Heads {
-        let buckets = g.numbers(queries * keys, || {
-            (start..start + queries)
-                .flat_map(|query| (0..keys).map(move |key| key as i64 - query as i64))
-                .map(|distance| bucket(distance, self.buckets, self.max_distance, both_sides) as f32)
-                .collect()
+    ) -> G::Rows {
+        let count = queries + keys - 1;
+        let buckets = g.numbers(count, || {
+            // From the first key as the last query sees it.
+            let first = 1 - (start + queries) as i64;
+            let distances = (0..count as i64).map(|i| first + i);
+            let bucket = |distance| bucket(distance, self.buckets, self.max_distance, both_sides) as f32;
+            distances.map(bucket).collect()
         });
-        g.score_bias(&stack.bias, buckets, [queries, keys])
+        g.gather(&stack.bias, buckets)
     }
 }
 
-impl Attention {
+impl Projections {
+    /// q, k and v \[B·T, H·D\].
+    fn qkv<G: Graph>(&self, g: &G, x: G::Rows) -> [G::Rows; 3] {
+        [&self.q, &self.k, &self.v].map(|linear| g.linear(linear, x.clone()))
+    }
+
     async fn load(loader: &mut Loader<'_>, path: &str, width: usize, inner: usize) -> Result<Self> {
         let at = |part: &str| format!("{path}.{part}");
         Ok(Self {

@@ -1,107 +1,206 @@
-//! An attention's parts, which its gradient computes again: what it weighs by, and the weighing.
+//! Attention as launches: what it is told, its forward pass, and its backward pass ([`kernels::Attention`] has the formula).
+//!
+//! No matrix of scores is made. Forward it is one kernel, and one before it that rotates queries and keys where positions are
+//! rotary; backward three: what the other two read of each row, the gradients of keys and values, and those of queries; then the
+//! rotation back, and one more where a bias is trained.
 
-use super::forms::{AttentionForm, AttentionMask, AttentionScoring};
-use super::forward::{Product, launch_one};
+use super::forms::{AttentionForm, AttentionMask, RopeForm};
+use super::forward::launch_one;
 use super::launch::Launch;
-use burn::backend::{Backend, Shape, tensor::FloatTensor};
+use burn::backend::{Shape, TensorMetadata, tensor::FloatTensor};
+use burn_autodiff::checkpoint::base::Checkpointer;
+use burn_autodiff::grads::Gradients;
+use burn_autodiff::ops::{Backward, Ops as Node};
 use lorakeet_shaders as kernels;
-use lorakeet_shaders::Add as MatMulAdd;
 
-pub(super) fn softmax_kernel(form: AttentionForm) -> kernels::MaskedSoftmax {
+fn attention_kernel(form: AttentionForm, biased: bool) -> kernels::Attention {
     let AttentionForm {
         batch,
         kv_heads,
         group,
         queries,
         keys,
+        head_dim,
         scoring,
-        ..
     } = form;
+    let before = keys.saturating_sub(queries);
     let (offset, window) = match scoring.mask {
-        AttentionMask::Causal => (keys.saturating_sub(queries), 0),
-        AttentionMask::SlidingWindow(window) => (keys.saturating_sub(queries), window as u32),
+        AttentionMask::Causal => (before, 0),
+        AttentionMask::SlidingWindow(window) => (before, window.min(queries + keys)),
         AttentionMask::Full => (keys, 0),
-        AttentionMask::LocalWindow(distance) => (distance, 2 * distance as u32 + 1),
+        AttentionMask::LocalWindow(distance) => {
+            let distance = distance.min(queries.max(keys));
+            (distance, 2 * distance + 1)
+        }
     };
-    // Soft-capping scales the scores itself.
-    let scale = if scoring.soft_cap > 0.0 { 1.0 } else { scoring.scale };
-    kernels::MaskedSoftmax {
+    kernels::Attention {
         batch,
         kv_heads,
         group,
         queries,
         keys,
+        dim: head_dim,
         offset,
-        scale,
         window,
+        scale: scoring.scale,
+        cap: scoring.soft_cap,
+        biased,
     }
 }
 
-/// The soft-capping of the scores, where there is one.
-pub(super) fn cap_kernel(form: AttentionForm) -> Option<kernels::SoftCap> {
-    let AttentionScoring { scale, soft_cap, .. } = form.scoring;
-    (soft_cap > 0.0).then(|| kernels::SoftCap {
-        len: form.batch * form.kv_heads * form.group * form.queries * form.keys,
-        scale,
-        cap: soft_cap,
-    })
+/// What an attention makes: its output \[B·Tq, H·D\], and the logarithm of each row's sum \[B·Tq, H\].
+pub(super) struct Attended<B: Launch> {
+    pub(super) out: FloatTensor<B>,
+    pub(super) logs: FloatTensor<B>,
 }
 
-/// What an attention weighs its values by.
-pub(super) struct Probabilities<B: Backend> {
-    pub(super) p: FloatTensor<B>,
-    /// The capped scores, which the gradient of the capping needs.
-    pub(super) capped: Option<FloatTensor<B>>,
-}
-
-pub(super) fn probabilities<B: Launch>(
-    q: FloatTensor<B>,
-    k: FloatTensor<B>,
+pub(super) fn attend<B: Launch>(
+    [q, k, v]: [FloatTensor<B>; 3],
     bias: Option<FloatTensor<B>>,
     mask: FloatTensor<B>,
     form: AttentionForm,
-) -> Probabilities<B> {
-    let (batch, rows) = (form.batch * form.kv_heads, form.group * form.queries);
-    let shape = Shape::new([batch, rows, form.keys]);
-    let product = Product {
-        m: rows,
-        n: form.keys,
-        k: form.head_dim,
-        a_trans: false,
-        b_trans: true,
-        alpha: 1.0,
-    };
-    let mut scores = launch_one::<B>(product.batched(batch, MatMulAdd::None), vec![q, k], shape.clone());
-    if let Some(bias) = bias {
-        // [B·K, G·Tq, Tk] + [1, H, Tq, Tk]
-        let (heads, queries) = (form.kv_heads * form.group, form.queries);
-        let each = Shape::new([form.batch, heads, queries, form.keys]);
-        scores = B::float_reshape(B::float_add(B::float_reshape(scores, each), bias), shape.clone());
-    }
-    let capped = cap_kernel(form).map(|kernel| launch_one::<B>(kernel, vec![scores.clone()], shape.clone()));
-    let p = launch_one::<B>(
-        softmax_kernel(form),
-        vec![capped.clone().unwrap_or(scores), mask],
-        shape,
-    );
-    Probabilities { p, capped }
+) -> Attended<B> {
+    let rows = form.batch * form.queries;
+    let shapes = [q.shape(), Shape::new([rows, form.kv_heads * form.group])];
+    let kernel = attention_kernel(form, bias.is_some());
+    let mut inputs = vec![q, k, v, mask];
+    inputs.extend(bias);
+    let [out, logs] = B::launch(kernel, inputs, shapes);
+    Attended { out, logs }
 }
 
-/// p · v.
-pub(super) fn weighted_sum<B: Launch>(
-    p: FloatTensor<B>,
-    v: FloatTensor<B>,
-    shape: Shape,
-    form: AttentionForm,
-) -> FloatTensor<B> {
-    let product = Product {
-        m: form.group * form.queries,
-        n: form.head_dim,
-        k: form.keys,
-        a_trans: false,
-        b_trans: false,
-        alpha: 1.0,
+/// Rotates q and k by cos and sin \[T, D/2\], or back.
+pub(super) fn rotate<B: Launch>(
+    [q, k]: [FloatTensor<B>; 2],
+    [cos, sin]: [FloatTensor<B>; 2],
+    form: RopeForm,
+    inverse: bool,
+) -> [FloatTensor<B>; 2] {
+    let RopeForm {
+        tokens,
+        heads,
+        kv_heads,
+        dim,
+    } = form;
+    let shapes = [q.shape(), k.shape()];
+    let kernel = kernels::Rope {
+        rows: shapes[0].num_elements() / (heads * dim).max(1),
+        tokens,
+        heads,
+        kv_heads,
+        dim,
+        inverse,
     };
-    let batch = form.batch * form.kv_heads;
-    launch_one::<B>(product.batched(batch, MatMulAdd::None), vec![p, v], shape)
+    B::launch(kernel, vec![q, k, cos, sin], shapes)
+}
+
+impl AttentionForm {
+    /// The rotation of its queries and keys, of which there are as many.
+    pub(super) fn rope(self) -> RopeForm {
+        RopeForm {
+            tokens: self.queries,
+            heads: self.kv_heads * self.group,
+            kv_heads: self.kv_heads,
+            dim: self.head_dim,
+        }
+    }
+}
+
+/// What the backward pass needs: q and k as they were mixed, rotated perhaps.
+#[derive(Debug, Clone)]
+pub(super) struct AttentionState<B: Launch> {
+    pub(super) q: FloatTensor<B>,
+    pub(super) k: FloatTensor<B>,
+    pub(super) v: FloatTensor<B>,
+    pub(super) bias: Option<FloatTensor<B>>,
+    pub(super) mask: FloatTensor<B>,
+    pub(super) out: FloatTensor<B>,
+    pub(super) logs: FloatTensor<B>,
+    /// cos and sin of the rotation.
+    pub(super) angles: Option<[FloatTensor<B>; 2]>,
+}
+
+impl<B: Launch> AttentionState<B> {
+    /// The forward pass, with what its backward pass needs.
+    pub(super) fn attend(
+        [q, k, v]: [FloatTensor<B>; 3],
+        bias: Option<FloatTensor<B>>,
+        angles: Option<[FloatTensor<B>; 2]>,
+        mask: FloatTensor<B>,
+        form: AttentionForm,
+    ) -> Self {
+        let [q, k] = match &angles {
+            None => [q, k],
+            Some(angles) => rotate::<B>([q, k], angles.clone(), form.rope(), false),
+        };
+        let all = [q.clone(), k.clone(), v.clone()];
+        let Attended { out, logs } = attend::<B>(all, bias.clone(), mask.clone(), form);
+        Self {
+            q,
+            k,
+            v,
+            bias,
+            mask,
+            out,
+            logs,
+            angles,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct AttentionBackward {
+    pub(super) form: AttentionForm,
+}
+
+/// N is 3 for q, k and v, 4 where there is a bias.
+impl<B: Launch, const N: usize> Backward<B, N> for AttentionBackward {
+    type State = AttentionState<B>;
+    fn backward(self, ops: Node<Self::State, N>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        let (state, form) = (ops.state, self.form);
+        let mut parents = ops.parents.into_iter();
+        let [of_q, of_k, of_v, of_bias] = std::array::from_fn(|_| parents.next().flatten().map(|node| node.id));
+        let AttentionState { q, k, v, bias, .. } = state;
+        let kernel = attention_kernel(form, bias.is_some());
+        let notes = kernels::AttentionNotes(kernel.clone());
+        let of_notes = Shape::new([notes.len()]);
+        let inputs = vec![state.out, dy.clone(), state.logs, state.mask];
+        let notes = launch_one::<B>(notes, inputs, of_notes);
+        let (q_shape, k_shape, v_shape) = (q.shape(), k.shape(), v.shape());
+        let bias_shape = bias.as_ref().map(|bias| bias.shape());
+        let mut inputs = vec![q, k, v, dy, notes];
+        inputs.extend(bias);
+        if let (Some(node), Some(shape)) = (of_bias, bias_shape) {
+            let kernel = kernels::AttentionOfBias(kernel.clone());
+            grads.register::<B>(node, launch_one::<B>(kernel, inputs.clone(), shape));
+        }
+        // The rotation back is of both.
+        let rotates = state.angles.is_some() && (of_q.is_some() || of_k.is_some());
+        let mut dk = None;
+        if of_k.is_some() || of_v.is_some() || rotates {
+            let kernel = kernels::AttentionOfKeys(kernel.clone());
+            let [keys, values] = B::launch(kernel, inputs.clone(), [k_shape, v_shape]);
+            if let Some(node) = of_v {
+                grads.register::<B>(node, values);
+            }
+            dk = Some(keys);
+        }
+        let mut dq = None;
+        if of_q.is_some() || rotates {
+            dq = Some(launch_one::<B>(kernels::AttentionOfQueries(kernel), inputs, q_shape));
+        }
+        let (dq, dk) = match (dq, dk, state.angles) {
+            (Some(dq), Some(dk), Some(angles)) => {
+                let [dq, dk] = rotate::<B>([dq, dk], angles, form.rope(), true);
+                (Some(dq), Some(dk))
+            }
+            (dq, dk, _) => (dq, dk),
+        };
+        for (node, gradient) in [(of_k, dk), (of_q, dq)] {
+            if let (Some(node), Some(gradient)) = (node, gradient) {
+                grads.register::<B>(node, gradient);
+            }
+        }
+    }
 }

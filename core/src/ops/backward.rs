@@ -1,13 +1,14 @@
 //! The gradients of the engine's operations: [`Autodiff`] runs the forward pass of [`super::forward`] and records a
 //! hand-written backward pass where an input wants a gradient.
 //!
-//! States hold tensors that exist anyway (inputs, small outputs) and recompute the rest: attention keeps no scores,
+//! States hold tensors that exist anyway (inputs, small outputs) and recompute the rest: attention keeps a number for each row of its scores,
 //! dropout keeps no mask, the vocabulary loss keeps no logits. A gradient is computed only for the inputs that want one,
 //! so a frozen weight costs nothing in the backward pass.
 
 mod layers;
 mod linear;
 
+use super::attention::{AttentionBackward, AttentionState};
 use super::forms::{AdamWStep, AttentionForm, LoraForm, PackedForm, RopeForm, VocabularyForm};
 use super::forward::{Ops, launch_one, rows_width};
 use super::launch::Launch;
@@ -18,10 +19,7 @@ use burn_autodiff::checkpoint::base::Checkpointer;
 use burn_autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn_autodiff::grads::Gradients;
 use burn_autodiff::ops::{Backward, Ops as Node, OpsKind};
-use layers::{
-    AttentionBackward, AttentionState, DropoutBackward, GeluBackward, GeluNewBackward, LayerNormBackward,
-    RmsNormBackward, RopeBackward, SiluMulBackward,
-};
+use layers::{DropoutBackward, GeluBackward, GeluNewBackward, LayerNormBackward, RmsNormBackward, SiluMulBackward};
 use linear::{Branch, LinearBackward, LoraBackward, PackedLinearBackward, PackedLoraBackward};
 use lorakeet_shaders as kernels;
 
@@ -106,15 +104,16 @@ impl<B: Launch, C: CheckpointStrategy> Ops for Autodiff<B, C> {
         )
     }
 
-    fn rope(x: FloatTensor<Self>, cos: FloatTensor<Self>, sin: FloatTensor<Self>, form: RopeForm) -> FloatTensor<Self> {
-        let (cos, sin) = (cos.into_primitive(), sin.into_primitive());
-        record!(
-            C,
-            RopeBackward { form },
-            [x],
-            (cos.clone(), sin.clone()),
-            <B as Ops>::rope(x, cos, sin, form)
-        )
+    fn rotate(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        cos: FloatTensor<Self>,
+        sin: FloatTensor<Self>,
+        form: RopeForm,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let [q, k, cos, sin] = [q, k, cos, sin].map(|x| x.into_primitive());
+        let (q, k) = B::rotate(q, k, cos, sin, form);
+        (Self::from_inner(q), Self::from_inner(k))
     }
 
     fn attention(
@@ -124,20 +123,28 @@ impl<B: Launch, C: CheckpointStrategy> Ops for Autodiff<B, C> {
         mask: FloatTensor<Self>,
         form: AttentionForm,
     ) -> FloatTensor<Self> {
-        let mask = mask.into_primitive();
-        record!(
-            C,
-            AttentionBackward { form },
-            [q, k, v],
-            AttentionState {
-                q: q.clone(),
-                k: k.clone(),
-                v: v.clone(),
-                bias: None,
-                mask: mask.clone()
-            },
-            <B as Ops>::attention(q, k, v, mask, form)
-        )
+        let nodes = [q.node(), k.node(), v.node()];
+        let qkv = [q, k, v].map(|x| x.into_primitive());
+        let state = AttentionState::<B>::attend(qkv, None, None, mask.into_primitive(), form);
+        let output = state.out.clone();
+        track!(C, AttentionBackward { form }, nodes, state, output)
+    }
+
+    fn attention_rotary(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        cos: FloatTensor<Self>,
+        sin: FloatTensor<Self>,
+        mask: FloatTensor<Self>,
+        form: AttentionForm,
+    ) -> FloatTensor<Self> {
+        let nodes = [q.node(), k.node(), v.node()];
+        let qkv = [q, k, v].map(|x| x.into_primitive());
+        let angles = [cos, sin].map(|x| x.into_primitive());
+        let state = AttentionState::<B>::attend(qkv, None, Some(angles), mask.into_primitive(), form);
+        let output = state.out.clone();
+        track!(C, AttentionBackward { form }, nodes, state, output)
     }
 
     fn attention_bias(
@@ -148,20 +155,12 @@ impl<B: Launch, C: CheckpointStrategy> Ops for Autodiff<B, C> {
         mask: FloatTensor<Self>,
         form: AttentionForm,
     ) -> FloatTensor<Self> {
-        let mask = mask.into_primitive();
-        record!(
-            C,
-            AttentionBackward { form },
-            [q, k, v, bias],
-            AttentionState {
-                q: q.clone(),
-                k: k.clone(),
-                v: v.clone(),
-                bias: Some(bias.clone()),
-                mask: mask.clone()
-            },
-            <B as Ops>::attention_bias(q, k, v, bias, mask, form)
-        )
+        let nodes = [q.node(), k.node(), v.node(), bias.node()];
+        let qkv = [q, k, v].map(|x| x.into_primitive());
+        let bias = Some(bias.into_primitive());
+        let state = AttentionState::<B>::attend(qkv, bias, None, mask.into_primitive(), form);
+        let output = state.out.clone();
+        track!(C, AttentionBackward { form }, nodes, state, output)
     }
 
     fn silu_mul(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self> {

@@ -84,15 +84,15 @@ impl PackedForm {
     }
 }
 
-/// Shapes of one rotation.
+/// Shapes of one rotation of queries and keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RopeForm {
-    /// B.
-    pub batch: usize,
-    /// Heads.
-    pub heads: usize,
     /// T.
     pub tokens: usize,
+    /// H.
+    pub heads: usize,
+    /// K.
+    pub kv_heads: usize,
     /// D.
     pub dim: usize,
 }

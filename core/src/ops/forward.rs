@@ -1,13 +1,13 @@
 //! The engine's operations without gradients: what burn dispatches, each as one or a few kernels on any backend that
 //! can launch them.
 //!
-//! What [`super::backward`] needs again (products, attention's probabilities, dropout's mask) is made here by functions
+//! What [`super::backward`] needs again (products, dropout's mask) is made here by functions
 //! of their own, so that a backward pass recomputes exactly what the forward pass computed. The vocabulary loss makes its
 //! gradients in the same pass over the logits, so that no logits are kept.
 //!
 //! All tensors are f32. Shape letters as in the crate's documentation.
 
-use super::attention::{probabilities, weighted_sum};
+use super::attention::{attend, rotate};
 use super::forms::{AdamWStep, AttentionForm, LoraForm, PackedForm, RopeForm, VocabularyForm};
 use super::launch::Launch;
 use super::vocabulary::{NeedsGrad, logit_cap, vocabulary_loss};
@@ -34,11 +34,28 @@ pub trait Ops: Backend {
     ) -> FloatTensor<Self>;
     fn rms_norm(x: FloatTensor<Self>, w: FloatTensor<Self>, eps: f32) -> FloatTensor<Self>;
     fn layer_norm(x: FloatTensor<Self>, w: FloatTensor<Self>, b: FloatTensor<Self>, eps: f32) -> FloatTensor<Self>;
-    fn rope(x: FloatTensor<Self>, cos: FloatTensor<Self>, sin: FloatTensor<Self>, form: RopeForm) -> FloatTensor<Self>;
+    /// q and k, rotated. Records no gradient.
+    fn rotate(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        cos: FloatTensor<Self>,
+        sin: FloatTensor<Self>,
+        form: RopeForm,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
     fn attention(
         q: FloatTensor<Self>,
         k: FloatTensor<Self>,
         v: FloatTensor<Self>,
+        mask: FloatTensor<Self>,
+        form: AttentionForm,
+    ) -> FloatTensor<Self>;
+    /// With q and k rotated first.
+    fn attention_rotary(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        cos: FloatTensor<Self>,
+        sin: FloatTensor<Self>,
         mask: FloatTensor<Self>,
         form: AttentionForm,
     ) -> FloatTensor<Self>;
@@ -181,9 +198,14 @@ impl<B: Launch> Ops for B {
         launch_one::<B>(kernels::LayerNorm { rows, width, eps }, vec![x, w, b], shape)
     }
 
-    fn rope(x: FloatTensor<B>, cos: FloatTensor<B>, sin: FloatTensor<B>, form: RopeForm) -> FloatTensor<B> {
-        let shape = x.shape();
-        launch_one::<B>(rope_kernel(form, false), vec![x, cos, sin], shape)
+    fn rotate(
+        q: FloatTensor<B>,
+        k: FloatTensor<B>,
+        cos: FloatTensor<B>,
+        sin: FloatTensor<B>,
+        form: RopeForm,
+    ) -> (FloatTensor<B>, FloatTensor<B>) {
+        rotate::<B>([q, k], [cos, sin], form, false).into()
     }
 
     fn attention(
@@ -193,8 +215,20 @@ impl<B: Launch> Ops for B {
         mask: FloatTensor<B>,
         form: AttentionForm,
     ) -> FloatTensor<B> {
-        let shape = q.shape();
-        weighted_sum::<B>(probabilities::<B>(q, k, None, mask, form).p, v, shape, form)
+        attend::<B>([q, k, v], None, mask, form).out
+    }
+
+    fn attention_rotary(
+        q: FloatTensor<B>,
+        k: FloatTensor<B>,
+        v: FloatTensor<B>,
+        cos: FloatTensor<B>,
+        sin: FloatTensor<B>,
+        mask: FloatTensor<B>,
+        form: AttentionForm,
+    ) -> FloatTensor<B> {
+        let [q, k] = rotate::<B>([q, k], [cos, sin], form.rope(), false);
+        attend::<B>([q, k, v], None, mask, form).out
     }
 
     fn attention_bias(
@@ -205,8 +239,7 @@ impl<B: Launch> Ops for B {
         mask: FloatTensor<B>,
         form: AttentionForm,
     ) -> FloatTensor<B> {
-        let shape = q.shape();
-        weighted_sum::<B>(probabilities::<B>(q, k, Some(bias), mask, form).p, v, shape, form)
+        attend::<B>([q, k, v], Some(bias), mask, form).out
     }
 
     fn silu_mul(gate: FloatTensor<B>, up: FloatTensor<B>) -> FloatTensor<B> {
@@ -570,21 +603,4 @@ pub(super) fn add_low_rank<B: Launch>(
         alpha: scale,
     };
     launch_one::<B>(product.kernel(MatMulAdd::Full), vec![h, b, y], shape)
-}
-
-pub(super) fn rope_kernel(form: RopeForm, inverse: bool) -> kernels::Rope {
-    let RopeForm {
-        batch,
-        heads,
-        tokens,
-        dim,
-    } = form;
-    kernels::Rope {
-        batch,
-        heads,
-        tokens,
-        dim,
-        tables: 1,
-        inverse,
-    }
 }

@@ -61,22 +61,25 @@ pub fn layer_norm(x: Tensor<2>, w: Tensor<1>, b: Tensor<1>, eps: f32) -> Tensor<
     ))
 }
 
-/// Rotary position embedding in transformers' layout: (x₁, x₂) → (x₁cos − x₂sin, x₂cos + x₁sin), halves of the last
-/// dimension (Su et al. 2021, arXiv 2104.09864). x \[B, heads, T, D\]; cos, sin \[T, D/2\].
-pub fn rope(x: Tensor<4>, cos: Tensor<2>, sin: Tensor<2>) -> Tensor<4> {
-    let [batch, heads, tokens, dim] = x.dims();
+/// Rotary position embedding in transformers' layout: (x₁, x₂) → (x₁cos − x₂sin, x₂cos + x₁sin), halves of a head (Su et al. 2021,
+/// arXiv 2104.09864). q \[B·T, H·D\], k \[B·T, K·D\]; cos, sin \[T, D/2\]. No gradient: for that [`attention_by`] rotates them.
+pub fn rotate([q, k]: [Tensor<2>; 2], (cos, sin): (Tensor<2>, Tensor<2>)) -> [Tensor<2>; 2] {
+    let ([tokens, half], [_, q_width], [_, k_width]) = (cos.dims(), q.dims(), k.dims());
+    let dim = 2 * half;
     let form = RopeForm {
-        batch,
-        heads,
         tokens,
+        heads: q_width / dim.max(1),
+        kv_heads: k_width / dim.max(1),
         dim,
     };
-    Tensor::from_dispatch(Dispatch::rope(
-        x.into_dispatch(),
+    let (q, k) = Dispatch::rotate(
+        q.into_dispatch(),
+        k.into_dispatch(),
         cos.into_dispatch(),
         sin.into_dispatch(),
         form,
-    ))
+    );
+    [Tensor::from_dispatch(q), Tensor::from_dispatch(k)]
 }
 
 impl AttentionScoring {
@@ -90,28 +93,39 @@ impl AttentionScoring {
     }
 }
 
-/// Attention softmax(cap(scale·(q·kᵀ + bias)))·v with grouped key/value heads, cap(s) = c·tanh(s/c).
+/// How an attention knows where tokens stand.
+#[derive(Debug, Clone)]
+pub enum Positions {
+    /// Not by itself.
+    None,
+    /// Rotates queries and keys, of which there are as many, by cos and sin \[T, D/2\] ([`rotate`]).
+    Rotary(Tensor<2>, Tensor<2>),
+    /// Adds to the products of each head a number for each distance: \[Tq + Tk − 1, H\], of which row j − q + Tq − 1 belongs to
+    /// query q and key j.
+    Bias(Tensor<2>),
+}
+
+/// Attention softmax(cap(scale·(q·kᵀ + bias)))·v with grouped key/value heads, cap(s) = c·tanh(s/c), by FlashAttention (Dao et al.
+/// 2022, arXiv 2205.14135): scores exist tile by tile, forward and backward, and are kept nowhere.
 ///
-/// q \[B, H, Tq, D\], k and v \[B, K, Tk, D\] with H a multiple of K, bias \[1, H, Tq, Tk\], mask \[B, Tk\] (1 for a token, 0 for
-/// padding). Causal masks put the last query on the last key: query q sees keys up to q + Tk − Tq. Scores live only inside
-/// the call, forward and backward. A row that sees no key gives zeros.
+/// q \[B·Tq, H·D\], k and v \[B·Tk, K·D\] with H a multiple of K; `heads` are H and K; mask \[B, Tk\] (1 for a token, 0 for padding)
+/// → \[B·Tq, H·D\]. Causal masks put the last query on the last key: query q sees keys up to q + Tk − Tq. A row that sees no key
+/// gives zeros.
 pub fn attention_by(
-    q: Tensor<4>,
-    k: Tensor<4>,
-    v: Tensor<4>,
-    bias: Option<Tensor<4>>,
+    [q, k, v]: [Tensor<2>; 3],
+    heads: [usize; 2],
+    positions: Positions,
     mask: Tensor<2>,
     scoring: AttentionScoring,
-) -> Tensor<4> {
-    let [batch, heads, queries, head_dim] = q.dims();
-    let [_, kv_heads, keys, _] = k.dims();
+) -> Tensor<2> {
+    let ([heads, kv_heads], [batch, keys], [rows, width]) = (heads, mask.dims(), q.dims());
     let form = AttentionForm {
         batch,
         kv_heads,
-        group: heads / kv_heads,
-        queries,
+        group: heads / kv_heads.max(1),
+        queries: rows / batch.max(1),
         keys,
-        head_dim,
+        head_dim: width / heads.max(1),
         scoring,
     };
     let (q, k, v, mask) = (
@@ -120,9 +134,12 @@ pub fn attention_by(
         v.into_dispatch(),
         mask.into_dispatch(),
     );
-    Tensor::from_dispatch(match bias {
-        None => Dispatch::attention(q, k, v, mask, form),
-        Some(bias) => Dispatch::attention_bias(q, k, v, bias.into_dispatch(), mask, form),
+    Tensor::from_dispatch(match positions {
+        Positions::None => Dispatch::attention(q, k, v, mask, form),
+        Positions::Rotary(cos, sin) => {
+            Dispatch::attention_rotary(q, k, v, cos.into_dispatch(), sin.into_dispatch(), mask, form)
+        }
+        Positions::Bias(bias) => Dispatch::attention_bias(q, k, v, bias.into_dispatch(), mask, form),
     })
 }
 

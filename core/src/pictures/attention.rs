@@ -85,7 +85,7 @@ impl AttentionHead {
         let bias = self
             .bias
             .as_ref()
-            .map_or(0.0, |bias| f64::from(bias[query * tokens + key]));
+            .map_or(0.0, |bias| f64::from(bias[key + tokens - 1 - query]));
         let score = f64::from(self.scoring.scale) * (product + bias);
         match f64::from(self.scoring.soft_cap) {
             cap if cap > 0.0 => cap * (score / cap).tanh(),
@@ -135,7 +135,8 @@ mod tests {
         let head = AttentionHead {
             q: vec![1.0, 2.0],
             k: vec![3.0, -1.0],
-            bias: Some(vec![0.5, 0.0, 0.0, 1.0]),
+            // Of a key before, at, and after the query.
+            bias: Some(vec![1.0, 0.5, 0.0]),
             dim: 1,
             scoring: AttentionScoring {
                 scale: 0.5,

@@ -33,7 +33,6 @@ messages! { "device";
         "Lower per_device_train_batch_size or cutoff_len, take a smaller model, or close other programs that use the \
          GPU.",
         "请调低 per_device_train_batch_size 或 cutoff_len，换用更小的模型，或关闭其他占用 GPU 的程序。";
-    AttentionScores { shape } = "attention scores {shape}", "注意力分数 {shape}";
     Activations { shape } = "activations {shape}", "激活值 {shape}";
     LowerRowsOrTokens { knob, rows, tokens } =
         "Lower {knob} to {rows} or cutoff_len to {tokens}, or choose the CPU as the device.",

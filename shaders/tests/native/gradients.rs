@@ -80,70 +80,143 @@ fn layer_norm_backward_is_the_derivative() {
 #[test]
 fn the_inverse_rotation_is_the_derivative() {
     let rope = Rope {
-        batch: 2,
-        heads: 2,
+        rows: 6,
         tokens: 3,
+        heads: 2,
+        kv_heads: 1,
         dim: 6,
-        tables: 2,
         inverse: false,
     };
     let mut noise = Noise(3);
-    let angles = noise.values(18, 3.0);
+    let angles = noise.values(9, 3.0);
     let inputs = vec![
         noise.values(72, 1.0),
+        noise.values(36, 1.0),
         angles.iter().map(|angle| angle.cos()).collect(),
         angles.iter().map(|angle| angle.sin()).collect(),
     ];
-    let dy = noise.values(72, 1.0);
+    let dy = noise.values(108, 1.0);
     let back = Rope {
         inverse: true,
         ..rope.clone()
     };
-    let dx = twin(&back, &[dy.clone(), inputs[1].clone(), inputs[2].clone()]);
+    let (of_q, of_k) = dy.split_at(72);
+    let dx = twin(
+        &back,
+        &[of_q.to_vec(), of_k.to_vec(), inputs[2].clone(), inputs[3].clone()],
+    );
     assert_derivative(&rope, &inputs, 0, &dy, &dx[0]);
+    assert_derivative(&rope, &inputs, 1, &dy, &dx[1]);
+}
+
+/// A small attention without cap and bias.
+fn attention(queries: usize, keys: usize, (offset, window): (usize, usize)) -> Attention {
+    Attention {
+        batch: 2,
+        kv_heads: 2,
+        group: 2,
+        queries,
+        keys,
+        dim: 3,
+        offset,
+        window,
+        scale: 0.5,
+        cap: 0.0,
+        biased: false,
+    }
 }
 
 #[test]
-fn softmax_backward_is_the_derivative() {
-    let (batch, kv_heads, group, queries, keys, offset) = (2, 1, 2, 4, 6, 2);
-    let forward = MaskedSoftmax {
-        batch,
-        kv_heads,
-        group,
-        queries,
-        keys,
-        offset,
-        scale: 0.5,
-        window: 3,
-    };
-    let mut noise = Noise(4);
-    let len = batch * kv_heads * group * queries * keys;
-    let mut mask = vec![1.0; batch * keys];
-    mask[1] = 0.0;
-    mask[9] = 0.0;
-    let inputs = vec![noise.values(len, 2.0), mask];
-    let dp = noise.values(len, 1.0);
-    let p = twin(&forward, &inputs).remove(0);
-    let ds = twin(&forward.backward(), &[p, dp.clone()]);
-    assert_derivative(&forward, &inputs, 0, &dp, &ds[0]);
+fn attention_backward_is_the_derivative() {
+    for (offset, window) in [(2, 0), (2, 3), (6, 0), (1, 3)] {
+        for (cap, biased) in [(0.0, false), (0.0, true), (0.8, false), (0.8, true)] {
+            let forward = Attention {
+                cap,
+                biased,
+                ..attention(4, 6, (offset, window))
+            };
+            let inputs = cases::attention_inputs(&forward);
+            let dout = Noise(4).values(inputs[0].len(), 1.0);
+            let [_, backward] = cases::attention_backward_inputs(&forward, &inputs, &dout);
+            let dq = twin(&AttentionOfQueries(forward.clone()), &backward);
+            let keys = twin(&AttentionOfKeys(forward.clone()), &backward);
+            assert_derivative(&forward, &inputs, 0, &dout, &dq[0]);
+            assert_derivative(&forward, &inputs, 1, &dout, &keys[0]);
+            assert_derivative(&forward, &inputs, 2, &dout, &keys[1]);
+            if biased {
+                let dbias = twin(&AttentionOfBias(forward.clone()), &backward);
+                assert_derivative(&forward, &inputs, 4, &dout, &dbias[0]);
+            }
+        }
+    }
+}
+
+/// Which keys each query of each head and example sees, by the formula.
+fn sees(form: &Attention, mask: &[f32], [example, query, key]: [usize; 3]) -> bool {
+    let last = query + form.offset;
+    key <= last && (form.window == 0 || key + form.window > last) && mask[example * form.keys + key] != 0.0
+}
+
+#[test]
+fn attention_is_the_formula_computed_plainly() {
+    for form in cases::attentions() {
+        let inputs = cases::attention_inputs(&form);
+        let [q, k, v, mask] = [&inputs[0], &inputs[1], &inputs[2], &inputs[3]];
+        let found = twin(&form, &inputs);
+        let (heads, dim) = (form.heads(), form.dim);
+        for row in 0..form.batch * form.queries * heads {
+            let (example, query, head) = (row / heads / form.queries, row / heads % form.queries, row % heads);
+            let key_row = |key: usize| ((example * form.keys + key) * form.kv_heads + head / form.group) * dim;
+            let keys = (0..form.keys).filter(|&key| sees(&form, mask, [example, query, key]));
+            let scored: Vec<(usize, f64)> = keys
+                .map(|key| {
+                    let pairs = q[row * dim..][..dim].iter().zip(&k[key_row(key)..]);
+                    let mut score: f64 = pairs.map(|(q, k)| f64::from(*q) * f64::from(*k)).sum();
+                    if form.biased {
+                        score += f64::from(inputs[4][(key + form.queries - 1 - query) * heads + head]);
+                    }
+                    score *= f64::from(form.scale);
+                    if form.cap > 0.0 {
+                        score = f64::from(form.cap) * (score / f64::from(form.cap)).tanh();
+                    }
+                    (key, score)
+                })
+                .collect();
+            let sum: f64 = scored.iter().map(|(_, score)| score.exp()).sum();
+            let log = if scored.is_empty() { 0.0 } else { sum.ln() };
+            let close = |found: f32, wanted: f64, what: &str| {
+                let difference = (f64::from(found) - wanted).abs();
+                assert!(
+                    difference < 1e-5,
+                    "{form:?}: {what} of row {row} is {found}, not {wanted}"
+                );
+            };
+            close(found[1][row], log, "L");
+            for column in 0..dim {
+                let terms = scored.iter();
+                let wanted = terms.map(|(key, score)| (score - log).exp() * f64::from(v[key_row(*key) + column]));
+                close(found[0][row * dim + column], wanted.sum(), "out");
+            }
+        }
+    }
 }
 
 #[test]
 fn a_query_sees_keys_on_both_sides_where_the_offset_says_so() {
     let keys = 5;
     let seen = |offset, window| {
-        let forward = MaskedSoftmax {
+        let form = Attention {
             batch: 1,
             kv_heads: 1,
             group: 1,
-            queries: keys,
-            keys,
-            offset,
-            scale: 1.0,
-            window,
+            dim: keys,
+            ..attention(keys, keys, (offset, window))
         };
-        let p = twin(&forward, &[vec![0.0; keys * keys], vec![1.0; keys]]).remove(0);
-        p.iter().map(|&p| p > 0.0).collect::<Vec<_>>()
+        // Each key's value has a column of its own.
+        let values = (0..25).map(|place| if place % 6 == 0 { 1.0 } else { 0.0 }).collect();
+        let inputs = [vec![0.0; 25], vec![0.0; 25], values, vec![1.0; keys]];
+        let out = twin(&form, &inputs).remove(0);
+        out.iter().map(|&share| share > 0.0).collect::<Vec<_>>()
     };
     assert_eq!(seen(keys, 0), [true; 25]);
     let near: Vec<bool> = (0..25)
@@ -153,20 +226,21 @@ fn a_query_sees_keys_on_both_sides_where_the_offset_says_so() {
 }
 
 #[test]
-fn a_row_that_may_see_nothing_is_zero() {
-    let (batch, kv_heads, group, queries, keys, offset) = (1, 1, 1, 2, 2, 0);
-    let forward = MaskedSoftmax {
-        batch,
-        kv_heads,
-        group,
-        queries,
-        keys,
-        offset,
+fn a_row_that_may_see_nothing_is_zero_and_gives_no_gradient() {
+    let form = Attention {
+        batch: 1,
+        kv_heads: 1,
+        group: 1,
+        dim: 1,
         scale: 1.0,
-        window: 0,
+        ..attention(2, 2, (0, 0))
     };
-    let p = twin(&forward, &[vec![5.0, 1.0, 2.0, 3.0], vec![0.0, 1.0]]);
-    assert_eq!(p[0], [0.0, 0.0, 0.0, 1.0]);
+    let inputs = [vec![5.0, 1.0], vec![2.0, 3.0], vec![7.0, 9.0], vec![0.0, 1.0]];
+    let out = twin(&form, &inputs);
+    assert_eq!(out, [[0.0, 9.0], [0.0, 3.0]]);
+    let [_, backward] = cases::attention_backward_inputs(&form, &inputs, &[1.0, 1.0]);
+    assert_eq!(twin(&AttentionOfQueries(form.clone()), &backward), [[0.0, 0.0]]);
+    assert_eq!(twin(&AttentionOfKeys(form), &backward), [[0.0, 0.0], [0.0, 1.0]]);
 }
 
 #[test]

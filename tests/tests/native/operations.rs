@@ -1,11 +1,11 @@
 //! The engine's composed operations against the same written with burn's own, values and gradients, on odd shapes, on the CPU
 //! and on software Vulkan.
 
-use burn::tensor::{Bool, Device, Tensor, TensorData, activation};
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData, activation};
 use lorakeet_core::{
     device,
     formats::Storage,
-    ops::{self, AttentionMask, AttentionScoring, LoraForm, PackedMatrix, VocabularyForm},
+    ops::{self, AttentionMask, AttentionScoring, LoraForm, PackedMatrix, Positions, VocabularyForm},
     protocol::DeviceChoice,
     quant::packing,
     random::Generator,
@@ -45,77 +45,140 @@ fn capped<const D: usize>(x: Tensor<D>, cap: f32) -> Tensor<D> {
     if cap > 0.0 { activation::tanh(x / cap) * cap } else { x }
 }
 
+/// How an attention of the tests knows where tokens stand.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Kind {
+    None,
+    Rotary,
+    Bias,
+}
+
+/// \[B·T, heads·D\] → \[B, heads, T, D\].
+fn split(x: Tensor<2>, [batch, heads]: [usize; 2]) -> Tensor<4> {
+    let [rows, width] = x.dims();
+    x.reshape([batch, rows / batch, heads, width / heads]).swap_dims(1, 2)
+}
+
+/// x \[B, heads, T, D\] rotated by cos and sin \[T, D/2\].
+fn rotated(x: Tensor<4>, cos: &Tensor<2>, sin: &Tensor<2>) -> Tensor<4> {
+    let [.., dim] = x.dims();
+    let (cos, sin): (Tensor<4>, Tensor<4>) = (cos.clone().unsqueeze(), sin.clone().unsqueeze());
+    let (left, right) = (x.clone().narrow(3, 0, dim / 2), x.narrow(3, dim / 2, dim / 2));
+    let first = left.clone() * cos.clone() - right.clone() * sin.clone();
+    Tensor::cat(vec![first, right * cos + left * sin], 3)
+}
+
 #[test]
 fn attention_is_the_softmax_of_its_scores_whatever_a_query_sees() {
-    let (batch, kv_heads, group, queries, keys, dim) = (2, 2, 3, 3, 5, 4);
-    let heads = kv_heads * group;
     let masks = [
         AttentionMask::Causal,
         AttentionMask::SlidingWindow(2),
         AttentionMask::Full,
         AttentionMask::LocalWindow(1),
+        AttentionMask::LocalWindow(usize::MAX >> 1),
     ];
-    for (device, attention_mask, soft_cap, biased) in devices().into_iter().flat_map(|device| {
-        let forms = [(0.0, false), (0.0, true), (1.5, false), (1.5, true)];
-        let with = move |attention_mask| forms.map(|(cap, biased)| (attention_mask, cap, biased));
-        masks
-            .into_iter()
-            .flat_map(with)
-            .map(move |(attention_mask, cap, biased)| (device.clone(), attention_mask, cap, biased))
-    }) {
-        let mut generator = Generator::new(1, "attention");
-        let q = leaf([batch, heads, queries, dim], &mut generator, &device);
-        let k = leaf([batch, kv_heads, keys, dim], &mut generator, &device);
-        let v = leaf([batch, kv_heads, keys, dim], &mut generator, &device);
-        let bias = leaf([1, heads, queries, keys], &mut generator, &device);
-        let weight = leaf([batch, heads, queries, dim], &mut generator, &device).detach();
-        let mut mask = vec![1.0f32; batch * keys];
-        mask[keys + 2] = 0.0;
-        let seen = |example: usize, query: usize, key: usize| {
-            let last = query + keys - queries;
-            let is_seen = match attention_mask {
-                AttentionMask::Causal => key <= last,
-                AttentionMask::SlidingWindow(window) => key <= last && key + window > last,
-                AttentionMask::Full => true,
-                AttentionMask::LocalWindow(distance) => query.abs_diff(key) <= distance,
-            };
-            is_seen && mask[example * keys + key] != 0.0
-        };
-        let hidden: Vec<bool> = (0..batch * heads * queries * keys)
-            .map(|place| {
-                let (row, key) = (place / keys, place % keys);
-                !seen(row / (heads * queries), row % queries, key)
-            })
-            .collect();
-        let hidden = TensorData::new(hidden, [batch, heads, queries, keys]);
-        let hidden = Tensor::<4, Bool>::from_data(hidden, &device);
-        let scores = AttentionScoring {
-            scale: 0.7,
-            soft_cap,
-            mask: attention_mask,
-        };
-        let mask = Tensor::from_data(TensorData::new(mask, [batch, keys]), &device);
-        let given = biased.then(|| bias.clone());
-        let found = ops::attention_by(q.clone(), k.clone(), v.clone(), given, mask, scores);
-
-        let spread = |x: Tensor<4>| {
-            let wide: Tensor<5> = x.unsqueeze_dim(2);
-            wide.repeat_dim(2, group).reshape([batch, heads, keys, dim])
-        };
-        let product = q.clone().matmul(spread(k.clone()).swap_dims(2, 3));
-        let product = if biased { product + bias.clone() } else { product };
-        let product = capped(product * scores.scale, soft_cap).mask_fill(hidden.autodiff(), -1e9);
-        let wanted = activation::softmax(product, 3).matmul(spread(v.clone()));
-
-        let what = format!("{scores:?}, biased {biased}, on {device:?}");
-        assert_close(&what, found.clone().inner(), wanted.clone().inner());
-        let of_found = (found * weight.clone()).sum().backward();
-        let of_wanted = (wanted * weight).sum().backward();
-        for (name, leaf) in [("q", &q), ("k", &k), ("v", &v), ("bias", &bias)] {
-            match (leaf.grad(&of_found), leaf.grad(&of_wanted)) {
-                (Some(found), Some(wanted)) => assert_close(&format!("{what}: d{name}"), found, wanted),
-                (found, wanted) => assert_eq!(found.is_some(), wanted.is_some(), "{what}: d{name}"),
+    for device in devices() {
+        for mask in masks {
+            for (soft_cap, kind) in [
+                (0.0, Kind::None),
+                (0.0, Kind::Rotary),
+                (0.0, Kind::Bias),
+                (1.5, Kind::None),
+                (1.5, Kind::Bias),
+            ] {
+                let scores = AttentionScoring {
+                    scale: 0.7,
+                    soft_cap,
+                    mask,
+                };
+                attention_agrees(&device, [3, 5, 4], scores, kind);
             }
+        }
+        // Several tiles of keys, queries and widths.
+        for (sizes, kind) in [([70, 70, 36], Kind::Rotary), ([40, 67, 5], Kind::Bias)] {
+            attention_agrees(
+                &device,
+                sizes,
+                AttentionScoring::plain(sizes[2], AttentionMask::Causal),
+                kind,
+            );
+        }
+    }
+}
+
+fn attention_agrees(device: &Device, [queries, keys, dim]: [usize; 3], scores: AttentionScoring, kind: Kind) {
+    let (batch, kv_heads, group) = (2, 2, 3);
+    let heads = kv_heads * group;
+    // A rotation is of as many queries as keys.
+    let queries = if kind == Kind::Rotary { keys } else { queries };
+    let mut generator = Generator::new(1, "attention");
+    let q = leaf([batch * queries, heads * dim], &mut generator, device);
+    let k = leaf([batch * keys, kv_heads * dim], &mut generator, device);
+    let v = leaf([batch * keys, kv_heads * dim], &mut generator, device);
+    let bias = leaf([queries + keys - 1, heads], &mut generator, device);
+    let weight = leaf([batch * queries, heads * dim], &mut generator, device).detach();
+    let angles = leaf([keys, dim / 2], &mut generator, device).detach().inner();
+    let (cos, sin) = (angles.clone().cos(), angles.sin());
+    let mut mask = vec![1.0f32; batch * keys];
+    mask[keys + 2] = 0.0;
+    let seen = |example: usize, query: usize, key: usize| {
+        let last = query + keys - queries;
+        let is_seen = match scores.mask {
+            AttentionMask::Causal => key <= last,
+            AttentionMask::SlidingWindow(window) => key <= last && key + window > last,
+            AttentionMask::Full => true,
+            AttentionMask::LocalWindow(distance) => query.abs_diff(key) <= distance,
+        };
+        is_seen && mask[example * keys + key] != 0.0
+    };
+    let hidden: Vec<bool> = (0..batch * heads * queries * keys)
+        .map(|place| {
+            let (row, key) = (place / keys, place % keys);
+            !seen(row / (heads * queries), row % queries, key)
+        })
+        .collect();
+    let hidden = TensorData::new(hidden, [batch, heads, queries, keys]);
+    let hidden = Tensor::<4, Bool>::from_data(hidden, device);
+    let mask = Tensor::from_data(TensorData::new(mask, [batch, keys]), device);
+    let positions = match kind {
+        Kind::None => Positions::None,
+        Kind::Rotary => Positions::Rotary(cos.clone(), sin.clone()),
+        Kind::Bias => Positions::Bias(bias.clone()),
+    };
+    let qkv = [q.clone(), k.clone(), v.clone()];
+    let found = ops::attention_by(qkv, [heads, kv_heads], positions, mask, scores);
+
+    let spread = |x: Tensor<4>| {
+        let wide: Tensor<5> = x.unsqueeze_dim(2);
+        wide.repeat_dim(2, group).reshape([batch, heads, keys, dim])
+    };
+    let (mut queries_of, mut keys_of) = (split(q.clone(), [batch, heads]), split(k.clone(), [batch, kv_heads]));
+    if kind == Kind::Rotary {
+        let (cos, sin) = (cos.autodiff(), sin.autodiff());
+        (queries_of, keys_of) = (rotated(queries_of, &cos, &sin), rotated(keys_of, &cos, &sin));
+    }
+    let mut product = queries_of.matmul(spread(keys_of).swap_dims(2, 3));
+    if kind == Kind::Bias {
+        // Of each pair the row of its distance: [Tq·Tk, H] → [1, H, Tq, Tk]
+        let rows = (0..queries * keys).map(|pair| (pair % keys + queries - 1 - pair / keys) as i32);
+        let rows = TensorData::new(rows.collect::<Vec<_>>(), [queries * keys]);
+        let of_pairs = bias
+            .clone()
+            .select(0, Tensor::<1, Int>::from_data(rows, device).autodiff());
+        product = product + of_pairs.swap_dims(0, 1).reshape([1, heads, queries, keys]);
+    }
+    let product = capped(product * scores.scale, scores.soft_cap).mask_fill(hidden.autodiff(), -1e9);
+    let wanted = activation::softmax(product, 3).matmul(spread(split(v.clone(), [batch, kv_heads])));
+    let wanted = wanted.swap_dims(1, 2).reshape([batch * queries, heads * dim]);
+
+    let what = format!("{queries} queries, {keys} keys of {dim}, {scores:?}, {kind:?}, on {device:?}");
+    assert_close(&what, found.clone().inner(), wanted.clone().inner());
+    let of_found = (found * weight.clone()).sum().backward();
+    let of_wanted = (wanted * weight).sum().backward();
+    for (name, leaf) in [("q", &q), ("k", &k), ("v", &v), ("bias", &bias)] {
+        match (leaf.grad(&of_found), leaf.grad(&of_wanted)) {
+            (Some(found), Some(wanted)) => assert_close(&format!("{what}: d{name}"), found, wanted),
+            (found, wanted) => assert_eq!(found.is_some(), wanted.is_some(), "{what}: d{name}"),
         }
     }
 }

@@ -1,16 +1,16 @@
 //! The operations of a forward pass in bytes.
 
 use super::backward::{Backward, Recorded, Trained};
-use super::{Adapters, Buffer, MemoryLedger, Node, SymbolicTensor, TensorKind, View, bytes_of};
+use super::{Adapters, Buffer, MemoryLedger, Node, SymbolicTensor, View, bytes_of};
 use crate::models::{
     Linear, Matrix, Stored, Weight,
     activation::Activation,
     embedding::Embedding,
-    graph::Graph,
+    graph::{Attention, Graph},
     norm::{LayerNorm, RmsNorm},
     rope::Rope,
 };
-use crate::ops::AttentionScoring;
+use crate::ops::AttentionMask;
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
 
@@ -27,7 +27,6 @@ pub(crate) struct DryRun<'a> {
 }
 
 type Rows = SymbolicTensor<2>;
-type Heads = SymbolicTensor<4>;
 
 /// Weights of a product, and the number of their use.
 #[derive(Debug, Clone, Copy)]
@@ -69,7 +68,7 @@ impl<'a> DryRun<'a> {
     /// What a kernel makes of inputs of which `copied` bytes are not contiguous.
     fn made<const D: usize>(&self, node: Node, shape: [usize; D], copied: u64) -> SymbolicTensor<D> {
         let bytes = bytes_of(&shape);
-        self.ledger.note(TensorKind::Activations, &shape);
+        self.ledger.note(&shape);
         let view = View::whole(self.ledger.launch(bytes, copied), bytes);
         SymbolicTensor { view, shape, node }
     }
@@ -180,8 +179,8 @@ impl Graph for DryRun<'_> {
     /// How many.
     type Numbers = usize;
     type Rows = Rows;
-    type Heads = Heads;
-    type Mask = ();
+    /// Its shape.
+    type Mask = [usize; 2];
     type Angles = ();
     type Weights = SymbolicWeights;
 
@@ -189,9 +188,13 @@ impl Graph for DryRun<'_> {
         count
     }
 
-    fn mask(&self, _shape: [usize; 2], _values: impl FnOnce() -> Vec<f32>) {}
+    fn mask(&self, shape: [usize; 2], _values: impl FnOnce() -> Vec<f32>) -> [usize; 2] {
+        shape
+    }
 
-    fn all_seen(&self, _keys: &Heads) {}
+    fn all_seen(&self, keys: &Rows, batch: usize) -> [usize; 2] {
+        [batch, keys.shape[0] / batch.max(1)]
+    }
 
     fn constant(&self, shape: [usize; 2], _values: impl FnOnce() -> Vec<f32>) -> Rows {
         self.made(self.node(&[], false), shape, 0)
@@ -470,130 +473,71 @@ impl Graph for DryRun<'_> {
         self.mean(weighted, batch)
     }
 
-    fn split_heads(&self, x: Rows, [batch, heads]: [usize; 2]) -> Heads {
-        let reshaped = self.node(&[x.node], false);
-        let node = self.node(&[reshaped], false);
-        let (inner, bytes) = (x.node, x.view.bytes);
-        self.record(node, move |backward, dy| {
-            // The gradient lies as the heads do, and is put in order.
-            let dx = match dy.strided {
-                true => dy.buffer,
-                false => backward.ledger.hold(bytes),
-            };
-            backward.register(inner, dx, bytes);
-        });
-        let [rows, columns] = x.shape;
-        SymbolicTensor {
-            view: View {
-                strided: true,
-                ..x.view
-            },
-            shape: [batch, heads, rows / batch.max(1), columns / heads.max(1)],
-            node,
-        }
-    }
-
-    /// A copy.
-    fn merge_heads(&self, x: Heads) -> Rows {
-        let swapped = self.node(&[x.node], false);
-        let node = self.node(&[swapped], false);
-        let inner = x.node;
-        self.record(node, move |backward, dy| {
-            backward.pass(inner, View { strided: true, ..dy });
-        });
-        let [batch, heads, tokens, dim] = x.shape;
-        self.made(node, [batch * tokens, heads * dim], 0)
-    }
-
-    /// Keeps only tables.
-    fn rope(&self, x: Heads, (): &()) -> Heads {
-        let node = self.node(&[x.node], false);
-        let (inner, bytes) = (x.node, x.view.bytes);
-        self.record(node, move |backward, dy| {
-            let dx = backward.ledger.launch(bytes, dy.copied());
-            backward.register(inner, dx, bytes);
-        });
-        self.made(node, x.shape, x.view.copied())
-    }
-
-    fn score_bias(&self, table: &Matrix, buckets: usize, [queries, keys]: [usize; 2]) -> Heads {
-        let gathered = self.gather(table, buckets);
-        let swapped = self.node(&[gathered.node], false);
-        let node = self.node(&[swapped], false);
-        let inner = gathered.node;
-        self.record(node, move |backward, dy| {
-            backward.pass(inner, View { strided: true, ..dy });
-        });
-        self.made(node, [1, table.columns, queries, keys], 0)
-    }
-
-    /// Keeps q, k, v and the bias, and makes the probabilities \[B, H, Tq, Tk\] twice: here and in the backward pass. Scores
-    /// that are capped live as long as those.
-    fn attention(&self, [q, k, v]: [Heads; 3], bias: Option<Heads>, (): (), scoring: AttentionScoring) -> Heads {
+    /// Keeps q, k (rotated, if they are), v, the bias, its output and a number a row; the gradients of its inputs are made one after
+    /// the other, with two numbers a row for all of them.
+    fn attention(&self, [q, k, v]: [Rows; 3], of: Attention<'_, Self>) -> Rows {
+        let (bias, rotates) = (of.bias.cloned(), of.angles.is_some());
         let bias_node = bias.as_ref().map(|bias| bias.node);
         let inputs = [q.node, k.node, v.node].into_iter().chain(bias_node);
         let node = self.node(&inputs.collect::<Vec<Node>>(), false);
-        let ([batch, heads, queries, dim], [_, _, keys, _]) = (q.shape, k.shape);
-        let sizes = [queries, dim, keys];
-        self.ledger.multiply(2 * batch * heads, sizes);
-        self.ledger.note(TensorKind::Scores, &[batch, heads, queries, keys]);
-        let (scores_bytes, bias_bytes) = (
-            bytes_of(&[batch, heads, queries, keys]),
-            bytes_of(&[heads, queries, keys]),
-        );
-        let (caps, shape) = (scoring.soft_cap > 0.0, q.shape);
-        let ([q_node, k_node, v_node], [q, k, v]) = ([q.node, k.node, v.node], [q.view, k.view, v.view]);
-        let mut scores = self.ledger.launch(scores_bytes, q.copied() + k.copied());
-        if caps {
-            scores = self.ledger.hold(scores_bytes);
-        }
-        let v_used = v.clone();
+        let ([heads, _], [batch, keys], [rows, width]) = (of.heads, *of.mask, q.shape);
+        let sizes = [rows / batch.max(1), width / heads.max(1), keys];
+        // Tiles that no query sees are left out: of causal ones about half.
+        let products = move |count: usize| match of.scoring.mask {
+            AttentionMask::Causal | AttentionMask::SlidingWindow(_) => (count * batch * heads).div_ceil(2),
+            AttentionMask::Full | AttentionMask::LocalWindow(_) => count * batch * heads,
+        };
+        self.ledger.multiply(products(2), sizes);
+        let logs_bytes = bytes_of(&[rows, heads]);
+        let notes_bytes = 2 * logs_bytes + bytes_of(&[batch, keys]);
+        let ([q_node, k_node, v_node], shape) = ([q.node, k.node, v.node], q.shape);
+        let (q, k, v) = if rotates {
+            let [new_q, new_k] = self.ledger.rotate([&q.view, &k.view]);
+            drop((q.view, k.view));
+            (new_q, new_k, v.view)
+        } else {
+            (q.view, k.view, v.view)
+        };
+        let bias = bias.map(|bias| bias.view);
+        let copied = q.copied() + k.copied() + v.copied();
+        let output = self.made(node, shape, copied);
+        let logs = self.ledger.hold(logs_bytes);
+        let out = output.view.clone();
         self.record(node, move |backward, dy| {
             let ledger = backward.ledger.clone();
-            // The scores again, and the gradients of v, of the probabilities, of k and of q.
-            ledger.multiply(5 * batch * heads, sizes);
-            let mut scores = ledger.launch(scores_bytes, q.copied() + k.copied());
-            if caps {
-                scores = ledger.hold(scores_bytes);
+            let notes = ledger.launch(notes_bytes, dy.copied());
+            drop((out, logs));
+            let copied = copied + dy.copied();
+            if let (Some(node), Some(bias)) = (bias_node.filter(|node| node.tracked), &bias) {
+                ledger.multiply(products(2), sizes);
+                let dbias = ledger.launch(bias.bytes, copied);
+                backward.register(node, dbias, bias.bytes);
             }
-            let p = ledger.hold(scores_bytes);
-            let capped = caps.then(|| scores.clone());
-            drop((scores, bias));
-            if v_node.tracked {
-                let dv = ledger.launch(v.bytes, dy.copied());
+            let wants_both = rotates && (q_node.tracked || k_node.tracked);
+            let mut dk = None;
+            if k_node.tracked || v_node.tracked || wants_both {
+                ledger.multiply(products(4), sizes);
+                let _copies = ledger.hold(copied);
+                dk = Some(View::whole(ledger.hold(k.bytes), k.bytes));
+                let dv = ledger.hold(v.bytes);
                 backward.register(v_node, dv, v.bytes);
             }
-            let wants_bias = bias_node.is_some_and(|node| node.tracked);
-            if !q_node.tracked && !k_node.tracked && !wants_bias {
-                return;
+            let mut dq = None;
+            if q_node.tracked || wants_both {
+                ledger.multiply(products(3), sizes);
+                dq = Some(View::whole(ledger.launch(q.bytes, copied), q.bytes));
             }
-            let dp = ledger.launch(scores_bytes, dy.copied() + v.copied());
-            drop((dy, v));
-            let mut _ds = ledger.hold(scores_bytes);
-            drop((p, dp));
-            if caps {
-                _ds = ledger.hold(scores_bytes);
+            drop((q, k, v, dy, notes, bias));
+            if let (true, Some(of_q), Some(of_k)) = (rotates, &dq, &dk) {
+                let [of_q, of_k] = ledger.rotate([of_q, of_k]);
+                (dq, dk) = (Some(of_q), Some(of_k));
             }
-            drop(capped);
-            if let Some(node) = bias_node.filter(|node| node.tracked) {
-                let dbias = ledger.hold(bias_bytes);
-                backward.register(node, dbias, bias_bytes);
+            for (node, gradient) in [(k_node, dk), (q_node, dq)] {
+                if let Some(gradient) = gradient {
+                    backward.pass(node, gradient);
+                }
             }
-            if k_node.tracked {
-                let dk = ledger.launch(k.bytes, q.copied());
-                backward.register(k_node, dk, k.bytes);
-            }
-            if q_node.tracked {
-                let dq = ledger.launch(q.bytes, k.copied());
-                backward.register(q_node, dq, q.bytes);
-            }
-            drop((q, k));
         });
-        let p = self.ledger.hold(scores_bytes);
-        let capped = caps.then(|| scores.clone());
-        drop(scores);
-        let output = self.made(node, shape, v_used.copied());
-        drop((p, capped, v_used));
         output
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     models::{
         Weight,
         activation::Activation,
-        graph::Graph,
+        graph::{Attention, Graph},
         load::{Init, Loader},
         norm::LayerNorm,
     },
@@ -193,10 +193,8 @@ impl Patches {
         let scoring = AttentionScoring::plain(self.width / heads, AttentionMask::Full);
         for (i, layer) in self.layers.iter().enumerate() {
             let normed = g.layer_norm(&layer.norm_1, x.clone());
-            // [B·N, C] → [B, H, N, D]
-            let split = |linear: &Linear| g.split_heads(g.linear(linear, normed.clone()), [rows, heads]);
-            let (q, k, v) = (split(&layer.q), split(&layer.k), split(&layer.v));
-            let mixed = g.merge_heads(g.attention([q, k, v], None, mask.clone(), scoring));
+            let qkv = [&layer.q, &layer.k, &layer.v].map(|linear| g.linear(linear, normed.clone()));
+            let mixed = g.attention(qkv, Attention::plain(heads, &mask, scoring));
             x = g.add(x, drop(g.linear(&layer.o, mixed), 2 * i + 1));
             let normed = g.layer_norm(&layer.norm_2, x.clone());
             let inner = g.activation(self.activation, g.linear(&layer.up, normed));

@@ -1,8 +1,6 @@
-//! The backward passes of what lies between linear layers: norms, positions, attention, activations, dropout.
+//! The backward passes of what lies between linear layers: norms, activations, dropout.
 
-use super::super::attention::{Probabilities, cap_kernel, probabilities, softmax_kernel};
-use super::super::forms::{AttentionForm, RopeForm};
-use super::super::forward::{Product, dropout, launch_one, rope_kernel, rows_width};
+use super::super::forward::{dropout, launch_one, rows_width};
 use super::super::launch::Launch;
 use burn::backend::Shape;
 use burn::backend::TensorMetadata;
@@ -11,7 +9,6 @@ use burn_autodiff::checkpoint::base::Checkpointer;
 use burn_autodiff::grads::Gradients;
 use burn_autodiff::ops::{Backward, Ops as Node};
 use lorakeet_shaders as kernels;
-use lorakeet_shaders::Add as MatMulAdd;
 
 #[derive(Debug)]
 pub(super) struct RmsNormBackward {
@@ -63,96 +60,6 @@ impl<B: Launch> Backward<B, 3> for LayerNormBackward {
         if let Some(node) = of_x {
             let kernel = kernels::LayerNormBackward { rows, width, eps };
             grads.register::<B>(node.id, launch_one::<B>(kernel, vec![x, w, dy], shape));
-        }
-    }
-}
-
-#[derive(Debug)]
-pub(super) struct RopeBackward {
-    pub(super) form: RopeForm,
-}
-
-impl<B: Launch> Backward<B, 1> for RopeBackward {
-    type State = (FloatTensor<B>, FloatTensor<B>);
-    fn backward(self, ops: Node<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let dy = grads.consume::<B>(&ops.node);
-        let ((cos, sin), [of_x]) = (ops.state, ops.parents);
-        if let Some(node) = of_x {
-            let shape = dy.shape();
-            grads.register::<B>(
-                node.id,
-                launch_one::<B>(rope_kernel(self.form, true), vec![dy, cos, sin], shape),
-            );
-        }
-    }
-}
-
-#[derive(Debug, Clone)]
-pub(super) struct AttentionState<B: Launch> {
-    pub(super) q: FloatTensor<B>,
-    pub(super) k: FloatTensor<B>,
-    pub(super) v: FloatTensor<B>,
-    pub(super) bias: Option<FloatTensor<B>>,
-    pub(super) mask: FloatTensor<B>,
-}
-
-#[derive(Debug)]
-pub(super) struct AttentionBackward {
-    pub(super) form: AttentionForm,
-}
-
-/// N is 3 for q, k and v, 4 where there is a bias.
-impl<B: Launch, const N: usize> Backward<B, N> for AttentionBackward {
-    type State = AttentionState<B>;
-    fn backward(self, ops: Node<Self::State, N>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let dy = grads.consume::<B>(&ops.node);
-        let (AttentionState { q, k, v, bias, mask }, form) = (ops.state, self.form);
-        let mut parents = ops.parents.into_iter();
-        let [of_q, of_k, of_v, of_bias] = std::array::from_fn(|_| parents.next().flatten());
-        let (batch, rows, keys, dim) = (
-            form.batch * form.kv_heads,
-            form.group * form.queries,
-            form.keys,
-            form.head_dim,
-        );
-        let run = |m, n, k, (a_trans, b_trans), a, b, shape| {
-            let product = Product {
-                m,
-                n,
-                k,
-                a_trans,
-                b_trans,
-                alpha: 1.0,
-            };
-            launch_one::<B>(product.batched(batch, MatMulAdd::None), vec![a, b], shape)
-        };
-        let scores = Shape::new([batch, rows, keys]);
-        let Probabilities { p, capped } = probabilities::<B>(q.clone(), k.clone(), bias, mask, form);
-        if let Some(node) = of_v {
-            let dv = run(keys, dim, rows, (true, false), p.clone(), dy.clone(), v.shape());
-            grads.register::<B>(node.id, dv);
-        }
-        if of_q.is_none() && of_k.is_none() && of_bias.is_none() {
-            return;
-        }
-        let dp = run(rows, keys, dim, (false, true), dy, v, scores.clone());
-        let ds = launch_one::<B>(softmax_kernel(form).backward(), vec![p, dp], scores.clone());
-        let ds = match (cap_kernel(form), capped) {
-            (Some(cap), Some(capped)) => launch_one::<B>(cap.backward(), vec![capped, ds], scores),
-            _ => ds,
-        };
-        if let Some(node) = of_bias {
-            let each = Shape::new([form.batch, form.kv_heads * form.group, form.queries, keys]);
-            let dbias = B::float_sum_dim(B::float_reshape(ds.clone(), each), 0);
-            grads.register::<B>(node.id, dbias);
-        }
-        if let Some(node) = of_k {
-            let dk = run(keys, dim, rows, (true, false), ds.clone(), q.clone(), k.shape());
-            grads.register::<B>(node.id, dk);
-        }
-        if let Some(node) = of_q {
-            let dq = run(rows, dim, keys, (false, false), ds, k, q.shape());
-            grads.register::<B>(node.id, dq);
         }
     }
 }
