@@ -12,10 +12,8 @@ const CHUNK: usize = 32;
 /// # Panics
 /// If `words` are not the matrix's, or the range is not within it: a defect of the caller.
 pub fn decode(matrix: &Packed, words: &[f32], start: usize, out: &mut [f32]) {
-    let planes = matrix.planes();
-    assert_eq!(words.len(), planes.words, "words of {matrix:?}");
     assert!(start + out.len() <= matrix.elements(), "a range of {matrix:?}");
-    let reader = Reader { matrix, words, planes };
+    let reader = Reader::new(matrix, words);
     let mut done = 0;
     while done < out.len() {
         let at = start + done;
@@ -36,13 +34,21 @@ pub fn decode(matrix: &Packed, words: &[f32], start: usize, out: &mut [f32]) {
     }
 }
 
-struct Reader<'a> {
-    matrix: &'a Packed,
-    words: &'a [f32],
-    planes: Planes,
+pub(super) struct Reader<'a> {
+    pub(super) matrix: &'a Packed,
+    pub(super) words: &'a [f32],
+    pub(super) planes: Planes,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    /// # Panics
+    /// If `words` are not the matrix's.
+    pub(super) fn new(matrix: &'a Packed, words: &'a [f32]) -> Self {
+        let planes = matrix.planes();
+        assert_eq!(words.len(), planes.words, "words of {matrix:?}");
+        Self { matrix, words, planes }
+    }
+
     /// Word `at`; 0 past the end, where a last chunk is not full.
     #[inline(always)]
     fn word(&self, at: usize) -> u32 {
@@ -59,7 +65,7 @@ impl Reader<'_> {
     }
 
     #[inline(always)]
-    fn float(&self, at: usize) -> f32 {
+    pub(super) fn float(&self, at: usize) -> f32 {
         f32::from_bits(self.word(at))
     }
 
@@ -113,7 +119,8 @@ impl Reader<'_> {
     }
 
     /// The scale of a block of [`Format::FourBit`].
-    fn block_scale(&self, block: usize, double: bool) -> f32 {
+    #[inline(always)]
+    pub(super) fn block_scale(&self, block: usize, double: bool) -> f32 {
         if !double {
             return self.float(self.planes.scales + block);
         }
@@ -252,6 +259,7 @@ impl Reader<'_> {
     }
 
     /// Scale and minimum of a chunk of Q4_K; where their bits lie is told in `q4_k.wgsl`.
+    #[inline(always)]
     fn scale_and_minimum(&self, chunk: usize) -> (f32, f32) {
         let block = self.planes.scales + 4 * (chunk / 8);
         let part = chunk % 8;

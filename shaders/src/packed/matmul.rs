@@ -4,7 +4,7 @@
 //! forward pass. *Across* them, out = a·W: its backward pass. No source and no twin makes more of W dense than what one
 //! workgroup (or one thread) works on.
 
-use super::{Format, Packed, decode};
+use super::{Format, Packed, decode, dots};
 use crate::launch::{grid, info_words};
 use crate::matmul::{LANES, Slice, Tiles, lines, pairs, tiles_text};
 use crate::{Add, Kernel, Tier};
@@ -340,6 +340,10 @@ impl Kernel for PackedMatMul {
             Add::Full => out.copy_from_slice(inputs[2]),
         }
         if out.is_empty() || k == 0 {
+            return;
+        }
+        if !self.across && dots::takes(self.m, &self.matrix) {
+            dots::add_product(self.m, &self.matrix, inputs[0], inputs[1], out);
             return;
         }
         // Each panel of output columns is one thread's, so sums have one order however many threads there are.
