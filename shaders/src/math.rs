@@ -104,6 +104,23 @@ pub(crate) fn max_of(a: &[f32]) -> f32 {
     largest.iter().copied().fold(rest, f32::max)
 }
 
+/// Does `work` where the compiler may use the widest vectors of this processor, for the instructions that every processor
+/// of the kind has are a quarter of that on x86. Only what is inlined into `work` gains by it: closures have to say
+/// `#[inline(always)]`. Nothing is fused or reordered, so results do not depend on the processor.
+#[inline(always)]
+pub(crate) fn widest<R>(work: impl FnOnce() -> R) -> R {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if let Some(simd) = pulp::x86::V4::try_new() {
+            return simd.vectorize(work);
+        }
+        if let Some(simd) = pulp::x86::V3::try_new() {
+            return simd.vectorize(work);
+        }
+    }
+    work()
+}
+
 /// Calls `each(row, row's slice)` for every row of `out`, on several threads where that pays.
 pub(crate) fn for_each_row(out: &mut [f32], width: usize, each: impl Fn(usize, &mut [f32]) + Send + Sync) {
     for_each_row_of(out, width, width, each);

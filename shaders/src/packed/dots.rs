@@ -16,7 +16,7 @@
 //! processor ([`Lanes`]). With five rows and more the product decodes, and differs by what was said.
 
 use super::decode::Reader;
-use super::lanes::{BLOCK, LANES, Lanes, Portable, Table, total};
+use super::lanes::{BLOCK, LANES, Lanes, Path, Table, Work, total};
 use super::{Format, Packed};
 use crate::math::half;
 
@@ -59,41 +59,6 @@ fn kind_of(format: Format) -> Option<u8> {
 /// Whether `m` rows times `matrix`, along its rows, are computed here.
 pub(super) fn takes(m: usize, matrix: &Packed) -> bool {
     m <= MOST_ROWS && matrix.columns.is_multiple_of(BLOCK) && kind_of(matrix.format).is_some()
-}
-
-/// A set of instructions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Path {
-    #[cfg(target_arch = "x86_64")]
-    Avx512,
-    #[cfg(target_arch = "x86_64")]
-    Avx2,
-    #[cfg(target_arch = "wasm32")]
-    Simd128,
-    #[cfg_attr(
-        target_arch = "wasm32",
-        expect(dead_code, reason = "every build for WebAssembly has vectors")
-    )]
-    Portable,
-}
-
-impl Path {
-    /// The best one that this processor has.
-    fn best() -> Self {
-        #[cfg(target_arch = "x86_64")]
-        {
-            if pulp::x86::V4::is_available() {
-                return Self::Avx512;
-            }
-            if pulp::x86::V3::is_available() {
-                return Self::Avx2;
-            }
-        }
-        #[cfg(target_arch = "wasm32")]
-        return Self::Simd128;
-        #[cfg(not(target_arch = "wasm32"))]
-        Self::Portable
-    }
 }
 
 /// out += x·Wᵀ for x \[m, columns\] and out \[m, rows\]; `words` are W's. See [`takes`].
@@ -271,37 +236,14 @@ impl<'a> Product<'a> {
     /// Adds to `sums` \[columns, m\] the products with the rows of the matrix from `first` on.
     fn run(&self, path: Path, first: usize, sums: &mut [f32]) {
         match self.kind {
-            kind::NIBBLES => self.run_on::<{ kind::NIBBLES }>(path, first, sums),
-            kind::FIVE_BITS => self.run_on::<{ kind::FIVE_BITS }>(path, first, sums),
-            kind::SIX_BITS => self.run_on::<{ kind::SIX_BITS }>(path, first, sums),
-            kind::BYTES => self.run_on::<{ kind::BYTES }>(path, first, sums),
-            kind::TABLE => self.run_on::<{ kind::TABLE }>(path, first, sums),
-            kind::HALVES => self.run_on::<{ kind::HALVES }>(path, first, sums),
-            _ => self.run_on::<{ kind::UPPER_HALVES }>(path, first, sums),
+            kind::NIBBLES => path.run(Panel::<{ kind::NIBBLES }>(self, first, sums)),
+            kind::FIVE_BITS => path.run(Panel::<{ kind::FIVE_BITS }>(self, first, sums)),
+            kind::SIX_BITS => path.run(Panel::<{ kind::SIX_BITS }>(self, first, sums)),
+            kind::BYTES => path.run(Panel::<{ kind::BYTES }>(self, first, sums)),
+            kind::TABLE => path.run(Panel::<{ kind::TABLE }>(self, first, sums)),
+            kind::HALVES => path.run(Panel::<{ kind::HALVES }>(self, first, sums)),
+            _ => path.run(Panel::<{ kind::UPPER_HALVES }>(self, first, sums)),
         }
-    }
-
-    fn run_on<const KIND: u8>(&self, path: Path, first: usize, sums: &mut [f32]) {
-        match path {
-            #[cfg(target_arch = "x86_64")]
-            Path::Avx512 => {
-                if let Some(simd) = pulp::x86::V4::try_new() {
-                    let lanes = super::lanes::Avx512(simd);
-                    return simd.vectorize(Panel::<_, KIND>(self, lanes, first, sums));
-                }
-            }
-            #[cfg(target_arch = "x86_64")]
-            Path::Avx2 => {
-                if let Some(simd) = pulp::x86::V3::try_new() {
-                    let lanes = super::lanes::Avx2(simd);
-                    return simd.vectorize(Panel::<_, KIND>(self, lanes, first, sums));
-                }
-            }
-            #[cfg(target_arch = "wasm32")]
-            Path::Simd128 => return self.panel::<_, KIND>(super::lanes::Simd128, first, sums),
-            Path::Portable => {}
-        }
-        self.panel::<_, KIND>(Portable, first, sums);
     }
 
     #[inline(always)]
@@ -380,13 +322,14 @@ impl<'a> Product<'a> {
         let w = halves[row * columns..][..columns].as_chunks::<LANES>().0;
         let mut sums = [lanes.zero(); M];
         for (at, w) in w.iter().enumerate() {
+            let w = if KIND == kind::HALVES {
+                lanes.wide_halves(w)
+            } else {
+                lanes.wide_upper_halves(w)
+            };
             for i in 0..M {
                 let x = &self.x.floats[(r + i) * count + at];
-                sums[i] = if KIND == kind::HALVES {
-                    lanes.add_halves(sums[i], w, x)
-                } else {
-                    lanes.add_upper_halves(sums[i], w, x)
-                };
+                sums[i] = lanes.plus(sums[i], lanes.times(w, x));
             }
         }
         let mut totals = [0.0; M];
@@ -520,17 +463,13 @@ fn padded<'a, T: Copy, const N: usize>(all: &[T], start: usize, room: &'a mut [T
     room
 }
 
-/// [`Product::panel`] where the compiler may use the instructions of `L`.
-#[cfg(target_arch = "x86_64")]
-struct Panel<'a, L, const KIND: u8>(&'a Product<'a>, L, usize, &'a mut [f32]);
+/// [`Product::panel`] of codes of one kind.
+struct Panel<'a, const KIND: u8>(&'a Product<'a>, usize, &'a mut [f32]);
 
-#[cfg(target_arch = "x86_64")]
-impl<L: Lanes, const KIND: u8> pulp::NullaryFnOnce for Panel<'_, L, KIND> {
-    type Output = ();
-
+impl<const KIND: u8> Work for Panel<'_, KIND> {
     #[inline(always)]
-    fn call(self) {
-        let Self(product, lanes, first, sums) = self;
+    fn run<L: Lanes>(self, lanes: L) {
+        let Self(product, first, sums) = self;
         product.panel::<L, KIND>(lanes, first, sums);
     }
 }

@@ -7,6 +7,10 @@
 //! safe as they are; elsewhere the compiler makes of the arrays of [`Portable`] what it can.
 
 use crate::math::half;
+#[cfg(target_arch = "wasm32")]
+use wasm::Simd128;
+#[cfg(target_arch = "x86_64")]
+use x86::{Avx2, Avx512};
 
 /// Numbers of a block: one scale of activations.
 pub(super) const BLOCK: usize = 32;
@@ -18,6 +22,25 @@ pub(super) const LANES: usize = 16;
 pub(super) struct Table {
     pub(super) low: [u8; 16],
     pub(super) high: [u8; 16],
+}
+
+/// Sixteen floats by a code of four bits, and the bytes of all of them: the lowest first.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct FloatTable {
+    numbers: [f32; 16],
+    bytes: [[u8; 16]; 4],
+}
+
+impl FloatTable {
+    pub(super) fn new(numbers: [f32; 16]) -> Self {
+        let mut bytes = [[0; 16]; 4];
+        for (code, number) in numbers.iter().enumerate() {
+            for (plane, byte) in bytes.iter_mut().zip(number.to_le_bytes()) {
+                plane[code] = byte;
+            }
+        }
+        Self { numbers, bytes }
+    }
 }
 
 /// The codes of two blocks are two vectors of 32 numbers of 16 bits, `first` and `second`, sixteen numbers of each block in
@@ -59,12 +82,91 @@ pub(super) trait Lanes: Copy {
     /// Adds the products of codes and activations, times the scales 4·`pair` .. 4·`pair` + 4: one for each half of the
     /// lanes of a block.
     fn add(self, sums: Self::Sums, codes: Self::Codes, x: &[i16; 64], scales: Self::Sums, pair: usize) -> Self::Sums;
-    /// Adds w·x for sixteen IEEE halves w.
-    fn add_halves(self, sums: Self::Sums, w: &[u16; 16], x: &[f32; 16]) -> Self::Sums;
-    /// Adds w·x for sixteen upper halves w of IEEE floats.
-    fn add_upper_halves(self, sums: Self::Sums, w: &[u16; 16], x: &[f32; 16]) -> Self::Sums;
+    /// The values of sixteen IEEE halves.
+    fn wide_halves(self, bits: &[u16; LANES]) -> Self::Sums;
+    /// The values of sixteen upper halves of IEEE floats.
+    fn wide_upper_halves(self, bits: &[u16; LANES]) -> Self::Sums;
+    /// What a table says of sixteen codes of four bits, in their order.
+    fn floats_looked_up(self, bytes: &[u8; 8], table: &FloatTable) -> Self::Sums;
     /// The lanes.
     fn lanes(self, sums: Self::Sums) -> [f32; LANES];
+}
+
+/// What is done with the instructions of one set.
+pub(super) trait Work {
+    /// Does it. Implementations have to be `#[inline(always)]`, and so has all that they call with `lanes`.
+    fn run<L: Lanes>(self, lanes: L);
+}
+
+/// A set of instructions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Path {
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "wasm32")]
+    Simd128,
+    #[cfg_attr(
+        target_arch = "wasm32",
+        expect(dead_code, reason = "every build for WebAssembly has vectors")
+    )]
+    Portable,
+}
+
+impl Path {
+    /// The best one that this processor has.
+    pub(super) fn best() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        {
+            if pulp::x86::V4::is_available() {
+                return Self::Avx512;
+            }
+            if pulp::x86::V3::is_available() {
+                return Self::Avx2;
+            }
+        }
+        #[cfg(target_arch = "wasm32")]
+        return Self::Simd128;
+        #[cfg(not(target_arch = "wasm32"))]
+        Self::Portable
+    }
+
+    /// Does `work` with it, or with [`Portable`] where the processor does not have it.
+    pub(super) fn run(self, work: impl Work) {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => {
+                if let Some(simd) = pulp::x86::V4::try_new() {
+                    return simd.vectorize(Call(work, Avx512(simd)));
+                }
+            }
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => {
+                if let Some(simd) = pulp::x86::V3::try_new() {
+                    return simd.vectorize(Call(work, Avx2(simd)));
+                }
+            }
+            #[cfg(target_arch = "wasm32")]
+            Self::Simd128 => return work.run(Simd128),
+            Self::Portable => {}
+        }
+        work.run(Portable);
+    }
+}
+
+/// Work where the compiler may use the instructions of `L`.
+#[cfg(target_arch = "x86_64")]
+struct Call<W, L>(W, L);
+
+#[cfg(target_arch = "x86_64")]
+impl<W: Work, L: Lanes> pulp::NullaryFnOnce for Call<W, L> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        self.0.run(self.1);
+    }
 }
 
 /// The sum of all lanes.
@@ -207,13 +309,18 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
-    fn add_halves(self, sums: Self::Sums, w: &[u16; 16], x: &[f32; 16]) -> Self::Sums {
-        std::array::from_fn(|lane| sums[lane] + half(w[lane]) * x[lane])
+    fn wide_halves(self, bits: &[u16; LANES]) -> Self::Sums {
+        bits.map(half)
     }
 
     #[inline(always)]
-    fn add_upper_halves(self, sums: Self::Sums, w: &[u16; 16], x: &[f32; 16]) -> Self::Sums {
-        std::array::from_fn(|lane| sums[lane] + f32::from_bits(u32::from(w[lane]) << 16) * x[lane])
+    fn wide_upper_halves(self, bits: &[u16; LANES]) -> Self::Sums {
+        bits.map(|bits| f32::from_bits(u32::from(bits) << 16))
+    }
+
+    #[inline(always)]
+    fn floats_looked_up(self, bytes: &[u8; 8], table: &FloatTable) -> Self::Sums {
+        std::array::from_fn(|i| table.numbers[usize::from(bytes[i / 2] >> (4 * (i % 2)) & 15)])
     }
 
     #[inline(always)]
@@ -223,11 +330,8 @@ impl Lanes for Portable {
 }
 
 #[cfg(target_arch = "x86_64")]
-pub(super) use x86::{Avx2, Avx512};
-
-#[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{LANES, Lanes, OWN, Table, part};
+    use super::{FloatTable, LANES, Lanes, OWN, Table, part};
     use pulp::cast;
     use pulp::x86::{V3, V4};
     use std::arch::x86_64::{__m128i, __m256, __m256i, __m512, __m512i};
@@ -308,9 +412,27 @@ mod x86 {
             ]
         }
 
+        /// Sixteen codes in their order, a byte each.
         #[inline(always)]
-        fn products(self, sums: [__m256; 2], w: [__m256; 2], x: &[f32; 16]) -> [__m256; 2] {
-            self.plus(sums, self.times(w, x))
+        fn sixteen_codes(self, bytes: &[u8; 8]) -> __m128i {
+            let sse2 = self.0.sse2;
+            let (bytes, mask) = (cast([u64::from_le_bytes(*bytes), 0]), sse2._mm_set1_epi8(15));
+            let first = sse2._mm_and_si128(bytes, mask);
+            let second = sse2._mm_and_si128(sse2._mm_srli_epi16::<4>(bytes), mask);
+            sse2._mm_unpacklo_epi8(first, second)
+        }
+
+        /// What the table says of the first eight codes.
+        #[inline(always)]
+        fn eight_floats(self, codes: __m128i, table: &FloatTable) -> __m256 {
+            let (avx, avx2) = (self.0.avx, self.0.avx2);
+            let codes = avx2._mm256_cvtepu8_epi32(codes);
+            let [low, high] = cast(table.numbers);
+            let low = avx2._mm256_permutevar8x32_ps(low, codes);
+            let high = avx2._mm256_permutevar8x32_ps(high, codes);
+            // The fourth bit, at the top, where it chooses.
+            let is_high = avx._mm256_castsi256_ps(avx2._mm256_slli_epi32::<28>(codes));
+            avx._mm256_blendv_ps(low, high, is_high)
         }
 
         #[inline(always)]
@@ -342,7 +464,7 @@ mod x86 {
 
         /// [`half`] of eight lanes, whose upper 16 bits are 0.
         #[inline(always)]
-        fn wide_halves(self, bits: __m256i) -> __m256 {
+        fn eight_halves(self, bits: __m256i) -> __m256 {
             let Self(simd) = self;
             let (avx, avx2) = (simd.avx, simd.avx2);
             let size = avx2._mm256_and_si256(bits, avx._mm256_set1_epi32(0x7fff));
@@ -366,14 +488,6 @@ mod x86 {
                 avx2._mm256_permutevar8x32_ps(numbers, cast([4, 4, 5, 5, 6, 6, 7, 7])),
             ]
         }
-
-        /// Eight halves, whose words are cut to `own`.
-        #[inline(always)]
-        fn eight(self, bits: &[u16; 8], own: &[u32; 8]) -> __m256 {
-            let avx2 = self.0.avx2;
-            let bits = avx2._mm256_cvtepu16_epi32(cast(*bits));
-            self.wide_halves(avx2._mm256_and_si256(bits, cast(*own)))
-        }
     }
 
     impl Lanes for Avx2 {
@@ -382,7 +496,9 @@ mod x86 {
 
         #[inline(always)]
         fn halves(self, bits: &[u16; 8], count: usize) -> Self::Sums {
-            self.twice_of(self.eight(bits, &OWN[count]))
+            let avx2 = self.0.avx2;
+            let bits = avx2._mm256_and_si256(avx2._mm256_cvtepu16_epi32(cast(*bits)), cast(OWN[count]));
+            self.twice_of(self.eight_halves(bits))
         }
 
         #[inline(always)]
@@ -392,8 +508,8 @@ mod x86 {
             let low = avx2._mm256_and_si256(words, self.0.avx._mm256_set1_epi32(0xffff));
             let high = avx2._mm256_srli_epi32::<16>(words);
             [
-                self.twice_of(self.wide_halves(low)),
-                self.twice_of(self.wide_halves(high)),
+                self.twice_of(self.eight_halves(low)),
+                self.twice_of(self.eight_halves(high)),
             ]
         }
 
@@ -495,21 +611,33 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn add_halves(self, sums: Self::Sums, w: &[u16; 16], x: &[f32; 16]) -> Self::Sums {
-            let wide = [self.eight(part(w, 0), &OWN[8]), self.eight(part(w, 8), &OWN[8])];
-            self.products(sums, wide, x)
+        fn wide_halves(self, bits: &[u16; LANES]) -> Self::Sums {
+            let [front, back] = cast(*bits);
+            let avx2 = self.0.avx2;
+            [
+                self.eight_halves(avx2._mm256_cvtepu16_epi32(front)),
+                self.eight_halves(avx2._mm256_cvtepu16_epi32(back)),
+            ]
         }
 
         #[inline(always)]
-        fn add_upper_halves(self, sums: Self::Sums, w: &[u16; 16], x: &[f32; 16]) -> Self::Sums {
+        fn wide_upper_halves(self, bits: &[u16; LANES]) -> Self::Sums {
             let avx2 = self.0.avx2;
-            let [front, back] = cast(*w);
-            let wide = [avx2._mm256_cvtepu16_epi32(front), avx2._mm256_cvtepu16_epi32(back)];
-            let wide = [
-                avx2._mm256_slli_epi32::<16>(wide[0]),
-                avx2._mm256_slli_epi32::<16>(wide[1]),
-            ];
-            self.products(sums, cast(wide), x)
+            let [front, back] = cast(*bits);
+            cast([
+                avx2._mm256_slli_epi32::<16>(avx2._mm256_cvtepu16_epi32(front)),
+                avx2._mm256_slli_epi32::<16>(avx2._mm256_cvtepu16_epi32(back)),
+            ])
+        }
+
+        #[inline(always)]
+        fn floats_looked_up(self, bytes: &[u8; 8], table: &FloatTable) -> Self::Sums {
+            let sse2 = self.0.sse2;
+            let codes = self.sixteen_codes(bytes);
+            [
+                self.eight_floats(codes, table),
+                self.eight_floats(sse2._mm_unpackhi_epi64(codes, codes), table),
+            ]
         }
 
         #[inline(always)]
@@ -690,16 +818,21 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn add_halves(self, sums: Self::Sums, w: &[u16; 16], x: &[f32; 16]) -> Self::Sums {
-            let f = self.0.avx512f;
-            f._mm512_add_ps(sums, f._mm512_mul_ps(f._mm512_cvtph_ps(cast(*w)), cast(*x)))
+        fn wide_halves(self, bits: &[u16; LANES]) -> Self::Sums {
+            self.0.avx512f._mm512_cvtph_ps(cast(*bits))
         }
 
         #[inline(always)]
-        fn add_upper_halves(self, sums: Self::Sums, w: &[u16; 16], x: &[f32; 16]) -> Self::Sums {
+        fn wide_upper_halves(self, bits: &[u16; LANES]) -> Self::Sums {
             let f = self.0.avx512f;
-            let w = f._mm512_slli_epi32::<16>(f._mm512_cvtepu16_epi32(cast(*w)));
-            f._mm512_add_ps(sums, f._mm512_mul_ps(cast(w), cast(*x)))
+            cast(f._mm512_slli_epi32::<16>(f._mm512_cvtepu16_epi32(cast(*bits))))
+        }
+
+        #[inline(always)]
+        fn floats_looked_up(self, bytes: &[u8; 8], table: &FloatTable) -> Self::Sums {
+            let f = self.0.avx512f;
+            let codes = f._mm512_cvtepu8_epi32(Avx2(*self.0).sixteen_codes(bytes));
+            f._mm512_permutexvar_ps(codes, cast(table.numbers))
         }
 
         #[inline(always)]
@@ -710,11 +843,8 @@ mod x86 {
 }
 
 #[cfg(target_arch = "wasm32")]
-pub(super) use wasm::Simd128;
-
-#[cfg(target_arch = "wasm32")]
 mod wasm {
-    use super::{LANES, Lanes, OWN, Table, part};
+    use super::{FloatTable, LANES, Lanes, OWN, Table, part};
     use bytemuck::cast;
     use std::arch::wasm32::*;
 
@@ -744,6 +874,12 @@ mod wasm {
     fn look_up(codes: v128, table: &Table) -> [v128; 2] {
         let low = u8x16_swizzle(cast(table.low), codes);
         let high = u8x16_swizzle(cast(table.high), codes);
+        pairs_of_bytes(low, high)
+    }
+
+    /// Numbers of 16 bits of their lower and upper bytes.
+    #[inline(always)]
+    fn pairs_of_bytes(low: v128, high: v128) -> [v128; 2] {
         [
             u8x16_shuffle::<0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23>(low, high),
             u8x16_shuffle::<8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31>(low, high),
@@ -773,7 +909,7 @@ mod wasm {
 
     /// [`crate::math::half`] of four lanes, whose upper 16 bits are 0.
     #[inline(always)]
-    fn wide_halves(bits: v128) -> v128 {
+    fn four_halves(bits: v128) -> v128 {
         let size = v128_and(bits, u32x4_splat(0x7fff));
         let sign = u32x4_shl(v128_xor(bits, size), 16);
         // Exponents differ by 112; the largest one stays the largest, and a subnormal number is a multiple of 2⁻²⁴.
@@ -795,12 +931,6 @@ mod wasm {
         ]
     }
 
-    /// Four numbers of each vector.
-    #[inline(always)]
-    fn products(sums: [v128; 4], w: [v128; 4], x: &[f32; 16]) -> [v128; 4] {
-        Simd128.plus(sums, Simd128.times(w, x))
-    }
-
     impl Lanes for Simd128 {
         type Codes = [v128; 8];
         type Sums = [v128; 4];
@@ -809,8 +939,8 @@ mod wasm {
         fn halves(self, bits: &[u16; 8], count: usize) -> Self::Sums {
             let (bits, own): (_, [v128; 2]) = (cast(*bits), cast(OWN[count]));
             twice_of([
-                wide_halves(v128_and(u32x4_extend_low_u16x8(bits), own[0])),
-                wide_halves(v128_and(u32x4_extend_high_u16x8(bits), own[1])),
+                four_halves(v128_and(u32x4_extend_low_u16x8(bits), own[0])),
+                four_halves(v128_and(u32x4_extend_high_u16x8(bits), own[1])),
             ])
         }
 
@@ -820,8 +950,8 @@ mod wasm {
             let (a, b) = (v128_and(a, own[0]), v128_and(b, own[1]));
             let mask = u32x4_splat(0xffff);
             [
-                twice_of([wide_halves(v128_and(a, mask)), wide_halves(v128_and(b, mask))]),
-                twice_of([wide_halves(u32x4_shr(a, 16)), wide_halves(u32x4_shr(b, 16))]),
+                twice_of([four_halves(v128_and(a, mask)), four_halves(v128_and(b, mask))]),
+                twice_of([four_halves(u32x4_shr(a, 16)), four_halves(u32x4_shr(b, 16))]),
             ]
         }
 
@@ -932,27 +1062,42 @@ mod wasm {
         }
 
         #[inline(always)]
-        fn add_halves(self, sums: Self::Sums, w: &[u16; 16], x: &[f32; 16]) -> Self::Sums {
-            let [a, b]: [v128; 2] = cast(*w);
-            let wide = [
-                wide_halves(u32x4_extend_low_u16x8(a)),
-                wide_halves(u32x4_extend_high_u16x8(a)),
-                wide_halves(u32x4_extend_low_u16x8(b)),
-                wide_halves(u32x4_extend_high_u16x8(b)),
-            ];
-            products(sums, wide, x)
+        fn wide_halves(self, bits: &[u16; LANES]) -> Self::Sums {
+            let [a, b]: [v128; 2] = cast(*bits);
+            [
+                four_halves(u32x4_extend_low_u16x8(a)),
+                four_halves(u32x4_extend_high_u16x8(a)),
+                four_halves(u32x4_extend_low_u16x8(b)),
+                four_halves(u32x4_extend_high_u16x8(b)),
+            ]
         }
 
         #[inline(always)]
-        fn add_upper_halves(self, sums: Self::Sums, w: &[u16; 16], x: &[f32; 16]) -> Self::Sums {
-            let [a, b]: [v128; 2] = cast(*w);
-            let wide = [
+        fn wide_upper_halves(self, bits: &[u16; LANES]) -> Self::Sums {
+            let [a, b]: [v128; 2] = cast(*bits);
+            [
                 u32x4_shl(u32x4_extend_low_u16x8(a), 16),
                 u32x4_shl(u32x4_extend_high_u16x8(a), 16),
                 u32x4_shl(u32x4_extend_low_u16x8(b), 16),
                 u32x4_shl(u32x4_extend_high_u16x8(b), 16),
-            ];
-            products(sums, wide, x)
+            ]
+        }
+
+        #[inline(always)]
+        fn floats_looked_up(self, bytes: &[u8; 8], table: &FloatTable) -> Self::Sums {
+            let bytes = u64x2(u64::from_le_bytes(*bytes), 0);
+            let (first, second) = (v128_and(bytes, u8x16_splat(15)), u8x16_shr(bytes, 4));
+            let codes = u8x16_shuffle::<0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23>(first, second);
+            let [a, b, c, d] = table.bytes;
+            let (a, b) = (u8x16_swizzle(cast(a), codes), u8x16_swizzle(cast(b), codes));
+            let (c, d) = (u8x16_swizzle(cast(c), codes), u8x16_swizzle(cast(d), codes));
+            let ([low, low_back], [high, high_back]) = (pairs_of_bytes(a, b), pairs_of_bytes(c, d));
+            [
+                i16x8_shuffle::<0, 8, 1, 9, 2, 10, 3, 11>(low, high),
+                i16x8_shuffle::<4, 12, 5, 13, 6, 14, 7, 15>(low, high),
+                i16x8_shuffle::<0, 8, 1, 9, 2, 10, 3, 11>(low_back, high_back),
+                i16x8_shuffle::<4, 12, 5, 13, 6, 14, 7, 15>(low_back, high_back),
+            ]
         }
 
         #[inline(always)]
