@@ -37,11 +37,16 @@ impl Kernel for Axpy {
 
     fn twin(&self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) {
         let (y, x) = (inputs[0], inputs[1]);
-        for_each_row(outputs[0], STRETCH, |stretch, out| {
-            let start = stretch * STRETCH;
-            for ((out, &y), &x) in out.iter_mut().zip(&y[start..]).zip(&x[start..]) {
-                *out = y + self.alpha * x;
-            }
-        });
+        for_each_row(
+            outputs[0],
+            STRETCH,
+            #[inline(always)]
+            |stretch, out| {
+                let start = stretch * STRETCH;
+                for ((out, &y), &x) in out.iter_mut().zip(&y[start..]).zip(&x[start..]) {
+                    *out = y + self.alpha * x;
+                }
+            },
+        );
     }
 }

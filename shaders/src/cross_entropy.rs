@@ -48,15 +48,21 @@ impl Kernel for CrossEntropy {
 
     fn twin(&self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) {
         let (logits, targets) = (inputs[0], inputs[1]);
-        for_each_row_of(outputs[0], 1, self.vocab, |row, loss| {
-            let Some(class) = class_of(targets[row], self.vocab) else {
-                return;
-            };
-            let logits = &logits[row * self.vocab..][..self.vocab];
-            let peak = max_of(logits);
-            let total = sum_of(logits, |logit| exp(logit - peak));
-            loss[0] = total.ln() - (logits[class] - peak);
-        });
+        for_each_row_of(
+            outputs[0],
+            1,
+            self.vocab,
+            #[inline(always)]
+            |row, loss| {
+                let Some(class) = class_of(targets[row], self.vocab) else {
+                    return;
+                };
+                let logits = &logits[row * self.vocab..][..self.vocab];
+                let peak = max_of(logits);
+                let total = sum_of(logits, |logit| exp(logit - peak));
+                loss[0] = total.ln() - (logits[class] - peak);
+            },
+        );
     }
 }
 
@@ -77,21 +83,26 @@ impl Kernel for CrossEntropyBackward {
 
     fn twin(&self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) {
         let (logits, targets) = (inputs[0], inputs[1]);
-        for_each_row(outputs[0], self.vocab, |row, dlogits| {
-            let Some(class) = class_of(targets[row], self.vocab) else {
-                return;
-            };
-            let logits = &logits[row * self.vocab..][..self.vocab];
-            let peak = max_of(logits);
-            for (dlogit, &logit) in dlogits.iter_mut().zip(logits) {
-                *dlogit = exp(logit - peak);
-            }
-            let total = sum_of(dlogits, |share| share);
-            let factor = self.scale / total;
-            for dlogit in dlogits.iter_mut() {
-                *dlogit *= factor;
-            }
-            dlogits[class] = self.scale * (exp(logits[class] - peak) / total - 1.0);
-        });
+        for_each_row(
+            outputs[0],
+            self.vocab,
+            #[inline(always)]
+            |row, dlogits| {
+                let Some(class) = class_of(targets[row], self.vocab) else {
+                    return;
+                };
+                let logits = &logits[row * self.vocab..][..self.vocab];
+                let peak = max_of(logits);
+                for (dlogit, &logit) in dlogits.iter_mut().zip(logits) {
+                    *dlogit = exp(logit - peak);
+                }
+                let total = sum_of(dlogits, |share| share);
+                let factor = self.scale / total;
+                for dlogit in dlogits.iter_mut() {
+                    *dlogit *= factor;
+                }
+                dlogits[class] = self.scale * (exp(logits[class] - peak) / total - 1.0);
+            },
+        );
     }
 }

@@ -65,11 +65,16 @@ impl Kernel for Gelu {
 
     fn twin(&self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) {
         let x = inputs[0];
-        for_each_row(outputs[0], STRETCH, |stretch, y| {
-            for (y, &x) in y.iter_mut().zip(&x[stretch * STRETCH..]) {
-                *y = x * normal(x).0;
-            }
-        });
+        for_each_row(
+            outputs[0],
+            STRETCH,
+            #[inline(always)]
+            |stretch, y| {
+                for (y, &x) in y.iter_mut().zip(&x[stretch * STRETCH..]) {
+                    *y = x * normal(x).0;
+                }
+            },
+        );
     }
 }
 
@@ -90,13 +95,18 @@ impl Kernel for GeluBackward {
 
     fn twin(&self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) {
         let (x, dy) = (inputs[0], inputs[1]);
-        for_each_row(outputs[0], STRETCH, |stretch, dx| {
-            let start = stretch * STRETCH;
-            for ((dx, &x), &dy) in dx.iter_mut().zip(&x[start..]).zip(&dy[start..]) {
-                let (share, bell) = normal(x);
-                *dx = dy * (share + x * bell * PEAK);
-            }
-        });
+        for_each_row(
+            outputs[0],
+            STRETCH,
+            #[inline(always)]
+            |stretch, dx| {
+                let start = stretch * STRETCH;
+                for ((dx, &x), &dy) in dx.iter_mut().zip(&x[start..]).zip(&dy[start..]) {
+                    let (share, bell) = normal(x);
+                    *dx = dy * (share + x * bell * PEAK);
+                }
+            },
+        );
     }
 }
 

@@ -41,11 +41,16 @@ impl Kernel for GeluNew {
 
     fn twin(&self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) {
         let x = inputs[0];
-        for_each_row(outputs[0], STRETCH, |stretch, y| {
-            for (y, &x) in y.iter_mut().zip(&x[stretch * STRETCH..]) {
-                *y = 0.5 * x * (1.0 + tanh(SLOPE * (x + CUBE * x * x * x)));
-            }
-        });
+        for_each_row(
+            outputs[0],
+            STRETCH,
+            #[inline(always)]
+            |stretch, y| {
+                for (y, &x) in y.iter_mut().zip(&x[stretch * STRETCH..]) {
+                    *y = 0.5 * x * (1.0 + tanh(SLOPE * (x + CUBE * x * x * x)));
+                }
+            },
+        );
     }
 }
 
@@ -66,15 +71,20 @@ impl Kernel for GeluNewBackward {
 
     fn twin(&self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) {
         let (x, dy) = (inputs[0], inputs[1]);
-        for_each_row(outputs[0], STRETCH, |stretch, dx| {
-            let start = stretch * STRETCH;
-            for ((dx, &x), &dy) in dx.iter_mut().zip(&x[start..]).zip(&dy[start..]) {
-                // With e = e²ᵘ, (1 + t)/2 is e / (e + 1) and (1 − t²)/2 is 2e / (e + 1)², which cancels nothing.
-                let e = exp(2.0 * (SLOPE * (x + CUBE * x * x * x)).clamp(-10.0, 10.0));
-                let share = e / (e + 1.0);
-                let slope = SLOPE * (1.0 + 3.0 * CUBE * x * x);
-                *dx = dy * (share + 2.0 * x * share / (e + 1.0) * slope);
-            }
-        });
+        for_each_row(
+            outputs[0],
+            STRETCH,
+            #[inline(always)]
+            |stretch, dx| {
+                let start = stretch * STRETCH;
+                for ((dx, &x), &dy) in dx.iter_mut().zip(&x[start..]).zip(&dy[start..]) {
+                    // With e = e²ᵘ, (1 + t)/2 is e / (e + 1) and (1 − t²)/2 is 2e / (e + 1)², which cancels nothing.
+                    let e = exp(2.0 * (SLOPE * (x + CUBE * x * x * x)).clamp(-10.0, 10.0));
+                    let share = e / (e + 1.0);
+                    let slope = SLOPE * (1.0 + 3.0 * CUBE * x * x);
+                    *dx = dy * (share + 2.0 * x * share / (e + 1.0) * slope);
+                }
+            },
+        );
     }
 }

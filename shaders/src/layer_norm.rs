@@ -42,6 +42,7 @@ pub struct LayerNormWeightBackward {
 }
 
 /// The mean of one row, and rsqrt(variance + eps).
+#[inline(always)]
 fn mean_and_scale(x: &[f32], eps: f32) -> (f32, f32) {
     let width = x.len() as f32;
     let mean = sum_of(x, |value| value) / width;
@@ -66,13 +67,18 @@ impl Kernel for LayerNorm {
 
     fn twin(&self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) {
         let (x, w, b) = (inputs[0], inputs[1], inputs[2]);
-        for_each_row(outputs[0], self.width, |row, y| {
-            let x = &x[row * self.width..][..self.width];
-            let (mean, scale) = mean_and_scale(x, self.eps);
-            for (((y, &x), &w), &b) in y.iter_mut().zip(x).zip(w).zip(b) {
-                *y = (x - mean) * scale * w + b;
-            }
-        });
+        for_each_row(
+            outputs[0],
+            self.width,
+            #[inline(always)]
+            |row, y| {
+                let x = &x[row * self.width..][..self.width];
+                let (mean, scale) = mean_and_scale(x, self.eps);
+                for (((y, &x), &w), &b) in y.iter_mut().zip(x).zip(w).zip(b) {
+                    *y = (x - mean) * scale * w + b;
+                }
+            },
+        );
     }
 }
 
@@ -94,20 +100,25 @@ impl Kernel for LayerNormBackward {
     fn twin(&self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) {
         let (x, w, dy) = (inputs[0], inputs[1], inputs[2]);
         let width = self.width as f32;
-        for_each_row(outputs[0], self.width, |row, dx| {
-            let x = &x[row * self.width..][..self.width];
-            let dy = &dy[row * self.width..][..self.width];
-            let (mean, scale) = mean_and_scale(x, self.eps);
-            for ((dx, &dy), &w) in dx.iter_mut().zip(dy).zip(w) {
-                *dx = w * dy;
-            }
-            let total_pull = sum_of(dx, |pull| pull);
-            let slope = (dot(dx, x) - mean * total_pull) / width * scale * scale;
-            let mean_pull = total_pull / width;
-            for (dx, &x) in dx.iter_mut().zip(x) {
-                *dx = scale * (*dx - mean_pull - (x - mean) * slope);
-            }
-        });
+        for_each_row(
+            outputs[0],
+            self.width,
+            #[inline(always)]
+            |row, dx| {
+                let x = &x[row * self.width..][..self.width];
+                let dy = &dy[row * self.width..][..self.width];
+                let (mean, scale) = mean_and_scale(x, self.eps);
+                for ((dx, &dy), &w) in dx.iter_mut().zip(dy).zip(w) {
+                    *dx = w * dy;
+                }
+                let total_pull = sum_of(dx, |pull| pull);
+                let slope = (dot(dx, x) - mean * total_pull) / width * scale * scale;
+                let mean_pull = total_pull / width;
+                for (dx, &x) in dx.iter_mut().zip(x) {
+                    *dx = scale * (*dx - mean_pull - (x - mean) * slope);
+                }
+            },
+        );
     }
 }
 

@@ -47,6 +47,13 @@ pub use rope::Rope;
 pub use silu_mul::{SiluMul, SiluMulBackward};
 pub use soft_cap::{SoftCap, SoftCapBackward};
 
+// The cases name the crate as other crates do.
+#[cfg(test)]
+extern crate self as lorakeet_shaders;
+#[cfg(test)]
+#[path = "../tests/native/cases/mod.rs"]
+mod test_cases;
+
 use std::fmt::Debug;
 
 /// The clone that this was compiled in: another one's build is not taken for this one's (`.cargo/config.toml`).

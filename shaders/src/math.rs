@@ -13,7 +13,8 @@ pub(crate) fn exp(x: f32) -> f32 {
     // Adding and taking away 1.5 · 2²³ rounds to the nearest integer.
     const ROUNDER: f32 = 12_582_912.0;
     let clamped = x.clamp(-87.3, 88.0);
-    let n = (clamped * std::f32::consts::LOG2_E + ROUNDER) - ROUNDER;
+    let shifted = clamped * std::f32::consts::LOG2_E + ROUNDER;
+    let n = shifted - ROUNDER;
     let r = clamped - n * 0.693_359_4 + n * 2.121_944_4e-4;
     let mut p = 1.987_569_1e-4;
     p = p * r + 1.398_2e-3;
@@ -21,7 +22,8 @@ pub(crate) fn exp(x: f32) -> f32 {
     p = p * r + 4.166_579_6e-2;
     p = p * r + 1.666_666_5e-1;
     p = p * r + 0.5;
-    let power = f32::from_bits(((n as i32 + 127) << 23) as u32);
+    // n is in the lowest bits of `shifted`. (`n as i32`, which saturates, is no vector instruction on x86.)
+    let power = f32::from_bits((shifted.to_bits() << 23).wrapping_add(127 << 23));
     let value = (p * r * r + r + 1.0) * power;
     if x < -87.3 { 0.0 } else { value }
 }
@@ -104,7 +106,25 @@ pub(crate) fn max_of(a: &[f32]) -> f32 {
     largest.iter().copied().fold(rest, f32::max)
 }
 
-/// Calls `each(row, row's slice)` for every row of `out`, on several threads where that pays.
+/// Does `work` where the compiler may use the widest vectors of this processor, for the instructions that every processor
+/// of the kind has are a quarter of that on x86. Only what is inlined into `work` gains by it: closures have to say
+/// `#[inline(always)]`. Nothing is fused or reordered, so results do not depend on the processor.
+#[inline(always)]
+pub(crate) fn widest<R>(work: impl FnOnce() -> R) -> R {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if let Some(simd) = pulp::x86::V4::try_new() {
+            return simd.vectorize(work);
+        }
+        if let Some(simd) = pulp::x86::V3::try_new() {
+            return simd.vectorize(work);
+        }
+    }
+    work()
+}
+
+/// Calls `each(row, row's slice)` for every row of `out`, on several threads where that pays. An `each` that says
+/// `#[inline(always)]` is compiled for the [`widest`] vectors.
 pub(crate) fn for_each_row(out: &mut [f32], width: usize, each: impl Fn(usize, &mut [f32]) + Send + Sync) {
     for_each_row_of(out, width, width, each);
 }
@@ -123,17 +143,27 @@ pub(crate) fn for_each_row_of(
     if out.len() / width * work >= PARALLEL_FROM {
         use rayon::prelude::*;
         let fewest = (PARALLEL_FROM / 4 / work.max(1)).max(1);
-        out.par_chunks_mut(width)
+        // A stretch of rows at a time, so that choosing instructions costs nothing.
+        out.par_chunks_mut(fewest * width)
             .enumerate()
-            .with_min_len(fewest)
-            .for_each(|(row, slice)| each(row, slice));
+            .for_each(|(stretch, rows)| each_of(rows, width, stretch * fewest, &each));
         return;
     }
     #[cfg(target_arch = "wasm32")]
     let _ = work;
-    for (row, slice) in out.chunks_mut(width).enumerate() {
-        each(row, slice);
-    }
+    each_of(out, width, 0, &each);
+}
+
+/// Calls `each` for the rows of `rows`, the first of which is row `first`.
+fn each_of(rows: &mut [f32], width: usize, first: usize, each: &impl Fn(usize, &mut [f32])) {
+    widest(
+        #[inline(always)]
+        || {
+            for (row, slice) in rows.chunks_mut(width).enumerate() {
+                each(first + row, slice);
+            }
+        },
+    );
 }
 
 /// The same for two outputs of the same shape.
@@ -149,17 +179,31 @@ pub(crate) fn for_each_row_of_two(
     #[cfg(not(target_arch = "wasm32"))]
     if first.len() >= PARALLEL_FROM {
         use rayon::prelude::*;
+        let fewest = (PARALLEL_FROM / 4 / width).max(1);
         first
-            .par_chunks_mut(width)
-            .zip(second.par_chunks_mut(width))
-            .with_min_len((PARALLEL_FROM / 4 / width).max(1))
+            .par_chunks_mut(fewest * width)
+            .zip(second.par_chunks_mut(fewest * width))
             .enumerate()
-            .for_each(|(row, (a, b))| each(row, a, b));
+            .for_each(|(stretch, (a, b))| each_of_two([a, b], width, stretch * fewest, &each));
         return;
     }
-    for (row, (a, b)) in first.chunks_mut(width).zip(second.chunks_mut(width)).enumerate() {
-        each(row, a, b);
-    }
+    each_of_two([first, second], width, 0, &each);
+}
+
+fn each_of_two(
+    [first, second]: [&mut [f32]; 2],
+    width: usize,
+    start: usize,
+    each: &impl Fn(usize, &mut [f32], &mut [f32]),
+) {
+    widest(
+        #[inline(always)]
+        || {
+            for (row, (a, b)) in first.chunks_mut(width).zip(second.chunks_mut(width)).enumerate() {
+                each(start + row, a, b);
+            }
+        },
+    );
 }
 
 /// Calls `each` for every part of several outputs, on several threads where that pays; a part costs `work` elements.

@@ -40,6 +40,7 @@ pub struct RmsNormWeightBackward {
 }
 
 /// rsqrt(mean(x²) + eps) of one row.
+#[inline(always)]
 fn scale_of(x: &[f32], eps: f32) -> f32 {
     1.0 / (sum_of(x, |value| value * value) / x.len() as f32 + eps).sqrt()
 }
@@ -61,13 +62,18 @@ impl Kernel for RmsNorm {
 
     fn twin(&self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) {
         let (x, w) = (inputs[0], inputs[1]);
-        for_each_row(outputs[0], self.width, |row, y| {
-            let x = &x[row * self.width..][..self.width];
-            let scale = scale_of(x, self.eps);
-            for ((y, &x), &w) in y.iter_mut().zip(x).zip(w) {
-                *y = x * scale * w;
-            }
-        });
+        for_each_row(
+            outputs[0],
+            self.width,
+            #[inline(always)]
+            |row, y| {
+                let x = &x[row * self.width..][..self.width];
+                let scale = scale_of(x, self.eps);
+                for ((y, &x), &w) in y.iter_mut().zip(x).zip(w) {
+                    *y = x * scale * w;
+                }
+            },
+        );
     }
 }
 
@@ -88,18 +94,23 @@ impl Kernel for RmsNormBackward {
 
     fn twin(&self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) {
         let (x, w, dy) = (inputs[0], inputs[1], inputs[2]);
-        for_each_row(outputs[0], self.width, |row, dx| {
-            let x = &x[row * self.width..][..self.width];
-            let dy = &dy[row * self.width..][..self.width];
-            let scale = scale_of(x, self.eps);
-            for ((dx, &dy), &w) in dx.iter_mut().zip(dy).zip(w) {
-                *dx = w * dy;
-            }
-            let pull = dot(x, dx) / self.width as f32 * scale * scale;
-            for (dx, &x) in dx.iter_mut().zip(x) {
-                *dx = scale * (*dx - x * pull);
-            }
-        });
+        for_each_row(
+            outputs[0],
+            self.width,
+            #[inline(always)]
+            |row, dx| {
+                let x = &x[row * self.width..][..self.width];
+                let dy = &dy[row * self.width..][..self.width];
+                let scale = scale_of(x, self.eps);
+                for ((dx, &dy), &w) in dx.iter_mut().zip(dy).zip(w) {
+                    *dx = w * dy;
+                }
+                let pull = dot(x, dx) / self.width as f32 * scale * scale;
+                for (dx, &x) in dx.iter_mut().zip(x) {
+                    *dx = scale * (*dx - x * pull);
+                }
+            },
+        );
     }
 }
 

@@ -36,12 +36,17 @@ impl Kernel for SiluMul {
 
     fn twin(&self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) {
         let (gate, up) = (inputs[0], inputs[1]);
-        for_each_row(outputs[0], STRETCH, |stretch, y| {
-            let start = stretch * STRETCH;
-            for ((y, &gate), &up) in y.iter_mut().zip(&gate[start..]).zip(&up[start..]) {
-                *y = gate * sigmoid(gate) * up;
-            }
-        });
+        for_each_row(
+            outputs[0],
+            STRETCH,
+            #[inline(always)]
+            |stretch, y| {
+                let start = stretch * STRETCH;
+                for ((y, &gate), &up) in y.iter_mut().zip(&gate[start..]).zip(&up[start..]) {
+                    *y = gate * sigmoid(gate) * up;
+                }
+            },
+        );
     }
 }
 
@@ -63,14 +68,20 @@ impl Kernel for SiluMulBackward {
     fn twin(&self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) {
         let (gate, up, dy) = (inputs[0], inputs[1], inputs[2]);
         let [dgate, dup] = outputs else { return };
-        for_each_row_of_two(dgate, dup, STRETCH, |stretch, dgate, dup| {
-            let start = stretch * STRETCH;
-            let inputs = gate[start..].iter().zip(&up[start..]).zip(&dy[start..]);
-            for ((dgate, dup), ((&gate, &up), &dy)) in dgate.iter_mut().zip(dup).zip(inputs) {
-                let sigma = sigmoid(gate);
-                *dgate = dy * up * sigma * (1.0 + gate * (1.0 - sigma));
-                *dup = dy * gate * sigma;
-            }
-        });
+        for_each_row_of_two(
+            dgate,
+            dup,
+            STRETCH,
+            #[inline(always)]
+            |stretch, dgate, dup| {
+                let start = stretch * STRETCH;
+                let inputs = gate[start..].iter().zip(&up[start..]).zip(&dy[start..]);
+                for ((dgate, dup), ((&gate, &up), &dy)) in dgate.iter_mut().zip(dup).zip(inputs) {
+                    let sigma = sigmoid(gate);
+                    *dgate = dy * up * sigma * (1.0 + gate * (1.0 - sigma));
+                    *dup = dy * gate * sigma;
+                }
+            },
+        );
     }
 }

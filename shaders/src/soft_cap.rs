@@ -52,11 +52,16 @@ impl Kernel for SoftCap {
     fn twin(&self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) {
         let x = inputs[0];
         let inner = self.scale / self.cap;
-        for_each_row(outputs[0], STRETCH, |stretch, y| {
-            for (y, &x) in y.iter_mut().zip(&x[stretch * STRETCH..]) {
-                *y = self.cap * tanh(x * inner);
-            }
-        });
+        for_each_row(
+            outputs[0],
+            STRETCH,
+            #[inline(always)]
+            |stretch, y| {
+                for (y, &x) in y.iter_mut().zip(&x[stretch * STRETCH..]) {
+                    *y = self.cap * tanh(x * inner);
+                }
+            },
+        );
     }
 }
 
@@ -77,12 +82,17 @@ impl Kernel for SoftCapBackward {
 
     fn twin(&self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) {
         let (y, dy) = (inputs[0], inputs[1]);
-        for_each_row(outputs[0], STRETCH, |stretch, dx| {
-            let start = stretch * STRETCH;
-            for ((dx, &y), &dy) in dx.iter_mut().zip(&y[start..]).zip(&dy[start..]) {
-                let t = y / self.cap;
-                *dx = dy * self.scale * (1.0 - t * t);
-            }
-        });
+        for_each_row(
+            outputs[0],
+            STRETCH,
+            #[inline(always)]
+            |stretch, dx| {
+                let start = stretch * STRETCH;
+                for ((dx, &y), &dy) in dx.iter_mut().zip(&y[start..]).zip(&dy[start..]) {
+                    let t = y / self.cap;
+                    *dx = dy * self.scale * (1.0 - t * t);
+                }
+            },
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! What the words of a packed matrix say, on the CPU: the twins' decoding, bit-exact with the reference libraries.
 
+use super::lanes::{FloatTable, LANES, Lanes, Path, Portable, Work};
 use super::{Format, Packed, Planes};
 use crate::math::half;
 
@@ -12,37 +13,99 @@ const CHUNK: usize = 32;
 /// # Panics
 /// If `words` are not the matrix's, or the range is not within it: a defect of the caller.
 pub fn decode(matrix: &Packed, words: &[f32], start: usize, out: &mut [f32]) {
-    let planes = matrix.planes();
-    assert_eq!(words.len(), planes.words, "words of {matrix:?}");
-    assert!(start + out.len() <= matrix.elements(), "a range of {matrix:?}");
-    let reader = Reader { matrix, words, planes };
-    let mut done = 0;
-    while done < out.len() {
-        let at = start + done;
-        let (chunk, skipped) = (at / CHUNK, at % CHUNK);
-        let rest = &mut out[done..];
-        if skipped == 0
-            && let Some((whole, _)) = rest.split_first_chunk_mut::<CHUNK>()
-        {
-            reader.chunk(chunk, whole);
-            done += CHUNK;
-        } else {
-            let mut whole = [0.0; CHUNK];
-            reader.chunk(chunk, &mut whole);
-            let taken = rest.len().min(CHUNK - skipped);
-            rest[..taken].copy_from_slice(&whole[skipped..][..taken]);
-            done += taken;
+    Reader::new(matrix, words).decode(start, out);
+}
+
+pub(super) struct Reader<'a> {
+    pub(super) matrix: &'a Packed,
+    pub(super) words: &'a [f32],
+    pub(super) planes: Planes,
+}
+
+/// See [`Reader::decode_rows`].
+struct Stretches<'a> {
+    reader: &'a Reader<'a>,
+    start: usize,
+    count: usize,
+    step: usize,
+    out: &'a mut [f32],
+}
+
+impl Work for Stretches<'_> {
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) {
+        let Reader { matrix, planes, .. } = self.reader;
+        let values: [f32; 16] = match matrix.format {
+            Format::FourBit { .. } => std::array::from_fn(|code| self.reader.float(planes.codebook + code)),
+            _ => [0.0; 16],
+        };
+        let table = FloatTable::new(values);
+        for (row, out) in self.out.chunks_mut(self.step).enumerate() {
+            let start = self.start + row * matrix.columns;
+            let count = self.count.min(out.len());
+            self.reader.decode_stretch(lanes, &table, start, &mut out[..count]);
         }
     }
 }
 
-struct Reader<'a> {
-    matrix: &'a Packed,
-    words: &'a [f32],
-    planes: Planes,
-}
+impl<'a> Reader<'a> {
+    /// # Panics
+    /// If `words` are not the matrix's.
+    pub(super) fn new(matrix: &'a Packed, words: &'a [f32]) -> Self {
+        let planes = matrix.planes();
+        assert_eq!(words.len(), planes.words, "words of {matrix:?}");
+        Self { matrix, words, planes }
+    }
 
-impl Reader<'_> {
+    /// See [`decode`].
+    pub(super) fn decode(&self, start: usize, out: &mut [f32]) {
+        let count = out.len().max(1);
+        self.decode_rows(start, count, count, out);
+    }
+
+    /// Stretches of `count` numbers, the first from `start` on, the others each a row of the matrix further; they start
+    /// `step` numbers from one another in `out`.
+    pub(super) fn decode_rows(&self, start: usize, count: usize, step: usize, out: &mut [f32]) {
+        let last = out.len().saturating_sub(1) / step;
+        let end = start + last * self.matrix.columns + count.min(out.len());
+        assert!(end <= self.matrix.elements(), "a range of {:?}", self.matrix);
+        Path::best().run(Stretches {
+            reader: self,
+            start,
+            count,
+            step,
+            out,
+        });
+    }
+
+    #[inline(always)]
+    fn decode_stretch<L: Lanes>(&self, lanes: L, table: &FloatTable, start: usize, out: &mut [f32]) {
+        let mut done = 0;
+        while done < out.len() {
+            let at = start + done;
+            let (chunk, skipped) = (at / CHUNK, at % CHUNK);
+            let rest = &mut out[done..];
+            if skipped == 0
+                && let Some((whole, _)) = rest.split_first_chunk_mut::<CHUNK>()
+            {
+                self.chunk(lanes, table, chunk, whole);
+                done += CHUNK;
+            } else {
+                self.decode_part(table, chunk, skipped, rest);
+                done += rest.len().min(CHUNK - skipped);
+            }
+        }
+    }
+
+    /// The numbers of a chunk from number `skipped` on, as far as `out` goes.
+    #[inline(never)]
+    fn decode_part(&self, table: &FloatTable, chunk: usize, skipped: usize, out: &mut [f32]) {
+        let mut whole = [0.0; CHUNK];
+        self.chunk(Portable, table, chunk, &mut whole);
+        let taken = out.len().min(CHUNK - skipped);
+        out[..taken].copy_from_slice(&whole[skipped..][..taken]);
+    }
+
     /// Word `at`; 0 past the end, where a last chunk is not full.
     #[inline(always)]
     fn word(&self, at: usize) -> u32 {
@@ -59,7 +122,7 @@ impl Reader<'_> {
     }
 
     #[inline(always)]
-    fn float(&self, at: usize) -> f32 {
+    pub(super) fn float(&self, at: usize) -> f32 {
         f32::from_bits(self.word(at))
     }
 
@@ -113,7 +176,8 @@ impl Reader<'_> {
     }
 
     /// The scale of a block of [`Format::FourBit`].
-    fn block_scale(&self, block: usize, double: bool) -> f32 {
+    #[inline(always)]
+    pub(super) fn block_scale(&self, block: usize, double: bool) -> f32 {
         if !double {
             return self.float(self.planes.scales + block);
         }
@@ -126,41 +190,37 @@ impl Reader<'_> {
     }
 
     /// The numbers 32·`chunk` to 32·`chunk` + 31.
-    fn chunk(&self, chunk: usize, out: &mut [f32; CHUNK]) {
+    #[inline(always)]
+    fn chunk<L: Lanes>(&self, lanes: L, table: &FloatTable, chunk: usize, out: &mut [f32; CHUNK]) {
         let planes = &self.planes;
         let first = CHUNK * chunk;
         match self.matrix.format {
             Format::F32 => {
                 *out = self.words::<CHUNK>(first).map(f32::from_bits);
             }
-            Format::F16 => {
+            Format::F16 | Format::Bf16 => {
                 let words = self.words::<16>(first / 2);
-                for (values, word) in out.chunks_exact_mut(2).zip(words) {
-                    (values[0], values[1]) = (half(word as u16), half((word >> 16) as u16));
-                }
-            }
-            Format::Bf16 => {
-                let words = self.words::<16>(first / 2);
-                for (values, word) in out.chunks_exact_mut(2).zip(words) {
-                    values[0] = f32::from_bits(word << 16);
-                    values[1] = f32::from_bits(word & 0xffff_0000);
+                let bits: &[u16; CHUNK] = bytemuck::cast_ref(&words);
+                for (values, bits) in out.as_chunks_mut().0.iter_mut().zip(bits.as_chunks().0) {
+                    *values = lanes.lanes(match self.matrix.format {
+                        Format::F16 => lanes.wide_halves(bits),
+                        _ => lanes.wide_upper_halves(bits),
+                    });
                 }
             }
             Format::FourBit { block, double } => {
-                let scale = self.block_scale(first / block, double);
-                let mut scaled = [0.0; 16];
-                for (index, value) in scaled.iter_mut().enumerate() {
-                    *value = self.float(planes.codebook + index) * scale;
-                }
-                for (value, code) in out.iter_mut().zip(self.nibbles(chunk)) {
-                    *value = scaled[usize::from(code & 15)];
+                let scale = [self.block_scale(first / block, double); LANES];
+                let words = self.words::<4>(4 * chunk);
+                let codes: &[u8; CHUNK / 2] = bytemuck::cast_ref(&words);
+                for (values, codes) in out.as_chunks_mut().0.iter_mut().zip(codes.as_chunks().0) {
+                    *values = lanes.lanes(lanes.times(lanes.floats_looked_up(codes, table), &scale));
                 }
             }
             Format::Int8 => {
-                let codes = self.bytes(chunk).map(|code| f32::from(code as i8));
                 self.by_row(first, out, |row| self.float(planes.scales + row));
-                for (value, code) in out.iter_mut().zip(codes) {
-                    *value = code * *value * (1.0 / 127.0);
+                for (value, code) in out.iter_mut().zip(self.bytes(chunk)) {
+                    *value *= f32::from(code as i8);
+                    *value *= 1.0 / 127.0;
                 }
             }
             Format::Fp8 {
@@ -252,6 +312,7 @@ impl Reader<'_> {
     }
 
     /// Scale and minimum of a chunk of Q4_K; where their bits lie is told in `q4_k.wgsl`.
+    #[inline(always)]
     fn scale_and_minimum(&self, chunk: usize) -> (f32, f32) {
         let block = self.planes.scales + 4 * (chunk / 8);
         let part = chunk % 8;

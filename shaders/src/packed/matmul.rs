@@ -4,7 +4,8 @@
 //! forward pass. *Across* them, out = a·W: its backward pass. No source and no twin makes more of W dense than what one
 //! workgroup (or one thread) works on.
 
-use super::{Format, Packed, decode};
+use super::decode::Reader;
+use super::{Format, Packed, dots};
 use crate::launch::{grid, info_words};
 use crate::matmul::{LANES, Slice, Tiles, lines, pairs, tiles_text};
 use crate::{Add, Kernel, Tier};
@@ -52,8 +53,8 @@ const MATVEC_ACROSS: usize = 128;
 
 /// Numbers that a twin's thread decodes at a time; they stay in its core's cache.
 const PANEL: usize = 1 << 15;
-/// Columns of such a panel where sums go across.
-const PANEL_COLUMNS: usize = 128;
+/// Columns of the output that a panel has, or a multiple: the widest tile of registers, so that none is filled in part.
+const PANEL_COLUMNS: usize = 64;
 /// Products of fewer multiplications are not spread over threads.
 #[cfg(not(target_arch = "wasm32"))]
 const PARALLEL_FROM: usize = 1 << 16;
@@ -149,14 +150,14 @@ impl PackedMatMul {
         [enable, &head, include_str!("../matmul_block.wgsl"), four, &decoding].concat()
     }
 
-    /// Rows of W that a panel of the twin holds.
-    fn panel_rows(&self) -> usize {
-        let width = if self.across {
-            PANEL_COLUMNS
+    /// Columns of the output and terms of their sums that are decoded at a time.
+    fn panel_shape(&self) -> (usize, usize) {
+        if self.across {
+            (PANEL_COLUMNS, PANEL / PANEL_COLUMNS)
         } else {
-            self.matrix.columns.max(1)
-        };
-        (PANEL / width).max(8)
+            let tiles = PANEL / (PANEL_COLUMNS * self.k().max(1));
+            (PANEL_COLUMNS * tiles.max(1), self.k())
+        }
     }
 }
 
@@ -342,18 +343,27 @@ impl Kernel for PackedMatMul {
         if out.is_empty() || k == 0 {
             return;
         }
+        if !self.across && dots::takes(self.m, &self.matrix) {
+            dots::add_product(self.m, &self.matrix, inputs[0], inputs[1], out);
+            return;
+        }
         // Each panel of output columns is one thread's, so sums have one order however many threads there are.
-        let width = if self.across { PANEL_COLUMNS } else { self.panel_rows() };
+        let (width, _) = self.panel_shape();
         let out = Columns(out.as_mut_ptr());
-        let panel = |i: usize| self.panel(inputs[0], inputs[1], i * width, width.min(n - i * width), &out);
+        let reader = Reader::new(&self.matrix, inputs[1]);
+        let panel = |room: &mut Vec<f32>, i: usize| {
+            let first = i * width;
+            self.panel(inputs[0], &reader, first, width.min(n - first), room, &out);
+        };
         let panels = n.div_ceil(width);
         #[cfg(not(target_arch = "wasm32"))]
         if self.m * n * k >= PARALLEL_FROM {
             use rayon::prelude::*;
-            (0..panels).into_par_iter().for_each(panel);
+            (0..panels).into_par_iter().for_each_init(Vec::new, panel);
             return;
         }
-        (0..panels).for_each(panel);
+        let mut room = Vec::new();
+        (0..panels).for_each(|i| panel(&mut room, i));
     }
 }
 
@@ -363,13 +373,14 @@ struct Columns(*mut f32);
 unsafe impl Sync for Columns {}
 
 impl PackedMatMul {
-    /// Adds to the output's columns `first` .. `first + count` their part of the product.
-    fn panel(&self, a: &[f32], words: &[f32], first: usize, count: usize, out: &Columns) {
+    /// Adds to the output's columns `first` .. `first + count` their part of the product. `room` is for what is decoded.
+    fn panel(&self, a: &[f32], reader: &Reader, first: usize, count: usize, room: &mut Vec<f32>, out: &Columns) {
         let (m, n, k, columns) = (self.m, self.n(), self.k(), self.matrix.columns);
         assert!(a.len() == m * k && first + count <= n, "a panel of {self:?}");
         // Adds a[.., top .. top + depth] · part, of which `steps` are the steps down a column and along a row.
         let add = |top: usize, depth: usize, part: &[f32], steps: (usize, usize)| {
-            assert!(top + depth <= k && part.len() == depth * count, "a panel of {self:?}");
+            let last = (count - 1) * steps.1 + (depth - 1) * steps.0;
+            assert!(top + depth <= k && last < part.len(), "a panel of {self:?}");
             #[allow(
                 unsafe_code,
                 reason = "gemm takes pointers: a's and the part's lengths were asserted, and these columns of an output of \
@@ -399,19 +410,21 @@ impl PackedMatMul {
                 );
             }
         };
+        let (_, most) = self.panel_shape();
         if !self.across {
-            let mut part = vec![0.0; count * k];
-            decode(&self.matrix, words, first * k, &mut part);
-            add(0, k, &part, (1, k));
+            // An odd number of lines of a cache from row to row, so that a column's do not lie in few sets of it.
+            let step = 16 * (k.div_ceil(16) | 1);
+            room.resize(step * count, 0.0);
+            reader.decode_rows(first * k, k, step, room);
+            add(0, k, room, (1, step));
             return;
         }
-        let mut part = vec![0.0; self.panel_rows().min(k) * count];
-        for top in (0..k).step_by(self.panel_rows()) {
-            let depth = self.panel_rows().min(k - top);
-            for (row, numbers) in part[..depth * count].chunks_exact_mut(count).enumerate() {
-                decode(&self.matrix, words, (top + row) * columns + first, numbers);
-            }
-            add(top, depth, &part[..depth * count], (count, 1));
+        room.resize(most.min(k) * count, 0.0);
+        for top in (0..k).step_by(most) {
+            let depth = most.min(k - top);
+            let part = &mut room[..depth * count];
+            reader.decode_rows(top * columns + first, count, count, part);
+            add(top, depth, part, (count, 1));
         }
     }
 }

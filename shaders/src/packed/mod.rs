@@ -10,7 +10,9 @@
 //! arithmetic on them.
 
 mod decode;
+mod dots;
 mod gather;
+mod lanes;
 mod matmul;
 mod planes;
 

@@ -459,7 +459,8 @@ fn the_products_twin_equals_the_sum_written_out() {
 fn across_a_packed_matrix_is_the_derivative_of_along_it() {
     let mut noise = Noise(23);
     for format in cases::formats() {
-        let (m, rows, columns) = (3, 9, format.row_multiple().max(11));
+        // Fewer rows are rounded, and a difference of two of them says little.
+        let (m, rows, columns) = (5, 9, format.row_multiple().max(11));
         let matrix = Packed { format, rows, columns };
         let inputs = vec![noise.values(m * columns, 1.0), cases::words(&matrix, &mut noise)];
         let dy = noise.values(m * rows, 1.0);
@@ -488,7 +489,7 @@ fn a_packed_product_is_the_product_with_the_decoded_matrix() {
         for across in [false, true] {
             for m in [1, 6] {
                 let kernel = PackedMatMul::new(m, matrix, across);
-                let a = noise.values(m * kernel.k(), 1.0);
+                let a = noise.sixteen_bits(m * kernel.k());
                 let found = twin(&kernel, &[a.clone(), words.clone()]);
                 let product = MatMul::new(1, m, kernel.n(), kernel.k(), false, !across);
                 let wanted = twin(&product, &[a, dense.clone()]);

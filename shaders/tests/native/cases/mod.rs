@@ -35,6 +35,16 @@ impl Noise {
     pub fn values(&mut self, len: usize, size: f32) -> Vec<f32> {
         (0..len).map(|_| self.value() * size).collect()
     }
+
+    /// `len` values in −1..1 that a twin which rounds each 32 of them to 16 bits leaves as they are.
+    pub fn sixteen_bits(&mut self, len: usize) -> Vec<f32> {
+        let mut values: Vec<f32> = (0..len).map(|_| (self.value() * 32_767.0).round() / 32_768.0).collect();
+        values
+            .iter_mut()
+            .step_by(32)
+            .for_each(|value| *value = 32_767.0 / 32_768.0);
+        values
+    }
 }
 
 /// A case with all inputs uniform in −size..size.
@@ -401,6 +411,11 @@ pub fn words(matrix: &Packed, noise: &mut Noise) -> Vec<f32> {
             Format::F32 => float(*word),
             Format::F16 => halves(*word),
             Format::Bf16 => (float(*word) & 0xffff_0000) | float(word.rotate_left(16)) >> 16,
+            // Exact in 14 bits, the first of them the largest.
+            Format::FourBit { .. } if at == planes.codebook => (16_383.0_f32 / 16_384.0).to_bits(),
+            Format::FourBit { .. } if (planes.codebook..planes.scale_codebook).contains(&at) => {
+                ((*word >> 19) as f32 / 16_384.0).to_bits()
+            }
             Format::FourBit { double, .. } if at >= planes.secondary || (scale && !double) => float(*word),
             Format::Int8 if scale => float(*word),
             Format::Fp8 { .. } if scale => float(*word),
@@ -450,6 +465,7 @@ pub fn packed() -> Vec<Case> {
                     let add = [Add::None, Add::Row, Add::Full][(number + i) % 3];
                     let kernel = PackedMatMul { m, matrix, across, add };
                     let mut product = case(kernel, 1.0, 2e-5);
+                    product.inputs[0] = noise.sixteen_bits(product.inputs[0].len());
                     product.inputs[1] = words(&matrix, &mut noise);
                     cases.push(product);
                 }
