@@ -8,14 +8,14 @@
 mod buckets;
 
 use super::{
-    HeadKind, Linear,
+    HeadKind, Linear, Weight,
     activation::Activation,
     body::{Body, Sizes, passes},
     graph::{Graph, TensorGraph, Tokens},
     head::Head,
     keys::Rule,
     load::{Init, Loader, Role},
-    matrix::Matrix,
+    matrix::{Matrix, Stored},
     norm::RmsNorm,
     registry::{Architecture, Kind, boxed},
 };
@@ -274,6 +274,11 @@ impl Body for EncoderDecoder {
         }
     }
 
+    /// Before each layer and behind the last, in both stacks.
+    fn cuts(&self) -> usize {
+        self.encoder.blocks.len() + self.decoder.blocks.len() + 2
+    }
+
     fn next<'a>(&self, g: &TensorGraph<'a>, input: Tokens<TensorGraph<'a>>) -> Option<Tensor<2>> {
         Some(self.next_states(g, input))
     }
@@ -343,7 +348,6 @@ impl EncoderDecoder {
             }
             ids
         });
-        let encoded = self.encode(g, Tokens::of(g, batch));
         let answers = Tokens {
             ids,
             mask: ones(g, batch.rows, answer),
@@ -351,6 +355,7 @@ impl EncoderDecoder {
             tokens: answer,
             start: 0,
         };
+        let encoded = self.encode(g, Tokens::of(g, batch));
         self.decode(g, answers, Some(encoded))
     }
 
@@ -374,16 +379,20 @@ impl EncoderDecoder {
     fn encode<G: Graph>(&self, g: &G, input: Tokens<G>) -> Encoded<G> {
         let mask = input.mask;
         let bias = self.bias(g, &self.encoder, (0, input.tokens), input.tokens, true);
-        let mut x = g.gather(&self.shared, input.ids);
+        let mut x = g.begin(|| g.gather(&self.shared, input.ids));
         for block in &self.encoder.blocks {
+            if !g.enter(&mut x) {
+                continue;
+            }
             let normed = g.rms_norm(&block.attention_norm, x.clone());
             let qkv = self.heads_of(g, &block.attention, normed, input.batch);
             let mixed = g.attention(qkv, Some(bias.clone()), mask.clone(), unscaled(AttentionMask::Full));
             x = g.add(x, g.linear(&block.attention.o, g.merge_heads(mixed)));
             x = self.mlp(g, block, x);
         }
+        g.enter(&mut x);
         Encoded {
-            hidden: g.rms_norm(&self.encoder.norm, x),
+            hidden: g.shared_rows(|| g.rms_norm(&self.encoder.norm, x)),
             mask,
         }
     }
@@ -393,8 +402,11 @@ impl EncoderDecoder {
         let (batch, tokens, start) = (input.batch, input.tokens, input.start);
         let bias = self.bias(g, &self.decoder, (start, tokens), start + tokens, false);
         let count = self.decoder.blocks.len();
-        let mut x = g.gather(&self.shared, input.ids);
+        let mut x = g.begin(|| g.gather(&self.shared, input.ids));
         for (i, block) in self.decoder.blocks.iter().enumerate() {
+            if !g.enter(&mut x) {
+                continue;
+            }
             let normed = g.rms_norm(&block.attention_norm, x.clone());
             let [q, k, v] = self.heads_of(g, &block.attention, normed, batch);
             let (k, v) = g.extend_cache(i, k, v);
@@ -407,6 +419,7 @@ impl EncoderDecoder {
                 // A cache keeps the encoder's keys and values behind the decoder's own.
                 let seen = match &encoded {
                     Some(Encoded { hidden, mask }) => {
+                        let hidden = g.view(hidden);
                         let part = |linear| g.split_heads(g.linear(linear, hidden.clone()), [batch, self.heads]);
                         let (k, v) = (part(&cross.k), part(&cross.v));
                         let (k, v) = g.extend_cache(count + i, k, v);
@@ -424,7 +437,10 @@ impl EncoderDecoder {
             }
             x = self.mlp(g, block, x);
         }
-        g.scale(g.rms_norm(&self.decoder.norm, x), self.output_scale)
+        match g.enter(&mut x) {
+            true => g.scale(g.rms_norm(&self.decoder.norm, x), self.output_scale),
+            false => x,
+        }
     }
 
     fn mlp<G: Graph>(&self, g: &G, block: &Block, x: G::Rows) -> G::Rows {
@@ -452,13 +468,16 @@ impl EncoderDecoder {
         keys: usize,
         both_sides: bool,
     ) -> G::Heads {
-        let buckets = g.numbers(queries * keys, || {
+        let buckets = || {
             (start..start + queries)
                 .flat_map(|query| (0..keys).map(move |key| key as i64 - query as i64))
                 .map(|distance| bucket(distance, self.buckets, self.max_distance, both_sides) as f32)
                 .collect()
-        });
-        g.score_bias(&stack.bias, buckets, [queries, keys])
+        };
+        let is_trained = matches!(stack.bias.stored, Stored::Dense(Weight::Trained(_)));
+        g.shared_heads(is_trained, || {
+            g.score_bias(&stack.bias, g.numbers(queries * keys, buckets), [queries, keys])
+        })
     }
 }
 
