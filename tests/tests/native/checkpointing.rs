@@ -65,7 +65,6 @@ fn trained(files: &ModelFiles, config: &RunConfig) -> Vec<Vec<u32>> {
             lora_dropout: config.lora_dropout,
             use_dora: config.use_dora,
             target_modules: config.target_modules.clone(),
-            modules_to_save: config.modules_to_save.clone(),
             ..AdapterConfig::default()
         };
         model.attach_lora(&adapter, 5).expect("the modules are there");
@@ -184,7 +183,7 @@ fn a_whole_run_is_the_same_and_small_models_say_that_it_does_nothing() {
         json!({ "prompt": format!("say {letter}"), "chosen": format!(" {letter}."), "rejected": " z." }).to_string()
     });
     let run = |gradient_checkpointing| {
-        let rows = answers.repeat(4).join("\n").into_bytes();
+        let rows = [answers.join("\n"), answers.join("\n"), answers.join("\n")].join("\n").into_bytes();
         let data = MemoryFile::source("rows.jsonl", rows);
         let mut session = TestSession::with(DeviceChoice::Cpu, tiny::model_files(), data);
         session.train(RunConfig {
@@ -208,7 +207,7 @@ fn a_whole_run_is_the_same_and_small_models_say_that_it_does_nothing() {
     });
     assert!(session.summary().finished);
     let said = session.events.iter().any(|event| match event {
-        Event::Warning { message } => message.to_string().contains("gradient_checkpointing has no effect"),
+        Event::Warning { message } => message.english().contains("gradient_checkpointing has no effect"),
         _ => false,
     });
     assert!(said, "{:?}", session.events);
