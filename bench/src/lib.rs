@@ -463,6 +463,7 @@ impl Lora {
             learning_rate: LEARNING_RATE,
             max_grad_norm: 1.0,
             dropout_seed: None,
+            gradient_checkpointing: false,
         };
         let batches = std::slice::from_ref(&self.batch);
         let done = train_step(

@@ -126,9 +126,37 @@ pub(crate) async fn check(
                 size: bytes >> 20,
                 limit: limit >> 20,
             };
-            Err(Error::new(Kind::OutOfMemory, what).remedy(msg::LowerRun))
+            let less = with_less(files, config, adapter, device).await?;
+            let remedy: Message = match less.filter(|&bytes| bytes <= limit) {
+                Some(bytes) => msg::KeepLess { size: bytes >> 20 }.into(),
+                None => msg::LowerRun.into(),
+            };
+            Err(Error::new(Kind::OutOfMemory, what).remedy(remedy))
         }
     }
+}
+
+/// What the run would take with `gradient_checkpointing`, where it is without and would take less with it.
+///
+/// # Errors
+/// As of [`estimate`].
+pub(crate) async fn with_less(
+    files: &ModelFiles,
+    config: &RunConfig,
+    adapter: Option<&AdapterConfig>,
+    device: &Device,
+) -> Result<Option<u64>> {
+    if config.gradient_checkpointing {
+        return Ok(None);
+    }
+    let limit = device::largest_buffer_bytes(device);
+    let today = forecast(files, config, adapter, limit).await?.memory.peak_bytes;
+    let config = RunConfig {
+        gradient_checkpointing: true,
+        ..config.clone()
+    };
+    let bytes = forecast(files, &config, adapter, limit).await?.memory.peak_bytes;
+    Ok(bytes.filter(|&bytes| today.is_some_and(|today| bytes < today)))
 }
 
 /// The refusal of a tensor, with the most rows and tokens for which it would fit.
@@ -256,9 +284,16 @@ async fn forecast(
         // From the second micro-batch on, all are alike.
         for _ in 0..config.gradient_accumulation_steps.min(2) {
             let before = ledger.in_use();
-            let dry_run = pass(config.per_device_train_batch_size, true)?;
-            activation_bytes = ledger.in_use() - before;
-            let made = dry_run.backward();
+            let made;
+            if config.gradient_checkpointing && skeleton.has_parts() {
+                let batch = skeleton.full_batch(config.per_device_train_batch_size, tokens)?;
+                let adapters = (&adapters, config.lora_dropout > 0.0);
+                (activation_bytes, made) = skeleton.dry_run_in_parts(&ledger, adapters, &batch);
+            } else {
+                let dry_run = pass(config.per_device_train_batch_size, true)?;
+                activation_bytes = ledger.in_use() - before;
+                made = dry_run.backward();
+            }
             gradients.get_or_insert(made);
             micro_batch.get_or_insert_with(|| ledger.take_work());
         }

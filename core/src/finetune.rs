@@ -17,6 +17,8 @@ use crate::train::checkpoint::{self, Checkpoint};
 use crate::train::evaluation::{HeldOut, QUESTIONS};
 use crate::train::fingerprint::Fingerprint;
 use crate::train::trainer::Trainer;
+use lorakeet_i18n::messages::device::KeepLess;
+use lorakeet_i18n::messages::run::NothingToRecompute;
 use std::rc::Rc;
 
 /// Rows, and the SHA-256 of the file that they were read from.
@@ -84,7 +86,16 @@ pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<RunSum
     let adapter = job.adapter.map(|adapter| &adapter.config);
     let device = model.model.device();
     let peak_bytes = estimate::check(&model.files, &planned, adapter, device).await?;
-    device::try_memory(device, peak_bytes.unwrap_or(0)).await?;
+    if let Err(error) = device::try_memory(device, peak_bytes.unwrap_or(0)).await {
+        let less = estimate::with_less(&model.files, &planned, adapter, device).await?;
+        return Err(match less {
+            Some(bytes) => error.remedy(KeepLess { size: bytes >> 20 }),
+            None => error,
+        });
+    }
+    if config.gradient_checkpointing && !model.model.has_parts() {
+        emit.warn(NothingToRecompute);
+    }
     let _expected = device::expect_memory(peak_bytes.unwrap_or(0));
 
     // Where it goes on from, and by what its checkpoints know it again: only those need a look at the model's files.

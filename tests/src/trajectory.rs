@@ -142,6 +142,7 @@ pub fn take_steps(
             learning_rate: schedule.learning_rate(step),
             max_grad_norm: config.max_grad_norm,
             dropout_seed: None,
+            gradient_checkpointing: config.gradient_checkpointing,
         };
         let taken = block_on(train_step(
             model,

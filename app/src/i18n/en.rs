@@ -157,7 +157,7 @@ pub static WORDS: Words = Words {
     },
     memory_too_much: |available| {
         format!(
-            "This device has only {available}. Lower per_device_train_batch_size or cutoff_len, or use a smaller model."
+            "This device has only {available}. Set gradient_checkpointing, lower per_device_train_batch_size or cutoff_len, or use a smaller model."
         )
     },
     step_time: |time| format!("Estimated time of a step on this device: {time}."),

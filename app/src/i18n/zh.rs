@@ -144,7 +144,9 @@ pub static WORDS: Words = Words {
         None => format!("基座模型占用 {base} 显存（每个参数 {each} 字节）。无法预估此次训练的峰值。"),
     },
     memory_too_much: |available| {
-        format!("此设备只有 {available}。请减小 per_device_train_batch_size 或 cutoff_len，或换用更小的模型。")
+        format!(
+            "此设备只有 {available}。请开启 gradient_checkpointing，减小 per_device_train_batch_size 或 cutoff_len，或换用更小的模型。"
+        )
     },
     step_time: |time| format!("预计在此设备上每步耗时 {time}。"),
     settings_summary: |rate, rank, length| match rank {

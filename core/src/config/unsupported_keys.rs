@@ -37,7 +37,7 @@ pub(super) fn find(key: &str) -> Option<Treatment> {
         | "tf32"
         | "half_precision_backend"
         | "fp16_opt_level" => ignored(msg::TrainedIn32Bits),
-        "gradient_checkpointing" | "gradient_checkpointing_kwargs" | "disable_gradient_checkpointing" | "use_cache" => {
+        "gradient_checkpointing_kwargs" | "disable_gradient_checkpointing" | "use_cache" => {
             ignored(msg::ChangesMemoryOnly)
         }
         "auto_find_batch_size" => only(OFF, msg::NotAvailableYet),

@@ -357,18 +357,23 @@ impl Bert {
     fn forward<G: Graph>(&self, g: &G, batch: &Batch) -> G::Rows {
         let input = Tokens::of(g, batch);
         let (count, mask) = (input.batch * input.tokens, input.mask);
-        let positions = g.numbers(count, || self.positions(batch));
-        let mut x = g.add(g.embed(&self.words, input.ids), g.embed(&self.positions, positions));
-        if let Some(table) = &self.token_types {
-            let types = g.numbers(count, || match batch.token_type_ids.is_empty() {
-                true => vec![0.0; count],
-                false => batch.token_type_ids.iter().map(|&id| id as f32).collect(),
-            });
-            x = g.add(x, g.embed(table, types));
-        }
-        x = g.layer_norm(&self.norm, x);
+        let mut x = g.begin(|| {
+            let positions = g.numbers(count, || self.positions(batch));
+            let mut x = g.add(g.embed(&self.words, input.ids), g.embed(&self.positions, positions));
+            if let Some(table) = &self.token_types {
+                let types = g.numbers(count, || match batch.token_type_ids.is_empty() {
+                    true => vec![0.0; count],
+                    false => batch.token_type_ids.iter().map(|&id| id as f32).collect(),
+                });
+                x = g.add(x, g.embed(table, types));
+            }
+            g.layer_norm(&self.norm, x)
+        });
         let scoring = AttentionScoring::plain(self.width / self.heads, self.attention_mask);
         for layer in &self.layers {
+            if !g.enter(&mut x) {
+                continue;
+            }
             let qkv = [&layer.q, &layer.k, &layer.v].map(|linear| g.linear(linear, x.clone()));
             let mixed = g.attention(qkv, Attention::plain(self.heads, &mask, scoring));
             let sum = g.add(x, g.linear(&layer.attention_out, mixed));
@@ -377,6 +382,8 @@ impl Bert {
             let sum = g.add(x, g.linear(&layer.down, inner));
             x = g.layer_norm(&layer.out_norm, sum);
         }
+        // The head alone comes behind.
+        g.enter(&mut x);
         x
     }
 

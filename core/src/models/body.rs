@@ -43,6 +43,11 @@ pub(super) trait Body: Send {
         self.sizes().layers
     }
 
+    /// Places where a pass may be cut ([`super::graph::Graph::enter`]).
+    fn cuts(&self) -> usize {
+        0
+    }
+
     /// Layers whose attention can be drawn: those that a pass computes first; 0 without attention.
     fn attention_layers(&self) -> usize {
         self.sizes().layers
@@ -150,6 +155,11 @@ macro_rules! stack {
                 heads: self.$($heads).+,
                 max_positions: self.max_positions,
             }
+        }
+
+        /// Before each layer and behind the last.
+        fn cuts(&self) -> usize {
+            self.layers.len() + 1
         }
 
         fn linears(&self) -> Vec<&Linear> {

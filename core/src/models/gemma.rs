@@ -293,8 +293,11 @@ impl Gemma {
         let angles = g.angles(&self.rope, input.start, input.tokens);
         let sliding_rope = self.sliding_rope.as_ref();
         let sliding_angles = sliding_rope.map(|rope| g.angles(rope, input.start, input.tokens));
-        let mut x = g.scale(g.embed(&self.embedding, input.ids), (self.width as f32).sqrt());
+        let mut x = g.begin(|| g.scale(g.embed(&self.embedding, input.ids), (self.width as f32).sqrt()));
         for (i, layer) in self.layers.iter().enumerate() {
+            if !g.enter(&mut x) {
+                continue;
+            }
             let normed = g.rms_norm(&layer.input_norm, x.clone());
             let norm = |norm: &Option<RmsNorm>, y| match norm {
                 None => y,
@@ -332,7 +335,10 @@ impl Gemma {
             let down = g.linear(&layer.down, inner);
             x = g.add(x, g.rms_norm(&layer.mlp_norm, down));
         }
-        g.rms_norm(&self.norm, x)
+        match g.enter(&mut x) {
+            true => g.rms_norm(&self.norm, x),
+            false => x,
+        }
     }
 }
 

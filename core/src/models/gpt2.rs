@@ -180,8 +180,11 @@ impl Gpt2 {
             let of_row = input.start..input.start + tokens;
             (0..batch).flat_map(|_| of_row.clone().map(|p| p as f32)).collect()
         });
-        let mut x = g.add(g.embed(&self.tokens, input.ids), g.embed(&self.positions, positions));
+        let mut x = g.begin(|| g.add(g.embed(&self.tokens, input.ids), g.embed(&self.positions, positions)));
         for (i, layer) in self.layers.iter().enumerate() {
+            if !g.enter(&mut x) {
+                continue;
+            }
             let normed = g.layer_norm(&layer.norm_1, x.clone());
             let qkv = g.linear(&layer.attention, normed);
             // [B·T, 3·C] → three of [B·T, C]
@@ -201,7 +204,10 @@ impl Gpt2 {
             let inner = g.activation(self.activation, g.linear(&layer.up, normed));
             x = g.add(x, g.linear(&layer.down, inner));
         }
-        g.layer_norm(&self.norm, x)
+        match g.enter(&mut x) {
+            true => g.layer_norm(&self.norm, x),
+            false => x,
+        }
     }
 }
 

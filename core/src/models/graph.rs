@@ -15,6 +15,7 @@ use super::{
     matrix::Matrix,
     norm::{LayerNorm, RmsNorm},
     numbers,
+    parts::{Constants, Part},
     rope::Rope,
 };
 use crate::{
@@ -96,6 +97,22 @@ pub(crate) trait Graph {
     fn attention(&self, qkv: [Self::Rows; 3], of: Attention<'_, Self>) -> Self::Rows
     where
         Self: Sized;
+
+    /// What a stack of layers begins with; a pass in parts ([`super::parts`]) makes it in one of them only.
+    fn begin(&self, make: impl FnOnce() -> Self::Rows) -> Self::Rows {
+        make()
+    }
+    /// Before a layer, and once behind the last: a place where the pass may be cut. Whether what follows, up to the next such
+    /// place, is to be done; x is what goes into it.
+    fn enter(&self, _x: &mut Self::Rows) -> bool {
+        true
+    }
+    /// Rows that several layers read besides x; `trained` where they are made of trained weights or of x.
+    fn shared(&self, _trained: bool, make: impl FnOnce() -> Self::Rows) -> Self::Rows {
+        make()
+    }
+    /// x as one layer reads it, whose gradients are added up before they meet those of other layers.
+    fn view(&self, x: &Self::Rows) -> Self::Rows;
 
     /// The keys and values of a layer with those that a cache holds before them.
     fn extend_cache(&self, _layer: usize, k: Self::Rows, v: Self::Rows) -> (Self::Rows, Self::Rows) {
@@ -212,6 +229,45 @@ pub(crate) struct TensorGraph<'a> {
     device: &'a Device,
     cache: Option<RefCell<&'a mut KvCache>>,
     watch: Option<&'a AttentionWatch>,
+    part: Option<OfPart<'a>>,
+}
+
+/// The part of a pass that a graph is for, and the constants of the whole.
+struct OfPart<'a> {
+    part: &'a Part<Tensor<2>, Tensor<4>>,
+    constants: &'a Constants,
+    /// Ids and masks that were asked for.
+    asked: [Cell<usize>; 2],
+    /// Whether something is made that other parts pass over.
+    makes: Cell<bool>,
+}
+
+impl OfPart<'_> {
+    fn making<T>(&self, make: impl FnOnce() -> T) -> T {
+        let outer = self.makes.replace(true);
+        let made = make();
+        self.makes.set(outer);
+        made
+    }
+
+    /// A constant that all parts ask for in the same order: made at the first time.
+    fn constant<const D: usize>(
+        &self,
+        asked: &Cell<usize>,
+        kept: &RefCell<Vec<Tensor<D>>>,
+        make: impl FnOnce() -> Tensor<D>,
+    ) -> Tensor<D> {
+        if self.makes.get() || !self.part.is_at_start() {
+            return make();
+        }
+        let number = asked.replace(asked.get() + 1);
+        if let Some(tensor) = kept.borrow().get(number) {
+            return tensor.clone();
+        }
+        let tensor = make();
+        kept.borrow_mut().push(tensor.clone());
+        tensor
+    }
 }
 
 impl<'a> TensorGraph<'a> {
@@ -221,6 +277,25 @@ impl<'a> TensorGraph<'a> {
             device,
             cache: None,
             watch: None,
+            part: None,
+        }
+    }
+
+    /// A graph for one part of a pass.
+    pub(super) fn of_part(
+        pass: &'a Pass<'a>,
+        device: &'a Device,
+        part: &'a Part<Tensor<2>, Tensor<4>>,
+        constants: &'a Constants,
+    ) -> Self {
+        Self {
+            part: Some(OfPart {
+                part,
+                constants,
+                asked: [Cell::new(0), Cell::new(0)],
+                makes: Cell::new(false),
+            }),
+            ..Self::new(pass, device)
         }
     }
 
@@ -256,11 +331,19 @@ impl Graph for TensorGraph<'_> {
     type Weights = (Tensor<2>, Tensor<1>);
 
     fn numbers(&self, _count: usize, values: impl FnOnce() -> Vec<f32>) -> Tensor<1> {
-        numbers(values(), self.device)
+        let make = || numbers(values(), self.device);
+        match &self.part {
+            Some(of) => of.constant(&of.asked[0], &of.constants.numbers, make),
+            None => make(),
+        }
     }
 
     fn mask(&self, shape: [usize; 2], values: impl FnOnce() -> Vec<f32>) -> Tensor<2> {
-        Tensor::from_data(TensorData::new(values(), shape), self.device)
+        let make = || Tensor::from_data(TensorData::new(values(), shape), self.device);
+        match &self.part {
+            Some(of) => of.constant(&of.asked[1], &of.constants.masks, make),
+            None => make(),
+        }
     }
 
     fn all_seen(&self, keys: &Tensor<2>, batch: usize) -> Tensor<2> {
@@ -404,6 +487,28 @@ impl Graph for TensorGraph<'_> {
             watch.see([&q, &k], &of);
         }
         ops::attention_by([q, k, v], of.heads, positions, of.mask.clone(), of.scoring)
+    }
+
+    fn begin(&self, make: impl FnOnce() -> Tensor<2>) -> Tensor<2> {
+        match &self.part {
+            Some(of) => of.part.begin(|| of.making(make)),
+            None => make(),
+        }
+    }
+
+    fn enter(&self, x: &mut Tensor<2>) -> bool {
+        self.part.as_ref().is_none_or(|of| of.part.enter(x))
+    }
+
+    fn shared(&self, trained: bool, make: impl FnOnce() -> Tensor<2>) -> Tensor<2> {
+        match &self.part {
+            Some(of) => of.part.shared(trained, || of.making(make)),
+            None => make(),
+        }
+    }
+
+    fn view(&self, x: &Tensor<2>) -> Tensor<2> {
+        x.clone().reshape(x.dims())
     }
 
     fn extend_cache(&self, layer: usize, k: Tensor<2>, v: Tensor<2>) -> (Tensor<2>, Tensor<2>) {

@@ -332,8 +332,11 @@ impl Llama {
         let Heads { query, key_value, dim } = self.heads;
         let mask = input.mask;
         let angles = g.angles(&self.rope, input.start, input.tokens);
-        let mut x = g.embed(&self.embedding, input.ids);
+        let mut x = g.begin(|| g.embed(&self.embedding, input.ids));
         for (i, layer) in self.layers.iter().enumerate() {
+            if !g.enter(&mut x) {
+                continue;
+            }
             let normed = g.rms_norm(&layer.input_norm, x.clone());
             let norm = |norm: &Option<RmsNorm>, y| match norm {
                 None => y,
@@ -364,7 +367,10 @@ impl Llama {
             };
             x = g.add(x, g.linear(&layer.down, inner));
         }
-        g.rms_norm(&self.norm, x)
+        match g.enter(&mut x) {
+            true => g.rms_norm(&self.norm, x),
+            false => x,
+        }
     }
 }
 

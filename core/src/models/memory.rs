@@ -12,6 +12,7 @@
 mod activations;
 mod backward;
 mod dry_run;
+mod in_parts;
 mod losses;
 
 pub(crate) use dry_run::DryRun;

@@ -31,6 +31,7 @@ mod norm;
 mod open;
 mod pack;
 mod parameters;
+pub(crate) mod parts;
 pub mod registry;
 mod rope;
 mod skeleton;
@@ -411,6 +412,9 @@ impl Model {
     }
 
     fn hidden(&self, pass: &Pass, batch: &Batch) -> Tensor<2> {
+        if let Some(hidden) = pass.leaves.hidden() {
+            return hidden;
+        }
         self.body.hidden(&self.graph(pass), batch)
     }
 

@@ -196,8 +196,11 @@ impl ModernBert {
         let (width, heads, mask) = (self.width, self.heads, input.mask);
         let global = g.angles(&self.global_rope, 0, input.tokens);
         let local = g.angles(&self.local_rope, 0, input.tokens);
-        let mut x = g.layer_norm(&self.embedding_norm, g.embed(&self.embedding, input.ids));
+        let mut x = g.begin(|| g.layer_norm(&self.embedding_norm, g.embed(&self.embedding, input.ids)));
         for layer in &self.layers {
+            if !g.enter(&mut x) {
+                continue;
+            }
             let normed = match &layer.attention_norm {
                 None => x.clone(),
                 Some(norm) => g.layer_norm(norm, x.clone()),
@@ -223,7 +226,10 @@ impl ModernBert {
             let inner = g.multiply(gate, g.columns(&both, self.inner..2 * self.inner));
             x = g.add(x, g.linear(&layer.down, inner));
         }
-        g.layer_norm(&self.final_norm, x)
+        match g.enter(&mut x) {
+            true => g.layer_norm(&self.final_norm, x),
+            false => x,
+        }
     }
 
     async fn head(&self, loader: &mut Loader<'_>) -> Result<Head> {

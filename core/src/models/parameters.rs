@@ -1,7 +1,7 @@
 //! Trained tensors, outside the layers: [`Parameters`] in a fixed order, and [`Leaves`], the same tensors in one forward pass.
 
 use burn::tensor::{Gradients, Tensor};
-use std::{cell::RefCell, collections::BTreeMap};
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 /// One trained tensor.
 #[derive(Debug, Clone)]
@@ -82,13 +82,39 @@ impl Parameters {
 pub struct Leaves {
     values: Vec<Tensor<1>>,
     /// Values that are computed from the parameters alone, by a parameter's number.
-    kept: RefCell<BTreeMap<usize, Tensor<1>>>,
+    kept: Rc<RefCell<BTreeMap<usize, Tensor<1>>>>,
+    /// The hidden states that the head is to read, where they are computed already.
+    hidden: Option<Tensor<2>>,
 }
 
 impl Leaves {
     fn new(values: Vec<Tensor<1>>) -> Self {
-        let kept = RefCell::default();
-        Self { values, kept }
+        let (kept, hidden) = (Rc::default(), None);
+        Self { values, kept, hidden }
+    }
+    /// The same values without gradients; what is kept of them is kept for both.
+    pub(crate) fn without_gradients(&self) -> Self {
+        Self {
+            values: self.values.iter().map(|value| value.clone().inner()).collect(),
+            kept: Rc::clone(&self.kept),
+            hidden: None,
+        }
+    }
+    /// The same for a pass of which the head alone is left, on `hidden` states.
+    pub(crate) fn behind(&self, hidden: Tensor<2>) -> Self {
+        Self {
+            values: self.values.clone(),
+            kept: Rc::clone(&self.kept),
+            hidden: Some(hidden),
+        }
+    }
+    /// See [`Self::behind`].
+    pub(super) fn hidden(&self) -> Option<Tensor<2>> {
+        self.hidden.clone()
+    }
+    /// How many.
+    pub(crate) fn len(&self) -> usize {
+        self.values.len()
     }
     /// Parameter `i`, flat.
     pub fn get(&self, i: usize) -> Tensor<1> {

@@ -11,7 +11,7 @@ use crate::data::Batch;
 use crate::error::Result;
 use crate::formats::ModelFiles;
 use crate::formats::peft::{AdapterConfig, ChosenModule, chosen_modules};
-use crate::models::memory::DryRun;
+use crate::models::memory::{DryRun, SymbolicTensor};
 use crate::protocol::ModelInfo;
 use crate::quant::BaseFormat;
 use lorakeet_i18n::Message;
@@ -179,6 +179,11 @@ impl ModelSkeleton {
     /// A pass through the model and the losses of its head, in bytes; see [`super::Model::loss`].
     pub(crate) fn dry_run(&self, dry_run: &DryRun, batch: &Batch) {
         let hidden = self.body.dry_run(dry_run, batch);
+        self.losses(dry_run, hidden, batch);
+    }
+
+    /// The losses of the head on hidden states.
+    pub(super) fn losses(&self, dry_run: &DryRun, hidden: SymbolicTensor<2>, batch: &Batch) {
         let matrix = self.body.lm_head();
         match &self.head {
             Head::Vocabulary => dry_run.vocabulary_loss(hidden, matrix, self.body.logit_cap() > 0.0),

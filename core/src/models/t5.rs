@@ -8,14 +8,14 @@
 mod buckets;
 
 use super::{
-    HeadKind, Linear,
+    HeadKind, Linear, Weight,
     activation::Activation,
     body::{Body, Sizes, passes},
     graph::{Attention, Graph, TensorGraph, Tokens},
     head::Head,
     keys::Rule,
     load::{Init, Loader, Role},
-    matrix::Matrix,
+    matrix::{Matrix, Stored},
     norm::RmsNorm,
     registry::{Architecture, Kind, boxed},
 };
@@ -283,6 +283,11 @@ impl Body for EncoderDecoder {
         }
     }
 
+    /// Before each layer and behind the last, in both stacks.
+    fn cuts(&self) -> usize {
+        self.encoder.blocks.len() + self.decoder.blocks.len() + 2
+    }
+
     fn next<'a>(&self, g: &TensorGraph<'a>, input: Tokens<TensorGraph<'a>>) -> Option<Tensor<2>> {
         Some(self.next_states(g, input))
     }
@@ -352,7 +357,6 @@ impl EncoderDecoder {
             }
             ids
         });
-        let encoded = self.encode(g, Tokens::of(g, batch));
         let answers = Tokens {
             ids,
             mask: ones(g, batch.rows, answer),
@@ -360,6 +364,7 @@ impl EncoderDecoder {
             tokens: answer,
             start: 0,
         };
+        let encoded = self.encode(g, Tokens::of(g, batch));
         self.decode(g, answers, Some(encoded))
     }
 
@@ -383,8 +388,11 @@ impl EncoderDecoder {
     fn encode<G: Graph>(&self, g: &G, input: Tokens<G>) -> Encoded<G> {
         let mask = input.mask;
         let bias = self.bias(g, &self.encoder, (0, input.tokens), input.tokens, true);
-        let mut x = g.gather(&self.shared, input.ids);
+        let mut x = g.begin(|| g.gather(&self.shared, input.ids));
         for block in &self.encoder.blocks {
+            if !g.enter(&mut x) {
+                continue;
+            }
             let normed = g.rms_norm(&block.attention_norm, x.clone());
             let attention = Attention {
                 bias: Some(&bias),
@@ -394,8 +402,9 @@ impl EncoderDecoder {
             x = g.add(x, g.linear(&block.attention.o, mixed));
             x = self.mlp(g, block, x);
         }
+        g.enter(&mut x);
         Encoded {
-            hidden: g.rms_norm(&self.encoder.norm, x),
+            hidden: g.shared(true, || g.rms_norm(&self.encoder.norm, x)),
             mask,
         }
     }
@@ -405,8 +414,11 @@ impl EncoderDecoder {
         let (batch, tokens, start) = (input.batch, input.tokens, input.start);
         let bias = self.bias(g, &self.decoder, (start, tokens), start + tokens, false);
         let count = self.decoder.blocks.len();
-        let mut x = g.gather(&self.shared, input.ids);
+        let mut x = g.begin(|| g.gather(&self.shared, input.ids));
         for (i, block) in self.decoder.blocks.iter().enumerate() {
+            if !g.enter(&mut x) {
+                continue;
+            }
             let normed = g.rms_norm(&block.attention_norm, x.clone());
             let attention = Attention {
                 bias: Some(&bias),
@@ -421,7 +433,8 @@ impl EncoderDecoder {
                 // A cache keeps the encoder's keys and values behind the decoder's own.
                 let seen = match &encoded {
                     Some(Encoded { hidden, mask }) => {
-                        let (k, v) = (g.linear(&cross.k, hidden.clone()), g.linear(&cross.v, hidden.clone()));
+                        let hidden = g.view(hidden);
+                        let (k, v) = (g.linear(&cross.k, hidden.clone()), g.linear(&cross.v, hidden));
                         let (k, v) = g.extend_cache(count + i, k, v);
                         Some((k, v, mask.clone()))
                     }
@@ -437,7 +450,10 @@ impl EncoderDecoder {
             }
             x = self.mlp(g, block, x);
         }
-        g.scale(g.rms_norm(&self.decoder.norm, x), self.output_scale)
+        match g.enter(&mut x) {
+            true => g.scale(g.rms_norm(&self.decoder.norm, x), self.output_scale),
+            false => x,
+        }
     }
 
     fn mlp<G: Graph>(&self, g: &G, block: &Block, x: G::Rows) -> G::Rows {
@@ -460,14 +476,15 @@ impl EncoderDecoder {
         both_sides: bool,
     ) -> G::Rows {
         let count = queries + keys - 1;
-        let buckets = g.numbers(count, || {
+        let buckets = || {
             // From the first key as the last query sees it.
             let first = 1 - (start + queries) as i64;
             let distances = (0..count as i64).map(|i| first + i);
             let bucket = |distance| bucket(distance, self.buckets, self.max_distance, both_sides) as f32;
             distances.map(bucket).collect()
-        });
-        g.gather(&stack.bias, buckets)
+        };
+        let is_trained = matches!(stack.bias.stored, Stored::Dense(Weight::Trained(_)));
+        g.shared(is_trained, || g.gather(&stack.bias, g.numbers(count, buckets)))
     }
 }
 

@@ -317,6 +317,15 @@ impl<B: Launch, C: CheckpointStrategy> Ops for Autodiff<B, C> {
         }
     }
 
+    fn inject(root: FloatTensor<Self>, x: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self> {
+        let (gradient, nodes) = (gradient.into_primitive(), [root.node(), x.node()]);
+        let root = root.into_primitive();
+        match Inject.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish(gradient, root),
+            OpsKind::UnTracked(prep) => prep.finish(root),
+        }
+    }
+
     fn vocabulary_loss_bias(
         x: FloatTensor<Self>,
         w: FloatTensor<Self>,
@@ -419,6 +428,23 @@ impl<B: Launch> Backward<B, 1> for GivenGradient {
         let (gradient, [of_x]) = (ops.state, ops.parents);
         if let Some(node) = of_x {
             grads.register::<B>(node.id, B::float_mul(gradient, upstream));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Inject;
+
+impl<B: Launch> Backward<B, 2> for Inject {
+    type State = FloatTensor<B>;
+    fn backward(self, ops: Node<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let upstream = grads.consume::<B>(&ops.node);
+        let (gradient, [of_root, of_x]) = (ops.state, ops.parents);
+        if let Some(node) = of_x {
+            grads.register::<B>(node.id, gradient);
+        }
+        if let Some(node) = of_root {
+            grads.register::<B>(node.id, upstream);
         }
     }
 }

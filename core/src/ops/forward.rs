@@ -128,6 +128,8 @@ pub trait Ops: Backend {
     /// `value` [1], of which the gradient with respect to `x` is known: `gradient`, in x's shape.
     fn given_gradient(x: FloatTensor<Self>, value: FloatTensor<Self>, gradient: FloatTensor<Self>)
     -> FloatTensor<Self>;
+    /// `root` [1], whose backward pass hands `gradient` to `x` before anything else.
+    fn inject(root: FloatTensor<Self>, x: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self>;
     fn adamw(
         p: FloatTensor<Self>,
         g: FloatTensor<Self>,
@@ -385,6 +387,10 @@ impl<B: Launch> Ops for B {
 
     fn given_gradient(_x: FloatTensor<B>, value: FloatTensor<B>, _gradient: FloatTensor<B>) -> FloatTensor<B> {
         value
+    }
+
+    fn inject(root: FloatTensor<B>, _x: FloatTensor<B>, _gradient: FloatTensor<B>) -> FloatTensor<B> {
+        root
     }
 
     fn adamw(

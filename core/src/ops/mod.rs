@@ -164,6 +164,13 @@ pub fn dropout(x: Tensor<2>, p: f32, seed: u64) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::dropout(x.into_dispatch(), p, seed))
 }
 
+/// `root` \[1\], whose backward pass begins with `gradient` at `x`, whatever root's own gradient is: where the backward pass
+/// of a graph goes on from that of another.
+pub(crate) fn inject<const D: usize>(root: Tensor<1>, x: Tensor<D>, gradient: Tensor<D>) -> Tensor<1> {
+    let (root, x, gradient) = (root.into_dispatch(), x.into_dispatch(), gradient.into_dispatch());
+    Tensor::from_dispatch(Dispatch::inject(root, x, gradient))
+}
+
 /// Rows of w by number. ids \[n\] are whole numbers in f32 (exact up to 2²⁴), w \[V, C\] → \[n, C\].
 pub fn embedding(ids: Tensor<1>, w: Tensor<2>) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::embedding(ids.into_dispatch(), w.into_dispatch()))

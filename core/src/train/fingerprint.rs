@@ -14,9 +14,9 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Knobs that a run may change when it goes on: where its files lie (what they hold is compared instead), how long it is, and
-/// when it reports, scores, saves and ends.
-const FREE: [&str; 19] = [
+/// Knobs that a run may change when it goes on: where its files lie (what they hold is compared instead), how long it is, what
+/// changes its memory and none of its numbers, and when it reports, scores, saves and ends.
+const FREE: [&str; 20] = [
     "model_name_or_path",
     "adapter_name_or_path",
     "train_file",
@@ -25,6 +25,7 @@ const FREE: [&str; 19] = [
     "overwrite_output_dir",
     "resume_from_checkpoint",
     "per_device_eval_batch_size",
+    "gradient_checkpointing",
     "num_train_epochs",
     "max_steps",
     "logging_strategy",

@@ -40,6 +40,16 @@ impl GradientSum {
         }
     }
 
+    /// Adds the sums of other passes.
+    pub(crate) fn merge(&mut self, other: Self) {
+        for (sum, more) in self.0.iter_mut().zip(other.0) {
+            *sum = match (sum.take(), more) {
+                (Some(sum), Some(more)) => Some(sum + more),
+                (sum, more) => sum.or(more),
+            };
+        }
+    }
+
     /// Σ g² of the gathered tensors, in their order, left on the device so that one read fetches them all. Seven at a time, in
     /// one tensor: each launch and each tensor that is read costs the host as much, however small it is.
     pub fn sums_of_squares(&self) -> Vec<Tensor<1>> {

@@ -1,5 +1,8 @@
 //! One optimizer step: micro-batches forward and backward, one read, clip, update.
 //!
+//! With `gradient_checkpointing` a micro-batch goes through the model layer by layer ([`crate::models::parts`]), and others have
+//! a turn after each.
+//!
 //! The loss of a step is the mean over *all* target tokens of its micro-batches, so that splitting a batch changes nothing:
 //! each micro-batch's sum of losses is scaled by 1 / (targets of them all). Losses and squared norms are read back together,
 //! once a step, and nothing is updated unless both are finite: what a diverged step leaves behind is the last good state.
@@ -9,10 +12,10 @@ use crate::data::Batch;
 use crate::device::{Pass, make_room, make_room_for};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
-use crate::models::{Model, read};
+use crate::models::{Leaves, Model, parts::PassInParts, read};
 use crate::random::Generator;
 use crate::tasks::Objective;
-use burn::tensor::Tensor;
+use burn::tensor::{Gradients, Tensor};
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::run as msg;
 
@@ -27,6 +30,8 @@ pub struct StepSettings {
     pub max_grad_norm: f64,
     /// The run's seed, from which each micro-batch's dropout mask follows; `None` drops nothing.
     pub dropout_seed: Option<u64>,
+    /// Whether only the inputs of layers are kept for the backward pass.
+    pub gradient_checkpointing: bool,
 }
 
 /// What a step did.
@@ -58,8 +63,23 @@ pub async fn train_step(
     for (i, batch) in batches.iter().enumerate() {
         make_room(model.device(), Pass::over(batch, true));
         let seed = settings.dropout_seed.map(|seed| dropout_seed(seed, settings.step, i));
-        let loss = objective.loss(model, &leaves, batch, &counts, seed)?;
-        gradients.add(&leaves, &loss.backward());
+        let parts = match settings.gradient_checkpointing {
+            true => model.in_parts(batch, seed),
+            false => None,
+        };
+        let loss = match parts {
+            None => {
+                let loss = objective.loss(model, &leaves, batch, &counts, seed)?;
+                gradients.add(&leaves, &loss.backward());
+                loss
+            }
+            Some(parts) => {
+                let loss = |leaves: &Leaves| objective.loss(model, leaves, batch, &counts, seed);
+                let (loss, of_batch) = layer_by_layer(parts, &leaves, loss, host).await?;
+                gradients.merge(of_batch);
+                loss
+            }
+        };
         losses.push(loss.inner());
         (host.yield_now)().await;
     }
@@ -83,6 +103,36 @@ pub async fn train_step(
     // What the first step gathers, it leaves.
     make_room_for(model.device(), 0);
     Ok(result)
+}
+
+/// The loss of one micro-batch and its gradients, of which the backward pass makes each layer's activations anew; `loss` is the
+/// objective's, on hidden states that are there.
+async fn layer_by_layer(
+    mut parts: PassInParts<'_>,
+    leaves: &Leaves,
+    loss: impl Fn(&Leaves) -> Result<Tensor<1>>,
+    host: &Host,
+) -> Result<(Tensor<1>, GradientSum)> {
+    let plain = leaves.without_gradients();
+    while parts.forward(&plain) {
+        (host.yield_now)().await;
+    }
+    let loss = loss(&leaves.behind(parts.hidden(leaves)))?;
+    let mut of_head = loss.backward();
+    parts.begin_backward(&mut of_head);
+    let mut of_parts: Vec<Gradients> = Vec::new();
+    while let Some(gradients) = parts.backward(leaves) {
+        of_parts.push(gradients);
+        (host.yield_now)().await;
+    }
+    // A table that several parts use: the terms of its gradient are added up as in the graph of the whole, where the head's comes
+    // first and the others follow from the first part on.
+    let mut sum = GradientSum::new(leaves.len());
+    sum.add(leaves, &of_head);
+    for gradients in of_parts.iter().rev() {
+        sum.add(leaves, gradients);
+    }
+    Ok((loss, sum))
 }
 
 /// Refuses to go on from numbers that are none.
@@ -118,6 +168,7 @@ mod tests {
         learning_rate: 2e-4,
         max_grad_norm: 1.0,
         dropout_seed: None,
+        gradient_checkpointing: false,
     };
 
     #[test]

@@ -243,6 +243,7 @@ impl<'a> Trainer<'a> {
             max_grad_norm: self.config.max_grad_norm,
             dropout_seed: (self.config.lora_dropout > 0.0 || self.model.model.dropout() > 0.0)
                 .then_some(self.config.seed),
+            gradient_checkpointing: self.config.gradient_checkpointing,
         };
         let result = train_step(
             &mut self.model.model,

@@ -30,9 +30,10 @@ messages! { "device";
         "该训练约需 {size} MiB GPU 内存，而 GPU 无法提供这么多";
     Reported { error } = "the GPU reported an error: {error}", "GPU 报告了错误：{error}";
     LowerMemory =
-        "Lower per_device_train_batch_size or cutoff_len, take a smaller model, or close other programs that use the \
-         GPU.",
-        "请调低 per_device_train_batch_size 或 cutoff_len，换用更小的模型，或关闭其他占用 GPU 的程序。";
+        "Set gradient_checkpointing to true, lower per_device_train_batch_size or cutoff_len, take a smaller model, or \
+         close other programs that use the GPU.",
+        "请将 gradient_checkpointing 设为 true，调低 per_device_train_batch_size 或 cutoff_len，换用更小的模型，\
+         或关闭其他占用 GPU 的程序。";
     Activations { shape } = "activations {shape}", "激活值 {shape}";
     LowerRowsOrTokens { knob, rows, tokens } =
         "Lower {knob} to {rows} or cutoff_len to {tokens}, or choose the CPU as the device.",
@@ -49,6 +50,11 @@ messages! { "device";
     LowerRun =
         "Lower cutoff_len or per_device_train_batch_size, take a smaller model, or use another computer.",
         "请调低 cutoff_len 或 per_device_train_batch_size，换用更小的模型，或使用其他电脑。";
+    KeepLess { size } =
+        "Set gradient_checkpointing to true: the run takes about {size} MiB then. Or lower cutoff_len or \
+         per_device_train_batch_size, or take a smaller model.",
+        "请将 gradient_checkpointing 设为 true，届时约需 {size} MiB；或调低 cutoff_len 或 \
+         per_device_train_batch_size，或换用更小的模型。";
     OpenAlready = "a GPU is open already", "已经打开了一个 GPU";
     HandOverFirst =
         "Hand one over before anything is computed.",

@@ -27,6 +27,8 @@ use serde_json::{Value, json};
 
 /// How far the count may be from the estimate.
 const TOLERANCE: f64 = 0.02;
+/// The same of runs with gradient checkpointing, which have many small parts.
+const PARTS_TOLERANCE: f64 = 0.1;
 /// The same of recurrent networks, which spend their time in burn's own operations.
 const RECURRENT_TOLERANCE: f64 = 0.1;
 
@@ -61,7 +63,14 @@ fn check(device: &Device, what: &str, files: &ModelFiles, vocab: usize, config: 
 }
 
 /// Runs two steps of `config` and holds the estimate against the most bytes that were in use.
-fn check_within(tolerance: f64, device: &Device, what: &str, (files, vocab): (&ModelFiles, usize), config: RunConfig) {
+/// Gives that.
+fn check_within(
+    tolerance: f64,
+    device: &Device,
+    what: &str,
+    (files, vocab): (&ModelFiles, usize),
+    config: RunConfig,
+) -> u64 {
     let config = RunConfig { max_steps: 2, ..config };
     let limit = device::largest_buffer_bytes(device);
     let said = block_on(estimate(files, &config, None, limit)).expect("an estimate");
@@ -113,6 +122,75 @@ fn check_within(tolerance: f64, device: &Device, what: &str, (files, vocab): (&M
         (ratio - 1.0).abs() <= tolerance,
         "{what}: counted {counted}, said {ratio:.3} times that: {said:?}"
     );
+    counted
+}
+
+#[test]
+fn runs_that_compute_layers_anew_take_what_they_are_said_to_take_and_less_than_others() {
+    alone(|| {
+        let (device, _) = block_on(device::open(DeviceChoice::Gpu)).expect("a Vulkan driver");
+        let shape = Decoder {
+            layers: 6,
+            width: 64,
+            inner: 160,
+            heads: 4,
+            kv_heads: 2,
+            vocab: 256,
+            positions: 1024,
+        };
+        let lora = RunConfig {
+            target_modules: TargetModules::Pattern("all-linear".into()),
+            lora_dropout: 0.0,
+            val_size: 0.0,
+            gradient_accumulation_steps: 1,
+            cutoff_len: 64,
+            per_device_train_batch_size: 8,
+            lora_r: 4,
+            ..RunConfig::default()
+        };
+        let packed = RunConfig {
+            quantization_bit: Some(4),
+            lora_dropout: 0.1,
+            gradient_accumulation_steps: 2,
+            ..lora.clone()
+        };
+        let full = RunConfig {
+            finetuning_type: FinetuningType::Full,
+            ..lora.clone()
+        };
+        let long = RunConfig {
+            cutoff_len: 1024,
+            per_device_train_batch_size: 1,
+            ..packed.clone()
+        };
+        for (what, files, config) in [
+            ("Llama", open(shape.llama()), lora.clone()),
+            ("Llama, packed", open(shape.llama()), packed),
+            ("Llama, all trained", open(shape.llama()), full.clone()),
+            ("Llama, long rows", open(shape.llama()), long),
+            ("GPT-2", open(shape.gpt2()), lora.clone()),
+            (
+                "BERT's classifier",
+                shape.bert("BertForSequenceClassification"),
+                lora.clone(),
+            ),
+            ("ModernBERT", shape.modernbert("ModernBertForMaskedLM"), full.clone()),
+            ("Gemma", shape.gemma2(), lora.clone()),
+            ("T5", shape.t5(), lora),
+            ("T5, all trained", shape.t5(), full),
+        ] {
+            let of = |gradient_checkpointing| {
+                let config = RunConfig {
+                    gradient_checkpointing,
+                    ..config.clone()
+                };
+                check_within(PARTS_TOLERANCE, &device, what, (&files, shape.vocab), config)
+            };
+            let (with, without) = (of(true), of(false));
+            println!("{what}: {with} bytes, {without} without");
+            assert!(with < without, "{what}: {with} bytes, {without} without");
+        }
+    });
 }
 
 /// Which have no linears for adapters.

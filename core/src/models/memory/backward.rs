@@ -1,6 +1,6 @@
 //! The backward pass of a dry run: gradients as they are made, added up and let go.
 
-use super::{Buffer, F32, MemoryLedger, Node, View};
+use super::{Buffer, MemoryLedger, Node, View};
 use crate::models::{
     Weight,
     matrix::{Matrix, Stored},
@@ -25,6 +25,26 @@ impl Recorded {
         });
         Self { node, step }
     }
+
+    pub(super) fn node(&self) -> Node {
+        self.node
+    }
+}
+
+/// What a backward pass leaves.
+pub(super) struct Gradients {
+    /// Of inputs, by their nodes.
+    pub(super) inputs: HashMap<usize, View>,
+    /// Of adapters and of modules that are trained whole.
+    pub(super) adapters: Vec<Buffer>,
+    /// Of trained weights, by number.
+    pub(super) weights: BTreeMap<usize, Buffer>,
+}
+
+impl Gradients {
+    pub(super) fn into_buffers(self) -> Vec<Buffer> {
+        self.adapters.into_iter().chain(self.weights.into_values()).collect()
+    }
 }
 
 /// The backward pass under way.
@@ -38,31 +58,31 @@ pub(super) struct Backward {
 }
 
 impl Backward {
-    /// Goes through the steps, the deepest first, and gives the gradients of what is trained.
-    pub(super) fn run(ledger: &MemoryLedger, mut tape: Vec<Recorded>) -> Vec<Buffer> {
+    /// Goes through the steps, the deepest first, from the `given` gradients.
+    pub(super) fn run(ledger: &MemoryLedger, mut tape: Vec<Recorded>, given: Vec<(Node, View)>) -> Gradients {
         let mut backward = Self {
             ledger: ledger.clone(),
             gradients: HashMap::new(),
             adapters: Vec::new(),
             weights: BTreeMap::new(),
         };
-        if let Some(last) = tape.last() {
-            let loss = ledger.hold(F32);
-            backward.pass(last.node, View::whole(loss, F32));
+        for (node, gradient) in given {
+            backward.pass(node, gradient);
         }
         tape.sort_by_key(|recorded| recorded.node.depth);
         while let Some(Recorded { step, .. }) = tape.pop() {
             step(&mut backward);
         }
-        let mut gradients = backward.adapters;
-        // The gradients of a tensor that is used several times become one.
-        let of_weights: BTreeMap<usize, Buffer> = backward
-            .weights
-            .into_iter()
-            .map(|((number, _), gradient)| (number, gradient))
-            .collect();
-        gradients.extend(of_weights.into_values());
-        gradients
+        Gradients {
+            inputs: backward.gradients,
+            adapters: backward.adapters,
+            // The gradients of a tensor that is used several times become one.
+            weights: backward
+                .weights
+                .into_iter()
+                .map(|((number, _), gradient)| (number, gradient))
+                .collect(),
+        }
     }
 
     /// Hands a gradient of `bytes` to `node`.

@@ -1,13 +1,14 @@
 //! The operations of a forward pass in bytes.
 
-use super::backward::{Backward, Recorded, Trained};
-use super::{Adapters, Buffer, MemoryLedger, Node, SymbolicTensor, View, bytes_of};
+use super::backward::{Backward, Gradients, Recorded, Trained};
+use super::{Adapters, Buffer, F32, MemoryLedger, Node, SymbolicTensor, View, bytes_of};
 use crate::models::{
     Linear, Matrix, Stored, Weight,
     activation::Activation,
     embedding::Embedding,
     graph::{Attention, Graph},
     norm::{LayerNorm, RmsNorm},
+    parts::Part,
     rope::Rope,
 };
 use crate::ops::AttentionMask;
@@ -24,6 +25,8 @@ pub(crate) struct DryRun<'a> {
     trains: bool,
     nodes: Cell<usize>,
     tape: RefCell<Vec<Recorded>>,
+    /// The part of a pass that it is for.
+    part: Option<&'a Part<Rows>>,
 }
 
 type Rows = SymbolicTensor<2>;
@@ -46,12 +49,33 @@ impl<'a> DryRun<'a> {
             trains,
             nodes: Cell::new(0),
             tape: RefCell::default(),
+            part: None,
+        }
+    }
+
+    /// One for a part of a pass.
+    pub(super) fn of_part(self, part: &'a Part<Rows>) -> Self {
+        Self {
+            part: Some(part),
+            ..self
         }
     }
 
     /// The backward pass; gives the gradients of what is trained.
     pub(crate) fn backward(self) -> Vec<Buffer> {
-        Backward::run(&self.ledger, self.tape.into_inner())
+        let tape = self.tape.into_inner();
+        let loss = tape.last().map(Recorded::node);
+        let loss = loss.map(|node| (node, View::whole(self.ledger.hold(F32), F32)));
+        Backward::run(&self.ledger, tape, loss.into_iter().collect()).into_buffers()
+    }
+
+    /// The same of a part, from gradients of what came out of it; without any, from the loss.
+    pub(super) fn backward_from(self, mut given: Vec<(Node, View)>) -> Gradients {
+        let tape = self.tape.into_inner();
+        if let (true, Some(last)) = (given.is_empty(), tape.last()) {
+            given.push((last.node(), View::whole(self.ledger.hold(F32), F32)));
+        }
+        Backward::run(&self.ledger, tape, given)
     }
 
     pub(super) fn node(&self, inputs: &[Node], trained: bool) -> Node {
@@ -382,6 +406,35 @@ impl Graph for DryRun<'_> {
             backward.register(inner, dx, bytes);
         });
         self.made(node, x.shape, x.view.copied())
+    }
+
+    fn begin(&self, make: impl FnOnce() -> Rows) -> Rows {
+        match self.part {
+            Some(part) => part.begin(make),
+            None => make(),
+        }
+    }
+
+    fn enter(&self, x: &mut Rows) -> bool {
+        self.part.is_none_or(|part| part.enter(x))
+    }
+
+    fn shared(&self, trained: bool, make: impl FnOnce() -> Rows) -> Rows {
+        match self.part {
+            Some(part) => part.shared(trained, make),
+            None => make(),
+        }
+    }
+
+    fn view(&self, x: &Rows) -> Rows {
+        let node = self.node(&[x.node], false);
+        let inner = x.node;
+        self.record(node, move |backward, dy| backward.pass(inner, dy));
+        SymbolicTensor {
+            view: x.view.clone(),
+            shape: x.shape,
+            node,
+        }
     }
 
     /// Seen in place; its gradient is one of all columns, zero elsewhere.
