@@ -52,6 +52,8 @@ pub mod generate;
 #[cfg(feature = "engine")]
 pub(crate) mod loaded_model;
 #[cfg(feature = "engine")]
+pub mod hub;
+#[cfg(feature = "engine")]
 pub mod models;
 #[cfg(feature = "engine")]
 pub mod ops;
