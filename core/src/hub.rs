@@ -40,8 +40,8 @@ pub use fetch::{Body, Fetch, Reply, Request, Unreachable};
 pub use id::HubId;
 pub use memory::MemoryPlace;
 pub use remote::RemoteFile;
-pub(crate) use shelf::{Record, there_bytes};
 pub use shelf::{FOLDERS, ShelfPlace, forget, models, open};
+pub(crate) use shelf::{Record, there_bytes};
 
 use crate::Result;
 use crate::protocol::HubFile;

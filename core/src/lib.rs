@@ -50,9 +50,9 @@ pub(crate) mod finetune;
 #[cfg(feature = "engine")]
 pub mod generate;
 #[cfg(feature = "engine")]
-pub(crate) mod loaded_model;
-#[cfg(feature = "engine")]
 pub mod hub;
+#[cfg(feature = "engine")]
+pub(crate) mod loaded_model;
 #[cfg(feature = "engine")]
 pub mod models;
 #[cfg(feature = "engine")]

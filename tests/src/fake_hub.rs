@@ -132,7 +132,9 @@ impl FakeHub {
             hasher.update(bytes);
         }
         let commit = hexadecimal(&hasher.finalize())[..40].to_owned();
-        let files = files.iter().map(|(name, bytes)| ((*name).to_owned(), Arc::from(*bytes)));
+        let files = files
+            .iter()
+            .map(|(name, bytes)| ((*name).to_owned(), Arc::from(*bytes)));
         let repository = Repository {
             commit: commit.clone(),
             files: files.collect(),
@@ -248,7 +250,9 @@ fn visit(mut stream: TcpStream, state: &Mutex<State>, answer: &dyn Fn(&Asked, &m
     if asked.method == "HEAD" {
         return Ok(());
     }
-    let given = answer.cut_after.map_or(answer.range.len(), |most| most.min(answer.range.len()));
+    let given = answer
+        .cut_after
+        .map_or(answer.range.len(), |most| most.min(answer.range.len()));
     let bytes = &answer.body[answer.range.start..answer.range.start + given];
     for chunk in bytes.chunks(CHUNK_BYTES) {
         if answer.counted.is_some() {
@@ -264,7 +268,9 @@ fn visit(mut stream: TcpStream, state: &Mutex<State>, answer: &dyn Fn(&Asked, &m
 
 fn read(stream: &TcpStream) -> Result<Option<Asked>> {
     let mut lines = BufReader::new(stream.take(REQUEST_BYTES)).lines();
-    let Some(first) = lines.next().transpose()? else { return Ok(None) };
+    let Some(first) = lines.next().transpose()? else {
+        return Ok(None);
+    };
     let mut words = first.split(' ').map(str::to_owned);
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let mut headers = BTreeMap::new();
@@ -322,7 +328,9 @@ impl Answer {
         let all = bytes.len();
         let mut answer = Self::of("200 OK", bytes).with("Accept-Ranges", "bytes");
         answer.counted = Some(counted.to_owned());
-        let Some(range) = asked.headers.get("range") else { return answer };
+        let Some(range) = asked.headers.get("range") else {
+            return answer;
+        };
         let parts = range.strip_prefix("bytes=").and_then(|range| range.split_once('-'));
         let number = |text: &str| text.parse::<usize>().ok();
         let Some((Some(start), end)) = parts.map(|(start, end)| (number(start), number(end))) else {
@@ -370,8 +378,13 @@ fn lists(asked: &Asked, state: &mut State, file_host: &str) -> Answer {
         return Answer::of("307 Temporary Redirect", Vec::new()).with("Location", location);
     }
     let missing = || Answer::refusal("401 Unauthorized", "RepoNotFound", "Invalid username or password.");
-    let Some(repository) = state.repositories.get(id).cloned() else { return missing() };
-    let given = asked.headers.get("authorization").and_then(|value| value.strip_prefix("Bearer "));
+    let Some(repository) = state.repositories.get(id).cloned() else {
+        return missing();
+    };
+    let given = asked
+        .headers
+        .get("authorization")
+        .and_then(|value| value.strip_prefix("Bearer "));
     let is_open = repository.token.is_none() || repository.token.as_deref() == given;
     // Lists of gated models are open to all.
     match (is_open, repository.is_gated, is_list) {
@@ -389,7 +402,11 @@ fn lists(asked: &Asked, state: &mut State, file_host: &str) -> Answer {
     }
     match verb {
         "revision" => {
-            let siblings: Vec<Value> = repository.files.keys().map(|name| json!({ "rfilename": name })).collect();
+            let siblings: Vec<Value> = repository
+                .files
+                .keys()
+                .map(|name| json!({ "rfilename": name }))
+                .collect();
             Answer::json(&json!({
                 "_id": "0", "id": id, "modelId": id, "sha": repository.commit, "private": false,
                 "gated": repository.is_gated, "downloads": 0, "likes": 0, "tags": [], "siblings": siblings
@@ -430,7 +447,9 @@ fn tree(repository: &Repository, query: &str, (asked, most): (&Asked, usize)) ->
     if most == 0 {
         return Answer::json(&json!(entries));
     }
-    let cursor = query.split('&').find_map(|part| part.strip_prefix("cursor=")?.parse().ok());
+    let cursor = query
+        .split('&')
+        .find_map(|part| part.strip_prefix("cursor=")?.parse().ok());
     let start = cursor.unwrap_or(0usize).min(entries.len());
     let end = (start + most).min(entries.len());
     let answer = Answer::json(&json!(entries[start..end]));
@@ -439,7 +458,10 @@ fn tree(repository: &Repository, query: &str, (asked, most): (&Asked, usize)) ->
     }
     let host = asked.headers.get("host").cloned().unwrap_or_default();
     let path = asked.target.split('?').next().unwrap_or_default();
-    answer.with("Link", format!("<http://{host}{path}?recursive=true&cursor={end}>; rel=\"next\""))
+    answer.with(
+        "Link",
+        format!("<http://{host}{path}?recursive=true&cursor={end}>; rel=\"next\""),
+    )
 }
 
 fn resolved(
@@ -451,7 +473,9 @@ fn resolved(
 ) -> Answer {
     if !is_large(name) {
         let etag = format!("\"{}\"", git_hash(&bytes));
-        return Answer::file(asked, bytes, name).with("ETag", etag).with("X-Repo-Commit", commit);
+        return Answer::file(asked, bytes, name)
+            .with("ETag", etag)
+            .with("X-Repo-Commit", commit);
     }
     let signature = state.next_signature;
     state.next_signature += 1;
@@ -472,7 +496,9 @@ fn resolved(
 fn large_file(asked: &Asked, state: &mut State) -> Answer {
     state.has_leaked |= asked.headers.contains_key("authorization");
     let (path, query) = asked.target.split_once('?').unwrap_or((&asked.target, ""));
-    let signature = query.strip_prefix("signature=").and_then(|text| text.parse::<u64>().ok());
+    let signature = query
+        .strip_prefix("signature=")
+        .and_then(|text| text.parse::<u64>().ok());
     if !signature.is_some_and(|signature| state.signed.contains(&signature)) {
         return Answer::of("403 Forbidden", b"<Error><Code>AccessDenied</Code></Error>".to_vec());
     }
@@ -505,7 +531,9 @@ fn large_file(asked: &Asked, state: &mut State) -> Answer {
 
 /// Whether git has a pointer in place of it.
 fn is_large(name: &str) -> bool {
-    [".safetensors", ".gguf", ".bin"].iter().any(|ending| name.ends_with(ending))
+    [".safetensors", ".gguf", ".bin"]
+        .iter()
+        .any(|ending| name.ends_with(ending))
 }
 
 fn hash(bytes: &[u8]) -> String {

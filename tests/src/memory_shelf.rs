@@ -115,12 +115,7 @@ impl Shelf for MemoryShelf {
             }) as Box<dyn Pieces>
         }))
     }
-    fn go_on<'a>(
-        &'a self,
-        folder: &'a str,
-        name: &'a str,
-        from: u64,
-    ) -> LocalFuture<'a, Result<Box<dyn Pieces + 'a>>> {
+    fn go_on<'a>(&'a self, folder: &'a str, name: &'a str, from: u64) -> LocalFuture<'a, Result<Box<dyn Pieces + 'a>>> {
         ready(self.change().and_then(|()| {
             let mut folders = self.disk.0.borrow_mut();
             let bytes = folders.get_mut(folder).and_then(|files| files.get_mut(name));

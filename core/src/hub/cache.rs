@@ -98,7 +98,9 @@ impl CachePlace {
     }
 
     fn incomplete(&self, file: &HubFile) -> PathBuf {
-        self.repository().join("blobs").join(format!("{}.incomplete", file.etag))
+        self.repository()
+            .join("blobs")
+            .join(format!("{}.incomplete", file.etag))
     }
 
     /// Writes down which commit a revision stood for.
@@ -107,7 +109,8 @@ impl CachePlace {
             return Ok(());
         }
         let path = self.repository().join("refs").join(revision);
-        let written = fs::create_dir_all(path.parent().unwrap_or(Path::new(""))).and_then(|()| fs::write(&path, &self.commit));
+        let written =
+            fs::create_dir_all(path.parent().unwrap_or(Path::new(""))).and_then(|()| fs::write(&path, &self.commit));
         written.map_err(|error| refused(&path, &error))
     }
 
@@ -132,11 +135,20 @@ impl CachePlace {
 
     /// Takes a file's contents for one writer alone.
     fn lock(&self, file: &HubFile) -> Result<File> {
-        let path = self.root.join(".locks").join(&self.folder).join(format!("{}.lock", file.etag));
+        let path = self
+            .root
+            .join(".locks")
+            .join(&self.folder)
+            .join(format!("{}.lock", file.etag));
         let failed = |error: std::io::Error| refused(&path, &error);
         fs::create_dir_all(path.parent().unwrap_or(Path::new(""))).map_err(failed)?;
         let mut options = OpenOptions::new();
-        let lock = options.write(true).create(true).truncate(false).open(&path).map_err(failed)?;
+        let lock = options
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(failed)?;
         match lock.try_lock() {
             // Some network drives know no locks.
             Ok(()) | Err(TryLockError::Error(_)) => Ok(lock),
@@ -188,7 +200,9 @@ impl Place for CachePlace {
             let mut options = OpenOptions::new();
             let opened = options.append(true).create(true).open(&path).map_err(failed)?;
             if opened.metadata().map_err(failed)?.len() < from {
-                return Err(Error::io(msg::BecameShorter).file(path.display().to_string()).remedy(msg::DownloadGoesOn));
+                return Err(Error::io(msg::BecameShorter)
+                    .file(path.display().to_string())
+                    .remedy(msg::DownloadGoesOn));
             }
             opened.set_len(from).map_err(failed)?;
             let pieces = Growing {
@@ -248,7 +262,9 @@ pub async fn fetch(hub: &Hub, settings: &Settings, id: &HubId, emit: &mut Emit<'
     let repository: Repository = match hub.repository(id).await {
         Ok(repository) => repository,
         Err(error) if error.kind == crate::error::Kind::File => {
-            let Some(path) = cached(settings, id) else { return Err(error) };
+            let Some(path) = cached(settings, id) else {
+                return Err(error);
+            };
             let why = error.message();
             emit.warn(msg::UsesCached { name, why });
             return Ok(path);
@@ -267,7 +283,7 @@ pub async fn fetch(hub: &Hub, settings: &Settings, id: &HubId, emit: &mut Emit<'
 
 /// What the cache has of a revision, where it looks like a model: the folder of a model whose files are all there, or a GGUF
 /// file that was asked for by its name or is the only one.
-fn cached(settings: &Settings, id: &HubId) -> Option<PathBuf> {
+pub fn cached(settings: &Settings, id: &HubId) -> Option<PathBuf> {
     let of_ref = || {
         let place = CachePlace::new(&settings.cache, &id.id, "");
         let text = fs::read_to_string(place.repository().join("refs").join(&id.revision)).ok()?;
@@ -285,7 +301,9 @@ fn cached(settings: &Settings, id: &HubId) -> Option<PathBuf> {
     }
     let names = fs::read_dir(&folder).ok()?;
     let names = names.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let mut ggufs: Vec<String> = names.filter(|name| name.to_ascii_lowercase().ends_with(".gguf")).collect();
+    let mut ggufs: Vec<String> = names
+        .filter(|name| name.to_ascii_lowercase().ends_with(".gguf"))
+        .collect();
     if let Some(wanted) = &id.file {
         let wanted = wanted.to_ascii_lowercase();
         ggufs.retain(|name| name.to_ascii_lowercase().contains(&wanted));
@@ -301,7 +319,12 @@ mod tests {
     use super::*;
 
     fn read(variables: &[(&str, &str)]) -> Settings {
-        let of = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        let of = |name: &str| {
+            variables
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| (*value).to_owned())
+        };
         Settings::read(of).expect("there is a home")
     }
 

@@ -66,7 +66,11 @@ pub async fn choose(hub: &Hub, repository: &Repository) -> Result<Chosen> {
         let mut files = beside(repository);
         for name in weights {
             let named = repository.file(&name);
-            files.push(named.cloned().ok_or_else(|| asked.not_promised(msg::ShardMissing { name }))?);
+            files.push(
+                named
+                    .cloned()
+                    .ok_or_else(|| asked.not_promised(msg::ShardMissing { name }))?,
+            );
         }
         return Ok(of(files, false));
     }
@@ -129,13 +133,17 @@ async fn shards(hub: &Hub, repository: &Repository, index: &HubFile) -> Result<V
 /// One file that is a model of its own: no part of several, and no projector of pictures.
 fn is_gguf(file: &HubFile) -> bool {
     let name = file.path.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
-    let Some(stem) = name.strip_suffix(".gguf") else { return false };
+    let Some(stem) = name.strip_suffix(".gguf") else {
+        return false;
+    };
     !is_split(stem) && !name.starts_with("mmproj")
 }
 
 /// Whether a name ends as `-00001-of-00003`.
 fn is_split(stem: &str) -> bool {
-    let Some((first, count)) = stem.rsplit_once("-of-") else { return false };
+    let Some((first, count)) = stem.rsplit_once("-of-") else {
+        return false;
+    };
     let is_number = |text: &str| text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());
     is_number(count) && first.rsplit('-').next().is_some_and(is_number)
 }
@@ -164,7 +172,11 @@ fn one_gguf(choices: Vec<HubFile>, wanted: &str, id: &str) -> Result<Chosen> {
             true => Error::config(msg::NoGgufFiles { name: id }),
             false => {
                 let there = Field::first(20, there.into_iter());
-                Error::config(msg::NoSuchGguf { name: id, wanted, there })
+                Error::config(msg::NoSuchGguf {
+                    name: id,
+                    wanted,
+                    there,
+                })
             }
         };
         return Err(error.remedy(msg::NameLikeThis));
@@ -196,10 +208,16 @@ mod tests {
             let files: Vec<HubFile> = names.iter().zip(1..).map(|(name, bytes)| file(name, bytes)).collect();
             usual(&files).map(|file| file.path.clone())
         };
-        assert_eq!(taken(&["m-q8_0.gguf", "m-q4_k_m.gguf"]).as_deref(), Some("m-q4_k_m.gguf"));
+        assert_eq!(
+            taken(&["m-q8_0.gguf", "m-q4_k_m.gguf"]).as_deref(),
+            Some("m-q4_k_m.gguf")
+        );
         assert_eq!(taken(&["m-F16.gguf", "m.Q8_0.gguf"]).as_deref(), Some("m.Q8_0.gguf"));
         assert_eq!(taken(&["m-F16.gguf", "m-BF16.gguf"]).as_deref(), Some("m-F16.gguf"));
-        assert_eq!(taken(&["m-IQ4_K_MX.gguf", "n.gguf"]).as_deref(), Some("m-IQ4_K_MX.gguf"));
+        assert_eq!(
+            taken(&["m-IQ4_K_MX.gguf", "n.gguf"]).as_deref(),
+            Some("m-IQ4_K_MX.gguf")
+        );
         assert_eq!(taken(&[]), None);
     }
 

@@ -430,6 +430,9 @@ mod tests {
                 sha256: None,
             })
         };
-        assert_eq!([piece(0), piece(128 << 20), piece(8 << 30)], [1 << 20, 2 << 20, 8 << 20]);
+        assert_eq!(
+            [piece(0), piece(128 << 20), piece(8 << 30)],
+            [1 << 20, 2 << 20, 8 << 20]
+        );
     }
 }

@@ -125,7 +125,11 @@ async fn take_in(part: &Source, hasher: &mut Sha256, (report, emit): (&mut Repor
         report.done += length;
         report.tell(emit, false);
         (emit.host.yield_now)().await;
-        let is_over = emit.control.unless_download_cancelled(std::future::ready(())).await.is_none();
+        let is_over = emit
+            .control
+            .unless_download_cancelled(std::future::ready(()))
+            .await
+            .is_none();
         if is_over {
             return Err(Error::stopped(msg::Cancelled).remedy(msg::DownloadGoesOn));
         }

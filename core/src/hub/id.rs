@@ -66,7 +66,10 @@ fn is_name(part: &str) -> bool {
 
 /// Files may be called what no repository may be.
 fn is_file_name(part: &str) -> bool {
-    !matches!(part, "" | "." | "..") && part.len() <= 200 && !part.contains(['\\', ':', '\0']) && !part.contains(char::is_control)
+    !matches!(part, "" | "." | "..")
+        && part.len() <= 200
+        && !part.contains(['\\', ':', '\0'])
+        && !part.contains(char::is_control)
 }
 
 /// Whether a path inside a repository is a plain one, which can be a path elsewhere, too.
@@ -89,8 +92,23 @@ mod tests {
         assert_eq!(read("gpt2"), of("gpt2", "main", None));
         assert_eq!(read("org/name@v1.0:Q4_K_M"), of("org/name", "v1.0", Some("Q4_K_M")));
         assert_eq!(read("org/name@refs/pr/1"), of("org/name", "refs/pr/1", None));
-        assert_eq!(read("org/name:sub/a b.gguf"), of("org/name", "main", Some("sub/a b.gguf")));
-        for wrong in ["", "a/b/c", "/b", "a/", "../b", "a/b@", "a/b:", "a b/c", "C:\\models", "a/b:../c", "https://x/y"] {
+        assert_eq!(
+            read("org/name:sub/a b.gguf"),
+            of("org/name", "main", Some("sub/a b.gguf"))
+        );
+        for wrong in [
+            "",
+            "a/b/c",
+            "/b",
+            "a/",
+            "../b",
+            "a/b@",
+            "a/b:",
+            "a b/c",
+            "C:\\models",
+            "a/b:../c",
+            "https://x/y",
+        ] {
             assert_eq!(read(wrong), None, "{wrong}");
         }
     }

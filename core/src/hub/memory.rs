@@ -36,12 +36,16 @@ impl Place for MemoryPlace {
     fn whole<'a>(&'a self, file: &'a HubFile) -> LocalFuture<'a, Result<Option<Source>>> {
         let whole = self.whole.borrow();
         let found = whole.get(&file.path);
-        ready(Ok(found.map(|bytes| MemoryFile::source(base_name(&file.path), bytes.clone()))))
+        ready(Ok(
+            found.map(|bytes| MemoryFile::source(base_name(&file.path), bytes.clone()))
+        ))
     }
     fn part<'a>(&'a self, file: &'a HubFile) -> LocalFuture<'a, Result<Option<Source>>> {
         let parts = self.parts.borrow();
         let found = parts.get(&file.path);
-        ready(Ok(found.map(|bytes| MemoryFile::source(base_name(&file.path), bytes.clone()))))
+        ready(Ok(
+            found.map(|bytes| MemoryFile::source(base_name(&file.path), bytes.clone()))
+        ))
     }
     fn go_on<'a>(&'a self, file: &'a HubFile, from: u64) -> LocalFuture<'a, Result<Box<dyn Pieces + 'a>>> {
         let mut parts = self.parts.borrow_mut();
@@ -51,9 +55,11 @@ impl Place for MemoryPlace {
         let left = (file.bytes as usize).saturating_sub(part.len());
         ready(match part.try_reserve_exact(left) {
             Ok(()) => Ok(Box::new(Growing { place: self, file }) as Box<dyn Pieces>),
-            Err(_) => Err(Error::new(crate::error::Kind::OutOfMemory, msg::NoMemory { bytes: file.bytes })
-                .file(file.path.clone())
-                .remedy(msg::SmallerOrWithStorage)),
+            Err(_) => Err(
+                Error::new(crate::error::Kind::OutOfMemory, msg::NoMemory { bytes: file.bytes })
+                    .file(file.path.clone())
+                    .remedy(msg::SmallerOrWithStorage),
+            ),
         })
     }
     fn complete<'a>(&'a self, file: &'a HubFile) -> LocalFuture<'a, Result<()>> {

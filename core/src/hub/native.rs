@@ -54,14 +54,22 @@ impl NativeFetch {
                 call = call.header("Authorization", format!("Bearer {}", token.0.trim()));
             }
             if let Some(range) = &request.range {
-                call = call.header("Range", format!("bytes={}-{}", range.start, range.end.saturating_sub(1)));
+                call = call.header(
+                    "Range",
+                    format!("bytes={}-{}", range.start, range.end.saturating_sub(1)),
+                );
             }
             let response = call.call().map_err(|error| unreachable(&error))?;
             let status = response.status().as_u16();
             let headers: Vec<(String, String)> = response
                 .headers()
                 .iter()
-                .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+                .map(|(name, value)| {
+                    (
+                        name.as_str().to_owned(),
+                        String::from_utf8_lossy(value.as_bytes()).into_owned(),
+                    )
+                })
                 .collect();
             let location = headers.iter().find(|(name, _)| name == "location");
             let (true, Some((_, location))) = (matches!(status, 301 | 302 | 303 | 307 | 308), location) else {
@@ -111,7 +119,10 @@ impl Body for NativeBody {
     fn next(&mut self) -> LocalFuture<'_, Result<Option<Vec<u8>>, Unreachable>> {
         Box::pin(async move {
             let mut bytes = vec![0; CHUNK_BYTES];
-            let length = self.0.read(&mut bytes).map_err(|error| Unreachable(error.to_string()))?;
+            let length = self
+                .0
+                .read(&mut bytes)
+                .map_err(|error| Unreachable(error.to_string()))?;
             bytes.truncate(length);
             Ok((length > 0).then_some(bytes))
         })

@@ -98,12 +98,17 @@ pub(super) fn seconds_to_wait(reply: &Reply) -> Option<u64> {
         return seconds.trim().parse().ok();
     }
     let parts = reply.header("ratelimit")?.split(';');
-    parts.into_iter().find_map(|part| part.trim().strip_prefix("t=")?.parse().ok())
+    parts
+        .into_iter()
+        .find_map(|part| part.trim().strip_prefix("t=")?.parse().ok())
 }
 
 /// Scheme, host and port of an address.
 pub(super) fn origin(url: &str) -> Option<&str> {
-    let start = ["https://", "http://"].iter().find(|scheme| url.starts_with(**scheme))?.len();
+    let start = ["https://", "http://"]
+        .iter()
+        .find(|scheme| url.starts_with(**scheme))?
+        .len();
     let end = url[start..].find(['/', '?', '#']).map_or(url.len(), |end| start + end);
     (end > start).then(|| &url[..end])
 }

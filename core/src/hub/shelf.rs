@@ -277,7 +277,9 @@ pub async fn open(shelf: &Rc<dyn Shelf>, folder: &str) -> Result<(String, Vec<So
         let whole = place.whole(file).await?;
         sources.push(whole.ok_or_else(|| {
             let id = &record.id;
-            Error::io(msg::NotWhole { id }).file(file.path.clone()).remedy(msg::DownloadGoesOn)
+            Error::io(msg::NotWhole { id })
+                .file(file.path.clone())
+                .remedy(msg::DownloadGoesOn)
         })?);
     }
     Ok((base_name(&record.id).to_owned(), sources))

@@ -76,7 +76,12 @@ impl Session {
     async fn find(&self, from: &HubSource) -> Result<Found> {
         let fetch = self.fetch.clone().ok_or_else(|| Error::internal(msg::NoNetwork))?;
         let id = HubId::parse(&from.name)?;
-        let hub = Rc::new(Hub::new(fetch, &from.endpoint, from.token.clone(), self.control.clone())?);
+        let hub = Rc::new(Hub::new(
+            fetch,
+            &from.endpoint,
+            from.token.clone(),
+            self.control.clone(),
+        )?);
         let repository = Rc::new(hub.repository(&id).await?);
         let chosen = hub::choose(&hub, &repository).await?;
         if chosen.is_adapter {
@@ -147,9 +152,8 @@ impl Session {
         let Some(shelf) = self.shelf.clone() else {
             if needed > MOST_MEMORY_BYTES {
                 let (needed, most) = (megabytes(needed), megabytes(MOST_MEMORY_BYTES));
-                return Err(
-                    Error::new(Kind::OutOfMemory, msg::TooLargeForMemory { needed, most }).remedy(msg::SmallerOrWithStorage)
-                );
+                return Err(Error::new(Kind::OutOfMemory, msg::TooLargeForMemory { needed, most })
+                    .remedy(msg::SmallerOrWithStorage));
             }
             emit.warn(msg::ToMemory);
             return self.fetch_to_memory(found, emit).await;

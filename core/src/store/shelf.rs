@@ -42,8 +42,7 @@ pub trait Shelf {
     ///
     /// # Errors
     /// There is none of that name, it is shorter, or storage refuses.
-    fn go_on<'a>(&'a self, folder: &'a str, name: &'a str, from: u64)
-    -> LocalFuture<'a, Result<Box<dyn Pieces + 'a>>>;
+    fn go_on<'a>(&'a self, folder: &'a str, name: &'a str, from: u64) -> LocalFuture<'a, Result<Box<dyn Pieces + 'a>>>;
 
     /// Takes a folder for one writer alone; `None` where another has it, in this program or in any other one.
     ///

@@ -124,9 +124,17 @@ fn a_model_is_looked_at_fetched_and_trained() {
     let listing = listing(&session);
     let names: Vec<&str> = listing.files.iter().map(|file| file.path.as_str()).collect();
     assert_eq!(names.len(), 4, "{names:?}");
-    let weights = listing.files.iter().find(|file| file.path == WEIGHTS).expect("it is chosen");
+    let weights = listing
+        .files
+        .iter()
+        .find(|file| file.path == WEIGHTS)
+        .expect("it is chosen");
     assert_eq!(weights.bytes, files[WEIGHTS].len() as u64);
-    assert!(weights.sha256.is_some() && listing.problem.is_none(), "{:?}", listing.problem);
+    assert!(
+        weights.sha256.is_some() && listing.problem.is_none(),
+        "{:?}",
+        listing.problem
+    );
     assert!(listing.memory.is_some_and(|memory| memory.base_bytes > 0));
     assert_eq!((listing.revision.as_str(), listing.there_bytes), ("main", 0));
 
@@ -157,7 +165,12 @@ fn a_model_is_looked_at_fetched_and_trained() {
 fn of_a_large_model_the_header_is_read_before_the_download() {
     let hub = FakeHub::start().expect("there is a port");
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../public/model");
-    let file = |name: &str| (name.to_owned(), std::fs::read(folder.join(name)).expect("it is in the repository"));
+    let file = |name: &str| {
+        (
+            name.to_owned(),
+            std::fs::read(folder.join(name)).expect("it is in the repository"),
+        )
+    };
     let files: BTreeMap<String, Vec<u8>> = ["config.json", WEIGHTS, "tokenizer.json"].map(file).into();
     publish(&hub, ID, &files);
     let mut session = session(Some(&Disk::default().open(None)));
@@ -202,7 +215,8 @@ fn what_does_not_fit_into_storage_is_refused_with_figures_before_it_is_fetched()
 fn client(hub: &FakeHub, token: Option<&str>) -> (Hub, Control) {
     let control = Control::default();
     let token = token.map(|token| HubToken(token.to_owned()));
-    let mut client = Hub::new(Rc::new(NativeFetch::new()), &hub.endpoint(), token, control.clone()).expect("an address");
+    let mut client =
+        Hub::new(Rc::new(NativeFetch::new()), &hub.endpoint(), token, control.clone()).expect("an address");
     client.pieces = Pieces {
         least: PIECE,
         most: PIECE,
@@ -231,7 +245,9 @@ fn fetch(
 fn assert_whole(place: &dyn Place, repository: &Repository, files: &BTreeMap<String, Vec<u8>>) {
     for name in ["config.json", WEIGHTS] {
         let file = repository.file(name).expect("it is listed");
-        let whole = block_on(place.whole(file)).expect("storage works").expect("it is whole");
+        let whole = block_on(place.whole(file))
+            .expect("storage works")
+            .expect("it is whole");
         assert_eq!(bytes_of(&whole), files[name], "{name}");
     }
 }
@@ -310,7 +326,11 @@ fn killed_anywhere_it_fetches_at_most_a_piece_twice() {
         let folder = folder(&again);
         assert_eq!(disk.change(&folder, |files| files[WEIGHTS].clone()), files[WEIGHTS]);
         // The engine's pieces are longer than these weights: a piece is all of them.
-        assert!(hub.sent(WEIGHTS) <= 2 * length, "{} bytes after {changes} changes", hub.sent(WEIGHTS));
+        assert!(
+            hub.sent(WEIGHTS) <= 2 * length,
+            "{} bytes after {changes} changes",
+            hub.sent(WEIGHTS)
+        );
         if outcome {
             break;
         }
@@ -383,7 +403,11 @@ fn the_cache_is_that_of_huggingface_hub() {
     let commit = std::fs::read_to_string(repository.join("refs/main")).expect("it is written");
     assert_eq!(path, repository.join("snapshots").join(&commit));
     for name in ["config.json", "tokenizer.json", WEIGHTS] {
-        assert_eq!(std::fs::read(path.join(name)).expect("it is there"), files[name], "{name}");
+        assert_eq!(
+            std::fs::read(path.join(name)).expect("it is there"),
+            files[name],
+            "{name}"
+        );
         #[cfg(unix)]
         {
             let target = std::fs::read_link(path.join(name)).expect("a link");
@@ -426,11 +450,20 @@ fn of_gguf_files_one_is_chosen() {
         let (client, _) = client(&hub, None);
         let repository = block_on(client.repository(&HubId::parse(name)?))?;
         let chosen = block_on(choose(&client, &repository))?;
-        Ok((chosen.files.into_iter().map(|file| file.path).collect(), chosen.choices.len()))
+        Ok((
+            chosen.files.into_iter().map(|file| file.path).collect(),
+            chosen.choices.len(),
+        ))
     };
-    assert_eq!(chosen(ID).expect("the usual one"), (vec!["m-Q4_K_M.gguf".to_owned()], 2));
+    assert_eq!(
+        chosen(ID).expect("the usual one"),
+        (vec!["m-Q4_K_M.gguf".to_owned()], 2)
+    );
     assert_eq!(chosen("lorakeet/tiny:q8_0").expect("by its kind").0, ["m-Q8_0.gguf"]);
-    assert_eq!(chosen("lorakeet/tiny:m-Q8_0.gguf").expect("by its name").0, ["m-Q8_0.gguf"]);
+    assert_eq!(
+        chosen("lorakeet/tiny:m-Q8_0.gguf").expect("by its name").0,
+        ["m-Q8_0.gguf"]
+    );
     let error = chosen("lorakeet/tiny:Q2_K").expect_err("there is none");
     assert!(error.to_string().contains("m-Q4_K_M.gguf, m-Q8_0.gguf"), "{error}");
 }
@@ -459,7 +492,10 @@ fn shards_are_those_that_the_index_names() {
     assert_eq!(hub.sent("consolidated.safetensors"), 0);
     hub.publish(ID, &files[..3]);
     let error = fetch(&client, ID, &place, &mut |_| ()).expect_err("a shard is missing");
-    assert!(error.to_string().contains("model-00002-of-00002.safetensors"), "{error}");
+    assert!(
+        error.to_string().contains("model-00002-of-00002.safetensors"),
+        "{error}"
+    );
 }
 
 /// What goes wrong when the tiny model is fetched from a hub that was prepared.
@@ -485,23 +521,93 @@ fn each_refusal_has_its_words_and_its_way_out() {
     let empty = |hub: &FakeHub| drop(hub.publish(ID, &[("README.md", b"x")]));
     let cases: Vec<(Error, [&str; 2])> = vec![
         (refused(gated, ID, None), ["accepted its terms", "HF_TOKEN"]),
-        (refused(gated, ID, Some("other")), ["accepted its terms", "account of the token"]),
+        (
+            refused(gated, ID, Some("other")),
+            ["accepted its terms", "account of the token"],
+        ),
         (refused(hidden, ID, None), ["has no model lorakeet/tiny", "HF_TOKEN"]),
-        (refused(hidden, ID, Some("other")), ["has no model lorakeet/tiny", "token's account"]),
-        (refused(nothing, "lorakeet/other", None), ["has no model lorakeet/other", "Check its name"]),
-        (refused(nothing, "lorakeet/tiny@v9", None), ["no revision v9", "branches and tags"]),
+        (
+            refused(hidden, ID, Some("other")),
+            ["has no model lorakeet/tiny", "token's account"],
+        ),
+        (
+            refused(nothing, "lorakeet/other", None),
+            ["has no model lorakeet/other", "Check its name"],
+        ),
+        (
+            refused(nothing, "lorakeet/tiny@v9", None),
+            ["no revision v9", "branches and tags"],
+        ),
         (refused(nothing, "not a name", None), ["is not the name", "ORG/NAME"]),
         (refused(pickled, ID, None), ["", "safetensors or GGUF"]),
         (refused(empty, ID, None), ["README.md", "safetensors or GGUF"]),
         (
-            refused(wrong(Faults { too_many: 9, retry_after: 1000, ..faults() }), ID, None),
+            refused(
+                wrong(Faults {
+                    too_many: 9,
+                    retry_after: 1000,
+                    ..faults()
+                }),
+                ID,
+                None,
+            ),
             ["1000 seconds", "Wait a while"],
         ),
-        (refused(wrong(Faults { unavailable: 9, ..faults() }), ID, None), ["answered 503", "Try again later"]),
-        (refused(wrong(Faults { login_page: true, ..faults() }), ID, None), ["<!doctype html>", "asks for a login"]),
-        (refused(wrong(Faults { expired: 99, ..faults() }), ID, None), ["answered 403", "Try again later"]),
-        (refused(wrong(Faults { other_bytes: true, ..faults() }), ID, None), ["SHA-256", "download it again"]),
-        (refused(wrong(Faults { no_ranges: true, ..faults() }), ID, None), ["not given in parts", "hub's address"]),
+        (
+            refused(
+                wrong(Faults {
+                    unavailable: 9,
+                    ..faults()
+                }),
+                ID,
+                None,
+            ),
+            ["answered 503", "Try again later"],
+        ),
+        (
+            refused(
+                wrong(Faults {
+                    login_page: true,
+                    ..faults()
+                }),
+                ID,
+                None,
+            ),
+            ["<!doctype html>", "asks for a login"],
+        ),
+        (
+            refused(
+                wrong(Faults {
+                    expired: 99,
+                    ..faults()
+                }),
+                ID,
+                None,
+            ),
+            ["answered 403", "Try again later"],
+        ),
+        (
+            refused(
+                wrong(Faults {
+                    other_bytes: true,
+                    ..faults()
+                }),
+                ID,
+                None,
+            ),
+            ["SHA-256", "download it again"],
+        ),
+        (
+            refused(
+                wrong(Faults {
+                    no_ranges: true,
+                    ..faults()
+                }),
+                ID,
+                None,
+            ),
+            ["not given in parts", "hub's address"],
+        ),
     ];
     for (error, words) in cases {
         let text = error.to_string();

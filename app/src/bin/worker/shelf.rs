@@ -103,12 +103,7 @@ impl Shelf for BrowserShelf {
             Ok(Box::new(BrowserFile(file.unchecked_into())) as Box<dyn Pieces>)
         })
     }
-    fn go_on<'a>(
-        &'a self,
-        folder: &'a str,
-        name: &'a str,
-        from: u64,
-    ) -> LocalFuture<'a, Result<Box<dyn Pieces + 'a>>> {
+    fn go_on<'a>(&'a self, folder: &'a str, name: &'a str, from: u64) -> LocalFuture<'a, Result<Box<dyn Pieces + 'a>>> {
         Box::pin(async move {
             let opened = self.0.go_on(folder, name, from as f64).await;
             let file = opened.map_err(|error| failed(&error).file(name))?;
