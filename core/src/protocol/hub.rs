@@ -185,3 +185,34 @@ impl StoredModel {
         format!("{}@{}{}", self.id, self.revision, file.unwrap_or_default())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Command;
+    use super::*;
+
+    #[test]
+    fn a_model_of_a_hub_is_asked_for_by_its_name() {
+        let through = |command: HubCommand, line: &str| {
+            let command = Command::Hub(command);
+            assert_eq!(serde_json::to_string(&command).expect("it is written"), line);
+            assert_eq!(serde_json::from_str::<Command>(line).expect("it is read"), command);
+        };
+        let from = HubSource {
+            name: "org/name".to_owned(),
+            endpoint: "https://huggingface.co".to_owned(),
+            token: Some(HubToken("secret".to_owned())),
+        };
+        assert!(!format!("{from:?}").contains("secret"));
+        through(
+            HubCommand::Download { from },
+            r#"{"type":"hub","about":"download","from":{"name":"org/name","endpoint":"https://huggingface.co","token":"secret"}}"#,
+        );
+        through(HubCommand::Cancel, r#"{"type":"hub","about":"cancel"}"#);
+        let folder = "model-org--name@0".to_owned();
+        through(
+            HubCommand::Load { folder },
+            r#"{"type":"hub","about":"load","folder":"model-org--name@0"}"#,
+        );
+    }
+}
