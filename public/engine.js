@@ -53,6 +53,10 @@ self.engineAddress = import.meta.url;
 // What keeps runs; fetched when one is to be kept.
 self.openShelf = async () => (await import("./shelf.js")).openShelf();
 
+// What asks a hub for a model; fetched when one was named.
+self.askHub = async (...request) => (await import("./hub.js")).ask(...request);
+self.letPass = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
 try {
   const [engine, response] = await Promise.all([
     import("./worker.js"),

@@ -21,9 +21,8 @@ const patiently = async (attempt) => {
   }
 };
 
-// A file that is written from its start on. What was appended is there at once, and on disk after `finish`.
-const growing = (handle) => {
-  let length = 0;
+// A file that is written from `length` on. What was appended is there at once, and on disk after `finish`.
+const growing = (handle, length) => {
   let isOpen = true;
   return {
     append(bytes) {
@@ -109,7 +108,17 @@ export const openShelf = async () => {
       const handle = await (await folder(name, true)).getFileHandle(file, { create: true });
       const access = await patiently(() => handle.createSyncAccessHandle());
       access.truncate(0);
-      return growing(access);
+      return growing(access, 0);
+    },
+    async goOn(name, file, from) {
+      const handle = await (await folder(name)).getFileHandle(file);
+      const access = await patiently(() => handle.createSyncAccessHandle());
+      if (access.getSize() < from) {
+        access.close();
+        throw new DOMException("the file became shorter", "InvalidStateError");
+      }
+      access.truncate(from);
+      return growing(access, from);
     },
     async remove(name, file) {
       const from = await folder(name);

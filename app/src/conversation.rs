@@ -53,6 +53,10 @@ pub enum Job {
     Export,
     /// Runs in the browser's storage.
     Runs,
+    /// A hub: what a model is made of, or its download.
+    Hub,
+    /// Models in the browser's storage.
+    HubModels,
 }
 
 struct Request {

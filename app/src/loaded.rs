@@ -3,7 +3,7 @@
 use crate::bundled::{self, DataSet};
 use leptos::prelude::*;
 use lorakeet_core::Error;
-use lorakeet_core::protocol::{Command, DataInfo, MemoryEstimate, ModelInfo, PreviewExample, RunPreview};
+use lorakeet_core::protocol::{Command, DataInfo, HubCommand, MemoryEstimate, ModelInfo, PreviewExample, RunPreview};
 use web_sys::File;
 
 /// Where the model comes from.
@@ -15,6 +15,13 @@ pub enum ModelSource {
     Small(&'static str),
     /// Files of the person.
     Own(Vec<File>),
+    /// One of a hub, in the browser's storage.
+    Stored {
+        /// Its folder there.
+        folder: String,
+        /// What the hub calls it.
+        id: String,
+    },
 }
 
 /// Where the data comes from.
@@ -114,6 +121,9 @@ impl Loaded {
     /// The command that loads the chosen model, and the files beside it.
     pub fn model_command(self) -> (Command, Vec<File>) {
         let (files, beside, name) = match self.model_source.get_untracked() {
+            ModelSource::Stored { folder, .. } => {
+                return (Command::Hub(HubCommand::Load { folder }), Vec::new());
+            }
             ModelSource::Bundled => (
                 bundled::MODEL_FILES.map(String::from).to_vec(),
                 Vec::new(),

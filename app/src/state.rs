@@ -1,11 +1,13 @@
 //! The page's state: what the person chose, what is loaded, what runs; and what a person can have done with it.
 
 mod events;
+mod hub;
 mod runs;
 mod turns;
 
 use crate::bundled;
 use crate::conversation::{Conversation, Engine, Job};
+use crate::hub::HubModels;
 use crate::i18n::{Language, Words, words};
 use crate::loaded::{DataSource, Loaded, ModelSource};
 use crate::pictures::{Pictures, Subject};
@@ -68,6 +70,8 @@ pub struct PageState {
     pub pictures: Pictures,
     /// Runs that outlive the page.
     pub stored: StoredRuns,
+    /// Models from a hub.
+    pub hub: HubModels,
     /// Whether the screen stays on while a run is under way.
     pub keeps_awake: RwSignal<bool>,
     /// What waits for the turn of another tab to end.
@@ -94,6 +98,7 @@ impl PageState {
             training: Training::new(),
             pictures: Pictures::new(),
             stored: StoredRuns::new(),
+            hub: HubModels::new(),
             keeps_awake: RwSignal::new(theme::keeps_awake()),
             elsewhere: RwSignal::new(None),
         }
@@ -104,6 +109,7 @@ impl PageState {
         match self.loaded.model_source.get() {
             ModelSource::Bundled => bundled::MODEL_FOLDER.to_owned(),
             ModelSource::Small(name) => name.to_owned(),
+            ModelSource::Stored { id, .. } => id,
             ModelSource::Own(files) => match &files[..] {
                 [file] => file.name(),
                 _ => "own-model".to_owned(),

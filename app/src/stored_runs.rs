@@ -1,6 +1,7 @@
 //! Runs that outlive the page: what the store holds, which of them is this page's own, and how one goes on.
 
 use crate::bundled;
+use crate::hub;
 use crate::loaded::{DataSource, ModelSource};
 use js_sys::{Array, Date, Math, Reflect};
 use leptos::prelude::*;
@@ -113,6 +114,8 @@ pub fn of_model(source: &ModelSource) -> RunInput {
         ModelSource::Bundled => RunInput::Bundled(bundled::MODEL_FOLDER.to_owned()),
         ModelSource::Small(name) => RunInput::Bundled((*name).to_owned()),
         ModelSource::Own(files) => of_files(files),
+        // It is in the store already, under this name.
+        ModelSource::Stored { folder, .. } => RunInput::Bundled(folder.clone()),
     }
 }
 
@@ -187,10 +190,14 @@ async fn copy_of(file: &InputFile) -> Option<File> {
     File::new_with_blob_sequence(&Array::of1(&stored), &file.name).ok()
 }
 
-/// The model of a record, where it comes with the page.
+/// The model of a record, where it comes with the page or is in the store.
 pub fn bundled_model(name: &str) -> Option<ModelSource> {
     if name == bundled::MODEL_FOLDER {
         return Some(ModelSource::Bundled);
+    }
+    if let Some(id) = hub::id_of(name) {
+        let folder = name.to_owned();
+        return Some(ModelSource::Stored { folder, id });
     }
     SMALL_MODELS
         .iter()
@@ -210,6 +217,7 @@ pub fn bundled_data(name: &str) -> Option<DataSource> {
 pub fn name_of(input: &RunInput) -> String {
     match input {
         RunInput::Bundled(name) if name == bundled::MODEL_FOLDER => bundled::MODEL_NAME.to_owned(),
+        RunInput::Bundled(name) if hub::id_of(name).is_some() => hub::id_of(name).unwrap_or_default(),
         RunInput::Bundled(name) => name.rsplit('/').next().unwrap_or(name).to_owned(),
         RunInput::Files(files) => match &files[..] {
             [file] => file.name.clone(),

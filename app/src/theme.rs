@@ -114,13 +114,22 @@ pub fn keep_awake(wanted: bool) {
 }
 
 // Storage can be switched off in the browser; the page then forgets, which is what was asked for.
-fn read(key: &str) -> Option<String> {
+/// What is kept under a key.
+pub fn read(key: &str) -> Option<String> {
     window().local_storage().ok().flatten()?.get_item(key).ok().flatten()
 }
 
-fn write(key: &str, value: &str) {
+/// Keeps a value under a key.
+pub fn write(key: &str, value: &str) {
     if let Ok(Some(storage)) = window().local_storage() {
         let _ = storage.set_item(key, value);
+    }
+}
+
+/// Keeps nothing under a key any longer.
+pub fn remove(key: &str) {
+    if let Ok(Some(storage)) = window().local_storage() {
+        let _ = storage.remove_item(key);
     }
 }
 

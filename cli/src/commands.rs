@@ -2,6 +2,7 @@
 
 use crate::devices;
 use crate::export;
+use crate::hub::{self, Located};
 use crate::json;
 use crate::log::{Log, cannot_read, cannot_write};
 use crate::output::{Output, refuse_table};
@@ -32,7 +33,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
 /// Status of a process that was interrupted: 128 + SIGINT.
-const INTERRUPTED: u8 = 130;
+pub const INTERRUPTED: u8 = 130;
 
 /// Runs one subcommand.
 pub fn run(cli: Cli) -> Result<ExitCode> {
@@ -47,8 +48,8 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Action::Eval(eval) => block_on(score(eval, device, &mut events)),
         Action::Predict(predict) => block_on(answer(predict, device, &mut events)),
         Action::Generate(generate) => block_on(write_text(generate, device, &mut events)),
-        Action::Export(wish) => block_on(export::run(wish, cli.json)),
-        Action::Info(task) => block_on(info(task, device, cli.json)),
+        Action::Export(wish) => block_on(export::run(wish, cli.json, &mut |event| events.take(event))),
+        Action::Info(task) => block_on(info(task, device, &mut events)),
         Action::Devices { no_probe } => block_on(devices::list(device, !no_probe, cli.json)),
     }
 }
@@ -203,7 +204,10 @@ async fn write_text(generate: Generate, device: DeviceChoice, events: &mut Event
     let options = generate.options();
     let mut session = Session::new(HOST);
     let control = session.control();
-    let interrupted = on_interrupt(move || control.cancel_generate())?;
+    let interrupted = on_interrupt(move || {
+        control.cancel_generate();
+        control.cancel_download();
+    })?;
     load_model(
         &mut session,
         (&generate.model, None),
@@ -238,9 +242,13 @@ async fn write_text(generate: Generate, device: DeviceChoice, events: &mut Event
     })
 }
 
-async fn info(task: Info, device: DeviceChoice, json: bool) -> Result<ExitCode> {
+async fn info(task: Info, device: DeviceChoice, events: &mut EventSink) -> Result<ExitCode> {
     let config = resolve_any(task.run, task.set)?.config;
-    let files = ModelFiles::open_path(&task.model).await?;
+    let found = hub::located(&task.model, &Control::default(), &mut |event| events.take(event)).await?;
+    let mut files = ModelFiles::open_path(&found.path).await?;
+    if found.path != task.model {
+        files.name = found.name;
+    }
     // A model that cannot be trained is described all the same.
     let (memory, work) = match estimate_with_work(&files, &config, None, u64::MAX).await {
         Ok((memory, work)) => (Ok(memory), work),
@@ -259,7 +267,7 @@ async fn info(task: Info, device: DeviceChoice, json: bool) -> Result<ExitCode> 
     }
     let stored: u64 = formats.values().sum();
     let key = |key: &str| files.config.get(key).filter(|value| !value.is_null()).cloned();
-    if json {
+    if events.screen.is_json() {
         let value = serde_json::json!({
             "name": files.name, "config": files.config, "parameters": weights, "formats": formats,
             "file_bytes": stored, "memory": memory.ok(), "notes": notes,
@@ -379,8 +387,21 @@ async fn load_model(
     events: &mut EventSink,
 ) -> Result<()> {
     let is_small = SMALL_MODELS.iter().any(|name| Path::new(name) == path) && !path.exists();
-    let files = if is_small { Vec::new() } else { sources(path)? };
-    let adapter = adapter.map(sources).transpose()?;
+    let control = session.control();
+    let (name, files) = match is_small {
+        true => (name_of(path), Vec::new()),
+        false => {
+            let Located { path, name } = hub::located(path, &control, &mut |event| events.take(event)).await?;
+            (name, sources(&path)?)
+        }
+    };
+    let adapter = match adapter {
+        Some(path) => {
+            let found = hub::located(path, &control, &mut |event| events.take(event)).await?;
+            Some(sources(&found.path)?)
+        }
+        None => None,
+    };
     events.ask(session, Command::Open { device }, Vec::new()).await?;
     let names = files.iter().map(|file| file.name().to_owned()).collect();
     events
@@ -388,7 +409,7 @@ async fn load_model(
             session,
             Command::LoadModel {
                 files: names,
-                name: name_of(path),
+                name,
                 config: config.map(|config| Box::new(config.clone())),
             },
             files,
@@ -489,6 +510,7 @@ fn stop_on_interrupt(control: Control) -> Result<impl Fn() -> bool> {
     on_interrupt(move || {
         say("\nstopping after this step, then saving; Ctrl-C again ends at once without saving");
         control.stop();
+        control.cancel_download();
     })
 }
 

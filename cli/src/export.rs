@@ -1,6 +1,7 @@
 //! `lorakeet export`: which base belongs to a run or an adapter, what is known of the run, and where the files go.
 
 use crate::commands::{name_of, resolve, sources};
+use crate::hub;
 use crate::log::{cannot_read, cannot_write};
 use crate::screen::{hand_out, hand_out_json, say, size};
 use crate::{Export, RunFile};
@@ -9,6 +10,8 @@ use lorakeet_core::error::{Error, Result};
 use lorakeet_core::export::{RunRecord, SHARD_BYTES, Settings, Trained, export};
 use lorakeet_core::formats::ModelFiles;
 use lorakeet_core::formats::peft::{Adapter, CONFIG_FILE};
+use lorakeet_core::host::Control;
+use lorakeet_core::protocol::Event;
 use lorakeet_core::store::{DirectorySink, Source};
 use lorakeet_core::train::checkpoint;
 use lorakeet_i18n::messages::export as msg;
@@ -36,7 +39,7 @@ struct Found {
 }
 
 /// Writes what a run learnt for other programs.
-pub async fn run(wish: Export, json: bool) -> Result<ExitCode> {
+pub async fn run(wish: Export, json: bool, take: &mut dyn FnMut(&Event)) -> Result<ExitCode> {
     let found = find(&wish.run)?;
     let adapter_config = found.path.join(CONFIG_FILE);
     let has_adapter = adapter_config.is_file();
@@ -48,7 +51,7 @@ pub async fn run(wish: Export, json: bool) -> Result<ExitCode> {
         false => (None, None),
     };
     let base = match (&wish.base, &adapter) {
-        (Some(base), _) => base.clone(),
+        (Some(base), _) => hub::located(base, &Control::default(), take).await?.path,
         (None, None) => found.path.clone(),
         (None, Some(adapter)) => base_of(&found, adapter)?,
     };
@@ -153,6 +156,8 @@ fn base_of(found: &Found, adapter: &Adapter) -> Result<PathBuf> {
     };
     let places = [PathBuf::from(&base), found.path.join(&base)];
     let there = places.into_iter().find(|place| place.exists());
+    // Only what a person names here is asked for of a hub.
+    let there = there.or_else(|| hub::in_cache(&base));
     there.ok_or_else(|| located(Error::config(msg::BaseNotThere { base })).remedy(msg::NameBase))
 }
 

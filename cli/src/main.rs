@@ -9,6 +9,7 @@ const _: Option<&str> = option_env!("LORAKEET_CLONE");
 mod commands;
 mod devices;
 mod export;
+mod hub;
 mod json;
 mod log;
 mod output;
@@ -86,7 +87,7 @@ struct Train {
 
 #[derive(Args)]
 struct Info {
-    /// A folder in Hugging Face's layout, or a GGUF file.
+    /// A folder in Hugging Face's layout, a GGUF file, or a model of a hub: ORG/NAME, with @REVISION and :FILE where wanted.
     model: PathBuf,
     /// The run whose memory is estimated, YAML or JSON; else one with default settings.
     #[arg(long, value_name = "RUN")]
@@ -107,13 +108,13 @@ struct Eval {
     /// Override a key of the run file; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// The model, instead of the run file's.
+    /// The model, instead of the run file's; a path, or ORG/NAME on a hub.
     #[arg(long)]
     model: Option<PathBuf>,
     /// The data, instead of the run file's.
     #[arg(long)]
     data: Option<PathBuf>,
-    /// An adapter's folder.
+    /// An adapter's folder, or ORG/NAME on a hub.
     #[arg(long)]
     adapter: Option<PathBuf>,
 }
@@ -135,7 +136,7 @@ struct Export {
     /// The form: a folder in Hugging Face's layout, one GGUF file, or the adapter alone.
     #[arg(long, value_enum)]
     to: ExportForm,
-    /// The base model, instead of the one that the run or the adapter names.
+    /// The base model, instead of the one that the run or the adapter names; a path, or ORG/NAME on a hub.
     #[arg(long, value_name = "MODEL")]
     base: Option<PathBuf>,
     /// The number format; without it that of the base's files, for gguf float16, for adapters float32.
@@ -199,10 +200,10 @@ impl From<Dtype> for Storage {
 struct Generate {
     /// The text to continue.
     prompt: String,
-    /// A folder in Hugging Face's layout, or a GGUF file.
+    /// A folder in Hugging Face's layout, a GGUF file, or a model of a hub: ORG/NAME, with @REVISION and :FILE where wanted.
     #[arg(long)]
     model: PathBuf,
-    /// An adapter's folder.
+    /// An adapter's folder, or ORG/NAME on a hub.
     #[arg(long)]
     adapter: Option<PathBuf>,
     /// Take the prompt as a question to the model's chat template.
@@ -276,7 +277,11 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             screen::say(&format!("error: {error}"));
-            ExitCode::from(if error.kind == Kind::Config { 2 } else { 1 })
+            ExitCode::from(match error.kind {
+                Kind::Config => 2,
+                Kind::Stopped => commands::INTERRUPTED,
+                _ => 1,
+            })
         }
     }
 }

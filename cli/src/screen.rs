@@ -5,8 +5,8 @@ use crate::json;
 use indicatif::{ProgressBar, ProgressStyle};
 use lorakeet_core::error::{Error, Result};
 use lorakeet_core::protocol::{
-    DataInfo, EvalInfo, Event, MemoryEstimate, Metric, ModelInfo, PredictionTable, Probe, Report, RunSummary, Stage,
-    StepInfo,
+    DataInfo, EvalInfo, Event, HubEvent, MemoryEstimate, Metric, ModelInfo, PredictionTable, Probe, Report, RunSummary,
+    Stage, StepInfo,
 };
 use lorakeet_core::task::Task;
 use lorakeet_i18n::Message;
@@ -42,6 +42,11 @@ impl Screen {
         }
     }
 
+    /// Whether standard output has JSON.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// Shows one event.
     pub fn show(&mut self, event: &Event) {
         match event {
@@ -55,6 +60,10 @@ impl Screen {
             if let Ok(line) = json::line(event) {
                 self.keep(hand_out_json(&line));
             }
+            return;
+        }
+        if let Event::Hub(HubEvent::Progress(progress)) = event {
+            self.progress(Stage::Download, progress.done, progress.total);
             return;
         }
         if let Event::Progress { stage, done, total } = event {

@@ -125,8 +125,9 @@ struct Requests {
     paused: AtomicBool,
     stopped: AtomicBool,
     cancelled: AtomicBool,
+    download_cancelled: AtomicBool,
     requests: Mutex<VecDeque<Command>>,
-    /// The run that sleeps in a pause.
+    /// The run that sleeps in a pause, or the download that waits for the network.
     sleeper: Mutex<Option<Waker>>,
 }
 
@@ -148,6 +149,30 @@ impl Control {
     /// Ends the generation under way.
     pub fn cancel_generate(&self) {
         self.0.cancelled.store(true, SeqCst);
+    }
+    /// Ends the download under way, or the look at a hub.
+    pub fn cancel_download(&self) {
+        self.0.download_cancelled.store(true, SeqCst);
+        self.wake();
+    }
+    /// Forgets a cancellation that belongs to an earlier download.
+    pub fn begin_download(&self) {
+        self.0.download_cancelled.store(false, SeqCst);
+    }
+    /// The outcome of `work`; none where the download is cancelled before.
+    pub(crate) async fn unless_download_cancelled<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = std::pin::pin!(work);
+        std::future::poll_fn(|context| {
+            // Stored before it is looked at, so that no cancellation is missed.
+            if let Ok(mut sleeper) = self.0.sleeper.lock() {
+                *sleeper = Some(context.waker().clone());
+            }
+            match self.0.download_cancelled.load(SeqCst) {
+                true => Poll::Ready(None),
+                false => work.as_mut().poll(context).map(Some),
+            }
+        })
+        .await
     }
     /// Asks for something in the middle of a run: `Generate`, `Picture` and `ExportAdapter` are served after the step under
     /// way, also in a pause.

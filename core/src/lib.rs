@@ -50,6 +50,8 @@ pub(crate) mod finetune;
 #[cfg(feature = "engine")]
 pub mod generate;
 #[cfg(feature = "engine")]
+pub mod hub;
+#[cfg(feature = "engine")]
 pub(crate) mod loaded_model;
 #[cfg(feature = "engine")]
 pub mod models;

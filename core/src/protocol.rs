@@ -7,6 +7,7 @@
 
 mod command;
 mod event;
+mod hub;
 mod kept_run;
 mod number;
 mod picture;
@@ -17,6 +18,7 @@ pub use event::{
     DataInfo, DeviceInfo, DeviceKind, Event, KnobInfo, MemoryEstimate, ModelInfo, PreviewExample, Probe, RunInfo,
     RunPreview, RunSummary, Stage, StepInfo,
 };
+pub use hub::{ENDPOINT, HubCommand, HubEvent, HubFile, HubListing, HubProgress, HubSource, HubToken, StoredModel};
 pub use kept_run::{COPIES, InputFile, Keep, RunInput, RunRecord, RunState, StoredRun};
 pub use picture::{Picture, PictureKind, PictureRequest, TokenProbability};
 pub use report::{

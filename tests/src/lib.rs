@@ -10,6 +10,7 @@ pub mod accessibility;
 pub mod alone;
 pub mod browser;
 pub mod driver;
+pub mod fake_hub;
 pub mod file_site;
 pub mod generated;
 pub mod ggml;

@@ -115,6 +115,23 @@ impl Shelf for MemoryShelf {
             }) as Box<dyn Pieces>
         }))
     }
+    fn go_on<'a>(&'a self, folder: &'a str, name: &'a str, from: u64) -> LocalFuture<'a, Result<Box<dyn Pieces + 'a>>> {
+        ready(self.change().and_then(|()| {
+            let mut folders = self.disk.0.borrow_mut();
+            let bytes = folders.get_mut(folder).and_then(|files| files.get_mut(name));
+            match bytes {
+                Some(bytes) if bytes.len() as u64 >= from => {
+                    bytes.truncate(from as usize);
+                    Ok(Box::new(Growing {
+                        shelf: self,
+                        folder,
+                        name,
+                    }) as Box<dyn Pieces>)
+                }
+                _ => Err(missing(name)),
+            }
+        }))
+    }
     fn remove<'a>(&'a self, folder: &'a str, name: &'a str) -> LocalFuture<'a, Result<()>> {
         let removed = self.change().and_then(|()| {
             let mut folders = self.disk.0.borrow_mut();

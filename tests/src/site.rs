@@ -12,8 +12,10 @@ use std::sync::Arc;
 use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
 
-/// What `xtask/src/serve.rs` sends as Content-Security-Policy: with scripts, for the worker that one of them starts, with all else,
-/// and with what other sites may frame.
+/// What `xtask/src/serve.rs` sends as Content-Security-Policy: with the script that the engine's worker starts with, with other
+/// scripts, with all else, and with what other sites may frame.
+const OF_ENGINE: &str =
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' https:; frame-ancestors 'none'";
 const OF_SCRIPTS: &str =
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; frame-ancestors 'none'";
 const OF_ALL: &str = "frame-ancestors 'none'";
@@ -35,11 +37,23 @@ impl Site {
         Self::start_with(folder, missing, "").await
     }
 
+    /// The same with hosts that the engine may ask besides those of `https:`, which a test's own are not.
+    ///
+    /// # Errors
+    /// As of [`Site::start`].
+    pub async fn start_beside(folder: &Path, hosts: &[String]) -> Result<Self> {
+        Self::start_all(folder, &[], "", hosts).await
+    }
+
     /// The same with a script that the page's worker runs before `engine.js`.
     ///
     /// # Errors
     /// As of [`Site::start`]; there is no `engine.js`.
     pub async fn start_with(folder: &Path, missing: &[&str], before_engine: &str) -> Result<Self> {
+        Self::start_all(folder, missing, before_engine, &[]).await
+    }
+
+    async fn start_all(folder: &Path, missing: &[&str], before_engine: &str, hosts: &[String]) -> Result<Self> {
         if !folder.join("index.html").is_file() {
             bail!(
                 "{} holds no index.html; `cargo xtask build` builds the page",
@@ -54,13 +68,16 @@ impl Site {
             }
         };
         let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
+        let of_engine = OF_ENGINE.replacen(" https:", &[" https:", &hosts.join(" ")].join(" "), 1);
+        let of_engine = HeaderValue::from_str(&of_engine).context("a host that is none")?;
         let gate = move |request: Request, next: Next| {
             let name = request.uri().path().rsplit('/').next().unwrap_or_default();
             let hidden = missing.iter().any(|prefix| name.starts_with(prefix.as_str()));
             let policy = match name {
-                "" | "index.html" | "embed.html" => OF_FRAMED,
-                name if name.ends_with(".js") => OF_SCRIPTS,
-                _ => OF_ALL,
+                "" | "index.html" | "embed.html" => HeaderValue::from_static(OF_FRAMED),
+                "engine.js" => of_engine.clone(),
+                name if name.ends_with(".js") => HeaderValue::from_static(OF_SCRIPTS),
+                _ => HeaderValue::from_static(OF_ALL),
             };
             let is_shell = name == "lab.js";
             let engine = engine.clone().filter(|_| name == "engine.js");
@@ -72,7 +89,6 @@ impl Site {
                     Some(engine) => ([(header::CONTENT_TYPE, "text/javascript")], engine.to_string()).into_response(),
                     None => next.run(request).await,
                 };
-                let policy = HeaderValue::from_static(policy);
                 response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
                 if is_shell {
                     let any = HeaderValue::from_static("*");

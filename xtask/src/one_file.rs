@@ -164,6 +164,8 @@ fn classic(frame: &str, engine: &str, glue: &str, webgpu: &str) -> Result<String
     // A lab keeps no runs.
     const SHELF: &str = "(await import(\"./shelf.js\")).openShelf()";
     const NO_SHELF: &str = "Promise.reject(new Error(\"there is no storage here\"))";
+    const HUB: &str = "(await import(\"./hub.js\")).ask(...request)";
+    const NO_HUB: &str = "Promise.reject(new Error(`there is no network here: ${request[0]}`))";
     for (name, module) in [(GLUE, glue), (WEBGPU, webgpu)] {
         if let Some(imported) = imported(module) {
             bail!("{name} imports {imported}, which has no address in one file");
@@ -172,6 +174,7 @@ fn classic(frame: &str, engine: &str, glue: &str, webgpu: &str) -> Result<String
     let glue = once(glue, EXPORT, "return { default: __wbg_init };", GLUE)?;
     let engine = once(engine, LOADED, "glue,\n    program,", ENGINE)?;
     let engine = once(&engine, SHELF, NO_SHELF, ENGINE)?;
+    let engine = once(&engine, HUB, NO_HUB, ENGINE)?;
     let mut script = frame.to_owned();
     let parts = [
         (GLUE, "/* glue */", glue.as_str()),

@@ -124,13 +124,19 @@ fn decoded(text: &str) -> Option<String> {
 /// The widget's shell, which pages of other sites load, and the pages that they frame.
 const SHELL: &str = "lab.js";
 const FRAMED: [&str; 2] = ["embed.html", "index.html"];
+/// The script that the engine's worker starts with.
+const ENGINE: &str = "engine.js";
 
 /// What a file may do, besides what the page says of itself: no page of another site may frame it, but for the two that are shared
-/// as frames. A worker does not have its page's policy but the one that its script comes with; the engine takes code and files
-/// from beside the page and from nowhere else.
+/// as frames. A worker does not have its page's policy but the one that its script comes with: the engine takes code from beside
+/// the page and from nowhere else, and may ask others only because a person may name a model of a hub, whose files lie on hosts
+/// that the hub chooses. The page itself asks nobody.
 fn policy(name: &str, kind: &str) -> &'static str {
     if FRAMED.contains(&name) {
         return "base-uri 'none'";
+    }
+    if name == ENGINE {
+        return "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' https:; frame-ancestors 'none'";
     }
     match kind.starts_with("text/javascript") {
         true => "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; frame-ancestors 'none'",
@@ -200,6 +206,7 @@ mod tests {
             ("index.html", "text/html"),
             ("a.css", "text/css"),
             ("a.js", "text/javascript"),
+            ("engine.js", "text/javascript"),
         ] {
             let policy = policy(name, kind);
             assert!(site.contains(&format!("\"{policy}\"")), "{name}: {policy}");

@@ -12,6 +12,7 @@ pub mod drop_zone;
 pub mod elsewhere;
 pub mod header;
 pub mod home;
+pub mod hub;
 pub mod knob;
 pub mod labels;
 pub mod lesson_offer;

@@ -1,6 +1,7 @@
-//! Step 2: the model, the page's tiny one or the person's own.
+//! Step 2: the model, the page's tiny one, the person's own, or one from a hub.
 
 use super::drop_zone::DropZone;
+use super::hub::FromHub;
 use super::notice::Notice;
 use super::step::{Step, StepStatus};
 use crate::conversation::Job;
@@ -90,7 +91,7 @@ pub fn Model() -> impl IntoView {
     };
     view! {
         <Step number=2 id="model" title=Signal::derive(state.text(|w| w.model)) summary standing>
-            <Notice jobs=&[Job::Model]/>
+            <Notice jobs=&[Job::Model, Job::Hub, Job::HubModels]/>
             <label class="choice">
                 <input type="radio" name="model" data-testid="model-bundled" prop:checked=is_bundled prop:disabled=locked
                     on:change=take_bundled/>
@@ -115,6 +116,7 @@ pub fn Model() -> impl IntoView {
             <DropZone id="model-input" label=Signal::derive(state.text(|w| w.model_drop))
                 hint=Signal::derive(state.text(|w| w.model_drop_hint)) accept=".gguf,.safetensors,.json,.jinja,.txt" folders=true
                 disabled=locked take=take_own/>
+            <FromHub/>
             {move || state.loaded.model.get().map(|info| view! { <Facts info/> })}
         </Step>
     }

@@ -1,6 +1,6 @@
 //! English.
 
-use super::{Words, inside, runs, share, tasks};
+use super::{Words, hub, inside, runs, share, tasks};
 use lorakeet_core::config::Group;
 use lorakeet_core::error::Kind;
 use lorakeet_core::protocol::DeviceChoice;
@@ -21,6 +21,7 @@ pub static WORDS: Words = Words {
     take_version: "Update now",
     version_elsewhere: "This page is open in another tab or frame. Close it there, then update.",
     runs: &runs::ENGLISH,
+    hub: &hub::ENGLISH,
     inside: &inside::ENGLISH,
     link_problems: "Not all of the link could be used",
 
@@ -306,6 +307,7 @@ pub static WORDS: Words = Words {
     colon: ": ",
     dismiss: "Dismiss",
     note: "Note",
-    privacy: "Everything runs in this tab. Models, data and adapters never leave this machine.",
+    privacy: "Everything runs in this tab. Models, data and adapters never leave this machine; a model from a hub is fetched only when \
+        you ask for it by name.",
     credits: "The bundled texts are in the public domain.",
 };

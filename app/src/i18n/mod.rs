@@ -4,6 +4,7 @@
 //! `lorakeet_core::config`, and what the engine says in the crate `lorakeet_i18n`.
 
 mod en;
+mod hub;
 pub mod inside;
 mod runs;
 pub mod share;
@@ -72,6 +73,8 @@ pub struct Words {
     pub version_elsewhere: &'static str,
     /// What is said about stored runs.
     pub runs: &'static runs::RunWords,
+    /// What is said about models from a hub.
+    pub hub: &'static hub::HubWords,
     /// What is said about pictures.
     pub inside: &'static inside::InsideWords,
     /// Above what of a link cannot be used.

@@ -1,6 +1,6 @@
 //! 简体中文。
 
-use super::{Words, inside, runs, share, tasks};
+use super::{Words, hub, inside, runs, share, tasks};
 use lorakeet_core::config::Group;
 use lorakeet_core::error::Kind;
 use lorakeet_core::protocol::DeviceChoice;
@@ -21,6 +21,7 @@ pub static WORDS: Words = Words {
     take_version: "立即更新",
     version_elsewhere: "本页还在另一个标签页或框架中打开。请先将其关闭，再更新。",
     runs: &runs::CHINESE,
+    hub: &hub::CHINESE,
     inside: &inside::CHINESE,
     link_problems: "链接中有无法使用的内容",
 
@@ -294,6 +295,6 @@ pub static WORDS: Words = Words {
     colon: "：",
     dismiss: "关闭",
     note: "提示",
-    privacy: "一切都在这个标签页里运行。模型、数据和适配器都不会离开这台电脑。",
+    privacy: "一切都在这个标签页里运行。模型、数据和适配器都不会离开这台电脑；只有你按名称请求时，才会从模型仓库下载模型。",
     credits: "内置文本均属公有领域。",
 };

@@ -49,7 +49,18 @@ impl PageState {
             | Job::Predict
             | Job::Picture
             | Job::Export
-            | Job::Runs => {}
+            | Job::Runs
+            | Job::HubModels => {}
+            Job::Hub => {
+                self.hub.progress.set(None);
+                self.finish(job);
+                // What was fetched stays, and can be gone on with.
+                self.ask_models();
+                if error.kind != Kind::Stopped {
+                    self.worker.error.set(Some((job, error)));
+                }
+                return;
+            }
         }
         // Without what it needs a run cannot go on.
         if matches!(job, Job::Model | Job::Data | Job::Validation) && self.stored.end_waiting() {
@@ -178,6 +189,7 @@ impl PageState {
             Event::Paused { step } => training.phase.set(Phase::Paused(step)),
             Event::Resumed => training.phase.set(Phase::Running),
             Event::Checkpoint { .. } => {}
+            Event::Hub(event) => self.hear_of_hub(event),
             Event::Baseline { scores } => training.outcome.baselines.set(scores),
             Event::Report(report) => training.outcome.report.set(Some(*report)),
             Event::Predictions(table) => training.outcome.predictions.set(table),
@@ -230,6 +242,7 @@ impl PageState {
         self.ask(Job::Open, Command::Open { device }, Vec::new());
         self.load_chosen();
         self.ask_runs();
+        self.ask_models();
     }
 
     /// What was loaded changes what a run takes and what it makes of the data.

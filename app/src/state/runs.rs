@@ -154,6 +154,9 @@ impl PageState {
         for id in self.stored.leaving.get_untracked() {
             self.forget_now(&id);
         }
+        for folder in self.hub.leaving.get_untracked() {
+            self.forget_model_now(&folder);
+        }
     }
 
     pub(super) fn ask_runs_when_free(self) {

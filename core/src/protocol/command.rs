@@ -2,6 +2,7 @@
 
 #[cfg(doc)]
 use super::Event;
+use super::hub::HubCommand;
 use super::kept_run::Keep;
 use super::picture::PictureRequest;
 use crate::config::RunConfig;
@@ -80,6 +81,8 @@ pub enum Command {
         /// Its id; none removes all of them.
         id: Option<String>,
     },
+    /// Models from a hub, and those that were fetched.
+    Hub(HubCommand),
     /// Write a checkpoint of a kept run after the step under way; nothing where none is under way.
     SaveRun,
     /// Hold the run after the step under way.

@@ -1,5 +1,6 @@
 //! What the engine says, while it loads and while it trains.
 
+use super::hub::HubEvent;
 use super::kept_run::StoredRun;
 use super::number;
 use super::picture::Picture;
@@ -110,6 +111,8 @@ pub enum Event {
         /// One entry a run.
         runs: Vec<StoredRun>,
     },
+    /// Models from a hub, and those that were fetched.
+    Hub(HubEvent),
     /// What can be had without training: the scores to beat.
     Baseline {
         /// One entry a way.

@@ -1,6 +1,7 @@
 //! What a front end talks to: commands come in, events go out. [`Session`] keeps what is loaded from one command to the next;
 //! a run itself is `finetune.rs`.
 
+mod hub;
 mod predict;
 mod preview;
 mod runs;
@@ -14,6 +15,7 @@ use crate::finetune::{Data, Job, finetune};
 use crate::formats::{ModelFiles, peft::Adapter};
 use crate::head_spec::HeadRecord;
 use crate::host::{Control, Emit, Host, Receiver};
+use crate::hub::Fetch;
 use crate::loaded_model::{
     LoadedModel, PretrainedHead, Weights, companions, fit_inputs_to_data, has_unset_sizes, loaded, no_model,
     read_again, read_weights,
@@ -47,6 +49,8 @@ pub struct Session {
     pub resume: Option<Checkpoint>,
     /// Place for runs that outlive the program, of front ends that ask for them ([`Command::Runs`]).
     pub shelf: Option<Rc<dyn Shelf>>,
+    /// The network, for models from a hub ([`Command::Hub`]).
+    pub fetch: Option<Rc<dyn Fetch>>,
     /// Milliseconds between two checkpoints of a run that is kept there.
     pub save_interval_ms: f64,
     host: Host,
@@ -59,6 +63,8 @@ pub struct Session {
     validation: Option<Data>,
     adapter: Option<Adapter>,
     inputs: Inputs,
+    /// Models that were fetched where there is no shelf.
+    in_memory: Vec<hub::InMemory>,
 }
 
 /// The files that model and data were read from.
@@ -76,6 +82,8 @@ impl Session {
             sink: None,
             resume: None,
             shelf: None,
+            fetch: None,
+            in_memory: Vec::new(),
             save_interval_ms: SAVE_INTERVAL_MS,
             inputs: Inputs::default(),
             host,
@@ -168,6 +176,7 @@ impl Session {
                 }
                 self.tell_runs(emit).await
             }
+            Command::Hub(command) => self.serve_hub(command, emit).await,
             // Commands are served one after the other, so nothing is under way; what is, hears of it by [`Control`].
             Command::Pause | Command::Resume | Command::Stop | Command::CancelGenerate | Command::SaveRun => Ok(()),
             Command::Generate { .. } | Command::ExportAdapter => loaded(&self.model)?.answer(command, emit).await,

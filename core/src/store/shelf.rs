@@ -38,6 +38,12 @@ pub trait Shelf {
     /// Storage refuses (full, read-only, gone).
     fn create<'a>(&'a self, folder: &'a str, name: &'a str) -> LocalFuture<'a, Result<Box<dyn Pieces + 'a>>>;
 
+    /// Goes on with a file behind its first `from` bytes; what was there behind them is gone.
+    ///
+    /// # Errors
+    /// There is none of that name, it is shorter, or storage refuses.
+    fn go_on<'a>(&'a self, folder: &'a str, name: &'a str, from: u64) -> LocalFuture<'a, Result<Box<dyn Pieces + 'a>>>;
+
     /// Takes a folder for one writer alone; `None` where another has it, in this program or in any other one.
     ///
     /// # Errors

@@ -4,9 +4,9 @@ use lorakeet_core::Error;
 use lorakeet_core::config::RunConfig;
 use lorakeet_core::protocol::{
     Baseline, BaselineKind, CalibrationBin, ClassRow, Command, Comparison, DataInfo, DeviceInfo, DeviceKind, EvalInfo,
-    Event, InputFile, KnobInfo, MemoryEstimate, Metric, ModelInfo, Picture, PictureRequest, PredictionTable,
-    PreviewExample, Probe, Report, RunInfo, RunInput, RunPreview, RunRecord, RunState, RunSummary, Stage, StepInfo,
-    StoredRun, TextPrediction, TokenProbability, Verdict,
+    Event, HubEvent, HubProgress, InputFile, KnobInfo, MemoryEstimate, Metric, ModelInfo, Picture, PictureRequest,
+    PredictionTable, PreviewExample, Probe, Report, RunInfo, RunInput, RunPreview, RunRecord, RunState, RunSummary,
+    Stage, StepInfo, StoredRun, TextPrediction, TokenProbability, Verdict,
 };
 use lorakeet_core::task::Task;
 use lorakeet_i18n::messages::formats as msg;
@@ -306,6 +306,12 @@ fn events(number: f64) -> Vec<Event> {
         steps: vec![step],
         evals: vec![eval],
     });
+    events.push(Event::Hub(HubEvent::Progress(HubProgress {
+        file: "model.safetensors".to_owned(),
+        done: 1,
+        total: 2,
+        bytes_per_second: number,
+    })));
     events.push(Event::Runs {
         runs: vec![StoredRun {
             record: RunRecord {
@@ -361,6 +367,7 @@ fn kind(event: &Event) -> u32 {
         Event::Continued { .. } => 27,
         Event::Runs { .. } => 28,
         Event::Probe(_) => 29,
+        Event::Hub(_) => 30,
     }
 }
 
@@ -368,7 +375,7 @@ fn kind(event: &Event) -> u32 {
 fn every_event_comes_through_json_as_it_went_in_whatever_its_numbers() {
     for number in [0.0, -0.0, 3.0, 2.345e-4, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let events = events(number);
-        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 30);
+        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 31);
         for event in events {
             let written = serde_json::to_string(&event).expect("it is written");
             let read: Event = serde_json::from_str(&written).unwrap_or_else(|error| panic!("{written}: {error}"));

@@ -30,5 +30,6 @@ messages! { "command";
         "其中有 {knob} 指定的 {file}：训练会覆盖它要读取的内容";
     FolderOfItsOwn = "Choose a folder of its own for what the run writes.", "请为训练的输出选择一个单独的文件夹。";
     TableReplaces { knob } = "is {knob}, too, which the table would replace", "同时也是 {knob}，表格会覆盖它";
+    AsksHub { name, host } = "{name} is not a path here: {host} is asked for it.", "此处没有路径 {name}：将向 {host} 请求。";
     NameNewFile = "Name a new file.", "请指定一个新文件。";
 }

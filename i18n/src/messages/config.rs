@@ -10,8 +10,9 @@ messages! { "config";
         "把 {knob} 设为 {value}，而第 {line} 行的 {spelling} 把它设为 {other}";
     NeededByRun = "is not given, and a run needs it", "没有设置，而训练需要它";
     GiveModel =
-        "Give a folder with config.json and safetensors, a GGUF file, or a small model's name such as small_mlp.",
-        "请给出含有 config.json 和 safetensors 的文件夹、GGUF 文件，或小模型的名称，如 small_mlp。";
+        "Give a folder with config.json and safetensors, a GGUF file, a model of a hub as ORG/NAME, or a small model's name such as \
+         small_mlp.",
+        "请给出含有 config.json 和 safetensors 的文件夹、GGUF 文件、模型仓库中的 组织/名称，或小模型的名称，如 small_mlp。";
     GiveTrainFile = "Give a csv, tsv, jsonl, json or txt file.", "请给出 csv、tsv、jsonl、json 或 txt 文件。";
     LastRateTooHigh { rate, got } =
         "must be below learning_rate ({rate}), got {got}",

@@ -11,6 +11,7 @@ pub mod device;
 pub mod export;
 pub mod formats;
 pub mod head;
+pub mod hub;
 pub mod lesson;
 pub mod metrics;
 pub mod models;
@@ -36,7 +37,7 @@ pub(crate) fn template(key: &str, language: Language) -> Option<&'static str> {
 /// An area's name and its messages.
 type Area = (&'static str, &'static [(&'static str, [&'static str; 2])]);
 
-pub(crate) static AREAS: [Area; 15] = [
+pub(crate) static AREAS: [Area; 16] = [
     ("command", command::TEXTS),
     ("common", common::TEXTS),
     ("config", config::TEXTS),
@@ -45,6 +46,7 @@ pub(crate) static AREAS: [Area; 15] = [
     ("export", export::TEXTS),
     ("formats", formats::TEXTS),
     ("head", head::TEXTS),
+    ("hub", hub::TEXTS),
     ("lesson", lesson::TEXTS),
     ("metrics", metrics::TEXTS),
     ("models", models::TEXTS),

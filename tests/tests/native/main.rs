@@ -9,6 +9,7 @@ mod device_memory;
 mod estimate;
 mod export;
 mod heads;
+mod hub;
 mod ids;
 mod inputs;
 mod kept_runs;

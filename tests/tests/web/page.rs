@@ -4,6 +4,7 @@
 mod devices;
 mod files;
 mod gpus;
+mod hub;
 mod inside;
 mod kept_runs;
 mod languages;

@@ -3,9 +3,10 @@
 //! Commands are answered one after the other by a [`Session`]; pause, resume, stop and cancel reach a run under way at once,
 //! because the engine yields between steps and this file's message handler runs in between. Files arrive as the browser's
 //! `File` objects and are read in slices; the page's own model and texts are fetched from beside the page. Runs that outlive the
-//! page are kept in the browser's private file system (`shelf.rs`). `public/engine.js` loads this code, and sees to what even a
+//! page are kept in the browser's private file system (`shelf.rs`), and so are models from a hub (`hub.rs`). `public/engine.js` loads this code, and sees to what even a
 //! panic cannot report.
 
+mod hub;
 mod shelf;
 
 use js_sys::{Array, ArrayBuffer, Function, Object, Promise, Reflect, Uint8Array, WebAssembly::Memory};
@@ -14,7 +15,7 @@ use lorakeet_core::config::RunConfig;
 use lorakeet_core::device;
 use lorakeet_core::error::Kind;
 use lorakeet_core::host::{Control, Host};
-use lorakeet_core::protocol::{Command, Event, ModelInfo, Stage};
+use lorakeet_core::protocol::{Command, Event, HubCommand, ModelInfo, Stage};
 use lorakeet_core::session::Session;
 use lorakeet_core::store::{LocalFuture, MemoryFile, ReadAt, Source};
 use lorakeet_i18n::messages::common;
@@ -45,7 +46,8 @@ fn main() {
     if is_phone(&scope().navigator().user_agent().unwrap_or_default()) {
         device::limit_memory(PHONE_BYTES);
     }
-    let session = Session::new(Host { now_ms, yield_now });
+    let mut session = Session::new(Host { now_ms, yield_now });
+    session.fetch = Some(Rc::new(hub::BrowserFetch));
     let queue = Rc::new(CommandQueue {
         control: session.control(),
         session: RefCell::new(Some(session)),
@@ -96,6 +98,7 @@ impl CommandQueue {
             Command::Stop if !self.runs() => {}
             Command::Stop => self.control.stop(),
             Command::CancelGenerate => self.control.cancel_generate(),
+            Command::Hub(HubCommand::Cancel) => self.control.cancel_download(),
             // In the middle of a run these are served between two steps, and in a pause.
             Command::Generate { .. } | Command::Picture { .. } | Command::ExportAdapter | Command::SaveRun
                 if self.trains.get() =>
@@ -144,11 +147,11 @@ impl CommandQueue {
     }
 }
 
-/// Whether a command is about runs that outlive the page.
+/// Whether a command is about runs or models that outlive the page.
 fn needs_shelf(command: &Command) -> bool {
     match command {
         Command::Train { keep, .. } => keep.is_some(),
-        command => matches!(command, Command::Runs | Command::ForgetRun { .. }),
+        command => matches!(command, Command::Runs | Command::ForgetRun { .. } | Command::Hub(_)),
     }
 }
 
@@ -203,8 +206,8 @@ async fn with_sources(mut command: Command, files: Vec<File>) -> Result<(Command
     Ok((command, sources))
 }
 
-/// The address of a file that lies beside the page or in a folder there; `None` for any other, for this program asks no other
-/// machine for anything. The browser itself says where a name leads: it takes out tabs, and reads `%2e%2e` as two dots.
+/// The address of a file that lies beside the page or in a folder there; `None` for any other: what is asked of other machines
+/// is asked of a hub that a person named (`hub.rs`). The browser itself says where a name leads: it takes out tabs, and reads `%2e%2e` as two dots.
 fn beside_the_page(path: &str) -> Option<String> {
     // A worker that was started from a blob has no folder of its own: engine.js knows where it lies.
     let own = Reflect::get(&js_sys::global(), &"engineAddress".into())

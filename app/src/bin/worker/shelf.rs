@@ -26,6 +26,8 @@ extern "C" {
     async fn open(this: &Files, folder: &str, name: &str) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch)]
     async fn create(this: &Files, folder: &str, name: &str) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, js_name = goOn, catch)]
+    async fn go_on(this: &Files, folder: &str, name: &str, from: f64) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch)]
     async fn remove(this: &Files, folder: &str, name: &str) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch)]
@@ -98,6 +100,13 @@ impl Shelf for BrowserShelf {
         Box::pin(async move {
             let created = self.0.create(folder, name).await;
             let file = created.map_err(|error| failed(&error).file(name))?;
+            Ok(Box::new(BrowserFile(file.unchecked_into())) as Box<dyn Pieces>)
+        })
+    }
+    fn go_on<'a>(&'a self, folder: &'a str, name: &'a str, from: u64) -> LocalFuture<'a, Result<Box<dyn Pieces + 'a>>> {
+        Box::pin(async move {
+            let opened = self.0.go_on(folder, name, from as f64).await;
+            let file = opened.map_err(|error| failed(&error).file(name))?;
             Ok(Box::new(BrowserFile(file.unchecked_into())) as Box<dyn Pieces>)
         })
     }

@@ -1,0 +1,269 @@
+//! A model from a hub: its name, the host that is asked, what it is made of, its download; and the models that are stored.
+
+use crate::conversation::{Engine, Job};
+use crate::format;
+use crate::hub;
+use crate::loaded::ModelSource;
+use crate::run::Phase;
+use crate::state::PageState;
+use leptos::prelude::*;
+use lorakeet_core::protocol::{HubListing, HubProgress, StoredModel};
+
+/// Whether something can be asked of the engine now.
+fn is_free(state: PageState) -> bool {
+    let is_idle = matches!(
+        state.worker.job.get(),
+        None | Some(Job::Preview | Job::Estimate | Job::Probe | Job::HubModels)
+    );
+    state.worker.engine.get() == Engine::Ready && is_idle && !state.training.phase.with(Phase::is_under_way)
+}
+
+/// The field, and what comes of it.
+#[component]
+pub fn FromHub() -> impl IntoView {
+    let state = expect_context::<PageState>();
+    let models = state.hub;
+    let asks = move || state.worker.job.get() == Some(Job::Hub);
+    let has_name = move || models.name.with(|name| !name.trim().is_empty());
+    let host = move || models.endpoint.with(|endpoint| hub::host(endpoint).to_owned());
+    let look = move || {
+        if has_name() && is_free(state) {
+            state.look_at_hub(models.name.get_untracked());
+        }
+    };
+    let write = move |event| {
+        models.name.set(event_target_value(&event));
+        models.listing.set(None);
+    };
+    let press = move |event: web_sys::KeyboardEvent| {
+        if event.key() == "Enter" {
+            look();
+        }
+    };
+    view! {
+        <details class="from-hub" data-testid="hub">
+            <summary>{state.text(|w| w.hub.title)}</summary>
+            <label class="field">
+                <span class="field-name">{state.text(|w| w.hub.name)}</span>
+                <input type="text" data-testid="hub-name" spellcheck="false" autocapitalize="off" autocomplete="off"
+                    placeholder="HuggingFaceTB/SmolLM2-135M-Instruct" prop:value=models.name prop:disabled=asks
+                    on:input=write on:keydown=press/>
+            </label>
+            <p class="hint" data-testid="hub-host">{move || (state.words().hub.host)(&host())}</p>
+            <details>
+                <summary>{state.text(|w| w.hub.more)}</summary>
+                <label class="field">
+                    <span class="field-name">{state.text(|w| w.hub.endpoint)}</span>
+                    <input type="url" data-testid="hub-endpoint" spellcheck="false" prop:value=models.endpoint prop:disabled=asks
+                        on:change=move |event| models.take_endpoint(event_target_value(&event))/>
+                </label>
+                <label class="field">
+                    <span class="field-name">{state.text(|w| w.hub.token)}</span>
+                    <input type="password" data-testid="hub-token" autocomplete="off" prop:value=models.token prop:disabled=asks
+                        on:change=move |event| models.take_token(event_target_value(&event))/>
+                </label>
+                <label class="check">
+                    <input type="checkbox" data-testid="hub-keep-token" prop:checked=models.keeps_token
+                        on:change=move |event| models.keep_token(event_target_checked(&event))/>
+                    <span>{state.text(|w| w.hub.keep_token)}</span>
+                </label>
+                <p class="hint">{state.text(|w| w.hub.token_hint)}</p>
+            </details>
+            <p class="buttons">
+                <button type="button" data-testid="hub-look" prop:disabled=move || !has_name() || !is_free(state)
+                    on:click=move |_| look()>{move || (state.words().hub.look)(&host())}</button>
+                <Show when=asks>
+                    <button type="button" data-testid="hub-cancel" on:click=move |_| state.cancel_download()>
+                        {state.text(|w| w.hub.cancel)}
+                    </button>
+                </Show>
+            </p>
+            {move || models.listing.get().map(|listing| view! { <Listing listing/> })}
+        </details>
+        {move || models.progress.get().filter(|_| asks()).map(|progress| view! { <Fetching progress/> })}
+        <Stored/>
+    }
+}
+
+/// What a model is made of, whether it fits, and the button that fetches it.
+#[component]
+fn Listing(listing: HubListing) -> impl IntoView {
+    let state = expect_context::<PageState>();
+    let total = listing.bytes();
+    let rows = listing.files.iter().map(|file| {
+        let (path, size) = (file.path.clone(), format::bytes(file.bytes));
+        view! { <tr><th scope="row">{path}</th><td>{size}</td></tr> }
+    });
+    let rows = rows.collect::<Vec<_>>();
+    let left = total.saturating_sub(listing.there_bytes);
+    let lacks_room = listing.free_bytes.is_some_and(|free| left > free);
+    let storage = {
+        let (free, in_memory, there) = (listing.free_bytes, listing.in_memory, listing.there_bytes);
+        move || {
+            let words = state.words().hub;
+            let sized = |bytes: Option<u64>| bytes.map(format::bytes);
+            match in_memory {
+                true => words.in_memory.to_owned(),
+                false => (words.room)(&format::bytes(total), &format::bytes(there), sized(free).as_deref()),
+            }
+        }
+    };
+    let fit = {
+        let (memory, available) = (listing.memory.clone(), listing.available_bytes);
+        move || {
+            let words = state.words().hub;
+            let memory = memory.as_ref()?;
+            let peak = memory.peak_bytes.map(format::bytes)?;
+            let too_much = available
+                .filter(|available| memory.is_above(*available))
+                .map(format::bytes);
+            Some((words.fit)(&peak, too_much.as_deref()))
+        }
+    };
+    let problem = listing.problem.as_ref().map(|error| {
+        let message = error.message();
+        let text = move || message.text(state.language.get());
+        view! { <p class="notice notice-error" role="alert" data-testid="hub-problem">{text}</p> }
+    });
+    let choices = (listing.choices.len() > 1).then(|| {
+        let id = format!("{}@{}", listing.id, listing.revision);
+        let chosen = listing.chosen.clone();
+        let options = listing.choices.iter().map(|file| {
+            let is_chosen = Some(&file.path) == chosen.as_ref();
+            let (path, text) = (
+                file.path.clone(),
+                format!("{} ({})", file.path, format::bytes(file.bytes)),
+            );
+            view! { <option value=path prop:selected=is_chosen>{text}</option> }
+        });
+        let options = options.collect::<Vec<_>>();
+        let pick = move |event| state.look_at_hub(format!("{id}:{}", event_target_value(&event)));
+        view! {
+            <label class="field">
+                <span class="field-name">{state.text(|w| w.hub.choose)}</span>
+                <select data-testid="hub-file" on:change=pick prop:disabled=move || !is_free(state)>{options}</select>
+            </label>
+        }
+    });
+    let has_problem = listing.problem.is_some();
+    let label = move || match listing.there_bytes {
+        0 => state.words().hub.download,
+        _ => state.words().hub.go_on,
+    };
+    view! {
+        <div class="listing" data-testid="hub-listing">
+            <table>
+                <caption>{format!("{} · {}", listing.id, listing.commit.get(..12).unwrap_or_default())}</caption>
+                <tbody>{rows}</tbody>
+            </table>
+            {choices}
+            <p class="hint" data-testid="hub-room">{storage}</p>
+            <p class="hint" data-testid="hub-fit">{fit}</p>
+            {problem}
+            <p class="buttons">
+                <button type="button" class="primary" data-testid="hub-download"
+                    prop:disabled=move || !is_free(state) || lacks_room || has_problem
+                    on:click=move |_| state.download()>{label}</button>
+            </p>
+        </div>
+    }
+}
+
+/// How far a download is.
+#[component]
+fn Fetching(progress: HubProgress) -> impl IntoView {
+    let state = expect_context::<PageState>();
+    let share = progress.done as f64 / progress.total.max(1) as f64;
+    let text = move || {
+        let rate = (progress.bytes_per_second > 0.0).then(|| format::bytes(progress.bytes_per_second as u64));
+        let left = progress.seconds_left().map(|seconds| seconds.ceil() as u64);
+        let (done, total) = (format::bytes(progress.done), format::bytes(progress.total));
+        (state.words().hub.progress)([&done, &total], rate.as_deref(), left)
+    };
+    view! {
+        <div data-testid="hub-progress" data-done=progress.done.to_string()>
+            <progress max="1" value=share></progress>
+            <p class="hint">{text}</p>
+            <button type="button" on:click=move |_| state.cancel_download()>{state.text(|w| w.hub.cancel)}</button>
+        </div>
+    }
+}
+
+/// The models that are stored.
+#[component]
+fn Stored() -> impl IntoView {
+    let state = expect_context::<PageState>();
+    let models = state.hub.models;
+    let title = move || {
+        let bytes = models.with(|models| models.iter().map(|model| model.there_bytes).sum());
+        (state.words().hub.stored)(models.with(Vec::len), &format::bytes(bytes))
+    };
+    view! {
+        <Show when=move || models.with(|models| !models.is_empty())>
+            <details class="stored-runs" data-testid="stored-models">
+                <summary>{title}</summary>
+                <ul class="run-list">
+                    <For each=move || models.get() key=|model| (model.folder.clone(), model.there_bytes, model.is_whole, model.is_under_way) let:model>
+                        <Row model/>
+                    </For>
+                </ul>
+            </details>
+        </Show>
+    }
+}
+
+#[component]
+fn Row(model: StoredModel) -> impl IntoView {
+    let state = expect_context::<PageState>();
+    let folder = StoredValue::new(model.folder.clone());
+    let leaves = Memo::new(move |_| state.hub.leaving.with(|leaving| leaving.contains(&folder.get_value())));
+    let is_loaded = move || {
+        let is_it = |source: &ModelSource| matches!(source, ModelSource::Stored { folder: chosen, .. } if *chosen == folder.get_value());
+        state.loaded.model_source.with(is_it) && state.loaded.model.with(Option::is_some)
+    };
+    let (name, is_whole, is_elsewhere) = (model.name(), model.is_whole, model.is_under_way);
+    let standing = {
+        let model = model.clone();
+        move || {
+            let words = state.words().hub;
+            let (there, all) = (format::bytes(model.there_bytes), format::bytes(model.bytes));
+            match (model.is_whole, model.is_under_way) {
+                (_, true) => words.under_way.to_owned(),
+                (true, _) => all,
+                (false, _) => (words.part)(&there, &all),
+            }
+        }
+    };
+    let model = StoredValue::new(model);
+    view! {
+        <li data-testid="stored-model">
+            <span class="run-name">{name}</span>
+            <span class="hint">{standing}</span>
+            <span class="buttons">
+                <Show when=move || leaves.get()>
+                    <span role="status">{state.text(|w| w.runs.deleted)}</span>
+                    <button type="button" data-testid="undo-forget-model" on:click=move |_| state.keep_model(&folder.get_value())>
+                        {state.text(|w| w.runs.undo)}
+                    </button>
+                </Show>
+                <Show when=move || !leaves.get() && is_whole && !is_loaded()>
+                    <button type="button" data-testid="use-model" prop:disabled=move || !is_free(state)
+                        on:click=move |_| model.with_value(|model| state.choose_stored(model))>
+                        {state.text(|w| w.hub.use_it)}
+                    </button>
+                </Show>
+                <Show when=move || !leaves.get() && !is_whole && !is_elsewhere>
+                    <button type="button" data-testid="go-on-model" prop:disabled=move || !is_free(state)
+                        on:click=move |_| model.with_value(|model| state.download_on(model))>
+                        {state.text(|w| w.hub.go_on)}
+                    </button>
+                </Show>
+                <Show when=move || !leaves.get() && !is_elsewhere>
+                    <button type="button" data-testid="forget-model" on:click=move |_| state.forget_model(folder.get_value())>
+                        {state.text(|w| w.runs.delete)}
+                    </button>
+                </Show>
+            </span>
+        </li>
+    }
+}

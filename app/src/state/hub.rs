@@ -1,0 +1,117 @@
+//! Models from a hub: looked at, fetched, loaded and removed.
+
+use super::PageState;
+use crate::conversation::Job;
+use crate::hub;
+use crate::loaded::ModelSource;
+use crate::settings::Preset;
+use crate::stored_runs;
+use leptos::prelude::*;
+use lorakeet_core::protocol::{Command, HubCommand, HubEvent, HubSource, StoredModel};
+
+impl PageState {
+    /// Asks the hub what the model of this name is made of.
+    pub fn look_at_hub(self, name: String) {
+        let Some(config) = self.config() else { return };
+        let from = self.hub.source(name);
+        self.hub.listing.set(None);
+        self.hub.asked.set(Some(from.clone()));
+        self.worker.clear_error(&[Job::Hub]);
+        self.ask_hub(Job::Hub, HubCommand::Look { from, config });
+    }
+
+    /// Fetches what was looked at.
+    pub fn download(self) {
+        if let Some(from) = self.hub.asked.get_untracked() {
+            self.download_from(from);
+        }
+    }
+
+    /// Goes on with a model that is not whole.
+    pub fn download_on(self, model: &StoredModel) {
+        self.download_from(self.hub.source(hub::exact_name(model)));
+    }
+
+    fn download_from(self, from: HubSource) {
+        self.worker.clear_error(&[Job::Hub]);
+        stored_runs::ask_to_persist();
+        self.ask_hub(Job::Hub, HubCommand::Download { from });
+    }
+
+    /// Ends the look or the download under way.
+    pub fn cancel_download(self) {
+        self.send_now(&Command::Hub(HubCommand::Cancel));
+    }
+
+    /// Takes a model of the store.
+    pub fn choose_stored(self, model: &StoredModel) {
+        self.settings.start_for(Preset::Own);
+        self.choose_model(ModelSource::Stored {
+            folder: model.folder.clone(),
+            id: model.id.clone(),
+        });
+    }
+
+    /// Removes a stored model after a while in which it can be had back.
+    pub fn forget_model(self, folder: String) {
+        self.hub.leaving.update(|leaving| leaving.push(folder.clone()));
+        set_timeout(move || self.forget_model_now(&folder), stored_runs::UNDO);
+    }
+
+    /// Takes back that a model is removed.
+    pub fn keep_model(self, folder: &str) {
+        self.hub
+            .leaving
+            .update(|leaving| leaving.retain(|other| other != folder));
+    }
+
+    pub(super) fn forget_model_now(self, folder: &str) {
+        let leaves = |leaving: &Vec<String>| leaving.iter().any(|other| other == folder);
+        if self.hub.leaving.with_untracked(leaves) {
+            self.keep_model(folder);
+            let folder = folder.to_owned();
+            self.ask_hub(Job::HubModels, HubCommand::Forget { folder });
+        }
+    }
+
+    pub(super) fn ask_models(self) {
+        self.worker.drop_waiting(Job::HubModels);
+        self.ask_hub(Job::HubModels, HubCommand::Models);
+    }
+
+    fn ask_hub(self, job: Job, command: HubCommand) {
+        self.ask(job, Command::Hub(command), Vec::new());
+    }
+
+    pub(super) fn hear_of_hub(self, event: HubEvent) {
+        match event {
+            HubEvent::Listing(listing) => {
+                self.hub.listing.set(Some(*listing));
+                self.finish(Job::Hub);
+            }
+            HubEvent::Progress(progress) => self.hub.progress.set(Some(progress)),
+            HubEvent::Downloaded { folder } => {
+                self.hub.progress.set(None);
+                self.hub.listing.set(None);
+                self.hub.fetched.set_value(Some(folder));
+                self.finish(Job::Hub);
+                self.ask_models();
+            }
+            HubEvent::Models { models } => {
+                self.hub.models.set(models);
+                self.finish(Job::HubModels);
+                let fetched = self.hub.fetched.try_update_value(Option::take).flatten();
+                let is_it = |model: &&StoredModel| Some(&model.folder) == fetched.as_ref();
+                let fetched = self
+                    .hub
+                    .models
+                    .with_untracked(|models| models.iter().find(is_it).cloned());
+                if let Some(model) = fetched
+                    && self.is_free()
+                {
+                    self.choose_stored(&model);
+                }
+            }
+        }
+    }
+}
