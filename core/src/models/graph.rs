@@ -234,7 +234,7 @@ pub(crate) struct TensorGraph<'a> {
 
 /// The part of a pass that a graph is for, and the constants of the whole.
 struct OfPart<'a> {
-    part: &'a Part<Tensor<2>, Tensor<4>>,
+    part: &'a Part<Tensor<2>>,
     constants: &'a Constants,
     /// Ids and masks that were asked for.
     asked: [Cell<usize>; 2],
@@ -285,7 +285,7 @@ impl<'a> TensorGraph<'a> {
     pub(super) fn of_part(
         pass: &'a Pass<'a>,
         device: &'a Device,
-        part: &'a Part<Tensor<2>, Tensor<4>>,
+        part: &'a Part<Tensor<2>>,
         constants: &'a Constants,
     ) -> Self {
         Self {
