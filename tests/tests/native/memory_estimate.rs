@@ -2,7 +2,7 @@
 //! networks within a tenth.
 //!
 //! In a process of its own, because the allocator's books are the process's. The runs differ in what is
-//! largest: activations, weights, the vocabulary, attention's probabilities, everything that is trained, a score.
+//! largest: activations, weights, the vocabulary, long rows, everything that is trained, a score.
 
 use burn::tensor::Device;
 use lorakeet_core::{
