@@ -13,7 +13,13 @@
 //! undefined.
 //!
 //! A row's result depends on nothing but the row and the matrix: not on the rows beside it (up to four), on threads, or on the
-//! processor ([`Lanes`]). With five rows and more the product decodes, and differs by what was said.
+//! processor ([`Lanes`]). With five rows and more the product decodes, and differs by what was said: so do generating with a
+//! cache, a row at a time, and a forward pass over a whole text. The backward pass always decodes.
+
+#![allow(
+    clippy::needless_range_loop,
+    reason = "several arrays are walked together, in loops of constant length that are unrolled"
+)]
 
 use super::decode::Reader;
 use super::lanes::{BLOCK, LANES, Lanes, Path, Table, Work, total};

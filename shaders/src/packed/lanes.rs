@@ -127,9 +127,13 @@ impl Path {
             }
         }
         #[cfg(target_arch = "wasm32")]
-        return Self::Simd128;
+        {
+            Self::Simd128
+        }
         #[cfg(not(target_arch = "wasm32"))]
-        Self::Portable
+        {
+            Self::Portable
+        }
     }
 
     /// Does `work` with it, or with [`Portable`] where the processor does not have it.

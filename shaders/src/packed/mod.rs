@@ -4,7 +4,7 @@
 //! neighbours lie in one word (4 bits), two (8 bits) or four (16 bits), then their scales. Files hold the same bits in
 //! another order (ggml interleaves codes and scales in blocks of 18 or 210 bytes, which no GPU can read at once);
 //! [`planes`] says which bits go where, [`decode`] and the sources of [`PackedMatMul`] read them, and nothing is rounded
-//! on the way.
+//! on the way. Only the twin of products with few rows rounds, what it multiplies the matrix by (`dots`).
 //!
 //! Words travel as tensors of f32 whose *bits* are the words, since all of the launcher's buffers are f32; nothing does
 //! arithmetic on them.
