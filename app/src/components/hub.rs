@@ -173,6 +173,7 @@ fn Listing(listing: HubListing) -> impl IntoView {
 #[component]
 fn Fetching(progress: HubProgress) -> impl IntoView {
     let state = expect_context::<PageState>();
+    let bytes = progress.done.to_string();
     let share = progress.done as f64 / progress.total.max(1) as f64;
     let text = move || {
         let rate = (progress.bytes_per_second > 0.0).then(|| format::bytes(progress.bytes_per_second as u64));
@@ -181,7 +182,7 @@ fn Fetching(progress: HubProgress) -> impl IntoView {
         (state.words().hub.progress)([&done, &total], rate.as_deref(), left)
     };
     view! {
-        <div data-testid="hub-progress" data-done=progress.done.to_string()>
+        <div data-testid="hub-progress" data-done=bytes>
             <progress max="1" value=share></progress>
             <p class="hint">{text}</p>
             <button type="button" on:click=move |_| state.cancel_download()>{state.text(|w| w.hub.cancel)}</button>

@@ -1,13 +1,17 @@
 //! Models from a hub: looked at, fetched, loaded and removed.
 
 use super::PageState;
-use crate::conversation::Job;
+use crate::conversation::{Engine, Job};
 use crate::hub;
 use crate::loaded::ModelSource;
 use crate::settings::Preset;
 use crate::stored_runs;
 use leptos::prelude::*;
 use lorakeet_core::protocol::{Command, HubCommand, HubEvent, HubSource, StoredModel};
+use std::time::Duration;
+
+/// How often it is looked whether a model is still being fetched in another tab.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(3);
 
 impl PageState {
     /// Asks the hub what the model of this name is made of.
@@ -79,6 +83,12 @@ impl PageState {
         self.ask_hub(Job::HubModels, HubCommand::Models);
     }
 
+    fn ask_models_when_free(self) {
+        if self.is_free() && self.worker.engine.get_untracked() == Engine::Ready {
+            self.ask_models();
+        }
+    }
+
     fn ask_hub(self, job: Job, command: HubCommand) {
         self.ask(job, Command::Hub(command), Vec::new());
     }
@@ -98,6 +108,10 @@ impl PageState {
                 self.ask_models();
             }
             HubEvent::Models { models } => {
+                // The worker of a page that was just closed holds its download a little longer.
+                if models.iter().any(|model| model.is_under_way) {
+                    set_timeout(move || self.ask_models_when_free(), BETWEEN_LOOKS);
+                }
                 self.hub.models.set(models);
                 self.finish(Job::HubModels);
                 let fetched = self.hub.fetched.try_update_value(Option::take).flatten();

@@ -10,7 +10,7 @@ use lorakeet_tests::user_actions::{REACTION, READY, STEP};
 use serde_json::json;
 use std::path::Path;
 
-const ID: &str = "lorakeet/austen";
+const ID: &str = "lorakeet/from-hub";
 const WEIGHTS: &str = "model.safetensors";
 /// What the engine asks for at a time of files as short as these.
 const PIECE: u64 = 1 << 20;
@@ -102,7 +102,7 @@ async fn a_download_goes_on_after_a_reload_and_its_model_trains() -> Result<()> 
     page.wait_until("its beginning is stored", REACTION, is_stored).await?;
     // The hub's address was kept.
     page.press("go-on-model").await?;
-    let is_loaded = "return document.querySelector('#model .step-summary').textContent.includes('austen')";
+    let is_loaded = "return document.querySelector('#model .step-summary').textContent.includes('from-hub')";
     page.wait_until("it is loaded", REACTION, is_loaded).await?;
     let sent = hub.sent(WEIGHTS);
     ensure!(
@@ -157,7 +157,7 @@ async fn a_gated_model_is_told_and_a_token_stays_with_the_hub() -> Result<()> {
     )
     .await?;
     page.press("hub-download").await?;
-    let is_loaded = "return document.querySelector('#model .step-summary').textContent.includes('austen')";
+    let is_loaded = "return document.querySelector('#model .step-summary').textContent.includes('from-hub')";
     page.wait_until("it is loaded", REACTION, is_loaded).await?;
     ensure!(!hub.has_leaked(), "the token went to another host");
     let kept = page
