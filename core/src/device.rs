@@ -8,9 +8,11 @@
 //! callback that knows no session.
 
 mod memory;
+mod work;
 
 pub use memory::{ExpectedMemory, MemoryWatch, expect_memory, reserved_bytes, watch_memory};
 pub(crate) use memory::{Pass, make_room, make_room_for, note_memory, release, trim, try_memory};
+pub(crate) use work::{expect_latency, expect_rate, is_due, latency_ms, note_done, note_time, note_work, queued};
 
 use crate::{
     error::{Error, Kind, Result},
@@ -220,7 +222,8 @@ pub fn adopt(setup: WgpuSetup) -> Result<()> {
         return Err(Error::device(msg::OpenAlready).remedy(msg::HandOverFirst));
     }
     memory::exact_pages();
-    let device = Device::wgpu_options().setup(setup.clone()).init();
+    let options = Device::wgpu_options().tasks_max(work::TASKS_A_SUBMIT);
+    let device = options.setup(setup.clone()).init();
     let device = device.map_err(|error| Error::device(msg::UnusableGpu { error }))?;
     register(device, setup);
     Ok(())
@@ -263,6 +266,7 @@ fn open_native() -> Result<(Device, WgpuSetup)> {
     }
     let kind = if hardware { Adapter::DefaultDevice } else { Adapter::Cpu };
     Device::wgpu_options()
+        .tasks_max(work::TASKS_A_SUBMIT)
         .device_kind(kind)
         .init_with_setup()
         .map_err(|error| no_gpu(Message::verbatim(error.to_string())))
@@ -289,7 +293,8 @@ fn run_constructors() {
 
 #[cfg(target_family = "wasm")]
 async fn setup() -> Result<(Device, WgpuSetup)> {
-    let opened = Device::wgpu_options().init_with_setup_async().await;
+    let options = Device::wgpu_options().tasks_max(work::TASKS_A_SUBMIT);
+    let opened = options.init_with_setup_async().await;
     opened.map_err(|error| {
         let reason = error.to_string();
         if reason.contains("adapter") {

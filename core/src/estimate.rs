@@ -22,6 +22,9 @@
 //! with sizes instead of tensors (`models/memory.rs`). Rows are taken to be as long as `cutoff_len`, answers of an
 //! encoder-decoder too, and all of their tokens to be targets: shorter texts take less.
 //!
+//! With `gradient_checkpointing` the layers are such passes of their own (`models/memory/in_parts.rs`): what is kept is N·C
+//! numbers a layer, and the rest is one layer's at a time.
+//!
 //! Without a head, with adapters on embeddings or with DoRA, and of a recurrent network on numbers, the last two and the peak
 //! are not told.
 //!
@@ -50,7 +53,7 @@ use crate::{
         ModelSkeleton, has_trained_copy,
         memory::{Adapters, Buffer, DryRun, LargestTensor, MemoryLedger},
     },
-    protocol::MemoryEstimate,
+    protocol::{MemoryEstimate, Probe},
     quant::BaseFormat,
     tasks::length_step,
     train::optim::{groups, moments_bytes},
@@ -181,6 +184,13 @@ fn too_large(tensor: &LargestTensor, limit: u64, (knob, rows): (&'static str, us
     Error::new(Kind::OutOfMemory, what)
         .field(Message::from(msg::Activations { shape }))
         .remedy(remedy)
+}
+
+/// What `device` is expected to do, from what was measured on it.
+pub(crate) fn expect_rate(device: &Device, probe: &Probe) {
+    if device::is_gpu(device) {
+        device::expect_rate(work::SHARE_OF_PRODUCTS * probe.gflops * 1e6, probe.await_ms);
+    }
 }
 
 /// What is known of a run before it is started.

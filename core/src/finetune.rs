@@ -134,7 +134,9 @@ pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<RunSum
     }
     trainer.start(emit).await?;
     while !trainer.is_done(emit).await {
-        trainer.step(emit).await?;
+        if !trainer.step(emit).await? {
+            continue;
+        }
         if trainer.evaluates() {
             trainer.evaluate(emit).await?;
         }

@@ -132,7 +132,7 @@ struct Requests {
 }
 
 impl Control {
-    /// Holds the run after the step under way.
+    /// Holds the run after the step under way, or after the layer, where a pass goes by layers.
     pub fn pause(&self) {
         self.0.paused.store(true, SeqCst);
     }
@@ -141,7 +141,7 @@ impl Control {
         self.0.paused.store(false, SeqCst);
         self.wake();
     }
-    /// Ends the run after the step under way.
+    /// Ends the run after the step under way; one that goes by layers is given up.
     pub fn stop(&self) {
         self.0.stopped.store(true, SeqCst);
         self.wake();
@@ -197,8 +197,7 @@ impl Control {
             if let Ok(mut sleeper) = self.0.sleeper.lock() {
                 *sleeper = Some(context.waker().clone());
             }
-            let asked = self.0.requests.lock().is_ok_and(|requests| !requests.is_empty());
-            match self.is_paused() && !self.is_stopped() && !asked {
+            match self.is_paused() && !self.is_stopped() && !self.is_asked() {
                 true => Poll::Pending,
                 false => Poll::Ready(()),
             }
@@ -222,6 +221,10 @@ impl Control {
     /// Whether the generation is to end.
     pub fn is_cancelled(&self) -> bool {
         self.0.cancelled.load(SeqCst)
+    }
+    /// Whether a request waits to be served.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.0.requests.lock().is_ok_and(|requests| !requests.is_empty())
     }
     /// The oldest request that was not served yet.
     pub(crate) fn next_request(&self) -> Option<Command> {

@@ -88,6 +88,11 @@ impl Kernel for EmbeddingBackward {
         vec![self.vocab * self.width]
     }
 
+    /// Each piece looks at all ids.
+    fn products(&self) -> u64 {
+        self.vocab as u64 * self.pieces() as u64 * self.tokens as u64
+    }
+
     fn twin(&self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) {
         let (ids, dy) = (inputs[0], inputs[1]);
         let dw = &mut *outputs[0];

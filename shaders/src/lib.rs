@@ -91,6 +91,15 @@ pub trait Kernel: Debug + Send + Sync + 'static {
     fn input_lens(&self) -> Vec<usize>;
     /// Elements of each output.
     fn output_lens(&self) -> Vec<usize>;
+    /// Multiplications and additions, where there are many to a number that is read or written.
+    fn products(&self) -> u64 {
+        0
+    }
+    /// About how long it takes, in operations: those of [`Kernel::products`], and 16 for each number that is read or written.
+    fn operations(&self) -> u64 {
+        let numbers = self.input_lens().into_iter().chain(self.output_lens());
+        self.products().saturating_add(16 * numbers.sum::<usize>() as u64)
+    }
     /// Computes the outputs on the CPU. `inputs` and `outputs` have the lengths above; outputs come zeroed.
     fn twin(&self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]);
 }

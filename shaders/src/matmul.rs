@@ -515,6 +515,10 @@ impl Kernel for MatMul {
         ])
     }
 
+    fn products(&self) -> u64 {
+        2 * self.batch as u64 * self.m as u64 * self.n as u64 * self.k as u64
+    }
+
     fn input_lens(&self) -> Vec<usize> {
         let mut lens = vec![self.batch * self.m * self.k, self.batch * self.k * self.n];
         match self.add {

@@ -5,7 +5,7 @@ use crate::protocol::Probe;
 
 /// The share of the rate of large square products that a step's own reach: they are narrower, and decode their weights.
 /// `docs/log.md` has the measurements.
-const SHARE_OF_PRODUCTS: f64 = 0.6;
+pub(super) const SHARE_OF_PRODUCTS: f64 = 0.6;
 /// Bytes that a kernel moves for each byte that it writes, as in a sum of two tensors.
 const MOVED_A_WRITTEN: f64 = 3.0;
 

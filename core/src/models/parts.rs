@@ -13,7 +13,7 @@ use super::graph::TensorGraph;
 use super::{Leaves, Model, Pass};
 use crate::data::Batch;
 use crate::ops;
-use burn::tensor::{Gradients, Tensor};
+use burn::tensor::{Device, Gradients, Tensor};
 use std::cell::{Cell, RefCell};
 
 /// What weights are put through before they meet an input, at most: so deep in a part's graph its inputs lie.
@@ -242,6 +242,11 @@ impl PassInParts<'_> {
             kept.gradient = added(kept.gradient.take(), leaf.value.grad_remove(&mut gradients));
         }
         Some(gradients)
+    }
+
+    /// Where it is computed.
+    pub(crate) fn device(&self) -> &Device {
+        &self.model.device
     }
 
     /// A number that is known when all that was asked for so far is computed.

@@ -67,7 +67,11 @@ impl Uploads {
 /// # Errors
 /// The device failed; the reason that the GPU gave, where it gave one.
 pub async fn read(tensor: Tensor<1>) -> Result<Vec<f32>> {
+    let on_gpu = device::is_gpu(&tensor.device());
     let data = tensor.into_data_async().await;
+    if on_gpu {
+        device::note_done();
+    }
     if let Some(fault) = device::take_fault() {
         return Err(fault);
     }

@@ -120,8 +120,12 @@ impl Launch for CubeBackend {
             arguments = arguments.with_buffer(tensor.handle.clone().binding());
         }
         arguments.info = MetadataBindingInfo::custom(words(&kernel.info()));
-        let [x, y, z] = kernel.workgroups(tier);
+        let ([x, y, z], operations) = (kernel.workgroups(tier), kernel.operations());
         client.launch(Box::new(Source { kernel, tier }), CubeCount::Static(x, y, z), arguments);
+        device::note_work(operations, || {
+            // What fails here fails again where it is read.
+            let _ = client.flush();
+        });
         device::note_memory(|| client.memory_report(MemoryScope::Device));
         outputs
     }

@@ -214,7 +214,9 @@ impl Session {
 
     async fn measure(&mut self, emit: &mut Emit<'_>) -> Result<()> {
         let host = self.host;
-        let measured = probe(self.open_any(emit).await?, &host).await?;
+        let device = self.open_any(emit).await?;
+        let measured = probe(device, &host).await?;
+        crate::estimate::expect_rate(device, &measured);
         self.probe = Some(measured);
         emit.event(Event::Probe(measured));
         Ok(())

@@ -1,5 +1,5 @@
-//! What a run is made of beside its task: the learning rate ([`schedule`]), the optimizer ([`optim`]), one step ([`step`]), the
-//! score (`evaluation`), how fast it goes ([`throughput`]), the run under way (`trainer`), what it comes to (`report`), what it
+//! What a run is made of beside its task: the learning rate ([`schedule`]), the optimizer ([`optim`]), one step ([`step`]) and who has
+//! a turn in it (`turn`), the score (`evaluation`), how fast it goes ([`throughput`]), the run under way (`trainer`), what it comes to (`report`), what it
 //! leaves behind ([`checkpoint`]) and by what it is known again ([`fingerprint`]). `finetune.rs` puts them together.
 
 pub mod checkpoint;
@@ -11,3 +11,4 @@ pub mod schedule;
 pub mod step;
 pub mod throughput;
 pub(crate) mod trainer;
+pub(crate) mod turn;

@@ -8,6 +8,7 @@
 //! once a step, and nothing is updated unless both are finite: what a diverged step leaves behind is the last good state.
 
 use super::optim::{AdamW, GradientSum, clip_scale};
+use super::turn::Turn;
 use crate::data::Batch;
 use crate::device::{Pass, make_room, make_room_for};
 use crate::error::{Error, Kind, Result};
@@ -56,6 +57,22 @@ pub async fn train_step(
     settings: StepSettings,
     host: &Host,
 ) -> Result<StepResult> {
+    let taken = step_in_turns(model, optimizer, objective, batches, settings, &mut Turn::alone(host)).await?;
+    taken.ok_or_else(|| Error::stopped(msg::StoppedStep))
+}
+
+/// [`train_step`] in the course of a run; `None` where a stop ended it before it changed anything.
+///
+/// # Errors
+/// As there.
+pub(crate) async fn step_in_turns(
+    model: &mut Model,
+    optimizer: &mut AdamW,
+    objective: &Objective,
+    batches: &[Batch],
+    settings: StepSettings,
+    turn: &mut Turn<'_, '_>,
+) -> Result<Option<StepResult>> {
     let counts = objective.total(model, batches)?;
     let leaves = model.parameters.tracked();
     let mut gradients = GradientSum::new(model.parameters.len());
@@ -75,13 +92,15 @@ pub async fn train_step(
             }
             Some(parts) => {
                 let loss = |leaves: &Leaves| objective.loss(model, leaves, batch, &counts, seed);
-                let (loss, of_batch) = layer_by_layer(parts, &leaves, loss, host).await?;
+                let Some((loss, of_batch)) = layer_by_layer(parts, &leaves, loss, turn).await? else {
+                    return Ok(None);
+                };
                 gradients.merge(of_batch);
                 loss
             }
         };
         losses.push(loss.inner());
-        (host.yield_now)().await;
+        turn.give().await;
     }
     let micro_batches = losses.len();
     losses.extend(gradients.sums_of_squares());
@@ -102,28 +121,35 @@ pub async fn train_step(
     optimizer.step(&mut model.parameters, gradients, settings.learning_rate, clip);
     // What the first step gathers, it leaves.
     make_room_for(model.device(), 0);
-    Ok(result)
+    Ok(Some(result))
 }
 
 /// The loss of one micro-batch and its gradients, of which the backward pass makes each layer's activations anew; `loss` is the
-/// objective's, on hidden states that are there.
+/// objective's, on hidden states that are there. `None` where a stop ended it.
 async fn layer_by_layer(
     mut parts: PassInParts<'_>,
     leaves: &Leaves,
     loss: impl Fn(&Leaves) -> Result<Tensor<1>>,
-    host: &Host,
-) -> Result<(Tensor<1>, GradientSum)> {
+    turn: &mut Turn<'_, '_>,
+) -> Result<Option<(Tensor<1>, GradientSum)>> {
     let plain = leaves.without_gradients();
     while parts.forward(&plain) {
-        (host.yield_now)().await;
+        if !turn.after_part(&parts).await? {
+            return Ok(None);
+        }
     }
     let loss = loss(&leaves.behind(parts.hidden(leaves)))?;
     let mut of_head = loss.backward();
     parts.begin_backward(&mut of_head);
+    if !turn.after_part(&parts).await? {
+        return Ok(None);
+    }
     let mut of_parts: Vec<Gradients> = Vec::new();
     while let Some(gradients) = parts.backward(leaves) {
         of_parts.push(gradients);
-        (host.yield_now)().await;
+        if !turn.after_part(&parts).await? {
+            return Ok(None);
+        }
     }
     // A table that several parts use: the terms of its gradient are added up as in the graph of the whole, where the head's comes
     // first and the others follow from the first part on.
@@ -132,7 +158,7 @@ async fn layer_by_layer(
     for gradients in of_parts.iter().rev() {
         sum.add(leaves, gradients);
     }
-    Ok((loss, sum))
+    Ok(Some((loss, sum)))
 }
 
 /// Refuses to go on from numbers that are none.

@@ -9,8 +9,9 @@ use super::fingerprint::Fingerprint;
 use super::optim::AdamW;
 use super::report::{baseline_of_texts, predictions, report, report_of_texts, written_answers};
 use super::schedule::Schedule;
-use super::step::{StepSettings, train_step};
+use super::step::{StepSettings, step_in_turns};
 use super::throughput::Throughput;
+use super::turn::Turn;
 use crate::config::{FinetuningType, Plan, RunConfig};
 use crate::data::{self, Batch, Cursor, Example};
 use crate::device;
@@ -223,8 +224,9 @@ impl<'a> Trainer<'a> {
         })
     }
 
-    /// One optimizer step, counted and reported. One that fails changes nothing, and what was learnt before it is saved.
-    pub(crate) async fn step(&mut self, emit: &mut Emit<'_>) -> Result<()> {
+    /// One optimizer step, counted and reported; `false` where a stop ended it before it was one. One that fails changes nothing,
+    /// and what was learnt before it is saved.
+    pub(crate) async fn step(&mut self, emit: &mut Emit<'_>) -> Result<bool> {
         let outcome = self.try_step(emit).await;
         if outcome.is_err() {
             self.save_result().await?;
@@ -232,7 +234,7 @@ impl<'a> Trainer<'a> {
         outcome
     }
 
-    async fn try_step(&mut self, emit: &mut Emit<'_>) -> Result<()> {
+    async fn try_step(&mut self, emit: &mut Emit<'_>) -> Result<bool> {
         let started_ms = (emit.host.now_ms)();
         let step = self.progress.step + 1;
         let cursor = self.cursor;
@@ -245,20 +247,25 @@ impl<'a> Trainer<'a> {
                 .then_some(self.config.seed),
             gradient_checkpointing: self.config.gradient_checkpointing,
         };
-        let result = train_step(
+        let mut turn = Turn::of_run(emit, self.progress.step);
+        let result = step_in_turns(
             &mut self.model.model,
             &mut self.optimizer,
             &self.spec.objective,
             &batches,
             settings,
-            &emit.host,
+            &mut turn,
         )
         .await;
-        let result = result.inspect_err(|_| self.cursor = cursor)?;
+        let held_ms = turn.held_ms;
+        let Some(result) = result.inspect_err(|_| self.cursor = cursor)? else {
+            self.cursor = cursor;
+            return Ok(false);
+        };
         self.path.add(&self.model.model).await?;
         let tokens: usize = batches.iter().map(|batch| batch.input_tokens).sum();
         self.throughput
-            .add(((emit.host.now_ms)() - started_ms) / 1000.0, tokens as u64);
+            .add(((emit.host.now_ms)() - started_ms - held_ms) / 1000.0, tokens as u64);
         let progress = &mut self.progress;
         progress.step = step;
         progress.loss_sum += result.loss;
@@ -287,7 +294,7 @@ impl<'a> Trainer<'a> {
             progress.log(epoch, &numbers);
             emit.event(Event::Step(info));
         }
-        Ok(())
+        Ok(true)
     }
 
     /// The micro-batches of the next step: as many as accumulate, fewer where the epoch ends.

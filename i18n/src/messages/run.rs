@@ -107,6 +107,7 @@ messages! { "run";
     StoppedScoringReference = "stopped while the reference was computed", "已停止（正在计算参考模型的得分）";
     StoppedScoringRows = "stopped while the rows were scored", "已停止（正在评估数据）";
     StoppedAnsweringRows = "stopped while the rows were answered", "已停止（正在预测数据）";
+    StoppedStep = "stopped in the middle of a step", "已停止（正在训练一步）";
     NothingToRecompute =
         "gradient_checkpointing has no effect here: this model is computed in one piece.",
         "gradient_checkpointing 在这里不起作用：此模型是作为一个整体计算的。";

@@ -319,6 +319,10 @@ impl Kernel for PackedMatMul {
         info_words(&words)
     }
 
+    fn products(&self) -> u64 {
+        2 * self.m as u64 * self.matrix.rows as u64 * self.matrix.columns as u64
+    }
+
     fn input_lens(&self) -> Vec<usize> {
         let mut lens = vec![self.m * self.k(), self.matrix.words()];
         match self.add {

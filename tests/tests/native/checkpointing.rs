@@ -6,8 +6,9 @@ use lorakeet_core::{
     data::Batch,
     estimate::estimate,
     formats::{ModelFiles, peft::AdapterConfig},
+    host::{Control, Host},
     models::{Model, read},
-    protocol::{DeviceChoice, Event},
+    protocol::{Command, DeviceChoice, Event},
     quant::BaseFormat,
     store::{MemoryFile, Source},
     tasks::Objective,
@@ -24,6 +25,10 @@ use lorakeet_tests::{
     trajectory::batch,
 };
 use serde_json::json;
+use std::sync::{
+    Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
 
 const SHAPE: Decoder = Decoder {
     layers: 4,
@@ -232,6 +237,70 @@ fn a_whole_run_is_the_same_and_small_models_say_that_it_does_nothing() {
         _ => false,
     });
     assert!(said, "{:?}", session.events);
+}
+
+/// What the host of [`a_pause_and_a_stop_are_answered_between_layers`] does: turns that it gave, and at which one it interrupts.
+static TURNS: AtomicUsize = AtomicUsize::new(0);
+static INTERRUPTED_AT: AtomicUsize = AtomicUsize::new(usize::MAX);
+static INTERRUPT: Mutex<Option<(Control, fn(&Control))>> = Mutex::new(None);
+
+fn take_turn() {
+    let turn = TURNS.fetch_add(1, Ordering::SeqCst);
+    if turn == INTERRUPTED_AT.load(Ordering::SeqCst)
+        && let Ok(interrupt) = INTERRUPT.lock()
+        && let Some((control, act)) = interrupt.as_ref()
+    {
+        act(control);
+    }
+}
+
+#[test]
+fn a_pause_and_a_stop_are_answered_between_layers() {
+    const HOST_WITH_TURNS: Host = Host {
+        yield_now: || {
+            take_turn();
+            Box::pin(std::future::ready(()))
+        },
+        ..HOST
+    };
+    let run = |act: fn(&Control)| {
+        let mut session = TestSession::open_on(HOST_WITH_TURNS);
+        *INTERRUPT.lock().expect("no test failed with it") = Some((session.control.clone(), act));
+        INTERRUPTED_AT.store(usize::MAX, Ordering::SeqCst);
+        let config = RunConfig {
+            gradient_checkpointing: true,
+            ..tiny::config()
+        };
+        let command = Command::Train {
+            config: Box::new(config),
+            sample_prompt: None,
+            watch: Vec::new(),
+            keep: None,
+        };
+        session.ask_and(command, Vec::new(), &mut |event, control| match event {
+            // The turn before the step's first layer, and those of three parts of it.
+            Event::Step(info) if info.step == 3 => {
+                INTERRUPTED_AT.store(TURNS.load(Ordering::SeqCst) + 4, Ordering::SeqCst);
+            }
+            Event::Paused { .. } => control.resume(),
+            _ => {}
+        });
+        session
+    };
+    let whole = run(|_| ());
+    let paused = run(Control::pause);
+    assert_eq!(paused.numbers(), whole.numbers());
+    let place = |session: &TestSession, is: fn(&Event) -> bool| session.events.iter().position(is);
+    let held = place(&paused, |event| matches!(event, Event::Paused { step: 3 })).expect("it paused");
+    let next = place(&paused, |event| matches!(event, Event::Step(info) if info.step == 4));
+    assert!(held < next.expect("it went on"), "in the middle of the fourth step");
+    assert!(matches!(paused.events[held + 1], Event::Resumed));
+
+    let stopped = run(Control::stop);
+    assert_eq!(stopped.summary().steps, 3, "the fourth step was given up");
+    assert!(!stopped.summary().finished);
+    let before = whole.numbers().into_iter().take_while(|numbers| numbers.0 <= 3);
+    assert_eq!(stopped.numbers(), before.collect::<Vec<_>>());
 }
 
 #[test]
