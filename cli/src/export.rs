@@ -1,7 +1,7 @@
 //! `lorakeet export`: which base belongs to a run or an adapter, what is known of the run, and where the files go.
 
 use crate::commands::{name_of, resolve, sources};
-use crate::log::{cannot_read, cannot_write};
+use crate::log::{LOG, cannot_read, cannot_write};
 use crate::screen::{hand_out, hand_out_json, say, size};
 use crate::{Export, RunFile};
 use lorakeet_core::config::RunConfig;
@@ -19,7 +19,6 @@ use std::process::ExitCode;
 
 /// Files of a run's folder.
 const SETTINGS: &str = "run.yaml";
-const LOG: &str = "train_log.jsonl";
 const STATE: &str = "trainer_state.json";
 
 /// The longest of them that is looked at.

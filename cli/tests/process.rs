@@ -1,5 +1,8 @@
 //! The command `lorakeet` as a process: killed, interrupted, without a reader, and in folders that hold something already.
 
+#[path = "native/runs.rs"]
+mod runs;
+
 use lorakeet_core::store::{DirectorySink, DiskFile, Source};
 use lorakeet_core::train::checkpoint::step_of;
 use std::fs;

@@ -67,6 +67,11 @@ impl Fingerprint {
         }
     }
 
+    /// SHA-256 of each input, by the knob that names it.
+    pub fn inputs(&self) -> &BTreeMap<String, String> {
+        &self.inputs
+    }
+
     /// Adds the bytes of an input by their digest; none where it is not given.
     pub fn add(&mut self, input: &str, digest: Option<String>) {
         if let Some(digest) = digest {

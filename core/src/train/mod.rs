@@ -1,11 +1,13 @@
 //! What a run is made of beside its task: the learning rate ([`schedule`]), the optimizer ([`optim`]), one step ([`step`]), the
 //! score (`evaluation`), how fast it goes ([`throughput`]), the run under way (`trainer`), what it comes to (`report`), what it
-//! leaves behind ([`checkpoint`]) and by what it is known again ([`fingerprint`]). `finetune.rs` puts them together.
+//! leaves behind ([`checkpoint`]), by what it is known again ([`fingerprint`]) and what is written down of it ([`record`]).
+//! `finetune.rs` puts them together.
 
 pub mod checkpoint;
 pub(crate) mod evaluation;
 pub mod fingerprint;
 pub mod optim;
+pub mod record;
 pub(crate) mod report;
 pub mod schedule;
 pub mod step;

@@ -70,7 +70,7 @@ pub(crate) struct Trainer<'a> {
     /// When the last one was written, or the run began.
     saved_ms: f64,
     /// Whether storage has refused, which is told once.
-    is_refused: bool,
+    pub(crate) is_refused: bool,
     /// By what its checkpoints know it again.
     pub(crate) fingerprint: Fingerprint,
     progress: Progress,

@@ -29,6 +29,9 @@ fn record(id: &str) -> RunRecord {
         validation: None,
         state: RunState::Stopped,
         summary: None,
+        max_steps: Some(3),
+        inputs: [("train_file".to_owned(), "e".to_owned())].into(),
+        failure: Some(Error::config(Message::verbatim("f"))),
     }
 }
 

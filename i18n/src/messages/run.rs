@@ -140,6 +140,8 @@ messages! { "run";
     NoSuchRun { id } = "there is no run '{id}'", "没有训练 '{id}'";
     RunUnreadable { run, why } = "The stored run {run} cannot be read and is not listed: {why}",
         "已保存的训练 {run} 无法读取，未列出：{why}";
+    NoRecord = "there is no record of a run", "没有训练记录";
+    RecordDamaged { why } = "the record of the run is damaged: {why}", "训练记录已损坏：{why}";
     CheckpointPassedOver { folder, why } = "{folder} is damaged and is passed over: {why}", "{folder} 已损坏，将被跳过：{why}";
     StartsAnew = "The run has no checkpoint yet, so it starts from the beginning.", "这次训练还没有检查点，因此从头开始。";
     NoRoomForCopy { file, size } =

@@ -47,6 +47,9 @@ fn record(id: &str, started_ms: f64) -> RunRecord {
         validation: None,
         state: RunState::Open,
         summary: None,
+        max_steps: None,
+        inputs: Default::default(),
+        failure: None,
     }
 }
 
