@@ -121,6 +121,9 @@ impl<'a> Output<'a> {
     /// # Errors
     /// It holds another run and is not to be overwritten, another run writes into it, or storage refuses.
     pub async fn claim(&self) -> Result<DirectorySink> {
+        if let Some(writer) = DirectorySink::writer(&self.folder) {
+            return Err(writer.refusal(Path::new(&self.config.output_dir)));
+        }
         if !self.goes_on && !self.config.overwrite_output_dir {
             self.refuse_other_run()?;
         }

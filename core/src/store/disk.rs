@@ -140,10 +140,7 @@ impl DirectorySink {
             // Some network drives know no locks; there, unique names have to do.
             Err(TryLockError::Error(_)) => {}
             Err(TryLockError::WouldBlock) => {
-                let who: Message = Writer::read(&root).in_use();
-                return Err(Error::io(who)
-                    .file(root.display().to_string())
-                    .remedy(msg::ChooseAnotherOrWait));
+                return Err(Writer::read(&root).refusal(&root));
             }
         }
         for entry in std::fs::read_dir(&root).map_err(failed)? {
@@ -228,7 +225,13 @@ impl Writer {
         }
     }
 
-    /// That it writes into a folder that another one wants.
+    /// The error for another one that wants the folder `root`.
+    pub fn refusal(&self, root: &Path) -> Error {
+        let error = Error::io(self.in_use()).file(root.display().to_string());
+        error.remedy(msg::ChooseAnotherOrWait)
+    }
+
+    /// That it writes into a folder.
     pub fn in_use(&self) -> Message {
         match (self.process, &self.host) {
             (Some(process), Some(host)) => msg::FolderInUseOnHost { process, host }.into(),
