@@ -65,6 +65,8 @@ impl Log {
                 | Event::Report(_)
                 | Event::Sample { .. }
                 | Event::Warning { .. }
+                | Event::Halved { .. }
+                | Event::Diverging(_)
                 | Event::Checkpoint { .. }
                 | Event::Done(_)
                 | Event::Failed(_)

@@ -1,6 +1,6 @@
 //! What a run is made of beside its task: the learning rate ([`schedule`]), the optimizer ([`optim`]), one step ([`step`]), the
-//! score (`evaluation`), how fast it goes ([`throughput`]), the run under way (`trainer`), what it comes to (`report`), what it
-//! leaves behind ([`checkpoint`]), by what it is known again ([`fingerprint`]) and what is written down of it ([`record`]).
+//! score (`evaluation`), how fast it goes ([`throughput`]), whether it goes wrong ([`watchdog`]), the run under way (`trainer`), what it comes to (`report`), what it
+//! leaves behind ([`checkpoint`]), by what it is known again ([`fingerprint`]), what it may change when it goes on ([`resume`]) and what is written down of it ([`record`]).
 //! `finetune.rs` puts them together.
 
 pub mod checkpoint;
@@ -9,7 +9,9 @@ pub mod fingerprint;
 pub mod optim;
 pub mod record;
 pub(crate) mod report;
+pub mod resume;
 pub mod schedule;
 pub mod step;
 pub mod throughput;
 pub(crate) mod trainer;
+pub mod watchdog;
