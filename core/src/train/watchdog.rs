@@ -206,7 +206,7 @@ mod tests {
         };
         assert_eq!((alarm.sign, alarm.since), (Sign::LossRose, 60));
         assert!(
-            (66..75).contains(step) && alarm.value > 9.0 && alarm.usual < 2.5,
+            (66..75).contains(step) && alarm.value >= 9.0 && alarm.usual < 2.5,
             "{found:?}"
         );
         // A spike is over before.
