@@ -302,6 +302,9 @@ impl PageState {
             validation: (!validation.is_empty()).then(|| stored_runs::of_files(&validation)),
             state: RunState::Open,
             summary: None,
+            max_steps: None,
+            inputs: Default::default(),
+            failure: None,
         };
         self.stored.begin(record.clone());
         stored_runs::ask_to_persist();

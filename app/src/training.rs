@@ -8,7 +8,7 @@ use crate::report::RunResults;
 use crate::results::RunResult;
 use crate::run::{Phase, Run, Sample};
 use leptos::prelude::*;
-use lorakeet_core::protocol::{DeviceKind, EvalInfo, RunInfo, RunSummary, StepInfo};
+use lorakeet_core::protocol::{DeviceKind, Divergence, EvalInfo, RunInfo, RunSummary, StepInfo};
 
 /// A file of the adapter.
 #[derive(Clone)]
@@ -30,6 +30,10 @@ pub struct Training {
     pub frame: RwSignal<u32>,
     /// Of results that came with a link: what they ran on.
     pub shared: RwSignal<Option<DeviceKind>>,
+    /// That the run goes wrong, and what to try.
+    pub diverging: RwSignal<Option<Divergence>>,
+    /// Whether it is started again once it has ended.
+    pub starts_again: StoredValue<bool>,
     /// Whether the engine holds a trained adapter.
     pub has_adapter: RwSignal<bool>,
     /// The adapter's files.
@@ -49,6 +53,8 @@ impl Training {
             run: StoredValue::new(Run::default()),
             frame: RwSignal::new(0),
             shared: RwSignal::new(None),
+            diverging: RwSignal::new(None),
+            starts_again: StoredValue::new(false),
             has_adapter: RwSignal::new(false),
             exports: RwSignal::new(Vec::new()),
             answers: [RwSignal::new(Answer::default()), RwSignal::new(Answer::default())],
@@ -63,6 +69,8 @@ impl Training {
         self.outcome.forget();
         self.run.set_value(Run::default());
         self.shared.set(None);
+        self.diverging.set(None);
+        self.starts_again.set_value(false);
         self.has_adapter.set(false);
         self.exports.set(Vec::new());
         self.each_answer(|answer| *answer = Answer::default());

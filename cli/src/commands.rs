@@ -6,6 +6,7 @@ use crate::hub::{self, Located};
 use crate::json;
 use crate::log::{Log, cannot_read, cannot_write};
 use crate::output::{Output, refuse_table};
+use crate::runs;
 use crate::screen::{Screen, count, hand_out, hand_out_json, say, size};
 use crate::{Action, Cli, Eval, Generate, Info, Predict, RunFile, Train};
 use lorakeet_core::config::{FinetuningType, Resolved, RunConfig, SMALL_MODELS, Source as From};
@@ -40,6 +41,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
     let mut events = EventSink {
         screen: Screen::new(cli.json),
         log: None,
+        early: Vec::new(),
     };
     let device = cli.device.into();
     match cli.command {
@@ -49,6 +51,8 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Action::Predict(predict) => block_on(answer(predict, device, &mut events)),
         Action::Generate(generate) => block_on(write_text(generate, device, &mut events)),
         Action::Export(wish) => block_on(export::run(wish, cli.json, &mut |event| events.take(event))),
+        Action::Runs { folder } => block_on(runs::list(&folder, cli.json)),
+        Action::Show { run } => block_on(runs::show(&run, cli.json)),
         Action::Info(task) => block_on(info(task, device, &mut events)),
         Action::Devices { no_probe } => block_on(devices::list(device, !no_probe, cli.json)),
     }
@@ -58,12 +62,16 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
 struct EventSink {
     screen: Screen,
     log: Option<Log>,
+    /// Notes from before there was a log.
+    early: Vec<Event>,
 }
 
 impl EventSink {
     fn take(&mut self, event: &Event) {
-        if let Some(log) = &mut self.log {
-            log.add(event);
+        match &mut self.log {
+            Some(log) => log.add(event),
+            None if matches!(event, Event::Warning { .. }) => self.early.push(event.clone()),
+            None => {}
         }
         self.screen.show(event);
     }
@@ -110,7 +118,14 @@ async fn run_training(train: Train, device: DeviceChoice, events: &mut EventSink
         output.write_settings(&sink).await?;
     }
     events.log = Some(Log::open(Path::new(&config.output_dir), resumed)?);
+    for event in events.early.drain(..) {
+        if let Some(log) = &mut events.log {
+            log.add(&event);
+        }
+    }
     session.sink = Some(Rc::new(sink.clone()));
+    let mut note = |message: Message| events.take(&Event::Warning { message });
+    session.record = Some(output.record(train.prompt.as_deref(), &mut note).await);
     let command = Command::Estimate {
         config: Box::new(config.clone()),
     };

@@ -2,7 +2,7 @@
 
 use crate::commands::{name_of, resolve, sources};
 use crate::hub;
-use crate::log::{cannot_read, cannot_write};
+use crate::log::{LOG, cannot_read, cannot_write};
 use crate::screen::{hand_out, hand_out_json, say, size};
 use crate::{Export, RunFile};
 use lorakeet_core::config::RunConfig;
@@ -22,7 +22,6 @@ use std::process::ExitCode;
 
 /// Files of a run's folder.
 const SETTINGS: &str = "run.yaml";
-const LOG: &str = "train_log.jsonl";
 const STATE: &str = "trainer_state.json";
 
 /// The longest of them that is looked at.

@@ -6,14 +6,19 @@ use lorakeet_core::protocol::Event;
 use lorakeet_i18n::messages::command as msg;
 use serde_json::Value;
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::Path;
+
+/// The log's name.
+pub const LOG: &str = "train_log.jsonl";
 
 /// The open log. It is touched when the run starts: one that is refused before leaves the log of another as it was.
 pub struct Log {
     file: File,
     /// What stays of what is there.
     kept: u64,
+    /// Notes from before the run started.
+    early: Vec<String>,
     /// Whether the run has started.
     pub has_begun: bool,
 }
@@ -22,7 +27,7 @@ impl Log {
     /// Opens the log of the run in `folder`. A run that goes on after a step appends to it; what an interrupted run wrote of
     /// later steps is cut off, because they come again.
     pub fn open(folder: &Path, resumed: Option<usize>) -> Result<Self> {
-        let path = folder.join("train_log.jsonl");
+        let path = folder.join(LOG);
         if fs::symlink_metadata(&path).is_ok_and(|found| found.is_symlink()) {
             let error = Error::io(msg::LogIsLink).file(path.display().to_string());
             return Err(error.remedy(msg::RemoveLink));
@@ -42,13 +47,14 @@ impl Log {
             Ok(Self {
                 file,
                 kept,
+                early: Vec::new(),
                 has_begun: false,
             })
         };
         opened().map_err(|error| cannot_write(&path, &error))
     }
 
-    /// Writes what is worth keeping: steps, scores, samples, checkpoints, the end.
+    /// Writes what is worth keeping: steps, scores, samples, notes, checkpoints, the end.
     pub fn add(&mut self, event: &Event) {
         let kept = matches!(
             event,
@@ -58,6 +64,9 @@ impl Log {
                 | Event::Baseline { .. }
                 | Event::Report(_)
                 | Event::Sample { .. }
+                | Event::Warning { .. }
+                | Event::Halved { .. }
+                | Event::Diverging(_)
                 | Event::Checkpoint { .. }
                 | Event::Done(_)
                 | Event::Failed(_)
@@ -68,12 +77,21 @@ impl Log {
             let _ = self.file.set_len(self.kept);
             let _ = self.file.seek(SeekFrom::Start(self.kept));
         }
-        if !kept || !self.has_begun {
-            return;
-        }
-        // A full disk shows at the next checkpoint, with a message of its own; the run is worth more than its log.
-        if let Ok(line) = json::line(event) {
-            let _ = self.file.write_all(format!("{line}\n").as_bytes());
+        let line = match kept {
+            true => json::line(event),
+            false => return,
+        };
+        match line {
+            // A run that is refused before it starts leaves the log alone.
+            Ok(line) if !self.has_begun => self.early.push(line),
+            Ok(line) => {
+                let early = std::mem::take(&mut self.early);
+                for line in std::iter::once(line).chain(early) {
+                    // A full disk shows at the next checkpoint, with a message of its own; the run is worth more than its log.
+                    let _ = self.file.write_all(format!("{line}\n").as_bytes());
+                }
+            }
+            Err(_) => {}
         }
     }
 }
@@ -92,6 +110,36 @@ fn bytes_until(log: &File, step: usize) -> std::io::Result<u64> {
         }
         kept += bytes as u64;
     }
+}
+
+/// The events of a log, each as JSON has it, and how many of its lines cannot be read; `last_bytes` of it only, where it is longer.
+/// None where there is no log.
+pub fn read(folder: &Path, last_bytes: u64) -> Result<Option<(Vec<Value>, usize)>> {
+    let path = folder.join(LOG);
+    let opened = || {
+        let mut file = File::open(&path)?;
+        let skipped = file.metadata()?.len().saturating_sub(last_bytes);
+        file.seek(SeekFrom::Start(skipped))?;
+        let mut bytes = Vec::new();
+        file.take(last_bytes).read_to_end(&mut bytes)?;
+        Ok((bytes, skipped))
+    };
+    let (bytes, skipped) = match opened() {
+        Ok(read) => read,
+        Err(error) if std::io::Error::kind(&error) == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(cannot_read(&path, &error)),
+    };
+    let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    // The first one may have lost its beginning.
+    let lines = lines.skip(usize::from(skipped > 0));
+    let (mut events, mut damaged) = (Vec::new(), 0);
+    for line in lines {
+        match serde_json::from_slice::<Value>(line) {
+            Ok(event) if event["type"].is_string() => events.push(event),
+            _ => damaged += 1,
+        }
+    }
+    Ok(Some((events, damaged)))
 }
 
 /// `cannot read: Permission denied`.

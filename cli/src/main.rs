@@ -13,6 +13,7 @@ mod hub;
 mod json;
 mod log;
 mod output;
+mod runs;
 mod screen;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -54,6 +55,17 @@ enum Action {
     Generate(Generate),
     /// Write what was learnt for other programs: a merged model, GGUF, an adapter for llama.cpp or for MLX.
     Export(Export),
+    /// List the runs under a folder: when, task, model, steps, how they stand, last loss and score, size.
+    Runs {
+        /// Where to look.
+        #[arg(value_name = "DIR", default_value = ".")]
+        folder: PathBuf,
+    },
+    /// Show one run: settings, what it read, events, checkpoints, report, files.
+    Show {
+        /// The run's output_dir, or its run file.
+        run: PathBuf,
+    },
     /// Describe a model's files: architecture, parameters, storage formats, and the memory that a run on it takes.
     Info(Info),
     /// List the devices that can be used, with their limits, and measure those that can be opened: half a second each.

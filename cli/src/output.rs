@@ -2,25 +2,30 @@
 
 use crate::commands::sources;
 use crate::log::cannot_read;
-use lorakeet_core::config::RunConfig;
+use lorakeet_core::config::{RunConfig, SMALL_MODELS};
 use lorakeet_core::data::labels_of;
 use lorakeet_core::error::{Error, Result};
-use lorakeet_core::store::{DirectorySink, Sink};
+use lorakeet_core::protocol::{InputFile, RunInput, RunRecord, RunState};
+use lorakeet_core::store::{DirectorySink, DiskFile, Sink, Source};
 use lorakeet_core::train::checkpoint::{self, Checkpoint};
+use lorakeet_core::train::record::{RECORD, read_record};
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::command as msg;
 use lorakeet_i18n::messages::common::Both;
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The settings of the run, as they were resolved.
-const SETTINGS: &str = "run.yaml";
+pub const SETTINGS: &str = "run.yaml";
 
 /// The first line of [`SETTINGS`] where a run wrote it, and not a person.
-const WRITTEN: &str = "# Written by lorakeet train: the settings of the run in this folder.\n";
+pub const WRITTEN: &str = "# Written by lorakeet train: the settings of the run in this folder.\n";
 
 /// What a run leaves in its folder besides checkpoints, settings and log.
-const RESULTS: [&str; 6] = [
+pub const RESULTS: [&str; 6] = [
     "adapter_model.safetensors",
     "model.safetensors",
     "predictions.csv",
@@ -51,6 +56,10 @@ impl<'a> Output<'a> {
         let folder = settled(Path::new(&config.output_dir));
         for (knob, file) in inputs(config) {
             refuse_input(knob, &file, &folder)?;
+        }
+        if settled(run) == folder.join(RECORD) {
+            let error = Error::config(msg::RunFileIsRecord { file: RECORD }).field("output_dir");
+            return Err(error.remedy(msg::FolderOfItsOwn));
         }
         let from = config.resume_from_checkpoint.as_deref();
         let is_own = |from: &str| from == NEWEST || settled(Path::new(from)).starts_with(&folder);
@@ -112,6 +121,9 @@ impl<'a> Output<'a> {
     /// # Errors
     /// It holds another run and is not to be overwritten, another run writes into it, or storage refuses.
     pub async fn claim(&self) -> Result<DirectorySink> {
+        if let Some(writer) = DirectorySink::writer(&self.folder) {
+            return Err(writer.refusal(Path::new(&self.config.output_dir)));
+        }
         if !self.goes_on && !self.config.overwrite_output_dir {
             self.refuse_other_run()?;
         }
@@ -145,6 +157,10 @@ impl<'a> Output<'a> {
         if found.is_none() && by_hand && !self.keeps_settings {
             found = Some(SETTINGS.to_owned());
         }
+        let record = fs::read(self.folder.join(RECORD));
+        if found.is_none() && record.is_ok_and(|text| !is_record(&text)) {
+            found = Some(RECORD.to_owned());
+        }
         Ok(found)
     }
 
@@ -161,6 +177,42 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
+    /// What is written down of the run. One that goes on keeps its name and the moment at which it began.
+    pub async fn record(&self, prompt: Option<&str>, note: &mut dyn FnMut(Message)) -> RunRecord {
+        let now_ms = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs_f64()
+            * 1000.0;
+        let mut record = RunRecord {
+            id: format!("{:x}-{:04x}", now_ms as u64, std::process::id() % (1 << 16)),
+            started_ms: now_ms.round(),
+            settings: RunRecord::settings_of(self.config),
+            task: self.config.task.unwrap_or_default(),
+            sample_prompt: prompt.map(str::to_owned),
+            model: input(&self.config.model_name_or_path),
+            data: input(&self.config.train_file),
+            validation: self.config.validation_file.as_deref().map(input),
+            state: RunState::Open,
+            summary: None,
+            max_steps: None,
+            inputs: BTreeMap::new(),
+            failure: None,
+        };
+        let path = self.folder.join(RECORD);
+        if self.goes_on && path.is_file() {
+            let earlier = match DiskFile::source(&path) {
+                Ok(source) => read_record(&[(RECORD.to_owned(), source)]).await,
+                Err(error) => Err(error),
+            };
+            match earlier {
+                Ok(earlier) => (record.id, record.started_ms) = (earlier.id, earlier.started_ms),
+                Err(error) => note(msg::RecordReplaced { why: error.message() }.into()),
+            }
+        }
+        record
+    }
+
     /// Writes the settings of the run.
     ///
     /// # Errors
@@ -172,6 +224,27 @@ impl<'a> Output<'a> {
         let settings = format!("{WRITTEN}{}", self.config.to_yaml());
         sink.write(SETTINGS, settings.as_bytes()).await
     }
+}
+
+/// Whether a file of a record's name is one, and no run file.
+fn is_record(text: &[u8]) -> bool {
+    let value: Value = serde_json::from_slice(text).unwrap_or_default();
+    ["id", "started_ms", "settings"].iter().all(|key| !value[key].is_null())
+}
+
+/// What a record says of a model or of data: its files by their names, or what comes with the program.
+fn input(path: &str) -> RunInput {
+    let place = Path::new(path);
+    if SMALL_MODELS.contains(&path) && !place.exists() {
+        return RunInput::Bundled(path.to_owned());
+    }
+    let files = sources(place).unwrap_or_default();
+    let file = |file: &Source| InputFile {
+        name: file.name().to_owned(),
+        bytes: file.len_bytes(),
+        copy: None,
+    };
+    RunInput::Files(files.iter().map(file).collect())
 }
 
 /// The checkpoint in a folder.

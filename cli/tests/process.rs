@@ -1,5 +1,8 @@
 //! The command `lorakeet` as a process: killed, interrupted, without a reader, and in folders that hold something already.
 
+#[path = "native/runs.rs"]
+mod runs;
+
 use lorakeet_core::store::{DirectorySink, DiskFile, Source};
 use lorakeet_core::train::checkpoint::step_of;
 use std::fs;
@@ -191,7 +194,9 @@ fn the_newest_whole_checkpoint_is_taken_and_torn_ones_are_said() {
 fn a_run_that_is_told_to_end_saves_and_can_go_on() {
     let place = Place::new("signals");
     for signal in ["TERM", "HUP", "INT"] {
-        place.run("train_file: rows.csv\noutput_dir: out\nmax_steps: 200000\nsave_steps: 0\n");
+        place.run(
+            "train_file: rows.csv\noutput_dir: out\nmax_steps: 200000\nsave_steps: 0\nlr_scheduler_type: constant\n",
+        );
         let mut child = place.command(FIRST).stderr(Stdio::null()).spawn().expect("it starts");
         place.wait_for_steps(&mut child, 3);
         let sent = Command::new("kill")
@@ -365,7 +370,11 @@ fn two_runs_do_not_share_a_folder() {
     let said = place.says(1, FIRST);
     first.kill().expect("it is killed");
     first.wait().expect("it ends");
-    assert!(said.contains("another run writes into this folder"), "{said}");
+    let first = first.id();
+    assert!(
+        said.contains("writes into this folder") && said.contains(&format!("another run (process {first} on ")),
+        "{said}"
+    );
     // The lock of a killed process is nobody's; nor is a run protected that saved nothing.
     place.run("train_file: rows.csv\noutput_dir: out\nmax_steps: 2\nsave_steps: 0\n");
     place.says(0, FIRST);

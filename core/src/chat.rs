@@ -11,6 +11,8 @@ mod source;
 mod texts;
 mod watch;
 
+pub use date::strftime;
+
 use crate::protocol::ChatMessage;
 use crate::{Error, Result};
 use lorakeet_i18n::messages::common;

@@ -21,8 +21,8 @@ pub use knobs::{KNOBS, RunConfig};
 pub use page_query::PageQuery;
 pub use plan::Plan;
 pub use values::{
-    FinetuningType, Fp8Format, Fp8Scale, HeadActivation, HeadPooling, Interval, Optimizer, ProblemType, QuantType,
-    ScaleInputs, SchedulerType, TargetModules,
+    DivergenceAction, FinetuningType, Fp8Format, Fp8Scale, HeadActivation, HeadPooling, Interval, Optimizer,
+    ProblemType, QuantType, ScaleInputs, SchedulerType, TargetModules,
 };
 
 use crate::error::{Error, Result};

@@ -10,8 +10,8 @@
 mod memory;
 mod work;
 
-pub use memory::{ExpectedMemory, MemoryWatch, expect_memory, reserved_bytes, watch_memory};
-pub(crate) use memory::{Pass, make_room, make_room_for, note_memory, release, trim, try_memory};
+pub use memory::{ExpectedMemory, MemoryWatch, expect_memory, limit_pass_rows, reserved_bytes, watch_memory};
+pub(crate) use memory::{Pass, make_room, make_room_for, note_memory, release, reserved_of_gpu, trim, try_memory};
 pub(crate) use work::{expect_latency, expect_rate, is_due, latency_ms, note_done, note_time, note_work, queued};
 
 use crate::{
@@ -145,6 +145,12 @@ pub fn finish() {
 /// is full. Numbers that it gives after that are not to be trusted.
 pub fn take_fault() -> Option<Error> {
     FAULT.lock().ok()?.take()
+}
+
+/// After the device's memory was full: gives back what is not in use, and forgets what was reported as its consequence.
+pub(crate) fn recover(device: &Device) {
+    release(device);
+    take_fault();
 }
 
 /// What to say of a read that failed for `reason`, where the GPU itself reported nothing.

@@ -5,7 +5,7 @@
 use crate::config::RunConfig;
 use crate::data::Dataset;
 use crate::device;
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::estimate;
 use crate::formats::peft::Adapter;
 use crate::host::Emit;
@@ -16,8 +16,10 @@ use crate::tasks::TaskSpec;
 use crate::train::checkpoint::{self, Checkpoint};
 use crate::train::evaluation::{HeldOut, QUESTIONS};
 use crate::train::fingerprint::Fingerprint;
+use crate::train::record::RecordFile;
 use crate::train::trainer::Trainer;
 use lorakeet_i18n::messages::device::KeepLess;
+use lorakeet_i18n::messages::run as msg;
 use lorakeet_i18n::messages::run::NothingToRecompute;
 use std::rc::Rc;
 
@@ -43,6 +45,8 @@ pub(crate) struct Job<'a> {
     pub(crate) watch: Vec<PictureRequest>,
     /// Place for checkpoints and results.
     pub(crate) sink: Option<Rc<dyn Sink>>,
+    /// What is written down of the run there.
+    pub(crate) record: Option<Rc<RecordFile>>,
     /// Of a run that is kept in case it is interrupted: milliseconds between two checkpoints.
     pub(crate) save_interval_ms: Option<f64>,
     /// Where the run goes on from; it is taken.
@@ -110,6 +114,19 @@ pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<RunSum
         fingerprint.add_rows([&split.train, &split.held_out]);
     }
     checkpoint::check(resume.as_ref(), config, &plan, &fingerprint, emit)?;
+    let mut is_refused = false;
+    if let Some(record) = &job.record {
+        let begun = record.begin(config, &fingerprint, plan.max_steps, spec.task()).await;
+        match begun {
+            // Of a run that is kept in case it is interrupted, as with its checkpoints.
+            Err(error) if error.kind == Kind::File && job.save_interval_ms.is_some() => {
+                is_refused = true;
+                let why = error.message();
+                emit.warn(msg::NotKept { why });
+            }
+            begun => begun?,
+        }
+    }
 
     // What a tuned model has to beat, from the weights that the run starts from.
     for examples in [&mut split.train, &mut split.held_out] {
@@ -125,6 +142,7 @@ pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<RunSum
     let sample_prompt = job.sample_prompt.map(|prompt| model.prompt(prompt, data));
     let mut trainer = Trainer::new(config, plan, model, spec, split.train, held_out);
     (trainer.sink, trainer.save_interval_ms, trainer.fingerprint) = (job.sink, job.save_interval_ms, fingerprint);
+    trainer.is_refused = is_refused;
     (trainer.baselines, trainer.sample_prompt, trainer.watch) = (baselines, sample_prompt, job.watch);
     if job.adapter.is_some() {
         trainer.before = BaselineKind::ModelBefore;

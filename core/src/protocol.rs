@@ -15,8 +15,8 @@ mod report;
 
 pub use command::{ChatMessage, Command, DeviceChoice, GenerateOptions, Prompt};
 pub use event::{
-    DataInfo, DeviceInfo, DeviceKind, Event, KnobInfo, MemoryEstimate, ModelInfo, PreviewExample, Probe, RunInfo,
-    RunPreview, RunSummary, Stage, StepInfo,
+    DataInfo, DeviceInfo, DeviceKind, Divergence, Event, KnobInfo, MemoryEstimate, ModelInfo, PreviewExample, Probe,
+    RunInfo, RunPreview, RunSummary, Sign, Stage, StepInfo,
 };
 pub use hub::{ENDPOINT, HubCommand, HubEvent, HubFile, HubListing, HubProgress, HubSource, HubToken, StoredModel};
 pub use kept_run::{COPIES, InputFile, Keep, RunInput, RunRecord, RunState, StoredRun};

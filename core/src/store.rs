@@ -19,7 +19,7 @@ pub(crate) use digest::hexadecimal;
 #[cfg(feature = "engine")]
 pub use digest::{sha256, sha256_of};
 #[cfg(not(target_arch = "wasm32"))]
-pub use disk::{DirectorySink, DiskFile};
+pub use disk::{DirectorySink, DiskFile, Writer};
 #[cfg(feature = "engine")]
 pub use indexed::IndexedSink;
 #[cfg(feature = "engine")]

@@ -146,3 +146,24 @@ fn Row(run: StoredRun) -> impl IntoView {
         </li>
     }
 }
+
+/// That the run goes wrong, and the way out by one press.
+#[component]
+pub fn Diverging() -> impl IntoView {
+    let state = expect_context::<PageState>();
+    move || {
+        state.training.diverging.get().map(|found| {
+            let (since, rate) = (found.since, found.learning_rate);
+            view! {
+                <div class="notice" role="status" data-testid="diverging">
+                    <p>{move || (state.words().runs.diverging)(since)}</p>
+                    <p class="buttons">
+                        <button type="button" data-testid="start-again" on:click=move |_| state.start_again_at(rate)>
+                            {move || (state.words().runs.start_again_at)(&rate.to_string())}
+                        </button>
+                    </p>
+                </div>
+            }
+        })
+    }
+}

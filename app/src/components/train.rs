@@ -10,7 +10,7 @@ use super::notice::worded;
 use super::report::RunReport;
 use super::samples::Samples;
 use super::step::{Number, StepStatus};
-use super::stored_runs::{Interrupted, StoredRuns};
+use super::stored_runs::{Diverging, Interrupted, StoredRuns};
 use crate::conversation::{Engine, Job};
 use crate::format;
 use crate::report::writes;
@@ -45,6 +45,7 @@ pub fn Train() -> impl IntoView {
                 <Notice jobs=&[Job::Open, Job::Probe, Job::Train]/>
                 <Elsewhere/>
                 <Interrupted/>
+                <Diverging/>
                 {move || state.training.shared.get().map(|device| view! {
                     <p class="notice" data-testid="shared-run">{move || (state.words().sharing.shown)(device)}</p>
                 })}

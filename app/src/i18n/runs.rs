@@ -4,6 +4,10 @@
 pub struct RunWords {
     /// A run that was interrupted: what it is, when it was started, the step of its newest checkpoint, and how many there are.
     pub interrupted: fn(&str, &str, usize, usize) -> String,
+    /// A run goes wrong, since this step.
+    pub diverging: fn(usize) -> String,
+    /// The button that starts it over at this learning rate.
+    pub start_again_at: fn(&str) -> String,
     /// The button that goes on with it.
     pub go_on: &'static str,
     /// Another tab, or a lab, trains; what it trains, where that is known.
@@ -43,6 +47,8 @@ pub static ENGLISH: RunWords = RunWords {
     interrupted: |what, when, step, steps| {
         format!("A run was interrupted: {what}, started {when}, saved at step {step} of {steps}.")
     },
+    diverging: |step| format!("The run has gone wrong since step {step}; the notes below say by what it shows."),
+    start_again_at: |rate| format!("Start again at a learning rate of {rate}"),
     go_on: "Continue the run",
     elsewhere: |what| match what {
         Some(what) => format!("Another tab is training: {what}. One run at a time gets the whole device."),
@@ -78,6 +84,8 @@ pub static CHINESE: RunWords = RunWords {
     interrupted: |what, when, step, steps| {
         format!("有一次训练中断了：{what}，开始于 {when}，已保存到第 {step} 步（共 {steps} 步）。")
     },
+    diverging: |step| format!("训练从第 {step} 步起出现异常，详见下方的提示。"),
+    start_again_at: |rate| format!("以学习率 {rate} 重新开始"),
     go_on: "继续训练",
     elsewhere: |what| match what {
         Some(what) => format!("另一个标签页正在训练：{what}。同一时间只进行一个训练，以便用上整个设备。"),

@@ -188,7 +188,9 @@ impl PageState {
             Event::Sample { step, prompt, text } => training.sampled(Sample { step, prompt, text }),
             Event::Paused { step } => training.phase.set(Phase::Paused(step)),
             Event::Resumed => training.phase.set(Phase::Running),
-            Event::Checkpoint { .. } => {}
+            Event::Diverging(found) => training.diverging.set(Some(found)),
+            // A note says it.
+            Event::Checkpoint { .. } | Event::Halved { .. } => {}
             Event::Hub(event) => self.hear_of_hub(event),
             Event::Baseline { scores } => training.outcome.baselines.set(scores),
             Event::Report(report) => training.outcome.report.set(Some(*report)),
@@ -202,6 +204,7 @@ impl PageState {
                     self.ask_preview();
                     self.ask_estimate();
                 }
+                self.start_again();
             }
 
             Event::Predicted { answers, .. } => {

@@ -7,6 +7,7 @@ use crate::run::Phase;
 use crate::stored_runs;
 use crate::turn;
 use leptos::prelude::*;
+use lorakeet_core::config::find;
 use lorakeet_core::protocol::{Command, InputFile, Keep, RunInput, RunRecord, StoredRun};
 use lorakeet_i18n::messages::page as msg;
 use wasm_bindgen_futures::spawn_local;
@@ -112,6 +113,25 @@ impl PageState {
                 keep: Some(Keep::GoOn(record.id)),
             };
             self.ask(Job::Train, command, Vec::new());
+        }
+    }
+
+    /// Starts the run over with another learning rate; one that is under way is stopped first.
+    pub fn start_again_at(self, learning_rate: f64) {
+        if let Some(knob) = find("learning_rate") {
+            self.settings.set(knob, &learning_rate.to_string());
+        }
+        if self.training.phase.with_untracked(Phase::is_under_way) {
+            self.training.starts_again.set_value(true);
+            return self.stop();
+        }
+        self.train();
+    }
+
+    /// Starts the run over, where the one that has just ended made way for that.
+    pub(super) fn start_again(self) {
+        if self.training.starts_again.get_value() {
+            self.train();
         }
     }
 

@@ -4,7 +4,7 @@ const MONTHS: &str = "January February March April May June July August Septembe
 const DAYS: &str = "Thursday Friday Saturday Sunday Monday Tuesday Wednesday";
 
 /// The date at `unix_seconds` (UTC) in C's notation, as far as templates use it.
-pub(super) fn strftime(format: &str, unix_seconds: i64) -> String {
+pub fn strftime(format: &str, unix_seconds: i64) -> String {
     let (days, seconds) = (unix_seconds.div_euclid(86400), unix_seconds.rem_euclid(86400));
     let (year, month, day) = civil_date(days);
     let (hour, of_twelve) = (seconds / 3600, (seconds / 3600 + 11) % 12 + 1);

@@ -7,8 +7,8 @@
 use super::knob::{Group, Kind, Knob, SEED, UNBOUNDED, Unit, above, below, choice, from, within};
 use super::setting::Setting;
 use super::{
-    FinetuningType, Fp8Format, Fp8Scale, HeadActivation, HeadPooling, Interval, Optimizer, ProblemType, QuantType,
-    ScaleInputs, SchedulerType, TargetModules,
+    DivergenceAction, FinetuningType, Fp8Format, Fp8Scale, HeadActivation, HeadPooling, Interval, Optimizer,
+    ProblemType, QuantType, ScaleInputs, SchedulerType, TargetModules,
 };
 use crate::task::Task;
 
@@ -388,6 +388,11 @@ Training {
         "把梯度的全局范数裁剪到此值；0 表示不裁剪。",
         "1.0, or 0.3 as in QLoRA. Watch the norm: if it is always above, the learning rate is too high.",
         "1.0，QLoRA 用 0.3。观察梯度范数：若总高于此值，说明学习率过大。";
+    divergence: DivergenceAction = DivergenceAction::Warn, DivergenceAction::KIND,
+        "When the loss stays above its start, or the gradient explodes or is 0: warn, stop the run, or off.",
+        "损失持续高于起始值，或梯度爆炸、为 0 时：warn（提醒）、stop（停止训练）或 off（不检查）。",
+        "warn; stop for runs that nobody watches. A loss that is no number ends the run in any case.",
+        "建议 warn；无人看管时用 stop。损失变为 NaN 时训练总会停止。";
     seed: u64 = 42, SEED,
         "Random seed of adapter initialisation, dropout and, without data_seed, split and order.",
         "随机种子：用于适配器初始化和 dropout；没有 data_seed 时也用于数据划分和顺序。",

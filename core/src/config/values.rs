@@ -101,6 +101,19 @@ words! {
         No = "no" | "false" | "False" | "none" | "None",
     }
 
+    /// What happens when a run goes wrong while its numbers are finite.
+    #[derive(Default)]
+    DivergenceAction {
+        /// It is said.
+        #[default]
+        Warn = "warn",
+        /// The run ends.
+        Stop = "stop",
+        /// Nobody looks.
+        // What YAML readers make of an unquoted `off`.
+        Off = "off" | "false" | "False" | "no" | "none",
+    }
+
     /// What turns gradients into steps; transformers' `OptimizerNames`.
     #[derive(Default)]
     Optimizer {

@@ -8,7 +8,7 @@
 //!
 //! A GPU that has less memory than a run is said to take is found out before the first step ([`try_memory`]).
 
-use super::{GPU, is_gpu};
+use super::{GPU, fault, is_gpu, report};
 use crate::data::{Batch, TARGET_PARTS};
 use crate::error::{Error, Kind, Result};
 use burn::tensor::{Device, wgpu::wgpu};
@@ -19,7 +19,7 @@ use burn_cubecl::cubecl::{
 use lorakeet_i18n::messages::device as msg;
 use std::sync::{
     Mutex,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
 
 /// What the run under way is said to take at most; 0 where nobody said.
@@ -46,6 +46,9 @@ const SLACK_BYTES: u64 = 8 << 20;
 const TRIED_BYTES: u64 = 256 << 20;
 /// The buffers that are tried are as large as this at most, as those of a run are.
 const PIECE_BYTES: u64 = 64 << 20;
+
+/// The most rows of a training pass that there is said to be memory for, as [`limit_pass_rows`] set it.
+static PASS_ROWS: AtomicUsize = AtomicUsize::new(usize::MAX);
 
 struct Held {
     passes: Vec<Pass>,
@@ -118,9 +121,24 @@ impl Drop for ExpectedMemory {
     }
 }
 
+/// From now on the memory of this process's device is said to be full in every training pass over more than `rows` rows, as a GPU
+/// reports it: for tests of what a run does then, on devices whose memory nobody fills.
+pub fn limit_pass_rows(rows: usize) {
+    PASS_ROWS.store(rows, Ordering::Relaxed);
+}
+
+/// Bytes that are reserved on `device`, where it is the GPU.
+pub(crate) fn reserved_of_gpu(device: &Device) -> Option<u64> {
+    usage_of_gpu(device).map(|(reserved, _)| reserved)
+}
+
 /// A pass over a batch is about to begin on `device`: gives back what passes of other shapes left, where it would come to too
 /// much with this one's buffers. A pass like one before it finds its buffers there, and costs nothing here.
 pub(crate) fn make_room(device: &Device, pass: Pass) {
+    if pass.trains && pass.rows > PASS_ROWS.load(Ordering::Relaxed) {
+        let source = Box::from("the rows of a pass are limited");
+        report(fault(&wgpu::Error::OutOfMemory { source }));
+    }
     let Ok(mut held) = HELD.lock() else { return };
     held.largest = held.largest.max(pass.positions());
     if held.passes.contains(&pass) {

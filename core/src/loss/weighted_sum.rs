@@ -361,6 +361,11 @@ impl WeightedSum {
         Ok(())
     }
 
+    /// Whether it compares the examples of a batch with each other, so that a part of the batch is another loss.
+    pub fn compares_batch(&self) -> bool {
+        self.terms.iter().any(|term| matches!(term.loss, Loss::InfoNce { .. }))
+    }
+
     /// Whether it compares numbers: of an embedding run, the cosines of pairs with how alike they are.
     pub fn is_of_numbers(&self) -> bool {
         self.terms.first().is_some_and(|term| term.loss.is_of_numbers())

@@ -97,6 +97,17 @@ pub enum Event {
         /// Where.
         path: String,
     },
+    /// The device's memory was full in the middle of a step, which is taken again with fewer rows at a time.
+    Halved {
+        /// The step.
+        step: usize,
+        /// Rows at a time from now on.
+        rows: usize,
+        /// How many times so many, for one step.
+        batches: usize,
+    },
+    /// The run goes wrong; a warning or the run's end says it in words.
+    Diverging(Divergence),
     /// A run goes on from a checkpoint: what it had said until then.
     Continued {
         /// Optimizer steps done.
@@ -425,6 +436,40 @@ pub struct StepInfo {
     pub eta_seconds: f64,
     /// Device memory in use, where the device tells.
     pub device_bytes: Option<u64>,
+}
+
+/// By what it shows that a run goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sign {
+    /// The loss left its range and stays above what the run began with.
+    LossRose,
+    /// The gradient is many times its usual size, and the loss is above what the run began with.
+    GradientExploded,
+    /// The gradient has been exactly 0 for many steps.
+    GradientVanished,
+    /// The loss or the gradient's norm is no number.
+    NotFinite,
+}
+
+/// A run that goes wrong, and what to try.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Divergence {
+    /// By what it shows.
+    pub sign: Sign,
+    /// The step at which it was noticed.
+    pub step: usize,
+    /// The step with which it began.
+    pub since: usize,
+    /// The rows of that step, by their numbers in the data.
+    pub rows: Vec<usize>,
+    /// The newest checkpoint from before it, by its step.
+    pub checkpoint: Option<usize>,
+    /// A learning rate to try: a third of the run's.
+    #[serde(with = "number")]
+    pub learning_rate: f64,
+    /// Whether the run ends by it.
+    pub ends_run: bool,
 }
 
 /// How a run ended.

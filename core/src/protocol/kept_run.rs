@@ -2,10 +2,11 @@
 
 use super::{RunSummary, number};
 use crate::config::{KNOBS, RunConfig};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::task::Task;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
 /// The folder of a store with copies of the person's files; each has the name that [`InputFile::copy`] gives.
 pub const COPIES: &str = "inputs";
@@ -36,6 +37,16 @@ pub struct RunRecord {
     /// What it came to, once it has ended.
     #[serde(default)]
     pub summary: Option<RunSummary>,
+    /// The optimizer steps that it is to have; not known before its rows are.
+    #[serde(default)]
+    pub max_steps: Option<usize>,
+    /// SHA-256 of what it read, by the knob that names each: of the model its config.json and a sample of each tensor, of a data
+    /// file every byte, as `rows` the tokens that it trains on and holds out, in their order.
+    #[serde(default)]
+    pub inputs: BTreeMap<String, String>,
+    /// What it failed by, where it did.
+    #[serde(default)]
+    pub failure: Option<Error>,
 }
 
 impl RunRecord {

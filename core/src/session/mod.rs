@@ -23,11 +23,12 @@ use crate::loaded_model::{
 use crate::models::small;
 use crate::pictures::{self, Scene};
 use crate::probe::probe;
-use crate::protocol::{Command, DeviceChoice, DeviceInfo, Event, Keep, KnobInfo, PictureRequest, Probe};
+use crate::protocol::{Command, DeviceChoice, DeviceInfo, Event, Keep, KnobInfo, PictureRequest, Probe, RunRecord};
 use crate::quant::BaseFormat;
 use crate::store::{self, Shelf, Sink, Source};
 use crate::train::checkpoint::Checkpoint;
 use crate::train::fingerprint::sha256;
+use crate::train::record::RecordFile;
 use burn::tensor::Device;
 use lorakeet_i18n::messages::run as msg;
 use lorakeet_i18n::{Language, Message};
@@ -45,6 +46,8 @@ const MOST_CONFIG_BYTES: u64 = 16 << 20;
 pub struct Session {
     /// Place for checkpoints and results; without one they stay in memory.
     pub sink: Option<Rc<dyn Sink>>,
+    /// What is written down of the next run, as `run.json` in [`Session::sink`].
+    pub record: Option<RunRecord>,
     /// Where the next run goes on from.
     pub resume: Option<Checkpoint>,
     /// Place for runs that outlive the program, of front ends that ask for them ([`Command::Runs`]).
@@ -80,6 +83,7 @@ impl Session {
     pub fn new(host: Host) -> Self {
         Self {
             sink: None,
+            record: None,
             resume: None,
             shelf: None,
             fetch: None,
@@ -401,6 +405,10 @@ impl Session {
             Some(run) => Some(run.sink.clone() as Rc<dyn Sink>),
             None => self.sink.clone(),
         };
+        let record = match (&kept, self.record.take().zip(sink.clone())) {
+            (Some(run), _) => Some(run.file.clone()),
+            (None, of_sink) => of_sink.map(|(record, sink)| Rc::new(RecordFile::new(sink, record))),
+        };
         let job = Job {
             config: &config,
             model: &mut self.model,
@@ -410,13 +418,17 @@ impl Session {
             sample_prompt,
             watch,
             sink,
+            record: record.clone(),
             save_interval_ms: kept.as_ref().map(|_| self.save_interval_ms),
             resume: &mut self.resume,
         };
         let outcome = finetune(job, emit).await;
-        if let Some(run) = kept
-            && let Err(error) = run.end(&outcome).await
-        {
+        let ended = match (kept, record) {
+            (Some(run), _) => run.end(&outcome).await,
+            (None, Some(record)) => record.end(&outcome).await,
+            (None, None) => Ok(()),
+        };
+        if let Err(error) = ended {
             emit.warn(error.message());
         }
         emit.event(Event::Done(outcome?));

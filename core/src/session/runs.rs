@@ -2,7 +2,7 @@
 //!
 //! | file of `run-ID` | content |
 //! | --- | --- |
-//! | `run.json` | the [`RunRecord`] |
+//! | `run.json` | the [`crate::protocol::RunRecord`] ([`crate::train::record`]) |
 //! | `checkpoint-N/` | as [`checkpoint`] writes them, the two newest |
 //! | the rest | what the run came to, as in an `output_dir` |
 //!
@@ -12,19 +12,15 @@
 use super::Inputs;
 use crate::error::{Error, Kind, Result};
 use crate::host::Emit;
-use crate::protocol::{COPIES, InputFile, Keep, RunInput, RunRecord, RunState, RunSummary, Stage, StoredRun};
-use crate::store::{Claim, IndexedSink, Shelf, Sink, Source, read_all, sha256};
+use crate::protocol::{COPIES, InputFile, Keep, RunInput, RunState, RunSummary, Stage, StoredRun};
+use crate::store::{Claim, IndexedSink, Shelf, Sink, Source, sha256};
 use crate::train::checkpoint::{self, Checkpoint};
+use crate::train::record::{RecordFile, read_record, state_after};
 use lorakeet_i18n::Message;
-use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::run as msg;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-/// The record of a run.
-const RECORD: &str = "run.json";
-/// The longest that is read.
-const MOST_RECORD_BYTES: u64 = 16 << 20;
 /// What stands before the id in the name of a run's folder.
 const RUN: &str = "run-";
 /// What is copied at a time.
@@ -35,8 +31,9 @@ const SAMPLE_BYTES: u64 = 1 << 20;
 /// A run under way that is kept.
 pub(super) struct KeptRun {
     pub(super) sink: Rc<IndexedSink>,
+    pub(super) file: Rc<RecordFile>,
     shelf: Rc<dyn Shelf>,
-    record: RunRecord,
+    folder: String,
     _claim: Claim,
 }
 
@@ -66,59 +63,39 @@ impl KeptRun {
                 (read_record(&files).await?, newest)
             }
         };
-        let sink = Rc::new(IndexedSink::open(shelf.clone(), folder).await?);
-        let mut run = Self {
+        let sink = Rc::new(IndexedSink::open(shelf.clone(), folder.clone()).await?);
+        let run = Self {
+            file: Rc::new(RecordFile::new(sink.clone(), record)),
             sink,
             shelf: shelf.clone(),
-            record: RunRecord {
-                state: RunState::Open,
-                summary: None,
-                ..record
-            },
+            folder,
             _claim: claim,
         };
-        run.write_record().await?;
+        run.file.write().await?;
         run.copy_inputs(shelf.as_ref(), inputs, emit).await?;
-        run.write_record().await?;
+        run.file.write().await?;
         Ok((run, newest))
     }
 
-    /// Writes down how it ended. One whose device or engine failed stays open, to go on elsewhere; one that failed by itself
-    /// before its first checkpoint leaves nothing.
+    /// Writes down how it ended. One that failed by itself before its first checkpoint leaves nothing.
     ///
     /// # Errors
     /// Storage refuses.
-    pub(super) async fn end(mut self, outcome: &Result<RunSummary>) -> Result<()> {
-        let may_go_on = |kind| matches!(kind, Kind::Device | Kind::OutOfMemory | Kind::Internal | Kind::File);
-        self.record.state = match outcome {
-            Ok(summary) if summary.finished => RunState::Finished,
-            Err(error) if may_go_on(error.kind) => RunState::Open,
-            _ => RunState::Stopped,
-        };
-        if outcome.is_err() && self.record.state == RunState::Stopped && self.sink.folders().await?.is_empty() {
-            return self.shelf.remove_folder(&folder(&self.record.id)?).await;
+    pub(super) async fn end(self, outcome: &Result<RunSummary>) -> Result<()> {
+        let leaves_nothing = outcome.is_err() && state_after(outcome) == RunState::Stopped;
+        if leaves_nothing && self.sink.folders().await?.is_empty() {
+            return self.shelf.remove_folder(&self.folder).await;
         }
-        self.record.summary = outcome.as_ref().ok().cloned();
-        self.write_record().await
-    }
-
-    async fn write_record(&self) -> Result<()> {
-        let broken = |error: serde_json::Error| {
-            Error::internal(common::At {
-                place: RECORD,
-                what: error,
-            })
-        };
-        let text = serde_json::to_string_pretty(&self.record).map_err(broken)?;
-        self.sink.write(RECORD, text.as_bytes()).await
+        self.file.end(outcome).await
     }
 
     /// Copies the person's files, so that the run can go on without being given them again. What does not fit is told of.
-    async fn copy_inputs(&mut self, shelf: &dyn Shelf, inputs: &Inputs, emit: &mut Emit<'_>) -> Result<()> {
+    async fn copy_inputs(&self, shelf: &dyn Shelf, inputs: &Inputs, emit: &mut Emit<'_>) -> Result<()> {
+        let mut record = self.file.change(|record| record.clone());
         let of_record = [
-            Some(&mut self.record.model),
-            Some(&mut self.record.data),
-            self.record.validation.as_mut(),
+            Some(&mut record.model),
+            Some(&mut record.data),
+            record.validation.as_mut(),
         ];
         let given = [&inputs.model, &inputs.data, &inputs.validation];
         for (input, sources) in of_record.into_iter().zip(given) {
@@ -134,6 +111,7 @@ impl KeptRun {
                 }
             }
         }
+        self.file.change(|kept| *kept = record);
         Ok(())
     }
 }
@@ -202,14 +180,6 @@ fn folder(id: &str) -> Result<String> {
     }
 }
 
-async fn read_record(files: &[(String, Source)]) -> Result<RunRecord> {
-    let broken = |error: serde_json::Error| Error::format(Message::verbatim(error.to_string())).file(RECORD);
-    let file = files.iter().find(|(path, _)| path == RECORD);
-    let (_, source) = file.ok_or_else(|| Error::format(msg::FileMissing).file(RECORD))?;
-    let bytes = read_all(source.as_ref(), MOST_RECORD_BYTES).await?;
-    serde_json::from_slice(&bytes).map_err(broken)
-}
-
 /// The steps of a run's checkpoints, the newest first.
 fn steps(files: &[(String, Source)]) -> Vec<usize> {
     let step = |(path, _): &(String, Source)| checkpoint::step_of(path.split_once('/')?.0);
@@ -258,9 +228,9 @@ async fn read_run(shelf: &Rc<dyn Shelf>, folder: &str, is_under_way: bool) -> Re
     let files = IndexedSink::read(shelf, folder).await?;
     let record = read_record(&files).await?;
     let step = steps(&files).first().copied();
-    // Both are only known where the rows are; the checkpoint has the number of steps that came of them.
+    // A record of an older release does not say it; the checkpoint does.
     let of_checkpoint = match step {
-        Some(step) => {
+        Some(step) if record.max_steps.is_none() => {
             let path = format!("{}/{}", checkpoint::folder(step), checkpoint::STATE);
             let state = files.iter().find(|(known, _)| *known == path);
             match state {
@@ -268,10 +238,10 @@ async fn read_run(shelf: &Rc<dyn Shelf>, folder: &str, is_under_way: bool) -> Re
                 None => None,
             }
         }
-        None => None,
+        _ => None,
     };
     Ok(StoredRun {
-        max_steps: of_checkpoint.unwrap_or_default(),
+        max_steps: record.max_steps.or(of_checkpoint).unwrap_or_default(),
         step: record.summary.as_ref().map(|summary| summary.steps).or(step),
         bytes: files.iter().map(|(_, source)| source.len_bytes()).sum(),
         record,

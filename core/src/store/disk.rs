@@ -1,4 +1,4 @@
-//! Storage on a disk: files that are read in slices, and a folder whose files appear under their name once they are whole.
+//! Files and folders on disk: read in slices, written whole, one writer a folder.
 
 use super::{LocalFuture, Pieces, ReadAt, Sink, Source, StreamSink, check_relative, slice_bounds};
 use crate::{Error, Result};
@@ -9,7 +9,7 @@ use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// A file on disk. It is open only while it is read: a folder may hold more files than a process may hold open.
 #[derive(Debug)]
@@ -91,6 +91,13 @@ impl ReadAt for DiskFile {
 /// Whoever holds a lock on it is the one who writes into the folder. It stays: another may wait for it under this name.
 const LOCK: &str = ".lorakeet.lock";
 
+/// How often and how long a lock is waited for: who looks whether somebody writes has it for a moment.
+const TRIES: usize = 5;
+const BETWEEN_TRIES: Duration = Duration::from_millis(10);
+
+/// The longest lock file that is read.
+const MOST_LOCK_BYTES: u64 = 1024;
+
 /// Tells apart what this process writes at a time.
 static PARTS: AtomicU64 = AtomicU64::new(0);
 
@@ -122,14 +129,18 @@ impl DirectorySink {
         std::fs::create_dir_all(&root).map_err(failed)?;
         let mut options = OpenOptions::new();
         let lock = options.write(true).create(true).truncate(false).open(root.join(LOCK));
-        let lock = lock.map_err(failed)?;
-        match lock.try_lock() {
+        let mut lock = lock.map_err(failed)?;
+        match locked(&lock) {
+            // Who it is only serves a message.
+            Ok(()) => {
+                let _ = lock
+                    .set_len(0)
+                    .and_then(|()| lock.write_all(Writer::this().line().as_bytes()));
+            }
             // Some network drives know no locks; there, unique names have to do.
-            Ok(()) | Err(TryLockError::Error(_)) => {}
+            Err(TryLockError::Error(_)) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(Error::io(msg::FolderInUse)
-                    .file(root.display().to_string())
-                    .remedy(msg::ChooseAnotherOrWait));
+                return Err(Writer::read(&root).refusal(&root));
             }
         }
         for entry in std::fs::read_dir(&root).map_err(failed)? {
@@ -144,12 +155,99 @@ impl DirectorySink {
         })
     }
 
+    /// Whether anybody ever claimed the folder `root`.
+    pub fn has_lock(root: &Path) -> bool {
+        root.join(LOCK).is_file()
+    }
+
+    /// Who writes into the folder `root` now; none where nobody does, or no lock tells.
+    pub fn writer(root: &Path) -> Option<Writer> {
+        let lock = File::open(root.join(LOCK)).ok()?;
+        match lock.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => Some(Writer::read(root)),
+            Ok(()) | Err(TryLockError::Error(_)) => None,
+        }
+    }
+
     fn write_now(&self, path: &str, bytes: &[u8]) -> Result<()> {
         check_relative(path)?;
         let mut pieces = DiskPieces::begin(self.root.join(path))?;
         pieces.write(bytes)?;
         pieces.put_in_place()
     }
+}
+
+/// Takes the lock, if nobody has it for longer than a look takes.
+fn locked(lock: &File) -> Result<(), TryLockError> {
+    for _ in 1..TRIES {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(BETWEEN_TRIES),
+            taken => return taken,
+        }
+    }
+    lock.try_lock()
+}
+
+/// Who writes into a folder, as far as its lock file tells.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Writer {
+    /// The number of its process.
+    pub process: Option<u32>,
+    /// The machine that it runs on.
+    pub host: Option<String>,
+}
+
+impl Writer {
+    fn this() -> Self {
+        Self {
+            process: Some(std::process::id()),
+            host: host_name(),
+        }
+    }
+
+    /// `4711 workstation`.
+    fn line(&self) -> String {
+        let process = self.process.map(|process| process.to_string()).unwrap_or_default();
+        format!("{process} {}\n", self.host.as_deref().unwrap_or_default())
+    }
+
+    /// What [`Writer::line`] left in the folder `root`.
+    fn read(root: &Path) -> Self {
+        let mut text = String::new();
+        let read = File::open(root.join(LOCK)).and_then(|lock| lock.take(MOST_LOCK_BYTES).read_to_string(&mut text));
+        if read.is_err() {
+            return Self::default();
+        }
+        let mut words = text.split_whitespace();
+        Self {
+            process: words.next().and_then(|process| process.parse().ok()),
+            host: words.next().map(str::to_owned),
+        }
+    }
+
+    /// The error for another one that wants the folder `root`.
+    pub fn refusal(&self, root: &Path) -> Error {
+        let error = Error::io(self.in_use()).file(root.display().to_string());
+        error.remedy(msg::ChooseAnotherOrWait)
+    }
+
+    /// That it writes into a folder.
+    pub fn in_use(&self) -> Message {
+        match (self.process, &self.host) {
+            (Some(process), Some(host)) => msg::FolderInUseOnHost { process, host }.into(),
+            (Some(process), None) => msg::FolderInUseBy { process }.into(),
+            (None, _) => msg::FolderInUse.into(),
+        }
+    }
+}
+
+/// What the system calls this machine.
+fn host_name() -> Option<String> {
+    let of_system = ["/proc/sys/kernel/hostname", "/etc/hostname"].map(|file| std::fs::read_to_string(file).ok());
+    let of_environment = ["COMPUTERNAME", "HOSTNAME"].map(|name| std::env::var(name).ok());
+    let names = of_system.into_iter().chain(of_environment).flatten();
+    let first_word = |name: String| name.split_whitespace().next().map(str::to_owned);
+    names.filter_map(first_word).next()
 }
 
 impl StreamSink for DirectorySink {

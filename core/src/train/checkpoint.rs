@@ -24,6 +24,7 @@ pub use state::Progress;
 
 use super::fingerprint::Fingerprint;
 use super::optim::{AdamW, Moments};
+use super::resume::check_length;
 use crate::config::{Plan, RunConfig};
 use crate::error::{Error, Result};
 use crate::formats::{
@@ -126,7 +127,7 @@ pub(crate) async fn max_steps(state: &Source) -> Result<usize> {
     Ok(read_state(&state)?.2)
 }
 
-/// Refuses a checkpoint of another run, and says what goes on otherwise than its run began.
+/// Refuses a checkpoint of another run, and says what goes on otherwise than its run began ([`super::resume`] has the rules).
 ///
 /// # Errors
 /// The names of what differs.
@@ -143,11 +144,9 @@ pub(crate) fn check(
         }
         return Ok(());
     };
-    fingerprint.check(&checkpoint.fingerprint)?;
-    if checkpoint.max_steps != plan.max_steps {
-        let (steps, before) = (plan.max_steps, checkpoint.max_steps);
-        emit.warn(msg::LengthChanged { steps, before });
-    }
+    let changed = fingerprint.check(&checkpoint.fingerprint)?;
+    let length = check_length(config, plan, checkpoint.max_steps, checkpoint.progress.step)?;
+    emit.warn_all(changed.into_iter().chain(length));
     Ok(())
 }
 

@@ -1,7 +1,8 @@
 //! What a checkpoint belongs to: the settings, the files and the rows of the run that wrote it. A run that goes on from it has
 //! to have the same, or it would be neither the old run nor a new one.
 
-use crate::config::{KNOBS, RunConfig};
+use super::resume::{Change, change_of};
+use crate::config::{KNOBS, Knob, RunConfig};
 use crate::data::{Example, Target};
 use crate::error::{Error, Result};
 use crate::formats::{ModelFiles, peft::Adapter};
@@ -14,31 +15,6 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Knobs that a run may change when it goes on: where its files lie (what they hold is compared instead), how long it is, what
-/// changes its memory and none of its numbers, and when it reports, scores, saves and ends.
-const FREE: [&str; 20] = [
-    "model_name_or_path",
-    "adapter_name_or_path",
-    "train_file",
-    "validation_file",
-    "output_dir",
-    "overwrite_output_dir",
-    "resume_from_checkpoint",
-    "per_device_eval_batch_size",
-    "gradient_checkpointing",
-    "num_train_epochs",
-    "max_steps",
-    "logging_strategy",
-    "logging_steps",
-    "eval_strategy",
-    "eval_steps",
-    "save_strategy",
-    "save_steps",
-    "save_total_limit",
-    "early_stopping_patience",
-    "early_stopping_threshold",
-];
-
 /// The inputs, by the knob that names each. `rows` are the tokens that came of it all.
 const INPUTS: [&str; 5] = [MODEL, ADAPTER, "train_file", "validation_file", ROWS];
 const MODEL: &str = "model_name_or_path";
@@ -48,7 +24,7 @@ const ROWS: &str = "rows";
 /// Settings and digests of a run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Fingerprint {
-    /// Each knob that has to stay, as JSON writes its value; as text, for readers of JSON change the last digit of numbers.
+    /// Each knob but for those of places, as JSON writes its value; as text, for readers of JSON change the last digit of numbers.
     settings: BTreeMap<String, String>,
     /// SHA-256 of each input, by [`INPUTS`].
     inputs: BTreeMap<String, String>,
@@ -57,8 +33,8 @@ pub struct Fingerprint {
 impl Fingerprint {
     /// Of the settings alone.
     pub fn of(config: &RunConfig) -> Self {
-        let bound = KNOBS.iter().filter(|knob| !FREE.contains(&knob.name));
-        let settings = bound.map(|knob| {
+        let compared = KNOBS.iter().filter(|knob| change(knob) != Change::Silent);
+        let settings = compared.map(|knob| {
             let value = config.get(knob.name).unwrap_or_default();
             (knob.name.to_owned(), value.to_string())
         });
@@ -66,6 +42,11 @@ impl Fingerprint {
             settings: settings.collect(),
             inputs: BTreeMap::new(),
         }
+    }
+
+    /// SHA-256 of each input, by the knob that names it.
+    pub fn inputs(&self) -> &BTreeMap<String, String> {
+        &self.inputs
     }
 
     /// Adds the bytes of an input by their digest; none where it is not given.
@@ -115,13 +96,14 @@ impl Fingerprint {
         self.add(ROWS, Some(hexadecimal(hasher.finalize().as_slice())));
     }
 
-    /// Refuses to go on from a checkpoint of `saved` where this run is another one.
+    /// Refuses to go on from a checkpoint of `saved` where this run is another one; gives what else is said of it.
     ///
     /// # Errors
     /// Every setting and every input that differs, by its name.
-    pub fn check(&self, saved: &Self) -> Result<()> {
+    pub fn check(&self, saved: &Self) -> Result<Option<Message>> {
+        let then = |first, second| msg::Then { first, second }.into();
         let mut differences = Vec::new();
-        for knob in KNOBS.iter().filter(|knob| !FREE.contains(&knob.name)) {
+        for knob in KNOBS.iter().filter(|knob| change(knob) == Change::Refused) {
             // A knob that the checkpoint does not know came later: the run had its default.
             let default = knob.default().to_string();
             let [was, is] = [saved, self].map(|one| one.settings.get(knob.name).unwrap_or(&default));
@@ -152,13 +134,38 @@ impl Fingerprint {
                 }),
             }
         }
-        let then = |first, second| msg::Then { first, second }.into();
         let Some(differences) = differences.into_iter().reduce(then) else {
-            return Ok(());
+            return Ok(self.said(saved).into_iter().reduce(then).map(|differences| {
+                let said = msg::ChangedOnTheWay { differences };
+                said.into()
+            }));
         };
         let error = Error::config(msg::OtherRun { differences }).field("resume_from_checkpoint");
         Err(error.remedy(msg::SetBack))
     }
+
+    /// What changed that changes no step. An older release did not write it down.
+    fn said(&self, saved: &Self) -> Vec<Message> {
+        let said = KNOBS.iter().filter(|knob| change(knob) == Change::Said);
+        let changed = said.filter_map(|knob| {
+            let (was, is) = (saved.settings.get(knob.name)?, self.settings.get(knob.name)?);
+            let (name, was, is) = (knob.name, was, is);
+            (was != is).then(|| {
+                msg::SettingWas {
+                    name,
+                    was: shown(was),
+                    is: shown(is),
+                }
+                .into()
+            })
+        });
+        changed.collect()
+    }
+}
+
+/// A knob in no list is refused.
+fn change(knob: &Knob) -> Change {
+    change_of(knob.name).unwrap_or(Change::Refused)
 }
 
 /// A value as an error tells it.

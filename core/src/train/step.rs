@@ -10,7 +10,7 @@
 use super::optim::{AdamW, GradientSum, clip_scale};
 use super::turn::Turn;
 use crate::data::Batch;
-use crate::device::{Pass, make_room, make_room_for};
+use crate::device::{Pass, make_room, make_room_for, reserved_of_gpu};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::models::{Leaves, Model, parts::PassInParts, read};
@@ -118,7 +118,12 @@ pub(crate) async fn step_in_turns(
     // A tensor and its moments are there twice while it is updated.
     let largest = model.parameters.iter().map(|parameter| parameter.value.dims()[0]).max();
     make_room_for(model.device(), 3 * 4 * largest.unwrap_or(0) as u64);
+    let reserved = reserved_of_gpu(model.device());
     optimizer.step(&mut model.parameters, gradients, settings.learning_rate, clip);
+    // Buffers that were made for it may have been refused, which has to be known before anything is computed with its result.
+    if reserved_of_gpu(model.device()) > reserved {
+        read(Tensor::zeros([1], model.device())).await?;
+    }
     // What the first step gathers, it leaves.
     make_room_for(model.device(), 0);
     Ok(Some(result))

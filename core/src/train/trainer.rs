@@ -1,6 +1,7 @@
 //! A run under way: its next step, its scores, samples and checkpoints, and what it comes to. [`crate::finetune`] is the loop.
 
 mod saved;
+mod stepping;
 mod watched;
 
 use super::checkpoint::{Best, Progress};
@@ -9,12 +10,9 @@ use super::fingerprint::Fingerprint;
 use super::optim::AdamW;
 use super::report::{baseline_of_texts, predictions, report, report_of_texts, written_answers};
 use super::schedule::Schedule;
-use super::step::{StepSettings, step_in_turns};
 use super::throughput::Throughput;
-use super::turn::Turn;
 use crate::config::{FinetuningType, Plan, RunConfig};
-use crate::data::{self, Batch, Cursor, Example};
-use crate::device;
+use crate::data::{Cursor, Example};
 use crate::error::Result;
 use crate::host::Emit;
 use crate::loaded_model::LoadedModel;
@@ -24,10 +22,9 @@ use crate::models::read_all;
 use crate::pictures::OptimizerPath;
 use crate::protocol::{
     BaselineKind, Command, Event, GenerateOptions, PictureRequest, PredictionTable, Prompt, RunInfo, RunSummary,
-    StepInfo,
 };
 use crate::store::Sink;
-use crate::tasks::{Baseline, TaskSpec, collate};
+use crate::tasks::{Baseline, TaskSpec};
 use burn::tensor::{Tensor, TensorData};
 use lorakeet_i18n::messages::run as msg;
 use std::rc::Rc;
@@ -68,7 +65,7 @@ pub(crate) struct Trainer<'a> {
     /// When the last one was written, or the run began.
     saved_ms: f64,
     /// Whether storage has refused, which is told once.
-    is_refused: bool,
+    pub(crate) is_refused: bool,
     /// By what its checkpoints know it again.
     pub(crate) fingerprint: Fingerprint,
     progress: Progress,
@@ -78,6 +75,8 @@ pub(crate) struct Trainer<'a> {
     /// Where the next micro-batch starts, and the order of its epoch.
     cursor: Cursor,
     order: Vec<usize>,
+    /// Rows that go through the model at a time: fewer than the run's batch where the device's memory was full.
+    rows_at_a_time: usize,
     throughput: Throughput,
     /// Where the weights stood after each step, of a run with two of them.
     path: OptimizerPath,
@@ -110,6 +109,7 @@ impl<'a> Trainer<'a> {
             best: None,
             cursor: Cursor::default(),
             order: Vec::new(),
+            rows_at_a_time: config.per_device_train_batch_size,
             throughput: Throughput::default(),
             path: OptimizerPath::default(),
             config,
@@ -222,98 +222,6 @@ impl<'a> Trainer<'a> {
             eval_loss_after: last.map(|eval| eval.info.loss),
             seconds: 0.0,
         })
-    }
-
-    /// One optimizer step, counted and reported; `false` where a stop ended it before it was one. One that fails changes nothing,
-    /// and what was learnt before it is saved.
-    pub(crate) async fn step(&mut self, emit: &mut Emit<'_>) -> Result<bool> {
-        let outcome = self.try_step(emit).await;
-        if outcome.is_err() {
-            self.save_result().await?;
-        }
-        outcome
-    }
-
-    async fn try_step(&mut self, emit: &mut Emit<'_>) -> Result<bool> {
-        let started_ms = (emit.host.now_ms)();
-        let step = self.progress.step + 1;
-        let cursor = self.cursor;
-        let batches = self.next_batches();
-        let settings = StepSettings {
-            step,
-            learning_rate: self.schedule.learning_rate(step - 1),
-            max_grad_norm: self.config.max_grad_norm,
-            dropout_seed: (self.config.lora_dropout > 0.0 || self.model.model.dropout() > 0.0)
-                .then_some(self.config.seed),
-            gradient_checkpointing: self.config.gradient_checkpointing,
-        };
-        let mut turn = Turn::of_run(emit, self.progress.step);
-        let result = step_in_turns(
-            &mut self.model.model,
-            &mut self.optimizer,
-            &self.spec.objective,
-            &batches,
-            settings,
-            &mut turn,
-        )
-        .await;
-        let held_ms = turn.held_ms;
-        let Some(result) = result.inspect_err(|_| self.cursor = cursor)? else {
-            self.cursor = cursor;
-            return Ok(false);
-        };
-        self.path.add(&self.model.model).await?;
-        let tokens: usize = batches.iter().map(|batch| batch.input_tokens).sum();
-        self.throughput
-            .add(((emit.host.now_ms)() - started_ms - held_ms) / 1000.0, tokens as u64);
-        let progress = &mut self.progress;
-        progress.step = step;
-        progress.loss_sum += result.loss;
-        progress.tokens_seen += tokens as u64;
-        progress.since_last_log.0 += result.loss;
-        progress.since_last_log.1 += 1;
-        if self.config.logs_at(step, &self.plan) {
-            let (sum, count) = std::mem::take(&mut progress.since_last_log);
-            let epoch = step as f64 / self.plan.steps_per_epoch as f64;
-            let info = StepInfo {
-                step,
-                epoch,
-                loss: sum / count as f64,
-                learning_rate: settings.learning_rate,
-                grad_norm: result.grad_norm,
-                tokens_per_second: self.throughput.tokens_per_second(),
-                num_input_tokens_seen: progress.tokens_seen,
-                eta_seconds: self.throughput.eta_seconds(self.plan.max_steps - step),
-                device_bytes: device::memory_bytes(self.model.model.device()),
-            };
-            let numbers = [
-                ("loss", info.loss),
-                ("learning_rate", info.learning_rate),
-                ("grad_norm", info.grad_norm),
-            ];
-            progress.log(epoch, &numbers);
-            emit.event(Event::Step(info));
-        }
-        Ok(true)
-    }
-
-    /// The micro-batches of the next step: as many as accumulate, fewer where the epoch ends.
-    fn next_batches(&mut self) -> Vec<Batch> {
-        let mut batches = Vec::with_capacity(self.config.gradient_accumulation_steps);
-        let epoch = self.cursor.epoch;
-        if self.order.is_empty() || self.cursor.position == 0 {
-            self.order = data::order(
-                self.train.len(),
-                self.config.data_seed.unwrap_or(self.config.seed),
-                epoch,
-            );
-        }
-        while batches.len() < self.config.gradient_accumulation_steps && self.cursor.epoch == epoch {
-            let rows = self.cursor.take(&self.order, self.config.per_device_train_batch_size);
-            let rows: Vec<&Example> = rows.iter().map(|&i| &self.train[i]).collect();
-            batches.push(collate(&rows, &self.model.model));
-        }
-        batches
     }
 
     /// Serves what was asked for meanwhile, holds while the run is paused, and tells whether it is to end.

@@ -3,10 +3,10 @@
 use lorakeet_core::Error;
 use lorakeet_core::config::RunConfig;
 use lorakeet_core::protocol::{
-    Baseline, BaselineKind, CalibrationBin, ClassRow, Command, Comparison, DataInfo, DeviceInfo, DeviceKind, EvalInfo,
-    Event, HubEvent, HubProgress, InputFile, KnobInfo, MemoryEstimate, Metric, ModelInfo, Picture, PictureRequest,
-    PredictionTable, PreviewExample, Probe, Report, RunInfo, RunInput, RunPreview, RunRecord, RunState, RunSummary,
-    Stage, StepInfo, StoredRun, TextPrediction, TokenProbability, Verdict,
+    Baseline, BaselineKind, CalibrationBin, ClassRow, Command, Comparison, DataInfo, DeviceInfo, DeviceKind,
+    Divergence, EvalInfo, Event, HubEvent, HubProgress, InputFile, KnobInfo, MemoryEstimate, Metric, ModelInfo,
+    Picture, PictureRequest, PredictionTable, PreviewExample, Probe, Report, RunInfo, RunInput, RunPreview, RunRecord,
+    RunState, RunSummary, Sign, Stage, StepInfo, StoredRun, TextPrediction, TokenProbability, Verdict,
 };
 use lorakeet_core::task::Task;
 use lorakeet_i18n::messages::formats as msg;
@@ -29,6 +29,9 @@ fn record(id: &str) -> RunRecord {
         validation: None,
         state: RunState::Stopped,
         summary: None,
+        max_steps: Some(3),
+        inputs: [("train_file".to_owned(), "e".to_owned())].into(),
+        failure: Some(Error::config(Message::verbatim("f"))),
     }
 }
 
@@ -298,6 +301,20 @@ fn events(number: f64) -> Vec<Event> {
             await_ms: 0.125,
             launch_us: 7.5,
         }),
+        Event::Halved {
+            step: 1,
+            rows: 2,
+            batches: 8,
+        },
+        Event::Diverging(Divergence {
+            sign: Sign::LossRose,
+            step: 3,
+            since: 2,
+            rows: vec![7],
+            checkpoint: Some(1),
+            learning_rate: number,
+            ends_run: false,
+        }),
         Event::Warning { message: said() },
         Event::Failed(Error::config(said()).field("lora_r").row(1).remedy(said())),
     ];
@@ -367,7 +384,9 @@ fn kind(event: &Event) -> u32 {
         Event::Continued { .. } => 27,
         Event::Runs { .. } => 28,
         Event::Probe(_) => 29,
-        Event::Hub(_) => 30,
+        Event::Halved { .. } => 30,
+        Event::Diverging(_) => 31,
+        Event::Hub(_) => 32,
     }
 }
 
@@ -375,7 +394,7 @@ fn kind(event: &Event) -> u32 {
 fn every_event_comes_through_json_as_it_went_in_whatever_its_numbers() {
     for number in [0.0, -0.0, 3.0, 2.345e-4, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let events = events(number);
-        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 31);
+        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 33);
         for event in events {
             let written = serde_json::to_string(&event).expect("it is written");
             let read: Event = serde_json::from_str(&written).unwrap_or_else(|error| panic!("{written}: {error}"));

@@ -28,7 +28,23 @@ messages! { "command";
     IsInput { knob } = "is {knob}, too: the run would write over what it reads", "同时也是 {knob}：训练会覆盖它要读取的内容";
     HoldsInput { file, knob } = "holds {file}, which {knob} names: the run would write over what it reads",
         "其中有 {knob} 指定的 {file}：训练会覆盖它要读取的内容";
+    RunFileIsRecord { file } = "holds the run file {file}, over which the run would write its record",
+        "其中的配置文件 {file} 会被训练记录覆盖";
     FolderOfItsOwn = "Choose a folder of its own for what the run writes.", "请为训练的输出选择一个单独的文件夹。";
+    RecordReplaced { why } = "The run's record is written anew: {why}", "将重新写入训练记录：{why}";
+    NotARun = "is not the folder of a run", "不是训练输出文件夹";
+    ListRuns = "Name the output_dir of a run; `lorakeet runs DIR` lists those under a folder.",
+        "请指定一次训练的 output_dir；`lorakeet runs DIR` 可列出某个文件夹下的所有训练。";
+    RunWithoutRecord = "is a run of an older release, which wrote no run.json",
+        "是旧版本的训练，没有 run.json";
+    GoOnWritesRecord =
+        "Its settings are in run.yaml and its course in train_log.jsonl; when the run goes on (resume_from_checkpoint: true), \
+         it writes its record.",
+        "其设置在 run.yaml 中，过程在 train_log.jsonl 中；继续训练（resume_from_checkpoint: true）时会写入记录。";
+    NoRuns { place } = "There is no run under {place}.", "{place} 下没有训练。";
+    NotListed { folder, why } = "{folder} is not listed: {why}", "未列出 {folder}：{why}";
+    TooManyFolders { most } = "There are more than {most} folders: those behind them were not looked at.",
+        "文件夹超过 {most} 个，其余的没有查看。";
     TableReplaces { knob } = "is {knob}, too, which the table would replace", "同时也是 {knob}，表格会覆盖它";
     AsksHub { name, host } = "{name} is not a path here: {host} is asked for it.", "此处没有路径 {name}：将向 {host} 请求。";
     NameNewFile = "Name a new file.", "请指定一个新文件。";

@@ -311,6 +311,10 @@ messages! { "formats";
     ChangedWhileRead = "was changed while it was read", "在读取过程中被修改";
     LeaveFilesAlone = "Do not change files during a run.", "运行期间请不要修改文件。";
     FolderInUse = "another run writes into this folder", "另一个任务正在写入此文件夹";
+    FolderInUseBy { process } = "another run (process {process}) writes into this folder",
+        "另一个任务（进程 {process}）正在写入此文件夹";
+    FolderInUseOnHost { process, host } = "another run (process {process} on {host}) writes into this folder",
+        "另一个任务（{host} 上的进程 {process}）正在写入此文件夹";
     ChooseAnotherOrWait =
         "Choose another output_dir, or wait until that run has ended.",
         "请另选 output_dir，或等待那个任务结束。";

@@ -120,6 +120,46 @@ messages! { "run";
         "Lower learning_rate (a third of it is a good next try), raise warmup_ratio, or set max_grad_norm to 1. The weights \
          from before this step are kept.",
         "请降低 learning_rate（可先试三分之一），提高 warmup_ratio，或把 max_grad_norm 设为 1。这一步之前的权重已保留。";
+    LossRose { value, usual, since, step } =
+        "the run diverges: the loss has been about {value} from step {since} to step {step}, and was about {usual} before",
+        "训练正在发散：从第 {since} 步到第 {step} 步损失约为 {value}，此前约为 {usual}";
+    GradientExploded { value, usual, since, step } =
+        "the run diverges: the gradient norm has been about {value} from step {since} to step {step}, where {usual} is usual, \
+         and the loss is above what it was at the start",
+        "训练正在发散：从第 {since} 步到第 {step} 步梯度范数约为 {value}（通常为 {usual}），且损失高于起始值";
+    GradientVanished { since, step } = "the gradient has been exactly 0 from step {since} to step {step}: nothing is learnt any more",
+        "从第 {since} 步到第 {step} 步梯度恰好为 0：模型不再学习";
+    WithRows { what, rows } = "{what} (rows {rows})", "{what}（数据行：{rows}）";
+    WithRowsOf { what, rows, step } = "{what} (step {step} had rows {rows})", "{what}（第 {step} 步的数据行：{rows}）";
+    GoBackTo { knob, checkpoint, learning_rate } =
+        "Start a new run from the last good checkpoint with a third of the rate: --set {knob}={checkpoint} \
+         --set learning_rate={learning_rate} --set output_dir=NEW. Look at those rows, too; max_grad_norm: 1 and a higher \
+         warmup_ratio help.",
+        "请从最后一个正常的检查点、以三分之一的学习率开始新的训练：--set {knob}={checkpoint} --set learning_rate={learning_rate} \
+         --set output_dir=NEW。也请检查这些数据行；max_grad_norm: 1 和更高的 warmup_ratio 也有帮助。";
+    StartWithLowerRate { learning_rate } =
+        "Start again with a third of the rate (learning_rate: {learning_rate}). Look at those rows, too; max_grad_norm: 1 and a \
+         higher warmup_ratio help.",
+        "请以三分之一的学习率重新开始（learning_rate: {learning_rate}）。也请检查这些数据行；max_grad_norm: 1 和更高的 warmup_ratio \
+         也有帮助。";
+    NothingIsLearnt { learning_rate } =
+        "If the answers are right already, stop here. Else units of the model are dead or saturated: start again with a lower rate \
+         (learning_rate: {learning_rate}), another activation or scaled inputs.",
+        "如果回答已经正确，可以到此为止。否则说明模型的单元失活或饱和：请以更低的学习率（learning_rate: {learning_rate}）、\
+         其他激活函数或标准化的输入重新开始。";
+    MemoryHalved { step, rows, batches } =
+        "The GPU's memory was full in step {step}. It is taken again with {rows} rows at a time, {batches} times: the step \
+         learns the same, more slowly.",
+        "第 {step} 步时 GPU 内存已满。改为每次 {rows} 条、累积 {batches} 次重做这一步：学到的内容相同，只是更慢。";
+    OneRowDoesNotFit =
+        "Not even one row fits at a time: lower cutoff_len, set quantization_bit: 4 or optim: adamw_8bit, take a smaller model, or \
+         close other programs that use the GPU.",
+        "每次一条也放不下：请调低 cutoff_len，设置 quantization_bit: 4 或 optim: adamw_8bit，换用更小的模型，或关闭其他占用 GPU 的程序。";
+    BatchIsCompared { loss } =
+        "The loss {loss} compares the rows of a batch with each other, so the batch is not halved by itself: lower \
+         per_device_train_batch_size or cutoff_len, take a smaller model, or close other programs that use the GPU.",
+        "损失 {loss} 会相互比较同一批次中的数据，因此不会自动减半：请调低 per_device_train_batch_size 或 cutoff_len，换用更小的模型，\
+         或关闭其他占用 GPU 的程序。";
     ValidationDiverged { loss } = "the validation loss is {loss}", "验证损失为 {loss}";
     LowerRateOrBroken = "Lower learning_rate; if the base model already gives this, its weights are broken.",
         "请降低 learning_rate；如果基座模型本身就是这样，说明它的权重已损坏。";
@@ -144,6 +184,8 @@ messages! { "run";
     NoSuchRun { id } = "there is no run '{id}'", "没有训练 '{id}'";
     RunUnreadable { run, why } = "The stored run {run} cannot be read and is not listed: {why}",
         "已保存的训练 {run} 无法读取，未列出：{why}";
+    NoRecord = "there is no record of a run", "没有训练记录";
+    RecordDamaged { why } = "the record of the run is damaged: {why}", "训练记录已损坏：{why}";
     CheckpointPassedOver { folder, why } = "{folder} is damaged and is passed over: {why}", "{folder} 已损坏，将被跳过：{why}";
     StartsAnew = "The run has no checkpoint yet, so it starts from the beginning.", "这次训练还没有检查点，因此从头开始。";
     NoRoomForCopy { file, size } =
@@ -157,9 +199,20 @@ messages! { "run";
         "This browser gives the page no storage here (a private window, say), so the run is lost when the page is closed.",
         "浏览器在此不提供存储（例如隐私窗口），因此关闭页面后这次训练会丢失。";
     LengthChanged { steps, before } =
-        "The run has {steps} steps now, and had {before} when its checkpoint was written: from here on the learning rate \
-         follows the new length.",
-        "训练现在共 {steps} 步，写检查点时为 {before} 步：之后学习率按新的总步数变化。";
+        "The run has {steps} steps now, and had {before} when its checkpoint was written.",
+        "训练现在共 {steps} 步，写检查点时为 {before} 步。";
+    LengthChangesRates { steps, before, schedule } =
+        "the run would have {steps} steps instead of {before}, and the learning rates of lr_scheduler_type {schedule} follow \
+         its length: the steps done would have had others",
+        "总步数将从 {before} 变为 {steps}，而 lr_scheduler_type {schedule} 的学习率随总步数变化：已完成的步骤本应使用不同的学习率";
+    SetLengthBack { before } =
+        "Set it back to {before} steps (a run with lr_scheduler_type: constant may get longer); or start a new run from the \
+         checkpoint's weights, by adapter_name_or_path (after full training, by model_name_or_path).",
+        "请改回 {before} 步（lr_scheduler_type: constant 的训练可以延长）；或用 adapter_name_or_path（全量训练后用 model_name_or_path）\
+         从检查点的权重开始新的训练。";
+    ChangedOnTheWay { differences } =
+        "Changed since the checkpoint was written, without any effect on the steps: {differences}.",
+        "写检查点之后改动了以下设置（不影响训练步骤）：{differences}。";
     TooManySteps { step, steps } = "the checkpoint has done {step} steps, the run has only {steps}",
         "检查点已训练 {step} 步，而本次训练只有 {steps} 步";
     RaiseSteps = "Raise max_steps or num_train_epochs.", "请增大 max_steps 或 num_train_epochs。";

@@ -368,19 +368,25 @@ fn another_run_than_the_one_that_wrote_a_checkpoint_is_refused_by_the_names_of_w
     );
 }
 
+/// What was said that the engine did otherwise.
+fn notes(session: &TestSession) -> Vec<String> {
+    let notes = session.events.iter().filter_map(|event| match event {
+        Event::Warning { message } => Some(message.english()),
+        _ => None,
+    });
+    notes.collect()
+}
+
 #[test]
-fn length_and_intervals_may_change_and_a_new_length_is_said() {
+fn what_changes_no_step_may_change_and_is_said() {
     let sink = run(1);
     let same = RunConfig { seed: 1, ..short() };
+    let said = |session: &TestSession| notes(session).into_iter().find(|note| note.contains("was written"));
     let session = goes_on(&sink, TestSession::open(), same.clone());
     assert!(session.summary().finished && session.steps().len() == 2);
-    let told = |session: &TestSession| {
-        let mut warnings = session.events.iter();
-        warnings.any(|event| matches!(event, Event::Warning { message } if message.english().contains("had 4 when")))
-    };
-    assert!(!told(&session));
-    let longer = RunConfig {
-        max_steps: 6,
+    assert_eq!(said(&session), None);
+    let changed = RunConfig {
+        // It is not asked for where max_steps is given.
         num_train_epochs: 9.0,
         save_steps: 0.0,
         eval_steps: 3.0,
@@ -388,7 +394,74 @@ fn length_and_intervals_may_change_and_a_new_length_is_said() {
         output_dir: "elsewhere".into(),
         ..same
     };
-    let session = goes_on(&sink, TestSession::open(), longer);
-    assert!(session.summary().finished && session.steps().len() == 4);
-    assert!(told(&session));
+    let other = goes_on(&sink, TestSession::open(), changed);
+    assert_eq!(other.numbers(), session.numbers());
+    let said = said(&other).expect("it is said");
+    for difference in [
+        "eval_steps was 1.0, is 3.0",
+        "save_steps was 2.0, is 0.0",
+        "save_total_limit was not given, is 1",
+    ] {
+        assert!(said.contains(difference), "{difference}: {said}");
+    }
+    assert!(!said.contains("output_dir") && !said.contains("epochs"), "{said}");
+}
+
+#[test]
+fn a_run_gets_longer_only_where_its_schedule_does_not_follow_its_length() {
+    let with = |kind, max_steps| RunConfig {
+        seed: 1,
+        lr_scheduler_type: kind,
+        max_steps,
+        ..short()
+    };
+    let saved = |kind, max_steps| {
+        let sink = Rc::new(MemorySink::new());
+        let mut session = TestSession::open();
+        session.inner.sink = Some(sink.clone());
+        session.train(with(kind, max_steps));
+        (session, sink)
+    };
+    let (whole, _) = saved(SchedulerType::Constant, 6);
+    let (_, sink) = saved(SchedulerType::Constant, 4);
+    let longer = goes_on(&sink, TestSession::open(), with(SchedulerType::Constant, 6));
+    assert_eq!(
+        longer.numbers(),
+        whole.numbers()[2..],
+        "as if it had been so long from the beginning"
+    );
+    assert!(
+        notes(&longer).iter().any(|note| note.contains("had 4 when")),
+        "{:?}",
+        notes(&longer)
+    );
+    let shorter = goes_on(&sink, TestSession::open(), with(SchedulerType::Constant, 3));
+    assert_eq!(shorter.summary().steps, 3);
+    let error = refusal(&goes_on(&sink, TestSession::open(), with(SchedulerType::Constant, 1)));
+    assert!(error.what.english().contains("has done 2 steps"), "{error}");
+
+    let (_, sink) = saved(SchedulerType::Cosine, 4);
+    for max_steps in [3, 6] {
+        let error = refusal(&goes_on(
+            &sink,
+            TestSession::open(),
+            with(SchedulerType::Cosine, max_steps),
+        ));
+        let text = error.to_string();
+        assert!(
+            text.contains(&format!("{max_steps} steps instead of 4")) && text.contains("cosine"),
+            "{text}"
+        );
+        assert!(
+            text.contains("Set it back to 4 steps") && text.contains("adapter_name_or_path"),
+            "{text}"
+        );
+        assert_eq!(error.field_name(), Some("max_steps"));
+    }
+    let by_epochs = RunConfig {
+        num_train_epochs: 50.0,
+        ..with(SchedulerType::Cosine, -1)
+    };
+    let error = refusal(&goes_on(&sink, TestSession::open(), by_epochs));
+    assert_eq!(error.field_name(), Some("num_train_epochs"), "{error}");
 }

@@ -1,6 +1,6 @@
 //! Runs that outlive the program: wherever it is cut off, the run goes on to the numbers that it would have come to.
 
-use lorakeet_core::config::RunConfig;
+use lorakeet_core::config::{RunConfig, SchedulerType};
 use lorakeet_core::error::Kind;
 use lorakeet_core::protocol::{
     Command, DeviceChoice, Event, InputFile, Keep, RunInput, RunRecord, RunState, StepInfo, StoredRun,
@@ -22,6 +22,8 @@ fn short() -> RunConfig {
         eval_steps: 2.0,
         load_best_model_at_end: true,
         lora_dropout: 0.1,
+        // So that one may get longer.
+        lr_scheduler_type: SchedulerType::Constant,
         ..config()
     }
 }
@@ -47,6 +49,9 @@ fn record(id: &str, started_ms: f64) -> RunRecord {
         validation: None,
         state: RunState::Open,
         summary: None,
+        max_steps: None,
+        inputs: Default::default(),
+        failure: None,
     }
 }
 

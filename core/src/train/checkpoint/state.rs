@@ -4,7 +4,9 @@
 use crate::config::{Plan, RunConfig};
 use crate::error::{Error, Result};
 use crate::metrics::generation::{GeneratedAnswer, TextScore, TextScores};
+use crate::protocol::Sign;
 use crate::train::fingerprint::Fingerprint;
+use crate::train::watchdog::Watchdog;
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::run as msg;
@@ -37,6 +39,8 @@ pub struct Progress {
     pub patience: Option<(f64, usize)>,
     /// Of generation, how the base model did on each validation text.
     pub texts_before: Option<TextScores>,
+    /// What the steps came to, as far as it shows whether the run goes wrong.
+    pub watchdog: Watchdog,
 }
 
 /// The part of [`Progress`] that transformers has no place for, as it is written.
@@ -53,12 +57,52 @@ struct Own {
     #[serde(default)]
     patience: Option<(Exact, usize)>,
     #[serde(default)]
+    watchdog: OwnWatchdog,
+    #[serde(default)]
     scores_before: Option<Vec<(Exact, u64, u64)>>,
     /// What the base model wrote: the right answer, its own.
     #[serde(default)]
     written_before: Vec<(String, String)>,
     /// Whose past this is.
     fingerprint: Fingerprint,
+}
+
+/// [`Watchdog`], as it is written.
+#[derive(Default, Serialize, Deserialize)]
+struct OwnWatchdog {
+    start: Option<Exact>,
+    seen: usize,
+    history: Vec<(Exact, Exact)>,
+    zeros: usize,
+    told: Vec<Sign>,
+}
+
+impl From<&Watchdog> for OwnWatchdog {
+    fn from(watchdog: &Watchdog) -> Self {
+        let history = watchdog.history.iter();
+        Self {
+            start: watchdog.start.map(Exact::from),
+            seen: watchdog.seen,
+            history: history.map(|(loss, norm)| ((*loss).into(), (*norm).into())).collect(),
+            zeros: watchdog.zeros,
+            told: watchdog.told.clone(),
+        }
+    }
+}
+
+impl OwnWatchdog {
+    fn read(self) -> Result<Watchdog> {
+        let history = self.history.into_iter();
+        Ok(Watchdog {
+            start: self.start.map(|start| start.number()).transpose()?,
+            seen: self.seen,
+            history: history
+                .map(|(loss, norm)| Ok((loss.number()?, norm.number()?)))
+                .collect::<Result<_>>()?,
+            zeros: self.zeros,
+            told: self.told,
+        })
+    }
 }
 
 /// A number as text that reads back to the last bit, which JSON readers do not promise of numbers.
@@ -122,6 +166,7 @@ pub(super) fn trainer_state(
         eval_loss_before: progress.eval_loss_before.map(Exact::from),
         best: progress.best.map(|(step, score)| (step, score.into())),
         patience: progress.patience.map(|(best, stale)| (best.into(), stale)),
+        watchdog: (&progress.watchdog).into(),
         scores_before: progress.texts_before.as_ref().map(|before| {
             let texts = before.texts.iter();
             texts.map(|text| (text.loss.into(), text.hits, text.targets)).collect()
@@ -201,6 +246,7 @@ pub(super) fn read_state(bytes: &[u8]) -> Result<(Progress, Fingerprint, usize)>
             Some((best, stale)) => Some((best.number()?, stale)),
             None => None,
         },
+        watchdog: own.watchdog.read()?,
         texts_before: match own.scores_before {
             Some(texts) => {
                 let text = |(loss, hits, targets): (Exact, u64, u64)| {

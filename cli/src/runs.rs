@@ -1,0 +1,560 @@
+//! `lorakeet runs` and `lorakeet show`: the runs under a folder, and one of them, by the records in their folders.
+
+use crate::RunFile;
+use crate::commands::{resolve, unwritable};
+use crate::json;
+use crate::log::{self, LOG, cannot_read};
+use crate::output::{RESULTS, SETTINGS, WRITTEN};
+use crate::screen::{hand_out, hand_out_json, say, size};
+use lorakeet_core::chat::strftime;
+use lorakeet_core::config::KNOBS;
+use lorakeet_core::error::{Error, Kind, Result};
+use lorakeet_core::protocol::{RunInput, RunRecord, RunState};
+use lorakeet_core::store::{DirectorySink, DiskFile, Source, Writer};
+use lorakeet_core::train::checkpoint::{self, Checkpoint};
+use lorakeet_core::train::record::{RECORD, read_record};
+use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::command as msg;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// How deep runs are looked for, and in how many folders.
+const DEPTH: usize = 6;
+const MOST_FOLDERS: usize = 20_000;
+
+/// How much of a log is looked at for the last loss, and for everything.
+const TAIL_BYTES: u64 = 1 << 20;
+const LOG_BYTES: u64 = 1 << 30;
+
+/// A run's folder, read.
+struct Found {
+    folder: PathBuf,
+    record: RunRecord,
+    /// Its files, and those of its checkpoints.
+    files: Vec<(String, Source)>,
+    /// Who writes into it now.
+    writer: Option<Writer>,
+    /// What its log says, and how many lines of it cannot be read.
+    events: Vec<Value>,
+    damaged_lines: usize,
+}
+
+/// Lists the runs under `folder`, the newest first; of folders that hold a run and cannot be listed it says why.
+pub async fn list(folder: &Path, json: bool) -> Result<ExitCode> {
+    let (mut runs, mut refused) = (Vec::new(), Vec::new());
+    for place in folders(folder)? {
+        if !is_run(&place) {
+            continue;
+        }
+        match Found::open(&place, TAIL_BYTES).await {
+            Ok(run) => runs.push(run),
+            Err(error) => refused.push((place, error)),
+        }
+    }
+    runs.sort_by(|a, b| b.record.started_ms.total_cmp(&a.record.started_ms));
+    for (place, error) in &refused {
+        let (folder, why) = (named(place, folder), error.message());
+        match json {
+            true => {
+                let line = json!({ "type": "unreadable", "folder": folder, "why": why });
+                hand_out_json(&json::line(&line).map_err(unwritable)?)?;
+            }
+            false => say(&format!("note     {}", worded(msg::NotListed { folder, why }))),
+        }
+    }
+    if json {
+        for run in &runs {
+            let mut line = run.summary();
+            line["type"] = "run".into();
+            line["folder"] = named(&run.folder, folder).into();
+            hand_out_json(&json::line(&line).map_err(unwritable)?)?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    if runs.is_empty() && refused.is_empty() {
+        let place = folder.display();
+        say(&worded(msg::NoRuns { place }));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let head = [
+        "run",
+        "started (UTC)",
+        "task",
+        "model",
+        "steps",
+        "state",
+        "last loss and score",
+        "size",
+    ];
+    let mut rows = vec![head.map(str::to_owned)];
+    rows.extend(runs.iter().map(|run| {
+        [
+            named(&run.folder, folder),
+            when(run.record.started_ms),
+            run.record.task.to_string(),
+            run.model(),
+            run.steps_line(),
+            run.state().to_owned(),
+            run.scores_line(),
+            size(run.bytes()),
+        ]
+    }));
+    hand_out(&table(&rows))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Shows one run.
+pub async fn show(path: &Path, json: bool) -> Result<ExitCode> {
+    let folder = folder_of(path)?;
+    if !is_run(&folder) {
+        let error = Error::config(msg::NotARun).file(folder.display().to_string());
+        return Err(error.remedy(msg::ListRuns));
+    }
+    let run = Found::open(&folder, LOG_BYTES).await?;
+    let checkpoints = run.checkpoints().await;
+    match json {
+        true => hand_out_json(&json::line(&run.json(&checkpoints)).map_err(unwritable)?)?,
+        false => hand_out(&run.text(&checkpoints))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The folder of a run; a run file means its output_dir.
+fn folder_of(path: &Path) -> Result<PathBuf> {
+    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    if path.is_file() && matches!(ending, "yaml" | "yml" | "json") {
+        // What lies in a run's folder means that folder.
+        let folder = path.parent().filter(|folder| folder.join(RECORD).is_file());
+        if let Some(folder) = folder {
+            return Ok(Path::new(".").join(folder));
+        }
+        let (run, set) = (path.to_path_buf(), Vec::new());
+        return Ok(PathBuf::from(resolve(&RunFile { run, set })?.config.output_dir));
+    }
+    match path.is_dir() {
+        true => Ok(path.to_path_buf()),
+        false => {
+            let error = Error::config(msg::NotARun).file(path.display().to_string());
+            Err(error.remedy(msg::ListRuns))
+        }
+    }
+}
+
+/// `folder` and the folders under it, but for checkpoints, links and what is hidden.
+fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
+    let (mut found, mut next) = (Vec::new(), vec![(folder.to_path_buf(), 0)]);
+    while let Some((place, depth)) = next.pop() {
+        let entries = match fs::read_dir(&place) {
+            Ok(entries) => entries,
+            Err(error) if depth == 0 => return Err(cannot_read(&place, &error)),
+            // One that may not be read holds nothing that could be shown.
+            Err(_) => continue,
+        };
+        found.push(place);
+        if found.len() >= MOST_FOLDERS {
+            let most = MOST_FOLDERS;
+            say(&worded(msg::TooManyFolders { most }));
+            break;
+        }
+        for entry in entries.flatten().filter(|_| depth < DEPTH) {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            if is_folder && !name.starts_with('.') && checkpoint::step_of(&name).is_none() {
+                next.push((entry.path(), depth + 1));
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Whether a folder holds what a run leaves. A run file may be called as a record is.
+fn is_run(folder: &Path) -> bool {
+    let leaves = |name: &str| folder.join(name).is_file();
+    let settings = || fs::read(folder.join(SETTINGS)).is_ok_and(|text| text.starts_with(WRITTEN.as_bytes()));
+    leaves(LOG) || settings() || leaves(RECORD) && DirectorySink::has_lock(folder)
+}
+
+impl Found {
+    async fn open(folder: &Path, last_bytes: u64) -> Result<Self> {
+        let named = |error: Error| Error {
+            file: Some(folder.join(RECORD).display().to_string()),
+            ..error
+        };
+        let files = files_of(folder)?;
+        if !folder.join(RECORD).is_file() {
+            let error = Error::format(msg::RunWithoutRecord).file(folder.display().to_string());
+            return Err(error.remedy(msg::GoOnWritesRecord));
+        }
+        let record = read_record(&files).await;
+        let record = record.map_err(|error| named(error).remedy(msg::GoOnWritesRecord))?;
+        let (events, damaged_lines) = log::read(folder, last_bytes)?.unwrap_or_default();
+        Ok(Self {
+            folder: folder.to_path_buf(),
+            writer: DirectorySink::writer(folder),
+            record,
+            files,
+            events,
+            damaged_lines,
+        })
+    }
+
+    /// The last event of a kind.
+    fn last(&self, kind: &str) -> Option<&Value> {
+        self.events.iter().rev().find(|event| event["type"] == kind)
+    }
+
+    /// Its checkpoints' steps, the newest first.
+    fn steps(&self) -> Vec<usize> {
+        let step = |(path, _): &(String, Source)| checkpoint::step_of(path.split_once('/')?.0);
+        let mut steps: Vec<usize> = self.files.iter().filter_map(step).collect();
+        steps.sort_unstable_by(|a, b| b.cmp(a));
+        steps.dedup();
+        steps
+    }
+
+    /// The steps that it has done, as far as anything tells.
+    fn step(&self) -> u64 {
+        let summary = self.record.summary.as_ref().map(|summary| summary.steps as u64);
+        let reported = self.last("step").and_then(|step| step["step"].as_u64());
+        summary
+            .or(reported.max(self.steps().first().map(|step| *step as u64)))
+            .unwrap_or_default()
+    }
+
+    fn state(&self) -> &'static str {
+        match (self.record.state, &self.writer, &self.record.failure) {
+            (RunState::Open, Some(_), _) => "under way",
+            (RunState::Finished, ..) => "finished",
+            (_, _, Some(failure)) if failure.kind != Kind::Stopped => "failed",
+            (RunState::Stopped, ..) => "stopped",
+            (RunState::Open, None, _) => "interrupted",
+        }
+    }
+
+    fn model(&self) -> String {
+        let knob = |name: &str| {
+            self.record
+                .settings
+                .get(name)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
+        let name = |path: &str| {
+            Path::new(path)
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+        };
+        match (&self.record.model, name(knob("model_name_or_path"))) {
+            (RunInput::Bundled(name), _) => name.clone(),
+            (_, Some(name)) => name,
+            (RunInput::Files(files), None) => files.first().map(|file| file.name.clone()).unwrap_or_default(),
+        }
+    }
+
+    fn steps_line(&self) -> String {
+        match self.record.max_steps {
+            Some(steps) => format!("{}/{steps}", self.step()),
+            None => self.step().to_string(),
+        }
+    }
+
+    fn loss(&self) -> Option<f64> {
+        self.last("step")?["loss"].as_f64()
+    }
+
+    /// The last score: its loss and the task's metrics by their names.
+    fn scores(&self) -> Vec<(String, f64)> {
+        let Some(eval) = self.last("eval") else {
+            return Vec::new();
+        };
+        let metrics = eval["metrics"].as_array().into_iter().flatten();
+        let metrics =
+            metrics.filter_map(|metric| Some((metric["name"].as_str()?.to_owned(), metric["value"].as_f64()?)));
+        let loss = eval["loss"].as_f64().map(|loss| ("eval_loss".to_owned(), loss));
+        loss.into_iter().chain(metrics).collect()
+    }
+
+    fn scores_line(&self) -> String {
+        let loss = self.loss().map(|loss| ("loss".to_owned(), loss));
+        let all = loss.into_iter().chain(self.scores().into_iter().take(2));
+        let all: Vec<String> = all.map(|(name, value)| format!("{name} {value:.4}")).collect();
+        match all.is_empty() {
+            true => "–".to_owned(),
+            false => all.join(", "),
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        self.files.iter().map(|(_, source)| source.len_bytes()).sum()
+    }
+
+    fn summary(&self) -> Value {
+        json!({
+            "id": self.record.id, "started_ms": self.record.started_ms, "started": when(self.record.started_ms),
+            "task": self.record.task, "model": self.model(), "state": self.state(), "step": self.step(),
+            "max_steps": self.record.max_steps, "loss": self.loss(),
+            "scores": self.scores().into_iter().collect::<BTreeMap<_, _>>(), "bytes": self.bytes(),
+        })
+    }
+
+    /// Each checkpoint with its size, and why it is none to go on from, where it is damaged.
+    async fn checkpoints(&self) -> Vec<(usize, u64, Option<Error>)> {
+        let mut checkpoints = Vec::new();
+        for step in self.steps() {
+            let folder = format!("{}/", checkpoint::folder(step));
+            let of_it = self.files.iter().filter(|(path, _)| path.starts_with(&folder));
+            let sources: Vec<Source> = of_it.map(|(_, source)| source.clone()).collect();
+            let bytes = sources.iter().map(|source| source.len_bytes()).sum();
+            checkpoints.push((step, bytes, Checkpoint::open(&sources).await.err()));
+        }
+        checkpoints
+    }
+
+    /// Its settings: name, value, default; those that differ from their defaults first, then in the order of the table. Those
+    /// that this release does not know stand first.
+    fn settings(&self) -> Vec<(&str, &Value, Option<Value>)> {
+        let of_table = KNOBS.iter().filter_map(|knob| {
+            let value = self.record.settings.get(knob.name)?;
+            Some((knob.name, value, Some(knob.default())))
+        });
+        let is_known = |name: &str| KNOBS.iter().any(|knob| knob.name == name);
+        let unknown = self.record.settings.iter().filter(|(name, _)| !is_known(name));
+        let unknown = unknown.map(|(name, value)| (name.as_str(), value, None));
+        let mut settings: Vec<_> = unknown.chain(of_table).collect();
+        settings.sort_by_key(|(_, value, default)| default.as_ref() == Some(*value));
+        settings
+    }
+
+    /// What it left besides checkpoints, settings and log, and how large each is.
+    fn results(&self) -> Vec<(&str, u64)> {
+        let files = self
+            .files
+            .iter()
+            .map(|(path, source)| (path.as_str(), source.len_bytes()));
+        files.filter(|(path, _)| RESULTS.contains(path)).collect()
+    }
+
+    fn json(&self, checkpoints: &[(usize, u64, Option<Error>)]) -> Value {
+        let mut value = self.summary();
+        let settings = self.settings().into_iter().map(|(name, value, default)| {
+            let differs = default.as_ref() != Some(value);
+            json!({ "name": name, "value": value, "default": default, "differs": differs })
+        });
+        let checkpoints = checkpoints.iter().map(|(step, bytes, damage)| {
+            let why = damage.as_ref().map(ToString::to_string);
+            json!({ "step": step, "bytes": bytes, "whole": damage.is_none(), "why": why })
+        });
+        let results = self.results().into_iter();
+        let steps = self.events.iter().filter(|event| event["type"] != "report");
+        value["type"] = "run".into();
+        value["folder"] = self.folder.display().to_string().into();
+        value["writer"] = json!(
+            self.writer
+                .as_ref()
+                .map(|writer| json!({ "process": writer.process, "host": writer.host }))
+        );
+        value["failure"] = json!(self.record.failure);
+        value["sample_prompt"] = json!(self.record.sample_prompt);
+        value["data"] = json!(self.record.data);
+        value["validation"] = json!(self.record.validation);
+        value["summary"] = json!(self.record.summary);
+        value["settings"] = settings.collect();
+        value["inputs"] = json!(self.record.inputs);
+        value["events"] = steps.cloned().collect();
+        value["damaged_log_lines"] = self.damaged_lines.into();
+        value["checkpoints"] = checkpoints.collect();
+        value["report"] = self.last("report").cloned().unwrap_or_default();
+        value["files"] = results
+            .map(|(name, bytes)| json!({ "name": name, "bytes": bytes }))
+            .collect();
+        value
+    }
+
+    fn text(&self, checkpoints: &[(usize, u64, Option<Error>)]) -> String {
+        let mut text = String::new();
+        let mut line = |name: &str, value: String| text.push_str(&format!("{name:<9}{value}\n"));
+        line("run", format!("{} ({})", self.folder.display(), self.record.id));
+        line("started", format!("{} UTC", when(self.record.started_ms)));
+        let by = self.writer.as_ref().filter(|_| self.state() == "under way");
+        let by = by
+            .map(|writer| format!(": {}", writer.in_use().english()))
+            .unwrap_or_default();
+        line("state", format!("{}, step {}{by}", self.state(), self.steps_line()));
+        if let Some(failure) = &self.record.failure {
+            line("", failure.to_string());
+        }
+        line("task", self.record.task.to_string());
+        line("model", self.model());
+        for (name, input) in [
+            ("data", Some(&self.record.data)),
+            ("held out", self.record.validation.as_ref()),
+        ] {
+            match input {
+                Some(RunInput::Bundled(data)) => line(name, data.clone()),
+                Some(RunInput::Files(files)) => {
+                    let files: Vec<String> = files
+                        .iter()
+                        .map(|file| format!("{} ({})", file.name, size(file.bytes)))
+                        .collect();
+                    line(name, files.join(", "));
+                }
+                None => {}
+            }
+        }
+        line("scores", self.scores_line());
+        line("size", size(self.bytes()));
+
+        let (differing, usual): (Vec<_>, Vec<_>) = self
+            .settings()
+            .into_iter()
+            .partition(|(_, value, default)| default.as_ref() != Some(*value));
+        text.push_str("\nsettings that differ from their defaults\n");
+        for (name, value, default) in differing {
+            let default = default
+                .map(|default| format!("  (default {default})"))
+                .unwrap_or_default();
+            text.push_str(&format!("  {name}: {value}{default}\n"));
+        }
+        text.push_str("\nsettings at their defaults\n");
+        for (name, value, _) in usual {
+            text.push_str(&format!("  {name}: {value}\n"));
+        }
+        text.push_str(
+            "\nread (SHA-256; of a model config.json and a sample of each tensor; rows: tokens in their order)\n",
+        );
+        for (name, digest) in &self.record.inputs {
+            text.push_str(&format!("  {name:<22}{digest}\n"));
+        }
+        text.push_str("\nevents\n");
+        self.events
+            .iter()
+            .filter_map(event_line)
+            .for_each(|line| text.push_str(&format!("  {line}\n")));
+        if self.damaged_lines > 0 {
+            text.push_str(&format!("  {} lines of {LOG} cannot be read\n", self.damaged_lines));
+        }
+        text.push_str("\ncheckpoints\n");
+        for (step, bytes, damage) in checkpoints {
+            let state = damage
+                .as_ref()
+                .map_or("whole".to_owned(), |why| format!("damaged: {why}"));
+            text.push_str(&format!(
+                "  {:<18}{:>10}  {state}\n",
+                checkpoint::folder(*step),
+                size(*bytes)
+            ));
+        }
+        if let Some(sentence) = self.last("report").and_then(|report| report["sentence"].as_str()) {
+            text.push_str(&format!("\nreport\n  {sentence}\n"));
+        }
+        text.push_str("\nfiles\n");
+        for (name, bytes) in self.results() {
+            text.push_str(&format!("  {name:<28}{:>10}\n", size(bytes)));
+        }
+        text
+    }
+}
+
+/// What is worth a line of a run's log: scores, samples, notes, and how it ended; not its steps.
+fn event_line(event: &Value) -> Option<String> {
+    let text = |name: &str| event[name].as_str().unwrap_or_default().replace('\n', "\u{23ce}");
+    let step = &event["step"];
+    Some(match event["type"].as_str()? {
+        "eval" => {
+            let metrics = event["metrics"].as_array().into_iter().flatten();
+            let metrics: Vec<String> = metrics
+                .filter_map(|metric| {
+                    Some(format!(
+                        "  {} {:.4}",
+                        metric["name"].as_str()?,
+                        metric["value"].as_f64()?
+                    ))
+                })
+                .collect();
+            let loss = event["loss"]
+                .as_f64()
+                .map_or("–".to_owned(), |loss| format!("{loss:.4}"));
+            format!("step {step}: validation loss {loss}{}", metrics.concat())
+        }
+        "sample" => format!("step {step}: {}\u{2026}{}", text("prompt"), text("text")),
+        "warning" => format!("note: {}", text("message")),
+        "failed" => format!("failed: {}", text("what")),
+        "done" if event["finished"] == true => format!("done after step {}", event["steps"]),
+        "done" => format!("stopped after step {}", event["steps"]),
+        _ => return None,
+    })
+}
+
+/// The files of a folder and of the checkpoints in it, by their paths.
+fn files_of(folder: &Path) -> Result<Vec<(String, Source)>> {
+    let mut files = Vec::new();
+    let failed = |error: std::io::Error| cannot_read(folder, &error);
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        match entry.path().is_dir() {
+            true if checkpoint::step_of(&name).is_some() => {
+                for inner in fs::read_dir(entry.path()).map_err(failed)?.flatten() {
+                    let path = format!("{name}/{}", inner.file_name().to_string_lossy());
+                    // One that is being removed just now is none.
+                    files.extend(DiskFile::source(inner.path()).ok().map(|source| (path, source)));
+                }
+            }
+            true => {}
+            false => files.extend(DiskFile::source(entry.path()).ok().map(|source| (name, source))),
+        }
+    }
+    files.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(files)
+}
+
+fn worded(message: impl Into<Message>) -> String {
+    message.into().english()
+}
+
+/// A folder as it is called under another.
+fn named(place: &Path, under: &Path) -> String {
+    match place.strip_prefix(under) {
+        Ok(rest) if rest.as_os_str().is_empty() => under.display().to_string(),
+        Ok(rest) => rest.display().to_string(),
+        Err(_) => place.display().to_string(),
+    }
+}
+
+/// `2026-11-29 19:07`.
+fn when(started_ms: f64) -> String {
+    strftime("%F %H:%M", (started_ms / 1000.0) as i64)
+}
+
+/// Columns under their headings.
+fn table<const N: usize>(rows: &[[String; N]]) -> String {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}"));
+        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_stand_under_their_headings() {
+        let rows = [["a", "name"], ["long one", "x"]].map(|row| row.map(str::to_owned));
+        assert_eq!(table(&rows), "a         name\nlong one  x\n");
+    }
+
+    #[test]
+    fn a_moment_is_written_in_utc() {
+        assert_eq!(when(1_796_000_000_000.0), "2026-11-30 00:53");
+    }
+}

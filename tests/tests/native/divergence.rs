@@ -1,0 +1,239 @@
+//! Runs that go wrong while their numbers are finite: told of, or ended, with the rows and a way back; and those that go well, of
+//! which nothing is said.
+
+use lorakeet_core::config::{DivergenceAction, RunConfig, SchedulerType};
+use lorakeet_core::error::Kind;
+use lorakeet_core::formats::peft::Adapter;
+use lorakeet_core::lesson::Recording;
+use lorakeet_core::protocol::{Command, DeviceChoice, Divergence, Event, Sign};
+use lorakeet_core::store::{DiskFile, MemoryFile, MemorySink};
+use lorakeet_core::train::watchdog::{Alarm, Watchdog};
+use lorakeet_tests::golden::{Case, block_on, number};
+use lorakeet_tests::lesson_recorder as recorder;
+use lorakeet_tests::test_session::{TestSession, checkpoint, failure};
+use lorakeet_tests::tiny::config;
+use std::rc::Rc;
+
+/// A rate that is right for a while, and then is not: the warm-up goes far beyond.
+fn wild() -> RunConfig {
+    RunConfig {
+        learning_rate: 20.0,
+        lr_scheduler_type: SchedulerType::ConstantWithWarmup,
+        warmup_steps: 40,
+        max_grad_norm: 0.0,
+        lora_dropout: 0.0,
+        max_steps: 60,
+        eval_steps: 0.0,
+        save_steps: 2.0,
+        ..config()
+    }
+}
+
+fn with(divergence: DivergenceAction) -> RunConfig {
+    RunConfig { divergence, ..wild() }
+}
+
+fn told(session: &TestSession) -> Vec<Divergence> {
+    let told = session.events.iter().filter_map(|event| match event {
+        Event::Diverging(divergence) => Some(divergence.clone()),
+        _ => None,
+    });
+    told.collect()
+}
+
+#[test]
+fn a_run_that_diverges_is_told_of_with_its_rows_and_what_to_go_back_to() {
+    let mut session = TestSession::open();
+    let sink = Rc::new(MemorySink::new());
+    session.inner.sink = Some(sink.clone());
+    session.train(with(DivergenceAction::Warn));
+    let told = told(&session);
+    let found = told.first().unwrap_or_else(|| panic!("{:?}", session.numbers().len()));
+    assert!(
+        matches!(found.sign, Sign::LossRose | Sign::GradientExploded),
+        "{found:?}"
+    );
+    assert!(
+        found.since <= found.step && found.step < 60 && !found.ends_run,
+        "{found:?}"
+    );
+    // Two micro-batches of two rows, of those that are trained on.
+    assert_eq!(found.rows.len(), 4, "{found:?}");
+    let saved = found.checkpoint.expect("one from before");
+    assert!(saved < found.since && saved + 2 >= found.since - 1, "{found:?}");
+    assert_eq!(found.learning_rate, 6.7);
+    let notes: Vec<String> = session
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Warning { message } => Some(message.english()),
+            _ => None,
+        })
+        .collect();
+    let note = notes
+        .iter()
+        .find(|note| note.contains("the run diverges"))
+        .expect("it is said");
+    for words in [
+        format!("step {} had rows {}", found.since, found.rows[0]),
+        format!("--set adapter_name_or_path=out/checkpoint-{saved} --set learning_rate=6.7e0"),
+    ] {
+        assert!(note.contains(&words), "{words}: {note}");
+    }
+
+    // What the remedy says can be done: the checkpoint is an adapter to start from.
+    let folder = format!("checkpoint-{saved}/");
+    let files = sink.files().into_iter();
+    let files = files.filter_map(|(path, bytes)| Some(MemoryFile::source(path.strip_prefix(&folder)?, bytes)));
+    let adapter = block_on(Adapter::open(files.collect())).expect("an adapter");
+    let mut next = TestSession::open();
+    next.inner.load_adapter(adapter).expect("it fits");
+    next.train(RunConfig {
+        learning_rate: 1e-3,
+        max_steps: 4,
+        ..wild()
+    });
+    assert!(next.summary().finished);
+
+    // Nobody looks, and nothing is learnt otherwise.
+    let mut off = TestSession::open();
+    off.train(with(DivergenceAction::Off));
+    assert!(self::told(&off).is_empty());
+    assert_eq!(off.numbers(), session.numbers());
+
+    // A run that goes on tells the same as one that never stopped, and tells it once.
+    for step in [saved, found.step.next_multiple_of(2)] {
+        let mut resumed = TestSession::open();
+        resumed.inner.resume = Some(checkpoint(&sink, step));
+        resumed.train(with(DivergenceAction::Warn));
+        let later: Vec<&Divergence> = told.iter().filter(|one| one.step > step).collect();
+        let again = self::told(&resumed);
+        let signs = |all: &[&Divergence]| -> Vec<_> { all.iter().map(|one| (one.sign, one.step, one.since)).collect() };
+        assert_eq!(
+            signs(&again.iter().collect::<Vec<_>>()),
+            signs(&later),
+            "from step {step}"
+        );
+    }
+}
+
+#[test]
+fn a_run_that_is_to_stop_by_it_ends_and_saves_what_it_has() {
+    let mut session = TestSession::open();
+    let sink = Rc::new(MemorySink::new());
+    session.inner.sink = Some(sink.clone());
+    session.train(with(DivergenceAction::Stop));
+    let error = failure(&session);
+    assert_eq!(error.kind, Kind::Diverged);
+    let told = told(&session);
+    assert!(told.len() == 1 && told[0].ends_run, "{told:?}");
+    assert_eq!(session.steps().last().map(|step| step.step), Some(told[0].step));
+    assert!(
+        error
+            .to_string()
+            .contains("Start a new run from the last good checkpoint"),
+        "{error}"
+    );
+    assert!(sink.files().contains_key("adapter_model.safetensors"));
+    session.events.clear();
+    session.train(config());
+    assert!(session.summary().finished && self::told(&session).is_empty());
+}
+
+#[test]
+fn a_loss_that_is_no_number_names_its_rows_too() {
+    let mut session = TestSession::open();
+    session.train(RunConfig {
+        learning_rate: 1e30,
+        max_grad_norm: 0.0,
+        ..config()
+    });
+    let (error, told) = (failure(&session), told(&session));
+    let [found] = &told[..] else { panic!("{told:?}") };
+    assert_eq!((found.sign, found.since), (Sign::NotFinite, found.step));
+    assert_eq!((found.rows.len(), found.checkpoint), (4, None));
+    let text = error.to_string();
+    assert!(
+        text.contains(&format!("(rows {}", found.rows[0])) && text.contains("learning_rate: 3.3e29"),
+        "{text}"
+    );
+}
+
+fn alarms(numbers: impl IntoIterator<Item = (f64, f64)>, before: Option<f64>) -> Vec<Alarm> {
+    let mut watchdog = Watchdog::default();
+    let steps = numbers.into_iter().zip(1..);
+    steps
+        .filter_map(|(numbers, step)| watchdog.see(step, numbers, before))
+        .collect()
+}
+
+#[test]
+fn nothing_is_said_of_the_reference_runs() {
+    let cases = Case::all_with("C", "model.safetensors");
+    assert!(!cases.is_empty(), "the folder has runs");
+    for case in cases {
+        let all = |key: &str| -> Vec<f64> {
+            let numbers = case.json[key].as_array().expect("numbers");
+            numbers.iter().map(number).collect()
+        };
+        let numbers = all("loss").into_iter().zip(all("grad_norm"));
+        assert_eq!(alarms(numbers, None), [], "{}", case.name);
+    }
+}
+
+#[test]
+fn of_the_lessons_runs_the_one_that_is_to_diverge_is_told_of() {
+    let page = recorder::page_folder();
+    let mut told = Vec::new();
+    for id in recorder::lesson_ids(&page).expect("lessons") {
+        let name = format!("lessons/{id}.recording.json");
+        let text = recorder::text(&page, &name).expect("a recording");
+        let recording = Recording::parse(&text, &name).expect("a recording");
+        for (run, events) in &recording.runs {
+            let steps = events.iter().filter_map(|event| match event {
+                Event::Step(step) => Some((step.loss, step.grad_norm)),
+                _ => None,
+            });
+            let before = events.iter().find_map(|event| match event {
+                Event::Eval(eval) if eval.step == 0 => Some(eval.loss),
+                _ => None,
+            });
+            let found = alarms(steps, before);
+            told.extend(found.into_iter().map(|alarm| (format!("{id}/{run}"), alarm.since)));
+        }
+    }
+    assert_eq!(told, [("learning-rate/high".to_owned(), 4)]);
+}
+
+/// The same run of the lesson, trained here.
+#[test]
+fn the_lessons_run_with_a_rate_that_is_too_high_is_told_of_while_it_trains() {
+    let page = recorder::page_folder();
+    let lesson = recorder::lesson(&page, "learning-rate").expect("the lesson");
+    let open = |name: &str| DiskFile::source(page.join(name)).expect("a file of the page");
+    let model = [
+        "config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "model.safetensors",
+    ];
+    let files = || model.map(|name| open(&format!("model/{name}"))).to_vec();
+    for (name, wanted) in [("high", true), ("right", false)] {
+        let run = &lesson.runs[name];
+        let mut session = TestSession::with(DeviceChoice::Cpu, files(), open(&run.data));
+        let command = Command::Train {
+            config: Box::new(run.config().expect("settings")),
+            sample_prompt: None,
+            watch: Vec::new(),
+            keep: None,
+        };
+        session.ask(command, Vec::new());
+        assert!(session.summary().finished, "{name}");
+        let told = told(&session);
+        assert_eq!(!told.is_empty(), wanted, "{name}: {told:?}");
+        if let Some(found) = told.first() {
+            assert_eq!(found.learning_rate, 0.1);
+            assert_eq!(found.rows.len(), 4);
+        }
+    }
+}
