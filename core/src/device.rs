@@ -7,8 +7,10 @@
 //! the device by a handle that carries nothing else (so a launch has to find the tier here), and wgpu reports errors to a
 //! callback that knows no session.
 
+mod launches;
 mod memory;
 
+pub use launches::{LaunchCount, count_launches};
 pub use memory::{ExpectedMemory, MemoryWatch, expect_memory, reserved_bytes, watch_memory};
 pub(crate) use memory::{Pass, make_room, make_room_for, note_memory, release, trim, try_memory};
 

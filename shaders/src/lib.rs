@@ -30,7 +30,7 @@ mod rope;
 mod silu_mul;
 mod soft_cap;
 
-pub use adamw::{AdamW, AdamWOfFour, SumSquares, SumSquaresOfSeven};
+pub use adamw::{AdamW, SumSquares, SumSquaresOfSeven};
 pub use adamw_8bit::{AdamW8bit, Codes};
 pub use axpy::Axpy;
 pub use cross_entropy::{CrossEntropy, CrossEntropyBackward};

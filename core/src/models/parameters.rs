@@ -98,6 +98,10 @@ impl Leaves {
     pub fn grad(&self, i: usize, grads: &Gradients) -> Option<Tensor<1>> {
         self.values[i].grad(grads)
     }
+    /// The same, which nobody else holds then.
+    pub(crate) fn take_grad(&self, i: usize, grads: &mut Gradients) -> Option<Tensor<1>> {
+        self.values[i].grad_remove(grads)
+    }
     /// The result of `compute` for parameter `i`, computed at the first call.
     pub(crate) fn keep(&self, i: usize, compute: impl FnOnce() -> Tensor<1>) -> Tensor<1> {
         if let Some(kept) = self.kept.borrow().get(&i) {

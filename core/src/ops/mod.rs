@@ -226,28 +226,38 @@ pub fn adamw_8bit(
     (Tensor::from_dispatch(p), Tensor::from_dispatch(state))
 }
 
-/// The steps of four tensors in one launch → (values, moments).
-///
-/// `values` holds p of one tensor after the other, `moments` m and v of one after the other; `gradients` \[n\] each.
-pub fn adamw_of_four(
-    values: Tensor<1>,
-    moments: Tensor<1>,
-    gradients: [Tensor<1>; 4],
-    steps: [AdamWStep; 4],
-) -> (Tensor<1>, Tensor<1>) {
-    let [g0, g1, g2, g3] = gradients.map(|gradient| gradient.into_dispatch());
-    let (values, moments) = (values.into_dispatch(), moments.into_dispatch());
-    let (values, moments) = Dispatch::adamw_of_four(values, moments, g0, g1, g2, g3, steps);
-    (Tensor::from_dispatch(values), Tensor::from_dispatch(moments))
-}
-
-/// Σ x² → \[1\].
-pub fn sum_squares(x: Tensor<1>) -> Tensor<1> {
-    Tensor::from_dispatch(Dispatch::sum_squares(x.into_dispatch()))
+/// Σ x² of each of `parts` stretches of x, one after the other → \[parts\].
+pub fn sum_squares(x: Tensor<1>, parts: usize) -> Tensor<1> {
+    Tensor::from_dispatch(Dispatch::sum_squares(x.into_dispatch(), parts))
 }
 
 /// Σ x² of each → \[7\], in one launch.
 pub fn sum_squares_of_seven(tensors: [Tensor<1>; 7]) -> Tensor<1> {
     let [x0, x1, x2, x3, x4, x5, x6] = tensors.map(|tensor| tensor.into_dispatch());
     Tensor::from_dispatch(Dispatch::sum_squares_of_seven(x0, x1, x2, x3, x4, x5, x6))
+}
+
+/// Runs a backward pass in which the gradient of a parameter that is a slice of one of `values` is made in the same slice of a
+/// flat tensor of gradients, where one of the engine's operations makes it, and gives those tensors with the pass's result.
+/// What no gradient was made in is arbitrary; [`is_slice`] tells.
+pub(crate) fn with_gradient_places<T>(values: Vec<Tensor<1>>, pass: impl FnOnce() -> T) -> (Vec<Tensor<1>>, T) {
+    /// Also a pass that fails leaves none.
+    struct Open;
+    impl Drop for Open {
+        fn drop(&mut self) {
+            launch::forget_places();
+        }
+    }
+    let _open = Open;
+    let places = values.into_iter().map(|values| {
+        let values = values.into_dispatch();
+        Tensor::from_dispatch(Dispatch::open_gradient_places(values))
+    });
+    let places = places.collect();
+    (places, pass())
+}
+
+/// Whether x is the slice of `whole` that begins at number `start`.
+pub(crate) fn is_slice(x: Tensor<1>, whole: Tensor<1>, start: usize) -> bool {
+    Dispatch::is_slice(x.into_dispatch(), whole.into_dispatch(), start)
 }

@@ -4,7 +4,7 @@
 //! each micro-batch's sum of losses is scaled by 1 / (targets of them all). Losses and squared norms are read back together,
 //! once a step, and nothing is updated unless both are finite: what a diverged step leaves behind is the last good state.
 
-use super::optim::{AdamW, GradientSum, clip_scale};
+use super::optim::{AdamW, clip_scale};
 use crate::data::Batch;
 use crate::device::{Pass, make_room, make_room_for};
 use crate::error::{Error, Kind, Result};
@@ -52,15 +52,15 @@ pub async fn train_step(
     host: &Host,
 ) -> Result<StepResult> {
     let counts = objective.total(model, batches)?;
+    let mut gradients = optimizer.gradients(&mut model.parameters);
     let leaves = model.parameters.tracked();
-    let mut gradients = GradientSum::new(model.parameters.len());
     let mut losses = Vec::with_capacity(batches.len());
     for (i, batch) in batches.iter().enumerate() {
         make_room(model.device(), Pass::over(batch, true));
         let seed = settings.dropout_seed.map(|seed| dropout_seed(seed, settings.step, i));
         let loss = objective.loss(model, &leaves, batch, &counts, seed)?;
-        gradients.add(&leaves, &loss.backward());
-        losses.push(loss.inner());
+        losses.push(loss.clone().inner());
+        gradients.add(&leaves, loss);
         (host.yield_now)().await;
     }
     let micro_batches = losses.len();
@@ -76,9 +76,8 @@ pub async fn train_step(
     let clip = clip_scale(result.grad_norm, settings.max_grad_norm);
     // They hold the old weights, which go one by one as the new ones come.
     drop(leaves);
-    // A tensor and its moments are there twice while it is updated.
-    let largest = model.parameters.iter().map(|parameter| parameter.value.dims()[0]).max();
-    make_room_for(model.device(), 3 * 4 * largest.unwrap_or(0) as u64);
+    // A tensor or a group of them and its moments are there twice while it is updated.
+    make_room_for(model.device(), 3 * 4 * optimizer.largest_update(&model.parameters) as u64);
     optimizer.step(&mut model.parameters, gradients, settings.learning_rate, clip);
     // What the first step gathers, it leaves.
     make_room_for(model.device(), 0);

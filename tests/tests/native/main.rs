@@ -12,6 +12,7 @@ mod ids;
 mod inputs;
 mod kept_runs;
 mod knobs;
+mod launches;
 mod lessons;
 mod losses;
 mod lowest_gpu;

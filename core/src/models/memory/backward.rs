@@ -1,6 +1,6 @@
 //! The backward pass of a dry run: gradients as they are made, added up and let go.
 
-use super::{Buffer, F32, MemoryLedger, Node, View};
+use super::{Buffer, F32, GradientPlaces, MemoryLedger, Node, View};
 use crate::models::{
     Weight,
     matrix::{Matrix, Stored},
@@ -31,19 +31,22 @@ impl Recorded {
 pub(super) struct Backward {
     pub(super) ledger: MemoryLedger,
     gradients: HashMap<usize, View>,
+    places: GradientPlaces,
     /// Those of adapters and of modules that are trained whole.
-    pub(super) adapters: Vec<Buffer>,
+    adapters: Vec<Buffer>,
     /// Those of trained weights, by number and by use: one used twice has two until the end.
     weights: BTreeMap<(usize, usize), Buffer>,
 }
 
 impl Backward {
     /// Goes through the steps, the deepest first, and gives the gradients of what is trained.
-    pub(super) fn run(ledger: &MemoryLedger, mut tape: Vec<Recorded>) -> Vec<Buffer> {
+    pub(super) fn run(ledger: &MemoryLedger, mut tape: Vec<Recorded>, places: &GradientPlaces) -> Vec<Buffer> {
         let mut backward = Self {
             ledger: ledger.clone(),
             gradients: HashMap::new(),
-            adapters: Vec::new(),
+            // What has a place in one tensor is there from the beginning.
+            adapters: vec![ledger.reserve(places.bytes)],
+            places: places.clone(),
             weights: BTreeMap::new(),
         };
         if let Some(last) = tape.last() {
@@ -81,10 +84,33 @@ impl Backward {
         }
     }
 
-    /// Makes the gradient of a trained weight's use number `of_use`.
+    /// Makes the gradient of `bytes` of an adapter's matrix or of a module that is trained whole, while copies of `copied` bytes
+    /// are alive.
+    pub(super) fn adapter(&mut self, bytes: u64, copied: u64) {
+        let _copies = self.ledger.hold(copied);
+        let gradient = self.made_in_place(bytes);
+        self.adapters.push(gradient);
+    }
+
+    /// A gradient in its place, or in a buffer of its own where it has none.
+    fn made_in_place(&self, bytes: u64) -> Buffer {
+        match (self.places.has_place)(bytes) {
+            true => {
+                self.ledger.write(bytes);
+                self.ledger.reserve(0)
+            }
+            false => self.ledger.hold(bytes),
+        }
+    }
+
+    /// Makes the gradient of a trained weight's use number `of_use`: the first in its place, if it has one.
     pub(super) fn weight(&mut self, weight: Trained, of_use: usize, bytes: u64) {
         if let Some(number) = weight.0 {
-            let gradient = self.ledger.hold(bytes);
+            let is_first = self.weights.range((number, 0)..=(number, usize::MAX)).next().is_none();
+            let gradient = match is_first {
+                true => self.made_in_place(bytes),
+                false => self.ledger.hold(bytes),
+            };
             self.given_weight(number, of_use, gradient);
         }
     }

@@ -1,7 +1,7 @@
 //! The operations of a forward pass in bytes.
 
 use super::backward::{Backward, Recorded, Trained};
-use super::{Adapters, Buffer, MemoryLedger, Node, SymbolicTensor, TensorKind, View, bytes_of};
+use super::{Adapters, Buffer, GradientPlaces, MemoryLedger, Node, SymbolicTensor, TensorKind, View, bytes_of};
 use crate::models::{
     Linear, Matrix, Stored, Weight,
     activation::Activation,
@@ -51,8 +51,8 @@ impl<'a> DryRun<'a> {
     }
 
     /// The backward pass; gives the gradients of what is trained.
-    pub(crate) fn backward(self) -> Vec<Buffer> {
-        Backward::run(&self.ledger, self.tape.into_inner())
+    pub(crate) fn backward(self, places: &GradientPlaces) -> Vec<Buffer> {
+        Backward::run(&self.ledger, self.tape.into_inner(), places)
     }
 
     pub(super) fn node(&self, inputs: &[Node], trained: bool) -> Node {
@@ -89,7 +89,7 @@ impl<'a> DryRun<'a> {
         let node = self.node(&[x.node], whole || weight.is_some() || bias.is_some());
         let weight_bytes = bytes_of(&[linear.inputs, linear.outputs]);
         let bias_bytes = bytes_of(&[linear.outputs]);
-        let copy_bytes = weight_bytes + if linear.bias.is_some() { bias_bytes } else { 0 };
+        let has_bias = linear.bias.is_some();
         let dense = whole || matches!(linear.weight.stored, Stored::Dense(_));
         let (kept, x_node, x_bytes) = (dense.then(|| x.view.clone()), x.node, x.view.bytes);
         let sizes = [x.shape[0], linear.inputs, linear.outputs];
@@ -101,8 +101,10 @@ impl<'a> DryRun<'a> {
             backward.weight(weight, node.id, weight_bytes);
             backward.weight(bias, node.id, bias_bytes);
             if whole {
-                let gradient = backward.ledger.hold(copy_bytes);
-                backward.adapters.push(gradient);
+                backward.adapter(weight_bytes, 0);
+                if has_bias {
+                    backward.adapter(bias_bytes, 0);
+                }
             }
             if x_node.tracked {
                 let dx = backward.ledger.launch(x_bytes, dy.copied());
@@ -129,12 +131,10 @@ impl<'a> DryRun<'a> {
             ledger.multiply(product_gradients(x_node, true), into);
             ledger.multiply(2, out_of);
             let dropped = if drops { kept.bytes } else { 0 };
-            let db = ledger.hold(b_bytes);
-            backward.adapters.push(db);
+            backward.adapter(b_bytes, 0);
             drop(h);
             let dh = ledger.hold(h_bytes);
-            let da = ledger.launch(a_bytes, dropped);
-            backward.adapters.push(da);
+            backward.adapter(a_bytes, dropped);
             if x_node.tracked {
                 let dx = ledger.hold(kept.bytes);
                 drop(dh);
