@@ -18,7 +18,7 @@ use lorakeet_core::probe::probe;
 use lorakeet_core::protocol::{DeviceChoice, DeviceInfo, Probe};
 use lorakeet_core::random::Generator;
 use lorakeet_core::tasks::Objective;
-use lorakeet_core::train::optim::{AdamW, GradientSum};
+use lorakeet_core::train::optim::AdamW;
 use lorakeet_core::train::step::{StepSettings, train_step};
 use lorakeet_i18n::{Field, messages::device as msg};
 use serde::{Deserialize, Serialize};
@@ -395,14 +395,14 @@ impl Mlp {
     }
 
     async fn step(&mut self) -> Result<f64> {
+        let mut gradients = self.optimizer.gradients(&mut self.parameters);
         let leaves = self.parameters.tracked();
         let matrix = |i| leaves.get(i).reshape([MLP_WIDTH, MLP_WIDTH]);
         let hidden = relu(ops::linear(self.x.clone(), matrix(0), Some(leaves.get(1)), false));
         let y = ops::linear(hidden, matrix(2), Some(leaves.get(3)), false);
         let error = y - self.target.clone();
         let loss = (error.clone() * error).mean();
-        let mut gradients = GradientSum::new(self.parameters.len());
-        gradients.add(&leaves, &loss.backward());
+        gradients.add(&leaves, loss.clone());
         self.optimizer.step(&mut self.parameters, gradients, LEARNING_RATE, 1.0);
         // One number of each updated tensor comes back with the loss: nothing of the step can be left undone.
         let updated = self

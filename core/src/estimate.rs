@@ -51,16 +51,17 @@ use crate::{
     loaded_model::adapter_config,
     models::{
         ModelSkeleton, has_trained_copy,
-        memory::{Adapters, Buffer, DryRun, LargestTensor, MemoryLedger},
+        memory::{Adapters, Buffer, DryRun, GradientPlaces, LargestTensor, MemoryLedger},
     },
     protocol::{MemoryEstimate, Probe},
     quant::BaseFormat,
     tasks::length_step,
-    train::optim::{groups, moments_bytes},
+    train::optim::{group_sizes, is_grouped, moments_bytes},
 };
 use burn::tensor::Device;
 use lorakeet_i18n::{Message, messages::device as msg};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 /// Bytes of a number.
 const F32: u64 = 4;
@@ -275,6 +276,16 @@ async fn forecast(
     let limits = skeleton.limits();
     let longest = limits.cutoff(config.cutoff_len);
     let tokens = limits.padded(longest, length_step(longest, largest_buffer_bytes < u64::MAX));
+    let (on_gpu, optim) = (largest_buffer_bytes < u64::MAX, config.optim);
+    let groups = if on_gpu {
+        group_sizes(&trained, optim)
+    } else {
+        Vec::new()
+    };
+    let places = GradientPlaces {
+        bytes: F32 * groups.iter().sum::<usize>() as u64,
+        has_place: Rc::new(move |bytes| on_gpu && is_grouped((bytes / F32) as usize, optim)),
+    };
     let pass = |rows: usize, trains: bool| {
         let dry_run = DryRun::new(&ledger, &adapters, trains, trains && config.lora_dropout > 0.0);
         skeleton.dry_run(&dry_run, &skeleton.full_batch(rows, tokens)?);
@@ -298,45 +309,33 @@ async fn forecast(
             if config.gradient_checkpointing && skeleton.has_parts() {
                 let batch = skeleton.full_batch(config.per_device_train_batch_size, tokens)?;
                 let adapters = (&adapters, config.lora_dropout > 0.0);
-                (activation_bytes, made) = skeleton.dry_run_in_parts(&ledger, adapters, &batch);
+                (activation_bytes, made) = skeleton.dry_run_in_parts(&ledger, adapters, &batch, &places);
             } else {
                 let dry_run = pass(config.per_device_train_batch_size, true)?;
                 activation_bytes = ledger.in_use() - before;
-                made = dry_run.backward();
+                made = dry_run.backward(&places);
             }
             gradients.get_or_insert(made);
             micro_batch.get_or_insert_with(|| ledger.take_work());
         }
         largest_of_step = ledger.take_largest();
         // The optimizer makes one tensor after the other anew, with its moments, and lets the old ones and the gradient go; on a
-        // GPU four small ones at a time, which it gathers at the first step.
+        // GPU a group of them at a time.
         drop(gradients);
         let mut left = trained_parameters;
-        let mut alone = trained.clone();
-        let mut updates = vec![F32; trained.len().div_ceil(SQUARES_AT_A_TIME)];
-        if largest_buffer_bytes < u64::MAX {
-            let groups = groups(&trained, config.optim);
-            let numbers_of = |members: &[usize]| members.iter().map(|&i| trained[i] as u64).sum::<u64>();
-            let mut copied: u64 = groups.iter().map(|members| numbers_of(members)).sum();
-            for members in groups {
-                let numbers = numbers_of(&members);
-                drop(ledger.hold(4 * (left + copied + 3 * numbers)));
-                updates.push(WRITTEN_A_WEIGHT * numbers);
-                copied -= numbers;
-                left -= numbers;
-                members.iter().for_each(|&i| alone[i] = 0);
-            }
+        let is_alone = |numbers: &&usize| !on_gpu || !is_grouped(**numbers, optim);
+        let alone: Vec<usize> = trained.iter().filter(is_alone).copied().collect();
+        let mut updates = vec![F32; alone.len().div_ceil(SQUARES_AT_A_TIME) + groups.len()];
+        for numbers in groups.iter().map(|numbers| *numbers as u64) {
+            drop(ledger.hold(4 * (left + 3 * numbers)));
+            updates.push(WRITTEN_A_WEIGHT * numbers);
+            left -= numbers;
         }
         for numbers in &alone {
             drop(ledger.hold(4 * (left + *numbers as u64) + moments(numbers)));
             left -= *numbers as u64;
         }
-        updates.extend(
-            alone
-                .iter()
-                .filter(|&&numbers| numbers > 0)
-                .map(|&numbers| WRITTEN_A_WEIGHT * numbers as u64),
-        );
+        updates.extend(alone.iter().map(|&numbers| WRITTEN_A_WEIGHT * numbers as u64));
         let work = StepWork {
             micro_batch: micro_batch.unwrap_or_default(),
             micro_batches: config.gradient_accumulation_steps,

@@ -30,19 +30,13 @@ pub struct AdamW {
     pub grad_scale: f64,
 }
 
-/// The steps of four tensors at once: as many as a kernel can be given beside what they have in common. Inputs values, p of one
-/// after the other \[Σ len\], moments, m and v of one after the other \[2 · Σ len\], g of each \[len\]; outputs values', moments'.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AdamWOfFour {
-    /// The step of each.
-    pub steps: [AdamW; 4],
-}
-
-/// Σ x². Input x \[len\]; output \[1\].
+/// Σ x² of each of `parts` stretches of x, which are as long as each other but for the last. Input x \[len\]; output \[parts\].
 #[derive(Debug, Clone, PartialEq)]
 pub struct SumSquares {
     /// Elements.
     pub len: usize,
+    /// Stretches: a workgroup sums each.
+    pub parts: usize,
 }
 
 /// Σ x² of seven tensors: as many as a kernel can be given beside its output. Inputs x \[len\] each; output \[7\].
@@ -120,47 +114,10 @@ impl Kernel for AdamW {
     }
 }
 
-impl AdamWOfFour {
-    fn len(&self) -> usize {
-        self.steps.iter().map(|step| step.len).sum()
-    }
-}
-
-impl Kernel for AdamWOfFour {
-    by_element!("adamw_of_four", |kernel| kernel.len());
-
-    fn info(&self) -> Vec<u32> {
-        let mut words = Vec::new();
-        let mut end = 0;
-        for step in &self.steps {
-            end += step.len;
-            words.push(end as u32);
-            words.extend(step.factors().map(f32::to_bits));
-            words.resize(words.len().next_multiple_of(4), 0);
-        }
-        words
-    }
-
-    fn input_lens(&self) -> Vec<usize> {
-        let gradients = self.steps.iter().map(|step| step.len);
-        [self.len(), 2 * self.len()].into_iter().chain(gradients).collect()
-    }
-
-    fn output_lens(&self) -> Vec<usize> {
-        vec![self.len(), 2 * self.len()]
-    }
-
-    fn twin(&self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) {
-        let [new_values, new_moments] = outputs else { return };
-        let mut start = 0;
-        for (step, g) in self.steps.iter().zip(&inputs[2..]) {
-            let end = start + step.len;
-            let (p, moments) = (&inputs[0][start..end], &inputs[1][2 * start..2 * end]);
-            let (m, v) = moments.split_at(step.len);
-            let (new_m, new_v) = new_moments[2 * start..2 * end].split_at_mut(step.len);
-            step.twin(&[p, g, m, v], &mut [&mut new_values[start..end], new_m, new_v]);
-            start = end;
-        }
+impl SumSquares {
+    /// Elements of a stretch.
+    fn stretch(&self) -> usize {
+        self.len.div_ceil(self.parts).max(1)
     }
 }
 
@@ -178,11 +135,11 @@ impl Kernel for SumSquares {
     }
 
     fn workgroups(&self, _tier: Tier) -> [u32; 3] {
-        grid(1)
+        grid(self.parts)
     }
 
     fn info(&self) -> Vec<u32> {
-        info_words(&[self.len as u32])
+        info_words(&[self.len as u32, self.parts as u32, self.stretch() as u32])
     }
 
     fn input_lens(&self) -> Vec<usize> {
@@ -190,11 +147,13 @@ impl Kernel for SumSquares {
     }
 
     fn output_lens(&self) -> Vec<usize> {
-        vec![1]
+        vec![self.parts]
     }
 
     fn twin(&self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) {
-        outputs[0][0] = sum_squares(inputs[0]);
+        for (x, total) in inputs[0].chunks(self.stretch()).zip(outputs[0].iter_mut()) {
+            *total = sum_squares(x);
+        }
     }
 }
 

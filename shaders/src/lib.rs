@@ -30,7 +30,7 @@ mod rope;
 mod silu_mul;
 mod soft_cap;
 
-pub use adamw::{AdamW, AdamWOfFour, SumSquares, SumSquaresOfSeven};
+pub use adamw::{AdamW, SumSquares, SumSquaresOfSeven};
 pub use adamw_8bit::{AdamW8bit, Codes};
 pub use attention::{Attention, AttentionNotes, AttentionOfBias, AttentionOfKeys, AttentionOfQueries};
 pub use axpy::Axpy;

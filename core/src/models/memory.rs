@@ -63,10 +63,15 @@ impl MemoryLedger {
 
     /// Takes bytes until what is given is dropped.
     pub(crate) fn hold(&self, bytes: u64) -> Buffer {
+        self.write(bytes);
+        self.reserve(bytes)
+    }
+
+    /// The same where no kernel writes them yet.
+    fn reserve(&self, bytes: u64) -> Buffer {
         let totals = &self.0;
         totals.in_use.set(totals.in_use.get() + bytes);
         totals.peak.set(totals.peak.get().max(totals.in_use.get()));
-        self.write(bytes);
         let ledger = self.clone();
         Buffer(Rc::new(Allocation { bytes, ledger }))
     }
@@ -154,6 +159,12 @@ impl Drop for Allocation {
     }
 }
 
+impl Buffer {
+    fn bytes(&self) -> u64 {
+        self.0.bytes
+    }
+}
+
 /// Where the numbers of a tensor lie.
 #[derive(Debug, Clone)]
 struct View {
@@ -210,4 +221,13 @@ pub(crate) struct Adapters {
     pub(crate) ranks: BTreeMap<String, usize>,
     /// The modules that are trained whole.
     pub(crate) whole: BTreeSet<String>,
+}
+
+/// The gradients that are made as slices of flat tensors.
+#[derive(Clone)]
+pub(crate) struct GradientPlaces {
+    /// What those tensors take.
+    pub(crate) bytes: u64,
+    /// Whether a gradient of so many bytes is one of them.
+    pub(crate) has_place: Rc<dyn Fn(u64) -> bool>,
 }

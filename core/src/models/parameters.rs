@@ -112,10 +112,6 @@ impl Leaves {
     pub(super) fn hidden(&self) -> Option<Tensor<2>> {
         self.hidden.clone()
     }
-    /// How many.
-    pub(crate) fn len(&self) -> usize {
-        self.values.len()
-    }
     /// Parameter `i`, flat.
     pub fn get(&self, i: usize) -> Tensor<1> {
         self.values[i].clone()
@@ -123,6 +119,10 @@ impl Leaves {
     /// The gradient of parameter `i`, untracked; `None` where the loss does not depend on it.
     pub fn grad(&self, i: usize, grads: &Gradients) -> Option<Tensor<1>> {
         self.values[i].grad(grads)
+    }
+    /// The same, which nobody else holds then.
+    pub(crate) fn take_grad(&self, i: usize, grads: &mut Gradients) -> Option<Tensor<1>> {
+        self.values[i].grad_remove(grads)
     }
     /// The result of `compute` for parameter `i`, computed at the first call.
     pub(crate) fn keep(&self, i: usize, compute: impl FnOnce() -> Tensor<1>) -> Tensor<1> {

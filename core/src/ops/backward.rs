@@ -10,7 +10,7 @@ mod linear;
 
 use super::attention::{AttentionBackward, AttentionState};
 use super::forms::{AdamWStep, AttentionForm, LoraForm, PackedForm, RopeForm, VocabularyForm};
-use super::forward::{Ops, launch_one, rows_width};
+use super::forward::{Ops, rows_width};
 use super::launch::Launch;
 use super::vocabulary::{NeedsGrad, VocabularyLoss, vocabulary_loss};
 use burn::backend::tensor::FloatTensor;
@@ -99,7 +99,7 @@ impl<B: Launch, C: CheckpointStrategy> Ops for Autodiff<B, C> {
             C,
             LayerNormBackward { eps },
             [x, w, b],
-            (x.clone(), w.clone()),
+            [x.clone(), w.clone(), b.clone()],
             <B as Ops>::layer_norm(x, w, b, eps)
         )
     }
@@ -191,7 +191,7 @@ impl<B: Launch, C: CheckpointStrategy> Ops for Autodiff<B, C> {
             C,
             EmbeddingBackward,
             [w],
-            (ids.clone(), w.shape()),
+            (ids.clone(), w.clone()),
             <B as Ops>::embedding(ids, w)
         )
     }
@@ -381,26 +381,12 @@ impl<B: Launch, C: CheckpointStrategy> Ops for Autodiff<B, C> {
         (Self::from_inner(p), Self::from_inner(state))
     }
 
-    fn adamw_of_four(
-        values: FloatTensor<Self>,
-        moments: FloatTensor<Self>,
-        g0: FloatTensor<Self>,
-        g1: FloatTensor<Self>,
-        g2: FloatTensor<Self>,
-        g3: FloatTensor<Self>,
-        steps: [AdamWStep; 4],
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let [values, moments, g0, g1, g2, g3] = [values, moments, g0, g1, g2, g3].map(|x| x.into_primitive());
-        let (values, moments) = B::adamw_of_four(values, moments, g0, g1, g2, g3, steps);
-        (Self::from_inner(values), Self::from_inner(moments))
-    }
-
     fn write(tensor: FloatTensor<Self>, start: usize, numbers: Vec<f32>) -> FloatTensor<Self> {
         Self::from_inner(B::write(tensor.into_primitive(), start, numbers))
     }
 
-    fn sum_squares(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        Self::from_inner(B::sum_squares(x.into_primitive()))
+    fn sum_squares(x: FloatTensor<Self>, parts: usize) -> FloatTensor<Self> {
+        Self::from_inner(B::sum_squares(x.into_primitive(), parts))
     }
 
     fn sum_squares_of_seven(
@@ -414,6 +400,14 @@ impl<B: Launch, C: CheckpointStrategy> Ops for Autodiff<B, C> {
     ) -> FloatTensor<Self> {
         let [x0, x1, x2, x3, x4, x5, x6] = [x0, x1, x2, x3, x4, x5, x6].map(|x| x.into_primitive());
         Self::from_inner(B::sum_squares_of_seven(x0, x1, x2, x3, x4, x5, x6))
+    }
+
+    fn open_gradient_places(values: FloatTensor<Self>) -> FloatTensor<Self> {
+        Self::from_inner(B::open_gradient_places(values.into_primitive()))
+    }
+
+    fn is_slice(x: FloatTensor<Self>, whole: FloatTensor<Self>, start: usize) -> bool {
+        B::is_slice(x.into_primitive(), whole.into_primitive(), start)
     }
 }
 
@@ -453,15 +447,16 @@ impl<B: Launch> Backward<B, 2> for Inject {
 struct EmbeddingBackward;
 
 impl<B: Launch> Backward<B, 1> for EmbeddingBackward {
-    /// The ids and the table's shape.
-    type State = (FloatTensor<B>, Shape);
+    /// The ids and the table, whose numbers are not read.
+    type State = (FloatTensor<B>, FloatTensor<B>);
     fn backward(self, ops: Node<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = grads.consume::<B>(&ops.node);
         let ((ids, table), [of_w]) = (ops.state, ops.parents);
         if let Some(node) = of_w {
-            let (tokens, (vocab, width)) = (ids.shape().num_elements(), rows_width(&table));
+            let (tokens, (vocab, width)) = (ids.shape().num_elements(), rows_width(&table.shape()));
             let kernel = kernels::EmbeddingBackward { tokens, vocab, width };
-            grads.register::<B>(node.id, launch_one::<B>(kernel, vec![ids, dy], table));
+            let [dw] = B::launch_to(kernel, vec![ids, dy], [B::gradient_of(&table)]);
+            grads.register::<B>(node.id, dw);
         }
     }
 }

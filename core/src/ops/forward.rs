@@ -9,7 +9,7 @@
 
 use super::attention::{attend, rotate};
 use super::forms::{AdamWStep, AttentionForm, LoraForm, PackedForm, RopeForm, VocabularyForm};
-use super::launch::Launch;
+use super::launch::{Launch, Output};
 use super::vocabulary::{NeedsGrad, logit_cap, vocabulary_loss};
 use burn::backend::{Backend, Shape, TensorMetadata, backend_extension, tensor::FloatTensor};
 use lorakeet_shaders as kernels;
@@ -144,17 +144,8 @@ pub trait Ops: Backend {
         tables: FloatTensor<Self>,
         step: AdamWStep,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
-    fn adamw_of_four(
-        values: FloatTensor<Self>,
-        moments: FloatTensor<Self>,
-        g0: FloatTensor<Self>,
-        g1: FloatTensor<Self>,
-        g2: FloatTensor<Self>,
-        g3: FloatTensor<Self>,
-        steps: [AdamWStep; 4],
-    ) -> (FloatTensor<Self>, FloatTensor<Self>);
     fn write(tensor: FloatTensor<Self>, start: usize, numbers: Vec<f32>) -> FloatTensor<Self>;
-    fn sum_squares(x: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn sum_squares(x: FloatTensor<Self>, parts: usize) -> FloatTensor<Self>;
     fn sum_squares_of_seven(
         x0: FloatTensor<Self>,
         x1: FloatTensor<Self>,
@@ -164,6 +155,8 @@ pub trait Ops: Backend {
         x5: FloatTensor<Self>,
         x6: FloatTensor<Self>,
     ) -> FloatTensor<Self>;
+    fn open_gradient_places(values: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn is_slice(x: FloatTensor<Self>, whole: FloatTensor<Self>, start: usize) -> bool;
 }
 
 impl<B: Launch> Ops for B {
@@ -419,34 +412,13 @@ impl<B: Launch> Ops for B {
         (p, state)
     }
 
-    fn adamw_of_four(
-        values: FloatTensor<B>,
-        moments: FloatTensor<B>,
-        g0: FloatTensor<B>,
-        g1: FloatTensor<B>,
-        g2: FloatTensor<B>,
-        g3: FloatTensor<B>,
-        steps: [AdamWStep; 4],
-    ) -> (FloatTensor<B>, FloatTensor<B>) {
-        let shapes = [values.shape(), moments.shape()];
-        let inputs = [values, moments, g0, g1, g2, g3];
-        let steps = std::array::from_fn(|i| steps[i].kernel(inputs[i + 2].shape().num_elements()));
-        let [values, moments] = B::launch(kernels::AdamWOfFour { steps }, inputs.into(), shapes);
-        (values, moments)
-    }
-
     fn write(tensor: FloatTensor<B>, start: usize, numbers: Vec<f32>) -> FloatTensor<B> {
         B::write(tensor, start, numbers)
     }
 
-    fn sum_squares(x: FloatTensor<B>) -> FloatTensor<B> {
-        launch_one::<B>(
-            kernels::SumSquares {
-                len: x.shape().num_elements(),
-            },
-            vec![x],
-            Shape::new([1]),
-        )
+    fn sum_squares(x: FloatTensor<B>, parts: usize) -> FloatTensor<B> {
+        let len = x.shape().num_elements();
+        launch_one::<B>(kernels::SumSquares { len, parts }, vec![x], Shape::new([parts]))
     }
 
     fn sum_squares_of_seven(
@@ -465,6 +437,14 @@ impl<B: Launch> Ops for B {
             all.into(),
             Shape::new([lens.len()]),
         )
+    }
+
+    fn open_gradient_places(values: FloatTensor<B>) -> FloatTensor<B> {
+        B::open_places(values)
+    }
+
+    fn is_slice(x: FloatTensor<B>, whole: FloatTensor<B>, start: usize) -> bool {
+        B::lies_at(&x, &whole, start)
     }
 }
 
@@ -519,7 +499,12 @@ impl Product {
     }
 
     pub(super) fn run<B: Launch>(&self, a: FloatTensor<B>, b: FloatTensor<B>) -> FloatTensor<B> {
-        launch_one::<B>(self.kernel(MatMulAdd::None), vec![a, b], Shape::new([self.m, self.n]))
+        self.run_to::<B>(a, b, Output::New(Shape::new([self.m, self.n])))
+    }
+
+    pub(super) fn run_to<B: Launch>(&self, a: FloatTensor<B>, b: FloatTensor<B>, output: Output<B>) -> FloatTensor<B> {
+        let [output] = B::launch_to(self.kernel(MatMulAdd::None), vec![a, b], [output]);
+        output
     }
 }
 

@@ -2,6 +2,9 @@
 //!
 //! Nothing here knows what a kernel computes; [`super::forward`] says which kernels make up an operation,
 //! [`super::backward`] adds gradients, and [`super`] wraps both for tensors.
+//!
+//! On a GPU an output may be written into a slice of a larger tensor ([`Output::At`]): so the gradients of parameters that are
+//! slices of one flat tensor are made as slices of another, and nobody has to gather them.
 
 use crate::device;
 use burn::backend::{Backend, DType, Flex, Shape, TensorMetadata, tensor::FloatTensor};
@@ -19,21 +22,96 @@ use burn_cubecl::{
 };
 use burn_flex::{FlexTensor, Layout};
 use lorakeet_shaders::{Kernel, Tier};
+use std::cell::RefCell;
+use std::ops::Range;
+
+/// Where an output is written.
+#[derive(Debug)]
+pub enum Output<B: Backend> {
+    /// Into a tensor of its own.
+    New(Shape),
+    /// Into this one: contiguous, and nobody reads what it held.
+    At(FloatTensor<B>),
+}
+
+impl<B: Backend> Output<B> {
+    fn shape(&self) -> Shape {
+        match self {
+            Self::New(shape) => shape.clone(),
+            Self::At(tensor) => tensor.shape(),
+        }
+    }
+}
 
 /// A backend that can run a [`Kernel`].
 pub trait Launch: Backend {
-    /// Runs `kernel` on contiguous f32 `inputs` and gives its outputs in `shapes`.
+    /// Runs `kernel` on contiguous f32 `inputs` and gives its outputs.
     ///
     /// # Panics
     /// If a tensor's length is not the one that the kernel states: a defect of the caller.
+    fn launch_to<const N: usize>(
+        kernel: impl Kernel,
+        inputs: Vec<FloatTensor<Self>>,
+        outputs: [Output<Self>; N],
+    ) -> [FloatTensor<Self>; N];
+
+    /// The same with outputs of their own in `shapes`.
+    ///
+    /// # Panics
+    /// As [`Self::launch_to`].
     fn launch<const N: usize>(
         kernel: impl Kernel,
         inputs: Vec<FloatTensor<Self>>,
         shapes: [Shape; N],
-    ) -> [FloatTensor<Self>; N];
+    ) -> [FloatTensor<Self>; N] {
+        Self::launch_to(kernel, inputs, shapes.map(Output::New))
+    }
 
     /// Writes `numbers` into `tensor`, which is contiguous and nobody else's, from its number `start` on.
     fn write(tensor: FloatTensor<Self>, start: usize, numbers: Vec<f32>) -> FloatTensor<Self>;
+
+    /// Makes a tensor for the gradient of `values`, and until [`suspend_places`] has the gradients of its slices made there.
+    fn open_places(values: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// Where the gradient of `parameter` goes: its place, if it has one that nobody took yet.
+    fn gradient_of(parameter: &FloatTensor<Self>) -> Output<Self>;
+
+    /// Whether `x` is the slice of `whole` from number `start` on.
+    fn lies_at(x: &FloatTensor<Self>, whole: &FloatTensor<Self>, start: usize) -> bool;
+}
+
+/// The places of this thread, from here on without them.
+pub(super) fn suspend_places() -> Vec<Places> {
+    PLACES.take()
+}
+
+/// From here on this thread's backward pass has these places.
+pub(super) fn resume_places(places: Vec<Places>) {
+    PLACES.set(places);
+}
+
+thread_local! {
+    /// Those of the backward pass that this thread is in.
+    static PLACES: RefCell<Vec<Places>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A flat tensor of parameters' values and the one of their gradients.
+pub(super) struct Places {
+    values: CubeTensor,
+    gradients: CubeTensor,
+    /// Where gradients were made, in bytes: a parameter that is used a second time has its gradient made elsewhere and added.
+    taken: Vec<Range<u64>>,
+}
+
+/// Whether two handles are of one allocation.
+fn share_memory(one: &CubeTensor, other: &CubeTensor) -> bool {
+    std::ptr::eq(one.handle.memory.descriptor(), other.handle.memory.descriptor())
+}
+
+/// Where in its allocation a tensor begins and ends.
+fn bytes_of(tensor: &CubeTensor) -> [u64; 2] {
+    let start = tensor.handle.offset_start.unwrap_or(0);
+    [start, start + tensor.handle.size_in_used()]
 }
 
 fn check_lengths(kernel: &impl Kernel, inputs: &[usize], outputs: &[usize]) {
@@ -55,7 +133,12 @@ impl Launch for Flex {
         )
     }
 
-    fn launch<const N: usize>(kernel: impl Kernel, inputs: Vec<FlexTensor>, shapes: [Shape; N]) -> [FlexTensor; N] {
+    fn launch_to<const N: usize>(
+        kernel: impl Kernel,
+        inputs: Vec<FlexTensor>,
+        outputs: [Output<Self>; N],
+    ) -> [FlexTensor; N] {
+        let shapes = outputs.map(|output| output.shape());
         let inputs: Vec<FlexTensor> = inputs.into_iter().map(|tensor| tensor.to_contiguous()).collect();
         let slices: Vec<&[f32]> = inputs
             .iter()
@@ -82,6 +165,19 @@ impl Launch for Flex {
             )
         })
     }
+
+    fn open_places(values: FlexTensor) -> FlexTensor {
+        zeros(values.shape())
+    }
+
+    /// On a CPU a tensor more costs nothing.
+    fn gradient_of(parameter: &FlexTensor) -> Output<Self> {
+        Output::New(parameter.shape())
+    }
+
+    fn lies_at(_x: &FlexTensor, _whole: &FlexTensor, _start: usize) -> bool {
+        false
+    }
 }
 
 impl Launch for CubeBackend {
@@ -93,14 +189,20 @@ impl Launch for CubeBackend {
         tensor
     }
 
-    fn launch<const N: usize>(kernel: impl Kernel, inputs: Vec<CubeTensor>, shapes: [Shape; N]) -> [CubeTensor; N] {
+    fn launch_to<const N: usize>(
+        kernel: impl Kernel,
+        inputs: Vec<CubeTensor>,
+        outputs: [Output<Self>; N],
+    ) -> [CubeTensor; N] {
         let mut contiguous: Vec<CubeTensor> = Vec::with_capacity(inputs.len());
         for tensor in inputs {
             let tensor = into_contiguous(tensor);
-            // WebGPU forbids one buffer behind two writable bindings.
-            let repeated = contiguous
-                .iter()
-                .any(|other| std::ptr::eq(other.handle.memory.descriptor(), tensor.handle.memory.descriptor()));
+            // WebGPU forbids two writable bindings of the same bytes.
+            let [start, end] = bytes_of(&tensor);
+            let repeated = contiguous.iter().any(|other| {
+                let [other_start, other_end] = bytes_of(other);
+                share_memory(other, &tensor) && start < other_end && other_start < end
+            });
             contiguous.push(if repeated { tensor.copy() } else { tensor });
         }
         check_lengths(
@@ -109,11 +211,13 @@ impl Launch for CubeBackend {
                 .iter()
                 .map(|tensor| tensor.shape().num_elements())
                 .collect::<Vec<_>>(),
-            &shapes.each_ref().map(|shape| shape.num_elements()),
+            &outputs.each_ref().map(|output| output.shape().num_elements()),
         );
         let (client, device) = (contiguous[0].client.clone(), contiguous[0].device.clone());
-        let outputs =
-            shapes.map(|shape| empty_device_contiguous_dtype(client.clone(), device.clone(), shape, DType::F32));
+        let outputs = outputs.map(|output| match output {
+            Output::New(shape) => empty_device_contiguous_dtype(client.clone(), device.clone(), shape, DType::F32),
+            Output::At(tensor) => tensor,
+        });
         let tier = device::tier();
         let mut arguments = KernelArguments::new();
         for tensor in contiguous.iter().chain(outputs.iter()) {
@@ -129,6 +233,57 @@ impl Launch for CubeBackend {
         device::note_memory(|| client.memory_report(MemoryScope::Device));
         outputs
     }
+
+    fn open_places(values: CubeTensor) -> CubeTensor {
+        let values = into_contiguous(values);
+        let (client, device) = (values.client.clone(), values.device.clone());
+        let gradients = empty_device_contiguous_dtype(client, device, values.shape(), DType::F32);
+        let places = Places {
+            values,
+            gradients: gradients.clone(),
+            taken: Vec::new(),
+        };
+        PLACES.with_borrow_mut(|all| all.push(places));
+        gradients
+    }
+
+    fn gradient_of(parameter: &CubeTensor) -> Output<Self> {
+        let shape = parameter.shape();
+        let place = PLACES.with_borrow_mut(|all| {
+            let places = all.iter_mut().find(|places| share_memory(&places.values, parameter))?;
+            let [start, _] = bytes_of(parameter);
+            let offset = start.checked_sub(bytes_of(&places.values)[0])?;
+            let end = offset + 4 * shape.num_elements() as u64;
+            let rest = places.gradients.handle.size_in_used().checked_sub(end)?;
+            let is_taken = places.taken.iter().any(|taken| offset < taken.end && taken.start < end);
+            if is_taken || !parameter.is_contiguous() {
+                return None;
+            }
+            places.taken.push(offset..end);
+            let gradients = places.gradients.clone();
+            Some(CubeTensor::new_contiguous(
+                gradients.client,
+                gradients.device,
+                shape.clone(),
+                gradients.handle.offset_start(offset).offset_end(rest),
+                DType::F32,
+            ))
+        });
+        place.map_or(Output::New(shape), Output::At)
+    }
+
+    fn lies_at(x: &CubeTensor, whole: &CubeTensor, start: usize) -> bool {
+        share_memory(x, whole) && x.is_contiguous() && bytes_of(x)[0] == bytes_of(whole)[0] + 4 * start as u64
+    }
+}
+
+fn zeros(shape: Shape) -> FlexTensor {
+    let values = vec![0f32; shape.num_elements()];
+    FlexTensor::new(
+        burn::tensor::Bytes::from_elems(values),
+        Layout::contiguous(shape),
+        DType::F32,
+    )
 }
 
 /// Pairs of u32 as little-endian u64, which is how cubecl carries a uniform.

@@ -10,12 +10,14 @@ mod forms;
 mod forward;
 mod launch;
 mod packed;
+mod places;
 mod vocabulary;
 
 pub use forms::{
     AdamWStep, AttentionForm, AttentionMask, AttentionScoring, LoraForm, PackedForm, RopeForm, VocabularyForm,
 };
 pub use packed::{PackedMatrix, packed_embedding, packed_linear, packed_lora, packed_squares, packed_vocabulary_loss};
+pub(crate) use places::{GradientPlaces, is_slice};
 
 use burn::{backend::Dispatch, tensor::Tensor};
 use forward::Ops;
@@ -250,29 +252,14 @@ pub fn adamw_8bit(
     (Tensor::from_dispatch(p), Tensor::from_dispatch(state))
 }
 
-/// The steps of four tensors in one launch → (values, moments).
-///
-/// `values` holds p of one tensor after the other, `moments` m and v of one after the other; `gradients` \[n\] each.
-pub fn adamw_of_four(
-    values: Tensor<1>,
-    moments: Tensor<1>,
-    gradients: [Tensor<1>; 4],
-    steps: [AdamWStep; 4],
-) -> (Tensor<1>, Tensor<1>) {
-    let [g0, g1, g2, g3] = gradients.map(|gradient| gradient.into_dispatch());
-    let (values, moments) = (values.into_dispatch(), moments.into_dispatch());
-    let (values, moments) = Dispatch::adamw_of_four(values, moments, g0, g1, g2, g3, steps);
-    (Tensor::from_dispatch(values), Tensor::from_dispatch(moments))
-}
-
 /// `tensor` \[n\], whose numbers from `start` on are `numbers` now. The tensor is written to in place: nobody else may hold it.
 pub(crate) fn write(tensor: Tensor<1>, start: usize, numbers: Vec<f32>) -> Tensor<1> {
     Tensor::from_dispatch(Dispatch::write(tensor.into_dispatch(), start, numbers))
 }
 
-/// Σ x² → \[1\].
-pub fn sum_squares(x: Tensor<1>) -> Tensor<1> {
-    Tensor::from_dispatch(Dispatch::sum_squares(x.into_dispatch()))
+/// Σ x² of each of `parts` stretches of x, one after the other → \[parts\].
+pub fn sum_squares(x: Tensor<1>, parts: usize) -> Tensor<1> {
+    Tensor::from_dispatch(Dispatch::sum_squares(x.into_dispatch(), parts))
 }
 
 /// Σ x² of each → \[7\], in one launch.

@@ -10,8 +10,8 @@
 use crate::config::{FinetuningType, Optimizer, RunConfig};
 use crate::device;
 use crate::error::{Error, Result};
-use crate::models::{Leaves, Parameter, Parameters, read};
-use crate::ops::{self, AdamWStep};
+use crate::models::{Leaves, Parameter, Parameters, read, read_all};
+use crate::ops::{self, AdamWStep, GradientPlaces};
 use crate::quant::{Block, Blockwise, Map};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use lorakeet_i18n::messages::run as msg;
@@ -19,45 +19,144 @@ use lorakeet_shaders::{AdamW8bit, Codes};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// The sums of the gradients of a step's micro-batches, one a trainable tensor; `None` where nothing depended on it.
-pub struct GradientSum(Vec<Option<Tensor<1>>>);
+/// The sums of the gradients of a step's micro-batches, of each trainable tensor.
+pub struct GradientSum {
+    /// Of the tensors that are in no group, by number; `None` where nothing depended on one.
+    single: Vec<Option<Tensor<1>>>,
+    /// Of the optimizer's groups, each as one tensor.
+    flat: Vec<FlatGradients>,
+}
+
+/// The gradients of a group.
+struct FlatGradients {
+    members: Vec<Member>,
+    /// The group's values, of which the parameters are slices.
+    values: Tensor<1>,
+    sum: Option<Tensor<1>>,
+}
+
+/// Stretches of a group's gradients whose squares are summed apart, and added up on the host.
+const STRETCHES: usize = 64;
 
 impl GradientSum {
-    /// Nothing gathered yet for `parameters` tensors.
+    /// Nothing gathered yet for `parameters` tensors, none of them in a group; see [`AdamW::gradients`].
     pub fn new(parameters: usize) -> Self {
-        Self((0..parameters).map(|_| None).collect())
+        Self {
+            single: (0..parameters).map(|_| None).collect(),
+            flat: Vec::new(),
+        }
     }
 
-    /// Adds the gradients that a backward pass left at `leaves`.
-    pub fn add(&mut self, leaves: &Leaves, gradients: &Gradients) {
-        for (i, sum) in self.0.iter_mut().enumerate() {
-            if let Some(gradient) = leaves.grad(i, gradients) {
-                *sum = Some(match sum.take() {
+    /// Goes back from `loss` and adds the gradients of `leaves`.
+    pub fn add(&mut self, leaves: &Leaves, loss: Tensor<1>) {
+        let mut places = self.places();
+        let gradients = places.within(|| loss.backward());
+        drop(loss);
+        self.add_passes(leaves, places, [gradients]);
+    }
+
+    /// Where the gradients of the next micro-batch are made.
+    pub(crate) fn places(&self) -> GradientPlaces {
+        GradientPlaces::of(self.flat.iter().map(|flat| flat.values.clone()))
+    }
+
+    /// Adds the gradients that a micro-batch's backward passes, run within `places`, left at `leaves`. What several passes left at
+    /// one is added up first, in the order of the passes.
+    pub(crate) fn add_passes(
+        &mut self,
+        leaves: &Leaves,
+        places: GradientPlaces,
+        passes: impl IntoIterator<Item = Gradients>,
+    ) {
+        let mut single: BTreeMap<usize, Tensor<1>> = BTreeMap::new();
+        for mut gradients in passes {
+            for i in 0..self.single.len() {
+                let Some(gradient) = leaves.take_grad(i, &mut gradients) else {
+                    continue;
+                };
+                let sum = match single.remove(&i) {
                     Some(sum) => sum + gradient,
                     None => gradient,
-                });
+                };
+                single.insert(i, sum);
             }
         }
-    }
-
-    /// Adds the sums of other passes.
-    pub(crate) fn merge(&mut self, other: Self) {
-        for (sum, more) in self.0.iter_mut().zip(other.0) {
-            *sum = match (sum.take(), more) {
-                (Some(sum), Some(more)) => Some(sum + more),
-                (sum, more) => sum.or(more),
-            };
+        let mut left = Vec::with_capacity(self.flat.len());
+        for (flat, place) in std::mem::take(&mut self.flat).into_iter().zip(places.into_tensors()) {
+            left.extend(self.add_flat(flat, place, &mut single));
+        }
+        self.flat = left;
+        for (i, gradient) in single {
+            let sum = &mut self.single[i];
+            *sum = Some(match sum.take() {
+                Some(sum) => sum + gradient,
+                None => gradient,
+            });
         }
     }
 
-    /// Σ g² of the gathered tensors, in their order, left on the device so that one read fetches them all. Seven at a time, in
-    /// one tensor: each launch and each tensor that is read costs the host as much, however small it is.
+    /// Takes the gradients of a group, of which most were made in `place`, from `single`; the group is no more where one lacks.
+    fn add_flat(
+        &mut self,
+        mut flat: FlatGradients,
+        place: Tensor<1>,
+        single: &mut BTreeMap<usize, Tensor<1>>,
+    ) -> Option<FlatGradients> {
+        if flat.members.iter().any(|member| !single.contains_key(&member.number)) {
+            if let Some(sum) = flat.sum {
+                for member in flat.members {
+                    self.single[member.number] = Some(member.of(&sum));
+                }
+            }
+            return None;
+        }
+        let mut elsewhere = Vec::new();
+        for member in &flat.members {
+            if let Some(gradient) = single.remove(&member.number)
+                && !ops::is_slice(gradient.clone(), place.clone(), member.start)
+            {
+                elsewhere.push((member.range(), gradient));
+            }
+        }
+        // Nobody else holds the place any more, so that these are written into it.
+        let gradients = elsewhere
+            .into_iter()
+            .fold(place, |place, (range, gradient)| place.slice_assign([range], gradient));
+        flat.sum = Some(match flat.sum {
+            Some(sum) => sum + gradients,
+            None => gradients,
+        });
+        Some(flat)
+    }
+
+    /// Numbers that add up to Σ g² of all tensors, left on the device so that one read fetches them all. Each launch and each
+    /// tensor that is read costs the host as much, however small it is: so tensors alone are taken seven at a time.
     pub fn sums_of_squares(&self) -> Vec<Tensor<1>> {
-        let gradients: Vec<Tensor<1>> = self.0.iter().flatten().cloned().collect();
+        let gradients: Vec<Tensor<1>> = self.single.iter().flatten().cloned().collect();
         let (sevens, rest) = gradients.as_chunks::<7>();
+        let of_flat = self.flat.iter().filter_map(|flat| flat.sum.clone());
+        let of_flat = of_flat.map(|sum| ops::sum_squares(sum, STRETCHES));
         let of_sevens = sevens.iter().map(|seven| ops::sum_squares_of_seven(seven.clone()));
-        let of_rest = rest.iter().map(|gradient| ops::sum_squares(gradient.clone()));
-        of_sevens.chain(of_rest).collect()
+        let of_rest = rest.iter().map(|gradient| ops::sum_squares(gradient.clone(), 1));
+        of_flat.chain(of_sevens).chain(of_rest).collect()
+    }
+
+    /// Whether something depended on tensor `number`.
+    fn has(&self, number: usize) -> bool {
+        let of_flat = |flat: &FlatGradients| flat.sum.is_some() && flat.members.iter().any(|m| m.number == number);
+        self.single[number].is_some() || self.flat.iter().any(of_flat)
+    }
+
+    /// The sum of a group's gradients, in the group's order; `None` where one of them lacks.
+    fn take_flat(&mut self, members: &[Member]) -> Option<Tensor<1>> {
+        if let Some(place) = self.flat.iter().position(|flat| flat.members == members) {
+            return self.flat.swap_remove(place).sum;
+        }
+        if members.iter().any(|member| self.single[member.number].is_none()) {
+            return None;
+        }
+        let of_members = members.iter().filter_map(|member| self.single[member.number].take());
+        Some(Tensor::cat(of_members.collect(), 0))
     }
 }
 
@@ -85,7 +184,7 @@ pub struct AdamW {
     states: Vec<State>,
     groups: Vec<Group>,
     /// What [`Parameters::replaced`] said when the groups took their values.
-    replaced: u64,
+    replaced: Option<u64>,
 }
 
 /// The moments of one trainable tensor on the device, flat.
@@ -106,54 +205,108 @@ enum State {
     },
 }
 
-/// Tensors that one launch updates, as long as all of them have gradients: on a GPU, where a launch costs the host more
-/// than the arithmetic of a small tensor.
-const GROUP: usize = 4;
-/// The elements of a tensor in a group are a multiple of this: its values are then a slice of the group's that begins where a
-/// GPU's binding may begin, and no copy.
+/// The elements of a tensor in a group are a multiple of this: it is then a slice of the group's that begins where a GPU's
+/// binding may begin, and no copy.
 const GROUPED_MULTIPLE: usize = 64;
 /// A larger tensor is updated alone: a group exists twice while it is updated.
 const MOST_GROUPED: usize = 1 << 18;
+/// The most elements of a group.
+const LARGEST_GROUP: usize = 1 << 20;
 
-/// Four tensors: their values one after the other, and m and v of one after the other. Values are apart from moments, since the
-/// parameters hold them longer than the optimizer lives.
+/// Tensors of one rate and decay that a GPU updates in one launch, since a launch costs the host more than the arithmetic of a
+/// small tensor: their values one after the other, their moments, and in a step their gradients.
 struct Group {
-    members: [usize; GROUP],
-    lens: [usize; GROUP],
-    values: Tensor<1>,
-    moments: Tensor<1>,
+    members: Vec<Member>,
+    /// Until the parameters are slices of it, `None`.
+    values: Option<Tensor<1>>,
+    m: Tensor<1>,
+    v: Tensor<1>,
 }
 
 impl Group {
-    /// Elements of the members before number `k`.
-    fn start(&self, k: usize) -> usize {
-        self.lens[..k].iter().sum()
-    }
-
-    fn value(&self, k: usize) -> Tensor<1> {
-        self.values.clone().narrow(0, self.start(k), self.lens[k])
-    }
-
-    /// Where m and v of member `k` lie.
-    fn moments_of(&self, k: usize) -> [Range<usize>; 2] {
-        let (start, len) = (2 * self.start(k), self.lens[k]);
-        [start..start + len, start + len..start + 2 * len]
-    }
-
-    /// Takes the members' values anew.
-    fn take_values(&mut self, parameters: &Parameters) {
-        let members = self.members.iter().filter_map(|&i| parameters.iter().nth(i));
-        self.values = Tensor::cat(members.map(|parameter| parameter.value.clone()).collect(), 0);
+    /// A group of some of its members.
+    fn part(&self, members: Vec<Member>) -> Self {
+        let of = |flat: &Tensor<1>| Tensor::cat(members.iter().map(|member| member.of(flat)).collect(), 0);
+        let (values, m, v) = (self.values.as_ref().map(of), of(&self.m), of(&self.v));
+        let members = placed(members.iter().map(|member| (member.number, member.len)));
+        Self { members, values, m, v }
     }
 }
 
-/// Which of tensors with these numbers of elements are updated together, by their places: neighbours in the order of lengths, so
-/// that most groups are alike. Those with moments of eight bits are in none.
-pub(crate) fn groups(elements: &[usize], optim: Optimizer) -> Vec<[usize; GROUP]> {
-    let fits = |n: usize| n > 0 && n.is_multiple_of(GROUPED_MULTIPLE) && n <= MOST_GROUPED && !in_eight_bits(n, optim);
-    let mut places: Vec<usize> = (0..elements.len()).filter(|&i| fits(elements[i])).collect();
-    places.sort_by_key(|&i| elements[i]);
-    places.as_chunks::<GROUP>().0.to_vec()
+/// What a step begins with: the values of groups, by their places, that the parameters are no slices of yet.
+pub(crate) struct Gathered(Vec<(usize, Tensor<1>)>);
+
+impl Gathered {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Where in its group a tensor is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Member {
+    /// Its number among the parameters.
+    number: usize,
+    start: usize,
+    len: usize,
+}
+
+impl Member {
+    fn range(&self) -> Range<usize> {
+        self.start..self.start + self.len
+    }
+
+    /// Its part of one of the group's tensors.
+    fn of(&self, flat: &Tensor<1>) -> Tensor<1> {
+        flat.clone().narrow(0, self.start, self.len)
+    }
+}
+
+/// Whether a tensor of so many elements is updated with others.
+pub(crate) fn is_grouped(elements: usize, optim: Optimizer) -> bool {
+    elements > 0
+        && elements.is_multiple_of(GROUPED_MULTIPLE)
+        && elements <= MOST_GROUPED
+        && !in_eight_bits(elements, optim)
+}
+
+/// Tensors, given by number and elements, one after the other.
+fn placed(tensors: impl Iterator<Item = (usize, usize)>) -> Vec<Member> {
+    let mut end = 0;
+    let members = tensors.map(|(number, len)| {
+        let start = end;
+        end += len;
+        Member { number, start, len }
+    });
+    members.collect()
+}
+
+/// Groups of tensors that are given by number, elements and what those of a group have in common.
+fn groups<K: Ord>(tensors: impl Iterator<Item = (usize, usize, K)>) -> Vec<Vec<Member>> {
+    let mut all: BTreeMap<K, Vec<Vec<(usize, usize)>>> = BTreeMap::new();
+    for (number, len, alike) in tensors {
+        let groups = all.entry(alike).or_default();
+        let fits =
+            |group: &&mut Vec<(usize, usize)>| group.iter().map(|(_, len)| len).sum::<usize>() + len <= LARGEST_GROUP;
+        match groups.last_mut().filter(fits) {
+            Some(group) => group.push((number, len)),
+            None => groups.push(vec![(number, len)]),
+        }
+    }
+    all.into_values()
+        .flatten()
+        .map(|group| placed(group.into_iter()))
+        .collect()
+}
+
+/// The elements of each group of tensors with so many elements, as far as they are grouped.
+pub(crate) fn group_sizes(elements: &[usize], optim: Optimizer) -> Vec<usize> {
+    let grouped = elements.iter().enumerate().filter(|(_, n)| is_grouped(**n, optim));
+    let groups = groups(grouped.map(|(i, n)| (i, *n, ())));
+    groups
+        .iter()
+        .map(|group| group.iter().map(|member| member.len).sum())
+        .collect()
 }
 
 /// The moments of one trainable tensor on the host.
@@ -204,6 +357,8 @@ impl AdamW {
                     tables: shared.get_or_insert_with(|| tables(&value.device())).clone(),
                     elements,
                 }
+            } else if device::is_gpu(&value.device()) && is_grouped(elements, config.optim) {
+                State::Grouped { elements }
             } else {
                 State::Floats {
                     m: zeros(elements, value),
@@ -211,7 +366,7 @@ impl AdamW {
                 }
             });
         }
-        Self {
+        let mut optimizer = Self {
             beta1: config.adam_beta1,
             beta2: config.adam_beta2,
             eps: config.adam_epsilon,
@@ -220,54 +375,85 @@ impl AdamW {
             rates: parameters.iter().map(|parameter| rate(parameter, config)).collect(),
             states,
             groups: Vec::new(),
-            replaced: parameters.replaced(),
-        }
-    }
-
-    /// Makes groups of the tensors that stand alone, where `gradients` has a gradient for each; refreshes the values of those
-    /// that there are where somebody else set some.
-    fn group(&mut self, parameters: &Parameters, gradients: &[Option<Tensor<1>>]) {
-        if self.replaced != parameters.replaced() {
-            self.replaced = parameters.replaced();
-            self.groups.iter_mut().for_each(|group| group.take_values(parameters));
-        }
-        let on_gpu = parameters
-            .iter()
-            .next()
-            .is_some_and(|p| device::is_gpu(&p.value.device()));
-        if !on_gpu || !self.groups.is_empty() {
-            return;
-        }
-        let values: Vec<&Tensor<1>> = parameters.iter().map(|parameter| &parameter.value).collect();
-        let alone = |i: usize| match (&self.states[i], &gradients[i]) {
-            (State::Floats { .. }, Some(_)) => values[i].dims()[0],
-            _ => 0,
+            replaced: None,
         };
-        let elements: Vec<usize> = (0..values.len()).map(alone).collect();
-        // Whose moments have eight bits is known by their states.
-        for members in groups(&elements, Optimizer::AdamwTorch) {
-            let mut moments = Vec::with_capacity(2 * GROUP);
-            for i in members {
-                let grouped = State::Grouped { elements: elements[i] };
-                if let State::Floats { m, v } = std::mem::replace(&mut self.states[i], grouped) {
-                    moments.extend([m, v]);
-                }
+        let grouped = optimizer.states.iter().zip(parameters.iter()).enumerate();
+        let grouped = grouped.filter_map(|(i, (state, parameter))| match state {
+            State::Grouped { elements } => Some((i, *elements, (optimizer.rates[i].to_bits(), parameter.decay))),
+            State::Floats { .. } | State::EightBits { .. } => None,
+        });
+        for members in groups(grouped) {
+            let elements = members.iter().map(|member| member.len).sum();
+            if let Some(first) = parameters.iter().nth(members[0].number) {
+                let (m, v) = (zeros(elements, &first.value), zeros(elements, &first.value));
+                let values = None;
+                optimizer.groups.push(Group { members, values, m, v });
             }
-            self.groups.push(Group {
-                members,
-                lens: members.map(|i| elements[i]),
-                values: Tensor::cat(members.map(|i| values[i].clone()).to_vec(), 0),
-                moments: Tensor::cat(moments, 0),
-            });
+        }
+        optimizer
+    }
+
+    /// Where a step's gradients are gathered. On a GPU the parameters become slices of their groups' values here, if they are
+    /// not yet or somebody else set some.
+    pub fn gradients(&mut self, parameters: &mut Parameters) -> GradientSum {
+        let gathered = self.gather(parameters);
+        self.begin(gathered, parameters)
+    }
+
+    /// The values that [`Self::begin`] takes; nothing is changed yet, so that the device can be asked first whether they are there.
+    pub(crate) fn gather(&self, parameters: &Parameters) -> Gathered {
+        let is_current = self.replaced == Some(parameters.replaced());
+        let groups = self.groups.iter().enumerate();
+        let due = groups.filter(|(_, group)| !is_current || group.values.is_none());
+        let gathered = due.map(|(place, group)| {
+            let numbers = group.members.iter().map(|member| member.number);
+            let values = numbers.filter_map(|i| Some(parameters.iter().nth(i)?.value.clone()));
+            (place, Tensor::cat(values.collect(), 0))
+        });
+        Gathered(gathered.collect())
+    }
+
+    /// [`Self::gradients`] with what was gathered.
+    pub(crate) fn begin(&mut self, gathered: Gathered, parameters: &mut Parameters) -> GradientSum {
+        self.take_values(gathered, parameters);
+        let flat = self.groups.iter().filter_map(|group| {
+            Some(FlatGradients {
+                members: group.members.clone(),
+                values: group.values.clone()?,
+                sum: None,
+            })
+        });
+        GradientSum {
+            flat: flat.collect(),
+            ..GradientSum::new(parameters.len())
         }
     }
 
-    /// Takes group number `place` apart.
-    fn ungroup(&mut self, place: usize) {
-        let group = self.groups.swap_remove(place);
-        for (k, i) in group.members.into_iter().enumerate() {
-            let [m, v] = group.moments_of(k).map(|range| group.moments.clone().slice([range]));
-            self.states[i] = State::Floats { m, v };
+    fn take_values(&mut self, gathered: Gathered, parameters: &mut Parameters) {
+        for (place, values) in gathered.0 {
+            let group = &mut self.groups[place];
+            for member in &group.members {
+                parameters.update(member.number, member.of(&values));
+            }
+            group.values = Some(values);
+        }
+        self.replaced = Some(parameters.replaced());
+    }
+
+    /// Takes tensors without a gradient out of their groups, for good.
+    fn leave_out(&mut self, gradients: &GradientSum) {
+        for group in std::mem::take(&mut self.groups) {
+            let all = group.members.iter().cloned();
+            let (members, alone): (Vec<Member>, Vec<Member>) = all.partition(|member| gradients.has(member.number));
+            for member in &alone {
+                let (m, v) = (member.of(&group.m), member.of(&group.v));
+                self.states[member.number] = State::Floats { m, v };
+            }
+            match (members.is_empty(), alone.is_empty()) {
+                (_, true) => self.groups.push(group),
+                (true, false) => {}
+                (false, false) => self.groups.push(group.part(members)),
+            }
         }
     }
 
@@ -275,7 +461,7 @@ impl AdamW {
     /// p ← p·(1 − lr·λ); m, v ← their moving averages; p ← p − lr/(1 − β₁ᵗ) · m / (√v/√(1 − β₂ᵗ) + ε), t from 1.
     ///
     /// A tensor without a gradient stays as it is, decay included.
-    pub fn step(&mut self, parameters: &mut Parameters, gradients: GradientSum, lr: f64, gradient_scale: f64) {
+    pub fn step(&mut self, parameters: &mut Parameters, mut gradients: GradientSum, lr: f64, gradient_scale: f64) {
         self.steps += 1;
         let t = self.steps as f64;
         let decays: Vec<bool> = parameters.iter().map(|parameter| parameter.decay).collect();
@@ -291,25 +477,21 @@ impl AdamW {
             bias_correction2: 1.0 - beta2.powf(t),
             grad_scale: gradient_scale,
         };
-        let mut gradients = gradients.0;
-        let lacks_one = |group: &Group| group.members.iter().any(|&i| gradients[i].is_none());
-        while let Some(place) = self.groups.iter().position(lacks_one) {
-            self.ungroup(place);
-        }
-        self.group(parameters, &gradients);
+        let gathered = self.gather(parameters);
+        self.take_values(gathered, parameters);
+        self.leave_out(&gradients);
         for group in &mut self.groups {
-            let of_group: Vec<Tensor<1>> = group.members.iter().filter_map(|&i| gradients[i].take()).collect();
-            let Ok(of_group) = <[Tensor<1>; GROUP]>::try_from(of_group) else {
+            let (Some(values), Some(gradient)) = (group.values.take(), gradients.take_flat(&group.members)) else {
                 continue;
             };
-            let (values, moments) = (group.values.clone(), group.moments.clone());
-            let updated = ops::adamw_of_four(values, moments, of_group, group.members.map(step_of));
-            (group.values, group.moments) = updated;
-            for (k, i) in group.members.into_iter().enumerate() {
-                parameters.update(i, group.value(k));
+            let step = step_of(group.members[0].number);
+            let (values, m, v) = ops::adamw(values, gradient, group.m.clone(), group.v.clone(), step);
+            for member in &group.members {
+                parameters.update(member.number, member.of(&values));
             }
+            (group.values, group.m, group.v) = (Some(values), m, v);
         }
-        for (i, gradient) in gradients.into_iter().enumerate() {
+        for (i, gradient) in gradients.single.into_iter().enumerate() {
             let (Some(gradient), Some(parameter)) = (gradient, parameters.iter().nth(i)) else {
                 continue;
             };
@@ -332,6 +514,13 @@ impl AdamW {
         }
     }
 
+    /// The most elements that one launch updates.
+    pub(crate) fn largest_update(&self, parameters: &Parameters) -> usize {
+        let groups = self.groups.iter().map(|group| group.m.dims()[0]);
+        let tensors = parameters.iter().map(|parameter| parameter.value.dims()[0]);
+        groups.chain(tensors).max().unwrap_or(0)
+    }
+
     /// Steps taken.
     pub fn steps(&self) -> usize {
         self.steps
@@ -342,25 +531,34 @@ impl AdamW {
     /// # Errors
     /// A lost device; a scale of 8-bit moments that is not finite.
     pub async fn moments(&self) -> Result<Vec<Moments>> {
-        let mut all = Vec::with_capacity(self.states.len());
+        let of_groups = self.groups.iter().map(|group| [&group.m, &group.v]);
+        let alone = self.states.iter().filter_map(|state| match state {
+            State::Floats { m, v } => Some([m, v]),
+            State::Grouped { .. } | State::EightBits { .. } => None,
+        });
+        let floats = read_all(of_groups.chain(alone).flatten().cloned()).await?;
+        let mut floats = floats.into_iter();
+        let mut next = || [floats.next().unwrap_or_default(), floats.next().unwrap_or_default()];
         let mut grouped = BTreeMap::new();
         for group in &self.groups {
-            let moments = read(group.moments.clone()).await?;
-            for (k, i) in group.members.into_iter().enumerate() {
-                let [m, v] = group.moments_of(k).map(|range| moments[range].to_vec());
-                grouped.insert(i, Moments::Floats { m, v });
+            let moments = next();
+            for member in &group.members {
+                let [m, v] = moments.each_ref().map(|moment| moment[member.range()].to_vec());
+                grouped.insert(member.number, Moments::Floats { m, v });
             }
         }
+        let mut all = Vec::with_capacity(self.states.len());
         for (i, state) in self.states.iter().enumerate() {
             all.push(match state {
-                State::Floats { m, v } => Moments::Floats {
-                    m: read(m.clone()).await?,
-                    v: read(v.clone()).await?,
-                },
+                State::Floats { .. } => {
+                    let [m, v] = next();
+                    Moments::Floats { m, v }
+                }
                 State::Grouped { .. } => match grouped.remove(&i) {
                     Some(moments) => moments,
                     None => return Err(Error::internal(msg::OtherOptimizer)),
                 },
+                // Words are no numbers: a copy of one as such may change its bits.
                 State::EightBits { words, elements, .. } => {
                     let (m, v) = AdamW8bit::unpack(&read(words.clone()).await?, *elements);
                     let blockwise = |map, (codes, absmax): Codes| Blockwise::new(map, Block::Of256, codes, absmax);
@@ -397,13 +595,15 @@ impl AdamW {
             Tensor::from_data(TensorData::new(values, [length]), device)
         };
         self.steps = steps;
-        // The next step makes groups of what was restored.
-        self.groups.clear();
-        for (own, saved) in self.states.iter_mut().zip(moments) {
+        let mut grouped: BTreeMap<usize, [Vec<f32>; 2]> = BTreeMap::new();
+        for (i, (own, saved)) in self.states.iter_mut().zip(moments).enumerate() {
             match (own, saved) {
-                (own @ (State::Floats { .. } | State::Grouped { .. }), Moments::Floats { m, v }) => {
+                (own @ State::Floats { .. }, Moments::Floats { m, v }) => {
                     let (m, v) = (tensor(m), tensor(v));
                     *own = State::Floats { m, v };
+                }
+                (State::Grouped { .. }, Moments::Floats { m, v }) => {
+                    grouped.insert(i, [m, v]);
                 }
                 (State::EightBits { words, .. }, Moments::EightBits { m, v }) => {
                     let codes = |moment: Blockwise| (moment.codes().to_vec(), moment.absmax().to_vec());
@@ -412,6 +612,11 @@ impl AdamW {
                 // Refused above.
                 _ => {}
             }
+        }
+        for group in &mut self.groups {
+            let of_members = group.members.iter().filter_map(|member| grouped.remove(&member.number));
+            let (m, v): (Vec<Vec<f32>>, Vec<Vec<f32>>) = of_members.map(|[m, v]| (m, v)).unzip();
+            (group.m, group.v) = (tensor(m.concat()), tensor(v.concat()));
         }
         Ok(())
     }
@@ -478,7 +683,10 @@ mod tests {
             learning_rate: 1e-3,
             ..RunConfig::default()
         };
-        let gradients = GradientSum(parameters.iter().map(|p| Some(p.value.clone() * 0.3)).collect());
+        let gradients = GradientSum {
+            single: parameters.iter().map(|p| Some(p.value.clone() * 0.3)).collect(),
+            flat: Vec::new(),
+        };
         AdamW::new(&parameters, &config).step(&mut parameters, gradients, 1e-3, 1.0);
         for (parameter, (name, _, moved)) in parameters.iter().zip(names) {
             let value = parameter.value.clone().into_data().try_into_vec::<f32>().expect("f32");

@@ -16,7 +16,7 @@ use crate::host::Host;
 use crate::models::{Leaves, Model, parts::PassInParts, read};
 use crate::random::Generator;
 use crate::tasks::Objective;
-use burn::tensor::{Gradients, Tensor};
+use burn::tensor::{Device, Gradients, Tensor};
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::run as msg;
 
@@ -74,8 +74,16 @@ pub(crate) async fn step_in_turns(
     turn: &mut Turn<'_, '_>,
 ) -> Result<Option<StepResult>> {
     let counts = objective.total(model, batches)?;
+    let reserved = reserved_of_gpu(model.device());
+    let gathered = optimizer.gather(&model.parameters);
+    settle(model.device(), reserved).await?;
+    let gathers = !gathered.is_empty();
+    let mut gradients = optimizer.begin(gathered, &mut model.parameters);
+    if gathers {
+        // What the first step gathers, it leaves.
+        make_room_for(model.device(), 0);
+    }
     let leaves = model.parameters.tracked();
-    let mut gradients = GradientSum::new(model.parameters.len());
     let mut losses = Vec::with_capacity(batches.len());
     for (i, batch) in batches.iter().enumerate() {
         make_room(model.device(), Pass::over(batch, true));
@@ -84,22 +92,20 @@ pub(crate) async fn step_in_turns(
             true => model.in_parts(batch, seed),
             false => None,
         };
-        let loss = match parts {
+        match parts {
             None => {
                 let loss = objective.loss(model, &leaves, batch, &counts, seed)?;
-                gradients.add(&leaves, &loss.backward());
-                loss
+                losses.push(loss.clone().inner());
+                gradients.add(&leaves, loss);
             }
             Some(parts) => {
                 let loss = |leaves: &Leaves| objective.loss(model, leaves, batch, &counts, seed);
-                let Some((loss, of_batch)) = layer_by_layer(parts, &leaves, loss, turn).await? else {
+                let Some(loss) = layer_by_layer(parts, (&leaves, &mut gradients), loss, turn).await? else {
                     return Ok(None);
                 };
-                gradients.merge(of_batch);
-                loss
+                losses.push(loss);
             }
-        };
-        losses.push(loss.inner());
+        }
         turn.give().await;
     }
     let micro_batches = losses.len();
@@ -115,28 +121,36 @@ pub(crate) async fn step_in_turns(
     let clip = clip_scale(result.grad_norm, settings.max_grad_norm);
     // They hold the old weights, which go one by one as the new ones come.
     drop(leaves);
-    // A tensor and its moments are there twice while it is updated.
-    let largest = model.parameters.iter().map(|parameter| parameter.value.dims()[0]).max();
-    make_room_for(model.device(), 3 * 4 * largest.unwrap_or(0) as u64);
+    // A tensor or a group of them and its moments are there twice while it is updated.
+    make_room_for(
+        model.device(),
+        3 * 4 * optimizer.largest_update(&model.parameters) as u64,
+    );
     let reserved = reserved_of_gpu(model.device());
     optimizer.step(&mut model.parameters, gradients, settings.learning_rate, clip);
-    // Buffers that were made for it may have been refused, which has to be known before anything is computed with its result.
-    if reserved_of_gpu(model.device()) > reserved {
-        read(Tensor::zeros([1], model.device())).await?;
-    }
-    // What the first step gathers, it leaves.
+    settle(model.device(), reserved).await?;
+    // What was made once, it leaves.
     make_room_for(model.device(), 0);
     Ok(Some(result))
 }
 
-/// The loss of one micro-batch and its gradients, of which the backward pass makes each layer's activations anew; `loss` is the
-/// objective's, on hidden states that are there. `None` where a stop ended it.
+/// Waits for `device` where it reserved more than `reserved`: buffers that were made since may have been refused, which has to be
+/// known before anything is computed with what is in them.
+async fn settle(device: &Device, reserved: Option<u64>) -> Result<()> {
+    if reserved_of_gpu(device) > reserved {
+        read(Tensor::zeros([1], device)).await?;
+    }
+    Ok(())
+}
+
+/// The loss of one micro-batch, whose backward pass makes each layer's activations anew and adds the gradients of `leaves` to those
+/// of the step; `loss` is the objective's, on hidden states that are there. `None` where a stop ended it, and nothing was added.
 async fn layer_by_layer(
     mut parts: PassInParts<'_>,
-    leaves: &Leaves,
+    (leaves, gradients): (&Leaves, &mut GradientSum),
     loss: impl Fn(&Leaves) -> Result<Tensor<1>>,
     turn: &mut Turn<'_, '_>,
-) -> Result<Option<(Tensor<1>, GradientSum)>> {
+) -> Result<Option<Tensor<1>>> {
     let plain = leaves.without_gradients();
     while parts.forward(&plain) {
         if !turn.after_part(&parts).await? {
@@ -144,26 +158,24 @@ async fn layer_by_layer(
         }
     }
     let loss = loss(&leaves.behind(parts.hidden(leaves)))?;
-    let mut of_head = loss.backward();
+    let mut places = gradients.places();
+    let mut of_head = places.within(|| loss.backward());
     parts.begin_backward(&mut of_head);
     if !turn.after_part(&parts).await? {
         return Ok(None);
     }
     let mut of_parts: Vec<Gradients> = Vec::new();
-    while let Some(gradients) = parts.backward(leaves) {
-        of_parts.push(gradients);
+    while let Some(of_part) = places.within(|| parts.backward(leaves)) {
+        of_parts.push(of_part);
         if !turn.after_part(&parts).await? {
             return Ok(None);
         }
     }
     // A table that several parts use: the terms of its gradient are added up as in the graph of the whole, where the head's comes
     // first and the others follow from the first part on.
-    let mut sum = GradientSum::new(leaves.len());
-    sum.add(leaves, &of_head);
-    for gradients in of_parts.iter().rev() {
-        sum.add(leaves, gradients);
-    }
-    Ok(Some((loss, sum)))
+    let passes = std::iter::once(of_head).chain(of_parts.into_iter().rev());
+    gradients.add_passes(leaves, places, passes);
+    Ok(Some(loss.inner()))
 }
 
 /// Refuses to go on from numbers that are none.

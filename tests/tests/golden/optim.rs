@@ -8,7 +8,7 @@ use lorakeet_core::{
     models::{Parameter, Parameters, read},
     protocol::DeviceChoice,
     quant::{Block, Blockwise, Map},
-    train::optim::{AdamW, GradientSum, Moments},
+    train::optim::{AdamW, Moments},
 };
 use lorakeet_tests::golden::{Case, block_on, number, worst_difference};
 
@@ -70,13 +70,13 @@ impl Run {
     }
 
     fn step(&mut self, step: usize) {
+        let mut gradients = self.optimizer.gradients(&mut self.parameters);
         let leaves = self.parameters.tracked();
         let value = leaves.get(0);
         let gradient = TensorData::new(self.gradients[step].clone(), [self.gradients[step].len()]);
         // The gradient of p · g is g, to the last bit.
         let loss = (value.clone() * Tensor::from_data(gradient, &value.device())).sum();
-        let mut gradients = GradientSum::new(1);
-        gradients.add(&leaves, &loss.backward());
+        gradients.add(&leaves, loss);
         self.optimizer
             .step(&mut self.parameters, gradients, self.learning_rate, 1.0);
     }

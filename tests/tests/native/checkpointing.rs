@@ -4,6 +4,7 @@ use burn::tensor::Device;
 use lorakeet_core::{
     config::{FinetuningType, RunConfig, TargetModules},
     data::Batch,
+    device,
     estimate::estimate,
     formats::{ModelFiles, peft::AdapterConfig},
     host::{Control, Host},
@@ -18,6 +19,7 @@ use lorakeet_core::{
     },
 };
 use lorakeet_tests::{
+    alone::alone,
     generated::Decoder,
     golden::block_on,
     test_session::{HOST, TestSession},
@@ -65,11 +67,10 @@ fn open(files: Vec<Source>) -> ModelFiles {
 }
 
 /// Three steps of two micro-batches: losses and norms, the optimizer's means of the gradients after each, and the weights.
-fn trained(files: &ModelFiles, config: &RunConfig) -> Vec<Vec<u32>> {
-    let device = Device::flex();
+fn trained(files: &ModelFiles, config: &RunConfig, device: &Device) -> Vec<Vec<u32>> {
     let full = config.finetuning_type == FinetuningType::Full;
     let kind = (full, BaseFormat::from(config));
-    let mut model = block_on(Model::load_base(files, kind, 3, &device, &mut |_, _| ())).expect("it loads");
+    let mut model = block_on(Model::load_base(files, kind, 3, device, &mut |_, _| ())).expect("it loads");
     if !full {
         let adapter = AdapterConfig {
             r: 3,
@@ -172,7 +173,8 @@ fn the_numbers_are_those_without_it_to_the_last_bit() {
             gradient_checkpointing: true,
             ..config.clone()
         };
-        let (with, without) = (trained(files, &checkpointing), trained(files, &config));
+        let device = Device::flex();
+        let [with, without] = [&checkpointing, &config].map(|config| trained(files, config, &device));
         assert_eq!(with.len(), without.len(), "{name}");
         let differ = with
             .iter()
@@ -185,6 +187,59 @@ fn the_numbers_are_those_without_it_to_the_last_bit() {
         }
     }
     assert!(failed.is_empty(), "{failed:#?}");
+}
+
+/// Where gradients are made in the places of groups, from several passes.
+#[test]
+fn on_a_gpu_gradients_are_those_without_it_and_those_of_a_cpu() {
+    alone(|| {
+        let (gpu, _) = block_on(device::open(DeviceChoice::Gpu)).expect("a Vulkan driver");
+        // Matrices that are in groups, the tied embedding among them.
+        let shape = Decoder {
+            width: 32,
+            inner: 64,
+            vocab: 64,
+            ..SHAPE
+        };
+        let full = RunConfig {
+            finetuning_type: FinetuningType::Full,
+            lora_dropout: 0.0,
+            ..RunConfig::default()
+        };
+        let lora = RunConfig {
+            finetuning_type: FinetuningType::Lora,
+            target_modules: TargetModules::Pattern("all-linear".into()),
+            ..full.clone()
+        };
+        for (name, files, config) in [
+            ("Llama", open(shape.llama()), lora),
+            ("Llama, all trained, tied embedding", open(shape.llama()), full.clone()),
+            ("GPT-2, all trained", open(shape.gpt2()), full.clone()),
+            ("T5, all trained", shape.t5(), full),
+        ] {
+            let checkpointing = RunConfig {
+                gradient_checkpointing: true,
+                ..config.clone()
+            };
+            let with = trained(&files, &checkpointing, &gpu);
+            assert_eq!(with, trained(&files, &config, &gpu), "{name}");
+            // Of the first step, after which small differences grow.
+            let cpu = trained(&files, &config, &Device::flex());
+            for (i, (gpu, cpu)) in with.iter().zip(&cpu).take(with.len() / 4).enumerate() {
+                assert_eq!(gpu.len(), cpu.len(), "{name}, {i}");
+                for (gpu, cpu) in gpu
+                    .iter()
+                    .zip(cpu)
+                    .map(|(gpu, cpu)| (f32::from_bits(*gpu), f32::from_bits(*cpu)))
+                {
+                    assert!(
+                        (gpu - cpu).abs() <= 1e-4 * (0.1 + cpu.abs()),
+                        "{name}, {i}: {gpu} and {cpu}"
+                    );
+                }
+            }
+        }
+    });
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod ids;
 mod inputs;
 mod kept_runs;
 mod knobs;
+mod launches;
 mod lessons;
 mod losses;
 mod lowest_gpu;

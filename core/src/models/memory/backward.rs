@@ -1,11 +1,13 @@
 //! The backward pass of a dry run: gradients as they are made, added up and let go.
 
-use super::{Buffer, MemoryLedger, Node, View};
+use super::{Buffer, GradientPlaces, MemoryLedger, Node, View};
 use crate::models::{
     Weight,
     matrix::{Matrix, Stored},
 };
-use std::collections::{BTreeMap, HashMap};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
 
 type Step = Box<dyn FnOnce(&mut Backward)>;
 
@@ -41,9 +43,31 @@ pub(super) struct Gradients {
     pub(super) weights: BTreeMap<usize, Buffer>,
 }
 
-impl Gradients {
-    pub(super) fn into_buffers(self) -> Vec<Buffer> {
-        self.adapters.into_iter().chain(self.weights.into_values()).collect()
+/// The places of the gradients of one micro-batch, whose backward pass may come in parts.
+#[derive(Clone)]
+pub(super) struct OpenPlaces(Rc<Open>);
+
+struct Open {
+    of: GradientPlaces,
+    buffer: Buffer,
+    /// The trained weights that have had a gradient made in its place.
+    taken: RefCell<BTreeSet<usize>>,
+}
+
+impl OpenPlaces {
+    /// They are there from the beginning of the backward pass.
+    pub(super) fn new(ledger: &MemoryLedger, of: &GradientPlaces) -> Self {
+        Self(Rc::new(Open {
+            of: of.clone(),
+            buffer: ledger.reserve(of.bytes),
+            taken: RefCell::default(),
+        }))
+    }
+
+    /// What is left of a micro-batch: what was made elsewhere is put into its place, if it has one.
+    pub(super) fn left(&self, gradients: impl Iterator<Item = Buffer>) -> Vec<Buffer> {
+        let alone = gradients.filter(|gradient| !(self.0.of.has_place)(gradient.bytes()));
+        std::iter::once(self.0.buffer.clone()).chain(alone).collect()
     }
 }
 
@@ -51,18 +75,25 @@ impl Gradients {
 pub(super) struct Backward {
     pub(super) ledger: MemoryLedger,
     gradients: HashMap<usize, View>,
+    places: OpenPlaces,
     /// Those of adapters and of modules that are trained whole.
-    pub(super) adapters: Vec<Buffer>,
+    adapters: Vec<Buffer>,
     /// Those of trained weights, by number and by use: one used twice has two until the end.
     weights: BTreeMap<(usize, usize), Buffer>,
 }
 
 impl Backward {
     /// Goes through the steps, the deepest first, from the `given` gradients.
-    pub(super) fn run(ledger: &MemoryLedger, mut tape: Vec<Recorded>, given: Vec<(Node, View)>) -> Gradients {
+    pub(super) fn run(
+        ledger: &MemoryLedger,
+        mut tape: Vec<Recorded>,
+        given: Vec<(Node, View)>,
+        places: &OpenPlaces,
+    ) -> Gradients {
         let mut backward = Self {
             ledger: ledger.clone(),
             gradients: HashMap::new(),
+            places: places.clone(),
             adapters: Vec::new(),
             weights: BTreeMap::new(),
         };
@@ -101,10 +132,33 @@ impl Backward {
         }
     }
 
-    /// Makes the gradient of a trained weight's use number `of_use`.
+    /// Makes the gradient of `bytes` of an adapter's matrix or of a module that is trained whole, while copies of `copied` bytes
+    /// are alive.
+    pub(super) fn adapter(&mut self, bytes: u64, copied: u64) {
+        let _copies = self.ledger.hold(copied);
+        let gradient = self.made_in_place(bytes);
+        self.adapters.push(gradient);
+    }
+
+    /// A gradient in its place, or in a buffer of its own where it has none.
+    fn made_in_place(&self, bytes: u64) -> Buffer {
+        match (self.places.0.of.has_place)(bytes) {
+            true => {
+                self.ledger.write(bytes);
+                self.ledger.reserve(0)
+            }
+            false => self.ledger.hold(bytes),
+        }
+    }
+
+    /// Makes the gradient of a trained weight's use number `of_use`: the first in its place, if it has one.
     pub(super) fn weight(&mut self, weight: Trained, of_use: usize, bytes: u64) {
         if let Some(number) = weight.0 {
-            let gradient = self.ledger.hold(bytes);
+            let is_first = self.places.0.taken.borrow_mut().insert(number);
+            let gradient = match is_first {
+                true => self.made_in_place(bytes),
+                false => self.ledger.hold(bytes),
+            };
             self.given_weight(number, of_use, gradient);
         }
     }

@@ -1,7 +1,7 @@
 //! The operations of a forward pass in bytes.
 
-use super::backward::{Backward, Gradients, Recorded, Trained};
-use super::{Adapters, Buffer, F32, MemoryLedger, Node, SymbolicTensor, View, bytes_of};
+use super::backward::{Backward, Gradients, OpenPlaces, Recorded, Trained};
+use super::{Adapters, Buffer, F32, GradientPlaces, MemoryLedger, Node, SymbolicTensor, View, bytes_of};
 use crate::models::{
     Linear, Matrix, Stored, Weight,
     activation::Activation,
@@ -62,20 +62,19 @@ impl<'a> DryRun<'a> {
     }
 
     /// The backward pass; gives the gradients of what is trained.
-    pub(crate) fn backward(self) -> Vec<Buffer> {
-        let tape = self.tape.into_inner();
-        let loss = tape.last().map(Recorded::node);
-        let loss = loss.map(|node| (node, View::whole(self.ledger.hold(F32), F32)));
-        Backward::run(&self.ledger, tape, loss.into_iter().collect()).into_buffers()
+    pub(crate) fn backward(self, places: &GradientPlaces) -> Vec<Buffer> {
+        let places = OpenPlaces::new(&self.ledger, places);
+        let Gradients { adapters, weights, .. } = self.backward_from(Vec::new(), &places);
+        places.left(adapters.into_iter().chain(weights.into_values()))
     }
 
     /// The same of a part, from gradients of what came out of it; without any, from the loss.
-    pub(super) fn backward_from(self, mut given: Vec<(Node, View)>) -> Gradients {
+    pub(super) fn backward_from(self, mut given: Vec<(Node, View)>, places: &OpenPlaces) -> Gradients {
         let tape = self.tape.into_inner();
         if let (true, Some(last)) = (given.is_empty(), tape.last()) {
             given.push((last.node(), View::whole(self.ledger.hold(F32), F32)));
         }
-        Backward::run(&self.ledger, tape, given)
+        Backward::run(&self.ledger, tape, given, places)
     }
 
     pub(super) fn node(&self, inputs: &[Node], trained: bool) -> Node {
@@ -112,7 +111,7 @@ impl<'a> DryRun<'a> {
         let node = self.node(&[x.node], whole || weight.is_some() || bias.is_some());
         let weight_bytes = bytes_of(&[linear.inputs, linear.outputs]);
         let bias_bytes = bytes_of(&[linear.outputs]);
-        let copy_bytes = weight_bytes + if linear.bias.is_some() { bias_bytes } else { 0 };
+        let has_bias = linear.bias.is_some();
         let dense = whole || matches!(linear.weight.stored, Stored::Dense(_));
         let (kept, x_node, x_bytes) = (dense.then(|| x.view.clone()), x.node, x.view.bytes);
         let sizes = [x.shape[0], linear.inputs, linear.outputs];
@@ -124,8 +123,10 @@ impl<'a> DryRun<'a> {
             backward.weight(weight, node.id, weight_bytes);
             backward.weight(bias, node.id, bias_bytes);
             if whole {
-                let gradient = backward.ledger.hold(copy_bytes);
-                backward.adapters.push(gradient);
+                backward.adapter(weight_bytes, 0);
+                if has_bias {
+                    backward.adapter(bias_bytes, 0);
+                }
             }
             if x_node.tracked {
                 let dx = backward.ledger.launch(x_bytes, dy.copied());
@@ -152,12 +153,10 @@ impl<'a> DryRun<'a> {
             ledger.multiply(product_gradients(x_node, true), into);
             ledger.multiply(2, out_of);
             let dropped = if drops { kept.bytes } else { 0 };
-            let db = ledger.hold(b_bytes);
-            backward.adapters.push(db);
+            backward.adapter(b_bytes, 0);
             drop(h);
             let dh = ledger.hold(h_bytes);
-            let da = ledger.launch(a_bytes, dropped);
-            backward.adapters.push(da);
+            backward.adapter(a_bytes, dropped);
             if x_node.tracked {
                 let dx = ledger.hold(kept.bytes);
                 drop(dh);

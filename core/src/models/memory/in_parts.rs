@@ -1,8 +1,8 @@
 //! A pass in parts, in bytes: what [`crate::models::parts::PassInParts`] does with tensors.
 
-use super::backward::Gradients;
+use super::backward::{Gradients, OpenPlaces};
 use super::dry_run::DryRun;
-use super::{Adapters, Buffer, MemoryLedger, Node, SymbolicTensor, View};
+use super::{Adapters, Buffer, GradientPlaces, MemoryLedger, Node, SymbolicTensor, View};
 use crate::data::Batch;
 use crate::models::ModelSkeleton;
 use crate::models::parts::{Part, Shared};
@@ -59,6 +59,7 @@ impl ModelSkeleton {
         ledger: &MemoryLedger,
         (adapters, drops): (&Adapters, bool),
         batch: &Batch,
+        places: &GradientPlaces,
     ) -> (u64, Vec<Buffer>) {
         let (before, cuts) = (ledger.in_use(), self.body.cuts());
         let mut inputs: Vec<SymbolicTensor<2>> = Vec::with_capacity(cuts);
@@ -91,11 +92,12 @@ impl ModelSkeleton {
         let hidden = self.body.dry_run(&dry_run, batch);
         self.losses(&dry_run, hidden, batch);
         let kept_bytes = ledger.in_use() - before;
+        let places = OpenPlaces::new(ledger, places);
         let Gradients {
             inputs: mut of_inputs,
             adapters: mut of_adapters,
             weights,
-        } = dry_run.backward_from(Vec::new());
+        } = dry_run.backward_from(Vec::new(), &places);
         drop(part);
         // The gradients of a tensor that several parts use become one at the end.
         let mut of_weights = vec![weights];
@@ -115,7 +117,7 @@ impl ModelSkeleton {
                 roots.extend(kept.gradient.map(|gradient| (made.value.node, gradient)));
             }
             drop(all);
-            let mut found = dry_run.backward_from(roots);
+            let mut found = dry_run.backward_from(roots, &places);
             drop(part);
             gradient = found.inputs.remove(&leaf(0).id);
             for (i, kept) in shared.iter_mut().enumerate() {
@@ -129,7 +131,7 @@ impl ModelSkeleton {
             of_weights.push(found.weights);
         }
         let of_weights: BTreeMap<usize, Buffer> = of_weights.into_iter().flatten().collect();
-        of_adapters.extend(of_weights.into_values());
-        (kept_bytes, of_adapters)
+        let left = places.left(of_adapters.into_iter().chain(of_weights.into_values()));
+        (kept_bytes, left)
     }
 }

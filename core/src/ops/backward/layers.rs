@@ -2,7 +2,6 @@
 
 use super::super::forward::{dropout, launch_one, rows_width};
 use super::super::launch::Launch;
-use burn::backend::Shape;
 use burn::backend::TensorMetadata;
 use burn::backend::tensor::FloatTensor;
 use burn_autodiff::checkpoint::base::Checkpointer;
@@ -23,10 +22,8 @@ impl<B: Launch> Backward<B, 2> for RmsNormBackward {
         let (shape, (rows, width)) = (x.shape(), rows_width(&x.shape()));
         if let Some(node) = of_w {
             let kernel = kernels::RmsNormWeightBackward { rows, width, eps };
-            grads.register::<B>(
-                node.id,
-                launch_one::<B>(kernel, vec![x.clone(), dy.clone()], Shape::new([width])),
-            );
+            let [dw] = B::launch_to(kernel, vec![x.clone(), dy.clone()], [B::gradient_of(&w)]);
+            grads.register::<B>(node.id, dw);
         }
         if let Some(node) = of_x {
             let kernel = kernels::RmsNormBackward { rows, width, eps };
@@ -41,15 +38,15 @@ pub(super) struct LayerNormBackward {
 }
 
 impl<B: Launch> Backward<B, 3> for LayerNormBackward {
-    type State = (FloatTensor<B>, FloatTensor<B>);
+    type State = [FloatTensor<B>; 3];
     fn backward(self, ops: Node<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = grads.consume::<B>(&ops.node);
-        let ((x, w), [of_x, of_w, of_b], eps) = (ops.state, ops.parents, self.eps);
+        let ([x, w, b], [of_x, of_w, of_b], eps) = (ops.state, ops.parents, self.eps);
         let (shape, (rows, width)) = (x.shape(), rows_width(&x.shape()));
         if of_w.is_some() || of_b.is_some() {
             let kernel = kernels::LayerNormWeightBackward { rows, width, eps };
-            let shapes = [Shape::new([width]), Shape::new([width])];
-            let [dw, db] = B::launch(kernel, vec![x.clone(), dy.clone()], shapes);
+            let outputs = [B::gradient_of(&w), B::gradient_of(&b)];
+            let [dw, db] = B::launch_to(kernel, vec![x.clone(), dy.clone()], outputs);
             if let Some(node) = of_w {
                 grads.register::<B>(node.id, dw);
             }

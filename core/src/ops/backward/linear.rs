@@ -24,7 +24,7 @@ impl<B: Launch, const N: usize> Backward<B, N> for LinearBackward {
         let ((x, w), mut parents) = (ops.state, ops.parents.into_iter());
         let [of_x, of_w, of_bias] = std::array::from_fn(|_| parents.next().flatten());
         if let Some(node) = of_w {
-            let dw = linear_dw::<B>(x.clone(), dy.clone(), self.transposed);
+            let dw = linear_dw::<B>(x.clone(), dy.clone(), &w, self.transposed);
             grads.register::<B>(node.id, dw);
         }
         if let Some(node) = of_bias {
@@ -100,7 +100,8 @@ impl<B: Launch> Branch<B> {
                 b_trans: false,
                 alpha: form.scale,
             };
-            grads.register::<B>(node, product.run::<B>(dy.clone(), h));
+            let db = product.run_to::<B>(dy.clone(), h, B::gradient_of(&b));
+            grads.register::<B>(node, db);
         }
         let down = Product {
             m: rows,
@@ -113,7 +114,8 @@ impl<B: Launch> Branch<B> {
         let dh = down.run::<B>(dy, b);
         let shape = x.shape();
         if let Some(node) = of_a {
-            let da = linear_dw::<B>(dropout::<B>(x, form.dropout, form.seed), dh.clone(), false);
+            let x = dropout::<B>(x, form.dropout, form.seed);
+            let da = linear_dw::<B>(x, dh.clone(), &a, false);
             grads.register::<B>(node, da);
         }
         of_x.then(|| {
@@ -167,7 +169,7 @@ impl<B: Launch, const N: usize> Backward<B, N> for PackedLoraBackward {
 }
 
 /// dw = dyᵀ · x, in w's own layout.
-fn linear_dw<B: Launch>(x: FloatTensor<B>, dy: FloatTensor<B>, transposed: bool) -> FloatTensor<B> {
+fn linear_dw<B: Launch>(x: FloatTensor<B>, dy: FloatTensor<B>, w: &FloatTensor<B>, transposed: bool) -> FloatTensor<B> {
     let ((rows, inputs), (_, outputs)) = (rows_width(&x.shape()), rows_width(&dy.shape()));
     let product = |m, n| Product {
         m,
@@ -177,9 +179,10 @@ fn linear_dw<B: Launch>(x: FloatTensor<B>, dy: FloatTensor<B>, transposed: bool)
         b_trans: false,
         alpha: 1.0,
     };
+    let output = B::gradient_of(w);
     if transposed {
-        product(inputs, outputs).run::<B>(x, dy)
+        product(inputs, outputs).run_to::<B>(x, dy, output)
     } else {
-        product(outputs, inputs).run::<B>(dy, x)
+        product(outputs, inputs).run_to::<B>(dy, x, output)
     }
 }

@@ -320,29 +320,16 @@ pub fn training() -> Vec<Case> {
         let mut step = case(adamw, 1.0, 1e-5);
         step.inputs[3].iter_mut().for_each(|v| *v = v.abs());
         cases.push(step);
-        cases.push(case(SumSquares { len }, 1.0, 1e-5));
+        for parts in [1, 3, 64] {
+            cases.push(case(SumSquares { len, parts }, 1.0, 1e-5));
+        }
         cases.push(case(Axpy { len, alpha: -0.3 }, 1.0, 1e-6));
     }
-    // Each of its own length, rate and decay.
-    let step = |i: usize, len| AdamW {
-        grad_scale: 0.3,
-        ..AdamW::step(len, 3, 1e-2 * i as f64, (0.9, 0.999), 1e-8, 0.1 / i as f64)
-    };
-    let steps = [step(1, 64), step(2, 1), step(3, 300), step(4, 1000)];
-    let mut start = 0;
-    let of_four = AdamWOfFour { steps };
-    let lens = of_four.steps.each_ref().map(|step| step.len);
-    let mut steps = case(of_four, 1.0, 1e-5);
-    for len in lens {
-        let v = start + len..start + 2 * len;
-        steps.inputs[1][v].iter_mut().for_each(|v| *v = v.abs());
-        start += 2 * len;
-    }
-    cases.push(steps);
     let lens = [1, 5, 64, 300, 4096, 70_000, 17];
     cases.push(case(SumSquaresOfSeven { lens }, 1.0, 1e-5));
     // More than 256 elements an invocation, and more than one row of workgroups.
-    cases.push(case(SumSquares { len: 200_000 }, 1.0, 1e-5));
+    let (len, parts) = (200_000, 1);
+    cases.push(case(SumSquares { len, parts }, 1.0, 1e-5));
     cases.push(case(
         Axpy {
             len: 65_535 * 256 + 300,

@@ -1,0 +1,164 @@
+//! How many kernels a step launches: each costs a browser's host ten microseconds, whatever it computes. The bounds are what
+//! is measured; they may go down, never up.
+//!
+//! In processes of their own, because the count is the process's.
+
+use burn::tensor::Device;
+use lorakeet_core::{
+    config::{RunConfig, TargetModules},
+    data::Batch,
+    device,
+    formats::{ModelFiles, peft::AdapterConfig},
+    models::Model,
+    protocol::DeviceChoice,
+    quant::BaseFormat,
+    store::{DiskFile, Source},
+};
+use lorakeet_tests::{
+    alone::alone,
+    generated::Decoder,
+    golden::block_on,
+    trajectory::{batch, take_steps},
+};
+use std::{cell::RefCell, collections::BTreeMap, path::Path};
+
+/// Of a step of the model that comes with the page, 8 × 128.
+const MOST_OF_TINY: u64 = 309;
+/// Of a layer of a Llama in a step, and of a token that is generated.
+const MOST_OF_A_LAYER: u64 = 82;
+const MOST_OF_A_LAYER_A_TOKEN: u64 = 32;
+/// Of all that is not in layers.
+const MOST_BESIDE_LAYERS: u64 = 6;
+
+/// A model that is small, in SmolLM2's proportions.
+const SMALL: Decoder = Decoder {
+    layers: 2,
+    width: 192,
+    inner: 512,
+    heads: 3,
+    kv_heads: 1,
+    vocab: 4096,
+    positions: 256,
+};
+
+type Counts = BTreeMap<&'static str, u64>;
+
+/// A kernel's name without the paths of its types.
+fn short(name: &str) -> String {
+    let parts = name.split_inclusive(|c: char| !c.is_alphanumeric() && c != '_' && c != ':');
+    parts.map(|part| part.rsplit("::").next().unwrap_or(part)).collect()
+}
+
+fn print(what: &str, counts: &Counts) {
+    println!("{what}: {} launches", counts.values().sum::<u64>());
+    for (name, count) in counts {
+        println!("    {count:5} {}", short(name));
+    }
+}
+
+fn open(files: Vec<Source>, config: &RunConfig, device: &Device) -> Model {
+    let files = block_on(ModelFiles::open(files)).expect("the files open");
+    let kind = (false, BaseFormat::from(config));
+    let mut model = block_on(Model::load_base(&files, kind, 0, device, &mut |_, _| ())).expect("it loads");
+    let adapter = AdapterConfig {
+        r: config.lora_r,
+        target_modules: config.target_modules.clone(),
+        ..AdapterConfig::default()
+    };
+    model.attach_lora(&adapter, 0).expect("the modules are there");
+    model
+}
+
+/// What the third of three steps on rows that are alike launches.
+fn of_a_step(model: &mut Model, config: &RunConfig, rows: &Batch) -> Counts {
+    let count = device::count_launches();
+    let last = RefCell::new(Counts::new());
+    take_steps(
+        model,
+        config,
+        |_| vec![rows.clone()],
+        |_, _, done, _| {
+            assert!(done.loss.is_finite());
+            *last.borrow_mut() = count.take();
+        },
+    );
+    last.into_inner()
+}
+
+fn rows_of(rows: usize, tokens: usize, vocab: usize) -> Batch {
+    let ids: Vec<f64> = (0..rows * tokens).map(|i| (i * 37 % vocab) as f64).collect();
+    batch(tokens, &ids, &vec![1.0; ids.len()], &ids)
+}
+
+fn config() -> RunConfig {
+    RunConfig {
+        target_modules: TargetModules::Pattern("all-linear".into()),
+        lora_r: 8,
+        lora_dropout: 0.0,
+        gradient_accumulation_steps: 1,
+        max_steps: 3,
+        ..RunConfig::default()
+    }
+}
+
+/// What the second has more than the first, of each kernel.
+fn difference(one: &Counts, two: &Counts) -> Counts {
+    let more = two
+        .iter()
+        .map(|(name, count)| (*name, count - one.get(name).unwrap_or(&0).min(count)));
+    more.filter(|(_, count)| *count > 0).collect()
+}
+
+#[test]
+fn a_step_of_the_bundled_model_launches_no_more_than_it_did() {
+    alone(|| {
+        let (device, _) = block_on(device::open(DeviceChoice::Gpu)).expect("a Vulkan driver");
+        let public = Path::new(env!("CARGO_MANIFEST_DIR")).join("../public/model");
+        let files = ["config.json", "model.safetensors"]
+            .map(|name| DiskFile::source(public.join(name)).unwrap_or_else(|error| panic!("{error}")));
+        let mut model = open(files.to_vec(), &config(), &device);
+        let step = of_a_step(&mut model, &config(), &rows_of(8, 128, 256));
+        print("a step of the bundled model", &step);
+        assert!(step.values().sum::<u64>() <= MOST_OF_TINY);
+    });
+}
+
+#[test]
+fn a_layer_launches_no_more_than_it_did() {
+    alone(|| {
+        let (device, _) = block_on(device::open(DeviceChoice::Gpu)).expect("a Vulkan driver");
+        for bits in [None, Some(4)] {
+            let config = RunConfig {
+                quantization_bit: bits,
+                ..config()
+            };
+            let [one, two] = [2, 3].map(|layers| {
+                let mut model = open(Decoder { layers, ..SMALL }.llama(), &config, &device);
+                let step = of_a_step(&mut model, &config, &rows_of(2, 64, SMALL.vocab));
+                let leaves = model.parameters.plain();
+                let mut cache = model.new_cache();
+                let mut token = |ids: &[u32]| {
+                    let count = device::count_launches();
+                    let _ = model.next_logits(&leaves, ids, &mut cache, true).into_data();
+                    count.take()
+                };
+                token(&[1, 2, 3, 4]);
+                (step, token(&[5]))
+            });
+            let sum = |counts: &Counts| counts.values().sum::<u64>();
+            let layer = difference(&one.0, &two.0);
+            print(&format!("a layer in a step, {bits:?} bits"), &layer);
+            let of_layer = sum(&two.0) - sum(&one.0);
+            let beside = sum(&one.0) - 2 * of_layer;
+            println!(
+                "{beside} beside layers; SmolLM2 of 30 layers has {}",
+                beside + 30 * of_layer
+            );
+            let token = sum(&two.1) - sum(&one.1);
+            print("a layer in a token", &difference(&one.1, &two.1));
+            println!("a token of SmolLM2 has {}", sum(&one.1) + 28 * token);
+            assert!(of_layer <= MOST_OF_A_LAYER && beside <= MOST_BESIDE_LAYERS);
+            assert!(token <= MOST_OF_A_LAYER_A_TOKEN);
+        }
+    });
+}
