@@ -279,7 +279,7 @@ fn a_whole_run_is_the_same_and_small_models_say_that_it_does_nothing() {
         .map(|i| format!("{},{},{}\n", i, 12 - i, ["x", "y"][i % 2]))
         .collect();
     let data = MemoryFile::source("rows.csv", format!("a,b,label\n{numbers}").into_bytes());
-    let mut session = TestSession::small("mlp", vec![data]);
+    let mut session = TestSession::small("small_mlp", vec![data]);
     session.train(RunConfig {
         gradient_checkpointing: true,
         finetuning_type: FinetuningType::Full,

@@ -235,10 +235,10 @@ fn limit_addresses(bytes: Option<u64>) {
 fn a_run_that_the_gpu_has_no_memory_for_is_refused_before_its_first_step() {
     alone(|| {
         let row = json!({ "prompt": "say a", "completion": "b".repeat(200) });
-        let data = MemoryFile::source("rows.jsonl", format!("{row}\n").repeat(480).into_bytes());
+        let data = MemoryFile::source("rows.jsonl", format!("{row}\n").repeat(1600).into_bytes());
         let mut session = TestSession::with(DeviceChoice::Gpu, tiny::model_files(), data);
         let config = RunConfig {
-            per_device_train_batch_size: 480,
+            per_device_train_batch_size: 1600,
             cutoff_len: 128,
             val_size: 0.0,
             max_steps: 1,
