@@ -27,6 +27,8 @@ fn a_cross_encoder_ranks_by_points_by_pairs_and_by_lists() {
             val_size: 40.0,
             max_steps: 300,
             eval_steps: 100.0,
+            // At the whole rate the losses by points and by pairs come and go with the seed.
+            learning_rate: 0.3 * config().learning_rate,
             ..config()
         };
         session.train(ranking());
@@ -36,7 +38,6 @@ fn a_cross_encoder_ranks_by_points_by_pairs_and_by_lists() {
         let evals = session.evals();
         let (ndcg, words) = (metric(&evals[3], "ndcg_at_10"), to_beat(&report, "ndcg_at_10"));
         assert_eq!(report.against, "BM25");
-        println!("{loss}: {ndcg} over {words}");
         assert!(ndcg > 0.95 && ndcg > words + 0.1, "{loss}: {ndcg} over {words}");
         assert_eq!(report.verdict, Some(Verdict::Better), "{}", report.sentence.english());
         let table = predictions(&session);
@@ -45,33 +46,5 @@ fn a_cross_encoder_ranks_by_points_by_pairs_and_by_lists() {
         let score =
             |session: &mut TestSession| block_on(session.inner.evaluate(&ranking(), &mut |_, _| ())).expect("a score");
         assert_eq!(score(&mut session), score(&mut other));
-    }
-}
-
-#[test]
-fn temporary_seeds() {
-    for (loss, share) in [
-        ("bce", 0.5),
-        ("bce", 0.3),
-        ("bce", 0.1),
-        ("ranknet", 0.5),
-        ("ranknet", 0.3),
-        ("ranknet", 0.1),
-    ] {
-        for seed in [42, 1, 2, 3] {
-            let mut session = TestSession::with(DeviceChoice::Cpu, tiny::bert_files(), graded(160));
-            session.train(RunConfig {
-                loss: Some(loss.into()),
-                val_size: 40.0,
-                max_steps: 300,
-                eval_steps: 100.0,
-                seed,
-                learning_rate: share * config().learning_rate,
-                ..config()
-            });
-            let evals = session.evals();
-            let all: Vec<f64> = evals.iter().map(|eval| metric(eval, "ndcg_at_10")).collect();
-            println!("TEMP {loss} {share} {seed}: {all:?}");
-        }
     }
 }
