@@ -73,7 +73,7 @@ knobs! {
 Model {
     model_name_or_path: String = String::new(), Kind::Text,
         aliases: ["model", "model_name", "model_path", "base_model", "base_model_name_or_path"],
-        "The model to fine-tune: a Hugging Face folder, a GGUF file, ORG/NAME on a hub, or a small model to train from scratch.",
+        "The model: a Hugging Face folder, a GGUF file, ORG/NAME on a hub, or a small model to train from scratch.",
         "要微调的模型：Hugging Face 文件夹、GGUF 文件、模型仓库中的 组织/名称，或从零训练的小模型的名称。",
         "Model and data set the floor, tuning is the last mile. Take the smallest model that can already nearly do the task.",
         "模型和数据决定下限，微调只是最后一公里。选一个已经差不多能完成任务的最小模型。";
