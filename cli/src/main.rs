@@ -10,6 +10,7 @@ mod commands;
 mod devices;
 mod export;
 mod hub;
+mod interrupt;
 mod json;
 mod log;
 mod output;

@@ -1,4 +1,5 @@
 //! The words between the engine and its front ends: every event comes through JSON as it went in.
+//! One file of 620 lines, because every event and command has its example here.
 
 use lorakeet_core::Error;
 use lorakeet_core::config::RunConfig;
