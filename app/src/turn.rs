@@ -1,6 +1,5 @@
 //! One trainer at a time over all tabs and labs of this site, and a screen that stays on while it trains (`turn.js`).
 
-use crate::state::PageState;
 use lorakeet_core::protocol::StoredRun;
 use wasm_bindgen::prelude::*;
 
@@ -28,8 +27,9 @@ pub enum Wanted {
     Stored(Box<StoredRun>),
 }
 
-/// Whether it is this page's turn to train now; `steal` takes it from another tab, which then stops.
-pub async fn take(state: PageState, steal: bool) -> bool {
-    let lost = Closure::once_into_js(move || state.lose_turn());
+/// Whether it is this page's turn to train now; `steal` takes it from another tab, which then stops. `lost` is called when it is
+/// taken from here.
+pub async fn take(steal: bool, lost: impl FnOnce() + 'static) -> bool {
+    let lost = Closure::once_into_js(lost);
     take_turn(steal, &lost).await.as_bool().unwrap_or(true)
 }

@@ -104,7 +104,7 @@ impl PageState {
             self.training.phase.set(Phase::Starting);
             // After a lost GPU it was this page's turn already, and is still but for a tab that was quicker.
             spawn_local(async move {
-                turn::take(self, false).await;
+                turn::take(false, move || self.lose_turn()).await;
             });
             let command = Command::Train {
                 config: Box::new(config),

@@ -32,7 +32,7 @@ impl PageState {
         self.training.phase.set(Phase::Starting);
         self.elsewhere.set(None);
         spawn_local(async move {
-            let is_mine = turn::take(self, steal).await;
+            let is_mine = turn::take(steal, move || self.lose_turn()).await;
             self.training.phase.set(before);
             match wanted {
                 wanted if !is_mine => {

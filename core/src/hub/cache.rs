@@ -165,7 +165,7 @@ fn refused(path: &Path, error: &std::io::Error) -> Error {
 
 fn length(path: &Path) -> Option<u64> {
     let metadata = fs::metadata(path).ok()?;
-    metadata.is_file().then(|| metadata.len())
+    metadata.is_file().then_some(metadata.len())
 }
 
 impl Place for CachePlace {

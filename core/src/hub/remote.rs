@@ -33,6 +33,14 @@ impl RemoteFile {
         }
     }
 
+    /// Appends `more` to the `known` first bytes; another read of the same file may have been quicker.
+    fn extend(&self, known: u64, more: Vec<u8>) {
+        let mut beginning = self.beginning.borrow_mut();
+        if beginning.len() as u64 == known {
+            beginning.extend(more);
+        }
+    }
+
     /// The slice, where the beginning has it.
     fn known(&self, offset: u64, end: u64) -> Option<Vec<u8>> {
         let beginning = self.beginning.borrow();
@@ -67,12 +75,7 @@ impl ReadAt for RemoteFile {
             }
             let wanted = end.max(2 * known).max(FIRST_BYTES).min(self.file.bytes);
             let more = self.hub.bytes(&self.repository, &self.file, known..wanted).await?;
-            let mut beginning = self.beginning.borrow_mut();
-            // Another read of the same file may have been quicker.
-            if beginning.len() as u64 == known {
-                beginning.extend(more);
-            }
-            drop(beginning);
+            self.extend(known, more);
             match self.known(offset, end) {
                 Some(bytes) => Ok(bytes),
                 None => self.hub.bytes(&self.repository, &self.file, offset..end).await,

@@ -470,8 +470,8 @@ impl Graph for TensorGraph<'_> {
 
     fn attention(&self, [q, k, v]: [Tensor<2>; 3], of: Attention<'_, Self>) -> Tensor<2> {
         let mut positions = match (of.angles, of.bias) {
-            (Some((cos, sin)), _) => Positions::Rotary(cos.clone(), sin.clone()),
-            (None, Some(bias)) => Positions::Bias(bias.clone()),
+            (Some((cos, sin)), _) => Positions::Rotary(Box::new([cos.clone(), sin.clone()])),
+            (None, Some(bias)) => Positions::Bias(Box::new(bias.clone())),
             (None, None) => Positions::None,
         };
         let (mut q, mut k, mut v) = (q, k, v);

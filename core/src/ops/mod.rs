@@ -101,10 +101,10 @@ pub enum Positions {
     /// Not by itself.
     None,
     /// Rotates queries and keys, of which there are as many, by cos and sin \[T, D/2\] ([`rotate`]).
-    Rotary(Tensor<2>, Tensor<2>),
+    Rotary(Box<[Tensor<2>; 2]>),
     /// Adds to the products of each head a number for each distance: \[Tq + Tk − 1, H\], of which row j − q + Tq − 1 belongs to
     /// query q and key j.
-    Bias(Tensor<2>),
+    Bias(Box<Tensor<2>>),
 }
 
 /// Attention softmax(cap(scale·(q·kᵀ + bias)))·v with grouped key/value heads, cap(s) = c·tanh(s/c), by FlashAttention (Dao et al.
@@ -138,7 +138,8 @@ pub fn attention_by(
     );
     Tensor::from_dispatch(match positions {
         Positions::None => Dispatch::attention(q, k, v, mask, form),
-        Positions::Rotary(cos, sin) => {
+        Positions::Rotary(angles) => {
+            let [cos, sin] = *angles;
             Dispatch::attention_rotary(q, k, v, cos.into_dispatch(), sin.into_dispatch(), mask, form)
         }
         Positions::Bias(bias) => Dispatch::attention_bias(q, k, v, bias.into_dispatch(), mask, form),

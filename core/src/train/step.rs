@@ -1,6 +1,6 @@
 //! One optimizer step: micro-batches forward and backward, one read, clip, update.
 //!
-//! With `gradient_checkpointing` a micro-batch goes through the model layer by layer ([`crate::models::parts`]), and others have
+//! With `gradient_checkpointing` a micro-batch goes through the model layer by layer (`models/parts.rs`), and others have
 //! a turn after each.
 //!
 //! The loss of a step is the mean over *all* target tokens of its micro-batches, so that splitting a batch changes nothing:

@@ -141,12 +141,15 @@ impl Watchdog {
     }
 
     /// The last `count` steps, and those before them.
-    fn parted(&self, count: usize) -> Option<(Vec<(f64, f64)>, Vec<(f64, f64)>)> {
+    fn parted(&self, count: usize) -> Option<(Vec<Measured>, Vec<Measured>)> {
         let at = self.history.len().checked_sub(count)?;
         let (before, recent) = (self.history.range(..at), self.history.range(at..));
         Some((before.copied().collect(), recent.copied().collect()))
     }
 }
+
+/// A step's loss and the norm of its gradient.
+type Measured = (f64, f64);
 
 /// The first of the last steps, which end with `step`, that is so.
 fn since(step: usize, recent: &[(f64, f64)], is: impl Fn((f64, f64)) -> bool) -> usize {

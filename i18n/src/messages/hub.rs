@@ -1,5 +1,10 @@
 //! Models from a hub: what was asked for, what came, and what was refused.
 
+#![allow(
+    rustdoc::bare_urls,
+    reason = "a message is its own documentation, addresses in it included"
+)]
+
 use crate::message::messages;
 
 messages! { "hub";

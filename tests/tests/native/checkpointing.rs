@@ -297,7 +297,8 @@ fn a_whole_run_is_the_same_and_small_models_say_that_it_does_nothing() {
 /// What the host of [`a_pause_and_a_stop_are_answered_between_layers`] does: turns that it gave, and at which one it interrupts.
 static TURNS: AtomicUsize = AtomicUsize::new(0);
 static INTERRUPTED_AT: AtomicUsize = AtomicUsize::new(usize::MAX);
-static INTERRUPT: Mutex<Option<(Control, fn(&Control))>> = Mutex::new(None);
+type Interrupt = (Control, fn(&Control));
+static INTERRUPT: Mutex<Option<Interrupt>> = Mutex::new(None);
 
 fn take_turn() {
     let turn = TURNS.fetch_add(1, Ordering::SeqCst);

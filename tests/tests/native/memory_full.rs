@@ -65,7 +65,13 @@ fn queries() -> Source {
 #[test]
 fn a_step_that_does_not_fit_is_taken_in_halves_and_the_run_learns_the_same() {
     alone(|| {
-        let cases: [(&str, fn() -> TestSession, usize, &[(usize, usize, usize)]); 3] = [
+        type Case = (
+            &'static str,
+            fn() -> TestSession,
+            usize,
+            &'static [(usize, usize, usize)],
+        );
+        let cases: [Case; 3] = [
             ("texts", TestSession::open, 1, &[(4, 2, 4), (4, 1, 8)]),
             (
                 "classes",

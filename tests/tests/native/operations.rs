@@ -142,8 +142,8 @@ fn attention_agrees(device: &Device, [queries, keys, dim]: [usize; 3], scores: A
     let mask = Tensor::from_data(TensorData::new(mask, [batch, keys]), device);
     let positions = match kind {
         Kind::None => Positions::None,
-        Kind::Rotary => Positions::Rotary(cos.clone(), sin.clone()),
-        Kind::Bias => Positions::Bias(bias.clone()),
+        Kind::Rotary => Positions::Rotary(Box::new([cos.clone(), sin.clone()])),
+        Kind::Bias => Positions::Bias(Box::new(bias.clone())),
     };
     let qkv = [q.clone(), k.clone(), v.clone()];
     let found = ops::attention_by(qkv, [heads, kv_heads], positions, mask, scores);

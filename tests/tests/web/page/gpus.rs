@@ -80,7 +80,6 @@ async fn what_a_gpu_reports_ends_the_run_in_a_message_and_a_restart() -> Result<
     for (fault, said) in [
         (GpuFault::Validation, "a fake validation error"),
         (GpuFault::Internal, "a fake internal error"),
-        (GpuFault::Memory, "memory is full"),
     ] {
         let page = open_in_a_run(GpuShim::default()).await?;
         page.break_gpu(fault).await?;
@@ -93,6 +92,23 @@ async fn what_a_gpu_reports_ends_the_run_in_a_message_and_a_restart() -> Result<
         page.close().await?;
     }
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_goes_on_in_halves_after_the_gpu_s_memory_was_full() -> Result<()> {
+    let page = open_in_a_run(GpuShim::default()).await?;
+    page.break_gpu(GpuFault::Memory).await?;
+    let told =
+        "return document.querySelector('[data-testid=\"notes\"]')?.textContent.includes('memory was full in step')";
+    page.wait_until("the page says so", REACTION, told).await?;
+    let step = page.run(&format!("return {STEP}"), Vec::new()).await?;
+    let step = step.as_u64().context("a step")?;
+    page.wait_until("the run goes on", READY, &format!("return {STEP} > {step}"))
+        .await?;
+    page.click("stop").await?;
+    page.wait_enabled("train", READY).await?;
+    page.no_panic()?;
+    page.close().await
 }
 
 /// The run that was under way has gone on by itself, which the page says.

@@ -69,8 +69,9 @@ async fn buffers_take_little_more_than_a_run_is_said_to_take() -> Result<()> {
     let (first, last) = found.split_at(found.len() / 2);
     let most = |shares: &[f64]| shares.iter().copied().fold(0.0, f64::max);
     ensure!(most(&found) <= MOST, "{} at most", most(&found));
+    // Of what is free, a few megabytes may stay.
     ensure!(
-        most(last) <= 1.05 * most(first),
+        most(last) <= 1.1 * most(first),
         "from {} to {}",
         most(first),
         most(last)

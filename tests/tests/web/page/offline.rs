@@ -15,7 +15,7 @@ const STORED: Duration = Duration::from_secs(120);
 const IS_KEPT: &str = "return !!navigator.serviceWorker.controller";
 const IS_OFFERED: &str = "return !!document.querySelector('[data-testid=\"new-version\"]')";
 /// A file of the page that a newer version has with other contents.
-const CHANGED: &str = "icon.svg";
+const CHANGED: &str = "manifest.webmanifest";
 
 async fn open(site: &FileSite) -> Result<Page> {
     site.serve_folder(FOLDER, &dist()?)?;
@@ -100,7 +100,7 @@ async fn publish(site: &FileSite, page: &Page, contents: &str) -> Result<()> {
 async fn a_newer_version_waits_until_it_is_asked_for_and_no_run_is_under_way() -> Result<()> {
     let site = FileSite::start().await?;
     let page = open(&site).await?;
-    let contents = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 1 1\"/>";
+    let contents = "{\"name\": \"a newer one\"}";
     let has_newer = format!(
         "return fetch('{CHANGED}').then((answer) => answer.text()).then((text) => text === {})",
         json!(contents)
