@@ -44,7 +44,7 @@ async fn one_tab_trains_at_a_time_and_another_can_take_over() -> Result<()> {
     );
     page.wait_until("the other run is named", REACTION, &named).await?;
     ensure!(
-        page.run(&format!("return {STATUS}"), Vec::new()).await? == "idle",
+        page.run(&format!("return {STATUS}"), Vec::new()).await? == "ready",
         "it trains all the same"
     );
     page.click("take-over").await?;
