@@ -40,24 +40,24 @@ impl Uploads {
     pub(crate) async fn send(&mut self, numbers: Vec<f32>) -> Result<Tensor<1>> {
         let count = numbers.len();
         if !device::is_gpu(&self.device) || count <= PIECE {
-            let tensor = Tensor::from_data(TensorData::new(numbers, [count]), &self.device);
-            self.settle(count).await?;
-            return Ok(tensor);
+            self.make_way(count).await?;
+            return Ok(Tensor::from_data(TensorData::new(numbers, [count]), &self.device));
         }
         let mut tensor = Tensor::empty([count], &self.device);
         for (i, piece) in numbers.chunks(PIECE).enumerate() {
+            self.make_way(piece.len()).await?;
             tensor = ops::write(tensor, i * PIECE, piece.to_vec());
-            self.settle(piece.len()).await?;
         }
         Ok(tensor)
     }
 
-    async fn settle(&mut self, count: usize) -> Result<()> {
-        self.unsettled += count;
-        if self.unsettled >= MOST_UNSETTLED && device::is_gpu(&self.device) {
+    /// Before `count` numbers are sent: waits where they would be too many on their way.
+    async fn make_way(&mut self, count: usize) -> Result<()> {
+        if self.unsettled + count > MOST_UNSETTLED && device::is_gpu(&self.device) {
             self.unsettled = 0;
             read(Tensor::zeros([1], &self.device)).await?;
         }
+        self.unsettled += count;
         Ok(())
     }
 }
