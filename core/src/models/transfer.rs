@@ -29,7 +29,8 @@ impl Uploads {
     pub(crate) fn new(device: &Device) -> Self {
         Self {
             device: device.clone(),
-            unsettled: 0,
+            // What others have sent is not known here.
+            unsettled: MOST_UNSETTLED,
         }
     }
 

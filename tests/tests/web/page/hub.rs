@@ -140,10 +140,10 @@ async fn a_gated_model_is_told_and_a_token_stays_with_the_hub() -> Result<()> {
     page.wait_until(
         "it is refused",
         REACTION,
-        "return !!document.querySelector('#model [data-testid=\"error\"]')",
+        "return !!document.querySelector('[data-testid=\"hub-problem\"]')",
     )
     .await?;
-    let error = page.content("#model [data-testid=\"error\"]").await?;
+    let error = page.content("[data-testid=\"hub-problem\"]").await?;
     ensure!(
         error.contains("accepted its terms") && error.contains(&hub.endpoint()),
         "{error}"
@@ -151,9 +151,10 @@ async fn a_gated_model_is_told_and_a_token_stays_with_the_hub() -> Result<()> {
     page.set_field("hub-token", "secret").await?;
     page.press("hub-look").await?;
     page.wait_until(
-        "the files are listed",
+        "it is not refused any more",
         REACTION,
-        "return !!document.querySelector('[data-testid=\"hub-listing\"]')",
+        "return !!document.querySelector('[data-testid=\"hub-fit\"]')?.textContent \
+         && !document.querySelector('[data-testid=\"hub-problem\"]')",
     )
     .await?;
     page.press("hub-download").await?;

@@ -43,9 +43,10 @@ async fn one_tab_trains_at_a_time_and_another_can_take_over() -> Result<()> {
         json!("Another tab is training: ")
     );
     page.wait_until("the other run is named", REACTION, &named).await?;
+    let status = page.run(&format!("return {STATUS}"), Vec::new()).await?;
     ensure!(
-        page.run(&format!("return {STATUS}"), Vec::new()).await? == "ready",
-        "it trains all the same"
+        status == "ready" || status == "idle",
+        "it trains all the same: {status}"
     );
     page.click("take-over").await?;
     page.wait_until("its own run is over", READY, &format!("return {STATUS} == 'done'"))
