@@ -258,10 +258,15 @@ fn visit(mut stream: TcpStream, state: &Mutex<State>, answer: &dyn Fn(&Asked, &m
         if answer.counted.is_some() {
             std::thread::sleep(pause);
         }
-        stream.write_all(chunk)?;
+        // Before it is sent: whoever has it may ask at once how much that was.
         if let Some(name) = &answer.counted {
             *lock(state).sent.entry(name.clone()).or_default() += chunk.len() as u64;
         }
+        let written = stream.write_all(chunk);
+        if let (Err(_), Some(name)) = (&written, &answer.counted) {
+            *lock(state).sent.entry(name.clone()).or_default() -= chunk.len() as u64;
+        }
+        written?;
     }
     Ok(())
 }
