@@ -1,6 +1,6 @@
 //! A newer version of the page, which `public/offline.js` tells of: it is taken when the person says so, and never during a run.
 
-use crate::run::Phase;
+use super::stored_runs::is_free;
 use crate::state::PageState;
 use leptos::prelude::*;
 use web_sys::Event;
@@ -28,10 +28,9 @@ pub fn NewVersion() -> impl IntoView {
     let update = RwSignal::new(told());
     let listener = window_event_listener_untyped(CHANGED, move |_| update.set(told()));
     on_cleanup(move || listener.remove());
-    let is_free = move || !state.training.phase.with(Phase::is_under_way);
     let is_elsewhere = move || update.with(|told| told.as_deref() == Some("elsewhere"));
     view! {
-        <Show when=move || is_free() && update.with(Option::is_some)>
+        <Show when=move || is_free(state) && update.with(Option::is_some)>
             <div class="notice" role="status" data-testid="new-version">
                 <p>{state.text(|w| w.newer_version)}</p>
                 <Show when=is_elsewhere>

@@ -24,7 +24,7 @@ pub fn what(run: &StoredRun) -> String {
 }
 
 /// Whether a run can be started now.
-fn is_free(state: PageState) -> bool {
+pub fn is_free(state: PageState) -> bool {
     !state.training.phase.with(Phase::is_under_way)
 }
 

@@ -106,19 +106,13 @@ pub async fn read_all(tensors: impl IntoIterator<Item = Tensor<1>>) -> Result<Ve
 
 /// Appends the numbers of `tensors` to `all`, from one read on a GPU.
 async fn read_together(tensors: Vec<Tensor<1>>, all: &mut Vec<Vec<f32>>) -> Result<()> {
-    let [first, _, ..] = tensors.as_slice() else {
+    let device = tensors.first().map(Tensor::device);
+    let Some(device) = device.filter(|device| tensors.len() > 1 && device::is_gpu(device)) else {
         for tensor in tensors {
             all.push(read(tensor).await?);
         }
         return Ok(());
     };
-    let device = first.device();
-    if !device::is_gpu(&device) {
-        for tensor in tensors {
-            all.push(read(tensor).await?);
-        }
-        return Ok(());
-    }
     let lengths: Vec<usize> = tensors.iter().map(|tensor| tensor.dims()[0]).collect();
     let bytes = 4 * lengths.iter().sum::<usize>() as u64;
     device::make_room_for(&device, bytes);
