@@ -2,7 +2,7 @@
 // `data-update` of the document is "waiting", or "elsewhere" where another tab keeps the newer version from being taken.
 const UPDATE = "lorakeet-update";
 const { documentElement } = document;
-let isTaken = false;
+let isAsked = false;
 
 function tell(state) {
   documentElement.dataset.update = state;
@@ -11,8 +11,10 @@ function tell(state) {
 
 function take(worker) {
   const { port1, port2 } = new MessageChannel();
+  // The newer worker may take over before its answer is here.
+  isAsked = true;
   port1.onmessage = ({ data: isAlone }) => {
-    isTaken = isAlone;
+    isAsked = isAlone;
     if (!isAlone) tell("elsewhere");
   };
   worker.postMessage("take", [port2]);
@@ -33,7 +35,7 @@ async function keep() {
   });
   addEventListener("lorakeet-take-update", () => registration.waiting && take(registration.waiting));
   serviceWorker.addEventListener("controllerchange", () => {
-    if (isTaken) location.reload();
+    if (isAsked) location.reload();
   });
 }
 
