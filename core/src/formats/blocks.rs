@@ -31,6 +31,8 @@ pub enum Storage {
     Q8_0,
     /// GGUF: blocks of 256, 4-bit, each 32 with a 6-bit scale s and minimum m: w = (d·s)·q − d_min·m.
     Q4K,
+    /// GGUF: the same with 5 bits.
+    Q5K,
     /// GGUF: blocks of 256, 6-bit, each 16 with an 8-bit scale s: w = (d·s)·(q − 32).
     Q6K,
     /// Known by name and size only.
@@ -58,6 +60,7 @@ impl Storage {
             Self::Q5_1 => "Q5_1",
             Self::Q8_0 => "Q8_0",
             Self::Q4K => "Q4_K",
+            Self::Q5K => "Q5_K",
             Self::Q6K => "Q6_K",
             Self::Other { name, .. } => name,
         }
@@ -68,7 +71,7 @@ impl Storage {
         match self {
             Self::F32 | Self::F16 | Self::BF16 | Self::I64 => 1,
             Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 | Self::Q8_0 => 32,
-            Self::Q4K | Self::Q6K => 256,
+            Self::Q4K | Self::Q5K | Self::Q6K => 256,
             Self::Other { block_elements, .. } => *block_elements,
         }
     }
@@ -85,6 +88,7 @@ impl Storage {
             Self::Q5_1 => 2 + 2 + 4 + 16,
             Self::Q8_0 => 2 + 32,
             Self::Q4K => 2 + 2 + 12 + 128,
+            Self::Q5K => 2 + 2 + 12 + 32 + 128,
             Self::Q6K => 128 + 64 + 16 + 2,
             Self::Other { block_bytes, .. } => *block_bytes,
         }
@@ -169,6 +173,7 @@ pub fn decode(storage: Storage, bytes: &[u8]) -> Result<Vec<f32>> {
             }
         }
         Storage::Q4K => blocks.for_each(|block| decode_q4_k(block, &mut values)),
+        Storage::Q5K => blocks.for_each(|block| decode_q5_k(block, &mut values)),
         Storage::Q6K => blocks.for_each(|block| decode_q6_k(block, &mut values)),
         Storage::I64 | Storage::Other { .. } => {}
     }
@@ -194,6 +199,23 @@ fn decode_q4_k(block: &[u8], values: &mut Vec<f32>) {
             let (scale, minimum) = scale_and_minimum(packed, part);
             let (scale, minimum) = (d * scale, d_min * minimum);
             values.extend(nibbles.iter().map(|q| scale * f32::from((q >> shift) & 15) - minimum));
+        }
+    }
+}
+
+/// A block of Q5_K: as Q4_K, with 32 bytes of fifth bits before the nibbles; number i of part p has its fifth bit in bit p of
+/// byte i.
+fn decode_q5_k(block: &[u8], values: &mut Vec<f32>) {
+    let (d, d_min) = (f16_at(block), f16_at(&block[2..]));
+    let (packed, fifth) = (&block[4..16], &block[16..48]);
+    for (i, nibbles) in block[48..].chunks_exact(32).enumerate() {
+        for (part, shift) in [(2 * i, 0), (2 * i + 1, 4)] {
+            let (scale, minimum) = scale_and_minimum(packed, part);
+            let (scale, minimum) = (d * scale, d_min * minimum);
+            values.extend(nibbles.iter().zip(fifth).map(|(q, fifth)| {
+                let q = ((q >> shift) & 15) | (((fifth >> part) & 1) << 4);
+                scale * f32::from(q) - minimum
+            }));
         }
     }
 }
@@ -256,7 +278,7 @@ pub fn ggml_storage(id: u32) -> Option<Storage> {
         10 => other("Q2_K", 256, 84),
         11 => other("Q3_K", 256, 110),
         12 => Storage::Q4K,
-        13 => other("Q5_K", 256, 176),
+        13 => Storage::Q5K,
         14 => Storage::Q6K,
         15 => other("Q8_K", 256, 292),
         16 => other("IQ2_XXS", 256, 66),
@@ -384,6 +406,7 @@ mod tests {
         assert_eq!(Storage::Q4_0.size_bytes(&[4, 64]), Some(4 * 2 * 18));
         assert_eq!(Storage::Q4K.size_bytes(&[4, 128]), None);
         assert_eq!(Storage::Q4K.size_bytes(&[4, 512]), Some(4 * 2 * 144));
+        assert_eq!(Storage::Q5K.size_bytes(&[4, 512]), Some(4 * 2 * 176));
         assert_eq!(Storage::Q6K.size_bytes(&[u64::MAX - 255, 256]), None);
     }
 }

@@ -1,9 +1,9 @@
-//! Numbers as GGUF files store them: 32-bit and 16-bit floats, and blocks of 32 with a scale.
+//! Numbers as GGUF files store them: 32-bit and 16-bit floats, blocks of 32 with a scale, and blocks of 256 (`ggml_k.rs`).
 //!
-//! Reference: `quantize_row_q8_0_ref`, `quantize_row_q4_0_ref` and `quantize_row_q4_1_ref` of `ggml/src/ggml-quants.c` in
-//! ggml-org/llama.cpp; the bytes are the same. The other direction is [`crate::formats::blocks::decode`].
+//! Reference: the functions `quantize_row_*_ref` of `ggml/src/ggml-quants.c` in ggml-org/llama.cpp; the bytes are the same.
+//! The other direction is [`crate::formats::blocks::decode`].
 
-use super::check_finite;
+use super::{check_finite, ggml_k};
 use crate::formats::Storage;
 use crate::{Error, Result};
 use half::{bf16, f16};
@@ -16,7 +16,17 @@ type Block = [f32; 32];
 pub fn is_written(storage: Storage) -> bool {
     matches!(
         storage,
-        Storage::F32 | Storage::F16 | Storage::BF16 | Storage::Q8_0 | Storage::Q4_0 | Storage::Q4_1
+        Storage::F32
+            | Storage::F16
+            | Storage::BF16
+            | Storage::Q8_0
+            | Storage::Q6K
+            | Storage::Q5K
+            | Storage::Q5_1
+            | Storage::Q5_0
+            | Storage::Q4K
+            | Storage::Q4_1
+            | Storage::Q4_0
     )
 }
 
@@ -31,6 +41,7 @@ pub fn encode(storage: Storage, values: &[f32]) -> Result<Vec<u8>> {
         return Err(Error::internal(msg::NotWritten { count, storage }));
     }
     let blocks = values.as_chunks().0.iter();
+    let large_blocks = values.as_chunks().0.iter();
     let mut bytes = Vec::with_capacity(count / storage.block_elements() * storage.block_bytes());
     match storage {
         Storage::F16 => {
@@ -46,9 +57,37 @@ pub fn encode(storage: Storage, values: &[f32]) -> Result<Vec<u8>> {
         Storage::Q8_0 => blocks.for_each(|block| encode_q8_0(block, &mut bytes)),
         Storage::Q4_0 => blocks.for_each(|block| encode_q4_0(block, &mut bytes)),
         Storage::Q4_1 => blocks.for_each(|block| encode_q4_1(block, &mut bytes)),
+        Storage::Q5_0 => blocks.for_each(|block| encode_q5_0(block, &mut bytes)),
+        Storage::Q5_1 => blocks.for_each(|block| encode_q5_1(block, &mut bytes)),
+        Storage::Q4K => large_blocks.for_each(|block| ggml_k::encode_q4_k(block, &mut bytes)),
+        Storage::Q5K => large_blocks.for_each(|block| ggml_k::encode_q5_k(block, &mut bytes)),
+        Storage::Q6K => large_blocks.for_each(|block| ggml_k::encode_q6_k(block, &mut bytes)),
         _ => bytes.extend(values.iter().flat_map(|value| value.to_le_bytes())),
     }
+    check_scales(storage, values, &bytes)?;
     Ok(bytes)
+}
+
+/// Refuses blocks of numbers so large that a scale is no 16-bit float, or that sums of their squares overflow.
+fn check_scales(storage: Storage, values: &[f32], bytes: &[u8]) -> Result<()> {
+    let places: &[usize] = match storage {
+        Storage::Q8_0 | Storage::Q4_0 | Storage::Q5_0 => &[0],
+        Storage::Q4_1 | Storage::Q5_1 | Storage::Q4K | Storage::Q5K => &[0, 2],
+        Storage::Q6K => &[208],
+        _ => return Ok(()),
+    };
+    /// No block of 256 holds larger numbers.
+    const MOST: f32 = 3e8;
+    let is_large = storage.block_elements() == 256;
+    let blocks = bytes.chunks_exact(storage.block_bytes());
+    for (block, values) in blocks.zip(values.chunks_exact(storage.block_elements())) {
+        let is_lost = |place: &usize| !f16::from_le_bytes([block[*place], block[place + 1]]).is_finite();
+        let value = super::largest(values);
+        if places.iter().any(is_lost) || is_large && value > MOST {
+            return Err(Error::model(msg::TooLargeForScale { value, storage }).remedy(msg::UseBfloat16));
+        }
+    }
+    Ok(())
 }
 
 /// d = max |x| / 127, q = round(x / d), halves away from zero.
@@ -77,6 +116,36 @@ fn encode_q4_1(block: &Block, bytes: &mut Vec<u8>) {
     bytes.extend(f16::from_f32(d).to_le_bytes());
     bytes.extend(f16::from_f32(least).to_le_bytes());
     nibbles(block, |x| ((x - least) * inverse + 0.5) as u8, bytes);
+}
+
+/// As Q4_0 with 32 codes: d = x / −16 of the first number of largest size, q = ⌊x / d + 16.5⌋, at most 31.
+fn encode_q5_0(block: &Block, bytes: &mut Vec<u8>) {
+    let farther = |most: f32, x: &f32| if x.abs() > most.abs() { *x } else { most };
+    let d = block.iter().fold(0.0, farther) / -16.0;
+    let inverse = inverse(d);
+    bytes.extend(f16::from_f32(d).to_le_bytes());
+    five_bits(block, |x| (x * inverse + 16.5) as u8, bytes);
+}
+
+/// As Q4_1 with 32 codes: m = min x, d = (max x − m) / 31, q = ⌊(x − m) / d + 0.5⌋, at most 31.
+fn encode_q5_1(block: &Block, bytes: &mut Vec<u8>) {
+    let least = block.iter().copied().fold(f32::MAX, f32::min);
+    let most = block.iter().copied().fold(-f32::MAX, f32::max);
+    let d = (most - least) / 31.0;
+    let inverse = inverse(d);
+    bytes.extend(f16::from_f32(d).to_le_bytes());
+    bytes.extend(f16::from_f32(least).to_le_bytes());
+    five_bits(block, |x| ((x - least) * inverse + 0.5) as u8, bytes);
+}
+
+/// The fifth bits of all codes in four bytes, from the lowest on, then the others as [`nibbles`] has them.
+fn five_bits(block: &Block, code: impl Fn(f32) -> u8, bytes: &mut Vec<u8>) {
+    let codes = block.map(|x| code(x).min(31));
+    let fifth = codes.iter().rev();
+    let fifth = fifth.fold(0_u32, |bits, code| bits << 1 | u32::from(code >> 4));
+    bytes.extend(fifth.to_le_bytes());
+    let (low, high) = codes.split_at(16);
+    bytes.extend(low.iter().zip(high).map(|(low, high)| (low & 15) | (high & 15) << 4));
 }
 
 /// Two codes a byte: those of the first sixteen numbers in the low halves, those of the others in the high ones.
@@ -117,7 +186,12 @@ mod tests {
         assert!(encode(Storage::BF16, &[1e38]).is_ok());
         assert!(encode(Storage::F32, &[f32::NAN]).is_err());
         assert!(encode(Storage::Q8_0, &[0.0; 33]).is_err());
-        assert!(encode(Storage::Q6K, &[0.0; 256]).is_err());
+        assert!(encode(Storage::Q6K, &[0.0; 32]).is_err());
+        assert!(encode(Storage::I64, &[0.0; 8]).is_err());
+        for storage in [Storage::Q4_0, Storage::Q5_1, Storage::Q8_0, Storage::Q4K, Storage::Q6K] {
+            let error = encode(storage, &[-1e30; 256]).unwrap_err().to_string();
+            assert!(error.contains(storage.name()) && error.contains("scale"), "{error}");
+        }
     }
 
     /// Blocks that gguf-py's `quants.quantize`, whose rounding is ggml's, was given and what it made of them.

@@ -14,6 +14,7 @@ pub mod dynamic_map;
 pub mod four_bit;
 pub mod fp8;
 pub mod ggml;
+mod ggml_k;
 pub mod int8;
 #[cfg(feature = "engine")]
 pub mod packing;

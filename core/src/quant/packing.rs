@@ -45,6 +45,7 @@ pub fn own_format(storage: Storage) -> Option<Format> {
         Storage::Q5_1 => Format::Q5_1,
         Storage::Q8_0 => Format::Q8_0,
         Storage::Q4K => Format::Q4K,
+        Storage::Q5K => Format::Q5K,
         Storage::Q6K => Format::Q6K,
         Storage::F32 | Storage::I64 | Storage::Other { .. } => return None,
     })
@@ -265,6 +266,18 @@ impl PlaneWriter {
                 for (part, nibbles) in block[16..].chunks_exact(32).enumerate() {
                     self.nibbles(8 * i + 2 * part, nibbles.iter().copied());
                     self.nibbles(8 * i + 2 * part + 1, nibbles.iter().map(|byte| byte >> 4));
+                }
+            }
+            Storage::Q5K => {
+                self.bytes(starts.scales + 4 * i, &block[..16]);
+                for (part, nibbles) in block[48..].chunks_exact(32).enumerate() {
+                    self.nibbles(8 * i + 2 * part, nibbles.iter().copied());
+                    self.nibbles(8 * i + 2 * part + 1, nibbles.iter().map(|byte| byte >> 4));
+                }
+                for part in 0..8 {
+                    for (j, bits) in block[16..48].iter().enumerate() {
+                        self.words[starts.secondary + 8 * i + part] |= u32::from((bits >> part) & 1) << j;
+                    }
                 }
             }
             Storage::Q6K => {

@@ -32,7 +32,7 @@ fn blocks_decode_to_ggmls_values() {
 
 #[test]
 fn part_of_a_block_is_refused() {
-    for kind in [6, 7, 12, 14] {
+    for kind in [6, 7, 12, 13, 14] {
         let storage = ggml_storage(kind).unwrap();
         let error = decode(storage, &vec![0; storage.block_bytes() * 2 - 1]).unwrap_err();
         assert!(error.to_string().contains(storage.name()), "{error}");

@@ -13,6 +13,7 @@ mod config_properties;
 mod data;
 mod examples;
 mod formats;
+mod ggml_rows;
 mod gguf_blocks;
 mod hostile;
 mod labels;

@@ -41,6 +41,7 @@ fn stored_rows_decode_to_what_the_file_says() {
         Storage::Q5_1,
         Storage::Q8_0,
         Storage::Q4K,
+        Storage::Q5K,
         Storage::Q6K,
     ];
     for storage in storages {

@@ -77,6 +77,9 @@ messages! { "formats";
     TooLargeForHalf { value } =
         "holds {value}, which is too large for a 16-bit float",
         "含有 {value}，超出 16 位浮点数的范围";
+    TooLargeForScale { value, storage } =
+        "holds {value}, which is too large for the 16-bit scales of {storage}",
+        "含有 {value}，超出 {storage} 的 16 位缩放系数的范围";
     UseBfloat16 = "Export with the dtype bfloat16 or float32.", "请以 bfloat16 或 float32 导出。";
 
     // blocks.rs
@@ -84,8 +87,8 @@ messages! { "formats";
         "is stored as {storage}, which is not read here",
         "以 {storage} 格式存储，这种格式不支持读取";
     UseReadableFile =
-        "Use a file in F32, F16, BF16, Q8_0, Q6_K, Q5_0, Q5_1, Q4_K, Q4_0 or Q4_1.",
-        "请使用 F32、F16、BF16、Q8_0、Q6_K、Q5_0、Q5_1、Q4_K、Q4_0 或 Q4_1 格式的文件。";
+        "Use a file in F32, F16, BF16, Q8_0, Q6_K, Q5_K, Q5_0, Q5_1, Q4_K, Q4_0 or Q4_1.",
+        "请使用 F32、F16、BF16、Q8_0、Q6_K、Q5_K、Q5_0、Q5_1、Q4_K、Q4_0 或 Q4_1 格式的文件。";
     NotWholeBlocks { bytes, storage } =
         "{bytes} bytes are not whole blocks of {storage}",
         "{bytes} 字节不是 {storage} 块大小的整数倍";

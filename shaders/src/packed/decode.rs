@@ -281,6 +281,12 @@ impl<'a> Reader<'a> {
                     *value = scale * f32::from(code) - minimum;
                 }
             }
+            Format::Q5K => {
+                let (scale, minimum) = self.scale_and_minimum(chunk);
+                for (value, code) in out.iter_mut().zip(self.five_bits(chunk)) {
+                    *value = scale * f32::from(code) - minimum;
+                }
+            }
             Format::Q6K => {
                 let d = self.half(planes.offset, chunk / 8);
                 let codes = self.nibbles(chunk);
@@ -311,7 +317,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Scale and minimum of a chunk of Q4_K; where their bits lie is told in `q4_k.wgsl`.
+    /// Scale and minimum of a chunk of Q4_K or Q5_K; where their bits lie is told in `k_scales.wgsl`.
     #[inline(always)]
     fn scale_and_minimum(&self, chunk: usize) -> (f32, f32) {
         let block = self.planes.scales + 4 * (chunk / 8);

@@ -52,7 +52,7 @@ mod kind {
 fn kind_of(format: Format) -> Option<u8> {
     match format {
         Format::Q4_0 | Format::Q4_1 | Format::Q4K => Some(kind::NIBBLES),
-        Format::Q5_0 | Format::Q5_1 => Some(kind::FIVE_BITS),
+        Format::Q5_0 | Format::Q5_1 | Format::Q5K => Some(kind::FIVE_BITS),
         Format::Q6K => Some(kind::SIX_BITS),
         Format::Q8_0 | Format::Int8 => Some(kind::BYTES),
         Format::FourBit { block, .. } if block.is_multiple_of(BLOCK) => Some(kind::TABLE),
@@ -397,11 +397,11 @@ impl<'a> Product<'a> {
                 let [scales, minima] = lanes.pairs_of_halves(bits, count);
                 (scales, minima)
             }
-            Format::Q4K => {
+            Format::Q4K | Format::Q5K => {
                 let mut room = [0; 4];
                 let block = part_at(words, planes.scales + 4 * (first / STRIP), &mut room);
                 let (d, d_min) = (half(block[0] as u16), half((block[0] >> 16) as u16));
-                let (sizes, lows) = q4_k_parts(block);
+                let (sizes, lows) = k_parts(block);
                 let mut minima = [0.0; STRIP];
                 for i in 0..STRIP {
                     scales[i] = d * f32::from(sizes[i]);
@@ -440,9 +440,9 @@ impl<'a> Product<'a> {
     }
 }
 
-/// The eight scales and minima of a block of Q4_K, of six bits each; where they lie is told in `q4_k.wgsl`.
+/// The eight scales and minima of a block of Q4_K or Q5_K, of six bits each; where they lie is told in `k_scales.wgsl`.
 #[inline(always)]
-fn q4_k_parts(block: &[u32; 4]) -> ([u8; STRIP], [u8; STRIP]) {
+fn k_parts(block: &[u32; 4]) -> ([u8; STRIP], [u8; STRIP]) {
     let [_, first, second, third] = *block;
     let both = |front: u32, back: u32| (u64::from(front) | u64::from(back) << 32).to_le_bytes();
     let top = |word: u32| ((word >> 6) & 0x0303_0303) << 4;

@@ -64,6 +64,8 @@ pub enum Format {
     Q8_0,
     /// ggml: blocks of 256, (d·s)·q − d_min·m, a 6-bit s and m for each 32.
     Q4K,
+    /// ggml: as Q4K, q of five bits.
+    Q5K,
     /// ggml: blocks of 256, (d·s)·(q − 32), q of six bits, a signed byte s for each 16.
     Q6K,
 }
@@ -73,7 +75,7 @@ impl Format {
     pub fn row_multiple(self) -> usize {
         match self {
             Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 | Self::Q8_0 => 32,
-            Self::Q4K | Self::Q6K => 256,
+            Self::Q4K | Self::Q5K | Self::Q6K => 256,
             _ => 1,
         }
     }
@@ -109,7 +111,12 @@ impl Format {
             Self::Q5_0 => concat!(include_str!("fifth.wgsl"), include_str!("q5_0.wgsl")),
             Self::Q5_1 => concat!(include_str!("fifth.wgsl"), include_str!("q5_1.wgsl")),
             Self::Q8_0 => include_str!("q8_0.wgsl"),
-            Self::Q4K => include_str!("q4_k.wgsl"),
+            Self::Q4K => concat!(include_str!("k_scales.wgsl"), include_str!("q4_k.wgsl")),
+            Self::Q5K => concat!(
+                include_str!("k_scales.wgsl"),
+                include_str!("fifth.wgsl"),
+                include_str!("q5_k.wgsl")
+            ),
             Self::Q6K => include_str!("q6_k.wgsl"),
         };
         source.to_owned()

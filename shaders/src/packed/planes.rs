@@ -14,6 +14,7 @@
 //! | Q5_1 | nibbles | two halves a block: d, m | fifth bits, 32 a word | | | |
 //! | Q8_0 | bytes | a half a block: d | | | | |
 //! | Q4K | nibbles | 4 words a block: d, d_min, 12 bytes as ggml has them | | | | |
+//! | Q5K | nibbles | as Q4K | fifth bits, 32 a word | | | |
 //! | Q6K | nibbles | a byte for each 16 | high bit pairs, 16 a word | a half a block: d | | |
 //!
 //! Number i of a plane of b bits lies in word i·b/32 from bit i·b mod 32 on. Each plane ends with a whole word.
@@ -68,6 +69,7 @@ impl Packed {
             Format::Q5_1 => [bits(count, 4), blocks(32), blocks(32), 0, 0, 0],
             Format::Q8_0 => [bits(count, 8), bits(blocks(32), 16), 0, 0, 0, 0],
             Format::Q4K => [bits(count, 4), 4 * blocks(256), 0, 0, 0, 0],
+            Format::Q5K => [bits(count, 4), 4 * blocks(256), blocks(32), 0, 0, 0],
             Format::Q6K => [
                 bits(count, 4),
                 bits(blocks(16), 8),

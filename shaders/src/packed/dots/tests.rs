@@ -83,7 +83,7 @@ fn dots_are_the_product_with_the_decoded_matrix_whatever_the_instructions() {
         }
     }
     formats.dedup();
-    assert_eq!(formats.len(), 14, "{formats:?}");
+    assert_eq!(formats.len(), 15, "{formats:?}");
 }
 
 #[test]

@@ -365,6 +365,7 @@ pub fn formats() -> Vec<Format> {
         Format::Q5_1,
         Format::Q8_0,
         Format::Q4K,
+        Format::Q5K,
         Format::Q6K,
         Format::F32,
         Format::F16,
@@ -410,7 +411,7 @@ pub fn words(matrix: &Packed, noise: &mut Noise) -> Vec<f32> {
             Format::Fp8 { .. } => *word & 0xbfbf_bfbf,
             Format::Q4_0 | Format::Q4_1 | Format::Q5_0 | Format::Q5_1 | Format::Q8_0 if scale => halves(*word),
             // Only the first of a block's four words is a pair of halves.
-            Format::Q4K if scale && (at - planes.scales).is_multiple_of(4) => halves(*word) & 0x83ff_83ff,
+            Format::Q4K | Format::Q5K if scale && (at - planes.scales).is_multiple_of(4) => halves(*word) & 0x83ff_83ff,
             Format::Q6K if at >= planes.offset => halves(*word) & 0x83ff_83ff,
             _ => *word,
         };
