@@ -153,7 +153,7 @@ struct Export {
     #[arg(long, value_name = "MODEL")]
     base: Option<PathBuf>,
     /// The number format; without it that of the base's files, for gguf float16, for adapters float32.
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, ignore_case = true)]
     dtype: Option<Dtype>,
     /// A new folder.
     #[arg(long = "output_dir", alias = "output-dir", value_name = "DIR")]
@@ -190,6 +190,12 @@ enum Dtype {
     Bfloat16,
     #[value(name = "q8_0")]
     Q8,
+    /// llama.cpp's mix of Q5_K and Q6_K.
+    #[value(name = "q5_k_m")]
+    Q5Mix,
+    /// llama.cpp's mix of Q4_K and Q6_K.
+    #[value(name = "q4_k_m")]
+    Q4Mix,
     #[value(name = "q4_0")]
     Q4,
     #[value(name = "q4_1")]
@@ -203,6 +209,8 @@ impl From<Dtype> for Storage {
             Dtype::Float16 => Self::F16,
             Dtype::Bfloat16 => Self::BF16,
             Dtype::Q8 => Self::Q8_0,
+            Dtype::Q5Mix => Self::Q5K,
+            Dtype::Q4Mix => Self::Q4K,
             Dtype::Q4 => Self::Q4_0,
             Dtype::Q4WithMinimum => Self::Q4_1,
         }

@@ -9,6 +9,7 @@ mod card;
 mod folder;
 mod gguf;
 mod gguf_keys;
+mod gguf_mix;
 mod gguf_tokenizer;
 mod merged;
 
@@ -16,7 +17,6 @@ pub use card::RunRecord;
 
 use crate::error::{Error, Result};
 use crate::formats::{ModelFiles, Storage, peft::Adapter};
-use crate::quant::ggml;
 use crate::store::{Source, StreamSink};
 use lorakeet_i18n::messages::export as msg;
 use lorakeet_i18n::{Field, Message};
@@ -51,12 +51,14 @@ impl Form {
     }
 }
 
-/// The number formats of exports by their names.
-pub const DTYPES: [(&str, Storage); 6] = [
+/// The number formats of exports by their names. Q4_K and Q5_K stand for llama.cpp's mixes with Q6_K.
+pub const DTYPES: [(&str, Storage); 8] = [
     ("float32", Storage::F32),
     ("float16", Storage::F16),
     ("bfloat16", Storage::BF16),
     ("q8_0", Storage::Q8_0),
+    ("q5_k_m", Storage::Q5K),
+    ("q4_k_m", Storage::Q4K),
     ("q4_0", Storage::Q4_0),
     ("q4_1", Storage::Q4_1),
 ];
@@ -127,8 +129,9 @@ fn check(settings: Settings, has_adapter: bool) -> Result<()> {
         let form = form.name();
         return Err(Error::config(msg::NoAdapterToExport { form }).remedy(msg::ExportWhole));
     }
-    let in_blocks = dtype.filter(|dtype| dtype.block_elements() > 1 || !ggml::is_written(*dtype));
-    if let Some(dtype) = in_blocks.filter(|dtype| form != Form::Gguf || !ggml::is_written(*dtype)) {
+    let is_offered = |dtype: &Storage| DTYPES.iter().any(|(_, known)| known == dtype);
+    let in_blocks = dtype.filter(|dtype| dtype.block_elements() > 1 || !is_offered(dtype));
+    if let Some(dtype) = in_blocks.filter(|dtype| form != Form::Gguf || !is_offered(dtype)) {
         let dtype = name_of(dtype);
         let form = form.name();
         return Err(Error::config(msg::DtypeNotOfForm { dtype, form })

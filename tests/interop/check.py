@@ -113,7 +113,7 @@ def check_smollm2(lorakeet, smollm2, work):
     adapter = lorakeet.export(out, "gguf-adapter", work / "gguf-adapter") / "adapter.gguf"
     same_texts("llama.cpp, base", llama_cpp(base), plain)
     same_texts("llama.cpp, base and adapter", llama_cpp(base, adapter), wanted)
-    for dtype in ["float32", "float16", "bfloat16", "q8_0", "q4_0", "q4_1"]:
+    for dtype in ["float32", "float16", "bfloat16", "q8_0", "q5_k_m", "q4_k_m", "q4_0", "q4_1"]:
         merged = lorakeet.export(out, "gguf", work / "merged", "--dtype", dtype) / "model.gguf"
         found = llama_cpp(merged)
         if dtype in ["float32", "float16"]:

@@ -2,6 +2,7 @@
 //!
 //! Reference: `convert_hf_to_gguf.py` of ggml-org/llama.cpp. Of a base that is a GGUF file the metadata go over as they are.
 
+use super::gguf_mix::{Mix, OUTPUT, TABLE};
 use super::merged::{Change as Trained, Merged, MergedTensor, Reader};
 use super::{Form, Settings, gguf_keys, gguf_tokenizer, no_architecture, refuse_small};
 use crate::error::{Error, Result};
@@ -74,6 +75,16 @@ impl Names {
         })
     }
 
+    /// Whether llama.cpp counts the model among those of 70 billion weights (`LLM_TYPE_70B`).
+    fn has_few_values(&self, merged: &Merged<'_>) -> bool {
+        let Heads { query, key_value } = self.heads;
+        let is_one = match self.form.architecture {
+            "llama" => query != key_value,
+            architecture => architecture == "qwen2",
+        };
+        is_one && merged.layers == 80
+    }
+
     /// What is to be undone of a tensor's numbers.
     pub(super) fn change(&self, tensor: &MergedTensor) -> Change {
         (self.form.change)(&tensor.name, tensor.shape.len(), self.heads)
@@ -87,6 +98,9 @@ pub(super) fn file_type(storage: Storage) -> u32 {
         Storage::Q4_0 => 2,
         Storage::Q4_1 => 3,
         Storage::Q8_0 => 7,
+        // Of the mixes Q4_K_M and Q5_K_M.
+        Storage::Q4K => 15,
+        Storage::Q5K => 17,
         Storage::BF16 => 32,
         _ => 0,
     }
@@ -220,19 +234,16 @@ async fn plan<'m>(merged: &'m Merged<'_>, names: &Names, dtype: Storage) -> Resu
         let error = Error::model(msg::OnlyTied { architecture: "gemma2" }).field(&tensor.name);
         return Err(error.remedy(msg::ExportMergedModel));
     }
-    let is_tied = output.is_none();
+    let tensors: Vec<&str> = planned.iter().map(|(name, ..)| name.as_str()).collect();
+    let mix = Mix::new(dtype, &tensors, merged.layers, names.has_few_values(merged));
     let planned = planned.into_iter().map(|(name, shape, tensor, change)| Planned {
-        storage: storage(&name, &shape, dtype, is_tied),
+        storage: mix.storage(&name, &shape),
         name,
         shape,
         content: Content::Merged(tensor, change),
     });
     Ok(planned.collect())
 }
-
-/// The output matrix and the embedding.
-const OUTPUT: &str = "output.weight";
-const TABLE: &str = "token_embd.weight";
 
 /// Whether two tensors hold the same numbers.
 async fn are_equal(merged: &Merged<'_>, one: &MergedTensor, other: &MergedTensor) -> Result<bool> {
@@ -252,27 +263,6 @@ fn is_class_head(name: &str) -> bool {
     ["classifier.", "score.", "pre_classifier."]
         .iter()
         .any(|head| name.starts_with(head))
-}
-
-/// How a tensor is stored. As llama.cpp's converter has it, vectors, positions and token types are F32, and rows that are no
-/// whole blocks F16. In four bits the output matrix has eight, as `llama-quantize` gives it more than the rest.
-fn storage(name: &str, shape: &[usize], dtype: Storage, is_tied: bool) -> Storage {
-    let [_, columns] = *shape else { return Storage::F32 };
-    let is_plain = ["position_embd.", "token_types.", "attn_rel_b."]
-        .iter()
-        .any(|part| name.contains(part));
-    if is_plain || !name.ends_with(".weight") || name.ends_with("_norm.weight") {
-        return Storage::F32;
-    }
-    let is_output = name == OUTPUT || is_tied && name == TABLE;
-    let dtype = match dtype {
-        Storage::Q4_0 | Storage::Q4_1 if is_output => Storage::Q8_0,
-        dtype => dtype,
-    };
-    match columns.is_multiple_of(dtype.block_elements()) {
-        true => dtype,
-        false => Storage::F16,
-    }
 }
 
 /// Appends a tensor's numbers and gives how many bytes they are.

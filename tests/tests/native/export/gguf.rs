@@ -2,7 +2,7 @@
 
 use super::{
     CLOSE, adapter_of, assert_close, config, exported, files_of, files_with, load, open, outputs, product,
-    random_adapter, settings,
+    random_adapter, settings, tokenizer,
 };
 use lorakeet_core::{
     export::Form,
@@ -11,9 +11,12 @@ use lorakeet_core::{
         gguf::{Header, read_header},
         peft::Adapter,
     },
-    store::Source,
+    store::{MemoryFile, Source},
 };
-use lorakeet_tests::golden::{Case, block_on};
+use lorakeet_tests::{
+    generated::Decoder,
+    golden::{Case, block_on},
+};
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -124,6 +127,9 @@ fn gguf_files_hold_each_tensor_as_llama_cpp_expects_it() {
         (Storage::Q8_0, Storage::Q8_0, Storage::Q8_0),
         (Storage::Q4_0, Storage::Q8_0, Storage::Q4_0),
         (Storage::Q4_1, Storage::Q8_0, Storage::Q4_1),
+        // Rows of 32 are no whole blocks of 256.
+        (Storage::Q5K, Storage::Q8_0, Storage::Q5_1),
+        (Storage::Q4K, Storage::Q8_0, Storage::Q5_0),
     ] {
         let written = exported(&base, None, settings(Form::Gguf, Some(dtype)));
         let (header, _) = gguf_numbers(&written[0]);
@@ -145,6 +151,50 @@ fn gguf_files_hold_each_tensor_as_llama_cpp_expects_it() {
         };
         assert_eq!(storage("blk.0.ffn_down.weight"), Some(down), "{dtype}");
         assert_eq!(storage("output.weight"), None);
+    }
+}
+
+#[test]
+fn mixes_of_blocks_of_256_have_six_bits_where_llama_cpp_has_them_and_are_near_the_numbers() {
+    let shape = Decoder {
+        layers: 4,
+        width: 256,
+        inner: 512,
+        heads: 4,
+        kv_heads: 2,
+        vocab: 300,
+        positions: 32,
+    };
+    let mut base = shape.llama();
+    let tokenizer = tokenizer("llama", shape.vocab).to_string().into_bytes();
+    base.push(MemoryFile::source("tokenizer.json", tokenizer));
+    let numbers = |dtype| gguf_numbers(&exported(&base, None, settings(Form::Gguf, Some(dtype)))[0]);
+    let (_, plain) = numbers(Storage::F32);
+    for (dtype, file_type) in [(Storage::Q4K, 15), (Storage::Q5K, 17)] {
+        let (header, found) = numbers(dtype);
+        assert_eq!(header.metadata.integer("general.file_type"), Some(file_type));
+        for tensor in &header.tensors {
+            let is_large = tensor.shape.len() == 2;
+            let has_more = ["attn_v.", "ffn_down."].iter().any(|part| tensor.name.contains(part))
+                && ["blk.2.", "blk.3."].iter().any(|layer| tensor.name.starts_with(layer));
+            let wanted = match (is_large, has_more || tensor.name == "token_embd.weight") {
+                (false, _) => Storage::F32,
+                (true, true) => Storage::Q6K,
+                (true, false) => dtype,
+            };
+            assert_eq!(tensor.storage, wanted, "{}", tensor.name);
+            let (found, plain) = (&found[&tensor.name].1, &plain[&tensor.name].1);
+            let length = |numbers: &mut dyn Iterator<Item = f32>| numbers.map(|x| x * x).sum::<f32>().sqrt();
+            let off = length(&mut found.iter().zip(plain).map(|(a, b)| a - b));
+            let allowed = match wanted {
+                Storage::Q4K => 0.12,
+                Storage::Q5K => 0.06,
+                Storage::Q6K => 0.03,
+                _ => 0.0,
+            };
+            let share = off / length(&mut plain.iter().copied());
+            assert!(share <= allowed, "{}: off by {share}", tensor.name);
+        }
     }
 }
 
