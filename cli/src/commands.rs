@@ -15,6 +15,7 @@ use lorakeet_core::data::labels_of;
 use lorakeet_core::error::{Error, Kind, Result};
 use lorakeet_core::estimate::estimate_with_work;
 use lorakeet_core::formats::ModelFiles;
+use lorakeet_core::formats::sentence::module_files;
 use lorakeet_core::host::{Control, Host};
 use lorakeet_core::models::notes;
 use lorakeet_core::protocol::{ChatMessage, Command, DeviceChoice, Event, Prompt};
@@ -452,7 +453,7 @@ fn data_sources(path: &str) -> Result<Vec<Source>> {
     Ok(files)
 }
 
-/// One file, or all files of a folder.
+/// One file, or all files of a folder, with the settings of sentence-transformers' modules in it.
 pub fn sources(path: &Path) -> Result<Vec<Source>> {
     if !path.is_dir() {
         return Ok(vec![DiskFile::source(path)?]);
@@ -464,6 +465,7 @@ pub fn sources(path: &Path) -> Result<Vec<Source>> {
             paths.push(path);
         }
     }
+    paths.extend(module_files(path));
     paths.sort();
     paths.into_iter().map(DiskFile::source).collect()
 }

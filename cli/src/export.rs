@@ -13,6 +13,7 @@ use lorakeet_core::formats::peft::{Adapter, CONFIG_FILE};
 use lorakeet_core::host::Control;
 use lorakeet_core::protocol::Event;
 use lorakeet_core::store::{DirectorySink, Source};
+use lorakeet_core::task::Task;
 use lorakeet_core::train::checkpoint;
 use lorakeet_i18n::messages::export as msg;
 use serde_json::Value;
@@ -181,7 +182,11 @@ fn refuse_full(folder: &Path) -> Result<()> {
 
 /// What the run's folder says: settings, the step of the weights, scores, digests of the data.
 fn record(found: &Found) -> Result<RunRecord> {
-    let mut record = RunRecord::default();
+    let mut record = RunRecord {
+        task: found.run.as_ref().and_then(|run| run.task),
+        most_tokens: found.run.as_ref().map(|run| run.cutoff_len),
+        ..RunRecord::default()
+    };
     let Some(folder) = &found.folder else {
         return Ok(record);
     };
@@ -191,6 +196,10 @@ fn record(found: &Found) -> Result<RunRecord> {
     let log = read_text(&folder.join(LOG))?.unwrap_or_default();
     let events: Vec<Value> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let last = |kind: &str| events.iter().rev().find(|event| event["type"] == kind);
+    // Where the settings do not say it, the data did.
+    let task = last("started").and_then(|event| event["task"].as_str());
+    let task = task.and_then(|name| Task::ALL.into_iter().find(|task| task.name() == name));
+    record.task = task.or(record.task);
     let wanted = record.step;
     let scored = events
         .iter()

@@ -146,7 +146,7 @@ struct Export {
     /// A run file, a run's output_dir, a checkpoint, an adapter's folder, or a model trained throughout.
     #[arg(value_name = "RUN_OR_ADAPTER")]
     run: PathBuf,
-    /// The form: a folder in Hugging Face's layout, one GGUF file, or the adapter alone.
+    /// The form: a folder in Hugging Face's layout, the same for sentence-transformers, one GGUF file, or the adapter alone.
     #[arg(long, value_enum)]
     to: ExportForm,
     /// The base model, instead of the one that the run or the adapter names; a path, or ORG/NAME on a hub.
@@ -166,6 +166,7 @@ struct Export {
 #[derive(Clone, Copy, ValueEnum)]
 enum ExportForm {
     Merged,
+    SentenceTransformers,
     Gguf,
     GgufAdapter,
     Mlx,
@@ -175,6 +176,7 @@ impl From<ExportForm> for Form {
     fn from(form: ExportForm) -> Self {
         match form {
             ExportForm::Merged => Self::Merged,
+            ExportForm::SentenceTransformers => Self::SentenceTransformers,
             ExportForm::Gguf => Self::Gguf,
             ExportForm::GgufAdapter => Self::GgufAdapter,
             ExportForm::Mlx => Self::Mlx,

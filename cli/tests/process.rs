@@ -483,7 +483,7 @@ fn what_a_run_learnt_is_exported_with_a_card_and_not_over_anything() {
     assert_eq!(scored("merged"), scored("out"));
     let again = place.says(2, &["export", "out", "--to", "merged", "--output_dir", "merged"]);
     assert!(again.contains("holds") && again.contains("new folder"), "{again}");
-    for form in ["gguf", "gguf-adapter", "mlx"] {
+    for form in ["gguf", "gguf-adapter", "mlx", "sentence-transformers"] {
         let refused = place.output(&["export", "out", "--to", form, "--output_dir", "other"]);
         let said = String::from_utf8_lossy(&refused.stderr).into_owned();
         assert!(!refused.status.success() && said.contains("merged"), "{said}");

@@ -1,5 +1,5 @@
-//! What was trained, as files that other programs load: a merged model in Hugging Face's layout or as GGUF, an adapter for
-//! llama.cpp or for MLX. Each comes with a model card.
+//! What was trained, as files that other programs load: a merged model in Hugging Face's layout, for sentence-transformers or as
+//! GGUF, an adapter for llama.cpp or for MLX. Each comes with a model card.
 //!
 //! Nothing here touches a device: tensors are read from the base's files, changed on the host and written one after the other,
 //! rows of a few megabytes at a time.
@@ -12,6 +12,7 @@ mod gguf_keys;
 mod gguf_mix;
 mod gguf_tokenizer;
 mod merged;
+mod sentence;
 
 pub use card::RunRecord;
 
@@ -28,7 +29,9 @@ use serde_json::Value;
 pub enum Form {
     /// The base with the adapter in its weights, in Hugging Face's layout.
     Merged,
-    /// The same as one GGUF file.
+    /// The same with modules for vectors of texts.
+    SentenceTransformers,
+    /// The merged model as one GGUF file.
     Gguf,
     /// The adapter alone for llama.cpp.
     GgufAdapter,
@@ -38,12 +41,19 @@ pub enum Form {
 
 impl Form {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Merged, Self::Gguf, Self::GgufAdapter, Self::Mlx];
+    pub const ALL: [Self; 5] = [
+        Self::Merged,
+        Self::SentenceTransformers,
+        Self::Gguf,
+        Self::GgufAdapter,
+        Self::Mlx,
+    ];
 
     /// Its name: `gguf-adapter`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Merged => "merged",
+            Self::SentenceTransformers => "sentence-transformers",
             Self::Gguf => "gguf",
             Self::GgufAdapter => "gguf-adapter",
             Self::Mlx => "mlx",
@@ -113,6 +123,10 @@ pub async fn export(
     let merged = Merged::new(base, adapter, head).await?;
     let notes = match settings.form {
         Form::Merged => folder::write(&merged, base_files, settings, sink, progress).await?,
+        Form::SentenceTransformers => {
+            let wish = (settings, record);
+            sentence::write(&merged, base_files, wish, sink, progress).await?
+        }
         Form::Gguf => gguf::write(&merged, base_files, settings, sink, progress).await?,
         Form::GgufAdapter => adapters::write_gguf(&merged, settings, sink).await?,
         Form::Mlx => adapters::write_mlx(&merged, settings, sink).await?,

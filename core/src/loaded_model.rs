@@ -10,7 +10,7 @@ use crate::data::{self, Columns, Dataset, Example, Shape};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::formats::{
-    self, ModelFiles,
+    self, ModelFiles, SentenceModules,
     peft::{Adapter, AdapterConfig, Patterns},
 };
 use crate::generate::{Generated, Generation};
@@ -241,6 +241,9 @@ impl LoadedModel {
                 formats::safetensors::write_f32(&self.model.trained().await?)?,
             ),
         ];
+        for (name, value) in self.files.sentence.iter().flat_map(SentenceModules::files) {
+            files.push((name, config_file(&value)?));
+        }
         for file in &self.companions {
             files.push((
                 file.name().to_owned(),

@@ -3,6 +3,7 @@
 use super::merged::Merged;
 use super::{Form, Settings, adapters, gguf, name_of};
 use crate::formats::Storage;
+use crate::task::Task;
 use std::fmt::Write;
 
 /// What is known of the run behind an export.
@@ -12,6 +13,10 @@ pub struct RunRecord {
     pub base: Option<String>,
     /// The base's licence.
     pub license: Option<String>,
+    /// What was learnt.
+    pub task: Option<Task>,
+    /// Tokens of a row at most, as the run had it (`cutoff_len`).
+    pub most_tokens: Option<usize>,
     /// The optimizer step whose weights these are.
     pub step: Option<u64>,
     /// The settings of the run, as YAML.
@@ -28,6 +33,10 @@ pub(super) fn card(merged: &Merged<'_>, settings: Settings, record: &RunRecord) 
     let base = record.base.as_deref().unwrap_or(&merged.files.name);
     let (library, tags): (&str, &[&str]) = match form {
         Form::Merged => ("transformers", &["lora", "merged"]),
+        Form::SentenceTransformers => (
+            "sentence-transformers",
+            &["sentence-transformers", "sentence-similarity", "lora", "merged"],
+        ),
         Form::Gguf => ("llama.cpp", &["gguf", "lora", "merged"]),
         Form::GgufAdapter => ("llama.cpp", &["gguf", "lora", "adapter"]),
         Form::Mlx => ("mlx", &["mlx", "lora", "adapter"]),
@@ -58,7 +67,7 @@ pub(super) fn card(merged: &Merged<'_>, settings: Settings, record: &RunRecord) 
     );
     let numbers = match (settings.dtype, form) {
         (Some(dtype), _) => name_of(dtype),
-        (None, Form::Merged) => "as the base's files",
+        (None, Form::Merged | Form::SentenceTransformers) => "as the base's files",
         (None, Form::Gguf) => name_of(Storage::F16),
         (None, Form::GgufAdapter | Form::Mlx) => name_of(Storage::F32),
     };
@@ -103,6 +112,10 @@ fn use_of(settings: Settings) -> String {
         Form::Merged => {
             "A merged model: load the folder with `AutoModel…from_pretrained`, or with any program that reads \
                          safetensors in Hugging Face's layout."
+                .to_owned()
+        }
+        Form::SentenceTransformers => {
+            "A merged model that makes vectors of texts: `SentenceTransformer(FOLDER).encode(TEXTS)` of sentence-transformers."
                 .to_owned()
         }
         Form::Gguf => format!("A merged model for llama.cpp: `llama-cli -m {}`.", gguf::FILE),

@@ -1,10 +1,11 @@
 //! A merged model as a folder in Hugging Face's layout: config.json, safetensors with an index where there are several, and the
 //! small files of the base.
 
-use super::Settings;
 use super::merged::{Merged, MergedTensor, Reader};
+use super::{Form, Settings};
 use crate::error::{Error, Result};
-use crate::formats::{Storage, safetensors};
+use crate::formats::{SentenceModules, Storage, safetensors};
+use crate::models::HeadKind;
 use crate::quant::ggml;
 use crate::store::{Source, StreamSink, read_all};
 use lorakeet_i18n::Message;
@@ -14,7 +15,7 @@ use serde_json::{Map, Value, json};
 /// Files of the base that are copied.
 const COPIED: [&str; 13] = [
     "tokenizer.json",
-    "tokenizer_config.json",
+    TOKENIZER_SETTINGS,
     "special_tokens_map.json",
     "added_tokens.json",
     "tokenizer.model",
@@ -27,6 +28,8 @@ const COPIED: [&str; 13] = [
     "chat_template.jinja",
     OF_OTHER_PARTS,
 ];
+
+const TOKENIZER_SETTINGS: &str = "tokenizer_config.json";
 
 /// What makes images and sounds ready: a text part alone has none.
 const OF_OTHER_PARTS: &str = "preprocessor_config.json";
@@ -82,13 +85,40 @@ pub(super) async fn write(
         let index = json!({ "metadata": { "total_size": total }, "weight_map": map });
         write_json(sink, "model.safetensors.index.json", &index).await?;
     }
-    write_small_files(merged, base_files, sink).await?;
+    // Its texts of different lengths are padded with what the settings name.
+    let pad = match settings.form {
+        Form::SentenceTransformers => missing_pad(merged),
+        _ => None,
+    };
+    write_small_files(merged, base_files, pad.as_deref(), sink).await?;
+    let has_classes = matches!(
+        merged.kind,
+        HeadKind::SequenceClassification | HeadKind::TokenClassification
+    );
+    if settings.form == Form::Merged && !has_classes {
+        for (name, value) in merged.files.sentence.iter().flat_map(SentenceModules::files) {
+            write_json(sink, &name, &value).await?;
+        }
+    }
     // Whoever looks for a model looks for its config.json: it comes last.
     write_json(sink, "config.json", &config(merged, settings)).await?;
-    Ok(match merged.files.tokenizer {
-        Some(_) => Vec::new(),
-        None => vec![msg::NoTokenizer.into()],
-    })
+    let mut notes: Vec<Message> = Vec::new();
+    if merged.files.tokenizer.is_none() {
+        notes.push(msg::NoTokenizer.into());
+    }
+    notes.extend(pad.map(|token| Message::from(msg::PadsWith { token })));
+    Ok(notes)
+}
+
+/// The token that ends texts, where the tokenizer has none for padding.
+fn missing_pad(merged: &Merged<'_>) -> Option<String> {
+    let tokenizer = merged.files.tokenizer.as_ref()?;
+    let end = merged
+        .files
+        .eos_token_ids
+        .first()
+        .filter(|_| tokenizer.pad_token_id().is_none());
+    tokenizer.token_text(*end?)
 }
 
 /// What a tensor takes in a file.
@@ -161,21 +191,41 @@ fn config(merged: &Merged<'_>, settings: Settings) -> Value {
     config
 }
 
-async fn write_json(sink: &dyn StreamSink, name: &str, value: &Value) -> Result<()> {
+pub(super) async fn write_json(sink: &dyn StreamSink, name: &str, value: &Value) -> Result<()> {
     let text = serde_json::to_string_pretty(value);
     let text = text.map_err(|error| Error::internal(Message::verbatim(error.to_string())))?;
     sink.write(name, text.as_bytes()).await
 }
 
-/// Tokenizer, chat template and settings of generation: the base's files, or what a GGUF file says.
-async fn write_small_files(merged: &Merged<'_>, base_files: &[Source], sink: &dyn StreamSink) -> Result<()> {
+/// Tokenizer, chat template and settings of generation: the base's files, or what a GGUF file says. `pad` becomes the tokenizer's
+/// token of padding.
+async fn write_small_files(
+    merged: &Merged<'_>,
+    base_files: &[Source],
+    pad: Option<&str>,
+    sink: &dyn StreamSink,
+) -> Result<()> {
     let mut copied = 0;
     let is_copied =
         |name: &str| COPIED.contains(&name) && !(name == OF_OTHER_PARTS && merged.files.text_part.is_some());
     for file in base_files.iter().filter(|file| is_copied(file.name())) {
         let bytes = read_all(file.as_ref(), MOST_COPIED_BYTES).await?;
-        sink.write(file.name(), &bytes).await?;
         copied += 1;
+        match pad.filter(|_| file.name() == TOKENIZER_SETTINGS) {
+            None => sink.write(file.name(), &bytes).await?,
+            Some(pad) => {
+                let mut settings: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+                if let Some(settings) = settings.as_object_mut() {
+                    settings.insert("pad_token".to_owned(), json!(pad));
+                }
+                write_json(sink, TOKENIZER_SETTINGS, &settings).await?;
+            }
+        }
+    }
+    let has_settings = base_files.iter().any(|file| file.name() == TOKENIZER_SETTINGS);
+    if let (Some(pad), true, false) = (pad, copied > 0, has_settings) {
+        let settings = json!({ "tokenizer_class": "PreTrainedTokenizerFast", "pad_token": pad });
+        write_json(sink, TOKENIZER_SETTINGS, &settings).await?;
     }
     let (files, Some(tokenizer)) = (&merged.files, &merged.files.tokenizer) else {
         return Ok(());
@@ -190,14 +240,14 @@ async fn write_small_files(merged: &Merged<'_>, base_files: &[Source], sink: &dy
         "clean_up_tokenization_spaces": false,
         "bos_token": token(tokenizer.bos_token_id()),
         "eos_token": token(files.eos_token_ids.first().copied()),
-        "pad_token": token(tokenizer.pad_token_id()),
+        "pad_token": pad.map(str::to_owned).or_else(|| token(tokenizer.pad_token_id())),
     });
     let template = files.chat_template.as_ref().map(|template| template.source());
     if let Some(template) = template {
         settings["chat_template"] = json!(template);
         sink.write("chat_template.jinja", template.as_bytes()).await?;
     }
-    write_json(sink, "tokenizer_config.json", &settings).await?;
+    write_json(sink, TOKENIZER_SETTINGS, &settings).await?;
     let generation = json!({
         "bos_token_id": tokenizer.bos_token_id(),
         "eos_token_id": files.eos_token_ids,

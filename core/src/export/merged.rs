@@ -343,6 +343,16 @@ impl<'a> Merged<'a> {
         Ok(())
     }
 
+    /// C.
+    pub(crate) fn width(&self) -> usize {
+        self.skeleton.info.hidden_size
+    }
+
+    /// Tokens of a row at most.
+    pub(crate) fn most_tokens(&self) -> usize {
+        self.skeleton.limits().tokens
+    }
+
     /// Whether a tensor means nothing to a reader: constants of old checkpoints, second names of shared tensors.
     pub(crate) fn is_idle(&self, tensor: &MergedTensor) -> bool {
         is_idle(&tensor.name)

@@ -16,10 +16,12 @@ pub mod peft;
 pub mod safetensors;
 #[cfg(feature = "engine")]
 mod sample;
+pub mod sentence;
 
 pub use blocks::Storage;
 pub use gguf_config::{GgufFile, GgufModel, OfGguf};
 pub use gguf_names::{Change, GgufForm};
+pub use sentence::{SentenceModules, TextPooling};
 
 use crate::chat::ChatTemplate;
 use crate::config::SMALL_MODELS;
@@ -92,6 +94,8 @@ pub struct ModelFiles {
     pub config: Value,
     /// Of a model of several parts, the note on what is read of it.
     pub text_part: Option<Message>,
+    /// What a folder of sentence-transformers says of the vectors of texts.
+    pub sentence: Option<SentenceModules>,
     /// The head that a run puts on, in place of config.json's.
     pub(crate) head: Option<HeadSpec>,
     /// The tokenizer, where the files bring one.
@@ -127,7 +131,8 @@ impl ModelFiles {
     /// only.
     ///
     /// A set may also hold tokenizer.json, tokenizer_config.json, special_tokens_map.json, generation_config.json,
-    /// chat_template.jinja and model.safetensors.index.json; other files are not looked at.
+    /// chat_template.jinja, model.safetensors.index.json, modules.json and the config.json of its pooling; other files are not
+    /// looked at.
     ///
     /// # Errors
     /// A file is missing, empty, cut off, a web page or a Git LFS pointer, or breaks its format.
@@ -183,6 +188,9 @@ impl ModelFiles {
                 files.push(DiskFile::source(&file)?);
             }
         }
+        for file in sentence::module_files(path) {
+            files.push(DiskFile::source(&file)?);
+        }
         files.sort_by(|left, right| left.name().cmp(right.name()));
         let mut model = Self::open_with(files, registry).await.map_err(located)?;
         let folder = path.canonicalize().ok();
@@ -207,6 +215,7 @@ impl ModelFiles {
             name: name.into(),
             config,
             text_part: None,
+            sentence: None,
             head: None,
             tokenizer: None,
             chat_template: None,
@@ -338,6 +347,7 @@ impl ModelFiles {
 
     /// A set in Hugging Face's layout.
     async fn open_set(files: Vec<Source>, text_part: TextPart) -> Result<Self> {
+        let (files, pooling) = sentence::take_modules(files).await?;
         let by_name: BTreeMap<&str, &Source> = files.iter().map(|file| (base_name(file.name()), file)).collect();
         let json = async |name: &str| match by_name.get(name) {
             Some(source) => read_json(source.as_ref()).await.map(Some),
@@ -383,6 +393,8 @@ impl ModelFiles {
             }
             tokenizer = Some(read);
         }
+        let modules = json(sentence::MODULES).await?;
+        let sentence = modules.map(|list| SentenceModules::read(list, pooling)).transpose()?;
         let mut template = settings.as_ref().and_then(template_in_settings);
         if let Some(source) = by_name.get("chat_template.jinja") {
             template = Some(read_text(source.as_ref()).await?);
@@ -401,6 +413,7 @@ impl ModelFiles {
             name,
             config,
             text_part,
+            sentence,
             head: None,
             tokenizer,
             chat_template,
@@ -445,6 +458,7 @@ impl ModelFiles {
             name: metadata.text("general.name").unwrap_or(file_stem).to_string(),
             config,
             text_part: None,
+            sentence: None,
             head: None,
             tokenizer,
             chat_template,

@@ -9,14 +9,17 @@ use lorakeet_i18n::messages::hub as msg;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// Files beside the weights that are read, by name; further ones begin with `tokenizer` and end with `.json`.
-const BESIDE: [&str; 5] = [
+/// Files beside the weights that are read, by name; further ones begin with `tokenizer` and end with `.json`, or are of a pooling.
+const BESIDE: [&str; 6] = [
     "config.json",
     "generation_config.json",
     "special_tokens_map.json",
     "chat_template.jinja",
     "chat_template.json",
+    "modules.json",
 ];
+/// Behind the name of a folder of sentence-transformers' pooling.
+const POOLING: &str = "_Pooling/config.json";
 /// What an adapter is made of.
 const ADAPTER: [&str; 2] = ["adapter_config.json", "adapter_model.safetensors"];
 const WHOLE: &str = "model.safetensors";
@@ -110,7 +113,8 @@ fn beside(repository: &Repository) -> Vec<HubFile> {
     let is_beside = |file: &&HubFile| {
         let name = file.path.as_str();
         let is_tokenizer = name.starts_with("tokenizer") && name.ends_with(".json") && !name.contains('/');
-        is_tokenizer || BESIDE.contains(&name)
+        let is_pooling = name.ends_with(POOLING) && name.matches('/').count() == 1;
+        is_tokenizer || is_pooling || BESIDE.contains(&name)
     };
     repository.files.iter().filter(is_beside).cloned().collect()
 }

@@ -18,6 +18,7 @@ use crate::{
     config::HeadPooling,
     data::Batch,
     error::{Error, Result},
+    formats::TextPooling,
     head_spec::{ACTIVATION, POOLING},
     loss::{
         classification::{bce, cross_entropy},
@@ -290,6 +291,26 @@ pub(crate) fn mean_of_tokens<G: Graph>(g: &G, hidden: G::Rows, batch: &Batch) ->
         rows.flat_map(of_row).collect()
     });
     g.weighted_sum(hidden, batch.rows, weights)
+}
+
+/// A vector for each row: the mean of its hidden states, or that of its first or last token: \[B·T, C\] → \[B, C\].
+pub(crate) fn vectors_of_texts<G: Graph>(g: &G, hidden: G::Rows, batch: &Batch, pooling: TextPooling) -> G::Rows {
+    let is_last = match pooling {
+        TextPooling::Mean => return mean_of_tokens(g, hidden, batch),
+        TextPooling::Cls => false,
+        TextPooling::Last => true,
+    };
+    let place = |row: usize| {
+        let start = row * batch.tokens;
+        let is_text = |place: &usize| batch.attention_mask[*place] != 0.0;
+        let mut places = start..start + batch.tokens;
+        let found = match is_last {
+            true => places.rfind(is_text),
+            false => places.find(is_text),
+        };
+        found.unwrap_or(start) as i32
+    };
+    g.select(hidden, batch.rows, || (0..batch.rows).map(place).collect())
 }
 
 impl Dense {

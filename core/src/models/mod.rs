@@ -56,7 +56,7 @@ pub use transfer::{read, read_all};
 use crate::{
     data::{self, Batch},
     error::{Error, Result},
-    formats::{ModelFiles, peft::AdapterConfig},
+    formats::{ModelFiles, SentenceModules, TextPooling, peft::AdapterConfig},
     loss::preference::answer_log_probabilities,
     ops::VocabularyForm,
     protocol::ModelInfo,
@@ -89,6 +89,8 @@ pub struct Model {
     pub notes: Vec<Message>,
     body: Box<dyn Body>,
     head: Head,
+    /// How vectors of texts are made.
+    text_pooling: TextPooling,
     /// The trained copy of the output matrix, where `modules_to_save` names it.
     trained_output: Option<Matrix>,
     task: HeadKind,
@@ -151,6 +153,11 @@ impl Model {
             notes,
             body,
             head,
+            text_pooling: files
+                .sentence
+                .as_ref()
+                .map(SentenceModules::pooling)
+                .unwrap_or_default(),
             trained_output: None,
             task,
             adapter: None,
@@ -299,7 +306,7 @@ impl Model {
         Some(head.logits(&self.graph(&pass), self.hidden(&pass, batch), batch))
     }
 
-    /// The mean of each row's last hidden states, padding left out → \[B, C\].
+    /// The vector of each row, made of its last hidden states as the files say, else their mean, padding left out → \[B, C\].
     pub(crate) fn vectors(
         &self,
         leaves: &Leaves,
@@ -315,7 +322,7 @@ impl Model {
         let hidden = self.hidden(&pass, batch);
         match &self.head {
             Head::Classifier(head) if head.pooling == Pooling::Done => hidden,
-            _ => head::mean_of_tokens(&self.graph(&pass), hidden, batch),
+            _ => head::vectors_of_texts(&self.graph(&pass), hidden, batch, self.text_pooling),
         }
     }
 

@@ -9,7 +9,8 @@ use crate::data::{
 };
 use crate::did_you_mean::nearest;
 use crate::error::{Error, Result};
-use crate::head_spec::{DROPOUT, HIDDEN_SIZE, HeadKind, HeadLayers, HeadRecord, HeadSpec, NumberInputs};
+use crate::formats::SentenceModules;
+use crate::head_spec::{DROPOUT, HIDDEN_SIZE, HeadKind, HeadLayers, HeadRecord, HeadSpec, NumberInputs, POOLING};
 use crate::host::Emit;
 use crate::loaded_model::{LoadedModel, PretrainedHead, head_layers};
 use crate::loss::{WeightedSum, usual};
@@ -59,6 +60,7 @@ impl TaskSpec {
         by_task!(task, R => R::check_model(task, own, &loaded.model))?;
         let mut spec = Self::plain(config, task, dataset)?;
         spec.notes = notes;
+        spec.note_modules(config, loaded)?;
         if task == Task::TokenClassification {
             let tagged = dataset.tagged(&spec.columns)?;
             tagged.column_of_classes()?;
@@ -165,6 +167,7 @@ impl TaskSpec {
         if task == Task::Generation {
             spec.notes = dataset.text_notes.clone();
         }
+        spec.note_modules(config, loaded)?;
         if loaded.model.input_features().is_some() {
             spec.columns = head.columns(spec.columns, dataset);
             spec.inputs = head.inputs();
@@ -228,6 +231,26 @@ impl TaskSpec {
             fresh: false,
             layers: HeadLayers::default(),
         })
+    }
+
+    /// Notes how vectors of texts are made, where that is not their usual mean.
+    ///
+    /// # Errors
+    /// The model's folder names a module of sentence-transformers that is not computed here.
+    fn note_modules(&mut self, config: &RunConfig, loaded: &LoadedModel) -> Result<()> {
+        if self.task() != Task::Embedding {
+            return Ok(());
+        }
+        let modules = loaded.files.sentence.as_ref();
+        if let Some(modules) = modules {
+            self.notes.extend(modules.check()?);
+        }
+        let mode = modules.map(SentenceModules::pooling).unwrap_or_default().name();
+        if let Some(wanted) = config.classifier_pooling.filter(|wanted| wanted.name() != mode) {
+            let (key, wanted) = (POOLING, wanted.name());
+            self.notes.push(msg::PoolingWithoutEffect { key, wanted, mode }.into());
+        }
+        Ok(())
     }
 
     /// Adds a note on a cutoff_len that the model cannot use.

@@ -42,6 +42,12 @@ messages! { "export";
     ConfigLacks { key } = "has no {key}, which GGUF needs", "缺少 GGUF 需要的 {key}";
     NotInLlamaCpp { found, architecture } = "is {found}, which llama.cpp does not compute for {architecture}",
         "为 {found}，llama.cpp 的 {architecture} 不支持这种计算";
+    OtherTask { task, form } = "was trained for {task}, and {form} holds models that make vectors of texts",
+        "是为 {task} 训练的，而 {form} 只用于生成文本向量的模型";
+    NoVectors { form } = "is not said to make vectors of texts, which {form} is for; a run's output_dir says what it was trained for",
+        "没有说明用于生成文本向量，而 {form} 只用于这类模型；训练的 output_dir 中记录了任务";
+    PadsWith { token } = "The tokenizer names no padding token; the export's settings name {token}.",
+        "分词器没有填充 token；导出的设置中以 {token} 作为填充 token。";
     NoTokenizer = "The base has no tokenizer.json, so the folder has none either.", "基座没有 tokenizer.json，因此导出的文件夹中也没有。";
     NoTokenizerForGguf = "has no tokenizer, which a GGUF file holds", "没有分词器，而 GGUF 文件需要包含分词器";
     AddTokenizer = "Put the model's tokenizer.json beside its weights.", "请将模型的 tokenizer.json 放在权重旁边。";

@@ -72,6 +72,24 @@ messages! { "formats";
     NotATokenId { found } = "must be a token's number, but is {found}", "必须是 token 的编号，实际为 {found}";
     NotUtf8 = "is not UTF-8 text", "不是 UTF-8 文本";
 
+    // sentence.rs
+    NoListOfModules = "is no list of modules with a type each", "不是由带 type 的模块组成的列表";
+    ModulesNotRead { modules } =
+        "has {modules}, which is not computed here: vectors would be without it",
+        "含有 {modules}，此处不支持这种计算，得到的向量会缺少这一步";
+    PoolingNotRead { mode } =
+        "pools tokens by {mode}; cls, mean and lasttoken are computed here",
+        "按 {mode} 对 token 池化；此处支持 cls、mean 和 lasttoken";
+    WithoutModules =
+        "Take modules.json out of the folder to train vectors that are the mean of the tokens.",
+        "从文件夹中移除 modules.json，即可训练取 token 平均的向量。";
+    PoolingUnknown { file } =
+        "modules.json names a pooling whose {file} is not among the files: vectors are the mean of the tokens.",
+        "modules.json 指定了池化方式，但所选文件中没有 {file}：向量取 token 的平均。";
+    PoolsBy { mode, file } =
+        "Vectors are pooled by {mode}, as {file} says.",
+        "向量按 {mode} 池化，由 {file} 指定。";
+
     // quant/ggml.rs
     NotWritten { count, storage } = "{count} numbers cannot be written as {storage}", "无法将 {count} 个数写为 {storage}";
     TooLargeForHalf { value } =

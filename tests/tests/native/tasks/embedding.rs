@@ -5,13 +5,16 @@ use lorakeet_core::{
     config::RunConfig,
     protocol::{DeviceChoice, Verdict},
     random::Generator,
+    store::MemoryFile,
     task::Task,
 };
 use lorakeet_tests::{
+    golden::block_on,
     rows::table,
-    test_session::{failure, metric, report, started},
+    test_session::{TestSession, failure, metric, report, started},
     tiny,
 };
+use serde_json::json;
 
 #[test]
 fn a_bi_encoder_finds_what_shares_no_word_with_the_query() {
@@ -112,4 +115,47 @@ fn a_bi_encoder_learns_how_alike_two_texts_are() {
     let error = failure(&session);
     let place = (error.file.as_deref(), error.row, error.field_name());
     assert_eq!(place, (Some("rows.csv"), Some(3), Some("score")), "{error}");
+}
+
+#[test]
+fn vectors_are_pooled_as_the_models_folder_says() {
+    let with = |pooling: Option<&str>| {
+        let mut files = tiny::bert_files();
+        if let Some(mode) = pooling {
+            let kinds = [
+                ("", "Transformer"),
+                ("1_Pooling", "Pooling"),
+                ("2_Normalize", "Normalize"),
+            ];
+            let kind = |kind: &str| format!("sentence_transformers.models.{kind}");
+            let list = kinds.map(|(path, name)| json!({ "path": path, "type": kind(name) }));
+            let config = json!({ "pooling_mode": mode });
+            files.push(MemoryFile::source("modules.json", json!(list).to_string().into_bytes()));
+            files.push(MemoryFile::source("config.json", config.to_string().into_bytes()));
+        }
+        let rows = ["cde,hij,0.5", "cc,hh,1", "cdefg,c,0"].map(str::to_owned);
+        let mut session = TestSession::with(
+            DeviceChoice::Cpu,
+            files,
+            table("sentence1,sentence2,score", rows.into_iter()),
+        );
+        let of_pairs = RunConfig {
+            task: Some(Task::Embedding),
+            ..config()
+        };
+        let predicted = block_on(session.inner.predict(&of_pairs, &mut |_, _| ()));
+        predicted.map(|(table, _)| table.rows)
+    };
+    let read = |pooling| with(pooling).expect("answers");
+    let (plain, mean, cls, last) = (
+        read(None),
+        read(Some("mean")),
+        read(Some("cls")),
+        read(Some("lasttoken")),
+    );
+    assert_eq!(mean, plain);
+    assert!(cls != mean && last != mean && cls != last, "{cls:?} {last:?} {mean:?}");
+    let error = with(Some("weightedmean")).expect_err("it is refused");
+    assert_eq!(error.file.as_deref(), Some("1_Pooling/config.json"), "{error}");
+    assert!(error.to_string().contains("weightedmean"), "{error}");
 }
