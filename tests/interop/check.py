@@ -1,11 +1,14 @@
-"""Exports of the command `lorakeet` in the programs that they are made for: transformers and PEFT, llama.cpp, MLX.
+"""Exports of the command `lorakeet` in the programs that they are made for: transformers and PEFT, sentence-transformers,
+llama.cpp, MLX.
 
 A short run trains an adapter on SmolLM2. Its exports are loaded by each program, whose answers are compared with those of
 `lorakeet generate`, token by token. The adapters of the golden cases, which PEFT wrote and whose logits PEFT computed, are
-exported too: transformers and MLX have to find the same logits. Prints a line for each comparison; ends with 1 after a failure.
+exported too: transformers and MLX have to find the same logits. Another run trains all-MiniLM-L6-v2 on how alike two texts are:
+sentence-transformers has to find the same cosines. Prints a line for each comparison; ends with 1 after a failure.
 """
 
 import argparse
+import csv
 import json
 import shutil
 import subprocess
@@ -243,19 +246,59 @@ def check_mlx(lorakeet, golden, work):
             compared(f"MLX, {name} and PEFT", found, wanted, None)
 
 
+def check_sentence_transformers(lorakeet, minilm, work):
+    """The cosines of pairs after a short run, and those of the model as it came."""
+    from sentence_transformers import SentenceTransformer
+
+    pairs = [(f"The parrot says {one}.", f"{other} is what the bird said, at length and with great care.", score)
+             for one, other, score in [("hello", "Hello", 1.0), ("yes", "No", 0.0), ("good morning", "Good day", 0.75),
+                                       ("nothing", "Everything", 0.25), ("a word", "A word", 1.0), ("rain", "Sun", 0.0)]]
+    data = work / "pairs.csv"
+    with data.open("w", newline="") as file:
+        csv.writer(file).writerows([("sentence1", "sentence2", "score"), *pairs])
+    run = work / "pairs.yaml"
+    run.write_text("\n".join([
+        f"model_name_or_path: {minilm}", f"train_file: {data}", f"output_dir: {work / 'pairs'}", "task: embedding",
+        "target_modules: all-linear", "lora_r: 4", "cutoff_len: 16", "per_device_train_batch_size: 4",
+        "gradient_accumulation_steps: 1", "learning_rate: 2e-3", "max_steps: 6", "lr_scheduler_type: constant",
+        "val_size: 0", "save_steps: 0", "overwrite_output_dir: true", ""]))
+    lorakeet.run("train", run)
+    table = work / "cosines.csv"
+    lorakeet.run("predict", run, "--output", table)
+    with table.open(newline="") as file:
+        # Rows are counted with the line of the columns' names.
+        ours = {int(row["row"]) - 2: float(row["prediction"]) for row in csv.DictReader(file)}
+    wanted = np.array([ours[i] for i in range(len(pairs))])
+
+    def cosines(what, *more):
+        model = SentenceTransformer(str(lorakeet.export(what, "sentence-transformers", work / "sentence", *more)), device="cpu")
+        first, second = (model.encode([pair[i] for pair in pairs]).astype(np.float64) for i in range(2))
+        lengths = np.linalg.norm(np.concatenate([first, second]), axis=1)
+        return (first * second).sum(axis=1), np.abs(lengths - 1).max(), model.max_seq_length
+
+    found, off, tokens = cosines(work / "pairs")
+    plain, _, _ = cosines(minilm)
+    worst, changed = np.abs(found - wanted).max(), np.abs(found - plain).max()
+    report("sentence-transformers, cosines", worst < 1e-5 < changed,
+           f"differ by {worst:.1e}, from the base's by {changed:.1e}")
+    report("sentence-transformers, lengths and tokens", off < 1e-5 and tokens == 16, f"1 but for {off:.1e}; {tokens} tokens")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lorakeet", required=True)
     parser.add_argument("--golden", type=Path, required=True)
     parser.add_argument("--smollm2", type=Path, required=True)
+    parser.add_argument("--minilm", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("parts", nargs="*", help="transformers, mlx, smollm2; all without")
+    parser.add_argument("parts", nargs="*", help="transformers, mlx, sentence-transformers, smollm2; all without")
     wish = parser.parse_args()
     wish.work.mkdir(parents=True, exist_ok=True)
     lorakeet = Command(wish.lorakeet)
     parts = {
         "transformers": lambda: check_transformers(lorakeet, wish.golden, wish.work),
         "mlx": lambda: check_mlx(lorakeet, wish.golden, wish.work),
+        "sentence-transformers": lambda: check_sentence_transformers(lorakeet, wish.minilm, wish.work),
         "smollm2": lambda: check_smollm2(lorakeet, wish.smollm2, wish.work),
     }
     for name, check in parts.items():

@@ -22,6 +22,7 @@ pub fn check(places: &Places, golden: &Path) -> Result<()> {
     command.arg("--lorakeet").arg(places.target.join("release/lorakeet"));
     command.arg("--golden").arg(golden);
     command.arg("--smollm2").arg(models::smollm2(places)?);
+    command.arg("--minilm").arg(models::minilm(places)?);
     run(command.arg("--work").arg(places.target.join("interop")))
 }
 
