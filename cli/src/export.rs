@@ -184,6 +184,7 @@ fn refuse_full(folder: &Path) -> Result<()> {
 fn record(found: &Found) -> Result<RunRecord> {
     let mut record = RunRecord {
         task: found.run.as_ref().and_then(|run| run.task),
+        pooling: found.run.as_ref().and_then(|run| run.classifier_pooling),
         most_tokens: found.run.as_ref().map(|run| run.cutoff_len),
         ..RunRecord::default()
     };

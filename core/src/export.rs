@@ -122,7 +122,10 @@ pub async fn export(
     check(settings, adapter.is_some())?;
     let merged = Merged::new(base, adapter, head).await?;
     let notes = match settings.form {
-        Form::Merged => folder::write(&merged, base_files, settings, sink, progress).await?,
+        Form::Merged => {
+            let modules = sentence::modules(&merged, record);
+            folder::write(&merged, base_files, (settings, modules.as_slice()), sink, progress).await?
+        }
         Form::SentenceTransformers => {
             let wish = (settings, record);
             sentence::write(&merged, base_files, wish, sink, progress).await?

@@ -12,6 +12,7 @@ use crate::host::Emit;
 use crate::loaded_model::{LoadedModel, fit_inputs_to_data, loaded, prepare};
 use crate::protocol::{BaselineKind, PictureRequest, RunSummary};
 use crate::store::Sink;
+use crate::task::Task;
 use crate::tasks::TaskSpec;
 use crate::train::checkpoint::{self, Checkpoint};
 use crate::train::evaluation::{HeldOut, QUESTIONS};
@@ -77,6 +78,7 @@ pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<RunSum
     // The model: its head, and a fresh adapter, a given one, or every weight.
     let head = spec.head(&model.head);
     let model = prepare(job.model, head, spec.shape, job.adapter, config, emit).await?;
+    model.pool_texts_by((spec.task() == Task::Embedding).then_some(config));
     model.check_features(&split.train, data)?;
     // A run that its device cannot take is refused before it computes anything. Its batches have no more rows than there are,
     // and no more tokens than the longest of them.

@@ -10,7 +10,7 @@ use crate::data::{self, Columns, Dataset, Example, Shape};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::formats::{
-    self, ModelFiles, SentenceModules,
+    self, ModelFiles, SentenceModules, TextPooling,
     peft::{Adapter, AdapterConfig, Patterns},
 };
 use crate::generate::{Generated, Generation};
@@ -241,7 +241,7 @@ impl LoadedModel {
                 formats::safetensors::write_f32(&self.model.trained().await?)?,
             ),
         ];
-        for (name, value) in self.files.sentence.iter().flat_map(SentenceModules::files) {
+        for (name, value) in self.modules() {
             files.push((name, config_file(&value)?));
         }
         for file in &self.companions {
@@ -251,6 +251,24 @@ impl LoadedModel {
             ));
         }
         Ok(files)
+    }
+
+    /// Makes vectors of texts as a run for them wants, or without one as the files say, else by the mean.
+    pub(crate) fn pool_texts_by(&mut self, run: Option<&RunConfig>) {
+        let of_files = self.files.sentence.as_ref().map(SentenceModules::pooling);
+        let of_run = run.and_then(|run| run.classifier_pooling);
+        let of_run = of_run.map(|wanted| TextPooling::of_run(wanted, self.head.is_encoder()));
+        self.model.pool_texts_by(of_run.or(of_files).unwrap_or_default());
+    }
+
+    /// What says how its vectors of texts are made: the files' modules, or others where a run has it otherwise.
+    fn modules(&self) -> Vec<(String, Value)> {
+        let pooling = self.model.text_pooling();
+        match &self.files.sentence {
+            Some(modules) if modules.pooling() == pooling => modules.files(),
+            None if pooling == TextPooling::default() => Vec::new(),
+            _ => formats::sentence::files(pooling, self.model.info.hidden_size),
+        }
     }
 
     /// The head that it has now: the one that a run put on, or its own.

@@ -133,8 +133,8 @@ Model {
         "Not given, at most 7 patches a side, or 32 of a series. Smaller patches see more and cost the square of their number.",
         "不填则图像每边最多 7 块，序列最多 32 段。块越小看得越细，但代价随块数平方增长。";
     classifier_pooling: Option<HeadPooling> = None, HeadPooling::KIND, aliases: ["head_pooling"],
-        "Pooling of a new head: cls, or the mean over tokens; not given: as in transformers' head for the model.",
-        "新输出头的池化方式：cls 或对所有 token 取平均；不填则与 transformers 中该模型的输出头相同。",
+        "Pooling of a new head or of texts' vectors: cls, or mean over tokens; not given: as the model's files have it.",
+        "新输出头或文本向量的池化方式：cls 或对所有 token 取平均；不填则按模型文件，文件未说明时与 transformers 相同。",
         "mean for sentence encoders such as MiniLM, which were trained for it; PEFT then needs the pooling written by hand.",
         "MiniLM 等句子编码器用 mean，它们就是这样训练的；此时 PEFT 需要自行实现该池化。";
     classifier_hidden_size: usize = 0, Kind::Integer { min: 0, max: 65536 }, aliases: ["head_hidden_size"],

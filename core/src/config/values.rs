@@ -54,7 +54,7 @@ words! {
         Full = "full",
     }
 
-    /// What of a row a fresh head reads.
+    /// What of a row a fresh head reads, or a text's vector is.
     HeadPooling {
         /// What transformers' head of the architecture reads: an encoder's first token behind its pooler, a decoder's last one.
         Cls = "cls",

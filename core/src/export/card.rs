@@ -2,6 +2,7 @@
 
 use super::merged::Merged;
 use super::{Form, Settings, adapters, gguf, name_of};
+use crate::config::HeadPooling;
 use crate::formats::Storage;
 use crate::task::Task;
 use std::fmt::Write;
@@ -15,6 +16,8 @@ pub struct RunRecord {
     pub license: Option<String>,
     /// What was learnt.
     pub task: Option<Task>,
+    /// How the run pooled vectors of texts, where its settings say it (`classifier_pooling`).
+    pub pooling: Option<HeadPooling>,
     /// Tokens of a row at most, as the run had it (`cutoff_len`).
     pub most_tokens: Option<usize>,
     /// The optimizer step whose weights these are.

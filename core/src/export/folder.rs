@@ -4,8 +4,7 @@
 use super::merged::{Merged, MergedTensor, Reader};
 use super::{Form, Settings};
 use crate::error::{Error, Result};
-use crate::formats::{SentenceModules, Storage, safetensors};
-use crate::models::HeadKind;
+use crate::formats::{Storage, safetensors};
 use crate::quant::ggml;
 use crate::store::{Source, StreamSink, read_all};
 use lorakeet_i18n::Message;
@@ -40,14 +39,14 @@ const MOST_COPIED_BYTES: u64 = 128 << 20;
 /// Tensors of one file, with what each is stored as.
 type Shard<'m> = Vec<(&'m MergedTensor, Storage)>;
 
-/// Writes the folder.
+/// Writes the folder; `modules` are files that say how vectors of texts are made.
 ///
 /// # Errors
 /// A number does not fit into its format, a file cannot be read or written.
 pub(super) async fn write(
     merged: &Merged<'_>,
     base_files: &[Source],
-    settings: Settings,
+    (settings, modules): (Settings, &[(String, Value)]),
     sink: &dyn StreamSink,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Vec<Message>> {
@@ -91,14 +90,8 @@ pub(super) async fn write(
         _ => None,
     };
     write_small_files(merged, base_files, pad.as_deref(), sink).await?;
-    let has_classes = matches!(
-        merged.kind,
-        HeadKind::SequenceClassification | HeadKind::TokenClassification
-    );
-    if settings.form == Form::Merged && !has_classes {
-        for (name, value) in merged.files.sentence.iter().flat_map(SentenceModules::files) {
-            write_json(sink, &name, &value).await?;
-        }
+    for (name, value) in modules {
+        write_json(sink, name, value).await?;
     }
     // Whoever looks for a model looks for its config.json: it comes last.
     write_json(sink, "config.json", &config(merged, settings)).await?;

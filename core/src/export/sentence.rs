@@ -7,7 +7,7 @@
 use super::merged::Merged;
 use super::{Form, RunRecord, Settings, folder, refuse_small};
 use crate::error::{Error, Result};
-use crate::formats::{SentenceModules, sentence};
+use crate::formats::{SentenceModules, TextPooling, sentence};
 use crate::models::HeadKind;
 use crate::store::{Source, StreamSink, read_all};
 use crate::task::Task;
@@ -35,14 +35,9 @@ pub(super) async fn write(
 ) -> Result<Vec<Message>> {
     refuse_small(merged, Form::SentenceTransformers)?;
     check_task(merged, record)?;
-    let modules = merged.files.sentence.as_ref();
     let mut notes = Vec::new();
-    if let Some(modules) = modules {
-        notes.extend(modules.check()?);
-    }
-    let pooling = modules.map(SentenceModules::pooling).unwrap_or_default();
-    for (name, value) in sentence::files(pooling, merged.width()) {
-        folder::write_json(sink, &name, &value).await?;
+    if let Some(modules) = &merged.files.sentence {
+        notes.extend(modules.check(record.pooling.is_some())?);
     }
     let tokens = match record.most_tokens {
         Some(tokens) => Some(tokens),
@@ -54,8 +49,35 @@ pub(super) async fn write(
     folder::write_json(sink, OF_MODEL, &of_model).await?;
     let of_whole = json!({ "prompts": {}, "default_prompt_name": null, "similarity_fn_name": "cosine" });
     folder::write_json(sink, OF_WHOLE, &of_whole).await?;
-    notes.extend(folder::write(merged, base_files, settings, sink, progress).await?);
+    let modules = sentence::files(pooling(merged, record), merged.width());
+    notes.extend(folder::write(merged, base_files, (settings, modules.as_slice()), sink, progress).await?);
     Ok(notes)
+}
+
+/// What says in a merged model's folder how its vectors of texts are made, where that is not by the mean alone: the base's
+/// modules, or others where the run had it otherwise.
+pub(super) fn modules(merged: &Merged<'_>, record: &RunRecord) -> Vec<(String, Value)> {
+    if matches!(
+        merged.kind,
+        HeadKind::SequenceClassification | HeadKind::TokenClassification
+    ) {
+        return Vec::new();
+    }
+    let pooling = pooling(merged, record);
+    match &merged.files.sentence {
+        Some(modules) if modules.pooling() == pooling => modules.files(),
+        None if pooling == TextPooling::default() => Vec::new(),
+        _ => sentence::files(pooling, merged.width()),
+    }
+}
+
+/// How vectors of texts are made: as a run for them set it, else as the base's folder says, else by the mean.
+fn pooling(merged: &Merged<'_>, record: &RunRecord) -> TextPooling {
+    let is_encoder = !matches!(merged.kind, HeadKind::CausalLm | HeadKind::Seq2SeqLm);
+    let of_run = record.pooling.filter(|_| record.task == Some(Task::Embedding));
+    let of_run = of_run.map(|wanted| TextPooling::of_run(wanted, is_encoder));
+    let of_base = merged.files.sentence.as_ref().map(SentenceModules::pooling);
+    of_run.or(of_base).unwrap_or_default()
 }
 
 /// Refuses a run for another task, and a model that nothing says of that it makes vectors.

@@ -6,6 +6,7 @@
 //! Reference: `base/model.py` and `sentence_transformer/modules/pooling.py` of huggingface/sentence-transformers.
 
 use super::files::{base_name, read_json};
+use crate::config::HeadPooling;
 use crate::store::Source;
 use crate::{Error, Result};
 use lorakeet_i18n::messages::formats as msg;
@@ -48,6 +49,15 @@ impl TextPooling {
             Self::Cls => "cls",
             Self::Mean => "mean",
             Self::Last => "lasttoken",
+        }
+    }
+
+    /// That which a run's `classifier_pooling` means: cls of a decoder is its last token, the only one that has seen the text.
+    pub fn of_run(wanted: HeadPooling, is_encoder: bool) -> Self {
+        match wanted {
+            HeadPooling::Mean => Self::Mean,
+            HeadPooling::Cls if is_encoder => Self::Cls,
+            HeadPooling::Cls => Self::Last,
         }
     }
 
@@ -113,23 +123,24 @@ impl SentenceModules {
         }
     }
 
-    /// How a text's vector is made: the mean where that is not said, or not computed here.
+    /// How a text's vector is made: by the mean where that is not said, or not computed here.
     pub fn pooling(&self) -> TextPooling {
         let mode = self.mode();
         mode.and_then(|mode| TextPooling::named(&mode)).unwrap_or_default()
     }
 
-    /// Refuses modules that vectors of this program would be without; the note says what is not known.
+    /// Refuses modules that vectors of this program would be without; the note says how vectors are pooled, where that is not by
+    /// the mean, or what is not known of it. A pooling that a run sets is not asked for here: `is_set`.
     ///
     /// # Errors
     /// A module or a pooling that is not computed here.
-    pub fn check(&self) -> Result<Option<Message>> {
+    pub fn check(&self, is_set: bool) -> Result<Option<Message>> {
         if !self.unread.is_empty() {
             let modules = Field::list(&self.unread);
             let error = Error::model(msg::ModulesNotRead { modules }).file(MODULES);
             return Err(error.remedy(msg::WithoutModules));
         }
-        let Some((folder, config)) = &self.pooling else {
+        let Some((folder, config)) = self.pooling.as_ref().filter(|_| !is_set) else {
             return Ok(None);
         };
         let file = format!("{folder}/{CONFIG}");
@@ -141,7 +152,7 @@ impl SentenceModules {
             Some(_) => Ok(Some(msg::PoolsBy { mode, file }.into())),
             None => {
                 let error = Error::model(msg::PoolingNotRead { mode }).file(file);
-                Err(error.remedy(msg::WithoutModules))
+                Err(error.remedy(msg::SetPooling))
             }
         }
     }
@@ -269,7 +280,7 @@ mod tests {
             let read = SentenceModules::read(list(&USUAL), Some(config.clone())).unwrap();
             assert_eq!(read.pooling(), pooling, "{config}");
             assert_eq!(
-                read.check().unwrap().is_some(),
+                read.check(false).unwrap().is_some(),
                 pooling != TextPooling::Mean,
                 "{config}"
             );
@@ -290,17 +301,20 @@ mod tests {
     #[test]
     fn what_is_not_computed_is_refused_by_name() {
         let dense = [&USUAL[..2], &["sentence_transformers.models.Dense"]].concat();
-        let error = SentenceModules::read(list(&dense), None).unwrap().check().unwrap_err();
+        let error = SentenceModules::read(list(&dense), None)
+            .unwrap()
+            .check(false)
+            .unwrap_err();
         assert!(error.to_string().contains("models.Dense"), "{error}");
         for modes in [json!("max"), json!(["mean", "max"])] {
             let read = SentenceModules::read(list(&USUAL), Some(json!({ "pooling_mode": modes }))).unwrap();
-            let error = read.check().unwrap_err().to_string();
+            let error = read.check(false).unwrap_err().to_string();
             assert!(error.contains("max") && error.contains("1/config.json"), "{error}");
         }
         assert!(
             SentenceModules::read(list(&USUAL), None)
                 .unwrap()
-                .check()
+                .check(false)
                 .unwrap()
                 .is_some()
         );

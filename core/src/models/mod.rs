@@ -172,6 +172,16 @@ impl Model {
         self.pad_token_id
     }
 
+    /// How vectors of texts are made.
+    pub(crate) fn text_pooling(&self) -> TextPooling {
+        self.text_pooling
+    }
+
+    /// Makes vectors of texts so.
+    pub(crate) fn pool_texts_by(&mut self, pooling: TextPooling) {
+        self.text_pooling = pooling;
+    }
+
     /// The kind of its head.
     pub fn task(&self) -> HeadKind {
         self.task
@@ -306,7 +316,8 @@ impl Model {
         Some(head.logits(&self.graph(&pass), self.hidden(&pass, batch), batch))
     }
 
-    /// The vector of each row, made of its last hidden states as the files say, else their mean, padding left out → \[B, C\].
+    /// The vector of each row, made of its last hidden states as the run or the files say, else their mean, padding left out →
+    /// \[B, C\].
     pub(crate) fn vectors(
         &self,
         leaves: &Leaves,

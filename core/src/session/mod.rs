@@ -157,7 +157,7 @@ impl Session {
                 Ok(())
             }
             Command::Predict { config, texts } => {
-                let answered = predict::answer_texts(loaded(&self.model)?, &config, &texts, emit).await?;
+                let answered = predict::answer_texts(&mut self.model, &config, &texts, emit).await?;
                 emit.event(answered);
                 Ok(())
             }

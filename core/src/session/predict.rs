@@ -5,9 +5,10 @@ use crate::config::RunConfig;
 use crate::data::{Dataset, Example};
 use crate::error::{Error, Result};
 use crate::host::{Emit, Receiver};
-use crate::loaded_model::{LoadedModel, loaded};
+use crate::loaded_model::{LoadedModel, loaded, no_model};
 use crate::metrics::answers::Predictions;
 use crate::protocol::{EvalInfo, Event, Metric, PredictionTable, TextPrediction};
+use crate::task::Task;
 use crate::tasks::{Rows, Rules, TaskSpec, by_task};
 use crate::train::evaluation::{HeldOut, QUESTIONS, Scored, answer};
 use crate::train::report::{predictions, texts, written_answers};
@@ -25,10 +26,11 @@ impl Session {
     /// Nothing loaded, data without a target token, a lost device.
     pub async fn evaluate(&mut self, config: &RunConfig, receiver: Receiver<'_>) -> Result<EvalInfo> {
         let emit = &mut self.emit(receiver);
-        let model = loaded(&self.model)?;
+        loaded(&self.model)?;
         let data = self.validation.as_ref().or(self.data.as_ref()).ok_or_else(no_data)?;
-        let mut spec = TaskSpec::from_checkpoint(config, model, &data.rows)?;
+        let mut spec = TaskSpec::from_checkpoint(config, loaded(&self.model)?, &data.rows)?;
         spec.emit_notes(emit);
+        let model = pooled(&mut self.model, &spec, config)?;
         let mut held_out = held_out(&spec, model, &data.rows, config, false, emit).await?;
         held_out.ask(config, model, QUESTIONS)?;
         Ok(score(&held_out, model, &spec, config, emit).await?.info)
@@ -45,10 +47,11 @@ impl Session {
         receiver: Receiver<'_>,
     ) -> Result<(PredictionTable, Option<EvalInfo>)> {
         let emit = &mut self.emit(receiver);
-        let model = loaded(&self.model)?;
+        loaded(&self.model)?;
         let dataset = &self.data.as_ref().ok_or_else(no_data)?.rows;
-        let mut spec = TaskSpec::from_checkpoint(config, model, dataset)?;
+        let mut spec = TaskSpec::from_checkpoint(config, loaded(&self.model)?, dataset)?;
         spec.emit_notes(emit);
+        let model = pooled(&mut self.model, &spec, config)?;
         let writes = spec.objective.learns_texts();
         let config = &RunConfig {
             predict_with_generate: writes,
@@ -120,17 +123,25 @@ async fn predicted(
     Ok(spec.answers(&held_out.examples, &outputs, width))
 }
 
+/// The model, which makes vectors of texts as the run has it.
+fn pooled<'m>(slot: &'m mut Option<LoadedModel>, spec: &TaskSpec, config: &RunConfig) -> Result<&'m LoadedModel> {
+    let model = slot.as_mut().ok_or_else(no_model)?;
+    model.pool_texts_by((spec.task() == Task::Embedding).then_some(config));
+    Ok(model)
+}
+
 /// What the loaded model answers to texts that somebody typed, each a text with those that belong to it, by the head that a run
 /// trained.
 ///
 /// # Errors
 /// A task that answers with texts, or none; a model without the task's head; no text.
 pub(super) async fn answer_texts(
-    model: &LoadedModel,
+    slot: &mut Option<LoadedModel>,
     config: &RunConfig,
     typed: &[Vec<String>],
     emit: &mut Emit<'_>,
 ) -> Result<Event> {
+    loaded(slot)?;
     let task = config.task.ok_or_else(|| Error::config(msg::SayTask).field("task"))?;
     if by_task!(task, R => R::CONTINUES_TEXTS) {
         return Err(Error::config(msg::ContinuesTexts { task }).remedy(msg::HaveItWrite));
@@ -150,7 +161,8 @@ pub(super) async fn answer_texts(
         label_columns: Vec::new(),
         ..config.clone()
     };
-    let spec = TaskSpec::from_checkpoint(&config, model, &dataset)?;
+    let spec = TaskSpec::from_checkpoint(&config, loaded(slot)?, &dataset)?;
+    let model = pooled(slot, &spec, &config)?;
     let (host, control) = (emit.host, emit.control.clone());
     let mut unheard = |_, _| ();
     let quiet = &mut Emit::new(&mut unheard, host, control);

@@ -9,8 +9,7 @@ use crate::data::{
 };
 use crate::did_you_mean::nearest;
 use crate::error::{Error, Result};
-use crate::formats::SentenceModules;
-use crate::head_spec::{DROPOUT, HIDDEN_SIZE, HeadKind, HeadLayers, HeadRecord, HeadSpec, NumberInputs, POOLING};
+use crate::head_spec::{DROPOUT, HIDDEN_SIZE, HeadKind, HeadLayers, HeadRecord, HeadSpec, NumberInputs};
 use crate::host::Emit;
 use crate::loaded_model::{LoadedModel, PretrainedHead, head_layers};
 use crate::loss::{WeightedSum, usual};
@@ -90,7 +89,9 @@ impl TaskSpec {
             Task::Ranking => own.scores_pairs(),
             _ => !spec.fresh,
         };
-        spec.layers = head_layers(config, own, is_kept && own.is_trained(loaded))?;
+        if task.has_head() {
+            spec.layers = head_layers(config, own, is_kept && own.is_trained(loaded))?;
+        }
         if task == Task::Generation {
             spec.notes.extend(dataset.text_notes.iter().cloned());
             if spec.columns != Columns::default() {
@@ -241,14 +242,8 @@ impl TaskSpec {
         if self.task() != Task::Embedding {
             return Ok(());
         }
-        let modules = loaded.files.sentence.as_ref();
-        if let Some(modules) = modules {
-            self.notes.extend(modules.check()?);
-        }
-        let mode = modules.map(SentenceModules::pooling).unwrap_or_default().name();
-        if let Some(wanted) = config.classifier_pooling.filter(|wanted| wanted.name() != mode) {
-            let (key, wanted) = (POOLING, wanted.name());
-            self.notes.push(msg::PoolingWithoutEffect { key, wanted, mode }.into());
+        if let Some(modules) = &loaded.files.sentence {
+            self.notes.extend(modules.check(config.classifier_pooling.is_some())?);
         }
         Ok(())
     }

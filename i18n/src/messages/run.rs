@@ -42,9 +42,6 @@ messages! { "run";
     HeadKnobsWithoutEffect { hidden_size, dropout, task } =
         "{hidden_size} and {dropout} have no effect: the task is {task}, which has no head.",
         "{hidden_size} 和 {dropout} 不起作用：任务是 {task}，它没有输出头。";
-    PoolingWithoutEffect { key, wanted, mode } =
-        "{key} {wanted} has no effect: it is of heads. Vectors of texts are pooled by {mode}.",
-        "{key} {wanted} 不起作用：它只用于输出头。文本向量按 {mode} 池化。";
     NotOnNumbers { task } = "a model that takes numbers cannot do {task}", "以数值为输入的模型不支持 {task}";
     TasksOnNumbers = "It can do classification, multi_label and regression.",
         "它支持 classification、multi_label 和 regression。";

@@ -91,7 +91,7 @@ fn a_folder_for_sentence_transformers_is_the_merged_model_with_its_modules() {
         let opened = open(&sources(written));
         let modules = opened.sentence.as_ref().expect("modules");
         assert_eq!(modules.pooling(), TextPooling::Mean);
-        assert_eq!(modules.check(), Ok(None));
+        assert_eq!(modules.check(false), Ok(None));
         let mut model = load(&open(&base));
         model.load_adapter(&adapter).expect("it fits");
         assert_close(

@@ -2,7 +2,7 @@
 
 use super::{bert, config, reloaded, scored, to_beat};
 use lorakeet_core::{
-    config::RunConfig,
+    config::{HeadPooling, RunConfig},
     protocol::{DeviceChoice, Verdict},
     random::Generator,
     store::MemoryFile,
@@ -119,7 +119,7 @@ fn a_bi_encoder_learns_how_alike_two_texts_are() {
 
 #[test]
 fn vectors_are_pooled_as_the_models_folder_says() {
-    let with = |pooling: Option<&str>| {
+    let with = |pooling: Option<&str>, wanted: Option<HeadPooling>| {
         let mut files = tiny::bert_files();
         if let Some(mode) = pooling {
             let kinds = [
@@ -141,12 +141,13 @@ fn vectors_are_pooled_as_the_models_folder_says() {
         );
         let of_pairs = RunConfig {
             task: Some(Task::Embedding),
+            classifier_pooling: wanted,
             ..config()
         };
         let predicted = block_on(session.inner.predict(&of_pairs, &mut |_, _| ()));
         predicted.map(|(table, _)| table.rows)
     };
-    let read = |pooling| with(pooling).expect("answers");
+    let read = |pooling| with(pooling, None).expect("answers");
     let (plain, mean, cls, last) = (
         read(None),
         read(Some("mean")),
@@ -155,7 +156,16 @@ fn vectors_are_pooled_as_the_models_folder_says() {
     );
     assert_eq!(mean, plain);
     assert!(cls != mean && last != mean && cls != last, "{cls:?} {last:?} {mean:?}");
-    let error = with(Some("weightedmean")).expect_err("it is refused");
+    // What the run sets comes first.
+    for (mode, wanted, found) in [
+        (Some("cls"), HeadPooling::Mean, &mean),
+        (Some("weightedmean"), HeadPooling::Mean, &mean),
+        (Some("mean"), HeadPooling::Cls, &cls),
+        (None, HeadPooling::Cls, &cls),
+    ] {
+        assert_eq!(with(mode, Some(wanted)).as_ref(), Ok(found), "{mode:?}");
+    }
+    let error = with(Some("weightedmean"), None).expect_err("it is refused");
     assert_eq!(error.file.as_deref(), Some("1_Pooling/config.json"), "{error}");
     assert!(error.to_string().contains("weightedmean"), "{error}");
 }
