@@ -305,6 +305,8 @@ impl PageState {
             max_steps: None,
             inputs: Default::default(),
             failure: None,
+            samples: Vec::new(),
+            rate_changes: Vec::new(),
         };
         self.stored.begin(record.clone());
         stored_runs::ask_to_persist();

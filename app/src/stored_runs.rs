@@ -27,6 +27,12 @@ pub struct StoredRuns {
     own: StoredValue<Option<RunRecord>>,
     /// Whether it goes on as soon as an engine has loaded what it needs.
     waits: StoredValue<bool>,
+    /// The step that it goes back to then, where it went wrong.
+    back: StoredValue<Option<usize>>,
+    /// Whether it has a checkpoint.
+    pub is_saved: StoredValue<bool>,
+    /// Whether the browser gives the page a place for runs, as far as it was told.
+    pub has_store: RwSignal<bool>,
     /// Those that are about to be removed.
     pub leaving: RwSignal<Vec<String>>,
     /// How often it was tried since its last step.
@@ -42,6 +48,9 @@ impl StoredRuns {
             runs: RwSignal::new(Vec::new()),
             own: StoredValue::new(None),
             waits: StoredValue::new(false),
+            back: StoredValue::new(None),
+            is_saved: StoredValue::new(false),
+            has_store: RwSignal::new(true),
             leaving: RwSignal::new(Vec::new()),
             tries: StoredValue::new(0),
             missing: RwSignal::new(Vec::new()),
@@ -63,13 +72,28 @@ impl StoredRuns {
     /// A new run begins.
     pub fn begin(self, record: RunRecord) {
         self.tries.set_value(0);
+        self.is_saved.set_value(false);
         self.own.set_value(Some(record));
     }
 
-    /// A stored run goes on, as soon as what it needs is loaded.
-    pub fn go_on(self, record: RunRecord) {
+    /// A stored run goes on, as soon as what it needs is loaded; from the step `back` or before it, where that is given.
+    pub fn go_on(self, record: RunRecord, back: Option<usize>) {
+        self.is_saved.set_value(false);
         self.own.set_value(Some(record));
+        self.back.set_value(back);
         self.waits.set_value(true);
+    }
+
+    /// What is written down of this page's run; in the store it may name copies of files.
+    pub fn own_record(self) -> Option<RunRecord> {
+        let own = self.own.get_value()?;
+        let is_own = |run: &&StoredRun| run.record.id == own.id;
+        let stored = self.runs.with_untracked(|runs| runs.iter().find(is_own).cloned());
+        let stored = stored.map(|run| run.record);
+        Some(RunRecord {
+            settings: own.settings.clone(),
+            ..stored.unwrap_or(own)
+        })
     }
 
     /// Whether this page has a run of its own.
@@ -77,15 +101,17 @@ impl StoredRuns {
         self.own.with_value(Option::is_some)
     }
 
-    /// The run that goes on as soon as what it needs is loaded.
-    pub fn waiting(self) -> Option<RunRecord> {
-        self.waits.get_value().then(|| self.own.get_value()).flatten()
+    /// The run that goes on as soon as what it needs is loaded, and the step that it goes back to.
+    pub fn waiting(self) -> Option<(RunRecord, Option<usize>)> {
+        let own = self.waits.get_value().then(|| self.own.get_value()).flatten()?;
+        Some((own, self.back.get_value()))
     }
 
     /// Nothing waits any more; whether something did.
     pub fn end_waiting(self) -> bool {
         let waits = self.waits.get_value();
         self.waits.set_value(false);
+        self.back.set_value(None);
         waits
     }
 

@@ -153,14 +153,19 @@ pub fn Diverging() -> impl IntoView {
     let state = expect_context::<PageState>();
     move || {
         state.training.diverging.get().map(|found| {
-            let (since, rate) = (found.since, found.learning_rate);
+            let (since, rate, saved) = (found.since, found.learning_rate.to_string(), found.checkpoint);
+            let label = move || {
+                let words = state.words().runs;
+                match saved {
+                    Some(step) => (words.go_back)(step, &rate),
+                    None => (words.start_again_at)(&rate),
+                }
+            };
             view! {
                 <div class="notice" role="status" data-testid="diverging">
                     <p>{move || (state.words().runs.diverging)(since)}</p>
                     <p class="buttons">
-                        <button type="button" data-testid="start-again" on:click=move |_| state.start_again_at(rate)>
-                            {move || (state.words().runs.start_again_at)(&rate.to_string())}
-                        </button>
+                        <button type="button" data-testid="start-again" on:click=move |_| state.take_way_out(&found)>{label}</button>
                     </p>
                 </div>
             }

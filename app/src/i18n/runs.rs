@@ -6,6 +6,8 @@ pub struct RunWords {
     pub interrupted: fn(&str, &str, usize, usize) -> String,
     /// A run goes wrong, since this step.
     pub diverging: fn(usize) -> String,
+    /// The button that goes on from the checkpoint of this step at this learning rate.
+    pub go_back: fn(usize, &str) -> String,
     /// The button that starts it over at this learning rate.
     pub start_again_at: fn(&str) -> String,
     /// The button that goes on with it.
@@ -48,6 +50,7 @@ pub static ENGLISH: RunWords = RunWords {
         format!("A run was interrupted: {what}, started {when}, saved at step {step} of {steps}.")
     },
     diverging: |step| format!("The run has gone wrong since step {step}; the notes below say by what it shows."),
+    go_back: |step, rate| format!("Go back to step {step} and on at a learning rate of {rate}"),
     start_again_at: |rate| format!("Start again at a learning rate of {rate}"),
     go_on: "Continue the run",
     elsewhere: |what| match what {
@@ -85,6 +88,7 @@ pub static CHINESE: RunWords = RunWords {
         format!("有一次训练中断了：{what}，开始于 {when}，已保存到第 {step} 步（共 {steps} 步）。")
     },
     diverging: |step| format!("训练从第 {step} 步起出现异常，详见下方的提示。"),
+    go_back: |step, rate| format!("回到第 {step} 步，以学习率 {rate} 继续"),
     start_again_at: |rate| format!("以学习率 {rate} 重新开始"),
     go_on: "继续训练",
     elsewhere: |what| match what {

@@ -28,7 +28,8 @@ impl PageState {
             Job::Train if error.kind == Kind::Stopped => {
                 self.training.phase.set(Phase::Idle);
                 self.finish(job);
-                return self.ask_runs();
+                self.ask_runs();
+                return self.follow();
             }
             Job::Train => self.training.broke_off(),
             Job::Generate => self.training.each_answer(Answer::end),
@@ -74,6 +75,7 @@ impl PageState {
         self.finish(job);
         if job == Job::Train {
             self.ask_runs();
+            self.follow();
         }
     }
 
@@ -167,8 +169,14 @@ impl PageState {
                 self.stored.end_waiting();
                 training.started(info);
             }
-            Event::Continued { steps, evals, .. } => training.continued(steps, evals),
-            Event::Runs { runs } => {
+            Event::Continued {
+                steps, evals, samples, ..
+            } => {
+                self.stored.is_saved.set_value(true);
+                training.continued(steps, evals, samples);
+            }
+            Event::Runs { runs, has_store } => {
+                self.stored.has_store.set(has_store);
                 // The worker of a page that was just closed holds its run a little longer.
                 if runs.iter().any(|run| run.is_under_way) {
                     set_timeout(move || self.ask_runs_when_free(), BETWEEN_LOOKS_AT_RUNS);
@@ -188,9 +196,10 @@ impl PageState {
             Event::Sample { step, prompt, text } => training.sampled(Sample { step, prompt, text }),
             Event::Paused { step } => training.phase.set(Phase::Paused(step)),
             Event::Resumed => training.phase.set(Phase::Running),
-            Event::Diverging(found) => training.diverging.set(Some(found)),
+            Event::Diverging(found) => training.goes_wrong(found),
+            Event::Checkpoint { .. } => self.stored.is_saved.set_value(true),
             // A note says it.
-            Event::Checkpoint { .. } | Event::Halved { .. } => {}
+            Event::Halved { .. } => {}
             Event::Hub(event) => self.hear_of_hub(event),
             Event::Baseline { scores } => training.outcome.baselines.set(scores),
             Event::Report(report) => training.outcome.report.set(Some(*report)),
@@ -204,7 +213,7 @@ impl PageState {
                     self.ask_preview();
                     self.ask_estimate();
                 }
-                self.start_again();
+                self.follow();
             }
 
             Event::Predicted { answers, .. } => {

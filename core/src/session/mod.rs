@@ -398,7 +398,7 @@ impl Session {
         self.control.begin_run();
         loaded(&self.model)?;
         let kept = match keep {
-            Some(keep) => self.keep(keep, emit).await?,
+            Some(keep) => self.keep(keep, &config, emit).await?,
             None => None,
         };
         let sink = match &kept {
@@ -408,6 +408,10 @@ impl Session {
         let record = match (&kept, self.record.take().zip(sink.clone())) {
             (Some(run), _) => Some(run.file.clone()),
             (None, of_sink) => of_sink.map(|(record, sink)| Rc::new(RecordFile::new(sink, record))),
+        };
+        let free_bytes = match &kept {
+            Some(run) => run.free_bytes().await,
+            None => None,
         };
         let job = Job {
             config: &config,
@@ -420,6 +424,7 @@ impl Session {
             sink,
             record: record.clone(),
             save_interval_ms: kept.as_ref().map(|_| self.save_interval_ms),
+            free_bytes,
             resume: &mut self.resume,
         };
         let outcome = finetune(job, emit).await;
@@ -435,14 +440,23 @@ impl Session {
         Ok(())
     }
 
-    /// Opens the folder of a run that is kept. A new one that cannot be kept trains all the same, and it is said so.
-    async fn keep(&mut self, keep: Keep, emit: &mut Emit<'_>) -> Result<Option<KeptRun>> {
+    /// Opens the folder of a run that is kept. A new one that cannot be kept trains all the same, and it is said so; one that is to
+    /// go on and has nothing to go on from says that it starts anew before it does.
+    async fn keep(&mut self, keep: Keep, config: &RunConfig, emit: &mut Emit<'_>) -> Result<Option<KeptRun>> {
         let Some(shelf) = self.shelf.clone() else {
-            emit.warn(msg::NoStore);
+            match keep {
+                Keep::New(_) => emit.warn(msg::NoStore),
+                Keep::GoOn(_) => emit.warn(msg::NoStoreToGoOn),
+                Keep::GoBack { .. } => {
+                    let learning_rate = format!("{:e}", config.learning_rate);
+                    let error = Error::config(msg::NoStoreToGoBack);
+                    return Err(error.remedy(msg::StartWithLowerRate { learning_rate }));
+                }
+            }
             return Ok(None);
         };
         let is_new = matches!(keep, Keep::New(_));
-        match KeptRun::open(&shelf, keep, &self.inputs, emit).await {
+        match KeptRun::open(&shelf, keep, config, &self.inputs, emit).await {
             Ok((run, checkpoint)) => {
                 if !is_new && checkpoint.is_none() {
                     emit.warn(msg::StartsAnew);
@@ -464,7 +478,8 @@ impl Session {
             Some(shelf) => runs::list(shelf, emit).await?,
             None => Vec::new(),
         };
-        emit.event(Event::Runs { runs });
+        let has_store = self.shelf.is_some();
+        emit.event(Event::Runs { runs, has_store });
         Ok(())
     }
 }

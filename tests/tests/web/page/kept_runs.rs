@@ -3,7 +3,7 @@
 use super::shorten;
 use anyhow::{Context, Result, ensure};
 use lorakeet_tests::browser::{Options, Page};
-use lorakeet_tests::user_actions::{REACTION, READY, STATUS, STEP};
+use lorakeet_tests::user_actions::{REACTION, READY, RUN, STATUS, STEP};
 use serde_json::{Value, json};
 
 /// The checkpoints that the indexes of the private file system name.
@@ -101,6 +101,53 @@ async fn a_run_goes_on_after_the_page_was_closed() -> Result<()> {
     let gone = "return !document.querySelector('[data-testid=\"stored-runs\"]')";
     page.wait_until("no run is stored", REACTION, gone).await?;
     ensure!(page.run(CHECKPOINTS, Vec::new()).await? == json!([]));
+    page.no_panic()?;
+    page.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_goes_wrong_goes_back_to_its_last_good_checkpoint_by_a_press() -> Result<()> {
+    let page = open().await?;
+    shorten(&page, "2000").await?;
+    // The rate grows until it is too high.
+    page.set_knob("learning_rate", "3").await?;
+    page.set_knob("warmup_steps", "200").await?;
+    page.click("train").await?;
+    page.wait_until("the second step", READY, &format!("return {STEP} >= 2"))
+        .await?;
+    page.click("pause").await?;
+    page.wait_until("it holds", REACTION, &format!("return {STATUS} === 'paused'"))
+        .await?;
+    page.run("window.dispatchEvent(new Event('pagehide'))", Vec::new())
+        .await?;
+    let written = format!(
+        "return ({}).then((found) => found.length > 0)",
+        &CHECKPOINTS["return ".len()..]
+    );
+    page.wait_until("a checkpoint is written", REACTION, &written).await?;
+    page.click("resume").await?;
+    let offered = "return document.querySelector('[data-testid=\"start-again\"]')?.textContent";
+    let label = page.wait_until("the way out is offered", RUN, offered).await?;
+    let label = label.as_str().context("a text")?.to_owned();
+    let step = label
+        .strip_prefix("Go back to step ")
+        .and_then(|rest| rest.split(' ').next()?.parse::<u64>().ok())
+        .with_context(|| label.clone())?;
+    ensure!(label.ends_with(" 1"), "a third of the rate: {label}");
+    page.screenshot("diverging").await?;
+    page.press("start-again").await?;
+    let goes_on = format!(
+        "return document.querySelector('[data-testid=\"learning_rate\"]').value === '1' && {STATUS} === 'running' \
+         && {STEP} > {step}"
+    );
+    page.wait_until("it goes on from there", READY, &goes_on).await?;
+    let notes = page.content("[data-testid=\"notes\"]").await?;
+    ensure!(
+        notes.contains(&format!("goes on from its checkpoint of step {step} with learning_rate 1e0")),
+        "{notes}"
+    );
+    page.click("stop").await?;
+    page.wait_enabled("train", READY).await?;
     page.no_panic()?;
     page.close().await
 }
