@@ -143,7 +143,9 @@ async fn a_run_that_goes_wrong_goes_back_to_its_last_good_checkpoint_by_a_press(
     page.wait_until("it goes on from there", READY, &goes_on).await?;
     let notes = page.content("[data-testid=\"notes\"]").await?;
     ensure!(
-        notes.contains(&format!("goes on from its checkpoint of step {step} with learning_rate 1e0")),
+        notes.contains(&format!(
+            "goes on from its checkpoint of step {step} with learning_rate 1e0"
+        )),
         "{notes}"
     );
     page.click("stop").await?;
