@@ -20,7 +20,7 @@ pub use event::{
 };
 pub use hub::{ENDPOINT, HubCommand, HubEvent, HubFile, HubListing, HubProgress, HubSource, HubToken, StoredModel};
 pub use kept_run::{
-    COPIES, InputFile, Keep, RateChange, RunInput, RunRecord, RunSample, RunState, StoredRun,
+    COPIES, InputFile, Keep, RateChange, RunInput, RunRecord, RunSample, RunState, StoredCopy, StoredRun,
 };
 pub use picture::{Picture, PictureKind, PictureRequest, TokenProbability};
 pub use report::{

@@ -1,7 +1,7 @@
 //! What the engine says, while it loads and while it trains.
 
 use super::hub::HubEvent;
-use super::kept_run::{RunSample, StoredRun};
+use super::kept_run::{RunSample, StoredCopy, StoredRun};
 use super::number;
 use super::picture::Picture;
 use super::report::{Baseline, EvalInfo, PredictionTable, Report, TextPrediction};
@@ -124,6 +124,9 @@ pub enum Event {
     Runs {
         /// One entry a run.
         runs: Vec<StoredRun>,
+        /// The copies of files that they need, and those that nobody needs any more.
+        #[serde(default)]
+        copies: Vec<StoredCopy>,
         /// Whether there is a store at all: without one nothing outlives the program, and no run can be gone on with.
         #[serde(default)]
         has_store: bool,

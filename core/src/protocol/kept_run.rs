@@ -151,6 +151,22 @@ pub struct StoredRun {
     pub is_under_way: bool,
 }
 
+/// A copy of a file of the person in the store, for the runs that were trained on it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoredCopy {
+    /// What it is called in the store.
+    pub copy: String,
+    /// The file's own name; none where no run needs the copy that can be read.
+    pub name: Option<String>,
+    /// Its length.
+    pub bytes: u64,
+    /// How many runs need it.
+    pub runs: usize,
+    /// When the newest of them was started: milliseconds since 1970 in UTC.
+    #[serde(with = "number::optional", default)]
+    pub started_ms: Option<f64>,
+}
+
 /// Whether and how a run is kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

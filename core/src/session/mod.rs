@@ -180,6 +180,12 @@ impl Session {
                 }
                 self.tell_runs(emit).await
             }
+            Command::ForgetCopy { copy } => {
+                if let Some(shelf) = &self.shelf {
+                    runs::forget_copy(shelf, &copy).await?;
+                }
+                self.tell_runs(emit).await
+            }
             Command::Hub(command) => self.serve_hub(command, emit).await,
             // Commands are served one after the other, so nothing is under way; what is, hears of it by [`Control`].
             Command::Pause | Command::Resume | Command::Stop | Command::CancelGenerate | Command::SaveRun => Ok(()),
@@ -474,12 +480,20 @@ impl Session {
     }
 
     async fn tell_runs(&self, emit: &mut Emit<'_>) -> Result<()> {
-        let runs = match &self.shelf {
-            Some(shelf) => runs::list(shelf, emit).await?,
-            None => Vec::new(),
+        let (runs, copies) = match &self.shelf {
+            Some(shelf) => {
+                let runs = runs::list(shelf, emit).await?;
+                let copies = runs::copies(shelf, &runs).await?;
+                (runs, copies)
+            }
+            None => Default::default(),
         };
         let has_store = self.shelf.is_some();
-        emit.event(Event::Runs { runs, has_store });
+        emit.event(Event::Runs {
+            runs,
+            copies,
+            has_store,
+        });
         Ok(())
     }
 }

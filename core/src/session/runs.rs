@@ -14,7 +14,7 @@ use crate::config::RunConfig;
 use crate::error::{Error, Kind, Result};
 use crate::host::Emit;
 use crate::protocol::{
-    COPIES, InputFile, Keep, RateChange, RunInput, RunRecord, RunState, RunSummary, Stage, StoredRun,
+    COPIES, InputFile, Keep, RateChange, RunInput, RunRecord, RunState, RunSummary, Stage, StoredCopy, StoredRun,
 };
 use crate::store::{Claim, IndexedSink, Shelf, Sink, Source, sha256};
 use crate::train::checkpoint::{self, Checkpoint};
@@ -333,6 +333,49 @@ pub(super) async fn forget(shelf: &Rc<dyn Shelf>, id: Option<&str>) -> Result<()
     remove_unused_copies(shelf).await
 }
 
+/// The copies of files on the shelf, the largest first, and which of the runs need them.
+pub(super) async fn copies(shelf: &Rc<dyn Shelf>, runs: &[StoredRun]) -> Result<Vec<StoredCopy>> {
+    let mut copies = Vec::new();
+    for copy in shelf.files(COPIES).await? {
+        let bytes = shelf.open(COPIES, &copy).await?.len_bytes();
+        let needs = |run: &&StoredRun| files_of(&run.record).any(|file| file.copy.as_ref() == Some(&copy));
+        let needing: Vec<&StoredRun> = runs.iter().filter(needs).collect();
+        // The newest run comes first.
+        let newest = needing.first();
+        let name = newest.and_then(|run| files_of(&run.record).find(|file| file.copy.as_ref() == Some(&copy)));
+        copies.push(StoredCopy {
+            name: name.map(|file| file.name.clone()),
+            bytes,
+            runs: needing.len(),
+            started_ms: newest.map(|run| run.record.started_ms),
+            copy,
+        });
+    }
+    copies.sort_by_key(|copy| std::cmp::Reverse(copy.bytes));
+    Ok(copies)
+}
+
+/// The person's files that a run was made of.
+fn files_of(record: &RunRecord) -> impl Iterator<Item = &InputFile> {
+    let inputs = [Some(&record.model), Some(&record.data), record.validation.as_ref()];
+    let files = inputs.into_iter().flatten().filter_map(|input| match input {
+        RunInput::Files(files) => Some(files),
+        RunInput::Bundled(_) => None,
+    });
+    files.flatten()
+}
+
+/// Removes a copy of a file.
+///
+/// # Errors
+/// A run is under way, which may read it; there is none of that name, or storage refuses.
+pub(super) async fn forget_copy(shelf: &Rc<dyn Shelf>, copy: &str) -> Result<()> {
+    if shelf.claimed().await?.iter().any(|name| name.starts_with(RUN)) {
+        return Err(Error::config(msg::RunIsUnderWay).remedy(msg::UseTheOtherTab));
+    }
+    shelf.remove(COPIES, copy).await
+}
+
 async fn remove_unused_copies(shelf: &Rc<dyn Shelf>) -> Result<()> {
     let mut needed = BTreeSet::new();
     for name in shelf.folders().await?.iter().filter(|name| name.starts_with(RUN)) {
@@ -340,12 +383,7 @@ async fn remove_unused_copies(shelf: &Rc<dyn Shelf>) -> Result<()> {
         let Ok(record) = read_record(&IndexedSink::read(shelf, name).await?).await else {
             return Ok(());
         };
-        let inputs = [Some(record.model), Some(record.data), record.validation];
-        for input in inputs.into_iter().flatten() {
-            if let RunInput::Files(files) = input {
-                needed.extend(files.into_iter().filter_map(|file: InputFile| file.copy));
-            }
-        }
+        needed.extend(files_of(&record).filter_map(|file| file.copy.clone()));
     }
     for copy in shelf.files(COPIES).await? {
         if !needed.contains(&copy) {

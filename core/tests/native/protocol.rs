@@ -7,8 +7,8 @@ use lorakeet_core::protocol::{
     Baseline, BaselineKind, CalibrationBin, ClassRow, Command, Comparison, DataInfo, DeviceInfo, DeviceKind,
     Divergence, EvalInfo, Event, HubEvent, HubProgress, InputFile, KnobInfo, MemoryEstimate, Metric, ModelInfo,
     Picture, PictureRequest, PredictionTable, PreviewExample, Probe, RateChange, Report, RunInfo, RunInput, RunPreview,
-    RunRecord, RunSample, RunState, RunSummary, Sign, Stage, StepInfo, StoredRun, TextPrediction, TokenProbability,
-    Verdict,
+    RunRecord, RunSample, RunState, RunSummary, Sign, Stage, StepInfo, StoredCopy, StoredRun, TextPrediction,
+    TokenProbability, Verdict,
 };
 use lorakeet_core::task::Task;
 use lorakeet_i18n::messages::formats as msg;
@@ -357,6 +357,13 @@ fn events(number: f64) -> Vec<Event> {
             max_steps: 2,
             bytes: 3,
             is_under_way: true,
+        }],
+        copies: vec![StoredCopy {
+            copy: "d".to_owned(),
+            name: Some("c".to_owned()),
+            bytes: 1,
+            runs: 1,
+            started_ms: Some(number),
         }],
         has_store: true,
     });

@@ -192,7 +192,9 @@ fn keep(session: &mut TestSession, config: RunConfig, keep: Keep) {
 fn stored(session: &mut TestSession) -> StoredRun {
     session.ask(Command::Runs, Vec::new());
     match session.events.last() {
-        Some(Event::Runs { runs, has_store: true }) => runs[0].clone(),
+        Some(Event::Runs {
+            runs, has_store: true, ..
+        }) => runs[0].clone(),
         other => panic!("the runs were not told: {other:?}"),
     }
 }

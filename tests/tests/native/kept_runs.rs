@@ -279,6 +279,21 @@ fn copies_of_files_are_shared_by_runs_and_go_with_the_last_of_them() {
     };
     session.ask(forget(Some("first")), Vec::new());
     assert_eq!((copies(&disk), disk.folders().len()), (inputs, 2));
+    // They are told of with what they are, and one can be removed by itself.
+    let told = |session: &TestSession| match session.events.last() {
+        Some(Event::Runs { copies, .. }) => copies.clone(),
+        other => panic!("the copies were not told: {other:?}"),
+    };
+    let found = told(&session);
+    assert_eq!(found.len(), inputs);
+    let of_data = found.iter().find(|one| one.copy == copy).expect("it is listed");
+    assert_eq!(
+        (of_data.name.as_deref(), of_data.bytes, of_data.runs, of_data.started_ms),
+        (Some(original.name()), original.len_bytes(), 1, Some(2.0))
+    );
+    let forget_copy = Command::ForgetCopy { copy: copy.clone() };
+    session.ask(forget_copy, Vec::new());
+    assert!(told(&session).iter().all(|one| one.copy != copy));
     session.ask(forget(None), Vec::new());
     assert_eq!((copies(&disk), disk.folders()), (0, vec!["inputs".to_owned()]));
 }
@@ -420,6 +435,9 @@ fn a_run_that_is_under_way_elsewhere_is_neither_gone_on_with_nor_removed() {
     assert!(failure(&session).to_string().contains("another tab"));
     session.ask(Command::ForgetRun { id: None }, Vec::new());
     assert_eq!(runs(&mut session).len(), 1);
+    let copy = Command::ForgetCopy { copy: "any".into() };
+    session.ask(copy, Vec::new());
+    assert!(failure(&session).to_string().contains("another tab"));
     drop(claim);
     session.ask(Command::ForgetRun { id: None }, Vec::new());
     assert!(runs(&mut session).is_empty());
