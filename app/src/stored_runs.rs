@@ -3,17 +3,14 @@
 use crate::bundled;
 use crate::hub;
 use crate::loaded::{DataSource, ModelSource};
+use crate::storage::{Storage, Stored};
 use js_sys::{Array, Date, Math, Reflect};
 use leptos::prelude::*;
 use lorakeet_core::config::SMALL_MODELS;
 use lorakeet_core::protocol::{COPIES, InputFile, RunInput, RunRecord, RunState, StoredRun};
-use std::time::Duration;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{File, FileSystemDirectoryHandle, FileSystemFileHandle};
-
-/// How long a removed run can be had back.
-pub const UNDO: Duration = Duration::from_secs(8);
 
 /// The worker's folder in the private file system, as `public/shelf.js` names it.
 const FOLDER: &str = "lorakeet";
@@ -33,8 +30,6 @@ pub struct StoredRuns {
     pub is_saved: StoredValue<bool>,
     /// Whether the browser gives the page a place for runs, as far as it was told.
     pub has_store: RwSignal<bool>,
-    /// Those that are about to be removed.
-    pub leaving: RwSignal<Vec<String>>,
     /// How often it was tried since its last step.
     pub tries: StoredValue<u32>,
     /// The person's files that have to be chosen before a run can go on.
@@ -51,20 +46,18 @@ impl StoredRuns {
             back: StoredValue::new(None),
             is_saved: StoredValue::new(false),
             has_store: RwSignal::new(true),
-            leaving: RwSignal::new(Vec::new()),
             tries: StoredValue::new(0),
             missing: RwSignal::new(Vec::new()),
         }
     }
 
     /// The newest run that nobody ended and nobody trains, as far as it was told.
-    pub fn interrupted(self) -> Option<StoredRun> {
-        let leaving = self.leaving.get();
+    pub fn interrupted(self, storage: Storage) -> Option<StoredRun> {
         let is_interrupted = |run: &&StoredRun| {
             run.record.state == RunState::Open
                 && !run.is_under_way
                 && run.step.is_some()
-                && !leaving.contains(&run.record.id)
+                && !storage.hides(&Stored::Run(run.record.id.clone()))
         };
         self.runs.with(|runs| runs.iter().find(is_interrupted).cloned())
     }
@@ -255,14 +248,5 @@ pub fn name_of(input: &RunInput) -> String {
                     .unwrap_or_default()
             }
         },
-    }
-}
-
-/// Asks the browser not to clear what is stored when the disk gets full; what it answers changes nothing here.
-pub fn ask_to_persist() {
-    let navigator = window().navigator();
-    let has_storage = Reflect::get(&navigator, &"storage".into()).is_ok_and(|storage| !storage.is_undefined());
-    if has_storage {
-        let _ = navigator.storage().persist();
     }
 }

@@ -22,10 +22,6 @@ pub struct RunWords {
     pub keep_awake: &'static str,
     /// The button that removes a run.
     pub delete: &'static str,
-    /// Removes all.
-    pub delete_all: &'static str,
-    /// After a press on it.
-    pub deleted: &'static str,
     /// Takes that back.
     pub undo: &'static str,
     /// Files that have to be chosen, by name and size.
@@ -61,8 +57,6 @@ pub static ENGLISH: RunWords = RunWords {
     take_over_hint: "The other run is saved and stopped, and can be continued later.",
     keep_awake: "Keep the screen on while training",
     delete: "Delete",
-    delete_all: "Delete all",
-    deleted: "Deleted.",
     undo: "Undo",
     choose_again: |files| {
         format!("Its files were too large to be stored. Choose them again in steps 2 and 3, then continue: {files}")
@@ -99,8 +93,6 @@ pub static CHINESE: RunWords = RunWords {
     take_over_hint: "另一个训练会先保存再停止，之后可以继续。",
     keep_awake: "训练时保持屏幕常亮",
     delete: "删除",
-    delete_all: "全部删除",
-    deleted: "已删除。",
     undo: "撤销",
     choose_again: |files| format!("文件太大，未能保存。请在第 2、3 步重新选择，然后继续：{files}"),
     title: |runs, size| format!("已保存的训练：{runs} 个（{size}）"),

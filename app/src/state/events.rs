@@ -5,6 +5,7 @@ use crate::client::Incoming;
 use crate::conversation::{Engine, Job};
 use crate::playground::Answer;
 use crate::run::{Phase, Sample};
+use crate::storage::Stored;
 use js_sys::{ArrayBuffer, Uint8Array};
 use leptos::prelude::*;
 use lorakeet_core::Error;
@@ -43,6 +44,8 @@ impl PageState {
             Job::Validation if !self.worker.waits(Job::Validation) => self.loaded.validation_files.set(Vec::new()),
             // Without a device nothing that waits can succeed, and this error is the one to show.
             Job::Open => self.worker.drop_all(),
+            // It is still there.
+            Job::Forget => self.storage.going.set(Vec::new()),
             Job::Probe
             | Job::Model
             | Job::Data
@@ -175,14 +178,19 @@ impl PageState {
                 self.stored.is_saved.set_value(true);
                 training.continued(steps, evals, samples);
             }
-            Event::Runs { runs, has_store } => {
+            Event::Runs {
+                runs,
+                copies,
+                has_store,
+            } => {
+                self.storage.copies.set(copies);
                 self.stored.has_store.set(has_store);
                 // The worker of a page that was just closed holds its run a little longer.
                 if runs.iter().any(|run| run.is_under_way) {
                     set_timeout(move || self.ask_runs_when_free(), BETWEEN_LOOKS_AT_RUNS);
                 }
                 self.stored.runs.set(runs);
-                self.finish(Job::Runs);
+                self.take_stock(Job::Runs, |what| !matches!(what, Stored::Model(_)));
             }
             Event::Step(step) => {
                 self.stored.tries.set_value(0);

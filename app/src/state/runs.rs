@@ -153,48 +153,13 @@ impl PageState {
         }
     }
 
-    /// Removes a stored run after a while in which it can be had back.
-    pub fn forget_run(self, id: String) {
-        self.stored.leaving.update(|leaving| leaving.push(id.clone()));
-        set_timeout(move || self.forget_now(&id), stored_runs::UNDO);
-    }
-
-    /// Takes back that a run is removed.
-    pub fn keep_run(self, id: &str) {
-        self.stored
-            .leaving
-            .update(|leaving| leaving.retain(|other| other != id));
-    }
-
-    fn forget_now(self, id: &str) {
-        if self
-            .stored
-            .leaving
-            .with_untracked(|leaving| leaving.iter().any(|other| other == id))
-        {
-            self.keep_run(id);
-            let id = Some(id.to_owned());
-            self.ask(Job::Runs, Command::ForgetRun { id }, Vec::new());
-        }
-    }
-
-    /// Removes all stored runs.
-    pub fn forget_all_runs(self) {
-        self.ask(Job::Runs, Command::ForgetRun { id: None }, Vec::new());
-    }
-
     /// The page is hidden or closed: nobody knows whether it comes back, so the run is saved as it is, and what is to be removed
     /// is removed.
     pub fn save_run(self) {
         if self.training.phase.with_untracked(Phase::is_under_way) && self.stored.has_own() {
             self.send_now(&Command::SaveRun);
         }
-        for id in self.stored.leaving.get_untracked() {
-            self.forget_now(&id);
-        }
-        for folder in self.hub.leaving.get_untracked() {
-            self.forget_model_now(&folder);
-        }
+        self.forget_leaving();
     }
 
     pub(super) fn ask_runs_when_free(self) {
