@@ -48,7 +48,7 @@ enum Action {
 
 /// Something that is stored, in the words of the language in use.
 #[derive(Debug, Clone, PartialEq)]
-struct Item {
+pub struct Item {
     what: Stored,
     name: String,
     /// Where it stands, what it takes, and since when it is there.
@@ -202,6 +202,7 @@ pub fn StoredList(
 ) -> impl IntoView {
     let state = expect_context::<PageState>();
     let items = Memo::new(move |_| items(state, kind));
+    let list = kind.names()[0];
     let title = move || {
         let (words, (count, bytes)) = (state.words(), items.with(|items| staying(items)));
         let size = format::bytes(bytes);
@@ -219,7 +220,7 @@ pub fn StoredList(
     };
     view! {
         <Show when=move || items.with(|items| !items.is_empty())>
-            <section data-testid=kind.names()[0]>
+            <section data-testid=list>
                 <p class="run-name">{title}</p>
                 <ul class="run-list">
                     <For each=move || items.get() key=key let:item>
@@ -288,6 +289,7 @@ pub fn Storage() -> impl IntoView {
         (!all.is_empty(), staying(&all).1)
     });
     let has_store = move || state.stored.has_store.get();
+    let is_there = move || has_store() && stock.get().0;
     let size = move || format::bytes(stock.get().1);
     let room = move || {
         let (words, told) = (state.words().stored, state.storage.room.get());
@@ -306,7 +308,7 @@ pub fn Storage() -> impl IntoView {
         <Show when=move || !has_store()>
             <p class="hint" data-testid="no-store">{state.text(|w| w.stored.none)}</p>
         </Show>
-        <Show when=move || has_store() && stock.get().0>
+        <Show when=is_there>
             <details class="stored-runs" data-testid="storage">
                 <summary>{move || (state.words().stored.title)(&size())}</summary>
                 <p class="hint">{state.text(|w| w.runs.hint)}</p>
