@@ -126,7 +126,9 @@ export const openShelf = async () => {
     },
     async written(name) {
       let last = 0;
-      for await (const handle of (await folder(name)).values()) last = Math.max(last, (await handle.getFile()).lastModified);
+      for await (const handle of (await folder(name)).values()) {
+        last = Math.max(last, (await handle.getFile()).lastModified);
+      }
       return last;
     },
     async available() {

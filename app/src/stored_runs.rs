@@ -71,7 +71,9 @@ impl StoredRuns {
 
     /// A stored run goes on, as soon as what it needs is loaded; from the step `back` or before it, where that is given.
     pub fn go_on(self, record: RunRecord, back: Option<usize>) {
-        self.is_saved.set_value(false);
+        let is_saved = |run: &StoredRun| run.record.id == record.id && run.step.is_some();
+        self.is_saved
+            .set_value(self.runs.with_untracked(|runs| runs.iter().any(is_saved)));
         self.own.set_value(Some(record));
         self.back.set_value(back);
         self.waits.set_value(true);
