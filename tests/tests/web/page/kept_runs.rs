@@ -140,8 +140,8 @@ async fn a_run_that_goes_wrong_goes_back_to_its_last_good_checkpoint_by_a_press(
     let page = open().await?;
     shorten(&page, "2000").await?;
     // The rate grows until it is too high.
-    page.set_knob("learning_rate", "3").await?;
-    page.set_knob("warmup_steps", "200").await?;
+    page.set_knob("learning_rate", "0.9").await?;
+    page.set_knob("warmup_steps", "60").await?;
     page.run(COUNT_PERSIST, Vec::new()).await?;
     page.click("train").await?;
     page.wait_until("the second step", READY, &format!("return {STEP} >= 2"))
@@ -166,18 +166,18 @@ async fn a_run_that_goes_wrong_goes_back_to_its_last_good_checkpoint_by_a_press(
         .strip_prefix("Go back to step ")
         .and_then(|rest| rest.split(' ').next()?.parse::<u64>().ok())
         .with_context(|| label.clone())?;
-    ensure!(label.ends_with(" 1"), "a third of the rate: {label}");
+    ensure!(label.ends_with(" 0.3"), "a third of the rate: {label}");
     page.screenshot("diverging").await?;
     page.press("start-again").await?;
     let goes_on = format!(
-        "return document.querySelector('[data-testid=\"learning_rate\"]').value === '1' && {STATUS} === 'running' \
+        "return Number(document.querySelector('[data-testid=\"learning_rate\"]').value) === 0.3 && {STATUS} === 'running' \
          && {STEP} > {step}"
     );
     page.wait_until("it goes on from there", READY, &goes_on).await?;
     let notes = page.content("[data-testid=\"notes\"]").await?;
     ensure!(
         notes.contains(&format!(
-            "goes on from its checkpoint of step {step} with learning_rate 1e0"
+            "goes on from its checkpoint of step {step} with learning_rate 3e-1"
         )),
         "{notes}"
     );
