@@ -124,6 +124,13 @@ export const openShelf = async () => {
       const from = await folder(name);
       await patiently(() => from.removeEntry(file));
     },
+    async written(name) {
+      let last = 0;
+      for await (const handle of (await folder(name)).values()) {
+        last = Math.max(last, (await handle.getFile()).lastModified);
+      }
+      return last;
+    },
     async available() {
       const { quota, usage } = await navigator.storage.estimate();
       return quota - usage;

@@ -57,6 +57,8 @@ pub enum Job {
     Hub,
     /// Models in the browser's storage.
     HubModels,
+    /// Something of the browser's storage is removed.
+    Forget,
 }
 
 struct Request {

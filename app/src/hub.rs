@@ -31,8 +31,6 @@ pub struct HubModels {
     pub fetched: StoredValue<Option<String>>,
     /// Models in the store.
     pub models: RwSignal<Vec<StoredModel>>,
-    /// Those that are about to be removed.
-    pub leaving: RwSignal<Vec<String>>,
 }
 
 impl HubModels {
@@ -50,7 +48,6 @@ impl HubModels {
             progress: RwSignal::new(None),
             fetched: StoredValue::new(None),
             models: RwSignal::new(Vec::new()),
-            leaving: RwSignal::new(Vec::new()),
         }
     }
 

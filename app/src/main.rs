@@ -18,6 +18,7 @@ mod results;
 mod run;
 mod settings;
 mod state;
+mod storage;
 mod stored_runs;
 mod theme;
 mod training;

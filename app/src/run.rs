@@ -1,6 +1,7 @@
 //! One run as the page sees it: where it stands, its curves, its samples.
 
 use crate::curves::Curves;
+pub use lorakeet_core::protocol::RunSample as Sample;
 use lorakeet_core::protocol::{RunInfo, RunSummary};
 
 /// Where a run stands.
@@ -46,17 +47,6 @@ impl Phase {
             Self::Failed => "failed",
         }
     }
-}
-
-/// What the model wrote at some step.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Sample {
-    /// Optimizer steps done; 0 is the base model.
-    pub step: usize,
-    /// What it was given.
-    pub prompt: String,
-    /// What it added.
-    pub text: String,
 }
 
 /// A run's numbers and texts; the newest state, drawn once a frame.

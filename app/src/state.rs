@@ -3,6 +3,7 @@
 mod events;
 mod hub;
 mod runs;
+mod storage;
 mod turns;
 
 use crate::bundled;
@@ -15,6 +16,7 @@ use crate::playground::Answer;
 use crate::report::writes;
 use crate::run::Phase;
 use crate::settings::Settings;
+use crate::storage::Storage;
 use crate::stored_runs::{self, StoredRuns};
 use crate::theme::{self, Theme};
 use crate::training::Training;
@@ -70,6 +72,8 @@ pub struct PageState {
     pub pictures: Pictures,
     /// Runs that outlive the page.
     pub stored: StoredRuns,
+    /// What is stored besides, and what is removed.
+    pub storage: Storage,
     /// Models from a hub.
     pub hub: HubModels,
     /// Whether the screen stays on while a run is under way.
@@ -98,6 +102,7 @@ impl PageState {
             training: Training::new(),
             pictures: Pictures::new(),
             stored: StoredRuns::new(),
+            storage: Storage::new(),
             hub: HubModels::new(),
             keeps_awake: RwSignal::new(theme::keeps_awake()),
             elsewhere: RwSignal::new(None),
@@ -305,9 +310,11 @@ impl PageState {
             max_steps: None,
             inputs: Default::default(),
             failure: None,
+            samples: Vec::new(),
+            rate_changes: Vec::new(),
         };
         self.stored.begin(record.clone());
-        stored_runs::ask_to_persist();
+        self.ask_to_persist();
         let command = Command::Train {
             config,
             sample_prompt,

@@ -3,17 +3,14 @@
 use crate::bundled;
 use crate::hub;
 use crate::loaded::{DataSource, ModelSource};
+use crate::storage::{Storage, Stored};
 use js_sys::{Array, Date, Math, Reflect};
 use leptos::prelude::*;
 use lorakeet_core::config::SMALL_MODELS;
 use lorakeet_core::protocol::{COPIES, InputFile, RunInput, RunRecord, RunState, StoredRun};
-use std::time::Duration;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{File, FileSystemDirectoryHandle, FileSystemFileHandle};
-
-/// How long a removed run can be had back.
-pub const UNDO: Duration = Duration::from_secs(8);
 
 /// The worker's folder in the private file system, as `public/shelf.js` names it.
 const FOLDER: &str = "lorakeet";
@@ -27,8 +24,12 @@ pub struct StoredRuns {
     own: StoredValue<Option<RunRecord>>,
     /// Whether it goes on as soon as an engine has loaded what it needs.
     waits: StoredValue<bool>,
-    /// Those that are about to be removed.
-    pub leaving: RwSignal<Vec<String>>,
+    /// The step that it goes back to then, where it went wrong.
+    back: StoredValue<Option<usize>>,
+    /// Whether it has a checkpoint.
+    pub is_saved: StoredValue<bool>,
+    /// Whether the browser gives the page a place for runs, as far as it was told.
+    pub has_store: RwSignal<bool>,
     /// How often it was tried since its last step.
     pub tries: StoredValue<u32>,
     /// The person's files that have to be chosen before a run can go on.
@@ -42,20 +43,21 @@ impl StoredRuns {
             runs: RwSignal::new(Vec::new()),
             own: StoredValue::new(None),
             waits: StoredValue::new(false),
-            leaving: RwSignal::new(Vec::new()),
+            back: StoredValue::new(None),
+            is_saved: StoredValue::new(false),
+            has_store: RwSignal::new(true),
             tries: StoredValue::new(0),
             missing: RwSignal::new(Vec::new()),
         }
     }
 
     /// The newest run that nobody ended and nobody trains, as far as it was told.
-    pub fn interrupted(self) -> Option<StoredRun> {
-        let leaving = self.leaving.get();
+    pub fn interrupted(self, storage: Storage) -> Option<StoredRun> {
         let is_interrupted = |run: &&StoredRun| {
             run.record.state == RunState::Open
                 && !run.is_under_way
                 && run.step.is_some()
-                && !leaving.contains(&run.record.id)
+                && !storage.hides(&Stored::Run(run.record.id.clone()))
         };
         self.runs.with(|runs| runs.iter().find(is_interrupted).cloned())
     }
@@ -63,13 +65,30 @@ impl StoredRuns {
     /// A new run begins.
     pub fn begin(self, record: RunRecord) {
         self.tries.set_value(0);
+        self.is_saved.set_value(false);
         self.own.set_value(Some(record));
     }
 
-    /// A stored run goes on, as soon as what it needs is loaded.
-    pub fn go_on(self, record: RunRecord) {
+    /// A stored run goes on, as soon as what it needs is loaded; from the step `back` or before it, where that is given.
+    pub fn go_on(self, record: RunRecord, back: Option<usize>) {
+        let is_saved = |run: &StoredRun| run.record.id == record.id && run.step.is_some();
+        self.is_saved
+            .set_value(self.runs.with_untracked(|runs| runs.iter().any(is_saved)));
         self.own.set_value(Some(record));
+        self.back.set_value(back);
         self.waits.set_value(true);
+    }
+
+    /// What is written down of this page's run; in the store it may name copies of files.
+    pub fn own_record(self) -> Option<RunRecord> {
+        let own = self.own.get_value()?;
+        let is_own = |run: &&StoredRun| run.record.id == own.id;
+        let stored = self.runs.with_untracked(|runs| runs.iter().find(is_own).cloned());
+        let stored = stored.map(|run| run.record);
+        Some(RunRecord {
+            settings: own.settings.clone(),
+            ..stored.unwrap_or(own)
+        })
     }
 
     /// Whether this page has a run of its own.
@@ -77,15 +96,17 @@ impl StoredRuns {
         self.own.with_value(Option::is_some)
     }
 
-    /// The run that goes on as soon as what it needs is loaded.
-    pub fn waiting(self) -> Option<RunRecord> {
-        self.waits.get_value().then(|| self.own.get_value()).flatten()
+    /// The run that goes on as soon as what it needs is loaded, and the step that it goes back to.
+    pub fn waiting(self) -> Option<(RunRecord, Option<usize>)> {
+        let own = self.waits.get_value().then(|| self.own.get_value()).flatten()?;
+        Some((own, self.back.get_value()))
     }
 
     /// Nothing waits any more; whether something did.
     pub fn end_waiting(self) -> bool {
         let waits = self.waits.get_value();
         self.waits.set_value(false);
+        self.back.set_value(None);
         waits
     }
 
@@ -229,14 +250,5 @@ pub fn name_of(input: &RunInput) -> String {
                     .unwrap_or_default()
             }
         },
-    }
-}
-
-/// Asks the browser not to clear what is stored when the disk gets full; what it answers changes nothing here.
-pub fn ask_to_persist() {
-    let navigator = window().navigator();
-    let has_storage = Reflect::get(&navigator, &"storage".into()).is_ok_and(|storage| !storage.is_undefined());
-    if has_storage {
-        let _ = navigator.storage().persist();
     }
 }

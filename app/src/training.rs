@@ -7,6 +7,7 @@ use crate::playground::Answer;
 use crate::report::RunResults;
 use crate::results::RunResult;
 use crate::run::{Phase, Run, Sample};
+use crate::turn::Wanted;
 use leptos::prelude::*;
 use lorakeet_core::protocol::{DeviceKind, Divergence, EvalInfo, RunInfo, RunSummary, StepInfo};
 
@@ -32,8 +33,8 @@ pub struct Training {
     pub shared: RwSignal<Option<DeviceKind>>,
     /// That the run goes wrong, and what to try.
     pub diverging: RwSignal<Option<Divergence>>,
-    /// Whether it is started again once it has ended.
-    pub starts_again: StoredValue<bool>,
+    /// What is begun once it has ended.
+    pub follows: StoredValue<Option<Wanted>>,
     /// Whether the engine holds a trained adapter.
     pub has_adapter: RwSignal<bool>,
     /// The adapter's files.
@@ -54,7 +55,7 @@ impl Training {
             frame: RwSignal::new(0),
             shared: RwSignal::new(None),
             diverging: RwSignal::new(None),
-            starts_again: StoredValue::new(false),
+            follows: StoredValue::new(None),
             has_adapter: RwSignal::new(false),
             exports: RwSignal::new(Vec::new()),
             answers: [RwSignal::new(Answer::default()), RwSignal::new(Answer::default())],
@@ -70,7 +71,7 @@ impl Training {
         self.run.set_value(Run::default());
         self.shared.set(None);
         self.diverging.set(None);
-        self.starts_again.set_value(false);
+        self.follows.set_value(None);
         self.has_adapter.set(false);
         self.exports.set(Vec::new());
         self.each_answer(|answer| *answer = Answer::default());
@@ -149,10 +150,20 @@ impl Training {
     }
 
     /// The run goes on: what it had said before.
-    pub fn continued(self, steps: Vec<StepInfo>, evals: Vec<EvalInfo>) {
-        self.run
-            .update_value(|run| (run.curves.steps, run.curves.evals) = (steps, evals));
+    pub fn continued(self, steps: Vec<StepInfo>, evals: Vec<EvalInfo>, samples: Vec<Sample>) {
+        self.run.update_value(|run| {
+            (run.curves.steps, run.curves.evals) = (steps, evals);
+            run.samples = samples;
+        });
         self.ask_frame();
+    }
+
+    /// It goes wrong. The last good checkpoint is that from before the first sign.
+    pub fn goes_wrong(self, found: Divergence) {
+        self.diverging.update(|known| {
+            let checkpoint = known.as_ref().map_or(found.checkpoint, |known| known.checkpoint);
+            *known = Some(Divergence { checkpoint, ..found });
+        });
     }
 
     /// A step is done.

@@ -1,6 +1,6 @@
 //! One trainer at a time over all tabs and labs of this site, and a screen that stays on while it trains (`turn.js`).
 
-use lorakeet_core::protocol::StoredRun;
+use lorakeet_core::protocol::{RunRecord, StoredRun};
 use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen(module = "/src/turn.js")]
@@ -25,6 +25,8 @@ pub enum Wanted {
     Run,
     /// A stored run.
     Stored(Box<StoredRun>),
+    /// A stored run that went wrong, from a checkpoint that was good, at this step or before it.
+    Back(Box<RunRecord>, usize),
 }
 
 /// Whether it is this page's turn to train now; `steal` takes it from another tab, which then stops. `lost` is called when it is

@@ -198,6 +198,8 @@ impl<'a> Output<'a> {
             max_steps: None,
             inputs: BTreeMap::new(),
             failure: None,
+            samples: Vec::new(),
+            rate_changes: Vec::new(),
         };
         let path = self.folder.join(RECORD);
         if self.goes_on && path.is_file() {
@@ -206,7 +208,10 @@ impl<'a> Output<'a> {
                 Err(error) => Err(error),
             };
             match earlier {
-                Ok(earlier) => (record.id, record.started_ms) = (earlier.id, earlier.started_ms),
+                Ok(earlier) => {
+                    (record.id, record.started_ms) = (earlier.id, earlier.started_ms);
+                    record.samples = earlier.samples;
+                }
                 Err(error) => note(msg::RecordReplaced { why: error.message() }.into()),
             }
         }

@@ -50,6 +50,8 @@ pub(crate) struct Job<'a> {
     pub(crate) record: Option<Rc<RecordFile>>,
     /// Of a run that is kept in case it is interrupted: milliseconds between two checkpoints.
     pub(crate) save_interval_ms: Option<f64>,
+    /// Bytes that can still be written there, where that is known.
+    pub(crate) free_bytes: Option<u64>,
     /// Where the run goes on from; it is taken.
     pub(crate) resume: &'a mut Option<Checkpoint>,
 }
@@ -115,10 +117,13 @@ pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<RunSum
         fingerprint.add("validation_file", job.validation.map(|data| data.digest.clone()));
         fingerprint.add_rows([&split.train, &split.held_out]);
     }
-    checkpoint::check(resume.as_ref(), config, &plan, &fingerprint, emit)?;
+    let back = job.record.as_ref().and_then(|record| record.rate_change());
+    checkpoint::check(resume.as_ref(), config, &plan, &fingerprint, back, emit)?;
+    let goes_on_from = resume.as_ref().map(|checkpoint| checkpoint.progress.step);
     let mut is_refused = false;
     if let Some(record) = &job.record {
-        let begun = record.begin(config, &fingerprint, plan.max_steps, spec.task()).await;
+        let length = (plan.max_steps, goes_on_from);
+        let begun = record.begin(config, &fingerprint, length, spec.task()).await;
         match begun {
             // Of a run that is kept in case it is interrupted, as with its checkpoints.
             Err(error) if error.kind == Kind::File && job.save_interval_ms.is_some() => {
@@ -144,7 +149,10 @@ pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<RunSum
     let sample_prompt = job.sample_prompt.map(|prompt| model.prompt(prompt, data));
     let mut trainer = Trainer::new(config, plan, model, spec, split.train, held_out);
     (trainer.sink, trainer.save_interval_ms, trainer.fingerprint) = (job.sink, job.save_interval_ms, fingerprint);
-    trainer.is_refused = is_refused;
+    (trainer.is_refused, trainer.record) = (is_refused, job.record);
+    if let Some(free_bytes) = job.free_bytes {
+        trainer.keep_if_it_fits(free_bytes, emit);
+    }
     (trainer.baselines, trainer.sample_prompt, trainer.watch) = (baselines, sample_prompt, job.watch);
     if job.adapter.is_some() {
         trainer.before = BaselineKind::ModelBefore;

@@ -19,7 +19,9 @@ pub use event::{
     RunInfo, RunPreview, RunSummary, Sign, Stage, StepInfo,
 };
 pub use hub::{ENDPOINT, HubCommand, HubEvent, HubFile, HubListing, HubProgress, HubSource, HubToken, StoredModel};
-pub use kept_run::{COPIES, InputFile, Keep, RunInput, RunRecord, RunState, StoredRun};
+pub use kept_run::{
+    COPIES, InputFile, Keep, RateChange, RunInput, RunRecord, RunSample, RunState, StoredCopy, StoredRun,
+};
 pub use picture::{Picture, PictureKind, PictureRequest, TokenProbability};
 pub use report::{
     Baseline, BaselineKind, CalibrationBin, ClassRow, Comparison, EvalInfo, Metric, PredictionTable, Report,

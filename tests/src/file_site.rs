@@ -1,15 +1,19 @@
 //! A web site of files that a test names, on a loopback port of its own: two of these are two origins. It keeps what was asked of
-//! it. The built page has its own server, `site.rs`.
+//! it, and what was sent to it. The built page has its own server, `site.rs`.
 
 use anyhow::{Context, Result};
 use axum::Router;
+use axum::body::to_bytes;
 use axum::extract::Request;
-use axum::http::{StatusCode, header};
+use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The most that is taken of what is sent.
+const MOST_POSTED_BYTES: usize = 1 << 20;
 
 /// A running site; it ends when dropped.
 #[derive(Debug)]
@@ -23,6 +27,9 @@ pub struct FileSite {
 struct Content {
     files: BTreeMap<String, ServedFile>,
     requests: Vec<String>,
+    posted: Vec<String>,
+    /// Headers of every answer.
+    headers: Vec<(&'static str, String)>,
 }
 
 /// One file with the headers that it is sent with.
@@ -41,8 +48,16 @@ impl FileSite {
         let content = Arc::new(Mutex::new(Content::default()));
         let shared = Arc::clone(&content);
         let router = Router::new().fallback(move |request: Request| {
-            let response = lock(&shared).answer(&request);
-            async move { response }
+            let shared = Arc::clone(&shared);
+            async move {
+                if request.method() != Method::POST {
+                    return lock(&shared).answer(&request);
+                }
+                let body = to_bytes(request.into_body(), MOST_POSTED_BYTES).await;
+                let text = String::from_utf8_lossy(&body.unwrap_or_default()).into_owned();
+                lock(&shared).posted.push(text);
+                StatusCode::NO_CONTENT.into_response()
+            }
         });
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
@@ -67,6 +82,17 @@ impl FileSite {
             headers,
         };
         lock(&self.content).files.insert(path.to_owned(), file);
+    }
+
+    /// Sends this header with every answer from now on.
+    pub fn send_header(&self, name: &'static str, value: &str) {
+        lock(&self.content).headers.push((name, value.to_owned()));
+    }
+
+    /// What was sent to it so far, in order, whatever the path.
+    #[must_use]
+    pub fn posted(&self) -> Vec<String> {
+        lock(&self.content).posted.clone()
     }
 
     /// Has nothing any more, as if it could not be reached.
@@ -124,7 +150,7 @@ impl Content {
         };
         let kind = [(header::CONTENT_TYPE, media_type(path))];
         let mut response = (kind, file.bytes.clone()).into_response();
-        for (name, value) in &file.headers {
+        for (name, value) in file.headers.iter().chain(&self.headers) {
             // A test that names a header that is none sees it missing.
             if let Ok(value) = value.parse() {
                 response.headers_mut().insert(*name, value);

@@ -1,16 +1,16 @@
 //! A model from a hub: its name, the host that is asked, what it is made of, its download; and the models that are stored.
 
+use super::storage::{Kind, StoredList};
 use crate::conversation::{Engine, Job};
 use crate::format;
 use crate::hub;
-use crate::loaded::ModelSource;
 use crate::run::Phase;
 use crate::state::PageState;
 use leptos::prelude::*;
-use lorakeet_core::protocol::{HubListing, HubProgress, StoredModel};
+use lorakeet_core::protocol::{HubListing, HubProgress};
 
 /// Whether something can be asked of the engine now.
-fn is_free(state: PageState) -> bool {
+pub fn is_free(state: PageState) -> bool {
     let is_idle = matches!(
         state.worker.job.get(),
         None | Some(Job::Preview | Job::Estimate | Job::Probe | Job::HubModels)
@@ -81,7 +81,7 @@ pub fn FromHub() -> impl IntoView {
             {move || models.listing.get().map(|listing| view! { <Listing listing/> })}
         </details>
         {move || models.progress.get().filter(|_| asks()).map(|progress| view! { <Fetching progress/> })}
-        <Stored/>
+        <StoredList kind=Kind::Models/>
     }
 }
 
@@ -96,7 +96,12 @@ fn Listing(listing: HubListing) -> impl IntoView {
     });
     let rows = rows.collect::<Vec<_>>();
     let left = total.saturating_sub(listing.there_bytes);
-    let lacks_room = listing.free_bytes.is_some_and(|free| left > free);
+    let free = listing.free_bytes.filter(|free| left > *free);
+    let lacks_room = free.is_some();
+    let no_room = free.map(|free| {
+        let text = move || (state.words().hub.no_room)(&format::bytes(left), &format::bytes(free));
+        view! { <p class="notice notice-error" role="alert" data-testid="hub-no-room">{text}</p> }
+    });
     let storage = {
         let (free, in_memory, there) = (listing.free_bytes, listing.in_memory, listing.there_bytes);
         move || {
@@ -160,6 +165,7 @@ fn Listing(listing: HubListing) -> impl IntoView {
             <p class="hint" data-testid="hub-room">{storage}</p>
             <p class="hint" data-testid="hub-fit">{fit}</p>
             {problem}
+            {no_room}
             <p class="buttons">
                 <button type="button" class="primary" data-testid="hub-download"
                     prop:disabled=move || !is_free(state) || lacks_room || has_problem
@@ -187,84 +193,5 @@ fn Fetching(progress: HubProgress) -> impl IntoView {
             <p class="hint">{text}</p>
             <button type="button" on:click=move |_| state.cancel_download()>{state.text(|w| w.hub.cancel)}</button>
         </div>
-    }
-}
-
-/// The models that are stored.
-#[component]
-fn Stored() -> impl IntoView {
-    let state = expect_context::<PageState>();
-    let models = state.hub.models;
-    let title = move || {
-        let bytes = models.with(|models| models.iter().map(|model| model.there_bytes).sum());
-        (state.words().hub.stored)(models.with(Vec::len), &format::bytes(bytes))
-    };
-    view! {
-        <Show when=move || models.with(|models| !models.is_empty())>
-            <details class="stored-runs" data-testid="stored-models">
-                <summary>{title}</summary>
-                <ul class="run-list">
-                    <For each=move || models.get() key=|model| (model.folder.clone(), model.there_bytes, model.is_whole, model.is_under_way) let:model>
-                        <Row model/>
-                    </For>
-                </ul>
-            </details>
-        </Show>
-    }
-}
-
-#[component]
-fn Row(model: StoredModel) -> impl IntoView {
-    let state = expect_context::<PageState>();
-    let folder = StoredValue::new(model.folder.clone());
-    let leaves = Memo::new(move |_| state.hub.leaving.with(|leaving| leaving.contains(&folder.get_value())));
-    let is_loaded = move || {
-        let is_it = |source: &ModelSource| matches!(source, ModelSource::Stored { folder: chosen, .. } if *chosen == folder.get_value());
-        state.loaded.model_source.with(is_it) && state.loaded.model.with(Option::is_some)
-    };
-    let (name, is_whole, is_elsewhere) = (model.name(), model.is_whole, model.is_under_way);
-    let standing = {
-        let model = model.clone();
-        move || {
-            let words = state.words().hub;
-            let (there, all) = (format::bytes(model.there_bytes), format::bytes(model.bytes));
-            match (model.is_whole, model.is_under_way) {
-                (_, true) => words.under_way.to_owned(),
-                (true, _) => all,
-                (false, _) => (words.part)(&there, &all),
-            }
-        }
-    };
-    let model = StoredValue::new(model);
-    view! {
-        <li data-testid="stored-model">
-            <span class="run-name">{name}</span>
-            <span class="hint">{standing}</span>
-            <span class="buttons">
-                <Show when=move || leaves.get()>
-                    <span role="status">{state.text(|w| w.runs.deleted)}</span>
-                    <button type="button" data-testid="undo-forget-model" on:click=move |_| state.keep_model(&folder.get_value())>
-                        {state.text(|w| w.runs.undo)}
-                    </button>
-                </Show>
-                <Show when=move || !leaves.get() && is_whole && !is_loaded()>
-                    <button type="button" data-testid="use-model" prop:disabled=move || !is_free(state)
-                        on:click=move |_| model.with_value(|model| state.choose_stored(model))>
-                        {state.text(|w| w.hub.use_it)}
-                    </button>
-                </Show>
-                <Show when=move || !leaves.get() && !is_whole && !is_elsewhere>
-                    <button type="button" data-testid="go-on-model" prop:disabled=move || !is_free(state)
-                        on:click=move |_| model.with_value(|model| state.download_on(model))>
-                        {state.text(|w| w.hub.go_on)}
-                    </button>
-                </Show>
-                <Show when=move || !leaves.get() && !is_elsewhere>
-                    <button type="button" data-testid="forget-model" on:click=move |_| state.forget_model(folder.get_value())>
-                        {state.text(|w| w.runs.delete)}
-                    </button>
-                </Show>
-            </span>
-        </li>
     }
 }

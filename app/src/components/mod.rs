@@ -31,6 +31,7 @@ pub mod scores;
 pub mod settings;
 pub mod share;
 pub mod step;
+pub mod storage;
 pub mod stored_runs;
 pub mod task;
 pub mod train;

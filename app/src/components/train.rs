@@ -10,7 +10,8 @@ use super::notice::worded;
 use super::report::RunReport;
 use super::samples::Samples;
 use super::step::{Number, StepStatus};
-use super::stored_runs::{Diverging, Interrupted, StoredRuns};
+use super::storage::Storage;
+use super::stored_runs::{Diverging, Interrupted};
 use crate::conversation::{Engine, Job};
 use crate::format;
 use crate::report::writes;
@@ -77,7 +78,7 @@ pub fn Train() -> impl IntoView {
                 </Show>
                 <Notes/>
                 <KeepAwake/>
-                <StoredRuns/>
+                <Storage/>
             </div>
         </section>
     }

@@ -26,6 +26,8 @@ pub struct HubWords {
     pub choose: &'static str,
     /// What it takes, how much is there, and what is free where that is known.
     pub room: fn(&str, &str, Option<&str>) -> String,
+    /// It does not fit: what is still to be fetched, and what is free.
+    pub no_room: fn(&str, &str) -> String,
     /// There is no storage.
     pub in_memory: &'static str,
     /// What a run takes at its peak, and where that is too much, what the device has.
@@ -68,6 +70,12 @@ pub static ENGLISH: HubWords = HubWords {
     room: |all, there, free| {
         let free = free.map(|free| format!("; {free} are free")).unwrap_or_default();
         format!("{all} in all, of which {there} are stored{free}.")
+    },
+    no_room: |needed, free| {
+        format!(
+            "It does not fit: {needed} are still to be fetched, and {free} are free. Delete something that is stored (below step 5), \
+             or take a smaller file."
+        )
     },
     in_memory: "This browser gives the page no storage here: the model goes to memory, and is gone when the page is closed.",
     fit: |peak, too_much| match too_much {
@@ -112,6 +120,11 @@ pub static CHINESE: HubWords = HubWords {
     room: |all, there, free| {
         let free = free.map(|free| format!("；剩余空间 {free}")).unwrap_or_default();
         format!("共 {all}，已保存 {there}{free}。")
+    },
+    no_room: |needed, free| {
+        format!(
+            "空间不足：还需下载 {needed}，剩余空间只有 {free}。请删除一些已保存的内容（见第 5 步下方），或选择更小的文件。"
+        )
     },
     in_memory: "浏览器没有为此页面提供存储空间：模型将放在内存中，关闭页面后即消失。",
     fit: |peak, too_much| match too_much {

@@ -8,6 +8,7 @@ mod hub;
 pub mod inside;
 mod runs;
 pub mod share;
+mod storage;
 mod tasks;
 mod zh;
 
@@ -73,6 +74,8 @@ pub struct Words {
     pub version_elsewhere: &'static str,
     /// What is said about stored runs.
     pub runs: &'static runs::RunWords,
+    /// What is said about what is stored in the browser.
+    pub stored: &'static storage::StorageWords,
     /// What is said about models from a hub.
     pub hub: &'static hub::HubWords,
     /// What is said about pictures.

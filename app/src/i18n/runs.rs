@@ -6,6 +6,8 @@ pub struct RunWords {
     pub interrupted: fn(&str, &str, usize, usize) -> String,
     /// A run goes wrong, since this step.
     pub diverging: fn(usize) -> String,
+    /// The button that goes on from the checkpoint of this step at this learning rate.
+    pub go_back: fn(usize, &str) -> String,
     /// The button that starts it over at this learning rate.
     pub start_again_at: fn(&str) -> String,
     /// The button that goes on with it.
@@ -20,10 +22,6 @@ pub struct RunWords {
     pub keep_awake: &'static str,
     /// The button that removes a run.
     pub delete: &'static str,
-    /// Removes all.
-    pub delete_all: &'static str,
-    /// After a press on it.
-    pub deleted: &'static str,
     /// Takes that back.
     pub undo: &'static str,
     /// Files that have to be chosen, by name and size.
@@ -48,6 +46,7 @@ pub static ENGLISH: RunWords = RunWords {
         format!("A run was interrupted: {what}, started {when}, saved at step {step} of {steps}.")
     },
     diverging: |step| format!("The run has gone wrong since step {step}; the notes below say by what it shows."),
+    go_back: |step, rate| format!("Go back to step {step} and on at a learning rate of {rate}"),
     start_again_at: |rate| format!("Start again at a learning rate of {rate}"),
     go_on: "Continue the run",
     elsewhere: |what| match what {
@@ -58,8 +57,6 @@ pub static ENGLISH: RunWords = RunWords {
     take_over_hint: "The other run is saved and stopped, and can be continued later.",
     keep_awake: "Keep the screen on while training",
     delete: "Delete",
-    delete_all: "Delete all",
-    deleted: "Deleted.",
     undo: "Undo",
     choose_again: |files| {
         format!("Its files were too large to be stored. Choose them again in steps 2 and 3, then continue: {files}")
@@ -85,6 +82,7 @@ pub static CHINESE: RunWords = RunWords {
         format!("有一次训练中断了：{what}，开始于 {when}，已保存到第 {step} 步（共 {steps} 步）。")
     },
     diverging: |step| format!("训练从第 {step} 步起出现异常，详见下方的提示。"),
+    go_back: |step, rate| format!("回到第 {step} 步，以学习率 {rate} 继续"),
     start_again_at: |rate| format!("以学习率 {rate} 重新开始"),
     go_on: "继续训练",
     elsewhere: |what| match what {
@@ -95,8 +93,6 @@ pub static CHINESE: RunWords = RunWords {
     take_over_hint: "另一个训练会先保存再停止，之后可以继续。",
     keep_awake: "训练时保持屏幕常亮",
     delete: "删除",
-    delete_all: "全部删除",
-    deleted: "已删除。",
     undo: "撤销",
     choose_again: |files| format!("文件太大，未能保存。请在第 2、3 步重新选择，然后继续：{files}"),
     title: |runs, size| format!("已保存的训练：{runs} 个（{size}）"),

@@ -5,6 +5,7 @@ use crate::client::Incoming;
 use crate::conversation::{Engine, Job};
 use crate::playground::Answer;
 use crate::run::{Phase, Sample};
+use crate::storage::Stored;
 use js_sys::{ArrayBuffer, Uint8Array};
 use leptos::prelude::*;
 use lorakeet_core::Error;
@@ -28,7 +29,8 @@ impl PageState {
             Job::Train if error.kind == Kind::Stopped => {
                 self.training.phase.set(Phase::Idle);
                 self.finish(job);
-                return self.ask_runs();
+                self.ask_runs();
+                return self.follow();
             }
             Job::Train => self.training.broke_off(),
             Job::Generate => self.training.each_answer(Answer::end),
@@ -42,6 +44,8 @@ impl PageState {
             Job::Validation if !self.worker.waits(Job::Validation) => self.loaded.validation_files.set(Vec::new()),
             // Without a device nothing that waits can succeed, and this error is the one to show.
             Job::Open => self.worker.drop_all(),
+            // It is still there.
+            Job::Forget => self.storage.going.set(Vec::new()),
             Job::Probe
             | Job::Model
             | Job::Data
@@ -74,6 +78,7 @@ impl PageState {
         self.finish(job);
         if job == Job::Train {
             self.ask_runs();
+            self.follow();
         }
     }
 
@@ -167,14 +172,25 @@ impl PageState {
                 self.stored.end_waiting();
                 training.started(info);
             }
-            Event::Continued { steps, evals, .. } => training.continued(steps, evals),
-            Event::Runs { runs } => {
+            Event::Continued {
+                steps, evals, samples, ..
+            } => {
+                self.stored.is_saved.set_value(true);
+                training.continued(steps, evals, samples);
+            }
+            Event::Runs {
+                runs,
+                copies,
+                has_store,
+            } => {
+                self.storage.copies.set(copies);
+                self.stored.has_store.set(has_store);
                 // The worker of a page that was just closed holds its run a little longer.
                 if runs.iter().any(|run| run.is_under_way) {
                     set_timeout(move || self.ask_runs_when_free(), BETWEEN_LOOKS_AT_RUNS);
                 }
                 self.stored.runs.set(runs);
-                self.finish(Job::Runs);
+                self.take_stock(Job::Runs, |what| !matches!(what, Stored::Model(_)));
             }
             Event::Step(step) => {
                 self.stored.tries.set_value(0);
@@ -188,9 +204,10 @@ impl PageState {
             Event::Sample { step, prompt, text } => training.sampled(Sample { step, prompt, text }),
             Event::Paused { step } => training.phase.set(Phase::Paused(step)),
             Event::Resumed => training.phase.set(Phase::Running),
-            Event::Diverging(found) => training.diverging.set(Some(found)),
+            Event::Diverging(found) => training.goes_wrong(found),
+            Event::Checkpoint { .. } => self.stored.is_saved.set_value(true),
             // A note says it.
-            Event::Checkpoint { .. } | Event::Halved { .. } => {}
+            Event::Halved { .. } => {}
             Event::Hub(event) => self.hear_of_hub(event),
             Event::Baseline { scores } => training.outcome.baselines.set(scores),
             Event::Report(report) => training.outcome.report.set(Some(*report)),
@@ -204,7 +221,7 @@ impl PageState {
                     self.ask_preview();
                     self.ask_estimate();
                 }
-                self.start_again();
+                self.follow();
             }
 
             Event::Predicted { answers, .. } => {

@@ -5,7 +5,7 @@ use crate::conversation::{Engine, Job};
 use crate::hub;
 use crate::loaded::ModelSource;
 use crate::settings::Preset;
-use crate::stored_runs;
+use crate::storage::Stored;
 use leptos::prelude::*;
 use lorakeet_core::protocol::{Command, HubCommand, HubEvent, HubSource, StoredModel};
 use std::time::Duration;
@@ -38,7 +38,7 @@ impl PageState {
 
     fn download_from(self, from: HubSource) {
         self.worker.clear_error(&[Job::Hub]);
-        stored_runs::ask_to_persist();
+        self.ask_to_persist();
         self.ask_hub(Job::Hub, HubCommand::Download { from });
     }
 
@@ -54,28 +54,6 @@ impl PageState {
             folder: model.folder.clone(),
             id: model.id.clone(),
         });
-    }
-
-    /// Removes a stored model after a while in which it can be had back.
-    pub fn forget_model(self, folder: String) {
-        self.hub.leaving.update(|leaving| leaving.push(folder.clone()));
-        set_timeout(move || self.forget_model_now(&folder), stored_runs::UNDO);
-    }
-
-    /// Takes back that a model is removed.
-    pub fn keep_model(self, folder: &str) {
-        self.hub
-            .leaving
-            .update(|leaving| leaving.retain(|other| other != folder));
-    }
-
-    pub(super) fn forget_model_now(self, folder: &str) {
-        let leaves = |leaving: &Vec<String>| leaving.iter().any(|other| other == folder);
-        if self.hub.leaving.with_untracked(leaves) {
-            self.keep_model(folder);
-            let folder = folder.to_owned();
-            self.ask_hub(Job::HubModels, HubCommand::Forget { folder });
-        }
     }
 
     pub(super) fn ask_models(self) {
@@ -113,7 +91,7 @@ impl PageState {
                     set_timeout(move || self.ask_models_when_free(), BETWEEN_LOOKS);
                 }
                 self.hub.models.set(models);
-                self.finish(Job::HubModels);
+                self.take_stock(Job::HubModels, |what| matches!(what, Stored::Model(_)));
                 let fetched = self.hub.fetched.try_update_value(Option::take).flatten();
                 let is_it = |model: &&StoredModel| Some(&model.folder) == fetched.as_ref();
                 let fetched = self

@@ -5,16 +5,17 @@ use crate::conversation::{Engine, Job};
 use crate::loaded::{DataSource, ModelSource};
 use crate::run::Phase;
 use crate::stored_runs;
-use crate::turn;
+use crate::turn::{self, Wanted};
 use leptos::prelude::*;
 use lorakeet_core::config::find;
-use lorakeet_core::protocol::{Command, InputFile, Keep, RunInput, RunRecord, StoredRun};
+use lorakeet_core::protocol::{Command, Divergence, InputFile, Keep, RunInput, RunRecord};
 use lorakeet_i18n::messages::page as msg;
 use wasm_bindgen_futures::spawn_local;
 
 impl PageState {
-    /// Goes on with a run of the browser's storage; where files are missing that the person has to choose, they are named.
-    pub(super) fn go_on_now(self, run: StoredRun) {
+    /// Goes on with a run of the browser's storage, from a checkpoint at the step `back` or before it where that is given; where files
+    /// are missing that the person has to choose, they are named.
+    pub(super) fn go_on_now(self, record: RunRecord, back: Option<usize>) {
         let before = self.training.phase.get_untracked();
         // Nothing else can be started until its files are there.
         self.training.phase.set(Phase::Starting);
@@ -28,7 +29,7 @@ impl PageState {
                 ModelSource::Own(files) => files,
                 _ => Vec::new(),
             };
-            let model = match &run.record.model {
+            let model = match &record.model {
                 RunInput::Bundled(name) => stored_runs::bundled_model(name).ok_or_else(|| vec![unknown(name)]),
                 RunInput::Files(files) => stored_runs::files_of(files, &chosen_model).await.map(ModelSource::Own),
             };
@@ -36,12 +37,12 @@ impl PageState {
                 DataSource::Own(files) => files,
                 DataSource::Bundled(_) => Vec::new(),
             };
-            let data = match &run.record.data {
+            let data = match &record.data {
                 RunInput::Bundled(name) => stored_runs::bundled_data(name).ok_or_else(|| vec![unknown(name)]),
                 RunInput::Files(files) => stored_runs::files_of(files, &chosen_data).await.map(DataSource::Own),
             };
             let chosen = self.loaded.validation_files.get_untracked();
-            let validation = match &run.record.validation {
+            let validation = match &record.validation {
                 Some(RunInput::Files(files)) => stored_runs::files_of(files, &chosen).await,
                 _ => Ok(Vec::new()),
             };
@@ -59,12 +60,12 @@ impl PageState {
             self.loaded.model_source.set(model);
             self.loaded.data_source.set(data);
             self.loaded.validation_files.set(validation);
-            self.begin_again(run.record);
+            self.begin_again(record, back);
         });
     }
 
     /// Loads what was chosen for a stored run, and goes on with it.
-    fn begin_again(self, record: RunRecord) {
+    fn begin_again(self, record: RunRecord, back: Option<usize>) {
         let config = match record.config() {
             Ok(config) => config,
             Err(error) => {
@@ -79,7 +80,7 @@ impl PageState {
         self.training.phase.set(Phase::Starting);
         self.settings.take(config);
         self.sample_prompt.set(record.sample_prompt.clone().unwrap_or_default());
-        self.stored.go_on(record);
+        self.stored.go_on(record, back);
         if self.worker.engine.get_untracked() == Engine::Failed {
             return self.start_engine();
         }
@@ -98,7 +99,7 @@ impl PageState {
         if waiting.is_some() || self.loaded.validation_files.with_untracked(|files| !files.is_empty()) {
             self.load_validation();
         }
-        if let Some(record) = waiting
+        if let Some((record, back)) = waiting
             && let Ok(config) = record.config()
         {
             self.training.phase.set(Phase::Starting);
@@ -106,63 +107,50 @@ impl PageState {
             spawn_local(async move {
                 turn::take(false, move || self.lose_turn()).await;
             });
+            let id = record.id;
+            let keep = match back {
+                Some(step) => Keep::GoBack { id, step },
+                None => Keep::GoOn(id),
+            };
             let command = Command::Train {
                 config: Box::new(config),
                 sample_prompt: record.sample_prompt,
                 watch: untrack(|| self.pictures.watched(self.subject())),
-                keep: Some(Keep::GoOn(record.id)),
+                keep: Some(keep),
             };
             self.ask(Job::Train, command, Vec::new());
         }
     }
 
-    /// Starts the run over with another learning rate; one that is under way is stopped first.
-    pub fn start_again_at(self, learning_rate: f64) {
-        if let Some(knob) = find("learning_rate") {
-            self.settings.set(knob, &learning_rate.to_string());
-        }
+    /// Takes the way out of a run that goes wrong: it goes on from its last good checkpoint at a lower rate, or starts over at that
+    /// rate where there is none. One that is under way is stopped first.
+    pub fn take_way_out(self, found: &Divergence) {
+        let back = found.checkpoint.zip(self.stored.own_record());
+        let back = back.and_then(|(step, mut record)| {
+            let mut config = record.config().ok()?;
+            config.learning_rate = found.learning_rate;
+            record.settings = RunRecord::settings_of(&config);
+            Some(Wanted::Back(Box::new(record), step))
+        });
+        let wanted = back.unwrap_or_else(|| {
+            if let Some(knob) = find("learning_rate") {
+                self.settings.set(knob, &found.learning_rate.to_string());
+            }
+            Wanted::Run
+        });
         if self.training.phase.with_untracked(Phase::is_under_way) {
-            self.training.starts_again.set_value(true);
+            self.training.follows.set_value(Some(wanted));
             return self.stop();
         }
-        self.train();
+        self.begin(wanted, false);
     }
 
-    /// Starts the run over, where the one that has just ended made way for that.
-    pub(super) fn start_again(self) {
-        if self.training.starts_again.get_value() {
-            self.train();
+    /// Begins what the run that has just ended made way for.
+    pub(super) fn follow(self) {
+        let wanted = self.training.follows.try_update_value(Option::take).flatten();
+        if let Some(wanted) = wanted {
+            self.begin(wanted, false);
         }
-    }
-
-    /// Removes a stored run after a while in which it can be had back.
-    pub fn forget_run(self, id: String) {
-        self.stored.leaving.update(|leaving| leaving.push(id.clone()));
-        set_timeout(move || self.forget_now(&id), stored_runs::UNDO);
-    }
-
-    /// Takes back that a run is removed.
-    pub fn keep_run(self, id: &str) {
-        self.stored
-            .leaving
-            .update(|leaving| leaving.retain(|other| other != id));
-    }
-
-    fn forget_now(self, id: &str) {
-        if self
-            .stored
-            .leaving
-            .with_untracked(|leaving| leaving.iter().any(|other| other == id))
-        {
-            self.keep_run(id);
-            let id = Some(id.to_owned());
-            self.ask(Job::Runs, Command::ForgetRun { id }, Vec::new());
-        }
-    }
-
-    /// Removes all stored runs.
-    pub fn forget_all_runs(self) {
-        self.ask(Job::Runs, Command::ForgetRun { id: None }, Vec::new());
     }
 
     /// The page is hidden or closed: nobody knows whether it comes back, so the run is saved as it is, and what is to be removed
@@ -171,12 +159,7 @@ impl PageState {
         if self.training.phase.with_untracked(Phase::is_under_way) && self.stored.has_own() {
             self.send_now(&Command::SaveRun);
         }
-        for id in self.stored.leaving.get_untracked() {
-            self.forget_now(&id);
-        }
-        for folder in self.hub.leaving.get_untracked() {
-            self.forget_model_now(&folder);
-        }
+        self.forget_leaving();
     }
 
     pub(super) fn ask_runs_when_free(self) {
@@ -201,9 +184,13 @@ impl PageState {
             .run
             .with_value(|run| run.curves.steps.last().map_or(0, |step| step.step));
         self.gpu_tries.set_value(1);
+        let is_saved = self.stored.is_saved.get_value();
         let again = move || {
             self.start_engine();
-            self.worker.note(msg::GpuLostGoesOn { step }.into());
+            self.worker.note(match is_saved {
+                true => msg::GpuLostGoesOn { step }.into(),
+                false => msg::GpuLostStartsAnew { step }.into(),
+            });
         };
         set_timeout(again, BETWEEN_GPU_TRIES);
         true

@@ -26,7 +26,7 @@ impl PageState {
         }
     }
 
-    fn begin(self, wanted: Wanted, steal: bool) {
+    pub(super) fn begin(self, wanted: Wanted, steal: bool) {
         let before = self.training.phase.get_untracked();
         // Nothing else can be started until it is known whose turn it is.
         self.training.phase.set(Phase::Starting);
@@ -41,7 +41,8 @@ impl PageState {
                     self.ask_runs_when_free();
                 }
                 Wanted::Run => self.train_now(),
-                Wanted::Stored(run) => self.go_on_now(*run),
+                Wanted::Stored(run) => self.go_on_now(run.record, None),
+                Wanted::Back(record, step) => self.go_on_now(*record, Some(step)),
             }
         });
     }

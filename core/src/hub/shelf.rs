@@ -255,6 +255,7 @@ async fn model(shelf: &Rc<dyn Shelf>, folder: &str, is_under_way: bool) -> Resul
         there_bytes,
         is_whole: has_all && !is_marked && there_bytes == bytes,
         is_under_way,
+        written_ms: shelf.written_ms(folder).await,
     })
 }
 

@@ -81,6 +81,12 @@ pub enum Command {
         /// Its id; none removes all of them.
         id: Option<String>,
     },
+    /// Remove a copy of a file from the store; a run that needs it can go on once the file was chosen again: answered by
+    /// [`Event::Runs`].
+    ForgetCopy {
+        /// What it is called in the store.
+        copy: String,
+    },
     /// Models from a hub, and those that were fetched.
     Hub(HubCommand),
     /// Write a checkpoint of a kept run after the step under way; nothing where none is under way.

@@ -1,7 +1,7 @@
 //! What the engine says, while it loads and while it trains.
 
 use super::hub::HubEvent;
-use super::kept_run::StoredRun;
+use super::kept_run::{RunSample, StoredCopy, StoredRun};
 use super::number;
 use super::picture::Picture;
 use super::report::{Baseline, EvalInfo, PredictionTable, Report, TextPrediction};
@@ -116,11 +116,20 @@ pub enum Event {
         steps: Vec<StepInfo>,
         /// The scores.
         evals: Vec<EvalInfo>,
+        /// What the model wrote, the oldest first.
+        #[serde(default)]
+        samples: Vec<RunSample>,
     },
     /// The runs in the session's store, the newest first.
     Runs {
         /// One entry a run.
         runs: Vec<StoredRun>,
+        /// The copies of files that they need, and those that nobody needs any more.
+        #[serde(default)]
+        copies: Vec<StoredCopy>,
+        /// Whether there is a store at all: without one nothing outlives the program, and no run can be gone on with.
+        #[serde(default)]
+        has_store: bool,
     },
     /// Models from a hub, and those that were fetched.
     Hub(HubEvent),

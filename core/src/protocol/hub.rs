@@ -176,6 +176,9 @@ pub struct StoredModel {
     pub is_whole: bool,
     /// Whether somebody fetches it, here or in another tab.
     pub is_under_way: bool,
+    /// When its last byte was written, where the store tells: milliseconds since 1970 in UTC.
+    #[serde(default)]
+    pub written_ms: Option<u64>,
 }
 
 impl StoredModel {

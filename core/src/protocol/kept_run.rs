@@ -47,6 +47,36 @@ pub struct RunRecord {
     /// What it failed by, where it did.
     #[serde(default)]
     pub failure: Option<Error>,
+    /// What the model wrote on the way, the oldest first.
+    #[serde(default)]
+    pub samples: Vec<RunSample>,
+    /// Where the run went back to a checkpoint because it went wrong, and at which rate it went on; the oldest first.
+    #[serde(default)]
+    pub rate_changes: Vec<RateChange>,
+}
+
+/// What the model wrote at some step of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunSample {
+    /// Optimizer steps done; 0 is the base model.
+    pub step: usize,
+    /// What it was given.
+    pub prompt: String,
+    /// What it added.
+    pub text: String,
+}
+
+/// That a run went back to a checkpoint and on from there at another learning rate.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct RateChange {
+    /// The checkpoint's step.
+    pub step: usize,
+    /// `learning_rate` before.
+    #[serde(with = "number")]
+    pub before: f64,
+    /// `learning_rate` of the steps after the checkpoint's.
+    #[serde(with = "number")]
+    pub learning_rate: f64,
 }
 
 impl RunRecord {
@@ -121,6 +151,22 @@ pub struct StoredRun {
     pub is_under_way: bool,
 }
 
+/// A copy of a file of the person in the store, for the runs that were trained on it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoredCopy {
+    /// What it is called in the store.
+    pub copy: String,
+    /// The file's own name; none where no run needs the copy that can be read.
+    pub name: Option<String>,
+    /// Its length.
+    pub bytes: u64,
+    /// How many runs need it.
+    pub runs: usize,
+    /// When the newest of them was started: milliseconds since 1970 in UTC.
+    #[serde(with = "number::optional", default)]
+    pub started_ms: Option<f64>,
+}
+
 /// Whether and how a run is kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -129,4 +175,12 @@ pub enum Keep {
     New(Box<RunRecord>),
     /// The kept run of this id goes on from its newest checkpoint that is whole.
     GoOn(String),
+    /// The kept run of this id, which went wrong, goes back to its newest checkpoint that is whole and not after `step`, and on
+    /// from there at the learning rate of the settings that come with this, which is lower. Its later checkpoints are removed.
+    GoBack {
+        /// Which run.
+        id: String,
+        /// The last step that was good.
+        step: usize,
+    },
 }

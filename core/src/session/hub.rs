@@ -195,6 +195,7 @@ impl Session {
                     there_bytes: bytes,
                     is_whole: true,
                     is_under_way: false,
+                    written_ms: None,
                 },
             });
         }

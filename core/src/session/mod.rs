@@ -180,6 +180,12 @@ impl Session {
                 }
                 self.tell_runs(emit).await
             }
+            Command::ForgetCopy { copy } => {
+                if let Some(shelf) = &self.shelf {
+                    runs::forget_copy(shelf, &copy).await?;
+                }
+                self.tell_runs(emit).await
+            }
             Command::Hub(command) => self.serve_hub(command, emit).await,
             // Commands are served one after the other, so nothing is under way; what is, hears of it by [`Control`].
             Command::Pause | Command::Resume | Command::Stop | Command::CancelGenerate | Command::SaveRun => Ok(()),
@@ -398,7 +404,7 @@ impl Session {
         self.control.begin_run();
         loaded(&self.model)?;
         let kept = match keep {
-            Some(keep) => self.keep(keep, emit).await?,
+            Some(keep) => self.keep(keep, &config, emit).await?,
             None => None,
         };
         let sink = match &kept {
@@ -408,6 +414,10 @@ impl Session {
         let record = match (&kept, self.record.take().zip(sink.clone())) {
             (Some(run), _) => Some(run.file.clone()),
             (None, of_sink) => of_sink.map(|(record, sink)| Rc::new(RecordFile::new(sink, record))),
+        };
+        let free_bytes = match &kept {
+            Some(run) => run.free_bytes().await,
+            None => None,
         };
         let job = Job {
             config: &config,
@@ -420,6 +430,7 @@ impl Session {
             sink,
             record: record.clone(),
             save_interval_ms: kept.as_ref().map(|_| self.save_interval_ms),
+            free_bytes,
             resume: &mut self.resume,
         };
         let outcome = finetune(job, emit).await;
@@ -435,14 +446,23 @@ impl Session {
         Ok(())
     }
 
-    /// Opens the folder of a run that is kept. A new one that cannot be kept trains all the same, and it is said so.
-    async fn keep(&mut self, keep: Keep, emit: &mut Emit<'_>) -> Result<Option<KeptRun>> {
+    /// Opens the folder of a run that is kept. A new one that cannot be kept trains all the same, and it is said so; one that is to
+    /// go on and has nothing to go on from says that it starts anew before it does.
+    async fn keep(&mut self, keep: Keep, config: &RunConfig, emit: &mut Emit<'_>) -> Result<Option<KeptRun>> {
         let Some(shelf) = self.shelf.clone() else {
-            emit.warn(msg::NoStore);
+            match keep {
+                Keep::New(_) => emit.warn(msg::NoStore),
+                Keep::GoOn(_) => emit.warn(msg::NoStoreToGoOn),
+                Keep::GoBack { .. } => {
+                    let learning_rate = format!("{:e}", config.learning_rate);
+                    let error = Error::config(msg::NoStoreToGoBack);
+                    return Err(error.remedy(msg::StartWithLowerRate { learning_rate }));
+                }
+            }
             return Ok(None);
         };
         let is_new = matches!(keep, Keep::New(_));
-        match KeptRun::open(&shelf, keep, &self.inputs, emit).await {
+        match KeptRun::open(&shelf, keep, config, &self.inputs, emit).await {
             Ok((run, checkpoint)) => {
                 if !is_new && checkpoint.is_none() {
                     emit.warn(msg::StartsAnew);
@@ -460,11 +480,20 @@ impl Session {
     }
 
     async fn tell_runs(&self, emit: &mut Emit<'_>) -> Result<()> {
-        let runs = match &self.shelf {
-            Some(shelf) => runs::list(shelf, emit).await?,
-            None => Vec::new(),
+        let (runs, copies) = match &self.shelf {
+            Some(shelf) => {
+                let runs = runs::list(shelf, emit).await?;
+                let copies = runs::copies(shelf, &runs).await?;
+                (runs, copies)
+            }
+            None => Default::default(),
         };
-        emit.event(Event::Runs { runs });
+        let has_store = self.shelf.is_some();
+        emit.event(Event::Runs {
+            runs,
+            copies,
+            has_store,
+        });
         Ok(())
     }
 }

@@ -3,16 +3,19 @@
 //! | file of `run-ID` | content |
 //! | --- | --- |
 //! | `run.json` | the [`crate::protocol::RunRecord`] ([`crate::train::record`]) |
-//! | `checkpoint-N/` | as [`checkpoint`] writes them, the two newest |
+//! | `checkpoint-N/` | as [`checkpoint`] writes them: the two newest, and what a run that goes wrong goes back to |
 //! | the rest | what the run came to, as in an `output_dir` |
 //!
 //! A copy of a file is named after its contents, so that runs on the same file share it. It is there whole when it has the file's
 //! length, for it is written from front to back.
 
 use super::Inputs;
+use crate::config::RunConfig;
 use crate::error::{Error, Kind, Result};
 use crate::host::Emit;
-use crate::protocol::{COPIES, InputFile, Keep, RunInput, RunState, RunSummary, Stage, StoredRun};
+use crate::protocol::{
+    COPIES, InputFile, Keep, RateChange, RunInput, RunRecord, RunState, RunSummary, Stage, StoredCopy, StoredRun,
+};
 use crate::store::{Claim, IndexedSink, Shelf, Sink, Source, sha256};
 use crate::train::checkpoint::{self, Checkpoint};
 use crate::train::record::{RecordFile, read_record, state_after};
@@ -39,31 +42,48 @@ pub(super) struct KeptRun {
 
 impl KeptRun {
     /// A new run's folder, or that of one that goes on, with the newest checkpoint that is whole. Of those that are not, it tells.
+    /// Of one that goes back because it went wrong, the checkpoint is one that was good, and the settings' rate is written down.
     ///
     /// # Errors
-    /// There is no such run, it is under way elsewhere, or storage refuses.
+    /// There is no such run, it is under way elsewhere, it cannot go back, or storage refuses.
     pub(super) async fn open(
         shelf: &Rc<dyn Shelf>,
         keep: Keep,
+        config: &RunConfig,
         inputs: &Inputs,
         emit: &mut Emit<'_>,
     ) -> Result<(Self, Option<Checkpoint>)> {
-        let id = match &keep {
-            Keep::New(record) => record.id.clone(),
-            Keep::GoOn(id) => id.clone(),
+        let (id, back_to) = match &keep {
+            Keep::New(record) => (record.id.clone(), None),
+            Keep::GoOn(id) => (id.clone(), None),
+            Keep::GoBack { id, step } => (id.clone(), Some(*step)),
         };
         let folder = folder(&id)?;
         let claim = shelf.claim(&folder).await?;
         let claim = claim.ok_or_else(|| Error::config(msg::RunIsUnderWay).remedy(msg::UseTheOtherTab))?;
-        let (record, newest) = match keep {
+        let (mut record, newest) = match keep {
             Keep::New(record) => (*record, None),
-            Keep::GoOn(_) => {
+            Keep::GoOn(_) | Keep::GoBack { .. } => {
                 let files = IndexedSink::read(shelf, &folder).await?;
-                let newest = newest_checkpoint(&files, emit).await?;
+                let newest = newest_checkpoint(&files, back_to, emit).await?;
                 (read_record(&files).await?, newest)
             }
         };
+        let back = match back_to {
+            Some(step) => Some(rate_change(&record, step, newest.as_ref(), config)?),
+            None => None,
+        };
         let sink = Rc::new(IndexedSink::open(shelf.clone(), folder.clone()).await?);
+        if let Some(change) = back {
+            // First: the newest checkpoint is the one that a run goes on from wherever this is cut off.
+            for step in checkpoint::steps(&*sink).await? {
+                if step > change.step {
+                    checkpoint::remove(&*sink, step).await?;
+                }
+            }
+            record.settings = RunRecord::settings_of(config);
+            record.rate_changes.push(change);
+        }
         let run = Self {
             file: Rc::new(RecordFile::new(sink.clone(), record)),
             sink,
@@ -75,6 +95,11 @@ impl KeptRun {
         run.copy_inputs(shelf.as_ref(), inputs, emit).await?;
         run.file.write().await?;
         Ok((run, newest))
+    }
+
+    /// Bytes that can still be written, where that is known.
+    pub(super) async fn free_bytes(&self) -> Option<u64> {
+        self.shelf.available_bytes().await
     }
 
     /// Writes down how it ended. One that failed by itself before its first checkpoint leaves nothing.
@@ -187,8 +212,43 @@ fn steps(files: &[(String, Source)]) -> Vec<usize> {
     steps.into_iter().rev().collect()
 }
 
-async fn newest_checkpoint(files: &[(String, Source)], emit: &mut Emit<'_>) -> Result<Option<Checkpoint>> {
-    for step in steps(files) {
+/// How a run that went wrong goes on from `checkpoint`, by the settings that it is to have from now on. `step` is the last that was
+/// good.
+///
+/// # Errors
+/// There is no checkpoint, or the rate is no lower one.
+fn rate_change(
+    record: &RunRecord,
+    step: usize,
+    checkpoint: Option<&Checkpoint>,
+    config: &RunConfig,
+) -> Result<RateChange> {
+    let (before, learning_rate) = (record.config()?.learning_rate, config.learning_rate);
+    if learning_rate.is_nan() || learning_rate >= before {
+        let [before, learning_rate] = [before, learning_rate].map(|rate| format!("{rate:e}"));
+        return Err(Error::config(msg::RateIsNotLower { before, learning_rate }).field(checkpoint::RATE));
+    }
+    match checkpoint {
+        Some(checkpoint) => Ok(RateChange {
+            step: checkpoint.progress.step,
+            before,
+            learning_rate,
+        }),
+        None => {
+            let learning_rate = format!("{learning_rate:e}");
+            Err(Error::format(msg::NoGoodCheckpoint { step }).remedy(msg::StartWithLowerRate { learning_rate }))
+        }
+    }
+}
+
+/// The newest checkpoint that is whole, not after the step `last` where that is given.
+async fn newest_checkpoint(
+    files: &[(String, Source)],
+    last: Option<usize>,
+    emit: &mut Emit<'_>,
+) -> Result<Option<Checkpoint>> {
+    let is_asked = |step: &usize| last.is_none_or(|last| *step <= last);
+    for step in steps(files).into_iter().filter(is_asked) {
         let folder = checkpoint::folder(step);
         let of_it = files
             .iter()
@@ -273,6 +333,49 @@ pub(super) async fn forget(shelf: &Rc<dyn Shelf>, id: Option<&str>) -> Result<()
     remove_unused_copies(shelf).await
 }
 
+/// The copies of files on the shelf, the largest first, and which of the runs need them.
+pub(super) async fn copies(shelf: &Rc<dyn Shelf>, runs: &[StoredRun]) -> Result<Vec<StoredCopy>> {
+    let mut copies = Vec::new();
+    for copy in shelf.files(COPIES).await? {
+        let bytes = shelf.open(COPIES, &copy).await?.len_bytes();
+        let needs = |run: &&StoredRun| files_of(&run.record).any(|file| file.copy.as_ref() == Some(&copy));
+        let needing: Vec<&StoredRun> = runs.iter().filter(needs).collect();
+        // The newest run comes first.
+        let newest = needing.first();
+        let name = newest.and_then(|run| files_of(&run.record).find(|file| file.copy.as_ref() == Some(&copy)));
+        copies.push(StoredCopy {
+            name: name.map(|file| file.name.clone()),
+            bytes,
+            runs: needing.len(),
+            started_ms: newest.map(|run| run.record.started_ms),
+            copy,
+        });
+    }
+    copies.sort_by_key(|copy| std::cmp::Reverse(copy.bytes));
+    Ok(copies)
+}
+
+/// The person's files that a run was made of.
+fn files_of(record: &RunRecord) -> impl Iterator<Item = &InputFile> {
+    let inputs = [Some(&record.model), Some(&record.data), record.validation.as_ref()];
+    let files = inputs.into_iter().flatten().filter_map(|input| match input {
+        RunInput::Files(files) => Some(files),
+        RunInput::Bundled(_) => None,
+    });
+    files.flatten()
+}
+
+/// Removes a copy of a file.
+///
+/// # Errors
+/// A run is under way, which may read it; there is none of that name, or storage refuses.
+pub(super) async fn forget_copy(shelf: &Rc<dyn Shelf>, copy: &str) -> Result<()> {
+    if shelf.claimed().await?.iter().any(|name| name.starts_with(RUN)) {
+        return Err(Error::config(msg::RunIsUnderWay).remedy(msg::UseTheOtherTab));
+    }
+    shelf.remove(COPIES, copy).await
+}
+
 async fn remove_unused_copies(shelf: &Rc<dyn Shelf>) -> Result<()> {
     let mut needed = BTreeSet::new();
     for name in shelf.folders().await?.iter().filter(|name| name.starts_with(RUN)) {
@@ -280,12 +383,7 @@ async fn remove_unused_copies(shelf: &Rc<dyn Shelf>) -> Result<()> {
         let Ok(record) = read_record(&IndexedSink::read(shelf, name).await?).await else {
             return Ok(());
         };
-        let inputs = [Some(record.model), Some(record.data), record.validation];
-        for input in inputs.into_iter().flatten() {
-            if let RunInput::Files(files) = input {
-                needed.extend(files.into_iter().filter_map(|file: InputFile| file.copy));
-            }
-        }
+        needed.extend(files_of(&record).filter_map(|file| file.copy.clone()));
     }
     for copy in shelf.files(COPIES).await? {
         if !needed.contains(&copy) {

@@ -59,6 +59,11 @@ pub trait Shelf {
     /// Bytes that can still be written, where that is known.
     fn available_bytes(&self) -> LocalFuture<'_, Option<u64>>;
 
+    /// When a folder was written into last, where that is known: milliseconds since 1970 in UTC.
+    fn written_ms<'a>(&'a self, _folder: &'a str) -> LocalFuture<'a, Option<u64>> {
+        Box::pin(std::future::ready(None))
+    }
+
     /// Removes a file of a folder.
     ///
     /// # Errors

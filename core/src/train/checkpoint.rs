@@ -33,6 +33,7 @@ use crate::formats::{
 };
 use crate::host::Emit;
 use crate::models::Model;
+use crate::protocol::RateChange;
 use crate::quant::{Block, Blockwise, Map};
 use crate::store::{Source, read_all};
 use burn::tensor::{Tensor, TensorData};
@@ -53,6 +54,8 @@ const MOST_STATE_BYTES: u64 = 1 << 30;
 const OPTIMIZER: &str = "optimizer.safetensors";
 /// The weights that scored best.
 const BEST: &str = "best.safetensors";
+/// The knob that may change where a run went wrong.
+pub(crate) const RATE: &str = "learning_rate";
 /// A checkpoint read back.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
@@ -127,7 +130,8 @@ pub(crate) async fn max_steps(state: &Source) -> Result<usize> {
     Ok(read_state(&state)?.2)
 }
 
-/// Refuses a checkpoint of another run, and says what goes on otherwise than its run began ([`super::resume`] has the rules).
+/// Refuses a checkpoint of another run, and says what goes on otherwise than its run began ([`super::resume`] has the rules). A run
+/// that went wrong goes on from a step up to that of `back` at the rate there, which is the one change of a step that is allowed.
 ///
 /// # Errors
 /// The names of what differs.
@@ -136,6 +140,7 @@ pub(crate) fn check(
     config: &RunConfig,
     plan: &Plan,
     fingerprint: &Fingerprint,
+    back: Option<RateChange>,
     emit: &mut Emit<'_>,
 ) -> Result<()> {
     let Some(checkpoint) = resume else {
@@ -144,7 +149,22 @@ pub(crate) fn check(
         }
         return Ok(());
     };
-    let changed = fingerprint.check(&checkpoint.fingerprint)?;
+    let saved = &checkpoint.fingerprint;
+    let step = checkpoint.progress.step;
+    let back = back.filter(|back| step <= back.step && back.learning_rate == config.learning_rate);
+    let changed = fingerprint.check(saved, back.map(|_| RATE))?;
+    if let Some(RateChange {
+        before, learning_rate, ..
+    }) = back
+        && saved.setting(RATE) != fingerprint.setting(RATE)
+    {
+        let [before, learning_rate] = [before, learning_rate].map(|rate| format!("{rate:e}"));
+        emit.warn(msg::WentBack {
+            step,
+            before,
+            learning_rate,
+        });
+    }
     let length = check_length(config, plan, checkpoint.max_steps, checkpoint.progress.step)?;
     emit.warn_all(changed.into_iter().chain(length));
     Ok(())

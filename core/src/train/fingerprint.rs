@@ -96,14 +96,21 @@ impl Fingerprint {
         self.add(ROWS, Some(hexadecimal(hasher.finalize().as_slice())));
     }
 
-    /// Refuses to go on from a checkpoint of `saved` where this run is another one; gives what else is said of it.
+    /// The value of a knob, as JSON writes it.
+    pub(crate) fn setting(&self, knob: &str) -> Option<&str> {
+        self.settings.get(knob).map(String::as_str)
+    }
+
+    /// Refuses to go on from a checkpoint of `saved` where this run is another one, but for the knob `but`; gives what else is said
+    /// of it.
     ///
     /// # Errors
     /// Every setting and every input that differs, by its name.
-    pub fn check(&self, saved: &Self) -> Result<Option<Message>> {
+    pub(crate) fn check(&self, saved: &Self, but: Option<&str>) -> Result<Option<Message>> {
         let then = |first, second| msg::Then { first, second }.into();
         let mut differences = Vec::new();
-        for knob in KNOBS.iter().filter(|knob| change(knob) == Change::Refused) {
+        let is_compared = |knob: &&Knob| change(knob) == Change::Refused && but != Some(knob.name);
+        for knob in KNOBS.iter().filter(is_compared) {
             // A knob that the checkpoint does not know came later: the run had its default.
             let default = knob.default().to_string();
             let [was, is] = [saved, self].map(|one| one.settings.get(knob.name).unwrap_or(&default));

@@ -4,7 +4,7 @@
 use super::fingerprint::Fingerprint;
 use crate::config::RunConfig;
 use crate::error::{Error, Kind, Result};
-use crate::protocol::{RunRecord, RunState, RunSummary};
+use crate::protocol::{RateChange, RunRecord, RunSample, RunState, RunSummary};
 use crate::store::{Sink, Source, read_all};
 use crate::task::Task;
 use lorakeet_i18n::messages::common;
@@ -42,6 +42,7 @@ impl RecordFile {
     }
 
     /// Its run is the one that it is to be, and begins: with which settings, what it read, how long it is to be and what it learns.
+    /// What was written after the step that it goes on from is forgotten; all of it where it starts anew.
     ///
     /// # Errors
     /// Storage refuses.
@@ -49,10 +50,12 @@ impl RecordFile {
         &self,
         config: &RunConfig,
         fingerprint: &Fingerprint,
-        max_steps: usize,
+        (max_steps, goes_on_from): (usize, Option<usize>),
         task: Task,
     ) -> Result<()> {
         self.change(|record| {
+            let is_past = |sample: &RunSample| goes_on_from.is_some_and(|step| sample.step <= step);
+            record.samples.retain(is_past);
             record.settings = RunRecord::settings_of(config);
             record.inputs = fingerprint.inputs().clone();
             (record.max_steps, record.task) = (Some(max_steps), task);
@@ -74,6 +77,24 @@ impl RecordFile {
             record.failure = outcome.as_ref().err().cloned();
         });
         self.write().await
+    }
+
+    /// What the model wrote so far.
+    pub(crate) fn samples(&self) -> Vec<RunSample> {
+        self.record.borrow().samples.clone()
+    }
+
+    /// Adds what the model wrote, in place of what it wrote at the same step before.
+    pub(crate) fn add_sample(&self, sample: RunSample) {
+        self.change(|record| {
+            record.samples.retain(|known| known.step != sample.step);
+            record.samples.push(sample);
+        });
+    }
+
+    /// Where the run went back to last.
+    pub(crate) fn rate_change(&self) -> Option<RateChange> {
+        self.record.borrow().rate_changes.last().copied()
     }
 
     /// Changes what is to be written.

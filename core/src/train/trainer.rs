@@ -8,6 +8,7 @@ use super::checkpoint::{Best, Progress};
 use super::evaluation::{HeldOut, Scored};
 use super::fingerprint::Fingerprint;
 use super::optim::AdamW;
+use super::record::RecordFile;
 use super::report::{baseline_of_texts, predictions, report, report_of_texts, written_answers};
 use super::schedule::Schedule;
 use super::throughput::Throughput;
@@ -21,7 +22,8 @@ use crate::metrics::bootstrap::Direction;
 use crate::models::read_all;
 use crate::pictures::OptimizerPath;
 use crate::protocol::{
-    BaselineKind, Command, Event, GenerateOptions, PictureRequest, PredictionTable, Prompt, RunInfo, RunSummary,
+    BaselineKind, Command, Event, GenerateOptions, PictureRequest, PredictionTable, Prompt, RunInfo, RunSample,
+    RunSummary,
 };
 use crate::store::Sink;
 use crate::tasks::{Baseline, TaskSpec};
@@ -66,6 +68,10 @@ pub(crate) struct Trainer<'a> {
     saved_ms: f64,
     /// Whether storage has refused, which is told once.
     pub(crate) is_refused: bool,
+    /// What is written down of it beside.
+    pub(crate) record: Option<Rc<RecordFile>>,
+    /// The checkpoint to go back to, by its step, once the run went wrong.
+    good: Option<usize>,
     /// By what its checkpoints know it again.
     pub(crate) fingerprint: Fingerprint,
     progress: Progress,
@@ -103,6 +109,8 @@ impl<'a> Trainer<'a> {
             save_interval_ms: None,
             saved_ms: 0.0,
             is_refused: false,
+            record: None,
+            good: None,
             fingerprint: Fingerprint::default(),
             progress: Progress::default(),
             last: None,
@@ -141,7 +149,13 @@ impl<'a> Trainer<'a> {
         if self.progress.step > 0 {
             let (steps, evals) = self.progress.history();
             let step = self.progress.step;
-            emit.event(Event::Continued { step, steps, evals });
+            let samples = self.record.as_ref().map(|record| record.samples()).unwrap_or_default();
+            emit.event(Event::Continued {
+                step,
+                steps,
+                evals,
+                samples,
+            });
         }
         if !self.baselines.is_empty() {
             let scores = self.baselines.iter().map(|one| one.scores(self.spec.task()));
@@ -375,7 +389,7 @@ impl<'a> Trainer<'a> {
 
     /// Continues the sample prompt, if there is one: drawn with one seed throughout the run, so that what differs between two
     /// samples was learnt. (The likeliest continuation of a small model soon goes round in circles.)
-    pub(crate) async fn sample(&self, emit: &mut Emit<'_>) -> Result<()> {
+    pub(crate) async fn sample(&mut self, emit: &mut Emit<'_>) -> Result<()> {
         let Some(prompt) = self.sample_prompt.as_ref().filter(|_| self.model.model.generates()) else {
             return Ok(());
         };
@@ -393,12 +407,14 @@ impl<'a> Trainer<'a> {
             .model
             .generate(prompt, &options, true, emit.host, &stopped, &mut |_| {})
             .await?;
-        emit.event(Event::Sample {
+        let sample = RunSample {
             step: self.progress.step,
             prompt: text_of(prompt),
             text: generated.text,
-        });
-        Ok(())
+        };
+        let RunSample { step, prompt, text } = sample.clone();
+        emit.event(Event::Sample { step, prompt, text });
+        self.write_down(sample, emit).await
     }
 }
 

@@ -28,7 +28,9 @@ const RISEN: f64 = 5.0;
 const EXPLODED: f64 = 10.0;
 const OF_LARGEST: f64 = 3.0;
 /// So many steps in a row without any gradient are no chance.
-const ZEROS: usize = 20;
+const ZEROS: usize = LATEST;
+/// So many steps after the first one that shows it every sign is told, at the latest.
+pub(crate) const LATEST: usize = 20;
 /// The first steps of a run without validation rows that tell what it begins with.
 const FIRST_STEPS: usize = 10;
 

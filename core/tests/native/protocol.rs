@@ -1,18 +1,27 @@
 //! The words between the engine and its front ends: every event comes through JSON as it went in.
-//! One file of 620 lines, because every event and command has its example here.
+//! One file of 640 lines, because every event and command has its example here.
 
 use lorakeet_core::Error;
 use lorakeet_core::config::RunConfig;
 use lorakeet_core::protocol::{
     Baseline, BaselineKind, CalibrationBin, ClassRow, Command, Comparison, DataInfo, DeviceInfo, DeviceKind,
     Divergence, EvalInfo, Event, HubEvent, HubProgress, InputFile, KnobInfo, MemoryEstimate, Metric, ModelInfo,
-    Picture, PictureRequest, PredictionTable, PreviewExample, Probe, Report, RunInfo, RunInput, RunPreview, RunRecord,
-    RunState, RunSummary, Sign, Stage, StepInfo, StoredRun, TextPrediction, TokenProbability, Verdict,
+    Picture, PictureRequest, PredictionTable, PreviewExample, Probe, RateChange, Report, RunInfo, RunInput, RunPreview,
+    RunRecord, RunSample, RunState, RunSummary, Sign, Stage, StepInfo, StoredCopy, StoredRun, TextPrediction,
+    TokenProbability, Verdict,
 };
 use lorakeet_core::task::Task;
 use lorakeet_i18n::messages::formats as msg;
 use lorakeet_i18n::{Field, Message};
 use std::collections::BTreeSet;
+
+fn sample() -> RunSample {
+    RunSample {
+        step: 1,
+        prompt: "a".to_owned(),
+        text: "b".to_owned(),
+    }
+}
 
 fn record(id: &str) -> RunRecord {
     RunRecord {
@@ -33,6 +42,12 @@ fn record(id: &str) -> RunRecord {
         max_steps: Some(3),
         inputs: [("train_file".to_owned(), "e".to_owned())].into(),
         failure: Some(Error::config(Message::verbatim("f"))),
+        samples: vec![sample()],
+        rate_changes: vec![RateChange {
+            step: 1,
+            before: 0.3,
+            learning_rate: 0.1,
+        }],
     }
 }
 
@@ -323,6 +338,7 @@ fn events(number: f64) -> Vec<Event> {
         step: 1,
         steps: vec![step],
         evals: vec![eval],
+        samples: vec![sample()],
     });
     events.push(Event::Hub(HubEvent::Progress(HubProgress {
         file: "model.safetensors".to_owned(),
@@ -342,6 +358,14 @@ fn events(number: f64) -> Vec<Event> {
             bytes: 3,
             is_under_way: true,
         }],
+        copies: vec![StoredCopy {
+            copy: "d".to_owned(),
+            name: Some("c".to_owned()),
+            bytes: 1,
+            runs: 1,
+            started_ms: Some(number),
+        }],
+        has_store: true,
     });
     let drawn = |picture| Event::Picture {
         id: None,

@@ -6,6 +6,9 @@ messages! { "page";
     GpuLostGoesOn { step } =
         "The GPU was lost after step {step}; the run continues from its last checkpoint.",
         "第 {step} 步之后 GPU 已断开；训练从最近的检查点继续。";
+    GpuLostStartsAnew { step } =
+        "The GPU was lost after step {step}, and the run has no checkpoint to go on from: it starts again from its beginning.",
+        "第 {step} 步之后 GPU 已断开，而训练没有可以继续的检查点：训练从头重新开始。";
     TurnTaken =
         "Another tab has started to train. The run here was saved and stopped; continue it from the list of stored runs.",
         "另一个标签页已开始训练。这里的训练已保存并停止；可从已保存的训练列表中继续。";

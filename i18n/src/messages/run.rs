@@ -137,6 +137,11 @@ messages! { "run";
          warmup_ratio help.",
         "请从最后一个正常的检查点、以三分之一的学习率开始新的训练：--set {knob}={checkpoint} --set learning_rate={learning_rate} \
          --set output_dir=NEW。也请检查这些数据行；max_grad_norm: 1 和更高的 warmup_ratio 也有帮助。";
+    GoBackInPlace { step, learning_rate } =
+        "Go back to the checkpoint of step {step}, and on from there with a third of the rate (learning_rate: {learning_rate}). Look \
+         at those rows, too; max_grad_norm: 1 and a higher warmup_ratio help.",
+        "请回到第 {step} 步的检查点，从那里以三分之一的学习率（learning_rate: {learning_rate}）继续。也请检查这些数据行；\
+         max_grad_norm: 1 和更高的 warmup_ratio 也有帮助。";
     StartWithLowerRate { learning_rate } =
         "Start again with a third of the rate (learning_rate: {learning_rate}). Look at those rows, too; max_grad_norm: 1 and a \
          higher warmup_ratio help.",
@@ -195,6 +200,25 @@ messages! { "run";
     NotKept { why } =
         "The run trains on, but what it has learnt since the last checkpoint would be lost with the page: {why}",
         "训练会继续，但如果关闭页面，上一个检查点之后学到的内容会丢失：{why}";
+    NoRoomForCheckpoint { needed, free } =
+        "This run is not kept: a checkpoint of it takes at least {needed} MiB, and the browser's storage has room for {free} MiB. It \
+         trains all the same, but cannot be continued after the page was closed; delete stored runs or models to make room.",
+        "这次训练不会保存：一个检查点至少需要 {needed} MiB，而浏览器存储只剩 {free} MiB。训练照常进行，但关闭页面后无法继续；\
+         请删除已保存的训练或模型以腾出空间。";
+    NoStoreToGoOn =
+        "This browser gives the page no storage here (a private window, say), so there is no checkpoint to go on from: the run starts \
+         from its beginning, and what it had learnt is lost.",
+        "浏览器在此不提供存储（例如隐私窗口），因此没有可以继续的检查点：训练从头开始，之前学到的内容已丢失。";
+    NoStoreToGoBack = "this browser gives the page no storage here, so there is no checkpoint to go back to",
+        "浏览器在此不提供存储，因此没有可以返回的检查点";
+    NoGoodCheckpoint { step } = "the run has no whole checkpoint of step {step} or before it",
+        "这次训练没有第 {step} 步或更早的完整检查点";
+    RateIsNotLower { before, learning_rate } =
+        "a run goes back to a checkpoint only with a lower rate: learning_rate was {before}, is {learning_rate}",
+        "返回检查点时学习率必须更低：learning_rate 原为 {before}，现为 {learning_rate}";
+    WentBack { step, before, learning_rate } =
+        "The run went wrong, so it goes on from its checkpoint of step {step} with learning_rate {learning_rate} instead of {before}.",
+        "训练出现异常，因此从第 {step} 步的检查点继续，learning_rate 由 {before} 改为 {learning_rate}。";
     NoStore =
         "This browser gives the page no storage here (a private window, say), so the run is lost when the page is closed.",
         "浏览器在此不提供存储（例如隐私窗口），因此关闭页面后这次训练会丢失。";

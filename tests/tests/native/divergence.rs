@@ -5,11 +5,15 @@ use lorakeet_core::config::{DivergenceAction, RunConfig};
 use lorakeet_core::error::Kind;
 use lorakeet_core::formats::peft::Adapter;
 use lorakeet_core::lesson::{LessonRun, Recording};
-use lorakeet_core::protocol::{Command, DeviceChoice, Divergence, Event, Sign};
+use lorakeet_core::protocol::{
+    Command, DeviceChoice, Divergence, Event, Keep, RateChange, RunInput, RunRecord, RunState, Sign, StoredRun,
+};
 use lorakeet_core::store::{DiskFile, MemoryFile, MemorySink};
+use lorakeet_core::task::Task;
 use lorakeet_core::train::watchdog::{Alarm, Watchdog};
 use lorakeet_tests::golden::{Case, block_on, number};
 use lorakeet_tests::lesson_recorder as recorder;
+use lorakeet_tests::memory_shelf::Disk;
 use lorakeet_tests::test_session::{TestSession, checkpoint, failure};
 use lorakeet_tests::tiny::config;
 use std::rc::Rc;
@@ -144,6 +148,150 @@ fn a_run_that_diverges_is_told_of_with_its_rows_and_what_to_go_back_to() {
             "from step {step}"
         );
     }
+}
+
+/// What a front end writes down of a run of the lesson.
+fn record(config: &RunConfig) -> RunRecord {
+    RunRecord {
+        id: "wild".to_owned(),
+        started_ms: 1.0,
+        settings: RunRecord::settings_of(config),
+        task: Task::Generation,
+        sample_prompt: None,
+        model: RunInput::Bundled("model".to_owned()),
+        data: RunInput::Bundled("data".to_owned()),
+        validation: None,
+        state: RunState::Open,
+        summary: None,
+        max_steps: None,
+        inputs: Default::default(),
+        failure: None,
+        samples: Vec::new(),
+        rate_changes: Vec::new(),
+    }
+}
+
+/// A session that keeps runs on this disk, with the checkpoints that their settings ask for.
+fn keeping(disk: &Disk) -> TestSession {
+    let mut session = too_high();
+    session.inner.shelf = Some(disk.open(None));
+    session.inner.save_interval_ms = f64::INFINITY;
+    session
+}
+
+fn keep(session: &mut TestSession, config: RunConfig, keep: Keep) {
+    let command = Command::Train {
+        config: Box::new(config),
+        sample_prompt: None,
+        watch: Vec::new(),
+        keep: Some(keep),
+    };
+    session.ask(command, Vec::new());
+}
+
+fn stored(session: &mut TestSession) -> StoredRun {
+    session.ask(Command::Runs, Vec::new());
+    match session.events.last() {
+        Some(Event::Runs {
+            runs, has_store: true, ..
+        }) => runs[0].clone(),
+        other => panic!("the runs were not told: {other:?}"),
+    }
+}
+
+#[test]
+fn a_run_that_diverged_goes_on_from_its_last_good_checkpoint_at_a_third_of_the_rate() {
+    let disk = Disk::default();
+    let mut first = keeping(&disk);
+    let config = with(DivergenceAction::Warn);
+    keep(&mut first, config.clone(), Keep::New(Box::new(record(&config))));
+    let found = told(&first).first().cloned().expect("it diverges");
+    let good = found.checkpoint.expect("one from before");
+    // Nobody was there for a while, and it is kept all the same.
+    assert!(first.steps().len() > good + 4, "{found:?}");
+    let going_back = |step| Keep::GoBack {
+        id: "wild".to_owned(),
+        step,
+    };
+    let lower = RunConfig {
+        learning_rate: found.learning_rate,
+        ..config.clone()
+    };
+
+    // That is the one thing that may change, and downwards only.
+    let mut next = keeping(&disk);
+    keep(&mut next, config.clone(), going_back(good));
+    assert!(failure(&next).to_string().contains("lower rate"), "{}", failure(&next));
+    keep(&mut next, lower.clone(), Keep::GoOn("wild".to_owned()));
+    assert!(
+        failure(&next).to_string().contains("learning_rate was"),
+        "{}",
+        failure(&next)
+    );
+    keep(&mut next, lower.clone(), going_back(1));
+    assert!(
+        failure(&next).to_string().contains("no whole checkpoint"),
+        "{}",
+        failure(&next)
+    );
+
+    next.events.clear();
+    keep(&mut next, lower.clone(), going_back(good));
+    assert!(next.summary().finished);
+    let (before, after) = (first.steps(), next.steps());
+    assert_eq!(after[0].step, good + 1);
+    // It is the same run up to there: the next loss is the same, to the bit.
+    assert_eq!(after[0].loss.to_bits(), before[good].loss.to_bits());
+    for (before, after) in before[good..].iter().zip(&after) {
+        let wanted = before.learning_rate * found.learning_rate / config.learning_rate;
+        assert!((after.learning_rate - wanted).abs() <= 1e-12, "{after:?}");
+    }
+    let note = next.events.iter().find_map(|event| match event {
+        Event::Warning { message } => Some(message.english()).filter(|text| text.contains("went wrong, so it goes on")),
+        _ => None,
+    });
+    let note = note.expect("it is said");
+    assert!(note.contains(&format!("step {good} with learning_rate 1e-1")), "{note}");
+    let run = stored(&mut next);
+    assert_eq!(
+        run.record.rate_changes,
+        [RateChange {
+            step: good,
+            before: config.learning_rate,
+            learning_rate: found.learning_rate,
+        }]
+    );
+    assert_eq!(
+        run.record.config().expect("settings").learning_rate,
+        found.learning_rate
+    );
+}
+
+#[test]
+fn a_run_that_went_back_and_was_cut_off_goes_on_at_the_lower_rate() {
+    let disk = Disk::default();
+    let mut first = keeping(&disk);
+    let config = with(DivergenceAction::Warn);
+    keep(&mut first, config.clone(), Keep::New(Box::new(record(&config))));
+    let found = told(&first).first().cloned().expect("it diverges");
+    let good = found.checkpoint.expect("one from before");
+    // No further checkpoint is written: the run that went back is as one that is cut off before its first.
+    let lower = RunConfig {
+        learning_rate: found.learning_rate,
+        save_steps: 1000.0,
+        ..config
+    };
+    let mut next = keeping(&disk);
+    let back = Keep::GoBack {
+        id: "wild".to_owned(),
+        step: good,
+    };
+    keep(&mut next, lower.clone(), back);
+    let mut again = keeping(&disk);
+    assert_eq!(stored(&mut again).record.rate_changes.len(), 1);
+    keep(&mut again, lower, Keep::GoOn("wild".to_owned()));
+    assert_eq!(again.steps().first().map(|step| step.step), Some(good + 1));
+    assert_eq!(again.numbers(), next.numbers());
 }
 
 #[test]

@@ -52,6 +52,8 @@ fn record(id: &str, started_ms: f64) -> RunRecord {
         max_steps: None,
         inputs: Default::default(),
         failure: None,
+        samples: Vec::new(),
+        rate_changes: Vec::new(),
     }
 }
 
@@ -79,7 +81,7 @@ fn train(session: &mut TestSession, config: RunConfig, keep: Keep) {
 fn runs(session: &mut TestSession) -> Vec<StoredRun> {
     session.ask(Command::Runs, Vec::new());
     match session.events.last() {
-        Some(Event::Runs { runs }) => runs.clone(),
+        Some(Event::Runs { runs, .. }) => runs.clone(),
         other => panic!("the runs were not told: {other:?}"),
     }
 }
@@ -277,6 +279,21 @@ fn copies_of_files_are_shared_by_runs_and_go_with_the_last_of_them() {
     };
     session.ask(forget(Some("first")), Vec::new());
     assert_eq!((copies(&disk), disk.folders().len()), (inputs, 2));
+    // They are told of with what they are, and one can be removed by itself.
+    let told = |session: &TestSession| match session.events.last() {
+        Some(Event::Runs { copies, .. }) => copies.clone(),
+        other => panic!("the copies were not told: {other:?}"),
+    };
+    let found = told(&session);
+    assert_eq!(found.len(), inputs);
+    let of_data = found.iter().find(|one| one.copy == copy).expect("it is listed");
+    assert_eq!(
+        (of_data.name.as_deref(), of_data.bytes, of_data.runs, of_data.started_ms),
+        (Some(original.name()), original.len_bytes(), 1, Some(2.0))
+    );
+    let forget_copy = Command::ForgetCopy { copy: copy.clone() };
+    session.ask(forget_copy, Vec::new());
+    assert!(told(&session).iter().all(|one| one.copy != copy));
     session.ask(forget(None), Vec::new());
     assert_eq!((copies(&disk), disk.folders()), (0, vec!["inputs".to_owned()]));
 }
@@ -302,6 +319,103 @@ fn a_file_for_which_there_is_no_room_is_told_of_and_not_copied() {
 }
 
 #[test]
+fn a_run_whose_checkpoints_have_no_room_says_so_before_its_first_step_and_trains() {
+    let disk = Disk::default();
+    let shelf = disk.open(None);
+    shelf.available_bytes.set(Some(1000));
+    let mut session = session(&shelf);
+    train(&mut session, short(), Keep::New(Box::new(record("first", 1.0))));
+    assert_eq!(session.numbers().len(), 4);
+    let place = |is: &dyn Fn(&Event) -> bool| session.events.iter().position(is);
+    let is_said = |event: &Event| match event {
+        Event::Warning { message } => message.english().contains("takes at least 1 MiB"),
+        _ => false,
+    };
+    let said = place(&is_said).expect("it is said, with figures");
+    assert!(Some(said) < place(&|event| matches!(event, Event::Step(_))));
+    assert!(place(&|event| matches!(event, Event::Checkpoint { .. })).is_none());
+    // Said once, and nothing besides.
+    assert_eq!(session.events.iter().filter(|event| is_said(event)).count(), 1);
+    assert!(!remarks(&session).iter().any(|text| text.contains("would be lost")));
+
+    // One with room for them keeps them.
+    shelf.available_bytes.set(Some(100 << 20));
+    train(&mut session, short(), Keep::New(Box::new(record("second", 2.0))));
+    assert!(
+        session
+            .events
+            .iter()
+            .any(|event| matches!(event, Event::Checkpoint { .. }))
+    );
+}
+
+#[test]
+fn what_was_written_before_an_interruption_is_shown_after_it() {
+    let sampling = |keep: Keep, steps: usize| Command::Train {
+        config: Box::new(RunConfig {
+            max_steps: steps,
+            ..short()
+        }),
+        sample_prompt: Some("say a".into()),
+        watch: Vec::new(),
+        keep: Some(keep),
+    };
+    let written = |session: &TestSession| -> Vec<(usize, String)> {
+        let samples = session.events.iter().filter_map(|event| match event {
+            Event::Sample { step, text, .. } => Some((*step, text.clone())),
+            _ => None,
+        });
+        samples.collect()
+    };
+    let disk = Disk::default();
+    let mut first = session(&disk.open(None));
+    let command = sampling(Keep::New(Box::new(record("first", 1.0))), 12);
+    // Stopped after the sample of step 5.
+    first.ask_and(command, Vec::new(), &mut |event, control| {
+        if matches!(event, Event::Step(step) if step.step == 7) {
+            control.stop();
+        }
+    });
+    let before = written(&first);
+    assert_eq!(before.iter().map(|one| one.0).collect::<Vec<_>>(), [0, 5, 7]);
+    let mut next = session(&disk.open(None));
+    next.ask(sampling(Keep::GoOn("first".into()), 12), Vec::new());
+    let shown = find(&next, |event| match event {
+        Event::Continued { samples, .. } => Some(samples.clone()),
+        _ => None,
+    });
+    let shown: Vec<(usize, String)> = shown.into_iter().map(|one| (one.step, one.text)).collect();
+    assert_eq!(shown, before);
+    let all: Vec<(usize, String)> = before.into_iter().chain(written(&next)).collect();
+    let run = runs(&mut next).pop().expect("it is there");
+    let kept = run.record.samples.into_iter().map(|one| (one.step, one.text));
+    assert_eq!(kept.collect::<Vec<_>>(), all);
+}
+
+#[test]
+fn without_a_store_a_run_that_is_to_go_on_says_that_it_starts_anew_before_it_does() {
+    let mut session = TestSession::open();
+    train(&mut session, short(), Keep::GoOn("first".into()));
+    let place = |is: &dyn Fn(&Event) -> bool| session.events.iter().position(is);
+    let said = place(&|event| match event {
+        Event::Warning { message } => message.english().contains("starts from its beginning"),
+        _ => false,
+    });
+    assert!(said.is_some() && said < place(&|event| matches!(event, Event::Started(_))));
+    // One that went wrong has no checkpoint to go back to, and does not start.
+    let back = Keep::GoBack {
+        id: "first".into(),
+        step: 2,
+    };
+    train(&mut session, short(), back);
+    assert!(
+        failure(&session).to_string().contains("no storage"),
+        "{}",
+        failure(&session)
+    );
+}
+
+#[test]
 fn a_run_that_is_under_way_elsewhere_is_neither_gone_on_with_nor_removed() {
     let disk = Disk::default();
     let shelf = disk.open(None);
@@ -321,6 +435,9 @@ fn a_run_that_is_under_way_elsewhere_is_neither_gone_on_with_nor_removed() {
     assert!(failure(&session).to_string().contains("another tab"));
     session.ask(Command::ForgetRun { id: None }, Vec::new());
     assert_eq!(runs(&mut session).len(), 1);
+    let copy = Command::ForgetCopy { copy: "any".into() };
+    session.ask(copy, Vec::new());
+    assert!(failure(&session).to_string().contains("another tab"));
     drop(claim);
     session.ask(Command::ForgetRun { id: None }, Vec::new());
     assert!(runs(&mut session).is_empty());

@@ -11,6 +11,7 @@ mod languages;
 mod links;
 mod memory;
 mod offline;
+mod requests;
 mod sharing;
 mod turns;
 

@@ -151,7 +151,10 @@ impl CommandQueue {
 fn needs_shelf(command: &Command) -> bool {
     match command {
         Command::Train { keep, .. } => keep.is_some(),
-        command => matches!(command, Command::Runs | Command::ForgetRun { .. } | Command::Hub(_)),
+        command => matches!(
+            command,
+            Command::Runs | Command::ForgetRun { .. } | Command::ForgetCopy { .. } | Command::Hub(_)
+        ),
     }
 }
 

@@ -33,6 +33,8 @@ extern "C" {
     #[wasm_bindgen(method, catch)]
     async fn available(this: &Files) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch)]
+    async fn written(this: &Files, folder: &str) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, catch)]
     async fn claim(this: &Files, folder: &str) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch)]
     async fn claimed(this: &Files) -> Result<JsValue, JsValue>;
@@ -128,6 +130,9 @@ impl Shelf for BrowserShelf {
     }
     fn available_bytes(&self) -> LocalFuture<'_, Option<u64>> {
         Box::pin(async move { self.0.available().await.ok()?.as_f64().map(|bytes| bytes as u64) })
+    }
+    fn written_ms<'a>(&'a self, folder: &'a str) -> LocalFuture<'a, Option<u64>> {
+        Box::pin(async move { self.0.written(folder).await.ok()?.as_f64().map(|moment| moment as u64) })
     }
 }
 

@@ -215,6 +215,7 @@ impl Trainer<'_> {
         };
         let ends_run = self.config.divergence == DivergenceAction::Stop;
         let divergence = self.divergence(alarm.sign, (step, alarm.since), ends_run).await;
+        self.good = self.good.or(divergence.checkpoint);
         let error = Error::new(Kind::Diverged, worded(&alarm, &divergence)).remedy(self.way_out(&divergence));
         emit.event(Event::Diverging(divergence));
         match ends_run {
@@ -280,7 +281,8 @@ impl Trainer<'_> {
             FinetuningType::Full => "model_name_or_path",
         };
         match divergence.checkpoint {
-            Some(step) if self.save_interval_ms.is_none() => {
+            Some(step) if self.save_interval_ms.is_some() => msg::GoBackInPlace { step, learning_rate }.into(),
+            Some(step) => {
                 let checkpoint = format!("{}/{}", self.config.output_dir, checkpoint::folder(step));
                 msg::GoBackTo {
                     knob,
@@ -289,7 +291,7 @@ impl Trainer<'_> {
                 }
                 .into()
             }
-            _ => msg::StartWithLowerRate { learning_rate }.into(),
+            None => msg::StartWithLowerRate { learning_rate }.into(),
         }
     }
 }

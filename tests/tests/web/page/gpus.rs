@@ -114,7 +114,8 @@ async fn a_run_goes_on_in_halves_after_the_gpu_s_memory_was_full() -> Result<()>
 /// The run that was under way has gone on by itself, which the page says.
 pub(super) async fn went_on(page: &Page) -> Result<()> {
     let goes_on = format!(
-        "return document.querySelector('[data-testid=\"notes\"]')?.textContent.includes('the run continues') && {STEP} >= 3"
+        "return document.querySelector('[data-testid=\"notes\"]')?.textContent.includes('The GPU was lost after step') \
+         && {STEP} >= 3"
     );
     page.wait_until("the run goes on", READY, &goes_on).await?;
     page.click("stop").await?;
@@ -132,6 +133,35 @@ async fn after_a_loss_the_run_goes_on_with_another_engine() -> Result<()> {
         page.close().await?;
     }
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_store_a_run_that_lost_its_gpu_says_that_it_starts_anew() -> Result<()> {
+    let page = Page::open(&Options {
+        gpu_shim: Some(GpuShim::default()),
+        missing: vec!["shelf"],
+        ..Options::default()
+    })
+    .await?;
+    page.wait_enabled("train", READY).await?;
+    let told = page.text("no-store").await?;
+    ensure!(told.contains("no run can be continued"), "{told}");
+    shorten(&page, "500").await?;
+    page.click("train").await?;
+    page.wait_until("the second step", READY, &format!("return {STEP} >= 2"))
+        .await?;
+    page.break_gpu(GpuFault::Destroyed).await?;
+    let said = "return document.querySelector('[data-testid=\"notes\"]')?.textContent.includes('starts again from its beginning')";
+    page.wait_until("it says so", READY, said).await?;
+    page.wait_until("it trains", READY, &format!("return {STEP} >= 1"))
+        .await?;
+    let notes = page.content("[data-testid=\"notes\"]").await?;
+    ensure!(notes.contains("no checkpoint to go on from"), "{notes}");
+    ensure!(!notes.contains("the run continues"), "{notes}");
+    page.click("stop").await?;
+    page.wait_enabled("train", READY).await?;
+    page.no_panic()?;
+    page.close().await
 }
 
 #[tokio::test(flavor = "multi_thread")]

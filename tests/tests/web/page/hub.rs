@@ -116,8 +116,6 @@ async fn a_download_goes_on_after_a_reload_and_its_model_trains() -> Result<()> 
     ensure!(page.run(&format!("return {STEP}"), Vec::new()).await? == json!(3));
 
     // Removed, and had back, and removed for good.
-    let unfold = "document.querySelector('[data-testid=\"stored-models\"]').open = true";
-    page.run(unfold, Vec::new()).await?;
     page.screenshot("stored-models").await?;
     page.press("forget-model").await?;
     page.press("undo-forget-model").await?;
@@ -125,7 +123,13 @@ async fn a_download_goes_on_after_a_reload_and_its_model_trains() -> Result<()> 
     page.run("window.dispatchEvent(new Event('pagehide'))", Vec::new())
         .await?;
     let is_gone = "return !document.querySelector('[data-testid=\"stored-models\"]')";
-    page.wait_until("it is removed", REACTION, is_gone).await?;
+    page.wait_until("it is off the list", REACTION, is_gone).await?;
+    let is_removed = "return (async () => {
+        const root = await (await navigator.storage.getDirectory()).getDirectoryHandle('lorakeet');
+        for await (const name of root.keys()) if (name.startsWith('model-')) return false;
+        return true;
+    })()";
+    page.wait_until("it is removed", REACTION, is_removed).await?;
     page.no_panic()?;
     page.close().await
 }

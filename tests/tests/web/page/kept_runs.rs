@@ -3,7 +3,7 @@
 use super::shorten;
 use anyhow::{Context, Result, ensure};
 use lorakeet_tests::browser::{Options, Page};
-use lorakeet_tests::user_actions::{REACTION, READY, STATUS, STEP};
+use lorakeet_tests::user_actions::{REACTION, READY, RUN, STATUS, STEP};
 use serde_json::{Value, json};
 
 /// The checkpoints that the indexes of the private file system name.
@@ -22,6 +22,19 @@ const CHECKPOINTS: &str = "return (async () => {
 })()";
 
 const IS_OFFERED: &str = "return !!document.querySelector('[data-testid=\"interrupted-run\"]')";
+
+const UNFOLD: &str = "document.querySelector('[data-testid=\"storage\"]').open = true";
+
+/// Whether no copy of a file is stored.
+const NO_COPY: &str = "return (async () => {
+    const root = await (await navigator.storage.getDirectory()).getDirectoryHandle('lorakeet');
+    for await (const name of (await root.getDirectoryHandle('inputs')).keys()) return !name;
+    return true;
+})()";
+
+/// Counts how often the browser is asked to keep what is stored.
+const COUNT_PERSIST: &str = "window.asked = 0; const persist = StorageManager.prototype.persist;
+    StorageManager.prototype.persist = function () { window.asked += 1; return persist.call(this); };";
 
 async fn open() -> Result<Page> {
     let page = Page::open(&Options {
@@ -89,18 +102,87 @@ async fn a_run_goes_on_after_the_page_was_closed() -> Result<()> {
         page.run(rate, Vec::new()).await? == "0.0007",
         "the run's settings are shown"
     );
+    page.run(UNFOLD, Vec::new()).await?;
     let stored = page.text("stored-runs").await?;
     ensure!(stored.contains("1 stored run"), "{stored}");
-    // Removed, and had back, and removed for good.
-    let open_list = "document.querySelector('[data-testid=\"stored-runs\"]').open = true";
-    page.run(open_list, Vec::new()).await?;
+    let room = "return document.querySelector('[data-testid=\"storage-room\"]').textContent.includes('that the browser lets it have')";
+    page.wait_until("the room is told", REACTION, room).await?;
     page.screenshot("stored-runs").await?;
+    // Off the list at once, and had back, and removed for good.
     page.click("forget").await?;
+    page.wait_until(
+        "it is off the list",
+        REACTION,
+        "return !document.querySelector('[data-testid=\"stored-run\"]')",
+    )
+    .await?;
     page.click("undo-forget").await?;
-    page.click("forget-all").await?;
-    let gone = "return !document.querySelector('[data-testid=\"stored-runs\"]')";
+    page.wait_until(
+        "it is back",
+        REACTION,
+        "return !!document.querySelector('[data-testid=\"stored-run\"]')",
+    )
+    .await?;
+    page.click("free-all").await?;
+    let sure = page.text("free-all-size").await?;
+    ensure!(sure.contains("deleted for good") && sure.ends_with("B."), "{sure}");
+    ensure!(page.run(CHECKPOINTS, Vec::new()).await? != json!([]), "it only asks");
+    page.click("free-all-now").await?;
+    let gone = "return !document.querySelector('[data-testid=\"storage\"]')";
     page.wait_until("no run is stored", REACTION, gone).await?;
     ensure!(page.run(CHECKPOINTS, Vec::new()).await? == json!([]));
+    page.no_panic()?;
+    page.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_goes_wrong_goes_back_to_its_last_good_checkpoint_by_a_press() -> Result<()> {
+    let page = open().await?;
+    shorten(&page, "2000").await?;
+    // The rate grows until it is too high.
+    page.set_knob("learning_rate", "0.9").await?;
+    page.set_knob("warmup_steps", "60").await?;
+    page.run(COUNT_PERSIST, Vec::new()).await?;
+    page.click("train").await?;
+    page.wait_until("the second step", READY, &format!("return {STEP} >= 2"))
+        .await?;
+    let asked = page.run("return window.asked", Vec::new()).await?;
+    ensure!(asked == json!(1), "the first act that stores asks: {asked}");
+    page.click("pause").await?;
+    page.wait_until("it holds", REACTION, &format!("return {STATUS} === 'paused'"))
+        .await?;
+    page.run("window.dispatchEvent(new Event('pagehide'))", Vec::new())
+        .await?;
+    let written = format!(
+        "return ({}).then((found) => found.length > 0)",
+        &CHECKPOINTS["return ".len()..]
+    );
+    page.wait_until("a checkpoint is written", REACTION, &written).await?;
+    page.click("resume").await?;
+    let offered = "return document.querySelector('[data-testid=\"start-again\"]')?.textContent";
+    let label = page.wait_until("the way out is offered", RUN, offered).await?;
+    let label = label.as_str().context("a text")?.to_owned();
+    let step = label
+        .strip_prefix("Go back to step ")
+        .and_then(|rest| rest.split(' ').next()?.parse::<u64>().ok())
+        .with_context(|| label.clone())?;
+    ensure!(label.ends_with(" 0.3"), "a third of the rate: {label}");
+    page.screenshot("diverging").await?;
+    page.press("start-again").await?;
+    let goes_on = format!(
+        "return Number(document.querySelector('[data-testid=\"learning_rate\"]').value) === 0.3 && {STATUS} === 'running' \
+         && {STEP} > {step}"
+    );
+    page.wait_until("it goes on from there", READY, &goes_on).await?;
+    let notes = page.content("[data-testid=\"notes\"]").await?;
+    ensure!(
+        notes.contains(&format!(
+            "goes on from its checkpoint of step {step} with learning_rate 3e-1"
+        )),
+        "{notes}"
+    );
+    page.click("stop").await?;
+    page.wait_enabled("train", READY).await?;
     page.no_panic()?;
     page.close().await
 }
@@ -123,6 +205,18 @@ async fn a_run_on_the_person_s_own_file_goes_on_without_it() -> Result<()> {
     go_on(&page, step).await?;
     let shown = page.text("interrupted-run").await;
     ensure!(shown.is_err(), "a run that was stopped is not called interrupted");
+    // The copy is listed as what it is, and goes when it is removed and the page is left.
+    page.run(UNFOLD, Vec::new()).await?;
+    let files = page.text("stored-files").await?;
+    ensure!(
+        files.contains("parrots") && files.contains("needed by 1 run"),
+        "{files}"
+    );
+    page.click("forget-file").await?;
+    page.run("window.dispatchEvent(new Event('pagehide'))", Vec::new())
+        .await?;
+    page.wait_until("the copy is removed", REACTION, NO_COPY).await?;
+    ensure!(page.text("stored-runs").await?.contains("1 stored run"));
     page.no_panic()?;
     page.close().await
 }
