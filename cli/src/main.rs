@@ -127,7 +127,7 @@ struct Eval {
     /// The data, instead of the run file's.
     #[arg(long)]
     data: Option<PathBuf>,
-    /// An adapter's folder, or ORG/NAME on a hub.
+    /// An adapter of PEFT, llama.cpp (a GGUF file) or mlx-lm: its folder or file, or ORG/NAME on a hub.
     #[arg(long)]
     adapter: Option<PathBuf>,
 }
@@ -143,7 +143,7 @@ struct Predict {
 
 #[derive(Args)]
 struct Export {
-    /// A run file, a run's output_dir, a checkpoint, an adapter's folder, or a model trained throughout.
+    /// A run file, a run's output_dir, a checkpoint, an adapter (of PEFT, llama.cpp or mlx-lm), or a model trained throughout.
     #[arg(value_name = "RUN_OR_ADAPTER")]
     run: PathBuf,
     /// The form: a folder in Hugging Face's layout, one GGUF file, or the adapter alone.
@@ -216,7 +216,7 @@ struct Generate {
     /// A folder in Hugging Face's layout, a GGUF file, or a model of a hub: ORG/NAME, with @REVISION and :FILE where wanted.
     #[arg(long)]
     model: PathBuf,
-    /// An adapter's folder, or ORG/NAME on a hub.
+    /// An adapter of PEFT, llama.cpp (a GGUF file) or mlx-lm: its folder or file, or ORG/NAME on a hub.
     #[arg(long)]
     adapter: Option<PathBuf>,
     /// Take the prompt as a question to the model's chat template.

@@ -2,9 +2,11 @@
 //!
 //! [`ModelFiles`] is what the rest of the engine sees, whatever the files are: Hugging Face's names and shapes, a
 //! config in Hugging Face's layout, a tokenizer, a chat template. [`gguf`] and [`safetensors`] know the containers,
-//! [`blocks`] the number formats, [`peft`] adapters. Nothing here knows an architecture: what GGUF files call the parts of one
-//! comes with the call ([`Registry`]), and [`ModelFiles::open`] (`models/open.rs`) gives what `models/registry.rs` knows.
+//! [`blocks`] the number formats, [`peft`] adapters, [`adapter_files`] those of other programs, too. Nothing here knows an
+//! architecture: what GGUF files call the parts of one comes with the call ([`Registry`]), and [`ModelFiles::open`]
+//! (`models/open.rs`) gives what `models/registry.rs` knows.
 
+pub mod adapter_files;
 pub mod blocks;
 mod files;
 pub mod gguf;

@@ -10,11 +10,8 @@ mod patterns;
 pub use chosen::{ChosenModule, check_names, chosen_modules};
 pub use patterns::Patterns;
 
-use super::{
-    blocks,
-    files::{base_name, read_json},
-    safetensors,
-};
+use super::files::{base_name, read_json};
+use super::safetensors;
 use crate::config::TargetModules;
 use crate::store::Source;
 use crate::{Error, Result};
@@ -299,14 +296,8 @@ impl Adapter {
         let config = AdapterConfig::from_json(&read_json(named(CONFIG_FILE)?.as_ref()).await?)?;
         let source = named(TENSORS_FILE)?;
         super::sniff(source, true).await?;
-        let mut tensors = Vec::new();
-        for placed in safetensors::read_header(source).await? {
-            let located = |error: Error| error.file(TENSORS_FILE).field(placed.name.clone());
-            let length = usize::try_from(placed.bytes).map_err(|_| located(Error::model(msg::TooLarge)))?;
-            let bytes = source.read_at(placed.offset, length).await.map_err(located)?;
-            let values = blocks::decode(placed.storage, &bytes).map_err(located)?;
-            tensors.push((placed.name, placed.shape, values));
-        }
+        let placed = safetensors::read_header(source).await?;
+        let mut tensors = safetensors::read_numbers(source, placed).await?;
         if tensors.is_empty() {
             return Err(Error::format(msg::NoTensors).file(TENSORS_FILE));
         }

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod adapter_files;
 mod adapters;
 mod architectures;
 mod bundled;

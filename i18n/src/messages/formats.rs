@@ -203,6 +203,25 @@ messages! { "formats";
     NotATokenizer { error } = "is not a tokenizer: {error}", "不是分词器：{error}";
     LacksToken { token } = "has no {token}", "没有 {token}";
 
+    // adapter_files.rs
+    ModelNotAdapter = "is a model, not an adapter", "是模型，不是适配器";
+    ChooseAdapter =
+        "Choose an adapter: PEFT's or mlx-lm's two files, or a GGUF file of llama.cpp's.",
+        "请选择适配器：PEFT 或 mlx-lm 的两个文件，或 llama.cpp 的 GGUF 文件。";
+    OtherHalfMissing =
+        "is one half of a low-rank matrix, and the other half is missing",
+        "是低秩矩阵的一半，缺少另一半";
+    HalvesDiffer { a_shape, b_shape } =
+        "the halves of a low-rank matrix do not go together: A is {a_shape}, B is {b_shape}",
+        "低秩矩阵的两半不匹配：A 为 {a_shape}，B 为 {b_shape}";
+    NoLowRankMatrix = "is not a matrix of a LoRA, and nothing else is read", "不是 LoRA 的矩阵，其他张量不支持读取";
+    NotAFiniteNumber = "is not a number that can be used here", "不是此处可用的数";
+    UnknownLoraParameter = "is not a known setting of mlx-lm's LoRA", "不是 mlx-lm 的 LoRA 的已知设置";
+    NoListOfNames = "is not a list of names", "不是名称列表";
+    OtherRankThanSettings { found, rank } =
+        "has a rank of {found}, but adapter_config.json gives {rank}",
+        "秩为 {found}，而 adapter_config.json 中为 {rank}";
+
     // peft.rs
     ChooseLoraConfig = "Choose the adapter_config.json of a LoRA.", "请选择 LoRA 的 adapter_config.json。";
     ChangesBase { start } =
