@@ -10,6 +10,7 @@ mod commands;
 mod devices;
 mod export;
 mod hub;
+mod inspect;
 mod interrupt;
 mod json;
 mod log;
@@ -69,6 +70,11 @@ enum Action {
     },
     /// Describe a model's files: architecture, parameters, storage formats, and the memory that a run on it takes.
     Info(Info),
+    /// Say what files are and what they hold: a model or an adapter of PEFT, llama.cpp or mlx-lm; tensors by shape and format,
+    /// metadata, rank and scale.
+    Inspect(Inspect),
+    /// Say how far two adapters or two models lie apart, by tensor and by layer.
+    Diff(Diff),
     /// List the devices that can be used, with their limits, and measure those that can be opened: half a second each.
     Devices {
         /// Measure nothing.
@@ -111,6 +117,29 @@ struct Info {
     /// Measure the device, and say about how long a step of the run takes on it.
     #[arg(long)]
     time: bool,
+}
+
+#[derive(Args)]
+struct Inspect {
+    /// A file or a folder, or ORG/NAME on a hub.
+    path: PathBuf,
+    /// List every tensor, instead of those of all layers as one.
+    #[arg(long)]
+    tensors: bool,
+}
+
+#[derive(Args)]
+struct Diff {
+    /// An adapter or a model: a file, a folder, or ORG/NAME on a hub.
+    a: PathBuf,
+    /// Another one.
+    b: PathBuf,
+    /// The base of both adapters, where one is a GGUF file and the other is not.
+    #[arg(long, value_name = "MODEL")]
+    base: Option<PathBuf>,
+    /// List every tensor, instead of the largest changes.
+    #[arg(long)]
+    tensors: bool,
 }
 
 #[derive(Args)]

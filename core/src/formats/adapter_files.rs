@@ -113,12 +113,7 @@ enum Found {
 async fn found(files: &[Source]) -> Result<Option<Found>> {
     if let Some(config) = named(files, CONFIG_FILE) {
         let config = read_json(config.as_ref()).await?;
-        let is_there = |key: &&str| config.get(key).is_some();
-        let is_mlx = !is_there(&"peft_type")
-            && ["lora_parameters", "fine_tune_type", "lora_layers"]
-                .iter()
-                .any(is_there);
-        return Ok(Some(match is_mlx {
+        return Ok(Some(match is_mlx(&config) {
             true => Found::Mlx(config),
             false => Found::Peft,
         }));
@@ -145,6 +140,13 @@ async fn found(files: &[Source]) -> Result<Option<Found>> {
 
 fn named<'a>(files: &'a [Source], name: &str) -> Option<&'a Source> {
     files.iter().find(|file| base_name(file.name()) == name)
+}
+
+/// Whether adapter_config.json is mlx-lm's.
+pub(super) fn is_mlx(config: &Value) -> bool {
+    let is_there = |key: &str| config.get(key).is_some();
+    let own = ["lora_parameters", "fine_tune_type", "lora_layers"];
+    !is_there("peft_type") && own.into_iter().any(is_there)
 }
 
 /// Whether a GGUF file's metadata are an adapter's.

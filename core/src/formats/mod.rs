@@ -8,12 +8,14 @@
 
 pub mod adapter_files;
 pub mod blocks;
+pub mod diff;
 mod files;
 pub mod gguf;
 pub mod gguf_config;
 pub mod gguf_names;
 pub mod gguf_tokenizer;
 pub mod gguf_writer;
+pub mod inspect;
 pub mod peft;
 pub mod safetensors;
 #[cfg(feature = "engine")]

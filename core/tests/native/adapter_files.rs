@@ -88,8 +88,8 @@ fn what_a_gguf_adapter_says_beside_lora_is_refused_by_name() {
 
 #[test]
 fn mlx_lm_has_its_matrices_turned_and_one_scale() {
-    let a = (0..8).map(|i| i as f32).collect();
-    let b = (0..6).map(|i| i as f32).collect();
+    let a: Vec<f32> = (0..8).map(|i| i as f32).collect();
+    let b: Vec<f32> = (0..6).map(|i| i as f32).collect();
     let path = "model.layers.0.self_attn.q_proj";
     let tensors = [
         (format!("{path}.lora_a"), vec![4, 2], a),

@@ -16,6 +16,7 @@ mod examples;
 mod formats;
 mod gguf_blocks;
 mod hostile;
+mod inspect;
 mod labels;
 mod packing;
 mod protocol;

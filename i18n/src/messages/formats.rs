@@ -222,6 +222,19 @@ messages! { "formats";
         "has a rank of {found}, but adapter_config.json gives {rank}",
         "秩为 {found}，而 adapter_config.json 中为 {rank}";
 
+    // inspect.rs, diff.rs
+    InspectThese =
+        "Name a safetensors or GGUF file, or the folder of a model or of an adapter.",
+        "请指定 safetensors 或 GGUF 文件，或者模型、适配器的文件夹。";
+    OnlyOneIsGguf =
+        "the two adapters call their modules by other names: GGUF's of one architecture, and those of others",
+        "两个适配器对模块的命名不同：一个使用某架构的 GGUF 名称，另一个不是";
+    NameBaseOfBoth = "Name the base of both with --base.", "请用 --base 指定两者的基座模型。";
+    ModelAndAdapter = "one is a model and the other an adapter", "一个是模型，另一个是适配器";
+    CompareAlike =
+        "Compare two adapters or two models; an adapter becomes a model by `lorakeet export --to merged`.",
+        "请比较两个适配器或两个模型；用 `lorakeet export --to merged` 可将适配器变为模型。";
+
     // peft.rs
     ChooseLoraConfig = "Choose the adapter_config.json of a LoRA.", "请选择 LoRA 的 adapter_config.json。";
     ChangesBase { start } =
