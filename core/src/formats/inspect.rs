@@ -4,11 +4,11 @@
 
 use super::adapter_files::{AdapterFiles, AdapterForm, MLX_TENSORS_FILE, is_adapter, is_mlx};
 use super::blocks::Storage;
-use super::files::{base_name, choose_shards, read_json};
+use super::files::{INDICES, base_name, choose_shards, is_torch, read_json};
 use super::gguf::{self, Metadata, Value as Metadatum};
-use super::peft::{CONFIG_FILE, TENSORS_FILE};
+use super::peft::{CONFIG_FILE, TENSORS_FILE, TORCH_TENSORS_FILE};
 use super::safetensors::{self, Placed};
-use super::{Sniffed, sniff};
+use super::{Sniffed, sniff, torch_file};
 use crate::store::Source;
 use crate::{Error, Result};
 use lorakeet_i18n::Field;
@@ -189,8 +189,10 @@ pub async fn inspect(files: &[Source]) -> Result<Inspected> {
             true => (FileKind::MlxAdapter, MLX_TENSORS_FILE),
             false => (FileKind::Adapter, TENSORS_FILE),
         };
-        let tensors: Vec<Source> = by_name.get(name).map(|file| (*file).clone()).into_iter().collect();
-        let mut found = of_safetensors(kind, &tensors).await?;
+        let named = |name: &str| by_name.get(name).map(|file| (*file).clone());
+        let of_torch = || named(TORCH_TENSORS_FILE).filter(|_| kind == FileKind::Adapter);
+        let tensors: Vec<Source> = named(name).or_else(of_torch).into_iter().collect();
+        let mut found = of_tensors(kind, &tensors).await?;
         found.adapter = Some(facts(files).await);
         found.settings = adapter_config;
         found.read.push(CONFIG_FILE.to_owned());
@@ -202,26 +204,30 @@ pub async fn inspect(files: &[Source]) -> Result<Inspected> {
     let config = json("config.json").await?;
     if let ([only], true) = (files, config.is_null()) {
         let is_tensors = only.name().to_ascii_lowercase().ends_with(".safetensors");
-        if !is_tensors {
+        if !is_tensors && !is_torch(only) {
             let found = Field::list([only.name()]);
             return Err(Error::model(msg::NoWeightsAmong { found }).remedy(msg::InspectThese));
         }
         sniff(only, true).await?;
-        return of_safetensors(FileKind::Tensors, files).await;
+        return of_tensors(FileKind::Tensors, files).await;
     }
-    let index = json("model.safetensors.index.json").await?;
-    let index_name = (!index.is_null()).then(|| "model.safetensors.index.json".to_owned());
-    let index = (!index.is_null()).then_some(index);
-    let shards = choose_shards(&by_name, index, true)?;
+    let mut indices = [None, None];
+    for (index, name) in indices.iter_mut().zip(INDICES) {
+        *index = Some(json(name).await?).filter(|index| !index.is_null());
+    }
+    let shards = choose_shards(&by_name, indices.clone(), true)?;
     let kind = match config.is_null() {
         true => FileKind::Tensors,
         false => FileKind::Model,
     };
-    let mut found = of_safetensors(kind, &shards).await?;
+    let mut found = of_tensors(kind, &shards).await?;
     if !config.is_null() {
         found.read.push("config.json".to_owned());
     }
-    found.read.extend(index_name);
+    let of_torch = shards.iter().any(is_torch);
+    let used = indices.iter().zip(INDICES).filter(|(index, _)| index.is_some());
+    let used = used.filter(|(_, name)| of_torch == name.contains(".bin."));
+    found.read.extend(used.map(|(_, name)| name.to_owned()));
     found.architecture = config["model_type"].as_str().map(str::to_owned);
     found.settings = config;
     Ok(found.with_others(files))
@@ -266,7 +272,7 @@ fn tensors(placed: Vec<Placed>) -> impl Iterator<Item = InspectedTensor> {
     })
 }
 
-async fn of_safetensors(kind: FileKind, files: &[Source]) -> Result<Inspected> {
+async fn of_tensors(kind: FileKind, files: &[Source]) -> Result<Inspected> {
     let mut found = Inspected {
         kind,
         architecture: None,
@@ -278,6 +284,13 @@ async fn of_safetensors(kind: FileKind, files: &[Source]) -> Result<Inspected> {
         others: Vec::new(),
     };
     for file in files {
+        if is_torch(file) {
+            let read = torch_file::read(file).await?;
+            found
+                .tensors
+                .extend(tensors(read.into_iter().map(|(placed, _)| placed).collect()));
+            continue;
+        }
         found.tensors.extend(tensors(safetensors::read_header(file).await?));
         found.metadata.extend(safetensors::read_metadata(file).await?);
     }

@@ -17,9 +17,12 @@ pub mod gguf_tokenizer;
 pub mod gguf_writer;
 pub mod inspect;
 pub mod peft;
+mod pickle;
 pub mod safetensors;
 #[cfg(feature = "engine")]
 mod sample;
+mod stored_zip;
+mod torch_file;
 
 pub use blocks::Storage;
 pub use gguf_config::{GgufFile, GgufModel, OfGguf};
@@ -32,8 +35,8 @@ use crate::store::{Source, read_all};
 use crate::tokenizer::Tokenizer;
 use crate::{Error, Result};
 use files::{
-    MOST_TEXT_BYTES, Sniffed, base_name, chat_template, choose_shards, ids_at, read_json, read_text, sniff,
-    template_in_settings,
+    INDICES, MOST_TEXT_BYTES, Sniffed, base_name, chat_template, choose_shards, ids_at, is_torch, read_json, read_text,
+    sniff, template_in_settings,
 };
 use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::formats as msg;
@@ -96,6 +99,8 @@ pub struct ModelFiles {
     pub config: Value,
     /// Of a model of several parts, the note on what is read of it.
     pub text_part: Option<Message>,
+    /// Where its tensors are in files of torch.save, the note that says so.
+    pub torch_files: Option<Message>,
     /// The head that a run puts on, in place of config.json's.
     pub(crate) head: Option<HeadSpec>,
     /// The tokenizer, where the files bring one.
@@ -127,8 +132,8 @@ struct Place {
 }
 
 impl ModelFiles {
-    /// Opens one GGUF file of an architecture that `registry` knows, or a set with config.json and safetensors. Reads headers
-    /// only.
+    /// Opens one GGUF file of an architecture that `registry` knows, or a set with config.json and safetensors, or without those
+    /// pytorch_model.bin. Reads headers only.
     ///
     /// A set may also hold tokenizer.json, tokenizer_config.json, special_tokens_map.json, generation_config.json,
     /// chat_template.jinja and model.safetensors.index.json; other files are not looked at.
@@ -211,6 +216,7 @@ impl ModelFiles {
             name: name.into(),
             config,
             text_part: None,
+            torch_files: None,
             head: None,
             tokenizer: None,
             chat_template: None,
@@ -357,8 +363,17 @@ impl ModelFiles {
             let kind = config["model_type"].as_str();
             kind.is_some_and(|kind| SMALL_MODELS.contains(&kind)) && config["vocab_size"].is_null()
         });
-        let index = json("model.safetensors.index.json").await?;
-        let shards = choose_shards(&by_name, index, takes_no_text)?;
+        let indices = [json(INDICES[0]).await?, json(INDICES[1]).await?];
+        let shards = choose_shards(&by_name, indices, takes_no_text)?;
+        let names: Vec<&str> = shards
+            .iter()
+            .filter(|file| is_torch(file))
+            .map(|file| file.name())
+            .collect();
+        let torch_files: Option<Message> = (!names.is_empty()).then(|| {
+            let files = Field::list(&names);
+            msg::FromTorchFiles { files }.into()
+        });
         let Some(config) = config else {
             return Err(Error::model(msg::ConfigMissing).remedy(msg::ChooseWithConfig));
         };
@@ -366,8 +381,13 @@ impl ModelFiles {
             return Err(Error::format(common::NotJsonObject).file("config.json"));
         }
         let mut tensors = Vec::new();
-        for source in shards {
-            for placed in safetensors::read_header(&source).await? {
+        for source in &shards {
+            if is_torch(source) {
+                let read = torch_file::read(source).await?.into_iter();
+                tensors.extend(read.map(|(placed, file)| (placed, Change::None, file)));
+                continue;
+            }
+            for placed in safetensors::read_header(source).await? {
                 tensors.push((placed, Change::None, source.clone()));
             }
         }
@@ -405,6 +425,7 @@ impl ModelFiles {
             name,
             config,
             text_part,
+            torch_files,
             head: None,
             tokenizer,
             chat_template,
@@ -449,6 +470,7 @@ impl ModelFiles {
             name: metadata.text("general.name").unwrap_or(file_stem).to_string(),
             config,
             text_part: None,
+            torch_files: None,
             head: None,
             tokenizer,
             chat_template,

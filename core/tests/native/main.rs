@@ -24,3 +24,4 @@ mod quant;
 mod random;
 mod templates;
 mod tokenizer;
+mod torch_files;
