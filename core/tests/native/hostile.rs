@@ -174,7 +174,10 @@ fn broken_safetensors_files_are_refused_or_read() {
 
 #[test]
 fn broken_files_of_torch_are_refused_or_read() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/native/torch_files/pytorch_model.bin");
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/native/torch_files/pytorch_model.bin"
+    );
     let sound = std::fs::read(path).expect("the file is in the repository");
     survive("pytorch_model.bin", &sound, 4000, |bytes| {
         let files = [("config.json", b"{}".to_vec()), ("pytorch_model.bin", bytes)];
