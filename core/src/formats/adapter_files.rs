@@ -172,14 +172,16 @@ impl AdapterFiles {
             Some(Found::Gguf(file)) => open_gguf(&file).await.map(Self::Other),
             Some(Found::Mlx(config)) => open_mlx(&files, &config).await.map(Self::Other),
             Some(Found::Peft) => open_peft(files).await,
-            None => match files.as_slice() {
-                [only] if sniff(only, false).await? == Sniffed::Gguf => {
+            None => {
+                if let [only] = files.as_slice()
+                    && sniff(only, false).await? == Sniffed::Gguf
+                {
                     let error = Error::model(msg::ModelNotAdapter).file(only.name());
-                    Err(error.remedy(msg::ChooseAdapter))
+                    return Err(error.remedy(msg::ChooseAdapter));
                 }
                 // It says which of PEFT's files is missing.
-                _ => open_peft(files).await,
-            },
+                open_peft(files).await
+            }
         }
     }
 

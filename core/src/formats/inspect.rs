@@ -92,7 +92,7 @@ pub struct AdapterFacts {
     pub modules: usize,
     /// Modules by their R.
     pub ranks: BTreeMap<usize, usize>,
-    /// Modules by what their products are multiplied by, times R; scales in rising order.
+    /// Modules by what their products are multiplied by, times R; in rising order.
     pub alphas: Vec<(f64, usize)>,
     /// Modules by what their products are multiplied by, alpha/R; in rising order.
     pub scales: Vec<(f64, usize)>,
@@ -255,7 +255,7 @@ async fn only_gguf(files: &[Source]) -> Result<Option<&Source>> {
     }
     match found.as_slice() {
         [] => Ok(None),
-        [only] => Ok(Some(only)),
+        [only] => Ok(Some(*only)),
         several => {
             let files = Field::list(several.iter().map(|source| source.name()));
             Err(Error::config(msg::SeveralGgufFiles { files }).remedy(msg::ChooseOneFile))
