@@ -3,6 +3,7 @@
 use crate::devices;
 use crate::export;
 use crate::hub::{self, Located};
+use crate::inspect;
 use crate::interrupt::{on_interrupt, stop_on_interrupt};
 use crate::json;
 use crate::log::{Log, cannot_read, cannot_write};
@@ -56,6 +57,8 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Action::Runs { folder } => block_on(runs::list(&folder, cli.json)),
         Action::Show { run } => block_on(runs::show(&run, cli.json)),
         Action::Info(task) => block_on(info(task, device, &mut events)),
+        Action::Inspect(wish) => block_on(inspect::run(wish, cli.json, &mut |event| events.take(event))),
+        Action::Diff(wish) => block_on(inspect::diff(wish, cli.json, &mut |event| events.take(event))),
         Action::Devices { no_probe } => block_on(devices::list(device, !no_probe, cli.json)),
     }
 }

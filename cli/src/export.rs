@@ -9,7 +9,8 @@ use lorakeet_core::config::RunConfig;
 use lorakeet_core::error::{Error, Result};
 use lorakeet_core::export::{RunRecord, SHARD_BYTES, Settings, Trained, export};
 use lorakeet_core::formats::ModelFiles;
-use lorakeet_core::formats::peft::{Adapter, CONFIG_FILE};
+use lorakeet_core::formats::adapter_files::{AdapterFiles, holds_adapter};
+use lorakeet_core::formats::peft::CONFIG_FILE;
 use lorakeet_core::host::Control;
 use lorakeet_core::protocol::Event;
 use lorakeet_core::store::{DirectorySink, Source};
@@ -41,11 +42,10 @@ struct Found {
 /// Writes what a run learnt for other programs.
 pub async fn run(wish: Export, json: bool, take: &mut dyn FnMut(&Event)) -> Result<ExitCode> {
     let found = find(&wish.run)?;
-    let adapter_config = found.path.join(CONFIG_FILE);
-    let has_adapter = adapter_config.is_file();
-    let (adapter, head) = match has_adapter {
+    let own = sources(&found.path)?;
+    let (adapter, head) = match holds_adapter(&own).await? {
         true => (
-            Some(Adapter::open(sources(&found.path)?).await?),
+            Some(AdapterFiles::open(own).await?),
             read_json(&found.path.join("config.json"))?,
         ),
         false => (None, None),
@@ -61,6 +61,10 @@ pub async fn run(wish: Export, json: bool, take: &mut dyn FnMut(&Event)) -> Resu
     if files.name == "model" {
         files.name = name_of(&fs::canonicalize(&base).unwrap_or_else(|_| base.clone()));
     }
+    let adapter = match adapter {
+        Some(adapter) => Some(files.on_base(adapter).await?),
+        None => None,
+    };
     let mut record = record(&found)?;
     let named = adapter
         .as_ref()
@@ -145,12 +149,16 @@ fn settings_in(path: &Path) -> Result<RunConfig> {
 }
 
 /// The base of an adapter: the run's, else what the adapter names, as seen from here or from its folder.
-fn base_of(found: &Found, adapter: &Adapter) -> Result<PathBuf> {
+fn base_of(found: &Found, adapter: &AdapterFiles) -> Result<PathBuf> {
     let of_run = found.run.as_ref().map(|run| run.model_name_or_path.clone());
     let named = of_run
         .filter(|name| !name.is_empty())
-        .or(adapter.config.base_model_name_or_path.clone());
-    let located = |error: Error| error.file(found.path.join(CONFIG_FILE).display().to_string());
+        .or(adapter.base().map(str::to_owned));
+    let settings = match found.path.is_dir() {
+        true => found.path.join(CONFIG_FILE),
+        false => found.path.clone(),
+    };
+    let located = |error: Error| error.file(settings.display().to_string());
     let Some(base) = named.filter(|name| !name.is_empty()) else {
         return Err(located(Error::config(msg::BaseUnknown)).remedy(msg::NameBase));
     };

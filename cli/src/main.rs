@@ -10,6 +10,7 @@ mod commands;
 mod devices;
 mod export;
 mod hub;
+mod inspect;
 mod interrupt;
 mod json;
 mod log;
@@ -69,6 +70,11 @@ enum Action {
     },
     /// Describe a model's files: architecture, parameters, storage formats, and the memory that a run on it takes.
     Info(Info),
+    /// Say what files are and what they hold: a model or an adapter of PEFT, llama.cpp or mlx-lm; tensors by shape and format,
+    /// metadata, rank and scale.
+    Inspect(Inspect),
+    /// Say how far two adapters or two models lie apart, by tensor and by layer.
+    Diff(Diff),
     /// List the devices that can be used, with their limits, and measure those that can be opened: half a second each.
     Devices {
         /// Measure nothing.
@@ -114,6 +120,29 @@ struct Info {
 }
 
 #[derive(Args)]
+struct Inspect {
+    /// A file or a folder, or ORG/NAME on a hub.
+    path: PathBuf,
+    /// List every tensor, instead of those of all layers as one.
+    #[arg(long)]
+    tensors: bool,
+}
+
+#[derive(Args)]
+struct Diff {
+    /// An adapter or a model: a file, a folder, or ORG/NAME on a hub.
+    a: PathBuf,
+    /// Another one.
+    b: PathBuf,
+    /// The base of both adapters, where one is a GGUF file and the other is not.
+    #[arg(long, value_name = "MODEL")]
+    base: Option<PathBuf>,
+    /// List every tensor, instead of the largest changes.
+    #[arg(long)]
+    tensors: bool,
+}
+
+#[derive(Args)]
 struct Eval {
     /// A run file: its model, adapter, data and layout are used.
     #[arg(required_unless_present_all = ["model", "data"])]
@@ -127,7 +156,7 @@ struct Eval {
     /// The data, instead of the run file's.
     #[arg(long)]
     data: Option<PathBuf>,
-    /// An adapter's folder, or ORG/NAME on a hub.
+    /// An adapter of PEFT, llama.cpp (a GGUF file) or mlx-lm: its folder or file, or ORG/NAME on a hub.
     #[arg(long)]
     adapter: Option<PathBuf>,
 }
@@ -143,7 +172,7 @@ struct Predict {
 
 #[derive(Args)]
 struct Export {
-    /// A run file, a run's output_dir, a checkpoint, an adapter's folder, or a model trained throughout.
+    /// A run file, a run's output_dir, a checkpoint, an adapter (of PEFT, llama.cpp or mlx-lm), or a model trained throughout.
     #[arg(value_name = "RUN_OR_ADAPTER")]
     run: PathBuf,
     /// The form: a folder in Hugging Face's layout, the same for sentence-transformers, one GGUF file, or the adapter alone.
@@ -226,7 +255,7 @@ struct Generate {
     /// A folder in Hugging Face's layout, a GGUF file, or a model of a hub: ORG/NAME, with @REVISION and :FILE where wanted.
     #[arg(long)]
     model: PathBuf,
-    /// An adapter's folder, or ORG/NAME on a hub.
+    /// An adapter of PEFT, llama.cpp (a GGUF file) or mlx-lm: its folder or file, or ORG/NAME on a hub.
     #[arg(long)]
     adapter: Option<PathBuf>,
     /// Take the prompt as a question to the model's chat template.

@@ -1,5 +1,7 @@
 //! The command `lorakeet` as a process: killed, interrupted, without a reader, and in folders that hold something already.
 
+#[path = "native/inspect.rs"]
+mod inspect;
 #[path = "native/runs.rs"]
 mod runs;
 

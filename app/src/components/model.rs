@@ -16,7 +16,7 @@ use lorakeet_core::protocol::{ModelInfo, Stage};
 use web_sys::File;
 
 /// Endings of files that belong to a model.
-const ENDINGS: [&str; 5] = [".gguf", ".safetensors", ".json", ".jinja", ".txt"];
+const ENDINGS: [&str; 6] = [".gguf", ".safetensors", ".bin", ".json", ".jinja", ".txt"];
 
 /// The step of the model.
 #[component]
@@ -114,7 +114,7 @@ pub fn Model() -> impl IntoView {
                 </select>
             </Show>
             <DropZone id="model-input" label=Signal::derive(state.text(|w| w.model_drop))
-                hint=Signal::derive(state.text(|w| w.model_drop_hint)) accept=".gguf,.safetensors,.json,.jinja,.txt" folders=true
+                hint=Signal::derive(state.text(|w| w.model_drop_hint)) accept=".gguf,.safetensors,.bin,.json,.jinja,.txt" folders=true
                 disabled=locked take=take_own/>
             <FromHub/>
             {move || state.loaded.model.get().map(|info| view! { <Facts info/> })}

@@ -29,7 +29,7 @@ impl Place {
     }
 
     /// What the command writes to standard output, where it ends well.
-    fn prints(&self, words: &[&str]) -> String {
+    pub(super) fn prints(&self, words: &[&str]) -> String {
         let output = self.command(words).stdout(Stdio::piped()).output().expect("it runs");
         assert!(
             output.status.success(),

@@ -10,7 +10,7 @@ use crate::formats::gguf::{read_header, read_pairs};
 use crate::formats::gguf_names::Heads;
 use crate::formats::gguf_writer::{ALIGNMENT, GgufWriter};
 use crate::formats::{Change, GgufForm, Storage};
-use crate::models::registry::{ARCHITECTURES, Kind, of_gguf};
+use crate::models::registry::{ARCHITECTURES, Kind, gguf_form, heads};
 use crate::quant::ggml;
 use crate::store::{Pieces, Source, StreamSink};
 use lorakeet_i18n::Message;
@@ -39,19 +39,11 @@ impl Names {
             let known = ARCHITECTURES.iter().filter(|row| row.gguf.is_some());
             no_architecture(merged, form, known.map(|row| row.model_type))
         };
-        let is_mistral = merged.architecture.model_type == "mistral";
-        let form = match &merged.architecture.gguf {
-            Some(form) => form,
-            // llama.cpp takes a Mistral whose layers see all tokens for a Llama.
-            None if is_mistral && merged.config["sliding_window"].is_null() => of_gguf("llama")?.form,
-            None => return Err(unknown()),
-        };
-        let query = gguf_keys::heads(&merged.config);
-        let key_value = gguf_keys::kv_heads(&merged.config);
+        let form = gguf_form(merged.architecture, &merged.config)?.ok_or_else(unknown)?;
         let is_gated = |tensor: &MergedTensor| tensor.name.contains("DenseReluDense.wi_0");
         Ok(Self {
             form,
-            heads: Heads { query, key_value },
+            heads: heads(&merged.config),
             is_gated: merged.tensors.iter().any(is_gated),
         })
     }

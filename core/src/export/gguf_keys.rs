@@ -6,18 +6,9 @@
 use super::merged::Merged;
 use crate::error::{Error, Result};
 use crate::formats::gguf_writer::GgufWriter;
+use crate::models::registry;
 use lorakeet_i18n::messages::export as msg;
 use serde_json::Value;
-
-/// The number of attention heads that config.json has.
-pub(super) fn heads(config: &Value) -> usize {
-    first(config, &["num_attention_heads", "n_head", "num_heads"]).unwrap_or(1) as usize
-}
-
-/// The number of key/value heads.
-pub(super) fn kv_heads(config: &Value) -> usize {
-    first(config, &["num_key_value_heads"]).map_or_else(|| heads(config), |heads| heads as usize)
-}
 
 fn first(config: &Value, keys: &[&str]) -> Option<u64> {
     keys.iter().find_map(|key| config[*key].as_u64())
@@ -114,7 +105,7 @@ fn rotary(keys: &mut Keys<'_>) -> Result<Option<Vec<f32>>> {
     let width = keys.integer("embedding_length", &["hidden_size"], None)?;
     keys.integer("feed_forward_length", &["intermediate_size"], None)?;
     let heads = keys.integer("attention.head_count", &["num_attention_heads"], None)?;
-    keys.set("attention.head_count_kv", kv_heads(config) as u32);
+    keys.set("attention.head_count_kv", registry::heads(config).key_value as u32);
     keys.float("attention.layer_norm_rms_epsilon", keys.number("rms_norm_eps", 1e-6));
     let usual = match keys.architecture {
         "gemma2" | "gemma3" => 256,

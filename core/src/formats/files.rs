@@ -56,37 +56,25 @@ pub(super) async fn sniff(source: &Source, is_tensors: bool) -> Result<Sniffed> 
     Ok(Sniffed::Other)
 }
 
-/// The safetensors files that make up the model.
+/// What lists the files of a model's tensors: of safetensors, and of torch.save.
+pub(super) const INDICES: [&str; 2] = ["model.safetensors.index.json", "pytorch_model.bin.index.json"];
+/// The one file of torch.save's.
+const TORCH_FILE: &str = "pytorch_model.bin";
+
+/// Whether a file of tensors is torch.save's.
+pub(super) fn is_torch(source: &Source) -> bool {
+    source.name().to_ascii_lowercase().ends_with(".bin")
+}
+
+/// The files that make up the model: safetensors, or where there are none, torch.save's. `indices` is what [`INDICES`] hold.
 pub(super) fn choose_shards(
     by_name: &BTreeMap<&str, &Source>,
-    index: Option<Value>,
+    indices: [Option<Value>; 2],
     takes_no_text: bool,
 ) -> Result<Vec<Source>> {
-    if let Some(index) = index {
-        let wrong = |what: Message| {
-            Error::format(what)
-                .file("model.safetensors.index.json")
-                .field("weight_map")
-        };
-        let map = index.get("weight_map").and_then(Value::as_object);
-        let map = map.ok_or_else(|| wrong(msg::MissingOrNoObject.into()))?;
-        let mut shards = BTreeMap::new();
-        for shard in map.values() {
-            let shard = shard.as_str().ok_or_else(|| wrong(msg::ShardIsNoFileName.into()))?;
-            shards.insert(shard, by_name.get(base_name(shard)));
-        }
-        let missing: Vec<&str> = shards
-            .iter()
-            .filter(|(_, source)| source.is_none())
-            .map(|(name, _)| *name)
-            .collect();
-        if !missing.is_empty() {
-            let files = Field::list(missing);
-            return Err(Error::model(msg::NamedFilesMissing { files })
-                .file("model.safetensors.index.json")
-                .remedy(msg::ChooseAllParts));
-        }
-        return Ok(shards.into_values().flatten().map(|source| (*source).clone()).collect());
+    let [safetensors_index, torch_index] = indices;
+    if let Some(index) = safetensors_index {
+        return of_index(by_name, &index, INDICES[0]);
     }
     if let Some(whole) = by_name.get("model.safetensors") {
         return Ok(vec![(*whole).clone()]);
@@ -98,11 +86,17 @@ pub(super) fn choose_shards(
     if !shards.is_empty() {
         return Ok(shards);
     }
-    if by_name
-        .keys()
-        .any(|name| name.ends_with(".bin") || name.ends_with(".pt") || name.ends_with(".pth"))
-    {
-        return Err(Error::model(msg::PytorchWeights).remedy(msg::ConvertToSafetensors));
+    if let Some(index) = torch_index {
+        return of_index(by_name, &index, INDICES[1]);
+    }
+    if let Some(whole) = by_name.get(TORCH_FILE) {
+        return Ok(vec![(*whole).clone()]);
+    }
+    let is_other = |name: &&&str| [".bin", ".pt", ".pth"].iter().any(|ending| name.ends_with(ending));
+    let others: Vec<&str> = by_name.keys().filter(is_other).copied().collect();
+    if !others.is_empty() {
+        let files = Field::list(others);
+        return Err(Error::model(msg::OtherTorchFiles { files }).remedy(msg::NameTorchFile));
     }
     if by_name.contains_key("config.json") && (takes_no_text || by_name.contains_key("tokenizer.json")) {
         // A model that does not exist yet: full training starts it from fresh weights.
@@ -116,6 +110,30 @@ pub(super) fn choose_shards(
         }
     };
     Err(error.remedy(msg::ChooseModelFiles))
+}
+
+/// The files that the index called `name` lists.
+fn of_index(by_name: &BTreeMap<&str, &Source>, index: &Value, name: &str) -> Result<Vec<Source>> {
+    let wrong = |what: Message| Error::format(what).file(name).field("weight_map");
+    let map = index.get("weight_map").and_then(Value::as_object);
+    let map = map.ok_or_else(|| wrong(msg::MissingOrNoObject.into()))?;
+    let mut shards = BTreeMap::new();
+    for shard in map.values() {
+        let shard = shard.as_str().ok_or_else(|| wrong(msg::ShardIsNoFileName.into()))?;
+        shards.insert(shard, by_name.get(base_name(shard)));
+    }
+    let missing: Vec<&str> = shards
+        .iter()
+        .filter(|(_, source)| source.is_none())
+        .map(|(name, _)| *name)
+        .collect();
+    if !missing.is_empty() {
+        let files = Field::list(missing);
+        return Err(Error::model(msg::NamedFilesMissing { files })
+            .file(name)
+            .remedy(msg::ChooseAllParts));
+    }
+    Ok(shards.into_values().flatten().map(|source| (*source).clone()).collect())
 }
 
 /// The chat template that tokenizer_config.json carries: one text, or named ones, of which `default` counts.

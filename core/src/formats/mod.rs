@@ -2,21 +2,28 @@
 //!
 //! [`ModelFiles`] is what the rest of the engine sees, whatever the files are: Hugging Face's names and shapes, a
 //! config in Hugging Face's layout, a tokenizer, a chat template. [`gguf`] and [`safetensors`] know the containers,
-//! [`blocks`] the number formats, [`peft`] adapters. Nothing here knows an architecture: what GGUF files call the parts of one
-//! comes with the call ([`Registry`]), and [`ModelFiles::open`] (`models/open.rs`) gives what `models/registry.rs` knows.
+//! [`blocks`] the number formats, [`peft`] adapters, [`adapter_files`] those of other programs, too. Nothing here knows an
+//! architecture: what GGUF files call the parts of one comes with the call ([`Registry`]), and [`ModelFiles::open`]
+//! (`models/open.rs`) gives what `models/registry.rs` knows.
 
+pub mod adapter_files;
 pub mod blocks;
+pub mod diff;
 mod files;
 pub mod gguf;
 pub mod gguf_config;
 pub mod gguf_names;
 pub mod gguf_tokenizer;
 pub mod gguf_writer;
+pub mod inspect;
 pub mod peft;
+mod pickle;
 pub mod safetensors;
 #[cfg(feature = "engine")]
 mod sample;
 pub mod sentence;
+mod stored_zip;
+mod torch_file;
 
 pub use blocks::Storage;
 pub use gguf_config::{GgufFile, GgufModel, OfGguf};
@@ -30,8 +37,8 @@ use crate::store::{Source, read_all};
 use crate::tokenizer::Tokenizer;
 use crate::{Error, Result};
 use files::{
-    MOST_TEXT_BYTES, Sniffed, base_name, chat_template, choose_shards, ids_at, read_json, read_text, sniff,
-    template_in_settings,
+    INDICES, MOST_TEXT_BYTES, Sniffed, base_name, chat_template, choose_shards, ids_at, is_torch, read_json, read_text,
+    sniff, template_in_settings,
 };
 use lorakeet_i18n::messages::common;
 use lorakeet_i18n::messages::formats as msg;
@@ -96,6 +103,8 @@ pub struct ModelFiles {
     pub text_part: Option<Message>,
     /// What a folder of sentence-transformers says of the vectors of texts.
     pub sentence: Option<SentenceModules>,
+    /// Where its tensors are in files of torch.save, the note that says so.
+    pub torch_files: Option<Message>,
     /// The head that a run puts on, in place of config.json's.
     pub(crate) head: Option<HeadSpec>,
     /// The tokenizer, where the files bring one.
@@ -127,8 +136,8 @@ struct Place {
 }
 
 impl ModelFiles {
-    /// Opens one GGUF file of an architecture that `registry` knows, or a set with config.json and safetensors. Reads headers
-    /// only.
+    /// Opens one GGUF file of an architecture that `registry` knows, or a set with config.json and safetensors, or without those
+    /// pytorch_model.bin. Reads headers only.
     ///
     /// A set may also hold tokenizer.json, tokenizer_config.json, special_tokens_map.json, generation_config.json,
     /// chat_template.jinja, model.safetensors.index.json, modules.json and the config.json of its pooling; other files are not
@@ -216,6 +225,7 @@ impl ModelFiles {
             config,
             text_part: None,
             sentence: None,
+            torch_files: None,
             head: None,
             tokenizer: None,
             chat_template: None,
@@ -363,8 +373,17 @@ impl ModelFiles {
             let kind = config["model_type"].as_str();
             kind.is_some_and(|kind| SMALL_MODELS.contains(&kind)) && config["vocab_size"].is_null()
         });
-        let index = json("model.safetensors.index.json").await?;
-        let shards = choose_shards(&by_name, index, takes_no_text)?;
+        let indices = [json(INDICES[0]).await?, json(INDICES[1]).await?];
+        let shards = choose_shards(&by_name, indices, takes_no_text)?;
+        let names: Vec<&str> = shards
+            .iter()
+            .filter(|file| is_torch(file))
+            .map(|file| file.name())
+            .collect();
+        let torch_files: Option<Message> = (!names.is_empty()).then(|| {
+            let files = Field::list(&names);
+            msg::FromTorchFiles { files }.into()
+        });
         let Some(config) = config else {
             return Err(Error::model(msg::ConfigMissing).remedy(msg::ChooseWithConfig));
         };
@@ -372,8 +391,13 @@ impl ModelFiles {
             return Err(Error::format(common::NotJsonObject).file("config.json"));
         }
         let mut tensors = Vec::new();
-        for source in shards {
-            for placed in safetensors::read_header(&source).await? {
+        for source in &shards {
+            if is_torch(source) {
+                let read = torch_file::read(source).await?.into_iter();
+                tensors.extend(read.map(|(placed, file)| (placed, Change::None, file)));
+                continue;
+            }
+            for placed in safetensors::read_header(source).await? {
                 tensors.push((placed, Change::None, source.clone()));
             }
         }
@@ -414,6 +438,7 @@ impl ModelFiles {
             config,
             text_part,
             sentence,
+            torch_files,
             head: None,
             tokenizer,
             chat_template,
@@ -459,6 +484,7 @@ impl ModelFiles {
             config,
             text_part: None,
             sentence: None,
+            torch_files: None,
             head: None,
             tokenizer,
             chat_template,

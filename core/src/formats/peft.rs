@@ -10,11 +10,8 @@ mod patterns;
 pub use chosen::{ChosenModule, check_names, chosen_modules};
 pub use patterns::Patterns;
 
-use super::{
-    blocks,
-    files::{base_name, read_json},
-    safetensors,
-};
+use super::files::{base_name, read_json};
+use super::{safetensors, torch_file};
 use crate::config::TargetModules;
 use crate::store::Source;
 use crate::{Error, Result};
@@ -36,6 +33,9 @@ pub const CONFIG_FILE: &str = "adapter_config.json";
 
 /// See [`CONFIG_FILE`].
 pub const TENSORS_FILE: &str = "adapter_model.safetensors";
+
+/// The file of tensors of older releases, which torch.save wrote; it is read where there is no [`TENSORS_FILE`].
+pub const TORCH_TENSORS_FILE: &str = "adapter_model.bin";
 
 /// PEFT's LoraConfig, the part that this program acts on; defaults as in PEFT. Other keys are not kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -282,7 +282,8 @@ pub struct Adapter {
 }
 
 impl Adapter {
-    /// Opens adapter_config.json and adapter_model.safetensors; other files are not looked at.
+    /// Opens adapter_config.json and adapter_model.safetensors, or adapter_model.bin where that is not there; other files are not
+    /// looked at.
     ///
     /// # Errors
     /// One of them is missing or breaks its format.
@@ -297,16 +298,15 @@ impl Adapter {
             })
         };
         let config = AdapterConfig::from_json(&read_json(named(CONFIG_FILE)?.as_ref()).await?)?;
-        let source = named(TENSORS_FILE)?;
-        super::sniff(source, true).await?;
-        let mut tensors = Vec::new();
-        for placed in safetensors::read_header(source).await? {
-            let located = |error: Error| error.file(TENSORS_FILE).field(placed.name.clone());
-            let length = usize::try_from(placed.bytes).map_err(|_| located(Error::model(msg::TooLarge)))?;
-            let bytes = source.read_at(placed.offset, length).await.map_err(located)?;
-            let values = blocks::decode(placed.storage, &bytes).map_err(located)?;
-            tensors.push((placed.name, placed.shape, values));
-        }
+        let mut tensors = match (named(TENSORS_FILE), named(TORCH_TENSORS_FILE)) {
+            (Err(_), Ok(source)) => torch_file::read_numbers(source).await?,
+            (source, _) => {
+                let source = source?;
+                super::sniff(source, true).await?;
+                let placed = safetensors::read_header(source).await?;
+                safetensors::read_numbers(source, placed).await?
+            }
+        };
         if tensors.is_empty() {
             return Err(Error::format(msg::NoTensors).file(TENSORS_FILE));
         }
@@ -322,7 +322,11 @@ impl Adapter {
     pub async fn open_path(path: impl AsRef<std::path::Path>) -> Result<Self> {
         let path = path.as_ref();
         let source = |name: &str| crate::store::DiskFile::source(path.join(name));
-        Self::open(vec![source(CONFIG_FILE)?, source(TENSORS_FILE)?]).await
+        let tensors = match path.join(TENSORS_FILE).exists() || !path.join(TORCH_TENSORS_FILE).exists() {
+            true => TENSORS_FILE,
+            false => TORCH_TENSORS_FILE,
+        };
+        Self::open(vec![source(CONFIG_FILE)?, source(tensors)?]).await
     }
 
     /// The tensor at `key`: shape and numbers.

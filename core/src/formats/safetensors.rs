@@ -4,7 +4,7 @@
 //! `safetensors` crate writes such files here, but it does not read them: it wants the whole file in one slice and
 //! counts in `usize`, which ends at 4 GiB in a browser.
 
-use super::blocks::{Storage, safetensors_storage};
+use super::blocks::{Storage, decode, safetensors_storage};
 use crate::store::{ReadAt, Source};
 use crate::{Error, Result};
 use ::safetensors::Dtype;
@@ -14,7 +14,7 @@ use lorakeet_i18n::messages::formats as msg;
 use serde::Deserialize;
 use serde::de::{MapAccess, Visitor};
 use serde_json::json;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 /// The largest header that is read.
 const MOST_HEADER_BYTES: u64 = 64 << 20;
@@ -44,7 +44,18 @@ pub async fn read_header(source: &Source) -> Result<Vec<Placed>> {
         .map_err(|error| error.file(source.name()))
 }
 
-async fn parse_header(source: &dyn ReadAt) -> Result<Vec<Placed>> {
+/// What the file says of itself beside its tensors (`__metadata__`).
+///
+/// # Errors
+/// The file is not safetensors or is cut off.
+pub async fn read_metadata(source: &Source) -> Result<BTreeMap<String, serde_json::Value>> {
+    let read = read_json(source.as_ref()).await;
+    read.map(|(header, _)| header.metadata)
+        .map_err(|error| error.file(source.name()))
+}
+
+/// The JSON of a file, and where its data start.
+async fn read_json(source: &dyn ReadAt) -> Result<(Header, u64)> {
     let len_bytes = source.len_bytes();
     if len_bytes < 8 {
         return Err(cut_off(len_bytes, 8));
@@ -62,10 +73,16 @@ async fn parse_header(source: &dyn ReadAt) -> Result<Vec<Placed>> {
     let header = source.read_at(8, header_bytes as usize).await?;
     let header: Header = serde_json::from_slice(&header)
         .map_err(|error| Error::format(msg::HeaderIsNoJson { error }).remedy(msg::CheckAndDownloadAgain))?;
+    Ok((header, data_start))
+}
+
+async fn parse_header(source: &dyn ReadAt) -> Result<Vec<Placed>> {
+    let (header, data_start) = read_json(source).await?;
+    let len_bytes = source.len_bytes();
     let data_bytes = len_bytes - data_start;
     let mut names = HashSet::new();
-    let mut placed = Vec::with_capacity(header.0.len());
-    for (name, info) in header.0 {
+    let mut placed = Vec::with_capacity(header.tensors.len());
+    for (name, info) in header.tensors {
         let (begin, end) = info.data_offsets;
         let wrong = |what: Message| Error::format(what).field(name.clone());
         let storage = safetensors_storage(&info.dtype).ok_or_else(|| {
@@ -110,6 +127,22 @@ async fn parse_header(source: &dyn ReadAt) -> Result<Vec<Placed>> {
     Ok(placed)
 }
 
+/// The numbers of the tensors that `placed` says are in `source`, with names and shapes.
+///
+/// # Errors
+/// A storage is not one that is read here, or the file cannot be read.
+pub(super) async fn read_numbers(source: &Source, placed: Vec<Placed>) -> Result<Vec<(String, Vec<usize>, Vec<f32>)>> {
+    let mut tensors = Vec::with_capacity(placed.len());
+    for placed in placed {
+        let located = |error: Error| error.file(source.name()).field(placed.name.clone());
+        let length = usize::try_from(placed.bytes).map_err(|_| located(Error::model(msg::TooLarge)))?;
+        let bytes = source.read_at(placed.offset, length).await.map_err(located)?;
+        let values = decode(placed.storage, &bytes).map_err(located)?;
+        tensors.push((placed.name, placed.shape, values));
+    }
+    Ok(tensors)
+}
+
 /// Refuses tensors that share bytes of the file: a small file could hold any number of them.
 pub(super) fn check_overlaps(placed: &[Placed]) -> Result<()> {
     let mut order: Vec<&Placed> = placed.iter().filter(|tensor| tensor.bytes > 0).collect();
@@ -131,7 +164,10 @@ pub(super) fn cut_off(found: u64, needed: u64) -> Error {
 }
 
 /// The header in the order of the file; duplicate names are kept so that they can be refused.
-struct Header(Vec<(String, Info)>);
+struct Header {
+    tensors: Vec<(String, Info)>,
+    metadata: BTreeMap<String, serde_json::Value>,
+}
 
 #[derive(Deserialize)]
 struct Info {
@@ -149,15 +185,18 @@ impl<'de> Deserialize<'de> for Header {
                 f.write_str("an object of tensors")
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header, A::Error> {
-                let mut entries = Vec::new();
+                let (mut tensors, mut metadata) = (Vec::new(), BTreeMap::new());
                 while let Some(name) = map.next_key::<String>()? {
                     if name == "__metadata__" {
-                        map.next_value::<serde::de::IgnoredAny>()?;
+                        // What is no object is nothing that a tensor needs.
+                        if let serde_json::Value::Object(pairs) = map.next_value()? {
+                            metadata.extend(pairs);
+                        }
                     } else {
-                        entries.push((name, map.next_value()?));
+                        tensors.push((name, map.next_value()?));
                     }
                 }
-                Ok(Header(entries))
+                Ok(Header { tensors, metadata })
             }
         }
         deserializer.deserialize_map(Entries)

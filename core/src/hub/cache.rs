@@ -12,6 +12,7 @@
 //! link's place, as there.
 
 use super::Place;
+use super::choose::ADAPTERS;
 use super::client::{Hub, Repository};
 use super::id::{HubId, is_commit};
 use super::{choose, download};
@@ -296,7 +297,8 @@ pub fn cached(settings: &Settings, id: &HubId) -> Option<PathBuf> {
     let folder = CachePlace::new(&settings.cache, &id.id, &commit).snapshot();
     let has = |name: &str| length(&folder.join(name)).is_some();
     let is_model = has("config.json") && (has("model.safetensors") || has("model.safetensors.index.json"));
-    if id.file.is_none() && (is_model || has("adapter_config.json") && has("adapter_model.safetensors")) {
+    let is_adapter = ADAPTERS.iter().any(|names| names.iter().all(|name| has(name)));
+    if id.file.is_none() && (is_model || is_adapter) {
         return Some(folder);
     }
     let names = fs::read_dir(&folder).ok()?;

@@ -1,6 +1,8 @@
 //! Which files of a repository make a model.
 
 use super::client::{Hub, Repository};
+use crate::formats::adapter_files::MLX_TENSORS_FILE;
+use crate::formats::peft::{CONFIG_FILE, TENSORS_FILE};
 use crate::protocol::HubFile;
 use crate::{Error, Result};
 use lorakeet_i18n::Field;
@@ -20,8 +22,8 @@ const BESIDE: [&str; 6] = [
 ];
 /// Behind the name of a folder of sentence-transformers' pooling.
 const POOLING: &str = "_Pooling/config.json";
-/// What an adapter is made of.
-const ADAPTER: [&str; 2] = ["adapter_config.json", "adapter_model.safetensors"];
+/// What an adapter is made of: PEFT's, and mlx-lm's.
+pub(super) const ADAPTERS: [[&str; 2]; 2] = [[CONFIG_FILE, TENSORS_FILE], [CONFIG_FILE, MLX_TENSORS_FILE]];
 const WHOLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
 /// Quantizations of GGUF files that are taken where nobody chose, the first that there is.
@@ -81,9 +83,9 @@ pub async fn choose(hub: &Hub, repository: &Repository) -> Result<Chosen> {
         let path = usual.path.clone();
         return one_gguf(choices, &path, &asked.id.id);
     }
-    if ADAPTER.iter().all(|name| has(name)) {
+    if let Some(adapter) = ADAPTERS.iter().find(|names| names.iter().all(|name| has(name))) {
         let files = repository.files.iter();
-        let of_adapter = files.filter(|file| ADAPTER.contains(&file.path.as_str())).cloned();
+        let of_adapter = files.filter(|file| adapter.contains(&file.path.as_str())).cloned();
         let mut files: Vec<HubFile> = beside(repository);
         files.extend(of_adapter);
         return Ok(of(files, true));

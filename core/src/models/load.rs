@@ -144,6 +144,7 @@ impl<'a> Loader<'a> {
     pub(super) fn set_architecture(&mut self, architecture: &Architecture) -> Result<()> {
         self.aliases = architecture.aliases;
         self.notes.extend(self.files.text_part.clone());
+        self.notes.extend(self.files.torch_files.clone());
         let notes = keys::check(&self.files.config, architecture, self.fresh)?;
         self.notes.extend(notes);
         // What only some heads read is of its type whatever the head.

@@ -29,6 +29,7 @@ mod modernbert;
 mod names;
 mod norm;
 mod open;
+mod other_adapters;
 mod pack;
 mod parameters;
 pub(crate) mod parts;

@@ -8,7 +8,7 @@ use super::{bert, body::Body, gemma, gpt2, head::Head, keys, llama, load::Loader
 use crate::{
     did_you_mean::nearest,
     error::{Error, Result},
-    formats::{GgufForm, GgufModel},
+    formats::{GgufForm, GgufModel, gguf_names::Heads},
     task::Task,
 };
 use lorakeet_i18n::{Field, messages::models as msg};
@@ -161,6 +161,25 @@ pub fn of_gguf(name: &str) -> Result<GgufModel> {
         };
         unknown(Error::model(what).field("general.architecture"), name, &names)
     })
+}
+
+/// How GGUF files hold a model of `architecture` with this config.json; `None` where they do not.
+pub(crate) fn gguf_form(architecture: &'static Architecture, config: &Value) -> Result<Option<&'static GgufForm>> {
+    let is_mistral = architecture.model_type == "mistral";
+    match &architecture.gguf {
+        Some(form) => Ok(Some(form)),
+        // llama.cpp takes a Mistral whose layers see all tokens for a Llama.
+        None if is_mistral && config["sliding_window"].is_null() => Ok(Some(of_gguf("llama")?.form)),
+        None => Ok(None),
+    }
+}
+
+/// Attention heads by config.json.
+pub(crate) fn heads(config: &Value) -> Heads {
+    let first = |keys: &[&str]| keys.iter().find_map(|key| config[*key].as_u64());
+    let query = first(&["num_attention_heads", "n_head", "num_heads"]).unwrap_or(1) as usize;
+    let key_value = first(&["num_key_value_heads"]).map_or(query, |heads| heads as usize);
+    Heads { query, key_value }
 }
 
 /// The names of the architectures that can be trained for `task`.

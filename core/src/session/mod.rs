@@ -300,8 +300,8 @@ impl Session {
         Ok(())
     }
 
-    /// The same from an adapter's files, among them config.json where the adapter brings a head of its own: the model is then
-    /// read again with that head.
+    /// The same from an adapter's files, of PEFT, llama.cpp or mlx-lm, among them config.json where the adapter brings a head of its
+    /// own: the model is then read again with that head.
     ///
     /// # Errors
     /// As [`Session::load_adapter`]; files that cannot be read.
@@ -317,7 +317,7 @@ impl Session {
             }
             None => None,
         };
-        let adapter = Adapter::open(files).await?;
+        let adapter = loaded(&self.model)?.files.open_adapter(files).await?;
         if let Some(config) = config
             && HeadRecord::is_in(&config)
         {

@@ -195,8 +195,11 @@ fn incomplete_sets_say_what_is_missing() {
     assert!(error.contains("config.json is missing"), "{error}");
     let error = refused(vec![file("config.json", CONFIG)]).to_string();
     assert!(error.contains("no weights") && error.contains("config.json"), "{error}");
-    let error = refused(vec![file("config.json", CONFIG), file("pytorch_model.bin", "x")]).to_string();
-    assert!(error.contains("safetensors"), "{error}");
+    let error = refused(vec![file("config.json", CONFIG), file("weights.bin", "x")]).to_string();
+    assert!(
+        error.contains("safetensors") && error.contains("weights.bin"),
+        "{error}"
+    );
     let error = refused(vec![
         file("config.json", "{\"a\": "),
         file("model.safetensors", one_tensor("a")),

@@ -173,6 +173,24 @@ fn broken_safetensors_files_are_refused_or_read() {
 }
 
 #[test]
+fn broken_files_of_torch_are_refused_or_read() {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/native/torch_files/pytorch_model.bin"
+    );
+    let sound = std::fs::read(path).expect("the file is in the repository");
+    survive("pytorch_model.bin", &sound, 4000, |bytes| {
+        let files = [("config.json", b"{}".to_vec()), ("pytorch_model.bin", bytes)];
+        let files = files.map(|(name, bytes)| MemoryFile::source(name, bytes));
+        let Ok(model) = now(ModelFiles::open(files.to_vec())) else {
+            return false;
+        };
+        let mut names = model.entries().iter().map(|entry| &entry.name);
+        names.all(|name| now(model.read_bytes(name)).is_ok())
+    });
+}
+
+#[test]
 fn broken_files_of_numbers_are_refused_or_read() {
     let read =
         |name: &str, bytes: &[u8]| Dataset::parse(name, bytes).and_then(|read| read.numeric(&Columns::default()));

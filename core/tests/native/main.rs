@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod adapter_files;
 mod adapters;
 mod architectures;
 mod bundled;
@@ -16,6 +17,7 @@ mod formats;
 mod ggml_rows;
 mod gguf_blocks;
 mod hostile;
+mod inspect;
 mod labels;
 mod packing;
 mod protocol;
@@ -23,3 +25,4 @@ mod quant;
 mod random;
 mod templates;
 mod tokenizer;
+mod torch_files;

@@ -58,8 +58,17 @@ messages! { "formats";
     NamedFilesMissing { files } = "names files that are not there: {files}", "列出的文件不存在：{files}";
     ChooseAllParts = "Choose all parts of the model together.", "请同时选择模型的所有分片。";
     PytorchWeights =
-        "the weights are in PyTorch's .bin format, which can hold programs and is not read",
-        "权重为 PyTorch 的 .bin 格式，这种格式可能包含程序，因此不会读取";
+        "the weights are in PyTorch's .bin format, which can hold programs and is not fetched",
+        "权重为 PyTorch 的 .bin 格式，这种格式可能包含程序，因此不会下载";
+    OtherTorchFiles { files } =
+        "there are no safetensors, and PyTorch's files are not called pytorch_model.bin: {files}",
+        "没有 safetensors 文件，PyTorch 文件也不叫 pytorch_model.bin：{files}";
+    NameTorchFile =
+        "Convert the weights to safetensors, or give the file that holds them that name.",
+        "请将权重转换为 safetensors，或把存放权重的文件改为这个名称。";
+    FromTorchFiles { files } =
+        "The weights are those of {files}, files of torch.save: tensors are read of it, and nothing in it is run.",
+        "权重来自 torch.save 写出的文件 {files}：只读取其中的张量，不运行其中的任何内容。";
     ConvertToSafetensors = "Convert them to safetensors.", "请将其转换为 safetensors。";
     NoWeights = "there are no weights among the files (found: nothing)", "所选文件中没有权重（未找到任何文件）";
     NoWeightsAmong { found } =
@@ -226,6 +235,64 @@ messages! { "formats";
     UseModelsOwnFile = "Use the model's own file.", "请使用该模型自带的文件。";
     NotATokenizer { error } = "is not a tokenizer: {error}", "不是分词器：{error}";
     LacksToken { token } = "has no {token}", "没有 {token}";
+
+    // adapter_files.rs
+    ModelNotAdapter = "is a model, not an adapter", "是模型，不是适配器";
+    ChooseAdapter =
+        "Choose an adapter: PEFT's or mlx-lm's two files, or a GGUF file of llama.cpp's.",
+        "请选择适配器：PEFT 或 mlx-lm 的两个文件，或 llama.cpp 的 GGUF 文件。";
+    OtherHalfMissing =
+        "is one half of a low-rank matrix, and the other half is missing",
+        "是低秩矩阵的一半，缺少另一半";
+    HalvesDiffer { a_shape, b_shape } =
+        "the halves of a low-rank matrix do not go together: A is {a_shape}, B is {b_shape}",
+        "低秩矩阵的两半不匹配：A 为 {a_shape}，B 为 {b_shape}";
+    NoLowRankMatrix = "is not a matrix of a LoRA, and nothing else is read", "不是 LoRA 的矩阵，其他张量不支持读取";
+    NotAFiniteNumber = "is not a number that can be used here", "不是此处可用的数";
+    UnknownLoraParameter = "is not a known setting of mlx-lm's LoRA", "不是 mlx-lm 的 LoRA 的已知设置";
+    NoListOfNames = "is not a list of names", "不是名称列表";
+    OtherRankThanSettings { found, rank } =
+        "has a rank of {found}, but adapter_config.json gives {rank}",
+        "秩为 {found}，而 adapter_config.json 中为 {rank}";
+
+    // inspect.rs, diff.rs
+    InspectThese =
+        "Name a safetensors or GGUF file, or the folder of a model or of an adapter.",
+        "请指定 safetensors 或 GGUF 文件，或者模型、适配器的文件夹。";
+    OnlyOneIsGguf =
+        "the two adapters call their modules by other names: GGUF's of one architecture, and those of others",
+        "两个适配器对模块的命名不同：一个使用某架构的 GGUF 名称，另一个不是";
+    NameBaseOfBoth = "Name the base of both with --base.", "请用 --base 指定两者的基座模型。";
+    ModelAndAdapter = "one is a model and the other an adapter", "一个是模型，另一个是适配器";
+    CompareAlike =
+        "Compare two adapters or two models; an adapter becomes a model by `lorakeet export --to merged`.",
+        "请比较两个适配器或两个模型；用 `lorakeet export --to merged` 可将适配器变为模型。";
+
+    // stored_zip.rs, pickle.rs, torch_file.rs
+    NoArchive = "is not a whole ZIP archive, as torch.save writes them", "不是 torch.save 所写的完整 ZIP 归档";
+    NoTorchArchive = "is not an archive of torch.save: it has not one data.pkl", "不是 torch.save 的归档：其中没有唯一的 data.pkl";
+    EntryNotStored = "is compressed or encrypted, which torch.save does not do", "经过压缩或加密，而 torch.save 不会这样做";
+    SaveAgain =
+        "Save it again with a current PyTorch, or convert it to safetensors.",
+        "请用当前版本的 PyTorch 重新保存，或转换为 safetensors。";
+    OldTorchFile =
+        "is in the format of PyTorch before 1.6, which is not read",
+        "采用 PyTorch 1.6 之前的格式，不支持读取";
+    BrokenPickle { at } =
+        "is not a pickle of tensors by name: at byte {at} it has something else",
+        "不是按名称存放张量的 pickle：第 {at} 字节处是其他内容";
+    PickleNamesProgram { name } =
+        "names {name}, which is part of a program: only tensors are read, and nothing is run",
+        "引用了 {name}，它属于程序：只读取张量，不运行任何内容";
+    TooManyValues { most } = "has more than {most} values", "值的个数超过 {most}";
+    NoDictOfTensors = "does not hold tensors by name", "其中不是按名称存放的张量";
+    PickledIsNoTensor = "is not a tensor", "不是张量";
+    SaveStateDict =
+        "Save the model's state_dict() alone, or convert it to safetensors.",
+        "请只保存模型的 state_dict()，或转换为 safetensors。";
+    OutsideStorage { shape } =
+        "of shape {shape} reaches past the end of its storage",
+        "形状为 {shape}，超出了其存储区的末尾";
 
     // peft.rs
     ChooseLoraConfig = "Choose the adapter_config.json of a LoRA.", "请选择 LoRA 的 adapter_config.json。";

@@ -53,6 +53,22 @@ messages! { "models";
     OnlyLoraIsRead =
         "Only LoRA on linear layers is read; is it an adapter of this very model?",
         "只能读取线性层上的 LoRA；请确认它是这个模型的适配器。";
+    AdapterOfOtherArchitecture { found, base } =
+        "is {found}, which is not the form of the base, {base}, in GGUF",
+        "为 {found}，而基座 {base} 在 GGUF 中不是这种形式";
+    AdapterOnSharedTable =
+        "is on the embedding, which is the base's output matrix as well: the program that wrote it changes both, and PEFT the \
+         embedding alone",
+        "位于词嵌入上，而该词嵌入同时也是基座的输出矩阵：写出它的程序会同时改变两者，PEFT 则只改变词嵌入";
+    MergeElsewhere =
+        "Merge it into its base with the program that wrote it, and use the merged model.",
+        "请用写出它的程序将其合并到基座，再使用合并后的模型。";
+    LeftOutBySettings =
+        "is on a module that keys or num_layers in adapter_config.json leave out",
+        "所在的模块被 adapter_config.json 中的 keys 或 num_layers 排除在外";
+    CheckKeysAndLayers =
+        "Check that both files are of the same training.",
+        "请确认两个文件来自同一次训练。";
     NoAdapter = "the model has no adapter", "模型没有适配器";
     NoLoraOnOutput =
         "low-rank adapters on the output matrix lm_head are not supported",
