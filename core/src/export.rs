@@ -1,5 +1,5 @@
-//! What was trained, as files that other programs load: a merged model in Hugging Face's layout or as GGUF, an adapter for
-//! llama.cpp or for MLX. Each comes with a model card.
+//! What was trained, as files that other programs load: a merged model in Hugging Face's layout or as GGUF, an adapter as PEFT
+//! has it, for llama.cpp or for MLX. Each comes with a model card. They go to a folder, or in pieces to a front end.
 //!
 //! Nothing here touches a device: tensors are read from the base's files, changed on the host and written one after the other,
 //! rows of a few megabytes at a time.
@@ -11,8 +11,13 @@ mod gguf;
 mod gguf_keys;
 mod gguf_tokenizer;
 mod merged;
+mod outlook;
+mod pieces;
 
+pub use crate::protocol::ExportForm as Form;
 pub use card::RunRecord;
+pub(crate) use outlook::outlook;
+pub(crate) use pieces::PieceSink;
 
 use crate::error::{Error, Result};
 use crate::formats::{ModelFiles, Storage, peft::Adapter};
@@ -23,34 +28,6 @@ use lorakeet_i18n::{Field, Message};
 use merged::Merged;
 use serde_json::Value;
 
-/// The form of an export.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    /// The base with the adapter in its weights, in Hugging Face's layout.
-    Merged,
-    /// The same as one GGUF file.
-    Gguf,
-    /// The adapter alone for llama.cpp.
-    GgufAdapter,
-    /// The adapter alone for MLX.
-    Mlx,
-}
-
-impl Form {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Merged, Self::Gguf, Self::GgufAdapter, Self::Mlx];
-
-    /// Its name: `gguf-adapter`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Merged => "merged",
-            Self::Gguf => "gguf",
-            Self::GgufAdapter => "gguf-adapter",
-            Self::Mlx => "mlx",
-        }
-    }
-}
-
 /// The number formats of exports by their names.
 pub const DTYPES: [(&str, Storage); 6] = [
     ("float32", Storage::F32),
@@ -60,6 +37,19 @@ pub const DTYPES: [(&str, Storage); 6] = [
     ("q4_0", Storage::Q4_0),
     ("q4_1", Storage::Q4_1),
 ];
+
+/// The number format of this name.
+///
+/// # Errors
+/// There is none.
+pub(crate) fn dtype(name: &str, form: Form) -> Result<Storage> {
+    let found = DTYPES.iter().find(|(known, _)| *known == name);
+    found.map(|(_, storage)| *storage).ok_or_else(|| {
+        let (dtype, form) = (name, form.name());
+        let error = Error::config(msg::DtypeNotOfForm { dtype, form }).field("dtype");
+        error.remedy(msg::FloatsOnly)
+    })
+}
 
 /// The most bytes of tensors in one file of a merged model, as transformers' `max_shard_size` had it for long.
 pub const SHARD_BYTES: u64 = 5_000_000_000;
@@ -108,12 +98,20 @@ pub async fn export(
         record,
     } = trained;
     check(settings, adapter.is_some())?;
+    if let (Form::Peft, Some(adapter)) = (settings.form, adapter) {
+        let card = card::peft_card(&base, adapter, settings, record);
+        adapters::write_peft(adapter, head, sink).await?;
+        sink.write("README.md", card.as_bytes()).await?;
+        return Ok(Vec::new());
+    }
     let merged = Merged::new(base, adapter, head).await?;
     let notes = match settings.form {
         Form::Merged => folder::write(&merged, base_files, settings, sink, progress).await?,
         Form::Gguf => gguf::write(&merged, base_files, settings, sink, progress).await?,
         Form::GgufAdapter => adapters::write_gguf(&merged, settings, sink).await?,
         Form::Mlx => adapters::write_mlx(&merged, settings, sink).await?,
+        // Of an adapter it is written above.
+        Form::Peft => Vec::new(),
     };
     let card = card::card(&merged, settings, record);
     sink.write("README.md", card.as_bytes()).await?;
@@ -123,7 +121,7 @@ pub async fn export(
 /// Refuses settings that do not go together.
 fn check(settings: Settings, has_adapter: bool) -> Result<()> {
     let Settings { form, dtype, .. } = settings;
-    if !has_adapter && matches!(form, Form::GgufAdapter | Form::Mlx) {
+    if !has_adapter && matches!(form, Form::Peft | Form::GgufAdapter | Form::Mlx) {
         let form = form.name();
         return Err(Error::config(msg::NoAdapterToExport { form }).remedy(msg::ExportWhole));
     }

@@ -55,11 +55,13 @@ pub(crate) struct Job<'a> {
 
 /// Trains the loaded model on the data: resolve the task, build examples, attach the adapter, score baselines, train, report.
 ///
+/// Gives what it came to, and the step whose weights were kept.
+///
 /// Everything waits for the device without blocking and gives turns to others, so that a front end hears 'pause' while it trains.
 ///
 /// # Errors
 /// Settings, a model and data that do not go together; a step that diverges; a lost device; a sink that refuses.
-pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<RunSummary> {
+pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<(RunSummary, usize)> {
     let started_ms = (emit.host.now_ms)();
     let (config, data) = (job.config, &job.data.rows);
 
@@ -166,7 +168,7 @@ pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<RunSum
             trainer.save_checkpoint(emit).await?;
         }
     }
-    let summary = trainer.finish(emit).await?;
+    let (summary, kept) = trainer.finish(emit).await?;
     let seconds = ((emit.host.now_ms)() - started_ms) / 1000.0;
-    Ok(RunSummary { seconds, ..summary })
+    Ok((RunSummary { seconds, ..summary }, kept))
 }

@@ -192,6 +192,7 @@ impl PageState {
             // A note says it.
             Event::Checkpoint { .. } | Event::Halved { .. } => {}
             Event::Hub(event) => self.hear_of_hub(event),
+            Event::Export(_) => {}
             Event::Baseline { scores } => training.outcome.baselines.set(scores),
             Event::Report(report) => training.outcome.report.set(Some(*report)),
             Event::Predictions(table) => training.outcome.predictions.set(table),

@@ -91,6 +91,16 @@ pub(super) async fn write(
     })
 }
 
+/// What the weights take, without what stands before them in their files.
+///
+/// # Errors
+/// A tensor cannot be read.
+pub(super) fn size_of_weights(merged: &Merged<'_>, settings: Settings) -> Result<u64> {
+    let shards = shards(merged, settings)?;
+    let tensors = shards.iter().flatten();
+    Ok(tensors.map(|(tensor, storage)| size(tensor, *storage)).sum())
+}
+
 /// What a tensor takes in a file.
 fn size(tensor: &MergedTensor, storage: Storage) -> u64 {
     let shape: Vec<u64> = tensor.shape.iter().map(|size| *size as u64).collect();

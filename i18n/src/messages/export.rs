@@ -54,5 +54,6 @@ messages! { "export";
     FolderHolds { file } = "holds {file} already", "其中已有 {file}";
     NewFolderForExport = "Choose a new folder for the export.", "请为导出选择新的文件夹。";
     NoSize { got } = "must be a size such as 5GB or 500MB, got {got}", "必须是 5GB、500MB 这样的大小，实际为 {got}";
+    ExportStopped = "the export was stopped; what is there of it is incomplete", "导出已停止；已写出的部分不完整";
     LargestPart = "Use the largest size of one file.", "请填写单个文件的最大大小。";
 }

@@ -1,6 +1,7 @@
 //! What is exported for other programs: read back by this one, or computed from as the other program would.
 
 mod gguf;
+mod pieces;
 mod text_part;
 
 use burn::tensor::{Device, Tensor};
