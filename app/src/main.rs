@@ -19,6 +19,7 @@ mod run;
 mod settings;
 mod state;
 mod stored_runs;
+mod take_away;
 mod theme;
 mod training;
 mod turn;

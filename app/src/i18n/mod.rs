@@ -8,6 +8,7 @@ mod hub;
 pub mod inside;
 mod runs;
 pub mod share;
+mod take_away;
 mod tasks;
 mod zh;
 
@@ -73,6 +74,8 @@ pub struct Words {
     pub version_elsewhere: &'static str,
     /// What is said about stored runs.
     pub runs: &'static runs::RunWords,
+    /// What is said about taking along what was trained.
+    pub take: &'static take_away::TakeWords,
     /// What is said about models from a hub.
     pub hub: &'static hub::HubWords,
     /// What is said about pictures.
@@ -421,16 +424,6 @@ pub struct Words {
     pub home_none: &'static str,
     /// Summary with one.
     pub home_ready: &'static str,
-    /// The button.
-    pub download_adapter: &'static str,
-    /// What it is.
-    pub home_about: &'static str,
-    /// How to use it.
-    pub home_use: &'static str,
-    /// The files one by one.
-    pub home_files: &'static str,
-    /// While the files are made.
-    pub home_busy: &'static str,
 
     /// Heading of an error, by kind.
     pub error_title: fn(Kind) -> &'static str,

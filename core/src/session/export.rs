@@ -81,8 +81,13 @@ impl Session {
         };
         let (files, head) = model.export_files(&self.inputs.model)?;
         let record = RunRecord::default();
+        // The adapter can be had as it is where the base's files are gone.
+        let (base, gone) = match base(model, &files).await {
+            Ok(base) => (base, None),
+            Err(error) => (unread(model), Some(error)),
+        };
         let trained = Trained {
-            base: base(model, &files).await?,
+            base,
             base_files: &files,
             adapter: adapter.as_ref(),
             head: head.as_ref(),
@@ -96,7 +101,7 @@ impl Session {
         let option = |((form, dtype), found): ((Form, Option<&str>), Result<u64>)| {
             let (bytes, problem) = match found {
                 Ok(bytes) => (Some(bytes), None),
-                Err(error) => (None, Some(error)),
+                Err(error) => (None, Some(gone.clone().unwrap_or(error))),
             };
             ExportOption {
                 form,
@@ -125,7 +130,10 @@ impl Session {
         let unknown = RunRecord::default();
         let record = self.trained.as_ref().map_or(&unknown, |run| &run.record);
         let trained = Trained {
-            base: base(model, &files).await?,
+            base: match form {
+                Form::Peft => unread(model),
+                _ => base(model, &files).await?,
+            },
             base_files: &files,
             adapter: adapter.as_ref(),
             head: head.as_ref(),
@@ -149,6 +157,11 @@ impl Session {
         }));
         Ok(())
     }
+}
+
+/// What is known of the base without its files.
+fn unread(model: &LoadedModel) -> ModelFiles {
+    ModelFiles::from_config(model.files.name.clone(), model.files.config.clone())
 }
 
 /// The files opened, under the name that the model has here.
