@@ -6,6 +6,7 @@
 /// The clone that this was compiled in: another one's build is not taken for this one's (`.cargo/config.toml`).
 const _: Option<&str> = option_env!("LORAKEET_CLONE");
 
+mod check;
 mod commands;
 mod devices;
 mod export;
@@ -161,6 +162,13 @@ struct Export {
     /// The most bytes of weights in one file of a merged model, such as 2GB; 5GB without it.
     #[arg(long = "max_shard_size", alias = "max-shard-size", value_name = "SIZE")]
     max_shard_size: Option<String>,
+    /// Of a run with quantization_bit or fp8: put the adapter into the base as the run computed with it, rounded, instead of into
+    /// the files' own numbers.
+    #[arg(long)]
+    dequantized: bool,
+    /// Do not read the export back and score it on the rows that the run holds out.
+    #[arg(long = "no-check")]
+    no_check: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]

@@ -13,15 +13,20 @@ mod gguf_tokenizer;
 mod merged;
 mod outlook;
 mod pieces;
+mod read_back;
+mod reader;
+mod tolerance;
 
 pub use crate::protocol::ExportForm as Form;
 pub use card::RunRecord;
 pub(crate) use outlook::outlook;
 pub(crate) use pieces::PieceSink;
+pub use read_back::read_back;
+pub use tolerance::{difference_is_small, explanation};
 
 use crate::error::{Error, Result};
 use crate::formats::{ModelFiles, Storage, peft::Adapter};
-use crate::quant::ggml;
+use crate::quant::{BaseFormat, ggml};
 use crate::store::{Source, StreamSink};
 use lorakeet_i18n::messages::export as msg;
 use lorakeet_i18n::{Field, Message};
@@ -63,6 +68,9 @@ pub struct Settings {
     pub dtype: Option<Storage>,
     /// The most bytes of tensors in one file of a merged model.
     pub shard_bytes: u64,
+    /// Of merged models: the format that the base's linears are rounded to before the adapter is added, as a run that packs them
+    /// computes with them; [`BaseFormat::AsStored`] leaves them as the files have them.
+    pub base: BaseFormat,
 }
 
 /// What is exported.
@@ -104,7 +112,8 @@ pub async fn export(
         sink.write("README.md", card.as_bytes()).await?;
         return Ok(Vec::new());
     }
-    let merged = Merged::new(base, adapter, head).await?;
+    let mut merged = Merged::new(base, adapter, head).await?;
+    merged.rounding = settings.base;
     let notes = match settings.form {
         Form::Merged => folder::write(&merged, base_files, settings, sink, progress).await?,
         Form::Gguf => gguf::write(&merged, base_files, settings, sink, progress).await?,

@@ -4,7 +4,8 @@
 //! and `dora.py` of ml-explore/mlx-lm.
 
 use super::gguf::{Names, file_type};
-use super::merged::{Change, LowRank, Merged, transposed};
+use super::merged::{Change, LowRank, Merged};
+use super::reader::transposed;
 use super::{Form, Settings, no_architecture, refuse_small};
 use crate::error::{Error, Result};
 use crate::formats::gguf_writer::{ALIGNMENT, GgufWriter};

@@ -2,7 +2,8 @@
 //! small files of the base.
 
 use super::Settings;
-use super::merged::{Merged, MergedTensor, Reader};
+use super::merged::{Merged, MergedTensor};
+use super::reader::Reader;
 use crate::error::{Error, Result};
 use crate::formats::{Storage, safetensors};
 use crate::quant::ggml;

@@ -2,7 +2,8 @@
 //!
 //! Reference: `convert_hf_to_gguf.py` of ggml-org/llama.cpp. Of a base that is a GGUF file the metadata go over as they are.
 
-use super::merged::{Change as Trained, Merged, MergedTensor, Reader};
+use super::merged::{Change as Trained, Merged, MergedTensor};
+use super::reader::Reader;
 use super::{Form, Settings, gguf_keys, gguf_tokenizer, no_architecture, refuse_small};
 use crate::error::{Error, Result};
 use crate::formats::gguf::{read_header, read_pairs};

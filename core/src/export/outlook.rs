@@ -4,6 +4,7 @@ use super::merged::Merged;
 use super::{Form, SHARD_BYTES, Settings, Trained, adapters, check, folder, gguf};
 use crate::error::Result;
 use crate::formats::{Storage, peft::Adapter};
+use crate::quant::BaseFormat;
 use crate::store::{MemorySink, Source};
 
 /// What the files of each form take, within a few kilobytes, or why there are none. Of the adapter the shapes matter and not the
@@ -23,6 +24,7 @@ pub(crate) async fn outlook(trained: Trained<'_>, wanted: &[(Form, Option<Storag
             form,
             dtype,
             shard_bytes: SHARD_BYTES,
+            base: BaseFormat::AsStored,
         };
         found.push(size(&merged, base_files, adapter, settings).await);
     }

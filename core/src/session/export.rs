@@ -9,6 +9,7 @@ use crate::formats::{ModelFiles, peft::Adapter};
 use crate::host::Emit;
 use crate::loaded_model::{LoadedModel, loaded};
 use crate::protocol::{Event, ExportCommand, ExportEvent, ExportOption, RunSummary};
+use crate::quant::BaseFormat;
 use crate::store::Source;
 use lorakeet_i18n::messages::run as msg;
 
@@ -143,6 +144,7 @@ impl Session {
             form,
             dtype: format.map(|name| dtype(name, form)).transpose()?,
             shard_bytes: SHARD_BYTES,
+            base: BaseFormat::AsStored,
         };
         let notes = {
             let sink = PieceSink::new(emit, ahead);

@@ -55,5 +55,25 @@ messages! { "export";
     NewFolderForExport = "Choose a new folder for the export.", "请为导出选择新的文件夹。";
     NoSize { got } = "must be a size such as 5GB or 500MB, got {got}", "必须是 5GB、500MB 这样的大小，实际为 {got}";
     ExportStopped = "the export was stopped; what is there of it is incomplete", "导出已停止；已写出的部分不完整";
+    NotWrittenFile = "is not among the files that were written", "不在写出的文件之中";
+    DiffersByBase = "The run computed with a base of fewer bits than the one that the weights were put into, so the loss is another.",
+        "训练时使用的基座位数低于合并所用的基座，因此损失不同。";
+    DiffersByBlocks { dtype } = "{dtype} rounds every weight; a format with more bits loses less.",
+        "{dtype} 会舍入每个权重；位数更多的格式损失更小。";
+    DiffersForNoReason =
+        "Nothing explains that: the data or the base may have changed since the run. Compare the answers before you use the files.",
+        "没有可解释的原因：数据或基座可能在训练之后有变化。使用前请对比输出。";
+    NotChecked { why } = "The export was not scored: {why}", "未对导出结果评分：{why}";
+    NoRunToCompare = "these files do not name their run", "这些文件没有说明来自哪次训练";
+    NoDataToCompare { file } = "{file} is not there", "{file} 不存在";
+    DataChanged { file } = "{file} is not what the run was made with", "{file} 与训练时的文件不同";
+    NothingHeldOut = "the run holds no rows out", "该训练没有留出验证行";
+    ComparesWithBase = "the loss of preferences compares with the base model, which is not in these files",
+        "偏好训练的损失需要与基座模型比较，而这些文件中没有基座";
+    NoBaseInForm { form } = "{form} holds the adapter alone", "{form} 只包含适配器";
+    MergedHasBase = "Use it with merged or gguf.", "请用于 merged 或 gguf。";
+    NotRounded = "the run has neither quantization_bit nor fp8: it computed with the base's own numbers",
+        "该训练没有使用 quantization_bit 或 fp8：计算时用的就是基座自身的数值";
+    WithoutDequantized = "Leave the flag away.", "请去掉该选项。";
     LargestPart = "Use the largest size of one file.", "请填写单个文件的最大大小。";
 }

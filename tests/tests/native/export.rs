@@ -2,6 +2,7 @@
 
 mod gguf;
 mod pieces;
+mod read_back;
 mod text_part;
 
 use burn::tensor::{Device, Tensor};
@@ -17,6 +18,7 @@ use lorakeet_core::{
     },
     models::Model,
     protocol::DeviceChoice,
+    quant::BaseFormat,
     random::Generator,
     store::{MemoryFile, MemorySink, Source},
 };
@@ -39,6 +41,7 @@ fn settings(form: Form, dtype: Option<Storage>) -> Settings {
         form,
         dtype,
         shard_bytes: SHARD_BYTES,
+        base: BaseFormat::AsStored,
     }
 }
 

@@ -7,6 +7,7 @@ use lorakeet_core::{
     formats::{ModelFiles, Storage, peft::Adapter},
     host::Control,
     protocol::{Command, DeviceChoice, Event, ExportCommand, ExportEvent, ExportOption, PIECE_BYTES},
+    quant::BaseFormat,
     store::{MemoryFile, MemorySink, Source},
     task::Task,
 };
@@ -90,6 +91,7 @@ fn expected(files: &BTreeMap<String, Vec<u8>>, form: Form, dtype: Option<Storage
         form,
         dtype,
         shard_bytes: SHARD_BYTES,
+        base: BaseFormat::AsStored,
     };
     block_on(export(trained, settings, &sink, &mut |_, _| ())).expect("it is written");
     sink.files()

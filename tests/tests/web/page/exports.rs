@@ -5,6 +5,7 @@ use anyhow::{Context, Result, ensure};
 use lorakeet_core::config::RunConfig;
 use lorakeet_core::export::{Form, RunRecord, SHARD_BYTES, Settings, Trained, export};
 use lorakeet_core::formats::{ModelFiles, gguf, peft::Adapter, safetensors};
+use lorakeet_core::quant::BaseFormat;
 use lorakeet_core::store::{MemoryFile, MemorySink, Source};
 use lorakeet_tests::browser::Page;
 use lorakeet_tests::golden::block_on;
@@ -43,6 +44,7 @@ fn native(run_file: &str, adapter: &Files, form: Form) -> Result<Files> {
         form,
         dtype: None,
         shard_bytes: SHARD_BYTES,
+        base: BaseFormat::AsStored,
     };
     block_on(export(trained, settings, &sink, &mut |_, _| ()))?;
     Ok(sink.files())
