@@ -86,11 +86,12 @@ pub fn pack(files: &[(String, Vec<u8>)]) -> Vec<u8> {
     packed
 }
 
-/// What the local header and the directory say alike: version 2.0, UTF-8 names, stored, 1980-01-01, checksum and sizes.
+/// What the local header and the directory say alike: version 2.0 (4.5 with a place in 64 bits), UTF-8 names, stored, 1980-01-01, checksum and sizes.
 fn entry(name: &str, bytes: u32, checksum: u32, extra_bytes: u16) -> Vec<u8> {
     let size = bytes.to_le_bytes();
+    let version: u16 = if extra_bytes > 0 { 45 } else { 20 };
     let mut entry = Vec::new();
-    entry.extend(20u16.to_le_bytes());
+    entry.extend(version.to_le_bytes());
     entry.extend(0x0800u16.to_le_bytes());
     entry.extend(0u16.to_le_bytes());
     entry.extend(0u16.to_le_bytes());

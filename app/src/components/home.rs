@@ -70,7 +70,7 @@ pub fn Home() -> impl IntoView {
     };
     let forms = move || {
         let forms = take.forms.get().into_iter().enumerate();
-        let form = |(place, option)| view! { <Choice place option/> };
+        let form = |(place, option): (usize, ExportOption)| view! { <Choice place option/> };
         forms.map(form).collect_view()
     };
     let under_way = move || {
