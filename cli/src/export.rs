@@ -294,10 +294,14 @@ fn rounding(found: &Found, form: Form) -> Result<BaseFormat> {
     }
 }
 
-/// Whether a model has matrices in blocks of few bits.
+/// Whether a model's files have matrices of few bits: in ggml's blocks, or as bitsandbytes packs them.
 async fn holds_blocks(model: &Path) -> Result<bool> {
     let files = ModelFiles::open(sources(model)?).await?;
-    Ok(files.entries().iter().any(|entry| entry.storage.block_elements() > 1))
+    Ok(files.entries().iter().any(|entry| {
+        entry.storage.block_elements() > 1
+            || entry.name.contains(".quant_state.bitsandbytes__")
+            || entry.name.ends_with(".SCB")
+    }))
 }
 
 /// Whether two paths lead to one place.

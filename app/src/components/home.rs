@@ -153,7 +153,7 @@ fn Choice(
 ) -> impl IntoView {
     let state = expect_context::<PageState>();
     let chosen = state.training.take.chosen;
-    let is_possible = option.problem.is_none();
+    let is_refused = option.problem.is_some();
     let id = match &option.dtype {
         Some(dtype) => format!("export-{}-{dtype}", option.form.name()),
         None => format!("export-{}", option.form.name()),
@@ -177,7 +177,7 @@ fn Choice(
     view! {
         <div>
             <label class="check">
-                <input type="radio" name="export-form" data-testid=id prop:disabled=!is_possible
+                <input type="radio" name="export-form" data-testid=id prop:disabled=is_refused
                     prop:checked=move || chosen.get() == place on:change=move |_| chosen.set(place)/>
                 <span>{name}</span>
             </label>

@@ -6,7 +6,7 @@ use crate::formats::peft::{Adapter, AdapterConfig, ChosenModule, key_a, key_b};
 use crate::formats::{ModelFiles, Storage};
 use crate::head_spec::HeadRecord;
 use crate::models::registry::{Architecture, of_model_type};
-use crate::models::{HeadKind, ModelSkeleton, has_trained_copy, is_idle};
+use crate::models::{HeadKind, ModelSkeleton, bitsandbytes, has_trained_copy, is_idle};
 use crate::quant::BaseFormat;
 use lorakeet_i18n::messages::{export as msg, models};
 use serde_json::{Value, json};
@@ -54,6 +54,8 @@ pub(crate) struct Merged<'a> {
     pub(crate) layers: usize,
     /// What the base's linears are rounded to when they are read.
     pub(crate) rounding: BaseFormat,
+    /// The base's matrices that bitsandbytes packed, with their shapes: they are unpacked when they are read.
+    pub(super) packed: BTreeMap<String, [usize; 2]>,
     skeleton: ModelSkeleton,
 }
 
@@ -168,12 +170,15 @@ impl<'a> Merged<'a> {
     /// A base and an adapter, with the head that `head`, the adapter's config.json, describes.
     ///
     /// # Errors
-    /// They do not go together, or the base is packed.
+    /// They do not go together, or the base's packed matrices have no shapes.
     pub(crate) async fn new(mut files: ModelFiles, adapter: Option<&'a Adapter>, head: Option<&Value>) -> Result<Self> {
         if files.entries().is_empty() {
             return Err(Error::model(msg::NoBaseWeights).file(&files.name).remedy(msg::NameBase));
         }
-        check_unpacked(&files)?;
+        let packed = bitsandbytes::shapes(&files).await?;
+        if let (Some(config), false) = (files.config.as_object_mut(), packed.is_empty()) {
+            config.remove("quantization_config");
+        }
         let new_head = head.filter(|head| HeadRecord::is_in(head));
         if let Some(head) = new_head {
             take_head(&mut files.config, head);
@@ -188,6 +193,7 @@ impl<'a> Merged<'a> {
             base_is_tied: false,
             layers: skeleton.info.num_hidden_layers,
             rounding: BaseFormat::AsStored,
+            packed,
             files,
             adapter,
             architecture,
@@ -302,6 +308,14 @@ impl<'a> Merged<'a> {
                 // Of another part.
                 continue;
             }
+            if bitsandbytes::belongs_to(&self.packed, &entry.name) {
+                // It says how another one is packed.
+                continue;
+            }
+            let (stored_shape, storage) = match self.packed.get(&entry.name) {
+                Some(shape) => (shape.to_vec(), Storage::F16),
+                None => (entry.shape.clone(), entry.storage),
+            };
             let first = entry.name.split('.').next().unwrap_or_default();
             let is_head = HEAD_NAMES.contains(&first);
             if has_new_head && is_head && first != SHARED_HEAD && !changes.contains_key(&entry.name) {
@@ -310,9 +324,9 @@ impl<'a> Merged<'a> {
             }
             let (shape, change) = changes
                 .remove(&entry.name)
-                .unwrap_or((entry.shape.clone(), Change::None));
-            if shape != entry.shape && !matches!(change, Change::Whole(_)) {
-                let (shape, needed) = (format!("{:?}", entry.shape), format!("{shape:?}"));
+                .unwrap_or((stored_shape.clone(), Change::None));
+            if shape != stored_shape && !matches!(change, Change::Whole(_)) {
+                let (shape, needed) = (format!("{stored_shape:?}"), format!("{shape:?}"));
                 return Err(Error::model(models::OtherShape { shape, needed }).field(&entry.name));
             }
             let name = match (is_head, is_part, has_new_head) {
@@ -323,7 +337,7 @@ impl<'a> Merged<'a> {
             self.tensors.push(MergedTensor {
                 name,
                 shape,
-                storage: entry.storage,
+                storage,
                 stored: Some(entry.name.clone()),
                 change,
                 linear: None,
@@ -354,7 +368,8 @@ impl<'a> Merged<'a> {
             .collect();
         for tensor in &mut self.tensors {
             let is_float = matches!(tensor.storage, Storage::F32 | Storage::F16 | Storage::BF16);
-            let stored = tensor.stored.as_ref().filter(|_| is_float);
+            let is_own = |name: &&String| is_float && !self.packed.contains_key(*name);
+            let stored = tensor.stored.as_ref().filter(is_own);
             tensor.linear = stored.and_then(|name| packed.get(name).copied());
         }
         self.tensors.sort_by(|left, right| left.name.cmp(&right.name));
@@ -422,18 +437,6 @@ fn low_rank(
         transposed,
         is_table: false,
     })
-}
-
-/// Refuses a base whose matrices bitsandbytes packed: the sum has no place in them.
-fn check_unpacked(files: &ModelFiles) -> Result<()> {
-    let is_packed = |name: &str| name.contains(".quant_state.bitsandbytes__") || name.ends_with("SCB");
-    match files.entries().iter().find(|entry| is_packed(&entry.name)) {
-        None => Ok(()),
-        Some(entry) => Err(Error::model(msg::PackedBase)
-            .file(&files.name)
-            .field(&entry.name)
-            .remedy(msg::NameUnpackedBase)),
-    }
 }
 
 /// Puts the head that an adapter was saved with into config.json.

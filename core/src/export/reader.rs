@@ -2,6 +2,7 @@
 
 use super::merged::{Change, Merged, MergedTensor};
 use crate::error::Result;
+use crate::models::bitsandbytes;
 use crate::quant::BaseFormat;
 use std::ops::Range;
 
@@ -48,10 +49,13 @@ impl<'m> Reader<'m> {
         };
         if let (Some(name), false) = (&tensor.stored, matches!(tensor.change, Change::Whole(_))) {
             let by_rows = tensor.shape.len() == 2 && !merged.files.stored_matrix(name)?.transposed;
+            let is_packed = merged.packed.contains_key(name);
             let rounded = tensor.linear.filter(|_| merged.rounding != BaseFormat::AsStored);
             if let Some(transposed) = rounded {
                 let values = merged.files.read_f32(name).await?.1;
                 reader.whole = Some(round(values, [rows, columns], transposed, merged.rounding)?);
+            } else if is_packed {
+                reader.whole = Some(bitsandbytes::unpacked(&merged.files, name).await?);
             } else if !by_rows {
                 reader.whole = Some(merged.files.read_f32(name).await?.1);
             }

@@ -5,9 +5,6 @@ use crate::message::messages;
 messages! { "export";
     NoBaseWeights = "there are no weights to put the adapter into", "没有可供合并适配器的权重";
     NameBase = "Name the base model's files with --base.", "请用 --base 指定基座模型的文件。";
-    PackedBase = "the base is stored in bitsandbytes' packed format, which holds no sums of weights",
-        "基座以 bitsandbytes 的量化格式存储，无法写入合并后的权重";
-    NameUnpackedBase = "Name the same model in 16 or 32 bits with --base.", "请用 --base 指定同一模型的 16 位或 32 位版本。";
     HeadNeedsConfig = "The adapter brings a head: its config.json must lie beside it.",
         "该适配器带有任务头：其 config.json 须放在同一文件夹中。";
     SharedEmbedding = "is shared with the embedding, which was trained beside it; this architecture has no form without the sharing",

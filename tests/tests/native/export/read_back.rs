@@ -7,12 +7,16 @@ use super::{
 use lorakeet_core::{
     config::RunConfig,
     export::{Form, RunRecord, Settings, Trained, read_back},
-    formats::peft::{Adapter, AdapterConfig},
+    formats::{
+        Storage,
+        peft::{Adapter, AdapterConfig},
+    },
     models::Model,
     quant::BaseFormat,
-    store::{MemoryFile, Source},
+    store::{DiskFile, MemoryFile, Source},
 };
 use lorakeet_tests::golden::{Case, block_on};
+use serde_json::Value;
 
 /// Logits are sums in another order.
 const CLOSE: f32 = 1e-4;
@@ -57,6 +61,31 @@ fn an_adapter_for_another_program_is_read_back_as_the_one_that_it_was_made_from(
         assert!(before.iter().zip(&untouched).any(|(a, b)| (a - b).abs() > 10.0 * CLOSE));
         for form in [Form::Mlx, Form::GgufAdapter] {
             assert_close(form.name(), &of(&read(&base, &adapter, form)), &before, CLOSE);
+        }
+    }
+}
+
+#[test]
+fn a_base_that_bitsandbytes_packed_is_exported_unpacked() {
+    let cases = Case::all_with("D", "bnb4/model.safetensors");
+    assert!(!cases.is_empty());
+    for case in cases {
+        let base: Vec<Source> = ["config.json", "model.safetensors"]
+            .map(|name| DiskFile::source(case.path.join("bnb4").join(name)).expect("a file"))
+            .into();
+        let files = try_export(&base, None, None, settings(Form::Merged, Some(Storage::F32))).expect("it is written");
+        let config: Value = serde_json::from_slice(&files["config.json"]).expect("JSON");
+        assert!(config["quantization_config"].is_null(), "{config}");
+        let merged = open(&sources(files));
+        assert!(merged.entries().iter().all(|entry| !entry.name.contains("absmax")));
+        for (name, wanted) in case.tensors("dequantized.safetensors") {
+            let (shape, found) = block_on(merged.read_f32(&name)).expect("a tensor");
+            assert_eq!(shape, wanted.shape, "{}: {name}", case.name);
+            let is_same = found
+                .iter()
+                .zip(&wanted.values)
+                .all(|(found, wanted)| f64::from(*found) == *wanted);
+            assert!(is_same && found.len() == wanted.values.len(), "{}: {name}", case.name);
         }
     }
 }
