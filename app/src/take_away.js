@@ -2,7 +2,8 @@
 export const canPick = () => "showDirectoryPicker" in self && "showSaveFilePicker" in self;
 
 class Chosen {
-  constructor(open, remove) {
+  constructor(name, open, remove) {
+    this.name = name;
     this.open = open;
     this.remove = remove;
     this.file = null;
@@ -53,10 +54,10 @@ const fresh = async (parent, name) => {
 export const pick = async (name, isFile) => {
   if (isFile) {
     const file = await self.showSaveFilePicker({ suggestedName: name });
-    return new Chosen(async () => file, async () => file.remove?.());
+    return new Chosen(file.name, async () => file, async () => file.remove?.());
   }
   const parent = await self.showDirectoryPicker({ mode: "readwrite" });
   const folder = await fresh(parent, name);
   const open = (path) => folder.getFileHandle(path, { create: true });
-  return new Chosen(open, () => parent.removeEntry(folder.name, { recursive: true }));
+  return new Chosen(folder.name, open, () => parent.removeEntry(folder.name, { recursive: true }));
 };

@@ -27,6 +27,8 @@ extern "C" {
     fn pick(name: &str, is_file: bool) -> Promise;
 
     type Chosen;
+    #[wasm_bindgen(method, getter)]
+    fn name(this: &Chosen) -> String;
     #[wasm_bindgen(method)]
     fn take(this: &Chosen, path: &str, bytes: &Uint8Array, is_last: bool) -> Promise;
     #[wasm_bindgen(method)]
@@ -300,8 +302,8 @@ impl TakeAway {
         };
         target.end(form)?;
         let name = match &*target {
-            Target::Disk(Place { single: None, .. }) => stem(form).to_owned(),
-            _ => file_name(form),
+            Target::Disk(place) => place.chosen.name(),
+            Target::Download(_) => file_name(form),
         };
         self.taken.set(Some(taken(name)));
         Ok(())
