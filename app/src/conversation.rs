@@ -49,6 +49,8 @@ pub enum Job {
     Predict,
     /// Pictures of step 5.
     Picture,
+    /// What step 7 can hand over.
+    Forms,
     /// Step 7.
     Export,
     /// Runs in the browser's storage.

@@ -1,7 +1,5 @@
 //! Handing bytes and text to the person: downloads and the clipboard.
 
-use crate::training::Export;
-use crate::zip;
 use js_sys::{Array, Reflect, Uint8Array};
 use leptos::prelude::{document, set_timeout, window};
 use std::time::Duration;
@@ -9,27 +7,19 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, Url};
 
-/// The archive's name.
-pub const ARCHIVE: &str = "lorakeet-adapter.zip";
-
-/// Offers the adapter's files as one archive.
-pub fn archive(files: &[Export]) {
-    let files: Vec<_> = files
-        .iter()
-        .map(|file| (file.name.clone(), file.bytes.clone()))
-        .collect();
-    save(ARCHIVE, &zip::pack(&files), "application/zip");
-}
-
 /// Offers one file for download.
 pub fn save(name: &str, bytes: &[u8], media_type: &str) {
     let options = BlobPropertyBag::new();
     options.set_type(media_type);
     let parts = Array::of1(&Uint8Array::from(bytes));
-    let Ok(blob) = Blob::new_with_u8_array_sequence_and_options(&parts, &options) else {
-        return;
-    };
-    let Ok(address) = Url::create_object_url_with_blob(&blob) else {
+    if let Ok(blob) = Blob::new_with_u8_array_sequence_and_options(&parts, &options) {
+        save_blob(name, &blob);
+    }
+}
+
+/// The same of bytes that are in the browser's keeping.
+pub fn save_blob(name: &str, blob: &Blob) {
+    let Ok(address) = Url::create_object_url_with_blob(blob) else {
         return;
     };
     if let Some(link) = document()

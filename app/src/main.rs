@@ -20,6 +20,7 @@ mod settings;
 mod state;
 mod storage;
 mod stored_runs;
+mod take_away;
 mod theme;
 mod training;
 mod turn;

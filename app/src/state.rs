@@ -1,6 +1,7 @@
 //! The page's state: what the person chose, what is loaded, what runs; and what a person can have done with it.
 
 mod events;
+mod export;
 mod hub;
 mod runs;
 mod storage;
@@ -277,7 +278,7 @@ impl PageState {
             && !self.training.phase.with(Phase::is_under_way)
             && matches!(
                 self.worker.job.get(),
-                None | Some(Job::Preview | Job::Estimate | Job::Probe)
+                None | Some(Job::Preview | Job::Estimate | Job::Probe | Job::Forms)
             )
     }
 
@@ -340,12 +341,6 @@ impl PageState {
     pub fn stop(self) {
         self.training.phase.set(Phase::Stopping);
         self.send_now(&Command::Stop);
-    }
-
-    /// Asks for the adapter's files.
-    pub fn export(self) {
-        self.training.exports.set(Vec::new());
-        self.ask(Job::Export, Command::ExportAdapter, Vec::new());
     }
 
     /// Queues a text to generate.

@@ -7,18 +7,10 @@ use crate::playground::Answer;
 use crate::report::RunResults;
 use crate::results::RunResult;
 use crate::run::{Phase, Run, Sample};
+use crate::take_away::TakeAway;
 use crate::turn::Wanted;
 use leptos::prelude::*;
 use lorakeet_core::protocol::{DeviceKind, Divergence, EvalInfo, RunInfo, RunSummary, StepInfo};
-
-/// A file of the adapter.
-#[derive(Clone)]
-pub struct Export {
-    /// Its name.
-    pub name: String,
-    /// Its bytes.
-    pub bytes: Vec<u8>,
-}
 
 /// The run under way or over.
 #[derive(Clone, Copy)]
@@ -37,8 +29,8 @@ pub struct Training {
     pub follows: StoredValue<Option<Wanted>>,
     /// Whether the engine holds a trained adapter.
     pub has_adapter: RwSignal<bool>,
-    /// The adapter's files.
-    pub exports: RwSignal<Vec<Export>>,
+    /// What can be taken along of it.
+    pub take: TakeAway,
     /// The playground's answers: base, tuned.
     pub answers: [RwSignal<Answer>; 2],
     /// What belongs to the run's task.
@@ -57,7 +49,7 @@ impl Training {
             diverging: RwSignal::new(None),
             follows: StoredValue::new(None),
             has_adapter: RwSignal::new(false),
-            exports: RwSignal::new(Vec::new()),
+            take: TakeAway::new(),
             answers: [RwSignal::new(Answer::default()), RwSignal::new(Answer::default())],
             outcome: RunResults::new(),
             frame_asked: StoredValue::new(false),
@@ -73,7 +65,7 @@ impl Training {
         self.diverging.set(None);
         self.follows.set_value(None);
         self.has_adapter.set(false);
-        self.exports.set(Vec::new());
+        self.take.forget();
         self.each_answer(|answer| *answer = Answer::default());
         self.ask_frame();
     }
@@ -204,18 +196,13 @@ impl Training {
             self.phase.set(Phase::Failed);
         }
         self.has_adapter.set(false);
+        self.take.give_up();
         self.each_answer(Answer::end);
     }
 
     /// Changes the playground's answers.
     pub fn each_answer(self, change: impl Fn(&mut Answer)) {
         self.answers.iter().for_each(|answer| answer.update(&change));
-    }
-
-    /// Keeps a file of the adapter; whether both are there.
-    pub fn exported(self, name: String, bytes: Vec<u8>) -> bool {
-        self.exports.update(|files| files.push(Export { name, bytes }));
-        self.exports.with_untracked(|files| is_adapter(files))
     }
 
     fn ask_frame(self) {
@@ -228,10 +215,4 @@ impl Training {
             self.frame.update(|frame| *frame = frame.wrapping_add(1));
         });
     }
-}
-
-/// Whether both of PEFT's files are there.
-pub fn is_adapter(files: &[Export]) -> bool {
-    let has = |ending: &str| files.iter().any(|file| file.name.ends_with(ending));
-    has(".safetensors") && has(".json")
 }

@@ -53,7 +53,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Action::Eval(eval) => block_on(score(eval, device, &mut events)),
         Action::Predict(predict) => block_on(answer(predict, device, &mut events)),
         Action::Generate(generate) => block_on(write_text(generate, device, &mut events)),
-        Action::Export(wish) => block_on(export::run(wish, cli.json, &mut |event| events.take(event))),
+        Action::Export(wish) => block_on(export::run(wish, (device, cli.json), &mut |event| events.take(event))),
         Action::Runs { folder } => block_on(runs::list(&folder, cli.json)),
         Action::Show { run } => block_on(runs::show(&run, cli.json)),
         Action::Info(task) => block_on(info(task, device, &mut events)),
@@ -446,7 +446,7 @@ async fn load_model(
 }
 
 /// A data file; behind IDX images their labels, where they lie beside.
-fn data_sources(path: &str) -> Result<Vec<Source>> {
+pub fn data_sources(path: &str) -> Result<Vec<Source>> {
     let path = Path::new(path);
     let mut files: Vec<Source> = vec![DiskFile::source(path)?];
     let labels = labels_of(files[0].name()).map(|name| path.with_file_name(name));

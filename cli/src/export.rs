@@ -1,5 +1,7 @@
-//! `lorakeet export`: which base belongs to a run or an adapter, what is known of the run, and where the files go.
+//! `lorakeet export`: which base belongs to a run or an adapter, what is known of the run, where the files go, and what they
+//! score.
 
+use crate::check::{Scorer, not_comparable};
 use crate::commands::{name_of, resolve, sources};
 use crate::hub;
 use crate::log::{LOG, cannot_read, cannot_write};
@@ -7,15 +9,19 @@ use crate::screen::{hand_out, hand_out_json, say, size};
 use crate::{Export, RunFile};
 use lorakeet_core::config::RunConfig;
 use lorakeet_core::error::{Error, Result};
-use lorakeet_core::export::{RunRecord, SHARD_BYTES, Settings, Trained, export};
+use lorakeet_core::export::{
+    Form, RunRecord, SHARD_BYTES, Settings, Trained, difference_is_small, explanation, export,
+};
 use lorakeet_core::formats::ModelFiles;
 use lorakeet_core::formats::adapter_files::{AdapterFiles, holds_adapter};
 use lorakeet_core::formats::peft::CONFIG_FILE;
 use lorakeet_core::host::Control;
-use lorakeet_core::protocol::Event;
+use lorakeet_core::protocol::{DeviceChoice, Event};
+use lorakeet_core::quant::BaseFormat;
 use lorakeet_core::store::{DirectorySink, Source};
 use lorakeet_core::task::Task;
 use lorakeet_core::train::checkpoint;
+use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::export as msg;
 use serde_json::Value;
 use std::fs;
@@ -40,7 +46,7 @@ struct Found {
 }
 
 /// Writes what a run learnt for other programs.
-pub async fn run(wish: Export, json: bool, take: &mut dyn FnMut(&Event)) -> Result<ExitCode> {
+pub async fn run(wish: Export, (device, json): (DeviceChoice, bool), take: &mut dyn FnMut(&Event)) -> Result<ExitCode> {
     let found = find(&wish.run)?;
     let own = sources(&found.path)?;
     let (adapter, head) = match holds_adapter(&own).await? {
@@ -50,11 +56,16 @@ pub async fn run(wish: Export, json: bool, take: &mut dyn FnMut(&Event)) -> Resu
         ),
         false => (None, None),
     };
-    let base = match (&wish.base, &adapter) {
-        (Some(base), _) => hub::located(base, &Control::default(), take).await?.path,
-        (None, None) => found.path.clone(),
-        (None, Some(adapter)) => base_of(&found, adapter)?,
+    // Of a model that was trained throughout, the run's own is the model.
+    let own_base = match &adapter {
+        Some(adapter) => base_of(&found, adapter),
+        None => Ok(found.path.clone()),
     };
+    let base = match &wish.base {
+        Some(base) => hub::located(base, &Control::default(), take).await?.path,
+        None => own_base.clone()?,
+    };
+    let own_base = own_base.unwrap_or_else(|_| base.clone());
     refuse_full(&wish.output_dir)?;
     let base_files = sources(&base)?;
     let mut files = ModelFiles::open(base_files.clone()).await?;
@@ -79,6 +90,10 @@ pub async fn run(wish: Export, json: bool, take: &mut dyn FnMut(&Event)) -> Resu
         form: wish.to.into(),
         dtype: wish.dtype.map(Into::into),
         shard_bytes: wish.max_shard_size.as_deref().map_or(Ok(SHARD_BYTES), bytes)?,
+        base: match wish.dequantized {
+            true => rounding(&found, wish.to.into())?,
+            false => BaseFormat::AsStored,
+        },
     };
     let sink = DirectorySink::claim(&wish.output_dir)?;
     let trained = Trained {
@@ -93,13 +108,210 @@ pub async fn run(wish: Export, json: bool, take: &mut dyn FnMut(&Event)) -> Resu
     for note in notes {
         say(&format!("note     {}", note.english()));
     }
-    let (form, folder) = (settings.form.name(), wish.output_dir.display().to_string());
-    match json {
-        true => hand_out_json(&serde_json::json!({ "type": "exported", "form": form, "folder": folder }).to_string())?,
-        false if written > 0 => hand_out(&format!("exported {form} to {folder}, {} of weights\n", size(written)))?,
-        false => hand_out(&format!("exported {form} to {folder}\n"))?,
+    let weights = match (record.step, record.is_best) {
+        (Some(step), true) => format!(", weights of step {step}, which scored best"),
+        (Some(step), false) => format!(", weights of step {step}"),
+        (None, _) => String::new(),
+    };
+    let form = settings.form.name();
+    let checked = match wish.no_check {
+        true => None,
+        false => {
+            let subject = Subject {
+                found: &found,
+                own_base: &own_base,
+                base: &base,
+                has_adapter: adapter.is_some(),
+                record: &record,
+                settings,
+                folder: &wish.output_dir,
+            };
+            // What is written stays, whatever hinders its scoring.
+            let checked = check(subject, device)
+                .await
+                .unwrap_or_else(|error| Err(error.message()));
+            if let Err(why) = &checked {
+                say(&format!(
+                    "note     {}",
+                    Message::from(msg::NotChecked { why: why.clone() }).english()
+                ));
+            }
+            checked.ok()
+        }
+    };
+    let folder = wish.output_dir.display().to_string();
+    if json {
+        let value = serde_json::json!({
+            "type": "exported", "form": form, "folder": folder, "step": record.step, "is_best": record.is_best,
+            "loss_of_run": checked.as_ref().map(|checked| checked.of_run),
+            "loss_of_export": checked.as_ref().map(|checked| checked.of_export),
+            "loss_of_other_base": checked.as_ref().and_then(|checked| checked.of_other),
+        });
+        hand_out_json(&value.to_string())?;
+    } else {
+        let size = if written > 0 {
+            format!(", {} of weights", size(written))
+        } else {
+            String::new()
+        };
+        hand_out(&format!("exported {form} to {folder}{size}{weights}\n"))?;
+        if let Some(checked) = &checked {
+            hand_out(&checked.text())?;
+        }
+    }
+    if let Some(explanation) = checked.and_then(|checked| checked.explanation) {
+        say(&format!("note     {}", explanation.english()));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is scored.
+struct Subject<'a> {
+    found: &'a Found,
+    /// The base of the run.
+    own_base: &'a Path,
+    /// The base that the export was made with.
+    base: &'a Path,
+    has_adapter: bool,
+    record: &'a RunRecord,
+    settings: Settings,
+    folder: &'a Path,
+}
+
+/// Losses on the held-out rows.
+struct Checked {
+    of_run: f64,
+    of_export: f64,
+    /// Of a merged model whose run computed with fewer bits than its base has: of the adapter on the other of the two bases.
+    of_other: Option<f64>,
+    /// Whether the export has the numbers that the run computed with; none where there is one base.
+    is_as_run: Option<bool>,
+    explanation: Option<Message>,
+}
+
+impl Checked {
+    fn text(&self) -> String {
+        let difference = |loss: f64| format!("{loss:.4} ({:+.4})", loss - self.of_run);
+        let mut text = format!(
+            "checked  loss on held-out rows {}, the run's own {:.4}\n",
+            difference(self.of_export),
+            self.of_run
+        );
+        let (as_run, original) = (
+            "the base as the run computed with it, dequantized",
+            "the base in full precision",
+        );
+        if let Some(is_as_run) = self.is_as_run {
+            let (here, other) = if is_as_run {
+                (as_run, original)
+            } else {
+                (original, as_run)
+            };
+            text.push_str(&format!("         put into {here}: {}\n", difference(self.of_export)));
+            match self.of_other {
+                Some(loss) => text.push_str(&format!("         put into {other}: {}\n", difference(loss))),
+                None => text.push_str(&format!(
+                    "         put into {other}: not measured; name it with --base\n"
+                )),
+            }
+        }
+        text
+    }
+}
+
+/// Scores what was written as the run scored its own weights; else says why not.
+async fn check(subject: Subject<'_>, device: DeviceChoice) -> Result<Result<Checked, Message>> {
+    let Subject {
+        found,
+        own_base,
+        base,
+        has_adapter,
+        record,
+        settings,
+        folder,
+    } = subject;
+    let form = settings.form;
+    if let Some(why) = not_comparable(record.task, form) {
+        return Ok(Err(why));
+    }
+    let scorer = match Scorer::new(found.run.as_ref(), &record.data, device).await? {
+        Ok(scorer) => scorer,
+        Err(why) => return Ok(Err(why)),
+    };
+    let own = has_adapter.then_some(found.path.as_path());
+    let of_run = match record.scores.iter().find(|(name, _)| name == "loss") {
+        Some((_, loss)) => Some(*loss),
+        None => scorer.loss(own_base, has_adapter, own).await?,
+    };
+    let of_export = scorer.loss_of_export(form, folder, base).await?;
+    let (Some(of_run), Some(of_export)) = (of_run, of_export) else {
+        return Ok(Err(msg::NothingHeldOut.into()));
+    };
+    let is_whole = form.holds_base() && has_adapter;
+    let packs = found.run.as_ref().map_or(BaseFormat::AsStored, BaseFormat::from);
+    let is_in_blocks = holds_blocks(own_base).await?;
+    let has_two = is_whole && (packs != BaseFormat::AsStored || is_in_blocks);
+    // The base's own numbers are those of the run unless the run rounds them, or another base was named.
+    let is_other_base = !is_same(own_base, base);
+    let is_as_run = !is_other_base && (packs == BaseFormat::AsStored || settings.base == packs);
+    let of_other = match (has_two, is_as_run) {
+        (false, _) => None,
+        (true, false) => Some(of_run),
+        // A base that is stored in blocks has its full precision elsewhere.
+        (true, true) if is_in_blocks => None,
+        (true, true) => scorer.loss(base, false, own).await?,
+    };
+    let is_small = difference_is_small(of_run, of_export, settings.dtype, form);
+    Ok(Ok(Checked {
+        of_run,
+        of_export,
+        of_other,
+        is_as_run: has_two.then_some(is_as_run),
+        explanation: (!is_small).then(|| explanation(settings.dtype, has_two && !is_as_run)),
+    }))
+}
+
+/// What the base of a run is rounded to by it.
+///
+/// # Errors
+/// The run does not round it, or the form has no base in it.
+fn rounding(found: &Found, form: Form) -> Result<BaseFormat> {
+    let packs = found.run.as_ref().map_or(BaseFormat::AsStored, BaseFormat::from);
+    if !form.holds_base() {
+        let form = form.name();
+        return Err(Error::config(msg::NoBaseInForm { form })
+            .field("--dequantized")
+            .remedy(msg::MergedHasBase));
+    }
+    match packs {
+        BaseFormat::AsStored => Err(Error::config(msg::NotRounded)
+            .file(found.path.display().to_string())
+            .field("--dequantized")
+            .remedy(msg::WithoutDequantized)),
+        packs => Ok(packs),
+    }
+}
+
+/// Whether a model's files have matrices of few bits: in ggml's blocks, or as bitsandbytes packs them.
+async fn holds_blocks(model: &Path) -> Result<bool> {
+    let files = ModelFiles::open(sources(model)?).await?;
+    Ok(files.entries().iter().any(|entry| {
+        entry.storage.block_elements() > 1
+            || entry.name.contains(".quant_state.bitsandbytes__")
+            || entry.name.ends_with(".SCB")
+    }))
+}
+
+/// Whether two paths lead to one place.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let place = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    place(one) == place(other)
+}
+
+/// What the log of a run's folder holds.
+fn events(folder: &Path) -> Result<Vec<Value>> {
+    let log = read_text(&folder.join(LOG))?.unwrap_or_default();
+    Ok(log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
 }
 
 /// What a path stands for: a run file means its output_dir.
@@ -202,8 +414,7 @@ fn record(found: &Found) -> Result<RunRecord> {
     record.settings = read_text(&folder.join(SETTINGS))?.map(|text| without_comments(&text));
     let name = name_of(&found.path);
     record.step = checkpoint::step_of(&name).map(|step| step as u64);
-    let log = read_text(&folder.join(LOG))?.unwrap_or_default();
-    let events: Vec<Value> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let events = events(folder)?;
     let last = |kind: &str| events.iter().rev().find(|event| event["type"] == kind);
     // Where the settings do not say it, the data did.
     let task = last("started").and_then(|event| event["task"].as_str());
@@ -217,7 +428,9 @@ fn record(found: &Found) -> Result<RunRecord> {
     if record.step.is_none() {
         let keeps_best = found.run.as_ref().is_some_and(|run| run.load_best_model_at_end);
         let of_score = scored.filter(|_| keeps_best).and_then(|score| score["step"].as_u64());
-        record.step = of_score.or_else(|| last("done")?["steps"].as_u64());
+        let last_step = last("done").and_then(|event| event["steps"].as_u64());
+        record.step = of_score.or(last_step);
+        record.is_best = keeps_best && of_score.is_some() && of_score != last_step;
     }
     if let Some(score) = scored {
         record

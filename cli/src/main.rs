@@ -6,6 +6,7 @@
 /// The clone that this was compiled in: another one's build is not taken for this one's (`.cargo/config.toml`).
 const _: Option<&str> = option_env!("LORAKEET_CLONE");
 
+mod check;
 mod commands;
 mod devices;
 mod export;
@@ -55,7 +56,7 @@ enum Action {
     Predict(Predict),
     /// Continue a text.
     Generate(Generate),
-    /// Write what was learnt for other programs: a merged model, GGUF, an adapter for llama.cpp or for MLX.
+    /// Write what was learnt for other programs: a merged model, GGUF, an adapter for PEFT, llama.cpp or MLX.
     Export(Export),
     /// List the runs under a folder: when, task, model, steps, how they stand, last loss and score, size.
     Runs {
@@ -175,7 +176,8 @@ struct Export {
     /// A run file, a run's output_dir, a checkpoint, an adapter (of PEFT, llama.cpp or mlx-lm), or a model trained throughout.
     #[arg(value_name = "RUN_OR_ADAPTER")]
     run: PathBuf,
-    /// The form: a folder in Hugging Face's layout, the same for sentence-transformers, one GGUF file, or the adapter alone.
+    /// The form: the adapter as PEFT has it, a merged folder in Hugging Face's layout, the same for sentence-transformers, one GGUF
+    /// file, or the adapter for llama.cpp or MLX.
     #[arg(long, value_enum)]
     to: ExportForm,
     /// The base model, instead of the one that the run or the adapter names; a path, or ORG/NAME on a hub.
@@ -190,10 +192,18 @@ struct Export {
     /// The most bytes of weights in one file of a merged model, such as 2GB; 5GB without it.
     #[arg(long = "max_shard_size", alias = "max-shard-size", value_name = "SIZE")]
     max_shard_size: Option<String>,
+    /// Of a run with quantization_bit or fp8: put the adapter into the base as the run computed with it, rounded, instead of into
+    /// the files' own numbers.
+    #[arg(long)]
+    dequantized: bool,
+    /// Do not read the export back and score it on the rows that the run holds out.
+    #[arg(long = "no-check")]
+    no_check: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum ExportForm {
+    Peft,
     Merged,
     SentenceTransformers,
     Gguf,
@@ -204,6 +214,7 @@ enum ExportForm {
 impl From<ExportForm> for Form {
     fn from(form: ExportForm) -> Self {
         match form {
+            ExportForm::Peft => Self::Peft,
             ExportForm::Merged => Self::Merged,
             ExportForm::SentenceTransformers => Self::SentenceTransformers,
             ExportForm::Gguf => Self::Gguf,

@@ -211,6 +211,7 @@ impl Screen {
                 Stage::Tokenize => ("tokenizing", false),
                 Stage::Copy => ("copying", true),
                 Stage::Evaluate => ("scoring", false),
+                Stage::Export => ("exporting", true),
             };
             let template = if bytes {
                 "{msg:>11} [{bar:30}] {bytes}/{total_bytes} {eta}"

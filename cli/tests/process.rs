@@ -469,7 +469,38 @@ fn what_a_run_learnt_is_exported_with_a_card_and_not_over_anything() {
     let place = Place::new("export");
     place.run("train_file: rows.csv\noutput_dir: out\nmax_steps: 10\nsave_steps: 5\n");
     place.says(0, FIRST);
-    place.says(0, &["export", "run.yaml", "--to", "merged", "--output_dir", "merged"]);
+    let told = |words: &[&str]| {
+        let output = place.command(words).stdout(Stdio::piped()).output().expect("it runs");
+        let [out, error] = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        assert!(output.status.success(), "{out}{error}");
+        (out, error)
+    };
+    let (out, error) = told(&["export", "run.yaml", "--to", "merged", "--output_dir", "merged"]);
+    let is_checked = out.contains("weights of step") && out.contains("loss on held-out rows");
+    assert!(is_checked && !error.contains("Nothing explains"), "{out}{error}");
+    let (out, _) = told(&[
+        "export",
+        "run.yaml",
+        "--to",
+        "merged",
+        "--output_dir",
+        "quick",
+        "--no-check",
+    ]);
+    assert!(out.contains("weights of step") && !out.contains("held-out"), "{out}");
+    let refused = place.says(
+        2,
+        &[
+            "export",
+            "run.yaml",
+            "--to",
+            "merged",
+            "--output_dir",
+            "x",
+            "--dequantized",
+        ],
+    );
+    assert!(refused.contains("quantization_bit"), "{refused}");
     let card = String::from_utf8(place.read("merged/README.md")).expect("text");
     for words in [
         "base_model:",
@@ -490,6 +521,11 @@ fn what_a_run_learnt_is_exported_with_a_card_and_not_over_anything() {
         let said = String::from_utf8_lossy(&refused.stderr).into_owned();
         assert!(!refused.status.success() && said.contains("merged"), "{said}");
     }
+    // What was trained on is not what lies there any more.
+    let rows = place.read("rows.csv");
+    fs::write(place.0.join("rows.csv"), [&rows[..], b"1,2,less\n"].concat()).expect("it is written");
+    let (_, error) = told(&["export", "run.yaml", "--to", "merged", "--output_dir", "later"]);
+    assert!(error.contains("not scored") && error.contains("rows.csv"), "{error}");
     fs::create_dir(place.0.join("empty")).expect("a folder");
     let nothing = place.says(2, &["export", "empty", "--to", "merged", "--output_dir", "x"]);
     assert!(nothing.contains("neither an adapter nor a model"), "{nothing}");

@@ -1,5 +1,6 @@
 //! What was trained, as files that other programs load: a merged model in Hugging Face's layout, for sentence-transformers or as
-//! GGUF, an adapter for llama.cpp or for MLX. Each comes with a model card.
+//! GGUF, an adapter as PEFT has it, for llama.cpp or for MLX. Each comes with a model card. They go to a folder, or in pieces to a
+//! front end.
 //!
 //! Nothing here touches a device: tensors are read from the base's files, changed on the host and written one after the other,
 //! rows of a few megabytes at a time.
@@ -12,54 +13,26 @@ mod gguf_keys;
 mod gguf_mix;
 mod gguf_tokenizer;
 mod merged;
+mod outlook;
+mod pieces;
+mod reader;
 mod sentence;
+mod tolerance;
 
+pub use crate::protocol::ExportForm as Form;
 pub use card::RunRecord;
+pub(crate) use outlook::outlook;
+pub(crate) use pieces::PieceSink;
+pub use tolerance::{difference_is_small, explanation};
 
 use crate::error::{Error, Result};
 use crate::formats::{ModelFiles, Storage, peft::Adapter};
+use crate::quant::BaseFormat;
 use crate::store::{Source, StreamSink};
 use lorakeet_i18n::messages::export as msg;
 use lorakeet_i18n::{Field, Message};
 use merged::Merged;
 use serde_json::Value;
-
-/// The form of an export.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    /// The base with the adapter in its weights, in Hugging Face's layout.
-    Merged,
-    /// The same with modules for vectors of texts.
-    SentenceTransformers,
-    /// The merged model as one GGUF file.
-    Gguf,
-    /// The adapter alone for llama.cpp.
-    GgufAdapter,
-    /// The adapter alone for MLX.
-    Mlx,
-}
-
-impl Form {
-    /// All of them.
-    pub const ALL: [Self; 5] = [
-        Self::Merged,
-        Self::SentenceTransformers,
-        Self::Gguf,
-        Self::GgufAdapter,
-        Self::Mlx,
-    ];
-
-    /// Its name: `gguf-adapter`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Merged => "merged",
-            Self::SentenceTransformers => "sentence-transformers",
-            Self::Gguf => "gguf",
-            Self::GgufAdapter => "gguf-adapter",
-            Self::Mlx => "mlx",
-        }
-    }
-}
 
 /// The number formats of exports by their names. Q4_K and Q5_K stand for llama.cpp's mixes with Q6_K.
 pub const DTYPES: [(&str, Storage); 8] = [
@@ -73,6 +46,19 @@ pub const DTYPES: [(&str, Storage); 8] = [
     ("q4_1", Storage::Q4_1),
 ];
 
+/// The number format of this name.
+///
+/// # Errors
+/// There is none.
+pub(crate) fn dtype(name: &str, form: Form) -> Result<Storage> {
+    let found = DTYPES.iter().find(|(known, _)| *known == name);
+    found.map(|(_, storage)| *storage).ok_or_else(|| {
+        let (dtype, form) = (name, form.name());
+        let error = Error::config(msg::DtypeNotOfForm { dtype, form }).field("dtype");
+        error.remedy(msg::FloatsOnly)
+    })
+}
+
 /// The most bytes of tensors in one file of a merged model, as transformers' `max_shard_size` had it for long.
 pub const SHARD_BYTES: u64 = 5_000_000_000;
 
@@ -85,6 +71,9 @@ pub struct Settings {
     pub dtype: Option<Storage>,
     /// The most bytes of tensors in one file of a merged model.
     pub shard_bytes: u64,
+    /// Of merged models: the format that the base's linears are rounded to before the adapter is added, as a run that packs them
+    /// computes with them; [`BaseFormat::AsStored`] leaves them as the files have them.
+    pub base: BaseFormat,
 }
 
 /// What is exported.
@@ -120,7 +109,14 @@ pub async fn export(
         record,
     } = trained;
     check(settings, adapter.is_some())?;
-    let merged = Merged::new(base, adapter, head).await?;
+    if let (Form::Peft, Some(adapter)) = (settings.form, adapter) {
+        let card = card::peft_card(&base, adapter, settings, record);
+        adapters::write_peft(adapter, head, sink).await?;
+        sink.write("README.md", card.as_bytes()).await?;
+        return Ok(Vec::new());
+    }
+    let mut merged = Merged::new(base, adapter, head).await?;
+    merged.rounding = settings.base;
     let notes = match settings.form {
         Form::Merged => {
             let modules = sentence::modules(&merged, record);
@@ -133,6 +129,8 @@ pub async fn export(
         Form::Gguf => gguf::write(&merged, base_files, settings, sink, progress).await?,
         Form::GgufAdapter => adapters::write_gguf(&merged, settings, sink).await?,
         Form::Mlx => adapters::write_mlx(&merged, settings, sink).await?,
+        // Of an adapter it is written above.
+        Form::Peft => Vec::new(),
     };
     let card = card::card(&merged, settings, record);
     sink.write("README.md", card.as_bytes()).await?;
@@ -142,9 +140,14 @@ pub async fn export(
 /// Refuses settings that do not go together.
 fn check(settings: Settings, has_adapter: bool) -> Result<()> {
     let Settings { form, dtype, .. } = settings;
-    if !has_adapter && matches!(form, Form::GgufAdapter | Form::Mlx) {
+    if !has_adapter && matches!(form, Form::Peft | Form::GgufAdapter | Form::Mlx) {
         let form = form.name();
         return Err(Error::config(msg::NoAdapterToExport { form }).remedy(msg::ExportWhole));
+    }
+    if let (Form::Peft, Some(dtype)) = (form, dtype.filter(|dtype| *dtype != Storage::F32)) {
+        let (dtype, form) = (name_of(dtype), form.name());
+        let error = Error::config(msg::DtypeNotOfForm { dtype, form }).field("dtype");
+        return Err(error.remedy(msg::PeftIsFloat32));
     }
     let is_offered = |dtype: &Storage| DTYPES.iter().any(|(_, known)| known == dtype);
     let in_blocks = dtype.filter(|dtype| dtype.block_elements() > 1 || !is_offered(dtype));

@@ -56,13 +56,22 @@ pub(crate) struct Job<'a> {
     pub(crate) resume: &'a mut Option<Checkpoint>,
 }
 
+/// What a run came to.
+pub(crate) struct Finished {
+    pub(crate) summary: RunSummary,
+    /// The step whose weights were kept.
+    pub(crate) kept: usize,
+    /// What was learnt.
+    pub(crate) task: Task,
+}
+
 /// Trains the loaded model on the data: resolve the task, build examples, attach the adapter, score baselines, train, report.
 ///
 /// Everything waits for the device without blocking and gives turns to others, so that a front end hears 'pause' while it trains.
 ///
 /// # Errors
 /// Settings, a model and data that do not go together; a step that diverges; a lost device; a sink that refuses.
-pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<RunSummary> {
+pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<Finished> {
     let started_ms = (emit.host.now_ms)();
     let (config, data) = (job.config, &job.data.rows);
 
@@ -146,6 +155,7 @@ pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<RunSum
         .baselines(&model.model, (&split.train, rows), held_out.scored(), emit)
         .await?;
 
+    let task = spec.task();
     let sample_prompt = job.sample_prompt.map(|prompt| model.prompt(prompt, data));
     let mut trainer = Trainer::new(config, plan, model, spec, split.train, held_out);
     (trainer.sink, trainer.save_interval_ms, trainer.fingerprint) = (job.sink, job.save_interval_ms, fingerprint);
@@ -176,7 +186,11 @@ pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<RunSum
             trainer.save_checkpoint(emit).await?;
         }
     }
-    let summary = trainer.finish(emit).await?;
+    let (summary, kept) = trainer.finish(emit).await?;
     let seconds = ((emit.host.now_ms)() - started_ms) / 1000.0;
-    Ok(RunSummary { seconds, ..summary })
+    Ok(Finished {
+        summary: RunSummary { seconds, ..summary },
+        kept,
+        task,
+    })
 }

@@ -2,7 +2,7 @@
 //! requests in, time, and turns for others.
 
 use crate::error::{Error, Result};
-use crate::protocol::{Command, Event, Stage};
+use crate::protocol::{Command, Event, ExportEvent, Stage};
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::run as msg;
 use std::collections::VecDeque;
@@ -10,7 +10,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{
     Arc, Mutex,
-    atomic::{AtomicBool, Ordering::SeqCst},
+    atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
 };
 use std::task::{Poll, Waker};
 
@@ -67,6 +67,10 @@ impl<'a> Emit<'a> {
     pub fn file(&mut self, name: String, content: Vec<u8>) {
         let bytes = content.len() as u64;
         (self.receiver)(Event::File { name, bytes }, Some(content));
+    }
+    /// Hands over a part of an exported file.
+    pub fn piece(&mut self, event: ExportEvent, content: Vec<u8>) {
+        (self.receiver)(Event::Export(event), Some(content));
     }
     /// Yields to the host in a long loop of device work.
     ///
@@ -126,8 +130,11 @@ struct Requests {
     stopped: AtomicBool,
     cancelled: AtomicBool,
     download_cancelled: AtomicBool,
+    export_cancelled: AtomicBool,
+    /// Pieces of the export under way that were put away.
+    taken: AtomicU64,
     requests: Mutex<VecDeque<Command>>,
-    /// The run that sleeps in a pause, or the download that waits for the network.
+    /// The run that sleeps in a pause, the download that waits for the network, or the export that waits for the front end.
     sleeper: Mutex<Option<Waker>>,
 }
 
@@ -158,6 +165,39 @@ impl Control {
     /// Forgets a cancellation that belongs to an earlier download.
     pub fn begin_download(&self) {
         self.0.download_cancelled.store(false, SeqCst);
+    }
+    /// Ends the export under way.
+    pub fn cancel_export(&self) {
+        self.0.export_cancelled.store(true, SeqCst);
+        self.wake();
+    }
+    /// A piece of the export under way was put away.
+    pub fn piece_taken(&self) {
+        self.0.taken.fetch_add(1, SeqCst);
+        self.wake();
+    }
+    /// Forgets what belongs to an earlier export.
+    pub(crate) fn begin_export(&self) {
+        self.0.export_cancelled.store(false, SeqCst);
+        self.0.taken.store(0, SeqCst);
+    }
+    /// Whether the export is to end.
+    pub(crate) fn is_export_cancelled(&self) -> bool {
+        self.0.export_cancelled.load(SeqCst)
+    }
+    /// Sleeps until so many pieces were put away, or the export is to end.
+    pub(crate) async fn until_taken(&self, pieces: u64) {
+        std::future::poll_fn(|context| {
+            // Stored before they are counted, so that none is missed.
+            if let Ok(mut sleeper) = self.0.sleeper.lock() {
+                *sleeper = Some(context.waker().clone());
+            }
+            match self.0.taken.load(SeqCst) >= pieces || self.is_export_cancelled() {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        })
+        .await;
     }
     /// The outcome of `work`; none where the download is cancelled before.
     pub(crate) async fn unless_download_cancelled<T>(&self, work: impl Future<Output = T>) -> Option<T> {

@@ -2,6 +2,7 @@
 //! run.
 
 mod pretrained_head;
+mod weights_file;
 
 pub(crate) use pretrained_head::{PretrainedHead, head_layers};
 
@@ -25,6 +26,8 @@ use burn::tensor::Device;
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::run as msg;
 use serde_json::{Value, json};
+use std::rc::Rc;
+use weights_file::WeightsFile;
 
 /// Copied from the model that was trained to the one that it became.
 const COMPANIONS: [&str; 5] = [
@@ -269,6 +272,38 @@ impl LoadedModel {
             None if pooling == TextPooling::default() => Vec::new(),
             _ => formats::sentence::files(pooling, self.model.info.hidden_size),
         }
+    }
+
+    /// What an export is made from: the files of the base, `given` to it, or of a model that was trained throughout its own, whose
+    /// weights stay on the device until they are read; and config.json where an adapter brings a head.
+    ///
+    /// # Errors
+    /// What a run wrote of its head is broken, or its weights have no place in one file.
+    pub(crate) fn export_files(&self, given: &[Source]) -> Result<(Vec<Source>, Option<Value>)> {
+        let config = self.files.config_with_head()?;
+        if !self.full {
+            return Ok((given.to_vec(), HeadRecord::is_in(&config).then_some(config)));
+        }
+        let mut files = vec![
+            MemoryFile::source("config.json", config_file(&config)?),
+            Rc::new(WeightsFile::new(&self.model.parameters)?) as Source,
+        ];
+        for (name, value) in self.modules() {
+            files.push(MemoryFile::source(name, config_file(&value)?));
+        }
+        files.extend(self.companions.iter().cloned());
+        let has = |files: &[Source], name: &str| files.iter().any(|file| file.name() == name);
+        // A GGUF file has them inside.
+        if let (Some(tokenizer), false) = (&self.files.tokenizer, has(&files, "tokenizer.json")) {
+            files.push(MemoryFile::source("tokenizer.json", tokenizer.to_json()?.into_bytes()));
+        }
+        if let (Some(template), false) = (&self.files.chat_template, has(&files, "tokenizer_config.json"))
+            && !has(&files, "chat_template.jinja")
+        {
+            let source = template.source().as_bytes().to_vec();
+            files.push(MemoryFile::source("chat_template.jinja", source));
+        }
+        Ok((files, None))
     }
 
     /// The head that it has now: the one that a run put on, or its own.

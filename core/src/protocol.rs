@@ -3,10 +3,11 @@
 //! The page, the widget and the command all drive the engine through these types and nothing else. They travel as JSON
 //! (`lorakeet train --json` prints the events one a line; the page's worker posts them), except for bulk bytes: dropped files
 //! go to the worker as the browser's own `File` objects beside the command that names them, and an exported file's bytes come
-//! back as a buffer beside the event that names it. Nothing here needs burn.
+//! back as buffers beside the events that name them. Nothing here needs burn.
 
 mod command;
 mod event;
+mod export;
 mod hub;
 mod kept_run;
 mod number;
@@ -18,6 +19,7 @@ pub use event::{
     DataInfo, DeviceInfo, DeviceKind, Divergence, Event, KnobInfo, MemoryEstimate, ModelInfo, PreviewExample, Probe,
     RunInfo, RunPreview, RunSummary, Sign, Stage, StepInfo,
 };
+pub use export::{ExportCommand, ExportEvent, ExportForm, ExportOption, PIECE_BYTES};
 pub use hub::{ENDPOINT, HubCommand, HubEvent, HubFile, HubListing, HubProgress, HubSource, HubToken, StoredModel};
 pub use kept_run::{
     COPIES, InputFile, Keep, RateChange, RunInput, RunRecord, RunSample, RunState, StoredCopy, StoredRun,

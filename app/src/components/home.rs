@@ -1,14 +1,15 @@
-//! Step 7: the adapter, in PEFT's format, to take along.
+//! Step 7: what was trained, to take along in the form that a program wants.
 
-use super::notice::Notice;
+use super::notice::{Notice, worded};
 use super::step::{Step, StepStatus};
 use crate::conversation::Job;
 use crate::download;
 use crate::format;
 use crate::run::Phase;
 use crate::state::PageState;
-use crate::training::is_adapter;
+use crate::take_away::{CARD, can_pick};
 use leptos::prelude::*;
+use lorakeet_core::protocol::{ExportForm, ExportOption, Stage};
 use lorakeet_core::task::Task;
 
 /// How PEFT loads the adapter.
@@ -20,33 +21,34 @@ const SNIPPET_HEAD: &str = "from transformers import AutoConfig, AutoModelFor@Cl
     base_model = AutoModelFor@Classification.from_pretrained(base, config=config)\n\
     model = PeftModel.from_pretrained(base_model, \"lorakeet-adapter\")";
 
-/// How PEFT loads what this task trained.
-fn snippet(task: Task) -> String {
-    match task {
-        Task::Generation | Task::Preference | Task::Embedding => SNIPPET.to_owned(),
-        Task::TokenClassification => SNIPPET_HEAD.replace('@', "Token"),
-        _ => SNIPPET_HEAD.replace('@', "Sequence"),
-    }
+/// How a program loads what this task trained.
+fn snippet(form: ExportForm, task: Task) -> String {
+    let text = match form {
+        ExportForm::Peft => match task {
+            Task::Generation | Task::Preference | Task::Embedding => SNIPPET,
+            Task::TokenClassification => return SNIPPET_HEAD.replace('@', "Token"),
+            _ => return SNIPPET_HEAD.replace('@', "Sequence"),
+        },
+        ExportForm::GgufAdapter => "llama-cli -m base.gguf --lora lorakeet-adapter.gguf",
+        ExportForm::Gguf => "llama-cli -m lorakeet-model.gguf",
+        ExportForm::Mlx => "mlx_lm.generate --model base --adapter-path lorakeet-mlx",
+        ExportForm::SentenceTransformers => {
+            "from sentence_transformers import SentenceTransformer\n\
+             model = SentenceTransformer(\"lorakeet-vectors\")\nvectors = model.encode([\"a text\"])"
+        }
+        ExportForm::Merged => {
+            "from transformers import AutoModel\nmodel = AutoModel.from_pretrained(\"lorakeet-merged\")"
+        }
+    };
+    text.to_owned()
 }
 
 /// The step of taking it home.
 #[component]
 pub fn Home() -> impl IntoView {
     let state = expect_context::<PageState>();
-    let asked = RwSignal::new(false);
+    let take = state.training.take;
     let exporting = move || state.worker.job.get() == Some(Job::Export);
-    Effect::new(move || {
-        let complete = state.training.exports.with(|files| is_adapter(files));
-        if complete && asked.get_untracked() {
-            asked.set(false);
-            state.training.exports.with_untracked(|files| download::archive(files));
-        }
-    });
-    let take = move |_| {
-        state.worker.clear_error(&[Job::Export]);
-        asked.set(true);
-        state.export();
-    };
     let summary = Signal::derive(move || {
         let words = state.words();
         if state.training.has_adapter.get() {
@@ -56,40 +58,134 @@ pub fn Home() -> impl IntoView {
         }
         .to_owned()
     });
+    let failed = move || {
+        let is_own = |error: &Option<_>| matches!(error, Some((Job::Export | Job::Forms, _)));
+        state.worker.error.with(is_own)
+    };
     let standing = Signal::derive(move || match state.training.has_adapter.get() {
-        _ if state.worker.error.with(|error| matches!(error, Some((Job::Export, _)))) => StepStatus::Failed,
+        _ if failed() => StepStatus::Failed,
         _ if exporting() => StepStatus::Busy,
         true => StepStatus::Ready,
         false => StepStatus::Waiting,
     });
-    let ready =
-        move || state.training.has_adapter.get() && !state.training.phase.with(Phase::is_under_way) && !exporting();
-    let files = move || {
-        let files = state.training.exports.get();
-        (!files.is_empty()).then(|| {
-            let files = files.into_iter().map(|file| {
-                let label = format!("{} ({})", file.name, format::bytes(file.bytes.len() as u64));
-                let id = file.name.clone();
-                let save = move |_| download::save(&file.name, &file.bytes, "application/octet-stream");
-                view! { <li><button type="button" class="quiet" data-file=id on:click=save>{label}</button></li> }
-            });
-            let files = files.collect_view();
-            view! { <p class="hint">{state.text(|w| w.home_files)}</p><ul class="files" data-testid="adapter-files">{files}</ul> }
+    let ready = move || {
+        let is_free = !state.training.phase.with(Phase::is_under_way) && !exporting();
+        state.training.has_adapter.get() && is_free && take.option().is_some()
+    };
+    let forms = move || {
+        let forms = take.forms.get().into_iter().enumerate();
+        let form = |(place, option): (usize, ExportOption)| view! { <Choice place option/> };
+        forms.map(form).collect_view()
+    };
+    let under_way = move || {
+        exporting().then(|| {
+            let progress = state
+                .worker
+                .progress
+                .get()
+                .filter(|(stage, ..)| *stage == Stage::Export);
+            let share = progress.map(|(_, done, total)| (done as f64 / total.max(1) as f64).to_string());
+            let sizes = progress.map(|(_, done, total)| [format::bytes(done), format::bytes(total)]);
+            let text = (state.words().take.busy)(sizes.as_ref().map(|[done, total]| [done.as_str(), total.as_str()]));
+            view! {
+                <div data-testid="export-progress">
+                    <progress max="1" value=share></progress>
+                    <p class="hint" role="status">{text}</p>
+                    <button type="button" data-testid="export-cancel" on:click=move |_| state.cancel_export()>
+                        {state.text(|w| w.take.cancel)}
+                    </button>
+                </div>
+            }
         })
+    };
+    let taken = move || {
+        take.taken.get().map(|taken| {
+            let text = (state.words().take.taken)(&taken.name, taken.step);
+            let notes = taken
+                .notes
+                .into_iter()
+                .map(|note| view! { <p class="hint">{worded(state, note)}</p> });
+            view! {
+                <p role="status" data-testid="export-done">{text}</p>
+                {notes.collect_view()}
+            }
+        })
+    };
+    let card = move || {
+        take.card.get().map(|card| {
+            let save = move |_| download::save(CARD, card.as_bytes(), "text/markdown");
+            view! { <button type="button" class="quiet" on:click=save>{state.text(|w| w.take.card)}</button> }
+        })
+    };
+    let usage = move || {
+        let form = take.option().map_or(ExportForm::Peft, |option| option.form);
+        snippet(form, state.task())
     };
     view! {
         <Step number=7 id="home" title=Signal::derive(state.text(|w| w.take_home)) summary standing>
-            <Notice jobs=&[Job::Export]/>
-            <p>{state.text(|w| w.home_about)}</p>
+            <Notice jobs=&[Job::Export, Job::Forms]/>
+            <p>{state.text(|w| w.take.about)}</p>
+            <div role="radiogroup" aria-label=state.text(|w| w.take_home) data-testid="export-forms">{forms}</div>
             <p class="buttons">
-                <button type="button" class="primary" data-testid="download-adapter" prop:disabled=move || !ready() on:click=take>
-                    {state.text(|w| w.download_adapter)}
+                <button type="button" class="primary" data-testid="download-adapter" prop:disabled=move || !ready()
+                    on:click=move |_| state.download_export()>
+                    {state.text(|w| w.take.download)}
                 </button>
-                <Show when=exporting><span class="hint" role="status">{state.text(|w| w.home_busy)}</span></Show>
+                {can_pick().then(|| view! {
+                    <button type="button" data-testid="save-export" prop:disabled=move || !ready()
+                        on:click=move |_| state.save_export()>
+                        {state.text(|w| w.take.save)}
+                    </button>
+                })}
             </p>
-            {files}
-            <p class="hint">{state.text(|w| w.home_use)}</p>
-            <pre><code>{move || snippet(state.task())}</code></pre>
+            {under_way}
+            {taken}
+            {card}
+            <p class="hint">{state.text(|w| w.take.use_it)}</p>
+            <pre><code>{usage}</code></pre>
         </Step>
+    }
+}
+
+/// One form: what it is for and how large it is, or why it is not to be had.
+#[component]
+fn Choice(
+    /// Its number among them.
+    place: usize,
+    /// What the engine says of it.
+    option: ExportOption,
+) -> impl IntoView {
+    let state = expect_context::<PageState>();
+    let chosen = state.training.take.chosen;
+    let is_refused = option.problem.is_some();
+    let id = match &option.dtype {
+        Some(dtype) => format!("export-{}-{dtype}", option.form.name()),
+        None => format!("export-{}", option.form.name()),
+    };
+    let name = move || {
+        let words = state.words().take;
+        let dtype = option
+            .dtype
+            .as_ref()
+            .map(|dtype| format!(" {dtype}"))
+            .unwrap_or_default();
+        let size = option.bytes.map(|bytes| (words.size)(&format::bytes(bytes)));
+        format!("{}{dtype}{}", (words.form)(option.form)[0], size.unwrap_or_default())
+    };
+    let form = option.form;
+    let problem = option.problem.as_ref().map(|problem| problem.message());
+    let hint = move || match &problem {
+        Some(problem) => problem.text(state.language.get()),
+        None => (state.words().take.form)(form)[1].to_owned(),
+    };
+    view! {
+        <div>
+            <label class="check">
+                <input type="radio" name="export-form" data-testid=id prop:disabled=is_refused
+                    prop:checked=move || chosen.get() == place on:change=move |_| chosen.set(place)/>
+                <span>{name}</span>
+            </label>
+            <p class="hint">{hint}</p>
+        </div>
     }
 }

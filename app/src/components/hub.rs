@@ -13,7 +13,7 @@ use lorakeet_core::protocol::{HubListing, HubProgress};
 pub fn is_free(state: PageState) -> bool {
     let is_idle = matches!(
         state.worker.job.get(),
-        None | Some(Job::Preview | Job::Estimate | Job::Probe | Job::HubModels)
+        None | Some(Job::Preview | Job::Estimate | Job::Probe | Job::Forms | Job::HubModels)
     );
     state.worker.engine.get() == Engine::Ready && is_idle && !state.training.phase.with(Phase::is_under_way)
 }

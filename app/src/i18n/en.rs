@@ -1,6 +1,6 @@
 //! English.
 
-use super::{Words, hub, inside, runs, share, storage, tasks};
+use super::{Words, hub, inside, runs, share, storage, take_away, tasks};
 use lorakeet_core::config::Group;
 use lorakeet_core::error::Kind;
 use lorakeet_core::protocol::DeviceChoice;
@@ -22,6 +22,7 @@ pub static WORDS: Words = Words {
     version_elsewhere: "This page is open in another tab or frame. Close it there, then update.",
     runs: &runs::ENGLISH,
     stored: &storage::ENGLISH,
+    take: &take_away::ENGLISH,
     hub: &hub::ENGLISH,
     inside: &inside::ENGLISH,
     link_problems: "Not all of the link could be used",
@@ -274,12 +275,7 @@ pub static WORDS: Words = Words {
     generated: |tokens, speed| format!("{tokens} tokens, {speed} tokens/s"),
 
     home_none: "Available after training",
-    home_ready: "The adapter is ready",
-    download_adapter: "Download the adapter",
-    home_about: "A LoRA adapter in PEFT format: adapter_model.safetensors and adapter_config.json.",
-    home_use: "Unpack it into a folder, then load it with:",
-    home_files: "Or download the files one by one:",
-    home_busy: "Preparing the files…",
+    home_ready: "Ready to export",
 
     error_title: |kind| match kind {
         Kind::Config => "Invalid setting",

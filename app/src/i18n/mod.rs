@@ -9,6 +9,7 @@ pub mod inside;
 mod runs;
 pub mod share;
 mod storage;
+mod take_away;
 mod tasks;
 mod zh;
 
@@ -76,6 +77,8 @@ pub struct Words {
     pub runs: &'static runs::RunWords,
     /// What is said about what is stored in the browser.
     pub stored: &'static storage::StorageWords,
+    /// What is said about taking along what was trained.
+    pub take: &'static take_away::TakeWords,
     /// What is said about models from a hub.
     pub hub: &'static hub::HubWords,
     /// What is said about pictures.
@@ -424,16 +427,6 @@ pub struct Words {
     pub home_none: &'static str,
     /// Summary with one.
     pub home_ready: &'static str,
-    /// The button.
-    pub download_adapter: &'static str,
-    /// What it is.
-    pub home_about: &'static str,
-    /// How to use it.
-    pub home_use: &'static str,
-    /// The files one by one.
-    pub home_files: &'static str,
-    /// While the files are made.
-    pub home_busy: &'static str,
 
     /// Heading of an error, by kind.
     pub error_title: fn(Kind) -> &'static str,

@@ -1,6 +1,6 @@
 //! 简体中文。
 
-use super::{Words, hub, inside, runs, share, storage, tasks};
+use super::{Words, hub, inside, runs, share, storage, take_away, tasks};
 use lorakeet_core::config::Group;
 use lorakeet_core::error::Kind;
 use lorakeet_core::protocol::DeviceChoice;
@@ -22,6 +22,7 @@ pub static WORDS: Words = Words {
     version_elsewhere: "本页还在另一个标签页或框架中打开。请先将其关闭，再更新。",
     runs: &runs::CHINESE,
     stored: &storage::CHINESE,
+    take: &take_away::CHINESE,
     hub: &hub::CHINESE,
     inside: &inside::CHINESE,
     link_problems: "链接中有无法使用的内容",
@@ -262,12 +263,7 @@ pub static WORDS: Words = Words {
     generated: |tokens, speed| format!("{tokens} 个 token，{speed} token/秒"),
 
     home_none: "训练之后可导出",
-    home_ready: "适配器已就绪",
-    download_adapter: "下载适配器",
-    home_about: "PEFT 格式的 LoRA 适配器：adapter_model.safetensors 和 adapter_config.json。",
-    home_use: "解压到一个文件夹，然后这样加载：",
-    home_files: "或者单独下载：",
-    home_busy: "正在准备文件…",
+    home_ready: "可以导出",
 
     error_title: |kind| match kind {
         Kind::Config => "设置无效",

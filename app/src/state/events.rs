@@ -6,7 +6,7 @@ use crate::conversation::{Engine, Job};
 use crate::playground::Answer;
 use crate::run::{Phase, Sample};
 use crate::storage::Stored;
-use js_sys::{ArrayBuffer, Uint8Array};
+use js_sys::ArrayBuffer;
 use leptos::prelude::*;
 use lorakeet_core::Error;
 use lorakeet_core::error::Kind;
@@ -52,9 +52,16 @@ impl PageState {
             | Job::Validation
             | Job::Predict
             | Job::Picture
-            | Job::Export
+            | Job::Forms
             | Job::Runs
             | Job::HubModels => {}
+            Job::Export => {
+                let fault = self.training.take.give_up();
+                if error.kind == Kind::Stopped {
+                    self.worker.error.set(fault.map(|fault| (job, fault)));
+                    return self.finish(job);
+                }
+            }
             Job::Hub => {
                 self.hub.progress.set(None);
                 self.finish(job);
@@ -77,6 +84,7 @@ impl PageState {
         self.worker.error.set(Some((job, error)));
         self.finish(job);
         if job == Job::Train {
+            self.ask_forms();
             self.ask_runs();
             self.follow();
         }
@@ -209,12 +217,14 @@ impl PageState {
             // A note says it.
             Event::Halved { .. } => {}
             Event::Hub(event) => self.hear_of_hub(event),
+            Event::Export(event) => self.hear_of_export(event, bytes),
             Event::Baseline { scores } => training.outcome.baselines.set(scores),
             Event::Report(report) => training.outcome.report.set(Some(*report)),
             Event::Predictions(table) => training.outcome.predictions.set(table),
             Event::Done(summary) => {
                 training.done(summary);
                 self.finish(Job::Train);
+                self.ask_forms();
                 self.ask_runs();
                 // A run that went on came before them.
                 if loaded.preview.with_untracked(Vec::is_empty) {
@@ -246,12 +256,8 @@ impl PageState {
             }
             // The page has the table of knobs itself.
             Event::Knobs { .. } => {}
-            Event::File { name, .. } => {
-                let bytes = bytes.map(|buffer| Uint8Array::new(&buffer).to_vec());
-                if training.exported(name, bytes.unwrap_or_default()) {
-                    self.finish(Job::Export);
-                }
-            }
+            // The page has files come in pieces.
+            Event::File { .. } => {}
         }
     }
 

@@ -1,23 +1,22 @@
-//! An adapter alone, for llama.cpp and for MLX.
+//! An adapter alone, as PEFT has it, for llama.cpp and for MLX.
 //!
 //! Reference: `convert_lora_to_gguf.py` and `src/llama-adapter.cpp` of ggml-org/llama.cpp; `mlx_lm/tuner/utils.py`, `lora.py`
 //! and `dora.py` of ml-explore/mlx-lm.
 
 use super::gguf::{Names, file_type};
-use super::merged::{Change, LowRank, Merged, transposed};
+use super::merged::{Change, LowRank, Merged};
+use super::reader::transposed;
 use super::{Form, Settings, no_architecture, refuse_small};
 use crate::error::{Error, Result};
 use crate::formats::gguf_writer::{ALIGNMENT, GgufWriter};
+use crate::formats::peft::{Adapter, CONFIG_FILE, TENSORS_FILE};
 use crate::formats::{self, Storage, safetensors};
 use crate::quant::ggml;
 use crate::store::StreamSink;
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::export as msg;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
-
-/// The file of an adapter for llama.cpp.
-pub(super) const GGUF_FILE: &str = "adapter.gguf";
 
 /// Architectures whose modules mlx-lm calls as transformers does.
 const MLX: [&str; 6] = ["llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3_text"];
@@ -46,6 +45,25 @@ fn check_plain(merged: &Merged<'_>, form: Form) -> Result<()> {
         return Err(Error::model(msg::NoAdapterToExport { form: name }).remedy(msg::ExportWhole));
     }
     Ok(())
+}
+
+/// Writes PEFT's two files, the weights last, and config.json where the adapter brings a head.
+///
+/// # Errors
+/// Storage refuses.
+pub(super) async fn write_peft(adapter: &Adapter, head: Option<&Value>, sink: &dyn StreamSink) -> Result<()> {
+    let (config, tensors) = adapter.to_files()?;
+    if let Some(head) = head {
+        write_json("config.json", head, sink).await?;
+    }
+    sink.write(CONFIG_FILE, config.as_bytes()).await?;
+    sink.write(TENSORS_FILE, &tensors).await
+}
+
+async fn write_json(name: &str, value: &Value, sink: &dyn StreamSink) -> Result<()> {
+    let text = serde_json::to_string_pretty(value);
+    let text = text.map_err(|error| Error::internal(Message::verbatim(error.to_string())))?;
+    sink.write(name, text.as_bytes()).await
 }
 
 /// Writes a GGUF adapter: `NAME.lora_a` \[R, in\] and `NAME.lora_b` \[out, R\], of an embedding A transposed.
@@ -102,7 +120,7 @@ pub(super) async fn write_gguf(merged: &Merged<'_>, settings: Settings, sink: &d
         file.extend(ggml::encode(dtype, values).map_err(|error| error.field(name))?);
         file.resize(file.len().next_multiple_of(ALIGNMENT as usize), 0);
     }
-    sink.write(GGUF_FILE, &file).await?;
+    sink.write(Form::GGUF_ADAPTER_FILE, &file).await?;
     Ok(Vec::new())
 }
 
@@ -195,9 +213,7 @@ pub(super) async fn write_mlx(merged: &Merged<'_>, settings: Settings, sink: &dy
             "keys": keys,
         },
     });
-    let text = serde_json::to_string_pretty(&config);
-    let text = text.map_err(|error| Error::internal(Message::verbatim(error.to_string())))?;
     sink.write("adapters.safetensors", &file).await?;
-    sink.write("adapter_config.json", text.as_bytes()).await?;
+    write_json(CONFIG_FILE, &config, sink).await?;
     Ok(Vec::new())
 }

@@ -1,9 +1,11 @@
 //! The model card: a README.md with what the hub's readers look for, and what is known of the run.
 
 use super::merged::Merged;
-use super::{Form, Settings, adapters, gguf, name_of};
+use super::{Form, Settings, name_of};
 use crate::config::HeadPooling;
-use crate::formats::Storage;
+use crate::formats::peft::{Adapter, AdapterConfig};
+use crate::formats::{ModelFiles, Storage};
+use crate::models::registry::of_model_type;
 use crate::task::Task;
 use std::fmt::Write;
 
@@ -22,6 +24,8 @@ pub struct RunRecord {
     pub most_tokens: Option<usize>,
     /// The optimizer step whose weights these are.
     pub step: Option<u64>,
+    /// Whether that step scored best, and others came after it.
+    pub is_best: bool,
     /// The settings of the run, as YAML.
     pub settings: Option<String>,
     /// Scores by their names: of what, value.
@@ -32,9 +36,27 @@ pub struct RunRecord {
 
 /// The card of an export.
 pub(super) fn card(merged: &Merged<'_>, settings: Settings, record: &RunRecord) -> String {
+    let names = (merged.files.name.as_str(), merged.architecture.name);
+    text(names, merged.settings.as_ref(), settings, record)
+}
+
+/// The card of an adapter as it is.
+pub(super) fn peft_card(base: &ModelFiles, adapter: &Adapter, settings: Settings, record: &RunRecord) -> String {
+    let model_type = base.config["model_type"].as_str().unwrap_or_default();
+    let architecture = of_model_type(model_type).map_or(model_type, |found| found.name);
+    text((&base.name, architecture), Some(&adapter.config), settings, record)
+}
+
+fn text(
+    (name, architecture): (&str, &str),
+    adapter: Option<&AdapterConfig>,
+    settings: Settings,
+    record: &RunRecord,
+) -> String {
     let form = settings.form;
-    let base = record.base.as_deref().unwrap_or(&merged.files.name);
+    let base = record.base.as_deref().unwrap_or(name);
     let (library, tags): (&str, &[&str]) = match form {
+        Form::Peft => ("peft", &["lora", "adapter"]),
         Form::Merged => ("transformers", &["lora", "merged"]),
         Form::SentenceTransformers => (
             "sentence-transformers",
@@ -53,14 +75,14 @@ pub(super) fn card(merged: &Merged<'_>, settings: Settings, record: &RunRecord) 
     for tag in tags {
         let _ = writeln!(text, "- {tag}");
     }
-    let _ = writeln!(text, "---\n\n# {} fine-tuned with Lorakeet\n", line(&merged.files.name));
+    let _ = writeln!(text, "---\n\n# {} fine-tuned with Lorakeet\n", line(name));
     let _ = writeln!(text, "{}\n", use_of(settings));
     text.push_str("| | |\n| --- | --- |\n");
     let mut row = |name: &str, value: &str| {
         let _ = writeln!(text, "| {name} | {} |", line(value));
     };
     row("Base model", base);
-    row("Architecture", merged.architecture.name);
+    row("Architecture", architecture);
     row(
         "Licence of the base",
         record
@@ -72,10 +94,10 @@ pub(super) fn card(merged: &Merged<'_>, settings: Settings, record: &RunRecord) 
         (Some(dtype), _) => name_of(dtype),
         (None, Form::Merged | Form::SentenceTransformers) => "as the base's files",
         (None, Form::Gguf) => name_of(Storage::F16),
-        (None, Form::GgufAdapter | Form::Mlx) => name_of(Storage::F32),
+        (None, Form::Peft | Form::GgufAdapter | Form::Mlx) => name_of(Storage::F32),
     };
     row("Number format", numbers);
-    if let Some(adapter) = &merged.settings {
+    if let Some(adapter) = adapter {
         let kind = match (adapter.use_dora, adapter.use_rslora) {
             (true, _) => "DoRA",
             (false, true) => "rsLoRA",
@@ -87,6 +109,7 @@ pub(super) fn card(merged: &Merged<'_>, settings: Settings, record: &RunRecord) 
         );
     }
     match record.step {
+        Some(step) if record.is_best => row("Weights", &format!("after optimizer step {step}, which scored best")),
         Some(step) => row("Weights", &format!("after optimizer step {step}")),
         None => row("Weights", "of a step that the files do not name"),
     }
@@ -112,6 +135,7 @@ pub(super) fn card(merged: &Merged<'_>, settings: Settings, record: &RunRecord) 
 /// How the files are used.
 fn use_of(settings: Settings) -> String {
     match settings.form {
+        Form::Peft => "An adapter for PEFT: `PeftModel.from_pretrained(base_model, FOLDER)`.".to_owned(),
         Form::Merged => {
             "A merged model: load the folder with `AutoModel…from_pretrained`, or with any program that reads \
                          safetensors in Hugging Face's layout."
@@ -121,10 +145,10 @@ fn use_of(settings: Settings) -> String {
             "A merged model that makes vectors of texts: `SentenceTransformer(FOLDER).encode(TEXTS)` of sentence-transformers."
                 .to_owned()
         }
-        Form::Gguf => format!("A merged model for llama.cpp: `llama-cli -m {}`.", gguf::FILE),
+        Form::Gguf => format!("A merged model for llama.cpp: `llama-cli -m {}`.", Form::GGUF_FILE),
         Form::GgufAdapter => format!(
             "An adapter for llama.cpp, to be used with a GGUF file of the base model: `llama-cli -m BASE.gguf --lora {}`.",
-            adapters::GGUF_FILE
+            Form::GGUF_ADAPTER_FILE
         ),
         Form::Mlx => "An adapter for MLX: `mlx_lm.generate --model BASE --adapter-path FOLDER`.".to_owned(),
     }

@@ -1,7 +1,8 @@
 //! A merged model as a folder in Hugging Face's layout: config.json, safetensors with an index where there are several, and the
 //! small files of the base.
 
-use super::merged::{Merged, MergedTensor, Reader};
+use super::merged::{Merged, MergedTensor};
+use super::reader::Reader;
 use super::{Form, Settings};
 use crate::error::{Error, Result};
 use crate::formats::{Storage, safetensors};
@@ -112,6 +113,16 @@ fn missing_pad(merged: &Merged<'_>) -> Option<String> {
         .first()
         .filter(|_| tokenizer.pad_token_id().is_none());
     tokenizer.token_text(*end?)
+}
+
+/// What the weights take, without what stands before them in their files.
+///
+/// # Errors
+/// A tensor cannot be read.
+pub(super) fn size_of_weights(merged: &Merged<'_>, settings: Settings) -> Result<u64> {
+    let shards = shards(merged, settings)?;
+    let tensors = shards.iter().flatten();
+    Ok(tensors.map(|(tensor, storage)| size(tensor, *storage)).sum())
 }
 
 /// What a tensor takes in a file.

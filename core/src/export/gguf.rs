@@ -3,7 +3,8 @@
 //! Reference: `convert_hf_to_gguf.py` of ggml-org/llama.cpp. Of a base that is a GGUF file the metadata go over as they are.
 
 use super::gguf_mix::{Mix, OUTPUT, TABLE};
-use super::merged::{Change as Trained, Merged, MergedTensor, Reader};
+use super::merged::{Change as Trained, Merged, MergedTensor};
+use super::reader::Reader;
 use super::{Form, Settings, gguf_keys, gguf_tokenizer, no_architecture, refuse_small};
 use crate::error::{Error, Result};
 use crate::formats::gguf::{read_header, read_pairs};
@@ -16,9 +17,6 @@ use crate::store::{Pieces, Source, StreamSink};
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::export as msg;
 use serde_json::json;
-
-/// The file.
-pub(super) const FILE: &str = "model.gguf";
 
 /// ggml's version of its number formats.
 const QUANTIZATION_VERSION: u32 = 2;
@@ -116,6 +114,13 @@ struct Planned<'m> {
     content: Content<'m>,
 }
 
+impl Planned<'_> {
+    fn bytes(&self) -> u64 {
+        let shape: Vec<u64> = self.shape.iter().map(|size| *size as u64).collect();
+        self.storage.size_bytes(&shape).unwrap_or(0)
+    }
+}
+
 /// Writes the file.
 ///
 /// # Errors
@@ -127,9 +132,48 @@ pub(super) async fn write(
     sink: &dyn StreamSink,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Vec<Message>> {
+    let base = base_file(merged, base_files);
+    let (header, planned) = prepare(merged, base, settings).await?;
+    let total: u64 = planned.iter().map(Planned::bytes).sum();
+    let mut done = 0u64;
+    let mut pieces = sink.create(Form::GGUF_FILE).await?;
+    pieces.append(&header).await?;
+    for tensor in &planned {
+        let mut wrote = |bytes: u64| {
+            done += bytes;
+            progress(done, total);
+        };
+        let written = append(merged, base, tensor, pieces.as_mut(), &mut wrote).await?;
+        let padding = written.next_multiple_of(ALIGNMENT) - written;
+        pieces.append(&vec![0; padding as usize]).await?;
+    }
+    pieces.finish().await?;
+    Ok(Vec::new())
+}
+
+/// How large the file is.
+///
+/// # Errors
+/// As [`write`], where that can be known before.
+pub(super) async fn size(merged: &Merged<'_>, base_files: &[Source], settings: Settings) -> Result<u64> {
+    let (header, planned) = prepare(merged, base_file(merged, base_files), settings).await?;
+    let padded = planned.iter().map(|tensor| tensor.bytes().next_multiple_of(ALIGNMENT));
+    Ok(header.len() as u64 + padded.sum::<u64>())
+}
+
+/// The base's GGUF file, if it is one.
+fn base_file<'f>(merged: &Merged<'_>, base_files: &'f [Source]) -> Option<&'f Source> {
+    base_files.iter().find(|file| merged.files.is_gguf(file))
+}
+
+/// The file up to its tensors, and the tensors.
+async fn prepare<'m>(
+    merged: &'m Merged<'_>,
+    base: Option<&Source>,
+    settings: Settings,
+) -> Result<(Vec<u8>, Vec<Planned<'m>>)> {
     let names = Names::of(merged, Form::Gguf)?;
     let dtype = settings.dtype.unwrap_or(Storage::F16);
-    let base = base_files.iter().find(|file| merged.files.is_gguf(file));
     let mut writer = GgufWriter::default();
     writer.u32("general.file_type", file_type(dtype));
     writer.u32("general.quantization_version", QUANTIZATION_VERSION);
@@ -172,25 +216,8 @@ pub(super) async fn write(
         .iter()
         .map(|tensor| (tensor.name.clone(), tensor.shape.clone(), tensor.storage))
         .collect();
-    let bytes_of = |tensor: &Planned<'_>| {
-        let shape: Vec<u64> = tensor.shape.iter().map(|size| *size as u64).collect();
-        tensor.storage.size_bytes(&shape).unwrap_or(0)
-    };
-    let total: u64 = planned.iter().map(bytes_of).sum();
-    let mut done = 0u64;
-    let mut pieces = sink.create(FILE).await?;
-    pieces.append(&writer.header(&table)?).await?;
-    for tensor in &planned {
-        let mut wrote = |bytes: u64| {
-            done += bytes;
-            progress(done, total);
-        };
-        let written = append(merged, base, tensor, pieces.as_mut(), &mut wrote).await?;
-        let padding = written.next_multiple_of(ALIGNMENT) - written;
-        pieces.append(&vec![0; padding as usize]).await?;
-    }
-    pieces.finish().await?;
-    Ok(Vec::new())
+    let header = writer.header(&table)?;
+    Ok((header, planned))
 }
 
 /// The tensors of the file by name.

@@ -1,20 +1,16 @@
 //! A base with an adapter in its weights, tensor by tensor: W + s·B·A, with DoRA m/‖W + s·B·A‖ ⊙ (W + s·B·A), and what was
-//! trained whole in the place of the base's (PEFT's `merge_and_unload`).
+//! trained whole in the place of the base's (PEFT's `merge_and_unload`). `reader.rs` computes the numbers.
 
 use crate::error::{Error, Result};
 use crate::formats::peft::{Adapter, AdapterConfig, ChosenModule, key_a, key_b};
 use crate::formats::{ModelFiles, Storage};
 use crate::head_spec::HeadRecord;
 use crate::models::registry::{Architecture, of_model_type};
-use crate::models::{HeadKind, ModelSkeleton, has_trained_copy, is_idle};
+use crate::models::{HeadKind, ModelSkeleton, bitsandbytes, has_trained_copy, is_idle};
 use crate::quant::BaseFormat;
 use lorakeet_i18n::messages::{export as msg, models};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
-
-/// Numbers that are read and changed at a time.
-const CHUNK: usize = 4 << 20;
 
 /// The module of a decoder's output matrix, and its tensor.
 const OUTPUT: &str = "lm_head";
@@ -56,6 +52,10 @@ pub(crate) struct Merged<'a> {
     pub(crate) base_is_tied: bool,
     /// Layers of the model.
     pub(crate) layers: usize,
+    /// What the base's linears are rounded to when they are read.
+    pub(crate) rounding: BaseFormat,
+    /// The base's matrices that bitsandbytes packed, with their shapes: they are unpacked when they are read.
+    pub(super) packed: BTreeMap<String, [usize; 2]>,
     skeleton: ModelSkeleton,
 }
 
@@ -66,8 +66,10 @@ pub(crate) struct MergedTensor {
     /// How the base stores it; F32 of what the base lacks.
     pub(crate) storage: Storage,
     /// The base's tensor, if there is one.
-    stored: Option<String>,
+    pub(super) stored: Option<String>,
     pub(crate) change: Change,
+    /// Of a linear that a run may pack: whether it is stored \[in, out\].
+    pub(super) linear: Option<bool>,
 }
 
 /// What training made of a tensor.
@@ -168,12 +170,15 @@ impl<'a> Merged<'a> {
     /// A base and an adapter, with the head that `head`, the adapter's config.json, describes.
     ///
     /// # Errors
-    /// They do not go together, or the base is packed.
+    /// They do not go together, or the base's packed matrices have no shapes.
     pub(crate) async fn new(mut files: ModelFiles, adapter: Option<&'a Adapter>, head: Option<&Value>) -> Result<Self> {
         if files.entries().is_empty() {
             return Err(Error::model(msg::NoBaseWeights).file(&files.name).remedy(msg::NameBase));
         }
-        check_unpacked(&files)?;
+        let packed = bitsandbytes::shapes(&files).await?;
+        if let (Some(config), false) = (files.config.as_object_mut(), packed.is_empty()) {
+            config.remove("quantization_config");
+        }
         let new_head = head.filter(|head| HeadRecord::is_in(head));
         if let Some(head) = new_head {
             take_head(&mut files.config, head);
@@ -187,6 +192,8 @@ impl<'a> Merged<'a> {
             is_tied: false,
             base_is_tied: false,
             layers: skeleton.info.num_hidden_layers,
+            rounding: BaseFormat::AsStored,
+            packed,
             files,
             adapter,
             architecture,
@@ -290,6 +297,7 @@ impl<'a> Merged<'a> {
                     storage,
                     stored: Some(name),
                     change: Change::None,
+                    linear: None,
                 });
             }
             self.is_tied = false;
@@ -300,6 +308,14 @@ impl<'a> Merged<'a> {
                 // Of another part.
                 continue;
             }
+            if bitsandbytes::belongs_to(&self.packed, &entry.name) {
+                // It says how another one is packed.
+                continue;
+            }
+            let (stored_shape, storage) = match self.packed.get(&entry.name) {
+                Some(shape) => (shape.to_vec(), Storage::F16),
+                None => (entry.shape.clone(), entry.storage),
+            };
             let first = entry.name.split('.').next().unwrap_or_default();
             let is_head = HEAD_NAMES.contains(&first);
             if has_new_head && is_head && first != SHARED_HEAD && !changes.contains_key(&entry.name) {
@@ -308,9 +324,9 @@ impl<'a> Merged<'a> {
             }
             let (shape, change) = changes
                 .remove(&entry.name)
-                .unwrap_or((entry.shape.clone(), Change::None));
-            if shape != entry.shape && !matches!(change, Change::Whole(_)) {
-                let (shape, needed) = (format!("{:?}", entry.shape), format!("{shape:?}"));
+                .unwrap_or((stored_shape.clone(), Change::None));
+            if shape != stored_shape && !matches!(change, Change::Whole(_)) {
+                let (shape, needed) = (format!("{stored_shape:?}"), format!("{shape:?}"));
                 return Err(Error::model(models::OtherShape { shape, needed }).field(&entry.name));
             }
             let name = match (is_head, is_part, has_new_head) {
@@ -321,9 +337,10 @@ impl<'a> Merged<'a> {
             self.tensors.push(MergedTensor {
                 name,
                 shape,
-                storage: entry.storage,
+                storage,
                 stored: Some(entry.name.clone()),
                 change,
+                linear: None,
             });
         }
         for (name, (shape, change)) in changes {
@@ -337,7 +354,23 @@ impl<'a> Merged<'a> {
                 storage: Storage::F32,
                 stored: None,
                 change,
+                linear: None,
             });
+        }
+        let linears = self.skeleton.linears();
+        let body = linears.len() - self.skeleton.linears_in_head();
+        let packed: BTreeMap<String, bool> = linears[..body]
+            .iter()
+            .map(|linear| {
+                let name = format!("{}.weight", linear.path);
+                (self.skeleton.stored(&self.files, &name).into_owned(), linear.transposed)
+            })
+            .collect();
+        for tensor in &mut self.tensors {
+            let is_float = matches!(tensor.storage, Storage::F32 | Storage::F16 | Storage::BF16);
+            let is_own = |name: &&String| is_float && !self.packed.contains_key(*name);
+            let stored = tensor.stored.as_ref().filter(is_own);
+            tensor.linear = stored.and_then(|name| packed.get(name).copied());
         }
         self.tensors.sort_by(|left, right| left.name.cmp(&right.name));
         Ok(())
@@ -416,18 +449,6 @@ fn low_rank(
     })
 }
 
-/// Refuses a base whose matrices bitsandbytes packed: the sum has no place in them.
-fn check_unpacked(files: &ModelFiles) -> Result<()> {
-    let is_packed = |name: &str| name.contains(".quant_state.bitsandbytes__") || name.ends_with("SCB");
-    match files.entries().iter().find(|entry| is_packed(&entry.name)) {
-        None => Ok(()),
-        Some(entry) => Err(Error::model(msg::PackedBase)
-            .file(&files.name)
-            .field(&entry.name)
-            .remedy(msg::NameUnpackedBase)),
-    }
-}
-
 /// Puts the head that an adapter was saved with into config.json.
 fn take_head(config: &mut Value, head: &Value) {
     for key in [
@@ -442,155 +463,4 @@ fn take_head(config: &mut Value, head: &Value) {
             value => config[key] = value.clone(),
         }
     }
-}
-
-/// Reads one tensor of a merged model, in Hugging Face's order.
-pub(crate) struct Reader<'m> {
-    merged: &'m Merged<'m>,
-    tensor: &'m MergedTensor,
-    /// Rows and columns; of a vector one row.
-    pub(crate) rows: usize,
-    columns: usize,
-    /// Left \[rows, R\] and right \[R, columns\], whose product with the scale is added.
-    factors: Option<Factors>,
-    /// What outputs are multiplied by.
-    gains: Option<Vec<f32>>,
-    /// All numbers of the base's tensor, where it is not read by rows.
-    whole: Option<Vec<f32>>,
-}
-
-struct Factors {
-    left: Vec<f32>,
-    right: Vec<f32>,
-    rank: usize,
-}
-
-impl<'m> Reader<'m> {
-    /// # Errors
-    /// The base's file cannot be read.
-    pub(crate) async fn open(merged: &'m Merged<'m>, tensor: &'m MergedTensor) -> Result<Self> {
-        let (rows, columns) = match tensor.shape.as_slice() {
-            [rows, rest @ ..] if !rest.is_empty() => (*rows, rest.iter().product()),
-            shape => (1, shape.iter().product()),
-        };
-        let mut reader = Self {
-            merged,
-            tensor,
-            rows,
-            columns,
-            factors: None,
-            gains: None,
-            whole: None,
-        };
-        if let (Some(name), false) = (&tensor.stored, matches!(tensor.change, Change::Whole(_))) {
-            let by_rows = tensor.shape.len() == 2 && !merged.files.stored_matrix(name)?.transposed;
-            if !by_rows {
-                reader.whole = Some(merged.files.read_f32(name).await?.1);
-            }
-        }
-        if let Change::LowRank(low_rank) = &tensor.change {
-            let (a, b) = (merged.adapter_values(low_rank.a), merged.adapter_values(low_rank.b));
-            let scaled = |values: &[f32]| {
-                values
-                    .iter()
-                    .map(|value| value * low_rank.scale as f32)
-                    .collect::<Vec<f32>>()
-            };
-            let (inputs, outputs) = (a.len() / low_rank.rank, b.len() / low_rank.rank);
-            let (left, right) = match low_rank.transposed {
-                true => (transposed(a, inputs), scaled(&transposed(b, low_rank.rank))),
-                false => (scaled(b), a.to_vec()),
-            };
-            let rank = low_rank.rank;
-            reader.factors = Some(Factors { left, right, rank });
-            if let Some(magnitude) = low_rank.magnitude {
-                let norms = reader.norms(low_rank.transposed, outputs).await?;
-                let magnitudes = merged.adapter_values(magnitude).iter();
-                reader.gains = Some(magnitudes.zip(norms).map(|(m, norm)| m / norm).collect());
-            }
-        }
-        Ok(reader)
-    }
-
-    /// Ranges of rows, a few megabytes of numbers each.
-    pub(crate) fn chunks(&self) -> impl Iterator<Item = Range<usize>> + use<> {
-        let (rows, step) = (self.rows, (CHUNK / self.columns.max(1)).max(1));
-        (0..rows)
-            .step_by(step)
-            .map(move |start| start..(start + step).min(rows))
-    }
-
-    /// Some rows.
-    ///
-    /// # Errors
-    /// The base's file cannot be read, or what comes out is not finite.
-    pub(crate) async fn rows(&self, rows: Range<usize>) -> Result<Vec<f32>> {
-        let mut values = self.sum(rows.clone()).await?;
-        let (Some(gains), Change::LowRank(low_rank)) = (&self.gains, &self.tensor.change) else {
-            return Ok(values);
-        };
-        for (row, numbers) in rows.zip(values.chunks_exact_mut(self.columns.max(1))) {
-            match low_rank.transposed {
-                true => numbers.iter_mut().zip(gains).for_each(|(number, gain)| *number *= gain),
-                false => numbers.iter_mut().for_each(|number| *number *= gains[row]),
-            }
-        }
-        Ok(values)
-    }
-
-    /// All rows.
-    ///
-    /// # Errors
-    /// As [`Reader::rows`].
-    pub(crate) async fn all(&self) -> Result<Vec<f32>> {
-        self.rows(0..self.rows).await
-    }
-
-    /// Rows of W + s·B·A.
-    async fn sum(&self, rows: Range<usize>) -> Result<Vec<f32>> {
-        let place = rows.start * self.columns..rows.end * self.columns;
-        let mut values = match (&self.tensor.change, &self.whole, &self.tensor.stored) {
-            (Change::Whole(number), ..) => self.merged.adapter_values(*number)[place].to_vec(),
-            (_, Some(whole), _) => whole[place].to_vec(),
-            (_, None, Some(name)) => self.merged.files.read_rows_f32(name, rows.clone()).await?,
-            (_, None, None) => Vec::new(),
-        };
-        if let Some(Factors { left, right, rank }) = &self.factors {
-            for (row, numbers) in rows.zip(values.chunks_exact_mut(self.columns.max(1))) {
-                let left = &left[row * rank..][..*rank];
-                for (factor, right) in left.iter().zip(right.chunks_exact(self.columns.max(1))) {
-                    numbers
-                        .iter_mut()
-                        .zip(right)
-                        .for_each(|(number, right)| *number += factor * right);
-                }
-            }
-        }
-        Ok(values)
-    }
-
-    /// ‖W + s·B·A‖ of each output.
-    async fn norms(&self, transposed: bool, outputs: usize) -> Result<Vec<f32>> {
-        let mut squares = vec![0.0f64; outputs];
-        for rows in self.chunks() {
-            let values = self.sum(rows.clone()).await?;
-            for (row, numbers) in rows.zip(values.chunks_exact(self.columns.max(1))) {
-                let numbers = numbers.iter().map(|number| f64::from(*number).powi(2));
-                match transposed {
-                    true => squares.iter_mut().zip(numbers).for_each(|(sum, square)| *sum += square),
-                    false => squares[row] = numbers.sum(),
-                }
-            }
-        }
-        // As while training: a row of zeros has a magnitude of 0 too.
-        let norm = |square: f64| square.max(f64::from(f32::MIN_POSITIVE)).sqrt() as f32;
-        Ok(squares.into_iter().map(norm).collect())
-    }
-}
-
-/// A matrix whose rows have `columns` numbers, turned.
-pub(crate) fn transposed(values: &[f32], columns: usize) -> Vec<f32> {
-    let rows = values.len() / columns.max(1);
-    let column = |column: usize| (0..rows).map(move |row| values[row * columns + column]);
-    (0..columns).flat_map(column).collect()
 }

@@ -33,12 +33,7 @@ pub(super) async fn write(
     sink: &dyn StreamSink,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Vec<Message>> {
-    refuse_small(merged, Form::SentenceTransformers)?;
-    check_task(merged, record)?;
-    let mut notes = Vec::new();
-    if let Some(modules) = &merged.files.sentence {
-        notes.extend(modules.check(record.pooling.is_some())?);
-    }
+    let mut notes: Vec<Message> = check(merged, record)?.into_iter().collect();
     let tokens = match record.most_tokens {
         Some(tokens) => Some(tokens),
         None => of_base(base_files).await?,
@@ -52,6 +47,19 @@ pub(super) async fn write(
     let modules = sentence::files(pooling(merged, record), merged.width());
     notes.extend(folder::write(merged, base_files, (settings, modules.as_slice()), sink, progress).await?);
     Ok(notes)
+}
+
+/// Refuses what has no place in such a folder; the note says how vectors are pooled, where there is something to know.
+///
+/// # Errors
+/// The run learnt something else; the base's folder has modules that are not computed here.
+pub(super) fn check(merged: &Merged<'_>, record: &RunRecord) -> Result<Option<Message>> {
+    refuse_small(merged, Form::SentenceTransformers)?;
+    check_task(merged, record)?;
+    match &merged.files.sentence {
+        Some(modules) => modules.check(record.pooling.is_some()),
+        None => Ok(None),
+    }
 }
 
 /// What says in a merged model's folder how its vectors of texts are made, where that is not by the mean alone: the base's

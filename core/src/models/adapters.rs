@@ -174,6 +174,22 @@ impl Model {
         })
     }
 
+    /// The same with zeros for its numbers, which have to come from the device.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) fn adapter_of_zeros(&self) -> Result<Adapter> {
+        let config = self.adapter.clone().ok_or_else(|| Error::config(msg::NoAdapter))?;
+        let tensors = self.parameters.iter().map(|parameter| {
+            let count = parameter.shape.iter().product();
+            (parameter.name.clone(), parameter.shape.clone(), vec![0.0; count])
+        });
+        Ok(Adapter {
+            config,
+            tensors: tensors.collect(),
+        })
+    }
+
     /// Name, shape and values of everything trained.
     ///
     /// # Errors

@@ -1,4 +1,5 @@
-//! Matrices that transformers saved quantized by bitsandbytes: read as they are, not quantized again.
+//! Matrices that transformers saved quantized by bitsandbytes: read as they are, not quantized again; for exports, unpacked on the
+//! host.
 //!
 //! A 4-bit matrix `NAME` is stored flat, two codes a byte, beside `NAME.absmax`, `NAME.quant_map` and a JSON text under
 //! `NAME.quant_state.bitsandbytes__nf4` (or `__fp4`) with the shape and block size; with double quantization also
@@ -7,15 +8,22 @@
 
 use super::{load::Loader, pack};
 use crate::error::{Error, Result};
-use crate::formats::{Storage, blocks};
+use crate::formats::{ModelFiles, Storage, blocks};
 use crate::ops::PackedMatrix;
 use crate::quant::{
-    Block, Code, Map,
+    Absmax, Block, Blockwise, Code, DoubleAbsmax, FourBit, Int8Rows, Map,
     packing::{self, Scales},
 };
 use lorakeet_i18n::{Field, messages::models as msg};
 use lorakeet_shaders::{Format, Packed};
 use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// What stands between the name of a 4-bit matrix and its code in the name of its state.
+const STATE: &str = ".quant_state.bitsandbytes__";
+
+/// The codes by their names there.
+const CODES: [(Code, &str); 2] = [(Code::Nf4, "nf4"), (Code::Fp4, "fp4")];
 
 /// The tensors that belong to a 4-bit matrix.
 struct State {
@@ -27,8 +35,8 @@ struct State {
 
 /// Matrix `name` of `shape`, if the files hold it in one of bitsandbytes' forms.
 pub(super) async fn read(loader: &mut Loader<'_>, name: &str, shape: [usize; 2]) -> Result<Option<PackedMatrix>> {
-    for (code, kind) in [(Code::Nf4, "nf4"), (Code::Fp4, "fp4")] {
-        let state_name = format!("{name}.quant_state.bitsandbytes__{kind}");
+    for (code, kind) in CODES {
+        let state_name = format!("{name}{STATE}{kind}");
         if loader.has(&state_name) {
             let text = loader.bytes(&state_name).await?;
             let state = State::parse(code, &text).map_err(|error| error.field(&state_name))?;
@@ -50,6 +58,90 @@ pub(super) async fn read(loader: &mut Loader<'_>, name: &str, shape: [usize; 2])
         return read.map(Some).map_err(|error| located(error, name));
     }
     Ok(None)
+}
+
+/// The matrices of `files` that are in one of bitsandbytes' forms, by their names there, with their shapes.
+///
+/// # Errors
+/// A state is none.
+pub(crate) async fn shapes(files: &ModelFiles) -> Result<BTreeMap<String, [usize; 2]>> {
+    let mut shapes = BTreeMap::new();
+    for entry in files.entries() {
+        if let Some((name, kind)) = entry.name.split_once(STATE) {
+            if let Some((code, _)) = CODES.iter().find(|(_, known)| *known == kind) {
+                let text = files.read_bytes(&entry.name).await?;
+                let state = State::parse(*code, &text).map_err(|error| error.field(&entry.name))?;
+                shapes.insert(name.to_owned(), state.shape);
+            }
+        } else if let Some(module) = entry.name.strip_suffix("SCB") {
+            let name = format!("{module}weight");
+            let shape = files.entry(&name).map(|weight| weight.shape.as_slice());
+            if let Some(&[rows, columns]) = shape {
+                shapes.insert(name, [rows, columns]);
+            }
+        }
+    }
+    Ok(shapes)
+}
+
+/// Whether a tensor says no more than how one of `packed` is packed.
+pub(crate) fn belongs_to(packed: &BTreeMap<String, [usize; 2]>, tensor: &str) -> bool {
+    packed.keys().any(|name| {
+        let of_four_bits = tensor
+            .strip_prefix(name.as_str())
+            .is_some_and(|rest| rest.starts_with('.'));
+        let rest = tensor.strip_prefix(name.trim_end_matches("weight"));
+        of_four_bits || matches!(rest, Some("SCB" | "weight_format"))
+    })
+}
+
+/// The numbers of one of [`shapes`], row by row.
+///
+/// # Errors
+/// A part of it is missing, or does not go together with the others.
+pub(crate) async fn unpacked(files: &ModelFiles, name: &str) -> Result<Vec<f32>> {
+    decoded(files, name).await.map_err(|error| located(error, name))
+}
+
+async fn decoded(files: &ModelFiles, name: &str) -> Result<Vec<f32>> {
+    let part = |part: &str| format!("{name}.{part}");
+    for (code, kind) in CODES {
+        let state_name = format!("{name}{STATE}{kind}");
+        if !files.contains(&state_name) {
+            continue;
+        }
+        let text = files.read_bytes(&state_name).await?;
+        let state = State::parse(code, &text).map_err(|error| error.field(&state_name))?;
+        if stored_floats(files, &part("quant_map")).await? != code.table() {
+            return Err(Error::format(msg::OtherQuantMap).field(part("quant_map")));
+        }
+        let absmax = match state.nested_offset {
+            None => Absmax::Plain(stored_floats(files, &part("absmax")).await?),
+            Some(offset) => {
+                if stored_floats(files, &part("nested_quant_map")).await? != Map::Signed.table() {
+                    return Err(Error::format(msg::OtherNestedQuantMap).field(part("nested_quant_map")));
+                }
+                let codes = files.read_bytes(&part("absmax")).await?;
+                let scales = stored_floats(files, &part("nested_absmax")).await?;
+                let codes = Blockwise::new(Map::Signed, Block::Of256, codes, scales)?;
+                Absmax::Double(DoubleAbsmax::new(codes, offset)?)
+            }
+        };
+        let elements = state.shape[0].saturating_mul(state.shape[1]);
+        let codes = files.read_bytes(name).await?;
+        return Ok(FourBit::new(code, state.block, elements, codes, absmax)?.decode());
+    }
+    let scales = stored_floats(files, &format!("{}SCB", name.trim_end_matches("weight"))).await?;
+    let bytes = files.read_bytes(name).await?;
+    let codes: Vec<i8> = bytes.iter().map(|byte| *byte as i8).collect();
+    let (rows, columns) = (scales.len(), codes.len() / scales.len().max(1));
+    Ok(Int8Rows::new(rows, columns, codes, scales)?.decode())
+}
+
+/// A small tensor of floats of the files.
+async fn stored_floats(files: &ModelFiles, name: &str) -> Result<Vec<f32>> {
+    let bytes = files.read_bytes(name).await?;
+    blocks::decode(Storage::F32, &bytes).map_err(|error| error.field(name))
 }
 
 fn located(error: Error, name: &str) -> Error {

@@ -8,7 +8,7 @@
 mod activation;
 mod adapters;
 mod bert;
-mod bitsandbytes;
+pub(crate) mod bitsandbytes;
 mod body;
 mod cache;
 mod embedding;

@@ -2,6 +2,7 @@
 
 #[cfg(doc)]
 use super::Event;
+use super::export::ExportCommand;
 use super::hub::HubCommand;
 use super::kept_run::Keep;
 use super::picture::PictureRequest;
@@ -126,6 +127,8 @@ pub enum Command {
     },
     /// Hand over the adapter as PEFT's two files: answered by [`Event::File`]s, the weights last.
     ExportAdapter,
+    /// What was trained, in one of several forms; not in the middle of a run.
+    Export(ExportCommand),
 }
 
 /// Which device to use.

@@ -1,5 +1,6 @@
 //! What the engine says, while it loads and while it trains.
 
+use super::export::ExportEvent;
 use super::hub::HubEvent;
 use super::kept_run::{RunSample, StoredCopy, StoredRun};
 use super::number;
@@ -186,6 +187,8 @@ pub enum Event {
         /// Its size.
         bytes: u64,
     },
+    /// What was trained, in one of several forms.
+    Export(ExportEvent),
     /// Something to know that stops nothing.
     Warning {
         /// What.
@@ -236,6 +239,8 @@ pub enum Stage {
     Copy,
     /// The validation split is scored (batches).
     Evaluate,
+    /// What was trained is handed over (bytes of weights).
+    Export,
 }
 
 /// The device in use.

@@ -1,6 +1,7 @@
 //! Which format a run holds the frozen linears of its base in.
 
-use super::{Block, Code, Fp8, ScaleOf};
+use super::{Block, Code, FourBit, Fp8, Fp8Matrix, Int8Rows, ScaleOf};
+use crate::Result;
 use crate::config::{Fp8Format, Fp8Scale, QuantType, RunConfig};
 
 /// FP8 scales by block are one for each 128 × 128 numbers, as DeepSeek-V3 has them (arXiv 2412.19437).
@@ -62,5 +63,26 @@ impl From<&RunConfig> for BaseFormat {
             },
             (None, None) => Self::AsStored,
         }
+    }
+}
+
+impl BaseFormat {
+    /// What a linear's matrix \[out, in\] = \[`rows`, `columns`\] is once it was packed in this format.
+    ///
+    /// # Errors
+    /// A number cannot be packed.
+    pub fn rounded(self, values: Vec<f32>, rows: usize, columns: usize) -> Result<Vec<f32>> {
+        Ok(match self {
+            Self::AsStored => values,
+            Self::FourBit { code, block, double } => {
+                let packed = FourBit::encode(&values, code, block)?;
+                match double {
+                    true => packed.with_double_absmax()?.decode(),
+                    false => packed.decode(),
+                }
+            }
+            Self::Int8 => Int8Rows::encode(&values, rows, columns)?.decode(),
+            Self::Fp8 { format, scale_of } => Fp8Matrix::encode(&values, rows, columns, format, scale_of)?.decode(),
+        })
     }
 }

@@ -1,6 +1,7 @@
 //! What a front end talks to: commands come in, events go out. [`Session`] keeps what is loaded from one command to the next;
 //! a run itself is `finetune.rs`.
 
+mod export;
 mod hub;
 mod predict;
 mod preview;
@@ -66,6 +67,8 @@ pub struct Session {
     validation: Option<Data>,
     adapter: Option<Adapter>,
     inputs: Inputs,
+    /// The run that the model's weights come from.
+    trained: Option<export::LastRun>,
     /// Models that were fetched where there is no shelf.
     in_memory: Vec<hub::InMemory>,
 }
@@ -87,6 +90,7 @@ impl Session {
             resume: None,
             shelf: None,
             fetch: None,
+            trained: None,
             in_memory: Vec::new(),
             save_interval_ms: SAVE_INTERVAL_MS,
             inputs: Inputs::default(),
@@ -187,6 +191,7 @@ impl Session {
                 self.tell_runs(emit).await
             }
             Command::Hub(command) => self.serve_hub(command, emit).await,
+            Command::Export(command) => self.serve_export(command, emit).await,
             // Commands are served one after the other, so nothing is under way; what is, hears of it by [`Control`].
             Command::Pause | Command::Resume | Command::Stop | Command::CancelGenerate | Command::SaveRun => Ok(()),
             Command::Generate { .. } | Command::ExportAdapter => loaded(&self.model)?.answer(command, emit).await,
@@ -242,6 +247,7 @@ impl Session {
         let device = self.open_any(emit).await?.clone();
         // The old model goes first: two may not fit.
         self.model = None;
+        self.trained = None;
         self.inputs.model = files.clone();
         device::release(&device);
         let companions = companions(&files);
@@ -296,6 +302,7 @@ impl Session {
     pub fn load_adapter(&mut self, adapter: Adapter) -> Result<()> {
         let loaded = self.model.as_mut().ok_or_else(no_model)?;
         loaded.model.load_adapter(&adapter)?;
+        self.trained = None;
         self.adapter = Some(adapter);
         Ok(())
     }
@@ -403,6 +410,7 @@ impl Session {
     ) -> Result<()> {
         self.control.begin_run();
         loaded(&self.model)?;
+        self.trained = None;
         let kept = match keep {
             Some(keep) => self.keep(keep, &config, emit).await?,
             None => None,
@@ -434,6 +442,11 @@ impl Session {
             resume: &mut self.resume,
         };
         let outcome = finetune(job, emit).await;
+        let outcome = outcome.map(|finished| {
+            let data = [self.data.as_ref(), self.validation.as_ref()];
+            self.trained = Some(export::LastRun::new(&config, &finished, data));
+            finished.summary
+        });
         let ended = match (kept, record) {
             (Some(run), _) => run.end(&outcome).await,
             (None, Some(record)) => record.end(&outcome).await,

@@ -36,6 +36,28 @@ impl Session {
         Ok(score(&held_out, model, &spec, config, emit).await?.info)
     }
 
+    /// Scores the loaded model, with its adapter if it has one, on the rows that a run by `config` holds out: the validation data,
+    /// or those split off the data. None where it holds none out.
+    ///
+    /// # Errors
+    /// As [`Session::evaluate`].
+    pub async fn evaluate_held_out(&mut self, config: &RunConfig, receiver: Receiver<'_>) -> Result<Option<EvalInfo>> {
+        let emit = &mut self.emit(receiver);
+        loaded(&self.model)?;
+        let data = &self.data.as_ref().ok_or_else(no_data)?.rows;
+        let validation = self.validation.as_ref().map(|data| &data.rows);
+        let mut spec = TaskSpec::from_checkpoint(config, loaded(&self.model)?, data)?;
+        let model = pooled(&mut self.model, &spec, config)?;
+        let mut rows = spec.datasets(config, model, data, validation, emit).await?.held_out;
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        spec.add_reference(config, &model.model, &mut rows, emit).await?;
+        model.check_features(&rows, data)?;
+        let held_out = HeldOut::new(rows, config, &model.model);
+        Ok(Some(score(&held_out, model, &spec, config, emit).await?.info))
+    }
+
     /// What the loaded model, with its adapter if it has one, answers to each row of the data, and its score where the data
     /// has labels: then the worst errors come first. A model that continues texts writes its answers.
     ///

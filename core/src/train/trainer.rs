@@ -202,8 +202,8 @@ impl<'a> Trainer<'a> {
         self.progress.step < self.plan.max_steps && self.progress.step.is_multiple_of(rhythm)
     }
 
-    /// Scores, samples and saves what came of it; gives the summary without its time.
-    pub(crate) async fn finish(mut self, emit: &mut Emit<'_>) -> Result<RunSummary> {
+    /// Scores, samples and saves what came of it; gives the summary without its time, and the step whose weights were kept.
+    pub(crate) async fn finish(mut self, emit: &mut Emit<'_>) -> Result<(RunSummary, usize)> {
         let (step, finished) = (self.progress.step, self.is_finished());
         if self.patience_exhausted() {
             let (scores, metric) = (self.config.early_stopping_patience, &self.spec.metric);
@@ -215,7 +215,7 @@ impl<'a> Trainer<'a> {
         if self.last.as_ref().is_none_or(|eval| eval.info.step != step) {
             self.evaluate(emit).await?;
         }
-        self.keep_best(emit).await?;
+        let kept = self.keep_best(emit).await?;
         if step > 0 {
             self.sample(emit).await?;
         }
@@ -228,14 +228,15 @@ impl<'a> Trainer<'a> {
         if let Some(scored) = &last {
             self.report(scored, emit).await?;
         }
-        Ok(RunSummary {
+        let summary = RunSummary {
             finished,
             steps: step,
             train_loss: self.progress.loss_sum / step.max(1) as f64,
             eval_loss_before: self.progress.eval_loss_before,
             eval_loss_after: last.map(|eval| eval.info.loss),
             seconds: 0.0,
-        })
+        };
+        Ok((summary, kept))
     }
 
     /// Serves what was asked for meanwhile, holds while the run is paused, and tells whether it is to end.
@@ -332,13 +333,14 @@ impl<'a> Trainer<'a> {
         Ok(scored.map(|scored| scored.after(step)))
     }
 
-    /// Puts the weights that scored best back, where they are not the last ones, and scores them.
-    async fn keep_best(&mut self, emit: &mut Emit<'_>) -> Result<()> {
+    /// Puts the weights that scored best back, where they are not the last ones, and scores them; gives the step of those that
+    /// are there now.
+    async fn keep_best(&mut self, emit: &mut Emit<'_>) -> Result<usize> {
         let (Some((step, _)), Some(best)) = (self.progress.best, self.best.take()) else {
-            return Ok(());
+            return Ok(self.progress.step);
         };
         if step == self.progress.step {
-            return Ok(());
+            return Ok(step);
         }
         let device = self.model.model.device().clone();
         for (i, values) in best.into_iter().enumerate() {
@@ -351,7 +353,7 @@ impl<'a> Trainer<'a> {
         if let Some(scored) = self.score(step, emit).await? {
             self.last = Some(scored);
         }
-        Ok(())
+        Ok(step)
     }
 
     /// Says what the run came to, and hands over the answers row by row.

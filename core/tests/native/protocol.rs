@@ -1,14 +1,14 @@
 //! The words between the engine and its front ends: every event comes through JSON as it went in.
-//! One file of 640 lines, because every event and command has its example here.
+//! One file of 670 lines, because every event and command has its example here.
 
 use lorakeet_core::Error;
 use lorakeet_core::config::RunConfig;
 use lorakeet_core::protocol::{
     Baseline, BaselineKind, CalibrationBin, ClassRow, Command, Comparison, DataInfo, DeviceInfo, DeviceKind,
-    Divergence, EvalInfo, Event, HubEvent, HubProgress, InputFile, KnobInfo, MemoryEstimate, Metric, ModelInfo,
-    Picture, PictureRequest, PredictionTable, PreviewExample, Probe, RateChange, Report, RunInfo, RunInput, RunPreview,
-    RunRecord, RunSample, RunState, RunSummary, Sign, Stage, StepInfo, StoredCopy, StoredRun, TextPrediction,
-    TokenProbability, Verdict,
+    Divergence, EvalInfo, Event, ExportEvent, ExportForm, ExportOption, HubEvent, HubProgress, InputFile, KnobInfo,
+    MemoryEstimate, Metric, ModelInfo, Picture, PictureRequest, PredictionTable, PreviewExample, Probe, RateChange,
+    Report, RunInfo, RunInput, RunPreview, RunRecord, RunSample, RunState, RunSummary, Sign, Stage, StepInfo,
+    StoredCopy, StoredRun, TextPrediction, TokenProbability, Verdict,
 };
 use lorakeet_core::task::Task;
 use lorakeet_i18n::messages::formats as msg;
@@ -367,6 +367,29 @@ fn events(number: f64) -> Vec<Event> {
         }],
         has_store: true,
     });
+    let option = ExportOption {
+        form: ExportForm::GgufAdapter,
+        dtype: Some(text()),
+        bytes: Some(1),
+        problem: None,
+    };
+    for event in [
+        ExportEvent::Forms { forms: vec![option] },
+        ExportEvent::Piece {
+            path: text(),
+            offset: 1 << 40,
+            bytes: 1,
+            is_last: true,
+        },
+        ExportEvent::Done {
+            form: ExportForm::Peft,
+            step: Some(1),
+            is_best: false,
+            notes: Vec::new(),
+        },
+    ] {
+        events.push(Event::Export(event));
+    }
     let drawn = |picture| Event::Picture {
         id: None,
         step: Some(3),
@@ -412,6 +435,7 @@ fn kind(event: &Event) -> u32 {
         Event::Halved { .. } => 30,
         Event::Diverging(_) => 31,
         Event::Hub(_) => 32,
+        Event::Export(_) => 33,
     }
 }
 
@@ -419,7 +443,7 @@ fn kind(event: &Event) -> u32 {
 fn every_event_comes_through_json_as_it_went_in_whatever_its_numbers() {
     for number in [0.0, -0.0, 3.0, 2.345e-4, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let events = events(number);
-        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 33);
+        assert_eq!(events.iter().map(kind).collect::<BTreeSet<_>>().len(), 34);
         for event in events {
             let written = serde_json::to_string(&event).expect("it is written");
             let read: Event = serde_json::from_str(&written).unwrap_or_else(|error| panic!("{written}: {error}"));

@@ -5,9 +5,6 @@ use crate::message::messages;
 messages! { "export";
     NoBaseWeights = "there are no weights to put the adapter into", "没有可供合并适配器的权重";
     NameBase = "Name the base model's files with --base.", "请用 --base 指定基座模型的文件。";
-    PackedBase = "the base is stored in bitsandbytes' packed format, which holds no sums of weights",
-        "基座以 bitsandbytes 的量化格式存储，无法写入合并后的权重";
-    NameUnpackedBase = "Name the same model in 16 or 32 bits with --base.", "请用 --base 指定同一模型的 16 位或 32 位版本。";
     HeadNeedsConfig = "The adapter brings a head: its config.json must lie beside it.",
         "该适配器带有任务头：其 config.json 须放在同一文件夹中。";
     SharedEmbedding = "is shared with the embedding, which was trained beside it; this architecture has no form without the sharing",
@@ -20,6 +17,7 @@ messages! { "export";
     DtypeNotOfForm { dtype, form } = "{dtype} is no number format of {form}", "{form} 不支持数值格式 {dtype}";
     FloatsOnly = "Use float32, float16 or bfloat16; formats in blocks are for gguf.",
         "请使用 float32、float16 或 bfloat16；分块量化格式仅用于 gguf。";
+    PeftIsFloat32 = "Leave it away: the adapter is written in float32, as it was trained.", "请去掉该选项：适配器以训练时的 float32 写出。";
     SmallModel { model_type, form } = "{model_type} is a small model of this program alone; {form} has no such architecture",
         "{model_type} 是本程序自有的小模型；{form} 没有这种架构";
     SmallStaysHere = "Export it as merged: its safetensors can be read anywhere.", "请导出为 merged：其 safetensors 可在任何地方读取。";
@@ -60,5 +58,25 @@ messages! { "export";
     FolderHolds { file } = "holds {file} already", "其中已有 {file}";
     NewFolderForExport = "Choose a new folder for the export.", "请为导出选择新的文件夹。";
     NoSize { got } = "must be a size such as 5GB or 500MB, got {got}", "必须是 5GB、500MB 这样的大小，实际为 {got}";
+    ExportStopped = "the export was stopped; what is there of it is incomplete", "导出已停止；已写出的部分不完整";
+    DiffersByBase = "The run computed with a base of fewer bits than the one that the weights were put into, so the loss is another.",
+        "训练时使用的基座位数低于合并所用的基座，因此损失不同。";
+    DiffersByBlocks { dtype } = "{dtype} rounds every weight; a format with more bits loses less.",
+        "{dtype} 会舍入每个权重；位数更多的格式损失更小。";
+    DiffersForNoReason =
+        "Nothing explains that: the data or the base may have changed since the run. Compare the answers before you use the files.",
+        "没有可解释的原因：数据或基座可能在训练之后有变化。使用前请对比输出。";
+    NotChecked { why } = "The export was not scored: {why}", "未对导出结果评分：{why}";
+    NoRunToCompare = "these files do not name their run", "这些文件没有说明来自哪次训练";
+    NoDataToCompare { file } = "{file} is not there", "{file} 不存在";
+    DataChanged { file } = "{file} is not what the run was made with", "{file} 与训练时的文件不同";
+    NothingHeldOut = "the run holds no rows out", "该训练没有留出验证行";
+    ComparesWithBase = "the loss of preferences compares with the base model, which is not in these files",
+        "偏好训练的损失需要与基座模型比较，而这些文件中没有基座";
+    NoBaseInForm { form } = "{form} holds the adapter alone", "{form} 只包含适配器";
+    MergedHasBase = "Use it with merged, sentence-transformers or gguf.", "请用于 merged、sentence-transformers 或 gguf。";
+    NotRounded = "the run has neither quantization_bit nor fp8: it computed with the base's own numbers",
+        "该训练没有使用 quantization_bit 或 fp8：计算时用的就是基座自身的数值";
+    WithoutDequantized = "Leave the flag away.", "请去掉该选项。";
     LargestPart = "Use the largest size of one file.", "请填写单个文件的最大大小。";
 }

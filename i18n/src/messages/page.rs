@@ -45,6 +45,9 @@ messages! { "page";
         "链接指定了一节课，但无法获取课程列表。";
     CheckConnection = "Check the connection to the page's server and reload the page.", "请检查与服务器的连接，然后刷新页面。";
     NotOfPage = "is not a file that comes with the page", "不是本页面自带的文件";
+    NotWritten { error } = "what was trained could not be written ({error})", "无法写出训练结果（{error}）";
+    WriteElsewhere = "Free space on the disk, or choose another place.", "请清理磁盘空间，或选择其他位置。";
+    TooLargeForZip = "is larger than the 4 GiB that a file of a zip archive may have", "超过了 zip 压缩包中单个文件 4 GiB 的上限";
     FileGone = "cannot be read any more; it was moved, changed or deleted after it was chosen",
         "无法再读取：文件在选择之后被移动、修改或删除";
     ChooseAgain = "Choose the file again.", "请重新选择该文件。";

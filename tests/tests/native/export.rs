@@ -1,6 +1,8 @@
 //! What is exported for other programs: read back by this one, or computed from as the other program would.
 
+mod checked;
 mod gguf;
+mod pieces;
 mod read_back;
 mod sentence;
 mod text_part;
@@ -18,6 +20,7 @@ use lorakeet_core::{
     },
     models::Model,
     protocol::DeviceChoice,
+    quant::BaseFormat,
     random::Generator,
     store::{MemoryFile, MemorySink, Source},
 };
@@ -40,6 +43,7 @@ fn settings(form: Form, dtype: Option<Storage>) -> Settings {
         form,
         dtype,
         shard_bytes: SHARD_BYTES,
+        base: BaseFormat::AsStored,
     }
 }
 

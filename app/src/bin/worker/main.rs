@@ -15,7 +15,7 @@ use lorakeet_core::config::RunConfig;
 use lorakeet_core::device;
 use lorakeet_core::error::Kind;
 use lorakeet_core::host::{Control, Host};
-use lorakeet_core::protocol::{Command, Event, HubCommand, ModelInfo, Stage};
+use lorakeet_core::protocol::{Command, Event, ExportCommand, HubCommand, ModelInfo, Stage};
 use lorakeet_core::session::Session;
 use lorakeet_core::store::{LocalFuture, MemoryFile, ReadAt, Source};
 use lorakeet_i18n::messages::common;
@@ -99,6 +99,8 @@ impl CommandQueue {
             Command::Stop => self.control.stop(),
             Command::CancelGenerate => self.control.cancel_generate(),
             Command::Hub(HubCommand::Cancel) => self.control.cancel_download(),
+            Command::Export(ExportCommand::Cancel) => self.control.cancel_export(),
+            Command::Export(ExportCommand::Taken) => self.control.piece_taken(),
             // In the middle of a run these are served between two steps, and in a pause.
             Command::Generate { .. } | Command::Picture { .. } | Command::ExportAdapter | Command::SaveRun
                 if self.trains.get() =>

@@ -1,6 +1,6 @@
 //! Adapters as llama.cpp and mlx-lm have them, read again: what was written comes back in PEFT's meaning.
 
-use super::{assert_close, config, exported, files_of, load, open, random_adapter, settings};
+use super::{CLOSE, assert_close, config, exported, files_of, load, open, outputs, random_adapter, settings};
 use lorakeet_core::{
     config::TargetModules,
     export::Form,
@@ -108,6 +108,33 @@ fn an_adapter_for_mlx_is_read_back_as_it_was() {
         assert_same("MLX", &read, &adapter);
         assert_eq!((read.config.use_dora, read.config.lora_dropout), (use_dora, 0.25));
         load(&open(&files_of(&case))).load_adapter(&read).expect("it fits");
+    }
+}
+
+#[test]
+fn what_is_read_back_computes_what_was_written() {
+    let case = Case::open("A/llama_untied");
+    let plain = config(&["q_proj", "up_proj", "embed_tokens"], &[]);
+    let mut varied = AdapterConfig {
+        use_rslora: true,
+        ..plain.clone()
+    };
+    varied.rank_pattern.0.push(("up_proj".into(), 2));
+    varied.alpha_pattern.0.push(("q_proj".into(), 7.0));
+    let base = files_of(&case);
+    for wanted in [plain, varied] {
+        let adapter = random_adapter(&case, &wanted);
+        let of = |adapter: &Adapter| {
+            let mut model = load(&open(&base));
+            model.load_adapter(adapter).expect("it fits");
+            outputs(&model, &case, false)
+        };
+        let (before, untouched) = (of(&adapter), outputs(&load(&open(&base)), &case, false));
+        assert!(before.iter().zip(&untouched).any(|(a, b)| (a - b).abs() > 10.0 * CLOSE));
+        for form in [Form::Mlx, Form::GgufAdapter, Form::Peft] {
+            let read = read_back(&case, &adapter, form);
+            assert_close(form.name(), &of(&read), &before, CLOSE);
+        }
     }
 }
 

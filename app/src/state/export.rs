@@ -1,0 +1,112 @@
+//! Taking along what was trained: which forms there are, and the way of their pieces.
+
+use super::PageState;
+use crate::conversation::Job;
+use crate::take_away::Taken;
+use js_sys::{ArrayBuffer, Uint8Array};
+use leptos::prelude::*;
+use lorakeet_core::Error;
+use lorakeet_core::protocol::{Command, ExportCommand, ExportEvent, ExportOption};
+use wasm_bindgen_futures::spawn_local;
+
+/// Pieces that may be on their way to the disk.
+const AHEAD: u64 = 4;
+
+impl PageState {
+    /// Asks in which forms what was trained can be had.
+    pub(super) fn ask_forms(self) {
+        if self.training.has_adapter.get_untracked() {
+            self.worker.drop_waiting(Job::Forms);
+            self.ask(Job::Forms, Command::Export(ExportCommand::Forms), Vec::new());
+        }
+    }
+
+    /// Downloads the chosen form.
+    pub fn download_export(self) {
+        if let Some(option) = untrack(|| self.training.take.option()) {
+            self.worker.clear_error(&[Job::Export, Job::Forms]);
+            self.training.take.begin_download(option.form);
+            self.write_export(option);
+        }
+    }
+
+    /// Has the chosen form written to where the person says.
+    pub fn save_export(self) {
+        if let Some(option) = untrack(|| self.training.take.option()) {
+            self.worker.clear_error(&[Job::Export, Job::Forms]);
+            let form = option.form;
+            let begin = move |picked: Result<(), Error>| match picked {
+                Ok(()) => self.write_export(option),
+                Err(error) => self.worker.error.set(Some((Job::Export, error))),
+            };
+            self.training.take.pick(form, begin);
+        }
+    }
+
+    fn write_export(self, option: ExportOption) {
+        let command = ExportCommand::Write {
+            form: option.form,
+            dtype: option.dtype,
+            ahead: AHEAD,
+        };
+        self.ask(Job::Export, Command::Export(command), Vec::new());
+    }
+
+    /// Ends the export under way.
+    pub fn cancel_export(self) {
+        self.send_now(&Command::Export(ExportCommand::Cancel));
+    }
+
+    pub(super) fn hear_of_export(self, event: ExportEvent, bytes: Option<ArrayBuffer>) {
+        let take = self.training.take;
+        match event {
+            ExportEvent::Forms { forms } => {
+                take.hear(forms);
+                self.finish(Job::Forms);
+            }
+            ExportEvent::Piece { path, is_last, .. } => {
+                let Some(target) = take.target() else { return };
+                let bytes = bytes.map_or_else(|| Uint8Array::new_with_length(0), |bytes| Uint8Array::new(&bytes));
+                spawn_local(async move {
+                    match target.take(&path, &bytes, is_last).await {
+                        Ok(None) => {}
+                        Ok(Some(card)) => take.card.set(Some(card)),
+                        Err(error) => {
+                            if take.fail(error) {
+                                self.cancel_export();
+                            }
+                            return;
+                        }
+                    }
+                    // Unless the engine went away meanwhile.
+                    if take.target().is_some() {
+                        self.send_now(&Command::Export(ExportCommand::Taken));
+                    }
+                });
+            }
+            ExportEvent::Done {
+                form,
+                step,
+                is_best,
+                notes,
+            } => {
+                // Behind all pieces, which are put away one after the other.
+                let target = take.target();
+                spawn_local(async move {
+                    if let Some(target) = target {
+                        target.settled().await;
+                    }
+                    let taken = |name| Taken {
+                        name,
+                        step: step.map(|step| (step, is_best)),
+                        notes,
+                    };
+                    if let Err(error) = take.end(form, taken) {
+                        self.worker.error.set(Some((Job::Export, error)));
+                    }
+                    self.finish(Job::Export);
+                });
+            }
+        }
+    }
+}

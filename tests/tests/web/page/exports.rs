@@ -1,0 +1,170 @@
+//! What was trained leaves the page in other programs' forms: as this program writes them natively.
+
+use super::{bundled, gpus, shorten};
+use anyhow::{Context, Result, ensure};
+use lorakeet_core::config::RunConfig;
+use lorakeet_core::export::{Form, RunRecord, SHARD_BYTES, Settings, Trained, export};
+use lorakeet_core::formats::{ModelFiles, gguf, peft::Adapter, safetensors};
+use lorakeet_core::quant::BaseFormat;
+use lorakeet_core::store::{MemoryFile, MemorySink, Source};
+use lorakeet_tests::browser::Page;
+use lorakeet_tests::golden::block_on;
+use lorakeet_tests::gpu_shim::GpuShim;
+use lorakeet_tests::user_actions::{REACTION, unpack};
+use std::collections::BTreeMap;
+
+type Files = BTreeMap<String, Vec<u8>>;
+
+/// Chooses a form, downloads it, and gives the bytes of the download of this name.
+async fn download(page: &Page, form: &str, name: &str) -> Result<Vec<u8>> {
+    page.press(&format!("export-{form}")).await?;
+    page.wait_enabled("download-adapter", REACTION).await?;
+    page.click("download-adapter").await?;
+    let path = page.wait_for_download(name, REACTION).await?;
+    Ok(std::fs::read(path)?)
+}
+
+/// The same export of the downloaded adapter, made natively.
+fn native(run_file: &str, adapter: &Files, form: Form) -> Result<Files> {
+    let config = RunConfig::parse(run_file, "run.yaml")?.config;
+    let (base, _) = bundled(&config)?;
+    let files = adapter
+        .iter()
+        .map(|(name, bytes)| MemoryFile::source(name.clone(), bytes.clone()));
+    let adapter = block_on(Adapter::open(files.collect()))?;
+    let sink = MemorySink::new();
+    let trained = Trained {
+        base: block_on(ModelFiles::open(base.clone()))?,
+        base_files: &base,
+        adapter: Some(&adapter),
+        head: None,
+        record: &RunRecord::default(),
+    };
+    let settings = Settings {
+        form,
+        dtype: None,
+        shard_bytes: SHARD_BYTES,
+        base: BaseFormat::AsStored,
+    };
+    block_on(export(trained, settings, &sink, &mut |_, _| ()))?;
+    Ok(sink.files())
+}
+
+/// The tensors of a GGUF file: name, shape, bytes.
+fn tensors_of(file: &[u8]) -> Result<Vec<(String, Vec<usize>, Vec<u8>)>> {
+    let source: Source = MemoryFile::source("adapter.gguf", file.to_vec());
+    let header = block_on(gguf::read_header(&source))?;
+    let mut tensors = Vec::new();
+    for tensor in header.tensors {
+        let bytes = block_on(source.read_at(tensor.offset, tensor.bytes as usize))?;
+        tensors.push((tensor.name, tensor.shape, bytes));
+    }
+    Ok(tensors)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_trained_is_downloaded_in_each_form_as_it_is_written_natively() -> Result<()> {
+    let page = gpus::open(GpuShim::default()).await?;
+    shorten(&page, "4").await?;
+    page.train_to_the_end().await?;
+    page.run("document.getElementById('home').open = true", vec![]).await?;
+    page.wait_enabled("download-adapter", REACTION).await?;
+    let peft: Files = unpack(&download(&page, "peft", "lorakeet-adapter.zip").await?)?
+        .into_iter()
+        .collect();
+    let mlx: Files = unpack(&download(&page, "mlx", "lorakeet-mlx.zip").await?)?
+        .into_iter()
+        .collect();
+    let adapter = download(&page, "gguf-adapter", "lorakeet-adapter.gguf").await?;
+    let merged: Files = unpack(&download(&page, "merged", "lorakeet-merged.zip").await?)?
+        .into_iter()
+        .collect();
+    page.wait_enabled("download-adapter", REACTION).await?;
+    let done = page.content("[data-testid=\"export-done\"]").await?;
+    ensure!(done.contains("lorakeet-merged.zip") && done.contains('4'), "{done}");
+    let run_file = page.run_file().await?;
+    tokio::task::spawn_blocking(move || -> Result<()> {
+        let wanted = native(&run_file, &peft, Form::Mlx)?;
+        let weights = mlx.get("adapters.safetensors").context("MLX's weights")?;
+        let source: Source = MemoryFile::source("adapters.safetensors", weights.clone());
+        ensure!(!block_on(safetensors::read_header(&source))?.is_empty());
+        for name in ["adapters.safetensors", "adapter_config.json"] {
+            ensure!(mlx.get(name) == wanted.get(name), "{name} is another one");
+        }
+        let wanted = native(&run_file, &peft, Form::GgufAdapter)?;
+        let (found, wanted) = (tensors_of(&adapter)?, tensors_of(&wanted["adapter.gguf"])?);
+        ensure!(
+            !found.is_empty() && found == wanted,
+            "the GGUF adapter has other tensors"
+        );
+        let wanted = native(&run_file, &peft, Form::Merged)?;
+        ensure!(
+            merged.get("model.safetensors") == wanted.get("model.safetensors"),
+            "the merged model has other weights"
+        );
+        let card = String::from_utf8_lossy(merged.get("README.md").context("a model card")?).into_owned();
+        ensure!(card.contains("after optimizer step 4"), "{card}");
+        Ok(())
+    })
+    .await??;
+    page.no_panic()?;
+    page.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pieces_go_into_a_folder_that_was_chosen_and_none_is_left_of_an_export_that_was_refused() -> Result<()> {
+    let page = gpus::open(GpuShim::default()).await?;
+    // In place of the system's dialog, and of the person in front of it: a folder in the private file system.
+    let pick = "self.showDirectoryPicker = async () => {\
+            if (self.dismisses) throw new DOMException('', 'AbortError');\
+            return (await navigator.storage.getDirectory()).getDirectoryHandle('chosen', { create: true });\
+        };";
+    page.run(pick, vec![]).await?;
+    shorten(&page, "2").await?;
+    page.train_to_the_end().await?;
+    page.run("document.getElementById('home').open = true", vec![]).await?;
+    page.press("export-mlx").await?;
+    page.wait_enabled("save-export", REACTION).await?;
+    page.run("self.dismisses = true", vec![]).await?;
+    page.click("save-export").await?;
+    page.wait_enabled("save-export", REACTION).await?;
+    let names = "return (async () => {\
+            const root = await (await navigator.storage.getDirectory()).getDirectoryHandle('chosen', { create: true });\
+            const found = [];\
+            for await (const [folder, handle] of root.entries())\
+                for await (const name of handle.keys()) found.push(`${folder}/${name}`);\
+            return found.sort().join(' ');\
+        })()";
+    ensure!(page.run(names, vec![]).await? == "", "nothing was chosen");
+    page.run("self.dismisses = false", vec![]).await?;
+    let wanted = ["lorakeet-mlx-2", "lorakeet-mlx"].map(|folder| {
+        ["README.md", "adapter_config.json", "adapters.safetensors"]
+            .map(|name| format!("{folder}/{name}"))
+            .join(" ")
+    });
+    for wanted in [wanted[1].clone(), wanted.join(" ")] {
+        page.wait_enabled("save-export", REACTION).await?;
+        page.click("save-export").await?;
+        let listed = names.replace(".join(' ')", &format!(".join(' ') === '{wanted}'"));
+        page.wait_until("its files are there", REACTION, &listed).await?;
+    }
+    page.wait_enabled("save-export", REACTION).await?;
+    page.element("export-done").await?;
+
+    // A disk that is full.
+    let full = "FileSystemWritableFileStream.prototype.write = async () => {\
+        throw new DOMException('no room', 'QuotaExceededError') }";
+    page.run(full, vec![]).await?;
+    page.click("save-export").await?;
+    let told = page.text("error").await?;
+    ensure!(told.contains("no room"), "{told}");
+    let left = "return (async () => {\
+            const root = await (await navigator.storage.getDirectory()).getDirectoryHandle('chosen');\
+            const found = [];\
+            for await (const name of root.keys()) found.push(name);\
+            return found.sort().join(' ') === 'lorakeet-mlx lorakeet-mlx-2';\
+        })()";
+    page.wait_until("nothing is left of it", REACTION, left).await?;
+    page.no_panic()?;
+    page.close().await
+}
