@@ -1,5 +1,6 @@
 //! What each subcommand does: paths become commands to a [`Session`], its events go to the screen and the log.
 
+use crate::cluster;
 use crate::devices;
 use crate::export;
 use crate::hub::{self, Located};
@@ -9,7 +10,7 @@ use crate::log::{Log, cannot_read, cannot_write};
 use crate::output::{Output, refuse_table};
 use crate::runs;
 use crate::screen::{Screen, count, hand_out, hand_out_json, say, size};
-use crate::{Action, Cli, Eval, Generate, Info, Predict, RunFile, Train};
+use crate::{Action, Cli, Eval, Exported, Generate, Info, Predict, RunFile, Train};
 use lorakeet_core::config::{FinetuningType, Resolved, RunConfig, SMALL_MODELS, Source as From};
 use lorakeet_core::data::labels_of;
 use lorakeet_core::error::{Error, Kind, Result};
@@ -51,7 +52,11 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Action::Eval(eval) => block_on(score(eval, device, &mut events)),
         Action::Predict(predict) => block_on(answer(predict, device, &mut events)),
         Action::Generate(generate) => block_on(write_text(generate, device, &mut events)),
-        Action::Export(wish) => block_on(export::run(wish, cli.json, &mut |event| events.take(event))),
+        Action::Export(wish) => match Exported::from(wish.to) {
+            Exported::Weights(form) => block_on(export::run(wish, form, cli.json, &mut |event| events.take(event))),
+            Exported::Script => block_on(cluster::write_script(wish, (device, cli.json), &mut events)),
+            Exported::RunFile(trainer) => block_on(cluster::write_run_file(wish, trainer, cli.json)),
+        },
         Action::Runs { folder } => block_on(runs::list(&folder, cli.json)),
         Action::Show { run } => block_on(runs::show(&run, cli.json)),
         Action::Info(task) => block_on(info(task, device, &mut events)),
@@ -60,7 +65,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
 }
 
 /// Where events arrive.
-struct EventSink {
+pub struct EventSink {
     screen: Screen,
     log: Option<Log>,
     /// Notes from before there was a log.
@@ -68,7 +73,7 @@ struct EventSink {
 }
 
 impl EventSink {
-    fn take(&mut self, event: &Event) {
+    pub fn take(&mut self, event: &Event) {
         match &mut self.log {
             Some(log) => log.add(event),
             None if matches!(event, Event::Warning { .. }) => self.early.push(event.clone()),
@@ -368,7 +373,12 @@ pub fn unwritable(error: serde_json::Error) -> Error {
 }
 
 /// Opens the device and loads model, adapter and data.
-async fn load(session: &mut Session, config: &RunConfig, device: DeviceChoice, events: &mut EventSink) -> Result<()> {
+pub async fn load(
+    session: &mut Session,
+    config: &RunConfig,
+    device: DeviceChoice,
+    events: &mut EventSink,
+) -> Result<()> {
     // A missing data file should not cost a model's loading time.
     let data = data_sources(&config.train_file)?;
     let validation = config
@@ -442,7 +452,7 @@ async fn load_model(
 }
 
 /// A data file; behind IDX images their labels, where they lie beside.
-fn data_sources(path: &str) -> Result<Vec<Source>> {
+pub fn data_sources(path: &str) -> Result<Vec<Source>> {
     let path = Path::new(path);
     let mut files: Vec<Source> = vec![DiskFile::source(path)?];
     let labels = labels_of(files[0].name()).map(|name| path.with_file_name(name));

@@ -7,7 +7,7 @@ use crate::screen::{hand_out, hand_out_json, say, size};
 use crate::{Export, RunFile};
 use lorakeet_core::config::RunConfig;
 use lorakeet_core::error::{Error, Result};
-use lorakeet_core::export::{RunRecord, SHARD_BYTES, Settings, Trained, export};
+use lorakeet_core::export::{Form, RunRecord, SHARD_BYTES, Settings, Trained, export};
 use lorakeet_core::formats::ModelFiles;
 use lorakeet_core::formats::peft::{Adapter, CONFIG_FILE};
 use lorakeet_core::host::Control;
@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Files of a run's folder.
-const SETTINGS: &str = "run.yaml";
+pub const SETTINGS: &str = "run.yaml";
 const STATE: &str = "trainer_state.json";
 
 /// The longest of them that is looked at.
@@ -38,7 +38,7 @@ struct Found {
 }
 
 /// Writes what a run learnt for other programs.
-pub async fn run(wish: Export, json: bool, take: &mut dyn FnMut(&Event)) -> Result<ExitCode> {
+pub async fn run(wish: Export, form: Form, json: bool, take: &mut dyn FnMut(&Event)) -> Result<ExitCode> {
     let found = find(&wish.run)?;
     let adapter_config = found.path.join(CONFIG_FILE);
     let has_adapter = adapter_config.is_file();
@@ -71,7 +71,7 @@ pub async fn run(wish: Export, json: bool, take: &mut dyn FnMut(&Event)) -> Resu
         .or_else(|| Some(files.name.clone()));
     record.license = license(&base_files).await;
     let settings = Settings {
-        form: wish.to.into(),
+        form,
         dtype: wish.dtype.map(Into::into),
         shard_bytes: wish.max_shard_size.as_deref().map_or(Ok(SHARD_BYTES), bytes)?,
     };
@@ -88,7 +88,7 @@ pub async fn run(wish: Export, json: bool, take: &mut dyn FnMut(&Event)) -> Resu
     for note in notes {
         say(&format!("note     {}", note.english()));
     }
-    let (form, folder) = (settings.form.name(), wish.output_dir.display().to_string());
+    let (form, folder) = (form.name(), wish.output_dir.display().to_string());
     match json {
         true => hand_out_json(&serde_json::json!({ "type": "exported", "form": form, "folder": folder }).to_string())?,
         false if written > 0 => hand_out(&format!("exported {form} to {folder}, {} of weights\n", size(written)))?,
@@ -135,7 +135,8 @@ fn holds_gguf(folder: &Path) -> bool {
     entries.any(|entry| entry.path().extension().is_some_and(|ending| ending == "gguf"))
 }
 
-fn settings_in(path: &Path) -> Result<RunConfig> {
+/// The settings of a run file.
+pub fn settings_in(path: &Path) -> Result<RunConfig> {
     let run = RunFile {
         run: path.to_path_buf(),
         set: Vec::new(),
@@ -161,7 +162,7 @@ fn base_of(found: &Found, adapter: &Adapter) -> Result<PathBuf> {
 }
 
 /// Refuses a folder that holds anything: a model is all files of its folder.
-fn refuse_full(folder: &Path) -> Result<()> {
+pub fn refuse_full(folder: &Path) -> Result<()> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         entries => entries.map_err(|error| cannot_write(folder, &error))?,

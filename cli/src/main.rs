@@ -6,6 +6,7 @@
 /// The clone that this was compiled in: another one's build is not taken for this one's (`.cargo/config.toml`).
 const _: Option<&str> = option_env!("LORAKEET_CLONE");
 
+mod cluster;
 mod commands;
 mod devices;
 mod export;
@@ -18,6 +19,7 @@ mod runs;
 mod screen;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use lorakeet_core::config::Trainer;
 use lorakeet_core::error::Kind;
 use lorakeet_core::export::Form;
 use lorakeet_core::formats::Storage;
@@ -54,7 +56,8 @@ enum Action {
     Predict(Predict),
     /// Continue a text.
     Generate(Generate),
-    /// Write what was learnt for other programs: a merged model, GGUF, an adapter for llama.cpp or for MLX.
+    /// Write what was learnt for other programs (a merged model, GGUF, an adapter for llama.cpp or for MLX), or the run itself for
+    /// a cluster.
     Export(Export),
     /// List the runs under a folder: when, task, model, steps, how they stand, last loss and score, size.
     Runs {
@@ -146,7 +149,8 @@ struct Export {
     /// A run file, a run's output_dir, a checkpoint, an adapter's folder, or a model trained throughout.
     #[arg(value_name = "RUN_OR_ADAPTER")]
     run: PathBuf,
-    /// The form: a folder in Hugging Face's layout, one GGUF file, or the adapter alone.
+    /// The form: a folder in Hugging Face's layout, one GGUF file, or the adapter alone; or the run as a script for transformers
+    /// and PEFT, or as a run file of another trainer.
     #[arg(long, value_enum)]
     to: ExportForm,
     /// The base model, instead of the one that the run or the adapter names; a path, or ORG/NAME on a hub.
@@ -156,7 +160,7 @@ struct Export {
     #[arg(long, value_enum)]
     dtype: Option<Dtype>,
     /// A new folder.
-    #[arg(long = "output_dir", alias = "output-dir", value_name = "DIR")]
+    #[arg(long = "output_dir", aliases = ["output-dir", "output"], value_name = "DIR")]
     output_dir: PathBuf,
     /// The most bytes of weights in one file of a merged model, such as 2GB; 5GB without it.
     #[arg(long = "max_shard_size", alias = "max-shard-size", value_name = "SIZE")]
@@ -169,15 +173,35 @@ enum ExportForm {
     Gguf,
     GgufAdapter,
     Mlx,
+    Script,
+    #[value(name = "llamafactory")]
+    LlamaFactory,
+    Axolotl,
+    Trl,
 }
 
-impl From<ExportForm> for Form {
+/// What an export writes.
+#[derive(Clone, Copy)]
+enum Exported {
+    /// What was learnt.
+    Weights(Form),
+    /// The run as a script.
+    Script,
+    /// The run as another trainer's run file.
+    RunFile(Trainer),
+}
+
+impl From<ExportForm> for Exported {
     fn from(form: ExportForm) -> Self {
         match form {
-            ExportForm::Merged => Self::Merged,
-            ExportForm::Gguf => Self::Gguf,
-            ExportForm::GgufAdapter => Self::GgufAdapter,
-            ExportForm::Mlx => Self::Mlx,
+            ExportForm::Merged => Self::Weights(Form::Merged),
+            ExportForm::Gguf => Self::Weights(Form::Gguf),
+            ExportForm::GgufAdapter => Self::Weights(Form::GgufAdapter),
+            ExportForm::Mlx => Self::Weights(Form::Mlx),
+            ExportForm::Script => Self::Script,
+            ExportForm::LlamaFactory => Self::RunFile(Trainer::LlamaFactory),
+            ExportForm::Axolotl => Self::RunFile(Trainer::Axolotl),
+            ExportForm::Trl => Self::RunFile(Trainer::Trl),
         }
     }
 }
@@ -333,7 +357,9 @@ mod tests {
         }
         for form in ExportForm::value_variants() {
             let name = form.to_possible_value().expect("a name").get_name().to_owned();
-            assert_eq!(Form::from(*form).name(), name);
+            if let Exported::Weights(form) = Exported::from(*form) {
+                assert_eq!(form.name(), name);
+            }
         }
     }
 

@@ -12,6 +12,7 @@ mod page_query;
 mod plan;
 mod read;
 mod setting;
+mod trainers;
 mod unsupported_keys;
 mod values;
 mod write;
@@ -20,6 +21,7 @@ pub use knob::{Group, Kind, Knob, find};
 pub use knobs::{KNOBS, RunConfig};
 pub use page_query::PageQuery;
 pub use plan::Plan;
+pub use trainers::{RowForm, RowsFile, RunFileOf, Trainer, run_file_of};
 pub use values::{
     DivergenceAction, FinetuningType, Fp8Format, Fp8Scale, HeadActivation, HeadPooling, Interval, Optimizer,
     ProblemType, QuantType, ScaleInputs, SchedulerType, TargetModules,
@@ -99,14 +101,20 @@ impl RunConfig {
 
     /// Reads a run file, YAML or JSON; `file_name` is for messages, and its ending `.json` says JSON (so does a `{` in front).
     ///
-    /// Paths may be missing: see [`RunConfig::require_paths`].
+    /// Run files of Axolotl and TRL are read as well, as far as their keys mean something here; LLaMA-Factory's keys are this
+    /// program's. Paths may be missing: see [`RunConfig::require_paths`].
     ///
     /// # Errors
     /// Text that is neither, unknown or doubled keys, wrong types and impossible values; all of the file's errors are
     /// told in one, which points to the first (of very many, the first twenty).
     pub fn parse(text: &str, file_name: &str) -> Result<Resolved> {
         let file = (!file_name.is_empty()).then(|| file_name.to_owned());
-        Self::of_entries(read::entries(text, file_name)?, file)
+        let translated = trainers::reading::translated(read::entries(text, file_name)?);
+        let (entries, notes) = translated.map_err(|error| match &file {
+            Some(file) => error.file(file),
+            None => error,
+        })?;
+        Self::of_entries(entries, notes, file)
     }
 
     /// The settings of a JSON object, with what follows from them, as a run file with the same keys gives them.
@@ -119,15 +127,16 @@ impl RunConfig {
             line: 1,
             value: Node::from(value),
         };
-        let resolved = Self::of_entries(settings.iter().map(entry).collect(), None);
+        let resolved = Self::of_entries(settings.iter().map(entry).collect(), Vec::new(), None);
         resolved
             .map(|resolved| resolved.config)
             .map_err(|error| Error { row: None, ..error })
     }
 
-    fn of_entries(entries: Vec<Entry>, file: Option<String>) -> Result<Resolved> {
+    fn of_entries(entries: Vec<Entry>, notes: Vec<Message>, file: Option<String>) -> Result<Resolved> {
         let mut resolved = Resolved {
             file,
+            notes,
             ..Resolved::default()
         };
         let mut errors = Vec::new();

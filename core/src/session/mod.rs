@@ -3,6 +3,7 @@
 
 mod hub;
 mod predict;
+mod prepared;
 mod preview;
 mod runs;
 
