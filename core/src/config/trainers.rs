@@ -196,24 +196,32 @@ fn schedule(trainer: Trainer, config: &RunConfig, lines: &mut Lines) {
     }
 }
 
-/// Every 0 steps is never here, and a mistake there; so are a share of the rows beside a file of rows held out, and scores without
-/// any.
+/// Every 0 steps is never here, and a mistake there; so are steps beside epochs, a share of the rows beside a file of rows held out,
+/// and scores without any.
 fn intervals(config: &RunConfig, rows: &RowsFile, lines: &mut Lines) {
-    let never = |interval: Interval, every: f64| interval == Interval::Steps && every == 0.0;
     let has_scores = rows.validation.is_some() || config.val_size > 0.0;
-    if !has_scores || never(config.eval_strategy, config.eval_steps) {
-        lines.add(
-            &["eval_strategy", "eval_steps"],
+    let pairs = [
+        (
             "eval_strategy",
-            &Interval::No.name().into(),
-        );
-    }
-    if never(config.save_strategy, config.save_steps) {
-        lines.add(
-            &["save_strategy", "save_steps"],
+            "eval_steps",
+            config.eval_strategy,
+            config.eval_steps,
+            has_scores,
+        ),
+        (
             "save_strategy",
-            &Interval::No.name().into(),
-        );
+            "save_steps",
+            config.save_strategy,
+            config.save_steps,
+            true,
+        ),
+    ];
+    for (strategy, steps, interval, every, can) in pairs {
+        match interval {
+            Interval::Steps if can && every > 0.0 => {}
+            Interval::Epoch if can => lines.carries(&[steps]),
+            _ => lines.add(&[strategy, steps], strategy, &Interval::No.name().into()),
+        }
     }
     if rows.validation.is_some() {
         lines.carries(&["val_size"]);

@@ -31,6 +31,8 @@ impl Session {
         let emit = &mut self.emit(receiver);
         let data = self.data.as_ref().ok_or_else(no_data)?;
         check_adapter(config)?;
+        let said = config.task.or(config.problem_type.map(|problem| problem.task()));
+        said.map_or(Ok(()), check_task)?;
         fit_inputs_to_data(&mut self.model, &data.rows, config, emit).await?;
         let model = loaded(&self.model)?;
         let architecture = of_model_type(&model.model.info.model_type)?;

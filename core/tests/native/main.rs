@@ -22,3 +22,4 @@ mod quant;
 mod random;
 mod templates;
 mod tokenizer;
+mod trainers;
