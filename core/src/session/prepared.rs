@@ -6,7 +6,7 @@ use crate::config::{FinetuningType, HeadPooling, Optimizer, RunConfig};
 use crate::error::{Error, Result};
 use crate::export::cluster::{ModelClass, PlainLoss, PreparedRun, check_task};
 use crate::head_spec::HeadSpec;
-use crate::host::{Emit, Receiver};
+use crate::host::Receiver;
 use crate::loaded_model::{fit_inputs_to_data, loaded, prepare};
 use crate::models::HeadKind;
 use crate::models::registry::{Kind, of_model_type};

@@ -198,11 +198,11 @@ messages! { "config";
 
     // trainers/reading.rs
     FileOfTrainer { program } =
-        "the file is read as one of {program}; what it does not give has the defaults of this program, which `lorakeet check` shows",
-        "该文件按 {program} 的运行文件读取；未给出的设置采用本程序的默认值，可用 `lorakeet check` 查看";
+        "The file is read as one of {program}; what it does not give has the defaults of this program, which `lorakeet check` shows.",
+        "该文件按 {program} 的运行文件读取；未给出的设置采用本程序的默认值，可用 `lorakeet check` 查看。";
     FullWithoutSwitch { program, switch } =
-        "without {switch} {program} trains every weight, and so does this run: finetuning_type is full",
-        "没有 {switch} 时 {program} 训练全部权重，本次训练也如此：finetuning_type 为 full";
+        "Without {switch} {program} trains every weight, and so does this run: finetuning_type is full.",
+        "没有 {switch} 时 {program} 训练全部权重，本次训练也如此：finetuning_type 为 full。";
     OwnPadding = "the model's own padding token is used, and no loss depends on it", "使用模型自带的填充词元，它不影响损失";
     NotDataSets = "must be a list of one data set with a path", "必须是含一个数据集的列表，且该数据集有 path";
     SeveralDataSets { found } = "names {found} data sets, and a run reads one", "列出了 {found} 个数据集，而一次训练只读取一个";

@@ -70,19 +70,19 @@ messages! { "export";
     HeadNotInScript = "the head has a hidden layer, dropout or pooling of its own, which transformers' classes do not have",
         "任务头有自己的隐藏层、dropout 或池化，transformers 的类中没有";
     PlainHead = "Take the keys that begin with classifier_ out of the run file.", "请从运行文件中去掉以 classifier_ 开头的设置。";
-    KnobNotInScript { knob } = "{knob} is not carried over into the script", "{knob} 没有写入脚本";
-    BaseIsGguf = "the base is a GGUF file: export it as merged with --dtype float32, and name that folder with train.py --model",
-        "基座是 GGUF 文件：请用 --dtype float32 导出为 merged，再用 train.py --model 指定该文件夹";
-    MomentsStartAnew = "the optimizer's moments start anew: those of eight bits are not carried over",
-        "优化器的动量从零开始：8 位动量不会带过去";
-    OtherDropoutMasks = "dropout draws other masks there: losses agree exactly with lora_dropout: 0 alone",
-        "那里的 dropout 掩码不同：只有 lora_dropout 为 0 时损失才完全一致";
-    OtherEightBits = "bitsandbytes rounds the inputs of its 8-bit linears as well: losses differ a little",
-        "bitsandbytes 还会对 8 位线性层的输入取整：损失略有差别";
-    KnobNotInProgram { knob, program } = "{program} has no key for {knob}, which has no effect there",
-        "{program} 没有与 {knob} 对应的设置，该设置在那里不起作用";
-    OtherSplitAndOrder { program } = "{program} holds out and orders rows by its own random numbers",
-        "{program} 按自己的随机数划分和排列数据";
+    KnobNotInScript { knob } = "{knob} is not carried over into the script.", "{knob} 没有写入脚本。";
+    BaseIsGguf = "The base is a GGUF file: export it as merged with --dtype float32, and name that folder with train.py --model.",
+        "基座是 GGUF 文件：请用 --dtype float32 导出为 merged，再用 train.py --model 指定该文件夹。";
+    MomentsStartAnew = "The optimizer's moments start anew: those of eight bits are not carried over.",
+        "优化器的动量从零开始：8 位动量不会带过去。";
+    OtherDropoutMasks = "Dropout draws other masks there: losses agree exactly with lora_dropout: 0 alone.",
+        "那里的 dropout 掩码不同：只有 lora_dropout 为 0 时损失才完全一致。";
+    OtherEightBits = "bitsandbytes rounds the inputs of its 8-bit linears as well: losses differ a little.",
+        "bitsandbytes 还会对 8 位线性层的输入取整：损失略有差别。";
+    KnobNotInProgram { knob, program } = "{program} has no key for {knob}, which has no effect there.",
+        "{program} 没有与 {knob} 对应的设置，该设置在那里不起作用。";
+    OtherSplitAndOrder { program } = "{program} holds out and orders rows by its own random numbers.",
+        "{program} 按自己的随机数划分和排列数据。";
     TaskNotInProgram { task, program } = "{task} is not written for {program}, whose fine-tuning continues texts",
         "{task} 任务不能为 {program} 导出，它的微调只做文本续写";
     ExportScript = "Export a classification as script; train other tasks here.", "分类任务请导出为 script；其他任务请在本程序中训练。";
@@ -90,6 +90,6 @@ messages! { "export";
     NameRunFile = "Name a run file, a run's output_dir or a checkpoint in it.", "请指定运行文件、训练的 output_dir 或其中的检查点。";
     FlagWithoutMeaning { form } = "has no meaning for {form}", "对 {form} 没有意义";
     LeaveFlagOut = "Leave it out.", "请去掉该选项。";
-    RunIsDone { step } = "the run is done after step {step}: it is exported from its beginning", "训练已在第 {step} 步完成：从头导出";
-    GoesOnFrom { step } = "exported from the checkpoint after step {step} on", "从第 {step} 步之后的检查点开始导出";
+    RunIsDone { step } = "The run is done after step {step}: it is exported from its beginning.", "训练已在第 {step} 步完成：从头导出。";
+    GoesOnFrom { step } = "The run is exported from the checkpoint after step {step} on.", "从第 {step} 步之后的检查点开始导出。";
 }
