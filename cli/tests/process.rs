@@ -493,6 +493,43 @@ fn what_a_run_learnt_is_exported_with_a_card_and_not_over_anything() {
     assert!(nothing.contains("neither an adapter nor a model"), "{nothing}");
 }
 
+#[test]
+fn a_run_is_exported_for_other_trainers_with_what_they_lack_named() {
+    let place = Place::new("trainers");
+    let write = |name: &str, text: &str| fs::write(place.0.join(name), text).expect("it is written");
+    write("texts.jsonl", "{\"text\":\"one\"}\n{\"text\":\"two\"}\n");
+    write(
+        "sft.yaml",
+        "model: ORG/NAME\ntrain_file: texts.jsonl\ndivergence: stop\n",
+    );
+    for form in ["llamafactory", "axolotl", "trl"] {
+        let said = place.says(0, &["export", "sft.yaml", "--to", form, "--output", form]);
+        assert!(said.contains("no key for divergence"), "{said}");
+        let file = format!("{form}/run.yaml");
+        let text = String::from_utf8(place.read(&file)).expect("UTF-8");
+        assert!(text.contains("#   divergence: stop"), "{text}");
+        assert_eq!(place.read(&format!("{form}/train.jsonl")), place.read("texts.jsonl"));
+        place.says(0, &["check", &file]);
+        let again = place.says(2, &["export", "sft.yaml", "--to", form, "--output", form]);
+        assert!(again.contains("holds"), "{again}");
+    }
+    let flag = place.says(
+        2,
+        &[
+            "export", "sft.yaml", "--to", "trl", "--dtype", "float16", "--output", "x",
+        ],
+    );
+    assert!(flag.contains("--dtype"), "{flag}");
+    place.run("train_file: rows.csv\noutput_dir: out\n");
+    for (form, way_out) in [("script", "architecture of transformers"), ("trl", "as script")] {
+        let refused = place.output(&["export", "run.yaml", "--to", form, "--output", "x"]);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && said.contains(way_out), "{said}");
+    }
+    let nothing = place.says(2, &["export", "texts.jsonl", "--to", "script", "--output", "x"]);
+    assert!(nothing.contains("no run.yaml"), "{nothing}");
+}
+
 #[cfg(unix)]
 fn link(to: &Path, at: &Path) {
     std::os::unix::fs::symlink(to, at).expect("a link");

@@ -30,9 +30,6 @@ impl Session {
         let resume = self.resume.take();
         let emit = &mut self.emit(receiver);
         let data = self.data.as_ref().ok_or_else(no_data)?;
-        check_adapter(config)?;
-        let said = config.task.or(config.problem_type.map(|problem| problem.task()));
-        said.map_or(Ok(()), check_task)?;
         fit_inputs_to_data(&mut self.model, &data.rows, config, emit).await?;
         let model = loaded(&self.model)?;
         let architecture = of_model_type(&model.model.info.model_type)?;
@@ -41,6 +38,9 @@ impl Session {
             let error = Error::model(msg::SmallNotInScript { model_type });
             return Err(error.field("model_name_or_path").remedy(msg::UseHubModel));
         }
+        check_adapter(config)?;
+        let said = config.task.or(config.problem_type.map(|problem| problem.task()));
+        said.map_or(Ok(()), check_task)?;
         let mut spec = TaskSpec::resolve(config, model, &data.rows)?;
         check_task(spec.task())?;
         let loss = PlainLoss::of(spec.task(), &spec.objective.loss)?;

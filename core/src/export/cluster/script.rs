@@ -134,10 +134,12 @@ fn settings(run: &PreparedRun) -> Value {
         ((*name).to_owned(), value)
     });
     let mut settings: Map<String, Value> = knobs.collect();
+    let (model, revision) = on_hub(&config.model_name_or_path);
     let every = |due: &dyn Fn(usize) -> bool| (1..=plan.max_steps).find(|step| due(*step)).unwrap_or(0);
     let own = json!({
         "kind": run.class.name(),
-        "model": config.model_name_or_path,
+        "model": model,
+        "revision": revision,
         "dtype": "float32",
         "labels": run.labels,
         "pad_token_id": run.pad_token_id,
@@ -157,6 +159,15 @@ fn settings(run: &PreparedRun) -> Value {
         settings.extend(own);
     }
     Value::Object(settings)
+}
+
+/// Name and revision of a model on a hub, which one text names together; a path stays as it is.
+fn on_hub(model: &str) -> (&str, Option<&str>) {
+    let is_path = model.starts_with(['/', '.', '~']) || model.contains('\\') || model.matches('/').count() != 1;
+    match model.split_once('@').filter(|_| !is_path) {
+        Some((name, revision)) => (name, Some(revision.split(':').next().unwrap_or(revision))),
+        None => (model, None),
+    }
 }
 
 /// The rows of each micro-batch of each optimizer step, from the run's first step on.
@@ -252,11 +263,21 @@ mod tests {
     }
 
     #[test]
+    fn a_revision_is_told_from_the_name_of_a_model() {
+        assert_eq!(on_hub("org/name@main"), ("org/name", Some("main")));
+        assert_eq!(on_hub("org/name@v1:model.gguf"), ("org/name", Some("v1")));
+        for model in ["org/name", "./models@home/x", "/models/a@b", "model.gguf"] {
+            assert_eq!(on_hub(model), (model, None));
+        }
+    }
+
+    #[test]
     fn the_script_reads_no_setting_that_is_not_written() {
         let knobs: Vec<&str> = SETTINGS.to_vec();
         let own = [
             "kind",
             "model",
+            "revision",
             "dtype",
             "labels",
             "pad_token_id",

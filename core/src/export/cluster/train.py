@@ -79,6 +79,8 @@ def load_model(settings, arguments, device):
         more["problem_type"] = "single_label_classification"
     if "quantization_config" in more:
         more["device_map"] = {"": device}
+    if arguments.model is None and settings.revision:
+        more["revision"] = settings.revision
     name = arguments.model or settings.model
     model = MODELS[settings.kind].from_pretrained(name, dtype=getattr(torch, settings.dtype), **more)
     model.config.pad_token_id = settings.pad_token_id
