@@ -186,13 +186,14 @@ fn schedule(trainer: Trainer, config: &RunConfig, lines: &mut Lines) {
         let arguments: Value = knobs.iter().map(value).collect();
         lines.add(knobs, "lr_scheduler_kwargs", &arguments);
     }
-    // Axolotl takes one of the two, and so does the newest transformers.
+    // Axolotl takes one of the two; of the newest transformers, which TRL needs, steps below 1 are a ratio.
     let (ratio, steps) = ("warmup_ratio", "warmup_steps");
-    if trainer != Trainer::LlamaFactory {
-        match config.warmup_steps > 0 {
-            true => lines.add(&[steps, ratio], steps, &config.warmup_steps.into()),
-            false => lines.add(&[ratio, steps], ratio, &config.warmup_ratio.into()),
-        }
+    let (of_ratio, of_steps) = (config.warmup_ratio.into(), config.warmup_steps.into());
+    match trainer {
+        Trainer::LlamaFactory => {}
+        _ if config.warmup_steps > 0 => lines.add(&[steps, ratio], steps, &of_steps),
+        Trainer::Axolotl => lines.add(&[ratio, steps], ratio, &of_ratio),
+        Trainer::Trl => lines.add(&[ratio, steps], steps, &of_ratio),
     }
 }
 

@@ -189,8 +189,9 @@ fn a_file_of_axolotl_is_read_and_every_key_of_it_is_used_or_named() {
 #[test]
 fn a_file_of_trl_is_read_and_trains_every_weight_without_use_peft() {
     let text = "model_name_or_path: ORG/NAME\ndataset_name: rows.jsonl\nlearning_rate: 2.0e-5\nmax_length: 512\n\
-                packing: false\nattn_implementation: sdpa\n";
+                packing: false\nattn_implementation: sdpa\nwarmup_steps: 0\n";
     let read = parse(text);
+    assert_eq!((read.config.warmup_steps, read.config.warmup_ratio), (0, 0.0));
     assert_eq!(read.config.train_file, "rows.jsonl");
     assert_eq!(read.config.finetuning_type, FinetuningType::Full);
     assert_eq!((read.config.cutoff_len, read.config.val_size), (512, 0.0));

@@ -66,6 +66,8 @@ pub(super) fn own_lines(config: &RunConfig, rows: &RowsFile, lines: &mut Lines) 
     }
     lines.line(&format!("load_in_4bit: {}", config.quantization_bit == Some(4)));
     lines.line(&format!("load_in_8bit: {}", config.quantization_bit == Some(8)));
+    // Its default is another; a run here computes in 32 bits.
+    lines.line("bf16: false");
     let kinds = ["bnb_4bit_quant_type", "bnb_4bit_use_double_quant"];
     let values: Value = kinds
         .iter()

@@ -118,6 +118,11 @@ impl Translation {
             "dataset_test_split" if !of_axolotl && is_folder && text(&value) == Some("validation") => {
                 self.add("validation_file", line, Node::Quoted("validation.jsonl".into()));
             }
+            // No steps and no share of them either.
+            "warmup_steps" if !of_axolotl && as_number(&value) == Some(0.0) => {
+                self.add("warmup_steps", line, value);
+                self.add("warmup_ratio", line, Node::Plain("0".into()));
+            }
             "adapter" if of_axolotl => self.kind_of_adapter(line, &value)?,
             "use_peft" if !of_axolotl => {
                 let is_lora = flag(&key, &value)?;

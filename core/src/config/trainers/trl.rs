@@ -72,6 +72,8 @@ pub(super) fn own_lines(config: &RunConfig, rows: &RowsFile, lines: &mut Lines) 
     lines.carries(&["quantization_bit"]);
     lines.line(&format!("load_in_4bit: {}", config.quantization_bit == Some(4)));
     lines.line(&format!("load_in_8bit: {}", config.quantization_bit == Some(8)));
+    // Its default is another; a run here computes in 32 bits.
+    lines.line("bf16: false");
     let answers_only = match rows.form {
         RowForm::Texts => "completion_only_loss",
         RowForm::Messages => "assistant_only_loss",
