@@ -1,6 +1,7 @@
 //! What each subcommand does: paths become commands to a [`Session`], its events go to the screen and the log.
 
 use crate::cluster;
+use crate::data_sets;
 use crate::devices;
 use crate::export;
 use crate::hub::{self, Located};
@@ -491,7 +492,9 @@ pub fn resolve(run: &RunFile) -> Result<Resolved> {
         true => String::from_utf8_lossy(&bytes).into_owned(),
         false => String::from_utf8(bytes).map_err(|error| unreadable(std::io::Error::other(error.utf8_error())))?,
     };
-    with_flags(RunConfig::parse(&text, &run.run.display().to_string())?, &run.set)
+    let mut resolved = with_flags(RunConfig::parse(&text, &run.run.display().to_string())?, &run.set)?;
+    data_sets::look_up(&mut resolved)?;
+    Ok(resolved)
 }
 
 /// A run file with flags on top, or flags alone.

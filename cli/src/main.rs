@@ -8,6 +8,7 @@ const _: Option<&str> = option_env!("LORAKEET_CLONE");
 
 mod cluster;
 mod commands;
+mod data_sets;
 mod devices;
 mod export;
 mod hub;

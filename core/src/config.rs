@@ -48,6 +48,8 @@ pub struct Resolved {
     pub sources: BTreeMap<&'static str, Source>,
     /// Sentences about keys that have no effect, and settings that do not go well together.
     pub warnings: Vec<Message>,
+    /// Where LLaMA-Factory's data sets are listed: its key `dataset_dir`.
+    pub dataset_dir: Option<String>,
     /// The warnings that stay whatever is put on top.
     notes: Vec<Message>,
     /// What to call the file in errors.
@@ -109,12 +111,13 @@ impl RunConfig {
     /// told in one, which points to the first (of very many, the first twenty).
     pub fn parse(text: &str, file_name: &str) -> Result<Resolved> {
         let file = (!file_name.is_empty()).then(|| file_name.to_owned());
-        let translated = trainers::reading::translated(read::entries(text, file_name)?);
-        let (entries, notes) = translated.map_err(|error| match &file {
-            Some(file) => error.file(file),
-            None => error,
-        })?;
-        Self::of_entries(entries, notes, file)
+        let entries = read::entries(text, file_name)?;
+        let dataset_dir = trainers::reading::dataset_dir(&entries);
+        let (entries, notes) = trainers::reading::translated(entries).map_err(|error| error.file(file_name))?;
+        Self::of_entries(entries, notes, file).map(|resolved| Resolved {
+            dataset_dir,
+            ..resolved
+        })
     }
 
     /// The settings of a JSON object, with what follows from them, as a run file with the same keys gives them.
@@ -323,6 +326,7 @@ impl Default for Resolved {
             config: RunConfig::default(),
             sources: BTreeMap::new(),
             warnings: Vec::new(),
+            dataset_dir: None,
             notes: Vec::new(),
             file: None,
         }

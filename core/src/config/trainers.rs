@@ -188,7 +188,8 @@ fn schedule(trainer: Trainer, config: &RunConfig, lines: &mut Lines) {
     }
     // Axolotl takes one of the two; of the newest transformers, which TRL needs, steps below 1 are a ratio.
     let (ratio, steps) = ("warmup_ratio", "warmup_steps");
-    let (of_ratio, of_steps) = (config.warmup_ratio.into(), config.warmup_steps.into());
+    let of_ratio = Value::from(config.warmup_ratio);
+    let of_steps = Value::from(config.warmup_steps);
     match trainer {
         Trainer::LlamaFactory => {}
         _ if config.warmup_steps > 0 => lines.add(&[steps, ratio], steps, &of_steps),

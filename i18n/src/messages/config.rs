@@ -175,6 +175,9 @@ messages! { "config";
         "follows from the task; write task: classification and the like",
         "由任务决定；请写 task: classification 等";
     OwnChatTemplate = "the model's own chat template is used", "使用模型自带的对话模板";
+    ListsDataSets =
+        "train_file is a path of its own; only a dataset that is no path is looked up there, in dataset_info.json, by the command",
+        "train_file 本身就是完整路径；只有当 dataset 不是路径时，命令行才会在其中的 dataset_info.json 里查找";
     TrainFileIsPath = "train_file is a path of its own", "train_file 本身就是完整路径";
     AlwaysSafetensors =
         "checkpoints are always safetensors, and each step's has a folder of its own",

@@ -52,6 +52,12 @@ pub(in crate::config) fn translated(entries: Vec<Entry>) -> Result<(Vec<Entry>, 
     Ok((translation.entries, translation.notes))
 }
 
+/// The folder in which LLaMA-Factory's data sets are listed.
+pub(in crate::config) fn dataset_dir(entries: &[Entry]) -> Option<String> {
+    let entry = entries.iter().find(|entry| entry.key == "dataset_dir")?;
+    text(&entry.value).map(str::to_owned)
+}
+
 /// Whose file it is, by keys that only one of them has. `datasets` is both Axolotl's and TRL's.
 fn recognised(entries: &[Entry]) -> Option<Trainer> {
     let has = |keys: &[&str]| entries.iter().any(|entry| keys.contains(&entry.key.as_str()));

@@ -78,8 +78,11 @@ pub(super) fn own_lines(config: &RunConfig, rows: &RowsFile, lines: &mut Lines) 
         RowForm::Texts => "completion_only_loss",
         RowForm::Messages => "assistant_only_loss",
     };
-    let value = config.completion_only_loss.into();
-    lines.add(&["completion_only_loss"], answers_only, &value);
+    lines.add(
+        &["completion_only_loss"],
+        answers_only,
+        &config.completion_only_loss.into(),
+    );
     let modules = match &config.target_modules {
         modules if modules.is_all_linear() => json!(["all-linear"]),
         TargetModules::Pattern(pattern) => json!(pattern),
