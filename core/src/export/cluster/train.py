@@ -22,6 +22,7 @@ from accelerate import Accelerator
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
@@ -63,32 +64,47 @@ def parse_arguments():
 
 
 def load_model(settings, arguments, device):
-    more = {}
-    if settings.quantization_bit == 4:
-        more["quantization_config"] = BitsAndBytesConfig(
-            load_in_4bit=True,
-            bnb_4bit_quant_type=settings.bnb_4bit_quant_type,
-            bnb_4bit_use_double_quant=settings.bnb_4bit_use_double_quant,
-            bnb_4bit_compute_dtype=getattr(torch, settings.dtype),
-        )
-    elif settings.quantization_bit == 8:
-        more["quantization_config"] = BitsAndBytesConfig(load_in_8bit=True)
-    if settings.kind == "sequence_classification":
-        more["id2label"] = dict(enumerate(settings.labels))
-        more["label2id"] = {label: i for i, label in enumerate(settings.labels)}
-        more["problem_type"] = "single_label_classification"
-    if "quantization_config" in more:
-        more["device_map"] = {"": device}
+    name, more = arguments.model or settings.model, {}
     if arguments.model is None and settings.revision:
         more["revision"] = settings.revision
-    name = arguments.model or settings.model
-    model = MODELS[settings.kind].from_pretrained(name, dtype=getattr(torch, settings.dtype), **more)
-    model.config.pad_token_id = settings.pad_token_id
-    model.config.use_cache = False
+    config = AutoConfig.from_pretrained(name, **labels_of(settings), **more)
+    config.pad_token_id = settings.pad_token_id
+    config.use_cache = False
+    # The run drops inputs of the adapter and nothing else.
+    for key, value in config.to_dict().items():
+        if "drop" in key and type(value) is float:
+            setattr(config, key, 0.0)
+    dtype = getattr(torch, settings.dtype)
+    if settings.quantization_bit:
+        more["quantization_config"] = quantization(settings, dtype)
+        more["device_map"] = {"": device}
+    model = MODELS[settings.kind].from_pretrained(name, config=config, dtype=dtype, **more)
     if settings.gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     model = PeftModel.from_pretrained(model, arguments.resume, is_trainable=True)
-    return model if "device_map" in more else model.to(device)
+    return model if settings.quantization_bit else model.to(device)
+
+
+def labels_of(settings):
+    """What the configuration of a classifier says of its classes."""
+    if settings.kind != "sequence_classification":
+        return {}
+    return {
+        "id2label": dict(enumerate(settings.labels)),
+        "label2id": {label: i for i, label in enumerate(settings.labels)},
+        "problem_type": "single_label_classification",
+    }
+
+
+def quantization(settings, dtype):
+    if settings.quantization_bit == 8:
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type=settings.bnb_4bit_quant_type,
+        bnb_4bit_use_double_quant=settings.bnb_4bit_use_double_quant,
+        bnb_4bit_compute_dtype=dtype,
+    )
 
 
 def trained(model):
