@@ -191,6 +191,9 @@ fn schedule(trainer: Trainer, config: &RunConfig, lines: &mut Lines) {
     let of_ratio = Value::from(config.warmup_ratio);
     let of_steps = Value::from(config.warmup_steps);
     match trainer {
+        Trainer::LlamaFactory if config.warmup_steps == 0 => {
+            lines.line("# Newer releases of transformers take warmup_ratio as warmup_steps below 1.");
+        }
         Trainer::LlamaFactory => {}
         _ if config.warmup_steps > 0 => lines.add(&[steps, ratio], steps, &of_steps),
         Trainer::Axolotl => lines.add(&[ratio, steps], ratio, &of_ratio),
