@@ -113,10 +113,8 @@ async fn opened(folder: &Path) -> Result<Checkpoint> {
 /// The rows of a data file of texts.
 async fn rows(path: &str) -> Result<Dataset> {
     let files = data_sources(path)?;
-    let mut texts = files.iter();
-    let Some(file) = texts.next() else {
-        return Err(Error::config(msg::NoRunFile).file(path));
-    };
+    // Behind images there are their labels, and neither are texts.
+    let file = files.first().ok_or_else(|| Error::config(msg::NoRunFile).file(path))?;
     let bytes = read_all(file.as_ref(), data::MAX_FILE_BYTES).await?;
     let rows = Dataset::parse(file.name(), &bytes)?;
     rows.notes.iter().cloned().for_each(note);
