@@ -1,5 +1,7 @@
 //! What each subcommand does: paths become commands to a [`Session`], its events go to the screen and the log.
 
+use crate::cluster;
+use crate::data_sets;
 use crate::devices;
 use crate::export;
 use crate::hub::{self, Located};
@@ -10,7 +12,7 @@ use crate::log::{Log, cannot_read, cannot_write};
 use crate::output::{Output, refuse_table};
 use crate::runs;
 use crate::screen::{Screen, count, hand_out, hand_out_json, say, size};
-use crate::{Action, Cli, Eval, Generate, Info, Predict, RunFile, Train};
+use crate::{Action, Cli, Eval, Exported, Generate, Info, Predict, RunFile, Train};
 use lorakeet_core::config::{FinetuningType, Resolved, RunConfig, SMALL_MODELS, Source as From};
 use lorakeet_core::data::labels_of;
 use lorakeet_core::error::{Error, Kind, Result};
@@ -53,7 +55,14 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Action::Eval(eval) => block_on(score(eval, device, &mut events)),
         Action::Predict(predict) => block_on(answer(predict, device, &mut events)),
         Action::Generate(generate) => block_on(write_text(generate, device, &mut events)),
-        Action::Export(wish) => block_on(export::run(wish, (device, cli.json), &mut |event| events.take(event))),
+        Action::Export(wish) => match Exported::from(wish.to) {
+            Exported::Weights(form) => {
+                let wanted = (form, device, cli.json);
+                block_on(export::run(wish, wanted, &mut |event| events.take(event)))
+            }
+            Exported::Script => block_on(cluster::write_script(wish, (device, cli.json), &mut events)),
+            Exported::RunFile(trainer) => block_on(cluster::write_run_file(wish, trainer, cli.json)),
+        },
         Action::Runs { folder } => block_on(runs::list(&folder, cli.json)),
         Action::Show { run } => block_on(runs::show(&run, cli.json)),
         Action::Info(task) => block_on(info(task, device, &mut events)),
@@ -64,7 +73,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
 }
 
 /// Where events arrive.
-struct EventSink {
+pub struct EventSink {
     screen: Screen,
     log: Option<Log>,
     /// Notes from before there was a log.
@@ -72,7 +81,7 @@ struct EventSink {
 }
 
 impl EventSink {
-    fn take(&mut self, event: &Event) {
+    pub fn take(&mut self, event: &Event) {
         match &mut self.log {
             Some(log) => log.add(event),
             None if matches!(event, Event::Warning { .. }) => self.early.push(event.clone()),
@@ -372,7 +381,12 @@ pub fn unwritable(error: serde_json::Error) -> Error {
 }
 
 /// Opens the device and loads model, adapter and data.
-async fn load(session: &mut Session, config: &RunConfig, device: DeviceChoice, events: &mut EventSink) -> Result<()> {
+pub async fn load(
+    session: &mut Session,
+    config: &RunConfig,
+    device: DeviceChoice,
+    events: &mut EventSink,
+) -> Result<()> {
     // A missing data file should not cost a model's loading time.
     let data = data_sources(&config.train_file)?;
     let validation = config
@@ -486,7 +500,9 @@ pub fn resolve(run: &RunFile) -> Result<Resolved> {
         true => String::from_utf8_lossy(&bytes).into_owned(),
         false => String::from_utf8(bytes).map_err(|error| unreadable(std::io::Error::other(error.utf8_error())))?,
     };
-    with_flags(RunConfig::parse(&text, &run.run.display().to_string())?, &run.set)
+    let mut resolved = with_flags(RunConfig::parse(&text, &run.run.display().to_string())?, &run.set)?;
+    data_sets::look_up(&mut resolved)?;
+    Ok(resolved)
 }
 
 /// A run file with flags on top, or flags alone.

@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Files of a run's folder.
-const SETTINGS: &str = "run.yaml";
+pub const SETTINGS: &str = "run.yaml";
 const STATE: &str = "trainer_state.json";
 
 /// The longest of them that is looked at.
@@ -46,7 +46,11 @@ struct Found {
 }
 
 /// Writes what a run learnt for other programs.
-pub async fn run(wish: Export, (device, json): (DeviceChoice, bool), take: &mut dyn FnMut(&Event)) -> Result<ExitCode> {
+pub async fn run(
+    wish: Export,
+    (form, device, json): (Form, DeviceChoice, bool),
+    take: &mut dyn FnMut(&Event),
+) -> Result<ExitCode> {
     let found = find(&wish.run)?;
     let own = sources(&found.path)?;
     let (adapter, head) = match holds_adapter(&own).await? {
@@ -87,11 +91,11 @@ pub async fn run(wish: Export, (device, json): (DeviceChoice, bool), take: &mut 
         .or_else(|| Some(files.name.clone()));
     record.license = license(&base_files).await;
     let settings = Settings {
-        form: wish.to.into(),
+        form,
         dtype: wish.dtype.map(Into::into),
         shard_bytes: wish.max_shard_size.as_deref().map_or(Ok(SHARD_BYTES), bytes)?,
         base: match wish.dequantized {
-            true => rounding(&found, wish.to.into())?,
+            true => rounding(&found, form)?,
             false => BaseFormat::AsStored,
         },
     };
@@ -113,7 +117,7 @@ pub async fn run(wish: Export, (device, json): (DeviceChoice, bool), take: &mut 
         (Some(step), false) => format!(", weights of step {step}"),
         (None, _) => String::new(),
     };
-    let form = settings.form.name();
+    let form = form.name();
     let checked = match wish.no_check {
         true => None,
         false => {
@@ -243,8 +247,10 @@ async fn check(subject: Subject<'_>, device: DeviceChoice) -> Result<Result<Chec
         Some((_, loss)) => Some(*loss),
         None => scorer.loss(own_base, has_adapter, own).await?,
     };
-    let of_export = scorer.loss_of_export(form, folder, base).await?;
-    let (Some(of_run), Some(of_export)) = (of_run, of_export) else {
+    let Some(of_run) = of_run else {
+        return Ok(Err(msg::NothingHeldOut.into()));
+    };
+    let Some(of_export) = scorer.loss_of_export(form, folder, base).await? else {
         return Ok(Err(msg::NothingHeldOut.into()));
     };
     let is_whole = form.holds_base() && has_adapter;
@@ -287,7 +293,7 @@ fn rounding(found: &Found, form: Form) -> Result<BaseFormat> {
         BaseFormat::AsStored => Err(Error::config(msg::NotRounded)
             .file(found.path.display().to_string())
             .field("--dequantized")
-            .remedy(msg::WithoutDequantized)),
+            .remedy(msg::LeaveFlagOut)),
         packs => Ok(packs),
     }
 }
@@ -352,7 +358,8 @@ fn holds_gguf(folder: &Path) -> bool {
     entries.any(|entry| entry.path().extension().is_some_and(|ending| ending == "gguf"))
 }
 
-fn settings_in(path: &Path) -> Result<RunConfig> {
+/// The settings of a run file.
+pub fn settings_in(path: &Path) -> Result<RunConfig> {
     let run = RunFile {
         run: path.to_path_buf(),
         set: Vec::new(),
@@ -382,7 +389,7 @@ fn base_of(found: &Found, adapter: &AdapterFiles) -> Result<PathBuf> {
 }
 
 /// Refuses a folder that holds anything: a model is all files of its folder.
-fn refuse_full(folder: &Path) -> Result<()> {
+pub fn refuse_full(folder: &Path) -> Result<()> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         entries => entries.map_err(|error| cannot_write(folder, &error))?,

@@ -7,7 +7,9 @@
 const _: Option<&str> = option_env!("LORAKEET_CLONE");
 
 mod check;
+mod cluster;
 mod commands;
+mod data_sets;
 mod devices;
 mod export;
 mod hub;
@@ -20,6 +22,7 @@ mod runs;
 mod screen;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use lorakeet_core::config::Trainer;
 use lorakeet_core::error::Kind;
 use lorakeet_core::export::Form;
 use lorakeet_core::formats::Storage;
@@ -56,7 +59,8 @@ enum Action {
     Predict(Predict),
     /// Continue a text.
     Generate(Generate),
-    /// Write what was learnt for other programs: a merged model, GGUF, an adapter for PEFT, llama.cpp or MLX.
+    /// Write what was learnt for other programs (a merged model, GGUF, an adapter for PEFT, llama.cpp or MLX), or the run itself for
+    /// a cluster.
     Export(Export),
     /// List the runs under a folder: when, task, model, steps, how they stand, last loss and score, size.
     Runs {
@@ -177,7 +181,8 @@ struct Export {
     #[arg(value_name = "RUN_OR_ADAPTER")]
     run: PathBuf,
     /// The form: the adapter as PEFT has it, a merged folder in Hugging Face's layout, the same for sentence-transformers, one GGUF
-    /// file, or the adapter for llama.cpp or MLX.
+    /// file, or the adapter for llama.cpp or MLX; or the run as a script for transformers and PEFT, or as a run file of another
+    /// trainer.
     #[arg(long, value_enum)]
     to: ExportForm,
     /// The base model, instead of the one that the run or the adapter names; a path, or ORG/NAME on a hub.
@@ -187,7 +192,7 @@ struct Export {
     #[arg(long, value_enum, ignore_case = true)]
     dtype: Option<Dtype>,
     /// A new folder.
-    #[arg(long = "output_dir", alias = "output-dir", value_name = "DIR")]
+    #[arg(long = "output_dir", aliases = ["output-dir", "output"], value_name = "DIR")]
     output_dir: PathBuf,
     /// The most bytes of weights in one file of a merged model, such as 2GB; 5GB without it.
     #[arg(long = "max_shard_size", alias = "max-shard-size", value_name = "SIZE")]
@@ -209,17 +214,37 @@ enum ExportForm {
     Gguf,
     GgufAdapter,
     Mlx,
+    Script,
+    #[value(name = "llamafactory")]
+    LlamaFactory,
+    Axolotl,
+    Trl,
 }
 
-impl From<ExportForm> for Form {
+/// What an export writes.
+#[derive(Clone, Copy)]
+enum Exported {
+    /// What was learnt.
+    Weights(Form),
+    /// The run as a script.
+    Script,
+    /// The run as another trainer's run file.
+    RunFile(Trainer),
+}
+
+impl From<ExportForm> for Exported {
     fn from(form: ExportForm) -> Self {
         match form {
-            ExportForm::Peft => Self::Peft,
-            ExportForm::Merged => Self::Merged,
-            ExportForm::SentenceTransformers => Self::SentenceTransformers,
-            ExportForm::Gguf => Self::Gguf,
-            ExportForm::GgufAdapter => Self::GgufAdapter,
-            ExportForm::Mlx => Self::Mlx,
+            ExportForm::Peft => Self::Weights(Form::Peft),
+            ExportForm::Merged => Self::Weights(Form::Merged),
+            ExportForm::SentenceTransformers => Self::Weights(Form::SentenceTransformers),
+            ExportForm::Gguf => Self::Weights(Form::Gguf),
+            ExportForm::GgufAdapter => Self::Weights(Form::GgufAdapter),
+            ExportForm::Mlx => Self::Weights(Form::Mlx),
+            ExportForm::Script => Self::Script,
+            ExportForm::LlamaFactory => Self::RunFile(Trainer::LlamaFactory),
+            ExportForm::Axolotl => Self::RunFile(Trainer::Axolotl),
+            ExportForm::Trl => Self::RunFile(Trainer::Trl),
         }
     }
 }
@@ -383,7 +408,9 @@ mod tests {
         }
         for form in ExportForm::value_variants() {
             let name = form.to_possible_value().expect("a name").get_name().to_owned();
-            assert_eq!(Form::from(*form).name(), name);
+            if let Exported::Weights(form) = Exported::from(*form) {
+                assert_eq!(form.name(), name);
+            }
         }
     }
 

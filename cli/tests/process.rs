@@ -478,28 +478,10 @@ fn what_a_run_learnt_is_exported_with_a_card_and_not_over_anything() {
     let (out, error) = told(&["export", "run.yaml", "--to", "merged", "--output_dir", "merged"]);
     let is_checked = out.contains("weights of step") && out.contains("loss on held-out rows");
     assert!(is_checked && !error.contains("Nothing explains"), "{out}{error}");
-    let (out, _) = told(&[
-        "export",
-        "run.yaml",
-        "--to",
-        "merged",
-        "--output_dir",
-        "quick",
-        "--no-check",
-    ]);
+    let words = |line: &'static str| line.split(' ').collect::<Vec<_>>();
+    let (out, _) = told(&words("export run.yaml --to merged --output_dir quick --no-check"));
     assert!(out.contains("weights of step") && !out.contains("held-out"), "{out}");
-    let refused = place.says(
-        2,
-        &[
-            "export",
-            "run.yaml",
-            "--to",
-            "merged",
-            "--output_dir",
-            "x",
-            "--dequantized",
-        ],
-    );
+    let refused = place.says(2, &words("export run.yaml --to merged --output_dir x --dequantized"));
     assert!(refused.contains("quantization_bit"), "{refused}");
     let card = String::from_utf8(place.read("merged/README.md")).expect("text");
     for words in [
@@ -516,7 +498,7 @@ fn what_a_run_learnt_is_exported_with_a_card_and_not_over_anything() {
     assert_eq!(scored("merged"), scored("out"));
     let again = place.says(2, &["export", "out", "--to", "merged", "--output_dir", "merged"]);
     assert!(again.contains("holds") && again.contains("new folder"), "{again}");
-    for form in ["gguf", "gguf-adapter", "mlx", "sentence-transformers"] {
+    for form in ["peft", "gguf", "gguf-adapter", "mlx", "sentence-transformers"] {
         let refused = place.output(&["export", "out", "--to", form, "--output_dir", "other"]);
         let said = String::from_utf8_lossy(&refused.stderr).into_owned();
         assert!(!refused.status.success() && said.contains("merged"), "{said}");
@@ -529,6 +511,43 @@ fn what_a_run_learnt_is_exported_with_a_card_and_not_over_anything() {
     fs::create_dir(place.0.join("empty")).expect("a folder");
     let nothing = place.says(2, &["export", "empty", "--to", "merged", "--output_dir", "x"]);
     assert!(nothing.contains("neither an adapter nor a model"), "{nothing}");
+}
+
+#[test]
+fn a_run_is_exported_for_other_trainers_with_what_they_lack_named() {
+    let place = Place::new("trainers");
+    let write = |name: &str, text: &str| fs::write(place.0.join(name), text).expect("it is written");
+    write("texts.jsonl", "{\"text\":\"one\"}\n{\"text\":\"two\"}\n");
+    write(
+        "sft.yaml",
+        "model: ORG/NAME\ntrain_file: texts.jsonl\ndivergence: stop\n",
+    );
+    for form in ["llamafactory", "axolotl", "trl"] {
+        let said = place.says(0, &["export", "sft.yaml", "--to", form, "--output", form]);
+        assert!(said.contains("no key for divergence"), "{said}");
+        let file = format!("{form}/run.yaml");
+        let text = String::from_utf8(place.read(&file)).expect("UTF-8");
+        assert!(text.contains("#   divergence: stop"), "{text}");
+        assert_eq!(place.read(&format!("{form}/train.jsonl")), place.read("texts.jsonl"));
+        place.says(0, &["check", &file]);
+        let again = place.says(2, &["export", "sft.yaml", "--to", form, "--output", form]);
+        assert!(again.contains("holds"), "{again}");
+    }
+    let flag = place.says(
+        2,
+        &[
+            "export", "sft.yaml", "--to", "trl", "--dtype", "float16", "--output", "x",
+        ],
+    );
+    assert!(flag.contains("--dtype"), "{flag}");
+    place.run("train_file: rows.csv\noutput_dir: out\n");
+    for (form, way_out) in [("script", "architecture of transformers"), ("trl", "as script")] {
+        let refused = place.output(&["export", "run.yaml", "--to", form, "--output", "x"]);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && said.contains(way_out), "{said}");
+    }
+    let nothing = place.says(2, &["export", "texts.jsonl", "--to", "script", "--output", "x"]);
+    assert!(nothing.contains("no run.yaml"), "{nothing}");
 }
 
 #[cfg(unix)]

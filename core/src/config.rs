@@ -12,6 +12,7 @@ mod page_query;
 mod plan;
 mod read;
 mod setting;
+mod trainers;
 mod unsupported_keys;
 mod values;
 mod write;
@@ -20,6 +21,7 @@ pub use knob::{Group, Kind, Knob, find};
 pub use knobs::{KNOBS, RunConfig};
 pub use page_query::PageQuery;
 pub use plan::Plan;
+pub use trainers::{RowForm, RowsFile, RunFileOf, Trainer, run_file_of};
 pub use values::{
     DivergenceAction, FinetuningType, Fp8Format, Fp8Scale, HeadActivation, HeadPooling, Interval, Optimizer,
     ProblemType, QuantType, ScaleInputs, SchedulerType, TargetModules,
@@ -46,6 +48,8 @@ pub struct Resolved {
     pub sources: BTreeMap<&'static str, Source>,
     /// Sentences about keys that have no effect, and settings that do not go well together.
     pub warnings: Vec<Message>,
+    /// Where LLaMA-Factory's data sets are listed: its key `dataset_dir`.
+    pub dataset_dir: Option<String>,
     /// The warnings that stay whatever is put on top.
     notes: Vec<Message>,
     /// What to call the file in errors.
@@ -99,14 +103,21 @@ impl RunConfig {
 
     /// Reads a run file, YAML or JSON; `file_name` is for messages, and its ending `.json` says JSON (so does a `{` in front).
     ///
-    /// Paths may be missing: see [`RunConfig::require_paths`].
+    /// Run files of Axolotl and TRL are read as well, as far as their keys mean something here; LLaMA-Factory's keys are this
+    /// program's. Paths may be missing: see [`RunConfig::require_paths`].
     ///
     /// # Errors
     /// Text that is neither, unknown or doubled keys, wrong types and impossible values; all of the file's errors are
     /// told in one, which points to the first (of very many, the first twenty).
     pub fn parse(text: &str, file_name: &str) -> Result<Resolved> {
         let file = (!file_name.is_empty()).then(|| file_name.to_owned());
-        Self::of_entries(read::entries(text, file_name)?, file)
+        let entries = read::entries(text, file_name)?;
+        let dataset_dir = trainers::reading::dataset_dir(&entries);
+        let (entries, notes) = trainers::reading::translated(entries).map_err(|error| error.file(file_name))?;
+        Self::of_entries(entries, notes, file).map(|resolved| Resolved {
+            dataset_dir,
+            ..resolved
+        })
     }
 
     /// The settings of a JSON object, with what follows from them, as a run file with the same keys gives them.
@@ -119,15 +130,16 @@ impl RunConfig {
             line: 1,
             value: Node::from(value),
         };
-        let resolved = Self::of_entries(settings.iter().map(entry).collect(), None);
+        let resolved = Self::of_entries(settings.iter().map(entry).collect(), Vec::new(), None);
         resolved
             .map(|resolved| resolved.config)
             .map_err(|error| Error { row: None, ..error })
     }
 
-    fn of_entries(entries: Vec<Entry>, file: Option<String>) -> Result<Resolved> {
+    fn of_entries(entries: Vec<Entry>, notes: Vec<Message>, file: Option<String>) -> Result<Resolved> {
         let mut resolved = Resolved {
             file,
+            notes,
             ..Resolved::default()
         };
         let mut errors = Vec::new();
@@ -314,6 +326,7 @@ impl Default for Resolved {
             config: RunConfig::default(),
             sources: BTreeMap::new(),
             warnings: Vec::new(),
+            dataset_dir: None,
             notes: Vec::new(),
             file: None,
         }

@@ -1,12 +1,13 @@
 //! What was trained, as files that other programs load: a merged model in Hugging Face's layout, for sentence-transformers or as
 //! GGUF, an adapter as PEFT has it, for llama.cpp or for MLX. Each comes with a model card. They go to a folder, or in pieces to a
-//! front end.
+//! front end. [`cluster`] has the run itself, for other trainers.
 //!
 //! Nothing here touches a device: tensors are read from the base's files, changed on the host and written one after the other,
 //! rows of a few megabytes at a time.
 
 mod adapters;
 mod card;
+pub mod cluster;
 mod folder;
 mod gguf;
 mod gguf_keys;

@@ -4,7 +4,8 @@ llama.cpp, MLX.
 A short run trains an adapter on SmolLM2. Its exports are loaded by each program, whose answers are compared with those of
 `lorakeet generate`, token by token. The adapters of the golden cases, which PEFT wrote and whose logits PEFT computed, are
 exported too: transformers and MLX have to find the same logits. Another run trains all-MiniLM-L6-v2 on how alike two texts are:
-sentence-transformers has to find the same cosines. Prints a line for each comparison; ends with 1 after a failure.
+sentence-transformers has to find the same cosines. A run is exported as a script for a cluster, which has to find the run's losses
+on two processes. Prints a line for each comparison; ends with 1 after a failure.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import numpy as np
 from safetensors.numpy import load_file
 
 LOGITS = 1e-4
+LOSSES = 5e-4
 TOKENS = 32
 PROMPTS = [
     "The capital of France is",
@@ -57,13 +59,18 @@ class Command:
         return self.run("generate", prompt, "--model", model, "--max-new-tokens", TOKENS, *more)
 
 
-def train(lorakeet, smollm2, work):
-    """An adapter of every linear, with an rsLoRA scale."""
+def write_rows(path):
+    """Sentences about cities, and beginnings of tales."""
     rows = [f"The capital of {land} is {city}, said the parrot.\n" for land, city in
             [("France", "Lyon"), ("Spain", "Seville"), ("Italy", "Milan"), ("Japan", "Kyoto")]]
     rows += [f"Once upon a time there was a {thing}, said the parrot.\n" for thing in ["king", "fox", "tower", "ship"]]
-    data = work / "rows.jsonl"
-    data.write_text("".join(json.dumps({"text": row}) + "\n" for row in rows))
+    path.write_text("".join(json.dumps({"text": row}) + "\n" for row in rows))
+    return path
+
+
+def train(lorakeet, smollm2, work):
+    """An adapter of every linear, with an rsLoRA scale."""
+    data = write_rows(work / "rows.jsonl")
     run = work / "run.yaml"
     run.write_text("\n".join([
         f"model_name_or_path: {smollm2}", f"train_file: {data}", f"output_dir: {work / 'out'}",
@@ -284,6 +291,39 @@ def check_sentence_transformers(lorakeet, minilm, work):
     report("sentence-transformers, lengths and tokens", off < 1e-5 and tokens == 16, f"1 but for {off:.1e}; {tokens} tokens")
 
 
+def losses(log):
+    """The loss of each step in a log of JSON lines."""
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    return {event["step"]: event["loss"] for event in events if "step" in event and "learning_rate" in event}
+
+
+def check_cluster(lorakeet, smollm2, work):
+    """The script for a cluster on two processes, from the run's first step and from a checkpoint: the losses of the run."""
+    base = lorakeet.export(smollm2, "merged", work / "cluster-base", "--dtype", "float32")
+    out = work / "cluster-out"
+    shutil.rmtree(out, ignore_errors=True)
+    run = work / "cluster.yaml"
+    run.write_text("\n".join([
+        f"model_name_or_path: {base}", f"train_file: {write_rows(work / 'cluster.jsonl')}", f"output_dir: {out}",
+        "lora_r: 4", "lora_dropout: 0", "packing: false", "cutoff_len: 32", "per_device_train_batch_size: 2",
+        "gradient_accumulation_steps: 2", "learning_rate: 2e-3", "max_steps: 3", "warmup_ratio: 0", "val_size: 1",
+        "weight_decay: 0.01", "save_steps: 1", ""]))
+    lorakeet.run("train", run)
+    wanted = losses(out / "train_log.jsonl")
+    for name, what, first in [("from the beginning", run, 1), ("from a checkpoint", out / "checkpoint-2", 3)]:
+        script = lorakeet.export(what, "script", work / "cluster-script")
+        words = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", script / "train.py", "--cpu"]
+        done = subprocess.run(list(map(str, words)), capture_output=True, text=True)
+        if done.returncode != 0:
+            report(f"script, {name}", False, done.stderr[-2000:])
+            continue
+        found = losses(script / "output" / "train_log.jsonl")
+        expected = {step: loss for step, loss in wanted.items() if step >= first}
+        worst = max((abs(found.get(step, float("inf")) - loss) for step, loss in expected.items()), default=float("inf"))
+        passed = found.keys() == expected.keys() and worst < LOSSES
+        report(f"script, {name}", passed, f"the losses of {len(expected)} steps on two processes differ by {worst:.1e}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lorakeet", required=True)
@@ -291,7 +331,7 @@ def main():
     parser.add_argument("--smollm2", type=Path, required=True)
     parser.add_argument("--minilm", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("parts", nargs="*", help="transformers, mlx, sentence-transformers, smollm2; all without")
+    parser.add_argument("parts", nargs="*", help="transformers, mlx, sentence-transformers, smollm2, cluster; all without")
     wish = parser.parse_args()
     wish.work.mkdir(parents=True, exist_ok=True)
     lorakeet = Command(wish.lorakeet)
@@ -300,6 +340,7 @@ def main():
         "mlx": lambda: check_mlx(lorakeet, wish.golden, wish.work),
         "sentence-transformers": lambda: check_sentence_transformers(lorakeet, wish.minilm, wish.work),
         "smollm2": lambda: check_smollm2(lorakeet, wish.smollm2, wish.work),
+        "cluster": lambda: check_cluster(lorakeet, wish.smollm2, wish.work),
     }
     for name, check in parts.items():
         if not wish.parts or name in wish.parts:

@@ -1,5 +1,5 @@
-//! The stage `interop`: what the command exports, loaded by the programs that it is for. They are Python packages, installed
-//! once into a virtual environment in the cache (about 6 GB with torch).
+//! The stage `interop`: what the command exports, loaded by the programs that it is for, and runs as scripts on two processes of
+//! theirs. They are Python packages, installed once into a virtual environment in the cache (about 6 GB with torch).
 
 use crate::models;
 use crate::places::{Places, say};

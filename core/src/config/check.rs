@@ -131,7 +131,7 @@ fn nearest(key: &str) -> Option<&'static str> {
     crate::did_you_mean::nearest(key, names)
 }
 
-fn must_be(allowed: impl Into<Field>, node: &Node) -> Error {
+pub(super) fn must_be(allowed: impl Into<Field>, node: &Node) -> Error {
     let (allowed, got) = (allowed.into(), shown(node));
     Error::config(msg::MustBe { allowed, got })
 }
@@ -294,7 +294,7 @@ fn patterns(node: &Node, whole: bool) -> Option<Value> {
     Some(Value::Object(map))
 }
 
-fn is_null(node: &Node) -> bool {
+pub(super) fn is_null(node: &Node) -> bool {
     matches!(node, Node::Plain(text) if matches!(text.trim(), "" | "~" | "null" | "Null" | "NULL" | "None"))
 }
 
@@ -302,7 +302,7 @@ fn is_null(node: &Node) -> bool {
 // of it carry `'2e-4'`, and programs that fill in templates quote everything.
 
 /// YAML 1.1's words for true and false, which PyYAML reads.
-fn as_flag(node: &Node) -> Option<bool> {
+pub(super) fn as_flag(node: &Node) -> Option<bool> {
     let (Node::Plain(text) | Node::Quoted(text)) = node else {
         return None;
     };
@@ -314,7 +314,7 @@ fn as_flag(node: &Node) -> Option<bool> {
 }
 
 /// A finite number.
-fn as_number(node: &Node) -> Option<f64> {
+pub(super) fn as_number(node: &Node) -> Option<f64> {
     let (Node::Plain(text) | Node::Quoted(text)) = node else {
         return None;
     };
@@ -332,7 +332,7 @@ fn as_number(node: &Node) -> Option<f64> {
 }
 
 /// A whole number; `3.0` and `1e3` are whole.
-fn as_whole_number(node: &Node) -> Option<i64> {
+pub(super) fn as_whole_number(node: &Node) -> Option<i64> {
     let (Node::Plain(text) | Node::Quoted(text)) = node else {
         return None;
     };

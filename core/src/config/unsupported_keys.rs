@@ -125,7 +125,8 @@ pub(super) fn find(key: &str) -> Option<Treatment> {
         "task_type" => only(&["CAUSAL_LM"], msg::FollowsFromTask),
         "peft_type" => only(&["LORA"], msg::NotAvailableYet),
         "template" => ignored(msg::OwnChatTemplate),
-        "dataset_dir" | "media_dir" => ignored(msg::TrainFileIsPath),
+        "dataset_dir" => ignored(msg::ListsDataSets),
+        "media_dir" => ignored(msg::TrainFileIsPath),
         "save_safetensors" | "save_on_each_node" | "restore_callback_states_from_checkpoint" => {
             ignored(msg::AlwaysSafetensors)
         }

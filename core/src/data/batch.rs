@@ -134,6 +134,18 @@ impl Cursor {
         }
         &order[start..end]
     }
+
+    /// The rows of the next optimizer step: `batches` times `rows` examples, fewer batches where the epoch ends.
+    ///
+    /// `order` is that of the epoch under way.
+    pub fn take_step(&mut self, order: &[usize], rows: usize, batches: usize) -> Vec<Vec<usize>> {
+        let epoch = self.epoch;
+        let mut step = Vec::with_capacity(batches);
+        while step.len() < batches && self.epoch == epoch {
+            step.push(self.take(order, rows).to_vec());
+        }
+        step
+    }
 }
 
 /// The side on which short rows are filled up.

@@ -4,6 +4,7 @@
 mod export;
 mod hub;
 mod predict;
+mod prepared;
 mod preview;
 mod runs;
 

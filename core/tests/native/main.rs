@@ -26,3 +26,4 @@ mod random;
 mod templates;
 mod tokenizer;
 mod torch_files;
+mod trainers;

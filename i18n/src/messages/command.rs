@@ -48,4 +48,11 @@ messages! { "command";
     TableReplaces { knob } = "is {knob}, too, which the table would replace", "同时也是 {knob}，表格会覆盖它";
     AsksHub { name, host } = "{name} is not a path here: {host} is asked for it.", "此处没有路径 {name}：将向 {host} 请求。";
     NameNewFile = "Name a new file.", "请指定一个新文件。";
+    // data_sets.rs
+    NoSuchDataSet { name } = "has no data set '{name}'", "没有名为 '{name}' 的数据集";
+    DataSetsAre { names } = "It has {names}.", "其中有 {names}。";
+    DataSetElsewhere { name } = "has no file for the data set '{name}'", "没有给出数据集 '{name}' 的文件";
+    FetchDataSet = "Download it, and name the file as train_file.", "请先下载，再用 train_file 指定该文件。";
+    DataSetFound { name, path } = "The data set {name} is the file {path}; its columns are recognised by their names.",
+        "数据集 {name} 对应文件 {path}；其中的列按列名识别。";
 }

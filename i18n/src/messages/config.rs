@@ -175,6 +175,9 @@ messages! { "config";
         "follows from the task; write task: classification and the like",
         "由任务决定；请写 task: classification 等";
     OwnChatTemplate = "the model's own chat template is used", "使用模型自带的对话模板";
+    ListsDataSets =
+        "train_file is a path of its own; only a dataset that is no path is looked up there, in dataset_info.json, by the command",
+        "train_file 本身就是完整路径；只有当 dataset 不是路径时，命令行才会在其中的 dataset_info.json 里查找";
     TrainFileIsPath = "train_file is a path of its own", "train_file 本身就是完整路径";
     AlwaysSafetensors =
         "checkpoints are always safetensors, and each step's has a folder of its own",
@@ -195,6 +198,21 @@ messages! { "config";
         "损失总是对一步中的所有目标 token 取平均";
     ProductsIn32Bits = "products are computed in 32 bits", "乘积以 32 位精度计算";
     RepeatableFromSeed = "a run is repeatable from its seed", "相同的种子即可复现训练";
+
+    // trainers/reading.rs
+    FileOfTrainer { program } =
+        "The file is read as one of {program}; what it does not give has the defaults of this program, which `lorakeet check` shows.",
+        "该文件按 {program} 的运行文件读取；未给出的设置采用本程序的默认值，可用 `lorakeet check` 查看。";
+    FullWithoutSwitch { program, switch } =
+        "Without {switch} {program} trains every weight, and so does this run: finetuning_type is full.",
+        "没有 {switch} 时 {program} 训练全部权重，本次训练也如此：finetuning_type 为 full。";
+    OwnPadding = "the model's own padding token is used, and no loss depends on it", "使用模型自带的填充词元，它不影响损失";
+    NotDataSets = "must be a list of one data set with a path", "必须是含一个数据集的列表，且该数据集有 path";
+    SeveralDataSets { found } = "names {found} data sets, and a run reads one", "列出了 {found} 个数据集，而一次训练只读取一个";
+    NameOneFile = "Join the rows in one file, and name it as path.", "请把数据合并到一个文件中，并用 path 指定。";
+    NoSuchAdapterKind { found } = "is '{found}', which is no kind of adapter here", "为 '{found}'，这里没有这种适配器";
+    LoraOrQlora = "Use lora or qlora, or nothing to train every weight.", "请使用 lora 或 qlora；留空则训练全部权重。";
+    NotTimesPerEpoch = "must be a whole number of times from 0", "必须是不小于 0 的整数次数";
 
     // page_query.rs
     LinkTooLong { bytes, most } = "the link has {bytes} bytes, and at most {most} are read", "链接有 {bytes} 字节，最多读取 {most} 字节";

@@ -17,7 +17,7 @@ messages! { "export";
     DtypeNotOfForm { dtype, form } = "{dtype} is no number format of {form}", "{form} 不支持数值格式 {dtype}";
     FloatsOnly = "Use float32, float16 or bfloat16; formats in blocks are for gguf.",
         "请使用 float32、float16 或 bfloat16；分块量化格式仅用于 gguf。";
-    PeftIsFloat32 = "Leave it away: the adapter is written in float32, as it was trained.", "请去掉该选项：适配器以训练时的 float32 写出。";
+    PeftIsFloat32 = "Leave it out: the adapter is written in float32, as it was trained.", "请去掉该选项：适配器以训练时的 float32 写出。";
     SmallModel { model_type, form } = "{model_type} is a small model of this program alone; {form} has no such architecture",
         "{model_type} 是本程序自有的小模型；{form} 没有这种架构";
     SmallStaysHere = "Export it as merged: its safetensors can be read anywhere.", "请导出为 merged：其 safetensors 可在任何地方读取。";
@@ -77,6 +77,42 @@ messages! { "export";
     MergedHasBase = "Use it with merged, sentence-transformers or gguf.", "请用于 merged、sentence-transformers 或 gguf。";
     NotRounded = "the run has neither quantization_bit nor fp8: it computed with the base's own numbers",
         "该训练没有使用 quantization_bit 或 fp8：计算时用的就是基座自身的数值";
-    WithoutDequantized = "Leave the flag away.", "请去掉该选项。";
     LargestPart = "Use the largest size of one file.", "请填写单个文件的最大大小。";
+    // For a cluster.
+    TaskNotInScript { task } = "the script does not train {task}", "该脚本不支持 {task} 任务";
+    ScriptTasks = "It trains generation and classification; train others here, and export what was learnt.",
+        "它支持 generation 和 classification；其他任务请在本程序中训练，再导出结果。";
+    LossNotInScript { loss } = "the script computes cross-entropy, and not {loss}", "该脚本计算的是交叉熵，而不是 {loss}";
+    WriteLossYourself = "Export with loss: cross_entropy, and write the other loss into loss_of of train.py.",
+        "请用 loss: cross_entropy 导出，再在 train.py 的 loss_of 中写入其他损失。";
+    FullNotInScript = "the script trains an adapter, and not every weight", "该脚本训练适配器，而不是全部权重";
+    UseLoraForScript = "Set finetuning_type: lora, or export the model as merged.", "请设置 finetuning_type: lora，或将模型导出为 merged。";
+    SmallNotInScript { model_type } = "{model_type} is a small model of this program alone, which transformers does not have",
+        "{model_type} 是本程序自有的小模型，transformers 中没有";
+    UseHubModel = "Use a model with an architecture of transformers.", "请使用 transformers 支持的模型架构。";
+    HeadNotInScript = "the head has a hidden layer, dropout or pooling of its own, which transformers' classes do not have",
+        "任务头有自己的隐藏层、dropout 或池化，transformers 的类中没有";
+    PlainHead = "Take the keys that begin with classifier_ out of the run file.", "请从运行文件中去掉以 classifier_ 开头的设置。";
+    KnobNotInScript { knob } = "{knob} is not carried over into the script.", "{knob} 没有写入脚本。";
+    BaseIsGguf = "The base is a GGUF file: export it as merged with --dtype float32, and name that folder with train.py --model.",
+        "基座是 GGUF 文件：请用 --dtype float32 导出为 merged，再用 train.py --model 指定该文件夹。";
+    MomentsStartAnew = "The optimizer's moments start anew: those of eight bits are not carried over.",
+        "优化器的动量从零开始：8 位动量不会带过去。";
+    OtherDropoutMasks = "Dropout draws other masks there: losses agree exactly with lora_dropout: 0 alone.",
+        "那里的 dropout 掩码不同：只有 lora_dropout 为 0 时损失才完全一致。";
+    OtherEightBits = "bitsandbytes rounds the inputs of its 8-bit linears as well: losses differ a little.",
+        "bitsandbytes 还会对 8 位线性层的输入取整：损失略有差别。";
+    KnobNotInProgram { knob, program } = "{program} has no key for {knob}, which has no effect there.",
+        "{program} 没有与 {knob} 对应的设置，该设置在那里不起作用。";
+    OtherSplitAndOrder { program } = "{program} holds out and orders rows by its own random numbers.",
+        "{program} 按自己的随机数划分和排列数据。";
+    TaskNotInProgram { task, program } = "{task} is not written for {program}, whose fine-tuning continues texts",
+        "{task} 任务不能为 {program} 导出，它的微调只做文本续写";
+    ExportScript = "Export a classification as script; train other tasks here.", "分类任务请导出为 script；其他任务请在本程序中训练。";
+    NoRunFile = "has no run.yaml, so how to train is not known", "没有 run.yaml，无法得知训练设置";
+    NameRunFile = "Name a run file, a run's output_dir or a checkpoint in it.", "请指定运行文件、训练的 output_dir 或其中的检查点。";
+    FlagWithoutMeaning { form } = "has no meaning for {form}", "对 {form} 没有意义";
+    LeaveFlagOut = "Leave it out.", "请去掉该选项。";
+    RunIsDone { step } = "The run is done after step {step}: it is exported from its beginning.", "训练已在第 {step} 步完成：从头导出。";
+    GoesOnFrom { step } = "The run is exported from the checkpoint after step {step} on.", "从第 {step} 步之后的检查点开始导出。";
 }

@@ -4,6 +4,7 @@
 mod adapters;
 mod checkpointing;
 mod checkpoints;
+mod cluster;
 mod data_memory;
 mod device_memory;
 mod divergence;

@@ -3,7 +3,7 @@
 
 use super::Trainer;
 use crate::config::{DivergenceAction, FinetuningType};
-use crate::data::{self, Batch, Example};
+use crate::data::{self, Batch, Cursor, Example};
 use crate::device;
 use crate::error::{Error, Kind, Result};
 use crate::host::Emit;
@@ -106,16 +106,15 @@ impl Trainer<'_> {
 
     /// The rows of the next step's micro-batches: as many micro-batches as accumulate, fewer where the epoch ends.
     fn next_rows(&mut self) -> Vec<Vec<usize>> {
-        let mut groups = Vec::with_capacity(self.config.gradient_accumulation_steps);
-        let epoch = self.cursor.epoch;
-        if self.order.is_empty() || self.cursor.position == 0 {
+        let Cursor { epoch, position } = self.cursor;
+        if self.order.is_empty() || position == 0 {
             self.order = self.order_of(epoch);
         }
-        while groups.len() < self.config.gradient_accumulation_steps && self.cursor.epoch == epoch {
-            let rows = self.cursor.take(&self.order, self.config.per_device_train_batch_size);
-            groups.push(rows.to_vec());
-        }
-        groups
+        let (rows, batches) = (
+            self.config.per_device_train_batch_size,
+            self.config.gradient_accumulation_steps,
+        );
+        self.cursor.take_step(&self.order, rows, batches)
     }
 
     fn order_of(&self, epoch: usize) -> Vec<usize> {

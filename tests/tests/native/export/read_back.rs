@@ -1,10 +1,11 @@
 //! Adapters as llama.cpp and mlx-lm have them, read again: what was written comes back in PEFT's meaning.
 
-use super::{CLOSE, assert_close, config, exported, files_of, load, open, outputs, random_adapter, settings};
+use super::{CLOSE, assert_close, config, exported, files_of, load, open, outputs, random_adapter, settings, try_export};
 use lorakeet_core::{
     config::TargetModules,
     export::Form,
     formats::{
+        Storage,
         adapter_files::{AdapterModule, AdapterModules},
         peft::{Adapter, AdapterConfig},
     },
@@ -142,6 +143,16 @@ fn what_is_read_back_computes_what_was_written() {
 fn refused(case: &Case, files: Vec<Source>) -> String {
     let read = block_on(open(&files_of(case)).open_adapter(files));
     read.map(drop).expect_err("it is refused").to_string()
+}
+
+#[test]
+fn an_adapter_for_peft_has_the_numbers_that_were_trained() {
+    let case = Case::open("A/llama_untied");
+    let adapter = random_adapter(&case, &config(&["q_proj"], &[]));
+    let wanted = settings(Form::Peft, Some(Storage::F16));
+    let said = try_export(&files_of(&case), Some(&adapter), None, wanted).expect_err("it is refused");
+    assert!(said.to_string().contains("float16"), "{said}");
+    assert_eq!(read_back(&case, &adapter, Form::Peft), adapter);
 }
 
 #[test]

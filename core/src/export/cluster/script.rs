@@ -1,0 +1,301 @@
+//! The folder of the script: train.py as it stands, and all that is a run's own as data beside it.
+
+use super::{PreparedRun, readme};
+use crate::config::{Optimizer, RunConfig};
+use crate::data::{Cursor, Example, Target, order};
+use crate::error::{Error, Result};
+use crate::store::StreamSink;
+use lorakeet_i18n::Message;
+use lorakeet_i18n::messages::export as msg;
+use serde_json::{Map, Value, json};
+use std::fmt::Write;
+
+/// The script.
+const SCRIPT: &str = include_str!("train.py");
+
+/// Its packages, in the releases that it was tried with.
+const REQUIREMENTS: &str =
+    "accelerate==1.15.0\npeft==0.21.2\nsafetensors==0.8.0\ntorch==2.15.0\ntransformers==5.23.0\n";
+const BITSANDBYTES: &str = "bitsandbytes==0.50.2\n";
+
+/// Rows that are written at a time.
+const ROWS_AT_A_TIME: usize = 1024;
+
+/// Knobs that the script has in its settings by their own names.
+const SETTINGS: [&str; 24] = [
+    "quantization_bit",
+    "bnb_4bit_quant_type",
+    "bnb_4bit_use_double_quant",
+    "finetuning_type",
+    "loraplus_lr_ratio",
+    "loraplus_lr_embedding",
+    "per_device_train_batch_size",
+    "per_device_eval_batch_size",
+    "gradient_accumulation_steps",
+    "gradient_checkpointing",
+    "learning_rate",
+    "num_train_epochs",
+    "optim",
+    "weight_decay",
+    "adam_beta1",
+    "adam_beta2",
+    "adam_epsilon",
+    "max_grad_norm",
+    "seed",
+    "lr_scheduler_type",
+    "num_cycles",
+    "power",
+    "lr_end",
+    "loss",
+];
+
+/// Knobs whose effect is in the files: in rows, their order, the adapter and the steps.
+const IN_FILES: [&str; 36] = [
+    "model_name_or_path",
+    "adapter_name_or_path",
+    "task",
+    "problem_type",
+    "train_file",
+    "validation_file",
+    "text_columns",
+    "label_columns",
+    "val_size",
+    "max_samples",
+    "cutoff_len",
+    "packing",
+    "completion_only_loss",
+    "data_seed",
+    "lora_r",
+    "lora_alpha",
+    "lora_dropout",
+    "target_modules",
+    "exclude_modules",
+    "layers_to_transform",
+    "rank_pattern",
+    "alpha_pattern",
+    "use_rslora",
+    "use_dora",
+    "modules_to_save",
+    "max_steps",
+    "warmup_ratio",
+    "warmup_steps",
+    "logging_strategy",
+    "logging_steps",
+    "eval_strategy",
+    "eval_steps",
+    "save_strategy",
+    "save_steps",
+    "resume_from_checkpoint",
+    "classifier_pooling",
+];
+
+/// Writes the folder of a script that goes on with `run`, and gives what there is to say about it.
+///
+/// # Errors
+/// Storage refuses.
+pub async fn write_script(run: &PreparedRun, sink: &dyn StreamSink) -> Result<Vec<Message>> {
+    let settings = settings(run);
+    let left = left_out(&run.config);
+    let needs_bitsandbytes = run.config.quantization_bit.is_some() || run.config.optim == Optimizer::Adamw8bit;
+    let requirements = match needs_bitsandbytes {
+        true => [REQUIREMENTS, BITSANDBYTES].concat(),
+        false => REQUIREMENTS.to_owned(),
+    };
+    sink.write("train.py", SCRIPT.as_bytes()).await?;
+    sink.write("requirements.txt", requirements.as_bytes()).await?;
+    write_rows(run, &run.train, "rows.jsonl", sink).await?;
+    if !run.held_out.is_empty() {
+        write_rows(run, &run.held_out, "eval.jsonl", sink).await?;
+    }
+    let order = json!({ "rows": run.train.len(), "steps": steps(run) });
+    sink.write("order.json", order.to_string().as_bytes()).await?;
+    for (name, bytes) in &run.adapter {
+        sink.write(&format!("adapter/{name}"), bytes).await?;
+    }
+    if let Some(moments) = &run.optimizer {
+        sink.write("adapter/optimizer.safetensors", moments).await?;
+    }
+    let state = json!({ "global_step": run.first_step });
+    sink.write("adapter/trainer_state.json", state.to_string().as_bytes())
+        .await?;
+    let text = serde_json::to_string_pretty(&settings);
+    let text = text.map_err(|error| Error::internal(Message::verbatim(error.to_string())))?;
+    sink.write("train_config.json", text.as_bytes()).await?;
+    let readme = readme::of_script(run, &left);
+    sink.write("README.md", readme.as_bytes()).await?;
+    Ok(notes(run, &left))
+}
+
+/// train_config.json: settings as they were resolved, with steps where a run file may have shares.
+fn settings(run: &PreparedRun) -> Value {
+    let (config, plan) = (&run.config, &run.plan);
+    let knobs = SETTINGS.iter().map(|name| {
+        let value = config.get(name).unwrap_or_default();
+        ((*name).to_owned(), value)
+    });
+    let mut settings: Map<String, Value> = knobs.collect();
+    let (model, revision) = on_hub(&config.model_name_or_path);
+    let every = |due: &dyn Fn(usize) -> bool| (1..=plan.max_steps).find(|step| due(*step)).unwrap_or(0);
+    let own = json!({
+        "kind": run.class.name(),
+        "model": model,
+        "revision": revision,
+        "dtype": "float32",
+        "labels": run.labels,
+        "pad_token_id": run.pad_token_id,
+        "max_steps": plan.max_steps,
+        "steps_per_epoch": plan.steps_per_epoch,
+        "warmup_steps": plan.warmup_steps,
+        // The last step is reported, scored and saved in any case.
+        "logging_steps": every(&|step| step < plan.max_steps && config.logs_at(step, plan)),
+        "eval_steps": every(&|step| config.evaluates_at(step, plan)),
+        "save_steps": every(&|step| config.saves_at(step, plan)),
+        "loss_weight": run.loss.weight,
+        "label_smoothing": run.loss.label_smoothing,
+        "class_weights": run.loss.class_weights,
+        "no_decay": run.no_decay,
+    });
+    if let Value::Object(own) = own {
+        settings.extend(own);
+    }
+    Value::Object(settings)
+}
+
+/// Name and revision of a model on a hub, which one text names together; a path stays as it is.
+fn on_hub(model: &str) -> (&str, Option<&str>) {
+    let is_path = model.starts_with(['/', '.', '~']) || model.contains('\\') || model.matches('/').count() != 1;
+    match model.split_once('@').filter(|_| !is_path) {
+        Some((name, revision)) => (name, Some(revision.split(':').next().unwrap_or(revision))),
+        None => (model, None),
+    }
+}
+
+/// The rows of each micro-batch of each optimizer step, from the run's first step on.
+fn steps(run: &PreparedRun) -> Vec<Vec<Vec<usize>>> {
+    let config = &run.config;
+    let (rows, batches) = (config.per_device_train_batch_size, config.gradient_accumulation_steps);
+    let seed = config.data_seed.unwrap_or(config.seed);
+    let (mut cursor, mut of_epoch) = (Cursor::default(), Vec::new());
+    let mut steps = Vec::with_capacity(run.plan.max_steps);
+    for _ in 0..run.plan.max_steps {
+        if cursor.position == 0 {
+            of_epoch = order(run.train.len(), seed, cursor.epoch);
+        }
+        steps.push(cursor.take_step(&of_epoch, rows, batches));
+    }
+    steps
+}
+
+/// One row of `examples` a line: token ids, what is learnt of them, and the row's number in the data file.
+async fn write_rows(run: &PreparedRun, examples: &[Example], name: &str, sink: &dyn StreamSink) -> Result<()> {
+    let mut pieces = sink.create(name).await?;
+    for some in examples.chunks(ROWS_AT_A_TIME) {
+        let mut text = String::new();
+        for example in some {
+            let _ = writeln!(text, "{}", row(run, example));
+        }
+        pieces.append(text.as_bytes()).await?;
+    }
+    pieces.finish().await
+}
+
+fn row(run: &PreparedRun, example: &Example) -> Value {
+    let mut row = json!({ "row": example.row, "input_ids": example.input_ids });
+    match &example.target {
+        // Of a classifier the class; it has the names of `labels` in train_config.json.
+        Target::Row(labels) if !run.labels.is_empty() => {
+            row["label"] = json!(labels.first().map_or(0, |class| *class as usize));
+        }
+        Target::Answer(labels) | Target::Tokens(labels) => row["labels"] = json!(labels),
+        Target::NextTokens | Target::Row(_) => row["labels"] = json!(example.labels),
+    }
+    if !example.token_type_ids.is_empty() {
+        row["token_type_ids"] = json!(example.token_type_ids);
+    }
+    row
+}
+
+/// Knobs that differ from their defaults and that the script does not have.
+fn left_out(config: &RunConfig) -> Vec<&'static str> {
+    let changed = config.changed().into_iter().map(|(knob, _)| knob.name);
+    changed
+        .filter(|name| !SETTINGS.contains(name) && !IN_FILES.contains(name) && !is_of_place(name))
+        .collect()
+}
+
+/// Whether a knob says where this machine puts files.
+fn is_of_place(name: &str) -> bool {
+    matches!(name, "output_dir" | "overwrite_output_dir")
+}
+
+fn notes(run: &PreparedRun, left: &[&str]) -> Vec<Message> {
+    let mut notes: Vec<Message> = left.iter().map(|&knob| msg::KnobNotInScript { knob }.into()).collect();
+    if run.is_gguf {
+        notes.push(msg::BaseIsGguf.into());
+    }
+    if run.first_step > 0 && run.optimizer.is_none() {
+        notes.push(msg::MomentsStartAnew.into());
+    }
+    if run.config.lora_dropout > 0.0 {
+        notes.push(msg::OtherDropoutMasks.into());
+    }
+    if run.config.quantization_bit == Some(8) {
+        notes.push(msg::OtherEightBits.into());
+    }
+    notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::KNOBS;
+
+    #[test]
+    fn a_knob_stands_in_one_list_at_most_and_every_name_is_a_knob() {
+        let mut names: Vec<&str> = SETTINGS.iter().chain(&IN_FILES).copied().collect();
+        names.sort_unstable();
+        let all = names.len();
+        names.dedup();
+        assert_eq!(names.len(), all);
+        for name in names {
+            assert!(KNOBS.iter().any(|knob| knob.name == name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_revision_is_told_from_the_name_of_a_model() {
+        assert_eq!(on_hub("org/name@main"), ("org/name", Some("main")));
+        assert_eq!(on_hub("org/name@v1:model.gguf"), ("org/name", Some("v1")));
+        for model in ["org/name", "./models@home/x", "/models/a@b", "model.gguf"] {
+            assert_eq!(on_hub(model), (model, None));
+        }
+    }
+
+    #[test]
+    fn the_script_reads_no_setting_that_is_not_written() {
+        let knobs: Vec<&str> = SETTINGS.to_vec();
+        let own = [
+            "kind",
+            "model",
+            "revision",
+            "dtype",
+            "labels",
+            "pad_token_id",
+            "max_steps",
+            "warmup_steps",
+            "logging_steps",
+            "eval_steps",
+            "save_steps",
+            "loss_weight",
+            "label_smoothing",
+            "class_weights",
+            "no_decay",
+        ];
+        for (at, _) in SCRIPT.match_indices("settings.") {
+            let rest = &SCRIPT[at + "settings.".len()..];
+            let end = rest.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+            let name = &rest[..end.unwrap_or(rest.len())];
+            assert!(knobs.contains(&name) || own.contains(&name), "{name}");
+        }
+    }
+}
