@@ -96,7 +96,7 @@ impl PackedMatrix {
         self.parts[0].words.device()
     }
     /// Its words in one row and how products with them go, where it lies in one buffer; `across` as in [`packed_linear`].
-    pub(crate) fn in_one(&self, across: bool) -> Option<(Tensor<2>, BaseForm)> {
+    pub fn in_one(&self, across: bool) -> Option<(Tensor<2>, BaseForm)> {
         let [only] = self.parts.as_slice() else { return None };
         let matrix = only.matrix;
         let base = BaseForm::Packed(PackedForm { matrix, across });
