@@ -84,6 +84,13 @@ macro_rules! by_row {
                 .to_owned(),
             }
         }
+        $crate::launch::by_row_count!($rows);
+    };
+}
+
+/// The part of [`by_row`] that says how many workgroups there are.
+macro_rules! by_row_count {
+    ($rows:expr) => {
         fn workgroup_size(&self, tier: $crate::Tier) -> [u32; 3] {
             match tier {
                 $crate::Tier::Software => [$crate::launch::ROWS_A_GROUP as u32, 1, 1],
@@ -97,6 +104,44 @@ macro_rules! by_row {
                 $crate::Tier::Gpu { .. } => $crate::launch::grid(count(self)),
             }
         }
+    };
+}
+
+/// [`by_row`] for a kernel whose last input, the addend, is there where its field `adds` says so. Its source has `$ADDEND` where
+/// the binding stands, `$ADD` where it is added, `$OUT` and `$INFO` for the numbers of the bindings behind it.
+macro_rules! by_row_adding {
+    ($name:literal, $rows:expr, $inputs:literal) => {
+        fn key(&self, tier: $crate::Tier) -> String {
+            let tier = match tier {
+                $crate::Tier::Software => "software",
+                $crate::Tier::Gpu { .. } => "gpu",
+            };
+            format!("{}_{tier}{}", $name, if self.adds { "_adding" } else { "" })
+        }
+        fn wgsl(&self, tier: $crate::Tier) -> String {
+            let rows = match tier {
+                $crate::Tier::Software => include_str!("rows_software.wgsl"),
+                $crate::Tier::Gpu { .. } => include_str!("rows_gpu.wgsl"),
+            };
+            let (addend, add) = match self.adds {
+                true => (
+                    format!(
+                        "@group(0) @binding({}) var<storage, read_write> addend: array<f32>;",
+                        $inputs
+                    ),
+                    " + addend[start + j]",
+                ),
+                false => (String::new(), ""),
+            };
+            let out = $inputs + u32::from(self.adds);
+            let own = include_str!(concat!($name, ".wgsl"))
+                .replace("$ADDEND", &addend)
+                .replace("$ADD", add)
+                .replace("$OUT", &out.to_string())
+                .replace("$INFO", &(out + 1).to_string());
+            rows.to_owned() + &own
+        }
+        $crate::launch::by_row_count!($rows);
     };
 }
 
@@ -123,7 +168,7 @@ macro_rules! by_column {
     };
 }
 
-pub(crate) use {by_column, by_element, by_element_count, by_row};
+pub(crate) use {by_column, by_element, by_element_count, by_row, by_row_adding, by_row_count};
 
 #[cfg(test)]
 mod tests {

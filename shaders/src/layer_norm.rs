@@ -1,7 +1,7 @@
 //! Layer normalisation (Ba, Kiros & Hinton 2016), forward and backward.
 
 use crate::Kernel;
-use crate::launch::{by_column, by_row, info_words};
+use crate::launch::{by_column, by_row, by_row_adding, info_words};
 use crate::math::{dot, for_each_row, sum_of};
 
 /// y = (x − mean(x)) · rsqrt(variance(x) + eps) · w + b, with the biased variance. Inputs x \[rows, width\], w \[width\],
@@ -27,6 +27,8 @@ pub struct LayerNormBackward {
     pub width: usize,
     /// Added to the variance.
     pub eps: f32,
+    /// Whether there is a last input \[rows, width\], the addend, that is added to dx.
+    pub adds: bool,
 }
 
 /// The gradient of [`LayerNorm`] for its weight and bias: dw = Σ over rows of dy · x̂, db = Σ over rows of dy.
@@ -83,14 +85,17 @@ impl Kernel for LayerNorm {
 }
 
 impl Kernel for LayerNormBackward {
-    by_row!("layer_norm_backward", |kernel| kernel.rows);
+    by_row_adding!("layer_norm_backward", |kernel| kernel.rows, 3);
 
     fn info(&self) -> Vec<u32> {
         info_words(&[self.rows as u32, self.width as u32, self.eps.to_bits()])
     }
 
     fn input_lens(&self) -> Vec<usize> {
-        vec![self.rows * self.width, self.width, self.rows * self.width]
+        let len = self.rows * self.width;
+        let mut lens = vec![len, self.width, len];
+        lens.extend(self.adds.then_some(len));
+        lens
     }
 
     fn output_lens(&self) -> Vec<usize> {
@@ -119,6 +124,11 @@ impl Kernel for LayerNormBackward {
                 }
             },
         );
+        if self.adds {
+            for (dx, addend) in outputs[0].iter_mut().zip(inputs[3]) {
+                *dx += addend;
+            }
+        }
     }
 }
 

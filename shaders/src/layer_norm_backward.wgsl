@@ -1,10 +1,11 @@
-// dx = r · (g − mean(g) − x̂ · mean(g·x̂)), g = w·dy, x̂ = (x − mean(x))·r, r = rsqrt(variance(x) + eps).
+// dx = addend + r · (g − mean(g) − x̂ · mean(g·x̂)), g = w·dy, x̂ = (x − mean(x))·r, r = rsqrt(variance(x) + eps).
 @group(0) @binding(0) var<storage, read_write> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> w: array<f32>;
 @group(0) @binding(2) var<storage, read_write> dy: array<f32>;
-@group(0) @binding(3) var<storage, read_write> dx: array<f32>;
+$ADDEND
+@group(0) @binding($OUT) var<storage, read_write> dx: array<f32>;
 // rows, width, eps
-@group(0) @binding(4) var<uniform> info: array<vec4<u32>, 1>;
+@group(0) @binding($INFO) var<uniform> info: array<vec4<u32>, 1>;
 
 @compute @workgroup_size(INVOCATIONS)
 fn main(
@@ -38,6 +39,6 @@ fn main(
     let mean_pull = row_sum(pulls, lane) / f32(width);
     let slope = row_sum(products, lane) / f32(width) * scale * scale;
     for (var j = lane; j < width; j += LANES) {
-        dx[start + j] = scale * (w[j] * dy[start + j] - mean_pull - (x[start + j] - mean) * slope);
+        dx[start + j] = scale * (w[j] * dy[start + j] - mean_pull - (x[start + j] - mean) * slope)$ADD;
     }
 }

@@ -1,11 +1,11 @@
 //! The matrix product, which is nearly all of the work of training: batched, either side transposed, with a bias or a sum.
 //!
-//! One file of 600 lines, because a kernel's text, its twin and its tiers are read together.
+//! One file of more than 600 lines, because a kernel's text, its twin and its tiers are read together.
 
 use std::fmt::Write;
 
 use crate::launch::{grid, info_words};
-use crate::{Kernel, Tier};
+use crate::{Kernel, LowRank, Tier};
 
 /// What a product is added to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -19,8 +19,8 @@ pub enum Add {
 }
 
 /// out\[b, i, j\] = alpha · Σₚ op(A)\[b, i, p\] · op(B)\[b, p, j\] + add.
-/// Inputs A \[batch, m, k\] (\[batch, k, m\] if `a_trans`), B \[batch, k, n\] (\[batch, n, k\] if `b_trans`), and what
-/// [`Add`] says; output \[batch, m, n\]. One B for a whole batch is said by folding the batch into m.
+/// Inputs A \[batch, m, k\] (\[batch, k, m\] if `a_trans`), B \[batch, k, n\] (\[batch, n, k\] if `b_trans`), what
+/// [`Add`] says, and what [`LowRank`] says; output \[batch, m, n\]. One B for a whole batch is said by folding the batch into m.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MatMul {
     /// Products.
@@ -39,11 +39,13 @@ pub struct MatMul {
     pub alpha: f32,
     /// What is added.
     pub add: Add,
+    /// What is added besides: only to one product (`batch` 1) that is not scaled (`alpha` 1).
+    pub low_rank: Option<LowRank>,
 }
 
 /// The source that suits a shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Plan {
+pub(crate) enum Plan {
     /// An invocation computes rows × columns; the invocations of a workgroup lie side by side, or below each other.
     Registers { rows: usize, columns: usize, below: bool },
     /// A workgroup computes a tile.
@@ -74,11 +76,35 @@ impl Tiles {
     }
 }
 
+/// How texts that read numbers one by one do.
+pub(crate) const A_AT: &str = "fn a_at(example: u32, i: u32) -> f32 {\n    return a[i];\n}\n\n";
+const B_AT: &str = "fn b_at(example: u32, i: u32) -> f32 {\n    return b[i];\n}\n\n";
+
 /// Invocations a workgroup of [`Plan::Registers`].
 pub(crate) const LANES: usize = 16;
 /// Products of fewer multiplications are not spread over threads.
 #[cfg(not(target_arch = "wasm32"))]
 const PARALLEL_FROM: usize = 1 << 18;
+
+impl Add {
+    /// What a source writes behind a total.
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Row => " + addend[column]",
+            Self::Full => " + addend[place]",
+        }
+    }
+
+    /// The length of its input, where it has one.
+    pub(crate) fn len(self, m: usize, n: usize) -> Option<usize> {
+        match self {
+            Self::None => None,
+            Self::Row => Some(n),
+            Self::Full => Some(m * n),
+        }
+    }
+}
 
 impl MatMul {
     /// op(A)·op(B), nothing scaled, nothing added.
@@ -92,10 +118,11 @@ impl MatMul {
             b_trans,
             alpha: 1.0,
             add: Add::None,
+            low_rank: None,
         }
     }
 
-    fn plan(&self, tier: Tier) -> Plan {
+    pub(crate) fn plan(&self, tier: Tier) -> Plan {
         match tier {
             Tier::Software => self.software_plan(),
             Tier::Gpu { .. } => self.gpu_plan(),
@@ -138,7 +165,7 @@ impl MatMul {
     }
 
     /// Rows and columns of outputs that one workgroup computes.
-    fn block(&self, tier: Tier) -> (usize, usize) {
+    pub(crate) fn block(&self, tier: Tier) -> (usize, usize) {
         match self.plan(tier) {
             Plan::Registers {
                 rows,
@@ -158,6 +185,7 @@ impl MatMul {
     fn head(&self, tier: Tier) -> String {
         let (rows, columns) = self.block(tier);
         let bindings = if self.add == Add::None { 0 } else { 1 };
+        let low = if self.low_rank.is_some() { 2 } else { 0 };
         let add_binding = "@group(0) @binding(2) var<storage, read_write> addend: array<f32>;\n";
         let (a, b) = match self.plan(tier) {
             Plan::Registers { rows, columns, .. } => self.fetches(rows, columns),
@@ -166,21 +194,25 @@ impl MatMul {
         include_str!("matmul.wgsl")
             .replace("$A_TYPE", a.element_type())
             .replace("$B_TYPE", b.element_type())
+            .replace("$A_AT", if a == Fetch::Single { A_AT } else { "" })
+            .replace("$B_AT", if b == Fetch::Single { B_AT } else { "" })
             .replace("$ADD_BINDING", if bindings == 0 { "" } else { add_binding })
             .replace(
                 "$ADD",
-                match self.add {
-                    Add::None => "",
-                    Add::Row => " + addend[column]",
-                    Add::Full => " + addend[place]",
-                },
+                &(self.add.text().to_owned()
+                    + match (self.low_rank, self.plan(tier)) {
+                        (Some(_), Plan::Matvec { .. }) => " + low_rank_at(row, column)",
+                        _ => "",
+                    }),
             )
-            .replace("$OUT", &(2 + bindings).to_string())
-            .replace("$INFO", &(3 + bindings).to_string())
+            .replace("$OUT", &(2 + bindings + low).to_string())
+            .replace("$INFO_LEN", if low == 0 { "2" } else { "3" })
+            .replace("$INFO", &(3 + bindings + low).to_string())
             .replace("$BLOCK_ROWS", &rows.to_string())
             .replace("$BLOCK_COLUMNS", &columns.to_string())
             .replace("$A_TRANS", if self.a_trans { "true" } else { "false" })
             .replace("$B_TRANS", if self.b_trans { "true" } else { "false" })
+            + &self.low_rank.map_or(String::new(), |low| low.head(2 + bindings, 2))
             + include_str!("matmul_block.wgsl")
     }
 }
@@ -200,7 +232,7 @@ pub(crate) fn pairs(rows: usize, columns: usize, line: impl Fn(usize, usize) -> 
 
 /// How an operand's elements are fetched: one by one, or in vectors of four along the sum, or across it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fetch {
+pub(crate) enum Fetch {
     Single,
     Along,
     Across,
@@ -254,7 +286,7 @@ impl Operand<'_> {
             count,
             ..
         } = self;
-        let base = format!("block.z * {total} * k");
+        let base = format!("{name}_from(block.z)");
         match fetch {
             Fetch::Single => lines(*count, |i| {
                 format!("    var {name}{i} = {base} + min({first} + {i}u, {total} - 1u) * {name}_down;")
@@ -284,7 +316,7 @@ impl Operand<'_> {
         match fetch {
             Fetch::Single => {
                 pairs(*count, *depth, |i, q| {
-                    format!("        let {name}_{i}_{q} = {name}[{name}{i} + {q}u * {name}_along];")
+                    format!("        let {name}_{i}_{q} = {name}_at(block.z, {name}{i} + {q}u * {name}_along);")
                 }) + &lines(*count, |i| format!("        {name}{i} += {depth}u * {name}_along;"))
             }
             Fetch::Along => lines(*count, |i| {
@@ -311,7 +343,12 @@ impl Operand<'_> {
     }
 }
 
-fn registers_text(rows: usize, columns: usize, below: bool, fetches: (Fetch, Fetch)) -> String {
+/// `lines` if `is_wanted`.
+pub(crate) fn added(is_wanted: bool, lines: impl FnOnce() -> String) -> String {
+    if is_wanted { lines() } else { String::new() }
+}
+
+pub(crate) fn registers_text(rows: usize, columns: usize, below: bool, fetches: (Fetch, Fetch), low: bool) -> String {
     let depth = if fetches.0 == Fetch::Along || fetches.1 == Fetch::Along {
         4
     } else {
@@ -342,7 +379,9 @@ fn registers_text(rows: usize, columns: usize, below: bool, fetches: (Fetch, Fet
                 .collect();
             format!("        t{r}_{c} += {};", terms.join(" + "))
         });
-    let store = pairs(rows, columns, |r, c| {
+    let store = added(low, || {
+        LowRank::block(rows, columns, |r| format!("row + {r}u"), |c| format!("column + {c}u"))
+    }) + &pairs(rows, columns, |r, c| {
         format!("    store(block.z, row + {r}u, column + {c}u, t{r}_{c});")
     });
     let (row, column) = if below {
@@ -408,8 +447,9 @@ impl Slice {
     }
 }
 
-/// The source of a tile; `load_b` fills `b_slice` with a slice of op(B), which lies as `slice` says.
-pub(crate) fn tiles_text(tiles: Tiles, slice: Slice, load_b: &str) -> String {
+/// The source of a tile; `load_b` fills `b_slice` with a slice of op(B), which lies as `slice` says; `low` is whether there is a
+/// [`LowRank`].
+pub(crate) fn tiles_text(tiles: Tiles, slice: Slice, load_b: &str, low: bool) -> String {
     let Tiles { tall, wide, deep } = tiles;
     let (element, terms, columns) = slice.element();
     let start = pairs(tall, wide, |r, c| format!("    var t{r}_{c} = 0.0;"));
@@ -427,13 +467,12 @@ pub(crate) fn tiles_text(tiles: Tiles, slice: Slice, load_b: &str) -> String {
                 format!("            t{r}_{c} += x{r}_{q} * y{c}_{q};")
             })
     });
-    let store = pairs(tall, wide, |r, c| {
-        format!(
-            "    store(block.z, top + y + {}u, left + x * B_COLUMNS + {}u, t{r}_{c});",
-            16 * r,
-            16 * columns * (c / columns) + c % columns
-        )
-    });
+    let row = |r| format!("top + y + {}u", 16 * r);
+    let column = |c| format!("left + x * B_COLUMNS + {}u", 16 * columns * (c / columns) + c % columns);
+    let store = added(low, || LowRank::block(tall, wide, row, column))
+        + &pairs(tall, wide, |r, c| {
+            format!("    store(block.z, {}, {}, t{r}_{c});", row(r), column(c))
+        });
     include_str!("matmul_gpu.wgsl")
         .replace("$TALL", &tall.to_string())
         .replace("$WIDE", &wide.to_string())
@@ -448,10 +487,10 @@ pub(crate) fn tiles_text(tiles: Tiles, slice: Slice, load_b: &str) -> String {
         .replace("$STORE\n", &store)
 }
 
-fn matvec_text(rows: usize) -> String {
+pub(crate) fn matvec_text(rows: usize) -> String {
     let start = lines(rows, |r| format!("    var t{r} = 0.0;"));
     let step = lines(rows, |r| {
-        format!("        t{r} += a[a_start + {r}u * a_down + p * a_along] * y;")
+        format!("        t{r} += a_at(block.z, a_start + {r}u * a_down + p * a_along) * y;")
     });
     let store = lines(rows, |r| format!("    partials[{}u + local] = t{r};", 256 * r));
     include_str!("matmul_matvec.wgsl")
@@ -473,8 +512,9 @@ impl Kernel for MatMul {
             Plan::Tiles(Tiles { tall, wide, deep }) => format!("tiles{tall}x{wide}x{deep}"),
             Plan::Matvec { rows } => format!("matvec{rows}"),
         };
+        let low = LowRank::key(self.low_rank.as_ref());
         format!(
-            "matmul_{plan}_{}{}_{:?}",
+            "matmul_{plan}_{}{}_{:?}{low}",
             side(self.a_trans),
             side(self.b_trans),
             self.add
@@ -483,11 +523,12 @@ impl Kernel for MatMul {
     }
 
     fn wgsl(&self, tier: Tier) -> String {
+        let low = self.low_rank.is_some();
         let body = match self.plan(tier) {
             Plan::Registers { rows, columns, below } => {
-                registers_text(rows, columns, below, self.fetches(rows, columns))
+                registers_text(rows, columns, below, self.fetches(rows, columns), low)
             }
-            Plan::Tiles(tiles) => tiles_text(tiles, Slice::Floats, include_str!("matmul_load.wgsl")),
+            Plan::Tiles(tiles) => tiles_text(tiles, Slice::Floats, include_str!("matmul_load.wgsl"), low),
             Plan::Matvec { rows } => matvec_text(rows),
         };
         self.head(tier) + &body
@@ -506,26 +547,26 @@ impl Kernel for MatMul {
     }
 
     fn info(&self) -> Vec<u32> {
-        info_words(&[
+        let mut words = info_words(&[
             self.m as u32,
             self.n as u32,
             self.k as u32,
             self.batch as u32,
             self.alpha.to_bits(),
-        ])
+        ]);
+        words.extend(self.low_rank.iter().flat_map(LowRank::info));
+        info_words(&words)
     }
 
     fn products(&self) -> u64 {
-        2 * self.batch as u64 * self.m as u64 * self.n as u64 * self.k as u64
+        let terms = self.k + self.low_rank.map_or(0, |low| low.rank);
+        2 * self.batch as u64 * self.m as u64 * self.n as u64 * terms as u64
     }
 
     fn input_lens(&self) -> Vec<usize> {
         let mut lens = vec![self.batch * self.m * self.k, self.batch * self.k * self.n];
-        match self.add {
-            Add::None => {}
-            Add::Row => lens.push(self.n),
-            Add::Full => lens.push(self.batch * self.m * self.n),
-        }
+        lens.extend(self.add.len(self.batch * self.m, self.n));
+        lens.extend(self.low_rank.iter().flat_map(|low| low.lens(self.m, self.n)));
         lens
     }
 
@@ -534,7 +575,6 @@ impl Kernel for MatMul {
     }
 
     fn twin(&self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) {
-        let (a, b) = (inputs[0], inputs[1]);
         let out = &mut *outputs[0];
         match self.add {
             Add::None => {}
@@ -543,34 +583,51 @@ impl Kernel for MatMul {
                 .for_each(|row| row.copy_from_slice(inputs[2])),
             Add::Full => out.copy_from_slice(inputs[2]),
         }
-        if out.is_empty() || self.k == 0 {
+        if out.is_empty() {
             return;
         }
+        if self.k > 0 {
+            self.spread(inputs[0], inputs[1], out, self.add != Add::None);
+        }
+        if let (Some(low), [.., l, r]) = (&self.low_rank, inputs) {
+            low.twin([self.m, self.n], [l, r], out);
+        }
+    }
+}
+
+impl MatMul {
+    /// Adds the product to what `out` holds, [`Add`] aside.
+    pub(crate) fn add_to(&self, a: &[f32], b: &[f32], out: &mut [f32]) {
+        if !out.is_empty() && self.k > 0 {
+            self.spread(a, b, out, true);
+        }
+    }
+
+    /// The products, over threads where they are large; added to what `out` holds, or written over it.
+    fn spread(&self, a: &[f32], b: &[f32], out: &mut [f32], adds: bool) {
         let (m, n, k) = (self.m, self.n, self.k);
         let operands = |i: usize| (&a[i * m * k..][..m * k], &b[i * k * n..][..k * n]);
         #[cfg(not(target_arch = "wasm32"))]
         if self.batch * m * n * k >= PARALLEL_FROM {
             use rayon::prelude::*;
             if self.batch == 1 {
-                self.multiply(a, b, out, gemm::Parallelism::Rayon(0));
+                self.multiply([a, b], out, adds, gemm::Parallelism::Rayon(0));
             } else {
                 out.par_chunks_exact_mut(m * n).enumerate().for_each(|(i, out)| {
                     let (a, b) = operands(i);
-                    self.multiply(a, b, out, gemm::Parallelism::None);
+                    self.multiply([a, b], out, adds, gemm::Parallelism::None);
                 });
             }
             return;
         }
         for (i, out) in out.chunks_exact_mut(m * n).enumerate() {
             let (a, b) = operands(i);
-            self.multiply(a, b, out, gemm::Parallelism::None);
+            self.multiply([a, b], out, adds, gemm::Parallelism::None);
         }
     }
-}
 
-impl MatMul {
-    /// One product of the batch, added to what `out` holds (or written over it where nothing is to be added).
-    fn multiply(&self, a: &[f32], b: &[f32], out: &mut [f32], parallelism: gemm::Parallelism) {
+    /// One product of the batch.
+    fn multiply(&self, [a, b]: [&[f32]; 2], out: &mut [f32], adds: bool, parallelism: gemm::Parallelism) {
         let (m, n, k) = (self.m, self.n, self.k);
         assert!(
             a.len() == m * k && b.len() == k * n && out.len() == m * n,
@@ -591,7 +648,7 @@ impl MatMul {
                 out.as_mut_ptr(),
                 1,
                 n as isize,
-                self.add != Add::None,
+                adds,
                 a.as_ptr(),
                 a_along as isize,
                 a_down as isize,

@@ -2,8 +2,8 @@
 @group(0) @binding(0) var<storage, read_write> a: array<$A_TYPE>;
 @group(0) @binding(1) var<storage, read_write> b: array<$B_TYPE>;
 $ADD_BINDING@group(0) @binding($OUT) var<storage, read_write> out: array<f32>;
-// m, n, k, batch; alpha
-@group(0) @binding($INFO) var<uniform> info: array<vec4<u32>, 2>;
+// m, n, k, batch; alpha; rank and scale of what is added besides
+@group(0) @binding($INFO) var<uniform> info: array<vec4<u32>, $INFO_LEN>;
 
 // What a workgroup computes.
 const BLOCK_ROWS: u32 = $BLOCK_ROWSu;
@@ -11,7 +11,23 @@ const BLOCK_COLUMNS: u32 = $BLOCK_COLUMNSu;
 const A_TRANS: bool = $A_TRANS;
 const B_TRANS: bool = $B_TRANS;
 
-fn store(example: u32, row: u32, column: u32, total: f32) {
+fn examples() -> u32 {
+    return info[0].w;
+}
+
+fn shape_of(example: u32) -> vec4<u32> {
+    return info[0];
+}
+
+fn a_from(example: u32) -> u32 {
+    return example * info[0].x * info[0].z;
+}
+
+fn b_from(example: u32) -> u32 {
+    return example * info[0].z * info[0].y;
+}
+
+$A_AT$B_ATfn store(example: u32, row: u32, column: u32, total: f32) {
     let m = info[0].x;
     let n = info[0].y;
     if row < m && column < n {

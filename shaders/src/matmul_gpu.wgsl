@@ -19,15 +19,16 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let m = info[0].x;
-    let n = info[0].y;
-    let k = info[0].z;
     let block = block_of(group, groups);
-    if block.z >= info[0].w {
+    if block.z >= examples() {
         return;
     }
-    let a_start = block.z * m * k;
-    let b_start = block.z * k * n;
+    let shape = shape_of(block.z);
+    let m = shape.x;
+    let n = shape.y;
+    let k = shape.z;
+    let a_start = a_from(block.z);
+    let b_start = b_from(block.z);
     let top = block.y * ROWS;
     let left = block.x * COLUMNS;
     let x = local % 16u;
@@ -40,7 +41,7 @@ $START
             let p = select(i % DEEP, i / ROWS, A_TRANS);
             var value = 0.0;
             if top + row < m && start + p < k {
-                value = a[a_start + select((top + row) * k + start + p, (start + p) * m + top + row, A_TRANS)];
+                value = a_at(block.z, a_start + select((top + row) * k + start + p, (start + p) * m + top + row, A_TRANS));
             }
             a_slice[p * (ROWS + 1u) + row] = value;
         }

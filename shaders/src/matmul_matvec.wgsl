@@ -12,15 +12,16 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let m = info[0].x;
-    let n = info[0].y;
-    let k = info[0].z;
     let block = block_of(group, groups);
-    if block.z >= info[0].w {
+    if block.z >= examples() {
         return;
     }
-    let a_start = block.z * m * k;
-    let b_start = block.z * k * n;
+    let shape = shape_of(block.z);
+    let m = shape.x;
+    let n = shape.y;
+    let k = shape.z;
+    let a_start = a_from(block.z);
+    let b_start = b_from(block.z);
     let a_down = select(k, 1u, A_TRANS);
     let a_along = select(1u, m, A_TRANS);
     let own = select(local % COLUMNS, local / LANES, B_TRANS);
@@ -29,7 +30,7 @@ fn main(
     let column = min(left + own, n - 1u);
 $START
     for (var p = lane; p < k; p += LANES) {
-        let y = b[b_start + select(p * n + column, column * k + p, B_TRANS)];
+        let y = b_at(block.z, b_start + select(p * n + column, column * k + p, B_TRANS));
 $STEP
     }
 $STORE

@@ -7,13 +7,14 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let m = info[0].x;
-    let n = info[0].y;
-    let k = info[0].z;
     let block = block_of(group, groups);
-    if block.z >= info[0].w {
+    if block.z >= examples() {
         return;
     }
+    let shape = shape_of(block.z);
+    let m = shape.x;
+    let n = shape.y;
+    let k = shape.z;
     let row = $ROW;
     let column = $COLUMN;
     if row >= m || column >= n {

@@ -1,7 +1,7 @@
 //! Root-mean-square normalisation (Zhang & Sennrich 2019), forward and backward.
 
 use crate::Kernel;
-use crate::launch::{by_column, by_row, info_words};
+use crate::launch::{by_column, by_row, by_row_adding, info_words};
 use crate::math::{dot, for_each_row, sum_of};
 
 /// y = x · rsqrt(mean(x²) + eps) · w. Inputs x \[rows, width\], w \[width\]; output y \[rows, width\].
@@ -25,6 +25,8 @@ pub struct RmsNormBackward {
     pub width: usize,
     /// Added to the mean square.
     pub eps: f32,
+    /// Whether there is a last input \[rows, width\], the addend, that is added to dx.
+    pub adds: bool,
 }
 
 /// The gradient of [`RmsNorm`] for its weight: dw = Σ over rows of dy · x · rsqrt(mean(x²) + eps).
@@ -78,14 +80,17 @@ impl Kernel for RmsNorm {
 }
 
 impl Kernel for RmsNormBackward {
-    by_row!("rms_norm_backward", |kernel| kernel.rows);
+    by_row_adding!("rms_norm_backward", |kernel| kernel.rows, 3);
 
     fn info(&self) -> Vec<u32> {
         info_words(&[self.rows as u32, self.width as u32, self.eps.to_bits()])
     }
 
     fn input_lens(&self) -> Vec<usize> {
-        vec![self.rows * self.width, self.width, self.rows * self.width]
+        let len = self.rows * self.width;
+        let mut lens = vec![len, self.width, len];
+        lens.extend(self.adds.then_some(len));
+        lens
     }
 
     fn output_lens(&self) -> Vec<usize> {
@@ -111,6 +116,11 @@ impl Kernel for RmsNormBackward {
                 }
             },
         );
+        if self.adds {
+            for (dx, addend) in outputs[0].iter_mut().zip(inputs[3]) {
+                *dx += addend;
+            }
+        }
     }
 }
 

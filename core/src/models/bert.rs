@@ -376,10 +376,10 @@ impl Bert {
             }
             let qkv = [&layer.q, &layer.k, &layer.v].map(|linear| g.linear(linear, x.clone()));
             let mixed = g.attention(qkv, Attention::plain(self.heads, &mask, scoring));
-            let sum = g.add(x, g.linear(&layer.attention_out, mixed));
+            let sum = g.add_linear(x, &layer.attention_out, mixed);
             x = g.layer_norm(&layer.attention_norm, sum);
             let inner = g.activation(self.activation, g.linear(&layer.up, x.clone()));
-            let sum = g.add(x, g.linear(&layer.down, inner));
+            let sum = g.add_linear(x, &layer.down, inner);
             x = g.layer_norm(&layer.out_norm, sum);
         }
         // The head alone comes behind.

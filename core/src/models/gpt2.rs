@@ -199,10 +199,10 @@ impl Gpt2 {
                 ..Attention::plain(self.heads, &mask, scoring)
             };
             let mixed = g.attention([part(0), part(1), part(2)], attention);
-            x = g.add(x, g.linear(&layer.attention_out, mixed));
+            x = g.add_linear(x, &layer.attention_out, mixed);
             let normed = g.layer_norm(&layer.norm_2, x.clone());
             let inner = g.activation(self.activation, g.linear(&layer.up, normed));
-            x = g.add(x, g.linear(&layer.down, inner));
+            x = g.add_linear(x, &layer.down, inner);
         }
         match g.enter(&mut x) {
             true => g.layer_norm(&self.norm, x),

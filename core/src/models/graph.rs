@@ -61,6 +61,12 @@ pub(crate) trait Graph {
     fn gather(&self, table: &Matrix, ids: Self::Numbers) -> Self::Rows;
     /// x·Wᵀ + b, with the adapter: \[n, in\] → \[n, out\].
     fn linear(&self, linear: &Linear, x: Self::Rows) -> Self::Rows;
+    /// rows + x·Wᵀ + b, with the adapter: what a block adds to the residual stream.
+    fn add_linear(&self, rows: Self::Rows, linear: &Linear, x: Self::Rows) -> Self::Rows;
+    /// Linears of the same x, such as gate and up.
+    fn two_linears(&self, linears: [&Linear; 2], x: Self::Rows) -> [Self::Rows; 2];
+    /// Linears of the same x, such as q, k and v.
+    fn three_linears(&self, linears: [&Linear; 3], x: Self::Rows) -> [Self::Rows; 3];
     /// x·Wᵀ + b.
     fn product(&self, x: Self::Rows, weights: &Self::Weights) -> Self::Rows;
     /// RMS norm of each run of the norm's width.
@@ -376,6 +382,24 @@ impl Graph for TensorGraph<'_> {
         linear.forward(x, self.pass)
     }
 
+    fn add_linear(&self, rows: Tensor<2>, linear: &Linear, x: Tensor<2>) -> Tensor<2> {
+        linear.forward_onto(rows, x, self.pass)
+    }
+
+    fn two_linears(&self, linears: [&Linear; 2], x: Tensor<2>) -> [Tensor<2>; 2] {
+        match linears.map(|linear| linear.beside(self.pass)) {
+            [Some(l0), Some(l1)] => ops::adapted_two(x, [l0, l1]),
+            _ => linears.map(|linear| linear.forward(x.clone(), self.pass)),
+        }
+    }
+
+    fn three_linears(&self, linears: [&Linear; 3], x: Tensor<2>) -> [Tensor<2>; 3] {
+        match linears.map(|linear| linear.beside(self.pass)) {
+            [Some(l0), Some(l1), Some(l2)] => ops::adapted_three(x, [l0, l1, l2]),
+            _ => linears.map(|linear| linear.forward(x.clone(), self.pass)),
+        }
+    }
+
     fn product(&self, x: Tensor<2>, (weight, bias): &Self::Weights) -> Tensor<2> {
         ops::linear(x, weight.clone(), Some(bias.clone()), false)
     }
@@ -405,7 +429,7 @@ impl Graph for TensorGraph<'_> {
     }
 
     fn add(&self, x: Tensor<2>, y: Tensor<2>) -> Tensor<2> {
-        x + y
+        ops::add(x, y)
     }
 
     fn subtract(&self, x: Tensor<2>, y: Tensor<2>) -> Tensor<2> {

@@ -2,6 +2,7 @@
 
 use super::lora::Lora;
 use super::{Leaves, Matrix, Parameter, Parameters, Pass, Stored, Weight, load};
+use crate::ops::{self, AdaptedLinear, Addend};
 use burn::tensor::Tensor;
 
 /// A linear layer of the base, optionally with an adapter.
@@ -30,14 +31,45 @@ pub(crate) struct TrainedCopy {
 impl Linear {
     /// y = x·Wᵀ + bias, plus its adapter's part ([`Lora::forward`]); x \[n, in\] → \[n, out\].
     pub(crate) fn forward(&self, x: Tensor<2>, pass: &Pass) -> Tensor<2> {
-        let (weight, bias) = match &self.whole {
-            Some(whole) if pass.use_adapter => (&whole.weight, &whole.bias),
-            _ => (&self.weight, &self.bias),
-        };
-        let bias = bias.as_ref().map(|bias| bias.flat(pass.leaves));
+        let (weight, bias) = self.used(pass);
+        let bias = bias.map(|bias| bias.flat(pass.leaves));
         match &self.lora {
-            Some(lora) if pass.use_adapter => lora.forward(x, self, bias, pass),
+            Some(lora) if pass.use_adapter => {
+                let addend = bias.map_or(Addend::None, Addend::Bias);
+                lora.forward(x, self, addend, pass)
+            }
             _ => weight.multiply(x, bias, self.transposed, pass.leaves),
+        }
+    }
+
+    /// `rows` \[n, out\] + y: in y's own launch where it has an adapter and no bias.
+    pub(crate) fn forward_onto(&self, rows: Tensor<2>, x: Tensor<2>, pass: &Pass) -> Tensor<2> {
+        match &self.lora {
+            Some(lora) if pass.use_adapter && self.used(pass).1.is_none() => {
+                lora.forward(x, self, Addend::Rows(rows), pass)
+            }
+            _ => ops::add(rows, self.forward(x, pass)),
+        }
+    }
+
+    /// It for products with others that read the same rows ([`Lora::beside`]).
+    pub(crate) fn beside(&self, pass: &Pass) -> Option<AdaptedLinear> {
+        let lora = self
+            .lora
+            .as_ref()
+            .filter(|_| pass.use_adapter && self.whole.is_none())?;
+        let bias = self.bias.as_ref();
+        if bias.is_some_and(|bias| matches!(bias, Weight::Trained(_))) {
+            return None;
+        }
+        lora.beside(self, bias.map(|bias| bias.flat(pass.leaves)), pass)
+    }
+
+    /// The weight and the bias of a pass: those of the trained copy with the adapter.
+    fn used(&self, pass: &Pass) -> (&Matrix, Option<&Weight>) {
+        match &self.whole {
+            Some(whole) if pass.use_adapter => (&whole.weight, whole.bias.as_ref()),
+            _ => (&self.weight, self.bias.as_ref()),
         }
     }
 

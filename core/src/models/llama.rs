@@ -342,9 +342,8 @@ impl Llama {
                 None => y,
                 Some(norm) => g.rms_norm(norm, y),
             };
-            let q = norm(&layer.q_norm, g.linear(&layer.q, normed.clone()));
-            let k = norm(&layer.k_norm, g.linear(&layer.k, normed.clone()));
-            let v = g.linear(&layer.v, normed);
+            let [q, k, v] = g.three_linears([&layer.q, &layer.k, &layer.v], normed);
+            let (q, k) = (norm(&layer.q_norm, q), norm(&layer.k_norm, k));
             let attention = Attention {
                 heads: [query, key_value],
                 angles: Some(&angles),
@@ -357,15 +356,14 @@ impl Llama {
                 cached: Some(i),
             };
             let mixed = g.attention([q, k, v], attention);
-            x = g.add(x, g.linear(&layer.o, mixed));
+            x = g.add_linear(x, &layer.o, mixed);
             let normed = g.rms_norm(&layer.post_norm, x.clone());
-            let gate = g.linear(&layer.gate, normed.clone());
-            let up = g.linear(&layer.up, normed);
+            let [gate, up] = g.two_linears([&layer.gate, &layer.up], normed);
             let inner = match self.activation {
                 Activation::Silu => g.silu_mul(gate, up),
                 other => g.multiply(g.activation(other, gate), up),
             };
-            x = g.add(x, g.linear(&layer.down, inner));
+            x = g.add_linear(x, &layer.down, inner);
         }
         match g.enter(&mut x) {
             true => g.rms_norm(&self.norm, x),

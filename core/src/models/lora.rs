@@ -13,7 +13,7 @@ use crate::{
     error::Result,
     formats::peft::{AdapterConfig, ChosenModule},
     models::{Leaves, Linear, LowRank, Matrix, Parameter, Parameters, Pass, embedding::Embedding, read},
-    ops::{self, LoraForm},
+    ops::{self, AdaptedForm, AdaptedLinear, Addend, LoraForm},
     random::{Generator, mix},
 };
 use burn::tensor::{Device, Tensor, TensorData};
@@ -147,26 +147,55 @@ impl Lora {
         })
     }
 
-    /// The linear's and the adapter's y \[n, out\] of x \[n, in\]; `bias` is the linear's.
-    pub(crate) fn forward(&self, x: Tensor<2>, linear: &Linear, bias: Option<Tensor<1>>, pass: &Pass) -> Tensor<2> {
+    /// The linear's and the adapter's y \[n, out\] of x \[n, in\], plus the `addend`: the linear's bias, or, where it has none, rows
+    /// that y is added to.
+    pub(crate) fn forward(&self, x: Tensor<2>, linear: &Linear, addend: Addend, pass: &Pass) -> Tensor<2> {
         let (weight, transposed) = (&linear.weight, linear.transposed);
         let (matrices, form) = ([self.a(pass.leaves), self.b(pass.leaves)], self.form(pass));
-        let adapted = |x, bias, form| weight.multiply_adapted(x, bias, transposed, pass.leaves, matrices, form);
+        let adapted = |x, addend, form| weight.multiply_adapted(x, addend, transposed, pass.leaves, matrices, form);
         let Some(magnitude) = &self.magnitude else {
-            return adapted(x, bias, form);
+            return adapted(x, addend, form);
         };
         let gain = self.gain(magnitude, weight, transposed, pass.leaves);
         if form.dropout == 0.0 {
-            let y = adapted(x, None, form) * gain;
-            return match bias {
-                None => y,
-                Some(bias) => y + bias.unsqueeze(),
+            let y = adapted(x, Addend::None, form) * gain;
+            return match addend {
+                Addend::None => y,
+                Addend::Bias(bias) => y + bias.unsqueeze(),
+                Addend::Rows(rows) => ops::add(rows, y),
             };
         }
         // As PEFT has it: what the adapter adds to the linear, (gain − 1)·W included, sees the dropped input.
         let kept = ops::dropout(x.clone(), form.dropout, form.seed);
+        let (bias, rows) = match addend {
+            Addend::None => (None, None),
+            Addend::Bias(bias) => (Some(bias), None),
+            Addend::Rows(rows) => (None, Some(rows)),
+        };
         let rest = weight.multiply(x - kept.clone(), bias, transposed, pass.leaves);
-        rest + adapted(kept, None, LoraForm { dropout: 0.0, ..form }) * gain
+        let y = rest + adapted(kept, Addend::None, LoraForm { dropout: 0.0, ..form }) * gain;
+        match rows {
+            None => y,
+            Some(rows) => ops::add(rows, y),
+        }
+    }
+
+    /// The linear and the adapter for products with others that read the same rows: where nothing is dropped, no output has a
+    /// magnitude, and the base is frozen and lies in one buffer.
+    pub(crate) fn beside(&self, linear: &Linear, bias: Option<Tensor<1>>, pass: &Pass) -> Option<AdaptedLinear> {
+        let lora = self.form(pass);
+        if lora.dropout > 0.0 || self.magnitude.is_some() {
+            return None;
+        }
+        let (w, base) = linear.weight.in_one(linear.transposed, pass.leaves)?;
+        let matrices = [self.a(pass.leaves), self.b(pass.leaves)];
+        let form = AdaptedForm { base, lora };
+        Some(AdaptedLinear {
+            w,
+            bias,
+            matrices,
+            form,
+        })
     }
 
     /// The rows of W + s·(B·A)ᵀ, each output times its gain, that `ids` \[n\] name → \[n, out\]; `table` is W \[in, out\].
@@ -403,7 +432,7 @@ mod tests {
                     use_adapter: true,
                     dropout_seed: None,
                 };
-                let found = values(lora.forward(x.clone(), &linear, None, &pass));
+                let found = values(lora.forward(x.clone(), &linear, Addend::None, &pass));
                 let wanted = values(linear.weight.multiply(x.clone(), None, linear.transposed, &plain));
                 for (found, wanted) in found.iter().zip(&wanted) {
                     assert!(
@@ -426,7 +455,7 @@ mod tests {
                 let mask = values(ops::dropout(ones, form.dropout, form.seed));
                 assert_eq!(mask.contains(&0.0), dropout > 0.0);
                 let tracked = x.autodiff().require_grad();
-                let given = Some(tensor(&bias, &device));
+                let given = Addend::Bias(tensor(&bias, &device));
                 let y = lora.forward(tracked.clone(), &linear, given, &pass);
                 let norms = numbers.norms(&w);
                 let wanted = numbers.forward(&w, &bias, &norms, &mask);

@@ -1,7 +1,7 @@
 //! A matrix of the base: of a linear, an embedding or a head; dense or packed.
 
 use super::{Leaves, Weight};
-use crate::ops::{self, LoraForm, PackedMatrix, VocabularyForm};
+use crate::ops::{self, AdaptedForm, Addend, BaseForm, LoraForm, PackedMatrix, VocabularyForm};
 use burn::tensor::{Tensor, TensorData};
 
 /// W [rows, columns]: a linear's [out, in] ([in, out] as GPT-2's Conv1D), an embedding's and a head's [V, C].
@@ -34,19 +34,36 @@ impl Matrix {
         }
     }
 
-    /// The same with a low-rank adapter on top, [`ops::lora`].
+    /// The same with a low-rank adapter on top, and with what `addend` says, [`ops::adapted`].
     pub(crate) fn multiply_adapted(
         &self,
         x: Tensor<2>,
-        bias: Option<Tensor<1>>,
+        addend: Addend,
         across: bool,
         leaves: &Leaves,
-        [a, b]: [Tensor<2>; 2],
-        form: LoraForm,
+        matrices: [Tensor<2>; 2],
+        lora: LoraForm,
     ) -> Tensor<2> {
         match &self.stored {
-            Stored::Dense(_) => ops::lora(self.multiply(x.clone(), bias, across, leaves), x, a, b, form),
-            Stored::Packed { matrix, flipped } => ops::packed_lora(x, matrix, bias, across != *flipped, [a, b], form),
+            Stored::Dense(weight) => {
+                let base = BaseForm::Dense { transposed: across };
+                let form = AdaptedForm { base, lora };
+                ops::adapted(x, self.dense(weight, leaves), addend, matrices, form)
+            }
+            Stored::Packed { matrix, flipped } => {
+                ops::packed_adapted(x, matrix, addend, across != *flipped, matrices, lora)
+            }
+        }
+    }
+
+    /// It as [`ops::AdaptedLinear`] has it, where it is frozen and lies in one buffer.
+    pub(crate) fn in_one(&self, across: bool, leaves: &Leaves) -> Option<(Tensor<2>, BaseForm)> {
+        match &self.stored {
+            Stored::Dense(weight @ Weight::Frozen(_)) => {
+                Some((self.dense(weight, leaves), BaseForm::Dense { transposed: across }))
+            }
+            Stored::Dense(Weight::Trained(_)) => None,
+            Stored::Packed { matrix, flipped } => matrix.in_one(across != *flipped),
         }
     }
 

@@ -13,6 +13,7 @@ mod activations;
 mod backward;
 mod dry_run;
 mod in_parts;
+mod linears;
 mod losses;
 
 pub(crate) use dry_run::DryRun;

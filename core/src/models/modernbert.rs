@@ -219,12 +219,12 @@ impl ModernBert {
                 ..Attention::plain(heads, &mask, scoring)
             };
             let mixed = g.attention([part(0), part(1), part(2)], attention);
-            x = g.add(x, g.linear(&layer.attention_out, mixed));
+            x = g.add_linear(x, &layer.attention_out, mixed);
             let normed = g.layer_norm(&layer.mlp_norm, x.clone());
             let both = g.linear(&layer.up, normed);
             let gate = g.activation(self.activation, g.columns(&both, 0..self.inner));
             let inner = g.multiply(gate, g.columns(&both, self.inner..2 * self.inner));
-            x = g.add(x, g.linear(&layer.down, inner));
+            x = g.add_linear(x, &layer.down, inner);
         }
         match g.enter(&mut x) {
             true => g.layer_norm(&self.final_norm, x),

@@ -399,7 +399,7 @@ impl EncoderDecoder {
                 ..Attention::plain(self.heads, &mask, unscaled(AttentionMask::Full))
             };
             let mixed = g.attention(block.attention.qkv(g, normed), attention);
-            x = g.add(x, g.linear(&block.attention.o, mixed));
+            x = g.add_linear(x, &block.attention.o, mixed);
             x = self.mlp(g, block, x);
         }
         g.enter(&mut x);
@@ -426,7 +426,7 @@ impl EncoderDecoder {
                 ..Attention::plain(self.heads, &input.mask, unscaled(AttentionMask::Causal))
             };
             let mixed = g.attention(block.attention.qkv(g, normed), attention);
-            x = g.add(x, g.linear(&block.attention.o, mixed));
+            x = g.add_linear(x, &block.attention.o, mixed);
             if let Some((norm, cross)) = &block.cross {
                 let normed = g.rms_norm(norm, x.clone());
                 let q = g.linear(&cross.q, normed);
@@ -445,7 +445,7 @@ impl EncoderDecoder {
                 };
                 if let Some((k, v, mask)) = seen {
                     let attention = Attention::plain(self.heads, &mask, unscaled(AttentionMask::Full));
-                    x = g.add(x, g.linear(&cross.o, g.attention([q, k, v], attention)));
+                    x = g.add_linear(x, &cross.o, g.attention([q, k, v], attention));
                 }
             }
             x = self.mlp(g, block, x);
@@ -463,7 +463,7 @@ impl EncoderDecoder {
             None => inner,
             Some(gate) => g.multiply(inner, g.linear(gate, normed)),
         };
-        g.add(x, g.linear(&block.down, inner))
+        g.add_linear(x, &block.down, inner)
     }
 
     /// The bias on products of the queries at `start..start + queries` and the keys from 0, by distance: \[Tq + Tk − 1, H\].

@@ -5,12 +5,16 @@
 //! dropout keeps no mask, the vocabulary loss keeps no logits. A gradient is computed only for the inputs that want one,
 //! so a frozen weight costs nothing in the backward pass.
 
+mod group;
+mod handed;
 mod layers;
 mod linear;
 
 use super::attention::{AttentionBackward, AttentionState};
-use super::forms::{AdamWStep, AttentionForm, LoraForm, PackedForm, RopeForm, VocabularyForm};
-use super::forward::{Ops, rows_width};
+use super::dispatched::Ops;
+use super::forms::{AdamWStep, AdaptedForm, AttentionForm, LoraForm, PackedForm, RopeForm, VocabularyForm};
+use super::forward::rows_width;
+use super::group::Member;
 use super::launch::Launch;
 use super::vocabulary::{NeedsGrad, VocabularyLoss, vocabulary_loss};
 use burn::backend::tensor::FloatTensor;
@@ -19,9 +23,12 @@ use burn_autodiff::checkpoint::base::Checkpointer;
 use burn_autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn_autodiff::grads::Gradients;
 use burn_autodiff::ops::{Backward, Ops as Node, OpsKind};
+use group::{Group, GroupBackward};
+use handed::hand;
 use layers::{DropoutBackward, GeluBackward, GeluNewBackward, LayerNormBackward, RmsNormBackward, SiluMulBackward};
-use linear::{Branch, LinearBackward, LoraBackward, PackedLinearBackward, PackedLoraBackward};
+use linear::{AdaptedBackward, Branch, LinearBackward, LoraBackward, PackedLinearBackward};
 use lorakeet_shaders as kernels;
+use lorakeet_shaders::Add as MatMulAdd;
 
 /// Runs a forward pass, and records `$backward` with `$state` where an input wants a gradient.
 macro_rules! record {
@@ -243,37 +250,143 @@ impl<B: Launch, C: CheckpointStrategy> Ops for Autodiff<B, C> {
         )
     }
 
-    fn packed_lora(
+    fn adapted(
         x: FloatTensor<Self>,
-        words: FloatTensor<Self>,
+        w: FloatTensor<Self>,
         a: FloatTensor<Self>,
         b: FloatTensor<Self>,
-        form: PackedForm,
-        lora: LoraForm,
+        form: AdaptedForm,
     ) -> FloatTensor<Self> {
-        let nodes = [x.node(), a.node(), b.node()];
-        let (x, words) = (x.into_primitive(), words.into_primitive());
-        let y = B::packed_linear(x.clone(), words.clone(), form);
-        let branch = Branch::<B>::new(x, a.into_primitive(), b.into_primitive(), lora);
-        let output = branch.add_to(y);
-        track!(C, PackedLoraBackward { form }, nodes, (branch, words), output)
+        let nodes = [x.node(), w.node(), a.node(), b.node()];
+        let [x, w, a, b] = [x, w, a, b].map(|tensor| tensor.into_primitive());
+        let branch = Branch::<B>::new(x, a, b, form.lora);
+        let output = branch.beside(w.clone(), None, form);
+        let has_bias = false;
+        track!(C, AdaptedBackward { form, has_bias }, nodes, (branch, w), output)
     }
 
-    fn packed_lora_bias(
+    fn adapted_bias(
         x: FloatTensor<Self>,
-        words: FloatTensor<Self>,
+        w: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         a: FloatTensor<Self>,
         b: FloatTensor<Self>,
-        form: PackedForm,
-        lora: LoraForm,
+        form: AdaptedForm,
     ) -> FloatTensor<Self> {
-        let nodes = [x.node(), a.node(), b.node(), bias.node()];
-        let (x, words) = (x.into_primitive(), words.into_primitive());
-        let y = B::packed_linear_bias(x.clone(), words.clone(), bias.into_primitive(), form);
-        let branch = Branch::<B>::new(x, a.into_primitive(), b.into_primitive(), lora);
-        let output = branch.add_to(y);
-        track!(C, PackedLoraBackward { form }, nodes, (branch, words), output)
+        let nodes = [x.node(), w.node(), a.node(), b.node(), bias.node()];
+        let [x, w, a, b, bias] = [x, w, a, b, bias].map(|tensor| tensor.into_primitive());
+        let branch = Branch::<B>::new(x, a, b, form.lora);
+        let output = branch.beside(w.clone(), Some((bias, MatMulAdd::Row)), form);
+        let has_bias = true;
+        track!(C, AdaptedBackward { form, has_bias }, nodes, (branch, w), output)
+    }
+
+    fn adapted_onto(
+        rows: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        w: FloatTensor<Self>,
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        form: AdaptedForm,
+    ) -> FloatTensor<Self> {
+        let nodes = [x.node(), w.node(), a.node(), b.node(), rows.node()];
+        let [x, w, a, b, rows] = [x, w, a, b, rows].map(|tensor| tensor.into_primitive());
+        let branch = Branch::<B>::new(x, a, b, form.lora);
+        let output = branch.beside(w.clone(), Some((rows, MatMulAdd::Full)), form);
+        let has_bias = false;
+        track!(C, AdaptedBackward { form, has_bias }, nodes, (branch, w), output)
+    }
+
+    fn adapted_two(
+        x: FloatTensor<Self>,
+        w0: FloatTensor<Self>,
+        w1: FloatTensor<Self>,
+        a0: FloatTensor<Self>,
+        a1: FloatTensor<Self>,
+        b0: FloatTensor<Self>,
+        b1: FloatTensor<Self>,
+        forms: [AdaptedForm; 2],
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let nodes = [[x.node(), a0.node(), b0.node()], [x.node(), a1.node(), b1.node()]];
+        let [x, w0, w1, a0, a1, b0, b1] = [x, w0, w1, a0, a1, b0, b1].map(|tensor| tensor.into_primitive());
+        let [form0, form1] = forms;
+        let members = [Member::new(w0, [a0, b0], form0), Member::new(w1, [a1, b1], form1)];
+        let ([y0, y1], group) = Group::run(x, members);
+        let record = |member, nodes, y| track!(C, GroupBackward { member }, nodes, group.clone(), y);
+        let [nodes0, nodes1] = nodes;
+        (record(0, nodes0, y0), record(1, nodes1, y1))
+    }
+
+    fn adapted_three(
+        x: FloatTensor<Self>,
+        w0: FloatTensor<Self>,
+        w1: FloatTensor<Self>,
+        w2: FloatTensor<Self>,
+        a0: FloatTensor<Self>,
+        a1: FloatTensor<Self>,
+        a2: FloatTensor<Self>,
+        b0: FloatTensor<Self>,
+        b1: FloatTensor<Self>,
+        b2: FloatTensor<Self>,
+        forms: [AdaptedForm; 3],
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let nodes = [
+            [x.node(), a0.node(), b0.node()],
+            [x.node(), a1.node(), b1.node()],
+            [x.node(), a2.node(), b2.node()],
+        ];
+        let [w0, w1, w2] = [w0, w1, w2].map(|tensor| tensor.into_primitive());
+        let [x, a0, a1, a2, b0, b1, b2] = [x, a0, a1, a2, b0, b1, b2].map(|tensor| tensor.into_primitive());
+        let [form0, form1, form2] = forms;
+        let members = [
+            Member::new(w0, [a0, b0], form0),
+            Member::new(w1, [a1, b1], form1),
+            Member::new(w2, [a2, b2], form2),
+        ];
+        let ([y0, y1, y2], group) = Group::run(x, members);
+        let record = |member, nodes, y| track!(C, GroupBackward { member }, nodes, group.clone(), y);
+        let [nodes0, nodes1, nodes2] = nodes;
+        (record(0, nodes0, y0), record(1, nodes1, y1), record(2, nodes2, y2))
+    }
+
+    fn adapted_three_bias(
+        x: FloatTensor<Self>,
+        w0: FloatTensor<Self>,
+        w1: FloatTensor<Self>,
+        w2: FloatTensor<Self>,
+        bias0: FloatTensor<Self>,
+        bias1: FloatTensor<Self>,
+        bias2: FloatTensor<Self>,
+        a0: FloatTensor<Self>,
+        a1: FloatTensor<Self>,
+        a2: FloatTensor<Self>,
+        b0: FloatTensor<Self>,
+        b1: FloatTensor<Self>,
+        b2: FloatTensor<Self>,
+        forms: [AdaptedForm; 3],
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let nodes = [
+            [x.node(), a0.node(), b0.node(), bias0.node()],
+            [x.node(), a1.node(), b1.node(), bias1.node()],
+            [x.node(), a2.node(), b2.node(), bias2.node()],
+        ];
+        let [w0, w1, w2] = [w0, w1, w2].map(|tensor| tensor.into_primitive());
+        let [bias0, bias1, bias2] = [bias0, bias1, bias2].map(|tensor| tensor.into_primitive());
+        let [x, a0, a1, a2, b0, b1, b2] = [x, a0, a1, a2, b0, b1, b2].map(|tensor| tensor.into_primitive());
+        let [form0, form1, form2] = forms;
+        let members = [
+            Member::new(w0, [a0, b0], form0).with_bias(bias0),
+            Member::new(w1, [a1, b1], form1).with_bias(bias1),
+            Member::new(w2, [a2, b2], form2).with_bias(bias2),
+        ];
+        let ([y0, y1, y2], group) = Group::run(x, members);
+        let record = |member, nodes, y| track!(C, GroupBackward { member }, nodes, group.clone(), y);
+        let [nodes0, nodes1, nodes2] = nodes;
+        (record(0, nodes0, y0), record(1, nodes1, y1), record(2, nodes2, y2))
+    }
+
+    fn add(x: FloatTensor<Self>, y: FloatTensor<Self>) -> FloatTensor<Self> {
+        record!(C, AddBackward, [x, y], (), <B as Ops>::add(x, y))
     }
 
     fn packed_embedding(
@@ -408,6 +521,19 @@ impl<B: Launch, C: CheckpointStrategy> Ops for Autodiff<B, C> {
 
     fn is_slice(x: FloatTensor<Self>, whole: FloatTensor<Self>, start: usize) -> bool {
         B::is_slice(x.into_primitive(), whole.into_primitive(), start)
+    }
+}
+
+#[derive(Debug)]
+struct AddBackward;
+
+impl<B: Launch> Backward<B, 2> for AddBackward {
+    type State = ();
+    fn backward(self, ops: Node<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        for node in ops.parents.into_iter().flatten() {
+            hand::<B>(grads, node.id, dy.clone());
+        }
     }
 }
 

@@ -13,6 +13,27 @@ pub struct LoraForm {
     pub seed: u64,
 }
 
+/// The matrix of a linear with an adapter, and how the adapter acts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdaptedForm {
+    /// The matrix.
+    pub base: BaseForm,
+    /// The adapter.
+    pub lora: LoraForm,
+}
+
+/// How a linear's matrix is stored.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum BaseForm {
+    /// W \[out, in\], or \[in, out\] where `transposed`.
+    Dense {
+        /// As GPT-2's Conv1D stores it.
+        transposed: bool,
+    },
+    /// Words.
+    Packed(PackedForm),
+}
+
 /// Which keys a query sees, padding aside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttentionMask {

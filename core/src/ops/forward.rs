@@ -8,156 +8,15 @@
 //! All tensors are f32. Shape letters as in the crate's documentation.
 
 use super::attention::{attend, rotate};
-use super::forms::{AdamWStep, AttentionForm, LoraForm, PackedForm, RopeForm, VocabularyForm};
-use super::launch::{Launch, Output};
+use super::dispatched::Ops;
+use super::forms::{AdamWStep, AdaptedForm, AttentionForm, LoraForm, PackedForm, RopeForm, VocabularyForm};
+use super::group::{Member, adapted_group};
+use super::launch::Launch;
+use super::products::{adapted_product, add_low_rank, linear_product, low_rank_inputs, packed_product};
 use super::vocabulary::{NeedsGrad, logit_cap, vocabulary_loss};
-use burn::backend::{Backend, Shape, TensorMetadata, backend_extension, tensor::FloatTensor};
+use burn::backend::{Shape, TensorMetadata, tensor::FloatTensor};
 use lorakeet_shaders as kernels;
 use lorakeet_shaders::Add as MatMulAdd;
-
-/// What burn dispatches; documented on the functions of [`super`].
-#[backend_extension(Cube, Flex, Autodiff)]
-pub trait Ops: Backend {
-    fn linear(x: FloatTensor<Self>, w: FloatTensor<Self>, transposed: bool) -> FloatTensor<Self>;
-    fn linear_bias(
-        x: FloatTensor<Self>,
-        w: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        transposed: bool,
-    ) -> FloatTensor<Self>;
-    fn lora(
-        y: FloatTensor<Self>,
-        x: FloatTensor<Self>,
-        a: FloatTensor<Self>,
-        b: FloatTensor<Self>,
-        form: LoraForm,
-    ) -> FloatTensor<Self>;
-    fn rms_norm(x: FloatTensor<Self>, w: FloatTensor<Self>, eps: f32) -> FloatTensor<Self>;
-    fn layer_norm(x: FloatTensor<Self>, w: FloatTensor<Self>, b: FloatTensor<Self>, eps: f32) -> FloatTensor<Self>;
-    /// q and k, rotated. Records no gradient.
-    fn rotate(
-        q: FloatTensor<Self>,
-        k: FloatTensor<Self>,
-        cos: FloatTensor<Self>,
-        sin: FloatTensor<Self>,
-        form: RopeForm,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>);
-    fn attention(
-        q: FloatTensor<Self>,
-        k: FloatTensor<Self>,
-        v: FloatTensor<Self>,
-        mask: FloatTensor<Self>,
-        form: AttentionForm,
-    ) -> FloatTensor<Self>;
-    /// With q and k rotated first.
-    fn attention_rotary(
-        q: FloatTensor<Self>,
-        k: FloatTensor<Self>,
-        v: FloatTensor<Self>,
-        cos: FloatTensor<Self>,
-        sin: FloatTensor<Self>,
-        mask: FloatTensor<Self>,
-        form: AttentionForm,
-    ) -> FloatTensor<Self>;
-    fn attention_bias(
-        q: FloatTensor<Self>,
-        k: FloatTensor<Self>,
-        v: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        mask: FloatTensor<Self>,
-        form: AttentionForm,
-    ) -> FloatTensor<Self>;
-    fn silu_mul(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self>;
-    fn gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
-    fn gelu_new(x: FloatTensor<Self>) -> FloatTensor<Self>;
-    fn dropout(x: FloatTensor<Self>, p: f32, seed: u64) -> FloatTensor<Self>;
-    fn embedding(ids: FloatTensor<Self>, w: FloatTensor<Self>) -> FloatTensor<Self>;
-    fn vocabulary_loss(
-        x: FloatTensor<Self>,
-        w: FloatTensor<Self>,
-        targets: FloatTensor<Self>,
-        form: VocabularyForm,
-    ) -> FloatTensor<Self>;
-    fn vocabulary_loss_bias(
-        x: FloatTensor<Self>,
-        w: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        targets: FloatTensor<Self>,
-        form: VocabularyForm,
-    ) -> FloatTensor<Self>;
-    fn packed_linear(x: FloatTensor<Self>, words: FloatTensor<Self>, form: PackedForm) -> FloatTensor<Self>;
-    fn packed_linear_bias(
-        x: FloatTensor<Self>,
-        words: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        form: PackedForm,
-    ) -> FloatTensor<Self>;
-    fn packed_lora(
-        x: FloatTensor<Self>,
-        words: FloatTensor<Self>,
-        a: FloatTensor<Self>,
-        b: FloatTensor<Self>,
-        form: PackedForm,
-        lora: LoraForm,
-    ) -> FloatTensor<Self>;
-    fn packed_lora_bias(
-        x: FloatTensor<Self>,
-        words: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        a: FloatTensor<Self>,
-        b: FloatTensor<Self>,
-        form: PackedForm,
-        lora: LoraForm,
-    ) -> FloatTensor<Self>;
-    fn packed_embedding(
-        ids: FloatTensor<Self>,
-        words: FloatTensor<Self>,
-        table: kernels::Packed,
-        first_row: usize,
-    ) -> FloatTensor<Self>;
-    /// The loss of each row of logits [n, V]; targets as in `vocabulary_loss`. Records no gradient.
-    fn cross_entropy(logits: FloatTensor<Self>, targets: FloatTensor<Self>) -> FloatTensor<Self>;
-    /// cap · tanh(logits / cap). Records no gradient.
-    fn soft_cap(logits: FloatTensor<Self>, cap: f32) -> FloatTensor<Self>;
-    /// scale · the gradient of those losses with respect to what was capped, given the capped logits. Records no gradient.
-    fn cross_entropy_backward(
-        logits: FloatTensor<Self>,
-        targets: FloatTensor<Self>,
-        form: VocabularyForm,
-    ) -> FloatTensor<Self>;
-    /// `value` [1], of which the gradient with respect to `x` is known: `gradient`, in x's shape.
-    fn given_gradient(x: FloatTensor<Self>, value: FloatTensor<Self>, gradient: FloatTensor<Self>)
-    -> FloatTensor<Self>;
-    /// `root` [1], whose backward pass hands `gradient` to `x` before anything else.
-    fn inject(root: FloatTensor<Self>, x: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self>;
-    fn adamw(
-        p: FloatTensor<Self>,
-        g: FloatTensor<Self>,
-        m: FloatTensor<Self>,
-        v: FloatTensor<Self>,
-        step: AdamWStep,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
-    fn adamw_8bit(
-        p: FloatTensor<Self>,
-        g: FloatTensor<Self>,
-        state: FloatTensor<Self>,
-        tables: FloatTensor<Self>,
-        step: AdamWStep,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>);
-    fn write(tensor: FloatTensor<Self>, start: usize, numbers: Vec<f32>) -> FloatTensor<Self>;
-    fn sum_squares(x: FloatTensor<Self>, parts: usize) -> FloatTensor<Self>;
-    fn sum_squares_of_seven(
-        x0: FloatTensor<Self>,
-        x1: FloatTensor<Self>,
-        x2: FloatTensor<Self>,
-        x3: FloatTensor<Self>,
-        x4: FloatTensor<Self>,
-        x5: FloatTensor<Self>,
-        x6: FloatTensor<Self>,
-    ) -> FloatTensor<Self>;
-    fn open_gradient_places(values: FloatTensor<Self>) -> FloatTensor<Self>;
-    fn is_slice(x: FloatTensor<Self>, whole: FloatTensor<Self>, start: usize) -> bool;
-}
 
 impl<B: Launch> Ops for B {
     fn linear(x: FloatTensor<B>, w: FloatTensor<B>, transposed: bool) -> FloatTensor<B> {
@@ -177,8 +36,7 @@ impl<B: Launch> Ops for B {
         b: FloatTensor<B>,
         form: LoraForm,
     ) -> FloatTensor<B> {
-        let h = <B as Ops>::linear(dropout::<B>(x, form.dropout, form.seed), a, false);
-        add_low_rank::<B>(y, h, b, form.scale)
+        add_low_rank::<B>(y, low_rank_inputs::<B>(x, a, form), b, form.scale)
     }
 
     fn rms_norm(x: FloatTensor<B>, w: FloatTensor<B>, eps: f32) -> FloatTensor<B> {
@@ -301,27 +159,105 @@ impl<B: Launch> Ops for B {
         packed_product::<B>(x, words, None, form)
     }
 
-    fn packed_lora(
+    fn adapted(
         x: FloatTensor<B>,
-        words: FloatTensor<B>,
+        w: FloatTensor<B>,
         a: FloatTensor<B>,
         b: FloatTensor<B>,
-        form: PackedForm,
-        lora: LoraForm,
+        form: AdaptedForm,
     ) -> FloatTensor<B> {
-        B::lora(B::packed_linear(x.clone(), words, form), x, a, b, lora)
+        let h = low_rank_inputs::<B>(x.clone(), a, form.lora);
+        adapted_product::<B>(x, w, None, [h, b], form)
     }
 
-    fn packed_lora_bias(
+    fn adapted_bias(
         x: FloatTensor<B>,
-        words: FloatTensor<B>,
+        w: FloatTensor<B>,
         bias: FloatTensor<B>,
         a: FloatTensor<B>,
         b: FloatTensor<B>,
-        form: PackedForm,
-        lora: LoraForm,
+        form: AdaptedForm,
     ) -> FloatTensor<B> {
-        B::lora(B::packed_linear_bias(x.clone(), words, bias, form), x, a, b, lora)
+        let h = low_rank_inputs::<B>(x.clone(), a, form.lora);
+        adapted_product::<B>(x, w, Some((bias, MatMulAdd::Row)), [h, b], form)
+    }
+
+    fn adapted_onto(
+        rows: FloatTensor<B>,
+        x: FloatTensor<B>,
+        w: FloatTensor<B>,
+        a: FloatTensor<B>,
+        b: FloatTensor<B>,
+        form: AdaptedForm,
+    ) -> FloatTensor<B> {
+        let h = low_rank_inputs::<B>(x.clone(), a, form.lora);
+        adapted_product::<B>(x, w, Some((rows, MatMulAdd::Full)), [h, b], form)
+    }
+
+    fn adapted_two(
+        x: FloatTensor<B>,
+        w0: FloatTensor<B>,
+        w1: FloatTensor<B>,
+        a0: FloatTensor<B>,
+        a1: FloatTensor<B>,
+        b0: FloatTensor<B>,
+        b1: FloatTensor<B>,
+        forms: [AdaptedForm; 2],
+    ) -> (FloatTensor<B>, FloatTensor<B>) {
+        let [form0, form1] = forms;
+        let members = [Member::new(w0, [a0, b0], form0), Member::new(w1, [a1, b1], form1)];
+        adapted_group::<B, 2>(&x, &members).0.into()
+    }
+
+    fn adapted_three(
+        x: FloatTensor<B>,
+        w0: FloatTensor<B>,
+        w1: FloatTensor<B>,
+        w2: FloatTensor<B>,
+        a0: FloatTensor<B>,
+        a1: FloatTensor<B>,
+        a2: FloatTensor<B>,
+        b0: FloatTensor<B>,
+        b1: FloatTensor<B>,
+        b2: FloatTensor<B>,
+        forms: [AdaptedForm; 3],
+    ) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
+        let [form0, form1, form2] = forms;
+        let members = [
+            Member::new(w0, [a0, b0], form0),
+            Member::new(w1, [a1, b1], form1),
+            Member::new(w2, [a2, b2], form2),
+        ];
+        adapted_group::<B, 3>(&x, &members).0.into()
+    }
+
+    fn adapted_three_bias(
+        x: FloatTensor<B>,
+        w0: FloatTensor<B>,
+        w1: FloatTensor<B>,
+        w2: FloatTensor<B>,
+        bias0: FloatTensor<B>,
+        bias1: FloatTensor<B>,
+        bias2: FloatTensor<B>,
+        a0: FloatTensor<B>,
+        a1: FloatTensor<B>,
+        a2: FloatTensor<B>,
+        b0: FloatTensor<B>,
+        b1: FloatTensor<B>,
+        b2: FloatTensor<B>,
+        forms: [AdaptedForm; 3],
+    ) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
+        let [form0, form1, form2] = forms;
+        let members = [
+            Member::new(w0, [a0, b0], form0).with_bias(bias0),
+            Member::new(w1, [a1, b1], form1).with_bias(bias1),
+            Member::new(w2, [a2, b2], form2).with_bias(bias2),
+        ];
+        adapted_group::<B, 3>(&x, &members).0.into()
+    }
+
+    fn add(x: FloatTensor<B>, y: FloatTensor<B>) -> FloatTensor<B> {
+        B::float_add(x, y)
     }
 
     fn packed_linear_bias(
@@ -462,99 +398,6 @@ pub(super) fn launch_one<B: Launch>(
     output
 }
 
-/// alpha · op(a) · op(b), 2-D.
-pub(super) struct Product {
-    pub(super) m: usize,
-    pub(super) n: usize,
-    pub(super) k: usize,
-    pub(super) a_trans: bool,
-    pub(super) b_trans: bool,
-    pub(super) alpha: f32,
-}
-
-impl Product {
-    pub(super) fn kernel(&self, add: MatMulAdd) -> kernels::MatMul {
-        self.batched(1, add)
-    }
-
-    pub(super) fn batched(&self, batch: usize, add: MatMulAdd) -> kernels::MatMul {
-        let Self {
-            m,
-            n,
-            k,
-            a_trans,
-            b_trans,
-            alpha,
-        } = *self;
-        kernels::MatMul {
-            batch,
-            m,
-            n,
-            k,
-            a_trans,
-            b_trans,
-            alpha,
-            add,
-        }
-    }
-
-    pub(super) fn run<B: Launch>(&self, a: FloatTensor<B>, b: FloatTensor<B>) -> FloatTensor<B> {
-        self.run_to::<B>(a, b, Output::New(Shape::new([self.m, self.n])))
-    }
-
-    pub(super) fn run_to<B: Launch>(&self, a: FloatTensor<B>, b: FloatTensor<B>, output: Output<B>) -> FloatTensor<B> {
-        let [output] = B::launch_to(self.kernel(MatMulAdd::None), vec![a, b], [output]);
-        output
-    }
-}
-
-/// The forward product of a linear layer: x [n, in] by w [out, in] (or [in, out] where `transposed`, GPT-2's Conv1D).
-fn linear_product(x: &Shape, w: &Shape, transposed: bool) -> Product {
-    let (m, k) = rows_width(x);
-    let n = if transposed { w[1] } else { w[0] };
-    Product {
-        m,
-        n,
-        k,
-        a_trans: false,
-        b_trans: !transposed,
-        alpha: 1.0,
-    }
-}
-
-/// x · Wᵀ or x · W, plus a bias perhaps.
-pub(super) fn packed_product<B: Launch>(
-    x: FloatTensor<B>,
-    words: FloatTensor<B>,
-    addend: Option<(FloatTensor<B>, MatMulAdd)>,
-    form: PackedForm,
-) -> FloatTensor<B> {
-    let (m, _) = rows_width(&x.shape());
-    let PackedForm { matrix, across } = form;
-    let (addend, add) = addend.unzip();
-    let add = add.unwrap_or(MatMulAdd::None);
-    let kernel = kernels::PackedMatMul { m, matrix, across, add };
-    let shape = Shape::new([m, kernel.n()]);
-    let mut inputs = vec![x, words];
-    inputs.extend(addend);
-    launch_one::<B>(kernel, inputs, shape)
-}
-
-/// dx = dy · w.
-pub(super) fn linear_dx<B: Launch>(dy: FloatTensor<B>, w: FloatTensor<B>, transposed: bool) -> FloatTensor<B> {
-    let (m, k) = rows_width(&dy.shape());
-    let n = if transposed { w.shape()[0] } else { w.shape()[1] };
-    Product {
-        m,
-        n,
-        k,
-        a_trans: false,
-        b_trans: transposed,
-        alpha: 1.0,
-    }
-    .run::<B>(dy, w)
-}
-
 pub(super) fn dropout<B: Launch>(x: FloatTensor<B>, p: f32, seed: u64) -> FloatTensor<B> {
     if p == 0.0 {
         return x;
@@ -575,23 +418,4 @@ pub(super) fn dropout<B: Launch>(x: FloatTensor<B>, p: f32, seed: u64) -> FloatT
 pub(super) fn column_sums<B: Launch>(dy: FloatTensor<B>) -> FloatTensor<B> {
     let (_, width) = rows_width(&dy.shape());
     B::float_reshape(B::float_sum_dim(dy, 0), Shape::new([width]))
-}
-
-/// y + scale · h · bᵀ.
-pub(super) fn add_low_rank<B: Launch>(
-    y: FloatTensor<B>,
-    h: FloatTensor<B>,
-    b: FloatTensor<B>,
-    scale: f32,
-) -> FloatTensor<B> {
-    let (shape, (m, k)) = (y.shape(), rows_width(&h.shape()));
-    let product = Product {
-        m,
-        n: b.shape()[0],
-        k,
-        a_trans: false,
-        b_trans: true,
-        alpha: scale,
-    };
-    launch_one::<B>(product.kernel(MatMulAdd::Full), vec![h, b, y], shape)
 }

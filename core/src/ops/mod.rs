@@ -1,26 +1,32 @@
 //! The engine's own tensor operations: what a language model's forward and backward passes spend their time in.
 //!
 //! Each function takes burn tensors of any device, runs one or a few of [`lorakeet_shaders`]' kernels (`forward`), and
-//! records a hand-written backward pass where an input wants a gradient (`backward`). Cheap things in between (residual
-//! sums, reshapes) are burn's own. All tensors are f32; the leading dimensions of an activation are folded into its rows.
+//! records a hand-written backward pass where an input wants a gradient (`backward`). Cheap things in between (reshapes, sums of
+//! a few) are burn's own. All tensors are f32; the leading dimensions of an activation are folded into its rows.
 
 mod attention;
 mod backward;
+mod dispatched;
 mod forms;
 mod forward;
+mod group;
 mod launch;
 mod packed;
 mod places;
+mod products;
 mod vocabulary;
 
 pub use forms::{
-    AdamWStep, AttentionForm, AttentionMask, AttentionScoring, LoraForm, PackedForm, RopeForm, VocabularyForm,
+    AdamWStep, AdaptedForm, AttentionForm, AttentionMask, AttentionScoring, BaseForm, LoraForm, PackedForm, RopeForm,
+    VocabularyForm,
 };
-pub use packed::{PackedMatrix, packed_embedding, packed_linear, packed_lora, packed_squares, packed_vocabulary_loss};
+pub use packed::{
+    PackedMatrix, packed_adapted, packed_embedding, packed_linear, packed_squares, packed_vocabulary_loss,
+};
 pub(crate) use places::{GradientPlaces, is_slice};
 
 use burn::{backend::Dispatch, tensor::Tensor};
-use forward::Ops;
+use dispatched::Ops;
 pub(crate) use vocabulary::chunk_rows;
 
 /// y = x · wᵀ + bias.
@@ -46,6 +52,94 @@ pub fn lora(y: Tensor<2>, x: Tensor<2>, a: Tensor<2>, b: Tensor<2>, form: LoraFo
         b.into_dispatch(),
     );
     Tensor::from_dispatch(Dispatch::lora(y, x, a, b, form))
+}
+
+/// What is added to a linear.
+#[derive(Debug, Clone)]
+pub enum Addend {
+    /// Nothing.
+    None,
+    /// A bias \[out\].
+    Bias(Tensor<1>),
+    /// Rows \[n, out\]: the residual stream that a linear's output is added to.
+    Rows(Tensor<2>),
+}
+
+/// x · Wᵀ + addend + s · (dropout(x) · aᵀ) · bᵀ: a linear with its low-rank adapter ([`lora`]), in two launches: the adapter's
+/// product of low rank is made where the large one is stored, forward and backward.
+///
+/// x \[n, in\], a \[R, in\], b \[out, R\] → \[n, out\]; `w` as `form.base` says, dense or the words of a packed matrix, as the bits
+/// of f32 in one row. Gradients of x, a, b, of what is added and of a dense `w`.
+pub fn adapted(x: Tensor<2>, w: Tensor<2>, addend: Addend, [a, b]: [Tensor<2>; 2], form: AdaptedForm) -> Tensor<2> {
+    let (x, w) = (x.into_dispatch(), w.into_dispatch());
+    let (a, b) = (a.into_dispatch(), b.into_dispatch());
+    Tensor::from_dispatch(match addend {
+        Addend::None => Dispatch::adapted(x, w, a, b, form),
+        Addend::Bias(bias) => Dispatch::adapted_bias(x, w, bias.into_dispatch(), a, b, form),
+        Addend::Rows(rows) => Dispatch::adapted_onto(rows.into_dispatch(), x, w, a, b, form),
+    })
+}
+
+/// A linear with its adapter: what [`adapted`] is told, without rows. `w` is dense, or a packed matrix's words in one row.
+#[derive(Debug, Clone)]
+pub struct AdaptedLinear {
+    /// W.
+    pub w: Tensor<2>,
+    /// The bias \[out\].
+    pub bias: Option<Tensor<1>>,
+    /// The adapter's matrices \[R, in\] and \[out, R\].
+    pub matrices: [Tensor<2>; 2],
+    /// How both act; without dropout.
+    pub form: AdaptedForm,
+}
+
+/// [`adapted`] of two frozen linears that read the same rows: the adapters' products are made together, forward and backward.
+pub fn adapted_two(x: Tensor<2>, linears: [AdaptedLinear; 2]) -> [Tensor<2>; 2] {
+    if linears.iter().any(|linear| linear.bias.is_some()) {
+        return linears.map(|linear| linear.alone(x.clone()));
+    }
+    let [l0, l1] = linears;
+    let ([w0, w1], forms) = ([l0.w, l1.w].map(|w| w.into_dispatch()), [l0.form, l1.form]);
+    let [a0, b0] = l0.matrices.map(|matrix| matrix.into_dispatch());
+    let [a1, b1] = l1.matrices.map(|matrix| matrix.into_dispatch());
+    let (y0, y1) = Dispatch::adapted_two(x.into_dispatch(), w0, w1, a0, a1, b0, b1, forms);
+    [y0, y1].map(Tensor::from_dispatch)
+}
+
+/// The same of three, all with a bias or all without.
+pub fn adapted_three(x: Tensor<2>, linears: [AdaptedLinear; 3]) -> [Tensor<2>; 3] {
+    let biases = linears.each_ref().map(|linear| linear.bias.clone());
+    let forms = linears.each_ref().map(|linear| linear.form);
+    let biases = match biases {
+        [Some(bias0), Some(bias1), Some(bias2)] => Some([bias0, bias1, bias2]),
+        [None, None, None] => None,
+        _ => return linears.map(|linear| linear.alone(x.clone())),
+    };
+    let [l0, l1, l2] = linears;
+    let (x, [w0, w1, w2]) = (x.into_dispatch(), [l0.w, l1.w, l2.w].map(|w| w.into_dispatch()));
+    let [a0, b0] = l0.matrices.map(|matrix| matrix.into_dispatch());
+    let [a1, b1] = l1.matrices.map(|matrix| matrix.into_dispatch());
+    let [a2, b2] = l2.matrices.map(|matrix| matrix.into_dispatch());
+    let (y0, y1, y2) = match biases {
+        None => Dispatch::adapted_three(x, w0, w1, w2, a0, a1, a2, b0, b1, b2, forms),
+        Some(biases) => {
+            let [c0, c1, c2] = biases.map(|bias| bias.into_dispatch());
+            Dispatch::adapted_three_bias(x, w0, w1, w2, c0, c1, c2, a0, a1, a2, b0, b1, b2, forms)
+        }
+    };
+    [y0, y1, y2].map(Tensor::from_dispatch)
+}
+
+impl AdaptedLinear {
+    fn alone(self, x: Tensor<2>) -> Tensor<2> {
+        let addend = self.bias.map_or(Addend::None, Addend::Bias);
+        adapted(x, self.w, addend, self.matrices, self.form)
+    }
+}
+
+/// x + y, of one shape. Its gradient is handed on as it is, and what x or y goes into besides adds its own to it where it is made.
+pub fn add(x: Tensor<2>, y: Tensor<2>) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::add(x.into_dispatch(), y.into_dispatch()))
 }
 
 /// x · w / √(mean(x²) + eps) over the last dimension (Zhang and Sennrich 2019, arXiv 1910.07467). x \[n, C\], w \[C\].

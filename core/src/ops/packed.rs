@@ -4,13 +4,13 @@
 //! stretch of rows; products with the parts are joined side by side (along the rows) or summed (across them), and what is
 //! held between them is an activation, never a dense part of the matrix.
 
-use super::{LoraForm, PackedForm, VocabularyForm};
+use super::{AdaptedForm, Addend, BaseForm, LoraForm, PackedForm, VocabularyForm};
 use crate::quant::packing::PackedWords;
 use burn::backend::Dispatch;
 use burn::tensor::{Device, Tensor, TensorData};
 use lorakeet_shaders::Packed;
 
-use super::forward::Ops;
+use super::dispatched::Ops;
 use super::vocabulary::chunk_rows;
 
 /// Numbers of a packed matrix that are squared at a time: 4 MiB of them.
@@ -95,6 +95,13 @@ impl PackedMatrix {
     pub fn device(&self) -> Device {
         self.parts[0].words.device()
     }
+    /// Its words in one row and how products with them go, where it lies in one buffer; `across` as in [`packed_linear`].
+    pub fn in_one(&self, across: bool) -> Option<(Tensor<2>, BaseForm)> {
+        let [only] = self.parts.as_slice() else { return None };
+        let matrix = only.matrix;
+        let base = BaseForm::Packed(PackedForm { matrix, across });
+        Some((only.words.clone().unsqueeze(), base))
+    }
     /// What it takes on the device.
     pub fn bytes(&self) -> u64 {
         self.parts.iter().map(|part| 4 * part.matrix.words() as u64).sum()
@@ -140,31 +147,31 @@ pub fn packed_linear(x: Tensor<2>, w: &PackedMatrix, bias: Option<Tensor<1>>, ac
     Tensor::cat(parts.collect(), 1)
 }
 
-/// [`packed_linear`] with a low-rank adapter on top: y + s·(dropout(x)·aᵀ)·bᵀ, as [`super::lora`].
+/// [`packed_linear`] with a low-rank adapter on top, and rows that both are added to: [`adapted`](super::adapted) where W lies in
+/// one buffer.
 ///
-/// a \[R, in\], b \[out, R\]. One record for both, so that the backward pass makes the sum of x's two gradients in the larger
-/// product (where W lies in one buffer).
-pub fn packed_lora(
+/// a \[R, in\], b \[out, R\].
+pub fn packed_adapted(
     x: Tensor<2>,
     w: &PackedMatrix,
-    bias: Option<Tensor<1>>,
+    addend: Addend,
     across: bool,
     [a, b]: [Tensor<2>; 2],
     lora: LoraForm,
 ) -> Tensor<2> {
-    let [only] = w.parts.as_slice() else {
-        return super::lora(packed_linear(x.clone(), w, bias, across), x, a, b, lora);
+    if let Some((words, base)) = w.in_one(across) {
+        return super::adapted(x, words, addend, [a, b], AdaptedForm { base, lora });
+    }
+    let (bias, rows) = match addend {
+        Addend::None => (None, None),
+        Addend::Bias(bias) => (Some(bias), None),
+        Addend::Rows(rows) => (None, Some(rows)),
     };
-    let form = PackedForm {
-        matrix: only.matrix,
-        across,
-    };
-    let (x, words) = (x.into_dispatch(), only.words.clone().into_dispatch());
-    let (a, b) = (a.into_dispatch(), b.into_dispatch());
-    Tensor::from_dispatch(match bias {
-        None => Dispatch::packed_lora(x, words, a, b, form, lora),
-        Some(bias) => Dispatch::packed_lora_bias(x, words, bias.into_dispatch(), a, b, form, lora),
-    })
+    let y = super::lora(packed_linear(x.clone(), w, bias, across), x, a, b, lora);
+    match rows {
+        None => y,
+        Some(rows) => super::add(rows, y),
+    }
 }
 
 /// Rows of W by number. ids \[n\] are whole numbers in f32 (exact up to 2²⁴), W \[V, C\] → \[n, C\]; a row of zeros for a

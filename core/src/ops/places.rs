@@ -1,7 +1,7 @@
 //! Where gradients of parameters are made: on a GPU as slices of flat tensors, as the parameters are, so that nobody has to
 //! gather them.
 
-use super::forward::Ops;
+use super::dispatched::Ops;
 use super::launch::{Places, resume_places, suspend_places};
 use burn::{backend::Dispatch, tensor::Tensor};
 

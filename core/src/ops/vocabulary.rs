@@ -1,8 +1,9 @@
 //! The loss over a vocabulary with its gradients, chunk by chunk of tokens, so that no logits are kept.
 
 use super::forms::VocabularyForm;
-use super::forward::{Product, column_sums, launch_one, linear_dx, rows_width};
+use super::forward::{column_sums, launch_one, rows_width};
 use super::launch::Launch;
+use super::products::{Product, linear_dx};
 use burn::backend::{Backend, Shape, TensorMetadata, tensor::FloatTensor};
 use lorakeet_shaders as kernels;
 use lorakeet_shaders::Add as MatMulAdd;
@@ -120,7 +121,7 @@ pub(super) fn vocabulary_loss<B: Launch>(
             });
         }
         if needs.dx {
-            dxs.push(linear_dx::<B>(dlogits, w.clone(), false));
+            dxs.push(linear_dx::<B>(dlogits, w.clone(), None, false));
         }
     }
     let losses = if losses.len() == 1 {

@@ -7,12 +7,12 @@
 use super::decode::Reader;
 use super::{Format, Packed, dots};
 use crate::launch::{grid, info_words};
-use crate::matmul::{LANES, Slice, Tiles, lines, pairs, tiles_text};
-use crate::{Add, Kernel, Tier};
+use crate::matmul::{A_AT, LANES, Slice, Tiles, added, lines, pairs, tiles_text};
+use crate::{Add, Kernel, LowRank, Tier};
 
 /// out = a·Wᵀ + add, or a·W + add where `across`.
-/// Inputs a \[m, columns\] (\[m, rows\] where `across`), W's words, and what [`Add`] says; output \[m, rows\]
-/// (\[m, columns\]).
+/// Inputs a \[m, columns\] (\[m, rows\] where `across`), W's words, what [`Add`] says, and what [`LowRank`] says; output
+/// \[m, rows\] (\[m, columns\]).
 ///
 /// On a GPU with f16, W of [`Format::F16`] in whole pieces of eight goes through workgroup memory as it is stored, 16 bits a
 /// number. Every number is widened to f32 before it is multiplied, and products and sums are those of the other source.
@@ -31,6 +31,8 @@ pub struct PackedMatMul {
     pub across: bool,
     /// What is added.
     pub add: Add,
+    /// What is added besides.
+    pub low_rank: Option<LowRank>,
 }
 
 /// The source that suits a shape.
@@ -65,8 +67,13 @@ const PARALLEL_FROM: usize = 1 << 16;
 impl PackedMatMul {
     /// The product, nothing added.
     pub fn new(m: usize, matrix: Packed, across: bool) -> Self {
-        let add = Add::None;
-        Self { m, matrix, across, add }
+        Self {
+            m,
+            matrix,
+            across,
+            add: Add::None,
+            low_rank: None,
+        }
     }
 
     /// Columns of the output.
@@ -124,6 +131,7 @@ impl PackedMatMul {
     fn head(&self, tier: Tier) -> String {
         let (rows, columns) = self.block(tier);
         let addends = usize::from(self.add != Add::None);
+        let low = if self.low_rank.is_some() { 2 } else { 0 };
         let addend = "@group(0) @binding(2) var<storage, read_write> addend: array<f32>;\n";
         let (element, four) = match (self.plan(tier), self.reads_vectors(tier)) {
             (Plan::Tiles(_) | Plan::HalfTiles(_), _) => ("f32", ""),
@@ -137,20 +145,24 @@ impl PackedMatMul {
         let head = include_str!("matmul.wgsl")
             .replace("$A_TYPE", element)
             .replace("$W_TYPE", word)
+            .replace("$A_AT", if element == "f32" { A_AT } else { "" })
             .replace("$ADD_BINDING", if addends == 0 { "" } else { addend })
             .replace(
                 "$ADD",
-                match self.add {
-                    Add::None => "",
-                    Add::Row => " + addend[column]",
-                    Add::Full => " + addend[place]",
-                },
+                &(self.add.text().to_owned()
+                    + match (self.low_rank, self.plan(tier)) {
+                        (Some(_), Plan::Matvec { .. } | Plan::Subgroups { .. }) => " + low_rank_at(row, column)",
+                        _ => "",
+                    }),
             )
-            .replace("$OUT", &(2 + addends).to_string())
-            .replace("$INFO", &(3 + addends).to_string())
+            .replace("$OUT", &(2 + addends + low).to_string())
+            .replace("$INFO_LEN", if low == 0 { "3" } else { "4" })
+            .replace("$INFO", &(3 + addends + low).to_string())
             .replace("$BLOCK_ROWS", &rows.to_string())
             .replace("$BLOCK_COLUMNS", &columns.to_string());
-        [enable, &head, include_str!("../matmul_block.wgsl"), four, &decoding].concat()
+        let low_rank = self.low_rank.map_or(String::new(), |low| low.head(2 + addends, 3));
+        let block = include_str!("../matmul_block.wgsl");
+        [enable, &head, &low_rank, block, four, &decoding].concat()
     }
 
     /// Columns of the output and terms of their sums that are decoded at a time.
@@ -165,7 +177,7 @@ impl PackedMatMul {
 }
 
 /// Along: each step reads eight numbers of four rows of W and of `rows` rows of a.
-fn registers_along(rows: usize) -> String {
+fn registers_along(rows: usize, low: bool) -> String {
     let columns = COLUMNS_ALONG;
     let start = lines(rows, |r| format!("    let r{r} = min(row + {r}u, m - 1u) * k;"))
         + &lines(columns, |c| format!("    let c{c} = min(column + {c}u, n - 1u);"))
@@ -177,14 +189,16 @@ fn registers_along(rows: usize) -> String {
         + &pairs(rows, columns, |r, c| {
             format!("        t{r}_{c} += dot(lo{r}, w{c}.lo) + dot(hi{r}, w{c}.hi);")
         });
-    let store = pairs(rows, columns, |r, c| {
+    let store = added(low, || {
+        LowRank::block(rows, columns, |r| format!("row + {r}u"), |c| format!("column + {c}u"))
+    }) + &pairs(rows, columns, |r, c| {
         format!("    store(0u, row + {r}u, column + {c}u, t{r}_{c});")
     });
     registers_text(columns, 8, [start, step, store])
 }
 
 /// Across: each step reads eight neighbouring columns of four rows of W, and four numbers of `rows` rows of a.
-fn registers_across(rows: usize) -> String {
+fn registers_across(rows: usize, low: bool) -> String {
     let start = lines(rows, |r| {
         format!(
             "    let r{r} = min(row + {r}u, m - 1u) * k;\n    var lo{r} = vec4<f32>();\n    var hi{r} = vec4<f32>();"
@@ -199,15 +213,35 @@ fn registers_across(rows: usize) -> String {
         };
         format!("        let a{r} = four(r{r}, p);\n{}\n{}", sum("lo"), sum("hi"))
     });
-    let store = lines(rows, |r| {
-        lines(4, |j| {
-            format!(
-                "    store(0u, row + {r}u, column + {j}u, lo{r}[{j}]);\n    store(0u, row + {r}u, column + {}u, hi{r}[{j}]);",
-                j + 4
-            )
-        })
-    });
+    let store = added(low, || low_rank_of_eight(rows))
+        + &lines(rows, |r| {
+            lines(4, |j| {
+                format!(
+                    "    store(0u, row + {r}u, column + {j}u, lo{r}[{j}]);\n    store(0u, row + {r}u, column + {}u, hi{r}[{j}]);",
+                    j + 4
+                )
+            })
+        });
     registers_text(8, 4, [start, step, store])
+}
+
+/// [`LowRank::block`] for totals in vectors of four: the eight columns from `column` on.
+fn low_rank_of_eight(rows: usize) -> String {
+    let right = |part: &str, first: usize| {
+        let numbers: Vec<_> = (first..first + 4)
+            .map(|j| format!("right_of(column + {j}u, q)"))
+            .collect();
+        format!("        let r_{part} = vec4<f32>({});\n", numbers.join(", "))
+    };
+    LowRank::sum(
+        right("lo", 0)
+            + &right("hi", 4)
+            + &lines(rows, |r| {
+                format!(
+                    "        let l{r} = left_of(row + {r}u, q);\n        lo{r} += l{r} * r_lo;\n        hi{r} += l{r} * r_hi;"
+                )
+            }),
+    )
 }
 
 fn registers_text(columns: usize, depth: usize, [start, step, store]: [String; 3]) -> String {
@@ -279,20 +313,22 @@ impl Kernel for PackedMatMul {
         let side = if self.across { "across" } else { "along" };
         let vectors = if self.reads_vectors(tier) { "vectors" } else { "numbers" };
         let matrix = self.matrix.key();
-        format!("packed_matmul_{plan}_{side}_{vectors}_{matrix}_{:?}", self.add).to_lowercase()
+        let low = LowRank::key(self.low_rank.as_ref());
+        format!("packed_matmul_{plan}_{side}_{vectors}_{matrix}_{:?}{low}", self.add).to_lowercase()
     }
 
     fn wgsl(&self, tier: Tier) -> String {
+        let low = self.low_rank.is_some();
         let body = match (self.plan(tier), self.across) {
-            (Plan::Registers { rows }, false) => registers_along(rows),
-            (Plan::Registers { rows }, true) => registers_across(rows),
-            (Plan::Tiles(tiles), false) => tiles_text(tiles, Slice::Floats, include_str!("load_along.wgsl")),
-            (Plan::Tiles(tiles), true) => tiles_text(tiles, Slice::Floats, include_str!("load_across.wgsl")),
+            (Plan::Registers { rows }, false) => registers_along(rows, low),
+            (Plan::Registers { rows }, true) => registers_across(rows, low),
+            (Plan::Tiles(tiles), false) => tiles_text(tiles, Slice::Floats, include_str!("load_along.wgsl"), low),
+            (Plan::Tiles(tiles), true) => tiles_text(tiles, Slice::Floats, include_str!("load_across.wgsl"), low),
             (Plan::HalfTiles(tiles), false) => {
-                tiles_text(tiles, Slice::HalvesAlong, include_str!("load_halves_along.wgsl"))
+                tiles_text(tiles, Slice::HalvesAlong, include_str!("load_halves_along.wgsl"), low)
             }
             (Plan::HalfTiles(tiles), true) => {
-                tiles_text(tiles, Slice::HalvesAcross, include_str!("load_halves_across.wgsl"))
+                tiles_text(tiles, Slice::HalvesAcross, include_str!("load_halves_across.wgsl"), low)
             }
             (Plan::Matvec { rows }, false) => matvec_along(rows),
             (Plan::Matvec { rows }, true) => matvec_across(rows),
@@ -316,20 +352,20 @@ impl Kernel for PackedMatMul {
     fn info(&self) -> Vec<u32> {
         let mut words = vec![self.m as u32, self.n() as u32, self.k() as u32, 1];
         words.extend(self.matrix.info());
+        words = info_words(&words);
+        words.extend(self.low_rank.iter().flat_map(LowRank::info));
         info_words(&words)
     }
 
     fn products(&self) -> u64 {
-        2 * self.m as u64 * self.matrix.rows as u64 * self.matrix.columns as u64
+        let low = self.low_rank.map_or(0, |low| low.rank * self.n());
+        2 * self.m as u64 * (self.matrix.rows * self.matrix.columns + low) as u64
     }
 
     fn input_lens(&self) -> Vec<usize> {
         let mut lens = vec![self.m * self.k(), self.matrix.words()];
-        match self.add {
-            Add::None => {}
-            Add::Row => lens.push(self.n()),
-            Add::Full => lens.push(self.m * self.n()),
-        }
+        lens.extend(self.add.len(self.m, self.n()));
+        lens.extend(self.low_rank.iter().flat_map(|low| low.lens(self.m, self.n())));
         lens
     }
 
@@ -347,24 +383,37 @@ impl Kernel for PackedMatMul {
                 .for_each(|row| row.copy_from_slice(inputs[2])),
             Add::Full => out.copy_from_slice(inputs[2]),
         }
-        if out.is_empty() || k == 0 {
+        if out.is_empty() {
             return;
         }
+        if k > 0 {
+            self.add_product(inputs[0], inputs[1], out);
+        }
+        if let (Some(low), [.., l, r]) = (&self.low_rank, inputs) {
+            low.twin([self.m, n], [l, r], out);
+        }
+    }
+}
+
+impl PackedMatMul {
+    /// Adds a·Wᵀ, or a·W, to what `out` holds.
+    fn add_product(&self, a: &[f32], words: &[f32], out: &mut [f32]) {
         if !self.across && dots::takes(self.m, &self.matrix) {
-            dots::add_product(self.m, &self.matrix, inputs[0], inputs[1], out);
+            dots::add_product(self.m, &self.matrix, a, words, out);
             return;
         }
+        let n = self.n();
         // Each panel of output columns is one thread's, so sums have one order however many threads there are.
         let (width, _) = self.panel_shape();
         let out = Columns(out.as_mut_ptr());
-        let reader = Reader::new(&self.matrix, inputs[1]);
+        let reader = Reader::new(&self.matrix, words);
         let panel = |room: &mut Vec<f32>, i: usize| {
             let first = i * width;
-            self.panel(inputs[0], &reader, first, width.min(n - first), room, &out);
+            self.panel(a, &reader, first, width.min(n - first), room, &out);
         };
         let panels = n.div_ceil(width);
         #[cfg(not(target_arch = "wasm32"))]
-        if self.m * n * k >= PARALLEL_FROM {
+        if self.m * n * self.k() >= PARALLEL_FROM {
             use rayon::prelude::*;
             (0..panels).into_par_iter().for_each_init(Vec::new, panel);
             return;

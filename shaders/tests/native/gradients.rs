@@ -42,7 +42,12 @@ fn rms_norm_backward_is_the_derivative() {
     let dy = noise.values(rows * width, 1.0);
     let forward = RmsNorm { rows, width, eps };
     let dx = twin(
-        &RmsNormBackward { rows, width, eps },
+        &RmsNormBackward {
+            rows,
+            width,
+            eps,
+            adds: false,
+        },
         &[inputs[0].clone(), inputs[1].clone(), dy.clone()],
     );
     assert_derivative(&forward, &inputs, 0, &dy, &dx[0]);
@@ -65,7 +70,12 @@ fn layer_norm_backward_is_the_derivative() {
     let dy = noise.values(rows * width, 1.0);
     let forward = LayerNorm { rows, width, eps };
     let dx = twin(
-        &LayerNormBackward { rows, width, eps },
+        &LayerNormBackward {
+            rows,
+            width,
+            eps,
+            adds: false,
+        },
         &[inputs[0].clone(), inputs[1].clone(), dy.clone()],
     );
     assert_derivative(&forward, &inputs, 0, &dy, &dx[0]);
@@ -440,7 +450,19 @@ fn the_products_twin_equals_the_sum_written_out() {
                 let b = inputs[1][example * k * n + if b_trans { j * k + p } else { p * n + j }];
                 sum += f64::from(a) * f64::from(b);
             }
-            sum *= 0.75;
+            if text.contains("LowRank") {
+                let (rank, [left, right]) = (field("rank"), [inputs.len() - 2, inputs.len() - 1]);
+                for q in 0..rank {
+                    let step = if text.contains("across: true") {
+                        q * n + j
+                    } else {
+                        j * rank + q
+                    };
+                    sum += 1.5 * f64::from(inputs[left][i * rank + q]) * f64::from(inputs[right][step]);
+                }
+            } else {
+                sum *= 0.75;
+            }
             if text.contains("add: Row") {
                 sum += f64::from(inputs[2][j]);
             } else if text.contains("add: Full") {

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use crate::cases::{self, Case, twin};
 use crate::gpu::Gpu;
-use lorakeet_shaders::{AdamW8bit, Add, Codes, Format, Kernel, Packed, PackedMatMul, Tier};
+use lorakeet_shaders::{AdamW8bit, Add, Codes, Format, Kernel, LowRank, Packed, PackedMatMul, Tier};
 
 const TIERS: [Tier; 3] = [
     Tier::Software,
@@ -111,6 +111,11 @@ fn products_equal_their_twin() {
 }
 
 #[test]
+fn groups_of_products_equal_their_twins() {
+    agree_on(&Gpu::open(), &cases::groups());
+}
+
+#[test]
 fn packed_matrices_equal_their_twins() {
     agree_on(&Gpu::open(), &cases::packed());
 }
@@ -127,15 +132,21 @@ fn products_of_halves() -> impl Iterator<Item = PackedMatMul> {
         (1500, 21, 1416),
     ];
     shapes.into_iter().enumerate().flat_map(|(i, (m, rows, columns))| {
-        [false, true].map(|across| PackedMatMul {
-            m,
-            matrix: Packed {
+        [false, true].map(|across| {
+            let matrix = Packed {
                 format: Format::F16,
                 rows,
                 columns,
-            },
-            across,
-            add: [Add::None, Add::Row, Add::Full][i % 3],
+            };
+            PackedMatMul {
+                add: [Add::None, Add::Row, Add::Full][i % 3],
+                low_rank: (i % 2 == 0).then_some(LowRank {
+                    rank: 3,
+                    across,
+                    scale: 0.5,
+                }),
+                ..PackedMatMul::new(m, matrix, across)
+            }
         })
     })
 }

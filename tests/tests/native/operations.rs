@@ -5,7 +5,10 @@ use burn::tensor::{Bool, Device, Int, Tensor, TensorData, activation};
 use lorakeet_core::{
     device,
     formats::Storage,
-    ops::{self, AttentionMask, AttentionScoring, LoraForm, PackedMatrix, Positions, VocabularyForm},
+    ops::{
+        self, AdaptedForm, AdaptedLinear, Addend, AttentionMask, AttentionScoring, BaseForm, LoraForm, PackedMatrix,
+        Positions, VocabularyForm,
+    },
     protocol::DeviceChoice,
     quant::packing,
     random::Generator,
@@ -261,47 +264,195 @@ fn packed(parts: &[usize], columns: usize, generator: &mut Generator, device: &D
     packed
 }
 
+/// What a linear is given besides x, and which linear it is.
+struct Case {
+    /// Rows of each part of a packed matrix; none of a dense one.
+    parts: Vec<usize>,
+    across: bool,
+    addend: &'static str,
+    dropout: f32,
+}
+
 #[test]
-fn an_adapter_recorded_with_its_packed_product_is_the_one_on_top_of_it() {
+fn an_adapter_made_with_its_linear_is_the_one_on_top_of_it() {
     let ([rows, width, outputs, rank], scale) = ([5, 6, 13, 3], 1.5);
+    let cases = [
+        (&[][..], false, "", 0.0),
+        (&[], false, "bias", 0.3),
+        (&[], true, "rows", 0.0),
+        (&[], true, "bias", 0.0),
+        (&[13], false, "bias", 0.0),
+        (&[13], false, "", 0.3),
+        (&[13], false, "rows", 0.0),
+        (&[6], true, "bias", 0.3),
+        (&[6], true, "", 0.0),
+        (&[6], true, "rows", 0.3),
+        (&[4, 9], false, "bias", 0.3),
+        (&[4, 9], false, "rows", 0.0),
+        (&[4, 2], true, "bias", 0.0),
+    ];
+    let cases = cases.map(|(parts, across, addend, dropout)| Case {
+        parts: parts.to_vec(),
+        across,
+        addend,
+        dropout,
+    });
     for device in devices() {
-        for (parts, across, biased, dropout) in [
-            (vec![13], false, true, 0.0),
-            (vec![13], false, false, 0.3),
-            (vec![6], true, true, 0.3),
-            (vec![6], true, false, 0.0),
-            (vec![4, 9], false, true, 0.3),
-            (vec![4, 2], true, true, 0.0),
-        ] {
+        for Case {
+            parts,
+            across,
+            addend,
+            dropout,
+        } in &cases
+        {
             let mut generator = Generator::new(7, "adapted");
-            let columns = if across { outputs } else { width };
-            let w = packed(&parts, columns, &mut generator, &device);
+            let columns = if *across { outputs } else { width };
+            let w = packed(parts, columns, &mut generator, &device);
+            let dense = leaf(
+                if *across { [width, outputs] } else { [outputs, width] },
+                &mut generator,
+                &device,
+            );
             let x = leaf([rows, width], &mut generator, &device);
             let (a, b) = (
                 leaf([rank, width], &mut generator, &device),
                 leaf([outputs, rank], &mut generator, &device),
             );
             let bias = leaf([outputs], &mut generator, &device);
-            let given = || biased.then(|| bias.clone());
-            let seed = 11;
-            let form = LoraForm { scale, dropout, seed };
+            let onto = leaf([rows, outputs], &mut generator, &device);
+            let lora = LoraForm {
+                scale,
+                dropout: *dropout,
+                seed: 11,
+            };
             let weights = leaf([rows, outputs], &mut generator, &device).inner();
-            let found = ops::packed_lora(x.clone(), &w, given(), across, [a.clone(), b.clone()], form);
-            let base = ops::packed_linear(x.clone(), &w, given(), across);
-            let wanted = ops::lora(base, x.clone(), a.clone(), b.clone(), form);
-            let what = format!("{parts:?}, across {across}, biased {biased}, {form:?}, on {device:?}");
+            let given = match *addend {
+                "bias" => Addend::Bias(bias.clone()),
+                "rows" => Addend::Rows(onto.clone()),
+                _ => Addend::None,
+            };
+            let matrices = [a.clone(), b.clone()];
+            let of_bias = (*addend == "bias").then(|| bias.clone());
+            let (found, base) = match parts.is_empty() {
+                true => {
+                    let base = BaseForm::Dense { transposed: *across };
+                    let form = AdaptedForm { base, lora };
+                    (
+                        ops::adapted(x.clone(), dense.clone(), given, matrices, form),
+                        ops::linear(x.clone(), dense.clone(), of_bias, *across),
+                    )
+                }
+                false => (
+                    ops::packed_adapted(x.clone(), &w, given, *across, matrices, lora),
+                    ops::packed_linear(x.clone(), &w, of_bias, *across),
+                ),
+            };
+            let wanted = ops::lora(base, x.clone(), a.clone(), b.clone(), lora);
+            let wanted = match *addend {
+                "rows" => onto.clone() + wanted,
+                _ => wanted,
+            };
+            let what = format!("{parts:?}, across {across}, {addend}, {lora:?}, on {device:?}");
             assert_close(&what, found.clone().inner(), wanted.clone().inner());
             let gradients = |y: Tensor<2>| (y * weights.clone()).sum().backward();
             let (of_found, of_wanted) = (gradients(found), gradients(wanted));
-            for (name, leaf) in [("x", &x), ("a", &a), ("b", &b)] {
-                let (found, wanted) = (leaf.grad(&of_found), leaf.grad(&of_wanted));
-                let (found, wanted) = (found.expect("a gradient"), wanted.expect("a gradient"));
-                assert_close(&format!("{what}: d{name}"), found, wanted);
+            for (name, leaf) in [("x", &x), ("a", &a), ("b", &b), ("w", &dense), ("rows", &onto)] {
+                match (leaf.grad(&of_found), leaf.grad(&of_wanted)) {
+                    (Some(found), Some(wanted)) => assert_close(&format!("{what}: d{name}"), found, wanted),
+                    (None, None) => assert!(["w", "rows"].contains(&name), "{what}: no d{name}"),
+                    _ => panic!("{what}: one d{name} of two"),
+                }
             }
-            if biased {
+            if *addend == "bias" {
                 let (found, wanted) = (bias.grad(&of_found), bias.grad(&of_wanted));
                 let (found, wanted) = (found.expect("a gradient"), wanted.expect("a gradient"));
                 assert_close(&format!("{what}: dbias"), found, wanted);
+            }
+        }
+    }
+}
+
+/// Rows go into norms, linears and a residual stream: the gradient that each way adds is the one that it has alone.
+#[test]
+fn linears_of_the_same_rows_are_the_ones_alone_and_their_gradients_add_up() {
+    let [rows, width] = [5, 6];
+    let (sizes, scale) = ([(13, 3), (7, 2), (6, 3)], 1.5);
+    let lora = LoraForm {
+        scale,
+        dropout: 0.0,
+        seed: 0,
+    };
+    for device in devices() {
+        for (biased, count) in [(false, 2), (true, 2), (false, 3), (true, 3)] {
+            let mut generator = Generator::new(9, "group");
+            let x = leaf([rows, width], &mut generator, &device);
+            let of_norm = leaf([width], &mut generator, &device);
+            let linears: Vec<_> = sizes[..count]
+                .iter()
+                .enumerate()
+                .map(|(i, &(outputs, rank))| {
+                    let (w, base) = match i {
+                        // Packed and dense ones go together.
+                        1 => packed(&[outputs], width, &mut generator, &device)
+                            .in_one(false)
+                            .expect("one buffer"),
+                        _ => (
+                            leaf([outputs, width], &mut generator, &device).inner(),
+                            BaseForm::Dense { transposed: false },
+                        ),
+                    };
+                    AdaptedLinear {
+                        w,
+                        bias: biased.then(|| leaf([outputs], &mut generator, &device)),
+                        matrices: [
+                            leaf([rank, width], &mut generator, &device),
+                            leaf([outputs, rank], &mut generator, &device),
+                        ],
+                        form: AdaptedForm { base, lora },
+                    }
+                })
+                .collect();
+            let weights: Vec<_> = sizes
+                .iter()
+                .map(|&(outputs, _)| leaf([rows, outputs], &mut generator, &device).inner())
+                .collect();
+            // `ways` gives the rows to one reader after the other.
+            let loss = |ways: &dyn Fn() -> Tensor<2>, together: bool| {
+                let alone = |linear: &AdaptedLinear| {
+                    let addend = linear.bias.clone().map_or(Addend::None, Addend::Bias);
+                    ops::adapted(ways(), linear.w.clone(), addend, linear.matrices.clone(), linear.form)
+                };
+                let made = match (together, linears.as_slice()) {
+                    (true, [l0, l1]) => ops::adapted_two(ways(), [l0.clone(), l1.clone()]).to_vec(),
+                    (true, [l0, l1, l2]) => ops::adapted_three(ways(), [l0.clone(), l1.clone(), l2.clone()]).to_vec(),
+                    _ => linears.iter().map(alone).collect(),
+                };
+                let sum = |y: Tensor<2>, i: usize| (y * weights[i].clone()).sum();
+                let parts = made.into_iter().enumerate().map(|(i, y)| sum(y, i));
+                let parts = parts.reduce(|sum, part| sum + part).expect("two or three");
+                let normed = ops::rms_norm(ways(), of_norm.clone(), 1e-5);
+                parts + sum(ops::add(ways(), normed), 2)
+            };
+            let shared = x.clone() * 1.5;
+            let together = loss(&|| shared.clone(), true);
+            // Each reader has rows of its own, so that burn adds their gradients.
+            let apart = loss(&|| x.clone() * 1.5, false);
+            let what = format!("{count}, biased {biased}, on {device:?}");
+            assert_close(&what, together.clone().inner(), apart.clone().inner());
+            let (found, wanted) = (together.backward(), apart.backward());
+            let pair = |name: &str, found: Option<Tensor<2>>, wanted: Option<Tensor<2>>| {
+                let (found, wanted) = (found.expect("a gradient"), wanted.expect("a gradient"));
+                assert_close(&format!("{what}: d{name}"), found, wanted);
+            };
+            pair("x", x.grad(&found), x.grad(&wanted));
+            for (i, linear) in linears.iter().enumerate() {
+                for (name, leaf) in ["a", "b"].iter().zip(&linear.matrices) {
+                    pair(&format!("{name}{i}"), leaf.grad(&found), leaf.grad(&wanted));
+                }
+                if let Some(bias) = &linear.bias {
+                    let of = |gradients| bias.grad(gradients).map(|gradient| gradient.unsqueeze());
+                    pair(&format!("bias{i}"), of(&found), of(&wanted));
+                }
             }
         }
     }

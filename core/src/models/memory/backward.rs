@@ -121,6 +121,13 @@ impl Backward {
         self.pass(node, View::whole(buffer, bytes));
     }
 
+    /// The same where the kernel that made it added what the node has already.
+    pub(super) fn register_sum(&mut self, node: Node, buffer: Buffer, bytes: u64) {
+        if node.tracked {
+            self.gradients.insert(node.id, View::whole(buffer, bytes));
+        }
+    }
+
     /// Hands a gradient on; a second one is added to the first.
     pub(super) fn pass(&mut self, node: Node, gradient: View) {
         if node.tracked {

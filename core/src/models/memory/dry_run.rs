@@ -3,7 +3,7 @@
 use super::backward::{Backward, Gradients, OpenPlaces, Recorded, Trained};
 use super::{Adapters, Buffer, F32, GradientPlaces, MemoryLedger, Node, SymbolicTensor, View, bytes_of};
 use crate::models::{
-    Linear, Matrix, Stored, Weight,
+    Linear, Matrix, Weight,
     activation::Activation,
     embedding::Embedding,
     graph::{Attention, Graph},
@@ -18,9 +18,9 @@ use std::ops::Range;
 /// How one micro-batch goes through a model.
 pub(crate) struct DryRun<'a> {
     pub(super) ledger: MemoryLedger,
-    adapters: &'a Adapters,
+    pub(super) adapters: &'a Adapters,
     /// Whether adapters drop some of their inputs.
-    drops: bool,
+    pub(super) drops: bool,
     /// Whether gradients are wanted.
     trains: bool,
     nodes: Cell<usize>,
@@ -89,7 +89,7 @@ impl<'a> DryRun<'a> {
     }
 
     /// What a kernel makes of inputs of which `copied` bytes are not contiguous.
-    fn made<const D: usize>(&self, node: Node, shape: [usize; D], copied: u64) -> SymbolicTensor<D> {
+    pub(super) fn made<const D: usize>(&self, node: Node, shape: [usize; D], copied: u64) -> SymbolicTensor<D> {
         let bytes = bytes_of(&shape);
         self.ledger.note(&shape);
         let view = View::whole(self.ledger.launch(bytes, copied), bytes);
@@ -101,74 +101,6 @@ impl<'a> DryRun<'a> {
         if node.tracked {
             self.tape.borrow_mut().push(Recorded::new(node, step));
         }
-    }
-
-    /// A product with the base: a dense matrix and one that is trained whole keep x, a packed one nothing.
-    fn base_product(&self, linear: &Linear, x: &Rows) -> Rows {
-        let weight = Trained::from(&linear.weight);
-        let bias = linear.bias.as_ref().map_or(Trained(None), Trained::from);
-        let whole = self.adapters.whole.contains(&linear.path);
-        let node = self.node(&[x.node], whole || weight.is_some() || bias.is_some());
-        let weight_bytes = bytes_of(&[linear.inputs, linear.outputs]);
-        let bias_bytes = bytes_of(&[linear.outputs]);
-        let has_bias = linear.bias.is_some();
-        let dense = whole || matches!(linear.weight.stored, Stored::Dense(_));
-        let (kept, x_node, x_bytes) = (dense.then(|| x.view.clone()), x.node, x.view.bytes);
-        let sizes = [x.shape[0], linear.inputs, linear.outputs];
-        self.ledger.multiply(1, sizes);
-        self.record(node, move |backward, dy| {
-            backward
-                .ledger
-                .multiply(product_gradients(x_node, whole || weight.is_some()), sizes);
-            backward.weight(weight, node.id, weight_bytes);
-            backward.weight(bias, node.id, bias_bytes);
-            if whole {
-                backward.adapter(weight_bytes, 0);
-                if has_bias {
-                    backward.adapter(bias_bytes, 0);
-                }
-            }
-            if x_node.tracked {
-                let dx = backward.ledger.launch(x_bytes, dy.copied());
-                backward.register(x_node, dx, x_bytes);
-            }
-            drop(kept);
-        });
-        self.made(node, [x.shape[0], linear.outputs], x.view.copied())
-    }
-
-    /// What an adapter adds to y; keeps x and drop(x)·Aᵀ \[N, R\].
-    fn low_rank(&self, y: Rows, x: Rows, rank: usize) -> Rows {
-        let node = self.node(&[y.node, x.node], true);
-        let ([rows, inputs], [_, outputs]) = (x.shape, y.shape);
-        let (drops, h_bytes) = (self.drops, bytes_of(&[rows, rank]));
-        let h = self.ledger.launch(h_bytes, if drops { x.view.bytes } else { 0 });
-        let (a_bytes, b_bytes) = (bytes_of(&[rank, inputs]), bytes_of(&[rank, outputs]));
-        let (used, y_node, kept, x_node) = (h.clone(), y.node, x.view, x.node);
-        let (into, out_of) = ([rows, inputs, rank], [rows, rank, outputs]);
-        self.ledger.multiply(1, into);
-        self.ledger.multiply(1, out_of);
-        self.record(node, move |backward, dy| {
-            let ledger = backward.ledger.clone();
-            ledger.multiply(product_gradients(x_node, true), into);
-            ledger.multiply(2, out_of);
-            let dropped = if drops { kept.bytes } else { 0 };
-            backward.adapter(b_bytes, 0);
-            drop(h);
-            let dh = ledger.hold(h_bytes);
-            backward.adapter(a_bytes, dropped);
-            if x_node.tracked {
-                let dx = ledger.hold(kept.bytes);
-                drop(dh);
-                let dx = if drops { ledger.hold(kept.bytes) } else { dx };
-                backward.register(x_node, dx, kept.bytes);
-            }
-            backward.pass(y_node, dy);
-            drop(kept);
-        });
-        let output = self.made(node, y.shape, 0);
-        drop(used);
-        output
     }
 
     /// A norm over runs of `width`; keeps x.
@@ -185,7 +117,7 @@ impl<'a> DryRun<'a> {
             }
             if x_node.tracked {
                 let dx = backward.ledger.launch(kept.bytes, dy.copied());
-                backward.register(x_node, dx, kept.bytes);
+                backward.register_sum(x_node, dx, kept.bytes);
             }
             drop(kept);
         });
@@ -194,7 +126,7 @@ impl<'a> DryRun<'a> {
 }
 
 /// How many products the backward pass of one takes.
-fn product_gradients(x: Node, of_weights: bool) -> usize {
+pub(super) fn product_gradients(x: Node, of_weights: bool) -> usize {
     usize::from(x.tracked) + usize::from(of_weights)
 }
 
@@ -249,11 +181,30 @@ impl Graph for DryRun<'_> {
     }
 
     fn linear(&self, linear: &Linear, x: Rows) -> Rows {
-        let y = self.base_product(linear, &x);
         match self.adapters.ranks.get(&linear.path) {
-            Some(rank) => self.low_rank(y, x, *rank),
-            None => y,
+            Some(rank) if self.is_one_launch(linear) => self.adapted(None, linear, x, *rank),
+            Some(rank) => self.low_rank(self.base_product(linear, &x), x, *rank),
+            None => self.base_product(linear, &x),
         }
+    }
+
+    fn add_linear(&self, rows: Rows, linear: &Linear, x: Rows) -> Rows {
+        match self.adapters.ranks.get(&linear.path) {
+            Some(rank) if self.is_one_launch(linear) && linear.bias.is_none() => {
+                self.adapted(Some(rows), linear, x, *rank)
+            }
+            _ => self.add(rows, self.linear(linear, x)),
+        }
+    }
+
+    fn two_linears(&self, linears: [&Linear; 2], x: Rows) -> [Rows; 2] {
+        self.together(linears, &x)
+            .unwrap_or_else(|| linears.map(|linear| self.linear(linear, x.clone())))
+    }
+
+    fn three_linears(&self, linears: [&Linear; 3], x: Rows) -> [Rows; 3] {
+        self.together(linears, &x)
+            .unwrap_or_else(|| linears.map(|linear| self.linear(linear, x.clone())))
     }
 
     fn product(&self, x: Rows, weights: &SymbolicWeights) -> Rows {

@@ -2,6 +2,7 @@
 
 use super::super::forward::{dropout, launch_one, rows_width};
 use super::super::launch::Launch;
+use super::handed::{hand, take_so_far};
 use burn::backend::TensorMetadata;
 use burn::backend::tensor::FloatTensor;
 use burn_autodiff::checkpoint::base::Checkpointer;
@@ -26,8 +27,11 @@ impl<B: Launch> Backward<B, 2> for RmsNormBackward {
             grads.register::<B>(node.id, dw);
         }
         if let Some(node) = of_x {
-            let kernel = kernels::RmsNormBackward { rows, width, eps };
-            grads.register::<B>(node.id, launch_one::<B>(kernel, vec![x, w, dy], shape));
+            let so_far = take_so_far!(B, grads, ops.node, node);
+            let adds = so_far.is_some();
+            let kernel = kernels::RmsNormBackward { rows, width, eps, adds };
+            let inputs = [x, w, dy].into_iter().chain(so_far).collect();
+            hand::<B>(grads, node.id, launch_one::<B>(kernel, inputs, shape));
         }
     }
 }
@@ -55,8 +59,11 @@ impl<B: Launch> Backward<B, 3> for LayerNormBackward {
             }
         }
         if let Some(node) = of_x {
-            let kernel = kernels::LayerNormBackward { rows, width, eps };
-            grads.register::<B>(node.id, launch_one::<B>(kernel, vec![x, w, dy], shape));
+            let so_far = take_so_far!(B, grads, ops.node, node);
+            let adds = so_far.is_some();
+            let kernel = kernels::LayerNormBackward { rows, width, eps, adds };
+            let inputs = [x, w, dy].into_iter().chain(so_far).collect();
+            hand::<B>(grads, node.id, launch_one::<B>(kernel, inputs, shape));
         }
     }
 }

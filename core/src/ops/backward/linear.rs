@@ -1,8 +1,12 @@
 //! The backward passes of linear layers, with and without a low-rank branch beside them.
 
-use super::super::forms::{LoraForm, PackedForm};
-use super::super::forward::{Ops, Product, add_low_rank, column_sums, dropout, linear_dx, packed_product, rows_width};
+use super::super::forms::{AdaptedForm, BaseForm, LoraForm, PackedForm};
+use super::super::forward::{column_sums, dropout, rows_width};
 use super::super::launch::Launch;
+use super::super::products::{
+    Product, adapted_product, add_low_rank, linear_dx, low_rank_inputs, packed_product, product_and_low_rank,
+};
+use super::handed::{hand, take_so_far};
 use burn::backend::TensorMetadata;
 use burn::backend::tensor::FloatTensor;
 use burn_autodiff::NodeId;
@@ -24,15 +28,15 @@ impl<B: Launch, const N: usize> Backward<B, N> for LinearBackward {
         let ((x, w), mut parents) = (ops.state, ops.parents.into_iter());
         let [of_x, of_w, of_bias] = std::array::from_fn(|_| parents.next().flatten());
         if let Some(node) = of_w {
-            let dw = linear_dw::<B>(x.clone(), dy.clone(), &w, self.transposed);
+            let dw = linear_dw::<B>(x, dy.clone(), &w, self.transposed);
             grads.register::<B>(node.id, dw);
         }
         if let Some(node) = of_bias {
             grads.register::<B>(node.id, column_sums::<B>(dy.clone()));
         }
         if let Some(node) = of_x {
-            let dx = B::float_reshape(linear_dx::<B>(dy, w, self.transposed), x.shape());
-            grads.register::<B>(node.id, dx);
+            let so_far = take_so_far!(B, grads, ops.node, node);
+            hand::<B>(grads, node.id, linear_dx::<B>(dy, w, so_far, self.transposed));
         }
     }
 }
@@ -54,7 +58,8 @@ impl<B: Launch, const N: usize> Backward<B, N> for PackedLinearBackward {
             grads.register::<B>(node.id, column_sums::<B>(dy.clone()));
         }
         if let Some(node) = of_x {
-            grads.register::<B>(node.id, packed_product::<B>(dy, words, None, self.form.back()));
+            let so_far = take_so_far!(B, grads, ops.node, node).map(|sum| (sum, MatMulAdd::Full));
+            hand::<B>(grads, node.id, packed_product::<B>(dy, words, so_far, self.form.back()));
         }
     }
 }
@@ -72,7 +77,7 @@ pub(super) struct Branch<B: Launch> {
 
 impl<B: Launch> Branch<B> {
     pub(super) fn new(x: FloatTensor<B>, a: FloatTensor<B>, b: FloatTensor<B>, form: LoraForm) -> Self {
-        let h = <B as Ops>::linear(dropout::<B>(x.clone(), form.dropout, form.seed), a.clone(), false);
+        let h = low_rank_inputs::<B>(x.clone(), a.clone(), form);
         Self { x, a, b, h, form }
     }
 
@@ -81,14 +86,23 @@ impl<B: Launch> Branch<B> {
         add_low_rank::<B>(y, self.h.clone(), self.b.clone(), self.form.scale)
     }
 
-    /// Registers the gradients of a and b; gives the one of x, if `of_x`.
+    /// x · Wᵀ + addend + s · h · bᵀ.
+    pub(super) fn beside(
+        &self,
+        w: FloatTensor<B>,
+        addend: Option<(FloatTensor<B>, MatMulAdd)>,
+        form: AdaptedForm,
+    ) -> FloatTensor<B> {
+        adapted_product::<B>(self.x.clone(), w, addend, [self.h.clone(), self.b.clone()], form)
+    }
+
+    /// Registers the gradients of a and b; gives the one of dropout(x) · aᵀ, and a.
     fn backward(
         self,
         dy: FloatTensor<B>,
         [of_a, of_b]: [Option<NodeId>; 2],
-        of_x: bool,
         grads: &mut Gradients,
-    ) -> Option<FloatTensor<B>> {
+    ) -> [FloatTensor<B>; 2] {
         let Self { x, a, b, h, form } = self;
         let ((rows, outputs), rank) = (rows_width(&dy.shape()), a.shape()[0]);
         if let Some(node) = of_b {
@@ -112,17 +126,18 @@ impl<B: Launch> Branch<B> {
             alpha: form.scale,
         };
         let dh = down.run::<B>(dy, b);
-        let shape = x.shape();
         if let Some(node) = of_a {
             let x = dropout::<B>(x, form.dropout, form.seed);
             let da = linear_dw::<B>(x, dh.clone(), &a, false);
             grads.register::<B>(node, da);
         }
-        of_x.then(|| {
-            let dx = dropout::<B>(linear_dx::<B>(dh, a, false), form.dropout, form.seed);
-            B::float_reshape(dx, shape)
-        })
+        [dh, a]
     }
+}
+
+/// dx = dropout(dh · a).
+fn low_rank_dx<B: Launch>([dh, a]: [FloatTensor<B>; 2], form: LoraForm) -> FloatTensor<B> {
+    dropout::<B>(linear_dx::<B>(dh, a, None, false), form.dropout, form.seed)
 }
 
 #[derive(Debug)]
@@ -133,38 +148,59 @@ impl<B: Launch> Backward<B, 4> for LoraBackward {
     fn backward(self, ops: Node<Self::State, 4>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = grads.consume::<B>(&ops.node);
         let [of_y, of_x, of_a, of_b] = ops.parents.map(|node| node.map(|node| node.id));
-        let dx = ops.state.backward(dy.clone(), [of_a, of_b], of_x.is_some(), grads);
-        if let Some((node, dx)) = of_x.zip(dx) {
-            grads.register::<B>(node, dx);
+        let form = ops.state.form;
+        let low = ops.state.backward(dy.clone(), [of_a, of_b], grads);
+        if let Some(node) = of_x {
+            hand::<B>(grads, node, low_rank_dx::<B>(low, form));
         }
         if let Some(node) = of_y {
-            grads.register::<B>(node, dy);
+            hand::<B>(grads, node, dy);
         }
     }
 }
 
+/// Of x, w, a and b, and of what is added.
 #[derive(Debug)]
-pub(super) struct PackedLoraBackward {
-    pub(super) form: PackedForm,
+pub(super) struct AdaptedBackward {
+    pub(super) form: AdaptedForm,
+    /// Whether what is added is a bias.
+    pub(super) has_bias: bool,
 }
 
-/// N is 3 for x, a and b, 4 where there is a bias.
-impl<B: Launch, const N: usize> Backward<B, N> for PackedLoraBackward {
-    /// And the words.
+/// N is 4, 5 where something is added.
+impl<B: Launch, const N: usize> Backward<B, N> for AdaptedBackward {
+    /// And w.
     type State = (Branch<B>, FloatTensor<B>);
     fn backward(self, ops: Node<Self::State, N>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = grads.consume::<B>(&ops.node);
-        let ((branch, words), mut parents) = (ops.state, ops.parents.into_iter());
-        let [of_x, of_a, of_b, of_bias] = std::array::from_fn(|_| parents.next().flatten().map(|node| node.id));
-        if let Some(node) = of_bias {
-            grads.register::<B>(node, column_sums::<B>(dy.clone()));
+        let ((branch, w), mut parents) = (ops.state, ops.parents.into_iter());
+        let [of_x, of_w, of_a, of_b, of_addend] = std::array::from_fn(|_| parents.next().flatten());
+        let AdaptedForm { base, lora } = self.form;
+        match of_addend {
+            Some(node) if self.has_bias => grads.register::<B>(node.id, column_sums::<B>(dy.clone())),
+            Some(node) => hand::<B>(grads, node.id, dy.clone()),
+            None => {}
         }
-        let dx = branch.backward(dy.clone(), [of_a, of_b], of_x.is_some(), grads);
-        if let Some((node, dx)) = of_x.zip(dx) {
-            // The sum of both ways to x is made where the larger one is.
-            let addend = Some((dx, MatMulAdd::Full));
-            grads.register::<B>(node, packed_product::<B>(dy, words, addend, self.form.back()));
+        if let (Some(node), BaseForm::Dense { transposed }) = (of_w, base) {
+            let dw = linear_dw::<B>(branch.x.clone(), dy.clone(), &w, transposed);
+            grads.register::<B>(node.id, dw);
         }
+        let ids = [of_a.map(|node| node.id), of_b.map(|node| node.id)];
+        let low = branch.backward(dy.clone(), ids, grads);
+        let Some(node) = of_x else { return };
+        if lora.dropout == 0.0 {
+            // All ways to x are summed where the largest is.
+            let so_far = take_so_far!(B, grads, ops.node, node).map(|sum| (sum, MatMulAdd::Full));
+            let dx = product_and_low_rank::<B>(dy, w, so_far, low, (base, 1.0), true);
+            hand::<B>(grads, node.id, dx);
+            return;
+        }
+        let dropped = low_rank_dx::<B>(low, lora);
+        let dx = match base {
+            BaseForm::Dense { transposed } => linear_dx::<B>(dy, w, Some(dropped), transposed),
+            BaseForm::Packed(form) => packed_product::<B>(dy, w, Some((dropped, MatMulAdd::Full)), form.back()),
+        };
+        hand::<B>(grads, node.id, dx);
     }
 }
 

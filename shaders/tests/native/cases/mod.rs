@@ -89,21 +89,68 @@ pub fn products() -> Vec<Case> {
     for (batch, m, n, k) in shapes {
         for variant in 0..12 {
             let kernel = MatMul {
-                batch,
-                m,
-                n,
-                k,
                 a_trans: variant % 2 == 1,
                 b_trans: variant / 2 % 2 == 1,
                 alpha: 0.75,
                 add: [Add::None, Add::Row, Add::Full][variant / 4],
+                ..MatMul::new(batch, m, n, k, false, false)
             };
             if m < 1000 || variant % 5 == 0 {
+                cases.push(case(kernel.clone(), 1.0, 2e-5));
+            }
+            if batch == 1 && variant % 5 == 0 {
+                let kernel = MatMul {
+                    alpha: 1.0,
+                    low_rank: Some(low_rank(variant)),
+                    ..kernel
+                };
                 cases.push(case(kernel, 1.0, 2e-5));
             }
         }
     }
     cases
+}
+
+/// Groups of products: all ways in which their matrices lie, members of different sizes, every text.
+pub fn groups() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let ways = [
+        // x·Aᵀ of several; dy·B of several; dhᵀ·x; dyᵀ·h.
+        ([Operand::One, Operand::Each], true, [false, true]),
+        ([Operand::Each, Operand::Each], true, [false, false]),
+        ([Operand::Row, Operand::One], false, [true, false]),
+        ([Operand::Each, Operand::Row], false, [true, false]),
+    ];
+    for ([a, b], is_row, [a_trans, b_trans]) in ways {
+        for (m, n, k) in [(1, 8, 40), (3, 4, 36), (40, 8, 67), (150, 20, 33), (6, 130, 21)] {
+            for count in 1..=3 {
+                let member = |i: usize| {
+                    // What all read has one size; the others differ.
+                    let [m, n, k] = match [a, b] {
+                        [Operand::One, _] => [m, n + 3 * i, k],
+                        [_, Operand::One] => [m + 3 * i, n, k],
+                        _ => [m + 2 * i, n + i, k + usize::from(is_row) * 5 * i],
+                    };
+                    MatMul {
+                        alpha: 0.5 + i as f32,
+                        ..MatMul::new(1, m, n, k, a_trans, b_trans)
+                    }
+                };
+                let members = (0..count).map(member).collect();
+                cases.push(case(MatMulGroup { members, a, b, is_row }, 1.0, 2e-5));
+            }
+        }
+    }
+    cases
+}
+
+/// What products are added besides, of odd ranks.
+fn low_rank(variant: usize) -> LowRank {
+    LowRank {
+        rank: [3, 8, 1][variant % 3],
+        across: variant % 2 == 0,
+        scale: 1.5,
+    }
 }
 
 /// Normalisations.
@@ -112,12 +159,16 @@ pub fn norms() -> Vec<Case> {
     let mut cases = Vec::new();
     for (rows, width) in ROWS_AND_WIDTHS {
         cases.push(case(RmsNorm { rows, width, eps }, 2.0, 1e-5));
-        cases.push(case(RmsNormBackward { rows, width, eps }, 2.0, 2e-5));
+        for adds in [false, true] {
+            cases.push(case(RmsNormBackward { rows, width, eps, adds }, 2.0, 2e-5));
+        }
         cases.push(case(RmsNormWeightBackward { rows, width, eps }, 2.0, 2e-5));
         // A row of one has no variance: its scale is rsqrt(eps), which multiplies rounding errors.
         if width > 1 {
             cases.push(case(LayerNorm { rows, width, eps }, 2.0, 1e-5));
-            cases.push(case(LayerNormBackward { rows, width, eps }, 2.0, 5e-5));
+            for adds in [false, true] {
+                cases.push(case(LayerNormBackward { rows, width, eps, adds }, 2.0, 5e-5));
+            }
             cases.push(case(LayerNormWeightBackward { rows, width, eps }, 2.0, 2e-5));
         }
     }
@@ -451,7 +502,12 @@ pub fn packed() -> Vec<Case> {
                 };
                 for (i, &m) in ms.iter().enumerate() {
                     let add = [Add::None, Add::Row, Add::Full][(number + i) % 3];
-                    let kernel = PackedMatMul { m, matrix, across, add };
+                    let low_rank = ((number + i) % 2 == 0).then(|| low_rank(usize::from(!across) + 2 * i));
+                    let kernel = PackedMatMul {
+                        add,
+                        low_rank,
+                        ..PackedMatMul::new(m, matrix, across)
+                    };
                     let mut product = case(kernel, 1.0, 2e-5);
                     product.inputs[0] = noise.sixteen_bits(product.inputs[0].len());
                     product.inputs[1] = words(&matrix, &mut noise);
@@ -516,6 +572,7 @@ pub fn eight_bits() -> Vec<Case> {
 pub fn all() -> Vec<Case> {
     [
         products(),
+        groups(),
         packed(),
         norms(),
         attention(),

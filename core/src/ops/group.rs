@@ -1,0 +1,87 @@
+//! Linears with adapters that read the same rows (q, k and v; gate and up): their products of low rank are made together, in one
+//! launch. [`super::backward`] does the same in the backward pass.
+
+use super::forms::AdaptedForm;
+use super::forward::rows_width;
+use super::launch::Launch;
+use super::products::{Product, product_and_low_rank};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Shape, TensorMetadata};
+use lorakeet_shaders::{Add as MatMulAdd, MatMulGroup, Operand};
+
+/// A linear of a group: its matrix, its bias, its adapter's matrices.
+#[derive(Debug, Clone)]
+pub(super) struct Member<B: Launch> {
+    pub(super) w: FloatTensor<B>,
+    pub(super) bias: Option<FloatTensor<B>>,
+    pub(super) a: FloatTensor<B>,
+    pub(super) b: FloatTensor<B>,
+    pub(super) form: AdaptedForm,
+}
+
+impl<B: Launch> Member<B> {
+    pub(super) fn new(w: FloatTensor<B>, [a, b]: [FloatTensor<B>; 2], form: AdaptedForm) -> Self {
+        let bias = None;
+        Self { w, bias, a, b, form }
+    }
+
+    pub(super) fn with_bias(self, bias: FloatTensor<B>) -> Self {
+        let bias = Some(bias);
+        Self { bias, ..self }
+    }
+
+    pub(super) fn rank(&self) -> usize {
+        self.a.shape()[0]
+    }
+
+    pub(super) fn outputs(&self) -> usize {
+        self.b.shape()[0]
+    }
+}
+
+/// The outputs of a group, and x · aᵀ of each, one after the other.
+pub(super) fn adapted_group<B: Launch, const N: usize>(
+    x: &FloatTensor<B>,
+    members: &[Member<B>; N],
+) -> ([FloatTensor<B>; N], FloatTensor<B>) {
+    let (rows, inputs) = rows_width(&x.shape());
+    let down = |member: &Member<B>| Product {
+        m: rows,
+        n: member.rank(),
+        k: inputs,
+        a_trans: false,
+        b_trans: true,
+        alpha: 1.0,
+    };
+    let kernel = group(members.iter().map(down), [Operand::One, Operand::Each], true);
+    let all = std::iter::once(x.clone()).chain(members.iter().map(|member| member.a.clone()));
+    let h = in_a_row::<B>(kernel, all.collect());
+    let outputs = std::array::from_fn(|i| {
+        let Member { w, bias, b, form, .. } = members[i].clone();
+        let addend = bias.map(|bias| (bias, MatMulAdd::Row));
+        let low = [part::<B>(&h, rows, members, i), b];
+        product_and_low_rank::<B>(x.clone(), w, addend, low, (form.base, form.lora.scale), false)
+    });
+    (outputs, h)
+}
+
+/// Products in one launch, whose matrices lie as `operands` say.
+pub(super) fn group(products: impl Iterator<Item = Product>, [a, b]: [Operand; 2], is_row: bool) -> MatMulGroup {
+    let members = products.map(|product| product.kernel(MatMulAdd::None)).collect();
+    MatMulGroup { members, a, b, is_row }
+}
+
+/// Launches a group whose outputs lie one after the other.
+pub(super) fn in_a_row<B: Launch>(kernel: MatMulGroup, inputs: Vec<FloatTensor<B>>) -> FloatTensor<B> {
+    let len = kernel.members.iter().map(|member| member.m * member.n).sum();
+    let [output] = B::launch(kernel, inputs, [Shape::new([len])]);
+    output
+}
+
+/// What belongs to member `i` of matrices [rows, R] that lie one after the other.
+pub(super) fn part<B: Launch>(row: &FloatTensor<B>, rows: usize, members: &[Member<B>], i: usize) -> FloatTensor<B> {
+    let start: usize = members[..i].iter().map(|member| rows * member.rank()).sum();
+    let rank = members[i].rank();
+    let part = B::float_slice(row.clone(), &[(start..start + rows * rank).into()]);
+    B::float_reshape(part, Shape::new([rows, rank]))
+}
