@@ -351,7 +351,7 @@ fn a_run_whose_checkpoints_have_no_room_says_so_before_its_first_step_and_trains
 
 #[test]
 fn what_was_written_before_an_interruption_is_shown_after_it() {
-    let sampling = |keep: Keep, steps: usize| Command::Train {
+    let sampling = |keep: Keep, steps: i64| Command::Train {
         config: Box::new(RunConfig {
             max_steps: steps,
             ..short()
