@@ -9,15 +9,6 @@ use crate::state::PageState;
 use leptos::prelude::*;
 use lorakeet_core::protocol::{HubListing, HubProgress};
 
-/// Whether something can be asked of the engine now.
-pub fn is_free(state: PageState) -> bool {
-    let is_idle = matches!(
-        state.worker.job.get(),
-        None | Some(Job::Preview | Job::Estimate | Job::Probe | Job::Forms | Job::HubModels)
-    );
-    state.worker.engine.get() == Engine::Ready && is_idle && !state.training.phase.with(Phase::is_under_way)
-}
-
 /// The field, and what comes of it.
 #[component]
 pub fn FromHub() -> impl IntoView {
@@ -27,7 +18,7 @@ pub fn FromHub() -> impl IntoView {
     let has_name = move || models.name.with(|name| !name.trim().is_empty());
     let host = move || models.endpoint.with(|endpoint| hub::host(endpoint).to_owned());
     let look = move || {
-        if has_name() && is_free(state) {
+        if has_name() && state.hub_is_free() {
             state.look_at_hub(models.name.get_untracked());
         }
     };
@@ -70,7 +61,7 @@ pub fn FromHub() -> impl IntoView {
                 <p class="hint">{state.text(|w| w.hub.token_hint)}</p>
             </details>
             <p class="buttons">
-                <button type="button" data-testid="hub-look" prop:disabled=move || !has_name() || !is_free(state)
+                <button type="button" data-testid="hub-look" prop:disabled=move || !has_name() || !state.hub_is_free()
                     on:click=move |_| look()>{move || (state.words().hub.look)(&host())}</button>
                 <Show when=asks>
                     <button type="button" data-testid="hub-cancel" on:click=move |_| state.cancel_download()>
@@ -146,7 +137,7 @@ fn Listing(listing: HubListing) -> impl IntoView {
         view! {
             <label class="field">
                 <span class="field-name">{state.text(|w| w.hub.choose)}</span>
-                <select data-testid="hub-file" on:change=pick prop:disabled=move || !is_free(state)>{options}</select>
+                <select data-testid="hub-file" on:change=pick prop:disabled=move || !state.hub_is_free()>{options}</select>
             </label>
         }
     });
@@ -168,7 +159,7 @@ fn Listing(listing: HubListing) -> impl IntoView {
             {no_room}
             <p class="buttons">
                 <button type="button" class="primary" data-testid="hub-download"
-                    prop:disabled=move || !is_free(state) || lacks_room || has_problem
+                    prop:disabled=move || !state.hub_is_free() || lacks_room || has_problem
                     on:click=move |_| state.download()>{label}</button>
             </p>
         </div>

@@ -1,6 +1,5 @@
 //! What is stored in the browser: runs, models and copies of files in lists of one make, what they take, and how they are removed.
 
-use super::hub;
 use super::notice::Notice;
 use super::stored_runs::{is_free, moment, what};
 use crate::conversation::Job;
@@ -258,7 +257,7 @@ fn Row(kind: Kind, item: Item) -> impl IntoView {
         };
         let is_off = move || match action {
             Action::GoOn => !is_free(state),
-            Action::Use | Action::Fetch => !hub::is_free(state),
+            Action::Use | Action::Fetch => !state.hub_is_free(),
         };
         view! {
             <button type="button" data-testid=name prop:disabled=is_off on:click=move |_| act(state, &item)>{state.text(label)}</button>

@@ -4,6 +4,7 @@ use super::PageState;
 use crate::conversation::{Engine, Job};
 use crate::hub;
 use crate::loaded::ModelSource;
+use crate::run::Phase;
 use crate::settings::Preset;
 use crate::storage::Stored;
 use leptos::prelude::*;
@@ -14,6 +15,15 @@ use std::time::Duration;
 const BETWEEN_LOOKS: Duration = Duration::from_secs(3);
 
 impl PageState {
+    /// Whether something of a hub's can be asked of the engine now.
+    pub fn hub_is_free(self) -> bool {
+        let is_idle = matches!(
+            self.worker.job.get(),
+            None | Some(Job::Preview | Job::Estimate | Job::Probe | Job::Forms | Job::HubModels)
+        );
+        self.worker.engine.get() == Engine::Ready && is_idle && !self.training.phase.with(Phase::is_under_way)
+    }
+
     /// Asks the hub what the model of this name is made of.
     pub fn look_at_hub(self, name: String) {
         let Some(config) = self.config() else { return };

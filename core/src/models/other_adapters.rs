@@ -162,7 +162,7 @@ fn check(form: &AdapterForm, place: &Place, module: &AdapterModule, layers: usiz
         let rows = place.outputs;
         if heads
             .checked_mul(2)
-            .is_none_or(|halves| halves == 0 || rows % halves != 0)
+            .is_none_or(|halves| halves == 0 || !rows.is_multiple_of(halves))
         {
             return Err(Error::model(format_msg::RowsAreNoHeads { rows, heads }).field(name));
         }

@@ -1,6 +1,11 @@
 //! The engine's operations as burn dispatches them to a backend; documented on the functions of [`super`]. [`super::forward`] has
 //! them for every backend that launches kernels, [`super::backward`] with gradients.
 
+#![allow(
+    clippy::too_many_arguments,
+    reason = "burn dispatches operations whose tensors are arguments of their own"
+)]
+
 use super::forms::{AdamWStep, AdaptedForm, AttentionForm, LoraForm, PackedForm, RopeForm, VocabularyForm};
 use burn::backend::{Backend, backend_extension, tensor::FloatTensor};
 use lorakeet_shaders as kernels;

@@ -123,7 +123,8 @@ fn a_classifier_has_classes_and_what_the_script_does_not_train_is_refused_with_a
     for row in lines(&files["rows.jsonl"]) {
         assert!(row["label"].as_u64().is_some_and(|label| label < classes), "{row}");
     }
-    let changes: [(&str, fn(&mut RunConfig)); 4] = [
+    type Change = fn(&mut RunConfig);
+    let changes: [(&str, Change); 4] = [
         ("loss_of", |config| config.loss = Some("focal".into())),
         ("classifier_", |config| config.classifier_hidden_size = 8),
         ("generation and classification", |config| {

@@ -28,8 +28,15 @@ struct Shared<B: Launch, const G: usize> {
     members: [Member<B>; G],
     /// x · aᵀ of each, one after the other.
     h: FloatTensor<B>,
-    /// The gradient of each output and the nodes of its a and b, as they come.
-    arrived: [Option<(FloatTensor<B>, [Option<NodeId>; 2])>; G],
+    /// Of each output, as they come.
+    arrived: [Option<Arrived<B>>; G],
+}
+
+/// The gradient of an output, and the nodes of its a and b.
+#[derive(Debug)]
+struct Arrived<B: Launch> {
+    dy: FloatTensor<B>,
+    nodes: [Option<NodeId>; 2],
 }
 
 impl<B: Launch, const G: usize> Group<B, G> {
@@ -105,15 +112,15 @@ impl<B: Launch, const G: usize, const N: usize> Backward<B, N> for GroupBackward
         let Group(shared) = ops.state;
         let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
         let nodes = [of_a.map(|node| node.id), of_b.map(|node| node.id)];
-        shared.arrived[self.member] = Some((dy, nodes));
+        shared.arrived[self.member] = Some(Arrived { dy, nodes });
         if shared.arrived.iter().any(Option::is_none) {
             return;
         }
         let arrived = shared.arrived.each_mut().map(Option::take);
         let nodes = arrived
             .each_ref()
-            .map(|arrived| arrived.as_ref().map(|(_, nodes)| *nodes));
-        let dys: Vec<_> = arrived.into_iter().flatten().map(|(dy, _)| dy).collect();
+            .map(|arrived| arrived.as_ref().map(|arrived| arrived.nodes));
+        let dys: Vec<_> = arrived.into_iter().flatten().map(|arrived| arrived.dy).collect();
         let Ok(dys) = <[FloatTensor<B>; G]>::try_from(dys) else {
             return;
         };

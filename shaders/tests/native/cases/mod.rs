@@ -148,7 +148,7 @@ pub fn groups() -> Vec<Case> {
 fn low_rank(variant: usize) -> LowRank {
     LowRank {
         rank: [3, 8, 1][variant % 3],
-        across: variant % 2 == 0,
+        across: variant.is_multiple_of(2),
         scale: 1.5,
     }
 }

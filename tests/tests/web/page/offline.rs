@@ -152,7 +152,8 @@ async fn a_newer_version_waits_until_it_is_asked_for_and_no_run_is_under_way() -
 
     // The newer worker answers this page, too, before it is loaded anew; and a tab that was closed is counted for a moment.
     page.run("window.isOfTheOldVersion = true", Vec::new()).await?;
-    let take_until_loaded_anew = "if (window.isOfTheOldVersion) document.querySelector('[data-testid=\"take-version\"]')?.click();
+    let take_until_loaded_anew =
+        "if (window.isOfTheOldVersion) document.querySelector('[data-testid=\"take-version\"]')?.click();
         return !window.isOfTheOldVersion";
     page.wait_until("the page is loaded anew", READY, take_until_loaded_anew)
         .await?;
