@@ -1,10 +1,9 @@
 //! A model from a hub: its name, the host that is asked, what it is made of, its download; and the models that are stored.
 
 use super::storage::{Kind, StoredList};
-use crate::conversation::{Engine, Job};
+use crate::conversation::Job;
 use crate::format;
 use crate::hub;
-use crate::run::Phase;
 use crate::state::PageState;
 use leptos::prelude::*;
 use lorakeet_core::protocol::{HubListing, HubProgress};
