@@ -96,6 +96,15 @@ impl Add {
         }
     }
 
+    /// Adds what is as large as the output, behind the products, as a sum of two tensors would be.
+    pub(crate) fn twin(self, inputs: &[&[f32]], out: &mut [f32]) {
+        if self == Self::Full {
+            for (total, addend) in out.iter_mut().zip(inputs[2]) {
+                *total += addend;
+            }
+        }
+    }
+
     /// The length of its input, where it has one.
     pub(crate) fn len(self, m: usize, n: usize) -> Option<usize> {
         match self {
@@ -576,22 +585,20 @@ impl Kernel for MatMul {
 
     fn twin(&self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) {
         let out = &mut *outputs[0];
-        match self.add {
-            Add::None => {}
-            Add::Row => out
-                .chunks_exact_mut(self.n.max(1))
-                .for_each(|row| row.copy_from_slice(inputs[2])),
-            Add::Full => out.copy_from_slice(inputs[2]),
-        }
         if out.is_empty() {
             return;
         }
+        if self.add == Add::Row {
+            out.chunks_exact_mut(self.n.max(1))
+                .for_each(|row| row.copy_from_slice(inputs[2]));
+        }
         if self.k > 0 {
-            self.spread(inputs[0], inputs[1], out, self.add != Add::None);
+            self.spread(inputs[0], inputs[1], out, self.add == Add::Row);
         }
         if let (Some(low), [.., l, r]) = (&self.low_rank, inputs) {
             low.twin([self.m, self.n], [l, r], out);
         }
+        self.add.twin(inputs, out);
     }
 }
 

@@ -374,7 +374,7 @@ impl Bert {
             if !g.enter(&mut x) {
                 continue;
             }
-            let qkv = [&layer.q, &layer.k, &layer.v].map(|linear| g.linear(linear, x.clone()));
+            let qkv = g.three_linears([&layer.q, &layer.k, &layer.v], x.clone());
             let mixed = g.attention(qkv, Attention::plain(self.heads, &mask, scoring));
             let sum = g.add_linear(x, &layer.attention_out, mixed);
             x = g.layer_norm(&layer.attention_norm, sum);

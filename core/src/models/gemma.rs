@@ -307,9 +307,8 @@ impl Gemma {
                 Some(angles) if layer.slides => angles,
                 _ => &angles,
             };
-            let q = norm(&layer.q_norm, g.linear(&layer.q, normed.clone()));
-            let k = norm(&layer.k_norm, g.linear(&layer.k, normed.clone()));
-            let v = g.linear(&layer.v, normed);
+            let [q, k, v] = g.three_linears([&layer.q, &layer.k, &layer.v], normed);
+            let (q, k) = (norm(&layer.q_norm, q), norm(&layer.k_norm, k));
             let scoring = AttentionScoring {
                 scale: self.scale,
                 soft_cap: self.score_cap,
@@ -330,8 +329,8 @@ impl Gemma {
             let mixed = g.linear(&layer.o, g.attention([q, k, v], attention));
             x = g.add(x, g.rms_norm(&layer.attention_norm, mixed));
             let normed = g.rms_norm(&layer.mlp_input_norm, x.clone());
-            let gate = g.activation(self.activation, g.linear(&layer.gate, normed.clone()));
-            let inner = g.multiply(gate, g.linear(&layer.up, normed));
+            let [gate, up] = g.two_linears([&layer.gate, &layer.up], normed);
+            let inner = g.multiply(g.activation(self.activation, gate), up);
             let down = g.linear(&layer.down, inner);
             x = g.add(x, g.rms_norm(&layer.mlp_norm, down));
         }

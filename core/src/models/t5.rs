@@ -434,7 +434,7 @@ impl EncoderDecoder {
                 let seen = match &encoded {
                     Some(Encoded { hidden, mask }) => {
                         let hidden = g.view(hidden);
-                        let (k, v) = (g.linear(&cross.k, hidden.clone()), g.linear(&cross.v, hidden));
+                        let [k, v] = g.two_linears([&cross.k, &cross.v], hidden);
                         let (k, v) = g.extend_cache(count + i, k, v);
                         Some((k, v, mask.clone()))
                     }
@@ -458,10 +458,12 @@ impl EncoderDecoder {
 
     fn mlp<G: Graph>(&self, g: &G, block: &Block, x: G::Rows) -> G::Rows {
         let normed = g.rms_norm(&block.mlp_norm, x.clone());
-        let inner = g.activation(self.activation, g.linear(&block.up, normed.clone()));
         let inner = match &block.gate {
-            None => inner,
-            Some(gate) => g.multiply(inner, g.linear(gate, normed)),
+            None => g.activation(self.activation, g.linear(&block.up, normed)),
+            Some(gate) => {
+                let [up, gate] = g.two_linears([&block.up, gate], normed);
+                g.multiply(g.activation(self.activation, up), gate)
+            }
         };
         g.add_linear(x, &block.down, inner)
     }
@@ -491,7 +493,7 @@ impl EncoderDecoder {
 impl Projections {
     /// q, k and v \[B·T, H·D\].
     fn qkv<G: Graph>(&self, g: &G, x: G::Rows) -> [G::Rows; 3] {
-        [&self.q, &self.k, &self.v].map(|linear| g.linear(linear, x.clone()))
+        g.three_linears([&self.q, &self.k, &self.v], x)
     }
 
     async fn load(loader: &mut Loader<'_>, path: &str, width: usize, inner: usize) -> Result<Self> {

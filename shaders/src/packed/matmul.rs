@@ -377,11 +377,10 @@ impl Kernel for PackedMatMul {
         let out = &mut *outputs[0];
         let (n, k) = (self.n(), self.k());
         match self.add {
-            Add::None => out.fill(0.0),
+            Add::None | Add::Full => out.fill(0.0),
             Add::Row => out
                 .chunks_exact_mut(n.max(1))
                 .for_each(|row| row.copy_from_slice(inputs[2])),
-            Add::Full => out.copy_from_slice(inputs[2]),
         }
         if out.is_empty() {
             return;
@@ -392,6 +391,7 @@ impl Kernel for PackedMatMul {
         if let (Some(low), [.., l, r]) = (&self.low_rank, inputs) {
             low.twin([self.m, n], [l, r], out);
         }
+        self.add.twin(inputs, out);
     }
 }
 

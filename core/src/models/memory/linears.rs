@@ -84,15 +84,17 @@ impl DryRun<'_> {
             drop(h);
             let dh = ledger.hold(h_bytes);
             backward.adapter(a_bytes, dropped);
+            let bytes = kept.bytes;
+            drop(kept);
             if x_node.tracked {
                 let _low = ledger.hold(dropped);
-                let dx = ledger.launch(kept.bytes, dy.copied());
+                let dx = ledger.launch(bytes, dy.copied());
                 match drops {
-                    true => backward.register(x_node, dx, kept.bytes),
-                    false => backward.register_sum(x_node, dx, kept.bytes),
+                    true => backward.register(x_node, dx, bytes),
+                    false => backward.register_sum(x_node, dx, bytes),
                 }
             }
-            drop((dh, kept, dy));
+            drop((dh, dy));
         });
         let output = self.made(node, [rows, outputs], copied);
         drop((used, onto));

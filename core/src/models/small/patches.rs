@@ -193,7 +193,7 @@ impl Patches {
         let scoring = AttentionScoring::plain(self.width / heads, AttentionMask::Full);
         for (i, layer) in self.layers.iter().enumerate() {
             let normed = g.layer_norm(&layer.norm_1, x.clone());
-            let qkv = [&layer.q, &layer.k, &layer.v].map(|linear| g.linear(linear, normed.clone()));
+            let qkv = g.three_linears([&layer.q, &layer.k, &layer.v], normed);
             let mixed = g.attention(qkv, Attention::plain(heads, &mask, scoring));
             x = g.add(x, drop(g.linear(&layer.o, mixed), 2 * i + 1));
             let normed = g.layer_norm(&layer.norm_2, x.clone());
