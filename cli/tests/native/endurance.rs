@@ -96,7 +96,8 @@ fn is_killed_again_and_again(name: &str, write: fn(&Place, usize), steps_a_kill:
         place.wait_for_steps(&mut child, killed * steps_a_kill + chance.below(steps_a_kill));
         std::thread::sleep(Duration::from_micros(chance.below(MOST_MICROSECONDS) as u64));
         let _ = child.kill();
-        if child.wait().expect("it ends").success() {
+        let ended = child.wait().expect("it ends");
+        if ended.success() {
             // It was quicker than the kill: another run takes its place.
             ends_alike(&place);
             place.forget_out();
@@ -104,6 +105,7 @@ fn is_killed_again_and_again(name: &str, write: fn(&Place, usize), steps_a_kill:
             assert!(over <= kills, "no run lasts until it is killed");
             continue;
         }
+        assert!(cfg!(windows) || ended.code().is_none(), "{words:?} is refused: {ended}");
         killed += 1;
         resumed += usize::from(words == AGAIN);
         in_a_write += usize::from(place.unfinished() > 0);
@@ -111,8 +113,8 @@ fn is_killed_again_and_again(name: &str, write: fn(&Place, usize), steps_a_kill:
     place.says(0, place.next_words());
     ends_alike(&place);
     figure(&format!(
-        "{name}, `lorakeet train`: {killed} kills, {resumed} of processes that had gone on, {in_a_write} in the middle of a \
-         write; {steps} losses and {} are those of the uninterrupted run; {:.0} s",
+        "{name}, `lorakeet train`: {killed} kills, {resumed} of them in a run that had gone on, {in_a_write} in the middle of a write; \
+         {steps} losses and {} are those of the uninterrupted run; {:.0} s",
         files.join(", "),
         started.elapsed().as_secs_f64()
     ));
