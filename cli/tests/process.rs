@@ -1,5 +1,7 @@
 //! The command `lorakeet` as a process: killed, interrupted, without a reader, and in folders that hold something already.
 
+#[path = "native/endurance.rs"]
+mod endurance;
 #[path = "native/inspect.rs"]
 mod inspect;
 #[path = "native/runs.rs"]
@@ -121,38 +123,6 @@ impl Drop for Place {
 
 const FIRST: &[&str] = &["train", "run.yaml"];
 const AGAIN: &[&str] = &["train", "run.yaml", "--resume-from-checkpoint", "true"];
-
-#[test]
-fn a_run_that_is_killed_again_and_again_ends_as_one_that_is_not() {
-    let lines = "train_file: rows.csv\noutput_dir: out\nmax_steps: 30\nsave_steps: 3\nsave_total_limit: 2\n";
-    let whole = Place::new("whole");
-    whole.run(lines);
-    whole.says(0, FIRST);
-    let place = Place::new("killed");
-    place.run(lines);
-    // Behind a save, in one, and before the first.
-    for steps in [2, 7, 12, 16, 24] {
-        let words = if place.checkpoints().is_empty() { FIRST } else { AGAIN };
-        let mut child = place.command(words).stderr(Stdio::null()).spawn().expect("it starts");
-        place.wait_for_steps(&mut child, steps);
-        std::thread::sleep(Duration::from_millis(steps as u64));
-        let _ = child.kill();
-        child.wait().expect("it ends");
-    }
-    let words = if place.checkpoints().is_empty() { FIRST } else { AGAIN };
-    place.says(0, words);
-    assert_eq!(place.steps(), whole.steps(), "each step once, with the same loss");
-    for file in ["model.safetensors", "predictions.csv"] {
-        assert!(
-            place.read(&format!("out/{file}")) == whole.read(&format!("out/{file}")),
-            "{file}"
-        );
-    }
-    assert_eq!(place.checkpoints(), whole.checkpoints());
-    let left_over = fs::read_dir(place.0.join("out")).expect("a folder").flatten();
-    let left_over = left_over.filter(|entry| entry.path().extension().is_some_and(|ending| ending == "part"));
-    assert_eq!(left_over.count(), 0);
-}
 
 #[test]
 fn the_newest_whole_checkpoint_is_taken_and_torn_ones_are_said() {

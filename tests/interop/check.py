@@ -5,7 +5,8 @@ A short run trains an adapter on SmolLM2. Its exports are loaded by each program
 `lorakeet generate`, token by token. The adapters of the golden cases, which PEFT wrote and whose logits PEFT computed, are
 exported too: transformers and MLX have to find the same logits. Another run trains all-MiniLM-L6-v2 on how alike two texts are:
 sentence-transformers has to find the same cosines. A run is exported as a script for a cluster, which has to find the run's losses
-on two processes. Prints a line for each comparison; ends with 1 after a failure.
+on two processes. What the command fetches from a hub lies where huggingface_hub puts it (hub.py). Prints a line for each
+comparison; ends with 1 after a failure.
 """
 
 import argparse
@@ -18,6 +19,8 @@ from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import load_file
+
+from hub import check_hub
 
 LOGITS = 1e-4
 LOSSES = 5e-4
@@ -327,11 +330,12 @@ def check_cluster(lorakeet, smollm2, work):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lorakeet", required=True)
+    parser.add_argument("--hub", required=True)
     parser.add_argument("--golden", type=Path, required=True)
     parser.add_argument("--smollm2", type=Path, required=True)
     parser.add_argument("--minilm", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("parts", nargs="*", help="transformers, mlx, sentence-transformers, smollm2, cluster; all without")
+    parser.add_argument("parts", nargs="*", help="transformers, mlx, sentence-transformers, smollm2, cluster, hub; all without")
     wish = parser.parse_args()
     wish.work.mkdir(parents=True, exist_ok=True)
     lorakeet = Command(wish.lorakeet)
@@ -341,6 +345,7 @@ def main():
         "sentence-transformers": lambda: check_sentence_transformers(lorakeet, wish.minilm, wish.work),
         "smollm2": lambda: check_smollm2(lorakeet, wish.smollm2, wish.work),
         "cluster": lambda: check_cluster(lorakeet, wish.smollm2, wish.work),
+        "hub": lambda: check_hub(wish.lorakeet, wish.hub, wish.work / "hub", report),
     }
     for name, check in parts.items():
         if not wish.parts or name in wish.parts:

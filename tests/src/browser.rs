@@ -347,6 +347,12 @@ impl Page {
         format!("the browser's console:\n{lines}")
     }
 
+    /// Host and port of what drives the browser.
+    pub(crate) fn driver_address(&self) -> String {
+        let url = self.driver.url();
+        url.strip_prefix("http://").unwrap_or(&url).to_owned()
+    }
+
     /// Kills the browser's GPU process, as a driver's crash does: every device in the page is lost.
     ///
     /// # Errors

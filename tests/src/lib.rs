@@ -4,12 +4,14 @@
 //! show them the built page or a test's own, and a look at how much memory a process takes.
 //!
 //! Integration tests are one program a stage of `cargo xtask test`: `native`, `golden`, `hostile`, `models`, `web`, `browsers`,
-//! `hosts` and `soak`.
+//! `hosts` and `soak`. The stage `endurance` runs their modules of that name at length.
 
 pub mod accessibility;
 pub mod alone;
 pub mod browser;
+pub mod devtools;
 pub mod driver;
+pub mod endurance;
 pub mod fake_hub;
 pub mod file_site;
 pub mod generated;
@@ -19,6 +21,7 @@ pub mod gguf;
 pub mod golden;
 pub mod gpu_shim;
 pub mod json_schema;
+pub mod kept_run;
 pub mod lab_walk;
 pub mod lesson_recorder;
 pub mod marionette;

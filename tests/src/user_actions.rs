@@ -18,8 +18,8 @@ pub const SAME: f64 = 1e-3;
 /// Where the run stands.
 pub const STATUS: &str = "document.querySelector('[data-testid=\"status\"]')?.dataset.phase";
 /// The newest step, 0 before the first.
-pub const STEP: &str = "parseInt((document.querySelector('[data-testid=\"step\"]')?.textContent ?? '').replace(/\\D*\\/.*/, '')\
-                    .replace(/[^0-9]/g, '')) || 0";
+pub const STEP: &str = "(parseInt((document.querySelector('[data-testid=\"step\"]')?.textContent ?? '').replace(/\\D*\\/.*/, '')\
+                    .replace(/[^0-9]/g, '')) || 0)";
 
 impl Page {
     /// Sets a knob, which the page must take.

@@ -1,5 +1,6 @@
 //! The stage `interop`: what the command exports, loaded by the programs that it is for, and runs as scripts on two processes of
-//! theirs. They are Python packages, installed once into a virtual environment in the cache (about 6 GB with torch).
+//! theirs; and what it keeps of a hub, held against what huggingface_hub does. They are Python packages, installed once into a
+//! virtual environment in the cache (about 6 GB with torch).
 
 use crate::models;
 use crate::places::{Places, say};
@@ -16,10 +17,15 @@ const SCRIPT: &str = "tests/interop/check.py";
 /// Exports with the command, and compares what the programs make of it.
 pub fn check(places: &Places, golden: &Path) -> Result<()> {
     let python = environment(places)?;
-    run(places.cargo("build").args(["--release", "--locked", "--bins"]))?;
+    run(places
+        .cargo("build")
+        .args(["--release", "--locked", "--bins", "--example", "fake_hub"]))?;
     let mut command = Command::new(python);
     command.current_dir(&places.root).arg(SCRIPT);
     command.arg("--lorakeet").arg(places.target.join("release/lorakeet"));
+    command
+        .arg("--hub")
+        .arg(places.target.join("release/examples/fake_hub"));
     command.arg("--golden").arg(golden);
     command.arg("--smollm2").arg(models::smollm2(places)?);
     command.arg("--minilm").arg(models::minilm(places)?);

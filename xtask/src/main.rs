@@ -57,6 +57,7 @@ cargo xtask test [STAGE...]      run the stages lint to web, or only the named o
     browsers   every lesson in Firefox ESR, WebKitGTK and Chromium, an hour and more (only when named)
     hosts      the lab in a page of another site, an mdBook, a Jupyter notebook and a Vite app (only when named; needs npm)
     soak       two thousand steps on the CPU, on Vulkan and in Chromium, with memory watched (only when named)
+    endurance  runs killed, closed, without a GPU or room again and again, natively and in three browsers (only when named)
     interop    exports in transformers, PEFT, sentence-transformers, llama.cpp and MLX, which it installs in the cache, 6 GB (only when named)
 cargo xtask bench [--browser] [--hardware] [WORD]
                                  measure training steps natively or in a real Chromium, all or those whose name contains

@@ -5,8 +5,11 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+/// What a test writes before a figure that is worth reading again at the end.
+const FIGURE: &str = "endurance: ";
+
 /// What test runners said at their ends, added up.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Tests that held.
     pub passed: u64,
@@ -14,11 +17,17 @@ pub struct Tally {
     pub failed: u64,
     /// Closing lines seen.
     pub runners: u64,
+    /// The figures that tests wrote.
+    pub figures: Vec<String>,
 }
 
 impl Tally {
-    /// Adds a line if it closes a run of cargo's test harness: `test result: ok. 12 passed; 0 failed; ...`.
+    /// Adds a line if it closes a run of cargo's test harness: `test result: ok. 12 passed; 0 failed; ...`, or has a figure,
+    /// behind the test's name where the harness left the line open.
     fn read(&mut self, line: &str) {
+        if let Some((_, figure)) = line.split_once(FIGURE) {
+            self.figures.push(figure.trim_end().to_owned());
+        }
         let Some(rest) = line.trim_start().strip_prefix("test result: ") else {
             return;
         };
@@ -123,9 +132,20 @@ mod tests {
             Tally {
                 passed: 15,
                 failed: 2,
-                runners: 2
+                runners: 2,
+                figures: Vec::new()
             }
         );
+    }
+
+    #[test]
+    fn figures_are_kept_without_the_name_of_their_test() {
+        let mut tally = Tally::default();
+        tally.read("test endurance::a_run_is_killed ... endurance: 50 kills; 12 s\n");
+        tally.read("endurance: 20 closed tabs");
+        tally.read("test endurance::another ... ok");
+        assert_eq!(tally.figures, ["50 kills; 12 s", "20 closed tabs"]);
+        assert_eq!(tally.runners, 0);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The stages of `cargo xtask test`.
 
-/// A part of the checks that can be run by itself. All but `lint` are the integration tests of the same name, in every
-/// package that has them.
+/// A part of the checks that can be run by itself. All but `lint`, `interop` and `endurance` are the integration tests of the
+/// same name, in every package that has them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     /// Everything that reads the code without running it.
@@ -22,13 +22,15 @@ pub enum Stage {
     Hosts,
     /// Two thousand steps with memory watched.
     Soak,
+    /// Runs that are killed, closed and broken, many times.
+    Endurance,
     /// Exports in the programs that they are for.
     Interop,
 }
 
 impl Stage {
     /// Every stage, in the order in which they run: the quickest to fail first.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Lint,
         Self::Native,
         Self::Golden,
@@ -38,6 +40,7 @@ impl Stage {
         Self::Browsers,
         Self::Hosts,
         Self::Soak,
+        Self::Endurance,
         Self::Interop,
     ];
 
@@ -53,12 +56,16 @@ impl Stage {
             Self::Browsers => "browsers",
             Self::Hosts => "hosts",
             Self::Soak => "soak",
+            Self::Endurance => "endurance",
             Self::Interop => "interop",
         }
     }
 
     /// Whether a plain `cargo xtask test` leaves it out: it takes long, or needs much that the others do not.
     pub fn is_only_named(self) -> bool {
-        matches!(self, Self::Browsers | Self::Hosts | Self::Soak | Self::Interop)
+        matches!(
+            self,
+            Self::Browsers | Self::Hosts | Self::Soak | Self::Endurance | Self::Interop
+        )
     }
 }

@@ -18,12 +18,18 @@ use std::time::{Duration, Instant};
 const HOSTILE_ROUNDS: &str = "LORAKEET_HOSTILE_ROUNDS";
 const MANY_ROUNDS: &str = "3000";
 
+/// Has the tests of the modules `endurance` do everything many times.
+const AT_LENGTH: &str = "LORAKEET_ENDURANCE";
+/// Which tests those are, in the programs of three stages.
+const ENDURANCE: &str = "endurance::";
+
 impl Stage {
     /// Which of cargo's targets are its tests.
     fn targets(self) -> Vec<&'static str> {
         match self {
             Self::Lint => Vec::new(),
             Self::Interop => vec!["--bins"],
+            Self::Endurance => vec!["--test", "native", "--test", "web", "--test", "browsers"],
             Self::Native => vec!["--lib", "--bins", "--test", self.name()],
             _ => vec!["--test", self.name()],
         }
@@ -31,7 +37,15 @@ impl Stage {
 
     /// Whether it looks at the page, which has to be built for it.
     fn needs_page(self) -> bool {
-        matches!(self, Self::Web | Self::Browsers | Self::Hosts | Self::Soak)
+        matches!(
+            self,
+            Self::Web | Self::Browsers | Self::Hosts | Self::Soak | Self::Endurance
+        )
+    }
+
+    /// Whether it uses Firefox and WebKitGTK, too.
+    fn needs_other_browsers(self) -> bool {
+        matches!(self, Self::Browsers | Self::Endurance)
     }
 
     /// Its parts; what all native stages need compiled comes before them.
@@ -52,6 +66,10 @@ impl Stage {
             Self::Browsers => vec![Phase::new("browsers: Firefox ESR and WebKitGTK", 90)],
             Self::Hosts => vec![Phase::new("hosts: the lab in pages of other makers", 100)],
             Self::Soak => vec![Phase::new("soak: two thousand steps, three times", 1700)],
+            Self::Endurance => vec![Phase::new(
+                "endurance: kills, closed tabs, lost GPUs, full storage",
+                3000,
+            )],
             Self::Interop => vec![Phase::new("interop: exports in other programs", 600)],
         }
     }
@@ -112,12 +130,7 @@ impl Stage {
                 command.args(["--", "--test-threads", "1"]);
             }
             Self::Browsers => {
-                let browsers = setup::other_browsers()?;
-                command
-                    .env("LORAKEET_FIREFOX", browsers.firefox)
-                    .env("LORAKEET_WEBKITDRIVER", browsers.webkit_driver)
-                    .env("LORAKEET_MINIBROWSER", browsers.mini_browser)
-                    .args(["--", "--nocapture", "--test-threads", "1"]);
+                command.args(["--", "--nocapture", "--test-threads", "1"]);
                 if !is_named {
                     command.args(["--skip", "seconds_are_told"]);
                 }
@@ -127,6 +140,10 @@ impl Stage {
                 Hosts::fetch(places)?.environment(&mut command, page)?;
                 command.args(["--", "--nocapture", "--test-threads", "1"]);
             }
+            Self::Endurance => {
+                command.env(AT_LENGTH, "1");
+                command.args(["--", ENDURANCE, "--nocapture", "--test-threads", "1"]);
+            }
             Self::Soak => {
                 // What is measured is worth reading also where it holds.
                 command.args(["--", "--nocapture", "--test-threads", "1"]);
@@ -134,6 +151,13 @@ impl Stage {
         }
         if self.needs_page() {
             web_environment(&mut command, page.context("the page was not built")?)?;
+        }
+        if self.needs_other_browsers() {
+            let browsers = setup::other_browsers()?;
+            command
+                .env("LORAKEET_FIREFOX", browsers.firefox)
+                .env("LORAKEET_WEBKITDRIVER", browsers.webkit_driver)
+                .env("LORAKEET_MINIBROWSER", browsers.mini_browser);
         }
         plan.run(|| run_counted(&mut command, tally))
     }
@@ -197,7 +221,11 @@ pub fn run_stages(places: &Places, names: &[&str]) -> Result<ExitCode> {
         Ok(())
     })();
     for (name, time) in &times {
-        say(format!("{name:8} {:>8}", spoken(*time)));
+        say(format!("{name:9} {:>8}", spoken(*time)));
+    }
+    // As docs/log.md has them.
+    for figure in &tally.figures {
+        println!("- {figure}");
     }
     if let Err(error) = &result {
         say(format!("FAILED, and what comes after it was not run: {error:#}"));
@@ -224,7 +252,7 @@ fn set_up(places: &Places, stages: &[Stage]) -> Result<()> {
     if stages.contains(&Stage::Web) {
         axe::program(places)?;
     }
-    if stages.contains(&Stage::Browsers) {
+    if stages.iter().any(|stage| stage.needs_other_browsers()) {
         setup::other_browsers()?;
     }
     if stages.contains(&Stage::Hosts) {

@@ -3,7 +3,8 @@
 //! The bytes of every file lie under a number that is never used again, and an index says which paths they have. The index is
 //! written anew with each change, in turn into one of two files; the one with the higher generation counts, and a torn one is told
 //! by its checksum. So every change is there whole or not at all, and a folder is renamed by one write. What no index names is
-//! removed when the folder is opened.
+//! removed when the folder is opened. Where the newer index is damaged later on, the older one counts, but for the files that the
+//! change after it removed.
 
 use super::{LocalFuture, ReadAt, Shelf, Sink, Source, check_relative, read_all, sha256};
 use crate::{Error, Result};
@@ -160,7 +161,16 @@ async fn read_index(shelf: &dyn Shelf, folder: &str, there: &[String]) -> Result
             newest = index;
         }
     }
+    if newest.files.values().any(|number| !is_among(there, *number)) {
+        // Somebody else may have written them since.
+        let there = shelf.files(folder).await?;
+        newest.files.retain(|_, number| is_among(&there, *number));
+    }
     Ok(newest)
+}
+
+fn is_among(names: &[String], number: u64) -> bool {
+    names.contains(&number.to_string())
 }
 
 impl Sink for IndexedSink {

@@ -2,6 +2,8 @@
 //! Chromium in both languages, on WebGPU in Chromium. The seconds that the runs take are printed, for docs/log.md. And the page,
 //! in the browsers that have no WebGPU. `cargo xtask test browsers` installs the browsers and runs these (an hour and more).
 
+mod endurance;
+
 use anyhow::{Context, Result, ensure};
 use lorakeet_tests::browser::{Options, Page};
 use lorakeet_tests::driver::Browser;

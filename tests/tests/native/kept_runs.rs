@@ -254,6 +254,42 @@ fn a_damaged_checkpoint_is_named_and_the_one_before_is_taken() {
 }
 
 #[test]
+fn a_run_whose_index_is_damaged_goes_on_by_the_one_before_or_is_told_of() {
+    let mut whole = TestSession::open();
+    whole.ask(command(short(), None), Vec::new());
+    let losses = whole.numbers();
+    let mut went_on = 0;
+    for changes in (10..200).step_by(9) {
+        for slot in ["index-0.json", "index-1.json"] {
+            let disk = Disk::default();
+            let mut cut = session(&disk.open(Some(changes)));
+            train(&mut cut, short(), Keep::New(Box::new(record("first", 1.0))));
+            disk.change(FOLDER, |files| {
+                if let Some(byte) = files.get_mut(slot).and_then(|bytes| bytes.last_mut()) {
+                    *byte ^= 1;
+                }
+            });
+            let mut next = session(&disk.open(None));
+            let what = format!("{slot} after {changes} changes");
+            let Some(run) = runs(&mut next).pop() else {
+                assert!(!remarks(&next).is_empty(), "{what}: it is gone without a word");
+                continue;
+            };
+            if run.record.state == RunState::Finished {
+                continue;
+            }
+            train(&mut next, short(), Keep::GoOn("first".into()));
+            let failed = next.events.iter().any(|event| matches!(event, Event::Failed(_)));
+            assert!(!failed, "{what}: {:?}", next.events.last());
+            let told = next.numbers();
+            assert_eq!(told, losses[losses.len() - told.len()..], "{what}");
+            went_on += usize::from(run.step.is_some());
+        }
+    }
+    assert!(went_on > 0);
+}
+
+#[test]
 fn copies_of_files_are_shared_by_runs_and_go_with_the_last_of_them() {
     let disk = Disk::default();
     let mut session = session(&disk.open(None));

@@ -23,7 +23,7 @@ pub(super) async fn open(shim: GpuShim) -> Result<Page> {
 }
 
 /// The same in a run that has taken two of its many steps.
-async fn open_in_a_run(shim: GpuShim) -> Result<Page> {
+pub(super) async fn open_in_a_run(shim: GpuShim) -> Result<Page> {
     let page = open(shim).await?;
     shorten(&page, "500").await?;
     page.click("train").await?;
@@ -121,18 +121,6 @@ pub(super) async fn went_on(page: &Page) -> Result<()> {
     page.click("stop").await?;
     page.wait_enabled("train", READY).await?;
     page.no_panic()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn after_a_loss_the_run_goes_on_with_another_engine() -> Result<()> {
-    for fault in [GpuFault::Destroyed, GpuFault::Silent] {
-        let page = open_in_a_run(GpuShim::default()).await?;
-        page.break_gpu(fault).await?;
-        went_on(&page).await?;
-        ensure!(device(&page).await? == "gpu");
-        page.close().await?;
-    }
-    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -29,14 +29,26 @@ async fn open(site: &FileSite) -> Result<Page> {
     Ok(page)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_page_that_was_opened_once_opens_and_trains_without_a_network() -> Result<()> {
+/// A run that is under way when the network goes: the page is loaded anew without it so often, and the run goes on each time.
+pub(super) async fn reload_in_a_run(times: usize) -> Result<()> {
     let site = FileSite::start().await?;
     let page = open(&site).await?;
+    shorten(&page, "2000").await?;
+    page.click("train").await?;
     site.empty();
     let before = site.requests().len();
-    page.client.refresh().await?;
+    let mut saved = 0;
+    for _ in 0..times {
+        saved = page.save_by_leaving(saved).await?;
+        page.client.refresh().await?;
+        page.wait_enabled("train", READY).await?;
+        let from = page.go_on_with_offer().await?;
+        ensure!(from >= saved, "it goes on from step {from}, saved was {saved}");
+        saved = from;
+    }
+    page.click("stop").await?;
     page.wait_enabled("train", READY).await?;
+    // Another one, from its first step to its last.
     shorten(&page, "3").await?;
     page.train_to_the_end().await?;
     // A browser looks for a newer version whenever a page is opened.

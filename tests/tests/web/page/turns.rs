@@ -16,8 +16,8 @@ async fn go_to(page: &Page, window: &WindowHandle) -> Result<()> {
     Ok(page.client.switch_to_window(window.clone()).await?)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn one_tab_trains_at_a_time_and_another_can_take_over() -> Result<()> {
+/// A run in one tab, taken over by one in another, and gone on with when that is over.
+pub(super) async fn take_over_and_go_on() -> Result<()> {
     let page = Page::open(&Options {
         webgpu: false,
         query: "?device=cpu".into(),
