@@ -74,6 +74,22 @@ impl Tiles {
         };
         Self { tall, wide, deep }
     }
+
+    /// The same for two dense matrices: of a product that has few columns or few rows, and so few tiles that most of a large GPU
+    /// would wait, smaller tiles. Each output is still one sum in one order.
+    fn choose_dense(batch: usize, m: usize, n: usize) -> Self {
+        const FEW: usize = 64;
+        let tiles = Self::choose(batch, m, n);
+        let count = batch * m.div_ceil(16 * tiles.tall) * n.div_ceil(16 * tiles.wide);
+        match m.min(n) {
+            ..=16 if count < FEW => Self {
+                tall: 1,
+                wide: 1,
+                deep: 64,
+            },
+            _ => tiles,
+        }
+    }
 }
 
 /// How texts that read numbers one by one do.
@@ -161,7 +177,7 @@ impl MatMul {
     fn gpu_plan(&self) -> Plan {
         match self.m {
             ..=4 => Plan::Matvec { rows: self.m.max(1) },
-            _ => Plan::Tiles(Tiles::choose(self.batch, self.m, self.n)),
+            _ => Plan::Tiles(Tiles::choose_dense(self.batch, self.m, self.n)),
         }
     }
 
