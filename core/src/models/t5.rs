@@ -458,13 +458,12 @@ impl EncoderDecoder {
 
     fn mlp<G: Graph>(&self, g: &G, block: &Block, x: G::Rows) -> G::Rows {
         let normed = g.rms_norm(&block.mlp_norm, x.clone());
-        let inner = match &block.gate {
-            None => g.activation(self.activation, g.linear(&block.up, normed)),
-            Some(gate) => {
-                let [up, gate] = g.two_linears([&block.up, gate], normed);
-                g.multiply(g.activation(self.activation, up), gate)
-            }
+        let Some(gate) = &block.gate else {
+            let inner = g.activation(self.activation, g.linear(&block.up, normed));
+            return g.add_linear(x, &block.down, inner);
         };
+        let [up, gate] = g.two_linears([&block.up, gate], normed);
+        let inner = g.multiply(g.activation(self.activation, up), gate);
         g.add_linear(x, &block.down, inner)
     }
 
