@@ -110,7 +110,10 @@ pub(crate) async fn step_in_turns(
     }
     let micro_batches = losses.len();
     losses.extend(gradients.sums_of_squares());
-    let numbers = read(Tensor::cat(losses, 0)).await?;
+    let numbers = Tensor::cat(losses, 0);
+    turn.before_read();
+    let numbers = read(numbers).await?;
+    turn.after_read();
     let (losses, squares) = numbers.split_at(micro_batches);
     let sum = |numbers: &[f32]| numbers.iter().map(|&x| f64::from(x)).sum::<f64>();
     let result = StepResult {

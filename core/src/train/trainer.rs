@@ -5,6 +5,7 @@ mod stepping;
 mod watched;
 
 use super::checkpoint::{Best, Progress};
+use super::compiling::Compiling;
 use super::evaluation::{HeldOut, Scored};
 use super::fingerprint::Fingerprint;
 use super::optim::AdamW;
@@ -84,6 +85,7 @@ pub(crate) struct Trainer<'a> {
     /// Rows that go through the model at a time: fewer than the run's batch where the device's memory was full.
     rows_at_a_time: usize,
     throughput: Throughput,
+    compiling: Compiling,
     /// Where the weights stood after each step, of a run with two of them.
     path: OptimizerPath,
 }
@@ -119,6 +121,7 @@ impl<'a> Trainer<'a> {
             order: Vec::new(),
             rows_at_a_time: config.per_device_train_batch_size,
             throughput: Throughput::default(),
+            compiling: Compiling::new(model.model.device()),
             path: OptimizerPath::default(),
             config,
             plan,
@@ -276,6 +279,7 @@ impl<'a> Trainer<'a> {
             self.last = None;
             return Ok(());
         };
+        self.compiling.all_ready();
         let info = &scored.info;
         let metrics: Vec<(String, f64)> = std::iter::once(("eval_loss".to_owned(), info.loss))
             .chain(
@@ -409,6 +413,7 @@ impl<'a> Trainer<'a> {
             .model
             .generate(prompt, &options, true, emit.host, &stopped, &mut |_| {})
             .await?;
+        self.compiling.all_ready();
         let sample = RunSample {
             step: self.progress.step,
             prompt: text_of(prompt),

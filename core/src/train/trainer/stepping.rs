@@ -22,11 +22,12 @@ const SHOWN_ROWS: usize = 16;
 /// What part of a learning rate is the next to try.
 const LOWER: f64 = 1.0 / 3.0;
 
-/// A step that was taken: over how many tokens, and how long it was held meanwhile.
+/// A step that was taken: over how many tokens, how long it was held meanwhile, and whether it waited for kernels.
 struct Taken {
     result: StepResult,
     tokens: usize,
     held_ms: f64,
+    compiles: bool,
 }
 
 impl Trainer<'_> {
@@ -58,6 +59,7 @@ impl Trainer<'_> {
             result,
             tokens,
             held_ms,
+            compiles,
         } = match taken {
             Ok(Some(taken)) => taken,
             Ok(None) => {
@@ -70,8 +72,11 @@ impl Trainer<'_> {
             }
         };
         self.path.add(&self.model.model).await?;
-        self.throughput
-            .add(((emit.host.now_ms)() - started_ms - held_ms) / 1000.0, tokens as u64);
+        let seconds = ((emit.host.now_ms)() - started_ms - held_ms) / 1000.0;
+        match compiles {
+            true => self.throughput.add_compiling(seconds, tokens as u64),
+            false => self.throughput.add(seconds, tokens as u64),
+        }
         let progress = &mut self.progress;
         progress.step = step;
         progress.loss_sum += result.loss;
@@ -134,7 +139,7 @@ impl Trainer<'_> {
             let batches = self.batches(rows);
             let tokens = batches.iter().map(|batch| batch.input_tokens).sum();
             let updates = self.optimizer.steps();
-            let mut turn = Turn::of_run(emit, self.progress.step);
+            let mut turn = Turn::of_run(emit, self.progress.step, &mut self.compiling);
             let taken = step_in_turns(
                 &mut self.model.model,
                 &mut self.optimizer,
@@ -144,13 +149,14 @@ impl Trainer<'_> {
                 &mut turn,
             )
             .await;
-            let held_ms = turn.held_ms;
+            let (held_ms, compiles) = (turn.held_ms, turn.compiles);
             match taken {
                 Ok(result) => {
                     return Ok(result.map(|result| Taken {
                         result,
                         tokens,
                         held_ms,
+                        compiles,
                     }));
                 }
                 // Weights whose update was under way are not those from before the step.
