@@ -5,6 +5,7 @@ mod adapters;
 mod checkpointing;
 mod checkpoints;
 mod cluster;
+mod compiling;
 mod data_memory;
 mod device_memory;
 mod divergence;
