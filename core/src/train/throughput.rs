@@ -36,6 +36,11 @@ impl Throughput {
         }
     }
 
+    /// Steps that count.
+    pub fn steps(&self) -> usize {
+        self.steps.len()
+    }
+
     /// Tokens a second; NaN as long as no step counts.
     pub fn tokens_per_second(&self) -> f64 {
         let tokens: u64 = self.steps.iter().map(|step| step.1).sum();
