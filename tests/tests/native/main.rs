@@ -29,6 +29,7 @@ mod optim_groups;
 mod optim_memory;
 mod pictures;
 mod probe;
+mod reading;
 mod reserved_memory;
 mod run;
 mod small;
