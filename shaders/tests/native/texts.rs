@@ -258,7 +258,7 @@ fn training_equals_its_twins() {
 #[test]
 fn clipping_equals_its_twin() {
     let gpu = Gpu::open();
-    agree_on(&gpu, &cases::clipped());
+    agree_on(&gpu, &cases::clipping::in_floats());
     // What is no finite number, in the losses and in the squares.
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         for numbers in [[bad, 1.0, 1.0], [1.0, 1.0, bad], [1.0, 1.0, 1.0]] {
@@ -288,7 +288,7 @@ fn clipped_moments_of_eight_bits_are_those_of_a_factor_that_is_given() {
         let of_one = |output: &Vec<f32>| output.iter().map(|x| x.to_bits()).collect();
         outputs.iter().map(of_one).collect()
     };
-    for (plain, [clipped, ended]) in &cases::clipped_eight_bits() {
+    for (plain, [clipped, ended]) in &cases::clipping::in_eight_bits() {
         let old = [plain.inputs[0].clone(), plain.inputs[2].clone()];
         assert_eq!(
             bits(&twin(clipped.kernel.as_ref(), &clipped.inputs)),
