@@ -207,6 +207,8 @@ impl Conversation {
                     self.engine.set(Engine::Loading(done, total));
                 }
             }
+            // The kernels are ready, and steps follow.
+            Stage::Compile if done == total => self.progress.set(None),
             _ => self.progress.set(Some((stage, done, total))),
         }
     }

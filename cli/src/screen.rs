@@ -204,19 +204,27 @@ impl Screen {
     }
 
     fn progress(&mut self, stage: Stage, done: u64, total: u64) {
+        // Steps follow, of which not every one has a line.
+        if stage == Stage::Compile && done == total {
+            if let Some((_, bar)) = self.bar.take() {
+                bar.finish_and_clear();
+            }
+            return;
+        }
         if self.bar.as_ref().is_none_or(|(shown, _)| *shown != stage) {
-            let (name, bytes) = match stage {
-                Stage::Download => ("downloading", true),
-                Stage::LoadModel => ("loading", true),
-                Stage::Tokenize => ("tokenizing", false),
-                Stage::Copy => ("copying", true),
-                Stage::Evaluate => ("scoring", false),
-                Stage::Export => ("exporting", true),
-            };
-            let template = if bytes {
-                "{msg:>11} [{bar:30}] {bytes}/{total_bytes} {eta}"
-            } else {
-                "{msg:>11} [{bar:30}] {pos}/{len} {eta}"
+            let (bytes, items) = (
+                "{msg:>11} [{bar:30}] {bytes}/{total_bytes} {eta}",
+                "{msg:>11} [{bar:30}] {pos}/{len} {eta}",
+            );
+            let (name, template) = match stage {
+                Stage::Download => ("downloading", bytes),
+                Stage::LoadModel => ("loading", bytes),
+                Stage::Tokenize => ("tokenizing", items),
+                Stage::Copy => ("copying", bytes),
+                Stage::Evaluate => ("scoring", items),
+                Stage::Export => ("exporting", bytes),
+                // How many there will be is not known.
+                Stage::Compile => ("compiling", "{msg:>11} GPU kernels: {pos} so far"),
             };
             let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
             let bar = ProgressBar::new(total)
@@ -297,15 +305,17 @@ fn write(text: &str) -> Result<()> {
 }
 
 fn step_line(step: &StepInfo, max_steps: usize) -> String {
+    // Where all steps so far had kernels to compile, neither is known.
+    let known = |number: f64, shown: String| if number.is_nan() { "–".to_owned() } else { shown };
     format!(
-        "{:>11}  {:>7.2}  {:>7.4}  {:>8.2e}  {:>8.3}  {:>8.1}  {:>5}\n",
+        "{:>11}  {:>7.2}  {:>7.4}  {:>8.2e}  {:>8.3}  {:>8}  {:>5}\n",
         format!("{}/{max_steps}", step.step),
         step.epoch,
         step.loss,
         step.learning_rate,
         step.grad_norm,
-        step.tokens_per_second,
-        time(step.eta_seconds)
+        known(step.tokens_per_second, format!("{:.1}", step.tokens_per_second)),
+        known(step.eta_seconds, time(step.eta_seconds))
     )
 }
 
@@ -500,6 +510,15 @@ mod tests {
         assert_eq!(
             step_line(&step, 100),
             "     12/100     0.50   2.3457   2.00e-4     1.250     144.0   2:05\n"
+        );
+        let compiled = StepInfo {
+            tokens_per_second: f64::NAN,
+            eta_seconds: f64::NAN,
+            ..step
+        };
+        assert_eq!(
+            step_line(&compiled, 100),
+            "     12/100     0.50   2.3457   2.00e-4     1.250         –      –\n"
         );
     }
 

@@ -12,9 +12,13 @@ mod memory;
 mod work;
 
 pub use launches::{LaunchCount, count_launches};
+pub(crate) use launches::{compiled, note_compiled};
 pub use memory::{ExpectedMemory, MemoryWatch, expect_memory, limit_pass_rows, reserved_bytes, watch_memory};
 pub(crate) use memory::{Pass, make_room, make_room_for, note_memory, release, reserved_of_gpu, trim, try_memory};
-pub(crate) use work::{expect_latency, expect_rate, is_due, latency_ms, note_done, note_time, note_work, queued};
+pub use work::read_every;
+pub(crate) use work::{
+    expect_latency, expect_rate, is_due, latency_ms, note_done, note_time, note_work, queued, steps_a_read,
+};
 
 use crate::{
     error::{Error, Kind, Result},

@@ -136,6 +136,30 @@ impl<'a> Table<'a> {
     }
 }
 
+/// The source; `clips` has the gradient's scale, and whether the steps have come to an end, in a buffer.
+pub(crate) fn text(tier: Tier, clips: bool) -> String {
+    let text = match tier {
+        Tier::Software => concat!(include_str!("blocks_software.wgsl"), include_str!("adamw_8bit.wgsl")),
+        Tier::Gpu { .. } => concat!(include_str!("blocks_gpu.wgsl"), include_str!("adamw_8bit.wgsl")),
+    };
+    let (scales, places, scale, ended) = match clips {
+        false => ("", ["4", "5", "6"], "bitcast<f32>(info[0].y)", "false"),
+        true => (
+            "// …, the gradient's scale, whether the steps have come to an end\n\
+             @group(0) @binding(4) var<storage, read_write> scales: array<f32>;",
+            ["5", "6", "7"],
+            "scales[info[0].y - 2u]",
+            "scales[info[0].y - 1u] != 0.0",
+        ),
+    };
+    text.replace("$SCALES", scales)
+        .replace("$SCALE", scale)
+        .replace("$ENDED", ended)
+        .replace("$NEW_P", places[0])
+        .replace("$NEW_STATE", places[1])
+        .replace("$INFO", places[2])
+}
+
 impl Kernel for AdamW8bit {
     fn key(&self, tier: Tier) -> String {
         match tier {
@@ -145,11 +169,7 @@ impl Kernel for AdamW8bit {
     }
 
     fn wgsl(&self, tier: Tier) -> String {
-        match tier {
-            Tier::Software => concat!(include_str!("blocks_software.wgsl"), include_str!("adamw_8bit.wgsl")),
-            Tier::Gpu { .. } => concat!(include_str!("blocks_gpu.wgsl"), include_str!("adamw_8bit.wgsl")),
-        }
-        .to_owned()
+        text(tier, false)
     }
 
     fn workgroup_size(&self, tier: Tier) -> [u32; 3] {

@@ -5,10 +5,11 @@
 @group(0) @binding(2) var<storage, read_write> state: array<u32>;
 // The values of m's codes, then of v's, ascending.
 @group(0) @binding(3) var<storage, read_write> tables: array<f32>;
-@group(0) @binding(4) var<storage, read_write> new_p: array<f32>;
-@group(0) @binding(5) var<storage, read_write> new_state: array<u32>;
-// len, the gradient's scale, 1 − lr·decay, lr/c1; β1, 1 − β1, β2, 1 − β2; 1/√c2, eps, words of codes, blocks
-@group(0) @binding(6) var<uniform> info: array<vec4<u32>, 3>;
+$SCALES
+@group(0) @binding($NEW_P) var<storage, read_write> new_p: array<f32>;
+@group(0) @binding($NEW_STATE) var<storage, read_write> new_state: array<u32>;
+// len, the gradient's scale or the number of scales, 1 − lr·decay, lr/c1; β1, 1 − β1, β2, 1 − β2; 1/√c2, eps, words of codes, blocks
+@group(0) @binding($INFO) var<uniform> info: array<vec4<u32>, 3>;
 
 // Words of codes in a block, and codes in a table.
 const WORDS: u32 = 64u;
@@ -42,7 +43,7 @@ fn moved(word: u32, block: u32) -> Moments {
     let i = elements_of(word);
     let safe = min(i, vec4<u32>(len - 1u));
     let betas = bitcast<vec4<f32>>(info[1]);
-    let slope = vec4<f32>(g[safe.x], g[safe.y], g[safe.z], g[safe.w]) * bitcast<f32>(info[0].y);
+    let slope = vec4<f32>(g[safe.x], g[safe.y], g[safe.z], g[safe.w]) * $SCALE;
     let mean = decoded(state[word], 0u) * bitcast<f32>(state[absmax]);
     let square = decoded(state[words + word], CODES) * bitcast<f32>(state[absmax + info[2].w]);
     let inside = i < vec4<u32>(len);
@@ -79,6 +80,8 @@ fn main(
     let lane = lane_of(local);
     let words = info[2].z;
     let blocks = info[2].w;
+    // Nothing changes after the end of all steps.
+    let ended = $ENDED;
     if block >= blocks {
         return;
     }
@@ -94,8 +97,10 @@ fn main(
     let factor = select(1.0 / max(absmax, vec2<f32>(SMALLEST)), vec2<f32>(), is_zero);
     if lane == 0u {
         let kept = bitcast<vec2<u32>>(select(absmax, vec2<f32>(), is_zero));
-        new_state[2u * words + block] = kept.x;
-        new_state[2u * words + blocks + block] = kept.y;
+        let of_mean = 2u * words + block;
+        let of_square = of_mean + blocks;
+        new_state[of_mean] = select(kept.x, state[of_mean], ended);
+        new_state[of_square] = select(kept.y, state[of_square], ended);
     }
     let root = bitcast<f32>(info[2].x);
     let eps = bitcast<f32>(info[2].y);
@@ -105,10 +110,12 @@ fn main(
         let i = elements_of(word);
         for (var part = 0u; part < 4u; part++) {
             if i[part] < info[0].x {
-                new_p[i[part]] = p[i[part]] * bitcast<f32>(info[0].z) - change[part];
+                let old = p[i[part]];
+                new_p[i[part]] = select(old * bitcast<f32>(info[0].z) - change[part], old, ended);
             }
         }
-        new_state[word] = encoded(moments.mean * factor.x, 0u, word);
-        new_state[words + word] = encoded(moments.square * factor.y, CODES, word);
+        new_state[word] = select(encoded(moments.mean * factor.x, 0u, word), state[word], ended);
+        let square = words + word;
+        new_state[square] = select(encoded(moments.square * factor.y, CODES, word), state[square], ended);
     }
 }

@@ -133,6 +133,11 @@ fn Buttons() -> impl IntoView {
 fn Status() -> impl IntoView {
     let state = expect_context::<PageState>();
     let evaluating = Memo::new(move |_| matches!(state.worker.progress.get(), Some((Stage::Evaluate, ..))));
+    let kernels = Memo::new(move |_| match state.worker.progress.get() {
+        Some((Stage::Compile, done, _)) => Some(done),
+        _ => None,
+    });
+    let compiling = Memo::new(move |_| kernels.get().is_some());
     let text = Memo::new(move |_| {
         let words = state.words();
         match state.training.phase.get() {
@@ -155,6 +160,7 @@ fn Status() -> impl IntoView {
             Phase::Starting if evaluating.get() => words.status_evaluating.to_owned(),
             Phase::Starting => words.status_starting.to_owned(),
             Phase::Running if evaluating.get() => words.status_evaluating.to_owned(),
+            Phase::Running if compiling.get() => words.status_compiling.to_owned(),
             Phase::Running => words.status_running.to_owned(),
             Phase::Pausing => words.status_pausing.to_owned(),
             Phase::Paused(step) => (words.status_paused)(step),
@@ -198,6 +204,10 @@ fn Status() -> impl IntoView {
     view! {
         <div class="status">
             <p role="status" aria-live="polite" data-testid="status" data-phase=phase>{text}</p>
+            // Not spoken: it changes ten times a second.
+            {move || kernels.get().map(|done| view! {
+                <p class="hint" data-testid="compiled">{(state.words().status_compiled)(done)}</p>
+            })}
             {move || change().map(|change| view! { <p class="change" data-testid="change">{change}</p> })}
             <p class="hint">{extent}</p>
             <progress max="1" prop:value=share class:gone=move || !state.training.phase.with(Phase::is_under_way) aria-hidden="true"></progress>
@@ -237,7 +247,9 @@ fn Numbers() -> impl IntoView {
     let left = move || {
         let words = state.words();
         last.with(|last| match last {
-            Some(step) if state.training.phase.with(Phase::is_under_way) => (words.duration)(step.eta_seconds),
+            Some(step) if step.eta_seconds.is_finite() && state.training.phase.with(Phase::is_under_way) => {
+                (words.duration)(step.eta_seconds)
+            }
             _ => "–".into(),
         })
     };

@@ -204,6 +204,8 @@ pub static WORDS: Words = Words {
     status_starting: "Preparing the run…",
     status_running: "Training",
     status_evaluating: "Evaluating…",
+    status_compiling: "Compiling the GPU's kernels…",
+    status_compiled: |kernels| format!("Kernels compiled so far: {kernels}. Later steps are faster."),
     status_pausing: "Pausing after this step…",
     status_paused: |step| format!("Paused after step {step}"),
     status_stopping: "Stopping after this step…",

@@ -192,6 +192,8 @@ pub static WORDS: Words = Words {
     status_starting: "正在准备训练…",
     status_running: "训练中",
     status_evaluating: "正在评估…",
+    status_compiling: "正在编译 GPU 内核…",
+    status_compiled: |kernels| format!("已编译 {kernels} 个内核，之后的步会更快。"),
     status_pausing: "本步结束后暂停…",
     status_paused: |step| format!("已在第 {step} 步之后暂停"),
     status_stopping: "本步结束后停止…",

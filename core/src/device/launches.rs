@@ -1,8 +1,25 @@
-//! Kernels that are launched, counted by the runtime: what holds down their number in tests.
+//! Kernels that are launched, counted by the runtime: what holds down their number in tests. And those that were compiled.
 
 use burn_cubecl::cubecl::logging::{LaunchObservation, LaunchObserver};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+/// The engine's kernels whose source the runtime has asked for.
+static COMPILED: AtomicU64 = AtomicU64::new(0);
+
+/// A kernel's source is asked for: it is compiled for the first time.
+pub(crate) fn note_compiled() {
+    COMPILED.fetch_add(1, Relaxed);
+}
+
+/// The engine's kernels that this process has compiled, or begun to; burn's own are not among them. Natively the runtime compiles
+/// on a thread of its own, so that the number lags behind the launches until something is read.
+pub(crate) fn compiled() -> u64 {
+    COMPILED.load(Relaxed)
+}
 
 /// Counts every launch of the process, burn's own included, as long as it lives.
 #[derive(Debug)]

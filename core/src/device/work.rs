@@ -7,7 +7,7 @@
 //!
 //! How much a GPU does in a millisecond is measured by those waits; before the first it is what the probe found, else little.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 /// Kernels that wait to be handed over, at most, however small.
 pub(super) const TASKS_A_SUBMIT: usize = 256;
@@ -29,6 +29,20 @@ static QUEUED: AtomicU64 = AtomicU64::new(0);
 static RATE: AtomicU64 = AtomicU64::new(0);
 /// Milliseconds that an answer takes for which nothing has to be computed, likewise.
 static LATENCY: AtomicU64 = AtomicU64::new(u64::MAX);
+
+/// Steps whose numbers are read at once, as [`read_every`] set it; 0 where it did not.
+static STEPS_A_READ: AtomicUsize = AtomicUsize::new(0);
+
+/// Has the numbers of so many steps read at once on every device, whatever an answer takes; 0 leaves it to what is measured. For
+/// tests.
+pub fn read_every(steps: usize) {
+    STEPS_A_READ.store(steps, Relaxed);
+}
+
+/// What [`read_every`] set, if anything.
+pub(crate) fn steps_a_read() -> Option<usize> {
+    Some(STEPS_A_READ.load(Relaxed)).filter(|&steps| steps > 0)
+}
 
 /// Operations in a millisecond.
 pub(crate) fn rate() -> f64 {

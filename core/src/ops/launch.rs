@@ -330,6 +330,7 @@ impl<K: Kernel> CubeKernel for Source<K> {
     }
 
     fn source(&self) -> Option<PrecompiledSource> {
+        device::note_compiled();
         Some(PrecompiledSource {
             source: self.kernel.wgsl(self.tier),
             entrypoint_name: "main".into(),

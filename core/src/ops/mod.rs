@@ -14,6 +14,7 @@ mod launch;
 mod packed;
 mod places;
 mod products;
+mod update;
 mod vocabulary;
 
 pub use forms::{
@@ -24,6 +25,7 @@ pub use packed::{
     PackedMatrix, packed_adapted, packed_embedding, packed_linear, packed_squares, packed_vocabulary_loss,
 };
 pub(crate) use places::{GradientPlaces, is_slice};
+pub use update::{clip_factor, clipped_adamw, clipped_adamw_8bit};
 
 use burn::{backend::Dispatch, tensor::Tensor};
 use dispatched::Ops;

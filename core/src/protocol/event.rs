@@ -241,6 +241,9 @@ pub enum Stage {
     Evaluate,
     /// What was trained is handed over (bytes of weights).
     Export,
+    /// The GPU's kernels are compiled in the first steps of a run (kernels since its start). How many there will be is not known,
+    /// so that the total is 0; when they are ready, it is their number.
+    Compile,
 }
 
 /// The device in use.
@@ -440,12 +443,12 @@ pub struct StepInfo {
     /// Global norm before clipping.
     #[serde(with = "number")]
     pub grad_norm: f64,
-    /// Tokens put through the model a second, padding not counted.
+    /// Tokens put through the model a second, padding not counted; no number as long as all steps had kernels to compile.
     #[serde(with = "number")]
     pub tokens_per_second: f64,
     /// Tokens seen so far, padding not counted.
     pub num_input_tokens_seen: u64,
-    /// Estimated time to the end.
+    /// Estimated time to the end; no number where the speed is none.
     #[serde(with = "number")]
     pub eta_seconds: f64,
     /// Device memory in use, where the device tells.

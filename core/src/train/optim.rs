@@ -99,12 +99,33 @@ impl GradientSum {
     }
 }
 
-/// min(1, max_norm / (norm + 1e-6)); 1 where `max_norm` is 0, which does not clip.
-pub fn clip_scale(norm: f64, max_norm: f64) -> f64 {
-    if max_norm > 0.0 {
-        (max_norm / (norm + 1e-6)).min(1.0)
-    } else {
-        1.0
+/// What a step multiplies its gradients by.
+enum Scale {
+    /// This.
+    Known(f64),
+    /// What [`ops::clip_factor`] found, on the device.
+    Found(Tensor<1>),
+}
+
+impl Scale {
+    fn adamw(&self, [p, g, m, v]: [Tensor<1>; 4], step: AdamWStep) -> (Tensor<1>, Tensor<1>, Tensor<1>) {
+        match self {
+            Self::Known(grad_scale) => {
+                let grad_scale = *grad_scale;
+                ops::adamw(p, g, m, v, AdamWStep { grad_scale, ..step })
+            }
+            Self::Found(scales) => ops::clipped_adamw([p, g, m, v], scales.clone(), step),
+        }
+    }
+
+    fn adamw_8bit(&self, [p, g, words, tables]: [Tensor<1>; 4], step: AdamWStep) -> (Tensor<1>, Tensor<1>) {
+        match self {
+            Self::Known(grad_scale) => {
+                let grad_scale = *grad_scale;
+                ops::adamw_8bit(p, g, words, tables, AdamWStep { grad_scale, ..step })
+            }
+            Self::Found(scales) => ops::clipped_adamw_8bit([p, g, words, tables], scales.clone(), step),
+        }
     }
 }
 
@@ -232,7 +253,23 @@ impl AdamW {
     /// p ← p·(1 − lr·λ); m, v ← their moving averages; p ← p − lr/(1 − β₁ᵗ) · m / (√v/√(1 − β₂ᵗ) + ε), t from 1.
     ///
     /// A tensor without a gradient stays as it is, decay included.
-    pub fn step(&mut self, parameters: &mut Parameters, mut gradients: GradientSum, lr: f64, gradient_scale: f64) {
+    pub fn step(&mut self, parameters: &mut Parameters, gradients: GradientSum, lr: f64, gradient_scale: f64) {
+        self.update(parameters, gradients, lr, &Scale::Known(gradient_scale));
+    }
+
+    /// The same with the factor that is the last number but one of `found`, what [`ops::clip_factor`] gave; nothing changes on the
+    /// device where its last number says that the steps have come to an end.
+    pub(crate) fn step_clipped(
+        &mut self,
+        parameters: &mut Parameters,
+        gradients: GradientSum,
+        lr: f64,
+        found: Tensor<1>,
+    ) {
+        self.update(parameters, gradients, lr, &Scale::Found(found));
+    }
+
+    fn update(&mut self, parameters: &mut Parameters, mut gradients: GradientSum, lr: f64, scale: &Scale) {
         self.steps += 1;
         let t = self.steps as f64;
         let decays: Vec<bool> = parameters.iter().map(|parameter| parameter.decay).collect();
@@ -246,7 +283,7 @@ impl AdamW {
             weight_decay: if decays[i] { weight_decay } else { 0.0 },
             bias_correction1: 1.0 - beta1.powf(t),
             bias_correction2: 1.0 - beta2.powf(t),
-            grad_scale: gradient_scale,
+            grad_scale: 1.0,
         };
         let gathered = self.gather(parameters);
         self.take_values(gathered, parameters);
@@ -256,7 +293,7 @@ impl AdamW {
                 continue;
             };
             let step = step_of(group.members[0].number);
-            let (values, m, v) = ops::adamw(values, gradient, group.m.clone(), group.v.clone(), step);
+            let (values, m, v) = scale.adamw([values, gradient, group.m.clone(), group.v.clone()], step);
             for member in &group.members {
                 parameters.update(member.number, member.of(&values));
             }
@@ -269,12 +306,13 @@ impl AdamW {
             let value = parameter.value.clone();
             let value = match &mut self.states[i] {
                 State::Floats { m, v } => {
-                    let (value, new_m, new_v) = ops::adamw(value, gradient, m.clone(), v.clone(), step_of(i));
+                    let (value, new_m, new_v) = scale.adamw([value, gradient, m.clone(), v.clone()], step_of(i));
                     (*m, *v) = (new_m, new_v);
                     value
                 }
                 State::EightBits { words, tables, .. } => {
-                    let (value, updated) = ops::adamw_8bit(value, gradient, words.clone(), tables.clone(), step_of(i));
+                    let state = [value, gradient, words.clone(), tables.clone()];
+                    let (value, updated) = scale.adamw_8bit(state, step_of(i));
                     *words = updated;
                     value
                 }
@@ -411,13 +449,6 @@ fn tables(device: &Device) -> Tensor<1> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn clipping_leaves_small_gradients_alone() {
-        assert_eq!(clip_scale(0.5, 1.0), 1.0);
-        assert_eq!(clip_scale(100.0, 0.0), 1.0, "0 does not clip");
-        assert!((clip_scale(4.0, 1.0) - 1.0 / 4.000001).abs() < 1e-15);
-    }
 
     /// The first step of AdamW moves each weight by the rate, whatever its gradient's size.
     #[test]

@@ -1,24 +1,28 @@
-//! One optimizer step: micro-batches forward and backward, one read, clip, update.
+//! One optimizer step: micro-batches forward and backward, clip, one read, update.
 //!
 //! With `gradient_checkpointing` a micro-batch goes through the model layer by layer (`models/parts.rs`), and others have
 //! a turn after each.
 //!
 //! The loss of a step is the mean over *all* target tokens of its micro-batches, so that splitting a batch changes nothing:
-//! each micro-batch's sum of losses is scaled by 1 / (targets of them all). Losses and squared norms are read back together,
-//! once a step, and nothing is updated unless both are finite: what a diverged step leaves behind is the last good state.
+//! each micro-batch's sum of losses is scaled by 1 / (targets of them all). The norm and the factor that clips are found on the
+//! device, which updates nothing from the first step on whose loss or norm is no finite number: what a diverged step leaves behind
+//! is the last good state. Losses and squared norms are read back together, once a step, before the update; where an answer takes
+//! long, those of several steps at once ([`Unread`]).
 
-use super::optim::{AdamW, GradientSum, clip_scale};
+use super::optim::{AdamW, GradientSum};
 use super::turn::Turn;
 use crate::data::Batch;
 use crate::device::{Pass, make_room, make_room_for, reserved_of_gpu};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::models::{Leaves, Model, parts::PassInParts, read};
+use crate::ops;
 use crate::random::Generator;
 use crate::tasks::Objective;
-use burn::tensor::{Device, Gradients, Tensor};
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use lorakeet_i18n::Message;
 use lorakeet_i18n::messages::run as msg;
+use lorakeet_shaders::VERDICT;
 
 /// What a step is done with.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -57,22 +61,123 @@ pub async fn train_step(
     settings: StepSettings,
     host: &Host,
 ) -> Result<StepResult> {
-    let taken = step_in_turns(model, optimizer, objective, batches, settings, &mut Turn::alone(host)).await?;
-    taken.ok_or_else(|| Error::stopped(msg::StoppedStep))
+    let (unread, turn) = (&mut Unread::default(), &mut Turn::alone(host));
+    let found = step_in_turns(model, optimizer, objective, batches, settings, unread, turn).await?;
+    let Some(Found { taken, error }) = found else {
+        return Err(Error::stopped(msg::StoppedStep));
+    };
+    match (error, taken.first()) {
+        (Some(error), _) => Err(error),
+        (None, Some(result)) => Ok(*result),
+        (None, None) => Err(Error::stopped(msg::StoppedStep)),
+    }
 }
 
-/// [`train_step`] in the course of a run; `None` where a stop ended it before it changed anything.
+/// Steps whose numbers are still on the device.
+#[derive(Default)]
+pub(crate) struct Unread {
+    /// Whether those of the next step are left there, too.
+    pub(crate) defers: bool,
+    steps: Vec<Asked>,
+    /// The numbers of the step before them.
+    last: Option<Tensor<1>>,
+}
+
+/// A step that was asked for.
+struct Asked {
+    /// What [`ops::clip_factor`] gives.
+    numbers: Tensor<1>,
+    micro_batches: usize,
+    settings: StepSettings,
+}
+
+/// What was read of steps.
+#[derive(Default)]
+pub(crate) struct Found {
+    /// Of those that were taken, in their order.
+    pub(crate) taken: Vec<StepResult>,
+    /// Why the one after them was none; from it on nothing was updated.
+    pub(crate) error: Option<Error>,
+}
+
+impl Unread {
+    /// The numbers of the newest step.
+    fn newest(&self, device: &Device) -> Tensor<1> {
+        let newest = self.steps.last().map(|step| &step.numbers).or(self.last.as_ref());
+        newest.cloned().unwrap_or_else(|| {
+            // A factor, and that the steps have not come to an end.
+            Tensor::from_data(TensorData::new(vec![1f32, 0.0], [VERDICT]), device)
+        })
+    }
+
+    /// Reads all of them at once.
+    ///
+    /// # Errors
+    /// The device failed: then nothing is known of any of them.
+    pub(crate) async fn read(&mut self) -> Result<Found> {
+        let steps = std::mem::take(&mut self.steps);
+        let Some(newest) = steps.last().map(|step| step.numbers.clone()) else {
+            return Ok(Found::default());
+        };
+        let all = steps.iter().map(|step| step.numbers.clone()).collect();
+        let numbers = read(joined(all).unwrap_or_else(|| newest.clone())).await?;
+        self.last = Some(newest);
+        let mut found = Found::default();
+        let mut rest = numbers.as_slice();
+        for step in &steps {
+            let (numbers, others) = rest.split_at(step.numbers.dims()[0]);
+            rest = others;
+            match step.result(numbers) {
+                Ok(result) => found.taken.push(result),
+                Err(error) => {
+                    found.error = Some(error);
+                    break;
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl Asked {
+    /// What it did by its numbers.
+    fn result(&self, numbers: &[f32]) -> Result<StepResult> {
+        let has_ended = numbers.last().is_some_and(|&ended| ended != 0.0);
+        let (numbers, _) = numbers.split_at(numbers.len() - VERDICT);
+        let (losses, squares) = numbers.split_at(self.micro_batches);
+        let sum = |numbers: &[f32]| numbers.iter().map(|&x| f64::from(x)).sum::<f64>();
+        let (loss, grad_norm) = (sum(losses), sum(squares).sqrt());
+        // A sum that is too large for the device's 32 bits.
+        let is_too_large = has_ended && loss.is_finite() && grad_norm.is_finite();
+        let grad_norm = if is_too_large { f64::INFINITY } else { grad_norm };
+        let result = StepResult { loss, grad_norm };
+        check(result, self.settings)?;
+        Ok(result)
+    }
+}
+
+/// Tensors one after the other; `None` where there are none.
+fn joined(mut tensors: Vec<Tensor<1>>) -> Option<Tensor<1>> {
+    match tensors.len() {
+        0 | 1 => tensors.pop(),
+        _ => Some(Tensor::cat(tensors, 0)),
+    }
+}
+
+/// [`train_step`] in the course of a run; `None` where a stop ended it before it changed anything. What is given is what was read:
+/// nothing where `unread` defers it, else of all steps whose numbers were not read before, this one the last.
 ///
 /// # Errors
-/// As there.
+/// The device failed; labels that do not fit the model's head.
 pub(crate) async fn step_in_turns(
     model: &mut Model,
     optimizer: &mut AdamW,
     objective: &Objective,
     batches: &[Batch],
     settings: StepSettings,
+    unread: &mut Unread,
     turn: &mut Turn<'_, '_>,
-) -> Result<Option<StepResult>> {
+) -> Result<Option<Found>> {
     let counts = objective.total(model, batches)?;
     let reserved = reserved_of_gpu(model.device());
     let gathered = optimizer.gather(&model.parameters);
@@ -109,16 +214,25 @@ pub(crate) async fn step_in_turns(
         turn.give().await;
     }
     let micro_batches = losses.len();
-    losses.extend(gradients.sums_of_squares());
-    let numbers = read(Tensor::cat(losses, 0)).await?;
-    let (losses, squares) = numbers.split_at(micro_batches);
-    let sum = |numbers: &[f32]| numbers.iter().map(|&x| f64::from(x)).sum::<f64>();
-    let result = StepResult {
-        loss: sum(losses),
-        grad_norm: sum(squares).sqrt(),
-    };
-    check(result, settings)?;
-    let clip = clip_scale(result.grad_norm, settings.max_grad_norm);
+    let zero = || Tensor::zeros([1], model.device());
+    let losses = joined(losses).unwrap_or_else(zero);
+    let squares = joined(gradients.sums_of_squares()).unwrap_or_else(zero);
+    let last = unread.newest(model.device());
+    let numbers = ops::clip_factor(losses, squares, last, settings.max_grad_norm);
+    unread.steps.push(Asked {
+        numbers: numbers.clone(),
+        micro_batches,
+        settings,
+    });
+    let mut found = Found::default();
+    if !unread.defers {
+        turn.before_read();
+        found = unread.read().await?;
+        turn.after_read();
+        if found.error.is_some() {
+            return Ok(Some(found));
+        }
+    }
     // They hold the old weights, which go one by one as the new ones come.
     drop(leaves);
     // A tensor or a group of them and its moments are there twice while it is updated.
@@ -127,11 +241,11 @@ pub(crate) async fn step_in_turns(
         3 * 4 * optimizer.largest_update(&model.parameters) as u64,
     );
     let reserved = reserved_of_gpu(model.device());
-    optimizer.step(&mut model.parameters, gradients, settings.learning_rate, clip);
+    optimizer.step_clipped(&mut model.parameters, gradients, settings.learning_rate, numbers);
     settle(model.device(), reserved).await?;
     // What was made once, it leaves.
     make_room_for(model.device(), 0);
-    Ok(Some(result))
+    Ok(Some(found))
 }
 
 /// Waits for `device` where it reserved more than `reserved`: buffers that were made since may have been refused, which has to be

@@ -1,16 +1,19 @@
 //! A run under way: its next step, its scores, samples and checkpoints, and what it comes to. [`crate::finetune`] is the loop.
 
+mod reading;
 mod saved;
 mod stepping;
 mod watched;
 
 use super::checkpoint::{Best, Progress};
+use super::compiling::Compiling;
 use super::evaluation::{HeldOut, Scored};
 use super::fingerprint::Fingerprint;
 use super::optim::AdamW;
 use super::record::RecordFile;
 use super::report::{baseline_of_texts, predictions, report, report_of_texts, written_answers};
 use super::schedule::Schedule;
+use super::step::Unread;
 use super::throughput::Throughput;
 use crate::config::{FinetuningType, Plan, RunConfig};
 use crate::data::{Cursor, Example};
@@ -29,6 +32,7 @@ use crate::store::Sink;
 use crate::tasks::{Baseline, TaskSpec};
 use burn::tensor::{Tensor, TensorData};
 use lorakeet_i18n::messages::run as msg;
+use reading::Asked;
 use std::rc::Rc;
 
 /// Samples in the middle of a run, and how far apart they are at least: they cost as much as a step or two.
@@ -84,6 +88,14 @@ pub(crate) struct Trainer<'a> {
     /// Rows that go through the model at a time: fewer than the run's batch where the device's memory was full.
     rows_at_a_time: usize,
     throughput: Throughput,
+    compiling: Compiling,
+    /// Steps whose numbers were not read yet: those numbers, and what else is known of them.
+    unread: Unread,
+    asked: Vec<Asked>,
+    /// Steps whose numbers are read at once.
+    steps_a_read: usize,
+    /// The most tokens, padding counted, of a micro-batch that is known to fit.
+    fits: usize,
     /// Where the weights stood after each step, of a run with two of them.
     path: OptimizerPath,
 }
@@ -119,6 +131,11 @@ impl<'a> Trainer<'a> {
             order: Vec::new(),
             rows_at_a_time: config.per_device_train_batch_size,
             throughput: Throughput::default(),
+            compiling: Compiling::new(model.model.device()),
+            unread: Unread::default(),
+            asked: Vec::new(),
+            steps_a_read: 1,
+            fits: 0,
             path: OptimizerPath::default(),
             config,
             plan,
@@ -183,8 +200,11 @@ impl<'a> Trainer<'a> {
 
     /// Whether the run is over: its steps are done, its scores get no better, or a stop is asked for. Before it says so it serves
     /// what was asked for meanwhile, and holds while the run is paused.
-    pub(crate) async fn is_done(&mut self, emit: &mut Emit<'_>) -> bool {
-        self.is_finished() || self.poll_control(emit).await
+    ///
+    /// # Errors
+    /// Of steps whose numbers were not read before.
+    pub(crate) async fn is_done(&mut self, emit: &mut Emit<'_>) -> Result<bool> {
+        Ok(self.is_finished() || self.poll_control(emit).await?)
     }
 
     fn is_finished(&self) -> bool {
@@ -198,8 +218,12 @@ impl<'a> Trainer<'a> {
 
     /// Whether a sample is due after this step; the last step's comes with the result.
     pub(crate) fn samples(&self) -> bool {
+        self.samples_at(self.progress.step)
+    }
+
+    fn samples_at(&self, step: usize) -> bool {
         let rhythm = self.plan.max_steps.div_ceil(SAMPLES).max(LEAST_STEPS_BETWEEN_SAMPLES);
-        self.progress.step < self.plan.max_steps && self.progress.step.is_multiple_of(rhythm)
+        step < self.plan.max_steps && step.is_multiple_of(rhythm)
     }
 
     /// Scores, samples and saves what came of it; gives the summary without its time, and the step whose weights were kept.
@@ -240,10 +264,13 @@ impl<'a> Trainer<'a> {
     }
 
     /// Serves what was asked for meanwhile, holds while the run is paused, and tells whether it is to end.
-    async fn poll_control(&mut self, emit: &mut Emit<'_>) -> bool {
+    async fn poll_control(&mut self, emit: &mut Emit<'_>) -> Result<bool> {
         let mut paused = false;
         loop {
             (emit.host.yield_now)().await;
+            if emit.control.is_paused() || emit.control.is_stopped() || emit.control.is_asked() {
+                self.read_unread(emit).await?;
+            }
             while let Some(command) = emit.control.next_request() {
                 let answered = match command {
                     Command::Picture { id, request } => self.draw(Some(id), &request, emit).await,
@@ -264,7 +291,7 @@ impl<'a> Trainer<'a> {
             }
             paused = holds;
             if !paused {
-                return emit.control.is_stopped();
+                return Ok(emit.control.is_stopped());
             }
             emit.control.wait().await;
         }
@@ -276,6 +303,7 @@ impl<'a> Trainer<'a> {
             self.last = None;
             return Ok(());
         };
+        self.compiling.all_ready();
         let info = &scored.info;
         let metrics: Vec<(String, f64)> = std::iter::once(("eval_loss".to_owned(), info.loss))
             .chain(
@@ -409,6 +437,7 @@ impl<'a> Trainer<'a> {
             .model
             .generate(prompt, &options, true, emit.host, &stopped, &mut |_| {})
             .await?;
+        self.compiling.all_ready();
         let sample = RunSample {
             step: self.progress.step,
             prompt: text_of(prompt),

@@ -1,22 +1,37 @@
-//! Between the layers of a step: a turn for others, a wait where the GPU has enough to do, a hold while the run is paused.
+//! Between the layers of a step: a turn for others, a wait where the GPU has enough to do, a hold while the run is paused, and a
+//! word on kernels that are compiled.
 
+use super::compiling::Compiling;
 use crate::device;
 use crate::error::Result;
 use crate::host::{Emit, Host};
 use crate::models::{parts::PassInParts, read};
 use crate::protocol::Event;
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
+
+/// Answers that are waited for to know how long one takes; the shortest counts.
+const READS: usize = 2;
 
 /// Who has a turn in the course of a step.
 pub(crate) struct Turn<'t, 'e> {
     host: Host,
-    /// Who can pause and stop it, and the steps that are done; nobody where a step is taken alone.
-    run: Option<(&'t mut Emit<'e>, usize)>,
+    /// The run; none where a step is taken alone.
+    run: Option<OfRun<'t, 'e>>,
     /// How long the step was held.
     pub(crate) held_ms: f64,
+    /// Whether it waited for kernels that were compiled.
+    pub(crate) compiles: bool,
     /// When the last wait was over, or the step began, and what was queued at the last turn.
     waited_ms: Option<f64>,
     queued: u64,
+}
+
+/// Who can pause and stop a step.
+struct OfRun<'t, 'e> {
+    emit: &'t mut Emit<'e>,
+    /// Steps that are done.
+    step: usize,
+    compiling: &'t mut Compiling,
 }
 
 impl<'t, 'e> Turn<'t, 'e> {
@@ -26,23 +41,45 @@ impl<'t, 'e> Turn<'t, 'e> {
             host: *host,
             run: None,
             held_ms: 0.0,
+            compiles: false,
             waited_ms: Some((host.now_ms)()),
             queued: 0,
         }
     }
 
     /// Of the step after `step` of a run.
-    pub(crate) fn of_run(emit: &'t mut Emit<'e>, step: usize) -> Self {
+    pub(crate) fn of_run(emit: &'t mut Emit<'e>, step: usize, compiling: &'t mut Compiling) -> Self {
         let alone = Self::alone(&emit.host);
         Self {
-            run: Some((emit, step)),
+            run: Some(OfRun { emit, step, compiling }),
             ..alone
         }
     }
 
     /// A micro-batch ends: others have a turn.
-    pub(crate) async fn give(&self) {
+    pub(crate) async fn give(&mut self) {
+        self.look_at_compiling();
         (self.host.yield_now)().await;
+    }
+
+    /// The step's numbers are read next.
+    pub(crate) fn before_read(&mut self) {
+        if let Some(run) = &mut self.run {
+            run.compiling.tell(run.emit);
+        }
+    }
+
+    /// They are there.
+    pub(crate) fn after_read(&mut self) {
+        if let Some(run) = &mut self.run {
+            self.compiles = run.compiling.step_is_read(run.emit);
+        }
+    }
+
+    fn look_at_compiling(&mut self) {
+        if let Some(run) = &mut self.run {
+            run.compiling.look(run.emit);
+        }
     }
 
     /// A layer of `parts` is asked for: waits if the GPU has enough to do, gives others a turn, holds while the run is paused.
@@ -51,11 +88,12 @@ impl<'t, 'e> Turn<'t, 'e> {
     /// # Errors
     /// The device failed.
     pub(crate) async fn after_part(&mut self, parts: &PassInParts<'_>) -> Result<bool> {
+        self.look_at_compiling();
         if device::is_gpu(parts.device()) {
             self.wait_where_due(parts).await?;
         }
         (self.host.yield_now)().await;
-        let Some((emit, step)) = &mut self.run else {
+        let Some(OfRun { emit, step, .. }) = &mut self.run else {
             return Ok(true);
         };
         // Requests are served between steps.
@@ -87,15 +125,27 @@ impl<'t, 'e> Turn<'t, 'e> {
         }
         self.queued = 0;
         if device::latency_ms().is_none() {
-            // Of a number that lies ready.
-            let ready = Tensor::<1>::zeros([1], parts.device());
-            read(ready.clone()).await?;
-            let start_ms = (self.host.now_ms)();
-            read(ready).await?;
-            let end_ms = (self.host.now_ms)();
-            device::expect_latency(end_ms - start_ms);
-            self.waited_ms = Some(end_ms);
+            measure_latency(parts.device(), &self.host).await?;
+            self.waited_ms = Some((self.host.now_ms)());
         }
         Ok(())
     }
+}
+
+/// Measures how long an answer takes for which nothing has to be computed, in milliseconds.
+///
+/// # Errors
+/// The device failed.
+pub(crate) async fn measure_latency(device: &Device, host: &Host) -> Result<f64> {
+    // Of a number that lies ready.
+    let ready = Tensor::<1>::zeros([1], device);
+    read(ready.clone()).await?;
+    let mut latency_ms = f64::INFINITY;
+    for _ in 0..READS {
+        let start_ms = (host.now_ms)();
+        read(ready.clone()).await?;
+        latency_ms = latency_ms.min((host.now_ms)() - start_ms);
+    }
+    device::expect_latency(latency_ms);
+    Ok(latency_ms)
 }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use crate::cases::{self, Case, twin};
 use crate::gpu::Gpu;
-use lorakeet_shaders::{AdamW8bit, Add, Codes, Format, Kernel, LowRank, Packed, PackedMatMul, Tier};
+use lorakeet_shaders::{AdamW8bit, Add, Clip, Codes, Format, Kernel, LowRank, Packed, PackedMatMul, Tier};
 
 const TIERS: [Tier; 3] = [
     Tier::Software,
@@ -253,6 +253,58 @@ fn activations_equal_their_twins() {
 #[test]
 fn training_equals_its_twins() {
     agree_on(&Gpu::open(), &cases::training());
+}
+
+#[test]
+fn clipping_equals_its_twin() {
+    let gpu = Gpu::open();
+    agree_on(&gpu, &cases::clipping::in_floats());
+    // What is no finite number, in the losses and in the squares.
+    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        for numbers in [[bad, 1.0, 1.0], [1.0, 1.0, bad], [1.0, 1.0, 1.0]] {
+            let (losses, squares) = numbers.split_at(1);
+            let kernel = Clip {
+                losses: 1,
+                squares: 2,
+                last: 2,
+                max_norm: 0.5,
+            };
+            for tier in tiers(&gpu) {
+                let found = gpu.run(&gpu.prepare(&kernel, tier, &[losses, squares, &[1.0, 0.0]]));
+                let ended = f32::from(numbers.contains(&bad) || numbers.iter().any(|x| x.is_nan()));
+                let verdict = &found[0][3..];
+                assert_eq!(verdict[1], ended, "{numbers:?} on {tier:?}: {found:?}");
+                assert_eq!(verdict[0] == 0.0, ended == 1.0, "{numbers:?} on {tier:?}: {found:?}");
+            }
+        }
+    }
+}
+
+/// To the bit: the steps differ only in where the factor is.
+#[test]
+fn clipped_moments_of_eight_bits_are_those_of_a_factor_that_is_given() {
+    let gpu = Gpu::open();
+    let bits = |outputs: &[Vec<f32>]| -> Vec<Vec<u32>> {
+        let of_one = |output: &Vec<f32>| output.iter().map(|x| x.to_bits()).collect();
+        outputs.iter().map(of_one).collect()
+    };
+    for (plain, [clipped, ended]) in &cases::clipping::in_eight_bits() {
+        let old = [plain.inputs[0].clone(), plain.inputs[2].clone()];
+        assert_eq!(
+            bits(&twin(clipped.kernel.as_ref(), &clipped.inputs)),
+            bits(&twin(plain.kernel.as_ref(), &plain.inputs))
+        );
+        assert_eq!(bits(&twin(ended.kernel.as_ref(), &ended.inputs)), bits(&old));
+        for tier in tiers(&gpu) {
+            let label = format!("{:?} on {tier:?} ({})", clipped.kernel, gpu.name);
+            let run = |case: &Case| {
+                let inputs: Vec<&[f32]> = case.inputs.iter().map(Vec::as_slice).collect();
+                bits(&gpu.run(&gpu.prepare(case.kernel.as_ref(), tier, &inputs)))
+            };
+            assert_eq!(run(clipped), run(plain), "{label}");
+            assert_eq!(run(ended), bits(&old), "{label}, after the end");
+        }
+    }
 }
 
 /// A GPU may round a quotient or a root otherwise, and flush what is smaller than a normal number; a value on the border of two

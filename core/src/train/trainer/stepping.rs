@@ -1,16 +1,17 @@
-//! The next step of a run under way: which rows, taken again in smaller parts where the device's memory is full, counted, reported,
-//! and looked at for signs that the run goes wrong.
+//! The next step of a run under way: which rows, taken again in smaller parts where the device's memory is full, and looked at for
+//! signs that the run goes wrong.
 
 use super::Trainer;
+use super::reading::{Asked, largest};
 use crate::config::{DivergenceAction, FinetuningType};
 use crate::data::{self, Batch, Cursor, Example};
 use crate::device;
 use crate::error::{Error, Kind, Result};
 use crate::host::Emit;
-use crate::protocol::{Divergence, Event, Sign, StepInfo};
+use crate::protocol::{Divergence, Event, Sign};
 use crate::tasks::collate;
 use crate::train::checkpoint;
-use crate::train::step::{StepResult, StepSettings, step_in_turns};
+use crate::train::step::{Found, StepResult, StepSettings, step_in_turns};
 use crate::train::turn::Turn;
 use crate::train::watchdog::Alarm;
 use lorakeet_i18n::messages::run as msg;
@@ -22,16 +23,18 @@ const SHOWN_ROWS: usize = 16;
 /// What part of a learning rate is the next to try.
 const LOWER: f64 = 1.0 / 3.0;
 
-/// A step that was taken: over how many tokens, and how long it was held meanwhile.
+/// A step that was asked for: what was read of steps, over how many tokens it goes, how long it was held meanwhile, and whether it
+/// waited for kernels.
 struct Taken {
-    result: StepResult,
+    found: Found,
     tokens: usize,
     held_ms: f64,
+    compiles: bool,
 }
 
 impl Trainer<'_> {
-    /// One optimizer step, counted and reported; `false` where a stop ended it before it was one. One that fails changes nothing,
-    /// and what was learnt before it is saved.
+    /// One optimizer step, counted and reported; `false` where a stop ended it before it was one, and where its numbers are read
+    /// with those of steps to come. One that fails changes nothing, and what was learnt before it is saved.
     pub(crate) async fn step(&mut self, emit: &mut Emit<'_>) -> Result<bool> {
         let outcome = self.try_step(emit).await;
         if outcome.is_err() {
@@ -41,10 +44,12 @@ impl Trainer<'_> {
     }
 
     async fn try_step(&mut self, emit: &mut Emit<'_>) -> Result<bool> {
-        let started_ms = (emit.host.now_ms)();
-        let step = self.progress.step + 1;
+        self.choose_steps_a_read(emit).await?;
+        let step = self.progress.step + self.asked.len() + 1;
         let cursor = self.cursor;
         let rows = self.next_rows();
+        self.unread.defers = self.defers(step, &rows, emit).await?;
+        let started_ms = (emit.host.now_ms)();
         let settings = StepSettings {
             step,
             learning_rate: self.schedule.learning_rate(step - 1),
@@ -55,9 +60,10 @@ impl Trainer<'_> {
         };
         let taken = self.take(&rows, settings, emit).await;
         let Taken {
-            result,
+            found,
             tokens,
             held_ms,
+            compiles,
         } = match taken {
             Ok(Some(taken)) => taken,
             Ok(None) => {
@@ -69,39 +75,23 @@ impl Trainer<'_> {
                 return Err(self.explained(error, step, emit).await);
             }
         };
-        self.path.add(&self.model.model).await?;
-        self.throughput
-            .add(((emit.host.now_ms)() - started_ms - held_ms) / 1000.0, tokens as u64);
-        let progress = &mut self.progress;
-        progress.step = step;
-        progress.loss_sum += result.loss;
-        progress.tokens_seen += tokens as u64;
-        progress.since_last_log.0 += result.loss;
-        progress.since_last_log.1 += 1;
-        if self.config.logs_at(step, &self.plan) {
-            let (sum, count) = std::mem::take(&mut progress.since_last_log);
-            let epoch = step as f64 / self.plan.steps_per_epoch as f64;
-            let info = StepInfo {
-                step,
-                epoch,
-                loss: sum / count as f64,
-                learning_rate: settings.learning_rate,
-                grad_norm: result.grad_norm,
-                tokens_per_second: self.throughput.tokens_per_second(),
-                num_input_tokens_seen: progress.tokens_seen,
-                eta_seconds: self.throughput.eta_seconds(self.plan.max_steps - step),
-                device_bytes: device::memory_bytes(self.model.model.device()),
-            };
-            let numbers = [
-                ("loss", info.loss),
-                ("learning_rate", info.learning_rate),
-                ("grad_norm", info.grad_norm),
-            ];
-            progress.log(epoch, &numbers);
-            emit.event(Event::Step(info));
+        if !self.unread.defers && found.error.is_none() {
+            self.path.add(&self.model.model).await?;
         }
-        self.look_out(step, result, emit).await?;
-        Ok(true)
+        self.asked.push(Asked {
+            step,
+            learning_rate: settings.learning_rate,
+            tokens,
+            seconds: ((emit.host.now_ms)() - started_ms - held_ms) / 1000.0,
+        });
+        if self.unread.defers {
+            return Ok(false);
+        }
+        let counted = self.count(found, compiles, emit).await;
+        if counted.is_err() {
+            self.cursor = cursor;
+        }
+        counted.map(|()| true)
     }
 
     /// The rows of the next step's micro-batches: as many micro-batches as accumulate, fewer where the epoch ends.
@@ -134,27 +124,37 @@ impl Trainer<'_> {
             let batches = self.batches(rows);
             let tokens = batches.iter().map(|batch| batch.input_tokens).sum();
             let updates = self.optimizer.steps();
-            let mut turn = Turn::of_run(emit, self.progress.step);
+            let mut turn = Turn::of_run(emit, settings.step - 1, &mut self.compiling);
             let taken = step_in_turns(
                 &mut self.model.model,
                 &mut self.optimizer,
                 &self.spec.objective,
                 &batches,
                 settings,
+                &mut self.unread,
                 &mut turn,
             )
             .await;
-            let held_ms = turn.held_ms;
+            let (held_ms, compiles) = (turn.held_ms, turn.compiles);
             match taken {
-                Ok(result) => {
-                    return Ok(result.map(|result| Taken {
-                        result,
+                Ok(found) => {
+                    if !self.unread.defers {
+                        self.fits = self.fits.max(largest(&batches));
+                    }
+                    return Ok(found.map(|found| Taken {
+                        found,
                         tokens,
                         held_ms,
+                        compiles,
                     }));
                 }
-                // Weights whose update was under way are not those from before the step.
-                Err(error) if error.kind == Kind::OutOfMemory && self.optimizer.steps() == updates => {
+                // Weights whose update was under way are not those from before the step, nor are they where the steps before it
+                // were not read.
+                Err(error)
+                    if error.kind == Kind::OutOfMemory
+                        && self.optimizer.steps() == updates
+                        && self.asked.is_empty() =>
+                {
                     drop(batches);
                     self.halve(error, settings.step, rows, emit)?;
                 }
@@ -164,7 +164,7 @@ impl Trainer<'_> {
     }
 
     /// Micro-batches of these rows, each in parts where the device takes fewer at a time.
-    fn batches(&self, rows: &[Vec<usize>]) -> Vec<Batch> {
+    pub(super) fn batches(&self, rows: &[Vec<usize>]) -> Vec<Batch> {
         let parts = rows.iter().flat_map(|rows| rows.chunks(self.rows_at_a_time.max(1)));
         let batch = |part: &[usize]| {
             let examples: Vec<&Example> = part.iter().map(|&i| &self.train[i]).collect();
@@ -203,7 +203,7 @@ impl Trainer<'_> {
     ///
     /// # Errors
     /// It does, and is to end by it.
-    async fn look_out(&mut self, step: usize, result: StepResult, emit: &mut Emit<'_>) -> Result<()> {
+    pub(super) async fn look_out(&mut self, step: usize, result: StepResult, emit: &mut Emit<'_>) -> Result<()> {
         let before = self.progress.eval_loss_before;
         let alarm = self
             .progress
@@ -227,7 +227,7 @@ impl Trainer<'_> {
     }
 
     /// An error of a step: one whose numbers are none names its rows and what to go back to.
-    async fn explained(&self, error: Error, step: usize, emit: &mut Emit<'_>) -> Error {
+    pub(super) async fn explained(&self, error: Error, step: usize, emit: &mut Emit<'_>) -> Error {
         if error.kind != Kind::Diverged {
             return error;
         }

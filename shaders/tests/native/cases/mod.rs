@@ -1,6 +1,8 @@
 //! Kernels with random inputs: every variant of every text, on even and odd shapes.
 #![allow(dead_code, reason = "tests and benches each use a part of it")]
 
+pub mod clipping;
+
 use lorakeet_shaders::*;
 
 /// A kernel and what to feed it.
@@ -579,6 +581,7 @@ pub fn all() -> Vec<Case> {
         activations(),
         training(),
         eight_bits(),
+        clipping::all(),
     ]
     .into_iter()
     .flatten()
