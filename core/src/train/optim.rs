@@ -104,7 +104,7 @@ enum Scale {
     /// This.
     Known(f64),
     /// What [`ops::clip_factor`] found, on the device.
-    Found(Tensor<1>),
+    Found(Box<Tensor<1>>),
 }
 
 impl Scale {
@@ -114,7 +114,7 @@ impl Scale {
                 let grad_scale = *grad_scale;
                 ops::adamw(p, g, m, v, AdamWStep { grad_scale, ..step })
             }
-            Self::Found(scales) => ops::clipped_adamw([p, g, m, v], scales.clone(), step),
+            Self::Found(scales) => ops::clipped_adamw([p, g, m, v], scales.as_ref().clone(), step),
         }
     }
 
@@ -124,7 +124,7 @@ impl Scale {
                 let grad_scale = *grad_scale;
                 ops::adamw_8bit(p, g, words, tables, AdamWStep { grad_scale, ..step })
             }
-            Self::Found(scales) => ops::clipped_adamw_8bit([p, g, words, tables], scales.clone(), step),
+            Self::Found(scales) => ops::clipped_adamw_8bit([p, g, words, tables], scales.as_ref().clone(), step),
         }
     }
 }
@@ -266,7 +266,7 @@ impl AdamW {
         lr: f64,
         found: Tensor<1>,
     ) {
-        self.update(parameters, gradients, lr, &Scale::Found(found));
+        self.update(parameters, gradients, lr, &Scale::Found(Box::new(found)));
     }
 
     fn update(&mut self, parameters: &mut Parameters, mut gradients: GradientSum, lr: f64, scale: &Scale) {
