@@ -271,7 +271,7 @@ impl<B: Launch, C: CheckpointStrategy> Ops for Autodiff<B, C> {
         b: FloatTensor<Self>,
         form: AdaptedForm,
     ) -> FloatTensor<Self> {
-        let nodes = [x.node(), w.node(), a.node(), b.node(), bias.node()];
+        let nodes = [bias.node(), x.node(), w.node(), a.node(), b.node()];
         let [x, w, a, b, bias] = [x, w, a, b, bias].map(|tensor| tensor.into_primitive());
         let branch = Branch::<B>::new(x, a, b, form.lora);
         let output = branch.beside(w.clone(), Some((bias, MatMulAdd::Row)), form);
@@ -287,7 +287,8 @@ impl<B: Launch, C: CheckpointStrategy> Ops for Autodiff<B, C> {
         b: FloatTensor<Self>,
         form: AdaptedForm,
     ) -> FloatTensor<Self> {
-        let nodes = [x.node(), w.node(), a.node(), b.node(), rows.node()];
+        // In the order of a sum: burn goes backward through what stands last before it goes through what stands first.
+        let nodes = [rows.node(), x.node(), w.node(), a.node(), b.node()];
         let [x, w, a, b, rows] = [x, w, a, b, rows].map(|tensor| tensor.into_primitive());
         let branch = Branch::<B>::new(x, a, b, form.lora);
         let output = branch.beside(w.clone(), Some((rows, MatMulAdd::Full)), form);

@@ -1,6 +1,6 @@
-//! One to four rows times a matrix that stays packed, by dots of integers: what generating a token is made of on a CPU.
+//! One row times a matrix that stays packed, by dots of integers: what generating a token is made of on a CPU.
 //!
-//! Decoding a number costs more than multiplying it, and with few rows nothing shares the decoding. So activations become
+//! Decoding a number costs more than multiplying it, and with one row nothing shares the decoding. So activations become
 //! integers instead, once a product: of each row and block of 32 numbers the largest size is 32,767 (`s` = size / 32,767), the
 //! others are rounded to 16 bits. Codes are widened to 16 bits as they are, and a block's part of a sum is
 //! d·s·Σ q·x + m·s·Σ x, where d is the matrix's scale and m its minimum (−8·d in Q4_0, and so on). The sums over q·x are of
@@ -12,9 +12,10 @@
 //! Blocks of which nothing is larger than 1e-30 count as zeros. A block with an infinite or undefined number makes its row
 //! undefined.
 //!
-//! A row's result depends on nothing but the row and the matrix: not on the rows beside it (up to four), on threads, or on the
-//! processor ([`Lanes`]). With five rows and more the product decodes, and differs by what was said: so do generating with a
-//! cache, a row at a time, and a forward pass over a whole text. The backward pass always decodes.
+//! A row's result depends on nothing but the row and the matrix: not on threads, or on the
+//! processor ([`Lanes`]). With two rows and more the product decodes, as training and scores do, whose numbers are those of the
+//! reference: it differs by what was said, and so do generating with a cache, a row at a time, and a forward pass over a whole
+//! text. The backward pass always decodes.
 
 #![allow(
     clippy::needless_range_loop,
@@ -26,8 +27,8 @@ use super::lanes::{BLOCK, LANES, Lanes, Path, Table, Work, total};
 use super::{Format, Packed};
 use crate::math::half;
 
-/// More rows than this share the decoding of a matrix well enough.
-const MOST_ROWS: usize = 4;
+/// More rows than this share the decoding of a matrix.
+const MOST_ROWS: usize = 1;
 /// Blocks whose scales are read at once.
 const STRIP: usize = 8;
 /// Numbers of a matrix that are one thread's at a time.

@@ -19,7 +19,7 @@ use crate::{Add, Kernel, LowRank, Tier};
 /// WGSL lets an implementation take subnormal numbers (below 2⁻¹⁴ ≈ 6.1e-5) for 0 where it widens them, in this source as in
 /// the other, which unpacks them from words: there, and only there, a GPU may differ from the twin by more than rounding.
 ///
-/// The twin of one to four rows, along, rounds a to 16 bits for every 32 numbers where rows are a multiple of 32 long and codes
+/// The twin of one row, along, rounds a to 16 bits for every 32 numbers where rows are a multiple of 32 long and codes
 /// are of eight bits or fewer (all but FP8): results are off by about 1e-5 of |a|·|W|. All other products decode exactly.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PackedMatMul {

@@ -27,6 +27,8 @@ use serde_json::{Value, json};
 
 /// How far the count may be from the estimate.
 const TOLERANCE: f64 = 0.02;
+/// The same of small models with adapters, where one activation is a large share.
+const SMALL_TOLERANCE: f64 = 0.05;
 /// The same of runs with gradient checkpointing, which have many small parts.
 const PARTS_TOLERANCE: f64 = 0.1;
 /// The same of recurrent networks, which spend their time in burn's own operations.
@@ -305,7 +307,7 @@ fn runs_take_what_they_are_said_to_take() {
             if RECURRENT.contains(&kind) {
                 check_within(RECURRENT_TOLERANCE, &device, &what, (files, vocab), full.clone());
             } else {
-                check(&device, kind, files, vocab, config.clone());
+                check_within(SMALL_TOLERANCE, &device, kind, (files, vocab), config.clone());
                 check(&device, &what, files, vocab, full.clone());
             }
         }

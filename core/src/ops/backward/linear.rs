@@ -159,7 +159,7 @@ impl<B: Launch> Backward<B, 4> for LoraBackward {
     }
 }
 
-/// Of x, w, a and b, and of what is added.
+/// Of what is added, if something is, and of x, w, a and b.
 #[derive(Debug)]
 pub(super) struct AdaptedBackward {
     pub(super) form: AdaptedForm,
@@ -174,7 +174,8 @@ impl<B: Launch, const N: usize> Backward<B, N> for AdaptedBackward {
     fn backward(self, ops: Node<Self::State, N>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = grads.consume::<B>(&ops.node);
         let ((branch, w), mut parents) = (ops.state, ops.parents.into_iter());
-        let [of_x, of_w, of_a, of_b, of_addend] = std::array::from_fn(|_| parents.next().flatten());
+        let of_addend = if N == 5 { parents.next().flatten() } else { None };
+        let [of_x, of_w, of_a, of_b] = std::array::from_fn(|_| parents.next().flatten());
         let AdaptedForm { base, lora } = self.form;
         match of_addend {
             Some(node) if self.has_bias => grads.register::<B>(node.id, column_sums::<B>(dy.clone())),
