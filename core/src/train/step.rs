@@ -7,7 +7,7 @@
 //! each micro-batch's sum of losses is scaled by 1 / (targets of them all). The norm and the factor that clips are found on the
 //! device, which updates nothing from the first step on whose loss or norm is no finite number: what a diverged step leaves behind
 //! is the last good state. Losses and squared norms are read back together, once a step, before the update; where an answer takes
-//! long, those of several steps at once ([`Unread`]).
+//! long, those of several steps at once (`Unread`).
 
 use super::optim::{AdamW, GradientSum};
 use super::turn::Turn;
