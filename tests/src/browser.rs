@@ -159,7 +159,16 @@ impl Page {
     /// # Errors
     /// It is not there or covered.
     pub async fn click(&self, testid: &str) -> Result<()> {
-        let clicked = self.element(testid).await?.click().await;
+        let mut clicked = self.element(testid).await?.click().await;
+        // A list that was drawn anew has other elements of the same name.
+        for _ in 0..3 {
+            match &clicked {
+                Err(error) if error.to_string().contains("stale element") => {
+                    clicked = self.element(testid).await?.click().await;
+                }
+                _ => break,
+            }
+        }
         clicked.with_context(|| format!("{testid} cannot be clicked\n{}", self.console()))
     }
 

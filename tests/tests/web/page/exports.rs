@@ -123,6 +123,7 @@ async fn pieces_go_into_a_folder_that_was_chosen_and_none_is_left_of_an_export_t
     shorten(&page, "2").await?;
     page.train_to_the_end().await?;
     page.run("document.getElementById('home').open = true", vec![]).await?;
+    page.wait_enabled("download-adapter", REACTION).await?;
     page.press("export-mlx").await?;
     page.wait_enabled("save-export", REACTION).await?;
     page.run("self.dismisses = true", vec![]).await?;

@@ -203,8 +203,12 @@ async fn a_run_on_the_person_s_own_file_goes_on_without_it() -> Result<()> {
     // What goes on is the copy in the browser.
     std::fs::remove_file(&file)?;
     go_on(&page, step).await?;
-    let shown = page.text("interrupted-run").await;
-    ensure!(shown.is_err(), "a run that was stopped is not called interrupted");
+    page.wait_until(
+        "a run that was stopped is not called interrupted",
+        REACTION,
+        "return !document.querySelector('[data-testid=\"interrupted-run\"]')",
+    )
+    .await?;
     // The copy is listed as what it is, and goes when it is removed and the page is left.
     page.run(UNFOLD, Vec::new()).await?;
     let files = page.text("stored-files").await?;
