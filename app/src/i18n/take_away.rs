@@ -46,7 +46,7 @@ pub static ENGLISH: TakeWords = TakeWords {
         ],
         ExportForm::SentenceTransformers => [
             "Model for sentence-transformers",
-            "The whole model with what makes vectors of texts.",
+            "The whole model with its pooling, for text embeddings.",
         ],
     },
     size: |size| format!(", about {size}"),
