@@ -58,9 +58,9 @@ pub static ENGLISH: TakeWords = TakeWords {
         None => "Preparing the files…".to_owned(),
     },
     taken: |name, step| match step {
-        Some((step, true)) => format!("Handed over as {name}. Weights of step {step}, which scored best."),
-        Some((step, false)) => format!("Handed over as {name}. Weights of step {step}, the last."),
-        None => format!("Handed over as {name}."),
+        Some((step, true)) => format!("Exported as {name}. Weights of step {step}, which scored best."),
+        Some((step, false)) => format!("Exported as {name}. Weights of step {step}, the last."),
+        None => format!("Exported as {name}."),
     },
     card: "Download the model card",
     use_it: "Use it with:",

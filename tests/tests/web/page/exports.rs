@@ -157,6 +157,8 @@ async fn pieces_go_into_a_folder_that_was_chosen_and_none_is_left_of_an_export_t
         throw new DOMException('no room', 'QuotaExceededError') }";
     page.run(full, vec![]).await?;
     page.click("save-export").await?;
+    let is_told = "return !!document.querySelector('[data-testid=\"error\"]')";
+    page.wait_until("it is told", REACTION, is_told).await?;
     let told = page.text("error").await?;
     ensure!(told.contains("no room"), "{told}");
     let left = "return (async () => {\
