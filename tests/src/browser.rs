@@ -246,9 +246,9 @@ impl Page {
                 let visible: String = visible.as_str().unwrap_or_default().chars().take(2000).collect();
                 let _ = self.screenshot("failure").await;
                 bail!(
-                    "waited {} s in vain for: {what}\nlast value: {value}\n{}\nthe page shows:\n{visible}",
-                    limit.as_secs(),
-                    self.console()
+                    "the page shows:\n{visible}\n{}\nlast value: {value}\nwaited {} s in vain for: {what}",
+                    self.console(),
+                    limit.as_secs()
                 );
             }
             tokio::time::sleep(POLL).await;

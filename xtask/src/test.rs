@@ -6,7 +6,7 @@
 use crate::hosts::Hosts;
 use crate::phase::{Phase, Plan, spoken};
 use crate::places::{LAB_PACKAGE, Places, say};
-use crate::process::{Tally, run, run_counted};
+use crate::process::{Tally, run, run_counted, run_counted_twice};
 use crate::stage::Stage;
 use crate::{axe, interop, lint, models, package, page, setup, wasm};
 use anyhow::{Context, Result, bail};
@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 /// How often the stage `hostile` breaks each file, and how often where it was asked for.
 const HOSTILE_ROUNDS: &str = "LORAKEET_HOSTILE_ROUNDS";
 const MANY_ROUNDS: &str = "3000";
+
+/// How many tests of the page, of more than a hundred, may need a second try.
+const RUN_AGAIN: usize = 2;
 
 /// Has the tests of the modules `endurance` do everything many times.
 const AT_LENGTH: &str = "LORAKEET_ENDURANCE";
@@ -159,7 +162,10 @@ impl Stage {
                 .env("LORAKEET_WEBKITDRIVER", browsers.webkit_driver)
                 .env("LORAKEET_MINIBROWSER", browsers.mini_browser);
         }
-        plan.run(|| run_counted(&mut command, tally))
+        plan.run(|| match self {
+            Self::Web => run_counted_twice(&mut command, tally, RUN_AGAIN),
+            _ => run_counted(&mut command, tally),
+        })
     }
 }
 

@@ -190,11 +190,12 @@ impl PageState {
                 runs,
                 copies,
                 has_store,
+                is_partial,
             } => {
                 self.storage.copies.set(copies);
                 self.stored.has_store.set(has_store);
                 // The worker of a page that was just closed holds its run a little longer.
-                if runs.iter().any(|run| run.is_under_way) {
+                if is_partial || runs.iter().any(|run| run.is_under_way) {
                     set_timeout(move || self.ask_runs_when_free(), BETWEEN_LOOKS_AT_RUNS);
                 }
                 self.stored.runs.set(runs);

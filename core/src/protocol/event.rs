@@ -131,6 +131,9 @@ pub enum Event {
         /// Whether there is a store at all: without one nothing outlives the program, and no run can be gone on with.
         #[serde(default)]
         has_store: bool,
+        /// Whether a run is left out because it was being written elsewhere: to be asked for again.
+        #[serde(default)]
+        is_partial: bool,
     },
     /// Models from a hub, and those that were fetched.
     Hub(HubEvent),

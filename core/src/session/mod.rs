@@ -494,11 +494,11 @@ impl Session {
     }
 
     async fn tell_runs(&self, emit: &mut Emit<'_>) -> Result<()> {
-        let (runs, copies) = match &self.shelf {
+        let (runs, is_partial, copies) = match &self.shelf {
             Some(shelf) => {
-                let runs = runs::list(shelf, emit).await?;
+                let (runs, is_partial) = runs::list(shelf, emit).await?;
                 let copies = runs::copies(shelf, &runs).await?;
-                (runs, copies)
+                (runs, is_partial, copies)
             }
             None => Default::default(),
         };
@@ -507,6 +507,7 @@ impl Session {
             runs,
             copies,
             has_store,
+            is_partial,
         });
         Ok(())
     }

@@ -265,15 +265,17 @@ async fn newest_checkpoint(
     Ok(None)
 }
 
-/// All runs on the shelf, the newest first, and what is wrong with those that cannot be read.
-pub(super) async fn list(shelf: &Rc<dyn Shelf>, emit: &mut Emit<'_>) -> Result<Vec<StoredRun>> {
+/// All runs on the shelf, the newest first, and whether one is left out because it is being written elsewhere. What is wrong with
+/// those that cannot be read is told.
+pub(super) async fn list(shelf: &Rc<dyn Shelf>, emit: &mut Emit<'_>) -> Result<(Vec<StoredRun>, bool)> {
     let claimed = shelf.claimed().await?;
     let mut runs = Vec::new();
+    let mut is_partial = false;
     for name in shelf.folders().await?.iter().filter(|name| name.starts_with(RUN)) {
         match read_run(shelf, name, claimed.contains(name)).await {
             Ok(run) => runs.push(run),
-            // One that begins elsewhere has no record for a moment.
-            Err(_) if claimed.contains(name) => {}
+            // One that begins elsewhere has no record for a moment, and a checkpoint may go while it is looked at.
+            Err(_) if claimed.contains(name) => is_partial = true,
             Err(error) => {
                 let (run, why) = (name.clone(), error.message());
                 emit.warn(msg::RunUnreadable { run, why });
@@ -281,7 +283,7 @@ pub(super) async fn list(shelf: &Rc<dyn Shelf>, emit: &mut Emit<'_>) -> Result<V
         }
     }
     runs.sort_by(|a, b| b.record.started_ms.total_cmp(&a.record.started_ms));
-    Ok(runs)
+    Ok((runs, is_partial))
 }
 
 async fn read_run(shelf: &Rc<dyn Shelf>, folder: &str, is_under_way: bool) -> Result<StoredRun> {

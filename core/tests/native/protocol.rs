@@ -366,6 +366,7 @@ fn events(number: f64) -> Vec<Event> {
             started_ms: Some(number),
         }],
         has_store: true,
+        is_partial: false,
     });
     let option = ExportOption {
         form: ExportForm::GgufAdapter,

@@ -480,6 +480,27 @@ fn a_run_that_is_under_way_elsewhere_is_neither_gone_on_with_nor_removed() {
 }
 
 #[test]
+fn a_run_that_cannot_be_read_while_it_is_written_elsewhere_is_to_be_asked_for_again() {
+    let disk = Disk::default();
+    let shelf = disk.open(None);
+    let mut session = session(&shelf);
+    let is_partial = |session: &mut TestSession| {
+        assert!(runs(session).is_empty());
+        matches!(session.events.last(), Some(Event::Runs { is_partial: true, .. }))
+    };
+    assert!(!is_partial(&mut session));
+    // Its folder is there, its record is not.
+    let claim = block_on(shelf.claim(FOLDER)).unwrap();
+    assert!(claim.is_some());
+    block_on(shelf.create(FOLDER, "0")).unwrap();
+    assert!(is_partial(&mut session));
+    assert!(remarks(&session).is_empty(), "{:?}", remarks(&session));
+    drop(claim);
+    assert!(!is_partial(&mut session));
+    assert!(!remarks(&session).is_empty(), "nobody writes it any more");
+}
+
+#[test]
 fn a_stopped_run_is_saved_and_can_be_gone_on_with() {
     let disk = Disk::default();
     let mut first = session(&disk.open(None));
