@@ -131,3 +131,21 @@ pub(super) fn note_compiled(id: KernelId) {
         compiled.insert(id);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    #[test]
+    fn a_thread_computes_again_after_a_rehearsal_even_one_that_fails() {
+        let mut rehearsal = Rehearsal::default();
+        assert!(!is_under_way());
+        assert!(rehearsal.within(is_under_way));
+        assert!(!rehearsal.within(|| std::thread::spawn(is_under_way).join().expect("it ends")));
+        let fails = || assert!(!is_under_way(), "a pass that fails");
+        let failed = catch_unwind(AssertUnwindSafe(|| rehearsal.within(fails)));
+        assert!(failed.is_err() && !is_under_way());
+        assert!(rehearsal.within(is_under_way) && !is_under_way());
+    }
+}
