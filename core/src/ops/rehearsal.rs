@@ -18,7 +18,8 @@ use std::cell::RefCell;
 use std::collections::{HashSet, VecDeque};
 use std::sync::{LazyLock, Mutex};
 
-/// Bytes that a binding of a launch on no workgroups has, and a multiple of which it begins at: WebGPU's floor.
+/// Bytes that a binding of a launch on no workgroups has, and a multiple of which it begins at: the coarsest alignment that
+/// WebGPU's limits allow an adapter (`minStorageBufferOffsetAlignment`).
 const BINDING_BYTES: u64 = 256;
 
 /// The engine's kernels that this process has compiled, or begun to.

@@ -142,15 +142,22 @@ fn a_cpu_compiles_nothing() {
     assert!(all_know_the_speed(&session));
 }
 
-/// The numbers of each step, and the weights and moments that a run left.
-fn left(mut session: TestSession, config: &RunConfig) -> (Vec<(usize, u64, u64, u64)>, BTreeMap<String, Vec<u8>>) {
+/// What a run left: the numbers of each step, and weights and moments.
+struct Left {
+    numbers: Vec<(usize, u64, u64, u64)>,
+    tensors: BTreeMap<String, Vec<u8>>,
+}
+
+fn left(mut session: TestSession, config: &RunConfig) -> Left {
     let sink = Rc::new(MemorySink::new());
     session.inner.sink = Some(sink.clone());
     session.ask(command(config.clone()), Vec::new());
     assert!(session.summary().finished);
     let files = sink.files().into_iter();
-    let tensors = files.filter(|(path, _)| path.ends_with(".safetensors"));
-    (session.numbers(), tensors.collect())
+    Left {
+        numbers: session.numbers(),
+        tensors: files.filter(|(path, _)| path.ends_with(".safetensors")).collect(),
+    }
 }
 
 #[test]
@@ -171,9 +178,13 @@ fn a_rehearsal_changes_no_number_of_a_run() {
                     compile_ahead(ahead);
                     left(open(DeviceChoice::Gpu), config)
                 });
-                assert!(with.0.len() == 12 && with.1.len() > 2, "{:?}", with.1.keys());
-                assert_eq!(with.0, without.0);
-                assert!(with.1 == without.1, "other weights or moments");
+                assert!(
+                    with.numbers.len() == 12 && with.tensors.len() > 2,
+                    "{:?}",
+                    with.tensors.keys()
+                );
+                assert_eq!(with.numbers, without.numbers);
+                assert!(with.tensors == without.tensors, "other weights or moments");
             }
         }
     });

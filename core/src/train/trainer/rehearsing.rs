@@ -44,6 +44,8 @@ impl Trainer<'_> {
 
     async fn try_rehearse(&mut self, emit: &mut Emit<'_>) -> Result<()> {
         let device = self.model.model.device().clone();
+        // What was compiled until here was waited for.
+        self.compiling.all_ready();
         let settings = self.settings(self.progress.step + 1);
         // Gradients of a second micro-batch are added to those of the first.
         let times = self.config.gradient_accumulation_steps.min(2);
