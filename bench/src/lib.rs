@@ -170,6 +170,8 @@ pub struct Measurement {
     pub share_of_peak: f64,
     /// What `lorakeet_core::estimate` makes of a step's work and what was measured, where it knows the run.
     pub forecast_ms: Option<f64>,
+    /// Kernels that a step launches on a GPU, burn's own among them.
+    pub launches: Option<u64>,
     /// What a step asks of WebGPU; filled in by the caller, in a browser.
     pub gpu: Option<GpuWork>,
     /// Steps that were measured, after [`WARM_UP_STEPS`].
@@ -211,11 +213,17 @@ pub async fn measure(
     let (device, info) = device::open(choice).await?;
     let (mut training, work) = Training::new(case.work, &device, model).await?;
     let (mut times_ms, mut losses) = (Vec::new(), Vec::new());
+    let mut launches: u64 = 0;
     stepped();
     for step in 1..=WARM_UP_STEPS + STEPS {
+        // Counting takes time, so that no step is counted that is measured.
+        let count = (step == WARM_UP_STEPS).then(device::count_launches);
         let start_ms = (host.now_ms)();
         losses.push(training.step(step, host).await?);
         times_ms.push((host.now_ms)() - start_ms);
+        if let Some(count) = count {
+            launches = count.take().values().sum();
+        }
         stepped();
     }
     if let Some(fault) = device::take_fault() {
@@ -253,6 +261,7 @@ pub async fn measure(
         gflop,
         share_of_peak: 1e3 * gflop / median_ms / probe.gflops,
         forecast_ms: work.map(|work| 1e3 * work.seconds(&probe)),
+        launches: (launches > 0).then_some(launches),
         gpu: None,
         steps: STEPS,
         median_ms,

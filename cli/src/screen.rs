@@ -223,8 +223,9 @@ impl Screen {
                 Stage::Copy => ("copying", bytes),
                 Stage::Evaluate => ("scoring", items),
                 Stage::Export => ("exporting", bytes),
-                // How many there will be is not known.
-                Stage::Compile => ("compiling", "{msg:>11} GPU kernels: {pos} so far"),
+                // In the midst of steps, how many there will be is not known.
+                Stage::Compile if total == 0 => ("compiling", "{msg:>11} GPU kernels: {pos} so far"),
+                Stage::Compile => ("compiling", items),
             };
             let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
             let bar = ProgressBar::new(total)

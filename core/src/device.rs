@@ -11,8 +11,8 @@ mod launches;
 mod memory;
 mod work;
 
-pub use launches::{LaunchCount, count_launches};
-pub(crate) use launches::{compiled, note_compiled};
+pub use launches::{LaunchCount, compile_ahead, count_launches};
+pub(crate) use launches::{compiled, compiles_ahead, note_compiled};
 pub use memory::{ExpectedMemory, MemoryWatch, expect_memory, limit_pass_rows, reserved_bytes, watch_memory};
 pub(crate) use memory::{Pass, make_room, make_room_for, note_memory, release, reserved_of_gpu, trim, try_memory};
 pub use work::read_every;

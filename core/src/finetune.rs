@@ -171,6 +171,7 @@ pub(crate) async fn finetune(job: Job<'_>, emit: &mut Emit<'_>) -> Result<Finish
         trainer.resume(checkpoint)?;
     }
     trainer.start(emit).await?;
+    trainer.rehearse(emit).await?;
     while !trainer.is_done(emit).await? {
         if !trainer.step(emit).await? {
             continue;

@@ -13,6 +13,7 @@
 
 mod adamw;
 mod adamw_8bit;
+mod append;
 mod attention;
 mod axpy;
 mod clip;
@@ -35,6 +36,7 @@ mod soft_cap;
 
 pub use adamw::{AdamW, SumSquares, SumSquaresOfSeven};
 pub use adamw_8bit::{AdamW8bit, Codes};
+pub use append::Append;
 pub use attention::{Attention, AttentionNotes, AttentionOfBias, AttentionOfKeys, AttentionOfQueries};
 pub use axpy::Axpy;
 pub use clip::{Clip, ClippedAdamW, ClippedAdamW8bit, VERDICT};

@@ -134,7 +134,7 @@ fn Status() -> impl IntoView {
     let state = expect_context::<PageState>();
     let evaluating = Memo::new(move |_| matches!(state.worker.progress.get(), Some((Stage::Evaluate, ..))));
     let kernels = Memo::new(move |_| match state.worker.progress.get() {
-        Some((Stage::Compile, done, _)) => Some(done),
+        Some((Stage::Compile, done, total)) => Some((done, total)),
         _ => None,
     });
     let compiling = Memo::new(move |_| kernels.get().is_some());
@@ -205,8 +205,8 @@ fn Status() -> impl IntoView {
         <div class="status">
             <p role="status" aria-live="polite" data-testid="status" data-phase=phase>{text}</p>
             // Not spoken: it changes ten times a second.
-            {move || kernels.get().map(|done| view! {
-                <p class="hint" data-testid="compiled">{(state.words().status_compiled)(done)}</p>
+            {move || kernels.get().map(|(done, total)| view! {
+                <p class="hint" data-testid="compiled">{(state.words().status_compiled)(done, total)}</p>
             })}
             {move || change().map(|change| view! { <p class="change" data-testid="change">{change}</p> })}
             <p class="hint">{extent}</p>

@@ -205,7 +205,10 @@ pub static WORDS: Words = Words {
     status_running: "Training",
     status_evaluating: "Evaluating…",
     status_compiling: "Compiling the GPU's kernels…",
-    status_compiled: |kernels| format!("Kernels compiled so far: {kernels}. Later steps are faster."),
+    status_compiled: |kernels, all| match all {
+        0 => format!("Kernels compiled so far: {kernels}. Later steps are faster."),
+        _ => format!("Kernels compiled: {kernels} of {all}."),
+    },
     status_pausing: "Pausing after this step…",
     status_paused: |step| format!("Paused after step {step}"),
     status_stopping: "Stopping after this step…",

@@ -308,10 +308,10 @@ pub struct Words {
     pub status_running: &'static str,
     /// Validation is being scored.
     pub status_evaluating: &'static str,
-    /// The first steps wait for the GPU's kernels to be compiled.
+    /// Steps wait for the GPU's kernels to be compiled.
     pub status_compiling: &'static str,
-    /// How many of them were compiled so far.
-    pub status_compiled: fn(u64) -> String,
+    /// How many of them were compiled so far, and how many there are; 0 where that is not known.
+    pub status_compiled: fn(u64, u64) -> String,
     /// Pause was asked for.
     pub status_pausing: &'static str,
     /// The run holds at a step.

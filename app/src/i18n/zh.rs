@@ -193,7 +193,10 @@ pub static WORDS: Words = Words {
     status_running: "训练中",
     status_evaluating: "正在评估…",
     status_compiling: "正在编译 GPU 内核…",
-    status_compiled: |kernels| format!("已编译 {kernels} 个内核，之后的步会更快。"),
+    status_compiled: |kernels, all| match all {
+        0 => format!("已编译 {kernels} 个内核，之后的步会更快。"),
+        _ => format!("已编译 {kernels}/{all} 个内核。"),
+    },
     status_pausing: "本步结束后暂停…",
     status_paused: |step| format!("已在第 {step} 步之后暂停"),
     status_stopping: "本步结束后停止…",

@@ -4,11 +4,25 @@ use burn_cubecl::cubecl::logging::{LaunchObservation, LaunchObserver};
 use std::collections::BTreeMap;
 use std::sync::{
     Arc, Mutex,
-    atomic::{AtomicU64, Ordering::Relaxed},
+    atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
 };
 
 /// The engine's kernels whose source the runtime has asked for.
 static COMPILED: AtomicU64 = AtomicU64::new(0);
+
+/// What [`compile_ahead`] set.
+static AHEAD: AtomicBool = AtomicBool::new(true);
+
+/// Whether runs of this process have their kernels compiled before their first step, as they do unless this is told `false`: for
+/// tests of what that changes.
+pub fn compile_ahead(ahead: bool) {
+    AHEAD.store(ahead, Relaxed);
+}
+
+/// What [`compile_ahead`] set.
+pub(crate) fn compiles_ahead() -> bool {
+    AHEAD.load(Relaxed)
+}
 
 /// A kernel's source is asked for: it is compiled for the first time.
 pub(crate) fn note_compiled() {

@@ -1,5 +1,6 @@
 //! The key-value cache of generation.
 
+use crate::ops;
 use burn::tensor::Tensor;
 
 /// Keys and values of the tokens seen so far, a pair \[T, K·D\] for each layer; of an encoder-decoder, those of the
@@ -28,9 +29,9 @@ impl KvCache {
     /// Appends a layer's new keys and values and gives all of them.
     pub(crate) fn extend(&mut self, layer: usize, k: Tensor<2>, v: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
         let slot = &mut self.layers[layer];
-        let (k, v) = match slot.take() {
-            None => (k, v),
-            Some((old_k, old_v)) => (Tensor::cat(vec![old_k, k], 0), Tensor::cat(vec![old_v, v], 0)),
+        let [k, v] = match slot.take() {
+            None => [k, v],
+            Some((kept_k, kept_v)) => ops::append([kept_k, kept_v], [k, v]),
         };
         *slot = Some((k.clone(), v.clone()));
         (k, v)

@@ -3,9 +3,12 @@
 //! Nothing here knows what a kernel computes; [`super::forward`] says which kernels make up an operation,
 //! [`super::backward`] adds gradients, and [`super`] wraps both for tensors.
 //!
+//! In a rehearsal ([`super::rehearsal`]) a GPU launches nothing: its outputs are made, and hold what was in their memory.
+//!
 //! On a GPU an output may be written into a slice of a larger tensor ([`Output::At`]): so the gradients of parameters that are
 //! slices of one flat tensor are made as slices of another, and nobody has to gather them.
 
+use super::rehearsal;
 use crate::device;
 use burn::backend::{Backend, DType, Flex, Shape, TensorMetadata, tensor::FloatTensor};
 use burn_cubecl::{
@@ -219,11 +222,18 @@ impl Launch for CubeBackend {
             Output::At(tensor) => tensor,
         });
         let tier = device::tier();
+        let info = words(&kernel.info());
+        if rehearsal::is_under_way() {
+            let buffers = contiguous.len() + outputs.len();
+            rehearsal::note(&client, Box::new(Source { kernel, tier }), buffers, info);
+            device::note_memory(|| client.memory_report(MemoryScope::Device));
+            return outputs;
+        }
         let mut arguments = KernelArguments::new();
         for tensor in contiguous.iter().chain(outputs.iter()) {
             arguments = arguments.with_buffer(tensor.handle.clone().binding());
         }
-        arguments.info = MetadataBindingInfo::custom(words(&kernel.info()));
+        arguments.info = MetadataBindingInfo::custom(info);
         let ([x, y, z], operations) = (kernel.workgroups(tier), kernel.operations());
         client.launch(Box::new(Source { kernel, tier }), CubeCount::Static(x, y, z), arguments);
         device::note_work(operations, || {
@@ -331,6 +341,7 @@ impl<K: Kernel> CubeKernel for Source<K> {
 
     fn source(&self) -> Option<PrecompiledSource> {
         device::note_compiled();
+        rehearsal::note_compiled(self.id());
         Some(PrecompiledSource {
             source: self.kernel.wgsl(self.tier),
             entrypoint_name: "main".into(),

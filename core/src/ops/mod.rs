@@ -6,6 +6,7 @@
 
 mod attention;
 mod backward;
+mod cache;
 mod dispatched;
 mod forms;
 mod forward;
@@ -14,9 +15,11 @@ mod launch;
 mod packed;
 mod places;
 mod products;
+mod rehearsal;
 mod update;
 mod vocabulary;
 
+pub use cache::append;
 pub use forms::{
     AdamWStep, AdaptedForm, AttentionForm, AttentionMask, AttentionScoring, BaseForm, LoraForm, PackedForm, RopeForm,
     VocabularyForm,
@@ -25,6 +28,7 @@ pub use packed::{
     PackedMatrix, packed_adapted, packed_embedding, packed_linear, packed_squares, packed_vocabulary_loss,
 };
 pub(crate) use places::{GradientPlaces, is_slice};
+pub(crate) use rehearsal::Rehearsal;
 pub use update::{clip_factor, clipped_adamw, clipped_adamw_8bit};
 
 use burn::{backend::Dispatch, tensor::Tensor};

@@ -244,8 +244,8 @@ pub enum Stage {
     Evaluate,
     /// What was trained is handed over (bytes of weights).
     Export,
-    /// The GPU's kernels are compiled in the first steps of a run (kernels since its start). How many there will be is not known,
-    /// so that the total is 0; when they are ready, it is their number.
+    /// The GPU's kernels are compiled before the first step of a run (kernels). Where a later step needs others, how many there will
+    /// be is not known, and the total is 0 (kernels since the run's start). When they are ready, the total is what is done.
     Compile,
 }
 

@@ -1,5 +1,6 @@
 //! Kernels that a GPU compiles in the course of a run: the front end is told of them, and the time of the steps that wait for them
-//! tells nothing of the steps to come.
+//! tells nothing of the steps to come. Most are compiled before the first step (`trainer/rehearsing.rs`); what is left are those of
+//! shapes that come late.
 //!
 //! What was launched is compiled when numbers that come of it are read. Kernels of an update, which nobody reads, are waited for
 //! in the step after it.

@@ -323,6 +323,36 @@ impl AdamW {
         }
     }
 
+    /// Asks for the kernels of [`Self::step_clipped`], whose sources are the same whatever a tensor's length: on tensors of a few
+    /// numbers, which nobody reads.
+    pub(crate) fn rehearse(&self, found: Tensor<1>) {
+        let device = found.device();
+        let zeros = |length: usize| Tensor::<1>::zeros([length], &device);
+        let scale = Scale::Found(Box::new(found));
+        let step = AdamWStep {
+            lr: 0.0,
+            beta1: self.beta1,
+            beta2: self.beta2,
+            eps: self.eps,
+            weight_decay: 0.0,
+            bias_correction1: 1.0,
+            bias_correction2: 1.0,
+            grad_scale: 1.0,
+        };
+        let in_floats = |state: &State| !matches!(state, State::EightBits { .. });
+        if self.states.iter().any(in_floats) {
+            drop(scale.adamw([1; 4].map(zeros), step));
+        }
+        let tables = self.states.iter().find_map(|state| match state {
+            State::EightBits { tables, .. } => Some(tables.clone()),
+            State::Floats { .. } | State::Grouped { .. } => None,
+        });
+        if let Some(tables) = tables {
+            let words = zeros(AdamW8bit::state_len(1));
+            drop(scale.adamw_8bit([zeros(1), zeros(1), words, tables], step));
+        }
+    }
+
     /// Steps taken.
     pub fn steps(&self) -> usize {
         self.steps

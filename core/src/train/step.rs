@@ -8,6 +8,8 @@
 //! device, which updates nothing from the first step on whose loss or norm is no finite number: what a diverged step leaves behind
 //! is the last good state. Losses and squared norms are read back together, once a step, before the update; where an answer takes
 //! long, those of several steps at once (`Unread`).
+//!
+//! A step can be rehearsed (`rehearse_step`): it goes the same way, and computes and changes nothing.
 
 use super::optim::{AdamW, GradientSum};
 use super::turn::Turn;
@@ -178,50 +180,20 @@ pub(crate) async fn step_in_turns(
     unread: &mut Unread,
     turn: &mut Turn<'_, '_>,
 ) -> Result<Option<Found>> {
-    let counts = objective.total(model, batches)?;
-    let reserved = reserved_of_gpu(model.device());
-    let gathered = optimizer.gather(&model.parameters);
-    settle(model.device(), reserved).await?;
-    let gathers = !gathered.is_empty();
-    let mut gradients = optimizer.begin(gathered, &mut model.parameters);
-    if gathers {
-        // What the first step gathers, it leaves.
-        make_room_for(model.device(), 0);
-    }
-    let leaves = model.parameters.tracked();
-    let mut losses = Vec::with_capacity(batches.len());
-    for (i, batch) in batches.iter().enumerate() {
-        make_room(model.device(), Pass::over(batch, true));
-        let seed = settings.dropout_seed.map(|seed| dropout_seed(seed, settings.step, i));
-        let parts = match settings.gradient_checkpointing {
-            true => model.in_parts(batch, seed),
-            false => None,
-        };
-        match parts {
-            None => {
-                let loss = objective.loss(model, &leaves, batch, &counts, seed)?;
-                losses.push(loss.clone().inner());
-                gradients.add(&leaves, loss);
-            }
-            Some(parts) => {
-                let loss = |leaves: &Leaves| objective.loss(model, leaves, batch, &counts, seed);
-                let Some(loss) = layer_by_layer(parts, (&leaves, &mut gradients), loss, turn).await? else {
-                    return Ok(None);
-                };
-                losses.push(loss);
-            }
-        }
-        turn.give().await;
-    }
-    let micro_batches = losses.len();
-    let zero = || Tensor::zeros([1], model.device());
-    let losses = joined(losses).unwrap_or_else(zero);
-    let squares = joined(gradients.sums_of_squares()).unwrap_or_else(zero);
+    let Some(passed) = passes(model, optimizer, objective, batches, settings, turn).await? else {
+        return Ok(None);
+    };
+    let Passed {
+        leaves,
+        gradients,
+        losses,
+        squares,
+    } = passed;
     let last = unread.newest(model.device());
     let numbers = ops::clip_factor(losses, squares, last, settings.max_grad_norm);
     unread.steps.push(Asked {
         numbers: numbers.clone(),
-        micro_batches,
+        micro_batches: batches.len(),
         settings,
     });
     let mut found = Found::default();
@@ -248,6 +220,95 @@ pub(crate) async fn step_in_turns(
     Ok(Some(found))
 }
 
+/// Has the kernels noted that a step on `batches` launches, its update included; `turn` is of a rehearsal. Nothing is computed of
+/// model and optimizer; parameters become slices of their groups, as at the beginning of the first step. `false` where a stop
+/// ended it.
+///
+/// # Errors
+/// The device failed; labels that do not fit the model's head.
+pub(crate) async fn rehearse_step(
+    model: &mut Model,
+    optimizer: &mut AdamW,
+    objective: &Objective,
+    batches: &[Batch],
+    settings: StepSettings,
+    turn: &mut Turn<'_, '_>,
+) -> Result<bool> {
+    let Some(passed) = passes(model, optimizer, objective, batches, settings, turn).await? else {
+        return Ok(false);
+    };
+    let Passed { losses, squares, .. } = passed;
+    let last = Unread::default().newest(model.device());
+    turn.pass(|| optimizer.rehearse(ops::clip_factor(losses, squares, last, settings.max_grad_norm)));
+    Ok(true)
+}
+
+/// What the passes over a step's micro-batches leave.
+struct Passed {
+    leaves: Leaves,
+    gradients: GradientSum,
+    /// A number of each micro-batch.
+    losses: Tensor<1>,
+    /// Numbers that add up to Σ g².
+    squares: Tensor<1>,
+}
+
+/// Goes through the micro-batches, forward and backward; `None` where a stop ended it.
+async fn passes(
+    model: &mut Model,
+    optimizer: &mut AdamW,
+    objective: &Objective,
+    batches: &[Batch],
+    settings: StepSettings,
+    turn: &mut Turn<'_, '_>,
+) -> Result<Option<Passed>> {
+    let counts = objective.total(model, batches)?;
+    let reserved = reserved_of_gpu(model.device());
+    let gathered = optimizer.gather(&model.parameters);
+    settle(model.device(), reserved).await?;
+    let gathers = !gathered.is_empty();
+    let mut gradients = optimizer.begin(gathered, &mut model.parameters);
+    if gathers {
+        // What the first step gathers, it leaves.
+        make_room_for(model.device(), 0);
+    }
+    let leaves = model.parameters.tracked();
+    let mut losses = Vec::with_capacity(batches.len());
+    for (i, batch) in batches.iter().enumerate() {
+        make_room(model.device(), Pass::over(batch, true));
+        let seed = settings.dropout_seed.map(|seed| dropout_seed(seed, settings.step, i));
+        let parts = match settings.gradient_checkpointing {
+            true => model.in_parts(batch, seed),
+            false => None,
+        };
+        match parts {
+            None => {
+                let loss = turn.pass(|| objective.loss(model, &leaves, batch, &counts, seed))?;
+                losses.push(loss.clone().inner());
+                turn.pass(|| gradients.add(&leaves, loss));
+            }
+            Some(parts) => {
+                let loss = |leaves: &Leaves| objective.loss(model, leaves, batch, &counts, seed);
+                let Some(loss) = layer_by_layer(parts, (&leaves, &mut gradients), loss, turn).await? else {
+                    return Ok(None);
+                };
+                losses.push(loss);
+            }
+        }
+        turn.give().await;
+    }
+    let zero = || Tensor::zeros([1], model.device());
+    let losses = joined(losses).unwrap_or_else(zero);
+    let squares = turn.pass(|| joined(gradients.sums_of_squares()));
+    let squares = squares.unwrap_or_else(zero);
+    Ok(Some(Passed {
+        leaves,
+        gradients,
+        losses,
+        squares,
+    }))
+}
+
 /// Waits for `device` where it reserved more than `reserved`: buffers that were made since may have been refused, which has to be
 /// known before anything is computed with what is in them.
 async fn settle(device: &Device, reserved: Option<u64>) -> Result<()> {
@@ -266,20 +327,20 @@ async fn layer_by_layer(
     turn: &mut Turn<'_, '_>,
 ) -> Result<Option<Tensor<1>>> {
     let plain = leaves.without_gradients();
-    while parts.forward(&plain) {
+    while turn.pass(|| parts.forward(&plain)) {
         if !turn.after_part(&parts).await? {
             return Ok(None);
         }
     }
-    let loss = loss(&leaves.behind(parts.hidden(leaves)))?;
+    let loss = turn.pass(|| loss(&leaves.behind(parts.hidden(leaves))))?;
     let mut places = gradients.places();
-    let mut of_head = places.within(|| loss.backward());
+    let mut of_head = turn.pass(|| places.within(|| loss.backward()));
     parts.begin_backward(&mut of_head);
     if !turn.after_part(&parts).await? {
         return Ok(None);
     }
     let mut of_parts: Vec<Gradients> = Vec::new();
-    while let Some(of_part) = places.within(|| parts.backward(leaves)) {
+    while let Some(of_part) = turn.pass(|| places.within(|| parts.backward(leaves))) {
         of_parts.push(of_part);
         if !turn.after_part(&parts).await? {
             return Ok(None);
@@ -288,7 +349,7 @@ async fn layer_by_layer(
     // A table that several parts use: the terms of its gradient are added up as in the graph of the whole, where the head's comes
     // first and the others follow from the first part on.
     let passes = std::iter::once(of_head).chain(of_parts.into_iter().rev());
-    gradients.add_passes(leaves, places, passes);
+    turn.pass(|| gradients.add_passes(leaves, places, passes));
     Ok(Some(loss.inner()))
 }
 

@@ -1,6 +1,7 @@
 //! A run under way: its next step, its scores, samples and checkpoints, and what it comes to. [`crate::finetune`] is the loop.
 
 mod reading;
+mod rehearsing;
 mod saved;
 mod stepping;
 mod watched;

@@ -1,11 +1,12 @@
 //! Between the layers of a step: a turn for others, a wait where the GPU has enough to do, a hold while the run is paused, and a
-//! word on kernels that are compiled.
+//! word on kernels that are compiled. A step that is rehearsed has turns, too.
 
 use super::compiling::Compiling;
 use crate::device;
 use crate::error::Result;
 use crate::host::{Emit, Host};
 use crate::models::{parts::PassInParts, read};
+use crate::ops::Rehearsal;
 use crate::protocol::Event;
 use burn::tensor::{Device, Tensor};
 
@@ -17,6 +18,8 @@ pub(crate) struct Turn<'t, 'e> {
     host: Host,
     /// The run; none where a step is taken alone.
     run: Option<OfRun<'t, 'e>>,
+    /// What kernels are noted in, where the step is not taken but rehearsed.
+    rehearsal: Option<&'t mut Rehearsal>,
     /// How long the step was held.
     pub(crate) held_ms: f64,
     /// Whether it waited for kernels that were compiled.
@@ -40,6 +43,7 @@ impl<'t, 'e> Turn<'t, 'e> {
         Self {
             host: *host,
             run: None,
+            rehearsal: None,
             held_ms: 0.0,
             compiles: false,
             waited_ms: Some((host.now_ms)()),
@@ -53,6 +57,27 @@ impl<'t, 'e> Turn<'t, 'e> {
         Self {
             run: Some(OfRun { emit, step, compiling }),
             ..alone
+        }
+    }
+
+    /// Of a rehearsal after `step` of a run.
+    pub(crate) fn of_rehearsal(
+        emit: &'t mut Emit<'e>,
+        step: usize,
+        compiling: &'t mut Compiling,
+        rehearsal: &'t mut Rehearsal,
+    ) -> Self {
+        Self {
+            rehearsal: Some(rehearsal),
+            ..Self::of_run(emit, step, compiling)
+        }
+    }
+
+    /// Runs a pass of the step; what a rehearsed one gives is arbitrary.
+    pub(crate) fn pass<T>(&mut self, pass: impl FnOnce() -> T) -> T {
+        match &mut self.rehearsal {
+            Some(rehearsal) => rehearsal.within(pass),
+            None => pass(),
         }
     }
 

@@ -26,7 +26,7 @@ use std::{cell::RefCell, collections::BTreeMap, path::Path};
 const MOST_OF_TINY: u64 = 183;
 /// Of a layer of a Llama in a step, and of a token that is generated.
 const MOST_OF_A_LAYER: u64 = 42;
-const MOST_OF_A_LAYER_A_TOKEN: u64 = 20;
+const MOST_OF_A_LAYER_A_TOKEN: u64 = 17;
 /// Of all that is not in layers.
 const MOST_BESIDE_LAYERS: u64 = 13;
 

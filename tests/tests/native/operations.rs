@@ -274,6 +274,23 @@ struct Case {
 }
 
 #[test]
+fn what_is_appended_to_a_cache_lies_behind_what_was_kept() {
+    for device in devices() {
+        for (kept, added, width) in [(1, 1, 1), (7, 1, 65), (30, 1, 192), (5, 12, 33)] {
+            let mut generator = Generator::new(5, "cache");
+            let mut rows = |count| leaf([count, width], &mut generator, &device).inner();
+            let [kept_k, kept_v] = [kept, kept].map(&mut rows);
+            let [k, v] = [added, added].map(&mut rows);
+            let [all_k, all_v] = ops::append([kept_k.clone(), kept_v.clone()], [k.clone(), v.clone()]);
+            for (all, parts) in [(all_k, [kept_k, k]), (all_v, [kept_v, v])] {
+                assert_eq!(all.dims(), [kept + added, width]);
+                assert_eq!(values(all), parts.map(values).concat());
+            }
+        }
+    }
+}
+
+#[test]
 fn an_adapter_made_with_its_linear_is_the_one_on_top_of_it() {
     let ([rows, width, outputs, rank], scale) = ([5, 6, 13, 3], 1.5);
     let cases = [

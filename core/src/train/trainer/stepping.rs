@@ -50,14 +50,7 @@ impl Trainer<'_> {
         let rows = self.next_rows();
         self.unread.defers = self.defers(step, &rows, emit).await?;
         let started_ms = (emit.host.now_ms)();
-        let settings = StepSettings {
-            step,
-            learning_rate: self.schedule.learning_rate(step - 1),
-            max_grad_norm: self.config.max_grad_norm,
-            dropout_seed: (self.config.lora_dropout > 0.0 || self.model.model.dropout() > 0.0)
-                .then_some(self.config.seed),
-            gradient_checkpointing: self.config.gradient_checkpointing,
-        };
+        let settings = self.settings(step);
         let taken = self.take(&rows, settings, emit).await;
         let Taken {
             found,
@@ -94,6 +87,18 @@ impl Trainer<'_> {
         counted.map(|()| true)
     }
 
+    /// What `step` is taken with.
+    pub(super) fn settings(&self, step: usize) -> StepSettings {
+        let drops = self.config.lora_dropout > 0.0 || self.model.model.dropout() > 0.0;
+        StepSettings {
+            step,
+            learning_rate: self.schedule.learning_rate(step - 1),
+            max_grad_norm: self.config.max_grad_norm,
+            dropout_seed: drops.then_some(self.config.seed),
+            gradient_checkpointing: self.config.gradient_checkpointing,
+        }
+    }
+
     /// The rows of the next step's micro-batches: as many micro-batches as accumulate, fewer where the epoch ends.
     fn next_rows(&mut self) -> Vec<Vec<usize>> {
         let Cursor { epoch, position } = self.cursor;
@@ -107,7 +112,7 @@ impl Trainer<'_> {
         self.cursor.take_step(&self.order, rows, batches)
     }
 
-    fn order_of(&self, epoch: usize) -> Vec<usize> {
+    pub(super) fn order_of(&self, epoch: usize) -> Vec<usize> {
         let seed = self.config.data_seed.unwrap_or(self.config.seed);
         data::order(self.train.len(), seed, epoch)
     }

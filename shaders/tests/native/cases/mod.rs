@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "tests and benches each use a part of it")]
 
 pub mod clipping;
+pub mod positions;
 
 use lorakeet_shaders::*;
 
@@ -177,31 +178,9 @@ pub fn norms() -> Vec<Case> {
     cases
 }
 
-/// Rotations, and attention forward and backward.
+/// Rotations, the cache, and attention forward and backward.
 pub fn attention() -> Vec<Case> {
-    let mut cases = Vec::new();
-    for (rows, tokens, heads, kv_heads, dim) in [
-        (1, 1, 1, 1, 2),
-        (10, 5, 3, 1, 6),
-        (51, 17, 2, 2, 64),
-        (33, 33, 5, 2, 10),
-    ] {
-        for inverse in [false, true] {
-            let kernel = Rope {
-                rows,
-                tokens,
-                heads,
-                kv_heads,
-                dim,
-                inverse,
-            };
-            let mut rope = case(kernel, 3.0, 1e-5);
-            let angles = Noise(3).values(rope.inputs[2].len(), 3.0);
-            rope.inputs[2] = angles.iter().map(|angle| angle.cos()).collect();
-            rope.inputs[3] = angles.iter().map(|angle| angle.sin()).collect();
-            cases.push(rope);
-        }
-    }
+    let mut cases = positions::all();
     for form in attentions() {
         cases.extend(attention_cases(&form));
     }
