@@ -1,7 +1,7 @@
 //! A few independent products in one launch: the skinny ones of low-rank adapters that read the same rows, each of which alone
 //! would leave most of a GPU idle.
 
-use crate::launch::{grid, info_words};
+use crate::launch::{Cut, grid, info_words};
 use crate::matmul::{Fetch, Plan, Slice, matvec_text, registers_text, tiles_text};
 use crate::{Kernel, MatMul, Tier};
 
@@ -164,6 +164,14 @@ impl Kernel for MatMulGroup {
 
     fn workgroups(&self, tier: Tier) -> [u32; 3] {
         grid(self.blocks(tier).iter().sum())
+    }
+
+    fn cut(&self, tier: Tier) -> Option<Cut> {
+        Some(Cut {
+            groups: self.blocks(tier).iter().sum(),
+            word: 7,
+            operations: self.operations(),
+        })
     }
 
     fn info(&self) -> Vec<u32> {

@@ -1,5 +1,5 @@
 // Products of their own matrices in one launch: member z of the group has two vectors of `info`: m, n, k, alpha; where it begins
-// in a, b and out.
+// in a, b and out. The last word of the first member's is the number of this launch's first workgroup.
 $BINDINGS@group(0) @binding($INFO) var<uniform> info: array<vec4<u32>, $INFO_LEN>;
 
 const MEMBERS: u32 = $MEMBERSu;
@@ -15,6 +15,11 @@ fn examples() -> u32 {
 
 fn shape_of(z: u32) -> vec4<u32> {
     return info[2u * z];
+}
+
+// Terms of a sum: from x to under y.
+fn sum_of(z: u32) -> vec2<u32> {
+    return vec2<u32>(0u, info[2u * z].z);
 }
 
 fn a_from(z: u32) -> u32 {
@@ -41,7 +46,7 @@ $PUT    }
 
 // The block of outputs that a workgroup computes: across, down, member.
 fn block_of(group: vec3<u32>, groups: vec3<u32>) -> vec3<u32> {
-    var number = group.y * groups.x + group.x;
+    var number = info[1].w + group.y * groups.x + group.x;
     for (var z = 0u; z < MEMBERS; z++) {
         let shape = shape_of(z);
         let across = (shape.y + BLOCK_COLUMNS - 1u) / BLOCK_COLUMNS;
