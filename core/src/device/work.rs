@@ -2,7 +2,9 @@
 //!
 //! A submit is what a browser and a driver see as one piece: what takes long stutters, and a driver's watchdog ends it. So
 //! kernels are handed over whenever about [`SUBMIT_MS`] of them are recorded ([`note_work`]); fast GPUs get few large submits,
-//! slow ones many small. And where a step can wait (between the layers of a pass in parts), it does when about [`QUEUE_MS`] are
+//! slow ones many small. A product or an attention that alone takes longer than about [`LAUNCH_MS`] is several launches of some
+//! workgroups each, to the same bits ([`most_operations`]): how many depends on what was measured, so no number may depend on it.
+//! And where a step can wait (between the layers of a pass in parts), it does when about [`QUEUE_MS`] are
 //! under way ([`is_due`]), so that a pause or a stop is answered within that time.
 //!
 //! How much a GPU does in a millisecond is measured by those waits; before the first it is what the probe found, else little.
@@ -11,8 +13,10 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 /// Kernels that wait to be handed over, at most, however small.
 pub(super) const TASKS_A_SUBMIT: usize = 256;
-/// How long the work of one submit takes, about.
-const SUBMIT_MS: f64 = 40.0;
+/// How long the work of one submit takes, about, before what is recorded last.
+const SUBMIT_MS: f64 = 50.0;
+/// How long one launch takes, about, where it can be cut.
+const LAUNCH_MS: f64 = 30.0;
 /// How long the work takes that is under way at a time, about.
 const QUEUE_MS: f64 = 100.0;
 /// Operations in a millisecond of a GPU that nothing is known of: 50 billion a second.
@@ -30,6 +34,27 @@ static RATE: AtomicU64 = AtomicU64::new(0);
 /// Milliseconds that an answer takes for which nothing has to be computed, likewise.
 static LATENCY: AtomicU64 = AtomicU64::new(u64::MAX);
 
+/// Operations in a millisecond that [`assume_rate`] set, as the bits of an f64; 0 where it did not.
+static ASSUMED_RATE: AtomicU64 = AtomicU64::new(0);
+/// Of the launches since [`longest_launch`] was asked, the operations of the one with most.
+static LONGEST: AtomicU64 = AtomicU64::new(0);
+
+/// Takes every device for one that does so many operations in a millisecond, whatever is measured; 0 leaves it to what is measured.
+/// For tests.
+pub fn assume_rate(operations_a_ms: f64) {
+    ASSUMED_RATE.store(operations_a_ms.to_bits(), Relaxed);
+}
+
+/// The most operations of one launch since this was asked last. For tests.
+pub fn longest_launch() -> u64 {
+    LONGEST.swap(0, Relaxed)
+}
+
+/// Operations that one launch may have, where it can be cut: about 30 ms of what is known of the device.
+pub fn most_operations() -> u64 {
+    ((LAUNCH_MS * rate()) as u64).max(1)
+}
+
 /// Steps whose numbers are read at once, as [`read_every`] set it; 0 where it did not.
 static STEPS_A_READ: AtomicUsize = AtomicUsize::new(0);
 
@@ -45,10 +70,10 @@ pub(crate) fn steps_a_read() -> Option<usize> {
 }
 
 /// Operations in a millisecond.
-pub(crate) fn rate() -> f64 {
-    match RATE.load(Relaxed) {
-        0 => CAUTIOUS_RATE,
-        bits => f64::from_bits(bits),
+fn rate() -> f64 {
+    match (ASSUMED_RATE.load(Relaxed), RATE.load(Relaxed)) {
+        (0, 0) => CAUTIOUS_RATE,
+        (0, bits) | (bits, _) => f64::from_bits(bits),
     }
 }
 
@@ -75,6 +100,7 @@ pub(crate) fn expect_latency(latency_ms: f64) {
 /// A kernel of so many operations is recorded; `hand_over` submits what is.
 pub(crate) fn note_work(operations: u64, hand_over: impl FnOnce()) {
     QUEUED.fetch_add(operations, Relaxed);
+    LONGEST.fetch_max(operations, Relaxed);
     let recorded = RECORDED.fetch_add(operations, Relaxed) + operations;
     if recorded as f64 > SUBMIT_MS * rate() {
         RECORDED.store(0, Relaxed);
