@@ -17,7 +17,8 @@ pub use memory::{ExpectedMemory, MemoryWatch, expect_memory, limit_pass_rows, re
 pub(crate) use memory::{Pass, make_room, make_room_for, note_memory, release, reserved_of_gpu, trim, try_memory};
 pub use work::{assume_rate, longest_launch, most_operations, read_every};
 pub(crate) use work::{
-    expect_latency, expect_rate, is_due, latency_ms, note_done, note_time, note_work, queued, steps_a_read,
+    expect_latency, expect_rate, is_due, latency_ms, note_at_least, note_done, note_time, note_work, queued,
+    steps_a_read,
 };
 
 use crate::{

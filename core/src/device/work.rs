@@ -7,7 +7,8 @@
 //! And where a step can wait (between the layers of a pass in parts), it does when about [`QUEUE_MS`] are
 //! under way ([`is_due`]), so that a pause or a stop is answered within that time.
 //!
-//! How much a GPU does in a millisecond is measured by those waits; before the first it is what the probe found, else little.
+//! How much a GPU does in a millisecond is measured by those waits; before the first it is what the probe found, else little, until
+//! the steps of a run have shown that it does more ([`note_at_least`]).
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
@@ -23,6 +24,8 @@ const QUEUE_MS: f64 = 100.0;
 const CAUTIOUS_RATE: f64 = 5e7;
 /// How much larger or smaller a rate is taken to be after one wait, at most: one may be chance.
 const MOST_CHANGE: f64 = 4.0;
+/// A shorter time says little of a step: browsers' clocks are as coarse.
+const LEAST_MS: f64 = 1.0;
 /// Of a wait, the part that is taken for work at least, however long an answer takes.
 const LEAST_SHARE: f64 = 0.125;
 
@@ -130,8 +133,26 @@ fn too_much(queued: u64, last: u64, rate: f64) -> bool {
 
 /// So many operations took `ms`, the answer included.
 pub(crate) fn note_time(operations: u64, ms: f64) {
-    let rate = rate_after(rate(), operations, ms, latency_ms().unwrap_or(0.0));
-    RATE.store(rate.to_bits(), Relaxed);
+    measured(rate_after(rate(), operations, ms, latency_ms().unwrap_or(0.0)));
+}
+
+/// Keeps a rate, where none is assumed.
+fn measured(rate: f64) {
+    if ASSUMED_RATE.load(Relaxed) == 0 {
+        RATE.store(rate.to_bits(), Relaxed);
+    }
+}
+
+/// So many operations, and perhaps more, took `ms`, whatever else was waited for: the GPU is not taken for a slower one.
+pub(crate) fn note_at_least(operations: u64, ms: f64) {
+    measured(rate_at_least(rate(), operations, ms));
+}
+
+fn rate_at_least(rate: f64, operations: u64, ms: f64) -> f64 {
+    if ms < LEAST_MS {
+        return rate;
+    }
+    (operations as f64 / ms).clamp(rate, rate * MOST_CHANGE)
 }
 
 fn rate_after(rate: f64, operations: u64, ms: f64, latency_ms: f64) -> f64 {
@@ -187,6 +208,16 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn steps_show_that_a_gpu_nothing_is_known_of_is_fast_and_never_that_it_is_slow() {
+        let step = 20_000_000_000;
+        let known = (0..20).fold(CAUTIOUS_RATE, |rate, _| rate_at_least(rate, step, 10.0));
+        assert_eq!(known, 2e9);
+        assert_eq!(rate_at_least(known, step, 1000.0), known);
+        assert_eq!(rate_at_least(known, step, 0.0), known);
+        assert_eq!(rate_at_least(known, 0, 10.0), known);
     }
 
     #[test]

@@ -8,7 +8,8 @@ use std::collections::HashMap;
 use crate::cases::{self, Case, twin};
 use crate::gpu::Gpu;
 use lorakeet_shaders::{
-    AdamW8bit, Add, Clip, Codes, Format, Kernel, LowRank, MatMul, Packed, PackedMatMul, PartsOf, ProductParts, Tier,
+    AdamW8bit, Add, Clip, Codes, EmbeddingBackward, Format, Kernel, LowRank, MatMul, Packed, PackedMatMul, PartsOf,
+    ProductParts, Tier,
 };
 
 const TIERS: [Tier; 3] = [
@@ -138,8 +139,12 @@ fn a_launch_some_workgroups_at_a_time_gives_the_bits_of_one() {
         cases::packed(),
         cases::attention(),
     ];
+    let (tokens, vocab, width) = (40, 700, 20);
+    let mut rows = cases::case(EmbeddingBackward { tokens, vocab, width }, 1.0, 0.0);
+    let ids = rows.inputs[0].iter_mut().enumerate();
+    ids.for_each(|(token, id)| *id = (token * 97 % vocab) as f32);
     // Some of each kind, of all sizes and texts: the number is prime.
-    for case in all.into_iter().flatten().step_by(11) {
+    for case in all.into_iter().flatten().step_by(11).chain([rows]) {
         let kernel = case.kernel.as_ref();
         let inputs: Vec<&[f32]> = case.inputs.iter().map(Vec::as_slice).collect();
         for tier in tiers(&gpu) {
