@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use crate::launch::{Cut, grid};
-use crate::{Kernel, MatMul, PackedMatMul, SumOfParts, Tier};
+use crate::{Kernel, MatMul, MatMulGroup, PackedMatMul, SumOfParts, Tier};
 
 /// Workgroups that parts may come to: with so many a large GPU is busy.
 const ENOUGH_GROUPS: usize = 128;
@@ -17,17 +17,19 @@ const LEAST_TERMS: usize = 1024;
 /// Terms of all parts but the last are a multiple of this, and so of every tile's slices.
 const STEP: usize = 64;
 
-/// A product of which [`ProductParts`] makes the sums; nothing scaled, nothing added, `batch` 1, and more than four rows.
+/// A product of which [`ProductParts`] makes the sums; nothing added, `batch` 1, and more than four rows.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PartsOf {
     /// Of two dense matrices.
     Dense(MatMul),
     /// With a packed one.
     Packed(PackedMatMul),
+    /// Several, of which A is not transposed and the outputs lie one after the other. The longest sums say what parts there are.
+    Group(MatMulGroup),
 }
 
 /// The sums of a product in stretches of `terms` terms; the last may be shorter.
-/// Inputs as the product's; output \[parts, m, n\].
+/// Inputs as the product's; output \[parts, m, n\], or as many times a group's outputs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProductParts {
     /// The product.
@@ -39,7 +41,7 @@ pub struct ProductParts {
 /// A product as two launches: the second reads what the first makes, and what the product adds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SplitProduct {
-    /// The first, of the product's first two inputs.
+    /// The first, of the product's first inputs.
     pub parts: ProductParts,
     /// The second, of the parts and the product's other inputs.
     pub sum: SumOfParts,
@@ -51,9 +53,9 @@ impl SplitProduct {
     /// A software adapter has few cores, and one to four rows are those of a token that is generated, where launches are what
     /// takes the time: both keep one launch.
     pub(crate) fn choose(product: PartsOf, sum: SumOfParts, groups: usize, tier: Tier) -> Option<Self> {
-        let [m, _, k] = product.sizes();
+        let [rows, k, _] = product.sizes();
         let most = (ENOUGH_GROUPS / groups.max(1)).min(k / LEAST_TERMS);
-        if tier == Tier::Software || m <= 4 || most < 2 {
+        if tier == Tier::Software || rows <= 4 || most < 2 {
             return None;
         }
         let terms = k.div_ceil(most).next_multiple_of(STEP);
@@ -69,14 +71,16 @@ impl PartsOf {
         match self {
             Self::Dense(product) => product,
             Self::Packed(product) => product,
+            Self::Group(product) => product,
         }
     }
 
-    /// m, n and k.
+    /// Rows, terms of a sum, and outputs.
     fn sizes(&self) -> [usize; 3] {
         match self {
-            Self::Dense(product) => [product.m, product.n, product.k],
-            Self::Packed(product) => [product.m, product.n(), product.k()],
+            Self::Dense(product) => [product.m, product.k, product.m * product.n],
+            Self::Packed(product) => [product.m, product.k(), product.m * product.n()],
+            Self::Group(product) => [product.rows(), product.terms(), product.total()],
         }
     }
 
@@ -84,15 +88,18 @@ impl PartsOf {
         match self {
             Self::Dense(product) => product.groups(tier),
             Self::Packed(product) => product.groups(tier),
+            Self::Group(product) => product.groups(tier),
         }
     }
 
-    /// Of the number in `place` of the first input, which term it belongs to.
-    fn term_of(&self, place: usize) -> usize {
-        let [m, _, k] = self.sizes();
+    /// Which term the number in `place` of input `buffer` belongs to, where that is an A.
+    fn term_of(&self, buffer: usize, place: usize) -> Option<usize> {
+        let [rows, k, _] = self.sizes();
         match self {
-            Self::Dense(product) if product.a_trans => place / m,
-            _ => place % k,
+            Self::Group(product) => product.along(buffer).map(|k| place % k),
+            _ if buffer > 0 => None,
+            Self::Dense(product) if product.a_trans => Some(place / rows),
+            _ => Some(place % k),
         }
     }
 }
@@ -111,14 +118,13 @@ fn tiled(tier: Tier) -> Tier {
 impl ProductParts {
     /// Parts.
     pub fn count(&self) -> usize {
-        let [.., k] = self.product.sizes();
+        let [_, k, _] = self.product.sizes();
         k.div_ceil(self.terms)
     }
 
     /// The terms of a part.
     fn terms_of(&self, part: usize) -> Range<usize> {
-        let [.., k] = self.product.sizes();
-        part * self.terms..((part + 1) * self.terms).min(k)
+        part * self.terms..(part + 1) * self.terms
     }
 
     fn groups(&self, tier: Tier) -> usize {
@@ -135,6 +141,7 @@ impl Kernel for ProductParts {
         match &self.product {
             PartsOf::Dense(product) => product.text(tiled(tier), true),
             PartsOf::Packed(product) => product.text(tiled(tier), true),
+            PartsOf::Group(product) => product.text(tiled(tier), true),
         }
     }
 
@@ -151,7 +158,7 @@ impl Kernel for ProductParts {
         let (count, terms) = (self.count() as u32, self.terms as u32);
         match self.product {
             PartsOf::Dense(_) => (words[3], words[7]) = (count, terms),
-            PartsOf::Packed(_) => words.extend([count, terms, 0, 0]),
+            PartsOf::Packed(_) | PartsOf::Group(_) => words.extend([count, terms, 0, 0]),
         }
         words
     }
@@ -174,21 +181,27 @@ impl Kernel for ProductParts {
     }
 
     fn output_lens(&self) -> Vec<usize> {
-        let [m, n, _] = self.product.sizes();
-        vec![self.count() * m * n]
+        let [.., len] = self.product.sizes();
+        vec![self.count() * len]
     }
 
     fn twin(&self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) {
-        let [m, n, _] = self.product.sizes();
-        for (part, out) in outputs[0].chunks_exact_mut((m * n).max(1)).enumerate() {
+        let [.., len] = self.product.sizes();
+        for (part, out) in outputs[0].chunks_exact_mut(len.max(1)).enumerate() {
             let terms = self.terms_of(part);
-            let numbers = inputs[0].iter().enumerate();
-            let own = numbers.map(|(place, number)| match terms.contains(&self.product.term_of(place)) {
-                true => *number,
-                false => 0.0,
-            });
-            let own: Vec<f32> = own.collect();
-            self.product.kernel().twin(&[&own, inputs[1]], &mut [out]);
+            let own = |(buffer, numbers): (usize, &&[f32])| -> Vec<f32> {
+                let is_own = |place| {
+                    self.product
+                        .term_of(buffer, place)
+                        .is_none_or(|term| terms.contains(&term))
+                };
+                let numbers = numbers.iter().enumerate();
+                let own = numbers.map(|(place, number)| if is_own(place) { *number } else { 0.0 });
+                own.collect()
+            };
+            let own: Vec<Vec<f32>> = inputs.iter().enumerate().map(own).collect();
+            let inputs: Vec<&[f32]> = own.iter().map(Vec::as_slice).collect();
+            self.product.kernel().twin(&inputs, &mut [out]);
         }
     }
 }
@@ -196,7 +209,7 @@ impl Kernel for ProductParts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Format, Packed};
+    use crate::{Format, Operand, Packed};
 
     const GPU: Tier = Tier::Gpu {
         subgroups: false,
@@ -212,9 +225,16 @@ mod tests {
         PackedMatMul::new(m, Packed { format, rows, columns }, true)
     }
 
+    /// dy · B of several linears of `k` outputs.
+    fn group(m: usize, k: usize, is_row: bool) -> MatMulGroup {
+        let members = vec![dense(m, 8, k, false); 2];
+        let (a, b) = (Operand::Each, Operand::Each);
+        MatMulGroup { members, a, b, is_row }
+    }
+
     #[test]
     fn long_sums_of_few_tiles_come_to_enough_workgroups_and_no_more() {
-        let kernels: [Box<dyn Kernel>; 5] = [
+        let kernels: [Box<dyn Kernel>; 6] = [
             // The gradient of hidden states over vocabularies.
             Box::new(across(128, 49_152, 576)),
             Box::new(across(64, 151_936, 896)),
@@ -222,6 +242,8 @@ mod tests {
             // Those of an adapter's matrices, over many tokens.
             Box::new(dense(8, 576, 4096, true)),
             Box::new(dense(576, 8, 2048, true)),
+            // Those of what goes into an adapter's second matrix.
+            Box::new(group(128, 4864, true)),
         ];
         for kernel in kernels {
             let split = kernel.split(GPU).unwrap_or_else(|| panic!("{kernel:?} is one launch"));
@@ -251,5 +273,8 @@ mod tests {
             assert_eq!(kernel.split(GPU), None, "{kernel:?}");
         }
         assert_eq!(across(1, 49_152, 576).split(GPU), None);
+        for group in [group(1, 4864, true), group(128, 1536, true), group(128, 4864, false)] {
+            assert_eq!(group.split(GPU), None, "{group:?}");
+        }
     }
 }

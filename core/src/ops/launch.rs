@@ -229,7 +229,7 @@ impl Launch for CubeBackend {
             Some(SplitProduct { parts, sum }) => {
                 let shape = Shape::new([sum.parts, sum.m, sum.n]);
                 let made = empty_device_contiguous_dtype(client.clone(), device, shape, DType::F32);
-                let (operands, others) = contiguous.split_at(2);
+                let (operands, others) = contiguous.split_at(parts.input_lens().len());
                 submit(parts, tier, operands.iter().chain([&made]));
                 submit(sum, tier, [&made].into_iter().chain(others).chain(&outputs));
             }

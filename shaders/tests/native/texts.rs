@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use crate::cases::{self, Case, twin};
 use crate::gpu::Gpu;
 use lorakeet_shaders::{
-    AdamW8bit, Add, Clip, Codes, EmbeddingBackward, Format, Kernel, LowRank, MatMul, Packed, PackedMatMul, PartsOf,
-    ProductParts, Tier,
+    AdamW8bit, Add, Clip, Codes, EmbeddingBackward, Format, Kernel, LowRank, MatMul, MatMulGroup, Operand, Packed,
+    PackedMatMul, PartsOf, ProductParts, Tier,
 };
 
 const TIERS: [Tier; 3] = [
@@ -196,6 +196,16 @@ fn long_products() -> Vec<Case> {
             1.0,
             0.0,
         ),
+        cases::case(
+            MatMulGroup {
+                members: [3000, 1100].map(|k| MatMul::new(1, 40, 8, k, false, false)).into(),
+                a: Operand::Each,
+                b: Operand::Each,
+                is_row: true,
+            },
+            1.0,
+            0.0,
+        ),
     ];
     for (format, rows, columns, across) in [
         (Format::Q4_1, 4099, 64, true),
@@ -228,7 +238,7 @@ fn a_long_product_in_two_launches_is_the_product_and_the_same_bits_each_time() {
         let expected = twin(kernel, &case.inputs).remove(0);
         for tier in tiers(&gpu).into_iter().filter(|tier| *tier != Tier::Software) {
             let split = kernel.split(tier).unwrap_or_else(|| panic!("{kernel:?} is one launch"));
-            let (operands, rest) = case.inputs.split_at(2);
+            let (operands, rest) = case.inputs.split_at(split.parts.input_lens().len());
             let run = || {
                 let operands: Vec<&[f32]> = operands.iter().map(Vec::as_slice).collect();
                 let parts = gpu.run(&gpu.prepare(&split.parts, tier, &operands)).remove(0);

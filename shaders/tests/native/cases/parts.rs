@@ -45,6 +45,37 @@ pub fn all() -> Vec<Case> {
             }
         }
     }
+    for (i, (a, m, n, k)) in [
+        (Operand::One, 40, 8, 131),
+        (Operand::Each, 150, 5, 200),
+        (Operand::Each, 7, 33, 70),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for count in 1..=3 {
+            // The second member's sums are shorter by a part and more, where each has rows of its own.
+            let member = |member: usize| MatMul {
+                alpha: 0.5 + member as f32,
+                ..MatMul::new(
+                    1,
+                    m,
+                    n + 3 * member,
+                    if a == Operand::Each && member == 1 { k / 3 } else { k },
+                    false,
+                    i == 0,
+                )
+            };
+            let members = (0..count).map(member).collect();
+            let product = PartsOf::Group(MatMulGroup {
+                members,
+                a,
+                b: Operand::Each,
+                is_row: true,
+            });
+            cases.push(case(ProductParts { product, terms: 64 }, 1.0, 2e-5));
+        }
+    }
     for (i, (m, n, parts)) in [(5, 7, 2), (1, 1, 1), (33, 67, 5), (64, 640, 3)]
         .into_iter()
         .enumerate()
