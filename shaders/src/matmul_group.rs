@@ -121,7 +121,7 @@ impl MatMulGroup {
         out.iter().sum()
     }
 
-    /// Length of the sums that the number `place` of input `buffer` belongs to; none where that is not an A.
+    /// Length of the sums that the numbers of input `buffer` belong to; none where that is not an A.
     pub(crate) fn along(&self, buffer: usize) -> Option<usize> {
         (buffer < self.buffers(self.a)).then(|| self.members[buffer].k)
     }
@@ -164,7 +164,7 @@ impl MatMulGroup {
             )
         };
         let flag = |flag: bool| if flag { "true" } else { "false" };
-        let (last, more) = (2 * count - 2, 2 * count);
+        let (last, more) = ((2 * count).saturating_sub(2), 2 * count);
         let [examples, sum, part] = match parts {
             true => [
                 format!("MEMBERS * info[{more}].x"),
