@@ -174,7 +174,7 @@ fn a_launch_some_workgroups_at_a_time_gives_the_bits_of_one() {
 /// linear's.
 fn long_products() -> Vec<Case> {
     let mut noise = cases::Noise(29);
-    let dense = |m, n, k, a_trans| MatMul {
+    let dense = |m: usize, n: usize, k: usize, a_trans: bool| MatMul {
         alpha: 0.5,
         add: [Add::None, Add::Row, Add::Full][m % 3],
         ..MatMul::new(1, m, n, k, a_trans, false)
