@@ -15,9 +15,10 @@ pub use launches::{LaunchCount, compile_ahead, count_launches};
 pub(crate) use launches::{compiled, compiles_ahead, note_compiled};
 pub use memory::{ExpectedMemory, MemoryWatch, expect_memory, limit_pass_rows, reserved_bytes, watch_memory};
 pub(crate) use memory::{Pass, make_room, make_room_for, note_memory, release, reserved_of_gpu, trim, try_memory};
-pub use work::read_every;
+pub use work::{assume_rate, longest_launch, most_operations, read_every};
 pub(crate) use work::{
-    expect_latency, expect_rate, is_due, latency_ms, note_done, note_time, note_work, queued, steps_a_read,
+    expect_latency, expect_rate, is_due, latency_ms, note_at_least, note_done, note_time, note_work, queued,
+    steps_a_read,
 };
 
 use crate::{
@@ -57,6 +58,14 @@ struct Gpu {
 /// What kernels are tuned for on the GPU of this process.
 pub fn tier() -> Tier {
     TIER.read().map_or(Tier::Software, |tier| *tier)
+}
+
+/// Has kernels tuned for `tier` from here on, whatever the GPU of this process is, which is open already: for tests of what
+/// hardware is given, on a software adapter.
+pub fn assume_tier(tier: Tier) {
+    if let Ok(mut chosen) = TIER.write() {
+        *chosen = tier;
+    }
 }
 
 /// Opens the device that `choice` asks for.

@@ -1,8 +1,8 @@
 //! Rows of a table by number, forward and backward.
 
-use crate::Kernel;
-use crate::launch::{by_element, info_words};
+use crate::launch::{Cut, ELEMENTS_A_GROUP, by_element, info_words};
 use crate::math::for_each_row;
+use crate::{Kernel, Tier};
 
 /// Columns of one row that an element of [`EmbeddingBackward`]'s work owns; `embedding_backward.wgsl`.
 const PIECE: usize = 16;
@@ -77,7 +77,16 @@ impl Kernel for EmbeddingBackward {
             self.tokens as u32,
             self.width as u32,
             self.pieces() as u32,
+            0,
         ])
+    }
+
+    fn cut(&self, _tier: Tier) -> Option<Cut> {
+        Some(Cut {
+            groups: (self.vocab * self.pieces()).div_ceil(ELEMENTS_A_GROUP),
+            word: 4,
+            operations: self.operations(),
+        })
     }
 
     fn input_lens(&self) -> Vec<usize> {

@@ -3,8 +3,8 @@
 @group(0) @binding(0) var<storage, read_write> ids: array<f32>;
 @group(0) @binding(1) var<storage, read_write> dy: array<f32>;
 @group(0) @binding(2) var<storage, read_write> dw: array<f32>;
-// vocab · pieces, tokens, width, pieces a row
-@group(0) @binding(3) var<uniform> info: array<vec4<u32>, 1>;
+// vocab · pieces, tokens, width, pieces a row; the number of this launch's first workgroup
+@group(0) @binding(3) var<uniform> info: array<vec4<u32>, 2>;
 
 const PIECE: u32 = 16u;
 
@@ -14,7 +14,7 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let first = first_element(group, groups, local);
+    let first = info[1].x * (LANES * ELEMENTS) + first_element(group, groups, local);
     let width = info[0].z;
     for (var part = 0u; part < ELEMENTS; part++) {
         let work = first + part * LANES;

@@ -4,6 +4,8 @@
 //! (on a software adapter one invocation a row, on a GPU one workgroup a row), by column (one invocation each). The snippets
 //! `elements.wgsl`, `rows_software.wgsl`, `rows_gpu.wgsl` and `columns.wgsl` hold the other half of what is said here.
 
+use std::ops::Range;
+
 /// WebGPU's floor for `maxComputeWorkgroupsPerDimension`.
 const MOST_GROUPS: usize = 65_535;
 /// Elements that one workgroup of an element-wise kernel computes; `elements.wgsl`.
@@ -12,6 +14,39 @@ pub(crate) const ELEMENTS_A_GROUP: usize = 256;
 pub(crate) const ROWS_A_GROUP: usize = 8;
 /// Columns that one workgroup computes; `columns.wgsl`.
 pub(crate) const COLUMNS_A_GROUP: usize = 64;
+
+/// A kernel whose workgroups write outputs of their own, so that they can be launched some at a time, to the same bits. Where one
+/// launch would take too long, it is several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cut {
+    /// Workgroups.
+    pub groups: usize,
+    /// Which word of `info` is the number of a launch's first workgroup; 0 as the kernel states it.
+    pub word: usize,
+    /// About how long all take, in operations, were each of them as heavy as the heaviest.
+    pub operations: u64,
+}
+
+impl Cut {
+    /// Stretches of workgroups, in their order, each a launch of about `most` operations at most (if one workgroup is no more),
+    /// and of as many as one side of a grid may have.
+    pub fn stretches(self, most: u64) -> impl Iterator<Item = Range<usize>> {
+        let fitting = u128::from(most) * self.groups as u128 / u128::from(self.operations.max(1));
+        let fitting = fitting.clamp(1, MOST_GROUPS as u128) as usize;
+        let count = self.groups.div_ceil(fitting).max(1);
+        let step = self.groups.div_ceil(count).max(1);
+        let groups = self.groups;
+        (0..groups)
+            .step_by(step)
+            .map(move |start| start..(start + step).min(groups))
+    }
+
+    /// Of the `operations` of the whole, those of a stretch.
+    pub fn share(self, operations: u64, stretch: &Range<usize>) -> u64 {
+        let share = u128::from(operations) * stretch.len() as u128 / self.groups.max(1) as u128;
+        u64::try_from(share).unwrap_or(u64::MAX)
+    }
+}
 
 /// A grid of at least `groups` workgroups whose sides stay within WebGPU's floor; a source numbers its workgroup
 /// `y · groups.x + x` and leaves when that is past the end.
@@ -181,6 +216,40 @@ mod tests {
             assert!(x as usize * y as usize >= groups);
             assert!(x <= 65_535 && y <= 65_535 && z == 1 && x > 0 && y > 0);
         }
+    }
+
+    #[test]
+    fn stretches_are_all_workgroups_once_and_none_takes_longer_than_it_may() {
+        for groups in [1, 2, 7, 576, 70_000, 1_000_003] {
+            for operations in [1, 1_000, 123_456_789, 1 << 50] {
+                for most in [1, 999, 10_000_000, 1 << 51] {
+                    let cut = Cut {
+                        groups,
+                        word: 0,
+                        operations,
+                    };
+                    let mut end = 0;
+                    for stretch in cut.stretches(most) {
+                        assert_eq!(stretch.start, end);
+                        end = stretch.end;
+                        assert!((1..=MOST_GROUPS).contains(&stretch.len()));
+                        assert!(stretch.len() == 1 || cut.share(operations, &stretch) <= most);
+                    }
+                    assert_eq!(end, groups);
+                }
+            }
+        }
+        let heavy = Cut {
+            groups: 10,
+            word: 0,
+            operations: 1000,
+        };
+        assert_eq!(heavy.stretches(1000).count(), 1);
+        // As long as each other, not eight and two.
+        assert_eq!(
+            heavy.stretches(800).map(|stretch| stretch.len()).collect::<Vec<_>>(),
+            [5, 5]
+        );
     }
 
     #[test]

@@ -29,10 +29,12 @@ mod math;
 mod matmul;
 mod matmul_group;
 mod packed;
+mod product_parts;
 mod rms_norm;
 mod rope;
 mod silu_mul;
 mod soft_cap;
+mod sum_of_parts;
 
 pub use adamw::{AdamW, SumSquares, SumSquaresOfSeven};
 pub use adamw_8bit::{AdamW8bit, Codes};
@@ -45,15 +47,18 @@ pub use dropout::Dropout;
 pub use embedding::{EmbeddingBackward, EmbeddingGather};
 pub use gelu::{Gelu, GeluBackward};
 pub use gelu_new::{GeluNew, GeluNewBackward};
+pub use launch::Cut;
 pub use layer_norm::{LayerNorm, LayerNormBackward, LayerNormWeightBackward};
 pub use low_rank::LowRank;
 pub use matmul::{Add, MatMul};
 pub use matmul_group::{MatMulGroup, Operand};
 pub use packed::{Format, Packed, PackedGather, PackedMatMul, Planes, decode};
+pub use product_parts::{PartsOf, ProductParts, SplitProduct};
 pub use rms_norm::{RmsNorm, RmsNormBackward, RmsNormWeightBackward};
 pub use rope::Rope;
 pub use silu_mul::{SiluMul, SiluMulBackward};
 pub use soft_cap::{SoftCap, SoftCapBackward};
+pub use sum_of_parts::SumOfParts;
 
 // The cases name the crate as other crates do.
 #[cfg(test)]
@@ -95,6 +100,14 @@ pub trait Kernel: Debug + Send + Sync + 'static {
     fn workgroups(&self, tier: Tier) -> [u32; 3];
     /// The words of `info`; a multiple of four; floats as their bits.
     fn info(&self) -> Vec<u32>;
+    /// How its workgroups are launched some at a time, where they can be.
+    fn cut(&self, _tier: Tier) -> Option<Cut> {
+        None
+    }
+    /// The same as two launches, where that has more of a GPU work: which depends on shapes and `tier` alone.
+    fn split(&self, _tier: Tier) -> Option<SplitProduct> {
+        None
+    }
     /// Elements of each input.
     fn input_lens(&self) -> Vec<usize>;
     /// Elements of each output.

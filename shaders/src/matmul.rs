@@ -4,8 +4,8 @@
 
 use std::fmt::Write;
 
-use crate::launch::{grid, info_words};
-use crate::{Kernel, LowRank, Tier};
+use crate::launch::{Cut, grid, info_words};
+use crate::{Kernel, LowRank, PartsOf, SplitProduct, SumOfParts, Tier};
 
 /// What a product is added to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -207,8 +207,40 @@ impl MatMul {
         }
     }
 
-    fn head(&self, tier: Tier) -> String {
+    /// Workgroups.
+    pub(crate) fn groups(&self, tier: Tier) -> usize {
         let (rows, columns) = self.block(tier);
+        self.m.div_ceil(rows) * self.n.div_ceil(columns) * self.batch
+    }
+
+    /// The source; where it makes `parts` of the sums, what is made of examples otherwise is made of parts. Texts of tiles know
+    /// parts.
+    pub(crate) fn text(&self, tier: Tier, parts: bool) -> String {
+        let low = self.low_rank.is_some();
+        let body = match self.plan(tier) {
+            Plan::Registers { rows, columns, below } => {
+                registers_text(rows, columns, below, self.fetches(rows, columns), low)
+            }
+            Plan::Tiles(tiles) => tiles_text(tiles, Slice::Floats, include_str!("matmul_load.wgsl"), low),
+            Plan::Matvec { rows } => matvec_text(rows),
+        };
+        self.head(tier, parts) + &body
+    }
+
+    fn head(&self, tier: Tier, parts: bool) -> String {
+        let (rows, columns) = self.block(tier);
+        let [sum, a_from, b_from] = match parts {
+            true => [
+                "min(vec2<u32>(example, example + 1u) * info[1].w, vec2<u32>(info[0].z))",
+                "0u",
+                "0u",
+            ],
+            false => [
+                "vec2<u32>(0u, info[0].z)",
+                "example * info[0].x * info[0].z",
+                "example * info[0].z * info[0].y",
+            ],
+        };
         let bindings = if self.add == Add::None { 0 } else { 1 };
         let low = if self.low_rank.is_some() { 2 } else { 0 };
         let add_binding = "@group(0) @binding(2) var<storage, read_write> addend: array<f32>;\n";
@@ -231,6 +263,9 @@ impl MatMul {
                     }),
             )
             .replace("$OUT", &(2 + bindings + low).to_string())
+            .replace("$SUM", sum)
+            .replace("$A_FROM", a_from)
+            .replace("$B_FROM", b_from)
             .replace("$INFO_LEN", if low == 0 { "2" } else { "3" })
             .replace("$INFO", &(3 + bindings + low).to_string())
             .replace("$BLOCK_ROWS", &rows.to_string())
@@ -548,15 +583,7 @@ impl Kernel for MatMul {
     }
 
     fn wgsl(&self, tier: Tier) -> String {
-        let low = self.low_rank.is_some();
-        let body = match self.plan(tier) {
-            Plan::Registers { rows, columns, below } => {
-                registers_text(rows, columns, below, self.fetches(rows, columns), low)
-            }
-            Plan::Tiles(tiles) => tiles_text(tiles, Slice::Floats, include_str!("matmul_load.wgsl"), low),
-            Plan::Matvec { rows } => matvec_text(rows),
-        };
-        self.head(tier) + &body
+        self.text(tier, false)
     }
 
     fn workgroup_size(&self, tier: Tier) -> [u32; 3] {
@@ -567,8 +594,31 @@ impl Kernel for MatMul {
     }
 
     fn workgroups(&self, tier: Tier) -> [u32; 3] {
-        let (rows, columns) = self.block(tier);
-        grid(self.m.div_ceil(rows) * self.n.div_ceil(columns) * self.batch)
+        grid(self.groups(tier))
+    }
+
+    fn cut(&self, tier: Tier) -> Option<Cut> {
+        Some(Cut {
+            groups: self.groups(tier),
+            word: 5,
+            operations: self.operations(),
+        })
+    }
+
+    fn split(&self, tier: Tier) -> Option<SplitProduct> {
+        if self.batch != 1 {
+            return None;
+        }
+        let bare = Self::new(1, self.m, self.n, self.k, self.a_trans, self.b_trans);
+        let sum = SumOfParts {
+            m: self.m,
+            n: self.n,
+            parts: 1,
+            alpha: self.alpha,
+            add: self.add,
+            low_rank: self.low_rank,
+        };
+        SplitProduct::choose(PartsOf::Dense(bare), sum, self.groups(tier), tier)
     }
 
     fn info(&self) -> Vec<u32> {

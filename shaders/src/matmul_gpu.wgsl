@@ -34,7 +34,8 @@ fn main(
     let x = local % 16u;
     let y = local / 16u;
 $START
-    for (var start = 0u; start < k; start += DEEP) {
+    let terms = sum_of(block.z);
+    for (var start = terms.x; start < terms.y; start += DEEP) {
         for (var i = local; i < DEEP * ROWS; i += 256u) {
             // Neighbouring invocations read neighbouring elements.
             let row = select(i / DEEP, i % ROWS, A_TRANS);

@@ -1,9 +1,9 @@
 //! A few independent products in one launch: the skinny ones of low-rank adapters that read the same rows, each of which alone
 //! would leave most of a GPU idle.
 
-use crate::launch::{grid, info_words};
+use crate::launch::{Cut, grid, info_words};
 use crate::matmul::{Fetch, Plan, Slice, matvec_text, registers_text, tiles_text};
-use crate::{Kernel, MatMul, Tier};
+use crate::{Add, Kernel, MatMul, PartsOf, SplitProduct, SumOfParts, Tier};
 
 /// Where the matrices of one kind of a group's members lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +100,50 @@ impl MatMulGroup {
             .collect()
     }
 
-    fn head(&self, tier: Tier) -> String {
+    /// Whether its sums can be made in parts: its outputs are one buffer, and its A lie along the sums, each in a buffer.
+    fn has_parts(&self) -> bool {
+        self.is_row && self.a != Operand::Row && !self.largest().a_trans
+    }
+
+    /// Rows of the largest member.
+    pub(crate) fn rows(&self) -> usize {
+        self.largest().m
+    }
+
+    /// Terms of the longest sum.
+    pub(crate) fn terms(&self) -> usize {
+        self.largest().k
+    }
+
+    /// Numbers of all outputs.
+    pub(crate) fn total(&self) -> usize {
+        let [.., out] = self.all_lens();
+        out.iter().sum()
+    }
+
+    /// Length of the sums that the numbers of input `buffer` belong to; none where that is not an A.
+    pub(crate) fn along(&self, buffer: usize) -> Option<usize> {
+        (buffer < self.buffers(self.a)).then(|| self.members[buffer].k)
+    }
+
+    /// Workgroups.
+    pub(crate) fn groups(&self, tier: Tier) -> usize {
+        self.blocks(tier).iter().sum()
+    }
+
+    /// The source; `parts` is whether it makes parts of the sums, which texts of tiles know.
+    pub(crate) fn text(&self, tier: Tier, parts: bool) -> String {
+        let body = match self.largest().plan(tier) {
+            Plan::Registers { rows, columns, below } => {
+                registers_text(rows, columns, below, (Fetch::Single, Fetch::Single), false)
+            }
+            Plan::Tiles(tiles) => tiles_text(tiles, Slice::Floats, include_str!("matmul_load.wgsl"), false),
+            Plan::Matvec { rows } => matvec_text(rows),
+        };
+        self.head(tier, parts) + &body
+    }
+
+    fn head(&self, tier: Tier, parts: bool) -> String {
         let (largest, count) = (self.largest(), self.members.len());
         let (rows, columns) = largest.block(tier);
         let mut bindings = String::new();
@@ -115,12 +158,30 @@ impl MatMulGroup {
             let cases: String = (1..self.buffers(operand))
                 .map(|i| format!("        case {i}u: {{ {} }}\n", line(i)))
                 .collect();
-            format!("    switch z {{\n{cases}        default: {{ {} }}\n    }}\n", line(0))
+            format!(
+                "    switch member_of(z) {{\n{cases}        default: {{ {} }}\n    }}\n",
+                line(0)
+            )
         };
         let flag = |flag: bool| if flag { "true" } else { "false" };
+        let (last, more) = ((2 * count).saturating_sub(2), 2 * count);
+        let [examples, sum, part] = match parts {
+            true => [
+                format!("MEMBERS * info[{more}].x"),
+                format!("min(vec2<u32>(z / MEMBERS, z / MEMBERS + 1u) * info[{more}].y, vec2<u32>(k))"),
+                format!(
+                    "(z / MEMBERS) * (info[{last}].x * info[{last}].y + info[{}].z)",
+                    last + 1
+                ),
+            ],
+            false => ["MEMBERS", "vec2<u32>(0u, k)", "0u"].map(String::from),
+        };
         include_str!("matmul_group.wgsl")
             .replace("$BINDINGS", &bindings)
-            .replace("$INFO_LEN", &(2 * count).to_string())
+            .replace("$EXAMPLES", &examples)
+            .replace("$SUM", &sum)
+            .replace("$PART", &part)
+            .replace("$INFO_LEN", &(2 * count + usize::from(parts)).to_string())
             .replace("$INFO", &number.to_string())
             .replace("$MEMBERS", &count.to_string())
             .replace("$BLOCK_ROWS", &rows.to_string())
@@ -148,14 +209,7 @@ impl Kernel for MatMulGroup {
     }
 
     fn wgsl(&self, tier: Tier) -> String {
-        let body = match self.largest().plan(tier) {
-            Plan::Registers { rows, columns, below } => {
-                registers_text(rows, columns, below, (Fetch::Single, Fetch::Single), false)
-            }
-            Plan::Tiles(tiles) => tiles_text(tiles, Slice::Floats, include_str!("matmul_load.wgsl"), false),
-            Plan::Matvec { rows } => matvec_text(rows),
-        };
-        self.head(tier) + &body
+        self.text(tier, false)
     }
 
     fn workgroup_size(&self, tier: Tier) -> [u32; 3] {
@@ -163,7 +217,31 @@ impl Kernel for MatMulGroup {
     }
 
     fn workgroups(&self, tier: Tier) -> [u32; 3] {
-        grid(self.blocks(tier).iter().sum())
+        grid(self.groups(tier))
+    }
+
+    fn cut(&self, tier: Tier) -> Option<Cut> {
+        Some(Cut {
+            groups: self.groups(tier),
+            word: 7,
+            operations: self.operations(),
+        })
+    }
+
+    fn split(&self, tier: Tier) -> Option<SplitProduct> {
+        if !self.has_parts() {
+            return None;
+        }
+        // Its factors are the parts' own.
+        let sum = SumOfParts {
+            m: 1,
+            n: self.total(),
+            parts: 1,
+            alpha: 1.0,
+            add: Add::None,
+            low_rank: None,
+        };
+        SplitProduct::choose(PartsOf::Group(self.clone()), sum, self.groups(tier), tier)
     }
 
     fn info(&self) -> Vec<u32> {

@@ -2,23 +2,30 @@
 //!
 //! A submit is what a browser and a driver see as one piece: what takes long stutters, and a driver's watchdog ends it. So
 //! kernels are handed over whenever about [`SUBMIT_MS`] of them are recorded ([`note_work`]); fast GPUs get few large submits,
-//! slow ones many small. And where a step can wait (between the layers of a pass in parts), it does when about [`QUEUE_MS`] are
+//! slow ones many small. A product or an attention that alone takes longer than about [`LAUNCH_MS`] is several launches of some
+//! workgroups each, to the same bits ([`most_operations`]): how many depends on what was measured, so no number may depend on it.
+//! And where a step can wait (between the layers of a pass in parts), it does when about [`QUEUE_MS`] are
 //! under way ([`is_due`]), so that a pause or a stop is answered within that time.
 //!
-//! How much a GPU does in a millisecond is measured by those waits; before the first it is what the probe found, else little.
+//! How much a GPU does in a millisecond is measured by those waits; before the first it is what the probe found, else little, until
+//! the steps of a run have shown that it does more ([`note_at_least`]).
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 /// Kernels that wait to be handed over, at most, however small.
 pub(super) const TASKS_A_SUBMIT: usize = 256;
-/// How long the work of one submit takes, about.
-const SUBMIT_MS: f64 = 40.0;
+/// How long the work of one submit takes, about, before what is recorded last.
+const SUBMIT_MS: f64 = 50.0;
+/// How long one launch takes, about, where it can be cut.
+const LAUNCH_MS: f64 = 30.0;
 /// How long the work takes that is under way at a time, about.
 const QUEUE_MS: f64 = 100.0;
 /// Operations in a millisecond of a GPU that nothing is known of: 50 billion a second.
 const CAUTIOUS_RATE: f64 = 5e7;
 /// How much larger or smaller a rate is taken to be after one wait, at most: one may be chance.
 const MOST_CHANGE: f64 = 4.0;
+/// A shorter time says little of a step: browsers' clocks are as coarse.
+const LEAST_MS: f64 = 1.0;
 /// Of a wait, the part that is taken for work at least, however long an answer takes.
 const LEAST_SHARE: f64 = 0.125;
 
@@ -29,6 +36,27 @@ static QUEUED: AtomicU64 = AtomicU64::new(0);
 static RATE: AtomicU64 = AtomicU64::new(0);
 /// Milliseconds that an answer takes for which nothing has to be computed, likewise.
 static LATENCY: AtomicU64 = AtomicU64::new(u64::MAX);
+
+/// Operations in a millisecond that [`assume_rate`] set, as the bits of an f64; 0 where it did not.
+static ASSUMED_RATE: AtomicU64 = AtomicU64::new(0);
+/// Of the launches since [`longest_launch`] was asked, the operations of the one with most.
+static LONGEST: AtomicU64 = AtomicU64::new(0);
+
+/// Takes every device for one that does so many operations in a millisecond, whatever is measured; 0 leaves it to what is measured.
+/// For tests.
+pub fn assume_rate(operations_a_ms: f64) {
+    ASSUMED_RATE.store(operations_a_ms.to_bits(), Relaxed);
+}
+
+/// The most operations of one launch since this was asked last. For tests.
+pub fn longest_launch() -> u64 {
+    LONGEST.swap(0, Relaxed)
+}
+
+/// Operations that one launch may have, where it can be cut: about 30 ms of what is known of the device.
+pub fn most_operations() -> u64 {
+    ((LAUNCH_MS * rate()) as u64).max(1)
+}
 
 /// Steps whose numbers are read at once, as [`read_every`] set it; 0 where it did not.
 static STEPS_A_READ: AtomicUsize = AtomicUsize::new(0);
@@ -45,10 +73,10 @@ pub(crate) fn steps_a_read() -> Option<usize> {
 }
 
 /// Operations in a millisecond.
-pub(crate) fn rate() -> f64 {
-    match RATE.load(Relaxed) {
-        0 => CAUTIOUS_RATE,
-        bits => f64::from_bits(bits),
+fn rate() -> f64 {
+    match (ASSUMED_RATE.load(Relaxed), RATE.load(Relaxed)) {
+        (0, 0) => CAUTIOUS_RATE,
+        (0, bits) | (bits, _) => f64::from_bits(bits),
     }
 }
 
@@ -75,6 +103,7 @@ pub(crate) fn expect_latency(latency_ms: f64) {
 /// A kernel of so many operations is recorded; `hand_over` submits what is.
 pub(crate) fn note_work(operations: u64, hand_over: impl FnOnce()) {
     QUEUED.fetch_add(operations, Relaxed);
+    LONGEST.fetch_max(operations, Relaxed);
     let recorded = RECORDED.fetch_add(operations, Relaxed) + operations;
     if recorded as f64 > SUBMIT_MS * rate() {
         RECORDED.store(0, Relaxed);
@@ -104,8 +133,26 @@ fn too_much(queued: u64, last: u64, rate: f64) -> bool {
 
 /// So many operations took `ms`, the answer included.
 pub(crate) fn note_time(operations: u64, ms: f64) {
-    let rate = rate_after(rate(), operations, ms, latency_ms().unwrap_or(0.0));
-    RATE.store(rate.to_bits(), Relaxed);
+    measured(rate_after(rate(), operations, ms, latency_ms().unwrap_or(0.0)));
+}
+
+/// Keeps a rate, where none is assumed.
+fn measured(rate: f64) {
+    if ASSUMED_RATE.load(Relaxed) == 0 {
+        RATE.store(rate.to_bits(), Relaxed);
+    }
+}
+
+/// So many operations, and perhaps more, took `ms`, whatever else was waited for: the GPU is not taken for a slower one.
+pub(crate) fn note_at_least(operations: u64, ms: f64) {
+    measured(rate_at_least(rate(), operations, ms));
+}
+
+fn rate_at_least(rate: f64, operations: u64, ms: f64) -> f64 {
+    if ms < LEAST_MS {
+        return rate;
+    }
+    (operations as f64 / ms).clamp(rate, rate * MOST_CHANGE)
 }
 
 fn rate_after(rate: f64, operations: u64, ms: f64, latency_ms: f64) -> f64 {
@@ -161,6 +208,16 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn steps_show_that_a_gpu_nothing_is_known_of_is_fast_and_never_that_it_is_slow() {
+        let step = 20_000_000_000;
+        let known = (0..20).fold(CAUTIOUS_RATE, |rate, _| rate_at_least(rate, step, 10.0));
+        assert_eq!(known, 2e9);
+        assert_eq!(rate_at_least(known, step, 1000.0), known);
+        assert_eq!(rate_at_least(known, step, 0.0), known);
+        assert_eq!(rate_at_least(known, 0, 10.0), known);
     }
 
     #[test]

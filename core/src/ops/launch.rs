@@ -3,6 +3,10 @@
 //! Nothing here knows what a kernel computes; [`super::forward`] says which kernels make up an operation,
 //! [`super::backward`] adds gradients, and [`super`] wraps both for tensors.
 //!
+//! On a GPU a launch may be several. One that would take long there is cut into launches of some of its workgroups, to the same
+//! bits ([`lorakeet_shaders::Cut`]); a product that would leave most of a GPU idle has its sums made in parts, which a second kernel
+//! adds ([`lorakeet_shaders::SplitProduct`]): that depends on shapes, not on what was measured.
+//!
 //! In a rehearsal ([`super::rehearsal`]) a GPU launches nothing: its outputs are made, and hold what was in their memory.
 //!
 //! On a GPU an output may be written into a slice of a larger tensor ([`Output::At`]): so the gradients of parameters that are
@@ -24,9 +28,10 @@ use burn_cubecl::{
     tensor::CubeTensor,
 };
 use burn_flex::{FlexTensor, Layout};
-use lorakeet_shaders::{Kernel, Tier};
+use lorakeet_shaders::{Kernel, SplitProduct, Tier};
 use std::cell::RefCell;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Where an output is written.
 #[derive(Debug)]
@@ -222,24 +227,16 @@ impl Launch for CubeBackend {
             Output::At(tensor) => tensor,
         });
         let tier = device::tier();
-        let info = words(&kernel.info());
-        if rehearsal::is_under_way() {
-            let buffers = contiguous.len() + outputs.len();
-            rehearsal::note(&client, Box::new(Source { kernel, tier }), buffers, info);
-            device::note_memory(|| client.memory_report(MemoryScope::Device));
-            return outputs;
+        match kernel.split(tier) {
+            None => submit(kernel, tier, contiguous.iter().chain(&outputs)),
+            Some(SplitProduct { parts, sum }) => {
+                let shape = Shape::new([sum.parts, sum.m, sum.n]);
+                let made = empty_device_contiguous_dtype(client.clone(), device, shape, DType::F32);
+                let (operands, others) = contiguous.split_at(parts.input_lens().len());
+                submit(parts, tier, operands.iter().chain([&made]));
+                submit(sum, tier, [&made].into_iter().chain(others).chain(&outputs));
+            }
         }
-        let mut arguments = KernelArguments::new();
-        for tensor in contiguous.iter().chain(outputs.iter()) {
-            arguments = arguments.with_buffer(tensor.handle.clone().binding());
-        }
-        arguments.info = MetadataBindingInfo::custom(info);
-        let ([x, y, z], operations) = (kernel.workgroups(tier), kernel.operations());
-        client.launch(Box::new(Source { kernel, tier }), CubeCount::Static(x, y, z), arguments);
-        device::note_work(operations, || {
-            // What fails here fails again where it is read.
-            let _ = client.flush();
-        });
         device::note_memory(|| client.memory_report(MemoryScope::Device));
         outputs
     }
@@ -287,6 +284,39 @@ impl Launch for CubeBackend {
     }
 }
 
+/// Launches `kernel` on `tensors`, its inputs and then its outputs: at once, or in several launches where one would take too long.
+fn submit<'a>(kernel: impl Kernel, tier: Tier, tensors: impl Iterator<Item = &'a CubeTensor>) {
+    let tensors: Vec<&CubeTensor> = tensors.collect();
+    let client = &tensors[0].client;
+    let (operations, most) = (kernel.operations(), device::most_operations());
+    let cut = kernel.cut(tier).filter(|cut| cut.operations > most);
+    let (mut info, whole) = (kernel.info(), kernel.workgroups(tier));
+    let kernel = Arc::new(kernel);
+    if rehearsal::is_under_way() {
+        return rehearsal::note(client, Box::new(Source { kernel, tier }), tensors.len(), words(&info));
+    }
+    let launch = |info: &[u32], [x, y, z]: [u32; 3], operations: u64| {
+        let mut arguments = KernelArguments::new();
+        for tensor in &tensors {
+            arguments = arguments.with_buffer(tensor.handle.clone().binding());
+        }
+        arguments.info = MetadataBindingInfo::custom(words(info));
+        let kernel = kernel.clone();
+        client.launch(Box::new(Source { kernel, tier }), CubeCount::Static(x, y, z), arguments);
+        device::note_work(operations, || {
+            // What fails here fails again where it is read.
+            let _ = client.flush();
+        });
+    };
+    let Some(cut) = cut else {
+        return launch(&info, whole, operations);
+    };
+    for stretch in cut.stretches(most) {
+        info[cut.word] = stretch.start as u32;
+        launch(&info, [stretch.len() as u32, 1, 1], cut.share(operations, &stretch));
+    }
+}
+
 fn zeros(shape: Shape) -> FlexTensor {
     let values = vec![0f32; shape.num_elements()];
     FlexTensor::new(
@@ -306,7 +336,7 @@ fn words(info: &[u32]) -> Vec<u64> {
 /// A kernel on its way to cubecl's pipeline cache, which knows it by its key and asks for the source on a miss only.
 #[derive(Debug)]
 struct Source<K> {
-    kernel: K,
+    kernel: Arc<K>,
     tier: Tier,
 }
 

@@ -8,9 +8,22 @@ use burn::backend::{Backend, Shape, TensorMetadata, tensor::FloatTensor};
 use lorakeet_shaders as kernels;
 use lorakeet_shaders::Add as MatMulAdd;
 
-/// Tokens whose logits are held at a time: about 32 MiB of them.
+/// Logits that are held at a time, about: 32 MiB of them.
+const LOGITS: usize = 8 << 20;
+/// Rows of a product's tile on a GPU: fewer leave a part of it idle, and read the matrix as often.
+const TILE_ROWS: usize = 64;
+/// Logits that every binding holds: WebGPU's floor for it is 128 MiB.
+const MOST_LOGITS: usize = 32 << 20;
+
+/// Tokens whose logits are held at a time: about 32 MiB of them, in whole tiles of rows as far as a binding of 128 MiB holds them.
+///
+/// From the shape alone: the gradient of a matrix that is trained is summed chunk by chunk, and a run's numbers depend on nothing
+/// that was measured. A chunk whose products take longer than a launch may is several launches
+/// ([`device::most_operations`](crate::device::most_operations)).
 pub(crate) fn chunk_rows(vocab: usize) -> usize {
-    ((8 << 20) / vocab.max(1)).max(1)
+    let vocab = vocab.max(1);
+    let tiles = (LOGITS / vocab).max(1).next_multiple_of(TILE_ROWS);
+    tiles.min(MOST_LOGITS / vocab).max(1)
 }
 
 pub(super) struct VocabularyLoss<B: Backend> {
@@ -141,4 +154,26 @@ pub(super) fn vocabulary_loss<B: Launch>(
 /// cap · tanh(x / cap) of `len` logits.
 pub(super) fn logit_cap(len: usize, cap: f32) -> kernels::SoftCap {
     kernels::SoftCap { len, scale: 1.0, cap }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_are_whole_tiles_of_logits_that_a_binding_holds() {
+        for vocab in [2, 256, 3072, 32_000, 49_152, 151_936, 262_144, 400_000] {
+            let rows = chunk_rows(vocab);
+            assert!(rows.is_multiple_of(TILE_ROWS), "{vocab}: {rows}");
+            assert!(
+                rows * vocab <= MOST_LOGITS && rows * vocab >= LOGITS.min(TILE_ROWS * vocab),
+                "{vocab}: {rows}"
+            );
+        }
+        // No tile of these fits.
+        for vocab in [600_000, 20_000_000] {
+            assert_eq!(chunk_rows(vocab), MOST_LOGITS / vocab);
+        }
+        assert_eq!([chunk_rows(0), chunk_rows(usize::MAX)].map(|rows| rows > 0), [true; 2]);
+    }
 }

@@ -27,6 +27,9 @@ pub(crate) struct Turn<'t, 'e> {
     /// When the last wait was over, or the step began, and what was queued at the last turn.
     waited_ms: Option<f64>,
     queued: u64,
+    /// What was queued when the last wait was over, or the step began, and when its numbers were asked for.
+    carried: u64,
+    asked: u64,
 }
 
 /// Who can pause and stop a step.
@@ -48,6 +51,8 @@ impl<'t, 'e> Turn<'t, 'e> {
             compiles: false,
             waited_ms: Some((host.now_ms)()),
             queued: 0,
+            carried: device::queued(),
+            asked: 0,
         }
     }
 
@@ -89,6 +94,7 @@ impl<'t, 'e> Turn<'t, 'e> {
 
     /// The step's numbers are read next.
     pub(crate) fn before_read(&mut self) {
+        self.asked = device::queued();
         if let Some(run) = &mut self.run {
             run.compiling.tell(run.emit);
         }
@@ -96,6 +102,10 @@ impl<'t, 'e> Turn<'t, 'e> {
 
     /// They are there.
     pub(crate) fn after_read(&mut self) {
+        if let Some(since_ms) = self.waited_ms {
+            let done = self.asked.saturating_sub(self.carried);
+            device::note_at_least(done, (self.host.now_ms)() - since_ms);
+        }
         if let Some(run) = &mut self.run {
             self.compiles = run.compiling.step_is_read(run.emit);
         }
@@ -148,7 +158,7 @@ impl<'t, 'e> Turn<'t, 'e> {
         if let Some(since_ms) = self.waited_ms.replace(now_ms) {
             device::note_time(queued, now_ms - since_ms);
         }
-        self.queued = 0;
+        (self.queued, self.carried) = (0, 0);
         if device::latency_ms().is_none() {
             measure_latency(parts.device(), &self.host).await?;
             self.waited_ms = Some((self.host.now_ms)());

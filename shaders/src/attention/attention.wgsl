@@ -1,5 +1,6 @@
 // What all texts of attention share: shapes, scores, and who sees what.
-// queries, keys, heads, heads a key head; offset, window, examples, vectors of four in a head's row; scale, cap
+// queries, keys, heads, heads a key head; offset, window, examples, vectors of four in a head's row; scale, cap, the
+// number of this launch's first workgroup
 @group(0) @binding($INFO) var<uniform> info: array<vec4<u32>, 3>;
 
 // Width of a head, and vectors of four in its row; the last is filled up with zeros.
@@ -7,6 +8,10 @@ const DIM: u32 = $DIMu;
 const VECTORS: u32 = $VECTORSu;
 // Below every score; not −∞, which WGSL lets a compiler assume away.
 const LOWEST: f32 = -3.0e38;
+
+fn first_block() -> u32 {
+    return info[2].z;
+}
 
 // Where a head's row of a query begins.
 fn query_place(example: u32, head: u32, query: u32) -> u32 {

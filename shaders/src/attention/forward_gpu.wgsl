@@ -4,7 +4,7 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let block = group.y * groups.x + group.x;
+    let block = first_block() + group.y * groups.x + group.x;
     let down = (info[0].x + ROWS - 1u) / ROWS;
     let top = (block % down) * ROWS;
     let head = (block / down) % info[0].z;

@@ -17,7 +17,7 @@
 mod text;
 mod twin;
 
-use crate::launch::{grid, info_words};
+use crate::launch::{Cut, grid, info_words};
 use crate::{Kernel, Tier};
 
 /// The forward pass. Inputs q \[B·Tq, H·D\], k, v \[B·Tk, K·D\], mask \[B, Tk\], and where it is `biased` the bias \[Tq + Tk − 1, H\],
@@ -85,6 +85,11 @@ const LANES: usize = 16;
 const NOTES: usize = 64;
 /// Workgroups under which tiles are made smaller, so that more of the GPU has work.
 const ENOUGH_GROUPS: usize = 64;
+/// Matrix products of each pass: S and P·V; S, dO·Vᵀ and dS·K; S, V·dOᵀ, Pᵀ·dO and dSᵀ·Q; S and dO·Vᵀ.
+const FORWARD: u64 = 2;
+const OF_QUERIES: u64 = 3;
+const OF_KEYS: u64 = 4;
+const OF_BIAS: u64 = 2;
 /// Vectors of four sums that an invocation keeps.
 const MOST_SUMS: usize = 8;
 
@@ -154,12 +159,55 @@ impl Attention {
     }
 
     /// Workgroups for `lines` times `rows`, of which one takes `tall` sixteens on a GPU.
-    fn groups(tier: Tier, lines: usize, rows: usize, tall: usize) -> [u32; 3] {
+    fn groups(tier: Tier, lines: usize, rows: usize, tall: usize) -> usize {
         let rows_a_group = match tier {
             Tier::Software => LANES,
             Tier::Gpu { .. } => SIDE * tall,
         };
-        grid(lines * rows.div_ceil(rows_a_group))
+        lines * rows.div_ceil(rows_a_group)
+    }
+
+    /// Those of the passes that go by rows of queries.
+    fn groups_of_queries(&self, tier: Tier) -> usize {
+        Self::groups(tier, self.batch * self.heads(), self.queries, self.queries_tall())
+    }
+
+    fn groups_of_keys(&self, tier: Tier) -> usize {
+        Self::groups(tier, self.batch * self.kv_heads, self.keys, self.keys_tall())
+    }
+
+    fn groups_of_bias(&self, tier: Tier) -> usize {
+        Self::groups(tier, self.heads(), self.diagonals(), text::BIAS_TALL)
+    }
+
+    /// Multiplications and additions of `products` matrix products over what is seen, the mask aside.
+    fn seen_products(&self, products: u64) -> u64 {
+        let seen = |query| {
+            let (begin, end) = self.key_span(query, query);
+            (end - begin) as u64
+        };
+        let pairs: u64 = (0..self.queries).map(seen).sum();
+        2 * products * (self.batch * self.heads() * self.dim) as u64 * pairs
+    }
+
+    /// Of so many queries or keys, those that one of the others has to do with at most.
+    fn in_window(&self, count: usize) -> usize {
+        match self.window {
+            0 => count,
+            window => window.min(count),
+        }
+    }
+
+    /// How the `groups` workgroups of `kernel`, which makes so many `products`, are cut: of its `rows` of each head the heaviest has
+    /// to do with `others`.
+    fn cut_of(&self, kernel: &impl Kernel, products: u64, groups: usize, [rows, others]: [usize; 2]) -> Cut {
+        let pairs = (self.batch * self.heads()) as u64 * rows as u64 * others as u64;
+        let numbers = kernel.operations().saturating_sub(kernel.products());
+        Cut {
+            groups,
+            word: 10,
+            operations: 2 * products * self.dim as u64 * pairs + numbers,
+        }
     }
 
     fn name(&self, start: &str, tier: Tier, tall: usize) -> String {
@@ -236,11 +284,20 @@ impl Kernel for Attention {
     }
 
     fn workgroups(&self, tier: Tier) -> [u32; 3] {
-        Self::groups(tier, self.batch * self.heads(), self.queries, self.queries_tall())
+        grid(self.groups_of_queries(tier))
     }
 
     fn info(&self) -> Vec<u32> {
         self.words()
+    }
+
+    fn cut(&self, tier: Tier) -> Option<Cut> {
+        let rows = [self.queries, self.in_window(self.keys)];
+        Some(self.cut_of(self, FORWARD, self.groups_of_queries(tier), rows))
+    }
+
+    fn products(&self) -> u64 {
+        self.seen_products(FORWARD)
     }
 
     fn input_lens(&self) -> Vec<usize> {
@@ -309,11 +366,20 @@ impl Kernel for AttentionOfQueries {
     }
 
     fn workgroups(&self, tier: Tier) -> [u32; 3] {
-        self.0.workgroups(tier)
+        grid(self.0.groups_of_queries(tier))
     }
 
     fn info(&self) -> Vec<u32> {
         self.0.words()
+    }
+
+    fn cut(&self, tier: Tier) -> Option<Cut> {
+        let rows = [self.0.queries, self.0.in_window(self.0.keys)];
+        Some(self.0.cut_of(self, OF_QUERIES, self.0.groups_of_queries(tier), rows))
+    }
+
+    fn products(&self) -> u64 {
+        self.0.seen_products(OF_QUERIES)
     }
 
     fn input_lens(&self) -> Vec<usize> {
@@ -343,12 +409,20 @@ impl Kernel for AttentionOfKeys {
     }
 
     fn workgroups(&self, tier: Tier) -> [u32; 3] {
-        let form = &self.0;
-        Attention::groups(tier, form.batch * form.kv_heads, form.keys, form.keys_tall())
+        grid(self.0.groups_of_keys(tier))
     }
 
     fn info(&self) -> Vec<u32> {
         self.0.words()
+    }
+
+    fn cut(&self, tier: Tier) -> Option<Cut> {
+        let rows = [self.0.keys, self.0.in_window(self.0.queries)];
+        Some(self.0.cut_of(self, OF_KEYS, self.0.groups_of_keys(tier), rows))
+    }
+
+    fn products(&self) -> u64 {
+        self.0.seen_products(OF_KEYS)
     }
 
     fn input_lens(&self) -> Vec<usize> {
@@ -378,11 +452,20 @@ impl Kernel for AttentionOfBias {
     }
 
     fn workgroups(&self, tier: Tier) -> [u32; 3] {
-        Attention::groups(tier, self.0.heads(), self.0.diagonals(), text::BIAS_TALL)
+        grid(self.0.groups_of_bias(tier))
     }
 
     fn info(&self) -> Vec<u32> {
         self.0.words()
+    }
+
+    fn cut(&self, tier: Tier) -> Option<Cut> {
+        let rows = [self.0.diagonals(), self.0.queries.min(self.0.keys)];
+        Some(self.0.cut_of(self, OF_BIAS, self.0.groups_of_bias(tier), rows))
+    }
+
+    fn products(&self) -> u64 {
+        self.0.seen_products(OF_BIAS)
     }
 
     fn input_lens(&self) -> Vec<usize> {

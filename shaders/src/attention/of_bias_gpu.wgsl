@@ -5,7 +5,7 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let block = group.y * groups.x + group.x;
+    let block = first_block() + group.y * groups.x + group.x;
     let queries = info[0].x;
     let diagonals = queries + info[0].y - 1u;
     let bands = (diagonals + 31u) / 32u;

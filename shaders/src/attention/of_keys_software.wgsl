@@ -4,7 +4,7 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let block = group.y * groups.x + group.x;
+    let block = first_block() + group.y * groups.x + group.x;
     let down = (info[0].y + 15u) / 16u;
     let top = (block % down) * 16u;
     let key = top + local;

@@ -6,9 +6,9 @@
 
 use super::decode::Reader;
 use super::{Format, Packed, dots};
-use crate::launch::{grid, info_words};
+use crate::launch::{Cut, grid, info_words};
 use crate::matmul::{A_AT, LANES, Slice, Tiles, added, lines, pairs, tiles_text};
-use crate::{Add, Kernel, LowRank, Tier};
+use crate::{Add, Kernel, LowRank, PartsOf, SplitProduct, SumOfParts, Tier};
 
 /// out = a·Wᵀ + add, or a·W + add where `across`.
 /// Inputs a \[m, columns\] (\[m, rows\] where `across`), W's words, what [`Add`] says, and what [`LowRank`] says; output
@@ -128,8 +128,42 @@ impl PackedMatMul {
         !matches!(self.plan(tier), Plan::Tiles(_) | Plan::HalfTiles(_)) && self.k().is_multiple_of(step)
     }
 
-    fn head(&self, tier: Tier) -> String {
+    /// Workgroups.
+    pub(crate) fn groups(&self, tier: Tier) -> usize {
         let (rows, columns) = self.block(tier);
+        self.m.div_ceil(rows) * self.n().div_ceil(columns)
+    }
+
+    /// The source; `parts` is whether it makes parts of the sums, which texts of tiles know.
+    pub(crate) fn text(&self, tier: Tier, parts: bool) -> String {
+        let low = self.low_rank.is_some();
+        let body = match (self.plan(tier), self.across) {
+            (Plan::Registers { rows }, false) => registers_along(rows, low),
+            (Plan::Registers { rows }, true) => registers_across(rows, low),
+            (Plan::Tiles(tiles), false) => tiles_text(tiles, Slice::Floats, include_str!("load_along.wgsl"), low),
+            (Plan::Tiles(tiles), true) => tiles_text(tiles, Slice::Floats, include_str!("load_across.wgsl"), low),
+            (Plan::HalfTiles(tiles), false) => {
+                tiles_text(tiles, Slice::HalvesAlong, include_str!("load_halves_along.wgsl"), low)
+            }
+            (Plan::HalfTiles(tiles), true) => {
+                tiles_text(tiles, Slice::HalvesAcross, include_str!("load_halves_across.wgsl"), low)
+            }
+            (Plan::Matvec { rows }, false) => matvec_along(rows),
+            (Plan::Matvec { rows }, true) => matvec_across(rows),
+            (Plan::Subgroups { rows }, _) => matvec_subgroups(rows),
+        };
+        self.head(tier, parts) + &body
+    }
+
+    fn head(&self, tier: Tier, parts: bool) -> String {
+        let (rows, columns) = self.block(tier);
+        let (examples, sum) = match parts {
+            true => (
+                "info[3].x",
+                "min(vec2<u32>(example, example + 1u) * info[3].y, vec2<u32>(info[0].z))",
+            ),
+            false => ("1u", "vec2<u32>(0u, info[0].z)"),
+        };
         let addends = usize::from(self.add != Add::None);
         let low = if self.low_rank.is_some() { 2 } else { 0 };
         let addend = "@group(0) @binding(2) var<storage, read_write> addend: array<f32>;\n";
@@ -156,7 +190,9 @@ impl PackedMatMul {
                     }),
             )
             .replace("$OUT", &(2 + addends + low).to_string())
-            .replace("$INFO_LEN", if low == 0 { "3" } else { "4" })
+            .replace("$EXAMPLES", examples)
+            .replace("$SUM", sum)
+            .replace("$INFO_LEN", if low == 0 && !parts { "3" } else { "4" })
             .replace("$INFO", &(3 + addends + low).to_string())
             .replace("$BLOCK_ROWS", &rows.to_string())
             .replace("$BLOCK_COLUMNS", &columns.to_string());
@@ -318,23 +354,7 @@ impl Kernel for PackedMatMul {
     }
 
     fn wgsl(&self, tier: Tier) -> String {
-        let low = self.low_rank.is_some();
-        let body = match (self.plan(tier), self.across) {
-            (Plan::Registers { rows }, false) => registers_along(rows, low),
-            (Plan::Registers { rows }, true) => registers_across(rows, low),
-            (Plan::Tiles(tiles), false) => tiles_text(tiles, Slice::Floats, include_str!("load_along.wgsl"), low),
-            (Plan::Tiles(tiles), true) => tiles_text(tiles, Slice::Floats, include_str!("load_across.wgsl"), low),
-            (Plan::HalfTiles(tiles), false) => {
-                tiles_text(tiles, Slice::HalvesAlong, include_str!("load_halves_along.wgsl"), low)
-            }
-            (Plan::HalfTiles(tiles), true) => {
-                tiles_text(tiles, Slice::HalvesAcross, include_str!("load_halves_across.wgsl"), low)
-            }
-            (Plan::Matvec { rows }, false) => matvec_along(rows),
-            (Plan::Matvec { rows }, true) => matvec_across(rows),
-            (Plan::Subgroups { rows }, _) => matvec_subgroups(rows),
-        };
-        self.head(tier) + &body
+        self.text(tier, false)
     }
 
     fn workgroup_size(&self, tier: Tier) -> [u32; 3] {
@@ -345,12 +365,32 @@ impl Kernel for PackedMatMul {
     }
 
     fn workgroups(&self, tier: Tier) -> [u32; 3] {
-        let (rows, columns) = self.block(tier);
-        grid(self.m.div_ceil(rows) * self.n().div_ceil(columns))
+        grid(self.groups(tier))
+    }
+
+    fn cut(&self, tier: Tier) -> Option<Cut> {
+        Some(Cut {
+            groups: self.groups(tier),
+            word: 3,
+            operations: self.operations(),
+        })
+    }
+
+    fn split(&self, tier: Tier) -> Option<SplitProduct> {
+        let bare = Self::new(self.m, self.matrix, self.across);
+        let sum = SumOfParts {
+            m: self.m,
+            n: self.n(),
+            parts: 1,
+            alpha: 1.0,
+            add: self.add,
+            low_rank: self.low_rank,
+        };
+        SplitProduct::choose(PartsOf::Packed(bare), sum, self.groups(tier), tier)
     }
 
     fn info(&self) -> Vec<u32> {
-        let mut words = vec![self.m as u32, self.n() as u32, self.k() as u32, 1];
+        let mut words = vec![self.m as u32, self.n() as u32, self.k() as u32, 0];
         words.extend(self.matrix.info());
         words = info_words(&words);
         words.extend(self.low_rank.iter().flat_map(LowRank::info));

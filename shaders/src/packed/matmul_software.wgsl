@@ -13,7 +13,7 @@ fn main(
     let block = block_of(group, groups);
     let row = block.y * BLOCK_ROWS;
     let column = (block.x * $LANESu + local) * $COLUMNSu;
-    if block.z >= info[0].w || column >= n {
+    if block.z >= examples() || column >= n {
         return;
     }
 $START

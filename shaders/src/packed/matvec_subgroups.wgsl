@@ -12,7 +12,7 @@ fn main(
     let n = info[0].y;
     let k = info[0].z;
     let block = block_of(group, groups);
-    if block.z >= info[0].w {
+    if block.z >= examples() {
         return;
     }
     let left = block.x * BLOCK_COLUMNS;

@@ -7,7 +7,10 @@ use std::collections::HashMap;
 
 use crate::cases::{self, Case, twin};
 use crate::gpu::Gpu;
-use lorakeet_shaders::{AdamW8bit, Add, Clip, Codes, Format, Kernel, LowRank, Packed, PackedMatMul, Tier};
+use lorakeet_shaders::{
+    AdamW8bit, Add, Clip, Codes, EmbeddingBackward, Format, Kernel, LowRank, MatMul, MatMulGroup, Operand, Packed,
+    PackedMatMul, PartsOf, ProductParts, Tier,
+};
 
 const TIERS: [Tier; 3] = [
     Tier::Software,
@@ -113,6 +116,174 @@ fn products_equal_their_twin() {
 #[test]
 fn groups_of_products_equal_their_twins() {
     agree_on(&Gpu::open(), &cases::groups());
+}
+
+#[test]
+fn products_in_parts_equal_their_twins() {
+    agree_on(&Gpu::open(), &cases::parts::all());
+}
+
+fn bits(outputs: &[Vec<f32>]) -> Vec<Vec<u32>> {
+    let of_one = |output: &Vec<f32>| output.iter().map(|x| x.to_bits()).collect();
+    outputs.iter().map(of_one).collect()
+}
+
+#[test]
+fn a_launch_some_workgroups_at_a_time_gives_the_bits_of_one() {
+    let gpu = Gpu::open();
+    let mut cut_in_more = 0;
+    let all = [
+        cases::products(),
+        cases::groups(),
+        cases::parts::all(),
+        cases::packed(),
+        cases::attention(),
+    ];
+    let (tokens, vocab, width) = (40, 700, 20);
+    let mut rows = cases::case(EmbeddingBackward { tokens, vocab, width }, 1.0, 0.0);
+    let ids = rows.inputs[0].iter_mut().enumerate();
+    ids.for_each(|(token, id)| *id = (token * 97 % vocab) as f32);
+    // Some of each kind, of all sizes and texts: the number is prime.
+    for case in all.into_iter().flatten().step_by(11).chain([rows]) {
+        let kernel = case.kernel.as_ref();
+        let inputs: Vec<&[f32]> = case.inputs.iter().map(Vec::as_slice).collect();
+        for tier in tiers(&gpu) {
+            let Some(cut) = kernel.cut(tier) else { continue };
+            let [x, y, z] = kernel.workgroups(tier).map(|side| side as usize);
+            assert!(cut.groups <= x * y * z && kernel.info()[cut.word] == 0, "{kernel:?}");
+            assert!(cut.operations >= kernel.operations(), "{kernel:?} on {tier:?}");
+            let whole = bits(&gpu.run(&gpu.prepare(kernel, tier, &inputs)));
+            for parts in [2, 3, 7] {
+                let most = cut.operations / parts;
+                if cut.stretches(most).count() > 1 {
+                    cut_in_more += 1;
+                    let found = gpu.run_in_stretches(&gpu.prepare(kernel, tier, &inputs), cut, most);
+                    assert!(
+                        bits(&found) == whole,
+                        "{kernel:?} on {tier:?} ({}) in {parts}",
+                        gpu.name
+                    );
+                }
+            }
+        }
+    }
+    assert!(cut_in_more > 50, "{cut_in_more} launches were cut");
+}
+
+/// Long sums of few outputs: gradients of hidden states over a vocabulary, of an adapter's matrices over many tokens, and a wide
+/// linear's.
+fn long_products() -> Vec<Case> {
+    let mut noise = cases::Noise(29);
+    let dense = |m: usize, n: usize, k: usize, a_trans: bool| MatMul {
+        alpha: 0.5,
+        add: [Add::None, Add::Row, Add::Full][m % 3],
+        ..MatMul::new(1, m, n, k, a_trans, false)
+    };
+    let mut all = vec![
+        cases::case(dense(24, 33, 5003, false), 1.0, 0.0),
+        cases::case(dense(8, 130, 2048, true), 1.0, 0.0),
+        cases::case(dense(130, 8, 3001, true), 1.0, 0.0),
+        cases::case(
+            MatMul {
+                alpha: 1.0,
+                low_rank: Some(LowRank {
+                    rank: 3,
+                    across: false,
+                    scale: 1.5,
+                }),
+                ..dense(40, 70, 4000, false)
+            },
+            1.0,
+            0.0,
+        ),
+        cases::case(
+            MatMulGroup {
+                members: [3000, 1100].map(|k| MatMul::new(1, 40, 8, k, false, false)).into(),
+                a: Operand::Each,
+                b: Operand::Each,
+                is_row: true,
+            },
+            1.0,
+            0.0,
+        ),
+    ];
+    for (format, rows, columns, across) in [
+        (Format::Q4_1, 4099, 64, true),
+        (Format::F16, 3001, 72, true),
+        (Format::Q8_0, 70, 2048, false),
+        (Format::F16, 67, 2056, false),
+    ] {
+        let matrix = Packed { format, rows, columns };
+        let kernel = PackedMatMul {
+            add: Add::Full,
+            low_rank: Some(LowRank {
+                rank: 5,
+                across,
+                scale: 0.5,
+            }),
+            ..PackedMatMul::new(20, matrix, across)
+        };
+        let mut product = cases::case(kernel, 1.0, 0.0);
+        product.inputs[1] = cases::words(&matrix, &mut noise);
+        all.push(product);
+    }
+    all
+}
+
+#[test]
+fn a_long_product_in_two_launches_is_the_product_and_the_same_bits_each_time() {
+    let gpu = Gpu::open();
+    for case in long_products() {
+        let kernel = case.kernel.as_ref();
+        let expected = twin(kernel, &case.inputs).remove(0);
+        for tier in tiers(&gpu).into_iter().filter(|tier| *tier != Tier::Software) {
+            let split = kernel.split(tier).unwrap_or_else(|| panic!("{kernel:?} is one launch"));
+            let (operands, rest) = case.inputs.split_at(split.parts.input_lens().len());
+            let run = || {
+                let operands: Vec<&[f32]> = operands.iter().map(Vec::as_slice).collect();
+                let parts = gpu.run(&gpu.prepare(&split.parts, tier, &operands)).remove(0);
+                let inputs = [&parts].into_iter().chain(rest).map(Vec::as_slice);
+                gpu.run(&gpu.prepare(&split.sum, tier, &inputs.collect::<Vec<_>>()))
+            };
+            let found = run();
+            assert_eq!(found[0].len(), expected.len());
+            for (i, (&found, &expected)) in found[0].iter().zip(&expected).enumerate() {
+                // Sums of thousands of terms, of which partial sums are as large as tens.
+                let most = 2e-5 * (30.0 + expected.abs());
+                assert!(
+                    (found - expected).abs() <= most,
+                    "{kernel:?} on {tier:?} ({}): element {i} is {found}, the twin of one launch says {expected}",
+                    gpu.name
+                );
+            }
+            assert!(
+                bits(&found) == bits(&run()),
+                "{kernel:?} on {tier:?}: other bits the second time"
+            );
+            assert_eq!(kernel.split(tier), Some(split), "{kernel:?}");
+        }
+    }
+}
+
+/// To float tolerance, on the twins alone: the parts of a sum are the sum.
+#[test]
+fn twins_of_parts_come_to_the_twin_of_the_product() {
+    for (m, n, k, a_trans, terms) in [(5, 7, 131, false, 64), (9, 20, 300, true, 128), (8, 3, 64, false, 64)] {
+        let product = MatMul::new(1, m, n, k, a_trans, false);
+        let inputs = cases::case(product.clone(), 1.0, 0.0).inputs;
+        let expected = twin(&product, &inputs).remove(0);
+        let product = PartsOf::Dense(product);
+        let parts = ProductParts { product, terms };
+        let made = twin(&parts, &inputs).remove(0);
+        assert_eq!(made.len(), parts.count() * m * n);
+        for (i, expected) in expected.iter().enumerate() {
+            let sum: f32 = made.iter().skip(i).step_by(m * n).sum();
+            assert!(
+                (sum - expected).abs() <= 2e-5 * (1.0 + expected.abs()),
+                "{parts:?}: element {i}"
+            );
+        }
+    }
 }
 
 #[test]
@@ -284,10 +455,6 @@ fn clipping_equals_its_twin() {
 #[test]
 fn clipped_moments_of_eight_bits_are_those_of_a_factor_that_is_given() {
     let gpu = Gpu::open();
-    let bits = |outputs: &[Vec<f32>]| -> Vec<Vec<u32>> {
-        let of_one = |output: &Vec<f32>| output.iter().map(|x| x.to_bits()).collect();
-        outputs.iter().map(of_one).collect()
-    };
     for (plain, [clipped, ended]) in &cases::clipping::in_eight_bits() {
         let old = [plain.inputs[0].clone(), plain.inputs[2].clone()];
         assert_eq!(

@@ -31,7 +31,7 @@ const MOST_OF_A_LAYER_A_TOKEN: u64 = 17;
 const MOST_BESIDE_LAYERS: u64 = 13;
 
 /// A model that is small, in SmolLM2's proportions.
-const SMALL: Decoder = Decoder {
+pub(super) const SMALL: Decoder = Decoder {
     layers: 2,
     width: 192,
     inner: 512,
@@ -41,7 +41,7 @@ const SMALL: Decoder = Decoder {
     positions: 256,
 };
 
-type Counts = BTreeMap<&'static str, u64>;
+pub(super) type Counts = BTreeMap<&'static str, u64>;
 
 /// A kernel's name without the paths of its types.
 fn short(name: &str) -> String {
@@ -56,7 +56,7 @@ fn print(what: &str, counts: &Counts) {
     }
 }
 
-fn open(files: Vec<Source>, config: &RunConfig, device: &Device) -> Model {
+pub(super) fn open(files: Vec<Source>, config: &RunConfig, device: &Device) -> Model {
     let files = block_on(ModelFiles::open(files)).expect("the files open");
     let kind = (false, BaseFormat::from(config));
     let mut model = block_on(Model::load_base(&files, kind, 0, device, &mut |_, _| ())).expect("it loads");
@@ -85,12 +85,12 @@ fn of_a_step(model: &mut Model, config: &RunConfig, rows: &Batch) -> Counts {
     last.into_inner()
 }
 
-fn rows_of(rows: usize, tokens: usize, vocab: usize) -> Batch {
+pub(super) fn rows_of(rows: usize, tokens: usize, vocab: usize) -> Batch {
     let ids: Vec<f64> = (0..rows * tokens).map(|i| (i * 37 % vocab) as f64).collect();
     batch(tokens, &ids, &vec![1.0; ids.len()], &ids)
 }
 
-fn config() -> RunConfig {
+pub(super) fn config() -> RunConfig {
     RunConfig {
         target_modules: TargetModules::Pattern("all-linear".into()),
         lora_r: 8,

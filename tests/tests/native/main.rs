@@ -17,6 +17,7 @@ mod ids;
 mod inputs;
 mod kept_runs;
 mod knobs;
+mod launch_time;
 mod launches;
 mod lessons;
 mod losses;

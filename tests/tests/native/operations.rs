@@ -20,14 +20,14 @@ fn devices() -> [Device; 2] {
 }
 
 /// A leaf that gathers gradients.
-fn leaf<const D: usize>(shape: [usize; D], generator: &mut Generator, device: &Device) -> Tensor<D> {
+pub(super) fn leaf<const D: usize>(shape: [usize; D], generator: &mut Generator, device: &Device) -> Tensor<D> {
     let count = shape.iter().product();
     let values: Vec<f32> = (0..count).map(|_| generator.normal() as f32).collect();
     let values = Tensor::from_data(TensorData::new(values, shape), device);
     values.autodiff().require_grad()
 }
 
-fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+pub(super) fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     let data = block_on(tensor.into_data_async()).expect("the device answers");
     data.try_into_vec().expect("f32")
 }
@@ -249,7 +249,7 @@ fn the_vocabularys_loss_is_the_cross_entropy_with_and_without_bias_and_cap() {
 }
 
 /// A matrix of noise in 16 bits, cut into stretches of so many rows.
-fn packed(parts: &[usize], columns: usize, generator: &mut Generator, device: &Device) -> PackedMatrix {
+pub(super) fn packed(parts: &[usize], columns: usize, generator: &mut Generator, device: &Device) -> PackedMatrix {
     let mut packed = PackedMatrix::new(columns);
     for &rows in parts {
         let top = |value: f32| ((value.to_bits() >> 16) as u16).to_le_bytes();
@@ -515,5 +515,5 @@ fn the_vocabularys_loss_of_a_packed_matrix_is_that_of_its_numbers() {
 #[test]
 fn the_vocabularys_loss_does_not_change_where_it_goes_through_chunks() {
     let [cpu, _] = devices();
-    vocabulary_losses_agree(&cpu, [150, 2, 60_011], 1.5, true);
+    vocabulary_losses_agree(&cpu, [200, 2, 60_011], 1.5, true);
 }

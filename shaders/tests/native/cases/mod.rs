@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "tests and benches each use a part of it")]
 
 pub mod clipping;
+pub mod parts;
 pub mod positions;
 
 use lorakeet_shaders::*;
@@ -554,6 +555,7 @@ pub fn all() -> Vec<Case> {
     [
         products(),
         groups(),
+        parts::all(),
         packed(),
         norms(),
         attention(),

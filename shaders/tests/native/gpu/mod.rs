@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use lorakeet_shaders::{Kernel, Tier};
+use lorakeet_shaders::{Cut, Kernel, Tier};
 use wgpu::util::DeviceExt;
 
 /// A device of the software adapter.
@@ -27,6 +27,7 @@ pub struct Launch {
     bindings: wgpu::BindGroup,
     outputs: Vec<wgpu::Buffer>,
     workgroups: [u32; 3],
+    info: wgpu::Buffer,
 }
 
 impl Gpu {
@@ -119,7 +120,8 @@ impl Gpu {
             .collect();
         buffers.extend(outputs.iter().cloned());
         let info: Vec<u8> = kernel.info().iter().flat_map(|word| word.to_ne_bytes()).collect();
-        buffers.push(fill(&info, Usage::UNIFORM));
+        let info = fill(&info, Usage::UNIFORM | Usage::COPY_DST);
+        buffers.push(info.clone());
         let entries: Vec<_> = buffers
             .iter()
             .enumerate()
@@ -138,6 +140,7 @@ impl Gpu {
             bindings,
             outputs,
             workgroups: kernel.workgroups(tier),
+            info,
         }
     }
 
@@ -161,6 +164,21 @@ impl Gpu {
 
     /// Runs a launch and reads its outputs back.
     pub fn run(&self, launch: &Launch) -> Vec<Vec<f32>> {
+        self.dispatch(launch, launch.workgroups);
+        self.read(launch)
+    }
+
+    /// Runs a launch some workgroups at a time, as `cut` says, and reads its outputs back.
+    pub fn run_in_stretches(&self, launch: &Launch, cut: Cut, most: u64) -> Vec<Vec<f32>> {
+        for stretch in cut.stretches(most) {
+            let first = (stretch.start as u32).to_ne_bytes();
+            self.queue.write_buffer(&launch.info, 4 * cut.word as u64, &first);
+            self.dispatch(launch, [stretch.len() as u32, 1, 1]);
+        }
+        self.read(launch)
+    }
+
+    fn dispatch(&self, launch: &Launch, [x, y, z]: [u32; 3]) {
         let mut encoder = self
             .device
             .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
@@ -168,9 +186,15 @@ impl Gpu {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
             pass.set_pipeline(&launch.pipeline);
             pass.set_bind_group(0, &launch.bindings, &[]);
-            let [x, y, z] = launch.workgroups;
             pass.dispatch_workgroups(x, y, z);
         }
+        self.queue.submit([encoder.finish()]);
+    }
+
+    fn read(&self, launch: &Launch) -> Vec<Vec<f32>> {
+        let mut encoder = self
+            .device
+            .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let landings: Vec<_> = launch
             .outputs
             .iter()
