@@ -52,7 +52,7 @@ cargo xtask test [STAGE...]      run the stages lint to web, or only the named o
     lint       formatting, clippy, documentation, licences, the file map, long files, stray machine paths
     native     unit and integration tests on the CPU and on Vulkan
     golden     numbers of the reference stack (folder: LORAKEET_GOLDEN, else tests/golden)
-    hostile    whole sessions on broken files; when named, each file is broken 3000 times (LORAKEET_HOSTILE_ROUNDS)
+    hostile    whole sessions and every reader on broken files; when named, each file is broken 3000 times (LORAKEET_HOSTILE_ROUNDS)
     models     SmolLM2-135M and all-MiniLM-L6-v2 from their packages
     web        the page in a real Chromium, with WebGPU on its software adapter and without
     browsers   every lesson in Firefox ESR, WebKitGTK and Chromium, an hour and more (only when named)

@@ -10,7 +10,7 @@ pub enum Stage {
     Native,
     /// The numbers of the reference stack.
     Golden,
-    /// Whole sessions on broken files.
+    /// Whole sessions and every reader on broken files.
     Hostile,
     /// Real models.
     Models,
