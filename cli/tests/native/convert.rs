@@ -30,7 +30,10 @@ fn a_model_is_quantized_and_compared_with_what_it_was() {
         assert!(found.to_string().contains(&format.to_uppercase()), "{found}");
         let told = place.told(&["diff", &model, &file]);
         let of_diff = told["total"]["relative"].as_f64().expect("a number");
-        assert!((of_diff - shares[shares.len() - 1]).abs() < 1e-12, "{of_diff} {shares:?}");
+        assert!(
+            (of_diff - shares[shares.len() - 1]).abs() < 1e-12,
+            "{of_diff} {shares:?}"
+        );
     }
     assert!(
         0.0 < shares[0] && shares[0] < shares[1] && shares[1] < 0.5,
